@@ -1,0 +1,83 @@
+/** Events: what happened, as the ledger keeps it. Time enters the core only here, as `atMs` (wall clock). No I/O. */
+import * as z from 'zod';
+import { guidSchema } from './manifest.ts';
+import { planSchema } from './plan.ts';
+
+const processSchema = z.strictObject({ host: z.string(), boot: z.string(), pid: z.int(), started: z.string() });
+
+/** Who leads a scope, and since when. */
+export const claimSchema = z.strictObject({
+  by: processSchema,
+  actor: z.string(),
+  command: z.string(),
+  /** The claim that was taken over from, and whether its process is known to be gone. */
+  from: z.strictObject({ by: processSchema, actor: z.string(), ended: z.boolean() }).nullable(),
+});
+
+const shareSchema = z.strictObject({ place: z.string(), build: guidSchema.nullable(), percent: z.number() });
+const certaintySchema = z.enum(['served', 'configured']);
+
+export const countsSchema = z.strictObject({
+  requests: z.number(),
+  errors: z.number(),
+  counting: z.enum(['total', 'sample']),
+  detail: z.string().optional(),
+});
+
+/** What one gate said at one poll. */
+export const gateResultSchema = z.strictObject({
+  gate: z.string(),
+  verdict: z.enum(['pass', 'fail', 'not-yet']),
+  /** One sentence with the counts: `3 of 40 failed (7.5 %), limit 1 %`. */
+  why: z.string(),
+  requests: z.number(),
+  errors: z.number(),
+});
+
+/** Per gate, what its source counted for the candidate when the bake began; null where nothing was known. */
+export const baselineSchema = z.record(z.string(), countsSchema.nullable());
+
+const atMs = z.number();
+
+export const eventSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('claimed'), atMs, claim: claimSchema }),
+  z.strictObject({ type: z.literal('released'), atMs }),
+  z.strictObject({ type: z.literal('planned'), atMs, plan: planSchema }),
+  /** Every check passed and the way back is durable as this pointer generation. */
+  z.strictObject({ type: z.literal('prepared'), atMs, generation: z.int().nullable() }),
+  z.strictObject({ type: z.literal('refused'), atMs, code: z.string(), message: z.string(), hint: z.string() }),
+  z.strictObject({ type: z.literal('shifted'), atMs, split: z.array(shareSchema), certainty: certaintySchema }),
+  z.strictObject({ type: z.literal('shift-failed'), atMs, why: z.string() }),
+  z.strictObject({ type: z.literal('converged'), atMs, baseline: baselineSchema, certainty: certaintySchema }),
+  z.strictObject({ type: z.literal('not-converged'), atMs, why: z.string() }),
+  z.strictObject({
+    type: z.literal('polled'),
+    atMs,
+    verdict: z.enum(['pass', 'fail', 'not-yet']),
+    /** Milliseconds watched since the previous poll of the same process; 0 after a gap. */
+    watchedMs: z.number(),
+    gates: z.array(gateResultSchema),
+  }),
+  /** Somebody else moved the traffic. */
+  z.strictObject({ type: z.literal('drifted'), atMs, why: z.string(), split: z.array(shareSchema) }),
+  z.strictObject({ type: z.literal('pointed'), atMs, generation: z.int(), warnings: z.array(z.string()) }),
+  z.strictObject({ type: z.literal('point-failed'), atMs, why: z.string() }),
+  z.strictObject({ type: z.literal('abort-requested'), atMs, actor: z.string(), reason: z.string() }),
+  /** The runner left while traffic may be split; nobody watches until `resume`. */
+  z.strictObject({ type: z.literal('left'), atMs, why: z.enum(['interrupted', 'max-wait', 'until', 'held', 'crashed']) }),
+  /** A break-glass rescue was reviewed and written down, and its hold lifted. */
+  z.strictObject({
+    type: z.literal('reconciled'),
+    atMs,
+    reason: z.string(),
+    serving: guidSchema.nullable(),
+    /** Builds that the rescue left: bad from now on. */
+    bad: z.array(guidSchema),
+    records: z.array(z.string()),
+  }),
+]);
+
+export type Event = z.infer<typeof eventSchema>;
+export type Claim = z.infer<typeof claimSchema>;
+export type GateResult = z.infer<typeof gateResultSchema>;
+export type Baseline = z.infer<typeof baselineSchema>;

@@ -1,0 +1,95 @@
+/** The lines of `--json`: what every command tells machines, and what the terminal report turns into words. No I/O. */
+import * as z from 'zod';
+import { gateResultSchema } from './events.ts';
+import { scopeSchema } from './plan.ts';
+
+const shareSchema = z.strictObject({ build: z.string().nullable(), place: z.string().optional(), percent: z.number() });
+
+export const trafficSchema = z.strictObject({
+  split: z.array(shareSchema),
+  certainty: z.enum(['served', 'configured', 'unknown']),
+});
+
+const buildSummarySchema = z.strictObject({ guid: z.string(), version: z.string(), ref: z.string(), sequence: z.int() });
+
+const versionLineSchema = z.strictObject({ type: z.literal('version'), kvdeploy: z.string(), schema: z.literal('kvdeploy.dev/output/v1') });
+
+/** One check of admission or of the plan. `ok` null: not verified, which is not the same as passed. */
+const checkLineSchema = z.strictObject({ type: z.literal('check'), name: z.string(), ok: z.boolean().nullable(), message: z.string() });
+
+const startedLineSchema = z.strictObject({
+  type: z.literal('started'),
+  rollout: z.string(),
+  kind: z.enum(['promote', 'rollback', 'adopt']),
+  scope: scopeSchema,
+  actor: z.string(),
+  candidate: buildSummarySchema,
+  stable: buildSummarySchema.nullable(),
+  steps: z.array(z.strictObject({ percent: z.number(), bakeMs: z.number() })),
+  resumed: z.boolean(),
+});
+
+/** The rollout entered a phase. */
+const phaseLineSchema = z.strictObject({
+  type: z.literal('phase'),
+  at: z.string(),
+  phase: z.enum(['checking', 'shifting', 'converging', 'baking', 'pointing', 'done', 'refused', 'reverting', 'reverted', 'stuck', 'rescued']),
+  /** Step from 1, 0 when the phase belongs to none. */
+  step: z.int(),
+  steps: z.int(),
+  percent: z.number(),
+  why: z.string(),
+});
+
+const trafficLineSchema = z.strictObject({ type: z.literal('traffic'), at: z.string(), traffic: trafficSchema });
+
+/** One judged poll of a bake. */
+const pollLineSchema = z.strictObject({
+  type: z.literal('poll'),
+  at: z.string(),
+  step: z.int(),
+  steps: z.int(),
+  percent: z.number(),
+  bakeMs: z.number(),
+  watchedMs: z.number(),
+  verdict: z.enum(['pass', 'fail', 'not-yet']),
+  gates: z.array(gateResultSchema),
+  /** The next thing it waits for: `112 more requests or 41s`. */
+  waitingFor: z.string(),
+});
+
+const noteLineSchema = z.strictObject({ type: z.literal('note'), level: z.enum(['info', 'warning']), message: z.string() });
+
+/** A command's own document (a plan, a status, a list of builds); `data` is described by that command's docs. */
+const documentLineSchema = z.strictObject({ type: z.literal('document'), name: z.string(), data: z.unknown() });
+
+export const resultLineSchema = z.strictObject({
+  type: z.literal('result'),
+  command: z.string(),
+  ok: z.boolean(),
+  code: z.string().nullable(),
+  exitCode: z.int(),
+  message: z.string(),
+  hint: z.string().nullable(),
+  scope: scopeSchema.nullable(),
+  traffic: trafficSchema.nullable(),
+  places: z.array(z.strictObject({ file: z.string(), line: z.int().optional(), column: z.int().optional(), note: z.string().optional() })),
+  /** Commands that can be pasted next, the most likely one first. */
+  next: z.array(z.string()),
+});
+
+export const outputLineSchema = z.discriminatedUnion('type', [
+  versionLineSchema,
+  checkLineSchema,
+  startedLineSchema,
+  phaseLineSchema,
+  trafficLineSchema,
+  pollLineSchema,
+  noteLineSchema,
+  documentLineSchema,
+  resultLineSchema,
+]);
+
+export type OutputLine = z.infer<typeof outputLineSchema>;
+export type ResultLine = z.infer<typeof resultLineSchema>;
+export type Traffic = z.infer<typeof trafficSchema>;

@@ -1,0 +1,56 @@
+/** Plans: the ordered steps of one rollout with everything needed to resume, abort or revert it. Kept in the ledger. No I/O. */
+import * as z from 'zod';
+import { buildSchema, guidSchema } from './manifest.ts';
+import { nameSchema } from './scope.ts';
+
+export const scopeSchema = z.strictObject({ tenant: nameSchema, environment: nameSchema, service: nameSchema });
+
+/** Where a build says which one it is. Exactly one of `header` and `json`. */
+export const identitySchema = z
+  .strictObject({
+    path: z.string().regex(/^\/[\x21-\x7e]*$/, 'a path starts with / and has no spaces'),
+    header: z.string().regex(/^[A-Za-z0-9-]{1,64}$/).optional(),
+    json: z.string().min(1).max(128).optional(),
+    environmentHeader: z.string().regex(/^[A-Za-z0-9-]{1,64}$/).optional(),
+    environmentJson: z.string().min(1).max(128).optional(),
+  })
+  .refine((it) => (it.header === undefined) !== (it.json === undefined), 'say either header or json');
+
+export type IdentityConfig = z.infer<typeof identitySchema>;
+
+/** A gate in a plan: its limits, and the settings of its source as the config gave them (parsed again by that source). */
+export const plannedGateSchema = z.strictObject({
+  name: z.string(),
+  source: z.string(),
+  max: z.number(),
+  minRequests: z.number(),
+  settings: z.record(z.string(), z.unknown()),
+});
+
+export const planSchema = z.strictObject({
+  id: z.string(),
+  kind: z.enum(['promote', 'rollback', 'adopt']),
+  scope: scopeSchema,
+  /** The build coming in; for a rollback the build to go back to. */
+  candidate: buildSchema,
+  /** The build to go back to when a gate fails; for a rollback the build being left. Null for adopt. */
+  stable: buildSchema.nullable(),
+  router: z.looseObject({ kind: z.string() }),
+  identity: identitySchema.nullable(),
+  /** Every member of the target when the plan was made, with the build known to be there. */
+  members: z.array(z.strictObject({ place: z.string(), build: guidSchema.nullable() })),
+  steps: z.array(z.strictObject({ percent: z.number(), bakeMs: z.number() })),
+  gates: z.array(plannedGateSchema),
+  /** How long health may be missing at one step before the rollout reverts. */
+  patienceMs: z.number(),
+  pollMs: z.number(),
+  copies: z.array(z.string()),
+  /** Every build that a revert or a rollback marks bad when it is left by a person's decision. */
+  actor: z.string(),
+  reason: z.string().nullable(),
+  /** Hashes of the files that the plan was made from. */
+  sources: z.array(z.strictObject({ file: z.string(), sha256: z.string() })),
+});
+
+export type Plan = z.infer<typeof planSchema>;
+export type PlannedGate = z.infer<typeof plannedGateSchema>;

@@ -1,0 +1,62 @@
+/** Scopes and GUIDs: the names that every fact belongs to. Must not normalise a bad name into a good one. */
+import * as z from 'zod';
+
+declare const brand: unique symbol;
+type Branded<T, Name extends string> = T & { readonly [brand]: Name };
+
+/** A build's GUID in its one canonical form: lower case, 8-4-4-4-12, no braces, no `urn:uuid:`. */
+export type Guid = Branded<string, 'Guid'>;
+
+/** tenant / environment / service. Nothing names a build, a ledger or a pointer without one. */
+export interface Scope {
+  readonly tenant: string;
+  readonly environment: string;
+  readonly service: string;
+}
+
+const NAME = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const WINDOWS_RESERVED = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])$/;
+const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** Says why `name` cannot name a tenant, environment or service (R69), or undefined when it can. */
+export function nameProblem(name: string): string | undefined {
+  const odd = [...name].find((char) => !/[\x20-\x7e]/.test(char));
+  if (odd !== undefined) {
+    const point = (odd.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+    return `it has the character U+${point}, which can look like another one; names are plain a-z, 0-9 and -`;
+  }
+  if (!NAME.test(name)) return 'names start with a-z, hold only a-z, 0-9 and -, end in a letter or digit, and have at most 63 characters';
+  if (WINDOWS_RESERVED.test(name)) return 'it is a reserved device name on Windows';
+  return undefined;
+}
+
+/** A tenant, environment or service name. */
+export const nameSchema = z.string().superRefine((name, check) => {
+  const problem = nameProblem(name);
+  if (problem !== undefined) check.addIssue({ code: 'custom', message: `not a usable name: ${problem}` });
+});
+
+/**
+ * Reads any RFC 9562 text form of a GUID (upper or lower case, braces, `urn:uuid:`) into the canonical form,
+ * so that no spelling of a foreign GUID is taken for another one. Anything else is undefined.
+ */
+export function parseGuid(text: string): Guid | undefined {
+  let plain = text.toLowerCase();
+  if (plain.startsWith('urn:uuid:')) plain = plain.slice('urn:uuid:'.length);
+  else if (plain.startsWith('{') && plain.endsWith('}')) plain = plain.slice(1, -1);
+  return GUID.test(plain) ? (plain as Guid) : undefined;
+}
+
+/** `acme/production/kv-gateway`, for messages. */
+export function scopeText(scope: Scope): string {
+  return `${scope.tenant}/${scope.environment}/${scope.service}`;
+}
+
+export function sameScope(a: Scope, b: Scope): boolean {
+  return a.tenant === b.tenant && a.environment === b.environment && a.service === b.service;
+}
+
+/** The first eight digits of a GUID, for people. */
+export function shortGuid(guid: string): string {
+  return guid.slice(0, 8);
+}

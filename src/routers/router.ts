@@ -1,0 +1,60 @@
+/** The router port: what splits traffic. Must never say what we last asked for instead of what is. */
+import type * as z from 'zod';
+import type { Change, Check } from '../break-glass/changes.ts';
+import type { Split } from '../core/split.ts';
+import type { Io } from '../io.ts';
+
+/** One member of a router's target: a place that can get traffic. */
+export interface Member {
+  readonly place: string;
+  /** Share of new requests that the router's own configuration gives it now. */
+  readonly percent: number;
+  /** False when the router itself takes it for dead; true where the router does not check. */
+  readonly up: boolean;
+  /** Where the build there can be asked directly: `http://127.0.0.1:9002`, as the router reports it. */
+  readonly address: string | null;
+  /** Requests it has served since the router began to count, where the router counts. */
+  readonly servedTotal: number | null;
+}
+
+/** What the router reports about itself. */
+export interface Reading {
+  /** Every member of the target, those at 0 % too. */
+  readonly members: readonly Member[];
+  /**
+   * `served`: counters over at least 100 requests since `since` fit the split. `configured`: the router's settings say so,
+   * but nobody saw the traffic.
+   */
+  readonly certainty: 'served' | 'configured';
+  /** Why traffic may not be where the percentages say: locations that disagree, a member that is down. Empty when fine. */
+  readonly trouble: readonly string[];
+}
+
+/**
+ * Splits traffic between the members of one target. Everything it says is absolute: making it twice changes nothing.
+ * To add one: a file beside this, a line in index.ts, a test that calls the shared contract.
+ */
+export interface Router<Config> {
+  readonly kind: string;
+  /** One line for docs and `--help`. */
+  readonly summary: string;
+  /** Without `kind`; strict. */
+  readonly config: z.ZodObject;
+  /** Names of what it drives; two scopes that name one of them do not load. */
+  targets(config: Config): readonly string[];
+  /** Why this router cannot give the candidate exactly `percent`, or undefined when it can. Pure. */
+  impossible(config: Config, reading: Reading, percent: number): string | undefined;
+  /** What must be done so that the live split equals `split`. Pure; sets every member; names secrets, never holds them. */
+  changes(config: Config, split: Split): readonly Change[];
+  /** How break-glass reads back that `split` holds, without this code. Pure. */
+  checks(config: Config, split: Split): readonly Check[];
+  /**
+   * What is there now. `since` is an earlier reading, to see traffic by the difference of the counters.
+   * Rejects with KvdeployError UNREACHABLE when the router cannot be asked within 2 s.
+   */
+  read(config: Config, io: Io, since?: Reading): Promise<Reading>;
+  /** The words in which the target itself says which environment it is; empty when it does not say. */
+  identify(config: Config, io: Io): Promise<readonly string[]>;
+  /** How long after our last byte the router can still act on a connection that we opened. */
+  readonly idleTimeoutMs: number;
+}

@@ -1,0 +1,40 @@
+/** The store port: keeps one ledger per scope. Must never accept an entry from anybody but the owner of the claim. */
+import type { Entry, NewEntry } from '../core/ledger.ts';
+import type { Scope } from '../core/scope.ts';
+
+/** The ledger as it is now. */
+export interface StoredLedger {
+  readonly entries: readonly Entry[];
+  /** Bytes of a torn tail that were left out (a crash in the middle of an append); 0 when none. */
+  readonly tornBytes: number;
+  /** Wall-clock milliseconds of the owner's last sign of life; null when nobody holds the claim. */
+  readonly beatAtMs: number | null;
+}
+
+/** A wish from another process than the owner: the owner writes it down, or a takeover does. */
+export interface AbortRequest {
+  readonly actor: string;
+  readonly reason: string;
+  readonly atMs: number;
+}
+
+/**
+ * `append` is a compare-and-swap on `seq`, atomic across processes: two appends of one seq never both answer `ok`, and what
+ * was answered `ok` is durable and is in every later `read`. A `claimed` entry starts a new ownership: from then on only the
+ * process that appended it can append. A damaged middle rejects with LEDGER_DAMAGED.
+ */
+export interface Store {
+  read(scope: Scope): Promise<StoredLedger>;
+  append(scope: Scope, seq: number, entry: NewEntry): Promise<'ok' | 'conflict'>;
+  /** Ends the present ownership: from then on its owner's appends answer `conflict`. Only a new claim can follow. */
+  fence(scope: Scope): Promise<void>;
+  /** True while this process's claim stands: neither fenced nor succeeded. Synchronous: looked at before every change. */
+  owns(scope: Scope): boolean;
+  /** A sign of life of the owner. */
+  beat(scope: Scope): Promise<void>;
+  requestAbort(scope: Scope, request: AbortRequest): Promise<void>;
+  /** The abort that somebody asked of the present owner, if any. */
+  requestedAbort(scope: Scope): Promise<AbortRequest | undefined>;
+  /** Every scope of which it keeps a ledger. */
+  scopes(): Promise<readonly Scope[]>;
+}
