@@ -3,10 +3,13 @@
  * break-glass run the same `make`. Must import nothing but node: and this folder.
  */
 import type * as nodeFs from 'node:fs';
+import { replaceFile } from './durable-file.ts';
+import { visible } from './wording.ts';
 
 /** The part of node:fs that the durable paths use; all of it synchronous, so that a crash sweep is exhaustive. */
 export type Fs = Pick<
   typeof nodeFs,
+  | 'constants'
   | 'openSync'
   | 'closeSync'
   | 'writeSync'
@@ -27,6 +30,9 @@ export type Fs = Pick<
   | 'ftruncateSync'
   | 'futimesSync'
   | 'chmodSync'
+  | 'fchmodSync'
+  | 'chownSync'
+  | 'fchownSync'
 >;
 
 /** Writes `content` to `path` so that after success a crash or power cut cannot lose it. */
@@ -89,8 +95,9 @@ export interface HttpCheck {
 
 /**
  * The answer to a socket command is a table: lines of cells, the header line naming the columns. Each row in `rows`
- * (by its key) must have one of the given texts in each named column. A row that is not named there must match
- * `others` in the same way: one that does not is an unknown member that still serves.
+ * (by its key) must have one of the given texts in each named column; a named row that is missing is a failure. A row
+ * that is not named there must match at least one of `others` in the same way (in maintenance, or at weight 0): one that
+ * matches none is an unknown member that still serves.
  */
 export interface TableCheck {
   readonly kind: 'table';
@@ -101,7 +108,7 @@ export interface TableCheck {
   readonly where: Readonly<Record<string, string>>;
   readonly key: string;
   readonly rows: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
-  readonly others: Readonly<Record<string, readonly string[]>>;
+  readonly others: readonly Readonly<Record<string, readonly string[]>>[];
   readonly timeoutMs: number;
 }
 
@@ -140,3 +147,69 @@ export interface Outside {
 
 /** A change that `allowed` stopped: nothing was sent. */
 export class NotAllowed extends Error {}
+
+/**
+ * Makes one change, so that making it again changes nothing more. Resolves only when it is done: a file is durable, a
+ * request was answered as expected, a program exited 0, a socket raised no objection.
+ * Throws NotAllowed when `allowed` gave a reason (nothing was sent), else a plain Error that says what went wrong.
+ */
+export async function make(change: Change, outside: Outside, allowed: Allowed): Promise<void> {
+  switch (change.kind) {
+    case 'write-file':
+      return replaceFile(change.path, change.content, outside.fs, {
+        permit: () => permit(allowed),
+      });
+    case 'request':
+      return makeRequest(change, outside, allowed);
+    case 'run':
+      return makeRun(change, outside, allowed);
+    case 'socket':
+      return makeSocket(change, outside, allowed);
+  }
+}
+
+/** Throws NotAllowed when `allowed` has a reason against the change. */
+export function permit(allowed: Allowed): void {
+  const reason = allowed();
+  if (reason !== undefined) throw new NotAllowed(reason);
+}
+
+async function makeRequest(change: Request, outside: Outside, allowed: Allowed): Promise<void> {
+  const { kind: _, expect, bearerSecret, headers, ...rest } = change;
+  const answer = await outside.http({ ...rest, headers: { ...headers, ...bearer(bearerSecret, outside) } }, allowed);
+  if (expect.includes(answer.status)) return;
+  const said = excerpt(answer.body);
+  throw new Error(`${change.method} ${change.url} answered ${answer.status}, expected ${expect.join(' or ')}${said}`);
+}
+
+function bearer(name: string | undefined, outside: Outside): Record<string, string> {
+  if (name === undefined) return {};
+  const secret = outside.secret(name);
+  if (secret === undefined || secret === '') throw new Error(`the secret ${name} is not set here`);
+  return { authorization: `Bearer ${secret}` };
+}
+
+async function makeRun(change: Run, outside: Outside, allowed: Allowed): Promise<void> {
+  const program = change.argv[0] ?? '';
+  const answer = await outside.run(change.argv, change.timeoutMs, allowed);
+  if (answer.exitCode !== 0) throw new Error(`${program} exited with ${answer.exitCode}${excerpt(answer.stderr)}`);
+}
+
+async function makeSocket(change: Socket, outside: Outside, allowed: Allowed): Promise<void> {
+  if (change.commands.some((command) => /[\r\n\0]/.test(command))) throw new Error('a socket command must be one line');
+  const answer = await outside.socket(change.address, change.commands.join('; '), change.timeoutMs, allowed);
+  if (change.saveTo === undefined) {
+    if (answer.trim() !== '') throw new Error(`${change.address} refused${excerpt(answer)}`);
+    return;
+  }
+  if (answer.trim() === '') throw new Error(`${change.address} gave an empty answer, so nothing was saved to ${change.saveTo}`);
+  replaceFile(change.saveTo, answer, outside.fs, {
+    permit: () => permit(allowed),
+  });
+}
+
+function excerpt(text: string): string {
+  const plain = visible(text.trim());
+  if (plain === '') return '';
+  return `: ${plain.length > 200 ? `${plain.slice(0, 200)}…` : plain}`;
+}

@@ -1,4 +1,5 @@
 /** Every way kvdeploy can fail: a code, what to do about it, and the exit code it ends with. No I/O. */
+import type { Finding } from './finding.ts';
 
 /** Exit codes are an interface (DESIGN.md 7). */
 export const EXIT = {
@@ -33,6 +34,7 @@ export const EXIT_OF = {
   NO_GATE: EXIT.usage,
   NO_IDENTITY: EXIT.usage,
   NOTHING_TO_DO: EXIT.usage,
+  KNOWN_GOOD_SERVES: EXIT.usage,
   UNSAFE_ENVIRONMENT: EXIT.usage,
   WRONG_SCOPE: EXIT.refused,
   UNLISTED_BUILD: EXIT.refused,
@@ -56,14 +58,17 @@ export const EXIT_OF = {
   UNEXPECTED_SPLIT: EXIT.refused,
   TARGET_CHANGED: EXIT.refused,
   GATE_NOT_READY: EXIT.refused,
+  GATE_FAILED: EXIT.refused,
   REVERTED: EXIT.reverted,
   ABORTED: EXIT.reverted,
   STUCK: EXIT.stuck,
   DRIFT: EXIT.stuck,
   NOT_VERIFIED: EXIT.stuck,
   LEDGER_DAMAGED: EXIT.stuck,
+  IN_DOUBT: EXIT.stuck,
   BUSY: EXIT.busy,
   HELD: EXIT.busy,
+  UNFINISHED: EXIT.busy,
   UNREACHABLE: EXIT.unreachable,
   STATE_UNWRITABLE: EXIT.unreachable,
   STILL_BAKING: EXIT.baking,
@@ -96,13 +101,19 @@ export class KvdeployError extends Error {
   readonly code: Code;
   readonly hint: string;
   readonly places: readonly Place[];
+  /** Everything that is wrong with the files at hand, where that is why. Printed before the hint. */
+  readonly findings: readonly Finding[];
 
-  constructor(code: Code, what: { message: string; hint: string; places?: readonly Place[]; cause?: unknown }) {
+  constructor(
+    code: Code,
+    what: { message: string; hint: string; places?: readonly Place[]; findings?: readonly Finding[]; cause?: unknown },
+  ) {
     super(what.message, what.cause === undefined ? undefined : { cause: what.cause });
     this.name = 'KvdeployError';
     this.code = code;
     this.hint = what.hint;
     this.places = what.places ?? [];
+    this.findings = what.findings ?? [];
   }
 
   get exitCode(): number {

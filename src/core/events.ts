@@ -1,6 +1,6 @@
 /** Events: what happened, as the ledger keeps it. Time enters the core only here, as `atMs` (wall clock). No I/O. */
 import * as z from 'zod';
-import { guidSchema } from './manifest.ts';
+import { buildSchema, guidSchema } from './manifest.ts';
 import { planSchema } from './plan.ts';
 
 const processSchema = z.strictObject({ host: z.string(), boot: z.string(), pid: z.int(), started: z.string() });
@@ -47,15 +47,20 @@ export const eventSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('prepared'), atMs, generation: z.int().nullable() }),
   z.strictObject({ type: z.literal('refused'), atMs, code: z.string(), message: z.string(), hint: z.string() }),
   z.strictObject({ type: z.literal('shifted'), atMs, split: z.array(shareSchema), certainty: certaintySchema }),
-  z.strictObject({ type: z.literal('shift-failed'), atMs, why: z.string() }),
+  /** `final`: trying again cannot help. */
+  z.strictObject({ type: z.literal('shift-failed'), atMs, why: z.string(), final: z.boolean() }),
   z.strictObject({ type: z.literal('converged'), atMs, baseline: baselineSchema, certainty: certaintySchema }),
-  z.strictObject({ type: z.literal('not-converged'), atMs, why: z.string() }),
+  z.strictObject({ type: z.literal('not-converged'), atMs, why: z.string(), waitedMs: z.number(), final: z.boolean() }),
   z.strictObject({
     type: z.literal('polled'),
     atMs,
     verdict: z.enum(['pass', 'fail', 'not-yet']),
     /** Milliseconds watched since the previous poll of the same process; 0 after a gap. */
     watchedMs: z.number(),
+    /** Nobody watched for a while (a pause of the process): the bake begins again. */
+    afterGap: z.boolean(),
+    /** False while a person holds the rollout at this step: gates are watched, but no further step begins. */
+    advance: z.boolean(),
     gates: z.array(gateResultSchema),
   }),
   /** Somebody else moved the traffic. */
@@ -64,7 +69,9 @@ export const eventSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('point-failed'), atMs, why: z.string() }),
   z.strictObject({ type: z.literal('abort-requested'), atMs, actor: z.string(), reason: z.string() }),
   /** The runner left while traffic may be split; nobody watches until `resume`. */
-  z.strictObject({ type: z.literal('left'), atMs, why: z.enum(['interrupted', 'max-wait', 'until', 'held', 'crashed']) }),
+  z.strictObject({ type: z.literal('left'), atMs, why: z.enum(['interrupted', 'max-wait', 'until']) }),
+  /** A known-good build brought over from another machine's pointer. */
+  z.strictObject({ type: z.literal('imported'), atMs, build: buildSchema, since: z.string(), bad: z.array(guidSchema), file: z.string() }),
   /** A break-glass rescue was reviewed and written down, and its hold lifted. */
   z.strictObject({
     type: z.literal('reconciled'),

@@ -45,7 +45,6 @@ export const planSchema = z.strictObject({
   patienceMs: z.number(),
   pollMs: z.number(),
   copies: z.array(z.string()),
-  /** Every build that a revert or a rollback marks bad when it is left by a person's decision. */
   actor: z.string(),
   reason: z.string().nullable(),
   /** Hashes of the files that the plan was made from. */

@@ -31,10 +31,13 @@ export function nameProblem(name: string): string | undefined {
 }
 
 /** A tenant, environment or service name. */
-export const nameSchema = z.string().superRefine((name, check) => {
-  const problem = nameProblem(name);
-  if (problem !== undefined) check.addIssue({ code: 'custom', message: `not a usable name: ${problem}` });
-});
+export const nameSchema = z
+  .string()
+  .superRefine((name, check) => {
+    const problem = nameProblem(name);
+    if (problem !== undefined) check.addIssue({ code: 'custom', message: `not a usable name: ${problem}` });
+  })
+  .meta({ pattern: NAME.source });
 
 /**
  * Reads any RFC 9562 text form of a GUID (upper or lower case, braces, `urn:uuid:`) into the canonical form,

@@ -58,3 +58,25 @@ export function splitText(split: readonly { place: string; percent: number }[]):
 function round2(value: number): number {
   return Math.round(value * 100) / 100;
 }
+
+/** Fewer requests than this show nothing about a split. */
+const ENOUGH_REQUESTS = 100;
+
+/**
+ * True when what was counted, by place, shows this split: at least 100 requests, none at a place with 0 %, every other share
+ * within four standard deviations and half a point. A counter that went back shows nothing.
+ */
+export function servedFits(split: readonly { place: string; percent: number }[], counted: ReadonlyMap<string, number>): boolean {
+  const counts = [...counted.values()];
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  if (total < ENOUGH_REQUESTS || counts.some((count) => !(count >= 0))) return false;
+  const percents = new Map(split.map(({ place, percent }) => [place, percent]));
+  return [...new Set([...percents.keys(), ...counted.keys()])].every((place) => {
+    const percent = percents.get(place) ?? 0;
+    const count = counted.get(place) ?? 0;
+    if (percent === 0) return count === 0;
+    const share = percent / 100;
+    const sigmaPercent = 100 * Math.sqrt((share * (1 - share)) / total);
+    return Math.abs((100 * count) / total - percent) <= 4 * sigmaPercent + 0.5;
+  });
+}

@@ -28,6 +28,18 @@ export interface Reading {
   readonly certainty: 'served' | 'configured';
   /** Why traffic may not be where the percentages say: locations that disagree, a member that is down. Empty when fine. */
   readonly trouble: readonly string[];
+  /** Why it can only give a place all or nothing, so that every step but 100 % is impossible. Absent when it can split. */
+  readonly wholeOnly?: string;
+  /** Why this target cannot be driven at all as it is set up. Absent when it can. */
+  readonly unusable?: string;
+}
+
+/**
+ * How places at 0 % are left. `at-once`: clients that are bound to them (cookies, open connections) are moved too: reverts,
+ * rollbacks, restoring changes. `drain`: those clients may finish there: the last shift of a good rollout.
+ */
+export interface Leaving {
+  readonly leaving: 'at-once' | 'drain';
 }
 
 /**
@@ -45,8 +57,8 @@ export interface Router<Config> {
   /** Why this router cannot give the candidate exactly `percent`, or undefined when it can. Pure. */
   impossible(config: Config, reading: Reading, percent: number): string | undefined;
   /** What must be done so that the live split equals `split`. Pure; sets every member; names secrets, never holds them. */
-  changes(config: Config, split: Split): readonly Change[];
-  /** How break-glass reads back that `split` holds, without this code. Pure. */
+  changes(config: Config, split: Split, how: Leaving): readonly Change[];
+  /** How break-glass reads back that `split` holds (left at once), without this code. Pure. */
   checks(config: Config, split: Split): readonly Check[];
   /**
    * What is there now. `since` is an earlier reading, to see traffic by the difference of the counters.

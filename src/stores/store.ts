@@ -26,8 +26,12 @@ export interface AbortRequest {
 export interface Store {
   read(scope: Scope): Promise<StoredLedger>;
   append(scope: Scope, seq: number, entry: NewEntry): Promise<'ok' | 'conflict'>;
-  /** Ends the present ownership: from then on its owner's appends answer `conflict`. Only a new claim can follow. */
-  fence(scope: Scope): Promise<void>;
+  /**
+   * Ends the ownership that the `claimed` entry with this sequence began: from then on its owner's appends answer `conflict`,
+   * and only a new claim can follow. Does nothing when somebody has succeeded it already. A claim over an owner that is
+   * neither fenced nor has released is a `conflict`.
+   */
+  fence(scope: Scope, claimSeq: number): Promise<void>;
   /** True while this process's claim stands: neither fenced nor succeeded. Synchronous: looked at before every change. */
   owns(scope: Scope): boolean;
   /** A sign of life of the owner. */

@@ -1,1 +1,153 @@
-/** Reports events to people (lines or a live view) or machines (JSON lines). Must be the only printer besides main. */
+/** Reports output lines to people (lines or a live view) or machines (JSON lines). Must be the only printer besides main. */
+import type { OutputLine } from '../core/output.ts';
+import { safeText } from '../core/safe-text.ts';
+import { version } from '../version.ts';
+import { type ColourFlag, colourLevel, type Environment, speaksUnicode } from './colour.ts';
+import { createHeartbeat } from './heartbeat.ts';
+import { fold, type Progress } from './progress.ts';
+import { checkText, noteText, phaseText, pollText, startedText, trafficLineText } from './report-lines.ts';
+import { createPainter, type Painter } from './report-live.ts';
+import { createPaint } from './report-paint.ts';
+import { resultText } from './report-result.ts';
+import { view } from './view.ts';
+import { clockText } from './words.ts';
+
+export interface Report {
+  /** Tells one thing that happened, or the result. */
+  line(line: OutputLine): void;
+  /** A command's own text on stdout; nothing with `--json`, where its `document` line says it. Line feeds are kept, escapes are not. */
+  print(text: string): void;
+  /** Ends a live view. Must be called on every way out; a second call does nothing. */
+  close(): void;
+}
+
+export interface ReportOptions {
+  readonly json: boolean;
+  /** Only results, warnings and failures. */
+  readonly quiet: boolean;
+  /** Every poll, not only a heartbeat. */
+  readonly verbose: boolean;
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream;
+  /** Each stream has its own, as only one of them may be a terminal. */
+  readonly colour: { readonly stdout: boolean; readonly stderr: boolean };
+  /** True when stderr is a terminal on which a live view can be painted. */
+  readonly tty: boolean;
+  readonly unicode: boolean;
+  readonly columns: () => number;
+  /** Wall-clock milliseconds. */
+  readonly now: () => number;
+}
+
+const SCHEMA = 'kvdeploy.dev/output/v1';
+
+function createJsonReport({ stdout }: ReportOptions): Report {
+  const line = (line: OutputLine) => void stdout.write(`${JSON.stringify(line)}\n`);
+  line({ type: 'version', kvdeploy: version, schema: SCHEMA });
+  return { line, print: () => {}, close: () => {} };
+}
+
+/** Lines that belong on the live view, so that the terminal's history keeps only what matters. */
+function isOnView(line: OutputLine): boolean {
+  return (
+    line.type === 'poll' || line.type === 'traffic' || (line.type === 'phase' && ['shifting', 'converging'].includes(line.phase))
+  );
+}
+
+function createPeopleReport(options: ReportOptions): Report {
+  const { stdout, stderr, now, unicode } = options;
+  const paint = { stdout: createPaint(options.colour.stdout, unicode), stderr: createPaint(options.colour.stderr, unicode) };
+  const heartbeat = createHeartbeat();
+  const live = options.tty && !options.quiet;
+  let progress: Progress | undefined;
+  let painter: Painter | undefined;
+
+  const say = (text: string) => {
+    stderr.write(`${text}\n`);
+    heartbeat.spoke(now());
+  };
+  const stamped = (text: string) => say(`${paint.stderr.dim(clockText(now()))} ${text}`);
+  const tell = (line: OutputLine) => {
+    const started = progress?.started;
+    switch (line.type) {
+      case 'check':
+        return say(checkText(line, paint.stderr));
+      case 'note':
+        return say(noteText(line, paint.stderr));
+      case 'started':
+        return stamped(startedText(line));
+      case 'phase':
+        return stamped(phaseText(line, started, paint.stderr));
+      case 'traffic':
+        return stamped(trafficLineText(line, started));
+      case 'poll':
+        return options.verbose || heartbeat.due(line, now()) ? stamped(pollText(line, started, paint.stderr)) : undefined;
+      case 'version':
+      case 'document':
+      case 'result':
+        return undefined;
+    }
+  };
+  const isTold = (line: OutputLine) => {
+    if (options.quiet) return line.type === 'note' ? line.level === 'warning' : line.type === 'check' && line.ok === false;
+    return !live || painter === undefined || options.verbose || !isOnView(line);
+  };
+  const close = () => {
+    painter?.stop();
+    painter = undefined;
+  };
+  const end = (line: Extract<OutputLine, { type: 'result' }>) => {
+    close();
+    const stream = line.ok ? stdout : stderr;
+    for (const text of resultText(line, line.ok ? paint.stdout : paint.stderr)) stream.write(`${text}\n`);
+  };
+
+  return {
+    line(line) {
+      if (line.type === 'result') return end(line);
+      progress = fold(progress, line);
+      if (isTold(line)) tell(line);
+      if (!live || progress === undefined) return;
+      painter ??= createPainter(stderr as NodeJS.WriteStream, { colour: options.colour.stderr, unicode });
+      painter.show(view(progress, options.columns(), unicode));
+    },
+    print: (text) => void stdout.write(`${safeText(text)}\n`),
+    close,
+  };
+}
+
+/** A report of the wanted kind; a JSON report begins with its version line at once. */
+export function createReport(options: ReportOptions): Report {
+  return options.json ? createJsonReport(options) : createPeopleReport(options);
+}
+
+export interface ReportWish {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly colour: ColourFlag;
+}
+
+/** The options of a report for these streams and this environment. */
+export function reportOptions(
+  wish: ReportWish,
+  streams: { readonly stdout: NodeJS.WriteStream; readonly stderr: NodeJS.WriteStream },
+  env: Environment,
+  now: () => number,
+): ReportOptions {
+  const { stdout, stderr } = streams;
+  const isCi = (env['CI'] ?? '') !== '' && env['CI'] !== 'false';
+  return {
+    ...wish,
+    stdout,
+    stderr,
+    colour: {
+      stdout: colourLevel(env, stdout.isTTY === true, wish.colour) === 1,
+      stderr: colourLevel(env, stderr.isTTY === true, wish.colour) === 1,
+    },
+    tty: stderr.isTTY === true && !isCi && env['TERM'] !== 'dumb',
+    unicode: speaksUnicode(env),
+    columns: () => stderr.columns ?? 80,
+    now,
+  };
+}

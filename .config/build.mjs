@@ -1,0 +1,101 @@
+/** Builds dist/ with esbuild: the command in small chunks, break-glass as one file, and the licences of what went in. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const dist = join(root, 'dist');
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+/** cosmiconfig can load YAML with js-yaml and TypeScript; kvdeploy reads YAML with `yaml` and never runs a config, so neither is wanted. */
+const leftOut = {
+  name: 'left-out',
+  setup(options) {
+    options.onResolve({ filter: /^(js-yaml|typescript)$/ }, (found) => ({ path: found.path, namespace: 'left-out' }));
+    options.onLoad({ filter: /.*/, namespace: 'left-out' }, (found) => ({
+      contents: `throw new Error('${found.path} is not part of kvdeploy');`,
+    }));
+  },
+};
+
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  define: { KVDEPLOY_VERSION: JSON.stringify(manifest.version) },
+  legalComments: 'none',
+  logLevel: 'warning',
+  metafile: true,
+  plugins: [leftOut],
+  write: false,
+};
+
+/** commander, cosmiconfig and cross-spawn are CommonJS and call `require`. */
+const requireBanner = "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);";
+
+async function buildCommand() {
+  return build({
+    ...common,
+    entryPoints: { main: 'src/main.ts' },
+    outdir: 'dist',
+    chunkNames: '[name]-[hash]',
+    splitting: true,
+    minify: true,
+    banner: { js: requireBanner },
+  });
+}
+
+/** One file, since it is copied beside every pointer and must run from there alone. */
+async function buildBreakGlass() {
+  return build({ ...common, entryPoints: ['src/break-glass/main.ts'], outfile: 'dist/break-glass.mjs', minify: true });
+}
+
+/** The folder of the package that a bundled file came from, or undefined for our own files. */
+function packageFolder(input) {
+  const at = input.lastIndexOf('node_modules/');
+  if (at === -1) return undefined;
+  const parts = input.slice(at + 'node_modules/'.length).split('/');
+  const name = parts[0].startsWith('@') ? parts.slice(0, 2).join('/') : parts[0];
+  return `${input.slice(0, at)}node_modules/${name}`;
+}
+
+function licenceOf(folder) {
+  const described = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
+  const file = readdirSync(join(root, folder)).find((name) => /^licen[cs]e(\.|-|$)/i.test(name));
+  if (file === undefined) throw new Error(`${folder} has no licence file, so it cannot be bundled`);
+  const text = readFileSync(join(root, folder, file), 'utf8').trim();
+  return `${described.name} ${described.version} (${described.license})\n\n${text}\n`;
+}
+
+function notices(metafiles) {
+  const used = metafiles.flatMap((metafile) =>
+    Object.values(metafile.outputs).flatMap((output) =>
+      Object.entries(output.inputs).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? [packageFolder(path)] : [])),
+    ),
+  );
+  const folders = [...new Set(used.filter((folder) => folder !== undefined))].sort();
+  const intro = `kvdeploy ${manifest.version} contains code of these packages.\n`;
+  return [intro, ...folders.map(licenceOf)].join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+/** New files first, then the stale ones go: a kvdeploy that runs meanwhile still finds its chunks for as long as possible. */
+function write(files) {
+  mkdirSync(dist, { recursive: true });
+  for (const [path, contents] of files) {
+    if (!existsSync(path) || !readFileSync(path).equals(Buffer.from(contents))) writeFileSync(path, contents);
+  }
+  const wanted = new Set(files.map(([path]) => relative(dist, path)));
+  for (const name of readdirSync(dist)) if (!wanted.has(name)) rmSync(join(dist, name), { recursive: true });
+}
+
+const results = await Promise.all([buildCommand(), buildBreakGlass()]);
+const metafiles = results.map((result) => result.metafile);
+write([
+  ...results.flatMap((result) => result.outputFiles.map((file) => [file.path, file.contents])),
+  [join(dist, 'THIRD-PARTY-NOTICES'), notices(metafiles)],
+]);
+mkdirSync(join(root, '.cache'), { recursive: true });
+writeFileSync(join(root, '.cache', 'metafile.json'), JSON.stringify({ command: metafiles[0], breakGlass: metafiles[1] }));

@@ -1,0 +1,109 @@
+/** The decision: which build to go back to. Pure; must offer nothing that is bad, foreign, never known-good, or whose place is taken. */
+import type { Pointer, Restore } from './pointer.ts';
+import { Refused } from './refusal.ts';
+
+/** A build that was known-good in this scope. */
+export interface Known {
+  readonly restore: Restore;
+  /** The generation that its changes come from. */
+  readonly pointer: Pointer;
+}
+
+export interface Choice extends Known {
+  /** Other builds that could be gone back to, newest first. */
+  readonly others: readonly Known[];
+}
+
+/** The GUIDs that pointers of other scopes know, each with its environment. */
+export type Foreign = ReadonlyMap<string, string>;
+
+/**
+ * Decides between the pointer's generations, newest first: the known-good build, or the one that `to` names (a GUID or 8 or more of
+ * its first characters). Throws Refused; `commandFor` gives the command that goes to a build.
+ */
+export function chooseBuild(
+  pointers: readonly [Pointer, ...Pointer[]],
+  to: string | undefined,
+  foreign: Foreign,
+  commandFor: (guid: string) => string,
+): Choice {
+  const known = knownBuilds(pointers);
+  const newest = pointers[0];
+  const open = known.filter((one) => whyNot(one, known, pointers) === undefined);
+  const next = (except?: Known) => open.filter((one) => one !== except).map((one) => commandFor(one.restore.build.guid));
+  const target =
+    to === undefined
+      ? known.find((one) => one.restore.build.guid === newest.knownGood.build.guid)
+      : named(to, known, foreign, next());
+  if (target === undefined)
+    throw new Refused('NO_KNOWN_GOOD', 'The pointer names no known-good build.', 'Go to an earlier build.', next());
+  const refusal = whyNot(target, known, pointers);
+  if (refusal !== undefined) {
+    const hint =
+      next().length === 0 ? 'No other known-good build can be gone back to; change the router by hand.' : 'Go to another build:';
+    throw new Refused(refusal.code, refusal.message, hint, next());
+  }
+  return { ...target, others: open.filter((one) => one !== target) };
+}
+
+/** Each build once, as the newest generation that has it knows it. */
+function knownBuilds(pointers: readonly Pointer[]): Known[] {
+  const known = new Map<string, Known>();
+  for (const pointer of pointers) {
+    for (const restore of [pointer.knownGood, ...pointer.earlier]) {
+      if (!known.has(restore.build.guid)) known.set(restore.build.guid, { restore, pointer });
+    }
+  }
+  return [...known.values()];
+}
+
+function named(to: string, known: readonly Known[], foreign: Foreign, next: readonly string[]): Known {
+  const asked = to
+    .toLowerCase()
+    .replace(/^urn:uuid:/, '')
+    .replace(/^\{(.*)\}$/, '$1');
+  if (!/^[0-9a-f-]{8,36}$/.test(asked)) {
+    throw new Refused(
+      'USAGE',
+      `${JSON.stringify(to)} is not a GUID, nor 8 or more of its first characters.`,
+      'Copy it from the list below.',
+      next,
+    );
+  }
+  const found = known.filter(({ restore }) => restore.build.guid.startsWith(asked));
+  const [one] = found;
+  if (one !== undefined && found.length === 1) return one;
+  if (one !== undefined)
+    throw new Refused('GUID_UNCLEAR', `${found.length} known-good builds begin with ${asked}.`, 'Say more of it.', next);
+  const elsewhere = [...foreign].find(([guid]) => guid.startsWith(asked));
+  if (elsewhere !== undefined) {
+    const message = `Build ${elsewhere[0]} belongs to ${elsewhere[1]}, so it is never brought in here.`;
+    throw new Refused('FOREIGN_BUILD', message, 'Go to a build that was known-good here:', next);
+  }
+  throw new Refused(
+    'NOT_KNOWN_GOOD',
+    `Build ${asked} was never known-good here, as far as the pointer knows.`,
+    'Go to one that was:',
+    next,
+  );
+}
+
+function whyNot(
+  one: Known,
+  known: readonly Known[],
+  pointers: readonly [Pointer, ...Pointer[]],
+): { code: 'BAD_BUILD' | 'BUILD_GONE'; message: string } | undefined {
+  const { guid, ref } = one.restore.build;
+  if (pointers[0].bad.includes(guid)) return { code: 'BAD_BUILD', message: `Build ${guid} is marked bad.` };
+  const heir = known.find((other) => other !== one && other.restore.build.ref === ref && isLater(other, one, pointers));
+  if (heir === undefined) return undefined;
+  return { code: 'BUILD_GONE', message: `Build ${guid} is gone: its place ${ref} was given to ${heir.restore.build.guid}.` };
+}
+
+/** Which of two builds was known-good last: by the highest generation that says so, then by when it became it. */
+function isLater(a: Known, b: Known, pointers: readonly Pointer[]): boolean {
+  const generation = ({ restore }: Known) =>
+    pointers.find((pointer) => pointer.knownGood.build.guid === restore.build.guid)?.generation ?? 0;
+  const since = ({ restore }: Known) => Date.parse(restore.knownGoodSince);
+  return generation(a) === generation(b) ? since(a) > since(b) : generation(a) > generation(b);
+}

@@ -1,0 +1,202 @@
+/** Finds the pointers of a scope on this machine's disks. Must not mix two states that only share a name, nor write anything. */
+import { basename, dirname, join } from 'node:path';
+import type { Scope } from '../core/scope.ts';
+import type { Fs } from './changes.ts';
+import { copyDir, type DamagedPointer, type Pointer, type PointersRead, readPointers } from './pointer.ts';
+import { Refused } from './refusal.ts';
+import { canonical } from './shape.ts';
+import { shellWord } from './wording.ts';
+
+/** One folder with a pointer, in a state, a copy, or beside the running program. */
+export interface Place {
+  readonly dir: string;
+  /** What --state-dir would have to be to name it. */
+  readonly root: string;
+  readonly scope: Scope;
+  readonly read: PointersRead;
+}
+
+/** Everything known about one scope. */
+export interface Source {
+  readonly scope: Scope;
+  /** Where the hold goes. */
+  readonly dirs: readonly string[];
+  /** Newest first; never empty. */
+  readonly pointers: readonly Pointer[];
+  readonly newest: Pointer;
+  /** The folder that the newest one was read from. */
+  readonly from: string;
+  readonly damaged: readonly DamagedPointer[];
+  readonly warnings: readonly string[];
+}
+
+/** What the command line says about which scope and state are meant. */
+export interface Wanted {
+  readonly environment: string | undefined;
+  readonly tenant: string | undefined;
+  readonly service: string | undefined;
+  /** Roots whose word counts before that of any other: the option, then the program's own folder, then the environment's. */
+  readonly preferred: readonly string[];
+  /** The command up to here, to be completed with options and pasted. */
+  readonly program: string;
+}
+
+const NAME = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** Every pointer folder below `roots`, and `ownDir` where it is one itself. Never throws. */
+export function findPlaces(roots: readonly string[], ownDir: string | undefined, fs: Fs): Place[] {
+  const places = new Map<string, Place>();
+  const add = (dir: string, root: string, scope: Scope | undefined) => {
+    const real = realPath(dir, fs);
+    if (real === undefined || places.has(real)) return;
+    const read = readPointers(dir, fs, scope);
+    const itsScope = scope ?? read.newest?.scope;
+    if (itsScope !== undefined && (read.all.length > 0 || read.damaged.length > 0))
+      places.set(real, { dir, root, scope: itsScope, read });
+  };
+  if (ownDir !== undefined) add(ownDir, rootOf(ownDir), scopeOfPath(ownDir));
+  for (const root of roots) {
+    for (const scope of scopesBelow(root, fs)) add(copyDir(root, scope), root, scope);
+  }
+  return [...places.values()];
+}
+
+function realPath(dir: string, fs: Fs): string | undefined {
+  try {
+    return fs.realpathSync(dir);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `<root>/<tenant>/<environment>/<service>/pointer` */
+export function rootOf(pointerDir: string): string {
+  return scopeOfPath(pointerDir) === undefined ? pointerDir : dirname(dirname(dirname(dirname(pointerDir))));
+}
+
+function scopeOfPath(dir: string): Scope | undefined {
+  const service = dirname(dir);
+  const environment = dirname(service);
+  const scope = { tenant: basename(dirname(environment)), environment: basename(environment), service: basename(service) };
+  return basename(dir) === 'pointer' && Object.values(scope).every((name) => NAME.test(name)) ? scope : undefined;
+}
+
+function scopesBelow(root: string, fs: Fs): Scope[] {
+  return names(root, fs).flatMap((tenant) =>
+    names(join(root, tenant), fs).flatMap((environment) =>
+      names(join(root, tenant, environment), fs).map((service) => ({ tenant, environment, service })),
+    ),
+  );
+}
+
+function names(dir: string, fs: Fs): string[] {
+  try {
+    return fs.readdirSync(dir).filter((name) => NAME.test(name));
+  } catch {
+    return [];
+  }
+}
+
+/** The one scope and state that is meant. Throws Refused with a whole command for each possibility when there are several. */
+export function chooseSource(places: readonly Place[], wanted: Wanted): Source {
+  const fits = (given: string | undefined, name: string) => given === undefined || given === name;
+  const matching = places.filter(
+    ({ scope }) =>
+      fits(wanted.environment, scope.environment) && fits(wanted.tenant, scope.tenant) && fits(wanted.service, scope.service),
+  );
+  const scopes = [...new Map(matching.map(({ scope }) => [canonical(scope), scope])).values()];
+  if (wanted.environment === undefined) {
+    throw new Refused(
+      'USAGE',
+      'No environment was named, and there is no default one.',
+      'Say which: --env production',
+      commands(scopes, wanted),
+    );
+  }
+  if (scopes.length > 1) {
+    const message = `${scopes.length} services fit here.`;
+    throw new Refused('SCOPE_UNCLEAR', message, 'Run one of the commands below.', commands(scopes, wanted));
+  }
+  const [scope] = scopes;
+  if (scope === undefined) throw nothingFound(places, wanted);
+  return sourceOf(scope, oneState(matching, scope, wanted));
+}
+
+function commands(scopes: readonly Scope[], wanted: Wanted): string[] {
+  return scopes.map((scope) => `${wanted.program} ${scopeOptions(scope)}`);
+}
+
+/** The options that name a scope. */
+export function scopeOptions({ tenant, environment, service }: Scope): string {
+  return `--env ${environment} --tenant ${tenant} --service ${service}`;
+}
+
+function nothingFound(places: readonly Place[], wanted: Wanted): Refused {
+  const known = [...new Set(places.map(({ scope }) => scope.environment))];
+  const hint = 'Say where the state or a copy of it lies: --state-dir DIR';
+  if (known.length === 0) return new Refused('NO_STATE', 'No known-good pointer was found on this machine.', hint);
+  if (!known.includes(wanted.environment ?? '')) {
+    const message = `No pointer here belongs to environment ${JSON.stringify(wanted.environment)}; there are ${known.join(', ')}.`;
+    return new Refused('UNKNOWN_NAME', message, `Check --env, or ${hint.toLowerCase()}`);
+  }
+  const scopes = places.filter(({ scope }) => scope.environment === wanted.environment).map(({ scope }) => scope);
+  return new Refused(
+    'UNKNOWN_NAME',
+    'No pointer here fits that tenant and service.',
+    'Run one of the commands below.',
+    commands(scopes, wanted),
+  );
+}
+
+/** Copies of one state hold equal generations; two states that only share names do not, and are never mixed. */
+function oneState(places: readonly Place[], scope: Scope, wanted: Wanted): readonly Place[] {
+  const silent = places.filter(({ read }) => read.newest === null);
+  const states = groupByHistory(places.filter(({ read }) => read.newest !== null));
+  for (const root of wanted.preferred) {
+    const state = states.find((members) => members.some((place) => place.root === root));
+    if (state !== undefined) return [...state, ...silent];
+  }
+  if (states.length > 1) {
+    const next = states.map(([place]) => `${wanted.program} ${scopeOptions(scope)} --state-dir ${shellWord(place?.root ?? '')}`);
+    const message = `${states.length} states here hold this service, and they have nothing in common.`;
+    throw new Refused('SCOPE_UNCLEAR', message, 'Say which one is meant with one of the commands below.', next);
+  }
+  const [state] = states;
+  if (state !== undefined) return [...state, ...silent];
+  const [damaged] = silent.flatMap(({ read }) => read.damaged);
+  throw new Refused(
+    'POINTER_DAMAGED',
+    `No generation of the pointer can be trusted: ${damaged?.file}: ${damaged?.why}.`,
+    'Name a copy with --state-dir DIR, or restore one with kvdeploy pointer import.',
+  );
+}
+
+function groupByHistory(places: readonly Place[]): Place[][] {
+  let states: { keys: Set<string>; places: Place[] }[] = [];
+  for (const place of places) {
+    const keys = new Set(place.read.all.map((pointer) => canonical(pointer)));
+    const related = states.filter((state) => [...keys].some((key) => state.keys.has(key)));
+    const merged = { keys, places: [...related.flatMap((state) => state.places), place] };
+    for (const state of related) for (const key of state.keys) keys.add(key);
+    states = [...states.filter((state) => !related.includes(state)), merged];
+  }
+  return states.map((state) => state.places);
+}
+
+function sourceOf(scope: Scope, places: readonly Place[]): Source {
+  const unique = new Map(places.flatMap(({ read }) => read.all).map((pointer) => [canonical(pointer), pointer]));
+  const pointers = [...unique.values()].sort((a, b) => b.generation - a.generation || (a.writtenAt < b.writtenAt ? 1 : -1));
+  const newest = pointers[0] as Pointer;
+  const from = places.find(({ read }) => read.all.some((pointer) => canonical(pointer) === canonical(newest)));
+  const later = pointers.find((pointer) => Date.parse(pointer.writtenAt) > Date.parse(newest.writtenAt));
+  const warning = `Generation ${later?.generation} says that it was written after generation ${newest.generation}, which is used: compare them.`;
+  return {
+    scope,
+    dirs: places.map(({ dir }) => dir),
+    pointers,
+    newest,
+    from: from?.dir ?? '',
+    damaged: places.flatMap(({ read }) => read.damaged),
+    warnings: later === undefined ? [] : [warning],
+  };
+}

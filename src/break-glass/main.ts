@@ -1,0 +1,194 @@
+/**
+ * The program break-glass.mjs: back to a known-good build with local disk and the router alone. Must not touch any network before
+ * its decision is confirmed, and must import nothing but node: and this folder.
+ */
+import { randomBytes } from 'node:crypto';
+import { realpathSync } from 'node:fs';
+import { hostname, userInfo } from 'node:os';
+import { dirname, isAbsolute, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Outside } from './changes.ts';
+import { type Choice, chooseBuild } from './choose.ts';
+import { confirm, type Terminal } from './confirm.ts';
+import { chooseSource, findPlaces, type Place, rootOf, type Source, scopeOptions } from './find.ts';
+import { readHold } from './hold.ts';
+import { checkedReason, HELP, type Options, parseOptions } from './options.ts';
+import { nodeOutside } from './outside.ts';
+import { knownPlaces, type Roots, rootsOf } from './places.ts';
+import { showPlan } from './plan-text.ts';
+import type { Pointer } from './pointer.ts';
+import { Refused } from './refusal.ts';
+import { rescue } from './rescue.ts';
+import { canonical } from './shape.ts';
+import { type Ending, Voice } from './voice.ts';
+import { shellWord } from './wording.ts';
+
+/** What a run stands on. */
+export interface Surroundings extends Terminal {
+  readonly stdout: NodeJS.WritableStream;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly outside: Outside;
+  readonly roots: Roots;
+  /** The folder of this program, where it lies beside a pointer. */
+  readonly ownDir: string | undefined;
+  /** How this program is called, to print commands that can be pasted. */
+  readonly program: string;
+}
+
+/** The real ones. */
+export function realSurroundings(): Surroundings {
+  const { stdin, stdout, stderr, env } = process;
+  const file = fileURLToPath(import.meta.url);
+  const program = isMainProgram() ? `node ${shellWord(file)}` : 'kvdeploy rollback --break-glass';
+  return { stdin, stdout, stderr, env, outside: nodeOutside, roots: rootsOf(env), ownDir: dirname(file), program };
+}
+
+/**
+ * Runs `rollback --break-glass` with the arguments after the program's name, and returns the exit code. Says everything itself;
+ * never throws.
+ */
+export async function breakGlass(argv: readonly string[], surroundings: Surroundings = realSurroundings()): Promise<number> {
+  const { stdout, stderr } = surroundings;
+  // A reader that went away must not end a rescue half-way.
+  for (const stream of [stdout, stderr]) stream.on('error', () => {});
+  const voice = new Voice(surroundings, {
+    json: argv.includes('--json'),
+    quiet: argv.includes('--quiet') || argv.includes('-q'),
+  });
+  const progress: Progress = { scope: null, acting: false };
+  try {
+    const options = parseOptions(argv, surroundings.env);
+    if (!options.help) return voice.end(await run(options, surroundings, voice, progress));
+    stdout.write(HELP);
+    return 0;
+  } catch (error) {
+    return voice.end(failure(error, progress));
+  }
+}
+
+interface Progress {
+  scope: Source['scope'] | null;
+  acting: boolean;
+}
+
+function failure(error: unknown, { scope, acting }: Progress): Ending {
+  const base = { scope, serving: null };
+  if (error instanceof Refused) {
+    return { ...base, code: error.code, message: error.message, hint: error.hint, traffic: 'unchanged', next: error.next };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = 'This is a bug in kvdeploy. Make the changes by hand with the commands above.';
+  return { ...base, code: 'BUG', message, hint, traffic: acting ? 'not known' : 'unchanged', next: [] };
+}
+
+async function run(options: Options, surroundings: Surroundings, voice: Voice, progress: Progress): Promise<Ending> {
+  const { outside, env } = surroundings;
+  const reason = checkedReason(options.reason);
+  const program = programWith(options, surroundings);
+  const { places, preferred } = lookAround(options, surroundings);
+  const { environment, tenant, service } = options;
+  const full = `${program} --reason ${shellWord(reason)}`;
+  const source = chooseSource(places, { environment, tenant, service, preferred, program: full });
+  progress.scope = source.scope;
+  const commandFor = (guid: string) => `${full} ${scopeOptions(source.scope)} --to ${guid}`;
+  const choice = chooseBuild([source.newest, ...source.pointers.slice(1)], options.to, foreignBuilds(places, source), commandFor);
+  for (const name of options.ignored)
+    voice.warn(`${name} changes nothing here: no config is read, and only the environment's name is a yes.`);
+  showPlan({ source, choice, hold: readHold(source.dirs, outside.fs), commandFor, nowMs: Date.now() }, voice);
+  const mayAsk = !options.noInput && !options.json && (env.CI ?? '') === '';
+  await confirm(source.scope.environment, options.confirm, mayAsk, surroundings);
+  progress.acting = true;
+  return act({ source, choice, reason, next: nextCommands(options, source, choice, commandFor) }, surroundings, voice);
+}
+
+interface Decided {
+  readonly source: Source;
+  readonly choice: Choice;
+  readonly reason: string;
+  readonly next: readonly string[];
+}
+
+async function act(decided: Decided, { outside, roots, env }: Surroundings, voice: Voice): Promise<Ending> {
+  const id = randomBytes(6).toString('hex');
+  const stay = () => voice.warn('Every wait here is short: finishing what was begun.');
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, stay);
+  try {
+    const rescuing = { ...decided, id, actor: actorOf(env), host: hostname(), pid: process.pid };
+    return await rescue(rescuing, { outside, voice, roots });
+  } catch (error) {
+    if (error instanceof Refused && error.next.length === 0)
+      throw new Refused(error.code, error.message, error.hint, decided.next.slice(1));
+    throw error;
+  } finally {
+    for (const signal of signals) process.off(signal, stay);
+  }
+}
+
+function programWith(options: Options, { program }: Surroundings): string {
+  return options.stateDir === undefined ? program : `${program} --state-dir ${shellWord(options.stateDir)}`;
+}
+
+function lookAround(options: Options, surroundings: Surroundings): { places: Place[]; preferred: string[] } {
+  const { outside, env, roots, ownDir } = surroundings;
+  const own = ownDir !== undefined && holdsPointers(ownDir, outside) ? ownDir : undefined;
+  const named = [options.stateDir, env.KVDEPLOY_STATE_DIR].map((dir) =>
+    dir === undefined || dir === '' ? undefined : absolute(dir),
+  );
+  const preferred = [named[0], own === undefined ? undefined : rootOf(own), named[1]].filter((dir) => dir !== undefined);
+  return { places: findPlaces([...preferred, ...knownPlaces(outside.fs, roots)], own, outside.fs), preferred };
+}
+
+function absolute(dir: string): string {
+  try {
+    return isAbsolute(dir) ? dir : resolve(dir);
+  } catch {
+    throw new Refused('USAGE', `${dir} is relative to a folder that is gone.`, 'Give the whole path: --state-dir /…');
+  }
+}
+
+function holdsPointers(dir: string, { fs }: Outside): boolean {
+  try {
+    return fs.readdirSync(dir).some((name) => /^ptr\.\d{12}$/.test(name));
+  } catch {
+    return false;
+  }
+}
+
+function foreignBuilds(places: readonly Place[], source: Source): Map<string, string> {
+  const others = places.filter(({ scope }) => canonical(scope) !== canonical(source.scope)).flatMap(({ read }) => read.all);
+  const guids = (pointer: Pointer) => [pointer.knownGood, ...pointer.earlier].map(({ build }) => build.guid);
+  return new Map(others.flatMap((pointer) => guids(pointer).map((guid) => [guid, Object.values(pointer.scope).join('/')])));
+}
+
+function nextCommands(options: Options, source: Source, choice: Choice, commandFor: (guid: string) => string): string[] {
+  const state = options.stateDir === undefined ? '' : ` --state-dir ${shellWord(options.stateDir)}`;
+  return [
+    `kvdeploy reconcile ${scopeOptions(source.scope)}${state}`,
+    ...choice.others.map(({ restore }) => commandFor(restore.build.guid)),
+  ];
+}
+
+function actorOf(env: Surroundings['env']): string {
+  const sudo = env.SUDO_USER === undefined ? '' : ` (${env.SUDO_USER})`;
+  try {
+    return `${userInfo().username}${sudo}`.slice(0, 200);
+  } catch {
+    return `uid ${process.getuid?.() ?? '?'}${sudo}`;
+  }
+}
+
+function isMainProgram(): boolean {
+  try {
+    return realpathSync(process.argv[1] ?? '') === realpathSync(fileURLToPath(import.meta.url));
+  } catch {
+    return false;
+  }
+}
+
+if (isMainProgram()) {
+  const exitCode = await breakGlass(process.argv.slice(2));
+  // A name look-up that hangs must not keep a finished rescue from ending.
+  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write('', done))));
+  process.exit(exitCode);
+}

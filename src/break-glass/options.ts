@@ -1,0 +1,136 @@
+/** The command line of break-glass. Must refuse what it does not know: in an emergency a mistyped option is not a detail. */
+import { Refused } from './refusal.ts';
+
+export interface Options {
+  readonly environment: string | undefined;
+  readonly tenant: string | undefined;
+  readonly service: string | undefined;
+  readonly to: string | undefined;
+  readonly reason: string | undefined;
+  readonly confirm: string | undefined;
+  readonly stateDir: string | undefined;
+  readonly json: boolean;
+  readonly noInput: boolean;
+  readonly quiet: boolean;
+  readonly help: boolean;
+  /** Options of other commands that are known and change nothing here. */
+  readonly ignored: readonly string[];
+}
+
+export const HELP = `kvdeploy rollback --break-glass: back to the known-good build with local disk and the router alone
+
+  kvdeploy rollback --break-glass --env production --reason "login is down, gateway answers 401"
+  node <pointer folder>/break-glass.mjs --env production --reason "…" --to 0b9f1c2d
+
+  -e, --env E          the environment; KVDEPLOY_ENV works too
+  -t, --tenant T       where the state holds several
+  -s, --service S      where the state holds several
+      --to GUID        an earlier known-good build; 8 or more characters are enough
+      --reason TEXT    why, at least 10 characters; it is kept
+      --confirm E      the environment's name again, where nobody can type it
+      --state-dir DIR  where the state, or a copy of it, lies; KVDEPLOY_STATE_DIR works too
+      --json           one JSON object a line on stdout; never asks
+      --no-input       never asks
+  -q, --quiet          no progress
+  -h, --help           this text
+
+It needs no sign-in, config, checkout or registry, sets a hold that stops every rollout of the service, and ends with
+exit code 0 only when every change was made and read back. Afterwards: kvdeploy reconcile --env E
+`;
+
+const TEXTS = {
+  '--env': 'environment',
+  '--tenant': 'tenant',
+  '--service': 'service',
+  '--to': 'to',
+  '--reason': 'reason',
+  '--confirm': 'confirm',
+  '--state-dir': 'stateDir',
+  '--config': 'config',
+} as const;
+const SWITCHES = ['--json', '--no-input', '--quiet', '--help', '--break-glass', '--yes', '--verbose', '--no-color'];
+const SHORT = new Map([
+  ['-e', '--env'],
+  ['-t', '--tenant'],
+  ['-s', '--service'],
+  ['-c', '--config'],
+  ['-q', '--quiet'],
+  ['-v', '--verbose'],
+  ['-y', '--yes'],
+  ['-h', '--help'],
+]);
+
+/** Reads `argv` (without node and the program); throws Refused USAGE for anything unknown, doubled or without a value. */
+export function parseOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Options {
+  const given = collect(argv);
+  const textOf = (name: keyof typeof TEXTS) => given.get(name);
+  const fromEnv = env.KVDEPLOY_ENV === '' ? undefined : env.KVDEPLOY_ENV;
+  return {
+    environment: textOf('--env') ?? fromEnv,
+    tenant: textOf('--tenant'),
+    service: textOf('--service'),
+    to: textOf('--to'),
+    reason: textOf('--reason'),
+    confirm: textOf('--confirm'),
+    stateDir: textOf('--state-dir'),
+    json: given.has('--json'),
+    noInput: given.has('--no-input'),
+    quiet: given.has('--quiet'),
+    help: given.has('--help'),
+    ignored: ['--config', '--yes'].filter((name) => given.has(name)),
+  };
+}
+
+function collect(argv: readonly string[]): Map<string, string> {
+  const given = new Map<string, string>();
+  const words = argv.flatMap(splitShort);
+  let command: string | undefined;
+  while (words.length > 0) {
+    const word = words.shift() ?? '';
+    if (word === 'rollback' && command === undefined) {
+      command = word;
+      continue;
+    }
+    const [name, inline] = nameAndValue(word);
+    const isSwitch = SWITCHES.includes(name);
+    if (given.has(name) && !isSwitch) throw usage(`${name} is given twice.`);
+    if (isSwitch && inline !== undefined) throw usage(`${name} takes no value.`);
+    given.set(name, isSwitch ? '' : wordFor(name, inline, words));
+  }
+  return given;
+}
+
+function wordFor(name: string, inline: string | undefined, words: string[]): string {
+  const value = inline ?? (words[0]?.startsWith('-') === true ? undefined : words.shift());
+  if (value === undefined || value === '') throw usage(`${name} needs a value.`);
+  return value;
+}
+
+function nameAndValue(word: string): [string, string | undefined] {
+  const equals = word.indexOf('=');
+  const written = word.startsWith('--') && equals !== -1 ? word.slice(0, equals) : word;
+  const name = SHORT.get(written) ?? written;
+  if (!Object.hasOwn(TEXTS, name) && !SWITCHES.includes(name))
+    throw usage(`Break-glass does not know ${JSON.stringify(written)}.`);
+  return [name, written === word ? undefined : word.slice(equals + 1)];
+}
+
+/** `-eproduction` is `-e production`. */
+function splitShort(word: string): string[] {
+  return /^-[etsc]./.test(word) ? [word.slice(0, 2), word.slice(2)] : [word];
+}
+
+function usage(message: string): Refused {
+  return new Refused('USAGE', message, 'kvdeploy rollback --break-glass --help lists every option.');
+}
+
+/** The reason as it is kept. Throws Refused where it is missing, too short, or could drive a terminal. */
+export function checkedReason(reason: string | undefined): string {
+  const hint = 'Say in 10 or more printable characters why: --reason "login is down, gateway answers 401"';
+  if (reason === undefined) throw new Refused('USAGE', 'Break-glass needs a reason.', hint);
+  if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u.test(reason)) throw new Refused('USAGE', 'The reason has control characters.', hint);
+  const plain = reason.replace(/\s+/gu, ' ').trim();
+  if (plain.length < 10) throw new Refused('USAGE', 'The reason is too short.', hint);
+  if (plain.length > 500) throw new Refused('USAGE', 'The reason has more than 500 characters.', hint);
+  return plain;
+}

@@ -1,0 +1,88 @@
+/** Where states lie on this machine, so that break-glass needs no config. Must not create the system's folder: that moves the default. */
+import { constants } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+import type { Fs } from './changes.ts';
+import { flush, flushDir, writeAll } from './durable-file.ts';
+import { readRegular } from './state-dir.ts';
+
+/** The two folders that are looked into without being told; parameters so that tests leave the machine's own alone. */
+export interface Roots {
+  readonly system: string;
+  /** `${XDG_STATE_HOME:-~/.local/state}/kvdeploy` */
+  readonly home: string;
+  /** `~/.local/state/kvdeploy`, wherever XDG_STATE_HOME points: whoever comes to the rescue may not have that variable. */
+  readonly homePlaces: string;
+}
+
+const MAX_PLACES_BYTES = 64 * 1024;
+const PLACES = 'places';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+export function rootsOf(env: Env): Roots {
+  const homePlaces = join(env.HOME === undefined || !isAbsolute(env.HOME) ? homedir() : env.HOME, '.local/state/kvdeploy');
+  const xdg = env.XDG_STATE_HOME;
+  const home = xdg !== undefined && isAbsolute(xdg) ? join(xdg, 'kvdeploy') : homePlaces;
+  return { system: '/var/lib/kvdeploy', home, homePlaces };
+}
+
+/** The state directory where neither option, environment nor config names one. */
+export function defaultStateDir(fs: Fs, roots: Roots): string {
+  return fs.existsSync(roots.system) ? roots.system : roots.home;
+}
+
+/**
+ * Notes durably that a state, or a copy of one, lies in `dir`, unless it is one of the folders that are looked into anyway.
+ * Returns the file that names it now, or undefined where none is needed. Throws when it can be written nowhere.
+ */
+export function recordPlace(dir: string, fs: Fs, roots: Roots): string | undefined {
+  if (!isAbsolute(dir) || /[\r\n\0]/.test(dir)) throw new Error(`not an absolute path in one line: ${dir}`);
+  if (dir === roots.system || dir === roots.home || dir === roots.homePlaces) return undefined;
+  for (const root of [roots.system, roots.homePlaces]) {
+    if (listed(root, fs).includes(dir)) return join(root, PLACES);
+  }
+  if (fs.existsSync(roots.system)) {
+    try {
+      return append(roots.system, dir, fs);
+    } catch {
+      // Not ours to write: the home folder is what the second place is for.
+    }
+  }
+  fs.mkdirSync(roots.homePlaces, { recursive: true, mode: 0o700 });
+  flushDir(dirname(roots.homePlaces), fs);
+  return append(roots.homePlaces, dir, fs);
+}
+
+/** Appended, never rewritten: two writers at once both stay. */
+function append(root: string, dir: string, fs: Fs): string {
+  const file = join(root, PLACES);
+  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const fd = fs.openSync(file, flags, 0o644);
+  try {
+    if (!fs.fstatSync(fd).isFile()) throw new Error(`${file} is not a regular file`);
+    // The leading newline ends a line that a crash may have torn.
+    writeAll(fd, Buffer.from(fs.fstatSync(fd).size === 0 ? `${dir}\n` : `\n${dir}\n`), fs);
+    flush(fd, file, fs);
+  } finally {
+    fs.closeSync(fd);
+  }
+  flushDir(root, fs);
+  return file;
+}
+
+/** Every folder that may hold states: the two known ones and all that were noted. Reads only; what cannot be read is left out. */
+export function knownPlaces(fs: Fs, roots: Roots): string[] {
+  const named = [roots.system, roots.homePlaces].flatMap((root) => listed(root, fs));
+  return [...new Set([roots.system, roots.home, roots.homePlaces, ...named])];
+}
+
+function listed(root: string, fs: Fs): string[] {
+  try {
+    return readRegular(root, PLACES, MAX_PLACES_BYTES, fs)
+      .split('\n')
+      .filter((line) => isAbsolute(line) && !/[\p{Cc}]/u.test(line));
+  } catch {
+    return [];
+  }
+}

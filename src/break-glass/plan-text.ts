@@ -1,0 +1,64 @@
+/** Shows what break-glass is going to do, before anybody is asked. Must leave out nothing that will be changed. */
+import type { Choice } from './choose.ts';
+import type { Source } from './find.ts';
+import type { Hold } from './hold.ts';
+import type { Voice } from './voice.ts';
+import { asCommand, describe } from './wording.ts';
+
+export interface Shown {
+  readonly source: Source;
+  readonly choice: Choice;
+  readonly hold: Hold | undefined;
+  readonly commandFor: (guid: string) => string;
+  readonly nowMs: number;
+}
+
+/** The build, every change in words and as a shell command, the hold, and where all this was read. */
+export function showPlan(shown: Shown, voice: Voice): void {
+  const { source, choice, hold } = shown;
+  const { tenant, environment, service } = source.scope;
+  const { build, changes, knownGoodSince } = choice.restore;
+  voice.say(`BREAK-GLASS  ${tenant}/${environment}/${service}`);
+  voice.say(`  to       ${build.guid}  version ${build.version}, at ${build.ref}, known-good since ${knownGoodSince}`);
+  voice.say(`           ${build.digest}`);
+  voice.say(`  read in  ${source.from}, generation ${choice.pointer.generation} (${choice.pointer.why}, ${age(shown)})`);
+  voice.say('  changes');
+  for (const change of changes) voice.say(`    ${describe(change)}`);
+  voice.say('  the same by hand');
+  for (const change of changes) voice.command(asCommand(change));
+  for (const dir of source.dirs) voice.say(`  hold     ${hold === undefined ? 'will be set in' : 'stays in'} ${dir}`);
+  if (hold !== undefined) voice.warn(`There is a hold already: ${hold.text}`);
+  for (const { file, why } of source.damaged) voice.warn(`Damaged, not used: ${file}: ${why}`);
+  for (const warning of source.warnings) voice.warn(warning);
+  if (choice.others.length > 0) voice.say('  should this be the build that turned out bad, go to another one:');
+  for (const { restore } of choice.others) voice.say(`    ${shown.commandFor(restore.build.guid)}`);
+  voice.document(planDocument(shown));
+}
+
+function planDocument({ source, choice, commandFor }: Shown): unknown {
+  const { build, changes, knownGoodSince } = choice.restore;
+  return {
+    scope: source.scope,
+    build,
+    knownGoodSince,
+    generation: choice.pointer.generation,
+    writtenAt: choice.pointer.writtenAt,
+    from: source.from,
+    changes: changes.map(describe),
+    commands: changes.map(asCommand),
+    holdDirs: source.dirs,
+    damaged: source.damaged,
+    others: choice.others.map(({ restore }) => ({
+      guid: restore.build.guid,
+      version: restore.build.version,
+      command: commandFor(restore.build.guid),
+    })),
+  };
+}
+
+function age({ choice, nowMs }: Shown): string {
+  const minutes = Math.round((nowMs - Date.parse(choice.pointer.writtenAt)) / 60_000);
+  if (minutes < 0) return `written ${-minutes} min in the future: a clock is wrong`;
+  if (minutes < 120) return `written ${minutes} min ago`;
+  return minutes < 2880 ? `written ${Math.round(minutes / 60)} h ago` : `written ${Math.round(minutes / 1440)} days ago`;
+}

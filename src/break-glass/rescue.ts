@@ -1,0 +1,216 @@
+/** Acting on the decision: record, hold, end the leader, make the changes, read back. Must not be entered without a confirmation. */
+import type { Change, Check, Outside } from './changes.ts';
+import { make } from './changes.ts';
+import { type Checked, check } from './checks.ts';
+import type { Choice } from './choose.ts';
+import type { Source } from './find.ts';
+import { writeHold } from './hold.ts';
+import { endLeader, type Leader } from './leader.ts';
+import type { Roots } from './places.ts';
+import { fallbackDirs, type Intent, type Outcome, writeRecord } from './records.ts';
+import { Refused } from './refusal.ts';
+import type { Ending, Voice } from './voice.ts';
+import { describe } from './wording.ts';
+
+/** A confirmed rescue. */
+export interface Rescuing {
+  readonly source: Source;
+  readonly choice: Choice;
+  readonly id: string;
+  readonly reason: string;
+  readonly actor: string;
+  readonly host: string;
+  readonly pid: number;
+  /** Commands for afterwards. */
+  readonly next: readonly string[];
+}
+
+export interface Tools {
+  readonly outside: Outside;
+  readonly voice: Voice;
+  readonly roots: Roots;
+}
+
+/** How long what was changed may take to show. */
+const VERIFY_WITHIN_MS = 3000;
+const VERIFY_EVERY_MS = 200;
+const always = () => undefined;
+
+/** Brings the chosen build back. Throws Refused only before anything was changed. */
+export async function rescue(rescuing: Rescuing, tools: Tools): Promise<Ending> {
+  await askIdentity(rescuing, tools);
+  recordIntent(rescuing, tools);
+  const held = setHold(rescuing, tools);
+  const left = await endLeaders(rescuing, tools, held);
+  const { changes } = rescuing.choice.restore;
+  let failures = await makeAll(changes, tools);
+  if (left) {
+    const waitMs = rescuing.source.newest.idleTimeoutMs;
+    tools.voice.progress(`The runner may still act for ${waitMs} ms; then every change is made once more.`);
+    await pause(waitMs);
+    failures = await makeAll(changes, tools);
+  }
+  const doubts = await readBack(rescuing, tools);
+  recordOutcome(rescuing, tools, failures, doubts);
+  return ending(rescuing, failures, doubts);
+}
+
+/** The build is asked at its own address: a place that answers with another GUID must get no traffic in this one's name. */
+async function askIdentity({ choice }: Rescuing, { outside, voice }: Tools): Promise<void> {
+  const { identity, build } = choice.restore;
+  if (identity === null) {
+    voice.warn(`Builds here do not say which one they are: that ${build.guid} still is at ${build.ref} is not verified.`);
+    return;
+  }
+  const answer = await check(identity, outside);
+  if ('unknown' in answer) voice.warn(`The build does not answer for itself (${answer.unknown}); going on.`);
+  else if (!answer.ok) {
+    const hint = 'Another build runs at its place. Go to an earlier one:';
+    throw new Refused('BUILD_GONE', `Build ${build.guid} is gone: ${answer.why}.`, hint);
+  }
+}
+
+function recordIntent({ source, choice, id, reason, actor, host, pid }: Rescuing, { outside, voice, roots }: Tools): void {
+  const { build, changes } = choice.restore;
+  const intent: Intent = {
+    type: 'intent',
+    id,
+    scope: source.scope,
+    at: new Date().toISOString(),
+    actor,
+    host,
+    pid,
+    reason,
+    toGuid: build.guid,
+    toVersion: build.version,
+    generation: choice.pointer.generation,
+    knownGood: source.newest.knownGood.build.guid,
+    changes: changes.map((change) => describe(change).slice(0, 1000)),
+  };
+  const recorded = writeRecord([...source.dirs, ...fallbackDirs(roots, outside.fs)], intent, outside.fs);
+  if (recorded.file !== undefined) voice.progress(`recorded in ${recorded.file}`);
+  else voice.warn(`NOT RECORDED anywhere (${recorded.failed.join('; ')}). Keep this line: ${JSON.stringify(intent)}`);
+}
+
+/** True when the hold lies somewhere. */
+function setHold({ source, choice, id, reason, actor, host, pid }: Rescuing, { outside, voice }: Tools): boolean {
+  const note = {
+    formatVersion: 1,
+    scope: source.scope,
+    at: new Date().toISOString(),
+    actor,
+    host,
+    pid,
+    reason,
+    toGuid: choice.restore.build.guid,
+    recordId: id,
+  } as const;
+  const { written, failed } = writeHold(source.dirs, note, outside.fs);
+  for (const dir of written) voice.progress(`hold set in ${dir}`);
+  for (const { dir, why } of failed) voice.warn(`The hold could not be written in ${dir}: ${why}`);
+  if (written.length === 0) voice.warn(`HOLD NOT WRITTEN. This is pid ${pid} on ${host}; stop every other runner by hand.`);
+  return written.length > 0;
+}
+
+/** True when a leader may still act. */
+async function endLeaders({ source }: Rescuing, { outside, voice }: Tools, held: boolean): Promise<boolean> {
+  const leaders = await Promise.all(source.dirs.map((dir) => endLeader(dir, outside.fs)));
+  for (const leader of leaders) {
+    if (leader.kind === 'none') continue;
+    const line = leaderText(leader);
+    if (leader.kind === 'left') voice.warn(held ? line : `HOLD NOT WRITTEN: ${line}`);
+    else voice.progress(line);
+  }
+  return leaders.some((leader) => leader.kind === 'left');
+}
+
+function leaderText(leader: Exclude<Leader, { kind: 'none' }>): string {
+  const who = leader.process === null ? 'a runner' : `the runner, pid ${leader.process.pid} on ${leader.process.host},`;
+  switch (leader.kind) {
+    case 'gone':
+      return `${who} is gone already`;
+    case 'ended':
+      return `${who} was ended`;
+    case 'left':
+      return `${who} may still be at work: ${leader.why}`;
+  }
+}
+
+/** Makes every change, also after one failed; returns what went wrong. */
+async function makeAll(changes: readonly Change[], { outside, voice }: Tools): Promise<string[]> {
+  const failures: string[] = [];
+  for (const [index, change] of changes.entries()) {
+    const which = `${index + 1} of ${changes.length}`;
+    try {
+      await make(change, outside, always);
+      voice.progress(`made ${which}: ${describe(change)}`);
+    } catch (error) {
+      const why = `change ${which} failed: ${(error as Error).message}`;
+      voice.warn(why);
+      failures.push(why);
+    }
+  }
+  return failures;
+}
+
+/** What is not as it should be, or cannot be seen, after a few seconds. Empty: everything was read back. */
+async function readBack({ choice }: Rescuing, { outside, voice }: Tools): Promise<string[]> {
+  const { checks, identity } = choice.restore;
+  if (checks.length === 0) return ['these changes cannot be read back'];
+  const wanted: readonly Check[] = identity === null ? checks : [...checks, identity];
+  const until = performance.now() + VERIFY_WITHIN_MS;
+  for (;;) {
+    const answers = await Promise.all(wanted.map((one) => check(one, outside)));
+    const doubts = answers.flatMap((answer) => doubtOf(answer));
+    if (doubts.length === 0) voice.progress(`read back: ${wanted.length} of ${wanted.length} checks are as they should be`);
+    if (doubts.length === 0 || performance.now() > until) return doubts;
+    await pause(VERIFY_EVERY_MS);
+  }
+}
+
+function doubtOf(answer: Checked): string[] {
+  if ('unknown' in answer) return [`not verified: ${answer.unknown}`];
+  return answer.ok ? [] : [`not as it should be: ${answer.why}`];
+}
+
+function recordOutcome(
+  { source, id }: Rescuing,
+  { outside, voice, roots }: Tools,
+  failures: readonly string[],
+  doubts: readonly string[],
+): void {
+  const outcome: Outcome = {
+    type: 'outcome',
+    id,
+    scope: source.scope,
+    at: new Date().toISOString(),
+    result: failures.length > 0 ? 'failed' : doubts.length > 0 ? 'not-verified' : 'verified',
+    notes: [...failures, ...doubts].map((line) => line.slice(0, 1000)),
+  };
+  const recorded = writeRecord([...source.dirs, ...fallbackDirs(roots, outside.fs)], outcome, outside.fs);
+  if (recorded.file === undefined) voice.warn(`NOT RECORDED anywhere. Keep this line: ${JSON.stringify(outcome)}`);
+}
+
+function ending({ source, choice, next }: Rescuing, failures: readonly string[], doubts: readonly string[]): Ending {
+  const { build } = choice.restore;
+  const what = `build ${build.guid} (version ${build.version}) at ${build.ref}`;
+  const base = { scope: source.scope, next };
+  const byHand = 'Make the changes by hand with the commands above, or run the same command again: nothing is done twice.';
+  const unknown = { ...base, serving: null, hint: byHand, traffic: `not known; the changes send everything to ${build.guid}` };
+  if (failures.length > 0)
+    return { ...unknown, code: 'STUCK', message: `${failures.length} changes failed: ${failures.join('; ')}` };
+  if (doubts.length > 0) return { ...unknown, code: 'NOT_VERIFIED', message: `Made, but not verified: ${doubts.join('; ')}` };
+  const message = `✔ back on ${what}: every change was made and read back. A hold stops every rollout until kvdeploy reconcile.`;
+  return {
+    ...base,
+    serving: { guid: build.guid, place: build.ref },
+    code: null,
+    message,
+    hint: null,
+    traffic: `${build.guid} 100 %`,
+  };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

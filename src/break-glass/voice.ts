@@ -1,0 +1,103 @@
+/** What break-glass says: words on stderr, the result on stdout, JSON lines where asked. Must send no escape byte, ever. */
+import type { OutputLine } from '../core/output.ts';
+import type { Scope } from '../core/scope.ts';
+import { EXIT_CODES, type RescueCode } from './refusal.ts';
+import { visible } from './wording.ts';
+
+declare const KVDEPLOY_VERSION: string | undefined;
+
+export interface Streams {
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream;
+}
+
+export interface Ending {
+  readonly code: RescueCode | null;
+  readonly message: string;
+  readonly hint: string | null;
+  readonly scope: Scope | null;
+  /** The build that serves everything as far as was read back; null when traffic is unchanged or not known. */
+  readonly serving: { readonly guid: string; readonly place: string } | null;
+  /** The last line of every failure: where traffic is. */
+  readonly traffic: string;
+  readonly next: readonly string[];
+}
+
+/** The one mouth of a run. */
+export class Voice {
+  readonly #streams: Streams;
+  readonly #json: boolean;
+  readonly #quiet: boolean;
+
+  constructor(streams: Streams, options: { readonly json: boolean; readonly quiet: boolean }) {
+    this.#streams = streams;
+    this.#json = options.json;
+    this.#quiet = options.quiet;
+    const kvdeploy = typeof KVDEPLOY_VERSION === 'string' ? KVDEPLOY_VERSION : '0.0.0-source';
+    this.#line({ type: 'version', kvdeploy, schema: 'kvdeploy.dev/output/v1' });
+  }
+
+  /** One line for people, on stderr. Control characters become visible. */
+  say(line = ''): void {
+    this.#streams.stderr.write(`${visible(line)}\n`);
+  }
+
+  /** A shell command, already quoted so that it holds no control character but newline and tab. */
+  command(command: string): void {
+    this.#streams.stderr.write(`    ${command}\n`);
+  }
+
+  progress(line: string): void {
+    if (!this.#quiet) this.say(line);
+    this.#line({ type: 'note', level: 'info', message: visible(line) });
+  }
+
+  warn(line: string): void {
+    this.say(`! ${line}`);
+    this.#line({ type: 'note', level: 'warning', message: visible(line) });
+  }
+
+  document(data: unknown): void {
+    this.#line({ type: 'document', name: 'break-glass', data });
+  }
+
+  /** The last thing said. Returns the exit code. */
+  end(ending: Ending): number {
+    const exitCode = ending.code === null ? 0 : EXIT_CODES[ending.code];
+    if (ending.code === null) {
+      if (this.#json) this.say(ending.message);
+      else this.#streams.stdout.write(`${visible(ending.message)}\n`);
+    } else {
+      this.say(`✖ ${ending.code}  ${ending.message}`);
+      if (ending.hint !== null) this.say(`  try      ${ending.hint}`);
+    }
+    for (const command of ending.next) this.say(`  next     ${command}`);
+    if (ending.code !== null) this.say(`  traffic  ${ending.traffic}`);
+    this.#line(resultLine(ending, exitCode));
+    return exitCode;
+  }
+
+  #line(line: OutputLine): void {
+    if (this.#json) this.#streams.stdout.write(`${JSON.stringify(line)}\n`);
+  }
+}
+
+function resultLine(ending: Ending, exitCode: number): OutputLine {
+  const { serving } = ending;
+  return {
+    type: 'result',
+    command: 'rollback',
+    ok: ending.code === null,
+    code: ending.code,
+    exitCode,
+    message: visible(ending.message),
+    hint: ending.hint,
+    scope: ending.scope,
+    traffic:
+      serving === null
+        ? { split: [], certainty: 'unknown' }
+        : { split: [{ build: serving.guid, place: serving.place, percent: 100 }], certainty: 'configured' },
+    places: [],
+    next: [...ending.next],
+  };
+}

@@ -1,0 +1,82 @@
+/** Changes in words: a line for people, and a shell command that does the same by hand. Must not run anything. */
+import type { Change, Request, Socket } from './changes.ts';
+
+/** Makes control, bidirectional and zero-width characters visible, so that foreign text cannot drive a terminal (CWE-150). */
+export function visible(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,
+    (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}}`,
+  );
+}
+
+/** Quotes one word for a POSIX shell; words with control characters other than newline and tab need bash or zsh. */
+export function shellWord(text: string): string {
+  if (/^[A-Za-z0-9_@%+=:,./-]+$/.test(text)) return text;
+  if (!/[^\P{Cc}\n\t]|[\p{Cf}\p{Zl}\p{Zp}]/u.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;
+  const bytes = [...Buffer.from(text)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`);
+  return `$'${bytes.join('')}'`;
+}
+
+/** One line that says what the change does. */
+export function describe(change: Change): string {
+  switch (change.kind) {
+    case 'write-file':
+      return visible(`write ${change.path} (${Buffer.byteLength(change.content)} bytes): ${short(change.content.trim())}`);
+    case 'request':
+      return visible(`${change.method} ${change.url}${change.body === undefined ? '' : ` ${short(change.body)}`}`);
+    case 'run':
+      return visible(`run ${change.argv.map(shellWord).join(' ')}`);
+    case 'socket':
+      return visible(
+        `say to ${change.address}: ${change.commands.join('; ')}${change.saveTo === undefined ? '' : `, save the answer to ${change.saveTo}`}`,
+      );
+  }
+}
+
+/** What a person can paste into a shell to make the same change. Secrets stay variables and out of every argv. */
+export function asCommand(change: Change): string {
+  switch (change.kind) {
+    case 'write-file':
+      return `printf '%s' ${shellWord(change.content)} ${intoFile(change.path)}`;
+    case 'request':
+      return requestCommand(change);
+    case 'run':
+      return change.argv.map(shellWord).join(' ');
+    case 'socket':
+      return socketCommand(change);
+  }
+}
+
+function intoFile(path: string): string {
+  const fresh = shellWord(`${path}.new`);
+  return `> ${fresh} && sync ${fresh} && mv ${fresh} ${shellWord(path)} && sync`;
+}
+
+function requestCommand(change: Request): string {
+  const seconds = Math.max(1, Math.ceil(change.timeoutMs / 1000));
+  const words = [
+    'curl',
+    '--fail-with-body',
+    '--silent',
+    '--show-error',
+    '--max-time',
+    String(seconds),
+    '--request',
+    change.method,
+  ];
+  for (const [name, value] of Object.entries(change.headers ?? {})) words.push('--header', shellWord(`${name}: ${value}`));
+  if (change.body !== undefined) words.push('--data-binary', shellWord(change.body));
+  if (change.bearerSecret === undefined) return [...words, shellWord(change.url)].join(' ');
+  const header = `printf 'header = "Authorization: Bearer %s"\\n' "$${change.bearerSecret}"`;
+  return `${header} | ${[...words, '--config', '-', shellWord(change.url)].join(' ')}`;
+}
+
+function socketCommand(change: Socket): string {
+  const to = change.address.startsWith('/') ? `UNIX-CONNECT:${change.address}` : `TCP:${change.address}`;
+  const say = `printf '%s\\n' ${shellWord(change.commands.join('; '))} | socat -t 2 stdio ${shellWord(to)}`;
+  return change.saveTo === undefined ? say : `${say} ${intoFile(change.saveTo)}`;
+}
+
+function short(text: string): string {
+  return text.length > 160 ? `${text.slice(0, 160)}…` : text;
+}

@@ -1,0 +1,175 @@
+/** Every command, flag and help line on one page. Must load no command before it is called. */
+import { Command, Option } from 'commander';
+import type { Deps, Globals, Outcome } from './commands/command.ts';
+import { version } from './version.ts';
+
+/** Runs one command; main gives the one that prints its result. */
+export type Runner = (command: string, globals: Globals, action: (deps: Deps) => Promise<Outcome>) => Promise<void>;
+
+const EXAMPLES = `
+Examples:
+  kvdeploy demo                                            see it work, with nothing to set up
+  kvdeploy promote --env production --build 7c9e6679       roll a build out behind its gates
+  kvdeploy rollback --env production                       back to the known-good build
+  kvdeploy rollback --break-glass --env production --reason "…"   the same with nothing but local disk and the router
+`;
+
+/** The program; parse errors are thrown as CommanderError, never printed or exited on. */
+export function buildProgram(run: Runner): Command {
+  const program = everywhere(new Command('kvdeploy'))
+    .description('Refuses builds from another environment, rolls out behind health gates, keeps a way back.')
+    .version(version, '-V, --version')
+    .addHelpText('after', EXAMPLES)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .action(() => program.outputHelp());
+  start(program, run);
+  release(program, run);
+  recover(program, run);
+  look(program, run);
+  setup(program, run);
+  return program;
+}
+
+function start(program: Command, run: Runner): void {
+  program.commandsGroup('Start:');
+  add(program, 'demo [scene]', 'real HTTP on loopback, nothing to set up: good, bad, wrong-env, sso-down, tour')
+    .option('--keep', 'keep the temporary folder and say where it is')
+    .action((scene: string | undefined, options: { keep?: boolean }, command: Command) =>
+      run('demo', globalsOf(command), async (deps) => (await import('./commands/demo.ts')).demoCommand(scene ?? 'tour', { ...options, program: process.argv[1] ?? '' }, deps)),
+    );
+}
+
+function release(program: Command, run: Runner): void {
+  program.commandsGroup('Release:');
+  add(program, 'validate [files...]', 'check manifests and config: files, folders, globs, or - for standard input')
+    .addOption(new Option('--format <format>', 'how to print findings').choices(['text', 'json', 'github']).default('text'))
+    .action((files: string[], options: { format: 'text' | 'json' | 'github' }, command: Command) =>
+      run('validate', globalsOf(command), async (deps) => (await import('./commands/validate-command.ts')).validateCommand(files, options, deps)),
+    );
+  add(program, 'builds', 'what may be promoted here, and why the rest may not').action((_options: object, command: Command) =>
+    run('builds', globalsOf(command), async (deps) => (await import('./commands/builds.ts')).builds(deps)),
+  );
+  wanted(add(program, 'plan', 'everything that promote would check and do; changes nothing')).action((options: object, command: Command) =>
+    run('plan', globalsOf(command), async (deps) => (await import('./commands/plan.ts')).plan(options, deps)),
+  );
+  watched(confirmed(wanted(add(program, 'promote', 'roll a build out, step by step, behind its gates')))).action((options: object, command: Command) =>
+    run('promote', globalsOf(command), async (deps) => (await import('./commands/promote.ts')).promote(options, deps)),
+  );
+  watched(confirmed(add(program, 'resume', 'carry on with an unfinished rollout, from any process that shares the state'))).action((options: object, command: Command) =>
+    run('resume', globalsOf(command), async (deps) => (await import('./commands/resume.ts')).resume(options, deps)),
+  );
+  reasoned(confirmed(add(program, 'abort', 'go back to the stable build; the leader does it, or this command takes over'))).action((options: object, command: Command) =>
+    run('abort', globalsOf(command), async (deps) => (await import('./commands/abort.ts')).abort(options, deps)),
+  );
+}
+
+function recover(program: Command, run: Runner): void {
+  program.commandsGroup('Recover:');
+  reasoned(confirmed(add(program, 'rollback', 'to the known-good build, or to an earlier known-good one')))
+    .option('--to <guid>', 'an earlier known-good build')
+    .option('--break-glass', 'with nothing but local disk and the router: no config, ledger, sign-in or network before the decision')
+    .action((options: object, command: Command) => run('rollback', globalsOf(command), async (deps) => (await import('./commands/rollback.ts')).rollback(options, deps)));
+  reasoned(confirmed(add(program, 'reconcile', 'after break-glass: review, write down, lift the hold'))).action((options: object, command: Command) =>
+    run('reconcile', globalsOf(command), async (deps) => (await import('./commands/reconcile.ts')).reconcile(options, deps)),
+  );
+  confirmed(add(program, 'adopt', 'take over a service: what serves now becomes known-good'))
+    .option('--max-wait <duration>', 'leave after so long, with exit code 75')
+    .action((options: object, command: Command) => run('adopt', globalsOf(command), async (deps) => (await import('./commands/adopt.ts')).adopt(options, deps)));
+  pointer(program, run);
+}
+
+function pointer(program: Command, run: Runner): void {
+  const group = program.command('pointer').description('the known-good pointer: show, verify, export, import').exitOverride().configureOutput({ outputError: () => {} });
+  add(group, 'show', 'every generation, and the changes that restore the known-good build').action((_options: object, command: Command) =>
+    run('pointer show', globalsOf(command), async (deps) => (await import('./commands/pointer.ts')).showPointer(deps)),
+  );
+  add(group, 'verify', 'render the way back again and compare')
+    .option('--renew', 'write it again where it is damaged or out of date')
+    .action((options: object, command: Command) => run('pointer verify', globalsOf(command), async (deps) => (await import('./commands/pointer.ts')).verifyPointer(options, deps)));
+  add(group, 'export', 'the known-good build as a file for another machine').action((_options: object, command: Command) =>
+    run('pointer export', globalsOf(command), async (deps) => (await import('./commands/pointer.ts')).exportPointer(deps)),
+  );
+  confirmed(add(group, 'import <file>', 'begin with the known-good build of another machine, once the target confirms it')).action((file: string, options: object, command: Command) =>
+    run('pointer import', globalsOf(command), async (deps) => (await import('./commands/pointer.ts')).importPointer(file, options, deps)),
+  );
+}
+
+function look(program: Command, run: Runner): void {
+  program.commandsGroup('Look:');
+  add(program, 'status', 'where traffic is, what is known-good, who leads').action((_options: object, command: Command) =>
+    run('status', globalsOf(command), async (deps) => (await import('./commands/status.ts')).status(deps)),
+  );
+  add(program, 'history', 'the ledger of a scope')
+    .option('--limit <n>', 'how many entries, newest last', (text) => Math.max(1, Number.parseInt(text, 10) || 50))
+    .action((options: object, command: Command) => run('history', globalsOf(command), async (deps) => (await import('./commands/history.ts')).history(options, deps)));
+}
+
+function setup(program: Command, run: Runner): void {
+  program.commandsGroup('Setup:');
+  add(program, 'serve', 'the embedded local router, for trying out and tests')
+    .option('--initially <place>', 'where all traffic goes while there is no routes file yet')
+    .action((options: { initially?: string }, command: Command) =>
+      run('serve', globalsOf(command), async (deps) => {
+        const { openScope } = await import('./commands/open.ts');
+        const { scope, settings } = await openScope(deps, { config: 'needed' });
+        return (await import('./commands/serve.ts')).serveCommand({ scope, router: settings?.router ?? null }, options, deps);
+      }),
+    );
+  add(program, 'schema <name>', 'a JSON Schema by name: release-manifest, config, output-line').action((name: string, _options: object, command: Command) =>
+    run('schema', globalsOf(command), async (deps) => (await import('./commands/schema-command.ts')).schemaCommand(name, deps)),
+  );
+}
+
+function add(parent: Command, signature: string, description: string): Command {
+  return everywhere(parent.command(signature).description(description));
+}
+
+/** The flags that every command has. */
+function everywhere(command: Command): Command {
+  return command
+    .option('-c, --config <file>', 'the config, instead of the one found from here up to the repository root')
+    .option('-t, --tenant <name>', 'may be left out where there is one')
+    .option('-e, --env <name>', 'the environment; always said, or KVDEPLOY_ENV')
+    .option('-s, --service <name>', 'may be left out where there is one')
+    .option('--state-dir <dir>', 'where ledger, pointer and hold lie, or KVDEPLOY_STATE_DIR')
+    .option('--json', 'one JSON object per line on stdout; implies --no-input')
+    .option('-q, --quiet', 'only results, warnings and errors')
+    .option('-v, --verbose', 'every poll')
+    .option('-y, --yes', 'answer yes; a protected environment still wants --confirm')
+    .option('--no-input', 'never ask')
+    .option('--no-color', 'no colour')
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+}
+
+function wanted(command: Command): Command {
+  return command
+    .option('--build <guid>', 'the build, by its GUID or at least 8 characters of it')
+    .option('--from <environment>', "this environment's build of the source that is known-good there; or a file of pointer export");
+}
+
+function confirmed(command: Command): Command {
+  return command.option('--confirm <environment>', 'the name of the protected environment, in place of typing it');
+}
+
+function reasoned(command: Command): Command {
+  return command.option('--reason <text>', 'why, for the ledger');
+}
+
+function watched(command: Command): Command {
+  return command
+    .option('--until <percent>', 'stop once this step has baked; resume goes on')
+    .option('--max-wait <duration>', 'leave after so long, with exit code 75; resume goes on');
+}
+
+/** Flags may stand before or after the command; what was typed last for the command itself wins, defaults never do. */
+function globalsOf(command: Command): Globals {
+  const chain = [];
+  for (let at: Command | null = command; at !== null; at = at.parent) chain.unshift(at);
+  const merged: Record<string, unknown> = {};
+  for (const one of chain) {
+    for (const [name, value] of Object.entries(one.opts())) if (one.getOptionValueSource(name) !== 'default') merged[name] = value;
+  }
+  return merged as Globals;
+}

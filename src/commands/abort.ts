@@ -1,0 +1,69 @@
+/** `abort`: go back to the stable build, from any process that shares the state. Asks nothing: the safe direction is never made harder. */
+import { EXIT } from '../core/errors.ts';
+import { fold, openRollout } from '../core/history.ts';
+import { shortGuid } from '../core/scope.ts';
+import { scopeFlags } from './advice.ts';
+import { type Deps, done, type Outcome } from './command.ts';
+import { assertNoHold } from './hold.ts';
+import { lead, targetOfPlan } from './lead.ts';
+import { type Opened, openScope } from './open.ts';
+import { askAbort, mustBeOpen } from './resume.ts';
+import { showTraffic } from './traffic.ts';
+
+/** How long a living leader gets to revert before the claim is taken from it. */
+const LEADER_MS = 5000;
+const LOOK_MS = 200;
+
+export interface AbortOptions {
+  readonly reason?: string;
+}
+
+export async function abort(options: AbortOptions, deps: Deps): Promise<Outcome> {
+  const opened = await openScope(deps, { config: 'optional' });
+  assertNoHold(opened, deps);
+  return abortRollout(opened, options.reason ?? 'abort', deps);
+}
+
+/** Asks the leader to go back, and takes over when there is none or it does not. Exit 0 when traffic is back on stable. */
+export async function abortRollout(opened: Opened, reason: string, deps: Deps): Promise<Outcome> {
+  const open = mustBeOpen(opened);
+  const { plan } = open;
+  if (leaderMayAnswer(opened, deps) && (await leaderAborts(opened, reason, deps))) {
+    showTraffic(deps, targetOfPlan(plan, deps), new Map([[plan.stable?.ref ?? '', plan.stable?.guid ?? '']]));
+    return done(`Aborted by its own runner; traffic is back on ${shortGuid(plan.stable?.guid ?? plan.candidate.guid)}.`, [`kvdeploy history ${scopeFlags(opened.scope)}`]);
+  }
+  const control = { hold: false, leave: false, untilPercent: null, leaveAtMs: null };
+  const outcome = await lead(opened, plan, deps, {
+    command: 'abort',
+    control,
+    takeOver: true,
+    begin: async (history, runner) => {
+      const now = openRollout(history);
+      return now === null ? (history.rollout ?? open) : askAbort(runner, now, opened.actor, reason);
+    },
+  });
+  // What was asked for has happened: for this command that is success.
+  if (outcome.code === 'ABORTED' || outcome.code === 'REVERTED') return { ...outcome, code: null, exitCode: EXIT.done };
+  return outcome;
+}
+
+/** False when nobody leads, or the process that did is known to be gone: then there is nobody to wait for. */
+function leaderMayAnswer(opened: Opened, deps: Deps): boolean {
+  const by = opened.history.leader?.claim.by;
+  if (by === undefined) return false;
+  return by.host !== deps.io.self().host || deps.io.isRunning(by);
+}
+
+/** True once the leader has gone back by itself within its time. */
+async function leaderAborts(opened: Opened, reason: string, deps: Deps): Promise<boolean> {
+  const { store, scope } = opened;
+  await store.requestAbort(scope, { actor: opened.actor, reason, atMs: deps.io.now() });
+  deps.line({ type: 'note', level: 'info', message: `asked the runner that leads to go back; taking over in ${LEADER_MS / 1000}s if it does not` });
+  const endMs = deps.io.monotonic() + LEADER_MS;
+  while (deps.io.monotonic() < endMs) {
+    await deps.io.sleep(LOOK_MS);
+    const { rollout } = fold((await store.read(scope)).entries);
+    if (rollout !== null && rollout.abort !== null && (rollout.phase === 'reverted' || rollout.phase === 'refused')) return true;
+  }
+  return false;
+}

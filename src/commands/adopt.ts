@@ -1,0 +1,74 @@
+/** `adopt`: what serves now becomes the first known-good build, after one bake with passing gates. Shifts nothing. */
+import { ADOPT_LOCKS, admit, headline } from '../core/admission.ts';
+import { KvdeployError, refusalError } from '../core/errors.ts';
+import { currentKnownGood, openRollout } from '../core/history.ts';
+import { adoptionPlan } from '../core/make-plan.ts';
+import { type Guid, sameScope, scopeText, shortGuid } from '../core/scope.ts';
+import { splitText } from '../core/split.ts';
+import { fileFacts, targetFacts } from '../engine/facts.ts';
+import type { Target } from '../engine/target.ts';
+import { scopeFlags } from './advice.ts';
+import type { Deps, Outcome } from './command.ts';
+import { confirm } from './confirm.ts';
+import { controlOf } from './control.ts';
+import { assertNoHold } from './hold.ts';
+import { beginNew, lead, unfinished } from './lead.ts';
+import { readOffers } from './offers.ts';
+import { type Opened, openScope, targetOf } from './open.ts';
+import { buildsAtPlaces, mustHave, planning } from './release.ts';
+import { showTraffic } from './traffic.ts';
+
+export interface AdoptOptions {
+  readonly confirm?: string;
+  readonly maxWait?: string;
+}
+
+export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome> {
+  const control = controlOf(deps, options);
+  const opened = await openScope(deps, { config: 'needed' });
+  assertNoHold(opened, deps);
+  const open = openRollout(opened.history);
+  if (open !== null && opened.history.leader === null) throw unfinished(opened.scope, open);
+  const settings = mustHave(opened);
+  const target = targetOf(opened, deps);
+  showTraffic(deps, target, buildsAtPlaces(opened));
+  const serving = await servingBuild(opened, target);
+  if (currentKnownGood(opened.history)?.build.guid === serving.guid) {
+    throw new KvdeployError('NOTHING_TO_DO', { message: `${shortGuid(serving.guid)} serves, and is the known-good build already.`, hint: `kvdeploy status ${scopeFlags(opened.scope)}` });
+  }
+  const offers = await readOffers(opened, deps);
+  const files = await fileFacts({ ...opened, guid: serving.guid, listed: offers.listed, atPlace: offers.atPlace, environments: offers.environments, pointerDir: opened.pointerDirs[0] ?? '' }, deps.io);
+  const { facts, reading } = await targetFacts(files.facts, target, serving.place, opened.stateDir, deps.io);
+  const { checked } = admit(facts, ADOPT_LOCKS);
+  for (const { name, refusal } of checked) deps.line({ type: 'check', name, ok: refusal === undefined, message: refusal?.message ?? '' });
+  const refusal = headline(checked) ?? offers.refusal;
+  if (refusal !== undefined) throw refusalError(refusal);
+  const listed = offers.listed.find((entry) => entry.build.guid === serving.guid && sameScope(entry.scope, opened.scope));
+  if (listed === undefined) throw new Error('an admitted build is listed');
+  if (listed.build.ref !== serving.place) {
+    throw new KvdeployError('BUILD_GONE', {
+      message: `Build ${shortGuid(serving.guid)} serves at ${serving.place}, but its manifest says that its place is ${listed.build.ref}.`,
+      hint: `Mend the ref in ${listed.file}.`,
+      places: [{ file: listed.file, line: listed.line, column: listed.column }],
+    });
+  }
+  const plan = adoptionPlan({ ...settings, router: settings.router ?? { kind: '' } }, planning(opened, offers, reading, deps), listed.build);
+  await confirm(opened, `Take over ${shortGuid(serving.guid)} (${listed.build.version}), which serves ${scopeText(opened.scope)}`, options, deps);
+  return lead(opened, plan, deps, { command: 'adopt', control, takeOver: false, begin: beginNew(plan, opened.history) });
+}
+
+/** The one build that serves everything, by what it says of itself. Throws UNEXPECTED_SPLIT or BUILD_GONE. */
+async function servingBuild(opened: Opened, target: Target): Promise<{ readonly guid: Guid; readonly place: string }> {
+  const reading = await target.read();
+  const serving = reading.members.filter((member) => member.percent > 0);
+  const only = serving[0];
+  if (only === undefined || serving.length !== 1) {
+    throw new KvdeployError('UNEXPECTED_SPLIT', { message: `${scopeText(opened.scope)} serves ${splitText(reading.members)}; only one build at 100 % can be taken over.`, hint: 'Bring the traffic to one build first.' });
+  }
+  const answer = await target.ask(only.place, reading);
+  if (answer === null || 'unreachable' in answer || answer.guid === null) {
+    const why = answer === null ? 'the target has no such place' : 'unreachable' in answer ? answer.unreachable : answer.said;
+    throw new KvdeployError('BUILD_GONE', { message: `The build at ${only.place} does not say which one it is: ${why}.`, hint: 'Let the build tell its GUID as identity in the config says.' });
+  }
+  return { guid: answer.guid, place: only.place };
+}

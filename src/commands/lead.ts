@@ -1,0 +1,132 @@
+/** Leads one rollout from claim to outcome. Every command that moves traffic ends here. */
+import { readHold } from '../break-glass/hold.ts';
+import { copyDir, pointerDir } from '../break-glass/pointer.ts';
+import { KvdeployError } from '../core/errors.ts';
+import { fold, type History, openRollout } from '../core/history.ts';
+import type { Plan } from '../core/plan.ts';
+import { type State, start } from '../core/rollout.ts';
+import { type Scope, scopeText } from '../core/scope.ts';
+import { keepBeating, releaseClaim, takeClaim } from '../engine/claim.ts';
+import { phaseLine } from '../engine/narrate.ts';
+import { run } from '../engine/run.ts';
+import { type Control, heldError, Runner } from '../engine/runner.ts';
+import { openTarget, type Target } from '../engine/target.ts';
+import type { Deps, Outcome } from './command.ts';
+import { listenForSignals } from './control.ts';
+import type { Opened } from './open.ts';
+import { outcomeOf } from './outcome.ts';
+import { pointerWriter } from './pointer-writer.ts';
+import { groupOf, modesOf, recordStatePlaces } from './state-dir.ts';
+import { showTraffic } from './traffic.ts';
+
+/** What a command wants to happen once it leads. */
+export interface Lead {
+  readonly command: string;
+  readonly control: Control;
+  /** Take the claim from a living leader too (an abort that it did not honour in time). */
+  readonly takeOver: boolean;
+  /** Decides, from the ledger as it is under the claim, which rollout to walk. */
+  readonly begin: (history: History, runner: Runner) => Promise<State>;
+}
+
+/** The router settings that a rollout runs on: those of its plan, never those of today's files. */
+export function targetOfPlan(plan: Plan, deps: Deps): Target {
+  return openTarget(plan.router, plan.identity, deps.io);
+}
+
+/**
+ * Takes the claim, walks the rollout of `plan`, gives the claim back, and says how it ended. `plan` is the one to run on:
+ * the open rollout's own, or a new one. Throws HELD, BUSY and what the store throws.
+ */
+export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead): Promise<Outcome> {
+  const { scope, store } = opened;
+  const pointerDirs = [pointerDir(opened.stateDir, scope), ...plan.copies.map((copy) => copyDir(copy, scope))];
+  const hold = readHold(pointerDirs, deps.io.fs);
+  if (hold !== undefined) throw heldError(scope, hold.text);
+  recordStatePlaces([opened.stateDir, ...plan.copies], deps);
+  const claim = await takeClaim(store, scope, { actor: opened.actor, command: wants.command }, deps.io, { takeOver: wants.takeOver });
+  if (claim.tornBytes > 0) deps.line({ type: 'note', level: 'warning', message: `${claim.tornBytes} bytes that a crash had left half written were put aside from the ledger` });
+  const stopBeating = keepBeating(store, scope);
+  const target = targetOfPlan(plan, deps);
+  const places = { scope, stateDir: opened.stateDir, copies: plan.copies, modes: modesOf(groupOf(opened.config, deps.io)) };
+  const runner = new Runner(
+    {
+      io: deps.io,
+      store,
+      scope,
+      target,
+      actor: opened.actor,
+      control: wants.control,
+      report: deps.line,
+      pointerDirs,
+      writePointer: pointerWriter(places, plan, target, deps.io),
+      unended: claim.from !== null && !claim.from.ended,
+    },
+    fold(claim.entries),
+  );
+  showTraffic(deps, target, new Map(buildsOf(plan)), () => runner.shiftedReading);
+  const stopListening = listenForSignals(deps, wants.control, runner);
+  try {
+    const state = await wants.begin(runner.history, runner);
+    deps.line(startedLine(state.plan, opened.actor, state.phase !== 'checking'));
+    deps.line(phaseLine(new Date(deps.io.now()).toISOString(), state));
+    return outcomeOf(await run(runner, state), opened);
+  } finally {
+    stopListening();
+    stopBeating();
+    await releaseQuietly(runner);
+  }
+}
+
+/** Begins a new rollout: nothing else may be open, and nothing may have happened since the plan was judged. */
+export function beginNew(plan: Plan, judgedOn: History): Lead['begin'] {
+  return async (history, runner) => {
+    const open = openRollout(history);
+    if (open !== null) throw unfinished(runner.parts.scope, open);
+    // Claims and releases aside, the ledger must be the one that the locks looked at.
+    if (history.changedAt !== judgedOn.changedAt || history.knownGood[0]?.rollout !== judgedOn.knownGood[0]?.rollout) {
+      throw new KvdeployError('BUSY', { message: `Something else happened in ${scopeText(runner.parts.scope)} since this plan was judged.`, hint: 'Run the same command again: it will judge the world of now.' });
+    }
+    if (!(await runner.append({ type: 'planned', atMs: runner.parts.io.now(), plan }))) {
+      throw new KvdeployError('BUSY', { message: 'Another runner took over before the rollout could begin.', hint: 'kvdeploy status' });
+    }
+    return start(plan);
+  };
+}
+
+/** The error of a scope whose last rollout nobody finished. */
+export function unfinished(scope: Scope, open: State): KvdeployError {
+  const names = `--env ${scope.environment} --tenant ${scope.tenant} --service ${scope.service}`;
+  return new KvdeployError('UNFINISHED', {
+    message: `Rollout ${open.plan.id} of ${scopeText(scope)} is not finished: ${open.phase} at step ${open.step + 1} of ${open.plan.steps.length}, and nobody watches it.`,
+    hint: `Carry on: kvdeploy resume ${names}   or go back: kvdeploy abort ${names}`,
+  });
+}
+
+async function releaseQuietly(runner: Runner): Promise<void> {
+  try {
+    const { store, scope, actor, io } = runner.parts;
+    await releaseClaim(store, scope, actor, runner.history.nextSeq - 1, io);
+  } catch {
+    // A full disk, or another leader: a claim whose process is gone can be taken over without this.
+  }
+}
+
+function* buildsOf(plan: Plan): Generator<[string, string]> {
+  for (const member of plan.members) if (member.build !== null) yield [member.place, member.build];
+}
+
+function startedLine(plan: Plan, actor: string, resumed: boolean) {
+  const summary = (build: Plan['candidate']) => ({ guid: build.guid, version: build.version, ref: build.ref, sequence: build.sequence });
+  return {
+    type: 'started',
+    rollout: plan.id,
+    kind: plan.kind,
+    scope: plan.scope,
+    actor,
+    candidate: summary(plan.candidate),
+    stable: plan.stable === null ? null : summary(plan.stable),
+    steps: plan.steps,
+    resumed,
+  } as const;
+}

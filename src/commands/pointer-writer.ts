@@ -1,0 +1,83 @@
+/** Makes the engine's pointer generations durable: first in the state directory, then in each copy, the rescue program beside them. */
+import type { Modes } from '../break-glass/durable-file.ts';
+import { copyPointer, placeRescue, readPointers, writePointer } from '../break-glass/pointer.ts';
+import type { KnownGood } from '../core/history.ts';
+import type { Build } from '../core/manifest.ts';
+import type { Plan } from '../core/plan.ts';
+import type { Scope } from '../core/scope.ts';
+import { type PointerDraft, renderPointer } from '../engine/render.ts';
+import type { WritePointer } from '../engine/runner.ts';
+import type { Target } from '../engine/target.ts';
+import type { Io } from '../io.ts';
+import { makePointerDir, rescueSource } from './state-dir.ts';
+
+export interface PointerPlaces {
+  readonly scope: Scope;
+  readonly stateDir: string;
+  readonly copies: readonly string[];
+  readonly modes: Modes;
+}
+
+/** The writer that a rollout of `plan` uses. */
+export function pointerWriter(places: PointerPlaces, plan: Plan, target: Target, io: Io): WritePointer {
+  return (why, state, history, reading) => {
+    const atIso = new Date(io.now()).toISOString();
+    const incoming = why === 'before-rollout' ? state.plan.stable : state.plan.candidate;
+    if (incoming === null) throw new Error(`plan ${plan.id} has no build for the pointer`);
+    const left = why === 'rolled-back' && plan.stable !== null ? [plan.stable.guid] : [];
+    const draft = renderPointer({
+      scope: places.scope,
+      target,
+      identity: plan.identity,
+      reading,
+      history,
+      knownGood: knownGoodOf(incoming, why, history.knownGood, plan, atIso),
+      takenPlaces: new Set([plan.candidate.ref, ...(plan.stable === null ? [] : [plan.stable.ref])]),
+      bad: [...new Set([...history.bad.keys(), ...left])],
+      why,
+      rollout: plan.id,
+      ledgerHead: null,
+      atIso,
+    });
+    return publishPointer(places, draft, io);
+  };
+}
+
+function knownGoodOf(build: Build, why: string, known: readonly KnownGood[], plan: Plan, atIso: string): KnownGood {
+  const before = known.find((entry) => entry.build.guid === build.guid);
+  if (before !== undefined && why === 'before-rollout') return before;
+  return { build, since: atIso, rollout: plan.id };
+}
+
+/** Writes one generation everywhere. The state directory decides; a copy that fails is a loud warning (R36). */
+export function publishPointer(places: PointerPlaces, draft: PointerDraft, io: Io): { readonly generation: number; readonly warnings: readonly string[] } {
+  const { scope, stateDir, copies, modes } = places;
+  const dir = makePointerDir(stateDir, scope, modes, io);
+  placeRescue(dir, rescueSource(), io.fs, modes);
+  const warnings: string[] = [];
+  const copyDirs = copies.flatMap((copy) => {
+    try {
+      const made = makePointerDir(copy, scope, modes, io);
+      placeRescue(made, rescueSource(), io.fs, modes);
+      return [made];
+    } catch (error) {
+      warnings.push(copyWarning(copy, error));
+      return [];
+    }
+  });
+  const generation = writePointer(dir, draft, io.fs, modes, copyDirs);
+  for (const copyDir of copyDirs) {
+    try {
+      copyPointer(copyDir, { ...draft, generation }, io.fs, modes);
+    } catch (error) {
+      warnings.push(copyWarning(copyDir, error));
+    }
+  }
+  // Read as break-glass would read it: what cannot be read again was not written.
+  if (readPointers(dir, io.fs, scope).newest?.generation !== generation) throw new Error(`generation ${generation} was written to ${dir}, but does not read back as the newest`);
+  return { generation, warnings };
+}
+
+function copyWarning(dir: string, error: unknown): string {
+  return `THE COPY of the known-good pointer in ${dir} was not written: ${error instanceof Error ? error.message : String(error)}`;
+}

@@ -1,0 +1,110 @@
+/** `reconcile`: after break-glass, look, write it into the ledger, lift the hold. */
+import { liftHold, readHold } from '../break-glass/hold.ts';
+import { type Rescue, readRecords } from '../break-glass/records.ts';
+import { KvdeployError } from '../core/errors.ts';
+import { fold, openRollout } from '../core/history.ts';
+import { type Guid, scopeText, shortGuid } from '../core/scope.ts';
+import { splitText } from '../core/split.ts';
+import { keepBeating, releaseClaim, takeClaim } from '../engine/claim.ts';
+import { renderPointer } from '../engine/render.ts';
+import type { Target } from '../engine/target.ts';
+import type { Reading } from '../routers/router.ts';
+import { scopeFlags } from './advice.ts';
+import { type Deps, done, type Outcome } from './command.ts';
+import { confirm } from './confirm.ts';
+import { type Opened, openScope, targetOf } from './open.ts';
+import { publishPointer } from './pointer-writer.ts';
+import { buildsAtPlaces } from './release.ts';
+import { groupOf, modesOf } from './state-dir.ts';
+import { showTraffic } from './traffic.ts';
+
+export interface ReconcileOptions {
+  readonly confirm?: string;
+  readonly reason?: string;
+}
+
+export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<Outcome> {
+  const opened = await openScope(deps, { config: 'optional' });
+  const hold = readHold(opened.pointerDirs, deps.io.fs);
+  const { rescues, damaged } = readRecords(opened.pointerDirs, opened.scope, deps.io.fs);
+  if (hold === undefined) {
+    throw new KvdeployError('NOTHING_TO_DO', { message: `No hold is in force in ${scopeText(opened.scope)}.`, hint: `kvdeploy status ${scopeFlags(opened.scope)}` });
+  }
+  const target = targetOf(opened, deps, openRollout(opened.history) === null ? 'config' : 'ledger');
+  showTraffic(deps, target, buildsAtPlaces(opened));
+  const reading = await target.read();
+  const serving = await servingNow(target, reading);
+  const bad = builtBad(opened, serving, rescues);
+  const records = rescues.map(recordText);
+  for (const message of [hold.text, ...records]) deps.line({ type: 'note', level: 'info', message });
+  for (const { file, line, why } of damaged) deps.line({ type: 'note', level: 'warning', message: `${file}:${line} of the rescue's record: ${why}` });
+  deps.line({ type: 'note', level: serving === null ? 'warning' : 'info', message: `serving now: ${splitText(reading.members)}${serving === null ? ', which is not one known build alone' : ` = ${serving}`}` });
+  if (bad.length > 0) deps.line({ type: 'note', level: 'info', message: `will be marked bad: ${bad.map(shortGuid).join(', ')}` });
+  await confirm(opened, `Write the rescue down and lift the hold of ${scopeText(opened.scope)}`, options, deps);
+  const warnings = await writeDown(opened, { reading, serving, bad, records, reason: options.reason ?? 'reviewed' }, target, deps);
+  for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
+  return done(`The rescue is in the ledger and the hold is lifted.${serving === null ? ' Traffic is not on one known build: use kvdeploy rollback.' : ''}`, [`kvdeploy status ${scopeFlags(opened.scope)}`]);
+}
+
+interface Reviewed {
+  readonly reading: Reading;
+  readonly serving: Guid | null;
+  readonly bad: readonly Guid[];
+  readonly records: readonly string[];
+  readonly reason: string;
+}
+
+/** Ledger first, then the pointer, then the hold: a crash in between leaves the hold, and reconcile can be run again. */
+async function writeDown(opened: Opened, reviewed: Reviewed, target: Target, deps: Deps): Promise<readonly string[]> {
+  const { store, scope } = opened;
+  const claim = await takeClaim(store, scope, { actor: opened.actor, command: 'reconcile' }, deps.io, { takeOver: true });
+  const stopBeating = keepBeating(store, scope);
+  try {
+    const self = deps.io.self();
+    const atMs = deps.io.now();
+    const event = { type: 'reconciled', atMs, reason: reviewed.reason, serving: reviewed.serving, bad: [...reviewed.bad], records: [...reviewed.records] } as const;
+    const entry = { at: new Date(atMs).toISOString(), actor: opened.actor, host: self.host, boot: self.boot, event: { ...event, bad: [...event.bad], records: [...event.records] } };
+    if ((await store.append(scope, claim.seq + 1, entry)) === 'conflict') throw new KvdeployError('BUSY', { message: 'Somebody else took the claim.', hint: 'Run reconcile again.' });
+    const warnings = pointAtServing(opened, reviewed, target, deps, fold([...claim.entries, { ...entry, seq: claim.seq + 1, prev: '' }]));
+    liftHold(opened.pointerDirs, deps.io.fs);
+    await releaseClaim(store, scope, opened.actor, claim.seq + 1, deps.io);
+    return warnings;
+  } finally {
+    stopBeating();
+  }
+}
+
+/** A pointer generation that names what serves, so that ledger and pointer agree again. */
+function pointAtServing(opened: Opened, reviewed: Reviewed, target: Target, deps: Deps, history: Opened['history']): readonly string[] {
+  const known = history.knownGood.find((entry) => entry.build.guid === reviewed.serving);
+  if (known === undefined) return [];
+  const identity = opened.settings?.identity ?? history.rollout?.plan.identity ?? null;
+  const copies = opened.settings?.copies ?? history.rollout?.plan.copies ?? [];
+  const atIso = new Date(deps.io.now()).toISOString();
+  const draft = renderPointer({ scope: opened.scope, target, identity, reading: reviewed.reading, history, knownGood: known, takenPlaces: new Set(), bad: [...history.bad.keys()], why: 'rolled-back', rollout: null, ledgerHead: null, atIso });
+  return publishPointer({ scope: opened.scope, stateDir: opened.stateDir, copies, modes: modesOf(groupOf(opened.config, deps.io)) }, draft, deps.io).warnings;
+}
+
+/** The one build that serves everything, by its own word; null when it is not one alone. */
+async function servingNow(target: Target, reading: Reading): Promise<Guid | null> {
+  const serving = reading.members.filter((member) => member.percent > 0);
+  const only = serving[0];
+  if (only === undefined || serving.length !== 1) return null;
+  const answer = await target.ask(only.place, reading);
+  return answer === null || 'unreachable' in answer ? null : answer.guid;
+}
+
+/** What the rescue left: the candidate of an unfinished rollout, and a known-good build that an earlier one replaced. */
+function builtBad(opened: Opened, serving: Guid | null, rescues: readonly Rescue[]): readonly Guid[] {
+  if (serving === null || rescues.length === 0) return [];
+  const { history } = opened;
+  const open = openRollout(history);
+  const left = [open?.plan.kind === 'promote' ? open.plan.candidate.guid : null, history.knownGood.some((known) => known.build.guid === serving) ? (history.knownGood[0]?.build.guid ?? null) : null];
+  return [...new Set(left.filter((guid): guid is Guid => guid !== null && guid !== serving))];
+}
+
+function recordText(rescue: Rescue): string {
+  const { intent, outcome } = rescue;
+  const began = intent === null ? 'an intent that was lost' : `${intent.at} ${intent.actor} on ${intent.host}: ${intent.reason}`;
+  return `${began} → ${outcome === null ? 'IN DOUBT: no outcome was written' : outcome.result}`;
+}

@@ -1,0 +1,16 @@
+/** `schema`: prints one JSON Schema by its name. Must not read files. */
+import { schemaNames, schemaText } from '../config/json-schemas.ts';
+import { KvdeployError } from '../core/errors.ts';
+import { didYouMean } from '../core/nearest.ts';
+
+/** @throws KvdeployError UNKNOWN_NAME, listing the schemas there are. */
+export function schema(name: string, out: (text: string) => void): void {
+  const known = schemaNames.find((each) => each === name);
+  if (known === undefined) {
+    throw new KvdeployError('UNKNOWN_NAME', {
+      message: `There is no schema "${name}".${didYouMean(name, schemaNames)}`,
+      hint: `Known: ${schemaNames.join(', ')}`,
+    });
+  }
+  out(schemaText(known));
+}

@@ -1,0 +1,62 @@
+/** Where state lies and with which modes: the one rule of CONTRACT.md (State). */
+import { isAbsolute, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { groupModes, type Modes, OWNER_ONLY } from '../break-glass/durable-file.ts';
+import { defaultStateDir, recordPlace, rootsOf } from '../break-glass/places.ts';
+import { openStateDir } from '../break-glass/state-dir.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { KvdeployError } from '../core/errors.ts';
+import type { Scope } from '../core/scope.ts';
+import type { Io } from '../io.ts';
+import type { Deps } from './command.ts';
+
+/** `--state-dir`, else KVDEPLOY_STATE_DIR, else the config, else the default places. Always absolute. */
+export function stateDirOf(deps: Deps, config: LoadedConfig | null): string {
+  const said = deps.globals.stateDir ?? deps.io.env('KVDEPLOY_STATE_DIR');
+  if (said !== undefined && said !== '') return isAbsolute(said) ? said : resolve(deps.cwd, said);
+  return config?.stateDir ?? defaultStateDir(deps.io.fs, roots(deps.io));
+}
+
+function roots(io: Io) {
+  return rootsOf({ HOME: io.env('HOME'), XDG_STATE_HOME: io.env('XDG_STATE_HOME') });
+}
+
+/** The group that shares the state, as a gid, or undefined. Throws CONFIG_INVALID for a group that this machine does not have. */
+export function groupOf(config: LoadedConfig | null, io: Io): { readonly gid: number } | undefined {
+  const name = config?.stateGroup ?? null;
+  if (name === null) return undefined;
+  if (/^\d+$/.test(name)) return { gid: Number(name) };
+  const line = String(io.fs.readFileSync('/etc/group', 'utf8'))
+    .split('\n')
+    .map((text) => text.split(':'))
+    .find((fields) => fields[0] === name);
+  const gid = Number(line?.[2] ?? Number.NaN);
+  if (Number.isInteger(gid)) return { gid };
+  throw new KvdeployError('CONFIG_INVALID', { message: `This machine has no group ${name} (stateGroup).`, hint: 'Create the group, or leave stateGroup out.' });
+}
+
+export function modesOf(group: { readonly gid: number } | undefined): Modes {
+  return group === undefined ? OWNER_ONLY : groupModes(group.gid);
+}
+
+/** Makes the scope's pointer directory in the state directory or in a copy; durable, with the right modes (R37). */
+export function makePointerDir(root: string, scope: Scope, modes: Modes, io: Io): string {
+  return openStateDir(root, [scope.tenant, scope.environment, scope.service, 'pointer'], io.fs, modes);
+}
+
+/** Notes where this state lies, so that break-glass finds it without a config. */
+export function recordStatePlaces(dirs: readonly string[], deps: Deps): void {
+  for (const dir of dirs) {
+    try {
+      recordPlace(dir, deps.io.fs, roots(deps.io));
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      deps.line({ type: 'note', level: 'warning', message: `${dir} could not be noted for break-glass (${why}); it will need --state-dir ${dir}` });
+    }
+  }
+}
+
+/** The rescue program that is put beside every pointer. */
+export function rescueSource(): string {
+  return fileURLToPath(new URL('./break-glass.mjs', import.meta.url));
+}

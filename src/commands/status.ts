@@ -1,0 +1,118 @@
+/** `status`: where traffic is, what is known-good, who leads, and whether router and ledger agree. Changes nothing. */
+import { type Hold, readHold } from '../break-glass/hold.ts';
+import { readPointers } from '../break-glass/pointer.ts';
+import { currentKnownGood, openRollout, waysBack } from '../core/history.ts';
+import type { Traffic } from '../core/output.ts';
+import { stableSplit, type State, stepSplit } from '../core/rollout.ts';
+import { scopeText, shortGuid } from '../core/scope.ts';
+import { type Split, splitsAgree, splitText } from '../core/split.ts';
+import type { Reading } from '../routers/router.ts';
+import { breakGlassCommand, scopeFlags } from './advice.ts';
+import { type Deps, done, type Outcome } from './command.ts';
+import { type Opened, openScope, targetOf } from './open.ts';
+import { buildsAtPlaces } from './release.ts';
+import { showTraffic, trafficOf } from './traffic.ts';
+
+export async function status(deps: Deps): Promise<Outcome> {
+  const opened = await openScope(deps, { config: 'optional' });
+  const reading = await readIfAny(opened, deps);
+  const document = documentOf(opened, reading, deps);
+  deps.line({ type: 'document', name: 'status', data: document });
+  deps.print(textOf(document, opened));
+  return done(messageOf(document), document.next);
+}
+
+async function readIfAny(opened: Opened, deps: Deps): Promise<Reading | { readonly why: string }> {
+  try {
+    const open = openRollout(opened.history);
+    const target = targetOf(opened, deps, open === null ? 'config' : 'ledger');
+    showTraffic(deps, target, buildsAtPlaces(opened));
+    return await target.read();
+  } catch (error) {
+    return { why: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function documentOf(opened: Opened, reading: Reading | { readonly why: string }, deps: Deps) {
+  const { history, scope } = opened;
+  const open = openRollout(history);
+  const hold = readHold(opened.pointerDirs, deps.io.fs);
+  const pointers = opened.pointerDirs.map((dir) => {
+    const { newest, damaged } = readPointers(dir, deps.io.fs, scope);
+    return { dir, generation: newest?.generation ?? null, knownGood: newest?.knownGood.build.guid ?? null, damaged };
+  });
+  const known = currentKnownGood(history);
+  const leader = history.leader;
+  const traffic: Traffic = 'why' in reading ? { split: [], certainty: 'unknown' } : trafficOf(reading, buildsAtPlaces(opened));
+  return {
+    scope,
+    traffic,
+    trouble: 'why' in reading ? [reading.why] : reading.trouble,
+    drift: 'why' in reading ? null : driftOf(history.rollout, open, reading),
+    knownGood: known === null ? null : { guid: known.build.guid, version: known.build.version, since: known.since, bad: history.bad.has(known.build.guid) },
+    waysBack: waysBack(history).map((way) => ({ guid: way.build.guid, version: way.build.version, since: way.since })),
+    rollout: rolloutOf(history.rollout, history.changedAt),
+    leader: leader === null ? null : { ...leader.claim.by, actor: leader.claim.actor, command: leader.claim.command, since: leader.since, running: leader.claim.by.host === deps.io.self().host ? deps.io.isRunning(leader.claim.by) : null },
+    hold: hold === undefined ? null : { file: hold.file, text: hold.text },
+    pointers,
+    next: nextOf(opened, open, hold),
+  };
+}
+
+type StatusDocument = ReturnType<typeof documentOf>;
+
+function rolloutOf(state: State | null, changedAt: string | null) {
+  if (state === null) return null;
+  const { plan } = state;
+  const percent = plan.steps[state.step]?.percent ?? 0;
+  return { id: plan.id, kind: plan.kind, candidate: plan.candidate.guid, stable: plan.stable?.guid ?? null, phase: state.phase, step: state.step + 1, steps: plan.steps.length, percent, why: state.why, changedAt };
+}
+
+/** What the ledger expects of the router, where it expects anything definite. */
+function driftOf(last: State | null, open: State | null, reading: Reading): string | null {
+  const expected = last === null ? null : expectedSplit(last, open);
+  if (expected === null || splitsAgree(reading.members, expected)) return null;
+  return `the ledger expects ${splitText(expected)}, the router reports ${splitText(reading.members)}`;
+}
+
+function expectedSplit(last: State, open: State | null): Split | null {
+  if (open !== null) return open.phase === 'baking' || open.phase === 'pointing' ? stepSplit(open.plan, open.step) : null;
+  if (last.phase === 'done') return stepSplit(last.plan, last.plan.steps.length - 1);
+  return last.phase === 'reverted' ? stableSplit(last.plan) : null;
+}
+
+function nextOf(opened: Opened, open: State | null, hold: Hold | undefined): string[] {
+  const flags = scopeFlags(opened.scope);
+  if (hold !== undefined) return [`kvdeploy reconcile ${flags}`, breakGlassCommand(opened)];
+  if (open !== null) return [`kvdeploy resume ${flags}`, `kvdeploy abort ${flags}`];
+  return opened.history.rollout?.phase === 'stuck' ? [`kvdeploy rollback ${flags}`, breakGlassCommand(opened)] : [];
+}
+
+function messageOf(document: StatusDocument): string {
+  if (document.hold !== null) return 'A break-glass hold is in force.';
+  if (document.drift !== null) return `Drift: ${document.drift}.`;
+  const { rollout } = document;
+  return rollout === null ? 'No rollout yet.' : `The last rollout is ${rollout.phase}.`;
+}
+
+function textOf(document: StatusDocument, opened: Opened): string {
+  const { knownGood, rollout, leader, hold } = document;
+  const running = leader === null ? '' : leader.running === false ? ', but that process is gone' : leader.running === null ? '' : ', running';
+  const lines = [
+    scopeText(opened.scope),
+    `  traffic     ${splitOf(document.traffic)}`,
+    ...document.trouble.map((trouble) => `  trouble     ${trouble}`),
+    ...(document.drift === null ? [] : [`  drift       ${document.drift}`]),
+    `  known-good  ${knownGood === null ? 'none' : `${shortGuid(knownGood.guid)}  ${knownGood.version}  since ${knownGood.since}${knownGood.bad ? '  MARKED BAD' : ''}`}`,
+    `  rollout     ${rollout === null ? 'none' : `${rollout.id}  ${rollout.kind} of ${shortGuid(rollout.candidate)}  ${rollout.phase} at step ${rollout.step}/${rollout.steps} (${rollout.percent} %): ${rollout.why}`}`,
+    `  leader      ${leader === null ? 'nobody' : `${leader.actor}, pid ${leader.pid} on ${leader.host}, ${leader.command} since ${leader.since}${running}`}`,
+    `  hold        ${hold === null ? 'none' : hold.text}`,
+    ...document.pointers.map((pointer) => `  pointer     ${pointer.generation === null ? 'none' : `generation ${pointer.generation}, ${shortGuid(pointer.knownGood ?? '')}`}  in ${pointer.dir}${pointer.damaged.length === 0 ? '' : `  (${pointer.damaged.length} damaged)`}`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function splitOf(traffic: Traffic): string {
+  const shares = traffic.split.map((share) => `${share.build === null ? `unknown build at ${share.place ?? '?'}` : shortGuid(share.build)} ${share.percent} %`);
+  return `${shares.length === 0 ? 'nothing' : shares.join(', ')} (${traffic.certainty})`;
+}

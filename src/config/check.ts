@@ -1,0 +1,147 @@
+/** Holds a strictly parsed file against its zod schema: every issue becomes a finding with its place. Must not stop at the first. */
+import type * as z from 'zod';
+import { safeParse } from 'zod';
+import type { Finding } from '../core/finding.ts';
+import { didYouMean, nearest } from '../core/nearest.ts';
+import type { PathPart } from './nodes.ts';
+import { descriptionAt, knownKeys, schemaAt, valueAt } from './schema-walk.ts';
+import { limited, type Trouble } from './source.ts';
+import type { StrictDocument } from './strict-parse.ts';
+
+export interface Checked<T> {
+  /** Absent when there is any finding. */
+  readonly value?: T;
+  readonly findings: readonly Finding[];
+}
+
+/** Checks the part of the document below `base` (the whole of it when left out). */
+export function check<Schema extends z.ZodType>(
+  document: StrictDocument,
+  schema: Schema,
+  base: readonly PathPart[] = [],
+): Checked<z.output<Schema>> {
+  const value = valueAt(document.value, base);
+  const result = schema.safeParse(value);
+  if (result.success) return { value: result.data, findings: [] };
+  const checking = { document, schema, base, value };
+  const renamed = misspelt(checking, result.error.issues);
+  const issues = result.error.issues.filter((issue) => !renamed.has(JSON.stringify(issue.path)));
+  return { findings: limited(issues.flatMap((issue) => issueFindings(checking, issue))) };
+}
+
+interface Checking {
+  readonly document: StrictDocument;
+  readonly schema: z.ZodType;
+  readonly base: readonly PathPart[];
+  readonly value: unknown;
+}
+
+/** Paths of keys that are missing only because they are misspelt: the misspelling is one finding, not two. */
+function misspelt({ schema, value }: Checking, issues: readonly z.core.$ZodIssue[]): ReadonlySet<string> {
+  return new Set(
+    issues.flatMap((issue) => {
+      if (issue.code !== 'unrecognized_keys') return [];
+      const path = issue.path.map(String);
+      return issue.keys.map((key) => JSON.stringify([...issue.path, nearest(key, knownKeys(schema, path, value))]));
+    }),
+  );
+}
+
+function issueFindings(checking: Checking, issue: z.core.$ZodIssue): readonly Finding[] {
+  const { document, base } = checking;
+  const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
+  const at = (trouble: Trouble, what?: 'key' | 'value') => document.finding([...base, ...path], trouble, what);
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(checking, path, key));
+  if (issue.code === 'invalid_key') {
+    return [
+      at(
+        { code: 'SCHEMA', message: `"${path.at(-1)}" is ${issue.issues[0]?.message ?? 'not allowed here'}.`, fix: 'Rename it.' },
+        'key',
+      ),
+    ];
+  }
+  const found = valueAt(checking.value, path);
+  if (found === undefined) return [missingKey(checking, path, issue)];
+  if (issue.code === 'invalid_type') return [at(wrongType(checking, path, issue.expected, found))];
+  if (issue.code === 'invalid_value') return [at(oneOf(found, issue.values.map(String)))];
+  if (issue.code === 'invalid_union' && 'discriminator' in issue) return [at(oneOf(found, optionsOf(issue)))];
+  return [at({ code: 'SCHEMA', message: sentence(issue.message), fix: fixText(checking, path) })];
+}
+
+function unknownKey({ document, schema, base, value }: Checking, path: readonly PathPart[], key: string): Finding {
+  const known = knownKeys(schema, path, value);
+  const meant = nearest(key, known);
+  return document.finding(
+    [...base, ...path, key],
+    {
+      code: 'UNKNOWN_KEY',
+      message: `Unknown key "${key}".${didYouMean(key, known)}`,
+      fix: meant === undefined ? `Remove it. Known here: ${known.join(', ')}.` : `Rename it to ${meant}, or remove it.`,
+    },
+    'key',
+  );
+}
+
+function missingKey(checking: Checking, path: readonly PathPart[], issue: z.core.$ZodIssue): Finding {
+  const { document, base, schema, value } = checking;
+  const options = issue.code === 'invalid_union' && 'discriminator' in issue ? optionsOf(issue) : [];
+  const description = descriptionAt(schema, path, value);
+  const fix =
+    options.length > 0
+      ? `Add ${path.at(-1)}, one of: ${options.join(', ')}.`
+      : `Add ${path.at(-1)}.${description ? ` ${description}.` : ''}`;
+  return document.finding([...base, ...path], { code: 'SCHEMA', message: `The key "${path.at(-1)}" is missing.`, fix }, 'key');
+}
+
+function wrongType(checking: Checking, path: readonly PathPart[], expected: string, found: unknown): Trouble {
+  const written = checking.document.written([...checking.base, ...path]);
+  const wanted = schemaAt(checking.schema, path, checking.value);
+  const quotable =
+    expected === 'string' && typeof found !== 'object' && wanted !== undefined && safeParse(wanted, written).success;
+  return {
+    code: 'SCHEMA',
+    message: `Expected ${typeNames[expected] ?? expected}, but this is ${typeName(found)}.`,
+    fix: quotable ? `Put it in quotes: "${written}".` : fixText(checking, path),
+  };
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a map of keys',
+  record: 'a map of keys',
+};
+
+function typeName(value: unknown): string {
+  if (value === null) return 'empty';
+  return typeNames[Array.isArray(value) ? 'array' : typeof value] ?? typeof value;
+}
+
+function oneOf(found: unknown, options: readonly string[]): Trouble {
+  const word =
+    typeof found === 'string' || typeof found === 'number' || typeof found === 'boolean' ? `"${found}"` : typeName(found);
+  return {
+    code: 'SCHEMA',
+    message: `${word} is not known here.${typeof found === 'string' ? didYouMean(found, options) : ''}`,
+    fix: options.length === 1 ? `Write ${options[0]}.` : `Known: ${options.join(', ')}.`,
+  };
+}
+
+function optionsOf(issue: z.core.$ZodIssueInvalidUnion): readonly string[] {
+  return 'options' in issue && Array.isArray(issue.options) ? issue.options.map(String) : [];
+}
+
+function fixText({ schema, value }: Checking, path: readonly PathPart[]): string {
+  const description = descriptionAt(schema, path, value);
+  return description === undefined
+    ? 'Correct it; `kvdeploy schema` prints what may stand where.'
+    : `What belongs here: ${description}.`;
+}
+
+function sentence(text: string): string {
+  const capital = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(capital) ? capital : `${capital}.`;
+}

@@ -1,0 +1,141 @@
+/** Finds and reads the files that people write: bounded, plain files only, each read once. Must not write or follow symlinks. */
+import path from 'node:path';
+import type { Fs } from '../break-glass/changes.ts';
+import type { Finding } from '../core/finding.ts';
+import { findingWithoutText, type Trouble } from './source.ts';
+import { MAX_BYTES, tooLarge } from './text-check.ts';
+
+const MOST_ENTRIES = 20_000;
+const DEEPEST_FOLDER = 12;
+const SKIPPED_FOLDERS = new Set(['.git', 'node_modules']);
+
+export type Read = { readonly bytes: Uint8Array } | { readonly trouble: Trouble };
+
+/**
+ * The bytes of one plain file of at most 256 KiB, or why not. A larger file is not read. A symlink is followed only where
+ * the user named the file; in a folder it could show a stranger's choice of file in a public log.
+ */
+export function readBytes(fs: Fs, file: string, options: { readonly followSymlink: boolean }): Read {
+  try {
+    const stat = options.followSymlink ? fs.statSync(file) : fs.lstatSync(file);
+    if (stat.isSymbolicLink())
+      return {
+        trouble: { code: 'NOT_A_FILE', message: 'This is a symlink; they are not followed.', fix: 'Put the file itself here.' },
+      };
+    if (!stat.isFile())
+      return { trouble: { code: 'NOT_A_FILE', message: 'This is not a plain file.', fix: 'Name a file, or a folder of files.' } };
+    if (stat.size > MAX_BYTES) return { trouble: tooLarge(stat.size) };
+    return { bytes: readUpTo(fs, file, MAX_BYTES + 1) };
+  } catch (error) {
+    return { trouble: unreadable(error) };
+  }
+}
+
+function readUpTo(fs: Fs, file: string, most: number): Uint8Array {
+  const handle = fs.openSync(file, 'r');
+  try {
+    const bytes = new Uint8Array(most);
+    let length = 0;
+    while (length < most) {
+      const count = fs.readSync(handle, bytes, length, most - length, null);
+      if (count === 0) break;
+      length += count;
+    }
+    return bytes.subarray(0, length);
+  } finally {
+    fs.closeSync(handle);
+  }
+}
+
+function unreadable(error: unknown): Trouble {
+  const code = (error as NodeJS.ErrnoException).code ?? String(error);
+  if (code === 'ENOENT' || code === 'ENOTDIR')
+    return {
+      code: 'MANIFEST_MISSING',
+      message: 'There is no such file.',
+      fix: 'Check the name, and the folder that you are in.',
+    };
+  return { code: 'NOT_A_FILE', message: `The file cannot be read (${code}).`, fix: 'Check who may read it.' };
+}
+
+/** True for the extensions that manifests have; in any case, so that none hides behind `.YAML`. */
+export function isDataFile(name: string): boolean {
+  return /\.(?:yaml|yml|json)$/i.test(name);
+}
+
+/** Every data file below `folder`, sorted; symlinks are findings. A folder that does not exist has none. */
+export function dataFilesBelow(
+  fs: Fs,
+  folder: string,
+  cwd: string,
+): { readonly files: readonly string[]; readonly findings: readonly Finding[] } {
+  const files: string[] = [];
+  const findings: Finding[] = [];
+  let entries = 0;
+  const walk = (at: string, depth: number): void => {
+    for (const name of namesIn(fs, at)) {
+      const file = path.join(at, name);
+      entries++;
+      if (entries > MOST_ENTRIES || depth > DEEPEST_FOLDER) {
+        throw new RangeError(`more than ${MOST_ENTRIES} files or ${DEEPEST_FOLDER} levels`);
+      }
+      const stat = fs.lstatSync(file);
+      if (stat.isDirectory() && !SKIPPED_FOLDERS.has(name)) walk(file, depth + 1);
+      else if (stat.isSymbolicLink() && (isDataFile(name) || isFolder(fs, file))) findings.push(symlink(shownPath(cwd, file)));
+      else if (stat.isFile() && isDataFile(name)) files.push(file);
+    }
+  };
+  try {
+    walk(folder, 1);
+  } catch (error) {
+    const why = error instanceof RangeError ? error.message : String((error as NodeJS.ErrnoException).code ?? error);
+    const trouble = {
+      code: 'NOT_A_FILE',
+      message: `This folder cannot be read in full (${why}).`,
+      fix: 'Name a folder that holds manifests only.',
+    } as const;
+    findings.push(findingWithoutText(shownPath(cwd, folder), trouble));
+  }
+  return { files, findings };
+}
+
+function symlink(file: string): Finding {
+  return findingWithoutText(file, {
+    code: 'NOT_A_FILE',
+    message: 'This is a symlink; they are not followed.',
+    fix: 'Put the file itself here.',
+  });
+}
+
+/** Sorted names in a folder; none when there is no such folder. */
+export function namesIn(fs: Fs, folder: string): readonly string[] {
+  try {
+    return fs.readdirSync(folder).sort();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+export function isFolder(fs: Fs, file: string): boolean {
+  try {
+    return fs.statSync(file).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** The nearest folder at or above `cwd` that holds `.git`; undefined outside a repository. */
+export function repositoryRoot(fs: Fs, cwd: string): string | undefined {
+  for (let at = path.resolve(cwd); ; at = path.dirname(at)) {
+    if (fs.existsSync(path.join(at, '.git'))) return at;
+    if (path.dirname(at) === at) return undefined;
+  }
+}
+
+/** As people name a file: from `cwd` on where it lies below it, with forward slashes. */
+export function shownPath(cwd: string, file: string): string {
+  const relative = path.relative(cwd, file);
+  const shown = relative === '' || relative.startsWith('..') || path.isAbsolute(relative) ? file : relative;
+  return shown.split(path.sep).join('/');
+}

@@ -1,0 +1,195 @@
+/** Loads the config: found by its fixed names, read once, strictly parsed, checked. Must never run code from the repository. */
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { KvdeployError } from '../core/errors.ts';
+import type { Finding } from '../core/finding.ts';
+import { type KnownNames, stampBreaches } from '../core/manifest-rules.ts';
+import type { IdentityConfig, PlannedGate } from '../core/plan.ts';
+import type { Scope } from '../core/scope.ts';
+import type { Io } from '../io.ts';
+import { check } from './check.ts';
+import { dataFilesBelow, readBytes, shownPath } from './files.ts';
+import { type Located, locateConfig, runsCode } from './locate.ts';
+import { type LoadedManifest, readManifestFile, ruleFindings } from './manifests.ts';
+import type { PathPart } from './nodes.ts';
+import { type Config, configSchema } from './schema.ts';
+import { valueAt } from './schema-walk.ts';
+import { serviceSettings, sharedTargets } from './settings.ts';
+import { findingWithoutText } from './source.ts';
+import { strictParse } from './strict-parse.ts';
+
+export interface LoadedConfig {
+  /** Absolute. */
+  readonly file: string;
+  /** The folder that paths in it start from. */
+  readonly root: string;
+  /** Absolute. */
+  readonly manifestsDir: string;
+  /** Absolute; null when the config names none. */
+  readonly stateDir: string | null;
+  readonly stateGroup: string | null;
+  /** SHA-256, hex, of the very bytes that were parsed. */
+  readonly sha256: string;
+  readonly tenants: readonly string[];
+  /** Names of a tenant's environments; none for an unknown tenant. */
+  environments(tenant: string): readonly string[];
+  readonly services: readonly ServiceSettings[];
+  /** Tenants, their environments and services, for checks and suggestions. */
+  readonly names: KnownNames;
+}
+
+export interface ServiceSettings {
+  readonly scope: Scope;
+  readonly protected: boolean;
+  readonly requires: { readonly environment: string; readonly soakMs: number } | null;
+  /** As the config wrote it; `openRouter` reads it. */
+  readonly router: ({ readonly kind: string } & Readonly<Record<string, unknown>>) | null;
+  readonly identity: IdentityConfig | null;
+  readonly steps: readonly { readonly percent: number; readonly bakeMs: number }[];
+  /** Their settings as the config wrote them; `openSource` reads them. */
+  readonly gates: readonly PlannedGate[];
+  /** Absolute. */
+  readonly copies: readonly string[];
+  readonly pollMs: number;
+  readonly patienceMs: number;
+}
+
+export interface ReadConfig {
+  /** The file that was read or refused, absolute; undefined when there is none at all. */
+  readonly file?: string;
+  /** Absent when there is any finding, or no file. */
+  readonly config?: LoadedConfig;
+  readonly findings: readonly Finding[];
+}
+
+type Files = Pick<Io, 'fs'>;
+
+/**
+ * The config that `file` names, or the one found from `cwd` upwards.
+ * @throws KvdeployError CONFIG_MISSING, CONFIG_INVALID (with every finding) or CONFIG_RUNS_CODE.
+ */
+export async function loadConfig(
+  options: { readonly file?: string | undefined; readonly cwd: string },
+  io: Files,
+): Promise<LoadedConfig> {
+  const { file, config, findings } = readConfig(options, io);
+  if (config !== undefined) return config;
+  if (file === undefined) {
+    throw new KvdeployError('CONFIG_MISSING', {
+      message: `There is no kvdeploy.config.yaml in ${options.cwd} or above it, up to the repository's root.`,
+      hint: 'Create one with `kvdeploy init`, or name it: --config FILE',
+    });
+  }
+  const [first] = findings;
+  const runs = first?.code === 'CONFIG_RUNS_CODE';
+  throw new KvdeployError(first?.code === 'CONFIG_MISSING' ? 'CONFIG_MISSING' : runs ? 'CONFIG_RUNS_CODE' : 'CONFIG_INVALID', {
+    message: findings.length === 1 && first ? first.message : `${shownPath(options.cwd, file)} has ${findings.length} faults.`,
+    hint: findings.length === 1 && first ? first.fix : 'Correct what is listed above; `kvdeploy validate` shows it again.',
+    places: first ? [{ file: first.file, line: first.line, column: first.column }] : [],
+    findings,
+  });
+}
+
+/** As `loadConfig`, with everything that is wrong as findings. */
+export function readConfig(options: { readonly file?: string | undefined; readonly cwd: string }, io: Files): ReadConfig {
+  const located = options.file === undefined ? locateConfig(io.fs, options.cwd) : named(path.resolve(options.cwd, options.file));
+  switch (located.found) {
+    case 'none':
+      return { findings: [] };
+    case 'code':
+      return { file: located.file, findings: [codeFinding(shownPath(options.cwd, located.file))] };
+    case 'several': {
+      const [file = '', ...others] = located.files.map((each) => shownPath(options.cwd, each));
+      const trouble = {
+        code: 'CONFIG_INVALID',
+        message: `This folder has more than one config: ${[file, ...others].join(', ')}.`,
+        fix: 'Keep one of them.',
+        related: others.map((each) => ({ file: each, note: 'also a config' })),
+      } as const;
+      return { file: located.files[0] ?? '', findings: [findingWithoutText(file, trouble)] };
+    }
+    case 'file':
+      return readFile(located.file, options, io);
+  }
+}
+
+function named(file: string): Located {
+  return runsCode(file) ? { found: 'code', file } : { found: 'file', file };
+}
+
+function codeFinding(file: string): Finding {
+  return findingWithoutText(file, {
+    code: 'CONFIG_RUNS_CODE',
+    message: 'A config file must not run code, so this one is not read: hooks and pull requests from strangers load it, too.',
+    fix: 'Write it as kvdeploy.config.yaml and remove this file.',
+  });
+}
+
+function readFile(file: string, options: { readonly file?: string | undefined; readonly cwd: string }, io: Files): ReadConfig {
+  const shown = shownPath(options.cwd, file);
+  const read = readBytes(io.fs, file, { followSymlink: options.file !== undefined });
+  if ('trouble' in read) {
+    const code = read.trouble.code === 'MANIFEST_MISSING' ? 'CONFIG_MISSING' : read.trouble.code;
+    return { file, findings: [findingWithoutText(shown, { ...read.trouble, code })] };
+  }
+  return { file, ...parseConfig(file, shown, read.bytes) };
+}
+
+/** Checks the bytes of a config that lies at `file`. */
+export function parseConfig(
+  file: string,
+  shown: string,
+  bytes: Uint8Array,
+): { readonly config?: LoadedConfig; readonly findings: readonly Finding[] } {
+  const { document, findings } = strictParse(shown, bytes);
+  if (document === undefined) return { findings };
+  const base: readonly PathPart[] = path.basename(file) === 'package.json' ? ['kvdeploy'] : [];
+  const checked = check(document, configSchema, base);
+  if (checked.value === undefined) return { findings: checked.findings };
+  const shared = sharedTargets(checked.value, document, base);
+  if (shared.length > 0) return { findings: shared };
+  return { config: loaded(file, checked.value, valueAt(document.value, base), bytes), findings: [] };
+}
+
+function loaded(file: string, config: Config, written: unknown, bytes: Uint8Array): LoadedConfig {
+  const folder = path.dirname(file);
+  const root = path.basename(folder) === '.config' ? path.dirname(folder) : folder;
+  const names: KnownNames = new Map(
+    Object.entries(config.tenants).map(([tenant, { environments }]) => [
+      tenant,
+      new Map(Object.entries(environments).map(([name, { services }]) => [name, Object.keys(services ?? {})])),
+    ]),
+  );
+  return {
+    file,
+    root,
+    manifestsDir: path.resolve(root, config.manifests ?? 'releases'),
+    stateDir: config.stateDir === undefined ? null : path.resolve(root, config.stateDir),
+    stateGroup: config.stateGroup ?? null,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    tenants: [...names.keys()],
+    environments: (tenant) => [...(names.get(tenant)?.keys() ?? [])],
+    services: serviceSettings(config, written, root),
+    names,
+  };
+}
+
+/**
+ * Every manifest below `root`, and everything that is wrong with any of them alone or together. A file with a finding of its
+ * own, or with a build stamped for elsewhere, is in the findings alone: nothing of it is offered. Files are named from the
+ * config's folder on.
+ */
+export async function loadManifests(
+  config: LoadedConfig | null,
+  root: string,
+  io: Files,
+): Promise<{ readonly manifests: readonly LoadedManifest[]; readonly findings: readonly Finding[] }> {
+  const from = config?.root ?? path.dirname(root);
+  const { files, findings } = dataFilesBelow(io.fs, root, from);
+  const all = files.map((file) => readManifestFile(file, root, from, io, { followSymlink: false }));
+  const read = all.flatMap((each) => each.manifest ?? []);
+  return {
+    manifests: read.filter((each) => stampBreaches(each).length === 0),
+    findings: [...findings, ...all.flatMap((each) => each.findings), ...ruleFindings(read, config?.names ?? null)],
+  };
+}

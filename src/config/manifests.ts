@@ -1,0 +1,106 @@
+/** Reads release manifests and holds them against each other. Each file is read once; what is hashed is what was parsed. */
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import type { Finding } from '../core/finding.ts';
+import { type ListedBuild, type Manifest, manifestSchema, scopeOf } from '../core/manifest.ts';
+import { type KnownNames, manifestBreaches, type Part, type PlacedManifest } from '../core/manifest-rules.ts';
+import { didYouMean } from '../core/nearest.ts';
+import type { Io } from '../io.ts';
+import { check } from './check.ts';
+import { readBytes, repositoryRoot, shownPath } from './files.ts';
+import type { LoadedConfig } from './load.ts';
+import { valueAt } from './schema-walk.ts';
+import { findingWithoutText } from './source.ts';
+import { type StrictDocument, strictParse } from './strict-parse.ts';
+
+type Files = Pick<Io, 'fs'>;
+
+/** One well-formed manifest. */
+export interface LoadedManifest {
+  /** As findings name it: from the current folder on. */
+  readonly file: string;
+  readonly manifest: Manifest;
+  readonly builds: readonly ListedBuild[];
+  /** SHA-256, hex, of the very bytes that were parsed. */
+  readonly sha256: string;
+}
+
+export interface ReadManifest extends LoadedManifest, PlacedManifest {
+  readonly document: StrictDocument;
+}
+
+/** Where manifests lie: the config's folder for them; without a config `releases/` in the repository's root, else in `cwd`. */
+export function manifestRoot(config: LoadedConfig | null, cwd: string, io: Files): string {
+  return config?.manifestsDir ?? path.join(repositoryRoot(io.fs, cwd) ?? cwd, 'releases');
+}
+
+export interface ManifestReading {
+  /** Absent when there is any finding. */
+  readonly manifest?: ReadManifest;
+  readonly findings: readonly Finding[];
+}
+
+export function readManifestFile(
+  file: string,
+  root: string,
+  cwd: string,
+  io: Files,
+  options: { followSymlink: boolean },
+): ManifestReading {
+  const shown = shownPath(cwd, file);
+  const read = readBytes(io.fs, file, options);
+  if ('trouble' in read) return { findings: [findingWithoutText(shown, read.trouble)] };
+  return parseManifest(shown, read.bytes, placeBelow(root, file));
+}
+
+/** Parses the bytes of one manifest; `place` is its path below the root, see PlacedManifest. */
+export function parseManifest(shown: string, bytes: Uint8Array, place: PlacedManifest['place']): ManifestReading {
+  const { document, findings } = strictParse(shown, bytes);
+  if (document === undefined) return { findings };
+  const kind = valueAt(document.value, ['kind']);
+  if (kind !== 'ReleaseManifest') return { findings: [otherKind(document, kind)] };
+  const checked = check(document, manifestSchema);
+  if (checked.value === undefined) return { findings: checked.findings };
+  const manifest = checked.value;
+  const builds = manifest.builds.map((build, index) => {
+    const { line, column } = document.finding(['builds', index, 'guid'], { code: 'SCHEMA', message: '', fix: '' });
+    return { scope: scopeOf(manifest), build, file: shown, line, column };
+  });
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return { manifest: { file: shown, manifest, builds, sha256, document, place }, findings: [] };
+}
+
+/** One finding is enough for a file that is something else. */
+function otherKind(document: StrictDocument, kind: unknown): Finding {
+  const [message, guess] =
+    typeof kind === 'string'
+      ? [`This is no release manifest: its kind is "${kind}".`, didYouMean(kind, ['ReleaseManifest'])]
+      : ['This is no release manifest: it has no kind.', ''];
+  const fix = 'Write kind: ReleaseManifest, or keep other files out of the manifest folder.';
+  return document.finding(['kind'], { code: 'SCHEMA', message: `${message}${guess}`, fix });
+}
+
+/** The path of a file below the root, in parts. */
+export function placeBelow(root: string, file: string): readonly string[] | 'outside' {
+  const relative = path.relative(root, file);
+  return relative === '' || relative.startsWith('..') || path.isAbsolute(relative) ? 'outside' : relative.split(path.sep);
+}
+
+/** The broken rules between these manifests, with line, column and frame. Of several places the last file is the one named first. */
+export function ruleFindings(manifests: readonly ReadManifest[], names: KnownNames | null): readonly Finding[] {
+  const documents = new Map(manifests.map((each) => [each.file, each.document]));
+  const place = ({ file, path: at }: Part) => {
+    const found = documents.get(file)?.finding(at, { code: 'SCHEMA', message: '', fix: '' });
+    return { file, line: found?.line ?? 1, column: found?.column ?? 1 };
+  };
+  return manifestBreaches(manifests, names).flatMap(({ code, at, message, fix, related }) => {
+    const trouble = {
+      code,
+      message,
+      fix,
+      kind: 'rule' as const,
+      related: related.map((part) => ({ ...place(part), note: part.note })),
+    };
+    return documents.get(at.file)?.finding(at.path, trouble) ?? [];
+  });
+}

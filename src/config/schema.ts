@@ -1,0 +1,157 @@
+/** The config's zod definition, composed from the registries of routers and metric sources. Must not read files. */
+import * as z from 'zod';
+import { durationSchema, gateLimitsSchema } from '../core/gate.ts';
+import { didYouMean } from '../core/nearest.ts';
+import { identitySchema } from '../core/plan.ts';
+import { nameSchema } from '../core/scope.ts';
+import { metricSources } from '../metrics/index.ts';
+import { routers } from '../routers/index.ts';
+
+type Options = readonly [z.ZodObject, ...z.ZodObject[]];
+
+/** Runs a rule even where a part of its value is wrong already: all findings come at once. The rule must expect anything. */
+const always = { when: () => true };
+
+/** An unknown kind does not parse; the error lists the known ones. */
+const routerSchema = z
+  .discriminatedUnion(
+    'kind',
+    routers.map((router) =>
+      router.config.safeExtend({ kind: z.literal(router.kind).describe(router.summary) }),
+    ) as unknown as Options,
+  )
+  .describe('What splits the traffic, such as { kind: local, … }');
+
+const gateSchema = z
+  .discriminatedUnion(
+    'source',
+    metricSources.map((source) =>
+      source.config.safeExtend({ ...gateLimitsSchema.shape, source: z.literal(source.kind).describe(source.summary) }),
+    ) as unknown as Options,
+  )
+  .describe('A question with a limit: { name: errors, source: http-probe, max: 1%, minRequests: 200 }');
+
+const stepSchema = z.strictObject({
+  percent: z.number().gt(0).lte(100).describe('Percent of traffic for the candidate, above 0 and at most 100'),
+  bake: durationSchema
+    .refine((ms) => ms > 0, 'a bake takes time, such as 5m')
+    .describe('How long it is watched there, such as 5m'),
+});
+
+const stepsSchema = z
+  .array(stepSchema)
+  .min(1)
+  .max(20)
+  .superRefine((steps, context) => {
+    if (!Array.isArray(steps)) return;
+    const percents = steps.map((step) => Number(step?.percent));
+    percents.forEach((percent, index) => {
+      const before = percents[index - 1];
+      if (before === undefined || !(percent <= before)) return;
+      const message = `step ${index + 1} (${percent} %) is not above step ${index} (${before} %); percentages must rise`;
+      context.addIssue({ code: 'custom', path: [index, 'percent'], message });
+    });
+    const last = percents.at(-1);
+    if (last === undefined || Number.isNaN(last) || last === 100) return;
+    context.addIssue({
+      code: 'custom',
+      path: [steps.length - 1, 'percent'],
+      message: `the last step has ${last} %; it must be 100`,
+    });
+  }, always)
+  .describe('The steps of a rollout, such as [{ percent: 10, bake: 5m }, { percent: 100, bake: 10m }]');
+
+const gatesSchema = z
+  .array(gateSchema)
+  .max(50)
+  .superRefine((gates, context) => {
+    if (!Array.isArray(gates)) return;
+    const names = gates.map((gate) => gate?.name);
+    names.forEach((name, index) => {
+      if (name !== undefined && names.indexOf(name) !== index) {
+        context.addIssue({ code: 'custom', path: [index, 'name'], message: `a gate called ${name} stands above already` });
+      }
+    });
+  }, always)
+  .describe('What must hold before traffic moves on; without a gate nothing is promoted');
+
+const pathSchema = z.string().min(1).max(1024);
+
+const serviceSchema = z.strictObject({
+  router: routerSchema.optional(),
+  identity: identitySchema.optional().describe('Where a build says which one it is: { path: /healthz, header: x-build-guid }'),
+  steps: stepsSchema.optional(),
+  gates: gatesSchema.optional(),
+  pointer: z
+    .strictObject({ copies: z.array(pathSchema).max(8).describe('Folders, such as [/mnt/other-disk/kvdeploy]') })
+    .optional()
+    .describe('Further places for the known-good pointer: { copies: [/mnt/other-disk/kvdeploy] }'),
+  poll: durationSchema
+    .refine((ms) => ms >= 50 && ms <= 300_000, 'a poll comes every 50ms to 5m')
+    .optional()
+    .describe('How often gates are asked, such as 1s (the default)'),
+  patience: durationSchema
+    .refine((ms) => ms > 0, 'patience takes time, such as 5m')
+    .optional()
+    .describe('How long health may be missing at one step before the rollout reverts, such as 5m (the default)'),
+});
+
+const environmentSchema = z.strictObject({
+  protected: z.boolean().optional().describe('Wants its name as confirmation: protected: true'),
+  requires: z
+    .strictObject({
+      environment: nameSchema.describe('The environment that must have it known-good first, such as staging'),
+      soak: durationSchema.describe('For how long, such as 30m'),
+    })
+    .optional()
+    .describe('What must be known-good elsewhere first: { environment: staging, soak: 30m }'),
+  services: z.record(nameSchema, serviceSchema).optional().describe('By name, such as kv-gateway: { router: … }'),
+});
+
+const tenantSchema = z.strictObject({
+  environments: z
+    .record(nameSchema, environmentSchema)
+    .superRefine((environments, context) => {
+      if (environments === null || typeof environments !== 'object') return;
+      for (const [name, environment] of Object.entries(environments)) {
+        const required = environment?.requires?.environment;
+        const problem = typeof required === 'string' ? requirementProblem(name, required, environments) : undefined;
+        if (problem !== undefined)
+          context.addIssue({ code: 'custom', path: [name, 'requires', 'environment'], message: problem });
+      }
+    }, always)
+    .describe('By name, such as production: { protected: true, services: … }'),
+});
+
+type Requirements = Readonly<Record<string, { readonly requires?: { readonly environment: string } | undefined }>>;
+
+function requirementProblem(name: string, required: string, environments: Requirements): string | undefined {
+  const names = Object.keys(environments);
+  if (!names.includes(required)) return `this tenant has no environment "${required}".${didYouMean(required, names)}`;
+  const seen = new Set([name]);
+  for (let at: string | undefined = required; at !== undefined; at = environments[at]?.requires?.environment) {
+    if (at === name) return `${name} would require itself, so nothing could ever enter it`;
+    if (seen.has(at)) return undefined;
+    seen.add(at);
+  }
+  return undefined;
+}
+
+export const configSchema = z
+  .strictObject({
+    apiVersion: z.literal('kvdeploy.dev/v1').describe('Always kvdeploy.dev/v1'),
+    kind: z.literal('Config').describe('Always Config'),
+    manifests: pathSchema
+      .optional()
+      .describe('Folder of the release manifests, such as releases (the default), from this file on'),
+    stateDir: pathSchema.optional().describe('Folder of ledger, pointer and hold, such as /var/lib/kvdeploy'),
+    stateGroup: z
+      .string()
+      .regex(/^(?:[a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})$/, 'a group is a name or a number')
+      .optional()
+      .describe('Unix group that may read and write the state, such as kvdeploy'),
+    tenants: z.record(nameSchema, tenantSchema).describe('By name, such as acme: { environments: … }'),
+  })
+  .meta({ title: 'kvdeploy config', description: 'Who releases what to where, how traffic is split and judged.' });
+
+export type Config = z.infer<typeof configSchema>;

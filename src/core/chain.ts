@@ -1,0 +1,160 @@
+/** The chain: how a ledger's raw segments become entries, every line verified. Must never half-read a damaged one. No I/O. */
+import { EMPTY_HEAD, type Entry, type Head, lineHash, parseEntry } from './ledger.ts';
+
+/** One segment as it was found. Segments are numbered from 1. */
+export interface Segment {
+  readonly number: number;
+  /** For messages. */
+  readonly file: string;
+  readonly bytes: Buffer;
+}
+
+/** A whole chain. */
+export interface Chain {
+  readonly entries: readonly Entry[];
+  readonly head: Head;
+  /** Of the newest segment: how many bytes count, and how many of a torn tail were left out. */
+  readonly acceptedBytes: number;
+  readonly tornBytes: number;
+  /** Reading can go on from here: all segments but the newest, which may still grow. */
+  readonly settled: Settled;
+}
+
+/** Segments that have a successor, and so can never change again: what they hold, and where their chain ends. */
+export interface Settled {
+  readonly segments: number;
+  readonly entries: readonly Entry[];
+  readonly head: Head;
+  /** Accepted bytes of the last of them. */
+  readonly bytes: number;
+}
+
+export const NOTHING_SETTLED: Settled = { segments: 0, entries: [], head: EMPTY_HEAD, bytes: 0 };
+
+/** Something that no crash leaves behind. */
+export interface Damage {
+  readonly file: string;
+  readonly line: number;
+  readonly why: string;
+}
+
+const NEWLINE = 0x0a;
+
+/**
+ * Reads whole segments, oldest first, and verifies every line: JSON, schema, sequence, previous hash, and that each claim
+ * accepts what really stands in the segment before. Only the newest segment may end in a torn line, since a crash cuts an
+ * append: one without its newline, or with zeros where a disk kept a file's length but not its content. A cut at the end of
+ * the newest segment that leaves whole lines cannot be seen from the chain alone (R65). With `settled`, from an earlier
+ * reading, `segments` are only those after it.
+ */
+export function readSegments(segments: readonly Segment[], settled: Settled = NOTHING_SETTLED): Chain | Damage {
+  const entries = [...settled.entries];
+  let before = settled;
+  let end: End = { head: settled.head, bytes: settled.bytes, torn: 0 };
+  for (const [index, segment] of segments.entries()) {
+    const number = settled.segments + index + 1;
+    if (segment.number !== number) return { file: segment.file, line: 1, why: `segment ${number} before it is missing` };
+    const next = segments[index + 1];
+    if (next === undefined) before = { segments: number - 1, entries: entries.slice(), head: end.head, bytes: end.bytes };
+    const limit = next === undefined ? undefined : acceptedBytes(segment, next);
+    if (typeof limit === 'object') return limit;
+    const read = readSegment(segment, limit, { head: end.head, number: number - 1, bytes: end.bytes }, entries);
+    if ('why' in read) return read;
+    end = read;
+  }
+  return { entries, head: end.head, acceptedBytes: end.bytes, tornBytes: end.torn, settled: before };
+}
+
+interface End {
+  readonly head: Head;
+  readonly bytes: number;
+  readonly torn: number;
+}
+
+/** The segment before: where its chain ended, its number (0 for none) and how many of its bytes were accepted. */
+interface Before {
+  readonly head: Head;
+  readonly number: number;
+  readonly bytes: number;
+}
+
+/** How many bytes of `segment` the first line of `next` accepts. */
+function acceptedBytes(segment: Segment, next: Segment): number | Damage {
+  const first = next.bytes.indexOf(NEWLINE);
+  const entry = first < 0 ? undefined : parseEntry(next.bytes.subarray(0, first));
+  const after = entry?.after;
+  if (after === undefined) return { file: next.file, line: 1, why: 'it does not begin with a claim' };
+  if (after === null || after.segment !== segment.number) {
+    return {
+      file: next.file,
+      line: 1,
+      why: `its claim does not follow segment ${segment.number}`,
+    };
+  }
+  if (after.bytes > segment.bytes.length) {
+    const line = countLines(segment.bytes) + 1;
+    return {
+      file: segment.file,
+      line,
+      why: `it has ${segment.bytes.length} bytes, but ${after.bytes} were accepted`,
+    };
+  }
+  if (segment.bytes[after.bytes - 1] !== NEWLINE) {
+    const line = countLines(segment.bytes.subarray(0, after.bytes)) + 1;
+    return {
+      file: segment.file,
+      line,
+      why: `no line ends at the accepted length of ${after.bytes} bytes`,
+    };
+  }
+  return after.bytes;
+}
+
+/** Reads one segment's lines into `entries`. Without a `limit` it is the newest, and its last line may be torn. */
+function readSegment(segment: Segment, limit: number | undefined, before: Before, entries: Entry[]): End | Damage {
+  const bytes = segment.bytes.subarray(0, limit);
+  let head = before.head;
+  let start = 0;
+  for (let line = 1; start < bytes.length; line += 1) {
+    const end = bytes.indexOf(NEWLINE, start);
+    const raw = end < 0 ? undefined : bytes.subarray(start, end);
+    if (limit === undefined && line > 1 && (raw === undefined || (end === bytes.length - 1 && raw.includes(0)))) break;
+    const entry = raw === undefined ? undefined : parseEntry(raw);
+    if (raw === undefined || entry === undefined) return { file: segment.file, line, why: 'this is not an entry' };
+    const why = linkProblem(entry, head) ?? openingProblem(entry, line, before) ?? closingProblem(entries.at(-1), line);
+    if (why !== undefined) return { file: segment.file, line, why };
+    entries.push(entry);
+    head = { seq: entry.seq, hash: lineHash(raw) };
+    start = end + 1;
+  }
+  if (start === 0) return { file: segment.file, line: 1, why: 'it is empty' };
+  return { head, bytes: start, torn: bytes.length - start };
+}
+
+function linkProblem(entry: Entry, head: Head): string | undefined {
+  if (entry.seq !== head.seq + 1) return `its sequence is ${entry.seq}, but ${head.seq + 1} must follow here`;
+  if (entry.prev !== head.hash) return 'it does not carry the hash of the line before: one of the two was changed';
+  return undefined;
+}
+
+/** A claim opens a segment, and nothing else does. */
+function openingProblem(entry: Entry, line: number, before: Before): string | undefined {
+  const opens = entry.event.type === 'claimed' && entry.after !== undefined;
+  if (line > 1)
+    return entry.event.type === 'claimed' || entry.after !== undefined ? 'a claim stands inside a segment' : undefined;
+  if (!opens) return 'it does not begin with a claim';
+  const { after } = entry;
+  if (before.number === 0) return after === null ? undefined : 'the first claim names a segment before it';
+  const same = after?.segment === before.number && after.bytes === before.bytes && after.sha256 === before.head.hash;
+  return same ? undefined : 'its claim does not accept what stands in the segment before';
+}
+
+function closingProblem(last: Entry | undefined, line: number): string | undefined {
+  return line > 1 && last?.event.type === 'released' ? 'it follows the release of the claim' : undefined;
+}
+
+function countLines(bytes: Buffer): number {
+  let lines = 0;
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) lines += 1;
+  return lines;
+}

@@ -1,0 +1,145 @@
+/** What a ledger means: who leads, what was known-good, what is bad, where the last rollout stands. A fold, no I/O. */
+import type { Claim, Event } from './events.ts';
+import type { Entry } from './ledger.ts';
+import type { Build } from './manifest.ts';
+import { apply, isOver, type State, start } from './rollout.ts';
+import type { Guid } from './scope.ts';
+
+/** A build that passed 100 % with its bake, or that a person went back to. */
+export interface KnownGood {
+  readonly build: Build;
+  /** RFC 3339: since when it has been the known-good build (its latest time). */
+  readonly since: string;
+  readonly rollout: string;
+}
+
+export interface History {
+  /** Sequence of the next entry. */
+  readonly nextSeq: number;
+  /** The claim that nobody has released; its process may be gone. */
+  readonly leader: { readonly claim: Claim; readonly since: string } | null;
+  /** Newest first, each build once; the first is the known-good build. */
+  readonly knownGood: readonly KnownGood[];
+  /** Why each bad build is bad. */
+  readonly bad: ReadonlyMap<Guid, string>;
+  /** The highest sequence ever known-good here. */
+  readonly highestSequence: number | null;
+  /** The last rollout, over or not. */
+  readonly rollout: State | null;
+  /** When the last rollout was planned, and when it last changed, RFC 3339. */
+  readonly plannedAt: string | null;
+  readonly changedAt: string | null;
+  /** Every GUID that a plan of this scope ever named. */
+  readonly guids: ReadonlySet<Guid>;
+}
+
+const EMPTY: History = {
+  nextSeq: 1,
+  leader: null,
+  knownGood: [],
+  bad: new Map(),
+  highestSequence: null,
+  rollout: null,
+  plannedAt: null,
+  changedAt: null,
+  guids: new Set(),
+};
+
+/** Folds the entries of one scope's ledger, oldest first. */
+export function fold(entries: readonly Entry[]): History {
+  return entries.reduce(foldEntry, EMPTY);
+}
+
+/** One entry more. Throws on the impossible: an event of a rollout that no plan began. */
+export function foldEntry(history: History, entry: Entry): History {
+  const seen = { ...history, nextSeq: entry.seq + 1 };
+  const { event } = entry;
+  switch (event.type) {
+    case 'claimed':
+      return { ...seen, leader: { claim: event.claim, since: entry.at } };
+    case 'released':
+      return { ...seen, leader: null };
+    case 'planned': {
+      const state = start(event.plan);
+      const guids = new Set([...seen.guids, event.plan.candidate.guid, ...(event.plan.stable === null ? [] : [event.plan.stable.guid])]);
+      return { ...seen, rollout: state, plannedAt: entry.at, changedAt: entry.at, guids };
+    }
+    case 'imported':
+      return imported(seen, event);
+    case 'reconciled':
+      return afterRollout(reconciled(seen, event, entry.at), entry, event);
+    case 'prepared':
+    case 'refused':
+    case 'shifted':
+    case 'shift-failed':
+    case 'converged':
+    case 'not-converged':
+    case 'polled':
+    case 'drifted':
+    case 'pointed':
+    case 'point-failed':
+    case 'abort-requested':
+    case 'left':
+      return afterRollout(seen, entry, event);
+  }
+}
+
+function afterRollout(history: History, entry: Entry, event: Event): History {
+  if (history.rollout === null) return history;
+  const before = history.rollout;
+  const after = apply(before, event);
+  const changed = { ...history, rollout: after, changedAt: entry.at };
+  if (after.gateFailed && !before.gateFailed && after.plan.kind === 'promote') return markBad(changed, after.plan.candidate.guid, after.why);
+  if (after.phase !== 'done' || before.phase === 'done') return changed;
+  return becameKnownGood(changed, after, entry.at);
+}
+
+function becameKnownGood(history: History, state: State, at: string): History {
+  const { candidate, stable, kind, id, reason } = state.plan;
+  const entry: KnownGood = { build: candidate, since: at, rollout: id };
+  const others = history.knownGood.filter((known) => known.build.guid !== candidate.guid);
+  const next = {
+    ...history,
+    knownGood: [entry, ...others],
+    highestSequence: Math.max(history.highestSequence ?? 0, candidate.sequence),
+  };
+  if (kind !== 'rollback' || stable === null || stable.guid === candidate.guid) return next;
+  return markBad(next, stable.guid, `rolled back from${reason === null ? '' : `: ${reason}`}`);
+}
+
+function imported(history: History, event: Extract<Event, { type: 'imported' }>): History {
+  const marked = event.bad.reduce((sum, guid) => markBad(sum, guid, 'marked bad where it was imported from'), history);
+  return {
+    ...marked,
+    knownGood: [{ build: event.build, since: event.since, rollout: 'imported' }, ...marked.knownGood],
+    highestSequence: Math.max(marked.highestSequence ?? 0, event.build.sequence),
+    guids: new Set([...marked.guids, event.build.guid]),
+  };
+}
+
+function reconciled(history: History, event: Extract<Event, { type: 'reconciled' }>, at: string): History {
+  const marked = event.bad.reduce((sum, guid) => markBad(sum, guid, `left by break-glass: ${event.reason}`), history);
+  const serving = marked.knownGood.find((known) => known.build.guid === event.serving);
+  if (serving === undefined) return marked;
+  const others = marked.knownGood.filter((known) => known !== serving);
+  return { ...marked, knownGood: [{ ...serving, since: at }, ...others] };
+}
+
+function markBad(history: History, guid: Guid, why: string): History {
+  return { ...history, bad: new Map(history.bad).set(guid, why) };
+}
+
+/** The rollout that still has something to do, or null. */
+export function openRollout(history: History): State | null {
+  return history.rollout !== null && !isOver(history.rollout) ? history.rollout : null;
+}
+
+/** Known-good builds that may be gone back to, newest first: never a bad one. */
+export function waysBack(history: History): readonly KnownGood[] {
+  return history.knownGood.filter((known) => !history.bad.has(known.build.guid));
+}
+
+/** The build to go back to, or null when none was ever known-good. */
+export function currentKnownGood(history: History): KnownGood | null {
+  return history.knownGood[0] ?? null;
+}

@@ -1,0 +1,17 @@
+/** Text from elsewhere made safe for a terminal (CWE-150): what could move, hide or reorder text becomes visible. No I/O. */
+
+/**
+ * Everything but tab and line feed that Unicode calls a control, format, surrogate, private or unassigned code point, a line or
+ * paragraph separator, or ignorable by default: C0, C1, escape, bidi controls, zero-width characters, tags, byte order marks.
+ */
+const UNSAFE = /(?![\t\n])[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+
+/** The same text with every unsafe character as `\u{1b}`. Keeps tabs and line feeds. */
+export function safeText(text: string): string {
+  return text.replace(UNSAFE, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`);
+}
+
+/** As `safeText`, and on one line: tabs become spaces and line feeds visible. For everything inside a sentence. */
+export function safeLine(text: string): string {
+  return safeText(text).replaceAll('\t', ' ').replaceAll('\n', '\\n');
+}

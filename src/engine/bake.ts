@@ -1,0 +1,65 @@
+/** One judged poll of a bake. Must never take silence for health. */
+import type { Event, GateResult } from '../core/events.ts';
+import { emptyMemory, type GateMemory, judgeAll, judgeGate } from '../core/gate.ts';
+import type { State } from '../core/rollout.ts';
+import { type Split, splitsAgree } from '../core/split.ts';
+import type { Reading } from '../routers/router.ts';
+import { measureGate } from './measure.ts';
+import { driftText, shares, tryRead } from './perform.ts';
+import type { Runner } from './runner.ts';
+
+/** A poll that comes later than this after the one before was not watching in between. */
+const GAP_MS = 5000;
+
+/** Waits for the next poll, reads the split back, judges every gate. */
+export async function bakePoll(split: Split, state: State, runner: Runner): Promise<Event | undefined> {
+  const { io } = runner.parts;
+  const { pollMs } = state.plan;
+  const first = runner.lastPollMs === undefined;
+  if (!first && !(await runner.wait(Math.max(0, (runner.lastPollMs ?? 0) + pollMs - io.monotonic())))) return undefined;
+  const found = await tryRead(runner);
+  if (!('why' in found) && !splitsAgree(found.reading.members, split)) {
+    return { type: 'drifted', atMs: io.now(), why: driftText(split, found.reading), split: shares(found.reading) };
+  }
+  const gates = [...routerResults(found), ...(await gateResults(state, 'why' in found ? null : found.reading, runner))];
+  const nowMs = io.monotonic();
+  const sinceMs = first ? 0 : nowMs - (runner.lastPollMs ?? nowMs);
+  runner.lastPollMs = nowMs;
+  const afterGap = first || sinceMs > Math.max(GAP_MS, 3 * pollMs);
+  return {
+    type: 'polled',
+    atMs: io.now(),
+    verdict: judgeAll(gates),
+    watchedMs: sinceMs,
+    afterGap,
+    advance: !runner.parts.control.hold,
+    gates,
+  };
+}
+
+/** A router that cannot be read, or that is in trouble, keeps the bake waiting like a gate without data. */
+function routerResults(found: { reading: Reading } | { why: string }): GateResult[] {
+  const why = 'why' in found ? found.why : found.reading.trouble.join('; ');
+  return why === '' ? [] : [{ gate: 'router', verdict: 'not-yet', why, requests: 0, errors: 0 }];
+}
+
+async function gateResults(state: State, reading: Reading | null, runner: Runner): Promise<GateResult[]> {
+  const remembered = memoryOf(state, runner);
+  return Promise.all(
+    state.plan.gates.map(async (gate) => {
+      const measurement = await measureGate(gate, state.plan, state.plan.candidate, reading, runner.parts.io);
+      const memory = remembered.get(gate.name) ?? emptyMemory(state.baseline[gate.name] ?? null);
+      const { judged, memory: after } = judgeGate(gate, memory, measurement);
+      remembered.set(gate.name, after);
+      return { gate: gate.name, ...judged };
+    }),
+  );
+}
+
+function memoryOf(state: State, runner: Runner): Map<string, GateMemory> {
+  const kept = runner.bakeMemory;
+  if (kept !== undefined && kept.step === state.step && kept.baseline === state.baseline) return kept.gates;
+  const gates = new Map<string, GateMemory>();
+  runner.bakeMemory = { step: state.step, baseline: state.baseline, gates };
+  return gates;
+}

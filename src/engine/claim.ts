@@ -1,0 +1,154 @@
+/** Leading a scope: taking the claim, saying who has it, giving it back. Must end a paused leader before it takes its place. */
+import { type Code, KvdeployError } from '../core/errors.ts';
+import type { Claim } from '../core/events.ts';
+import { type Entry, leaderOf, type NewEntry } from '../core/ledger.ts';
+import { type Scope, scopeText } from '../core/scope.ts';
+import type { Io, ProcessIdentity } from '../io.ts';
+import type { AbortRequest, Store, StoredLedger } from '../stores/store.ts';
+
+/** A leader without a sign of life for so long is taken for paused. */
+export const LEASE_MS = 10_000;
+
+/** On another host nobody can look whether the process is there, so its silence must last longer. */
+const REMOTE_LEASE_MS = 3 * LEASE_MS;
+
+const BEAT_MS = 1_000;
+
+/** A leader that looks paused is watched for so long on the monotonic clock: a wall clock that jumped must not cost a life. */
+const WATCH_MS = 2.5 * BEAT_MS;
+const WATCH_POLL_MS = 250;
+
+/** Others may take the claim between reading and claiming, so often. */
+const ATTEMPTS = 8;
+
+export interface Who {
+  readonly actor: string;
+  readonly command: string;
+}
+
+export interface Taken {
+  /** The whole ledger, with the new claim as its last entry. */
+  readonly entries: readonly Entry[];
+  /** Of the claim; the next append takes `seq + 1`. */
+  readonly seq: number;
+  /** Whom it was taken from; null when nobody led. Where `ended` is false, it may still make the change it was about to make. */
+  readonly from: Claim['from'];
+  /** What somebody had asked of the leader before, and may not have been written down by it. */
+  readonly abort: AbortRequest | undefined;
+  /** Bytes that a crash had torn off the ledger's end; they were put aside. */
+  readonly tornBytes: number;
+}
+
+interface Leader {
+  readonly seq: number;
+  readonly atMs: number;
+  readonly claim: Claim;
+}
+
+/**
+ * Makes this process the leader of the scope. Throws BUSY, saying who leads, while another leader lives. `takeOver` is for a
+ * person's explicit wish: the leader is ended however lively it is.
+ */
+export async function takeClaim(
+  store: Store,
+  scope: Scope,
+  who: Who,
+  io: Io,
+  options: { readonly takeOver: boolean },
+): Promise<Taken> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const ledger = await store.read(scope);
+    const leader = leaderOf(ledger.entries);
+    const abort = leader === undefined ? undefined : await store.requestedAbort(scope);
+    const from = leader === undefined ? null : await succeed(store, scope, io, leader, ledger, options.takeOver);
+    // A leader that had to be ended may have written until then.
+    const last = from === null ? ledger : await store.read(scope);
+    const taken = await claimAfter(store, scope, who, io, last, from);
+    if (taken !== undefined) return { ...taken, from, abort };
+  }
+  throw busy(scope, io, undefined, null);
+}
+
+/** Claims after what was read last. Undefined when others were faster. */
+async function claimAfter(store: Store, scope: Scope, who: Who, io: Io, last: StoredLedger, from: Claim['from']) {
+  const { entries, tornBytes } = last;
+  const leader = leaderOf(entries);
+  if (leader !== undefined && !(from !== null && sameProcess(leader.claim.by, from.by))) return undefined;
+  const seq = entries.length + 1;
+  const claim: Claim = { by: io.self(), actor: who.actor, command: who.command, from };
+  const entry = entryOf(io, who.actor, { type: 'claimed', atMs: io.now(), claim });
+  if ((await store.append(scope, seq, entry)) === 'conflict') return undefined;
+  return { entries: (await store.read(scope)).entries, seq, tornBytes };
+}
+
+/** One entry of this process, now. */
+export function entryOf(io: Io, actor: string, event: NewEntry['event']): NewEntry {
+  const { host, boot } = io.self();
+  return { at: new Date(io.now()).toISOString(), actor, host, boot, event };
+}
+
+/** Fences the leader, then ends its process where it can. Throws BUSY where the leader must be left alone. */
+async function succeed(store: Store, scope: Scope, io: Io, leader: Leader, ledger: StoredLedger, takeOver: boolean) {
+  const { by, actor } = leader.claim;
+  if (sameProcess(by, io.self())) throw busy(scope, io, leader, ledger.beatAtMs);
+  if (!takeOver && !(await isLost(store, scope, io, leader, ledger))) throw busy(scope, io, leader, ledger.beatAtMs);
+  await store.fence(scope, leader.seq);
+  return { by, actor, ended: await io.end(by) };
+}
+
+/** True when the leader is gone, or has been silent for longer than its lease and stays so while it is watched. */
+async function isLost(store: Store, scope: Scope, io: Io, leader: Leader, ledger: StoredLedger): Promise<boolean> {
+  const local = leader.claim.by.host === io.self().host;
+  if (local && !io.isRunning(leader.claim.by)) return true;
+  // A beat from the future is as odd as an old one: a clock was set, so only watching tells.
+  const silentMs = ledger.beatAtMs === null ? Number.POSITIVE_INFINITY : Math.abs(io.now() - ledger.beatAtMs);
+  if (silentMs < (local ? LEASE_MS : REMOTE_LEASE_MS)) return false;
+  return staysSilent(store, scope, io, ledger);
+}
+
+async function staysSilent(store: Store, scope: Scope, io: Io, before: StoredLedger): Promise<boolean> {
+  const until = io.monotonic() + WATCH_MS;
+  while (io.monotonic() < until) {
+    await io.sleep(WATCH_POLL_MS);
+    const now = await store.read(scope);
+    if (now.beatAtMs !== before.beatAtMs || now.entries.length !== before.entries.length) return false;
+  }
+  return true;
+}
+
+function sameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
+  return a.host === b.host && a.boot === b.boot && a.pid === b.pid && a.started === b.started;
+}
+
+function busy(scope: Scope, io: Io, leader: Leader | undefined, beatAtMs: number | null): KvdeployError {
+  const code: Code = 'BUSY';
+  const place = `--tenant ${scope.tenant} --env ${scope.environment} --service ${scope.service}`;
+  const hint = `Look with kvdeploy status ${place}, or stop it with kvdeploy abort ${place}`;
+  if (leader === undefined)
+    return new KvdeployError(code, {
+      message: `others keep taking the claim of ${scopeText(scope)}`,
+      hint,
+    });
+  const { by, actor, command } = leader.claim;
+  const since = new Date(leader.atMs).toISOString();
+  const sign =
+    beatAtMs === null ? 'no sign of life' : `last sign of life ${Math.max(0, Math.round((io.now() - beatAtMs) / 1000))} s ago`;
+  const message = `${actor} leads ${scopeText(scope)} with ${command} on ${by.host} (pid ${by.pid}) since ${since}, ${sign}`;
+  return new KvdeployError(code, { message, hint });
+}
+
+/**
+ * Gives the claim back. `seq` is the last sequence this process knows. A `conflict` needs nothing more: either the release
+ * was accepted by whoever came next, or the claim had been lost before.
+ */
+export async function releaseClaim(store: Store, scope: Scope, actor: string, seq: number, io: Io): Promise<void> {
+  await store.append(scope, seq + 1, entryOf(io, actor, { type: 'released', atMs: io.now() }));
+}
+
+/** Gives a sign of life every second until the returned function is called; it never keeps the process alive by itself. */
+export function keepBeating(store: Store, scope: Scope): () => void {
+  // A beat that fails shows as silence, and silence leads to a takeover, which is what should happen then.
+  const timer = setInterval(() => void store.beat(scope).catch(() => undefined), BEAT_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}

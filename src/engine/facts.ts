@@ -1,0 +1,89 @@
+/** Gathers the facts that admission judges. Must not judge, and must not change anything. */
+import { diskProblem } from '../break-glass/state-dir.ts';
+import { readPointers } from '../break-glass/pointer.ts';
+import type { Facts, PointerFact } from '../core/admission.ts';
+import { currentKnownGood, fold, type History } from '../core/history.ts';
+import type { ListedBuild } from '../core/manifest.ts';
+import { type Guid, type Scope, sameScope } from '../core/scope.ts';
+import type { Io } from '../io.ts';
+import type { Reading } from '../routers/router.ts';
+import type { Store } from '../stores/store.ts';
+import type { Target } from './target.ts';
+
+/** What is known before anything outside is asked. */
+export interface FileFacts {
+  readonly facts: Facts;
+  /** Other scopes whose ledgers could not be read: lock 3 did not see them. */
+  readonly unseen: readonly string[];
+}
+
+export interface FactSources {
+  readonly scope: Scope;
+  readonly guid: Guid;
+  readonly listed: readonly ListedBuild[];
+  readonly atPlace: readonly ListedBuild[];
+  readonly environments: readonly string[];
+  readonly history: History;
+  readonly store: Store;
+  readonly pointerDir: string;
+}
+
+/** Facts from files alone; everything about the target is still unknown, and therefore not fine. */
+export async function fileFacts(from: FactSources, io: Io): Promise<FileFacts> {
+  const { ledgers, unseen } = await otherLedgers(from.store, from.scope);
+  const facts: Facts = {
+    scope: from.scope,
+    guid: from.guid,
+    listed: from.listed,
+    atPlace: from.atPlace,
+    otherLedgers: ledgers,
+    history: from.history,
+    environments: from.environments,
+    targetSays: [],
+    members: [],
+    candidateAnswers: null,
+    knownGoodAnswers: null,
+    pointer: pointerFact(from, io),
+    diskProblem: null,
+  };
+  return { facts, unseen };
+}
+
+/** Adds what the target says. `candidatePlace` is where the build to be judged should run. Rejects UNREACHABLE. */
+export async function targetFacts(
+  facts: Facts,
+  target: Target,
+  candidatePlace: string,
+  stateDir: string,
+  io: Io,
+): Promise<{ readonly facts: Facts; readonly reading: Reading }> {
+  const [reading, targetSays] = await Promise.all([target.read(), target.identify()]);
+  const known = currentKnownGood(facts.history)?.build;
+  const [candidateAnswers, knownGoodAnswers] = await Promise.all([
+    target.ask(candidatePlace, reading),
+    known === undefined ? null : target.ask(known.ref, reading),
+  ]);
+  return {
+    facts: { ...facts, members: reading.members, targetSays, candidateAnswers, knownGoodAnswers, diskProblem: diskProblem(stateDir, io.fs) ?? null },
+    reading,
+  };
+}
+
+async function otherLedgers(store: Store, scope: Scope) {
+  const ledgers: { scope: Scope; guids: ReadonlySet<Guid> }[] = [];
+  const unseen: string[] = [];
+  for (const other of await store.scopes()) {
+    if (sameScope(other, scope)) continue;
+    try {
+      ledgers.push({ scope: other, guids: fold((await store.read(other)).entries).guids });
+    } catch (error) {
+      unseen.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  return { ledgers, unseen };
+}
+
+function pointerFact(from: FactSources, io: Io): PointerFact {
+  const { newest, damaged } = readPointers(from.pointerDir, io.fs, from.scope);
+  return { knownGood: (newest?.knownGood.build.guid ?? null) as Guid | null, damaged };
+}

@@ -1,0 +1,57 @@
+/** Asks the metric sources of a plan's gates. Must hand on every missing answer as missing. */
+import type { Baseline } from '../core/events.ts';
+import type { Measurement } from '../core/gate.ts';
+import type { Build } from '../core/manifest.ts';
+import type { Plan, PlannedGate } from '../core/plan.ts';
+import { shortGuid } from '../core/scope.ts';
+import type { Io } from '../io.ts';
+import { sourceOf } from '../metrics/index.ts';
+import type { Question } from '../metrics/metric-source.ts';
+import type { Reading } from '../routers/router.ts';
+
+/** What one gate's source counts for one build now. Never rejects. */
+export async function measureGate(gate: PlannedGate, plan: Plan, build: Build, reading: Reading | null, io: Io): Promise<Measurement> {
+  const source = sourceOf(gate.source);
+  if (source === undefined) return { missing: `there is no metric source ${gate.source}` };
+  const settings = source.config.safeParse(gate.settings);
+  if (!settings.success) return { missing: `the settings of ${gate.source} are wrong: ${settings.error.issues.map((issue) => issue.message).join('; ')}` };
+  try {
+    return await source.measure(settings.data as never, questionOf(plan, build, reading), io);
+  } catch (error) {
+    return { missing: `${gate.source} failed: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
+
+/** What the candidate's counters say when its bake begins; null where they say nothing. Samples have no baseline. */
+export async function measureBaseline(plan: Plan, reading: Reading, io: Io): Promise<Baseline> {
+  const entries = await Promise.all(
+    plan.gates.map(async (gate) => {
+      const measurement = await measureGate(gate, plan, plan.candidate, reading, io);
+      return [gate.name, 'missing' in measurement || measurement.counting === 'sample' ? null : measurement] as const;
+    }),
+  );
+  return Object.fromEntries(entries);
+}
+
+/** Why a gate could not judge even the build that serves now, or undefined when each has data for it (R61). */
+export async function stableHasData(plan: Plan, reading: Reading, io: Io): Promise<string | undefined> {
+  const build = plan.stable ?? plan.candidate;
+  for (const gate of plan.gates) {
+    const measurement = await measureGate(gate, plan, build, reading, io);
+    if ('missing' in measurement) return `Gate ${gate.name} has no data for ${shortGuid(build.guid)}, which serves now: ${measurement.missing}.`;
+  }
+  return undefined;
+}
+
+/** The question in the words of its source, for `plan`. */
+export function describeGate(gate: PlannedGate, plan: Plan, build: Build): string {
+  const source = sourceOf(gate.source);
+  const settings = source?.config.safeParse(gate.settings);
+  if (source === undefined || settings?.success !== true) return gate.source;
+  return source.describe(settings.data as never, questionOf(plan, build, null));
+}
+
+function questionOf(plan: Plan, build: Build, reading: Reading | null): Question {
+  const address = reading?.members.find((member) => member.place === build.ref)?.address ?? null;
+  return { scope: plan.scope, build: build.guid, place: build.ref, address };
+}

@@ -1,0 +1,74 @@
+/** Tells the report what just happened. Must not decide anything. */
+import type { Event } from '../core/events.ts';
+import { durationText } from '../core/gate.ts';
+import type { OutputLine } from '../core/output.ts';
+import { isDurable, type State } from '../core/rollout.ts';
+import type { Runner } from './runner.ts';
+
+/** The lines for one event and the state it led to. */
+export function narrate(runner: Runner, before: State, event: Event, after: State): void {
+  for (const line of linesOf(before, event, after)) runner.parts.report(line);
+}
+
+/** Pure, so that a test can read it. */
+export function linesOf(before: State, event: Event, after: State): readonly OutputLine[] {
+  const at = new Date(event.atMs).toISOString();
+  const lines: OutputLine[] = [];
+  if (event.type === 'polled') lines.push(pollLine(at, before, event, after));
+  if (event.type === 'shifted') {
+    const split = event.split.map((share) => ({ build: share.build, place: share.place, percent: share.percent }));
+    lines.push({ type: 'traffic', at, traffic: { split, certainty: event.certainty } });
+  }
+  if ((event.type === 'shift-failed' || event.type === 'not-converged' || event.type === 'point-failed') && !isDurable(before, event, after)) {
+    lines.push({ type: 'note', level: event.type === 'not-converged' ? 'info' : 'warning', message: `${event.why}; trying again` });
+  }
+  if (event.type === 'pointed') for (const message of event.warnings) lines.push({ type: 'note', level: 'warning', message });
+  if (before.phase !== after.phase || before.step !== after.step) lines.push(phaseLine(at, after));
+  return lines;
+}
+
+/** The line that says in which phase a rollout is. */
+export function phaseLine(at: string, state: State): OutputLine {
+  return {
+    type: 'phase',
+    at,
+    phase: state.phase,
+    step: state.step + 1,
+    steps: state.plan.steps.length,
+    percent: percentOf(state),
+    why: state.why,
+  };
+}
+
+function percentOf(state: State): number {
+  return state.plan.steps[state.step]?.percent ?? 0;
+}
+
+function pollLine(at: string, before: State, event: Extract<Event, { type: 'polled' }>, after: State): OutputLine {
+  const bakeMs = before.plan.steps[before.step]?.bakeMs ?? 0;
+  const watchedMs = before.step === after.step && after.phase === 'baking' ? after.watchedMs : before.watchedMs + event.watchedMs;
+  return {
+    type: 'poll',
+    at,
+    step: before.step + 1,
+    steps: before.plan.steps.length,
+    percent: percentOf(before),
+    bakeMs,
+    watchedMs,
+    verdict: event.verdict,
+    gates: event.gates,
+    waitingFor: waitingFor(event, bakeMs - watchedMs, before.plan.patienceMs - after.missingMs),
+  };
+}
+
+/** The next thing that a bake waits for. */
+function waitingFor(event: Extract<Event, { type: 'polled' }>, bakeLeftMs: number, patienceLeftMs: number): string {
+  if (event.verdict === 'fail') return 'nothing: a gate failed';
+  if (event.verdict === 'not-yet') {
+    const gate = event.gates.find((one) => one.verdict === 'not-yet');
+    const reverts = `reverts in ${durationText(Math.max(0, patienceLeftMs))} without it`;
+    return gate === undefined ? reverts : `${gate.gate}: ${gate.why}; ${reverts}`;
+  }
+  if (!event.advance) return 'a person: the rollout is held at this step';
+  return bakeLeftMs > 0 ? durationText(bakeLeftMs) : 'nothing';
+}

@@ -1,0 +1,167 @@
+/** One effect in, one event out. Never throws for what the outside does; undefined means: look again first. */
+import { make, NotAllowed } from '../break-glass/changes.ts';
+import type { Event } from '../core/events.ts';
+import type { Effect, State } from '../core/rollout.ts';
+import { type Split, splitsAgree, splitText } from '../core/split.ts';
+import type { Reading } from '../routers/router.ts';
+import { bakePoll } from './bake.ts';
+import { measureBaseline, stableHasData } from './measure.ts';
+import type { Runner } from './runner.ts';
+
+const RETRY_MS = 1000;
+const CONVERGE_POLL_MS = 300;
+
+/** Does what the effect says and returns what happened. */
+export async function perform(effect: Exclude<Effect, { do: 'stop' }>, state: State, runner: Runner): Promise<Event | undefined> {
+  switch (effect.do) {
+    case 'prepare':
+      return prepare(state, runner);
+    case 'shift':
+      return shift(effect, state, runner);
+    case 'converge':
+      return converge(effect.split, state, runner);
+    case 'poll':
+      return bakePoll(effect.split, state, runner);
+    case 'point':
+      return point(state, runner);
+  }
+}
+
+/** The last look before the first shift, and the way back made durable for {stable 100, candidate 0} (R39). */
+async function prepare(state: State, runner: Runner): Promise<Event> {
+  const { io } = runner.parts;
+  const refuse = (code: string, message: string, hint: string): Event => ({ type: 'refused', atMs: io.now(), code, message, hint });
+  // A rollback needs no new way back: the pointer names a known-good build already, and nothing may stand in its way.
+  if (state.plan.kind === 'rollback') return { type: 'prepared', atMs: io.now(), generation: null };
+  const before = await tryRead(runner);
+  if ('why' in before) return refuse('UNREACHABLE', before.why, 'Nothing was changed. Try again when the router answers.');
+  const serving = state.plan.stable ?? state.plan.candidate;
+  if (!splitsAgree(before.reading.members, [{ place: serving.ref, percent: 100 }])) {
+    return refuse('UNEXPECTED_SPLIT', `The target serves ${splitText(before.reading.members)}, not ${serving.ref} alone.`, 'Somebody moved traffic since the plan was made: look at kvdeploy status.');
+  }
+  runner.shiftedReading = before.reading;
+  if (state.plan.kind === 'adopt') return { type: 'prepared', atMs: io.now(), generation: null };
+  const silent = await stableHasData(state.plan, before.reading, io);
+  if (silent !== undefined) return refuse('GATE_NOT_READY', silent, `Nothing was changed. See: kvdeploy plan --env ${state.plan.scope.environment} --build ${state.plan.candidate.guid}`);
+  try {
+    const { generation, warnings } = runner.parts.writePointer('before-rollout', state, runner.history, before.reading);
+    for (const message of warnings) runner.parts.report({ type: 'note', level: 'warning', message });
+    return { type: 'prepared', atMs: io.now(), generation };
+  } catch (error) {
+    return refuse('STATE_UNWRITABLE', `The way back could not be made durable: ${textOf(error)}.`, 'Nothing was changed. Make room in the state directory, then try again.');
+  }
+}
+
+async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, runner: Runner): Promise<Event | undefined> {
+  const { io, target } = runner.parts;
+  assertOwnBuilds(effect.split, state);
+  const failed = (why: string): Event => ({ type: 'shift-failed', atMs: io.now(), why, final: false });
+  if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
+  const changes = target.changes(effect.split, effect.leaving);
+  const problem = await makeAll(changes, runner);
+  if (problem === 'look again') return undefined;
+  if (problem !== undefined) return failed(problem);
+  if (runner.parts.unended) {
+    // What the other process had in flight can arrive until the router closes its connections; ours must be the last word.
+    if (!(await runner.wait(target.idleTimeoutMs))) return undefined;
+    const again = await makeAll(changes, runner);
+    if (again === 'look again') return undefined;
+    if (again !== undefined) return failed(again);
+  }
+  const after = await tryRead(runner);
+  if ('why' in after) return failed(`the shift was asked for, but the router cannot be read back: ${after.why}`);
+  if (!splitsAgree(after.reading.members, effect.split)) {
+    return failed(`asked for ${splitText(effect.split)}, but the router reports ${splitText(after.reading.members)}`);
+  }
+  runner.shiftedReading = after.reading;
+  runner.lastPollMs = undefined;
+  const split = effect.split.filter((share) => share.percent > 0).map((share) => ({ ...share }));
+  return { type: 'shifted', atMs: io.now(), split, certainty: after.reading.certainty };
+}
+
+/** The second half of a pair with admission: no split may name a build that this plan was not admitted for. */
+function assertOwnBuilds(split: Split, state: State): void {
+  const { candidate, stable, scope } = state.plan;
+  const stamps = [candidate, ...(stable === null ? [] : [stable])];
+  const foreign = stamps.find((build) => build.environment !== undefined && build.environment !== scope.environment);
+  if (foreign !== undefined) throw new Error(`build ${foreign.guid} is stamped for ${String(foreign.environment)}, not ${scope.environment}`);
+  const own = new Set(stamps.map((build) => build.ref));
+  const stray = split.find((share) => share.percent > 0 && !own.has(share.place));
+  if (stray !== undefined) throw new Error(`the split gives traffic to ${stray.place}, which the plan does not name`);
+}
+
+async function makeAll(changes: ReturnType<Runner['parts']['target']['changes']>, runner: Runner): Promise<string | undefined> {
+  try {
+    for (const change of changes) await make(change, runner.parts.io, runner.forbidden);
+    return undefined;
+  } catch (error) {
+    return error instanceof NotAllowed ? 'look again' : textOf(error);
+  }
+}
+
+/** Matching percentages, no trouble, and the very build that was admitted behind the candidate's place (R4, R62). */
+async function converge(split: Split, state: State, runner: Runner): Promise<Event | undefined> {
+  const { io, target } = runner.parts;
+  const beganMs = io.monotonic();
+  const found = await tryRead(runner);
+  let why: string | undefined;
+  let final = false;
+  if ('why' in found) why = found.why;
+  else if (!splitsAgree(found.reading.members, split)) {
+    return { type: 'drifted', atMs: io.now(), why: driftText(split, found.reading), split: shares(found.reading) };
+  } else if (found.reading.trouble.length > 0) why = found.reading.trouble.join('; ');
+  else {
+    const answer = await target.ask(state.plan.candidate.ref, found.reading);
+    if (answer === null || 'unreachable' in answer) why = `the build at ${state.plan.candidate.ref} does not answer: ${answer === null ? 'no such place' : answer.unreachable}`;
+    else if (answer.guid !== state.plan.candidate.guid) {
+      final = true;
+      why = `another build answers at ${state.plan.candidate.ref}: ${answer.guid ?? answer.said}`;
+    } else if (answer.environment !== null && answer.environment !== state.plan.scope.environment) {
+      final = true;
+      why = `the build at ${state.plan.candidate.ref} says that it was made for ${answer.environment}`;
+    }
+  }
+  if (why === undefined && !('why' in found)) {
+    const baseline = await measureBaseline(state.plan, found.reading, io);
+    return { type: 'converged', atMs: io.now(), baseline, certainty: found.reading.certainty };
+  }
+  if (!final && !(await runner.wait(CONVERGE_POLL_MS))) return undefined;
+  return { type: 'not-converged', atMs: io.now(), why: why ?? '', waitedMs: io.monotonic() - beganMs, final };
+}
+
+/** Writes the generation that names the new known-good build. Reading the layout first: it is rendered over every member. */
+async function point(state: State, runner: Runner): Promise<Event | undefined> {
+  const { io } = runner.parts;
+  if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
+  const found = await tryRead(runner);
+  if ('why' in found) return { type: 'point-failed', atMs: io.now(), why: found.why };
+  try {
+    const why = state.plan.kind === 'adopt' ? 'adopted' : state.plan.kind === 'rollback' ? 'rolled-back' : 'promoted';
+    const { generation, warnings } = runner.parts.writePointer(why, state, runner.history, found.reading);
+    return { type: 'pointed', atMs: io.now(), generation, warnings: [...warnings] };
+  } catch (error) {
+    return { type: 'point-failed', atMs: io.now(), why: `the known-good pointer could not be written: ${textOf(error)}` };
+  }
+}
+
+/** Reads the router since the last shift; a failure is a reason, not an exception. */
+export async function tryRead(runner: Runner): Promise<{ reading: Reading } | { why: string }> {
+  try {
+    return { reading: await runner.parts.target.read(runner.shiftedReading) };
+  } catch (error) {
+    return { why: textOf(error) };
+  }
+}
+
+/** What somebody else made of the split. */
+export function driftText(expected: Split, reading: Reading): string {
+  return `somebody else moved the traffic: kvdeploy set ${splitText(expected)}, the router reports ${splitText(reading.members)}`;
+}
+
+export function shares(reading: Reading): { place: string; build: null; percent: number }[] {
+  return reading.members.map((member) => ({ place: member.place, build: null, percent: member.percent }));
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

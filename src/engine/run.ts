@@ -1,0 +1,61 @@
+/** The only loop that moves traffic: ask `next`, do it, write the answer down, repeat. */
+import type { Event } from '../core/events.ts';
+import { apply, isDurable, next, type State } from '../core/rollout.ts';
+import { narrate } from './narrate.ts';
+import { perform } from './perform.ts';
+import type { Interruption, Runner } from './runner.ts';
+
+/** How a run ended. `over`: nothing is left to do. `left`: traffic may be split and nobody watches. */
+export type End =
+  | { readonly how: 'over'; readonly state: State }
+  | { readonly how: 'left'; readonly state: State; readonly why: 'interrupted' | 'max-wait' | 'until' }
+  | { readonly how: 'held'; readonly state: State; readonly why: string }
+  | { readonly how: 'superseded'; readonly state: State };
+
+/**
+ * Walks the rollout from `state` until it is over or must be left. Every change of phase is durable in the ledger before
+ * the next effect begins. Rejects only when the ledger cannot be written: then nothing is changed any more.
+ */
+export async function run(runner: Runner, from: State): Promise<End> {
+  let state = from;
+  for (;;) {
+    const effect = next(state);
+    if (effect.do === 'stop') return { how: 'over', state };
+    const came = await runner.look();
+    if (came !== undefined && came.kind !== 'abort') return leave(runner, state, came);
+    if (came === undefined && reachedUntil(runner, state)) return leaveAs(runner, state, 'until');
+    const event: Event | undefined = came === undefined ? await perform(effect, state, runner) : abortEvent(runner, came);
+    if (event === undefined) continue;
+    const after = apply(state, event);
+    if (isDurable(state, event, after) && !(await runner.append(event))) return { how: 'superseded', state };
+    narrate(runner, state, event, after);
+    state = after;
+  }
+}
+
+function abortEvent(runner: Runner, came: Extract<Interruption, { kind: 'abort' }>): Event {
+  runner.abortSeen = true;
+  return { type: 'abort-requested', atMs: runner.parts.io.now(), actor: came.request.actor, reason: came.request.reason };
+}
+
+function reachedUntil(runner: Runner, state: State): boolean {
+  const { untilPercent } = runner.parts.control;
+  if (untilPercent === null || state.phase !== 'shifting') return false;
+  return (state.plan.steps[state.step]?.percent ?? 0) > untilPercent;
+}
+
+async function leave(runner: Runner, state: State, came: Exclude<Interruption, { kind: 'abort' }>): Promise<End> {
+  switch (came.kind) {
+    case 'held':
+      return { how: 'held', state, why: came.why };
+    case 'superseded':
+      return { how: 'superseded', state };
+    case 'leave':
+      return leaveAs(runner, state, came.why);
+  }
+}
+
+async function leaveAs(runner: Runner, state: State, why: 'interrupted' | 'max-wait' | 'until'): Promise<End> {
+  const written = await runner.append({ type: 'left', atMs: runner.parts.io.now(), why });
+  return written ? { how: 'left', state, why } : { how: 'superseded', state };
+}

@@ -1,0 +1,128 @@
+/** What one process knows and holds while it leads a rollout. Must be the only way that the engine reaches ledger and hold. */
+import { readHold } from '../break-glass/hold.ts';
+import { KvdeployError } from '../core/errors.ts';
+import type { Event } from '../core/events.ts';
+import type { GateMemory } from '../core/gate.ts';
+import { foldEntry, type History } from '../core/history.ts';
+import type { OutputLine } from '../core/output.ts';
+import type { State } from '../core/rollout.ts';
+import { type Scope, scopeText } from '../core/scope.ts';
+import type { Io } from '../io.ts';
+import type { Reading } from '../routers/router.ts';
+import type { AbortRequest, Store } from '../stores/store.ts';
+import type { Target } from './target.ts';
+
+/** What people and flags ask of a running rollout. Signals write it, the loop reads it. */
+export interface Control {
+  /** Begin no further step; gates are still watched. */
+  hold: boolean;
+  /** Write down and leave now. */
+  leave: boolean;
+  /** Leave once the step of this percent has baked. */
+  readonly untilPercent: number | null;
+  /** Monotonic milliseconds at which to leave. */
+  readonly leaveAtMs: number | null;
+}
+
+/** Why the loop must stop before doing the next thing. */
+export type Interruption =
+  | { readonly kind: 'held'; readonly why: string }
+  | { readonly kind: 'superseded' }
+  | { readonly kind: 'abort'; readonly request: AbortRequest }
+  | { readonly kind: 'leave'; readonly why: 'interrupted' | 'max-wait' };
+
+export interface RunnerParts {
+  readonly io: Io;
+  readonly store: Store;
+  readonly scope: Scope;
+  readonly target: Target;
+  readonly actor: string;
+  readonly control: Control;
+  readonly report: (line: OutputLine) => void;
+  /** Where the pointer is kept: its own directory first, then each copy. The hold lies in each. */
+  readonly pointerDirs: readonly string[];
+  readonly writePointer: WritePointer;
+  /** True when a claim was taken from a process that could not be ended: what it has in flight may still arrive. */
+  readonly unended: boolean;
+}
+
+/** Makes a generation durable in the state directory and then in each copy; copies that fail are warnings. */
+export type WritePointer = (
+  why: 'before-rollout' | 'adopted' | 'promoted' | 'rolled-back',
+  state: State,
+  history: History,
+  reading: Reading,
+) => { readonly generation: number; readonly warnings: readonly string[] };
+
+const LOOK_MS = 1000;
+
+export class Runner {
+  readonly parts: RunnerParts;
+  history: History;
+  /** The reading right after the last shift: counters since then show what was really served. */
+  shiftedReading: Reading | undefined;
+  /** Monotonic time of the last poll of this bake; undefined before the first. */
+  lastPollMs: number | undefined;
+  /** What each gate remembers between the polls of one bake. Volatile by design: a resumed bake has the baseline alone. */
+  bakeMemory: { readonly step: number; readonly baseline: State['baseline']; readonly gates: Map<string, GateMemory> } | undefined;
+  /** The abort request that was already written down. */
+  abortSeen = false;
+
+  constructor(parts: RunnerParts, history: History) {
+    this.parts = parts;
+    this.history = history;
+  }
+
+  /** Appends one event to the ledger. False when somebody else leads now. */
+  async append(event: Event): Promise<boolean> {
+    const { io, store, scope, actor } = this.parts;
+    const self = io.self();
+    const entry = { at: new Date(event.atMs).toISOString(), actor, host: self.host, boot: self.boot, event };
+    const seq = this.history.nextSeq;
+    if ((await store.append(scope, seq, entry)) === 'conflict') return false;
+    this.history = foldEntry(this.history, { ...entry, seq, prev: '' });
+    return true;
+  }
+
+  /** Why nothing may be changed now, or undefined. Synchronous, for `make` to ask right before the first byte leaves. */
+  forbidden = (): string | undefined => {
+    const { io, store, scope, pointerDirs } = this.parts;
+    const hold = readHold(pointerDirs, io.fs);
+    if (hold !== undefined) return `a hold is in force: ${hold.text}`;
+    return store.owns(scope) ? undefined : `another process leads ${scopeText(scope)} now`;
+  };
+
+  /** What stands in the way of going on, looked at before every effect and every second while waiting. */
+  async look(): Promise<Interruption | undefined> {
+    const { io, store, scope, pointerDirs, control } = this.parts;
+    const hold = readHold(pointerDirs, io.fs);
+    if (hold !== undefined) return { kind: 'held', why: hold.text };
+    if (!store.owns(scope)) return { kind: 'superseded' };
+    const request = this.abortSeen ? undefined : await store.requestedAbort(scope);
+    if (request !== undefined) return { kind: 'abort', request };
+    if (control.leave) return { kind: 'leave', why: 'interrupted' };
+    if (control.leaveAtMs !== null && io.monotonic() >= control.leaveAtMs) return { kind: 'leave', why: 'max-wait' };
+    return undefined;
+  }
+
+  /** Waits, looking up every second. False when something came up before the time was over. */
+  async wait(ms: number): Promise<boolean> {
+    const { io, control } = this.parts;
+    const endMs = io.monotonic() + ms;
+    for (;;) {
+      const leftMs = endMs - io.monotonic();
+      if (leftMs <= 0) return true;
+      const untilLeaveMs = control.leaveAtMs === null ? LOOK_MS : Math.max(1, control.leaveAtMs - io.monotonic());
+      await io.sleep(Math.min(leftMs, LOOK_MS, untilLeaveMs));
+      if ((await this.look()) !== undefined) return false;
+    }
+  }
+}
+
+/** The error of a rollout that was stopped by a hold. */
+export function heldError(scope: Scope, why: string): KvdeployError {
+  return new KvdeployError('HELD', {
+    message: `Nothing moves traffic in ${scopeText(scope)}: ${why}.`,
+    hint: `After the review, write it down and lift the hold: kvdeploy reconcile --env ${scope.environment} --tenant ${scope.tenant} --service ${scope.service}`,
+  });
+}

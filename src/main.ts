@@ -1,0 +1,150 @@
+/** argv in, exit code out. The only catch that prints. */
+import { CommanderError } from 'commander';
+import { buildProgram } from './cli.ts';
+import type { Deps, Globals, Outcome, Situation } from './commands/command.ts';
+import { EXIT, EXIT_OF, KvdeployError } from './core/errors.ts';
+import type { ResultLine, Traffic } from './core/output.ts';
+import { nodeIo } from './io.ts';
+import { askName, askYes, canAsk } from './terminal/ask.ts';
+import { createReport, type Report, reportOptions } from './terminal/report.ts';
+
+/** More than any file may have; what is beyond is refused as too large without being read. */
+const STDIN_BYTES_MAX = 1024 * 1024;
+
+type Action = (deps: Deps) => Promise<Outcome>;
+
+/** Runs one command line; the returned number is the exit code. Never rejects. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let exitCode: number = EXIT.done;
+  const program = buildProgram(async (command, globals, action) => {
+    exitCode = await runCommand(command, globals, action);
+  });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
+    const globals: Globals = { json: argv.includes('--json') };
+    const command = argv.find((word) => !word.startsWith('-')) ?? '';
+    return runCommand(command, globals, async () => {
+      throw error instanceof CommanderError ? usageError(error) : error;
+    });
+  }
+}
+
+function usageError(error: CommanderError): KvdeployError {
+  const [first, ...rest] = error.message.replace(/^error: /, '').split('\n');
+  return new KvdeployError('USAGE', { message: `${first ?? 'The command line is wrong'}.`, hint: rest.join(' ').trim() || 'kvdeploy --help' });
+}
+
+async function runCommand(command: string, globals: Globals, action: Action): Promise<number> {
+  const wish = {
+    json: globals.json === true,
+    quiet: globals.quiet === true,
+    verbose: globals.verbose === true,
+    colour: globals.color === false ? ('never' as const) : undefined,
+  };
+  const options = reportOptions(wish, { stdout: process.stdout, stderr: process.stderr }, process.env, () => nodeIo.now());
+  const report = createReport(options);
+  const situation: Situation = { scope: null, traffic: null };
+  try {
+    refuseUnsafeEnvironment();
+    const outcome = await action(depsFor(globals, report, situation, options.colour.stdout));
+    return await tell(command, outcome, situation, report);
+  } catch (error) {
+    return await tell(command, outcomeOfError(error), situation, report);
+  } finally {
+    report.close();
+  }
+}
+
+/** R73: a process that would accept any certificate must not move traffic. */
+function refuseUnsafeEnvironment(): void {
+  if (process.env['NODE_TLS_REJECT_UNAUTHORIZED'] !== '0') return;
+  throw new KvdeployError('UNSAFE_ENVIRONMENT', {
+    message: 'NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate checks off for everything.',
+    hint: 'Unset it; name a private CA with NODE_EXTRA_CA_CERTS instead.',
+  });
+}
+
+function depsFor(globals: Globals, report: Report, situation: Situation, colour: boolean): Deps {
+  const atTerminal = process.stdin.isTTY === true && process.stderr.isTTY === true;
+  const ci = (process.env['CI'] ?? '') !== '' && process.env['CI'] !== 'false';
+  const noInput = globals.input === false || globals.json === true || (process.env['KVDEPLOY_NO_INPUT'] ?? '') !== '';
+  return {
+    io: nodeIo,
+    globals,
+    cwd: process.cwd(),
+    situation,
+    line: (line) => report.line(line),
+    print: (text) => report.print(text.replace(/\n$/, '')),
+    stdin: readStdin,
+    colour,
+    canAsk: canAsk({ stdinTty: process.stdin.isTTY === true, stderrTty: process.stderr.isTTY === true, ci, noInput }),
+    askName,
+    askYes,
+    onSignal,
+    atTerminal,
+  };
+}
+
+async function readStdin(): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of process.stdin) {
+    chunks.push(chunk as Buffer);
+    bytes += (chunk as Buffer).length;
+    if (bytes > STDIN_BYTES_MAX) break;
+  }
+  return Buffer.concat(chunks);
+}
+
+function onSignal(heard: Parameters<Deps['onSignal']>[0]): () => void {
+  const times = new Map<string, number>();
+  const listeners = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) => {
+    const listener = () => {
+      times.set(signal, (times.get(signal) ?? 0) + 1);
+      heard(signal, times.get(signal) ?? 1);
+    };
+    process.on(signal, listener);
+    return { signal, listener };
+  });
+  return () => {
+    for (const { signal, listener } of listeners) process.removeListener(signal, listener);
+  };
+}
+
+function outcomeOfError(error: unknown): Outcome {
+  if (error instanceof KvdeployError) {
+    const found = error.findings.map((finding) => ({ file: finding.file, line: finding.line, column: finding.column, note: finding.message }));
+    return { code: error.code, message: error.message, hint: error.hint, places: [...error.places, ...found] };
+  }
+  if ((process.env['KVDEPLOY_DEBUG'] ?? '') !== '' && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+  return {
+    code: 'BUG',
+    message: `This is a bug in kvdeploy: ${error instanceof Error ? error.message : String(error)}`,
+    hint: 'Run it again with KVDEPLOY_DEBUG=1 and report what it prints, please.',
+  };
+}
+
+async function tell(command: string, outcome: Outcome, situation: Situation, report: Report): Promise<number> {
+  if (outcome.silent === true) return outcome.exitCode ?? EXIT.done;
+  const exitCode = outcome.exitCode ?? (outcome.code === null ? EXIT.done : EXIT_OF[outcome.code]);
+  const traffic: Traffic | null = situation.traffic === null ? null : await situation.traffic();
+  const line: ResultLine = {
+    type: 'result',
+    command,
+    ok: exitCode === EXIT.done,
+    code: outcome.code,
+    exitCode,
+    message: outcome.message,
+    hint: outcome.hint ?? null,
+    scope: situation.scope,
+    traffic,
+    places: (outcome.places ?? []).map((place) => ({ ...place })),
+    next: [...(outcome.next ?? [])],
+  };
+  report.close();
+  report.line(line);
+  return exitCode;
+}

@@ -1,0 +1,26 @@
+/** Every metric source there is: one line each. The config's `source`, its schema and the docs follow from this list. */
+import { httpProbe } from './http-probe.ts';
+import type { MetricSource } from './metric-source.ts';
+import { prometheus } from './prometheus.ts';
+
+export const metricSources: readonly MetricSource<unknown>[] = [httpProbe, prometheus];
+
+/** The metric source of this kind, or undefined. */
+export function sourceOf(kind: string): MetricSource<unknown> | undefined {
+  return metricSources.find((source) => source.kind === kind);
+}
+
+/**
+ * The metric source that a gate names, and the gate's settings as it reads them. Throws a plain error when either does not
+ * exist here: whoever wrote them had both, so only a plan of another version can get here.
+ */
+export function openSource(gate: { readonly source: string; readonly settings: Readonly<Record<string, unknown>> }): {
+  readonly source: MetricSource<unknown>;
+  readonly config: unknown;
+} {
+  const source = sourceOf(gate.source);
+  if (source === undefined) {
+    throw new Error(`no metric source is called "${gate.source}"; known: ${metricSources.map((each) => each.kind).join(', ')}`);
+  }
+  return { source, config: source.config.parse(gate.settings) };
+}

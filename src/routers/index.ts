@@ -1,0 +1,26 @@
+/** Every router there is: one line each. The config's `kind`, its schema and the docs follow from this list. */
+import { haproxy } from './haproxy.ts';
+import { local } from './local.ts';
+import type { Router } from './router.ts';
+
+export const routers: readonly Router<unknown>[] = [haproxy, local];
+
+/** The router of this kind, or undefined. */
+export function routerOf(kind: string): Router<unknown> | undefined {
+  return routers.find((router) => router.kind === kind);
+}
+
+/**
+ * The router that settings from a config or plan name, and the settings as it reads them. Throws a plain error when either
+ * does not exist here: whoever wrote them had both, so only a plan of another version can get here.
+ */
+export function openRouter(settings: { readonly kind: string } & Readonly<Record<string, unknown>>): {
+  readonly router: Router<unknown>;
+  readonly config: unknown;
+} {
+  const { kind, ...rest } = settings;
+  const router = routerOf(kind);
+  if (router === undefined)
+    throw new Error(`no router is called "${kind}"; known: ${routers.map((each) => each.kind).join(', ')}`);
+  return { router, config: router.config.parse(rest) };
+}

@@ -1,0 +1,100 @@
+/** Follows the routes file while serving. Must never serve by a file that it could not read whole and sound. */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import type { Split } from '../core/split.ts';
+import { appliedText, parseRoutes, routesText } from '../routers/local-routes.ts';
+import { rotation } from './rotation.ts';
+
+/** Contents are compared, not times: a rename within one clock tick would hide behind an equal mtime. */
+const POLL_MS = 100;
+const MAX_BYTES = 1024 * 1024;
+
+/** The last good split, and why the file is not followed now. */
+export interface Following {
+  split(): Split;
+  applied(): string;
+  problem(): string | null;
+  /** The place of the next request, or undefined while there has never been a good split. */
+  next(): string | undefined;
+  /** Reads the file now instead of at the next poll. */
+  look(): void;
+  stop(): void;
+}
+
+/**
+ * Reads `path` every 100 ms. A file that is missing, damaged or names a place that `addresses` does not know at more
+ * than 0 % leaves the last good split in force; `tell` hears of every change for the better or worse, once.
+ */
+export function followRoutes(path: string, addresses: Readonly<Record<string, string>>, tell: (line: string) => void): Following {
+  let split: Split = [];
+  let next: (() => string) | undefined;
+  let problem: string | null = null;
+  let lastText: string | undefined;
+
+  const look = (): void => {
+    const found = readRoutes(path, addresses, lastText);
+    if (found === 'unchanged') return;
+    lastText = found.text;
+    const before = problem;
+    problem =
+      'problem' in found
+        ? `${found.problem}; ${next === undefined ? 'nothing is served' : 'the last good split stays in force'}`
+        : null;
+    if (problem !== null && problem !== before) tell(problem);
+    if ('problem' in found) return;
+    if (before !== null) tell(`${path} can be followed again`);
+    // The rotation starts anew only with another split, so that writing the same one again changes nothing.
+    if (next === undefined || routesText(found.split) !== routesText(split)) next = rotation(found.split);
+    split = found.split;
+  };
+  look();
+  const timer = setInterval(look, POLL_MS);
+  return {
+    split: () => split,
+    applied: () => appliedText(split),
+    problem: () => problem,
+    next: () => next?.(),
+    look,
+    stop: () => clearInterval(timer),
+  };
+}
+
+type Found = { readonly text: string | undefined } & ({ readonly split: Split } | { readonly problem: string });
+
+function readRoutes(
+  path: string,
+  addresses: Readonly<Record<string, string>>,
+  lastText: string | undefined,
+): Found | 'unchanged' {
+  let text: string;
+  try {
+    text = readBounded(path);
+  } catch (error) {
+    return { text: undefined, problem: `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}` };
+  }
+  if (text === lastText) return 'unchanged';
+  const parsed = parseRoutes(text);
+  if ('problem' in parsed) return { text, problem: `${path} is damaged: ${parsed.problem}` };
+  const strange = parsed.split.find(({ place, percent }) => percent > 0 && !Object.hasOwn(addresses, place));
+  if (strange !== undefined) {
+    return { text, problem: `${path} sends ${strange.percent} % to ${strange.place}, which has no address here` };
+  }
+  return { text, split: parsed.split };
+}
+
+function readBounded(path: string): string {
+  const file = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(file);
+    if (size > MAX_BYTES) throw new Error(`it has ${size} bytes, at most ${MAX_BYTES} are read`);
+    const bytes = Buffer.alloc(size);
+    let filled = 0;
+    while (filled < size) {
+      const count = readSync(file, bytes, filled, size - filled, filled);
+      if (count === 0) break;
+      filled += count;
+    }
+    return bytes.toString('utf8', 0, filled);
+  } finally {
+    closeSync(file);
+  }
+}

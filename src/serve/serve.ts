@@ -1,0 +1,215 @@
+/** `kvdeploy serve`: a small reverse proxy that follows the routes file. Must not decide anything about a rollout. */
+import { existsSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createProxyServer, type ProxyServer } from 'http-proxy-3';
+import { make } from '../break-glass/changes.ts';
+import { nodeOutside } from '../break-glass/outside.ts';
+import { KvdeployError } from '../core/errors.ts';
+import type { Scope } from '../core/scope.ts';
+import { BUILD_HEADER, routesText, type ServeStatus, STATUS_PATH } from '../routers/local-routes.ts';
+import { type Following, followRoutes } from './routes-follower.ts';
+
+const UPSTREAM_TIMEOUT_MS = 120_000;
+/** How long requests in flight may take to end after `close`. */
+const DRAIN_MS = 2000;
+
+/** What to serve. Port 0 in `listen` takes a free port. */
+export interface ServeSettings {
+  readonly scope: Scope;
+  readonly listen: string;
+  /** Absolute path of the routes file. */
+  readonly routes: string;
+  readonly addresses: Readonly<Record<string, string>>;
+  /** Place that gets everything when there is no routes file yet; the file is then written. */
+  readonly initially?: string;
+}
+
+export interface Serving {
+  readonly url: string;
+  /** Stops accepting, lets requests in flight end for at most 2 s, then cuts them. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves until closed. `tell` hears one line whenever following the routes file gets worse or better. Rejects with USAGE
+ * for an unknown `initially`, UNREACHABLE when the address cannot be listened on, STATE_UNWRITABLE when the first routes
+ * file cannot be written.
+ */
+export async function serve(settings: ServeSettings, tell: (line: string) => void): Promise<Serving> {
+  checkInitially(settings);
+  const server = createServer();
+  const url = await listen(server, settings.listen);
+  let following: Following;
+  try {
+    await writeInitial(settings);
+    following = followRoutes(settings.routes, settings.addresses, tell);
+  } catch (error) {
+    server.close();
+    throw error;
+  }
+  const upgraded = attach(server, settings, following);
+  return { url, close: () => close(server, following, upgraded) };
+}
+
+function attach(server: Server, settings: ServeSettings, following: Following): Set<Duplex> {
+  const served = new Map<string, number>();
+  const servedByBuild = new Map<string, number>();
+  const upgraded = new Set<Duplex>();
+  const proxy = createProxyServer({ xfwd: true, proxyTimeout: UPSTREAM_TIMEOUT_MS });
+  // Both are this proxy's to say: which build answered, and whether the client's connection stays open.
+  proxy.on('proxyRes', ({ headers }) => {
+    delete headers[BUILD_HEADER];
+    delete headers['connection'];
+  });
+  /** Counts when a request begins, so that a place at 0 % gets no count from requests that end late. */
+  const take = (): Choice | undefined => {
+    const place = following.next();
+    const target = place === undefined ? undefined : settings.addresses[place];
+    if (place === undefined || target === undefined) return undefined;
+    const build = following.split().find((share) => share.place === place)?.build ?? null;
+    served.set(place, (served.get(place) ?? 0) + 1);
+    if (build !== null) servedByBuild.set(build, (servedByBuild.get(build) ?? 0) + 1);
+    return { place, target, label: build ?? place };
+  };
+  const status = (): ServeStatus => {
+    following.look();
+    return {
+      ...statusOf(settings, following),
+      served: counts(settings, served),
+      servedByBuild: Object.fromEntries(servedByBuild),
+    };
+  };
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    if (isStatus(request)) answerStatus(request, response, status);
+    else pass(proxy, request, response, take());
+  });
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    upgraded.add(socket);
+    socket.on('close', () => upgraded.delete(socket));
+    upgrade(proxy, request, socket, head, take());
+  });
+  return upgraded;
+}
+
+interface Choice {
+  readonly place: string;
+  readonly target: string;
+  /** For the header: the build's GUID, or its place. */
+  readonly label: string;
+}
+
+function pass(proxy: ProxyServer, request: IncomingMessage, response: ServerResponse, choice: Choice | undefined): void {
+  if (choice === undefined) {
+    answer(
+      response,
+      503,
+      'No split yet: start `kvdeploy serve` with --initially PLACE, or let kvdeploy write the routes file.\n',
+    );
+    return;
+  }
+  response.setHeader(BUILD_HEADER, choice.label);
+  proxy.web(request, response, { target: choice.target }, (error) => {
+    if (response.headersSent) response.destroy();
+    else answer(response, 502, `${choice.place} at ${choice.target} did not answer: ${error.message}\n`);
+  });
+}
+
+function upgrade(proxy: ProxyServer, request: IncomingMessage, socket: Socket, head: Buffer, choice: Choice | undefined): void {
+  socket.on('error', () => socket.destroy());
+  if (choice === undefined) {
+    socket.end('HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+    return;
+  }
+  proxy.ws(request, socket, head, { target: choice.target }, () => {
+    // Before the switch of protocols the client still understands an HTTP answer.
+    if (socket.bytesWritten === 0) socket.end('HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+  });
+}
+
+function isStatus(request: IncomingMessage): boolean {
+  return request.url === STATUS_PATH;
+}
+
+function answerStatus(request: IncomingMessage, response: ServerResponse, status: () => ServeStatus): void {
+  const { remoteAddress = '' } = request.socket;
+  if (!/^(?:::ffff:)?127\.|^::1$/.test(remoteAddress)) answer(response, 403, 'Only for clients on this machine.\n');
+  else if (request.method !== 'GET') answer(response, 405, 'Only GET.\n');
+  else answer(response, 200, `${JSON.stringify(status(), null, 2)}\n`, 'application/json');
+}
+
+function answer(response: ServerResponse, code: number, text: string, type = 'text/plain; charset=utf-8'): void {
+  response.writeHead(code, { 'content-type': type, 'cache-control': 'no-store' });
+  response.end(text);
+}
+
+function statusOf({ scope, routes, addresses }: ServeSettings, following: Following) {
+  return {
+    formatVersion: 1,
+    scope,
+    routes,
+    addresses,
+    applied: following.applied(),
+    split: following.split().map((share) => ({ ...share })),
+    problem: following.problem(),
+  } as const;
+}
+
+function counts(settings: ServeSettings, served: ReadonlyMap<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.keys(settings.addresses).map((place) => [place, served.get(place) ?? 0]));
+}
+
+function checkInitially({ initially, addresses }: ServeSettings): void {
+  if (initially === undefined || Object.hasOwn(addresses, initially)) return;
+  throw new KvdeployError('USAGE', {
+    message: `--initially ${initially}: the router's config has no such place.`,
+    hint: `Use one of: ${Object.keys(addresses).join(', ')}.`,
+  });
+}
+
+async function writeInitial({ initially, routes, addresses }: ServeSettings): Promise<void> {
+  if (initially === undefined || existsSync(routes)) return;
+  const split = Object.keys(addresses).map((place) => ({ place, build: null, percent: place === initially ? 100 : 0 }));
+  try {
+    await make({ kind: 'write-file', path: routes, content: routesText(split) }, nodeOutside, () => undefined);
+  } catch (cause) {
+    throw new KvdeployError('STATE_UNWRITABLE', {
+      message: `The first routes file ${routes} could not be written: ${cause instanceof Error ? cause.message : String(cause)}.`,
+      hint: 'Create its folder, or say another path in the config.',
+      cause,
+    });
+  }
+}
+
+async function listen(server: Server, address: string): Promise<string> {
+  const at = address.lastIndexOf(':');
+  const host = address.slice(0, at).replace(/^\[|\]$/g, '');
+  const port = Number(address.slice(at + 1));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(
+        new KvdeployError('UNREACHABLE', {
+          message: `Cannot listen on ${address}: ${cause.message}.`,
+          hint: 'Stop what listens there, or say another address in the config.',
+          cause,
+        }),
+      ),
+    );
+    server.listen(port, host, resolve);
+  });
+  const { port: real } = server.address() as AddressInfo;
+  return `http://${address.slice(0, at)}:${real}`;
+}
+
+async function close(server: Server, following: Following, upgraded: ReadonlySet<Duplex>): Promise<void> {
+  following.stop();
+  for (const socket of upgraded) socket.destroy();
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  // A connection that is kept alive becomes idle only when its request ends.
+  const idle = setInterval(() => server.closeIdleConnections(), 20);
+  const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+  await closed;
+  clearInterval(idle);
+  clearTimeout(cut);
+}

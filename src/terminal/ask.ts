@@ -1,0 +1,42 @@
+/** Asks a person at a terminal. Must never take silence, a pipe or a missing terminal for a yes. */
+
+export interface Situation {
+  readonly stdinTty: boolean;
+  readonly stderrTty: boolean;
+  /** True when `CI` is set. */
+  readonly ci: boolean;
+  readonly noInput: boolean;
+}
+
+/** True only where a person can see the question and type the answer. */
+export function canAsk({ stdinTty, stderrTty, ci, noInput }: Situation): boolean {
+  return stdinTty && stderrTty && !ci && !noInput;
+}
+
+/** Anything but an answer (no terminal, Ctrl-C, a closed terminal) is a no. */
+async function answer(ask: () => Promise<boolean>): Promise<boolean> {
+  // The prompts would take a line from a pipe for an answer: `echo y |` is nobody's yes.
+  if (process.stdin.isTTY !== true || process.stderr.isTTY !== true) return false;
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof Error && ['ExitPromptError', 'AbortPromptError', 'CancelPromptError'].includes(error.name)) return false;
+    throw error;
+  }
+}
+
+/** Whether the person typed exactly `expected`. Only to be called when `canAsk`. */
+export async function askName(question: string, expected: string): Promise<boolean> {
+  return answer(async () => {
+    const { input } = await import('./ask-prompts.ts');
+    return (await input({ message: question }, { output: process.stderr })).trim() === expected;
+  });
+}
+
+/** A yes or no question whose default is no. Only to be called when `canAsk`. */
+export async function askYes(question: string): Promise<boolean> {
+  return answer(async () => {
+    const { confirm } = await import('./ask-prompts.ts');
+    return confirm({ message: question, default: false }, { output: process.stderr });
+  });
+}

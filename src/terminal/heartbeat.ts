@@ -1,0 +1,37 @@
+/** Thins the polls of a bake to a heartbeat for logs. Must never hide that a verdict changed. Pure, but for what it remembers. */
+import type { OutputLine } from '../core/output.ts';
+
+type Poll = Extract<OutputLine, { type: 'poll' }>;
+
+export interface Heartbeat {
+  /** True when this poll should be printed. */
+  due(poll: Poll, nowMs: number): boolean;
+  /** Something else was printed, which is a sign of life too. */
+  spoke(nowMs: number): void;
+}
+
+const EARLY_MS = 10_000;
+const LATE_MS = 30_000;
+const EARLY_UNTIL_MS = 60_000;
+/** Polls come about once a second: a heartbeat a little early is better than one a whole poll late. */
+const SLACK_MS = 500;
+
+/** Every 10 s in the first minute, then every 30 s; and whenever the step or the verdict is another one than before. */
+export function createHeartbeat(): Heartbeat {
+  let startedMs: number | undefined;
+  let spokenMs = Number.NEGATIVE_INFINITY;
+  let last = '';
+  return {
+    due(poll, nowMs) {
+      startedMs ??= nowMs;
+      const every = nowMs - startedMs < EARLY_UNTIL_MS ? EARLY_MS : LATE_MS;
+      const state = `${poll.step} ${poll.verdict} ${poll.gates.map((gate) => gate.verdict).join(' ')}`;
+      const changed = state !== last;
+      last = state;
+      return changed || nowMs - spokenMs >= every - SLACK_MS;
+    },
+    spoke(nowMs) {
+      spokenMs = nowMs;
+    },
+  };
+}

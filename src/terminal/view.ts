@@ -1,0 +1,80 @@
+/** Draws a rollout as a block of plain lines, none wider than the terminal. Pure; must not print. */
+import { safeLine } from '../core/safe-text.ts';
+import { decidingGate, type Progress, type StepProgress } from './progress.ts';
+import { bar, clip, clockText, percentText, rateText, shortBuild, sparkline, stopwatch } from './words.ts';
+
+const NARROW_COLUMNS = 60;
+const NARROW_BAR = 12;
+const WIDE_BAR = 40;
+
+const MARKS = {
+  unicode: { ahead: '·', now: '▶', passed: '✔', failed: '✖' },
+  ascii: { ahead: '.', now: '>', passed: 'ok', failed: 'x' },
+} as const;
+
+const STATES = { ahead: '', now: 'starting', passed: 'passed', failed: 'FAILED' } as const;
+
+function head({ started, firstMs, lastMs }: Progress): string {
+  const { tenant, environment, service } = started.scope;
+  const name = [tenant, environment, service].map(safeLine).join('/');
+  const elapsed = firstMs === undefined || lastMs === undefined ? '' : `   ${stopwatch(lastMs - firstMs)}`;
+  return `${name}   ${started.kind} ${safeLine(started.rollout)}   by ${safeLine(started.actor)}${elapsed}`;
+}
+
+function role(build: string | null, { started }: Progress): string {
+  if (build === started.candidate.guid) return 'candidate';
+  return started.stable !== null && build === started.stable.guid ? 'stable' : 'other';
+}
+
+function trafficLines(progress: Progress, columns: number, unicode: boolean): readonly string[] {
+  const { traffic } = progress;
+  if (traffic === undefined) return [];
+  const width = columns < NARROW_COLUMNS + WIDE_BAR ? NARROW_BAR : WIDE_BAR;
+  const some = traffic.split.filter((share) => share.percent > 0 || role(share.build, progress) !== 'other');
+  return some.map((share) => {
+    const who = `${shortBuild(share.build)} ${role(share.build, progress)}`.padEnd(20);
+    const place = safeLine(share.place ?? '');
+    return `  ${who} ${bar(share.percent, width, unicode)}  ${percentText(share.percent).padStart(7)}  ${place} (${traffic.certainty})`;
+  });
+}
+
+function stepOutcome(step: StepProgress): string {
+  if (step.state !== 'now' || step.poll === undefined) return STATES[step.state];
+  return step.poll.waitingFor === '' ? 'deciding' : `waiting for ${safeLine(step.poll.waitingFor)}`;
+}
+
+function stepLine(step: StepProgress, index: number, of: number, unicode: boolean): string {
+  const mark = (unicode ? MARKS.unicode : MARKS.ascii)[step.state].padEnd(unicode ? 1 : 2);
+  const gate = step.poll === undefined ? undefined : decidingGate(step.poll);
+  const bake = step.poll === undefined ? stopwatch(step.bakeMs) : `${stopwatch(step.poll.watchedMs)}/${stopwatch(step.bakeMs)}`;
+  const counts = gate === undefined ? '' : `failed ${rateText(gate.errors, gate.requests)}`;
+  const trend = sparkline(step.rates, unicode);
+  const cells = [
+    `${mark} ${index + 1}/${of}`,
+    percentText(step.percent).padStart(7),
+    bake.padEnd(11),
+    counts.padEnd(26),
+    trend.padEnd(8),
+    stepOutcome(step),
+  ];
+  return `  ${cells.join('  ')}`.trimEnd();
+}
+
+function phaseLine({ phase, lastMs }: Progress): readonly string[] {
+  if (phase === undefined || lastMs === undefined) return [];
+  const why = phase.why === '' ? '' : `: ${safeLine(phase.why)}`;
+  return [`  ${clockText(lastMs)}  ${phase.phase}${why}`];
+}
+
+/** The block for a terminal of `columns`; the first line leaves room for a spinner in front. */
+export function view(progress: Progress, columns: number, unicode: boolean): readonly string[] {
+  const lines = [
+    head(progress),
+    ...trafficLines(progress, columns, unicode),
+    '',
+    ...progress.steps.map((step, index) => stepLine(step, index, progress.steps.length, unicode)),
+    ...phaseLine(progress),
+  ];
+  const room = Math.max(1, columns - 1);
+  return lines.map((line, index) => clip(line, index === 0 ? room - 2 : room));
+}

@@ -1,0 +1,170 @@
+import { createServer, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseGuid } from '../../src/core/scope.ts';
+import { nodeIo } from '../../src/io.ts';
+import { type HttpProbeConfig, httpProbe } from '../../src/metrics/http-probe.ts';
+import type { Question } from '../../src/metrics/metric-source.ts';
+import { type Answering, type Backend, startBackend } from '../serve/backend.ts';
+import { type SourceWorld, sourceContract } from './contract.ts';
+
+const GUID = '7c9e6679-7425-40de-944b-e07fc1f90ae7';
+const SCOPE = { tenant: 'acme', environment: 'production', service: 'kv-gateway' };
+
+sourceContract('http-probe', startWorld);
+
+async function startWorld(): Promise<SourceWorld<HttpProbeConfig>> {
+  let hanging = false;
+  const well = await startBackend(GUID, (_request, response) => void (hanging ? undefined : response.end('ok')));
+  const sick = await startBackend(GUID, (_request, response) => response.writeHead(500).end());
+  return {
+    source: httpProbe,
+    config: settings({}),
+    io: nodeIo,
+    healthy: question(well.address),
+    failing: question(sick.address),
+    unknown: question(null),
+    hang: async () => {
+      hanging = true;
+    },
+    close: async () => {
+      await Promise.all([well.close(), sick.close()]);
+    },
+  };
+}
+
+describe('http-probe', () => {
+  let backend: Backend | undefined;
+  let answering: Answering = (_request, response) => response.end('ok');
+  beforeEach(async () => {
+    backend = await startBackend(GUID, (request, response) => answering(request, response));
+  });
+  afterEach(() => backend?.close());
+
+  const measure = (more: object, address = backend?.address ?? null) =>
+    httpProbe.measure(settings(more), question(address), nodeIo);
+
+  it('counts each probe of a poll, on a fresh connection each', async () => {
+    answering = (_request, response) => response.end('ok');
+    expect(await measure({ probes: 20 })).toEqual({ requests: 20, errors: 0, counting: 'sample', detail: '20 x 200' });
+    expect(backend?.connections()).toBe(20);
+  });
+
+  it.each([401, 403, 404, 302, 500, 503])('counts %i as a failure', async (code) => {
+    answering = (_request, response) => response.writeHead(code, { location: '/elsewhere' }).end();
+    expect(await measure({})).toEqual({ requests: 10, errors: 10, counting: 'sample', detail: `10 x ${code}` });
+  });
+
+  it('takes 401 for good only where it is expected, and then 200 no longer', async () => {
+    answering = (_request, response) => response.writeHead(401).end();
+    expect(await measure({ expectStatus: [401] })).toMatchObject({ requests: 10, errors: 0 });
+    answering = (_request, response) => response.end();
+    expect(await measure({ expectStatus: [401] })).toMatchObject({ requests: 10, errors: 10 });
+  });
+
+  it('says what it saw, the commonest first', async () => {
+    let count = 0;
+    answering = (_request, response) => {
+      count += 1;
+      response.writeHead(count % 4 === 0 ? 401 : 200).end();
+    };
+    expect(await measure({ probes: 12 })).toEqual({ requests: 12, errors: 3, counting: 'sample', detail: '9 x 200, 3 x 401' });
+  });
+
+  it('fails an answer with another header, or without the expected text', async () => {
+    answering = (_request, response) => response.setHeader('x-ready', 'almost').end('warming up');
+    expect(await measure({ header: { name: 'X-Ready', equals: 'yes' } })).toMatchObject({
+      errors: 10,
+      detail: '10 x 200 with another X-Ready',
+    });
+    expect(await measure({ header: { name: 'X-Ready', equals: 'almost' } })).toMatchObject({ errors: 0 });
+    expect(await measure({ bodyIncludes: 'ready' })).toMatchObject({ errors: 10, detail: '10 x 200 without the expected text' });
+    expect(await measure({ bodyIncludes: 'warming' })).toMatchObject({ errors: 0 });
+  });
+
+  it('fails an answer that is slower than its limit', async () => {
+    answering = (_request, response) => void setTimeout(() => response.end('ok'), 80);
+    expect(await measure({ probes: 5, maxLatency: '40ms' })).toMatchObject({
+      requests: 5,
+      errors: 5,
+      detail: '5 x 200 slower than 40ms',
+    });
+  });
+
+  it('counts a refused connection as a failure, not as missing', async () => {
+    const address = backend?.address ?? '';
+    await backend?.close();
+    backend = undefined;
+    expect(await measure({}, address)).toEqual({ requests: 10, errors: 10, counting: 'sample', detail: '10 x refused' });
+  });
+
+  it('counts a connection that is cut off as a failure', async () => {
+    answering = (request) => request.socket.resetAndDestroy();
+    expect(await measure({})).toMatchObject({ requests: 10, errors: 10, detail: '10 x cut off' });
+  });
+
+  it('counts a timeout as a failure, and sends fewer probes to a build that hangs', async () => {
+    answering = () => undefined;
+    expect(await measure({ probes: 100, timeout: '300ms' })).toMatchObject({
+      detail: expect.stringMatching(/^\d+ x timed out$/),
+    });
+    const startedAt = performance.now();
+    const measurement = await measure({ probes: 100, timeout: '2s' });
+    expect(measurement).toMatchObject({ requests: 5, errors: 5 });
+    expect(performance.now() - startedAt).toBeLessThan(2500);
+  });
+
+  it('does not blame a slow but good build for the end of the poll', async () => {
+    answering = (_request, response) => void setTimeout(() => response.end('ok'), 200);
+    const measurement = await measure({ probes: 100 });
+    expect(measurement).toMatchObject({ errors: 0 });
+  });
+
+  it('counts an answer that is no HTTP as a failure', async () => {
+    const sockets = new Set<Socket>();
+    const odd = createServer((socket) => {
+      sockets.add(socket);
+      socket.on('error', () => undefined).end('SSH-2.0-OpenSSH\r\n');
+    });
+    await new Promise<void>((resolve) => odd.listen(0, '127.0.0.1', resolve));
+    const address = odd.address();
+    const port = typeof address === 'object' ? address?.port : 0;
+    expect(await measure({}, `http://127.0.0.1:${port}`)).toMatchObject({ requests: 10, errors: 10 });
+    for (const socket of sockets) socket.destroy();
+    odd.close();
+  });
+
+  it('is missing, with the reason, where the router reports no address or a strange one', async () => {
+    expect(await httpProbe.measure(settings({}), question(null), nodeIo)).toEqual({
+      missing: expect.stringMatching(/no address for green/),
+    });
+    expect(await httpProbe.measure(settings({}), question('/run/green.sock'), nodeIo)).toEqual({
+      missing: expect.stringMatching(/not an http address/),
+    });
+  });
+
+  it.each([
+    ['more probes than 100', { probes: 101 }],
+    ['a timeout over 2 s', { timeout: '3s' }],
+    ['a path with a space', { path: '/a b' }],
+    ['an unknown key', { status: 200 }],
+    ['an empty list of statuses', { expectStatus: [] }],
+  ])('does not take %s', (_what, more) => {
+    expect(httpProbe.config.safeParse(more).success).toBe(false);
+  });
+
+  it('says its question as a person would ask it', () => {
+    expect(httpProbe.describe(settings({ maxLatency: '250ms' }), question('http://127.0.0.1:9002'))).toBe(
+      '10 x GET http://127.0.0.1:9002/healthz, expecting any 2xx, within 250ms',
+    );
+  });
+});
+
+function settings(more: object): HttpProbeConfig {
+  return httpProbe.config.parse(more) as HttpProbeConfig;
+}
+
+function question(address: string | null): Question {
+  const build = parseGuid(GUID);
+  if (build === undefined) throw new Error('not a GUID');
+  return { scope: SCOPE, build, place: 'green', address };
+}

@@ -1,0 +1,226 @@
+/** What every router owes, whatever it is: the first line of each router's test calls this. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { make, NotAllowed } from '../../src/break-glass/changes.ts';
+import { check as verify } from '../../src/break-glass/checks.ts';
+import { type Guid, parseGuid } from '../../src/core/scope.ts';
+import { type Split, splitsAgree } from '../../src/core/split.ts';
+import type { Io } from '../../src/io.ts';
+import type { Leaving, Reading, Router } from '../../src/routers/router.ts';
+
+/** A real router before real builds. */
+export interface RouterWorld<Config> {
+  readonly router: Router<Config>;
+  readonly config: Config;
+  readonly io: Io;
+  /** What the target itself says it is. */
+  readonly environment: string;
+  /** Exactly two places, each with the build that answers there in the header x-build-guid. The first has 100 % at the start. */
+  readonly members: readonly [KnownMember, KnownMember];
+  /** A further member of the target that no split in this contract names; at 0 % at the start. */
+  readonly stranger: string;
+  /** Sends `count` requests through the router; resolves with how many each GUID answered. */
+  traffic(count: number): Promise<ReadonlyMap<string, number>>;
+  /** Sets the percentages as a person would who knows nothing of kvdeploy. */
+  moveByHand(percents: Readonly<Record<string, number>>): Promise<void>;
+  /** From now on the router cannot be asked. */
+  stop(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface KnownMember {
+  readonly place: string;
+  readonly guid: Guid;
+}
+
+const AT_ONCE: Leaving = { leaving: 'at-once' };
+
+/** Runs the contract against a fresh world for each test. */
+export function routerContract<Config>(name: string, setup: () => Promise<RouterWorld<Config>>): void {
+  describe(`${name} keeps the router contract`, () => {
+    let world: RouterWorld<Config>;
+    beforeEach(async () => {
+      world = await setup();
+    });
+    afterEach(() => world.close());
+    purity(() => world);
+    shifting(() => world);
+    readingBack(() => world);
+    faults(() => world);
+  });
+}
+
+function purity<Config>(world: () => RouterWorld<Config>): void {
+  it('renders the same changes for the same split, in whatever order its shares come', () => {
+    const { router, config } = world();
+    const split = splitAt(world(), 25);
+    expect(router.changes(config, split, AT_ONCE)).toEqual(router.changes(config, split, AT_ONCE));
+    expect(router.changes(config, [...split].reverse(), AT_ONCE)).toEqual(router.changes(config, split, AT_ONCE));
+    expect(router.checks(config, [...split].reverse())).toEqual(router.checks(config, split));
+  });
+
+  it('names every member in its changes, those at 0 % too', () => {
+    const { router, config, members } = world();
+    for (const percent of [0, 25, 100]) {
+      const text = JSON.stringify(router.changes(config, splitAt(world(), percent), AT_ONCE));
+      for (const { place } of members) expect(text).toContain(place);
+    }
+  });
+
+  it('names at least one target, always the same, and puts no credential into its changes', () => {
+    const { router, config } = world();
+    expect(router.targets(config).length).toBeGreaterThan(0);
+    expect(router.targets(config)).toEqual(router.targets(config));
+    expect(JSON.stringify(router.changes(config, splitAt(world(), 25), AT_ONCE))).not.toMatch(/authorization|password|cookie"/i);
+  });
+
+  it('can be asked for what the changes say only with a whole percentage or one it calls possible', async () => {
+    const { router, config, io } = world();
+    const reading = await router.read(config, io);
+    expect(router.impossible(config, reading, 0)).toBeUndefined();
+    expect(router.impossible(config, reading, 25)).toBeUndefined();
+    expect(router.impossible(config, reading, 100)).toBeUndefined();
+    expect(router.impossible(config, reading, 0.001)).toBeTypeOf('string');
+  });
+}
+
+function shifting<Config>(world: () => RouterWorld<Config>): void {
+  it('moves real traffic by its changes, to 25 %, to 100 % and back to 0 %', async () => {
+    const [stable, candidate] = world().members;
+    for (const percent of [25, 100, 0]) {
+      await shift(world(), splitAt(world(), percent));
+      const served = await world().traffic(200);
+      const share = (100 * (served.get(candidate.guid) ?? 0)) / 200;
+      expect(Math.abs(share - percent), `${percent} % asked, ${share} % served`).toBeLessThan(percent % 100 === 0 ? 0.001 : 13);
+      expect((served.get(candidate.guid) ?? 0) + (served.get(stable.guid) ?? 0)).toBe(200);
+    }
+  });
+
+  it('is the same after making its changes twice as after once', async () => {
+    const split = splitAt(world(), 25);
+    await shift(world(), split);
+    const once = await read(world());
+    await shift(world(), split);
+    expect((await read(world())).members.map(settings)).toEqual(once.members.map(settings));
+  });
+
+  it('leaves everything as it is when the change is not allowed', async () => {
+    const { router, config, io } = world();
+    const before = await read(world());
+    for (const change of router.changes(config, splitAt(world(), 25), AT_ONCE)) {
+      await expect(make(change, io, () => 'a hold')).rejects.toBeInstanceOf(NotAllowed);
+    }
+    expect((await read(world())).members.map(settings)).toEqual(before.members.map(settings));
+  });
+}
+
+function readingBack<Config>(world: () => RouterWorld<Config>): void {
+  it('reads back every member, with an address at which the build itself answers', async () => {
+    const { members, stranger } = world();
+    await shift(world(), splitAt(world(), 25));
+    const reading = await read(world());
+    expect(reading.members.map(({ place }) => place).sort()).toEqual([...members.map(({ place }) => place), stranger].sort());
+    expect(splitsAgree(reading.members, splitAt(world(), 25))).toBe(true);
+    expect(reading.trouble).toEqual([]);
+    for (const { place, guid } of members) {
+      const address = reading.members.find((member) => member.place === place)?.address ?? '';
+      const answer = await fetch(address, { signal: AbortSignal.timeout(2000) });
+      expect(parseGuid(answer.headers.get('x-build-guid') ?? '')).toBe(guid);
+    }
+  });
+
+  it('reads what somebody else set, not what was last asked for', async () => {
+    const [stable, candidate] = world().members;
+    await shift(world(), splitAt(world(), 25));
+    await world().moveByHand({ [stable.place]: 40, [candidate.place]: 60 });
+    const reading = await read(world());
+    expect(splitsAgree(reading.members, [share(stable, 40), share(candidate, 60)])).toBe(true);
+  });
+
+  it('says served only when enough traffic since the earlier reading fits', async () => {
+    await shift(world(), splitAt(world(), 25));
+    const since = await read(world());
+    expect(since.certainty).toBe('configured');
+    await world().traffic(60);
+    expect((await read(world(), since)).certainty).toBe('configured');
+    await world().traffic(140);
+    expect((await read(world(), since)).certainty).toBe('served');
+    expect((await read(world())).certainty).toBe('configured');
+  });
+
+  it('does not say served when the counters began under another split', async () => {
+    await shift(world(), splitAt(world(), 100));
+    const since = await read(world());
+    await world().traffic(150);
+    await shift(world(), splitAt(world(), 0));
+    await world().traffic(150);
+    expect((await read(world(), since)).certainty).toBe('configured');
+  });
+
+  it('fails its checks before the changes and passes them after', async () => {
+    expect(await allHold(world(), splitAt(world(), 25))).toBe(false);
+    await shift(world(), splitAt(world(), 25));
+    expect(await allHold(world(), splitAt(world(), 25))).toBe(true);
+    expect(await allHold(world(), splitAt(world(), 0))).toBe(false);
+  });
+
+  it('fails its checks while a member that the split does not name still serves', async () => {
+    const { members, stranger } = world();
+    await shift(world(), splitAt(world(), 0));
+    expect(await allHold(world(), splitAt(world(), 0))).toBe(true);
+    await world().moveByHand({ [members[0].place]: 60, [members[1].place]: 0, [stranger]: 40 });
+    expect(await allHold(world(), splitAt(world(), 0))).toBe(false);
+    const reading = await read(world());
+    expect(reading.members.find(({ place }) => place === stranger)?.percent).toBeGreaterThan(0);
+  });
+
+  it('says which environment the target itself claims to be', async () => {
+    const { router, config, io, environment } = world();
+    expect(await router.identify(config, io)).toContain(environment);
+  });
+}
+
+function faults<Config>(world: () => RouterWorld<Config>): void {
+  it('rejects with UNREACHABLE within the deadline when it cannot be asked, and its checks fail', async () => {
+    const { router, config, io } = world();
+    await shift(world(), splitAt(world(), 25));
+    await world().stop();
+    const startedAt = performance.now();
+    await expect(router.read(config, io)).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    await expect(router.identify(config, io)).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    expect(await allHold(world(), splitAt(world(), 25))).toBe(false);
+    expect(performance.now() - startedAt).toBeLessThan(7000);
+  });
+}
+
+/** `percent` to the second member, the rest to the first. */
+function splitAt<Config>({ members: [stable, candidate] }: RouterWorld<Config>, percent: number): Split {
+  return [share(stable, 100 - percent), share(candidate, percent)];
+}
+
+function share({ place, guid }: KnownMember, percent: number) {
+  return { place, build: guid, percent };
+}
+
+async function shift<Config>({ router, config, io }: RouterWorld<Config>, split: Split): Promise<void> {
+  for (const change of router.changes(config, split, AT_ONCE)) await make(change, io, () => undefined);
+  // A router may need a moment to take over what it was told.
+  await expect
+    .poll(async () => splitsAgree((await router.read(config, io)).members, split), { timeout: 3000, interval: 20 })
+    .toBe(true);
+}
+
+function read<Config>({ router, config, io }: RouterWorld<Config>, since?: Reading): Promise<Reading> {
+  return router.read(config, io, since);
+}
+
+function settings({ place, percent, address }: Reading['members'][number]) {
+  return { place, percent, address };
+}
+
+async function allHold<Config>({ router, config, io }: RouterWorld<Config>, split: Split): Promise<boolean> {
+  for (const wanted of router.checks(config, split)) {
+    const checked = await verify(wanted, io);
+    if (!('ok' in checked && checked.ok)) return false;
+  }
+  return true;
+}

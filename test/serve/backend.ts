@@ -1,0 +1,45 @@
+/** A build on loopback for tests: answers with its GUID, counts requests and connections, misbehaves when told to. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface Backend {
+  readonly guid: string;
+  readonly address: string;
+  requests(): number;
+  connections(): number;
+  close(): Promise<void>;
+}
+
+export type Answering = (request: IncomingMessage, response: ServerResponse) => void;
+
+export async function startBackend(
+  guid: string,
+  answer: Answering = (_request, response) => response.end('ok'),
+): Promise<Backend> {
+  let requests = 0;
+  let connections = 0;
+  const server = createServer((request, response) => {
+    requests += 1;
+    response.setHeader('x-build-guid', guid);
+    answer(request, response);
+  });
+  server.on('connection', () => {
+    connections += 1;
+  });
+  server.on('upgrade', (_request, socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: upgrade\r\n\r\n');
+    socket.pipe(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    guid,
+    address: `http://127.0.0.1:${port}`,
+    requests: () => requests,
+    connections: () => connections,
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

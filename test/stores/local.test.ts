@@ -1,0 +1,299 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type Io, nodeIo } from '../../src/io.ts';
+import { localStore } from '../../src/stores/local.ts';
+import { storeContract } from './contract.ts';
+import { claimedBy, freshDir, ledgerDir, note, notes, RELEASED, SCOPE } from './entries.ts';
+
+const A = nodeIo.self();
+
+storeContract('local', () => {
+  const dir = freshDir();
+  return [localStore(dir, nodeIo), localStore(dir, nodeIo)];
+});
+
+/** A real fs, with some functions replaced. */
+function ioWith(fs: Partial<Io['fs']>): Io {
+  return { ...nodeIo, fs: { ...nodeIo.fs, ...fs } };
+}
+
+function systemError(code: string): Error {
+  return Object.assign(new Error(`${code}: from the test`), { code });
+}
+
+async function claimed(dir: string, io = nodeIo) {
+  const store = localStore(dir, io);
+  expect(await store.append(SCOPE, 1, claimedBy(A))).toBe('ok');
+  return store;
+}
+
+describe('a torn tail', () => {
+  it('at every byte length of the last line is put aside by the next claim, which works unaided', async () => {
+    const first = freshDir();
+    const store = await claimed(first);
+    await store.append(SCOPE, 2, note('stays'));
+    const before = readFileSync(join(ledgerDir(first), '0001.jsonl'));
+    await store.append(SCOPE, 3, note('torn'));
+    const bytes = readFileSync(join(ledgerDir(first), '0001.jsonl'));
+    for (let kept = before.length; kept < bytes.length; kept += 1) {
+      const dir = freshDir();
+      mkdirSync(ledgerDir(dir), { recursive: true, mode: 0o700 });
+      writeFileSync(join(ledgerDir(dir), '0001.jsonl'), bytes.subarray(0, kept), { mode: 0o600 });
+      const next = localStore(dir, nodeIo);
+      const torn = bytes.subarray(before.length, kept);
+      expect((await next.read(SCOPE)).tornBytes).toBe(torn.length);
+      await next.fence(SCOPE, 1);
+      expect(await next.append(SCOPE, 3, claimedBy(A))).toBe('ok');
+      const { entries, tornBytes } = await next.read(SCOPE);
+      expect([notes(entries), tornBytes, entries[2]?.after]).toEqual([
+        ['stays'],
+        0,
+        { segment: 1, bytes: before.length, sha256: entries[2]?.prev, torn: torn.length },
+      ]);
+      if (torn.length > 0) expect(readFileSync(join(ledgerDir(dir), '0001.torn'))).toEqual(torn);
+    }
+  });
+});
+
+describe('a damaged ledger', () => {
+  it('is not read, claimed or fenced, and names file and line', async () => {
+    const dir = freshDir();
+    const store = await claimed(dir);
+    await store.append(SCOPE, 2, note('one'));
+    await store.append(SCOPE, 3, note('two'));
+    const file = join(ledgerDir(dir), '0001.jsonl');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"one"', '"won"'));
+    const expected = { code: 'LEDGER_DAMAGED', places: [{ file, line: 3 }] };
+    const other = localStore(dir, nodeIo);
+    await expect(other.read(SCOPE)).rejects.toMatchObject(expected);
+    await expect(other.fence(SCOPE, 1)).rejects.toMatchObject(expected);
+    await expect(other.append(SCOPE, 4, claimedBy(A))).rejects.toMatchObject(expected);
+  });
+
+  it('is one whose accepted part was cut', async () => {
+    const dir = freshDir();
+    const store = await claimed(dir);
+    await store.append(SCOPE, 2, note('one'));
+    await store.append(SCOPE, 3, RELEASED);
+    await localStore(dir, nodeIo).append(SCOPE, 4, claimedBy(A));
+    const file = join(ledgerDir(dir), '0001.jsonl');
+    truncateSync(file, statSync(file).size - 10);
+    await expect(store.read(SCOPE)).rejects.toMatchObject({ code: 'LEDGER_DAMAGED' });
+  });
+});
+
+describe('a write that fails', () => {
+  it.each(['fsyncSync', 'short'])('%s: leaves the process in doubt, and it appends nothing more', async (how) => {
+    const dir = freshDir();
+    let broken = false;
+    const io = ioWith({
+      fsyncSync: (fd) => {
+        if (broken && how === 'fsyncSync') throw systemError('EIO');
+        nodeIo.fs.fsyncSync(fd);
+      },
+      writeSync: ((fd: number, bytes: Buffer, offset: number, length: number) => {
+        if (!broken || how !== 'short') return nodeIo.fs.writeSync(fd, bytes, offset, length);
+        if (offset > 0) throw systemError('ENOSPC');
+        return nodeIo.fs.writeSync(fd, bytes, 0, length >> 1);
+      }) as Io['fs']['writeSync'],
+    });
+    const store = await claimed(dir, io);
+    broken = true;
+    await expect(store.append(SCOPE, 2, note('in doubt'))).rejects.toMatchObject({ code: 'IN_DOUBT' });
+    broken = false;
+    await expect(store.append(SCOPE, 2, note('again'))).rejects.toMatchObject({ code: 'IN_DOUBT' });
+    expect(store.owns(SCOPE)).toBe(false);
+    const next = localStore(dir, nodeIo);
+    await next.fence(SCOPE, 1);
+    const seq = (await next.read(SCOPE)).entries.length + 1;
+    expect(await next.append(SCOPE, seq, claimedBy(A))).toBe('ok');
+  });
+
+  it('before its first byte changes nothing, and may be tried again', async () => {
+    const dir = freshDir();
+    let full = false;
+    const io = ioWith({
+      writeSync: ((fd: number, bytes: Buffer, offset: number, length: number) => {
+        if (full) throw systemError('ENOSPC');
+        return nodeIo.fs.writeSync(fd, bytes, offset, length);
+      }) as Io['fs']['writeSync'],
+    });
+    const store = await claimed(dir, io);
+    full = true;
+    await expect(store.append(SCOPE, 2, note('full'))).rejects.toMatchObject({ code: 'STATE_UNWRITABLE' });
+    await expect(localStore(freshDir(), io).append(SCOPE, 1, claimedBy(A))).rejects.toMatchObject({ code: 'STATE_UNWRITABLE' });
+    full = false;
+    expect(await store.append(SCOPE, 2, note('room again'))).toBe('ok');
+    expect(notes((await store.read(SCOPE)).entries)).toEqual(['room again']);
+  });
+
+  it('in short counts is finished, not cut', async () => {
+    const io = ioWith({
+      writeSync: ((fd: number, bytes: Buffer, offset: number, length: number) =>
+        nodeIo.fs.writeSync(fd, bytes, offset, Math.min(length, 7))) as Io['fs']['writeSync'],
+    });
+    const store = await claimed(freshDir(), io);
+    expect(await store.append(SCOPE, 2, note('in sevens'))).toBe('ok');
+    expect(notes((await store.read(SCOPE)).entries)).toEqual(['in sevens']);
+  });
+
+  it('on a claim whose folder cannot be synced is in doubt', async () => {
+    let linked = false;
+    const io = ioWith({
+      linkSync: (from, to) => {
+        nodeIo.fs.linkSync(from, to);
+        linked = true;
+      },
+      fsyncSync: (fd) => {
+        if (linked) throw systemError('EIO');
+        nodeIo.fs.fsyncSync(fd);
+      },
+    });
+    await expect(localStore(freshDir(), io).append(SCOPE, 1, claimedBy(A))).rejects.toMatchObject({ code: 'IN_DOUBT' });
+  });
+
+  it('never counts a file that reads back differently as written', async () => {
+    const io = ioWith({
+      writeSync: ((fd: number, bytes: Buffer, offset: number, length: number) => {
+        const other = Buffer.from(bytes);
+        other[offset] = 0x20;
+        return nodeIo.fs.writeSync(fd, other, offset, length);
+      }) as Io['fs']['writeSync'],
+    });
+    const dir = freshDir();
+    await expect(localStore(dir, io).append(SCOPE, 1, claimedBy(A))).rejects.toMatchObject({ code: 'STATE_UNWRITABLE' });
+    expect((await localStore(dir, nodeIo).read(SCOPE)).entries).toEqual([]);
+    expect(readdirSync(ledgerDir(dir))).toEqual([]);
+  });
+});
+
+describe('the claim', () => {
+  it('is not owned where nobody can look, or where the files were replaced', async () => {
+    const dir = freshDir();
+    let blind = false;
+    const lstat = ((path: string) => {
+      if (blind) throw systemError('EIO');
+      return nodeIo.fs.lstatSync(path);
+    }) as Io['fs']['lstatSync'];
+    const store = await claimed(dir, ioWith({ lstatSync: lstat }));
+    expect(store.owns(SCOPE)).toBe(true);
+    blind = true;
+    expect(store.owns(SCOPE)).toBe(false);
+    blind = false;
+    execFileSync('sh', ['-c', 'cp -a 0001.jsonl copy && mv copy 0001.jsonl'], { cwd: ledgerDir(dir) });
+    expect(store.owns(SCOPE)).toBe(false);
+    expect(await store.append(SCOPE, 2, note('into a replaced file'))).toBe('conflict');
+  });
+
+  it('sweeps up what crashed claims left behind', async () => {
+    const dir = freshDir();
+    const store = await claimed(dir);
+    writeFileSync(join(ledgerDir(dir), '0001.jsonl.00112233aabb.tmp'), 'half', { mode: 0o600 });
+    await store.append(SCOPE, 2, RELEASED);
+    await store.append(SCOPE, 3, claimedBy(A));
+    await store.append(SCOPE, 4, RELEASED);
+    await store.append(SCOPE, 5, claimedBy(A));
+    expect(readdirSync(ledgerDir(dir)).sort()).toEqual(['0001.jsonl', '0002.jsonl', '0003.jsonl']);
+  });
+
+  it('takes an abort request that cannot be read for a wish to abort', async () => {
+    const dir = freshDir();
+    const store = await claimed(dir);
+    writeFileSync(join(ledgerDir(dir), '0001.abort'), 'not JSON', { mode: 0o600 });
+    expect(await store.requestedAbort(SCOPE)).toMatchObject({ reason: 'unreadable request' });
+  });
+});
+
+describe('the state directory', () => {
+  it('has folders of 0700 and files of 0600, whatever the umask', async () => {
+    const old = process.umask(0o277);
+    const dir = join(freshDir(), 'made', 'here');
+    try {
+      await claimed(dir);
+    } finally {
+      process.umask(old);
+    }
+    expect(statSync(ledgerDir(dir)).mode & 0o7777).toBe(0o700);
+    expect(statSync(join(ledgerDir(dir), '0001.jsonl')).mode & 0o777).toBe(0o600);
+  });
+
+  it.runIf(process.getuid?.() === 0)('is 0770 and 0660 and belongs to the group when shared', async () => {
+    const dir = join(freshDir(), 'shared');
+    await localStore(dir, nodeIo, { gid: 12345 }).append(SCOPE, 1, claimedBy(A));
+    for (const path of [dir, ledgerDir(dir)]) expect([statSync(path).mode & 0o777, statSync(path).gid]).toEqual([0o770, 12345]);
+    const file = statSync(join(ledgerDir(dir), '0001.jsonl'));
+    expect([file.mode & 0o777, file.gid]).toEqual([0o660, 12345]);
+    expect((await localStore(dir, nodeIo).read(SCOPE)).entries.length).toBe(1);
+  });
+
+  it.runIf(process.getuid?.() === 0)('stays its user’s when root works in it', async () => {
+    const dir = freshDir();
+    execFileSync('chown', ['12345:12345', dir]);
+    await claimed(dir);
+    for (const path of [ledgerDir(dir), join(ledgerDir(dir), '0001.jsonl')]) expect(statSync(path).uid).toBe(12345);
+  });
+
+  const plants: Record<string, (dir: string, elsewhere: string) => void> = {
+    'a linked tenant': (dir, elsewhere) => symlinkSync(elsewhere, join(dir, SCOPE.tenant)),
+    'a linked ledger': (dir, elsewhere) => {
+      mkdirSync(dirname(ledgerDir(dir)), { recursive: true, mode: 0o700 });
+      symlinkSync(elsewhere, ledgerDir(dir));
+    },
+    'a linked segment': (dir, elsewhere) => {
+      writeFileSync(join(elsewhere, 'x'), '');
+      mkdirSync(ledgerDir(dir), { recursive: true, mode: 0o700 });
+      symlinkSync(join(elsewhere, 'x'), join(ledgerDir(dir), '0001.jsonl'));
+    },
+    'a pipe for a segment': (dir) => {
+      mkdirSync(ledgerDir(dir), { recursive: true, mode: 0o700 });
+      execFileSync('mkfifo', [join(ledgerDir(dir), '0001.jsonl')]);
+    },
+    'a file with a third name': (dir, elsewhere) => {
+      mkdirSync(ledgerDir(dir), { recursive: true, mode: 0o700 });
+      const file = join(ledgerDir(dir), '0001.jsonl');
+      writeFileSync(file, '', { mode: 0o600 });
+      linkSync(file, join(elsewhere, 'y'));
+      linkSync(file, join(elsewhere, 'z'));
+    },
+    'a folder that everybody can write': (dir) => {
+      mkdirSync(ledgerDir(dir), { recursive: true, mode: 0o700 });
+      chmodSync(dirname(ledgerDir(dir)), 0o777);
+    },
+    'a file that its group can write': (dir) => {
+      mkdirSync(ledgerDir(dir), { recursive: true, mode: 0o700 });
+      writeFileSync(join(ledgerDir(dir), '0001.jsonl'), '');
+      chmodSync(join(ledgerDir(dir), '0001.jsonl'), 0o660);
+    },
+    'a file where a folder should be': (dir) => writeFileSync(join(dir, SCOPE.tenant), '', { mode: 0o600 }),
+  };
+
+  it.each(Object.keys(plants))('is refused with %s, and nothing is written elsewhere', async (name) => {
+    const [dir, elsewhere] = [freshDir(), freshDir()];
+    plants[name]?.(dir, elsewhere);
+    const there = readdirSync(elsewhere);
+    const store = localStore(dir, nodeIo);
+    await expect(store.read(SCOPE)).rejects.toMatchObject({ code: 'STATE_UNSAFE' });
+    await expect(store.append(SCOPE, 1, claimedBy(A))).rejects.toMatchObject({ code: 'STATE_UNSAFE' });
+    expect(readdirSync(elsewhere)).toEqual(there);
+  });
+
+  it('itself may be reached through a link, which its owner made', async () => {
+    const [real, place] = [freshDir(), freshDir()];
+    symlinkSync(real, join(place, 'link'));
+    await claimed(join(place, 'link'));
+    expect(lstatSync(join(ledgerDir(real), '0001.jsonl')).isFile()).toBe(true);
+  });
+});

@@ -1,0 +1,64 @@
+import { describe, expect, test } from 'vitest';
+import type { OutputLine } from '../../src/core/output.ts';
+import { fold, type Progress } from '../../src/terminal/progress.ts';
+import { view } from '../../src/terminal/view.ts';
+import { phase, poll, started, traffic } from './rollout-lines.ts';
+
+function after(...lines: readonly OutputLine[]): Progress {
+  const progress = [started, ...lines].reduce<Progress | undefined>(fold, undefined);
+  if (progress === undefined) throw new Error('nothing has started');
+  return progress;
+}
+
+const baking = after(
+  phase('baking', 1),
+  traffic(5),
+  poll({ seconds: 20, errors: 0 }),
+  poll({ seconds: 30, requests: 400, errors: 2 }),
+);
+
+describe('the live view', () => {
+  test('shows who gets what, how each step goes, and what it waits for', () => {
+    expect(view(baking, 120, true).join('\n')).toMatchInlineSnapshot(`
+      "acme/production/kv-gateway   promote r-7f3k   by ana@example.com   00:30
+        41d0a6c3 stable      ██████████████████████████████████████░░     95 %  blue (served)
+        9f1c2b7e candidate   ██░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░      5 %  green (served)
+
+        ▶ 1/2      5 %  00:30/01:00  failed 2 of 400 (0.5 %)     ▁▅        waiting for 112 more requests or 41s
+        · 2/2    100 %  10:00
+        19:52:34Z  baking"
+    `);
+  });
+
+  test('does without Unicode', () => {
+    expect(view(baking, 120, false).join('\n')).toMatch(/^[\n\x20-\x7e]*$/);
+  });
+
+  test('shows the step that failed, and that traffic goes back', () => {
+    const reverting = fold(baking, phase('reverting', 1, 31, 'errors: 20 of 40 failed, limit 2 %'));
+    expect(
+      view(reverting as Progress, 120, true)
+        .slice(4)
+        .join('\n'),
+    ).toMatchInlineSnapshot(`
+      "  ✖ 1/2      5 %  00:30/01:00  failed 2 of 400 (0.5 %)     ▁▅        FAILED
+        · 2/2    100 %  10:00
+        19:52:35Z  reverting: errors: 20 of 40 failed, limit 2 %"
+    `);
+  });
+
+  test('shows every step as passed once it is done', () => {
+    const lines = view(after(phase('baking', 1), phase('baking', 2, 60), phase('done', 2, 90)), 120, true);
+    expect(lines.filter((line) => line.endsWith('passed'))).toHaveLength(2);
+  });
+
+  test.each([20, 40, 61, 80, 200])('is never wider than a terminal of %i columns', (columns) => {
+    for (const line of view(baking, columns, true)) expect([...line].length).toBeLessThan(columns);
+  });
+
+  test('shows foreign text harmless', () => {
+    const evil: OutputLine = { ...started, actor: 'ana\u001b[2J\u202e', resumed: false } as OutputLine;
+    const [first] = view(fold(undefined, evil) as Progress, 120, true);
+    expect(first).toContain('ana\\u{1b}[2J\\u{202e}');
+  });
+});

@@ -1,0 +1,126 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the examples are source texts
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { codeOf, noSwitchedOffTests, type Rule, SOURCE_RULES, type Source, valueImports } from './tidy-rules.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+function sources(folder: string): readonly Source[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => ({ path: `${folder}/${name}`, text: readFileSync(join(ROOT, folder, name), 'utf8') }));
+}
+
+function faults(rule: Rule, folder: string): readonly string[] {
+  return sources(folder).flatMap((source) => rule(source).map((fault) => `${source.path}: ${fault}`));
+}
+
+describe('the source keeps the rules of the house', () => {
+  test.each(Object.entries(SOURCE_RULES))('%s', (_name, rule) => {
+    expect(faults(rule, 'src')).toEqual([]);
+  });
+
+  test('no test is switched off', () => {
+    expect(faults(noSwitchedOffTests, 'test')).toEqual([]);
+  });
+});
+
+const DOC = '/** What it is for. */\n';
+
+/** Each rule with a made-up file that breaks it. */
+const BROKEN: readonly (readonly [keyof typeof SOURCE_RULES, string, string])[] = [
+  ['importDirections', 'src/core/x.ts', "import { readFileSync } from 'node:fs';"],
+  ['importDirections', 'src/core/x.ts', "import { run } from '../engine/run.ts';"],
+  ['importDirections', 'src/core/x.ts', "import { type A, b } from '../engine/run.ts';"],
+  ['importDirections', 'src/core/x.ts', "export { run } from '../engine/run.ts';"],
+  ['importDirections', 'src/core/x.ts', "import '../io.ts';"],
+  ['importDirections', 'src/engine/x.ts', "const it = await import('../commands/plan.ts');"],
+  ['importDirections', 'src/engine/x.ts', "import { outside } from '../break-glass/outside.ts';"],
+  ['importDirections', 'src/engine/x.ts', "import { readFileSync } from 'node:fs';"],
+  ['importDirections', 'src/engine/x.ts', "import { haproxy } from '../routers/haproxy.ts';"],
+  ['importDirections', 'src/routers/x.ts', "import { load } from '../config/load.ts';"],
+  ['importDirections', 'src/terminal/x.ts', "import { run } from '../engine/run.ts';"],
+  ['importDirections', 'src/terminal/x.ts', "import * as z from 'zod';"],
+  ['importDirections', 'src/terminal/view.ts', "import chalk from 'chalk';"],
+  ['importDirections', 'src/break-glass/x.ts', "import * as z from 'zod';"],
+  ['importDirections', 'src/break-glass/x.ts', "import { shortGuid } from '../core/scope.ts';"],
+  ['importDirections', 'src/commands/x.ts', "import { Command } from 'commander';"],
+  ['importDirections', 'src/commands/x.ts', "import { parse } from 'yaml';"],
+  ['importDirections', 'src/engine/x.ts', "import leftPad from 'left-pad';"],
+  ['importDirections', 'src/engine/x.ts', "import {\n  a,\n  b,\n} from '../config/load.ts';"],
+  ['fileLength', 'src/core/x.ts', 'const a = 1;\n'.repeat(251)],
+  ['functionLength', 'src/core/x.ts', `function long() {\n${'  go();\n'.repeat(80)}}`],
+  ['functionLength', 'src/core/x.ts', `function long(\n  a: string,\n): string {\n${'  go();\n'.repeat(80)}}`],
+  ['functionLength', 'src/core/x.ts', `const long = async () => {\n${'  go();\n'.repeat(80)}};`],
+  ['functionLength', 'src/core/x.ts', `class A {\n  async long(b: string): Promise<void> {\n${'    go();\n'.repeat(80)}  }\n}`],
+  ['functionLength', 'src/core/x.ts', `const it = {\n  long(b) {\n${'    go();\n'.repeat(80)}  },\n};`],
+  ['opensWithDocComment', 'src/core/x.ts', "import * as z from 'zod';"],
+  ['vocabulary', 'src/core/x.ts', 'export function runTask() {}'],
+  ['vocabulary', 'src/core/x.ts', 'export const CANARY_PERCENT = 1;'],
+  ['vocabulary', 'src/core/x.ts', 'export interface RequestContext {}'],
+  ['network', 'src/routers/x.ts', 'await fetch(url);'],
+  ['network', 'src/routers/x.ts', 'const text = `${await fetch(url)}`;'],
+  ['clockAndChance', 'src/engine/x.ts', 'const at = Date.now();'],
+  ['clockAndChance', 'src/core/x.ts', 'const at = new Date();'],
+  ['clockAndChance', 'src/core/x.ts', 'return Math.random();'],
+  ['clockAndChance', 'src/config/x.ts', 'const home = process.env.HOME;'],
+  ['clockAndChance', 'src/metrics/x.ts', 'setTimeout(go, 10);'],
+  ['escapeBytes', 'src/commands/x.ts', "const red = '\\u001b[31m';"],
+  ['escapeBytes', 'src/commands/x.ts', "const red = '\\x1b[31m';"],
+];
+
+/** Things that look like a fault and are none. */
+const FINE: readonly (readonly [keyof typeof SOURCE_RULES, string, string])[] = [
+  ['importDirections', 'src/core/x.ts', "import type { Io } from '../io.ts';"],
+  ['importDirections', 'src/core/x.ts', "import { type Io, type Other } from '../io.ts';"],
+  ['importDirections', 'src/core/x.ts', "type Io = typeof import('../io.ts');"],
+  ['importDirections', 'src/core/x.ts', "import { createHash } from 'node:crypto';"],
+  ['importDirections', 'src/core/x.ts', "// import { run } from '../engine/run.ts';"],
+  ['importDirections', 'src/io.ts', "import { outside } from './break-glass/outside.ts';"],
+  ['importDirections', 'src/engine/x.ts', "import { make } from '../break-glass/changes.ts';"],
+  ['importDirections', 'src/commands/x.ts', "import { sameScope } from '../core/scope.ts';"],
+  ['vocabulary', 'src/core/x.ts', 'export const staged = 1; const handler = 2;'],
+  ['network', 'src/routers/x.ts', '// fetch(url)\nconst text = "fetch(url)"; this.fetch(url);'],
+  ['clockAndChance', 'src/core/x.ts', 'const at = new Date(atMs); // not Date.now()'],
+  ['clockAndChance', 'src/core/x.ts', 'const it = /[`"\'/]/.test(text); const other = `Date.now()`;'],
+  ['functionLength', 'src/core/x.ts', `export const LIST = [\n${'  1,\n'.repeat(80)}];`],
+];
+
+/** A name of one line for every example. */
+function named(examples: typeof BROKEN): readonly (readonly [string, (typeof BROKEN)[number]])[] {
+  return examples.map((example) => [example[2].split('\n', 1)[0]?.slice(0, 60) ?? '', example]);
+}
+
+describe('each rule bites', () => {
+  test.each(named(BROKEN))('on: %s', (_name, [name, path, text]) => {
+    const source = { path, text: name === 'opensWithDocComment' ? text : DOC + text };
+    expect(SOURCE_RULES[name]?.(source)).toHaveLength(1);
+  });
+
+  test.each(named(FINE))('but not on: %s', (_name, [name, path, text]) => {
+    expect(SOURCE_RULES[name]?.({ path, text: DOC + text })).toEqual([]);
+  });
+
+  test('every rule has been shown to bite', () => {
+    expect(new Set(BROKEN.map(([name]) => name))).toEqual(new Set(Object.keys(SOURCE_RULES)));
+  });
+
+  // Put together here, so that this file is not itself a finding.
+  test.each(['only', 'skip', 'todo', 'skipIf'])('a test that is switched off by .%s is found', (word) => {
+    expect(noSwitchedOffTests({ path: 'test/x.test.ts', text: ['test', `${word}('x', () => {});`].join('.') })).toHaveLength(1);
+  });
+});
+
+describe('the scanner', () => {
+  test('blanks comments, strings and regular expressions, and keeps line numbers', () => {
+    expect(codeOf('a; // b\n/* c\n */ d("e", /f"/g, `g${h}`)').replaceAll(/ +/g, ' ')).toBe('a; \n \n d( , , ${h} )');
+  });
+
+  test('finds every import that is there at run time', () => {
+    const text =
+      "import a from 'a';\nimport type b from 'b';\nexport * from 'c';\nexport { d } from 'd';\nawait import('e');\nimport 'f';";
+    expect(valueImports(text)).toEqual(['a', 'c', 'd', 'f', 'e']);
+  });
+});
