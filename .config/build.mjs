@@ -8,13 +8,23 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
-/** cosmiconfig can load YAML with js-yaml and TypeScript; kvdeploy reads YAML with `yaml` and never runs a config, so neither is wanted. */
+/**
+ * cosmiconfig can load YAML, JSON, JavaScript and TypeScript by itself; kvdeploy reads configs with its own strict parser and never
+ * runs one, so none of these is wanted. ora brings ninety spinners; kvdeploy draws its own.
+ */
 const leftOut = {
   name: 'left-out',
   setup(options) {
-    options.onResolve({ filter: /^(js-yaml|typescript)$/ }, (found) => ({ path: found.path, namespace: 'left-out' }));
+    options.onResolve({ filter: /^(js-yaml|typescript|parse-json|import-fresh)$/ }, (found) => ({
+      path: found.path,
+      namespace: 'left-out',
+    }));
     options.onLoad({ filter: /.*/, namespace: 'left-out' }, (found) => ({
       contents: `throw new Error('${found.path} is not part of kvdeploy');`,
+    }));
+    options.onLoad({ filter: /cli-spinners[/\\]spinners\.json$/ }, () => ({
+      contents: '{ "dots": { "interval": 200, "frames": ["."] }, "line": { "interval": 200, "frames": ["-"] } }',
+      loader: 'json',
     }));
   },
 };
@@ -66,10 +76,13 @@ function licenceOf(folder) {
   const described = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
   const file = readdirSync(join(root, folder)).find((name) => /^licen[cs]e(\.|-|$)/i.test(name));
   if (file === undefined) throw new Error(`${folder} has no licence file, so it cannot be bundled`);
-  const text = readFileSync(join(root, folder, file), 'utf8').trim();
-  return `${described.name} ${described.version} (${described.license})\n\n${text}\n`;
+  const text = readFileSync(join(root, folder, file), 'utf8')
+    .replaceAll('\r', '')
+    .trim();
+  return { name: `${described.name} ${described.version} (${described.license})`, text };
 }
 
+/** Every package that really is in the bundle, under its licence; packages with the very same text share it. */
 function notices(metafiles) {
   const used = metafiles.flatMap((metafile) =>
     Object.values(metafile.outputs).flatMap((output) =>
@@ -77,8 +90,10 @@ function notices(metafiles) {
     ),
   );
   const folders = [...new Set(used.filter((folder) => folder !== undefined))].sort();
-  const intro = `kvdeploy ${manifest.version} contains code of these packages.\n`;
-  return [intro, ...folders.map(licenceOf)].join(`\n${'-'.repeat(80)}\n\n`);
+  const byText = new Map();
+  for (const { name, text } of folders.map(licenceOf)) byText.set(text, [...(byText.get(text) ?? []), name]);
+  const parts = [...byText].map(([text, names]) => `${names.join('\n')}\n\n${text}\n`);
+  return [`kvdeploy ${manifest.version} contains code of these packages.\n`, ...parts].join(`\n${'-'.repeat(80)}\n\n`);
 }
 
 /** New files first, then the stale ones go: a kvdeploy that runs meanwhile still finds its chunks for as long as possible. */

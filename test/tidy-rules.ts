@@ -73,7 +73,7 @@ function reachable(room: string, seen = new Set<string>()): ReadonlySet<string> 
 }
 
 /** The parts of break-glass that others build on; its own command line is not among them. */
-const SHARED_BREAK_GLASS = ['changes', 'checks', 'pointer', 'hold', 'records', 'places', 'state-dir', 'durable-file'];
+const SHARED_BREAK_GLASS = ['changes', 'checks', 'pointer', 'hold', 'records', 'places', 'state-dir', 'durable-file', 'wording'];
 
 /** Where only some files of a room may be imported: everything below `break-glass`, and what has no arrow in DESIGN.md. */
 const PARTS: Readonly<Record<string, readonly string[]>> = {

@@ -65,10 +65,16 @@ function requestCommand(change: Request): string {
     change.method,
   ];
   for (const [name, value] of Object.entries(change.headers ?? {})) words.push('--header', shellWord(`${name}: ${value}`));
-  if (change.body !== undefined) words.push('--data-binary', shellWord(change.body));
+  if (change.body !== undefined) words.push(...contentType(change), '--data-raw', shellWord(change.body));
   if (change.bearerSecret === undefined) return [...words, shellWord(change.url)].join(' ');
   const header = `printf 'header = "Authorization: Bearer %s"\\n' "$${change.bearerSecret}"`;
   return `${header} | ${[...words, '--config', '-', shellWord(change.url)].join(' ')}`;
+}
+
+/** curl names a form where no type is given; the change names none. */
+function contentType({ headers }: Request): string[] {
+  const given = Object.keys(headers ?? {}).some((name) => name.toLowerCase() === 'content-type');
+  return given ? [] : ['--header', "'content-type:'"];
 }
 
 function socketCommand(change: Socket): string {

@@ -1,4 +1,7 @@
-/** Events: what happened, as the ledger keeps it. Time enters the core only here, as `atMs` (wall clock). No I/O. */
+/**
+ * Events: what happened, as the ledger keeps it. Time enters the core only here, as `atMs` (wall clock). Counts and times are
+ * totals, never increments: most polls are not written down, and the one that is must mean the same without them. No I/O.
+ */
 import * as z from 'zod';
 import { buildSchema, guidSchema } from './manifest.ts';
 import { planSchema } from './plan.ts';
@@ -48,17 +51,16 @@ export const eventSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('refused'), atMs, code: z.string(), message: z.string(), hint: z.string() }),
   z.strictObject({ type: z.literal('shifted'), atMs, split: z.array(shareSchema), certainty: certaintySchema }),
   /** `final`: trying again cannot help. */
-  z.strictObject({ type: z.literal('shift-failed'), atMs, why: z.string(), final: z.boolean() }),
+  z.strictObject({ type: z.literal('shift-failed'), atMs, why: z.string(), attempt: z.int(), final: z.boolean() }),
   z.strictObject({ type: z.literal('converged'), atMs, baseline: baselineSchema, certainty: certaintySchema }),
   z.strictObject({ type: z.literal('not-converged'), atMs, why: z.string(), waitedMs: z.number(), final: z.boolean() }),
   z.strictObject({
     type: z.literal('polled'),
     atMs,
     verdict: z.enum(['pass', 'fail', 'not-yet']),
-    /** Milliseconds watched since the previous poll of the same process; 0 after a gap. */
+    /** Milliseconds watched in this bake, and without health in a row, up to and with this poll; both begin again after a gap. */
     watchedMs: z.number(),
-    /** Nobody watched for a while (a pause of the process): the bake begins again. */
-    afterGap: z.boolean(),
+    missingMs: z.number(),
     /** False while a person holds the rollout at this step: gates are watched, but no further step begins. */
     advance: z.boolean(),
     gates: z.array(gateResultSchema),
@@ -66,7 +68,7 @@ export const eventSchema = z.discriminatedUnion('type', [
   /** Somebody else moved the traffic. */
   z.strictObject({ type: z.literal('drifted'), atMs, why: z.string(), split: z.array(shareSchema) }),
   z.strictObject({ type: z.literal('pointed'), atMs, generation: z.int(), warnings: z.array(z.string()) }),
-  z.strictObject({ type: z.literal('point-failed'), atMs, why: z.string() }),
+  z.strictObject({ type: z.literal('point-failed'), atMs, why: z.string(), attempt: z.int() }),
   z.strictObject({ type: z.literal('abort-requested'), atMs, actor: z.string(), reason: z.string() }),
   /** The runner left while traffic may be split; nobody watches until `resume`. */
   z.strictObject({ type: z.literal('left'), atMs, why: z.enum(['interrupted', 'max-wait', 'until']) }),

@@ -117,7 +117,7 @@ export function apply(state: State, event: Event): State {
     case 'pointed':
       return state.phase === 'pointing' ? end(state, 'done', doneText(state.plan), null) : state;
     case 'point-failed':
-      return state.phase === 'pointing' ? tried(state, event.why, (why) => end(state, 'stuck', why, 'STUCK')) : state;
+      return state.phase === 'pointing' ? tried(state, event, (why) => end(state, 'stuck', why, 'STUCK')) : state;
     case 'abort-requested':
       return aborted(state, event);
     case 'reconciled':
@@ -163,18 +163,16 @@ function shifted(state: State, event: Extract<Event, { type: 'shifted' }>): Stat
 }
 
 function shiftFailed(state: State, event: Extract<Event, { type: 'shift-failed' }>): State {
-  if (state.phase === 'shifting') return event.final ? fallBack(state, event.why) : tried(state, event.why, (why) => fallBack(state, why));
+  if (state.phase === 'shifting') return event.final ? fallBack(state, event.why) : tried(state, event, (why) => fallBack(state, why));
   if (state.phase !== 'reverting') return state;
-  const attempts = state.attempts + 1;
-  if (attempts < REVERT_ATTEMPTS_MAX) return { ...state, attempts };
+  if (event.attempt < REVERT_ATTEMPTS_MAX) return { ...state, attempts: event.attempt };
   return end(state, 'stuck', `traffic could not be put back on the stable build: ${event.why}`, 'STUCK');
 }
 
 function notConverged(state: State, event: Extract<Event, { type: 'not-converged' }>): State {
   if (state.phase !== 'converging') return state;
-  const waitedMs = state.waitedMs + event.waitedMs;
-  if (event.final || waitedMs >= CONVERGE_MS_MAX) return fallBack(state, event.why);
-  return { ...state, waitedMs };
+  if (event.final || event.waitedMs >= CONVERGE_MS_MAX) return fallBack(state, event.why);
+  return { ...state, waitedMs: event.waitedMs };
 }
 
 function polled(state: State, event: Extract<Event, { type: 'polled' }>): State {
@@ -183,13 +181,12 @@ function polled(state: State, event: Extract<Event, { type: 'polled' }>): State 
     const why = failed === undefined ? 'a gate failed' : `gate ${failed.gate} failed: ${failed.why}`;
     return { ...fallBack(state, why, 'GATE_FAILED'), gateFailed: true };
   }
-  const watchedMs = event.afterGap ? 0 : state.watchedMs + event.watchedMs;
+  const { watchedMs, missingMs } = event;
   const step = state.plan.steps[state.step];
   if (event.verdict === 'pass') {
-    if (!event.advance || step === undefined || watchedMs < step.bakeMs) return { ...state, watchedMs, missingMs: 0 };
+    if (!event.advance || step === undefined || watchedMs < step.bakeMs) return { ...state, watchedMs, missingMs };
     return advance(state);
   }
-  const missingMs = state.missingMs + event.watchedMs;
   if (missingMs <= state.plan.patienceMs) return { ...state, watchedMs, missingMs };
   const waiting = event.gates.find((gate) => gate.verdict === 'not-yet');
   return fallBack(state, `health was missing for too long${waiting === undefined ? '' : `: gate ${waiting.gate}: ${waiting.why}`}`, 'GATE_NOT_READY');
@@ -235,9 +232,9 @@ function fallBack(state: State, why: string, code = 'STUCK'): State {
   }
 }
 
-function tried(state: State, why: string, giveUp: (why: string) => State): State {
-  const attempts = state.attempts + 1;
-  return attempts >= (state.plan.kind === 'rollback' ? REVERT_ATTEMPTS_MAX : ATTEMPTS_MAX) ? giveUp(why) : { ...state, attempts };
+function tried(state: State, event: { readonly why: string; readonly attempt: number }, giveUp: (why: string) => State): State {
+  const most = state.plan.kind === 'rollback' ? REVERT_ATTEMPTS_MAX : ATTEMPTS_MAX;
+  return event.attempt >= most ? giveUp(event.why) : { ...state, attempts: event.attempt };
 }
 
 function enter(state: State, phase: Phase, why: string): State {

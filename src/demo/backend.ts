@@ -3,8 +3,8 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { DemoBuild } from './builds.ts';
 
-/** Real requests after which a build that fails begins to; few enough to happen at the first step. */
-const HEALTHY_REQUESTS = 20;
+/** Real requests after which a build that fails begins to: more than the first step brings, so that it fools that one. */
+const HEALTHY_REQUESTS = 60;
 const FAIL_EVERY = 5;
 
 export interface Backend {

@@ -87,7 +87,7 @@ export interface ConfigNeeds {
 }
 
 const STEPS = {
-  quick: '[{ percent: 5, bake: 1500ms }, { percent: 25, bake: 1500ms }, { percent: 100, bake: 2s }]',
+  quick: '[{ percent: 5, bake: 2s }, { percent: 25, bake: 2s }, { percent: 100, bake: 3s }]',
   slow: '[{ percent: 50, bake: 10m }, { percent: 100, bake: 10m }]',
 } as const;
 

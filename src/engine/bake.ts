@@ -15,26 +15,23 @@ const GAP_MS = 5000;
 export async function bakePoll(split: Split, state: State, runner: Runner): Promise<Event | undefined> {
   const { io } = runner.parts;
   const { pollMs } = state.plan;
-  const first = runner.lastPollMs === undefined;
-  if (!first && !(await runner.wait(Math.max(0, (runner.lastPollMs ?? 0) + pollMs - io.monotonic())))) return undefined;
+  if (runner.lastPollMs !== undefined && !(await runner.wait(runner.lastPollMs + pollMs - io.monotonic()))) return undefined;
   const found = await tryRead(runner);
   if (!('why' in found) && !splitsAgree(found.reading.members, split)) {
     return { type: 'drifted', atMs: io.now(), why: driftText(split, found.reading), split: shares(found.reading) };
   }
   const gates = [...routerResults(found), ...(await gateResults(state, 'why' in found ? null : found.reading, runner))];
-  const nowMs = io.monotonic();
-  const sinceMs = first ? 0 : nowMs - (runner.lastPollMs ?? nowMs);
+  const verdict = judgeAll(gates);
+  const { watchedMs, missingMs } = clocks(runner, state, verdict, io.monotonic());
+  return { type: 'polled', atMs: io.now(), verdict, watchedMs, missingMs, advance: !runner.parts.control.hold, gates };
+}
+
+/** A bake counts watched time: after a gap (a new process, a pause) it begins again; the baseline keeps what happened in it. */
+function clocks(runner: Runner, state: State, verdict: 'pass' | 'fail' | 'not-yet', nowMs: number): { watchedMs: number; missingMs: number } {
+  const sinceMs = runner.lastPollMs === undefined ? Number.POSITIVE_INFINITY : nowMs - runner.lastPollMs;
   runner.lastPollMs = nowMs;
-  const afterGap = first || sinceMs > Math.max(GAP_MS, 3 * pollMs);
-  return {
-    type: 'polled',
-    atMs: io.now(),
-    verdict: judgeAll(gates),
-    watchedMs: sinceMs,
-    afterGap,
-    advance: !runner.parts.control.hold,
-    gates,
-  };
+  if (sinceMs > Math.max(GAP_MS, 3 * state.plan.pollMs)) return { watchedMs: 0, missingMs: 0 };
+  return { watchedMs: state.watchedMs + sinceMs, missingMs: verdict === 'not-yet' ? state.missingMs + sinceMs : 0 };
 }
 
 /** A router that cannot be read, or that is in trouble, keeps the bake waiting like a gate without data. */

@@ -64,9 +64,16 @@ export async function targetFacts(
     known === undefined ? null : target.ask(known.ref, reading),
   ]);
   return {
-    facts: { ...facts, members: reading.members, targetSays, candidateAnswers, knownGoodAnswers, diskProblem: diskProblem(stateDir, io.fs) ?? null },
+    facts: { ...facts, members: reading.members, targetSays, candidateAnswers, knownGoodAnswers, diskProblem: diskProblem(nearestFolder(stateDir, io), io.fs) ?? null },
     reading,
   };
+}
+
+/** The state directory, or before it is first made the folder that it will be made in. */
+function nearestFolder(dir: string, io: Io): string {
+  if (io.fs.existsSync(dir)) return dir;
+  const parent = dir.replace(/\/+[^/]*\/*$/, '');
+  return parent === '' ? '/' : nearestFolder(parent, io);
 }
 
 async function otherLedgers(store: Store, scope: Scope) {

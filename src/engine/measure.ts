@@ -5,18 +5,15 @@ import type { Build } from '../core/manifest.ts';
 import type { Plan, PlannedGate } from '../core/plan.ts';
 import { shortGuid } from '../core/scope.ts';
 import type { Io } from '../io.ts';
-import { sourceOf } from '../metrics/index.ts';
+import { openSource } from '../metrics/index.ts';
 import type { Question } from '../metrics/metric-source.ts';
 import type { Reading } from '../routers/router.ts';
 
 /** What one gate's source counts for one build now. Never rejects. */
 export async function measureGate(gate: PlannedGate, plan: Plan, build: Build, reading: Reading | null, io: Io): Promise<Measurement> {
-  const source = sourceOf(gate.source);
-  if (source === undefined) return { missing: `there is no metric source ${gate.source}` };
-  const settings = source.config.safeParse(gate.settings);
-  if (!settings.success) return { missing: `the settings of ${gate.source} are wrong: ${settings.error.issues.map((issue) => issue.message).join('; ')}` };
   try {
-    return await source.measure(settings.data as never, questionOf(plan, build, reading), io);
+    const { source, config } = openSource(gate);
+    return await source.measure(config, questionOf(plan, build, reading), io);
   } catch (error) {
     return { missing: `${gate.source} failed: ${error instanceof Error ? error.message : String(error)}` };
   }
@@ -45,10 +42,8 @@ export async function stableHasData(plan: Plan, reading: Reading, io: Io): Promi
 
 /** The question in the words of its source, for `plan`. */
 export function describeGate(gate: PlannedGate, plan: Plan, build: Build): string {
-  const source = sourceOf(gate.source);
-  const settings = source?.config.safeParse(gate.settings);
-  if (source === undefined || settings?.success !== true) return gate.source;
-  return source.describe(settings.data as never, questionOf(plan, build, null));
+  const { source, config } = openSource(gate);
+  return source.describe(config, questionOf(plan, build, null));
 }
 
 function questionOf(plan: Plan, build: Build, reading: Reading | null): Question {

@@ -46,7 +46,7 @@ function percentOf(state: State): number {
 
 function pollLine(at: string, before: State, event: Extract<Event, { type: 'polled' }>, after: State): OutputLine {
   const bakeMs = before.plan.steps[before.step]?.bakeMs ?? 0;
-  const watchedMs = before.step === after.step && after.phase === 'baking' ? after.watchedMs : before.watchedMs + event.watchedMs;
+  const { watchedMs } = event;
   return {
     type: 'poll',
     at,

@@ -55,7 +55,7 @@ async function prepare(state: State, runner: Runner): Promise<Event> {
 async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, runner: Runner): Promise<Event | undefined> {
   const { io, target } = runner.parts;
   assertOwnBuilds(effect.split, state);
-  const failed = (why: string): Event => ({ type: 'shift-failed', atMs: io.now(), why, final: false });
+  const failed = (why: string): Event => ({ type: 'shift-failed', atMs: io.now(), why, attempt: state.attempts + 1, final: false });
   if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
   const changes = target.changes(effect.split, effect.leaving);
   const problem = await makeAll(changes, runner);
@@ -126,21 +126,22 @@ async function converge(split: Split, state: State, runner: Runner): Promise<Eve
     return { type: 'converged', atMs: io.now(), baseline, certainty: found.reading.certainty };
   }
   if (!final && !(await runner.wait(CONVERGE_POLL_MS))) return undefined;
-  return { type: 'not-converged', atMs: io.now(), why: why ?? '', waitedMs: io.monotonic() - beganMs, final };
+  return { type: 'not-converged', atMs: io.now(), why: why ?? '', waitedMs: state.waitedMs + io.monotonic() - beganMs, final };
 }
 
 /** Writes the generation that names the new known-good build. Reading the layout first: it is rendered over every member. */
 async function point(state: State, runner: Runner): Promise<Event | undefined> {
   const { io } = runner.parts;
+  const failed = (why: string): Event => ({ type: 'point-failed', atMs: io.now(), why, attempt: state.attempts + 1 });
   if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
   const found = await tryRead(runner);
-  if ('why' in found) return { type: 'point-failed', atMs: io.now(), why: found.why };
+  if ('why' in found) return failed(found.why);
   try {
     const why = state.plan.kind === 'adopt' ? 'adopted' : state.plan.kind === 'rollback' ? 'rolled-back' : 'promoted';
     const { generation, warnings } = runner.parts.writePointer(why, state, runner.history, found.reading);
     return { type: 'pointed', atMs: io.now(), generation, warnings: [...warnings] };
   } catch (error) {
-    return { type: 'point-failed', atMs: io.now(), why: `the known-good pointer could not be written: ${textOf(error)}` };
+    return failed(`the known-good pointer could not be written: ${textOf(error)}`);
   }
 }
 

@@ -5,7 +5,7 @@ import { KvdeployError } from '../core/errors.ts';
 import type { IdentityConfig } from '../core/plan.ts';
 import type { Split } from '../core/split.ts';
 import type { Io } from '../io.ts';
-import { routerOf } from '../routers/index.ts';
+import { openRouter } from '../routers/index.ts';
 import type { Leaving, Reading } from '../routers/router.ts';
 import { askBuild } from './ask-build.ts';
 
@@ -26,20 +26,10 @@ export interface Target {
 
 /** Binds the router of a plan or of the config. Throws CONFIG_INVALID when the settings do not fit the router any more. */
 export function openTarget(settings: { readonly kind: string }, identity: IdentityConfig | null, io: Io): Target {
-  const { kind, ...rest } = settings;
-  const router = routerOf(kind);
-  if (router === undefined) {
-    throw new KvdeployError('CONFIG_INVALID', { message: `There is no router of kind ${kind}.`, hint: 'kvdeploy schema config' });
-  }
-  const parsed = router.config.safeParse(rest);
-  if (!parsed.success) {
-    const why = parsed.error.issues.map((issue) => issue.message).join('; ');
-    throw new KvdeployError('CONFIG_INVALID', { message: `The settings of router ${kind} are wrong: ${why}.`, hint: 'kvdeploy validate' });
-  }
-  const config = parsed.data as never;
+  const { router, config } = bind(settings);
   const addressOf = (place: string, reading: Reading) => reading.members.find((member) => member.place === place)?.address ?? null;
   return {
-    kind,
+    kind: settings.kind,
     idleTimeoutMs: router.idleTimeoutMs,
     changes: (split, leaving) => router.changes(config, split, { leaving }),
     checks: (split) => router.checks(config, split),
@@ -58,4 +48,13 @@ export function openTarget(settings: { readonly kind: string }, identity: Identi
       return address === null || identity === null ? null : `${address.replace(/\/+$/, '')}${identity.path}`;
     },
   };
+}
+
+function bind(settings: { readonly kind: string }): ReturnType<typeof openRouter> {
+  try {
+    return openRouter({ ...settings });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new KvdeployError('CONFIG_INVALID', { message: `The router settings do not fit this kvdeploy: ${why}.`, hint: 'kvdeploy validate', cause });
+  }
 }

@@ -66,10 +66,10 @@ export function appliedText(split: readonly { place: string; percent: number }[]
     .join(',');
 }
 
-/** The routes file's whole text: equal splits give equal bytes. */
+/** The routes file's whole text, one share a line so that a person can read and paste it: equal splits give equal bytes. */
 export function routesText(split: Split): string {
   const shares = sorted(split).map(({ place, build, percent }) => ({ place, build, percent: hundredths(percent) / HUNDREDTHS }));
-  return `${JSON.stringify({ formatVersion: 1, split: shares }, null, 2)}\n`;
+  return `{"formatVersion":1,"split":[\n${shares.map((share) => JSON.stringify(share)).join(',\n')}\n]}\n`;
 }
 
 /** Reads a routes file: the split, or one sentence that says why it is not one. */

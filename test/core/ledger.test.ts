@@ -64,7 +64,7 @@ describe('a line', () => {
   });
 
   it('is not written when it could not be read again', () => {
-    const broken = { ...note('x'), event: { type: 'shift-failed', atMs: Number.NaN, why: 'x', final: false } } as NewEntry;
+    const broken = { ...note('x'), event: { type: 'released', atMs: Number.NaN } } as NewEntry;
     expect(() => encodeLine({ ...broken, seq: 1, prev: EMPTY_HEAD.hash })).toThrow(expect.objectContaining({ code: 'BUG' }));
   });
 });

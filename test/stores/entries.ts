@@ -23,7 +23,7 @@ export function claimedBy(by: ReturnType<Io['self']>, atMs = 1): NewEntry {
 
 /** Any event that is no claim; `text` tells it from others. */
 export function note(text: string): NewEntry {
-  return entry({ type: 'point-failed', atMs: 1, why: text });
+  return entry({ type: 'abort-requested', atMs: 1, actor: 'alice', reason: text });
 }
 
 export const RELEASED: NewEntry = entry({ type: 'released', atMs: 1 });
@@ -34,7 +34,7 @@ function entry(event: Event): NewEntry {
 
 /** The texts of all notes. */
 export function notes(entries: readonly NewEntry[]): string[] {
-  return entries.flatMap(({ event }) => (event.type === 'point-failed' ? [event.why] : []));
+  return entries.flatMap(({ event }) => (event.type === 'abort-requested' ? [event.reason] : []));
 }
 
 /** Small, seeded, good enough to choose places: mulberry32. */

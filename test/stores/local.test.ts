@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -295,5 +296,97 @@ describe('the state directory', () => {
     symlinkSync(real, join(place, 'link'));
     await claimed(join(place, 'link'));
     expect(lstatSync(join(ledgerDir(real), '0001.jsonl')).isFile()).toBe(true);
+  });
+});
+
+describe('durability', () => {
+  /** The writing calls of an act, in order; what is synced is named by what it is. */
+  async function trace(act: (io: Io, armed: (on: boolean) => void) => Promise<void>): Promise<string[]> {
+    const calls: string[] = [];
+    let on = false;
+    const names = new Map<number, string>();
+    const fs = new Proxy(nodeIo.fs, {
+      get(target, name) {
+        const found = Reflect.get(target, name);
+        if (typeof found !== 'function') return found;
+        return (...given: unknown[]) => {
+          const result: unknown = Reflect.apply(found, target, given);
+          if (name === 'openSync') names.set(result as number, statSync(String(given[0])).isDirectory() ? 'folder' : 'file');
+          if (!on) return result;
+          if (name === 'fsyncSync') calls.push(`fsync ${names.get(given[0] as number)}`);
+          if (['writeSync', 'linkSync', 'unlinkSync'].includes(String(name))) calls.push(String(name).replace('Sync', ''));
+          if (name === 'readSync' && calls.at(-1) === 'fsync file') calls.push('read back');
+          return result;
+        };
+      },
+    });
+    await act({ ...nodeIo, fs }, (value) => {
+      on = value;
+    });
+    return calls;
+  }
+
+  it('a claim is written, synced, read back, linked and its folder synced before it is acknowledged', async () => {
+    const calls = await trace(async (io, armed) => {
+      armed(true);
+      await claimed(freshDir(), io);
+    });
+    expect(calls.slice(calls.indexOf('write'))).toEqual(['write', 'fsync file', 'read back', 'link', 'fsync folder', 'unlink']);
+    // Each of the four folders was made durable in the one above it.
+    expect(calls.slice(0, calls.indexOf('write'))).toEqual(Array(4).fill('fsync folder'));
+  });
+
+  it('an entry is written and synced before it is acknowledged', async () => {
+    const calls = await trace(async (io, armed) => {
+      const store = await claimed(freshDir(), io);
+      armed(true);
+      await store.append(SCOPE, 2, note('one'));
+    });
+    expect(calls).toEqual(['write', 'fsync file']);
+  });
+
+  it('what a claim accepts is synced before the claim is linked', async () => {
+    const calls = await trace(async (io, armed) => {
+      const dir = freshDir();
+      const store = await claimed(dir);
+      await store.append(SCOPE, 2, RELEASED);
+      armed(true);
+      await localStore(dir, io).append(SCOPE, 3, claimedBy(A));
+    });
+    expect(calls.indexOf('fsync file')).toBeLessThan(calls.indexOf('write'));
+  });
+});
+
+describe('reading again', () => {
+  it('reads old segments only once, and still sees what is new', async () => {
+    const dir = freshDir();
+    const opened: string[] = [];
+    const io = ioWith({
+      openSync: (path, flags, mode) => {
+        opened.push(String(path).slice(-10));
+        return nodeIo.fs.openSync(path, flags, mode);
+      },
+    });
+    const writer = await claimed(dir);
+    await writer.append(SCOPE, 2, RELEASED);
+    await writer.append(SCOPE, 3, claimedBy(A));
+    const reader = localStore(dir, io);
+    expect((await reader.read(SCOPE)).entries.length).toBe(3);
+    await writer.append(SCOPE, 4, note('new'));
+    opened.length = 0;
+    expect(await reader.read(SCOPE)).toEqual(await localStore(dir, nodeIo).read(SCOPE));
+    expect(opened).toEqual(['0002.jsonl']);
+  });
+
+  it('starts over when segments were taken away', async () => {
+    const dir = freshDir();
+    const writer = await claimed(dir);
+    for (const seq of [2, 4]) {
+      await writer.append(SCOPE, seq, RELEASED);
+      await writer.append(SCOPE, seq + 1, claimedBy(A));
+    }
+    expect((await writer.read(SCOPE)).entries.length).toBe(5);
+    rmSync(join(ledgerDir(dir), '0001.jsonl'));
+    await expect(writer.read(SCOPE)).rejects.toMatchObject({ code: 'LEDGER_DAMAGED' });
   });
 });

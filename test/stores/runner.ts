@@ -32,7 +32,7 @@ async function turns(): Promise<void> {
       await releaseClaim(store, SCOPE, 'alice', seq + 1, nodeIo);
     } catch (error) {
       if ((error as { code?: string }).code !== 'BUSY') throw error;
-      await nodeIo.sleep(10 + Math.random() * 40);
+      await nodeIo.sleep(40 + Math.random() * 120);
     }
   }
 }

@@ -1,0 +1,440 @@
+/** The program as it is shipped: bundled, run as a process, before real files, builds and sockets. */
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { OWNER_ONLY } from '../../src/break-glass/durable-file.ts';
+import { readHold } from '../../src/break-glass/hold.ts';
+import { copyPointer, type Pointer, placeRescue, readPointers } from '../../src/break-glass/pointer.ts';
+import { readRecords } from '../../src/break-glass/records.ts';
+import { outputLineSchema } from '../../src/core/output.ts';
+import {
+  BLUE,
+  bundle,
+  freshFolder,
+  GREEN,
+  httpServer,
+  lineServer,
+  pointerOf,
+  type Ran,
+  REASON,
+  type RunOptions,
+  restoreOf,
+  routesTo,
+  runToEnd,
+  SCOPE,
+  stateWith,
+  until,
+} from './scene.ts';
+
+const PROGRAM = join(import.meta.dirname, '../../src/break-glass/main.ts');
+let shipped: string;
+let program: string;
+let folder: string;
+let state: string;
+let dir: string;
+let routes: string;
+
+beforeAll(async () => {
+  shipped = freshFolder();
+  program = await bundle(PROGRAM, shipped);
+});
+afterAll(() => fs.rmSync(shipped, { recursive: true, force: true }));
+beforeEach(() => {
+  folder = freshFolder();
+  state = join(folder, 'state');
+  routes = join(folder, 'routes.json');
+  fs.writeFileSync(routes, '{"serve":"bad"}\n');
+  const blue = restoreOf(BLUE, { ref: 'blue', knownGoodSince: '2026-11-18T00:00:00Z', ...routesTo(routes, 'blue') });
+  dir = stateWith(state, [pointerOf({ knownGood: restoreOf(GREEN, routesTo(routes, 'green')), earlier: [blue] })]);
+});
+afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+const ASKED = ['--env', 'production', '--reason', REASON];
+const SURE = [...ASKED, '--confirm', 'production'];
+const glass = (args: readonly string[], options: RunOptions = {}): Promise<Ran> =>
+  runToEnd([process.execPath, program, '--state-dir', state, ...args], options);
+const serving = () => fs.readFileSync(routes, 'utf8');
+const records = () => readRecords([dir], SCOPE, fs).rescues;
+
+function untouched(): void {
+  expect(serving()).toBe('{"serve":"bad"}\n');
+  expect(readHold([dir], fs)).toBeUndefined();
+  expect(records()).toEqual([]);
+}
+
+describe('the way back', () => {
+  it('brings the known-good build back, reads it back, sets the hold, keeps a record, and says what is next', async () => {
+    const { code, stdout, stderr } = await glass(SURE);
+    expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);
+    expect(stdout).toContain(`back on build ${GREEN}`);
+    for (const said of [
+      `write ${routes}`,
+      'printf',
+      `hold     will be set in ${dir}`,
+      `kvdeploy reconcile --env production`,
+      `--to ${BLUE}`,
+    ])
+      expect(stderr).toContain(said);
+    expect(readHold([dir], fs)?.note).toMatchObject({ reason: REASON, toGuid: GREEN, host: hostname() });
+    expect(records()).toMatchObject([{ intent: { toGuid: GREEN, generation: 1 }, outcome: { result: 'verified' } }]);
+    expect(stdout + stderr).not.toContain('\u001b');
+  });
+
+  it('is small enough to be carried beside every pointer', () => {
+    expect(fs.statSync(program).size).toBeLessThan(60_000);
+    expect(fs.readFileSync(program, 'utf8')).not.toMatch(/import\(/);
+  });
+
+  it('may be used again under its own hold, to an earlier build, and adds to the record', async () => {
+    await glass(SURE);
+    const again = await glass([...SURE, '--to', BLUE.slice(0, 8)]);
+    expect([again.code, serving()]).toEqual([0, '{"serve":"blue"}\n']);
+    expect(again.stderr).toContain('There is a hold already');
+    expect(records().map(({ intent }) => intent?.toGuid)).toEqual([GREEN, BLUE]);
+  });
+
+  it('works from a folder that is gone, as another user who may read, with the state on a read-only disk', async () => {
+    const gone = join(folder, 'gone');
+    fs.mkdirSync(gone);
+    const script = `cd ${gone} && rmdir ${gone} && exec ${process.execPath} ${program} --state-dir ${state} ${SURE.map((word) => `'${word}'`).join(' ')}`;
+    expect((await runToEnd(['sh', '-c', script])).code).toBe(0);
+    expect(serving()).toBe('{"serve":"green"}\n');
+
+    const readable = join(folder, 'readable');
+    for (const place of [
+      folder,
+      state,
+      join(state, 'acme'),
+      join(state, 'acme/production'),
+      join(state, 'acme/production/kv-gateway'),
+      dir,
+      shipped,
+    ])
+      fs.chmodSync(place, 0o755);
+    for (const name of fs.readdirSync(dir)) fs.chmodSync(join(dir, name), 0o644);
+    fs.mkdirSync(readable);
+    fs.chownSync(readable, 65534, 65534);
+    const theirs = {
+      ...pointerOf({ knownGood: restoreOf(GREEN, routesTo(join(readable, 'routes.json'), 'green')) }),
+      generation: 2,
+    };
+    copyPointer(dir, theirs, fs, { ...OWNER_ONLY, file: 0o644 });
+    const other = await glass(SURE, { uid: 65534, env: { TMPDIR: readable } });
+    expect([other.code, other.stderr]).toEqual([
+      0,
+      expect.stringContaining('HOLD NOT WRITTEN') && expect.stringContaining('There is a hold already'),
+    ]);
+    expect(fs.existsSync(join(readable, 'kvdeploy-65534/break-glass.jsonl'))).toBe(true);
+  });
+
+  it('goes on without hold and record when no disk takes them, and says so loudly', async () => {
+    await runToEnd(['mount', '--bind', state, state]);
+    await runToEnd(['mount', '-o', 'remount,bind,ro', state]);
+    try {
+      const { code, stderr } = await glass(SURE, { env: { HOME: '/proc/1', TMPDIR: '/proc/1' } });
+      expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);
+      for (const said of ['NOT RECORDED anywhere', 'HOLD NOT WRITTEN', hostname(), 'EROFS']) expect(stderr).toContain(said);
+    } finally {
+      await runToEnd(['umount', state]);
+    }
+    untouchedDisk();
+  });
+
+  function untouchedDisk(): void {
+    expect(readHold([dir], fs)).toBeUndefined();
+  }
+
+  it('runs from a copy with the state gone, without being told where anything is', async () => {
+    const copy = stateWith(join(folder, 'copy'), []);
+    copyPointer(copy, readPointers(dir, fs, SCOPE).newest as Pointer, fs, OWNER_ONLY);
+    const beside = placeRescue(copy, program, fs, OWNER_ONLY);
+    fs.rmSync(state, { recursive: true });
+    const { code, stderr } = await runToEnd([process.execPath, beside, ...SURE]);
+    expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);
+    expect(stderr).toContain(`read in  ${copy}`);
+    expect(readHold([copy], fs)?.note?.toGuid).toBe(GREEN);
+  });
+
+  it('finds a state by the list in the home folder, and sets the hold in its copies too', async () => {
+    const copy = stateWith(join(folder, 'copy'), []);
+    copyPointer(copy, readPointers(dir, fs, SCOPE).newest as Pointer, fs, OWNER_ONLY);
+    const places = join(folder, 'home/.local/state/kvdeploy');
+    fs.mkdirSync(places, { recursive: true });
+    fs.writeFileSync(join(places, 'places'), `${state}\n${join(folder, 'copy')}\n`);
+    expect((await runToEnd([process.execPath, program, ...SURE], { env: { HOME: join(folder, 'home') } })).code).toBe(0);
+    expect([dir, copy].map((place) => readHold([place], fs)?.note?.toGuid)).toEqual([GREEN, GREEN]);
+  });
+
+  it('reports damaged generations and uses the one below', async () => {
+    fs.writeFileSync(join(dir, 'ptr.000000000002'), 'torn');
+    const { code, stderr } = await glass(SURE);
+    expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);
+    expect(stderr).toContain(`Damaged, not used: ${join(dir, 'ptr.000000000002')}`);
+  });
+});
+
+describe('the network', () => {
+  it('is not touched before the decision is confirmed', async () => {
+    const trace = join(folder, 'trace');
+    const { code } = await runToEnd(
+      ['strace', '-f', '-e', 'trace=%network', '-o', trace, process.execPath, program, '--state-dir', state, ...ASKED],
+      { stdin: 'closed' },
+    );
+    expect(code).toBe(2);
+    expect(fs.readFileSync(trace, 'utf8')).not.toMatch(/AF_INET/);
+    untouched();
+  });
+
+  it('is not needed at all where the router is a file', async () => {
+    const { code } = await runToEnd(['unshare', '-n', process.execPath, program, '--state-dir', state, ...SURE]);
+    expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);
+  });
+});
+
+describe('the confirmation', () => {
+  it.each([
+    ['nothing', { stdin: 'closed' }, []],
+    ['a yes in a pipe', { stdin: 'production\nyes\n' }, []],
+    ['--yes', { stdin: 'closed' }, ['--yes']],
+    ['CI=1', { env: { CI: '1' } }, []],
+    ['--json', {}, ['--json']],
+  ] as const)('is not taken from %s', async (_, options, args) => {
+    const { code, stderr } = await glass([...ASKED, ...args], options);
+    expect(code).toBe(2);
+    expect(stderr).toContain('NO_TERMINAL');
+    expect(stderr).toContain('--confirm production');
+    expect(stderr.trimEnd().split('\n').at(-1)).toBe('  traffic  unchanged');
+    untouched();
+  });
+
+  it('is not another environment', async () => {
+    const { code, stderr } = await glass([...ASKED, '--confirm', 'staging']);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('NOT_CONFIRMED')]);
+    untouched();
+  });
+
+  const atTerminal = (typed: string, extra = '', env: Record<string, string> = {}) => {
+    const words = [process.execPath, program, '--state-dir', state, '--env', 'production', '--reason', `'${REASON}'`].join(' ');
+    return runToEnd(['script', '-qefc', `${words} ${extra}`, '/dev/null'], { stdin: typed, env });
+  };
+
+  it('is typed at a terminal', async () => {
+    const { code, stdout } = await atTerminal('production\n');
+    expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);
+    expect(stdout).toContain('Type the environment to go on (production)');
+    expect(stdout).not.toContain('\u001b');
+  });
+
+  it.each([
+    ['a y', 'y\n', '', {}, 'NOT_CONFIRMED'],
+    ['an empty line', '\n', '', {}, 'NOT_CONFIRMED'],
+    ['the end of input', '\u0004', '', {}, 'NOT_CONFIRMED'],
+    ['--no-input', 'production\n', '--no-input', {}, 'NO_TERMINAL'],
+    ['CI=1', 'production\n', '', { CI: '1' }, 'NO_TERMINAL'],
+  ] as const)('is not %s at a terminal', async (_, typed, extra, env, said) => {
+    const { code, stdout } = await atTerminal(typed, extra, env);
+    expect([code, stdout]).toEqual([2, expect.stringContaining(said)]);
+    untouched();
+  });
+});
+
+describe('what it refuses', () => {
+  it.each([
+    ['no reason', ['--env', 'production', '--confirm', 'production'], 2, 'needs a reason'],
+    ['no environment', ['--reason', REASON, '--confirm', 'production'], 2, '--env production --tenant acme --service kv-gateway'],
+    ['another environment', ['--env', 'staging', '--reason', REASON, '--confirm', 'staging'], 2, 'UNKNOWN_NAME'],
+    ['an unknown build', [...SURE, '--to', 'deadbeef'], 3, 'NOT_KNOWN_GOOD'],
+    ['an unknown option', [...SURE, '--force'], 2, 'USAGE'],
+  ] as const)('%s', async (_, args, exit, said) => {
+    const { code, stderr } = await glass(args);
+    expect([code, stderr]).toEqual([exit, expect.stringContaining(said)]);
+    untouched();
+  });
+
+  it('a build whose place answers with another GUID, before anything is written', async () => {
+    const builds = await httpServer(() => ({ headers: { 'x-build-guid': BLUE } }));
+    const identity = { kind: 'http', url: builds.url, header: 'x-build-guid', equals: GREEN, timeoutMs: 1000 } as const;
+    stateWith(state, [pointerOf({ knownGood: restoreOf(GREEN, { ...routesTo(routes, 'green'), identity }) })]);
+    const { code, stderr } = await glass(SURE);
+    expect([code, stderr]).toEqual([3, expect.stringContaining('BUILD_GONE')]);
+    untouched();
+    await builds.close();
+  });
+});
+
+describe('made, but not verified', () => {
+  const exitOf = async (over: Parameters<typeof restoreOf>[1]) => {
+    stateWith(state, [pointerOf({ knownGood: restoreOf(GREEN, { ...routesTo(routes, 'green'), ...over }) })]);
+    return glass(SURE);
+  };
+
+  it('is exit 5 when nothing can be read back', async () => {
+    const { code, stderr } = await exitOf({ checks: [] });
+    expect([code, serving()]).toEqual([5, '{"serve":"green"}\n']);
+    expect(stderr).toContain('NOT_VERIFIED  Made, but not verified');
+    expect(records()).toMatchObject([{ outcome: { result: 'not-verified' } }]);
+  });
+
+  it('is exit 5 when the build does not answer for itself, though traffic moves', async () => {
+    const { code, stderr } = await exitOf({
+      identity: { kind: 'http', url: 'http://127.0.0.1:1/', header: 'x', equals: GREEN, timeoutMs: 500 },
+    });
+    expect([code, serving()]).toEqual([5, '{"serve":"green"}\n']);
+    expect(stderr).toContain('does not answer for itself');
+  });
+
+  it('is exit 5 when an unknown member of the target still serves', async () => {
+    const table = '# name weight\ngreen 256\npurple 100\n';
+    const router = await lineServer(join(folder, 'admin.sock'), (line) => (line.startsWith('show') ? table : '\n'));
+    const { code, stderr } = await exitOf({
+      changes: [{ kind: 'socket', address: router.address, commands: ['set weight gw/green 256'], timeoutMs: 1000 }],
+      checks: [
+        {
+          kind: 'table',
+          address: router.address,
+          command: 'show table',
+          separator: ' ',
+          where: {},
+          key: 'name',
+          rows: { green: { weight: ['256'] } },
+          others: [{ weight: ['0'] }],
+          timeoutMs: 1000,
+        },
+      ],
+    });
+    expect([code, stderr]).toEqual([5, expect.stringContaining('purple, an unknown member')]);
+    expect(router.lines[0]).toBe('set weight gw/green 256');
+    await router.close();
+  });
+
+  it('is exit 5 when one change fails; the others are made, and all are printed to be pasted', async () => {
+    const good = routesTo(routes, 'green');
+    const { code, stderr } = await exitOf({
+      ...good,
+      changes: [{ kind: 'run', argv: ['false'], timeoutMs: 1000 }, ...good.changes],
+    });
+    expect([code, serving()]).toEqual([5, '{"serve":"green"}\n']);
+    expect(stderr).toContain('STUCK  1 changes failed: change 1 of 2 failed: false exited with 1');
+    expect(records()).toMatchObject([{ outcome: { result: 'failed' } }]);
+  });
+});
+
+describe('the leader of a rollout', () => {
+  const boot = () => fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const startOf = (pid: number) => {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  };
+  const leads = (by: { host: string; boot: string; pid: number; started: string }, last: object = { type: 'shifted' }) => {
+    const ledger = join(dir, '../ledger');
+    fs.mkdirSync(ledger, { recursive: true });
+    const lines = [
+      { seq: 1, event: { type: 'claimed', claim: { by } } },
+      { seq: 2, event: last },
+    ].map((line) => JSON.stringify(line));
+    fs.writeFileSync(join(ledger, '0001.jsonl'), '{"seq":0,"event":{"type":"claimed"}}\n');
+    fs.writeFileSync(join(ledger, '0002.jsonl'), `${lines.join('\n')}\n{"torn`);
+  };
+  const sleeper = async () => {
+    const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+    const ended = new Promise<string | null>((resolve) => child.on('exit', (_, signal) => resolve(signal)));
+    await until(() => child.pid !== undefined && fs.existsSync(`/proc/${child.pid}/stat`));
+    return { pid: child.pid ?? 0, ended, child };
+  };
+
+  it('is ended on this host before the first change, also while it is stopped', async () => {
+    const { pid, ended } = await sleeper();
+    process.kill(pid, 'SIGSTOP');
+    leads({ host: hostname(), boot: boot(), pid, started: startOf(pid) });
+    const { code, stderr } = await glass(SURE);
+    expect([code, await ended]).toEqual([0, 'SIGKILL']);
+    expect(stderr.indexOf('was ended')).toBeLessThan(stderr.indexOf('made 1 of 1'));
+    expect(stderr).toContain(`pid ${pid} on ${hostname()}, was ended`);
+  });
+
+  it('is left alone when the pid belongs to another process now, or the claim was released', async () => {
+    const { pid, child } = await sleeper();
+    leads({ host: hostname(), boot: boot(), pid, started: '1' });
+    expect((await glass(SURE)).stderr).toContain('is gone already');
+    leads({ host: hostname(), boot: boot(), pid, started: startOf(pid) }, { type: 'released' });
+    expect((await glass(SURE)).code).toBe(0);
+    expect(fs.existsSync(`/proc/${pid}/stat`)).toBe(true);
+    child.kill('SIGKILL');
+  });
+
+  it('may still act where it runs elsewhere, so every change is made once more after the idle timeout', async () => {
+    leads({ host: 'another-host', boot: 'x', pid: 4242, started: '1' });
+    const { code, stderr } = await glass(SURE);
+    expect(code).toBe(0);
+    expect(stderr).toContain('pid 4242 on another-host, may still be at work');
+    expect(stderr.match(/made 1 of 1/g)).toHaveLength(2);
+  });
+
+  it('is feared when its ledger cannot be understood', async () => {
+    fs.mkdirSync(join(dir, '../ledger'));
+    fs.writeFileSync(join(dir, '../ledger/0001.jsonl'), 'nonsense\n');
+    const { code, stderr } = await glass(SURE);
+    expect([code, stderr]).toEqual([0, expect.stringContaining('the ledger cannot be read')]);
+    expect(stderr.match(/made 1 of 1/g)).toHaveLength(2);
+  });
+});
+
+describe('--json', () => {
+  const linesOf = ({ stdout }: Ran) =>
+    stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => outputLineSchema.parse(JSON.parse(line)));
+
+  it('gives one schema-valid object a line, the version first and the result last', async () => {
+    const lines = linesOf(await glass([...SURE, '--json']));
+    expect(lines[0]?.type).toBe('version');
+    expect(lines.find((line) => line.type === 'document')).toMatchObject({
+      name: 'break-glass',
+      data: { scope: SCOPE, build: { guid: GREEN }, generation: 1 },
+    });
+    expect(lines.at(-1)).toMatchObject({
+      type: 'result',
+      command: 'rollback',
+      ok: true,
+      code: null,
+      exitCode: 0,
+      scope: SCOPE,
+      traffic: { split: [{ build: GREEN, place: 'green', percent: 100 }], certainty: 'configured' },
+    });
+  });
+
+  it('says a refusal in the same form', async () => {
+    const lines = linesOf(await glass([...ASKED, '--json']));
+    expect(lines.at(-1)).toMatchObject({
+      ok: false,
+      code: 'NO_TERMINAL',
+      exitCode: 2,
+      scope: SCOPE,
+      hint: expect.stringContaining('--confirm production'),
+    });
+    const usage = linesOf(await glass(['--json', '--what']));
+    expect(usage.at(-1)).toMatchObject({ code: 'USAGE', scope: null });
+  });
+});
+
+it('finishes what it began when its reader goes away and the terminal hangs up', async () => {
+  const slow = { kind: 'run', argv: ['sleep', '0.4'], timeoutMs: 2000 } as const;
+  const good = routesTo(routes, 'green');
+  stateWith(state, [pointerOf({ knownGood: restoreOf(GREEN, { ...good, changes: [slow, ...good.changes] }) })]);
+  const child = spawn(process.execPath, [program, '--state-dir', state, ...SURE], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  const exit = new Promise((resolve) => child.on('exit', (code) => resolve(code)));
+  await until(() => readHold([dir], fs) !== undefined);
+  child.stderr.destroy();
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) child.kill(signal);
+  expect(await exit).toBe(0);
+  expect(serving()).toBe('{"serve":"green"}\n');
+});
+
+it('helps without a state', async () => {
+  const { code, stdout } = await runToEnd([process.execPath, program, '--help']);
+  expect([code, stdout]).toEqual([0, expect.stringContaining('kvdeploy rollback --break-glass --env production')]);
+});

@@ -1,0 +1,63 @@
+/** Suggestions, durations, and text made safe for a terminal. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { durationText, parseDuration } from '../../src/core/gate.ts';
+import { lookAlike, nearest } from '../../src/core/nearest.ts';
+import { safeLine, safeText } from '../../src/core/safe-text.ts';
+
+test('suggests what is two slips away or begins alike, and nothing for what is known or far', () => {
+  const names = ['weight', 'percent', 'production', 'prod', 'qa'];
+  expect(nearest('wieght', names)).toBe('weight');
+  expect(nearest('precnt', names)).toBe('percent');
+  expect(nearest('produ', names)).toBe('prod');
+  expect(nearest('product', ['production'])).toBe('production');
+  expect(nearest('7c9e6679', ['7c9e6679-7425-40de-944b-e07fc1f90ae7'])).toBe('7c9e6679-7425-40de-944b-e07fc1f90ae7');
+  expect(nearest('Percent', names)).toBe('percent');
+  for (const word of ['weight', 'uat', 'x', '', 'staging']) expect(nearest(word, names)).toBeUndefined();
+  expect(lookAlike('prod', ['production'])).toBeUndefined();
+});
+
+describe('durations', () => {
+  const good: Readonly<Record<string, number>> = {
+    '0s': 0,
+    '500ms': 500,
+    '90s': 90_000,
+    '5m': 300_000,
+    '1h30m': 5_400_000,
+    '1d2h3m4s5ms': 93_784_005,
+    '30d': 2_592_000_000,
+  };
+  for (const [text, ms] of Object.entries(good)) test(text, () => expect(parseDuration(text)).toBe(ms));
+  for (const text of ['', '5', 's', '-5s', '5 m', '1.5h', '1m1m', '5s1h', '5M', '31d', '5m\n', '٣s', '1ms1s']) {
+    test(`not ${JSON.stringify(text)}`, () => expect(parseDuration(text)).toBeUndefined());
+  }
+  test('of whole seconds are written as they are read', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 2_000_000 }), (seconds) => {
+        expect(parseDuration(durationText(seconds * 1000))).toBe(seconds * 1000);
+      }),
+    );
+  });
+});
+
+describe('safe text', () => {
+  test('shows what would move, hide or reorder text', () => {
+    expect(safeText('a\u001b[2Jb\u202ec\u200bd\re\u009bf\u{e0041}g\u2028')).toBe(
+      'a\\u{1b}[2Jb\\u{202e}c\\u{200b}d\\u{d}e\\u{9b}f\\u{e0041}g\\u{2028}',
+    );
+    expect(safeText('ä 中 🙂\n\tok')).toBe('ä 中 🙂\n\tok');
+    expect(safeLine('a\n\tb')).toBe('a\\n b');
+    expect(safeText('\ud800')).toBe('\\u{d800}');
+  });
+
+  test('leaves no control, format or separator character in any string (seeded)', () => {
+    const seed = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (text) => {
+        expect(safeText(text)).not.toMatch(/(?![\t\n])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+        expect(safeLine(text)).not.toMatch(/[\t\n]/);
+      }),
+      { seed, numRuns: 5000 },
+    );
+  });
+});

@@ -1,0 +1,174 @@
+import { utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { keepBeating, LEASE_MS, releaseClaim, takeClaim } from '../../src/engine/claim.ts';
+import { type Io, nodeIo, type ProcessIdentity } from '../../src/io.ts';
+import { localStore } from '../../src/stores/local.ts';
+import type { Store } from '../../src/stores/store.ts';
+import { freshDir, ledgerDir, note, notes, SCOPE } from '../stores/entries.ts';
+
+const LEADER: ProcessIdentity = { host: 'deploy-1', boot: 'boot', pid: 71, started: '1' };
+const OTHER: ProcessIdentity = { host: 'deploy-1', boot: 'boot', pid: 72, started: '2' };
+const REMOTE: ProcessIdentity = { ...OTHER, host: 'deploy-2' };
+const WHO = { actor: 'alice', command: 'promote' };
+const GENTLE = { takeOver: false };
+
+/** One process in a small world: a wall clock, a monotonic clock that sleeping moves, and who is running. */
+function processIn(world: World, self: ProcessIdentity): Io {
+  return {
+    ...nodeIo,
+    self: () => self,
+    now: () => world.nowMs,
+    monotonic: () => world.monotonicMs,
+    sleep: async (ms) => {
+      world.monotonicMs += ms;
+      world.nowMs += ms;
+      await world.whileAsleep?.();
+    },
+    isRunning: (one) => one.host === self.host && world.running.has(one.pid),
+    end: async (one) => {
+      world.ended.push(one.pid);
+      return one.host === self.host && (world.running.delete(one.pid) || true);
+    },
+  };
+}
+
+interface World {
+  nowMs: number;
+  monotonicMs: number;
+  readonly running: Set<number>;
+  readonly ended: number[];
+  whileAsleep?: () => Promise<void>;
+}
+
+/** A ledger led by LEADER, whose last sign of life is `silentMs` ago. */
+async function led(silentMs: number, alive = true) {
+  const world: World = { nowMs: Date.now(), monotonicMs: 0, running: new Set(alive ? [71] : []), ended: [] };
+  const dir = freshDir();
+  const leader = localStore(dir, processIn(world, LEADER));
+  const taken = await takeClaim(leader, SCOPE, WHO, processIn(world, LEADER), GENTLE);
+  const beat = (world.nowMs - silentMs) / 1000;
+  utimesSync(join(ledgerDir(dir), '0001.jsonl'), beat, beat);
+  const claimAs = (self: ProcessIdentity, options = GENTLE, store?: Store) => {
+    const io = processIn(world, self);
+    return takeClaim(store ?? localStore(dir, io), SCOPE, { actor: 'bob', command: 'resume' }, io, options);
+  };
+  return { world, dir, leader, taken, claimAs };
+}
+
+describe('taking a claim', () => {
+  it('of a scope that nobody leads just takes it', async () => {
+    const { leader, taken } = await led(0);
+    expect(taken).toMatchObject({ seq: 1, from: null, abort: undefined, tornBytes: 0 });
+    expect(taken.entries.map(({ event }) => event.type)).toEqual(['claimed']);
+    expect(leader.owns(SCOPE)).toBe(true);
+  });
+
+  it('of a scope whose leader gave it back just takes it', async () => {
+    const { world, leader, claimAs } = await led(0);
+    await releaseClaim(leader, SCOPE, 'alice', 1, processIn(world, LEADER));
+    expect(await claimAs(OTHER)).toMatchObject({ seq: 3, from: null });
+    expect(world.ended).toEqual([]);
+  });
+
+  it('from a lively leader is refused, and says who leads, where, since when and what to do', async () => {
+    const { leader, claimAs, world } = await led(2_000);
+    const error = await claimAs(OTHER).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'BUSY', exitCode: 6 });
+    expect(error).toHaveProperty(
+      'message',
+      expect.stringMatching(
+        /^alice leads acme\/production\/kv-gateway with promote on deploy-1 \(pid 71\) since \d{4}-.*Z, last sign of life 2 s ago$/,
+      ),
+    );
+    expect(error).toHaveProperty('hint', expect.stringMatching(/kvdeploy status .*kvdeploy abort /));
+    expect([world.ended, leader.owns(SCOPE)]).toEqual([[], true]);
+  });
+
+  it('from a leader whose process is gone needs no waiting', async () => {
+    const { claimAs, world } = await led(0, false);
+    expect((await claimAs(OTHER)).from).toEqual({ by: LEADER, actor: 'alice', ended: true });
+    expect(world.monotonicMs).toBe(0);
+  });
+
+  it('from a leader that is silent for longer than its lease ends that process first', async () => {
+    const { claimAs, world, leader } = await led(LEASE_MS + 1);
+    const taken = await claimAs(OTHER);
+    expect(taken.from).toEqual({ by: LEADER, actor: 'alice', ended: true });
+    expect(world.ended).toEqual([71]);
+    expect(leader.owns(SCOPE)).toBe(false);
+    expect(await leader.append(SCOPE, 2, note('from the dead'))).toBe('conflict');
+  });
+
+  it('leaves a leader alone that only looks silent because a clock was set', async () => {
+    for (const jumpMs of [24 * 3_600_000, -24 * 3_600_000]) {
+      const { claimAs, world, leader } = await led(0);
+      world.nowMs += jumpMs;
+      world.whileAsleep = () => leader.beat(SCOPE);
+      await expect(claimAs(OTHER)).rejects.toMatchObject({ code: 'BUSY' });
+      expect([world.ended, leader.owns(SCOPE)]).toEqual([[], true]);
+    }
+  });
+
+  it('from a leader on another host waits three leases, and says that its process could not be ended', async () => {
+    const young = await led(3 * LEASE_MS - 1_000);
+    await expect(young.claimAs(REMOTE)).rejects.toMatchObject({ code: 'BUSY' });
+    const old = await led(3 * LEASE_MS + 1_000);
+    expect((await old.claimAs(REMOTE)).from).toEqual({ by: LEADER, actor: 'alice', ended: false });
+    expect(old.leader.owns(SCOPE)).toBe(false);
+  });
+
+  it('on a person’s explicit wish ends even a lively leader', async () => {
+    const { claimAs, world } = await led(0);
+    expect((await claimAs(OTHER, { takeOver: true })).from?.ended).toBe(true);
+    expect(world.ended).toEqual([71]);
+  });
+
+  it('never ends the process that asks', async () => {
+    const { claimAs, world, dir } = await led(0);
+    const second = localStore(dir, processIn(world, LEADER));
+    await expect(claimAs(LEADER, { takeOver: true }, second)).rejects.toMatchObject({ code: 'BUSY' });
+    expect(world.ended).toEqual([]);
+  });
+
+  it('keeps what the leader wrote until it was fenced', async () => {
+    const { world, dir, leader, claimAs } = await led(LEASE_MS + 1);
+    const io = processIn(world, OTHER);
+    const store = localStore(dir, io);
+    const late: Store = {
+      ...store,
+      read: (scope) => store.read(scope),
+      append: (scope, seq, entry) => store.append(scope, seq, entry),
+      requestedAbort: (scope) => store.requestedAbort(scope),
+      fence: async (scope, claimSeq) => {
+        expect(await leader.append(SCOPE, 2, note('just in time'))).toBe('ok');
+        await store.fence(scope, claimSeq);
+      },
+    };
+    const taken = await claimAs(OTHER, GENTLE, late);
+    expect(notes(taken.entries)).toEqual(['just in time']);
+    expect(taken.seq).toBe(3);
+  });
+
+  it('hands on an abort that was asked of the leader before', async () => {
+    const { claimAs, leader } = await led(0, false);
+    await leader.requestAbort(SCOPE, { actor: 'carol', reason: 'latency', atMs: 5 });
+    expect((await claimAs(OTHER)).abort).toEqual({ actor: 'carol', reason: 'latency', atMs: 5 });
+  });
+});
+
+describe('a sign of life', () => {
+  it('comes every second until it is stopped', async () => {
+    let beats = 0;
+    const beat = async () => {
+      beats += 1;
+    };
+    const store = { beat } as unknown as Store;
+    const stop = keepBeating(store, SCOPE);
+    const start = performance.now();
+    while (beats < 1 && performance.now() - start < 5_000) await nodeIo.sleep(20);
+    stop();
+    expect(beats).toBe(1);
+    expect(performance.now() - start).toBeGreaterThan(900);
+  });
+});
