@@ -1,5 +1,5 @@
 /** Every command, flag and help line on one page. Must load no command before it is called. */
-import { Command, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import type { Deps, Globals, Outcome } from './commands/command.ts';
 import { version } from './version.ts';
 
@@ -14,6 +14,11 @@ Examples:
   kvdeploy rollback --break-glass --env production --reason "…"   the same with nothing but local disk and the router
 `;
 
+/** What a parse error says; undefined for another error. `asked`: help or the version was wanted, and was printed. */
+export function parseError(error: unknown): { readonly message: string; readonly asked: boolean } | undefined {
+  return error instanceof CommanderError ? { message: error.message, asked: error.exitCode === 0 } : undefined;
+}
+
 /** The program; parse errors are thrown as CommanderError, never printed or exited on. */
 export function buildProgram(run: Runner): Command {
   const program = everywhere(new Command('kvdeploy'))
@@ -21,8 +26,7 @@ export function buildProgram(run: Runner): Command {
     .version(version, '-V, --version')
     .addHelpText('after', EXAMPLES)
     .exitOverride()
-    .configureOutput({ outputError: () => {} })
-    .action(() => program.outputHelp());
+    .configureOutput({ outputError: () => {} });
   start(program, run);
   release(program, run);
   recover(program, run);
@@ -36,7 +40,9 @@ function start(program: Command, run: Runner): void {
   add(program, 'demo [scene]', 'real HTTP on loopback, nothing to set up: good, bad, wrong-env, sso-down, tour')
     .option('--keep', 'keep the temporary folder and say where it is')
     .action((scene: string | undefined, options: { keep?: boolean }, command: Command) =>
-      run('demo', globalsOf(command), async (deps) => (await import('./commands/demo.ts')).demoCommand(scene ?? 'tour', { ...options, program: process.argv[1] ?? '' }, deps)),
+      run('demo', globalsOf(command), async (deps) =>
+        (await import('./commands/demo.ts')).demoCommand(scene ?? 'tour', { ...options, program: process.argv[1] ?? '' }, deps),
+      ),
     );
 }
 
@@ -45,21 +51,29 @@ function release(program: Command, run: Runner): void {
   add(program, 'validate [files...]', 'check manifests and config: files, folders, globs, or - for standard input')
     .addOption(new Option('--format <format>', 'how to print findings').choices(['text', 'json', 'github']).default('text'))
     .action((files: string[], options: { format: 'text' | 'json' | 'github' }, command: Command) =>
-      run('validate', globalsOf(command), async (deps) => (await import('./commands/validate-command.ts')).validateCommand(files, options, deps)),
+      run('validate', globalsOf(command), async (deps) =>
+        (await import('./commands/validate-command.ts')).validateCommand(files, options, deps),
+      ),
     );
   add(program, 'builds', 'what may be promoted here, and why the rest may not').action((_options: object, command: Command) =>
     run('builds', globalsOf(command), async (deps) => (await import('./commands/builds.ts')).builds(deps)),
   );
-  wanted(add(program, 'plan', 'everything that promote would check and do; changes nothing')).action((options: object, command: Command) =>
-    run('plan', globalsOf(command), async (deps) => (await import('./commands/plan.ts')).plan(options, deps)),
+  wanted(add(program, 'plan', 'everything that promote would check and do; changes nothing')).action(
+    (options: object, command: Command) =>
+      run('plan', globalsOf(command), async (deps) => (await import('./commands/plan.ts')).plan(options, deps)),
   );
-  watched(confirmed(wanted(add(program, 'promote', 'roll a build out, step by step, behind its gates')))).action((options: object, command: Command) =>
-    run('promote', globalsOf(command), async (deps) => (await import('./commands/promote.ts')).promote(options, deps)),
+  watched(confirmed(wanted(add(program, 'promote', 'roll a build out, step by step, behind its gates')))).action(
+    (options: object, command: Command) =>
+      run('promote', globalsOf(command), async (deps) => (await import('./commands/promote.ts')).promote(options, deps)),
   );
-  watched(confirmed(add(program, 'resume', 'carry on with an unfinished rollout, from any process that shares the state'))).action((options: object, command: Command) =>
+  watched(
+    confirmed(add(program, 'resume', 'carry on with an unfinished rollout, from any process that shares the state')),
+  ).action((options: object, command: Command) =>
     run('resume', globalsOf(command), async (deps) => (await import('./commands/resume.ts')).resume(options, deps)),
   );
-  reasoned(confirmed(add(program, 'abort', 'go back to the stable build; the leader does it, or this command takes over'))).action((options: object, command: Command) =>
+  reasoned(
+    confirmed(add(program, 'abort', 'go back to the stable build; the leader does it, or this command takes over')),
+  ).action((options: object, command: Command) =>
     run('abort', globalsOf(command), async (deps) => (await import('./commands/abort.ts')).abort(options, deps)),
   );
 }
@@ -68,30 +82,51 @@ function recover(program: Command, run: Runner): void {
   program.commandsGroup('Recover:');
   reasoned(confirmed(add(program, 'rollback', 'to the known-good build, or to an earlier known-good one')))
     .option('--to <guid>', 'an earlier known-good build')
-    .option('--break-glass', 'with nothing but local disk and the router: no config, ledger, sign-in or network before the decision')
-    .action((options: object, command: Command) => run('rollback', globalsOf(command), async (deps) => (await import('./commands/rollback.ts')).rollback(options, deps)));
-  reasoned(confirmed(add(program, 'reconcile', 'after break-glass: review, write down, lift the hold'))).action((options: object, command: Command) =>
-    run('reconcile', globalsOf(command), async (deps) => (await import('./commands/reconcile.ts')).reconcile(options, deps)),
+    .option(
+      '--break-glass',
+      'with nothing but local disk and the router: no config, ledger, sign-in or network before the decision',
+    )
+    .action((options: object, command: Command) =>
+      run('rollback', globalsOf(command), async (deps) => (await import('./commands/rollback.ts')).rollback(options, deps)),
+    );
+  reasoned(confirmed(add(program, 'reconcile', 'after break-glass: review, write down, lift the hold'))).action(
+    (options: object, command: Command) =>
+      run('reconcile', globalsOf(command), async (deps) => (await import('./commands/reconcile.ts')).reconcile(options, deps)),
   );
   confirmed(add(program, 'adopt', 'take over a service: what serves now becomes known-good'))
     .option('--max-wait <duration>', 'leave after so long, with exit code 75')
-    .action((options: object, command: Command) => run('adopt', globalsOf(command), async (deps) => (await import('./commands/adopt.ts')).adopt(options, deps)));
+    .action((options: object, command: Command) =>
+      run('adopt', globalsOf(command), async (deps) => (await import('./commands/adopt.ts')).adopt(options, deps)),
+    );
   pointer(program, run);
 }
 
 function pointer(program: Command, run: Runner): void {
-  const group = program.command('pointer').description('the known-good pointer: show, verify, export, import').exitOverride().configureOutput({ outputError: () => {} });
-  add(group, 'show', 'every generation, and the changes that restore the known-good build').action((_options: object, command: Command) =>
-    run('pointer show', globalsOf(command), async (deps) => (await import('./commands/pointer.ts')).showPointer(deps)),
+  const group = program
+    .command('pointer')
+    .description('the known-good pointer: show, verify, export, import')
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+  add(group, 'show', 'every generation, and the changes that restore the known-good build').action(
+    (_options: object, command: Command) =>
+      run('pointer show', globalsOf(command), async (deps) => (await import('./commands/pointer.ts')).showPointer(deps)),
   );
   add(group, 'verify', 'render the way back again and compare')
     .option('--renew', 'write it again where it is damaged or out of date')
-    .action((options: object, command: Command) => run('pointer verify', globalsOf(command), async (deps) => (await import('./commands/pointer.ts')).verifyPointer(options, deps)));
+    .action((options: object, command: Command) =>
+      run('pointer verify', globalsOf(command), async (deps) =>
+        (await import('./commands/pointer.ts')).verifyPointer(options, deps),
+      ),
+    );
   add(group, 'export', 'the known-good build as a file for another machine').action((_options: object, command: Command) =>
     run('pointer export', globalsOf(command), async (deps) => (await import('./commands/pointer.ts')).exportPointer(deps)),
   );
-  confirmed(add(group, 'import <file>', 'begin with the known-good build of another machine, once the target confirms it')).action((file: string, options: object, command: Command) =>
-    run('pointer import', globalsOf(command), async (deps) => (await import('./commands/pointer.ts')).importPointer(file, options, deps)),
+  confirmed(
+    add(group, 'import <file>', 'begin with the known-good build of another machine, once the target confirms it'),
+  ).action((file: string, options: object, command: Command) =>
+    run('pointer import', globalsOf(command), async (deps) =>
+      (await import('./commands/pointer.ts')).importPointer(file, options, deps),
+    ),
   );
 }
 
@@ -102,7 +137,9 @@ function look(program: Command, run: Runner): void {
   );
   add(program, 'history', 'the ledger of a scope')
     .option('--limit <n>', 'how many entries, newest last', (text) => Math.max(1, Number.parseInt(text, 10) || 50))
-    .action((options: object, command: Command) => run('history', globalsOf(command), async (deps) => (await import('./commands/history.ts')).history(options, deps)));
+    .action((options: object, command: Command) =>
+      run('history', globalsOf(command), async (deps) => (await import('./commands/history.ts')).history(options, deps)),
+    );
 }
 
 function setup(program: Command, run: Runner): void {
@@ -116,8 +153,9 @@ function setup(program: Command, run: Runner): void {
         return (await import('./commands/serve.ts')).serveCommand({ scope, router: settings?.router ?? null }, options, deps);
       }),
     );
-  add(program, 'schema <name>', 'a JSON Schema by name: release-manifest, config, output-line').action((name: string, _options: object, command: Command) =>
-    run('schema', globalsOf(command), async (deps) => (await import('./commands/schema-command.ts')).schemaCommand(name, deps)),
+  add(program, 'schema <name>', 'a JSON Schema by name: release-manifest, config, output-line').action(
+    (name: string, _options: object, command: Command) =>
+      run('schema', globalsOf(command), async (deps) => (await import('./commands/schema-command.ts')).schemaCommand(name, deps)),
   );
 }
 
@@ -146,7 +184,10 @@ function everywhere(command: Command): Command {
 function wanted(command: Command): Command {
   return command
     .option('--build <guid>', 'the build, by its GUID or at least 8 characters of it')
-    .option('--from <environment>', "this environment's build of the source that is known-good there; or a file of pointer export");
+    .option(
+      '--from <environment>',
+      "this environment's build of the source that is known-good there; or a file of pointer export",
+    );
 }
 
 function confirmed(command: Command): Command {
@@ -169,7 +210,8 @@ function globalsOf(command: Command): Globals {
   for (let at: Command | null = command; at !== null; at = at.parent) chain.unshift(at);
   const merged: Record<string, unknown> = {};
   for (const one of chain) {
-    for (const [name, value] of Object.entries(one.opts())) if (one.getOptionValueSource(name) !== 'default') merged[name] = value;
+    for (const [name, value] of Object.entries(one.opts()))
+      if (one.getOptionValueSource(name) !== 'default') merged[name] = value;
   }
   return merged as Globals;
 }

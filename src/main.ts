@@ -1,12 +1,12 @@
 /** argv in, exit code out. The only catch that prints. */
-import { CommanderError } from 'commander';
-import { buildProgram } from './cli.ts';
+import { buildProgram, parseError } from './cli.ts';
 import type { Deps, Globals, Outcome, Situation } from './commands/command.ts';
 import { EXIT, EXIT_OF, KvdeployError } from './core/errors.ts';
 import type { ResultLine, Traffic } from './core/output.ts';
-import { nodeIo } from './io.ts';
-import { askName, askYes, canAsk } from './terminal/ask.ts';
-import { createReport, type Report, reportOptions } from './terminal/report.ts';
+import type { Report } from './terminal/report.ts';
+
+/** An error fits on a screen; `validate` shows every finding. */
+const FINDINGS_SHOWN = 5;
 
 /** More than any file may have; what is beyond is refused as too large without being read. */
 const STDIN_BYTES_MAX = 1024 * 1024;
@@ -19,22 +19,30 @@ export async function main(argv: readonly string[]): Promise<number> {
   const program = buildProgram(async (command, globals, action) => {
     exitCode = await runCommand(command, globals, action);
   });
+  if (argv.length === 0) {
+    program.outputHelp();
+    return EXIT.done;
+  }
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
+    const parse = parseError(error);
+    if (parse?.asked === true) return EXIT.done;
     const globals: Globals = { json: argv.includes('--json') };
     const command = argv.find((word) => !word.startsWith('-')) ?? '';
     return runCommand(command, globals, async () => {
-      throw error instanceof CommanderError ? usageError(error) : error;
+      throw parse === undefined ? error : usageError(parse.message);
     });
   }
 }
 
-function usageError(error: CommanderError): KvdeployError {
-  const [first, ...rest] = error.message.replace(/^error: /, '').split('\n');
-  return new KvdeployError('USAGE', { message: `${first ?? 'The command line is wrong'}.`, hint: rest.join(' ').trim() || 'kvdeploy --help' });
+function usageError(message: string): KvdeployError {
+  const [first, ...rest] = message.replace(/^error: /, '').split('\n');
+  return new KvdeployError('USAGE', {
+    message: `${first ?? 'The command line is wrong'}.`,
+    hint: rest.join(' ').trim() || 'kvdeploy --help',
+  });
 }
 
 async function runCommand(command: string, globals: Globals, action: Action): Promise<number> {
@@ -44,12 +52,18 @@ async function runCommand(command: string, globals: Globals, action: Action): Pr
     verbose: globals.verbose === true,
     colour: globals.color === false ? ('never' as const) : undefined,
   };
+  // What every command needs, but `--help` does not: loaded now, so that help starts fast.
+  const [{ createReport, reportOptions }, { nodeIo }, ask] = await Promise.all([
+    import('./terminal/report.ts'),
+    import('./io.ts'),
+    import('./terminal/ask.ts'),
+  ]);
   const options = reportOptions(wish, { stdout: process.stdout, stderr: process.stderr }, process.env, () => nodeIo.now());
   const report = createReport(options);
   const situation: Situation = { scope: null, traffic: null };
   try {
     refuseUnsafeEnvironment();
-    const outcome = await action(depsFor(globals, report, situation, options.colour.stdout));
+    const outcome = await action(depsFor(globals, report, situation, { io: nodeIo, ask, colour: options.colour.stdout }));
     return await tell(command, outcome, situation, report);
   } catch (error) {
     return await tell(command, outcomeOfError(error), situation, report);
@@ -67,12 +81,18 @@ function refuseUnsafeEnvironment(): void {
   });
 }
 
-function depsFor(globals: Globals, report: Report, situation: Situation, colour: boolean): Deps {
+interface Parts {
+  readonly io: Deps['io'];
+  readonly ask: typeof import('./terminal/ask.ts');
+  readonly colour: boolean;
+}
+
+function depsFor(globals: Globals, report: Report, situation: Situation, { io, ask, colour }: Parts): Deps {
   const atTerminal = process.stdin.isTTY === true && process.stderr.isTTY === true;
   const ci = (process.env['CI'] ?? '') !== '' && process.env['CI'] !== 'false';
   const noInput = globals.input === false || globals.json === true || (process.env['KVDEPLOY_NO_INPUT'] ?? '') !== '';
   return {
-    io: nodeIo,
+    io,
     globals,
     cwd: process.cwd(),
     situation,
@@ -80,9 +100,9 @@ function depsFor(globals: Globals, report: Report, situation: Situation, colour:
     print: (text) => report.print(text.replace(/\n$/, '')),
     stdin: readStdin,
     colour,
-    canAsk: canAsk({ stdinTty: process.stdin.isTTY === true, stderrTty: process.stderr.isTTY === true, ci, noInput }),
-    askName,
-    askYes,
+    canAsk: ask.canAsk({ stdinTty: process.stdin.isTTY === true, stderrTty: process.stderr.isTTY === true, ci, noInput }),
+    askName: ask.askName,
+    askYes: ask.askYes,
     onSignal,
     atTerminal,
   };
@@ -116,7 +136,9 @@ function onSignal(heard: Parameters<Deps['onSignal']>[0]): () => void {
 
 function outcomeOfError(error: unknown): Outcome {
   if (error instanceof KvdeployError) {
-    const found = error.findings.map((finding) => ({ file: finding.file, line: finding.line, column: finding.column, note: finding.message }));
+    const found = error.findings
+      .slice(0, FINDINGS_SHOWN)
+      .map((finding) => ({ file: finding.file, line: finding.line, column: finding.column, note: finding.message }));
     return { code: error.code, message: error.message, hint: error.hint, places: [...error.places, ...found] };
   }
   if ((process.env['KVDEPLOY_DEBUG'] ?? '') !== '' && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);

@@ -210,6 +210,21 @@ function flushed(path: string, fs: Fs): boolean {
   }
 }
 
+/**
+ * Makes `dir` and its missing parents. Not node's recursive mkdir: that one loops for ever where mkdir(2) says ENOENT below an
+ * existing folder, as in /proc (seen on Node 20.20), and a rescue must not hang on somebody's HOME.
+ */
+export function makeFolders(dir: string, fs: Fs): void {
+  if (fs.existsSync(dir)) return;
+  const parent = dirname(dir);
+  if (parent !== dir) makeFolders(parent, fs);
+  try {
+    fs.mkdirSync(dir, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
 /** Runs a clean-up whose failure changes nothing for the caller. */
 export function quietly(cleanUp: () => void): void {
   try {

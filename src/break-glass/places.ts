@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Fs } from './changes.ts';
-import { flush, flushDir, writeAll } from './durable-file.ts';
+import { flush, flushDir, makeFolders, writeAll } from './durable-file.ts';
 import { readRegular } from './state-dir.ts';
 
 /** The two folders that are looked into without being told; parameters so that tests leave the machine's own alone. */
@@ -49,7 +49,7 @@ export function recordPlace(dir: string, fs: Fs, roots: Roots): string | undefin
       // Not ours to write: the home folder is what the second place is for.
     }
   }
-  fs.mkdirSync(roots.homePlaces, { recursive: true, mode: 0o700 });
+  makeFolders(roots.homePlaces, fs);
   flushDir(dirname(roots.homePlaces), fs);
   return append(roots.homePlaces, dir, fs);
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Scope } from '../core/scope.ts';
 import type { Fs } from './changes.ts';
-import { flush, flushDir, handOver, readAll, writeAll } from './durable-file.ts';
+import { flush, flushDir, handOver, makeFolders, readAll, writeAll } from './durable-file.ts';
 import type { Roots } from './places.ts';
 import { guidReader, scopeReader, sha256, timeReader } from './pointer-format.ts';
 import { byKind, canonical, list, oneOf, type Reader, shape, text, whole } from './shape.ts';
@@ -127,7 +127,7 @@ export function writeRecord(dirs: readonly string[], entry: BreakGlassRecord, fs
 
 function append(dir: string, entry: BreakGlassRecord, fs: Fs): string {
   const file = join(dir, RECORDS_FILE);
-  fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+  makeFolders(dir, fs);
   const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const fd = fs.openSync(file, flags, 0o600);
   try {

@@ -2,7 +2,7 @@
 import { constants, type Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Fs } from './changes.ts';
-import { createFile, flushDir, type Modes, OWNER_ONLY, quietly, readAll, temporaryName } from './durable-file.ts';
+import { createFile, flushDir, type Modes, makeFolders, OWNER_ONLY, quietly, readAll, temporaryName } from './durable-file.ts';
 
 /**
  * Makes `stateDir` and the folders `below` it, durably, with `modes.dir`, and returns the last one. Throws when one of them is a
@@ -24,7 +24,7 @@ export function openStateDir(stateDir: string, below: readonly string[], fs: Fs,
 
 /** Missing parents get 0700 as well: whoever wants the state somewhere public makes that place first. */
 function makeRoot(stateDir: string, fs: Fs, modes: Modes): void {
-  fs.mkdirSync(dirname(stateDir), { recursive: true, mode: 0o700 });
+  makeFolders(dirname(stateDir), fs);
   makeDir(stateDir, dirname(stateDir), fs, modes);
 }
 

@@ -30,7 +30,9 @@ export async function abortRollout(opened: Opened, reason: string, deps: Deps): 
   const { plan } = open;
   if (leaderMayAnswer(opened, deps) && (await leaderAborts(opened, reason, deps))) {
     showTraffic(deps, targetOfPlan(plan, deps), new Map([[plan.stable?.ref ?? '', plan.stable?.guid ?? '']]));
-    return done(`Aborted by its own runner; traffic is back on ${shortGuid(plan.stable?.guid ?? plan.candidate.guid)}.`, [`kvdeploy history ${scopeFlags(opened.scope)}`]);
+    return done(`Aborted by its own runner; traffic is back on ${shortGuid(plan.stable?.guid ?? plan.candidate.guid)}.`, [
+      `kvdeploy history ${scopeFlags(opened.scope)}`,
+    ]);
   }
   const control = { hold: false, leave: false, untilPercent: null, leaveAtMs: null };
   const outcome = await lead(opened, plan, deps, {
@@ -58,7 +60,11 @@ function leaderMayAnswer(opened: Opened, deps: Deps): boolean {
 async function leaderAborts(opened: Opened, reason: string, deps: Deps): Promise<boolean> {
   const { store, scope } = opened;
   await store.requestAbort(scope, { actor: opened.actor, reason, atMs: deps.io.now() });
-  deps.line({ type: 'note', level: 'info', message: `asked the runner that leads to go back; taking over in ${LEADER_MS / 1000}s if it does not` });
+  deps.line({
+    type: 'note',
+    level: 'info',
+    message: `asked the runner that leads to go back; taking over in ${LEADER_MS / 1000}s if it does not`,
+  });
   const endMs = deps.io.monotonic() + LEADER_MS;
   while (deps.io.monotonic() < endMs) {
     await deps.io.sleep(LOOK_MS);

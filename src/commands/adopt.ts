@@ -34,13 +34,27 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   showTraffic(deps, target, buildsAtPlaces(opened));
   const serving = await servingBuild(opened, target);
   if (currentKnownGood(opened.history)?.build.guid === serving.guid) {
-    throw new KvdeployError('NOTHING_TO_DO', { message: `${shortGuid(serving.guid)} serves, and is the known-good build already.`, hint: `kvdeploy status ${scopeFlags(opened.scope)}` });
+    throw new KvdeployError('NOTHING_TO_DO', {
+      message: `${shortGuid(serving.guid)} serves, and is the known-good build already.`,
+      hint: `kvdeploy status ${scopeFlags(opened.scope)}`,
+    });
   }
   const offers = await readOffers(opened, deps);
-  const files = await fileFacts({ ...opened, guid: serving.guid, listed: offers.listed, atPlace: offers.atPlace, environments: offers.environments, pointerDir: opened.pointerDirs[0] ?? '' }, deps.io);
+  const files = await fileFacts(
+    {
+      ...opened,
+      guid: serving.guid,
+      listed: offers.listed,
+      atPlace: offers.atPlace,
+      environments: offers.environments,
+      pointerDir: opened.pointerDirs[0] ?? '',
+    },
+    deps.io,
+  );
   const { facts, reading } = await targetFacts(files.facts, target, serving.place, opened.stateDir, deps.io);
   const { checked } = admit(facts, ADOPT_LOCKS);
-  for (const { name, refusal } of checked) deps.line({ type: 'check', name, ok: refusal === undefined, message: refusal?.message ?? '' });
+  for (const { name, refusal } of checked)
+    deps.line({ type: 'check', name, ok: refusal === undefined, message: refusal?.message ?? '' });
   const refusal = headline(checked) ?? offers.refusal;
   if (refusal !== undefined) throw refusalError(refusal);
   const listed = offers.listed.find((entry) => entry.build.guid === serving.guid && sameScope(entry.scope, opened.scope));
@@ -52,8 +66,17 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
       places: [{ file: listed.file, line: listed.line, column: listed.column }],
     });
   }
-  const plan = adoptionPlan({ ...settings, router: settings.router ?? { kind: '' } }, planning(opened, offers, reading, deps), listed.build);
-  await confirm(opened, `Take over ${shortGuid(serving.guid)} (${listed.build.version}), which serves ${scopeText(opened.scope)}`, options, deps);
+  const plan = adoptionPlan(
+    { ...settings, router: settings.router ?? { kind: '' } },
+    planning(opened, offers, reading, deps),
+    listed.build,
+  );
+  await confirm(
+    opened,
+    `Take over ${shortGuid(serving.guid)} (${listed.build.version}), which serves ${scopeText(opened.scope)}`,
+    options,
+    deps,
+  );
   return lead(opened, plan, deps, { command: 'adopt', control, takeOver: false, begin: beginNew(plan, opened.history) });
 }
 
@@ -63,12 +86,18 @@ async function servingBuild(opened: Opened, target: Target): Promise<{ readonly 
   const serving = reading.members.filter((member) => member.percent > 0);
   const only = serving[0];
   if (only === undefined || serving.length !== 1) {
-    throw new KvdeployError('UNEXPECTED_SPLIT', { message: `${scopeText(opened.scope)} serves ${splitText(reading.members)}; only one build at 100 % can be taken over.`, hint: 'Bring the traffic to one build first.' });
+    throw new KvdeployError('UNEXPECTED_SPLIT', {
+      message: `${scopeText(opened.scope)} serves ${splitText(reading.members)}; only one build at 100 % can be taken over.`,
+      hint: 'Bring the traffic to one build first.',
+    });
   }
   const answer = await target.ask(only.place, reading);
   if (answer === null || 'unreachable' in answer || answer.guid === null) {
     const why = answer === null ? 'the target has no such place' : 'unreachable' in answer ? answer.unreachable : answer.said;
-    throw new KvdeployError('BUILD_GONE', { message: `The build at ${only.place} does not say which one it is: ${why}.`, hint: 'Let the build tell its GUID as identity in the config says.' });
+    throw new KvdeployError('BUILD_GONE', {
+      message: `The build at ${only.place} does not say which one it is: ${why}.`,
+      hint: 'Let the build tell its GUID as identity in the config says.',
+    });
   }
   return { guid: answer.guid, place: only.place };
 }

@@ -45,11 +45,32 @@ export async function builds(deps: Deps): Promise<Outcome> {
   return done(`${states.length} build${states.length === 1 ? '' : 's'} listed for ${scopeText(opened.scope)}.`);
 }
 
-async function stateOf(entry: ListedBuild, opened: Opened, offers: Offers, reading: Reading | null, deps: Deps): Promise<BuildState> {
+async function stateOf(
+  entry: ListedBuild,
+  opened: Opened,
+  offers: Offers,
+  reading: Reading | null,
+  deps: Deps,
+): Promise<BuildState> {
   const { build } = entry;
   const known = currentKnownGood(opened.history)?.build.guid === build.guid;
-  const { facts } = await fileFacts({ ...opened, guid: build.guid, listed: offers.listed, atPlace: offers.atPlace, environments: offers.environments, pointerDir: opened.pointerDirs[0] ?? '' }, deps.io);
-  const refusal = headline(admit(facts, LOCKS.filter((lock) => lock.needs === 'files')).checked);
+  const { facts } = await fileFacts(
+    {
+      ...opened,
+      guid: build.guid,
+      listed: offers.listed,
+      atPlace: offers.atPlace,
+      environments: offers.environments,
+      pointerDir: opened.pointerDirs[0] ?? '',
+    },
+    deps.io,
+  );
+  const refusal = headline(
+    admit(
+      facts,
+      LOCKS.filter((lock) => lock.needs === 'files'),
+    ).checked,
+  );
   const member = reading?.members.find((one) => one.place === build.ref);
   const owner = opened.history.knownGood.find((one) => one.build.ref === build.ref)?.build.guid ?? build.guid;
   return {
@@ -69,7 +90,11 @@ async function readIfAny(opened: Opened, deps: Deps): Promise<Reading | null> {
   try {
     return await targetOf(opened, deps).read();
   } catch (error) {
-    deps.line({ type: 'note', level: 'warning', message: `which build is live is not known: ${error instanceof Error ? error.message : String(error)}` });
+    deps.line({
+      type: 'note',
+      level: 'warning',
+      message: `which build is live is not known: ${error instanceof Error ? error.message : String(error)}`,
+    });
     return null;
   }
 }
@@ -80,5 +105,13 @@ function tableOf(states: readonly BuildState[]): string {
     return [shortGuid(state.guid), state.version, `sequence ${state.sequence}`, `at ${state.ref}`, state.state, live, state.why];
   });
   const widths = [0, 1, 2, 3, 4, 5].map((column) => Math.max(0, ...rows.map((row) => (row[column] ?? '').length)));
-  return rows.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()}\n`).join('');
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
 }

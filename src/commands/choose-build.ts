@@ -14,13 +14,23 @@ export function guidOf(typed: string, known: readonly Guid[], seeCommand: string
   if (whole !== undefined) return whole;
   const prefix = typed.toLowerCase();
   if (!/^[0-9a-f][0-9a-f-]*$/.test(prefix) || prefix.length < PREFIX_MIN) {
-    throw new KvdeployError('GUID_UNCLEAR', { message: `${JSON.stringify(typed)} is neither a GUID nor a prefix of at least ${PREFIX_MIN} of its characters.`, hint: seeCommand });
+    throw new KvdeployError('GUID_UNCLEAR', {
+      message: `${JSON.stringify(typed)} is neither a GUID nor a prefix of at least ${PREFIX_MIN} of its characters.`,
+      hint: seeCommand,
+    });
   }
   const fits = [...new Set(known)].filter((guid) => guid.startsWith(prefix));
   const only = fits[0];
   if (only !== undefined && fits.length === 1) return only;
-  if (only !== undefined) throw new KvdeployError('GUID_UNCLEAR', { message: `${typed} fits ${fits.length} builds: ${fits.join(', ')}.`, hint: 'Type more of it.' });
-  const near = nearest(prefix, known.map((guid) => guid.slice(0, prefix.length)));
+  if (only !== undefined)
+    throw new KvdeployError('GUID_UNCLEAR', {
+      message: `${typed} fits ${fits.length} builds: ${fits.join(', ')}.`,
+      hint: 'Type more of it.',
+    });
+  const near = nearest(
+    prefix,
+    known.map((guid) => guid.slice(0, prefix.length)),
+  );
   throw refusalError({
     code: 'GUID_UNCLEAR',
     message: `No build begins with ${typed}.`,

@@ -13,7 +13,10 @@ export async function confirm(opened: Opened, what: string, given: { readonly co
   const isProtected = opened.settings?.protected ?? true;
   if (given.confirm !== undefined) {
     if (given.confirm === environment) return;
-    throw new KvdeployError('NOT_CONFIRMED', { message: `--confirm ${given.confirm} does not name ${environment}; nothing was changed.`, hint: `--confirm ${environment}` });
+    throw new KvdeployError('NOT_CONFIRMED', {
+      message: `--confirm ${given.confirm} does not name ${environment}; nothing was changed.`,
+      hint: `--confirm ${environment}`,
+    });
   }
   if (!isProtected && deps.globals.yes === true) return;
   const flag = isProtected ? `--confirm ${environment}` : '--yes';
@@ -23,6 +26,12 @@ export async function confirm(opened: Opened, what: string, given: { readonly co
       hint: `Say it with ${flag}; text on standard input is never taken for an answer.`,
     });
   }
-  const agreed = isProtected ? await deps.askName(`${what}. Type ${environment} to go on:`, environment) : await deps.askYes(`${what}?`);
-  if (!agreed) throw new KvdeployError('NOT_CONFIRMED', { message: 'Not confirmed; nothing was changed.', hint: `Run it again when you are sure, or say ${flag}.` });
+  const agreed = isProtected
+    ? await deps.askName(`${what}. Type ${environment} to go on:`, environment)
+    : await deps.askYes(`${what}?`);
+  if (!agreed)
+    throw new KvdeployError('NOT_CONFIRMED', {
+      message: 'Not confirmed; nothing was changed.',
+      hint: `Run it again when you are sure, or say ${flag}.`,
+    });
 }

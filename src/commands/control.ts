@@ -1,6 +1,7 @@
 /** Signals and flags as the loop reads them. */
-import { parseDuration } from '../core/gate.ts';
+
 import { KvdeployError } from '../core/errors.ts';
+import { parseDuration } from '../core/gate.ts';
 import type { Control, Runner } from '../engine/runner.ts';
 import type { Deps } from './command.ts';
 
@@ -13,7 +14,10 @@ function untilOf(text: string | undefined): number | null {
   if (text === undefined) return null;
   const percent = Number(text.replace(/ ?%$/, ''));
   if (percent > 0 && percent <= 100) return percent;
-  throw new KvdeployError('USAGE', { message: `--until ${text} is not a percentage above 0 and at most 100.`, hint: 'For example: --until 25' });
+  throw new KvdeployError('USAGE', {
+    message: `--until ${text} is not a percentage above 0 and at most 100.`,
+    hint: 'For example: --until 25',
+  });
 }
 
 function leaveAtOf(deps: Deps, text: string | undefined): number | null {

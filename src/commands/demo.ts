@@ -17,7 +17,7 @@ export async function demoCommand(
     const show = deps.globals.json !== true && deps.globals.quiet !== true;
     const settings = { keep: options.keep === true, program: options.program, show, signal: interrupt.signal };
     const exitCode = await demo(wanted, settings, deps.print);
-    if (exitCode === 0) return done(`The demo ${wanted} ended as it must.`, ['kvdeploy init']);
+    if (exitCode === 0) return done(`The demo ${wanted} ended as it must.`);
     if (exitCode === 130) return { code: 'INTERRUPTED', message: 'The demo was interrupted; nothing of it is left running.' };
     return {
       code: 'BUG',

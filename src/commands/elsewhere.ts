@@ -5,26 +5,40 @@ import type { Build } from '../core/manifest.ts';
 import { soundKnownGood } from '../core/requirement.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Deps } from './command.ts';
-import { readExport } from './pointer-export.ts';
 import type { Opened } from './open.ts';
+import { readExport } from './pointer-export.ts';
 
 /** The history of the same service in another environment. Never of another tenant. */
-export async function otherHistory(opened: Opened, environment: string): Promise<{ readonly scope: Scope; readonly history: History }> {
+export async function otherHistory(
+  opened: Opened,
+  environment: string,
+): Promise<{ readonly scope: Scope; readonly history: History }> {
   const scope = { ...opened.scope, environment };
   const { entries } = await opened.store.read(scope);
   return { scope, history: fold(entries) };
 }
 
 /** The known-good build that `--from` names: an environment with a ledger here, or a file that `pointer export` wrote. */
-export async function knownGoodFrom(opened: Opened, from: string, deps: Deps): Promise<{ readonly environment: string; readonly knownGood: Build | null }> {
+export async function knownGoodFrom(
+  opened: Opened,
+  from: string,
+  deps: Deps,
+): Promise<{ readonly environment: string; readonly knownGood: Build | null }> {
   if (from.includes('/') || from.endsWith('.json')) {
     const exported = readExport(from, deps);
     if (exported.scope.tenant !== opened.scope.tenant || exported.scope.service !== opened.scope.service) {
-      throw new KvdeployError('WRONG_SCOPE', { message: `${from} was exported from ${exported.scope.tenant}/…/${exported.scope.service}, another service.`, hint: 'Export the pointer of the same tenant and service.' });
+      throw new KvdeployError('WRONG_SCOPE', {
+        message: `${from} was exported from ${exported.scope.tenant}/…/${exported.scope.service}, another service.`,
+        hint: 'Export the pointer of the same tenant and service.',
+      });
     }
     return { environment: exported.scope.environment, knownGood: exported.build };
   }
-  if (from === opened.scope.environment) throw new KvdeployError('USAGE', { message: `--from and --env both name ${from}.`, hint: 'Name the environment that the source comes from.' });
+  if (from === opened.scope.environment)
+    throw new KvdeployError('USAGE', {
+      message: `--from and --env both name ${from}.`,
+      hint: 'Name the environment that the source comes from.',
+    });
   const { history } = await otherHistory(opened, from);
   return { environment: from, knownGood: soundKnownGood(history) };
 }

@@ -12,7 +12,17 @@ export async function foreignNow(opened: Opened, open: State, deps: Deps): Promi
   if (opened.config === null) return undefined;
   try {
     const offers = await readOffers(opened, deps);
-    const { facts } = await fileFacts({ ...opened, guid: open.plan.candidate.guid, listed: offers.listed, atPlace: offers.atPlace, environments: offers.environments, pointerDir: opened.pointerDirs[0] ?? '' }, deps.io);
+    const { facts } = await fileFacts(
+      {
+        ...opened,
+        guid: open.plan.candidate.guid,
+        listed: offers.listed,
+        atPlace: offers.atPlace,
+        environments: offers.environments,
+        pointerDir: opened.pointerDirs[0] ?? '',
+      },
+      deps.io,
+    );
     return lockForeign(facts)?.message;
   } catch (error) {
     if (!(error instanceof KvdeployError)) throw error;

@@ -15,7 +15,9 @@ export async function history(options: { readonly limit?: number }, deps: Deps):
   deps.line({ type: 'document', name: 'history', data: { scope: opened.scope, entries } });
   deps.print(entries.map((entry) => `${lineOf(entry)}\n`).join(''));
   const { length } = opened.entries;
-  return done(`${length} ${length === 1 ? 'entry' : 'entries'} in the ledger of ${scopeText(opened.scope)}${entries.length < length ? `, the last ${entries.length} shown` : ''}.`);
+  return done(
+    `${length} ${length === 1 ? 'entry' : 'entries'} in the ledger of ${scopeText(opened.scope)}${entries.length < length ? `, the last ${entries.length} shown` : ''}.`,
+  );
 }
 
 function lineOf(entry: Entry): string {
@@ -35,7 +37,9 @@ export function wordsOf(event: Event): string {
       return `planned ${plan.id}: ${plan.kind} ${shortGuid(plan.candidate.guid)} (${plan.candidate.version})${plan.stable === null ? '' : ` from ${shortGuid(plan.stable.guid)}`}: ${steps}`;
     }
     case 'prepared':
-      return event.generation === null ? 'every check passed' : `every check passed; the way back is durable as pointer generation ${event.generation}`;
+      return event.generation === null
+        ? 'every check passed'
+        : `every check passed; the way back is durable as pointer generation ${event.generation}`;
     case 'refused':
       return `refused (${event.code}): ${event.message}`;
     case 'shifted':

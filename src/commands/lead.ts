@@ -44,8 +44,15 @@ export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead):
   const hold = readHold(pointerDirs, deps.io.fs);
   if (hold !== undefined) throw heldError(scope, hold.text);
   recordStatePlaces([opened.stateDir, ...plan.copies], deps);
-  const claim = await takeClaim(store, scope, { actor: opened.actor, command: wants.command }, deps.io, { takeOver: wants.takeOver });
-  if (claim.tornBytes > 0) deps.line({ type: 'note', level: 'warning', message: `${claim.tornBytes} bytes that a crash had left half written were put aside from the ledger` });
+  const claim = await takeClaim(store, scope, { actor: opened.actor, command: wants.command }, deps.io, {
+    takeOver: wants.takeOver,
+  });
+  if (claim.tornBytes > 0)
+    deps.line({
+      type: 'note',
+      level: 'warning',
+      message: `${claim.tornBytes} bytes that a crash had left half written were put aside from the ledger`,
+    });
   const stopBeating = keepBeating(store, scope);
   const target = targetOfPlan(plan, deps);
   const places = { scope, stateDir: opened.stateDir, copies: plan.copies, modes: modesOf(groupOf(opened.config, deps.io)) };
@@ -85,10 +92,16 @@ export function beginNew(plan: Plan, judgedOn: History): Lead['begin'] {
     if (open !== null) throw unfinished(runner.parts.scope, open);
     // Claims and releases aside, the ledger must be the one that the locks looked at.
     if (history.changedAt !== judgedOn.changedAt || history.knownGood[0]?.rollout !== judgedOn.knownGood[0]?.rollout) {
-      throw new KvdeployError('BUSY', { message: `Something else happened in ${scopeText(runner.parts.scope)} since this plan was judged.`, hint: 'Run the same command again: it will judge the world of now.' });
+      throw new KvdeployError('BUSY', {
+        message: `Something else happened in ${scopeText(runner.parts.scope)} since this plan was judged.`,
+        hint: 'Run the same command again: it will judge the world of now.',
+      });
     }
     if (!(await runner.append({ type: 'planned', atMs: runner.parts.io.now(), plan }))) {
-      throw new KvdeployError('BUSY', { message: 'Another runner took over before the rollout could begin.', hint: 'kvdeploy status' });
+      throw new KvdeployError('BUSY', {
+        message: 'Another runner took over before the rollout could begin.',
+        hint: 'kvdeploy status',
+      });
     }
     return start(plan);
   };
@@ -117,7 +130,12 @@ function* buildsOf(plan: Plan): Generator<[string, string]> {
 }
 
 function startedLine(plan: Plan, actor: string, resumed: boolean) {
-  const summary = (build: Plan['candidate']) => ({ guid: build.guid, version: build.version, ref: build.ref, sequence: build.sequence });
+  const summary = (build: Plan['candidate']) => ({
+    guid: build.guid,
+    version: build.version,
+    ref: build.ref,
+    sequence: build.sequence,
+  });
   return {
     type: 'started',
     rollout: plan.id,

@@ -24,7 +24,11 @@ export interface Offers {
 /** Reads every manifest once. Throws MANIFEST_INVALID when one cannot be read: it could list any GUID. */
 export async function readOffers(opened: Opened, deps: Deps): Promise<Offers> {
   const { config, scope } = opened;
-  if (config === null) throw new KvdeployError('CONFIG_MISSING', { message: 'There is no config.', hint: 'Run kvdeploy where kvdeploy.config.yaml lies, or say --config FILE.' });
+  if (config === null)
+    throw new KvdeployError('CONFIG_MISSING', {
+      message: 'There is no config.',
+      hint: 'Run kvdeploy where kvdeploy.config.yaml lies, or say --config FILE.',
+    });
   const { manifests, findings } = await loadManifests(config, config.manifestsDir, deps.io);
   const unreadable = findings.filter((finding) => finding.kind === 'syntax');
   if (unreadable.length > 0) {
@@ -40,13 +44,17 @@ export async function readOffers(opened: Opened, deps: Deps): Promise<Offers> {
     listed: manifests.flatMap((entry) => entry.builds),
     atPlace: atPlace.flatMap((entry) => entry.builds),
     scopes: manifests.map((entry) => entry.manifest),
-    environments: [...new Set([...config.services.map((service) => service.scope.environment), ...manifests.map((entry) => entry.manifest.environment)])],
-    sources: [{ file: config.file, sha256: config.sha256 }, ...manifests.filter((entry) => own.has(entry.file)).map(({ file, sha256 }) => ({ file, sha256 }))],
-    refusal: listingRefusal(
-      findings,
-      (file) => own.has(file) || atPlaceOf(file, scope, config.tenants.length > 1),
-      scope,
-    ),
+    environments: [
+      ...new Set([
+        ...config.services.map((service) => service.scope.environment),
+        ...manifests.map((entry) => entry.manifest.environment),
+      ]),
+    ],
+    sources: [
+      { file: config.file, sha256: config.sha256 },
+      ...manifests.filter((entry) => own.has(entry.file)).map(({ file, sha256 }) => ({ file, sha256 })),
+    ],
+    refusal: listingRefusal(findings, (file) => own.has(file) || atPlaceOf(file, scope, config.tenants.length > 1), scope),
   };
 }
 

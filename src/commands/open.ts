@@ -31,7 +31,8 @@ export interface Opened {
  * own plan is used: going back must not depend on files that can be broken.
  */
 export async function openScope(deps: Deps, options: { readonly config: 'needed' | 'optional' }): Promise<Opened> {
-  const config = options.config === 'needed' ? await loadConfig({ file: deps.globals.config, cwd: deps.cwd }, deps.io) : await tryConfig(deps);
+  const config =
+    options.config === 'needed' ? await loadConfig({ file: deps.globals.config, cwd: deps.cwd }, deps.io) : await tryConfig(deps);
   const stateDir = stateDirOf(deps, config);
   const store = localStore(stateDir, deps.io, groupOf(config, deps.io));
   const scope = await scopeOf(deps, config, store);
@@ -68,18 +69,43 @@ async function tryConfig(deps: Deps): Promise<LoadedConfig | null> {
 async function scopeOf(deps: Deps, config: LoadedConfig | null, store: Store): Promise<Scope> {
   const environment = deps.globals.env ?? deps.io.env('KVDEPLOY_ENV');
   if (environment === undefined || environment === '') {
-    throw new KvdeployError('USAGE', { message: 'No environment was named, and there is no default one.', hint: 'Say which: --env production' });
+    throw new KvdeployError('USAGE', {
+      message: 'No environment was named, and there is no default one.',
+      hint: 'Say which: --env production',
+    });
   }
   const known = config === null ? await store.scopes() : config.services.map((service) => service.scope);
   const problem = nameProblem(environment);
-  if (problem !== undefined) throw unknownName('environment', environment, known.map((scope) => scope.environment), problem);
-  const tenant = pick('tenant', deps.globals.tenant, known.map((scope) => scope.tenant));
+  if (problem !== undefined)
+    throw unknownName(
+      'environment',
+      environment,
+      known.map((scope) => scope.environment),
+      problem,
+    );
+  const tenant = pick(
+    'tenant',
+    deps.globals.tenant,
+    known.map((scope) => scope.tenant),
+  );
   const inTenant = known.filter((scope) => scope.tenant === tenant);
   if (!inTenant.some((scope) => scope.environment === environment)) {
-    throw unknownName('environment', environment, inTenant.map((scope) => scope.environment));
+    throw unknownName(
+      'environment',
+      environment,
+      inTenant.map((scope) => scope.environment),
+    );
   }
   const here = inTenant.filter((scope) => scope.environment === environment);
-  return { tenant, environment, service: pick('service', deps.globals.service, here.map((scope) => scope.service)) };
+  return {
+    tenant,
+    environment,
+    service: pick(
+      'service',
+      deps.globals.service,
+      here.map((scope) => scope.service),
+    ),
+  };
 }
 
 function pick(what: 'tenant' | 'service', asked: string | undefined, known: readonly string[]): string {
@@ -91,9 +117,15 @@ function pick(what: 'tenant' | 'service', asked: string | undefined, known: read
   const only = names[0];
   if (only !== undefined && names.length === 1) return only;
   if (only === undefined) {
-    throw new KvdeployError('SCOPE_UNCLEAR', { message: `Neither config nor state knows any ${what}.`, hint: `Name it: --${what} NAME, or run where the config or the state lies.` });
+    throw new KvdeployError('SCOPE_UNCLEAR', {
+      message: `Neither config nor state knows any ${what}.`,
+      hint: `Name it: --${what} NAME, or run where the config or the state lies.`,
+    });
   }
-  throw new KvdeployError('SCOPE_UNCLEAR', { message: `There are several ${what}s: ${names.join(', ')}.`, hint: `Say which: --${what} ${only}` });
+  throw new KvdeployError('SCOPE_UNCLEAR', {
+    message: `There are several ${what}s: ${names.join(', ')}.`,
+    hint: `Say which: --${what} ${only}`,
+  });
 }
 
 function unknownName(what: string, asked: string, known: readonly string[], problem?: string): KvdeployError {
@@ -108,7 +140,13 @@ function unknownName(what: string, asked: string, known: readonly string[], prob
 
 /** Who is asking, for the ledger: the CI's actor where there is one, else the user at this host. */
 function actorOf(deps: Deps): string {
-  const user = deps.io.env('GITHUB_ACTOR') ?? deps.io.env('GITLAB_USER_LOGIN') ?? deps.io.env('SUDO_USER') ?? deps.io.env('USER') ?? deps.io.env('LOGNAME') ?? 'unknown';
+  const user =
+    deps.io.env('GITHUB_ACTOR') ??
+    deps.io.env('GITLAB_USER_LOGIN') ??
+    deps.io.env('SUDO_USER') ??
+    deps.io.env('USER') ??
+    deps.io.env('LOGNAME') ??
+    'unknown';
   return `${user}@${deps.io.self().host}`;
 }
 

@@ -32,7 +32,11 @@ function overOutcome(state: State, opened: Opened): Outcome {
   const flags = scopeFlags(opened.scope);
   switch (state.phase) {
     case 'done':
-      return { code: null, message: doneMessage(state), next: plan.kind === 'promote' ? [`kvdeploy rollback ${flags}${undoTo(state)}`] : [] };
+      return {
+        code: null,
+        message: doneMessage(state),
+        next: plan.kind === 'promote' ? [`kvdeploy rollback ${flags}${undoTo(state)}`] : [],
+      };
     case 'refused': {
       const code = codeOf(state, 'UNEXPECTED_SPLIT');
       // Nothing was changed: whatever the code means elsewhere, here it is a refusal or something out of reach.
@@ -46,7 +50,11 @@ function overOutcome(state: State, opened: Opened): Outcome {
         hint: `See what happened: kvdeploy history ${flags}`,
       };
     case 'rescued':
-      return { code: 'ABORTED', message: `The rollout ended with a break-glass rescue: ${state.why}.`, hint: `kvdeploy history ${flags}` };
+      return {
+        code: 'ABORTED',
+        message: `The rollout ended with a break-glass rescue: ${state.why}.`,
+        hint: `kvdeploy history ${flags}`,
+      };
     case 'stuck':
     case 'checking':
     case 'shifting':
@@ -54,7 +62,13 @@ function overOutcome(state: State, opened: Opened): Outcome {
     case 'baking':
     case 'pointing':
     case 'reverting':
-      return { code: codeOf(state, 'STUCK'), exitCode: EXIT.stuck, message: sentence(state.why), hint: breakGlassCommand(opened), next: [breakGlassCommand(opened)] };
+      return {
+        code: codeOf(state, 'STUCK'),
+        exitCode: EXIT.stuck,
+        message: sentence(state.why),
+        hint: breakGlassCommand(opened),
+        next: [breakGlassCommand(opened)],
+      };
   }
 }
 
@@ -89,7 +103,12 @@ function leftOutcome(state: State, why: 'interrupted' | 'max-wait' | 'until', sc
     case 'until':
       return { code: null, message: `Stopped before ${percent} %, as asked. ${unwatched}`, next };
     case 'max-wait':
-      return { code: 'STILL_BAKING', message: `Still ${state.phase} at ${percent} %: --max-wait ran out. ${unwatched}`, hint, next };
+      return {
+        code: 'STILL_BAKING',
+        message: `Still ${state.phase} at ${percent} %: --max-wait ran out. ${unwatched}`,
+        hint,
+        next,
+      };
     case 'interrupted':
       return { code: 'INTERRUPTED', message: `Interrupted while ${state.phase} at ${percent} %. ${unwatched}`, hint, next };
   }
@@ -104,5 +123,8 @@ function sentence(text: string): string {
 export function earlierCommands(opened: Opened, except: string): readonly string[] {
   return waysBack(opened.history)
     .filter((known) => known.build.guid !== except)
-    .map((known) => `kvdeploy rollback ${scopeFlags(opened.scope)} --to ${known.build.guid}   # ${known.build.version}, known-good since ${known.since}`);
+    .map(
+      (known) =>
+        `kvdeploy rollback ${scopeFlags(opened.scope)} --to ${known.build.guid}   # ${known.build.version}, known-good since ${known.since}`,
+    );
 }

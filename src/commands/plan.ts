@@ -1,7 +1,8 @@
 /** `plan`: everything that promote would check and do. Changes nothing. */
-import { describe } from '../break-glass/wording.ts';
+
 import { readHold } from '../break-glass/hold.ts';
 import { readPointers } from '../break-glass/pointer.ts';
+import { describe } from '../break-glass/wording.ts';
 import { refusalError } from '../core/errors.ts';
 import { durationText, percentText } from '../core/gate.ts';
 import type { Plan } from '../core/plan.ts';
@@ -21,7 +22,9 @@ export async function plan(options: Wanted, deps: Deps): Promise<Outcome> {
   const hold = readHold(opened.pointerDirs, deps.io.fs);
   if (hold !== undefined) deps.line({ type: 'check', name: 'no hold is in force', ok: false, message: hold.text });
   if (release.refusal !== undefined || release.plan === null) {
-    throw refusalError(release.refusal ?? { code: 'BUG', message: 'The release has neither plan nor refusal.', hint: 'Report this, please.' });
+    throw refusalError(
+      release.refusal ?? { code: 'BUG', message: 'The release has neither plan nor refusal.', hint: 'Report this, please.' },
+    );
   }
   const document = await planDocument(release, release.plan, opened, deps);
   deps.line({ type: 'document', name: 'plan', data: document });
@@ -44,8 +47,18 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
   const { target, reading } = release;
   const gates = await Promise.all(
     planned.gates.map(async (gate) => {
-      const now = planned.stable === null ? { missing: 'nothing serves' } : await measureGate(gate, planned, planned.stable, reading, deps.io);
-      return { name: gate.name, source: gate.source, max: gate.max, minRequests: gate.minRequests, question: describeGate(gate, planned, planned.candidate), stableNow: now };
+      const now =
+        planned.stable === null
+          ? { missing: 'nothing serves' }
+          : await measureGate(gate, planned, planned.stable, reading, deps.io);
+      return {
+        name: gate.name,
+        source: gate.source,
+        max: gate.max,
+        minRequests: gate.minRequests,
+        question: describeGate(gate, planned, planned.candidate),
+        stableNow: now,
+      };
     }),
   );
   const steps = planned.steps.map((step, index) => {
@@ -62,7 +75,12 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
     steps,
     router: planned.router.kind,
     serving: reading?.members ?? [],
-    wayBack: { build: newest?.knownGood.build ?? null, generation: newest?.generation ?? null, changes: (newest?.knownGood.changes ?? []).map(describe), breakGlass: breakGlassCommand(opened) },
+    wayBack: {
+      build: newest?.knownGood.build ?? null,
+      generation: newest?.generation ?? null,
+      changes: (newest?.knownGood.changes ?? []).map(describe),
+      breakGlass: breakGlassCommand(opened),
+    },
     sources: planned.sources,
   };
 }
@@ -70,7 +88,8 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
 type PlanDocument = Awaited<ReturnType<typeof planDocument>>;
 
 function planText(document: PlanDocument, planned: Plan): string {
-  const build = (of: Plan['candidate'] | null) => (of === null ? 'nothing' : `${shortGuid(of.guid)}  ${of.version}  sequence ${of.sequence}  at ${of.ref}`);
+  const build = (of: Plan['candidate'] | null) =>
+    of === null ? 'nothing' : `${shortGuid(of.guid)}  ${of.version}  sequence ${of.sequence}  at ${of.ref}`;
   const lines = [
     `plan for ${scopeText(planned.scope)}`,
     `  from       ${build(planned.stable)}`,

@@ -28,7 +28,16 @@ export function readExport(file: string, deps: Deps): PointerExport {
     if (deps.io.fs.statSync(path).size > MAX_BYTES) throw new Error(`it is larger than ${MAX_BYTES} bytes`);
     return exportSchema.parse(JSON.parse(String(deps.io.fs.readFileSync(path, 'utf8'))));
   } catch (error) {
-    const why = error instanceof z.ZodError ? error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ') : error instanceof Error ? error.message : String(error);
-    throw new KvdeployError('USAGE', { message: `${file} is not a pointer export: ${why}.`, hint: 'Write one with: kvdeploy pointer export --env E > pointer.json', cause: error });
+    const why =
+      error instanceof z.ZodError
+        ? error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')
+        : error instanceof Error
+          ? error.message
+          : String(error);
+    throw new KvdeployError('USAGE', {
+      message: `${file} is not a pointer export: ${why}.`,
+      hint: 'Write one with: kvdeploy pointer export --env E > pointer.json',
+      cause: error,
+    });
   }
 }

@@ -50,7 +50,11 @@ function knownGoodOf(build: Build, why: string, known: readonly KnownGood[], pla
 }
 
 /** Writes one generation everywhere. The state directory decides; a copy that fails is a loud warning (R36). */
-export function publishPointer(places: PointerPlaces, draft: PointerDraft, io: Io): { readonly generation: number; readonly warnings: readonly string[] } {
+export function publishPointer(
+  places: PointerPlaces,
+  draft: PointerDraft,
+  io: Io,
+): { readonly generation: number; readonly warnings: readonly string[] } {
   const { scope, stateDir, copies, modes } = places;
   const dir = makePointerDir(stateDir, scope, modes, io);
   placeRescue(dir, rescueSource(), io.fs, modes);
@@ -74,7 +78,8 @@ export function publishPointer(places: PointerPlaces, draft: PointerDraft, io: I
     }
   }
   // Read as break-glass would read it: what cannot be read again was not written.
-  if (readPointers(dir, io.fs, scope).newest?.generation !== generation) throw new Error(`generation ${generation} was written to ${dir}, but does not read back as the newest`);
+  if (readPointers(dir, io.fs, scope).newest?.generation !== generation)
+    throw new Error(`generation ${generation} was written to ${dir}, but does not read back as the newest`);
   return { generation, warnings };
 }
 

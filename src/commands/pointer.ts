@@ -1,10 +1,11 @@
 /** `pointer`: show, verify, export and import the known-good pointer. */
-import { describe } from '../break-glass/wording.ts';
+
 import { readPointers } from '../break-glass/pointer.ts';
+import { describe } from '../break-glass/wording.ts';
 import { presenceProblem } from '../core/admission.ts';
 import { KvdeployError, refusalError } from '../core/errors.ts';
 import { currentKnownGood, fold, openRollout } from '../core/history.ts';
-import { scopeText, sameScope, shortGuid } from '../core/scope.ts';
+import { sameScope, scopeText, shortGuid } from '../core/scope.ts';
 import { keepBeating, releaseClaim, takeClaim } from '../engine/claim.ts';
 import { type PointerDraft, renderPointer, staleness } from '../engine/render.ts';
 import { breakGlassCommand, scopeFlags } from './advice.ts';
@@ -21,16 +22,34 @@ import { groupOf, modesOf, recordStatePlaces } from './state-dir.ts';
 export async function showPointer(deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'optional' });
   const places = opened.pointerDirs.map((dir) => ({ dir, ...readPointers(dir, deps.io.fs, opened.scope) }));
-  deps.line({ type: 'document', name: 'pointer', data: { scope: opened.scope, places: places.map(({ dir, all, damaged, readable }) => ({ dir, readable, generations: all, damaged })) } });
+  deps.line({
+    type: 'document',
+    name: 'pointer',
+    data: {
+      scope: opened.scope,
+      places: places.map(({ dir, all, damaged, readable }) => ({ dir, readable, generations: all, damaged })),
+    },
+  });
   for (const { dir, all, damaged } of places) {
-    const lines = all.map((pointer) => `  ${String(pointer.generation).padStart(4)}  ${pointer.writtenAt}  ${shortGuid(pointer.knownGood.build.guid)}  ${pointer.knownGood.build.version}  ${pointer.why}`);
+    const lines = all.map(
+      (pointer) =>
+        `  ${String(pointer.generation).padStart(4)}  ${pointer.writtenAt}  ${shortGuid(pointer.knownGood.build.guid)}  ${pointer.knownGood.build.version}  ${pointer.why}`,
+    );
     const bad = damaged.map((entry) => `  DAMAGED  ${entry.file}: ${entry.why}`);
     deps.print(`${dir}\n${[...lines, ...bad, ...(all.length + bad.length === 0 ? ['  none'] : [])].join('\n')}\n`);
   }
   const newest = places[0]?.newest;
-  if (newest == null) throw new KvdeployError('NO_KNOWN_GOOD', { message: `There is no pointer of ${scopeText(opened.scope)} here.`, hint: `kvdeploy adopt ${scopeFlags(opened.scope)}` });
-  deps.print(`restores ${newest.knownGood.build.guid} with\n${newest.knownGood.changes.map((change) => `  ${describe(change)}`).join('\n')}\n`);
-  return done(`Known-good is ${shortGuid(newest.knownGood.build.guid)} (${newest.knownGood.build.version}).`, [breakGlassCommand(opened)]);
+  if (newest == null)
+    throw new KvdeployError('NO_KNOWN_GOOD', {
+      message: `There is no pointer of ${scopeText(opened.scope)} here.`,
+      hint: `kvdeploy adopt ${scopeFlags(opened.scope)}`,
+    });
+  deps.print(
+    `restores ${newest.knownGood.build.guid} with\n${newest.knownGood.changes.map((change) => `  ${describe(change)}`).join('\n')}\n`,
+  );
+  return done(`Known-good is ${shortGuid(newest.knownGood.build.guid)} (${newest.knownGood.build.version}).`, [
+    breakGlassCommand(opened),
+  ]);
 }
 
 /** Renders the way back again over the target of now and compares; with `renew` writes it again. */
@@ -39,21 +58,35 @@ export async function verifyPointer(options: { readonly renew?: boolean }, deps:
   const fresh = await renderNow(opened, deps);
   const problems = opened.pointerDirs.flatMap((dir) => problemsIn(dir, fresh, opened, deps));
   for (const { dir, why } of problems) deps.line({ type: 'check', name: `pointer in ${dir}`, ok: false, message: why });
-  if (problems.length === 0) return done(`Every copy verifies and leads back to ${shortGuid(fresh.knownGood.build.guid)} over the members of now.`);
+  if (problems.length === 0)
+    return done(`Every copy verifies and leads back to ${shortGuid(fresh.knownGood.build.guid)} over the members of now.`);
   if (options.renew !== true) {
     const code = problems.some((problem) => problem.damaged) ? 'POINTER_DAMAGED' : 'POINTER_STALE';
-    throw new KvdeployError(code, { message: problems.map(({ dir, why }) => `${dir}: ${why}`).join('; '), hint: `Write it again: kvdeploy pointer verify --renew ${scopeFlags(opened.scope)}` });
+    throw new KvdeployError(code, {
+      message: problems.map(({ dir, why }) => `${dir}: ${why}`).join('; '),
+      hint: `Write it again: kvdeploy pointer verify --renew ${scopeFlags(opened.scope)}`,
+    });
   }
   assertNoHold(opened, deps);
-  if (openRollout(opened.history) !== null) throw new KvdeployError('BUSY', { message: 'A rollout is under way; its pointer was rendered for it.', hint: `kvdeploy status ${scopeFlags(opened.scope)}` });
+  if (openRollout(opened.history) !== null)
+    throw new KvdeployError('BUSY', {
+      message: 'A rollout is under way; its pointer was rendered for it.',
+      hint: `kvdeploy status ${scopeFlags(opened.scope)}`,
+    });
   const { generation, warnings } = publishPointer(placesOf(opened, deps), fresh, deps.io);
   for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
   return done(`Written again as generation ${generation}.`, [breakGlassCommand(opened)]);
 }
 
-function problemsIn(dir: string, fresh: PointerDraft, opened: Opened, deps: Deps): { dir: string; why: string; damaged: boolean }[] {
+function problemsIn(
+  dir: string,
+  fresh: PointerDraft,
+  opened: Opened,
+  deps: Deps,
+): { dir: string; why: string; damaged: boolean }[] {
   const { newest, damaged } = readPointers(dir, deps.io.fs, opened.scope);
-  if (newest === null) return [{ dir, why: damaged[0] === undefined ? 'there is none' : `${damaged[0].file}: ${damaged[0].why}`, damaged: true }];
+  if (newest === null)
+    return [{ dir, why: damaged[0] === undefined ? 'there is none' : `${damaged[0].file}: ${damaged[0].why}`, damaged: true }];
   const stale = staleness(newest, fresh);
   const newer = damaged.filter((entry) => entry.file > `${dir}/ptr.${String(newest.generation).padStart(12, '0')}`);
   return [
@@ -65,12 +98,29 @@ function problemsIn(dir: string, fresh: PointerDraft, opened: Opened, deps: Deps
 async function renderNow(opened: Opened, deps: Deps): Promise<PointerDraft> {
   const { history, scope } = opened;
   const known = currentKnownGood(history);
-  if (known === null) throw new KvdeployError('NO_KNOWN_GOOD', { message: `No build was ever known-good in ${scopeText(scope)}.`, hint: `kvdeploy adopt ${scopeFlags(scope)}` });
+  if (known === null)
+    throw new KvdeployError('NO_KNOWN_GOOD', {
+      message: `No build was ever known-good in ${scopeText(scope)}.`,
+      hint: `kvdeploy adopt ${scopeFlags(scope)}`,
+    });
   const target = targetOf(opened, deps, openRollout(history) === null ? 'config' : 'ledger');
   const reading = await target.read();
   const identity = opened.settings?.identity ?? history.rollout?.plan.identity ?? null;
   const atIso = new Date(deps.io.now()).toISOString();
-  return renderPointer({ scope, target, identity, reading, history, knownGood: known, takenPlaces: new Set(), bad: [...history.bad.keys()], why: 'rendered-again', rollout: null, ledgerHead: null, atIso });
+  return renderPointer({
+    scope,
+    target,
+    identity,
+    reading,
+    history,
+    knownGood: known,
+    takenPlaces: new Set(),
+    bad: [...history.bad.keys()],
+    why: 'rendered-again',
+    rollout: null,
+    ledgerHead: null,
+    atIso,
+  });
 }
 
 function placesOf(opened: Opened, deps: Deps) {
@@ -82,8 +132,20 @@ function placesOf(opened: Opened, deps: Deps) {
 export async function exportPointer(deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'optional' });
   const known = currentKnownGood(opened.history);
-  if (known === null) throw new KvdeployError('NO_KNOWN_GOOD', { message: `No build was ever known-good in ${scopeText(opened.scope)}.`, hint: `kvdeploy adopt ${scopeFlags(opened.scope)}` });
-  const exported: PointerExport = { kind: 'PointerExport', formatVersion: 1, scope: opened.scope, exportedAt: new Date(deps.io.now()).toISOString(), build: known.build, since: known.since, bad: [...opened.history.bad.keys()] };
+  if (known === null)
+    throw new KvdeployError('NO_KNOWN_GOOD', {
+      message: `No build was ever known-good in ${scopeText(opened.scope)}.`,
+      hint: `kvdeploy adopt ${scopeFlags(opened.scope)}`,
+    });
+  const exported: PointerExport = {
+    kind: 'PointerExport',
+    formatVersion: 1,
+    scope: opened.scope,
+    exportedAt: new Date(deps.io.now()).toISOString(),
+    build: known.build,
+    since: known.since,
+    bad: [...opened.history.bad.keys()],
+  };
   deps.line({ type: 'document', name: 'pointer-export', data: exported });
   deps.print(`${JSON.stringify(exported, null, 2)}\n`);
   return done(`Exported ${shortGuid(known.build.guid)} (${known.build.version}).`);
@@ -95,21 +157,51 @@ export async function importPointer(file: string, options: { readonly confirm?: 
   assertNoHold(opened, deps);
   const settings = mustHave(opened);
   const imported = readExport(file, deps);
-  if (!sameScope(imported.scope, opened.scope)) throw new KvdeployError('WRONG_SCOPE', { message: `${file} belongs to ${scopeText(imported.scope)}, not ${scopeText(opened.scope)}.`, hint: 'Export the pointer of this scope.' });
-  if (currentKnownGood(opened.history) !== null) throw new KvdeployError('NOTHING_TO_DO', { message: `${scopeText(opened.scope)} has a ledger with a known-good build here already.`, hint: `kvdeploy status ${scopeFlags(opened.scope)}` });
+  if (!sameScope(imported.scope, opened.scope))
+    throw new KvdeployError('WRONG_SCOPE', {
+      message: `${file} belongs to ${scopeText(imported.scope)}, not ${scopeText(opened.scope)}.`,
+      hint: 'Export the pointer of this scope.',
+    });
+  if (currentKnownGood(opened.history) !== null)
+    throw new KvdeployError('NOTHING_TO_DO', {
+      message: `${scopeText(opened.scope)} has a ledger with a known-good build here already.`,
+      hint: `kvdeploy status ${scopeFlags(opened.scope)}`,
+    });
   const target = targetOf(opened, deps);
   const reading = await target.read();
   const { build } = imported;
   const absent = presenceProblem(opened.scope, build.guid, await target.ask(build.ref, reading), 'Import where the build runs.');
   if (absent !== undefined) throw refusalError(absent);
-  if (!(await target.identify()).includes(opened.scope.environment)) throw new KvdeployError('WRONG_TARGET', { message: `The target does not say that it is ${opened.scope.environment}.`, hint: 'Check the router settings.' });
-  await confirm(opened, `Take ${shortGuid(build.guid)} (${build.version}) as the known-good build of ${scopeText(opened.scope)}`, options, deps);
+  if (!(await target.identify()).includes(opened.scope.environment))
+    throw new KvdeployError('WRONG_TARGET', {
+      message: `The target does not say that it is ${opened.scope.environment}.`,
+      hint: 'Check the router settings.',
+    });
+  await confirm(
+    opened,
+    `Take ${shortGuid(build.guid)} (${build.version}) as the known-good build of ${scopeText(opened.scope)}`,
+    options,
+    deps,
+  );
   recordStatePlaces([opened.stateDir, ...settings.copies], deps);
   const history = await appendImport(opened, imported, file, deps);
   const known = history.knownGood[0];
   if (known === undefined) throw new Error('an imported build is known-good');
   const atIso = new Date(deps.io.now()).toISOString();
-  const draft = renderPointer({ scope: opened.scope, target, identity: settings.identity, reading, history, knownGood: known, takenPlaces: new Set(), bad: [...history.bad.keys()], why: 'imported', rollout: null, ledgerHead: null, atIso });
+  const draft = renderPointer({
+    scope: opened.scope,
+    target,
+    identity: settings.identity,
+    reading,
+    history,
+    knownGood: known,
+    takenPlaces: new Set(),
+    bad: [...history.bad.keys()],
+    why: 'imported',
+    rollout: null,
+    ledgerHead: null,
+    atIso,
+  });
   const { generation, warnings } = publishPointer(placesOf(opened, deps), draft, deps.io);
   for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
   return done(`${shortGuid(build.guid)} is the known-good build here now, pointer generation ${generation}.`);
@@ -124,7 +216,8 @@ async function appendImport(opened: Opened, imported: PointerExport, file: strin
     const atMs = deps.io.now();
     const event = { type: 'imported' as const, atMs, build: imported.build, since: imported.since, bad: imported.bad, file };
     const entry = { at: new Date(atMs).toISOString(), actor: opened.actor, host: self.host, boot: self.boot, event };
-    if ((await store.append(scope, claim.seq + 1, entry)) === 'conflict') throw new KvdeployError('BUSY', { message: 'Somebody else took the claim.', hint: 'Try again.' });
+    if ((await store.append(scope, claim.seq + 1, entry)) === 'conflict')
+      throw new KvdeployError('BUSY', { message: 'Somebody else took the claim.', hint: 'Try again.' });
     await releaseClaim(store, scope, opened.actor, claim.seq + 1, deps.io);
     return fold([...claim.entries, { ...entry, seq: claim.seq + 1, prev: '' }]);
   } finally {

@@ -30,6 +30,11 @@ export async function promote(options: PromoteOptions, deps: Deps): Promise<Outc
   if (release.plan === null) throw new Error('a release without refusal has a plan');
   const { plan } = release;
   const steps = plan.steps.map((step) => `${step.percent} %`).join(' → ');
-  await confirm(opened, `Promote ${shortGuid(plan.candidate.guid)} (${plan.candidate.version}) to ${scopeText(opened.scope)}: ${steps}`, options, deps);
+  await confirm(
+    opened,
+    `Promote ${shortGuid(plan.candidate.guid)} (${plan.candidate.version}) to ${scopeText(opened.scope)}: ${steps}`,
+    options,
+    deps,
+  );
   return lead(opened, plan, deps, { command: 'promote', control, takeOver: false, begin: beginNew(plan, opened.history) });
 }

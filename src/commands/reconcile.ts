@@ -15,7 +15,7 @@ import { confirm } from './confirm.ts';
 import { type Opened, openScope, targetOf } from './open.ts';
 import { publishPointer } from './pointer-writer.ts';
 import { buildsAtPlaces } from './release.ts';
-import { groupOf, modesOf } from './state-dir.ts';
+import { groupOf, modesOf, recordFallbacks } from './state-dir.ts';
 import { showTraffic } from './traffic.ts';
 
 export interface ReconcileOptions {
@@ -26,9 +26,12 @@ export interface ReconcileOptions {
 export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'optional' });
   const hold = readHold(opened.pointerDirs, deps.io.fs);
-  const { rescues, damaged } = readRecords(opened.pointerDirs, opened.scope, deps.io.fs);
+  const { rescues, damaged } = readRecords([...opened.pointerDirs, ...recordFallbacks(deps)], opened.scope, deps.io.fs);
   if (hold === undefined) {
-    throw new KvdeployError('NOTHING_TO_DO', { message: `No hold is in force in ${scopeText(opened.scope)}.`, hint: `kvdeploy status ${scopeFlags(opened.scope)}` });
+    throw new KvdeployError('NOTHING_TO_DO', {
+      message: `No hold is in force in ${scopeText(opened.scope)}.`,
+      hint: `kvdeploy status ${scopeFlags(opened.scope)}`,
+    });
   }
   const target = targetOf(opened, deps, openRollout(opened.history) === null ? 'config' : 'ledger');
   showTraffic(deps, target, buildsAtPlaces(opened));
@@ -37,13 +40,26 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
   const bad = builtBad(opened, serving, rescues);
   const records = rescues.map(recordText);
   for (const message of [hold.text, ...records]) deps.line({ type: 'note', level: 'info', message });
-  for (const { file, line, why } of damaged) deps.line({ type: 'note', level: 'warning', message: `${file}:${line} of the rescue's record: ${why}` });
-  deps.line({ type: 'note', level: serving === null ? 'warning' : 'info', message: `serving now: ${splitText(reading.members)}${serving === null ? ', which is not one known build alone' : ` = ${serving}`}` });
+  for (const { file, line, why } of damaged)
+    deps.line({ type: 'note', level: 'warning', message: `${file}:${line} of the rescue's record: ${why}` });
+  deps.line({
+    type: 'note',
+    level: serving === null ? 'warning' : 'info',
+    message: `serving now: ${splitText(reading.members)}${serving === null ? ', which is not one known build alone' : ` = ${serving}`}`,
+  });
   if (bad.length > 0) deps.line({ type: 'note', level: 'info', message: `will be marked bad: ${bad.map(shortGuid).join(', ')}` });
   await confirm(opened, `Write the rescue down and lift the hold of ${scopeText(opened.scope)}`, options, deps);
-  const warnings = await writeDown(opened, { reading, serving, bad, records, reason: options.reason ?? 'reviewed' }, target, deps);
+  const warnings = await writeDown(
+    opened,
+    { reading, serving, bad, records, reason: options.reason ?? 'reviewed' },
+    target,
+    deps,
+  );
   for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
-  return done(`The rescue is in the ledger and the hold is lifted.${serving === null ? ' Traffic is not on one known build: use kvdeploy rollback.' : ''}`, [`kvdeploy status ${scopeFlags(opened.scope)}`]);
+  return done(
+    `The rescue is in the ledger and the hold is lifted.${serving === null ? ' Traffic is not on one known build: use kvdeploy rollback.' : ''}`,
+    [`kvdeploy status ${scopeFlags(opened.scope)}`],
+  );
 }
 
 interface Reviewed {
@@ -62,10 +78,30 @@ async function writeDown(opened: Opened, reviewed: Reviewed, target: Target, dep
   try {
     const self = deps.io.self();
     const atMs = deps.io.now();
-    const event = { type: 'reconciled', atMs, reason: reviewed.reason, serving: reviewed.serving, bad: [...reviewed.bad], records: [...reviewed.records] } as const;
-    const entry = { at: new Date(atMs).toISOString(), actor: opened.actor, host: self.host, boot: self.boot, event: { ...event, bad: [...event.bad], records: [...event.records] } };
-    if ((await store.append(scope, claim.seq + 1, entry)) === 'conflict') throw new KvdeployError('BUSY', { message: 'Somebody else took the claim.', hint: 'Run reconcile again.' });
-    const warnings = pointAtServing(opened, reviewed, target, deps, fold([...claim.entries, { ...entry, seq: claim.seq + 1, prev: '' }]));
+    const event = {
+      type: 'reconciled',
+      atMs,
+      reason: reviewed.reason,
+      serving: reviewed.serving,
+      bad: [...reviewed.bad],
+      records: [...reviewed.records],
+    } as const;
+    const entry = {
+      at: new Date(atMs).toISOString(),
+      actor: opened.actor,
+      host: self.host,
+      boot: self.boot,
+      event: { ...event, bad: [...event.bad], records: [...event.records] },
+    };
+    if ((await store.append(scope, claim.seq + 1, entry)) === 'conflict')
+      throw new KvdeployError('BUSY', { message: 'Somebody else took the claim.', hint: 'Run reconcile again.' });
+    const warnings = pointAtServing(
+      opened,
+      reviewed,
+      target,
+      deps,
+      fold([...claim.entries, { ...entry, seq: claim.seq + 1, prev: '' }]),
+    );
     liftHold(opened.pointerDirs, deps.io.fs);
     await releaseClaim(store, scope, opened.actor, claim.seq + 1, deps.io);
     return warnings;
@@ -75,14 +111,37 @@ async function writeDown(opened: Opened, reviewed: Reviewed, target: Target, dep
 }
 
 /** A pointer generation that names what serves, so that ledger and pointer agree again. */
-function pointAtServing(opened: Opened, reviewed: Reviewed, target: Target, deps: Deps, history: Opened['history']): readonly string[] {
+function pointAtServing(
+  opened: Opened,
+  reviewed: Reviewed,
+  target: Target,
+  deps: Deps,
+  history: Opened['history'],
+): readonly string[] {
   const known = history.knownGood.find((entry) => entry.build.guid === reviewed.serving);
   if (known === undefined) return [];
   const identity = opened.settings?.identity ?? history.rollout?.plan.identity ?? null;
   const copies = opened.settings?.copies ?? history.rollout?.plan.copies ?? [];
   const atIso = new Date(deps.io.now()).toISOString();
-  const draft = renderPointer({ scope: opened.scope, target, identity, reading: reviewed.reading, history, knownGood: known, takenPlaces: new Set(), bad: [...history.bad.keys()], why: 'rolled-back', rollout: null, ledgerHead: null, atIso });
-  return publishPointer({ scope: opened.scope, stateDir: opened.stateDir, copies, modes: modesOf(groupOf(opened.config, deps.io)) }, draft, deps.io).warnings;
+  const draft = renderPointer({
+    scope: opened.scope,
+    target,
+    identity,
+    reading: reviewed.reading,
+    history,
+    knownGood: known,
+    takenPlaces: new Set(),
+    bad: [...history.bad.keys()],
+    why: 'rolled-back',
+    rollout: null,
+    ledgerHead: null,
+    atIso,
+  });
+  return publishPointer(
+    { scope: opened.scope, stateDir: opened.stateDir, copies, modes: modesOf(groupOf(opened.config, deps.io)) },
+    draft,
+    deps.io,
+  ).warnings;
 }
 
 /** The one build that serves everything, by its own word; null when it is not one alone. */
@@ -99,7 +158,10 @@ function builtBad(opened: Opened, serving: Guid | null, rescues: readonly Rescue
   if (serving === null || rescues.length === 0) return [];
   const { history } = opened;
   const open = openRollout(history);
-  const left = [open?.plan.kind === 'promote' ? open.plan.candidate.guid : null, history.knownGood.some((known) => known.build.guid === serving) ? (history.knownGood[0]?.build.guid ?? null) : null];
+  const left = [
+    open?.plan.kind === 'promote' ? open.plan.candidate.guid : null,
+    history.knownGood.some((known) => known.build.guid === serving) ? (history.knownGood[0]?.build.guid ?? null) : null,
+  ];
   return [...new Set(left.filter((guid): guid is Guid => guid !== null && guid !== serving))];
 }
 

@@ -1,6 +1,6 @@
 /** What `plan` and `promote` share: from what was typed to a judged build and its plan. Must not change anything. */
 import type { ServiceSettings } from '../config/load.ts';
-import { admit, type AdmittedBuild, type Checked, type Facts, headline, LOCKS } from '../core/admission.ts';
+import { type AdmittedBuild, admit, type Checked, type Facts, headline, LOCKS } from '../core/admission.ts';
 import { KvdeployError, type Refusal, refusalError } from '../core/errors.ts';
 import { currentKnownGood } from '../core/history.ts';
 import { promotionPlan } from '../core/make-plan.ts';
@@ -13,7 +13,7 @@ import type { Target } from '../engine/target.ts';
 import type { Reading } from '../routers/router.ts';
 import { guidOf } from './choose-build.ts';
 import type { Deps } from './command.ts';
-import { otherHistory, knownGoodFrom } from './elsewhere.ts';
+import { knownGoodFrom, otherHistory } from './elsewhere.ts';
 import { type Offers, readOffers } from './offers.ts';
 import { type Opened, targetOf } from './open.ts';
 import { showTraffic } from './traffic.ts';
@@ -42,17 +42,38 @@ export async function judgeRelease(opened: Opened, wanted: Wanted, deps: Deps): 
   const settings = mustHave(opened);
   const offers = await readOffers(opened, deps);
   const guid = await wantedGuid(opened, offers, wanted, deps);
-  const sources = { scope: opened.scope, guid, listed: offers.listed, atPlace: offers.atPlace, environments: offers.environments, history: opened.history, store: opened.store, pointerDir: opened.pointerDirs[0] ?? '' };
+  const sources = {
+    scope: opened.scope,
+    guid,
+    listed: offers.listed,
+    atPlace: offers.atPlace,
+    environments: offers.environments,
+    history: opened.history,
+    store: opened.store,
+    pointerDir: opened.pointerDirs[0] ?? '',
+  };
   const { facts, unseen } = await fileFacts(sources, deps.io);
-  for (const message of unseen) deps.line({ type: 'note', level: 'warning', message: `Lock 3 could not see one ledger: ${message}` });
+  for (const message of unseen)
+    deps.line({ type: 'note', level: 'warning', message: `Lock 3 could not see one ledger: ${message}` });
   const otherScopes = offers.scopes.filter((scope) => !sameScope(scope, opened.scope)).length;
-  const byFiles = admit(facts, LOCKS.filter((lock) => lock.needs === 'files'));
+  const byFiles = admit(
+    facts,
+    LOCKS.filter((lock) => lock.needs === 'files'),
+  );
   const refused = headline(byFiles.checked) ?? offers.refusal;
-  if (refused !== undefined) return { checked: byFiles.checked, refusal: refused, plan: null, target: null, reading: null, otherScopes };
+  if (refused !== undefined)
+    return { checked: byFiles.checked, refusal: refused, plan: null, target: null, reading: null, otherScopes };
   return judgeAtTarget(opened, settings, facts, offers, otherScopes, deps);
 }
 
-async function judgeAtTarget(opened: Opened, settings: ServiceSettings, fromFiles: Facts, offers: Offers, otherScopes: number, deps: Deps): Promise<Release> {
+async function judgeAtTarget(
+  opened: Opened,
+  settings: ServiceSettings,
+  fromFiles: Facts,
+  offers: Offers,
+  otherScopes: number,
+  deps: Deps,
+): Promise<Release> {
   const target = targetOf(opened, deps);
   const listed = offers.listed.find((entry) => entry.build.guid === fromFiles.guid && sameScope(entry.scope, opened.scope));
   showTraffic(deps, target, buildsAtPlaces(opened));
@@ -60,28 +81,55 @@ async function judgeAtTarget(opened: Opened, settings: ServiceSettings, fromFile
   const { checked, build } = admit(facts);
   const known = currentKnownGood(opened.history)?.build;
   const admission = headline(checked);
-  if (admission !== undefined || build === null || known === undefined) return { checked, refusal: admission, plan: null, target, reading, otherScopes };
-  const plan = promotionPlan({ ...settings, router: settings.router ?? { kind: '' } }, planning(opened, offers, reading, deps), build, known);
+  if (admission !== undefined || build === null || known === undefined)
+    return { checked, refusal: admission, plan: null, target, reading, otherScopes };
+  const plan = promotionPlan(
+    { ...settings, router: settings.router ?? { kind: '' } },
+    planning(opened, offers, reading, deps),
+    build,
+    known,
+  );
   const further = await furtherChecks(opened, settings, build, plan, target, reading, deps);
   return { checked: [...checked, ...further], refusal: headline(further), plan, target, reading, otherScopes };
 }
 
 /** What is not a lock, but must hold before a first step: the requirement, possible percentages, gates that can see. */
-async function furtherChecks(opened: Opened, settings: ServiceSettings, build: AdmittedBuild, plan: Plan, target: Target, reading: Reading, deps: Deps): Promise<readonly Checked[]> {
+async function furtherChecks(
+  opened: Opened,
+  settings: ServiceSettings,
+  build: AdmittedBuild,
+  plan: Plan,
+  target: Target,
+  reading: Reading,
+  deps: Deps,
+): Promise<readonly Checked[]> {
   const checks: Checked[] = [];
   if (settings.requires !== null) {
     const there = await otherHistory(opened, settings.requires.environment);
-    checks.push({ name: `${settings.requires.environment} has soaked this source`, refusal: requirementRefusal(build, settings.requires, there, deps.io.now()) });
+    checks.push({
+      name: `${settings.requires.environment} has soaked this source`,
+      refusal: requirementRefusal(build, settings.requires, there, deps.io.now()),
+    });
   }
   const impossible = settings.steps.map((step) => target.impossible(reading, step.percent)).find((why) => why !== undefined);
   checks.push({
     name: 'the router can serve every step',
-    refusal: impossible === undefined ? undefined : { code: 'SPLIT_IMPOSSIBLE', message: `${impossible}.`, hint: 'Change the steps in the config.' },
+    refusal:
+      impossible === undefined
+        ? undefined
+        : { code: 'SPLIT_IMPOSSIBLE', message: `${impossible}.`, hint: 'Change the steps in the config.' },
   });
   const silent = await stableHasData(plan, reading, deps.io);
   checks.push({
     name: 'every gate has data for the build that serves now',
-    refusal: silent === undefined ? undefined : { code: 'GATE_NOT_READY', message: silent, hint: 'Missing data is not health: mend the source or the query, then try again.' },
+    refusal:
+      silent === undefined
+        ? undefined
+        : {
+            code: 'GATE_NOT_READY',
+            message: silent,
+            hint: 'Missing data is not health: mend the source or the query, then try again.',
+          },
   });
   return checks;
 }
@@ -92,9 +140,15 @@ export function mustHave(opened: Opened): ServiceSettings {
   const name = scopeText(opened.scope);
   const hint = `Add it to the service in ${opened.config?.file ?? 'the config'}: kvdeploy schema config`;
   if (settings === null) throw new KvdeployError('UNKNOWN_NAME', { message: `The config has no service ${name}.`, hint });
-  if (settings.router === null) throw new KvdeployError('NO_ROUTER', { message: `${name} has no router, and none is assumed.`, hint });
-  if (settings.identity === null) throw new KvdeployError('NO_IDENTITY', { message: `${name} does not say how a build tells its GUID (identity), so nobody could know what runs at a place.`, hint });
-  if (settings.gates.length === 0) throw new KvdeployError('NO_GATE', { message: `${name} has no gate, so nothing would judge its health.`, hint });
+  if (settings.router === null)
+    throw new KvdeployError('NO_ROUTER', { message: `${name} has no router, and none is assumed.`, hint });
+  if (settings.identity === null)
+    throw new KvdeployError('NO_IDENTITY', {
+      message: `${name} does not say how a build tells its GUID (identity), so nobody could know what runs at a place.`,
+      hint,
+    });
+  if (settings.gates.length === 0)
+    throw new KvdeployError('NO_GATE', { message: `${name} has no gate, so nothing would judge its health.`, hint });
   if (settings.steps.length === 0) throw new KvdeployError('CONFIG_INVALID', { message: `${name} has no steps.`, hint });
   return settings;
 }
@@ -105,17 +159,38 @@ async function wantedGuid(opened: Opened, offers: Offers, wanted: Wanted, deps: 
   if ((wanted.build === undefined) === (wanted.from === undefined)) {
     throw new KvdeployError('USAGE', { message: 'Say which build: either --build GUID or --from ENVIRONMENT.', hint: see });
   }
-  if (wanted.build !== undefined) return guidOf(wanted.build, offers.listed.map((entry) => entry.build.guid), see);
+  if (wanted.build !== undefined)
+    return guidOf(
+      wanted.build,
+      offers.listed.map((entry) => entry.build.guid),
+      see,
+    );
   const from = await knownGoodFrom(opened, wanted.from ?? '', deps);
   const found = buildOfSameSource(from, scope, offers.listed);
   if ('code' in found) throw refusalError(found);
-  deps.line({ type: 'note', level: 'info', message: `${from.environment} has ${shortGuid(from.knownGood?.guid ?? '')}; ${scope.environment}'s own build of the same source is ${found.guid}.` });
+  deps.line({
+    type: 'note',
+    level: 'info',
+    message: `${from.environment} has ${shortGuid(from.knownGood?.guid ?? '')}; ${scope.environment}'s own build of the same source is ${found.guid}.`,
+  });
   return found.guid;
 }
 
 /** What a plan keeps about its making. */
-export function planning(opened: Opened, offers: Pick<Offers, 'sources'>, reading: Reading, deps: Deps, reason: string | null = null) {
-  return { id: `r-${deps.io.randomId()}`, actor: opened.actor, reason, sources: offers.sources, places: reading.members.map((member) => member.place) };
+export function planning(
+  opened: Opened,
+  offers: Pick<Offers, 'sources'>,
+  reading: Reading,
+  deps: Deps,
+  reason: string | null = null,
+) {
+  return {
+    id: `r-${deps.io.randomId()}`,
+    actor: opened.actor,
+    reason,
+    sources: offers.sources,
+    places: reading.members.map((member) => member.place),
+  };
 }
 
 /** The build at each place, as far as the ledger knows: the newest word about a place counts. */
@@ -123,11 +198,14 @@ export function buildsAtPlaces(opened: Pick<Opened, 'history'>): ReadonlyMap<str
   const builds = new Map<string, Guid>();
   for (const known of [...opened.history.knownGood].reverse()) builds.set(known.build.ref, known.build.guid);
   const plan = opened.history.rollout?.plan;
-  if (plan !== undefined) for (const build of [plan.stable, plan.candidate]) if (build !== null) builds.set(build.ref, build.guid);
+  if (plan !== undefined)
+    for (const build of [plan.stable, plan.candidate]) if (build !== null) builds.set(build.ref, build.guid);
   return builds;
 }
 
 /** Scopes in words, for `plan`. */
 export function otherScopesText(count: number, scope: Scope): string {
-  return count === 0 ? `no scope beside ${scopeText(scope)} is known, so that no other one has the build is not verified` : `${count} other scope${count === 1 ? '' : 's'} looked at`;
+  return count === 0
+    ? `no scope beside ${scopeText(scope)} is known, so that no other one has the build is not verified`
+    : `${count} other scope${count === 1 ? '' : 's'} looked at`;
 }

@@ -4,12 +4,12 @@ import { openRollout } from '../core/history.ts';
 import { isOver, type State } from '../core/rollout.ts';
 import { scopeText } from '../core/scope.ts';
 import { scopeFlags } from './advice.ts';
-import { controlOf } from './control.ts';
 import type { Deps, Outcome } from './command.ts';
+import { controlOf } from './control.ts';
+import { foreignNow } from './foreign.ts';
 import { assertNoHold } from './hold.ts';
 import { type Lead, lead } from './lead.ts';
 import { type Opened, openScope } from './open.ts';
-import { foreignNow } from './foreign.ts';
 
 export interface ResumeOptions {
   readonly until?: string;
@@ -32,7 +32,10 @@ export function mustBeOpen(opened: Opened): State {
   if (open !== null) return open;
   const last = opened.history.rollout;
   throw new KvdeployError('NOTHING_TO_DO', {
-    message: last === null ? `There was never a rollout in ${scopeText(opened.scope)}.` : `The last rollout of ${scopeText(opened.scope)} is over: ${last.phase}.`,
+    message:
+      last === null
+        ? `There was never a rollout in ${scopeText(opened.scope)}.`
+        : `The last rollout of ${scopeText(opened.scope)} is over: ${last.phase}.`,
     hint: `kvdeploy status ${scopeFlags(opened.scope)}`,
   });
 }
@@ -41,7 +44,11 @@ export function mustBeOpen(opened: Opened): State {
 export function carryOn(foreign: string | undefined): Lead['begin'] {
   return async (history, runner) => {
     const open = openRollout(history);
-    if (open === null) throw new KvdeployError('NOTHING_TO_DO', { message: 'The rollout ended while this command was starting.', hint: 'kvdeploy status' });
+    if (open === null)
+      throw new KvdeployError('NOTHING_TO_DO', {
+        message: 'The rollout ended while this command was starting.',
+        hint: 'kvdeploy status',
+      });
     if (foreign === undefined || open.plan.kind !== 'promote') return open;
     return askAbort(runner, open, 'kvdeploy', foreign);
   };
@@ -68,5 +75,7 @@ function assertSameTarget(opened: Opened, open: State): void {
 
 function differencesOf(planned: Readonly<Record<string, unknown>>, today: Readonly<Record<string, unknown>>): string[] {
   const keys = [...new Set([...Object.keys(planned), ...Object.keys(today)])];
-  return keys.filter((key) => JSON.stringify(planned[key]) !== JSON.stringify(today[key])).map((key) => `${key} was ${JSON.stringify(planned[key])}, is ${JSON.stringify(today[key])}`);
+  return keys
+    .filter((key) => JSON.stringify(planned[key]) !== JSON.stringify(today[key]))
+    .map((key) => `${key} was ${JSON.stringify(planned[key])}, is ${JSON.stringify(today[key])}`);
 }

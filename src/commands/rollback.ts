@@ -31,7 +31,12 @@ export async function rollback(options: RollbackOptions, deps: Deps): Promise<Ou
   const opened = await openScope(deps, { config: 'optional' });
   assertNoHold(opened, deps);
   const to = goalOf(opened, options);
-  await confirm(opened, `Roll back ${scopeText(opened.scope)} to ${shortGuid(to.build.guid)} (${to.build.version})`, options, deps);
+  await confirm(
+    opened,
+    `Roll back ${scopeText(opened.scope)} to ${shortGuid(to.build.guid)} (${to.build.version})`,
+    options,
+    deps,
+  );
   const open = openRollout(opened.history);
   if (open === null) return rollbackTo(opened, to, options, deps);
   const aborted = await abortRollout(opened, options.reason ?? 'rollback', deps);
@@ -46,9 +51,16 @@ function goalOf(opened: Opened, options: RollbackOptions): KnownGood {
   if (options.to === undefined) {
     const current = currentKnownGood(history);
     if (current !== null) return current;
-    throw new KvdeployError('NO_KNOWN_GOOD', { message: `No build was ever known-good in ${scopeText(scope)}, so there is none to go back to.`, hint: `kvdeploy status ${scopeFlags(scope)}` });
+    throw new KvdeployError('NO_KNOWN_GOOD', {
+      message: `No build was ever known-good in ${scopeText(scope)}, so there is none to go back to.`,
+      hint: `kvdeploy status ${scopeFlags(scope)}`,
+    });
   }
-  const guid = guidOf(options.to, known.map((entry) => entry.build.guid), `kvdeploy pointer show ${scopeFlags(scope)}`);
+  const guid = guidOf(
+    options.to,
+    known.map((entry) => entry.build.guid),
+    `kvdeploy pointer show ${scopeFlags(scope)}`,
+  );
   const found = known.find((entry) => entry.build.guid === guid);
   if (found !== undefined) return found;
   throw new KvdeployError('NOT_KNOWN_GOOD', {
@@ -61,27 +73,45 @@ async function rollbackTo(opened: Opened, to: KnownGood, options: RollbackOption
   const target = targetOf(opened, deps);
   showTraffic(deps, target, buildsAtPlaces(opened));
   const reading = await judge(opened, to.build, target, deps);
-  if (options.to === undefined && servesAlone(reading, to.build)) throw knownGoodServes(opened, to);
+  if (options.to === undefined && servesAlone(reading, to.build)) return knownGoodServes(opened, to);
   const left = leftBuild(opened.history, to.build, reading);
-  const plan = rollbackPlan(settingsOf(opened), planning(opened, { sources: [] }, reading, deps, options.reason ?? null), to.build, left);
+  const plan = rollbackPlan(
+    settingsOf(opened),
+    planning(opened, { sources: [] }, reading, deps, options.reason ?? null),
+    to.build,
+    left,
+  );
   const control = { hold: false, leave: false, untilPercent: null, leaveAtMs: null };
-  const outcome = await lead(opened, plan, deps, { command: 'rollback', control, takeOver: false, begin: beginNew(plan, opened.history) });
+  const outcome = await lead(opened, plan, deps, {
+    command: 'rollback',
+    control,
+    takeOver: false,
+    begin: beginNew(plan, opened.history),
+  });
   return outcome;
 }
 
 /** Judged on what ledger and pointer kept; broken manifests are a warning, a foreign listing refuses (DESIGN.md 5). */
 async function judge(opened: Opened, build: Build, target: Target, deps: Deps): Promise<Reading> {
   const { listed, environments } = await offersIfAny(opened, deps);
-  const files = await fileFacts({ ...opened, guid: build.guid, listed, atPlace: [], environments, pointerDir: opened.pointerDirs[0] ?? '' }, deps.io);
+  const files = await fileFacts(
+    { ...opened, guid: build.guid, listed, atPlace: [], environments, pointerDir: opened.pointerDirs[0] ?? '' },
+    deps.io,
+  );
   const { facts, reading } = await targetFacts(files.facts, target, build.ref, opened.stateDir, deps.io);
   const { checked } = admit(facts, ROLLBACK_LOCKS);
-  for (const { name, refusal } of checked) deps.line({ type: 'check', name, ok: refusal === undefined, message: refusal?.message ?? '' });
+  for (const { name, refusal } of checked)
+    deps.line({ type: 'check', name, ok: refusal === undefined, message: refusal?.message ?? '' });
   const refusal = headline(checked);
-  if (refusal !== undefined) throw refusalError({ ...refusal, hint: `${refusal.hint}   If the world is not what it says: ${breakGlassCommand(opened)}` });
+  if (refusal !== undefined)
+    throw refusalError({ ...refusal, hint: `${refusal.hint}   If the world is not what it says: ${breakGlassCommand(opened)}` });
   return reading;
 }
 
-async function offersIfAny(opened: Opened, deps: Deps): Promise<{ readonly listed: readonly ListedBuild[]; readonly environments: readonly string[] }> {
+async function offersIfAny(
+  opened: Opened,
+  deps: Deps,
+): Promise<{ readonly listed: readonly ListedBuild[]; readonly environments: readonly string[] }> {
   const own = { listed: [], environments: opened.config?.services.map((service) => service.scope.environment) ?? [] };
   if (opened.config === null) return own;
   try {
@@ -99,17 +129,22 @@ function servesAlone(reading: Reading, build: Build): boolean {
 }
 
 /** It turned out bad after it was promoted: say which builds were good before, and never guess among them. */
-function knownGoodServes(opened: Opened, current: KnownGood): KvdeployError {
-  const commands = earlierCommands(opened, current.build.guid);
-  return new KvdeployError('KNOWN_GOOD_SERVES', {
+function knownGoodServes(opened: Opened, current: KnownGood): Outcome {
+  const next = earlierCommands(opened, current.build.guid);
+  return {
+    code: 'KNOWN_GOOD_SERVES',
     message: `${shortGuid(current.build.guid)} (${current.build.version}) is the known-good build, and it serves everything already.`,
-    hint: commands.length === 0 ? 'No earlier build was known-good here.' : `If it turned out bad, go back further:\n${commands.map((command) => `    ${command}`).join('\n')}`,
-  });
+    hint:
+      next.length === 0 ? 'No earlier build was known-good here.' : 'If it turned out bad, go back further, with one of these:',
+    next,
+  };
 }
 
 /** The build that serves most of what is taken away, as far as the ledger knows it. */
 function leftBuild(history: History, to: Build, reading: Reading): Build | null {
-  const serving = [...reading.members].filter((member) => member.percent > 0 && member.place !== to.ref).sort((a, b) => b.percent - a.percent)[0];
+  const serving = [...reading.members]
+    .filter((member) => member.percent > 0 && member.place !== to.ref)
+    .sort((a, b) => b.percent - a.percent)[0];
   if (serving === undefined) return null;
   const plan = history.rollout?.plan;
   const builds = [plan?.candidate, plan?.stable, ...history.knownGood.map((known) => known.build)];
@@ -121,6 +156,10 @@ function settingsOf(opened: Opened): PlanSettings {
   const plan = opened.history.rollout?.plan;
   const { settings } = opened;
   if (settings !== null && settings.router !== null) return { ...settings, router: settings.router };
-  if (plan === undefined) throw new KvdeployError('NO_ROUTER', { message: `Neither config nor ledger knows the router of ${scopeText(opened.scope)}.`, hint: breakGlassCommand(opened) });
+  if (plan === undefined)
+    throw new KvdeployError('NO_ROUTER', {
+      message: `Neither config nor ledger knows the router of ${scopeText(opened.scope)}.`,
+      hint: breakGlassCommand(opened),
+    });
   return plan;
 }

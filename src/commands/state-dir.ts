@@ -3,6 +3,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { groupModes, type Modes, OWNER_ONLY } from '../break-glass/durable-file.ts';
 import { defaultStateDir, recordPlace, rootsOf } from '../break-glass/places.ts';
+import { fallbackDirs } from '../break-glass/records.ts';
 import { openStateDir } from '../break-glass/state-dir.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { KvdeployError } from '../core/errors.ts';
@@ -32,7 +33,10 @@ export function groupOf(config: LoadedConfig | null, io: Io): { readonly gid: nu
     .find((fields) => fields[0] === name);
   const gid = Number(line?.[2] ?? Number.NaN);
   if (Number.isInteger(gid)) return { gid };
-  throw new KvdeployError('CONFIG_INVALID', { message: `This machine has no group ${name} (stateGroup).`, hint: 'Create the group, or leave stateGroup out.' });
+  throw new KvdeployError('CONFIG_INVALID', {
+    message: `This machine has no group ${name} (stateGroup).`,
+    hint: 'Create the group, or leave stateGroup out.',
+  });
 }
 
 export function modesOf(group: { readonly gid: number } | undefined): Modes {
@@ -51,7 +55,11 @@ export function recordStatePlaces(dirs: readonly string[], deps: Deps): void {
       recordPlace(dir, deps.io.fs, roots(deps.io));
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      deps.line({ type: 'note', level: 'warning', message: `${dir} could not be noted for break-glass (${why}); it will need --state-dir ${dir}` });
+      deps.line({
+        type: 'note',
+        level: 'warning',
+        message: `${dir} could not be noted for break-glass (${why}); it will need --state-dir ${dir}`,
+      });
     }
   }
 }
@@ -59,4 +67,9 @@ export function recordStatePlaces(dirs: readonly string[], deps: Deps): void {
 /** The rescue program that is put beside every pointer. */
 export function rescueSource(): string {
   return fileURLToPath(new URL('./break-glass.mjs', import.meta.url));
+}
+
+/** Further folders in which break-glass may have had to write its records. */
+export function recordFallbacks(deps: Deps): readonly string[] {
+  return fallbackDirs(roots(deps.io), deps.io.fs);
 }

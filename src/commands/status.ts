@@ -3,7 +3,7 @@ import { type Hold, readHold } from '../break-glass/hold.ts';
 import { readPointers } from '../break-glass/pointer.ts';
 import { currentKnownGood, openRollout, waysBack } from '../core/history.ts';
 import type { Traffic } from '../core/output.ts';
-import { stableSplit, type State, stepSplit } from '../core/rollout.ts';
+import { type State, stableSplit, stepSplit } from '../core/rollout.ts';
 import { scopeText, shortGuid } from '../core/scope.ts';
 import { type Split, splitsAgree, splitText } from '../core/split.ts';
 import type { Reading } from '../routers/router.ts';
@@ -49,10 +49,22 @@ function documentOf(opened: Opened, reading: Reading | { readonly why: string },
     traffic,
     trouble: 'why' in reading ? [reading.why] : reading.trouble,
     drift: 'why' in reading ? null : driftOf(history.rollout, open, reading),
-    knownGood: known === null ? null : { guid: known.build.guid, version: known.build.version, since: known.since, bad: history.bad.has(known.build.guid) },
+    knownGood:
+      known === null
+        ? null
+        : { guid: known.build.guid, version: known.build.version, since: known.since, bad: history.bad.has(known.build.guid) },
     waysBack: waysBack(history).map((way) => ({ guid: way.build.guid, version: way.build.version, since: way.since })),
     rollout: rolloutOf(history.rollout, history.changedAt),
-    leader: leader === null ? null : { ...leader.claim.by, actor: leader.claim.actor, command: leader.claim.command, since: leader.since, running: leader.claim.by.host === deps.io.self().host ? deps.io.isRunning(leader.claim.by) : null },
+    leader:
+      leader === null
+        ? null
+        : {
+            ...leader.claim.by,
+            actor: leader.claim.actor,
+            command: leader.claim.command,
+            since: leader.since,
+            running: leader.claim.by.host === deps.io.self().host ? deps.io.isRunning(leader.claim.by) : null,
+          },
     hold: hold === undefined ? null : { file: hold.file, text: hold.text },
     pointers,
     next: nextOf(opened, open, hold),
@@ -65,7 +77,18 @@ function rolloutOf(state: State | null, changedAt: string | null) {
   if (state === null) return null;
   const { plan } = state;
   const percent = plan.steps[state.step]?.percent ?? 0;
-  return { id: plan.id, kind: plan.kind, candidate: plan.candidate.guid, stable: plan.stable?.guid ?? null, phase: state.phase, step: state.step + 1, steps: plan.steps.length, percent, why: state.why, changedAt };
+  return {
+    id: plan.id,
+    kind: plan.kind,
+    candidate: plan.candidate.guid,
+    stable: plan.stable?.guid ?? null,
+    phase: state.phase,
+    step: state.step + 1,
+    steps: plan.steps.length,
+    percent,
+    why: state.why,
+    changedAt,
+  };
 }
 
 /** What the ledger expects of the router, where it expects anything definite. */
@@ -97,7 +120,8 @@ function messageOf(document: StatusDocument): string {
 
 function textOf(document: StatusDocument, opened: Opened): string {
   const { knownGood, rollout, leader, hold } = document;
-  const running = leader === null ? '' : leader.running === false ? ', but that process is gone' : leader.running === null ? '' : ', running';
+  const running =
+    leader === null ? '' : leader.running === false ? ', but that process is gone' : leader.running === null ? '' : ', running';
   const lines = [
     scopeText(opened.scope),
     `  traffic     ${splitOf(document.traffic)}`,
@@ -107,12 +131,17 @@ function textOf(document: StatusDocument, opened: Opened): string {
     `  rollout     ${rollout === null ? 'none' : `${rollout.id}  ${rollout.kind} of ${shortGuid(rollout.candidate)}  ${rollout.phase} at step ${rollout.step}/${rollout.steps} (${rollout.percent} %): ${rollout.why}`}`,
     `  leader      ${leader === null ? 'nobody' : `${leader.actor}, pid ${leader.pid} on ${leader.host}, ${leader.command} since ${leader.since}${running}`}`,
     `  hold        ${hold === null ? 'none' : hold.text}`,
-    ...document.pointers.map((pointer) => `  pointer     ${pointer.generation === null ? 'none' : `generation ${pointer.generation}, ${shortGuid(pointer.knownGood ?? '')}`}  in ${pointer.dir}${pointer.damaged.length === 0 ? '' : `  (${pointer.damaged.length} damaged)`}`),
+    ...document.pointers.map(
+      (pointer) =>
+        `  pointer     ${pointer.generation === null ? 'none' : `generation ${pointer.generation}, ${shortGuid(pointer.knownGood ?? '')}`}  in ${pointer.dir}${pointer.damaged.length === 0 ? '' : `  (${pointer.damaged.length} damaged)`}`,
+    ),
   ];
   return `${lines.join('\n')}\n`;
 }
 
 function splitOf(traffic: Traffic): string {
-  const shares = traffic.split.map((share) => `${share.build === null ? `unknown build at ${share.place ?? '?'}` : shortGuid(share.build)} ${share.percent} %`);
+  const shares = traffic.split.map(
+    (share) => `${share.build === null ? `unknown build at ${share.place ?? '?'}` : shortGuid(share.build)} ${share.percent} %`,
+  );
   return `${shares.length === 0 ? 'nothing' : shares.join(', ')} (${traffic.certainty})`;
 }

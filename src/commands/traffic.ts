@@ -5,7 +5,12 @@ import type { Reading } from '../routers/router.ts';
 import type { Deps } from './command.ts';
 
 /** From now on, results and errors of this command say where traffic is. `builds` names the build at each place. */
-export function showTraffic(deps: Deps, target: Target, builds: ReadonlyMap<string, string>, since?: () => Reading | undefined): void {
+export function showTraffic(
+  deps: Deps,
+  target: Target,
+  builds: ReadonlyMap<string, string>,
+  since?: () => Reading | undefined,
+): void {
   deps.situation.traffic = async () => {
     try {
       return trafficOf(await target.read(since?.()), builds);

@@ -3,7 +3,11 @@ import { type Deps, done, type Outcome } from './command.ts';
 import { validate } from './validate.ts';
 
 /** With --json the findings are one document line; with --format json they are the one document. */
-export async function validateCommand(files: readonly string[], options: { readonly format: 'text' | 'json' | 'github' }, deps: Deps): Promise<Outcome> {
+export async function validateCommand(
+  files: readonly string[],
+  options: { readonly format: 'text' | 'json' | 'github' },
+  deps: Deps,
+): Promise<Outcome> {
   const asLines = deps.globals.json === true;
   let text = '';
   const exitCode = await validate(
@@ -26,5 +30,9 @@ export async function validateCommand(files: readonly string[], options: { reado
   }
   if (text !== '') deps.line({ type: 'document', name: 'validation', data: JSON.parse(text) });
   if (exitCode === 0) return done('No findings.');
-  return { code: exitCode === 2 ? 'MANIFEST_INVALID' : 'MANIFESTS_DISAGREE', message: 'There are findings.', hint: 'Each finding in the document says its fix.' };
+  return {
+    code: exitCode === 2 ? 'MANIFEST_INVALID' : 'MANIFESTS_DISAGREE',
+    message: 'There are findings.',
+    hint: 'Each finding in the document says its fix.',
+  };
 }

@@ -17,7 +17,7 @@ import { findingWithoutText } from '../config/source.ts';
 import { strictParse } from '../config/strict-parse.ts';
 import { type Finding, findingsExitCode, inFileOrder } from '../core/finding.ts';
 import { githubAnnotations } from '../core/finding-github.ts';
-import { findingsText } from '../core/finding-text.ts';
+import { type FindingPaint, findingsText } from '../core/finding-text.ts';
 import { scopeOf } from '../core/manifest.ts';
 import { sameScope } from '../core/scope.ts';
 import type { Io } from '../io.ts';
@@ -53,7 +53,7 @@ export async function validate(options: ValidateOptions, deps: ValidateDeps): Pr
     );
     return 2;
   }
-  deps.out(render({ ...checked, findings }, options, exitCode));
+  deps.out(await render({ ...checked, findings }, options, exitCode));
   return exitCode;
 }
 
@@ -63,17 +63,24 @@ interface Checked {
   readonly findings: readonly Finding[];
 }
 
-function render({ manifests, configs, findings }: Checked, options: ValidateOptions, exitCode: number): string {
+async function render({ manifests, configs, findings }: Checked, options: ValidateOptions, exitCode: number): Promise<string> {
   const many = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`;
   const summary = `${many(manifests, 'manifest')}, ${many(configs, 'config')}: ${findings.length === 0 ? 'no findings' : many(findings.length, 'finding')}\n`;
   switch (options.format) {
     case 'text':
-      return findings.length === 0 ? summary : `${findingsText(findings, { colour: options.colour ?? false })}\n${summary}`;
+      return findings.length === 0 ? summary : `${findingsText(findings, await paintFor(options))}\n${summary}`;
     case 'json':
       return `${JSON.stringify({ type: 'validation', schema: 'kvdeploy.dev/validation/v1', ok: exitCode === 0, exitCode, manifests, configs, findings })}\n`;
     case 'github':
       return `${githubAnnotations(findings)}${summary}`;
   }
+}
+
+/** Colours are loaded only where they are shown. */
+async function paintFor({ colour }: ValidateOptions): Promise<FindingPaint | undefined> {
+  if (colour !== true) return undefined;
+  const { createPaint } = await import('../terminal/report-paint.ts');
+  return createPaint(true, true);
 }
 
 /** Reads everything below the root and everything named, each file once, then holds all manifests against each other. */

@@ -59,7 +59,7 @@ function unreadable(error: unknown): Trouble {
 }
 
 /** True for the extensions that manifests have; in any case, so that none hides behind `.YAML`. */
-export function isDataFile(name: string): boolean {
+function isDataFile(name: string): boolean {
   return /\.(?:yaml|yml|json)$/i.test(name);
 }
 

@@ -77,7 +77,7 @@ export async function loadConfig(
   if (file === undefined) {
     throw new KvdeployError('CONFIG_MISSING', {
       message: `There is no kvdeploy.config.yaml in ${options.cwd} or above it, up to the repository's root.`,
-      hint: 'Create one with `kvdeploy init`, or name it: --config FILE',
+      hint: 'Run kvdeploy where it lies, or name it: --config FILE. Its form: kvdeploy schema config',
     });
   }
   const [first] = findings;

@@ -8,7 +8,7 @@ import { namesIn, repositoryRoot } from './files.ts';
 import { MAX_BYTES } from './text-check.ts';
 
 /** Where a config may stand in a folder; a `kvdeploy` key in package.json counts, too. */
-export const CONFIG_PLACES = [
+const CONFIG_PLACES = [
   'kvdeploy.config.yaml',
   'kvdeploy.config.yml',
   'kvdeploy.config.json',

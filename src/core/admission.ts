@@ -61,9 +61,14 @@ export interface Checked {
 }
 
 /** Turns every lock on the facts. All refusals are reported. */
-export function admit(facts: Facts, locks: readonly Lock[] = LOCKS): { readonly checked: readonly Checked[]; readonly build: AdmittedBuild | null } {
+export function admit(
+  facts: Facts,
+  locks: readonly Lock[] = LOCKS,
+): { readonly checked: readonly Checked[]; readonly build: AdmittedBuild | null } {
   const checked = locks.map((lock) => ({ name: lock.name, refusal: lock.check(facts) }));
-  const listed = facts.listed.find((entry) => entry.build.guid === facts.guid && sameScope(entry.scope, facts.scope)) ?? facts.listed.find((entry) => entry.build.guid === facts.guid);
+  const listed =
+    facts.listed.find((entry) => entry.build.guid === facts.guid && sameScope(entry.scope, facts.scope)) ??
+    facts.listed.find((entry) => entry.build.guid === facts.guid);
   const whole = checked.every((check) => check.refusal === undefined) && listed !== undefined;
   return { checked, build: whole ? (listed.build as AdmittedBuild) : null };
 }
@@ -71,12 +76,21 @@ export function admit(facts: Facts, locks: readonly Lock[] = LOCKS): { readonly 
 /** The refusal that heads the error: a foreign build before everything else that is wrong with it. */
 export function headline(checked: readonly Checked[]): Refusal | undefined {
   const refusals = checked.flatMap((check) => (check.refusal === undefined ? [] : [check.refusal]));
-  return refusals.find((refusal) => refusal.code === 'FOREIGN_BUILD') ?? refusals.find((refusal) => refusal.code === 'WRONG_SCOPE') ?? refusals[0];
+  return (
+    refusals.find((refusal) => refusal.code === 'FOREIGN_BUILD') ??
+    refusals.find((refusal) => refusal.code === 'WRONG_SCOPE') ??
+    refusals[0]
+  );
 }
 
 const listedAs = (facts: Facts) => facts.listed.filter((entry) => entry.build.guid === facts.guid);
 const ours = (facts: Facts) => listedAs(facts).filter((entry) => sameScope(entry.scope, facts.scope));
-const placeOf = (entry: ListedBuild, note?: string) => ({ file: entry.file, line: entry.line, column: entry.column, ...(note === undefined ? {} : { note }) });
+const placeOf = (entry: ListedBuild, note?: string) => ({
+  file: entry.file,
+  line: entry.line,
+  column: entry.column,
+  ...(note === undefined ? {} : { note }),
+});
 const buildsHint = (facts: Facts) =>
   `Promote a build made for ${facts.scope.environment}: kvdeploy builds --env ${facts.scope.environment} --service ${facts.scope.service}`;
 
@@ -123,7 +137,10 @@ export function lockForeign(facts: Facts): Refusal | undefined {
     code: 'FOREIGN_BUILD',
     message: `Build ${shortGuid(facts.guid)} belongs to ${ownerText === facts.scope.environment && owner !== undefined ? scopeText(owner) : ownerText}, so it cannot enter ${facts.scope.environment}.`,
     hint: buildsHint(facts),
-    places: [...ours(facts).map((entry) => placeOf(entry)), ...foreign.map((entry) => placeOf(entry, `listed for ${scopeText(entry.scope)}`))],
+    places: [
+      ...ours(facts).map((entry) => placeOf(entry)),
+      ...foreign.map((entry) => placeOf(entry, `listed for ${scopeText(entry.scope)}`)),
+    ],
   };
 }
 
@@ -168,7 +185,8 @@ export function lockPresent(facts: Facts): Refusal | undefined {
 export function presenceProblem(scope: Scope, guid: Guid, answer: Answer | null, hint: string): Refusal | undefined {
   const code = 'BUILD_GONE';
   if (answer === null) return { code, message: `The router's target has no place for build ${shortGuid(guid)}.`, hint };
-  if ('unreachable' in answer) return { code, message: `Build ${shortGuid(guid)} does not answer at its place: ${answer.unreachable}.`, hint };
+  if ('unreachable' in answer)
+    return { code, message: `Build ${shortGuid(guid)} does not answer at its place: ${answer.unreachable}.`, hint };
   if (answer.guid !== guid) {
     return { code, message: `Another build answers at the place of ${shortGuid(guid)}: ${answer.guid ?? answer.said}.`, hint };
   }
@@ -220,7 +238,11 @@ export function lockPointer(facts: Facts): Refusal | undefined {
   const hint = `Look at it, then write it again: kvdeploy pointer verify --env ${facts.scope.environment} --service ${facts.scope.service}`;
   if (facts.pointer.knownGood === null) {
     const damage = facts.pointer.damaged.map((entry) => `${entry.file}: ${entry.why}`).join('; ');
-    return { code: 'POINTER_DAMAGED', message: `The known-good pointer cannot be read${damage === '' ? ': there is none' : `: ${damage}`}.`, hint };
+    return {
+      code: 'POINTER_DAMAGED',
+      message: `The known-good pointer cannot be read${damage === '' ? ': there is none' : `: ${damage}`}.`,
+      hint,
+    };
   }
   if (facts.pointer.knownGood !== known.build.guid) {
     return {
@@ -236,7 +258,12 @@ export function lockPointer(facts: Facts): Refusal | undefined {
 export function lockWayBack(facts: Facts): Refusal | undefined {
   const known = currentKnownGood(facts.history)?.build;
   if (known === undefined) return undefined;
-  const gone = presenceProblem(facts.scope, known.guid, facts.knownGoodAnswers, 'Without the known-good build at the target there is no way back: restore it first.');
+  const gone = presenceProblem(
+    facts.scope,
+    known.guid,
+    facts.knownGoodAnswers,
+    'Without the known-good build at the target there is no way back: restore it first.',
+  );
   if (gone !== undefined) return gone;
   const serving = facts.members.filter((member) => member.percent > 0);
   if (serving.length === 1 && serving[0]?.place === known.ref) return undefined;
@@ -305,4 +332,6 @@ export const ROLLBACK_LOCKS: readonly Lock[] = [
 ];
 
 /** Taking over what serves now: it must be this scope's own, at the right target, and not bad. */
-export const ADOPT_LOCKS: readonly Lock[] = LOCKS.filter((lock) => [1, 2, 3, 6, 7].includes(lock.number) || lock.check === lockDisk);
+export const ADOPT_LOCKS: readonly Lock[] = LOCKS.filter(
+  (lock) => [1, 2, 3, 6, 7].includes(lock.number) || lock.check === lockDisk,
+);

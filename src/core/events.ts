@@ -73,7 +73,14 @@ export const eventSchema = z.discriminatedUnion('type', [
   /** The runner left while traffic may be split; nobody watches until `resume`. */
   z.strictObject({ type: z.literal('left'), atMs, why: z.enum(['interrupted', 'max-wait', 'until']) }),
   /** A known-good build brought over from another machine's pointer. */
-  z.strictObject({ type: z.literal('imported'), atMs, build: buildSchema, since: z.string(), bad: z.array(guidSchema), file: z.string() }),
+  z.strictObject({
+    type: z.literal('imported'),
+    atMs,
+    build: buildSchema,
+    since: z.string(),
+    bad: z.array(guidSchema),
+    file: z.string(),
+  }),
   /** A break-glass rescue was reviewed and written down, and its hold lifted. */
   z.strictObject({
     type: z.literal('reconciled'),

@@ -61,7 +61,11 @@ export function foldEntry(history: History, entry: Entry): History {
       return { ...seen, leader: null };
     case 'planned': {
       const state = start(event.plan);
-      const guids = new Set([...seen.guids, event.plan.candidate.guid, ...(event.plan.stable === null ? [] : [event.plan.stable.guid])]);
+      const guids = new Set([
+        ...seen.guids,
+        event.plan.candidate.guid,
+        ...(event.plan.stable === null ? [] : [event.plan.stable.guid]),
+      ]);
       return { ...seen, rollout: state, plannedAt: entry.at, changedAt: entry.at, guids };
     }
     case 'imported':
@@ -89,7 +93,8 @@ function afterRollout(history: History, entry: Entry, event: Event): History {
   const before = history.rollout;
   const after = apply(before, event);
   const changed = { ...history, rollout: after, changedAt: entry.at };
-  if (after.gateFailed && !before.gateFailed && after.plan.kind === 'promote') return markBad(changed, after.plan.candidate.guid, after.why);
+  if (after.gateFailed && !before.gateFailed && after.plan.kind === 'promote')
+    return markBad(changed, after.plan.candidate.guid, after.why);
   if (after.phase !== 'done' || before.phase === 'done') return changed;
   return becameKnownGood(changed, after, entry.at);
 }

@@ -12,10 +12,19 @@ export const trafficSchema = z.strictObject({
 
 const buildSummarySchema = z.strictObject({ guid: z.string(), version: z.string(), ref: z.string(), sequence: z.int() });
 
-const versionLineSchema = z.strictObject({ type: z.literal('version'), kvdeploy: z.string(), schema: z.literal('kvdeploy.dev/output/v1') });
+const versionLineSchema = z.strictObject({
+  type: z.literal('version'),
+  kvdeploy: z.string(),
+  schema: z.literal('kvdeploy.dev/output/v1'),
+});
 
 /** One check of admission or of the plan. `ok` null: not verified, which is not the same as passed. */
-const checkLineSchema = z.strictObject({ type: z.literal('check'), name: z.string(), ok: z.boolean().nullable(), message: z.string() });
+const checkLineSchema = z.strictObject({
+  type: z.literal('check'),
+  name: z.string(),
+  ok: z.boolean().nullable(),
+  message: z.string(),
+});
 
 const startedLineSchema = z.strictObject({
   type: z.literal('started'),
@@ -33,7 +42,19 @@ const startedLineSchema = z.strictObject({
 const phaseLineSchema = z.strictObject({
   type: z.literal('phase'),
   at: z.string(),
-  phase: z.enum(['checking', 'shifting', 'converging', 'baking', 'pointing', 'done', 'refused', 'reverting', 'reverted', 'stuck', 'rescued']),
+  phase: z.enum([
+    'checking',
+    'shifting',
+    'converging',
+    'baking',
+    'pointing',
+    'done',
+    'refused',
+    'reverting',
+    'reverted',
+    'stuck',
+    'rescued',
+  ]),
   /** Step from 1, 0 when the phase belongs to none. */
   step: z.int(),
   steps: z.int(),
@@ -73,7 +94,9 @@ export const resultLineSchema = z.strictObject({
   hint: z.string().nullable(),
   scope: scopeSchema.nullable(),
   traffic: trafficSchema.nullable(),
-  places: z.array(z.strictObject({ file: z.string(), line: z.int().optional(), column: z.int().optional(), note: z.string().optional() })),
+  places: z.array(
+    z.strictObject({ file: z.string(), line: z.int().optional(), column: z.int().optional(), note: z.string().optional() }),
+  ),
   /** Commands that can be pasted next, the most likely one first. */
   next: z.array(z.string()),
 });

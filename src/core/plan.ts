@@ -9,9 +9,15 @@ export const scopeSchema = z.strictObject({ tenant: nameSchema, environment: nam
 export const identitySchema = z
   .strictObject({
     path: z.string().regex(/^\/[\x21-\x7e]*$/, 'a path starts with / and has no spaces'),
-    header: z.string().regex(/^[A-Za-z0-9-]{1,64}$/).optional(),
+    header: z
+      .string()
+      .regex(/^[A-Za-z0-9-]{1,64}$/)
+      .optional(),
     json: z.string().min(1).max(128).optional(),
-    environmentHeader: z.string().regex(/^[A-Za-z0-9-]{1,64}$/).optional(),
+    environmentHeader: z
+      .string()
+      .regex(/^[A-Za-z0-9-]{1,64}$/)
+      .optional(),
     environmentJson: z.string().min(1).max(128).optional(),
   })
   .refine((it) => (it.header === undefined) !== (it.json === undefined), 'say either header or json');

@@ -24,14 +24,23 @@ export function requirementRefusal(
   const name = requires.environment;
   const refuse = (message: string, hint: string): Refusal => ({ code: 'REQUIREMENT_UNMET', message, hint });
   if (candidate.source === undefined) {
-    return refuse(`${scopeText(there.scope)} must have run this build's source first, but build ${shortGuid(candidate.guid)} does not say its source.`, 'Let CI write source: { repository, commit } into the manifest.');
+    return refuse(
+      `${scopeText(there.scope)} must have run this build's source first, but build ${shortGuid(candidate.guid)} does not say its source.`,
+      'Let CI write source: { repository, commit } into the manifest.',
+    );
   }
   const known = there.history.knownGood.find((entry) => sameSource(entry.build, candidate));
   if (known === undefined) {
-    return refuse(`Commit ${candidate.source.commit.slice(0, 12)} was never known-good in ${name}.`, `Promote it there first: kvdeploy builds --env ${name} --service ${there.scope.service}`);
+    return refuse(
+      `Commit ${candidate.source.commit.slice(0, 12)} was never known-good in ${name}.`,
+      `Promote it there first: kvdeploy builds --env ${name} --service ${there.scope.service}`,
+    );
   }
   if (there.history.bad.has(known.build.guid)) {
-    return refuse(`Commit ${candidate.source.commit.slice(0, 12)} is marked bad in ${name}: ${there.history.bad.get(known.build.guid) ?? ''}.`, 'Mend it and promote the new build there first.');
+    return refuse(
+      `Commit ${candidate.source.commit.slice(0, 12)} is marked bad in ${name}: ${there.history.bad.get(known.build.guid) ?? ''}.`,
+      'Mend it and promote the new build there first.',
+    );
   }
   const soakedMs = nowMs - Date.parse(known.since);
   if (soakedMs >= requires.soakMs) return undefined;
@@ -49,16 +58,28 @@ export function buildOfSameSource(
 ): Build | Refusal {
   const there = from.knownGood;
   if (there === null) {
-    return { code: 'NO_SUCH_SOURCE', message: `Nothing is known-good in ${from.environment}.`, hint: `Promote there first: kvdeploy builds --env ${from.environment} --service ${scope.service}` };
+    return {
+      code: 'NO_SUCH_SOURCE',
+      message: `Nothing is known-good in ${from.environment}.`,
+      hint: `Promote there first: kvdeploy builds --env ${from.environment} --service ${scope.service}`,
+    };
   }
   if (there.source === undefined) {
-    return { code: 'NO_SUCH_SOURCE', message: `The known-good build ${shortGuid(there.guid)} of ${from.environment} does not say its source.`, hint: 'Let CI write source: { repository, commit } into the manifests.' };
+    return {
+      code: 'NO_SUCH_SOURCE',
+      message: `The known-good build ${shortGuid(there.guid)} of ${from.environment} does not say its source.`,
+      hint: 'Let CI write source: { repository, commit } into the manifests.',
+    };
   }
   const commit = there.source.commit.slice(0, 12);
   const matches = listed.filter((entry) => sameScope(entry.scope, scope) && sameSource(entry.build, there));
   const only = matches[0];
   if (only === undefined) {
-    return { code: 'NO_SUCH_SOURCE', message: `${scopeText(scope)} lists no build of commit ${commit}, which is known-good in ${from.environment}.`, hint: `Build that commit for ${scope.environment} and list it.` };
+    return {
+      code: 'NO_SUCH_SOURCE',
+      message: `${scopeText(scope)} lists no build of commit ${commit}, which is known-good in ${from.environment}.`,
+      hint: `Build that commit for ${scope.environment} and list it.`,
+    };
   }
   if (matches.length === 1) return only.build;
   return {

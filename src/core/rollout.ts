@@ -57,7 +57,17 @@ const VOLATILE = { attempts: 0, waitedMs: 0, watchedMs: 0, missingMs: 0 };
 
 /** The state before anything was done. */
 export function start(plan: Plan): State {
-  return { ...VOLATILE, plan, phase: 'checking', step: 0, why: 'planned', code: null, baseline: {}, abort: null, gateFailed: false };
+  return {
+    ...VOLATILE,
+    plan,
+    phase: 'checking',
+    step: 0,
+    why: 'planned',
+    code: null,
+    baseline: {},
+    abort: null,
+    gateFailed: false,
+  };
 }
 
 /** True in the phases after which nothing is left to do. */
@@ -95,7 +105,11 @@ export function apply(state: State, event: Event): State {
     case 'prepared':
       if (state.phase !== 'checking') return state;
       // Adopting takes over what already serves, so there is nothing to shift.
-      return enter(state, state.plan.kind === 'adopt' ? 'converging' : 'shifting', 'every check passed and the way back is durable');
+      return enter(
+        state,
+        state.plan.kind === 'adopt' ? 'converging' : 'shifting',
+        'every check passed and the way back is durable',
+      );
     case 'refused':
       return state.phase === 'checking' ? end(state, 'refused', event.message, event.code) : state;
     case 'shifted':
@@ -106,7 +120,10 @@ export function apply(state: State, event: Event): State {
       if (state.phase !== 'converging') return state;
       // A rollback waits for no gate: only a healthy world could answer one.
       if (state.plan.kind === 'rollback') return enter(state, 'pointing', 'the router reports the build that was asked for');
-      return { ...enter(state, 'baking', `the router reports ${splitText(stepSplit(state.plan, state.step))}`), baseline: event.baseline };
+      return {
+        ...enter(state, 'baking', `the router reports ${splitText(stepSplit(state.plan, state.step))}`),
+        baseline: event.baseline,
+      };
     case 'not-converged':
       return notConverged(state, event);
     case 'polled':
@@ -163,7 +180,8 @@ function shifted(state: State, event: Extract<Event, { type: 'shifted' }>): Stat
 }
 
 function shiftFailed(state: State, event: Extract<Event, { type: 'shift-failed' }>): State {
-  if (state.phase === 'shifting') return event.final ? fallBack(state, event.why) : tried(state, event, (why) => fallBack(state, why));
+  if (state.phase === 'shifting')
+    return event.final ? fallBack(state, event.why) : tried(state, event, (why) => fallBack(state, why));
   if (state.phase !== 'reverting') return state;
   if (event.attempt < REVERT_ATTEMPTS_MAX) return { ...state, attempts: event.attempt };
   return end(state, 'stuck', `traffic could not be put back on the stable build: ${event.why}`, 'STUCK');
@@ -189,7 +207,11 @@ function polled(state: State, event: Extract<Event, { type: 'polled' }>): State 
   }
   if (missingMs <= state.plan.patienceMs) return { ...state, watchedMs, missingMs };
   const waiting = event.gates.find((gate) => gate.verdict === 'not-yet');
-  return fallBack(state, `health was missing for too long${waiting === undefined ? '' : `: gate ${waiting.gate}: ${waiting.why}`}`, 'GATE_NOT_READY');
+  return fallBack(
+    state,
+    `health was missing for too long${waiting === undefined ? '' : `: gate ${waiting.gate}: ${waiting.why}`}`,
+    'GATE_NOT_READY',
+  );
 }
 
 function advance(state: State): State {

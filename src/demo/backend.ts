@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { DemoBuild } from './builds.ts';
 
 /** Real requests after which a build that fails begins to: more than the first step brings, so that it fools that one. */
-const HEALTHY_REQUESTS = 60;
+const HEALTHY_REQUESTS = 40;
 const FAIL_EVERY = 5;
 
 export interface Backend {

@@ -27,7 +27,12 @@ export async function bakePoll(split: Split, state: State, runner: Runner): Prom
 }
 
 /** A bake counts watched time: after a gap (a new process, a pause) it begins again; the baseline keeps what happened in it. */
-function clocks(runner: Runner, state: State, verdict: 'pass' | 'fail' | 'not-yet', nowMs: number): { watchedMs: number; missingMs: number } {
+function clocks(
+  runner: Runner,
+  state: State,
+  verdict: 'pass' | 'fail' | 'not-yet',
+  nowMs: number,
+): { watchedMs: number; missingMs: number } {
   const sinceMs = runner.lastPollMs === undefined ? Number.POSITIVE_INFINITY : nowMs - runner.lastPollMs;
   runner.lastPollMs = nowMs;
   if (sinceMs > Math.max(GAP_MS, 3 * state.plan.pollMs)) return { watchedMs: 0, missingMs: 0 };

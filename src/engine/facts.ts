@@ -1,6 +1,7 @@
 /** Gathers the facts that admission judges. Must not judge, and must not change anything. */
-import { diskProblem } from '../break-glass/state-dir.ts';
+
 import { readPointers } from '../break-glass/pointer.ts';
+import { diskProblem } from '../break-glass/state-dir.ts';
 import type { Facts, PointerFact } from '../core/admission.ts';
 import { currentKnownGood, fold, type History } from '../core/history.ts';
 import type { ListedBuild } from '../core/manifest.ts';
@@ -64,7 +65,14 @@ export async function targetFacts(
     known === undefined ? null : target.ask(known.ref, reading),
   ]);
   return {
-    facts: { ...facts, members: reading.members, targetSays, candidateAnswers, knownGoodAnswers, diskProblem: diskProblem(nearestFolder(stateDir, io), io.fs) ?? null },
+    facts: {
+      ...facts,
+      members: reading.members,
+      targetSays,
+      candidateAnswers,
+      knownGoodAnswers,
+      diskProblem: diskProblem(nearestFolder(stateDir, io), io.fs) ?? null,
+    },
     reading,
   };
 }

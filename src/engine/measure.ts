@@ -10,7 +10,13 @@ import type { Question } from '../metrics/metric-source.ts';
 import type { Reading } from '../routers/router.ts';
 
 /** What one gate's source counts for one build now. Never rejects. */
-export async function measureGate(gate: PlannedGate, plan: Plan, build: Build, reading: Reading | null, io: Io): Promise<Measurement> {
+export async function measureGate(
+  gate: PlannedGate,
+  plan: Plan,
+  build: Build,
+  reading: Reading | null,
+  io: Io,
+): Promise<Measurement> {
   try {
     const { source, config } = openSource(gate);
     return await source.measure(config, questionOf(plan, build, reading), io);
@@ -35,7 +41,8 @@ export async function stableHasData(plan: Plan, reading: Reading, io: Io): Promi
   const build = plan.stable ?? plan.candidate;
   for (const gate of plan.gates) {
     const measurement = await measureGate(gate, plan, build, reading, io);
-    if ('missing' in measurement) return `Gate ${gate.name} has no data for ${shortGuid(build.guid)}, which serves now: ${measurement.missing}.`;
+    if ('missing' in measurement)
+      return `Gate ${gate.name} has no data for ${shortGuid(build.guid)}, which serves now: ${measurement.missing}.`;
   }
   return undefined;
 }

@@ -19,8 +19,15 @@ export function linesOf(before: State, event: Event, after: State): readonly Out
     const split = event.split.map((share) => ({ build: share.build, place: share.place, percent: share.percent }));
     lines.push({ type: 'traffic', at, traffic: { split, certainty: event.certainty } });
   }
-  if ((event.type === 'shift-failed' || event.type === 'not-converged' || event.type === 'point-failed') && !isDurable(before, event, after)) {
-    lines.push({ type: 'note', level: event.type === 'not-converged' ? 'info' : 'warning', message: `${event.why}; trying again` });
+  if (
+    (event.type === 'shift-failed' || event.type === 'not-converged' || event.type === 'point-failed') &&
+    !isDurable(before, event, after)
+  ) {
+    lines.push({
+      type: 'note',
+      level: event.type === 'not-converged' ? 'info' : 'warning',
+      message: `${event.why}; trying again`,
+    });
   }
   if (event.type === 'pointed') for (const message of event.warnings) lines.push({ type: 'note', level: 'warning', message });
   if (before.phase !== after.phase || before.step !== after.step) lines.push(phaseLine(at, after));

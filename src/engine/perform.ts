@@ -30,32 +30,57 @@ export async function perform(effect: Exclude<Effect, { do: 'stop' }>, state: St
 /** The last look before the first shift, and the way back made durable for {stable 100, candidate 0} (R39). */
 async function prepare(state: State, runner: Runner): Promise<Event> {
   const { io } = runner.parts;
-  const refuse = (code: string, message: string, hint: string): Event => ({ type: 'refused', atMs: io.now(), code, message, hint });
+  const refuse = (code: string, message: string, hint: string): Event => ({
+    type: 'refused',
+    atMs: io.now(),
+    code,
+    message,
+    hint,
+  });
   // A rollback needs no new way back: the pointer names a known-good build already, and nothing may stand in its way.
   if (state.plan.kind === 'rollback') return { type: 'prepared', atMs: io.now(), generation: null };
   const before = await tryRead(runner);
   if ('why' in before) return refuse('UNREACHABLE', before.why, 'Nothing was changed. Try again when the router answers.');
   const serving = state.plan.stable ?? state.plan.candidate;
   if (!splitsAgree(before.reading.members, [{ place: serving.ref, percent: 100 }])) {
-    return refuse('UNEXPECTED_SPLIT', `The target serves ${splitText(before.reading.members)}, not ${serving.ref} alone.`, 'Somebody moved traffic since the plan was made: look at kvdeploy status.');
+    return refuse(
+      'UNEXPECTED_SPLIT',
+      `The target serves ${splitText(before.reading.members)}, not ${serving.ref} alone.`,
+      'Somebody moved traffic since the plan was made: look at kvdeploy status.',
+    );
   }
   runner.shiftedReading = before.reading;
   if (state.plan.kind === 'adopt') return { type: 'prepared', atMs: io.now(), generation: null };
   const silent = await stableHasData(state.plan, before.reading, io);
-  if (silent !== undefined) return refuse('GATE_NOT_READY', silent, `Nothing was changed. See: kvdeploy plan --env ${state.plan.scope.environment} --build ${state.plan.candidate.guid}`);
+  if (silent !== undefined)
+    return refuse(
+      'GATE_NOT_READY',
+      silent,
+      `Nothing was changed. See: kvdeploy plan --env ${state.plan.scope.environment} --build ${state.plan.candidate.guid}`,
+    );
   try {
     const { generation, warnings } = runner.parts.writePointer('before-rollout', state, runner.history, before.reading);
     for (const message of warnings) runner.parts.report({ type: 'note', level: 'warning', message });
     return { type: 'prepared', atMs: io.now(), generation };
   } catch (error) {
-    return refuse('STATE_UNWRITABLE', `The way back could not be made durable: ${textOf(error)}.`, 'Nothing was changed. Make room in the state directory, then try again.');
+    return refuse(
+      'STATE_UNWRITABLE',
+      `The way back could not be made durable: ${textOf(error)}.`,
+      'Nothing was changed. Make room in the state directory, then try again.',
+    );
   }
 }
 
 async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, runner: Runner): Promise<Event | undefined> {
   const { io, target } = runner.parts;
   assertOwnBuilds(effect.split, state);
-  const failed = (why: string): Event => ({ type: 'shift-failed', atMs: io.now(), why, attempt: state.attempts + 1, final: false });
+  const failed = (why: string): Event => ({
+    type: 'shift-failed',
+    atMs: io.now(),
+    why,
+    attempt: state.attempts + 1,
+    final: false,
+  });
   if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
   const changes = target.changes(effect.split, effect.leaving);
   const problem = await makeAll(changes, runner);
@@ -84,7 +109,8 @@ function assertOwnBuilds(split: Split, state: State): void {
   const { candidate, stable, scope } = state.plan;
   const stamps = [candidate, ...(stable === null ? [] : [stable])];
   const foreign = stamps.find((build) => build.environment !== undefined && build.environment !== scope.environment);
-  if (foreign !== undefined) throw new Error(`build ${foreign.guid} is stamped for ${String(foreign.environment)}, not ${scope.environment}`);
+  if (foreign !== undefined)
+    throw new Error(`build ${foreign.guid} is stamped for ${String(foreign.environment)}, not ${scope.environment}`);
   const own = new Set(stamps.map((build) => build.ref));
   const stray = split.find((share) => share.percent > 0 && !own.has(share.place));
   if (stray !== undefined) throw new Error(`the split gives traffic to ${stray.place}, which the plan does not name`);
@@ -112,7 +138,8 @@ async function converge(split: Split, state: State, runner: Runner): Promise<Eve
   } else if (found.reading.trouble.length > 0) why = found.reading.trouble.join('; ');
   else {
     const answer = await target.ask(state.plan.candidate.ref, found.reading);
-    if (answer === null || 'unreachable' in answer) why = `the build at ${state.plan.candidate.ref} does not answer: ${answer === null ? 'no such place' : answer.unreachable}`;
+    if (answer === null || 'unreachable' in answer)
+      why = `the build at ${state.plan.candidate.ref} does not answer: ${answer === null ? 'no such place' : answer.unreachable}`;
     else if (answer.guid !== state.plan.candidate.guid) {
       final = true;
       why = `another build answers at ${state.plan.candidate.ref}: ${answer.guid ?? answer.said}`;

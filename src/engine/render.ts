@@ -76,7 +76,10 @@ function renderRestore(rendering: Rendering, known: KnownGood): Restore {
 /** Everything to one build, nothing to every other member that the target has now. */
 export function restoringSplit(build: Build, reading: Reading): Split {
   const others = reading.members.filter((member) => member.place !== build.ref);
-  return [{ place: build.ref, build: build.guid, percent: 100 }, ...others.map((member) => ({ place: member.place, build: null, percent: 0 }))];
+  return [
+    { place: build.ref, build: build.guid, percent: 100 },
+    ...others.map((member) => ({ place: member.place, build: null, percent: 0 })),
+  ];
 }
 
 function identityCheck(rendering: Rendering, build: Build): Restore['identity'] {

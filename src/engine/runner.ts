@@ -64,7 +64,9 @@ export class Runner {
   /** Monotonic time of the last poll of this bake; undefined before the first. */
   lastPollMs: number | undefined;
   /** What each gate remembers between the polls of one bake. Volatile by design: a resumed bake has the baseline alone. */
-  bakeMemory: { readonly step: number; readonly baseline: State['baseline']; readonly gates: Map<string, GateMemory> } | undefined;
+  bakeMemory:
+    | { readonly step: number; readonly baseline: State['baseline']; readonly gates: Map<string, GateMemory> }
+    | undefined;
   /** The abort request that was already written down. */
   abortSeen = false;
 

@@ -27,7 +27,8 @@ export interface Target {
 /** Binds the router of a plan or of the config. Throws CONFIG_INVALID when the settings do not fit the router any more. */
 export function openTarget(settings: { readonly kind: string }, identity: IdentityConfig | null, io: Io): Target {
   const { router, config } = bind(settings);
-  const addressOf = (place: string, reading: Reading) => reading.members.find((member) => member.place === place)?.address ?? null;
+  const addressOf = (place: string, reading: Reading) =>
+    reading.members.find((member) => member.place === place)?.address ?? null;
   return {
     kind: settings.kind,
     idleTimeoutMs: router.idleTimeoutMs,
@@ -55,6 +56,10 @@ function bind(settings: { readonly kind: string }): ReturnType<typeof openRouter
     return openRouter({ ...settings });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new KvdeployError('CONFIG_INVALID', { message: `The router settings do not fit this kvdeploy: ${why}.`, hint: 'kvdeploy validate', cause });
+    throw new KvdeployError('CONFIG_INVALID', {
+      message: `The router settings do not fit this kvdeploy: ${why}.`,
+      hint: 'kvdeploy validate',
+      cause,
+    });
   }
 }

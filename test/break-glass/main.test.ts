@@ -122,10 +122,7 @@ describe('the way back', () => {
     };
     copyPointer(dir, theirs, fs, { ...OWNER_ONLY, file: 0o644 });
     const other = await glass(SURE, { uid: 65534, env: { TMPDIR: readable } });
-    expect([other.code, other.stderr]).toEqual([
-      0,
-      expect.stringContaining('HOLD NOT WRITTEN') && expect.stringContaining('There is a hold already'),
-    ]);
+    expect([other.code, other.stderr]).toEqual([0, expect.stringContaining('There is a hold already')]);
     expect(fs.existsSync(join(readable, 'kvdeploy-65534/break-glass.jsonl'))).toBe(true);
   });
 
@@ -139,12 +136,8 @@ describe('the way back', () => {
     } finally {
       await runToEnd(['umount', state]);
     }
-    untouchedDisk();
-  });
-
-  function untouchedDisk(): void {
     expect(readHold([dir], fs)).toBeUndefined();
-  }
+  });
 
   it('runs from a copy with the state gone, without being told where anything is', async () => {
     const copy = stateWith(join(folder, 'copy'), []);

@@ -150,7 +150,7 @@ describe('writing', () => {
        const put = () => writePointer(${JSON.stringify(target)}, ${JSON.stringify(pointerOf())}, fs, { dir: 0o700, file: 0o600, gid: undefined });
        console.log(JSON.stringify(Array.from({ length: 5 }, put)));`,
     );
-    const bundled = await bundle(program, freshFolder());
+    const bundled = await bundle(program, dir);
     const runs = await Promise.all(Array.from({ length: 8 }, () => runToEnd([process.execPath, bundled])));
     const numbers = runs.flatMap(({ stdout }) => JSON.parse(stdout) as number[]);
     expect(new Set(numbers).size).toBe(40);

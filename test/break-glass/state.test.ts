@@ -240,7 +240,7 @@ describe('records', () => {
     fs.writeFileSync(join(folder, 'file'), '');
     expect(writeRecord([join(folder, 'file')], intent, fs)).toMatchObject({
       file: undefined,
-      failed: [expect.stringContaining('EEXIST')],
+      failed: [expect.stringContaining('ENOTDIR')],
     });
   });
 

@@ -1,0 +1,259 @@
+/** A whole small production for end-to-end tests: real HAProxy, real builds, a checkout, a state folder, and bin/kvdeploy.js run in it. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv } from 'ajv';
+import type { OutputLine, ResultLine } from '../../src/core/output.ts';
+import { BIN, type CliAnswer, type RunningCli, runInTerminal, startCli } from '../cli/run-cli.ts';
+import { type Backend, startBackend } from '../servers/backend.ts';
+import { type Haproxy, startHaproxy } from '../servers/haproxy.ts';
+import { load } from '../servers/load.ts';
+import { tempFolder } from '../servers/program.ts';
+
+export const PLACES = ['blue', 'green', 'amber'] as const;
+export type PlaceName = (typeof PLACES)[number];
+
+/** A build: what its manifest says, and the real server that runs it. */
+export interface E2eBuild {
+  readonly guid: string;
+  readonly place: PlaceName;
+  readonly sequence: number;
+  readonly backend: Backend;
+}
+export type Builds = Readonly<Record<PlaceName, E2eBuild>>;
+
+export interface WorldOptions {
+  /** Made before, where something else must know their addresses; own ones otherwise. */
+  readonly builds?: Builds;
+  /** As in the config: `[{ percent: 50, bake: 400ms }, …]`. */
+  readonly steps?: string;
+  readonly gates?: string;
+  readonly patience?: string;
+  readonly sockets?: 1 | 2;
+  readonly description?: string;
+  /** What the router's config names in place of HAProxy's own sockets. */
+  readonly configSockets?: (sockets: readonly string[]) => readonly string[];
+  /** False: nothing is adopted yet. */
+  readonly adopted?: boolean;
+  /** Real requests per second to the first location, all the time. */
+  readonly visitors?: number;
+}
+
+export interface World {
+  readonly builds: Builds;
+  readonly haproxy: Haproxy;
+  readonly checkout: string;
+  readonly stateDir: string;
+  /** `<state>/acme/production/gw` */
+  readonly scopeDir: string;
+  /** The environment variables of whoever works here. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Runs kvdeploy to its end with these words; `--json` lines are checked against schemas/output-line.json. */
+  run(words: string): Promise<Ran>;
+  start(words: string): Started;
+  /** Runs it at a terminal, where a person types the environment's name when asked. */
+  type(words: string): Promise<{ readonly exitCode: number; readonly screen: string }>;
+  /** Percent by place, from HAProxy's own `show servers state`. */
+  split(location?: number): Promise<Readonly<Record<string, number>>>;
+  /** Administrative state by place, in HAProxy's words. */
+  states(): Promise<Readonly<Record<string, 'ready' | 'drain' | 'maint'>>>;
+  /** Who answers `count` real requests, by place. */
+  answers(count?: number, location?: number): Promise<Readonly<Record<string, number>>>;
+  writeConfig(): void;
+  writeManifest(builds?: readonly E2eBuild[]): void;
+  close(): Promise<void>;
+}
+
+export interface Ran extends CliAnswer {
+  readonly result: ResultLine;
+}
+export interface Started extends Omit<RunningCli, 'ended'> {
+  readonly ended: Promise<Ran>;
+}
+
+export const PRODUCTION = '--env production --confirm production --json';
+const QUICK_STEPS = '[{ percent: 50, bake: 400ms }, { percent: 100, bake: 400ms }]';
+const PROBE = '[{ name: answers, source: http-probe, path: /healthz, probes: 5, max: 2%, minRequests: 10 }]';
+export const ENVIRONMENT = { header: 'x-build-guid', environmentHeader: 'x-build-environment' } as const;
+
+let worlds = 0;
+
+/** One build at each place. GUIDs differ between the worlds of a file, which may share a metrics server. */
+export async function startBuilds(): Promise<Builds> {
+  worlds += 1;
+  const world = String(worlds).padStart(4, '0');
+  const made = PLACES.map(async (place, index): Promise<[PlaceName, E2eBuild]> => {
+    const guid = `${String(index + 1).repeat(8)}-${world}-4000-8000-00000000000${index + 1}`;
+    return [place, { guid, place, sequence: 40 + index, backend: await startBackend({ guid, environment: 'production' }) }];
+  });
+  return Object.fromEntries(await Promise.all(made)) as unknown as Builds;
+}
+
+/** Opens it with all traffic on blue, which is adopted; green and amber wait in maintenance. */
+export async function openWorld(options: WorldOptions = {}): Promise<World> {
+  const builds = options.builds ?? (await startBuilds());
+  const { folder, remove } = tempFolder();
+  const haproxy = await startHaproxy({
+    servers: PLACES.map((name) => ({ name, port: builds[name].backend.port, ...(name === 'blue' ? {} : { extra: 'disabled' }) })),
+    sockets: options.sockets ?? 1,
+    ...(options.description === undefined ? {} : { description: options.description }),
+  });
+  const leaving = new AbortController();
+  const visits =
+    options.visitors === undefined
+      ? Promise.resolve()
+      : load(haproxy.url, { count: 1_000_000, perSecond: options.visitors, signal: leaving.signal });
+  const close = async () => {
+    leaving.abort();
+    await visits;
+    await haproxy.stop();
+    await Promise.all(PLACES.map((place) => builds[place].backend.close()));
+    remove();
+  };
+  const world = furnish(folder, builds, haproxy, options, close);
+  world.writeConfig();
+  world.writeManifest();
+  if (options.adopted === false) return world;
+  const { exitCode, stderr } = await world.run(`adopt ${PRODUCTION}`);
+  if (exitCode === 0) return world;
+  await close();
+  throw new Error(`adopt ended with ${exitCode}: ${stderr}`);
+}
+
+function furnish(folder: string, builds: Builds, haproxy: Haproxy, options: WorldOptions, close: World['close']): World {
+  const checkout = join(folder, 'checkout');
+  const stateDir = join(folder, 'state');
+  const env = { HOME: join(folder, 'home') };
+  for (const dir of [env.HOME, join(checkout, 'releases/production')]) mkdirSync(dir, { recursive: true });
+  const start = (words: string): Started => {
+    const args = words.split(/\s+/).filter((word) => word !== '');
+    const running = startCli(args, { cwd: checkout, env, timeoutMs: 60_000 });
+    return { ...running, ended: running.ended.then((answer) => ranOf(args, answer)) };
+  };
+  const command = (line: string, location = 0) => haproxy.command(line, location);
+  return {
+    builds,
+    haproxy,
+    checkout,
+    stateDir,
+    scopeDir: join(stateDir, 'acme/production/gw'),
+    env,
+    start,
+    run: (words) => start(words).ended,
+    type: (words) =>
+      runInTerminal(words.split(/\s+/), {
+        cwd: checkout,
+        env,
+        timeoutMs: 30_000,
+        keys: [{ waitFor: /Type production/, type: 'production\r' }],
+      }),
+    split: async (location) => percentsOf(await command('show servers state gw', location)),
+    states: async () => statesOf(await command('show servers state gw')),
+    answers: async (count = 40, location = 0) => {
+      const { byBuild } = await load(haproxy.urls[location] ?? '', { count, keepAlive: false });
+      const placeOf = (guid: string) => PLACES.find((place) => builds[place].guid === guid) ?? guid;
+      return Object.fromEntries(Object.entries(byBuild).map(([guid, times]) => [placeOf(guid), times]));
+    },
+    writeConfig: () => writeFileSync(join(checkout, 'kvdeploy.config.yaml'), configText(haproxy, stateDir, options)),
+    writeManifest: (listed = PLACES.map((place) => builds[place])) => {
+      mkdirSync(join(checkout, 'releases/production'), { recursive: true });
+      writeFileSync(join(checkout, 'releases/production/gw.yaml'), manifestText('production', listed));
+    },
+    close,
+  };
+}
+
+function configText(haproxy: Haproxy, stateDir: string, options: WorldOptions): string {
+  const sockets = options.configSockets?.(haproxy.sockets) ?? haproxy.sockets;
+  const router = { kind: 'haproxy', sockets, backend: haproxy.backend, serverStateFile: haproxy.stateFiles };
+  return [
+    'apiVersion: kvdeploy.dev/v1',
+    'kind: Config',
+    `stateDir: ${JSON.stringify(stateDir)}`,
+    'tenants:',
+    '  acme:',
+    '    environments:',
+    '      staging: {}',
+    '      production:',
+    '        protected: true',
+    '        services:',
+    '          gw:',
+    `            router: ${JSON.stringify(router)}`,
+    `            identity: ${JSON.stringify({ path: '/healthz', ...ENVIRONMENT })}`,
+    `            steps: ${options.steps ?? QUICK_STEPS}`,
+    '            poll: 200ms',
+    `            patience: ${options.patience ?? '10s'}`,
+    `            gates: ${options.gates ?? PROBE}`,
+    '',
+  ].join('\n');
+}
+
+/** The manifest of one environment. */
+export function manifestText(environment: string, builds: readonly Pick<E2eBuild, 'guid' | 'place' | 'sequence'>[]): string {
+  const rows = builds.map(
+    ({ guid, place, sequence }) =>
+      `  - { guid: ${guid}, version: 1.${sequence}.0, digest: "sha256:${'ab'.repeat(32)}", sequence: ${sequence}, createdAt: 2026-11-21T09:12:00Z, ref: ${place} }`,
+  );
+  const head = [
+    'apiVersion: kvdeploy.dev/v1',
+    'kind: ReleaseManifest',
+    'tenant: acme',
+    `environment: ${environment}`,
+    'service: gw',
+  ];
+  return [...head, 'builds:', ...rows, ''].join('\n');
+}
+
+const isOutputLine = new Ajv({ strict: false }).compile<OutputLine>(
+  JSON.parse(readFileSync(new URL('../../schemas/output-line.json', import.meta.url), 'utf8')),
+);
+
+/** The answer with its last line, the result. Throws when a line is not what the published schema says. */
+function ranOf(args: readonly string[], answer: CliAnswer): Ran {
+  if (!args.includes('--json')) return { ...answer, result: undefined as unknown as ResultLine };
+  const lines = answer.stdout.split('\n').filter((line) => line !== '');
+  for (const line of lines) {
+    if (!isOutputLine(JSON.parse(line))) throw new Error(`${line}\nis no output line: ${JSON.stringify(isOutputLine.errors)}`);
+  }
+  const last = answer.json.at(-1);
+  if (last?.type === 'result') return { ...answer, result: last };
+  if (answer.exitCode > 128) return { ...answer, result: undefined as unknown as ResultLine };
+  throw new Error(`${args.join(' ')} ended with ${answer.exitCode} and without a result:\n${answer.stdout}${answer.stderr}`);
+}
+
+function rowsOf(states: string): { name: string; admin: number; weight: number }[] {
+  const rows = states.split('\n').map((line) => line.split(' '));
+  return rows.flatMap(([, backend, , name, , , admin, weight]) =>
+    backend === 'gw' && name !== undefined ? [{ name, admin: Number(admin), weight: Number(weight) }] : [],
+  );
+}
+
+/** Bits 1, 2 and 32 of the administrative state are maintenance, 8 and 16 drain (HAProxy, server-t.h). */
+const stateOf = (admin: number) => ((admin & 35) !== 0 ? 'maint' : (admin & 24) !== 0 ? 'drain' : 'ready');
+
+function statesOf(states: string) {
+  return Object.fromEntries(rowsOf(states).map(({ name, admin }) => [name, stateOf(admin)] as const));
+}
+
+function percentsOf(states: string): Record<string, number> {
+  const weights = rowsOf(states).map(({ name, admin, weight }) => [name, stateOf(admin) === 'ready' ? weight : 0] as const);
+  const total = weights.reduce((sum, [, weight]) => sum + weight, 0);
+  return Object.fromEntries(weights.filter(([, weight]) => weight > 0).map(([name, weight]) => [name, (100 * weight) / total]));
+}
+
+/** What was said in notes, one line each. */
+export function notesOf(ran: CliAnswer): string {
+  return ran.json.flatMap((line) => (line.type === 'note' ? [line.message] : [])).join('\n');
+}
+
+/** The data of the one document that a command gave. */
+export function documentOf<T>(ran: CliAnswer): T {
+  const line = ran.json.find((one) => one.type === 'document');
+  return (line?.type === 'document' ? line.data : undefined) as T;
+}
+
+/** Takes the whole checkout away: config and manifests. */
+export function loseCheckout(world: World): void {
+  for (const name of ['kvdeploy.config.yaml', 'releases']) rmSync(join(world.checkout, name), { recursive: true });
+}
+
+export { BIN };
