@@ -17,6 +17,9 @@ const NEEDED = [
   ['strace', 'strace'],
   ['tmux', 'tmux'],
   ['git', 'git'],
+  ['curl', 'curl'],
+  ['sshd', 'openssh-server'],
+  ['ssh', 'openssh-client'],
   ['script', 'bsdutils'],
   ['python3', 'python3'],
 ];

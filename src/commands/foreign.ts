@@ -1,5 +1,5 @@
 /** Looks whether a build that was admitted has become foreign since. */
-import { lockForeign } from '../core/admission.ts';
+import { lockForeign } from '../core/build-locks.ts';
 import { KvdeployError } from '../core/errors.ts';
 import type { State } from '../core/rollout.ts';
 import { fileFacts } from '../engine/facts.ts';

@@ -2,15 +2,17 @@
 import { readHold } from '../break-glass/hold.ts';
 import { copyDir, pointerDir } from '../break-glass/pointer.ts';
 import { KvdeployError } from '../core/errors.ts';
-import { fold, type History, openRollout } from '../core/history.ts';
+import { type History, openRollout } from '../core/history.ts';
+import type { OutputLine } from '../core/output.ts';
 import type { Plan } from '../core/plan.ts';
 import { type State, start } from '../core/rollout.ts';
 import { type Scope, scopeText } from '../core/scope.ts';
-import { keepBeating, releaseClaim, takeClaim } from '../engine/claim.ts';
+import { takeLead } from '../engine/leading.ts';
 import { phaseLine } from '../engine/narrate.ts';
-import { run } from '../engine/run.ts';
-import { type Control, heldError, Runner } from '../engine/runner.ts';
+import { type End, run } from '../engine/run.ts';
+import { type Control, heldError, type Runner } from '../engine/runner.ts';
 import { openTarget, type Target } from '../engine/target.ts';
+import { breakGlassCommand, scopeFlags } from './advice.ts';
 import type { Deps, Outcome } from './command.ts';
 import { listenForSignals } from './control.ts';
 import type { Opened } from './open.ts';
@@ -44,44 +46,47 @@ export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead):
   const hold = readHold(pointerDirs, deps.io.fs);
   if (hold !== undefined) throw heldError(scope, hold.text);
   recordStatePlaces([opened.stateDir, ...plan.copies], deps);
-  const claim = await takeClaim(store, scope, { actor: opened.actor, command: wants.command }, deps.io, {
-    takeOver: wants.takeOver,
-  });
-  if (claim.tornBytes > 0)
-    deps.line({
-      type: 'note',
-      level: 'warning',
-      message: `${claim.tornBytes} bytes that a crash had left half written were put aside from the ledger`,
-    });
-  const stopBeating = keepBeating(store, scope);
   const target = targetOfPlan(plan, deps);
   const places = { scope, stateDir: opened.stateDir, copies: plan.copies, modes: modesOf(groupOf(opened.config, deps.io)) };
-  const runner = new Runner(
-    {
-      io: deps.io,
-      store,
-      scope,
-      target,
-      actor: opened.actor,
-      control: wants.control,
-      report: deps.line,
-      pointerDirs,
-      writePointer: pointerWriter(places, plan, target, deps.io),
-      unended: claim.from !== null && !claim.from.ended,
-    },
-    fold(claim.entries),
-  );
+  const parts = {
+    io: deps.io,
+    store,
+    scope,
+    target,
+    actor: opened.actor,
+    control: wants.control,
+    report: deps.line,
+    pointerDirs,
+    writePointer: pointerWriter(places, plan, target, deps.io),
+  };
+  const { runner, tornBytes, end } = await takeLead(parts, wants.command, { takeOver: wants.takeOver });
+  if (tornBytes > 0) deps.line(tornNote(tornBytes));
   showTraffic(deps, target, new Map(buildsOf(plan)), () => runner.shiftedReading);
   const stopListening = listenForSignals(deps, wants.control, runner);
   try {
     const state = await wants.begin(runner.history, runner);
     deps.line(startedLine(state.plan, opened.actor, state.phase !== 'checking'));
     deps.line(phaseLine(new Date(deps.io.now()).toISOString(), state));
-    return outcomeOf(await run(runner, state), opened);
+    return outcomeOf(await walk(runner, state, opened), opened);
   } finally {
     stopListening();
-    stopBeating();
-    await releaseQuietly(runner);
+    await end();
+  }
+}
+
+/** What a runner cannot write down it does not do: a ledger that fails in the middle stops it, and traffic stays where it is. */
+async function walk(runner: Runner, state: State, opened: Opened): Promise<End> {
+  try {
+    return await run(runner, state);
+  } catch (error) {
+    const { rollout } = runner.history;
+    if (!(error instanceof KvdeployError) || rollout === null || rollout.phase === 'checking') throw error;
+    const where = `${rollout.phase}, step ${rollout.step + 1} of ${rollout.plan.steps.length}`;
+    throw new KvdeployError('STUCK', {
+      message: `The rollout stops where it is (${where}), and nobody watches the gates: ${error.message}.`,
+      hint: `${breakGlassCommand(opened)}   or, once the cause is mended: kvdeploy resume ${scopeFlags(opened.scope)}`,
+      cause: error,
+    });
   }
 }
 
@@ -116,13 +121,12 @@ export function unfinished(scope: Scope, open: State): KvdeployError {
   });
 }
 
-async function releaseQuietly(runner: Runner): Promise<void> {
-  try {
-    const { store, scope, actor, io } = runner.parts;
-    await releaseClaim(store, scope, actor, runner.history.nextSeq - 1, io);
-  } catch {
-    // A full disk, or another leader: a claim whose process is gone can be taken over without this.
-  }
+function tornNote(bytes: number): OutputLine {
+  return {
+    type: 'note',
+    level: 'warning',
+    message: `${bytes} bytes that a crash had left half written were put aside from the ledger`,
+  };
 }
 
 function* buildsOf(plan: Plan): Generator<[string, string]> {

@@ -2,7 +2,7 @@
 
 import { readPointers } from '../break-glass/pointer.ts';
 import { describe } from '../break-glass/wording.ts';
-import { presenceProblem } from '../core/admission.ts';
+import { presenceProblem } from '../core/target-locks.ts';
 import { KvdeployError, refusalError } from '../core/errors.ts';
 import { currentKnownGood, fold, openRollout } from '../core/history.ts';
 import { sameScope, scopeText, shortGuid } from '../core/scope.ts';

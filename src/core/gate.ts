@@ -43,7 +43,8 @@ export function durationText(ms: number): string {
 export const fractionSchema = z
   .string()
   .regex(/^\d{1,3}(?:\.\d{1,4})? ?%$/, 'a share is written like 1% or 0.5%')
-  .transform((text) => Number.parseFloat(text) / 100)
+  // Whole millionths, so that a share is the nearest number to what was written: 0.7 / 100 is not 0.007.
+  .transform((text) => Math.round(Number.parseFloat(text) * 10_000) / 1_000_000)
   .refine((value) => value <= 1, 'a share is at most 100%');
 
 /** The part of a gate's configuration that is the same for every metric source. */
@@ -84,7 +85,7 @@ export interface GateMemory {
 }
 
 export const emptyMemory = (baseline: Counts | null): GateMemory => ({
-  baseline: baseline?.counting === 'total' ? baseline : null,
+  baseline: baseline?.counting === 'total' && countsMakeSense(baseline) ? baseline : null,
   sampled: { requests: 0, errors: 0 },
 });
 
@@ -143,13 +144,14 @@ function judgeCounts(
   detail: string | undefined,
 ): Judged {
   const { requests, errors } = counts;
-  // Prometheus extrapolates nothing here, but errors can be scraped a moment before the requests they belong to.
+  // Both totals make sense, yet since the bake began errors can be counted a moment before the requests they belong to.
   if (errors > requests) return notYet(`${errors} errors but only ${requests} requests so far`, requests, errors);
   const text = `${countText(errors, requests)} failed${detail === undefined ? '' : ` (${detail})`}, limit ${percentText(limits.max)}`;
-  if (errors > limits.max * Math.max(requests, limits.minRequests)) return { verdict: 'fail', why: text, requests, errors };
-  if (requests < limits.minRequests)
-    return notYet(`${text}; needs ${limits.minRequests - requests} more requests`, requests, errors);
-  return { verdict: 'pass', why: text, requests, errors };
+  // A quotient is rounded once: 29 errors of 100 are exactly at a limit of 29 %, while 0.29 * 100 is below 29.
+  const least = errors / Math.max(requests, limits.minRequests);
+  if (least > limits.max) return { verdict: 'fail', why: text, requests, errors };
+  if (least <= limits.max && requests >= limits.minRequests) return { verdict: 'pass', why: text, requests, errors };
+  return notYet(`${text}; needs ${limits.minRequests - requests} more requests`, requests, errors);
 }
 
 function notYet(why: string, requests: number, errors: number): Judged {
@@ -161,9 +163,10 @@ export function countText(errors: number, requests: number): string {
   return requests === 0 ? '0 of 0' : `${errors} of ${requests} (${percentText(errors / requests)})`;
 }
 
-/** `0.26 %` of 0.0026. */
+/** `0.26 %` of 0.0026. Below 0.01 % four decimals, so that a small share is not called none. */
 export function percentText(fraction: number): string {
-  return `${Math.round(fraction * 10_000) / 100} %`;
+  const parts = fraction < 0.0001 ? 10_000 : 100;
+  return `${Math.round(fraction * 100 * parts) / parts} %`;
 }
 
 /** The one verdict of all gates: any failure fails, all must pass to pass. Without gates nothing passes. */

@@ -10,6 +10,8 @@ export interface KnownGood {
   readonly build: Build;
   /** RFC 3339: since when it has been the known-good build (its latest time). */
   readonly since: string;
+  /** RFC 3339: when another build took its place; absent while it is the known-good build. */
+  readonly until?: string;
   readonly rollout: string;
 }
 
@@ -50,7 +52,7 @@ export function fold(entries: readonly Entry[]): History {
   return entries.reduce(foldEntry, EMPTY);
 }
 
-/** One entry more. Throws on the impossible: an event of a rollout that no plan began. */
+/** One entry more. An event of a rollout that no plan began changes nothing. */
 export function foldEntry(history: History, entry: Entry): History {
   const seen = { ...history, nextSeq: entry.seq + 1 };
   const { event } = entry;
@@ -69,7 +71,7 @@ export function foldEntry(history: History, entry: Entry): History {
       return { ...seen, rollout: state, plannedAt: entry.at, changedAt: entry.at, guids };
     }
     case 'imported':
-      return imported(seen, event);
+      return imported(seen, event, entry.at);
     case 'reconciled':
       return afterRollout(reconciled(seen, event, entry.at), entry, event);
     case 'prepared':
@@ -101,33 +103,32 @@ function afterRollout(history: History, entry: Entry, event: Event): History {
 
 function becameKnownGood(history: History, state: State, at: string): History {
   const { candidate, stable, kind, id, reason } = state.plan;
-  const entry: KnownGood = { build: candidate, since: at, rollout: id };
-  const others = history.knownGood.filter((known) => known.build.guid !== candidate.guid);
-  const next = {
-    ...history,
-    knownGood: [entry, ...others],
-    highestSequence: Math.max(history.highestSequence ?? 0, candidate.sequence),
-  };
-  if (kind !== 'rollback' || stable === null || stable.guid === candidate.guid) return next;
+  const next = withKnownGood(history, { build: candidate, since: at, rollout: id }, at);
+  if (kind !== 'rollback' || stable === null) return next;
   return markBad(next, stable.guid, `rolled back from${reason === null ? '' : `: ${reason}`}`);
 }
 
-function imported(history: History, event: Extract<Event, { type: 'imported' }>): History {
-  const marked = event.bad.reduce((sum, guid) => markBad(sum, guid, 'marked bad where it was imported from'), history);
+/** The build becomes the known-good build; the one before it was so until `at`. */
+function withKnownGood(history: History, entry: KnownGood, at: string): History {
+  const others = history.knownGood.filter((known) => known.build.guid !== entry.build.guid);
   return {
-    ...marked,
-    knownGood: [{ build: event.build, since: event.since, rollout: 'imported' }, ...marked.knownGood],
-    highestSequence: Math.max(marked.highestSequence ?? 0, event.build.sequence),
-    guids: new Set([...marked.guids, event.build.guid]),
+    ...history,
+    knownGood: [entry, ...others.map((known) => (known.until === undefined ? { ...known, until: at } : known))],
+    highestSequence: Math.max(history.highestSequence ?? 0, entry.build.sequence),
+    guids: new Set([...history.guids, entry.build.guid]),
   };
+}
+
+function imported(history: History, event: Extract<Event, { type: 'imported' }>, at: string): History {
+  const marked = event.bad.reduce((sum, guid) => markBad(sum, guid, 'marked bad where it was imported from'), history);
+  return withKnownGood(marked, { build: event.build, since: event.since, rollout: 'imported' }, at);
 }
 
 function reconciled(history: History, event: Extract<Event, { type: 'reconciled' }>, at: string): History {
   const marked = event.bad.reduce((sum, guid) => markBad(sum, guid, `left by break-glass: ${event.reason}`), history);
   const serving = marked.knownGood.find((known) => known.build.guid === event.serving);
-  if (serving === undefined) return marked;
-  const others = marked.knownGood.filter((known) => known !== serving);
-  return { ...marked, knownGood: [{ ...serving, since: at }, ...others] };
+  if (serving === undefined || serving === marked.knownGood[0]) return marked;
+  return withKnownGood(marked, { build: serving.build, since: at, rollout: serving.rollout }, at);
 }
 
 function markBad(history: History, guid: Guid, why: string): History {

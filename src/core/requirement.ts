@@ -1,7 +1,7 @@
 /** `requires` and `--from`: what one environment may ask of another. A GUID never crosses over; only a source does. No I/O. */
 import type { Refusal } from './errors.ts';
 import { durationText } from './gate.ts';
-import { currentKnownGood, type History } from './history.ts';
+import { currentKnownGood, type History, type KnownGood } from './history.ts';
 import type { Build, ListedBuild } from './manifest.ts';
 import { type Scope, sameScope, scopeText, shortGuid } from './scope.ts';
 
@@ -12,8 +12,8 @@ export function sameSource(a: Build, b: Build): boolean {
 }
 
 /**
- * The other environment must have had a build of the same source as its known-good build for at least `soakMs`, and it
- * must not be bad there. `nowMs` is the wall clock; a soak that began in the future counts as none.
+ * The other environment must have had a build of the same source as its known-good build for at least `soakMs`, without a
+ * break, and none of that source may be bad there. `nowMs` is the wall clock; a soak that began in the future counts as none.
  */
 export function requirementRefusal(
   candidate: Build,

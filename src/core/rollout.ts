@@ -2,7 +2,7 @@
 import type { Baseline, Event } from './events.ts';
 import type { Plan } from './plan.ts';
 import type { Guid } from './scope.ts';
-import { type Split, splitBetween, splitText } from './split.ts';
+import { type Split, splitBetween, splitsAgree, splitText } from './split.ts';
 
 export type Phase =
   | 'checking'
@@ -174,6 +174,9 @@ export function isDurable(before: State, event: Event, after: State): boolean {
 }
 
 function shifted(state: State, event: Extract<Event, { type: 'shifted' }>): State {
+  const effect = next(state);
+  // The late answer to an earlier shift must not pass for this one's: after an abort it would call a split traffic reverted.
+  if (effect.do !== 'shift' || !splitsAgree(event.split, effect.split)) return state;
   if (state.phase === 'shifting') return enter(state, 'converging', `asked for ${splitText(event.split)}`);
   if (state.phase === 'reverting') return end(state, 'reverted', state.why, state.abort === null ? 'REVERTED' : 'ABORTED');
   return state;
@@ -189,7 +192,7 @@ function shiftFailed(state: State, event: Extract<Event, { type: 'shift-failed' 
 
 function notConverged(state: State, event: Extract<Event, { type: 'not-converged' }>): State {
   if (state.phase !== 'converging') return state;
-  if (event.final || event.waitedMs >= CONVERGE_MS_MAX) return fallBack(state, event.why);
+  if (event.final || !(event.waitedMs < CONVERGE_MS_MAX)) return fallBack(state, event.why);
   return { ...state, waitedMs: event.waitedMs };
 }
 
@@ -202,8 +205,8 @@ function polled(state: State, event: Extract<Event, { type: 'polled' }>): State 
   const { watchedMs, missingMs } = event;
   const step = state.plan.steps[state.step];
   if (event.verdict === 'pass') {
-    if (!event.advance || step === undefined || watchedMs < step.bakeMs) return { ...state, watchedMs, missingMs };
-    return advance(state);
+    const baked = step !== undefined && watchedMs >= step.bakeMs;
+    return event.advance && baked ? advance(state) : { ...state, watchedMs, missingMs };
   }
   if (missingMs <= state.plan.patienceMs) return { ...state, watchedMs, missingMs };
   const waiting = event.gates.find((gate) => gate.verdict === 'not-yet');

@@ -14,19 +14,25 @@ export type Split = readonly Share[];
 /** Percentages are compared with this tolerance: routers keep integer weights. */
 export const SPLIT_TOLERANCE_PERCENT = 0.5;
 
-/** The split that gives `percent` to the candidate's place, the rest to the stable place and 0 to every other member. */
+/**
+ * The split that gives `percent` to the candidate's place, the rest to the stable place and 0 to every other member. Throws
+ * on what could not sum to 100: no percentage, one place for both builds, a rest without a stable build.
+ */
 export function splitBetween(
   members: ReadonlyMap<string, Guid | null>,
   candidate: { readonly place: string; readonly guid: Guid },
   stable: { readonly place: string; readonly guid: Guid } | null,
   percent: number,
 ): Split {
+  const rest = 100 - percent;
+  const impossible = !(percent >= 0 && rest >= 0) || stable?.place === candidate.place || (stable === null && rest > 0);
+  if (impossible) throw new Error(`no split gives ${percent} % to ${candidate.place} and the rest to ${stable?.place ?? 'nobody'}`);
   const places = new Map(members);
   if (stable !== null) places.set(stable.place, stable.guid);
   places.set(candidate.place, candidate.guid);
   return [...places].map(([place, build]) => {
     if (place === candidate.place) return { place, build, percent };
-    if (stable !== null && place === stable.place) return { place, build, percent: 100 - percent };
+    if (stable !== null && place === stable.place) return { place, build, percent: rest };
     return { place, build, percent: 0 };
   });
 }

@@ -8,7 +8,7 @@ import { measureGate } from './measure.ts';
 import { driftText, shares, tryRead } from './perform.ts';
 import type { Runner } from './runner.ts';
 
-/** A poll that comes later than this after the one before was not watching in between. */
+/** What a poll may take beyond its interval: reading the router, then the metrics, each with a deadline of 2 s. Later, nobody watched. */
 const GAP_MS = 5000;
 
 /** Waits for the next poll, reads the split back, judges every gate. */
@@ -33,10 +33,13 @@ function clocks(
   verdict: 'pass' | 'fail' | 'not-yet',
   nowMs: number,
 ): { watchedMs: number; missingMs: number } {
-  const sinceMs = runner.lastPollMs === undefined ? Number.POSITIVE_INFINITY : nowMs - runner.lastPollMs;
+  const mostMs = state.plan.pollMs + GAP_MS;
+  const sinceMs = runner.lastPollMs === undefined ? undefined : nowMs - runner.lastPollMs;
   runner.lastPollMs = nowMs;
-  if (sinceMs > Math.max(GAP_MS, 3 * state.plan.pollMs)) return { watchedMs: 0, missingMs: 0 };
-  return { watchedMs: state.watchedMs + sinceMs, missingMs: verdict === 'not-yet' ? state.missingMs + sinceMs : 0 };
+  if (sinceMs === undefined) return { watchedMs: 0, missingMs: 0 };
+  // Gaps count as missing health too, up to what a poll may take: else polls that are always late would hold for ever.
+  const missingMs = verdict === 'not-yet' ? state.missingMs + Math.min(sinceMs, mostMs) : 0;
+  return { watchedMs: sinceMs > mostMs ? 0 : state.watchedMs + sinceMs, missingMs };
 }
 
 /** A router that cannot be read, or that is in trouble, keeps the bake waiting like a gate without data. */

@@ -1,7 +1,7 @@
 /** One effect in, one event out. Never throws for what the outside does; undefined means: look again first. */
 import { make, NotAllowed } from '../break-glass/changes.ts';
 import type { Event } from '../core/events.ts';
-import type { Effect, State } from '../core/rollout.ts';
+import { type Effect, type State, stepSplit } from '../core/rollout.ts';
 import { type Split, splitsAgree, splitText } from '../core/split.ts';
 import type { Reading } from '../routers/router.ts';
 import { bakePoll } from './bake.ts';
@@ -83,6 +83,7 @@ async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, run
   });
   if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
   const changes = target.changes(effect.split, effect.leaving);
+  runner.revertTried = state.phase === 'reverting';
   const problem = await makeAll(changes, runner);
   if (problem === 'look again') return undefined;
   if (problem !== undefined) return failed(problem);
@@ -140,9 +141,10 @@ async function converge(split: Split, state: State, runner: Runner): Promise<Eve
     const answer = await target.ask(state.plan.candidate.ref, found.reading);
     if (answer === null || 'unreachable' in answer)
       why = `the build at ${state.plan.candidate.ref} does not answer: ${answer === null ? 'no such place' : answer.unreachable}`;
+    else if (answer.guid === null) why = `the build at ${state.plan.candidate.ref} does not say which one it is: ${answer.said}`;
     else if (answer.guid !== state.plan.candidate.guid) {
       final = true;
-      why = `another build answers at ${state.plan.candidate.ref}: ${answer.guid ?? answer.said}`;
+      why = `another build answers at ${state.plan.candidate.ref}: ${answer.guid}`;
     } else if (answer.environment !== null && answer.environment !== state.plan.scope.environment) {
       final = true;
       why = `the build at ${state.plan.candidate.ref} says that it was made for ${answer.environment}`;
@@ -163,6 +165,9 @@ async function point(state: State, runner: Runner): Promise<Event | undefined> {
   if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
   const found = await tryRead(runner);
   if ('why' in found) return failed(found.why);
+  // Known-good is what serves everything now, not what did when the last gate passed.
+  const served = stepSplit(state.plan, state.step);
+  if (!splitsAgree(found.reading.members, served)) return failed(driftText(served, found.reading));
   try {
     const why = state.plan.kind === 'adopt' ? 'adopted' : state.plan.kind === 'rollback' ? 'rolled-back' : 'promoted';
     const { generation, warnings } = runner.parts.writePointer(why, state, runner.history, found.reading);

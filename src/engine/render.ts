@@ -1,4 +1,5 @@
 /** Renders the known-good pointer: for each build that may be gone back to, the changes that restore it over the members of now. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Pointer, Restore } from '../break-glass/pointer.ts';
 import { type History, type KnownGood, waysBack } from '../core/history.ts';
 import type { Build } from '../core/manifest.ts';
@@ -95,7 +96,8 @@ export function staleness(pointer: Pointer, fresh: PointerDraft): string | null 
   if (pointer.knownGood.build.guid !== fresh.knownGood.build.guid) {
     return `it names ${pointer.knownGood.build.guid}, the ledger ${fresh.knownGood.build.guid}`;
   }
-  if (JSON.stringify(pointer.knownGood.changes) !== JSON.stringify(fresh.knownGood.changes)) {
+  // By value: what was read back has its keys in another order than what was rendered just now.
+  if (!isDeepStrictEqual(pointer.knownGood.changes, fresh.knownGood.changes)) {
     return 'the changes that restore it differ from those rendered now: the target or its settings have changed since';
   }
   return null;

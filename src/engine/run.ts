@@ -24,6 +24,7 @@ export async function run(runner: Runner, from: State): Promise<End> {
     const came = await runner.look();
     if (came !== undefined && came.kind !== 'abort') return leave(runner, state, came);
     if (came === undefined && reachedUntil(runner, state)) return leaveAs(runner, state, 'until');
+    if (came === undefined && heldBeforeTheFirstShift(runner, state)) return leaveAs(runner, state, 'interrupted');
     const event: Event | undefined = came === undefined ? await perform(effect, state, runner) : abortEvent(runner, came);
     if (event === undefined) continue;
     const after = apply(state, event);
@@ -42,6 +43,12 @@ function reachedUntil(runner: Runner, state: State): boolean {
   const { untilPercent } = runner.parts.control;
   if (untilPercent === null || state.phase !== 'shifting') return false;
   return (state.plan.steps[state.step]?.percent ?? 0) > untilPercent;
+}
+
+/** Where nothing has been shifted there is no step to hold at and no gate to watch. */
+function heldBeforeTheFirstShift(runner: Runner, state: State): boolean {
+  if (!runner.parts.control.hold) return false;
+  return state.phase === 'checking' || (state.phase === 'shifting' && state.step === 0 && state.attempts === 0);
 }
 
 async function leave(runner: Runner, state: State, came: Exclude<Interruption, { kind: 'abort' }>): Promise<End> {

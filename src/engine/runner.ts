@@ -44,6 +44,8 @@ export interface RunnerParts {
   readonly writePointer: WritePointer;
   /** True when a claim was taken from a process that could not be ended: what it has in flight may still arrive. */
   readonly unended: boolean;
+  /** An abort that was asked of the leader before, which had not written it down. */
+  readonly inherited: AbortRequest | undefined;
 }
 
 /** Makes a generation durable in the state directory and then in each copy; copies that fail are warnings. */
@@ -69,6 +71,8 @@ export class Runner {
     | undefined;
   /** The abort request that was already written down. */
   abortSeen = false;
+  /** This process has tried to bring the traffic back. */
+  revertTried = false;
 
   constructor(parts: RunnerParts, history: History) {
     this.parts = parts;
@@ -100,10 +104,14 @@ export class Runner {
     const hold = readHold(pointerDirs, io.fs);
     if (hold !== undefined) return { kind: 'held', why: hold.text };
     if (!store.owns(scope)) return { kind: 'superseded' };
-    const request = this.abortSeen ? undefined : await store.requestedAbort(scope);
+    const request = this.abortSeen ? undefined : ((await store.requestedAbort(scope)) ?? this.parts.inherited);
     if (request !== undefined) return { kind: 'abort', request };
-    if (control.leave) return { kind: 'leave', why: 'interrupted' };
-    if (control.leaveAtMs !== null && io.monotonic() >= control.leaveAtMs) return { kind: 'leave', why: 'max-wait' };
+    // Whoever is on the way back to the stable build tries that once before it leaves, and never leaves for want of time.
+    const { rollout } = this.history;
+    const goingBack = rollout?.phase === 'reverting';
+    if (control.leave && !(goingBack && !this.revertTried)) return { kind: 'leave', why: 'interrupted' };
+    if (!goingBack && control.leaveAtMs !== null && io.monotonic() >= control.leaveAtMs)
+      return { kind: 'leave', why: 'max-wait' };
     return undefined;
   }
 
@@ -114,8 +122,8 @@ export class Runner {
     for (;;) {
       const leftMs = endMs - io.monotonic();
       if (leftMs <= 0) return true;
-      const untilLeaveMs = control.leaveAtMs === null ? LOOK_MS : Math.max(1, control.leaveAtMs - io.monotonic());
-      await io.sleep(Math.min(leftMs, LOOK_MS, untilLeaveMs));
+      const untilLeaveMs = (control.leaveAtMs ?? 0) - io.monotonic();
+      await io.sleep(Math.min(leftMs, LOOK_MS, untilLeaveMs > 0 ? untilLeaveMs : LOOK_MS));
       if ((await this.look()) !== undefined) return false;
     }
   }

@@ -58,7 +58,8 @@ export interface World {
   states(): Promise<Readonly<Record<string, 'ready' | 'drain' | 'maint'>>>;
   /** Who answers `count` real requests, by place. */
   answers(count?: number, location?: number): Promise<Readonly<Record<string, number>>>;
-  writeConfig(): void;
+  /** Writes the config again, with some of the options changed. */
+  writeConfig(changed?: WorldOptions): void;
   writeManifest(builds?: readonly E2eBuild[]): void;
   close(): Promise<void>;
 }
@@ -153,7 +154,8 @@ function furnish(folder: string, builds: Builds, haproxy: Haproxy, options: Worl
       const placeOf = (guid: string) => PLACES.find((place) => builds[place].guid === guid) ?? guid;
       return Object.fromEntries(Object.entries(byBuild).map(([guid, times]) => [placeOf(guid), times]));
     },
-    writeConfig: () => writeFileSync(join(checkout, 'kvdeploy.config.yaml'), configText(haproxy, stateDir, options)),
+    writeConfig: (changed = {}) =>
+      writeFileSync(join(checkout, 'kvdeploy.config.yaml'), configText(haproxy, stateDir, { ...options, ...changed })),
     writeManifest: (listed = PLACES.map((place) => builds[place])) => {
       mkdirSync(join(checkout, 'releases/production'), { recursive: true });
       writeFileSync(join(checkout, 'releases/production/gw.yaml'), manifestText('production', listed));
@@ -172,7 +174,7 @@ function configText(haproxy: Haproxy, stateDir: string, options: WorldOptions): 
     'tenants:',
     '  acme:',
     '    environments:',
-    '      staging: {}',
+    '      staging: { services: { gw: {} } }',
     '      production:',
     '        protected: true',
     '        services:',

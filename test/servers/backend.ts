@@ -21,6 +21,7 @@ export interface Backend {
   /** The status of every answer that does not fail; also of `/healthz`. */
   setStatus(status: number): void;
   setGuid(guid: string): void;
+  setEnvironment(environment: string): void;
   setDelayMs(ms: number): void;
   /** Requests answered so far, without `/healthz` and `/metrics`. */
   requests(): number;
@@ -31,6 +32,7 @@ export interface Backend {
 export async function startBackend(options: BackendOptions): Promise<Backend> {
   const state = {
     ...options,
+    environment: options.environment,
     failPercent: options.failPercent ?? 0,
     status: 200,
     delayMs: options.delayMs ?? 0,
@@ -70,6 +72,9 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     },
     setGuid(guid) {
       state.guid = guid;
+    },
+    setEnvironment(environment) {
+      state.environment = environment;
     },
     setDelayMs(ms) {
       state.delayMs = ms;

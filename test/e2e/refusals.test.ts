@@ -1,0 +1,111 @@
+/** What must never get traffic on a real HAProxy: builds and targets of another environment, and builds that answer 401. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type TappedSocket, tapSocket } from './tapped-socket.ts';
+import { manifestText, openWorld, PRODUCTION, type Ran, type World } from './world.ts';
+
+let world: World;
+let tap: TappedSocket;
+
+beforeAll(async () => {
+  world = await openWorld({
+    configSockets: ([real = '']) => {
+      tap ??= tapSocket(real);
+      return [tap.path];
+    },
+  });
+});
+afterAll(async () => {
+  await tap.close();
+  await world.close();
+});
+
+/** Runs it and holds that it changed nothing. */
+async function refused(words: string): Promise<Ran> {
+  const before = tap.lines().filter((line) => line.includes('set server')).length;
+  const ran = await world.run(words);
+  expect(tap.lines().filter((line) => line.includes('set server'))).toHaveLength(before);
+  expect(await world.split()).toEqual({ blue: 100 });
+  return ran;
+}
+
+it('refuses a build that staging lists too, before HAProxy hears a single byte', async () => {
+  const { amber } = world.builds;
+  const listing = join(world.checkout, 'releases/staging/gw.yaml');
+  mkdirSync(dirname(listing), { recursive: true });
+  writeFileSync(listing, manifestText('staging', [amber]));
+  const before = tap.connections();
+  const ran = await refused(`promote --build ${amber.guid} ${PRODUCTION}`);
+  expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([3, 'FOREIGN_BUILD']);
+  expect(ran.result.places.map(({ file }) => file)).toEqual([expect.stringContaining('production/gw.yaml'), expect.stringContaining('staging/gw.yaml')]);
+  expect(tap.connections()).toBe(before);
+
+  // Nothing is promotable from such a listing, the good builds in it neither.
+  const other = await refused(`promote --build ${world.builds.green.guid} ${PRODUCTION}`);
+  expect([other.exitCode, other.result.code]).toEqual([3, 'FOREIGN_BUILD']);
+  rmSync(listing);
+});
+
+it('refuses a build of staging that only staging lists', async () => {
+  const { amber, blue, green } = world.builds;
+  const listing = join(world.checkout, 'releases/staging/gw.yaml');
+  writeFileSync(listing, manifestText('staging', [amber]));
+  world.writeManifest([blue, green]);
+  const before = tap.connections();
+  const ran = await refused(`promote --build ${amber.guid} ${PRODUCTION}`);
+  expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([3, 'FOREIGN_BUILD']);
+  expect(tap.connections()).toBe(before);
+  rmSync(listing);
+  world.writeManifest();
+});
+
+it('refuses when another binary stands behind the name that the router knows', async () => {
+  const { green, amber } = world.builds;
+  green.backend.setGuid(amber.guid);
+  const other = await refused(`promote --build ${green.guid} ${PRODUCTION}`);
+  expect([other.exitCode, other.result.code], other.stderr).toEqual([3, 'BUILD_GONE']);
+  green.backend.setGuid(green.guid);
+  green.backend.setEnvironment('staging');
+  const staging = await refused(`promote --build ${green.guid} ${PRODUCTION}`);
+  expect([staging.exitCode, staging.result.code], staging.stderr).toEqual([3, 'WRONG_SCOPE']);
+  green.backend.setEnvironment('production');
+});
+
+it('takes traffic back when the binary is exchanged after the checks', async () => {
+  const { green, amber, blue } = world.builds;
+  const held = tap.hold(/set server/);
+  const running = world.start(`promote --build ${green.guid} ${PRODUCTION}`);
+  const line = await held;
+  green.backend.setGuid(amber.guid);
+  await line.deliver();
+  const ran = await running.ended;
+  expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([4, 'REVERTED']);
+  expect(ran.result.message).toMatch(/another build answers at green/i);
+  expect(await world.split()).toEqual({ blue: 100 });
+  expect(await world.answers()).toEqual({ blue: 40 });
+  expect(ran.result.traffic?.split).toEqual([{ build: blue.guid, place: 'blue', percent: 100 }]);
+  green.backend.setGuid(green.guid);
+});
+
+it('takes a build back that answers 401 to everything', async () => {
+  const { green } = world.builds;
+  green.backend.setStatus(401);
+  const ran = await world.run(`promote --build ${green.guid} ${PRODUCTION}`);
+  expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([4, 'REVERTED']);
+  expect(ran.result.message).toMatch(/gate answers failed: .*401/i);
+  expect(await world.split()).toEqual({ blue: 100 });
+  expect(await world.states()).toMatchObject({ green: 'maint' });
+  green.backend.setStatus(200);
+});
+
+it('refuses a target that says it is staging', async () => {
+  const { amber } = world.builds;
+  const config = join(dirname(world.haproxy.sockets[0] ?? ''), 'haproxy-0.cfg');
+  writeFileSync(config, readFileSync(config, 'utf8').replace('environment=production', 'environment=staging'));
+  await world.haproxy.reload();
+  const ran = await refused(`promote --build ${amber.guid} ${PRODUCTION}`);
+  expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([3, 'WRONG_TARGET']);
+  expect(ran.result.message).toContain('says that it is staging');
+});
