@@ -58,6 +58,8 @@ async function start(argv) {
   return isBreakGlass(argv) ? loaded.breakGlass(argv) : loaded.main(argv);
 }
 
+// Whoever runs out of things to wait for half way has not succeeded.
+process.exitCode = 1;
 process.stdout.on('error', ignoreClosedPipe);
 process.stderr.on('error', ignoreClosedPipe);
 start(process.argv.slice(2)).then((exitCode) => {

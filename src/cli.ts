@@ -1,5 +1,5 @@
 /** Every command, flag and help line on one page. Must load no command before it is called. */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Deps, Globals, Outcome } from './commands/command.ts';
 import { version } from './version.ts';
 
@@ -136,10 +136,15 @@ function look(program: Command, run: Runner): void {
     run('status', globalsOf(command), async (deps) => (await import('./commands/status.ts')).status(deps)),
   );
   add(program, 'history', 'the ledger of a scope')
-    .option('--limit <n>', 'how many entries, newest last', (text) => Math.max(1, Number.parseInt(text, 10) || 50))
+    .option('--limit <n>', 'how many entries, newest last', limitOf)
     .action((options: object, command: Command) =>
       run('history', globalsOf(command), async (deps) => (await import('./commands/history.ts')).history(options, deps)),
     );
+}
+
+function limitOf(text: string): number {
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It is a whole number above 0.');
 }
 
 function setup(program: Command, run: Runner): void {

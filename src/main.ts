@@ -30,18 +30,23 @@ export async function main(argv: readonly string[]): Promise<number> {
     const parse = parseError(error);
     if (parse?.asked === true) return EXIT.done;
     const globals: Globals = { json: argv.includes('--json') };
-    const command = argv.find((word) => !word.startsWith('-')) ?? '';
+    const names = program.commands.map((command) => command.name());
+    const command = argv.find((word) => names.includes(word)) ?? '';
     return runCommand(command, globals, async () => {
-      throw parse === undefined ? error : usageError(parse.message);
+      throw parse === undefined ? error : usageError(parse.message, command);
     });
   }
 }
 
-function usageError(message: string): KvdeployError {
-  const [first, ...rest] = message.replace(/^error: /, '').split('\n');
+/** The parser's words as an error of the house; a group without a part has only shown its help. */
+function usageError(text: string, command: string): KvdeployError {
+  const [first = '', ...rest] = text.replace(/^error: /, '').split('\n');
+  const message = first === '(outputHelp)' ? `kvdeploy ${command} has several parts; say which` : first.replace(/\.$/, '');
+  const guess = rest.join(' ').trim().replace(/^\((.*)\)$/, '$1');
+  const help = command === '' ? 'kvdeploy --help' : `kvdeploy ${command} --help`;
   return new KvdeployError('USAGE', {
-    message: `${first ?? 'The command line is wrong'}.`,
-    hint: rest.join(' ').trim() || 'kvdeploy --help',
+    message: `${message.charAt(0).toUpperCase()}${message.slice(1)}.`,
+    hint: guess === '' ? help : guess,
   });
 }
 

@@ -2,7 +2,6 @@
 import { EXIT } from '../core/errors.ts';
 import { fold, openRollout } from '../core/history.ts';
 import { shortGuid } from '../core/scope.ts';
-import { scopeFlags } from './advice.ts';
 import { type Deps, done, type Outcome } from './command.ts';
 import { assertNoHold } from './hold.ts';
 import { lead, targetOfPlan } from './lead.ts';
@@ -31,7 +30,7 @@ export async function abortRollout(opened: Opened, reason: string, deps: Deps): 
   if (leaderMayAnswer(opened, deps) && (await leaderAborts(opened, reason, deps))) {
     showTraffic(deps, targetOfPlan(plan, deps), new Map([[plan.stable?.ref ?? '', plan.stable?.guid ?? '']]));
     return done(`Aborted by its own runner; traffic is back on ${shortGuid(plan.stable?.guid ?? plan.candidate.guid)}.`, [
-      `kvdeploy history ${scopeFlags(opened.scope)}`,
+      `kvdeploy history ${opened.flags}`,
     ]);
   }
   const control = { hold: false, leave: false, untilPercent: null, leaveAtMs: null };
@@ -46,7 +45,9 @@ export async function abortRollout(opened: Opened, reason: string, deps: Deps): 
   });
   // What was asked for has happened: for this command that is success.
   if (outcome.code === 'ABORTED' || outcome.code === 'REVERTED') return { ...outcome, code: null, exitCode: EXIT.done };
-  return outcome;
+  if (outcome.code !== null) return outcome;
+  const message = `Too late to abort: the rollout is finished. ${outcome.message}`;
+  return { ...outcome, code: 'NOTHING_TO_DO', message, hint: `Going back from a finished rollout: kvdeploy rollback ${opened.flags}` };
 }
 
 /** False when nobody leads, or the process that did is known to be gone: then there is nobody to wait for. */

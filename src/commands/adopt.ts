@@ -5,14 +5,13 @@ import { currentKnownGood, openRollout } from '../core/history.ts';
 import { adoptionPlan } from '../core/make-plan.ts';
 import { type Guid, sameScope, scopeText, shortGuid } from '../core/scope.ts';
 import { splitText } from '../core/split.ts';
-import { fileFacts, targetFacts } from '../engine/facts.ts';
+import { diskFact, fileFacts, targetFacts } from '../engine/facts.ts';
 import type { Target } from '../engine/target.ts';
-import { scopeFlags } from './advice.ts';
 import type { Deps, Outcome } from './command.ts';
 import { confirm } from './confirm.ts';
 import { controlOf } from './control.ts';
 import { assertNoHold } from './hold.ts';
-import { beginNew, lead, unfinished } from './lead.ts';
+import { beginNew, lead, refuseBeside } from './lead.ts';
 import { readOffers } from './offers.ts';
 import { type Opened, openScope, targetOf } from './open.ts';
 import { buildsAtPlaces, mustHave, planning } from './release.ts';
@@ -28,7 +27,7 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   const opened = await openScope(deps, { config: 'needed' });
   assertNoHold(opened, deps);
   const open = openRollout(opened.history);
-  if (open !== null && opened.history.leader === null) throw unfinished(opened.scope, open);
+  if (open !== null) return refuseBeside(opened, open, deps);
   const settings = mustHave(opened);
   const target = targetOf(opened, deps);
   showTraffic(deps, target, buildsAtPlaces(opened));
@@ -36,7 +35,7 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   if (currentKnownGood(opened.history)?.build.guid === serving.guid) {
     throw new KvdeployError('NOTHING_TO_DO', {
       message: `${shortGuid(serving.guid)} serves, and is the known-good build already.`,
-      hint: `kvdeploy status ${scopeFlags(opened.scope)}`,
+      hint: `kvdeploy status ${opened.flags}`,
     });
   }
   const offers = await readOffers(opened, deps);
@@ -51,8 +50,8 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
     },
     deps.io,
   );
-  const { facts, reading } = await targetFacts(files.facts, target, serving.place, opened.stateDir, deps.io);
-  const { checked } = admit(facts, ADOPT_LOCKS);
+  const { facts, reading } = await targetFacts(files.facts, target, serving.place);
+  const { checked } = admit({ ...facts, diskProblem: diskFact(opened.stateDir, deps.io) }, ADOPT_LOCKS);
   for (const { name, refusal } of checked)
     deps.line({ type: 'check', name, ok: refusal === undefined, message: refusal?.message ?? '' });
   const refusal = headline(checked) ?? offers.refusal;

@@ -5,7 +5,6 @@ import { currentKnownGood } from '../core/history.ts';
 import type { ListedBuild } from '../core/manifest.ts';
 import { sameScope, scopeText, shortGuid } from '../core/scope.ts';
 import { fileFacts } from '../engine/facts.ts';
-import type { Reading } from '../routers/router.ts';
 import { type Deps, done, type Outcome } from './command.ts';
 import { type Offers, readOffers } from './offers.ts';
 import { type Opened, openScope, targetOf } from './open.ts';
@@ -16,7 +15,7 @@ interface BuildState {
   readonly sequence: number;
   readonly ref: string;
   readonly state: 'known-good' | 'promotable' | 'refused';
-  /** Percent of traffic at its place now; null where the router could not be asked. */
+  /** Percent of traffic that it serves now; null where the router could not be asked. */
   readonly percent: number | null;
   readonly code: string | null;
   readonly why: string;
@@ -35,10 +34,10 @@ export async function builds(deps: Deps): Promise<Outcome> {
       places: [{ file: stray.file, line: stray.line, column: stray.column }],
     });
   }
-  const reading = await readIfAny(opened, deps);
+  const live = await liveIfKnown(opened, deps);
   const own = offers.listed.filter((entry) => sameScope(entry.scope, opened.scope));
   const states: BuildState[] = [];
-  for (const entry of own) states.push(await stateOf(entry, opened, offers, reading, deps));
+  for (const entry of own) states.push(await stateOf(entry, opened, offers, live, deps));
   states.sort((a, b) => b.sequence - a.sequence);
   deps.line({ type: 'document', name: 'builds', data: { scope: opened.scope, builds: states } });
   deps.print(tableOf(states));
@@ -49,7 +48,7 @@ async function stateOf(
   entry: ListedBuild,
   opened: Opened,
   offers: Offers,
-  reading: Reading | null,
+  live: Live | null,
   deps: Deps,
 ): Promise<BuildState> {
   const { build } = entry;
@@ -71,24 +70,32 @@ async function stateOf(
       LOCKS.filter((lock) => lock.needs === 'files'),
     ).checked,
   );
-  const member = reading?.members.find((one) => one.place === build.ref);
-  const owner = opened.history.knownGood.find((one) => one.build.ref === build.ref)?.build.guid ?? build.guid;
   return {
     guid: build.guid,
     version: build.version,
     sequence: build.sequence,
     ref: build.ref,
     state: known ? 'known-good' : refusal === undefined ? 'promotable' : 'refused',
-    percent: reading === null ? null : owner === build.guid || refusal === undefined ? (member?.percent ?? 0) : 0,
+    percent: live === null ? null : (live.get(build.guid) ?? 0),
     code: known ? null : (refusal?.code ?? null),
     why: known ? '' : (refusal?.message ?? ''),
   };
 }
 
-async function readIfAny(opened: Opened, deps: Deps): Promise<Reading | null> {
+/** Percent of traffic by build, by the word of the builds at the places that serve. */
+type Live = ReadonlyMap<string, number>;
+
+async function liveIfKnown(opened: Opened, deps: Deps): Promise<Live | null> {
   if (opened.settings?.router == null) return null;
   try {
-    return await targetOf(opened, deps).read();
+    const target = targetOf(opened, deps);
+    const reading = await target.read();
+    const live = new Map<string, number>();
+    for (const { place, percent } of reading.members.filter((member) => member.percent > 0)) {
+      const answer = await target.ask(place, reading);
+      if (answer !== null && 'guid' in answer && answer.guid !== null) live.set(answer.guid, percent);
+    }
+    return live;
   } catch (error) {
     deps.line({
       type: 'note',

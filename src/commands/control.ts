@@ -2,6 +2,7 @@
 
 import { KvdeployError } from '../core/errors.ts';
 import { parseDuration } from '../core/gate.ts';
+import { scopeFlags } from '../core/scope.ts';
 import type { Control, Runner } from '../engine/runner.ts';
 import type { Deps } from './command.ts';
 
@@ -46,7 +47,7 @@ export function listenForSignals(deps: Deps, control: Control, runner: Runner): 
     deps.line({
       type: 'note',
       level: 'warning',
-      message: `held: ${where}. No further step begins; the gates are still watched and a failing one still reverts. Ctrl-C again leaves; to go back: kvdeploy abort --env ${runner.parts.scope.environment} --service ${runner.parts.scope.service}`,
+      message: `held: ${where}. No further step begins; the gates are still watched and a failing one still reverts. Ctrl-C again leaves; to go back: kvdeploy abort ${scopeFlags(runner.parts.scope)}`,
     });
   });
 }

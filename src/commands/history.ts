@@ -13,7 +13,7 @@ export async function history(options: { readonly limit?: number }, deps: Deps):
   const opened = await openScope(deps, { config: 'optional' });
   const entries = opened.entries.slice(-(options.limit ?? LIMIT));
   deps.line({ type: 'document', name: 'history', data: { scope: opened.scope, entries } });
-  deps.print(entries.map((entry) => `${lineOf(entry)}\n`).join(''));
+  if (entries.length > 0) deps.print(entries.map((entry) => `${lineOf(entry)}\n`).join(''));
   const { length } = opened.entries;
   return done(
     `${length} ${length === 1 ? 'entry' : 'entries'} in the ledger of ${scopeText(opened.scope)}${entries.length < length ? `, the last ${entries.length} shown` : ''}.`,

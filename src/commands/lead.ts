@@ -6,13 +6,14 @@ import { type History, openRollout } from '../core/history.ts';
 import type { OutputLine } from '../core/output.ts';
 import type { Plan } from '../core/plan.ts';
 import { type State, start } from '../core/rollout.ts';
-import { type Scope, scopeText } from '../core/scope.ts';
+import { type Scope, scopeFlags, scopeText } from '../core/scope.ts';
+import { assertNobodyLeads } from '../engine/claim.ts';
 import { takeLead } from '../engine/leading.ts';
 import { phaseLine } from '../engine/narrate.ts';
 import { type End, run } from '../engine/run.ts';
 import { type Control, heldError, type Runner } from '../engine/runner.ts';
 import { openTarget, type Target } from '../engine/target.ts';
-import { breakGlassCommand, scopeFlags } from './advice.ts';
+import { breakGlassCommand } from './advice.ts';
 import type { Deps, Outcome } from './command.ts';
 import { listenForSignals } from './control.ts';
 import type { Opened } from './open.ts';
@@ -83,8 +84,8 @@ async function walk(runner: Runner, state: State, opened: Opened): Promise<End> 
     if (!(error instanceof KvdeployError) || rollout === null || rollout.phase === 'checking') throw error;
     const where = `${rollout.phase}, step ${rollout.step + 1} of ${rollout.plan.steps.length}`;
     throw new KvdeployError('STUCK', {
-      message: `The rollout stops where it is (${where}), and nobody watches the gates: ${error.message}.`,
-      hint: `${breakGlassCommand(opened)}   or, once the cause is mended: kvdeploy resume ${scopeFlags(opened.scope)}`,
+      message: `The rollout stops where it is (${where}), and nobody watches the gates: ${error.message.replace(/\.$/, '')}.`,
+      hint: `${breakGlassCommand(opened)}   or, once the cause is mended: kvdeploy resume ${opened.flags}`,
       cause: error,
     });
   }
@@ -113,12 +114,18 @@ export function beginNew(plan: Plan, judgedOn: History): Lead['begin'] {
 }
 
 /** The error of a scope whose last rollout nobody finished. */
-export function unfinished(scope: Scope, open: State): KvdeployError {
-  const names = `--env ${scope.environment} --tenant ${scope.tenant} --service ${scope.service}`;
+function unfinished(scope: Scope, open: State): KvdeployError {
+  const names = scopeFlags(scope);
   return new KvdeployError('UNFINISHED', {
     message: `Rollout ${open.plan.id} of ${scopeText(scope)} is not finished: ${open.phase} at step ${open.step + 1} of ${open.plan.steps.length}, and nobody watches it.`,
     hint: `Carry on: kvdeploy resume ${names}   or go back: kvdeploy abort ${names}`,
   });
+}
+
+/** Refuses to begin beside an open rollout: BUSY while somebody leads it, UNFINISHED when nobody does. */
+export async function refuseBeside(opened: Opened, open: State, deps: Deps): Promise<never> {
+  await assertNobodyLeads(opened.store, opened.scope, deps.io);
+  throw unfinished(opened.scope, open);
 }
 
 function tornNote(bytes: number): OutputLine {

@@ -1,11 +1,12 @@
 /** Finds what a command is about: config, scope, state, ledger. Must not guess an environment, and must not change anything. */
 import { copyDir, pointerDir } from '../break-glass/pointer.ts';
+import { shellWord } from '../break-glass/wording.ts';
 import { type LoadedConfig, loadConfig, type ServiceSettings } from '../config/load.ts';
 import { KvdeployError } from '../core/errors.ts';
 import { fold, type History } from '../core/history.ts';
 import type { Entry } from '../core/ledger.ts';
 import { nearest } from '../core/nearest.ts';
-import { nameProblem, type Scope, sameScope, scopeText } from '../core/scope.ts';
+import { nameProblem, type Scope, sameScope, scopeFlags, scopeText } from '../core/scope.ts';
 import { openTarget, type Target } from '../engine/target.ts';
 import { localStore } from '../stores/local.ts';
 import type { Store } from '../stores/store.ts';
@@ -24,6 +25,8 @@ export interface Opened {
   readonly history: History;
   readonly pointerDirs: readonly string[];
   readonly actor: string;
+  /** What a printed command needs to be about the same scope, config and state as this one. */
+  readonly flags: string;
 }
 
 /**
@@ -51,6 +54,7 @@ export async function openScope(deps: Deps, options: { readonly config: 'needed'
     history,
     pointerDirs: [pointerDir(stateDir, scope), ...copies.map((copy) => copyDir(copy, scope))],
     actor: actorOf(deps),
+    flags: flagsOf(scope, deps),
   };
   return opened;
 }
@@ -136,6 +140,14 @@ function unknownName(what: string, asked: string, known: readonly string[], prob
     message: `There is no ${what} ${JSON.stringify(asked)}${problem === undefined ? '' : `: ${problem}`}.`,
     hint: near === undefined ? `Known: ${names.join(', ') || 'none'}` : `Did you mean ${flag} ${near}?`,
   });
+}
+
+function flagsOf(scope: Scope, { globals }: Deps): string {
+  const said = [
+    ['--state-dir', globals.stateDir],
+    ['--config', globals.config],
+  ] as const;
+  return [scopeFlags(scope), ...said.flatMap(([flag, value]) => (value === undefined ? [] : [flag, shellWord(value)]))].join(' ');
 }
 
 /** Who is asking, for the ledger: the CI's actor where there is one, else the user at this host. */

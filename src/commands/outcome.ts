@@ -2,10 +2,10 @@
 import { type Code, EXIT, EXIT_OF } from '../core/errors.ts';
 import { waysBack } from '../core/history.ts';
 import type { State } from '../core/rollout.ts';
-import { type Scope, shortGuid } from '../core/scope.ts';
+import { shortGuid } from '../core/scope.ts';
 import type { End } from '../engine/run.ts';
 import { heldError } from '../engine/runner.ts';
-import { breakGlassCommand, scopeFlags } from './advice.ts';
+import { breakGlassCommand } from './advice.ts';
 import type { Outcome } from './command.ts';
 import type { Opened } from './open.ts';
 
@@ -15,21 +15,21 @@ export function outcomeOf(end: End, opened: Opened): Outcome {
     case 'over':
       return overOutcome(end.state, opened);
     case 'left':
-      return leftOutcome(end.state, end.why, opened.scope);
+      return leftOutcome(end.state, end.why, opened);
     case 'held':
       throw heldError(opened.scope, end.why);
     case 'superseded':
       return {
         code: 'BUSY',
         message: 'Another runner leads this rollout now; this one has stopped and changes nothing any more.',
-        hint: `See who: kvdeploy status ${scopeFlags(opened.scope)}`,
+        hint: `See who: kvdeploy status ${opened.flags}`,
       };
   }
 }
 
 function overOutcome(state: State, opened: Opened): Outcome {
   const { plan } = state;
-  const flags = scopeFlags(opened.scope);
+  const { flags } = opened;
   switch (state.phase) {
     case 'done':
       return {
@@ -93,8 +93,8 @@ function undoTo(state: State): string {
   return state.plan.stable === null ? '' : ` --to ${state.plan.stable.guid}`;
 }
 
-function leftOutcome(state: State, why: 'interrupted' | 'max-wait' | 'until', scope: Scope): Outcome {
-  const flags = scopeFlags(scope);
+function leftOutcome(state: State, why: 'interrupted' | 'max-wait' | 'until', opened: Opened): Outcome {
+  const { flags } = opened;
   const percent = state.plan.steps[state.step]?.percent ?? 0;
   const unwatched = 'Nobody watches the gates now.';
   const next = [`kvdeploy resume ${flags}`, `kvdeploy abort ${flags}`];
@@ -125,6 +125,6 @@ export function earlierCommands(opened: Opened, except: string): readonly string
     .filter((known) => known.build.guid !== except)
     .map(
       (known) =>
-        `kvdeploy rollback ${scopeFlags(opened.scope)} --to ${known.build.guid}   # ${known.build.version}, known-good since ${known.since}`,
+        `kvdeploy rollback ${opened.flags} --to ${known.build.guid}   # ${known.build.version}, known-good since ${known.since}`,
     );
 }

@@ -17,8 +17,9 @@ import { judgeRelease, otherScopesText, type Release, type Wanted } from './rele
 
 export async function plan(options: Wanted, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'needed' });
-  const release = await judgeRelease(opened, options, deps);
+  const release = await judgeRelease(opened, options, deps, 'looking');
   showChecks(release, opened, deps);
+  deps.line({ type: 'check', name: 'the state directory keeps its word', ok: null, message: 'only promote tries it, since that writes a file' });
   const hold = readHold(opened.pointerDirs, deps.io.fs);
   if (hold !== undefined) deps.line({ type: 'check', name: 'no hold is in force', ok: false, message: hold.text });
   if (release.refusal !== undefined || release.plan === null) {
@@ -29,7 +30,7 @@ export async function plan(options: Wanted, deps: Deps): Promise<Outcome> {
   const document = await planDocument(release, release.plan, opened, deps);
   deps.line({ type: 'document', name: 'plan', data: document });
   deps.print(planText(document, release.plan));
-  const flags = `--env ${opened.scope.environment} --tenant ${opened.scope.tenant} --service ${opened.scope.service}`;
+  const { flags } = opened;
   return done('The plan can begin; nothing was changed.', [`kvdeploy promote ${flags} --build ${release.plan.candidate.guid}`]);
 }
 
@@ -64,7 +65,7 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
   const steps = planned.steps.map((step, index) => {
     const split = stepSplit(planned, index);
     const leaving = index + 1 === planned.steps.length ? 'drain' : 'at-once';
-    return { percent: step.percent, bakeMs: step.bakeMs, split, changes: (target?.changes(split, leaving) ?? []).map(describe) };
+    return { percent: step.percent, bakeMs: step.bakeMs, split, changes: target?.changes(split, leaving) ?? [] };
   });
   const { newest } = readPointers(opened.pointerDirs[0] ?? '', deps.io.fs, opened.scope);
   return {
@@ -78,7 +79,7 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
     wayBack: {
       build: newest?.knownGood.build ?? null,
       generation: newest?.generation ?? null,
-      changes: (newest?.knownGood.changes ?? []).map(describe),
+      changes: newest?.knownGood.changes ?? [],
       breakGlass: breakGlassCommand(opened),
     },
     sources: planned.sources,
@@ -96,8 +97,8 @@ function planText(document: PlanDocument, planned: Plan): string {
     `  to         ${build(planned.candidate)}`,
     `  serving    ${splitText(document.serving)}`,
     ...document.steps.flatMap((step, index) => [
-      `  step ${index + 1}/${document.steps.length}   ${step.percent} % for ${durationText(step.bakeMs)}`,
-      ...step.changes.map((change) => `               ${change}`),
+      `  step ${index + 1}/${document.steps.length}   ${splitText(step.split)} for ${durationText(step.bakeMs)}`,
+      ...step.changes.map((change) => `               ${describe(change)}`),
     ]),
     ...document.gates.flatMap((gate) => [
       `  gate       ${gate.name}: at most ${percentText(gate.max)} of at least ${gate.minRequests} requests (${gate.source})`,
@@ -105,7 +106,7 @@ function planText(document: PlanDocument, planned: Plan): string {
       `               now, for the build that serves: ${measurementText(gate.stableNow)}`,
     ]),
     `  way back   ${document.wayBack.build === null ? 'none' : `${shortGuid(document.wayBack.build.guid)}, pointer generation ${String(document.wayBack.generation)}`}`,
-    ...document.wayBack.changes.map((change) => `               ${change}`),
+    ...document.wayBack.changes.map((change) => `               ${describe(change)}`),
     `               ${document.wayBack.breakGlass}`,
   ];
   return `${lines.join('\n')}\n`;

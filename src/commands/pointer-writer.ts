@@ -1,7 +1,7 @@
 /** Makes the engine's pointer generations durable: first in the state directory, then in each copy, the rescue program beside them. */
 import type { Modes } from '../break-glass/durable-file.ts';
 import { copyPointer, placeRescue, readPointers, writePointer } from '../break-glass/pointer.ts';
-import type { KnownGood } from '../core/history.ts';
+import type { History, KnownGood } from '../core/history.ts';
 import type { Build } from '../core/manifest.ts';
 import type { Plan } from '../core/plan.ts';
 import type { Scope } from '../core/scope.ts';
@@ -9,7 +9,10 @@ import { type PointerDraft, renderPointer } from '../engine/render.ts';
 import type { WritePointer } from '../engine/runner.ts';
 import type { Target } from '../engine/target.ts';
 import type { Io } from '../io.ts';
-import { makePointerDir, rescueSource } from './state-dir.ts';
+import type { Reading } from '../routers/router.ts';
+import type { Deps } from './command.ts';
+import type { Opened } from './open.ts';
+import { groupOf, makePointerDir, modesOf, rescueSource } from './state-dir.ts';
 
 export interface PointerPlaces {
   readonly scope: Scope;
@@ -85,4 +88,30 @@ export function publishPointer(
 
 function copyWarning(dir: string, error: unknown): string {
   return `THE COPY of the known-good pointer in ${dir} was not written: ${error instanceof Error ? error.message : String(error)}`;
+}
+
+/** The settings that a pointer is rendered with while no rollout is walking: today's, else those of the ledger's last plan. */
+export function idlePlaces(opened: Opened, deps: Deps): PointerPlaces {
+  const copies = opened.settings?.copies ?? opened.history.rollout?.plan.copies ?? [];
+  return { scope: opened.scope, stateDir: opened.stateDir, copies, modes: modesOf(groupOf(opened.config, deps.io)) };
+}
+
+/** The pointer that names `knownGood` while no rollout is walking. */
+export function renderIdle(
+  opened: Opened,
+  now: { readonly target: Target; readonly reading: Reading; readonly history: History; readonly knownGood: KnownGood },
+  why: PointerDraft['why'],
+  deps: Deps,
+): PointerDraft {
+  return renderPointer({
+    ...now,
+    scope: opened.scope,
+    identity: opened.settings?.identity ?? now.history.rollout?.plan.identity ?? null,
+    takenPlaces: new Set(),
+    bad: [...now.history.bad.keys()],
+    why,
+    rollout: null,
+    ledgerHead: null,
+    atIso: new Date(deps.io.now()).toISOString(),
+  });
 }

@@ -2,21 +2,22 @@
 
 import { readPointers } from '../break-glass/pointer.ts';
 import { describe } from '../break-glass/wording.ts';
-import { presenceProblem } from '../core/target-locks.ts';
 import { KvdeployError, refusalError } from '../core/errors.ts';
-import { currentKnownGood, fold, openRollout } from '../core/history.ts';
+import type { Event } from '../core/events.ts';
+import { currentKnownGood, openRollout } from '../core/history.ts';
 import { sameScope, scopeText, shortGuid } from '../core/scope.ts';
-import { keepBeating, releaseClaim, takeClaim } from '../engine/claim.ts';
-import { type PointerDraft, renderPointer, staleness } from '../engine/render.ts';
-import { breakGlassCommand, scopeFlags } from './advice.ts';
+import { presenceProblem } from '../core/target-locks.ts';
+import { type PointerDraft, staleness } from '../engine/render.ts';
+import { breakGlassCommand } from './advice.ts';
 import { type Deps, done, type Outcome } from './command.ts';
 import { confirm } from './confirm.ts';
 import { assertNoHold } from './hold.ts';
 import { type Opened, openScope, targetOf } from './open.ts';
 import { type PointerExport, readExport } from './pointer-export.ts';
-import { publishPointer } from './pointer-writer.ts';
+import { idlePlaces, publishPointer, renderIdle } from './pointer-writer.ts';
+import { recordEvent } from './record-event.ts';
 import { mustHave } from './release.ts';
-import { groupOf, modesOf, recordStatePlaces } from './state-dir.ts';
+import { recordStatePlaces } from './state-dir.ts';
 
 /** Shows every generation that verifies, and says which do not. */
 export async function showPointer(deps: Deps): Promise<Outcome> {
@@ -42,7 +43,7 @@ export async function showPointer(deps: Deps): Promise<Outcome> {
   if (newest == null)
     throw new KvdeployError('NO_KNOWN_GOOD', {
       message: `There is no pointer of ${scopeText(opened.scope)} here.`,
-      hint: `kvdeploy adopt ${scopeFlags(opened.scope)}`,
+      hint: `kvdeploy adopt ${opened.flags}`,
     });
   deps.print(
     `restores ${newest.knownGood.build.guid} with\n${newest.knownGood.changes.map((change) => `  ${describe(change)}`).join('\n')}\n`,
@@ -64,16 +65,16 @@ export async function verifyPointer(options: { readonly renew?: boolean }, deps:
     const code = problems.some((problem) => problem.damaged) ? 'POINTER_DAMAGED' : 'POINTER_STALE';
     throw new KvdeployError(code, {
       message: problems.map(({ dir, why }) => `${dir}: ${why}`).join('; '),
-      hint: `Write it again: kvdeploy pointer verify --renew ${scopeFlags(opened.scope)}`,
+      hint: `Write it again: kvdeploy pointer verify --renew ${opened.flags}`,
     });
   }
   assertNoHold(opened, deps);
   if (openRollout(opened.history) !== null)
     throw new KvdeployError('BUSY', {
       message: 'A rollout is under way; its pointer was rendered for it.',
-      hint: `kvdeploy status ${scopeFlags(opened.scope)}`,
+      hint: `kvdeploy status ${opened.flags}`,
     });
-  const { generation, warnings } = publishPointer(placesOf(opened, deps), fresh, deps.io);
+  const { generation, warnings } = publishPointer(idlePlaces(opened, deps), fresh, deps.io);
   for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
   return done(`Written again as generation ${generation}.`, [breakGlassCommand(opened)]);
 }
@@ -101,31 +102,10 @@ async function renderNow(opened: Opened, deps: Deps): Promise<PointerDraft> {
   if (known === null)
     throw new KvdeployError('NO_KNOWN_GOOD', {
       message: `No build was ever known-good in ${scopeText(scope)}.`,
-      hint: `kvdeploy adopt ${scopeFlags(scope)}`,
+      hint: `kvdeploy adopt ${opened.flags}`,
     });
   const target = targetOf(opened, deps, openRollout(history) === null ? 'config' : 'ledger');
-  const reading = await target.read();
-  const identity = opened.settings?.identity ?? history.rollout?.plan.identity ?? null;
-  const atIso = new Date(deps.io.now()).toISOString();
-  return renderPointer({
-    scope,
-    target,
-    identity,
-    reading,
-    history,
-    knownGood: known,
-    takenPlaces: new Set(),
-    bad: [...history.bad.keys()],
-    why: 'rendered-again',
-    rollout: null,
-    ledgerHead: null,
-    atIso,
-  });
-}
-
-function placesOf(opened: Opened, deps: Deps) {
-  const copies = opened.settings?.copies ?? opened.history.rollout?.plan.copies ?? [];
-  return { scope: opened.scope, stateDir: opened.stateDir, copies, modes: modesOf(groupOf(opened.config, deps.io)) };
+  return renderIdle(opened, { target, reading: await target.read(), history, knownGood: known }, 'rendered-again', deps);
 }
 
 /** Prints the known-good build as a file for another machine. */
@@ -135,7 +115,7 @@ export async function exportPointer(deps: Deps): Promise<Outcome> {
   if (known === null)
     throw new KvdeployError('NO_KNOWN_GOOD', {
       message: `No build was ever known-good in ${scopeText(opened.scope)}.`,
-      hint: `kvdeploy adopt ${scopeFlags(opened.scope)}`,
+      hint: `kvdeploy adopt ${opened.flags}`,
     });
   const exported: PointerExport = {
     kind: 'PointerExport',
@@ -165,7 +145,7 @@ export async function importPointer(file: string, options: { readonly confirm?: 
   if (currentKnownGood(opened.history) !== null)
     throw new KvdeployError('NOTHING_TO_DO', {
       message: `${scopeText(opened.scope)} has a ledger with a known-good build here already.`,
-      hint: `kvdeploy status ${scopeFlags(opened.scope)}`,
+      hint: `kvdeploy status ${opened.flags}`,
     });
   const target = targetOf(opened, deps);
   const reading = await target.read();
@@ -184,43 +164,21 @@ export async function importPointer(file: string, options: { readonly confirm?: 
     deps,
   );
   recordStatePlaces([opened.stateDir, ...settings.copies], deps);
-  const history = await appendImport(opened, imported, file, deps);
-  const known = history.knownGood[0];
-  if (known === undefined) throw new Error('an imported build is known-good');
-  const atIso = new Date(deps.io.now()).toISOString();
-  const draft = renderPointer({
-    scope: opened.scope,
-    target,
-    identity: settings.identity,
-    reading,
-    history,
-    knownGood: known,
-    takenPlaces: new Set(),
-    bad: [...history.bad.keys()],
-    why: 'imported',
-    rollout: null,
-    ledgerHead: null,
-    atIso,
-  });
-  const { generation, warnings } = publishPointer(placesOf(opened, deps), draft, deps.io);
+  const event: Event = { type: 'imported', atMs: deps.io.now(), build, since: imported.since, bad: imported.bad, file };
+  const { generation, warnings } = await recordEvent(
+    opened,
+    { command: 'pointer import', event, takeOver: false },
+    deps,
+    (history) => {
+      const [knownGood] = history.knownGood;
+      if (knownGood === undefined) throw new Error('an imported build is known-good');
+      return publishPointer(
+        idlePlaces(opened, deps),
+        renderIdle(opened, { target, reading, history, knownGood }, 'imported', deps),
+        deps.io,
+      );
+    },
+  );
   for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
   return done(`${shortGuid(build.guid)} is the known-good build here now, pointer generation ${generation}.`);
-}
-
-async function appendImport(opened: Opened, imported: PointerExport, file: string, deps: Deps) {
-  const { store, scope } = opened;
-  const claim = await takeClaim(store, scope, { actor: opened.actor, command: 'pointer import' }, deps.io, { takeOver: false });
-  const stopBeating = keepBeating(store, scope);
-  try {
-    const self = deps.io.self();
-    const atMs = deps.io.now();
-    const event = { type: 'imported' as const, atMs, build: imported.build, since: imported.since, bad: imported.bad, file };
-    const entry = { at: new Date(atMs).toISOString(), actor: opened.actor, host: self.host, boot: self.boot, event };
-    if ((await store.append(scope, claim.seq + 1, entry)) === 'conflict')
-      throw new KvdeployError('BUSY', { message: 'Somebody else took the claim.', hint: 'Try again.' });
-    await releaseClaim(store, scope, opened.actor, claim.seq + 1, deps.io);
-    return fold([...claim.entries, { ...entry, seq: claim.seq + 1, prev: '' }]);
-  } finally {
-    stopBeating();
-  }
 }

@@ -1,21 +1,20 @@
 /** `reconcile`: after break-glass, look, write it into the ledger, lift the hold. */
 import { liftHold, readHold } from '../break-glass/hold.ts';
-import { type Rescue, readRecords } from '../break-glass/records.ts';
+import type { Rescue } from '../break-glass/records.ts';
 import { KvdeployError } from '../core/errors.ts';
-import { fold, openRollout } from '../core/history.ts';
+import type { Event } from '../core/events.ts';
+import { openRollout } from '../core/history.ts';
 import { type Guid, scopeText, shortGuid } from '../core/scope.ts';
 import { splitText } from '../core/split.ts';
-import { keepBeating, releaseClaim, takeClaim } from '../engine/claim.ts';
-import { renderPointer } from '../engine/render.ts';
 import type { Target } from '../engine/target.ts';
 import type { Reading } from '../routers/router.ts';
-import { scopeFlags } from './advice.ts';
 import { type Deps, done, type Outcome } from './command.ts';
 import { confirm } from './confirm.ts';
+import { idOf, unreviewedRescues } from './hold.ts';
 import { type Opened, openScope, targetOf } from './open.ts';
-import { publishPointer } from './pointer-writer.ts';
+import { idlePlaces, publishPointer, renderIdle } from './pointer-writer.ts';
+import { recordEvent } from './record-event.ts';
 import { buildsAtPlaces } from './release.ts';
-import { groupOf, modesOf, recordFallbacks } from './state-dir.ts';
 import { showTraffic } from './traffic.ts';
 
 export interface ReconcileOptions {
@@ -26,11 +25,11 @@ export interface ReconcileOptions {
 export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'optional' });
   const hold = readHold(opened.pointerDirs, deps.io.fs);
-  const { rescues, damaged } = readRecords([...opened.pointerDirs, ...recordFallbacks(deps)], opened.scope, deps.io.fs);
-  if (hold === undefined) {
+  const { rescues, damaged } = unreviewedRescues(opened, deps);
+  if (hold === undefined && rescues.length === 0) {
     throw new KvdeployError('NOTHING_TO_DO', {
-      message: `No hold is in force in ${scopeText(opened.scope)}.`,
-      hint: `kvdeploy status ${scopeFlags(opened.scope)}`,
+      message: `No hold is in force in ${scopeText(opened.scope)}, and every rescue was reviewed.`,
+      hint: `kvdeploy status ${opened.flags}`,
     });
   }
   const target = targetOf(opened, deps, openRollout(opened.history) === null ? 'config' : 'ledger');
@@ -38,8 +37,9 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
   const reading = await target.read();
   const serving = await servingNow(target, reading);
   const bad = builtBad(opened, serving, rescues);
-  const records = rescues.map(recordText);
-  for (const message of [hold.text, ...records]) deps.line({ type: 'note', level: 'info', message });
+  const records = rescues.map((rescue) => ({ id: idOf(rescue), text: recordText(rescue) }));
+  for (const message of [...(hold === undefined ? [] : [hold.text]), ...records.map((record) => record.text)])
+    deps.line({ type: 'note', level: 'info', message });
   for (const { file, line, why } of damaged)
     deps.line({ type: 'note', level: 'warning', message: `${file}:${line} of the rescue's record: ${why}` });
   deps.line({
@@ -58,7 +58,7 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
   for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
   return done(
     `The rescue is in the ledger and the hold is lifted.${serving === null ? ' Traffic is not on one known build: use kvdeploy rollback.' : ''}`,
-    [`kvdeploy status ${scopeFlags(opened.scope)}`],
+    [`kvdeploy status ${opened.flags}`],
   );
 }
 
@@ -66,48 +66,20 @@ interface Reviewed {
   readonly reading: Reading;
   readonly serving: Guid | null;
   readonly bad: readonly Guid[];
-  readonly records: readonly string[];
+  readonly records: readonly { readonly id: string; readonly text: string }[];
   readonly reason: string;
 }
 
 /** Ledger first, then the pointer, then the hold: a crash in between leaves the hold, and reconcile can be run again. */
 async function writeDown(opened: Opened, reviewed: Reviewed, target: Target, deps: Deps): Promise<readonly string[]> {
-  const { store, scope } = opened;
-  const claim = await takeClaim(store, scope, { actor: opened.actor, command: 'reconcile' }, deps.io, { takeOver: true });
-  const stopBeating = keepBeating(store, scope);
-  try {
-    const self = deps.io.self();
-    const atMs = deps.io.now();
-    const event = {
-      type: 'reconciled',
-      atMs,
-      reason: reviewed.reason,
-      serving: reviewed.serving,
-      bad: [...reviewed.bad],
-      records: [...reviewed.records],
-    } as const;
-    const entry = {
-      at: new Date(atMs).toISOString(),
-      actor: opened.actor,
-      host: self.host,
-      boot: self.boot,
-      event: { ...event, bad: [...event.bad], records: [...event.records] },
-    };
-    if ((await store.append(scope, claim.seq + 1, entry)) === 'conflict')
-      throw new KvdeployError('BUSY', { message: 'Somebody else took the claim.', hint: 'Run reconcile again.' });
-    const warnings = pointAtServing(
-      opened,
-      reviewed,
-      target,
-      deps,
-      fold([...claim.entries, { ...entry, seq: claim.seq + 1, prev: '' }]),
-    );
+  const { reason, serving, bad, records } = reviewed;
+  const event: Event = { type: 'reconciled', atMs: deps.io.now(), reason, serving, bad: [...bad], records: [...records] };
+  const what = { command: 'reconcile', event, takeOver: true };
+  return recordEvent(opened, what, deps, (history) => {
+    const warnings = pointAtServing(opened, reviewed, target, deps, history);
     liftHold(opened.pointerDirs, deps.io.fs);
-    await releaseClaim(store, scope, opened.actor, claim.seq + 1, deps.io);
     return warnings;
-  } finally {
-    stopBeating();
-  }
+  });
 }
 
 /** A pointer generation that names what serves, so that ledger and pointer agree again. */
@@ -120,28 +92,8 @@ function pointAtServing(
 ): readonly string[] {
   const known = history.knownGood.find((entry) => entry.build.guid === reviewed.serving);
   if (known === undefined) return [];
-  const identity = opened.settings?.identity ?? history.rollout?.plan.identity ?? null;
-  const copies = opened.settings?.copies ?? history.rollout?.plan.copies ?? [];
-  const atIso = new Date(deps.io.now()).toISOString();
-  const draft = renderPointer({
-    scope: opened.scope,
-    target,
-    identity,
-    reading: reviewed.reading,
-    history,
-    knownGood: known,
-    takenPlaces: new Set(),
-    bad: [...history.bad.keys()],
-    why: 'rolled-back',
-    rollout: null,
-    ledgerHead: null,
-    atIso,
-  });
-  return publishPointer(
-    { scope: opened.scope, stateDir: opened.stateDir, copies, modes: modesOf(groupOf(opened.config, deps.io)) },
-    draft,
-    deps.io,
-  ).warnings;
+  const draft = renderIdle(opened, { target, reading: reviewed.reading, history, knownGood: known }, 'rolled-back', deps);
+  return publishPointer(idlePlaces(opened, deps), draft, deps.io).warnings;
 }
 
 /** The one build that serves everything, by its own word; null when it is not one alone. */

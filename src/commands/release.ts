@@ -1,13 +1,13 @@
 /** What `plan` and `promote` share: from what was typed to a judged build and its plan. Must not change anything. */
 import type { ServiceSettings } from '../config/load.ts';
-import { type AdmittedBuild, admit, type Checked, type Facts, headline, LOCKS } from '../core/admission.ts';
+import { type AdmittedBuild, admit, type Checked, type Facts, headline, LOCKS, LOOKING_LOCKS } from '../core/admission.ts';
 import { KvdeployError, type Refusal, refusalError } from '../core/errors.ts';
 import { currentKnownGood } from '../core/history.ts';
 import { promotionPlan } from '../core/make-plan.ts';
 import type { Plan } from '../core/plan.ts';
 import { buildOfSameSource, requirementRefusal } from '../core/requirement.ts';
 import { type Guid, type Scope, sameScope, scopeText, shortGuid } from '../core/scope.ts';
-import { fileFacts, targetFacts } from '../engine/facts.ts';
+import { diskFact, fileFacts, targetFacts } from '../engine/facts.ts';
 import { stableHasData } from '../engine/measure.ts';
 import type { Target } from '../engine/target.ts';
 import type { Reading } from '../routers/router.ts';
@@ -37,8 +37,16 @@ export interface Release {
   readonly otherScopes: number;
 }
 
-/** Judges a release. Files first: a foreign build is refused before the target hears of it. */
-export async function judgeRelease(opened: Opened, wanted: Wanted, deps: Deps): Promise<Release> {
+/**
+ * Judges a release. Files first: a foreign build is refused before the target hears of it. `looking` leaves out the one lock
+ * that has to write: whether the disk keeps its word.
+ */
+export async function judgeRelease(
+  opened: Opened,
+  wanted: Wanted,
+  deps: Deps,
+  how: 'looking' | 'in earnest',
+): Promise<Release> {
   const settings = mustHave(opened);
   const offers = await readOffers(opened, deps);
   const guid = await wantedGuid(opened, offers, wanted, deps);
@@ -63,22 +71,24 @@ export async function judgeRelease(opened: Opened, wanted: Wanted, deps: Deps): 
   const refused = headline(byFiles.checked) ?? offers.refusal;
   if (refused !== undefined)
     return { checked: byFiles.checked, refusal: refused, plan: null, target: null, reading: null, otherScopes };
-  return judgeAtTarget(opened, settings, facts, offers, otherScopes, deps);
+  return judgeAtTarget({ opened, settings, offers, otherScopes, how }, facts, deps);
 }
 
-async function judgeAtTarget(
-  opened: Opened,
-  settings: ServiceSettings,
-  fromFiles: Facts,
-  offers: Offers,
-  otherScopes: number,
-  deps: Deps,
-): Promise<Release> {
+interface Judging {
+  readonly opened: Opened;
+  readonly settings: ServiceSettings;
+  readonly offers: Offers;
+  readonly otherScopes: number;
+  readonly how: 'looking' | 'in earnest';
+}
+
+async function judgeAtTarget({ opened, settings, offers, otherScopes, how }: Judging, fromFiles: Facts, deps: Deps): Promise<Release> {
   const target = targetOf(opened, deps);
   const listed = offers.listed.find((entry) => entry.build.guid === fromFiles.guid && sameScope(entry.scope, opened.scope));
   showTraffic(deps, target, buildsAtPlaces(opened));
-  const { facts, reading } = await targetFacts(fromFiles, target, listed?.build.ref ?? '', opened.stateDir, deps.io);
-  const { checked, build } = admit(facts);
+  const { facts, reading } = await targetFacts(fromFiles, target, listed?.build.ref ?? '');
+  const { checked, build } =
+    how === 'looking' ? admit(facts, LOOKING_LOCKS) : admit({ ...facts, diskProblem: diskFact(opened.stateDir, deps.io) });
   const known = currentKnownGood(opened.history)?.build;
   const admission = headline(checked);
   if (admission !== undefined || build === null || known === undefined)
@@ -155,7 +165,7 @@ export function mustHave(opened: Opened): ServiceSettings {
 
 async function wantedGuid(opened: Opened, offers: Offers, wanted: Wanted, deps: Deps): Promise<Guid> {
   const { scope } = opened;
-  const see = `kvdeploy builds --env ${scope.environment} --service ${scope.service}`;
+  const see = `kvdeploy builds ${opened.flags}`;
   if ((wanted.build === undefined) === (wanted.from === undefined)) {
     throw new KvdeployError('USAGE', { message: 'Say which build: either --build GUID or --from ENVIRONMENT.', hint: see });
   }

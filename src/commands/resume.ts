@@ -3,7 +3,6 @@ import { KvdeployError } from '../core/errors.ts';
 import { openRollout } from '../core/history.ts';
 import { isOver, type State } from '../core/rollout.ts';
 import { scopeText } from '../core/scope.ts';
-import { scopeFlags } from './advice.ts';
 import type { Deps, Outcome } from './command.ts';
 import { controlOf } from './control.ts';
 import { foreignNow } from './foreign.ts';
@@ -36,7 +35,7 @@ export function mustBeOpen(opened: Opened): State {
       last === null
         ? `There was never a rollout in ${scopeText(opened.scope)}.`
         : `The last rollout of ${scopeText(opened.scope)} is over: ${last.phase}.`,
-    hint: `kvdeploy status ${scopeFlags(opened.scope)}`,
+    hint: `kvdeploy status ${opened.flags}`,
   });
 }
 
@@ -69,7 +68,7 @@ function assertSameTarget(opened: Opened, open: State): void {
   if (differences.length === 0) return;
   throw new KvdeployError('TARGET_CHANGED', {
     message: `The config names another target than this rollout runs on: ${differences.join('; ')}.`,
-    hint: `Go back on the old target: kvdeploy abort ${scopeFlags(opened.scope)}`,
+    hint: `Go back on the old target: kvdeploy abort ${opened.flags}`,
   });
 }
 

@@ -4,12 +4,13 @@ import { KvdeployError, refusalError } from '../core/errors.ts';
 import { currentKnownGood, type History, type KnownGood, openRollout } from '../core/history.ts';
 import { type PlanSettings, rollbackPlan } from '../core/make-plan.ts';
 import type { Build, ListedBuild } from '../core/manifest.ts';
+import type { State } from '../core/rollout.ts';
 import { type Guid, scopeText, shortGuid } from '../core/scope.ts';
 import { fileFacts, targetFacts } from '../engine/facts.ts';
 import type { Target } from '../engine/target.ts';
 import type { Reading } from '../routers/router.ts';
 import { abortRollout } from './abort.ts';
-import { breakGlassCommand, scopeFlags } from './advice.ts';
+import { breakGlassCommand } from './advice.ts';
 import { guidOf } from './choose-build.ts';
 import type { Deps, Outcome } from './command.ts';
 import { confirm } from './confirm.ts';
@@ -19,6 +20,7 @@ import { readOffers } from './offers.ts';
 import { type Opened, openScope, targetOf } from './open.ts';
 import { earlierCommands } from './outcome.ts';
 import { buildsAtPlaces, planning } from './release.ts';
+import { carryOn } from './resume.ts';
 import { showTraffic } from './traffic.ts';
 
 export interface RollbackOptions {
@@ -39,9 +41,20 @@ export async function rollback(options: RollbackOptions, deps: Deps): Promise<Ou
   );
   const open = openRollout(opened.history);
   if (open === null) return rollbackTo(opened, to, options, deps);
+  if (leadsTo(open, to.build)) {
+    const control = { hold: false, leave: false, untilPercent: null, leaveAtMs: null };
+    return lead(opened, open.plan, deps, { command: 'rollback', control, takeOver: false, begin: carryOn(undefined) });
+  }
   const aborted = await abortRollout(opened, options.reason ?? 'rollback', deps);
-  if (aborted.code !== null || open.plan.stable?.guid === to.build.guid) return aborted;
+  if (aborted.code === null && open.plan.stable?.guid === to.build.guid) return aborted;
+  // Too late to abort, or a rollback to another build that was stopped where it was: both are left by going back from there.
+  if (aborted.code !== null && aborted.code !== 'NOTHING_TO_DO' && open.plan.kind !== 'rollback') return aborted;
   return rollbackTo(await openScope(deps, { config: 'optional' }), to, options, deps);
+}
+
+/** True for an unfinished rollback to this very build: it is carried on, since aborting it would leave traffic where it is. */
+function leadsTo({ plan }: State, build: Build): boolean {
+  return plan.kind === 'rollback' && plan.candidate.guid === build.guid;
 }
 
 /** The build to go back to. Throws before anything is asked or changed. */
@@ -49,23 +62,26 @@ function goalOf(opened: Opened, options: RollbackOptions): KnownGood {
   const { history, scope } = opened;
   const known = history.knownGood;
   if (options.to === undefined) {
-    const current = currentKnownGood(history);
+    // While a rollback is unfinished, the ledger still calls the build good that it is leaving.
+    const open = openRollout(history);
+    const begun = open === null ? undefined : known.find((entry) => leadsTo(open, entry.build));
+    const current = begun ?? currentKnownGood(history);
     if (current !== null) return current;
     throw new KvdeployError('NO_KNOWN_GOOD', {
       message: `No build was ever known-good in ${scopeText(scope)}, so there is none to go back to.`,
-      hint: `kvdeploy status ${scopeFlags(scope)}`,
+      hint: `kvdeploy status ${opened.flags}`,
     });
   }
   const guid = guidOf(
     options.to,
     known.map((entry) => entry.build.guid),
-    `kvdeploy pointer show ${scopeFlags(scope)}`,
+    `kvdeploy pointer show ${opened.flags}`,
   );
   const found = known.find((entry) => entry.build.guid === guid);
   if (found !== undefined) return found;
   throw new KvdeployError('NOT_KNOWN_GOOD', {
     message: `Build ${shortGuid(guid)} was never known-good in ${scopeText(scope)}; going back goes only to builds that were.`,
-    hint: [`These were:`, ...known.map((entry) => `${entry.build.guid} (${entry.build.version})`)].join(' '),
+    hint: known.length === 0 ? `None ever was: kvdeploy adopt ${opened.flags}` : `Those that were: kvdeploy pointer show ${opened.flags}`,
   });
 }
 
@@ -98,7 +114,7 @@ async function judge(opened: Opened, build: Build, target: Target, deps: Deps): 
     { ...opened, guid: build.guid, listed, atPlace: [], environments, pointerDir: opened.pointerDirs[0] ?? '' },
     deps.io,
   );
-  const { facts, reading } = await targetFacts(files.facts, target, build.ref, opened.stateDir, deps.io);
+  const { facts, reading } = await targetFacts(files.facts, target, build.ref);
   const { checked } = admit(facts, ROLLBACK_LOCKS);
   for (const { name, refusal } of checked)
     deps.line({ type: 'check', name, ok: refusal === undefined, message: refusal?.message ?? '' });

@@ -24,6 +24,7 @@ export async function serveCommand(
       deps.line({ type: 'note', level: 'warning', message }),
     );
     const ready = `serving ${serving.url} for ${scopeText(service.scope)}`;
+    deps.line({ type: 'document', name: 'serve', data: { url: serving.url, scope: service.scope } });
     deps.print(ready);
     await stopped;
     await serving.close();

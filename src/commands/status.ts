@@ -7,7 +7,7 @@ import { type State, stableSplit, stepSplit } from '../core/rollout.ts';
 import { scopeText, shortGuid } from '../core/scope.ts';
 import { type Split, splitsAgree, splitText } from '../core/split.ts';
 import type { Reading } from '../routers/router.ts';
-import { breakGlassCommand, scopeFlags } from './advice.ts';
+import { breakGlassCommand } from './advice.ts';
 import { type Deps, done, type Outcome } from './command.ts';
 import { type Opened, openScope, targetOf } from './open.ts';
 import { buildsAtPlaces } from './release.ts';
@@ -105,7 +105,7 @@ function expectedSplit(last: State, open: State | null): Split | null {
 }
 
 function nextOf(opened: Opened, open: State | null, hold: Hold | undefined): string[] {
-  const flags = scopeFlags(opened.scope);
+  const { flags } = opened;
   if (hold !== undefined) return [`kvdeploy reconcile ${flags}`, breakGlassCommand(opened)];
   if (open !== null) return [`kvdeploy resume ${flags}`, `kvdeploy abort ${flags}`];
   return opened.history.rollout?.phase === 'stuck' ? [`kvdeploy rollback ${flags}`, breakGlassCommand(opened)] : [];

@@ -9,11 +9,11 @@ import {
   lockSequence,
   offered,
 } from './build-locks.ts';
-import type { Refusal } from './errors.ts';
+import type { Code, Refusal } from './errors.ts';
 import type { History } from './history.ts';
 import type { Build, ListedBuild } from './manifest.ts';
 import type { Guid, Scope } from './scope.ts';
-import { lockKnownGood, lockDisk, lockPointer, lockPresent, lockTarget, lockWayBack } from './target-locks.ts';
+import { lockDisk, lockKnownGood, lockPointer, lockPresent, lockTarget, lockWayBack } from './target-locks.ts';
 
 /** What a build answered when it was asked directly, at the address that the router reports for its place. */
 export type Answer =
@@ -81,14 +81,14 @@ export function admit(
   return { checked, build: whole ? (build as AdmittedBuild) : null };
 }
 
-/** The refusal that heads the error: a foreign build before everything else that is wrong with it. */
+/** Codes that head the error before any other: a foreign build first; and who asks for a bad one must not be told to roll back to it. */
+const FIRST: readonly Code[] = ['FOREIGN_BUILD', 'WRONG_SCOPE', 'BAD_BUILD'];
+
+/** The refusal that heads the error. */
 export function headline(checked: readonly Checked[]): Refusal | undefined {
   const refusals = checked.flatMap((check) => (check.refusal === undefined ? [] : [check.refusal]));
-  return (
-    refusals.find((refusal) => refusal.code === 'FOREIGN_BUILD') ??
-    refusals.find((refusal) => refusal.code === 'WRONG_SCOPE') ??
-    refusals[0]
-  );
+  const heads = FIRST.flatMap((code) => refusals.filter((refusal) => refusal.code === code));
+  return heads[0] ?? refusals[0];
 }
 
 /** Every lock of this release. Each is enough on its own; a test turns all the others off. */
@@ -97,6 +97,7 @@ export const LOCKS: readonly Lock[] = [
   { number: 2, name: 'the build is listed here, once', needs: 'files', check: lockListed },
   { number: 3, name: 'no other scope has the build', needs: 'files', check: lockForeign },
   { number: 5, name: 'newer than anything known-good here', needs: 'files', check: lockSequence },
+  { number: 8, name: 'both builds have a place of their own', needs: 'files', check: lockPlace },
   { number: 6, name: 'the target says this environment', needs: 'target', check: lockTarget },
   { number: 6, name: 'the build itself answers at its place', needs: 'target', check: lockPresent },
   { number: 7, name: 'the build is not marked bad', needs: 'files', check: lockBad },
@@ -104,8 +105,10 @@ export const LOCKS: readonly Lock[] = [
   { number: 8, name: 'the pointer on local disk verifies', needs: 'target', check: lockPointer },
   { number: 8, name: 'the known-good build still serves', needs: 'target', check: lockWayBack },
   { number: 8, name: 'the state directory keeps its word', needs: 'target', check: lockDisk },
-  { number: 8, name: 'both builds have a place of their own', needs: 'target', check: lockPlace },
 ];
+
+/** Those that only look: whether the disk keeps its word shows only when something is written. */
+export const LOOKING_LOCKS: readonly Lock[] = LOCKS.filter((lock) => lock.check !== lockDisk);
 
 /** A manifest that has since been broken or pruned does not block a way back; one that gives this GUID to another scope does. */
 export const ROLLBACK_LOCKS: readonly Lock[] = [

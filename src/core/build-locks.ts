@@ -3,7 +3,7 @@ import type { Facts } from './admission.ts';
 import type { Refusal } from './errors.ts';
 import { currentKnownGood } from './history.ts';
 import type { ListedBuild } from './manifest.ts';
-import { type Scope, sameScope, scopeText, shortGuid } from './scope.ts';
+import { type Scope, sameScope, scopeFlags, scopeText, shortGuid } from './scope.ts';
 
 const listedAs = (facts: Facts) => facts.listed.filter((entry) => entry.build.guid === facts.guid);
 const ours = (facts: Facts) => listedAs(facts).filter((entry) => sameScope(entry.scope, facts.scope));
@@ -14,7 +14,7 @@ const placeOf = (entry: ListedBuild, note?: string) => ({
   ...(note === undefined ? {} : { note }),
 });
 const buildsHint = (facts: Facts) =>
-  `Promote a build made for ${facts.scope.environment}: kvdeploy builds --env ${facts.scope.environment} --service ${facts.scope.service}`;
+  `Promote a build made for ${facts.scope.environment}: kvdeploy builds ${scopeFlags(facts.scope)}`;
 
 /** The entry that a build is taken from: this scope's own, and only without one another scope's, for the locks to refuse. */
 export function offered(facts: Facts): ListedBuild | undefined {
@@ -86,9 +86,9 @@ export function lockSequence(facts: Facts): Refusal | undefined {
       ? `Build ${shortGuid(facts.guid)} is the known-good build already.`
       : `Build ${shortGuid(facts.guid)} has sequence ${build.sequence}, but ${highest} was known-good here: promoting an older build is not going back.`,
     hint:
-      known === undefined || current
+      known === undefined || current || facts.history.bad.has(facts.guid)
         ? buildsHint(facts)
-        : `Go back with: kvdeploy rollback --env ${facts.scope.environment} --service ${facts.scope.service} --to ${facts.guid}`,
+        : `Go back with: kvdeploy rollback ${scopeFlags(facts.scope)} --to ${facts.guid}`,
   };
 }
 
@@ -121,6 +121,6 @@ export function lockOnceKnownGood(facts: Facts): Refusal | undefined {
   return {
     code: 'NOT_KNOWN_GOOD',
     message: `Build ${shortGuid(facts.guid)} was never known-good in ${scopeText(facts.scope)}.`,
-    hint: `See which were: kvdeploy pointer show --env ${facts.scope.environment} --service ${facts.scope.service}`,
+    hint: `See which were: kvdeploy pointer show ${scopeFlags(facts.scope)}`,
   };
 }

@@ -89,7 +89,8 @@ export const eventSchema = z.discriminatedUnion('type', [
     serving: guidSchema.nullable(),
     /** Builds that the rescue left: bad from now on. */
     bad: z.array(guidSchema),
-    records: z.array(z.string()),
+    /** The rescues that were reviewed, as break-glass had recorded them. */
+    records: z.array(z.strictObject({ id: z.string(), text: z.string() })),
   }),
 ]);
 

@@ -33,6 +33,8 @@ export interface History {
   readonly changedAt: string | null;
   /** Every GUID that a plan of this scope ever named. */
   readonly guids: ReadonlySet<Guid>;
+  /** Ids of the break-glass rescues that were reconciled. */
+  readonly reviewed: ReadonlySet<string>;
 }
 
 const EMPTY: History = {
@@ -45,6 +47,7 @@ const EMPTY: History = {
   plannedAt: null,
   changedAt: null,
   guids: new Set(),
+  reviewed: new Set(),
 };
 
 /** Folds the entries of one scope's ledger, oldest first. */
@@ -125,7 +128,8 @@ function imported(history: History, event: Extract<Event, { type: 'imported' }>,
 }
 
 function reconciled(history: History, event: Extract<Event, { type: 'reconciled' }>, at: string): History {
-  const marked = event.bad.reduce((sum, guid) => markBad(sum, guid, `left by break-glass: ${event.reason}`), history);
+  const seen: History = { ...history, reviewed: new Set([...history.reviewed, ...event.records.map((record) => record.id)]) };
+  const marked = event.bad.reduce((sum, guid) => markBad(sum, guid, `left by break-glass: ${event.reason}`), seen);
   const serving = marked.knownGood.find((known) => known.build.guid === event.serving);
   if (serving === undefined || serving === marked.knownGood[0]) return marked;
   return withKnownGood(marked, { build: serving.build, since: at, rollout: serving.rollout }, at);

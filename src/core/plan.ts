@@ -1,6 +1,6 @@
 /** Plans: the ordered steps of one rollout with everything needed to resume, abort or revert it. Kept in the ledger. No I/O. */
 import * as z from 'zod';
-import { buildSchema, guidSchema } from './manifest.ts';
+import { type Build, buildSchema, guidSchema } from './manifest.ts';
 import { nameSchema } from './scope.ts';
 
 export const scopeSchema = z.strictObject({ tenant: nameSchema, environment: nameSchema, service: nameSchema });
@@ -33,29 +33,53 @@ export const plannedGateSchema = z.strictObject({
   settings: z.record(z.string(), z.unknown()),
 });
 
-export const planSchema = z.strictObject({
-  id: z.string(),
-  kind: z.enum(['promote', 'rollback', 'adopt']),
-  scope: scopeSchema,
-  /** The build coming in; for a rollback the build to go back to. */
-  candidate: buildSchema,
-  /** The build to go back to when a gate fails; for a rollback the build being left. Null for adopt. */
-  stable: buildSchema.nullable(),
-  router: z.looseObject({ kind: z.string() }),
-  identity: identitySchema.nullable(),
-  /** Every member of the target when the plan was made, with the build known to be there. */
-  members: z.array(z.strictObject({ place: z.string(), build: guidSchema.nullable() })),
-  steps: z.array(z.strictObject({ percent: z.number(), bakeMs: z.number() })),
-  gates: z.array(plannedGateSchema),
-  /** How long health may be missing at one step before the rollout reverts. */
-  patienceMs: z.number(),
-  pollMs: z.number(),
-  copies: z.array(z.string()),
-  actor: z.string(),
-  reason: z.string().nullable(),
-  /** Hashes of the files that the plan was made from. */
-  sources: z.array(z.strictObject({ file: z.string(), sha256: z.string() })),
-});
+export const planSchema = z
+  .strictObject({
+    id: z.string(),
+    kind: z.enum(['promote', 'rollback', 'adopt']),
+    scope: scopeSchema,
+    /** The build coming in; for a rollback the build to go back to. */
+    candidate: buildSchema,
+    /** The build to go back to when a gate fails; for a rollback the build being left. Null for adopt. */
+    stable: buildSchema.nullable(),
+    router: z.looseObject({ kind: z.string() }),
+    identity: identitySchema.nullable(),
+    /** Every member of the target when the plan was made, with the build known to be there. */
+    members: z.array(z.strictObject({ place: z.string(), build: guidSchema.nullable() })),
+    steps: z.array(z.strictObject({ percent: z.number(), bakeMs: z.number() })),
+    gates: z.array(plannedGateSchema),
+    /** How long health may be missing at one step before the rollout reverts. */
+    patienceMs: z.number(),
+    pollMs: z.number(),
+    copies: z.array(z.string()),
+    actor: z.string(),
+    reason: z.string().nullable(),
+    /** Hashes of the files that the plan was made from. */
+    sources: z.array(z.strictObject({ file: z.string(), sha256: z.string() })),
+  })
+  .superRefine((plan, check) => {
+    const problem = planProblem(plan);
+    if (problem !== undefined) check.addIssue({ code: 'custom', message: problem });
+  });
 
 export type Plan = z.infer<typeof planSchema>;
 export type PlannedGate = z.infer<typeof plannedGateSchema>;
+
+/** Why the state machine could not walk this plan to a right end, or undefined. No such plan gets into a ledger. */
+function planProblem(plan: {
+  readonly kind: 'promote' | 'rollback' | 'adopt';
+  readonly candidate: Build;
+  readonly stable: Build | null;
+  readonly steps: readonly { readonly percent: number }[];
+}): string | undefined {
+  const { kind, candidate, stable, steps } = plan;
+  const percents = steps.map((step) => step.percent);
+  if (percents.at(-1) !== 100) return 'the last step is not 100 %';
+  if (percents.some((percent, index) => !(percent > (percents[index - 1] ?? 0)))) return 'the percentages do not rise';
+  if (kind !== 'promote' && steps.length > 1) return `a plan of the kind ${kind} has one step`;
+  if ((kind === 'promote' && stable === null) || (kind === 'adopt' && stable !== null)) {
+    return `a plan of the kind ${kind} has ${stable === null ? 'no' : 'a'} stable build`;
+  }
+  if (stable?.ref === candidate.ref || stable?.guid === candidate.guid) return 'candidate and stable are one';
+  return undefined;
+}

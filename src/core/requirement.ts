@@ -3,7 +3,7 @@ import type { Refusal } from './errors.ts';
 import { durationText } from './gate.ts';
 import { currentKnownGood, type History, type KnownGood } from './history.ts';
 import type { Build, ListedBuild } from './manifest.ts';
-import { type Scope, sameScope, scopeText, shortGuid } from './scope.ts';
+import { type Scope, sameScope, scopeFlags, scopeText, shortGuid } from './scope.ts';
 
 /** True when both builds were made of the same repository and commit. */
 export function sameSource(a: Build, b: Build): boolean {
@@ -29,25 +29,38 @@ export function requirementRefusal(
       'Let CI write source: { repository, commit } into the manifest.',
     );
   }
-  const known = there.history.knownGood.find((entry) => sameSource(entry.build, candidate));
-  if (known === undefined) {
+  const commit = `Commit ${candidate.source.commit.slice(0, 12)}`;
+  const ofSource = there.history.knownGood.filter((entry) => sameSource(entry.build, candidate));
+  const longest = ofSource.toSorted((a, b) => soakedMs(b, nowMs) - soakedMs(a, nowMs))[0];
+  if (longest === undefined) {
     return refuse(
-      `Commit ${candidate.source.commit.slice(0, 12)} was never known-good in ${name}.`,
+      `${commit} was never known-good in ${name}.`,
       `Promote it there first: kvdeploy builds --env ${name} --service ${there.scope.service}`,
     );
   }
-  if (there.history.bad.has(known.build.guid)) {
+  const bad = ofSource.find((entry) => there.history.bad.has(entry.build.guid))?.build.guid;
+  if (bad !== undefined) {
     return refuse(
-      `Commit ${candidate.source.commit.slice(0, 12)} is marked bad in ${name}: ${there.history.bad.get(known.build.guid) ?? ''}.`,
+      `${commit} is marked bad in ${name}: ${there.history.bad.get(bad)}.`,
       'Mend it and promote the new build there first.',
     );
   }
-  const soakedMs = nowMs - Date.parse(known.since);
-  if (soakedMs >= requires.soakMs) return undefined;
+  const soaked = soakedMs(longest, nowMs);
+  if (soaked >= requires.soakMs) return undefined;
+  const [was, hint] =
+    longest.until === undefined
+      ? ['has been', `Wait ${durationText(requires.soakMs - soaked)}.`]
+      : ['was', `Another build replaced it there at ${longest.until}: bring a build of this source back there first.`];
   return refuse(
-    `Commit ${candidate.source.commit.slice(0, 12)} has been known-good in ${name} for ${durationText(Math.max(0, soakedMs))}; ${durationText(requires.soakMs)} are required.`,
-    `Wait ${durationText(requires.soakMs - Math.max(0, soakedMs))}.`,
+    `${commit} ${was} known-good in ${name} for ${durationText(soaked)}; ${durationText(requires.soakMs)} are required.`,
+    hint,
   );
+}
+
+/** How long it stayed the known-good build; 0 for times that cannot be read. */
+function soakedMs(known: KnownGood, nowMs: number): number {
+  const ms = (known.until === undefined ? nowMs : Date.parse(known.until)) - Date.parse(known.since);
+  return ms > 0 ? ms : 0;
 }
 
 /** What `--from` finds: this scope's own build of the same source as the other environment's known-good build. */
@@ -61,7 +74,7 @@ export function buildOfSameSource(
     return {
       code: 'NO_SUCH_SOURCE',
       message: `Nothing is known-good in ${from.environment}.`,
-      hint: `Promote there first: kvdeploy builds --env ${from.environment} --service ${scope.service}`,
+      hint: `Promote there first: kvdeploy builds ${scopeFlags({ ...scope, environment: from.environment })}`,
     };
   }
   if (there.source === undefined) {

@@ -56,6 +56,11 @@ export function scopeText(scope: Scope): string {
   return `${scope.tenant}/${scope.environment}/${scope.service}`;
 }
 
+/** `--env production --tenant acme --service kv-gateway`: always whole, so that a command can be pasted anywhere. */
+export function scopeFlags(scope: Scope): string {
+  return `--env ${scope.environment} --tenant ${scope.tenant} --service ${scope.service}`;
+}
+
 export function sameScope(a: Scope, b: Scope): boolean {
   return a.tenant === b.tenant && a.environment === b.environment && a.service === b.service;
 }

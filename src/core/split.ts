@@ -26,7 +26,8 @@ export function splitBetween(
 ): Split {
   const rest = 100 - percent;
   const impossible = !(percent >= 0 && rest >= 0) || stable?.place === candidate.place || (stable === null && rest > 0);
-  if (impossible) throw new Error(`no split gives ${percent} % to ${candidate.place} and the rest to ${stable?.place ?? 'nobody'}`);
+  if (impossible)
+    throw new Error(`no split gives ${percent} % to ${candidate.place} and the rest to ${stable?.place ?? 'nobody'}`);
   const places = new Map(members);
   if (stable !== null) places.set(stable.place, stable.guid);
   places.set(candidate.place, candidate.guid);

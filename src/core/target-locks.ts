@@ -2,7 +2,7 @@
 import type { Answer, Facts } from './admission.ts';
 import type { Refusal } from './errors.ts';
 import { currentKnownGood } from './history.ts';
-import { type Guid, type Scope, scopeText, shortGuid } from './scope.ts';
+import { type Guid, type Scope, scopeFlags, scopeText, shortGuid } from './scope.ts';
 import { splitsAgree, splitText } from './split.ts';
 
 /** Lock 6, first half: the target itself says that it is this environment, and names no other. */
@@ -45,7 +45,7 @@ export function presenceProblem(scope: Scope, guid: Guid, answer: Answer | null,
 /** Lock 8, first part: there is a build to go back to, and `rollback` would go to it. */
 export function lockKnownGood(facts: Facts): Refusal | undefined {
   const known = currentKnownGood(facts.history)?.build.guid;
-  const names = `--env ${facts.scope.environment} --service ${facts.scope.service}`;
+  const names = scopeFlags(facts.scope);
   if (known !== undefined) {
     const why = facts.history.bad.get(known);
     if (why === undefined) return undefined;
@@ -61,7 +61,7 @@ export function lockKnownGood(facts: Facts): Refusal | undefined {
     return {
       code: 'NO_STATE',
       message: `There is no state for ${scopeText(facts.scope)} here, yet the target serves ${splitText(serving)}. Starting a history of its own could lose the way back.`,
-      hint: `Run kvdeploy where the state lies, bring it with kvdeploy pointer import ${names}, or take over what serves now: kvdeploy adopt ${names}`,
+      hint: `Run kvdeploy where the state lies, bring it with kvdeploy pointer import FILE ${names}, or take over what serves now: kvdeploy adopt ${names}`,
     };
   }
   return {
@@ -75,7 +75,7 @@ export function lockKnownGood(facts: Facts): Refusal | undefined {
 export function lockPointer(facts: Facts): Refusal | undefined {
   const known = currentKnownGood(facts.history);
   if (known === null) return undefined;
-  const hint = `Look at it, then write it again: kvdeploy pointer verify --env ${facts.scope.environment} --service ${facts.scope.service}`;
+  const hint = `Look at it, then write it again: kvdeploy pointer verify ${scopeFlags(facts.scope)}`;
   if (facts.pointer.knownGood === null) {
     const damage = facts.pointer.damaged.map((entry) => `${entry.file}: ${entry.why}`).join('; ');
     return {
@@ -116,7 +116,7 @@ export function lockWayBack(facts: Facts): Refusal | undefined {
   return {
     code: 'UNEXPECTED_SPLIT',
     message: `The target serves ${splitText(facts.members)}, not the known-good build ${shortGuid(known.guid)} at ${known.ref} alone.`,
-    hint: `Put the known-good build back: kvdeploy rollback --env ${facts.scope.environment} --service ${facts.scope.service}`,
+    hint: `Put the known-good build back: kvdeploy rollback ${scopeFlags(facts.scope)}`,
   };
 }
 

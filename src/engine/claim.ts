@@ -2,7 +2,7 @@
 import { type Code, KvdeployError } from '../core/errors.ts';
 import type { Claim } from '../core/events.ts';
 import { type Entry, leaderOf, type NewEntry } from '../core/ledger.ts';
-import { type Scope, scopeText } from '../core/scope.ts';
+import { type Scope, scopeFlags, scopeText } from '../core/scope.ts';
 import type { Io, ProcessIdentity } from '../io.ts';
 import type { AbortRequest, Store, StoredLedger } from '../stores/store.ts';
 
@@ -69,6 +69,13 @@ export async function takeClaim(
   throw busy(scope, io, undefined, null);
 }
 
+/** Throws BUSY, saying who leads, while another living leader is at work. Takes nothing. */
+export async function assertNobodyLeads(store: Store, scope: Scope, io: Io): Promise<void> {
+  const ledger = await store.read(scope);
+  const leader = leaderOf(ledger.entries);
+  if (leader !== undefined && !(await isLost(store, scope, io, leader, ledger))) throw busy(scope, io, leader, ledger.beatAtMs);
+}
+
 /** Claims after what was read last. Undefined when others were faster. */
 async function claimAfter(store: Store, scope: Scope, who: Who, io: Io, last: StoredLedger, from: Claim['from']) {
   const { entries, tornBytes } = last;
@@ -122,7 +129,7 @@ function sameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
 
 function busy(scope: Scope, io: Io, leader: Leader | undefined, beatAtMs: number | null): KvdeployError {
   const code: Code = 'BUSY';
-  const place = `--tenant ${scope.tenant} --env ${scope.environment} --service ${scope.service}`;
+  const place = scopeFlags(scope);
   const hint = `Look with kvdeploy status ${place}, or stop it with kvdeploy abort ${place}`;
   if (leader === undefined)
     return new KvdeployError(code, {

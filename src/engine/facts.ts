@@ -55,8 +55,6 @@ export async function targetFacts(
   facts: Facts,
   target: Target,
   candidatePlace: string,
-  stateDir: string,
-  io: Io,
 ): Promise<{ readonly facts: Facts; readonly reading: Reading }> {
   const [reading, targetSays] = await Promise.all([target.read(), target.identify()]);
   const known = currentKnownGood(facts.history)?.build;
@@ -71,10 +69,14 @@ export async function targetFacts(
       targetSays,
       candidateAnswers,
       knownGoodAnswers,
-      diskProblem: diskProblem(nearestFolder(stateDir, io), io.fs) ?? null,
     },
     reading,
   };
+}
+
+/** Tries whether the state directory keeps what it acknowledges, by a probe that is removed again; why not, or null. */
+export function diskFact(stateDir: string, io: Io): string | null {
+  return diskProblem(nearestFolder(stateDir, io), io.fs) ?? null;
 }
 
 /** The state directory, or before it is first made the folder that it will be made in. */

@@ -1,7 +1,8 @@
 /** One effect in, one event out. Never throws for what the outside does; undefined means: look again first. */
-import { make, NotAllowed } from '../break-glass/changes.ts';
+import { type Change, make, NotAllowed } from '../break-glass/changes.ts';
 import type { Event } from '../core/events.ts';
 import { type Effect, type State, stepSplit } from '../core/rollout.ts';
+import { scopeFlags } from '../core/scope.ts';
 import { type Split, splitsAgree, splitText } from '../core/split.ts';
 import type { Reading } from '../routers/router.ts';
 import { bakePoll } from './bake.ts';
@@ -56,7 +57,7 @@ async function prepare(state: State, runner: Runner): Promise<Event> {
     return refuse(
       'GATE_NOT_READY',
       silent,
-      `Nothing was changed. See: kvdeploy plan --env ${state.plan.scope.environment} --build ${state.plan.candidate.guid}`,
+      `Nothing was changed. See: kvdeploy plan ${scopeFlags(state.plan.scope)} --build ${state.plan.candidate.guid}`,
     );
   try {
     const { generation, warnings } = runner.parts.writePointer('before-rollout', state, runner.history, before.reading);
@@ -84,13 +85,14 @@ async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, run
   if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
   const changes = target.changes(effect.split, effect.leaving);
   runner.revertTried = state.phase === 'reverting';
-  const problem = await makeAll(changes, runner);
+  const back = state.phase === 'reverting' || state.plan.kind === 'rollback';
+  const problem = await makeAll(changes, back, runner);
   if (problem === 'look again') return undefined;
   if (problem !== undefined) return failed(problem);
   if (runner.parts.unended) {
     // What the other process had in flight can arrive until the router closes its connections; ours must be the last word.
     if (!(await runner.wait(target.idleTimeoutMs))) return undefined;
-    const again = await makeAll(changes, runner);
+    const again = await makeAll(changes, back, runner);
     if (again === 'look again') return undefined;
     if (again !== undefined) return failed(again);
   }
@@ -117,13 +119,19 @@ function assertOwnBuilds(split: Split, state: State): void {
   if (stray !== undefined) throw new Error(`the split gives traffic to ${stray.place}, which the plan does not name`);
 }
 
-async function makeAll(changes: ReturnType<Runner['parts']['target']['changes']>, runner: Runner): Promise<string | undefined> {
-  try {
-    for (const change of changes) await make(change, runner.parts.io, runner.forbidden);
-    return undefined;
-  } catch (error) {
-    return error instanceof NotAllowed ? 'look again' : textOf(error);
+/** Forward stops at the first change that fails; the way back makes all it can, so that a dead location keeps no other on a bad build. */
+async function makeAll(changes: readonly Change[], back: boolean, runner: Runner): Promise<string | undefined> {
+  const failures: string[] = [];
+  for (const change of changes) {
+    try {
+      await make(change, runner.parts.io, runner.forbidden);
+    } catch (error) {
+      if (error instanceof NotAllowed) return 'look again';
+      failures.push(textOf(error));
+      if (!back) break;
+    }
   }
+  return failures.length === 0 ? undefined : failures.join('; ');
 }
 
 /** Matching percentages, no trouble, and the very build that was admitted behind the candidate's place (R4, R62). */

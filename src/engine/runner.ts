@@ -6,7 +6,7 @@ import type { GateMemory } from '../core/gate.ts';
 import { foldEntry, type History } from '../core/history.ts';
 import type { OutputLine } from '../core/output.ts';
 import type { State } from '../core/rollout.ts';
-import { type Scope, scopeText } from '../core/scope.ts';
+import { type Scope, scopeFlags, scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import type { Reading } from '../routers/router.ts';
 import type { AbortRequest, Store } from '../stores/store.ts';
@@ -133,6 +133,6 @@ export class Runner {
 export function heldError(scope: Scope, why: string): KvdeployError {
   return new KvdeployError('HELD', {
     message: `Nothing moves traffic in ${scopeText(scope)}: ${why}.`,
-    hint: `After the review, write it down and lift the hold: kvdeploy reconcile --env ${scope.environment} --tenant ${scope.tenant} --service ${scope.service}`,
+    hint: `After the review, write it down and lift the hold: kvdeploy reconcile ${scopeFlags(scope)}`,
   });
 }

@@ -13,30 +13,39 @@ export function canAsk({ stdinTty, stderrTty, ci, noInput }: Situation): boolean
   return stdinTty && stderrTty && !ci && !noInput;
 }
 
-/** Anything but an answer (no terminal, Ctrl-C, a closed terminal) is a no. */
-async function answer(ask: () => Promise<boolean>): Promise<boolean> {
+/** Anything but an answer (no terminal, Ctrl-C, Ctrl-D, a closed terminal) is a no. */
+async function answer(ask: (signal: AbortSignal) => Promise<boolean>): Promise<boolean> {
   // The prompts would take a line from a pipe for an answer: `echo y |` is nobody's yes.
   if (process.stdin.isTTY !== true || process.stderr.isTTY !== true) return false;
+  const ended = new AbortController();
+  const stop = () => ended.abort();
+  // The prompts never settle at the end of input, and a program with nothing left to wait for ends as if all were well.
+  const listen = (_text: unknown, key: { readonly ctrl?: boolean; readonly name?: string } | undefined) => {
+    if (key?.ctrl === true && key.name === 'd') stop();
+  };
+  process.stdin.on('keypress', listen).on('end', stop);
   try {
-    return await ask();
+    return await ask(ended.signal);
   } catch (error) {
     if (error instanceof Error && ['ExitPromptError', 'AbortPromptError', 'CancelPromptError'].includes(error.name)) return false;
     throw error;
+  } finally {
+    process.stdin.off('keypress', listen).off('end', stop);
   }
 }
 
 /** Whether the person typed exactly `expected`. Only to be called when `canAsk`. */
 export async function askName(question: string, expected: string): Promise<boolean> {
-  return answer(async () => {
+  return answer(async (signal) => {
     const { input } = await import('./ask-prompts.ts');
-    return (await input({ message: question }, { output: process.stderr })).trim() === expected;
+    return (await input({ message: question }, { output: process.stderr, signal })).trim() === expected;
   });
 }
 
 /** A yes or no question whose default is no. Only to be called when `canAsk`. */
 export async function askYes(question: string): Promise<boolean> {
-  return answer(async () => {
+  return answer(async (signal) => {
     const { confirm } = await import('./ask-prompts.ts');
-    return confirm({ message: question, default: false }, { output: process.stderr });
+    return confirm({ message: question, default: false }, { output: process.stderr, signal });
   });
 }

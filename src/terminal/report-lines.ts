@@ -11,7 +11,7 @@ type Started = Line<'started'>;
 export function checkText(line: Line<'check'>, paint: Paint): string {
   const symbol = line.ok === null ? paint.unsure : line.ok ? paint.yes : paint.no;
   const doubt = line.ok === null ? `${paint.warn('not verified')}: ` : line.ok ? '' : `${paint.bad('FAILED')}: `;
-  return `${symbol} ${paint.strong(safeLine(line.name))}  ${doubt}${safeLine(line.message)}`;
+  return `${symbol} ${paint.strong(safeLine(line.name))}  ${doubt}${safeLine(line.message)}`.trimEnd();
 }
 
 export function noteText(line: Line<'note'>, paint: Paint): string {

@@ -1,11 +1,12 @@
 /** A small world for the CLI tests: config, manifests, backends, `kvdeploy serve`, state and HOME in one temporary folder. Must leave nothing behind. */
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ServeStatus, STATUS_PATH, statusSchema } from '../../src/routers/local-routes.ts';
 import { type Backend, startBackend } from '../servers/backend.ts';
 import { freePort, tempFolder, until } from '../servers/program.ts';
-import { type CliAnswer, type CliOptions, type RunningCli, runCli, runInTerminal, startCli, type TerminalAnswer, type TerminalOptions } from './run-cli.ts';
+import { BIN, type CliAnswer, type CliOptions, type RunningCli, runCli, runInTerminal, startCli, type TerminalAnswer, type TerminalOptions } from './run-cli.ts';
 
 export interface WorldBuild {
   readonly guid: string;
@@ -83,6 +84,8 @@ export interface LocalWorld {
   run(args: readonly string[], options?: CliOptions): Promise<CliAnswer>;
   start(args: readonly string[], options?: CliOptions): RunningCli;
   atTerminal(args: readonly string[], options?: TerminalOptions): Promise<TerminalAnswer>;
+  /** Runs a POSIX shell script in which `kvdeploy` is a command: for pipes, and for what was printed to be pasted. */
+  shell(script: string, options?: { readonly cwd?: string; readonly env?: CliOptions['env'] }): Promise<ShellAnswer>;
   status(name: Name): Promise<ServeStatus>;
   /** Percent at a place, by the router's word. */
   percent(name: Name, ref: string): Promise<number>;
@@ -92,6 +95,12 @@ export interface LocalWorld {
   stopServe(name: Name): Promise<void>;
   startServe(name: Name): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface ShellAnswer {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 /** Opens it with everything on each scope's `blue`, nothing adopted, and `kvdeploy serve` running for each of `serving`. */
@@ -127,6 +136,7 @@ export async function openLocalWorld(serving: readonly Name[] = ['production']):
     run: (args, options) => runCli(args, inWorld(options)),
     start: (args, options) => startCli(args, inWorld(options)),
     atTerminal: (args, options) => runInTerminal(args, inWorld(options)),
+    shell: (script, options) => runShell(script, inWorld(options)),
     status: (name) => askStatus(place(name)),
     percent: async (name, ref) => (await askStatus(place(name))).split.find((share) => share.place === ref)?.percent ?? 0,
     keep: (as) => copyAll(folder, join(folder, `kept-${as}`)),
@@ -158,6 +168,21 @@ export async function openLocalWorld(serving: readonly Name[] = ['production']):
   for (const name of places.keys()) world.writeManifest(name, SCOPES[name].builds);
   await Promise.all(serving.map((name) => world.startServe(name)));
   return world;
+}
+
+function runShell(script: string, options: { readonly cwd: string; readonly env: CliOptions['env'] }): Promise<ShellAnswer> {
+  const env = { PATH: process.env['PATH'], LANG: 'C.UTF-8', TERM: 'xterm', ...options.env };
+  const child = spawn('sh', ['-c', `kvdeploy() { node ${BIN} "$@"; }\n${script}`], { cwd: options.cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const said = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      said[name] += text;
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ exitCode: code ?? -1, ...said }));
+  });
 }
 
 async function openPlace(name: Name, folder: string): Promise<Place> {
@@ -245,6 +270,11 @@ function serviceText({ port, routes, backends, name }: Place, { bakeMs = 300, co
 /** One line per file, folder and link below the given paths: mode, size, time of the last change, SHA-256. What differs was touched. */
 export function fingerprint(...roots: readonly string[]): readonly string[] {
   return roots.flatMap((root) => (existsSync(root) ? below(root) : [`${root} is not there`]));
+}
+
+/** As `fingerprint`, without the times: a probe file that came and went is not a change. */
+export function contents(...roots: readonly string[]): readonly string[] {
+  return fingerprint(...roots).map((line) => line.replace(/^(\S+ \S+) \S+/, '$1'));
 }
 
 function below(file: string): string[] {

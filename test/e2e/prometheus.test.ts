@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../servers/program.ts';
 import { type Prometheus, startPrometheus } from '../servers/prometheus.ts';
-import { type Builds, documentOf, openWorld, PLACES, PRODUCTION, startBuilds, type World } from './world.ts';
+import { type Builds, documentOf, loseCheckout, openWorld, PLACES, PRODUCTION, startBuilds, type World } from './world.ts';
 
 let judged: Builds;
 let silent: Builds;
@@ -60,6 +60,8 @@ describe.concurrent('judged by Prometheus', () => {
       expect(await world.split()).toEqual({ green: 100 });
       expect(await world.answers()).toEqual({ green: 40 });
       expect(await world.states()).toMatchObject({ blue: 'drain' });
+      await world.haproxy.restart();
+      expect(await world.split()).toEqual({ green: 100 });
       await agreesEverywhere(world, green.guid);
 
       amber.backend.setFailPercent(20);
@@ -69,6 +71,9 @@ describe.concurrent('judged by Prometheus', () => {
       expect(reverted.result.message).toMatch(/gate errors failed: \d+ of \d+ \(\d+.*limit 2 %/i);
       expect(await world.split()).toEqual({ green: 100 });
       expect(await world.states()).toEqual({ blue: 'maint', green: 'ready', amber: 'maint' });
+      await world.haproxy.kill();
+      await world.haproxy.start();
+      expect(await world.split()).toEqual({ green: 100 });
       expect(await world.answers()).toEqual({ green: 40 });
       await agreesEverywhere(world, green.guid);
       amber.backend.setFailPercent(0);
@@ -115,6 +120,12 @@ describe.concurrent('judged by Prometheus', () => {
       const promoted = await world.run(`promote --build ${green.guid} ${PRODUCTION}`);
       expect(promoted.exitCode, promoted.stderr).toBe(0);
       expect(await world.split()).toEqual({ green: 100 });
+
+      await freezing.freeze();
+      loseCheckout(world);
+      const rescued = await world.run(`rollback --break-glass --to ${blue.guid} --reason metrics-and-config-are-gone ${PRODUCTION}`);
+      expect([rescued.exitCode, rescued.result.code], rescued.stderr).toEqual([0, null]);
+      expect(await world.split()).toEqual({ blue: 100 });
     }),
   );
 });

@@ -1,6 +1,5 @@
 /** What must never get traffic on a real HAProxy: builds and targets of another environment, and builds that answer 401. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type TappedSocket, tapSocket } from './tapped-socket.ts';

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import type { OutputLine, ResultLine } from '../../src/core/output.ts';
-import { BIN, type CliAnswer, type RunningCli, runInTerminal, startCli } from '../cli/run-cli.ts';
+import { type CliAnswer, type RunningCli, runInTerminal, startCli } from '../cli/run-cli.ts';
 import { type Backend, startBackend } from '../servers/backend.ts';
 import { type Haproxy, startHaproxy } from '../servers/haproxy.ts';
 import { load } from '../servers/load.ts';
@@ -258,4 +258,4 @@ export function loseCheckout(world: World): void {
   for (const name of ['kvdeploy.config.yaml', 'releases']) rmSync(join(world.checkout, name), { recursive: true });
 }
 
-export { BIN };
+

@@ -1,0 +1,123 @@
+import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { BIN } from './run-cli.ts';
+import { contents, GLOBEX, GREEN, IN_GLOBEX, type LocalWorld, openLocalWorld, PRODUCTION, resultOf, SURE } from './local-world.ts';
+
+let world: LocalWorld;
+
+/** Every command that asks, with the kept state in which it would have something to do. */
+const ASKING: readonly (readonly [string, string, readonly string[]])[] = [
+  ['promote', 'adopted', ['promote', ...PRODUCTION, '--build', GREEN.guid]],
+  ['adopt', 'empty', ['adopt', ...PRODUCTION]],
+  ['rollback', 'adopted', ['rollback', ...PRODUCTION]],
+  ['reconcile', 'held', ['reconcile', ...PRODUCTION]],
+  ['pointer import', 'empty', ['pointer', 'import', 'pointer.json', ...PRODUCTION]],
+];
+
+const touched = () => contents(world.stateDir, world.home, world.routes('production'), world.routes('globex'));
+
+beforeAll(async () => {
+  world = await openLocalWorld(['production', 'globex']);
+  world.keep('empty');
+  expect(await world.run(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ exitCode: 0 });
+  expect(await world.run(['adopt', ...IN_GLOBEX, '--yes'])).toMatchObject({ exitCode: 0 });
+  world.keep('adopted');
+  writeFileSync(join(world.checkout, 'pointer.json'), (await world.run(['pointer', 'export', ...PRODUCTION, '-q'])).stdout.replace(/\n✔[^]*/, ''));
+  const rescue = ['rollback', '--break-glass', ...PRODUCTION, ...SURE, '--reason', 'a rehearsal for the tests'];
+  expect(await world.run(rescue)).toMatchObject({ exitCode: 0 });
+  world.keep('held');
+});
+afterAll(() => world.close());
+
+describe('without a terminal nothing is ever taken for a yes', () => {
+  const quoted = (args: readonly string[]) => args.map((arg) => `'${arg}'`).join(' ');
+
+  test.each(ASKING)('%s', async (_name, state, args) => {
+    await world.restore(state);
+    const before = touched();
+    const scripts = [
+      `kvdeploy ${quoted(args)} <&-`,
+      `kvdeploy ${quoted(args)} </dev/null`,
+      `echo yes | kvdeploy ${quoted(args)}`,
+      `yes production | kvdeploy ${quoted(args)}`,
+      `yes production | kvdeploy ${quoted(args)} --yes`,
+    ];
+    for (const answer of await Promise.all(scripts.map((script) => world.shell(script)))) {
+      expect(answer).toMatchObject({ exitCode: 2 });
+      expect(answer.stderr).toMatch(/✖ NO_TERMINAL {2}.*Nothing was changed\.\n {2}try {6}Say it with --confirm production/);
+      expect(answer.stderr.trimEnd().split('\n').at(-1)).toMatch(/^ {2}traffic {2}unchanged/);
+    }
+    const json = await world.run([...args, '--json']);
+    expect(resultOf(json)).toMatchObject({ ok: false, code: 'NO_TERMINAL', exitCode: 2 });
+    for (const [extra, env] of [
+      [['--no-input'], {}],
+      [[], { CI: '1' }],
+      [[], { KVDEPLOY_NO_INPUT: '1' }],
+    ] as const) {
+      const { exitCode, screen } = await world.atTerminal([...args, ...extra], { env });
+      expect({ exitCode, screen }).toMatchObject({ exitCode: 2, screen: expect.stringContaining('NO_TERMINAL') });
+    }
+    expect(touched()).toEqual(before);
+  });
+
+  test('--yes is not the name of a protected environment, and a wrong --confirm is not either', async () => {
+    await world.restore('adopted');
+    const before = touched();
+    const wrong = await world.run(['promote', ...PRODUCTION, '--build', GREEN.guid, '--confirm', 'staging', '--yes', '--json']);
+    expect(resultOf(wrong)).toMatchObject({ code: 'NOT_CONFIRMED', exitCode: 2, hint: '--confirm production' });
+    const globex = await world.run(['promote', ...IN_GLOBEX, '--build', GLOBEX.green.guid, '--no-input', '--json']);
+    expect(resultOf(globex)).toMatchObject({ code: 'NO_TERMINAL', hint: expect.stringContaining('--yes') });
+    expect(touched()).toEqual(before);
+  });
+});
+
+describe('at a real terminal', () => {
+  beforeEach(() => world.restore('adopted'));
+  const promote = ['promote', ...PRODUCTION, '--build', GREEN.guid];
+  const question = /Type production to go on/;
+
+  test.each([
+    ['another name', 'prod\r'],
+    ['the name in capitals', 'PRODUCTION\r'],
+    ['yes', 'yes\r'],
+    ['nothing', '\r'],
+    ['Ctrl-C', '\u0003'],
+    ['the end of input', '\u0004'],
+  ])('%s changes nothing', async (_what, type) => {
+    const before = touched();
+    const { exitCode, screen } = await world.atTerminal(promote, { keys: [{ waitFor: question, type }] });
+    expect({ exitCode, screen }).toMatchObject({ exitCode: 2, screen: expect.stringContaining('NOT_CONFIRMED') });
+    expect(touched()).toEqual(before);
+  });
+
+  test('the right name begins the rollout', async () => {
+    const { exitCode, screen } = await world.atTerminal(promote, { keys: [{ waitFor: question, type: 'production\r' }] });
+    expect({ exitCode, screen }).toMatchObject({ exitCode: 0 });
+    expect(await world.percent('production', 'green')).toBe(100);
+  });
+
+  test.each([
+    ['n', 'n\r', 2],
+    ['Enter alone', '\r', 2],
+    ['Ctrl-C', '\u0003', 2],
+    ['y', 'y\r', 0],
+  ])('an environment without protection wants a yes: %s', async (_what, type, exitCode) => {
+    const before = touched();
+    const keys = [{ waitFor: /\(y\/N\)/, type }];
+    const answer = await world.atTerminal(['promote', ...IN_GLOBEX, '--build', GLOBEX.green.guid], { keys });
+    expect({ ...answer }).toMatchObject({ exitCode });
+    if (exitCode === 0) expect(await world.percent('globex', 'green')).toBe(100);
+    else expect(touched()).toEqual(before);
+  });
+
+  test('NO_COLOR is kept at a terminal: no colour, whatever the prompt does', async () => {
+    const { screen } = await world.atTerminal(['status', ...PRODUCTION], { env: { NO_COLOR: '1' } });
+    expect(screen).toContain('known-good');
+    expect(screen).not.toContain('\u001b');
+  });
+
+  test('the program that was run is the built one', () => {
+    expect(BIN).toMatch(/bin\/kvdeploy\.js$/);
+  });
+});

@@ -1,0 +1,163 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AMBER, BLUE, fingerprint, GLOBEX, GREEN, IN_GLOBEX, IN_STAGING, type LocalWorld, openLocalWorld, PRODUCTION, resultOf, STAGING, SURE } from './local-world.ts';
+
+let world: LocalWorld;
+
+beforeAll(async () => {
+  world = await openLocalWorld(['production', 'staging', 'globex']);
+  for (const scope of [[...PRODUCTION, ...SURE], [...IN_STAGING, '--yes'], [...IN_GLOBEX, '--yes']]) {
+    expect(await world.run(['adopt', ...scope])).toMatchObject({ exitCode: 0 });
+  }
+});
+afterAll(() => world.close());
+
+async function result(...args: readonly string[]) {
+  return resultOf(await world.run([...args, '--json']));
+}
+
+async function plannedGuid(build: string) {
+  const { json } = await world.run(['plan', ...PRODUCTION, '--build', build, '--json']);
+  const document = json.find((line) => line.type === 'document');
+  return (document as { data: { candidate: { guid: string } } } | undefined)?.data.candidate.guid;
+}
+
+describe('a build is named by its GUID', () => {
+  test.each([
+    ['8 characters', GREEN.guid.slice(0, 8)],
+    ['9 characters, one of them a dash', GREEN.guid.slice(0, 9)],
+    ['capitals', GREEN.guid.toUpperCase()],
+    ['8 capitals', GREEN.guid.slice(0, 8).toUpperCase()],
+    ['braces', `{${GREEN.guid}}`],
+    ['urn:uuid:', `urn:uuid:${GREEN.guid}`],
+  ])('in %s', async (_how, typed) => {
+    expect(await plannedGuid(typed)).toBe(GREEN.guid);
+  });
+
+  test.each([
+    ['7 characters', GREEN.guid.slice(0, 7), 'kvdeploy builds'],
+    ['a prefix of two builds', AMBER.guid.slice(0, 8), 'Type more of it.'],
+    ['a prefix of none, near one', '7c9e6670', `Did you mean ${GREEN.guid}?`],
+    ['a prefix of none', '12345678', 'kvdeploy builds'],
+    ['a word', 'latest', 'kvdeploy builds'],
+    ['nothing', '', 'kvdeploy builds'],
+  ])('not by %s', async (_how, typed, hint) => {
+    expect(await result('plan', ...PRODUCTION, '--build', typed)).toMatchObject({ code: 'GUID_UNCLEAR', exitCode: 2, hint: expect.stringContaining(hint) });
+  });
+});
+
+describe('near misses are named, and nothing is guessed', () => {
+  test.each([
+    [['promot', '--env', 'production'], 'USAGE', 'Did you mean promote?'],
+    [['prom', ...PRODUCTION], 'USAGE', 'Did you mean promote?'],
+    [['pointer', 'sho', ...PRODUCTION], 'USAGE', 'Did you mean show?'],
+    [['pointer'], 'USAGE', 'kvdeploy pointer --help'],
+    [['promote', '--evn', 'production'], 'USAGE', 'Did you mean --env?'],
+    [['promote', ...PRODUCTION, '--force'], 'USAGE', 'kvdeploy promote --help'],
+    [['promote', ...PRODUCTION, '--bui', GREEN.guid], 'USAGE', '--build'],
+    [['builds', ...PRODUCTION, 'extra'], 'USAGE', 'kvdeploy builds --help'],
+    [['history', ...PRODUCTION, '--limit', 'ten'], 'USAGE', 'kvdeploy history --help'],
+    [['status', '--tenant', 'acme', '--env', 'prodution'], 'UNKNOWN_NAME', 'Did you mean --env production?'],
+    [['status', '--tenant', 'acme', '--env', 'prod'], 'UNKNOWN_NAME', 'Did you mean --env production?'],
+    [['status', '--tenant', 'globex', '--env', 'staging'], 'UNKNOWN_NAME', 'Known: production'],
+    [['status', '--tenant', 'acme', '--env', 'prоduction'], 'UNKNOWN_NAME', '--env production'],
+    [['status', '--tenant', 'acmee', '--env', 'production'], 'UNKNOWN_NAME', 'Did you mean --tenant acme?'],
+    [['status', ...PRODUCTION, '--service', 'kv-gatewy'], 'UNKNOWN_NAME', 'Did you mean --service kv-gateway?'],
+    [['status', '--env', 'production'], 'SCOPE_UNCLEAR', '--tenant acme'],
+    [['status', '--tenant', 'acme'], 'USAGE', '--env production'],
+    [['plan', ...PRODUCTION], 'USAGE', 'kvdeploy builds'],
+    [['plan', ...PRODUCTION, '--build', GREEN.guid, '--from', 'staging'], 'USAGE', 'kvdeploy builds'],
+    [['promote', ...PRODUCTION, '--build', GREEN.guid, '--until', '0'], 'USAGE', '--until 25'],
+    [['promote', ...PRODUCTION, '--build', GREEN.guid, '--max-wait', 'soon'], 'USAGE', '--max-wait 10m'],
+    [['pointer', 'import', ...PRODUCTION], 'USAGE', 'kvdeploy pointer --help'],
+    [['schema', 'confi'], 'UNKNOWN_NAME', 'config'],
+    [['demo', 'god'], 'UNKNOWN_NAME', 'kvdeploy demo good'],
+  ] as const)('%j', async (args, code, hint) => {
+    const answer = await result(...args);
+    expect(answer).toMatchObject({ ok: false, code, exitCode: 2, hint: expect.stringContaining(hint) });
+  });
+
+  test('KVDEPLOY_ENV names the environment, and the flag wins', async () => {
+    const env = { KVDEPLOY_ENV: 'production' };
+    const said = resultOf(await world.run(['status', '--tenant', 'acme', '--json'], { env }));
+    expect(said).toMatchObject({ ok: true, scope: { tenant: 'acme', environment: 'production', service: 'kv-gateway' } });
+    const flag = resultOf(await world.run(['status', ...IN_STAGING, '--json'], { env }));
+    expect(flag).toMatchObject({ scope: { environment: 'staging' } });
+    expect(resultOf(await world.run(['status', '--tenant', 'acme', '--json'], { env: { KVDEPLOY_ENV: '' } }))).toMatchObject({ code: 'USAGE' });
+  });
+
+  test('flags may stand before the command', async () => {
+    expect(await result(...PRODUCTION, 'status')).toMatchObject({ ok: true, command: 'status' });
+  });
+});
+
+describe('the config and the surroundings', () => {
+  const config = () => join(world.checkout, 'kvdeploy.config.yaml');
+
+  test('two configs are refused, each by its name', async () => {
+    const second = join(world.checkout, 'kvdeploy.config.json');
+    writeFileSync(second, '{}');
+    const { message, ...rest } = await result('builds', ...PRODUCTION);
+    rmSync(second);
+    expect(rest).toMatchObject({ code: 'CONFIG_INVALID', exitCode: 2 });
+    expect(message).toMatch(/kvdeploy\.config\.yaml.*kvdeploy\.config\.json/);
+  });
+
+  test('a config in JavaScript is refused by name, and never run', async () => {
+    const code = join(world.checkout, 'kvdeploy.config.js');
+    writeFileSync(code, `require('node:fs').writeFileSync(${JSON.stringify(join(world.folder, 'ran'))}, '')`);
+    const answer = await result('builds', ...PRODUCTION);
+    rmSync(code);
+    expect(answer).toMatchObject({ code: 'CONFIG_RUNS_CODE', exitCode: 2, places: [expect.objectContaining({ file: 'kvdeploy.config.js' }), expect.anything()] });
+    expect(fingerprint(join(world.folder, 'ran'))).toEqual([expect.stringContaining('is not there')]);
+  });
+
+  test('without a config it says where it looked; what only looks goes on with the ledger', async () => {
+    renameSync(config(), `${config()}.away`);
+    const missing = await world.run(['builds', ...PRODUCTION, '--json']);
+    const status = await world.run(['status', ...PRODUCTION, '--state-dir', world.stateDir, '--json']);
+    renameSync(`${config()}.away`, config());
+    expect(resultOf(missing)).toMatchObject({ code: 'CONFIG_MISSING', exitCode: 2, message: expect.stringContaining(world.checkout) });
+    expect(resultOf(status)).toMatchObject({ ok: true, traffic: { split: [{ build: BLUE.guid, percent: 100 }] } });
+  });
+
+  test('certificate checks that are switched off for everything are refused', async () => {
+    const answer = await world.run(['status', ...PRODUCTION, '--json'], { env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } });
+    expect(resultOf(answer)).toMatchObject({ code: 'UNSAFE_ENVIRONMENT', exitCode: 2 });
+  });
+});
+
+describe('two tenants with services of one name never see each other', () => {
+  test('each lists its own builds, state and pointer', async () => {
+    for (const [scope, own, others] of [
+      [PRODUCTION, BLUE, GLOBEX.blue],
+      [IN_GLOBEX, GLOBEX.blue, BLUE],
+    ] as const) {
+      for (const command of [['builds'], ['status'], ['history'], ['pointer', 'show'], ['pointer', 'export']]) {
+        const { stdout } = await world.run([...command, ...scope, '--json']);
+        expect(stdout).toContain(own.guid);
+        expect(stdout).not.toContain(others.guid);
+      }
+    }
+  });
+
+  test.each([
+    ['the other tenant', GLOBEX.green.guid, PRODUCTION, 'globex/production/kv-gateway'],
+    ['the other tenant, the other way round', GREEN.guid, IN_GLOBEX, 'acme/production/kv-gateway'],
+    ['staging', STAGING.green.guid, PRODUCTION, 'staging'],
+  ])('a build of %s is refused as foreign', async (_whose, guid, scope, owner) => {
+    const answer = await result('promote', ...scope, '--build', guid, '--yes', ...SURE);
+    expect(answer).toMatchObject({ code: 'FOREIGN_BUILD', exitCode: 3, message: expect.stringContaining(`belongs to ${owner},`) });
+    const places = answer.places.map(({ file }) => readFileSync(join(world.checkout, file), 'utf8'));
+    expect(places.some((text) => text.includes(guid))).toBe(true);
+  });
+
+  test('a rollout of one leaves the other byte for byte as it was', async () => {
+    const other = [join(world.stateDir, 'globex'), world.routes('globex'), join(world.stateDir, 'acme/staging')];
+    const before = fingerprint(...other);
+    expect(await result('promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE)).toMatchObject({ ok: true });
+    expect(fingerprint(...other)).toEqual(before);
+    expect(await result('rollback', ...IN_GLOBEX, '--to', GREEN.guid, '--yes')).toMatchObject({ code: 'NOT_KNOWN_GOOD', exitCode: 3 });
+  });
+});

@@ -1,0 +1,65 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AMBER, fingerprint, GREEN, type LocalWorld, openLocalWorld, PRODUCTION, SURE } from './local-world.ts';
+import { BIN } from './run-cli.ts';
+
+let world: LocalWorld;
+
+const LOOKING: readonly (readonly string[])[] = [
+  ['plan', ...PRODUCTION, '--build', AMBER.guid],
+  ['plan', ...PRODUCTION, '--build', GREEN.guid],
+  ['builds', ...PRODUCTION],
+  ['status', ...PRODUCTION],
+  ['history', ...PRODUCTION],
+  ['pointer', 'show', ...PRODUCTION],
+  ['pointer', 'verify', ...PRODUCTION],
+  ['pointer', 'export', ...PRODUCTION],
+  ['validate'],
+  ['schema', 'config'],
+];
+
+beforeAll(async () => {
+  world = await openLocalWorld(['production']);
+  expect(await world.run(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ exitCode: 0 });
+  expect(await world.run(['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE])).toMatchObject({ exitCode: 0 });
+});
+afterAll(() => world.close());
+
+const everything = () => fingerprint(world.stateDir, world.home, world.checkout, world.routes('production'));
+
+describe('commands that look change nothing', () => {
+  test.each(LOOKING.map((args) => [args.slice(0, 2).join(' '), args] as const))('%s leaves every byte, and no request goes through the router', async (_name, args) => {
+    const before = everything();
+    const { served } = await world.status('production');
+    const { exitCode } = await world.run(args);
+    expect(exitCode).toBe(args.includes(GREEN.guid) ? 3 : 0);
+    expect(everything()).toEqual(before);
+    expect((await world.status('production')).served).toEqual(served);
+  });
+
+  test.each(LOOKING.slice(0, 8).filter((_args, index) => index !== 1).map((args) => [args.slice(0, 2).join(' '), args] as const))(
+    '%s opens nothing for writing, by the word of the kernel',
+    (_name, args) => {
+      const trace = join(world.folder, 'trace');
+      const calls = 'trace=open,openat,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,link,linkat,symlink,truncate,ftruncate,chmod,fchmod,fchmodat,utimensat';
+      const env = { PATH: process.env['PATH'], HOME: world.home, USER: 'tess' };
+      const { status, stderr } = spawnSync('strace', ['-f', '-qq', '-o', trace, '-e', calls, process.execPath, BIN, ...args], { cwd: world.checkout, env, encoding: 'utf8' });
+      expect({ status, stderr }).toMatchObject({ status: 0 });
+      const lines = readFileSync(trace, 'utf8').split('\n').filter((line) => line.includes(world.folder));
+      expect(lines.length).toBeGreaterThan(3);
+      const reading = /open(?:at)?\([^"]*"[^"]*", O_RDONLY/;
+      expect(lines.filter((line) => !reading.test(line) && !/= -1 ENOENT/.test(line))).toEqual([]);
+    },
+  );
+
+  test('plan says what it did not try, and shows the exact changes', async () => {
+    const { json, stderr } = await world.run(['plan', ...PRODUCTION, '--build', AMBER.guid, '--json']);
+    expect(stderr).toBe('');
+    expect(json).toContainEqual({ type: 'check', name: 'the state directory keeps its word', ok: null, message: 'only promote tries it, since that writes a file' });
+    const document = json.find((line) => line.type === 'document');
+    const routes = world.routes('production');
+    expect(document).toMatchObject({ data: { steps: [{ percent: 25, changes: [{ kind: 'write-file', path: routes, content: expect.stringContaining(AMBER.guid) }] }, { percent: 100 }] } });
+  });
+});

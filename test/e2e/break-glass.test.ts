@@ -1,0 +1,119 @@
+/** The emergency on real HAProxy: config, manifests, ledger and every network gone; one command, and traffic is back. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { BIN } from '../cli/run-cli.ts';
+import { documentOf, loseCheckout, openWorld, PRODUCTION, type World } from './world.ts';
+
+const LONG = '[{ percent: 50, bake: 10m }, { percent: 100, bake: 400ms }]';
+const RESCUE = 'rollback --break-glass --env production --confirm production --reason sign-in-is-down-gateway-answers-401';
+
+let world: World;
+beforeEach(async () => {
+  world = await openWorld({ steps: LONG });
+});
+afterEach(() => world.close());
+
+/** In a network namespace of its own there is no TCP at all; UNIX sockets are files and stay. */
+async function withoutNetwork(words: string): Promise<{ exitCode: number | null; said: string }> {
+  const isRoot = process.getuid?.() === 0;
+  const argv = [isRoot ? '-n' : '-rn', process.execPath, BIN, ...words.split(' ')];
+  const child = spawn('unshare', argv, { cwd: '/', env: { PATH: process.env['PATH'], ...world.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+  }
+  const [exitCode] = (await once(child, 'close')) as [number | null];
+  return { exitCode, said };
+}
+
+async function bakingAtHalf() {
+  const running = world.start(`promote --build ${world.builds.green.guid} ${PRODUCTION}`);
+  await running.waitFor(/"type":"poll"/);
+  return running;
+}
+
+it('brings the known-good build back with only the socket left, and holds everything until it was reviewed', { timeout: 60_000 }, async () => {
+  const { green, amber } = world.builds;
+  const running = await bakingAtHalf();
+  expect(await world.split()).toEqual({ blue: 50, green: 50 });
+  loseCheckout(world);
+  const [ledger, lost] = [join(world.scopeDir, 'ledger'), join(world.checkout, 'lost-ledger')];
+  renameSync(ledger, lost);
+
+  const rescued = await withoutNetwork(RESCUE);
+  expect(await world.split()).toEqual({ blue: 100 });
+  expect(await world.states()).toEqual({ blue: 'ready', green: 'maint', amber: 'maint' });
+  expect(await world.answers()).toEqual({ blue: 40 });
+  // Nobody could ask the build itself: made, but not verified.
+  expect(rescued.exitCode, rescued.said).toBe(5);
+  expect(rescued.said).toContain('NOT_VERIFIED');
+  expect((await running.ended).exitCode).toBe(6);
+  for (const fault of [() => world.haproxy.reload(), () => world.haproxy.restart()]) {
+    await fault();
+    expect(await world.split()).toEqual({ blue: 100 });
+  }
+
+  const again = await world.run(`${RESCUE} --json`);
+  expect([again.exitCode, again.result.code], again.stderr).toEqual([0, null]);
+
+  renameSync(lost, ledger);
+  world.writeConfig({ steps: '[{ percent: 50, bake: 400ms }, { percent: 100, bake: 400ms }]' });
+  world.writeManifest();
+  for (const words of [`promote --build ${amber.guid} ${PRODUCTION}`, 'resume --env production --json', `rollback ${PRODUCTION}`]) {
+    const held = await world.run(words);
+    expect([held.exitCode, held.result.code], held.stderr).toEqual([6, 'HELD']);
+  }
+  expect(await world.split()).toEqual({ blue: 100 });
+
+  const reviewed = await world.run(`reconcile ${PRODUCTION}`);
+  expect(reviewed.exitCode, reviewed.stderr).toBe(0);
+  const history = await world.run('history --env production --json');
+  expect(history.stdout).toContain('sign-in-is-down-gateway-answers-401');
+  const bad = await world.run(`promote --build ${green.guid} ${PRODUCTION}`);
+  expect([bad.exitCode, bad.result.code], bad.stderr).toEqual([3, 'BAD_BUILD']);
+  const promoted = await world.run(`promote --build ${amber.guid} ${PRODUCTION}`);
+  expect(promoted.exitCode, promoted.stderr).toBe(0);
+  expect(await world.split()).toEqual({ amber: 100 });
+  expect((await world.run('pointer verify --env production --json')).exitCode).toBe(0);
+});
+
+it('ends the runner that is still at work, also a frozen one, before it changes anything', { timeout: 60_000 }, async () => {
+  const running = await bakingAtHalf();
+  running.signal('SIGSTOP');
+  const rescued = await world.run(`${RESCUE} --json`);
+  expect([rescued.exitCode, rescued.result.code], rescued.stderr).toEqual([0, null]);
+  expect((await running.ended).exitCode).toBe(137);
+  expect(await world.split()).toEqual({ blue: 100 });
+  const reviewed = await world.run(`reconcile ${PRODUCTION}`);
+  expect(reviewed.exitCode, reviewed.stderr).toBe(0);
+  expect(documentOf(await world.run('status --env production --json'))).toMatchObject({
+    hold: null,
+    leader: null,
+    knownGood: { guid: world.builds.blue.guid },
+    rollout: { phase: 'rescued' },
+  });
+});
+
+it('also when the ledger never comes back: what serves is adopted, and releases go on', { timeout: 60_000 }, async () => {
+  const { amber } = world.builds;
+  const running = await bakingAtHalf();
+  rmSync(join(world.scopeDir, 'ledger'), { recursive: true });
+  const rescued = await world.run(`${RESCUE} --json`);
+  expect([rescued.exitCode, rescued.result.code], rescued.stderr).toEqual([0, null]);
+  expect((await running.ended).exitCode).toBe(6);
+  world.writeConfig({ steps: '[{ percent: 50, bake: 400ms }, { percent: 100, bake: 400ms }]' });
+  const reviewed = await world.run(`reconcile ${PRODUCTION}`);
+  expect(reviewed.exitCode, reviewed.stderr).toBe(0);
+  const refused = await world.run(`promote --build ${amber.guid} ${PRODUCTION}`);
+  expect([refused.exitCode, refused.result.code]).toEqual([3, 'NO_KNOWN_GOOD']);
+  const adopted = await world.run(`adopt ${PRODUCTION}`);
+  expect(adopted.exitCode, adopted.stderr).toBe(0);
+  const promoted = await world.run(`promote --build ${amber.guid} ${PRODUCTION}`);
+  expect(promoted.exitCode, promoted.stderr).toBe(0);
+  expect(await world.split()).toEqual({ amber: 100 });
+});

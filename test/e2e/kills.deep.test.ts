@@ -1,0 +1,59 @@
+/** kill -9 of the runner at random moments of a rollout on real HAProxy; then `resume` or `rollback` must end right, from any of them. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { documentOf, openWorld, PRODUCTION, type World } from './world.ts';
+
+const ROUNDS = 40;
+/** From before the claim to after the end: the whole of a rollout. */
+const LATEST_MS = 3000;
+const seed = Number(process.env['KVDEPLOY_SEED'] ?? Date.now() % 1_000_000);
+
+/** A number below 1 that seed and round decide (mulberry32). */
+function chance(round: number): number {
+  let t = (seed * 1000 + round + 0x6d2b79f5) | 0;
+  t = Math.imul(t ^ (t >>> 15), t | 1);
+  t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+}
+
+interface Seen {
+  readonly knownGood: { readonly guid: string };
+  readonly rollout: { readonly phase: string };
+  readonly drift: string | null;
+  readonly hold: null;
+}
+
+async function endsRight(world: World, ending: 'resume' | 'rollback'): Promise<void> {
+  const { blue, green } = world.builds;
+  const ended = await world.run(ending === 'resume' ? 'resume --env production --json' : `rollback ${PRODUCTION}`);
+  // 2: the kill came before the rollout began or after it was over, so that there was nothing to do.
+  expect([0, 2], `${ended.result.code} ${ended.stderr}`).toContain(ended.exitCode);
+  if (ended.exitCode === 2) expect(['NOTHING_TO_DO', 'KNOWN_GOOD_SERVES']).toContain(ended.result.code);
+  const seen = documentOf<Seen>(await world.run('status --env production --json'));
+  const serves = seen.knownGood.guid === green.guid ? green : blue;
+  if (ending === 'rollback' && ended.exitCode === 0) expect(serves).toBe(blue);
+  expect(seen).toMatchObject({ knownGood: { guid: serves.guid }, drift: null, hold: null });
+  expect(['done', 'reverted', 'refused']).toContain(seen.rollout.phase);
+  expect(await world.split()).toEqual({ [serves.place]: 100 });
+  expect(await world.answers(20)).toEqual({ [serves.place]: 20 });
+  const verified = await world.run('pointer verify --env production --json');
+  expect(verified.exitCode, verified.stderr).toBe(0);
+}
+
+describe.concurrent(`kill -9 (seed ${seed})`, () => {
+  it.each(Array.from({ length: ROUNDS }, (_, round) => round))('round %i ends right', async (round) => {
+    const world = await openWorld();
+    try {
+      const running = world.start(`promote --build ${world.builds.green.guid} ${PRODUCTION}`);
+      const atMs = Math.round(chance(round) * LATEST_MS);
+      await pause(atMs);
+      running.signal('SIGKILL');
+      await running.ended.catch(() => undefined);
+      await endsRight(world, round % 2 === 0 ? 'resume' : 'rollback').catch((error: unknown) => {
+        throw new Error(`seed ${seed}, round ${round}, killed after ${atMs} ms: ${String(error)}`, { cause: error });
+      });
+    } finally {
+      await world.close();
+    }
+  });
+});

@@ -1,0 +1,163 @@
+/** Baking: what is judged, what counts as watched, and how long health may be missing. */
+import { describe, expect, it } from 'vitest';
+import { fold } from '../../src/core/history.ts';
+import { CANDIDATE, historyIn, planOf, promote, resume, storeOf } from '../world/rollouts.ts';
+import { SCOPE, type Sight } from '../world/world.ts';
+import { ALL_BLUE, ALL_GREEN, begins, greenIn, scene, when } from './scene.ts';
+
+const LONG = planOf({
+  steps: [
+    { percent: 10, bakeMs: 20_000 },
+    { percent: 100, bakeMs: 5000 },
+  ],
+});
+
+const sightOfGreen = (here: ReturnType<typeof scene>, sight: Sight) => {
+  const counters = here.world.metrics.get(CANDIDATE);
+  if (counters !== undefined) counters.sight = sight;
+};
+
+const fail = (here: ReturnType<typeof scene>, share: number) => {
+  const green = here.world.builds.get('green');
+  if (green !== undefined) green.failing = share;
+};
+
+describe('a bake', () => {
+  it('reverts at the first poll that fails, long before its time is over, and marks the build as bad', async () => {
+    const here = scene();
+    here.world.after(8000, () => fail(here, 0.5));
+    expect(await here.go(LONG)).toMatchObject({ state: { phase: 'reverted', gateFailed: true, why: expect.stringMatching(/gate errors failed: \d+ of \d+ \(/) } });
+    expect(here.world.split).toEqual(ALL_BLUE);
+    expect((here.world.moved[1]?.atMs ?? 0) - (here.world.moved[0]?.atMs ?? 0)).toBeLessThan(10_000);
+    expect((await historyIn(here.process(12))).bad.has(planOf().candidate.guid)).toBe(true);
+  });
+
+  it('at 100 % is judged as well: a build that fails there reverts and is not known-good', async () => {
+    const here = scene();
+    when(here, begins('baking', 2), () => fail(here, 0.5));
+    expect(await here.go()).toMatchObject({ state: { phase: 'reverted' } });
+    expect(greenIn(here)).toEqual([10, 100, 0]);
+    expect((await historyIn(here.process(12))).knownGood).toEqual([]);
+  });
+
+  it('passes only with the minimum of samples, however long it takes', async () => {
+    const here = scene();
+    const [gate] = planOf().gates;
+    if (gate === undefined) throw new Error('the plan has a gate');
+    // Ten requests a second reach green at 10 %.
+    await here.go(planOf({ gates: [{ ...gate, minRequests: 150 }] }));
+    expect((here.world.moved[1]?.atMs ?? 0) - (here.world.moved[0]?.atMs ?? 0)).toBeGreaterThan(15_000);
+    expect(here.world.split).toEqual(ALL_GREEN);
+  });
+
+  it.each<Sight>(['nothing', 'stands still', 'is down'])('with metrics that say %s holds up to its patience, then reverts', async (sight) => {
+    const here = scene();
+    sightOfGreen(here, sight);
+    expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/health was missing for too long/) } });
+    const heldMs = (here.world.moved[1]?.atMs ?? 0) - (here.world.moved[0]?.atMs ?? 0);
+    expect(heldMs).toBeGreaterThan(20_000);
+    expect(heldMs).toBeLessThan(30_000);
+  });
+
+  it('that missed its metrics leaves no mark: the build may be promoted again', async () => {
+    const here = scene();
+    sightOfGreen(here, 'nothing');
+    await here.go();
+    expect((await historyIn(here.process(12))).bad.size).toBe(0);
+    sightOfGreen(here, 'counts');
+    expect(await promote(here.world, here.process(13), planOf({ id: 'r-2' }))).toMatchObject({ state: { phase: 'done' } });
+  });
+
+  it('gets over metrics that are gone for less than its patience', async () => {
+    const here = scene();
+    here.world.after(3000, () => sightOfGreen(here, 'is down'));
+    here.world.after(15_000, () => sightOfGreen(here, 'counts'));
+    expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
+    expect(here.world.monotonicMs).toBeGreaterThan(16_000);
+  });
+
+  it('goes on counting from new when the counters begin again', async () => {
+    const here = scene();
+    here.world.after(3000, () => Object.assign(here.world.metrics.get(CANDIDATE) ?? {}, { requests: 0, errors: 0 }));
+    expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
+  });
+
+  it('reverts even when router and metrics are so slow that every poll is late', async () => {
+    const here = scene();
+    when(here, begins('baking'), () => {
+      here.world.routerDown = true;
+      sightOfGreen(here, 'is down');
+      here.runner.freeze = (call) => (call === 'slept' ? here.world.pass(7000) : undefined);
+      here.world.after(300_000, () => {
+        here.world.routerDown = false;
+      });
+    });
+    expect(await here.go()).toMatchObject({ state: { phase: 'reverted' } });
+    expect(here.world.monotonicMs).toBeLessThan(400_000);
+  });
+
+  it('holds while the router cannot be read, and goes on when it can', async () => {
+    const here = scene();
+    when(here, begins('baking'), () => {
+      here.world.routerDown = true;
+    });
+    here.world.after(10_000, () => {
+      here.world.routerDown = false;
+    });
+    expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
+    expect(here.world.moved[1]?.atMs).toBeGreaterThan(15_000);
+  });
+});
+
+describe('watched time', () => {
+  it('begins again after a gap in the process itself', async () => {
+    const here = scene();
+    let froze = false;
+    here.world.after(18_000, () => {
+      here.runner.freeze = (call) => {
+        if (froze || call !== 'slept') return undefined;
+        froze = true;
+        return here.world.pass(60_000);
+      };
+    });
+    expect(await here.go(LONG)).toMatchObject({ state: { phase: 'done' } });
+    // It woke at about 78 s, two seconds before the bake would have been over.
+    expect(here.world.moved[1]?.atMs).toBeGreaterThan(78_000 + 20_000);
+  });
+
+  it('begins again in the process that resumes', async () => {
+    const here = scene({ leaveAtMs: 18_000 });
+    expect(await here.go(LONG)).toMatchObject({ how: 'left', why: 'max-wait' });
+    const resumedMs = here.world.monotonicMs;
+    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'done' } });
+    expect((here.world.moved[1]?.atMs ?? 0) - resumedMs).toBeGreaterThan(20_000);
+  });
+
+  it('that nobody watched is judged first, from the counters of when the bake began', async () => {
+    const here = scene({ leaveAtMs: 8000 });
+    await here.go(LONG);
+    // Everything fails while nobody looks, and is well again when somebody does.
+    fail(here, 0.5);
+    await here.world.pass(30_000);
+    fail(here, 0);
+    const resumedMs = here.world.monotonicMs;
+    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
+    expect(here.world.monotonicMs - resumedMs).toBeLessThan(1000);
+  });
+
+  it('is not shortened by a wall clock that jumps', async () => {
+    const here = scene();
+    here.world.after(5000, () => {
+      here.world.nowMs += 3_600_000;
+    });
+    await here.go(LONG);
+    expect((here.world.moved[1]?.atMs ?? 0) - (here.world.moved[0]?.atMs ?? 0)).toBeGreaterThanOrEqual(20_000);
+  });
+
+  it('means the same in the ledger, which has none of the quiet polls', async () => {
+    const here = scene();
+    const end = await here.go();
+    const { entries } = await storeOf(here.process(12).io).read(SCOPE);
+    expect(fold(entries).rollout).toEqual('state' in end ? end.state : undefined);
+  });
+});

@@ -1,0 +1,266 @@
+/** One rollout from the first look to known-good, and every way in which the router or a build does not play along. */
+import { describe, expect, it } from 'vitest';
+import { copyDir } from '../../src/break-glass/pointer.ts';
+import { CANDIDATE, planOf, rollbackOf, STABLE } from '../world/rollouts.ts';
+import { COPY_DIR, type Fate, SCOPE } from '../world/world.ts';
+import { ALL_BLUE, ALL_GREEN, begins, greenIn, phaseIn, pointersIn, scene, typesIn, when } from './scene.ts';
+
+const fates =
+  (...first: Fate[]) =>
+  () =>
+    first.shift() ?? 'done';
+
+describe('a healthy rollout', () => {
+  it('walks every step, bakes at 100 % too, and only then names the known-good build', async () => {
+    const here = scene();
+    expect(await here.go()).toMatchObject({ how: 'over', state: { phase: 'done' } });
+    expect(greenIn(here)).toEqual([10, 100]);
+    expect(await typesIn(here)).toEqual(
+      ['planned', 'prepared', 'shifted', 'converged', 'polled', 'shifted', 'converged', 'polled', 'pointed'],
+    );
+    const [first, last] = here.world.moved;
+    expect((last?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThanOrEqual(5000);
+    expect(here.world.monotonicMs - (last?.atMs ?? 0)).toBeGreaterThanOrEqual(5000);
+    expect(pointersIn(here).newest).toMatchObject({ why: 'promoted', knownGood: { build: { guid: CANDIDATE } } });
+  });
+
+  it('keeps polls that change nothing out of the ledger, but tells them', async () => {
+    const here = scene();
+    await here.go();
+    expect((await typesIn(here)).filter((type) => type === 'polled')).toHaveLength(2);
+    expect(here.lines.filter(({ type }) => type === 'poll').length).toBeGreaterThanOrEqual(10);
+  });
+
+  it('has the way back on disk before the first change, for every member of the target, in the copy too', async () => {
+    const here = scene();
+    let before: ReturnType<typeof pointersIn>[] = [];
+    here.world.onShift = () => {
+      if (before.length === 0) before = [pointersIn(here), pointersIn(here, copyDir(COPY_DIR, SCOPE))];
+    };
+    await here.go();
+    const changes = [{ body: JSON.stringify(ALL_BLUE) }];
+    const newest = { why: 'before-rollout', knownGood: { build: { guid: STABLE }, changes } };
+    expect(before).toMatchObject([{ newest }, { newest }]);
+  });
+});
+
+describe('before the first shift', () => {
+  it('refuses when the way back cannot be made durable, and changes nothing', async () => {
+    const here = scene();
+    const { fs } = here.runner.io;
+    const real = fs.linkSync;
+    fs.linkSync = (from, to) => {
+      if (String(to).includes('/ptr.')) throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+      real(from, to);
+    };
+    expect(await here.go()).toMatchObject({ how: 'over', state: { phase: 'refused', code: 'STATE_UNWRITABLE' } });
+    expect(here.world.moved).toEqual([]);
+  });
+
+  it('refuses when the target does not serve the stable build alone', async () => {
+    const here = scene();
+    here.world.split = { blue: 80, green: 0, grey: 20 };
+    expect(await here.go()).toMatchObject({ state: { phase: 'refused', code: 'UNEXPECTED_SPLIT' } });
+    expect(here.world.moved).toEqual([]);
+  });
+
+  it('refuses when the router cannot be read', async () => {
+    const here = scene();
+    here.world.routerDown = true;
+    expect(await here.go()).toMatchObject({ state: { phase: 'refused', code: 'UNREACHABLE' } });
+  });
+
+  it('refuses when a gate cannot see even the build that serves now', async () => {
+    const here = scene();
+    const blue = here.world.metrics.get(STABLE);
+    if (blue !== undefined) blue.sight = 'nothing';
+    expect(await here.go()).toMatchObject({ state: { phase: 'refused', code: 'GATE_NOT_READY' } });
+    expect(here.world.moved).toEqual([]);
+  });
+
+  it('shifts nothing when it takes over what already serves', async () => {
+    const here = scene();
+    const plan = planOf({ kind: 'adopt', candidate: planOf().stable ?? planOf().candidate, stable: null, steps: [{ percent: 100, bakeMs: 3000 }] });
+    expect(await here.go(plan)).toMatchObject({ state: { phase: 'done' } });
+    expect(here.world.moved).toEqual([]);
+    expect(await typesIn(here)).toEqual(['planned', 'prepared', 'converged', 'polled', 'pointed']);
+  });
+});
+
+describe('a shift', () => {
+  it.each<Fate>(['refused', 'down', 'lost'])('that is %s the first time is made again', async (fate) => {
+    const here = scene();
+    here.world.fate = fates(fate);
+    expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
+    expect(here.world.split).toEqual(ALL_GREEN);
+  });
+
+  it('is believed only when the router reports it: answers alone go back to the stable build', async () => {
+    const here = scene();
+    // Each answer is good, and the change comes three seconds later.
+    here.world.fate = fates('late', 'late', 'late');
+    const end = await here.go();
+    expect(end).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/the router reports blue 100 %/) } });
+    expect(here.world.split).toEqual(ALL_BLUE);
+  });
+
+  it('of a router that lies brings no visitors, so no gate passes and it reverts', async () => {
+    const here = scene();
+    here.world.fate = fates('lie');
+    expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/health was missing/) } });
+    expect(here.world.split).toEqual(ALL_BLUE);
+  });
+
+  it('never goes to a build that is stamped for another environment', async () => {
+    const here = scene();
+    const plan = planOf();
+    await expect(here.go({ ...plan, candidate: { ...plan.candidate, environment: 'staging' } })).rejects.toThrow(/stamped for staging/);
+    expect(here.world.moved).toEqual([]);
+  });
+
+  it('that cannot be taken back pages a person instead of trying for ever', async () => {
+    const here = scene();
+    here.world.place('green', CANDIDATE, { failing: 1 });
+    when(here, begins('reverting'), () => {
+      here.world.fate = () => 'refused';
+    });
+    expect(await here.go()).toMatchObject({ state: { phase: 'stuck', code: 'STUCK' } });
+    expect(await phaseIn(here)).toBe('stuck');
+  });
+});
+
+describe('converging', () => {
+  it('waits while the router reports trouble, and bakes only then', async () => {
+    const here = scene();
+    here.world.trouble = ['green is DOWN'];
+    here.world.after(8000, () => {
+      here.world.trouble = [];
+    });
+    expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
+    const [first] = here.world.moved;
+    expect((here.world.moved[1]?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThan(7000 + 5000);
+  });
+
+  it('reverts when the trouble lasts', async () => {
+    const here = scene();
+    here.world.trouble = ['green is DOWN'];
+    expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: 'green is DOWN' } });
+    expect(here.world.monotonicMs).toBeLessThan(40_000);
+  });
+
+  it.each([
+    ['another build', { guid: 'dead0000-0000-4000-8000-000000000009' }, /another build answers at green/],
+    ['a build of another environment', { environment: 'staging' }, /made for staging/],
+  ])('reverts at once when %s answers', async (_who, said, why) => {
+    const here = scene();
+    here.world.place('green', CANDIDATE, said);
+    expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(why) } });
+    expect(greenIn(here)).toEqual([10, 0]);
+    expect((here.world.moved[1]?.atMs ?? 0) - (here.world.moved[0]?.atMs ?? 0)).toBeLessThan(500);
+  });
+
+  it.each([
+    ['does not answer', { up: false }],
+    ['does not say which build it is', { guid: null }],
+  ])('waits for a build that %s, and reverts in the end', async (_what, said) => {
+    const here = scene();
+    Object.assign(here.world.builds.get('green') ?? {}, said);
+    expect(await here.go()).toMatchObject({ state: { phase: 'reverted' } });
+    expect((here.world.moved[1]?.atMs ?? 0) - (here.world.moved[0]?.atMs ?? 0)).toBeGreaterThan(25_000);
+  });
+
+  it('goes on once a build that was starting says who it is', async () => {
+    const here = scene();
+    const green = here.world.builds.get('green');
+    if (green !== undefined) green.guid = null;
+    here.world.after(6000, () => {
+      if (green !== undefined) green.guid = CANDIDATE;
+    });
+    expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
+  });
+});
+
+describe('traffic that somebody else moves', () => {
+  it.each([
+    ['converging', 1],
+    ['baking', 1],
+    ['baking', 2],
+  ])('while %s at step %i stops the rollout, which says so and does not fight', async (phase, step) => {
+    const here = scene();
+    when(here, begins(phase, step), () => here.world.move({ blue: 50, green: 0, grey: 50 }, 0));
+    const end = await here.go();
+    expect(end).toMatchObject({ how: 'over', state: { phase: 'stuck', code: 'DRIFT', why: expect.stringMatching(/somebody else moved the traffic.*grey 50 %/) } });
+    expect(here.world.split).toEqual({ blue: 50, green: 0, grey: 50 });
+    expect((await typesIn(here)).at(-1)).toBe('drifted');
+  });
+
+  it('after the last gate keeps the build from becoming known-good', async () => {
+    const here = scene();
+    when(here, begins('pointing', 2), () => here.world.move(ALL_BLUE, 0));
+    expect(await here.go()).toMatchObject({ state: { phase: 'stuck', why: expect.stringMatching(/somebody else moved/) } });
+    expect(pointersIn(here).newest?.knownGood.build.guid).toBe(STABLE);
+    expect(here.world.split).toEqual(ALL_BLUE);
+  });
+});
+
+describe('pointing', () => {
+  const brokenFor = (here: ReturnType<typeof scene>, times: number) => {
+    const { fs } = here.runner.io;
+    const link = fs.linkSync;
+    let left = times;
+    when(here, begins('pointing', 2), () => {
+      fs.linkSync = (from, to) => {
+        if (String(to).includes('/ptr.') && left > 0) {
+          left -= 1;
+          throw new Error('the disk is on fire');
+        }
+        link(from, to);
+      };
+    });
+  };
+
+  it('tries again when the pointer cannot be written at first', async () => {
+    const here = scene();
+    brokenFor(here, 2);
+    expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
+    expect(pointersIn(here).newest?.knownGood.build.guid).toBe(CANDIDATE);
+  });
+
+  it('pages a person when it cannot, and neither reverts nor calls the build known-good', async () => {
+    const here = scene();
+    brokenFor(here, 99);
+    expect(await here.go()).toMatchObject({ state: { phase: 'stuck', why: expect.stringMatching(/pointer could not be written.*on fire/) } });
+    expect(here.world.split).toEqual(ALL_GREEN);
+    expect(pointersIn(here).newest?.knownGood.build.guid).toBe(STABLE);
+  });
+
+  it('acknowledges nothing that a power cut could take: the event comes after the generation', async () => {
+    const here = scene();
+    await here.go();
+    const generations = (await here.events()).flatMap((event) =>
+      (event.type === 'pointed' || event.type === 'prepared') && event.generation !== null ? [event.generation] : [],
+    );
+    expect(generations).toEqual([1, 2]);
+    expect(pointersIn(here).all.map(({ generation }) => generation)).toEqual([2, 1]);
+  });
+});
+
+describe('a rollback', () => {
+  it('waits for no gate, marks what it left as bad, and writes a generation that names its target', async () => {
+    const here = scene();
+    here.world.split = { ...ALL_GREEN };
+    for (const counters of here.world.metrics.values()) counters.sight = 'is down';
+    expect(await here.go(rollbackOf())).toMatchObject({ state: { phase: 'done' } });
+    expect(here.world.split).toEqual(ALL_BLUE);
+    expect(pointersIn(here).newest).toMatchObject({ why: 'rolled-back', knownGood: { build: { guid: STABLE } }, bad: [CANDIDATE] });
+  });
+
+  it.each(['the router refuses', 'another build answers there'])('that fails because %s stays where it is: it never shifts back', async (why) => {
+    const here = scene();
+    here.world.split = { ...ALL_GREEN };
+    if (why === 'the router refuses') here.world.fate = () => 'refused';
+    else here.world.place('blue', 'dead0000-0000-4000-8000-000000000009');
+    expect(await here.go(rollbackOf())).toMatchObject({ state: { phase: 'stuck' } });
+    expect(greenIn(here).filter((percent) => percent > 0)).toEqual([]);
+  });
+});

@@ -1,0 +1,117 @@
+/** One process in the simulated world: it can be killed at any call, frozen for a while, and reaches everything through its own Io. */
+import { NotAllowed } from '../../src/break-glass/changes.ts';
+import type { Control } from '../../src/engine/runner.ts';
+import type { Io } from '../../src/io.ts';
+import { SystemError, watched } from './disk.ts';
+import { identityOf, type World } from './world.ts';
+
+/** Thrown into a process that is dead: nothing that it does from here on reaches the world. */
+export class Killed extends Error {}
+
+const FOR_EVER = new Promise<never>(() => undefined);
+const CALL_MS = 3;
+/** Calls that change the disk: the places to die at, and those that need room. */
+const WRITES = ['writeSync', 'linkSync', 'renameSync', 'unlinkSync', 'fsyncSync', 'mkdirSync', 'futimesSync'];
+const NEED_ROOM = ['writeSync', 'mkdirSync', 'linkSync'];
+
+export class Process {
+  readonly pid: number;
+  readonly io: Io;
+  readonly control: Control;
+  alive = true;
+  /** Resolves when it is killed. */
+  readonly death: Promise<'died'>;
+  /** Dies at this one of its calls: counted before and after each write to the disk, before each request and after its answer. */
+  dieAt = Number.POSITIVE_INFINITY;
+  /** Called at every call to the outside: what happens meanwhile happens while this process is frozen. */
+  freeze: (call: string) => Promise<void> | undefined = () => undefined;
+  /** What it waits for while it is frozen. */
+  frozen: Promise<void> = Promise.resolve();
+  calls = 0;
+  readonly #world: World;
+  #ids = 0;
+  #die: () => void = () => undefined;
+
+  constructor(world: World, pid: number, options: { host?: string; control?: Partial<Control>; endable?: boolean } = {}) {
+    this.#world = world;
+    this.pid = pid;
+    this.control = { hold: false, leave: false, untilPercent: null, leaveAtMs: null, ...options.control };
+    this.death = new Promise((resolve) => {
+      this.#die = () => resolve('died');
+    });
+    const host = options.host ?? 'deploy-1';
+    world.running.add(pid);
+    world.kill.set(pid, () => this.kill());
+    this.io = this.#door(host);
+  }
+
+  /** SIGKILL. */
+  kill(): void {
+    this.alive = false;
+    this.#world.running.delete(this.pid);
+    this.#die();
+  }
+
+  #door(host: string): Io {
+    const world = this.#world;
+    const before = (call: string) => this.#atDisk(call);
+    const after = (call: string) => {
+      if (WRITES.includes(call)) this.#count();
+      if (!this.alive) throw new Killed();
+    };
+    const never = () => Promise.reject(new Error('there is nothing like that in this world'));
+    return {
+      fs: watched(world.disk, before, after),
+      http: async (request, allowed) => {
+        await this.#call('connect');
+        const reason = allowed();
+        if (reason !== undefined) throw new NotAllowed(reason);
+        const answer = await world.answer(request, this.pid);
+        await this.#call('answered');
+        return answer;
+      },
+      socket: never,
+      run: never,
+      secret: () => undefined,
+      env: () => undefined,
+      now: () => world.nowMs,
+      monotonic: () => world.monotonicMs,
+      sleep: async (ms) => {
+        await world.pass(ms);
+        await this.#call('slept');
+      },
+      randomId: () => (this.pid * 0x1000000 + ++this.#ids).toString(16).padStart(12, '0'),
+      self: () => identityOf(this.pid, host),
+      isRunning: (one) => one.host === host && world.running.has(one.pid),
+      end: async (one) => {
+        if (one.host !== host) return false;
+        world.kill.get(one.pid)?.();
+        return true;
+      },
+    };
+  }
+
+  async #call(name: string): Promise<void> {
+    if (!this.alive) await FOR_EVER;
+    const pause = this.freeze(name);
+    if (pause !== undefined) {
+      this.frozen = pause;
+      await pause;
+    }
+    await this.#world.pass(CALL_MS);
+    this.#count();
+    if (!this.alive) await FOR_EVER;
+  }
+
+  #atDisk(call: string): void {
+    if (!this.alive) throw new Killed();
+    if (WRITES.includes(call)) this.#count();
+    if (!this.alive) throw new Killed();
+    if (this.#world.full && NEED_ROOM.includes(call)) throw new SystemError('ENOSPC', call);
+  }
+
+  #count(): void {
+    this.calls += 1;
+    if (this.calls >= this.dieAt && this.alive) this.kill();
+  }
+}

@@ -1,0 +1,218 @@
+/** Rollouts in the simulated world: plans, a router to drive, and the commands as processes would run them. */
+import { make } from '../../src/break-glass/changes.ts';
+import { OWNER_ONLY } from '../../src/break-glass/durable-file.ts';
+import { liftHold, readHold, writeHold } from '../../src/break-glass/hold.ts';
+import { copyDir, readPointers } from '../../src/break-glass/pointer.ts';
+import { beginNew, type Lead } from '../../src/commands/lead.ts';
+import { pointerWriter } from '../../src/commands/pointer-writer.ts';
+import { askAbort, carryOn } from '../../src/commands/resume.ts';
+import { fold, type History, openRollout } from '../../src/core/history.ts';
+import type { Build } from '../../src/core/manifest.ts';
+import { type Plan, planSchema } from '../../src/core/plan.ts';
+import { splitText } from '../../src/core/split.ts';
+import { askBuild } from '../../src/engine/ask-build.ts';
+import { entryOf, releaseClaim, takeClaim } from '../../src/engine/claim.ts';
+import { takeLead } from '../../src/engine/leading.ts';
+import { type End, run } from '../../src/engine/run.ts';
+import type { Target } from '../../src/engine/target.ts';
+import type { OutputLine } from '../../src/core/output.ts';
+import type { Io } from '../../src/io.ts';
+import type { Reading } from '../../src/routers/router.ts';
+import { localStore } from '../../src/stores/local.ts';
+import type { Process } from './process.ts';
+import { COPY_DIR, POINTER_DIR, SCOPE, STATE_DIR, type World } from './world.ts';
+
+export const STABLE = 'b0b00000-0000-4000-8000-000000000001';
+export const CANDIDATE = 'cafe0000-0000-4000-8000-000000000002';
+export const IDLE_MS = 5000;
+
+export const stable = buildAt(STABLE, 'blue', 1);
+export const candidate = buildAt(CANDIDATE, 'green', 2);
+
+export function buildAt(guid: string, ref: string, sequence: number): Build {
+  return {
+    guid: guid as Build['guid'],
+    version: `2026.11.${sequence}`,
+    digest: `sha256:${String(sequence).repeat(64).slice(0, 64)}`,
+    sequence,
+    createdAt: '2026-11-21T09:00:00Z',
+    ref,
+  };
+}
+
+/** A promotion of green over blue in two steps, unless said otherwise. */
+export function planOf(said: Partial<Plan> = {}): Plan {
+  return planSchema.parse({
+    id: 'r-1',
+    kind: 'promote',
+    scope: SCOPE,
+    candidate,
+    stable,
+    router: { kind: 'scripted' },
+    identity: { path: '/healthz', header: 'x-build-guid', environmentHeader: 'x-environment' },
+    members: ['blue', 'green', 'grey'].map((place) => ({ place, build: place === 'blue' ? STABLE : place === 'green' ? CANDIDATE : null })),
+    steps: [
+      { percent: 10, bakeMs: 5000 },
+      { percent: 100, bakeMs: 5000 },
+    ],
+    gates: [
+      {
+        name: 'errors',
+        source: 'prometheus',
+        max: 0.01,
+        minRequests: 10,
+        settings: { url: 'http://prometheus', requests: 'requests{build="${build}"}', errors: 'errors{build="${build}"}' },
+      },
+    ],
+    patienceMs: 20_000,
+    pollMs: 1000,
+    copies: [COPY_DIR],
+    actor: 'alice',
+    reason: null,
+    sources: [],
+    ...said,
+  });
+}
+
+/** Everything to the known-good build, with no gate to wait for. */
+export function rollbackOf(said: Partial<Plan> = {}): Plan {
+  return planOf({ kind: 'rollback', candidate: stable, stable: candidate, steps: [{ percent: 100, bakeMs: 0 }], gates: [], ...said });
+}
+
+/** The world's router as the engine drives it. */
+export function targetIn(world: World, io: Io, plan: Plan): Target {
+  const timeoutMs = 2000;
+  const url = 'http://router/split';
+  const bodyOf = (split: readonly { place: string; percent: number }[]) =>
+    JSON.stringify(Object.fromEntries(split.map(({ place, percent }) => [place, percent])));
+  const addressOf = (place: string) => `http://${place}`;
+  return {
+    kind: 'scripted',
+    idleTimeoutMs: IDLE_MS,
+    changes: (split) => [{ kind: 'request', method: 'PUT', url, body: bodyOf(split), expect: [200], timeoutMs }],
+    checks: (split) => [{ kind: 'http', url, json: ['text'], equals: splitText(split), timeoutMs }],
+    impossible: () => undefined,
+    read: async (): Promise<Reading> => {
+      const { body } = await io.http({ method: 'GET', url, timeoutMs }, () => undefined);
+      const members = Object.entries(JSON.parse(body) as Record<string, number>).map(([place, percent]) => ({
+        place,
+        percent,
+        up: true,
+        address: addressOf(place),
+        servedTotal: null,
+      }));
+      return { members, certainty: 'configured', trouble: world.trouble };
+    },
+    identify: async () => [SCOPE.environment],
+    ask: async (place) => (plan.identity === null ? null : askBuild(plan.identity, addressOf(place), io)),
+    identityUrl: (place) => `${addressOf(place)}/healthz`,
+  };
+}
+
+export function storeOf(io: Io) {
+  return localStore(STATE_DIR, io);
+}
+
+/** The ledger as any process sees it. */
+export async function historyIn(process: Process): Promise<History> {
+  return fold((await storeOf(process.io).read(SCOPE)).entries);
+}
+
+/** How a process ended: as the engine says, dead, or with an error. */
+export type Ended = End | { readonly how: 'died' } | { readonly how: 'failed'; readonly code: string; readonly message: string };
+
+export interface Wants {
+  readonly command: string;
+  readonly plan: Plan;
+  readonly takeOver?: boolean;
+  readonly begin: Lead['begin'];
+  readonly report?: (line: OutputLine) => void;
+}
+
+/** What `lead` does, without the terminal. */
+export function lead(world: World, process: Process, wants: Wants): Promise<Ended> {
+  const ended = walk(world, process, wants).catch((error: unknown) => {
+    if (!process.alive) return { how: 'died' } as const;
+    if (error instanceof Error && 'code' in error) return { how: 'failed', code: String(error.code), message: error.message } as const;
+    throw error;
+  });
+  return Promise.race([ended, process.death.then((how) => ({ how }))]);
+}
+
+async function walk(world: World, process: Process, wants: Wants): Promise<End | { how: 'failed'; code: string; message: string }> {
+  const { io, control } = process;
+  const { plan } = wants;
+  const pointerDirs = [POINTER_DIR, ...plan.copies.map((copy) => copyDir(copy, SCOPE))];
+  const hold = readHold(pointerDirs, io.fs);
+  if (hold !== undefined) return { how: 'failed', code: 'HELD', message: hold.text };
+  const store = storeOf(io);
+  const target = targetIn(world, io, plan);
+  const writePointer = pointerWriter({ scope: SCOPE, stateDir: STATE_DIR, copies: plan.copies, modes: OWNER_ONLY }, plan, target, io);
+  const report = wants.report ?? (() => undefined);
+  const parts = { io, store, scope: SCOPE, target, actor: 'alice', control, report, pointerDirs, writePointer };
+  const { runner, end } = await takeLead(parts, wants.command, { takeOver: wants.takeOver ?? false });
+  try {
+    return await run(runner, await wants.begin(runner.history, runner));
+  } finally {
+    await end();
+  }
+}
+
+/** Begins the plan as a new rollout. */
+export async function promote(world: World, process: Process, plan = planOf(), report?: Wants['report']): Promise<Ended> {
+  const begin = beginNew(plan, await historyIn(process));
+  return lead(world, process, { command: plan.kind, plan, begin, ...(report === undefined ? {} : { report }) });
+}
+
+/** `resume`: the plan is the ledger's. */
+export async function resume(world: World, process: Process): Promise<Ended> {
+  const open = openRollout(await historyIn(process));
+  if (open === null) return { how: 'failed', code: 'NOTHING_TO_DO', message: 'nothing is open' };
+  return lead(world, process, { command: 'resume', plan: open.plan, begin: carryOn(undefined) });
+}
+
+/** `abort`, once the leader is given up: takes the claim, however lively its owner. */
+export async function abort(world: World, process: Process): Promise<Ended> {
+  const open = openRollout(await historyIn(process));
+  if (open === null) return { how: 'failed', code: 'NOTHING_TO_DO', message: 'nothing is open' };
+  const begin: Lead['begin'] = async (history, runner) => {
+    const now = openRollout(history);
+    return now === null ? (history.rollout ?? open) : askAbort(runner, now, 'bob', 'abort');
+  };
+  return lead(world, process, { command: 'abort', plan: open.plan, takeOver: true, begin });
+}
+
+/** Break-glass: hold first, then the pointer's changes, made twice where a late one of the runner could still arrive. */
+export async function rescue(process: Process): Promise<boolean> {
+  const { io } = process;
+  const { newest } = readPointers(POINTER_DIR, io.fs, SCOPE);
+  if (newest === null) return false;
+  const note = {
+    ...{ formatVersion: 1, scope: SCOPE, at: new Date(io.now()).toISOString(), actor: 'carol', host: 'deploy-1' },
+    ...{ pid: process.pid, reason: 'sso is down', toGuid: newest.knownGood.build.guid, recordId: 'bg-1' },
+  } as const;
+  writeHold([POINTER_DIR, copyDir(COPY_DIR, SCOPE)], note, io.fs);
+  for (const change of newest.knownGood.changes) await make(change, io, () => undefined);
+  await io.sleep(newest.idleTimeoutMs);
+  for (const change of newest.knownGood.changes) await make(change, io, () => undefined);
+  return true;
+}
+
+/** `reconcile`: the rescue is written down and the hold lifted. */
+export async function reconcile(process: Process): Promise<void> {
+  const { io } = process;
+  const store = storeOf(io);
+  const { seq } = await takeClaim(store, SCOPE, { actor: 'carol', command: 'reconcile' }, io, { takeOver: true });
+  const event = { type: 'reconciled', atMs: io.now(), reason: 'reviewed', serving: null, bad: [], records: [] } as const;
+  await store.append(SCOPE, seq + 1, entryOf(io, 'carol', { ...event, bad: [], records: [] }));
+  liftHold([POINTER_DIR, copyDir(COPY_DIR, SCOPE)], io.fs);
+  await releaseClaim(store, SCOPE, 'carol', seq + 1, io);
+}
+
+/** Blue serves; green and grey are there. */
+export function furnish(world: World): World {
+  world.place('blue', STABLE);
+  world.place('green', CANDIDATE);
+  world.place('grey', 'f00d0000-0000-4000-8000-000000000003');
+  return world;
+}
