@@ -73,11 +73,23 @@ function reachable(room: string, seen = new Set<string>()): ReadonlySet<string> 
 }
 
 /** The parts of break-glass that others build on; its own command line is not among them. */
-const SHARED_BREAK_GLASS = ['changes', 'checks', 'pointer', 'hold', 'records', 'places', 'state-dir', 'durable-file', 'wording'];
+const SHARED_BREAK_GLASS = [
+  'changes',
+  'checks',
+  'pointer',
+  'hold',
+  'records',
+  'places',
+  'open-file',
+  'durable-file',
+  'state-dir',
+  'state-marks',
+  'wording',
+];
 
 /** Where only some files of a room may be imported: everything below `break-glass`, and what has no arrow in DESIGN.md. */
 const PARTS: Readonly<Record<string, readonly string[]>> = {
-  'io break-glass': [...SHARED_BREAK_GLASS, 'outside', 'program'],
+  'io break-glass': [...SHARED_BREAK_GLASS, 'outside', 'program', 'process-identity'],
   'serve break-glass': ['changes', 'outside'],
   // A plan in the ledger names kinds; the registries turn them into a router and a source.
   'engine routers': ['index'],

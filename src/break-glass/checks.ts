@@ -1,7 +1,7 @@
 /** Checks: reading back what the changes were to bring about. Must never take silence for a yes, or change anything. */
 import { constants } from 'node:fs';
 import type { Check, FileCheck, HttpCheck, Outside, TableCheck } from './changes.ts';
-import { readAll } from './durable-file.ts';
+import { readAll, withFile } from './open-file.ts';
 import { visible } from './wording.ts';
 
 /** `unknown`: the other side could not be asked, or did not say. It is not a yes. */
@@ -29,13 +29,11 @@ export async function check(wanted: Check, outside: Outside): Promise<Checked> {
 function checkFile(wanted: FileCheck, { fs }: Outside): Checked {
   const expected = Buffer.from(wanted.content);
   if (!fs.existsSync(wanted.path)) return { ok: false, why: `${wanted.path} does not exist` };
-  const fd = fs.openSync(wanted.path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
+  // Through a link too: what the router reads is what counts.
+  return withFile(wanted.path, constants.O_RDONLY | constants.O_NONBLOCK, fs, (fd) => {
     const same = fs.fstatSync(fd).isFile() && readAll(fd, expected.length + 1, fs).equals(expected);
     return same ? OK : { ok: false, why: `${wanted.path} holds something else` };
-  } finally {
-    fs.closeSync(fd);
-  }
+  });
 }
 
 async function checkHttp(wanted: HttpCheck, outside: Outside): Promise<Checked> {

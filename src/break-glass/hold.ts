@@ -1,24 +1,17 @@
 /** The hold: a file that stops every rollout of a scope after break-glass. Must count whatever is there, readable or not. */
-import { constants } from 'node:fs';
 import { join } from 'node:path';
 import type { Scope } from '../core/scope.ts';
 import type { Fs } from './changes.ts';
-import { flush, flushDir, handOver, quietly, writeAll } from './durable-file.ts';
-import { guidReader, scopeReader, timeReader } from './pointer-format.ts';
-import { canonical, oneOf, type Reader, shape, text, whole } from './shape.ts';
-import { readRegular } from './state-dir.ts';
+import { codeOf, flushDir } from './open-file.ts';
+import { type Deed, deedFields } from './records.ts';
+import { canonical, oneOf, type Reader, shape, text } from './shape.ts';
+import { readRegular, whyOf } from './state-dir.ts';
+import { placeMark } from './state-marks.ts';
 import { visible } from './wording.ts';
 
 /** What break-glass writes into the hold, for whoever meets it. */
-export interface HoldNote {
+export interface HoldNote extends Deed {
   readonly formatVersion: 1;
-  readonly scope: Scope;
-  readonly at: string;
-  readonly actor: string;
-  readonly host: string;
-  readonly pid: number;
-  readonly reason: string;
-  readonly toGuid: string;
   /** Of the break-glass record with the whole story. */
   readonly recordId: string;
 }
@@ -33,20 +26,7 @@ export interface Hold {
 
 const MAX_HOLD_BYTES = 16 * 1024;
 
-const noteReader: Reader<HoldNote> = shape(
-  {
-    formatVersion: oneOf(1),
-    scope: scopeReader,
-    at: timeReader,
-    actor: text(256),
-    host: text(256),
-    pid: whole(0, Number.MAX_SAFE_INTEGER),
-    reason: text(1000),
-    toGuid: guidReader,
-    recordId: text(64),
-  },
-  {},
-);
+const noteReader: Reader<HoldNote> = shape({ ...deedFields, formatVersion: oneOf(1), recordId: text(64) }, {});
 
 /** The hold in the first of `dirs` that has one. A folder that is not there has none; one that cannot be looked into counts as held. */
 export function readHold(dirs: readonly string[], fs: Fs): Hold | undefined {
@@ -62,11 +42,10 @@ function holdIn(dir: string, fs: Fs): Hold | undefined {
   try {
     fs.lstatSync(file);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (isAbsence(error)) return undefined;
     return {
       file,
-      text: `whether there is a hold in ${dir} cannot be seen (${message})`,
+      text: `whether there is a hold in ${dir} cannot be seen (${(error as Error).message})`,
       note: null,
     };
   }
@@ -77,10 +56,14 @@ function holdIn(dir: string, fs: Fs): Hold | undefined {
   } catch (error) {
     return {
       file,
-      text: `${file} is there, but cannot be read (${visible((error as Error).message)})`,
+      text: `${file} is there, but cannot be read (${visible(whyOf(error))})`,
       note: null,
     };
   }
+}
+
+function isAbsence(error: unknown): boolean {
+  return codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR';
 }
 
 export interface HoldWritten {
@@ -95,34 +78,13 @@ export function writeHold(dirs: readonly string[], note: HoldNote, fs: Fs): Hold
   const failed: { dir: string; why: string }[] = [];
   for (const dir of dirs) {
     try {
-      placeHold(dir, note, fs);
+      placeMark(join(dir, 'hold'), `${canonical(note)}\n`, fs);
       written.push(dir);
     } catch (error) {
       failed.push({ dir, why: (error as Error).message });
     }
   }
   return { written, failed };
-}
-
-function placeHold(dir: string, note: HoldNote, fs: Fs): void {
-  const file = join(dir, 'hold');
-  let fd: number;
-  try {
-    fd = fs.openSync(file, constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_WRONLY, 0o600);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    flushDir(dir, fs);
-    return;
-  }
-  try {
-    handOver(fd, dir, fs);
-    // On a full disk the name alone is there, and a name alone holds: the text is for people.
-    quietly(() => writeAll(fd, Buffer.from(`${canonical(note)}\n`), fs));
-    flush(fd, file, fs);
-  } finally {
-    fs.closeSync(fd);
-  }
-  flushDir(dir, fs);
 }
 
 /** Removes the hold from every one of `dirs`, durably. Tries all, then throws when one could not be removed. */
@@ -133,8 +95,7 @@ export function liftHold(dirs: readonly string[], fs: Fs): void {
       fs.unlinkSync(join(dir, 'hold'));
       flushDir(dir, fs);
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT' && code !== 'ENOTDIR') problems.push(message);
+      if (!isAbsence(error)) problems.push((error as Error).message);
     }
   }
   if (problems.length > 0) throw new Error(`the hold could not be lifted everywhere: ${problems.join('; ')}`);

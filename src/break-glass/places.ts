@@ -1,10 +1,10 @@
 /** Where states lie on this machine, so that break-glass needs no config. Must not create the system's folder: that moves the default. */
-import { constants } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, isAbsolute, join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import type { Fs } from './changes.ts';
-import { flush, flushDir, makeFolders, writeAll } from './durable-file.ts';
+import { makeFolders } from './durable-file.ts';
 import { readRegular } from './state-dir.ts';
+import { appendLine } from './state-marks.ts';
 
 /** The two folders that are looked into without being told; parameters so that tests leave the machine's own alone. */
 export interface Roots {
@@ -50,24 +50,15 @@ export function recordPlace(dir: string, fs: Fs, roots: Roots): string | undefin
     }
   }
   makeFolders(roots.homePlaces, fs);
-  flushDir(dirname(roots.homePlaces), fs);
   return append(roots.homePlaces, dir, fs);
 }
 
-/** Appended, never rewritten: two writers at once both stay. */
 function append(root: string, dir: string, fs: Fs): string {
   const file = join(root, PLACES);
-  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const fd = fs.openSync(file, flags, 0o644);
-  try {
-    if (!fs.fstatSync(fd).isFile()) throw new Error(`${file} is not a regular file`);
-    // The leading newline ends a line that a crash may have torn.
-    writeAll(fd, Buffer.from(fs.fstatSync(fd).size === 0 ? `${dir}\n` : `\n${dir}\n`), fs);
-    flush(fd, file, fs);
-  } finally {
-    fs.closeSync(fd);
-  }
-  flushDir(root, fs);
+  appendLine(file, () => dir, fs, {
+    maxBytes: MAX_PLACES_BYTES,
+    readers: 'all',
+  });
   return file;
 }
 

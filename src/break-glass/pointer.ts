@@ -6,20 +6,12 @@
 import { join } from 'node:path';
 import type { Scope } from '../core/scope.ts';
 import type { Change, Check, Fs, HttpCheck } from './changes.ts';
-import {
-  createFile,
-  flushDirOrDoubt,
-  type Modes,
-  onceMoreAfterFsync,
-  quietly,
-  replaceFile,
-  temporaryName,
-} from './durable-file.ts';
+import { createWhole, flushDirOrDoubt, type Modes, replaceFile, sweepTemporaries } from './durable-file.ts';
+import { codeOf, quietly } from './open-file.ts';
 import { decodePointer, encodePointer, MAX_POINTER_BYTES, scopeReader } from './pointer-format.ts';
-import { readRegular } from './state-dir.ts';
+import { readRegular, whyOf } from './state-dir.ts';
 
 const KEPT_GENERATIONS = 10;
-const STALE_TEMPORARY_MS = 60 * 60 * 1000;
 /** The file name of the rescue program beside each pointer. */
 export const RESCUE_FILE = 'break-glass.mjs';
 
@@ -105,7 +97,7 @@ export function readPointers(dir: string, fs: Fs, scope?: Scope): PointersRead {
     names = generationNames(dir, fs);
     if ((fs.statSync(dir).mode & 0o002) !== 0) throw new Error('anyone can write into this folder');
   } catch (error) {
-    const exists = (error as NodeJS.ErrnoException).code !== 'ENOENT';
+    const exists = codeOf(error) !== 'ENOENT';
     const damaged = exists ? [{ file: dir, why: (error as Error).message }] : [];
     return { newest: null, all: [], damaged, readable: false, exists };
   }
@@ -115,7 +107,7 @@ export function readPointers(dir: string, fs: Fs, scope?: Scope): PointersRead {
     try {
       all.push(readGeneration(dir, name, fs, scope ?? all[0]?.scope));
     } catch (error) {
-      damaged.push({ file: join(dir, name), why: (error as Error).message });
+      damaged.push({ file: join(dir, name), why: whyOf(error) });
     }
   }
   return { newest: all[0] ?? null, all, damaged, readable: true, exists: true };
@@ -180,26 +172,9 @@ export function copyPointer(dir: string, pointer: Pointer, fs: Fs, modes: Modes)
  * between looking and linking: such a generation would be acknowledged and yet lose, so it is withdrawn.
  */
 function publish(dir: string, pointer: Pointer, fs: Fs, modes: Modes, where: 'only-as-newest' | 'as-numbered'): boolean {
-  const bytes = Buffer.from(encodePointer(pointer));
+  const stands = () => where === 'as-numbered' || highestGeneration([dir], fs) === pointer.generation;
   const file = join(dir, fileName(pointer.generation));
-  let temporary = '';
-  onceMoreAfterFsync(() => {
-    temporary = temporaryName(dir);
-    createFile(temporary, bytes, modes, fs);
-  });
-  try {
-    fs.linkSync(temporary, file);
-    if (where === 'only-as-newest' && highestGeneration([dir], fs) > pointer.generation) {
-      fs.unlinkSync(file);
-      return false;
-    }
-    flushDirOrDoubt(dir, fs);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  } finally {
-    quietly(() => fs.unlinkSync(temporary));
-  }
+  if (!createWhole(file, Buffer.from(encodePointer(pointer)), modes.gid, fs, stands)) return false;
   quietly(() => prune(dir, fs));
   return true;
 }
@@ -212,15 +187,12 @@ function prune(dir: string, fs: Fs): void {
       fs.unlinkSync(join(dir, name));
     });
   }
-  for (const name of fs.readdirSync(dir).filter((name) => name.startsWith('.tmp.'))) {
-    const old = Date.now() - fs.lstatSync(join(dir, name)).mtimeMs > STALE_TEMPORARY_MS;
-    if (old) quietly(() => fs.unlinkSync(join(dir, name)));
-  }
+  sweepTemporaries(dir, Date.now(), fs);
 }
 
 /** Puts break-glass.mjs beside the pointer, durably; writes nothing where it lies there already. Returns its path. */
 export function placeRescue(dir: string, sourceFile: string, fs: Fs, modes: Modes): string {
   const path = join(dir, RESCUE_FILE);
-  replaceFile(path, fs.readFileSync(sourceFile), fs, { modes });
+  replaceFile(path, fs.readFileSync(sourceFile), fs, { state: modes });
   return path;
 }

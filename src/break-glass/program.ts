@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { type Allowed, permit, type RunAnswer } from './changes.ts';
 
-const MAX_OUTPUT_BYTES = 1024 * 1024;
+export const MAX_OUTPUT_BYTES = 1024 * 1024;
 const GRACE_MS = 500;
 const PASSED_ON = ['PATH', 'HOME', 'LANG', 'TZ'];
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -13,16 +13,28 @@ export function childEnvironment(env: Readonly<Record<string, string | undefined
   return { PATH: DEFAULT_PATH, ...Object.fromEntries(kept) };
 }
 
+/** The program and its arguments. Throws where there is none, or where the working directory would decide which one it is. */
+export function programOf(argv: readonly string[]): {
+  readonly program: string;
+  readonly args: readonly string[];
+} {
+  const [program, ...args] = argv;
+  if (program === undefined || program === '') throw new Error('a program to run has no name');
+  if (program.includes('/') && !program.startsWith('/')) throw new Error(`${program} is neither absolute nor a name on PATH`);
+  return { program, args };
+}
+
+export const lateText = (program: string, timeoutMs: number) => `${program} did not end within ${timeoutMs} ms and was killed`;
+export const tooMuchText = (program: string) => `${program} printed more than ${MAX_OUTPUT_BYTES} bytes and was killed`;
+
 /**
  * Runs `argv` in its own process group, asking `allowed` immediately before. After `timeoutMs` the group gets SIGTERM, half a
  * second later SIGKILL. Rejects when it cannot start, is killed, or prints more than 1 MiB.
  */
-export function runProgram(argv: readonly string[], timeoutMs: number, allowed: Allowed): Promise<RunAnswer> {
-  const [program, ...args] = argv;
+export async function runProgram(argv: readonly string[], timeoutMs: number, allowed: Allowed): Promise<RunAnswer> {
+  const { program, args } = programOf(argv);
+  permit(allowed);
   return new Promise((resolve, reject) => {
-    if (program === undefined || program === '') throw new Error('a program to run has no name');
-    if (program.includes('/') && !program.startsWith('/')) throw new Error(`${program} is neither absolute nor a name on PATH`);
-    permit(allowed);
     const env = childEnvironment(process.env);
     const child = spawn(program, args, {
       shell: false,
@@ -36,8 +48,8 @@ export function runProgram(argv: readonly string[], timeoutMs: number, allowed: 
       trouble = why;
       endGroup(child);
     };
-    const timer = setTimeout(() => stop(`${program} did not end within ${timeoutMs} ms and was killed`), timeoutMs);
-    const output = collect(child, () => stop(`${program} printed more than ${MAX_OUTPUT_BYTES} bytes and was killed`));
+    const timer = setTimeout(() => stop(lateText(program, timeoutMs)), timeoutMs);
+    const output = collect(child, () => stop(tooMuchText(program)));
     child.on('error', (error) => {
       clearTimeout(timer);
       reject(new Error(`${program} cannot be run: ${error.message}`));
@@ -52,19 +64,19 @@ export function runProgram(argv: readonly string[], timeoutMs: number, allowed: 
 }
 
 /** SIGTERM, then SIGKILL for the whole group; then the pipes are let go, which a child that left the group may still hold. */
-function endGroup(child: ChildProcess): void {
-  signalGroup(child, 'SIGTERM');
+export function endGroup(child: Pick<ChildProcess, 'pid' | 'stdout' | 'stderr'>): void {
+  signalGroup(child.pid, 'SIGTERM');
   setTimeout(() => {
-    signalGroup(child, 'SIGKILL');
+    signalGroup(child.pid, 'SIGKILL');
     child.stdout?.destroy();
     child.stderr?.destroy();
   }, GRACE_MS);
 }
 
-function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined) return;
+function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
   try {
-    process.kill(-child.pid, signal);
+    process.kill(-pid, signal);
   } catch {
     // The group is gone already, which is what was wanted.
   }

@@ -1,19 +1,18 @@
 /** The offline audit (R26): what break-glass is about to do and what came of it, hash-chained lines. Must not stop a rescue. */
-import { constants } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Scope } from '../core/scope.ts';
 import type { Fs } from './changes.ts';
-import { flush, flushDir, handOver, makeFolders, readAll, writeAll } from './durable-file.ts';
+import { makeFolders } from './durable-file.ts';
+import { look } from './open-file.ts';
 import type { Roots } from './places.ts';
 import { guidReader, scopeReader, sha256, timeReader } from './pointer-format.ts';
 import { byKind, canonical, list, oneOf, type Reader, shape, text, whole } from './shape.ts';
-import { readRegular } from './state-dir.ts';
+import { readRegular, whyOf } from './state-dir.ts';
+import { appendLine } from './state-marks.ts';
 
-/** Written before anything else happens. */
-export interface Intent {
-  readonly type: 'intent';
-  readonly id: string;
+/** Who broke the glass of which scope, when, why, and for which build. */
+export interface Deed {
   readonly scope: Scope;
   readonly at: string;
   readonly actor: string;
@@ -21,6 +20,22 @@ export interface Intent {
   readonly pid: number;
   readonly reason: string;
   readonly toGuid: string;
+}
+
+export const deedFields = {
+  scope: scopeReader,
+  at: timeReader,
+  actor: text(256),
+  host: text(256),
+  pid: whole(0, Number.MAX_SAFE_INTEGER),
+  reason: text(1000),
+  toGuid: guidReader,
+};
+
+/** Written before anything else happens. */
+export interface Intent extends Deed {
+  readonly type: 'intent';
+  readonly id: string;
   readonly toVersion: string;
   /** The pointer generation that said how. */
   readonly generation: number;
@@ -49,7 +64,11 @@ export interface Rescue {
 
 export interface RecordsRead {
   readonly rescues: readonly Rescue[];
-  readonly damaged: readonly { readonly file: string; readonly line: number; readonly why: string }[];
+  readonly damaged: readonly {
+    readonly file: string;
+    readonly line: number;
+    readonly why: string;
+  }[];
 }
 
 export const RECORDS_FILE = 'break-glass.jsonl';
@@ -68,13 +87,7 @@ const recordReader: Reader<BreakGlassRecord & { readonly prev: string }> = byKin
         prev,
         type: oneOf('intent'),
         id,
-        scope: scopeReader,
-        at: timeReader,
-        actor: text(256),
-        host: text(256),
-        pid: whole(0, Number.MAX_SAFE_INTEGER),
-        reason: text(1000),
-        toGuid: guidReader,
+        ...deedFields,
         toVersion: text(128),
         generation: whole(1, 999_999_999_999),
         knownGood: guidReader,
@@ -101,7 +114,7 @@ const recordReader: Reader<BreakGlassRecord & { readonly prev: string }> = byKin
 export function fallbackDirs(roots: Roots, fs: Fs): string[] {
   const uid = process.geteuid?.() ?? 0;
   const own = join(tmpdir(), `kvdeploy-${uid}`);
-  const stat = fs.lstatSync(own, { throwIfNoEntry: false });
+  const stat = look(own, fs);
   const safe = stat === undefined || (stat.isDirectory() && stat.uid === uid && (stat.mode & 0o022) === 0);
   return safe ? [roots.homePlaces, own] : [roots.homePlaces];
 }
@@ -128,20 +141,11 @@ export function writeRecord(dirs: readonly string[], entry: BreakGlassRecord, fs
 function append(dir: string, entry: BreakGlassRecord, fs: Fs): string {
   const file = join(dir, RECORDS_FILE);
   makeFolders(dir, fs);
-  const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const fd = fs.openSync(file, flags, 0o600);
-  try {
-    if (!fs.fstatSync(fd).isFile()) throw new Error(`${file} is not a regular file`);
-    if (fs.fstatSync(fd).size === 0) handOver(fd, dir, fs);
-    const before = readAll(fd, MAX_RECORDS_BYTES, fs).toString('utf8');
-    const line = canonical({ ...entry, prev: lastHash(before) });
-    const separator = before === '' || before.endsWith('\n') ? '' : '\n';
-    writeAll(fd, Buffer.from(`${separator}${line}\n`), fs);
-    flush(fd, file, fs);
-  } finally {
-    fs.closeSync(fd);
-  }
-  flushDir(dir, fs);
+  const lineAfter = (before: string) => canonical({ ...entry, prev: lastHash(before) });
+  appendLine(file, lineAfter, fs, {
+    maxBytes: MAX_RECORDS_BYTES,
+    readers: 'owners',
+  });
   return file;
 }
 
@@ -167,7 +171,10 @@ export function readRecords(dirs: readonly string[], scope: Scope, fs: Fs): Reco
     }
   }
   const started = (rescue: Rescue) => rescue.intent?.at ?? rescue.outcome?.at ?? '';
-  return { rescues: [...rescues.values()].sort((a, b) => (started(a) < started(b) ? -1 : 1)), damaged };
+  return {
+    rescues: [...rescues.values()].sort((a, b) => (started(a) < started(b) ? -1 : 1)),
+    damaged,
+  };
 }
 
 function* recordsIn(dir: string, fs: Fs): Generator<[BreakGlassRecord | undefined, number, string | undefined]> {
@@ -175,7 +182,7 @@ function* recordsIn(dir: string, fs: Fs): Generator<[BreakGlassRecord | undefine
   try {
     content = readRegular(dir, RECORDS_FILE, MAX_RECORDS_BYTES, fs);
   } catch (error) {
-    yield [undefined, 1, (error as Error).message];
+    yield [undefined, 1, whyOf(error)];
     return;
   }
   let expected = FIRST;

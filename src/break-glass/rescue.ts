@@ -7,7 +7,7 @@ import type { Source } from './find.ts';
 import { writeHold } from './hold.ts';
 import { endLeader, type Leader } from './leader.ts';
 import type { Roots } from './places.ts';
-import { fallbackDirs, type Intent, type Outcome, writeRecord } from './records.ts';
+import { type Deed, fallbackDirs, type Intent, type Outcome, writeRecord } from './records.ts';
 import { Refused } from './refusal.ts';
 import type { Ending, Voice } from './voice.ts';
 import { describe } from './wording.ts';
@@ -70,18 +70,26 @@ async function askIdentity({ choice }: Rescuing, { outside, voice }: Tools): Pro
   }
 }
 
-function recordIntent({ source, choice, id, reason, actor, host, pid }: Rescuing, { outside, voice, roots }: Tools): void {
-  const { build, changes } = choice.restore;
-  const intent: Intent = {
-    type: 'intent',
-    id,
+function deedOf({ source, choice, reason, actor, host, pid }: Rescuing): Deed {
+  const toGuid = choice.restore.build.guid;
+  return {
     scope: source.scope,
     at: new Date().toISOString(),
     actor,
     host,
     pid,
     reason,
-    toGuid: build.guid,
+    toGuid,
+  };
+}
+
+function recordIntent(rescuing: Rescuing, { outside, voice, roots }: Tools): void {
+  const { source, choice, id } = rescuing;
+  const { build, changes } = choice.restore;
+  const intent: Intent = {
+    ...deedOf(rescuing),
+    type: 'intent',
+    id,
     toVersion: build.version,
     generation: choice.pointer.generation,
     knownGood: source.newest.knownGood.build.guid,
@@ -93,18 +101,9 @@ function recordIntent({ source, choice, id, reason, actor, host, pid }: Rescuing
 }
 
 /** True when the hold lies somewhere. */
-function setHold({ source, choice, id, reason, actor, host, pid }: Rescuing, { outside, voice }: Tools): boolean {
-  const note = {
-    formatVersion: 1,
-    scope: source.scope,
-    at: new Date().toISOString(),
-    actor,
-    host,
-    pid,
-    reason,
-    toGuid: choice.restore.build.guid,
-    recordId: id,
-  } as const;
+function setHold(rescuing: Rescuing, { outside, voice }: Tools): boolean {
+  const { source, id, host, pid } = rescuing;
+  const note = { ...deedOf(rescuing), formatVersion: 1, recordId: id } as const;
   const { written, failed } = writeHold(source.dirs, note, outside.fs);
   for (const dir of written) voice.progress(`hold set in ${dir}`);
   for (const { dir, why } of failed) voice.warn(`The hold could not be written in ${dir}: ${why}`);
@@ -196,10 +195,24 @@ function ending({ source, choice, next }: Rescuing, failures: readonly string[],
   const what = `build ${build.guid} (version ${build.version}) at ${build.ref}`;
   const base = { scope: source.scope, next };
   const byHand = 'Make the changes by hand with the commands above, or run the same command again: nothing is done twice.';
-  const unknown = { ...base, serving: null, hint: byHand, traffic: `not known; the changes send everything to ${build.guid}` };
+  const unknown = {
+    ...base,
+    serving: null,
+    hint: byHand,
+    traffic: `not known; the changes send everything to ${build.guid}`,
+  };
   if (failures.length > 0)
-    return { ...unknown, code: 'STUCK', message: `${failures.length} changes failed: ${failures.join('; ')}` };
-  if (doubts.length > 0) return { ...unknown, code: 'NOT_VERIFIED', message: `Made, but not verified: ${doubts.join('; ')}` };
+    return {
+      ...unknown,
+      code: 'STUCK',
+      message: `${failures.length} changes failed: ${failures.join('; ')}`,
+    };
+  if (doubts.length > 0)
+    return {
+      ...unknown,
+      code: 'NOT_VERIFIED',
+      message: `Made, but not verified: ${doubts.join('; ')}`,
+    };
   const message = `✔ back on ${what}: every change was made and read back. A hold stops every rollout until kvdeploy reconcile.`;
   return {
     ...base,

@@ -1,89 +1,145 @@
-/** Directories of the state: where a scope's pointer lies, who may write there, and what filesystem it is. Must not follow symlinks. */
+/** The state's folders and files: who may own and write them, and what filesystem keeps them. Must not follow symlinks. */
 import { constants, type Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Fs } from './changes.ts';
-import { createFile, flushDir, type Modes, makeFolders, OWNER_ONLY, quietly, readAll, temporaryName } from './durable-file.ts';
+import { createFile, type Modes, makeFolders, share, temporaryName } from './durable-file.ts';
+import { codeOf, flush, flushDir, look, quietly, READ_ONLY, readAll, withFile, writeAll } from './open-file.ts';
+
+/** Somebody else could have put there, or changed, what was found (R37). */
+export class Unsafe extends Error {
+  readonly file: string;
+  readonly why: string;
+
+  constructor(file: string, why: string, cause?: unknown) {
+    super(`${file}: ${why}`, { cause });
+    this.file = file;
+    this.why = why;
+  }
+}
+
+/** What is wrong, without the file that it is wrong with. */
+export function whyOf(error: unknown): string {
+  return error instanceof Unsafe ? error.why : (error as Error).message;
+}
 
 /**
- * Makes `stateDir` and the folders `below` it, durably, with `modes.dir`, and returns the last one. Throws when one of them is a
- * symlink, can be written by anyone, or belongs to somebody else than root, this user or the given group (R37).
+ * Makes `stateDir` and the folders `below` it, durably, shared as `modes` says, and returns the last one. Throws Unsafe when one of
+ * them is a symlink or not ours alone (R37); `stateDir` itself may be reached through a link: its owner chose that.
  */
 export function openStateDir(stateDir: string, below: readonly string[], fs: Fs, modes: Modes): string {
-  if (fs.existsSync(stateDir)) mustBeOurs(fs.realpathSync(stateDir), fs, modes);
-  else makeRoot(stateDir, fs, modes);
+  if (look(stateDir, fs, 'statSync') === undefined) makeRoot(stateDir, fs, modes);
   let dir = fs.realpathSync(stateDir);
+  const home = homeOf(dir, fs.statSync(dir));
   for (const name of below) {
     if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) throw new Error(`not a folder name: ${name}`);
     const next = join(dir, name);
-    if (fs.lstatSync(next, { throwIfNoEntry: false }) === undefined) makeDir(next, dir, fs, modes);
-    mustBeOurs(next, fs, modes);
+    if (look(next, fs) === undefined) makeDir(next, fs, (fd) => share(fd, dir, modes.gid, fs));
+    mustBeOurs(next, fs.lstatSync(next), home, modes.gid);
+    // Also where it was there already: whoever made it may have been killed before this.
+    flushDir(dir, fs);
     dir = next;
   }
   return dir;
 }
 
+/** True when the folders `below` the state directory are there. Reads only; throws Unsafe as `openStateDir` does. */
+export function stateDirExists(stateDir: string, below: readonly string[], fs: Fs, gid: number | undefined): boolean {
+  const root = look(stateDir, fs, 'statSync');
+  if (root === undefined) return false;
+  const home = homeOf(stateDir, root);
+  let dir = stateDir;
+  return below.every((name) => {
+    dir = join(dir, name);
+    const stat = look(dir, fs);
+    if (stat !== undefined) mustBeOurs(dir, stat, home, gid);
+    return stat !== undefined;
+  });
+}
+
 /** Missing parents get 0700 as well: whoever wants the state somewhere public makes that place first. */
 function makeRoot(stateDir: string, fs: Fs, modes: Modes): void {
   makeFolders(dirname(stateDir), fs);
-  makeDir(stateDir, dirname(stateDir), fs, modes);
+  makeDir(stateDir, fs, (fd) => {
+    if (modes.gid !== undefined) fs.fchownSync(fd, -1, modes.gid);
+    fs.fchmodSync(fd, modes.dir);
+  });
+  flushDir(dirname(stateDir), fs);
 }
 
-function makeDir(dir: string, parent: string, fs: Fs, modes: Modes): void {
+function makeDir(dir: string, fs: Fs, prepare: (fd: number) => void): void {
   try {
     fs.mkdirSync(dir, { mode: 0o700 });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
+    if (codeOf(error) === 'EEXIST') return;
     throw error;
   }
-  if (modes.gid !== undefined) fs.chownSync(dir, process.geteuid?.() ?? 0, modes.gid);
-  if (modes.dir !== 0o700) fs.chmodSync(dir, modes.dir);
-  flushDir(parent, fs);
+  withFile(dir, READ_ONLY | constants.O_DIRECTORY, fs, prepare);
 }
 
-function mustBeOurs(dir: string, fs: Fs, modes: Modes): void {
-  const stat = fs.lstatSync(dir);
-  if (stat.isSymbolicLink()) throw new Error(`${dir} is a symlink`);
-  if (!stat.isDirectory()) throw new Error(`${dir} is not a directory`);
-  if ((stat.mode & 0o002) !== 0) throw new Error(`${dir} can be written by anyone (mode ${(stat.mode & 0o777).toString(8)})`);
-  const ours = stat.uid === 0 || stat.uid === process.geteuid?.() || (modes.gid !== undefined && stat.gid === modes.gid);
-  if (!ours) throw new Error(`${dir} belongs to user ${stat.uid}, not to root or this user`);
+/** The state directory's own stats, by which everything below it is judged. Only root works in somebody else's. */
+function homeOf(dir: string, stat: Stats): Stats {
+  const user = process.geteuid?.();
+  const ours = user === 0 || stat.uid === 0 || stat.uid === user || isShared(stat);
+  if (!ours) throw new Unsafe(dir, `it belongs to user ${stat.uid}, not to root or this user`);
+  mustBeOurs(dir, stat, stat, undefined);
+  return stat;
+}
+
+function mustBeOurs(dir: string, stat: Stats, home: Stats, gid: number | undefined): void {
+  if (stat.isSymbolicLink()) throw new Unsafe(dir, 'it is a symlink');
+  if (!stat.isDirectory()) throw new Unsafe(dir, 'it is not a directory');
+  const problem = strangerProblem(stat, home, gid);
+  if (problem !== undefined) throw new Unsafe(dir, problem);
+}
+
+function isShared(dir: Stats): boolean {
+  return (dir.mode & 0o020) !== 0;
 }
 
 /**
- * The text of a regular file in `dir`, at most `maxBytes`; throws an Error that says why not. Never hangs on a FIFO or follows a
- * link, and refuses what strangers could have put there: its owner must be root, this user or the folder's owner, or its group
- * the folder's where that group may write.
+ * Why strangers could have made or changed what lies in the state, or undefined: its owner must be root, this user or the owner of
+ * `home`, or its group `gid` or the one that shares `home`. With neither group, no group may write it.
  */
-export function readRegular(dir: string, name: string, maxBytes: number, fs: Fs): string {
-  const fd = openNoFollow(join(dir, name), fs);
-  try {
-    const stat = fs.fstatSync(fd);
-    const problem = fileProblem(stat, fs.statSync(dir), maxBytes);
-    if (problem !== undefined) throw new Error(problem);
-    const bytes = readAll(fd, maxBytes + 1, fs);
-    if (bytes.length > maxBytes) throw new Error(`it has more than ${maxBytes} bytes`);
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } finally {
-    fs.closeSync(fd);
-  }
+export function strangerProblem(stat: Stats, home: Stats, gid: number | undefined): string | undefined {
+  const shared = gid !== undefined || isShared(home);
+  if (!shared && (stat.mode & 0o020) !== 0) return 'its group can write it, and the state is not shared with one';
+  return foreignProblem(stat, home, gid);
 }
 
-function openNoFollow(path: string, fs: Fs): number {
+/** The same without the last sentence: a rescue takes what somebody restored with a careless umask. */
+function foreignProblem(stat: Stats, home: Stats, gid: number | undefined): string | undefined {
+  if ((stat.mode & 0o002) !== 0) return 'anyone can write it';
+  const user = stat.uid === 0 || stat.uid === home.uid || stat.uid === process.geteuid?.();
+  const group = stat.gid === gid || (isShared(home) && stat.gid === home.gid);
+  return user || group ? undefined : `it belongs to user ${stat.uid}`;
+}
+
+/**
+ * A regular file of at most `maxBytes` that passes `judge`; throws Unsafe where it is none. Never hangs on a FIFO or follows a link.
+ */
+export function readOurs(path: string, maxBytes: number, fs: Fs, judge: (stat: Stats) => string | undefined): Buffer {
   try {
-    return fs.openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return withFile(path, READ_ONLY, fs, (fd) => {
+      const stat = fs.fstatSync(fd);
+      const problem = fileProblem(stat, maxBytes) ?? judge(stat);
+      if (problem !== undefined) throw new Unsafe(path, problem);
+      return readAll(fd, stat.size, fs);
+    });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ELOOP') throw new Error('it is a symlink', { cause: error });
-    throw error;
+    throw codeOf(error) === 'ELOOP' ? new Unsafe(path, 'it is a symlink', error) : error;
   }
 }
 
-function fileProblem(file: Stats, dir: Stats, maxBytes: number): string | undefined {
+function fileProblem(file: Stats, maxBytes: number): string | undefined {
   if (!file.isFile()) return 'it is not a regular file';
   if (file.nlink > 2) return `it has ${file.nlink} hard links`;
-  if ((file.mode & 0o002) !== 0) return 'anyone can write it';
-  const trusted = file.uid === 0 || file.uid === dir.uid || file.uid === process.geteuid?.();
-  if (!trusted && !((dir.mode & 0o020) !== 0 && file.gid === dir.gid)) return `it belongs to user ${file.uid}`;
   return file.size > maxBytes ? `it has more than ${maxBytes} bytes` : undefined;
+}
+
+/** The text of a regular file in `dir`, as `readOurs`, judged by the folder alone: it needs no config. */
+export function readRegular(dir: string, name: string, maxBytes: number, fs: Fs): string {
+  const bytes = readOurs(join(dir, name), maxBytes, fs, (stat) => foreignProblem(stat, fs.statSync(dir), undefined));
+  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
 }
 
 export interface Filesystem {
@@ -122,7 +178,7 @@ export function filesystemOf(dir: string, fs: Fs): Filesystem {
 export function diskProblem(dir: string, fs: Fs): string | undefined {
   const probe = temporaryName(dir);
   try {
-    createFile(probe, Buffer.from('kvdeploy was here\n'), OWNER_ONLY, fs);
+    createFile(probe, Buffer.from('kvdeploy was here\n'), fs, () => {});
     fs.linkSync(probe, `${probe}.linked`);
     flushDir(dir, fs);
     return undefined;

@@ -1,4 +1,5 @@
 /** Changes in words: a line for people, and a shell command that does the same by hand. Must not run anything. */
+import { createHash } from 'node:crypto';
 import type { Change, Request, Socket } from './changes.ts';
 
 /** Makes control, bidirectional and zero-width characters visible, so that foreign text cannot drive a terminal (CWE-150). */
@@ -21,7 +22,7 @@ export function shellWord(text: string): string {
 export function describe(change: Change): string {
   switch (change.kind) {
     case 'write-file':
-      return visible(`write ${change.path} (${Buffer.byteLength(change.content)} bytes): ${short(change.content.trim())}`);
+      return visible(`write ${change.path} ${contentText(change.content)}`);
     case 'request':
       return visible(`${change.method} ${change.url}${change.body === undefined ? '' : ` ${short(change.body)}`}`);
     case 'run':
@@ -31,6 +32,13 @@ export function describe(change: Change): string {
         `say to ${change.address}: ${change.commands.join('; ')}${change.saveTo === undefined ? '' : `, save the answer to ${change.saveTo}`}`,
       );
   }
+}
+
+/** A line is shown; of several, which nobody could compare by eye, the size and the beginning of their SHA-256. */
+function contentText(content: string): string {
+  const bytes = `${Buffer.byteLength(content)} bytes`;
+  if (!content.trim().includes('\n')) return `(${bytes}): ${short(content.trim())}`;
+  return `(${bytes}, SHA-256 ${createHash('sha256').update(content).digest('hex').slice(0, 12)})`;
 }
 
 /** What a person can paste into a shell to make the same change. Secrets stay variables and out of every argv. */

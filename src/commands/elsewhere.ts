@@ -2,6 +2,7 @@
 import { KvdeployError } from '../core/errors.ts';
 import { fold, type History } from '../core/history.ts';
 import type { Build } from '../core/manifest.ts';
+import { nearest } from '../core/nearest.ts';
 import { soundKnownGood } from '../core/requirement.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Deps } from './command.ts';
@@ -39,6 +40,14 @@ export async function knownGoodFrom(
       message: `--from and --env both name ${from}.`,
       hint: 'Name the environment that the source comes from.',
     });
+  const environments = opened.config?.environments(opened.scope.tenant) ?? [];
+  if (!environments.includes(from)) {
+    const near = nearest(from, environments);
+    throw new KvdeployError('UNKNOWN_NAME', {
+      message: `--from ${from}: ${opened.scope.tenant} has no such environment.`,
+      hint: near === undefined ? `Known: ${environments.join(', ')}; a file is written ./${from}` : `Did you mean --from ${near}?`,
+    });
+  }
   const { history } = await otherHistory(opened, from);
   return { environment: from, knownGood: soundKnownGood(history) };
 }

@@ -34,10 +34,11 @@ export interface Opened {
  * own plan is used: going back must not depend on files that can be broken.
  */
 export async function openScope(deps: Deps, options: { readonly config: 'needed' | 'optional' }): Promise<Opened> {
-  const config =
-    options.config === 'needed' ? await loadConfig({ file: deps.globals.config, cwd: deps.cwd }, deps.io) : await tryConfig(deps);
+  const { config, why } = await tryConfig(deps);
+  if (why !== null && options.config === 'needed') throw why;
   const stateDir = stateDirOf(deps, config);
   const store = localStore(stateDir, deps.io, groupOf(config, deps.io));
+  if (why !== null) await goOnWithout(why, store, deps);
   const scope = await scopeOf(deps, config, store);
   deps.situation.scope = scope;
   const settings = config?.services.find((service) => sameScope(service.scope, scope)) ?? null;
@@ -59,14 +60,21 @@ export async function openScope(deps: Deps, options: { readonly config: 'needed'
   return opened;
 }
 
-async function tryConfig(deps: Deps): Promise<LoadedConfig | null> {
+type Tried = { readonly config: LoadedConfig; readonly why: null } | { readonly config: null; readonly why: KvdeployError };
+
+async function tryConfig(deps: Deps): Promise<Tried> {
   try {
-    return await loadConfig({ file: deps.globals.config, cwd: deps.cwd }, deps.io);
+    return { config: await loadConfig({ file: deps.globals.config, cwd: deps.cwd }, deps.io), why: null };
   } catch (error) {
     if (!(error instanceof KvdeployError)) throw error;
-    deps.line({ type: 'note', level: 'warning', message: `${error.message} Going on with what the ledger knows.` });
-    return null;
+    return { config: null, why: error };
   }
+}
+
+/** Without a config the ledger's own plans are used; where the state is empty too, the config is what is wrong. */
+async function goOnWithout(why: KvdeployError, store: Store, deps: Deps): Promise<void> {
+  if ((await store.scopes()).length === 0) throw why;
+  deps.line({ type: 'note', level: 'warning', message: `${why.message} Going on with what the ledger knows.` });
 }
 
 /** The scope that the flags, the config and the state name together; each missing part must have exactly one answer. */

@@ -128,7 +128,9 @@ export async function exportPointer(deps: Deps): Promise<Outcome> {
   };
   deps.line({ type: 'document', name: 'pointer-export', data: exported });
   deps.print(`${JSON.stringify(exported, null, 2)}\n`);
-  return done(`Exported ${shortGuid(known.build.guid)} (${known.build.version}).`);
+  // Standard output is the file, and nothing else.
+  deps.line({ type: 'note', level: 'info', message: `exported ${shortGuid(known.build.guid)} (${known.build.version})` });
+  return done('');
 }
 
 /** Begins a ledger on this machine with the known-good build of another one. Only into an empty ledger, and only what the target confirms. */

@@ -35,7 +35,7 @@ export function requirementRefusal(
   if (longest === undefined) {
     return refuse(
       `${commit} was never known-good in ${name}.`,
-      `Promote it there first: kvdeploy builds --env ${name} --service ${there.scope.service}`,
+      `Promote it there first: kvdeploy builds ${scopeFlags(there.scope)}`,
     );
   }
   const bad = ofSource.find((entry) => there.history.bad.has(entry.build.guid))?.build.guid;

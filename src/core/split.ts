@@ -59,11 +59,13 @@ export function splitsAgree(
 /** `green 25 %, blue 75 %`, leaving out the places at 0 %. */
 export function splitText(split: readonly { place: string; percent: number }[]): string {
   const some = split.filter((share) => share.percent > 0);
-  return some.length === 0 ? 'nothing' : some.map((share) => `${share.place} ${round2(share.percent)} %`).join(', ');
+  return some.length === 0 ? 'nothing' : some.map((share) => `${share.place} ${rounded(share.percent)} %`).join(', ');
 }
 
-function round2(value: number): number {
-  return Math.round(value * 100) / 100;
+/** Two decimals, except where these would call something nothing, or a part the whole. */
+function rounded(percent: number): number {
+  const short = Math.round(percent * 100) / 100;
+  return short === 0 || short === 100 ? percent : short;
 }
 
 /** Fewer requests than this show nothing about a split. */

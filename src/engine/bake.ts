@@ -20,17 +20,22 @@ export async function bakePoll(split: Split, state: State, runner: Runner): Prom
   if (!('why' in found) && !splitsAgree(found.reading.members, split)) {
     return { type: 'drifted', atMs: io.now(), why: driftText(split, found.reading), split: shares(found.reading) };
   }
-  const gates = [...routerResults(found), ...(await gateResults(state, 'why' in found ? null : found.reading, runner))];
+  const router = routerResults(found);
+  const { results, blind } = await gateResults(state, 'why' in found ? null : found.reading, runner);
+  const gates = [...router, ...results];
   const verdict = judgeAll(gates);
-  const { watchedMs, missingMs } = clocks(runner, state, verdict, io.monotonic());
+  const { watchedMs, missingMs } = clocks(runner, state, { verdict, blind: blind || router.length > 0 }, io.monotonic());
   return { type: 'polled', atMs: io.now(), verdict, watchedMs, missingMs, advance: !runner.parts.control.hold, gates };
 }
 
-/** A bake counts watched time: after a gap (a new process, a pause) it begins again; the baseline keeps what happened in it. */
+/**
+ * A bake counts watched time: after a gap (a new process, a pause) it begins again, and time in which a source or the router
+ * did not answer is not counted. The baseline keeps what happened meanwhile.
+ */
 function clocks(
   runner: Runner,
   state: State,
-  verdict: 'pass' | 'fail' | 'not-yet',
+  poll: { readonly verdict: 'pass' | 'fail' | 'not-yet'; readonly blind: boolean },
   nowMs: number,
 ): { watchedMs: number; missingMs: number } {
   const mostMs = state.plan.pollMs + GAP_MS;
@@ -38,8 +43,9 @@ function clocks(
   runner.lastPollMs = nowMs;
   if (sinceMs === undefined) return { watchedMs: 0, missingMs: 0 };
   // Gaps count as missing health too, up to what a poll may take: else polls that are always late would hold for ever.
-  const missingMs = verdict === 'not-yet' ? state.missingMs + Math.min(sinceMs, mostMs) : 0;
-  return { watchedMs: sinceMs > mostMs ? 0 : state.watchedMs + sinceMs, missingMs };
+  const missingMs = poll.verdict === 'not-yet' ? state.missingMs + Math.min(sinceMs, mostMs) : 0;
+  if (sinceMs > mostMs) return { watchedMs: 0, missingMs };
+  return { watchedMs: state.watchedMs + (poll.blind ? 0 : sinceMs), missingMs };
 }
 
 /** A router that cannot be read, or that is in trouble, keeps the bake waiting like a gate without data. */
@@ -48,17 +54,25 @@ function routerResults(found: { reading: Reading } | { why: string }): GateResul
   return why === '' ? [] : [{ gate: 'router', verdict: 'not-yet', why, requests: 0, errors: 0 }];
 }
 
-async function gateResults(state: State, reading: Reading | null, runner: Runner): Promise<GateResult[]> {
+/** What each gate says, and whether the source of one of them said nothing. */
+async function gateResults(
+  state: State,
+  reading: Reading | null,
+  runner: Runner,
+): Promise<{ results: GateResult[]; blind: boolean }> {
   const remembered = memoryOf(state, runner);
-  return Promise.all(
+  let blind = false;
+  const results = await Promise.all(
     state.plan.gates.map(async (gate) => {
       const measurement = await measureGate(gate, state.plan, state.plan.candidate, reading, runner.parts.io);
+      if ('missing' in measurement) blind = true;
       const memory = remembered.get(gate.name) ?? emptyMemory(state.baseline[gate.name] ?? null);
       const { judged, memory: after } = judgeGate(gate, memory, measurement);
       remembered.set(gate.name, after);
       return { gate: gate.name, ...judged };
     }),
   );
+  return { results, blind };
 }
 
 function memoryOf(state: State, runner: Runner): Map<string, GateMemory> {

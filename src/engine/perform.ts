@@ -75,13 +75,10 @@ async function prepare(state: State, runner: Runner): Promise<Event> {
 async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, runner: Runner): Promise<Event | undefined> {
   const { io, target } = runner.parts;
   assertOwnBuilds(effect.split, state);
-  const failed = (why: string): Event => ({
-    type: 'shift-failed',
-    atMs: io.now(),
-    why,
-    attempt: state.attempts + 1,
-    final: false,
-  });
+  const failed = (why: string): Event => {
+    runner.inFlightUntilMs = io.monotonic() + target.idleTimeoutMs;
+    return { type: 'shift-failed', atMs: io.now(), why, attempt: state.attempts + 1, final: false };
+  };
   if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
   const changes = target.changes(effect.split, effect.leaving);
   runner.revertTried = state.phase === 'reverting';
@@ -89,9 +86,10 @@ async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, run
   const problem = await makeAll(changes, back, runner);
   if (problem === 'look again') return undefined;
   if (problem !== undefined) return failed(problem);
-  if (runner.parts.unended) {
-    // What the other process had in flight can arrive until the router closes its connections; ours must be the last word.
-    if (!(await runner.wait(target.idleTimeoutMs))) return undefined;
+  const inFlightMs = runner.parts.unended ? target.idleTimeoutMs : runner.inFlightUntilMs - io.monotonic();
+  if (inFlightMs > 0) {
+    // What another process, or an attempt of ours that failed, has in flight can arrive until then; this must be the last word.
+    if (!(await runner.wait(inFlightMs))) return undefined;
     const again = await makeAll(changes, back, runner);
     if (again === 'look again') return undefined;
     if (again !== undefined) return failed(again);

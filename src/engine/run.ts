@@ -26,7 +26,8 @@ export async function run(runner: Runner, from: State): Promise<End> {
     if (came === undefined && reachedUntil(runner, state)) return leaveAs(runner, state, 'until');
     if (came === undefined && heldBeforeTheFirstShift(runner, state)) return leaveAs(runner, state, 'interrupted');
     const event: Event | undefined = came === undefined ? await perform(effect, state, runner) : abortEvent(runner, came);
-    if (event === undefined) continue;
+    // A rescue, or another leader, moves traffic too: that is no drift, and theirs is the last word.
+    if (event === undefined || (event.type === 'drifted' && runner.forbidden() !== undefined)) continue;
     const after = apply(state, event);
     if (isDurable(state, event, after) && !(await runner.append(event))) return { how: 'superseded', state };
     narrate(runner, state, event, after);

@@ -71,6 +71,8 @@ export class Runner {
     | undefined;
   /** The abort request that was already written down. */
   abortSeen = false;
+  /** Monotonic time until which the router can still act on an attempt of this process that failed. */
+  inFlightUntilMs = 0;
   /** This process has tried to bring the traffic back. */
   revertTried = false;
 

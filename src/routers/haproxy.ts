@@ -1,4 +1,5 @@
 /** HAProxy by its runtime API, at one or several sockets that must all agree. Must not believe its own last command. */
+import { dirname } from 'node:path';
 import * as z from 'zod';
 import type { Change, Check, Socket, TableCheck } from '../break-glass/changes.ts';
 import { KvdeployError } from '../core/errors.ts';
@@ -163,7 +164,10 @@ async function read(settings: HaproxyConfig, io: Io, since?: Reading): Promise<R
       return { socket, location };
     }),
   );
-  return readingOf(told, settings.balance, since);
+  const reading = readingOf(told, settings.balance, since);
+  const missing = stateFiles(settings).find((file) => !io.fs.existsSync(dirname(file)));
+  if (missing === undefined) return reading;
+  return { unusable: `the folder of serverStateFile ${missing} does not exist, so no shift could be saved`, ...reading };
 }
 
 async function identify(settings: HaproxyConfig, io: Io): Promise<readonly string[]> {

@@ -1,14 +1,13 @@
 /** The registry of stores: one line for each kind. */
 import type { Io } from '../io.ts';
 import { localStore } from './local.ts';
-import type { Group } from './state-files.ts';
 import type { Store } from './store.ts';
 
 /** What every store is opened with. */
 export interface StoreSettings {
   readonly stateDir: string;
   /** From `stateGroup`; absent when the state belongs to one user. */
-  readonly group?: Group | undefined;
+  readonly group?: { readonly gid: number } | undefined;
 }
 
 type OpenStore = (settings: StoreSettings, io: Io) => Store;

@@ -1,15 +1,17 @@
 /** The local store: a directory of segments per scope, on one file system. Only who linked the newest segment appends to it. */
-
+import { createWhole } from '../break-glass/durable-file.ts';
+import { look } from '../break-glass/open-file.ts';
+import { stateDirExists } from '../break-glass/state-dir.ts';
+import { placeMark } from '../break-glass/state-marks.ts';
 import type { Settled } from '../core/chain.ts';
 import { type Code, KvdeployError } from '../core/errors.ts';
 import { leaderOf, type NewEntry } from '../core/ledger.ts';
 import { nameProblem, type Scope, scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import { MAX_REQUEST_BYTES, parseRequest, requestBytes } from './abort-request.ts';
-import { appendOwn, claimNext, type Held, raiseFence, stands, temporary } from './ownership.ts';
-import { type Loaded, ledgerNames, listSegments, loadLedger, pathOf } from './segments.ts';
-import { checkDir } from './state-dirs.ts';
-import { createWhole, type Group, look, readStateFile, type StateRoot, stateError } from './state-files.ts';
+import { appendOwn, claimNext, type Held, stands } from './ownership.ts';
+import { type Loaded, ledgerDir, ledgerNames, listSegments, loadLedger, pathOf, readState, type StateRoot } from './segments.ts';
+import { stateError } from './state-error.ts';
 import type { AbortRequest, Store, StoredLedger } from './store.ts';
 
 /** A request that was overtaken by a new claim is made again, this often. */
@@ -20,8 +22,8 @@ const REQUEST_ATTEMPTS = 5;
  * ownership. Rejects with LEDGER_DAMAGED, STATE_UNSAFE, STATE_UNWRITABLE, UNREACHABLE or IN_DOUBT. What it cannot close: the
  * claim is looked at before a change is made, not by the target while it changes (R43).
  */
-export function localStore(stateDir: string, io: Io, group?: Group): Store {
-  return new LocalStore({ dir: stateDir, group }, io);
+export function localStore(stateDir: string, io: Io, group?: { readonly gid: number }): Store {
+  return new LocalStore({ dir: stateDir, gid: group?.gid }, io);
 }
 
 class LocalStore implements Store {
@@ -38,9 +40,14 @@ class LocalStore implements Store {
 
   async read(scope: Scope): Promise<StoredLedger> {
     return this.#try('UNREACHABLE', `cannot read the ledger of ${scopeText(scope)}`, () => {
-      const { entries, tornBytes, newest } = this.#load(scope);
+      const { entries, head, tornBytes, newest } = this.#load(scope);
       const led = newest !== undefined && leaderOf(entries) !== undefined;
-      return { entries, tornBytes, beatAtMs: led ? this.#io.fs.lstatSync(newest.file).mtimeMs : null };
+      return {
+        entries,
+        head: head.hash,
+        tornBytes,
+        beatAtMs: led ? this.#io.fs.lstatSync(newest.file).mtimeMs : null,
+      };
     });
   }
 
@@ -82,7 +89,7 @@ class LocalStore implements Store {
       const { entries } = this.#load(scope);
       const claims = entries.filter(({ event }) => event.type === 'claimed');
       // Each claim opens one segment. One that has been succeeded needs no fence.
-      if (claims.at(-1)?.seq === claimSeq) raiseFence(this.#io.fs, this.#dir(scope), claims.length);
+      if (claims.at(-1)?.seq === claimSeq) placeMark(pathOf(this.#dir(scope), claims.length, 'fenced'), '', this.#io.fs);
     });
   }
 
@@ -111,10 +118,8 @@ class LocalStore implements Store {
       for (let attempt = 0; attempt < REQUEST_ATTEMPTS; attempt += 1) {
         const newest = this.#newest(scope);
         if (newest === undefined) break;
-        const dir = this.#dir(scope);
-        const path = pathOf(dir, newest, 'abort');
         // A name that is taken is a wish that somebody had before: as good.
-        createWhole(this.#io.fs, this.#root, path, temporary(this.#io, dir, newest, 'abort'), requestBytes(request));
+        createWhole(pathOf(this.#dir(scope), newest, 'abort'), requestBytes(request), this.#root.gid, this.#io.fs);
         if (this.#newest(scope) === newest) return;
       }
       const hint = 'Look with kvdeploy status who leads now, then ask again.';
@@ -130,8 +135,8 @@ class LocalStore implements Store {
       const newest = this.#newest(scope);
       if (newest === undefined) return undefined;
       const path = pathOf(this.#dir(scope), newest, 'abort');
-      if (look(this.#io.fs, path) === undefined) return undefined;
-      return parseRequest(readStateFile(this.#io.fs, this.#root, path, MAX_REQUEST_BYTES), this.#io.now());
+      if (look(path, this.#io.fs) === undefined) return undefined;
+      return parseRequest(readState(this.#io.fs, this.#root, path, MAX_REQUEST_BYTES), this.#io.now());
     });
   }
 
@@ -151,11 +156,11 @@ class LocalStore implements Store {
   /** Directories with a scope's name below these; files (the rescue program) and other names are not scopes. */
   #names(below: readonly string[]): string[] {
     const { fs } = this.#io;
-    if (!checkDir(fs, this.#root, below)) return [];
+    if (!stateDirExists(this.#root.dir, below, fs, this.#root.gid)) return [];
     const dir = [this.#root.dir, ...below].join('/');
     return fs
       .readdirSync(dir)
-      .filter((name) => nameProblem(name) === undefined && look(fs, `${dir}/${name}`)?.isFile() === false);
+      .filter((name) => nameProblem(name) === undefined && look(`${dir}/${name}`, fs)?.isFile() === false);
   }
 
   #load(scope: Scope): Loaded {
@@ -165,11 +170,11 @@ class LocalStore implements Store {
   }
 
   #dir(scope: Scope): string {
-    return [this.#root.dir, ...ledgerNames(scope)].join('/');
+    return ledgerDir(this.#root, scope);
   }
 
   #newest(scope: Scope): number | undefined {
-    if (!checkDir(this.#io.fs, this.#root, ledgerNames(scope))) return undefined;
+    if (!stateDirExists(this.#root.dir, ledgerNames(scope), this.#io.fs, this.#root.gid)) return undefined;
     return listSegments(this.#io.fs, this.#dir(scope)).at(-1);
   }
 

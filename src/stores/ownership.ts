@@ -1,12 +1,12 @@
 /** Owning a scope's newest segment: taking it, appending to it, and noticing that it is lost. Must never answer for another's. */
 import type { Fs } from '../break-glass/changes.ts';
-import type { KvdeployError } from '../core/errors.ts';
+import { createWhole, groupModes, InDoubt, OWNER_ONLY, sweepTemporaries } from '../break-glass/durable-file.ts';
+import { flush, look, READ_ONLY, withFile, writeAll } from '../break-glass/open-file.ts';
+import { openStateDir } from '../break-glass/state-dir.ts';
 import { type Accepted, type Entry, encodeLine, type Head, leaderOf, lineHash, type NewEntry } from '../core/ledger.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Io } from '../io.ts';
-import { type Loaded, ledgerNames, listSegments, litter, pathOf } from './segments.ts';
-import { ensureDir } from './state-dirs.ts';
-import { createWhole, inDoubt, look, removeQuietly, type StateRoot, syncDir, withFd, writeAll } from './state-files.ts';
+import { type Loaded, ledgerNames, listSegments, pathOf, type StateRoot } from './segments.ts';
 
 /** A claim that this process holds. */
 export interface Held {
@@ -18,7 +18,7 @@ export interface Held {
   /** Its length after the last accepted entry. */
   readonly bytes: number;
   /** Set by a write of which nobody knows whether it lasts: this process appends nothing more here (R34). */
-  readonly doubt: KvdeployError | undefined;
+  readonly doubt: InDoubt | undefined;
 }
 
 /**
@@ -26,9 +26,9 @@ export interface Held {
  * before its maker reads how far the segment is accepted; so an append that finds none after its fsync is accepted.
  */
 export function stands(fs: Fs, held: Held): boolean {
-  if (look(fs, pathOf(held.dir, held.segment, 'jsonl'))?.ino !== held.inode) return false;
-  if (look(fs, pathOf(held.dir, held.segment, 'fenced')) !== undefined) return false;
-  return look(fs, pathOf(held.dir, held.segment + 1, 'jsonl')) === undefined;
+  if (look(pathOf(held.dir, held.segment, 'jsonl'), fs)?.ino !== held.inode) return false;
+  if (look(pathOf(held.dir, held.segment, 'fenced'), fs) !== undefined) return false;
+  return look(pathOf(held.dir, held.segment + 1, 'jsonl'), fs) === undefined;
 }
 
 /**
@@ -44,14 +44,14 @@ export function claimNext(
   entry: NewEntry,
 ): Held | undefined {
   const { fs } = io;
-  const dir = ensureDir(fs, root, ledgerNames(scope));
+  const dir = openStateDir(root.dir, ledgerNames(scope), fs, root.gid === undefined ? OWNER_ONLY : groupModes(root.gid));
   const newest = listSegments(fs, dir).at(-1) ?? 0;
   // The fence first, then the length: the other way round an append could be acknowledged in between and be cut off.
-  const fenced = newest > 0 && look(fs, pathOf(dir, newest, 'fenced')) !== undefined;
+  const fenced = newest > 0 && look(pathOf(dir, newest, 'fenced'), fs) !== undefined;
   const ledger = load();
   if (seq !== ledger.head.seq + 1 || (ledger.newest?.number ?? 0) !== newest) return undefined;
   if (leaderOf(ledger.entries) !== undefined && !fenced) return undefined;
-  const after = newest === 0 ? null : accept(io, root, dir, newest, ledger);
+  const after = newest === 0 ? null : accept(fs, root, dir, newest, ledger);
   return link(io, root, dir, newest + 1, {
     ...entry,
     seq,
@@ -61,39 +61,49 @@ export function claimNext(
 }
 
 /** Makes durable what the claim is about to accept, and puts a torn tail aside (R67). */
-function accept(io: Io, root: StateRoot, dir: string, segment: number, ledger: Loaded): Accepted {
-  const { fs } = io;
-  withFd(fs, pathOf(dir, segment, 'jsonl'), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW, (fd) => fs.fsyncSync(fd));
+function accept(fs: Fs, root: StateRoot, dir: string, segment: number, ledger: Loaded): Accepted {
+  const path = pathOf(dir, segment, 'jsonl');
+  withFile(path, READ_ONLY, fs, (fd) => flush(fd, path, fs));
   const torn = ledger.newest?.bytes.subarray(ledger.acceptedBytes) ?? Buffer.alloc(0);
-  if (torn.length > 0) createWhole(fs, root, pathOf(dir, segment, 'torn'), temporary(io, dir, segment, 'torn'), torn);
-  return { segment, bytes: ledger.acceptedBytes, sha256: ledger.head.hash, torn: torn.length };
+  if (torn.length > 0) createWhole(pathOf(dir, segment, 'torn'), torn, root.gid, fs);
+  return {
+    segment,
+    bytes: ledger.acceptedBytes,
+    sha256: ledger.head.hash,
+    torn: torn.length,
+  };
 }
 
 function link(io: Io, root: StateRoot, dir: string, segment: number, entry: Entry): Held | undefined {
   const { fs } = io;
   const line = encodeLine(entry);
-  let held: Held | undefined;
-  createWhole(fs, root, pathOf(dir, segment, 'jsonl'), temporary(io, dir, segment, 'jsonl'), line, (fd) => {
-    held = {
-      dir,
-      segment,
-      fd,
-      inode: fs.fstatSync(fd).ino,
-      head: headOf(entry, line),
-      bytes: line.length,
-      doubt: undefined,
-    };
-  });
-  if (held !== undefined) for (const name of litter(fs, dir, segment - 1)) removeQuietly(fs, `${dir}/${name}`);
-  return held;
+  const path = pathOf(dir, segment, 'jsonl');
+  if (!createWhole(path, line, root.gid, fs)) return undefined;
+  sweepTemporaries(dir, io.now(), fs);
+  const fd = openOwn(path, fs);
+  return {
+    dir,
+    segment,
+    fd,
+    inode: fs.fstatSync(fd).ino,
+    head: headOf(entry, line),
+    bytes: line.length,
+    doubt: undefined,
+  };
+}
+
+/** The claim stands already: where it cannot be opened, this process leads and yet cannot write. */
+function openOwn(path: string, fs: Fs): number {
+  const { O_WRONLY, O_APPEND, O_NOFOLLOW } = fs.constants;
+  try {
+    return fs.openSync(path, O_WRONLY | O_APPEND | O_NOFOLLOW);
+  } catch (error) {
+    throw new InDoubt(error as Error);
+  }
 }
 
 function headOf(entry: Entry, line: Buffer): Head {
   return { seq: entry.seq, hash: lineHash(line.subarray(0, -1)) };
-}
-
-export function temporary(io: Io, dir: string, segment: number, kind: 'jsonl' | 'abort' | 'torn'): string {
-  return `${pathOf(dir, segment, kind)}.${io.randomId()}.tmp`;
 }
 
 /**
@@ -106,8 +116,8 @@ export function appendOwn(fs: Fs, held: Held, seq: number, entry: NewEntry): { h
   const next: Entry = { ...entry, seq, prev: held.head.hash };
   const line = encodeLine(next);
   try {
-    writeAll(fs, held.fd, line);
-    fs.fsyncSync(held.fd);
+    writeAll(held.fd, line, fs);
+    flush(held.fd, pathOf(held.dir, held.segment, 'jsonl'), fs);
     return {
       held: {
         ...held,
@@ -119,23 +129,8 @@ export function appendOwn(fs: Fs, held: Held, seq: number, entry: NewEntry): { h
   } catch (error) {
     if (fs.fstatSync(held.fd).size === held.bytes) throw error;
     return {
-      held: {
-        ...held,
-        doubt: inDoubt(pathOf(held.dir, held.segment, 'jsonl'), error),
-      },
+      held: { ...held, doubt: new InDoubt(error as Error) },
       accepted: false,
     };
   }
-}
-
-/** Ends the ownership of a segment. A fence that is there is as good; it is synced again, since its maker may have been killed. */
-export function raiseFence(fs: Fs, dir: string, segment: number): void {
-  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
-  const path = pathOf(dir, segment, 'fenced');
-  try {
-    fs.closeSync(fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
-  } catch (error) {
-    if (look(fs, path) === undefined) throw error;
-  }
-  syncDir(fs, dir);
 }

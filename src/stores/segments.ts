@@ -1,17 +1,21 @@
 /** Where one scope's segments lie, and reading them whole. Must not write. */
 import type { Fs } from '../break-glass/changes.ts';
+import { readOurs, stateDirExists, strangerProblem } from '../break-glass/state-dir.ts';
 import { type Chain, type Damage, NOTHING_SETTLED, readSegments, type Segment, type Settled } from '../core/chain.ts';
 import { KvdeployError } from '../core/errors.ts';
 import { EMPTY_HEAD } from '../core/ledger.ts';
 import { nameProblem, type Scope, scopeText } from '../core/scope.ts';
-import { checkDir } from './state-dirs.ts';
-import { readStateFile, type StateRoot } from './state-files.ts';
 
 /** More than this is never read of one ledger (R42): about half a million entries. */
 const MAX_LEDGER_BYTES = 256 * 1024 * 1024;
 
 const SEGMENT = /^([0-9]{4,})\.jsonl$/;
-const TEMPORARY = /^([0-9]{4,})\.[a-z.]+\.[0-9a-f]+\.tmp$/;
+
+/** Where ledgers lie; `gid` is the group that shares them. */
+export interface StateRoot {
+  readonly dir: string;
+  readonly gid: number | undefined;
+}
 
 /** What stands beside a segment: the ledger itself, the fence, a wish to abort, or bytes that were put aside. */
 export type Kind = 'jsonl' | 'fenced' | 'abort' | 'torn';
@@ -31,6 +35,15 @@ export function ledgerNames(scope: Scope): string[] {
   return [...names, 'ledger'];
 }
 
+export function ledgerDir(root: StateRoot, scope: Scope): string {
+  return [root.dir, ...ledgerNames(scope)].join('/');
+}
+
+/** A file of the state that nobody else can have written. */
+export function readState(fs: Fs, root: StateRoot, path: string, maxBytes: number): Buffer {
+  return readOurs(path, maxBytes, fs, (stat) => strangerProblem(stat, fs.statSync(root.dir), root.gid));
+}
+
 /** `0007.jsonl`; grows beyond four digits by itself. */
 export function fileName(segment: number, kind: Kind): string {
   return `${String(segment).padStart(4, '0')}.${kind}`;
@@ -47,12 +60,6 @@ export function listSegments(fs: Fs, dir: string): number[] {
     return number > 0 && fileName(number, 'jsonl') === name ? [number] : [];
   });
   return numbers.sort((a, b) => a - b);
-}
-
-/** Temporary files that crashed writers left for segments before `segment`. */
-export function litter(fs: Fs, dir: string, segment: number): string[] {
-  const stale = (name: string) => Number(TEMPORARY.exec(name)?.[1] ?? segment) < segment;
-  return fs.readdirSync(dir).filter(stale);
 }
 
 /** A scope's ledger as it was read: the newest segment's raw bytes, for what was torn off. */
@@ -74,16 +81,15 @@ const NOTHING: Loaded = {
  * damaged ledger: LEDGER_DAMAGED.
  */
 export function loadLedger(fs: Fs, root: StateRoot, scope: Scope, settled: Settled = NOTHING_SETTLED): Loaded {
-  const names = ledgerNames(scope);
-  if (!checkDir(fs, root, names)) return NOTHING;
-  const dir = [root.dir, ...names].join('/');
+  if (!stateDirExists(root.dir, ledgerNames(scope), fs, root.gid)) return NOTHING;
+  const dir = ledgerDir(root, scope);
   let left = MAX_LEDGER_BYTES;
   const numbers = listSegments(fs, dir);
   // Fewer segments than before: somebody took some away, so nothing that was settled counts any more.
   const from = numbers.length > settled.segments ? settled : NOTHING_SETTLED;
   const segments = numbers.slice(from.segments).map((number): Segment => {
     const file = pathOf(dir, number, 'jsonl');
-    const bytes = readStateFile(fs, root, file, left);
+    const bytes = readState(fs, root, file, left);
     left -= bytes.length;
     return { number, file, bytes };
   });
@@ -96,5 +102,9 @@ function damaged(scope: Scope, { file, line, why }: Damage): KvdeployError {
   const message = `the ledger of ${scopeText(scope)} is damaged, and nothing is read from it: ${file}:${line}: ${why}`;
   const hint =
     'No crash does this. Keep the files as they are, compare them with a backup; kvdeploy rollback --break-glass needs no ledger.';
-  return new KvdeployError('LEDGER_DAMAGED', { message, hint, places: [{ file, line, note: why }] });
+  return new KvdeployError('LEDGER_DAMAGED', {
+    message,
+    hint,
+    places: [{ file, line, note: why }],
+  });
 }

@@ -5,6 +5,8 @@ import type { Scope } from '../core/scope.ts';
 /** The ledger as it is now. */
 export interface StoredLedger {
   readonly entries: readonly Entry[];
+  /** SHA-256, hex, of the last accepted line without its newline; 64 zeros when there is none. */
+  readonly head: string;
   /** Bytes of a torn tail that were left out (a crash in the middle of an append); 0 when none. */
   readonly tornBytes: number;
   /** Wall-clock milliseconds of the owner's last sign of life; null when nobody holds the claim. */

@@ -1,5 +1,3 @@
-import { join } from 'node:path';
-import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { BIN } from './run-cli.ts';
 import { contents, GLOBEX, GREEN, IN_GLOBEX, type LocalWorld, openLocalWorld, PRODUCTION, resultOf, SURE } from './local-world.ts';
@@ -23,7 +21,7 @@ beforeAll(async () => {
   expect(await world.run(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ exitCode: 0 });
   expect(await world.run(['adopt', ...IN_GLOBEX, '--yes'])).toMatchObject({ exitCode: 0 });
   world.keep('adopted');
-  writeFileSync(join(world.checkout, 'pointer.json'), (await world.run(['pointer', 'export', ...PRODUCTION, '-q'])).stdout.replace(/\n✔[^]*/, ''));
+  expect(await world.shell(`kvdeploy pointer export ${PRODUCTION.join(' ')} > pointer.json`)).toMatchObject({ exitCode: 0 });
   const rescue = ['rollback', '--break-glass', ...PRODUCTION, ...SURE, '--reason', 'a rehearsal for the tests'];
   expect(await world.run(rescue)).toMatchObject({ exitCode: 0 });
   world.keep('held');

@@ -24,7 +24,7 @@ const bad = new Map([[CANDIDATE.guid, 'gate errors failed']]);
 
 /** For each lock the worlds in which it, and it alone, refuses. */
 const ALONE: readonly (readonly [lock: string, code: Code, world: string, facts: Facts])[] = [
-  ['the manifest says this scope', 'WRONG_SCOPE', 'is stamped for staging', withCandidate({ environment: 'staging' })],
+  ['the manifest says this scope', 'WRONG_SCOPE', 'the build is stamped for staging', withCandidate({ environment: 'staging' })],
   [
     'the manifest says this scope',
     'WRONG_SCOPE',
@@ -40,10 +40,10 @@ const ALONE: readonly (readonly [lock: string, code: Code, world: string, facts:
   [
     'the build is listed here, once',
     'UNLISTED_BUILD',
-    'is listed twice',
+    'it is listed twice',
     factsWith({ listed: [listedAs(STABLE), listedAs(CANDIDATE), listedAs(CANDIDATE)] }),
   ],
-  ['the build is listed here, once', 'UNLISTED_BUILD', 'is listed nowhere', factsWith({ listed: [], atPlace: [] })],
+  ['the build is listed here, once', 'UNLISTED_BUILD', 'it is listed nowhere', factsWith({ listed: [], atPlace: [] })],
   [
     'no other scope has the build',
     'FOREIGN_BUILD',
@@ -68,8 +68,8 @@ const ALONE: readonly (readonly [lock: string, code: Code, world: string, facts:
     "staging's ledger has it, though no manifest does",
     factsWith({ otherLedgers: [{ scope: STAGING, guids: new Set([CANDIDATE.guid]) }] }),
   ],
-  ['newer than anything known-good here', 'OLD_SEQUENCE', 'is as old as what was known-good', withCandidate({ sequence: 1 })],
-  ['newer than anything known-good here', 'OLD_SEQUENCE', 'is older', withCandidate({ sequence: 0 })],
+  ['newer than anything known-good here', 'OLD_SEQUENCE', 'it is as old as what was known-good', withCandidate({ sequence: 1 })],
+  ['newer than anything known-good here', 'OLD_SEQUENCE', 'it is older', withCandidate({ sequence: 0 })],
   ['the target says this environment', 'WRONG_TARGET', 'it says nothing', factsWith({ targetSays: [] })],
   ['the target says this environment', 'WRONG_TARGET', 'it says staging', factsWith({ targetSays: ['staging'] })],
   ['the target says this environment', 'WRONG_TARGET', 'it says both', factsWith({ targetSays: ['production', 'staging'] })],
@@ -178,7 +178,12 @@ const ALONE: readonly (readonly [lock: string, code: Code, world: string, facts:
       ],
     }),
   ],
-  ['the state directory keeps its word', 'STATE_UNSAFE', 'it is a tmpfs', factsWith({ diskProblem: '/run is kept in memory' })],
+  [
+    'the state directory keeps its word',
+    'STATE_UNSAFE',
+    'it is kept in memory',
+    factsWith({ diskProblem: '/run is kept in memory' }),
+  ],
   [
     'both builds have a place of their own',
     'SAME_PLACE',
@@ -196,7 +201,7 @@ describe('the whole world in order', () => {
 });
 
 describe('each lock alone', () => {
-  it.each(ALONE)('%s: %s when it %s', (name, code, _world, facts) => {
+  it.each(ALONE)('%s, or %s: %s', (name, code, _world, facts) => {
     expect(names(refusing(facts))).toEqual([name]);
     const only = LOCKS.filter((lock) => lock.name === name);
     const { checked, build } = admit(facts, only);
@@ -208,7 +213,7 @@ describe('each lock alone', () => {
   });
 
   it.each(ALONE.filter(([, , , facts]) => facts.listed.length > 0))(
-    '%s: without it the build goes through though it %3$s',
+    '%s, or %s; without this lock alone the build goes through: %s',
     (name, _c, _w, facts) => {
       expect(
         admit(
@@ -307,8 +312,9 @@ describe('the headline', () => {
   const refusal = (code: Code) => ({ name: code, refusal: { code, message: code, hint: code } });
   it.each([
     [['UNLISTED_BUILD', 'WRONG_SCOPE', 'FOREIGN_BUILD'], 'FOREIGN_BUILD'],
-    [['BUILD_GONE', 'WRONG_SCOPE'], 'WRONG_SCOPE'],
-    [['BUILD_GONE', 'BAD_BUILD'], 'BUILD_GONE'],
+    [['BAD_BUILD', 'WRONG_SCOPE'], 'WRONG_SCOPE'],
+    [['OLD_SEQUENCE', 'BAD_BUILD'], 'BAD_BUILD'],
+    [['BUILD_GONE', 'NO_KNOWN_GOOD'], 'BUILD_GONE'],
     [[], undefined],
   ] as const)('of %j is %s', (codes, heads) => {
     expect(headline([{ name: 'passed', refusal: undefined }, ...codes.map(refusal)])?.code).toBe(heads);

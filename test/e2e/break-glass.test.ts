@@ -20,7 +20,11 @@ afterEach(() => world.close());
 async function withoutNetwork(words: string): Promise<{ exitCode: number | null; said: string }> {
   const isRoot = process.getuid?.() === 0;
   const argv = [isRoot ? '-n' : '-rn', process.execPath, BIN, ...words.split(' ')];
-  const child = spawn('unshare', argv, { cwd: '/', env: { PATH: process.env['PATH'], ...world.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('unshare', argv, {
+    cwd: '/',
+    env: { PATH: process.env['PATH'], ...world.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -37,7 +41,9 @@ async function bakingAtHalf() {
   return running;
 }
 
-it('brings the known-good build back with only the socket left, and holds everything until it was reviewed', { timeout: 60_000 }, async () => {
+it('brings the known-good build back with only the socket left, and holds everything until it was reviewed', {
+  timeout: 60_000,
+}, async () => {
   const { green, amber } = world.builds;
   const running = await bakingAtHalf();
   expect(await world.split()).toEqual({ blue: 50, green: 50 });
@@ -64,7 +70,11 @@ it('brings the known-good build back with only the socket left, and holds everyt
   renameSync(lost, ledger);
   world.writeConfig({ steps: '[{ percent: 50, bake: 400ms }, { percent: 100, bake: 400ms }]' });
   world.writeManifest();
-  for (const words of [`promote --build ${amber.guid} ${PRODUCTION}`, 'resume --env production --json', `rollback ${PRODUCTION}`]) {
+  for (const words of [
+    `promote --build ${amber.guid} ${PRODUCTION}`,
+    'resume --env production --json',
+    `rollback ${PRODUCTION}`,
+  ]) {
     const held = await world.run(words);
     expect([held.exitCode, held.result.code], held.stderr).toEqual([6, 'HELD']);
   }
@@ -97,6 +107,22 @@ it('ends the runner that is still at work, also a frozen one, before it changes 
     knownGood: { guid: world.builds.blue.guid },
     rollout: { phase: 'rescued' },
   });
+});
+
+it('stops by the hold alone a frozen runner that it could not find and end, when that wakes up', {
+  timeout: 60_000,
+}, async () => {
+  const running = await bakingAtHalf();
+  running.signal('SIGSTOP');
+  const [ledger, lost] = [join(world.scopeDir, 'ledger'), join(world.checkout, 'lost-ledger')];
+  renameSync(ledger, lost);
+  const rescued = await world.run(`${RESCUE} --json`);
+  expect([rescued.exitCode, rescued.result.code], rescued.stderr).toEqual([0, null]);
+  renameSync(lost, ledger);
+  running.signal('SIGCONT');
+  const ran = await running.ended;
+  expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([6, 'HELD']);
+  expect(await world.split()).toEqual({ blue: 100 });
 });
 
 it('also when the ledger never comes back: what serves is adopted, and releases go on', { timeout: 60_000 }, async () => {

@@ -1,6 +1,6 @@
 /** Going back on real HAProxy: somebody else's hand on the weights, a known-good build that turned out bad, a build that is gone. */
 import { describe, expect, it } from 'vitest';
-import { openWorld, PRODUCTION, type World, type WorldOptions } from './world.ts';
+import { documentOf, openWorld, PRODUCTION, type World, type WorldOptions } from './world.ts';
 
 const LONG = '[{ percent: 50, bake: 10m }, { percent: 100, bake: 400ms }]';
 
@@ -45,6 +45,27 @@ describe.concurrent('going back', () => {
       expect(await world.split()).toEqual({ blue: 100 });
       expect(await world.answers()).toEqual({ blue: 40 });
       green.backend.setDelayMs(0);
+    }),
+  );
+
+  it('to an earlier build leaves a running rollout first', { timeout: 60_000 }, () =>
+    within({}, async (world) => {
+      const { blue, green, amber } = world.builds;
+      expect((await world.run(`promote --build ${green.guid} ${PRODUCTION}`)).exitCode).toBe(0);
+      world.writeConfig({ steps: LONG });
+      const running = world.start(`promote --build ${amber.guid} ${PRODUCTION}`);
+      await running.waitFor(/"type":"poll"/);
+      const back = await world.run(`rollback --to ${blue.guid.slice(0, 13)} --reason both-are-bad ${PRODUCTION}`);
+      expect([back.exitCode, back.result.code], back.stderr).toEqual([0, null]);
+      expect((await running.ended).exitCode).toBe(4);
+      expect(await world.split()).toEqual({ blue: 100 });
+      expect(documentOf(await world.run('status --env production --json'))).toMatchObject({
+        knownGood: { guid: blue.guid },
+        waysBack: [{ guid: blue.guid }],
+        drift: null,
+      });
+      // The rollout of amber was ended, not failed.
+      expect((await world.run(`plan --env production --build ${amber.guid} --json`)).exitCode).toBe(0);
     }),
   );
 

@@ -102,7 +102,10 @@ describe.concurrent('a runner that is killed with -9', () => {
       await inShift(amber.guid, /set server gw\/amber weight 50/, false);
       expect((await world.run('resume --env production --json')).exitCode).toBe(0);
       expect(await world.split()).toEqual({ amber: 100 });
-      expect(documentOf(await world.run('status --env production --json'))).toMatchObject({ knownGood: { guid: amber.guid }, drift: null });
+      expect(documentOf(await world.run('status --env production --json'))).toMatchObject({
+        knownGood: { guid: amber.guid },
+        drift: null,
+      });
     }),
   );
 });
@@ -116,14 +119,23 @@ describe.concurrent('a runner that is frozen', () => {
       const early = await world.run('resume --env production --json');
       expect([early.exitCode, early.result.code]).toEqual([6, 'BUSY']);
       expect(early.result.message).toContain(`pid ${frozen.process.pid}`);
-      const resumed = await until('the claim can be taken', async () => {
-        const ran = await world.run('resume --env production --json');
-        return ran.exitCode === 6 ? undefined : ran;
-      }, 30_000);
+      const resumed = await until(
+        'the claim can be taken',
+        async () => {
+          const ran = await world.run('resume --env production --json');
+          return ran.exitCode === 6 ? undefined : ran;
+        },
+        30_000,
+      );
       expect(resumed.exitCode, resumed.stderr).toBe(0);
       expect((await frozen.ended).exitCode).toBe(137);
       expect(await world.split()).toEqual({ green: 100 });
-      expect(tap.lines().filter((line) => line.startsWith('set server')).at(-1)).toContain('gw/green weight 100');
+      expect(
+        tap
+          .lines()
+          .filter((line) => line.startsWith('set server'))
+          .at(-1),
+      ).toContain('gw/green weight 100');
     }),
   );
 
@@ -171,7 +183,10 @@ describe.concurrent('a runner that is told to stop', () => {
       expect([rolled.exitCode, rolled.result.code], rolled.stderr).toEqual([0, null]);
       expect((await running.ended).exitCode).toBe(4);
       expect(await world.split()).toEqual({ blue: 100 });
-      expect(documentOf(await world.run('status --env production --json'))).toMatchObject({ knownGood: { guid: blue.guid }, drift: null });
+      expect(documentOf(await world.run('status --env production --json'))).toMatchObject({
+        knownGood: { guid: blue.guid },
+        drift: null,
+      });
     }),
   );
 
@@ -200,6 +215,24 @@ describe.concurrent('a runner that is told to stop', () => {
       const done = await world.run('resume --env production --json');
       expect(done.exitCode, done.stderr).toBe(0);
       expect(await world.split()).toEqual({ green: 100 });
+    }),
+  );
+});
+
+describe.concurrent('two runners that begin at the same moment', () => {
+  it('do not both lead: one goes on to the end, the other is told', { timeout: 60_000 }, () =>
+    within({}, async (world) => {
+      const { green, amber } = world.builds;
+      const both = await Promise.all([green, amber].map(({ guid }) => world.run(`promote --build ${guid} ${PRODUCTION}`)));
+      const winner = both.find(({ exitCode }) => exitCode === 0);
+      const loser = both.find((ran) => ran !== winner);
+      expect([loser?.exitCode, loser?.result.code], loser?.stderr).toEqual([6, 'BUSY']);
+      const serves = winner === both[0] ? green : amber;
+      expect(await world.split()).toEqual({ [serves.place]: 100 });
+      expect(documentOf(await world.run('status --env production --json'))).toMatchObject({
+        knownGood: { guid: serves.guid },
+        drift: null,
+      });
     }),
   );
 });

@@ -1,9 +1,14 @@
 /** kill -9 of the runner at random moments of a rollout on real HAProxy; then `resume` or `rollback` must end right, from any of them. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { BIN } from '../cli/run-cli.ts';
 import { documentOf, openWorld, PRODUCTION, type World } from './world.ts';
 
 const ROUNDS = 40;
+/** A rollout makes fewer; what comes after them sees it end by itself. */
+const FSYNCS = 40;
 /** From before the claim to after the end: the whole of a rollout. */
 const LATEST_MS = 3000;
 const seed = Number(process.env['KVDEPLOY_SEED'] ?? Date.now() % 1_000_000);
@@ -40,20 +45,44 @@ async function endsRight(world: World, ending: 'resume' | 'rollback'): Promise<v
   expect(verified.exitCode, verified.stderr).toBe(0);
 }
 
-describe.concurrent(`kill -9 (seed ${seed})`, () => {
+describe.concurrent(`kill -9 at a random moment (seed ${seed})`, () => {
   it.each(Array.from({ length: ROUNDS }, (_, round) => round))('round %i ends right', async (round) => {
-    const world = await openWorld();
-    try {
+    const atMs = Math.round(chance(round) * LATEST_MS);
+    await afterKill(`seed ${seed}, after ${atMs} ms`, round, async (world) => {
       const running = world.start(`promote --build ${world.builds.green.guid} ${PRODUCTION}`);
-      const atMs = Math.round(chance(round) * LATEST_MS);
       await pause(atMs);
       running.signal('SIGKILL');
       await running.ended.catch(() => undefined);
-      await endsRight(world, round % 2 === 0 ? 'resume' : 'rollback').catch((error: unknown) => {
-        throw new Error(`seed ${seed}, round ${round}, killed after ${atMs} ms: ${String(error)}`, { cause: error });
-      });
-    } finally {
-      await world.close();
-    }
+    });
   });
 });
+
+describe.concurrent('kill -9 at every fsync of a rollout', () => {
+  it.each(Array.from({ length: FSYNCS }, (_, index) => index + 1))('number %i ends right', async (when) => {
+    await afterKill(`fsync ${when}`, when, (world) => killedAtFsync(world, when));
+  });
+});
+
+async function afterKill(what: string, round: number, promoteAndKill: (world: World) => Promise<void>): Promise<void> {
+  const world = await openWorld();
+  try {
+    await promoteAndKill(world);
+    await endsRight(world, round % 2 === 0 ? 'resume' : 'rollback');
+  } catch (cause) {
+    throw new Error(`${what}: ${String(cause)}`, { cause });
+  } finally {
+    await world.close();
+  }
+}
+
+/** strace ends the runner when it enters its `when`-th fsync: between what was written and what is promised. */
+async function killedAtFsync(world: World, when: number): Promise<void> {
+  const program = [process.execPath, BIN, 'promote', '--build', world.builds.green.guid, ...PRODUCTION.split(' ')];
+  const inject = ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=fsync', '-e', `inject=fsync:signal=SIGKILL:when=${when}`];
+  const child = spawn('strace', [...inject, ...program], {
+    cwd: world.checkout,
+    env: { PATH: process.env['PATH'], ...world.env },
+    stdio: 'ignore',
+  });
+  await once(child, 'close');
+}

@@ -56,18 +56,21 @@ describe.concurrent('two locations', () => {
     }),
   );
 
-  it('are told apart when one is gone for good: the living one is brought back, and the runner says that it is stuck', { timeout: 60_000 }, () =>
-    within({ steps: LONG, patience: '1s' }, async (world) => {
-      const running = await bakingAtHalf(world);
-      await kill(world, 0);
-      const ran = await running.ended;
-      expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([5, 'STUCK']);
-      expect(ran.result.message).toContain(world.haproxy.sockets[0]);
-      expect(ran.result.traffic).toEqual({ split: [], certainty: 'unknown' });
-      expect(ran.result.next.join('\n')).toContain('break-glass.mjs');
-      expect(await world.split(1)).toEqual({ blue: 100 });
-      expect(await world.answers(20, 1)).toEqual({ blue: 20 });
-    }),
+  it(
+    'are told apart when one is gone for good: the living one is brought back, and the runner says that it is stuck',
+    { timeout: 60_000 },
+    () =>
+      within({ steps: LONG, patience: '1s' }, async (world) => {
+        const running = await bakingAtHalf(world);
+        await kill(world, 0);
+        const ran = await running.ended;
+        expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([5, 'STUCK']);
+        expect(ran.result.message).toContain(world.haproxy.sockets[0]);
+        expect(ran.result.traffic).toEqual({ split: [], certainty: 'unknown' });
+        expect(ran.result.next.join('\n')).toContain('break-glass.mjs');
+        expect(await world.split(1)).toEqual({ blue: 100 });
+        expect(await world.answers(20, 1)).toEqual({ blue: 20 });
+      }),
   );
 
   it('stop the rollout when somebody moves the traffic of one of them', { timeout: 60_000 }, () =>

@@ -123,7 +123,9 @@ describe.concurrent('judged by Prometheus', () => {
 
       await freezing.freeze();
       loseCheckout(world);
-      const rescued = await world.run(`rollback --break-glass --to ${blue.guid} --reason metrics-and-config-are-gone ${PRODUCTION}`);
+      const rescued = await world.run(
+        `rollback --break-glass --to ${blue.guid} --reason metrics-and-config-are-gone ${PRODUCTION}`,
+      );
       expect([rescued.exitCode, rescued.result.code], rescued.stderr).toEqual([0, null]);
       expect(await world.split()).toEqual({ blue: 100 });
     }),

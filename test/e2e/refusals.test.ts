@@ -3,7 +3,8 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type TappedSocket, tapSocket } from './tapped-socket.ts';
-import { manifestText, openWorld, PRODUCTION, type Ran, type World } from './world.ts';
+import { openWorld, PRODUCTION, type Ran, type World } from './world.ts';
+import { manifestText } from './world-files.ts';
 
 let world: World;
 let tap: TappedSocket;
@@ -38,7 +39,10 @@ it('refuses a build that staging lists too, before HAProxy hears a single byte',
   const before = tap.connections();
   const ran = await refused(`promote --build ${amber.guid} ${PRODUCTION}`);
   expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([3, 'FOREIGN_BUILD']);
-  expect(ran.result.places.map(({ file }) => file)).toEqual([expect.stringContaining('production/gw.yaml'), expect.stringContaining('staging/gw.yaml')]);
+  expect(ran.result.places.map(({ file }) => file)).toEqual([
+    expect.stringContaining('production/gw.yaml'),
+    expect.stringContaining('staging/gw.yaml'),
+  ]);
   expect(tap.connections()).toBe(before);
 
   // Nothing is promotable from such a listing, the good builds in it neither.
@@ -58,6 +62,23 @@ it('refuses a build of staging that only staging lists', async () => {
   expect(tap.connections()).toBe(before);
   rmSync(listing);
   world.writeManifest();
+});
+
+it('refuses to begin a history of its own where the state is somewhere else', async () => {
+  const ran = await refused(
+    `promote --build ${world.builds.green.guid} --state-dir ${join(world.checkout, 'elsewhere')} ${PRODUCTION}`,
+  );
+  expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([3, 'NO_STATE']);
+  expect(ran.result.hint).toMatch(/pointer import.*adopt/);
+});
+
+it('refuses a server-state file that could never be written, before the first shift', async () => {
+  const config = join(world.checkout, 'kvdeploy.config.yaml');
+  writeFileSync(config, readFileSync(config, 'utf8').replace('/state-0', '/no-such-folder/state-0'));
+  const ran = await refused(`promote --build ${world.builds.green.guid} ${PRODUCTION}`);
+  expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([3, 'SPLIT_IMPOSSIBLE']);
+  expect(ran.result.message).toContain('no-such-folder/state-0 does not exist');
+  world.writeConfig();
 });
 
 it('refuses when another binary stands behind the name that the router knows', async () => {

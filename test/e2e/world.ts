@@ -8,6 +8,7 @@ import { type Backend, startBackend } from '../servers/backend.ts';
 import { type Haproxy, startHaproxy } from '../servers/haproxy.ts';
 import { load } from '../servers/load.ts';
 import { tempFolder } from '../servers/program.ts';
+import { configText, manifestText } from './world-files.ts';
 
 export const PLACES = ['blue', 'green', 'amber'] as const;
 export type PlaceName = (typeof PLACES)[number];
@@ -72,9 +73,6 @@ export interface Started extends Omit<RunningCli, 'ended'> {
 }
 
 export const PRODUCTION = '--env production --confirm production --json';
-const QUICK_STEPS = '[{ percent: 50, bake: 400ms }, { percent: 100, bake: 400ms }]';
-const PROBE = '[{ name: answers, source: http-probe, path: /healthz, probes: 5, max: 2%, minRequests: 10 }]';
-export const ENVIRONMENT = { header: 'x-build-guid', environmentHeader: 'x-build-environment' } as const;
 
 let worlds = 0;
 
@@ -164,47 +162,6 @@ function furnish(folder: string, builds: Builds, haproxy: Haproxy, options: Worl
   };
 }
 
-function configText(haproxy: Haproxy, stateDir: string, options: WorldOptions): string {
-  const sockets = options.configSockets?.(haproxy.sockets) ?? haproxy.sockets;
-  const router = { kind: 'haproxy', sockets, backend: haproxy.backend, serverStateFile: haproxy.stateFiles };
-  return [
-    'apiVersion: kvdeploy.dev/v1',
-    'kind: Config',
-    `stateDir: ${JSON.stringify(stateDir)}`,
-    'tenants:',
-    '  acme:',
-    '    environments:',
-    '      staging: { services: { gw: {} } }',
-    '      production:',
-    '        protected: true',
-    '        services:',
-    '          gw:',
-    `            router: ${JSON.stringify(router)}`,
-    `            identity: ${JSON.stringify({ path: '/healthz', ...ENVIRONMENT })}`,
-    `            steps: ${options.steps ?? QUICK_STEPS}`,
-    '            poll: 200ms',
-    `            patience: ${options.patience ?? '10s'}`,
-    `            gates: ${options.gates ?? PROBE}`,
-    '',
-  ].join('\n');
-}
-
-/** The manifest of one environment. */
-export function manifestText(environment: string, builds: readonly Pick<E2eBuild, 'guid' | 'place' | 'sequence'>[]): string {
-  const rows = builds.map(
-    ({ guid, place, sequence }) =>
-      `  - { guid: ${guid}, version: 1.${sequence}.0, digest: "sha256:${'ab'.repeat(32)}", sequence: ${sequence}, createdAt: 2026-11-21T09:12:00Z, ref: ${place} }`,
-  );
-  const head = [
-    'apiVersion: kvdeploy.dev/v1',
-    'kind: ReleaseManifest',
-    'tenant: acme',
-    `environment: ${environment}`,
-    'service: gw',
-  ];
-  return [...head, 'builds:', ...rows, ''].join('\n');
-}
-
 const isOutputLine = new Ajv({ strict: false }).compile<OutputLine>(
   JSON.parse(readFileSync(new URL('../../schemas/output-line.json', import.meta.url), 'utf8')),
 );
@@ -242,11 +199,6 @@ function percentsOf(states: string): Record<string, number> {
   return Object.fromEntries(weights.filter(([, weight]) => weight > 0).map(([name, weight]) => [name, (100 * weight) / total]));
 }
 
-/** What was said in notes, one line each. */
-export function notesOf(ran: CliAnswer): string {
-  return ran.json.flatMap((line) => (line.type === 'note' ? [line.message] : [])).join('\n');
-}
-
 /** The data of the one document that a command gave. */
 export function documentOf<T>(ran: CliAnswer): T {
   const line = ran.json.find((one) => one.type === 'document');
@@ -257,5 +209,3 @@ export function documentOf<T>(ran: CliAnswer): T {
 export function loseCheckout(world: World): void {
   for (const name of ['kvdeploy.config.yaml', 'releases']) rmSync(join(world.checkout, name), { recursive: true });
 }
-
-

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { liftHold } from '../../src/break-glass/hold.ts';
 import { openRollout } from '../../src/core/history.ts';
-import { CANDIDATE, abort, historyIn, IDLE_MS, planOf, promote, rescue, resume, storeOf } from '../world/rollouts.ts';
 import { putFile } from '../world/disk.ts';
+import { abort, CANDIDATE, historyIn, IDLE_MS, planOf, promote, rescue, resume, storeOf } from '../world/rollouts.ts';
 import { COPY_DIR, POINTER_DIR, SCOPE } from '../world/world.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, phaseIn, pointersIn, type Scene, scene, typesIn, when } from './scene.ts';
 
@@ -12,7 +12,7 @@ const REQUEST = { actor: 'bob', reason: 'it smells', atMs: 1 };
 
 const ask = (here: Scene) => storeOf(here.process(50).io).requestAbort(SCOPE, REQUEST);
 const hold = (here: Scene, dir = POINTER_DIR) => putFile(here.world.disk, `${dir}/hold`, 'break-glass was here');
-const fail = (here: Scene) => Object.assign(here.world.builds.get('green') ?? {}, { failing: 0.5 });
+const fail = (here: Scene) => void Object.assign(here.world.builds.get('green') ?? {}, { failing: 0.5 });
 
 describe('leaving', () => {
   it('at --until leaves after the bake of that step, and resume goes on to the end', async () => {
@@ -37,7 +37,7 @@ describe('leaving', () => {
     expect(here.world.monotonicMs).toBeLessThan(11_500);
     expect(here.world.split).toEqual({ blue: 90, green: 10, grey: 0 });
     expect((await here.events()).at(-1)).toMatchObject({ type: 'left', why });
-    expect((await historyIn(here.process(12))).leader).toBeNull();
+    expect((await historyIn(here.world)).leader).toBeNull();
   });
 
   it('with the first Ctrl-C begins no further step, and still reverts at a failing gate', async () => {
@@ -178,17 +178,12 @@ describe('a hold', () => {
   it('stops a change between connecting and sending', async () => {
     const here = scene();
     when(here, begins('shifting'), () => {
-      here.runner.freeze = (call) => (call === 'connect' ? Promise.resolve(hold(here)) : undefined);
-      Object.assign(here, {});
+      here.runner.freeze = (call) => {
+        here.runner.freeze = () => undefined;
+        expect(call).toBe('connect');
+        return Promise.resolve(hold(here));
+      };
     });
-    const once = here.runner.freeze;
-    let held = false;
-    here.runner.freeze = (call) => {
-      if (held) return undefined;
-      const came = once(call);
-      held = came !== undefined;
-      return came;
-    };
     expect(await here.go()).toMatchObject({ how: 'held' });
     expect(here.world.moved).toEqual([]);
   });
@@ -303,13 +298,15 @@ describe('what cannot be written down', () => {
     const here = scene();
     if (phase === 'reverting') fail(here);
     const before = phase === 'shifting' && step === 1 ? ALL_BLUE : { blue: 90, green: 10, grey: 0 };
-    here.world.after(step === 1 && phase === 'shifting' ? 10 : 2000, () => {
+    const fill = () => {
       here.world.full = true;
-    });
-    expect(await here.go()).toMatchObject(phase === 'shifting' && step === 1 ? {} : { how: 'failed', code: 'STATE_UNWRITABLE' });
+    };
+    if (phase === 'shifting' && step === 1) here.world.after(10, fill);
+    else when(here, begins('baking'), fill);
+    expect(await here.go()).toMatchObject({ how: 'failed', code: 'STATE_UNWRITABLE' });
     expect(here.world.split).toEqual(before);
     here.world.full = false;
-    expect(openRollout(await historyIn(here.process(12)))?.plan.candidate.guid ?? CANDIDATE).toBe(CANDIDATE);
+    expect(openRollout(await historyIn(here.world))?.plan.candidate.guid ?? CANDIDATE).toBe(CANDIDATE);
     await resume(here.world, here.process(13));
     expect([ALL_GREEN, ALL_BLUE]).toContainEqual(here.world.split);
   });

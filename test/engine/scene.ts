@@ -1,8 +1,9 @@
 /** A rollout in a fresh world, and what is worth knowing afterwards. */
+
+import { readPointers } from '../../src/break-glass/pointer.ts';
 import type { Event } from '../../src/core/events.ts';
 import type { OutputLine } from '../../src/core/output.ts';
 import type { Plan } from '../../src/core/plan.ts';
-import { readPointers } from '../../src/break-glass/pointer.ts';
 import type { Control } from '../../src/engine/runner.ts';
 import { Process } from '../world/process.ts';
 import { type Ended, furnish, historyIn, planOf, promote, storeOf } from '../world/rollouts.ts';
@@ -46,8 +47,8 @@ export async function typesIn({ events }: Scene): Promise<string[]> {
 }
 
 /** Where the ledger says that the last rollout stands. */
-export async function phaseIn({ process }: Scene): Promise<string | undefined> {
-  return (await historyIn(process(98))).rollout?.phase;
+export async function phaseIn({ world }: Scene): Promise<string | undefined> {
+  return (await historyIn(world)).rollout?.phase;
 }
 
 /** The percent that green really had, one after the other. */

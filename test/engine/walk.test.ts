@@ -15,9 +15,17 @@ describe('a healthy rollout', () => {
     const here = scene();
     expect(await here.go()).toMatchObject({ how: 'over', state: { phase: 'done' } });
     expect(greenIn(here)).toEqual([10, 100]);
-    expect(await typesIn(here)).toEqual(
-      ['planned', 'prepared', 'shifted', 'converged', 'polled', 'shifted', 'converged', 'polled', 'pointed'],
-    );
+    expect(await typesIn(here)).toEqual([
+      'planned',
+      'prepared',
+      'shifted',
+      'converged',
+      'polled',
+      'shifted',
+      'converged',
+      'polled',
+      'pointed',
+    ]);
     const [first, last] = here.world.moved;
     expect((last?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThanOrEqual(5000);
     expect(here.world.monotonicMs - (last?.atMs ?? 0)).toBeGreaterThanOrEqual(5000);
@@ -80,7 +88,12 @@ describe('before the first shift', () => {
 
   it('shifts nothing when it takes over what already serves', async () => {
     const here = scene();
-    const plan = planOf({ kind: 'adopt', candidate: planOf().stable ?? planOf().candidate, stable: null, steps: [{ percent: 100, bakeMs: 3000 }] });
+    const plan = planOf({
+      kind: 'adopt',
+      candidate: planOf().stable ?? planOf().candidate,
+      stable: null,
+      steps: [{ percent: 100, bakeMs: 3000 }],
+    });
     expect(await here.go(plan)).toMatchObject({ state: { phase: 'done' } });
     expect(here.world.moved).toEqual([]);
     expect(await typesIn(here)).toEqual(['planned', 'prepared', 'converged', 'polled', 'pointed']);
@@ -101,7 +114,17 @@ describe('a shift', () => {
     here.world.fate = fates('late', 'late', 'late');
     const end = await here.go();
     expect(end).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/the router reports blue 100 %/) } });
+    await here.world.pass(60_000);
     expect(here.world.split).toEqual(ALL_BLUE);
+  });
+
+  it.each<Fate>(['late', 'overdue'])('that failed and arrives %s cannot undo the way back', async (fate) => {
+    const here = scene();
+    here.world.fate = fates(fate, fate, fate);
+    expect(await here.go()).toMatchObject({ state: { phase: 'reverted' } });
+    await here.world.pass(60_000);
+    expect(here.world.split).toEqual(ALL_BLUE);
+    expect(greenIn(here).at(-1)).toBe(0);
   });
 
   it('of a router that lies brings no visitors, so no gate passes and it reverts', async () => {
@@ -114,7 +137,9 @@ describe('a shift', () => {
   it('never goes to a build that is stamped for another environment', async () => {
     const here = scene();
     const plan = planOf();
-    await expect(here.go({ ...plan, candidate: { ...plan.candidate, environment: 'staging' } })).rejects.toThrow(/stamped for staging/);
+    await expect(here.go({ ...plan, candidate: { ...plan.candidate, environment: 'staging' } })).rejects.toThrow(
+      /stamped for staging/,
+    );
     expect(here.world.moved).toEqual([]);
   });
 
@@ -189,7 +214,10 @@ describe('traffic that somebody else moves', () => {
     const here = scene();
     when(here, begins(phase, step), () => here.world.move({ blue: 50, green: 0, grey: 50 }, 0));
     const end = await here.go();
-    expect(end).toMatchObject({ how: 'over', state: { phase: 'stuck', code: 'DRIFT', why: expect.stringMatching(/somebody else moved the traffic.*grey 50 %/) } });
+    expect(end).toMatchObject({
+      how: 'over',
+      state: { phase: 'stuck', code: 'DRIFT', why: expect.stringMatching(/somebody else moved the traffic.*grey 50 %/) },
+    });
     expect(here.world.split).toEqual({ blue: 50, green: 0, grey: 50 });
     expect((await typesIn(here)).at(-1)).toBe('drifted');
   });
@@ -229,7 +257,9 @@ describe('pointing', () => {
   it('pages a person when it cannot, and neither reverts nor calls the build known-good', async () => {
     const here = scene();
     brokenFor(here, 99);
-    expect(await here.go()).toMatchObject({ state: { phase: 'stuck', why: expect.stringMatching(/pointer could not be written.*on fire/) } });
+    expect(await here.go()).toMatchObject({
+      state: { phase: 'stuck', why: expect.stringMatching(/pointer could not be written.*on fire/) },
+    });
     expect(here.world.split).toEqual(ALL_GREEN);
     expect(pointersIn(here).newest?.knownGood.build.guid).toBe(STABLE);
   });
@@ -252,15 +282,22 @@ describe('a rollback', () => {
     for (const counters of here.world.metrics.values()) counters.sight = 'is down';
     expect(await here.go(rollbackOf())).toMatchObject({ state: { phase: 'done' } });
     expect(here.world.split).toEqual(ALL_BLUE);
-    expect(pointersIn(here).newest).toMatchObject({ why: 'rolled-back', knownGood: { build: { guid: STABLE } }, bad: [CANDIDATE] });
+    expect(pointersIn(here).newest).toMatchObject({
+      why: 'rolled-back',
+      knownGood: { build: { guid: STABLE } },
+      bad: [CANDIDATE],
+    });
   });
 
-  it.each(['the router refuses', 'another build answers there'])('that fails because %s stays where it is: it never shifts back', async (why) => {
-    const here = scene();
-    here.world.split = { ...ALL_GREEN };
-    if (why === 'the router refuses') here.world.fate = () => 'refused';
-    else here.world.place('blue', 'dead0000-0000-4000-8000-000000000009');
-    expect(await here.go(rollbackOf())).toMatchObject({ state: { phase: 'stuck' } });
-    expect(greenIn(here).filter((percent) => percent > 0)).toEqual([]);
-  });
+  it.each(['the router refuses', 'another build answers there'])(
+    'that fails because %s stays where it is: it never shifts back',
+    async (why) => {
+      const here = scene();
+      here.world.split = { ...ALL_GREEN };
+      if (why === 'the router refuses') here.world.fate = () => 'refused';
+      else here.world.place('blue', 'dead0000-0000-4000-8000-000000000009');
+      expect(await here.go(rollbackOf())).toMatchObject({ state: { phase: 'stuck' } });
+      expect(greenIn(here).filter((percent) => percent > 0)).toEqual([]);
+    },
+  );
 });

@@ -2,17 +2,25 @@
 import { constants, type Stats } from 'node:fs';
 import type { Fs } from '../../src/break-glass/changes.ts';
 
-type Inode = { readonly ino: number; readonly uid: number; readonly gid: number; mode: number; nlink: number; mtimeMs: number } & (
-  | { readonly names: Map<string, Inode> }
-  | { bytes: Buffer }
-);
+type Inode = {
+  readonly ino: number;
+  readonly uid: number;
+  readonly gid: number;
+  mode: number;
+  nlink: number;
+  mtimeMs: number;
+} & ({ readonly names: Map<string, Inode> } | { bytes: Buffer });
 
 type Folder = Inode & { readonly names: Map<string, Inode> };
 
+/** A system call's error, without the cost of a stack: most are only looked at for their code. */
 export class SystemError extends Error {
   readonly code: string;
   constructor(code: string, call: string, path = '') {
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
     super(`${code}: ${call} '${path}'`);
+    Error.stackTraceLimit = limit;
     this.code = code;
   }
 }
@@ -20,18 +28,39 @@ export class SystemError extends Error {
 const FOLDER = 0o040000;
 const FILE = 0o100000;
 
-function statsOf(inode: Inode): Stats {
-  const folder = 'names' in inode;
-  const { ino, uid, gid, mode, nlink, mtimeMs } = inode;
-  return {
-    ...{ ino, uid, gid, nlink, mtimeMs },
-    mode: (folder ? FOLDER : FILE) | mode,
-    size: folder ? 0 : inode.bytes.length,
-    isFile: () => !folder,
-    isDirectory: () => folder,
-    isSymbolicLink: () => false,
-  } as Stats;
+class MemoryStats {
+  readonly ino: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly nlink: number;
+  readonly mtimeMs: number;
+  readonly mode: number;
+  readonly size: number;
+
+  constructor(inode: Inode) {
+    this.ino = inode.ino;
+    this.uid = inode.uid;
+    this.gid = inode.gid;
+    this.nlink = inode.nlink;
+    this.mtimeMs = inode.mtimeMs;
+    this.mode = ('names' in inode ? FOLDER : FILE) | inode.mode;
+    this.size = 'names' in inode ? 0 : inode.bytes.length;
+  }
+
+  isFile(): boolean {
+    return (this.mode & FILE) !== 0;
+  }
+
+  isDirectory(): boolean {
+    return (this.mode & FILE) === 0;
+  }
+
+  isSymbolicLink(): boolean {
+    return false;
+  }
 }
+
+const statsOf = (inode: Inode) => new MemoryStats(inode) as unknown as Stats;
 
 /** One disk; several processes use it at once. `clock` gives modification times. */
 export function memoryDisk(clock: () => number): Fs {

@@ -8,6 +8,7 @@ import { pointerWriter } from '../../src/commands/pointer-writer.ts';
 import { askAbort, carryOn } from '../../src/commands/resume.ts';
 import { fold, type History, openRollout } from '../../src/core/history.ts';
 import type { Build } from '../../src/core/manifest.ts';
+import type { OutputLine } from '../../src/core/output.ts';
 import { type Plan, planSchema } from '../../src/core/plan.ts';
 import { splitText } from '../../src/core/split.ts';
 import { askBuild } from '../../src/engine/ask-build.ts';
@@ -15,11 +16,10 @@ import { entryOf, releaseClaim, takeClaim } from '../../src/engine/claim.ts';
 import { takeLead } from '../../src/engine/leading.ts';
 import { type End, run } from '../../src/engine/run.ts';
 import type { Target } from '../../src/engine/target.ts';
-import type { OutputLine } from '../../src/core/output.ts';
 import type { Io } from '../../src/io.ts';
 import type { Reading } from '../../src/routers/router.ts';
 import { localStore } from '../../src/stores/local.ts';
-import type { Process } from './process.ts';
+import { Process } from './process.ts';
 import { COPY_DIR, POINTER_DIR, SCOPE, STATE_DIR, type World } from './world.ts';
 
 export const STABLE = 'b0b00000-0000-4000-8000-000000000001';
@@ -50,7 +50,10 @@ export function planOf(said: Partial<Plan> = {}): Plan {
     stable,
     router: { kind: 'scripted' },
     identity: { path: '/healthz', header: 'x-build-guid', environmentHeader: 'x-environment' },
-    members: ['blue', 'green', 'grey'].map((place) => ({ place, build: place === 'blue' ? STABLE : place === 'green' ? CANDIDATE : null })),
+    members: ['blue', 'green', 'grey'].map((place) => ({
+      place,
+      build: place === 'blue' ? STABLE : place === 'green' ? CANDIDATE : null,
+    })),
     steps: [
       { percent: 10, bakeMs: 5000 },
       { percent: 100, bakeMs: 5000 },
@@ -76,7 +79,14 @@ export function planOf(said: Partial<Plan> = {}): Plan {
 
 /** Everything to the known-good build, with no gate to wait for. */
 export function rollbackOf(said: Partial<Plan> = {}): Plan {
-  return planOf({ kind: 'rollback', candidate: stable, stable: candidate, steps: [{ percent: 100, bakeMs: 0 }], gates: [], ...said });
+  return planOf({
+    kind: 'rollback',
+    candidate: stable,
+    stable: candidate,
+    steps: [{ percent: 100, bakeMs: 0 }],
+    gates: [],
+    ...said,
+  });
 }
 
 /** The world's router as the engine drives it. */
@@ -113,9 +123,18 @@ export function storeOf(io: Io) {
   return localStore(STATE_DIR, io);
 }
 
-/** The ledger as any process sees it. */
-export async function historyIn(process: Process): Promise<History> {
-  return fold((await storeOf(process.io).read(SCOPE)).entries);
+const watchers = new WeakMap<World, ReturnType<typeof localStore>>();
+
+/** What the ledger says now, to somebody who only looks; never fails, whatever happens to processes. */
+export async function historyIn(world: World): Promise<History> {
+  return fold((await watcherOf(world).read(SCOPE)).entries);
+}
+
+/** The world's own store, which reads what is settled only once. */
+export function watcherOf(world: World): ReturnType<typeof localStore> {
+  const watcher = watchers.get(world) ?? storeOf(new Process(world, 1).io);
+  watchers.set(world, watcher);
+  return watcher;
 }
 
 /** How a process ended: as the engine says, dead, or with an error. */
@@ -133,13 +152,18 @@ export interface Wants {
 export function lead(world: World, process: Process, wants: Wants): Promise<Ended> {
   const ended = walk(world, process, wants).catch((error: unknown) => {
     if (!process.alive) return { how: 'died' } as const;
-    if (error instanceof Error && 'code' in error) return { how: 'failed', code: String(error.code), message: error.message } as const;
+    if (error instanceof Error && 'code' in error)
+      return { how: 'failed', code: String(error.code), message: error.message } as const;
     throw error;
   });
-  return Promise.race([ended, process.death.then((how) => ({ how }))]);
+  return Promise.race([ended, process.death.then((how) => ({ how }))]).finally(() => world.running.delete(process.pid));
 }
 
-async function walk(world: World, process: Process, wants: Wants): Promise<End | { how: 'failed'; code: string; message: string }> {
+async function walk(
+  world: World,
+  process: Process,
+  wants: Wants,
+): Promise<End | { how: 'failed'; code: string; message: string }> {
   const { io, control } = process;
   const { plan } = wants;
   const pointerDirs = [POINTER_DIR, ...plan.copies.map((copy) => copyDir(copy, SCOPE))];
@@ -147,7 +171,12 @@ async function walk(world: World, process: Process, wants: Wants): Promise<End |
   if (hold !== undefined) return { how: 'failed', code: 'HELD', message: hold.text };
   const store = storeOf(io);
   const target = targetIn(world, io, plan);
-  const writePointer = pointerWriter({ scope: SCOPE, stateDir: STATE_DIR, copies: plan.copies, modes: OWNER_ONLY }, plan, target, io);
+  const writePointer = pointerWriter(
+    { scope: SCOPE, stateDir: STATE_DIR, copies: plan.copies, modes: OWNER_ONLY },
+    plan,
+    target,
+    io,
+  );
   const report = wants.report ?? (() => undefined);
   const parts = { io, store, scope: SCOPE, target, actor: 'alice', control, report, pointerDirs, writePointer };
   const { runner, end } = await takeLead(parts, wants.command, { takeOver: wants.takeOver ?? false });
@@ -160,20 +189,20 @@ async function walk(world: World, process: Process, wants: Wants): Promise<End |
 
 /** Begins the plan as a new rollout. */
 export async function promote(world: World, process: Process, plan = planOf(), report?: Wants['report']): Promise<Ended> {
-  const begin = beginNew(plan, await historyIn(process));
+  const begin = beginNew(plan, await historyIn(world));
   return lead(world, process, { command: plan.kind, plan, begin, ...(report === undefined ? {} : { report }) });
 }
 
 /** `resume`: the plan is the ledger's. */
 export async function resume(world: World, process: Process): Promise<Ended> {
-  const open = openRollout(await historyIn(process));
+  const open = openRollout(await historyIn(world));
   if (open === null) return { how: 'failed', code: 'NOTHING_TO_DO', message: 'nothing is open' };
   return lead(world, process, { command: 'resume', plan: open.plan, begin: carryOn(undefined) });
 }
 
 /** `abort`, once the leader is given up: takes the claim, however lively its owner. */
 export async function abort(world: World, process: Process): Promise<Ended> {
-  const open = openRollout(await historyIn(process));
+  const open = openRollout(await historyIn(world));
   if (open === null) return { how: 'failed', code: 'NOTHING_TO_DO', message: 'nothing is open' };
   const begin: Lead['begin'] = async (history, runner) => {
     const now = openRollout(history);
@@ -188,8 +217,15 @@ export async function rescue(process: Process): Promise<boolean> {
   const { newest } = readPointers(POINTER_DIR, io.fs, SCOPE);
   if (newest === null) return false;
   const note = {
-    ...{ formatVersion: 1, scope: SCOPE, at: new Date(io.now()).toISOString(), actor: 'carol', host: 'deploy-1' },
-    ...{ pid: process.pid, reason: 'sso is down', toGuid: newest.knownGood.build.guid, recordId: 'bg-1' },
+    formatVersion: 1,
+    scope: SCOPE,
+    at: new Date(io.now()).toISOString(),
+    actor: 'carol',
+    host: 'deploy-1',
+    pid: process.pid,
+    reason: 'sso is down',
+    toGuid: newest.knownGood.build.guid,
+    recordId: 'bg-1',
   } as const;
   writeHold([POINTER_DIR, copyDir(COPY_DIR, SCOPE)], note, io.fs);
   for (const change of newest.knownGood.changes) await make(change, io, () => undefined);

@@ -11,8 +11,8 @@ export const STATE_DIR = '/var/lib/kvdeploy';
 export const POINTER_DIR = pointerDir(STATE_DIR, SCOPE);
 export const COPY_DIR = '/srv/copy';
 
-/** How the router treats one request to shift. `lost`: done, but the answer never comes. `late`: done some time after the answer. */
-export type Fate = 'done' | 'refused' | 'down' | 'lost' | 'late' | 'lie';
+/** How the router treats one request to shift. `lost`: done, but the answer never comes. `late`: done some time after the answer. `overdue`: done later, and never answered. */
+export type Fate = 'done' | 'refused' | 'down' | 'lost' | 'late' | 'overdue' | 'lie';
 
 export type Sight = 'counts' | 'nothing' | 'stands still' | 'is down';
 
@@ -161,6 +161,9 @@ export class World {
       case 'late':
         this.after(LATE_MS, () => this.move(split, by, sentMs));
         break;
+      case 'overdue':
+        this.after(LATE_MS, () => this.move(split, by, sentMs));
+        return gone();
       case 'lost':
         this.move(split, by);
         return gone();

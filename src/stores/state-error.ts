@@ -1,0 +1,26 @@
+/** What the disk says, as errors for people. Must never make "in doubt" or "unsafe" look like a plain failure. */
+import { InDoubt } from '../break-glass/durable-file.ts';
+import { Unsafe } from '../break-glass/state-dir.ts';
+import { type Code, KvdeployError } from '../core/errors.ts';
+
+/** STATE_UNSAFE, IN_DOUBT, or else `code` for `what` could not be done; errors that have a hint already pass through. */
+export function stateError(code: Code, what: string, cause: unknown): KvdeployError {
+  if (cause instanceof KvdeployError) return cause;
+  if (cause instanceof Unsafe) {
+    const hint = 'Find out who put it there. State belongs to one user (or to stateGroup), and nobody else may write in it.';
+    return new KvdeployError('STATE_UNSAFE', {
+      message: cause.message,
+      hint,
+      places: [{ file: cause.file }],
+      cause,
+    });
+  }
+  const why = cause instanceof Error ? cause.message : String(cause);
+  if (cause instanceof InDoubt) {
+    const message = `${what}: ${why}. Whether that write lasts is unknown, so nothing more is written there by this process`;
+    const hint = 'Look at the disk (dmesg, df), then run kvdeploy status; kvdeploy resume goes on from what is really there.';
+    return new KvdeployError('IN_DOUBT', { message, hint, cause });
+  }
+  const hint = 'Check the disk and the permissions of the state directory, then run the same command again.';
+  return new KvdeployError(code, { message: `${what}: ${why}`, hint, cause });
+}

@@ -1,0 +1,181 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Ajv } from 'ajv';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { until } from '../servers/program.ts';
+import { AMBER, BLUE, GLOBEX, GREEN, type LocalWorld, openLocalWorld, PRODUCTION, resultOf, SURE, VIOLET } from './local-world.ts';
+
+const schema = JSON.parse(readFileSync(new URL('../../schemas/output-line.json', import.meta.url), 'utf8')) as object;
+const isOutputLine = new Ajv({ strict: false, validateFormats: false }).compile(schema);
+
+const promote = (guid: string, ...more: readonly string[]) => ['promote', ...PRODUCTION, '--build', guid, ...SURE, ...more];
+
+let world: LocalWorld;
+
+beforeAll(async () => {
+  world = await openLocalWorld(['production']);
+  world.keep('empty');
+  expect(await world.run(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ exitCode: 0 });
+  world.keep('adopted');
+  const rescue = ['rollback', '--break-glass', ...PRODUCTION, ...SURE, '--reason', 'a rehearsal for the tests'];
+  expect(await world.run(rescue)).toMatchObject({ exitCode: 0 });
+  world.keep('held');
+});
+afterAll(() => world.close());
+beforeEach(async () => {
+  world.writeConfig();
+  world.backend('production', 'amber').setStatus(200);
+  await world.restore('adopted');
+});
+
+/** What is promised of every command's output, run once for machines and once for people. Returns the result line. */
+async function check(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const machine = await world.run([...args, '--json'], { env });
+  const lines = machine.stdout.trimEnd().split('\n');
+  for (const line of lines) expect({ line, valid: isOutputLine(JSON.parse(line)), why: isOutputLine.errors }).toMatchObject({ valid: true });
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({ type: 'version' });
+  expect(lines.filter((line) => line.startsWith('{"type":"result"'))).toEqual([lines.at(-1)]);
+  expect(machine.stderr).toBe('');
+  const result = resultOf(machine);
+  expect(result).toMatchObject({ exitCode: machine.exitCode, ok: machine.exitCode === 0 });
+  expect(result.ok ? result.code : typeof result.code).toBe(result.ok ? null : 'string');
+  return result;
+}
+
+function checkForPeople(answer: { readonly stdout: string; readonly stderr: string; readonly exitCode: number }) {
+  const { stdout, stderr, exitCode } = answer;
+  expect(`${stdout}${stderr}`).not.toContain('\u001b');
+  expect(`${stdout}${stderr}`.split('\n').filter((line) => / $/.test(line))).toEqual([]);
+  if (exitCode === 0) return;
+  expect(stdout).not.toMatch(/✖|traffic {2}/);
+  const lines = stderr.trimEnd().split('\n');
+  const from = lines.findLastIndex((line) => /^[✖!] [A-Z_]+ {2}/.test(line));
+  expect({ stderr, from }).not.toMatchObject({ from: -1 });
+  const block = lines.slice(from);
+  expect(block.length).toBeLessThanOrEqual(12);
+  expect(block.at(-1)).toMatch(/^ {2}traffic {2}\S/);
+  const hint = block.find((line) => line.startsWith('  try '));
+  expect({ block, hint }).toMatchObject({ hint: expect.stringMatching(/\S/) });
+  if (hint?.endsWith(':') === true) expect(block.join('\n')).toContain('\n  next ');
+}
+
+describe('what every command says, to machines and to people', () => {
+  test.each([
+    ['status', ['status', ...PRODUCTION], null],
+    ['builds', ['builds', ...PRODUCTION], null],
+    ['history', ['history', ...PRODUCTION], null],
+    ['plan', ['plan', ...PRODUCTION, '--build', GREEN.guid], null],
+    ['pointer show', ['pointer', 'show', ...PRODUCTION], null],
+    ['pointer verify', ['pointer', 'verify', ...PRODUCTION], null],
+    ['pointer export', ['pointer', 'export', ...PRODUCTION], null],
+    ['validate', ['validate'], null],
+    ['schema', ['schema', 'release-manifest'], null],
+    ['a refused plan', ['plan', ...PRODUCTION, '--build', GLOBEX.green.guid], 'FOREIGN_BUILD'],
+    ['a build that nobody lists', promote('00000000-0000-4000-8000-000000000000'), 'UNLISTED_BUILD'],
+    ['adopting twice', ['adopt', ...PRODUCTION, ...SURE], 'NOTHING_TO_DO'],
+    ['going back from known-good', ['rollback', ...PRODUCTION, ...SURE], 'KNOWN_GOOD_SERVES'],
+    ['nothing to resume', ['resume', ...PRODUCTION], 'NOTHING_TO_DO'],
+    ['nothing to abort', ['abort', ...PRODUCTION], 'NOTHING_TO_DO'],
+    ['nothing to reconcile', ['reconcile', ...PRODUCTION, ...SURE], 'NOTHING_TO_DO'],
+    ['a file that is no export', ['pointer', 'import', 'kvdeploy.config.yaml', ...PRODUCTION, ...SURE], 'USAGE'],
+    ['a mistyped command', ['promot', ...PRODUCTION], 'USAGE'],
+    ['a config that is not there', ['builds', ...PRODUCTION, '--config', 'no.yaml'], 'CONFIG_MISSING'],
+  ] as const)('%s', async (_name, args, code) => {
+    expect(await check(args)).toMatchObject({ code });
+    checkForPeople(await world.run(args));
+  });
+
+  test('a long list of faults stays readable', async () => {
+    writeFileSync(`${world.checkout}/kvdeploy.config.yaml`, 'apiVersion: kvdeploy.dev/v1\nkind: Config\ntenants:\n  acme:\n    environments:\n      production:\n        services:\n          kv-gateway:\n            a: 1\n            b: 2\n            c: 3\n            d: 4\n            e: 5\n            f: 6\n            g: 7\n            h: 8\n            i: 9\n            j: 10\n');
+    const args = ['builds', '--env', 'production'];
+    expect(await check(args)).toMatchObject({ code: 'CONFIG_INVALID', exitCode: 2 });
+    checkForPeople(await world.run(args));
+  });
+
+  test('quiet says results, warnings and errors alone', async () => {
+    expect(await world.run([...promote(GREEN.guid), '--quiet'])).toMatchObject({ exitCode: 0, stderr: '', stdout: expect.stringMatching(/^✔ .*\n {2}traffic .*\n {2}next .*\n$/) });
+  });
+
+  test('serve says where it listens, to machines as well', async () => {
+    await world.stopServe('production');
+    const running = world.start(['serve', ...PRODUCTION, '--json']);
+    await running.waitFor(/"name":"serve"/);
+    running.signal('SIGTERM');
+    const answer = await running.ended;
+    await world.startServe('production');
+    expect(resultOf(answer)).toMatchObject({ command: 'serve', ok: true, exitCode: 0 });
+  });
+});
+
+describe('every exit code of the table, from the built program', () => {
+  test('0: done, traffic as asked', async () => {
+    const result = await check(promote(GREEN.guid));
+    expect(result).toMatchObject({ exitCode: 0, code: null, traffic: { split: [{ build: GREEN.guid, place: 'green', percent: 100 }] } });
+  });
+
+  test('1: a bug in kvdeploy, here one that is put into its process from outside', async () => {
+    const env = { NODE_OPTIONS: "--import=data:text/javascript,Date.prototype.toISOString=()=>{throw(new(TypeError)('injected'))}" };
+    expect(await check(['pointer', 'export', ...PRODUCTION], env)).toMatchObject({ exitCode: 1, code: 'BUG', message: expect.stringContaining('injected') });
+    checkForPeople(await world.run(['pointer', 'export', ...PRODUCTION], { env }));
+  });
+
+  test('2: usage, and 3: refused; traffic unchanged', async () => {
+    expect(await check(['promote', ...PRODUCTION])).toMatchObject({ exitCode: 2, code: 'USAGE' });
+    expect(await check(promote(GLOBEX.blue.guid))).toMatchObject({ exitCode: 3, code: 'FOREIGN_BUILD' });
+    expect(await world.percent('production', 'blue')).toBe(100);
+  });
+
+  test('4: reverted, and the bad build stays out', async () => {
+    world.backend('production', 'amber').setStatus(500);
+    const result = await check(promote(AMBER.guid));
+    expect(result).toMatchObject({ exitCode: 4, code: 'REVERTED', traffic: { split: [{ build: BLUE.guid, percent: 100 }] } });
+    world.backend('production', 'amber').setStatus(200);
+    const again = await check(promote(AMBER.guid));
+    expect(again).toMatchObject({ exitCode: 3, code: 'BAD_BUILD' });
+    checkForPeople(await world.run(promote(AMBER.guid)));
+  });
+
+  test('5: stuck, when somebody else moves the traffic; the way back is printed', async () => {
+    world.writeConfig({ bakeMs: 60_000 });
+    const running = world.start([...promote(VIOLET.guid), '--json']);
+    await running.waitFor(/"phase":"baking"/);
+    const text = readFileSync(world.routes('production'), 'utf8').replace(/(75|25)\b/g, (percent) => (percent === '75' ? '40' : '60'));
+    writeFileSync(world.routes('production'), text);
+    const result = resultOf(await running.ended);
+    expect(result).toMatchObject({ exitCode: 5, code: 'DRIFT', next: [expect.stringMatching(/^node \S+break-glass\.mjs /)] });
+    expect(result.traffic?.split).toContainEqual({ build: VIOLET.guid, place: 'violet', percent: 60 });
+  });
+
+  test('6: busy, another runner or a hold', async () => {
+    await world.restore('held');
+    expect(await check(promote(GREEN.guid))).toMatchObject({ exitCode: 6, code: 'HELD', hint: expect.stringContaining('kvdeploy reconcile --env production --tenant acme --service kv-gateway') });
+    checkForPeople(await world.run(promote(GREEN.guid)));
+  });
+
+  test('7: out of reach before anything was changed', async () => {
+    await world.stopServe('production');
+    const result = await check(promote(GREEN.guid));
+    const people = await world.run(promote(GREEN.guid));
+    await world.startServe('production');
+    expect(result).toMatchObject({ exitCode: 7, code: 'UNREACHABLE' });
+    checkForPeople(people);
+  });
+
+  test('75: still baking, and the commands to go on', async () => {
+    world.writeConfig({ bakeMs: 60_000 });
+    const result = await check(promote(GREEN.guid, '--max-wait', '600ms'));
+    expect(result).toMatchObject({ exitCode: 75, code: 'STILL_BAKING', next: [expect.stringContaining('kvdeploy resume'), expect.stringContaining('kvdeploy abort')] });
+    expect(result.traffic?.split).toContainEqual({ build: GREEN.guid, place: 'green', percent: 25 });
+    expect(result.message).toContain('Nobody watches');
+    expect(await check(['abort', ...PRODUCTION])).toMatchObject({ exitCode: 0, code: null });
+    expect(await world.percent('production', 'blue')).toBe(100);
+  });
+
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('130: %s without a terminal writes down and leaves', async (signal) => {
+    world.writeConfig({ bakeMs: 60_000 });
+    const running = world.start([...promote(GREEN.guid), '--json']);
+    await running.waitFor(/"phase":"baking"/);
+    running.signal(signal);
+    expect(resultOf(await running.ended)).toMatchObject({ exitCode: 130, code: 'INTERRUPTED', traffic: { split: expect.arrayContaining([{ build: GREEN.guid, place: 'green', percent: 25 }]) } });
+    await until('the claim to be given back', async () => ((await world.run(['status', ...PRODUCTION])).stdout.includes('leader      nobody') ? true : undefined));
+  });
+});

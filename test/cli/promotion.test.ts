@@ -1,0 +1,181 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { until } from '../servers/program.ts';
+import { AMBER, BLUE, GREEN, IN_STAGING, type LocalWorld, openLocalWorld, PRODUCTION, pasted, resultOf, SQUATTER, STAGING, SURE, VIOLET } from './local-world.ts';
+
+let world: LocalWorld;
+const inStaging = (guid: string) => ['promote', ...IN_STAGING, '--build', guid, '--yes'];
+const toProduction = (...what: readonly string[]) => ['promote', ...PRODUCTION, ...what, ...SURE];
+
+async function result(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  return resultOf(await world.run([...args, '--json'], { env }));
+}
+
+beforeAll(async () => {
+  world = await openLocalWorld(['production', 'staging']);
+  world.keep('empty');
+  expect(await result(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ ok: true });
+  world.keep('staging-unknown');
+  expect(await result(['adopt', ...IN_STAGING, '--yes'])).toMatchObject({ ok: true });
+  world.keep('adopted');
+  expect(await result(toProduction('--build', GREEN.guid))).toMatchObject({ ok: true });
+  world.keep('promoted');
+});
+afterAll(() => world.close());
+beforeEach(async () => {
+  world.writeConfig();
+  await world.restore('adopted');
+});
+
+describe('--from another environment', () => {
+  test("promotes this environment's own build of the same source", async () => {
+    const answer = await world.run([...toProduction('--from', 'staging'), '--json']);
+    expect(resultOf(answer)).toMatchObject({ ok: true, traffic: { split: [{ build: GREEN.guid, percent: 100 }] } });
+    expect(answer.stdout).toContain(`staging has ${STAGING.blue.guid.slice(0, 8)}; production's own build of the same source is ${GREEN.guid}`);
+  });
+
+  test('refuses a source that no build here has', async () => {
+    expect(await result(inStaging(STAGING.green.guid))).toMatchObject({ ok: true });
+    expect(await result(toProduction('--from', 'staging'))).toMatchObject({ code: 'NO_SUCH_SOURCE', exitCode: 3 });
+  });
+
+  test('refuses a source that several builds have, and lists them', async () => {
+    expect(await result(inStaging(STAGING.amber.guid))).toMatchObject({ ok: true });
+    const refused = await result(toProduction('--from', 'staging'));
+    expect(refused).toMatchObject({ code: 'SOURCE_UNCLEAR', exitCode: 3, hint: `Say which: --build ${AMBER.guid}` });
+    expect(refused.message).toContain(VIOLET.guid);
+    expect(refused.places).toHaveLength(2);
+  });
+
+  test.each([
+    ['its own name', 'production', 'USAGE'],
+    ['a name that there is not', 'stagin', 'UNKNOWN_NAME'],
+    ['a file that there is not', './no.json', 'USAGE'],
+  ])('refuses %s', async (_what, from, code) => {
+    expect(await result(toProduction('--from', from))).toMatchObject({ code, exitCode: 2 });
+  });
+
+  test('an environment without a known-good build has nothing to take over', async () => {
+    await world.restore('staging-unknown');
+    expect(await result(toProduction('--from', 'staging'))).toMatchObject({ code: 'NO_SUCH_SOURCE', exitCode: 3 });
+  });
+
+  test('reads the file that pointer export wrote on another machine', async () => {
+    const { json } = await world.run(['pointer', 'export', ...IN_STAGING, '--json']);
+    const document = json.find((line) => line.type === 'document');
+    writeFileSync(join(world.checkout, 'staging.json'), JSON.stringify(document?.data));
+    await world.restore('staging-unknown');
+    expect(await result(toProduction('--from', './staging.json'))).toMatchObject({ ok: true, traffic: { split: [{ build: GREEN.guid }] } });
+  });
+});
+
+describe('an environment that requires another one first', () => {
+  test('refuses until the source has soaked there, and says how long', async () => {
+    world.writeConfig({ requires: { soak: '1h' } });
+    const early = await result(toProduction('--build', GREEN.guid));
+    expect(early).toMatchObject({ code: 'REQUIREMENT_UNMET', exitCode: 3, message: expect.stringContaining('1h are required') });
+    world.writeConfig({ requires: { soak: '1s' } });
+    await until('the soak to be over', async () => ((await result(['plan', ...PRODUCTION, '--build', GREEN.guid])).ok ? true : undefined));
+    expect(await result(toProduction('--build', GREEN.guid))).toMatchObject({ ok: true });
+  });
+
+  test('refuses a source that was never known-good there, and shows where to look', async () => {
+    world.writeConfig({ requires: { soak: '1s' } });
+    const refused = await result(toProduction('--build', AMBER.guid));
+    expect(refused).toMatchObject({ code: 'REQUIREMENT_UNMET', exitCode: 3 });
+    const command = /kvdeploy builds .*$/.exec(refused.hint ?? '')?.[0] ?? '';
+    expect(await world.run(pasted(command))).toMatchObject({ exitCode: 0, stdout: expect.stringContaining(STAGING.amber.guid.slice(0, 8)) });
+  });
+});
+
+describe('beginning a history', () => {
+  beforeEach(() => world.restore('empty'));
+
+  test('no state before a target that serves: refused, naming adopt and pointer import', async () => {
+    const refused = await result(toProduction('--build', GREEN.guid));
+    expect(refused).toMatchObject({ code: 'NO_STATE', exitCode: 3 });
+    expect(refused.hint).toMatch(/kvdeploy pointer import FILE --env production --tenant acme.*kvdeploy adopt --env production --tenant acme/);
+    expect(await result(['rollback', ...PRODUCTION, ...SURE])).toMatchObject({ code: 'NO_KNOWN_GOOD', exitCode: 3 });
+    expect(await result(['pointer', 'show', ...PRODUCTION])).toMatchObject({ code: 'NO_KNOWN_GOOD', exitCode: 3 });
+  });
+
+  test('an adoption that was refused leaves no known-good build', async () => {
+    world.backend('production', 'blue').setStatus(500);
+    const refused = await result(['adopt', ...PRODUCTION, ...SURE]);
+    world.backend('production', 'blue').setStatus(200);
+    expect(refused).toMatchObject({ ok: false, exitCode: 3, code: 'GATE_FAILED' });
+    expect(await result(toProduction('--build', GREEN.guid))).toMatchObject({ code: 'NO_KNOWN_GOOD', exitCode: 3 });
+  });
+
+  test('pointer import on a second state directory, and a promotion from there', async () => {
+    await world.restore('adopted');
+    const exported = await world.shell(`kvdeploy pointer export ${PRODUCTION.join(' ')} > pointer.json`);
+    expect(exported).toMatchObject({ exitCode: 0 });
+    const env = { KVDEPLOY_STATE_DIR: join(world.folder, `second-${Date.now()}`) };
+    expect(await result(toProduction('--build', GREEN.guid), env)).toMatchObject({ code: 'NO_STATE' });
+    expect(await result(['pointer', 'import', 'pointer.json', ...IN_STAGING, '--yes'], env)).toMatchObject({ code: 'WRONG_SCOPE', exitCode: 3 });
+    expect(await result(['pointer', 'import', 'pointer.json', ...PRODUCTION, ...SURE], env)).toMatchObject({ ok: true });
+    expect(await result(['pointer', 'import', 'pointer.json', ...PRODUCTION, ...SURE], env)).toMatchObject({ code: 'NOTHING_TO_DO' });
+    expect(await result(['pointer', 'verify', ...PRODUCTION], env)).toMatchObject({ ok: true });
+    expect(await result(toProduction('--build', GREEN.guid), env)).toMatchObject({ ok: true, traffic: { split: [{ build: GREEN.guid, percent: 100 }] } });
+  });
+});
+
+describe('what may not be promoted', () => {
+  test('a build that wants the place of the one that serves, also in the list of builds', async () => {
+    expect(await result(toProduction('--build', SQUATTER.guid))).toMatchObject({ code: 'SAME_PLACE', exitCode: 3 });
+    const { stdout } = await world.run(['builds', ...PRODUCTION]);
+    expect(stdout).toMatch(/^5c0a77e4 .* refused .*has the place blue/m);
+    expect(stdout.match(/live/g)).toHaveLength(1);
+    expect(stdout).toMatch(/^0b9f1c2d .* known-good {2}live 100 %$/m);
+  });
+
+  test('an older build: that is what rollback is for, and the command for it works', async () => {
+    await world.restore('promoted');
+    const refused = await result(toProduction('--build', BLUE.guid));
+    expect(refused).toMatchObject({ code: 'OLD_SEQUENCE', exitCode: 3 });
+    const command = /kvdeploy rollback .*$/.exec(refused.hint ?? '')?.[0] ?? '';
+    expect(await result([...pasted(command), ...SURE])).toMatchObject({ ok: true, traffic: { split: [{ build: BLUE.guid }] } });
+    const back = await result(toProduction('--build', GREEN.guid));
+    expect(back).toMatchObject({ ok: false, exitCode: 3, hint: expect.not.stringContaining('rollback') });
+  });
+});
+
+describe('going back', () => {
+  beforeEach(() => world.restore('promoted'));
+
+  test('known-good serves already: the commands for earlier builds work as they are printed', async () => {
+    const refused = await result(['rollback', ...PRODUCTION, ...SURE]);
+    expect(refused).toMatchObject({ code: 'KNOWN_GOOD_SERVES', exitCode: 2, next: [expect.stringContaining(`--to ${BLUE.guid}`)] });
+    const keys = [{ waitFor: /Type production/, type: 'production\r' }];
+    const { exitCode, screen } = await world.atTerminal(pasted(refused.next[0] ?? ''), { keys });
+    expect({ exitCode, screen }).toMatchObject({ exitCode: 0 });
+    expect(await world.percent('production', 'blue')).toBe(100);
+  });
+
+  test('the undo of a promotion is printed with it, works, and marks what it left as bad', async () => {
+    await world.restore('adopted');
+    const done = await result(toProduction('--build', GREEN.guid));
+    expect(await result([...pasted(done.next[0] ?? ''), ...SURE])).toMatchObject({ ok: true, message: expect.stringContaining('7c9e6679 is marked bad') });
+    expect(await result(['rollback', ...PRODUCTION, '--to', GREEN.guid, ...SURE])).toMatchObject({ code: 'BAD_BUILD', exitCode: 3 });
+    expect(await result(['rollback', ...PRODUCTION, '--to', AMBER.guid, ...SURE])).toMatchObject({ code: 'NOT_KNOWN_GOOD', exitCode: 3 });
+    expect(await result(['pointer', 'verify', ...PRODUCTION])).toMatchObject({ ok: true });
+  });
+
+  test('printed commands are about the state and the config that were named', async () => {
+    const flags = ['--state-dir', world.stateDir, '--config', join(world.checkout, 'kvdeploy.config.yaml')];
+    const refused = resultOf(await world.run(['rollback', ...PRODUCTION, ...SURE, ...flags, '--json'], { cwd: world.folder }));
+    const [command = ''] = refused.next;
+    const pastedThere = await world.run([...pasted(command), ...SURE, '--json'], { cwd: world.folder });
+    expect(resultOf(pastedThere)).toMatchObject({ ok: true, traffic: { split: [{ build: BLUE.guid }] } });
+  });
+
+  test('a build whose place answers as another one is not gone back to', async () => {
+    world.backend('production', 'blue').setGuid(VIOLET.guid);
+    const refused = await result(['rollback', ...PRODUCTION, '--to', BLUE.guid, ...SURE]);
+    world.backend('production', 'blue').setGuid(BLUE.guid);
+    expect(refused).toMatchObject({ code: 'BUILD_GONE', exitCode: 3, message: expect.stringContaining(VIOLET.guid) });
+    expect(await world.percent('production', 'green')).toBe(100);
+  });
+});
