@@ -50,14 +50,7 @@ async function run(...[argv, timeoutMs, allowed]: Parameters<Outside['run']>): R
   const { execa } = await import('execa');
   permit(allowed);
   const env = childEnvironment(process.env);
-  const options = {
-    env,
-    extendEnv: false,
-    stdin: 'ignore',
-    reject: false,
-    detached: true,
-    maxBuffer: MAX_OUTPUT_BYTES,
-  } as const;
+  const options = { env, extendEnv: false, stdin: 'ignore', reject: false, detached: true, maxBuffer: MAX_OUTPUT_BYTES } as const;
   const child = execa(program, args, { ...options, stripFinalNewline: false });
   let late = false;
   const timer = setTimeout(() => {

@@ -42,7 +42,10 @@ export async function main(argv: readonly string[]): Promise<number> {
 function usageError(text: string, command: string): KvdeployError {
   const [first = '', ...rest] = text.replace(/^error: /, '').split('\n');
   const message = first === '(outputHelp)' ? `kvdeploy ${command} has several parts; say which` : first.replace(/\.$/, '');
-  const guess = rest.join(' ').trim().replace(/^\((.*)\)$/, '$1');
+  const guess = rest
+    .join(' ')
+    .trim()
+    .replace(/^\((.*)\)$/, '$1');
   const help = command === '' ? 'kvdeploy --help' : `kvdeploy ${command} --help`;
   return new KvdeployError('USAGE', {
     message: `${message.charAt(0).toUpperCase()}${message.slice(1)}.`,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { NotAllowed } from '../src/break-glass/changes.ts';
 import { nodeIo, type ProcessIdentity } from '../src/io.ts';
-import { freshDir } from './stores/entries.ts';
+import { freshFolder } from './fresh-folder.ts';
 
 const yes = () => undefined;
 
@@ -86,7 +86,7 @@ describe('a program', () => {
   });
 
   it('is not started where that is not allowed', async () => {
-    const mark = join(freshDir(), 'mark');
+    const mark = join(freshFolder(), 'mark');
     await expect(nodeIo.run(['touch', mark], 2_000, () => 'held')).rejects.toThrow(NotAllowed);
     expect(existsSync(mark)).toBe(false);
   });
@@ -100,7 +100,7 @@ describe('a program', () => {
   });
 
   it('that is late is killed with all that it started', async () => {
-    const mark = join(freshDir(), 'mark');
+    const mark = join(freshFolder(), 'mark');
     const start = performance.now();
     await expect(nodeIo.run(['sh', '-c', `(trap "" TERM; sleep 2; touch ${mark}) & wait`], 100, yes)).rejects.toThrow(
       /within 100 ms/,

@@ -244,6 +244,10 @@ const escapeBytes: Rule = ({ path, text }) => {
   );
 };
 
+/** Node's recursive mkdir loops for ever below /proc-like folders (seen on Node 20.20). */
+const recursiveMkdir: Rule = ({ text }) =>
+  /\bmkdir(?:Sync)?\([^;]*\brecursive: true/.test(codeOf(text)) ? ['mkdir with recursive: true; use makeFolders'] : [];
+
 export const SOURCE_RULES: Readonly<Record<string, Rule>> = {
   importDirections,
   fileLength,
@@ -253,6 +257,7 @@ export const SOURCE_RULES: Readonly<Record<string, Rule>> = {
   network,
   clockAndChance,
   escapeBytes,
+  recursiveMkdir,
 };
 
 /** A test that is switched off, or that switches the others off. */

@@ -69,6 +69,7 @@ const BROKEN: readonly (readonly [keyof typeof SOURCE_RULES, string, string])[] 
   ['clockAndChance', 'src/metrics/x.ts', 'setTimeout(go, 10);'],
   ['escapeBytes', 'src/commands/x.ts', "const red = '\\u001b[31m';"],
   ['escapeBytes', 'src/commands/x.ts', "const red = '\\x1b[31m';"],
+  ['recursiveMkdir', 'src/demo/x.ts', 'fs.mkdirSync(dir, { recursive: true });'],
 ];
 
 /** Things that look like a fault and are none. */

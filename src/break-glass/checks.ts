@@ -40,15 +40,9 @@ async function checkHttp(wanted: HttpCheck, outside: Outside): Promise<Checked> 
   const answer = await outside.http({ method: 'GET', url: wanted.url, timeoutMs: wanted.timeoutMs }, always);
   const said = wanted.header === undefined ? atPath(answer.body, wanted.json ?? []) : answer.headers[wanted.header.toLowerCase()];
   const where = wanted.header ?? wanted.json?.join('.') ?? '';
-  if (said === undefined)
-    return {
-      unknown: `${wanted.url} answered ${answer.status} without ${where}`,
-    };
+  if (said === undefined) return { unknown: `${wanted.url} answered ${answer.status} without ${where}` };
   if (sameText(said, wanted.equals)) return OK;
-  return {
-    ok: false,
-    why: `${wanted.url} says ${visible(said.slice(0, 80))} in ${where}, not ${wanted.equals}`,
-  };
+  return { ok: false, why: `${wanted.url} says ${visible(said.slice(0, 80))} in ${where}, not ${wanted.equals}` };
 }
 
 function atPath(body: string, path: readonly string[]): string | undefined {
@@ -76,10 +70,7 @@ async function checkTable(wanted: TableCheck, outside: Outside): Promise<Checked
   const table = parseTable(text, wanted.separator);
   const needed = [wanted.key, ...Object.keys(wanted.where), ...columnsOf(wanted)];
   const missing = needed.find((column) => !table.columns.includes(column));
-  if (missing !== undefined)
-    return {
-      unknown: `${wanted.address} answered "${wanted.command}" without a column ${missing}`,
-    };
+  if (missing !== undefined) return { unknown: `${wanted.address} answered "${wanted.command}" without a column ${missing}` };
   const rows = table.rows.filter((row) => Object.entries(wanted.where).every(([column, value]) => row.get(column) === value));
   const absent = Object.keys(wanted.rows).find((name) => !rows.some((row) => row.get(wanted.key) === name));
   if (absent !== undefined) return { ok: false, why: `${wanted.address} has no ${absent}` };

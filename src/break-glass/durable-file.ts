@@ -97,18 +97,11 @@ function createTemporary(dir: string, bytes: Uint8Array, fs: Fs, prepare: (fd: n
 
 /**
  * Creates the state file `path` with exactly `bytes`, whole and durable, or leaves it alone: a finished temporary file is linked
- * to the name (R31). False when the name is taken, or when the new file does not `stand` and was withdrawn. `gid` as for `share`.
- * Throws InDoubt when a second new file, or the folder, could not be flushed; any other error means that nothing was published.
+ * to the name (R31). False when the name is taken, or when the new file does not `stand` and was withdrawn. Throws InDoubt when a second new file, or the folder, could not be flushed; any other error means that nothing was published.
  */
-export function createWhole(
-  path: string,
-  bytes: Uint8Array,
-  gid: number | undefined,
-  fs: Fs,
-  stands: () => boolean = () => true,
-): boolean {
+export function createWhole(path: string, bytes: Uint8Array, modes: Modes, fs: Fs, stands: () => boolean = () => true): boolean {
   const dir = dirname(path);
-  const temporary = createTemporary(dir, bytes, fs, (fd) => share(fd, dir, gid, fs));
+  const temporary = createTemporary(dir, bytes, fs, (fd) => share(fd, dir, modes.gid, fs));
   try {
     if (!linkNew(temporary, path, fs)) return false;
     const kept = stands();

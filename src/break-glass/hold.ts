@@ -1,6 +1,5 @@
 /** The hold: a file that stops every rollout of a scope after break-glass. Must count whatever is there, readable or not. */
 import { join } from 'node:path';
-import type { Scope } from '../core/scope.ts';
 import type { Fs } from './changes.ts';
 import { codeOf, flushDir } from './open-file.ts';
 import { type Deed, deedFields } from './records.ts';
@@ -43,22 +42,14 @@ function holdIn(dir: string, fs: Fs): Hold | undefined {
     fs.lstatSync(file);
   } catch (error) {
     if (isAbsence(error)) return undefined;
-    return {
-      file,
-      text: `whether there is a hold in ${dir} cannot be seen (${(error as Error).message})`,
-      note: null,
-    };
+    return { file, text: `whether there is a hold in ${dir} cannot be seen (${(error as Error).message})`, note: null };
   }
   try {
     const note = noteReader(JSON.parse(readRegular(dir, 'hold', MAX_HOLD_BYTES, fs)), 'hold');
     const said = `${note.actor} on ${note.host} broke the glass at ${note.at} and went to ${note.toGuid}: ${note.reason}`;
     return { file, text: visible(said), note };
   } catch (error) {
-    return {
-      file,
-      text: `${file} is there, but cannot be read (${visible(whyOf(error))})`,
-      note: null,
-    };
+    return { file, text: `${file} is there, but cannot be read (${visible(whyOf(error))})`, note: null };
   }
 }
 

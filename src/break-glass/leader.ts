@@ -10,24 +10,12 @@ export type Leader =
   | { readonly kind: 'none' }
   | { readonly kind: 'gone'; readonly process: ProcessIdentity }
   | { readonly kind: 'ended'; readonly process: ProcessIdentity }
-  | {
-      readonly kind: 'left';
-      readonly process: ProcessIdentity | null;
-      readonly why: string;
-    };
+  | { readonly kind: 'left'; readonly process: ProcessIdentity | null; readonly why: string };
 
 const HEAD_BYTES = 64 * 1024;
 const TAIL_BYTES = 1024 * 1024;
 
-const processReader = shape(
-  {
-    host: text(256),
-    boot: text(64),
-    pid: whole(1, 2 ** 31),
-    started: text(32),
-  },
-  {},
-);
+const processReader = shape({ host: text(256), boot: text(64), pid: whole(1, 2 ** 31), started: text(32) }, {});
 
 /** Ends the leader that the ledger beside `pointerDir` names, where it runs on this host and boot. Never throws. */
 export async function endLeader(pointerDir: string, fs: Fs): Promise<Leader> {
@@ -35,25 +23,13 @@ export async function endLeader(pointerDir: string, fs: Fs): Promise<Leader> {
   try {
     found = claimed(join(dirname(pointerDir), 'ledger'), fs);
   } catch (error) {
-    return {
-      kind: 'left',
-      process: null,
-      why: `the ledger cannot be read (${(error as Error).message})`,
-    };
+    return { kind: 'left', process: null, why: `the ledger cannot be read (${(error as Error).message})` };
   }
   if (found === undefined) return { kind: 'none' };
   if (found.host !== thisProcess().host)
-    return {
-      kind: 'left',
-      process: found,
-      why: `it runs on ${found.host}, not on this host`,
-    };
+    return { kind: 'left', process: found, why: `it runs on ${found.host}, not on this host` };
   if (found.started === '')
-    return {
-      kind: 'left',
-      process: found,
-      why: 'its claim does not say when it started, so its pid may be reused',
-    };
+    return { kind: 'left', process: found, why: 'its claim does not say when it started, so its pid may be reused' };
   if (!isRunning(found)) return { kind: 'gone', process: found };
   if (found.pid === process.pid) return { kind: 'none' };
   if (await end(found)) return { kind: 'ended', process: found };
@@ -85,9 +61,6 @@ function firstAndLastLine(file: string, fs: Fs): { first: string; last: string }
     const start = Math.max(0, size - TAIL_BYTES);
     const tail = readAll(fd, size - start, fs, start).toString('utf8');
     const whole = tail.slice(0, tail.lastIndexOf('\n'));
-    return {
-      first: head.split('\n')[0] ?? '',
-      last: whole.slice(whole.lastIndexOf('\n') + 1),
-    };
+    return { first: head.split('\n')[0] ?? '', last: whole.slice(whole.lastIndexOf('\n') + 1) };
   });
 }

@@ -55,10 +55,7 @@ export function recordPlace(dir: string, fs: Fs, roots: Roots): string | undefin
 
 function append(root: string, dir: string, fs: Fs): string {
   const file = join(root, PLACES);
-  appendLine(file, () => dir, fs, {
-    maxBytes: MAX_PLACES_BYTES,
-    readers: 'all',
-  });
+  appendLine(file, () => dir, fs, { maxBytes: MAX_PLACES_BYTES, readers: 'all' });
   return file;
 }
 

@@ -174,7 +174,7 @@ export function copyPointer(dir: string, pointer: Pointer, fs: Fs, modes: Modes)
 function publish(dir: string, pointer: Pointer, fs: Fs, modes: Modes, where: 'only-as-newest' | 'as-numbered'): boolean {
   const stands = () => where === 'as-numbered' || highestGeneration([dir], fs) === pointer.generation;
   const file = join(dir, fileName(pointer.generation));
-  if (!createWhole(file, Buffer.from(encodePointer(pointer)), modes.gid, fs, stands)) return false;
+  if (!createWhole(file, Buffer.from(encodePointer(pointer)), modes, fs, stands)) return false;
   quietly(() => prune(dir, fs));
   return true;
 }

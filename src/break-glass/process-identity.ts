@@ -17,12 +17,7 @@ const POLL_MS = 10;
 const INITIAL_PID_NAMESPACE = 'pid:[4026531836]';
 
 export function thisProcess(): ProcessIdentity {
-  return {
-    host: hostName(),
-    boot: bootId(),
-    pid: process.pid,
-    started: statOf(process.pid)?.started ?? '',
-  };
+  return { host: hostName(), boot: bootId(), pid: process.pid, started: statOf(process.pid)?.started ?? '' };
 }
 
 /** Containers may share a host's name but not its process numbers, so a pid namespace of its own counts as another host. */

@@ -36,12 +36,7 @@ export async function runProgram(argv: readonly string[], timeoutMs: number, all
   permit(allowed);
   return new Promise((resolve, reject) => {
     const env = childEnvironment(process.env);
-    const child = spawn(program, args, {
-      shell: false,
-      detached: true,
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(program, args, { shell: false, detached: true, env, stdio: ['ignore', 'pipe', 'pipe'] });
     let trouble: string | undefined;
     const stop = (why: string) => {
       if (trouble !== undefined) return;

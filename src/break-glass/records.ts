@@ -142,10 +142,7 @@ function append(dir: string, entry: BreakGlassRecord, fs: Fs): string {
   const file = join(dir, RECORDS_FILE);
   makeFolders(dir, fs);
   const lineAfter = (before: string) => canonical({ ...entry, prev: lastHash(before) });
-  appendLine(file, lineAfter, fs, {
-    maxBytes: MAX_RECORDS_BYTES,
-    readers: 'owners',
-  });
+  appendLine(file, lineAfter, fs, { maxBytes: MAX_RECORDS_BYTES, readers: 'owners' });
   return file;
 }
 
@@ -171,10 +168,7 @@ export function readRecords(dirs: readonly string[], scope: Scope, fs: Fs): Reco
     }
   }
   const started = (rescue: Rescue) => rescue.intent?.at ?? rescue.outcome?.at ?? '';
-  return {
-    rescues: [...rescues.values()].sort((a, b) => (started(a) < started(b) ? -1 : 1)),
-    damaged,
-  };
+  return { rescues: [...rescues.values()].sort((a, b) => (started(a) < started(b) ? -1 : 1)), damaged };
 }
 
 function* recordsIn(dir: string, fs: Fs): Generator<[BreakGlassRecord | undefined, number, string | undefined]> {

@@ -72,15 +72,7 @@ async function askIdentity({ choice }: Rescuing, { outside, voice }: Tools): Pro
 
 function deedOf({ source, choice, reason, actor, host, pid }: Rescuing): Deed {
   const toGuid = choice.restore.build.guid;
-  return {
-    scope: source.scope,
-    at: new Date().toISOString(),
-    actor,
-    host,
-    pid,
-    reason,
-    toGuid,
-  };
+  return { scope: source.scope, at: new Date().toISOString(), actor, host, pid, reason, toGuid };
 }
 
 function recordIntent(rescuing: Rescuing, { outside, voice, roots }: Tools): void {
@@ -195,24 +187,10 @@ function ending({ source, choice, next }: Rescuing, failures: readonly string[],
   const what = `build ${build.guid} (version ${build.version}) at ${build.ref}`;
   const base = { scope: source.scope, next };
   const byHand = 'Make the changes by hand with the commands above, or run the same command again: nothing is done twice.';
-  const unknown = {
-    ...base,
-    serving: null,
-    hint: byHand,
-    traffic: `not known; the changes send everything to ${build.guid}`,
-  };
+  const unknown = { ...base, serving: null, hint: byHand, traffic: `not known; the changes send everything to ${build.guid}` };
   if (failures.length > 0)
-    return {
-      ...unknown,
-      code: 'STUCK',
-      message: `${failures.length} changes failed: ${failures.join('; ')}`,
-    };
-  if (doubts.length > 0)
-    return {
-      ...unknown,
-      code: 'NOT_VERIFIED',
-      message: `Made, but not verified: ${doubts.join('; ')}`,
-    };
+    return { ...unknown, code: 'STUCK', message: `${failures.length} changes failed: ${failures.join('; ')}` };
+  if (doubts.length > 0) return { ...unknown, code: 'NOT_VERIFIED', message: `Made, but not verified: ${doubts.join('; ')}` };
   const message = `✔ back on ${what}: every change was made and read back. A hold stops every rollout until kvdeploy reconcile.`;
   return {
     ...base,

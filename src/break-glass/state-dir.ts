@@ -3,7 +3,7 @@ import { constants, type Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Fs } from './changes.ts';
 import { createFile, type Modes, makeFolders, share, temporaryName } from './durable-file.ts';
-import { codeOf, flush, flushDir, look, quietly, READ_ONLY, readAll, withFile, writeAll } from './open-file.ts';
+import { codeOf, flushDir, look, quietly, READ_ONLY, readAll, withFile } from './open-file.ts';
 
 /** Somebody else could have put there, or changed, what was found (R37). */
 export class Unsafe extends Error {
@@ -43,7 +43,7 @@ export function openStateDir(stateDir: string, below: readonly string[], fs: Fs,
 }
 
 /** True when the folders `below` the state directory are there. Reads only; throws Unsafe as `openStateDir` does. */
-export function stateDirExists(stateDir: string, below: readonly string[], fs: Fs, gid: number | undefined): boolean {
+export function stateDirExists(stateDir: string, below: readonly string[], fs: Fs, modes: Modes): boolean {
   const root = look(stateDir, fs, 'statSync');
   if (root === undefined) return false;
   const home = homeOf(stateDir, root);
@@ -51,7 +51,7 @@ export function stateDirExists(stateDir: string, below: readonly string[], fs: F
   return below.every((name) => {
     dir = join(dir, name);
     const stat = look(dir, fs);
-    if (stat !== undefined) mustBeOurs(dir, stat, home, gid);
+    if (stat !== undefined) mustBeOurs(dir, stat, home, modes.gid);
     return stat !== undefined;
   });
 }
@@ -166,12 +166,7 @@ const FILESYSTEMS = new Map<number, Filesystem>([
 /** What keeps the files below `dir` (R38). */
 export function filesystemOf(dir: string, fs: Fs): Filesystem {
   const type = Number(fs.statfsSync(dir).type) >>> 0;
-  return (
-    FILESYSTEMS.get(type) ?? {
-      kind: 'unsure',
-      name: `filesystem 0x${type.toString(16)}`,
-    }
-  );
+  return FILESYSTEMS.get(type) ?? { kind: 'unsure', name: `filesystem 0x${type.toString(16)}` };
 }
 
 /** Writes, links, flushes and removes a probe in `dir`; says what went wrong, or undefined when the disk keeps its word. */

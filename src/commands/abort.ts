@@ -47,7 +47,12 @@ export async function abortRollout(opened: Opened, reason: string, deps: Deps): 
   if (outcome.code === 'ABORTED' || outcome.code === 'REVERTED') return { ...outcome, code: null, exitCode: EXIT.done };
   if (outcome.code !== null) return outcome;
   const message = `Too late to abort: the rollout is finished. ${outcome.message}`;
-  return { ...outcome, code: 'NOTHING_TO_DO', message, hint: `Going back from a finished rollout: kvdeploy rollback ${opened.flags}` };
+  return {
+    ...outcome,
+    code: 'NOTHING_TO_DO',
+    message,
+    hint: `Going back from a finished rollout: kvdeploy rollback ${opened.flags}`,
+  };
 }
 
 /** False when nobody leads, or the process that did is known to be gone: then there is nobody to wait for. */

@@ -44,13 +44,7 @@ export async function builds(deps: Deps): Promise<Outcome> {
   return done(`${states.length} build${states.length === 1 ? '' : 's'} listed for ${scopeText(opened.scope)}.`);
 }
 
-async function stateOf(
-  entry: ListedBuild,
-  opened: Opened,
-  offers: Offers,
-  live: Live | null,
-  deps: Deps,
-): Promise<BuildState> {
+async function stateOf(entry: ListedBuild, opened: Opened, offers: Offers, live: Live | null, deps: Deps): Promise<BuildState> {
   const { build } = entry;
   const known = currentKnownGood(opened.history)?.build.guid === build.guid;
   const { facts } = await fileFacts(

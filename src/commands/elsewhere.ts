@@ -45,7 +45,8 @@ export async function knownGoodFrom(
     const near = nearest(from, environments);
     throw new KvdeployError('UNKNOWN_NAME', {
       message: `--from ${from}: ${opened.scope.tenant} has no such environment.`,
-      hint: near === undefined ? `Known: ${environments.join(', ')}; a file is written ./${from}` : `Did you mean --from ${near}?`,
+      hint:
+        near === undefined ? `Known: ${environments.join(', ')}; a file is written ./${from}` : `Did you mean --from ${near}?`,
     });
   }
   const { history } = await otherHistory(opened, from);

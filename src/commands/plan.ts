@@ -6,7 +6,7 @@ import { describe } from '../break-glass/wording.ts';
 import { refusalError } from '../core/errors.ts';
 import { durationText, percentText } from '../core/gate.ts';
 import type { Plan } from '../core/plan.ts';
-import { stepSplit } from '../core/rollout.ts';
+import { stepSplit } from '../core/plan-splits.ts';
 import { scopeText, shortGuid } from '../core/scope.ts';
 import { splitText } from '../core/split.ts';
 import { describeGate, measureGate } from '../engine/measure.ts';
@@ -19,7 +19,12 @@ export async function plan(options: Wanted, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'needed' });
   const release = await judgeRelease(opened, options, deps, 'looking');
   showChecks(release, opened, deps);
-  deps.line({ type: 'check', name: 'the state directory keeps its word', ok: null, message: 'only promote tries it, since that writes a file' });
+  deps.line({
+    type: 'check',
+    name: 'the state directory keeps its word',
+    ok: null,
+    message: 'only promote tries it, since that writes a file',
+  });
   const hold = readHold(opened.pointerDirs, deps.io.fs);
   if (hold !== undefined) deps.line({ type: 'check', name: 'no hold is in force', ok: false, message: hold.text });
   if (release.refusal !== undefined || release.plan === null) {

@@ -41,12 +41,7 @@ export interface Release {
  * Judges a release. Files first: a foreign build is refused before the target hears of it. `looking` leaves out the one lock
  * that has to write: whether the disk keeps its word.
  */
-export async function judgeRelease(
-  opened: Opened,
-  wanted: Wanted,
-  deps: Deps,
-  how: 'looking' | 'in earnest',
-): Promise<Release> {
+export async function judgeRelease(opened: Opened, wanted: Wanted, deps: Deps, how: 'looking' | 'in earnest'): Promise<Release> {
   const settings = mustHave(opened);
   const offers = await readOffers(opened, deps);
   const guid = await wantedGuid(opened, offers, wanted, deps);
@@ -82,7 +77,11 @@ interface Judging {
   readonly how: 'looking' | 'in earnest';
 }
 
-async function judgeAtTarget({ opened, settings, offers, otherScopes, how }: Judging, fromFiles: Facts, deps: Deps): Promise<Release> {
+async function judgeAtTarget(
+  { opened, settings, offers, otherScopes, how }: Judging,
+  fromFiles: Facts,
+  deps: Deps,
+): Promise<Release> {
   const target = targetOf(opened, deps);
   const listed = offers.listed.find((entry) => entry.build.guid === fromFiles.guid && sameScope(entry.scope, opened.scope));
   showTraffic(deps, target, buildsAtPlaces(opened));

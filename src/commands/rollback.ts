@@ -81,7 +81,10 @@ function goalOf(opened: Opened, options: RollbackOptions): KnownGood {
   if (found !== undefined) return found;
   throw new KvdeployError('NOT_KNOWN_GOOD', {
     message: `Build ${shortGuid(guid)} was never known-good in ${scopeText(scope)}; going back goes only to builds that were.`,
-    hint: known.length === 0 ? `None ever was: kvdeploy adopt ${opened.flags}` : `Those that were: kvdeploy pointer show ${opened.flags}`,
+    hint:
+      known.length === 0
+        ? `None ever was: kvdeploy adopt ${opened.flags}`
+        : `Those that were: kvdeploy pointer show ${opened.flags}`,
   });
 }
 

@@ -1,8 +1,8 @@
 /** The rollout state machine: `next` says the one thing to do, `apply` what the answer means. No I/O, no clock, no randomness. */
 import type { Baseline, Event } from './events.ts';
 import type { Plan } from './plan.ts';
-import type { Guid } from './scope.ts';
-import { type Split, splitBetween, splitsAgree, splitText } from './split.ts';
+import { stableSplit, stepSplit } from './plan-splits.ts';
+import { type Split, splitsAgree, splitText } from './split.ts';
 
 export type Phase =
   | 'checking'
@@ -52,6 +52,9 @@ export const ATTEMPTS_MAX = 3;
 export const REVERT_ATTEMPTS_MAX = 10;
 /** How long the router may take to report the split that was asked for. */
 export const CONVERGE_MS_MAX = 30_000;
+
+/** Where traffic is on its way to the candidate, so that an abort can still call it back. */
+const FORWARD: readonly Phase[] = ['shifting', 'converging', 'baking'];
 
 const VOLATILE = { attempts: 0, waitedMs: 0, watchedMs: 0, missingMs: 0 };
 
@@ -104,12 +107,7 @@ export function apply(state: State, event: Event): State {
   switch (event.type) {
     case 'prepared':
       if (state.phase !== 'checking') return state;
-      // Adopting takes over what already serves, so there is nothing to shift.
-      return enter(
-        state,
-        state.plan.kind === 'adopt' ? 'converging' : 'shifting',
-        'every check passed and the way back is durable',
-      );
+      return enter(state, firstPhase(state.plan), 'every check passed and the way back is durable');
     case 'refused':
       return state.phase === 'checking' ? end(state, 'refused', event.message, event.code) : state;
     case 'shifted':
@@ -145,31 +143,6 @@ export function apply(state: State, event: Event): State {
     case 'left':
     case 'imported':
       return state;
-  }
-}
-
-/** True when the ledger must keep this event: it changed where the rollout stands, or says who did what. */
-export function isDurable(before: State, event: Event, after: State): boolean {
-  switch (event.type) {
-    case 'polled':
-    case 'not-converged':
-    case 'shift-failed':
-    case 'point-failed':
-      return before.phase !== after.phase || before.step !== after.step;
-    case 'claimed':
-    case 'released':
-    case 'planned':
-    case 'prepared':
-    case 'refused':
-    case 'shifted':
-    case 'converged':
-    case 'drifted':
-    case 'pointed':
-    case 'abort-requested':
-    case 'left':
-    case 'imported':
-    case 'reconciled':
-      return true;
   }
 }
 
@@ -226,23 +199,9 @@ function advance(state: State): State {
 function aborted(state: State, event: Extract<Event, { type: 'abort-requested' }>): State {
   const abort = { actor: event.actor, reason: event.reason };
   const why = `aborted by ${event.actor}: ${event.reason}`;
-  switch (state.phase) {
-    case 'checking':
-      return { ...end(state, 'refused', why, 'ABORTED'), abort };
-    case 'shifting':
-    case 'converging':
-    case 'baking':
-      return { ...fallBack(state, why, 'ABORTED'), abort };
-    // The gates have passed and the pointer may already name the candidate: going back is what `rollback` is for.
-    case 'pointing':
-    case 'reverting':
-    case 'done':
-    case 'refused':
-    case 'reverted':
-    case 'stuck':
-    case 'rescued':
-      return state;
-  }
+  if (state.phase === 'checking') return { ...end(state, 'refused', why, 'ABORTED'), abort };
+  // While pointing the gates have passed and the pointer may already name the candidate: going back is what `rollback` is for.
+  return FORWARD.includes(state.phase) ? { ...fallBack(state, why, 'ABORTED'), abort } : state;
 }
 
 /** Where a rollout goes that cannot go on: a promotion back to stable; a rollback stays, since it must never return to the build it left. */
@@ -270,30 +229,14 @@ function end(state: State, phase: Phase, why: string, code: string | null): Stat
   return { ...enter(state, phase, why), code };
 }
 
-/** The split of a step: the candidate's percent, the rest on stable, nothing anywhere else. */
-export function stepSplit(plan: Plan, step: number): Split {
-  const percent = plan.steps[step]?.percent;
-  if (percent === undefined) throw new Error(`plan ${plan.id} has no step ${step}`);
-  return splitBetween(membersOf(plan), placeOf(plan.candidate), plan.stable === null ? null : placeOf(plan.stable), percent);
-}
-
-/** Everything on stable: where a revert goes. */
-export function stableSplit(plan: Plan): Split {
-  if (plan.stable === null) throw new Error(`plan ${plan.id} has no stable build to go back to`);
-  return splitBetween(membersOf(plan), placeOf(plan.stable), null, 100);
-}
-
-function membersOf(plan: Plan): Map<string, Guid | null> {
-  return new Map(plan.members.map((member) => [member.place, member.build]));
-}
-
-function placeOf(build: { ref: string; guid: Guid }): { place: string; guid: Guid } {
-  return { place: build.ref, guid: build.guid };
-}
-
 function leavingAt(plan: Plan, step: number): 'drain' | 'at-once' {
   // A good rollout lets the old build finish its clients; a rollback takes them away from the bad one.
   return plan.kind === 'promote' && step + 1 === plan.steps.length ? 'drain' : 'at-once';
+}
+
+/** Adopting takes over what already serves, so there is nothing to shift. */
+function firstPhase(plan: Plan): Phase {
+  return plan.kind === 'adopt' ? 'converging' : 'shifting';
 }
 
 function doneText(plan: Plan): string {

@@ -1,10 +1,11 @@
 /** The demo's own small world: a temporary folder, builds, the router as a process, visitors. Must leave nothing behind. */
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import nodeFs, { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { makeFolders } from '../break-glass/durable-file.ts';
 import { type ServeStatus, STATUS_PATH, statusSchema } from '../routers/local-routes.ts';
 import { type Backend, startBackend } from './backend.ts';
 import {
@@ -80,7 +81,7 @@ async function furnish(
     join(workplace, 'releases', 'production'),
     join(workplace, 'releases', 'staging'),
   ]) {
-    mkdirSync(dir, { recursive: true });
+    makeFolders(dir, nodeFs);
   }
   const place: Place = { program, cwd: workplace, home, stateDir: join(home, '.local/state/kvdeploy'), show };
   const backends: Backend[] = [];

@@ -1,8 +1,9 @@
 /** Tells the report what just happened. Must not decide anything. */
+import { isDurable } from '../core/durable.ts';
 import type { Event } from '../core/events.ts';
 import { durationText } from '../core/gate.ts';
 import type { OutputLine } from '../core/output.ts';
-import { isDurable, type State } from '../core/rollout.ts';
+import type { State } from '../core/rollout.ts';
 import type { Runner } from './runner.ts';
 
 /** The lines for one event and the state it led to. */

@@ -1,7 +1,8 @@
 /** One effect in, one event out. Never throws for what the outside does; undefined means: look again first. */
 import { type Change, make, NotAllowed } from '../break-glass/changes.ts';
 import type { Event } from '../core/events.ts';
-import { type Effect, type State, stepSplit } from '../core/rollout.ts';
+import { stepSplit } from '../core/plan-splits.ts';
+import type { Effect, State } from '../core/rollout.ts';
 import { scopeFlags } from '../core/scope.ts';
 import { type Split, splitsAgree, splitText } from '../core/split.ts';
 import type { Reading } from '../routers/router.ts';
@@ -29,7 +30,7 @@ export async function perform(effect: Exclude<Effect, { do: 'stop' }>, state: St
 }
 
 /** The last look before the first shift, and the way back made durable for {stable 100, candidate 0} (R39). */
-async function prepare(state: State, runner: Runner): Promise<Event> {
+async function prepare(state: State, runner: Runner): Promise<Event | undefined> {
   const { io } = runner.parts;
   const refuse = (code: string, message: string, hint: string): Event => ({
     type: 'refused',
@@ -59,6 +60,8 @@ async function prepare(state: State, runner: Runner): Promise<Event> {
       silent,
       `Nothing was changed. See: kvdeploy plan ${scopeFlags(state.plan.scope)} --build ${state.plan.candidate.guid}`,
     );
+  // A runner that slept here would put its old way back over the generation of whoever leads by now.
+  if (runner.forbidden() !== undefined) return undefined;
   try {
     const { generation, warnings } = runner.parts.writePointer('before-rollout', state, runner.history, before.reading);
     for (const message of warnings) runner.parts.report({ type: 'note', level: 'warning', message });
@@ -174,6 +177,7 @@ async function point(state: State, runner: Runner): Promise<Event | undefined> {
   // Known-good is what serves everything now, not what did when the last gate passed.
   const served = stepSplit(state.plan, state.step);
   if (!splitsAgree(found.reading.members, served)) return failed(driftText(served, found.reading));
+  if (runner.forbidden() !== undefined) return undefined;
   try {
     const why = state.plan.kind === 'adopt' ? 'adopted' : state.plan.kind === 'rollback' ? 'rolled-back' : 'promoted';
     const { generation, warnings } = runner.parts.writePointer(why, state, runner.history, found.reading);

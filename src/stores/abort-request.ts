@@ -4,11 +4,7 @@ import type { AbortRequest } from './store.ts';
 
 export const MAX_REQUEST_BYTES = 64 * 1024;
 
-const requestSchema = z.strictObject({
-  actor: z.string(),
-  reason: z.string(),
-  atMs: z.number(),
-});
+const requestSchema = z.strictObject({ actor: z.string(), reason: z.string(), atMs: z.number() });
 
 export function requestBytes(request: AbortRequest): Buffer {
   return Buffer.from(`${JSON.stringify(requestSchema.parse(request))}\n`);

@@ -12,8 +12,9 @@ export interface StoreSettings {
 
 type OpenStore = (settings: StoreSettings, io: Io) => Store;
 
-export const stores = {
-  local: ({ stateDir, group }, io) => localStore(stateDir, io, group),
-} as const satisfies Record<string, OpenStore>;
+export const stores = { local: ({ stateDir, group }, io) => localStore(stateDir, io, group) } as const satisfies Record<
+  string,
+  OpenStore
+>;
 
 export type StoreKind = keyof typeof stores;

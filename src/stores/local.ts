@@ -1,5 +1,5 @@
 /** The local store: a directory of segments per scope, on one file system. Only who linked the newest segment appends to it. */
-import { createWhole } from '../break-glass/durable-file.ts';
+import { createWhole, groupModes, OWNER_ONLY } from '../break-glass/durable-file.ts';
 import { look } from '../break-glass/open-file.ts';
 import { stateDirExists } from '../break-glass/state-dir.ts';
 import { placeMark } from '../break-glass/state-marks.ts';
@@ -23,7 +23,7 @@ const REQUEST_ATTEMPTS = 5;
  * claim is looked at before a change is made, not by the target while it changes (R43).
  */
 export function localStore(stateDir: string, io: Io, group?: { readonly gid: number }): Store {
-  return new LocalStore({ dir: stateDir, gid: group?.gid }, io);
+  return new LocalStore({ dir: stateDir, modes: group === undefined ? OWNER_ONLY : groupModes(group.gid) }, io);
 }
 
 class LocalStore implements Store {
@@ -42,12 +42,7 @@ class LocalStore implements Store {
     return this.#try('UNREACHABLE', `cannot read the ledger of ${scopeText(scope)}`, () => {
       const { entries, head, tornBytes, newest } = this.#load(scope);
       const led = newest !== undefined && leaderOf(entries) !== undefined;
-      return {
-        entries,
-        head: head.hash,
-        tornBytes,
-        beatAtMs: led ? this.#io.fs.lstatSync(newest.file).mtimeMs : null,
-      };
+      return { entries, head: head.hash, tornBytes, beatAtMs: led ? this.#io.fs.lstatSync(newest.file).mtimeMs : null };
     });
   }
 
@@ -119,14 +114,11 @@ class LocalStore implements Store {
         const newest = this.#newest(scope);
         if (newest === undefined) break;
         // A name that is taken is a wish that somebody had before: as good.
-        createWhole(pathOf(this.#dir(scope), newest, 'abort'), requestBytes(request), this.#root.gid, this.#io.fs);
+        createWhole(pathOf(this.#dir(scope), newest, 'abort'), requestBytes(request), this.#root.modes, this.#io.fs);
         if (this.#newest(scope) === newest) return;
       }
       const hint = 'Look with kvdeploy status who leads now, then ask again.';
-      throw new KvdeployError('BUSY', {
-        message: `nobody in ${scopeText(scope)} could be asked for an abort`,
-        hint,
-      });
+      throw new KvdeployError('BUSY', { message: `nobody in ${scopeText(scope)} could be asked for an abort`, hint });
     });
   }
 
@@ -156,7 +148,7 @@ class LocalStore implements Store {
   /** Directories with a scope's name below these; files (the rescue program) and other names are not scopes. */
   #names(below: readonly string[]): string[] {
     const { fs } = this.#io;
-    if (!stateDirExists(this.#root.dir, below, fs, this.#root.gid)) return [];
+    if (!stateDirExists(this.#root.dir, below, fs, this.#root.modes)) return [];
     const dir = [this.#root.dir, ...below].join('/');
     return fs
       .readdirSync(dir)
@@ -174,7 +166,7 @@ class LocalStore implements Store {
   }
 
   #newest(scope: Scope): number | undefined {
-    if (!stateDirExists(this.#root.dir, ledgerNames(scope), this.#io.fs, this.#root.gid)) return undefined;
+    if (!stateDirExists(this.#root.dir, ledgerNames(scope), this.#io.fs, this.#root.modes)) return undefined;
     return listSegments(this.#io.fs, this.#dir(scope)).at(-1);
   }
 

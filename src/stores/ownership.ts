@@ -1,6 +1,6 @@
 /** Owning a scope's newest segment: taking it, appending to it, and noticing that it is lost. Must never answer for another's. */
 import type { Fs } from '../break-glass/changes.ts';
-import { createWhole, groupModes, InDoubt, OWNER_ONLY, sweepTemporaries } from '../break-glass/durable-file.ts';
+import { createWhole, InDoubt, sweepTemporaries } from '../break-glass/durable-file.ts';
 import { flush, look, READ_ONLY, withFile, writeAll } from '../break-glass/open-file.ts';
 import { openStateDir } from '../break-glass/state-dir.ts';
 import { type Accepted, type Entry, encodeLine, type Head, leaderOf, lineHash, type NewEntry } from '../core/ledger.ts';
@@ -44,7 +44,7 @@ export function claimNext(
   entry: NewEntry,
 ): Held | undefined {
   const { fs } = io;
-  const dir = openStateDir(root.dir, ledgerNames(scope), fs, root.gid === undefined ? OWNER_ONLY : groupModes(root.gid));
+  const dir = openStateDir(root.dir, ledgerNames(scope), fs, root.modes);
   const newest = listSegments(fs, dir).at(-1) ?? 0;
   // The fence first, then the length: the other way round an append could be acknowledged in between and be cut off.
   const fenced = newest > 0 && look(pathOf(dir, newest, 'fenced'), fs) !== undefined;
@@ -52,12 +52,7 @@ export function claimNext(
   if (seq !== ledger.head.seq + 1 || (ledger.newest?.number ?? 0) !== newest) return undefined;
   if (leaderOf(ledger.entries) !== undefined && !fenced) return undefined;
   const after = newest === 0 ? null : accept(fs, root, dir, newest, ledger);
-  return link(io, root, dir, newest + 1, {
-    ...entry,
-    seq,
-    prev: ledger.head.hash,
-    after,
-  });
+  return link(io, root, dir, newest + 1, { ...entry, seq, prev: ledger.head.hash, after });
 }
 
 /** Makes durable what the claim is about to accept, and puts a torn tail aside (R67). */
@@ -65,31 +60,18 @@ function accept(fs: Fs, root: StateRoot, dir: string, segment: number, ledger: L
   const path = pathOf(dir, segment, 'jsonl');
   withFile(path, READ_ONLY, fs, (fd) => flush(fd, path, fs));
   const torn = ledger.newest?.bytes.subarray(ledger.acceptedBytes) ?? Buffer.alloc(0);
-  if (torn.length > 0) createWhole(pathOf(dir, segment, 'torn'), torn, root.gid, fs);
-  return {
-    segment,
-    bytes: ledger.acceptedBytes,
-    sha256: ledger.head.hash,
-    torn: torn.length,
-  };
+  if (torn.length > 0) createWhole(pathOf(dir, segment, 'torn'), torn, root.modes, fs);
+  return { segment, bytes: ledger.acceptedBytes, sha256: ledger.head.hash, torn: torn.length };
 }
 
 function link(io: Io, root: StateRoot, dir: string, segment: number, entry: Entry): Held | undefined {
   const { fs } = io;
   const line = encodeLine(entry);
   const path = pathOf(dir, segment, 'jsonl');
-  if (!createWhole(path, line, root.gid, fs)) return undefined;
+  if (!createWhole(path, line, root.modes, fs)) return undefined;
   sweepTemporaries(dir, io.now(), fs);
   const fd = openOwn(path, fs);
-  return {
-    dir,
-    segment,
-    fd,
-    inode: fs.fstatSync(fd).ino,
-    head: headOf(entry, line),
-    bytes: line.length,
-    doubt: undefined,
-  };
+  return { dir, segment, fd, inode: fs.fstatSync(fd).ino, head: headOf(entry, line), bytes: line.length, doubt: undefined };
 }
 
 /** The claim stands already: where it cannot be opened, this process leads and yet cannot write. */
@@ -118,19 +100,9 @@ export function appendOwn(fs: Fs, held: Held, seq: number, entry: NewEntry): { h
   try {
     writeAll(held.fd, line, fs);
     flush(held.fd, pathOf(held.dir, held.segment, 'jsonl'), fs);
-    return {
-      held: {
-        ...held,
-        head: headOf(next, line),
-        bytes: held.bytes + line.length,
-      },
-      accepted: stands(fs, held),
-    };
+    return { held: { ...held, head: headOf(next, line), bytes: held.bytes + line.length }, accepted: stands(fs, held) };
   } catch (error) {
     if (fs.fstatSync(held.fd).size === held.bytes) throw error;
-    return {
-      held: { ...held, doubt: new InDoubt(error as Error) },
-      accepted: false,
-    };
+    return { held: { ...held, doubt: new InDoubt(error as Error) }, accepted: false };
   }
 }

@@ -1,5 +1,6 @@
 /** Where one scope's segments lie, and reading them whole. Must not write. */
 import type { Fs } from '../break-glass/changes.ts';
+import type { Modes } from '../break-glass/durable-file.ts';
 import { readOurs, stateDirExists, strangerProblem } from '../break-glass/state-dir.ts';
 import { type Chain, type Damage, NOTHING_SETTLED, readSegments, type Segment, type Settled } from '../core/chain.ts';
 import { KvdeployError } from '../core/errors.ts';
@@ -11,10 +12,10 @@ const MAX_LEDGER_BYTES = 256 * 1024 * 1024;
 
 const SEGMENT = /^([0-9]{4,})\.jsonl$/;
 
-/** Where ledgers lie; `gid` is the group that shares them. */
+/** Where ledgers lie, and with which modes. */
 export interface StateRoot {
   readonly dir: string;
-  readonly gid: number | undefined;
+  readonly modes: Modes;
 }
 
 /** What stands beside a segment: the ledger itself, the fence, a wish to abort, or bytes that were put aside. */
@@ -27,10 +28,7 @@ export function ledgerNames(scope: Scope): string[] {
     const problem = nameProblem(name);
     if (problem === undefined) continue;
     const hint = 'Name the tenant, environment and service as the release manifests do.';
-    throw new KvdeployError('SCOPE_UNCLEAR', {
-      message: `${JSON.stringify(name)} is no usable name: ${problem}`,
-      hint,
-    });
+    throw new KvdeployError('SCOPE_UNCLEAR', { message: `${JSON.stringify(name)} is no usable name: ${problem}`, hint });
   }
   return [...names, 'ledger'];
 }
@@ -41,7 +39,7 @@ export function ledgerDir(root: StateRoot, scope: Scope): string {
 
 /** A file of the state that nobody else can have written. */
 export function readState(fs: Fs, root: StateRoot, path: string, maxBytes: number): Buffer {
-  return readOurs(path, maxBytes, fs, (stat) => strangerProblem(stat, fs.statSync(root.dir), root.gid));
+  return readOurs(path, maxBytes, fs, (stat) => strangerProblem(stat, fs.statSync(root.dir), root.modes.gid));
 }
 
 /** `0007.jsonl`; grows beyond four digits by itself. */
@@ -81,7 +79,7 @@ const NOTHING: Loaded = {
  * damaged ledger: LEDGER_DAMAGED.
  */
 export function loadLedger(fs: Fs, root: StateRoot, scope: Scope, settled: Settled = NOTHING_SETTLED): Loaded {
-  if (!stateDirExists(root.dir, ledgerNames(scope), fs, root.gid)) return NOTHING;
+  if (!stateDirExists(root.dir, ledgerNames(scope), fs, root.modes)) return NOTHING;
   const dir = ledgerDir(root, scope);
   let left = MAX_LEDGER_BYTES;
   const numbers = listSegments(fs, dir);
@@ -102,9 +100,5 @@ function damaged(scope: Scope, { file, line, why }: Damage): KvdeployError {
   const message = `the ledger of ${scopeText(scope)} is damaged, and nothing is read from it: ${file}:${line}: ${why}`;
   const hint =
     'No crash does this. Keep the files as they are, compare them with a backup; kvdeploy rollback --break-glass needs no ledger.';
-  return new KvdeployError('LEDGER_DAMAGED', {
-    message,
-    hint,
-    places: [{ file, line, note: why }],
-  });
+  return new KvdeployError('LEDGER_DAMAGED', { message, hint, places: [{ file, line, note: why }] });
 }

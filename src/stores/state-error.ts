@@ -8,12 +8,7 @@ export function stateError(code: Code, what: string, cause: unknown): KvdeployEr
   if (cause instanceof KvdeployError) return cause;
   if (cause instanceof Unsafe) {
     const hint = 'Find out who put it there. State belongs to one user (or to stateGroup), and nobody else may write in it.';
-    return new KvdeployError('STATE_UNSAFE', {
-      message: cause.message,
-      hint,
-      places: [{ file: cause.file }],
-      cause,
-    });
+    return new KvdeployError('STATE_UNSAFE', { message: cause.message, hint, places: [{ file: cause.file }], cause });
   }
   const why = cause instanceof Error ? cause.message : String(cause);
   if (cause instanceof InDoubt) {

@@ -1,12 +1,12 @@
 /** The program as it is shipped: bundled, run as a process, before real files, builds and sockets. */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { OWNER_ONLY } from '../../src/break-glass/durable-file.ts';
 import { readHold } from '../../src/break-glass/hold.ts';
 import { copyPointer, type Pointer, placeRescue, readPointers } from '../../src/break-glass/pointer.ts';
+import { thisProcess } from '../../src/break-glass/process-identity.ts';
 import { readRecords } from '../../src/break-glass/records.ts';
 import { outputLineSchema } from '../../src/core/output.ts';
 import {
@@ -77,7 +77,7 @@ describe('the way back', () => {
       `--to ${BLUE}`,
     ])
       expect(stderr).toContain(said);
-    expect(readHold([dir], fs)?.note).toMatchObject({ reason: REASON, toGuid: GREEN, host: hostname() });
+    expect(readHold([dir], fs)?.note).toMatchObject({ reason: REASON, toGuid: GREEN, host });
     expect(records()).toMatchObject([{ intent: { toGuid: GREEN, generation: 1 }, outcome: { result: 'verified' } }]);
     expect(stdout + stderr).not.toContain('\u001b');
   });
@@ -132,7 +132,8 @@ describe('the way back', () => {
     try {
       const { code, stderr } = await glass(SURE, { env: { HOME: '/proc/1', TMPDIR: '/proc/1' } });
       expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);
-      for (const said of ['NOT RECORDED anywhere', 'HOLD NOT WRITTEN', hostname(), 'EROFS']) expect(stderr).toContain(said);
+      for (const said of ['NOT RECORDED anywhere', 'HOLD NOT WRITTEN', thisProcess().host, 'EROFS'])
+        expect(stderr).toContain(said);
     } finally {
       await runToEnd(['umount', state]);
     }
@@ -315,7 +316,7 @@ describe('made, but not verified', () => {
 });
 
 describe('the leader of a rollout', () => {
-  const boot = () => fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const { host, boot } = thisProcess();
   const startOf = (pid: number) => {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
@@ -340,18 +341,18 @@ describe('the leader of a rollout', () => {
   it('is ended on this host before the first change, also while it is stopped', async () => {
     const { pid, ended } = await sleeper();
     process.kill(pid, 'SIGSTOP');
-    leads({ host: hostname(), boot: boot(), pid, started: startOf(pid) });
+    leads({ host, boot, pid, started: startOf(pid) });
     const { code, stderr } = await glass(SURE);
     expect([code, await ended]).toEqual([0, 'SIGKILL']);
     expect(stderr.indexOf('was ended')).toBeLessThan(stderr.indexOf('made 1 of 1'));
-    expect(stderr).toContain(`pid ${pid} on ${hostname()}, was ended`);
+    expect(stderr).toContain(`pid ${pid} on ${host}, was ended`);
   });
 
   it('is left alone when the pid belongs to another process now, or the claim was released', async () => {
     const { pid, child } = await sleeper();
-    leads({ host: hostname(), boot: boot(), pid, started: '1' });
+    leads({ host, boot, pid, started: '1' });
     expect((await glass(SURE)).stderr).toContain('is gone already');
-    leads({ host: hostname(), boot: boot(), pid, started: startOf(pid) }, { type: 'released' });
+    leads({ host, boot, pid, started: startOf(pid) }, { type: 'released' });
     expect((await glass(SURE)).code).toBe(0);
     expect(fs.existsSync(`/proc/${pid}/stat`)).toBe(true);
     child.kill('SIGKILL');

@@ -1,21 +1,31 @@
 /** Folders, places, holds and records: what lies around the pointer, and what may go wrong with each. */
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Fs } from '../../src/break-glass/changes.ts';
 import { groupModes, OWNER_ONLY } from '../../src/break-glass/durable-file.ts';
 import { type HoldNote, liftHold, readHold, writeHold } from '../../src/break-glass/hold.ts';
 import { defaultStateDir, knownPlaces, type Roots, recordPlace, rootsOf } from '../../src/break-glass/places.ts';
-import { pointerDir } from '../../src/break-glass/pointer.ts';
-import { fallbackDirs, type Intent, type Outcome, readRecords, writeRecord } from '../../src/break-glass/records.ts';
-import { diskProblem, filesystemOf, openStateDir } from '../../src/break-glass/state-dir.ts';
-import { freshFolder, GREEN, REASON, runToEnd, SCOPE } from './scene.ts';
+import { pointerDir, writePointer } from '../../src/break-glass/pointer.ts';
+import { type Deed, fallbackDirs, type Intent, type Outcome, readRecords, writeRecord } from '../../src/break-glass/records.ts';
+import { diskProblem, filesystemOf, openStateDir, stateDirExists } from '../../src/break-glass/state-dir.ts';
+import { freshFolder, GREEN, pointerOf, REASON, runToEnd, SCOPE } from './scene.ts';
 
 let folder: string;
 beforeEach(() => {
   folder = freshFolder();
 });
 afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+const DEED: Deed = {
+  scope: SCOPE,
+  at: '2026-11-21T10:00:00Z',
+  actor: 'ada',
+  host: 'edge-1',
+  pid: 7,
+  reason: REASON,
+  toGuid: GREEN,
+};
 
 function denied(path: string): Fs {
   const lstatSync = (asked: fs.PathLike, ...rest: []) => {
@@ -52,9 +62,46 @@ describe('the state directory', () => {
     expect(openStateDir(folder, ['beta'], fs, groupModes(4321))).toBe(join(folder, 'beta'));
     fs.mkdirSync(join(folder, 'open'));
     fs.chmodSync(join(folder, 'open'), 0o777);
-    expect(() => openStateDir(folder, ['open'], fs, OWNER_ONLY)).toThrow('can be written by anyone');
+    expect(() => openStateDir(folder, ['open'], fs, OWNER_ONLY)).toThrow('anyone can write it');
     expect(() => openStateDir(folder, ['..'], fs, OWNER_ONLY)).toThrow('not a folder name');
     expect(() => pointerDir(folder, { ...SCOPE, service: '../x' })).toThrow('scope.service');
+  });
+
+  it('belongs to whoever owns the folder above, also when root makes it, and to the group that shares that folder', () => {
+    fs.chownSync(folder, 1234, 1235);
+    const alone = openStateDir(folder, ['acme'], fs, OWNER_ONLY);
+    expect(fs.statSync(alone)).toMatchObject({ uid: 1234, gid: 1235 });
+    fs.chmodSync(folder, 0o770);
+    const shared = openStateDir(folder, ['beta'], fs, OWNER_ONLY);
+    expect([modeOf(shared), fs.statSync(shared).gid]).toEqual(['770', 1235]);
+    const pointer = writePointer(shared, pointerOf(), fs, OWNER_ONLY);
+    expect([pointer, modeOf(join(shared, 'ptr.000000000001'))]).toEqual([1, '660']);
+    expect(fs.statSync(join(shared, 'ptr.000000000001'))).toMatchObject({ uid: 1234, gid: 1235 });
+  });
+
+  it('of somebody else is only for root and for those whom it is shared with', () => {
+    fs.chownSync(folder, 4321, 4321);
+    const euid = vi.spyOn(process as Required<NodeJS.Process>, 'geteuid').mockReturnValue(1000);
+    try {
+      expect(() => openStateDir(folder, [], fs, OWNER_ONLY)).toThrow('it belongs to user 4321');
+      expect(() => stateDirExists(folder, ['acme'], fs, OWNER_ONLY)).toThrow('it belongs to user 4321');
+      fs.chmodSync(folder, 0o770);
+      expect(openStateDir(folder, [], fs, OWNER_ONLY)).toBe(folder);
+    } finally {
+      euid.mockRestore();
+    }
+  });
+
+  it('refuses a folder that its group can write where the state is not shared', () => {
+    fs.mkdirSync(join(folder, 'beta'));
+    fs.chmodSync(join(folder, 'beta'), 0o770);
+    expect(() => openStateDir(folder, ['beta'], fs, OWNER_ONLY)).toThrow('its group can write it');
+    expect(() => stateDirExists(folder, ['beta'], fs, OWNER_ONLY)).toThrow('its group can write it');
+  });
+
+  it('is given up at once where no folder can be made', () => {
+    for (const dir of ['/proc/self/state/acme', '/dev/null/state'])
+      expect(() => openStateDir(dir, [], fs, OWNER_ONLY)).toThrow(/ENOENT|ENOTDIR/);
   });
 
   it('knows a disk that forgets from one that keeps, and tries it out', async () => {
@@ -72,17 +119,7 @@ describe('the state directory', () => {
 });
 
 describe('the hold', () => {
-  const note: HoldNote = {
-    formatVersion: 1,
-    scope: SCOPE,
-    at: '2026-11-21T10:00:00Z',
-    actor: 'ada',
-    host: 'edge-1',
-    pid: 7,
-    reason: REASON,
-    toGuid: GREEN,
-    recordId: 'abc',
-  };
+  const note: HoldNote = { ...DEED, formatVersion: 1, recordId: 'abc' };
   let dirs: string[];
   beforeEach(() => {
     dirs = ['state', 'copy'].map((name) => join(folder, name));
@@ -195,13 +232,7 @@ describe('records', () => {
   const intent: Intent = {
     type: 'intent',
     id: 'one',
-    scope: SCOPE,
-    at: '2026-11-21T10:00:00Z',
-    actor: 'ada',
-    host: 'edge-1',
-    pid: 7,
-    reason: REASON,
-    toGuid: GREEN,
+    ...DEED,
     toVersion: '1',
     generation: 3,
     knownGood: GREEN,
@@ -241,6 +272,16 @@ describe('records', () => {
     expect(writeRecord([join(folder, 'file')], intent, fs)).toMatchObject({
       file: undefined,
       failed: [expect.stringContaining('ENOTDIR')],
+    });
+  });
+
+  it('go to the next place when the first is as long as a reader takes', () => {
+    const places = ['a', 'b'].map((name) => join(folder, name));
+    for (const place of places) fs.mkdirSync(place);
+    fs.writeFileSync(join(folder, 'a/break-glass.jsonl'), 'x'.repeat(4 * 1024 * 1024));
+    expect(writeRecord(places, intent, fs)).toMatchObject({
+      file: join(folder, 'b/break-glass.jsonl'),
+      failed: [expect.stringContaining('is full')],
     });
   });
 

@@ -87,6 +87,10 @@ it('describes each kind in one line without control characters', () => {
     { kind: 'socket', address: '/s', commands: ['a', 'b'], saveTo: '/t', timeoutMs: 1 },
   ];
   for (const change of changes) expect(inWords(change)).not.toMatch(/\p{Cc}|\p{Cf}/u);
+  expect(inWords(changes[0] as Change)).toBe('write /r (7 bytes, SHA-256 a0a1f0fcda42)');
+  expect(inWords({ kind: 'write-file', path: '/r', content: '{"serve":"green"}\n' })).toBe(
+    'write /r (18 bytes): {"serve":"green"}',
+  );
   expect(inWords(changes[3] as Change)).toBe('say to /s: a; b, save the answer to /t');
   expect(visible('a\u001b]52;c;x\u0007\u200b')).toBe('a\\u{1b}]52;c;x\\u{07}\\u{200b}');
 });

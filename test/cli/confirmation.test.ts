@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { contents } from './fingerprint.ts';
+import { GLOBEX, GREEN, IN_GLOBEX, PRODUCTION, SURE } from './local-builds.ts';
+import { type LocalWorld, openLocalWorld, resultOf } from './local-world.ts';
 import { BIN } from './run-cli.ts';
-import { contents, GLOBEX, GREEN, IN_GLOBEX, type LocalWorld, openLocalWorld, PRODUCTION, resultOf, SURE } from './local-world.ts';
 
 let world: LocalWorld;
 

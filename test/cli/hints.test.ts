@@ -10,11 +10,15 @@ const program = buildProgram(async () => {});
 
 function sources(): readonly { readonly file: string; readonly text: string }[] {
   const names = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
-  return names.map((file) => ({ file, text: readFileSync(join(SRC, file), 'utf8').replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, '') }));
+  return names.map((file) => ({
+    file,
+    text: readFileSync(join(SRC, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, ''),
+  }));
 }
 
 /** Words after `kvdeploy ` that are meant as a command: at the start of a text, or after a colon, quote, backtick, comma or `or`. */
-const NAMED = /(?:['"`:(]|\bor\b|\bwith\b|\buse\b|\bsee\b|\brun\b)\s*`?kvdeploy ((?:[a-z][a-z-]*)(?: (?:show|verify|export|import)\b)?)(?=[\s'"`]| --)/gi;
+const NAMED =
+  /(?:['"`:(]|\bor\b|\bwith\b|\buse\b|\bsee\b|\brun\b)\s*`?kvdeploy ((?:[a-z][a-z-]*)(?: (?:show|verify|export|import)\b)?)(?=[\s'"`]| --)/gi;
 
 function find(words: readonly string[]): Command | undefined {
   return words.reduce<Command | undefined>((at, word) => at?.commands.find((command) => command.name() === word), program);
@@ -28,23 +32,33 @@ describe('commands that texts name', () => {
   });
 
   test('exist, so that whoever follows a hint gets somewhere', () => {
-    const sentence = /^(?:needs|is|set|expects|goes|does|can|could|writes|keeps|draws|never|with|reads|runs|was|where|config|release)$/;
+    const sentence =
+      /^(?:needs|is|set|expects|goes|does|can|could|writes|keeps|draws|never|with|reads|runs|was|where|config|release)$/;
     expect(named.filter(({ name }) => find(name.split(' ')) === undefined && !sentence.test(name))).toEqual([]);
   });
 
   test('no text names a command that is still to come', () => {
-    const later = /kvdeploy (?:init|doctor|explain|converge|drill|kit|key|record|approve|login|logout|whoami|report|backtest|replay|completion)\b/;
-    expect(sources().filter(({ text }) => later.test(text)).map(({ file }) => file)).toEqual([]);
+    const later =
+      /kvdeploy (?:init|doctor|explain|converge|drill|kit|key|record|approve|login|logout|whoami|report|backtest|replay|completion)\b/;
+    expect(
+      sources()
+        .filter(({ text }) => later.test(text))
+        .map(({ file }) => file),
+    ).toEqual([]);
   });
 
   test('the options that texts show with a command are options of it', () => {
     const wrong = sources().flatMap(({ file, text }) =>
-      [...text.matchAll(/kvdeploy ([a-z]+(?: (?:show|verify|export|import)\b)?)((?: [^`'"\n]*?)?)[`'"\n]/g)].flatMap(([, name = '', rest = '']) => {
-        const command = find(name.split(' '));
-        const known = new Set(command?.options.map((option) => option.long));
-        const used = [...rest.matchAll(/ (--[a-z-]+)/g)].map((match) => match[1] ?? '');
-        return command === undefined ? [] : used.filter((flag) => !known.has(flag) && flag !== '--help').map((flag) => `${file}: kvdeploy ${name} ${flag}`);
-      }),
+      [...text.matchAll(/kvdeploy ([a-z]+(?: (?:show|verify|export|import)\b)?)((?: [^`'"\n]*?)?)[`'"\n]/g)].flatMap(
+        ([, name = '', rest = '']) => {
+          const command = find(name.split(' '));
+          const known = new Set(command?.options.map((option) => option.long));
+          const used = [...rest.matchAll(/ (--[a-z-]+)/g)].map((match) => match[1] ?? '');
+          return command === undefined
+            ? []
+            : used.filter((flag) => !known.has(flag) && flag !== '--help').map((flag) => `${file}: kvdeploy ${name} ${flag}`);
+        },
+      ),
     );
     expect(wrong).toEqual([]);
   });

@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../servers/program.ts';
-import { AMBER, BLUE, GLOBEX, GREEN, type LocalWorld, openLocalWorld, PRODUCTION, pasted, resultOf, SURE } from './local-world.ts';
+import { AMBER, BLUE, GLOBEX, GREEN, PRODUCTION, SURE } from './local-builds.ts';
+import { type LocalWorld, openLocalWorld, pasted, resultOf } from './local-world.ts';
 
 let world: LocalWorld;
 const promote = (guid: string, ...more: readonly string[]) => ['promote', ...PRODUCTION, '--build', guid, ...SURE, ...more];
@@ -39,12 +40,18 @@ describe('Ctrl-C at a real terminal', () => {
   test('once: no further step, and it says what is true; twice: it leaves with 130', async () => {
     const keys = [
       { waitFor: BAKING, type: '\u0003' },
-      { waitFor: /held: .*25 %[^]*a person/, type: '\u0003' },
+      { waitFor: /held: .*25 %[\s\S]*a person/, type: '\u0003' },
     ];
     const { exitCode, screen } = await world.atTerminal(promote(GREEN.guid), { keys, columns: 160 });
-    expect({ exitCode, screen }).toMatchObject({ exitCode: 130, screen: expect.stringMatching(/the gates are still watched[^]*INTERRUPTED[^]*Nobody watches[^]*kvdeploy resume/) });
+    expect({ exitCode, screen }).toMatchObject({
+      exitCode: 130,
+      screen: expect.stringMatching(/the gates are still watched[\s\S]*INTERRUPTED[\s\S]*Nobody watches[\s\S]*kvdeploy resume/),
+    });
     expect(await world.percent('production', 'green')).toBe(25);
-    expect(await result(['resume', ...PRODUCTION])).toMatchObject({ ok: true, traffic: { split: [{ build: GREEN.guid, percent: 100 }] } });
+    expect(await result(['resume', ...PRODUCTION])).toMatchObject({
+      ok: true,
+      traffic: { split: [{ build: GREEN.guid, percent: 100 }] },
+    });
   });
 
   test('once, and a gate that fails afterwards still reverts', async () => {
@@ -58,7 +65,7 @@ describe('Ctrl-C at a real terminal', () => {
     expect(await at25()).toBe(true);
     world.backend('production', 'amber').setStatus(500);
     const { exitCode, screen } = await ended;
-    expect({ exitCode, screen }).toMatchObject({ exitCode: 4, screen: expect.stringMatching(/held: [^]*REVERTED/) });
+    expect({ exitCode, screen }).toMatchObject({ exitCode: 4, screen: expect.stringMatching(/held: [\s\S]*REVERTED/) });
     expect(await world.percent('production', 'blue')).toBe(100);
   });
 });
@@ -66,27 +73,41 @@ describe('Ctrl-C at a real terminal', () => {
 describe('leaving and coming back', () => {
   test('--until stops after its step with 0, says that nobody watches, and resume goes on', async () => {
     const left = await result(promote(GREEN.guid, '--until', '25'));
-    expect(left).toMatchObject({ exitCode: 0, code: null, message: expect.stringContaining('Nobody watches'), next: [expect.stringContaining('kvdeploy resume'), expect.stringContaining('kvdeploy abort')] });
+    expect(left).toMatchObject({
+      exitCode: 0,
+      code: null,
+      message: expect.stringContaining('Nobody watches'),
+      next: [expect.stringContaining('kvdeploy resume'), expect.stringContaining('kvdeploy abort')],
+    });
     expect(await world.percent('production', 'green')).toBe(25);
     const beside = await result(promote(AMBER.guid));
     expect(beside).toMatchObject({ code: 'UNFINISHED', exitCode: 6 });
     expect(await result(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ code: 'UNFINISHED', exitCode: 6 });
     expect(await result(promote(GLOBEX.blue.guid))).toMatchObject({ code: 'FOREIGN_BUILD', exitCode: 3 });
-    expect(await result(pasted(left.next[0] ?? ''))).toMatchObject({ ok: true, traffic: { split: [{ build: GREEN.guid, percent: 100 }] } });
+    expect(await result(pasted(left.next[0] ?? ''))).toMatchObject({
+      ok: true,
+      traffic: { split: [{ build: GREEN.guid, percent: 100 }] },
+    });
   });
 
   test('--max-wait leaves with 75 as often as it takes, and short CI steps get there', async () => {
     world.writeConfig({ bakeMs: 900 });
     const codes: (string | null)[] = [(await result(promote(GREEN.guid, '--max-wait', '300ms'))).code];
-    while (codes.at(-1) === 'STILL_BAKING' && codes.length < 6) codes.push((await result(['resume', ...PRODUCTION, '--max-wait', codes.length < 2 ? '300ms' : '5s'])).code);
+    while (codes.at(-1) === 'STILL_BAKING' && codes.length < 6)
+      codes.push((await result(['resume', ...PRODUCTION, '--max-wait', codes.length < 2 ? '300ms' : '5s'])).code);
     expect(codes).toEqual(['STILL_BAKING', 'STILL_BAKING', null]);
     expect(await world.percent('production', 'green')).toBe(100);
   });
 
   test('resume refuses another target than the plan has, and offers abort', async () => {
     await result(promote(GREEN.guid, '--until', '25'));
-    const there = await world.shell(`sed '/routes-production/s/"127.0.0.1:[0-9]*"/"127.0.0.1:9"/' kvdeploy.config.yaml > other.yaml && kvdeploy resume ${PRODUCTION.join(' ')} --config other.yaml`);
-    expect(there).toMatchObject({ exitCode: 3, stderr: expect.stringMatching(/TARGET_CHANGED.*listen was[^]*kvdeploy abort/) });
+    const there = await world.shell(
+      `sed '/routes-production/s/"127.0.0.1:[0-9]*"/"127.0.0.1:9"/' kvdeploy.config.yaml > other.yaml && kvdeploy resume ${PRODUCTION.join(' ')} --config other.yaml`,
+    );
+    expect(there).toMatchObject({
+      exitCode: 3,
+      stderr: expect.stringMatching(/TARGET_CHANGED.*listen was[\s\S]*kvdeploy abort/),
+    });
     expect(await result(['abort', ...PRODUCTION])).toMatchObject({ ok: true });
     expect(await world.percent('production', 'blue')).toBe(100);
   });
@@ -97,8 +118,14 @@ describe('two runners', () => {
     const first = await baking(GREEN.guid);
     for (const args of [promote(AMBER.guid), promote(GREEN.guid), ['resume', ...PRODUCTION], ['adopt', ...PRODUCTION, ...SURE]]) {
       const second = await result(args);
-      expect(second).toMatchObject({ code: 'BUSY', exitCode: 6, hint: expect.stringMatching(/kvdeploy status --env production --tenant acme/) });
-      expect(second.message).toContain(`tess@${hostname()} leads acme/production/kv-gateway with promote on ${hostname()} (pid ${first.process.pid}) since 20`);
+      expect(second).toMatchObject({
+        code: 'BUSY',
+        exitCode: 6,
+        hint: expect.stringMatching(/kvdeploy status --env production --tenant acme/),
+      });
+      expect(second.message).toContain(
+        `tess@${hostname()} leads acme/production/kv-gateway with promote on ${hostname()} (pid ${first.process.pid}) since 20`,
+      );
     }
     expect(await world.percent('production', 'green')).toBe(25);
     const aborted = await result(['abort', ...PRODUCTION, '--reason', 'enough']);
@@ -108,7 +135,10 @@ describe('two runners', () => {
 
   test('rollback during a rollout has its leader go back', async () => {
     const first = await baking(GREEN.guid);
-    expect(await result(['rollback', ...PRODUCTION, ...SURE])).toMatchObject({ ok: true, traffic: { split: [{ build: BLUE.guid, percent: 100 }] } });
+    expect(await result(['rollback', ...PRODUCTION, ...SURE])).toMatchObject({
+      ok: true,
+      traffic: { split: [{ build: BLUE.guid, percent: 100 }] },
+    });
     expect(resultOf(await first.ended)).toMatchObject({ exitCode: 4 });
   });
 
@@ -126,7 +156,9 @@ describe('kill -9 in the middle', () => {
     const first = await baking(GREEN.guid);
     first.signal('SIGKILL');
     await first.ended;
-    expect((await world.run(['status', ...PRODUCTION])).stdout).toMatch(/leader .*, but that process is gone[^]*next {5}kvdeploy resume/);
+    expect((await world.run(['status', ...PRODUCTION])).stdout).toMatch(
+      /leader .*, but that process is gone[\s\S]*next {5}kvdeploy resume/,
+    );
     expect(await result(promote(AMBER.guid))).toMatchObject({ code: 'UNFINISHED', exitCode: 6 });
     const resumed = world.start(['resume', ...PRODUCTION, '--json', '--max-wait', '1s']);
     expect(resultOf(await resumed.ended)).toMatchObject({ code: 'STILL_BAKING' });
@@ -138,7 +170,10 @@ describe('kill -9 in the middle', () => {
     const first = await baking(GREEN.guid);
     first.signal('SIGKILL');
     await first.ended;
-    expect(await result(['rollback', ...PRODUCTION, ...SURE])).toMatchObject({ ok: true, traffic: { split: [{ build: BLUE.guid, percent: 100 }] } });
+    expect(await result(['rollback', ...PRODUCTION, ...SURE])).toMatchObject({
+      ok: true,
+      traffic: { split: [{ build: BLUE.guid, percent: 100 }] },
+    });
   });
 
   test('of a rollback: running it again finishes it, and never goes back to the build it was leaving', async () => {
@@ -150,7 +185,10 @@ describe('kill -9 in the middle', () => {
     first.signal('SIGKILL');
     await first.ended;
     world.backend('production', 'blue').setDelayMs(0);
-    expect(await result(['rollback', ...PRODUCTION, ...SURE])).toMatchObject({ ok: true, traffic: { split: [{ build: BLUE.guid, percent: 100 }] } });
+    expect(await result(['rollback', ...PRODUCTION, ...SURE])).toMatchObject({
+      ok: true,
+      traffic: { split: [{ build: BLUE.guid, percent: 100 }] },
+    });
     expect(await result(['rollback', ...PRODUCTION, '--to', GREEN.guid, ...SURE])).toMatchObject({ code: 'BAD_BUILD' });
   });
 });

@@ -1,13 +1,19 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { AMBER, BLUE, fingerprint, GLOBEX, GREEN, IN_GLOBEX, IN_STAGING, type LocalWorld, openLocalWorld, PRODUCTION, resultOf, STAGING, SURE } from './local-world.ts';
+import { fingerprint } from './fingerprint.ts';
+import { AMBER, BLUE, GLOBEX, GREEN, IN_GLOBEX, IN_STAGING, PRODUCTION, STAGING, SURE } from './local-builds.ts';
+import { type LocalWorld, openLocalWorld, resultOf } from './local-world.ts';
 
 let world: LocalWorld;
 
 beforeAll(async () => {
   world = await openLocalWorld(['production', 'staging', 'globex']);
-  for (const scope of [[...PRODUCTION, ...SURE], [...IN_STAGING, '--yes'], [...IN_GLOBEX, '--yes']]) {
+  for (const scope of [
+    [...PRODUCTION, ...SURE],
+    [...IN_STAGING, '--yes'],
+    [...IN_GLOBEX, '--yes'],
+  ]) {
     expect(await world.run(['adopt', ...scope])).toMatchObject({ exitCode: 0 });
   }
 });
@@ -43,7 +49,11 @@ describe('a build is named by its GUID', () => {
     ['a word', 'latest', 'kvdeploy builds'],
     ['nothing', '', 'kvdeploy builds'],
   ])('not by %s', async (_how, typed, hint) => {
-    expect(await result('plan', ...PRODUCTION, '--build', typed)).toMatchObject({ code: 'GUID_UNCLEAR', exitCode: 2, hint: expect.stringContaining(hint) });
+    expect(await result('plan', ...PRODUCTION, '--build', typed)).toMatchObject({
+      code: 'GUID_UNCLEAR',
+      exitCode: 2,
+      hint: expect.stringContaining(hint),
+    });
   });
 });
 
@@ -84,7 +94,9 @@ describe('near misses are named, and nothing is guessed', () => {
     expect(said).toMatchObject({ ok: true, scope: { tenant: 'acme', environment: 'production', service: 'kv-gateway' } });
     const flag = resultOf(await world.run(['status', ...IN_STAGING, '--json'], { env }));
     expect(flag).toMatchObject({ scope: { environment: 'staging' } });
-    expect(resultOf(await world.run(['status', '--tenant', 'acme', '--json'], { env: { KVDEPLOY_ENV: '' } }))).toMatchObject({ code: 'USAGE' });
+    expect(resultOf(await world.run(['status', '--tenant', 'acme', '--json'], { env: { KVDEPLOY_ENV: '' } }))).toMatchObject({
+      code: 'USAGE',
+    });
   });
 
   test('flags may stand before the command', async () => {
@@ -109,7 +121,11 @@ describe('the config and the surroundings', () => {
     writeFileSync(code, `require('node:fs').writeFileSync(${JSON.stringify(join(world.folder, 'ran'))}, '')`);
     const answer = await result('builds', ...PRODUCTION);
     rmSync(code);
-    expect(answer).toMatchObject({ code: 'CONFIG_RUNS_CODE', exitCode: 2, places: [expect.objectContaining({ file: 'kvdeploy.config.js' }), expect.anything()] });
+    expect(answer).toMatchObject({
+      code: 'CONFIG_RUNS_CODE',
+      exitCode: 2,
+      places: [expect.objectContaining({ file: 'kvdeploy.config.js' }), expect.anything()],
+    });
     expect(fingerprint(join(world.folder, 'ran'))).toEqual([expect.stringContaining('is not there')]);
   });
 
@@ -118,7 +134,11 @@ describe('the config and the surroundings', () => {
     const missing = await world.run(['builds', ...PRODUCTION, '--json']);
     const status = await world.run(['status', ...PRODUCTION, '--state-dir', world.stateDir, '--json']);
     renameSync(`${config()}.away`, config());
-    expect(resultOf(missing)).toMatchObject({ code: 'CONFIG_MISSING', exitCode: 2, message: expect.stringContaining(world.checkout) });
+    expect(resultOf(missing)).toMatchObject({
+      code: 'CONFIG_MISSING',
+      exitCode: 2,
+      message: expect.stringContaining(world.checkout),
+    });
     expect(resultOf(status)).toMatchObject({ ok: true, traffic: { split: [{ build: BLUE.guid, percent: 100 }] } });
   });
 
@@ -148,7 +168,11 @@ describe('two tenants with services of one name never see each other', () => {
     ['staging', STAGING.green.guid, PRODUCTION, 'staging'],
   ])('a build of %s is refused as foreign', async (_whose, guid, scope, owner) => {
     const answer = await result('promote', ...scope, '--build', guid, '--yes', ...SURE);
-    expect(answer).toMatchObject({ code: 'FOREIGN_BUILD', exitCode: 3, message: expect.stringContaining(`belongs to ${owner},`) });
+    expect(answer).toMatchObject({
+      code: 'FOREIGN_BUILD',
+      exitCode: 3,
+      message: expect.stringContaining(`belongs to ${owner},`),
+    });
     const places = answer.places.map(({ file }) => readFileSync(join(world.checkout, file), 'utf8'));
     expect(places.some((text) => text.includes(guid))).toBe(true);
   });
@@ -158,6 +182,9 @@ describe('two tenants with services of one name never see each other', () => {
     const before = fingerprint(...other);
     expect(await result('promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE)).toMatchObject({ ok: true });
     expect(fingerprint(...other)).toEqual(before);
-    expect(await result('rollback', ...IN_GLOBEX, '--to', GREEN.guid, '--yes')).toMatchObject({ code: 'NOT_KNOWN_GOOD', exitCode: 3 });
+    expect(await result('rollback', ...IN_GLOBEX, '--to', GREEN.guid, '--yes')).toMatchObject({
+      code: 'NOT_KNOWN_GOOD',
+      exitCode: 3,
+    });
   });
 });

@@ -2,7 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { Ajv } from 'ajv';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../servers/program.ts';
-import { AMBER, BLUE, GLOBEX, GREEN, type LocalWorld, openLocalWorld, PRODUCTION, resultOf, SURE, VIOLET } from './local-world.ts';
+import { AMBER, BLUE, GLOBEX, GREEN, PRODUCTION, SURE, VIOLET } from './local-builds.ts';
+import { type LocalWorld, openLocalWorld, resultOf } from './local-world.ts';
 
 const schema = JSON.parse(readFileSync(new URL('../../schemas/output-line.json', import.meta.url), 'utf8')) as object;
 const isOutputLine = new Ajv({ strict: false, validateFormats: false }).compile(schema);
@@ -31,7 +32,8 @@ beforeEach(async () => {
 async function check(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const machine = await world.run([...args, '--json'], { env });
   const lines = machine.stdout.trimEnd().split('\n');
-  for (const line of lines) expect({ line, valid: isOutputLine(JSON.parse(line)), why: isOutputLine.errors }).toMatchObject({ valid: true });
+  for (const line of lines)
+    expect({ line, valid: isOutputLine(JSON.parse(line)), why: isOutputLine.errors }).toMatchObject({ valid: true });
   expect(JSON.parse(lines[0] ?? '')).toMatchObject({ type: 'version' });
   expect(lines.filter((line) => line.startsWith('{"type":"result"'))).toEqual([lines.at(-1)]);
   expect(machine.stderr).toBe('');
@@ -85,14 +87,21 @@ describe('what every command says, to machines and to people', () => {
   });
 
   test('a long list of faults stays readable', async () => {
-    writeFileSync(`${world.checkout}/kvdeploy.config.yaml`, 'apiVersion: kvdeploy.dev/v1\nkind: Config\ntenants:\n  acme:\n    environments:\n      production:\n        services:\n          kv-gateway:\n            a: 1\n            b: 2\n            c: 3\n            d: 4\n            e: 5\n            f: 6\n            g: 7\n            h: 8\n            i: 9\n            j: 10\n');
+    writeFileSync(
+      `${world.checkout}/kvdeploy.config.yaml`,
+      'apiVersion: kvdeploy.dev/v1\nkind: Config\ntenants:\n  acme:\n    environments:\n      production:\n        services:\n          kv-gateway:\n            a: 1\n            b: 2\n            c: 3\n            d: 4\n            e: 5\n            f: 6\n            g: 7\n            h: 8\n            i: 9\n            j: 10\n',
+    );
     const args = ['builds', '--env', 'production'];
     expect(await check(args)).toMatchObject({ code: 'CONFIG_INVALID', exitCode: 2 });
     checkForPeople(await world.run(args));
   });
 
   test('quiet says results, warnings and errors alone', async () => {
-    expect(await world.run([...promote(GREEN.guid), '--quiet'])).toMatchObject({ exitCode: 0, stderr: '', stdout: expect.stringMatching(/^✔ .*\n {2}traffic .*\n {2}next .*\n$/) });
+    expect(await world.run([...promote(GREEN.guid), '--quiet'])).toMatchObject({
+      exitCode: 0,
+      stderr: '',
+      stdout: expect.stringMatching(/^✔ .*\n {2}traffic .*\n {2}next .*\n$/),
+    });
   });
 
   test('serve says where it listens, to machines as well', async () => {
@@ -109,12 +118,22 @@ describe('what every command says, to machines and to people', () => {
 describe('every exit code of the table, from the built program', () => {
   test('0: done, traffic as asked', async () => {
     const result = await check(promote(GREEN.guid));
-    expect(result).toMatchObject({ exitCode: 0, code: null, traffic: { split: [{ build: GREEN.guid, place: 'green', percent: 100 }] } });
+    expect(result).toMatchObject({
+      exitCode: 0,
+      code: null,
+      traffic: { split: [{ build: GREEN.guid, place: 'green', percent: 100 }] },
+    });
   });
 
   test('1: a bug in kvdeploy, here one that is put into its process from outside', async () => {
-    const env = { NODE_OPTIONS: "--import=data:text/javascript,Date.prototype.toISOString=()=>{throw(new(TypeError)('injected'))}" };
-    expect(await check(['pointer', 'export', ...PRODUCTION], env)).toMatchObject({ exitCode: 1, code: 'BUG', message: expect.stringContaining('injected') });
+    const env = {
+      NODE_OPTIONS: "--import=data:text/javascript,Date.prototype.toISOString=()=>{throw(new(TypeError)('injected'))}",
+    };
+    expect(await check(['pointer', 'export', ...PRODUCTION], env)).toMatchObject({
+      exitCode: 1,
+      code: 'BUG',
+      message: expect.stringContaining('injected'),
+    });
     checkForPeople(await world.run(['pointer', 'export', ...PRODUCTION], { env }));
   });
 
@@ -138,7 +157,9 @@ describe('every exit code of the table, from the built program', () => {
     world.writeConfig({ bakeMs: 60_000 });
     const running = world.start([...promote(VIOLET.guid), '--json']);
     await running.waitFor(/"phase":"baking"/);
-    const text = readFileSync(world.routes('production'), 'utf8').replace(/(75|25)\b/g, (percent) => (percent === '75' ? '40' : '60'));
+    const text = readFileSync(world.routes('production'), 'utf8').replace(/(75|25)\b/g, (percent) =>
+      percent === '75' ? '40' : '60',
+    );
     writeFileSync(world.routes('production'), text);
     const result = resultOf(await running.ended);
     expect(result).toMatchObject({ exitCode: 5, code: 'DRIFT', next: [expect.stringMatching(/^node \S+break-glass\.mjs /)] });
@@ -147,7 +168,11 @@ describe('every exit code of the table, from the built program', () => {
 
   test('6: busy, another runner or a hold', async () => {
     await world.restore('held');
-    expect(await check(promote(GREEN.guid))).toMatchObject({ exitCode: 6, code: 'HELD', hint: expect.stringContaining('kvdeploy reconcile --env production --tenant acme --service kv-gateway') });
+    expect(await check(promote(GREEN.guid))).toMatchObject({
+      exitCode: 6,
+      code: 'HELD',
+      hint: expect.stringContaining('kvdeploy reconcile --env production --tenant acme --service kv-gateway'),
+    });
     checkForPeople(await world.run(promote(GREEN.guid)));
   });
 
@@ -163,7 +188,11 @@ describe('every exit code of the table, from the built program', () => {
   test('75: still baking, and the commands to go on', async () => {
     world.writeConfig({ bakeMs: 60_000 });
     const result = await check(promote(GREEN.guid, '--max-wait', '600ms'));
-    expect(result).toMatchObject({ exitCode: 75, code: 'STILL_BAKING', next: [expect.stringContaining('kvdeploy resume'), expect.stringContaining('kvdeploy abort')] });
+    expect(result).toMatchObject({
+      exitCode: 75,
+      code: 'STILL_BAKING',
+      next: [expect.stringContaining('kvdeploy resume'), expect.stringContaining('kvdeploy abort')],
+    });
     expect(result.traffic?.split).toContainEqual({ build: GREEN.guid, place: 'green', percent: 25 });
     expect(result.message).toContain('Nobody watches');
     expect(await check(['abort', ...PRODUCTION])).toMatchObject({ exitCode: 0, code: null });
@@ -175,7 +204,13 @@ describe('every exit code of the table, from the built program', () => {
     const running = world.start([...promote(GREEN.guid), '--json']);
     await running.waitFor(/"phase":"baking"/);
     running.signal(signal);
-    expect(resultOf(await running.ended)).toMatchObject({ exitCode: 130, code: 'INTERRUPTED', traffic: { split: expect.arrayContaining([{ build: GREEN.guid, place: 'green', percent: 25 }]) } });
-    await until('the claim to be given back', async () => ((await world.run(['status', ...PRODUCTION])).stdout.includes('leader      nobody') ? true : undefined));
+    expect(resultOf(await running.ended)).toMatchObject({
+      exitCode: 130,
+      code: 'INTERRUPTED',
+      traffic: { split: expect.arrayContaining([{ build: GREEN.guid, place: 'green', percent: 25 }]) },
+    });
+    await until('the claim to be given back', async () =>
+      (await world.run(['status', ...PRODUCTION])).stdout.includes('leader      nobody') ? true : undefined,
+    );
   });
 });

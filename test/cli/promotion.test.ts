@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../servers/program.ts';
-import { AMBER, BLUE, GREEN, IN_STAGING, type LocalWorld, openLocalWorld, PRODUCTION, pasted, resultOf, SQUATTER, STAGING, SURE, VIOLET } from './local-world.ts';
+import { AMBER, BLUE, GREEN, IN_STAGING, PRODUCTION, SQUATTER, STAGING, SURE, VIOLET } from './local-builds.ts';
+import { type LocalWorld, openLocalWorld, pasted, resultOf } from './local-world.ts';
 
 let world: LocalWorld;
 const inStaging = (guid: string) => ['promote', ...IN_STAGING, '--build', guid, '--yes'];
@@ -32,7 +33,9 @@ describe('--from another environment', () => {
   test("promotes this environment's own build of the same source", async () => {
     const answer = await world.run([...toProduction('--from', 'staging'), '--json']);
     expect(resultOf(answer)).toMatchObject({ ok: true, traffic: { split: [{ build: GREEN.guid, percent: 100 }] } });
-    expect(answer.stdout).toContain(`staging has ${STAGING.blue.guid.slice(0, 8)}; production's own build of the same source is ${GREEN.guid}`);
+    expect(answer.stdout).toContain(
+      `staging has ${STAGING.blue.guid.slice(0, 8)}; production's own build of the same source is ${GREEN.guid}`,
+    );
   });
 
   test('refuses a source that no build here has', async () => {
@@ -66,7 +69,10 @@ describe('--from another environment', () => {
     const document = json.find((line) => line.type === 'document');
     writeFileSync(join(world.checkout, 'staging.json'), JSON.stringify(document?.data));
     await world.restore('staging-unknown');
-    expect(await result(toProduction('--from', './staging.json'))).toMatchObject({ ok: true, traffic: { split: [{ build: GREEN.guid }] } });
+    expect(await result(toProduction('--from', './staging.json'))).toMatchObject({
+      ok: true,
+      traffic: { split: [{ build: GREEN.guid }] },
+    });
   });
 });
 
@@ -76,7 +82,9 @@ describe('an environment that requires another one first', () => {
     const early = await result(toProduction('--build', GREEN.guid));
     expect(early).toMatchObject({ code: 'REQUIREMENT_UNMET', exitCode: 3, message: expect.stringContaining('1h are required') });
     world.writeConfig({ requires: { soak: '1s' } });
-    await until('the soak to be over', async () => ((await result(['plan', ...PRODUCTION, '--build', GREEN.guid])).ok ? true : undefined));
+    await until('the soak to be over', async () =>
+      (await result(['plan', ...PRODUCTION, '--build', GREEN.guid])).ok ? true : undefined,
+    );
     expect(await result(toProduction('--build', GREEN.guid))).toMatchObject({ ok: true });
   });
 
@@ -85,7 +93,10 @@ describe('an environment that requires another one first', () => {
     const refused = await result(toProduction('--build', AMBER.guid));
     expect(refused).toMatchObject({ code: 'REQUIREMENT_UNMET', exitCode: 3 });
     const command = /kvdeploy builds .*$/.exec(refused.hint ?? '')?.[0] ?? '';
-    expect(await world.run(pasted(command))).toMatchObject({ exitCode: 0, stdout: expect.stringContaining(STAGING.amber.guid.slice(0, 8)) });
+    expect(await world.run(pasted(command))).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining(STAGING.amber.guid.slice(0, 8)),
+    });
   });
 });
 
@@ -95,7 +106,9 @@ describe('beginning a history', () => {
   test('no state before a target that serves: refused, naming adopt and pointer import', async () => {
     const refused = await result(toProduction('--build', GREEN.guid));
     expect(refused).toMatchObject({ code: 'NO_STATE', exitCode: 3 });
-    expect(refused.hint).toMatch(/kvdeploy pointer import FILE --env production --tenant acme.*kvdeploy adopt --env production --tenant acme/);
+    expect(refused.hint).toMatch(
+      /kvdeploy pointer import FILE --env production --tenant acme.*kvdeploy adopt --env production --tenant acme/,
+    );
     expect(await result(['rollback', ...PRODUCTION, ...SURE])).toMatchObject({ code: 'NO_KNOWN_GOOD', exitCode: 3 });
     expect(await result(['pointer', 'show', ...PRODUCTION])).toMatchObject({ code: 'NO_KNOWN_GOOD', exitCode: 3 });
   });
@@ -114,11 +127,19 @@ describe('beginning a history', () => {
     expect(exported).toMatchObject({ exitCode: 0 });
     const env = { KVDEPLOY_STATE_DIR: join(world.folder, `second-${Date.now()}`) };
     expect(await result(toProduction('--build', GREEN.guid), env)).toMatchObject({ code: 'NO_STATE' });
-    expect(await result(['pointer', 'import', 'pointer.json', ...IN_STAGING, '--yes'], env)).toMatchObject({ code: 'WRONG_SCOPE', exitCode: 3 });
+    expect(await result(['pointer', 'import', 'pointer.json', ...IN_STAGING, '--yes'], env)).toMatchObject({
+      code: 'WRONG_SCOPE',
+      exitCode: 3,
+    });
     expect(await result(['pointer', 'import', 'pointer.json', ...PRODUCTION, ...SURE], env)).toMatchObject({ ok: true });
-    expect(await result(['pointer', 'import', 'pointer.json', ...PRODUCTION, ...SURE], env)).toMatchObject({ code: 'NOTHING_TO_DO' });
+    expect(await result(['pointer', 'import', 'pointer.json', ...PRODUCTION, ...SURE], env)).toMatchObject({
+      code: 'NOTHING_TO_DO',
+    });
     expect(await result(['pointer', 'verify', ...PRODUCTION], env)).toMatchObject({ ok: true });
-    expect(await result(toProduction('--build', GREEN.guid), env)).toMatchObject({ ok: true, traffic: { split: [{ build: GREEN.guid, percent: 100 }] } });
+    expect(await result(toProduction('--build', GREEN.guid), env)).toMatchObject({
+      ok: true,
+      traffic: { split: [{ build: GREEN.guid, percent: 100 }] },
+    });
   });
 });
 
@@ -147,7 +168,11 @@ describe('going back', () => {
 
   test('known-good serves already: the commands for earlier builds work as they are printed', async () => {
     const refused = await result(['rollback', ...PRODUCTION, ...SURE]);
-    expect(refused).toMatchObject({ code: 'KNOWN_GOOD_SERVES', exitCode: 2, next: [expect.stringContaining(`--to ${BLUE.guid}`)] });
+    expect(refused).toMatchObject({
+      code: 'KNOWN_GOOD_SERVES',
+      exitCode: 2,
+      next: [expect.stringContaining(`--to ${BLUE.guid}`)],
+    });
     const keys = [{ waitFor: /Type production/, type: 'production\r' }];
     const { exitCode, screen } = await world.atTerminal(pasted(refused.next[0] ?? ''), { keys });
     expect({ exitCode, screen }).toMatchObject({ exitCode: 0 });
@@ -157,9 +182,18 @@ describe('going back', () => {
   test('the undo of a promotion is printed with it, works, and marks what it left as bad', async () => {
     await world.restore('adopted');
     const done = await result(toProduction('--build', GREEN.guid));
-    expect(await result([...pasted(done.next[0] ?? ''), ...SURE])).toMatchObject({ ok: true, message: expect.stringContaining('7c9e6679 is marked bad') });
-    expect(await result(['rollback', ...PRODUCTION, '--to', GREEN.guid, ...SURE])).toMatchObject({ code: 'BAD_BUILD', exitCode: 3 });
-    expect(await result(['rollback', ...PRODUCTION, '--to', AMBER.guid, ...SURE])).toMatchObject({ code: 'NOT_KNOWN_GOOD', exitCode: 3 });
+    expect(await result([...pasted(done.next[0] ?? ''), ...SURE])).toMatchObject({
+      ok: true,
+      message: expect.stringContaining('7c9e6679 is marked bad'),
+    });
+    expect(await result(['rollback', ...PRODUCTION, '--to', GREEN.guid, ...SURE])).toMatchObject({
+      code: 'BAD_BUILD',
+      exitCode: 3,
+    });
+    expect(await result(['rollback', ...PRODUCTION, '--to', AMBER.guid, ...SURE])).toMatchObject({
+      code: 'NOT_KNOWN_GOOD',
+      exitCode: 3,
+    });
     expect(await result(['pointer', 'verify', ...PRODUCTION])).toMatchObject({ ok: true });
   });
 

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { AMBER, fingerprint, GREEN, type LocalWorld, openLocalWorld, PRODUCTION, SURE } from './local-world.ts';
+import { fingerprint } from './fingerprint.ts';
+import { AMBER, GREEN, PRODUCTION, SURE } from './local-builds.ts';
+import { type LocalWorld, openLocalWorld } from './local-world.ts';
 import { BIN } from './run-cli.ts';
 
 let world: LocalWorld;
@@ -29,36 +31,55 @@ afterAll(() => world.close());
 const everything = () => fingerprint(world.stateDir, world.home, world.checkout, world.routes('production'));
 
 describe('commands that look change nothing', () => {
-  test.each(LOOKING.map((args) => [args.slice(0, 2).join(' '), args] as const))('%s leaves every byte, and no request goes through the router', async (_name, args) => {
-    const before = everything();
-    const { served } = await world.status('production');
-    const { exitCode } = await world.run(args);
-    expect(exitCode).toBe(args.includes(GREEN.guid) ? 3 : 0);
-    expect(everything()).toEqual(before);
-    expect((await world.status('production')).served).toEqual(served);
-  });
-
-  test.each(LOOKING.slice(0, 8).filter((_args, index) => index !== 1).map((args) => [args.slice(0, 2).join(' '), args] as const))(
-    '%s opens nothing for writing, by the word of the kernel',
+  test.each(LOOKING.map((args) => [args.slice(0, 2).join(' '), args] as const))(
+    '%s leaves every byte, and no request goes through the router',
     async (_name, args) => {
-      const trace = join(world.folder, 'trace');
-      const calls = 'trace=open,openat,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,link,linkat,symlink,truncate,ftruncate,chmod,fchmod,fchmodat,utimensat';
-      const words = args.map((arg) => `'${arg}'`).join(' ');
-      const answer = await world.shell(`strace -f -qq -o ${trace} -e ${calls} node ${BIN} ${words}`);
-      expect(answer).toMatchObject({ exitCode: 0 });
-      const lines = readFileSync(trace, 'utf8').split('\n').filter((line) => line.includes(world.folder));
-      expect(lines.length).toBeGreaterThan(3);
-      const reading = /open(?:at)?\([^"]*"[^"]*", O_RDONLY/;
-      expect(lines.filter((line) => !reading.test(line) && !/= -1 ENOENT/.test(line))).toEqual([]);
+      const before = everything();
+      const { served } = await world.status('production');
+      const { exitCode } = await world.run(args);
+      expect(exitCode).toBe(args.includes(GREEN.guid) ? 3 : 0);
+      expect(everything()).toEqual(before);
+      expect((await world.status('production')).served).toEqual(served);
     },
   );
+
+  test.each(
+    LOOKING.slice(0, 8)
+      .filter((_args, index) => index !== 1)
+      .map((args) => [args.slice(0, 2).join(' '), args] as const),
+  )('%s opens nothing for writing, by the word of the kernel', async (_name, args) => {
+    const trace = join(world.folder, 'trace');
+    const calls =
+      'trace=open,openat,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,link,linkat,symlink,truncate,ftruncate,chmod,fchmod,fchmodat,utimensat';
+    const words = args.map((arg) => `'${arg}'`).join(' ');
+    const answer = await world.shell(`strace -f -qq -o ${trace} -e ${calls} node ${BIN} ${words}`);
+    expect(answer).toMatchObject({ exitCode: 0 });
+    const lines = readFileSync(trace, 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(world.folder));
+    expect(lines.length).toBeGreaterThan(3);
+    const reading = /open(?:at)?\([^"]*"[^"]*", O_RDONLY/;
+    expect(lines.filter((line) => !reading.test(line) && !/= -1 ENOENT/.test(line))).toEqual([]);
+  });
 
   test('plan says what it did not try, and shows the exact changes', async () => {
     const { json, stderr } = await world.run(['plan', ...PRODUCTION, '--build', AMBER.guid, '--json']);
     expect(stderr).toBe('');
-    expect(json).toContainEqual({ type: 'check', name: 'the state directory keeps its word', ok: null, message: 'only promote tries it, since that writes a file' });
+    expect(json).toContainEqual({
+      type: 'check',
+      name: 'the state directory keeps its word',
+      ok: null,
+      message: 'only promote tries it, since that writes a file',
+    });
     const document = json.find((line) => line.type === 'document');
     const routes = world.routes('production');
-    expect(document).toMatchObject({ data: { steps: [{ percent: 25, changes: [{ kind: 'write-file', path: routes, content: expect.stringContaining(AMBER.guid) }] }, { percent: 100 }] } });
+    expect(document).toMatchObject({
+      data: {
+        steps: [
+          { percent: 25, changes: [{ kind: 'write-file', path: routes, content: expect.stringContaining(AMBER.guid) }] },
+          { percent: 100 },
+        ],
+      },
+    });
   });
 });

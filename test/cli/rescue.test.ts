@@ -1,7 +1,8 @@
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { BLUE, GREEN, type LocalWorld, openLocalWorld, PRODUCTION, resultOf, SURE, VIOLET } from './local-world.ts';
+import { BLUE, GREEN, PRODUCTION, SURE, VIOLET } from './local-builds.ts';
+import { type LocalWorld, openLocalWorld, resultOf } from './local-world.ts';
 
 let world: LocalWorld;
 const promote = (guid: string, ...more: readonly string[]) => ['promote', ...PRODUCTION, '--build', guid, ...SURE, ...more];
@@ -35,17 +36,21 @@ function elsewhere(script: string) {
 
 describe('copies of the pointer', () => {
   test('hold every generation and the program that reads them', () => {
-    const names = (root: string) => readdirSync(join(root, below)).filter((name) => name.startsWith('ptr.') || name === 'break-glass.mjs');
+    const names = (root: string) =>
+      readdirSync(join(root, below)).filter((name) => name.startsWith('ptr.') || name === 'break-glass.mjs');
     const copy = join(world.folder, 'copy');
     expect(names(copy)).toEqual(names(world.stateDir));
     expect(names(copy)).toContain('break-glass.mjs');
-    for (const name of names(copy)) expect(readFileSync(join(copy, below, name))).toEqual(readFileSync(join(world.stateDir, below, name)));
+    for (const name of names(copy))
+      expect(readFileSync(join(copy, below, name))).toEqual(readFileSync(join(world.stateDir, below, name)));
   });
 
   test('one is enough, from any folder, when the whole state is gone', async () => {
     rmSync(world.stateDir, { recursive: true });
     const program = join(world.folder, 'copy', below, 'break-glass.mjs');
-    const answer = await elsewhere(`node ${program} --env production --to ${BLUE.guid.slice(0, 8)} --reason 'the state is gone' --confirm production`);
+    const answer = await elsewhere(
+      `node ${program} --env production --to ${BLUE.guid.slice(0, 8)} --reason 'the state is gone' --confirm production`,
+    );
     expect(answer).toMatchObject({ exitCode: 0 });
     expect(await world.percent('production', 'blue')).toBe(100);
     expect(existsSync(join(world.folder, 'copy', below, 'hold'))).toBe(true);
@@ -57,7 +62,10 @@ describe('copies of the pointer', () => {
     writeFileSync(blocked, 'a file where a folder should be');
     world.writeConfig({ copies: [blocked] });
     const answer = await world.run(promote(GREEN.guid));
-    expect(answer).toMatchObject({ exitCode: 0, stderr: expect.stringMatching(/warning {2}THE COPY of the known-good pointer in \S*blocked was not written/) });
+    expect(answer).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringMatching(/warning {2}THE COPY of the known-good pointer in \S*blocked was not written/),
+    });
     expect(await result(['pointer', 'verify', ...PRODUCTION])).toMatchObject({ ok: false, exitCode: 3 });
   });
 });
@@ -76,7 +84,15 @@ describe('the state directory', () => {
   });
 
   test('belongs to its owner alone, or to the group that the config names', async () => {
-    const modes = (root: string) => [...new Set(readdirSync(root, { recursive: true, encoding: 'utf8' }).map((name) => lstatSync(join(root, name))).filter((stat) => !stat.isSymbolicLink()).map((stat) => `${stat.isDirectory() ? 'folder' : 'file'} ${(stat.mode & 0o777).toString(8)}`))].sort();
+    const modes = (root: string) =>
+      [
+        ...new Set(
+          readdirSync(root, { recursive: true, encoding: 'utf8' })
+            .map((name) => lstatSync(join(root, name)))
+            .filter((stat) => !stat.isSymbolicLink())
+            .map((stat) => `${stat.isDirectory() ? 'folder' : 'file'} ${(stat.mode & 0o777).toString(8)}`),
+        ),
+      ].sort();
     expect(modes(world.stateDir).filter((mode) => !/^(?:folder 700|file 600|file 700)$/.test(mode))).toEqual([]);
     await world.restore('empty');
     const group = /^games:[^:]*:(\d+)/m.exec(readFileSync('/etc/group', 'utf8'));
@@ -111,7 +127,9 @@ describe('stuck', () => {
     world.writeConfig({ bakeMs: 60_000 });
     const running = world.start([...promote(VIOLET.guid), '--json']);
     await running.waitFor(/"phase":"baking"/);
-    const text = readFileSync(world.routes('production'), 'utf8').replace(/(75|25)\b/g, (percent) => (percent === '75' ? '40' : '60'));
+    const text = readFileSync(world.routes('production'), 'utf8').replace(/(75|25)\b/g, (percent) =>
+      percent === '75' ? '40' : '60',
+    );
     writeFileSync(world.routes('production'), text);
     const stuck = resultOf(await running.ended);
     expect(stuck).toMatchObject({ exitCode: 5, code: 'DRIFT' });
@@ -122,6 +140,9 @@ describe('stuck', () => {
     expect(await result(promote(VIOLET.guid))).toMatchObject({ code: 'HELD', exitCode: 6 });
     const reconcile = /next {5}kvdeploy (reconcile .*)$/m.exec(answer.stderr)?.[1] ?? '';
     expect(await result([...reconcile.split(' '), ...SURE])).toMatchObject({ ok: true });
-    expect(await result(['status', ...PRODUCTION])).toMatchObject({ ok: true, traffic: { split: [{ build: GREEN.guid, percent: 100 }] } });
+    expect(await result(['status', ...PRODUCTION])).toMatchObject({
+      ok: true,
+      traffic: { split: [{ build: GREEN.guid, percent: 100 }] },
+    });
   });
 });

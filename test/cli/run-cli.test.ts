@@ -51,7 +51,7 @@ describe('the harness that runs kvdeploy', () => {
 
   test('is a real terminal, of the wanted width, that can be typed at', async () => {
     const program = programOf(
-      "console.log([process.stdin.isTTY, process.stderr.isTTY, process.stdout.columns].join(' ')); process.on('SIGINT', () => process.exit(7)); setInterval(() => {}, 1000);",
+      "process.on('SIGINT', () => process.exit(7)); console.log([process.stdin.isTTY, process.stderr.isTTY, process.stdout.columns].join(' ')); setInterval(() => {}, 1000);",
     );
     const { exitCode, screen } = await runInTerminal([], { program, columns: 72, keys: [{ waitFor: /72/, type: '\u0003' }] });
     expect(screen).toContain('true true 72');

@@ -129,7 +129,8 @@ describe('totals', () => {
   });
 
   it.each([
-    ['requests', total(10, 0)],
+    ['requests', total(10, 2)],
+    ['both', total(10, 0)],
     ['errors', total(600, 1)],
   ])('that go back (%s) are not yet, and counting begins again there', (_which, back) => {
     const began = emptyMemory(total(500, 2));

@@ -5,11 +5,12 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { isDurable } from '../../src/core/durable.ts';
 import type { Event } from '../../src/core/events.ts';
 import { fold } from '../../src/core/history.ts';
 import { encodeLine, parseEntry } from '../../src/core/ledger.ts';
 import { type Plan, planSchema } from '../../src/core/plan.ts';
-import { apply, isDurable, isOver, next, type State, start } from '../../src/core/rollout.ts';
+import { apply, isOver, next, type State, start } from '../../src/core/rollout.ts';
 import { adoption, CANDIDATE, entriesOf, promotion, rollbackTo, STABLE } from './builds.ts';
 import { everyEvent, faults, goodAnswers, ownAnswers, standing } from './rollout-walk.ts';
 

@@ -1,6 +1,7 @@
 /** Every answer that a rollout can get in a state, and what must hold from one state to the next. */
+import { isDurable } from '../../src/core/durable.ts';
 import type { Event } from '../../src/core/events.ts';
-import { apply, isDurable, isOver, next, type Phase, type State } from '../../src/core/rollout.ts';
+import { apply, isOver, next, type Phase, type State } from '../../src/core/rollout.ts';
 import { guidOf } from './builds.ts';
 
 const atMs = 1;

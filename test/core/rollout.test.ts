@@ -3,16 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { Event } from '../../src/core/events.ts';
 import type { Plan } from '../../src/core/plan.ts';
 import { planSchema } from '../../src/core/plan.ts';
-import {
-  ATTEMPTS_MAX,
-  apply,
-  CONVERGE_MS_MAX,
-  next,
-  REVERT_ATTEMPTS_MAX,
-  type State,
-  start,
-  stepSplit,
-} from '../../src/core/rollout.ts';
+import { stepSplit } from '../../src/core/plan-splits.ts';
+import { ATTEMPTS_MAX, apply, CONVERGE_MS_MAX, next, REVERT_ATTEMPTS_MAX, type State, start } from '../../src/core/rollout.ts';
 import { adoption, buildOf, CANDIDATE, promotion, rollbackTo, STABLE } from './builds.ts';
 
 const atMs = 1;

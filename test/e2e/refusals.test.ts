@@ -99,7 +99,7 @@ it('takes traffic back when the binary is exchanged after the checks', async () 
   const running = world.start(`promote --build ${green.guid} ${PRODUCTION}`);
   const line = await held;
   green.backend.setGuid(amber.guid);
-  await line.deliver();
+  await line.pass();
   const ran = await running.ended;
   expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([4, 'REVERTED']);
   expect(ran.result.message).toMatch(/another build answers at green/i);

@@ -8,6 +8,8 @@ export interface HeldLine {
   readonly text: string;
   /** Lets HAProxy have it, and resolves when HAProxy has answered; the client still hears nothing. */
   deliver(): Promise<void>;
+  /** Lets HAProxy have it, and the client the answer. */
+  pass(): Promise<void>;
 }
 
 export interface TappedSocket {
@@ -39,7 +41,11 @@ export function tapSocket(real: string): TappedSocket {
     const { caught } = trap?.pattern.test(text) === true ? trap : {};
     if (caught !== undefined) {
       trap = undefined;
-      return caught({ text: text.trim(), deliver: async () => void (await deliver(text)) });
+      return caught({
+        text: text.trim(),
+        deliver: async () => void (await deliver(text)),
+        pass: async () => void client.end(await deliver(text)),
+      });
     }
     client.end(await deliver(text).catch(() => ''));
   });

@@ -5,7 +5,8 @@ import { keepBeating, LEASE_MS, releaseClaim, takeClaim } from '../../src/engine
 import { type Io, nodeIo, type ProcessIdentity } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import type { Store } from '../../src/stores/store.ts';
-import { freshDir, ledgerDir, note, notes, SCOPE } from '../stores/entries.ts';
+import { freshFolder } from '../fresh-folder.ts';
+import { ledgerDir, note, notes, SCOPE } from '../stores/entries.ts';
 
 const LEADER: ProcessIdentity = { host: 'deploy-1', boot: 'boot', pid: 71, started: '1' };
 const OTHER: ProcessIdentity = { host: 'deploy-1', boot: 'boot', pid: 72, started: '2' };
@@ -44,7 +45,7 @@ interface World {
 /** A ledger led by LEADER, whose last sign of life is `silentMs` ago. */
 async function led(silentMs: number, alive = true) {
   const world: World = { nowMs: Date.now(), monotonicMs: 0, running: new Set(alive ? [71] : []), ended: [] };
-  const dir = freshDir();
+  const dir = freshFolder();
   const leader = localStore(dir, processIn(world, LEADER));
   const taken = await takeClaim(leader, SCOPE, WHO, processIn(world, LEADER), GENTLE);
   const beat = (world.nowMs - silentMs) / 1000;

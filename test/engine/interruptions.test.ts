@@ -3,7 +3,19 @@ import { describe, expect, it } from 'vitest';
 import { liftHold } from '../../src/break-glass/hold.ts';
 import { openRollout } from '../../src/core/history.ts';
 import { putFile } from '../world/disk.ts';
-import { abort, CANDIDATE, historyIn, IDLE_MS, planOf, promote, rescue, resume, storeOf } from '../world/rollouts.ts';
+import {
+  abort,
+  CANDIDATE,
+  historyIn,
+  IDLE_MS,
+  planOf,
+  promote,
+  rescue,
+  resume,
+  rollbackOf,
+  STABLE,
+  storeOf,
+} from '../world/rollouts.ts';
 import { COPY_DIR, POINTER_DIR, SCOPE } from '../world/world.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, phaseIn, pointersIn, type Scene, scene, typesIn, when } from './scene.ts';
 
@@ -249,6 +261,32 @@ describe('another leader', () => {
     when(here, begins('shifting', 2), () => takenWhileAsleep(here, 'connect'));
     expect(await here.go()).toMatchObject({ how: 'superseded' });
     expect(greenIn(here)).toEqual([10, 0]);
+  });
+
+  it.each([
+    ['before the first shift', 'checking'],
+    ['before it names the known-good build', 'pointing'],
+  ])('that took over while this one slept %s finds the pointer untouched by it', async (_when, phase) => {
+    const here = scene();
+    let slept = false;
+    const sleep = () => {
+      here.runner.freeze = (call) => {
+        if (slept || call !== 'answered') return undefined;
+        slept = true;
+        here.world.kill.delete(here.runner.pid);
+        return here.world.pass(60_000).then(async () => {
+          const act = phase === 'checking' ? resume : abort;
+          await act(here.world, here.process(12));
+          if (phase === 'pointing') await promote(here.world, here.process(13), rollbackOf({ id: 'r-2' }));
+        });
+      };
+    };
+    if (phase === 'checking') sleep();
+    else when(here, begins('pointing', 2), sleep);
+    expect(await here.go()).toMatchObject({ how: 'superseded' });
+    const guid = phase === 'checking' ? CANDIDATE : STABLE;
+    expect(pointersIn(here).newest?.knownGood.build.guid).toBe(guid);
+    expect(here.world.split).toEqual(phase === 'checking' ? ALL_GREEN : ALL_BLUE);
   });
 
   it('ends the process that it takes over from', async () => {

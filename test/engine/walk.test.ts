@@ -110,8 +110,7 @@ describe('a shift', () => {
 
   it('is believed only when the router reports it: answers alone go back to the stable build', async () => {
     const here = scene();
-    // Each answer is good, and the change comes three seconds later.
-    here.world.fate = fates('late', 'late', 'late');
+    here.world.fate = fates('ignored', 'ignored', 'ignored');
     const end = await here.go();
     expect(end).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/the router reports blue 100 %/) } });
     await here.world.pass(60_000);
@@ -120,7 +119,7 @@ describe('a shift', () => {
 
   it.each<Fate>(['late', 'overdue'])('that failed and arrives %s cannot undo the way back', async (fate) => {
     const here = scene();
-    here.world.fate = fates(fate, fate, fate);
+    here.world.fate = fates(fate, 'refused', 'refused');
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted' } });
     await here.world.pass(60_000);
     expect(here.world.split).toEqual(ALL_BLUE);

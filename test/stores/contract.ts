@@ -12,7 +12,7 @@ export function storeContract(kind: string, open: () => Promise<readonly [Store,
   describe(`the ${kind} store keeps the contract of stores:`, () => {
     it('an untouched scope has an empty ledger, no owner and no requests', async () => {
       const [a] = await open();
-      expect(await a.read(SCOPE)).toEqual({ entries: [], tornBytes: 0, beatAtMs: null });
+      expect(await a.read(SCOPE)).toEqual({ entries: [], head: '0'.repeat(64), tornBytes: 0, beatAtMs: null });
       expect(a.owns(SCOPE)).toBe(false);
       expect(await a.requestedAbort(SCOPE)).toBeUndefined();
       expect(await a.scopes()).toEqual([]);
@@ -35,6 +35,19 @@ export function storeContract(kind: string, open: () => Promise<readonly [Store,
       expect(await b.append(SCOPE, 2, note('not mine'))).toBe('conflict');
       expect([a.owns(SCOPE), b.owns(SCOPE)]).toEqual([true, false]);
       expect(notes((await b.read(SCOPE)).entries)).toEqual([]);
+    });
+
+    it('the head is what the next entry carries as its previous hash', async () => {
+      const [a, b] = await open();
+      const heads: string[] = [];
+      for (const [index, entry] of [claimedBy(A), note('one'), RELEASED].entries()) {
+        heads.push((await b.read(SCOPE)).head);
+        await a.append(SCOPE, index + 1, entry);
+      }
+      const { entries, head } = await b.read(SCOPE);
+      expect(entries.map(({ prev }) => prev)).toEqual(heads);
+      expect(head).toMatch(/^[0-9a-f]{64}$/);
+      expect(heads).not.toContain(head);
     });
 
     it('a wrong sequence is a conflict', async () => {

@@ -1,6 +1,4 @@
-/** Entries, scopes and folders for tests of ledgers. Real files only. */
-import { mkdtempSync, realpathSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+/** Entries and scopes for tests of ledgers. */
 import { join } from 'node:path';
 import type { Event } from '../../src/core/events.ts';
 import type { NewEntry } from '../../src/core/ledger.ts';
@@ -8,10 +6,6 @@ import type { Scope } from '../../src/core/scope.ts';
 import type { Io } from '../../src/io.ts';
 
 export const SCOPE: Scope = { tenant: 'acme', environment: 'production', service: 'kv-gateway' };
-
-export function freshDir(): string {
-  return realpathSync(mkdtempSync(join(tmpdir(), 'kvdeploy-ledger-')));
-}
 
 export function ledgerDir(stateDir: string, scope: Scope = SCOPE): string {
   return join(stateDir, scope.tenant, scope.environment, scope.service, 'ledger');

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { type Io, nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import type { Store } from '../../src/stores/store.ts';
-import { claimedBy, freshDir, note, notes, SCOPE } from './entries.ts';
+import { freshFolder } from '../fresh-folder.ts';
+import { claimedBy, note, notes, SCOPE } from './entries.ts';
 
 const SELF = nodeIo.self();
 
@@ -46,7 +47,7 @@ interface Outcome {
 
 /** B takes over; right before its n-th call A appends. */
 async function appendInside(n: number, ownerSees: (io: Io) => Io): Promise<Outcome> {
-  const dir = freshDir();
+  const dir = freshFolder();
   const owner = localStore(dir, ownerSees(nodeIo));
   await owner.append(SCOPE, 1, claimedBy(SELF));
   let appended: Promise<string> | undefined;
@@ -67,7 +68,7 @@ async function appendInside(n: number, ownerSees: (io: Io) => Io): Promise<Outco
 
 /** A appends; right before its n-th call B takes over. */
 async function takeOverInside(n: number): Promise<Outcome> {
-  const dir = freshDir();
+  const dir = freshFolder();
   let armed = false;
   let calls = 0;
   let claims: Promise<string>[] = [];

@@ -10,19 +10,21 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Io, nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
+import { freshFolder } from '../fresh-folder.ts';
 import { storeContract } from './contract.ts';
-import { claimedBy, freshDir, ledgerDir, note, notes, RELEASED, SCOPE } from './entries.ts';
+import { claimedBy, ledgerDir, note, notes, RELEASED, SCOPE } from './entries.ts';
 
 const A = nodeIo.self();
 
 storeContract('local', () => {
-  const dir = freshDir();
+  const dir = freshFolder();
   return [localStore(dir, nodeIo), localStore(dir, nodeIo)];
 });
 
@@ -43,14 +45,14 @@ async function claimed(dir: string, io = nodeIo) {
 
 describe('a torn tail', () => {
   it('at every byte length of the last line is put aside by the next claim, which works unaided', async () => {
-    const first = freshDir();
+    const first = freshFolder();
     const store = await claimed(first);
     await store.append(SCOPE, 2, note('stays'));
     const before = readFileSync(join(ledgerDir(first), '0001.jsonl'));
     await store.append(SCOPE, 3, note('torn'));
     const bytes = readFileSync(join(ledgerDir(first), '0001.jsonl'));
     for (let kept = before.length; kept < bytes.length; kept += 1) {
-      const dir = freshDir();
+      const dir = freshFolder();
       mkdirSync(ledgerDir(dir), { recursive: true, mode: 0o700 });
       writeFileSync(join(ledgerDir(dir), '0001.jsonl'), bytes.subarray(0, kept), { mode: 0o600 });
       const next = localStore(dir, nodeIo);
@@ -71,7 +73,7 @@ describe('a torn tail', () => {
 
 describe('a damaged ledger', () => {
   it('is not read, claimed or fenced, and names file and line', async () => {
-    const dir = freshDir();
+    const dir = freshFolder();
     const store = await claimed(dir);
     await store.append(SCOPE, 2, note('one'));
     await store.append(SCOPE, 3, note('two'));
@@ -85,7 +87,7 @@ describe('a damaged ledger', () => {
   });
 
   it('is one whose accepted part was cut', async () => {
-    const dir = freshDir();
+    const dir = freshFolder();
     const store = await claimed(dir);
     await store.append(SCOPE, 2, note('one'));
     await store.append(SCOPE, 3, RELEASED);
@@ -98,7 +100,7 @@ describe('a damaged ledger', () => {
 
 describe('a write that fails', () => {
   it.each(['fsyncSync', 'short'])('%s: leaves the process in doubt, and it appends nothing more', async (how) => {
-    const dir = freshDir();
+    const dir = freshFolder();
     let broken = false;
     const io = ioWith({
       fsyncSync: (fd) => {
@@ -124,7 +126,7 @@ describe('a write that fails', () => {
   });
 
   it('before its first byte changes nothing, and may be tried again', async () => {
-    const dir = freshDir();
+    const dir = freshFolder();
     let full = false;
     const io = ioWith({
       writeSync: ((fd: number, bytes: Buffer, offset: number, length: number) => {
@@ -135,7 +137,9 @@ describe('a write that fails', () => {
     const store = await claimed(dir, io);
     full = true;
     await expect(store.append(SCOPE, 2, note('full'))).rejects.toMatchObject({ code: 'STATE_UNWRITABLE' });
-    await expect(localStore(freshDir(), io).append(SCOPE, 1, claimedBy(A))).rejects.toMatchObject({ code: 'STATE_UNWRITABLE' });
+    await expect(localStore(freshFolder(), io).append(SCOPE, 1, claimedBy(A))).rejects.toMatchObject({
+      code: 'STATE_UNWRITABLE',
+    });
     full = false;
     expect(await store.append(SCOPE, 2, note('room again'))).toBe('ok');
     expect(notes((await store.read(SCOPE)).entries)).toEqual(['room again']);
@@ -146,9 +150,42 @@ describe('a write that fails', () => {
       writeSync: ((fd: number, bytes: Buffer, offset: number, length: number) =>
         nodeIo.fs.writeSync(fd, bytes, offset, Math.min(length, 7))) as Io['fs']['writeSync'],
     });
-    const store = await claimed(freshDir(), io);
+    const store = await claimed(freshFolder(), io);
     expect(await store.append(SCOPE, 2, note('in sevens'))).toBe('ok');
     expect(notes((await store.read(SCOPE)).entries)).toEqual(['in sevens']);
+  });
+
+  it('once by fsync is made good with a new file; twice, it is in doubt', async () => {
+    let failures = 1;
+    const io = ioWith({
+      fsyncSync: (fd) => {
+        if (!nodeIo.fs.fstatSync(fd).isDirectory() && failures-- > 0) throw systemError('EIO');
+        nodeIo.fs.fsyncSync(fd);
+      },
+    });
+    const dir = freshFolder();
+    await claimed(dir, io);
+    expect(failures).toBeLessThan(0);
+    failures = 2;
+    await expect(localStore(freshFolder(), io).append(SCOPE, 1, claimedBy(A))).rejects.toMatchObject({ code: 'IN_DOUBT' });
+    expect(readdirSync(ledgerDir(dir))).toEqual(['0001.jsonl']);
+  });
+
+  it('leaves a claim in doubt that stands and cannot be opened', async () => {
+    let linked = false;
+    const io = ioWith({
+      linkSync: (from, to) => {
+        nodeIo.fs.linkSync(from, to);
+        linked = true;
+      },
+      openSync: (path, flags, mode) => {
+        if (linked && String(path).endsWith('0001.jsonl')) throw systemError('EMFILE');
+        return nodeIo.fs.openSync(path, flags, mode);
+      },
+    });
+    const store = localStore(freshFolder(), io);
+    await expect(store.append(SCOPE, 1, claimedBy(A))).rejects.toMatchObject({ code: 'IN_DOUBT' });
+    expect(store.owns(SCOPE)).toBe(false);
   });
 
   it('on a claim whose folder cannot be synced is in doubt', async () => {
@@ -163,7 +200,7 @@ describe('a write that fails', () => {
         nodeIo.fs.fsyncSync(fd);
       },
     });
-    await expect(localStore(freshDir(), io).append(SCOPE, 1, claimedBy(A))).rejects.toMatchObject({ code: 'IN_DOUBT' });
+    await expect(localStore(freshFolder(), io).append(SCOPE, 1, claimedBy(A))).rejects.toMatchObject({ code: 'IN_DOUBT' });
   });
 
   it('never counts a file that reads back differently as written', async () => {
@@ -174,7 +211,7 @@ describe('a write that fails', () => {
         return nodeIo.fs.writeSync(fd, other, offset, length);
       }) as Io['fs']['writeSync'],
     });
-    const dir = freshDir();
+    const dir = freshFolder();
     await expect(localStore(dir, io).append(SCOPE, 1, claimedBy(A))).rejects.toMatchObject({ code: 'STATE_UNWRITABLE' });
     expect((await localStore(dir, nodeIo).read(SCOPE)).entries).toEqual([]);
     expect(readdirSync(ledgerDir(dir))).toEqual([]);
@@ -183,7 +220,7 @@ describe('a write that fails', () => {
 
 describe('the claim', () => {
   it('is not owned where nobody can look, or where the files were replaced', async () => {
-    const dir = freshDir();
+    const dir = freshFolder();
     let blind = false;
     const lstat = ((path: string) => {
       if (blind) throw systemError('EIO');
@@ -200,18 +237,22 @@ describe('the claim', () => {
   });
 
   it('sweeps up what crashed claims left behind', async () => {
-    const dir = freshDir();
+    const dir = freshFolder();
     const store = await claimed(dir);
-    writeFileSync(join(ledgerDir(dir), '0001.jsonl.00112233aabb.tmp'), 'half', { mode: 0o600 });
+    const hoursAgo = Date.now() / 1000 - 2 * 3600;
+    for (const [name, at] of Object.entries({ '.tmp.7.00112233aabb': hoursAgo, '.tmp.7.ccddeeff0011': Date.now() / 1000 })) {
+      writeFileSync(join(ledgerDir(dir), name), 'half', { mode: 0o600 });
+      utimesSync(join(ledgerDir(dir), name), at, at);
+    }
     await store.append(SCOPE, 2, RELEASED);
     await store.append(SCOPE, 3, claimedBy(A));
-    await store.append(SCOPE, 4, RELEASED);
-    await store.append(SCOPE, 5, claimedBy(A));
-    expect(readdirSync(ledgerDir(dir)).sort()).toEqual(['0001.jsonl', '0002.jsonl', '0003.jsonl']);
+    // The younger one may still be written by a process that lives.
+    const left = ['.tmp.7.ccddeeff0011', '0001.jsonl', '0002.jsonl'];
+    expect(readdirSync(ledgerDir(dir)).sort()).toEqual(left);
   });
 
   it('takes an abort request that cannot be read for a wish to abort', async () => {
-    const dir = freshDir();
+    const dir = freshFolder();
     const store = await claimed(dir);
     writeFileSync(join(ledgerDir(dir), '0001.abort'), 'not JSON', { mode: 0o600 });
     expect(await store.requestedAbort(SCOPE)).toMatchObject({ reason: 'unreadable request' });
@@ -221,7 +262,7 @@ describe('the claim', () => {
 describe('the state directory', () => {
   it('has folders of 0700 and files of 0600, whatever the umask', async () => {
     const old = process.umask(0o277);
-    const dir = join(freshDir(), 'made', 'here');
+    const dir = join(freshFolder(), 'made', 'here');
     try {
       await claimed(dir);
     } finally {
@@ -236,7 +277,7 @@ describe('the state directory', () => {
   const somebody = { uid: root ? 12345 : Number(process.getuid?.()), gid: root ? 12345 : Number(process.getgid?.()) };
 
   it('is 0770 and 0660 and belongs to the group when shared', async () => {
-    const dir = join(freshDir(), 'shared');
+    const dir = join(freshFolder(), 'shared');
     await localStore(dir, nodeIo, { gid: somebody.gid }).append(SCOPE, 1, claimedBy(A));
     for (const path of [dir, ledgerDir(dir)])
       expect([statSync(path).mode & 0o777, statSync(path).gid]).toEqual([0o770, somebody.gid]);
@@ -246,7 +287,7 @@ describe('the state directory', () => {
   });
 
   it('stays its user’s when root works in it', async () => {
-    const dir = freshDir();
+    const dir = freshFolder();
     execFileSync('chown', [`${somebody.uid}:${somebody.gid}`, dir]);
     await claimed(dir);
     for (const path of [ledgerDir(dir), join(ledgerDir(dir), '0001.jsonl')]) expect(statSync(path).uid).toBe(somebody.uid);
@@ -287,7 +328,7 @@ describe('the state directory', () => {
   };
 
   it.each(Object.keys(plants))('is refused with %s, and nothing is written elsewhere', async (name) => {
-    const [dir, elsewhere] = [freshDir(), freshDir()];
+    const [dir, elsewhere] = [freshFolder(), freshFolder()];
     plants[name]?.(dir, elsewhere);
     const there = readdirSync(elsewhere);
     const store = localStore(dir, nodeIo);
@@ -297,7 +338,7 @@ describe('the state directory', () => {
   });
 
   it('itself may be reached through a link, which its owner made', async () => {
-    const [real, place] = [freshDir(), freshDir()];
+    const [real, place] = [freshFolder(), freshFolder()];
     symlinkSync(real, join(place, 'link'));
     await claimed(join(place, 'link'));
     expect(lstatSync(join(ledgerDir(real), '0001.jsonl')).isFile()).toBe(true);
@@ -334,7 +375,7 @@ describe('durability', () => {
   it('a claim is written, synced, read back, linked and its folder synced before it is acknowledged', async () => {
     const calls = await trace(async (io, armed) => {
       armed(true);
-      await claimed(freshDir(), io);
+      await claimed(freshFolder(), io);
     });
     expect(calls.slice(calls.indexOf('write'))).toEqual(['write', 'fsync file', 'read back', 'link', 'fsync folder', 'unlink']);
     // Each of the four folders was made durable in the one above it.
@@ -343,7 +384,7 @@ describe('durability', () => {
 
   it('an entry is written and synced before it is acknowledged', async () => {
     const calls = await trace(async (io, armed) => {
-      const store = await claimed(freshDir(), io);
+      const store = await claimed(freshFolder(), io);
       armed(true);
       await store.append(SCOPE, 2, note('one'));
     });
@@ -352,7 +393,7 @@ describe('durability', () => {
 
   it('what a claim accepts is synced before the claim is linked', async () => {
     const calls = await trace(async (io, armed) => {
-      const dir = freshDir();
+      const dir = freshFolder();
       const store = await claimed(dir);
       await store.append(SCOPE, 2, RELEASED);
       armed(true);
@@ -364,7 +405,7 @@ describe('durability', () => {
 
 describe('reading again', () => {
   it('reads old segments only once, and still sees what is new', async () => {
-    const dir = freshDir();
+    const dir = freshFolder();
     const opened: string[] = [];
     const io = ioWith({
       openSync: (path, flags, mode) => {
@@ -384,7 +425,7 @@ describe('reading again', () => {
   });
 
   it('starts over when segments were taken away', async () => {
-    const dir = freshDir();
+    const dir = freshFolder();
     const writer = await claimed(dir);
     for (const seq of [2, 4]) {
       await writer.append(SCOPE, seq, RELEASED);

@@ -6,13 +6,14 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { LEASE_MS, takeClaim } from '../../src/engine/claim.ts';
 import { nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
-import { freshDir, ledgerDir, note, notes, SCOPE, seeded } from './entries.ts';
+import { freshFolder } from '../fresh-folder.ts';
+import { ledgerDir, note, notes, SCOPE, seeded } from './entries.ts';
 
 // Dozens of processes on whatever machine this is: only the order of things is judged, not the time.
 vi.setConfig({ testTimeout: 90_000 });
 
 const WHO = { actor: 'bob', command: 'abort' };
-const bundle = join(freshDir(), 'runner.mjs');
+const bundle = join(freshFolder(), 'runner.mjs');
 const children: ChildProcess[] = [];
 
 beforeAll(async () => {
@@ -67,7 +68,7 @@ async function until(what: string, holds: () => boolean): Promise<void> {
 
 describe('sixteen processes with twenty-five turns each', () => {
   it('get distinct sequences, lose nothing and leave a whole chain', async () => {
-    const dir = freshDir();
+    const dir = freshFolder();
     const runners = Array.from({ length: 16 }, () => runner('turns', dir, '25'));
     await Promise.all(runners.map(({ ended }) => ended));
     expect(runners.map(({ errors }) => errors()).join('')).toBe('');
@@ -81,8 +82,8 @@ describe('sixteen processes with twenty-five turns each', () => {
 
 describe('twenty-four processes that race for one claim', () => {
   it('have one winner, and the others hear that it is busy', async () => {
-    const dir = freshDir();
-    const shot = join(freshDir(), 'shot');
+    const dir = freshFolder();
+    const shot = join(freshFolder(), 'shot');
     const runners = Array.from({ length: 24 }, () => runner('race', dir, shot));
     await until('all are ready', () => runners.every(({ said }) => said().includes('ready')));
     writeFileSync(shot, '');
@@ -111,7 +112,7 @@ describe('a leader that is killed', () => {
     const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
     console.log(`seed ${seed}`);
     const lanes = [seed, seed + 1, seed + 2].map(async (laneSeed) => {
-      const dir = freshDir();
+      const dir = freshFolder();
       const acked = await killMany(dir, 14, laneSeed);
       const { entries } = await takeClaim(localStore(dir, nodeIo), SCOPE, WHO, nodeIo, { takeOver: false });
       for (const [seq, text] of acked) expect(entries[seq - 1]?.event, `seed ${laneSeed}, seq ${seq}`).toEqual(note(text).event);
@@ -124,7 +125,7 @@ describe('a leader that is killed', () => {
 
 describe('a leader that is paused', () => {
   it('is ended by whoever takes over, so that waking it up changes nothing', async () => {
-    const dir = freshDir();
+    const dir = freshFolder();
     const leader = runner('lead', dir);
     await until('it has written something', () => leader.acked().length > 3);
     process.kill(Number(leader.child.pid), 'SIGSTOP');
@@ -150,7 +151,7 @@ describe('a leader that is paused', () => {
   });
 
   it('that cannot be ended notices on waking that it has lost, and writes nothing that counts', async () => {
-    const dir = freshDir();
+    const dir = freshFolder();
     const leader = runner('lead', dir);
     await until('it has written something', () => leader.acked().length > 3);
     process.kill(Number(leader.child.pid), 'SIGSTOP');

@@ -44,8 +44,10 @@ export class Invariants {
     if (held) this.problems.push(`${at} changed traffic under a hold`);
     if (leader?.claim.by.pid !== by) this.problems.push(`${at} changed traffic while ${leader?.claim.by.pid ?? 'nobody'} led`);
     if (stray !== undefined) this.problems.push(`${at} gave traffic to ${stray.place}`);
-    if (effect?.do !== 'shift') this.problems.push(`${at} set ${splitText(split)} while the ledger says ${rollout?.phase ?? 'nothing'}`);
-    else if (!splitsAgree(effect.split, split)) this.problems.push(`${at} set ${splitText(split)}, the ledger wants ${splitText(effect.split)}`);
+    if (effect?.do !== 'shift')
+      this.problems.push(`${at} set ${splitText(split)} while the ledger says ${rollout?.phase ?? 'nothing'}`);
+    else if (!splitsAgree(effect.split, split))
+      this.problems.push(`${at} set ${splitText(split)}, the ledger wants ${splitText(effect.split)}`);
   }
 
   async atEnd({ sick, plan, phase }: AtEnd): Promise<void> {
@@ -54,7 +56,11 @@ export class Invariants {
     const history = fold(entries);
     const state = history.rollout;
     if (state !== null && !isOver(state)) this.problems.push(`it ended while still ${state.phase}`);
-    if (sick) this.#neverFar(plan, history.knownGood.map(({ build }) => build.guid));
+    if (sick)
+      this.#neverFar(
+        plan,
+        history.knownGood.map(({ build }) => build.guid),
+      );
     this.#passedBeforeRising(entries.map(({ event }) => event));
     this.#generations(entries.map(({ event }) => event));
     if (state !== null) this.#traffic(state, phase);
@@ -71,15 +77,20 @@ export class Invariants {
 
   /** Each shift forward but the first is preceded by a poll that passed with enough requests. */
   #passedBeforeRising(events: readonly { readonly type: string }[]): void {
-    const polls = events.flatMap((event) => ('gates' in event ? [event as { verdict?: string; gates: { verdict: string; requests: number }[] }] : []));
+    const polls = events.flatMap((event) =>
+      'gates' in event ? [event as { verdict?: string; gates: { verdict: string; requests: number }[] }] : [],
+    );
     for (const { verdict, gates } of polls) {
       if (verdict !== 'pass') continue;
-      if (gates.length === 0 || gates.some((gate) => gate.verdict !== 'pass' || gate.requests < 10)) this.problems.push('a poll passed without enough requests');
+      if (gates.length === 0 || gates.some((gate) => gate.verdict !== 'pass' || gate.requests < 10))
+        this.problems.push('a poll passed without enough requests');
     }
   }
 
   #generations(events: readonly { readonly type: string }[]): void {
-    const told = events.flatMap((event) => ('generation' in event && typeof event.generation === 'number' ? [event.generation] : []));
+    const told = events.flatMap((event) =>
+      'generation' in event && typeof event.generation === 'number' ? [event.generation] : [],
+    );
     const { all, damaged, newest } = readPointers(POINTER_DIR, this.#world.disk, SCOPE);
     if (damaged.length > 0) this.problems.push(`damaged generations: ${JSON.stringify(damaged)}`);
     const lost = told.slice(-10).filter((generation) => !all.some((pointer) => pointer.generation === generation));
@@ -90,8 +101,9 @@ export class Invariants {
   /** Where traffic is, by the router's word, is where the ledger says; stuck states say that it is not. */
   #traffic(state: State, phase: string): void {
     const { moved, says, split } = this.#world;
-    // Somebody else had the last word: nobody watches after the end.
-    if (moved.at(-1)?.by === 0) return;
+    // Somebody else, or a rescue, had the last word: nobody watches after the end.
+    const last = moved.at(-1)?.by ?? -1;
+    if (last === 0 || this.rescuers.has(last)) return;
     const there = shares(says ?? split);
     const only = (place: string) => splitsAgree(there, [{ place, percent: 100 }]);
     const { candidate, stable } = state.plan;

@@ -57,7 +57,8 @@ export async function live(seed: number): Promise<Lived> {
   mischief(world, luck, invariants);
   const processes = new Crowd(world, luck, invariants);
   await processes.live((process) => promote(world, process, plan));
-  for (let more = luck.below(4); more > 0; more -= 1) await processes.live((process) => something(world, process, luck, invariants));
+  for (let more = luck.below(4); more > 0; more -= 1)
+    await processes.live((process) => something(world, process, luck, invariants));
   const phase = await settle(world, luck, invariants, processes);
   await invariants.atEnd({ sick: sick && plan.kind === 'promote', plan, phase });
   return { phase, problems: invariants.problems };
@@ -67,9 +68,14 @@ function planFor(luck: Luck): Plan {
   const kind = luck.one(['promote', 'promote', 'promote', 'promote', 'promote', 'rollback', 'adopt'] as const);
   const bakeMs = luck.one([1000, 2000, 4000]);
   const percents = [...[1, 5, 25, 50].filter(() => luck.chance(0.4)), 100];
-  const pace = { patienceMs: luck.one([3000, 8000]), pollMs: luck.one([1000, 1000, 3000]), copies: luck.chance(0.5) ? planOf().copies : [] };
+  const pace = {
+    patienceMs: luck.one([3000, 8000]),
+    pollMs: luck.one([1000, 1000, 3000]),
+    copies: luck.chance(0.5) ? planOf().copies : [],
+  };
   if (kind === 'rollback') return rollbackOf(pace);
-  if (kind === 'adopt') return planOf({ ...pace, kind, candidate: rollbackOf().candidate, stable: null, steps: [{ percent: 100, bakeMs }] });
+  if (kind === 'adopt')
+    return planOf({ ...pace, kind, candidate: rollbackOf().candidate, stable: null, steps: [{ percent: 100, bakeMs }] });
   return planOf({ ...pace, steps: percents.map((percent) => ({ percent, bakeMs })) });
 }
 
@@ -77,16 +83,23 @@ function planFor(luck: Luck): Plan {
 function mischief(world: World, luck: Luck, invariants: Invariants): void {
   const mishaps = luck.one([0, 0, 0.15, 0.4]);
   world.fate = () => (luck.chance(mishaps) ? luck.one(BAD_FATES) : 'done');
-  for (let more = luck.below(4); more > 0; more -= 1) {
-    const lastsMs = luck.one([500, 3000, 12_000]);
-    world.after(luck.below(20_000), luck.one(EVENTS)(world, luck, lastsMs, invariants));
+  for (let more = luck.below(5); more > 0; more -= 1) {
+    const lastsMs = luck.one([500, 3000, 15_000]);
+    world.after(luck.one([luck.below(3000), luck.below(12_000)]), luck.one(EVENTS)(world, luck, lastsMs, invariants));
   }
 }
 
 type Event = (world: World, luck: Luck, lastsMs: number, invariants: Invariants) => () => void | Promise<void>;
 
 const EVENTS: readonly Event[] = [
-  (world, luck) => () => world.move(luck.one([{ blue: 50, green: 0, grey: 50 }, { blue: 100, green: 0, grey: 0 }]), 0),
+  (world, luck) => () =>
+    world.move(
+      luck.one([
+        { blue: 50, green: 0, grey: 50 },
+        { blue: 100, green: 0, grey: 0 },
+      ]),
+      0,
+    ),
   (world, luck, lastsMs) => () => {
     const counters = world.metrics.get(luck.one([CANDIDATE, CANDIDATE, STABLE]));
     if (counters === undefined) return;
@@ -118,7 +131,10 @@ const EVENTS: readonly Event[] = [
   (world, luck) => () => {
     world.nowMs += luck.one([-3_600_000, 3_600_000]);
   },
-  (world) => () => storeOf(new Process(world, 400).io).requestAbort(SCOPE, { actor: 'bob', reason: 'no', atMs: 1 }).catch(() => undefined),
+  (world) => () =>
+    storeOf(new Process(world, 400).io)
+      .requestAbort(SCOPE, { actor: 'bob', reason: 'no', atMs: 1 })
+      .catch(() => undefined),
   (world, _luck, _lastsMs, invariants) => () => rescued(world, new Process(world, 500), invariants),
 ];
 
@@ -157,17 +173,26 @@ class Crowd {
   async live(act: (process: Process) => Promise<unknown>): Promise<void> {
     const luck = this.#luck;
     const process = this.next();
-    if (luck.chance(0.4)) process.dieAt = luck.below(250);
-    if (luck.chance(0.2)) this.#world.after(luck.below(12_000), () => {
-      process.control.leave = true;
-    });
-    if (luck.chance(0.1)) process.control.hold = true;
-    if (luck.chance(0.35)) this.#freezeOnce(process, luck.below(120));
+    if (luck.chance(0.4)) process.dieAt = luck.one([luck.below(60), luck.below(250)]);
+    if (luck.chance(0.2))
+      this.#world.after(luck.below(12_000), () => {
+        process.control.leave = true;
+      });
+    if (luck.chance(0.1)) this.#holdForAWhile(process);
+    if (luck.chance(0.35)) this.#freezeOnce(process, luck.one([luck.below(20), luck.below(80)]));
     await Promise.race([act(process), process.death]);
     await process.frozen;
     process.kill();
     // What a dead process has sent is with the router: it arrives, or the router gives it up.
     await this.#world.pass(luck.chance(0.5) ? LATE_MS + 1 : luck.below(60_000) + LATE_MS + 1);
+  }
+
+  /** A person holds it at its step, and leaves a minute later. */
+  #holdForAWhile(process: Process): void {
+    process.control.hold = true;
+    this.#world.after(60_000, () => {
+      process.control.leave = true;
+    });
   }
 
   /** At its n-th call the process is frozen, long enough to be taken for dead, and somebody else does something. */
@@ -200,7 +225,8 @@ async function settle(world: World, luck: Luck, invariants: Invariants, processe
   const open = openRollout(await historyIn(world));
   if (open !== null) {
     const ended = luck.chance(0.8) ? await resume(world, last) : await abort(world, last);
-    if (ended.how !== 'over') invariants.problems.push(`with nothing in its way the last process ended ${JSON.stringify(ended).slice(0, 200)}`);
+    if (ended.how !== 'over')
+      invariants.problems.push(`with nothing in its way the last process ended ${JSON.stringify(ended).slice(0, 200)}`);
   }
   return (await historyIn(world)).rollout?.phase ?? 'none';
 }

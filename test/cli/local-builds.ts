@@ -1,0 +1,133 @@
+/** The builds and the texts of the small world: manifests and a config as a user would write them. Must not touch a file. */
+import { createHash } from 'node:crypto';
+
+export interface WorldBuild {
+  readonly guid: string;
+  readonly version: string;
+  readonly sequence: number;
+  readonly ref: string;
+  readonly commit: string;
+}
+
+const build = (guid: string, sequence: number, ref: string, commit: string): WorldBuild => ({
+  guid,
+  version: `1.${sequence}.0`,
+  sequence,
+  ref,
+  commit: commit.repeat(40),
+});
+
+/** The builds of acme/production; AMBER and VIOLET share their first eight characters, and their source. */
+export const BLUE = build('0b9f1c2d-1111-4aaa-8bbb-000000000040', 40, 'blue', 'a');
+export const GREEN = build('7c9e6679-2222-4aaa-8bbb-000000000041', 41, 'green', 'b');
+export const AMBER = build('abad1dea-3333-4aaa-8bbb-000000000042', 42, 'amber', 'd');
+export const VIOLET = build('abad1dea-4444-4aaa-8bbb-000000000043', 43, 'violet', 'd');
+/** Wants the place where BLUE runs. */
+export const SQUATTER = build('5c0a77e4-5555-4aaa-8bbb-000000000044', 44, 'blue', 'e');
+
+/** acme/staging: of GREEN's source, of no source that production knows, and of the source that two of production's builds have. */
+export const STAGING = {
+  blue: build('57a9e000-6666-4aaa-8bbb-000000000005', 5, 'blue', 'b'),
+  green: build('57a9e111-7777-4aaa-8bbb-000000000006', 6, 'green', 'c'),
+  amber: build('57a9e222-8888-4aaa-8bbb-000000000007', 7, 'amber', 'd'),
+};
+
+/** globex/production: another tenant with a service of the same name. It is not protected. */
+export const GLOBEX = {
+  blue: build('610be000-9999-4aaa-8bbb-000000000010', 10, 'blue', 'a'),
+  green: build('610be111-aaaa-4aaa-8bbb-000000000011', 11, 'green', 'b'),
+};
+
+export type Name = 'production' | 'staging' | 'globex';
+
+export const SCOPES: Readonly<
+  Record<Name, { readonly tenant: string; readonly environment: string; readonly builds: readonly WorldBuild[] }>
+> = {
+  production: { tenant: 'acme', environment: 'production', builds: [BLUE, GREEN, AMBER, VIOLET, SQUATTER] },
+  staging: { tenant: 'acme', environment: 'staging', builds: Object.values(STAGING) },
+  globex: { tenant: 'globex', environment: 'production', builds: Object.values(GLOBEX) },
+};
+
+/** What to type for each scope, and what a protected one wants. */
+export const PRODUCTION = ['--tenant', 'acme', '--env', 'production'];
+export const SURE = ['--confirm', 'production'];
+export const IN_STAGING = ['--tenant', 'acme', '--env', 'staging'];
+export const IN_GLOBEX = ['--tenant', 'globex', '--env', 'production'];
+
+/** What a test may want to be otherwise in the config. */
+export interface Wishes {
+  readonly bakeMs?: number;
+  readonly requires?: { readonly soak: string };
+  readonly copies?: readonly string[];
+  readonly stateGroup?: string;
+  readonly patience?: string;
+}
+
+/** What the config says of one scope. */
+export interface Placed {
+  readonly name: Name;
+  readonly port: number;
+  readonly routes: string;
+  readonly backends: ReadonlyMap<string, { readonly address: string }>;
+}
+
+export function manifestText(name: Name, builds: readonly WorldBuild[]): string {
+  const { tenant, environment } = SCOPES[name];
+  const head = [
+    'apiVersion: kvdeploy.dev/v1',
+    'kind: ReleaseManifest',
+    `tenant: ${tenant}`,
+    `environment: ${environment}`,
+    'service: kv-gateway',
+  ];
+  const rows = builds.flatMap((each) => [
+    `  - guid: ${each.guid}`,
+    `    version: ${each.version}`,
+    `    digest: sha256:${createHash('sha256').update(each.guid).digest('hex')}`,
+    `    sequence: ${each.sequence}`,
+    '    createdAt: 2026-11-21T09:12:00Z',
+    `    ref: ${each.ref}`,
+    `    source: { repository: https://example.com/${tenant}/gateway, commit: ${each.commit} }`,
+  ]);
+  return `${[...head, 'builds:', ...rows].join('\n')}\n`;
+}
+
+export function configText(places: readonly Placed[], stateDir: string, wishes: Wishes): string {
+  const text = (name: Name) => serviceText(places.find((each) => each.name === name) as Placed, wishes);
+  const requires =
+    wishes.requires === undefined ? [] : [`        requires: { environment: staging, soak: ${wishes.requires.soak} }`];
+  return `${[
+    'apiVersion: kvdeploy.dev/v1',
+    'kind: Config',
+    `stateDir: ${JSON.stringify(stateDir)}`,
+    ...(wishes.stateGroup === undefined ? [] : [`stateGroup: ${wishes.stateGroup}`]),
+    'tenants:',
+    '  acme:',
+    '    environments:',
+    '      staging:',
+    text('staging'),
+    '      production:',
+    '        protected: true',
+    ...requires,
+    text('production'),
+    '  globex:',
+    '    environments:',
+    '      production:',
+    text('globex'),
+  ].join('\n')}\n`;
+}
+
+function serviceText({ port, routes, backends, name }: Placed, { bakeMs = 300, copies, patience = '20s' }: Wishes): string {
+  const addresses = [...backends].map(([ref, { address }]) => `${ref}: ${JSON.stringify(address)}`).join(', ');
+  return [
+    '        services:',
+    '          kv-gateway:',
+    `            router: { kind: local, listen: "127.0.0.1:${port}", routes: ${JSON.stringify(routes)}, addresses: { ${addresses} } }`,
+    '            identity: { path: /healthz, header: x-build-guid, environmentHeader: x-build-environment }',
+    `            steps: [{ percent: 25, bake: ${bakeMs}ms }, { percent: 100, bake: 200ms }]`,
+    '            poll: 100ms',
+    `            patience: ${patience}`,
+    '            gates: [{ name: answers, source: http-probe, path: /probe, probes: 5, max: 10%, minRequests: 5 }]',
+    ...(copies === undefined || name !== 'production' ? [] : [`            pointer: { copies: ${JSON.stringify(copies)} }`]),
+  ].join('\n');
+}
