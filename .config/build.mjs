@@ -32,6 +32,8 @@ const leftOut = {
 const common = {
   absWorkingDir: root,
   bundle: true,
+  // The same code as ES modules: what is not used is left out. Node itself would get the CommonJS form, whole.
+  alias: { yaml: join(root, 'node_modules/yaml/browser/dist/index.js') },
   format: 'esm',
   platform: 'node',
   target: 'node20.19',

@@ -44,6 +44,11 @@ function start(program: Command, run: Runner): void {
         (await import('./commands/demo.ts')).demoCommand(scene ?? 'tour', { ...options, program: process.argv[1] ?? '' }, deps),
       ),
     );
+  add(program, 'doctor', 'checks this machine, the state, the router, the gates and the way back; every service without --env')
+    .option('--break-glass', 'rehearses the whole emergency path instead, with everything else cut; writes nothing')
+    .action((options: object, command: Command) =>
+      run('doctor', globalsOf(command), async (deps) => (await import('./commands/doctor.ts')).doctor(options, deps)),
+    );
 }
 
 function release(program: Command, run: Runner): void {
@@ -132,14 +137,20 @@ function pointer(program: Command, run: Runner): void {
 
 function look(program: Command, run: Runner): void {
   program.commandsGroup('Look:');
-  add(program, 'status', 'where traffic is, what is known-good, who leads').action((_options: object, command: Command) =>
-    run('status', globalsOf(command), async (deps) => (await import('./commands/status.ts')).status(deps)),
-  );
+  add(program, 'status', 'where traffic is, what is known-good, who leads')
+    .option('--watch', 'again every second, until Ctrl-C; in a pipe one line for each change')
+    .action((options: object, command: Command) =>
+      run('status', globalsOf(command), async (deps) => (await import('./commands/status.ts')).status(options, deps)),
+    );
   add(program, 'history', 'the ledger of a scope')
     .option('--limit <n>', 'how many entries, newest last', limitOf)
     .action((options: object, command: Command) =>
       run('history', globalsOf(command), async (deps) => (await import('./commands/history.ts')).history(options, deps)),
     );
+  add(program, 'explain [code]', 'what a code means and what to do, offline; exit-codes for the table, nothing for every code').action(
+    (code: string | undefined, _options: object, command: Command) =>
+      run('explain', globalsOf(command), async (deps) => (await import('./commands/explain.ts')).explain(code, deps)),
+  );
 }
 
 function limitOf(text: string): number {

@@ -78,9 +78,10 @@ describe('the bundle stays small', () => {
     expect([...packagesIn(start)].filter((name) => heavy.includes(name))).toEqual([]);
   });
 
-  test('what validate parses is at most 260 kB', () => {
-    const validate = staticClosure(outputOf('src/main.ts'), outputOf('src/commands/validate.ts'));
-    expect(bytesOf(validate)).toBeLessThanOrEqual(260_000);
+  test('what validate parses is at most 350 kB', () => {
+    const validate = staticClosure(outputOf('src/main.ts'), outputOf('src/commands/validate-command.ts'));
+    // A prototype without routers, metric sources and a strict scanner had 260; test/bench/start-up.mjs shows what it costs in time.
+    expect(bytesOf(validate)).toBeLessThanOrEqual(350_000);
   });
 
   test('all of dist is at most 900 kB', () => {

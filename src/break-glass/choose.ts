@@ -1,5 +1,6 @@
 /** The decision: which build to go back to. Pure; must offer nothing that is bad, foreign, never known-good, or whose place is taken. */
 import type { Pointer, Restore } from './pointer.ts';
+import { plainGuid } from './pointer-format.ts';
 import { Refused } from './refusal.ts';
 
 /** A build that was known-good in this scope. */
@@ -58,10 +59,7 @@ function knownBuilds(pointers: readonly Pointer[]): Known[] {
 }
 
 function named(to: string, known: readonly Known[], foreign: Foreign, next: readonly string[]): Known {
-  const asked = to
-    .toLowerCase()
-    .replace(/^urn:uuid:/, '')
-    .replace(/^\{(.*)\}$/, '$1');
+  const asked = plainGuid(to);
   if (!/^[0-9a-f-]{8,36}$/.test(asked)) {
     throw new Refused(
       'USAGE',

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
-import { hostname, userInfo } from 'node:os';
+import { userInfo } from 'node:os';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Outside } from './changes.ts';
@@ -17,6 +17,7 @@ import { nodeOutside } from './outside.ts';
 import { knownPlaces, type Roots, rootsOf } from './places.ts';
 import { showPlan } from './plan-text.ts';
 import type { Pointer } from './pointer.ts';
+import { thisProcess } from './process-identity.ts';
 import { Refused } from './refusal.ts';
 import { rescue } from './rescue.ts';
 import { canonical } from './shape.ts';
@@ -114,7 +115,8 @@ async function act(decided: Decided, { outside, roots, env }: Surroundings, voic
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, stay);
   try {
-    const rescuing = { ...decided, id, actor: actorOf(env), host: hostname(), pid: process.pid };
+    const { host, pid } = thisProcess();
+    const rescuing = { ...decided, id, actor: actorOf(env), host, pid };
     return await rescue(rescuing, { outside, voice, roots });
   } catch (error) {
     if (error instanceof Refused && error.next.length === 0)

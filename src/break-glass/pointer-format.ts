@@ -11,6 +11,15 @@ const MAX_EARLIER = 5;
 const NAME = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
+/** A GUID has several spellings (RFC 9562) that name one build; any other text comes back trimmed and in small letters. */
+export function plainGuid(said: string): string {
+  const bare = said
+    .trim()
+    .toLowerCase()
+    .replace(/^urn:uuid:/, '');
+  return bare.replace(/^\{(.*)\}$/, '$1');
+}
+
 const name = text(63, NAME);
 export const scopeReader: Reader<Scope> = shape({ tenant: name, environment: name, service: name }, {});
 export const guidReader = text(36, GUID);

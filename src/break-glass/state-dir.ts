@@ -101,9 +101,9 @@ function isShared(dir: Stats): boolean {
  * `home`, or its group `gid` or the one that shares `home`. With neither group, no group may write it.
  */
 export function strangerProblem(stat: Stats, home: Stats, gid: number | undefined): string | undefined {
-  const shared = gid !== undefined || isShared(home);
-  if (!shared && (stat.mode & 0o020) !== 0) return 'its group can write it, and the state is not shared with one';
-  return foreignProblem(stat, home, gid);
+  const groupMay = (stat.mode & 0o020) === 0 || gid !== undefined || isShared(home);
+  const problem = groupMay ? undefined : 'its group can write it, and the state is not shared with one';
+  return foreignProblem(stat, home, gid) ?? problem;
 }
 
 /** The same without the last sentence: a rescue takes what somebody restored with a careless umask. */

@@ -1,9 +1,9 @@
 /** `status`: where traffic is, what is known-good, who leads, and whether router and ledger agree. Changes nothing. */
 import { type Hold, readHold } from '../break-glass/hold.ts';
 import { readPointers } from '../break-glass/pointer.ts';
-import { currentKnownGood, openRollout, waysBack } from '../core/history.ts';
+import { currentKnownGood, fold, openRollout, waysBack } from '../core/history.ts';
 import type { Traffic } from '../core/output.ts';
-import { stableSplit, stepSplit } from '../core/plan-splits.ts';
+import { stepSplit } from '../core/plan-splits.ts';
 import type { State } from '../core/rollout.ts';
 import { scopeText, shortGuid } from '../core/scope.ts';
 import { type Split, splitsAgree, splitText } from '../core/split.ts';
@@ -12,15 +12,24 @@ import { breakGlassCommand } from './advice.ts';
 import { type Deps, done, type Outcome } from './command.ts';
 import { type Opened, openScope, targetOf } from './open.ts';
 import { buildsAtPlaces } from './release.ts';
+import { type Look, watchStatus } from './status-watch.ts';
 import { showTraffic, trafficOf } from './traffic.ts';
 
-export async function status(deps: Deps): Promise<Outcome> {
+export async function status(options: { readonly watch?: boolean }, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'optional' });
-  const reading = await readIfAny(opened, deps);
-  const document = documentOf(opened, reading, deps);
+  if (options.watch === true) return watchStatus(opened, () => lookAt(opened, deps), deps);
+  const { document, text } = await lookAt(opened, deps);
   deps.line({ type: 'document', name: 'status', data: document });
-  deps.print(textOf(document, opened));
+  deps.print(text);
   return done(messageOf(document), document.next);
+}
+
+/** One look at everything: the ledger as it is now, the router as it answers now. */
+async function lookAt(before: Opened, deps: Deps): Promise<Look> {
+  const { entries } = await before.store.read(before.scope);
+  const opened = { ...before, entries, history: fold(entries) };
+  const document = documentOf(opened, await readIfAny(opened, deps), deps);
+  return { document, text: textOf(document, opened), summary: summaryOf(document) };
 }
 
 async function readIfAny(opened: Opened, deps: Deps): Promise<Reading | { readonly why: string }> {
@@ -49,7 +58,7 @@ function documentOf(opened: Opened, reading: Reading | { readonly why: string },
     scope,
     traffic,
     trouble: 'why' in reading ? [reading.why] : reading.trouble,
-    drift: 'why' in reading ? null : driftOf(history.rollout, open, reading),
+    drift: 'why' in reading ? null : driftOf(history, open, reading),
     knownGood:
       known === null
         ? null
@@ -93,16 +102,18 @@ function rolloutOf(state: State | null, changedAt: string | null) {
 }
 
 /** What the ledger expects of the router, where it expects anything definite. */
-function driftOf(last: State | null, open: State | null, reading: Reading): string | null {
-  const expected = last === null ? null : expectedSplit(last, open);
+function driftOf(history: History, open: State | null, reading: Reading): string | null {
+  const expected = expectedSplit(history, open);
   if (expected === null || splitsAgree(reading.members, expected)) return null;
   return `the ledger expects ${splitText(expected)}, the router reports ${splitText(reading.members)}`;
 }
 
-function expectedSplit(last: State, open: State | null): Split | null {
+/** Once a rollout is over, that is the known-good build alone: a rescue that was reconciled since has changed which one that is. */
+function expectedSplit(history: History, open: State | null): Split | null {
   if (open !== null) return open.phase === 'baking' || open.phase === 'pointing' ? stepSplit(open.plan, open.step) : null;
-  if (last.phase === 'done') return stepSplit(last.plan, last.plan.steps.length - 1);
-  return last.phase === 'reverted' ? stableSplit(last.plan) : null;
+  const known = currentKnownGood(history);
+  const phase = history.rollout?.phase;
+  return known !== null && (phase === 'done' || phase === 'reverted') ? [{ place: known.build.ref, percent: 100 }] : null;
 }
 
 function nextOf(opened: Opened, open: State | null, hold: Hold | undefined): string[] {
@@ -138,6 +149,22 @@ function textOf(document: StatusDocument, opened: Opened): string {
     ),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** The same in one line, without anything that changes by itself. */
+function summaryOf({ traffic, trouble, drift, knownGood, rollout, leader, hold }: StatusDocument): string {
+  const parts = [
+    `traffic ${splitOf(traffic)}`,
+    `known-good ${knownGood === null ? 'none' : shortGuid(knownGood.guid)}`,
+    rollout === null
+      ? 'no rollout yet'
+      : `${rollout.kind} of ${shortGuid(rollout.candidate)} ${rollout.phase} at step ${rollout.step}/${rollout.steps}`,
+    ...(leader === null ? [] : [`led by ${leader.actor}${leader.running === false ? ', whose process is gone' : ''}`]),
+    ...(hold === null ? [] : ['HOLD']),
+    ...(drift === null ? [] : ['DRIFT']),
+    ...trouble,
+  ];
+  return parts.join('; ');
 }
 
 function splitOf(traffic: Traffic): string {

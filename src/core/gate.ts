@@ -63,8 +63,6 @@ function nameOfGate() {
   return z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'a gate is named with a-z, 0-9 and -');
 }
 
-export type GateLimits = z.infer<typeof gateLimitsSchema>;
-
 /** Raw counts of one build. `total` grows since the source began to count; `sample` counts this poll only. */
 export interface Counts {
   readonly requests: number;
@@ -151,7 +149,7 @@ function judgeCounts(
   const least = errors / Math.max(requests, limits.minRequests);
   if (least > limits.max) return { verdict: 'fail', why: text, requests, errors };
   if (least <= limits.max && requests >= limits.minRequests) return { verdict: 'pass', why: text, requests, errors };
-  return notYet(`${text}; needs ${limits.minRequests - requests} more requests`, requests, errors);
+  return notYet(`needs ${limits.minRequests - requests} more requests; ${text}`, requests, errors);
 }
 
 function notYet(why: string, requests: number, errors: number): Judged {

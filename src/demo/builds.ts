@@ -1,15 +1,27 @@
 /** The builds that the demo releases: their names, their manifests, and how each behaves. Fixed, so that every demo tells the same story. */
 
-/** One build of the demo, and the little server that plays it. */
-export interface DemoBuild {
+export type Environment = 'production' | 'staging';
+
+/**
+ * `fails`: every fifth request, once it has had a little real traffic; before that it looks perfectly healthy. `answers-500` and
+ * `answers-401`: every request. `answers-nothing`: it says who it is, and leaves every other request open.
+ */
+export type Behaviour = 'works' | 'fails' | 'answers-500' | 'answers-401' | 'answers-nothing';
+
+/** What runs somewhere, and what it says of itself. */
+export interface Binary {
   readonly guid: string;
   readonly version: string;
+  /** Null: it does not say which environment it was made for. */
+  readonly environment: Environment | null;
+  readonly behaviour: Behaviour;
+}
+
+/** One build of the demo, and the little server that plays it. */
+export interface DemoBuild extends Binary {
   readonly sequence: number;
-  readonly environment: 'production' | 'staging';
   /** Its place at the router. */
   readonly place: string;
-  /** `fails`: every fifth request, once it has had a little real traffic; before that it looks perfectly healthy. */
-  readonly behaviour: 'works' | 'fails';
 }
 
 const production = { environment: 'production', behaviour: 'works' } as const;
@@ -59,7 +71,7 @@ export const TENANT = 'demo';
 export const SERVICE = 'kv-gateway';
 
 /** The release manifest that lists `builds` in one environment. */
-export function manifestText(environment: DemoBuild['environment'], builds: readonly DemoBuild[]): string {
+export function manifestText(environment: Environment, builds: readonly DemoBuild[]): string {
   const head = [
     'apiVersion: kvdeploy.dev/v1',
     'kind: ReleaseManifest',
@@ -75,24 +87,35 @@ export function manifestText(environment: DemoBuild['environment'], builds: read
     '    createdAt: 2026-11-21T09:12:00Z',
     `    ref: ${build.place}`,
   ]);
-  return `${[...head, 'builds:', ...rows].join('\n')}\n`;
+  return `${[...head, rows.length === 0 ? 'builds: []' : 'builds:', ...rows].join('\n')}\n`;
 }
 
-export interface ConfigNeeds {
+/** What of the service's config differs from one scene to the next. */
+export interface Settings {
+  readonly steps: string;
+  readonly gates: string;
+  /** Left out: kvdeploy's own. */
+  readonly patience?: string | undefined;
+}
+
+const gates = '[{ name: answers, source: http-probe, path: /kv/probe, probes: 20, max: 2%, minRequests: 60 }]';
+
+/** The demo's few seconds. */
+export const QUICK: Settings = {
+  steps: '[{ percent: 5, bake: 2s }, { percent: 25, bake: 2s }, { percent: 100, bake: 3s }]',
+  gates,
+};
+/** A rollout that will still be half way when everything else goes down. */
+export const SLOW: Settings = { steps: '[{ percent: 50, bake: 10m }, { percent: 100, bake: 10m }]', gates };
+
+export interface ConfigNeeds extends Settings {
   readonly listen: string;
   readonly routes: string;
   readonly addresses: Readonly<Record<string, string>>;
-  /** `quick`: the demo's few seconds. `slow`: a rollout that will still be half way when everything else goes down. */
-  readonly pace: 'quick' | 'slow';
 }
 
-const STEPS = {
-  quick: '[{ percent: 5, bake: 2s }, { percent: 25, bake: 2s }, { percent: 100, bake: 3s }]',
-  slow: '[{ percent: 50, bake: 10m }, { percent: 100, bake: 10m }]',
-} as const;
-
 /** The config that a user would write for the same service. */
-export function configText({ listen, routes, addresses, pace }: ConfigNeeds): string {
+export function configText({ listen, routes, addresses, steps, gates, patience }: ConfigNeeds): string {
   const places = Object.entries(addresses).map(([place, address]) => `                ${place}: ${address}`);
   return `${[
     'apiVersion: kvdeploy.dev/v1',
@@ -114,8 +137,9 @@ export function configText({ listen, routes, addresses, pace }: ConfigNeeds): st
     '              addresses:',
     ...places,
     '            identity: { path: /healthz, header: x-build-guid, environmentHeader: x-build-environment }',
-    `            steps: ${STEPS[pace]}`,
+    `            steps: ${steps}`,
     '            poll: 250ms',
-    '            gates: [{ name: answers, source: http-probe, path: /kv/probe, probes: 20, max: 2%, minRequests: 60 }]',
+    `            gates: ${gates}`,
+    ...(patience === undefined ? [] : [`            patience: ${patience}`]),
   ].join('\n')}\n`;
 }

@@ -1,9 +1,12 @@
 /** The demo: real HTTP, the real program, loopback only, bounded, nothing left. Must not know a shortcut that a user does not have. */
+import { PRODUCTION_BUILDS, QUICK, STAGING } from './builds.ts';
 import { opening, SCENES, SceneFailed, type Stage } from './scenes.ts';
 import { openWorld, type World } from './world.ts';
 
 export type SceneName = keyof typeof SCENES | 'tour';
 export const SCENE_NAMES: readonly SceneName[] = ['good', 'bad', 'wrong-env', 'sso-down', 'tour'];
+
+const CAST = { production: PRODUCTION_BUILDS, staging: [STAGING], settings: QUICK };
 
 const TOUR = ['wrong-env', 'good', 'bad', 'sso-down'] as const;
 
@@ -24,7 +27,7 @@ export async function demo(scene: SceneName, options: DemoOptions, say: (line: s
   say('kvdeploy demo: four builds of one service, one router, real requests; only on 127.0.0.1, nothing leaves this machine');
   let world: World | undefined;
   try {
-    world = await openWorld(options);
+    world = await openWorld(options, CAST);
     const ended = await Promise.race([play(scene, { world, say }), interruption(options.signal)]);
     if (ended === 'interrupted') return 130;
     const { requests, failed } = world.load.total();

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { shortGuid } from '../core/scope.ts';
-import { BAD, type DemoBuild, GOOD, INTERRUPTED, PRODUCTION_BUILDS, SERVICE, STAGING, TENANT } from './builds.ts';
+import { BAD, type DemoBuild, GOOD, INTERRUPTED, PRODUCTION_BUILDS, SERVICE, SLOW, STAGING, TENANT } from './builds.ts';
 import type { Running } from './program.ts';
 import type { World } from './world.ts';
 
@@ -72,7 +72,7 @@ async function ssoDown(stage: Stage): Promise<void> {
   say(
     `${name(INTERRUPTED)} is half way out when everything else goes down. (Sign-in itself is not there yet; everything that it would guard is taken away.)`,
   );
-  world.writeConfig('slow');
+  world.writeConfig(SLOW);
   const runner = await promoteHalfWay(stage);
   runner.signal('SIGSTOP');
   world.loseEverything();

@@ -1,4 +1,4 @@
-/** The demo's own small world: a temporary folder, builds, the router as a process, visitors. Must leave nothing behind. */
+/** The small world of the demo and of the replays: a temporary folder, builds, the router as a process, visitors. Must leave nothing behind. */
 import nodeFs, { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
@@ -8,20 +8,20 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { makeFolders } from '../break-glass/durable-file.ts';
 import { type ServeStatus, STATUS_PATH, statusSchema } from '../routers/local-routes.ts';
 import { type Backend, startBackend } from './backend.ts';
-import {
-  type ConfigNeeds,
-  configText,
-  type DemoBuild,
-  KNOWN_GOOD,
-  manifestText,
-  PRODUCTION_BUILDS,
-  SERVICE,
-  STAGING,
-} from './builds.ts';
+import { configText, type DemoBuild, type Environment, manifestText, SERVICE, type Settings } from './builds.ts';
 import { type Load, startLoad } from './load.ts';
 import { type Place, type Running, startProgram, startQuietly } from './program.ts';
 
 const START_MS = 10_000;
+
+/** Who plays in it. */
+export interface Cast {
+  /** Each runs at a place of its own; the first one serves everything. */
+  readonly production: readonly DemoBuild[];
+  /** Listed only; they run nowhere near production. */
+  readonly staging: readonly DemoBuild[];
+  readonly settings: Settings;
+}
 
 export interface World {
   /** The folder that holds everything; removed at the end. */
@@ -30,16 +30,20 @@ export interface World {
   readonly workplace: string;
   readonly place: Place;
   readonly url: string;
+  /** The file that the router follows. */
+  readonly routes: string;
   readonly load: Load;
+  readonly backends: readonly Backend[];
   /** The build that all traffic must be on between two scenes. */
   live: DemoBuild;
-  writeConfig(pace: ConfigNeeds['pace']): void;
-  writeManifest(environment: DemoBuild['environment'], builds: readonly DemoBuild[]): void;
+  writeConfig(settings: Settings): void;
+  writeManifest(environment: Environment, builds: readonly DemoBuild[]): void;
   /** Deletes config and manifests, and cuts off whoever measures health. */
   loseEverything(): void;
   /** Runs the program and resolves with its exit code, or the name of the signal that ended it. */
   run(args: readonly string[], at?: Partial<Place>): Promise<number | string>;
-  startInBackground(args: readonly string[], tell: (line: string) => void): Running;
+  /** Each line of its output is handed to `tell`. */
+  startInBackground(args: readonly string[], tell: (line: string) => void, at?: Partial<Place>): Running;
   status(): Promise<ServeStatus>;
   close(options: { readonly keep: boolean }): Promise<void>;
 }
@@ -51,7 +55,10 @@ interface Closing {
 }
 
 /** Opens it with all traffic on the first build. On any failure what was started is stopped again. */
-export async function openWorld(options: { readonly program: string; readonly show: boolean }): Promise<World> {
+export async function openWorld(
+  options: { readonly program: string; readonly show: boolean },
+  cast: Cast,
+): Promise<World> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'kvdeploy-demo-')));
   const closing: Closing = { steps: [], closed: false };
   const close = async ({ keep }: { readonly keep: boolean }) => {
@@ -60,7 +67,7 @@ export async function openWorld(options: { readonly program: string; readonly sh
     if (!keep) rmSync(folder, { recursive: true, force: true });
   };
   try {
-    return await furnish(folder, options, closing, close);
+    return await furnish({ folder, ...options }, cast, closing, close);
   } catch (error) {
     await close({ keep: false });
     throw error;
@@ -68,8 +75,8 @@ export async function openWorld(options: { readonly program: string; readonly sh
 }
 
 async function furnish(
-  folder: string,
-  { program, show }: { readonly program: string; readonly show: boolean },
+  { folder, program, show }: { readonly folder: string; readonly program: string; readonly show: boolean },
+  cast: Cast,
   closing: Closing,
   close: World['close'],
 ): Promise<World> {
@@ -85,22 +92,24 @@ async function furnish(
   }
   const place: Place = { program, cwd: workplace, home, stateDir: join(home, '.local/state/kvdeploy'), show };
   const backends: Backend[] = [];
-  for (const build of PRODUCTION_BUILDS) {
+  for (const build of cast.production) {
     const backend = await startBackend(build);
     backends.push(backend);
     closing.steps.push(() => backend.close());
   }
   const listen = `127.0.0.1:${await freePort()}`;
   const url = `http://${listen}`;
-  const needs = { listen, routes: join(folder, 'routes.json'), addresses: addressesOf(backends) };
-  const writeConfig = (pace: ConfigNeeds['pace']) =>
-    writeFileSync(join(workplace, 'kvdeploy.config.yaml'), configText({ ...needs, pace }));
+  const routes = join(folder, 'routes.json');
+  const needs = { listen, routes, addresses: addressesOf(backends) };
+  const writeConfig: World['writeConfig'] = (settings) =>
+    writeFileSync(join(workplace, 'kvdeploy.config.yaml'), configText({ ...needs, ...settings }));
   const writeManifest: World['writeManifest'] = (environment, builds) =>
     writeFileSync(join(workplace, 'releases', environment, `${SERVICE}.yaml`), manifestText(environment, builds));
-  writeConfig('quick');
-  writeManifest('production', PRODUCTION_BUILDS);
-  writeManifest('staging', [STAGING]);
-  await startRouter(url, place, closing);
+  writeConfig(cast.settings);
+  writeManifest('production', cast.production);
+  writeManifest('staging', cast.staging);
+  const live = firstOf(cast);
+  await startRouter(url, live.place, place, closing);
   const load = startLoad(url);
   closing.steps.push(() => load.stop());
   return {
@@ -108,8 +117,10 @@ async function furnish(
     workplace,
     place,
     url,
+    routes,
     load,
-    live: KNOWN_GOOD,
+    backends,
+    live,
     writeConfig,
     writeManifest,
     loseEverything: () => {
@@ -118,7 +129,7 @@ async function furnish(
       for (const backend of backends) backend.stopMeasuring();
     },
     run: (args, at) => startOwned(closing, () => startProgram(args, { ...place, ...at })).ended,
-    startInBackground: (args, tell) => startOwned(closing, () => startQuietly(args, place, tell)),
+    startInBackground: (args, tell, at) => startOwned(closing, () => startQuietly(args, { ...place, ...at }, tell)),
     status: () => askStatus(url),
     close,
   };
@@ -132,11 +143,15 @@ function startOwned(closing: Closing, start: () => Running): Running {
   return running;
 }
 
-async function startRouter(url: string, place: Place, closing: Closing): Promise<void> {
+function firstOf({ production }: Cast): DemoBuild {
+  const [first] = production;
+  if (first === undefined) throw new Error('a world without a build that serves');
+  return first;
+}
+
+async function startRouter(url: string, initially: string, place: Place, closing: Closing): Promise<void> {
   const said: string[] = [];
-  const router = startQuietly(['serve', '--env', 'production', '--initially', KNOWN_GOOD.place], place, (line) =>
-    said.push(line),
-  );
+  const router = startQuietly(['serve', '--env', 'production', '--initially', initially], place, (line) => said.push(line));
   closing.steps.push(() => router.stop());
   const endsAt = performance.now() + START_MS;
   while (router.isRunning() && performance.now() < endsAt) {

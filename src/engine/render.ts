@@ -22,8 +22,8 @@ export interface Rendering {
   readonly reading: Reading;
   readonly history: History;
   readonly knownGood: KnownGood;
-  /** Places that belong to other builds now, so that no earlier build can be restored there. */
-  readonly takenPlaces: ReadonlySet<string>;
+  /** The build at each place, as far as it is known: where another one is by now, no earlier build can be restored. */
+  readonly occupants: ReadonlyMap<string, string>;
   readonly bad: readonly string[];
   readonly why: Pointer['why'];
   readonly rollout: string | null;
@@ -50,13 +50,15 @@ export function renderPointer(rendering: Rendering): PointerDraft {
 /** Earlier known-good builds that can still be restored: not bad, their place still theirs and still at the target. */
 function earlierBuilds(rendering: Rendering): readonly KnownGood[] {
   const { history, knownGood, reading } = rendering;
-  const taken = new Set([...rendering.takenPlaces, knownGood.build.ref]);
+  const taken = new Set([knownGood.build.ref]);
   const bad = new Set(rendering.bad);
   const possible: KnownGood[] = [];
   for (const known of waysBack(history)) {
-    if (known.build.guid === knownGood.build.guid || bad.has(known.build.guid) || taken.has(known.build.ref)) continue;
-    taken.add(known.build.ref);
-    if (reading.members.some((member) => member.place === known.build.ref)) possible.push(known);
+    const { guid, ref } = known.build;
+    if (guid === knownGood.build.guid || bad.has(guid) || taken.has(ref)) continue;
+    taken.add(ref);
+    if ((rendering.occupants.get(ref) ?? guid) !== guid) continue;
+    if (reading.members.some((member) => member.place === ref)) possible.push(known);
   }
   return possible.slice(0, EARLIER_MAX);
 }

@@ -77,7 +77,7 @@ describe('the way back', () => {
       `--to ${BLUE}`,
     ])
       expect(stderr).toContain(said);
-    expect(readHold([dir], fs)?.note).toMatchObject({ reason: REASON, toGuid: GREEN, host });
+    expect(readHold([dir], fs)?.note).toMatchObject({ reason: REASON, toGuid: GREEN, host: thisProcess().host });
     expect(records()).toMatchObject([{ intent: { toGuid: GREEN, generation: 1 }, outcome: { result: 'verified' } }]);
     expect(stdout + stderr).not.toContain('\u001b');
   });

@@ -94,7 +94,7 @@ describe('leaving and coming back', () => {
     world.writeConfig({ bakeMs: 900 });
     const codes: (string | null)[] = [(await result(promote(GREEN.guid, '--max-wait', '300ms'))).code];
     while (codes.at(-1) === 'STILL_BAKING' && codes.length < 6)
-      codes.push((await result(['resume', ...PRODUCTION, '--max-wait', codes.length < 2 ? '300ms' : '5s'])).code);
+      codes.push((await result(['resume', ...PRODUCTION, '--max-wait', codes.length < 2 ? '300ms' : '15s'])).code);
     expect(codes).toEqual(['STILL_BAKING', 'STILL_BAKING', null]);
     expect(await world.percent('production', 'green')).toBe(100);
   });

@@ -187,7 +187,7 @@ describe('every exit code of the table, from the built program', () => {
 
   test('75: still baking, and the commands to go on', async () => {
     world.writeConfig({ bakeMs: 60_000 });
-    const result = await check(promote(GREEN.guid, '--max-wait', '600ms'));
+    const result = await check(promote(GREEN.guid, '--max-wait', '3s'));
     expect(result).toMatchObject({
       exitCode: 75,
       code: 'STILL_BAKING',

@@ -60,7 +60,7 @@ describe('a limit of 1 % with at least 100 requests', () => {
     const [waiting, failed, passed] = [total(40, 1), total(40, 3), total(500, 1)].map((one) => judged([one])[0]);
     expect(waiting).toEqual({
       verdict: 'not-yet',
-      why: '1 of 40 (2.5 %) failed, limit 1 %; needs 60 more requests',
+      why: 'needs 60 more requests; 1 of 40 (2.5 %) failed, limit 1 %',
       requests: 40,
       errors: 1,
     });

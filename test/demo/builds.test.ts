@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { configSchema } from '../../src/config/schema.ts';
 import { manifestSchema } from '../../src/core/manifest.ts';
-import { BAD, configText, KNOWN_GOOD, manifestText, PRODUCTION_BUILDS, STAGING } from '../../src/demo/builds.ts';
+import { BAD, configText, KNOWN_GOOD, manifestText, PRODUCTION_BUILDS, QUICK, SLOW, STAGING } from '../../src/demo/builds.ts';
 
 describe('the demo’s files', () => {
   it('are manifests as a user would write them, each for one environment', () => {
@@ -13,11 +13,11 @@ describe('the demo’s files', () => {
     expect(production.builds.map(({ guid }) => String(guid))).not.toContain(String(staging.builds[0]?.guid));
   });
 
-  it.each(['quick', 'slow'] as const)(
+  it.each(Object.entries({ quick: QUICK, slow: SLOW }))(
     'are a config that loads, at a %s pace, with the bad build no different from the others',
-    (pace) => {
+    (_pace, settings) => {
       const addresses = { [KNOWN_GOOD.place]: 'http://127.0.0.1:9001', [BAD.place]: 'http://127.0.0.1:9003' };
-      const text = configText({ listen: '127.0.0.1:8080', routes: '/tmp/kvdeploy-demo-x/routes.json', addresses, pace });
+      const text = configText({ listen: '127.0.0.1:8080', routes: '/tmp/kvdeploy-demo-x/routes.json', addresses, ...settings });
       const config = configSchema.parse(parse(text));
       const service = config.tenants['demo']?.environments['production']?.services?.['kv-gateway'];
       expect(service?.router).toMatchObject({ kind: 'local', addresses });

@@ -1,8 +1,7 @@
 /** Rollouts in the simulated world: plans, a router to drive, and the commands as processes would run them. */
-import { make } from '../../src/break-glass/changes.ts';
 import { OWNER_ONLY } from '../../src/break-glass/durable-file.ts';
-import { liftHold, readHold, writeHold } from '../../src/break-glass/hold.ts';
-import { copyDir, readPointers } from '../../src/break-glass/pointer.ts';
+import { readHold } from '../../src/break-glass/hold.ts';
+import { copyDir } from '../../src/break-glass/pointer.ts';
 import { beginNew, type Lead } from '../../src/commands/lead.ts';
 import { pointerWriter } from '../../src/commands/pointer-writer.ts';
 import { askAbort, carryOn } from '../../src/commands/resume.ts';
@@ -12,7 +11,6 @@ import type { OutputLine } from '../../src/core/output.ts';
 import { type Plan, planSchema } from '../../src/core/plan.ts';
 import { splitText } from '../../src/core/split.ts';
 import { askBuild } from '../../src/engine/ask-build.ts';
-import { entryOf, releaseClaim, takeClaim } from '../../src/engine/claim.ts';
 import { takeLead } from '../../src/engine/leading.ts';
 import { type End, run } from '../../src/engine/run.ts';
 import type { Target } from '../../src/engine/target.ts';
@@ -209,40 +207,6 @@ export async function abort(world: World, process: Process): Promise<Ended> {
     return now === null ? (history.rollout ?? open) : askAbort(runner, now, 'bob', 'abort');
   };
   return lead(world, process, { command: 'abort', plan: open.plan, takeOver: true, begin });
-}
-
-/** Break-glass: hold first, then the pointer's changes, made twice where a late one of the runner could still arrive. */
-export async function rescue(process: Process): Promise<boolean> {
-  const { io } = process;
-  const { newest } = readPointers(POINTER_DIR, io.fs, SCOPE);
-  if (newest === null) return false;
-  const note = {
-    formatVersion: 1,
-    scope: SCOPE,
-    at: new Date(io.now()).toISOString(),
-    actor: 'carol',
-    host: 'deploy-1',
-    pid: process.pid,
-    reason: 'sso is down',
-    toGuid: newest.knownGood.build.guid,
-    recordId: 'bg-1',
-  } as const;
-  writeHold([POINTER_DIR, copyDir(COPY_DIR, SCOPE)], note, io.fs);
-  for (const change of newest.knownGood.changes) await make(change, io, () => undefined);
-  await io.sleep(newest.idleTimeoutMs);
-  for (const change of newest.knownGood.changes) await make(change, io, () => undefined);
-  return true;
-}
-
-/** `reconcile`: the rescue is written down and the hold lifted. */
-export async function reconcile(process: Process): Promise<void> {
-  const { io } = process;
-  const store = storeOf(io);
-  const { seq } = await takeClaim(store, SCOPE, { actor: 'carol', command: 'reconcile' }, io, { takeOver: true });
-  const event = { type: 'reconciled', atMs: io.now(), reason: 'reviewed', serving: null, bad: [], records: [] } as const;
-  await store.append(SCOPE, seq + 1, entryOf(io, 'carol', { ...event, bad: [], records: [] }));
-  liftHold([POINTER_DIR, copyDir(COPY_DIR, SCOPE)], io.fs);
-  await releaseClaim(store, SCOPE, 'carol', seq + 1, io);
 }
 
 /** Blue serves; green and grey are there. */

@@ -4,20 +4,8 @@ import type { Plan } from '../../src/core/plan.ts';
 import { seeded } from '../stores/entries.ts';
 import { Invariants } from './invariants.ts';
 import { Process } from './process.ts';
-import {
-  abort,
-  CANDIDATE,
-  furnish,
-  historyIn,
-  planOf,
-  promote,
-  reconcile,
-  rescue,
-  resume,
-  rollbackOf,
-  STABLE,
-  storeOf,
-} from './rollouts.ts';
+import { reconcile, rescue } from './rescues.ts';
+import { abort, CANDIDATE, furnish, historyIn, planOf, promote, resume, rollbackOf, STABLE, storeOf } from './rollouts.ts';
 import { type Fate, LATE_MS, POINTER_DIR, SCOPE, type Sight, World } from './world.ts';
 
 const FOREIGN = 'dead0000-0000-4000-8000-000000000009';

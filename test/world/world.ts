@@ -161,7 +161,9 @@ export class World {
         this.says = split;
         break;
       case 'late':
-        this.after(LATE_MS, () => this.move(split, by, sentMs));
+        // What is so already needs no time to become so.
+        if (JSON.stringify(split) === JSON.stringify(this.split)) this.move(split, by);
+        else this.after(LATE_MS, () => this.move(split, by, sentMs));
         break;
       case 'overdue':
         this.after(LATE_MS, () => this.move(split, by, sentMs));

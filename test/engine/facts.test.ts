@@ -1,0 +1,82 @@
+/** Facts for admission: what is not known is not fine, and a ledger that cannot be read is named. */
+import { describe, expect, it } from 'vitest';
+import type { Guid } from '../../src/core/scope.ts';
+import { diskFact, fileFacts, targetFacts } from '../../src/engine/facts.ts';
+import { putFile } from '../world/disk.ts';
+import { CANDIDATE, historyIn, planOf, STABLE, storeOf, targetIn } from '../world/rollouts.ts';
+import { POINTER_DIR, SCOPE, STATE_DIR } from '../world/world.ts';
+import { scene } from './scene.ts';
+
+async function promoted() {
+  const here = scene();
+  await here.go();
+  const history = await historyIn(here.world);
+  const { io } = here.process(20);
+  const facts = (scope = SCOPE) =>
+    fileFacts(
+      {
+        scope,
+        guid: CANDIDATE as Guid,
+        listed: [],
+        atPlace: [],
+        environments: [],
+        history,
+        store: storeOf(io),
+        pointerDir: POINTER_DIR,
+      },
+      io,
+    );
+  return { ...here, io, facts };
+}
+
+describe('facts', () => {
+  it('from files alone leave everything about the target unknown', async () => {
+    const { facts } = await promoted();
+    expect((await facts()).facts).toMatchObject({ targetSays: [], members: [], candidateAnswers: null, knownGoodAnswers: null });
+  });
+
+  it('name the build that the pointer names', async () => {
+    const { facts } = await promoted();
+    expect((await facts()).facts.pointer).toEqual({ knownGood: CANDIDATE, damaged: [] });
+  });
+
+  it('know every build that another scope ever planned with', async () => {
+    const { facts } = await promoted();
+    const [other] = (await facts({ ...SCOPE, environment: 'staging' })).facts.otherLedgers;
+    expect(other?.scope).toEqual(SCOPE);
+    expect([...(other?.guids ?? [])].sort()).toEqual([STABLE, CANDIDATE].sort());
+  });
+
+  it('say which ledger could not be read, instead of passing over it', async () => {
+    const { facts, world } = await promoted();
+    putFile(world.disk, `${STATE_DIR}/acme/staging/kv-gateway/ledger/0001.jsonl`, 'damaged\n');
+    const { facts: known, unseen } = await facts();
+    expect(known.otherLedgers).toEqual([]);
+    expect(unseen).toEqual([expect.stringMatching(/acme\/staging\/kv-gateway is damaged/)]);
+  });
+
+  it('from the target have its members, its own word, and what runs at both places', async () => {
+    const { facts, world, io } = await promoted();
+    const added = await targetFacts((await facts()).facts, targetIn(world, io, planOf()), 'blue');
+    expect(added.facts).toMatchObject({
+      targetSays: ['production'],
+      members: [
+        { place: 'blue', percent: 0 },
+        { place: 'green', percent: 100 },
+        { place: 'grey', percent: 0 },
+      ],
+      candidateAnswers: { guid: STABLE },
+      knownGoodAnswers: { guid: CANDIDATE },
+    });
+  });
+
+  it('about the disk come from a probe, where the state lies or will lie, and it leaves nothing', async () => {
+    const { world, io } = await promoted();
+    const before = world.disk.readdirSync(STATE_DIR).length;
+    expect(diskFact(STATE_DIR, io)).toBeNull();
+    expect(diskFact('/srv/not/yet/there', io)).toBeNull();
+    expect(world.disk.readdirSync(STATE_DIR)).toHaveLength(before);
+    world.full = true;
+    expect(diskFact(STATE_DIR, io)).toMatch(/cannot keep a file/);
+  });
+});

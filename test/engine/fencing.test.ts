@@ -1,0 +1,197 @@
+/** What must stop a runner at once: a hold, another leader, a ledger that cannot be written. */
+import { describe, expect, it } from 'vitest';
+import { liftHold } from '../../src/break-glass/hold.ts';
+import { openRollout } from '../../src/core/history.ts';
+import { putFile } from '../world/disk.ts';
+import { rescue } from '../world/rescues.ts';
+import { abort, CANDIDATE, historyIn, IDLE_MS, planOf, promote, resume, rollbackOf, STABLE, storeOf } from '../world/rollouts.ts';
+import { COPY_DIR, POINTER_DIR, SCOPE } from '../world/world.ts';
+import { ALL_BLUE, ALL_GREEN, begins, greenIn, phaseIn, pointersIn, type Scene, scene, when } from './scene.ts';
+
+const LONG = planOf({ steps: [10, 100].map((percent) => ({ percent, bakeMs: 20_000 })) });
+const REQUEST = { actor: 'bob', reason: 'it smells', atMs: 1 };
+
+const _ask = (here: Scene) => storeOf(here.process(50).io).requestAbort(SCOPE, REQUEST);
+const hold = (here: Scene, dir = POINTER_DIR) => putFile(here.world.disk, `${dir}/hold`, 'break-glass was here');
+const fail = (here: Scene) => void Object.assign(here.world.builds.get('green') ?? {}, { failing: 0.5 });
+
+describe('a hold', () => {
+  it.each(['shifting', 'converging', 'baking', 'reverting'])('written while %s stops every further change', async (phase) => {
+    const here = scene();
+    if (phase === 'reverting') fail(here);
+    when(here, begins(phase), () => hold(here));
+    const before = { ...here.world.split };
+    expect(await here.go()).toMatchObject({ how: 'held' });
+    expect(here.world.split).toEqual(phase === 'shifting' ? before : { blue: 90, green: 10, grey: 0 });
+  });
+
+  it('stops a change between connecting and sending', async () => {
+    const here = scene();
+    when(here, begins('shifting'), () => {
+      here.runner.freeze = (call) => {
+        here.runner.freeze = () => undefined;
+        expect(call).toBe('connect');
+        return Promise.resolve(hold(here));
+      };
+    });
+    expect(await here.go()).toMatchObject({ how: 'held' });
+    expect(here.world.moved).toEqual([]);
+  });
+
+  it('in a copy counts as well', async () => {
+    const here = scene();
+    when(here, begins('baking'), () => hold(here, POINTER_DIR.replace('/var/lib/kvdeploy', COPY_DIR)));
+    expect(await here.go()).toMatchObject({ how: 'held' });
+  });
+
+  it('stops a runner that slept through the whole rescue and wakes up', async () => {
+    const here = scene();
+    let slept = false;
+    when(here, begins('baking'), () => {
+      here.runner.freeze = () => {
+        if (slept) return undefined;
+        slept = true;
+        return rescue(here.process(60)).then(() => here.world.pass(600_000));
+      };
+    });
+    expect(await here.go()).toMatchObject({ how: 'held' });
+    expect(here.world.moved.map(({ by }) => by)).toEqual([11, 60, 60]);
+    expect(here.world.split).toEqual(ALL_BLUE);
+  });
+
+  it('keeps resume, abort and promote from leading, until it is lifted', async () => {
+    const here = scene();
+    when(here, begins('baking'), () => hold(here));
+    await here.go();
+    for (const command of [resume, abort, promote]) {
+      expect(await command(here.world, here.process(12))).toMatchObject({ how: 'failed', code: 'HELD' });
+    }
+    liftHold([POINTER_DIR], here.world.disk);
+    expect(await abort(here.world, here.process(13))).toMatchObject({ state: { phase: 'reverted' } });
+  });
+});
+
+describe('another leader', () => {
+  const takenWhileAsleep = (here: Scene, call: string, other = here.process(12)) => {
+    let slept = false;
+    here.runner.freeze = (name) => {
+      if (slept || name !== call) return undefined;
+      slept = true;
+      // The world does not let the other end it: what a frozen runner does when it wakes up is the question.
+      here.world.kill.delete(here.runner.pid);
+      return here.world.pass(60_000).then(async () => {
+        expect(await abort(here.world, other)).toMatchObject({ state: { phase: 'reverted' } });
+      });
+    };
+  };
+
+  it.each(['slept', 'connect'])('that took over while this one was frozen (%s) finds it changing nothing more', async (call) => {
+    const here = scene();
+    when(here, begins('baking'), () => takenWhileAsleep(here, call));
+    expect(await here.go()).toMatchObject({ how: 'superseded' });
+    expect(here.world.moved.map(({ by }) => by)).toEqual([11, 12]);
+    expect(here.world.split).toEqual(ALL_BLUE);
+    expect(await phaseIn(here)).toBe('reverted');
+  });
+
+  it('that took over between connecting and sending finds the change not made', async () => {
+    const here = scene();
+    when(here, begins('shifting', 2), () => takenWhileAsleep(here, 'connect'));
+    expect(await here.go()).toMatchObject({ how: 'superseded' });
+    expect(greenIn(here)).toEqual([10, 0]);
+  });
+
+  it.each([
+    ['before the first shift', 'checking'],
+    ['before it names the known-good build', 'pointing'],
+  ])('that took over while this one slept %s finds the pointer untouched by it', async (_when, phase) => {
+    const here = scene();
+    let slept = false;
+    const sleep = () => {
+      here.runner.freeze = (call) => {
+        if (slept || call !== 'answered') return undefined;
+        slept = true;
+        here.world.kill.delete(here.runner.pid);
+        return here.world.pass(60_000).then(async () => {
+          const act = phase === 'checking' ? resume : abort;
+          await act(here.world, here.process(12));
+          if (phase === 'pointing') await promote(here.world, here.process(13), rollbackOf({ id: 'r-2' }));
+        });
+      };
+    };
+    if (phase === 'checking') sleep();
+    else when(here, begins('pointing', 2), sleep);
+    expect(await here.go()).toMatchObject({ how: 'superseded' });
+    const guid = phase === 'checking' ? CANDIDATE : STABLE;
+    expect(pointersIn(here).newest?.knownGood.build.guid).toBe(guid);
+    expect(here.world.split).toEqual(phase === 'checking' ? ALL_GREEN : ALL_BLUE);
+  });
+
+  it('ends the process that it takes over from', async () => {
+    const here = scene();
+    when(here, begins('baking'), () => {
+      let slept = false;
+      here.runner.freeze = () => {
+        if (slept) return undefined;
+        slept = true;
+        return here.world.pass(60_000).then(async () => void (await resume(here.world, here.process(12))));
+      };
+    });
+    expect(await here.go()).toEqual({ how: 'died' });
+    await here.runner.frozen;
+    expect(here.world.split).toEqual(ALL_GREEN);
+    expect(await phaseIn(here)).toBe('done');
+  });
+
+  it('that could not end its predecessor makes each change once more after the idle timeout of the router', async () => {
+    const here = scene();
+    here.world.fate = () => 'late';
+    when(here, begins('shifting'), () => {
+      here.runner.freeze = (call) => {
+        if (call !== 'answered') return undefined;
+        here.runner.kill();
+        return undefined;
+      };
+    });
+    expect(await here.go()).toEqual({ how: 'died' });
+    here.world.fate = () => 'done';
+    const away = here.process(70, { host: 'deploy-2' });
+    expect(await abort(here.world, away)).toMatchObject({ state: { phase: 'reverted' } });
+    const ours = here.world.moved.filter(({ by }) => by === 70);
+    expect(ours).toHaveLength(2);
+    expect((ours[1]?.atMs ?? 0) - (ours[0]?.atMs ?? 0)).toBeGreaterThanOrEqual(IDLE_MS);
+    expect(here.world.moved.map(({ by }) => by)).toEqual([70, 11, 70]);
+    expect(here.world.split).toEqual(ALL_BLUE);
+  });
+});
+
+describe('what cannot be written down', () => {
+  it.each([
+    ['shifting', 1],
+    ['shifting', 2],
+    ['reverting', 1],
+  ])('is not done: a disk that fills up before %s at step %i stops the runner', async (phase, step) => {
+    const here = scene();
+    if (phase === 'reverting') fail(here);
+    const before = phase === 'shifting' && step === 1 ? ALL_BLUE : { blue: 90, green: 10, grey: 0 };
+    const fill = () => {
+      here.world.full = true;
+    };
+    if (phase === 'shifting' && step === 1) here.world.after(10, fill);
+    else when(here, begins('baking'), fill);
+    expect(await here.go()).toMatchObject({ how: 'failed', code: 'STATE_UNWRITABLE' });
+    expect(here.world.split).toEqual(before);
+    here.world.full = false;
+    expect(openRollout(await historyIn(here.world))?.plan.candidate.guid ?? CANDIDATE).toBe(CANDIDATE);
+    await resume(here.world, here.process(13));
+    expect([ALL_GREEN, ALL_BLUE]).toContainEqual(here.world.split);
+  });
+
+  it('is resumed with the plan of the ledger, whatever the config says by now', async () => {
+    const here = scene({ leaveAtMs: 3000 });
+    await here.go(LONG);
+    const end = await resume(here.world, here.process(12));
+    expect(end).toMatchObject({ state: { phase: 'done', plan: { id: 'r-1', steps: LONG.steps } } });
+    expect(pointersIn(here).newest?.rollout).toBe('r-1');
+  });
+});

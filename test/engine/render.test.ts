@@ -1,0 +1,73 @@
+/** What the pointer names, and what it would do, after each thing that can become of a rollout. */
+import { describe, expect, it } from 'vitest';
+import { copyDir } from '../../src/break-glass/pointer.ts';
+import { buildAt, CANDIDATE, planOf, promote, rollbackOf, STABLE } from '../world/rollouts.ts';
+import { COPY_DIR, SCOPE } from '../world/world.ts';
+import { ALL_BLUE, pointersIn, scene } from './scene.ts';
+
+const THIRD = 'face0000-0000-4000-8000-000000000004';
+
+const adopt = planOf({
+  id: 'r-0',
+  kind: 'adopt',
+  candidate: rollbackOf().candidate,
+  stable: null,
+  steps: [{ percent: 100, bakeMs: 1000 }],
+});
+
+async function promoted() {
+  const here = scene();
+  await promote(here.world, here.process(12), adopt);
+  await here.go();
+  return here;
+}
+
+describe('the pointer', () => {
+  it('after a promotion names the new build, and the one before it as an earlier way back', async () => {
+    const { newest } = pointersIn(await promoted());
+    expect(newest).toMatchObject({
+      why: 'promoted',
+      knownGood: { build: { guid: CANDIDATE }, changes: [{ body: JSON.stringify({ green: 100, blue: 0, grey: 0 }) }] },
+      earlier: [{ build: { guid: STABLE }, changes: [{ body: JSON.stringify(ALL_BLUE) }] }],
+    });
+  });
+
+  it('asks the restored build itself who it is', async () => {
+    const { newest } = pointersIn(await promoted());
+    expect(newest?.knownGood.identity).toMatchObject({ url: 'http://green/healthz', header: 'x-build-guid', equals: CANDIDATE });
+  });
+
+  it('offers no earlier build whose place another one has taken', async () => {
+    const here = await promoted();
+    here.world.place('blue', THIRD);
+    const next = planOf({ id: 'r-2', candidate: buildAt(THIRD, 'blue', 3), stable: planOf().candidate });
+    expect(await promote(here.world, here.process(13), next)).toMatchObject({ state: { phase: 'done' } });
+    const [afterwards, before] = pointersIn(here).all;
+    expect(before).toMatchObject({ why: 'before-rollout', knownGood: { build: { guid: CANDIDATE } }, earlier: [] });
+    expect(afterwards).toMatchObject({ knownGood: { build: { guid: THIRD } }, earlier: [{ build: { guid: CANDIDATE } }] });
+  });
+
+  it('offers no earlier build that is bad', async () => {
+    const here = await promoted();
+    await promote(here.world, here.process(13), rollbackOf({ id: 'r-2' }));
+    expect(pointersIn(here).newest).toMatchObject({ knownGood: { build: { guid: STABLE } }, earlier: [], bad: [CANDIDATE] });
+  });
+
+  it('reaches members that nobody planned with', async () => {
+    const here = scene();
+    here.world.split = { ...ALL_BLUE, violet: 0 };
+    await here.go();
+    const [change] = pointersIn(here).all.at(-1)?.knownGood.changes ?? [];
+    expect(change).toMatchObject({ body: JSON.stringify({ ...ALL_BLUE, violet: 0 }) });
+  });
+
+  it('is the same in the copy, and a copy that cannot be written is a loud warning', async () => {
+    const here = await promoted();
+    expect(pointersIn(here, copyDir(COPY_DIR, SCOPE)).newest).toEqual(pointersIn(here).newest);
+    const alone = scene();
+    await alone.go(planOf({ copies: ['/srv/here'] }));
+    expect(alone.lines).toContainEqual(
+      expect.objectContaining({ level: 'warning', message: expect.stringMatching(/^THE COPY/) }),
+    );
+  });
+});
