@@ -63,14 +63,16 @@ function release(program: Command, run: Runner): void {
   add(program, 'builds', 'what may be promoted here, and why the rest may not').action((_options: object, command: Command) =>
     run('builds', globalsOf(command), async (deps) => (await import('./commands/builds.ts')).builds(deps)),
   );
-  wanted(add(program, 'plan', 'everything that promote would check and do; changes nothing')).action(
-    (options: object, command: Command) =>
+  wanted(add(program, 'plan', 'everything that promote would check and do; changes nothing'))
+    .option('--out <file>', 'write the plan, with hashes of everything it was made from, for promote --plan')
+    .action((options: object, command: Command) =>
       run('plan', globalsOf(command), async (deps) => (await import('./commands/plan.ts')).plan(options, deps)),
-  );
-  watched(confirmed(wanted(add(program, 'promote', 'roll a build out, step by step, behind its gates')))).action(
-    (options: object, command: Command) =>
+    );
+  watched(confirmed(wanted(add(program, 'promote', 'roll a build out, step by step, behind its gates'))))
+    .option('--plan <file>', 'exactly this plan of plan --out, in place of --build and --from; refused once it is stale')
+    .action((options: object, command: Command) =>
       run('promote', globalsOf(command), async (deps) => (await import('./commands/promote.ts')).promote(options, deps)),
-  );
+    );
   watched(
     confirmed(add(program, 'resume', 'carry on with an unfinished rollout, from any process that shares the state')),
   ).action((options: object, command: Command) =>
@@ -147,10 +149,20 @@ function look(program: Command, run: Runner): void {
     .action((options: object, command: Command) =>
       run('history', globalsOf(command), async (deps) => (await import('./commands/history.ts')).history(options, deps)),
     );
-  add(program, 'explain [code]', 'what a code means and what to do, offline; exit-codes for the table, nothing for every code').action(
-    (code: string | undefined, _options: object, command: Command) =>
-      run('explain', globalsOf(command), async (deps) => (await import('./commands/explain.ts')).explain(code, deps)),
+  add(
+    program,
+    'explain [code]',
+    'what a code means and what to do, offline; exit-codes for the table, nothing for every code',
+  ).action((code: string | undefined, _options: object, command: Command) =>
+    run('explain', globalsOf(command), async (deps) => (await import('./commands/explain.ts')).explain(code, deps)),
   );
+  add(program, 'replay <incident>', 'an incident against a local world, on loopback: 2023-10-30, 2023-07')
+    .option('--keep', 'keep the temporary folder and say where it is')
+    .action((incident: string, options: { keep?: boolean }, command: Command) =>
+      run('replay', globalsOf(command), async (deps) =>
+        (await import('./commands/replay.ts')).replayCommand(incident, { ...options, program: process.argv[1] ?? '' }, deps),
+      ),
+    );
 }
 
 function limitOf(text: string): number {

@@ -1,6 +1,7 @@
 /** Runs the tests: builds first, sees to the servers that they need, and says at the end how many passed and failed. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -26,6 +27,10 @@ const NEEDED = [
 
 /** It would cost every start of Node 20 some 70 ms (nodejs/node#40524), and nothing here needs it. */
 const { NODE_EXTRA_CA_CERTS: _unwanted, ...env } = process.env;
+
+/** The state of the tests must not lie on tmpfs, which kvdeploy refuses; on many machines /tmp is one. */
+const TMPFS = 0x01021994;
+if (statfsSync(tmpdir()).type === TMPFS) env.TMPDIR = '/var/tmp';
 
 function run(command, args, options = {}) {
   return spawnSync(command, args, { cwd: root, stdio: 'inherit', env, ...options }).status ?? 1;

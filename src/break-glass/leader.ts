@@ -1,8 +1,9 @@
 /** The process that leads a rollout of this scope, found in its ledger and ended on this host. Must end exactly that one. */
 import { dirname, join } from 'node:path';
 import type { Fs } from './changes.ts';
+import type { Machine } from './machine.ts';
 import { READ_ONLY, readAll, withFile } from './open-file.ts';
-import { end, isRunning, type ProcessIdentity, thisProcess } from './process-identity.ts';
+import type { ProcessIdentity } from './process-identity.ts';
 import { shape, text, whole } from './shape.ts';
 
 /** `left`: it may still be there and could not be ended from here. */
@@ -18,7 +19,7 @@ const TAIL_BYTES = 1024 * 1024;
 const processReader = shape({ host: text(256), boot: text(64), pid: whole(1, 2 ** 31), started: text(32) }, {});
 
 /** Ends the leader that the ledger beside `pointerDir` names, where it runs on this host and boot. Never throws. */
-export async function endLeader(pointerDir: string, fs: Fs): Promise<Leader> {
+export async function endLeader(pointerDir: string, fs: Fs, machine: Machine): Promise<Leader> {
   let found: ProcessIdentity | undefined;
   try {
     found = claimed(join(dirname(pointerDir), 'ledger'), fs);
@@ -26,13 +27,14 @@ export async function endLeader(pointerDir: string, fs: Fs): Promise<Leader> {
     return { kind: 'left', process: null, why: `the ledger cannot be read (${(error as Error).message})` };
   }
   if (found === undefined) return { kind: 'none' };
-  if (found.host !== thisProcess().host)
+  const self = machine.self();
+  if (found.host !== self.host)
     return { kind: 'left', process: found, why: `it runs on ${found.host}, not on this host` };
   if (found.started === '')
     return { kind: 'left', process: found, why: 'its claim does not say when it started, so its pid may be reused' };
-  if (!isRunning(found)) return { kind: 'gone', process: found };
-  if (found.pid === process.pid) return { kind: 'none' };
-  if (await end(found)) return { kind: 'ended', process: found };
+  if (!machine.isRunning(found)) return { kind: 'gone', process: found };
+  if (found.pid === self.pid) return { kind: 'none' };
+  if (await machine.end(found)) return { kind: 'ended', process: found };
   return { kind: 'left', process: found, why: 'it cannot be ended from here' };
 }
 

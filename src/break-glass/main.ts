@@ -13,12 +13,13 @@ import { confirm, type Terminal } from './confirm.ts';
 import { chooseSource, findPlaces, type Place, rootOf, type Source, scopeOptions } from './find.ts';
 import { readHold } from './hold.ts';
 import { checkedReason, HELP, type Options, parseOptions } from './options.ts';
+import { type Machine, nodeMachine } from './machine.ts';
 import { nodeOutside } from './outside.ts';
 import { knownPlaces, type Roots, rootsOf } from './places.ts';
 import { showPlan } from './plan-text.ts';
 import type { Pointer } from './pointer.ts';
-import { thisProcess } from './process-identity.ts';
 import { Refused } from './refusal.ts';
+import { REASON_TO_SAY, rehearse } from './rehearsal.ts';
 import { rescue } from './rescue.ts';
 import { canonical } from './shape.ts';
 import { type Ending, Voice } from './voice.ts';
@@ -29,6 +30,7 @@ export interface Surroundings extends Terminal {
   readonly stdout: NodeJS.WritableStream;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly outside: Outside;
+  readonly machine: Machine;
   readonly roots: Roots;
   /** The folder of this program, where it lies beside a pointer. */
   readonly ownDir: string | undefined;
@@ -41,7 +43,8 @@ export function realSurroundings(): Surroundings {
   const { stdin, stdout, stderr, env } = process;
   const file = fileURLToPath(import.meta.url);
   const program = isMainProgram() ? `node ${shellWord(file)}` : 'kvdeploy rollback --break-glass';
-  return { stdin, stdout, stderr, env, outside: nodeOutside, roots: rootsOf(env), ownDir: dirname(file), program };
+  const roots = rootsOf(env);
+  return { stdin, stdout, stderr, env, outside: nodeOutside, machine: nodeMachine, roots, ownDir: dirname(file), program };
 }
 
 /**
@@ -84,7 +87,7 @@ function failure(error: unknown, { scope, acting }: Progress): Ending {
 
 async function run(options: Options, surroundings: Surroundings, voice: Voice, progress: Progress): Promise<Ending> {
   const { outside, env } = surroundings;
-  const reason = checkedReason(options.reason);
+  const reason = options.rehearse && options.reason === undefined ? REASON_TO_SAY : checkedReason(options.reason);
   const program = programWith(options, surroundings);
   const { places, preferred } = lookAround(options, surroundings);
   const { environment, tenant, service } = options;
@@ -95,7 +98,9 @@ async function run(options: Options, surroundings: Surroundings, voice: Voice, p
   const choice = chooseBuild([source.newest, ...source.pointers.slice(1)], options.to, foreignBuilds(places, source), commandFor);
   for (const name of options.ignored)
     voice.warn(`${name} changes nothing here: no config is read, and only the environment's name is a yes.`);
+  if (options.rehearse) voice.say('REHEARSAL: nothing is written, nobody is asked, and nothing of this is done.');
   showPlan({ source, choice, hold: readHold(source.dirs, outside.fs), commandFor, nowMs: Date.now() }, voice);
+  if (options.rehearse) return rehearse({ source, choice }, performance.now(), { outside, voice });
   const mayAsk = !options.noInput && !options.json && (env.CI ?? '') === '';
   await confirm(source.scope.environment, options.confirm, mayAsk, surroundings);
   progress.acting = true;
@@ -109,15 +114,15 @@ interface Decided {
   readonly next: readonly string[];
 }
 
-async function act(decided: Decided, { outside, roots, env }: Surroundings, voice: Voice): Promise<Ending> {
+async function act(decided: Decided, { outside, machine, roots, env }: Surroundings, voice: Voice): Promise<Ending> {
   const id = randomBytes(6).toString('hex');
   const stay = () => voice.warn('Every wait here is short: finishing what was begun.');
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, stay);
   try {
-    const { host, pid } = thisProcess();
+    const { host, pid } = machine.self();
     const rescuing = { ...decided, id, actor: actorOf(env), host, pid };
-    return await rescue(rescuing, { outside, voice, roots });
+    return await rescue(rescuing, { outside, machine, voice, roots });
   } catch (error) {
     if (error instanceof Refused && error.next.length === 0)
       throw new Refused(error.code, error.message, error.hint, decided.next.slice(1));

@@ -13,6 +13,8 @@ export interface Options {
   readonly noInput: boolean;
   readonly quiet: boolean;
   readonly help: boolean;
+  /** Everything up to the first write, and not that. */
+  readonly rehearse: boolean;
   /** Options of other commands that are known and change nothing here. */
   readonly ignored: readonly string[];
 }
@@ -29,6 +31,7 @@ export const HELP = `kvdeploy rollback --break-glass: back to the known-good bui
       --reason TEXT    why, at least 10 characters; it is kept
       --confirm E      the environment's name again, where nobody can type it
       --state-dir DIR  where the state, or a copy of it, lies; KVDEPLOY_STATE_DIR works too
+      --rehearse       decides and asks everything, writes nothing, changes nothing; needs no reason
       --json           one JSON object a line on stdout; never asks
       --no-input       never asks
   -q, --quiet          no progress
@@ -48,7 +51,7 @@ const TEXTS = {
   '--state-dir': 'stateDir',
   '--config': 'config',
 } as const;
-const SWITCHES = ['--json', '--no-input', '--quiet', '--help', '--break-glass', '--yes', '--verbose', '--no-color'];
+const SWITCHES = ['--json', '--no-input', '--quiet', '--help', '--rehearse', '--break-glass', '--yes', '--verbose', '--no-color'];
 const SHORT = new Map([
   ['-e', '--env'],
   ['-t', '--tenant'],
@@ -64,6 +67,8 @@ const SHORT = new Map([
 export function parseOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Options {
   const given = collect(argv);
   const textOf = (name: keyof typeof TEXTS) => given.get(name);
+  if (given.has('--rehearse') && given.has('--confirm'))
+    throw usage('--rehearse changes nothing, and --confirm says that something is to be changed: give one of them.');
   const fromEnv = env.KVDEPLOY_ENV === '' ? undefined : env.KVDEPLOY_ENV;
   return {
     environment: textOf('--env') ?? fromEnv,
@@ -77,6 +82,7 @@ export function parseOptions(argv: readonly string[], env: Readonly<Record<strin
     noInput: given.has('--no-input'),
     quiet: given.has('--quiet'),
     help: given.has('--help'),
+    rehearse: given.has('--rehearse'),
     ignored: ['--config', '--yes'].filter((name) => given.has(name)),
   };
 }

@@ -6,6 +6,7 @@ import type { Choice } from './choose.ts';
 import type { Source } from './find.ts';
 import { writeHold } from './hold.ts';
 import { endLeader, type Leader } from './leader.ts';
+import type { Machine } from './machine.ts';
 import type { Roots } from './places.ts';
 import { type Deed, fallbackDirs, type Intent, type Outcome, writeRecord } from './records.ts';
 import { Refused } from './refusal.ts';
@@ -27,6 +28,7 @@ export interface Rescuing {
 
 export interface Tools {
   readonly outside: Outside;
+  readonly machine: Machine;
   readonly voice: Voice;
   readonly roots: Roots;
 }
@@ -47,7 +49,7 @@ export async function rescue(rescuing: Rescuing, tools: Tools): Promise<Ending> 
   if (left) {
     const waitMs = rescuing.source.newest.idleTimeoutMs;
     tools.voice.progress(`The runner may still act for ${waitMs} ms; then every change is made once more.`);
-    await pause(waitMs);
+    await tools.machine.sleep(waitMs);
     failures = await makeAll(changes, tools);
   }
   const doubts = await readBack(rescuing, tools);
@@ -70,16 +72,16 @@ async function askIdentity({ choice }: Rescuing, { outside, voice }: Tools): Pro
   }
 }
 
-function deedOf({ source, choice, reason, actor, host, pid }: Rescuing): Deed {
+function deedOf({ source, choice, reason, actor, host, pid }: Rescuing, machine: Machine): Deed {
   const toGuid = choice.restore.build.guid;
-  return { scope: source.scope, at: new Date().toISOString(), actor, host, pid, reason, toGuid };
+  return { scope: source.scope, at: timeOf(machine), actor, host, pid, reason, toGuid };
 }
 
-function recordIntent(rescuing: Rescuing, { outside, voice, roots }: Tools): void {
+function recordIntent(rescuing: Rescuing, { outside, machine, voice, roots }: Tools): void {
   const { source, choice, id } = rescuing;
   const { build, changes } = choice.restore;
   const intent: Intent = {
-    ...deedOf(rescuing),
+    ...deedOf(rescuing, machine),
     type: 'intent',
     id,
     toVersion: build.version,
@@ -93,9 +95,9 @@ function recordIntent(rescuing: Rescuing, { outside, voice, roots }: Tools): voi
 }
 
 /** True when the hold lies somewhere. */
-function setHold(rescuing: Rescuing, { outside, voice }: Tools): boolean {
+function setHold(rescuing: Rescuing, { outside, machine, voice }: Tools): boolean {
   const { source, id, host, pid } = rescuing;
-  const note = { ...deedOf(rescuing), formatVersion: 1, recordId: id } as const;
+  const note = { ...deedOf(rescuing, machine), formatVersion: 1, recordId: id } as const;
   const { written, failed } = writeHold(source.dirs, note, outside.fs);
   for (const dir of written) voice.progress(`hold set in ${dir}`);
   for (const { dir, why } of failed) voice.warn(`The hold could not be written in ${dir}: ${why}`);
@@ -104,8 +106,8 @@ function setHold(rescuing: Rescuing, { outside, voice }: Tools): boolean {
 }
 
 /** True when a leader may still act. */
-async function endLeaders({ source }: Rescuing, { outside, voice }: Tools, held: boolean): Promise<boolean> {
-  const leaders = await Promise.all(source.dirs.map((dir) => endLeader(dir, outside.fs)));
+async function endLeaders({ source }: Rescuing, { outside, machine, voice }: Tools, held: boolean): Promise<boolean> {
+  const leaders = await Promise.all(source.dirs.map((dir) => endLeader(dir, outside.fs, machine)));
   for (const leader of leaders) {
     if (leader.kind === 'none') continue;
     const line = leaderText(leader);
@@ -145,17 +147,17 @@ async function makeAll(changes: readonly Change[], { outside, voice }: Tools): P
 }
 
 /** What is not as it should be, or cannot be seen, after a few seconds. Empty: everything was read back. */
-async function readBack({ choice }: Rescuing, { outside, voice }: Tools): Promise<string[]> {
+async function readBack({ choice }: Rescuing, { outside, machine, voice }: Tools): Promise<string[]> {
   const { checks, identity } = choice.restore;
   if (checks.length === 0) return ['these changes cannot be read back'];
   const wanted: readonly Check[] = identity === null ? checks : [...checks, identity];
-  const until = performance.now() + VERIFY_WITHIN_MS;
+  const until = machine.monotonic() + VERIFY_WITHIN_MS;
   for (;;) {
     const answers = await Promise.all(wanted.map((one) => check(one, outside)));
     const doubts = answers.flatMap((answer) => doubtOf(answer));
     if (doubts.length === 0) voice.progress(`read back: ${wanted.length} of ${wanted.length} checks are as they should be`);
-    if (doubts.length === 0 || performance.now() > until) return doubts;
-    await pause(VERIFY_EVERY_MS);
+    if (doubts.length === 0 || machine.monotonic() > until) return doubts;
+    await machine.sleep(VERIFY_EVERY_MS);
   }
 }
 
@@ -166,7 +168,7 @@ function doubtOf(answer: Checked): string[] {
 
 function recordOutcome(
   { source, id }: Rescuing,
-  { outside, voice, roots }: Tools,
+  { outside, machine, voice, roots }: Tools,
   failures: readonly string[],
   doubts: readonly string[],
 ): void {
@@ -174,7 +176,7 @@ function recordOutcome(
     type: 'outcome',
     id,
     scope: source.scope,
-    at: new Date().toISOString(),
+    at: timeOf(machine),
     result: failures.length > 0 ? 'failed' : doubts.length > 0 ? 'not-verified' : 'verified',
     notes: [...failures, ...doubts].map((line) => line.slice(0, 1000)),
   };
@@ -202,6 +204,6 @@ function ending({ source, choice, next }: Rescuing, failures: readonly string[],
   };
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+function timeOf(machine: Machine): string {
+  return new Date(machine.now()).toISOString();
 }

@@ -57,8 +57,8 @@ export class Voice {
     this.#line({ type: 'note', level: 'warning', message: visible(line) });
   }
 
-  document(data: unknown): void {
-    this.#line({ type: 'document', name: 'break-glass', data });
+  document(data: unknown, name: 'break-glass' | 'rehearsal' = 'break-glass'): void {
+    this.#line({ type: 'document', name, data });
   }
 
   /** The last thing said. Returns the exit code. */

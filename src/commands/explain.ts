@@ -45,7 +45,9 @@ function list(deps: Deps): Outcome {
   const codes = Object.keys(EXPLANATIONS) as Known[];
   const rows = codes.map((code) => ({ code, exitCode: exitOf(code), means: EXPLANATIONS[code].means }));
   deps.line({ type: 'document', name: 'explanations', data: rows });
-  deps.print(rows.map(({ code, exitCode, means }) => `${code.padEnd(20)} ${String(exitCode).padStart(3)}  ${first(means)}`).join('\n'));
+  deps.print(
+    rows.map(({ code, exitCode, means }) => `${code.padEnd(20)} ${String(exitCode).padStart(3)}  ${first(means)}`).join('\n'),
+  );
   return done('');
 }
 
@@ -58,6 +60,8 @@ function exitCodes(deps: Deps): Outcome {
   deps.line({ type: 'document', name: EXIT_CODES, data: rows });
   const width = Math.max(...rows.map(({ means }) => means.length));
   const line = (code: string, means: string, traffic: string) => `${code.padStart(4)}  ${means.padEnd(width)}  ${traffic}`;
-  deps.print([line('exit', 'meaning', 'traffic'), ...rows.map((row) => line(String(row.exitCode), row.means, row.traffic))].join('\n'));
+  deps.print(
+    [line('exit', 'meaning', 'traffic'), ...rows.map((row) => line(String(row.exitCode), row.means, row.traffic))].join('\n'),
+  );
   return done('');
 }

@@ -8,6 +8,7 @@ import type { Plan } from '../core/plan.ts';
 import { type State, start } from '../core/rollout.ts';
 import { type Scope, scopeFlags, scopeText } from '../core/scope.ts';
 import { assertNobodyLeads } from '../engine/claim.ts';
+import { diskDoubt } from '../engine/facts.ts';
 import { takeLead } from '../engine/leading.ts';
 import { phaseLine } from '../engine/narrate.ts';
 import { type End, run } from '../engine/run.ts';
@@ -47,6 +48,8 @@ export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead):
   const hold = readHold(pointerDirs, deps.io.fs);
   if (hold !== undefined) throw heldError(scope, hold.text);
   recordStatePlaces([opened.stateDir, ...plan.copies], deps);
+  const doubt = diskDoubt(opened.stateDir, deps.io);
+  if (doubt !== undefined) deps.line({ type: 'note', level: 'warning', message: doubt });
   const target = targetOfPlan(plan, deps);
   const places = { scope, stateDir: opened.stateDir, copies: plan.copies, modes: modesOf(groupOf(opened.config, deps.io)) };
   const parts = {

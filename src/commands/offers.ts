@@ -17,6 +17,8 @@ export interface Offers {
   readonly scopes: readonly Scope[];
   readonly environments: readonly string[];
   readonly sources: Plan['sources'];
+  /** Everything that was read: the config, and the manifests of every scope. */
+  readonly read: Plan['sources'];
   /** Why nothing of this scope's listing may be promoted: a row of it is not its own. */
   readonly refusal: Refusal | undefined;
 }
@@ -54,6 +56,7 @@ export async function readOffers(opened: Opened, deps: Deps): Promise<Offers> {
       { file: config.file, sha256: config.sha256 },
       ...manifests.filter((entry) => own.has(entry.file)).map(({ file, sha256 }) => ({ file, sha256 })),
     ],
+    read: [{ file: config.file, sha256: config.sha256 }, ...manifests.map(({ file, sha256 }) => ({ file, sha256 }))],
     refusal: listingRefusal(findings, (file) => own.has(file) || atPlaceOf(file, scope, config.tenants.length > 1), scope),
   };
 }

@@ -8,8 +8,8 @@ import type { Entry } from '../core/ledger.ts';
 import { nearest } from '../core/nearest.ts';
 import { nameProblem, type Scope, sameScope, scopeFlags, scopeText } from '../core/scope.ts';
 import { openTarget, type Target } from '../engine/target.ts';
-import { localStore } from '../stores/local.ts';
-import type { Store } from '../stores/store.ts';
+import { stores } from '../stores/index.ts';
+import type { Store, StoredLedger } from '../stores/store.ts';
 import type { Deps } from './command.ts';
 import { groupOf, stateDirOf } from './state-dir.ts';
 
@@ -22,6 +22,8 @@ export interface Opened {
   readonly stateDir: string;
   readonly store: Store;
   readonly entries: readonly Entry[];
+  /** SHA-256 of the ledger's last line; 64 zeros when it has none. */
+  readonly ledgerHead: string;
   readonly history: History;
   readonly pointerDirs: readonly string[];
   readonly actor: string;
@@ -37,32 +39,40 @@ export async function openScope(deps: Deps, options: { readonly config: 'needed'
   const { config, why } = await tryConfig(deps);
   if (why !== null && options.config === 'needed') throw why;
   const stateDir = stateDirOf(deps, config);
-  const store = localStore(stateDir, deps.io, groupOf(config, deps.io));
+  const store = stores.local({ stateDir, group: groupOf(config, deps.io) }, deps.io);
   if (why !== null) await goOnWithout(why, store, deps);
   const scope = await scopeOf(deps, config, store);
   deps.situation.scope = scope;
-  const settings = config?.services.find((service) => sameScope(service.scope, scope)) ?? null;
-  const { entries } = await store.read(scope);
+  return openedScope(scope, { config, stateDir, store }, await store.read(scope), deps);
+}
+
+/** What config, state and ledger make of a scope together. */
+export function openedScope(
+  scope: Scope,
+  from: Pick<Opened, 'config' | 'stateDir' | 'store'>,
+  { entries, head }: Pick<StoredLedger, 'entries' | 'head'>,
+  deps: Deps,
+): Opened {
+  const settings = from.config?.services.find((service) => sameScope(service.scope, scope)) ?? null;
   const history = fold(entries);
   const copies = settings?.copies ?? history.rollout?.plan.copies ?? [];
-  const opened: Opened = {
+  return {
+    ...from,
     scope,
-    config,
     settings,
-    stateDir,
-    store,
     entries,
+    ledgerHead: head,
     history,
-    pointerDirs: [pointerDir(stateDir, scope), ...copies.map((copy) => copyDir(copy, scope))],
+    pointerDirs: [pointerDir(from.stateDir, scope), ...copies.map((copy) => copyDir(copy, scope))],
     actor: actorOf(deps),
     flags: flagsOf(scope, deps),
   };
-  return opened;
 }
 
 type Tried = { readonly config: LoadedConfig; readonly why: null } | { readonly config: null; readonly why: KvdeployError };
 
-async function tryConfig(deps: Deps): Promise<Tried> {
+/** The config, or why there is none. */
+export async function tryConfig(deps: Deps): Promise<Tried> {
   try {
     return { config: await loadConfig({ file: deps.globals.config, cwd: deps.cwd }, deps.io), why: null };
   } catch (error) {
@@ -78,7 +88,7 @@ async function goOnWithout(why: KvdeployError, store: Store, deps: Deps): Promis
 }
 
 /** The scope that the flags, the config and the state name together; each missing part must have exactly one answer. */
-async function scopeOf(deps: Deps, config: LoadedConfig | null, store: Store): Promise<Scope> {
+export async function scopeOf(deps: Deps, config: LoadedConfig | null, store: Store): Promise<Scope> {
   const environment = deps.globals.env ?? deps.io.env('KVDEPLOY_ENV');
   if (environment === undefined || environment === '') {
     throw new KvdeployError('USAGE', {

@@ -2,22 +2,32 @@
 
 import { readHold } from '../break-glass/hold.ts';
 import { readPointers } from '../break-glass/pointer.ts';
-import { describe } from '../break-glass/wording.ts';
+import { describe, shellWord } from '../break-glass/wording.ts';
 import { refusalError } from '../core/errors.ts';
 import { durationText, percentText } from '../core/gate.ts';
+import { openRollout } from '../core/history.ts';
 import type { Plan } from '../core/plan.ts';
 import { stepSplit } from '../core/plan-splits.ts';
 import { scopeText, shortGuid } from '../core/scope.ts';
 import { splitText } from '../core/split.ts';
-import { describeGate, measureGate } from '../engine/measure.ts';
+import { describeGate } from '../engine/measure.ts';
 import { breakGlassCommand } from './advice.ts';
 import { type Deps, done, type Outcome } from './command.ts';
+import { hazardTable } from './hazard-table.ts';
+import { assertNoHold } from './hold.ts';
+import { refuseBeside } from './lead.ts';
 import { type Opened, openScope } from './open.ts';
+import { writePlanFile } from './plan-file.ts';
 import { judgeRelease, otherScopesText, type Release, type Wanted } from './release.ts';
 
-export async function plan(options: Wanted, deps: Deps): Promise<Outcome> {
+export interface PlanOptions extends Wanted {
+  /** Where to write the plan file. */
+  readonly out?: string;
+}
+
+export async function plan(options: PlanOptions, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'needed' });
-  const release = await judgeRelease(opened, options, deps, 'looking');
+  const release = await judgeRelease(opened, options, deps, { how: 'looking' });
   showChecks(release, opened, deps);
   deps.line({
     type: 'check',
@@ -27,16 +37,25 @@ export async function plan(options: Wanted, deps: Deps): Promise<Outcome> {
   });
   const hold = readHold(opened.pointerDirs, deps.io.fs);
   if (hold !== undefined) deps.line({ type: 'check', name: 'no hold is in force', ok: false, message: hold.text });
+  const document = release.plan === null ? null : planDocument(release, release.plan, opened, deps);
+  deps.line({ type: 'document', name: 'plan', data: document ?? { scope: opened.scope, hazards: release.hazards } });
+  const told = document === null || release.plan === null ? [] : planLines(document, release.plan);
+  deps.print(`${[...told, ...hazardTable(release.hazards)].join('\n')}\n`);
   if (release.refusal !== undefined || release.plan === null) {
     throw refusalError(
       release.refusal ?? { code: 'BUG', message: 'The release has neither plan nor refusal.', hint: 'Report this, please.' },
     );
   }
-  const document = await planDocument(release, release.plan, opened, deps);
-  deps.line({ type: 'document', name: 'plan', data: document });
-  deps.print(planText(document, release.plan));
+  assertNoHold(opened, deps);
+  const open = openRollout(opened.history);
+  if (open !== null) return refuseBeside(opened, open, deps);
   const { flags } = opened;
-  return done('The plan can begin; nothing was changed.', [`kvdeploy promote ${flags} --build ${release.plan.candidate.guid}`]);
+  if (options.out === undefined)
+    return done('The plan can begin; nothing was changed.', [`kvdeploy promote ${flags} --build ${release.plan.candidate.guid}`]);
+  writePlanFile(options.out, release, release.plan, opened, deps);
+  return done(`The plan can begin; it was written to ${options.out}, and nothing else was changed.`, [
+    `kvdeploy promote ${flags} --plan ${shellWord(options.out)}`,
+  ]);
 }
 
 /** One line per check. What could not be looked at is not verified, which is not the same as passed. */
@@ -49,24 +68,16 @@ export function showChecks(release: Release, opened: Opened, deps: Deps): void {
 }
 
 /** Everything that a reviewer wants to see, as data. */
-async function planDocument(release: Release, planned: Plan, opened: Opened, deps: Deps) {
+function planDocument(release: Release, planned: Plan, opened: Opened, deps: Deps) {
   const { target, reading } = release;
-  const gates = await Promise.all(
-    planned.gates.map(async (gate) => {
-      const now =
-        planned.stable === null
-          ? { missing: 'nothing serves' }
-          : await measureGate(gate, planned, planned.stable, reading, deps.io);
-      return {
-        name: gate.name,
-        source: gate.source,
-        max: gate.max,
-        minRequests: gate.minRequests,
-        question: describeGate(gate, planned, planned.candidate),
-        stableNow: now,
-      };
-    }),
-  );
+  const gates = planned.gates.map((gate) => ({
+    name: gate.name,
+    source: gate.source,
+    max: gate.max,
+    minRequests: gate.minRequests,
+    question: describeGate(gate, planned, planned.candidate),
+    stableNow: release.measured.find((each) => each.gate === gate.name)?.measurement ?? { missing: 'it was not asked' },
+  }));
   const steps = planned.steps.map((step, index) => {
     const split = stepSplit(planned, index);
     const leaving = index + 1 === planned.steps.length ? 'drain' : 'at-once';
@@ -87,16 +98,17 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
       changes: newest?.knownGood.changes ?? [],
       breakGlass: breakGlassCommand(opened),
     },
+    hazards: release.hazards,
     sources: planned.sources,
   };
 }
 
-type PlanDocument = Awaited<ReturnType<typeof planDocument>>;
+type PlanDocument = ReturnType<typeof planDocument>;
 
-function planText(document: PlanDocument, planned: Plan): string {
+function planLines(document: PlanDocument, planned: Plan): readonly string[] {
   const build = (of: Plan['candidate'] | null) =>
     of === null ? 'nothing' : `${shortGuid(of.guid)}  ${of.version}  sequence ${of.sequence}  at ${of.ref}`;
-  const lines = [
+  return [
     `plan for ${scopeText(planned.scope)}`,
     `  from       ${build(planned.stable)}`,
     `  to         ${build(planned.candidate)}`,
@@ -114,7 +126,6 @@ function planText(document: PlanDocument, planned: Plan): string {
     ...document.wayBack.changes.map((change) => `               ${describe(change)}`),
     `               ${document.wayBack.breakGlass}`,
   ];
-  return `${lines.join('\n')}\n`;
 }
 
 function measurementText(now: PlanDocument['gates'][number]['stableNow']): string {

@@ -4,12 +4,13 @@ import { copyPointer, placeRescue, readPointers, writePointer } from '../break-g
 import type { History, KnownGood } from '../core/history.ts';
 import type { Build } from '../core/manifest.ts';
 import type { Plan } from '../core/plan.ts';
-import type { Scope } from '../core/scope.ts';
+import { type Scope, scopeText } from '../core/scope.ts';
 import { type PointerDraft, renderPointer } from '../engine/render.ts';
 import type { WritePointer } from '../engine/runner.ts';
 import type { Target } from '../engine/target.ts';
 import type { Io } from '../io.ts';
 import type { Reading } from '../routers/router.ts';
+import { stateError } from '../stores/state-error.ts';
 import type { Deps } from './command.ts';
 import type { Opened } from './open.ts';
 import { groupOf, makePointerDir, modesOf, rescueSource } from './state-dir.ts';
@@ -23,7 +24,7 @@ export interface PointerPlaces {
 
 /** The writer that a rollout of `plan` uses. */
 export function pointerWriter(places: PointerPlaces, plan: Plan, target: Target, io: Io): WritePointer {
-  return (why, state, history, reading) => {
+  return (why, state, history, reading, ledgerHead) => {
     const atIso = new Date(io.now()).toISOString();
     const incoming = why === 'before-rollout' ? state.plan.stable : state.plan.candidate;
     if (incoming === null) throw new Error(`plan ${plan.id} has no build for the pointer`);
@@ -39,7 +40,7 @@ export function pointerWriter(places: PointerPlaces, plan: Plan, target: Target,
       bad: [...new Set([...history.bad.keys(), ...left])],
       why,
       rollout: plan.id,
-      ledgerHead: null,
+      ledgerHead,
       atIso,
     });
     return publishPointer(places, draft, io);
@@ -58,6 +59,14 @@ export function publishPointer(
   draft: PointerDraft,
   io: Io,
 ): { readonly generation: number; readonly warnings: readonly string[] } {
+  try {
+    return publish(places, draft, io);
+  } catch (cause) {
+    throw stateError('STATE_UNWRITABLE', `The known-good pointer of ${scopeText(places.scope)} could not be written`, cause);
+  }
+}
+
+function publish(places: PointerPlaces, draft: PointerDraft, io: Io) {
   const { scope, stateDir, copies, modes } = places;
   const dir = makePointerDir(stateDir, scope, modes, io);
   placeRescue(dir, rescueSource(), io.fs, modes);
@@ -99,7 +108,13 @@ export function idlePlaces(opened: Opened, deps: Deps): PointerPlaces {
 /** The pointer that names `knownGood` while no rollout is walking. */
 export function renderIdle(
   opened: Opened,
-  now: { readonly target: Target; readonly reading: Reading; readonly history: History; readonly knownGood: KnownGood },
+  now: {
+    readonly target: Target;
+    readonly reading: Reading;
+    readonly history: History;
+    readonly knownGood: KnownGood;
+    readonly ledgerHead: string;
+  },
   why: PointerDraft['why'],
   deps: Deps,
 ): PointerDraft {
@@ -111,7 +126,6 @@ export function renderIdle(
     bad: [...now.history.bad.keys()],
     why,
     rollout: null,
-    ledgerHead: null,
     atIso: new Date(deps.io.now()).toISOString(),
   });
 }

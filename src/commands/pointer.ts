@@ -7,12 +7,13 @@ import type { Event } from '../core/events.ts';
 import { currentKnownGood, openRollout } from '../core/history.ts';
 import { sameScope, scopeText, shortGuid } from '../core/scope.ts';
 import { presenceProblem } from '../core/target-locks.ts';
-import { type PointerDraft, staleness } from '../engine/render.ts';
+import type { PointerDraft } from '../engine/render.ts';
 import { breakGlassCommand } from './advice.ts';
 import { type Deps, done, type Outcome } from './command.ts';
 import { confirm } from './confirm.ts';
 import { assertNoHold } from './hold.ts';
 import { type Opened, openScope, targetOf } from './open.ts';
+import { pointerProblems, rescueProblem } from './pointer-check.ts';
 import { type PointerExport, readExport } from './pointer-export.ts';
 import { idlePlaces, publishPointer, renderIdle } from './pointer-writer.ts';
 import { recordEvent } from './record-event.ts';
@@ -57,9 +58,11 @@ export async function showPointer(deps: Deps): Promise<Outcome> {
 export async function verifyPointer(options: { readonly renew?: boolean }, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'optional' });
   const fresh = await renderNow(opened, deps);
-  const problems = opened.pointerDirs.flatMap((dir) => problemsIn(dir, fresh, opened, deps));
+  const problems = opened.pointerDirs.flatMap((dir) => pointerProblems(dir, fresh, opened.scope, deps.io));
   for (const { dir, why } of problems) deps.line({ type: 'check', name: `pointer in ${dir}`, ok: false, message: why });
-  if (problems.length === 0)
+  const outdated = opened.pointerDirs.flatMap((dir) => rescueProblem(dir, deps.io) ?? []);
+  for (const message of outdated) deps.line({ type: 'note', level: 'warning', message });
+  if (problems.length === 0 && (outdated.length === 0 || options.renew !== true))
     return done(`Every copy verifies and leads back to ${shortGuid(fresh.knownGood.build.guid)} over the members of now.`);
   if (options.renew !== true) {
     const code = problems.some((problem) => problem.damaged) ? 'POINTER_DAMAGED' : 'POINTER_STALE';
@@ -79,24 +82,8 @@ export async function verifyPointer(options: { readonly renew?: boolean }, deps:
   return done(`Written again as generation ${generation}.`, [breakGlassCommand(opened)]);
 }
 
-function problemsIn(
-  dir: string,
-  fresh: PointerDraft,
-  opened: Opened,
-  deps: Deps,
-): { dir: string; why: string; damaged: boolean }[] {
-  const { newest, damaged } = readPointers(dir, deps.io.fs, opened.scope);
-  if (newest === null)
-    return [{ dir, why: damaged[0] === undefined ? 'there is none' : `${damaged[0].file}: ${damaged[0].why}`, damaged: true }];
-  const stale = staleness(newest, fresh);
-  const newer = damaged.filter((entry) => entry.file > `${dir}/ptr.${String(newest.generation).padStart(12, '0')}`);
-  return [
-    ...(stale === null ? [] : [{ dir, why: stale, damaged: false }]),
-    ...newer.map((entry) => ({ dir, why: `a newer generation is damaged: ${entry.file}: ${entry.why}`, damaged: true })),
-  ];
-}
-
-async function renderNow(opened: Opened, deps: Deps): Promise<PointerDraft> {
+/** The pointer as it would be written now. Throws NO_KNOWN_GOOD, and what the router throws. */
+export async function renderNow(opened: Opened, deps: Deps): Promise<PointerDraft> {
   const { history, scope } = opened;
   const known = currentKnownGood(history);
   if (known === null)
@@ -105,7 +92,12 @@ async function renderNow(opened: Opened, deps: Deps): Promise<PointerDraft> {
       hint: `kvdeploy adopt ${opened.flags}`,
     });
   const target = targetOf(opened, deps, openRollout(history) === null ? 'config' : 'ledger');
-  return renderIdle(opened, { target, reading: await target.read(), history, knownGood: known }, 'rendered-again', deps);
+  return renderIdle(
+    opened,
+    { target, reading: await target.read(), history, knownGood: known, ledgerHead: opened.ledgerHead },
+    'rendered-again',
+    deps,
+  );
 }
 
 /** Prints the known-good build as a file for another machine. */
@@ -171,12 +163,12 @@ export async function importPointer(file: string, options: { readonly confirm?: 
     opened,
     { command: 'pointer import', event, takeOver: false },
     deps,
-    (history) => {
+    (history, ledgerHead) => {
       const [knownGood] = history.knownGood;
       if (knownGood === undefined) throw new Error('an imported build is known-good');
       return publishPointer(
         idlePlaces(opened, deps),
-        renderIdle(opened, { target, reading, history, knownGood }, 'imported', deps),
+        renderIdle(opened, { target, reading, history, knownGood, ledgerHead }, 'imported', deps),
         deps.io,
       );
     },

@@ -1,20 +1,26 @@
 /** `promote`: judge the release, ask, then lead its rollout. */
-import { type Refusal, refusalError } from '../core/errors.ts';
+import { shellWord } from '../break-glass/wording.ts';
+import { KvdeployError, type Refusal, refusalError } from '../core/errors.ts';
 import { openRollout } from '../core/history.ts';
+import type { PlanFile } from '../core/plan-file.ts';
 import { scopeText, shortGuid } from '../core/scope.ts';
 import type { Deps, Outcome } from './command.ts';
 import { confirm } from './confirm.ts';
 import { controlOf } from './control.ts';
+import { warnOfHazards } from './hazards.ts';
 import { assertNoHold } from './hold.ts';
 import { beginNew, lead, refuseBeside } from './lead.ts';
-import { openScope } from './open.ts';
+import { type Opened, openScope } from './open.ts';
 import { showChecks } from './plan.ts';
+import { readPlanFile, staleness } from './plan-file.ts';
 import { judgeRelease, type Wanted } from './release.ts';
 
 export interface PromoteOptions extends Wanted {
   readonly confirm?: string;
   readonly until?: string;
   readonly maxWait?: string;
+  /** A file of `plan --out`, in place of --build and --from. */
+  readonly plan?: string;
 }
 
 export async function promote(options: PromoteOptions, deps: Deps): Promise<Outcome> {
@@ -22,13 +28,19 @@ export async function promote(options: PromoteOptions, deps: Deps): Promise<Outc
   const opened = await openScope(deps, { config: 'needed' });
   assertNoHold(opened, deps);
   const open = openRollout(opened.history);
-  const release = await judgeRelease(opened, options, deps, open === null ? 'in earnest' : 'looking');
+  const file = options.plan === undefined ? null : { name: options.plan, made: plannedIn(options.plan, options, opened, deps) };
+  const wanted = file === null ? options : { build: file.made.plan.candidate.guid };
+  const how = open === null ? 'in earnest' : 'looking';
+  const release = await judgeRelease(opened, wanted, deps, { how, confirm: options.confirm });
   // A foreign build is refused as one, whatever else is going on; the rest is judged by a world that a rollout is changing.
   if (open !== null && !isForeign(release.refusal)) return refuseBeside(opened, open, deps);
   showChecks(release, opened, deps);
-  if (release.refusal !== undefined) throw refusalError(release.refusal);
-  if (release.plan === null) throw new Error('a release without refusal has a plan');
-  const { plan } = release;
+  const stale = file === null ? undefined : staleness(file.name, file.made, release, opened, deps);
+  const refusal = isForeign(release.refusal) ? release.refusal : (stale ?? release.refusal);
+  if (refusal !== undefined) throw refusalError(refusal);
+  warnOfHazards(release.hazards, deps);
+  const plan = file?.made.plan ?? release.plan;
+  if (plan === null) throw new Error('a release without refusal has a plan');
   const steps = plan.steps.map((step) => `${step.percent} %`).join(' → ');
   await confirm(
     opened,
@@ -37,6 +49,15 @@ export async function promote(options: PromoteOptions, deps: Deps): Promise<Outc
     deps,
   );
   return lead(opened, plan, deps, { command: 'promote', control, takeOver: false, begin: beginNew(plan, opened.history) });
+}
+
+/** The plan of `--plan`, which says itself which build it is about. */
+function plannedIn(file: string, { build, from }: PromoteOptions, opened: Opened, deps: Deps): PlanFile {
+  if (build === undefined && from === undefined) return readPlanFile(file, opened, deps);
+  throw new KvdeployError('USAGE', {
+    message: `--plan ${file} says already which build is promoted; --build and --from cannot stand beside it.`,
+    hint: `kvdeploy promote ${opened.flags} --plan ${shellWord(file)}`,
+  });
 }
 
 function isForeign(refusal: Refusal | undefined): boolean {

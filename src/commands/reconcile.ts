@@ -75,8 +75,8 @@ async function writeDown(opened: Opened, reviewed: Reviewed, target: Target, dep
   const { reason, serving, bad, records } = reviewed;
   const event: Event = { type: 'reconciled', atMs: deps.io.now(), reason, serving, bad: [...bad], records: [...records] };
   const what = { command: 'reconcile', event, takeOver: true };
-  return recordEvent(opened, what, deps, (history) => {
-    const warnings = pointAtServing(opened, reviewed, target, deps, history);
+  return recordEvent(opened, what, deps, (history, ledgerHead) => {
+    const warnings = pointAtServing(opened, { ...reviewed, ledgerHead }, target, deps, history);
     liftHold(opened.pointerDirs, deps.io.fs);
     return warnings;
   });
@@ -85,14 +85,19 @@ async function writeDown(opened: Opened, reviewed: Reviewed, target: Target, dep
 /** A pointer generation that names what serves, so that ledger and pointer agree again. */
 function pointAtServing(
   opened: Opened,
-  reviewed: Reviewed,
+  reviewed: Reviewed & { readonly ledgerHead: string },
   target: Target,
   deps: Deps,
   history: Opened['history'],
 ): readonly string[] {
   const known = history.knownGood.find((entry) => entry.build.guid === reviewed.serving);
   if (known === undefined) return [];
-  const draft = renderIdle(opened, { target, reading: reviewed.reading, history, knownGood: known }, 'rolled-back', deps);
+  const draft = renderIdle(
+    opened,
+    { target, reading: reviewed.reading, history, knownGood: known, ledgerHead: reviewed.ledgerHead },
+    'rolled-back',
+    deps,
+  );
   return publishPointer(idlePlaces(opened, deps), draft, deps.io).warnings;
 }
 

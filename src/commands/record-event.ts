@@ -7,14 +7,14 @@ import type { Deps } from './command.ts';
 import type { Opened } from './open.ts';
 
 /**
- * Takes the claim, appends `event`, does `then` with the history that it leads to, gives the claim back. When `then` throws the
+ * Takes the claim, appends `event`, does `then` with the history that it leads to and the hash of the new last line, gives the claim back. When `then` throws the
  * event stays written. Throws BUSY when somebody else leads.
  */
 export async function recordEvent<T>(
   opened: Opened,
   what: { readonly command: string; readonly event: Event; readonly takeOver: boolean },
   deps: Deps,
-  then: (history: History) => T,
+  then: (history: History, ledgerHead: string) => T,
 ): Promise<T> {
   const { store, scope, actor } = opened;
   const claim = await takeClaim(store, scope, { actor, command: what.command }, deps.io, { takeOver: what.takeOver });
@@ -25,7 +25,8 @@ export async function recordEvent<T>(
     if ((await store.append(scope, seq, entry)) === 'conflict') {
       throw new KvdeployError('BUSY', { message: 'Somebody else took the claim.', hint: `Run ${what.command} again.` });
     }
-    return then(foldEntry(fold(claim.entries), { ...entry, seq, prev: '' }));
+    const { head } = await store.read(scope);
+    return then(foldEntry(fold(claim.entries), { ...entry, seq, prev: '' }), head);
   } finally {
     stopBeating();
     await releaseClaim(store, scope, actor, seq, deps.io).catch(() => undefined);

@@ -1,19 +1,22 @@
 /** What `plan` and `promote` share: from what was typed to a judged build and its plan. Must not change anything. */
 import type { ServiceSettings } from '../config/load.ts';
-import { type AdmittedBuild, admit, type Checked, type Facts, headline, LOCKS, LOOKING_LOCKS } from '../core/admission.ts';
+import { admit, type Checked, type Facts, headline, LOCKS, LOOKING_LOCKS } from '../core/admission.ts';
 import { KvdeployError, type Refusal, refusalError } from '../core/errors.ts';
+import { type Hazard, hazardRefusal } from '../core/hazards.ts';
 import { currentKnownGood } from '../core/history.ts';
 import { promotionPlan } from '../core/make-plan.ts';
 import type { Plan } from '../core/plan.ts';
-import { buildOfSameSource, requirementRefusal } from '../core/requirement.ts';
+import { buildOfSameSource } from '../core/requirement.ts';
 import { type Guid, type Scope, sameScope, scopeText, shortGuid } from '../core/scope.ts';
 import { diskFact, fileFacts, targetFacts } from '../engine/facts.ts';
-import { stableHasData } from '../engine/measure.ts';
+import { type Measured, measureStable, silentGate } from '../engine/measure.ts';
 import type { Target } from '../engine/target.ts';
 import type { Reading } from '../routers/router.ts';
 import { guidOf } from './choose-build.ts';
 import type { Deps } from './command.ts';
-import { knownGoodFrom, otherHistory } from './elsewhere.ts';
+import { knownGoodFrom } from './elsewhere.ts';
+import { furtherChecks } from './further-checks.ts';
+import { type Confirmation, lookAtHazards } from './hazards.ts';
 import { type Offers, readOffers } from './offers.ts';
 import { type Opened, targetOf } from './open.ts';
 import { showTraffic } from './traffic.ts';
@@ -25,7 +28,12 @@ export interface Wanted {
 }
 
 /** A release with every check that was made, and whether it may begin. */
-export interface Release {
+export interface Release extends Judged {
+  readonly hazards: readonly Hazard[];
+}
+
+/** What the locks and the further checks said. */
+export interface Judged {
   readonly checked: readonly Checked[];
   /** Why it may not begin; undefined when it may. */
   readonly refusal: Refusal | undefined;
@@ -35,13 +43,30 @@ export interface Release {
   readonly reading: Reading | null;
   /** Other scopes that lock 3 could see; none is unverified, not passed. */
   readonly otherScopes: number;
+  readonly unseenLedgers: number;
+  /** The config and every manifest, as they were read. */
+  readonly read: Plan['sources'];
+  /** What each gate says of the build that serves now. */
+  readonly measured: readonly Measured[];
+}
+
+/** How a release is judged: only looked at, or in earnest; and how it is confirmed, where that is known already. */
+export interface Judging extends Confirmation {
+  readonly how: 'looking' | 'in earnest';
+}
+
+/** Judges a release by every lock and check, then by its hazards, of which each must be controlled. Changes nothing. */
+export async function judgeRelease(opened: Opened, wanted: Wanted, deps: Deps, judging: Judging): Promise<Release> {
+  const judged = await judgeByLocks(opened, wanted, deps, judging.how);
+  const hazards = lookAtHazards(judged, opened, judging, deps);
+  return { ...judged, refusal: judged.refusal ?? hazardRefusal(hazards), hazards };
 }
 
 /**
- * Judges a release. Files first: a foreign build is refused before the target hears of it. `looking` leaves out the one lock
- * that has to write: whether the disk keeps its word.
+ * Files first: a foreign build is refused before the target hears of it. `looking` leaves out the one lock that has to write:
+ * whether the disk keeps its word.
  */
-export async function judgeRelease(opened: Opened, wanted: Wanted, deps: Deps, how: 'looking' | 'in earnest'): Promise<Release> {
+async function judgeByLocks(opened: Opened, wanted: Wanted, deps: Deps, how: Judging['how']): Promise<Judged> {
   const settings = mustHave(opened);
   const offers = await readOffers(opened, deps);
   const guid = await wantedGuid(opened, offers, wanted, deps);
@@ -53,6 +78,8 @@ export async function judgeRelease(opened: Opened, wanted: Wanted, deps: Deps, h
     environments: offers.environments,
     history: opened.history,
     store: opened.store,
+    entries: opened.entries,
+    ledgerHead: opened.ledgerHead,
     pointerDir: opened.pointerDirs[0] ?? '',
   };
   const { facts, unseen } = await fileFacts(sources, deps.io);
@@ -64,24 +91,26 @@ export async function judgeRelease(opened: Opened, wanted: Wanted, deps: Deps, h
     LOCKS.filter((lock) => lock.needs === 'files'),
   );
   const refused = headline(byFiles.checked) ?? offers.refusal;
+  const listing: Checked = { name: 'the listing holds its own builds only', hazard: 'foreign-build', refusal: offers.refusal };
+  const seen = { otherScopes, unseenLedgers: unseen.length, read: offers.read, measured: [] };
   if (refused !== undefined)
-    return { checked: byFiles.checked, refusal: refused, plan: null, target: null, reading: null, otherScopes };
-  return judgeAtTarget({ opened, settings, offers, otherScopes, how }, facts, deps);
+    return { ...seen, checked: [...byFiles.checked, listing], refusal: refused, plan: null, target: null, reading: null };
+  const judged = await judgeAtTarget({ opened, settings, offers, how }, facts, deps);
+  return { ...seen, ...judged, checked: [...judged.checked, listing] };
 }
 
-interface Judging {
+interface AtTarget {
   readonly opened: Opened;
   readonly settings: ServiceSettings;
   readonly offers: Offers;
-  readonly otherScopes: number;
-  readonly how: 'looking' | 'in earnest';
+  readonly how: Judging['how'];
 }
 
 async function judgeAtTarget(
-  { opened, settings, offers, otherScopes, how }: Judging,
+  { opened, settings, offers, how }: AtTarget,
   fromFiles: Facts,
   deps: Deps,
-): Promise<Release> {
+): Promise<Pick<Judged, 'checked' | 'refusal' | 'plan' | 'target' | 'reading'> & Partial<Judged>> {
   const target = targetOf(opened, deps);
   const listed = offers.listed.find((entry) => entry.build.guid === fromFiles.guid && sameScope(entry.scope, opened.scope));
   showTraffic(deps, target, buildsAtPlaces(opened));
@@ -91,56 +120,16 @@ async function judgeAtTarget(
   const known = currentKnownGood(opened.history)?.build;
   const admission = headline(checked);
   if (admission !== undefined || build === null || known === undefined)
-    return { checked, refusal: admission, plan: null, target, reading, otherScopes };
+    return { checked, refusal: admission, plan: null, target, reading };
   const plan = promotionPlan(
     { ...settings, router: settings.router ?? { kind: '' } },
     planning(opened, offers, reading, deps),
     build,
     known,
   );
-  const further = await furtherChecks(opened, settings, build, plan, target, reading, deps);
-  return { checked: [...checked, ...further], refusal: headline(further), plan, target, reading, otherScopes };
-}
-
-/** What is not a lock, but must hold before a first step: the requirement, possible percentages, gates that can see. */
-async function furtherChecks(
-  opened: Opened,
-  settings: ServiceSettings,
-  build: AdmittedBuild,
-  plan: Plan,
-  target: Target,
-  reading: Reading,
-  deps: Deps,
-): Promise<readonly Checked[]> {
-  const checks: Checked[] = [];
-  if (settings.requires !== null) {
-    const there = await otherHistory(opened, settings.requires.environment);
-    checks.push({
-      name: `${settings.requires.environment} has soaked this source`,
-      refusal: requirementRefusal(build, settings.requires, there, deps.io.now()),
-    });
-  }
-  const impossible = settings.steps.map((step) => target.impossible(reading, step.percent)).find((why) => why !== undefined);
-  checks.push({
-    name: 'the router can serve every step',
-    refusal:
-      impossible === undefined
-        ? undefined
-        : { code: 'SPLIT_IMPOSSIBLE', message: `${impossible}.`, hint: 'Change the steps in the config.' },
-  });
-  const silent = await stableHasData(plan, reading, deps.io);
-  checks.push({
-    name: 'every gate has data for the build that serves now',
-    refusal:
-      silent === undefined
-        ? undefined
-        : {
-            code: 'GATE_NOT_READY',
-            message: silent,
-            hint: 'Missing data is not health: mend the source or the query, then try again.',
-          },
-  });
-  return checks;
+  const measured = await measureStable(plan, reading, deps.io);
+  const further = await furtherChecks(opened, settings, build, silentGate(plan, measured), target, reading, deps);
+  return { checked: [...checked, ...further], refusal: headline(further), plan, target, reading, measured };
 }
 
 /** The settings of the scope; a service without router, identity, steps or gate cannot be promoted (nothing is assumed). */

@@ -2,7 +2,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { groupModes, type Modes, OWNER_ONLY } from '../break-glass/durable-file.ts';
-import { defaultStateDir, recordPlace, rootsOf } from '../break-glass/places.ts';
+import { defaultStateDir, knownPlaces, recordPlace, rootsOf } from '../break-glass/places.ts';
 import { fallbackDirs } from '../break-glass/records.ts';
 import { openStateDir } from '../break-glass/state-dir.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -62,6 +62,11 @@ export function recordStatePlaces(dirs: readonly string[], deps: Deps): void {
       });
     }
   }
+}
+
+/** Every folder in which break-glass looks for states without being told. */
+export function notedPlaces({ io }: Deps): readonly string[] {
+  return knownPlaces(io.fs, roots(io));
 }
 
 /** The rescue program that is put beside every pointer. */

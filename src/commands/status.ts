@@ -1,7 +1,7 @@
 /** `status`: where traffic is, what is known-good, who leads, and whether router and ledger agree. Changes nothing. */
 import { type Hold, readHold } from '../break-glass/hold.ts';
 import { readPointers } from '../break-glass/pointer.ts';
-import { currentKnownGood, fold, openRollout, waysBack } from '../core/history.ts';
+import { currentKnownGood, fold, type History, openRollout, waysBack } from '../core/history.ts';
 import type { Traffic } from '../core/output.ts';
 import { stepSplit } from '../core/plan-splits.ts';
 import type { State } from '../core/rollout.ts';
@@ -12,7 +12,7 @@ import { breakGlassCommand } from './advice.ts';
 import { type Deps, done, type Outcome } from './command.ts';
 import { type Opened, openScope, targetOf } from './open.ts';
 import { buildsAtPlaces } from './release.ts';
-import { type Look, watchStatus } from './status-watch.ts';
+import { watchStatus } from './status-watch.ts';
 import { showTraffic, trafficOf } from './traffic.ts';
 
 export async function status(options: { readonly watch?: boolean }, deps: Deps): Promise<Outcome> {
@@ -25,7 +25,7 @@ export async function status(options: { readonly watch?: boolean }, deps: Deps):
 }
 
 /** One look at everything: the ledger as it is now, the router as it answers now. */
-async function lookAt(before: Opened, deps: Deps): Promise<Look> {
+async function lookAt(before: Opened, deps: Deps) {
   const { entries } = await before.store.read(before.scope);
   const opened = { ...before, entries, history: fold(entries) };
   const document = documentOf(opened, await readIfAny(opened, deps), deps);
@@ -113,7 +113,9 @@ function expectedSplit(history: History, open: State | null): Split | null {
   if (open !== null) return open.phase === 'baking' || open.phase === 'pointing' ? stepSplit(open.plan, open.step) : null;
   const known = currentKnownGood(history);
   const phase = history.rollout?.phase;
-  return known !== null && (phase === 'done' || phase === 'reverted') ? [{ place: known.build.ref, percent: 100 }] : null;
+  return known !== null && (phase === 'done' || phase === 'reverted')
+    ? [{ place: known.build.ref, build: known.build.guid, percent: 100 }]
+    : null;
 }
 
 function nextOf(opened: Opened, open: State | null, hold: Hold | undefined): string[] {

@@ -25,23 +25,25 @@ export function readBytes(fs: Fs, file: string, options: { readonly followSymlin
     if (!stat.isFile())
       return { trouble: { code: 'NOT_A_FILE', message: 'This is not a plain file.', fix: 'Name a file, or a folder of files.' } };
     if (stat.size > MAX_BYTES) return { trouble: tooLarge(stat.size) };
-    return { bytes: readUpTo(fs, file, MAX_BYTES + 1) };
+    return { bytes: readUpToMost(fs, file) };
   } catch (error) {
     return { trouble: unreadable(error) };
   }
 }
 
-function readUpTo(fs: Fs, file: string, most: number): Uint8Array {
+/** Every file is read into this one and copied out of it: a buffer of its own for each would be 256 KiB that stay as long as its bytes. */
+const scratch = new Uint8Array(MAX_BYTES + 1);
+
+function readUpToMost(fs: Fs, file: string): Uint8Array {
   const handle = fs.openSync(file, 'r');
   try {
-    const bytes = new Uint8Array(most);
     let length = 0;
-    while (length < most) {
-      const count = fs.readSync(handle, bytes, length, most - length, null);
+    while (length < scratch.length) {
+      const count = fs.readSync(handle, scratch, length, scratch.length - length, null);
       if (count === 0) break;
       length += count;
     }
-    return bytes.subarray(0, length);
+    return scratch.slice(0, length);
   } finally {
     fs.closeSync(handle);
   }

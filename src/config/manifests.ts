@@ -26,7 +26,8 @@ export interface LoadedManifest {
 }
 
 export interface ReadManifest extends LoadedManifest, PlacedManifest {
-  readonly document: StrictDocument;
+  /** Kept in place of the parsed document: only a file with a finding is parsed again for its places. */
+  readonly bytes: Uint8Array;
 }
 
 /** Where manifests lie: the config's folder for them; without a config `releases/` in the repository's root, else in `cwd`. */
@@ -67,7 +68,7 @@ export function parseManifest(shown: string, bytes: Uint8Array, place: PlacedMan
     return { scope: scopeOf(manifest), build, file: shown, line, column };
   });
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  return { manifest: { file: shown, manifest, builds, sha256, document, place }, findings: [] };
+  return { manifest: { file: shown, manifest, builds, sha256, bytes, place }, findings: [] };
 }
 
 /** One finding is enough for a file that is something else. */
@@ -88,9 +89,9 @@ export function placeBelow(root: string, file: string): readonly string[] | 'out
 
 /** The broken rules between these manifests, with line, column and frame. Of several places the last file is the one named first. */
 export function ruleFindings(manifests: readonly ReadManifest[], names: KnownNames | null): readonly Finding[] {
-  const documents = new Map(manifests.map((each) => [each.file, each.document]));
+  const documentOf = documentsOf(manifests);
   const place = ({ file, path: at }: Part) => {
-    const found = documents.get(file)?.finding(at, { code: 'SCHEMA', message: '', fix: '' });
+    const found = documentOf(file)?.finding(at, { code: 'SCHEMA', message: '', fix: '' });
     return { file, line: found?.line ?? 1, column: found?.column ?? 1 };
   };
   return manifestBreaches(manifests, names).flatMap(({ code, at, message, fix, related }) => {
@@ -101,6 +102,17 @@ export function ruleFindings(manifests: readonly ReadManifest[], names: KnownNam
       kind: 'rule' as const,
       related: related.map((part) => ({ ...place(part), note: part.note })),
     };
-    return documents.get(at.file)?.finding(at.path, trouble) ?? [];
+    return documentOf(at.file)?.finding(at.path, trouble) ?? [];
   });
+}
+
+/** The parsed document of a file, parsed when first asked for: ten thousand of them at once would fill the memory. */
+function documentsOf(manifests: readonly ReadManifest[]): (file: string) => StrictDocument | undefined {
+  const bytesOf = new Map(manifests.map(({ file, bytes }) => [file, bytes]));
+  const parsed = new Map<string, StrictDocument | undefined>();
+  return (file) => {
+    const bytes = bytesOf.get(file);
+    if (bytes !== undefined && !parsed.has(file)) parsed.set(file, strictParse(file, bytes).document);
+    return parsed.get(file);
+  };
 }

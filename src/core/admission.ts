@@ -10,6 +10,7 @@ import {
   offered,
 } from './build-locks.ts';
 import type { Code, Refusal } from './errors.ts';
+import type { HazardId } from './hazards.ts';
 import type { History } from './history.ts';
 import type { Build, ListedBuild } from './manifest.ts';
 import type { Guid, Scope } from './scope.ts';
@@ -47,12 +48,16 @@ export interface Facts {
 export interface PointerFact {
   readonly knownGood: Guid | null;
   readonly damaged: readonly { readonly file: string; readonly why: string }[];
+  /** Why the ledger cannot be the one that this pointer was written from: its end was cut off, or it is another one (R65). Or null. */
+  readonly ledgerCut: string | null;
 }
 
 export interface Lock {
   /** Number in DESIGN.md 5. */
   readonly number: number;
   readonly name: string;
+  /** What it keeps off. */
+  readonly hazard: HazardId;
   /** `files`: decided without asking anything outside, so it refuses before the target hears of it. */
   readonly needs: 'files' | 'target';
   /** The refusal, or undefined. */
@@ -67,6 +72,7 @@ export type AdmittedBuild = Build & { readonly [admitted]: true };
 /** One line of what was looked at, for `plan`. */
 export interface Checked {
   readonly name: string;
+  readonly hazard: HazardId;
   readonly refusal: Refusal | undefined;
 }
 
@@ -75,7 +81,7 @@ export function admit(
   facts: Facts,
   locks: readonly Lock[] = LOCKS,
 ): { readonly checked: readonly Checked[]; readonly build: AdmittedBuild | null } {
-  const checked = locks.map((lock) => ({ name: lock.name, refusal: lock.check(facts) }));
+  const checked = locks.map((lock) => ({ name: lock.name, hazard: lock.hazard, refusal: lock.check(facts) }));
   const build = offered(facts)?.build;
   const whole = checked.every((check) => check.refusal === undefined) && build !== undefined;
   return { checked, build: whole ? (build as AdmittedBuild) : null };
@@ -93,18 +99,18 @@ export function headline(checked: readonly Checked[]): Refusal | undefined {
 
 /** Every lock of this release. Each is enough on its own; a test turns all the others off. */
 export const LOCKS: readonly Lock[] = [
-  { number: 1, name: 'the manifest says this scope', needs: 'files', check: lockScope },
-  { number: 2, name: 'the build is listed here, once', needs: 'files', check: lockListed },
-  { number: 3, name: 'no other scope has the build', needs: 'files', check: lockForeign },
-  { number: 5, name: 'newer than anything known-good here', needs: 'files', check: lockSequence },
-  { number: 8, name: 'both builds have a place of their own', needs: 'files', check: lockPlace },
-  { number: 6, name: 'the target says this environment', needs: 'target', check: lockTarget },
-  { number: 6, name: 'the build itself answers at its place', needs: 'target', check: lockPresent },
-  { number: 7, name: 'the build is not marked bad', needs: 'files', check: lockBad },
-  { number: 8, name: 'there is a known-good build', needs: 'target', check: lockKnownGood },
-  { number: 8, name: 'the pointer on local disk verifies', needs: 'target', check: lockPointer },
-  { number: 8, name: 'the known-good build still serves', needs: 'target', check: lockWayBack },
-  { number: 8, name: 'the state directory keeps its word', needs: 'target', check: lockDisk },
+  { number: 1, name: 'the manifest says this scope', hazard: 'foreign-build', needs: 'files', check: lockScope },
+  { number: 2, name: 'the build is listed here, once', hazard: 'foreign-build', needs: 'files', check: lockListed },
+  { number: 3, name: 'no other scope has the build', hazard: 'foreign-build', needs: 'files', check: lockForeign },
+  { number: 5, name: 'newer than anything known-good here', hazard: 'older-build', needs: 'files', check: lockSequence },
+  { number: 8, name: 'both builds have a place of their own', hazard: 'way-back-depends', needs: 'files', check: lockPlace },
+  { number: 6, name: 'the target says this environment', hazard: 'wrong-target', needs: 'target', check: lockTarget },
+  { number: 6, name: 'the build itself answers at its place', hazard: 'build-absent', needs: 'target', check: lockPresent },
+  { number: 7, name: 'the build is not marked bad', hazard: 'bad-again', needs: 'files', check: lockBad },
+  { number: 8, name: 'there is a known-good build', hazard: 'no-known-good', needs: 'target', check: lockKnownGood },
+  { number: 8, name: 'the pointer on local disk verifies', hazard: 'no-known-good', needs: 'target', check: lockPointer },
+  { number: 8, name: 'the known-good build still serves', hazard: 'no-known-good', needs: 'target', check: lockWayBack },
+  { number: 8, name: 'the state directory keeps its word', hazard: 'disk', needs: 'target', check: lockDisk },
 ];
 
 /** Those that only look: whether the disk keeps its word shows only when something is written. */
@@ -112,11 +118,11 @@ export const LOOKING_LOCKS: readonly Lock[] = LOCKS.filter((lock) => lock.check 
 
 /** A manifest that has since been broken or pruned does not block a way back; one that gives this GUID to another scope does. */
 export const ROLLBACK_LOCKS: readonly Lock[] = [
-  { number: 3, name: 'no other scope has the build', needs: 'files', check: lockForeign },
-  { number: 8, name: 'the build was known-good here', needs: 'files', check: lockOnceKnownGood },
-  { number: 7, name: 'the build is not marked bad', needs: 'files', check: lockBad },
-  { number: 6, name: 'the target says this environment', needs: 'target', check: lockTarget },
-  { number: 6, name: 'the build itself answers at its place', needs: 'target', check: lockPresent },
+  { number: 3, name: 'no other scope has the build', hazard: 'foreign-build', needs: 'files', check: lockForeign },
+  { number: 8, name: 'the build was known-good here', hazard: 'no-known-good', needs: 'files', check: lockOnceKnownGood },
+  { number: 7, name: 'the build is not marked bad', hazard: 'bad-again', needs: 'files', check: lockBad },
+  { number: 6, name: 'the target says this environment', hazard: 'wrong-target', needs: 'target', check: lockTarget },
+  { number: 6, name: 'the build itself answers at its place', hazard: 'build-absent', needs: 'target', check: lockPresent },
 ];
 
 /** Taking over what serves now: it must be this scope's own, at the right target, and not bad. */

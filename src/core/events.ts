@@ -58,7 +58,7 @@ export const eventSchema = z.discriminatedUnion('type', [
     type: z.literal('polled'),
     atMs,
     verdict: z.enum(['pass', 'fail', 'not-yet']),
-    /** Milliseconds watched in this bake, and without health in a row, up to and with this poll; both begin again after a gap. */
+    /** Milliseconds watched in this bake (it begins again after a gap), and without health in a row, up to and with this poll. */
     watchedMs: z.number(),
     missingMs: z.number(),
     /** False while a person holds the rollout at this step: gates are watched, but no further step begins. */

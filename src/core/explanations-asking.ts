@@ -38,7 +38,8 @@ export const ASKING = {
     todo: ['See every build with its GUID: kvdeploy builds --env E'],
   },
   NO_TERMINAL: {
-    means: 'The command needs a confirmation and there is no terminal to ask on. Text on standard input is never taken for a yes.',
+    means:
+      'The command needs a confirmation and there is no terminal to ask on. Text on standard input is never taken for a yes.',
     example: 'Promoting 7c9e6679 in acme/production/kv-gateway needs a confirmation, and there is no terminal to ask on.',
     causes: ['CI, cron, or a pipe on standard input.', '--json or --no-input, which never ask.'],
     todo: ["Say the environment's name yourself: --confirm production", 'Where the environment is not protected: --yes'],
@@ -56,7 +57,8 @@ export const ASKING = {
     todo: ['Unset it; name a private CA with NODE_EXTRA_CA_CERTS.', 'See what else is set: kvdeploy doctor'],
   },
   NO_ROUTER: {
-    means: 'The service has no router in the config, and none is assumed; or `serve` was asked for a service that has another one.',
+    means:
+      'The service has no router in the config, and none is assumed; or `serve` was asked for a service that has another one.',
     example: 'acme/production/kv-gateway has no router, so nothing can be promoted there.',
     causes: ['router: is missing from the service.', 'The config could not be read, and the ledger knows no router either.'],
     todo: ['Add router: { kind: … } to the service; its form: kvdeploy schema config'],
@@ -80,7 +82,8 @@ export const ASKING = {
     todo: ['See where the scope stands: kvdeploy status --env E', 'Go back from a finished rollout: kvdeploy rollback --env E'],
   },
   KNOWN_GOOD_SERVES: {
-    means: 'A rollback goes to the known-good build, and that one serves everything already. kvdeploy never guesses an earlier one.',
+    means:
+      'A rollback goes to the known-good build, and that one serves everything already. kvdeploy never guesses an earlier one.',
     example: '7c9e6679 (1.41.0) is the known-good build, and it serves everything already.',
     causes: ['The build turned out bad after it had become known-good.'],
     todo: [

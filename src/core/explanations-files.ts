@@ -40,6 +40,12 @@ export const FILES = {
     causes: ['Two files say different things about one build or one scope.'],
     todo: ['See both places: kvdeploy validate'],
   },
+  PLAN_INVALID: {
+    means: 'The file is no plan that `plan --out` wrote, or it was changed since. A plan is made, not written.',
+    example: 'plan.json cannot be used: it was changed after plan --out wrote it.',
+    causes: ['Somebody edited it, or a tool changed its line ends.', 'Another version of kvdeploy wrote it.'],
+    todo: ['Make it again: kvdeploy plan --env E --build GUID --out plan.json'],
+  },
 } as const satisfies Partial<Record<Code, Explanation>>;
 
 export const FINDINGS = {

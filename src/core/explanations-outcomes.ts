@@ -31,7 +31,8 @@ export const OUTCOMES = {
     todo: ['See what is served: kvdeploy status --env E', 'Put the known-good build back: kvdeploy rollback --env E'],
   },
   NOT_VERIFIED: {
-    means: 'Break-glass made every change, but could not read back that they hold. In a rehearsal: the way back cannot be verified.',
+    means:
+      'Break-glass made every change, but could not read back that they hold. In a rehearsal: the way back cannot be verified.',
     example: 'Made, but not verified: not verified: 127.0.0.1:8080 did not accept a connection within 2000 ms',
     causes: ['The router does not answer.', 'The router is slow to take the change over.'],
     todo: [

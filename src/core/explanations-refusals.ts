@@ -81,13 +81,29 @@ export const REFUSALS = {
     means: 'The known-good pointer is not there or does not verify. Nothing is promoted without a way back.',
     example: 'The known-good pointer cannot be read: ptr.000000000007: its checksum does not match.',
     causes: ['A disk fault or a file edited by hand.', 'The pointer was deleted.'],
-    todo: ['Write it again from the ledger: kvdeploy pointer verify --env E --renew', 'See each copy: kvdeploy pointer show --env E'],
+    todo: [
+      'Write it again from the ledger: kvdeploy pointer verify --env E --renew',
+      'See each copy: kvdeploy pointer show --env E',
+    ],
   },
   POINTER_STALE: {
     means: 'The pointer verifies, but its changes would not lead to the known-good build over the target of now.',
     example: 'The changes that restore it differ from those rendered now: the target or its settings have changed since.',
     causes: ['A server or a place was added or removed.', 'The router settings in the config were changed.'],
     todo: ['Write it again: kvdeploy pointer verify --env E --renew'],
+  },
+  LEDGER_CUT: {
+    means:
+      'The pointer knows an entry of the ledger that the ledger does not have: its end was cut off, or it is another ledger.',
+    example: 'Pointer generation 7, written 2026-11-21T09:12:00Z, knows an entry that the ledger does not have.',
+    causes: [
+      'The state directory was restored from a backup older than the pointer.',
+      'Somebody removed lines or whole segments of the ledger.',
+    ],
+    todo: [
+      'Restore the newer ledger from a backup.',
+      'If it is gone for good, go on from what is left: kvdeploy pointer verify --env E --renew',
+    ],
   },
   STATE_UNSAFE: {
     means: 'The state directory cannot promise to keep the way back, or somebody else could have written there.',
@@ -108,7 +124,7 @@ export const REFUSALS = {
     todo: ['Wait, or promote it there first; see: kvdeploy status --env staging'],
   },
   NO_SUCH_SOURCE: {
-    means: "This environment lists no build of the source that is known-good in the other one. A GUID never crosses over.",
+    means: 'This environment lists no build of the source that is known-good in the other one. A GUID never crosses over.',
     example: 'acme/production/kv-gateway lists no build of commit 3f2a91, which is known-good in staging.',
     causes: ['CI has not made the build for this environment yet.', 'The manifests do not say source.'],
     todo: ['Let CI make it, update the checkout, then: kvdeploy builds --env E'],
@@ -135,12 +151,27 @@ export const REFUSALS = {
     means: 'A gate has no data. Missing data is not health, so nothing begins, or nothing goes on.',
     example: 'Gate errors has no data for 0b9f1c2d, which serves now: the query answers with no series.',
     causes: ['The metric source is down.', 'A query that names other labels.', 'Too little traffic.'],
-    todo: ['Ask the gates now: kvdeploy doctor --env E', 'See the question that each gate asks: kvdeploy plan --env E --build GUID'],
+    todo: [
+      'Ask the gates now: kvdeploy doctor --env E',
+      'See the question that each gate asks: kvdeploy plan --env E --build GUID',
+    ],
   },
   GATE_FAILED: {
     means: 'A gate failed while nothing had been changed: what `adopt` was to take over is not healthy.',
     example: 'answers failed: 5 of 5 requests (100 %), more than 10 %.',
     causes: ['The build that serves fails its own gate.', 'A limit that is too strict.'],
     todo: ['Mend the build or the limit, then: kvdeploy adopt --env E'],
+  },
+  HAZARD_UNCONTROLLED: {
+    means: 'Something that could go wrong with this release has nothing in its way but a person who is careful.',
+    example: '1 hazard has no control stronger than a person being careful: A reload of the router brings an earlier split back.',
+    causes: ['haproxy without serverStateFile.', 'A gate that can never see its minRequests.', 'State on tmpfs.'],
+    todo: ['See every hazard and what stands in its way: kvdeploy plan --env E --build GUID'],
+  },
+  STALE_PLAN: {
+    means: 'Something that the plan file was made from is different now, so nobody has looked at what would really happen.',
+    example: 'plan.json is stale: releases/production/kv-gateway.yaml has changed.',
+    causes: ['A manifest or the config was edited.', 'Another rollout ran meanwhile.', 'Somebody moved traffic.'],
+    todo: ['Make it again, and look at it again: kvdeploy plan --env E --build GUID --out plan.json'],
   },
 } as const satisfies Partial<Record<Code, Explanation>>;

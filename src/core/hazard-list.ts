@@ -1,5 +1,6 @@
 /** The hazards that every release is held against, with what stands in the way of each. To add one: a row here, and a world in its test. */
 import { durationText } from './gate.ts';
+import { lateGates, measuredText } from './hazard-gates.ts';
 import {
   absent,
   byChecks,
@@ -145,7 +146,11 @@ const TRAFFIC_HAZARDS: readonly DescribedHazard[] = [
     controls: (looked) => [
       engineering(
         'every step is one that the router can serve, and is read back',
-        byChecks(looked, 'rounded-split', looked.plan === null ? '' : looked.plan.steps.map(({ percent }) => `${percent} %`).join(', ')),
+        byChecks(
+          looked,
+          'rounded-split',
+          looked.plan === null ? '' : looked.plan.steps.map(({ percent }) => `${percent} %`).join(', '),
+        ),
       ),
     ],
   },
@@ -157,7 +162,7 @@ const TRAFFIC_HAZARDS: readonly DescribedHazard[] = [
       looked.forgetful === undefined
         ? engineering(
             'the router loads the split that was saved last',
-            lookedAt(looked.plan, ({ router }) => seen(`configured for ${router.kind}`)),
+            lookedAt(looked.plan, ({ router }) => seen(`by the settings of ${router.kind}`)),
           )
         : leveled('ppe', 'somebody remembers it at every reload', unsure(looked.forgetful)),
     ],
@@ -188,7 +193,9 @@ const RUNNER_HAZARDS: readonly DescribedHazard[] = [
       engineering(
         'plan and way back are durable before the first shift; resume goes on',
         lookedAt(looked.wayBack, (changes) =>
-          changes.length === 0 ? absent('no way back can be rendered') : seen(`${counted(changes.length, 'change')} rendered now`),
+          changes.length === 0
+            ? absent('no way back can be rendered')
+            : seen(`${counted(changes.length, 'change')} rendered now`),
         ),
       ),
     ],
@@ -201,59 +208,18 @@ const RUNNER_HAZARDS: readonly DescribedHazard[] = [
       engineering('without an answer nothing begins', seen(`it wants ${wants}`)),
       engineering(
         'somebody can answer',
-        given === 'nobody' ? unsure(`no terminal here, and no ${wants}`) : seen(given === 'flag' ? 'by flag' : 'at this terminal'),
+        given === 'nobody'
+          ? unsure(`no terminal here, and no ${wants}`)
+          : seen(given === 'flag' ? 'by flag' : 'at this terminal'),
       ),
     ],
   },
 ];
 
 /** In the order in which a reader asks: the build, the way back, the traffic, the runner. */
-export const HAZARDS: readonly DescribedHazard[] = [
-  ...BUILD_HAZARDS,
-  ...WAY_BACK_HAZARDS,
-  ...TRAFFIC_HAZARDS,
-  ...RUNNER_HAZARDS,
-];
+export const HAZARDS: readonly DescribedHazard[] = [...BUILD_HAZARDS, ...WAY_BACK_HAZARDS, ...TRAFFIC_HAZARDS, ...RUNNER_HAZARDS];
 
 function otherScopes({ otherScopes, unseenLedgers }: Looked) {
   if (unseenLedgers > 0) return unsure(`${counted(unseenLedgers, 'ledger')} could not be read`);
   return otherScopes === 0 ? unsure('no other scope is known here') : seen(counted(otherScopes, 'scope'));
-}
-
-function measuredText({ measured }: Looked): string {
-  const texts = measured.map(({ gate, measurement }) =>
-    'missing' in measurement ? `${gate}: no data` : `${gate}: ${measurement.requests} requests`,
-  );
-  return texts.join(', ');
-}
-
-/**
- * Whether each gate can reach its minimum before patience runs out. A source that sends its own requests says so by what it
- * sends now; how much traffic a counting source will see cannot be known from one look, but then too few requests revert.
- */
-function lateGates(looked: Looked) {
-  const control = 'every gate can see its least number of requests in time';
-  const { plan } = looked;
-  if (plan === null) return [engineering(control, lookedAt(plan, () => seen('')))];
-  if (plan.gates.length === 0) return [engineering(control, absent('there is no gate'))];
-  // The first poll comes at once, the last may begin just before the end.
-  const polls = 2 + Math.floor(plan.patienceMs / plan.pollMs);
-  const reach = plan.gates.map((gate) => {
-    const measurement = looked.measured.find((each) => each.gate === gate.name)?.measurement;
-    if (measurement === undefined || 'missing' in measurement || measurement.counting === 'total') return { gate, most: null };
-    return { gate, most: measurement.requests * polls };
-  });
-  const never = reach.find(({ gate, most }) => most !== null && most < gate.minRequests);
-  const within = durationText(plan.patienceMs);
-  if (never !== undefined) {
-    const { gate, most } = never;
-    return [engineering(control, absent(`${gate.name} sees at most ${most} of ${gate.minRequests} requests in ${within}`))];
-  }
-  const unknown = reach.filter(({ most }) => most === null).map(({ gate }) => gate.name);
-  const known = reach.map(({ gate, most }) => `${gate.name}: ${gate.minRequests} of up to ${most ?? '?'}`).join(', ');
-  if (unknown.length === 0) return [engineering(control, seen(known))];
-  return [
-    engineering(control, unsure(`traffic for ${unknown.join(', ')} cannot be known from one look`)),
-    engineering('too few requests hold, then revert', seen(`after ${within}`)),
-  ];
 }

@@ -1,6 +1,6 @@
 /** What hazards are judged on, and the words in which a control says what was seen of it. Judges nothing twice; no I/O. */
 import type { Change } from '../break-glass/changes.ts';
-import type { Checked } from './admission.ts';
+import { type Checked, headline } from './admission.ts';
 import type { Measurement } from './gate.ts';
 import type { Control, HazardId, Level } from './hazards.ts';
 import type { Plan } from './plan.ts';
@@ -62,7 +62,7 @@ const REFUSED_BEFORE = unsure('not looked at, since something else refuses alrea
 /** What the checks that cover this hazard said: the verdict of the locks, never a second one. */
 export function byChecks({ checked }: Looked, id: HazardId, detail: string, notMade: Sight = REFUSED_BEFORE): Sight {
   const made = checked.filter((check) => check.hazard === id);
-  const refusal = made.find((check) => check.refusal !== undefined)?.refusal;
+  const refusal = headline(made);
   if (refusal !== undefined) return absent(refusal.message.replace(/\.$/, ''));
   return made.length === 0 ? notMade : seen(detail);
 }

@@ -137,10 +137,11 @@ export function apply(state: State, event: Event): State {
       return aborted(state, event);
     case 'reconciled':
       return isOver(state) ? state : end(state, 'rescued', event.reason, 'ABORTED');
+    case 'left':
+      return event.why === 'until' && state.phase === 'shifting' && state.step > 0 ? unwatched(state) : state;
     case 'claimed':
     case 'released':
     case 'planned':
-    case 'left':
     case 'imported':
       return state;
   }
@@ -193,7 +194,12 @@ function polled(state: State, event: Extract<Event, { type: 'polled' }>): State 
 function advance(state: State): State {
   const last = state.step + 1 >= state.plan.steps.length;
   if (last) return enter(state, 'pointing', 'every gate passed at 100 %');
-  return enter({ ...state, step: state.step + 1, baseline: {} }, 'shifting', 'the gates passed');
+  return enter({ ...state, step: state.step + 1 }, 'shifting', 'the gates passed');
+}
+
+/** Left between two steps, for however long: whoever comes back first bakes again what serves, judged by all that was counted meanwhile. */
+function unwatched(state: State): State {
+  return enter({ ...state, step: state.step - 1 }, 'baking', 'it bakes again, since nobody watched');
 }
 
 function aborted(state: State, event: Extract<Event, { type: 'abort-requested' }>): State {

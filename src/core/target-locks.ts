@@ -84,6 +84,13 @@ export function lockPointer(facts: Facts): Refusal | undefined {
       hint,
     };
   }
+  if (facts.pointer.ledgerCut !== null) {
+    return {
+      code: 'LEDGER_CUT',
+      message: `The ledger is not whole: ${facts.pointer.ledgerCut}.`,
+      hint: `Restore it from a backup. If it is gone for good, go on from what is left: kvdeploy pointer verify --renew ${scopeFlags(facts.scope)}`,
+    };
+  }
   if (facts.pointer.knownGood !== known.build.guid) {
     return {
       code: 'POINTER_STALE',

@@ -21,8 +21,8 @@ export interface Backend {
   exchange(binary: Binary, when: 'now' | 'with-traffic'): void;
   /** By the GUID of the build that answered. A build that answered nothing yet is not in it. */
   answered(): ReadonlyMap<string, Answered>;
-  /** From now on requests that measure health are cut off; real ones are still answered. */
-  stopMeasuring(): void;
+  /** False: from now on requests that measure health are cut off; real ones are still answered. */
+  setMeasuring(measuring: boolean): void;
   close(): Promise<void>;
 }
 
@@ -40,8 +40,8 @@ export async function startBackend(build: DemoBuild): Promise<Backend> {
       else place.waiting = binary;
     },
     answered: () => place.answered,
-    stopMeasuring: () => {
-      place.measuring = false;
+    setMeasuring: (measuring) => {
+      place.measuring = measuring;
     },
     close: () => {
       server.closeAllConnections();

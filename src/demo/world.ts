@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { makeFolders } from '../break-glass/durable-file.ts';
+import { filesystemOf } from '../break-glass/state-dir.ts';
 import { type ServeStatus, STATUS_PATH, statusSchema } from '../routers/local-routes.ts';
 import { type Backend, startBackend } from './backend.ts';
 import { configText, type DemoBuild, type Environment, manifestText, SERVICE, type Settings } from './builds.ts';
@@ -40,6 +41,8 @@ export interface World {
   writeManifest(environment: Environment, builds: readonly DemoBuild[]): void;
   /** Deletes config and manifests, and cuts off whoever measures health. */
   loseEverything(): void;
+  /** Gives config, the folders of manifests and measuring back; the manifests are the caller's to write. */
+  restore(settings: Settings): void;
   /** Runs the program and resolves with its exit code, or the name of the signal that ended it. */
   run(args: readonly string[], at?: Partial<Place>): Promise<number | string>;
   /** Each line of its output is handed to `tell`. */
@@ -54,12 +57,14 @@ interface Closing {
   closed: boolean;
 }
 
+/** State on tmpfs is refused, and on many machines /tmp is one. */
+function lastingFolder(): string {
+  return [tmpdir(), '/var/tmp'].find((dir) => filesystemOf(dir, nodeFs).kind !== 'volatile') ?? tmpdir();
+}
+
 /** Opens it with all traffic on the first build. On any failure what was started is stopped again. */
-export async function openWorld(
-  options: { readonly program: string; readonly show: boolean },
-  cast: Cast,
-): Promise<World> {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'kvdeploy-demo-')));
+export async function openWorld(options: { readonly program: string; readonly show: boolean }, cast: Cast): Promise<World> {
+  const folder = realpathSync(mkdtempSync(join(lastingFolder(), 'kvdeploy-demo-')));
   const closing: Closing = { steps: [], closed: false };
   const close = async ({ keep }: { readonly keep: boolean }) => {
     closing.closed = true;
@@ -82,14 +87,11 @@ async function furnish(
 ): Promise<World> {
   const workplace = join(folder, 'checkout');
   const home = join(folder, 'home');
-  for (const dir of [
-    home,
-    join(folder, 'empty'),
-    join(workplace, 'releases', 'production'),
-    join(workplace, 'releases', 'staging'),
-  ]) {
-    makeFolders(dir, nodeFs);
-  }
+  const makeReleases = () => {
+    for (const environment of ['production', 'staging']) makeFolders(join(workplace, 'releases', environment), nodeFs);
+  };
+  for (const dir of [home, join(folder, 'empty')]) makeFolders(dir, nodeFs);
+  makeReleases();
   const place: Place = { program, cwd: workplace, home, stateDir: join(home, '.local/state/kvdeploy'), show };
   const backends: Backend[] = [];
   for (const build of cast.production) {
@@ -126,7 +128,12 @@ async function furnish(
     loseEverything: () => {
       rmSync(join(workplace, 'kvdeploy.config.yaml'));
       rmSync(join(workplace, 'releases'), { recursive: true });
-      for (const backend of backends) backend.stopMeasuring();
+      for (const backend of backends) backend.setMeasuring(false);
+    },
+    restore: (settings) => {
+      makeReleases();
+      writeConfig(settings);
+      for (const backend of backends) backend.setMeasuring(true);
     },
     run: (args, at) => startOwned(closing, () => startProgram(args, { ...place, ...at })).ended,
     startInBackground: (args, tell, at) => startOwned(closing, () => startQuietly(args, { ...place, ...at }, tell)),

@@ -1,9 +1,10 @@
 /** Gathers the facts that admission judges. Must not judge, and must not change anything. */
 
-import { readPointers } from '../break-glass/pointer.ts';
-import { diskProblem } from '../break-glass/state-dir.ts';
+import { type Pointer, readPointers } from '../break-glass/pointer.ts';
+import { diskProblem, filesystemOf } from '../break-glass/state-dir.ts';
 import type { Facts, PointerFact } from '../core/admission.ts';
 import { currentKnownGood, fold, type History } from '../core/history.ts';
+import type { Entry } from '../core/ledger.ts';
 import type { ListedBuild } from '../core/manifest.ts';
 import { type Guid, type Scope, sameScope } from '../core/scope.ts';
 import type { Io } from '../io.ts';
@@ -26,6 +27,9 @@ export interface FactSources {
   readonly environments: readonly string[];
   readonly history: History;
   readonly store: Store;
+  readonly entries: readonly Entry[];
+  /** Hash of the ledger's last line. */
+  readonly ledgerHead: string;
   readonly pointerDir: string;
 }
 
@@ -74,13 +78,27 @@ export async function targetFacts(
   };
 }
 
-/** Tries whether the state directory keeps what it acknowledges, by a probe that is removed again; why not, or null. */
+/**
+ * Whether the state directory keeps what it acknowledges: not on a filesystem that a reboot empties (R38), and by a probe that is
+ * removed again. Why not, or null.
+ */
 export function diskFact(stateDir: string, io: Io): string | null {
-  return diskProblem(nearestFolder(stateDir, io), io.fs) ?? null;
+  const folder = nearestFolder(stateDir, io);
+  const { kind, name } = filesystemOf(folder, io.fs);
+  if (kind === 'volatile') return `${folder} lies on ${name}, which a reboot empties`;
+  return diskProblem(folder, io.fs) ?? null;
+}
+
+/** What is not known of the state directory's filesystem, for a warning; undefined where it keeps its word as far as is known. */
+export function diskDoubt(stateDir: string, io: Io): string | undefined {
+  const { kind, name } = filesystemOf(nearestFolder(stateDir, io), io.fs);
+  return kind === 'unsure'
+    ? `${stateDir} lies on ${name}: whether a power cut can take acknowledged state away is not known`
+    : undefined;
 }
 
 /** The state directory, or before it is first made the folder that it will be made in. */
-function nearestFolder(dir: string, io: Io): string {
+export function nearestFolder(dir: string, io: Io): string {
   if (io.fs.existsSync(dir)) return dir;
   const parent = dir.replace(/\/+[^/]*\/*$/, '');
   return parent === '' ? '/' : nearestFolder(parent, io);
@@ -102,5 +120,13 @@ async function otherLedgers(store: Store, scope: Scope) {
 
 function pointerFact(from: FactSources, io: Io): PointerFact {
   const { newest, damaged } = readPointers(from.pointerDir, io.fs, from.scope);
-  return { knownGood: (newest?.knownGood.build.guid ?? null) as Guid | null, damaged };
+  return { knownGood: (newest?.knownGood.build.guid ?? null) as Guid | null, damaged, ledgerCut: ledgerCut(from, newest) };
+}
+
+/** A chain cannot show that its own end was cut off; the pointer, which knows an entry of it by its hash, can (R65). */
+function ledgerCut(from: FactSources, pointer: Pointer | null): string | null {
+  const anchor = pointer?.ledgerHead ?? null;
+  if (pointer === null || anchor === null || anchor === from.ledgerHead || from.entries.some((entry) => entry.prev === anchor))
+    return null;
+  return `pointer generation ${pointer.generation}, written ${pointer.writtenAt}, knows an entry that the ledger does not have`;
 }

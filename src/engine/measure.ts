@@ -12,8 +12,8 @@ import type { Reading } from '../routers/router.ts';
 /** What one gate's source counts for one build now. Never rejects. */
 export async function measureGate(
   gate: PlannedGate,
-  plan: Plan,
-  build: Build,
+  plan: Pick<Plan, 'scope'>,
+  build: Pick<Build, 'guid' | 'ref'>,
   reading: Reading | null,
   io: Io,
 ): Promise<Measurement> {
@@ -36,13 +36,28 @@ export async function measureBaseline(plan: Plan, reading: Reading, io: Io): Pro
   return Object.fromEntries(entries);
 }
 
-/** Why a gate could not judge even the build that serves now, or undefined when each has data for it (R61). */
-export async function stableHasData(plan: Plan, reading: Reading, io: Io): Promise<string | undefined> {
+/** What one gate's source says of one build. */
+export interface Measured {
+  readonly gate: string;
+  readonly measurement: Measurement;
+}
+
+/** What every gate says of the build that serves now. */
+export async function measureStable(plan: Plan, reading: Reading, io: Io): Promise<readonly Measured[]> {
   const build = plan.stable ?? plan.candidate;
-  for (const gate of plan.gates) {
-    const measurement = await measureGate(gate, plan, build, reading, io);
+  const measure = async (gate: PlannedGate) => ({
+    gate: gate.name,
+    measurement: await measureGate(gate, plan, build, reading, io),
+  });
+  return Promise.all(plan.gates.map(measure));
+}
+
+/** Why a gate could not judge even the build that serves now, or undefined when each has data for it (R61). */
+export function silentGate(plan: Plan, measured: readonly Measured[]): string | undefined {
+  const build = plan.stable ?? plan.candidate;
+  for (const { gate, measurement } of measured) {
     if ('missing' in measurement)
-      return `Gate ${gate.name} has no data for ${shortGuid(build.guid)}, which serves now: ${measurement.missing}.`;
+      return `Gate ${gate} has no data for ${shortGuid(build.guid)}, which serves now: ${measurement.missing}.`;
   }
   return undefined;
 }
@@ -53,7 +68,7 @@ export function describeGate(gate: PlannedGate, plan: Plan, build: Build): strin
   return source.describe(config, questionOf(plan, build, null));
 }
 
-function questionOf(plan: Plan, build: Build, reading: Reading | null): Question {
+function questionOf(plan: Pick<Plan, 'scope'>, build: Pick<Build, 'guid' | 'ref'>, reading: Reading | null): Question {
   const address = reading?.members.find((member) => member.place === build.ref)?.address ?? null;
   return { scope: plan.scope, build: build.guid, place: build.ref, address };
 }

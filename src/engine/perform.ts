@@ -1,5 +1,6 @@
 /** One effect in, one event out. Never throws for what the outside does; undefined means: look again first. */
 import { type Change, make, NotAllowed } from '../break-glass/changes.ts';
+import type { Answer } from '../core/admission.ts';
 import type { Event } from '../core/events.ts';
 import { stepSplit } from '../core/plan-splits.ts';
 import type { Effect, State } from '../core/rollout.ts';
@@ -7,7 +8,7 @@ import { scopeFlags } from '../core/scope.ts';
 import { type Split, splitsAgree, splitText } from '../core/split.ts';
 import type { Reading } from '../routers/router.ts';
 import { bakePoll } from './bake.ts';
-import { measureBaseline, stableHasData } from './measure.ts';
+import { measureBaseline, measureStable, silentGate } from './measure.ts';
 import type { Runner } from './runner.ts';
 
 const RETRY_MS = 1000;
@@ -53,17 +54,18 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
   }
   runner.shiftedReading = before.reading;
   if (state.plan.kind === 'adopt') return { type: 'prepared', atMs: io.now(), generation: null };
-  const silent = await stableHasData(state.plan, before.reading, io);
+  const silent = silentGate(state.plan, await measureStable(state.plan, before.reading, io));
   if (silent !== undefined)
     return refuse(
       'GATE_NOT_READY',
       silent,
       `Nothing was changed. See: kvdeploy plan ${scopeFlags(state.plan.scope)} --build ${state.plan.candidate.guid}`,
     );
-  // A runner that slept here would put its old way back over the generation of whoever leads by now.
-  if (runner.forbidden() !== undefined) return undefined;
   try {
-    const { generation, warnings } = runner.parts.writePointer('before-rollout', state, runner.history, before.reading);
+    const head = await runner.ledgerHead();
+    // A runner that slept until here would put its old way back over the generation of whoever leads by now.
+    if (runner.forbidden() !== undefined) return undefined;
+    const { generation, warnings } = runner.parts.writePointer('before-rollout', state, runner.history, before.reading, head);
     for (const message of warnings) runner.parts.report({ type: 'note', level: 'warning', message });
     return { type: 'prepared', atMs: io.now(), generation };
   } catch (error) {
@@ -83,6 +85,9 @@ async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, run
     return { type: 'shift-failed', atMs: io.now(), why, attempt: state.attempts + 1, final: false };
   };
   if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
+  const stranger = await strangerAtCandidate(state, runner);
+  if (stranger !== undefined)
+    return { type: 'shift-failed', atMs: io.now(), why: stranger, attempt: state.attempts + 1, final: true };
   const changes = target.changes(effect.split, effect.leaving);
   runner.revertTried = state.phase === 'reverting';
   const back = state.phase === 'reverting' || state.plan.kind === 'rollback';
@@ -135,6 +140,25 @@ async function makeAll(changes: readonly Change[], back: boolean, runner: Runner
   return failures.length === 0 ? undefined : failures.join('; ');
 }
 
+/** Why whoever answers at the candidate's place is certainly not the build that was admitted, or undefined. */
+function strangerIn(answer: Answer | null, { plan }: State): string | undefined {
+  if (answer === null || 'unreachable' in answer || answer.guid === null) return undefined;
+  const { ref, guid } = plan.candidate;
+  if (answer.guid !== guid) return `another build answers at ${ref}: ${answer.guid}`;
+  if (answer.environment === null || answer.environment === plan.scope.environment) return undefined;
+  return `the build at ${ref} says that it was made for ${answer.environment}`;
+}
+
+/**
+ * Somebody may have exchanged the binary since the last step, which a gate need not notice: more traffic goes only to the very build.
+ * A place that does not answer is left to the read-back after the shift.
+ */
+async function strangerAtCandidate(state: State, runner: Runner): Promise<string | undefined> {
+  if (state.phase !== 'shifting' || state.step === 0) return undefined;
+  const found = await tryRead(runner);
+  return 'why' in found ? undefined : strangerIn(await runner.parts.target.ask(state.plan.candidate.ref, found.reading), state);
+}
+
 /** Matching percentages, no trouble, and the very build that was admitted behind the candidate's place (R4, R62). */
 async function converge(split: Split, state: State, runner: Runner): Promise<Event | undefined> {
   const { io, target } = runner.parts;
@@ -148,16 +172,11 @@ async function converge(split: Split, state: State, runner: Runner): Promise<Eve
   } else if (found.reading.trouble.length > 0) why = found.reading.trouble.join('; ');
   else {
     const answer = await target.ask(state.plan.candidate.ref, found.reading);
-    if (answer === null || 'unreachable' in answer)
+    const stranger = strangerIn(answer, state);
+    if (stranger !== undefined) [why, final] = [stranger, true];
+    else if (answer === null || 'unreachable' in answer)
       why = `the build at ${state.plan.candidate.ref} does not answer: ${answer === null ? 'no such place' : answer.unreachable}`;
     else if (answer.guid === null) why = `the build at ${state.plan.candidate.ref} does not say which one it is: ${answer.said}`;
-    else if (answer.guid !== state.plan.candidate.guid) {
-      final = true;
-      why = `another build answers at ${state.plan.candidate.ref}: ${answer.guid}`;
-    } else if (answer.environment !== null && answer.environment !== state.plan.scope.environment) {
-      final = true;
-      why = `the build at ${state.plan.candidate.ref} says that it was made for ${answer.environment}`;
-    }
   }
   if (why === undefined && !('why' in found)) {
     const baseline = await measureBaseline(state.plan, found.reading, io);
@@ -177,10 +196,11 @@ async function point(state: State, runner: Runner): Promise<Event | undefined> {
   // Known-good is what serves everything now, not what did when the last gate passed.
   const served = stepSplit(state.plan, state.step);
   if (!splitsAgree(found.reading.members, served)) return failed(driftText(served, found.reading));
-  if (runner.forbidden() !== undefined) return undefined;
   try {
+    const head = await runner.ledgerHead();
+    if (runner.forbidden() !== undefined) return undefined;
     const why = state.plan.kind === 'adopt' ? 'adopted' : state.plan.kind === 'rollback' ? 'rolled-back' : 'promoted';
-    const { generation, warnings } = runner.parts.writePointer(why, state, runner.history, found.reading);
+    const { generation, warnings } = runner.parts.writePointer(why, state, runner.history, found.reading, head);
     return { type: 'pointed', atMs: io.now(), generation, warnings: [...warnings] };
   } catch (error) {
     return failed(`the known-good pointer could not be written: ${textOf(error)}`);

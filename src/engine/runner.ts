@@ -54,6 +54,8 @@ export type WritePointer = (
   state: State,
   history: History,
   reading: Reading,
+  /** Hash of the ledger's last line: the pointer's anchor in the ledger. */
+  ledgerHead: string,
 ) => { readonly generation: number; readonly warnings: readonly string[] };
 
 const LOOK_MS = 1000;
@@ -90,6 +92,11 @@ export class Runner {
     if ((await store.append(scope, seq, entry)) === 'conflict') return false;
     this.history = foldEntry(this.history, { ...entry, seq, prev: '' });
     return true;
+  }
+
+  /** Hash of the ledger's last line. */
+  async ledgerHead(): Promise<string> {
+    return (await this.parts.store.read(this.parts.scope)).head;
   }
 
   /** Why nothing may be changed now, or undefined. Synchronous, for `make` to ask right before the first byte leaves. */

@@ -165,7 +165,10 @@ async function read(settings: HaproxyConfig, io: Io, since?: Reading): Promise<R
     }),
   );
   const reading = readingOf(told, settings.balance, since);
-  const missing = stateFiles(settings).find((file) => !io.fs.existsSync(dirname(file)));
+  const files = stateFiles(settings);
+  if (files.length === 0)
+    return { ...reading, forgetful: 'without serverStateFile HAProxy goes back to the weights of haproxy.cfg' };
+  const missing = files.find((file) => !io.fs.existsSync(dirname(file)));
   if (missing === undefined) return reading;
   return { unusable: `the folder of serverStateFile ${missing} does not exist, so no shift could be saved`, ...reading };
 }

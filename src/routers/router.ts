@@ -32,6 +32,8 @@ export interface Reading {
   readonly wholeOnly?: string;
   /** Why this target cannot be driven at all as it is set up. Absent when it can. */
   readonly unusable?: string;
+  /** Why a reload or restart of the router would bring an earlier split back. Absent when it keeps the last one. */
+  readonly forgetful?: string;
 }
 
 /**

@@ -16,5 +16,3 @@ export const stores = { local: ({ stateDir, group }, io) => localStore(stateDir,
   string,
   OpenStore
 >;
-
-export type StoreKind = keyof typeof stores;

@@ -1,7 +1,7 @@
 /** Owning a scope's newest segment: taking it, appending to it, and noticing that it is lost. Must never answer for another's. */
 import type { Fs } from '../break-glass/changes.ts';
 import { createWhole, InDoubt, sweepTemporaries } from '../break-glass/durable-file.ts';
-import { flush, look, READ_ONLY, withFile, writeAll } from '../break-glass/open-file.ts';
+import { flush, look, READ_ONLY, readAll, withFile, writeAll } from '../break-glass/open-file.ts';
 import { openStateDir } from '../break-glass/state-dir.ts';
 import { type Accepted, type Entry, encodeLine, type Head, leaderOf, lineHash, type NewEntry } from '../core/ledger.ts';
 import type { Scope } from '../core/scope.ts';
@@ -76,9 +76,9 @@ function link(io: Io, root: StateRoot, dir: string, segment: number, entry: Entr
 
 /** The claim stands already: where it cannot be opened, this process leads and yet cannot write. */
 function openOwn(path: string, fs: Fs): number {
-  const { O_WRONLY, O_APPEND, O_NOFOLLOW } = fs.constants;
+  const { O_RDWR, O_APPEND, O_NOFOLLOW } = fs.constants;
   try {
-    return fs.openSync(path, O_WRONLY | O_APPEND | O_NOFOLLOW);
+    return fs.openSync(path, O_RDWR | O_APPEND | O_NOFOLLOW);
   } catch (error) {
     throw new InDoubt(error as Error);
   }
@@ -97,9 +97,12 @@ export function appendOwn(fs: Fs, held: Held, seq: number, entry: NewEntry): { h
   if (seq !== held.head.seq + 1 || !stands(fs, held)) return { held, accepted: false };
   const next: Entry = { ...entry, seq, prev: held.head.hash };
   const line = encodeLine(next);
+  const path = pathOf(held.dir, held.segment, 'jsonl');
   try {
     writeAll(held.fd, line, fs);
-    flush(held.fd, pathOf(held.dir, held.segment, 'jsonl'), fs);
+    flush(held.fd, path, fs);
+    if (!readAll(held.fd, line.length + 1, fs, held.bytes).equals(line))
+      throw new Error(`${path} does not hold what was written to it`);
     return { held: { ...held, head: headOf(next, line), bytes: held.bytes + line.length }, accepted: stands(fs, held) };
   } catch (error) {
     if (fs.fstatSync(held.fd).size === held.bytes) throw error;

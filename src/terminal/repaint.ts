@@ -11,7 +11,9 @@ export function createRepaint(terminal: NodeJS.WriteStream): Repaint {
   let height = 0;
   return {
     show(text) {
-      const lines = safeText(text.replace(/\n$/, '')).split('\n').slice(0, Math.max(1, (terminal.rows ?? 24) - 1));
+      const lines = safeText(text.replace(/\n$/, ''))
+        .split('\n')
+        .slice(0, Math.max(1, (terminal.rows ?? 24) - 1));
       if (height > 0) terminal.moveCursor(0, -height);
       terminal.cursorTo(0);
       terminal.clearScreenDown();

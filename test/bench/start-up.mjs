@@ -1,43 +1,47 @@
 /** Measures how much longer kvdeploy takes to start than bare Node, interleaved so that a busy machine harms both alike. */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { BIN, inFolder, interleaved, report, rounded, spread, timeNode } from './measure.mjs';
 
-const bin = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'bin', 'kvdeploy.js');
-const home = mkdtempSync(join(tmpdir(), 'kvdeploy-bench-'));
-const rounds = Number(process.argv[2] ?? 11);
+const rounds = Number(process.argv[2] ?? 25);
+
+const MANIFEST = `apiVersion: kvdeploy.dev/v1
+kind: ReleaseManifest
+tenant: acme
+environment: production
+service: kv-gateway
+builds:
+  - guid: 7c9e6679-7425-40de-944b-e07fc1f90ae7
+    version: 2026.11.21-3
+    digest: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    sequence: 41
+    createdAt: 2026-11-21T09:12:00Z
+    ref: green
+`;
 
 /** Name, arguments, and the most milliseconds over bare Node that are wanted. */
 const RUNS = [
-  ['bare node', ['-e', '0'], 0],
-  ['--version', [bin, '--version'], 40],
-  ['--help', [bin, '--help'], 80],
-  ['validate', [bin, 'validate', '-'], 200],
+  ['bare Node', ['-e', '0'], 0],
+  ['kvdeploy --version', [BIN, '--version'], 40],
+  ['kvdeploy --help', [BIN, '--help'], 80],
+  ['kvdeploy validate', [BIN, 'validate', '-'], 200],
 ];
 
-function once(args) {
-  const began = performance.now();
-  // A clean environment: NODE_EXTRA_CA_CERTS alone costs every start of Node 20 some 70 ms (nodejs/node#40524).
-  spawnSync(process.execPath, args, { cwd: home, env: { PATH: process.env.PATH, HOME: home }, input: 'a: 1\n' });
-  return performance.now() - began;
-}
-
-function median(values) {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
-}
-
-const times = RUNS.map(() => []);
-for (let round = 0; round < rounds; round += 1) {
-  for (const [index, [, args]] of RUNS.entries()) times[index].push(once(args));
-}
-rmSync(home, { recursive: true });
-
-const bare = median(times[0]);
-console.log(`Node ${process.version}, median of ${rounds} interleaved runs (fastest run)`);
-RUNS.forEach(([name, , most], index) => {
-  const middle = median(times[index]);
-  const over = index === 0 ? '' : `  x${(middle / bare).toFixed(2)}  +${(middle - bare).toFixed(0)} ms of +${most} ms wanted`;
-  console.log(`${name.padEnd(10)}  ${middle.toFixed(0).padStart(4)} ms (${Math.min(...times[index]).toFixed(0)})${over}`);
+await inFolder((folder) => {
+  const acts = RUNS.map(([, args]) => () => timeNode(args, folder, { input: MANIFEST }));
+  const spreads = interleaved(acts, rounds).map(spread);
+  const bare = spreads[0];
+  const rows = RUNS.map(([name, , most], index) => {
+    const { median, least } = spreads[index];
+    const over = index === 0 ? ['', ''] : [`+${rounded(median - bare.median)} ms`, `+${most} ms`];
+    return [name, `×${rounded(median / bare.median, 2)}`, ...over, `${rounded(median)} ms`, `${rounded(least)} ms`];
+  });
+  const missed = RUNS.flatMap(([name, , most], index) =>
+    index > 0 && spreads[index].median - bare.median > most ? [`${name}: at most bare Node +${most} ms`] : [],
+  );
+  report({
+    name: 'start-up',
+    title: `Start-up: ${rounds} interleaved runs of each`,
+    columns: ['command', 'to bare Node', 'over bare Node', 'aim', 'median', 'fastest'],
+    rows,
+    missed,
+  });
 });

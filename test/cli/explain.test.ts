@@ -21,7 +21,7 @@ function textOf(name: string): string {
 
 /** Every command of the command line with the long options that it takes, `pointer verify` by both words. */
 function commands(): ReadonlyMap<string, readonly string[]> {
-  const flagsOf = (command: ReturnType<typeof buildProgram>) => command.options.map((option) => option.long ?? '');
+  const flagsOf = (command: ReturnType<typeof buildProgram>) => ['--help', ...command.options.map((option) => option.long ?? '')];
   return new Map(
     buildProgram(async () => {}).commands.flatMap((command) => [
       [command.name(), flagsOf(command)] as const,
@@ -60,7 +60,7 @@ describe('every code is explained', () => {
   test('each command that is named exists, with each of its options', () => {
     const known = commands();
     const faults = said.flatMap(({ code, text }) =>
-      [...text.matchAll(/kvdeploy ([a-z]+)((?: [^ ;,]+)*)/g)].flatMap(([whole, name = '', rest = '']) => {
+      [...text.matchAll(/(?:^|: )kvdeploy ([a-z]+)((?: [^ ;,]+)*)/g)].flatMap(([whole, name = '', rest = '']) => {
         const part = `${name} ${rest.trim().split(' ')[0]}`;
         const flags = known.get(part) ?? known.get(name);
         const wrong = [...rest.matchAll(/--[a-z-]+/g)].filter(([flag]) => flags?.includes(flag) !== true);
@@ -89,7 +89,12 @@ describe('explain', () => {
   test('lists every code in one line each', async () => {
     const { exitCode, stdout } = await runCli(['explain']);
     expect(exitCode).toBe(0);
-    expect(stdout.trimEnd().split('\n').map((line) => line.split(' ')[0])).toEqual(Object.keys(EXPLANATIONS));
+    expect(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(' ')[0]),
+    ).toEqual(Object.keys(EXPLANATIONS));
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThan(160);
   });
 

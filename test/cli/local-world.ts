@@ -104,7 +104,7 @@ export async function openLocalWorld(serving: readonly Name[] = ['production']):
     },
     startServe: async (name) => {
       const { tenant, environment } = SCOPES[name];
-      const options = { ...inWorld({}), timeoutMs: 300_000 };
+      const options = { ...inWorld({}), timeoutMs: 1_800_000 };
       const running = startCli(['serve', '--tenant', tenant, '--env', environment, '--initially', 'blue'], options);
       serves.set(name, running);
       await running.waitFor(/serving http/);

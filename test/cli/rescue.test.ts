@@ -146,3 +146,14 @@ describe('stuck', () => {
     });
   });
 });
+
+describe('a ledger whose end was cut off', () => {
+  test('is noticed by the pointer, refuses to promote, and can be gone on with by a decision', async () => {
+    const ledger = join(world.stateDir, 'acme/production/kv-gateway/ledger');
+    // The chain that is left is whole: it alone could not show that the promotion is missing.
+    for (const name of readdirSync(ledger).sort().slice(1)) rmSync(join(ledger, name));
+    expect(await result(promote(VIOLET.guid))).toMatchObject({ code: 'LEDGER_CUT', exitCode: 3 });
+    expect(await result(['pointer', 'verify', ...PRODUCTION, '--renew'])).toMatchObject({ ok: true });
+    expect(await result(promote(VIOLET.guid))).not.toMatchObject({ code: 'LEDGER_CUT' });
+  });
+});

@@ -79,6 +79,7 @@ async function begun(lines: OutputLine[] = []) {
     stateDir: STATE_DIR,
     store,
     entries: [],
+    ledgerHead: '0'.repeat(64),
     history,
     pointerDirs: [POINTER_DIR],
     flags: '--env production',

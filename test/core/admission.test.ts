@@ -122,19 +122,25 @@ const ALONE: readonly (readonly [lock: string, code: Code, world: string, facts:
     'the pointer on local disk verifies',
     'POINTER_DAMAGED',
     'it cannot be read',
-    factsWith({ pointer: { knownGood: null, damaged: [{ file: '0001.json', why: 'its hash differs' }] } }),
+    factsWith({ pointer: { knownGood: null, damaged: [{ file: '0001.json', why: 'its hash differs' }], ledgerCut: null } }),
   ],
   [
     'the pointer on local disk verifies',
     'POINTER_DAMAGED',
     'it is not there',
-    factsWith({ pointer: { knownGood: null, damaged: [] } }),
+    factsWith({ pointer: { knownGood: null, damaged: [], ledgerCut: null } }),
   ],
   [
     'the pointer on local disk verifies',
     'POINTER_STALE',
     'it names another build',
-    factsWith({ pointer: { knownGood: guidOf(9), damaged: [] } }),
+    factsWith({ pointer: { knownGood: guidOf(9), damaged: [], ledgerCut: null } }),
+  ],
+  [
+    'the pointer on local disk verifies',
+    'LEDGER_CUT',
+    'the pointer knows an entry that the ledger does not have',
+    factsWith({ pointer: { knownGood: STABLE.guid, damaged: [], ledgerCut: 'generation 7 knows an entry that is gone' } }),
   ],
   [
     'the known-good build still serves',
@@ -309,7 +315,7 @@ describe('the incident: a staging build listed among production builds', () => {
 });
 
 describe('the headline', () => {
-  const refusal = (code: Code) => ({ name: code, refusal: { code, message: code, hint: code } });
+  const refusal = (code: Code) => ({ name: code, hazard: 'bad-again' as const, refusal: { code, message: code, hint: code } });
   it.each([
     [['UNLISTED_BUILD', 'WRONG_SCOPE', 'FOREIGN_BUILD'], 'FOREIGN_BUILD'],
     [['BAD_BUILD', 'WRONG_SCOPE'], 'WRONG_SCOPE'],
@@ -317,7 +323,7 @@ describe('the headline', () => {
     [['BUILD_GONE', 'NO_KNOWN_GOOD'], 'BUILD_GONE'],
     [[], undefined],
   ] as const)('of %j is %s', (codes, heads) => {
-    expect(headline([{ name: 'passed', refusal: undefined }, ...codes.map(refusal)])?.code).toBe(heads);
+    expect(headline([{ name: 'passed', hazard: 'bad-again', refusal: undefined }, ...codes.map(refusal)])?.code).toBe(heads);
   });
 });
 
@@ -333,7 +339,7 @@ describe('unknown is never yes', () => {
     members: [],
     candidateAnswers: null,
     knownGoodAnswers: null,
-    pointer: { knownGood: null, damaged: [] },
+    pointer: { knownGood: null, damaged: [], ledgerCut: null },
   };
 
   it.each(['listed', 'history', 'targetSays', 'members', 'candidateAnswers', 'knownGoodAnswers', 'pointer'] as const)(
@@ -414,7 +420,7 @@ describe('going back', () => {
       members: [{ place: 'green', percent: 100, up: false }],
       candidateAnswers: answerOf(STABLE),
       knownGoodAnswers: null,
-      pointer: { knownGood: null, damaged: [{ file: '0001.json', why: 'torn' }] },
+      pointer: { knownGood: null, damaged: [{ file: '0001.json', why: 'torn' }], ledgerCut: null },
       diskProblem: 'no space left on device',
       ...more,
     });
@@ -466,7 +472,7 @@ describe('adopting', () => {
     factsWith({
       guid: STABLE.guid,
       history: fold([]),
-      pointer: { knownGood: null, damaged: [] },
+      pointer: { knownGood: null, damaged: [], ledgerCut: null },
       candidateAnswers: answerOf(STABLE),
       knownGoodAnswers: null,
       ...more,

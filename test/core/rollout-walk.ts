@@ -32,6 +32,7 @@ function anytime(state: State): Event[] {
     { type: 'claimed', atMs, claim: { by, actor: 'alice', command: 'resume', from: null } },
     { type: 'released', atMs },
     { type: 'left', atMs, why: 'interrupted' },
+    { type: 'left', atMs, why: 'until' },
     { type: 'reconciled', atMs, reason: 'rescued', serving: state.plan.stable?.guid ?? null, bad: [], records: [] },
     { type: 'imported', atMs, build: state.plan.candidate, since: '2026-01-01T00:00:00Z', bad: [guidOf(9)], file: 'x.json' },
   ];
@@ -130,7 +131,9 @@ function forward(before: State, event: Event, after: State): string[] {
   const found: string[] = [];
   const grew = (candidatePercent(after) ?? 0) > (candidatePercent(before) ?? 100);
   if (grew && !passed(before, event)) found.push('the percent grew without a judged pass and a watched bake');
-  if (after.step !== before.step && (after.step !== before.step + 1 || !passed(before, event))) found.push('a step was skipped');
+  const bakesAgain = after.step === before.step - 1 && after.phase === 'baking' && event.type === 'left';
+  if (after.step !== before.step && !bakesAgain && (after.step !== before.step + 1 || !passed(before, event)))
+    found.push('a step was skipped');
   if (before.phase === 'checking' && after.phase !== 'checking') {
     const allowed = before.plan.kind === 'adopt' ? 'converging' : 'shifting';
     if (!ENDS.includes(after.phase) && !(event.type === 'prepared' && after.phase === allowed)) found.push('it began unprepared');

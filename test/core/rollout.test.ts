@@ -132,11 +132,22 @@ describe('a promotion', () => {
     expect(stateAfter(TWO, ...events, DRIFTED)).toMatchObject({ phase: 'stuck', code: 'DRIFT', gateFailed: false });
   });
 
-  it('keeps the counts from when the bake began, and forgets them with the step', () => {
+  it('keeps the counts from when the bake began until the next one begins', () => {
     const baseline = { errors: { requests: 40, errors: 1, counting: 'total' as const } };
     const baking = stateAfter(TWO, PREPARED, shiftedTo(TWO, 0), { ...CONVERGED, baseline });
     expect(baking.baseline).toEqual(baseline);
-    expect(apply(baking, polled('pass')).baseline).toEqual({});
+    const shifting = apply(baking, polled('pass'));
+    expect(shifting).toMatchObject({ phase: 'shifting', step: 1, baseline });
+    expect(stateAfter(TWO, ...AT_HUNDRED).baseline).toEqual(CONVERGED.baseline);
+  });
+
+  it('left between two steps, bakes the step that serves again before it moves on, from the counts of its first bake', () => {
+    const baseline = { errors: { requests: 40, errors: 1, counting: 'total' as const } };
+    const events = [PREPARED, shiftedTo(TWO, 0), { ...CONVERGED, baseline }, polled('pass')];
+    const left = stateAfter(TWO, ...events, { type: 'left', atMs, why: 'until' });
+    expect(left).toMatchObject({ phase: 'baking', step: 0, baseline, watchedMs: 0 });
+    expect(next(left)).toMatchObject({ do: 'poll' });
+    expect(apply(left, polled('fail'))).toMatchObject({ phase: 'reverting', gateFailed: true });
   });
 
   it('is stuck when the pointer cannot be written, with traffic on a build that passed every gate', () => {

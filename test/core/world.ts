@@ -46,7 +46,7 @@ export function factsWith(more: Partial<Facts> = {}): Facts {
     ],
     candidateAnswers: answerOf(CANDIDATE),
     knownGoodAnswers: answerOf(STABLE),
-    pointer: { knownGood: STABLE.guid, damaged: [] },
+    pointer: { knownGood: STABLE.guid, damaged: [], ledgerCut: null },
     diskProblem: null,
     ...more,
   };

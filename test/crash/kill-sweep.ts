@@ -1,8 +1,9 @@
 /** The kill sweep (R84): a command dies at one of its calls, and whoever comes next must find everything that was acknowledged. */
-import { fold } from '../../src/core/history.ts';
-import type { Entry } from '../../src/core/ledger.ts';
+
 import { readHold } from '../../src/break-glass/hold.ts';
 import { pointerDir, readPointers } from '../../src/break-glass/pointer.ts';
+import { fold } from '../../src/core/history.ts';
+import type { Entry } from '../../src/core/ledger.ts';
 import { nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { BLUE, GREEN, PRODUCTION, SURE } from '../cli/local-builds.ts';
@@ -84,7 +85,8 @@ function acknowledgedIsThere(act: ActName, killed: Ran, before: Seen, after: See
   const was = after.entries.map((_, at) => phaseOf(after.entries.slice(0, at + 1)));
   for (const line of lines.filter(({ type }) => type === 'phase'))
     must(was.includes(`${line.phase} ${line.step}`), `it said ${line.phase} ${line.step}, and the ledger does not know`);
-  if (act === 'break-glass' && /hold set in/.test(killed.stderr + killed.stdout)) must(after.held, 'the hold that it set is gone');
+  if (act === 'break-glass' && /hold set in/.test(killed.stderr + killed.stdout))
+    must(after.held, 'the hold that it set is gone');
   const ended = lines.find(({ type }) => type === 'result');
   if (ended?.ok === true && act === 'break-glass') must(after.split['blue'] === 100, 'it said that blue serves');
   if (ended?.ok === true && act === 'reconcile') must(!after.held && before.held, 'it said that the hold is lifted');
@@ -153,7 +155,7 @@ async function succeeds(world: LocalWorld, args: readonly string[], otherwise: r
 
 /** The same command once more; where it says that a rollout is open, the way that it names. */
 async function again(world: LocalWorld, args: readonly string[]): Promise<void> {
-  const ran = await succeeds(world, args, [...NOTHING, 'UNFINISHED', 'ALREADY_KNOWN_GOOD', 'NOT_NEWER']);
+  const ran = await succeeds(world, args, [...NOTHING, 'UNFINISHED', 'OLD_SEQUENCE']);
   if (resultOf(ran).code === 'UNFINISHED') await succeeds(world, RESUME, []);
 }
 

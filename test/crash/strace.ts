@@ -1,7 +1,6 @@
 /** A program under strace: which of its calls change something outside, and the same run with one of them failing or deadly. */
 import { spawn } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 
 /** One call of the main thread that can change a file, a folder, a socket or another process. */
 export interface Call {
@@ -32,13 +31,23 @@ const CHANGING = [
   ...['openat', 'write', 'writev', 'pwrite64', 'fsync', 'fdatasync', 'ftruncate', 'link', 'rename', 'unlink', 'mkdir'],
   ...['fchmod', 'fchown', 'utimensat', 'sendto', 'sendmsg', 'kill'],
 ];
+/** A fault may also meet whoever only looks: "cannot look" must not count as "absent". */
+const LOOKING = ['read', 'pread64', 'getdents64', 'statx', 'newfstatat', 'close'];
 const DEADLINE_MS = 60_000;
 
-/** Runs it to its end and returns the calls that touch `folder` or a socket, or signal another process. */
-export async function trace(argv: readonly string[], where: Where, folder: string): Promise<{ calls: Call[]; ran: Ran }> {
-  const log = join(folder, 'strace.log');
-  const ran = await run(['strace', '-qq', '-y', '-s', '32', '-o', log, '-e', `trace=${CHANGING.join(',')}`, ...argv], where);
-  const calls = callsIn(readFileSync(log, 'utf8')).filter(({ name, text }) => isOutside(name, text, folder));
+/** Runs it to its end and returns the calls that change something below `folder`, on a socket or in another process; `all` also those that look below it. */
+export async function trace(
+  argv: readonly string[],
+  where: Where,
+  folder: string,
+  which: 'changing' | 'all' = 'changing',
+): Promise<{ calls: Call[]; ran: Ran }> {
+  const log = `${folder}.strace`;
+  const names = which === 'all' ? [...CHANGING, ...LOOKING] : CHANGING;
+  const ran = await run(['strace', '-qq', '-y', '-s', '32', '-o', log, '-e', `trace=${names.join(',')}`, ...argv], where);
+  const calls = callsIn(readFileSync(log, 'utf8')).filter(
+    ({ name, text }) => (which === 'all' && text.includes(folder)) || isOutside(name, text, folder),
+  );
   rmSync(log);
   return { calls, ran };
 }
@@ -58,6 +67,7 @@ function isOutside(name: string, text: string, folder: string): boolean {
   if (name === 'openat') return text.includes(folder) && /O_CREAT|O_WRONLY|O_RDWR/.test(text);
   // What is said to people, and what is only asked of others, changes nothing.
   const isTalk = /^\w+\([12]</.test(text) || text.includes('"GET /');
+  if (LOOKING.includes(name)) return false;
   return name === 'kill' || text.includes(folder) || (text.includes('<socket:') && !isTalk);
 }
 
@@ -69,7 +79,10 @@ export async function killedAt(call: Call, argv: readonly string[], where: Where
 /** The same run with `fault` at that call: `error=EIO`, or `retval=5` for a call that lies about what it did. */
 export async function injected(call: Call, fault: string, argv: readonly string[], where: Where): Promise<Ran> {
   const { name, nth } = call;
-  return run(['strace', '-qq', '-o', '/dev/null', '-e', `trace=${name}`, '-e', `inject=${name}:${fault}:when=${nth}`, ...argv], where);
+  return run(
+    ['strace', '-qq', '-o', '/dev/null', '-e', `trace=${name}`, '-e', `inject=${name}:${fault}:when=${nth}`, ...argv],
+    where,
+  );
 }
 
 /** Runs any program to its end, in pipes, with these environment variables alone. */

@@ -18,7 +18,7 @@ describe('the demo’s builds', () => {
 
   it('cut off whoever measures them when the metrics go down, and go on serving', async () => {
     backend = await startBackend(GOOD);
-    backend.stopMeasuring();
+    backend.setMeasuring(false);
     await expect(fetch(`${backend.address}/kv/probe`)).rejects.toThrow();
     expect(await failuresOf(backend, '/kv/item', 10)).toBe(0);
   });

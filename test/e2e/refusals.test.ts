@@ -81,6 +81,15 @@ it('refuses a server-state file that could never be written, before the first sh
   world.writeConfig();
 });
 
+it('refuses a HAProxy that would forget the split at its next reload, before the first shift', async () => {
+  const config = join(world.checkout, 'kvdeploy.config.yaml');
+  writeFileSync(config, readFileSync(config, 'utf8').replace(/,"serverStateFile":\[[^\]]*\]/, ''));
+  const ran = await refused(`promote --build ${world.builds.green.guid} ${PRODUCTION}`);
+  expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([3, 'HAZARD_UNCONTROLLED']);
+  expect(ran.result.message).toMatch(/A reload of the router brings an earlier split back \(without serverStateFile/);
+  world.writeConfig();
+});
+
 it('refuses when another binary stands behind the name that the router knows', async () => {
   const { green, amber } = world.builds;
   green.backend.setGuid(amber.guid);

@@ -34,6 +34,16 @@ describe('converging', () => {
   });
 
   it.each([
+    ['another build', { guid: 'dead0000-0000-4000-8000-000000000009' }, /another build answers at green/],
+    ['a build of another environment', { environment: 'staging' }, /made for staging/],
+  ])('gives no more traffic when %s has come to the place while it baked, though its gates pass', async (_who, said, why) => {
+    const here = scene();
+    here.world.after(2000, () => here.world.place('green', CANDIDATE, said));
+    expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(why) } });
+    expect(greenIn(here)).toEqual([10, 0]);
+  });
+
+  it.each([
     ['does not answer', { up: false }],
     ['does not say which build it is', { guid: null }],
   ])('waits for a build that %s, and reverts in the end', async (_what, said) => {

@@ -12,6 +12,7 @@ async function promoted() {
   await here.go();
   const history = await historyIn(here.world);
   const { io } = here.process(20);
+  const { entries, head } = await storeOf(io).read(SCOPE);
   const facts = (scope = SCOPE) =>
     fileFacts(
       {
@@ -22,6 +23,8 @@ async function promoted() {
         environments: [],
         history,
         store: storeOf(io),
+        entries,
+        ledgerHead: head,
         pointerDir: POINTER_DIR,
       },
       io,
@@ -37,7 +40,7 @@ describe('facts', () => {
 
   it('name the build that the pointer names', async () => {
     const { facts } = await promoted();
-    expect((await facts()).facts.pointer).toEqual({ knownGood: CANDIDATE, damaged: [] });
+    expect((await facts()).facts.pointer).toEqual({ knownGood: CANDIDATE, damaged: [], ledgerCut: null });
   });
 
   it('know every build that another scope ever planned with', async () => {

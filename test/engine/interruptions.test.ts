@@ -21,6 +21,14 @@ describe('leaving', () => {
     expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'done' } });
   });
 
+  it('after --until takes the build back that went bad while nobody watched, before it gets any more traffic', async () => {
+    const here = scene({ untilPercent: 10 });
+    await here.go();
+    fail(here);
+    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
+    expect(greenIn(here)).toEqual([10, 0]);
+  });
+
   it.each([
     ['--max-wait', 'max-wait', (here: Scene) => here.runner.control, 9000],
     ['SIGTERM', 'interrupted', (here: Scene) => here.runner.control, null],

@@ -54,6 +54,8 @@ export class World {
   readonly disk: Fs = memoryDisk(() => this.nowMs);
   /** True while every write fails for want of room. */
   full = false;
+  /** How often time may pass. */
+  callsMax = CALLS_MAX;
   readonly running = new Set<number>();
   readonly kill = new Map<number, () => void>();
   /** Traffic as it really is, and what the router says where it lies. */
@@ -91,7 +93,7 @@ export class World {
   /** Lets time pass; whatever is due in between happens at its time. */
   async pass(ms: number): Promise<void> {
     this.#calls += 1;
-    if (this.#calls > CALLS_MAX) throw new Error('the world ran away: this never ends');
+    if (this.#calls > this.callsMax) throw new Error('the world ran away: this never ends');
     const until = this.monotonicMs + ms;
     for (let next = this.#due[0]; next !== undefined && next.atMs <= until; next = this.#due[0]) {
       this.#due.shift();

@@ -1,0 +1,88 @@
+/** The rehearsal: everything up to the first write, then only questions. Must write nothing, end no process and make no change. */
+import { constants } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Change, Check, Outside } from './changes.ts';
+import { check } from './checks.ts';
+import type { Choice } from './choose.ts';
+import type { Source } from './find.ts';
+import { withFile } from './open-file.ts';
+import { Refused } from './refusal.ts';
+import type { Ending, Voice } from './voice.ts';
+
+/** Stands in the commands that a rehearsal prints. */
+export const REASON_TO_SAY = 'say why, in 10 or more characters';
+
+export interface Rehearsing {
+  readonly source: Source;
+  readonly choice: Choice;
+}
+
+/**
+ * What a rescue would meet now. `decidedAfterMs`: milliseconds from the start of the process to the decision. Throws Refused where
+ * a rescue would; NOT_VERIFIED when something could not be asked. That the build does not serve everything now is no fault.
+ */
+export async function rehearse(
+  { source, choice }: Rehearsing,
+  decidedAfterMs: number,
+  { outside, voice }: { readonly outside: Outside; readonly voice: Voice },
+): Promise<Ending> {
+  const { build, changes, checks, identity } = choice.restore;
+  const doubts = identity === null ? ['builds here do not say which one they are'] : await identityDoubts(identity, outside);
+  const readyAfterMs = performance.now();
+  voice.progress(
+    `decided ${Math.round(decidedAfterMs)} ms after the start, ready for the first change after ${Math.round(readyAfterMs)} ms`,
+  );
+  for (const change of changes) doubts.push(...obstacles(change, outside));
+  if (checks.length === 0) doubts.push('these changes cannot be read back');
+  const differences: string[] = [];
+  for (const answer of await Promise.all(checks.map((one) => check(one, outside)))) {
+    if ('unknown' in answer) doubts.push(`cannot be read back: ${answer.unknown}`);
+    else if (!answer.ok) differences.push(answer.why);
+  }
+  for (const why of differences) voice.progress(`a rescue would change this: ${why}`);
+  for (const doubt of doubts) voice.warn(doubt);
+  voice.document({ build, decidedAfterMs, readyAfterMs, checks: checks.length, differences, doubts }, 'rehearsal');
+  const serves = differences.length === 0 && doubts.length === 0;
+  const base = {
+    scope: source.scope,
+    serving: serves ? { guid: build.guid, place: build.ref } : null,
+    traffic: 'unchanged',
+    next: [],
+  };
+  if (doubts.length > 0) {
+    const message = `REHEARSED, and not everything is in place: ${doubts.join('; ')}. Nothing was written.`;
+    return { ...base, code: 'NOT_VERIFIED', message, hint: 'Mend it now, while nothing is wrong, and rehearse again.' };
+  }
+  const now = serves
+    ? 'serves everything already'
+    : `does not serve everything now (${differences.length} of ${checks.length} checks differ)`;
+  const message = `✔ REHEARSED, nothing was written: the way back to ${build.guid} (version ${build.version}) at ${build.ref} is there; it ${now}.`;
+  return { ...base, code: null, message, hint: null };
+}
+
+async function identityDoubts(identity: Check, outside: Outside): Promise<string[]> {
+  const answer = await check(identity, outside);
+  if ('unknown' in answer) return [`the build does not answer for itself: ${answer.unknown}`];
+  if (answer.ok) return [];
+  throw new Refused(
+    'BUILD_GONE',
+    `The build is gone: ${answer.why}.`,
+    'A rescue would refuse this, too. Name an earlier one: --to GUID',
+  );
+}
+
+/** What would stop this change, as far as that can be seen without making it. */
+function obstacles(change: Change, { fs, secret }: Outside): string[] {
+  if (change.kind === 'request' && change.bearerSecret !== undefined && (secret(change.bearerSecret) ?? '') === '')
+    return [`the secret ${change.bearerSecret} is not set here`];
+  const path = change.kind === 'write-file' ? change.path : change.kind === 'socket' ? change.saveTo : undefined;
+  if (path === undefined) return [];
+  if (!fs.existsSync(path)) return fs.existsSync(dirname(path)) ? [] : [`${dirname(path)} is not there`];
+  try {
+    // Opened and closed again: the one way to see a read-only disk or a missing permission without writing.
+    withFile(path, constants.O_WRONLY | constants.O_NONBLOCK, fs, () => {});
+    return [];
+  } catch (error) {
+    return [`${path} cannot be written: ${(error as Error).message}`];
+  }
+}

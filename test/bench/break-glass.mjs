@@ -1,0 +1,59 @@
+/** Measures `rollback --break-glass` from the start of the process to the change made on disk, alone and beside a long ledger. */
+import { rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { BIN, inFolder, interleaved, loadTypeScript, report, rounded, runNode, spread } from './measure.mjs';
+
+const ENTRIES = 100_000;
+const AIM_MS = 60;
+const rounds = Number(process.argv[2] ?? 25);
+
+const { writeLedger, writePointer } = await loadTypeScript('test/bench/long-ledger.ts');
+
+/** Milliseconds from the start of the program to the last change of `file`: its ctime, which a rename sets too. */
+function untilChanged(args, folder, file) {
+  const beganMs = performance.timeOrigin + performance.now();
+  const { status, stdout, stderr } = runNode(args, folder);
+  if (status !== 0) throw new Error(`${args.join(' ')}: exit ${status}\n${stdout}${stderr}`);
+  return Number(statSync(file, { bigint: true }).ctimeNs) / 1e6 - beganMs;
+}
+
+function rescueOf(stateDir) {
+  const said = ['--reason', 'measuring how long it takes', '--env', 'production', '--confirm', 'production'];
+  return [BIN, 'rollback', '--break-glass', ...said, '--state-dir', stateDir];
+}
+
+/** One rescue from a fresh start: the hold and the record of the last one are taken away, and the routes are another build's. */
+function rescued(folder, name) {
+  const [stateDir, routes] = [join(folder, name), join(folder, `routes-${name}.json`)];
+  writePointer(stateDir, routes);
+  return () => {
+    rmSync(join(stateDir, 'acme', 'production', 'kv-gateway', 'pointer', 'hold'), { force: true });
+    writeFileSync(routes, '{"serve":"blue"}\n');
+    return untilChanged(rescueOf(stateDir), folder, routes);
+  };
+}
+
+await inFolder(async (folder) => {
+  const plain = join(folder, 'plain');
+  const script = `require('node:fs').writeFileSync(${JSON.stringify(plain)}, 'x')`;
+  const { entries } = await writeLedger(join(folder, 'long'), ENTRIES);
+  const acts = [() => untilChanged(['-e', script], folder, plain), rescued(folder, 'short'), rescued(folder, 'long')];
+  const names = ['bare Node that writes a file', 'break-glass', `break-glass, ${rounded(entries)} ledger entries`];
+  const spreads = interleaved(acts, rounds).map(spread);
+  const bare = spreads[0];
+  const over = ({ median }) => median - bare.median;
+  report({
+    name: 'break-glass',
+    title: `Break-glass, from process start to the change made: ${rounds} interleaved runs of each`,
+    columns: ['what', 'to bare Node', 'over bare Node', 'aim', 'median', 'fastest'],
+    rows: names.map((name, index) => {
+      const { median, least } = spreads[index];
+      const more = index === 0 ? ['', ''] : [`+${rounded(over(spreads[index]))} ms`, `+${AIM_MS} ms`];
+      return [name, `×${rounded(median / bare.median, 2)}`, ...more, `${rounded(median)} ms`, `${rounded(least)} ms`];
+    }),
+    notes: ['The change is a routes file. Before it come the record of who and why, and the hold, both durable (fsync).'],
+    missed: spreads.flatMap((each, index) =>
+      index > 0 && over(each) > AIM_MS ? [`${names[index]}: at most bare Node +${AIM_MS} ms`] : [],
+    ),
+  });
+});

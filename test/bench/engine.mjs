@@ -1,0 +1,83 @@
+/** Measures the engine in a simulated world: its own time for each step, and its memory over a long bake and over many rollouts. */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { loadTypeScript, report, rounded, spread, usageOf } from './measure.mjs';
+
+const HOURS = 12;
+const ROLLOUTS = 1000;
+const rounds = Number(process.argv[2] ?? 7);
+
+// Memory means what is left after a collection, and only this flag lets one be asked for.
+if (globalThis.gc === undefined) {
+  const args = ['--expose-gc', fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  process.exit(spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1);
+}
+
+const { bake, rollouts, walk } = await loadTypeScript('test/bench/simulated.ts');
+
+function heapMb() {
+  globalThis.gc();
+  return process.memoryUsage().heapUsed / 1024 / 1024;
+}
+
+/** CPU milliseconds that 50 steps take more than 10, for one step. */
+async function stepCosts() {
+  const [short, long] = [10, 50];
+  await walk(long);
+  const costs = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const [a, b] = [await usageOf(() => walk(short)), await usageOf(() => walk(long))];
+    costs.push((b.cpuMs - a.cpuMs) / (long - short));
+  }
+  const [a, b] = [await walk(short), await walk(long)];
+  const each = (of) => (of(b) - of(a)) / (long - short);
+  return { cpuMs: spread(costs), entries: each(({ entries }) => entries), flushes: each(({ flushes }) => flushes) };
+}
+
+async function longBake() {
+  const heap = [];
+  const { entries, polls } = await bake(HOURS, () => heap.push(heapMb()));
+  return { entries, polls, first: heap[0], last: heap.at(-1) };
+}
+
+async function manyRollouts() {
+  const seen = [];
+  const last = { atMs: performance.now() };
+  const { entries } = await rollouts(ROLLOUTS, (nth) => {
+    if (nth % 100 !== 0) return;
+    const cpuMs = performance.now() - last.atMs;
+    seen.push({ nth, each: cpuMs / 100, heap: heapMb() });
+    last.atMs = performance.now();
+  });
+  return { entries, first: seen[0], last: seen.at(-1) };
+}
+
+const step = await stepCosts();
+const long = await longBake();
+const many = await manyRollouts();
+const mb = (value) => `${rounded(value, 1)} MB`;
+report({
+  name: 'engine',
+  title: 'The engine in a simulated world, where nothing waits',
+  columns: ['what', 'figure', 'beside'],
+  rows: [
+    ['one step: shift, converge, five polls', `${rounded(step.cpuMs.median, 1)} ms CPU`, `fastest ${rounded(step.cpuMs.least, 1)} ms`],
+    ['entries and disk flushes of one step', `${rounded(step.entries, 1)} entries`, `${rounded(step.flushes, 1)} flushes`],
+    [
+      `memory after ${HOURS} hours of one bake, to the first hour`,
+      `×${rounded(long.last / long.first, 2)}`,
+      `${mb(long.first)} to ${mb(long.last)}; ${rounded(long.polls)} polls, ${rounded(long.entries)} ledger entries`,
+    ],
+    [
+      `memory after ${rounded(ROLLOUTS)} rollouts in one process, to the first 100`,
+      `×${rounded(many.last.heap / many.first.heap, 2)}`,
+      `${mb(many.first.heap)} to ${mb(many.last.heap)}; ${rounded(many.entries)} ledger entries on the simulated disk, which is memory too`,
+    ],
+    [
+      'time of a rollout among the last 100, to the first 100',
+      `×${rounded(many.last.each / many.first.each, 1)}`,
+      `${rounded(many.first.each, 1)} ms to ${rounded(many.last.each, 1)} ms: each begins by verifying the whole ledger`,
+    ],
+  ],
+  missed: long.last / long.first > 1.2 ? ['flat: a long bake needs no more memory than a short one'] : [],
+});

@@ -1,0 +1,57 @@
+/** A ledger of many entries as rollouts write them, and a pointer beside it, for the benchmarks. Must not invent an entry of its own. */
+import fs from 'node:fs';
+import { OWNER_ONLY } from '../../src/break-glass/durable-file.ts';
+import { openStateDir } from '../../src/break-glass/state-dir.ts';
+import { encodeLine, type Entry, lineHash, type NewEntry } from '../../src/core/ledger.ts';
+import { localStore } from '../../src/stores/local.ts';
+import { pointerOf, restoreOf, routesTo, stateWith } from '../break-glass/scene.ts';
+import { realIo } from '../servers/real-io.ts';
+import { Process } from '../world/process.ts';
+import { furnish, planOf, promote, watcherOf } from '../world/rollouts.ts';
+import { SCOPE, World } from '../world/world.ts';
+
+/** What the real engine wrote down in one simulated promotion of five steps, from claim to release. */
+async function entriesOfOneRollout(): Promise<readonly NewEntry[]> {
+  const world = furnish(new World({ blue: 100, green: 0, grey: 0 }));
+  const steps = [1, 5, 25, 50, 100].map((percent) => ({ percent, bakeMs: 60_000 }));
+  const ended = await promote(world, new Process(world, 2), planOf({ steps }));
+  if (ended.how !== 'over' || ended.state.phase !== 'done') throw new Error(`the rollout ended ${JSON.stringify(ended)}`);
+  return (await watcherOf(world).read(SCOPE)).entries;
+}
+
+/** Writes the same rollout as often as it takes for `count` entries, a segment for each, chained as the store chains them. Returns what was written. */
+export async function writeLedger(stateDir: string, count: number): Promise<{ bytes: number; entries: number; segments: number }> {
+  const once = await entriesOfOneRollout();
+  const dir = openStateDir(stateDir, [SCOPE.tenant, SCOPE.environment, SCOPE.service, 'ledger'], fs, OWNER_ONLY);
+  let prev = '0'.repeat(64);
+  let seq = 0;
+  let after: Entry['after'] = null;
+  let bytes = 0;
+  let segment = 0;
+  while (seq < count) {
+    segment += 1;
+    const lines = once.map((entry, index) => {
+      seq += 1;
+      const line = encodeLine({ ...entry, seq, prev, after: index === 0 ? after : undefined });
+      prev = lineHash(line.subarray(0, -1));
+      return line;
+    });
+    const whole = Buffer.concat(lines);
+    fs.writeFileSync(`${dir}/${String(segment).padStart(4, '0')}.jsonl`, whole, { mode: OWNER_ONLY.file });
+    after = { segment, bytes: whole.length, sha256: prev, torn: 0 };
+    bytes += whole.length;
+  }
+  return { bytes, entries: seq, segments: segment };
+}
+
+/** Reads and verifies all of it, as every command does, and says how many entries there are. */
+export async function readLedger(stateDir: string): Promise<number> {
+  return (await localStore(stateDir, realIo).read(SCOPE)).entries.length;
+}
+
+/** A pointer whose one change writes `routes`. */
+export function writePointer(stateDir: string, routes: string): void {
+  stateWith(stateDir, [pointerOf({ knownGood: restoreOf(GUID, routesTo(routes, 'green')) })]);
+}
+
+const GUID = '0b9f1c2d-1111-4111-8111-000000000011';

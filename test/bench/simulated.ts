@@ -1,0 +1,79 @@
+/** Rollouts of the real engine in the simulated world, for the benchmarks: nothing waits, so that all time is the engine's own. */
+import { watched } from '../world/disk.ts';
+import { Process } from '../world/process.ts';
+import { buildAt, CANDIDATE, furnish, planOf, promote, rollbackOf, STABLE, watcherOf } from '../world/rollouts.ts';
+import { SCOPE, World } from '../world/world.ts';
+
+type Plan = ReturnType<typeof planOf>;
+
+function freshWorld(): World {
+  return furnish(new World({ blue: 100, green: 0, grey: 0 }));
+}
+
+async function toTheEnd(world: World, pid: number, plan: Plan): Promise<void> {
+  const ended = await promote(world, new Process(world, pid), plan);
+  if (ended.how !== 'over' || ended.state.phase !== 'done') throw new Error(`the rollout ended ${JSON.stringify(ended)}`);
+}
+
+export interface Walked {
+  readonly entries: number;
+  readonly flushes: number;
+}
+
+/** One promotion with so many steps, each baked for five polls. */
+export async function walk(steps: number): Promise<Walked> {
+  const world = freshWorld();
+  let flushes = 0;
+  const count = (call: string) => {
+    if (call === 'fsyncSync') flushes += 1;
+  };
+  Object.assign(world, { disk: watched(world.disk, () => undefined, count) });
+  const percents = Array.from({ length: steps }, (_, index) => ((index + 1) * 100) / steps);
+  await toTheEnd(world, 2, planOf({ steps: percents.map((percent) => ({ percent, bakeMs: 5000 })) }));
+  return { entries: (await watcherOf(world).read(SCOPE)).entries.length, flushes };
+}
+
+/** One promotion that bakes for so many hours at 50 %, polled every second; `everyHour` is called as simulated time goes by. */
+export async function bake(hours: number, everyHour: (hour: number) => void): Promise<{ readonly entries: number; readonly polls: number }> {
+  const world = freshWorld();
+  world.callsMax = Number.POSITIVE_INFINITY;
+  const hourMs = 3_600_000;
+  for (let hour = 1; hour <= hours; hour += 1) world.after(hour * hourMs, () => everyHour(hour));
+  const steps = [
+    { percent: 50, bakeMs: hours * hourMs },
+    { percent: 100, bakeMs: 5000 },
+  ];
+  let polls = 0;
+  const plan = planOf({ steps });
+  const ended = await promote(world, new Process(world, 2), plan, (line) => {
+    if (line.type === 'poll') polls += 1;
+  });
+  if (ended.how !== 'over' || ended.state.phase !== 'done') throw new Error(`the bake ended ${JSON.stringify(ended)}`);
+  return { entries: (await watcherOf(world).read(SCOPE)).entries.length, polls };
+}
+
+/** So many rollouts after each other in one world with one ledger: new builds turn by turn at green and at blue. */
+export async function rollouts(count: number, after: (nth: number) => void): Promise<{ readonly entries: number }> {
+  const world = freshWorld();
+  world.callsMax = Number.POSITIVE_INFINITY;
+  let stable = rollbackOf().candidate;
+  for (let nth = 1; nth <= count; nth += 1) {
+    const place = nth % 2 === 1 ? 'green' : 'blue';
+    const candidate = buildAt(guidOf(nth), place, nth + 1);
+    world.place(place, candidate.guid);
+    await toTheEnd(world, nth + 10, planFor(nth, candidate, stable));
+    stable = candidate;
+    after(nth);
+  }
+  return { entries: (await watcherOf(world).read(SCOPE)).entries.length };
+}
+
+function planFor(nth: number, candidate: Plan['candidate'], stable: Plan['candidate']): Plan {
+  const members = [candidate, stable].map(({ ref, guid }) => ({ place: ref, build: guid }));
+  return planOf({ id: `r-${nth}`, candidate, stable, members: [...members, { place: 'grey', build: null }] });
+}
+
+/** The first two are those that the world is furnished with. */
+function guidOf(nth: number): string {
+  return nth === 1 ? CANDIDATE : `${STABLE.slice(0, -12)}${(nth + 1).toString(16).padStart(12, '0')}`;
+}

@@ -1,0 +1,71 @@
+/** Every sweep, with its part of the inputs. Must add up: a share that is missing is an attack that is not made. */
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { freshFolder } from '../fresh-folder.ts';
+import { recordReliability } from '../reliability.ts';
+import { Luck } from './luck.ts';
+import { run, type Sweep } from './sweep.ts';
+import { guids, identityAnswers, measurements, prometheusAnswers } from './sweeps/answers.ts';
+import { configObjects, configTexts } from './sweeps/config.ts';
+import { ledgerLines, ledgerSweep } from './sweeps/ledger.ts';
+import { manifestObjects, manifestTexts } from './sweeps/manifests.ts';
+import { pointerObjects, pointerTexts } from './sweeps/pointers.ts';
+import { haproxyAnswers, routesFiles, serveStatus } from './sweeps/routers.ts';
+import { commandLines, outputLines, sanitised } from './sweeps/speech.ts';
+import { abortSweep, holdSweep, recordSweep } from './sweeps/state-files.ts';
+
+type Any = Sweep<never>;
+
+function folder(name: string): string {
+  const dir = join(freshFolder(), name);
+  fs.mkdirSync(dir, { mode: 0o700 });
+  return dir;
+}
+
+/** All sweeps; those that need a folder get one of their own. */
+export function allSweeps(): readonly Any[] {
+  return [
+    manifestObjects,
+    configObjects,
+    ledgerSweep((seed) => new Luck(seed)),
+    pointerObjects,
+    routesFiles,
+    serveStatus,
+    haproxyAnswers,
+    prometheusAnswers,
+    measurements,
+    identityAnswers,
+    guids,
+    outputLines,
+    sanitised,
+    commandLines,
+    manifestTexts,
+    configTexts,
+    ledgerLines,
+    pointerTexts,
+    holdSweep(folder('hold')),
+    recordSweep(folder('records')),
+    abortSweep,
+  ] as unknown as readonly Any[];
+}
+
+export interface Part {
+  readonly seconds: number;
+  readonly inputs: number;
+}
+
+/** Runs one sweep with its share of so many objects and texts. */
+export async function runShare(sweep: Any, objects: number, texts: number, seed: string): Promise<Part> {
+  const began = performance.now();
+  const { inputs, ends } = await run(sweep, Math.round(sweep.share * (sweep.kind === 'objects' ? objects : texts)), seed);
+  const seconds = (performance.now() - began) / 1000;
+  const tally = [...ends].map(([end, count]) => `${count} ${end}`).join(', ');
+  console.log(`${inputs} ${sweep.what} in ${seconds.toFixed(1)} s, seed ${seed}: ${tally}`);
+  return { seconds, inputs };
+}
+
+/** One line for the reliability table. */
+export function recordFuzzing(name: string, what: string, parts: readonly Part[], failures: number, seed: string): void {
+  const sum = (of: (part: Part) => number) => parts.reduce((total, part) => total + of(part), 0);
+  recordReliability({ name, what, points: sum((part) => part.inputs), seconds: sum((part) => part.seconds), seed, failures });
+}

@@ -1,0 +1,159 @@
+/** What metric sources and builds answer: garbage is missing, never a count, and nobody is whom he does not say he is. */
+import { askBuild } from '../../../src/engine/ask-build.ts';
+import { emptyMemory, judgeGate, type Measurement } from '../../../src/core/gate.ts';
+import { type Guid, parseGuid } from '../../../src/core/scope.ts';
+import type { Io } from '../../../src/io.ts';
+import { prometheus } from '../../../src/metrics/prometheus.ts';
+import { plainGuid } from '../../../src/break-glass/pointer-format.ts';
+import { hostileText, hostileValue, mutated, respelled } from '../hostile.ts';
+import type { Luck } from '../luck.ts';
+import { must, type Sweep } from '../sweep.ts';
+import { mustPrintSafely } from '../terminal.ts';
+import { damagedText } from '../text-forms.ts';
+
+const GUID = '7c9e6679-7425-40de-944b-e07fc1f90ae7' as Guid;
+const scope = { tenant: 'acme', environment: 'production', service: 'web' };
+const QUESTION = { scope, build: GUID, place: 'green', address: 'http://127.0.0.1:9002' };
+const SETTINGS = { url: 'http://127.0.0.1:9090', requests: 'r{b="${build}"}', errors: 'e{b="${build}"}', timeout: 1000, interval: 15_000 };
+
+interface Said {
+  readonly status: number;
+  readonly body: string;
+}
+
+function sampleOf(luck: Luck, count: string): Said {
+  const result = luck.chance(0.1) ? [] : [{ metric: {}, value: [1_700_000_000.1, count] }];
+  const whole = { status: 'success', data: { resultType: 'vector', result } };
+  const body = JSON.stringify(mutated(luck, whole));
+  return { status: luck.chance(0.95) ? 200 : luck.pick([204, 400, 503]), body: luck.chance(0.1) ? damagedText(luck, body) : body };
+}
+
+/** The count that a strict reader finds: one sample of digits, nothing else. */
+function strictCount({ status, body }: Said): number | 'none' | undefined {
+  try {
+    const json = JSON.parse(body) as { status: unknown; warnings?: unknown[]; data: { resultType: unknown; result: { value: unknown[] }[] } };
+    const { result, resultType } = json.data;
+    if (status !== 200 || json.status !== 'success' || resultType !== 'vector' || (json.warnings ?? []).length > 0) return undefined;
+    if (!Array.isArray(result)) return undefined;
+    if (result.length === 0) return 'none';
+    const value = result[0]?.value;
+    const [at, text, ...more] = value ?? [];
+    if (result.length > 1 || !Array.isArray(value) || more.length > 0 || typeof at !== 'number' || typeof text !== 'string') return undefined;
+    const count = Number(text);
+    return /^[\d.eE+]+$/.test(text) && Number.isSafeInteger(count) && count >= 0 ? count : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export const prometheusAnswers: Sweep<{ readonly requests: Said; readonly errors: Said }> = {
+  name: 'prometheus-answers',
+  what: 'pairs of Prometheus answers',
+  kind: 'objects',
+  share: 0.06,
+  make: (luck) => {
+    const count = () => (luck.chance(0.9) ? luck.pick(['0', '7', '1200', '1e3', '1200.0']) : luck.pick(['NaN', '+Inf', '-1', '0.5', '', '0x10', ' 7', '9007199254740993', '1_0', hostileText(luck)]));
+    return { requests: sampleOf(luck, count()), errors: sampleOf(luck, luck.chance(0.5) ? '0' : count()) };
+  },
+  judge: async ({ requests, errors }) => {
+    const http: Io['http'] = async ({ url }) => ({ headers: {}, ...(new URL(url).searchParams.get('query')?.startsWith('r') ? requests : errors) });
+    const measured = await prometheus.measure(SETTINGS, QUESTION, { http, now: () => 1_700_000_000_000 } as unknown as Io);
+    if ('missing' in measured) {
+      mustPrintSafely([{ type: 'check', name: 'gate', ok: null, message: measured.missing }]);
+      return 'missing';
+    }
+    const [all, failed] = [strictCount(requests), strictCount(errors)];
+    must(measured.requests === all, 'requests that nobody counted');
+    must(measured.errors === (failed === 'none' ? 0 : failed), 'errors that nobody counted');
+    must(measured.errors <= measured.requests, 'more errors than requests');
+    return 'counts';
+  },
+  must: ['missing', 'counts'],
+};
+
+/** Whatever a source hands in, twice: only enough requests with few enough errors pass. */
+export const measurements: Sweep<{ readonly max: number; readonly minRequests: number; readonly told: readonly unknown[] }> = {
+  name: 'measurements',
+  what: 'pairs of measurements',
+  kind: 'objects',
+  share: 0.02,
+  make: (luck) => {
+    const number = () => luck.pick([0, 1, 5, 100, 250, 0.5, -1, 1e9]);
+    const one = () => mutated(luck, luck.chance(0.1) ? { missing: 'x' } : { requests: number(), errors: luck.chance(0.6) ? 0 : number(), counting: luck.pick(['total', 'sample']) });
+    return { max: luck.pick([0, 0.01, 1]), minRequests: luck.pick([1, 100]), told: [one(), one(), one()] };
+  },
+  judge: ({ max, minRequests, told }) => {
+    let memory = emptyMemory(null);
+    let word = 'not-yet';
+    for (const measurement of told.filter(isMeasurement)) {
+      const { judged, memory: next } = judgeGate({ max, minRequests }, memory, measurement);
+      memory = next;
+      word = judged.verdict;
+      if (judged.verdict !== 'pass') continue;
+      must(!('missing' in measurement), 'missing data passed');
+      must(judged.requests >= minRequests && judged.errors >= 0, 'too few requests passed');
+      must(judged.errors / judged.requests <= max, 'too many errors passed');
+    }
+    return word;
+  },
+  must: ['pass', 'fail', 'not-yet'],
+};
+
+/** Of the right shape, as the type system holds it for every source; the numbers are anybody's. */
+function isMeasurement(value: unknown): value is Measurement {
+  if (typeof value !== 'object' || value === null) return false;
+  if ('missing' in value) return typeof value.missing === 'string';
+  const { requests, errors, counting } = value as { requests?: unknown; errors?: unknown; counting?: unknown };
+  return typeof requests === 'number' && typeof errors === 'number' && (counting === 'total' || counting === 'sample');
+}
+
+interface Identity {
+  readonly identity: { readonly path: string; readonly header?: string; readonly json?: string; readonly environmentJson?: string };
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export const identityAnswers: Sweep<Identity> = {
+  name: 'identity-answers',
+  what: 'answers of builds about themselves',
+  kind: 'objects',
+  share: 0.03,
+  make: (luck) => {
+    const said = luck.chance(0.8) ? respelled(luck, GUID) : hostileText(luck);
+    const body = JSON.stringify(mutated(luck, { build: { guid: said, env: luck.pick(['production', 'staging']) } }));
+    const json = luck.pick(['build.guid', '__proto__.guid', 'constructor.name', 'build.length', 'build.guid.0']);
+    const identity = luck.chance(0.4) ? { path: '/', header: 'x-build' } : { path: '/', json, environmentJson: 'build.env' };
+    return { identity, headers: luck.chance(0.9) ? { 'x-build': luck.chance(0.9) ? said : String(hostileValue(luck)) } : {}, body };
+  },
+  judge: async ({ identity, headers, body }) => {
+    const io = { http: async () => ({ status: 200, headers, body }) } as unknown as Io;
+    const answer = await askBuild(identity, 'http://127.0.0.1:9002', io);
+    if ('unreachable' in answer) return 'nobody';
+    mustPrintSafely([{ type: 'check', name: 'identity', ok: true, message: answer.said }]);
+    if (answer.guid === null) return 'nobody';
+    must(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(answer.guid), 'a GUID that is not canonical');
+    must(`${headers['x-build']} ${body}`.toLowerCase().includes(answer.guid), 'a GUID that the build did not say');
+    return 'somebody';
+  },
+  must: ['nobody', 'somebody'],
+};
+
+/** Both readers of GUIDs agree, whatever the spelling. */
+export const guids: Sweep<string> = {
+  name: 'guids',
+  what: 'spellings of GUIDs',
+  kind: 'objects',
+  share: 0.02,
+  make: (luck) => {
+    const spelled = respelled(luck, GUID);
+    return luck.chance(0.3) ? damagedText(luck, spelled) : spelled;
+  },
+  judge: (text) => {
+    const guid = parseGuid(text);
+    if (guid === undefined) return 'refused';
+    must(plainGuid(text) === guid, 'break-glass reads it as another one');
+    must(guid === text.toLowerCase().replace(/^urn:uuid:|[{}]/g, ''), 'it was repaired');
+    return 'read';
+  },
+  must: ['refused', 'read'],
+};
