@@ -10,11 +10,16 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /**
  * cosmiconfig can load YAML, JSON, JavaScript and TypeScript by itself; kvdeploy reads configs with its own strict parser and never
- * runs one, so none of these is wanted. ora brings ninety spinners; kvdeploy draws its own.
+ * runs one, so none of these is wanted. ora brings ninety spinners; kvdeploy draws its own. The proxy asks `debug` for loggers that
+ * nobody reads, and `follow-redirects` only with an option that kvdeploy does not set: a proxy hands a redirect on.
  */
 const leftOut = {
   name: 'left-out',
   setup(options) {
+    options.onResolve({ filter: /^debug$/ }, (found) => ({ path: found.path, namespace: 'silent' }));
+    options.onLoad({ filter: /.*/, namespace: 'silent' }, () => ({ contents: 'module.exports = () => () => {};' }));
+    options.onResolve({ filter: /^follow-redirects$/ }, (found) => ({ path: found.path, namespace: 'empty' }));
+    options.onLoad({ filter: /.*/, namespace: 'empty' }, () => ({ contents: 'module.exports = {};' }));
     options.onResolve({ filter: /^(js-yaml|typescript|parse-json|import-fresh)$/ }, (found) => ({
       path: found.path,
       namespace: 'left-out',

@@ -16,6 +16,8 @@ export interface Io extends Outside {
   monotonic(): number;
   /** Resolves after `ms`, or at once when `signal` aborts. Never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `act` every `ms` until the returned function is called; never keeps the process alive by itself. */
+  every(ms: number, act: () => void): () => void;
   /** 12 hex digits. */
   randomId(): string;
   env(name: string): string | undefined;
@@ -33,6 +35,11 @@ export const nodeIo: Io = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   sleep: (ms, signal) => wait(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined),
+  every: (ms, act) => {
+    const timer = setInterval(act, ms);
+    timer.unref();
+    return () => clearInterval(timer);
+  },
   randomId: () => randomBytes(6).toString('hex'),
   env: (name) => process.env[name],
   self: thisProcess,

@@ -100,13 +100,13 @@ describe('the bundle stays small', () => {
 });
 
 describe('the package', () => {
-  test('holds bin, dist, schemas and the papers, and nothing else, in at most 300 kB', () => {
+  test('holds bin, dist, schemas and the papers, and nothing else, in at most 330 kB', () => {
     const { files, size } = pack();
     const tops = new Set(files.map(({ path }) => path.split('/')[0]));
     expect(tops).toEqual(new Set(['LICENSE', 'README.md', 'bin', 'dist', 'package.json', 'schemas']));
     expect(files.map(({ path }) => path)).toContain('dist/THIRD-PARTY-NOTICES');
     expect(files.map(({ path }) => path)).toContain('dist/break-glass.mjs');
-    expect(size).toBeLessThanOrEqual(300_000);
+    expect(size).toBeLessThanOrEqual(330_000);
   });
 
   test('has no runtime dependency and no install script', () => {

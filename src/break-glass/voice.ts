@@ -2,7 +2,7 @@
 import type { OutputLine } from '../core/output.ts';
 import type { Scope } from '../core/scope.ts';
 import { EXIT_CODES, type RescueCode } from './refusal.ts';
-import { visible } from './wording.ts';
+import { visible, visibleJson } from './wording.ts';
 
 declare const KVDEPLOY_VERSION: string | undefined;
 
@@ -78,7 +78,7 @@ export class Voice {
   }
 
   #line(line: OutputLine): void {
-    if (this.#json) this.#streams.stdout.write(`${JSON.stringify(line)}\n`);
+    if (this.#json) this.#streams.stdout.write(`${visibleJson(line)}\n`);
   }
 }
 

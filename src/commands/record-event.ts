@@ -18,7 +18,7 @@ export async function recordEvent<T>(
 ): Promise<T> {
   const { store, scope, actor } = opened;
   const claim = await takeClaim(store, scope, { actor, command: what.command }, deps.io, { takeOver: what.takeOver });
-  const stopBeating = keepBeating(store, scope);
+  const stopBeating = keepBeating(store, scope, deps.io);
   const seq = claim.seq + 1;
   try {
     const entry = entryOf(deps.io, actor, what.event);

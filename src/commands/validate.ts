@@ -19,6 +19,7 @@ import { type Finding, findingsExitCode, inFileOrder } from '../core/finding.ts'
 import { githubAnnotations } from '../core/finding-github.ts';
 import { type FindingPaint, findingsText } from '../core/finding-text.ts';
 import { scopeOf } from '../core/manifest.ts';
+import { safeJson } from '../core/safe-text.ts';
 import { sameScope } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 
@@ -70,7 +71,7 @@ async function render({ manifests, configs, findings }: Checked, options: Valida
     case 'text':
       return findings.length === 0 ? summary : `${findingsText(findings, await paintFor(options))}\n${summary}`;
     case 'json':
-      return `${JSON.stringify({ type: 'validation', schema: 'kvdeploy.dev/validation/v1', ok: exitCode === 0, exitCode, manifests, configs, findings })}\n`;
+      return `${safeJson({ type: 'validation', schema: 'kvdeploy.dev/validation/v1', ok: exitCode === 0, exitCode, manifests, configs, findings })}\n`;
     case 'github':
       return `${githubAnnotations(findings)}${summary}`;
   }

@@ -50,13 +50,30 @@ const EMPTY: History = {
   reviewed: new Set(),
 };
 
+/** A history whose lists are its own, and grow in place: copying them for each entry would make long ledgers quadratic. */
+interface Growing extends History {
+  readonly knownGood: KnownGood[];
+  readonly bad: Map<Guid, string>;
+  readonly guids: Set<Guid>;
+  readonly reviewed: Set<string>;
+}
+
+function growing(history: History): Growing {
+  const { knownGood, bad, guids, reviewed } = history;
+  return { ...history, knownGood: [...knownGood], bad: new Map(bad), guids: new Set(guids), reviewed: new Set(reviewed) };
+}
+
 /** Folds the entries of one scope's ledger, oldest first. */
 export function fold(entries: readonly Entry[]): History {
-  return entries.reduce(foldEntry, EMPTY);
+  return entries.reduce(grown, growing(EMPTY));
 }
 
 /** One entry more. An event of a rollout that no plan began changes nothing. */
 export function foldEntry(history: History, entry: Entry): History {
+  return grown(growing(history), entry);
+}
+
+function grown(history: Growing, entry: Entry): Growing {
   const seen = { ...history, nextSeq: entry.seq + 1 };
   const { event } = entry;
   switch (event.type) {
@@ -66,12 +83,9 @@ export function foldEntry(history: History, entry: Entry): History {
       return { ...seen, leader: null };
     case 'planned': {
       const state = start(event.plan);
-      const guids = new Set([
-        ...seen.guids,
-        event.plan.candidate.guid,
-        ...(event.plan.stable === null ? [] : [event.plan.stable.guid]),
-      ]);
-      return { ...seen, rollout: state, plannedAt: entry.at, changedAt: entry.at, guids };
+      seen.guids.add(event.plan.candidate.guid);
+      if (event.plan.stable !== null) seen.guids.add(event.plan.stable.guid);
+      return { ...seen, rollout: state, plannedAt: entry.at, changedAt: entry.at };
     }
     case 'imported':
       return imported(seen, event, entry.at);
@@ -93,7 +107,7 @@ export function foldEntry(history: History, entry: Entry): History {
   }
 }
 
-function afterRollout(history: History, entry: Entry, event: Event): History {
+function afterRollout(history: Growing, entry: Entry, event: Event): Growing {
   if (history.rollout === null) return history;
   const before = history.rollout;
   const after = apply(before, event);
@@ -104,7 +118,7 @@ function afterRollout(history: History, entry: Entry, event: Event): History {
   return becameKnownGood(changed, after, entry.at);
 }
 
-function becameKnownGood(history: History, state: State, at: string): History {
+function becameKnownGood(history: Growing, state: State, at: string): Growing {
   const { candidate, stable, kind, id, reason } = state.plan;
   const next = withKnownGood(history, { build: candidate, since: at, rollout: id }, at);
   if (kind !== 'rollback' || stable === null) return next;
@@ -112,31 +126,33 @@ function becameKnownGood(history: History, state: State, at: string): History {
 }
 
 /** The build becomes the known-good build; the one before it was so until `at`. */
-function withKnownGood(history: History, entry: KnownGood, at: string): History {
-  const others = history.knownGood.filter((known) => known.build.guid !== entry.build.guid);
-  return {
-    ...history,
-    knownGood: [entry, ...others.map((known) => (known.until === undefined ? { ...known, until: at } : known))],
-    highestSequence: Math.max(history.highestSequence ?? 0, entry.build.sequence),
-    guids: new Set([...history.guids, entry.build.guid]),
-  };
+function withKnownGood(history: Growing, entry: KnownGood, at: string): Growing {
+  const { knownGood, guids } = history;
+  const [last] = knownGood;
+  if (last !== undefined && last.until === undefined) knownGood[0] = { ...last, until: at };
+  const earlier = knownGood.findIndex((known) => known.build.guid === entry.build.guid);
+  if (earlier !== -1) knownGood.splice(earlier, 1);
+  knownGood.unshift(entry);
+  guids.add(entry.build.guid);
+  return { ...history, highestSequence: Math.max(history.highestSequence ?? 0, entry.build.sequence) };
 }
 
-function imported(history: History, event: Extract<Event, { type: 'imported' }>, at: string): History {
+function imported(history: Growing, event: Extract<Event, { type: 'imported' }>, at: string): Growing {
   const marked = event.bad.reduce((sum, guid) => markBad(sum, guid, 'marked bad where it was imported from'), history);
   return withKnownGood(marked, { build: event.build, since: event.since, rollout: 'imported' }, at);
 }
 
-function reconciled(history: History, event: Extract<Event, { type: 'reconciled' }>, at: string): History {
-  const seen: History = { ...history, reviewed: new Set([...history.reviewed, ...event.records.map((record) => record.id)]) };
-  const marked = event.bad.reduce((sum, guid) => markBad(sum, guid, `left by break-glass: ${event.reason}`), seen);
+function reconciled(history: Growing, event: Extract<Event, { type: 'reconciled' }>, at: string): Growing {
+  for (const { id } of event.records) history.reviewed.add(id);
+  const marked = event.bad.reduce((sum, guid) => markBad(sum, guid, `left by break-glass: ${event.reason}`), history);
   const serving = marked.knownGood.find((known) => known.build.guid === event.serving);
   if (serving === undefined || serving === marked.knownGood[0]) return marked;
   return withKnownGood(marked, { build: serving.build, since: at, rollout: serving.rollout }, at);
 }
 
-function markBad(history: History, guid: Guid, why: string): History {
-  return { ...history, bad: new Map(history.bad).set(guid, why) };
+function markBad(history: Growing, guid: Guid, why: string): Growing {
+  history.bad.set(guid, why);
+  return history;
 }
 
 /** The rollout that still has something to do, or null. */

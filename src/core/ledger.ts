@@ -72,11 +72,18 @@ export function encodeLine(entry: Entry): Buffer {
   return Buffer.from(`${text}\n`);
 }
 
-/** The entry on a line without its newline; undefined when it is none. */
-export function parseEntry(raw: Buffer): Entry | undefined {
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * The entry on a line without its newline; undefined when it is none. One spelling only: a repeated key, which JSON.parse takes
+ * the last of and others the first, is none.
+ */
+export function parseEntry(raw: Uint8Array): Entry | undefined {
   try {
-    const parsed = entrySchema.safeParse(JSON.parse(raw.toString('utf8')));
-    return parsed.success ? parsed.data : undefined;
+    const text = utf8.decode(raw);
+    const value: unknown = JSON.parse(text);
+    const parsed = entrySchema.safeParse(value);
+    return parsed.success && JSON.stringify(value) === text ? parsed.data : undefined;
   } catch {
     return undefined;
   }

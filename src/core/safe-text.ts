@@ -11,6 +11,15 @@ export function safeText(text: string): string {
   return text.replace(UNSAFE, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`);
 }
 
+/** A value as JSON on one line that any reader of JSON reads as ever, but that holds no unsafe character. */
+export function safeJson(value: unknown): string {
+  return JSON.stringify(value).replace(UNSAFE, (char) => char.replace(/[^]/g, escaped));
+}
+
+function escaped(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
 /** As `safeText`, and on one line: tabs become spaces and line feeds visible. For everything inside a sentence. */
 export function safeLine(text: string): string {
   return safeText(text).replaceAll('\t', ' ').replaceAll('\n', '\\n');

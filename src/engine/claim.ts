@@ -153,9 +153,7 @@ export async function releaseClaim(store: Store, scope: Scope, actor: string, se
 }
 
 /** Gives a sign of life every second until the returned function is called; it never keeps the process alive by itself. */
-export function keepBeating(store: Store, scope: Scope): () => void {
+export function keepBeating(store: Store, scope: Scope, io: Io): () => void {
   // A beat that fails shows as silence, and silence leads to a takeover, which is what should happen then.
-  const timer = setInterval(() => void store.beat(scope).catch(() => undefined), BEAT_MS);
-  timer.unref();
-  return () => clearInterval(timer);
+  return io.every(BEAT_MS, () => void store.beat(scope).catch(() => undefined));
 }

@@ -23,7 +23,7 @@ export async function takeLead(
 ): Promise<Leading> {
   const { io, store, scope, actor } = parts;
   const claim = await takeClaim(store, scope, { actor, command }, io, options);
-  const stopBeating = keepBeating(store, scope);
+  const stopBeating = keepBeating(store, scope, io);
   const history = fold(claim.entries);
   // A wish that the leader before did not live to write down is still a wish, but only about the rollout that it led.
   const inherited = openRollout(history)?.abort === null ? claim.abort : undefined;

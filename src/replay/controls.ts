@@ -1,4 +1,5 @@
 /** The table of controls: each one alone, what it said, and what the same build would have got without it. Pure; must not print. */
+import { wrapped } from './columns.ts';
 import type { LockAlone } from './locks.ts';
 import type { PlayedRow } from './play.ts';
 
@@ -39,25 +40,32 @@ export function controlCells(controls: readonly Control[]): readonly (readonly s
     control,
     approach,
     stoppedBy ?? 'LET THROUGH',
-    where === 'world' ? 'not turned off: real traffic' : offPercent === null ? 'refused' : `${offPercent} % of production`,
+    where === 'world' ? 'none turned off' : offPercent === null ? 'refused' : `${offPercent} % of production`,
   ]);
   return [['control, alone', 'how the wrong build comes', 'it says', 'every lock off'], ...cells];
 }
+
+/** Below this the second column would be a stack of single words. */
+const LEAST_APPROACH = 30;
 
 /** The same as lines: columns where they fit, else one block for each control. */
 export function controlLines(controls: readonly Control[], width: number): readonly string[] {
   if (controls.length === 0) return [];
   const rows = controlCells(controls);
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const whole = widths.reduce((sum, column) => sum + column + 2, 0);
-  if (whole <= width)
-    return rows.map((row) =>
-      row
-        .map((cell, column) => cell.padEnd((widths[column] ?? 0) + 2))
+  const widthOf = (column: number) => Math.max(...rows.map((row) => row[column]?.length ?? 0)) + 2;
+  const [first, third, fourth] = [widthOf(0), widthOf(2), widthOf(3)];
+  const second = Math.min(widthOf(1), width - first - third - fourth);
+  if (second < LEAST_APPROACH)
+    return rows
+      .slice(1)
+      .flatMap(([control, approach, says, off]) => [`${control}: ${says}`, `    ${approach}`, `    every lock off: ${off}`]);
+  return rows.flatMap(([control = '', approach = '', says = '', off = '']) =>
+    wrapped(approach, second - 2).map((line, index) => {
+      const cells = index === 0 ? [control, line, says, off] : ['', line, '', ''];
+      return cells
+        .map((cell, column) => cell.padEnd([first, second, third, fourth][column] ?? 0))
         .join('')
-        .trimEnd(),
-    );
-  return rows
-    .slice(1)
-    .flatMap(([control, approach, says, off]) => [`${control}: ${says}`, `    ${approach}`, `    every lock off: ${off}`]);
+        .trimEnd();
+    }),
+  );
 }

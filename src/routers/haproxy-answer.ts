@@ -70,6 +70,7 @@ export function parseLocation(answer: string, backend: string): Location | strin
       stats.find((stat) => stat.get('svname') === row.get('srv_name')),
     );
     if (server === undefined) return `its answer about server "${row.get('srv_name')}" is not whole`;
+    if (servers.some(({ name }) => name === server.name)) return `its answer has server "${server.name}" twice`;
     servers.push(server);
   }
   if (servers.length === 0) return `backend "${backend}" has no servers`;

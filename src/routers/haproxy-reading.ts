@@ -14,7 +14,8 @@ export type Balance = 'dynamic' | 'static';
 
 // `random` is "unknown" in the statistics of 2.6. Everything that is not here takes only its configured weight or 0.
 const SPLITTING = ['roundrobin', 'leastconn', 'random', 'unknown'];
-const NAME = /^[A-Za-z0-9_.:-]{1,256}$/;
+/** Not what JavaScript takes for an object's prototype: such a member would be left out of what is read back. */
+const NAME = /^(?!__proto__$)[A-Za-z0-9_.:-]{1,256}$/;
 
 /** One reading of all sockets; at least one was told. */
 export function readingOf(told: readonly Told[], balance: Balance, since: Reading | undefined): Reading {

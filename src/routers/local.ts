@@ -86,13 +86,16 @@ function membersOf(settings: LocalConfig, status: ServeStatus): Member[] {
 function problemsOf(settings: LocalConfig, status: ServeStatus): string[] {
   const problems: string[] = [];
   if (status.problem !== null) problems.push(`kvdeploy serve: ${status.problem}`);
+  if (appliedText(status.split) !== status.applied) {
+    problems.push(`kvdeploy serve contradicts itself: it applied ${status.applied}, but splits ${splitText(status.split)}`);
+  }
   if (status.routes !== settings.routes) {
     problems.push(`kvdeploy serve follows ${status.routes}, but the config says ${settings.routes}; restart it with this config`);
   }
   for (const [place, address] of Object.entries(settings.addresses)) {
     const real = Object.hasOwn(status.addresses, place) ? status.addresses[place] : undefined;
     if (real === undefined) problems.push(`kvdeploy serve has no address for ${place}; restart it with this config`);
-    else if (new URL(real).origin !== new URL(address).origin) {
+    else if (!URL.canParse(real) || new URL(real).origin !== new URL(address).origin) {
       problems.push(`kvdeploy serve sends ${place} to ${real}, but the config says ${address}; restart it with this config`);
     }
   }

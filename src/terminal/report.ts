@@ -1,6 +1,6 @@
 /** Reports output lines to people (lines or a live view) or machines (JSON lines). Must be the only printer besides main. */
 import type { OutputLine } from '../core/output.ts';
-import { safeText } from '../core/safe-text.ts';
+import { safeJson, safeText } from '../core/safe-text.ts';
 import { version } from '../version.ts';
 import { type ColourFlag, colourLevel, type Environment, speaksUnicode } from './colour.ts';
 import { createHeartbeat } from './heartbeat.ts';
@@ -42,7 +42,7 @@ export interface ReportOptions {
 const SCHEMA = 'kvdeploy.dev/output/v1';
 
 function createJsonReport({ stdout }: ReportOptions): Report {
-  const line = (line: OutputLine) => void stdout.write(`${JSON.stringify(line)}\n`);
+  const line = (line: OutputLine) => void stdout.write(`${safeJson(line)}\n`);
   line({ type: 'version', kvdeploy: version, schema: SCHEMA });
   return { line, print: () => {}, close: () => {} };
 }

@@ -7,7 +7,7 @@ import { localStore } from '../../src/stores/local.ts';
 import { pointerOf, restoreOf, routesTo, stateWith } from '../break-glass/scene.ts';
 import { realIo } from '../servers/real-io.ts';
 import { Process } from '../world/process.ts';
-import { furnish, planOf, promote, watcherOf } from '../world/rollouts.ts';
+import { CANDIDATE, furnish, planOf, promote, STABLE, watcherOf } from '../world/rollouts.ts';
 import { SCOPE, World } from '../world/world.ts';
 
 /** What the real engine wrote down in one simulated promotion of five steps, from claim to release. */
@@ -19,7 +19,20 @@ async function entriesOfOneRollout(): Promise<readonly NewEntry[]> {
   return (await watcherOf(world).read(SCOPE)).entries;
 }
 
-/** Writes the same rollout as often as it takes for `count` entries, a segment for each, chained as the store chains them. Returns what was written. */
+/** The same entries for the n-th rollout, with builds of its own: what is known of builds grows with the ledger. */
+function nth(entries: readonly NewEntry[], n: number): readonly NewEntry[] {
+  const text = JSON.stringify(entries)
+    .replaceAll(CANDIDATE, guidOf(n + 1))
+    .replaceAll(STABLE, guidOf(n))
+    .replaceAll('"r-1"', `"r-${n}"`);
+  return JSON.parse(text) as NewEntry[];
+}
+
+function guidOf(n: number): string {
+  return `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
+}
+
+/** Writes rollout after rollout until there are `count` entries, a segment for each, chained as the store chains them. Returns what was written. */
 export async function writeLedger(stateDir: string, count: number): Promise<{ bytes: number; entries: number; segments: number }> {
   const once = await entriesOfOneRollout();
   const dir = openStateDir(stateDir, [SCOPE.tenant, SCOPE.environment, SCOPE.service, 'ledger'], fs, OWNER_ONLY);
@@ -30,7 +43,7 @@ export async function writeLedger(stateDir: string, count: number): Promise<{ by
   let segment = 0;
   while (seq < count) {
     segment += 1;
-    const lines = once.map((entry, index) => {
+    const lines = nth(once, segment).map((entry, index) => {
       seq += 1;
       const line = encodeLine({ ...entry, seq, prev, after: index === 0 ? after : undefined });
       prev = lineHash(line.subarray(0, -1));

@@ -253,6 +253,16 @@ describe('a fold', () => {
     expect(stepwise).toEqual(fold(entries));
   });
 
+  it('leaves a history that one entry is added to as it was', () => {
+    const entries = entriesOf([...adopted(A), ...promoted(B, A), ...rolledBack(A, B), imported(C), reconciled(C, [A])]);
+    entries.reduce((sum, entry) => {
+      const before = structuredClone(sum);
+      const after = foldEntry(sum, entry);
+      expect(sum).toEqual(before);
+      return after;
+    }, fold([]));
+  });
+
   it('knows who leads, and every GUID that a plan ever named', () => {
     const by = { host: 'deploy-1', boot: 'boot', pid: 7, started: '1' };
     const claimed: Event = { type: 'claimed', atMs, claim: { by, actor: 'alice', command: 'promote', from: null } };

@@ -83,8 +83,8 @@ const PROTOCOLS: Readonly<Record<'pointer' | 'ledger' | 'hold' | 'shift', Protoc
   },
 };
 
-/** Tries every crash state of a protocol. `spoil` makes a mutant of the disk that the writer sees. */
-async function crash(name: keyof typeof PROTOCOLS, spoil: (fs: Fs) => Fs = (fs) => fs) {
+/** Tries every crash state of a protocol; of a mutant, whose disk `spoil` makes, until the first one that goes wrong. */
+async function crash(name: keyof typeof PROTOCOLS, spoil?: (fs: Fs) => Fs) {
   const { prepare, write } = PROTOCOLS[name];
   const ready: Promise<void>[] = [];
   const recording = recordingDisk((fs) => {
@@ -92,13 +92,14 @@ async function crash(name: keyof typeof PROTOCOLS, spoil: (fs: Fs) => Fs = (fs) 
     ready.push(Promise.resolve(prepare(fs)));
   });
   await Promise.all(ready);
-  await write(recording, spoil(recording.fs));
+  await write(recording, spoil?.(recording.fs) ?? recording.fs);
   const faults: string[] = [];
   let states = 0;
   for (const { fs, acked, at } of recording.crashes()) {
     states += 1;
     const found = [...(await missing(acked, ROOT, fs)), ...(await falselyTaken(name, fs)), ...(await next(name, fs))];
     if (found.length > 0) faults.push(`after ${at} steps: ${found.join('; ')}`);
+    if (spoil !== undefined && faults.length > 0) break;
   }
   return { states, faults };
 }

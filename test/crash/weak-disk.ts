@@ -33,12 +33,27 @@ export interface Crash {
   readonly at: number;
 }
 
-const folderOf = (path: string) => path.slice(0, path.lastIndexOf('/')) || '/';
+/** The same disk as an object whose calls can be replaced one by one. */
+function plain(disk: Fs): Fs {
+  const names = [...Object.keys(disk), ...Object.getOwnPropertyNames(Object.getPrototypeOf(disk))] as (keyof Fs)[];
+  const calls = names.map((name) => [
+    name,
+    typeof disk[name] === 'function' ? (disk[name] as () => unknown).bind(disk) : disk[name],
+  ]);
+  return Object.fromEntries(calls) as Fs;
+}
+
+const folderOf = (path: string) => path.slice(0, path.lastIndexOf('/'));
 
 /** A disk on which `prepare` was done and is safe; everything after it is recorded. */
 export function recordingDisk(prepare: (fs: Fs) => void): Recording {
   let clock = 1;
-  const disk = memoryDisk(() => (clock += 1));
+  const disk = plain(
+    memoryDisk(() => {
+      clock += 1;
+      return clock;
+    }),
+  );
   prepare(disk);
   const start = imageOf(disk);
   const steps: Step[] = [];
@@ -108,7 +123,7 @@ function imageOf(disk: Fs): Image {
   const names = new Map<string, number>();
   const data = new Map<number, Buffer>();
   const walk = (dir: string) => {
-    for (const name of disk.readdirSync(dir === '' ? '/' : dir)) {
+    for (const name of disk.readdirSync(dir)) {
       const path = `${dir}/${name}`;
       const stat = disk.statSync(path);
       names.set(path, stat.ino);
@@ -116,7 +131,7 @@ function imageOf(disk: Fs): Image {
       else data.set(stat.ino, disk.readFileSync(path) as Buffer);
     }
   };
-  names.set('/', disk.statSync('/').ino);
+  names.set('', disk.statSync('').ino);
   walk('');
   return { names, data };
 }
@@ -170,7 +185,7 @@ function* dataAfter(start: Image, done: readonly Step[], wanted: ReadonlySet<num
       choices.set(step.ino, [...before, ...partsOf(step.before, step.after)]);
     }
     // What a flush finds is the last one: that is what was written.
-    if (step.do === 'flush') choices.set(step.ino, (choices.get(step.ino) ?? []).slice(-1));
+    if (step.do === 'flush') choices.set(step.ino, (choices.get(step.ino) ?? [Buffer.alloc(0)]).slice(-1));
   }
   const files = [...choices].filter(([ino]) => wanted.has(ino));
   const total = files.reduce((product, [, ways]) => product * ways.length, 1);
@@ -198,10 +213,13 @@ function partsOf(before: Buffer, after: Buffer): Buffer[] {
 /** A fresh disk that holds exactly this. A name whose folder is not there is not there either. */
 function diskOf(names: ReadonlyMap<string, number>, data: ReadonlyMap<number, Buffer>, folders: ReadonlyMap<number, string>): Fs {
   let clock = 1;
-  const disk = memoryDisk(() => (clock += 1));
+  const disk = memoryDisk(() => {
+    clock += 1;
+    return clock;
+  });
   const first = new Map<number, string>();
   for (const [path, ino] of [...names].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (path === '/' || !disk.existsSync(folderOf(path))) continue;
+    if (path === '' || !disk.existsSync(folderOf(path))) continue;
     if (folders.has(ino)) disk.mkdirSync(path, { mode: 0o700 });
     else if (first.has(ino)) disk.linkSync(first.get(ino) as string, path);
     else {

@@ -1,10 +1,8 @@
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-
-const PROGRAM = join(import.meta.dirname, '..', '..', 'bin', 'kvdeploy.js');
+import { leftRunning, obligingProgram, PROGRAM, play } from './played.ts';
 
 /** How long the demo may be silent: a CI log that stands still is taken for a hang. */
 const SILENCE_MS = 12_000;
@@ -28,12 +26,7 @@ describe('the demo, played by the built program in a pipe', () => {
   });
 
   it('ends with 1, and still cleans up, when the program lets a staging build in', { timeout: 60_000 }, async () => {
-    const obliging = join(folder, 'obliging.mjs');
-    // Real where it serves; everything else it only claims to have done.
-    writeFileSync(
-      obliging,
-      `if (process.argv.includes('serve') || process.argv.includes('demo')) await import(${JSON.stringify(PROGRAM)});\nelse process.exit(0);\n`,
-    );
+    const obliging = obligingProgram(folder);
     const played = await play(['demo', 'wrong-env'], folder, obliging);
     expect(played.output).toMatch(/promote ended with 0 instead of 3/);
     expect(played.exitCode).toBe(1);
@@ -48,50 +41,3 @@ describe('the demo, played by the built program in a pipe', () => {
     expect(leftRunning(folder)).toEqual([]);
   });
 });
-
-interface Played {
-  readonly exitCode: number | null;
-  readonly output: string;
-  readonly longestSilenceMs: number;
-}
-
-/** Plays it with `folder` as the place for temporary files. */
-function play(
-  args: readonly string[],
-  folder: string,
-  program = PROGRAM,
-  { interruptAt }: { readonly interruptAt?: RegExp } = {},
-): Promise<Played> {
-  return new Promise((resolve, reject) => {
-    const env = { PATH: process.env['PATH'] ?? '', HOME: folder, TMPDIR: folder };
-    const child = spawn(process.execPath, [program, ...args], { cwd: tmpdir(), env, stdio: ['ignore', 'pipe', 'pipe'] });
-    let output = '';
-    let longestSilenceMs = 0;
-    let interrupted = false;
-    let heardAt = performance.now();
-    const hear = (chunk: Buffer) => {
-      output += chunk;
-      longestSilenceMs = Math.max(longestSilenceMs, performance.now() - heardAt);
-      heardAt = performance.now();
-      if (interrupted || interruptAt?.test(output) !== true) return;
-      interrupted = true;
-      child.kill('SIGTERM');
-    };
-    child.stdout.on('data', hear);
-    child.stderr.on('data', hear);
-    child.on('error', reject).on('close', (exitCode) => resolve({ exitCode, output, longestSilenceMs }));
-  });
-}
-
-/** Processes whose environment names the folder: the demo gives its own to everything that it starts. */
-function leftRunning(folder: string): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(folder);
-      } catch {
-        return false;
-      }
-    });
-}

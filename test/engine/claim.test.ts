@@ -165,7 +165,7 @@ describe('a sign of life', () => {
       beats += 1;
     };
     const store = { beat } as unknown as Store;
-    const stop = keepBeating(store, SCOPE);
+    const stop = keepBeating(store, SCOPE, nodeIo);
     const start = performance.now();
     while (beats < 1 && performance.now() - start < 5_000) await nodeIo.sleep(20);
     stop();

@@ -10,6 +10,11 @@ export const realIo: Io = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   sleep: (ms, signal) => pause(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined),
+  every: (ms, act) => {
+    const timer = setInterval(act, ms);
+    timer.unref();
+    return () => clearInterval(timer);
+  },
   randomId: () => randomBytes(6).toString('hex'),
   env: (name) => process.env[name],
   self: () => ({ host: hostname(), boot: '', pid: process.pid, started: '' }),

@@ -53,7 +53,7 @@ async function race(): Promise<void> {
 /** Leads, beats, and appends until it loses the claim. */
 async function lead(): Promise<void> {
   const { store, seq } = await claim(nodeIo);
-  keepBeating(store, SCOPE);
+  keepBeating(store, SCOPE, nodeIo);
   say('leads');
   for (let next = seq + 1; store.owns(SCOPE); next += 1) {
     if ((await store.append(SCOPE, next, note(`${next}`))) === 'ok') say(`acked ${next} ${next}`);

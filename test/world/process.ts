@@ -27,6 +27,9 @@ export class Process {
   freeze: (call: string) => Promise<void> | undefined = () => undefined;
   /** What it waits for while it is frozen. */
   frozen: Promise<void> = Promise.resolve();
+  isFrozen = false;
+  /** Whether what it has in flight still reaches the router when it is killed. */
+  lastWordArrives = true;
   calls = 0;
   readonly #world: World;
   #ids = 0;
@@ -47,14 +50,16 @@ export class Process {
 
   /** SIGKILL. */
   kill(): void {
+    if (!this.alive) return;
     this.alive = false;
     this.#world.running.delete(this.pid);
+    this.#world.hangUp(this.pid, this.lastWordArrives);
     this.#die();
   }
 
   #door(host: string): Io {
     const world = this.#world;
-    const before = (call: string) => this.#atDisk(call);
+    const before = (call: string, given: readonly unknown[]) => this.#atDisk(call, given);
     const after = (call: string) => {
       if (WRITES.includes(call)) this.#count();
       if (!this.alive) throw new Killed();
@@ -80,11 +85,12 @@ export class Process {
         await world.pass(ms);
         await this.#call('slept');
       },
+      every: (ms, act) => this.#every(ms, act),
       randomId: () => (this.pid * 0x1000000 + ++this.#ids).toString(16).padStart(12, '0'),
       self: () => identityOf(this.pid, host),
       isRunning: (one) => one.host === host && world.running.has(one.pid),
       end: async (one) => {
-        if (one.host !== host) return false;
+        if (one.host !== host || world.unendable.has(one.pid)) return false;
         world.kill.get(one.pid)?.();
         return true;
       },
@@ -96,18 +102,43 @@ export class Process {
     const pause = this.freeze(name);
     if (pause !== undefined) {
       this.frozen = pause;
+      this.isFrozen = true;
       await pause;
+      this.isFrozen = false;
+      if (!this.alive) await FOR_EVER;
     }
     await this.#world.pass(CALL_MS);
     this.#count();
     if (!this.alive) await FOR_EVER;
   }
 
-  #atDisk(call: string): void {
+  #every(ms: number, act: () => void): () => void {
+    let stop = () => undefined as void;
+    const again = () => {
+      if (!this.alive) return;
+      if (!this.isFrozen) act();
+      stop = this.#world.after(ms, again);
+    };
+    stop = this.#world.after(ms, again);
+    return () => stop();
+  }
+
+  #atDisk(call: string, given: readonly unknown[]): void {
     if (!this.alive) throw new Killed();
     if (WRITES.includes(call)) this.#count();
+    if (call === 'writeSync') this.#shorten(given as unknown[]);
     if (!this.alive) throw new Killed();
     if (this.#world.full && NEED_ROOM.includes(call)) throw new SystemError('ENOSPC', call);
+    if (this.#world.syncFails && call === 'fsyncSync') throw new SystemError('EIO', call);
+  }
+
+  /** A process that is killed in a write leaves half of it; a disk may also take half and say so. */
+  #shorten(given: unknown[]): void {
+    const [fd, bytes, offset = 0, length = (bytes as Buffer).length - (offset as number)] = given as [number, Buffer, number?, number?];
+    const half = Math.floor(length / 2);
+    if (half === 0 || !(this.#world.shortWrites || !this.alive)) return;
+    if (!this.alive && !this.#world.full) this.#world.disk.writeSync(fd, bytes, offset, half);
+    given.splice(0, given.length, fd, bytes, offset, half);
   }
 
   #count(): void {

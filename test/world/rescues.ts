@@ -1,33 +1,29 @@
-/** Break-glass in the simulated world, and the review afterwards. */
-import { make } from '../../src/break-glass/changes.ts';
-import { liftHold, writeHold } from '../../src/break-glass/hold.ts';
-import { copyDir, readPointers } from '../../src/break-glass/pointer.ts';
-import { entryOf, releaseClaim, takeClaim } from '../../src/engine/claim.ts';
+/** Break-glass in the simulated world, by its own code from the search for the pointer on, and the review afterwards. */
+import { chooseBuild } from '../../src/break-glass/choose.ts';
+import { chooseSource, findPlaces } from '../../src/break-glass/find.ts';
+import { liftHold } from '../../src/break-glass/hold.ts';
+import { copyDir } from '../../src/break-glass/pointer.ts';
+import { rescue as actOn } from '../../src/break-glass/rescue.ts';
+import { type Ending, Voice } from '../../src/break-glass/voice.ts';
+import { entryOf, keepBeating, releaseClaim, takeClaim } from '../../src/engine/claim.ts';
 import type { Process } from './process.ts';
 import { storeOf } from './rollouts.ts';
-import { COPY_DIR, POINTER_DIR, SCOPE } from './world.ts';
+import { COPY_DIR, POINTER_DIR, SCOPE, STATE_DIR } from './world.ts';
 
-/** Break-glass: hold first, then the pointer's changes, made twice where a late one of the runner could still arrive. */
-export async function rescue(process: Process): Promise<boolean> {
+const ROOTS = { system: STATE_DIR, home: '/root/state', homePlaces: '/root/state' };
+
+/** `rollback --break-glass`, once it is confirmed. Throws Refused where it would. */
+export async function rescue(process: Process, say: (line: string) => void = () => undefined): Promise<Ending> {
   const { io } = process;
-  const { newest } = readPointers(POINTER_DIR, io.fs, SCOPE);
-  if (newest === null) return false;
-  const note = {
-    formatVersion: 1,
-    scope: SCOPE,
-    at: new Date(io.now()).toISOString(),
-    actor: 'carol',
-    host: 'deploy-1',
-    pid: process.pid,
-    reason: 'sso is down',
-    toGuid: newest.knownGood.build.guid,
-    recordId: 'bg-1',
-  } as const;
-  writeHold([POINTER_DIR, copyDir(COPY_DIR, SCOPE)], note, io.fs);
-  for (const change of newest.knownGood.changes) await make(change, io, () => undefined);
-  await io.sleep(newest.idleTimeoutMs);
-  for (const change of newest.knownGood.changes) await make(change, io, () => undefined);
-  return true;
+  const stream = { write: (text: string) => say(text.trim()) } as unknown as NodeJS.WritableStream;
+  const voice = new Voice({ stdout: stream, stderr: stream }, { json: false, quiet: false });
+  const { host, pid } = io.self();
+  const commandFor = (guid: string) => `--to ${guid}`;
+  const wanted = { ...SCOPE, preferred: [STATE_DIR], program: 'node break-glass.mjs' };
+  const source = chooseSource(findPlaces([STATE_DIR, COPY_DIR], undefined, io.fs), wanted);
+  const choice = chooseBuild([source.newest, ...source.pointers.slice(1)], undefined, new Map(), commandFor);
+  const rescuing = { source, choice, id: io.randomId(), reason: 'sign-in is down', actor: 'carol', host, pid, next: [] };
+  return actOn(rescuing, { outside: io, machine: io, voice, roots: ROOTS });
 }
 
 /** `reconcile`: the rescue is written down and the hold lifted. */
@@ -35,8 +31,10 @@ export async function reconcile(process: Process): Promise<void> {
   const { io } = process;
   const store = storeOf(io);
   const { seq } = await takeClaim(store, SCOPE, { actor: 'carol', command: 'reconcile' }, io, { takeOver: true });
-  const event = { type: 'reconciled', atMs: io.now(), reason: 'reviewed', serving: null, bad: [], records: [] } as const;
-  await store.append(SCOPE, seq + 1, entryOf(io, 'carol', { ...event, bad: [], records: [] }));
-  liftHold([POINTER_DIR, copyDir(COPY_DIR, SCOPE)], io.fs);
+  const stop = keepBeating(store, SCOPE, io);
+  const event = { type: 'reconciled', atMs: io.now(), reason: 'reviewed', serving: null } as const;
+  const written = await store.append(SCOPE, seq + 1, entryOf(io, 'carol', { ...event, bad: [], records: [] }));
+  if (written === 'ok') liftHold([POINTER_DIR, copyDir(COPY_DIR, SCOPE)], io.fs);
+  stop();
   await releaseClaim(store, SCOPE, 'carol', seq + 1, io);
 }

@@ -9,7 +9,7 @@ import { fold, type History, openRollout } from '../../src/core/history.ts';
 import type { Build } from '../../src/core/manifest.ts';
 import type { OutputLine } from '../../src/core/output.ts';
 import { type Plan, planSchema } from '../../src/core/plan.ts';
-import { splitText } from '../../src/core/split.ts';
+import { type Split, splitText } from '../../src/core/split.ts';
 import { askBuild } from '../../src/engine/ask-build.ts';
 import { takeLead } from '../../src/engine/leading.ts';
 import { type End, run } from '../../src/engine/run.ts';
@@ -93,12 +93,13 @@ export function targetIn(world: World, io: Io, plan: Plan): Target {
   const url = 'http://router/split';
   const bodyOf = (split: readonly { place: string; percent: number }[]) =>
     JSON.stringify(Object.fromEntries(split.map(({ place, percent }) => [place, percent])));
+  const inOrder = (split: Split) => split.toSorted((a, b) => (a.place < b.place ? -1 : 1));
   const addressOf = (place: string) => `http://${place}`;
   return {
     kind: 'scripted',
     idleTimeoutMs: IDLE_MS,
     changes: (split) => [{ kind: 'request', method: 'PUT', url, body: bodyOf(split), expect: [200], timeoutMs }],
-    checks: (split) => [{ kind: 'http', url, json: ['text'], equals: splitText(split), timeoutMs }],
+    checks: (split) => [{ kind: 'http', url: 'http://router/text', json: ['text'], equals: splitText(inOrder(split)), timeoutMs }],
     impossible: () => undefined,
     read: async (): Promise<Reading> => {
       const { body } = await io.http({ method: 'GET', url, timeoutMs }, () => undefined);

@@ -3,6 +3,7 @@ import type { Fs, HttpAnswer, Outside } from '../../src/break-glass/changes.ts';
 import { pointerDir } from '../../src/break-glass/pointer.ts';
 import { rescueSource } from '../../src/commands/state-dir.ts';
 import type { Scope } from '../../src/core/scope.ts';
+import { type Split, splitText } from '../../src/core/split.ts';
 import type { ProcessIdentity } from '../../src/io.ts';
 import { memoryDisk, putFile } from './disk.ts';
 
@@ -11,8 +12,12 @@ export const STATE_DIR = '/var/lib/kvdeploy';
 export const POINTER_DIR = pointerDir(STATE_DIR, SCOPE);
 export const COPY_DIR = '/srv/copy';
 
-/** How the router treats one request to shift. `lost`: done, but the answer never comes. `late`: done some time after the answer. `overdue`: done later, and never answered. `ignored`: answered well, and not done. */
-export type Fate = 'done' | 'refused' | 'down' | 'lost' | 'late' | 'overdue' | 'ignored' | 'lie';
+/**
+ * How the router treats one request to shift. `down`: neither done nor answered. `lost`: done, but the answer never comes. `late`:
+ * done some time after the answer. `overdue`: done later, behind others that were sent after it, and never answered. `twice`: the
+ * request arrives two times. `ignored`: answered well, and not done. `lie`: done, and reported otherwise. `crooked`: something else is done.
+ */
+export type Fate = 'done' | 'refused' | 'down' | 'lost' | 'late' | 'overdue' | 'twice' | 'ignored' | 'lie' | 'crooked';
 
 export type Sight = 'counts' | 'nothing' | 'stands still' | 'is down';
 
@@ -48,16 +53,33 @@ export const LATE_MS = 3000;
 /** More calls than any schedule needs: a run that never ends is a finding. */
 const CALLS_MAX = 20_000;
 
+interface Due {
+  readonly atMs: number;
+  readonly act: () => unknown;
+  /** Somebody waits for it: time goes on until nobody does. */
+  readonly drives: boolean;
+}
+
+/** A request that was sent, and that the router will act on later. */
+interface InFlight {
+  readonly by: number;
+  readonly arrive: () => void;
+}
+
 export class World {
   nowMs = Date.parse('2026-11-21T10:00:00Z');
   monotonicMs = 1000;
-  readonly disk: Fs = memoryDisk(() => this.nowMs);
-  /** True while every write fails for want of room. */
+  readonly disk = memoryDisk(() => this.nowMs);
+  /** What the disk refuses or does by halves: no room, no fsync, short writes. */
   full = false;
+  syncFails = false;
+  shortWrites = false;
   /** How often time may pass. */
   callsMax = CALLS_MAX;
   readonly running = new Set<number>();
   readonly kill = new Map<number, () => void>();
+  /** Processes that nobody can end: they hang in the kernel, or the host does not answer. */
+  readonly unendable = new Set<number>();
   /** Traffic as it really is, and what the router says where it lies. */
   split: Record<string, number>;
   says: Record<string, number> | undefined;
@@ -66,14 +88,28 @@ export class World {
   fate: () => Fate = () => 'done';
   /** Called with every change that a process sends, before it is made. */
   onShift: (by: number, split: Record<string, number>) => void = () => undefined;
+  /** Called with what happens, for people. */
+  tell: ((who: string, what: string) => void) | undefined;
   readonly moved: Moved[] = [];
   readonly builds = new Map<string, Running>();
   readonly metrics = new Map<string, Counters>();
-  #due: { readonly atMs: number; readonly act: () => void | Promise<void> }[] = [];
+  /** When the metric source last gave a number of requests for a build. */
+  readonly countedMs = new Map<string, number>();
+  /** Rejects when time passes for ever. */
+  readonly runaway: Promise<never>;
+  #runAway: (error: Error) => void = () => undefined;
+  #due: Due[] = [];
+  #inFlight = new Set<InFlight>();
+  #drivers = 0;
+  #stepping = false;
   #calls = 0;
 
   constructor(split: Record<string, number>) {
     this.split = split;
+    this.runaway = new Promise((_, reject) => {
+      this.#runAway = reject;
+    });
+    this.runaway.catch(() => undefined);
     putFile(this.disk, rescueSource(), 'the rescue program');
     for (const dir of ['/var/lib/', '/srv/']) putFile(this.disk, `${dir}here`, '');
   }
@@ -84,28 +120,72 @@ export class World {
     if (!this.metrics.has(guid)) this.metrics.set(guid, { requests: 0, errors: 0, sight: 'counts', frozen: undefined });
   }
 
-  /** Has something happen once so many milliseconds have passed. */
-  after(ms: number, act: () => void | Promise<void>): void {
-    this.#due.push({ atMs: this.monotonicMs + ms, act });
-    this.#due.sort((a, b) => a.atMs - b.atMs);
+  /** Has something happen once so many milliseconds have passed, if they do. Returns how to call it off. */
+  after(ms: number, act: () => unknown): () => void {
+    return this.#add({ atMs: this.monotonicMs + ms, act, drives: false });
   }
 
   /** Lets time pass; whatever is due in between happens at its time. */
-  async pass(ms: number): Promise<void> {
-    this.#calls += 1;
-    if (this.#calls > this.callsMax) throw new Error('the world ran away: this never ends');
-    const until = this.monotonicMs + ms;
-    for (let next = this.#due[0]; next !== undefined && next.atMs <= until; next = this.#due[0]) {
-      this.#due.shift();
-      this.#moveTo(next.atMs);
-      await next.act();
-    }
-    this.#moveTo(until);
+  pass(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#add({ atMs: this.monotonicMs + ms, act: resolve, drives: true });
+    });
   }
 
-  /** Nothing that was to happen happens any more. */
+  #add(one: Due): () => void {
+    let at = this.#due.length;
+    while (at > 0 && (this.#due[at - 1] as Due).atMs > one.atMs) at -= 1;
+    this.#due.splice(at, 0, one);
+    if (one.drives) this.#drivers += 1;
+    if (this.#drivers > 0) this.#soon();
+    return () => {
+      const where = this.#due.indexOf(one);
+      if (where >= 0) this.#due.splice(where, 1);
+    };
+  }
+
+  /** In a turn of its own: until then everybody has gone as far as they can without waiting. */
+  #soon(): void {
+    if (this.#stepping) return;
+    this.#stepping = true;
+    setImmediate(() => {
+      this.#stepping = false;
+      this.#step();
+    });
+  }
+
+  #step(): void {
+    this.#calls += 1;
+    if (this.#calls > this.callsMax) return this.#runAway(new Error('the world ran away: this never ends'));
+    const next = this.#due.shift();
+    if (next === undefined) return;
+    this.#moveTo(next.atMs);
+    if (next.drives) this.#drivers -= 1;
+    next.act();
+    if (this.#drivers > 0) this.#soon();
+  }
+
+  /** Nothing that was to happen by itself happens any more. */
   calm(): void {
-    this.#due = [];
+    this.#due = this.#due.filter(({ drives }) => drives);
+    this.#inFlight.clear();
+  }
+
+  /** What a process that is killed had sent reaches the router now or never: the connection goes with the process. */
+  hangUp(pid: number, arrives: boolean): void {
+    for (const request of [...this.#inFlight].filter(({ by }) => by === pid)) {
+      this.#inFlight.delete(request);
+      if (arrives) request.arrive();
+    }
+  }
+
+  #later(split: Record<string, number>, by: number): void {
+    const sentMs = this.monotonicMs;
+    const request = { by, arrive: () => this.move(split, by, sentMs) };
+    this.#inFlight.add(request);
+    this.after(LATE_MS, () => {
+      if (this.#inFlight.delete(request)) request.arrive();
+    });
   }
 
   #moveTo(atMs: number): void {
@@ -126,13 +206,14 @@ export class World {
   move(split: Readonly<Record<string, number>>, by: number, sentMs = this.monotonicMs): void {
     this.split = { ...split };
     this.says = undefined;
+    this.tell?.(by === 0 ? 'somebody else' : 'router', `traffic is ${splitText(sharesOf(split))}`);
     this.moved.push({ atMs: this.monotonicMs, sentMs, by, split: { ...split } });
   }
 
   /** The outside as HTTP, for process `by`. */
   async answer(request: Parameters<Outside['http']>[0], by: number): Promise<HttpAnswer> {
     const url = new URL(request.url);
-    if (url.host === 'router') return this.#router(request, by);
+    if (url.host === 'router') return this.#router(request, url.pathname, by);
     if (url.host === 'prometheus') return this.#query(url, request.timeoutMs);
     const build = this.builds.get(url.host);
     if (build === undefined || !build.up) throw new Error('connection refused');
@@ -142,17 +223,18 @@ export class World {
     return { status: 200, headers, body: '' };
   }
 
-  async #router(request: Parameters<Outside['http']>[0], by: number): Promise<HttpAnswer> {
+  async #router(request: Parameters<Outside['http']>[0], path: string, by: number): Promise<HttpAnswer> {
     const gone = async () => {
       await this.pass(request.timeoutMs);
       throw new Error('timed out');
     };
     if (this.routerDown) return gone();
-    if (request.method === 'GET') return { status: 200, headers: {}, body: JSON.stringify(this.says ?? this.split) };
+    if (request.method === 'GET') return { status: 200, headers: {}, body: JSON.stringify(this.#said(path)) };
     const split = JSON.parse(request.body ?? '{}') as Record<string, number>;
-    const sentMs = this.monotonicMs;
     this.onShift(by, split);
-    switch (this.fate()) {
+    const fate = this.fate();
+    this.tell?.(`process ${by}`, `asks for ${splitText(sharesOf(split))}${fate === 'done' ? '' : `: ${fate}`}`);
+    switch (fate) {
       case 'down':
         return gone();
       case 'ignored':
@@ -162,22 +244,34 @@ export class World {
       case 'lie':
         this.says = split;
         break;
+      case 'crooked':
+        this.move({ ...this.split, blue: 60, green: 0, grey: 40 }, 0);
+        break;
       case 'late':
         // What is so already needs no time to become so.
         if (JSON.stringify(split) === JSON.stringify(this.split)) this.move(split, by);
-        else this.after(LATE_MS, () => this.move(split, by, sentMs));
+        else this.#later(split, by);
         break;
       case 'overdue':
-        this.after(LATE_MS, () => this.move(split, by, sentMs));
+        this.#later(split, by);
         return gone();
       case 'lost':
         this.move(split, by);
         return gone();
+      case 'twice':
+        this.move(split, by);
+        this.move(split, by);
+        break;
       case 'done':
         this.move(split, by);
         break;
     }
     return { status: 200, headers: {}, body: '' };
+  }
+
+  #said(path: string): unknown {
+    const split = this.says ?? this.split;
+    return path === '/text' ? { text: splitText(sharesOf(split)) } : split;
   }
 
   async #query(url: URL, timeoutMs: number): Promise<HttpAnswer> {
@@ -188,6 +282,7 @@ export class World {
       await this.pass(timeoutMs);
       throw new Error('timed out');
     }
+    if (value !== undefined && what === 'requests') this.countedMs.set(guid, this.monotonicMs);
     const result = value === undefined ? [] : [{ metric: {}, value: [this.nowMs / 1000, String(Math.floor(value))] }];
     return { status: 200, headers: {}, body: JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }) };
   }
@@ -210,4 +305,11 @@ function seen(counters: Counters): { readonly requests: number; readonly errors:
 /** Processes of this host. */
 export function identityOf(pid: number, host = 'deploy-1'): ProcessIdentity {
   return { host, boot: 'boot', pid, started: String(pid) };
+}
+
+/** A router's split in the words of the core, places in order. */
+export function sharesOf(split: Readonly<Record<string, number>>): Split {
+  return Object.keys(split)
+    .sort()
+    .map((place) => ({ place, build: null, percent: split[place] ?? 0 }));
 }

@@ -79,7 +79,7 @@ export const measurements: Sweep<{ readonly max: number; readonly minRequests: n
   share: 0.02,
   make: (luck) => {
     const number = () => luck.pick([0, 1, 5, 100, 250, 0.5, -1, 1e9]);
-    const one = () => mutated(luck, luck.chance(0.1) ? { missing: 'x' } : { requests: number(), errors: luck.chance(0.6) ? 0 : number(), counting: luck.pick(['total', 'sample']) });
+    const one = () => mutated(luck, luck.chance(0.1) ? { missing: 'x' } : { requests: number(), errors: luck.chance(0.4) ? 0 : number(), counting: luck.pick(['total', 'sample']) });
     return { max: luck.pick([0, 0.01, 1]), minRequests: luck.pick([1, 100]), told: [one(), one(), one()] };
   },
   judge: ({ max, minRequests, told }) => {

@@ -71,9 +71,11 @@ type Edit =
 
 /** Deterministic, so that an input is its shape and its edits. */
 function edited(lines: readonly (readonly string[])[], edit: Edit, luckOf: (seed: string) => Luck): (readonly string[])[] {
-  const segment = edit.segment % Math.max(1, lines.length);
+  if (lines.length === 0) return lines;
+  const segment = edit.segment % lines.length;
   const own = lines[segment] ?? [];
-  const at = edit.line % Math.max(1, own.length);
+  if (own.length === 0) return lines;
+  const at = edit.line % own.length;
   const line = own[at] ?? '';
   const next = (now: readonly string[]) => lines.with(segment, now);
   switch (edit.act) {
@@ -92,7 +94,7 @@ function edited(lines: readonly (readonly string[])[], edit: Edit, luckOf: (seed
     case 'cut':
       return next([...own.slice(0, at), line.slice(0, Math.floor(line.length / 2))]);
     case 'number':
-      return [...lines.toSpliced(segment, 1)];
+      return lines.toSpliced(segment, 1);
   }
 }
 
@@ -126,7 +128,7 @@ export function ledgerSweep(luckOf: (seed: string) => Luck): Sweep<LedgerInput> 
       if (shape.length === 0) return 'refused';
       const { lines, chain: original } = ledgerOf(shape);
       const now = edits.reduce<readonly (readonly string[])[]>((all, edit) => edited(all, edit, luckOf), lines);
-      const read = readSegments(segmentsOf(now).filter((segment) => segment.bytes.length > 0 || now.length > 0));
+      const read = readSegments(segmentsOf(now));
       if ('why' in read) return 'refused';
       mustBeHonest(read, original);
       return 'read';

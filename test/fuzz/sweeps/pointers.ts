@@ -117,7 +117,7 @@ export const pointerTexts: Sweep<string> = {
   what: 'texts of pointer files',
   kind: 'texts',
   share: 0.1,
-  make: (luck) => (luck.chance(0.05) ? WHOLE : luck.chance(0.05) ? hostileText(luck) : editedText(luck, WHOLE)),
+  make: (luck) => (luck.chance(0.15) ? WHOLE : luck.chance(0.05) ? hostileText(luck) : editedText(luck, WHOLE)),
   judge: (text) => {
     const read = decoded(text);
     if (read.length === 0) return 'refused';

@@ -144,6 +144,7 @@ export const haproxyAnswers: Sweep<readonly string[]> = {
     return luck.chance(0.7) ? [one()] : [one(), one()];
   },
   judge: async (answers) => {
+    if (answers.length === 0) return 'refused';
     const sockets = answers.map((_, index) => `/run/${index}.sock`);
     const settings = { sockets, backend: 'gw', identify: 'description', balance: 'dynamic' } as const;
     const io: Io = { ...answering({}), socket: async (address) => answers[sockets.indexOf(address)] ?? '' };

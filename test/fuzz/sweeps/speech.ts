@@ -67,14 +67,32 @@ export const sanitised: Sweep<string> = {
   must: ['clean'],
 };
 
-const WORDS = ['--env', '-e', 'production', '--tenant', '-t', 'acme', '-sweb', '--service=web', '--to', '7c9e6679', '--reason', 'login is down since 9', '--reason=short', '--confirm', '--json', '--no-input', '-q', '-h', '--rehearse', '--break-glass', '-y', '-v', '--state-dir', '/s', 'rollback', '--force', '--en', '--env=', '-', '--', '--__proto__', '--constructor=x', '-x'];
+const PAIRS: readonly (readonly string[])[] = [
+  ['rollback'],
+  ['--break-glass'],
+  ['--env', 'production'],
+  ['-t', 'acme'],
+  ['-sweb'],
+  ['--reason', 'login is down since 9'],
+  ['--reason=gateway answers 401'],
+  ['--to={7C9E6679-7425-40DE-944B-E07FC1F90AE7}'],
+  ['--confirm', 'production'],
+  ['--state-dir', '/s'],
+  ['--json'],
+  ['-q'],
+];
+const ODD = ['--force', '--en', '--env=', '-', '--', '--__proto__', '--constructor=x', '-x', '--rehearse', '--json=1', '-e', 'promote'];
 
 export const commandLines: Sweep<readonly string[]> = {
   name: 'command-lines',
   what: 'command lines of break-glass',
   kind: 'objects',
   share: 0.03,
-  make: (luck) => luck.some(7, () => (luck.chance(0.93) ? luck.pick(WORDS) : hostileText(luck))),
+  make: (luck) => {
+    const pairs = PAIRS.filter(() => luck.chance(0.5));
+    const odd = luck.chance(0.5) ? [] : luck.some(2, () => (luck.chance(0.8) ? luck.pick(ODD) : hostileText(luck)));
+    return [...pairs.flat(), ...odd].map((word) => (luck.chance(0.02) ? hostileText(luck) : word));
+  },
   judge: (argv) => {
     try {
       const options = parseOptions(argv, { KVDEPLOY_ENV: 'staging' });
