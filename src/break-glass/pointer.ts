@@ -181,13 +181,15 @@ function publish(dir: string, pointer: Pointer, fs: Fs, modes: Modes, where: 'on
 
 /** Only ever after a newer generation is durable, and only generations that verify: a damaged one is evidence. */
 function prune(dir: string, fs: Fs): void {
-  for (const name of generationNames(dir, fs).slice(KEPT_GENERATIONS)) {
+  const names = generationNames(dir, fs);
+  for (const name of names.slice(KEPT_GENERATIONS)) {
     quietly(() => {
       readGeneration(dir, name, fs, undefined);
       fs.unlinkSync(join(dir, name));
     });
   }
-  sweepTemporaries(dir, Date.now(), fs);
+  // The age of a temporary file by the clock that dates it: the newest generation was made just now.
+  sweepTemporaries(dir, fs.lstatSync(join(dir, names[0] ?? '')).mtimeMs, fs);
 }
 
 /** Puts break-glass.mjs beside the pointer, durably; writes nothing where it lies there already. Returns its path. */

@@ -183,7 +183,10 @@ function* recordsIn(dir: string, fs: Fs): Generator<[BreakGlassRecord | undefine
   for (const [index, line] of content.split('\n').entries()) {
     if (line === '') continue;
     try {
-      const { prev: follows, ...entry } = recordReader(JSON.parse(line), 'record');
+      const record = recordReader(JSON.parse(line), 'record');
+      // A repeated key, which JSON.parse takes the last of, shows here.
+      if (canonical(record) !== line) throw new Error('its JSON is not in canonical form');
+      const { prev: follows, ...entry } = record;
       yield [entry, index + 1, follows === expected ? undefined : 'it does not follow the line before it'];
     } catch (error) {
       yield [undefined, index + 1, (error as Error).message];

@@ -54,7 +54,7 @@ export async function rescue(rescuing: Rescuing, tools: Tools): Promise<Ending> 
   }
   const doubts = await readBack(rescuing, tools);
   recordOutcome(rescuing, tools, failures, doubts);
-  return ending(rescuing, failures, doubts);
+  return ending(rescuing, failures, doubts, held);
 }
 
 /** The build is asked at its own address: a place that answers with another GUID must get no traffic in this one's name. */
@@ -184,7 +184,12 @@ function recordOutcome(
   if (recorded.file === undefined) voice.warn(`NOT RECORDED anywhere. Keep this line: ${JSON.stringify(outcome)}`);
 }
 
-function ending({ source, choice, next }: Rescuing, failures: readonly string[], doubts: readonly string[]): Ending {
+function ending(
+  { source, choice, next }: Rescuing,
+  failures: readonly string[],
+  doubts: readonly string[],
+  held: boolean,
+): Ending {
   const { build } = choice.restore;
   const what = `build ${build.guid} (version ${build.version}) at ${build.ref}`;
   const base = { scope: source.scope, next };
@@ -193,7 +198,10 @@ function ending({ source, choice, next }: Rescuing, failures: readonly string[],
   if (failures.length > 0)
     return { ...unknown, code: 'STUCK', message: `${failures.length} changes failed: ${failures.join('; ')}` };
   if (doubts.length > 0) return { ...unknown, code: 'NOT_VERIFIED', message: `Made, but not verified: ${doubts.join('; ')}` };
-  const message = `✔ back on ${what}: every change was made and read back. A hold stops every rollout until kvdeploy reconcile.`;
+  const hold = held
+    ? 'A hold stops every rollout until kvdeploy reconcile.'
+    : 'NO HOLD could be written: stop every other runner by hand, or it may move traffic again.';
+  const message = `✔ back on ${what}: every change was made and read back. ${hold}`;
   return {
     ...base,
     serving: { guid: build.guid, place: build.ref },

@@ -44,7 +44,8 @@ const stepsSchema = z
   .max(20)
   .superRefine((steps, context) => {
     if (!Array.isArray(steps)) return;
-    const percents = steps.map((step) => Number(step?.percent));
+    // What is no number is its own finding; a map without a prototype cannot even be asked.
+    const percents = steps.map((step) => (typeof step?.percent === 'number' ? step.percent : Number.NaN));
     percents.forEach((percent, index) => {
       const before = percents[index - 1];
       if (before === undefined || !(percent <= before)) return;

@@ -56,11 +56,14 @@ interface Growing extends History {
   readonly bad: Map<Guid, string>;
   readonly guids: Set<Guid>;
   readonly reviewed: Set<string>;
+  /** The GUIDs in `knownGood`, so that only a build that returns is looked for in the list. */
+  readonly good: Set<Guid>;
 }
 
 function growing(history: History): Growing {
   const { knownGood, bad, guids, reviewed } = history;
-  return { ...history, knownGood: [...knownGood], bad: new Map(bad), guids: new Set(guids), reviewed: new Set(reviewed) };
+  const lists = { knownGood: [...knownGood], bad: new Map(bad), guids: new Set(guids), reviewed: new Set(reviewed) };
+  return { ...history, ...lists, good: new Set(knownGood.map(({ build }) => build.guid)) };
 }
 
 /** Folds the entries of one scope's ledger, oldest first. */
@@ -127,13 +130,18 @@ function becameKnownGood(history: Growing, state: State, at: string): Growing {
 
 /** The build becomes the known-good build; the one before it was so until `at`. */
 function withKnownGood(history: Growing, entry: KnownGood, at: string): Growing {
-  const { knownGood, guids } = history;
+  const { knownGood, guids, good } = history;
+  const { guid } = entry.build;
   const [last] = knownGood;
   if (last !== undefined && last.until === undefined) knownGood[0] = { ...last, until: at };
-  const earlier = knownGood.findIndex((known) => known.build.guid === entry.build.guid);
-  if (earlier !== -1) knownGood.splice(earlier, 1);
+  if (good.has(guid))
+    knownGood.splice(
+      knownGood.findIndex((known) => known.build.guid === guid),
+      1,
+    );
   knownGood.unshift(entry);
-  guids.add(entry.build.guid);
+  good.add(guid);
+  guids.add(guid);
   return { ...history, highestSequence: Math.max(history.highestSequence ?? 0, entry.build.sequence) };
 }
 

@@ -1,6 +1,6 @@
 /** The demo: real HTTP, the real program, loopback only, bounded, nothing left. Must not know a shortcut that a user does not have. */
 import { PRODUCTION_BUILDS, QUICK, STAGING } from './builds.ts';
-import { opening, SCENES, SceneFailed, type Stage } from './scenes.ts';
+import { opening, SCENES, SceneFailed, type Show } from './scenes.ts';
 import { openWorld, type World } from './world.ts';
 
 export type SceneName = keyof typeof SCENES | 'tour';
@@ -43,7 +43,7 @@ export async function demo(scene: SceneName, options: DemoOptions, say: (line: s
   }
 }
 
-async function play(scene: SceneName, stage: Stage): Promise<void> {
+async function play(scene: SceneName, stage: Show): Promise<void> {
   const scenes = scene === 'tour' ? TOUR : [scene];
   stage.say('\n── the opening');
   await opening(stage);

@@ -11,7 +11,7 @@ import type { World } from './world.ts';
 export class SceneFailed extends Error {}
 
 /** Where a scene tells what it does. */
-export interface Stage {
+export interface Show {
   readonly world: World;
   readonly say: (line: string) => void;
 }
@@ -24,7 +24,7 @@ const COMMAND_MS = 60_000;
 const SURE = ['--yes', '--confirm', 'production'];
 
 /** What serves now becomes the first known-good build; every scene needs one. */
-export async function opening(stage: Stage): Promise<void> {
+export async function opening(stage: Show): Promise<void> {
   stage.say(
     `Visitors arrive (about 250 requests a second). What serves now, ${name(stage.world.live)}, becomes the known-good build.`,
   );
@@ -32,7 +32,7 @@ export async function opening(stage: Stage): Promise<void> {
   await servedBy(stage, stage.world.live);
 }
 
-async function wrongEnv(stage: Stage): Promise<void> {
+async function wrongEnv(stage: Show): Promise<void> {
   const { world, say } = stage;
   const promote = ['promote', '--env', 'production', '--build', STAGING.guid, ...SURE];
   say(`Somebody promotes ${name(STAGING)}, a staging build, to production.`);
@@ -46,7 +46,7 @@ async function wrongEnv(stage: Stage): Promise<void> {
   say('✔ refused both times; production never saw it');
 }
 
-async function good(stage: Stage): Promise<void> {
+async function good(stage: Show): Promise<void> {
   const { world, say } = stage;
   say(`${name(GOOD)} goes out: 5 %, 25 %, 100 %, each step judged by its answers.`);
   await command(stage, ['promote', '--env', 'production', '--build', GOOD.guid, ...SURE], 0);
@@ -55,7 +55,7 @@ async function good(stage: Stage): Promise<void> {
   say(`✔ promoted; ${name(GOOD)} is the known-good build now`);
 }
 
-async function bad(stage: Stage): Promise<void> {
+async function bad(stage: Show): Promise<void> {
   const { world, say } = stage;
   say(`${name(BAD)} looks healthy, but fails every fifth request as soon as it gets traffic.`);
   const before = world.load.total().failed;
@@ -67,7 +67,7 @@ async function bad(stage: Stage): Promise<void> {
   say(`✔ taken back by itself: ${reached} requests reached it, ${failed} failed; at 100 % it would have been about 50 a second`);
 }
 
-async function ssoDown(stage: Stage): Promise<void> {
+async function ssoDown(stage: Show): Promise<void> {
   const { world, say } = stage;
   say(
     `${name(INTERRUPTED)} is half way out when everything else goes down. (Sign-in itself is not there yet; everything that it would guard is taken away.)`,
@@ -90,7 +90,7 @@ async function ssoDown(stage: Stage): Promise<void> {
   say(`✔ back on ${name(world.live)} with one command, and the woken runner moved nothing`);
 }
 
-async function promoteHalfWay({ world, say }: Stage): Promise<Running> {
+async function promoteHalfWay({ world, say }: Show): Promise<Running> {
   const args = ['promote', '--env', 'production', '--build', INTERRUPTED.guid, ...SURE];
   say(`$ kvdeploy ${args.join(' ')} &`);
   const runner = world.startInBackground(args, (line) => say(`  | ${line}`));
@@ -106,7 +106,7 @@ async function promoteHalfWay({ world, say }: Stage): Promise<Running> {
 }
 
 /** Lets the frozen runner go on, if break-glass left it alive, and watches that it moves nothing. */
-async function wake({ world, say }: Stage, runner: Running): Promise<void> {
+async function wake({ world, say }: Show, runner: Running): Promise<void> {
   runner.signal('SIGCONT');
   const first = await Promise.race([runner.ended, pause(2500, 'still running')]);
   say(
@@ -120,7 +120,7 @@ async function wake({ world, say }: Stage, runner: Running): Promise<void> {
 }
 
 /** Runs the program in front of everybody and insists on its exit code. */
-async function command({ world, say }: Stage, args: readonly string[], exitCode: number, cwd = world.workplace): Promise<void> {
+async function command({ world, say }: Show, args: readonly string[], exitCode: number, cwd = world.workplace): Promise<void> {
   say(`$ kvdeploy ${args.map((arg) => (/^[\w.,:/-]+$/.test(arg) ? arg : `'${arg}'`)).join(' ')}`);
   const late = new AbortController();
   const tooLate = pause(COMMAND_MS, 'no end within a minute', { signal: late.signal }).catch(() => 'an end');
@@ -131,7 +131,7 @@ async function command({ world, say }: Stage, args: readonly string[], exitCode:
 }
 
 /** Insists that every one of the next 200 requests is answered by `build`, by the router's word and by the build's own. */
-async function servedBy({ world, say }: Stage, build: DemoBuild): Promise<void> {
+async function servedBy({ world, say }: Show, build: DemoBuild): Promise<void> {
   if ((await percentOf(world, build)) !== 100) throw new SceneFailed(`the router does not give everything to ${name(build)}`);
   const seen = await world.load.sample(200);
   const own = seen.byGuid.get(build.guid) ?? 0;

@@ -150,11 +150,11 @@ function strangerIn(answer: Answer | null, { plan }: State): string | undefined 
 }
 
 /**
- * Somebody may have exchanged the binary since the last step, which a gate need not notice: more traffic goes only to the very build.
+ * Somebody may have exchanged the binary since the last look (for a rollout that is resumed, days ago): more traffic goes only to the very build.
  * A place that does not answer is left to the read-back after the shift.
  */
 async function strangerAtCandidate(state: State, runner: Runner): Promise<string | undefined> {
-  if (state.phase !== 'shifting' || state.step === 0) return undefined;
+  if (state.phase !== 'shifting' || state.plan.kind !== 'promote') return undefined;
   const found = await tryRead(runner);
   return 'why' in found ? undefined : strangerIn(await runner.parts.target.ask(state.plan.candidate.ref, found.reading), state);
 }

@@ -6,7 +6,7 @@ import { SERVICE, TENANT } from '../demo/builds.ts';
 import type { Expected } from './scenario.ts';
 import { memberOf, type Scene } from './scene.ts';
 
-const SAMPLE = 200;
+const SAMPLE = 100;
 
 /** What was seen, in words, and where it is not what must be. */
 export interface Look {

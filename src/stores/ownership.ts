@@ -101,11 +101,17 @@ export function appendOwn(fs: Fs, held: Held, seq: number, entry: NewEntry): { h
   try {
     writeAll(held.fd, line, fs);
     flush(held.fd, path, fs);
-    if (!readAll(held.fd, line.length + 1, fs, held.bytes).equals(line))
-      throw new Error(`${path} does not hold what was written to it`);
+    if (!readAll(held.fd, line.length + 1, fs, held.bytes).equals(line)) throw takenBack(held, path, fs);
     return { held: { ...held, head: headOf(next, line), bytes: held.bytes + line.length }, accepted: stands(fs, held) };
   } catch (error) {
     if (fs.fstatSync(held.fd).size === held.bytes) throw error;
     return { held: { ...held, doubt: new InDoubt(error as Error) }, accepted: false };
   }
+}
+
+/** A disk that lies keeps something that is no entry, and whoever reads it next would call the ledger damaged. */
+function takenBack(held: Held, path: string, fs: Fs): Error {
+  fs.ftruncateSync(held.fd, held.bytes);
+  flush(held.fd, path, fs);
+  return new Error(`${path} does not hold what was written to it`);
 }

@@ -61,7 +61,11 @@ report({
   title: 'The engine in a simulated world, where nothing waits',
   columns: ['what', 'figure', 'beside'],
   rows: [
-    ['one step: shift, converge, five polls', `${rounded(step.cpuMs.median, 1)} ms CPU`, `fastest ${rounded(step.cpuMs.least, 1)} ms`],
+    [
+      'one step: shift, converge, five polls',
+      `${rounded(step.cpuMs.median, 1)} ms CPU`,
+      `fastest ${rounded(step.cpuMs.least, 1)} ms`,
+    ],
     ['entries and disk flushes of one step', `${rounded(step.entries, 1)} entries`, `${rounded(step.flushes, 1)} flushes`],
     [
       `memory after ${HOURS} hours of one bake, to the first hour`,

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { OWNER_ONLY } from '../../src/break-glass/durable-file.ts';
 import { openStateDir } from '../../src/break-glass/state-dir.ts';
-import { encodeLine, type Entry, lineHash, type NewEntry } from '../../src/core/ledger.ts';
+import { type Entry, encodeLine, lineHash, type NewEntry } from '../../src/core/ledger.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { pointerOf, restoreOf, routesTo, stateWith } from '../break-glass/scene.ts';
 import { realIo } from '../servers/real-io.ts';
@@ -33,7 +33,10 @@ function guidOf(n: number): string {
 }
 
 /** Writes rollout after rollout until there are `count` entries, a segment for each, chained as the store chains them. Returns what was written. */
-export async function writeLedger(stateDir: string, count: number): Promise<{ bytes: number; entries: number; segments: number }> {
+export async function writeLedger(
+  stateDir: string,
+  count: number,
+): Promise<{ bytes: number; entries: number; segments: number }> {
   const once = await entriesOfOneRollout();
   const dir = openStateDir(stateDir, [SCOPE.tenant, SCOPE.environment, SCOPE.service, 'ledger'], fs, OWNER_ONLY);
   let prev = '0'.repeat(64);

@@ -97,7 +97,13 @@ export function report({ name, title, columns, rows, notes = [], missed = [] }) 
   const all = [columns, ...rows];
   const widths = columns.map((_, column) => Math.max(...all.map((row) => row[column].length)));
   console.log(`${title}\n`);
-  for (const row of all) console.log(row.map((cell, column) => cell.padEnd(widths[column])).join('  ').trimEnd());
+  for (const row of all)
+    console.log(
+      row
+        .map((cell, column) => cell.padEnd(widths[column]))
+        .join('  ')
+        .trimEnd(),
+    );
   for (const note of [...notes, ...missed.map((aim) => `AIM MISSED: ${aim}`)]) console.log(`\n${note}`);
   const machine = { cpu: cpus()[0]?.model ?? 'unknown', cpus: cpus().length, node: process.versions.node, kernel: release() };
   const folder = join(ROOT, '.cache', 'bench');

@@ -57,7 +57,16 @@ function reliabilityPage() {
   if (found.length === 0) throw new Error('run the sweeps first: npm test && npm run test:deep');
   const rows = found.map(({ name, what, points, failures, seconds, seed, date, versions }) => {
     const programs = Object.entries(versions).map(([program, version]) => `${program} ${version}`);
-    return [name, what, rounded(points), rounded(failures), `${rounded(seconds, 1)} s`, seed ?? 'all', day(date), programs.join(', ')];
+    return [
+      name,
+      what,
+      rounded(points),
+      rounded(failures),
+      `${rounded(seconds, 1)} s`,
+      seed ?? 'all',
+      day(date),
+      programs.join(', '),
+    ];
   });
   const columns = ['sweep', 'what was attacked', 'points', 'failures', 'time', 'seed', 'date', 'versions'];
   return `# Reliability

@@ -34,7 +34,10 @@ export async function walk(steps: number): Promise<Walked> {
 }
 
 /** One promotion that bakes for so many hours at 50 %, polled every second; `everyHour` is called as simulated time goes by. */
-export async function bake(hours: number, everyHour: (hour: number) => void): Promise<{ readonly entries: number; readonly polls: number }> {
+export async function bake(
+  hours: number,
+  everyHour: (hour: number) => void,
+): Promise<{ readonly entries: number; readonly polls: number }> {
   const world = freshWorld();
   world.callsMax = Number.POSITIVE_INFINITY;
   const hourMs = 3_600_000;

@@ -26,7 +26,11 @@ const RUNS = [
 ];
 
 await inFolder((folder) => {
-  const acts = RUNS.map(([, args]) => () => timeNode(args, folder, { input: MANIFEST }));
+  const acts = RUNS.map(
+    ([, args]) =>
+      () =>
+        timeNode(args, folder, { input: MANIFEST }),
+  );
   const spreads = interleaved(acts, rounds).map(spread);
   const bare = spreads[0];
   const rows = RUNS.map(([name, , most], index) => {

@@ -73,9 +73,9 @@ const PROTOCOLS: Readonly<Record<'pointer' | 'ledger' | 'hold' | 'shift', Protoc
     },
   },
   shift: {
-    prepare: async (fs) => shiftTo('0', fs),
+    prepare: async (fs) => shiftTo('0-0', fs),
     write: async ({ acknowledge }, fs) => {
-      for (const text of ['1', '2', '3']) {
+      for (const text of ['0-1', '0-2', '0-3']) {
         await shiftTo(text, fs);
         acknowledge('shift', text);
       }
@@ -108,7 +108,7 @@ async function crash(name: keyof typeof PROTOCOLS, spoil?: (fs: Fs) => Fs) {
 async function falselyTaken(name: keyof typeof PROTOCOLS, fs: Fs): Promise<string[]> {
   if (name === 'shift') {
     const text = fs.existsSync(routes) ? fs.readFileSync(routes, 'utf8') : 'nothing';
-    return ['0', '1', '2', '3'].map(routesOf).includes(text) ? [] : [`half a routes file: ${text.length} bytes`];
+    return ['0-0', '0-1', '0-2', '0-3'].map(routesOf).includes(text) ? [] : [`half a routes file: ${text.length} bytes`];
   }
   const { all } = readPointers(pointerDir(STATE, SCOPE), fs, SCOPE);
   const strange = all.filter(({ generation, knownGood }) => !new RegExp(`-${generation - 1}$`).test(knownGood.build.version));

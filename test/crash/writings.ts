@@ -6,6 +6,7 @@ import { knownPlaces, type Roots } from '../../src/break-glass/places.ts';
 import { type Pointer, type PointersRead, pointerDir, readPointers } from '../../src/break-glass/pointer.ts';
 import { type Intent, readRecords } from '../../src/break-glass/records.ts';
 import type { Entry } from '../../src/core/ledger.ts';
+import type { Split } from '../../src/core/split.ts';
 import { nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { notes, SCOPE } from '../stores/entries.ts';
@@ -46,6 +47,14 @@ export function routesOf(text: string): string {
   return `{"formatVersion":1,"text":${JSON.stringify(text)},"more":"${'x'.repeat(300)}"}\n`;
 }
 
+/** `green` percent at green, the rest at blue. */
+export function splitOf(green: number): Split {
+  return [
+    { place: 'blue', build: null, percent: 100 - green },
+    { place: 'green', build: null, percent: green },
+  ];
+}
+
 /** The words of each `acked` line. */
 export function ackedIn(stdout: string): readonly (readonly string[])[] {
   return stdout.split('\n').flatMap((line) => (line.startsWith('acked ') ? [line.split(' ').slice(1)] : []));
@@ -69,7 +78,11 @@ const IS_THERE: Readonly<Record<string, (found: Found, first: string, second: st
   claim: ({ entries }, seq) => entries[Number(seq) - 1]?.event.type === 'claimed',
   entry: ({ entries }, seq, text) => notes(entries.slice(Number(seq) - 1, Number(seq)))[0] === text,
   hold: ({ held }) => held,
-  shift: ({ routes }, text) => routes === routesOf(text),
+  // One that was not acknowledged yet may be there already.
+  shift: ({ routes }, text) => {
+    const [writer, time] = text.split('-');
+    return [0, 1].some((later) => routes === routesOf(`${writer}-${Number(time) + later}`));
+  },
   place: ({ places }, dir) => places.includes(dir),
   record: ({ rescues }, id) => rescues.includes(id),
 };

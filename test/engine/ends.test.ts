@@ -27,10 +27,17 @@ describe('converging', () => {
     ['a build of another environment', { environment: 'staging' }, /made for staging/],
   ])('reverts at once when %s answers', async (_who, said, why) => {
     const here = scene();
-    here.world.place('green', CANDIDATE, said);
+    when(here, begins('converging'), () => here.world.place('green', CANDIDATE, said));
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(why) } });
     expect(greenIn(here)).toEqual([10, 0]);
     expect((here.world.moved[1]?.atMs ?? 0) - (here.world.moved[0]?.atMs ?? 0)).toBeLessThan(500);
+  });
+
+  it('gives no traffic to another build that came to the place before the first shift, as may be when a rollout is resumed', async () => {
+    const here = scene();
+    here.world.place('green', CANDIDATE, { environment: 'staging' });
+    expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/made for staging/) } });
+    expect(greenIn(here)).toEqual([0]);
   });
 
   it.each([
@@ -94,7 +101,7 @@ describe('traffic that somebody else moves', () => {
 describe('pointing', () => {
   const brokenFor = (here: ReturnType<typeof scene>, times: number) => {
     const { fs } = here.runner.io;
-    const link = fs.linkSync;
+    const link = fs.linkSync.bind(fs);
     let left = times;
     when(here, begins('pointing', 2), () => {
       fs.linkSync = (from, to) => {

@@ -51,7 +51,8 @@ describe('a hold', () => {
       here.runner.freeze = () => {
         if (slept) return undefined;
         slept = true;
-        return rescue(here.process(60)).then(() => here.world.pass(600_000));
+        // From another host nobody can end the runner.
+        return rescue(here.process(60, { host: 'deploy-2' })).then(() => here.world.pass(600_000));
       };
     });
     expect(await here.go()).toMatchObject({ how: 'held' });
@@ -146,9 +147,14 @@ describe('another leader', () => {
   it('that could not end its predecessor makes each change once more after the idle timeout of the router', async () => {
     const here = scene();
     here.world.fate = () => 'late';
+    here.runner.lastWord = 'late';
+    let sent = false;
+    here.world.onShift = () => {
+      sent = true;
+    };
     when(here, begins('shifting'), () => {
       here.runner.freeze = (call) => {
-        if (call !== 'answered') return undefined;
+        if (call !== 'answered' || !sent) return undefined;
         here.runner.kill();
         return undefined;
       };

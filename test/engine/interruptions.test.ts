@@ -139,7 +139,7 @@ describe('an abort from elsewhere', () => {
     when(here, begins('pointing', 2), () => {
       here.runner.freeze = (call) => (call === 'connect' ? ask(here) : undefined);
       const { fs } = here.runner.io;
-      const link = fs.linkSync;
+      const link = fs.linkSync.bind(fs);
       let left = 1;
       fs.linkSync = (from, to) => {
         left -= 1;

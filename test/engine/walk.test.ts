@@ -56,7 +56,7 @@ describe('before the first shift', () => {
   it('refuses when the way back cannot be made durable, and changes nothing', async () => {
     const here = scene();
     const { fs } = here.runner.io;
-    const real = fs.linkSync;
+    const real = fs.linkSync.bind(fs);
     fs.linkSync = (from, to) => {
       if (String(to).includes('/ptr.')) throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
       real(from, to);

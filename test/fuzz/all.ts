@@ -55,7 +55,7 @@ export interface Part {
 }
 
 /** Runs one sweep with its share of so many objects and texts. */
-export async function runShare(sweep: Any, objects: number, texts: number, seed: string): Promise<Part> {
+export async function runShare<T>(sweep: Sweep<T>, objects: number, texts: number, seed: string): Promise<Part> {
   const began = performance.now();
   const { inputs, ends } = await run(sweep, Math.round(sweep.share * (sweep.kind === 'objects' ? objects : texts)), seed);
   const seconds = (performance.now() - began) / 1000;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { scenarioOf } from '../../src/replay/incidents.ts';
 import { leftRunning, obligingProgram, PROGRAM, play } from '../demo/played.ts';
+import { recordReliability } from '../reliability.ts';
 
 /** How long a replay may be silent: a log that stands still is taken for a hang. */
 const SILENCE_MS = 20_000;
@@ -17,7 +18,9 @@ describe('a replay', () => {
   afterEach(() => rmSync(folder, { recursive: true }));
 
   it('of 2023-10-30 tells every minute, ends every row as it must, and leaves nothing', { timeout: 90_000 }, async () => {
+    const startedAt = performance.now();
     const { exitCode, output, longestSilenceMs } = await play(['replay', '2023-10-30'], folder);
+    record('2023-10-30', 9 + 15, startedAt, exitCode);
     expect(exitCode, output).toBe(0);
     for (const { time } of scenarioOf('2023-10-30').rows) expect(output).toContain(time);
     expect(output).toMatch(/ 0 differently, 0 cannot be played yet/);
@@ -31,7 +34,9 @@ describe('a replay', () => {
   });
 
   it('of 2023-07 is one document with --json, each row with what the run really did', { timeout: 90_000 }, async () => {
+    const startedAt = performance.now();
     const { exitCode, output } = await play(['replay', '2023-07', '--json'], folder);
+    record('2023-07', 5, startedAt, exitCode);
     expect(exitCode, output).toBe(0);
     const [version, document, result, ...more] = output
       .trim()
@@ -85,3 +90,10 @@ describe('a replay', () => {
     expect(output).toContain(`kvdeploy replay ${near}`);
   });
 });
+
+/** `points`: the rows that can be played, and the controls shown alone. */
+function record(incident: string, points: number, startedAt: number, exitCode: number | null): void {
+  const seconds = (performance.now() - startedAt) / 1000;
+  const what = `rows and controls of the incident ${incident}, replayed on real traffic`;
+  recordReliability({ name: `replay-${incident}`, what, points, seconds, seed: null, failures: exitCode === 0 ? 0 : 1 });
+}

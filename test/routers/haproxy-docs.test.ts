@@ -54,6 +54,14 @@ describe('the documentation', () => {
         ['blue', 75],
         ['green', 25],
       ]);
+      const [shown, moved] = byHand();
+      expect(await proxy.command(shown)).toMatch(/ gw \d+ blue /);
+      await proxy.command(moved);
+      const after = await haproxy.read(config, realIo);
+      expect(after.members.map(({ place, percent }) => [place, percent])).toEqual([
+        ['blue', 100],
+        ['green', 0],
+      ]);
     } finally {
       await proxy.stop();
       await Promise.all(backends.map((backend) => backend.close()));
@@ -72,6 +80,15 @@ describe('the documentation', () => {
     }
   });
 });
+
+/** What the two commands of the page say to the socket. */
+function byHand(): [string, string] {
+  const page = readFileSync('docs/haproxy.md', 'utf8');
+  const [shown = '', moved = ''] = [...page.matchAll(/^echo "(.*)" \| socat stdio \/run\/haproxy\/admin\.sock$/gm)].map(
+    (found) => found[1],
+  );
+  return [shown, moved];
+}
 
 /** The first fenced block of this language. */
 function block(file: string, language: string): string {

@@ -1,121 +1,198 @@
-/** What must hold in every world, whatever happens in it. Looks at the world itself, never at what a runner believes. */
-import { readPointers } from '../../src/break-glass/pointer.ts';
-import { fold } from '../../src/core/history.ts';
-import type { Plan } from '../../src/core/plan.ts';
+/**
+ * What must hold in every world, whatever happens in it. Looks at the world itself, never at what a runner believes.
+ *
+ * I1 Nothing gives traffic to a build of another environment, or to a place that the plan does not name.
+ * I2 Nothing is changed by a process whose claim is not the one in force, nor anything but what the ledger wants next.
+ * I3 Whatever was acknowledged, a ledger entry or a generation of the pointer, is still there after crashes and power cuts.
+ * I4 At most one process leads: no two are ever told that the same entry is theirs.
+ * I5 Under a hold nothing moves traffic but another rescue; after a rescue nothing of a rollout arrives any more; no hold gets lost.
+ * I6 The ledger is a whole chain and no generation of the pointer is damaged.
+ * I7 The percentage never rises unless every gate passed, on real counts, since the step before began; a build that fails from the
+ *    beginning never gets beyond the first step.
+ * I8 Once faults stop, every rollout ends in a named state, and traffic is where that state says.
+ */
+import { pointerDir, readPointers } from '../../src/break-glass/pointer.ts';
+import type { Event } from '../../src/core/events.ts';
+import { fold, type History } from '../../src/core/history.ts';
+import type { Entry, NewEntry } from '../../src/core/ledger.ts';
 import { isOver, next, type State } from '../../src/core/rollout.ts';
-import { type Split, splitsAgree, splitText } from '../../src/core/split.ts';
+import { splitsAgree, splitText } from '../../src/core/split.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { CANDIDATE, STABLE, watcherOf } from './rollouts.ts';
-import { POINTER_DIR, SCOPE, type World } from './world.ts';
+import type { Schedule } from './schedule.ts';
+import { POINTER_DIR, SCOPE, STATE_DIR, sharesOf, type World } from './world.ts';
 
-export interface AtEnd {
-  /** The candidate of the first plan failed from its first request on. */
-  readonly sick: boolean;
-  readonly plan: Plan;
-  readonly phase: string;
-}
+/** Asking takes at most this long before a change is sent. */
+const ASKED_BEFORE_MS = 10_000;
 
 export class Invariants {
   readonly problems: string[] = [];
-  /** Processes that break glass: nothing of the ledger binds them. */
-  readonly rescuers = new Set<number>();
-  rescuedMs: number | undefined;
   readonly #world: World;
+  readonly #schedule: Schedule;
   readonly #watcher: Store;
   readonly #checks: Promise<void>[] = [];
+  readonly #rescuers = new Set<number>();
+  readonly #acknowledged = new Map<number, { readonly by: number; readonly entry: NewEntry }>();
+  readonly #generations: number[] = [];
+  #shiftedMs = 0;
+  #rescuedMs: number | undefined;
+  #mustHold = false;
+  foreignSinceMs: number | undefined;
 
-  constructor(world: World) {
+  constructor(world: World, schedule: Schedule) {
     this.#world = world;
+    this.#schedule = schedule;
     this.#watcher = watcherOf(world);
     world.onShift = (by, split) => {
-      if (!this.rescuers.has(by)) this.#checks.push(this.#mayShift(by, split));
+      if (!this.#rescuers.has(by)) this.#checks.push(this.#mayShift(by, split));
     };
+    world.onMove = (by, sentMs) => this.#mayArrive(by, sentMs);
+    world.onAppended = (by, seq, entry) => this.#appended(by, seq, entry);
+    world.onPointed = (generation) => void this.#generations.push(generation);
+    if (schedule.green === 'foreign' || schedule.green === 'staging') this.foreignSinceMs = Number.NEGATIVE_INFINITY;
+  }
+
+  fail(invariant: `I${number}`, what: string): void {
+    const problem = `${invariant} ${what}`;
+    this.problems.push(problem);
+    this.#world.tell?.('BROKEN', problem);
+  }
+
+  breaksGlass(pid: number): void {
+    this.#rescuers.add(pid);
+  }
+
+  /** What a rescue says while it is at work. */
+  said(line: string): void {
+    if (line === `hold set in ${POINTER_DIR}`) this.#mustHold = true;
+  }
+
+  /** A rescue has said its last word. */
+  rescued(code: string | null): void {
+    if (code === null && this.#mustHold) this.#rescuedMs = this.#world.monotonicMs;
+  }
+
+  reviewed(): void {
+    this.#mustHold = false;
+    this.#rescuedMs = undefined;
+  }
+
+  /** Whether a hold lies where a rescue put one. */
+  holdStands(): void {
+    if (this.#mustHold && !this.#world.disk.existsSync(`${POINTER_DIR}/hold`)) this.fail('I5', 'a hold was set and is gone');
+  }
+
+  #appended(by: number, seq: number, entry: NewEntry): void {
+    const before = this.#acknowledged.get(seq);
+    if (before !== undefined) this.fail('I4', `processes ${before.by} and ${by} were both told that entry ${seq} is theirs`);
+    this.#acknowledged.set(seq, { by, entry });
+    if (entry.event.type === 'shifted') this.#shiftedMs = this.#world.monotonicMs;
+  }
+
+  #mayArrive(by: number, sentMs: number): void {
+    const { monotonicMs } = this.#world;
+    if (by === 0 || this.#rescuers.has(by) || this.#rescuedMs === undefined || sentMs > this.#rescuedMs) return;
+    if (monotonicMs > this.#rescuedMs)
+      this.fail('I5', `what process ${by} sent ${monotonicMs - sentMs} ms ago arrived after the rescue was over`);
   }
 
   /** Reading is synchronous underneath, so this looks at the ledger as it is when the change is sent. */
   async #mayShift(by: number, asked: Readonly<Record<string, number>>): Promise<void> {
-    const at = `process ${by} at ${this.#world.monotonicMs} ms`;
     const held = this.#world.disk.existsSync(`${POINTER_DIR}/hold`);
-    const { entries } = await this.#watcher.read(SCOPE);
-    const { rollout, leader } = fold(entries);
-    const effect = rollout === null ? undefined : next(rollout);
-    const split = shares(asked);
-    const stray = split.find(({ place, percent }) => percent > 0 && place !== 'blue' && place !== 'green');
-    if (held) this.problems.push(`${at} changed traffic under a hold`);
-    if (leader?.claim.by.pid !== by) this.problems.push(`${at} changed traffic while ${leader?.claim.by.pid ?? 'nobody'} led`);
-    if (stray !== undefined) this.problems.push(`${at} gave traffic to ${stray.place}`);
-    if (effect?.do !== 'shift')
-      this.problems.push(`${at} set ${splitText(split)} while the ledger says ${rollout?.phase ?? 'nothing'}`);
-    else if (!splitsAgree(effect.split, split))
-      this.problems.push(`${at} set ${splitText(split)}, the ledger wants ${splitText(effect.split)}`);
-  }
-
-  async atEnd({ sick, plan, phase }: AtEnd): Promise<void> {
-    await Promise.all(this.#checks);
+    const rises = (asked.green ?? 0) > (this.#world.split.green ?? 0);
+    const { countedMs, monotonicMs } = this.#world;
+    const counted = countedMs.get(CANDIDATE) ?? Number.NEGATIVE_INFINITY;
+    if (held) this.fail('I5', `process ${by} changed traffic under a hold`);
+    const stray = sharesOf(asked).find(({ place, percent }) => percent > 0 && place !== 'blue' && place !== 'green');
+    if (stray !== undefined) this.fail('I1', `process ${by} gave traffic to ${stray.place}`);
+    if (rises && this.foreignSinceMs !== undefined && this.foreignSinceMs < monotonicMs - ASKED_BEFORE_MS && this.#schedule.plan.kind === 'promote' && this.#asksWell())
+      this.fail('I1', `process ${by} sent more traffic to a build of somewhere else`);
+    const shiftedMs = this.#shiftedMs;
     const { entries } = await this.#watcher.read(SCOPE);
     const history = fold(entries);
-    const state = history.rollout;
-    if (state !== null && !isOver(state)) this.problems.push(`it ended while still ${state.phase}`);
-    if (sick)
-      this.#neverFar(
-        plan,
-        history.knownGood.map(({ build }) => build.guid),
-      );
-    this.#passedBeforeRising(entries.map(({ event }) => event));
-    this.#generations(entries.map(({ event }) => event));
-    if (state !== null) this.#traffic(state, phase);
+    this.#leads(by, asked, history);
+    const step = history.rollout?.step ?? 0;
+    if (!rises || step === 0 || history.rollout?.phase !== 'shifting' || history.rollout.plan.kind !== 'promote') return;
+    if (!passedSince(entries)) this.fail('I7', `process ${by} raised the percentage without a gate that passed`);
+    if (counted < shiftedMs) this.fail('I7', `process ${by} raised the percentage, and nothing was counted since the step before`);
+  }
+
+  /** Where router reads fail too, who is at the place cannot be asked before the shift, only after it. */
+  #asksWell(): boolean {
+    return !this.#schedule.faults.some(({ what }) => what.kind === 'router down');
+  }
+
+  #leads(by: number, asked: Readonly<Record<string, number>>, { rollout, leader }: History): void {
+    const split = sharesOf(asked);
+    const effect = rollout === null ? undefined : next(rollout);
+    if (leader?.claim.by.pid !== by) this.fail('I2', `process ${by} changed traffic while ${leader?.claim.by.pid ?? 'nobody'} led`);
+    if (effect?.do !== 'shift') this.fail('I2', `process ${by} set ${splitText(split)} while the ledger says ${rollout?.phase ?? 'nothing'}`);
+    else if (!splitsAgree(effect.split, split))
+      this.fail('I2', `process ${by} set ${splitText(split)}, the ledger wants ${splitText(effect.split)}`);
+  }
+
+  async atEnd(): Promise<string> {
+    await Promise.all(this.#checks);
+    const { entries } = await this.#watcher.read(SCOPE);
+    const { rollout, knownGood } = fold(entries);
+    this.#kept(entries);
+    this.#pointers(entries.map(({ event }) => event));
+    if (rollout !== null && !isOver(rollout)) this.fail('I8', `it ended while still ${rollout.phase}`);
+    this.#neverFar(knownGood.map(({ build }) => build.guid));
+    if (rollout !== null) this.#traffic(rollout);
+    return rollout?.phase ?? 'none';
   }
 
   /** A build that fails from the start never gets beyond the first step, and is never known-good. */
-  #neverFar(plan: Plan, knownGood: readonly string[]): void {
+  #neverFar(knownGood: readonly string[]): void {
+    const { green, plan } = this.#schedule;
+    if ((green !== 'sick' && green !== 'broken') || plan.kind !== 'promote') return;
     const most = plan.steps[0]?.percent ?? 0;
-    const ours = this.#world.moved.filter(({ by }) => by > 0);
-    const far = ours.find(({ split }) => (split.green ?? 0) > most);
-    if (far !== undefined) this.problems.push(`a sick build got ${far.split.green} % at ${far.atMs} ms`);
-    if (most < 100 && knownGood.includes(CANDIDATE)) this.problems.push('a sick build became known-good');
+    const far = this.#world.moved.find(({ by, split }) => by > 0 && (split.green ?? 0) > most);
+    if (far !== undefined) this.fail('I7', `a build that fails got ${far.split.green} %`);
+    if (most < 100 && knownGood.includes(CANDIDATE)) this.fail('I7', 'a build that fails became known-good');
   }
 
-  /** Each shift forward but the first is preceded by a poll that passed with enough requests. */
-  #passedBeforeRising(events: readonly { readonly type: string }[]): void {
-    const polls = events.flatMap((event) =>
-      'gates' in event ? [event as { verdict?: string; gates: { verdict: string; requests: number }[] }] : [],
-    );
-    for (const { verdict, gates } of polls) {
-      if (verdict !== 'pass') continue;
-      if (gates.length === 0 || gates.some((gate) => gate.verdict !== 'pass' || gate.requests < 10))
-        this.problems.push('a poll passed without enough requests');
+  #kept(entries: readonly Entry[]): void {
+    for (const [seq, { by, entry }] of this.#acknowledged) {
+      const there = entries[seq - 1];
+      const same = there !== undefined && there.at === entry.at && there.event.type === entry.event.type && there.actor === entry.actor;
+      if (!same) this.fail('I3', `entry ${seq} (${entry.event.type}) that process ${by} was promised is gone`);
     }
   }
 
-  #generations(events: readonly { readonly type: string }[]): void {
-    const told = events.flatMap((event) =>
-      'generation' in event && typeof event.generation === 'number' ? [event.generation] : [],
-    );
-    const { all, damaged, newest } = readPointers(POINTER_DIR, this.#world.disk, SCOPE);
-    if (damaged.length > 0) this.problems.push(`damaged generations: ${JSON.stringify(damaged)}`);
-    const lost = told.slice(-10).filter((generation) => !all.some((pointer) => pointer.generation === generation));
-    if (lost.length > 0) this.problems.push(`acknowledged generations are gone: ${lost.join(', ')}`);
-    if ((newest?.generation ?? 0) < Math.max(0, ...told)) this.problems.push('the newest generation is not the newest');
+  #pointers(events: readonly Event[]): void {
+    const told = events.flatMap((event) => (event.type === 'pointed' || (event.type === 'prepared' && event.generation !== null) ? [event.generation ?? 0] : []));
+    const promised = [...this.#generations, ...told].sort((a, b) => a - b);
+    const { all, damaged, newest } = readPointers(pointerDir(STATE_DIR, SCOPE), this.#world.disk, SCOPE);
+    if (damaged.length > 0 && promised.length > 0) this.fail('I6', `damaged generations: ${JSON.stringify(damaged)}`);
+    const lost = promised.slice(-10).find((generation) => !all.some((pointer) => pointer.generation === generation));
+    if (lost !== undefined) this.fail('I3', `generation ${lost} of the pointer was promised and is gone`);
+    if ((newest?.generation ?? 0) < (promised.at(-1) ?? 0)) this.fail('I3', 'the newest generation is not the newest');
   }
 
   /** Where traffic is, by the router's word, is where the ledger says; stuck states say that it is not. */
-  #traffic(state: State, phase: string): void {
+  #traffic({ plan: { candidate, stable }, phase }: State): void {
     const { moved, says, split } = this.#world;
+    const pointed = readPointers(POINTER_DIR, this.#world.disk, SCOPE).newest?.knownGood.build.guid;
+    if (phase === 'done' && pointed !== candidate.guid) this.fail('I8', `done, but the pointer names ${pointed}`);
+    if (phase === 'reverted' && pointed !== (stable?.guid ?? STABLE)) this.fail('I8', `reverted, but the pointer names ${pointed}`);
+    if (phase === 'rescued' && this.#rescuers.size === 0) this.fail('I8', 'rescued by nobody');
     // Somebody else, or a rescue, had the last word: nobody watches after the end.
     const last = moved.at(-1)?.by ?? -1;
-    if (last === 0 || this.rescuers.has(last)) return;
-    const there = shares(says ?? split);
+    if (last === 0 || this.#rescuers.has(last)) return;
+    const there = sharesOf(says ?? split);
     const only = (place: string) => splitsAgree(there, [{ place, percent: 100 }]);
-    const { candidate, stable } = state.plan;
-    if (phase === 'done' && !only(candidate.ref)) this.problems.push(`done, but traffic is ${splitText(there)}`);
-    if (phase === 'reverted' && !only(stable?.ref ?? '')) this.problems.push(`reverted, but traffic is ${splitText(there)}`);
-    if (phase === 'rescued' && this.rescuers.size === 0) this.problems.push('rescued by nobody');
-    const pointed = readPointers(POINTER_DIR, this.#world.disk, SCOPE).newest?.knownGood.build.guid;
-    if (phase === 'done' && pointed !== candidate.guid) this.problems.push(`done, but the pointer names ${pointed}`);
-    if (phase === 'reverted' && pointed !== STABLE) this.problems.push(`reverted, but the pointer names ${pointed}`);
+    if (phase === 'done' && !only(candidate.ref)) this.fail('I8', `done, but traffic is ${splitText(there)}`);
+    if (phase === 'reverted' && !only(stable?.ref ?? '')) this.fail('I8', `reverted, but traffic is ${splitText(there)}`);
   }
 }
 
-function shares(split: Readonly<Record<string, number>>): Split {
-  return Object.entries(split).map(([place, percent]) => ({ place, build: null, percent }));
+/** True when the last step that was reached saw a poll that passed, with enough requests at each gate. */
+function passedSince(entries: readonly Entry[]): boolean {
+  const from = entries.findLastIndex(({ event }) => event.type === 'shifted');
+  return entries.slice(from + 1).some(({ event }) => {
+    if (event.type !== 'polled' || event.verdict !== 'pass') return false;
+    return event.gates.length > 0 && event.gates.every((gate) => gate.verdict === 'pass' && gate.requests >= 10);
+  });
 }

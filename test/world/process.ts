@@ -28,8 +28,8 @@ export class Process {
   /** What it waits for while it is frozen. */
   frozen: Promise<void> = Promise.resolve();
   isFrozen = false;
-  /** Whether what it has in flight still reaches the router when it is killed. */
-  lastWordArrives = true;
+  /** When it is killed: whether what it has in flight still reaches the router, or (from a host that went away) does so later. */
+  lastWord: 'now' | 'never' | 'late' = 'now';
   calls = 0;
   readonly #world: World;
   #ids = 0;
@@ -53,7 +53,7 @@ export class Process {
     if (!this.alive) return;
     this.alive = false;
     this.#world.running.delete(this.pid);
-    this.#world.hangUp(this.pid, this.lastWordArrives);
+    if (this.lastWord !== 'late') this.#world.hangUp(this.pid, this.lastWord === 'now');
     this.#die();
   }
 

@@ -7,8 +7,8 @@ import { rescue as actOn } from '../../src/break-glass/rescue.ts';
 import { type Ending, Voice } from '../../src/break-glass/voice.ts';
 import { entryOf, keepBeating, releaseClaim, takeClaim } from '../../src/engine/claim.ts';
 import type { Process } from './process.ts';
-import { storeOf } from './rollouts.ts';
-import { COPY_DIR, POINTER_DIR, SCOPE, STATE_DIR } from './world.ts';
+import { tellingStore } from './rollouts.ts';
+import { COPY_DIR, POINTER_DIR, SCOPE, STATE_DIR, type World } from './world.ts';
 
 const ROOTS = { system: STATE_DIR, home: '/root/state', homePlaces: '/root/state' };
 
@@ -26,15 +26,18 @@ export async function rescue(process: Process, say: (line: string) => void = () 
   return actOn(rescuing, { outside: io, machine: io, voice, roots: ROOTS });
 }
 
-/** `reconcile`: the rescue is written down and the hold lifted. */
-export async function reconcile(process: Process): Promise<void> {
+/** `reconcile`: the rescue is written down and the hold lifted; `lifting` is called just before. */
+export async function reconcile(world: World, process: Process, lifting: () => void): Promise<void> {
   const { io } = process;
-  const store = storeOf(io);
+  const store = tellingStore(world, process);
   const { seq } = await takeClaim(store, SCOPE, { actor: 'carol', command: 'reconcile' }, io, { takeOver: true });
   const stop = keepBeating(store, SCOPE, io);
   const event = { type: 'reconciled', atMs: io.now(), reason: 'reviewed', serving: null } as const;
   const written = await store.append(SCOPE, seq + 1, entryOf(io, 'carol', { ...event, bad: [], records: [] }));
-  if (written === 'ok') liftHold([POINTER_DIR, copyDir(COPY_DIR, SCOPE)], io.fs);
+  if (written === 'ok') {
+    lifting();
+    liftHold([POINTER_DIR, copyDir(COPY_DIR, SCOPE)], io.fs);
+  }
   stop();
   await releaseClaim(store, SCOPE, 'carol', seq + 1, io);
 }

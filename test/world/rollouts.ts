@@ -122,6 +122,19 @@ export function storeOf(io: Io) {
   return localStore(STATE_DIR, io);
 }
 
+/** The store of a process, which tells the world what it was promised. */
+export function tellingStore(world: World, process: Process): ReturnType<typeof localStore> {
+  const store = storeOf(process.io);
+  const append = store.append.bind(store);
+  store.append = async (scope, seq, entry) => {
+    const answer = await append(scope, seq, entry);
+    if (answer === 'ok') world.onAppended(process.pid, seq, entry);
+    world.tell?.(`process ${process.pid}`, `entry ${seq}: ${entry.event.type}${answer === 'ok' ? '' : `, ${answer}`}`);
+    return answer;
+  };
+  return store;
+}
+
 const watchers = new WeakMap<World, ReturnType<typeof localStore>>();
 
 /** What the ledger says now, to somebody who only looks; never fails, whatever happens to processes. */
@@ -168,14 +181,20 @@ async function walk(
   const pointerDirs = [POINTER_DIR, ...plan.copies.map((copy) => copyDir(copy, SCOPE))];
   const hold = readHold(pointerDirs, io.fs);
   if (hold !== undefined) return { how: 'failed', code: 'HELD', message: hold.text };
-  const store = storeOf(io);
+  const store = tellingStore(world, process);
   const target = targetIn(world, io, plan);
-  const writePointer = pointerWriter(
+  const write = pointerWriter(
     { scope: SCOPE, stateDir: STATE_DIR, copies: plan.copies, modes: OWNER_ONLY },
     plan,
     target,
     io,
   );
+  const writePointer: typeof write = (...given) => {
+    const written = write(...given);
+    world.onPointed(written.generation);
+    world.tell?.(`process ${process.pid}`, `pointer generation ${written.generation}: ${given[0]}`);
+    return written;
+  };
   const report = wants.report ?? (() => undefined);
   const parts = { io, store, scope: SCOPE, target, actor: 'alice', control, report, pointerDirs, writePointer };
   const { runner, end } = await takeLead(parts, wants.command, { takeOver: wants.takeOver ?? false });

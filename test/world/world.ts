@@ -2,6 +2,7 @@
 import type { Fs, HttpAnswer, Outside } from '../../src/break-glass/changes.ts';
 import { pointerDir } from '../../src/break-glass/pointer.ts';
 import { rescueSource } from '../../src/commands/state-dir.ts';
+import type { NewEntry } from '../../src/core/ledger.ts';
 import type { Scope } from '../../src/core/scope.ts';
 import { type Split, splitText } from '../../src/core/split.ts';
 import type { ProcessIdentity } from '../../src/io.ts';
@@ -88,6 +89,11 @@ export class World {
   fate: () => Fate = () => 'done';
   /** Called with every change that a process sends, before it is made. */
   onShift: (by: number, split: Record<string, number>) => void = () => undefined;
+  /** Called with every change of traffic, when it is made. */
+  onMove: (by: number, sentMs: number) => void = () => undefined;
+  /** Called with what a process was told to be written for ever. */
+  onAppended: (by: number, seq: number, entry: NewEntry) => void = () => undefined;
+  onPointed: (generation: number) => void = () => undefined;
   /** Called with what happens, for people. */
   tell: ((who: string, what: string) => void) | undefined;
   readonly moved: Moved[] = [];
@@ -207,6 +213,7 @@ export class World {
     this.split = { ...split };
     this.says = undefined;
     this.tell?.(by === 0 ? 'somebody else' : 'router', `traffic is ${splitText(sharesOf(split))}`);
+    this.onMove(by, sentMs);
     this.moved.push({ atMs: this.monotonicMs, sentMs, by, split: { ...split } });
   }
 

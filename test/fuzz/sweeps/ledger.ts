@@ -70,7 +70,7 @@ type Edit =
   | { readonly act: 'drop' | 'twice' | 'swap' | 'cut' | 'number'; readonly segment: number; readonly line: number };
 
 /** Deterministic, so that an input is its shape and its edits. */
-function edited(lines: readonly (readonly string[])[], edit: Edit, luckOf: (seed: string) => Luck): (readonly string[])[] {
+function edited(lines: readonly (readonly string[])[], edit: Edit, luckOf: (seed: string) => Luck): readonly (readonly string[])[] {
   if (lines.length === 0) return lines;
   const segment = edit.segment % lines.length;
   const own = lines[segment] ?? [];

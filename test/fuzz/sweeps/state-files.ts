@@ -66,9 +66,9 @@ export function recordSweep(dir: string): Sweep<string> {
     kind: 'texts',
     share: 0.1,
     make: (luck) => {
-      const lines = luck.chance(0.3) ? chained(mutated(luck, [INTENT, OUTCOME]) as unknown[]) : WHOLE;
-      const text = `${(Array.isArray(lines) ? lines : WHOLE).join('\n')}\n`;
-      return Buffer.from(luck.chance(0.8) ? damagedText(luck, text) : text).toString('latin1');
+      const lines = luck.chance(0.3) ? chained([INTENT, OUTCOME].map((record) => mutated(luck, record))) : WHOLE;
+      const text = `${lines.join('\n')}\n`;
+      return Buffer.from(luck.chance(0.7) ? damagedText(luck, text) : text).toString('latin1');
     },
     judge: (text) => {
       fs.writeFileSync(join(dir, RECORDS_FILE), bytesOf(text), { mode: 0o600 });

@@ -1,0 +1,60 @@
+/**
+ * A process that leads a scope with the real claim and moves traffic as fast as it can, asking claim and hold before each change as
+ * the engine does. `turn`: waits until it may lead, once, and shouts when it is not alone. For tests that freeze and race it.
+ */
+import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { make, NotAllowed } from '../../src/break-glass/changes.ts';
+import { pointerDir } from '../../src/break-glass/pointer.ts';
+import { fold } from '../../src/core/history.ts';
+import { keepBeating, releaseClaim, takeClaim } from '../../src/engine/claim.ts';
+import { Runner, type RunnerParts } from '../../src/engine/runner.ts';
+import { openTarget } from '../../src/engine/target.ts';
+import { nodeIo } from '../../src/io.ts';
+import { localStore } from '../../src/stores/local.ts';
+import { SCOPE } from '../stores/entries.ts';
+import { splitOf } from './writings.ts';
+
+const [, , what = '', stateDir = '', argument = ''] = process.argv;
+const store = localStore(stateDir, nodeIo);
+const claim = () => takeClaim(store, SCOPE, { actor: 'alice', command: what }, nodeIo, { takeOver: false });
+
+function say(line: string): void {
+  writeSync(1, `${line}\n`);
+}
+
+/** Shifts until it is not allowed to any more. */
+async function shift(): Promise<void> {
+  const { entries } = await claim();
+  keepBeating(store, SCOPE, nodeIo);
+  const target = openTarget(JSON.parse(argument), null, nodeIo);
+  const parts = { io: nodeIo, store, scope: SCOPE, pointerDirs: [pointerDir(stateDir, SCOPE)] };
+  const { forbidden } = new Runner(parts as unknown as RunnerParts, fold(entries));
+  say('leads');
+  for (let green = 10; ; green = green === 90 ? 10 : green + 10) {
+    try {
+      for (const change of target.changes(splitOf(green), 'at-once')) await make(change, nodeIo, forbidden);
+    } catch (error) {
+      if (error instanceof NotAllowed) return say('stopped');
+      say(`failed ${(error as Error).message}`);
+    }
+  }
+}
+
+async function turn(): Promise<void> {
+  for (;;) {
+    const taken = await claim().catch((error: { code?: string }) => say(error.code ?? String(error)));
+    if (taken === undefined) {
+      await nodeIo.sleep(20 + Math.random() * 200);
+      continue;
+    }
+    // Whoever else leads now has the file.
+    closeSync(openSync(argument, 'wx'));
+    await nodeIo.sleep(2);
+    unlinkSync(argument);
+    await releaseClaim(store, SCOPE, 'alice', taken.seq, nodeIo);
+    return say('led');
+  }
+}
+
+await (what === 'turn' ? turn() : shift());
+process.exit();

@@ -1,0 +1,147 @@
+/** The concurrency sweep: fifty runners for one scope, frozen leaders on both routers, and rescues in the middle of rollouts. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { pointerDir } from '../../src/break-glass/pointer.ts';
+import { fold } from '../../src/core/history.ts';
+import { nodeIo } from '../../src/io.ts';
+import { localStore } from '../../src/stores/local.ts';
+import { BLUE, GREEN, PRODUCTION, SURE } from '../cli/local-builds.ts';
+import { openLocalWorld } from '../cli/local-world.ts';
+import { openWorld } from '../e2e/world.ts';
+import { freshFolder } from '../fresh-folder.ts';
+import { startHaproxy } from '../servers/haproxy.ts';
+import { SCOPE, seeded } from '../stores/entries.ts';
+import { RESCUE } from './kill-acts.ts';
+import { buildLeader, type Rounds, takeOver } from './takeover.ts';
+
+const RUNNERS = 50;
+
+/** Each of fifty processes leads once; none may meet another one that leads. */
+export async function raceFifty(): Promise<{ readonly faults: readonly string[]; readonly busy: number }> {
+  const leader = await buildLeader();
+  const stateDir = join(freshFolder(), 'state');
+  mkdirSync(stateDir, { mode: 0o700 });
+  const marker = join(freshFolder(), 'leads');
+  const runs = Array.from({ length: RUNNERS }, async () => {
+    const child = spawn(process.execPath, [leader, 'turn', stateDir, marker]);
+    let said = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (data) => {
+        said += data;
+      });
+    await once(child, 'close');
+    return said.trim().split('\n');
+  });
+  const all = await Promise.all(runs);
+  const { entries } = await localStore(stateDir, nodeIo).read(SCOPE);
+  const claims = entries.filter(({ event }) => event.type === 'claimed').length;
+  const strange = all.flat().filter((line) => line !== 'BUSY' && line !== 'led');
+  const faults = [...strange, ...(claims === RUNNERS && fold(entries).leader === null ? [] : [`${claims} claims`])];
+  return { faults, busy: all.flat().filter((line) => line === 'BUSY').length };
+}
+
+/** Takeovers of frozen leaders on both routers, where they can be ended and where they cannot. */
+export async function freezeLeaders(rounds: number, seed: number) {
+  const leader = await buildLeader();
+  const lanes = [true, false].flatMap((canEnd) => [
+    freezeOnLocal({ leader, rounds, seed, canEnd, idleMs: 0 }),
+    freezeOnHaproxy({ leader, rounds, seed: seed + 1, canEnd, idleMs: 1000 }),
+  ]);
+  const results = await Promise.all(lanes);
+  return { stale: results.slice(2).map(({ stale }) => stale), faults: results.flatMap(({ faults }) => faults) };
+}
+
+async function freezeOnLocal(rounds: Omit<Rounds, 'settings'>) {
+  const world = await openLocalWorld(['production']);
+  const addresses = Object.fromEntries(['blue', 'green'].map((name) => [name, world.backend('production', name).address]));
+  const settings = { kind: 'local', listen: listenOf(world.checkout), routes: world.routes('production'), addresses };
+  const result = await takeOver({ ...rounds, settings });
+  await world.close();
+  return result;
+}
+
+async function freezeOnHaproxy(rounds: Omit<Rounds, 'settings'>) {
+  // Nothing needs to answer behind it: only the weights are looked at.
+  const servers = ['blue', 'green'].map((name, index) => ({ name, port: 9 + index }));
+  const haproxy = await startHaproxy({ servers, statsTimeout: '1s' });
+  const settings = { kind: 'haproxy', sockets: haproxy.sockets, backend: 'gw', serverStateFile: haproxy.stateFiles };
+  const result = await takeOver({ ...rounds, settings });
+  await haproxy.stop();
+  return result;
+}
+
+/** Where the local router of acme/production listens, by the checkout's config. */
+function listenOf(checkout: string): string {
+  const text = readFileSync(join(checkout, 'kvdeploy.config.yaml'), 'utf8');
+  return /listen: "([^"]+)", routes: "[^"]*routes-production/.exec(text)?.[1] ?? '';
+}
+
+/** A rollout that is frozen at a random moment, rescued, and woken. */
+async function rescueRounds(
+  rounds: number,
+  seed: number,
+  scene: {
+    readonly reset: () => Promise<void> | void;
+    readonly promote: () => { signal(name: NodeJS.Signals): void; readonly ended: Promise<unknown> };
+    readonly rescue: () => Promise<{ readonly exitCode: number; readonly stderr: string }>;
+    readonly held: () => boolean;
+    readonly onBlue: () => Promise<boolean>;
+  },
+): Promise<string[]> {
+  const random = seeded(seed);
+  const faults: string[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    await scene.reset();
+    const promote = scene.promote();
+    await nodeIo.sleep(random() * LATEST_MS);
+    promote.signal('SIGSTOP');
+    const { exitCode, stderr } = await scene.rescue();
+    promote.signal('SIGCONT');
+    await promote.ended;
+    if (exitCode !== 0) faults.push(`round ${round}: break-glass ended with ${exitCode}: ${stderr}`);
+    if (!scene.held()) faults.push(`round ${round}: the hold is gone`);
+    if (!(await scene.onBlue())) faults.push(`round ${round}: the rollout that woke up moved traffic`);
+  }
+  return faults;
+}
+
+/** From before its claim to after its end. */
+const LATEST_MS = 1800;
+
+export async function rescueLocal(rounds: number, seed: number): Promise<string[]> {
+  const world = await openLocalWorld(['production']);
+  world.writeConfig({ bakeMs: 50 });
+  await world.run(['adopt', ...PRODUCTION, ...SURE, '--json']);
+  world.keep('adopted');
+  const faults = await rescueRounds(rounds, seed, {
+    reset: () => world.restore('adopted'),
+    promote: () => world.start(['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE, '--json']),
+    rescue: () => world.run([...RESCUE, '--json']),
+    held: () => existsSync(join(pointerDir(world.stateDir, SCOPE), 'hold')),
+    onBlue: async () => (await world.percent('production', BLUE.ref)) === 100,
+  });
+  await world.close();
+  return faults.map((fault) => `local: ${fault}`);
+}
+
+export async function rescueHaproxy(rounds: number, seed: number): Promise<string[]> {
+  const world = await openWorld({ steps: '[{ percent: 50, bake: 200ms }, { percent: 100, bake: 200ms }]' });
+  const kept = `${world.stateDir}.kept`;
+  cpSync(world.stateDir, kept, { recursive: true });
+  const { blue, green } = world.builds;
+  const sure = '--env production --confirm production --json';
+  const faults = await rescueRounds(rounds, seed, {
+    reset: () => {
+      rmSync(world.stateDir, { recursive: true });
+      cpSync(kept, world.stateDir, { recursive: true });
+    },
+    promote: () => world.start(`promote --build ${green.guid} ${sure}`),
+    rescue: () => world.run(`rollback --break-glass --to ${blue.guid} --reason swept-by-a-test ${sure}`),
+    held: () => existsSync(join(world.scopeDir, 'pointer/hold')),
+    onBlue: async () => (await world.split())['blue'] === 100,
+  });
+  await world.close();
+  return faults.map((fault) => `haproxy: ${fault}`);
+}

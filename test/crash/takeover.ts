@@ -1,0 +1,88 @@
+/** Rounds in which a leader is frozen in the middle of its shifts, another takes over, and the first wakes: nothing stale may stay. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { make } from '../../src/break-glass/changes.ts';
+import { releaseClaim, takeClaim } from '../../src/engine/claim.ts';
+import { openTarget } from '../../src/engine/target.ts';
+import { type Io, nodeIo } from '../../src/io.ts';
+import { localStore } from '../../src/stores/local.ts';
+import { freshFolder } from '../fresh-folder.ts';
+import { until } from '../servers/program.ts';
+import { SCOPE, seeded } from '../stores/entries.ts';
+import { splitOf } from './writings.ts';
+
+/** Builds the leader; returns its file. */
+export async function buildLeader(): Promise<string> {
+  const outfile = join(freshFolder(), 'leader.mjs');
+  const entry = join(import.meta.dirname, 'leader.ts');
+  await build({
+    entryPoints: [entry],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    outfile,
+    external: ['execa'],
+    minify: true,
+  });
+  return outfile;
+}
+
+export interface Rounds {
+  readonly leader: string;
+  readonly settings: { readonly kind: string };
+  readonly rounds: number;
+  readonly seed: number;
+  /** False: as if the frozen leader ran where this process cannot end it. */
+  readonly canEnd: boolean;
+  /** How long the router can still act on what the frozen leader had connected. */
+  readonly idleMs: number;
+}
+
+/** Returns how often something stale arrived before the second application, and everything that was still wrong after it. */
+export async function takeOver({ leader, settings, rounds, seed, canEnd, idleMs }: Rounds) {
+  const random = seeded(seed);
+  const faults: string[] = [];
+  let stale = 0;
+  const io: Io = canEnd ? nodeIo : { ...nodeIo, end: async () => false };
+  const target = openTarget(settings, null, nodeIo);
+  const apply = async () => {
+    for (const change of target.changes(splitOf(0), 'at-once')) await make(change, nodeIo, () => undefined);
+  };
+  const isOurs = async () => {
+    const { members } = await target.read();
+    return members.find(({ place }) => place === 'blue')?.percent === 100;
+  };
+  const stateDir = join(freshFolder(), 'state');
+  mkdirSync(stateDir, { mode: 0o700 });
+  for (let round = 0; round < rounds; round += 1) {
+    const child = spawn(process.execPath, [leader, 'shift', stateDir, JSON.stringify(settings)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const ended = once(child, 'close');
+    let said = '';
+    child.stdout.on('data', (data) => {
+      said += data;
+    });
+    await until('the leader leads', () => (said.includes('leads') ? true : undefined), 20_000);
+    await nodeIo.sleep(random() * 60);
+    child.kill('SIGSTOP');
+    const store = localStore(stateDir, io);
+    const taken = await takeClaim(store, SCOPE, { actor: 'bob', command: 'abort' }, io, { takeOver: true });
+    if (taken.from?.ended !== canEnd) faults.push(`${settings.kind}, round ${round}: ended is ${taken.from?.ended}`);
+    await apply();
+    child.kill('SIGCONT');
+    await ended;
+    if (!(await isOurs())) stale += 1;
+    if (!canEnd) {
+      await nodeIo.sleep(idleMs);
+      await apply();
+    }
+    if (!(await isOurs())) faults.push(`${settings.kind}, round ${round}: traffic is not where the new leader put it`);
+    await releaseClaim(store, SCOPE, 'bob', taken.seq, io);
+  }
+  if (canEnd && stale > 0) faults.push(`${stale} stale changes from leaders that had been ended`);
+  return { stale, faults };
+}

@@ -1,0 +1,79 @@
+/** The JSON Schemas that editors use against zod, which decides: of one mind, apart from the rules that are named here. */
+import { Ajv } from 'ajv';
+import type * as z from 'zod';
+import { schemaText } from '../../../src/config/json-schemas.ts';
+import { configSchema } from '../../../src/config/schema.ts';
+import { manifestSchema } from '../../../src/core/manifest.ts';
+import { mutated } from '../hostile.ts';
+import { must, type Sweep } from '../sweep.ts';
+import { configOf } from './config.ts';
+import { manifestOf } from './manifests.ts';
+
+type Issue = z.core.$ZodIssue;
+
+const said = (text: RegExp) => (issue: Issue) => text.test(issue.message);
+
+/** What only zod knows. JSON Schema draft-07 cannot say it, so an editor does not underline it; `validate` does. */
+const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
+  ['names that Windows keeps for devices', said(/reserved device name/)],
+  ['lengths, where JSON Schema counts code points and JavaScript UTF-16 units', (issue) => issue.code === 'too_big' && issue.origin === 'string'],
+  ['dates that are on no calendar', (issue) => issue.code === 'invalid_format' && issue.format === 'datetime'],
+  ['durations of more than 30 days', said(/not a duration/)],
+  ['durations of nothing, and bounds of durations', said(/takes time|a poll comes every|at most 2s|longer than nothing/)],
+  ['shares of more than 100 %', said(/a share is at most 100%/)],
+  ['steps that rise and end at 100 %', said(/percentages must rise|the last step has/)],
+  ['gates with one name', said(/a gate called .* stands above already/s)],
+  ['environments that are not there, or require themselves', said(/this tenant has no environment|would require itself/)],
+  ['sockets and state files that do not pair up', said(/each socket once|name one file for each socket/)],
+  ['a router without a place', said(/at least one place/)],
+  ['an identity with two answers or none', said(/say either header or json/)],
+  ['queries: placeholders, rates and control characters', said(/placeholders|would count every build together|raw counter total|control characters/)],
+  ['addresses that are no address', said(/an address like|no password, no \? and no #/)],
+];
+
+/** A key `__proto__` never gets to either: it is refused when the text is read. */
+function hasProtoKey(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.hasOwn(value, '__proto__') || Object.values(value).some(hasProtoKey);
+}
+
+const ajv = new Ajv({ strict: false, validateFormats: false, unicodeRegExp: true });
+const SCHEMAS = {
+  'release-manifest': { accepts: ajv.compile(JSON.parse(schemaText('release-manifest'))), zod: manifestSchema },
+  config: { accepts: ajv.compile(JSON.parse(schemaText('config'))), zod: configSchema },
+} as const;
+
+interface Generated {
+  readonly schema: keyof typeof SCHEMAS;
+  readonly document: unknown;
+}
+
+export const schemas: Sweep<Generated> = {
+  name: 'schemas',
+  what: 'documents held against zod and the JSON Schema',
+  kind: 'objects',
+  share: 1,
+  make: (luck) => {
+    const schema = luck.pick(['release-manifest', 'config'] as const);
+    const good = schema === 'config' ? configOf(luck) : manifestOf(luck, luck.pick(['production', 'staging', 'con']));
+    return { schema, document: mutated(luck, good) };
+  },
+  judge: ({ schema, document }) => {
+    if (!Object.hasOwn(SCHEMAS, schema) || hasProtoKey(document)) return 'refused when read';
+    const { accepts, zod } = SCHEMAS[schema];
+    const parsed = zod.safeParse(document);
+    const isFine = accepts(document);
+    if (parsed.success) {
+      must(isFine, `only the JSON Schema refuses: ${ajv.errorsText(accepts.errors)}`);
+      return 'both take it';
+    }
+    if (!isFine) return 'both refuse it';
+    for (const issue of parsed.error.issues) mustBeListed(issue);
+    return 'only zod refuses it';
+  },
+  must: ['both take it', 'both refuse it', 'only zod refuses it'],
+};
+
+function mustBeListed(issue: Issue): void {
+  must(ONLY_ZOD.some(([, knows]) => knows(issue)), `only zod refuses, by a rule that is not listed: ${issue.path.join('.')}: ${issue.message}`);
+}

@@ -1,0 +1,66 @@
+/** What happens by itself in a simulated world: it begins, and most of it ends again. */
+import { seeded } from '../stores/entries.ts';
+import type { Invariants } from './invariants.ts';
+import { CANDIDATE, STABLE } from './rollouts.ts';
+import type { Fault } from './schedule.ts';
+import type { World } from './world.ts';
+
+/** Lower numbers only look. */
+export const FIRST_PID = 10;
+export const FOREIGN = 'dead0000-0000-4000-8000-000000000009';
+
+export function beginFault(world: World, { what, lastsMs }: Fault, invariants: Invariants): void {
+  world.tell?.('world', wording(what));
+  const forAWhile = (change: Partial<World>, back: Partial<World>) => {
+    Object.assign(world, change);
+    world.after(lastsMs, () => void Object.assign(world, back));
+  };
+  switch (what.kind) {
+    case 'somebody moves traffic':
+      return world.move(what.split, 0);
+    case 'metrics': {
+      const counters = world.metrics.get(what.build === 'green' ? CANDIDATE : STABLE);
+      if (counters === undefined) return;
+      counters.sight = what.sight;
+      world.after(lastsMs, () => {
+        counters.sight = 'counts';
+      });
+      return;
+    }
+    case 'clock jumps':
+      world.nowMs += what.byMs;
+      return;
+    case 'power cut':
+      return cutPower(world, what.seed);
+    case 'counters restart':
+      return void Object.assign(world.metrics.get(CANDIDATE) ?? {}, { requests: 0, errors: 0, frozen: undefined });
+    case 'router down':
+      return forAWhile({ routerDown: true }, { routerDown: false });
+    case 'router in trouble':
+      return forAWhile({ trouble: ['green is DOWN'] }, { trouble: [] });
+    case 'disk full':
+      return forAWhile({ full: true }, { full: false });
+    case 'fsync fails':
+      return forAWhile({ syncFails: true }, { syncFails: false });
+    case 'short writes':
+      return forAWhile({ shortWrites: true }, { shortWrites: false });
+    case 'green fails':
+      return void Object.assign(world.builds.get('green') ?? {}, { failing: 0.5 });
+    case 'foreign binary at green':
+      invariants.foreignSinceMs ??= world.monotonicMs;
+      return world.place('green', FOREIGN);
+  }
+}
+
+/** Every process dies at once, and of what was not flushed nobody knows what was written. */
+function cutPower(world: World, seed: number): void {
+  const random = seeded(seed);
+  for (const [pid, kill] of [...world.kill]) if (pid >= FIRST_PID) kill();
+  world.disk.cutPower(() => random() < 0.5);
+}
+
+function wording(what: Fault['what']): string {
+  if (what.kind === 'metrics') return `the metric source of ${what.build} ${what.sight}`;
+  if (what.kind === 'clock jumps') return `the clock jumps by ${what.byMs / 3_600_000} h`;
+  return what.kind;
+}

@@ -1,0 +1,161 @@
+/** Lives through one schedule: everybody at once in one world, then faults stop, and what was promised is looked at. */
+import { Refused } from '../../src/break-glass/refusal.ts';
+import { openRollout } from '../../src/core/history.ts';
+import { KvdeployError } from '../../src/core/errors.ts';
+import { beginFault, FIRST_PID, FOREIGN } from './faults.ts';
+import { Invariants } from './invariants.ts';
+import { Killed, Process } from './process.ts';
+import { reconcile, rescue } from './rescues.ts';
+import { abort, CANDIDATE, type Ended, furnish, historyIn, promote, resume, rollbackOf, storeOf } from './rollouts.ts';
+import type { Actor, Schedule } from './schedule.ts';
+import { POINTER_DIR, SCOPE, World } from './world.ts';
+
+/** What a whole schedule came to. */
+export interface Lived {
+  readonly phase: string;
+  readonly problems: readonly string[];
+}
+
+/** Longer than any lease and anything in flight. */
+const CALM_MS = 60_000;
+
+/** Times, actors and deeds, for people. */
+export type Tell = (atMs: number, who: string, what: string) => void;
+
+export async function live(schedule: Schedule, tell?: Tell): Promise<Lived> {
+  const world = furnish(new World(schedule.plan.kind === 'rollback' ? { blue: 0, green: 100, grey: 0 } : { blue: 100, green: 0, grey: 0 }));
+  const beganMs = world.monotonicMs;
+  if (tell !== undefined) world.tell = (who, what) => tell(world.monotonicMs - beganMs, who, what);
+  const invariants = new Invariants(world, schedule);
+  try {
+    await Promise.race([wholeLife(world, schedule, invariants), world.runaway]);
+    return { phase: await invariants.atEnd(), problems: invariants.problems };
+  } catch (error) {
+    const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    const code = error instanceof KvdeployError && error.code === 'LEDGER_DAMAGED' ? 'I6' : 'I8';
+    invariants.fail(code, what);
+    return { phase: 'thrown', problems: invariants.problems };
+  }
+}
+
+async function wholeLife(world: World, schedule: Schedule, invariants: Invariants): Promise<void> {
+  putAtGreen(world, schedule.green);
+  for (const fault of schedule.faults) world.after(fault.atMs, () => beginFault(world, fault, invariants));
+  const fates = new Map(schedule.mishaps.map(({ nth, fate }) => [nth, fate]));
+  let requests = 0;
+  world.fate = () => fates.get(requests++) ?? 'done';
+  await Promise.all(schedule.actors.map((actor, index) => act(world, actor, FIRST_PID + index, schedule, invariants)));
+  await settle(world, schedule, invariants);
+}
+
+function putAtGreen(world: World, green: Schedule['green']): void {
+  if (green === 'sick') world.place('green', CANDIDATE, { failing: 0.2 });
+  if (green === 'broken') world.place('green', CANDIDATE, { failing: 1 });
+  if (green === 'foreign') world.place('green', FOREIGN);
+  if (green === 'staging') world.place('green', CANDIDATE, { environment: 'staging' });
+}
+
+/** One actor's process, from its start to its end. */
+async function act(world: World, actor: Actor, pid: number, schedule: Schedule, invariants: Invariants): Promise<void> {
+  await world.pass(actor.startMs);
+  const process = new Process(world, pid, { host: actor.host });
+  const who = `process ${pid}`;
+  world.tell?.(who, `${actor.command} begins on ${actor.host}`);
+  beset(world, process, actor);
+  const ended = await Promise.race([command(world, process, actor, schedule, invariants).catch(plainly), process.death]);
+  world.tell?.(who, `${actor.command} ${process.alive ? 'ends' : 'was killed'}: ${ended}`);
+  process.kill();
+}
+
+/** What goes wrong with a process itself. */
+function beset(world: World, process: Process, actor: Actor): void {
+  if (actor.dieAt !== null) process.dieAt = actor.dieAt;
+  process.lastWord = actor.lastWord;
+  const leave = () => {
+    process.control.leave = true;
+  };
+  if (actor.leaveAfterMs !== null) world.after(actor.leaveAfterMs, leave);
+  if (actor.holdAfterMs !== null) {
+    world.after(actor.holdAfterMs, () => {
+      process.control.hold = true;
+    });
+    world.after(actor.holdAfterMs + 60_000, leave);
+  }
+  const { freeze } = actor;
+  if (freeze === null) return;
+  let left = freeze.atCall;
+  process.freeze = () => {
+    left -= 1;
+    if (left !== -1) return undefined;
+    world.tell?.(`process ${process.pid}`, `is frozen for ${freeze.forMs} ms${freeze.endable ? '' : ', and cannot be ended'}`);
+    if (!freeze.endable) world.unendable.add(process.pid);
+    return world.pass(freeze.forMs).then(() => {
+      world.tell?.(`process ${process.pid}`, 'wakes up');
+      world.unendable.delete(process.pid);
+    });
+  };
+}
+
+function plainly(error: unknown): string {
+  if (error instanceof Killed) return 'killed';
+  if (error instanceof KvdeployError || error instanceof Refused) return `${error.code}: ${error.message}`;
+  throw error;
+}
+
+async function command(world: World, process: Process, actor: Actor, schedule: Schedule, invariants: Invariants): Promise<string> {
+  const { pollMs, patienceMs, copies } = schedule.plan;
+  switch (actor.command) {
+    case 'promote':
+      return endText(await promote(world, process, { ...schedule.plan, id: `r-${process.pid}` }));
+    case 'rollback':
+      return endText(await promote(world, process, rollbackOf({ id: `r-${process.pid}`, pollMs, patienceMs, copies })));
+    case 'resume':
+      return endText(await resume(world, process));
+    case 'abort':
+      return endText(await abort(world, process));
+    case 'ask for an abort':
+      await storeOf(process.io).requestAbort(SCOPE, { actor: 'bob', reason: 'no', atMs: 1 });
+      return 'asked';
+    case 'rescue': {
+      invariants.breaksGlass(process.pid);
+      const { code, message } = await rescue(process, (line) => {
+        invariants.said(line);
+        world.tell?.(`process ${process.pid}`, line);
+      });
+      invariants.rescued(code);
+      return `${code ?? 'ok'}: ${message}`;
+    }
+    case 'reconcile':
+      return review(world, process, invariants);
+  }
+}
+
+async function review(world: World, process: Process, invariants: Invariants): Promise<string> {
+  if (!world.disk.existsSync(`${POINTER_DIR}/hold`)) return 'nothing to reconcile';
+  await reconcile(world, process, () => invariants.reviewed());
+  return 'reconciled';
+}
+
+function endText(ended: Ended): string {
+  if (ended.how === 'failed') return `${ended.code}: ${ended.message}`;
+  return ended.how === 'died' ? 'died' : `${ended.how}, ${ended.state.phase}: ${ended.state.why}`;
+}
+
+/** All faults stop; what is held is reconciled; what is open is resumed, or aborted, once more. */
+async function settle(world: World, schedule: Schedule, invariants: Invariants): Promise<void> {
+  await world.pass(CALM_MS);
+  world.tell?.('world', 'all faults stop');
+  world.calm();
+  world.fate = () => 'done';
+  Object.assign(world, { full: false, syncFails: false, shortWrites: false, routerDown: false, trouble: [] });
+  for (const counters of world.metrics.values()) counters.sight = 'counts';
+  invariants.holdStands();
+  await review(world, new Process(world, 100), invariants);
+  const open = openRollout(await historyIn(world));
+  if (open === null) return;
+  const last = new Process(world, 101);
+  world.tell?.('process 101', `${schedule.end} of what is open`);
+  const ended = schedule.end === 'resume' ? await resume(world, last) : await abort(world, last);
+  world.tell?.('process 101', endText(ended));
+  if (ended.how !== 'over') invariants.fail('I8', `with nothing in its way the last process ended ${endText(ended)}`);
+}
