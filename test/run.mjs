@@ -23,6 +23,8 @@ const NEEDED = [
   ['ssh', 'openssh-client'],
   ['script', 'bsdutils'],
   ['python3', 'python3'],
+  ['spin', 'spin'],
+  ['gcc', 'gcc libc6-dev'],
 ];
 
 /** It would cost every start of Node 20 some 70 ms (nodejs/node#40524), and nothing here needs it. */

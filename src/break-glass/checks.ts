@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import type { Check, FileCheck, HttpCheck, Outside, TableCheck } from './changes.ts';
 import { readAll, withFile } from './open-file.ts';
-import { plainGuid } from './pointer-format.ts';
+import { saysTheSame } from './pointer-format.ts';
 import { visible } from './wording.ts';
 
 /** `unknown`: the other side could not be asked, or did not say. It is not a yes. */
@@ -42,7 +42,7 @@ async function checkHttp(wanted: HttpCheck, outside: Outside): Promise<Checked> 
   const said = wanted.header === undefined ? atPath(answer.body, wanted.json ?? []) : answer.headers[wanted.header.toLowerCase()];
   const where = wanted.header ?? wanted.json?.join('.') ?? '';
   if (said === undefined) return { unknown: `${wanted.url} answered ${answer.status} without ${where}` };
-  if (plainGuid(said) === plainGuid(wanted.equals)) return OK;
+  if (saysTheSame(said, wanted.equals)) return OK;
   return { ok: false, why: `${wanted.url} says ${visible(said.slice(0, 80))} in ${where}, not ${wanted.equals}` };
 }
 

@@ -28,8 +28,7 @@ export async function endLeader(pointerDir: string, fs: Fs, machine: Machine): P
   }
   if (found === undefined) return { kind: 'none' };
   const self = machine.self();
-  if (found.host !== self.host)
-    return { kind: 'left', process: found, why: `it runs on ${found.host}, not on this host` };
+  if (found.host !== self.host) return { kind: 'left', process: found, why: `it runs on ${found.host}, not on this host` };
   if (found.started === '')
     return { kind: 'left', process: found, why: 'its claim does not say when it started, so its pid may be reused' };
   if (!machine.isRunning(found)) return { kind: 'gone', process: found };

@@ -20,6 +20,11 @@ export function plainGuid(said: string): string {
   return bare.replace(/^\{(.*)\}$/, '$1');
 }
 
+/** True for one text, and for two spellings of one GUID. Two places whose names differ in capitals are two. */
+export function saysTheSame(a: string, b: string): boolean {
+  return a === b || (GUID.test(plainGuid(a)) && plainGuid(a) === plainGuid(b));
+}
+
 const name = text(63, NAME);
 export const scopeReader: Reader<Scope> = shape({ tenant: name, environment: name, service: name }, {});
 export const guidReader = text(36, GUID);
@@ -144,9 +149,10 @@ export function decodePointer(encoded: string): Pointer {
   const [first = '', sum, rest, ...more] = encoded.split('\n');
   if (rest !== '' || more.length > 0) throw new Error('it is not two whole lines');
   if (sum !== `sha256:${sha256(first)}`) throw new Error('its checksum does not match');
-  const version: unknown = (JSON.parse(first) as { formatVersion?: unknown } | null)?.formatVersion;
+  const said = JSON.parse(first) as { formatVersion?: unknown } | null;
+  const version = said?.formatVersion;
   if (version !== 1) throw new Error(`its format is ${String(version)}, and this program reads format 1`);
-  const pointer = pointerReader(JSON.parse(first), 'pointer');
+  const pointer = pointerReader(said, 'pointer');
   // One spelling only: a repeated key, which JSON.parse takes the last of, shows here.
   if (canonical(pointer) !== first) throw new Error('its JSON is not in canonical form');
   return pointer;

@@ -89,9 +89,10 @@ export function placeBelow(root: string, file: string): readonly string[] | 'out
 
 /** The broken rules between these manifests, with line, column and frame. Of several places the last file is the one named first. */
 export function ruleFindings(manifests: readonly ReadManifest[], names: KnownNames | null): readonly Finding[] {
-  const documentOf = documentsOf(manifests);
+  // Ten thousand parsed documents at once would fill the memory; only those with a finding are needed.
+  const documents = new Map(manifests.map(({ file, bytes }) => [file, once(() => strictParse(file, bytes).document)]));
   const place = ({ file, path: at }: Part) => {
-    const found = documentOf(file)?.finding(at, { code: 'SCHEMA', message: '', fix: '' });
+    const found = documents.get(file)?.()?.finding(at, { code: 'SCHEMA', message: '', fix: '' });
     return { file, line: found?.line ?? 1, column: found?.column ?? 1 };
   };
   return manifestBreaches(manifests, names).flatMap(({ code, at, message, fix, related }) => {
@@ -102,17 +103,15 @@ export function ruleFindings(manifests: readonly ReadManifest[], names: KnownNam
       kind: 'rule' as const,
       related: related.map((part) => ({ ...place(part), note: part.note })),
     };
-    return documentOf(at.file)?.finding(at.path, trouble) ?? [];
+    return documents.get(at.file)?.()?.finding(at.path, trouble) ?? [];
   });
 }
 
-/** The parsed document of a file, parsed when first asked for: ten thousand of them at once would fill the memory. */
-function documentsOf(manifests: readonly ReadManifest[]): (file: string) => StrictDocument | undefined {
-  const bytesOf = new Map(manifests.map(({ file, bytes }) => [file, bytes]));
-  const parsed = new Map<string, StrictDocument | undefined>();
-  return (file) => {
-    const bytes = bytesOf.get(file);
-    if (bytes !== undefined && !parsed.has(file)) parsed.set(file, strictParse(file, bytes).document);
-    return parsed.get(file);
+/** What `make` returns, made when first asked for. */
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
   };
 }

@@ -27,9 +27,18 @@ export interface Settled {
   readonly head: Head;
   /** Accepted bytes of the last of them. */
   readonly bytes: number;
+  /** What was verified of the segment after them, which may have grown since; never the whole truth about it. */
+  readonly growing: Growing | undefined;
 }
 
-export const NOTHING_SETTLED: Settled = { segments: 0, entries: [], head: EMPTY_HEAD, bytes: 0 };
+interface Growing {
+  readonly bytes: Buffer;
+  readonly lines: number;
+  readonly entries: readonly Entry[];
+  readonly head: Head;
+}
+
+export const NOTHING_SETTLED: Settled = { segments: 0, entries: [], head: EMPTY_HEAD, bytes: 0, growing: undefined };
 
 /** Something that no crash leaves behind. */
 export interface Damage {
@@ -48,27 +57,41 @@ const NEWLINE = 0x0a;
  * reading, `segments` are only those after it.
  */
 export function readSegments(segments: readonly Segment[], settled: Settled = NOTHING_SETTLED): Chain | Damage {
-  const entries = [...settled.entries];
+  const growing = grown(settled, segments[0], segments[1]);
+  const entries = [...(growing ?? settled).entries];
   let before = settled;
-  let end: End = { head: settled.head, bytes: settled.bytes, torn: 0 };
+  let end: End = { head: settled.head, bytes: settled.bytes, torn: 0, lines: 0 };
   for (const [index, segment] of segments.entries()) {
     const number = settled.segments + index + 1;
     if (segment.number !== number) return { file: segment.file, line: 1, why: `segment ${number} before it is missing` };
     const next = segments[index + 1];
-    if (next === undefined) before = { segments: number - 1, entries: entries.slice(), head: end.head, bytes: end.bytes };
+    if (next === undefined && index > 0)
+      before = { segments: number - 1, entries: entries.slice(), head: end.head, bytes: end.bytes, growing: undefined };
     const limit = next === undefined ? undefined : acceptedBytes(segment, next);
     if (typeof limit === 'object') return limit;
-    const read = readSegment(segment, limit, { head: end.head, number: number - 1, bytes: end.bytes }, entries);
+    const known = index === 0 ? growing : undefined;
+    const read = readSegment(segment, limit, { head: end.head, number: number - 1, bytes: end.bytes }, entries, known);
     if ('why' in read) return read;
     end = read;
   }
-  return { entries, head: end.head, acceptedBytes: end.bytes, tornBytes: end.torn, settled: before };
+  const newest = segments.at(-1);
+  const open = newest && { bytes: newest.bytes.subarray(0, end.bytes), lines: end.lines, entries, head: end.head };
+  return { entries, head: end.head, acceptedBytes: end.bytes, tornBytes: end.torn, settled: { ...before, growing: open } };
+}
+
+/** What was verified of this segment before, where its bytes still begin with that very text and all of it was accepted. */
+function grown({ growing }: Settled, segment: Segment | undefined, next: Segment | undefined): Growing | undefined {
+  if (growing === undefined || segment === undefined) return undefined;
+  const limit = next === undefined ? segment.bytes.length : acceptedBytes(segment, next);
+  if (typeof limit === 'object' || limit < growing.bytes.length) return undefined;
+  return segment.bytes.subarray(0, growing.bytes.length).equals(growing.bytes) ? growing : undefined;
 }
 
 interface End {
   readonly head: Head;
   readonly bytes: number;
   readonly torn: number;
+  readonly lines: number;
 }
 
 /** The segment before: where its chain ended, its number (0 for none) and how many of its bytes were accepted. */
@@ -110,12 +133,21 @@ function acceptedBytes(segment: Segment, next: Segment): number | Damage {
   return after.bytes;
 }
 
-/** Reads one segment's lines into `entries`. Without a `limit` it is the newest, and its last line may be torn. */
-function readSegment(segment: Segment, limit: number | undefined, before: Before, entries: Entry[]): End | Damage {
+/**
+ * Reads one segment's lines into `entries`, which hold what is `known` of it already. Without a `limit` it is the newest, and its
+ * last line may be torn.
+ */
+function readSegment(
+  segment: Segment,
+  limit: number | undefined,
+  before: Before,
+  entries: Entry[],
+  known: Growing | undefined,
+): End | Damage {
   const bytes = segment.bytes.subarray(0, limit);
-  let head = before.head;
-  let start = 0;
-  for (let line = 1; start < bytes.length; line += 1) {
+  let { head, start, lines } = { head: before.head, start: 0, lines: 0, ...(known && { ...known, start: known.bytes.length }) };
+  while (start < bytes.length) {
+    const line = lines + 1;
     const end = bytes.indexOf(NEWLINE, start);
     const raw = end < 0 ? undefined : bytes.subarray(start, end);
     if (limit === undefined && line > 1 && (raw === undefined || (end === bytes.length - 1 && raw.includes(0)))) break;
@@ -126,9 +158,10 @@ function readSegment(segment: Segment, limit: number | undefined, before: Before
     entries.push(entry);
     head = { seq: entry.seq, hash: lineHash(raw) };
     start = end + 1;
+    lines = line;
   }
   if (start === 0) return { file: segment.file, line: 1, why: 'it is empty' };
-  return { head, bytes: start, torn: bytes.length - start };
+  return { head, bytes: start, torn: bytes.length - start, lines };
 }
 
 function linkProblem(entry: Entry, head: Head): string | undefined {

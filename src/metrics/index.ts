@@ -10,6 +10,9 @@ export function sourceOf(kind: string): MetricSource<unknown> | undefined {
   return metricSources.find((source) => source.kind === kind);
 }
 
+/** Settings of plans never change, and each is asked for at every poll. */
+const opened = new WeakMap<object, { readonly source: MetricSource<unknown>; readonly config: unknown }>();
+
 /**
  * The metric source that a gate names, and the gate's settings as it reads them. Throws a plain error when either does not
  * exist here: whoever wrote them had both, so only a plan of another version can get here.
@@ -18,9 +21,13 @@ export function openSource(gate: { readonly source: string; readonly settings: R
   readonly source: MetricSource<unknown>;
   readonly config: unknown;
 } {
+  const known = opened.get(gate.settings);
+  if (known?.source.kind === gate.source) return known;
   const source = sourceOf(gate.source);
   if (source === undefined) {
     throw new Error(`no metric source is called "${gate.source}"; known: ${metricSources.map((each) => each.kind).join(', ')}`);
   }
-  return { source, config: source.config.parse(gate.settings) };
+  const open = { source, config: source.config.parse(gate.settings) };
+  opened.set(gate.settings, open);
+  return open;
 }

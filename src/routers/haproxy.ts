@@ -1,5 +1,5 @@
 /** HAProxy by its runtime API, at one or several sockets that must all agree. Must not believe its own last command. */
-import { dirname } from 'node:path';
+import { dirname, normalize } from 'node:path';
 import * as z from 'zod';
 import type { Change, Check, Socket, TableCheck } from '../break-glass/changes.ts';
 import { KvdeployError } from '../core/errors.ts';
@@ -60,7 +60,7 @@ export const haproxy: Router<HaproxyConfig> = {
   kind: 'haproxy',
   summary: 'HAProxy by its runtime API, over one or several sockets',
   config,
-  targets: ({ sockets, backend }) => sockets.map((socket) => `${socket} ${backend}`),
+  targets: ({ sockets, backend }) => sockets.map((socket) => `${socket.startsWith('/') ? normalize(socket) : socket} ${backend}`),
   impossible,
   changes,
   checks,

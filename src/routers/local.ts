@@ -1,4 +1,5 @@
 /** The embedded local router: a routes file that `kvdeploy serve` follows. Must not believe the file; it asks who serves. */
+import { normalize } from 'node:path';
 import * as z from 'zod';
 import type { Change, Check } from '../break-glass/changes.ts';
 import { KvdeployError } from '../core/errors.ts';
@@ -43,7 +44,7 @@ export const local: Router<LocalConfig> = {
   kind: 'local',
   summary: 'the embedded router: a routes file followed by `kvdeploy serve`, for trying out, tests and small services',
   config,
-  targets: ({ listen, routes }) => [`routes file ${routes}`, `listen ${listen}`],
+  targets: ({ listen, routes }) => [`routes file ${normalize(routes)}`, `listen ${listen}`],
   impossible: (_config, _reading, percent) =>
     tooFine(percent) ? `the local router splits in hundredths of a percent, so it cannot give exactly ${percent} %` : undefined,
   changes: (settings, split): readonly Change[] => [{ kind: 'write-file', path: settings.routes, content: routesText(split) }],

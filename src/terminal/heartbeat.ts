@@ -13,13 +13,16 @@ export interface Heartbeat {
 const EARLY_MS = 10_000;
 const LATE_MS = 30_000;
 const EARLY_UNTIL_MS = 60_000;
-/** Polls come about once a second: a heartbeat a little early is better than one a whole poll late. */
-const SLACK_MS = 500;
+/** A heartbeat a little early is better than one a whole poll late. */
+const EARLIER_MS = 500;
+/** No later than so much after its time, where polls come often enough. */
+const LATEST_MS = 2000;
 
 /** Every 10 s in the first minute, then every 30 s; and whenever the step or the verdict is another one than before. */
 export function createHeartbeat(): Heartbeat {
   let startedMs: number | undefined;
   let spokenMs = Number.NEGATIVE_INFINITY;
+  let polledMs: number | undefined;
   let last = '';
   return {
     due(poll, nowMs) {
@@ -28,7 +31,11 @@ export function createHeartbeat(): Heartbeat {
       const state = `${poll.step} ${poll.verdict} ${poll.gates.map((gate) => gate.verdict).join(' ')}`;
       const changed = state !== last;
       last = state;
-      return changed || nowMs - spokenMs >= every - SLACK_MS;
+      const silentMs = nowMs - spokenMs;
+      // As long as it took to this poll, it will take to the next.
+      const nextMs = silentMs + (polledMs === undefined ? 0 : nowMs - polledMs);
+      polledMs = nowMs;
+      return changed || silentMs >= every - EARLIER_MS || nextMs >= every + LATEST_MS;
     },
     spoke(nowMs) {
       spokenMs = nowMs;

@@ -41,15 +41,18 @@ await inFolder(async (folder) => {
   const names = ['bare Node that writes a file', 'break-glass', `break-glass, ${rounded(entries)} ledger entries`];
   const spreads = interleaved(acts, rounds).map(spread);
   const bare = spreads[0];
-  const over = ({ median }) => median - bare.median;
+  const over = ({ least }) => least - bare.least;
   report({
     name: 'break-glass',
     title: `Break-glass, from process start to the change made: ${rounds} interleaved runs of each`,
-    columns: ['what', 'to bare Node', 'over bare Node', 'aim', 'median', 'fastest'],
+    columns: ['what', 'to bare Node', 'over it, medians', 'over it, fastest', 'aim', 'median', 'fastest'],
     rows: names.map((name, index) => {
       const { median, least } = spreads[index];
-      const more = index === 0 ? ['', ''] : [`+${rounded(over(spreads[index]))} ms`, `+${AIM_MS} ms`];
-      return [name, `×${rounded(median / bare.median, 2)}`, ...more, `${rounded(median)} ms`, `${rounded(least)} ms`];
+      const more =
+        index === 0
+          ? ['', '', '']
+          : [`+${rounded(median - bare.median)} ms`, `+${rounded(least - bare.least)} ms`, `+${AIM_MS} ms`];
+      return [name, `×${rounded(least / bare.least, 2)}`, ...more, `${rounded(median)} ms`, `${rounded(least)} ms`];
     }),
     notes: ['The change is a routes file. Before it come the record of who and why, and the hold, both durable (fsync).'],
     missed: spreads.flatMap((each, index) =>

@@ -35,16 +35,17 @@ await inFolder((folder) => {
   const bare = spreads[0];
   const rows = RUNS.map(([name, , most], index) => {
     const { median, least } = spreads[index];
-    const over = index === 0 ? ['', ''] : [`+${rounded(median - bare.median)} ms`, `+${most} ms`];
-    return [name, `×${rounded(median / bare.median, 2)}`, ...over, `${rounded(median)} ms`, `${rounded(least)} ms`];
+    const over =
+      index === 0 ? ['', '', ''] : [`+${rounded(median - bare.median)} ms`, `+${rounded(least - bare.least)} ms`, `+${most} ms`];
+    return [name, `×${rounded(least / bare.least, 2)}`, ...over, `${rounded(median)} ms`, `${rounded(least)} ms`];
   });
   const missed = RUNS.flatMap(([name, , most], index) =>
-    index > 0 && spreads[index].median - bare.median > most ? [`${name}: at most bare Node +${most} ms`] : [],
+    index > 0 && spreads[index].least - bare.least > most ? [`${name}: at most bare Node +${most} ms`] : [],
   );
   report({
     name: 'start-up',
     title: `Start-up: ${rounds} interleaved runs of each`,
-    columns: ['command', 'to bare Node', 'over bare Node', 'aim', 'median', 'fastest'],
+    columns: ['command', 'to bare Node', 'over it, medians', 'over it, fastest', 'aim', 'median', 'fastest'],
     rows,
     missed,
   });

@@ -49,9 +49,9 @@ export function faultsOf({ name, text }: Call): readonly string[] {
 }
 
 /** Every call of every write, on a disk where each was made once before, and every fault of it. */
-export async function faultPoints(writer: string): Promise<readonly FaultPoint[]> {
+export async function faultPoints(writer: string, writes: readonly Write[] = WRITES): Promise<readonly FaultPoint[]> {
   const points: FaultPoint[] = [];
-  for (const write of WRITES) {
+  for (const write of writes) {
     const root = await freshRoot(writer, write);
     const { calls, ran } = await trace([process.execPath, writer, write, root], whereIn(root), root, 'all');
     if (ran.exitCode !== 0) throw new Error(`${write} fails without a fault: ${ran.stderr}`);

@@ -51,6 +51,15 @@ export function whereOf(world: LocalWorld): Where {
 /** A world in which every act was run once, its calls known and the state before it kept. */
 export async function openKillWorld(): Promise<{ world: LocalWorld; known: readonly Known[] }> {
   const world = await openLocalWorld(['production']);
+  try {
+    return { world, known: await tryAll(world) };
+  } catch (error) {
+    await world.close();
+    throw error;
+  }
+}
+
+async function tryAll(world: LocalWorld): Promise<readonly Known[]> {
   world.writeConfig({ bakeMs: 50 });
   world.keep('empty');
   const known: Known[] = [];
@@ -62,7 +71,7 @@ export async function openKillWorld(): Promise<{ world: LocalWorld; known: reado
     if (act.keepsAs !== undefined) world.keep(act.keepsAs);
     if (act.name === 'adopt') await keepSplit(world);
   }
-  return { world, known };
+  return known;
 }
 
 /** A rollout that somebody left at 25 %. */

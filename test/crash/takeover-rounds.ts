@@ -57,9 +57,7 @@ async function freezeOnLocal(rounds: Omit<Rounds, 'settings'>) {
   const world = await openLocalWorld(['production']);
   const addresses = Object.fromEntries(['blue', 'green'].map((name) => [name, world.backend('production', name).address]));
   const settings = { kind: 'local', listen: listenOf(world.checkout), routes: world.routes('production'), addresses };
-  const result = await takeOver({ ...rounds, settings });
-  await world.close();
-  return result;
+  return takeOver({ ...rounds, settings }).finally(() => world.close());
 }
 
 async function freezeOnHaproxy(rounds: Omit<Rounds, 'settings'>) {
@@ -67,9 +65,7 @@ async function freezeOnHaproxy(rounds: Omit<Rounds, 'settings'>) {
   const servers = ['blue', 'green'].map((name, index) => ({ name, port: 9 + index }));
   const haproxy = await startHaproxy({ servers, statsTimeout: '1s' });
   const settings = { kind: 'haproxy', sockets: haproxy.sockets, backend: 'gw', serverStateFile: haproxy.stateFiles };
-  const result = await takeOver({ ...rounds, settings });
-  await haproxy.stop();
-  return result;
+  return takeOver({ ...rounds, settings }).finally(() => haproxy.stop());
 }
 
 /** Where the local router of acme/production listens, by the checkout's config. */

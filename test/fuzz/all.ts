@@ -5,7 +5,7 @@ import { freshFolder } from '../fresh-folder.ts';
 import { recordReliability } from '../reliability.ts';
 import { Luck } from './luck.ts';
 import { run, type Sweep } from './sweep.ts';
-import { guids, identityAnswers, measurements, prometheusAnswers } from './sweeps/answers.ts';
+import { guids, identityAnswers, measurements, prometheusAnswers, readBacks } from './sweeps/answers.ts';
 import { configObjects, configTexts } from './sweeps/config.ts';
 import { ledgerLines, ledgerSweep } from './sweeps/ledger.ts';
 import { manifestObjects, manifestTexts } from './sweeps/manifests.ts';
@@ -35,6 +35,7 @@ export function allSweeps(): readonly Any[] {
     prometheusAnswers,
     measurements,
     identityAnswers,
+    readBacks,
     guids,
     outputLines,
     sanitised,
@@ -54,12 +55,12 @@ export interface Part {
   readonly inputs: number;
 }
 
-/** Runs one sweep with its share of so many objects and texts. */
-export async function runShare<T>(sweep: Sweep<T>, objects: number, texts: number, seed: string): Promise<Part> {
+/** Runs one sweep and says what became of its inputs. */
+export async function runSweep<T>(sweep: Sweep<T>, count: number, seed: string): Promise<Part> {
   const began = performance.now();
-  const { inputs, ends } = await run(sweep, Math.round(sweep.share * (sweep.kind === 'objects' ? objects : texts)), seed);
+  const { inputs, ends } = await run(sweep, count, seed);
   const seconds = (performance.now() - began) / 1000;
-  const tally = [...ends].map(([end, count]) => `${count} ${end}`).join(', ');
+  const tally = [...ends].map(([end, many]) => `${many} ${end}`).join(', ');
   console.log(`${inputs} ${sweep.what} in ${seconds.toFixed(1)} s, seed ${seed}: ${tally}`);
   return { seconds, inputs };
 }

@@ -69,7 +69,17 @@ const HOSTILE_VALUES: readonly unknown[] = [
   { constructor: { prototype: { polluted: true } } },
 ];
 
-const HOSTILE_KEYS: readonly string[] = ['__proto__', 'constructor', 'prototype', 'hasOwnProperty', 'extra', '', '0', 'guid', '\u001b[31m'];
+const HOSTILE_KEYS: readonly string[] = [
+  '__proto__',
+  'constructor',
+  'prototype',
+  'hasOwnProperty',
+  'extra',
+  '',
+  '0',
+  'guid',
+  '\u001b[31m',
+];
 
 export function hostileText(luck: Luck): string {
   if (luck.chance(0.8)) return luck.pick(HOSTILE_TEXTS);

@@ -43,6 +43,7 @@ function* smallerObjects(value: Record<string, unknown>): Generator<unknown> {
   const entries = Object.entries(value);
   for (const [key] of entries) yield Object.fromEntries(entries.filter(([other]) => other !== key));
   for (const [key, inner] of entries) {
-    for (const less of smallerThan(inner)) yield Object.fromEntries(entries.map(([other, old]) => [other, other === key ? less : old]));
+    for (const less of smallerThan(inner))
+      yield Object.fromEntries(entries.map(([other, old]) => [other, other === key ? less : old]));
   }
 }

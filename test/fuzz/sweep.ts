@@ -44,7 +44,8 @@ export async function run<T>(sweep: Sweep<T>, count: number, seed: string): Prom
     ends.set(end, (ends.get(end) ?? 0) + 1);
   }
   const rare = sweep.must.filter((end) => (ends.get(end) ?? 0) < count / 100);
-  if (rare.length > 0) throw new Error(`${sweep.name} (seed ${seed}): too few are ${rare.join(', ')}: ${JSON.stringify([...ends])}`);
+  if (rare.length > 0)
+    throw new Error(`${sweep.name} (seed ${seed}): too few are ${rare.join(', ')}: ${JSON.stringify([...ends])}`);
   return { inputs: count, ends };
 }
 

@@ -13,16 +13,39 @@ import { must } from './sweep.ts';
  * Written out by number, not by the property names that the sanitisers use: C0 but tab and line feed, DEL and C1, soft hyphen, joiners,
  * fillers, bidi marks and overrides, zero width, separators, byte order mark, lone surrogates, annotations, tags, selectors.
  */
-const UNSAFE =
-  /[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/u;
+const UNSAFE_POINTS: readonly (readonly [number, number])[] = [
+  [0x0, 0x8],
+  [0xb, 0x1f],
+  [0x7f, 0x9f],
+  [0xad, 0xad],
+  [0x34f, 0x34f],
+  [0x61c, 0x61c],
+  [0x115f, 0x1160],
+  [0x17b4, 0x17b5],
+  [0x180b, 0x180f],
+  [0x200b, 0x200f],
+  [0x2028, 0x202e],
+  [0x2060, 0x206f],
+  [0x3164, 0x3164],
+  [0xd800, 0xdfff],
+  [0xfe00, 0xfe0f],
+  [0xfeff, 0xfeff],
+  [0xffa0, 0xffa0],
+  [0xfff0, 0xfffb],
+  [0x1bca0, 0x1bca3],
+  [0x1d173, 0x1d17a],
+  [0xe0000, 0xe0fff],
+];
+const point = (number: number) => `\\u{${number.toString(16)}}`;
+const UNSAFE = new RegExp(`[${UNSAFE_POINTS.map(([from, to]) => `${point(from)}-${point(to)}`).join('')}]`, 'u');
 
 /** Throws where a text holds what could drive or deceive a terminal. */
 export function mustBeSafe(text: string, what: string): void {
   const found = UNSAFE.exec(text);
   if (found === null) return;
-  const point = (found[0].codePointAt(0) ?? 0).toString(16);
+  const number = (found[0].codePointAt(0) ?? 0).toString(16);
   const near = JSON.stringify(text.slice(Math.max(0, found.index - 30), found.index));
-  throw new Error(`unsafe in ${what}: U+${point} after ${near}`);
+  throw new Error(`unsafe in ${what}: U+${number} after ${near}`);
 }
 
 class Gathered extends Writable {
@@ -57,7 +80,8 @@ export function mustPrintSafely(lines: readonly OutputLine[]): void {
     if (!json) continue;
     const told = stdout.text.trimEnd().split('\n').slice(1);
     must(told.length === lines.length, `${lines.length} lines were told as ${told.length}`);
-    for (const [index, line] of lines.entries()) must(told[index] !== undefined && same(JSON.parse(told[index]), line), 'a line says something else as JSON');
+    for (const [index, line] of lines.entries())
+      must(told[index] !== undefined && same(JSON.parse(told[index]), line), 'a line says something else as JSON');
   }
 }
 
@@ -72,7 +96,19 @@ export function mustBeOurs(error: unknown): void {
   const places = error.places.map((place) => ({ ...place }));
   const { code, message, hint } = error;
   mustPrintSafely([
-    { type: 'result', command: 'x', ok: false, code, exitCode: EXIT_OF[code], message, hint, scope: null, traffic: null, places, next: [] },
+    {
+      type: 'result',
+      command: 'x',
+      ok: false,
+      code,
+      exitCode: EXIT_OF[code],
+      message,
+      hint,
+      scope: null,
+      traffic: null,
+      places,
+      next: [],
+    },
   ]);
 }
 
@@ -82,9 +118,13 @@ export function mustShowSafely(findings: readonly Finding[]): void {
   const annotations = githubAnnotations(findings);
   mustBeSafe(annotations, 'annotations');
   const lines = annotations.split('\n').slice(0, -1);
-  must(lines.every((line) => /^::(error|notice) /.test(line)), 'a text began a line of the annotations');
+  must(
+    lines.every((line) => /^::(error|notice) /.test(line)),
+    'a text began a line of the annotations',
+  );
   must(lines.length <= 11, 'more annotations than are shown');
-  for (const finding of findings) must(finding.line >= 1 && finding.column >= 1 && finding.fix !== '', 'a finding without place or fix');
+  for (const finding of findings)
+    must(finding.line >= 1 && finding.column >= 1 && finding.fix !== '', 'a finding without place or fix');
 }
 
 /** What break-glass says while `speak` talks. Shell commands may hold line feeds and tabs, as everything may. */

@@ -45,12 +45,16 @@ export function textOf(luck: Luck, value: unknown, name: string): { readonly fil
   const file = `${name}.${kind === 'json' ? 'json' : 'yaml'}`;
   const damaged = luck.chance(0.5) ? damagedText(luck, plain) : plain;
   const bytes = Buffer.from(damaged).toString('latin1');
-  return { file, bytes: luck.chance(0.02) ? editedText(luck, bytes).replace(/[^\x00-\xff]/g, '?') : bytes };
+  return { file, bytes: luck.chance(0.02) ? Buffer.from(editedText(luck, bytes), 'latin1').toString('latin1') : bytes };
 }
 
 function yamlOf(luck: Luck, value: unknown): string {
   try {
-    return stringify(value, { lineWidth: luck.pick([0, 30, 80]), aliasDuplicateObjects: luck.chance(0.2), indentSeq: luck.chance(0.5) });
+    return stringify(value, {
+      lineWidth: luck.pick([0, 30, 80]),
+      aliasDuplicateObjects: luck.chance(0.2),
+      indentSeq: luck.chance(0.5),
+    });
   } catch {
     // Some odd values have no YAML form; JSON is YAML as well.
     return JSON.stringify(value);

@@ -12,14 +12,13 @@
  *         3  an acknowledged entry is in the view of everybody who leads later
  *         4  at most one effective leader: whoever makes an effect owns the newest segment
  * Take a guard away and spin finds the way to break one of them: -DNO_LOOK_AFTER_APPEND (with -DREMOTE), -DNO_KILL_BEFORE_CLAIM,
- * -DNO_KILL_BY_RESCUER, -DNO_HOLD_LOOK, -DNO_EXCLUSIVE_LINK.
+ * -DNO_KILL_BY_RESCUER, -DNO_HOLD_LOOK, -DNO_EXCLUSIVE_LINK, -DNO_SEQUENCE_CHECK.
  * -DREMOTE: processes cannot be ended (another host). Then 3 still holds and 1, 2 and 4 do not: -DREMOTE_EFFECTS shows it (R43).
  */
 #ifndef RUNNERS
 #define RUNNERS 2
 #endif
-#define SEGMENTS 4                      /* more claims than these runners can make */
-
+#define SEGMENTS 5                      /* more claims than these runners can make */
 byte newest = 0;                        /* segments 1 to newest are linked; 0: an empty ledger */
 byte owner[SEGMENTS];
 bool fenced[SEGMENTS];
@@ -40,35 +39,27 @@ inline end_process(who) {
   }
 }
 
-/* stands(): not fenced, and no segment after it. Two looks, in this order. */
-inline look_at_claim() {
+/* stands(): not fenced, and no segment after it. Two looks, in this order; whoever is not the leader leaves. */
+inline stands() {
   mine = !fenced[segment];
-  mine = mine && newest == segment
+  atomic { if :: !mine || newest != segment -> goto gone :: else fi }
 }
 
 /* Writes one line and acknowledges it only when the claim still stands after the write. */
 inline append(is_release) {
-  look_at_claim();
-  if :: !mine -> goto gone :: else fi;
-  d_step { lines[segment]++; released[segment] = released[segment] || is_release };
-  seen = lines[segment];
+  stands();
+  d_step { lines[segment]++; seen = lines[segment]; released[segment] = is_release };
 #ifndef NO_LOOK_AFTER_APPEND
-  look_at_claim();
+  stands();                             /* else it is in doubt: whoever leads now knows */
 #endif
-  if
-  :: !mine -> goto gone                 /* in doubt: whoever leads now knows */
-  :: else -> d_step {                   /* 3 */
-       assert(newest == segment || seen <= accepted[segment])
-     }
-  fi
+  assert(newest == segment || seen <= accepted[segment])        /* 3 */
 }
 
 inline make_change() {
-  look_at_claim();
 #ifndef NO_HOLD_LOOK
-  mine = mine && !hold;
+  atomic { if :: hold -> goto gone :: else fi };
 #endif
-  if :: !mine -> goto gone :: else fi;
+  stands();
   d_step {                              /* the first byte leaves */
 #if !defined(REMOTE) || defined(REMOTE_EFFECTS)
     assert(!over[me]);                  /* 1 */
@@ -83,38 +74,47 @@ proctype runner(byte me) provided (alive[me]) {
   byte segment, seen, before;
   bool mine;
 
-  if :: hold -> goto gone :: else fi;   /* a command refuses to begin under a hold */
-  d_step { before = newest; seen = lines[before] };
-  if
-  :: before == 0 || released[before]    /* nobody leads */
-  :: before > 0 && !released[before] -> goto gone   /* busy: it gives signs of life */
-  :: before > 0 && !released[before] -> /* it is silent, or a person said to take over */
-     fenced[before] = true;
-#ifndef NO_KILL_BEFORE_CLAIM
-     end_process(owner[before]);
-#else
-     over[owner[before]] = true;
-#endif
-     d_step { mine = newest == before; seen = lines[before] }       /* read again: it may have written until then */
-     if :: !mine -> goto gone :: else fi
-  fi;
-  /* claimNext(): the fence first, then the length (it must be as read above), then the link, which only one can make. */
-  mine = before == 0 || fenced[before];
-  d_step { mine = (mine || released[before]) && newest == before && lines[before] == seen };
-  if :: !mine -> goto gone :: else fi;
-  d_step {
+  atomic { if :: hold -> goto gone :: else fi };        /* a command refuses to begin under a hold */
+  atomic {                              /* read the ledger */
+    before = newest; seen = lines[before];
     if
-#ifndef NO_EXCLUSIVE_LINK
-    :: newest != before -> mine = false
-#endif
-    :: else -> segment = before + 1; newest = segment; owner[segment] = me; lines[segment] = 1; accepted[before] = seen
+    :: before == 0 || released[before] -> goto claim    /* nobody leads */
+    :: before > 0 && !released[before] -> goto gone     /* busy: the leader gives signs of life */
+    :: before > 0 && !released[before]  /* it is silent, or a person said to take over */
     fi
   };
-  if :: !mine -> goto gone :: else fi;
+  fenced[before] = true;
+#ifndef NO_KILL_BEFORE_CLAIM
+  end_process(owner[before]);
+#else
+  over[owner[before]] = true;
+#endif
+  atomic {                              /* read again: it may have written until then */
+    if :: newest != before -> goto gone :: else fi;
+    seen = lines[before]
+  };
+claim:                                  /* claimNext(): the fence first, then the length, then the link */
+  segment = newest;
+  mine = segment == 0 || fenced[segment];
+  atomic {
+#ifndef NO_SEQUENCE_CHECK
+    if :: segment != before || lines[segment] != seen -> goto gone :: else fi;
+#endif
+    if :: !mine && !released[segment] -> goto gone :: else fi;
+    seen = lines[segment]
+  };
+  atomic {                              /* link(2): only one can make a name */
+#ifndef NO_EXCLUSIVE_LINK
+    if :: newest != segment -> goto gone :: else fi;
+#endif
+    accepted[segment] = seen; segment++; newest = segment; owner[segment] = me; lines[segment] = 1
+  };
   append(false);                        /* planned */
   make_change();
+#ifndef SHORT
   append(false);                        /* shifted */
   make_change();
+#endif
   append(true);                         /* released */
 gone:
   skip
@@ -134,12 +134,9 @@ proctype rescuer() {
 }
 
 init {
-  byte next = 0;
+  byte next;
   atomic {
-    do
-    :: next < RUNNERS -> run runner(next); next++
-    :: else -> break
-    od;
+    for (next : 0 .. RUNNERS - 1) { run runner(next) }
     run rescuer()
   }
 }

@@ -71,7 +71,12 @@ function pageOf(scenarios: readonly Scenario[]): string {
       'kvdeploy exists because of two incidents that were described in public with rare honesty. Both can be replayed, in half a minute each:',
       'real HTTP requests, the real commands, only on 127.0.0.1, nothing left behind.',
     ].join('\n'),
-    ['```sh', ...scenarios.map(({ incident }) => `kvdeploy replay ${incident}`), '```'].join('\n'),
+    [
+      '<!-- tested by test/replay/replay.test.ts -->',
+      '```sh',
+      ...scenarios.map(({ incident }) => `kvdeploy replay ${incident}`),
+      '```',
+    ].join('\n'),
     [
       'On the left stands what happened and what is done to the local world, on the right what kvdeploy really did: its exit code and code, the',
       'GUIDs that visitors were answered with, the counters of the router, the bytes on disk. A row that ends differently ends the replay with 1.',

@@ -382,13 +382,13 @@ describe('durability', () => {
     expect(calls.slice(0, calls.indexOf('write'))).toEqual(Array(4).fill('fsync folder'));
   });
 
-  it('an entry is written and synced before it is acknowledged', async () => {
+  it('an entry is written, synced and read back before it is acknowledged', async () => {
     const calls = await trace(async (io, armed) => {
       const store = await claimed(freshFolder(), io);
       armed(true);
       await store.append(SCOPE, 2, note('one'));
     });
-    expect(calls).toEqual(['write', 'fsync file']);
+    expect(calls).toEqual(['write', 'fsync file', 'read back']);
   });
 
   it('what a claim accepts is synced before the claim is linked', async () => {

@@ -8,7 +8,7 @@
  * I5 Under a hold nothing moves traffic but another rescue; after a rescue nothing of a rollout arrives any more; no hold gets lost.
  * I6 The ledger is a whole chain and no generation of the pointer is damaged.
  * I7 The percentage never rises unless every gate passed, on real counts, since the step before began; a build that fails from the
- *    beginning never gets beyond the first step.
+ *    beginning never gets beyond the first step; nothing is known-good before its last bake is over.
  * I8 Once faults stop, every rollout ends in a named state, and traffic is where that state says.
  */
 import { pointerDir, readPointers } from '../../src/break-glass/pointer.ts';
@@ -35,6 +35,8 @@ export class Invariants {
   readonly #acknowledged = new Map<number, { readonly by: number; readonly entry: NewEntry }>();
   readonly #generations: number[] = [];
   #shiftedMs = 0;
+  /** The last plan was one to promote. */
+  #promoted = false;
   #rescuedMs: number | undefined;
   #mustHold = false;
   foreignSinceMs: number | undefined;
@@ -68,8 +70,10 @@ export class Invariants {
   }
 
   /** A rescue has said its last word. */
-  rescued(code: string | null): void {
-    if (code === null && this.#mustHold) this.#rescuedMs = this.#world.monotonicMs;
+  rescued(code: string | null, message: string): void {
+    if (code !== null || message.includes('NO HOLD')) return;
+    this.#mustHold = true;
+    this.#rescuedMs = this.#world.monotonicMs;
   }
 
   reviewed(): void {
@@ -86,7 +90,17 @@ export class Invariants {
     const before = this.#acknowledged.get(seq);
     if (before !== undefined) this.fail('I4', `processes ${before.by} and ${by} were both told that entry ${seq} is theirs`);
     this.#acknowledged.set(seq, { by, entry });
+    if (entry.event.type === 'planned') this.#promoted = entry.event.plan.kind === 'promote';
+    if (entry.event.type === 'pointed') this.#mayPoint(by);
     if (entry.event.type === 'shifted') this.#shiftedMs = this.#world.monotonicMs;
+  }
+
+  /** What a promotion names known-good has served everything for its whole last bake. */
+  #mayPoint(by: number): void {
+    const { kind, steps } = this.#schedule.plan;
+    const servedMs = this.#world.monotonicMs - this.#shiftedMs;
+    const ofPromotion = kind === 'promote' && this.#promoted;
+    if (ofPromotion && servedMs < (steps.at(-1)?.bakeMs ?? 0)) this.fail('I7', `process ${by} named a build known-good after ${servedMs} ms`);
   }
 
   #mayArrive(by: number, sentMs: number): void {

@@ -122,7 +122,7 @@ async function command(world: World, process: Process, actor: Actor, schedule: S
         invariants.said(line);
         world.tell?.(`process ${process.pid}`, line);
       });
-      invariants.rescued(code);
+      invariants.rescued(code, message);
       return `${code ?? 'ok'}: ${message}`;
     }
     case 'reconcile':

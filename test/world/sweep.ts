@@ -1,25 +1,59 @@
-/** Lives through many random worlds and says which of them broke a promise, with the command that shows one again. */
+/** Lives through random worlds for so many seconds in two processes, and says which of them broke a promise, with the command that shows one again. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { expect } from 'vitest';
-import { live } from './schedule.ts';
+import { recordReliability } from '../reliability.ts';
+import { bundle } from './bundle.mjs';
+import type { Found } from './program.ts';
 
-/** A single world to look at again, instead of all. */
-const ONLY = process.env.KVDEPLOY_WORLD_SEED;
+const ROOT = join(import.meta.dirname, '../..');
+const WORKERS = 2;
 
-/** Seeds from `first` on. Every way to end must have been seen, or the worlds are too much alike to prove anything. */
-export async function sweep(first: number, count: number): Promise<void> {
-  const ends = new Map<string, number>();
-  const broken: string[] = [];
-  const seeds = ONLY === undefined ? Array.from({ length: count }, (_, index) => first + index) : [Number(ONLY)];
-  for (const seed of seeds) {
-    const { phase, problems } = await live(seed).catch((error: unknown) => ({ phase: 'thrown', problems: [String(error)] }));
-    ends.set(phase, (ends.get(phase) ?? 0) + 1);
-    if (problems.length > 0)
-      broken.push(
-        `KVDEPLOY_WORLD_SEED=${seed} npx vitest run --config .config/vitest.config.ts test/world: ${problems.join('; ')}`,
-      );
-  }
-  expect(broken.slice(0, 10), `${broken.length} of ${seeds.length} worlds from seed ${first} on`).toEqual([]);
-  if (ONLY !== undefined) return;
-  expect([...ends.keys()]).toEqual(expect.arrayContaining(['done', 'reverted', 'refused', 'stuck', 'rescued']));
-  expect(Math.min(...ends.values()), JSON.stringify([...ends])).toBeGreaterThan(count / 200);
+interface Sweep {
+  /** Of the line in the reliability table. */
+  readonly name: string;
+  readonly seed: number;
+  readonly seconds: number;
+}
+
+/** Every way to end must have been seen, or the worlds are too much alike to prove anything. */
+export async function sweepWorlds({ name, seed, seconds }: Sweep): Promise<void> {
+  const program = join(ROOT, '.cache/simulator', `${name}.mjs`);
+  await bundle('test/world/program.ts', program);
+  const began = performance.now();
+  const found = await Promise.all(
+    Array.from({ length: WORKERS }, (_, worker) => askProgram(program, ['--seed', `${seed + worker}`, '--stride', `${WORKERS}`, '--seconds', `${seconds}`])),
+  );
+  const schedules = sum(found.map((one) => one.schedules));
+  const rate = Math.round(schedules / sum(found.map((one) => one.cpuSeconds)));
+  const failures = found.flatMap((one) => one.failures);
+  const figures = { what: `random worlds of the simulator (${rate} a second of one core)`, points: schedules, failures: failures.length };
+  recordReliability({ name, ...figures, seconds: (performance.now() - began) / 1000, seed: String(seed) });
+  process.stdout.write(`${schedules} schedules from seed ${seed} on, ${rate} a second of one core\n`);
+  const shown = failures.slice(0, 10).map((one) => `npm run simulate -- --seed ${one.seed}   # ${one.problems.join('; ')}`);
+  expect(shown, `${failures.length} of ${schedules} worlds`).toEqual([]);
+  const ends = (phase: string) => sum(found.map((one) => one.ends[phase] ?? 0));
+  for (const phase of ['done', 'reverted', 'refused', 'stuck', 'rescued'])
+    expect(ends(phase), `worlds that ended ${phase}`).toBeGreaterThan(schedules / 200);
+}
+
+/** Runs a simulator; what it prints is one line of JSON. */
+export function askProgram(program: string, args: readonly string[]): Promise<Found> {
+  // Most of what a world makes lives only as long as that world does.
+  const child = spawn(process.execPath, ['--max-semi-space-size=64', program, '--json', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (text === '') reject(new Error(`the simulator ended with ${code} and said nothing`));
+      else resolve(JSON.parse(text) as Found);
+    });
+  });
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((all, one) => all + one, 0);
 }

@@ -1,20 +1,28 @@
 /** What metric sources and builds answer: garbage is missing, never a count, and nobody is whom he does not say he is. */
-import { askBuild } from '../../../src/engine/ask-build.ts';
+
+import { check } from '../../../src/break-glass/checks.ts';
+import { plainGuid } from '../../../src/break-glass/pointer-format.ts';
 import { emptyMemory, judgeGate, type Measurement } from '../../../src/core/gate.ts';
 import { type Guid, parseGuid } from '../../../src/core/scope.ts';
+import { askBuild } from '../../../src/engine/ask-build.ts';
 import type { Io } from '../../../src/io.ts';
 import { prometheus } from '../../../src/metrics/prometheus.ts';
-import { plainGuid } from '../../../src/break-glass/pointer-format.ts';
-import { hostileText, hostileValue, mutated, respelled } from '../hostile.ts';
+import { editedText, hostileText, hostileValue, mutated, respelled } from '../hostile.ts';
 import type { Luck } from '../luck.ts';
 import { must, type Sweep } from '../sweep.ts';
-import { mustPrintSafely } from '../terminal.ts';
+import { mustBeSafe, mustPrintSafely } from '../terminal.ts';
 import { damagedText } from '../text-forms.ts';
 
 const GUID = '7c9e6679-7425-40de-944b-e07fc1f90ae7' as Guid;
 const scope = { tenant: 'acme', environment: 'production', service: 'web' };
 const QUESTION = { scope, build: GUID, place: 'green', address: 'http://127.0.0.1:9002' };
-const SETTINGS = { url: 'http://127.0.0.1:9090', requests: 'r{b="${build}"}', errors: 'e{b="${build}"}', timeout: 1000, interval: 15_000 };
+const SETTINGS = {
+  url: 'http://127.0.0.1:9090',
+  requests: 'r{b="${build}"}',
+  errors: 'e{b="${build}"}',
+  timeout: 1000,
+  interval: 15_000,
+};
 
 interface Said {
   readonly status: number;
@@ -25,20 +33,29 @@ function sampleOf(luck: Luck, count: string): Said {
   const result = luck.chance(0.1) ? [] : [{ metric: {}, value: [1_700_000_000.1, count] }];
   const whole = { status: 'success', data: { resultType: 'vector', result } };
   const body = JSON.stringify(mutated(luck, whole));
-  return { status: luck.chance(0.95) ? 200 : luck.pick([204, 400, 503]), body: luck.chance(0.1) ? damagedText(luck, body) : body };
+  return {
+    status: luck.chance(0.95) ? 200 : luck.pick([204, 400, 503]),
+    body: luck.chance(0.1) ? damagedText(luck, body) : body,
+  };
 }
 
 /** The count that a strict reader finds: one sample of digits, nothing else. */
 function strictCount({ status, body }: Said): number | 'none' | undefined {
   try {
-    const json = JSON.parse(body) as { status: unknown; warnings?: unknown[]; data: { resultType: unknown; result: { value: unknown[] }[] } };
+    const json = JSON.parse(body) as {
+      status: unknown;
+      warnings?: unknown[];
+      data: { resultType: unknown; result: { value: unknown[] }[] };
+    };
     const { result, resultType } = json.data;
-    if (status !== 200 || json.status !== 'success' || resultType !== 'vector' || (json.warnings ?? []).length > 0) return undefined;
+    if (status !== 200 || json.status !== 'success' || resultType !== 'vector' || (json.warnings ?? []).length > 0)
+      return undefined;
     if (!Array.isArray(result)) return undefined;
     if (result.length === 0) return 'none';
     const value = result[0]?.value;
     const [at, text, ...more] = value ?? [];
-    if (result.length > 1 || !Array.isArray(value) || more.length > 0 || typeof at !== 'number' || typeof text !== 'string') return undefined;
+    if (result.length > 1 || !Array.isArray(value) || more.length > 0 || typeof at !== 'number' || typeof text !== 'string')
+      return undefined;
     const count = Number(text);
     return /^[\d.eE+]+$/.test(text) && Number.isSafeInteger(count) && count >= 0 ? count : undefined;
   } catch {
@@ -52,11 +69,17 @@ export const prometheusAnswers: Sweep<{ readonly requests: Said; readonly errors
   kind: 'objects',
   share: 0.06,
   make: (luck) => {
-    const count = () => (luck.chance(0.9) ? luck.pick(['0', '7', '1200', '1e3', '1200.0']) : luck.pick(['NaN', '+Inf', '-1', '0.5', '', '0x10', ' 7', '9007199254740993', '1_0', hostileText(luck)]));
+    const count = () =>
+      luck.chance(0.9)
+        ? luck.pick(['0', '7', '1200', '1e3', '1200.0'])
+        : luck.pick(['NaN', '+Inf', '-1', '0.5', '', '0x10', ' 7', '9007199254740993', '1_0', hostileText(luck)]);
     return { requests: sampleOf(luck, count()), errors: sampleOf(luck, luck.chance(0.5) ? '0' : count()) };
   },
   judge: async ({ requests, errors }) => {
-    const http: Io['http'] = async ({ url }) => ({ headers: {}, ...(new URL(url).searchParams.get('query')?.startsWith('r') ? requests : errors) });
+    const http: Io['http'] = async ({ url }) => ({
+      headers: {},
+      ...(new URL(url).searchParams.get('query')?.startsWith('r') ? requests : errors),
+    });
     const measured = await prometheus.measure(SETTINGS, QUESTION, { http, now: () => 1_700_000_000_000 } as unknown as Io);
     if ('missing' in measured) {
       mustPrintSafely([{ type: 'check', name: 'gate', ok: null, message: measured.missing }]);
@@ -79,7 +102,13 @@ export const measurements: Sweep<{ readonly max: number; readonly minRequests: n
   share: 0.02,
   make: (luck) => {
     const number = () => luck.pick([0, 1, 5, 100, 250, 0.5, -1, 1e9]);
-    const one = () => mutated(luck, luck.chance(0.1) ? { missing: 'x' } : { requests: number(), errors: luck.chance(0.4) ? 0 : number(), counting: luck.pick(['total', 'sample']) });
+    const one = () =>
+      mutated(
+        luck,
+        luck.chance(0.1)
+          ? { missing: 'x' }
+          : { requests: number(), errors: luck.chance(0.4) ? 0 : number(), counting: luck.pick(['total', 'sample']) },
+      );
     return { max: luck.pick([0, 0.01, 1]), minRequests: luck.pick([1, 100]), told: [one(), one(), one()] };
   },
   judge: ({ max, minRequests, told }) => {
@@ -108,7 +137,12 @@ function isMeasurement(value: unknown): value is Measurement {
 }
 
 interface Identity {
-  readonly identity: { readonly path: string; readonly header?: string; readonly json?: string; readonly environmentJson?: string };
+  readonly identity: {
+    readonly path: string;
+    readonly header?: string;
+    readonly json?: string;
+    readonly environmentJson?: string;
+  };
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
@@ -123,7 +157,11 @@ export const identityAnswers: Sweep<Identity> = {
     const body = JSON.stringify(mutated(luck, { build: { guid: said, env: luck.pick(['production', 'staging']) } }));
     const json = luck.pick(['build.guid', '__proto__.guid', 'constructor.name', 'build.length', 'build.guid.0']);
     const identity = luck.chance(0.4) ? { path: '/', header: 'x-build' } : { path: '/', json, environmentJson: 'build.env' };
-    return { identity, headers: luck.chance(0.9) ? { 'x-build': luck.chance(0.9) ? said : String(hostileValue(luck)) } : {}, body };
+    return {
+      identity,
+      headers: luck.chance(0.9) ? { 'x-build': luck.chance(0.9) ? said : String(hostileValue(luck)) } : {},
+      body,
+    };
   },
   judge: async ({ identity, headers, body }) => {
     const io = { http: async () => ({ status: 200, headers, body }) } as unknown as Io;
@@ -138,12 +176,40 @@ export const identityAnswers: Sweep<Identity> = {
   must: ['nobody', 'somebody'],
 };
 
+/** How break-glass reads back: only the very text, or the same GUID in another spelling, is a yes. */
+export const readBacks: Sweep<{ readonly wanted: string; readonly said: string }> = {
+  name: 'read-backs',
+  what: 'answers to what break-glass reads back',
+  kind: 'objects',
+  share: 0.01,
+  make: (luck) => {
+    const wanted = luck.pick([GUID, 'blue=100', 'Blue=50,green=50']);
+    const said = luck.chance(0.3) ? wanted : luck.chance(0.5) ? respelled(luck, wanted) : editedText(luck, wanted);
+    return { wanted, said };
+  },
+  judge: async ({ wanted, said }) => {
+    const outside = {
+      http: async () => ({ status: 200, headers: {}, body: JSON.stringify({ a: { b: said } }) }),
+    } as unknown as Io;
+    const asked = { kind: 'http', url: 'http://127.0.0.1:1/', json: ['a', 'b'], equals: wanted, timeoutMs: 100 } as const;
+    const answer = await check(asked, outside);
+    if ('unknown' in answer) return 'unknown';
+    if (!answer.ok) {
+      mustBeSafe(answer.why, 'what was read back');
+      return 'no';
+    }
+    must(said === wanted || (wanted === GUID && parseGuid(said.trim()) === GUID), 'another answer was taken for a yes');
+    return 'yes';
+  },
+  must: ['no', 'yes'],
+};
+
 /** Both readers of GUIDs agree, whatever the spelling. */
 export const guids: Sweep<string> = {
   name: 'guids',
   what: 'spellings of GUIDs',
   kind: 'objects',
-  share: 0.02,
+  share: 0.01,
   make: (luck) => {
     const spelled = respelled(luck, GUID);
     return luck.chance(0.3) ? damagedText(luck, spelled) : spelled;

@@ -1,4 +1,5 @@
 /** The config as objects and as texts: whatever loads is one that a rollout can walk. */
+import { resolve } from 'node:path';
 import { parse } from 'yaml';
 import { parseConfig } from '../../../src/config/load.ts';
 import { type Config, configSchema } from '../../../src/config/schema.ts';
@@ -10,10 +11,23 @@ import { textOf } from '../text-forms.ts';
 
 function routerOf(luck: Luck, number: number): Record<string, unknown> {
   if (luck.chance(0.5)) {
-    const addresses = { blue: 'http://127.0.0.1:9001', green: 'http://127.0.0.1:9002', [luck.pick(['__proto', 'Blue', '1'])]: 'http://h:1' };
-    return { kind: 'local', listen: `127.0.0.1:808${number}`, routes: `/r/${number}.json`, addresses };
+    const addresses = {
+      blue: 'http://127.0.0.1:9001',
+      green: 'http://127.0.0.1:9002',
+      [luck.pick(['__proto', 'Blue', '1'])]: 'http://h:1',
+    };
+    return {
+      kind: 'local',
+      listen: `127.0.0.1:808${number}`,
+      routes: `/r/${luck.pick(['', '', './', '/', 'x/../'])}${number}.json`,
+      addresses,
+    };
   }
-  const router: Record<string, unknown> = { kind: 'haproxy', sockets: [`/run/${number}.sock`], backend: 'gw' };
+  const router: Record<string, unknown> = {
+    kind: 'haproxy',
+    sockets: [`/run/${luck.pick(['', '', '/', 'x/../'])}${number}.sock`],
+    backend: 'gw',
+  };
   if (luck.chance(0.3)) router.serverStateFile = luck.pick(['/var/lib/state', ['/var/lib/state']]);
   if (luck.chance(0.2)) router.balance = 'static';
   return router;
@@ -21,9 +35,17 @@ function routerOf(luck: Luck, number: number): Record<string, unknown> {
 
 function gateOf(luck: Luck, index: number): Record<string, unknown> {
   const limits = { name: `gate-${index}`, max: luck.pick(['1%', '0.5 %', '100%', '0%']), minRequests: 1 + luck.below(500) };
-  if (luck.chance(0.5)) return { ...limits, source: 'http-probe', path: '/healthz', expectStatus: [200], probes: 1 + luck.below(100), timeout: '1s' };
+  if (luck.chance(0.5))
+    return { ...limits, source: 'http-probe', path: '/healthz', expectStatus: [200], probes: 1 + luck.below(100), timeout: '1s' };
   const query = (more: string) => `sum(http_requests_total{build="\${build}"${more}})`;
-  return { ...limits, source: 'prometheus', url: 'http://127.0.0.1:9090', requests: query(''), errors: query(',code=~"5.."'), interval: '15s' };
+  return {
+    ...limits,
+    source: 'prometheus',
+    url: 'http://127.0.0.1:9090',
+    requests: query(''),
+    errors: query(',code=~"5.."'),
+    interval: '15s',
+  };
 }
 
 function serviceOf(luck: Luck, number: number): Record<string, unknown> {
@@ -33,7 +55,11 @@ function serviceOf(luck: Luck, number: number): Record<string, unknown> {
     steps: percents.map((percent) => ({ percent, bake: luck.pick(['5m', '1h30m', '500ms', '90s']) })),
     gates: luck.some(2, (index) => gateOf(luck, index)),
   };
-  if (luck.chance(0.5)) service.identity = luck.pick([{ path: '/', header: 'x-build' }, { path: '/id', json: 'build.guid', environmentJson: 'env' }]);
+  if (luck.chance(0.5))
+    service.identity = luck.pick([
+      { path: '/', header: 'x-build' },
+      { path: '/id', json: 'build.guid', environmentJson: 'env' },
+    ]);
   if (luck.chance(0.2)) service.pointer = { copies: ['/mnt/copy'] };
   if (luck.chance(0.2)) service.poll = luck.pick(['1s', '50ms', '5m']);
   if (luck.chance(0.2)) service.patience = '5m';
@@ -57,16 +83,29 @@ export function configOf(luck: Luck): unknown {
 function mustBeWalkable(config: Config): void {
   for (const { environments } of Object.values(config.tenants)) {
     for (const { services = {}, requires } of Object.values(environments)) {
-      if (requires !== undefined) must(Object.hasOwn(environments, requires.environment), 'it requires an environment that is not there');
+      if (requires !== undefined)
+        must(Object.hasOwn(environments, requires.environment), 'it requires an environment that is not there');
       for (const { steps, gates = [] } of Object.values(services)) {
         const percents = steps?.map((step) => step.percent) ?? [100];
         must(percents.at(-1) === 100, 'the last step is not 100 %');
-        must(percents.every((percent, index) => percent > (percents[index - 1] ?? 0)), 'the percentages do not rise');
-        must((steps ?? []).every((step) => step.bake > 0), 'a bake takes no time');
+        must(
+          percents.every((percent, index) => percent > (percents[index - 1] ?? 0)),
+          'the percentages do not rise',
+        );
+        must(
+          (steps ?? []).every((step) => step.bake > 0),
+          'a bake takes no time',
+        );
         must(new Set(gates.map((gate) => gate.name)).size === gates.length, 'two gates have one name');
         const limits = gates as readonly { readonly max?: unknown; readonly minRequests?: unknown }[];
-        must(limits.every(({ max }) => typeof max === 'number' && max >= 0 && max <= 1), 'a limit is no share');
-        must(limits.every(({ minRequests }) => Number(minRequests) >= 1), 'a gate passes on no requests');
+        must(
+          limits.every(({ max }) => typeof max === 'number' && max >= 0 && max <= 1),
+          'a limit is no share',
+        );
+        must(
+          limits.every(({ minRequests }) => Number(minRequests) >= 1),
+          'a gate passes on no requests',
+        );
       }
     }
   }
@@ -111,6 +150,6 @@ export const configTexts: Sweep<{ readonly file: string; readonly bytes: string 
 
 function targetsOf(router: Readonly<Record<string, unknown>> | null): readonly string[] {
   if (router === null) return [];
-  if (router.kind === 'local') return [`routes ${String(router.routes)}`];
-  return [...new Set(router.sockets as readonly string[])].map((socket) => `socket ${socket} ${String(router.backend)}`);
+  if (router.kind === 'local') return [`routes ${resolve(String(router.routes))}`];
+  return [...new Set(router.sockets as readonly string[])].map((socket) => `socket ${resolve(socket)} ${String(router.backend)}`);
 }

@@ -48,7 +48,15 @@ function ledgerOf(shape: readonly number[]): Ledger {
     const whole: Event[] = isLast ? all : [...all, { type: 'released', atMs: 1 }];
     const own: string[] = [];
     for (const [at, event] of whole.entries()) {
-      const entry: Entry = { seq: head.seq + 1, prev: head.hash, at: '2026-01-02T12:00:00.000Z', actor: 'alice', host: 'h', boot: 'b', event };
+      const entry: Entry = {
+        seq: head.seq + 1,
+        prev: head.hash,
+        at: '2026-01-02T12:00:00.000Z',
+        actor: 'alice',
+        host: 'h',
+        boot: 'b',
+        event,
+      };
       const line = encodeLine(at === 0 ? { ...entry, after: accepted ?? null } : entry);
       own.push(line.toString());
       head = { seq: entry.seq, hash: lineHash(line.subarray(0, -1)) };
@@ -70,7 +78,11 @@ type Edit =
   | { readonly act: 'drop' | 'twice' | 'swap' | 'cut' | 'number'; readonly segment: number; readonly line: number };
 
 /** Deterministic, so that an input is its shape and its edits. */
-function edited(lines: readonly (readonly string[])[], edit: Edit, luckOf: (seed: string) => Luck): readonly (readonly string[])[] {
+function edited(
+  lines: readonly (readonly string[])[],
+  edit: Edit,
+  luckOf: (seed: string) => Luck,
+): readonly (readonly string[])[] {
   if (lines.length === 0) return lines;
   const segment = edit.segment % lines.length;
   const own = lines[segment] ?? [];
@@ -165,9 +177,10 @@ export const ledgerLines: Sweep<string> = {
     return luck.chance(0.1) ? hostileText(luck) : damagedText(luck, line);
   },
   judge: (line) => {
-    const entry = parseEntry(Buffer.from(line));
+    const raw = Buffer.from(line);
+    const entry = parseEntry(raw);
     if (entry === undefined) return 'refused';
-    must(Buffer.from(line).equals(Buffer.from(JSON.stringify(JSON.parse(line)))), 'a line with a second reading was believed');
+    must(raw.toString() === JSON.stringify(JSON.parse(raw.toString())), 'a line with a second reading was believed');
     must(encodeLine(entry).length > 0, 'an entry was read that cannot be written');
     return 'read';
   },

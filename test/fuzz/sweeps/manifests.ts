@@ -12,7 +12,11 @@ import { must, type Sweep } from '../sweep.ts';
 import { mustShowSafely } from '../terminal.ts';
 import { textOf } from '../text-forms.ts';
 
-const GUIDS = ['00000002-7425-40de-944b-e07fc1f90ae7', '0000003a-7425-40de-944b-e07fc1f9abcd', 'abcdef12-7425-40de-944b-e07fc1f90ae7'];
+const GUIDS = [
+  '00000002-7425-40de-944b-e07fc1f90ae7',
+  '0000003a-7425-40de-944b-e07fc1f9abcd',
+  'abcdef12-7425-40de-944b-e07fc1f90ae7',
+];
 
 function buildOf(luck: Luck, sequence: number): Record<string, unknown> {
   const build: Record<string, unknown> = {
@@ -24,7 +28,8 @@ function buildOf(luck: Luck, sequence: number): Record<string, unknown> {
     ref: luck.pick(['green', 'green', 'srv:1']),
   };
   if (luck.chance(0.2)) build.environment = luck.pick(['production', 'staging']);
-  if (luck.chance(0.2)) build.source = { repository: luck.chance(0.1) ? hostileText(luck) : 'https://example.com/gw', commit: '3f2a9c1' };
+  if (luck.chance(0.2))
+    build.source = { repository: luck.chance(0.1) ? hostileText(luck) : 'https://example.com/gw', commit: '3f2a9c1' };
   if (luck.chance(0.05)) build.record = hostileText(luck);
   return build;
 }
@@ -43,7 +48,10 @@ export function manifestOf(luck: Luck, environment: string): unknown {
 
 /** The 32 digits of a GUID, however it is spelled. */
 function digits(text: unknown): string {
-  return String(text).toLowerCase().replace(/^urn:uuid:/, '').replace(/[^0-9a-f]/g, '');
+  return String(text)
+    .toLowerCase()
+    .replace(/^urn:uuid:/, '')
+    .replace(/[^0-9a-f]/g, '');
 }
 
 /** What was read, with GUIDs as digits, is what was written. */
@@ -81,7 +89,11 @@ export const manifestObjects: Sweep<readonly unknown[]> = {
     const isForeign = (entry: ListedBuild) =>
       all.some((other) => !sameScope(other.scope, entry.scope) && digits(other.build.guid) === digits(entry.build.guid));
     const breaches = manifestBreaches(placed, null);
-    if (all.some(isForeign)) must(breaches.some(({ code }) => code === 'FOREIGN_BUILD'), 'a foreign build is no breach');
+    if (all.some(isForeign))
+      must(
+        breaches.some(({ code }) => code === 'FOREIGN_BUILD'),
+        'a foreign build is no breach',
+      );
     return mustAdmitOnlyOwn(first, all, isForeign);
   },
   must: ['refused', 'admitted', 'kept out'],

@@ -11,7 +11,11 @@ import type { Luck } from '../luck.ts';
 import { must, type Sweep } from '../sweep.ts';
 import { mustBeSafe, mustSpeakSafely } from '../terminal.ts';
 
-const GUIDS = ['0b9f1c2d-1111-4111-8111-000000000011', '0b9f1c2e-2222-4222-8222-000000000022', '7c9e6679-7425-40de-944b-e07fc1f90ae7'];
+const GUIDS = [
+  '0b9f1c2d-1111-4111-8111-000000000011',
+  '0b9f1c2e-2222-4222-8222-000000000022',
+  '7c9e6679-7425-40de-944b-e07fc1f90ae7',
+];
 const FOREIGN = 'feed0000-3333-4333-8333-000000000033';
 
 function restore(luck: Luck, guid: string): Restore {
@@ -22,7 +26,16 @@ function restore(luck: Luck, guid: string): Restore {
     changes: [
       { kind: 'socket', address: '/run/haproxy.sock', commands: ['set server gw/green weight 100'], timeoutMs: 2000 },
       { kind: 'write-file', path: '/tmp/routes.json', content: luck.chance(0.3) ? hostileText(luck) : '{}\n' },
-      { kind: 'request', method: 'PUT', url, headers: { 'x-a': 'b' }, body: luck.chance(0.3) ? hostileText(luck) : '{}', bearerSecret: 'TOKEN', expect: [200], timeoutMs: 100 },
+      {
+        kind: 'request',
+        method: 'PUT',
+        url,
+        headers: { 'x-a': 'b' },
+        body: luck.chance(0.3) ? hostileText(luck) : '{}',
+        bearerSecret: 'TOKEN',
+        expect: [200],
+        timeoutMs: 100,
+      },
       { kind: 'run', argv: ['true', luck.chance(0.3) ? hostileText(luck).replaceAll('\0', '') : '-x'], timeoutMs: 2000 },
     ].slice(luck.below(3)) as Restore['changes'],
     identity: luck.chance(0.5) ? { kind: 'http', url, header: 'x-build-guid', equals: guid, timeoutMs: 1000 } : null,
@@ -32,7 +45,14 @@ function restore(luck: Luck, guid: string): Restore {
 function pointer(luck: Luck, generation: number): unknown {
   const [known = '', ...earlier] = luck.chance(0.5) ? GUIDS : [...GUIDS].reverse();
   const bad = luck.some(2, () => luck.pick(GUIDS));
-  return { ...pointerOf({ knownGood: restore(luck, known), earlier: earlier.slice(luck.below(3)).map((guid) => restore(luck, guid)), bad }), generation };
+  return {
+    ...pointerOf({
+      knownGood: restore(luck, known),
+      earlier: earlier.slice(luck.below(3)).map((guid) => restore(luck, guid)),
+      bad,
+    }),
+    generation,
+  };
 }
 
 interface PointerInput {
@@ -81,7 +101,10 @@ function decoded(text: string): Pointer[] {
     return [];
   }
   must(canonical(pointer) === text.split('\n')[0], 'a pointer was read as something else');
-  must(encodePointer(pointer).startsWith(canonical(pointer)) || pointer.earlier.length > 0, 'a pointer was read that cannot be written');
+  must(
+    encodePointer(pointer).startsWith(canonical(pointer)) || pointer.earlier.length > 0,
+    'a pointer was read that cannot be written',
+  );
   return [pointer];
 }
 
@@ -91,10 +114,21 @@ function chosen(pointers: readonly [Pointer, ...Pointer[]], to: string | null): 
     const choice = chooseBuild(pointers, to ?? undefined, foreign, (guid) => `kvdeploy --to ${guid}`);
     const { guid } = choice.restore.build;
     must(!pointers[0].bad.includes(guid), 'a bad build was chosen');
-    must(pointers.some((one) => [one.knownGood, ...one.earlier].some((known) => known.build.guid === guid)), 'a build was chosen that was never known-good');
+    must(
+      pointers.some((one) => [one.knownGood, ...one.earlier].some((known) => known.build.guid === guid)),
+      'a build was chosen that was never known-good',
+    );
     if (to !== null) must(guid.startsWith(plainGuid(to)), 'another build than the one that was named');
     else must(guid === pointers[0].knownGood.build.guid, 'another build than the known-good one');
-    const source = { scope: pointers[0].scope, dirs: ['/s'], pointers, newest: pointers[0], from: '/s', damaged: [], warnings: [] };
+    const source = {
+      scope: pointers[0].scope,
+      dirs: ['/s'],
+      pointers,
+      newest: pointers[0],
+      from: '/s',
+      damaged: [],
+      warnings: [],
+    };
     mustSpeakSafely((voice) =>
       showPlan({ source, choice, hold: undefined, commandFor: (one) => `kvdeploy --to ${one}`, nowMs: 1_800_000_000_000 }, voice),
     );

@@ -22,7 +22,11 @@ function mustSumUp({ members, trouble, unusable, certainty }: Reading): string {
   must(certainty === 'configured', 'traffic was seen that nobody counted');
   mustPrintSafely([
     ...trouble.map((message) => ({ type: 'note' as const, level: 'warning' as const, message })),
-    { type: 'traffic', at: '2026-11-21T10:00:00Z', traffic: { certainty, split: members.map(({ place, percent }) => ({ build: null, place, percent })) } },
+    {
+      type: 'traffic',
+      at: '2026-11-21T10:00:00Z',
+      traffic: { certainty, split: members.map(({ place, percent }) => ({ build: null, place, percent })) },
+    },
   ]);
   return doubtful ? 'trouble' : 'split';
 }
@@ -90,8 +94,19 @@ export const serveStatus: Sweep<StatusInput> = {
   share: 0.05,
   make: (luck) => {
     const split = splitOf(luck);
-    const good = { formatVersion: 1, scope: { tenant: 'acme', environment: 'production', service: 'web' }, routes: SETTINGS.routes };
-    const rest = { addresses: SETTINGS.addresses, applied: appliedText(split), split, served: { blue: 5 }, servedByBuild: {}, problem: null };
+    const good = {
+      formatVersion: 1,
+      scope: { tenant: 'acme', environment: 'production', service: 'web' },
+      routes: SETTINGS.routes,
+    };
+    const rest = {
+      addresses: SETTINGS.addresses,
+      applied: appliedText(split),
+      split,
+      served: { blue: 5 },
+      servedByBuild: {},
+      problem: null,
+    };
     const body = JSON.stringify(mutated(luck, { ...good, ...rest }));
     const routes = luck.chance(0.8) ? JSON.stringify({ formatVersion: 1, split }) : routesFile(luck);
     return { routes, status: luck.chance(0.97) ? 200 : 503, body: luck.chance(0.1) ? damagedText(luck, body) : body };
@@ -121,7 +136,9 @@ interface Told {
 }
 
 function haproxyAnswer(luck: Luck, servers: readonly Told[]): string {
-  const states = servers.map((one, index) => `3 gw ${index + 1} ${one.name} 127.0.0.1 ${one.op} ${one.admin} ${one.weight} 1 5 900${index} -`);
+  const states = servers.map(
+    (one, index) => `3 gw ${index + 1} ${one.name} 127.0.0.1 ${one.op} ${one.admin} ${one.weight} 1 5 900${index} -`,
+  );
   const stats = servers.map((one) => `gw,${one.name},${luck.below(500)},UP,0,,http,,`);
   return ['admin', '', '1', STATE_HEAD, ...states, '', STAT_HEAD, ...stats, 'gw,BACKEND,9,UP,0,,http,roundrobin,', ''].join('\n');
 }
@@ -138,7 +155,8 @@ export const haproxyAnswers: Sweep<readonly string[]> = {
       { name: 'blue', admin: luck.pick([0, 0, 4, 8]), op: 2, weight: 100 },
       { name: 'green', admin: green === 0 ? 1 : 0, op: luck.pick([2, 2, 0]), weight: green },
     ];
-    if (luck.chance(0.1)) servers.push({ name: luck.pick(['blue', '__proto__', 'constructor', 'x;y', 'a/b', '']), admin: 0, op: 2, weight: 5 });
+    if (luck.chance(0.1))
+      servers.push({ name: luck.pick(['blue', '__proto__', 'constructor', 'x;y', 'a/b', '']), admin: 0, op: 2, weight: 5 });
     const whole = haproxyAnswer(luck, servers);
     const one = () => (luck.chance(0.5) ? whole : changedCell(luck, luck.chance(0.5) ? whole : damagedText(luck, whole)));
     return luck.chance(0.7) ? [one()] : [one(), one()];
@@ -150,7 +168,10 @@ export const haproxyAnswers: Sweep<readonly string[]> = {
     const io: Io = { ...answering({}), socket: async (address) => answers[sockets.indexOf(address)] ?? '' };
     try {
       const words = await haproxy.identify(settings, io);
-      must(words.every((word) => /^[a-z0-9-]+$/.test(word)), 'the target was called by no name');
+      must(
+        words.every((word) => /^[a-z0-9-]+$/.test(word)),
+        'the target was called by no name',
+      );
       const reading = await haproxy.read(settings, io);
       if (reading.unusable === undefined) mustCommandSafely(settings, reading);
       return mustSumUp(reading);
@@ -165,7 +186,9 @@ export const haproxyAnswers: Sweep<readonly string[]> = {
 function changedCell(luck: Luck, text: string): string {
   const cells = text.split(/(?<=[ ,\n])/);
   const at = luck.below(cells.length);
-  return cells.with(at, `${luck.pick(['0', '-1', '1e3', '99999999999999999999', 'NaN', '"', '""', '', hostileText(luck)])} `).join('');
+  return cells
+    .with(at, `${luck.pick(['0', '-1', '1e3', '99999999999999999999', 'NaN', '"', '""', '', hostileText(luck)])} `)
+    .join('');
 }
 
 /** Names from an answer go into commands: each stays one command about one server of this backend. */
@@ -175,7 +198,11 @@ function mustCommandSafely(settings: Parameters<typeof haproxy.changes>[0], { me
   const commands = changes.flatMap((change) => (change.kind === 'socket' ? change.commands : []));
   const known = /^(?:set server gw\/[\w.:-]+ (?:weight \d+|state (?:ready|drain|maint))|shutdown sessions server gw\/[\w.:-]+)$/;
   for (const command of commands) must(known.test(command), `an odd command: ${JSON.stringify(command)}`);
-  for (const { place } of members) must(commands.some((command) => command.includes(` gw/${place} `)), 'a member was left out');
+  for (const { place } of members)
+    must(
+      commands.some((command) => command.includes(` gw/${place} `)),
+      'a member was left out',
+    );
   for (const one of haproxy.checks(settings, split)) {
     must(one.kind === 'table' && members.every(({ place }) => Object.hasOwn(one.rows, place)), 'a member is not read back');
   }

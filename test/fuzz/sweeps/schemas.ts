@@ -16,7 +16,10 @@ const said = (text: RegExp) => (issue: Issue) => text.test(issue.message);
 /** What only zod knows. JSON Schema draft-07 cannot say it, so an editor does not underline it; `validate` does. */
 const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
   ['names that Windows keeps for devices', said(/reserved device name/)],
-  ['lengths, where JSON Schema counts code points and JavaScript UTF-16 units', (issue) => issue.code === 'too_big' && issue.origin === 'string'],
+  [
+    'lengths, where JSON Schema counts code points and JavaScript UTF-16 units',
+    (issue) => issue.code === 'too_big' && issue.origin === 'string',
+  ],
   ['dates that are on no calendar', (issue) => issue.code === 'invalid_format' && issue.format === 'datetime'],
   ['durations of more than 30 days', said(/not a duration/)],
   ['durations of nothing, and bounds of durations', said(/takes time|a poll comes every|at most 2s|longer than nothing/)],
@@ -27,7 +30,10 @@ const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
   ['sockets and state files that do not pair up', said(/each socket once|name one file for each socket/)],
   ['a router without a place', said(/at least one place/)],
   ['an identity with two answers or none', said(/say either header or json/)],
-  ['queries: placeholders, rates and control characters', said(/placeholders|would count every build together|raw counter total|control characters/)],
+  [
+    'queries: placeholders, rates and control characters',
+    said(/placeholders|would count every build together|raw counter total|control characters/),
+  ],
   ['addresses that are no address', said(/an address like|no password, no \? and no #/)],
 ];
 
@@ -75,5 +81,8 @@ export const schemas: Sweep<Generated> = {
 };
 
 function mustBeListed(issue: Issue): void {
-  must(ONLY_ZOD.some(([, knows]) => knows(issue)), `only zod refuses, by a rule that is not listed: ${issue.path.join('.')}: ${issue.message}`);
+  must(
+    ONLY_ZOD.some(([, knows]) => knows(issue)),
+    `only zod refuses, by a rule that is not listed: ${issue.path.join('.')}: ${issue.message}`,
+  );
 }

@@ -81,7 +81,20 @@ const PAIRS: readonly (readonly string[])[] = [
   ['--json'],
   ['-q'],
 ];
-const ODD = ['--force', '--en', '--env=', '-', '--', '--__proto__', '--constructor=x', '-x', '--rehearse', '--json=1', '-e', 'promote'];
+const ODD = [
+  '--force',
+  '--en',
+  '--env=',
+  '-',
+  '--',
+  '--__proto__',
+  '--constructor=x',
+  '-x',
+  '--rehearse',
+  '--json=1',
+  '-e',
+  'promote',
+];
 
 export const commandLines: Sweep<readonly string[]> = {
   name: 'command-lines',
@@ -98,7 +111,8 @@ export const commandLines: Sweep<readonly string[]> = {
       const options = parseOptions(argv, { KVDEPLOY_ENV: 'staging' });
       const { environment, tenant, service, to, reason, confirm, stateDir } = options;
       const all = argv.join('\u0000');
-      for (const value of [tenant, service, to, reason, confirm, stateDir]) must(value === undefined || (value !== '' && all.includes(value)), 'a value from nowhere');
+      for (const value of [tenant, service, to, reason, confirm, stateDir])
+        must(value === undefined || (value !== '' && all.includes(value)), 'a value from nowhere');
       must(environment === 'staging' || all.includes(environment ?? '\u0000\u0000'), 'an environment from nowhere');
       must(!argv.some((word) => /^--(?:force|en$|__proto__|constructor)/.test(word)), 'an unknown option was passed over');
       must(!(options.rehearse && confirm !== undefined), 'a rehearsal that was confirmed');

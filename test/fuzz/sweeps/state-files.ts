@@ -2,9 +2,9 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { readHold } from '../../../src/break-glass/hold.ts';
+import { sha256 } from '../../../src/break-glass/pointer-format.ts';
 import { RECORDS_FILE, readRecords } from '../../../src/break-glass/records.ts';
 import { canonical } from '../../../src/break-glass/shape.ts';
-import { sha256 } from '../../../src/break-glass/pointer-format.ts';
 import { parseRequest } from '../../../src/stores/abort-request.ts';
 import { GREEN, REASON, SCOPE } from '../../break-glass/scene.ts';
 import { hostileText, mutated } from '../hostile.ts';
@@ -13,7 +13,15 @@ import { must, type Sweep } from '../sweep.ts';
 import { mustBeSafe, mustPrintSafely } from '../terminal.ts';
 import { damagedText } from '../text-forms.ts';
 
-const DEED = { scope: SCOPE, at: '2026-11-21T10:00:00Z', actor: 'alice', host: 'deploy-1', pid: 7, reason: REASON, toGuid: GREEN };
+const DEED = {
+  scope: SCOPE,
+  at: '2026-11-21T10:00:00Z',
+  actor: 'alice',
+  host: 'deploy-1',
+  pid: 7,
+  reason: REASON,
+  toGuid: GREEN,
+};
 const NOTE = { ...DEED, formatVersion: 1, recordId: 'bg-1' };
 
 function textLike(luck: Luck, value: unknown): string {
@@ -44,7 +52,15 @@ export function holdSweep(dir: string): Sweep<string> {
   };
 }
 
-const INTENT = { ...DEED, type: 'intent', id: 'bg-1', toVersion: '1', generation: 3, knownGood: GREEN, changes: ['write /r (2 bytes): {}'] };
+const INTENT = {
+  ...DEED,
+  type: 'intent',
+  id: 'bg-1',
+  toVersion: '1',
+  generation: 3,
+  knownGood: GREEN,
+  changes: ['write /r (2 bytes): {}'],
+};
 const OUTCOME = { type: 'outcome', id: 'bg-1', scope: SCOPE, at: DEED.at, result: 'verified', notes: [] };
 
 function chained(records: readonly unknown[]): string[] {
@@ -75,10 +91,16 @@ export function recordSweep(dir: string): Sweep<string> {
       const { rescues, damaged } = readRecords([dir], SCOPE, fs);
       for (const { why } of damaged) mustPrintSafely([{ type: 'note', level: 'warning', message: why }]);
       if (damaged.length > 0) return 'damaged';
-      const kept = bytesOf(text).toString('utf8').split('\n').filter((line) => line !== '');
+      const kept = bytesOf(text)
+        .toString('utf8')
+        .split('\n')
+        .filter((line) => line !== '');
       const said = new Set(kept.map((line) => (JSON.parse(line) as { id: string }).id));
       must(rescues.length <= said.size, 'a rescue from nowhere');
-      must(kept.every((line) => canonical(JSON.parse(line)) === line), 'a line with a second reading was believed');
+      must(
+        kept.every((line) => canonical(JSON.parse(line)) === line),
+        'a line with a second reading was believed',
+      );
       return 'read';
     },
     must: ['damaged', 'read'],

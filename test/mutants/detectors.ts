@@ -1,0 +1,135 @@
+/**
+ * Small programs that must fail on a mutant and pass without one: `--name N` runs one of them, prints what it found, and exits 1 if
+ * anything. They look at the parts that the simulator does not reach.
+ */
+import { parseArgs } from 'node:util';
+import { chooseBuild } from '../../src/break-glass/choose.ts';
+import { createFile } from '../../src/break-glass/durable-file.ts';
+import type { Pointer } from '../../src/break-glass/pointer.ts';
+import { strictParse } from '../../src/config/strict-parse.ts';
+import { admit, type Facts, LOCKS, ROLLBACK_LOCKS } from '../../src/core/admission.ts';
+import { manifestBreaches } from '../../src/core/manifest-rules.ts';
+import { localStore } from '../../src/stores/local.ts';
+import { CANDIDATE, listedAs, SCOPE, STABLE, STAGING } from '../core/builds.ts';
+import { answerOf, factsWith, historyWith } from '../core/world.ts';
+import { claimedBy } from '../stores/entries.ts';
+import { memoryDisk, putFile, watched } from '../world/disk.ts';
+import { Process } from '../world/process.ts';
+import { STATE_DIR, World } from '../world/world.ts';
+
+type Complaints = readonly string[];
+
+/** Worlds in which exactly one lock stands between the build and its promotion. */
+function admission(): Complaints {
+  const listed = (...listed: Facts['listed']) => factsWith({ listed, atPlace: listed.slice(0, 2) });
+  const own = [listedAs(STABLE), listedAs(CANDIDATE)];
+  const refused: Readonly<Record<string, Facts>> = {
+    'listed elsewhere too': listed(...own, listedAs(CANDIDATE, STAGING)),
+    'known to the ledger of staging': factsWith({ otherLedgers: [{ scope: STAGING, guids: new Set([CANDIDATE.guid]) }] }),
+    'stamped for staging': listed(listedAs(STABLE), listedAs({ ...CANDIDATE, environment: 'staging' })),
+    'listed twice': listed(...own, listedAs(CANDIDATE)),
+    'older than the known-good build': factsWith({ history: historyWith({ highestSequence: 99 }) }),
+    'marked bad': factsWith({ history: historyWith({ bad: new Map([[CANDIDATE.guid, 'a gate failed']]) }) }),
+    'at a target that says staging': factsWith({ targetSays: ['staging'] }),
+    'not at its place': factsWith({ candidateAnswers: answerOf(STABLE) }),
+    'answering for staging': factsWith({ candidateAnswers: answerOf(CANDIDATE, 'staging') }),
+    'without a pointer': factsWith({ pointer: { knownGood: null, damaged: [], ledgerCut: null } }),
+    'on a disk that keeps nothing': factsWith({ diskProblem: 'tmpfs' }),
+  };
+  const let_in = Object.entries(refused).filter(([, facts]) => admit(facts, LOCKS).build !== null);
+  const back = factsWith({ guid: STABLE.guid, candidateAnswers: answerOf(STABLE), history: historyWith({ bad: new Map([[STABLE.guid, 'bad']]) }) });
+  const backToBad = admit(back, ROLLBACK_LOCKS).checked.every(({ refusal }) => refusal === undefined);
+  return [
+    ...(admit(factsWith(), LOCKS).build === null ? ['refuses a good build'] : []),
+    ...let_in.map(([world]) => `lets a build in that is ${world}`),
+    ...(backToBad ? ['goes back to a bad build'] : []),
+  ];
+}
+
+/** Break-glass must not go to a bad build, nor to one whose place is another's by now. */
+function choices(): Complaints {
+  const restore = (build: typeof STABLE) => ({ build, knownGoodSince: '2026-11-20T09:00:00Z', changes: [], checks: [], identity: null });
+  const pointer = (more: Partial<Pointer>): Pointer => ({
+    formatVersion: 1,
+    generation: 2,
+    scope: SCOPE,
+    writtenAt: '2026-11-21T10:00:00Z',
+    why: 'promoted',
+    rollout: null,
+    ledgerHead: null,
+    knownGood: restore(CANDIDATE),
+    earlier: [restore(STABLE)],
+    bad: [],
+    idleTimeoutMs: 0,
+    ...more,
+  });
+  const goesTo = (one: Pointer, to?: string) => {
+    try {
+      return chooseBuild([one], to, new Map(), String).restore.build.guid;
+    } catch {
+      return 'refused';
+    }
+  };
+  return [
+    ...(goesTo(pointer({})) === CANDIDATE.guid ? [] : ['does not go to the known-good build']),
+    ...(goesTo(pointer({ bad: [STABLE.guid] }), STABLE.guid) === 'refused' ? [] : ['goes to a bad build']),
+    ...(goesTo(pointer({ earlier: [restore({ ...STABLE, ref: CANDIDATE.ref })] }), STABLE.guid) === 'refused' ? [] : ['goes to a place that is taken']),
+  ];
+}
+
+function manifests(): Complaints {
+  const findings = (text: string, file: string) => strictParse(file, new TextEncoder().encode(text)).findings.length;
+  const manifest = (environment: string) => ({
+    file: `${environment}.yaml`,
+    place: null,
+    manifest: { apiVersion: 'kvdeploy.dev/v1', kind: 'ReleaseManifest', ...SCOPE, environment, builds: [CANDIDATE] } as Parameters<typeof manifestBreaches>[0][number]['manifest'],
+  });
+  return [
+    ...(findings('a: 1\nb: 2\n', 'a.yaml') === 0 ? [] : ['refuses a good file']),
+    ...(findings('a: 1\na: 2\n', 'a.yaml') > 0 ? [] : ['takes a key twice from YAML']),
+    ...(findings('{"a":1,"a":2}', 'a.json') > 0 ? [] : ['takes a key twice from JSON']),
+    ...(manifestBreaches([manifest('production')], null).length === 0 ? [] : ['refuses a good manifest']),
+    ...(manifestBreaches([manifest('production'), manifest('staging')], null).length > 0 ? [] : ['takes a build for two environments']),
+  ];
+}
+
+/** One process claims between another one's look at the ledger and its link. */
+async function claims(): Promise<Complaints> {
+  const world = new World({});
+  const [one, two] = [new Process(world, 11), new Process(world, 12)];
+  const store = (process: Process, io = process.io) => ({ process, store: localStore(STATE_DIR, io) });
+  const { store: second } = store(two);
+  const { store: early } = store(one);
+  await early.append(SCOPE, 1, claimedBy(one.io.self()));
+  await early.append(SCOPE, 2, { ...claimedBy(one.io.self()), event: { type: 'released', atMs: 1 } });
+  let answer: Promise<string> | undefined;
+  const overtaken = watched(one.io.fs, (call) => {
+    if (call === 'linkSync') answer ??= second.append(SCOPE, 3, claimedBy(two.io.self()));
+  }, () => undefined);
+  const first = await localStore(STATE_DIR, { ...one.io, fs: overtaken }).append(SCOPE, 3, claimedBy(one.io.self())).catch(() => 'failed');
+  const both = first === 'ok' && (await answer) === 'ok';
+  return both ? ['two processes were told that they lead'] : (await answer) === 'ok' ? [] : ['nobody leads'];
+}
+
+/** A disk that says that it wrote, and did not. */
+function lyingDisk(): Complaints {
+  const disk = memoryDisk(() => 0);
+  putFile(disk, '/state/here', '');
+  const lying = watched(disk, (call, given) => {
+    if (call === 'writeSync') (given as unknown[])[1] = Buffer.alloc((given[1] as Buffer).length, 0x20);
+  }, () => undefined);
+  try {
+    createFile('/state/file', Buffer.from('the known-good build'), lying, () => undefined);
+    return ['a file that was not written is called durable'];
+  } catch {
+    return [];
+  }
+}
+
+const DETECTORS = { admission, choices, manifests, claims, 'lying disk': lyingDisk } as const;
+export type Detector = keyof typeof DETECTORS;
+
+const { values } = parseArgs({ options: { name: { type: 'string', default: '' } } });
+const complaints = await DETECTORS[values.name as Detector]();
+for (const complaint of complaints) process.stdout.write(`${complaint}\n`);
+process.exitCode = complaints.length === 0 ? 0 : 1;

@@ -1,0 +1,29 @@
+/** The tests of the tests, in short: three faults are noticed, the code as it is passes, and no fault of the list has lost its place. */
+import { describe, expect, it } from 'vitest';
+import { noticed } from './kill.ts';
+import { MUTANTS, type Mutant } from './mutants.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const QUICK = ['the hold is not looked at before a change', 'a bad build is let in', 'a key that stands twice is accepted'];
+const PROGRAMS = ['admission', 'choices', 'manifests', 'claims', 'lying disk'] as const;
+
+describe('a fault in the code is noticed:', () => {
+  it.each(MUTANTS.filter(({ name }) => QUICK.includes(name)))('$name', async (mutant) => {
+    expect(await noticed(mutant)).toBeDefined();
+  });
+
+  it.each(PROGRAMS)('and without one the program for %s finds nothing', async (noticedBy) => {
+    const none: Mutant = { name: `no mutant for ${noticedBy}`, mutations: [], noticedBy };
+    expect(await noticed(none)).toBeUndefined();
+  });
+
+  it.each(MUTANTS.flatMap(({ name, mutations }) => mutations.map((mutation) => ({ name, ...mutation }))))(
+    '$name: it has its one place in $file',
+    ({ file, from, to }) => {
+      const text = readFileSync(join(import.meta.dirname, '../..', file), 'utf8');
+      expect(text.split(from)).toHaveLength(2);
+      expect(text.replace(from, () => to)).not.toBe(text);
+    },
+  );
+});

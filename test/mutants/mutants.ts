@@ -1,0 +1,76 @@
+/** Faults that are put into the code on purpose: each is the exact text of one place, what stands there instead, and who must notice. */
+import type { Mutation } from '../world/bundle.d.mts';
+import type { Detector } from './detectors.ts';
+
+export interface Mutant {
+  /** What it breaks. */
+  readonly name: string;
+  readonly mutations: readonly Mutation[];
+  /** The simulator, or one of the small programs of detectors.ts. */
+  readonly noticedBy: 'simulator' | Detector;
+}
+
+function mutant(name: string, noticedBy: Mutant['noticedBy'], file: string, from: string, to: string): Mutant {
+  return { name, noticedBy, mutations: [{ file: `src/${file}`, from, to }] };
+}
+
+const PERFORM = 'engine/perform.ts';
+const ROLLOUT = 'core/rollout.ts';
+const RUNNER = 'engine/runner.ts';
+const OWNERSHIP = 'stores/ownership.ts';
+const DURABLE = 'break-glass/durable-file.ts';
+
+const OF_THE_DISK: readonly Mutant[] = [
+  mutant('a new file is not flushed', 'simulator', DURABLE, '      flush(fd, path, fs);\n      if (!readAll', '      if (!readAll'),
+  mutant('a new name is not flushed', 'simulator', DURABLE, '    flushDirOrDoubt(dir, fs);\n    return kept;', '    return kept;'),
+  mutant('an entry is acknowledged before it is flushed', 'simulator', OWNERSHIP, '    flush(held.fd, path, fs);\n', ''),
+  mutant('a hold is not flushed', 'simulator', 'break-glass/state-marks.ts', '  flushDir(dirname(path), fs);\n}\n\n/** How', '}\n\n/** How'),
+  mutant('what was written is not read back', 'lying disk', DURABLE, 'if (!readAll(fd, bytes.length + 1, fs).equals(bytes)) throw new Error(`${path} does not hold what was written to it`);\n    });', '});'),
+  mutant('a torn line is accepted', 'simulator', 'core/chain.ts', 'return { head, bytes: start, torn: bytes.length - start, lines };', 'return { head, bytes: bytes.length, torn: 0, lines };'),
+  mutant('a short write is taken for a whole one', 'simulator', 'break-glass/open-file.ts', '    done += count;', '    done = bytes.length;'),
+  mutant('only one generation of the pointer is kept', 'simulator', 'break-glass/pointer.ts', 'const KEPT_GENERATIONS = 10;', 'const KEPT_GENERATIONS = 1;'),
+];
+
+const OF_LEADING: readonly Mutant[] = [
+  mutant('a claim is taken without looking who was first', 'claims', DURABLE, '    fs.linkSync(from, to);\n    return true;', '    fs.renameSync(from, to);\n    return true;'),
+  mutant('the claim is not looked at before a change', 'simulator', RUNNER, 'return store.owns(scope) ? undefined :', 'return store.owns(scope) || true ? undefined :'),
+  mutant('a fence is ignored', 'simulator', OWNERSHIP, "if (look(pathOf(held.dir, held.segment, 'fenced'), fs) !== undefined) return false;", ''),
+  mutant('a claim that was succeeded still stands', 'simulator', OWNERSHIP, "  if (look(pathOf(held.dir, held.segment, 'fenced'), fs) !== undefined) return false;\n  return look(pathOf(held.dir, held.segment + 1, 'jsonl'), fs) === undefined;", '  return true;'),
+  mutant('the hold is not looked at before a change', 'simulator', RUNNER, 'if (hold !== undefined) return `a hold is in force: ${hold.text}`;', ''),
+  mutant('a takeover leaves the leader alive and says it ended it', 'simulator', 'engine/claim.ts', 'ended: await io.end(by) };', 'ended: true };'),
+  mutant('what the ledger refuses is done all the same', 'simulator', 'engine/run.ts', "if (isDurable(state, event, after) && !(await runner.append(event))) return { how: 'superseded', state };", 'if (isDurable(state, event, after)) await runner.append(event);'),
+  mutant('a shift is not written down', 'simulator', 'core/durable.ts', "    case 'shift-failed':\n", "    case 'shift-failed':\n    case 'shifted':\n"),
+];
+
+const OF_THE_GATES: readonly Mutant[] = [
+  mutant('a gate passes on no data', 'simulator', 'core/gate.ts', "if ('missing' in measurement) return { judged: notYet(`no data: ${measurement.missing}`, 0, 0), memory };", "if ('missing' in measurement) return { judged: { verdict: 'pass', why: '', requests: limits.minRequests, errors: 0 }, memory };"),
+  mutant('a gate passes on too few requests', 'simulator', 'core/gate.ts', 'if (least <= limits.max && requests >= limits.minRequests) return', 'if (least <= limits.max) return'),
+  mutant('a gate that fails counts as not yet', 'simulator', 'core/gate.ts', "if (least > limits.max) return { verdict: 'fail',", "if (least > limits.max) return { verdict: 'pass',"),
+  mutant('the percentage rises when patience is at its end', 'simulator', ROLLOUT, '  if (missingMs <= state.plan.patienceMs) return { ...state, watchedMs, missingMs };', '  if (missingMs > state.plan.patienceMs / 2) return advance(state);\n  if (missingMs <= state.plan.patienceMs) return { ...state, watchedMs, missingMs };'),
+  mutant('a build is known-good before its last bake', 'simulator', ROLLOUT, "if (state.plan.kind === 'rollback') return enter(state, 'pointing', 'the router reports the build that was asked for');", "if (state.step + 1 === state.plan.steps.length) return enter(state, 'pointing', 'early');"),
+  mutant('a bake is over at its first poll', 'simulator', ROLLOUT, 'const baked = step !== undefined && watchedMs >= step.bakeMs;', 'const baked = step !== undefined;'),
+];
+
+const OF_THE_WAY_BACK: readonly Mutant[] = [
+  mutant('a shift is not read back', 'simulator', PERFORM, 'if (!splitsAgree(after.reading.members, effect.split)) {', "if (!splitsAgree(after.reading.members, effect.split) && state.phase === 'nowhere') {".replace("state.phase === 'nowhere'", 'Number.isNaN(0)')),
+  mutant('what a failed attempt has in flight is forgotten', 'simulator', PERFORM, 'runner.inFlightUntilMs = io.monotonic() + target.idleTimeoutMs;', ''),
+  mutant('nobody asks which build runs at its place', 'simulator', PERFORM, 'if (answer.guid !== guid) return `another build answers at ${ref}: ${answer.guid}`;', 'if (answer.guid !== guid) return undefined;'),
+  mutant('the environment that a build says is not looked at', 'simulator', PERFORM, 'if (answer.environment === null || answer.environment === plan.scope.environment) return undefined;', 'if (answer.environment !== plan.id) return undefined;'),
+  mutant('the pointer is not written, and nobody looks', 'simulator', 'commands/pointer-writer.ts', 'const generation = writePointer(dir, draft, io.fs, modes, copyDirs);', 'const generation = readPointers(dir, io.fs, scope).newest?.generation ?? 0;'),
+  mutant('break-glass sets no hold', 'simulator', 'break-glass/rescue.ts', 'const held = setHold(rescuing, tools);', 'const held = true;'),
+  mutant('break-glass forgets what a runner has in flight', 'simulator', 'break-glass/rescue.ts', '  if (left) {', '  if (left && Number.isNaN(0)) {'),
+  mutant('break-glass goes to a bad build', 'choices', 'break-glass/choose.ts', 'if (pointers[0].bad.includes(guid)) return', "if (pointers[0].bad.includes('')) return"),
+  mutant('break-glass goes to a place that is taken', 'choices', 'break-glass/choose.ts', '  if (heir === undefined) return undefined;', '  if (heir !== known[0]) return undefined;'),
+];
+
+const OF_THE_DOOR: readonly Mutant[] = [
+  mutant('a build of another scope is let in', 'admission', 'core/build-locks.ts', '  if (first === undefined && ledger === undefined) return undefined;', '  if (first === undefined) return undefined;'),
+  mutant('a build that is stamped for another environment is let in', 'admission', 'core/build-locks.ts', 'return sameScope(entry.scope, scope) && (entry.build.environment ?? scope.environment) === scope.environment;', 'return sameScope(entry.scope, scope);'),
+  mutant('an older build is let in', 'admission', 'core/build-locks.ts', 'if (highest === null || build === undefined || build.sequence > highest) return undefined;', 'if (highest !== build?.sequence) return undefined;'),
+  mutant('a bad build is let in', 'admission', 'core/build-locks.ts', "  const why = facts.history.bad.get(facts.guid);\n  if (why === undefined) return undefined;\n  return {\n    code: 'BAD_BUILD',", "  const why = facts.history.bad.get(facts.guid);\n  if (why === undefined || why !== '') return undefined;\n  return {\n    code: 'BAD_BUILD',"),
+  mutant('a target of another environment is taken', 'admission', 'core/target-locks.ts', 'if (words.has(facts.scope.environment) && others.length === 0) return undefined;', 'if (words.size > 0) return undefined;'),
+  mutant('a key that stands twice is accepted', 'manifests', 'config/nodes.ts', 'else findings.push(duplicateKey(source, key, keySpan, earlier));', 'else duplicateKey(source, key, keySpan, earlier);'),
+  mutant('a build may stand in two manifests', 'manifests', 'core/manifest-rules.ts', '...foreign(group), ', ''),
+];
+
+export const MUTANTS: readonly Mutant[] = [...OF_THE_DISK, ...OF_LEADING, ...OF_THE_GATES, ...OF_THE_WAY_BACK, ...OF_THE_DOOR];

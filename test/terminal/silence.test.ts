@@ -1,0 +1,96 @@
+/** Whole rollouts of the real engine in the simulated world, told into a pipe: how long the log is ever silent. */
+import { Writable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { createReport } from '../../src/terminal/report.ts';
+import { Process } from '../world/process.ts';
+import { furnish, planOf, promote } from '../world/rollouts.ts';
+import { World } from '../world/world.ts';
+
+interface Told {
+  /** Milliseconds from the start at which something was written, and the end of the rollout. */
+  readonly atMs: readonly number[];
+  readonly phase: string;
+  readonly text: string;
+}
+
+/** What a pipe gets, and when by the world's clock. */
+async function told(plan: ReturnType<typeof planOf>, mischief: (world: World) => void = () => undefined): Promise<Told> {
+  const world = furnish(new World({ blue: 100, green: 0, grey: 0 }));
+  world.callsMax = Number.POSITIVE_INFINITY;
+  mischief(world);
+  const beganMs = world.nowMs;
+  const atMs = [0];
+  let text = '';
+  const pipe = () =>
+    new Writable({
+      write: (chunk, _encoding, done) => {
+        atMs.push(world.nowMs - beganMs);
+        text += String(chunk);
+        done();
+      },
+    });
+  const report = createReport({
+    json: false,
+    quiet: false,
+    verbose: false,
+    stdout: pipe(),
+    stderr: pipe(),
+    colour: { stdout: false, stderr: false },
+    tty: false,
+    unicode: true,
+    columns: () => 80,
+    now: () => world.nowMs,
+  });
+  const ended = await promote(world, new Process(world, 2), plan, (line) => report.line(line));
+  report.close();
+  atMs.push(world.nowMs - beganMs);
+  return { atMs, phase: 'state' in ended ? ended.state.phase : ended.how, text };
+}
+
+/** The longest silence that lies before, or begins after, this moment. */
+function longest(atMs: readonly number[], fromMs: number, untilMs: number): number {
+  const gaps = atMs.slice(1).map((at, index) => ({ fromMs: atMs[index] ?? 0, ms: at - (atMs[index] ?? 0) }));
+  return Math.max(...gaps.filter((gap) => gap.fromMs >= fromMs && gap.fromMs < untilMs).map(({ ms }) => ms));
+}
+
+const MINUTE_MS = 60_000;
+const steps = (...bakesMs: readonly number[]) =>
+  bakesMs.map((bakeMs, index) => ({ percent: index === bakesMs.length - 1 ? 100 : 10 * (index + 1), bakeMs }));
+
+describe('a rollout in a pipe', () => {
+  it.each([1000, 3000, 5000, 7000, 11_000])('of 35 s, polled every %i ms, is never silent for more than 12 s', async (pollMs) => {
+    const { atMs, phase } = await told(planOf({ pollMs, steps: steps(20_000, 15_000) }));
+    expect(phase).toBe('done');
+    expect(atMs.at(-1)).toBeGreaterThan(35_000);
+    expect(longest(atMs, 0, MINUTE_MS)).toBeLessThanOrEqual(12_000);
+  });
+
+  it('of 20 minutes says something at least every 32 s after the first minute', async () => {
+    const { atMs, phase } = await told(planOf({ steps: steps(10 * MINUTE_MS, 10 * MINUTE_MS) }));
+    expect(phase).toBe('done');
+    expect(longest(atMs, 0, MINUTE_MS - 12_000)).toBeLessThanOrEqual(12_000);
+    expect(longest(atMs, 0, 20 * MINUTE_MS)).toBeLessThanOrEqual(32_000);
+  });
+
+  it('that waits for metrics until its patience ends says so all the while', async () => {
+    const { atMs, phase, text } = await told(planOf({ patienceMs: 35_000 }), (world) =>
+      world.after(3000, () => {
+        for (const counters of world.metrics.values()) counters.sight = 'nothing';
+      }),
+    );
+    expect(phase).toBe('reverted');
+    expect(text).toMatch(/waiting for /);
+    expect(longest(atMs, 0, MINUTE_MS)).toBeLessThanOrEqual(12_000);
+  });
+
+  it('that waits for a member to come up says so all the while', async () => {
+    const { atMs, phase, text } = await told(planOf({ patienceMs: 35_000 }), (world) => {
+      world.onShift = () => {
+        world.trouble = ['green is DOWN'];
+      };
+    });
+    expect(['reverted', 'stuck']).toContain(phase);
+    expect(text).toContain('green is DOWN');
+    expect(longest(atMs, 0, MINUTE_MS)).toBeLessThanOrEqual(12_000);
+  });
+});

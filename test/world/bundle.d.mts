@@ -1,0 +1,10 @@
+/** What bundle.mjs gives to the tests. */
+export interface Mutation {
+  /** Below the repository's root. */
+  readonly file: string;
+  /** Stands there exactly once. */
+  readonly from: string;
+  readonly to: string;
+}
+
+export function bundle(entry: string, outfile: string, mutations?: readonly Mutation[]): Promise<void>;
