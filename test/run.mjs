@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const report = join(root, '.cache', 'vitest.json');
-const isDeep = process.argv.includes('--deep');
-const filters = process.argv.slice(2).filter((word) => word !== '--deep');
+const project = ['deep', 'sweep'].find((name) => process.argv.includes(`--${name}`)) ?? 'quick';
+const filters = process.argv.slice(2).filter((word) => word !== `--${project}`);
 
 /** Program, and the Debian package that brings it. */
 const NEEDED = [
@@ -95,7 +95,7 @@ function count(exitCode) {
 
 function runTests() {
   rmSync(report, { force: true });
-  const args = ['run', '--config', '.config/vitest.config.ts', '--project', isDeep ? 'deep' : 'quick', '--passWithNoTests'];
+  const args = ['run', '--config', '.config/vitest.config.ts', '--project', project, '--passWithNoTests'];
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   return count(run(process.execPath, ['node_modules/vitest/vitest.mjs', ...args, ...reporters, ...filters]));
 }
