@@ -78,15 +78,15 @@ describe('the bundle stays small', () => {
     expect([...packagesIn(start)].filter((name) => heavy.includes(name))).toEqual([]);
   });
 
-  test('what validate parses is at most 350 kB', () => {
+  test('what validate parses is at most 380 kB', () => {
     const validate = staticClosure(outputOf('src/main.ts'), outputOf('src/commands/validate-command.ts'));
     // A prototype without routers, metric sources and a strict scanner had 260; test/bench/start-up.mjs shows what it costs in time.
-    expect(bytesOf(validate)).toBeLessThanOrEqual(350_000);
+    expect(bytesOf(validate)).toBeLessThanOrEqual(380_000);
   });
 
-  test('all of dist is at most 900 kB', () => {
+  test('all of dist is at most 950 kB', () => {
     const sizes = readdirSync(join(ROOT, 'dist')).map((name) => statSync(join(ROOT, 'dist', name)).size);
-    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(900_000);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(950_000);
   });
 
   test('break-glass is one file of at most 60 kB that imports only what Node brings', () => {
