@@ -13,11 +13,8 @@ const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** A GUID has several spellings (RFC 9562) that name one build; any other text comes back trimmed and in small letters. */
 export function plainGuid(said: string): string {
-  const bare = said
-    .trim()
-    .toLowerCase()
-    .replace(/^urn:uuid:/, '');
-  return bare.replace(/^\{(.*)\}$/, '$1');
+  const plain = said.trim().toLowerCase();
+  return plain.startsWith('urn:uuid:') ? plain.slice('urn:uuid:'.length) : plain.replace(/^\{(.*)\}$/, '$1');
 }
 
 /** True for one text, and for two spellings of one GUID. Two places whose names differ in capitals are two. */

@@ -30,6 +30,8 @@ export function openStateDir(stateDir: string, below: readonly string[], fs: Fs,
   if (look(stateDir, fs, 'statSync') === undefined) makeRoot(stateDir, fs, modes);
   let dir = fs.realpathSync(stateDir);
   const home = homeOf(dir, fs.statSync(dir));
+  // Whoever made it may have been killed before its name was durable; nothing is put into it until it is.
+  if (look(join(dir, below[0] ?? ''), fs) === undefined) flushNames(dir, fs);
   for (const name of below) {
     if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) throw new Error(`not a folder name: ${name}`);
     const next = join(dir, name);
@@ -63,7 +65,17 @@ function makeRoot(stateDir: string, fs: Fs, modes: Modes): void {
     if (modes.gid !== undefined) fs.fchownSync(fd, -1, modes.gid);
     fs.fchmodSync(fd, modes.dir);
   });
-  flushDir(dirname(stateDir), fs);
+}
+
+/** Makes the names that lead to `dir` durable. A folder that may not be opened is not one that we made. */
+function flushNames(dir: string, fs: Fs): void {
+  for (let at = dir; at !== dirname(at); at = dirname(at)) {
+    try {
+      flushDir(dirname(at), fs);
+    } catch (error) {
+      if (codeOf(error) !== 'EACCES') throw error;
+    }
+  }
 }
 
 function makeDir(dir: string, fs: Fs, prepare: (fd: number) => void): void {

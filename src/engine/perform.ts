@@ -13,6 +13,8 @@ import type { Runner } from './runner.ts';
 
 const RETRY_MS = 1000;
 const CONVERGE_POLL_MS = 300;
+/** Longer than asking and sending can take. */
+const ASKED_WITHIN_MS = 10_000;
 
 /** Does what the effect says and returns what happened. */
 export async function perform(effect: Exclude<Effect, { do: 'stop' }>, state: State, runner: Runner): Promise<Event | undefined> {
@@ -85,13 +87,16 @@ async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, run
     return { type: 'shift-failed', atMs: io.now(), why, attempt: state.attempts + 1, final: false };
   };
   if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
+  const askedMs = io.monotonic();
   const stranger = await strangerAtCandidate(state, runner);
   if (stranger !== undefined)
     return { type: 'shift-failed', atMs: io.now(), why: stranger, attempt: state.attempts + 1, final: true };
   const changes = target.changes(effect.split, effect.leaving);
   runner.revertTried = state.phase === 'reverting';
   const back = state.phase === 'reverting' || state.plan.kind === 'rollback';
-  const problem = await makeAll(changes, back, runner);
+  // Whoever slept since must ask again: another build may have come to the place.
+  const stale = () => (!back && io.monotonic() - askedMs > ASKED_WITHIN_MS ? 'the build was asked too long ago' : undefined);
+  const problem = await makeAll(changes, back, runner, stale);
   if (problem === 'look again') return undefined;
   if (problem !== undefined) return failed(problem);
   const inFlightMs = runner.parts.unended ? target.idleTimeoutMs : runner.inFlightUntilMs - io.monotonic();
@@ -126,11 +131,16 @@ function assertOwnBuilds(split: Split, state: State): void {
 }
 
 /** Forward stops at the first change that fails; the way back makes all it can, so that a dead location keeps no other on a bad build. */
-async function makeAll(changes: readonly Change[], back: boolean, runner: Runner): Promise<string | undefined> {
+async function makeAll(
+  changes: readonly Change[],
+  back: boolean,
+  runner: Runner,
+  against: () => string | undefined = () => undefined,
+): Promise<string | undefined> {
   const failures: string[] = [];
   for (const change of changes) {
     try {
-      await make(change, runner.parts.io, runner.forbidden);
+      await make(change, runner.parts.io, () => runner.forbidden() ?? against());
     } catch (error) {
       if (error instanceof NotAllowed) return 'look again';
       failures.push(textOf(error));

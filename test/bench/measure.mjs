@@ -1,7 +1,7 @@
 /** What every benchmark shares: clean runs, medians, a table, and the file that the figures page is made from. Must not judge. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, release, tmpdir } from 'node:os';
+import { cpus, loadavg, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -105,7 +105,13 @@ export function report({ name, title, columns, rows, notes = [], missed = [] }) 
         .trimEnd(),
     );
   for (const note of [...notes, ...missed.map((aim) => `AIM MISSED: ${aim}`)]) console.log(`\n${note}`);
-  const machine = { cpu: cpus()[0]?.model ?? 'unknown', cpus: cpus().length, node: process.versions.node, kernel: release() };
+  const machine = {
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cpus: cpus().length,
+    node: process.versions.node,
+    kernel: release(),
+    load: loadavg()[0],
+  };
   const folder = join(ROOT, '.cache', 'bench');
   mkdirSync(folder, { recursive: true });
   const figures = { name, title, date: new Date().toISOString(), machine, columns, rows, notes, missed };

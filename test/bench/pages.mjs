@@ -29,8 +29,8 @@ function day(date) {
 }
 
 function section({ name, title, date, machine, columns, rows, notes, missed }) {
-  const { cpu, cpus, node, kernel } = machine;
-  const made = `\`npm run bench:${name}\`, ${day(date)}, Node ${node}, Linux ${kernel}, ${cpus} × ${cpu}`;
+  const { cpu, cpus, node, kernel, load } = machine;
+  const made = `\`npm run bench:${name}\`, ${day(date)}, Node ${node}, Linux ${kernel}, ${cpus} × ${cpu}, load ${rounded(load, 1)}`;
   const aims = missed.length === 0 ? [] : [`**Missed:** ${missed.join('; ')}.`];
   return [`## ${title}`, made, table(columns, rows), ...notes, ...aims].join('\n\n');
 }
@@ -47,7 +47,7 @@ function figuresPage() {
 ${MADE_BY}
 
 Every table is the output of one command on one machine that also did other things. So the ratio comes first: it compares two things that were
-measured in the same run, turn by turn, and hardly depends on the machine. Milliseconds and megabytes do. Aims and ratios are held against the fastest runs where a table has them: other work only adds. \`npm run bench\` measures all
+measured in the same run, turn by turn, and hardly depends on the machine. Milliseconds and megabytes do. Aims and ratios are held against the fastest runs where a table has them: other work only adds. *Load* says how many programs wanted a CPU at the time; above the number of CPUs, times say little. \`npm run bench\` measures all
 of it again, and \`npm run figures\` writes this page.`;
   return `${[head, ...sections].join('\n\n')}\n`;
 }

@@ -101,6 +101,36 @@ describe('a whole ledger', () => {
   });
 });
 
+describe('a ledger that is read again', () => {
+  const THIRD = THREE[2] as Segment;
+  const SECOND = THREE[1] as Segment;
+
+  it.each(linesOf(THIRD.bytes).map((_, index) => index + 1))(
+    'after %i lines of its newest segment is the same as one read at once',
+    (lines) => {
+      const shorter = Buffer.concat(linesOf(THIRD.bytes).slice(0, lines));
+      const { settled } = whole(readSegments(withBytes(2, shorter)));
+      expect(readSegments([THIRD], settled)).toEqual(readSegments(THREE));
+    },
+  );
+
+  it('forgets what its newest segment held beyond what was accepted in the end', () => {
+    const { head } = whole(readSegments(THREE.slice(0, 2)));
+    const void_ = encodeLine({ ...note('void'), seq: head.seq + 1, prev: head.hash });
+    const longer = { ...SECOND, bytes: Buffer.concat([SECOND.bytes, void_]) };
+    const { entries, settled } = whole(readSegments([THREE[0] as Segment, longer]));
+    expect(entries.at(-1)?.event).toEqual(note('void').event);
+    expect(whole(readSegments([longer, THIRD], settled)).entries).toEqual(whole(readSegments(THREE)).entries);
+  });
+
+  it('is alarmed when what was read before has been changed since', () => {
+    const { settled } = whole(readSegments(THREE));
+    const [first, second, ...rest] = linesOf(THIRD.bytes);
+    const edited = Buffer.concat([first as Buffer, Buffer.from(String(second).replace('alice', 'mallo')), ...rest]);
+    expect(readSegments([{ ...THIRD, bytes: edited }], settled)).toHaveProperty('why');
+  });
+});
+
 describe('a torn tail', () => {
   it('is left out at every length that a crash can leave of the last line', () => {
     const bytes = (THREE[2] as Segment).bytes;

@@ -13,7 +13,8 @@ import { localStore } from '../../src/stores/local.ts';
 import { CANDIDATE, listedAs, SCOPE, STABLE, STAGING } from '../core/builds.ts';
 import { answerOf, factsWith, historyWith } from '../core/world.ts';
 import { claimedBy } from '../stores/entries.ts';
-import { memoryDisk, putFile, watched } from '../world/disk.ts';
+import { putFile, watched } from '../world/disk.ts';
+import { memoryDisk } from '../world/memory-disk.ts';
 import { Process } from '../world/process.ts';
 import { STATE_DIR, World } from '../world/world.ts';
 
@@ -37,7 +38,11 @@ function admission(): Complaints {
     'on a disk that keeps nothing': factsWith({ diskProblem: 'tmpfs' }),
   };
   const let_in = Object.entries(refused).filter(([, facts]) => admit(facts, LOCKS).build !== null);
-  const back = factsWith({ guid: STABLE.guid, candidateAnswers: answerOf(STABLE), history: historyWith({ bad: new Map([[STABLE.guid, 'bad']]) }) });
+  const back = factsWith({
+    guid: STABLE.guid,
+    candidateAnswers: answerOf(STABLE),
+    history: historyWith({ bad: new Map([[STABLE.guid, 'bad']]) }),
+  });
   const backToBad = admit(back, ROLLBACK_LOCKS).checked.every(({ refusal }) => refusal === undefined);
   return [
     ...(admit(factsWith(), LOCKS).build === null ? ['refuses a good build'] : []),
@@ -48,7 +53,13 @@ function admission(): Complaints {
 
 /** Break-glass must not go to a bad build, nor to one whose place is another's by now. */
 function choices(): Complaints {
-  const restore = (build: typeof STABLE) => ({ build, knownGoodSince: '2026-11-20T09:00:00Z', changes: [], checks: [], identity: null });
+  const restore = (build: typeof STABLE) => ({
+    build,
+    knownGoodSince: '2026-11-20T09:00:00Z',
+    changes: [],
+    checks: [],
+    identity: null,
+  });
   const pointer = (more: Partial<Pointer>): Pointer => ({
     formatVersion: 1,
     generation: 2,
@@ -73,7 +84,9 @@ function choices(): Complaints {
   return [
     ...(goesTo(pointer({})) === CANDIDATE.guid ? [] : ['does not go to the known-good build']),
     ...(goesTo(pointer({ bad: [STABLE.guid] }), STABLE.guid) === 'refused' ? [] : ['goes to a bad build']),
-    ...(goesTo(pointer({ earlier: [restore({ ...STABLE, ref: CANDIDATE.ref })] }), STABLE.guid) === 'refused' ? [] : ['goes to a place that is taken']),
+    ...(goesTo(pointer({ earlier: [restore({ ...STABLE, ref: CANDIDATE.ref })] }), STABLE.guid) === 'refused'
+      ? []
+      : ['goes to a place that is taken']),
   ];
 }
 
@@ -82,14 +95,22 @@ function manifests(): Complaints {
   const manifest = (environment: string) => ({
     file: `${environment}.yaml`,
     place: null,
-    manifest: { apiVersion: 'kvdeploy.dev/v1', kind: 'ReleaseManifest', ...SCOPE, environment, builds: [CANDIDATE] } as Parameters<typeof manifestBreaches>[0][number]['manifest'],
+    manifest: {
+      apiVersion: 'kvdeploy.dev/v1',
+      kind: 'ReleaseManifest',
+      ...SCOPE,
+      environment,
+      builds: [CANDIDATE],
+    } as Parameters<typeof manifestBreaches>[0][number]['manifest'],
   });
   return [
     ...(findings('a: 1\nb: 2\n', 'a.yaml') === 0 ? [] : ['refuses a good file']),
     ...(findings('a: 1\na: 2\n', 'a.yaml') > 0 ? [] : ['takes a key twice from YAML']),
     ...(findings('{"a":1,"a":2}', 'a.json') > 0 ? [] : ['takes a key twice from JSON']),
     ...(manifestBreaches([manifest('production')], null).length === 0 ? [] : ['refuses a good manifest']),
-    ...(manifestBreaches([manifest('production'), manifest('staging')], null).length > 0 ? [] : ['takes a build for two environments']),
+    ...(manifestBreaches([manifest('production'), manifest('staging')], null).length > 0
+      ? []
+      : ['takes a build for two environments']),
   ];
 }
 
@@ -103,10 +124,16 @@ async function claims(): Promise<Complaints> {
   await early.append(SCOPE, 1, claimedBy(one.io.self()));
   await early.append(SCOPE, 2, { ...claimedBy(one.io.self()), event: { type: 'released', atMs: 1 } });
   let answer: Promise<string> | undefined;
-  const overtaken = watched(one.io.fs, (call) => {
-    if (call === 'linkSync') answer ??= second.append(SCOPE, 3, claimedBy(two.io.self()));
-  }, () => undefined);
-  const first = await localStore(STATE_DIR, { ...one.io, fs: overtaken }).append(SCOPE, 3, claimedBy(one.io.self())).catch(() => 'failed');
+  const overtaken = watched(
+    one.io.fs,
+    (call) => {
+      if (call === 'linkSync') answer ??= second.append(SCOPE, 3, claimedBy(two.io.self()));
+    },
+    () => undefined,
+  );
+  const first = await localStore(STATE_DIR, { ...one.io, fs: overtaken })
+    .append(SCOPE, 3, claimedBy(one.io.self()))
+    .catch(() => 'failed');
   const both = first === 'ok' && (await answer) === 'ok';
   return both ? ['two processes were told that they lead'] : (await answer) === 'ok' ? [] : ['nobody leads'];
 }
@@ -115,9 +142,13 @@ async function claims(): Promise<Complaints> {
 function lyingDisk(): Complaints {
   const disk = memoryDisk(() => 0);
   putFile(disk, '/state/here', '');
-  const lying = watched(disk, (call, given) => {
-    if (call === 'writeSync') (given as unknown[])[1] = Buffer.alloc((given[1] as Buffer).length, 0x20);
-  }, () => undefined);
+  const lying = watched(
+    disk,
+    (call, given) => {
+      if (call === 'writeSync') (given as unknown[])[1] = Buffer.alloc((given[1] as Buffer).length, 0x20);
+    },
+    () => undefined,
+  );
   try {
     createFile('/state/file', Buffer.from('the known-good build'), lying, () => undefined);
     return ['a file that was not written is called durable'];

@@ -16,6 +16,13 @@ describe('a fault in the code is noticed:', () => {
 
   afterAll(() => {
     const seconds = (performance.now() - began) / 1000;
-    recordReliability({ name: 'mutants', what: 'faults put into the code', points: MUTANTS.length, seconds, seed: '1', failures: survivors });
+    recordReliability({
+      name: 'mutants',
+      what: 'faults put into the code',
+      points: MUTANTS.length,
+      seconds,
+      seed: '1',
+      failures: survivors,
+    });
   });
 });

@@ -20,12 +20,17 @@ export async function bundle(entry, outfile, mutations = []) {
     const text = texts.get(path) ?? readFileSync(path, 'utf8');
     const times = text.split(from).length - 1;
     if (times !== 1) throw new Error(`${file} has ${times} times, not once: ${from}`);
-    texts.set(path, text.replace(from, () => to));
+    texts.set(
+      path,
+      text.replace(from, () => to),
+    );
   }
   const mutate = {
     name: 'mutate',
     setup(options) {
-      options.onLoad({ filter: /\.ts$/ }, ({ path }) => (texts.has(path) ? { contents: texts.get(path), loader: 'ts' } : undefined));
+      options.onLoad({ filter: /\.ts$/ }, ({ path }) =>
+        texts.has(path) ? { contents: texts.get(path), loader: 'ts' } : undefined,
+      );
     },
   };
   await build({

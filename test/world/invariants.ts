@@ -31,12 +31,12 @@ export class Invariants {
   readonly #schedule: Schedule;
   readonly #watcher: Store;
   readonly #checks: Promise<void>[] = [];
-  readonly #rescuers = new Set<number>();
+  /** Processes that break glass, and when they began. */
+  readonly #rescuers = new Map<number, number>();
+  #reviewedMs = 0;
   readonly #acknowledged = new Map<number, { readonly by: number; readonly entry: NewEntry }>();
   readonly #generations: number[] = [];
   #shiftedMs = 0;
-  /** The last plan was one to promote. */
-  #promoted = false;
   #rescuedMs: number | undefined;
   #mustHold = false;
   foreignSinceMs: number | undefined;
@@ -61,7 +61,7 @@ export class Invariants {
   }
 
   breaksGlass(pid: number): void {
-    this.#rescuers.add(pid);
+    this.#rescuers.set(pid, this.#world.monotonicMs);
   }
 
   /** What a rescue says while it is at work. */
@@ -70,13 +70,15 @@ export class Invariants {
   }
 
   /** A rescue has said its last word. */
-  rescued(code: string | null, message: string): void {
-    if (code !== null || message.includes('NO HOLD')) return;
+  rescued(pid: number, code: string | null, message: string): void {
+    // A review that came in between has lifted the hold already.
+    if (code !== null || message.includes('NO HOLD') || this.#reviewedMs > (this.#rescuers.get(pid) ?? 0)) return;
     this.#mustHold = true;
     this.#rescuedMs = this.#world.monotonicMs;
   }
 
   reviewed(): void {
+    this.#reviewedMs = this.#world.monotonicMs;
     this.#mustHold = false;
     this.#rescuedMs = undefined;
   }
@@ -90,17 +92,16 @@ export class Invariants {
     const before = this.#acknowledged.get(seq);
     if (before !== undefined) this.fail('I4', `processes ${before.by} and ${by} were both told that entry ${seq} is theirs`);
     this.#acknowledged.set(seq, { by, entry });
-    if (entry.event.type === 'planned') this.#promoted = entry.event.plan.kind === 'promote';
-    if (entry.event.type === 'pointed') this.#mayPoint(by);
+    if (entry.event.type === 'pointed') this.#checks.push(this.#mayPoint(by));
     if (entry.event.type === 'shifted') this.#shiftedMs = this.#world.monotonicMs;
   }
 
   /** What a promotion names known-good has served everything for its whole last bake. */
-  #mayPoint(by: number): void {
-    const { kind, steps } = this.#schedule.plan;
+  async #mayPoint(by: number): Promise<void> {
     const servedMs = this.#world.monotonicMs - this.#shiftedMs;
-    const ofPromotion = kind === 'promote' && this.#promoted;
-    if (ofPromotion && servedMs < (steps.at(-1)?.bakeMs ?? 0)) this.fail('I7', `process ${by} named a build known-good after ${servedMs} ms`);
+    const { rollout } = fold((await this.#watcher.read(SCOPE)).entries);
+    if (rollout?.plan.kind === 'promote' && servedMs < (rollout.plan.steps.at(-1)?.bakeMs ?? 0))
+      this.fail('I7', `process ${by} named a build known-good after ${servedMs} ms`);
   }
 
   #mayArrive(by: number, sentMs: number): void {
@@ -119,7 +120,13 @@ export class Invariants {
     if (held) this.fail('I5', `process ${by} changed traffic under a hold`);
     const stray = sharesOf(asked).find(({ place, percent }) => percent > 0 && place !== 'blue' && place !== 'green');
     if (stray !== undefined) this.fail('I1', `process ${by} gave traffic to ${stray.place}`);
-    if (rises && this.foreignSinceMs !== undefined && this.foreignSinceMs < monotonicMs - ASKED_BEFORE_MS && this.#schedule.plan.kind === 'promote' && this.#asksWell())
+    if (
+      rises &&
+      this.foreignSinceMs !== undefined &&
+      this.foreignSinceMs < monotonicMs - ASKED_BEFORE_MS &&
+      this.#schedule.plan.kind === 'promote' &&
+      this.#asksWell()
+    )
       this.fail('I1', `process ${by} sent more traffic to a build of somewhere else`);
     const shiftedMs = this.#shiftedMs;
     const { entries } = await this.#watcher.read(SCOPE);
@@ -128,7 +135,8 @@ export class Invariants {
     const step = history.rollout?.step ?? 0;
     if (!rises || step === 0 || history.rollout?.phase !== 'shifting' || history.rollout.plan.kind !== 'promote') return;
     if (!passedSince(entries)) this.fail('I7', `process ${by} raised the percentage without a gate that passed`);
-    if (counted < shiftedMs) this.fail('I7', `process ${by} raised the percentage, and nothing was counted since the step before`);
+    if (counted < shiftedMs)
+      this.fail('I7', `process ${by} raised the percentage, and nothing was counted since the step before`);
   }
 
   /** Where router reads fail too, who is at the place cannot be asked before the shift, only after it. */
@@ -139,8 +147,10 @@ export class Invariants {
   #leads(by: number, asked: Readonly<Record<string, number>>, { rollout, leader }: History): void {
     const split = sharesOf(asked);
     const effect = rollout === null ? undefined : next(rollout);
-    if (leader?.claim.by.pid !== by) this.fail('I2', `process ${by} changed traffic while ${leader?.claim.by.pid ?? 'nobody'} led`);
-    if (effect?.do !== 'shift') this.fail('I2', `process ${by} set ${splitText(split)} while the ledger says ${rollout?.phase ?? 'nothing'}`);
+    if (leader?.claim.by.pid !== by)
+      this.fail('I2', `process ${by} changed traffic while ${leader?.claim.by.pid ?? 'nobody'} led`);
+    if (effect?.do !== 'shift')
+      this.fail('I2', `process ${by} set ${splitText(split)} while the ledger says ${rollout?.phase ?? 'nothing'}`);
     else if (!splitsAgree(effect.split, split))
       this.fail('I2', `process ${by} set ${splitText(split)}, the ledger wants ${splitText(effect.split)}`);
   }
@@ -170,13 +180,16 @@ export class Invariants {
   #kept(entries: readonly Entry[]): void {
     for (const [seq, { by, entry }] of this.#acknowledged) {
       const there = entries[seq - 1];
-      const same = there !== undefined && there.at === entry.at && there.event.type === entry.event.type && there.actor === entry.actor;
+      const same =
+        there !== undefined && there.at === entry.at && there.event.type === entry.event.type && there.actor === entry.actor;
       if (!same) this.fail('I3', `entry ${seq} (${entry.event.type}) that process ${by} was promised is gone`);
     }
   }
 
   #pointers(events: readonly Event[]): void {
-    const told = events.flatMap((event) => (event.type === 'pointed' || (event.type === 'prepared' && event.generation !== null) ? [event.generation ?? 0] : []));
+    const told = events.flatMap((event) =>
+      event.type === 'pointed' || (event.type === 'prepared' && event.generation !== null) ? [event.generation ?? 0] : [],
+    );
     const promised = [...this.#generations, ...told].sort((a, b) => a - b);
     const { all, damaged, newest } = readPointers(pointerDir(STATE_DIR, SCOPE), this.#world.disk, SCOPE);
     if (damaged.length > 0 && promised.length > 0) this.fail('I6', `damaged generations: ${JSON.stringify(damaged)}`);
@@ -190,7 +203,8 @@ export class Invariants {
     const { moved, says, split } = this.#world;
     const pointed = readPointers(POINTER_DIR, this.#world.disk, SCOPE).newest?.knownGood.build.guid;
     if (phase === 'done' && pointed !== candidate.guid) this.fail('I8', `done, but the pointer names ${pointed}`);
-    if (phase === 'reverted' && pointed !== (stable?.guid ?? STABLE)) this.fail('I8', `reverted, but the pointer names ${pointed}`);
+    if (phase === 'reverted' && pointed !== (stable?.guid ?? STABLE))
+      this.fail('I8', `reverted, but the pointer names ${pointed}`);
     if (phase === 'rescued' && this.#rescuers.size === 0) this.fail('I8', 'rescued by nobody');
     // Somebody else, or a rescue, had the last word: nobody watches after the end.
     const last = moved.at(-1)?.by ?? -1;

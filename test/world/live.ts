@@ -1,7 +1,7 @@
 /** Lives through one schedule: everybody at once in one world, then faults stop, and what was promised is looked at. */
 import { Refused } from '../../src/break-glass/refusal.ts';
-import { openRollout } from '../../src/core/history.ts';
 import { KvdeployError } from '../../src/core/errors.ts';
+import { openRollout } from '../../src/core/history.ts';
 import { beginFault, FIRST_PID, FOREIGN } from './faults.ts';
 import { Invariants } from './invariants.ts';
 import { Killed, Process } from './process.ts';
@@ -16,6 +16,8 @@ export interface Lived {
   readonly problems: readonly string[];
 }
 
+const BACK = rollbackOf();
+
 /** Longer than any lease and anything in flight. */
 const CALM_MS = 60_000;
 
@@ -23,7 +25,9 @@ const CALM_MS = 60_000;
 export type Tell = (atMs: number, who: string, what: string) => void;
 
 export async function live(schedule: Schedule, tell?: Tell): Promise<Lived> {
-  const world = furnish(new World(schedule.plan.kind === 'rollback' ? { blue: 0, green: 100, grey: 0 } : { blue: 100, green: 0, grey: 0 }));
+  const world = furnish(
+    new World(schedule.plan.kind === 'rollback' ? { blue: 0, green: 100, grey: 0 } : { blue: 100, green: 0, grey: 0 }),
+  );
   const beganMs = world.monotonicMs;
   if (tell !== undefined) world.tell = (who, what) => tell(world.monotonicMs - beganMs, who, what);
   const invariants = new Invariants(world, schedule);
@@ -102,13 +106,19 @@ function plainly(error: unknown): string {
   throw error;
 }
 
-async function command(world: World, process: Process, actor: Actor, schedule: Schedule, invariants: Invariants): Promise<string> {
+async function command(
+  world: World,
+  process: Process,
+  actor: Actor,
+  schedule: Schedule,
+  invariants: Invariants,
+): Promise<string> {
   const { pollMs, patienceMs, copies } = schedule.plan;
   switch (actor.command) {
     case 'promote':
       return endText(await promote(world, process, { ...schedule.plan, id: `r-${process.pid}` }));
     case 'rollback':
-      return endText(await promote(world, process, rollbackOf({ id: `r-${process.pid}`, pollMs, patienceMs, copies })));
+      return endText(await promote(world, process, { ...BACK, id: `r-${process.pid}`, pollMs, patienceMs, copies }));
     case 'resume':
       return endText(await resume(world, process));
     case 'abort':
@@ -122,7 +132,7 @@ async function command(world: World, process: Process, actor: Actor, schedule: S
         invariants.said(line);
         world.tell?.(`process ${process.pid}`, line);
       });
-      invariants.rescued(code, message);
+      invariants.rescued(process.pid, code, message);
       return `${code ?? 'ok'}: ${message}`;
     }
     case 'reconcile':

@@ -2,7 +2,8 @@
 import { NotAllowed } from '../../src/break-glass/changes.ts';
 import type { Control } from '../../src/engine/runner.ts';
 import type { Io } from '../../src/io.ts';
-import { SystemError, watched } from './disk.ts';
+import { watched } from './disk.ts';
+import { SystemError } from './memory-disk.ts';
 import { identityOf, type World } from './world.ts';
 
 /** Thrown into a process that is dead: nothing that it does from here on reaches the world. */
@@ -134,7 +135,12 @@ export class Process {
 
   /** A process that is killed in a write leaves half of it; a disk may also take half and say so. */
   #shorten(given: unknown[]): void {
-    const [fd, bytes, offset = 0, length = (bytes as Buffer).length - (offset as number)] = given as [number, Buffer, number?, number?];
+    const [fd, bytes, offset = 0, length = (bytes as Buffer).length - (offset as number)] = given as [
+      number,
+      Buffer,
+      number?,
+      number?,
+    ];
     const half = Math.floor(length / 2);
     if (half === 0 || !(this.#world.shortWrites || !this.alive)) return;
     if (!this.alive && !this.#world.full) this.#world.disk.writeSync(fd, bytes, offset, half);

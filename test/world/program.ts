@@ -75,9 +75,16 @@ else if (found.schedules === 1) await tell(scheduleOf(first));
 else {
   const { schedules, cpuSeconds } = found;
   const rate = Math.round(schedules / cpuSeconds);
-  process.stdout.write(`${schedules} schedules from seed ${first} on, ${found.failures.length} failures, ${rate} a second of one core\n`);
-  process.stdout.write(`${Object.entries(found.ends).map(([phase, number]) => `${phase} ${number}`).join(', ')}\n`);
+  process.stdout.write(
+    `${schedules} schedules from seed ${first} on, ${found.failures.length} failures, ${rate} a second of one core\n`,
+  );
+  process.stdout.write(
+    `${Object.entries(found.ends)
+      .map(([phase, number]) => `${phase} ${number}`)
+      .join(', ')}\n`,
+  );
   if (failure !== undefined) await tell(scheduleOf(failure.seed));
 }
-for (const { seed } of values.json ? [] : found.failures.slice(0, 10)) process.stdout.write(`npm run simulate -- --seed ${seed}\n`);
+for (const { seed } of values.json ? [] : found.failures.slice(0, 10))
+  process.stdout.write(`npm run simulate -- --seed ${seed}\n`);
 process.exitCode = failure === undefined ? 0 : 1;

@@ -99,7 +99,9 @@ export function targetIn(world: World, io: Io, plan: Plan): Target {
     kind: 'scripted',
     idleTimeoutMs: IDLE_MS,
     changes: (split) => [{ kind: 'request', method: 'PUT', url, body: bodyOf(split), expect: [200], timeoutMs }],
-    checks: (split) => [{ kind: 'http', url: 'http://router/text', json: ['text'], equals: splitText(inOrder(split)), timeoutMs }],
+    checks: (split) => [
+      { kind: 'http', url: 'http://router/text', json: ['text'], equals: splitText(inOrder(split)), timeoutMs },
+    ],
     impossible: () => undefined,
     read: async (): Promise<Reading> => {
       const { body } = await io.http({ method: 'GET', url, timeoutMs }, () => undefined);
@@ -183,12 +185,7 @@ async function walk(
   if (hold !== undefined) return { how: 'failed', code: 'HELD', message: hold.text };
   const store = tellingStore(world, process);
   const target = targetIn(world, io, plan);
-  const write = pointerWriter(
-    { scope: SCOPE, stateDir: STATE_DIR, copies: plan.copies, modes: OWNER_ONLY },
-    plan,
-    target,
-    io,
-  );
+  const write = pointerWriter({ scope: SCOPE, stateDir: STATE_DIR, copies: plan.copies, modes: OWNER_ONLY }, plan, target, io);
   const writePointer: typeof write = (...given) => {
     const written = write(...given);
     world.onPointed(written.generation);

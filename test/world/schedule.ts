@@ -63,6 +63,8 @@ export interface Schedule {
 
 const MISHAPS: readonly Fate[] = ['refused', 'down', 'lost', 'late', 'overdue', 'lie', 'twice', 'ignored', 'crooked'];
 const DAY_MS = 86_400_000;
+const FORWARD = planOf();
+const BACK = rollbackOf();
 
 class Luck {
   readonly chance: (share: number) => boolean;
@@ -88,14 +90,29 @@ export function scheduleOf(seed: number): Schedule {
   const plan = planFor(luck);
   const green = luck.one(['good', 'good', 'good', 'good', 'good', 'sick', 'broken', 'broken', 'foreign', 'staging'] as const);
   const mishapShare = luck.one([0, 0, 0.15, 0.4]);
-  const mishaps = Array.from({ length: 24 }, (_, nth) => ({ nth, fate: luck.one(MISHAPS) })).filter(() => luck.chance(mishapShare));
+  const mishaps = Array.from({ length: 24 }, (_, nth) => ({ nth, fate: luck.one(MISHAPS) })).filter(() =>
+    luck.chance(mishapShare),
+  );
   const first = actorFor(luck, plan.kind === 'rollback' ? 'rollback' : 'promote', 0);
-  const more = luck.times(3, () => actorFor(luck, luck.one(COMMANDS), luck.one([luck.below(6000), luck.below(25_000)])));
+  const more = luck.times(luck.one([1, 3]), () =>
+    actorFor(luck, luck.one(COMMANDS), luck.one([luck.below(6000), luck.below(25_000)])),
+  );
   const faults = luck.times(3, () => faultFor(luck));
   return { seed, plan, green, actors: [first, ...more], mishaps, faults, end: luck.chance(0.8) ? 'resume' : 'abort' };
 }
 
-const COMMANDS = ['promote', 'resume', 'resume', 'abort', 'abort', 'rollback', 'rescue', 'rescue', 'reconcile', 'ask for an abort'] as const;
+const COMMANDS = [
+  'promote',
+  'resume',
+  'resume',
+  'abort',
+  'abort',
+  'rollback',
+  'rescue',
+  'rescue',
+  'reconcile',
+  'ask for an abort',
+] as const;
 
 function actorFor(luck: Luck, command: Actor['command'], startMs: number): Actor {
   return {
@@ -107,7 +124,11 @@ function actorFor(luck: Luck, command: Actor['command'], startMs: number): Actor
     leaveAfterMs: luck.chance(0.15) ? luck.below(12_000) : null,
     holdAfterMs: luck.chance(0.05) ? luck.below(8000) : null,
     freeze: luck.chance(0.3)
-      ? { atCall: luck.one([luck.below(20), luck.below(80)]), forMs: luck.one([500, 2000, 12_000, 90_000]), endable: luck.chance(0.5) }
+      ? {
+          atCall: luck.one([luck.below(20), luck.below(80)]),
+          forMs: luck.one([500, 2000, 12_000, 90_000]),
+          endable: luck.chance(0.5),
+        }
       : null,
   };
 }
@@ -119,12 +140,13 @@ function planFor(luck: Luck): Plan {
   const pace = {
     patienceMs: luck.one([3000, 8000]),
     pollMs: luck.one([1000, 1000, 3000]),
-    copies: luck.chance(0.4) ? planOf().copies : [],
+    copies: luck.chance(0.4) ? FORWARD.copies : [],
   };
-  if (kind === 'rollback') return rollbackOf(pace);
+  // Not parsed again: whoever writes a plan into the ledger does that.
+  if (kind === 'rollback') return { ...BACK, ...pace };
   if (kind === 'adopt')
-    return planOf({ ...pace, kind, candidate: rollbackOf().candidate, stable: null, steps: [{ percent: 100, bakeMs }] });
-  return planOf({ ...pace, steps: percents.map((percent) => ({ percent, bakeMs })) });
+    return { ...FORWARD, ...pace, kind, candidate: BACK.candidate, stable: null, steps: [{ percent: 100, bakeMs }] };
+  return { ...FORWARD, ...pace, steps: percents.map((percent) => ({ percent, bakeMs })) };
 }
 
 function faultFor(luck: Luck): Fault {
@@ -140,7 +162,11 @@ const WHATS: readonly ((luck: Luck) => Fault['what'])[] = [
       { blue: 100, green: 0, grey: 0 },
     ]),
   }),
-  (luck) => ({ kind: 'metrics', build: luck.one(['green', 'green', 'blue']), sight: luck.one(['nothing', 'stands still', 'is down']) }),
+  (luck) => ({
+    kind: 'metrics',
+    build: luck.one(['green', 'green', 'blue']),
+    sight: luck.one(['nothing', 'stands still', 'is down']),
+  }),
   (luck) => ({ kind: 'clock jumps', byMs: luck.one([-DAY_MS, -3_600_000, 3_600_000, DAY_MS]) }),
   (luck) => ({ kind: 'power cut', seed: luck.below(1_000_000) }),
   ...(

@@ -19,7 +19,12 @@ function cast({ seed, plan, green, actors, mishaps, faults, end }: Schedule): st
   return [
     `seed ${seed}: a ${plan.kind} of ${plan.candidate.ref} in steps of ${steps}${plan.copies.length > 0 ? ', with a copy of the pointer' : ''}; green is ${green}`,
     ...actors.map((actor, index) => `  process ${10 + index}: ${actorText(actor)}`),
-    ...faults.map(({ atMs, lastsMs, what }) => `  at ${atMs} ms: ${Object.values(what).map((value) => (typeof value === 'object' ? JSON.stringify(value) : value)).join(' ')}, for ${lastsMs} ms where it ends`),
+    ...faults.map(
+      ({ atMs, lastsMs, what }) =>
+        `  at ${atMs} ms: ${Object.values(what)
+          .map((value) => (typeof value === 'object' ? JSON.stringify(value) : value))
+          .join(' ')}, for ${lastsMs} ms where it ends`,
+    ),
     ...mishaps.map(({ nth, fate }) => `  request ${nth + 1} to shift: ${fate}`),
     `  at the end: ${end} what is open`,
   ];
@@ -27,7 +32,8 @@ function cast({ seed, plan, green, actors, mishaps, faults, end }: Schedule): st
 
 function actorText({ command, startMs, host, dieAt, lastWord, leaveAfterMs, holdAfterMs, freeze }: Actor): string {
   const parts = [`${command} at ${startMs} ms on ${host}`];
-  if (freeze !== null) parts.push(`frozen at call ${freeze.atCall} for ${freeze.forMs} ms${freeze.endable ? '' : ' and cannot be ended'}`);
+  if (freeze !== null)
+    parts.push(`frozen at call ${freeze.atCall} for ${freeze.forMs} ms${freeze.endable ? '' : ' and cannot be ended'}`);
   if (dieAt !== null) parts.push(`killed at call ${dieAt} (what it has sent arrives ${lastWord})`);
   if (leaveAfterMs !== null) parts.push(`told to leave after ${leaveAfterMs} ms`);
   if (holdAfterMs !== null) parts.push(`held at its step after ${holdAfterMs} ms`);

@@ -22,12 +22,18 @@ export async function sweepWorlds({ name, seed, seconds }: Sweep): Promise<void>
   await bundle('test/world/program.ts', program);
   const began = performance.now();
   const found = await Promise.all(
-    Array.from({ length: WORKERS }, (_, worker) => askProgram(program, ['--seed', `${seed + worker}`, '--stride', `${WORKERS}`, '--seconds', `${seconds}`])),
+    Array.from({ length: WORKERS }, (_, worker) =>
+      askProgram(program, ['--seed', `${seed + worker}`, '--stride', `${WORKERS}`, '--seconds', `${seconds}`]),
+    ),
   );
   const schedules = sum(found.map((one) => one.schedules));
   const rate = Math.round(schedules / sum(found.map((one) => one.cpuSeconds)));
   const failures = found.flatMap((one) => one.failures);
-  const figures = { what: `random worlds of the simulator (${rate} a second of one core)`, points: schedules, failures: failures.length };
+  const figures = {
+    what: `random worlds of the simulator (${rate} a second of one core)`,
+    points: schedules,
+    failures: failures.length,
+  };
   recordReliability({ name, ...figures, seconds: (performance.now() - began) / 1000, seed: String(seed) });
   process.stdout.write(`${schedules} schedules from seed ${seed} on, ${rate} a second of one core\n`);
   const shown = failures.slice(0, 10).map((one) => `npm run simulate -- --seed ${one.seed}   # ${one.problems.join('; ')}`);
@@ -40,7 +46,9 @@ export async function sweepWorlds({ name, seed, seconds }: Sweep): Promise<void>
 /** Runs a simulator; what it prints is one line of JSON. */
 export function askProgram(program: string, args: readonly string[]): Promise<Found> {
   // Most of what a world makes lives only as long as that world does.
-  const child = spawn(process.execPath, ['--max-semi-space-size=64', program, '--json', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--max-semi-space-size=64', program, '--json', ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let text = '';
   child.stdout.on('data', (chunk: Buffer) => {
     text += chunk.toString();

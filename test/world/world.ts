@@ -6,7 +6,8 @@ import type { NewEntry } from '../../src/core/ledger.ts';
 import type { Scope } from '../../src/core/scope.ts';
 import { type Split, splitText } from '../../src/core/split.ts';
 import type { ProcessIdentity } from '../../src/io.ts';
-import { memoryDisk, putFile } from './disk.ts';
+import { putFile } from './disk.ts';
+import { memoryDisk } from './memory-disk.ts';
 
 export const SCOPE: Scope = { tenant: 'acme', environment: 'production', service: 'kv-gateway' };
 export const STATE_DIR = '/var/lib/kvdeploy';

@@ -14,6 +14,7 @@ import { mustBeSafe, mustPrintSafely } from '../terminal.ts';
 import { damagedText } from '../text-forms.ts';
 
 const GUID = '7c9e6679-7425-40de-944b-e07fc1f90ae7' as Guid;
+const CANONICAL = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const scope = { tenant: 'acme', environment: 'production', service: 'web' };
 const QUESTION = { scope, build: GUID, place: 'green', address: 'http://127.0.0.1:9002' };
 const SETTINGS = {
@@ -169,7 +170,7 @@ export const identityAnswers: Sweep<Identity> = {
     if ('unreachable' in answer) return 'nobody';
     mustPrintSafely([{ type: 'check', name: 'identity', ok: true, message: answer.said }]);
     if (answer.guid === null) return 'nobody';
-    must(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(answer.guid), 'a GUID that is not canonical');
+    must(CANONICAL.test(answer.guid), 'a GUID that is not canonical');
     must(`${headers['x-build']} ${body}`.toLowerCase().includes(answer.guid), 'a GUID that the build did not say');
     return 'somebody';
   },
@@ -216,7 +217,10 @@ export const guids: Sweep<string> = {
   },
   judge: (text) => {
     const guid = parseGuid(text);
-    if (guid === undefined) return 'refused';
+    if (guid === undefined) {
+      must(text !== text.trim() || !CANONICAL.test(plainGuid(text)), 'break-glass reads it, and nobody else does');
+      return 'refused';
+    }
     must(plainGuid(text) === guid, 'break-glass reads it as another one');
     must(guid === text.toLowerCase().replace(/^urn:uuid:|[{}]/g, ''), 'it was repaired');
     return 'read';
