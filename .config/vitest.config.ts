@@ -16,7 +16,10 @@ export default defineConfig({
     hookTimeout: 30_000,
     projects: [
       { extends: true, test: { name: 'quick', include: ['test/**/*.test.ts'], exclude: ['test/**/*.{deep,sweep}.test.ts'] } },
-      { extends: true, test: { name: 'sweep', include: ['test/**/*.sweep.test.ts'], testTimeout: 1_800_000, hookTimeout: 120_000 } },
+      {
+        extends: true,
+        test: { name: 'sweep', include: ['test/**/*.sweep.test.ts'], testTimeout: 1_800_000, hookTimeout: 120_000 },
+      },
       { extends: true, test: { name: 'deep', include: ['test/**/*.deep.test.ts'], testTimeout: 600_000, hookTimeout: 120_000 } },
     ],
   },

@@ -14,7 +14,7 @@ export function visible(text: string): string {
 /** A value as JSON on one line, without any unsafe character. */
 export function visibleJson(value: unknown): string {
   return JSON.stringify(value).replace(UNSAFE, (char) =>
-    char.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
+    char.replace(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
   );
 }
 

@@ -13,7 +13,7 @@ export function safeText(text: string): string {
 
 /** A value as JSON on one line that any reader of JSON reads as ever, but that holds no unsafe character. */
 export function safeJson(value: unknown): string {
-  return JSON.stringify(value).replace(UNSAFE, (char) => char.replace(/[^]/g, escaped));
+  return JSON.stringify(value).replace(UNSAFE, (char) => char.replace(/[\s\S]/g, escaped));
 }
 
 function escaped(unit: string): string {

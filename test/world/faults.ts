@@ -17,7 +17,8 @@ export function beginFault(world: World, { what, lastsMs }: Fault, invariants: I
   };
   switch (what.kind) {
     case 'somebody moves traffic':
-      return world.move(what.split, 0);
+      world.move(what.split, 0);
+      return;
     case 'metrics': {
       const counters = world.metrics.get(what.build === 'green' ? CANDIDATE : STABLE);
       if (counters === undefined) return;
@@ -31,24 +32,31 @@ export function beginFault(world: World, { what, lastsMs }: Fault, invariants: I
       world.nowMs += what.byMs;
       return;
     case 'power cut':
-      return cutPower(world, what.seed);
+      cutPower(world, what.seed);
+      return;
     case 'counters restart':
-      return void Object.assign(world.metrics.get(CANDIDATE) ?? {}, { requests: 0, errors: 0, frozen: undefined });
+      Object.assign(world.metrics.get(CANDIDATE) ?? {}, { requests: 0, errors: 0, frozen: undefined });
+      return;
     case 'router down':
-      return forAWhile({ routerDown: true }, { routerDown: false });
+      forAWhile({ routerDown: true }, { routerDown: false });
+      return;
     case 'router in trouble':
-      return forAWhile({ trouble: ['green is DOWN'] }, { trouble: [] });
+      forAWhile({ trouble: ['green is DOWN'] }, { trouble: [] });
+      return;
     case 'disk full':
-      return forAWhile({ full: true }, { full: false });
+      forAWhile({ full: true }, { full: false });
+      return;
     case 'fsync fails':
-      return forAWhile({ syncFails: true }, { syncFails: false });
+      forAWhile({ syncFails: true }, { syncFails: false });
+      return;
     case 'short writes':
-      return forAWhile({ shortWrites: true }, { shortWrites: false });
+      forAWhile({ shortWrites: true }, { shortWrites: false });
+      return;
     case 'green fails':
       return void Object.assign(world.builds.get('green') ?? {}, { failing: 0.5 });
     case 'foreign binary at green':
       invariants.foreignSinceMs ??= world.monotonicMs;
-      return world.place('green', FOREIGN);
+      world.place('green', FOREIGN);
   }
 }
 

@@ -114,7 +114,7 @@ export class Process {
   }
 
   #every(ms: number, act: () => void): () => void {
-    let stop = () => undefined as void;
+    let stop = (): void => {};
     const again = () => {
       if (!this.alive) return;
       if (!this.isFrozen) act();

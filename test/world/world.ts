@@ -1,5 +1,5 @@
 /** A simulated world: one clock, one disk, one router, builds that answer, metrics that count. Nothing in it waits for real. */
-import type { Fs, HttpAnswer, Outside } from '../../src/break-glass/changes.ts';
+import type { HttpAnswer, Outside } from '../../src/break-glass/changes.ts';
 import { pointerDir } from '../../src/break-glass/pointer.ts';
 import { rescueSource } from '../../src/commands/state-dir.ts';
 import type { NewEntry } from '../../src/core/ledger.ts';
@@ -163,7 +163,10 @@ export class World {
 
   #step(): void {
     this.#calls += 1;
-    if (this.#calls > this.callsMax) return this.#runAway(new Error('the world ran away: this never ends'));
+    if (this.#calls > this.callsMax) {
+      this.#runAway(new Error('the world ran away: this never ends'));
+      return;
+    }
     const next = this.#due.shift();
     if (next === undefined) return;
     this.#moveTo(next.atMs);
