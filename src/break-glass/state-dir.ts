@@ -67,13 +67,13 @@ function makeRoot(stateDir: string, fs: Fs, modes: Modes): void {
   });
 }
 
-/** Makes the names that lead to `dir` durable. A folder that may not be opened is not one that we made. */
+/** Makes the names that lead to `dir` durable. A folder that may not be opened, or cannot be written, is not one that we changed. */
 function flushNames(dir: string, fs: Fs): void {
   for (let at = dir; at !== dirname(at); at = dirname(at)) {
     try {
       flushDir(dirname(at), fs);
     } catch (error) {
-      if (codeOf(error) !== 'EACCES') throw error;
+      if (!['EACCES', 'EROFS'].includes(codeOf(error) ?? '')) throw error;
     }
   }
 }

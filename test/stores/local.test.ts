@@ -378,8 +378,10 @@ describe('durability', () => {
       await claimed(freshFolder(), io);
     });
     expect(calls.slice(calls.indexOf('write'))).toEqual(['write', 'fsync file', 'read back', 'link', 'fsync folder', 'unlink']);
-    // Each of the four folders was made durable in the one above it.
-    expect(calls.slice(0, calls.indexOf('write'))).toEqual(Array(4).fill('fsync folder'));
+    // Each of the four folders was made durable in the one above it, and the names above those first.
+    const before = calls.slice(0, calls.indexOf('write'));
+    expect(before.length).toBeGreaterThanOrEqual(4 + 1);
+    expect(new Set(before)).toEqual(new Set(['fsync folder']));
   });
 
   it('an entry is written, synced and read back before it is acknowledged', async () => {
