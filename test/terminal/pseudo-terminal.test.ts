@@ -43,7 +43,7 @@ describe('on a terminal', () => {
       execFileSync('tmux', ['-L', `kvdeploy-${process.pid}`, ...args], { encoding: 'utf8' });
     const shown = () => tmux('capture-pane', '-p', '-t', 'live');
     const until = async (isThere: (screen: string) => boolean) => {
-      const deadline = Date.now() + 5000;
+      const deadline = Date.now() + 20_000;
       while (!isThere(shown())) {
         if (Date.now() > deadline) throw new Error(`never looked as it should:\n${shown()}`);
         await new Promise((resolve) => setTimeout(resolve, 30));
