@@ -36,6 +36,7 @@ export const EXIT_OF = {
   NOTHING_TO_DO: EXIT.usage,
   KNOWN_GOOD_SERVES: EXIT.usage,
   PLAN_INVALID: EXIT.usage,
+  TRACE_INVALID: EXIT.usage,
   UNSAFE_ENVIRONMENT: EXIT.usage,
   WRONG_SCOPE: EXIT.refused,
   UNLISTED_BUILD: EXIT.refused,

@@ -46,6 +46,12 @@ export const FILES = {
     causes: ['Somebody edited it, or a tool changed its line ends.', 'Another version of kvdeploy wrote it.'],
     todo: ['Make it again: kvdeploy plan --env E --build GUID --out plan.json'],
   },
+  TRACE_INVALID: {
+    means: 'A recorded trace for `backtest` cannot be read: every finding names line, column, reason and fix.',
+    example: 'trace.csv:7:18 12 errors of only 10 requests.',
+    causes: ['Totals were written where counts per interval belong.', 'The builds are not called candidate and stable.'],
+    todo: ['Write CSV with the header t_s,slice,build,requests,errors; status and le may follow.'],
+  },
 } as const satisfies Partial<Record<Code, Explanation>>;
 
 export const FINDINGS = {

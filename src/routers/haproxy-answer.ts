@@ -18,6 +18,8 @@ export interface Server {
   readonly address: string | null;
   /** Times it was chosen for a request; in TCP mode for a connection. */
   readonly chosen: number;
+  /** Requests by how they ended: `1xx` to `5xx`, and `none`. Null in TCP mode. */
+  readonly answers: Readonly<Record<string, number>> | null;
   readonly backup: boolean;
   /** `DOWN`, `UP 1/2`, as HAProxy words it. */
   readonly status: string;
@@ -102,10 +104,25 @@ function readServer(state: Row, stat: Row | undefined): Server | undefined {
     configuredWeight,
     address: address(state),
     chosen,
+    answers: answersOf(stat),
     backup: stat.get('bck') === '1',
     status: stat.get('status') ?? '',
     slowStartPercent: wholeNumber(stat.get('throttle')) ?? null,
   };
+}
+
+/**
+ * HAProxy counts 1xx to 5xx of what the server answered; `hrsp_other` is what was no HTTP. Connections that failed and answers
+ * that broke off get HAProxy's own 502 to 504, which it counts for the backend, not for the server: those are its `econ` and
+ * `eresp`. An answer that broke off after its head is counted twice, as 2xx and as `eresp`: measured with HAProxy 2.6.12.
+ */
+function answersOf(stat: Row): Server['answers'] {
+  const columns = { '1xx': 'hrsp_1xx', '2xx': 'hrsp_2xx', '3xx': 'hrsp_3xx', '4xx': 'hrsp_4xx', '5xx': 'hrsp_5xx' };
+  const counts = Object.entries(columns).map(([name, column]) => [name, wholeNumber(stat.get(column))] as const);
+  const silent = ['hrsp_other', 'econ', 'eresp'].map((column) => wholeNumber(stat.get(column)));
+  if (counts.some(([, count]) => count === undefined) || silent.includes(undefined)) return null;
+  const none = silent.reduce<number>((sum, count) => sum + (count ?? 0), 0);
+  return { ...Object.fromEntries(counts.map(([name, count]) => [name, count ?? 0])), none };
 }
 
 function administrative(bits: number): Server['state'] {

@@ -43,7 +43,17 @@ function memberOf(name: string, told: readonly Told[]): Member {
     up: servers.every((server) => server.up),
     address: servers[0]?.address ?? null,
     servedTotal: countsRequests ? sum(servers.map(({ chosen }) => chosen)) : null,
+    ...(countsRequests ? answersOf(name, told) : {}),
   };
+}
+
+function answersOf(name: string, told: readonly Told[]): Pick<Member, 'answers'> {
+  const all = told.map(({ socket, location }) => {
+    const byClass = location.servers.find((server) => server.name === name)?.answers ?? null;
+    return byClass === null ? null : { location: socket, byClass };
+  });
+  const counted = all.filter((answers) => answers !== null);
+  return counted.length === all.length ? { answers: counted } : {};
 }
 
 function percentOf(name: string, location: Location): number {

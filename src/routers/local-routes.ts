@@ -43,6 +43,8 @@ export const statusSchema = z.object({
   served: z.record(z.string(), z.int()),
   /** The same per build, for the places whose build was told. */
   servedByBuild: z.record(z.string(), z.int()),
+  /** How requests ended since it was started, by place and status; `none` where the place gave no answer. */
+  answered: z.record(z.string(), z.record(z.string(), z.int())).default({}),
   /** Why it does not follow the routes file; null when it does. */
   problem: z.string().nullable(),
 });

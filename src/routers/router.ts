@@ -4,6 +4,16 @@ import type { Change, Check } from '../break-glass/changes.ts';
 import type { Split } from '../core/split.ts';
 import type { Io } from '../io.ts';
 
+/**
+ * How requests to one member ended, as one location of the router counts them since it began. Classes are statuses (`503`),
+ * their first digit where it knows no more (`5xx`), and `none` for a request without an answer.
+ */
+export interface Answers {
+  /** Which router process counted: counters of another one begin anew. */
+  readonly location: string;
+  readonly byClass: Readonly<Record<string, number>>;
+}
+
 /** One member of a router's target: a place that can get traffic. */
 export interface Member {
   readonly place: string;
@@ -15,6 +25,8 @@ export interface Member {
   readonly address: string | null;
   /** Requests it has served since the router began to count, where the router counts. */
   readonly servedTotal: number | null;
+  /** How its requests ended, at each location; absent where the router does not count answers. */
+  readonly answers?: readonly Answers[];
 }
 
 /** What the router reports about itself. */

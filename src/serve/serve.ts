@@ -9,6 +9,7 @@ import { nodeOutside } from '../break-glass/outside.ts';
 import { KvdeployError } from '../core/errors.ts';
 import type { Scope } from '../core/scope.ts';
 import { BUILD_HEADER, routesText, type ServeStatus, STATUS_PATH } from '../routers/local-routes.ts';
+import { AnswerCounter } from './answered.ts';
 import { type Following, followRoutes } from './routes-follower.ts';
 
 const UPSTREAM_TIMEOUT_MS = 120_000;
@@ -56,6 +57,7 @@ export async function serve(settings: ServeSettings, tell: (line: string) => voi
 function attach(server: Server, settings: ServeSettings, following: Following): Set<Duplex> {
   const served = new Map<string, number>();
   const servedByBuild = new Map<string, number>();
+  const answered = new AnswerCounter();
   const upgraded = new Set<Duplex>();
   const proxy = createProxyServer({ xfwd: true, proxyTimeout: UPSTREAM_TIMEOUT_MS });
   // Both are this proxy's to say: which build answered, and whether the client's connection stays open.
@@ -79,11 +81,12 @@ function attach(server: Server, settings: ServeSettings, following: Following): 
       ...statusOf(settings, following),
       served: counts(settings, served),
       servedByBuild: Object.fromEntries(servedByBuild),
+      answered: answered.counts(),
     };
   };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     if (isStatus(request)) answerStatus(request, response, status);
-    else pass(proxy, request, response, take());
+    else pass(proxy, request, response, take(), answered);
   });
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     upgraded.add(socket);
@@ -100,7 +103,13 @@ interface Choice {
   readonly label: string;
 }
 
-function pass(proxy: ProxyServer, request: IncomingMessage, response: ServerResponse, choice: Choice | undefined): void {
+function pass(
+  proxy: ProxyServer,
+  request: IncomingMessage,
+  response: ServerResponse,
+  choice: Choice | undefined,
+  answered: AnswerCounter,
+): void {
   if (choice === undefined) {
     answer(
       response,
@@ -110,7 +119,9 @@ function pass(proxy: ProxyServer, request: IncomingMessage, response: ServerResp
     return;
   }
   response.setHeader(BUILD_HEADER, choice.label);
+  const unanswered = answered.watch(choice.place, response);
   proxy.web(request, response, { target: choice.target }, (error) => {
+    unanswered();
     if (response.headersSent) response.destroy();
     else answer(response, 502, `${choice.place} at ${choice.target} did not answer: ${error.message}\n`);
   });
