@@ -24,8 +24,9 @@ export function check<Schema extends z.ZodType>(
   const result = schema.safeParse(value);
   if (result.success) return { value: result.data, findings: [] };
   const checking = { document, schema, base, value };
-  const renamed = misspelt(checking, result.error.issues);
-  const issues = result.error.issues.filter((issue) => !renamed.has(JSON.stringify(issue.path)));
+  const found = result.error.issues.flatMap((issue) => meant(issue, value));
+  const renamed = misspelt(checking, found);
+  const issues = found.filter((issue) => !renamed.has(JSON.stringify(issue.path)));
   return { findings: limited(issues.flatMap((issue) => issueFindings(checking, issue))) };
 }
 
@@ -34,6 +35,16 @@ interface Checking {
   readonly schema: z.ZodType;
   readonly base: readonly PathPart[];
   readonly value: unknown;
+}
+
+/** Of a word or a map, only what is wrong with the one that was tried. */
+function meant(issue: z.core.$ZodIssue, whole: unknown): readonly z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [issue];
+  const value = valueAt(whole, issue.path as readonly PathPart[]);
+  const isMap = value !== null && typeof value === 'object';
+  const isWord = (inner: readonly z.core.$ZodIssue[]) => inner.some((each) => each.path.length === 0 && each.code === 'invalid_value');
+  const inner = issue.errors.find((each) => isWord(each) !== isMap) ?? [];
+  return inner.map((each) => ({ ...each, path: [...issue.path, ...each.path] }));
 }
 
 /** Paths of keys that are missing only because they are misspelt: the misspelling is one finding, not two. */

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { KvdeployError } from '../core/errors.ts';
 import type { Finding } from '../core/finding.ts';
 import { type KnownNames, stampBreaches } from '../core/manifest-rules.ts';
+import type { ComparedGate, EvidenceLimits } from '../core/comparison.ts';
 import type { IdentityConfig, PlannedGate } from '../core/plan.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Io } from '../io.ts';
@@ -48,6 +49,8 @@ export interface ServiceSettings {
   readonly steps: readonly { readonly percent: number; readonly bakeMs: number }[];
   /** Their settings as the config wrote them; `openSource` reads them. */
   readonly gates: readonly PlannedGate[];
+  readonly compared: readonly ComparedGate[];
+  readonly evidence: EvidenceLimits;
   /** Absolute. */
   readonly copies: readonly string[];
   readonly pollMs: number;

@@ -1,11 +1,12 @@
 /** The config's zod definition, composed from the registries of routers and metric sources. Must not read files. */
 import * as z from 'zod';
-import { durationSchema, gateLimitsSchema } from '../core/gate.ts';
+import { durationSchema } from '../core/gate.ts';
 import { didYouMean } from '../core/nearest.ts';
 import { identitySchema } from '../core/plan.ts';
 import { nameSchema } from '../core/scope.ts';
 import { metricSources } from '../metrics/index.ts';
 import { routers } from '../routers/index.ts';
+import { evidenceSchema, gatesSchema } from './schema-gates.ts';
 
 type Options = readonly [z.ZodObject, ...z.ZodObject[]];
 
@@ -21,15 +22,6 @@ const routerSchema = z
     ) as unknown as Options,
   )
   .describe('What splits the traffic, such as { kind: local, … }');
-
-const gateSchema = z
-  .discriminatedUnion(
-    'source',
-    metricSources.map((source) =>
-      source.config.safeExtend({ ...gateLimitsSchema.shape, source: z.literal(source.kind).describe(source.summary) }),
-    ) as unknown as Options,
-  )
-  .describe('A question with a limit: { name: errors, source: http-probe, max: 1%, minRequests: 200 }');
 
 const stepSchema = z.strictObject({
   percent: z.number().gt(0).lte(100).describe('Percent of traffic for the candidate, above 0 and at most 100'),
@@ -62,27 +54,25 @@ const stepsSchema = z
   }, always)
   .describe('The steps of a rollout, such as [{ percent: 10, bake: 5m }, { percent: 100, bake: 10m }]');
 
-const gatesSchema = z
-  .array(gateSchema)
-  .max(50)
-  .superRefine((gates, context) => {
-    if (!Array.isArray(gates)) return;
-    const names = gates.map((gate) => gate?.name);
-    names.forEach((name, index) => {
-      if (name !== undefined && names.indexOf(name) !== index) {
-        context.addIssue({ code: 'custom', path: [index, 'name'], message: `a gate called ${name} stands above already` });
-      }
-    });
-  }, always)
-  .describe('What must hold before traffic moves on; without a gate nothing is promoted');
-
 const pathSchema = z.string().min(1).max(1024);
+
+/** Which gates are only a word, and so judged by the router's own counters. */
+function wordsProblem(service: unknown): { readonly index: number; readonly message: string } | undefined {
+  const { router, gates } = (service ?? {}) as { readonly router?: { readonly kind?: unknown }; readonly gates?: unknown };
+  if (!Array.isArray(gates)) return undefined;
+  const index = gates.findIndex((gate) => typeof gate === 'string');
+  const kinds = metricSources.filter(({ ofRouter }) => ofRouter).map(({ kind }) => kind);
+  if (index === -1 || kinds.includes(String(router?.kind))) return undefined;
+  const message = `only a router of the kind ${kinds.join(' or ')} counts failures itself; say name and source of this gate`;
+  return { index, message };
+}
 
 const serviceSchema = z.strictObject({
   router: routerSchema.optional(),
   identity: identitySchema.optional().describe('Where a build says which one it is: { path: /healthz, header: x-build-guid }'),
   steps: stepsSchema.optional(),
   gates: gatesSchema.optional(),
+  evidence: evidenceSchema.optional(),
   pointer: z
     .strictObject({ copies: z.array(pathSchema).max(8).describe('Folders, such as [/mnt/other-disk/kvdeploy]') })
     .optional()
@@ -97,6 +87,11 @@ const serviceSchema = z.strictObject({
     .describe('How long health may be missing at one step before the rollout reverts, such as 5m (the default)'),
 });
 
+const checkedServiceSchema = serviceSchema.superRefine((service, context) => {
+  const problem = wordsProblem(service);
+  if (problem !== undefined) context.addIssue({ code: 'custom', path: ['gates', problem.index], message: problem.message });
+}, always);
+
 const environmentSchema = z.strictObject({
   protected: z.boolean().optional().describe('Wants its name as confirmation: protected: true'),
   requires: z
@@ -106,7 +101,7 @@ const environmentSchema = z.strictObject({
     })
     .optional()
     .describe('What must be known-good elsewhere first: { environment: staging, soak: 30m }'),
-  services: z.record(nameSchema, serviceSchema).optional().describe('By name, such as kv-gateway: { router: … }'),
+  services: z.record(nameSchema, checkedServiceSchema).optional().describe('By name, such as kv-gateway: { router: … }'),
 });
 
 const tenantSchema = z.strictObject({

@@ -1,6 +1,7 @@
 /** What the config says about each service, with defaults filled in and paths made absolute. No I/O. */
 import path from 'node:path';
 import type { Finding } from '../core/finding.ts';
+import type { ComparedGate } from '../core/comparison.ts';
 import type { PlannedGate } from '../core/plan.ts';
 import { type Scope, scopeText } from '../core/scope.ts';
 import { openRouter } from '../routers/index.ts';
@@ -52,21 +53,40 @@ export function serviceSettings(config: Config, written: unknown, root: string):
     router: service.router === undefined ? null : (valueAt(written, [...at, 'router']) as { kind: string }),
     identity: service.identity ?? null,
     steps: service.steps?.map(({ percent, bake }) => ({ percent, bakeMs: bake })) ?? DEFAULT_STEPS,
-    gates: (service.gates ?? []).map((gate, index) => plannedGate(gate, valueAt(written, [...at, 'gates', index]))),
+    ...gatesOf(service, (index) => valueAt(written, [...at, 'gates', index])),
+    evidence: evidenceOf(service.evidence),
     copies: (service.pointer?.copies ?? []).map((copy) => path.resolve(root, copy)),
     pollMs: service.poll ?? DEFAULT_POLL_MS,
     patienceMs: service.patience ?? DEFAULT_PATIENCE_MS,
   }));
 }
 
-function plannedGate(gate: Readonly<Record<string, unknown>>, written: unknown): PlannedGate {
-  const { name, source, max, minRequests, ...settings } = written as Record<string, unknown>;
+/** A gate with `max` has a fixed limit; one with `compare`, or without either, compares. One may do both. */
+function gatesOf(service: ConfigService, written: (index: number) => unknown): Pick<ServiceSettings, 'gates' | 'compared'> {
+  const gates: PlannedGate[] = [];
+  const compared: ComparedGate[] = [];
+  (service.gates ?? []).forEach((gate, index) => {
+    if (typeof gate === 'string') {
+      compared.push({ name: gate, source: String(service.router?.['kind']), settings: {}, compare: {} });
+      return;
+    }
+    const { name, source, max: _max, minRequests: _least, compare, ...settings } = written(index) as Record<string, unknown>;
+    const asked = { name: String(name), source: String(source), settings };
+    if (gate['max'] !== undefined) gates.push({ ...asked, max: Number(gate['max']), minRequests: Number(gate['minRequests']) });
+    if (gate['max'] === undefined || compare !== undefined)
+      compared.push({ ...asked, compare: (gate['compare'] ?? {}) as ComparedGate['compare'] });
+  });
+  return { gates, compared };
+}
+
+function evidenceOf(evidence: ConfigService['evidence']): ServiceSettings['evidence'] {
+  const { alpha, confidence, dwell, threshold, unverified } = evidence ?? {};
   return {
-    name: String(name),
-    source: String(source),
-    max: Number(gate.max),
-    minRequests: Number(gate.minRequests),
-    settings,
+    ...(alpha === undefined ? {} : { alpha }),
+    ...(confidence === undefined ? {} : { confidence }),
+    ...(dwell === undefined ? {} : { dwellMs: dwell }),
+    ...(threshold === undefined ? {} : { leastLogE: threshold, calibrated: true }),
+    ...(unverified === undefined ? {} : { unverifiedShare: unverified }),
   };
 }
 

@@ -75,7 +75,8 @@ class Reader {
     const missing = NEEDED.filter((name) => !names.includes(name));
     const [unknown] = names.filter((name) => !(KNOWN as readonly string[]).includes(name));
     const twice = names.find((name, index) => names.indexOf(name) !== index);
-    if (unknown !== undefined)
+    if (text.trim() === '') this.#find(1, 0, `the header has no ${missing.join(', no ')}`, FORM);
+    else if (unknown !== undefined)
       this.#find(1, text.indexOf(unknown), `there is no column "${unknown}".${didYouMean(unknown, KNOWN)}`, FORM);
     else if (twice !== undefined) this.#find(1, text.lastIndexOf(twice), `the column ${twice} stands there twice`, FORM);
     else if (missing.length > 0) this.#find(1, 0, `the header has no ${missing.join(', no ')}`, FORM);
@@ -116,7 +117,12 @@ class Reader {
     const key = [tS, slice, arm, status, le].join('\u0000');
     const twin = this.#seen.get(key);
     if (row.errors > row.requests)
-      this.#find(line, at('errors'), `${row.errors} errors of only ${row.requests} requests`, 'Errors are a part of the requests.');
+      this.#find(
+        line,
+        at('errors'),
+        `${row.errors} errors of only ${row.requests} requests`,
+        'Errors are a part of the requests.',
+      );
     else if (status !== null && le !== null)
       this.#find(line, at('le'), 'a line has a status or a latency bound, not both', 'Write two lines.');
     else if (last !== undefined && tS < last.tS)
@@ -133,7 +139,12 @@ class Reader {
     const value = Number(text);
     if (/^\d+(?:\.\d+)?$/.test(text) && value <= most && (!whole || Number.isSafeInteger(value))) return value;
     const wants = whole ? `a whole number from 0 to ${most}` : `seconds from 0 to ${most}`;
-    this.#find(line, column, `${JSON.stringify(text)} is not ${wants}`, whole ? 'Counts are per interval, never negative.' : FORM);
+    this.#find(
+      line,
+      column,
+      `${JSON.stringify(text)} is not ${wants}`,
+      whole ? 'Counts are per interval, never negative.' : FORM,
+    );
     return Number.NaN;
   }
 

@@ -70,5 +70,5 @@ export function describeGate(gate: PlannedGate, plan: Plan, build: Build): strin
 
 function questionOf(plan: Pick<Plan, 'scope'>, build: Pick<Build, 'guid' | 'ref'>, reading: Reading | null): Question {
   const address = reading?.members.find((member) => member.place === build.ref)?.address ?? null;
-  return { scope: plan.scope, build: build.guid, place: build.ref, address };
+  return { scope: plan.scope, build: build.guid, place: build.ref, address, router: reading };
 }

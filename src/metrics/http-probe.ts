@@ -1,8 +1,9 @@
 /** Health by asking the build itself over HTTP. Must never take an unexpected answer for a good one. */
 import * as z from 'zod';
+import type { ArmReading, Reading as Counters } from '../core/counters.ts';
 import { durationSchema, durationText, type Measurement } from '../core/gate.ts';
 import type { Io } from '../io.ts';
-import type { MetricSource, Question } from './metric-source.ts';
+import type { MetricSource, Pair, Question } from './metric-source.ts';
 
 const AT_ONCE = 5;
 /** A measurement ends within 2 s; the rest is for the machine to be slow. */
@@ -46,7 +47,12 @@ export const httpProbe: MetricSource<HttpProbeConfig> = {
   kind: 'http-probe',
   summary: 'asks the build itself over HTTP: status, latency, header or body',
   config,
+  ofRouter: false,
+  countsTraffic: false,
   measure,
+  count,
+  metrics: () => [{ metric: 'errors', requests: 'requests', failures: 'errors', counts: 'failures' }],
+  lagMs: () => 0,
   describe: (settings, { address }) =>
     `${settings.probes} x GET ${address ?? 'http://<address of the build>'}${settings.path}, expecting ${expectation(settings)}`,
 };
@@ -69,6 +75,30 @@ async function measure(settings: HttpProbeConfig, question: Question, io: Io): P
     counting: 'sample',
     detail: tally(probes),
   };
+}
+
+/** What this process has probed so far, by place: probes are counted by whoever sends them. */
+const probed = new WeakMap<HttpProbeConfig, { readonly startedMs: number; readonly places: Map<string, { requests: number; errors: number }> }>();
+
+/** Both builds are probed at once, each as often as the other, so that the network's mishaps fall on both. */
+async function count(settings: HttpProbeConfig, { candidate, stable }: Pair, io: Io): Promise<Counters> {
+  const [ours, theirs] = await Promise.all([
+    probedArm(settings, candidate, io),
+    stable === null ? ({ absent: true } as const) : probedArm(settings, stable, io),
+  ]);
+  return { candidate: ours, stable: theirs };
+}
+
+async function probedArm(settings: HttpProbeConfig, question: Question, io: Io): Promise<ArmReading> {
+  const measurement = await measure(settings, question, io);
+  if ('missing' in measurement) return { missing: measurement.missing };
+  const memory = probed.get(settings) ?? { startedMs: io.now(), places: new Map() };
+  probed.set(settings, memory);
+  const before = memory.places.get(question.place) ?? { requests: 0, errors: 0 };
+  const total = { requests: before.requests + measurement.requests, errors: before.errors + measurement.errors };
+  memory.places.set(question.place, total);
+  const counters = Object.entries(total).map(([counter, value]) => ({ counter, slice: '', value }));
+  return { targets: { probes: { startedMs: memory.startedMs, freshMs: io.now(), counters } } };
 }
 
 async function probeAll(settings: HttpProbeConfig, url: string, io: Io): Promise<Probe[]> {

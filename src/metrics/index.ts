@@ -1,9 +1,11 @@
 /** Every metric source there is: one line each. The config's `source`, its schema and the docs follow from this list. */
+import { command } from './command.ts';
 import { httpProbe } from './http-probe.ts';
 import type { MetricSource } from './metric-source.ts';
 import { prometheus } from './prometheus.ts';
+import { haproxyCounters, localCounters } from './router-counters.ts';
 
-export const metricSources: readonly MetricSource<unknown>[] = [httpProbe, prometheus];
+export const metricSources: readonly MetricSource<unknown>[] = [httpProbe, prometheus, haproxyCounters, localCounters, command];
 
 /** The metric source of this kind, or undefined. */
 export function sourceOf(kind: string): MetricSource<unknown> | undefined {

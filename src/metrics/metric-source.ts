@@ -1,8 +1,11 @@
 /** The metric source port: where measurements come from. Must never turn missing data into a zero. */
 import type * as z from 'zod';
+import type { MetricCounters } from '../core/counter-blocks.ts';
+import type { Reading as Counters } from '../core/counters.ts';
 import type { Measurement } from '../core/gate.ts';
 import type { Guid, Scope } from '../core/scope.ts';
 import type { Io } from '../io.ts';
+import type { Reading } from '../routers/router.ts';
 
 /** One build to be measured. */
 export interface Question {
@@ -12,15 +15,34 @@ export interface Question {
   readonly place: string;
   /** Where it can be asked directly, as the router reports it. */
   readonly address: string | null;
+  /** What the router itself reports, its counters among it; absent when it was not read. */
+  readonly router?: Reading | null;
 }
 
-/** Answers one question about one build within 2 s. Never rejects: a fault of its own is `missing`, with the reason. */
+/** Two builds to be counted over the same time. `stable` null: by plan nothing serves beside the candidate. */
+export interface Pair {
+  readonly candidate: Question;
+  readonly stable: Question | null;
+}
+
+/** Answers within 2 s. Never rejects: a fault of its own is `missing`, with the reason. */
 export interface MetricSource<Config> {
   readonly kind: string;
   readonly summary: string;
   /** Without name, source, max and minRequests; strict. */
   readonly config: z.ZodObject;
+  /** True where it is the counters of the router of the same kind. */
+  readonly ofRouter: boolean;
+  /** What one build did, for a gate with a fixed limit. */
   measure(config: Config, question: Question, io: Io): Promise<Measurement>;
+  /** Raw totals of both builds, for a gate that compares; differences are taken by the core. */
+  count(config: Config, pair: Pair, io: Io): Promise<Counters>;
+  /** How the metrics that it can judge are made of its counters, `errors` first. Pure. */
+  metrics(config: Config): readonly MetricCounters[];
+  /** How long after a request it is counted at the latest: asking more often shows nothing new. Milliseconds. */
+  lagMs(config: Config): number;
+  /** False where it sends requests of its own, which say nothing about the traffic. */
+  readonly countsTraffic: boolean;
   /** The question as a person would ask it by hand, for `plan` and for errors. */
   describe(config: Config, question: Question): string;
 }

@@ -1,8 +1,9 @@
 /** Prometheus: raw counts of one build by two instant queries. Must not make a number of anything that is not exactly one sample. */
 import * as z from 'zod';
+import type { ArmReading, Reading as Counters } from '../core/counters.ts';
 import { durationSchema, durationText, type Measurement } from '../core/gate.ts';
 import type { Io } from '../io.ts';
-import type { MetricSource, Question } from './metric-source.ts';
+import type { MetricSource, Pair, Question } from './metric-source.ts';
 
 const MAX_TIMEOUT_MS = 2000;
 
@@ -54,7 +55,12 @@ export const prometheus: MetricSource<PrometheusConfig> = {
   kind: 'prometheus',
   summary: 'raw counts of each build from a Prometheus server, by two queries',
   config,
+  ofRouter: false,
+  countsTraffic: true,
   measure,
+  count,
+  metrics: () => [{ metric: 'errors', requests: 'requests', failures: 'errors', counts: 'failures' }],
+  lagMs: ({ interval }) => interval,
   describe: (settings, question) =>
     `requests ${filled(settings.requests, question)}; errors ${filled(settings.errors, question)} at ${settings.url}`,
 };
@@ -85,6 +91,22 @@ async function measure(settings: PrometheusConfig, question: Question, io: Io): 
     };
   }
   return { requests: requests.count, errors: failed.count, counting: 'total' };
+}
+
+async function count(settings: PrometheusConfig, { candidate, stable }: Pair, io: Io): Promise<Counters> {
+  const [ours, theirs] = await Promise.all([
+    countedArm(settings, candidate, io),
+    stable === null ? ({ absent: true } as const) : countedArm(settings, stable, io),
+  ]);
+  return { candidate: ours, stable: theirs };
+}
+
+async function countedArm(settings: PrometheusConfig, question: Question, io: Io): Promise<ArmReading> {
+  const measurement = await measure(settings, question, io);
+  if ('missing' in measurement) return { missing: measurement.missing };
+  const { requests, errors } = measurement;
+  const counters = Object.entries({ requests, errors }).map(([counter, value]) => ({ counter, slice: '', value }));
+  return { targets: { [settings.url]: { startedMs: null, freshMs: io.now(), counters } } };
 }
 
 async function ask(settings: PrometheusConfig, query: string, time: string, io: Io): Promise<Answer> {

@@ -1,0 +1,138 @@
+/** Gates that compare candidate and stable, from what the config asks to what the evidence judges. Fixed before the first step. No I/O. */
+import * as z from 'zod';
+import {
+  type GateSettings,
+  gateSettingsSchema,
+  METRIC_DEFAULTS,
+  OTHER,
+  SETTINGS_DEFAULTS,
+  TRAFFIC_DISPERSION,
+  type UnweightedMetric,
+  WHOLE,
+  weighted,
+} from './gate-settings.ts';
+
+/** One comparing gate as the config asks for it. */
+export interface ComparedGate {
+  readonly name: string;
+  readonly source: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly compare: {
+    readonly tolerate?: MarginAsked | undefined;
+    readonly ruleOut?: MarginAsked | undefined;
+    readonly limit?: number | undefined;
+    readonly clumps?: number | undefined;
+  };
+}
+
+interface MarginAsked {
+  readonly times?: number | undefined;
+  readonly plus?: number | undefined;
+}
+
+/** What a service says of all of its comparing gates together. */
+export type EvidenceLimits = Partial<
+  Pick<GateSettings, 'alpha' | 'confidence' | 'dwellMs' | 'leastLogE' | 'calibrated' | 'unverifiedShare'>
+>;
+
+/** The comparing gates of a plan: what to ask, and what the answers are judged by. */
+export const comparisonSchema = z.strictObject({
+  gates: z
+    .array(z.strictObject({ name: z.string(), source: z.string(), settings: z.record(z.string(), z.unknown()) }))
+    .min(1),
+  settings: gateSettingsSchema,
+});
+
+export type Comparison = z.infer<typeof comparisonSchema>;
+
+/** What a gate's source can tell apart, as its first answer about the stable build shows. */
+export interface Countable {
+  /** Metrics of failures, `errors` first; `401` and the like are judged by comparison only. */
+  readonly metrics: readonly string[];
+  /** Requests of the stable build by slice; empty where there are none. */
+  readonly slices: Readonly<Record<string, number>>;
+  /** True where it counts the traffic itself, so that requests can be held against the split. */
+  readonly countsTraffic: boolean;
+  /** Milliseconds from a request to its count: scrape interval and more. */
+  readonly lagMs: number;
+}
+
+/** More slices than this cannot be judged one by one; the rest is judged together. */
+const SLICES_MAX = 1000;
+
+/**
+ * The comparison of a rollout, with weights fixed now. `countable` by gate name. Throws a plain error for a gate that was never asked:
+ * the caller must refuse that before.
+ */
+export function comparisonOf(
+  gates: readonly ComparedGate[],
+  limits: EvidenceLimits,
+  countable: ReadonlyMap<string, Countable>,
+): Comparison {
+  const metrics = gates.flatMap((gate, index) => metricsOf(gate, countableOf(gate, countable), index === 0));
+  const lagMs = Math.max(...gates.map((gate) => countableOf(gate, countable).lagMs));
+  return {
+    gates: gates.map(({ name, source, settings }) => ({ name, source, settings: { ...settings } })),
+    settings: { ...SETTINGS_DEFAULTS, ...limits, lagMs, blockMs: Math.max(SETTINGS_DEFAULTS.blockMs, lagMs), metrics: weighted(metrics) },
+  };
+}
+
+function countableOf({ name }: ComparedGate, countable: ReadonlyMap<string, Countable>): Countable {
+  const found = countable.get(name);
+  if (found === undefined) throw new Error(`gate ${name} was never asked`);
+  return found;
+}
+
+function metricsOf(gate: ComparedGate, countable: Countable, first: boolean): UnweightedMetric[] {
+  const failures = countable.metrics.map((metric): UnweightedMetric => failuresOf(gate, metric, countable));
+  if (!(first && countable.countsTraffic)) return failures;
+  return [
+    ...failures,
+    {
+      ...METRIC_DEFAULTS,
+      gate: gate.name,
+      metric: 'traffic',
+      family: 'traffic',
+      kind: 'traffic',
+      limit: null,
+      dispersion: TRAFFIC_DISPERSION,
+      certified: false,
+      holdsInIncident: false,
+      slices: [],
+    },
+  ];
+}
+
+function failuresOf(gate: ComparedGate, metric: string, { slices }: Countable): UnweightedMetric {
+  const { tolerate, ruleOut, limit, clumps } = gate.compare;
+  const isErrors = metric === 'errors';
+  return {
+    ...METRIC_DEFAULTS,
+    gate: gate.name,
+    metric,
+    family: isErrors ? 'errors' : 'status',
+    tolerated: {
+      times: tolerate?.times ?? METRIC_DEFAULTS.tolerated.times,
+      plus: tolerate?.plus ?? METRIC_DEFAULTS.tolerated.plus,
+    },
+    harm: { times: ruleOut?.times ?? METRIC_DEFAULTS.harm.times, plus: ruleOut?.plus ?? METRIC_DEFAULTS.harm.plus },
+    // How often a status is right differs from service to service: only the stable build can tell.
+    limit: isErrors ? (limit ?? METRIC_DEFAULTS.limit) : null,
+    dispersion: clumps ?? METRIC_DEFAULTS.dispersion,
+    holdsInIncident: isErrors,
+    certified: isErrors,
+    slices: slicesOf(slices),
+  };
+}
+
+/** By the root of their traffic: a large slice shows more, a small one must still be seen. Late comers get the part of an average one. */
+function slicesOf(requests: Readonly<Record<string, number>>): UnweightedMetric['slices'] {
+  const named = Object.entries(requests)
+    .filter(([name]) => name !== WHOLE && name !== OTHER)
+    .toSorted(([a, one], [b, other]) => other - one || (a < b ? -1 : 1))
+    .slice(0, SLICES_MAX - 1)
+    .map(([name, count]) => ({ name, part: Math.sqrt(Math.max(1, count)) }));
+  if (named.length === 0) return [];
+  const average = named.reduce((sum, { part }) => sum + part, 0) / named.length;
+  return [...named, { name: OTHER, part: average }];
+}

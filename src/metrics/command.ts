@@ -1,0 +1,115 @@
+/** Counts from a program of the user's: argv in, JSON out. Must not use a shell, and must not believe what it cannot read. */
+import * as z from 'zod';
+import type { ArmReading, RawCounter } from '../core/counters.ts';
+import type { Measurement } from '../core/gate.ts';
+import type { Io } from '../io.ts';
+import type { MetricSource, Pair, Question } from './metric-source.ts';
+import { STATUS_METRICS } from './statuses.ts';
+
+const TIMEOUT_MS = 2000;
+const PLACEHOLDER = /\$\{(build|place)\}/g;
+
+const config = z.strictObject({
+  argv: z
+    .array(z.string().min(1).max(4096))
+    .min(1)
+    .max(100)
+    .refine((argv) => argv.some((part) => part.match(PLACEHOLDER) !== null), `one argument names the build: \${build} or \${place}`)
+    .describe(`A program and its arguments, run once for each build: [/usr/local/bin/counts, "\${build}"]; no shell, at most 2 s`),
+});
+
+type CommandConfig = z.infer<typeof config>;
+
+const countSchema = z.int().min(0);
+const totalsSchema = z
+  .strictObject({
+    requests: countSchema,
+    errors: countSchema,
+    /** Single statuses that are no errors by themselves: `{ "401": 3 }`. */
+    statuses: z.partialRecord(z.enum(['401', '403', '404', '408', '429', 'other 4xx']), countSchema).optional(),
+  })
+  .refine(({ requests, errors }) => errors <= requests, 'more errors than requests');
+
+/** What the program prints: totals since it began to count, by process where several do, by slice where there are any. */
+const answerSchema = z.strictObject({
+  targets: z
+    .record(
+      z.string().min(1).max(256),
+      z.strictObject({ startedAt: z.iso.datetime({ offset: true }).optional(), slices: z.record(z.string().max(256), totalsSchema) }),
+    )
+    .refine((targets) => Object.keys(targets).length > 0, 'no target'),
+});
+
+/** Follows the MetricSource port; see there for what it owes. */
+export const command: MetricSource<CommandConfig> = {
+  kind: 'command',
+  summary: 'counts as JSON from a program, run once for each build',
+  config,
+  ofRouter: false,
+  countsTraffic: true,
+  metrics: () => STATUS_METRICS,
+  lagMs: () => 0,
+  measure,
+  count: async (settings, pair, io) => countBoth(settings, pair, io),
+  describe: ({ argv }, question) => argv.map((part) => filled(part, question)).join(' '),
+};
+
+async function countBoth(settings: CommandConfig, { candidate, stable }: Pair, io: Io) {
+  const [ours, theirs] = await Promise.all([
+    ask(settings, candidate, io),
+    stable === null ? ({ absent: true } as const) : ask(settings, stable, io),
+  ]);
+  return { candidate: ours, stable: theirs };
+}
+
+async function measure(settings: CommandConfig, question: Question, io: Io): Promise<Measurement> {
+  const arm = await ask(settings, question, io);
+  if (!('targets' in arm)) return { missing: 'missing' in arm ? arm.missing : 'there is no such build' };
+  const counters = Object.values(arm.targets).flatMap((target) => target.counters ?? []);
+  const sum = (name: string) => counters.reduce((all, { counter, value }) => (counter === name ? all + value : all), 0);
+  return { requests: sum('requests'), errors: sum('errors'), counting: 'total' };
+}
+
+async function ask({ argv }: CommandConfig, question: Question, io: Io): Promise<ArmReading> {
+  const asked = argv.map((part) => filled(part, question));
+  const atMs = io.now();
+  try {
+    const { exitCode, stdout, stderr } = await io.run(asked, TIMEOUT_MS, () => undefined);
+    if (exitCode !== 0) return { missing: `${asked[0]} ended with ${exitCode}: ${briefly(stderr)}` };
+    return read(String(asked[0]), stdout, atMs);
+  } catch (error) {
+    return { missing: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function read(program: string, stdout: string, atMs: number): ArmReading {
+  let json: unknown;
+  try {
+    json = JSON.parse(stdout);
+  } catch {
+    return { missing: `${program} printed no JSON: ${briefly(stdout)}` };
+  }
+  const answer = answerSchema.safeParse(json);
+  if (!answer.success) {
+    const [issue] = answer.error.issues;
+    return { missing: `${program} printed other JSON than counts, at ${issue?.path.join('.') || 'the top'}: ${issue?.message ?? ''}` };
+  }
+  const targets = Object.entries(answer.data.targets).map(([name, { startedAt, slices }]) => {
+    const counters = Object.entries(slices).flatMap(([slice, { requests, errors, statuses = {} }]): RawCounter[] => [
+      { counter: 'requests', slice, value: requests },
+      { counter: 'errors', slice, value: errors },
+      ...Object.entries(statuses).map(([counter, value]) => ({ counter, slice, value: value ?? 0 })),
+    ]);
+    return [name, { startedMs: startedAt === undefined ? null : Date.parse(startedAt), freshMs: atMs, counters }] as const;
+  });
+  return { targets: Object.fromEntries(targets) };
+}
+
+function filled(part: string, { build, place }: Question): string {
+  return part.replace(PLACEHOLDER, (_whole, name: string) => (name === 'build' ? build : place));
+}
+
+function briefly(text: string): string {
+  const plain = text.replace(/\p{Cc}+/gu, ' ').trim();
+  return plain.length > 200 ? `${plain.slice(0, 200)}…` : plain;
+}

@@ -1,0 +1,50 @@
+/** The router's own counters: no scrape between a request and its count. Must not count what another location counted. */
+import * as z from 'zod';
+import type { MetricCounters } from '../core/counter-blocks.ts';
+import type { ArmReading } from '../core/counters.ts';
+import type { Measurement } from '../core/gate.ts';
+import type { MetricSource, Question } from './metric-source.ts';
+import { CLASS_METRICS, STATUS_METRICS, statusCounters } from './statuses.ts';
+
+const config = z.strictObject({});
+
+/** HAProxy's `show stat`: classes of statuses only. */
+export const haproxyCounters = routerCounters('haproxy', CLASS_METRICS, 'the counters of the servers in HAProxy: classes of statuses, no answer');
+/** What `kvdeploy serve` counts: single statuses. */
+export const localCounters = routerCounters('local', STATUS_METRICS, 'the counters of `kvdeploy serve`: single statuses, no answer');
+
+function routerCounters(kind: string, metrics: readonly MetricCounters[], summary: string): MetricSource<unknown> {
+  return {
+    kind,
+    summary,
+    config,
+    ofRouter: true,
+    countsTraffic: true,
+    metrics: () => metrics,
+    lagMs: () => 0,
+    measure: async (_config, question) => totals(armOf(question, metrics, 0)),
+    count: async (_config, { candidate, stable }, io) => ({
+      candidate: armOf(candidate, metrics, io.now()),
+      stable: stable === null ? { absent: true } : armOf(stable, metrics, io.now()),
+    }),
+    describe: (_config, { place }) => `what the router counts for ${place}: 5xx and no answer are errors`,
+  };
+}
+
+function armOf({ router, place }: Question, metrics: readonly MetricCounters[], atMs: number): ArmReading {
+  if (router === null || router === undefined) return { missing: 'the router cannot be read' };
+  const member = router.members.find((one) => one.place === place);
+  if (member === undefined) return { missing: `the router has no place ${place}` };
+  if (member.answers === undefined) return { missing: 'this router does not count answers (HAProxy: not in HTTP mode)' };
+  const targets = member.answers.map(({ location, byClass }) => {
+    return [location, { startedMs: null, freshMs: atMs, counters: statusCounters(byClass, metrics) }] as const;
+  });
+  return { targets: Object.fromEntries(targets) };
+}
+
+function totals(arm: ArmReading): Measurement {
+  if (!('targets' in arm)) return { missing: 'missing' in arm ? arm.missing : 'there is no such build' };
+  const counters = Object.values(arm.targets).flatMap((target) => target.counters ?? []);
+  const sum = (name: string) => counters.reduce((all, { counter, value }) => (counter === name ? all + value : all), 0);
+  return { requests: sum('requests'), errors: sum('errors'), counting: 'total' };
+}
