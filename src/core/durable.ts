@@ -6,6 +6,7 @@ import type { State } from './rollout.ts';
 export function isDurable(before: State, event: Event, after: State): boolean {
   switch (event.type) {
     case 'polled':
+      return before.phase !== after.phase || before.step !== after.step || event.checkpoint === true;
     case 'not-converged':
     case 'shift-failed':
     case 'point-failed':

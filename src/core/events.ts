@@ -3,6 +3,8 @@
  * totals, never increments: most polls are not written down, and the one that is must mean the same without them. No I/O.
  */
 import * as z from 'zod';
+import { counterMemorySchema } from './counters.ts';
+import { evidenceSchema } from './evidence.ts';
 import { buildSchema, guidSchema } from './manifest.ts';
 import { planSchema } from './plan.ts';
 
@@ -35,6 +37,16 @@ export const gateResultSchema = z.strictObject({
   why: z.string(),
   requests: z.number(),
   errors: z.number(),
+  /** How far a comparing gate is on its way to going back and to going on, 0..1, and the slice that weighs most. */
+  evidence: z
+    .strictObject({ back: z.number(), on: z.number(), logE: z.number(), neededLogE: z.number(), slice: z.string().nullable() })
+    .optional(),
+});
+
+/** The evidence of the comparing gates, and the counters that it was taken from: whoever resumes goes on with both. */
+export const evidenceRecordSchema = z.strictObject({
+  evidence: evidenceSchema,
+  counters: z.record(z.string(), counterMemorySchema),
 });
 
 /** Per gate, what its source counted for the candidate when the bake began; null where nothing was known. */
@@ -64,6 +76,9 @@ export const eventSchema = z.discriminatedUnion('type', [
     /** False while a person holds the rollout at this step: gates are watched, but no further step begins. */
     advance: z.boolean(),
     gates: z.array(gateResultSchema),
+    evidence: evidenceRecordSchema.optional(),
+    /** True when the evidence must be kept although nothing else changed. */
+    checkpoint: z.boolean().optional(),
   }),
   /** Somebody else moved the traffic. */
   z.strictObject({ type: z.literal('drifted'), atMs, why: z.string(), split: z.array(shareSchema) }),
@@ -97,4 +112,5 @@ export const eventSchema = z.discriminatedUnion('type', [
 export type Event = z.infer<typeof eventSchema>;
 export type Claim = z.infer<typeof claimSchema>;
 export type GateResult = z.infer<typeof gateResultSchema>;
+export type EvidenceRecord = z.infer<typeof evidenceRecordSchema>;
 export type Baseline = z.infer<typeof baselineSchema>;

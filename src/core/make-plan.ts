@@ -1,5 +1,6 @@
 /** Makes plans out of settings and builds. No I/O. */
 import type { AdmittedBuild } from './admission.ts';
+import type { Comparison } from './comparison.ts';
 import type { Build } from './manifest.ts';
 import type { IdentityConfig, Plan, PlannedGate } from './plan.ts';
 import type { Guid, Scope } from './scope.ts';
@@ -11,6 +12,8 @@ export interface PlanSettings {
   readonly identity: IdentityConfig | null;
   readonly steps: readonly { readonly percent: number; readonly bakeMs: number }[];
   readonly gates: readonly PlannedGate[];
+  /** The comparing gates, with what they will be judged by; absent where there are none. */
+  readonly comparison?: Comparison | undefined;
   readonly pollMs: number;
   readonly patienceMs: number;
   readonly copies: readonly string[];
@@ -34,7 +37,7 @@ export function promotionPlan(settings: PlanSettings, planning: Planning, candid
     candidate,
     stable,
     steps: settings.steps.map((step) => ({ ...step })),
-    gates: [...settings.gates],
+    ...gatesOf(settings),
   };
 }
 
@@ -59,8 +62,12 @@ export function adoptionPlan(settings: PlanSettings, planning: Planning, serving
     candidate: serving,
     stable: null,
     steps: [{ percent: 100, bakeMs }],
-    gates: [...settings.gates],
+    ...gatesOf(settings),
   };
+}
+
+function gatesOf({ gates, comparison }: PlanSettings): Pick<Plan, 'gates' | 'comparison'> {
+  return { gates: [...gates], ...(comparison === undefined ? {} : { comparison }) };
 }
 
 function common(settings: PlanSettings, planning: Planning, builds: readonly Build[]) {

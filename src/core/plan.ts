@@ -1,5 +1,6 @@
 /** Plans: the ordered steps of one rollout with everything needed to resume, abort or revert it. Kept in the ledger. No I/O. */
 import * as z from 'zod';
+import { comparisonSchema } from './comparison.ts';
 import { type Build, buildSchema, guidSchema } from './manifest.ts';
 import { nameSchema } from './scope.ts';
 
@@ -47,7 +48,10 @@ export const planSchema = z
     /** Every member of the target when the plan was made, with the build known to be there. */
     members: z.array(z.strictObject({ place: z.string(), build: guidSchema.nullable() })),
     steps: z.array(z.strictObject({ percent: z.number(), bakeMs: z.number() })),
+    /** Gates with a fixed limit. */
     gates: z.array(plannedGateSchema),
+    /** Gates that compare the candidate with the stable build. */
+    comparison: comparisonSchema.optional(),
     /** How long health may be missing at one step before the rollout reverts. */
     patienceMs: z.number(),
     pollMs: z.number(),

@@ -1,5 +1,5 @@
 /** The rollout state machine: `next` says the one thing to do, `apply` what the answer means. No I/O, no clock, no randomness. */
-import type { Baseline, Event } from './events.ts';
+import type { Baseline, Event, EvidenceRecord } from './events.ts';
 import type { Plan } from './plan.ts';
 import { stableSplit, stepSplit } from './plan-splits.ts';
 import { type Split, splitsAgree, splitText } from './split.ts';
@@ -34,6 +34,8 @@ export interface State {
   readonly missingMs: number;
   /** Counts when the bake began; they outlive the process, so that a resumed bake is first judged from them. */
   readonly baseline: Baseline;
+  /** What the comparing gates have seen so far; null before their first poll. */
+  readonly evidence: EvidenceRecord | null;
   readonly abort: { readonly actor: string; readonly reason: string } | null;
   /** The candidate's gate failed: it is bad. */
   readonly gateFailed: boolean;
@@ -68,6 +70,7 @@ export function start(plan: Plan): State {
     why: 'planned',
     code: null,
     baseline: {},
+    evidence: null,
     abort: null,
     gateFailed: false,
   };
@@ -170,7 +173,8 @@ function notConverged(state: State, event: Extract<Event, { type: 'not-converged
   return { ...state, waitedMs: event.waitedMs };
 }
 
-function polled(state: State, event: Extract<Event, { type: 'polled' }>): State {
+function polled(before: State, event: Extract<Event, { type: 'polled' }>): State {
+  const state = event.evidence === undefined ? before : { ...before, evidence: event.evidence };
   if (event.verdict === 'fail') {
     const failed = event.gates.find((gate) => gate.verdict === 'fail');
     const why = failed === undefined ? 'a gate failed' : `gate ${failed.gate} failed: ${failed.why}`;

@@ -1,0 +1,111 @@
+/** Differences of counters as the blocks that gates judge: failures per metric, latency bounds, restarts. What does not fit is invalid. No I/O. */
+import type { ArmDelta, Delta } from './counters.ts';
+import type { Block, Counted } from './e-process.ts';
+import { WHOLE } from './gate-settings.ts';
+import { type GatePoll, type SliceBlocks, unusable } from './poll.ts';
+
+/** Counters of latency buckets, cumulative as Prometheus has them: `le:0.5`; `le:+Inf` is every request. */
+export const BUCKET_PREFIX = 'le:';
+export const ALL_BUCKETS = 'le:+Inf';
+
+/** How one metric is made of counters. `slower`: requests of `requests` that are not in the bucket `failures`. */
+export interface MetricCounters {
+  readonly metric: string;
+  readonly requests: string;
+  readonly failures: string;
+  readonly counts: 'failures' | 'slower';
+}
+
+/** The metric that counts targets which lost their counts: a candidate that crashes and comes back loses its failures with it. */
+export const RESTARTS = 'restarts';
+
+/** The gate's poll: each metric's blocks, the whole being the sum of all slices, and the restarts of targets. */
+export function gatePollOf(delta: Delta, metrics: readonly MetricCounters[]): GatePoll {
+  const buckets = bucketsFault(delta);
+  if (buckets !== undefined) return unusable('invalid', buckets);
+  const restarts: Block = { candidate: restartsOf(delta.candidate), stable: restartsOf(delta.stable) };
+  const blocks = metrics.map((metric) => [metric.metric, sliceBlocks(delta, metric)] as const);
+  return {
+    candidate: delta.candidate.arm,
+    stable: delta.stable.arm,
+    blocks: { ...Object.fromEntries(blocks), [RESTARTS]: { [WHOLE]: restarts } },
+  };
+}
+
+function restartsOf({ targets, restarts }: ArmDelta): Counted {
+  return { requests: targets + restarts, failures: restarts };
+}
+
+function sliceBlocks(delta: Delta, metric: MetricCounters): SliceBlocks {
+  const slices = new Set([...slicesOf(delta.candidate, metric), ...slicesOf(delta.stable, metric)]);
+  const parts = [...slices].map((slice) => {
+    const block: Block = { candidate: countedOf(delta.candidate, metric, slice), stable: countedOf(delta.stable, metric, slice) };
+    return [slice, block] as const;
+  });
+  const sum = (arm: 'candidate' | 'stable'): Counted => ({
+    requests: parts.reduce((total, [, block]) => total + block[arm].requests, 0),
+    failures: parts.reduce((total, [, block]) => total + block[arm].failures, 0),
+  });
+  const named = parts.filter(([slice]) => slice !== WHOLE);
+  return { ...Object.fromEntries(named), [WHOLE]: { candidate: sum('candidate'), stable: sum('stable') } };
+}
+
+function slicesOf({ counts }: ArmDelta, { requests, failures }: MetricCounters): string[] {
+  return [...(counts.get(requests)?.keys() ?? []), ...(counts.get(failures)?.keys() ?? [])];
+}
+
+/** A counter of failures that is not there while requests are counted is zero failures: it is born with the first. */
+function countedOf({ counts }: ArmDelta, metric: MetricCounters, slice: string): Counted {
+  const requests = counts.get(metric.requests)?.get(slice) ?? 0;
+  const found = counts.get(metric.failures)?.get(slice) ?? 0;
+  return { requests, failures: metric.counts === 'slower' ? requests - found : found };
+}
+
+/** Both builds must have the same buckets, each holding at least what the one below it holds. */
+function bucketsFault({ candidate, stable }: Delta): string | undefined {
+  const [ours, theirs] = [boundsOf(candidate), boundsOf(stable)];
+  if (ours.length > 0 && theirs.length > 0 && ours.join() !== theirs.join())
+    return `the builds have other buckets: ${ours.join(' ')} and ${theirs.join(' ')}`;
+  for (const [arm, delta] of [['candidate', candidate] as const, ['stable', stable] as const]) {
+    const fault = monotoneFault(delta);
+    if (fault !== undefined) return `${arm}: ${fault}`;
+  }
+  return undefined;
+}
+
+function boundsOf({ counts }: ArmDelta): string[] {
+  const names = [...counts.keys()].filter((name) => name.startsWith(BUCKET_PREFIX));
+  return names.toSorted((a, b) => boundOf(a) - boundOf(b));
+}
+
+/** Seconds of `le:0.5`; Infinity of `le:+Inf`. */
+function boundOf(name: string): number {
+  return name === ALL_BUCKETS ? Number.POSITIVE_INFINITY : Number(name.slice(BUCKET_PREFIX.length));
+}
+
+function monotoneFault(delta: ArmDelta): string | undefined {
+  const bounds = boundsOf(delta);
+  if (bounds.length === 0) return undefined;
+  if (bounds.some((name) => Number.isNaN(boundOf(name)))) return `${bounds.join(' ')} are no bounds`;
+  if (bounds.at(-1) !== ALL_BUCKETS) return `there is no bucket ${ALL_BUCKETS}`;
+  for (const slice of delta.counts.get(ALL_BUCKETS)?.keys() ?? []) {
+    const counts = bounds.map((name) => delta.counts.get(name)?.get(slice) ?? 0);
+    const at = counts.findIndex((count, index) => index > 0 && count < (counts[index - 1] ?? 0));
+    if (at !== -1) return `bucket ${bounds[at]} holds less than ${bounds[at - 1]}`;
+  }
+  return undefined;
+}
+
+/** A bound that most requests exceed anyway says little about a fault. */
+const MOST_EXCEEDANCE = 0.6;
+
+/**
+ * The bounds worth judging, from what the stable build did before the rollout: cumulative counts by bound in seconds. Those that at most
+ * 60 % of its requests exceed; never +Inf, which nothing exceeds. Empty when nothing was counted. Fix them before the rollout begins.
+ */
+export function judgedBounds(stable: readonly { readonly le: number; readonly count: number }[]): number[] {
+  const all = Math.max(0, ...stable.map(({ count }) => count));
+  if (all === 0) return [];
+  const judged = stable.filter(({ le, count }) => Number.isFinite(le) && 1 - count / all <= MOST_EXCEEDANCE);
+  return judged.map(({ le }) => le).toSorted((a, b) => a - b);
+}

@@ -1,0 +1,78 @@
+/** Where the evidence points: every stream's standing, the slices that are to blame and those under suspicion. Must acquit nobody. No I/O. */
+import type { Block } from './e-process.ts';
+import { type Evidence, streamsOf } from './evidence.ts';
+import { blockOf, type Stream, streamLogC, streamLogE } from './evidence-stream.ts';
+import { countText } from './gate.ts';
+import { type GateSettings, type JudgedMetric, rollbackLogE } from './gate-settings.ts';
+
+/** How one metric in one slice stands. `slice` null is all of the traffic. */
+export interface Standing {
+  readonly gate: string;
+  readonly metric: string;
+  readonly slice: string | null;
+  readonly weight: number;
+  readonly logE: number;
+  /** ln C of this step's certificate; null where none is asked for. */
+  readonly logC: number | null;
+  /** Counts of this step, and of the whole rollout. */
+  readonly step: Block;
+  readonly all: Block;
+}
+
+/** Every stream, in the order of the settings. */
+export function standings(settings: GateSettings, evidence: Evidence): Standing[] {
+  return settings.metrics.flatMap((metric) =>
+    streamsOf(evidence, metric).map((stream, index) => standing(metric, stream, index, evidence)),
+  );
+}
+
+function standing(metric: JudgedMetric, stream: Stream, index: number, evidence: Evidence): Standing {
+  const slice = index === 0 ? undefined : metric.slices[index - 1];
+  return {
+    gate: metric.gate,
+    metric: metric.metric,
+    slice: slice?.name ?? null,
+    weight: slice?.weight ?? metric.weight,
+    logE: streamLogE(stream, evidence.waiting),
+    logC: stream.certificate.length === 0 ? null : streamLogC(stream),
+    step: blockOf(stream.step),
+    all: blockOf(stream.all),
+  };
+}
+
+/** Of the suspects, at most this part is wrongly suspected on average. */
+const FALSE_DISCOVERIES = 0.1;
+
+export interface Culprits {
+  /** Weighted Bonferroni: the chance that any of them is within its margins is at most alpha. */
+  readonly confirmed: readonly Standing[];
+  /** e-BH (Wang and Ramdas, JRSS B 2022): expected part of false ones at most 10 %, at the present moment. */
+  readonly suspects: readonly Standing[];
+  /** What weighs most in the evidence; never empty-handed. */
+  readonly heaviest: Standing;
+}
+
+/** Who is to blame, most evidence first. A slice that is not named is not thereby healthy. */
+export function culprits(settings: GateSettings, evidence: Evidence): Culprits {
+  const all = standings(settings, evidence);
+  const sorted = all.toSorted((a, b) => b.logE - a.logE);
+  const needed = rollbackLogE(settings, evidence.lost);
+  const heaviest = all.toSorted((a, b) => weighed(b) - weighed(a))[0];
+  if (heaviest === undefined) throw new Error('there is no evidence without a stream');
+  const confirmed = sorted.filter((one) => weighed(one) >= needed);
+  let suspected = 0;
+  for (const [index, { logE }] of sorted.entries())
+    if (logE >= Math.log(all.length / ((index + 1) * FALSE_DISCOVERIES))) suspected = index + 1;
+  return { confirmed, suspects: sorted.slice(0, suspected).filter((one) => !confirmed.includes(one)), heaviest };
+}
+
+function weighed({ weight, logE }: Standing): number {
+  return Math.log(weight) + logE;
+}
+
+/** `errors in eu-west: 7 of 40 (17.5 %) against 3 of 9900 (0.03 %)`. */
+export function standingText({ metric, slice, all }: Standing): string {
+  const where = slice === null ? metric : `${metric} in ${slice}`;
+  const candidate = countText(all.candidate.failures, all.candidate.requests);
+  return `${where}: ${candidate} against ${countText(all.stable.failures, all.stable.requests)}`;
+}

@@ -1,0 +1,234 @@
+/** The evidence of a rollout: every stream, what has begun to bet, and whether its data are whole. Small plain JSON for the ledger. No I/O. */
+import * as z from 'zod';
+import { averageLogE } from './e-process.ts';
+import {
+  feedStream,
+  inIncident,
+  nextStepStream,
+  openStream,
+  type Seen,
+  type Stream,
+  streamLogE,
+  streamSchema,
+  type Turn,
+} from './evidence-stream.ts';
+import { type GateSettings, type JudgedMetric, rollbackLogE, WHOLE } from './gate-settings.ts';
+import { type ArmState, checkedGatePoll, type GatePoll, type Poll, streamBlocks } from './poll.ts';
+
+const armSchema = z.strictObject({
+  state: z.enum(['counted', 'absent', 'reset', 'late', 'missing', 'invalid']),
+  why: z.string(),
+  /** Since when, and for how many polls in a row, it was not counted; 0 polls while it is. */
+  sinceMs: z.number(),
+  polls: z.int().min(0),
+});
+
+const gateDataSchema = z.strictObject({
+  candidate: armSchema,
+  stable: armSchema,
+  /** Closed blocks of this step in which both were counted, and when the candidate last had a request. */
+  blocks: z.int().min(0),
+  servedMs: z.number().nullable(),
+});
+
+/** What the ledger keeps. Times are milliseconds of the clock that the polls carry. */
+export const evidenceSchema = z.strictObject({
+  version: z.literal(1),
+  /** How often the evidence was lost and begun anew: the k-th time may spend alpha / 2^k. */
+  lost: z.int().min(0),
+  /** The candidate's share of this step by plan, 0..1, and since when. */
+  share: z.number().min(0).max(1),
+  stepSinceMs: z.number(),
+  /** The last poll, and the last end of a block of the share process. */
+  atMs: z.number(),
+  closedMs: z.number(),
+  /** The mass that has not begun to bet. */
+  waiting: z.strictObject({ poll: z.number().min(0).max(1), block: z.number().min(0).max(1) }),
+  gates: z.record(z.string(), gateDataSchema),
+  /** By `gate/metric`: the whole, then each slice in the order of the settings. */
+  streams: z.record(z.string(), z.array(streamSchema)),
+  /** When the evidence first was enough to roll back. That stays: looking again must not undo it. */
+  crossed: z.strictObject({ atMs: z.number(), logE: z.number() }).nullable(),
+});
+
+export type Evidence = z.infer<typeof evidenceSchema>;
+export type GateData = z.infer<typeof gateDataSchema>;
+
+/** A poll may come a little early; its block counts as whole. */
+const WHOLE_BLOCK = 0.9;
+const AT_ONCE = 0.5;
+
+export function streamsKey(metric: JudgedMetric): string {
+  return `${metric.gate}/${metric.metric}`;
+}
+
+/** Evidence of nothing. `lost`: how often this rollout's evidence was lost before. */
+export function openEvidence(
+  settings: GateSettings,
+  at: { readonly atMs: number; readonly share: number; readonly lost?: number },
+): Evidence {
+  const { atMs, share, lost = 0 } = at;
+  const arm = { state: 'missing' as const, why: 'not counted yet', sinceMs: atMs, polls: 0 };
+  const gates = settings.metrics.map(({ gate }) => [gate, { candidate: arm, stable: arm, blocks: 0, servedMs: null }] as const);
+  const streams = settings.metrics.map((metric) => {
+    const all = Array.from({ length: 1 + metric.slices.length }, () => openStream(settings, metric));
+    return [streamsKey(metric), all] as const;
+  });
+  return {
+    version: 1,
+    lost,
+    share,
+    stepSinceMs: atMs,
+    atMs,
+    closedMs: atMs,
+    waiting: { poll: 1, block: 1 },
+    gates: Object.fromEntries(gates),
+    streams: Object.fromEntries(streams),
+    crossed: null,
+  };
+}
+
+/** The step that gives the candidate `share` (0..1) begins: certificates and dwell begin again, evidence of harm goes on. */
+export function beginStep(
+  settings: GateSettings,
+  evidence: Evidence,
+  at: { readonly atMs: number; readonly share: number },
+): Evidence {
+  const gates = Object.entries(evidence.gates).map(([gate, data]) => [gate, { ...data, blocks: 0, servedMs: null }] as const);
+  return {
+    ...evidence,
+    share: at.share,
+    stepSinceMs: at.atMs,
+    closedMs: at.atMs,
+    gates: Object.fromEntries(gates),
+    // A block that was left out here would be left out for looking good: the step began because it did.
+    streams: ofMetrics(settings, evidence, (metric, stream) => nextStepStream(metric, stream)),
+  };
+}
+
+/**
+ * The evidence after one poll. Guarantee: the chance that logE(…) ever reaches ln 1/alpha is at most alpha while every stream is within its
+ * margins, at whatever times one polls or stops. Polls that are missing, late or senseless add nothing and are remembered as such.
+ */
+export function feed(settings: GateSettings, evidence: Evidence, poll: Poll): Evidence {
+  const old = !(Number.isFinite(poll.atMs) && poll.atMs > evidence.atMs);
+  const polls = new Map<string, GatePoll>();
+  for (const gate of Object.keys(evidence.gates)) {
+    const said = Object.hasOwn(poll.gates, gate) ? poll.gates[gate] : undefined;
+    polls.set(gate, checkedGatePoll(settings, gate, said, evidence.share));
+  }
+  if (old) return withData(evidence, evidence.atMs, polls, 'no newer than the poll before');
+  const closes = poll.atMs - evidence.closedMs >= WHOLE_BLOCK * settings.blockMs;
+  const begin = beginning(settings, evidence.waiting.poll, poll.atMs - evidence.atMs);
+  const beginBlock = closes ? beginning(settings, evidence.waiting.block, poll.atMs - evidence.closedMs) : null;
+  const fed: Evidence = {
+    ...withData(evidence, poll.atMs, polls, undefined, closes),
+    atMs: poll.atMs,
+    closedMs: closes ? poll.atMs : evidence.closedMs,
+    waiting: { poll: less(evidence.waiting.poll, begin), block: less(evidence.waiting.block, beginBlock ?? 0) },
+    streams: fedStreams(settings, evidence, polls, { share: evidence.share, begin, beginBlock }),
+  };
+  const logE = evidenceLogE(settings, fed);
+  const crosses = fed.crossed === null && logE >= rollbackLogE(settings, fed.lost);
+  return crosses ? { ...fed, crossed: { atMs: poll.atMs, logE } } : fed;
+}
+
+/** ln E of the whole rollout: the weighted average over metrics and slices. */
+export function evidenceLogE(settings: GateSettings, evidence: Evidence): number {
+  return averageLogE(
+    settings.metrics.flatMap((metric) =>
+      streamsOf(evidence, metric).map((stream, index) => ({
+        weight: index === 0 ? metric.weight : (metric.slices[index - 1]?.weight ?? 0),
+        logE: streamLogE(stream, evidence.waiting),
+      })),
+    ),
+  );
+}
+
+export function streamsOf(evidence: Evidence, metric: JudgedMetric): readonly Stream[] {
+  return evidence.streams[streamsKey(metric)] ?? [];
+}
+
+/** Half of the mass bets at once, the rest begins evenly over the horizon. Which part begins depends on the clock alone, never on counts. */
+function beginning(settings: GateSettings, waiting: number, elapsedMs: number): number {
+  return waiting >= 1 ? AT_ONCE : Math.min(waiting, ((1 - AT_ONCE) * elapsedMs) / settings.horizonMs);
+}
+
+function less(waiting: number, begin: number): number {
+  const rest = waiting - begin;
+  // What rounding left over would bet for ever.
+  return rest < 1e-12 ? 0 : rest;
+}
+
+function ofMetrics(
+  settings: GateSettings,
+  evidence: Evidence,
+  change: (metric: JudgedMetric, stream: Stream, index: number) => Stream,
+): Evidence['streams'] {
+  const changed = settings.metrics.map((metric) => {
+    const streams = streamsOf(evidence, metric).map((stream, index) => change(metric, stream, index));
+    return [streamsKey(metric), streams] as const;
+  });
+  return Object.fromEntries(changed);
+}
+
+function fedStreams(
+  settings: GateSettings,
+  evidence: Evidence,
+  polls: ReadonlyMap<string, GatePoll>,
+  turn: Omit<Turn, 'incident'>,
+): Evidence['streams'] {
+  const changed = settings.metrics.map((metric) => {
+    const poll = polls.get(metric.gate);
+    const arms = poll === undefined ? 'neither' : armsOf(poll, evidence.share);
+    const blocks = streamBlocks(metric, poll?.blocks[metric.metric] ?? {});
+    const [whole] = blocks;
+    const incident = arms === 'both' && whole !== undefined && inIncident(metric, whole);
+    const restarted = poll?.candidate.state === 'reset';
+    const streams = streamsOf(evidence, metric).map((stream, index) => {
+      const block = blocks[index];
+      const seen: Seen | undefined = block === undefined ? undefined : { block, arms, restarted };
+      return seen === undefined ? stream : feedStream(metric, stream, { ...turn, incident }, seen);
+    });
+    return [streamsKey(metric), streams] as const;
+  });
+  return Object.fromEntries(changed);
+}
+
+/** A stable build that restarted has lost failures that the comparison would miss; the candidate's own losses only lower its evidence. */
+function armsOf(poll: GatePoll, share: number): Seen['arms'] {
+  const candidate = poll.candidate.state === 'counted' || poll.candidate.state === 'reset';
+  if (!candidate) return 'neither';
+  return poll.stable.state === 'counted' && share < 1 ? 'both' : 'candidate';
+}
+
+function withData(
+  evidence: Evidence,
+  atMs: number,
+  polls: ReadonlyMap<string, GatePoll>,
+  late?: string,
+  closes = false,
+): Evidence {
+  const gates = [...polls].map(([gate, poll]) => {
+    const before = evidence.gates[gate];
+    if (before === undefined) throw new Error(`gate ${gate} has no data`);
+    const both = armsOf(poll, evidence.share) === (evidence.share < 1 ? 'both' : 'candidate');
+    const served = Object.values(poll.blocks).some((slices) => (slices[WHOLE]?.candidate.requests ?? 0) > 0);
+    const restarted = poll.candidate.state === 'reset';
+    const data: GateData = {
+      candidate: armData(before.candidate, late === undefined ? poll.candidate : { state: 'late', why: late }, evidence, atMs),
+      stable: armData(before.stable, late === undefined ? poll.stable : { state: 'late', why: late }, evidence, atMs),
+      blocks: restarted ? 0 : before.blocks + (late === undefined && closes && both ? 1 : 0),
+      servedMs: late === undefined && both && served ? atMs : before.servedMs,
+    };
+    return [gate, data] as const;
+  });
+  return { ...evidence, gates: Object.fromEntries(gates) };
+}
+
+/** Trouble counts from the last poll at which all was well. */
+function armData(before: GateData['candidate'], now: ArmState, evidence: Evidence, atMs: number): GateData['candidate'] {
+  if (now.state === 'counted' || now.state === 'absent') return { state: now.state, why: '', sinceMs: atMs, polls: 0 };
+  const sinceMs = before.polls === 0 ? Math.min(before.sinceMs, evidence.atMs) : before.sinceMs;
+  return { state: now.state, why: 'why' in now ? now.why : '', sinceMs, polls: before.polls + 1 };
+}

@@ -1,0 +1,101 @@
+/** One poll of the gates: blocks of counts, and for each build whether they are all that there was. What makes no sense is invalid, never zero. No I/O. */
+import type { Block, Counted } from './e-process.ts';
+import { type GateSettings, type JudgedMetric, OTHER, WHOLE } from './gate-settings.ts';
+
+/**
+ * How much one build's counts can be trusted. `reset`: counted, but what came before a restart is lost. `late`: nothing newer than what was
+ * judged before. `absent`: by plan there is no stable build beside the candidate.
+ */
+export type ArmState =
+  | { readonly state: 'counted' | 'absent' }
+  | { readonly state: 'reset' | 'late' | 'missing' | 'invalid'; readonly why: string };
+
+/** Counts by slice; WHOLE is all of the traffic and must be there. */
+export type SliceBlocks = Readonly<Record<string, Block>>;
+
+/** What one gate's source said at one poll. `blocks` by metric: since the last poll that this gate could use, not since the last one at all. */
+export interface GatePoll {
+  readonly candidate: ArmState;
+  readonly stable: ArmState;
+  readonly blocks: Readonly<Record<string, SliceBlocks>>;
+}
+
+/** `atMs`: up to when every gate's blocks count. A gate that is not there has said nothing, which is missing data. */
+export interface Poll {
+  readonly atMs: number;
+  readonly gates: Readonly<Record<string, GatePoll>>;
+}
+
+/** A poll of one gate that could not be made, or must not be used. */
+export function unusable(state: 'late' | 'missing' | 'invalid', why: string): GatePoll {
+  return { candidate: { state, why }, stable: { state, why }, blocks: {} };
+}
+
+const has = (arm: ArmState) => arm.state === 'counted' || arm.state === 'reset';
+
+/** The gate's poll, or an unusable one with the reason where counts are missing or make no sense. */
+export function checkedGatePoll(settings: GateSettings, gate: string, poll: GatePoll | undefined, share: number): GatePoll {
+  if (poll === undefined) return unusable('missing', 'its source said nothing');
+  if (poll.candidate.state === 'absent') return unusable('missing', 'its source did not ask for the candidate');
+  if (poll.stable.state === 'absent' && share < 1) return unusable('missing', 'its source did not ask for the stable build');
+  if (!has(poll.candidate) && !has(poll.stable)) return poll;
+  for (const metric of settings.metrics) {
+    if (metric.gate !== gate) continue;
+    const fault = faultOf(poll, Object.hasOwn(poll.blocks, metric.metric) ? poll.blocks[metric.metric] : undefined);
+    if (fault !== undefined) return unusable('invalid', `${metric.metric}: ${fault}`);
+  }
+  return poll;
+}
+
+function faultOf(poll: GatePoll, slices: SliceBlocks | undefined): string | undefined {
+  const whole = slices?.[WHOLE];
+  if (slices === undefined || whole === undefined) return 'its source did not count it';
+  for (const arm of ['candidate', 'stable'] as const) {
+    if (!has(poll[arm])) continue;
+    let requests = 0;
+    let failures = 0;
+    for (const [name, block] of Object.entries(slices)) {
+      const fault = countsFault(block[arm]);
+      if (fault !== undefined) return `${arm}${name === WHOLE ? '' : ` in ${name}`}: ${fault}`;
+      if (name === WHOLE) continue;
+      requests += block[arm].requests;
+      failures += block[arm].failures;
+    }
+    if (requests > whole[arm].requests || failures > whole[arm].failures)
+      return `${arm}: its slices hold ${failures} of ${requests}, all of the traffic only ${whole[arm].failures} of ${whole[arm].requests}`;
+  }
+  return undefined;
+}
+
+/** What is wrong with counts, or undefined: whole numbers, none below 0, no more failures than requests. */
+export function countsFault(counted: Counted): string | undefined {
+  const { requests, failures } = counted;
+  if (!Number.isSafeInteger(requests) || !Number.isSafeInteger(failures)) return `${failures} of ${requests} are no counts`;
+  if (requests < 0 || failures < 0) return `${failures} of ${requests} are below zero`;
+  if (failures > requests) return `${failures} failures but only ${requests} requests`;
+  return undefined;
+}
+
+const NOTHING: Block = { candidate: { requests: 0, failures: 0 }, stable: { requests: 0, failures: 0 } };
+
+/**
+ * The metric's blocks in the order of its streams: the whole, then each slice. A slice that nobody named before the rollout goes to `other`
+ * where there is one, and otherwise counts in the whole alone.
+ */
+export function streamBlocks(metric: JudgedMetric, slices: SliceBlocks): Block[] {
+  const known = new Set(metric.slices.map(({ name }) => name));
+  const late = known.has(OTHER) ? Object.entries(slices).filter(([name]) => name !== WHOLE && !known.has(name)) : [];
+  const streams = metric.slices.map(({ name }) => {
+    const block = (Object.hasOwn(slices, name) ? slices[name] : undefined) ?? NOTHING;
+    return name === OTHER ? late.reduce((sum, [, other]) => addBlocks(sum, other), block) : block;
+  });
+  return [slices[WHOLE] ?? NOTHING, ...streams];
+}
+
+export function addBlocks(a: Block, b: Block): Block {
+  const add = (one: Counted, other: Counted) => ({
+    requests: one.requests + other.requests,
+    failures: one.failures + other.failures,
+  });
+  return { candidate: add(a.candidate, b.candidate), stable: add(a.stable, b.stable) };
+}

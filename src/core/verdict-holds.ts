@@ -1,0 +1,146 @@
+/** Why a rollout holds: each reason says what is missing and until when. An empty list is the only way to an advance. No I/O, no clock. */
+import type { Certificate } from './certificate.ts';
+import { type Evidence, type GateData, streamsOf } from './evidence.ts';
+import { stableInIncident } from './evidence-stream.ts';
+import { countText, durationText, percentText } from './gate.ts';
+import type { GateSettings } from './gate-settings.ts';
+import { shareIsAsPlanned, toleratedShare } from './traffic-share.ts';
+
+export interface Reason {
+  /** `data`: not counted or not whole. `incident`: the stable build fails too. `evidence`: some harm is likely, though not proven. */
+  readonly what: 'data' | 'incident' | 'evidence' | 'split' | 'dwell' | 'certificate' | 'slices';
+  readonly gate: string | null;
+  readonly why: string;
+  /** When it may be over, on the clock of the polls; null where nobody can say. */
+  readonly untilMs: number | null;
+}
+
+interface Outlook {
+  readonly nowMs: number;
+  readonly logE: number;
+  readonly certified: readonly Certificate[];
+}
+
+/** Closed blocks that a certificate needs at least, and how many lags a step lasts: a fault shows no sooner. */
+const LEAST_BLOCKS = 8;
+const LEAST_LAGS = 2;
+
+/** Every reason, the gravest first. */
+export function reasonsToHold(settings: GateSettings, evidence: Evidence, outlook: Outlook): Reason[] {
+  return [
+    ...Object.entries(evidence.gates).flatMap(([gate, data]) => dataReasons(settings, evidence, gate, data)),
+    ...staleReasons(settings, evidence, outlook.nowMs),
+    ...incidentReasons(settings, evidence),
+    ...evidenceReasons(settings, outlook),
+    ...splitReasons(settings, evidence),
+    ...dwellReasons(settings, evidence),
+    ...certificateReasons(settings, evidence, outlook.certified),
+  ];
+}
+
+function dataReasons(settings: GateSettings, evidence: Evidence, gate: string, data: GateData): Reason[] {
+  const reasons: Reason[] = [];
+  const add = (why: string) => reasons.push({ what: 'data', gate, why: `gate ${gate}: ${why}`, untilMs: null });
+  for (const arm of ['candidate', 'stable'] as const) {
+    const { state, why } = data[arm];
+    const fine = state === 'counted' || (arm === 'stable' && evidence.share >= 1 && state === 'absent');
+    if (!fine) add(`${arm} ${state}${why === '' ? '' : `: ${why}`}`);
+  }
+  // Silence is no health: what was certified before the candidate fell silent speaks of another time.
+  const silentMs = evidence.atMs - (data.servedMs ?? evidence.stepSinceMs);
+  if (data.servedMs === null) add('the candidate had no request yet');
+  else if (silentMs >= settings.blockMs) add(`the candidate had no request for ${durationText(silentMs)}`);
+  return reasons;
+}
+
+function staleReasons(settings: GateSettings, evidence: Evidence, nowMs: number): Reason[] {
+  const oldMs = nowMs - evidence.atMs;
+  if (oldMs >= 0 && oldMs <= settings.lagMs + settings.blockMs) return [];
+  const why = oldMs < 0 ? 'the last poll is from the future' : `the last poll is ${durationText(oldMs)} old`;
+  return [{ what: 'data', gate: null, why, untilMs: null }];
+}
+
+function incidentReasons(settings: GateSettings, evidence: Evidence): Reason[] {
+  if (evidence.share >= 1) return [];
+  return settings.metrics.flatMap((metric): Reason[] => {
+    if (!metric.holdsInIncident || metric.limit === null) return [];
+    const streams = streamsOf(evidence, metric);
+    const found = streams.findIndex((stream) => stableInIncident(metric, stream));
+    const step = streams[0]?.step;
+    const bad = step !== undefined && step[2] > 0 && step[3] / step[2] > metric.limit;
+    if (found === -1 && !bad) return [];
+    const where = found > 0 ? ` in ${metric.slices[found - 1]?.name}` : '';
+    const why = `the stable build fails as well${where}: more than half of the limit ${percentText(metric.limit)} of ${metric.metric}`;
+    return [{ what: 'incident', gate: metric.gate, why, untilMs: null }];
+  });
+}
+
+/** Half-way to going back is no time to go on: a brake by rule of thumb, outside every bound. */
+function evidenceReasons(settings: GateSettings, { logE }: Outlook): Reason[] {
+  if (logE < -Math.log(settings.alpha) / 2) return [];
+  return [{ what: 'evidence', gate: null, why: 'the evidence of harm is more than half-way to going back', untilMs: null }];
+}
+
+function splitReasons(settings: GateSettings, evidence: Evidence): Reason[] {
+  if (evidence.share <= 0 || evidence.share >= 1) return [];
+  return settings.metrics.flatMap((metric): Reason[] => {
+    const step = metric.kind === 'traffic' ? streamsOf(evidence, metric)[0]?.step : undefined;
+    if (step === undefined) return [];
+    const requests = step[0] + step[2];
+    const measured = step[0] / requests;
+    const { least, most } = toleratedShare(evidence.share);
+    const bound = measured < least ? least : most;
+    const noise = 3 * Math.sqrt((bound * (1 - bound)) / requests);
+    if (requests > 0 && (shareIsAsPlanned(measured, evidence.share) || Math.abs(measured - bound) <= noise)) return [];
+    const why = `the candidate had ${countText(step[0], requests)} of the requests, planned were ${percentText(evidence.share)}`;
+    return [{ what: 'split', gate: metric.gate, why, untilMs: null }];
+  });
+}
+
+function dwellReasons(settings: GateSettings, evidence: Evidence): Reason[] {
+  const least = Math.max(settings.dwellMs, LEAST_LAGS * settings.lagMs);
+  const reasons: Reason[] = [];
+  const watchedMs = evidence.atMs - evidence.stepSinceMs;
+  const untilMs = evidence.stepSinceMs + least;
+  if (watchedMs < least)
+    reasons.push({ what: 'dwell', gate: null, why: `watched for ${durationText(watchedMs)} of ${durationText(least)}`, untilMs });
+  for (const [gate, { blocks }] of Object.entries(evidence.gates)) {
+    if (blocks >= LEAST_BLOCKS) continue;
+    const rest = (LEAST_BLOCKS - blocks) * settings.blockMs;
+    const why = `gate ${gate}: ${blocks} of ${LEAST_BLOCKS} blocks of ${durationText(settings.blockMs)} were counted whole`;
+    reasons.push({ what: 'dwell', gate, why, untilMs: evidence.atMs + rest });
+  }
+  return reasons;
+}
+
+function certificateReasons(settings: GateSettings, evidence: Evidence, certified: readonly Certificate[]): Reason[] {
+  if (certified.length === 0)
+    return [{ what: 'certificate', gate: null, why: 'no gate here can prove health, and silence does not', untilMs: null }];
+  return certified.flatMap((one): Reason[] => {
+    const { gate, metric } = one.metric;
+    const [requests, failures] = one.stream.step;
+    const reasons: Reason[] = [];
+    if (!one.certified) {
+      const why = `${metric}: ${countText(failures, requests)} do not rule out harm yet; a healthy build needs about ${one.requestsNeeded}`;
+      reasons.push({ what: 'certificate', gate, why, untilMs: untilMs(evidence, requests, one.requestsNeeded) });
+    }
+    if (one.waiting.length > 0)
+      reasons.push({ what: 'slices', gate, why: `${metric}: harm is not ruled out in ${listText(one.waiting)}`, untilMs: null });
+    if (one.unverifiedShare > settings.unverifiedShare) {
+      const why = `${metric}: ${percentText(one.unverifiedShare)} of the traffic is in slices too small to be certified (${listText(one.unverified)})`;
+      reasons.push({ what: 'slices', gate, why, untilMs: null });
+    }
+    return reasons;
+  });
+}
+
+function untilMs(evidence: Evidence, requests: number, needed: number): number | null {
+  const watchedMs = evidence.atMs - evidence.stepSinceMs;
+  if (requests === 0 || needed <= requests || !Number.isFinite(needed)) return null;
+  return evidence.stepSinceMs + (watchedMs * needed) / requests;
+}
+
+function listText(names: readonly string[]): string {
+  const shown = names.slice(0, 5);
+  return names.length > shown.length ? `${shown.join(', ')} and ${names.length - shown.length} more` : shown.join(', ');
+}
