@@ -17,6 +17,7 @@ import {
   WORSE_BY,
 } from './e-process.ts';
 import { type GateSettings, harmAt, type JudgedMetric } from './gate-settings.ts';
+import { inIncident, recentStable } from './newest.ts';
 import { addBlocks } from './poll.ts';
 import { TRAFFIC_ALTERNATIVES, trafficLogFactors } from './traffic-share.ts';
 
@@ -38,15 +39,15 @@ export const streamSchema = z.strictObject({
   all: counts4,
   /** The newest requests and failures of the stable build in closed blocks; halved now and then, so not whole. */
   recent: z.tuple([count, count]),
+  /** Requests and failures of the candidate in the last closed block. */
+  last: z.tuple([count, count]),
 });
 
 export type Stream = z.infer<typeof streamSchema>;
 type Counts4 = Stream['open'];
 
-/** A baseline of fewer requests says nothing about an incident: one failure in a small slice must not hold a rollout. */
-export const ENOUGH_STABLE_REQUESTS = 1000;
-
 const NO_COUNTS: Counts4 = [0, 0, 0, 0];
+const NONE = { requests: 0, failures: 0 };
 const nothing = (length: number) => new Array<number>(length).fill(LOG_NOTHING);
 
 export function openStream(settings: GateSettings, metric: JudgedMetric): Stream {
@@ -61,6 +62,7 @@ export function openStream(settings: GateSettings, metric: JudgedMetric): Stream
     step: NO_COUNTS,
     all: NO_COUNTS,
     recent: [0, 0],
+    last: [0, 0],
   };
 }
 
@@ -95,7 +97,7 @@ export function feedStream(metric: JudgedMetric, stream: Stream, turn: Turn, see
     ...stream,
     absolute: stream.absolute.length === 0 ? stream.absolute : feedAbsolute(metric, stream, turn, seen),
     count: stream.count.length === 0 ? stream.count : feedCount(metric, stream, turn, compared ? block : null),
-    open: arms === 'both' ? withBlock(stream.open, block) : stream.open,
+    open: arms === 'neither' ? stream.open : withBlock(stream.open, arms === 'both' ? block : { ...block, stable: NONE }),
     all: arms === 'neither' ? stream.all : withBlock(stream.all, block),
     ...feedCertificate(metric, stream, turn, seen),
   };
@@ -113,19 +115,13 @@ function closeBlock(metric: JudgedMetric, stream: Stream, begin: number): Stream
     share: grow(stream.share, stream.share.length === 0 ? 0 : begin, bet),
     open: NO_COUNTS,
     recent: recentStable(stream.recent, block),
+    last: [block.candidate.requests, block.candidate.failures],
   };
-}
-
-/** The newest block where it is large enough to speak alone, otherwise a sum that slowly forgets. */
-function recentStable([requests, failures]: Stream['recent'], { stable }: Block): Stream['recent'] {
-  if (stable.requests >= ENOUGH_STABLE_REQUESTS) return [stable.requests, stable.failures];
-  const kept = requests >= 2 * ENOUGH_STABLE_REQUESTS ? 0.5 : 1;
-  return [kept * requests + stable.requests, kept * failures + stable.failures];
 }
 
 /** The stream at the beginning of a step: the certificate speaks for one step only, the evidence of harm goes on. */
 export function nextStepStream(metric: JudgedMetric, stream: Stream): Stream {
-  return { ...closeBlock(metric, stream, 0), certificate: openCertificate(metric), step: NO_COUNTS };
+  return { ...closeBlock(metric, stream, 0), certificate: openCertificate(metric), step: NO_COUNTS, last: [0, 0] };
 }
 
 function feedAbsolute(metric: JudgedMetric, stream: Stream, turn: Turn, { block, arms }: Seen): number[] {
@@ -178,21 +174,6 @@ function certificateFactor(metric: JudgedMetric, block: Block, share: number): (
   if (block.candidate.requests === 0 || block.stable.requests === 0) return null;
   const harm = harmAt(metric.harm, share);
   return (index) => certificateLogFactor(block, harm, BETTER_BY[index] ?? 1) / dispersion;
-}
-
-/** True where enough of the stable build's newest requests say that it is in an incident of its own. */
-export function stableInIncident(metric: JudgedMetric, { open, recent }: Stream): boolean {
-  const spans = [
-    { requests: open[2], failures: open[3] },
-    { requests: recent[0], failures: recent[1] },
-  ] as const;
-  const enough = spans.filter(({ requests }) => requests >= ENOUGH_STABLE_REQUESTS);
-  return enough.some((stable) => inIncident(metric, { candidate: stable, stable }));
-}
-
-/** True where the stable build fails more than half of what the limit allows. */
-export function inIncident(metric: JudgedMetric, { stable }: Block): boolean {
-  return metric.limit !== null && stable.requests > 0 && stable.failures / stable.requests > metric.limit / 2;
 }
 
 /** The masses of the two mixtures over start times that have not begun yet. */

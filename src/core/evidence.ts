@@ -3,7 +3,6 @@ import * as z from 'zod';
 import { averageLogE } from './e-process.ts';
 import {
   feedStream,
-  inIncident,
   nextStepStream,
   openStream,
   type Seen,
@@ -13,6 +12,7 @@ import {
   type Turn,
 } from './evidence-stream.ts';
 import { type GateSettings, type JudgedMetric, rollbackLogE, WHOLE } from './gate-settings.ts';
+import { inIncident } from './newest.ts';
 import { type ArmState, checkedGatePoll, type GatePoll, type Poll, streamBlocks } from './poll.ts';
 
 const armSchema = z.strictObject({

@@ -1,9 +1,9 @@
 /** Why a rollout holds: each reason says what is missing and until when. An empty list is the only way to an advance. No I/O, no clock. */
 import type { Certificate } from './certificate.ts';
 import { type Evidence, type GateData, streamsOf } from './evidence.ts';
-import { stableInIncident } from './evidence-stream.ts';
 import { countText, durationText, percentText } from './gate.ts';
 import type { GateSettings } from './gate-settings.ts';
+import { failsNow, stableInIncident } from './newest.ts';
 import { shareIsAsPlanned, toleratedShare } from './traffic-share.ts';
 
 export interface Reason {
@@ -32,6 +32,7 @@ export function reasonsToHold(settings: GateSettings, evidence: Evidence, outloo
     ...staleReasons(settings, evidence, outlook.nowMs),
     ...incidentReasons(settings, evidence),
     ...evidenceReasons(settings, outlook),
+    ...outlook.certified.flatMap((one) => failingReasons(evidence, one)),
     ...splitReasons(settings, evidence),
     ...dwellReasons(settings, evidence),
     ...certificateReasons(settings, evidence, outlook.certified),
@@ -79,6 +80,24 @@ function incidentReasons(settings: GateSettings, evidence: Evidence): Reason[] {
 function evidenceReasons(settings: GateSettings, { logE }: Outlook): Reason[] {
   if (logE < -Math.log(settings.alpha) / 2) return [];
   return [{ what: 'evidence', gate: null, why: 'the evidence of harm is more than half-way to going back', untilMs: null }];
+}
+
+/** A certificate speaks for the whole step, and what went well for long outweighs what has just begun to fail. */
+function failingReasons(evidence: Evidence, { metric, harm }: Certificate): Reason[] {
+  const streams = streamsOf(evidence, metric);
+  const found = streams.findIndex((stream) => failsNow(metric, stream, harm));
+  const stream = streams[found];
+  if (stream === undefined) return [];
+  const where = found > 0 ? ` in ${metric.slices[found - 1]?.name}` : '';
+  const newest = countText(stream.last[1] + stream.open[1], stream.last[0] + stream.open[0]);
+  return [
+    {
+      what: 'evidence',
+      gate: metric.gate,
+      why: `${metric.metric}${where}: ${newest} of the newest requests failed`,
+      untilMs: null,
+    },
+  ];
 }
 
 function splitReasons(settings: GateSettings, evidence: Evidence): Reason[] {
