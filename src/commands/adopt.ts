@@ -6,6 +6,7 @@ import { adoptionPlan } from '../core/make-plan.ts';
 import { type Guid, sameScope, scopeText, shortGuid } from '../core/scope.ts';
 import { splitText } from '../core/split.ts';
 import { diskFact, fileFacts, targetFacts } from '../engine/facts.ts';
+import { lookAtComparison } from '../engine/look-at-gates.ts';
 import type { Target } from '../engine/target.ts';
 import type { Deps, Outcome } from './command.ts';
 import { confirm } from './confirm.ts';
@@ -14,7 +15,8 @@ import { assertNoHold } from './hold.ts';
 import { beginNew, lead, refuseBeside } from './lead.ts';
 import { readOffers } from './offers.ts';
 import { type Opened, openScope, targetOf } from './open.ts';
-import { buildsAtPlaces, mustHave, planning } from './release.ts';
+import { silentRefusal } from './further-checks.ts';
+import { again, buildsAtPlaces, mustHave, planning } from './release.ts';
 import { showTraffic } from './traffic.ts';
 
 export interface AdoptOptions {
@@ -65,8 +67,12 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
       places: [{ file: listed.file, line: listed.line, column: listed.column }],
     });
   }
+  const builds = { scope: opened.scope, candidate: listed.build, stable: null };
+  const seen = await lookAtComparison(settings.compared, settings.evidence, builds, reading, again(target), deps.io);
+  const silent = seen.gates.find((gate) => gate.silent !== undefined)?.silent;
+  if (silent !== undefined) throw refusalError(silentRefusal(silent));
   const plan = adoptionPlan(
-    { ...settings, router: settings.router ?? { kind: '' } },
+    { ...settings, comparison: seen.comparison, router: settings.router ?? { kind: '' } },
     planning(opened, offers, reading, deps),
     listed.build,
   );

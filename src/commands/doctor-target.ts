@@ -97,7 +97,10 @@ async function buildCheck(
 /** Whether each gate has data for the build that is known-good. */
 export async function gateChecks(reading: Reading, opened: Opened, deps: Deps): Promise<readonly DoctorCheck[]> {
   const { settings, history, scope } = opened;
-  const gates = settings?.gates ?? history.rollout?.plan.gates ?? [];
+  const planned = history.rollout?.plan;
+  const compared = settings?.compared ?? planned?.comparison?.gates ?? [];
+  // What compares has no limit of its own here: only whether it has data.
+  const gates = [...(settings?.gates ?? planned?.gates ?? []), ...compared.map((gate) => ({ ...gate, max: 1 }))];
   if (gates.length === 0)
     return [fail('gates', 'there is none, so nothing would judge a build', 'Add one: kvdeploy schema config')];
   const build = currentKnownGood(history)?.build;

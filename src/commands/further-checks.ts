@@ -1,6 +1,7 @@
 /** What is no lock, but must hold before a first step. Judges what was measured; must not change anything. */
 import type { ServiceSettings } from '../config/load.ts';
 import type { AdmittedBuild, Checked } from '../core/admission.ts';
+import type { Refusal } from '../core/errors.ts';
 import { requirementRefusal } from '../core/requirement.ts';
 import type { Target } from '../engine/target.ts';
 import type { Reading } from '../routers/router.ts';
@@ -39,14 +40,12 @@ export async function furtherChecks(
   checks.push({
     name: 'every gate has data for the build that serves now',
     hazard: 'silent-metrics',
-    refusal:
-      silent === undefined
-        ? undefined
-        : {
-            code: 'GATE_NOT_READY',
-            message: silent,
-            hint: 'Missing data is not health: mend the source or the query, then try again.',
-          },
+    refusal: silent === undefined ? undefined : silentRefusal(silent),
   });
   return checks;
+}
+
+/** Why nothing may begin while a gate sees nothing. */
+export function silentRefusal(message: string): Refusal {
+  return { code: 'GATE_NOT_READY', message, hint: 'Missing data is not health: mend the source or the query, then try again.' };
 }

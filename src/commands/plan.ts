@@ -4,6 +4,9 @@ import { readHold } from '../break-glass/hold.ts';
 import { readPointers } from '../break-glass/pointer.ts';
 import { describe, shellWord } from '../break-glass/wording.ts';
 import { refusalError } from '../core/errors.ts';
+import type { Comparison } from '../core/comparison.ts';
+import { forecast } from '../core/gate-forecast.ts';
+import type { SeenGate } from '../engine/look-at-gates.ts';
 import { durationText, percentText } from '../core/gate.ts';
 import { openRollout } from '../core/history.ts';
 import type { Plan } from '../core/plan.ts';
@@ -78,6 +81,17 @@ function planDocument(release: Release, planned: Plan, opened: Opened, deps: Dep
     question: describeGate(gate, planned, planned.candidate),
     stableNow: release.measured.find((each) => each.gate === gate.name)?.measurement ?? { missing: 'it was not asked' },
   }));
+  const comparison = (planned.comparison?.gates ?? []).map((gate) => {
+    const seen = release.compared.find((each) => each.gate === gate.name);
+    return {
+      name: gate.name,
+      source: gate.source,
+      question: describeGate(gate, planned, planned.candidate),
+      trafficNow: seen?.traffic ?? null,
+      slices: Object.keys(seen?.countable?.slices ?? {}).length,
+      expects: forecastOf(gate, planned, seen),
+    };
+  });
   const steps = planned.steps.map((step, index) => {
     const split = stepSplit(planned, index);
     const leaving = index + 1 === planned.steps.length ? 'drain' : 'at-once';
@@ -89,6 +103,7 @@ function planDocument(release: Release, planned: Plan, opened: Opened, deps: Dep
     candidate: planned.candidate,
     stable: planned.stable,
     gates,
+    comparison,
     steps,
     router: planned.router.kind,
     serving: reading?.members ?? [],
@@ -101,6 +116,13 @@ function planDocument(release: Release, planned: Plan, opened: Opened, deps: Dep
     hazards: release.hazards,
     sources: planned.sources,
   };
+}
+
+function forecastOf(gate: Comparison['gates'][number], planned: Plan, seen: SeenGate | undefined): readonly string[] {
+  if (planned.comparison === undefined) return [];
+  const share = (planned.steps[0]?.percent ?? 0) / 100;
+  const floorMs = Math.max(planned.pollMs, seen?.countable?.lagMs ?? 0);
+  return forecast(gate.name, { comparison: planned.comparison, traffic: seen?.traffic, share, floorMs });
 }
 
 type PlanDocument = ReturnType<typeof planDocument>;
@@ -121,6 +143,11 @@ function planLines(document: PlanDocument, planned: Plan): readonly string[] {
       `  gate       ${gate.name}: at most ${percentText(gate.max)} of at least ${gate.minRequests} requests (${gate.source})`,
       `               asks ${gate.question}`,
       `               now, for the build that serves: ${measurementText(gate.stableNow)}`,
+    ]),
+    ...document.comparison.flatMap((gate) => [
+      `  gate       ${gate.name}: compares with the stable build (${gate.source}${gate.slices === 0 ? '' : `, ${gate.slices} slices`})`,
+      `               asks ${gate.question}`,
+      ...gate.expects.map((sentence) => `               ${sentence}`),
     ]),
     `  way back   ${document.wayBack.build === null ? 'none' : `${shortGuid(document.wayBack.build.guid)}, pointer generation ${String(document.wayBack.generation)}`}`,
     ...document.wayBack.changes.map((change) => `               ${describe(change)}`),

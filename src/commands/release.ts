@@ -9,6 +9,7 @@ import type { Plan } from '../core/plan.ts';
 import { buildOfSameSource } from '../core/requirement.ts';
 import { type Guid, type Scope, sameScope, scopeText, shortGuid } from '../core/scope.ts';
 import { diskFact, fileFacts, targetFacts } from '../engine/facts.ts';
+import { lookAtComparison, type SeenGate } from '../engine/look-at-gates.ts';
 import { type Measured, measureStable, silentGate } from '../engine/measure.ts';
 import type { Target } from '../engine/target.ts';
 import type { Reading } from '../routers/router.ts';
@@ -48,6 +49,8 @@ export interface Judged {
   readonly read: Plan['sources'];
   /** What each gate says of the build that serves now. */
   readonly measured: readonly Measured[];
+  /** What each comparing gate sees of it. */
+  readonly compared: readonly SeenGate[];
 }
 
 /** How a release is judged: only looked at, or in earnest; and how it is confirmed, where that is known already. */
@@ -92,7 +95,7 @@ async function judgeByLocks(opened: Opened, wanted: Wanted, deps: Deps, how: Jud
   );
   const refused = headline(byFiles.checked) ?? offers.refusal;
   const listing: Checked = { name: 'the listing holds its own builds only', hazard: 'foreign-build', refusal: offers.refusal };
-  const seen = { otherScopes, unseenLedgers: unseen.length, read: offers.read, measured: [] };
+  const seen = { otherScopes, unseenLedgers: unseen.length, read: offers.read, measured: [], compared: [] };
   if (refused !== undefined)
     return { ...seen, checked: [...byFiles.checked, listing], refusal: refused, plan: null, target: null, reading: null };
   const judged = await judgeAtTarget({ opened, settings, offers, how }, facts, deps);
@@ -121,15 +124,23 @@ async function judgeAtTarget(
   const admission = headline(checked);
   if (admission !== undefined || build === null || known === undefined)
     return { checked, refusal: admission, plan: null, target, reading };
+  const builds = { scope: opened.scope, candidate: build, stable: known };
+  const seen = await lookAtComparison(settings.compared, settings.evidence, builds, reading, again(target), deps.io);
   const plan = promotionPlan(
-    { ...settings, router: settings.router ?? { kind: '' } },
+    { ...settings, comparison: seen.comparison, router: settings.router ?? { kind: '' } },
     planning(opened, offers, reading, deps),
     build,
     known,
   );
   const measured = await measureStable(plan, reading, deps.io);
-  const further = await furtherChecks(opened, settings, build, silentGate(plan, measured), target, reading, deps);
-  return { checked: [...checked, ...further], refusal: headline(further), plan, target, reading, measured };
+  const silent = silentGate(plan, measured) ?? seen.gates.find((gate) => gate.silent !== undefined)?.silent;
+  const further = await furtherChecks(opened, settings, build, silent, target, reading, deps);
+  return { checked: [...checked, ...further], refusal: headline(further), plan, target, reading, measured, compared: seen.gates };
+}
+
+/** The router once more; null where it does not answer the second time. */
+export function again(target: Target): () => Promise<Reading | null> {
+  return () => target.read().catch(() => null);
 }
 
 /** The settings of the scope; a service without router, identity, steps or gate cannot be promoted (nothing is assumed). */
@@ -145,7 +156,7 @@ export function mustHave(opened: Opened): ServiceSettings {
       message: `${name} does not say how a build tells its GUID (identity), so nobody could know what runs at a place.`,
       hint,
     });
-  if (settings.gates.length === 0)
+  if (settings.gates.length + settings.compared.length === 0)
     throw new KvdeployError('NO_GATE', { message: `${name} has no gate, so nothing would judge its health.`, hint });
   if (settings.steps.length === 0) throw new KvdeployError('CONFIG_INVALID', { message: `${name} has no steps.`, hint });
   return settings;

@@ -4,12 +4,18 @@ import { absent, engineering, type Looked, lookedAt, seen, unsure } from './haza
 import type { Control } from './hazards.ts';
 import type { Plan, PlannedGate } from './plan.ts';
 
+/** True where anything judges the candidate's health. */
+export function hasGate({ gates, comparison }: Pick<Plan, 'gates' | 'comparison'>): boolean {
+  return gates.length > 0 || comparison !== undefined;
+}
+
 /** What each gate's source said of the build that serves now. */
-export function measuredText({ measured }: Looked): string {
+export function measuredText({ measured, plan }: Looked): string {
   const texts = measured.map(({ gate, measurement }) =>
     'missing' in measurement ? `${gate}: no data` : `${gate}: ${measurement.requests} requests`,
   );
-  return texts.join(', ');
+  const compared = (plan?.comparison?.gates ?? []).map(({ name }) => `${name}: counted`);
+  return [...texts, ...compared].join(', ');
 }
 
 /**
@@ -26,7 +32,8 @@ export function lateGates(looked: Looked): readonly Control[] {
         lookedAt(plan, () => seen('')),
       ),
     ];
-  if (plan.gates.length === 0) return [engineering(control, absent('there is no gate'))];
+  if (!hasGate(plan)) return [engineering(control, absent('there is no gate'))];
+  if (plan.gates.length === 0) return [engineering('evidence decides as soon as it is enough, and holds until then', seen('by comparison'))];
   const within = durationText(plan.patienceMs);
   const reaches = plan.gates.map((gate) => ({ gate, most: mostRequests(gate, plan, looked) }));
   const never = reaches.find(({ gate, most }) => most !== null && most < gate.minRequests);

@@ -1,6 +1,6 @@
 /** The hazards that every release is held against, with what stands in the way of each. To add one: a row here, and a world in its test. */
 import { durationText } from './gate.ts';
-import { lateGates, measuredText } from './hazard-gates.ts';
+import { hasGate, lateGates, measuredText } from './hazard-gates.ts';
 import {
   absent,
   byChecks,
@@ -110,7 +110,7 @@ const TRAFFIC_HAZARDS: readonly DescribedHazard[] = [
       engineering(
         'missing health is not health: it holds, then reverts',
         lookedAt(looked.plan, (plan) =>
-          plan.gates.length === 0 ? absent('there is no gate') : seen(`after ${durationText(plan.patienceMs)}`),
+          hasGate(plan) ? seen(`after ${durationText(plan.patienceMs)}`) : absent('there is no gate'),
         ),
       ),
       engineering(

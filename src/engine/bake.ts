@@ -4,6 +4,7 @@ import { emptyMemory, type GateMemory, judgeAll, judgeGate } from '../core/gate.
 import type { State } from '../core/rollout.ts';
 import { type Split, splitsAgree } from '../core/split.ts';
 import type { Reading } from '../routers/router.ts';
+import { compare } from './compare.ts';
 import { measureGate } from './measure.ts';
 import { driftText, shares, tryRead } from './perform.ts';
 import type { Runner } from './runner.ts';
@@ -21,11 +22,27 @@ export async function bakePoll(split: Split, state: State, runner: Runner): Prom
     return { type: 'drifted', atMs: io.now(), why: driftText(split, found.reading), split: shares(found.reading) };
   }
   const router = routerResults(found);
-  const { results, blind } = await gateResults(state, 'why' in found ? null : found.reading, runner);
-  const gates = [...router, ...results];
+  const reading = 'why' in found ? null : found.reading;
+  const [{ results, blind }, compared] = await Promise.all([
+    gateResults(state, reading, runner),
+    compare(state, reading, runner),
+  ]);
+  const gates = [...router, ...results, ...(compared?.results ?? [])];
   const verdict = judgeAll(gates);
-  const { watchedMs, missingMs } = clocks(runner, state, { verdict, blind: blind || router.length > 0 }, io.monotonic());
-  return { type: 'polled', atMs: io.now(), verdict, watchedMs, missingMs, advance: !runner.parts.control.hold, gates };
+  const onlyGathering = compared?.gathering === true && [...router, ...results].every((gate) => gate.verdict === 'pass');
+  const seen = { verdict, blind: blind || compared?.blind === true || router.length > 0, gathering: onlyGathering };
+  const { watchedMs, missingMs } = clocks(runner, state, seen, io.monotonic());
+  return {
+    type: 'polled',
+    atMs: io.now(),
+    verdict,
+    watchedMs,
+    // Silence that comparing gates waited out needs no further patience.
+    missingMs: compared?.tooLong === true && verdict === 'not-yet' ? state.plan.patienceMs + 1 : missingMs,
+    advance: !runner.parts.control.hold,
+    gates,
+    ...(compared === undefined ? {} : { evidence: compared.record, checkpoint: compared.checkpoint }),
+  };
 }
 
 /**
@@ -35,7 +52,7 @@ export async function bakePoll(split: Split, state: State, runner: Runner): Prom
 function clocks(
   runner: Runner,
   state: State,
-  poll: { readonly verdict: 'pass' | 'fail' | 'not-yet'; readonly blind: boolean },
+  poll: { readonly verdict: 'pass' | 'fail' | 'not-yet'; readonly blind: boolean; readonly gathering: boolean },
   nowMs: number,
 ): { watchedMs: number; missingMs: number } {
   const mostMs = state.plan.pollMs + GAP_MS;
@@ -43,7 +60,9 @@ function clocks(
   runner.lastPollMs = nowMs;
   if (sinceMs === undefined) return { watchedMs: 0, missingMs: 0 };
   // Gaps count as missing health too, up to what a poll may take: else polls that are always late would hold for ever.
-  const missingMs = poll.verdict === 'not-yet' ? state.missingMs + Math.min(sinceMs, mostMs) : 0;
+  // Evidence that is still gathered is not missing: what a certificate needs depends on the traffic, not on patience.
+  const missing = poll.verdict === 'not-yet' && !poll.gathering;
+  const missingMs = missing ? state.missingMs + Math.min(sinceMs, mostMs) : 0;
   if (sinceMs > mostMs) return { watchedMs: 0, missingMs };
   return { watchedMs: state.watchedMs + (poll.blind ? 0 : sinceMs), missingMs };
 }

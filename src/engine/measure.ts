@@ -11,7 +11,7 @@ import type { Reading } from '../routers/router.ts';
 
 /** What one gate's source counts for one build now. Never rejects. */
 export async function measureGate(
-  gate: PlannedGate,
+  gate: Pick<PlannedGate, 'source' | 'settings'>,
   plan: Pick<Plan, 'scope'>,
   build: Pick<Build, 'guid' | 'ref'>,
   reading: Reading | null,
@@ -63,12 +63,13 @@ export function silentGate(plan: Plan, measured: readonly Measured[]): string | 
 }
 
 /** The question in the words of its source, for `plan`. */
-export function describeGate(gate: PlannedGate, plan: Plan, build: Build): string {
+export function describeGate(gate: Pick<PlannedGate, 'source' | 'settings'>, plan: Plan, build: Build): string {
   const { source, config } = openSource(gate);
   return source.describe(config, questionOf(plan, build, null));
 }
 
-function questionOf(plan: Pick<Plan, 'scope'>, build: Pick<Build, 'guid' | 'ref'>, reading: Reading | null): Question {
+/** The question about one build, with the place and address that the router reports. */
+export function questionOf(plan: Pick<Plan, 'scope'>, build: Pick<Build, 'guid' | 'ref'>, reading: Reading | null): Question {
   const address = reading?.members.find((member) => member.place === build.ref)?.address ?? null;
   return { scope: plan.scope, build: build.guid, place: build.ref, address, router: reading };
 }

@@ -8,6 +8,7 @@ import { scopeFlags } from '../core/scope.ts';
 import { type Split, splitsAgree, splitText } from '../core/split.ts';
 import type { Reading } from '../routers/router.ts';
 import { bakePoll } from './bake.ts';
+import { beginToCount } from './compare.ts';
 import { measureBaseline, measureStable, silentGate } from './measure.ts';
 import type { Runner } from './runner.ts';
 
@@ -87,6 +88,7 @@ async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, run
     return { type: 'shift-failed', atMs: io.now(), why, attempt: state.attempts + 1, final: false };
   };
   if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
+  await countFromTheFirstRequest(state, runner);
   const askedMs = io.monotonic();
   const stranger = await strangerAtCandidate(state, runner);
   if (stranger !== undefined)
@@ -116,6 +118,13 @@ async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, run
   runner.lastPollMs = undefined;
   const split = effect.split.filter((share) => share.percent > 0).map((share) => ({ ...share }));
   return { type: 'shifted', atMs: io.now(), split, certainty: after.reading.certainty };
+}
+
+/** Where it cannot be read, the first poll of the bake begins to count, and says so. */
+async function countFromTheFirstRequest(state: State, runner: Runner): Promise<void> {
+  if (state.plan.comparison === undefined || state.phase !== 'shifting' || state.step > 0) return;
+  const found = await tryRead(runner);
+  if ('reading' in found) await beginToCount(state, found.reading, runner);
 }
 
 /** The second half of a pair with admission: no split may name a build that this plan was not admitted for. */

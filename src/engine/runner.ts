@@ -10,6 +10,7 @@ import { type Scope, scopeFlags, scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import type { Reading } from '../routers/router.ts';
 import type { AbortRequest, Store } from '../stores/store.ts';
+import type { ComparisonMemory } from './compare.ts';
 import type { Target } from './target.ts';
 
 /** What people and flags ask of a running rollout. Signals write it, the loop reads it. */
@@ -71,6 +72,8 @@ export class Runner {
   bakeMemory:
     | { readonly step: number; readonly baseline: State['baseline']; readonly gates: Map<string, GateMemory> }
     | undefined;
+  /** What the comparing gates remember between two polls; undefined before the first. */
+  comparison: ComparisonMemory | undefined;
   /** The abort request that was already written down. */
   abortSeen = false;
   /** Monotonic time until which the router can still act on an attempt of this process that failed. */

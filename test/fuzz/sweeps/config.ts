@@ -96,8 +96,12 @@ function mustBeWalkable(config: Config): void {
           (steps ?? []).every((step) => step.bake > 0),
           'a bake takes no time',
         );
-        must(new Set(gates.map((gate) => gate.name)).size === gates.length, 'two gates have one name');
-        const limits = gates as readonly { readonly max?: unknown; readonly minRequests?: unknown }[];
+        const nameOf = (gate: (typeof gates)[number]) => (typeof gate === 'string' ? gate : gate['name']);
+        must(new Set(gates.map(nameOf)).size === gates.length, 'two gates have one name');
+        const limits = gates.filter((gate) => typeof gate === 'object' && gate['max'] !== undefined) as readonly {
+          readonly max?: unknown;
+          readonly minRequests?: unknown;
+        }[];
         must(
           limits.every(({ max }) => typeof max === 'number' && max >= 0 && max <= 1),
           'a limit is no share',

@@ -1,0 +1,206 @@
+/** One poll of the comparing gates: count both builds, feed the evidence, judge. Must hand on every missing answer as missing. */
+import type { Comparison } from '../core/comparison.ts';
+import { gatePollOf } from '../core/counter-blocks.ts';
+import { type CounterMemory, countersSince, NO_COUNTERS, type Reading as Counters } from '../core/counters.ts';
+import { standings } from '../core/culprits.ts';
+import type { EvidenceRecord, GateResult } from '../core/events.ts';
+import { beginStep, type Evidence, feed, openEvidence } from '../core/evidence.ts';
+import { countText } from '../core/gate.ts';
+import { pollEveryMs, WHOLE } from '../core/gate-settings.ts';
+import type { Plan } from '../core/plan.ts';
+import type { GatePoll } from '../core/poll.ts';
+import type { State } from '../core/rollout.ts';
+import { judge, progress, type Verdict } from '../core/verdict.ts';
+import type { Io } from '../io.ts';
+import { openSource } from '../metrics/index.ts';
+import type { Reading } from '../routers/router.ts';
+import { questionOf } from './measure.ts';
+import type { Runner } from './runner.ts';
+
+/** What a process remembers between two polls; what must survive it is in the ledger. */
+export interface ComparisonMemory {
+  readonly record: EvidenceRecord;
+  /** The evidence's clock: this much ahead of the monotonic one. A wall clock that jumps must not end a bake. */
+  readonly aheadMs: number;
+  /** Monotonic time of the next poll, and of the last checkpoint; null before the first. */
+  readonly dueMs: number;
+  readonly keptMs: number | null;
+}
+
+export interface Compared {
+  readonly results: readonly GateResult[];
+  /** Something was not counted. */
+  readonly blind: boolean;
+  /** Everything is counted, and only not enough yet. */
+  readonly gathering: boolean;
+  /** Nothing, or the candidate alone, was not counted for too long: no verdict on the build, and no reason to stay. */
+  readonly tooLong: boolean;
+  readonly record: EvidenceRecord;
+  readonly checkpoint: boolean;
+}
+
+/** Evidence is kept at least this often, and seldom enough that the ledger grows by no more than so many bytes a second. */
+const CHECKPOINT_MS = 30_000;
+const CHECKPOINT_BYTES_PER_S = 2000;
+
+/** Begins to count before the first shift, so that no request of the candidate is missed. Does nothing once it counts. */
+export async function beginToCount(state: State, reading: Reading, runner: Runner): Promise<void> {
+  const { comparison } = state.plan;
+  if (comparison === undefined || runner.comparison !== undefined || state.evidence !== null) return;
+  const memory = openMemory(comparison, state, runner.parts.io);
+  const { counters } = await counted(comparison, state.plan, memory.record.counters, reading, runner.parts.io, true);
+  runner.comparison = { ...memory, record: { ...memory.record, counters } };
+}
+
+/** Judges now; counts first where the source can have something new. Undefined for a plan without comparing gates. */
+export async function compare(state: State, reading: Reading | null, runner: Runner): Promise<Compared | undefined> {
+  const { comparison } = state.plan;
+  if (comparison === undefined) return undefined;
+  const { io } = runner.parts;
+  const before = runner.comparison ?? openMemory(comparison, state, io);
+  const isNewStep = before.record.evidence.share !== shareAt(state);
+  const isDue = isNewStep || io.monotonic() >= before.dueMs;
+  const after = isDue ? await poll(comparison, state, before, reading, isNewStep, io) : before;
+  const checkpoint = isDue && (isNewStep || mustBeKept(after, io));
+  runner.comparison = checkpoint ? { ...after, keptMs: io.monotonic() } : after;
+  const { record } = after;
+  const nextPercent = state.plan.steps[state.step + 1]?.percent;
+  const nextShare = nextPercent === undefined ? null : nextPercent / 100;
+  const verdict = judge(comparison.settings, record.evidence, { nowMs: after.aheadMs + io.monotonic(), nextShare });
+  const blind = verdict.verdict === 'hold' && verdict.reasons.some(({ what }) => what === 'data');
+  return {
+    results: resultsOf(comparison, record.evidence, verdict),
+    blind,
+    gathering: verdict.verdict === 'hold' && !blind,
+    tooLong: verdict.verdict === 'rollback' && verdict.grounds !== 'evidence',
+    record,
+    checkpoint,
+  };
+}
+
+/** What one gate's source counts for both builds now; `stable` null where nothing serves beside the candidate. Never rejects. */
+export async function countGate(
+  gate: Comparison['gates'][number],
+  plan: Pick<Plan, 'scope' | 'candidate'> & { readonly stable: Plan['stable'] },
+  reading: Reading | null,
+  io: Io,
+): Promise<Counters> {
+  try {
+    const { source, config } = openSource(gate);
+    const candidate = questionOf(plan, plan.candidate, reading);
+    return await source.count(config, { candidate, stable: plan.stable === null ? null : questionOf(plan, plan.stable, reading) }, io);
+  } catch (error) {
+    const missing = `${gate.source} failed: ${error instanceof Error ? error.message : String(error)}`;
+    return { candidate: { missing }, stable: { missing } };
+  }
+}
+
+function shareAt({ plan, step }: State): number {
+  return (plan.steps[step]?.percent ?? 0) / 100;
+}
+
+function openMemory({ settings }: Comparison, state: State, io: Io): ComparisonMemory {
+  const atMs = Math.max(io.now(), (state.evidence?.evidence.atMs ?? 0) + 1);
+  const record = state.evidence ?? { evidence: openEvidence(settings, { atMs, share: shareAt(state) }), counters: {} };
+  return { record, aheadMs: atMs - io.monotonic(), dueMs: 0, keptMs: null };
+}
+
+async function poll(
+  comparison: Comparison,
+  state: State,
+  before: ComparisonMemory,
+  reading: Reading | null,
+  isNewStep: boolean,
+  io: Io,
+): Promise<ComparisonMemory> {
+  const { settings } = comparison;
+  const { gates, counters } = await counted(comparison, state.plan, before.record.counters, reading, io, shareAt(state) < 1);
+  const atMs = before.aheadMs + io.monotonic();
+  // What was counted across a shift had two splits: it is evidence of failures, but of no split.
+  const polls = isNewStep ? mapValues(gates, withoutTraffic) : gates;
+  const fed = feed(settings, before.record.evidence, { atMs, gates: polls });
+  const evidence = isNewStep ? beginStep(settings, fed, { atMs, share: shareAt(state) }) : fed;
+  const floorMs = Math.max(...comparison.gates.map((gate) => lagOf(gate)));
+  const dueMs = io.monotonic() + pollEveryMs(atMs - evidence.stepSinceMs, Math.max(floorMs, state.plan.pollMs));
+  return { ...before, record: { evidence, counters }, dueMs };
+}
+
+async function counted(
+  { gates, settings }: Comparison,
+  plan: Plan,
+  memory: Readonly<Record<string, CounterMemory>>,
+  reading: Reading | null,
+  io: Io,
+  beside: boolean,
+): Promise<{ gates: Record<string, GatePoll>; counters: Record<string, CounterMemory> }> {
+  const asked = await Promise.all(
+    gates.map(async (gate) => {
+      const counters = await countGate(gate, { ...plan, stable: beside ? plan.stable : null }, reading, io);
+      const delta = countersSince(memory[gate.name] ?? NO_COUNTERS, counters, settings.lagMs);
+      return [gate.name, gatePollOf(delta, metricsOf(gate)), delta.memory] as const;
+    }),
+  );
+  return {
+    gates: Object.fromEntries(asked.map(([name, one]) => [name, one])),
+    counters: Object.fromEntries(asked.map(([name, , kept]) => [name, kept])),
+  };
+}
+
+/** What a gate's source can judge, and its traffic, which is every request and no failure. */
+function metricsOf(gate: Comparison['gates'][number]) {
+  const { source, config } = openSource(gate);
+  return [...source.metrics(config), { metric: 'traffic', requests: 'requests', failures: 'none of them', counts: 'failures' } as const];
+}
+
+function lagOf(gate: Comparison['gates'][number]): number {
+  const { source, config } = openSource(gate);
+  return source.lagMs(config);
+}
+
+function withoutTraffic(poll: GatePoll): GatePoll {
+  const nobody = { requests: 0, failures: 0 };
+  return { ...poll, blocks: { ...poll.blocks, traffic: { [WHOLE]: { candidate: nobody, stable: nobody } } } };
+}
+
+function mapValues<A, B>(record: Readonly<Record<string, A>>, change: (value: A) => B): Record<string, B> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+}
+
+function mustBeKept({ keptMs, record }: ComparisonMemory, io: Io): boolean {
+  if (keptMs === null) return true;
+  const sinceMs = io.monotonic() - keptMs;
+  if (sinceMs < CHECKPOINT_MS) return false;
+  return sinceMs >= (JSON.stringify(record).length / CHECKPOINT_BYTES_PER_S) * 1000;
+}
+
+/** One result for each gate, in the words of the one verdict that they have together. */
+function resultsOf({ gates, settings }: Comparison, evidence: Evidence, verdict: Verdict): GateResult[] {
+  const { back, on } = progress(settings, evidence);
+  const all = standings(settings, evidence);
+  return gates.map(({ name }) => {
+    const own = all.filter(({ gate }) => gate === name);
+    const whole = own.find(({ slice }) => slice === null);
+    const { requests, failures } = whole?.step.candidate ?? { requests: 0, failures: 0 };
+    const heaviest = own.toSorted((a, b) => Math.log(b.weight) + b.logE - Math.log(a.weight) - a.logE)[0];
+    const { logE, neededLogE } = verdict;
+    const bars = { back, on, logE, neededLogE, slice: heaviest?.slice ?? null };
+    return { gate: name, ...said(name, verdict, countText(failures, requests)), requests, errors: failures, evidence: bars };
+  });
+}
+
+function said(name: string, verdict: Verdict, counts: string): Pick<GateResult, 'verdict' | 'why'> {
+  switch (verdict.verdict) {
+    case 'rollback': {
+      if (verdict.grounds !== 'evidence') return { verdict: 'not-yet', why: verdict.why };
+      const culprit = verdict.confirmed[0] ?? verdict.heaviest;
+      return culprit.gate === name ? { verdict: 'fail', why: verdict.why } : { verdict: 'not-yet', why: `${counts} failed` };
+    }
+    case 'advance':
+      return { verdict: 'pass', why: verdict.why };
+    case 'hold': {
+      const reasons = verdict.reasons.filter(({ gate }) => gate === null || gate === name);
+      if (reasons.length === 0) return { verdict: 'pass', why: `${counts} failed` };
+      return { verdict: 'not-yet', why: `${counts} failed; ${reasons.map(({ why }) => why).join('; ')}` };
+    }
+  }
+}

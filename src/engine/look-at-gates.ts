@@ -1,0 +1,103 @@
+/** What comparing gates can see before a rollout: metrics, slices, traffic of the build that serves now. Asks only. */
+import { type ComparedGate, type Comparison, type Countable, comparisonOf, type EvidenceLimits } from '../core/comparison.ts';
+import { gatePollOf } from '../core/counter-blocks.ts';
+import { type ArmReading, countersSince, NO_COUNTERS } from '../core/counters.ts';
+import type { Traffic } from '../core/detection.ts';
+import { WHOLE } from '../core/gate-settings.ts';
+import type { Plan } from '../core/plan.ts';
+import { shortGuid } from '../core/scope.ts';
+import type { Io } from '../io.ts';
+import { openSource } from '../metrics/index.ts';
+import type { Reading } from '../routers/router.ts';
+import { countGate } from './compare.ts';
+
+/** One comparing gate before the first step. */
+export interface SeenGate {
+  readonly gate: string;
+  /** Why it could not judge, or undefined. */
+  readonly silent: string | undefined;
+  readonly countable: Countable | undefined;
+  /** What the build that serves now did over the last moments; undefined where nothing was counted between two looks. */
+  readonly traffic: Pick<Traffic, 'requestsPerSecond' | 'stableRate'> | undefined;
+}
+
+export interface SeenComparison {
+  readonly gates: readonly SeenGate[];
+  /** Undefined without comparing gates, and where one of them is silent. */
+  readonly comparison: Comparison | undefined;
+}
+
+type Builds = Pick<Plan, 'scope' | 'candidate' | 'stable'>;
+
+/** Two looks so far apart show how much traffic there is. */
+const APART_MS = 1000;
+
+/** Asks every comparing gate about the build that serves now (`stable`; for an adoption the candidate). Never rejects. */
+export async function lookAtComparison(
+  compared: readonly ComparedGate[],
+  limits: EvidenceLimits,
+  builds: Builds,
+  reading: Reading,
+  again: () => Promise<Reading | null>,
+  io: Io,
+): Promise<SeenComparison> {
+  if (compared.length === 0) return { gates: [], comparison: undefined };
+  const gates = await Promise.all(compared.map((gate) => lookAtGate(gate, builds, reading, again, io)));
+  const countable = new Map(gates.flatMap((gate) => (gate.countable === undefined ? [] : [[gate.gate, gate.countable] as const])));
+  const all = countable.size === compared.length;
+  return { gates, comparison: all ? comparisonOf(compared, limits, countable) : undefined };
+}
+
+async function lookAtGate(
+  gate: ComparedGate,
+  builds: Builds,
+  reading: Reading,
+  again: () => Promise<Reading | null>,
+  io: Io,
+): Promise<SeenGate> {
+  const serving = { ...builds, candidate: builds.stable ?? builds.candidate, stable: null };
+  const asked = { name: gate.name, source: gate.source, settings: { ...gate.settings } };
+  const first = await countGate(asked, serving, reading, io);
+  const silent = silence(first.candidate);
+  if (silent !== undefined) {
+    const why = `Gate ${gate.name} has no data for ${shortGuid(serving.candidate.guid)}, which serves now: ${silent}.`;
+    return { gate: gate.name, silent: why, countable: undefined, traffic: undefined };
+  }
+  const { source, config } = openSource(asked);
+  const metrics = source.metrics(config);
+  const countable: Countable = {
+    metrics: metrics.map(({ metric }) => metric),
+    slices: requestsBySlice(first.candidate),
+    countsTraffic: source.countsTraffic,
+    lagMs: source.lagMs(config),
+  };
+  const beganMs = io.monotonic();
+  await io.sleep(APART_MS);
+  const second = await countGate(asked, serving, await again(), io);
+  const begun = countersSince(NO_COUNTERS, first, countable.lagMs);
+  const { blocks } = gatePollOf(countersSince(begun.memory, second, countable.lagMs), metrics);
+  const block = blocks['errors']?.[WHOLE]?.candidate;
+  const seconds = (io.monotonic() - beganMs) / 1000;
+  const traffic =
+    block === undefined || block.requests === 0
+      ? undefined
+      : { requestsPerSecond: block.requests / seconds, stableRate: block.failures / block.requests };
+  return { gate: gate.name, silent: undefined, countable, traffic };
+}
+
+function silence(arm: ArmReading): string | undefined {
+  if ('missing' in arm) return arm.missing;
+  if ('absent' in arm) return 'it was not asked';
+  const dumb = Object.entries(arm.targets).find(([, target]) => target.counters === null);
+  if (dumb !== undefined) return `${dumb[0]} does not answer`;
+  return Object.keys(arm.targets).length === 0 ? 'nothing counts it' : undefined;
+}
+
+function requestsBySlice(arm: ArmReading): Record<string, number> {
+  const requests: Record<string, number> = {};
+  if (!('targets' in arm)) return requests;
+  for (const { counters } of Object.values(arm.targets))
+    for (const { counter, slice, value } of counters ?? [])
+      if (counter === 'requests' && slice !== WHOLE) requests[slice] = (requests[slice] ?? 0) + value;
+  return requests;
+}
