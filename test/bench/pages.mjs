@@ -1,4 +1,4 @@
-/** Writes docs/figures.md and docs/reliability.md from what the benchmarks and the sweeps wrote themselves. Must add no figure of its own. */
+/** Writes docs/figures.md, docs/gates-figures.md and docs/reliability.md from what the benchmarks and the sweeps wrote themselves. Must add no figure of its own. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, rounded } from './measure.mjs';
@@ -81,12 +81,36 @@ ${table(columns, rows)}
 `;
 }
 
-const PAGES = { figures: figuresPage, reliability: reliabilityPage };
+function gatesPage() {
+  const found = read('bench').find((each) => each.name === 'gates');
+  if (found === undefined) throw new Error('run this first: npm run bench:gates');
+  const { date, seed, seconds, machine, tables, missed } = found;
+  const sections = tables.map(({ title, columns, rows, notes }) => [`## ${title}`, table(columns, rows), ...notes].join('\n\n'));
+  const aims = missed.length === 0 ? 'Every aim was reached.' : `**Missed:**\n\n${missed.map((aim) => `- ${aim}`).join('\n')}`;
+  return `# Gates side by side
+
+${MADE_BY}
+
+\`npm run bench:gates\`, ${day(date)}, seed ${seed}, Node ${machine.node}, ${rounded(seconds / 60)} minutes in two processes on ${machine.cpus} × ${machine.cpu}. The same seed gives the same figures on any machine.
+
+Simulated traffic, one chance for all gates of a table. Argo Rollouts, Flagger and Kayenta are re-implemented from their sources and documents; they are not the
+programs themselves. Counters show a failure at once and a rollback takes no time: in life both add their wait times the rate of failure to every figure. *Limit* is Wald's
+bound: what any rule that ends at most 1 % of healthy rollouts needs on average, with the stable build's rate known. It can be passed only by a rule that ends more healthy
+ones (see its column), or by chance at a poll. The calibrated gate is the one that may use the sharper count test after replays of healthy rollouts; the default one may not.
+
+${aims}
+
+${sections.join('\n\n')}
+`;
+}
+
+const PAGES = { figures: figuresPage, gates: gatesPage, reliability: reliabilityPage };
+const FILES = { figures: 'figures', gates: 'gates-figures', reliability: 'reliability' };
 
 const wanted = process.argv[2] ?? '';
 if (!Object.hasOwn(PAGES, wanted)) throw new Error(`name a page: ${Object.keys(PAGES).join(' or ')}`);
-writeFileSync(join(ROOT, 'docs', `${wanted}.md`), PAGES[wanted]());
-console.log(`docs/${wanted}.md is written`);
+writeFileSync(join(ROOT, 'docs', `${FILES[wanted]}.md`), PAGES[wanted]());
+console.log(`docs/${FILES[wanted]}.md is written`);
 
 // The page says what was, and a test refuses it while it says this.
 const failed = wanted === 'reliability' ? read('reliability').filter(({ failures }) => failures > 0) : [];

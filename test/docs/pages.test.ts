@@ -8,7 +8,7 @@ import { buildProgram } from '../../src/cli.ts';
 import { root } from './walk.ts';
 
 const PAGES = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)];
-const GENERATED = ['docs/figures.md', 'docs/reliability.md'];
+const GENERATED = ['docs/figures.md', 'docs/gates-figures.md', 'docs/reliability.md'];
 
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
@@ -165,7 +165,7 @@ describe('figures', () => {
   );
 
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
-  const benchmarks = Object.keys(scripts).flatMap((name) => (name.startsWith('bench:') ? [name] : []));
+  const benchmarks = Object.keys(scripts).flatMap((name) => (name.startsWith('bench:') && name !== 'bench:gates' ? [name] : []));
 
   it('in docs/figures.md come from every benchmark, each in a whole table', () => {
     const sections = read('docs/figures.md').split(/^## /m).slice(1);
@@ -173,6 +173,12 @@ describe('figures', () => {
       benchmarks.sort(),
     );
     for (const section of sections) expectTable(section);
+  });
+
+  it('in docs/gates-figures.md come from the comparison of gates, every table whole and made with one seed', () => {
+    const page = read('docs/gates-figures.md');
+    expect(page).toMatch(/`npm run bench:gates`, \d{4}-\d\d-\d\d, seed \d+, Node /);
+    for (const section of page.split(/^## /m).slice(1)) expectTable(section);
   });
 
   it('in docs/reliability.md are of runs without a failure', () => {

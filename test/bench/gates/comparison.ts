@@ -1,0 +1,24 @@
+/** What the benchmark's processes load: the cells of one part, and what is made of the rows of all. */
+import { missedAims } from './aims.ts';
+import { cells, type Row } from './experiments.ts';
+import { type Table, tablesOf } from './tables.ts';
+
+export interface Part {
+  readonly part: number;
+  readonly parts: number;
+  /** 1 is the whole benchmark. */
+  readonly scale: number;
+  readonly seed: number;
+  /** Only one experiment. */
+  readonly only: string | undefined;
+}
+
+/** Runs every `parts`-th cell; what chance gives a cell does not depend on who runs it. */
+export function runPart({ part, parts, scale, seed, only }: Part, done: (index: number, rows: readonly Row[]) => void): void {
+  const own = cells(scale, seed).filter(({ experiment }) => only === undefined || experiment === only);
+  for (const [index, { rows }] of own.entries()) if (index % parts === part) done(index, rows());
+}
+
+export function comparisonOf(rows: readonly Row[]): { readonly tables: readonly Table[]; readonly missed: readonly string[] } {
+  return { tables: tablesOf(rows).filter((table) => table.rows.length > 0), missed: missedAims(rows) };
+}

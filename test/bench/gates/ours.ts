@@ -1,0 +1,162 @@
+/** kvdeploy's own gate in the comparison: the real core, fed with the counts that the rivals see. Must add no rule of its own. */
+import { culprits } from '../../../src/core/culprits.ts';
+import { beginStep, type Evidence, feed, openEvidence } from '../../../src/core/evidence.ts';
+import {
+  type GateSettings,
+  harmAt,
+  LATENCY_MARGIN,
+  METRIC_DEFAULTS,
+  SETTINGS_DEFAULTS,
+  TIMEOUT_MARGIN,
+  type UnweightedMetric,
+  WHOLE,
+  weighted,
+} from '../../../src/core/gate-settings.ts';
+import type { SliceBlocks } from '../../../src/core/poll.ts';
+import { judge } from '../../../src/core/verdict.ts';
+import type { Arm, Histogram, Judge, NewJudge, Parts, Setting, Verdict } from './judge.ts';
+import { BOUNDS_S, bucketChances } from './latency.ts';
+
+export const DEFAULT = 'kvdeploy, default';
+export const CALIBRATED = 'kvdeploy, calibrated';
+export const OURS: readonly string[] = [DEFAULT, CALIBRATED];
+
+const MINUTE_MS = 60_000;
+const GATE = 'errors';
+const FAILURES = 'failures';
+
+interface Options {
+  /** How many failures come together in this world on average; a calibrated gate is told 1.5 times that, unless they are independent. */
+  readonly dispersion?: number;
+  /** Judges durations by buckets, not failures. */
+  readonly latency?: boolean;
+}
+
+type Settings = (setting: Setting) => GateSettings;
+
+/** The default gate, and the one that replays of healthy rollouts have calibrated. */
+export function ours({ dispersion = 1, latency = false }: Options = {}): readonly NewJudge[] {
+  const measured = dispersion === 1 ? 1 : 1.5 * dispersion;
+  const metrics = (told: number, slices: readonly string[]) =>
+    weighted(latency ? durations(told) : [{ ...errors(told), slices: slices.map((name) => ({ name, part: 1 })) }]);
+  const byDefault: Settings = ({ slices }) => ({ ...SETTINGS_DEFAULTS, metrics: metrics(METRIC_DEFAULTS.dispersion, slices) });
+  const calibrated: Settings = ({ slices, pollS }) => ({
+    ...SETTINGS_DEFAULTS,
+    calibrated: true,
+    dwellMs: 2 * MINUTE_MS,
+    // Replays of independent failures show that no burst outlasts a poll.
+    blockMs: dispersion === 1 ? 1000 * pollS : SETTINGS_DEFAULTS.blockMs,
+    metrics: metrics(measured, slices),
+  });
+  return [() => new Ours(DEFAULT, byDefault), () => new Ours(CALIBRATED, calibrated)];
+}
+
+/** The failing share that a certificate must rule out at `percent` of the traffic, while the stable build fails at `p0`. */
+export function certificateHarm(percent: number, p0: number): number {
+  const { times, plus } = harmAt(METRIC_DEFAULTS.harm, percent / 100);
+  return times * p0 + plus;
+}
+
+function errors(dispersion: number): UnweightedMetric {
+  return { ...METRIC_DEFAULTS, family: 'errors', gate: GATE, metric: FAILURES, dispersion, slices: [] };
+}
+
+/** One metric for each bound that at most 60 % of healthy requests exceed; from a second on they count as timeouts. */
+function durations(dispersion: number): readonly UnweightedMetric[] {
+  const healthy = bucketChances({ share: 0, factor: 1, plusS: 0 });
+  return BOUNDS_S.flatMap((le, index) => {
+    const slower = healthy.slice(index + 1).reduce((sum, chance) => sum + chance, 0);
+    if (slower > 0.6) return [];
+    const tolerated = le >= 1 ? TIMEOUT_MARGIN : LATENCY_MARGIN;
+    return [
+      {
+        ...errors(dispersion),
+        family: 'latency' as const,
+        metric: boundName(le),
+        tolerated,
+        limit: null,
+        holdsInIncident: false,
+      },
+    ];
+  });
+}
+
+function boundName(le: number): string {
+  return `slower than ${le} s`;
+}
+
+function blocksOf(candidate: Arm, stable: Arm, parts: Parts): Readonly<Record<string, SliceBlocks>> {
+  if (parts.histogram !== undefined) return slowBlocks(parts.histogram);
+  const slices = (parts.slices ?? []).map((slice) => [slice.name, slice] as const);
+  return { [FAILURES]: { ...Object.fromEntries(slices), [WHOLE]: { candidate, stable } } };
+}
+
+function slowBlocks({ le, candidate, stable }: Histogram): Readonly<Record<string, SliceBlocks>> {
+  const arm = (counts: readonly number[], bound: number): Arm => {
+    const [requests, upTo] = [counts, counts.slice(0, bound + 1)].map((all) => all.reduce((sum, count) => sum + count, 0)) as [
+      number,
+      number,
+    ];
+    return { requests, failures: requests - upTo };
+  };
+  const blocks = le.map(
+    (s, bound) => [boundName(s), { [WHOLE]: { candidate: arm(candidate, bound), stable: arm(stable, bound) } }] as const,
+  );
+  return Object.fromEntries(blocks);
+}
+
+class Ours implements Judge {
+  readonly name: string;
+  readonly #settingsOf: Settings;
+  #settings: GateSettings | undefined;
+  #evidence: Evidence | undefined;
+  #percents: readonly number[] = [];
+  #step = 0;
+  /** True once nothing but a rollback is left to be said; then only the evidence is asked, which is all that one rests on here. */
+  #isThrough = false;
+
+  constructor(name: string, settings: Settings) {
+    this.name = name;
+    this.#settingsOf = settings;
+  }
+
+  start(setting: Setting): void {
+    this.#settings = this.#settingsOf(setting);
+    this.#percents = setting.percents;
+    this.#step = 0;
+    this.#isThrough = false;
+    this.#evidence = openEvidence(this.#settings, { atMs: 0, share: this.#share() });
+  }
+
+  #share(): number {
+    return (this.#percents[this.#step] ?? 100) / 100;
+  }
+
+  poll(tS: number, candidate: Arm, stable: Arm, parts: Parts = {}): Verdict {
+    if (this.#settings === undefined || this.#evidence === undefined) throw new Error('not started');
+    const counted = { state: 'counted' } as const;
+    const arms = { candidate: counted, stable: this.#share() === 1 ? ({ state: 'absent' } as const) : counted };
+    const gates = { [GATE]: { ...arms, blocks: blocksOf(candidate, stable, parts) } };
+    this.#evidence = feed(this.#settings, this.#evidence, { atMs: 1000 * tS, gates });
+    if (this.#isThrough) return this.#evidence.crossed === null ? 'hold' : 'rollback';
+    const next = this.#percents[this.#step + 1];
+    const { verdict } = judge(this.#settings, this.#evidence, {
+      nowMs: 1000 * tS,
+      nextShare: next === undefined ? null : next / 100,
+    });
+    this.#isThrough = verdict === 'advance' && next === undefined;
+    if (verdict === 'advance' && next !== undefined) {
+      this.#step += 1;
+      this.#evidence = beginStep(this.#settings, this.#evidence, { atMs: 1000 * tS, share: this.#share() });
+    }
+    return verdict;
+  }
+
+  /** Every slice that is confirmed, or the one that weighs most where only all of them together were enough. */
+  culprits(): readonly string[] {
+    if (this.#settings === undefined || this.#evidence === undefined) return [];
+    const { confirmed, heaviest } = culprits(this.#settings, this.#evidence);
+    const named = confirmed.length > 0 ? confirmed : [heaviest];
+    return named.flatMap(({ slice }) => slice ?? []);
+  }
+}

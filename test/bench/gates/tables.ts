@@ -1,0 +1,200 @@
+/** The tables of docs/gates-figures.md from the rows of a run. Must compute nothing but the cells. */
+import {
+  DOCUMENTED_WORLDS,
+  type Experiment,
+  HEALTHY,
+  percent,
+  type Row,
+  SLOWNESS,
+  TENANTS,
+  tenantWorld,
+  worldName,
+} from './experiments.ts';
+import { bucketLimit } from './latency.ts';
+import { informationLimit } from './sequential.ts';
+import { type Summary, upperBound } from './simulate.ts';
+
+export interface Table {
+  readonly title: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  readonly notes: readonly string[];
+}
+
+const P0 = 0.001;
+const BAD = [0.002, 0.003, 0.005, 0.01, 0.05, 0.2, 1] as const;
+
+function number(value: number): string {
+  return value.toLocaleString('en-US', { maximumFractionDigits: value < 100 ? 1 : 0 });
+}
+
+function share(part: number, whole: number): string {
+  return `${Number(((100 * part) / whole).toPrecision(2))} %`;
+}
+
+/** `71 (2 %)`: mean bad requests, and how many runs were ended where not all of them were. */
+function badCell(summary: Summary, of: (summary: Summary) => number = ({ meanBad }) => meanBad): string {
+  if (summary.runs === 0) return 'ended before';
+  const ended = summary.rolledBack === summary.runs ? '' : ` (${share(summary.rolledBack, summary.runs)})`;
+  return `${number(of(summary))}${ended}`;
+}
+
+/** `0 of 2,000 (≤ 0.15 %)`: with the upper end of the 95 % interval. */
+function falseCell(found: number, runs: number): string {
+  const bound = `≤ ${Number((100 * upperBound(found, runs)).toPrecision(2))} %`;
+  return `${found.toLocaleString('en-US')} of ${runs.toLocaleString('en-US')} (${bound})`;
+}
+
+function minutes(seconds: number | null): string {
+  return seconds === null ? 'never' : `${number(seconds / 60)} min`;
+}
+
+type Column = readonly [title: string, world: string, cell: (summary: Summary) => string];
+
+/** One line for each judge of the experiment, in the order in which they were first met. */
+function grid(rows: readonly Row[], experiment: Experiment, columns: readonly Column[]): Omit<Table, 'title' | 'notes'> {
+  const own = rows.filter((row) => row.experiment === experiment);
+  const worlds = new Set(columns.map(([, world]) => world));
+  const judges = [...new Set(own.filter(({ world }) => worlds.has(world)).map(({ judge }) => judge))];
+  const cellOf = (judge: string, [, world, cell]: Column) => {
+    const found = own.find((row) => row.judge === judge && row.world === world);
+    return found === undefined ? '' : cell(found.summary);
+  };
+  return {
+    columns: ['gate', ...columns.map(([title]) => title)],
+    rows: judges.map((judge) => [judge, ...columns.map((column) => cellOf(judge, column))]),
+  };
+}
+
+const aborted = ({ rolledBack, runs }: Summary) => falseCell(rolledBack, runs);
+const toWhole = ({ medianWholeS }: Summary) => minutes(medianWholeS);
+
+function limitLine(title: string, of: (p1: number) => number): readonly string[] {
+  return [title, '', ...BAD.map((p1) => number(of(p1)))];
+}
+
+function holdTable(rows: readonly Row[], pollS: number): Table {
+  const columns: Column[] = [
+    ['healthy: false aborts', worldName(P0, pollS), aborted],
+    ...BAD.map((p1): Column => [percent(p1), worldName(p1, pollS), badCell]),
+  ];
+  const found = grid(rows, 'hold', columns);
+  const limits = [
+    limitLine('**limit, request by request**', (p1) => informationLimit(P0, p1, 10).bad),
+    limitLine(`**limit, at polls of ${pollS} s**`, (p1) => informationLimit(P0, p1, 10 * pollS).badAtPolls),
+  ];
+  return {
+    title: `The candidate stays at 1 % of 1,000 requests a second, up to an hour, polls of ${pollS} s`,
+    columns: found.columns,
+    rows: [...limits, ...found.rows],
+    notes: [
+      'Bad requests served before the rollback (all of the hour without one), by the share that fails; the stable build fails 0.1 %. In brackets: how many runs were ended at all, where not every one was.',
+    ],
+  };
+}
+
+function documentedTable(rows: readonly Row[], rps: number): Table {
+  const world = (name: string) => `${name}, ${rps} rps`;
+  const columns = DOCUMENTED_WORLDS.flatMap(([name, p0, p1]): Column[] => {
+    if (p1 > p0) return [[`${name} fail`, world(name), badCell]];
+    const abort: Column = [`${name}: false aborts`, world(name), aborted];
+    return [abort, ['time to 100 %', world(name), toWhole]];
+  });
+  return {
+    title: `Documented settings in their own steps, ${rps.toLocaleString('en-US')} requests a second`,
+    ...grid(rows, 'documented', columns),
+    notes: [
+      'Bad requests until the rollback or until the candidate has all the traffic, after which most of these settings look no more. kvdeploy walks 1, 5, 25, 50 %. *Whole service* is the query as Argo documents it, *candidate only* a fairer one; Flagger documents the latter. With a normal rate of 1 % nothing is wrong either.',
+    ],
+  };
+}
+
+function walkTable(rows: readonly Row[], pollS: number): Table {
+  const columns: Column[] = [
+    ['healthy: false aborts', worldName(P0, pollS), aborted],
+    ['time to 100 %', worldName(P0, pollS), toWhole],
+    ...BAD.map((p1): Column => [percent(p1), worldName(p1, pollS), badCell]),
+  ];
+  return {
+    title: `A whole rollout: 1, 5, 25, 50, 100 % of 1,000 requests a second, polls of ${pollS} s`,
+    ...grid(rows, 'walk', columns),
+    notes: [
+      'Bad requests over the whole rollout and ten minutes at 100 %. Rules that cannot say *advance* stay ten minutes at each step; Kayenta stays an hour at the first.',
+    ],
+  };
+}
+
+function tenantTable(rows: readonly Row[]): Table {
+  const columns: Column[] = [
+    ...TENANTS.map(([rank, at]): Column => {
+      const caught = ({ namedRight, rolledBack, medianRollbackS }: Summary) =>
+        rolledBack === 0 ? '' : `, ${minutes(medianRollbackS)}, named ${namedRight} of ${rolledBack}`;
+      return [tenantWorld(rank, at), tenantWorld(rank, at), (summary) => `${badCell(summary)}${caught(summary)}`];
+    }),
+    ['healthy: false aborts', 'healthy', aborted],
+  ];
+  return {
+    title: 'One tenant of a hundred fails 20 %',
+    ...grid(rows, 'tenant', columns),
+    notes: ['Bad requests of that tenant before the rollback, median time, and how often exactly that tenant was named.'],
+  };
+}
+
+function healthyTable(rows: readonly Row[], at: number): Table {
+  const columns = HEALTHY.map(([name]): Column => [name, `${name}; candidate at ${at} %`, aborted]);
+  return {
+    title: `Nothing is wrong with the candidate, which has ${at} % of the traffic for an hour: false aborts`,
+    ...grid(rows, 'healthy', columns),
+    notes: [
+      'In brackets the upper end of the 95 % interval. The calibrated gate is told 1.5 times the true dispersion. A lasting difference between the arms is a bias, which no test can tell from a fault.',
+    ],
+  };
+}
+
+function lateTable(rows: readonly Row[]): Table {
+  const columns = [0.005, 0.01, 0.05, 0.2, 1].map((p1): Column => [percent(p1), percent(p1), badCell]);
+  const notes = [
+    'The candidate begins to fail after 20 minutes at 1 %: bad requests after that, in the runs that no false abort had ended before.',
+  ];
+  return { title: 'A fault that comes late', ...grid(rows, 'late', columns), notes };
+}
+
+function latencyTable(rows: readonly Row[]): Table {
+  const [healthy, ...slow] = SLOWNESS;
+  const columns = slow.map(([name]): Column => [name, name, (summary) => badCell(summary, ({ meanRequests }) => meanRequests)]);
+  const found = grid(rows, 'latency', [['healthy: false aborts', healthy?.[0] ?? '', aborted], ...columns]);
+  const limit = ['**limit, request by request**', '', ...slow.map(([, slowness]) => number(bucketLimit(slowness)))];
+  const notes = [
+    "Requests the candidate served before the rollback, 1 % of 1,000 a second, Prometheus' default buckets; half of the healthy requests take 40 ms, 99 % at most 257 ms.",
+  ];
+  return { title: 'A slow candidate', columns: found.columns, rows: [limit, ...found.rows], notes };
+}
+
+function boundaryTable(rows: readonly Row[]): Table {
+  const worlds = [1, 5, 25, 50].flatMap((at) => ['independent', 'clumps of 5', 'clumps of 20'].map((how) => `${at} %, ${how}`));
+  const advanced = (summary: Summary) => falseCell(summary.advanced, summary.runs);
+  const columns = worlds.map((world): Column => [world, world, advanced]);
+  const notes = [
+    'The candidate is exactly as bad as a certificate must rule out (twice the stable build and the margin of the step): how often it was let on within an hour.',
+  ];
+  return { title: 'False advances', ...grid(rows, 'boundary', columns), notes };
+}
+
+/** In the order of the page. */
+export function tablesOf(rows: readonly Row[]): readonly Table[] {
+  return [
+    documentedTable(rows, 1000),
+    documentedTable(rows, 100),
+    holdTable(rows, 15),
+    holdTable(rows, 5),
+    holdTable(rows, 1),
+    walkTable(rows, 15),
+    walkTable(rows, 5),
+    tenantTable(rows),
+    healthyTable(rows, 1),
+    healthyTable(rows, 50),
+    lateTable(rows),
+    latencyTable(rows),
+    boundaryTable(rows),
+  ];
+}
