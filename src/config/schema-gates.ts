@@ -81,6 +81,10 @@ export const evidenceSchema = z
     dwell: durationSchema
       .optional()
       .describe('The least time at one step, such as 3m (the default; 2m are enough once calibrated)'),
+    block: durationSchema
+      .refine((ms) => ms >= 100, 'at least 100ms')
+      .optional()
+      .describe('Failures that come together must fall into so long a time, such as 15s (the default); 8 of them are the least step'),
     threshold: z
       .number()
       .min(0)

@@ -80,11 +80,12 @@ function gatesOf(service: ConfigService, written: (index: number) => unknown): P
 }
 
 function evidenceOf(evidence: ConfigService['evidence']): ServiceSettings['evidence'] {
-  const { alpha, confidence, dwell, threshold, unverified } = evidence ?? {};
+  const { alpha, confidence, dwell, block, threshold, unverified } = evidence ?? {};
   return {
     ...(alpha === undefined ? {} : { alpha }),
     ...(confidence === undefined ? {} : { confidence }),
     ...(dwell === undefined ? {} : { dwellMs: dwell }),
+    ...(block === undefined ? {} : { blockMs: block }),
     ...(threshold === undefined ? {} : { leastLogE: threshold, calibrated: true }),
     ...(unverified === undefined ? {} : { unverifiedShare: unverified }),
   };

@@ -32,7 +32,7 @@ interface MarginAsked {
 
 /** What a service says of all of its comparing gates together. */
 export type EvidenceLimits = Partial<
-  Pick<GateSettings, 'alpha' | 'confidence' | 'dwellMs' | 'leastLogE' | 'calibrated' | 'unverifiedShare'>
+  Pick<GateSettings, 'alpha' | 'confidence' | 'dwellMs' | 'blockMs' | 'leastLogE' | 'calibrated' | 'unverifiedShare'>
 >;
 
 /** The comparing gates of a plan: what to ask, and what the answers are judged by. */
@@ -71,9 +71,10 @@ export function comparisonOf(
 ): Comparison {
   const metrics = gates.flatMap((gate, index) => metricsOf(gate, countableOf(gate, countable), index === 0));
   const lagMs = Math.max(...gates.map((gate) => countableOf(gate, countable).lagMs));
+  const blockMs = Math.max(limits.blockMs ?? SETTINGS_DEFAULTS.blockMs, lagMs);
   return {
     gates: gates.map(({ name, source, settings }) => ({ name, source, settings: { ...settings } })),
-    settings: { ...SETTINGS_DEFAULTS, ...limits, lagMs, blockMs: Math.max(SETTINGS_DEFAULTS.blockMs, lagMs), metrics: weighted(metrics) },
+    settings: { ...SETTINGS_DEFAULTS, ...limits, lagMs, blockMs, metrics: weighted(metrics) },
   };
 }
 

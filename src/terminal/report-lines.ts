@@ -52,6 +52,14 @@ export function trafficLineText(line: Line<'traffic'>, started: Started | undefi
 
 const VERDICTS = { pass: 'passes', fail: 'FAILED', 'not-yet': 'not decided' } as const;
 
+/** What a gate has said already is not said again. */
+function waitingText({ gates, waitingFor }: Line<'poll'>): string {
+  const told = gates.map((gate) => `${gate.gate}: ${gate.why}`).find((text) => waitingFor.startsWith(text));
+  const rest = told === undefined ? waitingFor : waitingFor.slice(told.length).replace(/^; /, '');
+  if (rest === '') return '';
+  return told === undefined ? `; waiting for ${safeLine(rest)}` : `; ${safeLine(rest)}`;
+}
+
 /** What every gate says (with its counts, as `why` has them), then what is still waited for. */
 export function pollText(line: Line<'poll'>, started: Started | undefined, paint: Paint): string {
   const gates = line.gates.map((gate) => {
@@ -59,6 +67,6 @@ export function pollText(line: Line<'poll'>, started: Started | undefined, paint
     return `${safeLine(gate.gate)} ${verdict}: ${safeLine(gate.why)}`;
   });
   const watched = `${durationText(line.watchedMs)} of ${durationText(line.bakeMs)}`;
-  const waiting = line.waitingFor === '' ? '' : `; waiting for ${safeLine(line.waitingFor)}`;
+  const waiting = waitingText(line);
   return `${scopeName(started)}${stepText(line)}watched ${watched}; ${gates.join('; ')}${waiting}`;
 }

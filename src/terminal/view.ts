@@ -60,6 +60,19 @@ function stepLine(step: StepProgress, index: number, of: number, unicode: boolea
   return `  ${cells.join('  ')}`.trimEnd();
 }
 
+/** For each comparing gate how far the evidence is on its way to going back and to going on, and where it points. */
+function evidenceLines({ steps }: Progress, columns: number, unicode: boolean): readonly string[] {
+  const gates = steps.findLast((step) => step.state === 'now')?.poll?.gates ?? [];
+  const width = columns < NARROW_COLUMNS + WIDE_BAR ? NARROW_BAR : WIDE_BAR / 2;
+  return gates.flatMap((gate) => {
+    if (gate.evidence === undefined) return [];
+    const { back, on, slice } = gate.evidence;
+    const where = slice === null ? '' : `  most in ${safeLine(slice)}`;
+    const bars = `back ${bar(back * 100, width, unicode)} ${percentText(back * 100)}  on ${bar(on * 100, width, unicode)} ${percentText(on * 100)}`;
+    return [`  ${safeLine(gate.gate)}  ${rateText(gate.errors, gate.requests)}  ${bars}${where}`];
+  });
+}
+
 function phaseLine({ phase, lastMs }: Progress): readonly string[] {
   if (phase === undefined || lastMs === undefined) return [];
   const why = phase.why === '' ? '' : `: ${safeLine(phase.why)}`;
@@ -73,6 +86,7 @@ export function view(progress: Progress, columns: number, unicode: boolean): rea
     ...trafficLines(progress, columns, unicode),
     '',
     ...progress.steps.map((step, index) => stepLine(step, index, progress.steps.length, unicode)),
+    ...evidenceLines(progress, columns, unicode),
     ...phaseLine(progress),
   ];
   const room = Math.max(1, columns - 1);
