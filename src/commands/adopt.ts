@@ -11,11 +11,11 @@ import type { Target } from '../engine/target.ts';
 import type { Deps, Outcome } from './command.ts';
 import { confirm } from './confirm.ts';
 import { controlOf } from './control.ts';
+import { silentRefusal } from './further-checks.ts';
 import { assertNoHold } from './hold.ts';
 import { beginNew, lead, refuseBeside } from './lead.ts';
 import { readOffers } from './offers.ts';
 import { type Opened, openScope, targetOf } from './open.ts';
-import { silentRefusal } from './further-checks.ts';
 import { again, buildsAtPlaces, mustHave, planning } from './release.ts';
 import { showTraffic } from './traffic.ts';
 

@@ -42,7 +42,8 @@ function meant(issue: z.core.$ZodIssue, whole: unknown): readonly z.core.$ZodIss
   if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [issue];
   const value = valueAt(whole, issue.path as readonly PathPart[]);
   const isMap = value !== null && typeof value === 'object';
-  const isWord = (inner: readonly z.core.$ZodIssue[]) => inner.some((each) => each.path.length === 0 && each.code === 'invalid_value');
+  const isWord = (inner: readonly z.core.$ZodIssue[]) =>
+    inner.some((each) => each.path.length === 0 && each.code === 'invalid_value');
   const inner = issue.errors.find((each) => isWord(each) !== isMap) ?? [];
   return inner.map((each) => ({ ...each, path: [...issue.path, ...each.path] }));
 }

@@ -1,10 +1,10 @@
 /** Loads the config: found by its fixed names, read once, strictly parsed, checked. Must never run code from the repository. */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
+import type { ComparedGate, EvidenceLimits } from '../core/comparison.ts';
 import { KvdeployError } from '../core/errors.ts';
 import type { Finding } from '../core/finding.ts';
 import { type KnownNames, stampBreaches } from '../core/manifest-rules.ts';
-import type { ComparedGate, EvidenceLimits } from '../core/comparison.ts';
 import type { IdentityConfig, PlannedGate } from '../core/plan.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Io } from '../io.ts';

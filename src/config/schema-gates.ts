@@ -9,7 +9,11 @@ type Options = readonly [z.ZodObject, ...z.ZodObject[]];
 const always = { when: () => true };
 
 const above = (least: number) =>
-  z.number().min(least).max(1000).describe(`How many times the stable build's rate, such as ${least === 1 ? 1.2 : least}`);
+  z
+    .number()
+    .min(least)
+    .max(1000)
+    .describe(`How many times the stable build's rate, such as ${least === 1 ? 1.2 : least}`);
 
 /** How a gate without a fixed limit judges; every key may be left out. */
 const compareSchema = z
@@ -84,7 +88,9 @@ export const evidenceSchema = z
     block: durationSchema
       .refine((ms) => ms >= 100, 'at least 100ms')
       .optional()
-      .describe('Failures that come together must fall into so long a time, such as 15s (the default); 8 of them are the least step'),
+      .describe(
+        'Failures that come together must fall into so long a time, such as 15s (the default); 8 of them are the least step',
+      ),
     threshold: z
       .number()
       .min(0)

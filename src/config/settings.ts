@@ -1,7 +1,7 @@
 /** What the config says about each service, with defaults filled in and paths made absolute. No I/O. */
 import path from 'node:path';
-import type { Finding } from '../core/finding.ts';
 import type { ComparedGate } from '../core/comparison.ts';
+import type { Finding } from '../core/finding.ts';
 import type { PlannedGate } from '../core/plan.ts';
 import { type Scope, scopeText } from '../core/scope.ts';
 import { openRouter } from '../routers/index.ts';

@@ -37,9 +37,7 @@ export type EvidenceLimits = Partial<
 
 /** The comparing gates of a plan: what to ask, and what the answers are judged by. */
 export const comparisonSchema = z.strictObject({
-  gates: z
-    .array(z.strictObject({ name: z.string(), source: z.string(), settings: z.record(z.string(), z.unknown()) }))
-    .min(1),
+  gates: z.array(z.strictObject({ name: z.string(), source: z.string(), settings: z.record(z.string(), z.unknown()) })).min(1),
   settings: gateSettingsSchema,
 });
 

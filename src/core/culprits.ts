@@ -1,6 +1,6 @@
 /** Where the evidence points: every stream's standing, the slices that are to blame and those under suspicion. Must acquit nobody. No I/O. */
 import type { Block } from './e-process.ts';
-import { type Evidence, streamsOf } from './evidence.ts';
+import { type Evidence, streamsOf, streamWeight } from './evidence.ts';
 import { blockOf, type Stream, streamLogC, streamLogE } from './evidence-stream.ts';
 import { countText } from './gate.ts';
 import { type GateSettings, type JudgedMetric, rollbackLogE } from './gate-settings.ts';
@@ -32,7 +32,7 @@ function standing(metric: JudgedMetric, stream: Stream, index: number, evidence:
     gate: metric.gate,
     metric: metric.metric,
     slice: slice?.name ?? null,
-    weight: slice?.weight ?? metric.weight,
+    weight: streamWeight(metric, index),
     logE: streamLogE(stream, evidence.waiting),
     logC: stream.certificate.length === 0 ? null : streamLogC(stream),
     step: blockOf(stream.step),

@@ -31,10 +31,13 @@ export const WORSE_BY = [1.5, 2, 3, 5, 8, 13, 22, 36, 60, 100, 250, 700] as cons
 /** How far below the harm the certificate expects a healthy candidate, mixed equally. */
 export const BETTER_BY = [0.02, 0.1, 0.2, 0.35, 0.5, 0.7] as const;
 
+/** Beyond so many nats of difference the lesser of two is lost in rounding. */
+const NEGLIGIBLE = 45;
+
 /** ln(e^a + e^b), without leaving the range of numbers. */
 export function logAddExp(a: number, b: number): number {
-  const most = Math.max(a, b);
-  return most <= LOG_NOTHING ? LOG_NOTHING : most + Math.log1p(Math.exp(Math.min(a, b) - most));
+  const [most, least] = a > b ? [a, b] : [b, a];
+  return most - least > NEGLIGIBLE || most <= LOG_NOTHING ? most : most + Math.log1p(Math.exp(least - most));
 }
 
 /** ln of the sum of e^value. Of nothing: LOG_NOTHING. */

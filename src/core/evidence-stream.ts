@@ -1,7 +1,6 @@
 /** The evidence of one stream: one metric in one slice. Logs of mixtures and a few counts, of constant size; feeding returns a new one. No I/O. */
 import * as z from 'zod';
 import {
-  averageLogE,
   BETS,
   BETTER_BY,
   type Block,
@@ -10,6 +9,7 @@ import {
   countLogFactor,
   grow,
   LOG_NOTHING,
+  logAddExp,
   logSumExp,
   mixtureLogE,
   rateLogFactor,
@@ -18,7 +18,6 @@ import {
 } from './e-process.ts';
 import { type GateSettings, harmAt, type JudgedMetric } from './gate-settings.ts';
 import { inIncident, recentStable } from './newest.ts';
-import { addBlocks } from './poll.ts';
 import { TRAFFIC_ALTERNATIVES, trafficLogFactors } from './traffic-share.ts';
 
 const logs = z.array(z.number());
@@ -47,7 +46,6 @@ export type Stream = z.infer<typeof streamSchema>;
 type Counts4 = Stream['open'];
 
 const NO_COUNTS: Counts4 = [0, 0, 0, 0];
-const NONE = { requests: 0, failures: 0 };
 const nothing = (length: number) => new Array<number>(length).fill(LOG_NOTHING);
 
 export function openStream(settings: GateSettings, metric: JudgedMetric): Stream {
@@ -92,56 +90,62 @@ export interface Seen {
 export function feedStream(metric: JudgedMetric, stream: Stream, turn: Turn, seen: Seen): Stream {
   if (metric.kind === 'traffic') return feedTraffic(metric, stream, turn, seen);
   const { block, arms } = seen;
-  const compared = arms === 'both' && block.candidate.requests > 0 && block.stable.requests > 0;
-  const fed: Stream = {
-    ...stream,
-    absolute: stream.absolute.length === 0 ? stream.absolute : feedAbsolute(metric, stream, turn, seen),
-    count: stream.count.length === 0 ? stream.count : feedCount(metric, stream, turn, compared ? block : null),
-    open: arms === 'neither' ? stream.open : withBlock(stream.open, arms === 'both' ? block : { ...block, stable: NONE }),
-    all: arms === 'neither' ? stream.all : withBlock(stream.all, block),
-    ...feedCertificate(metric, stream, turn, seen),
+  const comparable = arms === 'both' && block.candidate.requests > 0 && block.stable.requests > 0;
+  const open = withBlock(stream.open, block, arms);
+  const closed = turn.beginBlock !== null;
+  const counts = certificateGoesOn(turn, seen);
+  return {
+    share: closed ? feedShare(metric, stream.share, blockOf(open), turn.beginBlock ?? 0) : stream.share,
+    absolute: stream.absolute.length === 0 ? stream.absolute : feedAbsolute(metric, stream.absolute, turn, seen),
+    count: stream.count.length === 0 ? stream.count : feedCount(metric, stream.count, turn, comparable ? block : null),
+    certificate: seen.restarted
+      ? openCertificate(metric)
+      : counts
+        ? feedCertificate(metric, stream.certificate, turn, block)
+        : stream.certificate,
+    open: closed ? NO_COUNTS : open,
+    step: seen.restarted ? NO_COUNTS : counts ? withBlock(stream.step, block, arms) : stream.step,
+    all: withBlock(stream.all, block, arms),
+    recent: closed ? recentStable(stream.recent, open) : stream.recent,
+    last: closed ? [open[0], open[1]] : stream.last,
   };
-  return turn.beginBlock === null ? fed : closeBlock(metric, fed, turn.beginBlock);
 }
 
-/** Ends the open block of the share process: bets on it, and keeps what the stable build did in it. */
-function closeBlock(metric: JudgedMetric, stream: Stream, begin: number): Stream {
-  const block = blockOf(stream.open);
-  const compared = block.candidate.requests > 0 && block.stable.requests > 0;
-  const multiple = compared ? shareOfFailures(block, metric.tolerated) : undefined;
-  const bet = multiple === undefined ? null : (index: number) => betLogFactor(multiple, BETS[index] ?? 0);
-  return {
-    ...stream,
-    share: grow(stream.share, stream.share.length === 0 ? 0 : begin, bet),
-    open: NO_COUNTS,
-    recent: recentStable(stream.recent, block),
-    last: [block.candidate.requests, block.candidate.failures],
-  };
+/** Ends a block of the share process: bets on the failures in it. */
+function feedShare(metric: JudgedMetric, logs: readonly number[], block: Block, begin: number): number[] {
+  const comparable = block.candidate.requests > 0 && block.stable.requests > 0;
+  const multiple = comparable ? shareOfFailures(block, metric.tolerated) : undefined;
+  return grow(logs, begin, multiple === undefined ? null : (index) => betLogFactor(multiple, BETS[index] ?? 0));
 }
 
 /** The stream at the beginning of a step: the certificate speaks for one step only, the evidence of harm goes on. */
 export function nextStepStream(metric: JudgedMetric, stream: Stream): Stream {
-  return { ...closeBlock(metric, stream, 0), certificate: openCertificate(metric), step: NO_COUNTS, last: [0, 0] };
+  const { open } = stream;
+  return {
+    ...stream,
+    share: stream.share.length === 0 ? stream.share : feedShare(metric, stream.share, blockOf(open), 0),
+    certificate: openCertificate(metric),
+    open: NO_COUNTS,
+    step: NO_COUNTS,
+    recent: recentStable(stream.recent, open),
+    last: [0, 0],
+  };
 }
 
-function feedAbsolute(metric: JudgedMetric, stream: Stream, turn: Turn, { block, arms }: Seen): number[] {
+function feedAbsolute(metric: JudgedMetric, logs: readonly number[], turn: Turn, { block, arms }: Seen): number[] {
   const { candidate } = block;
   const limit = metric.limit ?? 1;
   // Where the stable build fails as well the candidate is not to blame, and only the comparison may speak.
   const skipped =
     arms === 'neither' || candidate.requests === 0 || (arms === 'both' && (turn.incident || inIncident(metric, block)));
   const multiple = candidate.failures / candidate.requests / limit;
-  return grow(stream.absolute, turn.begin, skipped ? null : (index) => betLogFactor(multiple, BETS[index] ?? 0));
+  return grow(logs, turn.begin, skipped ? null : (index) => betLogFactor(multiple, BETS[index] ?? 0));
 }
 
-function feedCount(metric: JudgedMetric, stream: Stream, turn: Turn, block: Block | null): number[] {
-  if (block !== null)
-    return grow(
-      stream.count,
-      turn.begin,
-      (index) => countLogFactor(block, metric.tolerated, WORSE_BY[index] ?? 1) / metric.dispersion,
-    );
-  return grow(stream.count, turn.begin, null);
+function feedCount(metric: JudgedMetric, logs: readonly number[], turn: Turn, block: Block | null): number[] {
+  if (block === null) return grow(logs, turn.begin, null);
+  const factor = (index: number) => countLogFactor(block, metric.tolerated, WORSE_BY[index] ?? 1) / metric.dispersion;
+  return grow(logs, turn.begin, factor);
 }
 
 /** No requests at the candidate are the strongest evidence here, unless a restart lost them. */
@@ -150,20 +154,18 @@ function feedTraffic(metric: JudgedMetric, stream: Stream, turn: Turn, { block, 
   return {
     ...stream,
     count: grow(stream.count, turn.begin, factors === null ? null : (index) => factors[index] ?? 0),
-    step: arms === 'both' ? withBlock(stream.step, block) : stream.step,
-    all: arms === 'both' ? withBlock(stream.all, block) : stream.all,
+    step: arms === 'both' ? withBlock(stream.step, block, arms) : stream.step,
+    all: arms === 'both' ? withBlock(stream.all, block, arms) : stream.all,
   };
 }
 
-function feedCertificate(metric: JudgedMetric, stream: Stream, turn: Turn, seen: Seen): Pick<Stream, 'certificate' | 'step'> {
-  const { block, arms } = seen;
-  if (seen.restarted) return { certificate: openCertificate(metric), step: NO_COUNTS };
-  const alone = turn.share >= 1;
-  if (arms === 'neither' || (arms === 'candidate' && !alone)) return { certificate: stream.certificate, step: stream.step };
-  return {
-    certificate: grow(stream.certificate, 0, certificateFactor(metric, block, turn.share)),
-    step: withBlock(stream.step, block),
-  };
+/** Beside a stable build both must be seen; alone, the candidate. */
+function certificateGoesOn(turn: Turn, { arms }: Seen): boolean {
+  return arms === 'both' || (arms === 'candidate' && turn.share >= 1);
+}
+
+function feedCertificate(metric: JudgedMetric, logs: readonly number[], turn: Turn, block: Block): number[] {
+  return grow(logs, 0, certificateFactor(metric, block, turn.share));
 }
 
 /** Beside a stable build the harm is a comparison; alone it is the limit, and the claim no more than that. */
@@ -189,13 +191,13 @@ export interface Waiting {
 export function streamLogE(stream: Stream, waiting: Waiting): number {
   const { share, absolute, count } = stream;
   if (share.length === 0) return mixtureLogE(count, waiting.poll);
-  const half = count.length === 0 ? 1 : 0.5;
-  const ofShare = absolute.length === 0 ? 1 : 0.7;
-  return averageLogE([
-    { weight: half * ofShare, logE: mixtureLogE(share, waiting.block) },
-    { weight: half * (1 - ofShare), logE: mixtureLogE(absolute, waiting.poll) },
-    { weight: 1 - half, logE: mixtureLogE(count, waiting.poll) },
-  ]);
+  const ofShare = mixtureLogE(share, waiting.block);
+  const robust = absolute.length === 0 ? ofShare : weigh(0.7, ofShare, mixtureLogE(absolute, waiting.poll));
+  return count.length === 0 ? robust : weigh(0.5, robust, mixtureLogE(count, waiting.poll));
+}
+
+function weigh(part: number, a: number, b: number): number {
+  return logAddExp(Math.log(part) + a, Math.log1p(-part) + b);
 }
 
 /** ln C of this step's certificate; 0 while nothing was counted. */
@@ -207,7 +209,14 @@ export function blockOf([requests, failures, stableRequests, stableFailures]: Co
   return { candidate: { requests, failures }, stable: { requests: stableRequests, failures: stableFailures } };
 }
 
-function withBlock(counts: Counts4, block: Block): Counts4 {
-  const { candidate, stable } = addBlocks(blockOf(counts), block);
-  return [candidate.requests, candidate.failures, stable.requests, stable.failures];
+function withBlock(counts: Counts4, { candidate, stable }: Block, arms: Seen['arms']): Counts4 {
+  if (arms === 'neither') return counts;
+  const [requests, failures, stableRequests, stableFailures] = counts;
+  const both = arms === 'both';
+  return [
+    requests + candidate.requests,
+    failures + candidate.failures,
+    both ? stableRequests + stable.requests : stableRequests,
+    both ? stableFailures + stable.failures : stableFailures,
+  ];
 }

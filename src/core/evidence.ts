@@ -1,6 +1,6 @@
 /** The evidence of a rollout: every stream, what has begun to bet, and whether its data are whole. Small plain JSON for the ledger. No I/O. */
 import * as z from 'zod';
-import { averageLogE } from './e-process.ts';
+import { logSumExp } from './e-process.ts';
 import {
   feedStream,
   nextStepStream,
@@ -135,14 +135,16 @@ export function feed(settings: GateSettings, evidence: Evidence, poll: Poll): Ev
 
 /** ln E of the whole rollout: the weighted average over metrics and slices. */
 export function evidenceLogE(settings: GateSettings, evidence: Evidence): number {
-  return averageLogE(
-    settings.metrics.flatMap((metric) =>
-      streamsOf(evidence, metric).map((stream, index) => ({
-        weight: index === 0 ? metric.weight : (metric.slices[index - 1]?.weight ?? 0),
-        logE: streamLogE(stream, evidence.waiting),
-      })),
-    ),
-  );
+  const parts: number[] = [];
+  for (const metric of settings.metrics)
+    for (const [index, stream] of streamsOf(evidence, metric).entries())
+      parts.push(Math.log(streamWeight(metric, index)) + streamLogE(stream, evidence.waiting));
+  return logSumExp(parts);
+}
+
+/** The stream's part of the whole evidence: the metric's own for index 0, then its slices'. */
+export function streamWeight(metric: JudgedMetric, index: number): number {
+  return index === 0 ? metric.weight : (metric.slices[index - 1]?.weight ?? 0);
 }
 
 export function streamsOf(evidence: Evidence, metric: JudgedMetric): readonly Stream[] {
@@ -185,10 +187,10 @@ function fedStreams(
     const [whole] = blocks;
     const incident = arms === 'both' && whole !== undefined && inIncident(metric, whole);
     const restarted = poll?.candidate.state === 'reset';
+    const metricTurn: Turn = { ...turn, incident };
     const streams = streamsOf(evidence, metric).map((stream, index) => {
       const block = blocks[index];
-      const seen: Seen | undefined = block === undefined ? undefined : { block, arms, restarted };
-      return seen === undefined ? stream : feedStream(metric, stream, { ...turn, incident }, seen);
+      return block === undefined ? stream : feedStream(metric, stream, metricTurn, { block, arms, restarted });
     });
     return [streamsKey(metric), streams] as const;
   });

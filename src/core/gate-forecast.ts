@@ -1,6 +1,7 @@
 /** What a comparing gate will catch, in one sentence for the plan: worked out with the evidence itself, at the traffic of now. No I/O. */
-import type { Comparison } from './comparison.ts';
+
 import { requestsToCertify } from './certificate.ts';
+import type { Comparison } from './comparison.ts';
 import { type Detection, detection, type Traffic } from './detection.ts';
 import { durationText, percentText } from './gate.ts';
 import { type JudgedMetric, pollEveryMs } from './gate-settings.ts';
@@ -38,7 +39,9 @@ function requestsText({ requestsPerSecond, share }: Traffic): string {
 
 function foundText(found: readonly { readonly rate: number; readonly found: Detection | undefined }[]): string {
   const caught = found.flatMap(({ rate, found: one }) =>
-    one === undefined ? [] : [`${percentText(rate)} failing is found after ${one.badRequests} bad requests (${durationText(one.afterMs)})`],
+    one === undefined
+      ? []
+      : [`${percentText(rate)} failing is found after ${one.badRequests} bad requests (${durationText(one.afterMs)})`],
   );
   const missed = found.filter((one) => one.found === undefined).map(({ rate }) => percentText(rate));
   if (caught.length === 0) return 'it finds nothing within an hour: there is too little traffic';

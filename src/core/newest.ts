@@ -17,10 +17,10 @@ interface Newest {
 const ENOUGH_STABLE_REQUESTS = 1000;
 
 /** The newest block where it is large enough to speak alone, otherwise a sum that slowly forgets. */
-export function recentStable([requests, failures]: Readonly<Pair>, { stable }: Block): Pair {
-  if (stable.requests >= ENOUGH_STABLE_REQUESTS) return [stable.requests, stable.failures];
+export function recentStable([requests, failures]: Readonly<Pair>, [, , newest, failed]: Counts4): Pair {
+  if (newest >= ENOUGH_STABLE_REQUESTS) return [newest, failed];
   const kept = requests >= 2 * ENOUGH_STABLE_REQUESTS ? 0.5 : 1;
-  return [kept * requests + stable.requests, kept * failures + stable.failures];
+  return [kept * requests + newest, kept * failures + failed];
 }
 
 /** True where enough of the stable build's newest requests say that it is in an incident of its own. */

@@ -50,11 +50,13 @@ export function checkedGatePoll(settings: GateSettings, gate: string, poll: Gate
 function faultOf(poll: GatePoll, slices: SliceBlocks | undefined): string | undefined {
   const whole = slices?.[WHOLE];
   if (slices === undefined || whole === undefined) return 'its source did not count it';
+  const names = Object.keys(slices);
   for (const arm of ['candidate', 'stable'] as const) {
     if (!has(poll[arm])) continue;
     let requests = 0;
     let failures = 0;
-    for (const [name, block] of Object.entries(slices)) {
+    for (const name of names) {
+      const block = slices[name] ?? whole;
       const fault = countsFault(block[arm]);
       if (fault !== undefined) return `${arm}${name === WHOLE ? '' : ` in ${name}`}: ${fault}`;
       if (name === WHOLE) continue;
@@ -83,16 +85,22 @@ const NOTHING: Block = { candidate: { requests: 0, failures: 0 }, stable: { requ
  * where there is one, and otherwise counts in the whole alone.
  */
 export function streamBlocks(metric: JudgedMetric, slices: SliceBlocks): Block[] {
-  const known = new Set(metric.slices.map(({ name }) => name));
-  const late = known.has(OTHER) ? Object.entries(slices).filter(([name]) => name !== WHOLE && !known.has(name)) : [];
+  const late = lateSlices(metric, slices);
   const streams = metric.slices.map(({ name }) => {
     const block = (Object.hasOwn(slices, name) ? slices[name] : undefined) ?? NOTHING;
-    return name === OTHER ? late.reduce((sum, [, other]) => addBlocks(sum, other), block) : block;
+    return name === OTHER ? late.reduce(addBlocks, block) : block;
   });
   return [slices[WHOLE] ?? NOTHING, ...streams];
 }
 
-export function addBlocks(a: Block, b: Block): Block {
+function lateSlices(metric: JudgedMetric, slices: SliceBlocks): Block[] {
+  if (!metric.slices.some(({ name }) => name === OTHER)) return [];
+  const known = new Set(metric.slices.map(({ name }) => name));
+  const late = Object.entries(slices).filter(([name]) => name !== WHOLE && !known.has(name));
+  return late.map(([, block]) => block);
+}
+
+function addBlocks(a: Block, b: Block): Block {
   const add = (one: Counted, other: Counted) => ({
     requests: one.requests + other.requests,
     failures: one.failures + other.failures,

@@ -1,6 +1,7 @@
 /** Recorded traces: what two builds served side by side, as CSV. Must read a trace whole or not at all. No I/O. */
 import { type Finding, inFileOrder } from './finding.ts';
 import { didYouMean } from './nearest.ts';
+import { sumFaults } from './trace-sums.ts';
 
 /** One line of a trace: what one build counted in the interval that ends at `tS`. */
 export interface TraceRow {
@@ -51,6 +52,7 @@ class Reader {
   readonly findings: Finding[] = [];
   readonly #file: string;
   readonly #lines: readonly string[];
+  /** Of the newest interval only: time never goes back. */
   readonly #seen = new Map<string, number>();
 
   constructor(text: string, file: string) {
@@ -66,8 +68,9 @@ class Reader {
       if (this.findings.length >= FINDINGS_MAX) return;
       this.#row(index + 1, text, columns);
     }
-    if (this.rows.length === 0 && this.findings.length === 0)
-      this.#find(1, 0, 'the trace has a header and nothing below it', FORM);
+    if (this.findings.length > 0) return;
+    if (this.rows.length === 0) this.#find(1, 0, 'the trace has a header and nothing below it', FORM);
+    for (const { line, message, fix } of sumFaults(this.rows).slice(0, FINDINGS_MAX)) this.#find(line, 0, message, fix);
   }
 
   #header(text: string): readonly Column[] | undefined {
@@ -114,7 +117,8 @@ class Reader {
   #fits(row: TraceRow, at: (column: Column) => number): void {
     const { line, tS, slice, arm, status, le } = row;
     const last = this.rows.at(-1);
-    const key = [tS, slice, arm, status, le].join('\u0000');
+    if (last !== undefined && tS > last.tS) this.#seen.clear();
+    const key = JSON.stringify([slice, arm, status, le]);
     const twin = this.#seen.get(key);
     if (row.errors > row.requests)
       this.#find(

@@ -1,7 +1,7 @@
 /** One poll of the comparing gates: count both builds, feed the evidence, judge. Must hand on every missing answer as missing. */
 import type { Comparison } from '../core/comparison.ts';
 import { gatePollOf } from '../core/counter-blocks.ts';
-import { type CounterMemory, countersSince, NO_COUNTERS, type Reading as Counters } from '../core/counters.ts';
+import { type CounterMemory, type Reading as Counters, countersSince, NO_COUNTERS } from '../core/counters.ts';
 import { standings } from '../core/culprits.ts';
 import type { EvidenceRecord, GateResult } from '../core/events.ts';
 import { beginStep, type Evidence, feed, openEvidence } from '../core/evidence.ts';
@@ -88,7 +88,11 @@ export async function countGate(
   try {
     const { source, config } = openSource(gate);
     const candidate = questionOf(plan, plan.candidate, reading);
-    return await source.count(config, { candidate, stable: plan.stable === null ? null : questionOf(plan, plan.stable, reading) }, io);
+    return await source.count(
+      config,
+      { candidate, stable: plan.stable === null ? null : questionOf(plan, plan.stable, reading) },
+      io,
+    );
   } catch (error) {
     const missing = `${gate.source} failed: ${error instanceof Error ? error.message : String(error)}`;
     return { candidate: { missing }, stable: { missing } };
@@ -149,7 +153,10 @@ async function counted(
 /** What a gate's source can judge, and its traffic, which is every request and no failure. */
 function metricsOf(gate: Comparison['gates'][number]) {
   const { source, config } = openSource(gate);
-  return [...source.metrics(config), { metric: 'traffic', requests: 'requests', failures: 'none of them', counts: 'failures' } as const];
+  return [
+    ...source.metrics(config),
+    { metric: 'traffic', requests: 'requests', failures: 'none of them', counts: 'failures' } as const,
+  ];
 }
 
 function lagOf(gate: Comparison['gates'][number]): number {

@@ -43,7 +43,9 @@ export async function lookAtComparison(
 ): Promise<SeenComparison> {
   if (compared.length === 0) return { gates: [], comparison: undefined };
   const gates = await Promise.all(compared.map((gate) => lookAtGate(gate, builds, reading, again, io)));
-  const countable = new Map(gates.flatMap((gate) => (gate.countable === undefined ? [] : [[gate.gate, gate.countable] as const])));
+  const countable = new Map(
+    gates.flatMap((gate) => (gate.countable === undefined ? [] : [[gate.gate, gate.countable] as const])),
+  );
   const all = countable.size === compared.length;
   return { gates, comparison: all ? comparisonOf(compared, limits, countable) : undefined };
 }

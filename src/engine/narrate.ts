@@ -77,7 +77,9 @@ function waitingFor(event: Extract<Event, { type: 'polled' }>, bakeLeftMs: numbe
     const reverts = `reverts in ${durationText(Math.max(0, patienceLeftMs))} without it`;
     if (gate === undefined) return reverts;
     // Missing health has an end; evidence that is gathered has as long as the traffic needs.
-    return event.missingMs === 0 && gate.evidence !== undefined ? `${gate.gate}: ${gate.why}` : `${gate.gate}: ${gate.why}; ${reverts}`;
+    return event.missingMs === 0 && gate.evidence !== undefined
+      ? `${gate.gate}: ${gate.why}`
+      : `${gate.gate}: ${gate.why}; ${reverts}`;
   }
   if (!event.advance) return 'a person: the rollout is held at this step';
   return bakeLeftMs > 0 ? durationText(bakeLeftMs) : 'nothing';

@@ -81,7 +81,9 @@ function membersOf(settings: LocalConfig, status: ServeStatus): Member[] {
     up: true,
     address: Object.hasOwn(status.addresses, place) ? (status.addresses[place] ?? null) : null,
     servedTotal: Object.hasOwn(status.served, place) ? (status.served[place] ?? 0) : 0,
-    answers: [{ location: settings.listen, byClass: Object.hasOwn(status.answered, place) ? (status.answered[place] ?? {}) : {} }],
+    answers: [
+      { location: settings.listen, byClass: Object.hasOwn(status.answered, place) ? (status.answered[place] ?? {}) : {} },
+    ],
   }));
 }
 
