@@ -1,12 +1,15 @@
 /** `status`: where traffic is, what is known-good, who leads, and whether router and ledger agree. Changes nothing. */
 import { type Hold, readHold } from '../break-glass/hold.ts';
 import { readPointers } from '../break-glass/pointer.ts';
+import { culprits, standingText } from '../core/culprits.ts';
+import { percentText } from '../core/gate.ts';
 import { currentKnownGood, fold, type History, openRollout, waysBack } from '../core/history.ts';
 import type { Traffic } from '../core/output.ts';
 import { stepSplit } from '../core/plan-splits.ts';
 import type { State } from '../core/rollout.ts';
 import { scopeText, shortGuid } from '../core/scope.ts';
 import { type Split, splitsAgree, splitText } from '../core/split.ts';
+import { progress } from '../core/verdict.ts';
 import type { Reading } from '../routers/router.ts';
 import { breakGlassCommand } from './advice.ts';
 import { type Deps, done, type Outcome } from './command.ts';
@@ -98,6 +101,20 @@ function rolloutOf(state: State | null, changedAt: string | null) {
     percent,
     why: state.why,
     changedAt,
+    evidence: evidenceOf(state),
+  };
+}
+
+/** What the comparing gates had seen when it was last written down: the leader knows more. */
+function evidenceOf({ plan, evidence }: State) {
+  if (plan.comparison === undefined || evidence === null) return null;
+  const { settings } = plan.comparison;
+  const { heaviest } = culprits(settings, evidence.evidence);
+  return {
+    at: new Date(evidence.evidence.atMs).toISOString(),
+    ...progress(settings, evidence.evidence),
+    slice: heaviest.slice,
+    most: standingText(heaviest),
   };
 }
 
@@ -143,6 +160,7 @@ function textOf(document: StatusDocument, opened: Opened): string {
     ...(document.drift === null ? [] : [`  drift       ${document.drift}`]),
     `  known-good  ${knownGood === null ? 'none' : `${shortGuid(knownGood.guid)}  ${knownGood.version}  since ${knownGood.since}${knownGood.bad ? '  MARKED BAD' : ''}`}`,
     `  rollout     ${rollout === null ? 'none' : `${rollout.id}  ${rollout.kind} of ${shortGuid(rollout.candidate)}  ${rollout.phase} at step ${rollout.step}/${rollout.steps} (${rollout.percent} %): ${rollout.why}`}`,
+    ...(rollout?.evidence == null ? [] : [`  evidence    ${evidenceText(rollout.evidence)}`]),
     `  leader      ${leader === null ? 'nobody' : `${leader.actor}, pid ${leader.pid} on ${leader.host}, ${leader.command} since ${leader.since}${running}`}`,
     `  hold        ${hold === null ? 'none' : hold.text}`,
     ...document.pointers.map(
@@ -151,6 +169,10 @@ function textOf(document: StatusDocument, opened: Opened): string {
     ),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function evidenceText({ at, back, on, most }: NonNullable<ReturnType<typeof evidenceOf>>): string {
+  return `${percentText(back)} of the way back, ${percentText(on)} of the way on; most in ${most}; at ${at}`;
 }
 
 /** The same in one line, without anything that changes by itself. */
