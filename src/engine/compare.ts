@@ -118,7 +118,9 @@ async function poll(
   io: Io,
 ): Promise<ComparisonMemory> {
   const { settings } = comparison;
-  const { gates, counters } = await counted(comparison, state.plan, before.record.counters, reading, io, shareAt(state) < 1);
+  // What was counted until now belongs to the step that ends.
+  const { share } = before.record.evidence;
+  const { gates, counters } = await counted(comparison, state.plan, before.record.counters, reading, io, share < 1);
   const atMs = before.aheadMs + io.monotonic();
   // What was counted across a shift had two splits: it is evidence of failures, but of no split.
   const polls = isNewStep ? mapValues(gates, withoutTraffic) : gates;
