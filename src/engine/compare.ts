@@ -39,6 +39,8 @@ export interface Compared {
   readonly checkpoint: boolean;
 }
 
+/** Sources answer within this time, for one build sooner than for the other. */
+const ANSWER_MS = 2000;
 /** Evidence is kept at least this often, and seldom enough that the ledger grows by no more than so many bytes a second. */
 const CHECKPOINT_MS = 30_000;
 const CHECKPOINT_BYTES_PER_S = 2000;
@@ -142,7 +144,7 @@ async function counted(
   const asked = await Promise.all(
     gates.map(async (gate) => {
       const counters = await countGate(gate, { ...plan, stable: beside ? plan.stable : null }, reading, io);
-      const delta = countersSince(memory[gate.name] ?? NO_COUNTERS, counters, settings.lagMs);
+      const delta = countersSince(memory[gate.name] ?? NO_COUNTERS, counters, Math.max(settings.lagMs, ANSWER_MS));
       return [gate.name, gatePollOf(delta, metricsOf(gate)), delta.memory] as const;
     }),
   );
