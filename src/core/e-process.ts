@@ -132,7 +132,7 @@ export function certificateLogFactor(block: Block, harm: Margin, betterBy: numbe
 /** How the logs of a mixture move: `begin` is the mass that starts to count with this block, spread equally over the alternatives. */
 export function grow(logs: readonly number[], begin: number, logFactor: ((index: number) => number) | null): number[] {
   const start = begin > 0 ? Math.log(begin / logs.length) : LOG_NOTHING;
-  const grown = new Array<number>(logs.length);
+  const grown = logs.slice();
   for (let index = 0; index < logs.length; index += 1) {
     const begun = logAddExp(logs[index] ?? LOG_NOTHING, start);
     grown[index] = logFactor === null || begun <= LOG_NOTHING ? begun : begun + logFactor(index);

@@ -47,6 +47,8 @@ export const evidenceSchema = z.strictObject({
   gates: z.record(z.string(), gateDataSchema),
   /** By `gate/metric`: the whole, then each slice in the order of the settings. */
   streams: z.record(z.string(), z.array(streamSchema)),
+  /** ln E of the whole rollout after the last poll. */
+  logE: z.number(),
   /** When the evidence first was enough to roll back. That stays: looking again must not undo it. */
   crossed: z.strictObject({ atMs: z.number(), logE: z.number() }).nullable(),
 });
@@ -84,6 +86,7 @@ export function openEvidence(
     waiting: { poll: 1, block: 1 },
     gates: Object.fromEntries(gates),
     streams: Object.fromEntries(streams),
+    logE: 0,
     crossed: null,
   };
 }
@@ -95,7 +98,7 @@ export function beginStep(
   at: { readonly atMs: number; readonly share: number },
 ): Evidence {
   const gates = Object.entries(evidence.gates).map(([gate, data]) => [gate, { ...data, blocks: 0, servedMs: null }] as const);
-  return {
+  return settled(settings, {
     ...evidence,
     share: at.share,
     stepSinceMs: at.atMs,
@@ -103,7 +106,7 @@ export function beginStep(
     gates: Object.fromEntries(gates),
     // A block that was left out here would be left out for looking good: the step began because it did.
     streams: ofMetrics(settings, evidence, (metric, stream) => nextStepStream(metric, stream)),
-  };
+  });
 }
 
 /**
@@ -128,9 +131,14 @@ export function feed(settings: GateSettings, evidence: Evidence, poll: Poll): Ev
     waiting: { poll: less(evidence.waiting.poll, begin), block: less(evidence.waiting.block, beginBlock ?? 0) },
     streams: fedStreams(settings, evidence, polls, { share: evidence.share, begin, beginBlock }),
   };
-  const logE = evidenceLogE(settings, fed);
-  const crosses = fed.crossed === null && logE >= rollbackLogE(settings, fed.lost);
-  return crosses ? { ...fed, crossed: { atMs: poll.atMs, logE } } : fed;
+  return settled(settings, fed);
+}
+
+/** With its ln E, and the moment when that was first enough. */
+function settled(settings: GateSettings, evidence: Evidence): Evidence {
+  const logE = evidenceLogE(settings, evidence);
+  const crosses = evidence.crossed === null && logE >= rollbackLogE(settings, evidence.lost);
+  return { ...evidence, logE, crossed: crosses ? { atMs: evidence.atMs, logE } : evidence.crossed };
 }
 
 /** ln E of the whole rollout: the weighted average over metrics and slices. */

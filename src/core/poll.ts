@@ -50,23 +50,22 @@ export function checkedGatePoll(settings: GateSettings, gate: string, poll: Gate
 function faultOf(poll: GatePoll, slices: SliceBlocks | undefined): string | undefined {
   const whole = slices?.[WHOLE];
   if (slices === undefined || whole === undefined) return 'its source did not count it';
-  const names = Object.keys(slices);
-  for (const arm of ['candidate', 'stable'] as const) {
-    if (!has(poll[arm])) continue;
-    let requests = 0;
-    let failures = 0;
-    for (const name of names) {
-      const block = slices[name] ?? whole;
+  const arms = (['candidate', 'stable'] as const).filter((arm) => has(poll[arm]));
+  const sums = { candidate: { requests: 0, failures: 0 }, stable: { requests: 0, failures: 0 } };
+  for (const name of Object.keys(slices)) {
+    const block = slices[name] ?? whole;
+    for (const arm of arms) {
       const fault = countsFault(block[arm]);
       if (fault !== undefined) return `${arm}${name === WHOLE ? '' : ` in ${name}`}: ${fault}`;
       if (name === WHOLE) continue;
-      requests += block[arm].requests;
-      failures += block[arm].failures;
+      sums[arm].requests += block[arm].requests;
+      sums[arm].failures += block[arm].failures;
     }
-    if (requests > whole[arm].requests || failures > whole[arm].failures)
-      return `${arm}: its slices hold ${failures} of ${requests}, all of the traffic only ${whole[arm].failures} of ${whole[arm].requests}`;
   }
-  return undefined;
+  const [arm] = arms.filter((one) => sums[one].requests > whole[one].requests || sums[one].failures > whole[one].failures);
+  if (arm === undefined) return undefined;
+  const text = ({ requests, failures }: Counted) => `${failures} of ${requests}`;
+  return `${arm}: its slices hold ${text(sums[arm])}, all of the traffic only ${text(whole[arm])}`;
 }
 
 /** What is wrong with counts, or undefined: whole numbers, none below 0, no more failures than requests. */

@@ -1,7 +1,7 @@
 /** The verdict of the gates at one moment: back, on, or hold with what is missing. Whatever is not known to be fine holds. No I/O, no clock. */
 import { type Certificate, certificates } from './certificate.ts';
 import { type Culprits, culprits, standingText } from './culprits.ts';
-import { type Evidence, evidenceLogE } from './evidence.ts';
+import type { Evidence } from './evidence.ts';
 import { countText, durationText, percentText } from './gate.ts';
 import { certificateLogC, type GateSettings, rollbackLogE } from './gate-settings.ts';
 import { type Reason, reasonsToHold } from './verdict-holds.ts';
@@ -60,7 +60,7 @@ export interface Moment {
 
 /** Judges. Nothing but certificates of data that are whole, fresh and sufficient leads to an advance. */
 export function judge(settings: GateSettings, evidence: Evidence, moment: Moment): Verdict {
-  const base = { logE: evidenceLogE(settings, evidence), neededLogE: rollbackLogE(settings, evidence.lost) };
+  const base = { logE: evidence.logE, neededLogE: rollbackLogE(settings, evidence.lost) };
   const back = onEvidence(settings, evidence, base.neededLogE) ?? onSilence(settings, evidence, base);
   if (back !== undefined) return back;
   const certified = certificates(settings, evidence);
@@ -159,7 +159,7 @@ export function progress(settings: GateSettings, evidence: Evidence): { readonly
   const part = (is: number, needed: number) => Math.min(1, Math.max(0, is / needed));
   const certified = certificates(settings, evidence).map(({ logC }) => part(logC, certificateLogC(settings)));
   return {
-    back: evidence.crossed === null ? part(evidenceLogE(settings, evidence), rollbackLogE(settings, evidence.lost)) : 1,
+    back: evidence.crossed === null ? part(evidence.logE, rollbackLogE(settings, evidence.lost)) : 1,
     on: certified.length === 0 ? 0 : Math.min(...certified),
   };
 }
