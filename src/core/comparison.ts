@@ -51,6 +51,8 @@ export interface Countable {
   readonly slices: Readonly<Record<string, number>>;
   /** True where it counts the traffic itself, so that requests can be held against the split. */
   readonly countsTraffic: boolean;
+  /** The share of its requests that failed since its source began to count; null where that was too few to tell. */
+  readonly usualRate?: number | null;
   /** Milliseconds from a request to its count: scrape interval and more. */
   readonly lagMs: number;
 }
@@ -102,7 +104,7 @@ function metricsOf(gate: ComparedGate, countable: Countable, first: boolean): Un
   ];
 }
 
-function failuresOf(gate: ComparedGate, metric: string, { slices }: Countable): UnweightedMetric {
+function failuresOf(gate: ComparedGate, metric: string, { slices, usualRate }: Countable): UnweightedMetric {
   const { tolerate, ruleOut, limit, clumps } = gate.compare;
   const isErrors = metric === 'errors';
   return {
@@ -116,12 +118,22 @@ function failuresOf(gate: ComparedGate, metric: string, { slices }: Countable): 
     },
     harm: { times: ruleOut?.times ?? METRIC_DEFAULTS.harm.times, plus: ruleOut?.plus ?? METRIC_DEFAULTS.harm.plus },
     // How often a status is right differs from service to service: only the stable build can tell.
-    limit: isErrors ? (limit ?? METRIC_DEFAULTS.limit) : null,
+    limit: isErrors ? (limit ?? usualLimit(usualRate)) : null,
     dispersion: clumps ?? METRIC_DEFAULTS.dispersion,
     holdsInIncident: isErrors,
     certified: isErrors,
     slices: slicesOf(slices),
   };
+}
+
+/** Beyond half of the limit the stable build itself counts as failing: a service that often fails needs a higher one to ever move. */
+const USUAL_TIMES = 4;
+const LIMIT_MAX = 0.5;
+
+/** The limit where the config says none: 1 %, or four times what is usual, in whole tenths of a percent. */
+function usualLimit(usualRate: number | null | undefined): number {
+  const wanted = Math.ceil(USUAL_TIMES * (usualRate ?? 0) * 1000) / 1000;
+  return Math.min(LIMIT_MAX, Math.max(METRIC_DEFAULTS.limit, wanted));
 }
 
 /** By the root of their traffic: a large slice shows more, a small one must still be seen. Late comers get the part of an average one. */

@@ -71,6 +71,7 @@ async function lookAtGate(
     metrics: metrics.map(({ metric }) => metric),
     slices: requestsBySlice(first.candidate),
     countsTraffic: source.countsTraffic,
+    usualRate: usualRate(first.candidate),
     lagMs: source.lagMs(config),
   };
   const beganMs = io.monotonic();
@@ -93,6 +94,16 @@ function silence(arm: ArmReading): string | undefined {
   const dumb = Object.entries(arm.targets).find(([, target]) => target.counters === null);
   if (dumb !== undefined) return `${dumb[0]} does not answer`;
   return Object.keys(arm.targets).length === 0 ? 'nothing counts it' : undefined;
+}
+
+/** Of fewer requests nobody can say what is usual. */
+const ENOUGH_REQUESTS = 1000;
+
+function usualRate(arm: ArmReading): number | null {
+  if (!('targets' in arm)) return null;
+  const counters = Object.values(arm.targets).flatMap((target) => target.counters ?? []);
+  const sum = (name: string) => counters.reduce((all, { counter, value }) => (counter === name ? all + value : all), 0);
+  return sum('requests') < ENOUGH_REQUESTS ? null : sum('errors') / sum('requests');
 }
 
 function requestsBySlice(arm: ArmReading): Record<string, number> {
