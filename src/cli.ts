@@ -46,9 +46,7 @@ function start(program: Command, run: Runner): void {
     );
   add(program, 'doctor', 'checks this machine, the state, the router, the gates and the way back; every service without --env')
     .option('--break-glass', 'rehearses the whole emergency path instead, with everything else cut; writes nothing')
-    .action((options: object, command: Command) =>
-      run('doctor', globalsOf(command), async (deps) => (await import('./commands/doctor.ts')).doctor(options, deps)),
-    );
+    .action(does(run, 'doctor', async (options, deps) => (await import('./commands/doctor.ts')).doctor(options, deps)));
 }
 
 function release(program: Command, run: Runner): void {
@@ -60,29 +58,21 @@ function release(program: Command, run: Runner): void {
         (await import('./commands/validate-command.ts')).validateCommand(files, options, deps),
       ),
     );
-  add(program, 'builds', 'what may be promoted here, and why the rest may not').action((_options: object, command: Command) =>
-    run('builds', globalsOf(command), async (deps) => (await import('./commands/builds.ts')).builds(deps)),
+  add(program, 'builds', 'what may be promoted here, and why the rest may not').action(
+    does(run, 'builds', async (_options, deps) => (await import('./commands/builds.ts')).builds(deps)),
   );
   wanted(add(program, 'plan', 'everything that promote would check and do; changes nothing'))
     .option('--out <file>', 'write the plan, with hashes of everything it was made from, for promote --plan')
-    .action((options: object, command: Command) =>
-      run('plan', globalsOf(command), async (deps) => (await import('./commands/plan.ts')).plan(options, deps)),
-    );
+    .action(does(run, 'plan', async (options, deps) => (await import('./commands/plan.ts')).plan(options, deps)));
   watched(confirmed(wanted(add(program, 'promote', 'roll a build out, step by step, behind its gates'))))
     .option('--plan <file>', 'exactly this plan of plan --out, in place of --build and --from; refused once it is stale')
-    .action((options: object, command: Command) =>
-      run('promote', globalsOf(command), async (deps) => (await import('./commands/promote.ts')).promote(options, deps)),
-    );
+    .action(does(run, 'promote', async (options, deps) => (await import('./commands/promote.ts')).promote(options, deps)));
   watched(
     confirmed(add(program, 'resume', 'carry on with an unfinished rollout, from any process that shares the state')),
-  ).action((options: object, command: Command) =>
-    run('resume', globalsOf(command), async (deps) => (await import('./commands/resume.ts')).resume(options, deps)),
-  );
+  ).action(does(run, 'resume', async (options, deps) => (await import('./commands/resume.ts')).resume(options, deps)));
   reasoned(
     confirmed(add(program, 'abort', 'go back to the stable build; the leader does it, or this command takes over')),
-  ).action((options: object, command: Command) =>
-    run('abort', globalsOf(command), async (deps) => (await import('./commands/abort.ts')).abort(options, deps)),
-  );
+  ).action(does(run, 'abort', async (options, deps) => (await import('./commands/abort.ts')).abort(options, deps)));
 }
 
 function recover(program: Command, run: Runner): void {
@@ -93,18 +83,13 @@ function recover(program: Command, run: Runner): void {
       '--break-glass',
       'with nothing but local disk and the router: no config, ledger, sign-in or network before the decision',
     )
-    .action((options: object, command: Command) =>
-      run('rollback', globalsOf(command), async (deps) => (await import('./commands/rollback.ts')).rollback(options, deps)),
-    );
+    .action(does(run, 'rollback', async (options, deps) => (await import('./commands/rollback.ts')).rollback(options, deps)));
   reasoned(confirmed(add(program, 'reconcile', 'after break-glass: review, write down, lift the hold'))).action(
-    (options: object, command: Command) =>
-      run('reconcile', globalsOf(command), async (deps) => (await import('./commands/reconcile.ts')).reconcile(options, deps)),
+    does(run, 'reconcile', async (options, deps) => (await import('./commands/reconcile.ts')).reconcile(options, deps)),
   );
   confirmed(add(program, 'adopt', 'take over a service: what serves now becomes known-good'))
     .option('--max-wait <duration>', 'leave after so long, with exit code 75')
-    .action((options: object, command: Command) =>
-      run('adopt', globalsOf(command), async (deps) => (await import('./commands/adopt.ts')).adopt(options, deps)),
-    );
+    .action(does(run, 'adopt', async (options, deps) => (await import('./commands/adopt.ts')).adopt(options, deps)));
   pointer(program, run);
 }
 
@@ -115,18 +100,15 @@ function pointer(program: Command, run: Runner): void {
     .exitOverride()
     .configureOutput({ outputError: () => {} });
   add(group, 'show', 'every generation, and the changes that restore the known-good build').action(
-    (_options: object, command: Command) =>
-      run('pointer show', globalsOf(command), async (deps) => (await import('./commands/pointer.ts')).showPointer(deps)),
+    does(run, 'pointer show', async (_options, deps) => (await import('./commands/pointer.ts')).showPointer(deps)),
   );
   add(group, 'verify', 'render the way back again and compare')
     .option('--renew', 'write it again where it is damaged or out of date')
-    .action((options: object, command: Command) =>
-      run('pointer verify', globalsOf(command), async (deps) =>
-        (await import('./commands/pointer.ts')).verifyPointer(options, deps),
-      ),
+    .action(
+      does(run, 'pointer verify', async (options, deps) => (await import('./commands/pointer.ts')).verifyPointer(options, deps)),
     );
-  add(group, 'export', 'the known-good build as a file for another machine').action((_options: object, command: Command) =>
-    run('pointer export', globalsOf(command), async (deps) => (await import('./commands/pointer.ts')).exportPointer(deps)),
+  add(group, 'export', 'the known-good build as a file for another machine').action(
+    does(run, 'pointer export', async (_options, deps) => (await import('./commands/pointer.ts')).exportPointer(deps)),
   );
   confirmed(
     add(group, 'import <file>', 'begin with the known-good build of another machine, once the target confirms it'),
@@ -141,14 +123,10 @@ function look(program: Command, run: Runner): void {
   program.commandsGroup('Look:');
   add(program, 'status', 'where traffic is, what is known-good, who leads')
     .option('--watch', 'again every second, until Ctrl-C; in a pipe one line for each change')
-    .action((options: object, command: Command) =>
-      run('status', globalsOf(command), async (deps) => (await import('./commands/status.ts')).status(options, deps)),
-    );
+    .action(does(run, 'status', async (options, deps) => (await import('./commands/status.ts')).status(options, deps)));
   add(program, 'history', 'the ledger of a scope')
     .option('--limit <n>', 'how many entries, newest last', limitOf)
-    .action((options: object, command: Command) =>
-      run('history', globalsOf(command), async (deps) => (await import('./commands/history.ts')).history(options, deps)),
-    );
+    .action(does(run, 'history', async (options, deps) => (await import('./commands/history.ts')).history(options, deps)));
   add(
     program,
     'explain [code]',
@@ -163,6 +141,27 @@ function look(program: Command, run: Runner): void {
         (await import('./commands/replay.ts')).replayCommand(incident, { ...options, program: process.argv[1] ?? '' }, deps),
       ),
     );
+  backtest(program, run);
+}
+
+function backtest(program: Command, run: Runner): void {
+  add(
+    program,
+    'backtest',
+    'when the gates would have decided over a recorded rollout, and why; without a config the default gate',
+  )
+    .option(
+      '--trace <file>',
+      'CSV with t_s,slice,build,requests,errors, and status or le where it has them; - for standard input',
+    )
+    .option('--from-prometheus <url>', "in place of a file: the queries of the config's prometheus gates over --start to --end")
+    .option('--build <guid>', 'the candidate there: its GUID, its place, or GUID@PLACE')
+    .option('--stable <guid>', 'the stable build there, likewise')
+    .option('--start <time>', 'when the rollout began, such as 2026-11-22T10:00:00Z, or seconds since 1970')
+    .option('--end <time>', 'when the range ends')
+    .option('--step <duration>', 'the length of one interval; the scrape interval when left out')
+    .option('--calibrate', 'the stable build against itself: the threshold and the clumps for the config')
+    .action(does(run, 'backtest', async (options, deps) => (await import('./commands/backtest.ts')).backtest(options, deps)));
 }
 
 function limitOf(text: string): number {
@@ -185,6 +184,11 @@ function setup(program: Command, run: Runner): void {
     (name: string, _options: object, command: Command) =>
       run('schema', globalsOf(command), async (deps) => (await import('./commands/schema-command.ts')).schemaCommand(name, deps)),
   );
+}
+
+/** What a command without arguments does, as the parser wants it. */
+function does(run: Runner, name: string, act: (options: object, deps: Deps) => Promise<Outcome>) {
+  return (options: object, command: Command) => run(name, globalsOf(command), (deps) => act(options, deps));
 }
 
 function add(parent: Command, signature: string, description: string): Command {

@@ -119,13 +119,13 @@ function depsFor(globals: Globals, report: Report, situation: Situation, { io, a
   };
 }
 
-async function readStdin(): Promise<Uint8Array> {
+async function readStdin(most = STDIN_BYTES_MAX): Promise<Uint8Array> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of process.stdin) {
     chunks.push(chunk as Buffer);
     bytes += (chunk as Buffer).length;
-    if (bytes > STDIN_BYTES_MAX) break;
+    if (bytes > most) break;
   }
   return Buffer.concat(chunks);
 }
@@ -176,6 +176,7 @@ async function tell(command: string, outcome: Outcome, situation: Situation, rep
     traffic,
     places: (outcome.places ?? []).map((place) => ({ ...place })),
     next: [...(outcome.next ?? [])],
+    ...outcome.decision,
   };
   report.close();
   report.line(line);

@@ -1,6 +1,6 @@
 /** What every command is given and what it returns. Must not print: main does. */
 import type { Code, Place } from '../core/errors.ts';
-import type { OutputLine, Traffic } from '../core/output.ts';
+import type { OutputLine, TraceDecisionLine, Traffic } from '../core/output.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 
@@ -35,8 +35,8 @@ export interface Deps {
   readonly line: (line: OutputLine) => void;
   /** A command's own text result on stdout; nothing with --json. */
   readonly print: (text: string) => void;
-  /** All of standard input. */
-  readonly stdin: () => Promise<Uint8Array>;
+  /** All of standard input, or a little more than `most` bytes of it; 1 MiB where nothing is said. */
+  readonly stdin: (most?: number) => Promise<Uint8Array>;
   /** True when stdout shows colour. */
   readonly colour: boolean;
   /** True when a person can be asked at this terminal. */
@@ -59,6 +59,8 @@ export interface Outcome {
   readonly places?: readonly Place[];
   /** Commands to paste next. */
   readonly next?: readonly string[];
+  /** What a backtest found, for the result line. */
+  readonly decision?: TraceDecisionLine;
   /** The command has said everything itself: no result is printed. */
   readonly silent?: boolean;
 }

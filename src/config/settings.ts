@@ -12,7 +12,7 @@ import { valueAt } from './schema-walk.ts';
 import type { StrictDocument } from './strict-parse.ts';
 
 /** Used where a service says no steps of its own. */
-const DEFAULT_STEPS = [
+export const DEFAULT_STEPS = [
   { percent: 5, bakeMs: 120_000 },
   { percent: 25, bakeMs: 300_000 },
   { percent: 50, bakeMs: 300_000 },

@@ -84,6 +84,19 @@ const noteLineSchema = z.strictObject({ type: z.literal('note'), level: z.enum([
 /** A command's own document (a plan, a status, a list of builds); `data` is described by that command's docs. */
 const documentLineSchema = z.strictObject({ type: z.literal('document'), name: z.string(), data: z.unknown() });
 
+export const traceDecisionSchema = z.strictObject({
+  verdict: z.enum(['rollback', 'advance', 'hold']),
+  t_s: z.number(),
+  /** Failures of the candidate up to then. */
+  badRequests: z.int(),
+  /** The slice to blame; null for all of the traffic. */
+  slice: z.string().nullable(),
+  /** The evidence of harm in nats. */
+  logE: z.number(),
+  /** From 1. */
+  step: z.int(),
+});
+
 export const resultLineSchema = z.strictObject({
   type: z.literal('result'),
   command: z.string(),
@@ -99,6 +112,8 @@ export const resultLineSchema = z.strictObject({
   ),
   /** Commands that can be pasted next, the most likely one first. */
   next: z.array(z.string()),
+  /** Of `backtest` alone: what the gates would have decided, and when (seconds since the rollout began). */
+  ...traceDecisionSchema.partial().shape,
 });
 
 export const outputLineSchema = z.discriminatedUnion('type', [
@@ -114,5 +129,6 @@ export const outputLineSchema = z.discriminatedUnion('type', [
 ]);
 
 export type OutputLine = z.infer<typeof outputLineSchema>;
+export type TraceDecisionLine = z.infer<typeof traceDecisionSchema>;
 export type ResultLine = z.infer<typeof resultLineSchema>;
 export type Traffic = z.infer<typeof trafficSchema>;

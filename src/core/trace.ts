@@ -35,14 +35,15 @@ const FORM = 'a trace is CSV with the header t_s,slice,build,requests,errors and
 
 /**
  * Reads a trace. Findings name line and column; with any of them there are no rows, since half a trace would tell another
- * story. Rows come in the order of the file, which must not go back in time.
+ * story. Rows come in the order of the file, which must not go back in time. `needs`: a calibration does without a candidate.
  */
 export function readTrace(
   text: string,
   file: string,
+  needs: 'both' | 'stable' = 'both',
 ): { readonly rows: readonly TraceRow[]; readonly findings: readonly Finding[] } {
   const reader = new Reader(text, file);
-  reader.read();
+  reader.read(needs);
   const findings = inFileOrder(reader.findings);
   return findings.length > 0 ? { rows: [], findings } : { rows: reader.rows, findings };
 }
@@ -60,7 +61,7 @@ class Reader {
     this.#lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
   }
 
-  read(): void {
+  read(needs: 'both' | 'stable'): void {
     const columns = this.#header(this.#lines[0] ?? '');
     if (columns === undefined) return;
     for (const [index, text] of this.#lines.entries()) {
@@ -70,7 +71,7 @@ class Reader {
     }
     if (this.findings.length > 0) return;
     if (this.rows.length === 0) this.#find(1, 0, 'the trace has a header and nothing below it', FORM);
-    for (const { line, message, fix } of sumFaults(this.rows).slice(0, FINDINGS_MAX)) this.#find(line, 0, message, fix);
+    for (const { line, message, fix } of sumFaults(this.rows, needs).slice(0, FINDINGS_MAX)) this.#find(line, 0, message, fix);
   }
 
   #header(text: string): readonly Column[] | undefined {
@@ -118,7 +119,7 @@ class Reader {
     const { line, tS, slice, arm, status, le } = row;
     const last = this.rows.at(-1);
     if (last !== undefined && tS > last.tS) this.#seen.clear();
-    const key = JSON.stringify([slice, arm, status, le]);
+    const key = JSON.stringify([slice, arm, status, String(le)]);
     const twin = this.#seen.get(key);
     if (row.errors > row.requests)
       this.#find(
