@@ -3,6 +3,7 @@ import * as z from 'zod';
 import {
   type GateSettings,
   gateSettingsSchema,
+  LATENCY_MARGIN,
   METRIC_DEFAULTS,
   OTHER,
   SETTINGS_DEFAULTS,
@@ -107,15 +108,14 @@ function metricsOf(gate: ComparedGate, countable: Countable, first: boolean): Un
 function failuresOf(gate: ComparedGate, metric: string, { slices, usualRate }: Countable): UnweightedMetric {
   const { tolerate, ruleOut, limit, clumps } = gate.compare;
   const isErrors = metric === 'errors';
+  const isLatency = metric.startsWith('slower than ');
+  const tolerated = isLatency ? LATENCY_MARGIN : METRIC_DEFAULTS.tolerated;
   return {
     ...METRIC_DEFAULTS,
     gate: gate.name,
     metric,
-    family: isErrors ? 'errors' : 'status',
-    tolerated: {
-      times: tolerate?.times ?? METRIC_DEFAULTS.tolerated.times,
-      plus: tolerate?.plus ?? METRIC_DEFAULTS.tolerated.plus,
-    },
+    family: isErrors ? 'errors' : isLatency ? 'latency' : 'status',
+    tolerated: { times: tolerate?.times ?? tolerated.times, plus: tolerate?.plus ?? tolerated.plus },
     harm: { times: ruleOut?.times ?? METRIC_DEFAULTS.harm.times, plus: ruleOut?.plus ?? METRIC_DEFAULTS.harm.plus },
     // How often a status is right differs from service to service: only the stable build can tell.
     limit: isErrors ? (limit ?? usualLimit(usualRate)) : null,

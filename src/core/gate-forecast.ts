@@ -29,7 +29,9 @@ export function forecast(gate: string, { comparison, traffic, share, floorMs }: 
   return [
     `at ${requestsText(at)} ${foundText(found)}`,
     certificateText(comparison, metric, at),
-    ...(metric.limit === null ? [] : [`neither build may fail more than ${percentText(metric.limit)}; it holds while the stable build fails half of that`]),
+    ...(metric.limit === null
+      ? []
+      : [`neither build may fail more than ${percentText(metric.limit)}; it holds while the stable build fails half of that`]),
     floorText(at, floorMs, comparison),
   ];
 }

@@ -145,7 +145,7 @@ async function counted(
     gates.map(async (gate) => {
       const counters = await countGate(gate, { ...plan, stable: beside ? plan.stable : null }, reading, io);
       const delta = countersSince(memory[gate.name] ?? NO_COUNTERS, counters, Math.max(settings.lagMs, ANSWER_MS));
-      return [gate.name, gatePollOf(delta, metricsOf(gate)), delta.memory] as const;
+      return [gate.name, gatePollOf(delta, metricsOf(gate, counters)), delta.memory] as const;
     }),
   );
   return {
@@ -155,7 +155,7 @@ async function counted(
 }
 
 /** What a gate's source can judge, and its traffic, which is every request and no failure. */
-function metricsOf(gate: Comparison['gates'][number]) {
+function metricsOf(gate: Comparison['gates'][number], seen: Counters) {
   const { source, config } = openSource(gate);
   return [
     ...source.metrics(config),

@@ -1,6 +1,6 @@
 /** What comparing gates can see before a rollout: metrics, slices, traffic of the build that serves now. Asks only. */
 import { type ComparedGate, type Comparison, type Countable, comparisonOf, type EvidenceLimits } from '../core/comparison.ts';
-import { gatePollOf } from '../core/counter-blocks.ts';
+import { ALL_BUCKETS, BUCKET_PREFIX, gatePollOf, judgedBounds, type MetricCounters } from '../core/counter-blocks.ts';
 import { type ArmReading, countersSince, NO_COUNTERS } from '../core/counters.ts';
 import type { Traffic } from '../core/detection.ts';
 import { WHOLE } from '../core/gate-settings.ts';
@@ -60,13 +60,13 @@ async function lookAtGate(
   const serving = { ...builds, candidate: builds.stable ?? builds.candidate, stable: null };
   const asked = { name: gate.name, source: gate.source, settings: { ...gate.settings } };
   const first = await countGate(asked, serving, reading, io);
-  const silent = silence(first.candidate);
+  const { source, config } = openSource(asked);
+  const silent = silence(first.candidate) ?? source.unproven?.(config, first.candidate);
   if (silent !== undefined) {
     const why = `Gate ${gate.name} has no data for ${shortGuid(serving.candidate.guid)}, which serves now: ${silent}.`;
     return { gate: gate.name, silent: why, countable: undefined, traffic: undefined };
   }
-  const { source, config } = openSource(asked);
-  const metrics = source.metrics(config);
+  const metrics = worthJudging(source.metrics(config, first), first.candidate);
   const countable: Countable = {
     metrics: metrics.map(({ metric }) => metric),
     slices: requestsBySlice(first.candidate),
@@ -96,14 +96,33 @@ function silence(arm: ArmReading): string | undefined {
   return Object.keys(arm.targets).length === 0 ? 'nothing counts it' : undefined;
 }
 
+/** Bounds of latency that most requests exceed anyway say little; the rest of the metrics stays. */
+function worthJudging(metrics: readonly MetricCounters[], arm: ArmReading): readonly MetricCounters[] {
+  const buckets = 'targets' in arm ? totals(arm, (counter) => counter.startsWith(BUCKET_PREFIX)) : new Map<string, number>();
+  const judged = judgedBounds([...buckets].map(([name, count]) => ({ le: secondsOf(name), count })));
+  return metrics.filter(({ counts, failures }) => counts !== 'slower' || judged.includes(secondsOf(failures)));
+}
+
+function secondsOf(counter: string): number {
+  return counter === ALL_BUCKETS ? Number.POSITIVE_INFINITY : Number(counter.slice(BUCKET_PREFIX.length));
+}
+
+/** Totals by counter, over targets and slices. */
+function totals(arm: Extract<ArmReading, { targets: unknown }>, wanted: (counter: string) => boolean): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const { counters } of Object.values(arm.targets))
+    for (const { counter, value } of counters ?? []) if (wanted(counter)) sums.set(counter, (sums.get(counter) ?? 0) + value);
+  return sums;
+}
+
 /** Of fewer requests nobody can say what is usual. */
 const ENOUGH_REQUESTS = 1000;
 
 function usualRate(arm: ArmReading): number | null {
   if (!('targets' in arm)) return null;
-  const counters = Object.values(arm.targets).flatMap((target) => target.counters ?? []);
-  const sum = (name: string) => counters.reduce((all, { counter, value }) => (counter === name ? all + value : all), 0);
-  return sum('requests') < ENOUGH_REQUESTS ? null : sum('errors') / sum('requests');
+  const sums = totals(arm, () => true);
+  const requests = sums.get('requests') ?? 0;
+  return requests < ENOUGH_REQUESTS ? null : (sums.get('errors') ?? 0) / requests;
 }
 
 function requestsBySlice(arm: ArmReading): Record<string, number> {
