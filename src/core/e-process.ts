@@ -68,7 +68,9 @@ export function countLogFactor(block: Block, tolerated: Margin, worseBy: number)
   const growth = (1 - share + worseBy * tolerated.times * share) / (1 - share + tolerated.times * share);
   const allowance = (stable.requests * tolerated.plus) / tolerated.times;
   const failures = candidate.failures + stable.failures;
-  return candidate.failures * Math.log(worseBy) - failures * Math.log(growth) - allowance * (1 - 1 / growth);
+  // Most slices of most polls saw no failure: their logarithms are not worth computing.
+  const lucky = allowance * (1 - 1 / growth);
+  return failures === 0 ? -lucky : candidate.failures * Math.log(worseBy) - failures * Math.log(growth) - lucky;
 }
 
 /** Below this stable rate the odds of a failure and its rate are the same for our purpose. */

@@ -115,7 +115,7 @@ export function feedStream(metric: JudgedMetric, stream: Stream, turn: Turn, see
 function feedShare(metric: JudgedMetric, logs: readonly number[], block: Block, begin: number): number[] {
   const comparable = block.candidate.requests > 0 && block.stable.requests > 0;
   const multiple = comparable ? shareOfFailures(block, metric.tolerated) : undefined;
-  return grow(logs, begin, multiple === undefined ? null : (index) => betLogFactor(multiple, BETS[index] ?? 0));
+  return grow(logs, begin, multiple === undefined ? null : betsOn(multiple));
 }
 
 /** The stream at the beginning of a step: the certificate speaks for one step only, the evidence of harm goes on. */
@@ -132,6 +132,13 @@ export function nextStepStream(metric: JudgedMetric, stream: Stream): Stream {
   };
 }
 
+/** What each bet loses on a block without a failure, which most blocks are. */
+const LOST = BETS.map((bet) => betLogFactor(0, bet));
+
+function betsOn(multiple: number): (index: number) => number {
+  return multiple === 0 ? (index) => LOST[index] ?? 0 : (index) => betLogFactor(multiple, BETS[index] ?? 0);
+}
+
 function feedAbsolute(metric: JudgedMetric, logs: readonly number[], turn: Turn, { block, arms }: Seen): number[] {
   const { candidate } = block;
   const limit = metric.limit ?? 1;
@@ -139,7 +146,7 @@ function feedAbsolute(metric: JudgedMetric, logs: readonly number[], turn: Turn,
   const skipped =
     arms === 'neither' || candidate.requests === 0 || (arms === 'both' && (turn.incident || inIncident(metric, block)));
   const multiple = candidate.failures / candidate.requests / limit;
-  return grow(logs, turn.begin, skipped ? null : (index) => betLogFactor(multiple, BETS[index] ?? 0));
+  return grow(logs, turn.begin, skipped ? null : betsOn(multiple));
 }
 
 function feedCount(metric: JudgedMetric, logs: readonly number[], turn: Turn, block: Block | null): number[] {
