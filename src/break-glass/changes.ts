@@ -127,6 +127,11 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
+/** One HTTP request. `mostBytes`: the longest answer that is taken; 1 MiB where it is not said. */
+export interface Asking extends Omit<Request, 'kind' | 'expect' | 'bearerSecret'> {
+  readonly mostBytes?: number;
+}
+
 export interface RunAnswer {
   readonly exitCode: number;
   readonly stdout: string;
@@ -139,7 +144,7 @@ export interface RunAnswer {
  */
 export interface Outside {
   readonly fs: Fs;
-  http(request: Omit<Request, 'kind' | 'expect' | 'bearerSecret'>, allowed: Allowed): Promise<HttpAnswer>;
+  http(request: Asking, allowed: Allowed): Promise<HttpAnswer>;
   socket(address: string, line: string, timeoutMs: number, allowed: Allowed): Promise<string>;
   run(argv: readonly string[], timeoutMs: number, allowed: Allowed): Promise<RunAnswer>;
   secret(name: string): string | undefined;

@@ -3,7 +3,7 @@ import nodeFs from 'node:fs';
 import { type IncomingMessage, request as startRequest } from 'node:http';
 import { connect as connectPlain, isIP, type Socket as NetSocket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { type Allowed, type HttpAnswer, type Outside, permit } from './changes.ts';
+import { type Allowed, type Asking, type HttpAnswer, type Outside, permit } from './changes.ts';
 import { runProgram } from './program.ts';
 
 const MAX_ANSWER_BYTES = 1024 * 1024;
@@ -17,13 +17,11 @@ export const nodeOutside: Outside = {
   secret: (name) => process.env[name],
 };
 
-type HttpRequest = Parameters<Outside['http']>[0];
-
 /**
  * One HTTP/1.1 request on its own connection: connects (TLS verified), asks `allowed`, sends. Redirects are not followed;
- * the answer has at most 1 MiB; `timeoutMs` covers everything.
+ * the answer has at most `mostBytes`, 1 MiB where that is not said; `timeoutMs` covers everything.
  */
-export async function askHttp(request: HttpRequest, allowed: Allowed): Promise<HttpAnswer> {
+export async function askHttp(request: Asking, allowed: Allowed): Promise<HttpAnswer> {
   const url = webAddress(request.url);
   const deadline = AbortSignal.timeout(request.timeoutMs);
   const socket = await connected(
@@ -130,7 +128,7 @@ function orLate<T>(work: Promise<T>, deadline: AbortSignal, message: string): Pr
   });
 }
 
-function exchange(socket: NetSocket, url: URL, request: HttpRequest): Promise<HttpAnswer> {
+function exchange(socket: NetSocket, url: URL, request: Asking): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const body = request.body === undefined ? undefined : Buffer.from(request.body);
     const length = body === undefined ? {} : { 'content-length': String(body.length) };
@@ -149,7 +147,7 @@ function exchange(socket: NetSocket, url: URL, request: HttpRequest): Promise<Ht
         createConnection: () => socket,
       },
       (answer) => {
-        wholeText(answer, url.host).then(
+        wholeText(answer, url.host, request.mostBytes).then(
           (text) =>
             resolve({
               status: answer.statusCode ?? 0,
@@ -173,13 +171,13 @@ function flat(answer: IncomingMessage): Record<string, string> {
   return Object.fromEntries(pairs) as Record<string, string>;
 }
 
-function wholeText(stream: NetSocket | IncomingMessage, from: string): Promise<string> {
+function wholeText(stream: NetSocket | IncomingMessage, from: string, mostBytes = MAX_ANSWER_BYTES): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
     stream.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > MAX_ANSWER_BYTES) reject(new Error(`${from} sent more than ${MAX_ANSWER_BYTES} bytes`));
+      if (size > mostBytes) reject(new Error(`${from} sent more than ${mostBytes} bytes`));
       else chunks.push(chunk);
     });
     stream.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));

@@ -14,6 +14,8 @@ export interface Target {
   readonly startedMs: number | null;
   readonly freshMs: number;
   readonly counters: readonly RawCounter[] | null;
+  /** It is a sum over processes that nobody can tell apart: a total that went back says nothing about what was counted since. */
+  readonly several?: true;
 }
 
 /** `absent`: by plan nothing serves beside the candidate. Targets that are up but have counted nothing yet must be there, with no counters. */
@@ -32,6 +34,7 @@ const targetMemorySchema = z.strictObject({
   freshMs: z.number(),
   /** By `counter|slice`. */
   values: z.record(z.string(), z.number()),
+  several: z.literal(true).optional(),
 });
 const armMemorySchema = z.strictObject({ freshMs: z.number().nullable(), targets: z.record(z.string(), targetMemorySchema) });
 
@@ -145,8 +148,9 @@ function keyOf({ counter, slice }: RawCounter): string {
   return `${counter}|${slice}`;
 }
 
-function remembered({ startedMs, freshMs, counters }: Target): ArmMemory['targets'][string] {
-  return { startedMs, freshMs, values: Object.fromEntries((counters ?? []).map((raw) => [keyOf(raw), raw.value])) };
+function remembered({ startedMs, freshMs, counters, several }: Target): ArmMemory['targets'][string] {
+  const values = Object.fromEntries((counters ?? []).map((raw) => [keyOf(raw), raw.value]));
+  return { startedMs, freshMs, values, ...(several === undefined ? {} : { several }) };
 }
 
 function differences(before: ArmMemory, now: ArmMemory): ArmDelta {
@@ -158,13 +162,14 @@ function differences(before: ArmMemory, now: ArmMemory): ArmDelta {
     const from = origin(was, target, before.freshMs ?? Number.POSITIVE_INFINITY);
     if (from === 'invalid') return silent({ state: 'invalid', why: `${name}: a counter is gone or went back without a restart` });
     if (from === 'reset' || from === 'restarted') troubles.push(`${name} restarted`);
+    if (from === 'anew') troubles.push(`${name} went back`);
     for (const [key, value] of Object.entries(target.values)) add(sums, key, value - since(from, was, key, value));
   }
   const arm: ArmState = troubles.length === 0 ? { state: 'counted' } : { state: 'reset', why: troubles.join(', ') };
   return { arm, counts: sums, targets: Object.keys(now.targets).length, restarts: troubles.length };
 }
 
-type Origin = 'known' | 'restarted' | 'reset' | 'born' | 'unknown' | 'invalid';
+type Origin = 'known' | 'restarted' | 'reset' | 'anew' | 'born' | 'unknown' | 'invalid';
 
 /** Where a target's counters count from: a target that is new and began before we looked keeps what it counted then to itself. */
 function origin(was: ArmMemory['targets'][string] | undefined, now: ArmMemory['targets'][string], lookedMs: number): Origin {
@@ -173,6 +178,7 @@ function origin(was: ArmMemory['targets'][string] | undefined, now: ArmMemory['t
   if (dated && was.startedMs !== now.startedMs) return 'restarted';
   const back = Object.entries(was.values).some(([key, value]) => (now.values[key] ?? value) < value);
   const gone = Object.keys(was.values).some((key) => !Object.hasOwn(now.values, key));
+  if (now.several === true && (back || gone)) return 'anew';
   if (back) return dated ? 'invalid' : 'reset';
   // An answer cut short looks like this too, and its missing part would come back as if all of it were new.
   return gone ? 'invalid' : 'known';
@@ -180,7 +186,7 @@ function origin(was: ArmMemory['targets'][string] | undefined, now: ArmMemory['t
 
 /** What a counter showed when its difference begins. One that was not there while its target was up was born at its first event: 0. */
 function since(from: Origin, was: ArmMemory['targets'][string] | undefined, key: string, value: number): number {
-  if (from === 'unknown') return value;
+  if (from === 'unknown' || from === 'anew') return value;
   if (from === 'born' || from === 'restarted') return 0;
   const before = was?.values[key] ?? 0;
   // After a restart at an unknown time the lesser of both readings of it is a lower bound, and all that is known.

@@ -14,8 +14,13 @@ const config = z.strictObject({
     .array(z.string().min(1).max(4096))
     .min(1)
     .max(100)
-    .refine((argv) => argv.some((part) => part.match(PLACEHOLDER) !== null), `one argument names the build: \${build} or \${place}`)
-    .describe(`A program and its arguments, run once for each build: [/usr/local/bin/counts, "\${build}"]; no shell, at most 2 s`),
+    .refine(
+      (argv) => argv.some((part) => part.match(PLACEHOLDER) !== null),
+      `one argument names the build: \${build} or \${place}`,
+    )
+    .describe(
+      `A program and its arguments, run once for each build: [/usr/local/bin/counts, "\${build}"]; no shell, at most 2 s`,
+    ),
 });
 
 type CommandConfig = z.infer<typeof config>;
@@ -35,7 +40,10 @@ const answerSchema = z.strictObject({
   targets: z
     .record(
       z.string().min(1).max(256),
-      z.strictObject({ startedAt: z.iso.datetime({ offset: true }).optional(), slices: z.record(z.string().max(256), totalsSchema) }),
+      z.strictObject({
+        startedAt: z.iso.datetime({ offset: true }).optional(),
+        slices: z.record(z.string().max(256), totalsSchema),
+      }),
     )
     .refine((targets) => Object.keys(targets).length > 0, 'no target'),
 });
@@ -92,7 +100,9 @@ function read(program: string, stdout: string, atMs: number): ArmReading {
   const answer = answerSchema.safeParse(json);
   if (!answer.success) {
     const [issue] = answer.error.issues;
-    return { missing: `${program} printed other JSON than counts, at ${issue?.path.join('.') || 'the top'}: ${issue?.message ?? ''}` };
+    return {
+      missing: `${program} printed other JSON than counts, at ${issue?.path.join('.') || 'the top'}: ${issue?.message ?? ''}`,
+    };
   }
   const targets = Object.entries(answer.data.targets).map(([name, { startedAt, slices }]) => {
     const counters = Object.entries(slices).flatMap(([slice, { requests, errors, statuses = {} }]): RawCounter[] => [

@@ -78,7 +78,10 @@ async function measure(settings: HttpProbeConfig, question: Question, io: Io): P
 }
 
 /** What this process has probed so far, by place: probes are counted by whoever sends them. */
-const probed = new WeakMap<HttpProbeConfig, { readonly startedMs: number; readonly places: Map<string, { requests: number; errors: number }> }>();
+const probed = new WeakMap<
+  HttpProbeConfig,
+  { readonly startedMs: number; readonly places: Map<string, { requests: number; errors: number }> }
+>();
 
 /** Both builds are probed at once, each as often as the other, so that the network's mishaps fall on both. */
 async function count(settings: HttpProbeConfig, { candidate, stable }: Pair, io: Io): Promise<Counters> {

@@ -1,7 +1,7 @@
 /** The metric source port: where measurements come from. Must never turn missing data into a zero. */
 import type * as z from 'zod';
 import type { MetricCounters } from '../core/counter-blocks.ts';
-import type { Reading as Counters } from '../core/counters.ts';
+import type { ArmReading, Reading as Counters } from '../core/counters.ts';
 import type { Measurement } from '../core/gate.ts';
 import type { Guid, Scope } from '../core/scope.ts';
 import type { Io } from '../io.ts';
@@ -37,8 +37,16 @@ export interface MetricSource<Config> {
   measure(config: Config, question: Question, io: Io): Promise<Measurement>;
   /** Raw totals of both builds, for a gate that compares; differences are taken by the core. */
   count(config: Config, pair: Pair, io: Io): Promise<Counters>;
-  /** How the metrics that it can judge are made of its counters, `errors` first. Pure. */
-  metrics(config: Config): readonly MetricCounters[];
+  /**
+   * How the metrics that it can judge are made of its counters, `errors` first. `seen`: what it counted; some sources know only by it which
+   * there are (the bounds of latency buckets). Pure.
+   */
+  metrics(config: Config, seen?: Counters): readonly MetricCounters[];
+  /**
+   * Why its first reading of the build that serves now does not show that errors would be seen, with what to do; undefined where it does.
+   * Absent where errors are counted in the same breath as requests. Pure.
+   */
+  unproven?(config: Config, serving: ArmReading): string | undefined;
   /** How long after a request it is counted at the latest: asking more often shows nothing new. Milliseconds. */
   lagMs(config: Config): number;
   /** False where it sends requests of its own, which say nothing about the traffic. */

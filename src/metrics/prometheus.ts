@@ -1,9 +1,14 @@
-/** Prometheus: raw counts of one build by two instant queries. Must not make a number of anything that is not exactly one sample. */
+/** Prometheus: raw counts of both builds by one instant query, and one more for latency. Must not let a query pass that counts something else. */
 import * as z from 'zod';
+import { ALL_BUCKETS, BUCKET_PREFIX, type MetricCounters } from '../core/counter-blocks.ts';
 import type { ArmReading, Reading as Counters } from '../core/counters.ts';
-import { durationSchema, durationText, type Measurement } from '../core/gate.ts';
+import { durationSchema, type Measurement } from '../core/gate.ts';
 import type { Io } from '../io.ts';
 import type { MetricSource, Pair, Question } from './metric-source.ts';
+import { type Answer, askPrometheus, type Server } from './prometheus-answer.ts';
+import { armOf } from './prometheus-counters.ts';
+import { type Arm, countsQuery, filled, latencyQuery } from './prometheus-query.ts';
+import { CLASS_METRICS, STATUS_METRICS } from './statuses.ts';
 
 const MAX_TIMEOUT_MS = 2000;
 
@@ -26,189 +31,173 @@ const querySchema = z
   .refine(
     (text) => !/\b(?:rate|irate|increase)\s*\(/.test(text),
     'ask for the raw counter total, without rate() or increase(); kvdeploy takes the difference itself',
+  )
+  .refine(
+    (text) => !/\b(?:vector|absent|absent_over_time)\s*\(/.test(text),
+    'vector() and absent() answer for builds that nobody knows, so missing data would pass for none; leave it out',
   );
 
-const config = z.strictObject({
-  url: z
-    .url({
-      protocol: /^https?$/,
-      error: 'an address like http://127.0.0.1:9090',
-    })
-    .refine((text) => /^[^?#@]+$/.test(text), 'no password, no ? and no # in the address')
-    .describe('Where Prometheus answers, without /api/v1'),
-  requests: querySchema.describe(`PromQL for all requests of one build: sum(http_requests_total{build="\${build}"})`),
-  errors: querySchema.describe(`PromQL for its failed requests: sum(http_requests_total{build="\${build}",code=~"5.."})`),
-  timeout: durationSchema
-    .refine((ms) => ms >= 1 && ms <= MAX_TIMEOUT_MS, 'at most 2s')
-    .prefault('1s')
-    .describe('How long an answer may take; at most 2s'),
-  interval: durationSchema
-    .refine((ms) => ms >= 1, 'longer than nothing')
-    .prefault('15s')
-    .describe('The scrape interval; samples older than two of them are refused where the server can say so'),
-});
+/** Not one of those that tell counters apart by themselves. */
+const labelSchema = z
+  .string()
+  .regex(/^(?!__|kvdeploy_)[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of a label, such as code')
+  .refine((label) => label !== 'le', 'le names the bounds of buckets');
+
+const config = z
+  .strictObject({
+    url: z
+      .url({
+        protocol: /^https?$/,
+        error: 'an address like http://127.0.0.1:9090',
+      })
+      .refine((text) => /^[^?#@]+$/.test(text), 'no password, no ? and no # in the address')
+      .describe('Where Prometheus answers, without /api/v1'),
+    requests: querySchema.describe(
+      `PromQL for all requests of one build, each process by itself: http_requests_total{build="\${build}"}`,
+    ),
+    errors: querySchema
+      .optional()
+      .describe(
+        `PromQL for its failed requests: http_requests_total{build="\${build}",code=~"5.."}; with status it may be left out`,
+      ),
+    status: labelSchema
+      .optional()
+      .describe(
+        'The label of requests that says the status, such as code: 5xx and no answer are errors, 401, 403, 404, 408 and 429 are judged alone',
+      ),
+    slices: labelSchema
+      .optional()
+      .describe('The label by which slices of the traffic are told apart and judged one by one, such as region or tenant'),
+    latency: querySchema
+      .optional()
+      .describe(
+        `PromQL for the buckets of a classic histogram in seconds, with the label le: http_request_duration_seconds_bucket{build="\${build}"}`,
+      ),
+    timeout: durationSchema
+      .refine((ms) => ms >= 1 && ms <= MAX_TIMEOUT_MS, 'at most 2s')
+      .prefault('1s')
+      .describe('How long an answer may take; at most 2s'),
+    interval: durationSchema
+      .refine((ms) => ms >= 1, 'longer than nothing')
+      .prefault('15s')
+      .describe('The scrape interval; samples older than two of them and a second are refused'),
+  })
+  .refine(({ errors, status }) => errors !== undefined || status !== undefined, {
+    path: ['errors'],
+    error: 'say which requests failed: the label of their status (status: code), or a query of their own (errors: …)',
+  })
+  .refine(({ slices, status }) => slices === undefined || slices !== status, {
+    path: ['slices'],
+    error: 'a slice is a part of the traffic, not how it ended; name another label than status',
+  });
 
 export type PrometheusConfig = z.infer<typeof config>;
 
 /** Follows the MetricSource port. Protocol: Prometheus HTTP API v1, instant queries. */
 export const prometheus: MetricSource<PrometheusConfig> = {
   kind: 'prometheus',
-  summary: 'raw counts of each build from a Prometheus server, by two queries',
+  summary: 'raw counts of both builds from a Prometheus server, by at most two queries a poll',
   config,
   ofRouter: false,
   countsTraffic: true,
   measure,
   count,
-  metrics: () => [{ metric: 'errors', requests: 'requests', failures: 'errors', counts: 'failures' }],
+  metrics,
+  unproven,
   lagMs: ({ interval }) => interval,
-  describe: (settings, question) =>
-    `requests ${filled(settings.requests, question)}; errors ${filled(settings.errors, question)} at ${settings.url}`,
+  describe,
 };
 
-/** A count, an empty result, or why there is no answer. */
-type Answer = { readonly count: number } | 'empty' | { readonly missing: string };
-
-async function measure(settings: PrometheusConfig, question: Question, io: Io): Promise<Measurement> {
-  // One time for both, so that they are counted from the same scrape.
-  const time = (io.now() / 1000).toFixed(3);
-  const [requests, errors] = await Promise.all([
-    ask(settings, filled(settings.requests, question), time, io),
-    ask(settings, filled(settings.errors, question), time, io),
+/** Both builds at one moment, which is how far their counts go. */
+async function count(settings: PrometheusConfig, pair: Pair, io: Io): Promise<Counters> {
+  const server = serverOf(settings);
+  const [counts, buckets] = await Promise.all([
+    askPrometheus(server, countsQuery(settings, pair), io),
+    settings.latency === undefined
+      ? { series: [], atMs: undefined }
+      : askPrometheus(server, latencyQuery(settings.latency, pair), io),
   ]);
-  if (requests === 'empty') {
-    const query = filled(settings.requests, question);
-    return {
-      missing: `${settings.url} has no fresh series for ${query} (scrape interval ${durationText(settings.interval)})`,
-    };
-  }
-  if ('missing' in requests) return requests;
-  // An error series is born with its first error.
-  const failed = errors === 'empty' ? { count: 0 } : errors;
-  if ('missing' in failed) return failed;
-  if (failed.count > requests.count) {
-    return {
-      missing: `${failed.count} errors of only ${requests.count} requests: the two queries do not count the same thing`,
-    };
-  }
-  return { requests: requests.count, errors: failed.count, counting: 'total' };
-}
-
-async function count(settings: PrometheusConfig, { candidate, stable }: Pair, io: Io): Promise<Counters> {
-  const [ours, theirs] = await Promise.all([
-    countedArm(settings, candidate, io),
-    stable === null ? ({ absent: true } as const) : countedArm(settings, stable, io),
-  ]);
-  return { candidate: ours, stable: theirs };
-}
-
-async function countedArm(settings: PrometheusConfig, question: Question, io: Io): Promise<ArmReading> {
-  const measurement = await measure(settings, question, io);
-  if ('missing' in measurement) return { missing: measurement.missing };
-  const { requests, errors } = measurement;
-  const counters = Object.entries({ requests, errors }).map(([counter, value]) => ({ counter, slice: '', value }));
-  return { targets: { [settings.url]: { startedMs: null, freshMs: io.now(), counters } } };
-}
-
-async function ask(settings: PrometheusConfig, query: string, time: string, io: Io): Promise<Answer> {
-  const parameters = new URLSearchParams({
-    query,
-    time,
-    timeout: `${settings.timeout}ms`,
-    // Newer servers look back no further than this; older ones ignore it and look back five minutes.
-    lookback_delta: String((2 * settings.interval) / 1000),
-  });
-  const url = `${settings.url.replace(/\/+$/, '')}/api/v1/query?${parameters}`;
-  try {
-    const answer = await io.http(
-      {
-        method: 'GET',
-        url,
-        headers: { accept: 'application/json' },
-        timeoutMs: settings.timeout,
-      },
-      () => undefined,
-    );
-    return readAnswer(answer.status, answer.body, query, settings.url);
-  } catch (error) {
-    return {
-      missing: `${settings.url} cannot be asked: ${briefly(error instanceof Error ? error.message : String(error))}`,
-    };
-  }
-}
-
-const answerSchema = z.discriminatedUnion('status', [
-  z.object({
-    status: z.literal('error'),
-    errorType: z.string().default('error'),
-    error: z.string(),
-  }),
-  z.object({
-    status: z.literal('success'),
-    warnings: z.array(z.string()).default([]),
-    data: z.object({ resultType: z.string(), result: z.unknown() }),
-  }),
-]);
-const vectorSchema = z.array(z.object({ value: z.tuple([z.number(), z.string()]) }));
-
-function readAnswer(status: number, body: string, query: string, url: string): Answer {
-  const answer = answerSchema.safeParse(parseJson(body)).data;
-  if (answer?.status === 'error')
-    return {
-      missing: `${url} refused the query (${answer.errorType}): ${briefly(answer.error)}`,
-    };
-  if (status !== 200) return { missing: `${url} answered ${status}` };
-  if (answer === undefined)
-    return {
-      missing: `${url} answered something that is not Prometheus's format`,
-    };
-  if (answer.warnings.length > 0)
-    return {
-      missing: `${url} gave only partial data: ${briefly(answer.warnings.join('; '))}`,
-    };
-  if (answer.data.resultType !== 'vector')
-    return {
-      missing: `the query gives a ${briefly(answer.data.resultType)}, not a vector: ${query}`,
-    };
-  const samples = vectorSchema.safeParse(answer.data.result).data;
-  if (samples === undefined)
-    return {
-      missing: `${url} answered samples that are not plain numbers to ${query}`,
-    };
-  const [first, ...more] = samples;
-  if (first === undefined) return 'empty';
-  if (more.length > 0)
-    return {
-      missing: `the query gives ${samples.length} series; put sum(…) around it: ${query}`,
-    };
-  return countOf(first.value[1], query);
-}
-
-function countOf(text: string, query: string): Answer {
-  const count = Number(text);
-  if (/^[0-9.eE+]+$/.test(text) && Number.isSafeInteger(count)) return { count };
   return {
-    missing: `the query gives ${briefly(text)}, which is not a count of requests; ask for the raw counter total: ${query}`,
+    candidate: readArm(settings, pair.candidate, 'candidate', [counts, buckets]),
+    stable: pair.stable === null ? { absent: true } : readArm(settings, pair.stable, 'stable', [counts, buckets]),
   };
 }
 
-function filled(query: string, { build, place }: Question): string {
-  return query.replace(/\$\{(build|place)\}/g, (_whole, name: string) => quoted(name === 'build' ? build : place));
+function readArm(
+  settings: PrometheusConfig,
+  question: Question,
+  arm: Arm,
+  [counts, buckets]: readonly [Answer, Answer],
+): ArmReading {
+  if ('missing' in counts) return counts;
+  if ('missing' in buckets) return buckets;
+  const { requests, errors, latency } = settings;
+  return armOf(arm, [...counts.series, ...buckets.series], counts.atMs ?? 0, {
+    url: settings.url,
+    status: settings.status,
+    slices: settings.slices,
+    ownErrors: errors !== undefined,
+    oldestMs: serverOf(settings).lookBackMs,
+    sent: {
+      requests: filled(requests, question),
+      ...(errors === undefined ? {} : { errors: filled(errors, question) }),
+      ...(latency === undefined ? {} : { latency: filled(latency, question) }),
+    },
+  });
 }
 
-/** Safe inside a PromQL string, whichever of the two quotes it stands in. */
-function quoted(value: string): string {
-  return value.replace(/[\\"'`]/g, '\\$&').replace(/\n/g, '\\n');
+/** A scrape takes its time, so two intervals and a second. */
+function serverOf({ url, timeout, interval }: PrometheusConfig): Server {
+  return { url, timeout, lookBackMs: 2 * interval + 1000 };
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+async function measure(settings: PrometheusConfig, candidate: Question, io: Io): Promise<Measurement> {
+  const { candidate: arm } = await count({ ...settings, latency: undefined }, { candidate, stable: null }, io);
+  if (!('targets' in arm)) return { missing: 'missing' in arm ? arm.missing : 'there is no such build' };
+  const counters = Object.values(arm.targets).flatMap((target) => target.counters ?? []);
+  // An error series is born with its first error.
+  const sum = (name: string) => counters.reduce((all, { counter, value }) => (counter === name ? all + value : all), 0);
+  return { requests: sum('requests'), errors: sum('errors'), counting: 'total' };
+}
+
+function metrics({ status, latency }: PrometheusConfig, seen?: Counters): readonly MetricCounters[] {
+  const counters = new Set(seen === undefined ? [] : [...namesOf(seen.candidate), ...namesOf(seen.stable)]);
+  const byStatus = counters.has('4xx') ? CLASS_METRICS : STATUS_METRICS;
+  const bounds = [...counters].filter((name) => name.startsWith(BUCKET_PREFIX) && name !== ALL_BUCKETS);
+  const slower = latency === undefined ? [] : bounds.map(secondsOf).toSorted((a, b) => a - b);
+  return [...(status === undefined ? STATUS_METRICS.slice(0, 1) : byStatus), ...slower.map(slowerThan)];
+}
+
+function slowerThan(seconds: number): MetricCounters {
+  return { metric: `slower than ${seconds}s`, requests: ALL_BUCKETS, failures: `${BUCKET_PREFIX}${seconds}`, counts: 'slower' };
+}
+
+function secondsOf(counter: string): number {
+  return Number(counter.slice(BUCKET_PREFIX.length));
+}
+
+/** A query that finds nothing looks like a service without errors: of the build that serves now it must find something. */
+function unproven({ errors, latency }: PrometheusConfig, serving: ArmReading): string | undefined {
+  const counters = namesOf(serving);
+  if (errors !== undefined && !counters.has('errors')) {
+    const fix =
+      'let it exist from the start (most client libraries can begin a counter at 0), correct the query, or use status: LABEL instead';
+    return `its errors query finds no series for the build that serves now, so nobody knows whether it would ever find one; ${fix}`;
   }
+  if (latency !== undefined && !counters.has(ALL_BUCKETS))
+    return 'its latency query finds no bucket le="+Inf" for the build that serves now; name a histogram’s _bucket series';
+  return undefined;
 }
 
-function briefly(text: string): string {
-  const plain = text.replace(/\p{Cc}+/gu, ' ').trim();
-  return plain.length > 200 ? `${plain.slice(0, 200)}…` : plain;
+function namesOf(arm: ArmReading): ReadonlySet<string> {
+  if (!('targets' in arm)) return new Set();
+  return new Set(Object.values(arm.targets).flatMap(({ counters }) => (counters ?? []).map(({ counter }) => counter)));
+}
+
+function describe({ url, requests, errors, status, slices, latency }: PrometheusConfig, question: Question): string {
+  const parts = [`requests ${filled(requests, question)}`];
+  parts.push(errors === undefined ? `errors by its label ${status}` : `errors ${filled(errors, question)}`);
+  if (slices !== undefined) parts.push(`slices by its label ${slices}`);
+  if (latency !== undefined) parts.push(`latency ${filled(latency, question)}`);
+  return `${parts.join('; ')} at ${url}`;
 }

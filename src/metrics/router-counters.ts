@@ -9,9 +9,17 @@ import { CLASS_METRICS, STATUS_METRICS, statusCounters } from './statuses.ts';
 const config = z.strictObject({});
 
 /** HAProxy's `show stat`: classes of statuses only. */
-export const haproxyCounters = routerCounters('haproxy', CLASS_METRICS, 'the counters of the servers in HAProxy: classes of statuses, no answer');
+export const haproxyCounters = routerCounters(
+  'haproxy',
+  CLASS_METRICS,
+  'the counters of the servers in HAProxy: classes of statuses, no answer',
+);
 /** What `kvdeploy serve` counts: single statuses. */
-export const localCounters = routerCounters('local', STATUS_METRICS, 'the counters of `kvdeploy serve`: single statuses, no answer');
+export const localCounters = routerCounters(
+  'local',
+  STATUS_METRICS,
+  'the counters of `kvdeploy serve`: single statuses, no answer',
+);
 
 function routerCounters(kind: string, metrics: readonly MetricCounters[], summary: string): MetricSource<unknown> {
   return {

@@ -21,12 +21,17 @@ export function metricOfStatus(status: string): string | undefined {
 }
 
 /** Totals by status (`503`, `5xx`, `none`) of one slice, as counters: `requests`, and one for each metric. */
-export function statusCounters(byStatus: Readonly<Record<string, number>>, metrics: readonly MetricCounters[], slice = ''): RawCounter[] {
+export function statusCounters(
+  byStatus: Readonly<Record<string, number>>,
+  metrics: readonly MetricCounters[],
+  slice = '',
+): RawCounter[] {
   const counts = new Map(['requests', ...metrics.map(({ failures }) => failures)].map((name) => [name, 0]));
   for (const [status, count] of Object.entries(byStatus)) {
     if (/^1/.test(status)) continue;
     const failed = metricOfStatus(status);
-    for (const name of ['requests', failed]) if (name !== undefined && counts.has(name)) counts.set(name, (counts.get(name) ?? 0) + count);
+    for (const name of ['requests', failed])
+      if (name !== undefined && counts.has(name)) counts.set(name, (counts.get(name) ?? 0) + count);
   }
   return [...counts].map(([counter, value]) => ({ counter, slice, value }));
 }

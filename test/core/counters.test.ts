@@ -139,6 +139,26 @@ describe('counters', () => {
       'missing',
     ]);
   });
+
+  it('of several processes that nobody can tell apart begin anew once they went back, or one is gone', () => {
+    const sum = (atS: number, values: Readonly<Record<string, number>>): ArmReading => ({
+      targets: { total: { ...target(atS, values, null), several: true } },
+    });
+    const pair = (atS: number, values: Readonly<Record<string, number>>): Reading => ({
+      candidate: sum(atS, values),
+      stable: of(atS, 100 * atS),
+    });
+    const known = [pair(0, { requests: 1000, errors: 9 }), pair(15, { requests: 1100, errors: 9 })];
+    expect(errorsOf(read(known))?.candidate).toEqual({ requests: 100, failures: 0 });
+    for (const fewer of [{ requests: 700, errors: 12 }, { requests: 1200 }] as const) {
+      const back = read([...known, pair(30, fewer)]);
+      expect(back.candidate).toMatchObject({ arm: { state: 'reset', why: 'total went back' }, restarts: 1 });
+      expect(errorsOf(back)?.candidate).toEqual({ requests: 0, failures: 0 });
+      const more = { ...fewer, requests: fewer.requests + 50 };
+      expect(errorsOf(read([pair(45, more)], back.memory))?.candidate).toEqual({ requests: 50, failures: 0 });
+    }
+    expect(counterMemorySchema.parse(JSON.parse(JSON.stringify(read(known).memory)))).toEqual(read(known).memory);
+  });
 });
 
 describe('the window', () => {

@@ -81,17 +81,26 @@ describe('a real Prometheus', () => {
   });
 
   it.each([
-    ['several series', 'http_requests_total{build=~"${build}|.*"}', /gives \d+ series; put sum/],
     ['a mistake in the query', 'sum(http_requests_total{build="${build}"}', /refused the query \(bad_data\): .*parse error/],
     ['not a number', 'sum(http_requests_total{build="${build}"}) * 0 / 0', /gives NaN/],
     ['infinity', 'sum(http_requests_total{build="${build}"}) / 0', /gives \+Inf/],
     ['a negative number', '-sum(http_requests_total{build="${build}"})', /gives -50/],
     ['a fraction', 'sum(http_requests_total{build="${build}"}) / 3', /not a count of requests/],
-    ['a scalar', 'scalar(sum(http_requests_total{build="${build}"}))', /gives a scalar/],
-    ['a range', 'http_requests_total{build="${build}"}[1m]', /gives a matrix/],
+    ['a scalar', 'scalar(sum(http_requests_total{build="${build}"}))', /refused the query .*got scalar/],
+    ['a range', 'http_requests_total{build="${build}"}[1m]', /refused the query .*got range vector/],
   ])('answers %s with what is missing, in either query', async (_what, query, why) => {
     expect(await measure({ requests: query }, about(GREEN))).toEqual({ missing: expect.stringMatching(why) });
     expect(await measure({ errors: query }, about(GREEN))).toEqual({ missing: expect.stringMatching(why) });
+  });
+
+  it('adds the series of a query up, and takes a comment in it for a comment', async () => {
+    const settings = { requests: `${REQUESTS.slice(4, -1)} # every status`, errors: ERRORS.slice(4, -1) };
+    expect(await measure(settings, about(GREEN))).toEqual({ requests: 50, errors: 25, counting: 'total' });
+    expect(await measure({ requests: settings.requests, errors: undefined, status: 'code' }, about(GREEN))).toEqual({
+      requests: 50,
+      errors: 25,
+      counting: 'total',
+    });
   });
 
   it('refuses more errors than requests: the queries do not count the same thing', async () => {
@@ -143,10 +152,19 @@ describe('a real Prometheus', () => {
 });
 
 describe('a server that misbehaves', () => {
+  const row = (counter: string, value: unknown) => ({
+    metric: { kvdeploy_build: 'candidate', kvdeploy_counter: counter },
+    value: [1_700_000_000, value],
+  });
   const sample = (value: unknown) => ({
     status: 'success',
-    data: { resultType: 'vector', result: [{ metric: {}, value: [1, value] }] },
+    data: { resultType: 'vector', result: [row('requests', value), row('errors', value)] },
   });
+  const series = (count: number) =>
+    JSON.stringify({
+      ...sample('5'),
+      data: { resultType: 'vector', result: Array.from({ length: count }, () => row('requests', '1')) },
+    });
 
   it.each([
     ['a redirect', 302, '', /answered 302/],
@@ -156,17 +174,25 @@ describe('a server that misbehaves', () => {
     ['good data under a bad status', 503, JSON.stringify(sample('5')), /answered 503/],
     ['its own error', 422, '{"status":"error","errorType":"execution","error":"too many samples"}', /too many samples/],
     ['partial data', 200, JSON.stringify({ ...sample('5'), warnings: ['one store did not answer'] }), /partial data: one store/],
+    ['a scalar', 200, '{"status":"success","data":{"resultType":"scalar","result":[1,"5"]}}', /answered a scalar/],
     ['a number that is no text', 200, JSON.stringify(sample(5)), /not plain numbers/],
     ['hexadecimal', 200, JSON.stringify(sample('0x10')), /not a count/],
     ['no value', 200, JSON.stringify(sample('')), /not a count/],
-    ['more than a megabyte', 200, JSON.stringify(sample('5')).padEnd(1_100_000), /cannot be asked/],
+    [
+      'another question',
+      200,
+      '{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"5"]}]}}',
+      /nobody asked/,
+    ],
+    ['more than 50,000 series', 200, series(50_001), /50001 series, at most 50000 are read/],
+    ['more than sixteen megabytes', 200, JSON.stringify(sample('5')).padEnd(17 * 1024 * 1024), /cannot be asked/],
   ])('is answered with what is missing: %s', async (_what, status, body, why) => {
     const { url, close } = await fakeServer((_request, response) => response.writeHead(status, { location: '/login' }).end(body));
-    expect(await measure({ url }, about(BLUE))).toEqual({ missing: expect.stringMatching(why) });
+    expect(await measure({ url, timeout: '2s' }, about(BLUE))).toEqual({ missing: expect.stringMatching(why) });
     await close();
   });
 
-  it('is asked both questions for one moment, and to look back no further than two scrape intervals', async () => {
+  it('is asked everything at once, and to look back no further than two scrape intervals', async () => {
     const asked: URLSearchParams[] = [];
     const { url, close } = await fakeServer((request, response) => {
       asked.push(new URL(request.url ?? '', 'http://x').searchParams);
@@ -179,11 +205,9 @@ describe('a server that misbehaves', () => {
       counting: 'total',
     });
     await close();
-    expect(asked.map((one) => one.get('query')).sort()).toEqual(
-      [ERRORS, REQUESTS].map((query) => query.replace('${build}', BLUE)),
-    );
-    expect(asked[0]?.get('time')).toBe(asked[1]?.get('time'));
-    expect(asked[0]?.get('lookback_delta')).toBe('20');
+    expect(asked.length).toBe(1);
+    for (const query of [ERRORS, REQUESTS]) expect(asked[0]?.get('query')).toContain(query.replace('${build}', BLUE));
+    expect(asked[0]?.get('lookback_delta')).toBe('21');
     expect(asked[0]?.get('timeout')).toBe('700ms');
   });
 });
@@ -194,6 +218,12 @@ describe('configuration', () => {
     ['an errors query that names no build', { errors: 'sum(http_requests_total{code=~"5.."})' }, /could not tell a bad one/],
     ['a placeholder that does not exist', { requests: 'sum(x{a="${build}",b="${guid}"})' }, /only placeholders/],
     ['a rate', { requests: 'sum(rate(x{build="${build}"}[5m]))' }, /raw counter total/],
+    ['an answer for builds that nobody knows', { requests: 'sum(x{a="${build}"}) or vector(0)' }, /missing data would pass/],
+    ['neither errors nor a status', { errors: undefined }, /which requests failed/],
+    ['a label of ours', { slices: 'kvdeploy_build' }, /name of a label/],
+    ['the bounds of buckets for slices', { slices: 'le' }, /bounds of buckets/],
+    ['slices by status', { status: 'code', slices: 'code' }, /another label/],
+    ['a latency query that names no build', { latency: 'x_bucket' }, /could not tell a bad one/],
     ['a timeout above two seconds', { timeout: '3s' }, /at most 2s/],
     ['an address without http', { url: 'localhost:9090' }, /address like/],
     ['a password in the address', { url: 'http://me:secret@localhost:9090' }, /no password/],

@@ -285,16 +285,23 @@ export class World {
     return path === '/text' ? { text: splitText(sharesOf(split)) } : split;
   }
 
+  /** Reads the questions out of the one query that the source makes of them: `requests{build="…"}` and `errors{build="…"}`. */
   async #query(url: URL, timeoutMs: number): Promise<HttpAnswer> {
-    const [, what = '', guid = ''] = /^(requests|errors)\{build="([^"]+)"\}$/.exec(url.searchParams.get('query') ?? '') ?? [];
-    const counters = this.metrics.get(guid);
-    const value = counters === undefined ? undefined : seen(counters)?.[what as 'requests' | 'errors'];
-    if (counters?.sight === 'is down') {
+    const query = url.searchParams.get('query') ?? '';
+    const asked = [...query.matchAll(/\n(requests|errors)\{build="([^"]+)"\}\n, "kvdeploy_build", "(\w+)"/g)];
+    const all = asked.map(([, what, guid = '', arm = '']) => ({ what: what as 'requests' | 'errors', guid, arm }));
+    if (all.some(({ guid }) => this.metrics.get(guid)?.sight === 'is down')) {
       await this.pass(timeoutMs);
       throw new Error('timed out');
     }
-    if (value !== undefined && what === 'requests') this.countedMs.set(guid, this.monotonicMs);
-    const result = value === undefined ? [] : [{ metric: {}, value: [this.nowMs / 1000, String(Math.floor(value))] }];
+    const result = all.flatMap(({ what, guid, arm }) => {
+      const counters = this.metrics.get(guid);
+      const value = counters === undefined ? undefined : seen(counters)?.[what];
+      if (value === undefined) return [];
+      if (what === 'requests') this.countedMs.set(guid, this.monotonicMs);
+      const metric = { kvdeploy_build: arm, kvdeploy_counter: what, instance: guid };
+      return [{ metric, value: [this.nowMs / 1000, String(Math.floor(value))] }];
+    });
     return { status: 200, headers: {}, body: JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }) };
   }
 }

@@ -31,9 +31,11 @@ const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
   ['a router without a place', said(/at least one place/)],
   ['an identity with two answers or none', said(/say either header or json/)],
   [
-    'queries: placeholders, rates and control characters',
-    said(/placeholders|would count every build together|raw counter total|control characters/),
+    'queries: placeholders, rates, made-up samples and control characters',
+    said(/placeholders|would count every build together|raw counter total|missing data would pass|control characters/),
   ],
+  ['labels that have a meaning of their own', said(/le names the bounds of buckets|name another label than status/)],
+  ['sources that could not tell errors or builds', said(/say which requests failed|one argument names the build/)],
   ['addresses that are no address', said(/an address like|no password, no \? and no #/)],
 ];
 
