@@ -5,6 +5,7 @@ import { type CounterMemory, type Reading as Counters, countersSince, NO_COUNTER
 import { standings } from '../core/culprits.ts';
 import type { EvidenceRecord, GateResult } from '../core/events.ts';
 import { beginStep, type Evidence, feed, openEvidence } from '../core/evidence.ts';
+import { compactEvidence, misfit } from '../core/evidence-store.ts';
 import { countText } from '../core/gate.ts';
 import { pollEveryMs, WHOLE } from '../core/gate-settings.ts';
 import type { Plan } from '../core/plan.ts';
@@ -75,7 +76,8 @@ export async function compare(state: State, reading: Reading | null, runner: Run
     blind,
     gathering: verdict.verdict === 'hold' && !blind,
     tooLong: verdict.verdict === 'rollback' && verdict.grounds !== 'evidence',
-    record,
+    // Only what may be written down is made small: rounding costs time.
+    record: checkpoint || verdict.verdict !== 'hold' ? { ...record, evidence: compactEvidence(record.evidence) } : record,
     checkpoint,
   };
 }
@@ -107,7 +109,16 @@ function shareAt({ plan, step }: State): number {
 
 function openMemory({ settings }: Comparison, state: State, io: Io): ComparisonMemory {
   const atMs = Math.max(io.now(), (state.evidence?.evidence.atMs ?? 0) + 1);
-  const record = state.evidence ?? { evidence: openEvidence(settings, { atMs, share: shareAt(state) }), counters: {} };
+  const share = shareAt(state);
+  const kept = state.evidence;
+  if (kept === null) return memoryOf({ evidence: openEvidence(settings, { atMs, share }), counters: {} }, atMs, io);
+  if (misfit(settings, kept.evidence) === undefined) return memoryOf(kept, atMs, io);
+  // Evidence that this program cannot go on with is lost: what it may spend of alpha is half of what it had.
+  const lost = kept.evidence.lost + 1;
+  return memoryOf({ evidence: openEvidence(settings, { atMs, share, lost }), counters: kept.counters }, atMs, io);
+}
+
+function memoryOf(record: EvidenceRecord, atMs: number, io: Io): ComparisonMemory {
   return { record, aheadMs: atMs - io.monotonic(), dueMs: 0, keptMs: null };
 }
 
