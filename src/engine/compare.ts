@@ -169,7 +169,7 @@ async function counted(
 function metricsOf(gate: Comparison['gates'][number], seen: Counters) {
   const { source, config } = openSource(gate);
   return [
-    ...source.metrics(config),
+    ...source.metrics(config, seen),
     { metric: 'traffic', requests: 'requests', failures: 'none of them', counts: 'failures' } as const,
   ];
 }
