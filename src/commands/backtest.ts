@@ -1,7 +1,8 @@
 /** `backtest`: when the gates would have decided over a recorded rollout, and why. Changes nothing; asks the network only for a range. */
 import { type GateTrace, replayTrace, type TraceGates } from '../core/backtest.ts';
 import { type Backtest, decide } from '../core/backtest-decision.ts';
-import { backtestText } from '../core/backtest-text.ts';
+import { backtestText, calibrationText } from '../core/backtest-text.ts';
+import { calibrate } from '../core/calibration.ts';
 import { KvdeployError } from '../core/errors.ts';
 import type { TraceRow } from '../core/trace.ts';
 import { formOf, type StatusNames } from '../core/trace-counts.ts';
@@ -15,19 +16,28 @@ import { type Deps, done, type Outcome } from './command.ts';
 export interface BacktestOptions {
   /** A file, or `-` for standard input. */
   readonly trace?: string;
+  readonly calibrate?: boolean;
 }
+
+/** One constant, so that a calibration can be made again. */
+const SEED = 1;
 
 export const STATUSES: StatusNames = { single: STATUS_METRICS, classes: CLASS_METRICS, metricOf: metricOfStatus };
 
 export async function backtest(options: BacktestOptions, deps: Deps): Promise<Outcome> {
   if (options.trace === undefined) throw nothingToTest();
   const asked = await gatesToTest(deps);
-  const rows = await traceRows(options.trace, 'both', deps);
+  const rows = await traceRows(options.trace, options.calibrate === true ? 'stable' : 'both', deps);
+  if (options.calibrate === true) return calibrated(options.trace, rows, asked, deps);
   const { gates, trace } = ofOneGate(asked, rows, deps);
   const found = decide(replayTrace([trace], gates, STATUSES));
   if (found === undefined) throw nothingToTest();
-  const shown = options.trace === '-' ? 'standard input' : options.trace;
-  return told(`${shown}: ${trace.intervals.all.length} intervals of ${trace.intervals.everyS} s`, found, gates, deps);
+  return told(
+    `${shownFile(options.trace)}: ${trace.intervals.all.length} intervals of ${trace.intervals.everyS} s`,
+    found,
+    gates,
+    deps,
+  );
 }
 
 function nothingToTest(): KvdeployError {
@@ -35,6 +45,28 @@ function nothingToTest(): KvdeployError {
     message: 'There is no trace to test the gates on.',
     hint: 'kvdeploy backtest --trace FILE',
   });
+}
+
+/** Needs a comparing gate: a fixed limit has nothing to calibrate. */
+function calibrated(file: string, rows: readonly TraceRow[], asked: AskedGates, deps: Deps): Outcome {
+  const gate = asked.compared.find(({ name }) => name === 'errors') ?? asked.compared[0];
+  if (gate === undefined) {
+    throw new KvdeployError('NO_GATE', {
+      message: 'No gate of this service compares, so there is nothing to calibrate.',
+      hint: 'A gate without max compares: gates: [errors]',
+    });
+  }
+  const percents = asked.steps.map(({ percent }) => percent);
+  const found = calibrate(rows, { gate, evidence: asked.evidence, percents, seed: SEED }, STATUSES);
+  const configured = asked.evidence.leastLogE ?? null;
+  deps.line({ type: 'document', name: 'calibration', data: { ...found, seed: SEED, configured } });
+  deps.print(calibrationText(shownFile(file), found, configured));
+  const more = found.replaysNeeded - found.greatest.length;
+  return done(found.threshold === null ? `Not calibrated: ${more} more replays are needed.` : 'Calibrated.');
+}
+
+function shownFile(file: string): string {
+  return file === '-' ? 'standard input' : file;
 }
 
 /** A trace is what one gate counts: `errors`, or the first gate that there is. The others are named, since they were not tried. */

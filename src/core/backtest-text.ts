@@ -1,6 +1,7 @@
 /** A backtest in words: the verdict, when and why, who is to blame, what would have been needed, and each step. No I/O. */
 import type { Backtest, StepSummary } from './backtest-decision.ts';
-import { countText, percentText } from './gate.ts';
+import type { Calibration } from './calibration.ts';
+import { countText, durationText, percentText } from './gate.ts';
 import { safeLine } from './safe-text.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -80,4 +81,35 @@ function stepCells({ step, share, fromS, toS, counts, greatestLogE, advancedS }:
     digits(greatestLogE),
     advancedS === null ? 'no' : `at ${seconds(advancedS)}`,
   ];
+}
+
+/** What a calibration comes to, with what to write into the config. `configured`: the threshold that stands there now. */
+export function calibrationText(what: string, found: Calibration, configured: number | null): string {
+  const { greatest, dispersion, clumps } = found;
+  const most = greatest.length === 0 ? 'none' : `greatest ln E ${digits(Math.max(...greatest))}`;
+  return [
+    `calibration by ${safeLine(what)}`,
+    field('replays', `${greatest.length} of ${durationText(found.replayS * 1000)}, ${most}`),
+    dispersion === null || clumps === null
+      ? field('clumps', 'too few failures to measure how many come together')
+      : field('clumps', `${upTo(clumps)}, on ${dispersion.pairs} pairs of intervals; write compare: { clumps: ${upTo(clumps)} }`),
+    field('ln E', thresholdText(found, configured)),
+  ].join('\n');
+}
+
+function thresholdText({ threshold, greatest, replaysNeeded, replayS }: Calibration, configured: number | null): string {
+  if (threshold === null) {
+    const more = replaysNeeded - greatest.length;
+    return `not calibrated: ${more} more replays are needed, another ${durationText(more * replayS * 1000)} of the stable build`;
+  }
+  if (configured === null) return `write evidence: { threshold: ${upTo(threshold)} }`;
+  const enough = configured >= threshold;
+  return enough
+    ? `the threshold ${configured} of the config is enough`
+    : `the threshold ${configured} of the config is too low: write ${upTo(threshold)}`;
+}
+
+/** Two decimals, never less than it is. */
+function upTo(value: number): string {
+  return (Math.ceil(value * 100 - 1e-9) / 100).toFixed(2);
 }
