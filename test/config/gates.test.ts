@@ -1,0 +1,79 @@
+/** Gates as the config writes them: words, fixed limits, comparisons, and what is said about each mistake. */
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { KvdeployError } from '../../src/core/errors.ts';
+import { freshFolder, put } from '../commands/validate-run.ts';
+import { realIo } from '../servers/real-io.ts';
+
+const LOCAL = 'router: { kind: local, listen: 127.0.0.1:8080, routes: /r.json, addresses: { a: http://127.0.0.1:1 } }';
+
+function configWith(...lines: readonly string[]): string {
+  const service = lines.map((line) => `            ${line}\n`).join('');
+  return `apiVersion: kvdeploy.dev/v1\nkind: Config\ntenants:\n  acme:\n    environments:\n      production:\n        services:\n          web:\n${service}`;
+}
+
+async function load(...lines: readonly string[]) {
+  const folder = freshFolder();
+  put(folder, { 'kvdeploy.config.yaml': configWith(...lines) });
+  return (await loadConfig({ cwd: folder }, realIo)).services[0];
+}
+
+async function findings(...lines: readonly string[]) {
+  const error = await load(...lines).catch((caught: unknown) => caught);
+  if (error instanceof KvdeployError) return error.findings.map(({ message, fix }) => `${message} ${fix}`);
+  throw new Error('it loaded');
+}
+
+const PROBE = 'name: answers, source: http-probe';
+
+describe('gates', () => {
+  it('may be a word, which asks the router', async () => {
+    const service = await load(LOCAL, 'gates: [errors]');
+    expect(service?.gates).toEqual([]);
+    expect(service?.compared).toEqual([{ name: 'errors', source: 'local', settings: {}, compare: {} }]);
+  });
+
+  it('have a fixed limit with max, compare without it, and do both with both', async () => {
+    const kinds = async (rest: string) => {
+      const service = await load(LOCAL, `gates: [{ ${PROBE}${rest} }]`);
+      return [service?.gates.length, service?.compared.length];
+    };
+    expect(await kinds(', max: 1%')).toEqual([1, 0]);
+    expect(await kinds('')).toEqual([0, 1]);
+    expect(await kinds(', max: 1%, compare: {}')).toEqual([1, 1]);
+  });
+
+  it('hand on margins and how sure to be', async () => {
+    const service = await load(
+      LOCAL,
+      `gates: [{ ${PROBE}, compare: { tolerate: { times: 1.5 }, ruleOut: { plus: 0.5% }, limit: 2%, clumps: 9 } }]`,
+      'evidence: { alpha: 0.5%, confidence: 99%, dwell: 2m, block: 5s, threshold: 5.5, unverified: 10% }',
+    );
+    expect(service?.compared[0]?.compare).toEqual({ tolerate: { times: 1.5 }, ruleOut: { plus: 0.005 }, limit: 0.02, clumps: 9 });
+    expect(service?.evidence).toEqual({
+      alpha: 0.005,
+      confidence: 0.99,
+      dwellMs: 120_000,
+      blockMs: 5000,
+      leastLogE: 5.5,
+      calibrated: true,
+      unverifiedShare: 0.1,
+    });
+  });
+
+  it.each([
+    ['a word that is none', [LOCAL, 'gates: [erors]'], /"erors" is not known here. Did you mean/],
+    ['a word without a router that counts', ['gates: [errors]'], /only a router of the kind haproxy or local counts/i],
+    ['an unknown source', [LOCAL, 'gates: [{ name: a, source: prometeus }]'], /"prometeus" is not known here. Did you mean "?prometheus/],
+    ['a misspelt key', [LOCAL, `gates: [{ ${PROBE}, comparre: {} }]`], /Unknown key "comparre"/],
+    ['a margin below the stable build', [LOCAL, `gates: [{ ${PROBE}, compare: { tolerate: { times: 0.5 } } }]`], />=1|at least 1|1/],
+    ['one name twice', [LOCAL, `gates: [errors, { name: errors, source: http-probe }]`], /a gate called errors stands above already/i],
+    ['a number in place of a gate', [LOCAL, 'gates: [3]'], /\S/],
+    ['certainty', [LOCAL, 'gates: [errors]', 'evidence: { alpha: 0% }'], /above 0%/],
+    ['a confidence of everything', [LOCAL, 'gates: [errors]', 'evidence: { confidence: 100% }'], /below 100%/],
+  ])('refuse %s, in one finding', async (_what, lines, message) => {
+    const found = await findings(...lines);
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatch(message);
+  });
+});
