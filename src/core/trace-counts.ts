@@ -1,6 +1,7 @@
 /** The lines of one interval as what a live source would have counted: for each build its counters, or why they are missing. No I/O. */
 import { ALL_BUCKETS, BUCKET_PREFIX, gatePollOf, judgedBounds, type MetricCounters } from './counter-blocks.ts';
 import type { ArmDelta, Delta } from './counters.ts';
+import { WHOLE } from './gate-settings.ts';
 import type { ArmState, GatePoll } from './poll.ts';
 import type { TraceRow } from './trace.ts';
 import type { Interval } from './trace-intervals.ts';
@@ -15,42 +16,52 @@ export interface StatusNames {
 
 /** What a trace counts, as its beginning shows: fixed there, since nothing may move while a rollout runs. */
 export interface TraceForm {
-  /** Of failures, `errors` first; then latency bounds in seconds. */
+  /** Of failures, `errors` first; then of latency bounds. */
   readonly metrics: readonly MetricCounters[];
-  readonly bounds: readonly number[];
   /** Requests of the stable build by slice. */
   readonly slices: Readonly<Record<string, number>>;
   /** True where lines without a slice stand beside those with one. */
   readonly hasWhole: boolean;
+  /** The part of the stable build's requests that failed before the rollout; null where that were too few. */
+  readonly usualRate: number | null;
 }
 
 const ERRORS: MetricCounters = { metric: 'errors', requests: 'requests', failures: 'errors', counts: 'failures' };
 
-/** The metric that counts requests slower than a bound. */
-export function boundMetric(seconds: number): string {
-  return `slower than ${seconds} s`;
-}
-
-/** The form of a trace from the intervals before the candidate's first line, and the one with it: later ones decide nothing. */
+/**
+ * The form of a trace from the intervals before the candidate's first line, and the one with it: later ones decide nothing. What is usual
+ * is told by those before alone, since a rollout may begin in the middle of an incident.
+ */
 export function formOf(intervals: readonly Interval[], names: StatusNames): TraceForm {
   const first = intervals.findIndex(({ rows }) => rows.some(({ arm }) => arm === 'candidate'));
   const rows = intervals.slice(0, first === -1 ? 1 : first + 1).flatMap((interval) => interval.rows);
   const stable = rows.filter(({ arm }) => arm === 'stable');
-  const bounds = boundsOf(stable);
-  const latency = bounds.map(
-    (le): MetricCounters => ({
-      metric: boundMetric(le),
-      requests: ALL_BUCKETS,
-      failures: `${BUCKET_PREFIX}${le}`,
-      counts: 'slower',
-    }),
-  );
-  return {
-    metrics: [...failureMetrics(rows, names), ...latency],
-    bounds,
+  const form: TraceForm = {
+    metrics: [...failureMetrics(rows, names), ...boundsOf(stable).map(slowerThan)],
     slices: requestsBySlice(stable),
     hasWhole: rows.some(({ slice, le }) => slice === null && le === null) && rows.some(({ slice }) => slice !== null),
+    usualRate: null,
   };
+  return { ...form, usualRate: usualRate(intervals.slice(0, Math.max(0, first)), form, names) };
+}
+
+/** Of fewer requests nobody can say what is usual. */
+const ENOUGH_REQUESTS = 1000;
+
+function usualRate(before: readonly Interval[], form: TraceForm, names: StatusNames): number | null {
+  const counts = new TraceCounts(form, names);
+  let [requests, failures] = [0, 0];
+  for (const interval of before) {
+    const counted = counts.poll(interval, false).blocks['errors']?.[WHOLE]?.stable;
+    requests += counted?.requests ?? 0;
+    failures += counted?.failures ?? 0;
+  }
+  return requests < ENOUGH_REQUESTS ? null : failures / requests;
+}
+
+/** Comparing gates know latency by this name. */
+function slowerThan(seconds: number): MetricCounters {
+  return { metric: `slower than ${seconds}s`, requests: ALL_BUCKETS, failures: `${BUCKET_PREFIX}${seconds}`, counts: 'slower' };
 }
 
 function failureMetrics(rows: readonly TraceRow[], { single, classes }: StatusNames): readonly MetricCounters[] {
