@@ -23,7 +23,7 @@ const config = z.strictObject({
     ),
 });
 
-type CommandConfig = z.infer<typeof config>;
+export type CommandConfig = z.infer<typeof config>;
 
 const countSchema = z.int().min(0);
 const totalsSchema = z
@@ -33,7 +33,12 @@ const totalsSchema = z
     /** Single statuses that are no errors by themselves: `{ "401": 3 }`. */
     statuses: z.partialRecord(z.enum(['401', '403', '404', '408', '429', 'other 4xx']), countSchema).optional(),
   })
-  .refine(({ requests, errors }) => errors <= requests, 'more errors than requests');
+  .refine(({ requests, errors }) => errors <= requests, 'more errors than requests')
+  .refine(
+    ({ requests, errors, statuses = {} }) =>
+      Object.values(statuses).reduce((sum, count) => sum + (count ?? 0), errors) <= requests,
+    'more errors and statuses than requests',
+  );
 
 /** What the program prints: totals since it began to count, by process where several do, by slice where there are any. */
 const answerSchema = z.strictObject({

@@ -123,7 +123,8 @@ async function count(settings: PrometheusConfig, pair: Pair, io: Io): Promise<Co
   };
 }
 
-function readArm(
+/** One build's reading out of the answers to both queries. */
+export function readArm(
   settings: PrometheusConfig,
   question: Question,
   arm: Arm,
@@ -147,7 +148,7 @@ function readArm(
 }
 
 /** A scrape takes its time, so two intervals and a second. */
-function serverOf({ url, timeout, interval }: PrometheusConfig): Server {
+export function serverOf({ url, timeout, interval }: PrometheusConfig): Server {
   return { url, timeout, lookBackMs: 2 * interval + 1000 };
 }
 

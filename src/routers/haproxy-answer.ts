@@ -114,7 +114,8 @@ function readServer(state: Row, stat: Row | undefined): Server | undefined {
 /**
  * HAProxy counts 1xx to 5xx of what the server answered; `hrsp_other` is what was no HTTP. Connections that failed and answers
  * that broke off get HAProxy's own 502 to 504, which it counts for the backend, not for the server: those are its `econ` and
- * `eresp`. An answer that broke off after its head is counted twice, as 2xx and as `eresp`: measured with HAProxy 2.6.12.
+ * `eresp`. Measured with HAProxy 2.6.12: an answer that broke off after its head is counted as 2xx and as `eresp`, and a connection
+ * that was reset before an answer twice as `eresp`. What is not answered is never counted too seldom.
  */
 function answersOf(stat: Row): Server['answers'] {
   const columns = { '1xx': 'hrsp_1xx', '2xx': 'hrsp_2xx', '3xx': 'hrsp_3xx', '4xx': 'hrsp_4xx', '5xx': 'hrsp_5xx' };

@@ -9,12 +9,14 @@ export class AnswerCounter {
 
   /**
    * Counts this request at its place once it is over: by its status once the place had answered, even where the client left
-   * before the end; as `none` where the client left without an answer, and where the returned function was called.
+   * before the end; as `none` where the client left without an answer, where the answer broke off, and where the returned function was called.
    */
   watch(place: string, response: ServerResponse): () => void {
     let answered = true;
     response.once('close', () => {
-      const status = answered && response.headersSent ? String(response.statusCode) : 'none';
+      // With an error it was cut from our side: its place said only a part.
+      const whole = answered && response.headersSent && response.errored === null;
+      const status = whole ? String(response.statusCode) : 'none';
       const counts = this.#places.get(place) ?? new Map<string, number>();
       this.#places.set(place, counts.set(status, (counts.get(status) ?? 0) + 1));
     });

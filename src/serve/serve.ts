@@ -61,9 +61,13 @@ function attach(server: Server, settings: ServeSettings, following: Following): 
   const upgraded = new Set<Duplex>();
   const proxy = createProxyServer({ xfwd: true, proxyTimeout: UPSTREAM_TIMEOUT_MS });
   // Both are this proxy's to say: which build answered, and whether the client's connection stays open.
-  proxy.on('proxyRes', ({ headers }) => {
-    delete headers[BUILD_HEADER];
-    delete headers['connection'];
+  proxy.on('proxyRes', (answered, _request, response) => {
+    delete answered.headers[BUILD_HEADER];
+    delete answered.headers['connection'];
+    // Left open, the client would wait for the rest of an answer that broke off.
+    answered.once('close', () => {
+      if (!answered.complete) response.destroy(new Error('the answer broke off'));
+    });
   });
   /** Counts when a request begins, so that a place at 0 % gets no count from requests that end late. */
   const take = (): Choice | undefined => {

@@ -1,5 +1,6 @@
 /** What every metric source owes, whatever it is: the first line of each source's test calls this. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ArmReading } from '../../src/core/counters.ts';
 import type { Measurement } from '../../src/core/gate.ts';
 import type { Io } from '../../src/io.ts';
 import type { MetricSource, Question } from '../../src/metrics/metric-source.ts';
@@ -62,6 +63,59 @@ export function sourceContract<Config>(name: string, setup: () => Promise<Source
       }
     });
 
+    const count = (candidate: Question, stable: Question | null) =>
+      world.source.count(world.config, { candidate, stable }, world.io);
+
+    it('counts raw totals of both builds over one window, each failure under its metric', async () => {
+      const before = Date.now();
+      const reading = await count(world.failing, world.healthy);
+      const [sick, well] = [totalsOf(reading.candidate), totalsOf(reading.stable)];
+      expect(well.get('requests')).toBeGreaterThan(0);
+      expect(well.get('errors') ?? 0).toBe(0);
+      expect(sick.get('errors')).toBeGreaterThan(0);
+      expect(sick.get('errors')).toBeLessThanOrEqual(sick.get('requests') ?? 0);
+      const fresh = [...targetsOf(reading.candidate), ...targetsOf(reading.stable)].map(({ freshMs }) => freshMs);
+      expect(Math.max(...fresh) - Math.min(...fresh)).toBeLessThanOrEqual(
+        Math.max(DEADLINE_MS, world.source.lagMs(world.config)),
+      );
+      expect(Math.abs(Math.max(...fresh) - before)).toBeLessThan(DEADLINE_MS + SLACK_MS);
+      const [first, ...rest] = world.source.metrics(world.config, reading);
+      expect(first).toMatchObject({ metric: 'errors', requests: 'requests', failures: 'errors' });
+      expect(rest.map(({ metric }) => metric)).not.toContain('errors');
+      expect(world.source.unproven?.(world.config, reading.candidate)).toBeUndefined();
+    });
+
+    it('never counts down, and counts nothing that is no count', async () => {
+      const [once, twice] = [await count(world.failing, world.healthy), await count(world.failing, world.healthy)];
+      for (const arm of ['candidate', 'stable'] as const) {
+        const later = totalsOf(twice[arm]);
+        for (const [name, value] of totalsOf(once[arm])) expect(later.get(name), name).toBeGreaterThanOrEqual(value);
+        for (const target of targetsOf(twice[arm]))
+          for (const { value } of target.counters ?? []) expect(Number.isSafeInteger(value) && value >= 0).toBe(true);
+      }
+    });
+
+    it('counts one build where no other serves, and says of an unknown one what is missing', async () => {
+      expect(await count(world.healthy, null)).toMatchObject({
+        candidate: { targets: expect.anything() },
+        stable: { absent: true },
+      });
+      const { candidate, stable } = await count(world.unknown, world.healthy);
+      expect(candidate).toEqual({ missing: expect.stringMatching(/\S/) });
+      expect(stable).toMatchObject({ targets: expect.anything() });
+    });
+
+    it('takes nobody for healthy within the deadline when nobody answers', async () => {
+      await world.hang();
+      const startedAt = performance.now();
+      const { candidate } = await count(world.healthy, null);
+      expect(performance.now() - startedAt).toBeLessThan(DEADLINE_MS + SLACK_MS);
+      if ('missing' in candidate) return expect(candidate.missing).toMatch(/\S/);
+      const totals = totalsOf(candidate);
+      expect(totals.get('requests')).toBeGreaterThan(0);
+      expect(totals.get('errors')).toBe(totals.get('requests'));
+    });
+
     it('describes the question with the name that a person would look for', () => {
       expect(world.source.describe(world.config, world.healthy)).toMatch(/\S/);
     });
@@ -72,4 +126,18 @@ function counted(measurement: Measurement) {
   if ('missing' in measurement) throw new Error(`missing: ${measurement.missing}`);
   expect(Number.isSafeInteger(measurement.requests) && Number.isSafeInteger(measurement.errors)).toBe(true);
   return measurement;
+}
+
+function targetsOf(arm: ArmReading) {
+  if (!('targets' in arm)) throw new Error(JSON.stringify(arm));
+  expect(Object.keys(arm.targets).length).toBeGreaterThan(0);
+  return Object.values(arm.targets);
+}
+
+/** Totals by counter, over targets and slices. */
+function totalsOf(arm: ArmReading): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const { counters } of targetsOf(arm))
+    for (const { counter, value } of counters ?? []) sums.set(counter, (sums.get(counter) ?? 0) + value);
+  return sums;
 }

@@ -1,10 +1,14 @@
 import { createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { gatePollOf } from '../../src/core/counter-blocks.ts';
+import { type Reading as Counters, countersSince, NO_COUNTERS } from '../../src/core/counters.ts';
+import { WHOLE } from '../../src/core/gate-settings.ts';
 import { parseGuid } from '../../src/core/scope.ts';
-import { nodeIo } from '../../src/io.ts';
+import { type Io, nodeIo } from '../../src/io.ts';
 import { type HttpProbeConfig, httpProbe } from '../../src/metrics/http-probe.ts';
 import type { Question } from '../../src/metrics/metric-source.ts';
 import { type Answering, type Backend, startBackend } from '../serve/backend.ts';
+import { until } from '../servers/program.ts';
 import { type SourceWorld, sourceContract } from './contract.ts';
 
 const GUID = '7c9e6679-7425-40de-944b-e07fc1f90ae7';
@@ -156,6 +160,101 @@ describe('http-probe', () => {
     expect(httpProbe.describe(settings({ maxLatency: '250ms' }), question('http://127.0.0.1:9002'))).toBe(
       '10 x GET http://127.0.0.1:9002/healthz, expecting any 2xx, within 250ms',
     );
+  });
+});
+
+describe('http-probe as a paired test', () => {
+  const open: Backend[] = [];
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((backend) => backend.close()));
+  });
+  const backend = async (answering: Answering) => {
+    const started = await startBackend(GUID, answering);
+    open.push(started);
+    return started;
+  };
+  const pair = (candidate: Backend, stable: Backend) => ({
+    candidate: { ...question(candidate.address), place: 'green' },
+    stable: { ...question(stable.address), place: 'blue' },
+  });
+  const well: Answering = (_request, response) => response.end('ok');
+  const judged = (before: Counters, after: Counters) => {
+    const delta = countersSince(countersSince(NO_COUNTERS, before, 5000).memory, after, 5000);
+    return gatePollOf(delta, httpProbe.metrics(settings({}))).blocks['errors']?.[WHOLE];
+  };
+
+  it('probes both builds alike, at the same time, and counts on from poll to poll', async () => {
+    const times: Record<string, number[]> = { green: [], blue: [] };
+    const noting =
+      (place: string): Answering =>
+      (_request, response) => {
+        times[place]?.push(performance.now());
+        setTimeout(() => response.end('ok'), 20);
+      };
+    const asked = pair(await backend(noting('green')), await backend(noting('blue')));
+    const config = settings({ probes: 20 });
+    const first = await httpProbe.count(config, asked, nodeIo);
+    const second = await httpProbe.count(config, asked, nodeIo);
+    expect([times['green']?.length, times['blue']?.length]).toEqual([40, 40]);
+    const [green = [], blue = []] = [times['green'], times['blue']];
+    expect(Math.abs((green[0] ?? 0) - (blue[0] ?? 0))).toBeLessThan(500);
+    expect(Math.max(green[0] ?? 0, blue[0] ?? 0)).toBeLessThan(Math.min(green[19] ?? 0, blue[19] ?? 0));
+    expect(judged(first, second)).toEqual({
+      candidate: { requests: 20, failures: 0 },
+      stable: { requests: 20, failures: 0 },
+    });
+  });
+
+  it('shows the candidate alone as worse where the candidate alone is', async () => {
+    const asked = pair(await backend((_request, response) => response.writeHead(401).end()), await backend(well));
+    const config = settings({ probes: 10 });
+    const first = await httpProbe.count(config, asked, nodeIo);
+    expect(judged(first, await httpProbe.count(config, asked, nodeIo))).toEqual({
+      candidate: { requests: 10, failures: 10 },
+      stable: { requests: 10, failures: 0 },
+    });
+  });
+
+  it('lets a fault of our own network fall on both, so that it is no evidence against either', async () => {
+    const asked = pair(await backend(well), await backend(well));
+    let down = false;
+    const io: Io = {
+      ...nodeIo,
+      http: (...request) => (down ? Promise.reject(new Error('network is unreachable')) : nodeIo.http(...request)),
+    };
+    const config = settings({ probes: 10 });
+    const first = await httpProbe.count(config, asked, io);
+    down = true;
+    const second = await httpProbe.count(config, asked, io);
+    expect(judged(first, second)).toEqual({
+      candidate: { requests: 10, failures: 10 },
+      stable: { requests: 10, failures: 10 },
+    });
+    down = false;
+    expect(judged(second, await httpProbe.count(config, asked, io))).toEqual({
+      candidate: { requests: 10, failures: 0 },
+      stable: { requests: 10, failures: 0 },
+    });
+  });
+
+  it('says for each build by itself where it cannot be asked', async () => {
+    const stable = { ...question((await backend(well)).address), place: 'blue' };
+    const reading = await httpProbe.count(settings({}), { candidate: question(null), stable }, nodeIo);
+    expect(reading).toMatchObject({
+      candidate: { missing: expect.stringMatching(/no address/) },
+      stable: { targets: expect.anything() },
+    });
+  });
+
+  it('begins anew in another process, and counts what that one probes', async () => {
+    const asked = pair(await backend(well), await backend(well));
+    const before = await httpProbe.count(settings({ probes: 10 }), asked, nodeIo);
+    const at = Date.now();
+    await until('the clock has moved on', () => (Date.now() > at ? true : undefined));
+    const after = await httpProbe.count(settings({ probes: 5 }), asked, nodeIo);
+    const delta = countersSince(countersSince(NO_COUNTERS, before, 5000).memory, after, 5000);
+    expect(delta.candidate).toMatchObject({ arm: { state: 'reset' } });
+    expect(delta.candidate.counts.get('requests')?.get('')).toBe(5);
   });
 });
 
