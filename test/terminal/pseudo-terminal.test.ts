@@ -62,7 +62,8 @@ describe('on a terminal', () => {
       '120',
       '-y',
       '40',
-      `LANG=C.UTF-8 '${process.execPath}' '${program}' long`,
+      // With CI set nothing is painted.
+      `env -u CI LANG=C.UTF-8 '${process.execPath}' '${program}' long`,
     );
     try {
       await until((screen) => screen.includes('waiting for'));
