@@ -2,7 +2,7 @@
 import { type Change, make, NotAllowed } from '../break-glass/changes.ts';
 import type { Answer } from '../core/admission.ts';
 import type { Event } from '../core/events.ts';
-import { stepSplit } from '../core/plan-splits.ts';
+import { isOnTheWayOn, stepSplit } from '../core/plan-splits.ts';
 import type { Effect, State } from '../core/rollout.ts';
 import { scopeFlags } from '../core/scope.ts';
 import { type Split, splitsAgree, splitText } from '../core/split.ts';
@@ -88,9 +88,8 @@ async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, run
   };
   if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
   const askedMs = io.monotonic();
-  const stranger = await strangerAtCandidate(state, runner);
-  if (stranger !== undefined)
-    return { type: 'shift-failed', atMs: io.now(), why: stranger, attempt: state.attempts + 1, final: true };
+  const met = await lookBeforeShift(state, runner);
+  if (met !== undefined) return met;
   const changes = target.changes(effect.split, effect.leaving);
   runner.revertTried = state.phase === 'reverting';
   const back = state.phase === 'reverting' || state.plan.kind === 'rollback';
@@ -161,12 +160,19 @@ function strangerIn(answer: Answer | null, { plan }: State): string | undefined 
 
 /**
  * Somebody may have exchanged the binary since the last look (for a rollout that is resumed, days ago): more traffic goes only to the very build.
- * A place that does not answer is left to the read-back after the shift.
+ * A place that does not answer is left to the read-back after the shift. Where nobody watched, somebody may have moved the traffic too.
  */
-async function strangerAtCandidate(state: State, runner: Runner): Promise<string | undefined> {
-  if (state.phase !== 'shifting' || state.plan.kind !== 'promote') return undefined;
+async function lookBeforeShift(state: State, runner: Runner): Promise<Event | undefined> {
+  const { plan, phase, step, attempts, again } = state;
+  if (phase !== 'shifting' || plan.kind !== 'promote') return undefined;
+  const failed = (why: string, final: boolean): Event => {
+    return { type: 'shift-failed', atMs: runner.parts.io.now(), why, attempt: attempts + 1, final };
+  };
   const found = await tryRead(runner);
-  return 'why' in found ? undefined : strangerIn(await runner.parts.target.ask(state.plan.candidate.ref, found.reading), state);
+  if ('why' in found) return again ? failed(found.why, false) : undefined;
+  if (again && !isOnTheWayOn(plan, step, found.reading.members)) return drifted(stepSplit(plan, step), found.reading, runner);
+  const stranger = strangerIn(await runner.parts.target.ask(plan.candidate.ref, found.reading), state);
+  return stranger === undefined ? undefined : failed(stranger, true);
 }
 
 /** Matching percentages, no trouble, and the very build that was admitted behind the candidate's place (R4, R62). */
@@ -178,7 +184,7 @@ async function converge(split: Split, state: State, runner: Runner): Promise<Eve
   let final = false;
   if ('why' in found) why = found.why;
   else if (!splitsAgree(found.reading.members, split)) {
-    return { type: 'drifted', atMs: io.now(), why: driftText(split, found.reading), split: shares(found.reading) };
+    return drifted(split, found.reading, runner);
   } else if (found.reading.trouble.length > 0) why = found.reading.trouble.join('; ');
   else {
     const answer = await target.ask(state.plan.candidate.ref, found.reading);
@@ -227,12 +233,13 @@ export async function tryRead(runner: Runner): Promise<{ reading: Reading } | { 
 }
 
 /** What somebody else made of the split. */
-export function driftText(expected: Split, reading: Reading): string {
-  return `somebody else moved the traffic: kvdeploy set ${splitText(expected)}, the router reports ${splitText(reading.members)}`;
+export function drifted(expected: Split, reading: Reading, runner: Runner): Event {
+  const split = reading.members.map(({ place, percent }) => ({ place, build: null, percent }));
+  return { type: 'drifted', atMs: runner.parts.io.now(), why: driftText(expected, reading), split };
 }
 
-export function shares(reading: Reading): { place: string; build: null; percent: number }[] {
-  return reading.members.map((member) => ({ place: member.place, build: null, percent: member.percent }));
+function driftText(expected: Split, reading: Reading): string {
+  return `somebody else moved the traffic: kvdeploy set ${splitText(expected)}, the router reports ${splitText(reading.members)}`;
 }
 
 function textOf(error: unknown): string {

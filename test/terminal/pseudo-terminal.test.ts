@@ -74,7 +74,9 @@ describe('on a terminal', () => {
         ['120', 40],
       ] as const) {
         tmux('resize-window', '-t', 'live', '-x', columns, '-y', '40');
-        await until((screen) => barWidth(screen) === width && /1\/2.*\n.*2\/2.*\n.*baking\n/.test(lastBlock(screen)));
+        await until(
+          (screen) => barWidth(screen) === width && /1\/2.*\n(?: +waiting for .*\n)?.*2\/2.*\n.*baking\n/.test(lastBlock(screen)),
+        );
       }
     } finally {
       tmux('kill-server');
