@@ -1,4 +1,4 @@
-/** How the tests run: two workers, real processes, and three projects: the quick one of `npm test`, the deep one, and the long sweeps. */
+/** How the tests run: two workers, real processes, and two projects: the quick one of `npm test` and the deep one. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
@@ -15,11 +15,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     projects: [
-      { extends: true, test: { name: 'quick', include: ['test/**/*.test.ts'], exclude: ['test/**/*.{deep,sweep}.test.ts'] } },
-      {
-        extends: true,
-        test: { name: 'sweep', include: ['test/**/*.sweep.test.ts'], testTimeout: 1_800_000, hookTimeout: 120_000 },
-      },
+      { extends: true, test: { name: 'quick', include: ['test/**/*.test.ts'], exclude: ['test/**/*.deep.test.ts'] } },
       { extends: true, test: { name: 'deep', include: ['test/**/*.deep.test.ts'], testTimeout: 600_000, hookTimeout: 120_000 } },
     ],
   },

@@ -31,10 +31,13 @@ function isBreakGlass(argv) {
   return words[commandAt(words)] === 'rollback' && words.includes('--break-glass');
 }
 
-/** A reader that went away (`| head`) must neither end a rollout half way nor print a stack. */
-function ignoreClosedPipe(error) {
-  if (error.code !== 'EPIPE') throw error;
+/** Neither a reader that went away (`| head`) nor a full disk behind `>` may end a rollout or a rescue half way. */
+function goOnUnheard(error) {
+  if (isUnheard || error.code === 'EPIPE') return;
+  isUnheard = true;
+  process.stderr.write(`! Not everything that kvdeploy says could be written (${error.code}).\n`);
 }
+let isUnheard = false;
 
 /** Nothing can have been changed yet. */
 function refuse(text) {
@@ -60,8 +63,8 @@ async function start(argv) {
 
 // Whoever runs out of things to wait for half way has not succeeded.
 process.exitCode = 1;
-process.stdout.on('error', ignoreClosedPipe);
-process.stderr.on('error', ignoreClosedPipe);
+process.stdout.on('error', goOnUnheard);
+process.stderr.on('error', goOnUnheard);
 start(process.argv.slice(2)).then((exitCode) => {
   process.exitCode = exitCode;
 });

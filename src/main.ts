@@ -69,7 +69,7 @@ async function runCommand(command: string, globals: Globals, action: Action): Pr
     import('./io.ts'),
     import('./terminal/ask.ts'),
   ]);
-  const options = reportOptions(wish, { stdout: process.stdout, stderr: process.stderr }, process.env, () => nodeIo.now());
+  const options = reportOptions(wish, { stdout: process.stdout, stderr: process.stderr }, process.env, nodeIo);
   const report = createReport(options);
   const situation: Situation = { scope: null, traffic: null };
   try {
@@ -148,6 +148,7 @@ function onSignal(heard: Parameters<Deps['onSignal']>[0]): () => void {
 function outcomeOfError(error: unknown): Outcome {
   if (error instanceof KvdeployError) {
     const found = error.findings
+      .filter(({ message }) => message !== error.message)
       .slice(0, FINDINGS_SHOWN)
       .map((finding) => ({ file: finding.file, line: finding.line, column: finding.column, note: finding.message }));
     return { code: error.code, message: error.message, hint: error.hint, places: [...error.places, ...found] };

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const report = join(root, '.cache', 'vitest.json');
-const project = ['deep', 'sweep'].find((name) => process.argv.includes(`--${name}`)) ?? 'quick';
+const project = process.argv.includes('--deep') ? 'deep' : 'quick';
 const filters = process.argv.slice(2).filter((word) => word !== `--${project}`);
 
 /** Program, and the Debian package that brings it. */
@@ -25,6 +25,7 @@ const NEEDED = [
   ['python3', 'python3'],
   ['spin', 'spin'],
   ['gcc', 'gcc libc6-dev'],
+  ['openssl', 'openssl'],
 ];
 
 /** It would cost every start of Node 20 some 70 ms (nodejs/node#40524), and nothing here needs it. */

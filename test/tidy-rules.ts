@@ -254,6 +254,14 @@ const escapeBytes: Rule = ({ path, text }) => {
 const recursiveMkdir: Rule = ({ text }) =>
   /\bmkdir(?:Sync)?\([^;]*\brecursive: true/.test(codeOf(text)) ? ['mkdir with recursive: true; use makeFolders'] : [];
 
+/** Nobody switches certificate checks off, and only `main` and `doctor` name the variable that would: to refuse it (R77). */
+const certificates: Rule = ({ path, text }) => {
+  const code = text.replace(new RegExp(COMMENT, 'g'), blank);
+  const offs = [...code.matchAll(/rejectUnauthorized(?!: true)|checkServerIdentity/g)].map(([found]) => found);
+  const sets = [...code.matchAll(/NODE_TLS_REJECT_UNAUTHORIZED(?:['"]\]\s*=(?!=)|\s+=(?!=)|['"]?:)/g)].map(([found]) => found);
+  return [...offs, ...sets].map((found) => `${found} in ${path}`);
+};
+
 export const SOURCE_RULES: Readonly<Record<string, Rule>> = {
   importDirections,
   fileLength,
@@ -264,6 +272,7 @@ export const SOURCE_RULES: Readonly<Record<string, Rule>> = {
   clockAndChance,
   escapeBytes,
   recursiveMkdir,
+  certificates,
 };
 
 /** A test that is switched off, or that switches the others off. */

@@ -15,6 +15,9 @@ export interface Choice extends Known {
   readonly others: readonly Known[];
 }
 
+/** What to do where no command is left. */
+export const NOWHERE_ELSE = 'No other known-good build can be gone back to; change the router by hand.';
+
 /** The GUIDs that pointers of other scopes know, each with its environment. */
 export type Foreign = ReadonlyMap<string, string>;
 
@@ -37,14 +40,15 @@ export function chooseBuild(
       ? known.find((one) => one.restore.build.guid === newest.knownGood.build.guid)
       : named(to, known, foreign, next());
   if (target === undefined)
-    throw new Refused('NO_KNOWN_GOOD', 'The pointer names no known-good build.', 'Go to an earlier build.', next());
+    throw refused('NO_KNOWN_GOOD', 'The pointer names no known-good build.', 'Go to an earlier build:', next());
   const refusal = whyNot(target, known, pointers);
-  if (refusal !== undefined) {
-    const hint =
-      next().length === 0 ? 'No other known-good build can be gone back to; change the router by hand.' : 'Go to another build:';
-    throw new Refused(refusal.code, refusal.message, hint, next());
-  }
+  if (refusal !== undefined) throw refused(refusal.code, refusal.message, 'Go to another build:', next());
   return { ...target, others: open.filter((one) => one !== target) };
+}
+
+/** A refusal with the commands that lead elsewhere; where there are none it does not announce any. */
+function refused(code: Refused['code'], message: string, hint: string, next: readonly string[]): Refused {
+  return new Refused(code, message, next.length === 0 ? NOWHERE_ELSE : hint, next);
 }
 
 /** Each build once, as the newest generation that has it knows it. */
@@ -61,7 +65,7 @@ function knownBuilds(pointers: readonly Pointer[]): Known[] {
 function named(to: string, known: readonly Known[], foreign: Foreign, next: readonly string[]): Known {
   const asked = plainGuid(to);
   if (!/^[0-9a-f-]{8,36}$/.test(asked)) {
-    throw new Refused(
+    throw refused(
       'USAGE',
       `${JSON.stringify(to)} is not a GUID, nor 8 or more of its first characters.`,
       'Copy it from the list below.',
@@ -72,13 +76,13 @@ function named(to: string, known: readonly Known[], foreign: Foreign, next: read
   const [one] = found;
   if (one !== undefined && found.length === 1) return one;
   if (one !== undefined)
-    throw new Refused('GUID_UNCLEAR', `${found.length} known-good builds begin with ${asked}.`, 'Say more of it.', next);
+    throw refused('GUID_UNCLEAR', `${found.length} known-good builds begin with ${asked}.`, 'Say more of it.', next);
   const elsewhere = [...foreign].find(([guid]) => guid.startsWith(asked));
   if (elsewhere !== undefined) {
     const message = `Build ${elsewhere[0]} belongs to ${elsewhere[1]}, so it is never brought in here.`;
-    throw new Refused('FOREIGN_BUILD', message, 'Go to a build that was known-good here:', next);
+    throw refused('FOREIGN_BUILD', message, 'Go to a build that was known-good here:', next);
   }
-  throw new Refused(
+  throw refused(
     'NOT_KNOWN_GOOD',
     `Build ${asked} was never known-good here, as far as the pointer knows.`,
     'Go to one that was:',

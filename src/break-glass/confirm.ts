@@ -21,21 +21,22 @@ export async function confirm(
   if (!mayAsk || terminal.stdin.isTTY !== true || terminal.stderr.isTTY !== true) {
     throw new Refused('NO_TERMINAL', 'There is no terminal to type the environment at, and nothing else is a yes.', hint);
   }
-  const typed = await ask(`Type the environment to go on (${environment}): `, terminal);
+  const typed = await ask(`Type the environment to go on (${environment}): `, hint, terminal);
   if (typed.trim() !== environment) throw new Refused('NOT_CONFIRMED', `${JSON.stringify(typed)} is not ${environment}.`, hint);
 }
 
-function ask(question: string, { stdin, stderr }: Terminal): Promise<string> {
+function ask(question: string, hint: string, { stdin, stderr }: Terminal): Promise<string> {
   // Not a terminal to readline: it would send escape sequences, and the system's own line editing is enough.
   const lines = createInterface({ input: stdin, output: stderr, terminal: false });
-  return new Promise((resolve, reject) => {
+  const stop = () => lines.close();
+  process.once('SIGINT', stop);
+  const answer = new Promise<string>((resolve, reject) => {
     stderr.write(question);
     lines.once('line', (line) => {
       resolve(line);
       lines.close();
     });
-    lines.once('close', () =>
-      reject(new Refused('NOT_CONFIRMED', 'Nothing was typed.', `Type the environment's name, or add: --confirm`)),
-    );
+    lines.once('close', () => reject(new Refused('NOT_CONFIRMED', 'Nothing was typed.', hint)));
   });
+  return answer.finally(() => process.off('SIGINT', stop));
 }

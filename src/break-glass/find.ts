@@ -133,11 +133,11 @@ export function scopeOptions({ tenant, environment, service }: Scope): string {
 
 function nothingFound(places: readonly Place[], wanted: Wanted): Refused {
   const known = [...new Set(places.map(({ scope }) => scope.environment))];
-  const hint = 'Say where the state or a copy of it lies: --state-dir DIR';
-  if (known.length === 0) return new Refused('NO_STATE', 'No known-good pointer was found on this machine.', hint);
+  const hint = 'say where the state or a copy of it lies: --state-dir DIR';
+  if (known.length === 0) return new Refused('NO_STATE', 'No known-good pointer was found on this machine.', `S${hint.slice(1)}`);
   if (!known.includes(wanted.environment ?? '')) {
     const message = `No pointer here belongs to environment ${JSON.stringify(wanted.environment)}; there are ${known.join(', ')}.`;
-    return new Refused('UNKNOWN_NAME', message, `Check --env, or ${hint.toLowerCase()}`);
+    return new Refused('UNKNOWN_NAME', message, `Check --env, or ${hint}`);
   }
   const scopes = places.filter(({ scope }) => scope.environment === wanted.environment).map(({ scope }) => scope);
   return new Refused(

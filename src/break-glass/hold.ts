@@ -1,7 +1,7 @@
 /** The hold: a file that stops every rollout of a scope after break-glass. Must count whatever is there, readable or not. */
 import { join } from 'node:path';
 import type { Fs } from './changes.ts';
-import { codeOf, flushDir } from './open-file.ts';
+import { codeOf, flushDir, look } from './open-file.ts';
 import { type Deed, deedFields } from './records.ts';
 import { canonical, oneOf, type Reader, shape, text } from './shape.ts';
 import { readRegular, whyOf } from './state-dir.ts';
@@ -39,7 +39,7 @@ export function readHold(dirs: readonly string[], fs: Fs): Hold | undefined {
 function holdIn(dir: string, fs: Fs): Hold | undefined {
   const file = join(dir, 'hold');
   try {
-    fs.lstatSync(file);
+    if (look(file, fs) === undefined) return undefined;
   } catch (error) {
     if (isAbsence(error)) return undefined;
     return { file, text: `whether there is a hold in ${dir} cannot be seen (${(error as Error).message})`, note: null };

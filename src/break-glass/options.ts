@@ -42,15 +42,16 @@ It needs no sign-in, config, checkout or registry, sets a hold that stops every 
 exit code 0 only when every change was made and read back. Afterwards: kvdeploy reconcile --env E
 `;
 
+/** The options that take a value, with an example of one. */
 const TEXTS = {
-  '--env': 'environment',
-  '--tenant': 'tenant',
-  '--service': 'service',
-  '--to': 'to',
-  '--reason': 'reason',
-  '--confirm': 'confirm',
-  '--state-dir': 'stateDir',
-  '--config': 'config',
+  '--env': 'production',
+  '--tenant': 'acme',
+  '--service': 'kv-gateway',
+  '--to': '0b9f1c2d',
+  '--reason': '"login is down, gateway answers 401"',
+  '--confirm': 'production',
+  '--state-dir': '/var/lib/kvdeploy',
+  '--config': 'kvdeploy.config.yaml',
 } as const;
 const SWITCHES = ['--json', '--no-input', '--quiet', '--help', '--rehearse', '--break-glass', '--yes', '--verbose', '--no-color'];
 const SHORT = new Map([
@@ -102,23 +103,26 @@ function collect(argv: readonly string[]): Map<string, string> {
     const isSwitch = SWITCHES.includes(name);
     if (given.has(name) && !isSwitch) throw usage(`${name} is given twice.`);
     if (isSwitch && inline !== undefined) throw usage(`${name} takes no value.`);
-    given.set(name, isSwitch ? '' : wordFor(name, inline, words));
+    given.set(name, takesText(name) ? wordFor(name, inline, words) : '');
   }
   return given;
 }
 
-function wordFor(name: string, inline: string | undefined, words: string[]): string {
+function takesText(name: string): name is keyof typeof TEXTS {
+  return Object.hasOwn(TEXTS, name);
+}
+
+function wordFor(name: keyof typeof TEXTS, inline: string | undefined, words: string[]): string {
   const value = inline ?? (words[0]?.startsWith('-') === true ? undefined : words.shift());
-  if (value === undefined || value === '') throw usage(`${name} needs a value.`);
-  return value;
+  if (value !== undefined && value !== '') return value;
+  throw new Refused('USAGE', `${name} needs a value.`, `For example: ${name} ${TEXTS[name]}`);
 }
 
 function nameAndValue(word: string): [string, string | undefined] {
   const equals = word.indexOf('=');
   const written = word.startsWith('--') && equals !== -1 ? word.slice(0, equals) : word;
   const name = SHORT.get(written) ?? written;
-  if (!Object.hasOwn(TEXTS, name) && !SWITCHES.includes(name))
-    throw usage(`Break-glass does not know ${JSON.stringify(written)}.`);
+  if (!takesText(name) && !SWITCHES.includes(name)) throw usage(`Break-glass does not know ${JSON.stringify(written)}.`);
   return [name, written === word ? undefined : word.slice(equals + 1)];
 }
 

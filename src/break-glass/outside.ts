@@ -108,7 +108,7 @@ async function connected(
   const opened = new Promise<void>((resolve, reject) => {
     socket.once(ready, resolve);
     // Stays for the socket's life: an error that nobody waits for must not end the process.
-    socket.on('error', reject);
+    socket.on('error', (error) => reject(inWords(error)));
   });
   try {
     await orLate(opened, deadline, tooLate);
@@ -117,6 +117,22 @@ async function connected(
     throw error;
   }
   return socket;
+}
+
+const UNTRUSTED = [
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+];
+
+/** OpenSSL's reasons for refusing a connection, as somebody can act on them. */
+function inWords(error: Error & { readonly code?: string; readonly reason?: string }): Error {
+  const { code = '', reason } = error;
+  if (UNTRUSTED.includes(code)) return new Error(`${error.message} (a CA of your own: NODE_EXTRA_CA_CERTS)`, { cause: error });
+  if (code !== 'EPROTO' && !code.startsWith('ERR_SSL_')) return error;
+  return new Error(`no TLS of version 1.2 or newer there (${reason ?? code})`, { cause: error });
 }
 
 function orLate<T>(work: Promise<T>, deadline: AbortSignal, message: string): Promise<T> {

@@ -1,7 +1,8 @@
 /** Which process is meant, for ever: host, boot, number and start. Must never end another process than exactly that one. */
-import { readFileSync, readlinkSync } from 'node:fs';
+import nodeFs, { readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
+import { codeOf, READ_ONLY, readAll, withFile } from './open-file.ts';
 
 /** Names one process for ever: the pid alone is reused, so the boot and the start time come with it. */
 export interface ProcessIdentity {
@@ -14,10 +15,12 @@ export interface ProcessIdentity {
 
 const GONE_WITHIN_MS = 2_000;
 const POLL_MS = 10;
+const MAX_PROC_BYTES = 8192;
 const INITIAL_PID_NAMESPACE = 'pid:[4026531836]';
 
 export function thisProcess(): ProcessIdentity {
-  return { host: hostName(), boot: bootId(), pid: process.pid, started: statOf(process.pid)?.started ?? '' };
+  const stat = statOf(process.pid);
+  return { host: hostName(), boot: bootId(), pid: process.pid, started: typeof stat === 'string' ? '' : stat.started };
 }
 
 /** Containers may share a host's name but not its process numbers, so a pid namespace of its own counts as another host. */
@@ -32,20 +35,30 @@ function hostName(): string {
 
 function bootId(): string {
   try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return textOf('/proc/sys/kernel/random/boot_id').trim();
   } catch {
     return '';
   }
 }
 
+/** Not node's readFileSync, which aborts the whole process where a close fails (seen on Node 20.20). */
+function textOf(path: string): string {
+  return withFile(path, READ_ONLY, nodeFs, (fd) => readAll(fd, MAX_PROC_BYTES, nodeFs).toString('utf8'));
+}
+
+interface Stat {
+  readonly state: string;
+  readonly started: string;
+}
+
 /** proc(5): field 3 is the state, field 22 the start time; the name before them may hold spaces and brackets. */
-function statOf(pid: number): { state: string; started: string } | undefined {
+function statOf(pid: number): Stat | 'none' | 'unreadable' {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const stat = textOf(`/proc/${pid}/stat`);
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return { state: fields[0] ?? '', started: fields[19] ?? '' };
-  } catch {
-    return undefined;
+  } catch (error) {
+    return ['ENOENT', 'ESRCH'].includes(codeOf(error) ?? '') ? 'none' : 'unreadable';
   }
 }
 
@@ -58,10 +71,10 @@ function lookFor(one: ProcessIdentity): 'running' | 'gone' | 'unsure' {
   const here = thisProcess();
   const rebooted = one.boot !== here.boot && one.boot !== '' && here.boot !== '';
   if (one.host !== here.host || rebooted) return 'gone';
-  // Without /proc nobody can tell a process from a later one with its number: then a number in use may be the one.
-  if (here.started === '' || one.started === '') return answersSignal(one.pid) ? 'unsure' : 'gone';
   const stat = statOf(one.pid);
-  return stat?.started === one.started && stat.state !== 'Z' && stat.state !== 'X' ? 'running' : 'gone';
+  // Without /proc nobody can tell a process from a later one with its number: then a number in use may be the one.
+  if (here.started === '' || one.started === '' || stat === 'unreadable') return answersSignal(one.pid) ? 'unsure' : 'gone';
+  return stat !== 'none' && stat.started === one.started && stat.state !== 'Z' && stat.state !== 'X' ? 'running' : 'gone';
 }
 
 function answersSignal(pid: number): boolean {

@@ -114,9 +114,16 @@ const recordReader: Reader<BreakGlassRecord & { readonly prev: string }> = byKin
 export function fallbackDirs(roots: Roots, fs: Fs): string[] {
   const uid = process.geteuid?.() ?? 0;
   const own = join(tmpdir(), `kvdeploy-${uid}`);
-  const stat = look(own, fs);
-  const safe = stat === undefined || (stat.isDirectory() && stat.uid === uid && (stat.mode & 0o022) === 0);
-  return safe ? [roots.homePlaces, own] : [roots.homePlaces];
+  return isOwnOrFree(own, uid, fs) ? [roots.homePlaces, own] : [roots.homePlaces];
+}
+
+function isOwnOrFree(dir: string, uid: number, fs: Fs): boolean {
+  try {
+    const stat = look(dir, fs);
+    return stat === undefined || (stat.isDirectory() && stat.uid === uid && (stat.mode & 0o022) === 0);
+  } catch {
+    return false;
+  }
 }
 
 export interface Recorded {

@@ -2,7 +2,7 @@
 import type { Change, Check, Outside } from './changes.ts';
 import { make } from './changes.ts';
 import { type Checked, check } from './checks.ts';
-import type { Choice } from './choose.ts';
+import { type Choice, NOWHERE_ELSE } from './choose.ts';
 import type { Source } from './find.ts';
 import { writeHold } from './hold.ts';
 import { endLeader, type Leader } from './leader.ts';
@@ -67,7 +67,7 @@ async function askIdentity({ choice }: Rescuing, { outside, voice }: Tools): Pro
   const answer = await check(identity, outside);
   if ('unknown' in answer) voice.warn(`The build does not answer for itself (${answer.unknown}); going on.`);
   else if (!answer.ok) {
-    const hint = 'Another build runs at its place. Go to an earlier one:';
+    const hint = choice.others.length === 0 ? NOWHERE_ELSE : 'Another build runs at its place. Go to an earlier one:';
     throw new Refused('BUILD_GONE', `Build ${build.guid} is gone: ${answer.why}.`, hint);
   }
 }
@@ -162,7 +162,7 @@ async function readBack({ choice }: Rescuing, { outside, machine, voice }: Tools
 }
 
 function doubtOf(answer: Checked): string[] {
-  if ('unknown' in answer) return [`not verified: ${answer.unknown}`];
+  if ('unknown' in answer) return [answer.unknown];
   return answer.ok ? [] : [`not as it should be: ${answer.why}`];
 }
 

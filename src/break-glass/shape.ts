@@ -55,15 +55,19 @@ export function mapOf<T>(reader: Reader<T>, max: number): Reader<Readonly<Record
 
 /** An object with exactly the `required` fields, and any of the `optional` ones. */
 export function shape<F extends Fields, O extends Fields>(required: F, optional: O): Reader<Shaped<F> & Partial<Shaped<O>>> {
+  const known = new Map<string, Reader<unknown>>(Object.entries({ ...required, ...optional }));
+  const needed = Object.keys(required);
   return (value, at) => {
     const given = plainObject(value, at);
-    const unknown = Object.keys(given).find((name) => !Object.hasOwn(required, name) && !Object.hasOwn(optional, name));
-    if (unknown !== undefined) throw new Error(`${at} has an unknown field ${unknown}`);
-    const absent = Object.keys(required).find((name) => !Object.hasOwn(given, name));
+    const read: Record<string, unknown> = {};
+    for (const name of Object.keys(given)) {
+      const reader = known.get(name);
+      if (reader === undefined) throw new Error(`${at} has an unknown field ${name}`);
+      read[name] = reader(given[name], `${at}.${name}`);
+    }
+    const absent = needed.find((name) => !Object.hasOwn(given, name));
     if (absent !== undefined) throw new Error(`${at} lacks ${absent}`);
-    const known: Fields = { ...required, ...optional };
-    const entries = Object.entries(given).map(([name, item]) => [name, known[name]?.(item, `${at}.${name}`)]);
-    return Object.fromEntries(entries) as Shaped<F> & Partial<Shaped<O>>;
+    return read as Shaped<F> & Partial<Shaped<O>>;
   };
 }
 
@@ -85,8 +89,13 @@ function plainObject(value: unknown, at: string): Record<string, unknown> {
 
 /** JSON with sorted keys and no spaces, so that equal data is equal bytes. */
 export function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) => {
-    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
-    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
-  });
+  return JSON.stringify(sorted(value));
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const fields = value as Readonly<Record<string, unknown>>;
+  const names = Object.keys(fields).sort();
+  return Object.fromEntries(names.map((name) => [name, sorted(fields[name])]));
 }

@@ -1,16 +1,17 @@
 /** `adopt`: what serves now becomes the first known-good build, after one bake with passing gates. Shifts nothing. */
-import { ADOPT_LOCKS, admit, headline } from '../core/admission.ts';
+import { ADOPT_LOCKS, headline } from '../core/admission.ts';
 import { KvdeployError, refusalError } from '../core/errors.ts';
 import { currentKnownGood, openRollout } from '../core/history.ts';
 import { adoptionPlan } from '../core/make-plan.ts';
 import { type Guid, sameScope, scopeText, shortGuid } from '../core/scope.ts';
 import { splitText } from '../core/split.ts';
-import { diskFact, fileFacts, targetFacts } from '../engine/facts.ts';
+import { fileFacts, targetFacts } from '../engine/facts.ts';
 import { lookAtComparison } from '../engine/look-at-gates.ts';
 import type { Target } from '../engine/target.ts';
 import type { Deps, Outcome } from './command.ts';
 import { confirm } from './confirm.ts';
 import { controlOf } from './control.ts';
+import { admitByLooking, assertDiskKeeps } from './disk.ts';
 import { silentRefusal } from './further-checks.ts';
 import { assertNoHold } from './hold.ts';
 import { beginNew, lead, refuseBeside } from './lead.ts';
@@ -53,7 +54,7 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
     deps.io,
   );
   const { facts, reading } = await targetFacts(files.facts, target, serving.place);
-  const { checked } = admit({ ...facts, diskProblem: diskFact(opened.stateDir, deps.io) }, ADOPT_LOCKS);
+  const { checked } = admitByLooking(facts, ADOPT_LOCKS, opened, deps);
   for (const { name, refusal } of checked)
     deps.line({ type: 'check', name, ok: refusal === undefined, message: refusal?.message ?? '' });
   const refusal = headline(checked) ?? offers.refusal;
@@ -82,6 +83,7 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
     options,
     deps,
   );
+  assertDiskKeeps(opened, deps);
   return lead(opened, plan, deps, { command: 'adopt', control, takeOver: false, begin: beginNew(plan, opened.history) });
 }
 

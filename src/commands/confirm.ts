@@ -15,7 +15,7 @@ export async function confirm(opened: Opened, what: string, given: { readonly co
     if (given.confirm === environment) return;
     throw new KvdeployError('NOT_CONFIRMED', {
       message: `--confirm ${given.confirm} does not name ${environment}; nothing was changed.`,
-      hint: `--confirm ${environment}`,
+      hint: `Say the name of the environment itself: --confirm ${environment}`,
     });
   }
   if (!isProtected && deps.globals.yes === true) return;

@@ -16,7 +16,11 @@ export function hazardTable(hazards: readonly Hazard[]): readonly string[] {
 
 function block({ hazard, controls, controlled }: Hazard): readonly string[] {
   const name = controlled ? hazard : `${hazard} NOT CONTROLLED`;
-  const rows = controls.map(({ control, level, status, detail }) => [control, level, `${VERDICTS[status]}: ${detail}`]);
+  const rows = controls.map(({ control, level, status, detail }) => [
+    control,
+    level,
+    detail === '' ? VERDICTS[status] : `${VERDICTS[status]}: ${detail}`,
+  ]);
   const [first = [], ...others] = rows;
   // A long name runs on beside the rows of the other controls.
   const [nameLines, rest] = [wrap(name, WIDTHS[0]), others.flatMap((cells) => beside(cells))];

@@ -18,7 +18,7 @@ import { breakGlassCommand } from './advice.ts';
 import type { Deps, Outcome } from './command.ts';
 import { listenForSignals } from './control.ts';
 import type { Opened } from './open.ts';
-import { outcomeOf } from './outcome.ts';
+import { outcomeOf, supersededOutcome } from './outcome.ts';
 import { pointerWriter } from './pointer-writer.ts';
 import { groupOf, modesOf, recordStatePlaces } from './state-dir.ts';
 import { showTraffic } from './traffic.ts';
@@ -71,7 +71,8 @@ export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead):
     const state = await wants.begin(runner.history, runner);
     deps.line(startedLine(state.plan, opened.actor, state.phase !== 'checking'));
     deps.line(phaseLine(new Date(deps.io.now()).toISOString(), state));
-    return outcomeOf(await walk(runner, state, opened), opened);
+    const ended = await walk(runner, state, opened);
+    return ended.how === 'superseded' ? await supersededOutcome(ended.state, opened, deps) : outcomeOf(ended, opened);
   } finally {
     stopListening();
     await end();
@@ -109,7 +110,7 @@ export function beginNew(plan: Plan, judgedOn: History): Lead['begin'] {
     if (!(await runner.append({ type: 'planned', atMs: runner.parts.io.now(), plan }))) {
       throw new KvdeployError('BUSY', {
         message: 'Another runner took over before the rollout could begin.',
-        hint: 'kvdeploy status',
+        hint: `kvdeploy status ${scopeFlags(runner.parts.scope)}`,
       });
     }
     return start(plan);

@@ -83,7 +83,11 @@ export async function tryConfig(deps: Deps): Promise<Tried> {
 
 /** Without a config the ledger's own plans are used; where the state is empty too, the config is what is wrong. */
 async function goOnWithout(why: KvdeployError, store: Store, deps: Deps): Promise<void> {
-  if ((await store.scopes()).length === 0) throw why;
+  if ((await store.scopes()).length === 0) {
+    const { code, message, places, findings } = why;
+    const hint = `${why.hint} Without a config, say where the state lies: --state-dir DIR.`;
+    throw new KvdeployError(code, { message, hint, places, findings, cause: why });
+  }
   deps.line({ type: 'note', level: 'warning', message: `${why.message} Going on with what the ledger knows.` });
 }
 

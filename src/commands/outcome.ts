@@ -3,28 +3,46 @@ import { type Code, EXIT, EXIT_OF } from '../core/errors.ts';
 import { waysBack } from '../core/history.ts';
 import type { State } from '../core/rollout.ts';
 import { shortGuid } from '../core/scope.ts';
+import { sameProcess } from '../engine/claim.ts';
 import type { End } from '../engine/run.ts';
 import { heldError } from '../engine/runner.ts';
 import { breakGlassCommand } from './advice.ts';
-import type { Outcome } from './command.ts';
+import type { Deps, Outcome } from './command.ts';
 import type { Opened } from './open.ts';
 
-/** What to say about the end of a run. Throws HELD for a run that a hold stopped. */
-export function outcomeOf(end: End, opened: Opened): Outcome {
+/** What to say about the end of a run that nobody else took over. */
+export function outcomeOf(end: Exclude<End, { how: 'superseded' }>, opened: Opened): Outcome {
   switch (end.how) {
     case 'over':
       return overOutcome(end.state, opened);
     case 'left':
       return leftOutcome(end.state, end.why, opened);
-    case 'held':
-      throw heldError(opened.scope, end.why);
-    case 'superseded':
-      return {
-        code: 'BUSY',
-        message: 'Another runner leads this rollout now; this one has stopped and changes nothing any more.',
-        hint: `See who: kvdeploy status ${opened.flags}`,
-      };
+    case 'held': {
+      const { message, hint } = heldError(opened.scope, end.why);
+      return { code: 'HELD', message: `${message} ${stoppedMidway(end.state)}`, hint };
+    }
   }
+}
+
+/** What to say about a run that another process took over: who that was, as the ledger says now. */
+export async function supersededOutcome(state: State, opened: Opened, { io }: Deps): Promise<Outcome> {
+  const { entries } = await opened.store.read(opened.scope).catch(() => ({ entries: [] }));
+  const claim = entries.flatMap(({ event }) => (event.type === 'claimed' ? [event.claim] : [])).at(-1);
+  // Whoever takes over fences first, and claims a moment later.
+  const named = claim !== undefined && !sameProcess(claim.by, io.self());
+  const who = !named ? 'Another runner' : `${claim.actor} with ${claim.command} (pid ${claim.by.pid} on ${claim.by.host})`;
+  return {
+    code: 'BUSY',
+    message: `${who} leads this rollout now. ${stoppedMidway(state)}`,
+    hint: `See where it stands: kvdeploy status ${opened.flags}`,
+  };
+}
+
+/** A runner that may not go on knows where it was, not where things are. */
+function stoppedMidway(state: State): string {
+  const { plan, phase, step } = state;
+  const where = phase === 'checking' ? 'before its first shift' : `while ${phase} at ${plan.steps[step]?.percent ?? 0} %`;
+  return `This runner stopped ${where} and changes nothing any more.`;
 }
 
 function overOutcome(state: State, opened: Opened): Outcome {

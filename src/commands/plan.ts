@@ -3,6 +3,7 @@
 import { readHold } from '../break-glass/hold.ts';
 import { readPointers } from '../break-glass/pointer.ts';
 import { describe, shellWord } from '../break-glass/wording.ts';
+import { DISK_LOCK } from '../core/admission.ts';
 import type { Comparison } from '../core/comparison.ts';
 import { refusalError } from '../core/errors.ts';
 import { durationText, percentText } from '../core/gate.ts';
@@ -21,7 +22,7 @@ import { assertNoHold } from './hold.ts';
 import { refuseBeside } from './lead.ts';
 import { type Opened, openScope } from './open.ts';
 import { writePlanFile } from './plan-file.ts';
-import { judgeRelease, otherScopesText, type Release, type Wanted } from './release.ts';
+import { isForeign, judgeRelease, otherScopesText, type Release, type Wanted } from './release.ts';
 
 export interface PlanOptions extends Wanted {
   /** Where to write the plan file. */
@@ -30,28 +31,28 @@ export interface PlanOptions extends Wanted {
 
 export async function plan(options: PlanOptions, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'needed' });
-  const release = await judgeRelease(opened, options, deps, { how: 'looking' });
+  const release = await judgeRelease(opened, options, deps, {});
   showChecks(release, opened, deps);
-  deps.line({
-    type: 'check',
-    name: 'the state directory keeps its word',
-    ok: null,
-    message: 'only promote tries it, since that writes a file',
-  });
+  const untried = 'only promote tries it, since that writes a file';
+  if (!release.checked.some(({ name }) => name === DISK_LOCK))
+    deps.line({ type: 'check', name: DISK_LOCK, ok: null, message: untried });
   const hold = readHold(opened.pointerDirs, deps.io.fs);
   if (hold !== undefined) deps.line({ type: 'check', name: 'no hold is in force', ok: false, message: hold.text });
   const document = release.plan === null ? null : planDocument(release, release.plan, opened, deps);
   deps.line({ type: 'document', name: 'plan', data: document ?? { scope: opened.scope, hazards: release.hazards } });
   const told = document === null || release.plan === null ? [] : planLines(document, release.plan);
   deps.print(`${[...told, ...hazardTable(release.hazards)].join('\n')}\n`);
+  const open = openRollout(opened.history);
+  if (open !== null && !isForeign(release.refusal)) {
+    assertNoHold(opened, deps);
+    return refuseBeside(opened, open, deps);
+  }
   if (release.refusal !== undefined || release.plan === null) {
     throw refusalError(
       release.refusal ?? { code: 'BUG', message: 'The release has neither plan nor refusal.', hint: 'Report this, please.' },
     );
   }
   assertNoHold(opened, deps);
-  const open = openRollout(opened.history);
-  if (open !== null) return refuseBeside(opened, open, deps);
   const { flags } = opened;
   if (options.out === undefined)
     return done('The plan can begin; nothing was changed.', [`kvdeploy promote ${flags} --build ${release.plan.candidate.guid}`]);

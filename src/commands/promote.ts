@@ -1,19 +1,20 @@
 /** `promote`: judge the release, ask, then lead its rollout. */
 import { shellWord } from '../break-glass/wording.ts';
-import { KvdeployError, type Refusal, refusalError } from '../core/errors.ts';
+import { KvdeployError, refusalError } from '../core/errors.ts';
 import { openRollout } from '../core/history.ts';
 import type { PlanFile } from '../core/plan-file.ts';
 import { scopeText, shortGuid } from '../core/scope.ts';
 import type { Deps, Outcome } from './command.ts';
 import { confirm } from './confirm.ts';
 import { controlOf } from './control.ts';
+import { assertDiskKeeps } from './disk.ts';
 import { warnOfHazards } from './hazards.ts';
 import { assertNoHold } from './hold.ts';
 import { beginNew, lead, refuseBeside } from './lead.ts';
 import { type Opened, openScope } from './open.ts';
 import { showChecks } from './plan.ts';
 import { readPlanFile, staleness } from './plan-file.ts';
-import { judgeRelease, type Wanted } from './release.ts';
+import { isForeign, judgeRelease, type Wanted } from './release.ts';
 
 export interface PromoteOptions extends Wanted {
   readonly confirm?: string;
@@ -30,15 +31,18 @@ export async function promote(options: PromoteOptions, deps: Deps): Promise<Outc
   const open = openRollout(opened.history);
   const file = options.plan === undefined ? null : { name: options.plan, made: plannedIn(options.plan, options, opened, deps) };
   const wanted = file === null ? options : { build: file.made.plan.candidate.guid };
-  const how = open === null ? 'in earnest' : 'looking';
-  const release = await judgeRelease(opened, wanted, deps, { how, confirm: options.confirm });
+  const release = await judgeRelease(opened, wanted, deps, { confirm: options.confirm });
   // A foreign build is refused as one, whatever else is going on; the rest is judged by a world that a rollout is changing.
   if (open !== null && !isForeign(release.refusal)) return refuseBeside(opened, open, deps);
   showChecks(release, opened, deps);
   const stale = file === null ? undefined : staleness(file.name, file.made, release, opened, deps);
   const refusal = isForeign(release.refusal) ? release.refusal : (stale ?? release.refusal);
   if (refusal !== undefined) throw refusalError(refusal);
-  warnOfHazards(release.hazards, deps);
+  // Whether the disk keeps its word is tried below.
+  warnOfHazards(
+    release.hazards.filter(({ id }) => id !== 'disk'),
+    deps,
+  );
   const plan = file?.made.plan ?? release.plan;
   if (plan === null) throw new Error('a release without refusal has a plan');
   const steps = plan.steps.map((step) => `${step.percent} %`).join(' → ');
@@ -48,6 +52,7 @@ export async function promote(options: PromoteOptions, deps: Deps): Promise<Outc
     options,
     deps,
   );
+  assertDiskKeeps(opened, deps);
   return lead(opened, plan, deps, { command: 'promote', control, takeOver: false, begin: beginNew(plan, opened.history) });
 }
 
@@ -58,8 +63,4 @@ function plannedIn(file: string, { build, from }: PromoteOptions, opened: Opened
     message: `--plan ${file} says already which build is promoted; --build and --from cannot stand beside it.`,
     hint: `kvdeploy promote ${opened.flags} --plan ${shellWord(file)}`,
   });
-}
-
-function isForeign(refusal: Refusal | undefined): boolean {
-  return refusal?.code === 'FOREIGN_BUILD' || refusal?.code === 'WRONG_SCOPE';
 }

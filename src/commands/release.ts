@@ -1,6 +1,6 @@
 /** What `plan` and `promote` share: from what was typed to a judged build and its plan. Must not change anything. */
 import type { ServiceSettings } from '../config/load.ts';
-import { admit, type Checked, type Facts, headline, LOCKS, LOOKING_LOCKS } from '../core/admission.ts';
+import { admit, type Checked, type Facts, headline, LOCKS } from '../core/admission.ts';
 import { KvdeployError, type Refusal, refusalError } from '../core/errors.ts';
 import { type Hazard, hazardRefusal } from '../core/hazards.ts';
 import { currentKnownGood } from '../core/history.ts';
@@ -8,13 +8,14 @@ import { promotionPlan } from '../core/make-plan.ts';
 import type { Plan } from '../core/plan.ts';
 import { buildOfSameSource } from '../core/requirement.ts';
 import { type Guid, type Scope, sameScope, scopeText, shortGuid } from '../core/scope.ts';
-import { diskFact, fileFacts, targetFacts } from '../engine/facts.ts';
+import { fileFacts, targetFacts } from '../engine/facts.ts';
 import { lookAtComparison, type SeenGate } from '../engine/look-at-gates.ts';
 import { type Measured, measureStable, silentGate } from '../engine/measure.ts';
 import type { Target } from '../engine/target.ts';
 import type { Reading } from '../routers/router.ts';
 import { guidOf } from './choose-build.ts';
 import type { Deps } from './command.ts';
+import { admitByLooking } from './disk.ts';
 import { knownGoodFrom } from './elsewhere.ts';
 import { furtherChecks } from './further-checks.ts';
 import { type Confirmation, lookAtHazards } from './hazards.ts';
@@ -53,23 +54,20 @@ export interface Judged {
   readonly compared: readonly SeenGate[];
 }
 
-/** How a release is judged: only looked at, or in earnest; and how it is confirmed, where that is known already. */
-export interface Judging extends Confirmation {
-  readonly how: 'looking' | 'in earnest';
-}
-
 /** Judges a release by every lock and check, then by its hazards, of which each must be controlled. Changes nothing. */
-export async function judgeRelease(opened: Opened, wanted: Wanted, deps: Deps, judging: Judging): Promise<Release> {
-  const judged = await judgeByLocks(opened, wanted, deps, judging.how);
-  const hazards = lookAtHazards(judged, opened, judging, deps);
+export async function judgeRelease(opened: Opened, wanted: Wanted, deps: Deps, confirmation: Confirmation): Promise<Release> {
+  const judged = await judgeByLocks(opened, wanted, deps);
+  const hazards = lookAtHazards(judged, opened, confirmation, deps);
   return { ...judged, refusal: judged.refusal ?? hazardRefusal(hazards), hazards };
 }
 
-/**
- * Files first: a foreign build is refused before the target hears of it. `looking` leaves out the one lock that has to write:
- * whether the disk keeps its word.
- */
-async function judgeByLocks(opened: Opened, wanted: Wanted, deps: Deps, how: Judging['how']): Promise<Judged> {
+/** True for a refusal that stands whatever else is going on. */
+export function isForeign(refusal: Refusal | undefined): boolean {
+  return refusal?.code === 'FOREIGN_BUILD' || refusal?.code === 'WRONG_SCOPE';
+}
+
+/** Files first: a foreign build is refused before the target hears of it. */
+async function judgeByLocks(opened: Opened, wanted: Wanted, deps: Deps): Promise<Judged> {
   const settings = mustHave(opened);
   const offers = await readOffers(opened, deps);
   const guid = await wantedGuid(opened, offers, wanted, deps);
@@ -98,7 +96,7 @@ async function judgeByLocks(opened: Opened, wanted: Wanted, deps: Deps, how: Jud
   const seen = { otherScopes, unseenLedgers: unseen.length, read: offers.read, measured: [], compared: [] };
   if (refused !== undefined)
     return { ...seen, checked: [...byFiles.checked, listing], refusal: refused, plan: null, target: null, reading: null };
-  const judged = await judgeAtTarget({ opened, settings, offers, how }, facts, deps);
+  const judged = await judgeAtTarget({ opened, settings, offers }, facts, deps);
   return { ...seen, ...judged, checked: [...judged.checked, listing] };
 }
 
@@ -106,11 +104,10 @@ interface AtTarget {
   readonly opened: Opened;
   readonly settings: ServiceSettings;
   readonly offers: Offers;
-  readonly how: Judging['how'];
 }
 
 async function judgeAtTarget(
-  { opened, settings, offers, how }: AtTarget,
+  { opened, settings, offers }: AtTarget,
   fromFiles: Facts,
   deps: Deps,
 ): Promise<Pick<Judged, 'checked' | 'refusal' | 'plan' | 'target' | 'reading'> & Partial<Judged>> {
@@ -118,8 +115,7 @@ async function judgeAtTarget(
   const listed = offers.listed.find((entry) => entry.build.guid === fromFiles.guid && sameScope(entry.scope, opened.scope));
   showTraffic(deps, target, buildsAtPlaces(opened));
   const { facts, reading } = await targetFacts(fromFiles, target, listed?.build.ref ?? '');
-  const { checked, build } =
-    how === 'looking' ? admit(facts, LOOKING_LOCKS) : admit({ ...facts, diskProblem: diskFact(opened.stateDir, deps.io) });
+  const { checked, build } = admitByLooking(facts, LOCKS, opened, deps);
   const known = currentKnownGood(opened.history)?.build;
   const admission = headline(checked);
   if (admission !== undefined || build === null || known === undefined)

@@ -2,7 +2,7 @@
 import { KvdeployError } from '../core/errors.ts';
 import { openRollout } from '../core/history.ts';
 import { isOver, type State } from '../core/rollout.ts';
-import { scopeText } from '../core/scope.ts';
+import { scopeFlags, scopeText } from '../core/scope.ts';
 import type { Deps, Outcome } from './command.ts';
 import { controlOf } from './control.ts';
 import { foreignNow } from './foreign.ts';
@@ -46,7 +46,7 @@ export function carryOn(foreign: string | undefined): Lead['begin'] {
     if (open === null)
       throw new KvdeployError('NOTHING_TO_DO', {
         message: 'The rollout ended while this command was starting.',
-        hint: 'kvdeploy status',
+        hint: `kvdeploy status ${scopeFlags(runner.parts.scope)}`,
       });
     if (foreign === undefined || open.plan.kind !== 'promote') return open;
     return askAbort(runner, open, 'kvdeploy', foreign);

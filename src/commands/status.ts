@@ -192,6 +192,7 @@ function summaryOf({ traffic, trouble, drift, knownGood, rollout, leader, hold }
 }
 
 function splitOf(traffic: Traffic): string {
+  if (traffic.certainty === 'unknown') return 'not known';
   const shares = traffic.split.map(
     (share) => `${share.build === null ? `unknown build at ${share.place ?? '?'}` : shortGuid(share.build)} ${share.percent} %`,
   );

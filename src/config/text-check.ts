@@ -8,6 +8,9 @@ export const MAX_BYTES = 256 * 1024;
 /** Controls but tab and line ends, line separators, bidi controls, byte order marks, code points that are no characters. */
 const FORBIDDEN = /(?!\t|\n|\r\n)[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Noncharacter_Code_Point}\ufeff]/gu;
 
+/** More characters than these are not shown of one file. */
+const MOST_FORBIDDEN = 10;
+
 /** What is wrong with a file of `bytes` bytes. */
 export function tooLarge(bytes: number): Trouble {
   return {
@@ -30,7 +33,11 @@ export function checkText(
   const text = decode(bytes);
   if (text === undefined) return { findings: [invalidUtf8(file, bytes)] };
   const source = sourceText(file, text);
-  const findings = [...text.matchAll(FORBIDDEN)].slice(0, 10).map((match) => forbiddenCharacter(source, match.index, match[0]));
+  const findings: Finding[] = [];
+  for (const match of text.matchAll(FORBIDDEN)) {
+    if (findings.length === MOST_FORBIDDEN) break;
+    findings.push(forbiddenCharacter(source, match.index, match[0]));
+  }
   return findings.length > 0 ? { findings } : { source, findings };
 }
 

@@ -12,15 +12,7 @@ export function yamlNodes(source: SourceText): {
 } {
   const early = tokenFindings(source);
   if (early.length > 0) return { findings: early };
-  // uniqueKeys compares every pair: 25,000 keys took 3.8 s. nodeFindings finds duplicates in one pass.
-  const document = parseDocument(source.text, {
-    version: '1.2',
-    schema: 'core',
-    merge: false,
-    uniqueKeys: false,
-    strict: true,
-    prettyErrors: false,
-  });
+  const document = withoutStackTraces(() => parseDocument(source.text, OPTIONS));
   const errors = [...document.errors, ...document.warnings];
   if (errors.length > 0)
     return {
@@ -30,6 +22,30 @@ export function yamlNodes(source: SourceText): {
   const root = convert(source, document.contents, { from: 0, to: 1 }, findings);
   return findings.length > 0 ? { findings } : { root, findings };
 }
+
+// uniqueKeys compares every pair: 25,000 keys took 3.8 s. nodeFindings finds duplicates in one pass.
+const OPTIONS = {
+  version: '1.2',
+  schema: 'core',
+  merge: false,
+  uniqueKeys: false,
+  strict: true,
+  prettyErrors: false,
+} as const;
+
+/** `yaml` makes an Error of every mistake in a file, tens of thousands in a hostile one, and tracing the stack is most of what each costs. */
+function withoutStackTraces<T>(parse: () => T): T {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return parse();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+/** As many words and marks as fit into a good manifest of the largest size, and a third more: each costs time and memory (R76). */
+const MAX_TOKENS = 80_000;
 
 /** What each of these tokens is called, and what to do instead. */
 const FORBIDDEN_TOKENS: ReadonlyMap<string, readonly [string, string]> = new Map([
@@ -47,6 +63,7 @@ const FORBIDDEN_TOKENS: ReadonlyMap<string, readonly [string, string]> = new Map
 function tokenFindings(source: SourceText): readonly Finding[] {
   const findings: Finding[] = [];
   let offset = 0;
+  let count = 0;
   let nesting = { brackets: 0, indicators: 0 };
   for (const token of new Lexer().lex(source.text)) {
     const type = CST.tokenType(token);
@@ -55,11 +72,21 @@ function tokenFindings(source: SourceText): readonly Finding[] {
     if (type !== 'doc-mode' && type !== 'scalar' && type !== 'flow-error-end') offset += token.length;
     nesting = nestingAfter(nesting, type);
     if (nesting.brackets + nesting.indicators > MAX_DEPTH) return [tooDeep(source, span)];
+    count += 1;
+    if (count > MAX_TOKENS) return [tooMany(source, span)];
     const [what, fix] = FORBIDDEN_TOKENS.get(type ?? '') ?? [];
     if (what !== undefined && fix !== undefined) findings.push(forbidden(source, span, `${what} (${token.slice(0, 40)})`, fix));
     if (findings.length > MOST_FINDINGS) break;
   }
   return findings;
+}
+
+function tooMany(source: SourceText, span: Span): Finding {
+  return findingAt(source, span, {
+    code: 'TOO_LARGE',
+    message: `The file has more than ${MAX_TOKENS.toLocaleString('en')} words and marks; no manifest needs as many.`,
+    fix: 'Remove builds that can no longer be promoted, or check that this is the right file.',
+  });
 }
 
 /** Open brackets, and the `-` and `:` that can each open a level within one line or one bracket item. */
@@ -99,7 +126,8 @@ function entryOf(source: SourceText, pair: unknown, parent: Span, findings: Find
   const keySpan = { from: key.from, to: key.to };
   const value = convert(source, pair.value as YamlNode, keySpan, findings);
   if (key.type !== 'scalar' || key.value === null) {
-    findings.push(forbidden(source, keySpan, 'A key that is not plain text', 'Write a name before the colon.'));
+    if (findings.length <= MOST_FINDINGS)
+      findings.push(forbidden(source, keySpan, 'A key that is not plain text', 'Write a name before the colon.'));
     return [];
   }
   if (key.value === '<<') findings.push(forbidden(source, keySpan, 'A merge key (<<)', 'Write the keys out.'));

@@ -97,6 +97,9 @@ export function headline(checked: readonly Checked[]): Refusal | undefined {
   return heads[0] ?? refusals[0];
 }
 
+/** The one lock that has to write something to see. */
+export const DISK_LOCK = 'the state directory keeps its word';
+
 /** Every lock of this release. Each is enough on its own; a test turns all the others off. */
 export const LOCKS: readonly Lock[] = [
   { number: 1, name: 'the manifest says this scope', hazard: 'foreign-build', needs: 'files', check: lockScope },
@@ -110,11 +113,13 @@ export const LOCKS: readonly Lock[] = [
   { number: 8, name: 'there is a known-good build', hazard: 'no-known-good', needs: 'target', check: lockKnownGood },
   { number: 8, name: 'the pointer on local disk verifies', hazard: 'no-known-good', needs: 'target', check: lockPointer },
   { number: 8, name: 'the known-good build still serves', hazard: 'no-known-good', needs: 'target', check: lockWayBack },
-  { number: 8, name: 'the state directory keeps its word', hazard: 'disk', needs: 'target', check: lockDisk },
+  { number: 8, name: DISK_LOCK, hazard: 'disk', needs: 'target', check: lockDisk },
 ];
 
 /** Those that only look: whether the disk keeps its word shows only when something is written. */
-export const LOOKING_LOCKS: readonly Lock[] = LOCKS.filter((lock) => lock.check !== lockDisk);
+export function lookingLocks(locks: readonly Lock[]): readonly Lock[] {
+  return locks.filter((lock) => lock.name !== DISK_LOCK);
+}
 
 /** A manifest that has since been broken or pruned does not block a way back; one that gives this GUID to another scope does. */
 export const ROLLBACK_LOCKS: readonly Lock[] = [

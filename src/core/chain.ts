@@ -1,5 +1,5 @@
 /** The chain: how a ledger's raw segments become entries, every line verified. Must never half-read a damaged one. No I/O. */
-import { EMPTY_HEAD, type Entry, type Head, lineHash, parseEntry } from './ledger.ts';
+import { EMPTY_HEAD, type Entry, FORMAT_VERSION, type Head, lineHash, newerVersion, parseEntry } from './ledger.ts';
 
 /** One segment as it was found. Segments are numbered from 1. */
 export interface Segment {
@@ -45,6 +45,8 @@ export interface Damage {
   readonly file: string;
   readonly line: number;
   readonly why: string;
+  /** No damage at all: a newer kvdeploy wrote from there on, in this version. */
+  readonly newer?: number;
 }
 
 const NEWLINE = 0x0a;
@@ -54,27 +56,32 @@ const NEWLINE = 0x0a;
  * accepts what really stands in the segment before. Only the newest segment may end in a torn line, since a crash cuts an
  * append: one without its newline, or with zeros where a disk kept a file's length but not its content. A cut at the end of
  * the newest segment that leaves whole lines cannot be seen from the chain alone (R65). With `settled`, from an earlier
- * reading, `segments` are only those after it.
+ * reading, `segments` are only those after it, and what it verified costs a comparison of bytes. Where nothing is new, `entries`
+ * are the very same.
  */
 export function readSegments(segments: readonly Segment[], settled: Settled = NOTHING_SETTLED): Chain | Damage {
   const growing = grown(settled, segments[0], segments[1]);
-  const entries = [...(growing ?? settled).entries];
+  const known = (growing ?? settled).entries;
+  const added: Entry[] = [];
   let before = settled;
   let end: End = { head: settled.head, bytes: settled.bytes, torn: 0, lines: 0 };
+  let opening: Entry | undefined;
   for (const [index, segment] of segments.entries()) {
     const number = settled.segments + index + 1;
     if (segment.number !== number) return { file: segment.file, line: 1, why: `segment ${number} before it is missing` };
     const next = segments[index + 1];
     if (next === undefined && index > 0)
-      before = { segments: number - 1, entries: entries.slice(), head: end.head, bytes: end.bytes, growing: undefined };
-    const limit = next === undefined ? undefined : acceptedBytes(segment, next);
-    if (typeof limit === 'object') return limit;
-    const known = index === 0 ? growing : undefined;
-    const read = readSegment(segment, limit, { head: end.head, number: number - 1, bytes: end.bytes }, entries, known);
+      before = { segments: number - 1, entries: known.concat(added), head: end.head, bytes: end.bytes, growing: undefined };
+    const accepted = next === undefined ? undefined : acceptedOf(segment, next);
+    if (accepted !== undefined && 'why' in accepted) return accepted;
+    const previous = { head: end.head, number: number - 1, bytes: end.bytes };
+    const read = readSegment(segment, accepted?.bytes, previous, opening, index === 0 ? growing : undefined, added);
     if ('why' in read) return read;
     end = read;
+    opening = accepted?.opening;
   }
   const newest = segments.at(-1);
+  const entries = added.length === 0 ? known : known.concat(added);
   const open = newest && { bytes: newest.bytes.subarray(0, end.bytes), lines: end.lines, entries, head: end.head };
   return { entries, head: end.head, acceptedBytes: end.bytes, tornBytes: end.torn, settled: { ...before, growing: open } };
 }
@@ -82,8 +89,8 @@ export function readSegments(segments: readonly Segment[], settled: Settled = NO
 /** What was verified of this segment before, where its bytes still begin with that very text and all of it was accepted. */
 function grown({ growing }: Settled, segment: Segment | undefined, next: Segment | undefined): Growing | undefined {
   if (growing === undefined || segment === undefined) return undefined;
-  const limit = next === undefined ? segment.bytes.length : acceptedBytes(segment, next);
-  if (typeof limit === 'object' || limit < growing.bytes.length) return undefined;
+  const accepted = next === undefined ? { bytes: segment.bytes.length } : acceptedOf(segment, next);
+  if ('why' in accepted || accepted.bytes < growing.bytes.length) return undefined;
   return segment.bytes.subarray(0, growing.bytes.length).equals(growing.bytes) ? growing : undefined;
 }
 
@@ -101,61 +108,64 @@ interface Before {
   readonly bytes: number;
 }
 
-/** How many bytes of `segment` the first line of `next` accepts. */
-function acceptedBytes(segment: Segment, next: Segment): number | Damage {
+/** How many bytes of `segment` the first line of `next` accepts, and that line. */
+function acceptedOf(segment: Segment, next: Segment): { readonly bytes: number; readonly opening: Entry } | Damage {
   const first = next.bytes.indexOf(NEWLINE);
-  const entry = first < 0 ? undefined : parseEntry(next.bytes.subarray(0, first));
-  const after = entry?.after;
-  if (after === undefined) return { file: next.file, line: 1, why: 'it does not begin with a claim' };
-  if (after === null || after.segment !== segment.number) {
-    return {
-      file: next.file,
-      line: 1,
-      why: `its claim does not follow segment ${segment.number}`,
-    };
-  }
+  const opening = first < 0 ? undefined : readLine(next, 1, next.bytes.subarray(0, first));
+  if (opening !== undefined && 'why' in opening && opening.newer !== undefined) return opening;
+  const after = opening === undefined || 'why' in opening ? undefined : opening.after;
+  if (opening === undefined || 'why' in opening || after === undefined)
+    return { file: next.file, line: 1, why: 'it does not begin with a claim' };
+  if (after === null || after.segment !== segment.number)
+    return { file: next.file, line: 1, why: `its claim does not follow segment ${segment.number}` };
   if (after.bytes > segment.bytes.length) {
     const line = countLines(segment.bytes) + 1;
-    return {
-      file: segment.file,
-      line,
-      why: `it has ${segment.bytes.length} bytes, but ${after.bytes} were accepted`,
-    };
+    return { file: segment.file, line, why: `it has ${segment.bytes.length} bytes, but ${after.bytes} were accepted` };
   }
   if (segment.bytes[after.bytes - 1] !== NEWLINE) {
     const line = countLines(segment.bytes.subarray(0, after.bytes)) + 1;
-    return {
-      file: segment.file,
-      line,
-      why: `no line ends at the accepted length of ${after.bytes} bytes`,
-    };
+    return { file: segment.file, line, why: `no line ends at the accepted length of ${after.bytes} bytes` };
   }
-  return after.bytes;
+  return { bytes: after.bytes, opening };
+}
+
+/** The entry on one line. Only the claim that opens a segment says which version all of its lines have. */
+function readLine({ file }: Segment, line: number, raw: Buffer): Entry | Damage {
+  const entry = parseEntry(raw);
+  if (entry !== undefined) return entry;
+  const newer = line === 1 ? newerVersion(raw) : undefined;
+  if (newer === undefined) return { file, line, why: 'this is not an entry' };
+  const why = `it was written by a newer kvdeploy (ledger format ${newer}), and this one knows formats up to ${FORMAT_VERSION}`;
+  return { file, line, why, newer };
 }
 
 /**
- * Reads one segment's lines into `entries`, which hold what is `known` of it already. Without a `limit` it is the newest, and its
- * last line may be torn.
+ * Reads the lines of one segment, from those on that are `known` already, to `added`. Without a `limit` it is the newest, and its
+ * last line may be torn. `opening` is its first line where that was read already.
  */
 function readSegment(
   segment: Segment,
   limit: number | undefined,
   before: Before,
-  entries: Entry[],
+  opening: Entry | undefined,
   known: Growing | undefined,
+  added: Entry[],
 ): End | Damage {
   const bytes = segment.bytes.subarray(0, limit);
   let { head, start, lines } = { head: before.head, start: 0, lines: 0, ...(known && { ...known, start: known.bytes.length }) };
+  let last = known?.entries.at(-1);
   while (start < bytes.length) {
     const line = lines + 1;
     const end = bytes.indexOf(NEWLINE, start);
     const raw = end < 0 ? undefined : bytes.subarray(start, end);
     if (limit === undefined && line > 1 && (raw === undefined || (end === bytes.length - 1 && raw.includes(0)))) break;
-    const entry = raw === undefined ? undefined : parseEntry(raw);
-    if (raw === undefined || entry === undefined) return { file: segment.file, line, why: 'this is not an entry' };
-    const why = linkProblem(entry, head) ?? openingProblem(entry, line, before) ?? closingProblem(entries.at(-1), line);
+    if (raw === undefined) return { file: segment.file, line, why: 'this is not an entry' };
+    const entry: Entry | Damage = line === 1 && opening !== undefined ? opening : readLine(segment, line, raw);
+    if ('why' in entry) return entry;
+    const why = linkProblem(entry, head) ?? openingProblem(entry, line, before) ?? closingProblem(last, line);
     if (why !== undefined) return { file: segment.file, line, why };
-    entries.push(entry);
+    added.push(entry);
+    last = entry;
     head = { seq: entry.seq, hash: lineHash(raw) };
     start = end + 1;
     lines = line;
@@ -172,11 +182,12 @@ function linkProblem(entry: Entry, head: Head): string | undefined {
 
 /** A claim opens a segment, and nothing else does. */
 function openingProblem(entry: Entry, line: number, before: Before): string | undefined {
-  const opens = entry.event.type === 'claimed' && entry.after !== undefined;
+  const { after, formatVersion } = entry;
+  const claims = entry.event.type === 'claimed';
+  const opens = claims && after !== undefined;
   if (line > 1)
-    return entry.event.type === 'claimed' || entry.after !== undefined ? 'a claim stands inside a segment' : undefined;
+    return claims || after !== undefined || formatVersion !== undefined ? 'a claim stands inside a segment' : undefined;
   if (!opens) return 'it does not begin with a claim';
-  const { after } = entry;
   if (before.number === 0) return after === null ? undefined : 'the first claim names a segment before it';
   const same = after?.segment === before.number && after.bytes === before.bytes && after.sha256 === before.head.hash;
   return same ? undefined : 'its claim does not accept what stands in the segment before';

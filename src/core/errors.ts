@@ -52,6 +52,7 @@ export const EXIT_OF = {
   POINTER_DAMAGED: EXIT.refused,
   POINTER_STALE: EXIT.refused,
   LEDGER_CUT: EXIT.refused,
+  LEDGER_NEWER: EXIT.refused,
   STATE_UNSAFE: EXIT.refused,
   SPLIT_IMPOSSIBLE: EXIT.refused,
   REQUIREMENT_UNMET: EXIT.refused,

@@ -105,6 +105,15 @@ export const REFUSALS = {
       'If it is gone for good, go on from what is left: kvdeploy pointer verify --env E --renew',
     ],
   },
+  LEDGER_NEWER: {
+    means: 'A newer kvdeploy wrote into the ledger what this one does not know. Nothing is read from it.',
+    example: '0007.jsonl was written by a newer kvdeploy (ledger format 2); this one knows formats up to 1.',
+    causes: ['Another runner that shares the state has a newer version.', 'An older version was installed here again.'],
+    todo: [
+      'Update kvdeploy here, then run the same command again.',
+      'If the good build must come back now: kvdeploy rollback --break-glass --env E --reason "…"',
+    ],
+  },
   STATE_UNSAFE: {
     means: 'The state directory cannot promise to keep the way back, or somebody else could have written there.',
     example: 'The state directory cannot promise to keep the way back: it lies on tmpfs.',

@@ -29,7 +29,7 @@ export const EXIT_WORDS: Readonly<Record<keyof typeof EXIT, { readonly means: st
     means: 'stuck: traffic or pointer not where it should be; prints the break-glass command',
     traffic: 'stated',
   },
-  busy: { means: 'busy: another runner, or a hold not yet reconciled', traffic: 'unchanged' },
+  busy: { means: 'busy: another runner, or a hold not yet reconciled', traffic: 'unchanged; stated when stopped midway' },
   unreachable: { means: 'something needed could not be reached, before anything was changed', traffic: 'unchanged' },
   notAllowed: { means: 'not signed in, or not allowed (sign-in is not in this release)', traffic: 'unchanged' },
   baking: { means: 'still baking: `--max-wait` ran out; call `resume`', traffic: 'stated' },

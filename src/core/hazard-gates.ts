@@ -33,7 +33,8 @@ export function lateGates(looked: Looked): readonly Control[] {
       ),
     ];
   if (!hasGate(plan)) return [engineering(control, absent('there is no gate'))];
-  if (plan.gates.length === 0) return [engineering('evidence decides as soon as it is enough, and holds until then', seen('by comparison'))];
+  if (plan.gates.length === 0)
+    return [engineering('evidence decides as soon as it is enough, and holds until then', seen('by comparison'))];
   const within = durationText(plan.patienceMs);
   const reaches = plan.gates.map((gate) => ({ gate, most: mostRequests(gate, plan, looked) }));
   const never = reaches.find(({ gate, most }) => most !== null && most < gate.minRequests);

@@ -2,6 +2,7 @@
 import type { Claim, Event } from './events.ts';
 import type { Entry } from './ledger.ts';
 import type { Build } from './manifest.ts';
+import type { Plan } from './plan.ts';
 import { apply, isOver, type State, start } from './rollout.ts';
 import type { Guid } from './scope.ts';
 
@@ -50,8 +51,14 @@ const EMPTY: History = {
   reviewed: new Set(),
 };
 
-/** A history whose lists are its own, and grow in place: copying them for each entry would make long ledgers quadratic. */
-interface Growing extends History {
+/** A history in the making. Its fields are set in place: a new object for each entry would make long ledgers slow. */
+interface Making {
+  readonly history: { -readonly [Key in keyof History]: History[Key] };
+  /** Lists that may grow in place; undefined while they are those of an earlier history. */
+  lists: Lists | undefined;
+}
+
+interface Lists {
   readonly knownGood: KnownGood[];
   readonly bad: Map<Guid, string>;
   readonly guids: Set<Guid>;
@@ -60,40 +67,52 @@ interface Growing extends History {
   readonly good: Set<Guid>;
 }
 
-function growing(history: History): Growing {
-  const { knownGood, bad, guids, reviewed } = history;
+/** The lists of the history that is made, copied the first time: most entries change none of them. */
+function own(making: Making): Lists {
+  if (making.lists !== undefined) return making.lists;
+  const { knownGood, bad, guids, reviewed } = making.history;
   const lists = { knownGood: [...knownGood], bad: new Map(bad), guids: new Set(guids), reviewed: new Set(reviewed) };
-  return { ...history, ...lists, good: new Set(knownGood.map(({ build }) => build.guid)) };
+  Object.assign(making.history, lists);
+  making.lists = { ...lists, good: new Set(knownGood.map(({ build }) => build.guid)) };
+  return making.lists;
 }
 
 /** Folds the entries of one scope's ledger, oldest first. */
 export function fold(entries: readonly Entry[]): History {
-  return entries.reduce(grown, growing(EMPTY));
+  const making: Making = { history: { ...EMPTY }, lists: undefined };
+  for (const entry of entries) add(making, entry);
+  return making.history;
 }
 
-/** One entry more. An event of a rollout that no plan began changes nothing. */
+/** One entry more; `history` stays as it was. An event of a rollout that no plan began changes nothing. */
 export function foldEntry(history: History, entry: Entry): History {
-  return grown(growing(history), entry);
+  const making: Making = { history: { ...history }, lists: undefined };
+  add(making, entry);
+  return making.history;
 }
 
-function grown(history: Growing, entry: Entry): Growing {
-  const seen = { ...history, nextSeq: entry.seq + 1 };
+function add(making: Making, entry: Entry): void {
+  const { history } = making;
   const { event } = entry;
+  history.nextSeq = entry.seq + 1;
   switch (event.type) {
     case 'claimed':
-      return { ...seen, leader: { claim: event.claim, since: entry.at } };
+      history.leader = { claim: event.claim, since: entry.at };
+      if (history.rollout !== null) history.rollout = apply(history.rollout, event);
+      return;
     case 'released':
-      return { ...seen, leader: null };
-    case 'planned': {
-      const state = start(event.plan);
-      seen.guids.add(event.plan.candidate.guid);
-      if (event.plan.stable !== null) seen.guids.add(event.plan.stable.guid);
-      return { ...seen, rollout: state, plannedAt: entry.at, changedAt: entry.at };
-    }
+      history.leader = null;
+      return;
+    case 'planned':
+      planned(making, event.plan, entry.at);
+      return;
     case 'imported':
-      return imported(seen, event, entry.at);
+      imported(making, event, entry.at);
+      return;
     case 'reconciled':
-      return afterRollout(reconciled(seen, event, entry.at), entry, event);
+      reconciled(making, event, entry.at);
+      afterRollout(making, entry, event);
+      return;
     case 'prepared':
     case 'refused':
     case 'shifted':
@@ -106,32 +125,42 @@ function grown(history: Growing, entry: Entry): Growing {
     case 'point-failed':
     case 'abort-requested':
     case 'left':
-      return afterRollout(seen, entry, event);
+      afterRollout(making, entry, event);
   }
 }
 
-function afterRollout(history: Growing, entry: Entry, event: Event): Growing {
-  if (history.rollout === null) return history;
-  const before = history.rollout;
-  const after = apply(before, event);
-  const changed = { ...history, rollout: after, changedAt: entry.at };
-  if (after.gateFailed && !before.gateFailed && after.plan.kind === 'promote')
-    return markBad(changed, after.plan.candidate.guid, after.why);
-  if (after.phase !== 'done' || before.phase === 'done') return changed;
-  return becameKnownGood(changed, after, entry.at);
+function planned(making: Making, plan: Plan, at: string): void {
+  const { history } = making;
+  const guids = [plan.candidate.guid, ...(plan.stable === null ? [] : [plan.stable.guid])];
+  for (const guid of guids) if (!history.guids.has(guid)) own(making).guids.add(guid);
+  history.rollout = start(plan);
+  history.plannedAt = at;
+  history.changedAt = at;
 }
 
-function becameKnownGood(history: Growing, state: State, at: string): Growing {
+function afterRollout(making: Making, entry: Entry, event: Event): void {
+  const { history } = making;
+  const before = history.rollout;
+  if (before === null) return;
+  const after = apply(before, event);
+  history.rollout = after;
+  history.changedAt = entry.at;
+  if (after.gateFailed && !before.gateFailed && after.plan.kind === 'promote')
+    markBad(making, after.plan.candidate.guid, after.why);
+  else if (after.phase === 'done' && before.phase !== 'done') becameKnownGood(making, after, entry.at);
+}
+
+function becameKnownGood(making: Making, state: State, at: string): void {
   const { candidate, stable, kind, id, reason } = state.plan;
-  const next = withKnownGood(history, { build: candidate, since: at, rollout: id }, at);
-  if (kind !== 'rollback' || stable === null) return next;
-  return markBad(next, stable.guid, `rolled back from${reason === null ? '' : `: ${reason}`}`);
+  makeKnownGood(making, { build: candidate, since: at, rollout: id }, at);
+  if (kind !== 'rollback' || stable === null) return;
+  markBad(making, stable.guid, `rolled back from${reason === null ? '' : `: ${reason}`}`);
 }
 
 /** The build becomes the known-good build; the one before it was so until `at`. */
-function withKnownGood(history: Growing, entry: KnownGood, at: string): Growing {
-  const { knownGood, guids, good } = history;
-  const { guid } = entry.build;
+function makeKnownGood(making: Making, entry: KnownGood, at: string): void {
+  const { knownGood, guids, good } = own(making);
+  const { guid, sequence } = entry.build;
   const [last] = knownGood;
   if (last !== undefined && last.until === undefined) knownGood[0] = { ...last, until: at };
   if (good.has(guid))
@@ -142,25 +171,25 @@ function withKnownGood(history: Growing, entry: KnownGood, at: string): Growing 
   knownGood.unshift(entry);
   good.add(guid);
   guids.add(guid);
-  return { ...history, highestSequence: Math.max(history.highestSequence ?? 0, entry.build.sequence) };
+  making.history.highestSequence = Math.max(making.history.highestSequence ?? 0, sequence);
 }
 
-function imported(history: Growing, event: Extract<Event, { type: 'imported' }>, at: string): Growing {
-  const marked = event.bad.reduce((sum, guid) => markBad(sum, guid, 'marked bad where it was imported from'), history);
-  return withKnownGood(marked, { build: event.build, since: event.since, rollout: 'imported' }, at);
+function imported(making: Making, event: Extract<Event, { type: 'imported' }>, at: string): void {
+  for (const guid of event.bad) markBad(making, guid, 'marked bad where it was imported from');
+  makeKnownGood(making, { build: event.build, since: event.since, rollout: 'imported' }, at);
 }
 
-function reconciled(history: Growing, event: Extract<Event, { type: 'reconciled' }>, at: string): Growing {
-  for (const { id } of event.records) history.reviewed.add(id);
-  const marked = event.bad.reduce((sum, guid) => markBad(sum, guid, `left by break-glass: ${event.reason}`), history);
-  const serving = marked.knownGood.find((known) => known.build.guid === event.serving);
-  if (serving === undefined || serving === marked.knownGood[0]) return marked;
-  return withKnownGood(marked, { build: serving.build, since: at, rollout: serving.rollout }, at);
+function reconciled(making: Making, event: Extract<Event, { type: 'reconciled' }>, at: string): void {
+  for (const { id } of event.records) own(making).reviewed.add(id);
+  for (const guid of event.bad) markBad(making, guid, `left by break-glass: ${event.reason}`);
+  const { knownGood } = making.history;
+  const serving = knownGood.find((known) => known.build.guid === event.serving);
+  if (serving !== undefined && serving !== knownGood[0])
+    makeKnownGood(making, { build: serving.build, since: at, rollout: serving.rollout }, at);
 }
 
-function markBad(history: Growing, guid: Guid, why: string): Growing {
-  history.bad.set(guid, why);
-  return history;
+function markBad(making: Making, guid: Guid, why: string): void {
+  own(making).bad.set(guid, why);
 }
 
 /** The rollout that still has something to do, or null. */

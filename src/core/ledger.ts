@@ -4,6 +4,13 @@ import * as z from 'zod';
 import { KvdeployError } from './errors.ts';
 import { type Event, eventSchema } from './events.ts';
 
+/**
+ * The version of what this program writes, said by each claim for the segment that it opens; a claim that says none is of version 1.
+ * Reading is strict, so whoever adds a field or an event adds it here as optional and raises this number: a program that does not
+ * know it then says so, and not that the ledger is damaged. `formatVersion` keeps its place and meaning for ever.
+ */
+export const FORMAT_VERSION = 1;
+
 /** What a writer hands in; the store adds the sequence and the previous hash. */
 export interface NewEntry {
   /** RFC 3339, UTC. */
@@ -31,6 +38,8 @@ export interface Entry extends NewEntry {
   readonly prev: string;
   /** Only on a `claimed` entry, which opens a segment; null in the very first. */
   readonly after?: Accepted | null | undefined;
+  /** Only on a `claimed` entry: of every line of its segment. */
+  readonly formatVersion?: number | undefined;
 }
 
 /** Where a chain ends: the next entry has `seq + 1` and `prev` = `hash`. */
@@ -45,7 +54,8 @@ const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
 
 const entrySchema = z.strictObject({
   seq: z.int().min(1),
-  prev: sha256Schema,
+  // No pattern: it must equal the hash of the line before, and matching it took a fortieth of a long ledger's time.
+  prev: z.string().length(64),
   at: z.string(),
   actor: z.string(),
   host: z.string(),
@@ -55,15 +65,19 @@ const entrySchema = z.strictObject({
     .strictObject({ segment: z.int().min(1), bytes: z.int().min(1), sha256: sha256Schema, torn: z.int().min(0) })
     .nullable()
     .optional(),
+  formatVersion: z.int().min(1).max(FORMAT_VERSION).optional(),
 });
+
+/** What a claim of every later version will say. */
+const newerSchema = z.looseObject({ formatVersion: z.int().min(FORMAT_VERSION + 1) });
 
 /**
  * One entry as its line, with the newline and with its keys in a fixed order. Throws on an entry that could not be read
  * again, so that a bug never becomes a damaged ledger.
  */
 export function encodeLine(entry: Entry): Buffer {
-  const { seq, prev, at, actor, host, boot, event, after } = entry;
-  const text = JSON.stringify({ seq, prev, at, actor, host, boot, event, after });
+  const { seq, prev, at, actor, host, boot, event, after, formatVersion } = entry;
+  const text = JSON.stringify({ seq, prev, at, actor, host, boot, event, after, formatVersion });
   const readBack = entrySchema.safeParse(JSON.parse(text));
   if (!readBack.success) {
     const message = `an entry of the type ${event.type} could not be read again: ${z.prettifyError(readBack.error)}`;
@@ -84,6 +98,15 @@ export function parseEntry(raw: Uint8Array): Entry | undefined {
     const value: unknown = JSON.parse(text);
     const parsed = entrySchema.safeParse(value);
     return parsed.success && JSON.stringify(value) === text ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The version of a claim that a newer kvdeploy wrote; undefined when it is none. */
+export function newerVersion(raw: Uint8Array): number | undefined {
+  try {
+    return newerSchema.safeParse(JSON.parse(utf8.decode(raw))).data?.formatVersion;
   } catch {
     return undefined;
   }

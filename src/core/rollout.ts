@@ -1,7 +1,7 @@
 /** The rollout state machine: `next` says the one thing to do, `apply` what the answer means. No I/O, no clock, no randomness. */
 import type { Baseline, Event, EvidenceRecord } from './events.ts';
 import type { Plan } from './plan.ts';
-import { stableSplit, stepSplit } from './plan-splits.ts';
+import { leavingAt, stableSplit, stepSplit } from './plan-splits.ts';
 import { type Split, splitsAgree, splitText } from './split.ts';
 
 export type Phase =
@@ -26,6 +26,8 @@ export interface State {
   readonly why: string;
   /** The code that a run which ends here reports. */
   readonly code: string | null;
+  /** While shifting: back to a step that has baked already, because nobody watched since; it bakes again before anything further. */
+  readonly again: boolean;
   /** Failed tries of the present effect, in this process. */
   readonly attempts: number;
   /** Time spent waiting for convergence, watched while baking, and without health, at this step and in this process. */
@@ -54,10 +56,6 @@ export const ATTEMPTS_MAX = 3;
 export const REVERT_ATTEMPTS_MAX = 10;
 /** How long the router may take to report the split that was asked for. */
 export const CONVERGE_MS_MAX = 30_000;
-
-/** Where traffic is on its way to the candidate, so that an abort can still call it back. */
-const FORWARD: readonly Phase[] = ['shifting', 'converging', 'baking'];
-
 const VOLATILE = { attempts: 0, waitedMs: 0, watchedMs: 0, missingMs: 0 };
 
 /** The state before anything was done. */
@@ -69,6 +67,7 @@ export function start(plan: Plan): State {
     step: 0,
     why: 'planned',
     code: null,
+    again: false,
     baseline: {},
     evidence: null,
     abort: null,
@@ -110,7 +109,8 @@ export function apply(state: State, event: Event): State {
   switch (event.type) {
     case 'prepared':
       if (state.phase !== 'checking') return state;
-      return enter(state, firstPhase(state.plan), 'every check passed and the way back is durable');
+      // Adopting takes over what already serves, so there is nothing to shift.
+      return enter(state, state.plan.kind === 'adopt' ? 'converging' : 'shifting', 'every check passed, the way back is durable');
     case 'refused':
       return state.phase === 'checking' ? end(state, 'refused', event.message, event.code) : state;
     case 'shifted':
@@ -130,8 +130,7 @@ export function apply(state: State, event: Event): State {
     case 'polled':
       return state.phase === 'baking' ? polled(state, event) : state;
     case 'drifted':
-      if (state.phase !== 'baking' && state.phase !== 'converging') return state;
-      return end(state, 'stuck', event.why, 'DRIFT');
+      return ['baking', 'converging'].includes(state.phase) || state.again ? end(state, 'stuck', event.why, 'DRIFT') : state;
     case 'pointed':
       return state.phase === 'pointing' ? end(state, 'done', doneText(state.plan), null) : state;
     case 'point-failed':
@@ -141,8 +140,9 @@ export function apply(state: State, event: Event): State {
     case 'reconciled':
       return isOver(state) ? state : end(state, 'rescued', event.reason, 'ABORTED');
     case 'left':
-      return event.why === 'until' && state.phase === 'shifting' && state.step > 0 ? unwatched(state) : state;
+      return event.why === 'until' ? bakesAgain(state, 'baking') : state;
     case 'claimed':
+      return bakesAgain(state, 'shifting');
     case 'released':
     case 'planned':
     case 'imported':
@@ -154,6 +154,7 @@ function shifted(state: State, event: Extract<Event, { type: 'shifted' }>): Stat
   const effect = next(state);
   // The late answer to an earlier shift must not pass for this one's: after an abort it would call a split traffic reverted.
   if (effect.do !== 'shift' || !splitsAgree(event.split, effect.split)) return state;
+  if (state.again) return enter(state, 'baking', state.why);
   if (state.phase === 'shifting') return enter(state, 'converging', `asked for ${splitText(event.split)}`);
   if (state.phase === 'reverting') return end(state, 'reverted', state.why, state.abort === null ? 'REVERTED' : 'ABORTED');
   return state;
@@ -201,9 +202,14 @@ function advance(state: State): State {
   return enter({ ...state, step: state.step + 1 }, 'shifting', 'the gates passed');
 }
 
-/** Left between two steps, for however long: whoever comes back first bakes again what serves, judged by all that was counted meanwhile. */
-function unwatched(state: State): State {
-  return enter({ ...state, step: state.step - 1 }, 'baking', 'it bakes again, since nobody watched');
+/**
+ * Between two steps, for however long: whoever comes next bakes the one before again, judged by all that was counted meanwhile.
+ * Where a shift may have been begun already, that step's split is set again first.
+ */
+function bakesAgain(state: State, phase: 'baking' | 'shifting'): State {
+  if (state.phase !== 'shifting' || state.step === 0 || state.again) return state;
+  const back = enter({ ...state, step: state.step - 1 }, phase, 'it bakes again, since nobody watched');
+  return { ...back, again: phase === 'shifting' };
 }
 
 function aborted(state: State, event: Extract<Event, { type: 'abort-requested' }>): State {
@@ -211,7 +217,7 @@ function aborted(state: State, event: Extract<Event, { type: 'abort-requested' }
   const why = `aborted by ${event.actor}: ${event.reason}`;
   if (state.phase === 'checking') return { ...end(state, 'refused', why, 'ABORTED'), abort };
   // While pointing the gates have passed and the pointer may already name the candidate: going back is what `rollback` is for.
-  return FORWARD.includes(state.phase) ? { ...fallBack(state, why, 'ABORTED'), abort } : state;
+  return ['shifting', 'converging', 'baking'].includes(state.phase) ? { ...fallBack(state, why, 'ABORTED'), abort } : state;
 }
 
 /** Where a rollout goes that cannot go on: a promotion back to stable; a rollback stays, since it must never return to the build it left. */
@@ -232,21 +238,11 @@ function tried(state: State, event: { readonly why: string; readonly attempt: nu
 }
 
 function enter(state: State, phase: Phase, why: string): State {
-  return { ...state, ...VOLATILE, phase, why };
+  return { ...state, ...VOLATILE, again: false, phase, why };
 }
 
 function end(state: State, phase: Phase, why: string, code: string | null): State {
   return { ...enter(state, phase, why), code };
-}
-
-function leavingAt(plan: Plan, step: number): 'drain' | 'at-once' {
-  // A good rollout lets the old build finish its clients; a rollback takes them away from the bad one.
-  return plan.kind === 'promote' && step + 1 === plan.steps.length ? 'drain' : 'at-once';
-}
-
-/** Adopting takes over what already serves, so there is nothing to shift. */
-function firstPhase(plan: Plan): Phase {
-  return plan.kind === 'adopt' ? 'converging' : 'shifting';
 }
 
 function doneText(plan: Plan): string {

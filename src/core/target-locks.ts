@@ -128,7 +128,7 @@ export function lockWayBack(facts: Facts): Refusal | undefined {
 }
 
 /** Lock 8: the state directory keeps what it acknowledges. */
-export function lockDisk(facts: Facts): Refusal | undefined {
+export function lockDisk(facts: Pick<Facts, 'diskProblem'>): Refusal | undefined {
   if (facts.diskProblem === null) return undefined;
   return {
     code: 'STATE_UNSAFE',

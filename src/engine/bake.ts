@@ -6,7 +6,7 @@ import { type Split, splitsAgree } from '../core/split.ts';
 import type { Reading } from '../routers/router.ts';
 import { compare } from './compare.ts';
 import { measureGate } from './measure.ts';
-import { driftText, shares, tryRead } from './perform.ts';
+import { drifted, tryRead } from './read-back.ts';
 import type { Runner } from './runner.ts';
 
 /** What a poll may take beyond its interval: reading the router, then the metrics, each with a deadline of 2 s. Later, nobody watched. */
@@ -19,7 +19,7 @@ export async function bakePoll(split: Split, state: State, runner: Runner): Prom
   if (runner.lastPollMs !== undefined && !(await runner.wait(runner.lastPollMs + pollMs - io.monotonic()))) return undefined;
   const found = await tryRead(runner);
   if (!('why' in found) && !splitsAgree(found.reading.members, split)) {
-    return { type: 'drifted', atMs: io.now(), why: driftText(split, found.reading), split: shares(found.reading) };
+    return drifted(split, found.reading, runner);
   }
   const router = routerResults(found);
   const reading = 'why' in found ? null : found.reading;

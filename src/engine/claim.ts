@@ -123,7 +123,7 @@ async function staysSilent(store: Store, scope: Scope, io: Io, before: StoredLed
   return true;
 }
 
-function sameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
+export function sameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
   return a.host === b.host && a.boot === b.boot && a.pid === b.pid && a.started === b.started;
 }
 

@@ -16,6 +16,7 @@ import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
 import type { Reading } from '../routers/router.ts';
 import { questionOf } from './measure.ts';
+import { tryRead } from './read-back.ts';
 import type { Runner } from './runner.ts';
 
 /** What a process remembers between two polls; what must survive it is in the ledger. */
@@ -46,12 +47,17 @@ const ANSWER_MS = 2000;
 const CHECKPOINT_MS = 30_000;
 const CHECKPOINT_BYTES_PER_S = 2000;
 
-/** Begins to count before the first shift, so that no request of the candidate is missed. Does nothing once it counts. */
-export async function beginToCount(state: State, reading: Reading, runner: Runner): Promise<void> {
+/**
+ * Begins to count before the first shift, so that no request of the candidate is missed. Where the router cannot be read, the first poll
+ * of the bake begins to count, and says so.
+ */
+export async function countFromTheFirstRequest(state: State, runner: Runner): Promise<void> {
   const { comparison } = state.plan;
-  if (comparison === undefined || runner.comparison !== undefined || state.evidence !== null) return;
+  if (comparison === undefined || state.phase !== 'shifting' || state.step > 0 || state.evidence !== null) return;
+  const found = runner.comparison === undefined ? await tryRead(runner) : { why: 'it counts already' };
+  if ('why' in found) return;
   const memory = openMemory(comparison, state, runner.parts.io);
-  const { counters } = await counted(comparison, state.plan, memory.record.counters, reading, runner.parts.io, true);
+  const { counters } = await counted(comparison, state.plan, memory.record.counters, found.reading, runner.parts.io, true);
   runner.comparison = { ...memory, record: { ...memory.record, counters } };
 }
 

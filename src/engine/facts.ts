@@ -78,15 +78,16 @@ export async function targetFacts(
   };
 }
 
-/**
- * Whether the state directory keeps what it acknowledges: not on a filesystem that a reboot empties (R38), and by a probe that is
- * removed again. Why not, or null.
- */
+/** Whether the state directory keeps what it acknowledges, by a probe that is removed again. Why not, or null. */
 export function diskFact(stateDir: string, io: Io): string | null {
+  return volatileDisk(stateDir, io) ?? diskProblem(nearestFolder(stateDir, io), io.fs) ?? null;
+}
+
+/** Why a reboot empties the filesystem under the state directory (R38), or null. Only looks. */
+export function volatileDisk(stateDir: string, io: Io): string | null {
   const folder = nearestFolder(stateDir, io);
   const { kind, name } = filesystemOf(folder, io.fs);
-  if (kind === 'volatile') return `${folder} lies on ${name}, which a reboot empties`;
-  return diskProblem(folder, io.fs) ?? null;
+  return kind === 'volatile' ? `${folder} lies on ${name}, which a reboot empties` : null;
 }
 
 /** What is not known of the state directory's filesystem, for a warning; undefined where it keeps its word as far as is known. */

@@ -2,14 +2,14 @@
 import { type Change, make, NotAllowed } from '../break-glass/changes.ts';
 import type { Answer } from '../core/admission.ts';
 import type { Event } from '../core/events.ts';
-import { stepSplit } from '../core/plan-splits.ts';
+import { isOnTheWayOn, stepSplit } from '../core/plan-splits.ts';
 import type { Effect, State } from '../core/rollout.ts';
 import { scopeFlags } from '../core/scope.ts';
 import { type Split, splitsAgree, splitText } from '../core/split.ts';
-import type { Reading } from '../routers/router.ts';
 import { bakePoll } from './bake.ts';
-import { beginToCount } from './compare.ts';
+import { countFromTheFirstRequest } from './compare.ts';
 import { measureBaseline, measureStable, silentGate } from './measure.ts';
+import { drifted, driftText, tryRead } from './read-back.ts';
 import type { Runner } from './runner.ts';
 
 const RETRY_MS = 1000;
@@ -90,9 +90,8 @@ async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, run
   if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
   await countFromTheFirstRequest(state, runner);
   const askedMs = io.monotonic();
-  const stranger = await strangerAtCandidate(state, runner);
-  if (stranger !== undefined)
-    return { type: 'shift-failed', atMs: io.now(), why: stranger, attempt: state.attempts + 1, final: true };
+  const met = await lookBeforeShift(state, runner);
+  if (met !== undefined) return met;
   const changes = target.changes(effect.split, effect.leaving);
   runner.revertTried = state.phase === 'reverting';
   const back = state.phase === 'reverting' || state.plan.kind === 'rollback';
@@ -118,13 +117,6 @@ async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, run
   runner.lastPollMs = undefined;
   const split = effect.split.filter((share) => share.percent > 0).map((share) => ({ ...share }));
   return { type: 'shifted', atMs: io.now(), split, certainty: after.reading.certainty };
-}
-
-/** Where it cannot be read, the first poll of the bake begins to count, and says so. */
-async function countFromTheFirstRequest(state: State, runner: Runner): Promise<void> {
-  if (state.plan.comparison === undefined || state.phase !== 'shifting' || state.step > 0) return;
-  const found = await tryRead(runner);
-  if ('reading' in found) await beginToCount(state, found.reading, runner);
 }
 
 /** The second half of a pair with admission: no split may name a build that this plan was not admitted for. */
@@ -170,12 +162,19 @@ function strangerIn(answer: Answer | null, { plan }: State): string | undefined 
 
 /**
  * Somebody may have exchanged the binary since the last look (for a rollout that is resumed, days ago): more traffic goes only to the very build.
- * A place that does not answer is left to the read-back after the shift.
+ * A place that does not answer is left to the read-back after the shift. Where nobody watched, somebody may have moved the traffic too.
  */
-async function strangerAtCandidate(state: State, runner: Runner): Promise<string | undefined> {
-  if (state.phase !== 'shifting' || state.plan.kind !== 'promote') return undefined;
+async function lookBeforeShift(state: State, runner: Runner): Promise<Event | undefined> {
+  const { plan, phase, step, attempts, again } = state;
+  if (phase !== 'shifting' || plan.kind !== 'promote') return undefined;
+  const failed = (why: string, final: boolean): Event => {
+    return { type: 'shift-failed', atMs: runner.parts.io.now(), why, attempt: attempts + 1, final };
+  };
   const found = await tryRead(runner);
-  return 'why' in found ? undefined : strangerIn(await runner.parts.target.ask(state.plan.candidate.ref, found.reading), state);
+  if ('why' in found) return again ? failed(found.why, false) : undefined;
+  if (again && !isOnTheWayOn(plan, step, found.reading.members)) return drifted(stepSplit(plan, step), found.reading, runner);
+  const stranger = strangerIn(await runner.parts.target.ask(plan.candidate.ref, found.reading), state);
+  return stranger === undefined ? undefined : failed(stranger, true);
 }
 
 /** Matching percentages, no trouble, and the very build that was admitted behind the candidate's place (R4, R62). */
@@ -187,7 +186,7 @@ async function converge(split: Split, state: State, runner: Runner): Promise<Eve
   let final = false;
   if ('why' in found) why = found.why;
   else if (!splitsAgree(found.reading.members, split)) {
-    return { type: 'drifted', atMs: io.now(), why: driftText(split, found.reading), split: shares(found.reading) };
+    return drifted(split, found.reading, runner);
   } else if (found.reading.trouble.length > 0) why = found.reading.trouble.join('; ');
   else {
     const answer = await target.ask(state.plan.candidate.ref, found.reading);
@@ -224,24 +223,6 @@ async function point(state: State, runner: Runner): Promise<Event | undefined> {
   } catch (error) {
     return failed(`the known-good pointer could not be written: ${textOf(error)}`);
   }
-}
-
-/** Reads the router since the last shift; a failure is a reason, not an exception. */
-export async function tryRead(runner: Runner): Promise<{ reading: Reading } | { why: string }> {
-  try {
-    return { reading: await runner.parts.target.read(runner.shiftedReading) };
-  } catch (error) {
-    return { why: textOf(error) };
-  }
-}
-
-/** What somebody else made of the split. */
-export function driftText(expected: Split, reading: Reading): string {
-  return `somebody else moved the traffic: kvdeploy set ${splitText(expected)}, the router reports ${splitText(reading.members)}`;
-}
-
-export function shares(reading: Reading): { place: string; build: null; percent: number }[] {
-  return reading.members.map((member) => ({ place: member.place, build: null, percent: member.percent }));
 }
 
 function textOf(error: unknown): string {

@@ -43,14 +43,14 @@ function abortEvent(runner: Runner, came: Extract<Interruption, { kind: 'abort' 
 
 function reachedUntil(runner: Runner, state: State): boolean {
   const { untilPercent } = runner.parts.control;
-  if (untilPercent === null || state.phase !== 'shifting') return false;
+  if (untilPercent === null || state.phase !== 'shifting' || state.again) return false;
   return (state.plan.steps[state.step]?.percent ?? 0) > untilPercent;
 }
 
 /** Where nothing has been shifted there is no step to hold at and no gate to watch. */
 function heldBeforeTheFirstShift(runner: Runner, state: State): boolean {
   if (!runner.parts.control.hold) return false;
-  return state.phase === 'checking' || (state.phase === 'shifting' && state.step === 0 && state.attempts === 0);
+  return state.phase === 'checking' || (state.phase === 'shifting' && state.step === 0 && state.attempts === 0 && !state.again);
 }
 
 async function leave(runner: Runner, state: State, came: Exclude<Interruption, { kind: 'abort' }>): Promise<End> {

@@ -1,7 +1,8 @@
 /** From what each HAProxy answered to one reading of the target. Must name a disagreement, never average it away silently. */
-import { servedFits, splitsAgree, splitText } from '../core/split.ts';
+import { splitsAgree, splitText } from '../core/split.ts';
 import type { Location, Server } from './haproxy-answer.ts';
 import type { Member, Reading } from './router.ts';
+import { seen } from './seen.ts';
 
 /** What one socket told. */
 export interface Told {
@@ -122,19 +123,6 @@ function wholeOnlyBecause(told: readonly Told[], balance: Balance): string | und
   if (balance === 'static') return 'the router’s config says `balance: static`, so a place gets everything or nothing';
   const first = told.find(({ location }) => location.algorithm === 'first');
   return first === undefined ? undefined : '`balance first` ignores weights, so a place gets everything or nothing';
-}
-
-/** True when the counters since `since` were counted under this same split and show it. */
-function seen(members: readonly Member[], since: Reading | undefined): boolean {
-  if (since === undefined || !splitsAgree(since.members, members, 0)) return false;
-  const before = new Map(since.members.map((member) => [member.place, member.servedTotal]));
-  const deltas = new Map<string, number>();
-  for (const { place, servedTotal } of members) {
-    const earlier = before.get(place) ?? null;
-    if (servedTotal === null || earlier === null) return false;
-    deltas.set(place, servedTotal - earlier);
-  }
-  return servedFits(members, deltas);
 }
 
 function sum(numbers: readonly number[]): number {

@@ -13,11 +13,17 @@ import type { Leaving, Reading, Router } from './router.ts';
 const TIMEOUT_MS = 2000;
 /** HAProxy reads one line into a buffer of 16 KiB (tune.bufsize). */
 const LINE_BYTES = 8000;
+/** What a socket address holds with its NUL (unix(7)); node cuts a longer one off without a word, and then it is another socket. */
+const SOCKET_PATH_BYTES = 107;
 
-const absolutePath = z.string().regex(/^\/[^\0\r\n]{1,4095}$/, 'an absolute path');
+const absolutePath = z.string().regex(/^\/[^\0\r\n]{1,4095}$/u, 'an absolute path');
 const socketAddress = z
   .string()
-  .regex(/^(?:\/[^\0\r\n]{1,106}|(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4})$/, 'an absolute path or host:port');
+  .regex(/^(?:\/[^\0\r\n]{1,106}|(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4})$/u, 'an absolute path or host:port')
+  .refine(
+    (address) => !address.startsWith('/') || Buffer.byteLength(address) <= SOCKET_PATH_BYTES,
+    'a socket path has at most 107 bytes',
+  );
 
 const config = z
   .strictObject({

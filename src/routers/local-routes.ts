@@ -20,9 +20,12 @@ export const placeSchema = z
 
 const shareSchema = z.strictObject({ place: placeSchema, build: guidSchema.nullable(), percent: z.number().min(0).max(100) });
 
+const splitSchema = z
+  .array(shareSchema)
+  .refine((split) => new Set(split.map((share) => share.place)).size === split.length, 'a place stands there twice');
+
 const routesSchema = z
-  .strictObject({ formatVersion: z.literal(1), split: z.array(shareSchema).min(1).max(1000) })
-  .refine(({ split }) => new Set(split.map((share) => share.place)).size === split.length, 'a place stands there twice')
+  .strictObject({ formatVersion: z.literal(1), split: splitSchema.min(1).max(1000) })
   .refine(({ split }) => split.every((share) => !tooFine(share.percent)), 'a percentage is finer than 0.01')
   .refine(
     ({ split }) => split.reduce((sum, share) => sum + hundredths(share.percent), 0) === 10_000,
@@ -38,7 +41,7 @@ export const statusSchema = z.object({
   addresses: z.record(z.string(), z.string()),
   /** `appliedText` of the split that it serves by; empty when there is none yet. */
   applied: z.string(),
-  split: z.array(shareSchema),
+  split: splitSchema,
   /** Requests per place since it was started, counted when a request begins. */
   served: z.record(z.string(), z.int()),
   /** The same per build, for the places whose build was told. */

@@ -4,7 +4,7 @@ import * as z from 'zod';
 import type { Change, Check } from '../break-glass/changes.ts';
 import { KvdeployError } from '../core/errors.ts';
 import { scopeText } from '../core/scope.ts';
-import { type Split, splitsAgree, splitText } from '../core/split.ts';
+import { type Split, splitText } from '../core/split.ts';
 import type { Io } from '../io.ts';
 import {
   appliedText,
@@ -17,15 +17,13 @@ import {
   tooFine,
 } from './local-routes.ts';
 import type { Member, Reading, Router } from './router.ts';
+import { seen } from './seen.ts';
 
 const TIMEOUT_MS = 2000;
-/** Fewer requests than this show nothing about a split. */
-const ENOUGH_REQUESTS = 100;
-
 const config = z.strictObject({
   listen: z
     .string()
-    .regex(/^(?:[0-9.]+|\[[0-9a-f:]+\]|localhost):[1-9][0-9]{0,4}$/i, 'written like 127.0.0.1:8080')
+    .regex(/^(?:[0-9.]+|\[[0-9A-Fa-f:]+\]|localhost):[1-9][0-9]{0,4}$/, 'written like 127.0.0.1:8080')
     .describe('Where `kvdeploy serve` listens: host:port'),
   routes: z
     .string()
@@ -91,7 +89,7 @@ function problemsOf(settings: LocalConfig, status: ServeStatus): string[] {
   const problems: string[] = [];
   if (status.problem !== null) problems.push(`kvdeploy serve: ${status.problem}`);
   if (appliedText(status.split) !== status.applied) {
-    problems.push(`kvdeploy serve contradicts itself: it applied ${status.applied}, but splits ${splitText(status.split)}`);
+    problems.push(`kvdeploy serve applied ${status.applied}, but reports ${splitText(status.split)}`);
   }
   if (status.routes !== settings.routes) {
     problems.push(`kvdeploy serve follows ${status.routes}, but the config says ${settings.routes}; restart it with this config`);
@@ -117,25 +115,6 @@ function fileProblems(settings: LocalConfig, status: ServeStatus, io: Io): strin
   if ('problem' in parsed) return [`the routes file ${settings.routes} is damaged: ${parsed.problem}`];
   if (appliedText(parsed.split) === status.applied) return [];
   return [`the routes file says ${splitText(parsed.split)}, but kvdeploy serve serves by ${splitText(status.split)}`];
-}
-
-/** True when the counters since `since` show enough requests, split as the percentages say. */
-function seen(members: readonly Member[], since: Reading | undefined): boolean {
-  // Counters that began under another split mix two splits.
-  if (since === undefined || !splitsAgree(since.members, members, 0)) return false;
-  const before = new Map(since.members.map((member) => [member.place, member.servedTotal ?? 0]));
-  const deltas = members.map((member) => ({
-    percent: member.percent,
-    count: (member.servedTotal ?? 0) - (before.get(member.place) ?? 0),
-  }));
-  const total = deltas.reduce((sum, { count }) => sum + count, 0);
-  if (total < ENOUGH_REQUESTS || deltas.some(({ count }) => count < 0)) return false;
-  return deltas.every(({ percent, count }) => {
-    if (percent === 0) return count === 0;
-    const share = percent / 100;
-    const sigmaPercent = 100 * Math.sqrt((share * (1 - share)) / total);
-    return Math.abs((100 * count) / total - percent) <= 4 * sigmaPercent + 0.5;
-  });
 }
 
 async function askServe(settings: LocalConfig, io: Io): Promise<ServeStatus> {

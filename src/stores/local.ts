@@ -3,14 +3,13 @@ import { createWhole, groupModes, OWNER_ONLY } from '../break-glass/durable-file
 import { look } from '../break-glass/open-file.ts';
 import { stateDirExists } from '../break-glass/state-dir.ts';
 import { placeMark } from '../break-glass/state-marks.ts';
-import type { Settled } from '../core/chain.ts';
 import { type Code, KvdeployError } from '../core/errors.ts';
 import { leaderOf, type NewEntry } from '../core/ledger.ts';
 import { nameProblem, type Scope, scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import { MAX_REQUEST_BYTES, parseRequest, requestBytes } from './abort-request.ts';
 import { appendOwn, claimNext, type Held, stands } from './ownership.ts';
-import { type Loaded, ledgerDir, ledgerNames, listSegments, loadLedger, pathOf, readState, type StateRoot } from './segments.ts';
+import { type Loaded, ledgerDir, ledgerNames, loadLedger, newestSegment, pathOf, readState, type StateRoot } from './segments.ts';
 import { stateError } from './state-error.ts';
 import type { AbortRequest, Store, StoredLedger } from './store.ts';
 
@@ -30,8 +29,8 @@ class LocalStore implements Store {
   readonly #root: StateRoot;
   readonly #io: Io;
   readonly #held = new Map<string, Held>();
-  /** What was read and verified before and can never change: long ledgers are read only once. */
-  readonly #settled = new Map<string, Settled>();
+  /** What was read and verified before: long ledgers are read only once. */
+  readonly #loaded = new Map<string, Loaded>();
 
   constructor(root: StateRoot, io: Io) {
     this.#root = root;
@@ -81,10 +80,11 @@ class LocalStore implements Store {
 
   async fence(scope: Scope, claimSeq: number): Promise<void> {
     this.#try('STATE_UNWRITABLE', `cannot fence the claim of ${scopeText(scope)}`, () => {
-      const { entries } = this.#load(scope);
-      const claims = entries.filter(({ event }) => event.type === 'claimed');
+      const { entries, newest } = this.#load(scope);
+      const claim = entries.findLast(({ event }) => event.type === 'claimed');
       // Each claim opens one segment. One that has been succeeded needs no fence.
-      if (claims.at(-1)?.seq === claimSeq) placeMark(pathOf(this.#dir(scope), claims.length, 'fenced'), '', this.#io.fs);
+      if (claim?.seq !== claimSeq || newest === undefined) return;
+      placeMark(pathOf(this.#dir(scope), newest.number, 'fenced'), '', this.#io.fs);
     });
   }
 
@@ -156,8 +156,8 @@ class LocalStore implements Store {
   }
 
   #load(scope: Scope): Loaded {
-    const loaded = loadLedger(this.#io.fs, this.#root, scope, this.#settled.get(scopeText(scope)));
-    this.#settled.set(scopeText(scope), loaded.settled);
+    const loaded = loadLedger(this.#io, this.#root, scope, this.#loaded.get(scopeText(scope)));
+    this.#loaded.set(scopeText(scope), loaded);
     return loaded;
   }
 
@@ -167,7 +167,9 @@ class LocalStore implements Store {
 
   #newest(scope: Scope): number | undefined {
     if (!stateDirExists(this.#root.dir, ledgerNames(scope), this.#io.fs, this.#root.modes)) return undefined;
-    return listSegments(this.#io.fs, this.#dir(scope)).at(-1);
+    const known = this.#loaded.get(scopeText(scope))?.newest?.number ?? 0;
+    const newest = newestSegment(this.#io.fs, this.#dir(scope), known);
+    return newest === 0 ? undefined : newest;
   }
 
   #try<T>(code: Code, what: string, act: () => T): T {

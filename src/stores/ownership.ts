@@ -3,7 +3,16 @@ import type { Fs } from '../break-glass/changes.ts';
 import { createWhole, InDoubt, sweepTemporaries } from '../break-glass/durable-file.ts';
 import { flush, look, READ_ONLY, readAll, withFile, writeAll } from '../break-glass/open-file.ts';
 import { openStateDir } from '../break-glass/state-dir.ts';
-import { type Accepted, type Entry, encodeLine, type Head, leaderOf, lineHash, type NewEntry } from '../core/ledger.ts';
+import {
+  type Accepted,
+  type Entry,
+  encodeLine,
+  FORMAT_VERSION,
+  type Head,
+  leaderOf,
+  lineHash,
+  type NewEntry,
+} from '../core/ledger.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import { type Loaded, ledgerNames, listSegments, pathOf, type StateRoot } from './segments.ts';
@@ -52,7 +61,7 @@ export function claimNext(
   if (seq !== ledger.head.seq + 1 || (ledger.newest?.number ?? 0) !== newest) return undefined;
   if (leaderOf(ledger.entries) !== undefined && !fenced) return undefined;
   const after = newest === 0 ? null : accept(fs, root, dir, newest, ledger);
-  return link(io, root, dir, newest + 1, { ...entry, seq, prev: ledger.head.hash, after });
+  return link(io, root, dir, newest + 1, { ...entry, seq, prev: ledger.head.hash, after, formatVersion: FORMAT_VERSION });
 }
 
 /** Makes durable what the claim is about to accept, and puts a torn tail aside (R67). */

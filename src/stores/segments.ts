@@ -1,11 +1,13 @@
 /** Where one scope's segments lie, and reading them whole. Must not write. */
 import type { Fs } from '../break-glass/changes.ts';
 import type { Modes } from '../break-glass/durable-file.ts';
+import { look } from '../break-glass/open-file.ts';
 import { readOurs, stateDirExists, strangerProblem } from '../break-glass/state-dir.ts';
-import { type Chain, type Damage, NOTHING_SETTLED, readSegments, type Segment, type Settled } from '../core/chain.ts';
+import { type Chain, type Damage, NOTHING_SETTLED, readSegments, type Segment } from '../core/chain.ts';
 import { KvdeployError } from '../core/errors.ts';
 import { EMPTY_HEAD } from '../core/ledger.ts';
 import { nameProblem, type Scope, scopeText } from '../core/scope.ts';
+import type { Io } from '../io.ts';
 
 /** More than this is never read of one ledger (R42): about half a million entries. */
 const MAX_LEDGER_BYTES = 256 * 1024 * 1024;
@@ -60,10 +62,33 @@ export function listSegments(fs: Fs, dir: string): number[] {
   return numbers.sort((a, b) => a - b);
 }
 
-/** A scope's ledger as it was read: the newest segment's raw bytes, for what was torn off. */
+/**
+ * The number of the newest segment, 0 for none. From one that is `known` to have been there only those after it are looked for:
+ * a rollout asks every second, and ledgers are long.
+ */
+export function newestSegment(fs: Fs, dir: string, known: number): number {
+  const isThere = (segment: number) => look(pathOf(dir, segment, 'jsonl'), fs) !== undefined;
+  if (known === 0 || !isThere(known)) return listSegments(fs, dir).at(-1) ?? 0;
+  let newest = known;
+  while (isThere(newest + 1)) newest += 1;
+  return newest;
+}
+
+/** A scope's ledger as it was read: the newest segment's raw bytes, for what was torn off, and the folder as it was listed. */
 export interface Loaded extends Chain {
   readonly newest: Segment | undefined;
+  readonly listed: Listed | undefined;
 }
+
+/** A folder whose names were listed. While it is as it was then, no segment was taken away. */
+interface Listed {
+  readonly inode: number;
+  readonly changedAtMs: number;
+  readonly atMs: number;
+}
+
+/** Times of files go in steps of some milliseconds, so a folder that was listed right after a change may have changed again. */
+const SETTLES_MS = 2_000;
 
 const NOTHING: Loaded = {
   entries: [],
@@ -72,28 +97,52 @@ const NOTHING: Loaded = {
   tornBytes: 0,
   newest: undefined,
   settled: NOTHING_SETTLED,
+  listed: undefined,
 };
 
 /**
- * Reads and verifies all segments, or those after the `settled` ones of an earlier reading. Nothing at all is read from a
- * damaged ledger: LEDGER_DAMAGED.
+ * Reads and verifies all segments. After an `earlier` reading only what can have changed since: the newest segment, whose bytes are
+ * compared with those that were verified, and the ones after it; where segments are gone, again all. An edit of an older
+ * segment is found by the next process. Nothing at all is read from a damaged ledger: LEDGER_DAMAGED, or LEDGER_NEWER.
  */
-export function loadLedger(fs: Fs, root: StateRoot, scope: Scope, settled: Settled = NOTHING_SETTLED): Loaded {
+export function loadLedger(io: Io, root: StateRoot, scope: Scope, earlier: Loaded = NOTHING): Loaded {
+  const { fs } = io;
   if (!stateDirExists(root.dir, ledgerNames(scope), fs, root.modes)) return NOTHING;
   const dir = ledgerDir(root, scope);
+  const { from, numbers, listed } = toRead(io, dir, earlier);
+  const home = fs.statSync(root.dir);
   let left = MAX_LEDGER_BYTES;
-  const numbers = listSegments(fs, dir);
-  // Fewer segments than before: somebody took some away, so nothing that was settled counts any more.
-  const from = numbers.length > settled.segments ? settled : NOTHING_SETTLED;
-  const segments = numbers.slice(from.segments).map((number): Segment => {
+  const segments = numbers.map((number): Segment => {
     const file = pathOf(dir, number, 'jsonl');
-    const bytes = readState(fs, root, file, left);
+    const bytes = readOurs(file, left, fs, (stat) => strangerProblem(stat, home, root.modes.gid));
     left -= bytes.length;
     return { number, file, bytes };
   });
   const read = readSegments(segments, from);
-  if ('why' in read) throw damaged(scope, read);
-  return { ...read, newest: segments.at(-1) };
+  if ('why' in read) throw read.newer === undefined ? damaged(scope, read) : newer(scope, read);
+  return { ...read, newest: segments.at(-1), listed };
+}
+
+/** The segments to read now, and after which of the settled ones. */
+function toRead(io: Io, dir: string, { settled, listed }: Loaded) {
+  const { ino, mtimeMs } = io.fs.lstatSync(dir);
+  const first = settled.segments + 1;
+  const settles = listed !== undefined && listed.atMs - listed.changedAtMs > SETTLES_MS;
+  if (settles && listed.inode === ino && listed.changedAtMs === mtimeMs) {
+    const length = newestSegment(io.fs, dir, first) - settled.segments;
+    if (length > 0) return { from: settled, numbers: Array.from({ length }, (_, index) => first + index), listed };
+  }
+  const atMs = io.now();
+  const numbers = listSegments(io.fs, dir);
+  // Fewer segments than before: somebody took some away, so nothing that was settled counts any more.
+  const from = numbers.length > settled.segments ? settled : NOTHING_SETTLED;
+  return { from, numbers: numbers.slice(from.segments), listed: { inode: ino, changedAtMs: mtimeMs, atMs } };
+}
+
+function newer(scope: Scope, { file, line, why }: Damage): KvdeployError {
+  const message = `nothing is read from the ledger of ${scopeText(scope)}: ${file}:${line}: ${why}`;
+  const hint = 'Update kvdeploy here, then run the same command again; kvdeploy rollback --break-glass needs no ledger.';
+  return new KvdeployError('LEDGER_NEWER', { message, hint, places: [{ file, line, note: why }] });
 }
 
 function damaged(scope: Scope, { file, line, why }: Damage): KvdeployError {

@@ -8,6 +8,8 @@ export interface Heartbeat {
   due(poll: Poll, nowMs: number): boolean;
   /** Something else was printed, which is a sign of life too. */
   spoke(nowMs: number): void;
+  /** True when a poll should have been printed by now, but none came: asked about every second. */
+  missed(nowMs: number): boolean;
 }
 
 const EARLY_MS = 10_000;
@@ -17,6 +19,7 @@ const EARLY_UNTIL_MS = 60_000;
 const EARLIER_MS = 500;
 /** No later than so much after its time, where polls come often enough. */
 const LATEST_MS = 2000;
+const TICK_MS = 1000;
 
 /** Every 10 s in the first minute, then every 30 s; and whenever the step or the verdict is another one than before. */
 export function createHeartbeat(): Heartbeat {
@@ -24,10 +27,11 @@ export function createHeartbeat(): Heartbeat {
   let spokenMs = Number.NEGATIVE_INFINITY;
   let polledMs: number | undefined;
   let last = '';
+  const everyMs = (nowMs: number) => (nowMs - (startedMs ?? nowMs) < EARLY_UNTIL_MS ? EARLY_MS : LATE_MS);
   return {
     due(poll, nowMs) {
       startedMs ??= nowMs;
-      const every = nowMs - startedMs < EARLY_UNTIL_MS ? EARLY_MS : LATE_MS;
+      const every = everyMs(nowMs);
       const state = `${poll.step} ${poll.verdict} ${poll.gates.map((gate) => gate.verdict).join(' ')}`;
       const changed = state !== last;
       last = state;
@@ -39,6 +43,9 @@ export function createHeartbeat(): Heartbeat {
     },
     spoke(nowMs) {
       spokenMs = nowMs;
+    },
+    missed(nowMs) {
+      return nowMs - spokenMs >= everyMs(nowMs) + LATEST_MS - TICK_MS;
     },
   };
 }

@@ -1,6 +1,7 @@
 /** Says each output line in one line of plain words. Pure; must show nobody else's text without making it safe. */
 import type { OutputLine } from '../core/output.ts';
 import { safeLine } from '../core/safe-text.ts';
+import type { Progress } from './progress.ts';
 import type { Paint } from './report-paint.ts';
 import { clockText, durationText, percentText, sharesText, shortBuild } from './words.ts';
 
@@ -48,6 +49,12 @@ export function phaseText(line: Line<'phase'>, started: Started | undefined, pai
 
 export function trafficLineText(line: Line<'traffic'>, started: Started | undefined): string {
   return `${scopeName(started)}traffic ${sharesText(line.traffic.split)} (${line.traffic.certainty})`;
+}
+
+/** A sign of life where nothing was said for long: what is still going on, and how old the last word of it is. */
+export function stillText({ started, phase, lastMs }: Progress, nowMs: number): string {
+  if (phase === undefined) return `${scopeName(started)}still at it`;
+  return `${scopeName(started)}${stepText(phase)}still ${phase.phase}; nothing new for ${durationText(nowMs - (lastMs ?? nowMs))}`;
 }
 
 const VERDICTS = { pass: 'passes', fail: 'FAILED', 'not-yet': 'not decided' } as const;

@@ -3,14 +3,13 @@ import type { OutputLine } from '../core/output.ts';
 import { safeJson, safeText } from '../core/safe-text.ts';
 import { version } from '../version.ts';
 import { type ColourFlag, colourLevel, type Environment, speaksUnicode } from './colour.ts';
-import { createHeartbeat } from './heartbeat.ts';
+import { type Clock, createLog } from './log.ts';
 import { fold, type Progress } from './progress.ts';
-import { checkText, noteText, phaseText, pollText, startedText, trafficLineText } from './report-lines.ts';
+import { checkText, noteText, phaseText, pollText, startedText, stillText, trafficLineText } from './report-lines.ts';
 import { createPainter, type Painter } from './report-live.ts';
 import { createPaint } from './report-paint.ts';
 import { resultText } from './report-result.ts';
 import { view } from './view.ts';
-import { clockText } from './words.ts';
 
 export interface Report {
   /** Tells one thing that happened, or the result. */
@@ -35,8 +34,7 @@ export interface ReportOptions {
   readonly tty: boolean;
   readonly unicode: boolean;
   readonly columns: () => number;
-  /** Wall-clock milliseconds. */
-  readonly now: () => number;
+  readonly clock: Clock;
 }
 
 const SCHEMA = 'kvdeploy.dev/output/v1';
@@ -55,33 +53,28 @@ function isOnView(line: OutputLine): boolean {
 }
 
 function createPeopleReport(options: ReportOptions): Report {
-  const { stdout, stderr, now, unicode } = options;
+  const { stdout, stderr, unicode } = options;
   const paint = { stdout: createPaint(options.colour.stdout, unicode), stderr: createPaint(options.colour.stderr, unicode) };
-  const heartbeat = createHeartbeat();
+  const log = createLog(stderr, options.clock, paint.stderr.dim);
   const live = options.tty && !options.quiet;
   let progress: Progress | undefined;
   let painter: Painter | undefined;
 
-  const say = (text: string) => {
-    stderr.write(`${text}\n`);
-    heartbeat.spoke(now());
-  };
-  const stamped = (text: string) => say(`${paint.stderr.dim(clockText(now()))} ${text}`);
   const tell = (line: OutputLine) => {
     const started = progress?.started;
     switch (line.type) {
       case 'check':
-        return say(checkText(line, paint.stderr));
+        return log.say(checkText(line, paint.stderr));
       case 'note':
-        return say(noteText(line, paint.stderr));
+        return log.sayOnce(noteText(line, paint.stderr));
       case 'started':
-        return stamped(startedText(line));
+        return log.stamped(startedText(line));
       case 'phase':
-        return stamped(phaseText(line, started, paint.stderr));
+        return log.stamped(phaseText(line, started, paint.stderr));
       case 'traffic':
-        return stamped(trafficLineText(line, started));
+        return log.stamped(trafficLineText(line, started));
       case 'poll':
-        return options.verbose || heartbeat.due(line, now()) ? stamped(pollText(line, started, paint.stderr)) : undefined;
+        return options.verbose || log.isDue(line) ? log.stamped(pollText(line, started, paint.stderr)) : undefined;
       case 'version':
       case 'document':
       case 'result':
@@ -93,13 +86,15 @@ function createPeopleReport(options: ReportOptions): Report {
     return !live || painter === undefined || options.verbose || !isOnView(line);
   };
   const close = () => {
+    log.stop();
     painter?.stop();
     painter = undefined;
   };
   const end = (line: Extract<OutputLine, { type: 'result' }>) => {
     close();
     const stream = line.ok ? stdout : stderr;
-    for (const text of resultText(line, line.ok ? paint.stdout : paint.stderr)) stream.write(`${text}\n`);
+    const lines = resultText(line, line.ok ? paint.stdout : paint.stderr, progress !== undefined);
+    for (const text of lines) stream.write(`${text}\n`);
   };
 
   return {
@@ -107,7 +102,10 @@ function createPeopleReport(options: ReportOptions): Report {
       if (line.type === 'result') return end(line);
       progress = fold(progress, line);
       if (isTold(line)) tell(line);
-      if (!live || progress === undefined) return;
+      if (progress === undefined) return;
+      // In a pipe nothing moves by itself.
+      if (!live && !options.quiet) log.keepAlive((nowMs) => (progress === undefined ? '' : stillText(progress, nowMs)));
+      if (!live) return;
       painter ??= createPainter(stderr as NodeJS.WriteStream, { colour: options.colour.stderr, unicode });
       painter.show(view(progress, options.columns(), unicode));
     },
@@ -133,7 +131,7 @@ export function reportOptions(
   wish: ReportWish,
   streams: { readonly stdout: NodeJS.WriteStream; readonly stderr: NodeJS.WriteStream },
   env: Environment,
-  now: () => number,
+  clock: Clock,
 ): ReportOptions {
   const { stdout, stderr } = streams;
   const isCi = (env['CI'] ?? '') !== '' && env['CI'] !== 'false';
@@ -148,6 +146,6 @@ export function reportOptions(
     tty: stderr.isTTY === true && !isCi && env['TERM'] !== 'dumb',
     unicode: speaksUnicode(env),
     columns: () => stderr.columns ?? 80,
-    now,
+    clock,
   };
 }

@@ -4,6 +4,8 @@ import { decidingGate, type Progress, type StepProgress } from './progress.ts';
 import { bar, clip, clockText, percentText, rateText, shortBuild, sparkline, stopwatch } from './words.ts';
 
 const NARROW_COLUMNS = 60;
+/** From here on a step and what it waits for fit in one line. */
+const WIDE_COLUMNS = 100;
 const NARROW_BAR = 12;
 const WIDE_BAR = 40;
 
@@ -43,21 +45,18 @@ function stepOutcome(step: StepProgress): string {
   return step.poll.waitingFor === '' ? 'deciding' : `waiting for ${safeLine(step.poll.waitingFor)}`;
 }
 
-function stepLine(step: StepProgress, index: number, of: number, unicode: boolean): string {
+function stepLines(step: StepProgress, index: number, of: number, columns: number, unicode: boolean): readonly string[] {
   const mark = (unicode ? MARKS.unicode : MARKS.ascii)[step.state].padEnd(unicode ? 1 : 2);
   const gate = step.poll === undefined ? undefined : decidingGate(step.poll);
   const bake = step.poll === undefined ? stopwatch(step.bakeMs) : `${stopwatch(step.poll.watchedMs)}/${stopwatch(step.bakeMs)}`;
   const counts = gate === undefined ? '' : `failed ${rateText(gate.errors, gate.requests)}`;
-  const trend = sparkline(step.rates, unicode);
-  const cells = [
-    `${mark} ${index + 1}/${of}`,
-    percentText(step.percent).padStart(7),
-    bake.padEnd(11),
-    counts.padEnd(26),
-    trend.padEnd(8),
-    stepOutcome(step),
-  ];
-  return `  ${cells.join('  ')}`.trimEnd();
+  const outcome = stepOutcome(step);
+  const cells = [`${mark} ${index + 1}/${of}`, percentText(step.percent).padStart(7), bake.padEnd(11)];
+  const wide = [...cells, counts.padEnd(26), sparkline(step.rates, unicode).padEnd(8), outcome];
+  if (columns >= WIDE_COLUMNS || step.poll === undefined) return [`  ${wide.join('  ')}`.trimEnd()];
+  if (step.state === 'passed') return [`  ${[...cells, outcome].join('  ')}`];
+  // What it waits for is what a person wants to know most, so it is not what a narrow terminal loses.
+  return [`  ${[...cells, counts].join('  ')}`.trimEnd(), `      ${outcome}`.trimEnd()];
 }
 
 /** For each comparing gate how far the evidence is on its way to going back and to going on, and where it points. */
@@ -85,7 +84,7 @@ export function view(progress: Progress, columns: number, unicode: boolean): rea
     head(progress),
     ...trafficLines(progress, columns, unicode),
     '',
-    ...progress.steps.map((step, index) => stepLine(step, index, progress.steps.length, unicode)),
+    ...progress.steps.flatMap((step, index) => stepLines(step, index, progress.steps.length, columns, unicode)),
     ...evidenceLines(progress, columns, unicode),
     ...phaseLine(progress),
   ];

@@ -65,6 +65,32 @@ export async function readLedger(stateDir: string): Promise<number> {
   return (await localStore(stateDir, realIo).read(SCOPE)).entries.length;
 }
 
+/**
+ * Appends entries, one after the other, behind that ledger, and calls `measured` with the reading of a process that had read it all
+ * before. The claim comes first, since only a leader appends.
+ */
+export async function readIncrements(stateDir: string, count: number, measured: (read: () => Promise<unknown>) => Promise<void>) {
+  const [reader, writer] = [localStore(stateDir, realIo), localStore(stateDir, realIo)];
+  let seq = (await reader.read(SCOPE)).entries.length;
+  const by = realIo.self();
+  const claim = { by, actor: 'alice', command: 'promote', from: null };
+  const events = [{ type: 'claimed', atMs: 1, claim } as const, ...Array.from({ length: count }, () => NOTE)];
+  for (const event of [...events, { type: 'released', atMs: 1 } as const]) {
+    seq += 1;
+    const answer = await writer.append(SCOPE, seq, {
+      at: '2026-11-21T10:00:00Z',
+      actor: 'alice',
+      host: by.host,
+      boot: by.boot,
+      event,
+    });
+    if (answer !== 'ok') throw new Error(`entry ${seq}: ${answer}`);
+    await measured(() => reader.read(SCOPE));
+  }
+}
+
+const NOTE = { type: 'abort-requested', atMs: 1, actor: 'alice', reason: 'measuring' } as const;
+
 /** A pointer whose one change writes `routes`. */
 export function writePointer(stateDir: string, routes: string): void {
   stateWith(stateDir, [pointerOf({ knownGood: restoreOf(GUID, routesTo(routes, 'green')) })]);

@@ -54,7 +54,7 @@ of it again, and \`npm run figures\` writes this page.`;
 
 function reliabilityPage() {
   const found = read('reliability');
-  if (found.length === 0) throw new Error('run the sweeps first: npm test && npm run test:deep && npm run test:sweep');
+  if (found.length === 0) throw new Error('run the sweeps first: npm test && npm run test:deep');
   const rows = found.map(({ name, what, points, failures, seconds, seed, date, versions }) => {
     const programs = Object.entries(versions).map(([program, version]) => `${program} ${version}`);
     return [
@@ -75,7 +75,7 @@ ${MADE_BY}
 
 Each row was written by the run that it is about. A *point* is one place to kill, one fault, one schedule or one input, as the second column says; a
 failure is a point after which something promised in [promises.md](promises.md) did not hold. Seed *all*: no point was chosen by chance.
-What ends in \`-short\` is the form of \`npm test\`; the whole one is in \`npm run test:deep\` or \`npm run test:sweep\`. \`npm run reliability\` writes this page from the last runs.
+What ends in \`-short\` is the form of \`npm test\`; the whole one is in \`npm run test:deep\`. \`npm run reliability\` writes this page from the last runs.
 
 ${table(columns, rows)}
 `;

@@ -1,7 +1,8 @@
 /** Rollouts of the real engine in the simulated world, for the benchmarks: nothing waits, so that all time is the engine's own. */
+import { fold } from '../../src/core/history.ts';
 import { watched } from '../world/disk.ts';
 import { Process } from '../world/process.ts';
-import { buildAt, CANDIDATE, furnish, planOf, promote, rollbackOf, STABLE, watcherOf } from '../world/rollouts.ts';
+import { buildAt, CANDIDATE, furnish, planOf, promote, rollbackOf, STABLE, storeOf, watcherOf } from '../world/rollouts.ts';
 import { SCOPE, World } from '../world/world.ts';
 
 type Plan = ReturnType<typeof planOf>;
@@ -55,8 +56,14 @@ export async function bake(
   return { entries: (await watcherOf(world).read(SCOPE)).entries.length, polls };
 }
 
-/** So many rollouts after each other in one world with one ledger: new builds turn by turn at green and at blue. */
-export async function rollouts(count: number, after: (nth: number) => void): Promise<{ readonly entries: number }> {
+/**
+ * So many rollouts after each other in one world with one ledger, each by a process of its own: new builds turn by turn at green and
+ * at blue. `after` may verify the ledger as each process does at its start.
+ */
+export async function rollouts(
+  count: number,
+  after: (nth: number, verify: () => Promise<unknown>) => void | Promise<void>,
+): Promise<{ readonly entries: number }> {
   const world = freshWorld();
   world.callsMax = Number.POSITIVE_INFINITY;
   let stable = rollbackOf().candidate;
@@ -66,7 +73,7 @@ export async function rollouts(count: number, after: (nth: number) => void): Pro
     world.place(place, candidate.guid);
     await toTheEnd(world, nth + 10, planFor(nth, candidate, stable));
     stable = candidate;
-    after(nth);
+    await after(nth, async () => fold((await storeOf(new Process(world, 1).io).read(SCOPE)).entries));
   }
   return { entries: (await watcherOf(world).read(SCOPE)).entries.length };
 }

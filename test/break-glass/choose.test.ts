@@ -56,6 +56,17 @@ describe('the build', () => {
     expect(refusal(() => choose(numbered(pointerOf({ earlier: [blue] })), to, new Map(foreign)))).toMatchObject({ code });
   });
 
+  it.each([
+    ['the known-good one is bad', pointerOf({ bad: [GREEN] }), undefined],
+    ['another is named that nobody knows', pointerOf({ bad: [GREEN] }), RED],
+    ['what is named is no GUID', pointerOf({ bad: [GREEN] }), 'previous'],
+  ])('is refused without announcing others where there are none: %s', (_, pointer, to) => {
+    expect(refusal(() => choose(numbered(pointer), to))).toMatchObject({
+      hint: 'No other known-good build can be gone back to; change the router by hand.',
+      next: [],
+    });
+  });
+
   it('is refused when two begin alike', () => {
     const pointers = numbered(pointerOf({ earlier: [restoreOf(`${GREEN.slice(0, 35)}9`, { ref: 'other' })] }));
     expect(refusal(() => choose(pointers, GREEN.slice(0, 8))).code).toBe('GUID_UNCLEAR');

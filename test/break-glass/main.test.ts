@@ -225,11 +225,13 @@ describe('the confirmation', () => {
     ['a y', 'y\n', '', {}, 'NOT_CONFIRMED'],
     ['an empty line', '\n', '', {}, 'NOT_CONFIRMED'],
     ['the end of input', '\u0004', '', {}, 'NOT_CONFIRMED'],
+    ['Ctrl-C', '\u0003', '', {}, 'NOT_CONFIRMED'],
     ['--no-input', 'production\n', '--no-input', {}, 'NO_TERMINAL'],
     ['CI=1', 'production\n', '', { CI: '1' }, 'NO_TERMINAL'],
   ] as const)('is not %s at a terminal', async (_, typed, extra, env, said) => {
     const { code, stdout } = await atTerminal(typed, extra, env);
     expect([code, stdout]).toEqual([2, expect.stringContaining(said)]);
+    expect(stdout).toContain('Look at the build and the changes above, then add: --confirm production');
     untouched();
   });
 });
@@ -250,9 +252,10 @@ describe('what it refuses', () => {
   it('a build whose place answers with another GUID, before anything is written', async () => {
     const builds = await httpServer(() => ({ headers: { 'x-build-guid': BLUE } }));
     const identity = { kind: 'http', url: builds.url, header: 'x-build-guid', equals: GREEN, timeoutMs: 1000 } as const;
-    stateWith(state, [pointerOf({ knownGood: restoreOf(GREEN, { ...routesTo(routes, 'green'), identity }) })]);
+    stateWith(state, [pointerOf({ knownGood: restoreOf(GREEN, { ...routesTo(routes, 'green'), identity }), bad: [BLUE] })]);
     const { code, stderr } = await glass(SURE);
     expect([code, stderr]).toEqual([3, expect.stringContaining('BUILD_GONE')]);
+    expect(stderr).toContain('  try      No other known-good build can be gone back to; change the router by hand.\n');
     untouched();
     await builds.close();
   });
@@ -418,7 +421,9 @@ it('finishes what it began when its reader goes away and the terminal hangs up',
   const slow = { kind: 'run', argv: ['sleep', '0.4'], timeoutMs: 2000 } as const;
   const good = routesTo(routes, 'green');
   stateWith(state, [pointerOf({ knownGood: restoreOf(GREEN, { ...good, changes: [slow, ...good.changes] }) })]);
-  const child = spawn(process.execPath, [program, '--state-dir', state, ...SURE], { stdio: ['ignore', 'pipe', 'pipe'] });
+  // Not the home of whoever runs the tests: states that are noted there would be found too.
+  const env = { HOME: '/nonexistent' };
+  const child = spawn(process.execPath, [program, '--state-dir', state, ...SURE], { stdio: ['ignore', 'pipe', 'pipe'], env });
   child.stdout.destroy();
   const exit = new Promise((resolve) => child.on('exit', (code) => resolve(code)));
   await until(() => readHold([dir], fs) !== undefined);

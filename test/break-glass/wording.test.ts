@@ -110,6 +110,15 @@ it.each([
   expect(() => parseOptions(argv, {})).toThrow(why);
 });
 
+it.each([
+  ['--confirm', '--confirm production'],
+  ['-e', '--env production'],
+  ['--to', '--to 0b9f1c2d'],
+  ['--reason', '--reason "login is down, gateway answers 401"'],
+])('shows by an example what %s wants, where it is given bare', (option, example) => {
+  expect(() => parseOptions([option], {})).toThrow(expect.objectContaining({ hint: `For example: ${example}` }));
+});
+
 it('takes every spelling of an option, and the environment from its variable', () => {
   const argv = [
     '-eproduction',

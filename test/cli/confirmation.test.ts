@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { contents } from './fingerprint.ts';
 import { GLOBEX, GREEN, IN_GLOBEX, PRODUCTION, SURE } from './local-builds.ts';
@@ -61,11 +63,30 @@ describe('without a terminal nothing is ever taken for a yes', () => {
     expect(touched()).toEqual(before);
   });
 
+  test.each(ASKING)('%s opens nothing for writing before it has asked, by the word of the kernel', async (_name, state, args) => {
+    await world.restore(state);
+    const trace = join(world.folder, 'trace');
+    const calls =
+      'trace=open,openat,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,link,linkat,symlink,truncate,ftruncate,chmod,fchmod,fchmodat,utimensat';
+    const answer = await world.shell(`strace -f -qq -o ${trace} -e ${calls} node ${BIN} ${quoted(args)}`);
+    expect(answer).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('NO_TERMINAL') });
+    const lines = readFileSync(trace, 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(world.folder));
+    expect(lines.length).toBeGreaterThan(3);
+    const reading = /open(?:at)?\([^"]*"[^"]*", O_RDONLY/;
+    expect(lines.filter((line) => !reading.test(line) && !/= -1 ENOENT/.test(line))).toEqual([]);
+  });
+
   test('--yes is not the name of a protected environment, and a wrong --confirm is not either', async () => {
     await world.restore('adopted');
     const before = touched();
     const wrong = await world.run(['promote', ...PRODUCTION, '--build', GREEN.guid, '--confirm', 'staging', '--yes', '--json']);
-    expect(resultOf(wrong)).toMatchObject({ code: 'NOT_CONFIRMED', exitCode: 2, hint: '--confirm production' });
+    expect(resultOf(wrong)).toMatchObject({
+      code: 'NOT_CONFIRMED',
+      exitCode: 2,
+      hint: expect.stringMatching(/: --confirm production$/),
+    });
     const globex = await world.run(['promote', ...IN_GLOBEX, '--build', GLOBEX.green.guid, '--no-input', '--json']);
     expect(resultOf(globex)).toMatchObject({ code: 'NO_TERMINAL', hint: expect.stringContaining('--yes') });
     expect(touched()).toEqual(before);

@@ -83,6 +83,7 @@ describe('leaving and coming back', () => {
     const beside = await result(promote(AMBER.guid));
     expect(beside).toMatchObject({ code: 'UNFINISHED', exitCode: 6 });
     expect(await result(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ code: 'UNFINISHED', exitCode: 6 });
+    expect(await result(['plan', ...PRODUCTION, '--build', AMBER.guid])).toMatchObject({ code: 'UNFINISHED', exitCode: 6 });
     expect(await result(promote(GLOBEX.blue.guid))).toMatchObject({ code: 'FOREIGN_BUILD', exitCode: 3 });
     expect(await result(pasted(left.next[0] ?? ''))).toMatchObject({
       ok: true,

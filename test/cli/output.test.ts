@@ -96,6 +96,20 @@ describe('what every command says, to machines and to people', () => {
     checkForPeople(await world.run(args));
   });
 
+  test('a typo in the config is said once, with the way on for who only wants to look or go back', async () => {
+    const file = `${world.checkout}/kvdeploy.config.yaml`;
+    const whole = readFileSync(file, 'utf8');
+    writeFileSync(file, whole.replace('protected:', 'portected:'));
+    const { stderr, exitCode } = await world.run(['status', ...PRODUCTION], {
+      env: { KVDEPLOY_STATE_DIR: `${world.folder}/none` },
+    });
+    writeFileSync(file, whole);
+    expect({ exitCode, times: stderr.match(/Did you mean "protected"/g)?.length }).toEqual({ exitCode: 2, times: 1 });
+    expect(stderr).toMatch(
+      / {2}try {6}Rename it to protected, or remove it\. Without a config, say where the state lies: --state-dir DIR\.\n/,
+    );
+  });
+
   test('quiet says results, warnings and errors alone', async () => {
     expect(await world.run([...promote(GREEN.guid), '--quiet'])).toMatchObject({
       exitCode: 0,

@@ -5,12 +5,13 @@ import { beginNew, lead } from '../../src/commands/lead.ts';
 import type { Opened } from '../../src/commands/open.ts';
 import { fold } from '../../src/core/history.ts';
 import type { OutputLine } from '../../src/core/output.ts';
+import { takeClaim } from '../../src/engine/claim.ts';
 import type { Io } from '../../src/io.ts';
 import { appliedText, parseRoutes, routesText, STATUS_PATH } from '../../src/routers/local-routes.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { putFile } from '../world/disk.ts';
 import { Process } from '../world/process.ts';
-import { CANDIDATE, furnish, planOf } from '../world/rollouts.ts';
+import { CANDIDATE, furnish, planOf, storeOf } from '../world/rollouts.ts';
 import { POINTER_DIR, SCOPE, STATE_DIR, World } from '../world/world.ts';
 
 const ROUTES = '/srv/routes.json';
@@ -131,6 +132,32 @@ describe('leading a rollout', () => {
     putFile(world.disk, `${POINTER_DIR}/hold`, 'break-glass was here');
     await expect(go()).rejects.toMatchObject({ code: 'HELD' });
     expect((await store.read(SCOPE)).entries).toEqual([]);
+  });
+
+  it('says midway who holds it, where it stopped and what to do, and nothing of its own past', async () => {
+    const { go, world } = await begun();
+    world.after(3000, () => putFile(world.disk, `${POINTER_DIR}/hold`, 'break-glass was here'));
+    expect(await go()).toMatchObject({
+      code: 'HELD',
+      message: expect.stringMatching(
+        /^Nothing moves traffic in .*hold.* This runner stopped while baking at 10 % and changes nothing any more\.$/,
+      ),
+      hint: expect.stringContaining('kvdeploy reconcile --env'),
+    });
+  });
+
+  it('says midway who leads it now, with what, and how to see more', async () => {
+    const { go, world } = await begun();
+    const other = new Process(world, 12, { host: 'deploy-2' });
+    world.after(3000, () =>
+      takeClaim(storeOf(other.io), SCOPE, { actor: 'bob@deploy-2', command: 'abort' }, other.io, { takeOver: true }),
+    );
+    expect(await go()).toMatchObject({
+      code: 'BUSY',
+      message:
+        'bob@deploy-2 with abort (pid 12 on deploy-2) leads this rollout now. This runner stopped while baking at 10 % and changes nothing any more.',
+      hint: 'See where it stands: kvdeploy status --env production',
+    });
   });
 
   it('says where traffic is once it is over', async () => {

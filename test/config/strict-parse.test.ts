@@ -73,11 +73,13 @@ describe('hostile files end quickly, and never the process', () => {
     ['colons', 'a: '.repeat(87_000), 'TOO_DEEP'],
     ['colons in brackets', `[${'a: '.repeat(87_000)}`, 'TOO_DEEP'],
     ['indentation', deep, 'TOO_DEEP'],
-    ['quotes', '"'.repeat(262_144), 'SYNTAX'],
+    ['quotes', '"'.repeat(65_536), 'SYNTAX'],
+    ['more quotes', '"'.repeat(262_144), 'TOO_LARGE'],
+    ['more items than any manifest has', `[${'a,'.repeat(131_000)}]`, 'TOO_LARGE'],
     ['anchors', '&a '.repeat(87_000), 'FORBIDDEN_YAML'],
     ['tags', '! '.repeat(131_000), 'FORBIDDEN_YAML'],
     ['an alias bomb', `a: &a [x, x]\n${'b: &b [*a, *a]\n'.repeat(9000)}`, 'FORBIDDEN_YAML'],
-    ['one key 40,000 times', 'a: 1\n'.repeat(40_000), 'DUPLICATE_KEY'],
+    ['one key 10,000 times', 'a: 1\n'.repeat(10_000), 'DUPLICATE_KEY'],
     ['an open string in JSON', `"${'\\u0061'.repeat(43_000)}`, 'SYNTAX', 'a.json'],
     ['too many bytes', ' '.repeat(262_145), 'TOO_LARGE'],
   ];
@@ -89,9 +91,45 @@ describe('hostile files end quickly, and never the process', () => {
     });
   }
 
-  test('25,000 keys are read, each of them once', () => {
-    const text = Array.from({ length: 25_000 }, (_, index) => `k${index}: 1\n`).join('');
+  test('10,000 keys are read, each of them once', () => {
+    const text = Array.from({ length: 10_000 }, (_, index) => `k${index}: 1\n`).join('');
     expect(parse(text).findings).toEqual([]);
+  });
+
+  test('a manifest of the largest size is read, however densely its builds stand', () => {
+    const build =
+      '{guid: 7c9e6679-7425-40de-944b-e07fc1f90ae7,version: 1,digest: sha256:0,sequence: 1,createdAt: 2026-11-21,ref: g}';
+    const digest = 'f'.repeat(63);
+    const builds = Array.from({ length: 1_400 }, () => build.replace('sha256:0', `sha256:0${digest}`));
+    const text = `{tenant: a,builds: [${builds.join(',')}]}`;
+    expect(text.length).toBeGreaterThan(245_000);
+    expect(parse(text).findings).toEqual([]);
+  });
+
+  const blank = (length: number) => `${' '.repeat(length)}x`;
+  const growing: readonly { readonly what: string; readonly text: (length: number) => string; readonly file?: string }[] = [
+    { what: 'blanks', text: blank },
+    { what: 'blanks in JSON', text: blank, file: 'a.json' },
+    { what: 'quotes', text: (length) => '"'.repeat(length / 2) },
+    { what: 'closing brackets', text: (length) => ']'.repeat(length / 2) },
+    { what: 'colons on lines of their own', text: (length) => ':\n'.repeat(length / 4) },
+    { what: 'quotes after keys', text: (length) => 'a: "\n'.repeat(length / 8) },
+    { what: 'letters in an open string of JSON', text: (length) => `"${'a'.repeat(length)}`, file: 'a.json' },
+  ];
+  test.each(growing)('four times as many $what take about four times as long, not sixteen times', ({ text, file }) => {
+    const cpuMs = (length: number) => {
+      const bytes = new TextEncoder().encode(text(length));
+      const spent = [1, 2, 3].map(() => {
+        const before = process.cpuUsage();
+        strictParse(file ?? 'a.yaml', bytes);
+        const { user, system } = process.cpuUsage(before);
+        return (user + system) / 1000;
+      });
+      return Math.min(...spent);
+    };
+    cpuMs(32_768);
+    // What is added is for a machine that does other things; sixteen times as long is seconds.
+    expect(cpuMs(131_072)).toBeLessThan(8 * cpuMs(32_768) + 100);
   });
 });
 

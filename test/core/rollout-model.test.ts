@@ -1,6 +1,6 @@
 /**
  * The rollout model walked exhaustively: from the start of each plan every event, fitting or late, in every reachable state,
- * with a crash and resume possible everywhere. Over all plans below that is 1100 states and 40 800 transitions;
+ * with a crash and resume possible everywhere. Over all plans below that is 1300 states and 50 000 transitions;
  * the clocks tick coarsely (half a bake, 12 s of converging, 60 % of the patience), so that no count is left out.
  */
 import fc from 'fast-check';

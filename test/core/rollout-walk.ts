@@ -131,9 +131,14 @@ function forward(before: State, event: Event, after: State): string[] {
   const found: string[] = [];
   const grew = (candidatePercent(after) ?? 0) > (candidatePercent(before) ?? 100);
   if (grew && !passed(before, event)) found.push('the percent grew without a judged pass and a watched bake');
-  const bakesAgain = after.step === before.step - 1 && after.phase === 'baking' && event.type === 'left';
+  const bakesNow = after.phase === 'baking' && event.type === 'left';
+  const bakesSoon = after.phase === 'shifting' && after.again && event.type === 'claimed';
+  const bakesAgain = after.step === before.step - 1 && (bakesNow || bakesSoon);
   if (after.step !== before.step && !bakesAgain && (after.step !== before.step + 1 || !passed(before, event)))
     found.push('a step was skipped');
+  const between = before.phase === 'shifting' && before.step > 0 && !before.again;
+  if (between && event.type === 'claimed' && !bakesAgain) found.push('it goes on from where nobody watched');
+  if (before.again && !['shifting', 'baking', ...BACKWARD].includes(after.phase)) found.push('it goes on without baking again');
   if (before.phase === 'checking' && after.phase !== 'checking') {
     const allowed = before.plan.kind === 'adopt' ? 'converging' : 'shifting';
     if (!ENDS.includes(after.phase) && !(event.type === 'prepared' && after.phase === allowed)) found.push('it began unprepared');
@@ -165,7 +170,7 @@ function backward(before: State, event: Event, after: State): string[] {
     if (left.length > 0) found.push('a rollback gives traffic to what it left');
   }
   if (plan.kind === 'adopt' && effect.do === 'shift') found.push('an adoption shifts');
-  if (event.type === 'drifted' && (phase === 'baking' || phase === 'converging')) {
+  if (event.type === 'drifted' && (phase === 'baking' || phase === 'converging' || before.again)) {
     if (after.phase !== 'stuck' || after.code !== 'DRIFT') found.push('drift goes unsaid');
   }
   return found;

@@ -10,9 +10,13 @@ export const WRITES = ['pointer', 'ledger', 'hold', 'shift', 'place', 'record'] 
 export type Write = (typeof WRITES)[number];
 
 /** Which errors a call can have; a full disk, say, does not keep anybody from looking. */
-const ERRORS_OF = (name: string): readonly string[] => {
+const errorsOf = ({ name, text }: Call): readonly string[] => {
+  if (name === 'openat' && !/O_CREAT|O_WRONLY|O_RDWR/.test(text)) return ['EIO', 'EMFILE', 'EACCES'];
   if (name === 'openat') return ['EIO', 'ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'EACCES'];
   if (['read', 'pread64', 'getdents64', 'close'].includes(name)) return ['EIO'];
+  if (name === 'socket') return ['EMFILE'];
+  if (name === 'connect') return ['EACCES'];
+  if (name === 'kill') return ['EPERM'];
   if (['statx', 'newfstatat'].includes(name)) return ['EIO', 'EACCES'];
   return ['EIO', 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES'];
 };
@@ -42,9 +46,10 @@ export async function buildWriter(): Promise<string> {
 const whereIn = (root: string): Where => ({ cwd: root, env: { HOME: root } });
 
 /** What can go wrong with this call: its errors, and for a write a count of bytes that were never written. */
-export function faultsOf({ name, text }: Call): readonly string[] {
+export function faultsOf(call: Call): readonly string[] {
+  const { name, text } = call;
   const count = Number(/ = (\d+)$/.exec(text)?.[1] ?? 0);
-  const errors = ERRORS_OF(name).map((code) => `error=${code}`);
+  const errors = errorsOf(call).map((code) => `error=${code}`);
   return name.includes('write') && count > 5 ? [...errors, 'retval=5', `retval=${count}`] : errors;
 }
 

@@ -7,6 +7,8 @@ export interface Call {
   readonly name: string;
   /** Among all calls of this name, from 1: how strace counts. */
   readonly nth: number;
+  /** The file that it is about, and which it is among the calls of this name that are about it. Null for sockets and processes. */
+  readonly file: { readonly path: string; readonly nth: number } | null;
   /** As strace prints it. */
   readonly text: string;
 }
@@ -32,21 +34,26 @@ const CHANGING = [
   ...['fchmod', 'fchown', 'utimensat', 'sendto', 'sendmsg', 'kill'],
 ];
 /** A fault may also meet whoever only looks: "cannot look" must not count as "absent". */
-const LOOKING = ['read', 'pread64', 'getdents64', 'statx', 'newfstatat', 'close'];
+const LOOKING = ['read', 'pread64', 'getdents64', 'statx', 'newfstatat', 'close', 'socket', 'connect'];
 const DEADLINE_MS = 60_000;
 
-/** Runs it to its end and returns the calls that change something below `folder`, on a socket or in another process; `all` also those that look below it. */
+/**
+ * Runs it to its end and returns the calls that change something below `folder`, on a socket or in another process; `all` also those that look
+ * below it, and those whose text matches `besides`.
+ */
 export async function trace(
   argv: readonly string[],
   where: Where,
   folder: string,
   which: 'changing' | 'all' = 'changing',
+  besides?: RegExp,
 ): Promise<{ calls: Call[]; ran: Ran }> {
   const log = `${folder}.strace`;
   const names = which === 'all' ? [...CHANGING, ...LOOKING] : CHANGING;
   const ran = await run(['strace', '-qq', '-y', '-s', '32', '-o', log, '-e', `trace=${names.join(',')}`, ...argv], where);
   const calls = callsIn(readFileSync(log, 'utf8')).filter(
-    ({ name, text }) => (which === 'all' && text.includes(folder)) || isOutside(name, text, folder),
+    ({ name, text }) =>
+      (which === 'all' && (isOwn(text, folder) || besides?.test(text) === true)) || isOutside(name, text, folder),
   );
   rmSync(log);
   return { calls, ran };
@@ -57,18 +64,32 @@ function callsIn(log: string): Call[] {
   return log.split('\n').flatMap((text) => {
     const name = /^(\w+)\(/.exec(text)?.[1];
     if (name === undefined) return [];
-    const nth = (counts.get(name) ?? 0) + 1;
-    counts.set(name, nth);
-    return [{ name, nth, text }];
+    const next = (what: string) => {
+      const nth = (counts.get(what) ?? 0) + 1;
+      counts.set(what, nth);
+      return nth;
+    };
+    const path = /["<](\/[^">]*)/.exec(ownPart(text))?.[1];
+    return [{ name, nth: next(name), file: path === undefined ? null : { path, nth: next(`${name} ${path}`) }, text }];
   });
 }
 
+/** It names a path below `folder`. */
+export function isOwn(text: string, folder: string): boolean {
+  return ownPart(text).includes(folder);
+}
+
+/** Without where the program was started, which strace adds to many calls. */
+function ownPart(text: string): string {
+  return text.replace(/AT_FDCWD<[^>]*>/g, '');
+}
+
 function isOutside(name: string, text: string, folder: string): boolean {
-  if (name === 'openat') return text.includes(folder) && /O_CREAT|O_WRONLY|O_RDWR/.test(text);
+  if (name === 'openat') return isOwn(text, folder) && /O_CREAT|O_WRONLY|O_RDWR/.test(text);
   // What is said to people, and what is only asked of others, changes nothing.
   const isTalk = /^\w+\([12]</.test(text) || text.includes('"GET /');
   if (LOOKING.includes(name)) return false;
-  return name === 'kill' || text.includes(folder) || (text.includes('<socket:') && !isTalk);
+  return name === 'kill' || isOwn(text, folder) || (text.includes('<socket:') && !isTalk);
 }
 
 /** The same run, killed as it enters that call. */
@@ -78,11 +99,37 @@ export async function killedAt(call: Call, argv: readonly string[], where: Where
 
 /** The same run with `fault` at that call: `error=EIO`, or `retval=5` for a call that lies about what it did. */
 export async function injected(call: Call, fault: string, argv: readonly string[], where: Where): Promise<Ran> {
-  const { name, nth } = call;
-  return run(
-    ['strace', '-qq', '-o', '/dev/null', '-e', `trace=${name}`, '-e', `inject=${name}:${fault}:when=${nth}`, ...argv],
-    where,
-  );
+  return underStrace(['-o', '/dev/null'], call.name, `${fault}:when=${call.nth}`, argv, where);
+}
+
+/**
+ * As `injected`, at the same call about the same file of another world, however many others there are in that run; and the text of the call that
+ * it met, which is empty where there was none.
+ */
+export async function injectedAlike(call: Call, fault: string, argv: readonly string[], where: Where, world: Alike) {
+  const log = `${world.folder}.injected`;
+  const { file } = call;
+  const path = file?.path.replace(world.tracedIn, world.folder);
+  const isSame = path?.startsWith(world.folder) === true && !TEMPORARY.test(path);
+  const filter = isSame ? ['-P', path] : [];
+  const nth = isSame ? file?.nth : call.nth;
+  const ran = await underStrace(['-y', '-o', log, ...filter], call.name, `${fault}:when=${nth}`, argv, where);
+  const lines = readFileSync(log, 'utf8').split('\n');
+  rmSync(log);
+  return { ran, met: lines.find((line) => line.includes('(INJECTED)')) ?? '' };
+}
+
+/** Where the calls were traced, and where the same ones are wanted. */
+export interface Alike {
+  readonly tracedIn: string;
+  readonly folder: string;
+}
+
+/** Its name is another one in each run. */
+const TEMPORARY = /\.tmp/;
+
+function underStrace(options: readonly string[], name: string, tampering: string, argv: readonly string[], where: Where) {
+  return run(['strace', '-qq', ...options, '-e', `trace=${name}`, '-e', `inject=${name}:${tampering}`, ...argv], where);
 }
 
 /** Runs any program to its end, in pipes, with these environment variables alone. */

@@ -1,7 +1,7 @@
 /** The concurrency sweep: fifty runners for one scope, frozen leaders on both routers, and rescues in the middle of rollouts. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pointerDir } from '../../src/break-glass/pointer.ts';
 import { fold } from '../../src/core/history.ts';
@@ -14,7 +14,8 @@ import { freshFolder } from '../fresh-folder.ts';
 import { startHaproxy } from '../servers/haproxy.ts';
 import { SCOPE, seeded } from '../stores/entries.ts';
 import { RESCUE } from './kill-acts.ts';
-import { buildLeader, type Rounds, takeOver } from './takeover.ts';
+import { buildStopper } from './stopper.ts';
+import { buildLeader, listenOf, type Rounds, takeOver } from './takeover.ts';
 
 const RUNNERS = 50;
 
@@ -45,9 +46,10 @@ export async function raceFifty(): Promise<{ readonly faults: readonly string[];
 /** Takeovers of frozen leaders on both routers, where they can be ended and where they cannot. */
 export async function freezeLeaders(rounds: number, seed: number) {
   const leader = await buildLeader();
+  const stopper = buildStopper();
   const lanes = [true, false].flatMap((canEnd) => [
-    freezeOnLocal({ leader, rounds, seed, canEnd, idleMs: 0 }),
-    freezeOnHaproxy({ leader, rounds, seed: seed + 1, canEnd, idleMs: 1000 }),
+    freezeOnLocal({ leader, stopper, rounds, seed, canEnd, idleMs: 0 }),
+    freezeOnHaproxy({ leader, stopper, rounds, seed: seed + 1, canEnd, idleMs: 1000 }),
   ]);
   const results = await Promise.all(lanes);
   return { stale: results.slice(2).map(({ stale }) => stale), faults: results.flatMap(({ faults }) => faults) };
@@ -56,7 +58,7 @@ export async function freezeLeaders(rounds: number, seed: number) {
 async function freezeOnLocal(rounds: Omit<Rounds, 'settings'>) {
   const world = await openLocalWorld(['production']);
   const addresses = Object.fromEntries(['blue', 'green'].map((name) => [name, world.backend('production', name).address]));
-  const settings = { kind: 'local', listen: listenOf(world.checkout), routes: world.routes('production'), addresses };
+  const settings = { kind: 'local' as const, listen: listenOf(world.checkout), routes: world.routes('production'), addresses };
   return takeOver({ ...rounds, settings }).finally(() => world.close());
 }
 
@@ -64,14 +66,8 @@ async function freezeOnHaproxy(rounds: Omit<Rounds, 'settings'>) {
   // Nothing needs to answer behind it: only the weights are looked at.
   const servers = ['blue', 'green'].map((name, index) => ({ name, port: 9 + index }));
   const haproxy = await startHaproxy({ servers, statsTimeout: '1s' });
-  const settings = { kind: 'haproxy', sockets: haproxy.sockets, backend: 'gw', serverStateFile: haproxy.stateFiles };
+  const settings = { kind: 'haproxy' as const, sockets: haproxy.sockets, backend: 'gw', serverStateFile: haproxy.stateFiles };
   return takeOver({ ...rounds, settings }).finally(() => haproxy.stop());
-}
-
-/** Where the local router of acme/production listens, by the checkout's config. */
-function listenOf(checkout: string): string {
-  const text = readFileSync(join(checkout, 'kvdeploy.config.yaml'), 'utf8');
-  return /listen: "([^"]+)", routes: "[^"]*routes-production/.exec(text)?.[1] ?? '';
 }
 
 /** A rollout that is frozen at a random moment, rescued, and woken. */

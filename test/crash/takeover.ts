@@ -1,7 +1,7 @@
 /** Rounds in which a leader is frozen in the middle of its shifts, another takes over, and the first wakes: nothing stale may stay. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { make } from '../../src/break-glass/changes.ts';
@@ -12,6 +12,7 @@ import { localStore } from '../../src/stores/local.ts';
 import { freshFolder } from '../fresh-folder.ts';
 import { until } from '../servers/program.ts';
 import { SCOPE, seeded } from '../stores/entries.ts';
+import { stopped, stopping } from './stopper.ts';
 import { splitOf } from './writings.ts';
 
 /** Builds the leader; returns its file. */
@@ -30,9 +31,16 @@ export async function buildLeader(): Promise<string> {
   return outfile;
 }
 
+/** Where the local router of acme/production listens, by the checkout's config. */
+export function listenOf(checkout: string): string {
+  const text = readFileSync(join(checkout, 'kvdeploy.config.yaml'), 'utf8');
+  return /listen: "([^"]+)", routes: "[^"]*routes-production/.exec(text)?.[1] ?? '';
+}
+
 export interface Rounds {
   readonly leader: string;
-  readonly settings: { readonly kind: string };
+  readonly stopper: string;
+  readonly settings: { readonly kind: 'local' | 'haproxy' };
   readonly rounds: number;
   readonly seed: number;
   /** False: as if the frozen leader ran where this process cannot end it. */
@@ -41,8 +49,11 @@ export interface Rounds {
   readonly idleMs: number;
 }
 
-/** Returns how often something stale arrived before the second application, and everything that was still wrong after it. */
-export async function takeOver({ leader, settings, rounds, seed, canEnd, idleMs }: Rounds) {
+/**
+ * Returns how often something stale arrived before the second application, and everything that was still wrong after it. The leader is frozen
+ * between its last look and its change; where it can be ended, every other one at any moment.
+ */
+export async function takeOver({ leader, stopper, settings, rounds, seed, canEnd, idleMs }: Rounds) {
   const random = seeded(seed);
   const faults: string[] = [];
   let stale = 0;
@@ -58,23 +69,13 @@ export async function takeOver({ leader, settings, rounds, seed, canEnd, idleMs 
   const stateDir = join(freshFolder(), 'state');
   mkdirSync(stateDir, { mode: 0o700 });
   for (let round = 0; round < rounds; round += 1) {
-    const child = spawn(process.execPath, [leader, 'shift', stateDir, JSON.stringify(settings)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const ended = once(child, 'close');
-    let said = '';
-    child.stdout.on('data', (data) => {
-      said += data;
-    });
-    await until('the leader leads', () => (said.includes('leads') ? true : undefined), 20_000);
-    await nodeIo.sleep(random() * 60);
-    child.kill('SIGSTOP');
+    const worst = canEnd && round % 2 === 0 ? {} : stopping(stopper, settings.kind, 1 + Math.floor(random() * 5));
+    const leading = await freeze([leader, 'shift', stateDir, JSON.stringify(settings)], worst, random() * 60);
     const store = localStore(stateDir, io);
     const taken = await takeClaim(store, SCOPE, { actor: 'bob', command: 'abort' }, io, { takeOver: true });
     if (taken.from?.ended !== canEnd) faults.push(`${settings.kind}, round ${round}: ended is ${taken.from?.ended}`);
     await apply();
-    child.kill('SIGCONT');
-    await ended;
+    await leading.wake();
     if (!(await isOurs())) stale += 1;
     if (!canEnd) {
       await nodeIo.sleep(idleMs);
@@ -84,5 +85,27 @@ export async function takeOver({ leader, settings, rounds, seed, canEnd, idleMs 
     await releaseClaim(store, SCOPE, 'bob', taken.seq, io);
   }
   if (canEnd && stale > 0) faults.push(`${stale} stale changes from leaders that had been ended`);
+  if (!canEnd && stale !== rounds) faults.push(`only ${stale} of ${rounds} leaders that nobody ended made their last change`);
   return { stale, faults };
+}
+
+/** A leader that stops by itself, or else after so long. */
+async function freeze(argv: readonly string[], worst: ReturnType<typeof stopping> | Record<string, never>, afterMs: number) {
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...worst } });
+  const ended = once(child, 'close');
+  let said = '';
+  child.stdout.on('data', (data) => {
+    said += data;
+  });
+  await until('the leader leads', () => (said.includes('leads') ? true : undefined), 20_000);
+  if ('STOP_AT' in worst) await stopped(child.pid ?? 0);
+  else {
+    await nodeIo.sleep(afterMs);
+    child.kill('SIGSTOP');
+  }
+  const wake = async () => {
+    child.kill('SIGCONT');
+    await ended;
+  };
+  return { wake };
 }

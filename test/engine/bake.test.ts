@@ -1,8 +1,9 @@
 /** Baking: what is judged, what counts as watched, and how long health may be missing. */
 import { describe, expect, it } from 'vitest';
 import { fold } from '../../src/core/history.ts';
+import type { Sight } from '../world/counters.ts';
 import { CANDIDATE, historyIn, planOf, promote, resume, storeOf } from '../world/rollouts.ts';
-import { SCOPE, type Sight } from '../world/world.ts';
+import { SCOPE } from '../world/world.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, scene, when } from './scene.ts';
 
 const LONG = planOf({

@@ -71,7 +71,7 @@ export function mustPrintSafely(lines: readonly OutputLine[]): void {
       tty: false,
       unicode: true,
       columns: () => 100,
-      now: () => 0,
+      clock: { now: () => 0, every: () => () => undefined },
     });
     for (const line of lines) report.line(line);
     report.close();
@@ -127,9 +127,9 @@ export function mustShowSafely(findings: readonly Finding[]): void {
     must(finding.line >= 1 && finding.column >= 1 && finding.fix !== '', 'a finding without place or fix');
 }
 
-/** What break-glass says while `speak` talks. Shell commands may hold line feeds and tabs, as everything may. */
-export function mustSpeakSafely(speak: (voice: Voice) => void): void {
-  for (const json of [false, true]) {
+/** What break-glass says while `speak` talks; with `--json` it says the words as well. Shell commands may hold line feeds and tabs, as everything may. */
+export function mustSpeakSafely(speak: (voice: Voice) => void, modes: readonly boolean[] = [false, true]): void {
+  for (const json of modes) {
     const stdout = new Gathered();
     const stderr = new Gathered();
     speak(new Voice({ stdout, stderr }, { json, quiet: false }));

@@ -12,13 +12,16 @@ import { manifestBreaches } from '../../src/core/manifest-rules.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { CANDIDATE, listedAs, SCOPE, STABLE, STAGING } from '../core/builds.ts';
 import { answerOf, factsWith, historyWith } from '../core/world.ts';
-import { claimedBy } from '../stores/entries.ts';
+import { claimedBy, note, notes } from '../stores/entries.ts';
 import { putFile, watched } from '../world/disk.ts';
 import { memoryDisk } from '../world/memory-disk.ts';
 import { Process } from '../world/process.ts';
 import { STATE_DIR, World } from '../world/world.ts';
 
 type Complaints = readonly string[];
+
+/** More calls than a takeover makes. */
+const CROSSINGS = 120;
 
 /** Worlds in which exactly one lock stands between the build and its promotion. */
 function admission(): Complaints {
@@ -138,6 +141,29 @@ async function claims(): Promise<Complaints> {
   return both ? ['two processes were told that they lead'] : (await answer) === 'ok' ? [] : ['nobody leads'];
 }
 
+/** A leader that nobody can end appends while it is taken over, at every place where the two can cross. */
+async function fences(): Promise<Complaints> {
+  const lost: string[] = [];
+  for (let place = 1; place <= CROSSINGS; place += 1) {
+    const world = new World({});
+    const [one, two] = [new Process(world, 11), new Process(world, 12)];
+    const leader = localStore(STATE_DIR, one.io);
+    await leader.append(SCOPE, 1, claimedBy(one.io.self()));
+    let answer: Promise<string> | undefined;
+    let calls = 0;
+    const cross = () => {
+      calls += 1;
+      if (calls === place) answer = leader.append(SCOPE, 2, note('acknowledged?'));
+    };
+    const taker = localStore(STATE_DIR, { ...two.io, fs: watched(two.io.fs, cross, () => undefined) });
+    await taker.fence(SCOPE, 1);
+    await taker.append(SCOPE, 2, claimedBy(two.io.self()));
+    const { entries } = await taker.read(SCOPE);
+    if ((await answer) === 'ok' && notes(entries).length === 0) lost.push(`an acknowledged entry is gone (crossing ${place})`);
+  }
+  return lost;
+}
+
 /** A disk that says that it wrote, and did not. */
 function lyingDisk(): Complaints {
   const disk = memoryDisk(() => 0);
@@ -157,7 +183,7 @@ function lyingDisk(): Complaints {
   }
 }
 
-const DETECTORS = { admission, choices, manifests, claims, 'lying disk': lyingDisk } as const;
+const DETECTORS = { admission, choices, manifests, claims, fences, 'lying disk': lyingDisk } as const;
 export type Detector = keyof typeof DETECTORS;
 
 const { values } = parseArgs({ options: { name: { type: 'string', default: '' } } });

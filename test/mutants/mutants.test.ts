@@ -4,10 +4,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { noticed } from './kill.ts';
-import { MUTANTS, type Mutant } from './mutants.ts';
+import type { Mutant } from './mutant.ts';
+import { MUTANTS } from './mutants.ts';
 
 const QUICK = ['an entry is acknowledged before it is flushed', 'a bad build is let in', 'a key that stands twice is accepted'];
-const PROGRAMS = ['admission', 'choices', 'manifests', 'claims', 'lying disk'] as const;
+const PROGRAMS = ['admission', 'choices', 'manifests', 'claims', 'fences', 'lying disk'] as const;
 
 describe('a fault in the code is noticed:', () => {
   it.each(MUTANTS.filter(({ name }) => QUICK.includes(name)))('$name', async (mutant) => {

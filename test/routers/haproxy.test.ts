@@ -317,11 +317,17 @@ describe('configuration', () => {
     ['a relative socket', { ...good, sockets: ['run/admin.sock'] }],
     ['no socket', { ...good, sockets: [] }],
     ['one socket twice', { ...good, sockets: ['/a', '/a'] }],
+    ['a socket path of 108 bytes', { ...good, sockets: [`/${'s'.repeat(107)}`] }],
+    ['a socket path of 107 characters that are more bytes', { ...good, sockets: [`/${'é'.repeat(106)}`] }],
     ['a backend that would end the command', { ...good, backend: 'gw; shutdown' }],
     ['one state file for two sockets', { ...good, sockets: ['/a', '/b'], serverStateFile: '/state' }],
     ['an unknown key', { ...good, slots: {} }],
   ])('refuses %s', (_what, config) => {
     expect(haproxy.config.safeParse(config).success).toBe(false);
+  });
+
+  it('takes a socket path of 107 bytes, which is what the kernel takes', () => {
+    expect(haproxy.config.safeParse({ ...good, sockets: [`/${'é'.repeat(53)}`] }).success).toBe(true);
   });
 
   it('takes paths and host:port, and names each socket with the backend as a target', () => {

@@ -168,6 +168,31 @@ describe('the local router’s settings', () => {
   });
 });
 
+describe('the word of a serve', () => {
+  const half = (place: string) => ({ place, build: null, percent: 50 });
+  const readBack = (split: readonly ReturnType<typeof half>[], applied: string) => {
+    const config = local.config.parse({
+      listen: '127.0.0.1:1',
+      routes: '/r',
+      addresses: { a: 'http://127.0.0.1:2' },
+    }) as LocalConfig;
+    const scope = { tenant: 'acme', environment: 'production', service: 'web' };
+    const status = { formatVersion: 1, scope, routes: '/r', addresses: config.addresses, applied, split };
+    const body = JSON.stringify({ ...status, served: {}, servedByBuild: {}, problem: null });
+    return local.read(config, { ...nodeIo, http: async () => ({ status: 200, headers: {}, body }) });
+  };
+
+  it('that splits by one place twice is not believed at all', async () => {
+    await expect(readBack([half('a'), half('a')], 'a=50,a=50')).rejects.toMatchObject({ code: 'UNREACHABLE' });
+  });
+
+  it('that applied something else than it reports is told as trouble', async () => {
+    const { trouble, certainty } = await readBack([half('a'), half('b')], 'a=100');
+    expect(trouble[0]).toMatch(/^kvdeploy serve applied a=100, but reports /);
+    expect(certainty).toBe('configured');
+  });
+});
+
 describe('a routes file', () => {
   it('gives equal text for equal splits, and is read back equal', () => {
     const split = [

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { FORMAT_VERSION } from '../../src/core/ledger.ts';
 import { type Io, nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { freshFolder } from '../fresh-folder.ts';
@@ -95,6 +96,30 @@ describe('a damaged ledger', () => {
     const file = join(ledgerDir(dir), '0001.jsonl');
     truncateSync(file, statSync(file).size - 10);
     await expect(store.read(SCOPE)).rejects.toMatchObject({ code: 'LEDGER_DAMAGED' });
+  });
+});
+
+describe('a ledger that a newer kvdeploy wrote', () => {
+  it('is neither read nor claimed nor fenced, says so, and is not called damaged', async () => {
+    const dir = freshFolder();
+    const store = await claimed(dir);
+    await store.append(SCOPE, 2, RELEASED);
+    await store.append(SCOPE, 3, claimedBy(A));
+    const file = join(ledgerDir(dir), '0002.jsonl');
+    const claim = { ...JSON.parse(readFileSync(file, 'utf8')), formatVersion: FORMAT_VERSION + 1, evidence: [] };
+    writeFileSync(file, `${JSON.stringify(claim)}\n`);
+    const expected = { code: 'LEDGER_NEWER', exitCode: 3, message: expect.stringMatching(/written by a newer kvdeploy/) };
+    const other = localStore(dir, nodeIo);
+    await expect(other.read(SCOPE)).rejects.toMatchObject({ ...expected, places: [{ file, line: 1 }] });
+    await expect(other.fence(SCOPE, 3)).rejects.toMatchObject(expected);
+    await expect(other.append(SCOPE, 4, claimedBy(A))).rejects.toMatchObject(expected);
+    expect(readdirSync(ledgerDir(dir)).sort()).toEqual(['0001.jsonl', '0002.jsonl']);
+  });
+
+  it('each claim says the version of its segment', async () => {
+    const dir = freshFolder();
+    await claimed(dir);
+    expect(JSON.parse(readFileSync(join(ledgerDir(dir), '0001.jsonl'), 'utf8')).formatVersion).toBe(FORMAT_VERSION);
   });
 });
 
@@ -424,6 +449,61 @@ describe('reading again', () => {
     opened.length = 0;
     expect(await reader.read(SCOPE)).toEqual(await localStore(dir, nodeIo).read(SCOPE));
     expect(opened).toEqual(['0002.jsonl']);
+  });
+
+  /** The calls and the bytes that one more reading takes when an entry was appended, in a ledger of so many segments. */
+  async function increment(segments: number): Promise<{ calls: string[]; bytes: number }> {
+    const dir = freshFolder();
+    const writer = await claimed(dir);
+    for (let seq = 2; seq < 2 * segments; seq += 2) {
+      await writer.append(SCOPE, seq, RELEASED);
+      await writer.append(SCOPE, seq + 1, claimedBy(A));
+    }
+    const calls: string[] = [];
+    let bytes = 0;
+    const fs = new Proxy(nodeIo.fs, {
+      get: (target, name) => {
+        const found = Reflect.get(target, name);
+        if (typeof found !== 'function') return found;
+        return (...given: unknown[]) => {
+          calls.push(String(name));
+          const result: unknown = Reflect.apply(found, target, given);
+          if (name === 'readSync') bytes += Number(result);
+          return result;
+        };
+      },
+    });
+    // As if some seconds had passed since the folder changed last.
+    const reader = localStore(dir, { ...nodeIo, fs, now: () => Date.now() + 10_000 });
+    await reader.read(SCOPE);
+    await writer.append(SCOPE, 2 * segments, note('new'));
+    calls.length = 0;
+    bytes = 0;
+    const { entries } = await reader.read(SCOPE);
+    expect([entries.length, notes(entries)]).toEqual([2 * segments, ['new']]);
+    await reader.requestedAbort(SCOPE);
+    return { calls, bytes };
+  }
+
+  it('takes the same few calls and bytes whatever the length of the ledger, and lists no folder', async () => {
+    const [short, long] = [await increment(2), await increment(40)];
+    expect(long.calls).toEqual(short.calls);
+    expect(short.calls).not.toContain('readdirSync');
+    // Some numbers in the lines have a digit more.
+    expect(Math.abs(long.bytes - short.bytes)).toBeLessThan(20);
+  });
+
+  it('notices a changed byte in the segment that was verified before and may still grow', async () => {
+    const dir = freshFolder();
+    const store = await claimed(dir);
+    await store.append(SCOPE, 2, note('one'));
+    await store.append(SCOPE, 3, note('two'));
+    expect((await store.read(SCOPE)).entries.length).toBe(3);
+    const file = join(ledgerDir(dir), '0001.jsonl');
+    const { atime, mtime } = statSync(file);
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"one"', '"won"'));
+    utimesSync(file, atime, mtime);
+    await expect(store.read(SCOPE)).rejects.toMatchObject({ code: 'LEDGER_DAMAGED' });
   });
 
   it('starts over when segments were taken away', async () => {

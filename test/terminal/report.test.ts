@@ -18,7 +18,7 @@ function reported(lines: readonly OutputLine[], options: Partial<ReportOptions> 
     tty: false,
     unicode: true,
     columns: () => 80,
-    now: () => START_MS,
+    clock: { now: () => START_MS, every: () => () => undefined },
     ...options,
   });
   for (const line of lines) report.line(line);
@@ -119,10 +119,30 @@ describe('the report for people, in a pipe', () => {
   test.each([
     [2, 'unchanged'],
     [7, 'unchanged'],
-    [1, 'not known; ask: kvdeploy status'],
-    [5, 'not known; ask: kvdeploy status'],
+    [1, 'not known; ask: kvdeploy status --env production --tenant acme --service kv-gateway'],
+    [5, 'not known; ask: kvdeploy status --env production --tenant acme --service kv-gateway'],
   ])('ends a failure with exit code %i and unknown traffic by saying: %s', (exitCode, text) => {
     const { err } = reported([result({ ok: false, code: 'X', exitCode, traffic: null, next: [] })]);
+    expect(err.trimEnd().split('\n').at(-1)).toBe(`  traffic  ${text}`);
+  });
+
+  test.each([
+    [
+      'that had begun to lead',
+      [started],
+      { split: [{ build: STABLE, percent: 75 }], certainty: 'served' },
+      '41d0a6c3 75 % (served)',
+    ],
+    ['that never led', [], { split: [{ build: STABLE, percent: 75 }], certainty: 'served' }, 'unchanged: 41d0a6c3 75 % (served)'],
+    [
+      'whose router is silent',
+      [started],
+      { split: [], certainty: 'unknown' },
+      'not known; ask: kvdeploy status --env production --tenant acme --service kv-gateway',
+    ],
+  ] as const)('of a runner %s and ends as busy, says what is true now', (_who, before, traffic, text) => {
+    const busy = result({ ok: false, code: 'BUSY', exitCode: 6, traffic: { ...traffic, split: [...traffic.split] }, next: [] });
+    const { err } = reported([...before, busy]);
     expect(err.trimEnd().split('\n').at(-1)).toBe(`  traffic  ${text}`);
   });
 

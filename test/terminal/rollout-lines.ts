@@ -8,7 +8,7 @@ export const START_MS = Date.parse('2026-11-21T19:52:04Z');
 const scope = { tenant: 'acme', environment: 'production', service: 'kv-gateway' };
 const at = (seconds: number) => new Date(START_MS + seconds * 1000).toISOString();
 
-export const started: OutputLine = {
+export const started: Extract<OutputLine, { type: 'started' }> = {
   type: 'started',
   rollout: 'r-7f3k',
   kind: 'promote',

@@ -5,6 +5,7 @@ import { createReport } from '../../src/terminal/report.ts';
 import { Process } from '../world/process.ts';
 import { furnish, planOf, promote } from '../world/rollouts.ts';
 import { World } from '../world/world.ts';
+import { started } from './rollout-lines.ts';
 
 interface Told {
   /** Milliseconds from the start at which something was written, and the end of the rollout. */
@@ -39,8 +40,9 @@ async function told(plan: ReturnType<typeof planOf>, mischief: (world: World) =>
     tty: false,
     unicode: true,
     columns: () => 80,
-    now: () => world.nowMs,
+    clock: { now: () => world.nowMs, every: new Process(world, 3).io.every },
   });
+  report.line({ ...started, steps: plan.steps });
   const ended = await promote(world, new Process(world, 2), plan, (line) => report.line(line));
   report.close();
   atMs.push(world.nowMs - beganMs);
@@ -58,11 +60,22 @@ const steps = (...bakesMs: readonly number[]) =>
   bakesMs.map((bakeMs, index) => ({ percent: index === bakesMs.length - 1 ? 100 : 10 * (index + 1), bakeMs }));
 
 describe('a rollout in a pipe', () => {
-  it.each([1000, 3000, 5000, 7000, 11_000])('of 35 s, polled every %i ms, is never silent for more than 12 s', async (pollMs) => {
-    const { atMs, phase } = await told(planOf({ pollMs, steps: steps(20_000, 15_000) }));
+  it.each([1000, 3000, 5000, 7000, 11_000, 15_000, 34_000])(
+    'of 35 s, polled every %i ms, is never silent for more than 12 s',
+    async (pollMs) => {
+      const { atMs, phase } = await told(planOf({ pollMs, steps: steps(20_000, 15_000) }));
+      expect(phase).toBe('done');
+      expect(atMs.at(-1)).toBeGreaterThan(35_000);
+      expect(longest(atMs, 0, MINUTE_MS)).toBeLessThanOrEqual(12_000);
+    },
+  );
+
+  it('polled every ten minutes says at least every 32 s what is still going on, and how old its last word is', async () => {
+    const { atMs, phase, text } = await told(planOf({ pollMs: 10 * MINUTE_MS, steps: steps(10 * MINUTE_MS) }));
     expect(phase).toBe('done');
-    expect(atMs.at(-1)).toBeGreaterThan(35_000);
-    expect(longest(atMs, 0, MINUTE_MS)).toBeLessThanOrEqual(12_000);
+    expect(longest(atMs, 0, MINUTE_MS - 12_000)).toBeLessThanOrEqual(12_000);
+    expect(longest(atMs, 0, 10 * MINUTE_MS)).toBeLessThanOrEqual(32_000);
+    expect(text).toMatch(/step 1\/1 100 % still baking; nothing new for \d+s\n/);
   });
 
   it('of 20 minutes says something at least every 32 s after the first minute', async () => {
@@ -91,6 +104,7 @@ describe('a rollout in a pipe', () => {
     });
     expect(['reverted', 'stuck']).toContain(phase);
     expect(text).toContain('green is DOWN');
+    expect(text.match(/green is DOWN; trying again/g)?.length).toBeLessThanOrEqual(4);
     expect(longest(atMs, 0, MINUTE_MS)).toBeLessThanOrEqual(12_000);
   });
 });

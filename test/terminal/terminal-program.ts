@@ -1,5 +1,6 @@
 /** A small program for the tests on a pseudo-terminal: plays a rollout through the real report, or asks one question. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { nodeIo } from '../../src/io.ts';
 import { askName, askYes } from '../../src/terminal/ask.ts';
 import { createReport, reportOptions } from '../../src/terminal/report.ts';
 import { phase, poll, result, started, traffic } from './rollout-lines.ts';
@@ -8,7 +9,7 @@ const [what] = process.argv.slice(2);
 
 async function play(end: 'close' | 'exit' | 'signal' | 'throw' | 'long'): Promise<void> {
   const report = createReport(
-    reportOptions({ json: false, quiet: false, verbose: false, colour: undefined }, process, process.env, Date.now),
+    reportOptions({ json: false, quiet: false, verbose: false, colour: undefined }, process, process.env, nodeIo),
   );
   report.line(started);
   report.line(phase('baking', 1));

@@ -30,6 +30,10 @@ describe('the live view', () => {
     `);
   });
 
+  test.each([60, 80, 99])('says whole in %i columns what it waits for', (columns) => {
+    expect(view(baking, columns, true)).toContain('      waiting for 112 more requests or 41s');
+  });
+
   test('does without Unicode', () => {
     expect(view(baking, 120, false).join('\n')).toMatch(/^[\n\x20-\x7e]*$/);
   });

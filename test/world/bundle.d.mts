@@ -7,4 +7,7 @@ export interface Mutation {
   readonly to: string;
 }
 
+/** The simulator as a program, of the code with these mutations. */
+export function bundleSimulator(outfile: string, mutations?: readonly Mutation[]): Promise<void>;
+
 export function bundle(entry: string, outfile: string, mutations?: readonly Mutation[]): Promise<void>;

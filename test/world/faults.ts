@@ -17,6 +17,7 @@ export function beginFault(world: World, { what, lastsMs }: Fault, invariants: I
   };
   switch (what.kind) {
     case 'somebody moves traffic':
+      world.met('somebody else moves traffic');
       world.move(what.split, 0);
       return;
     case 'metrics': {
@@ -29,12 +30,15 @@ export function beginFault(world: World, { what, lastsMs }: Fault, invariants: I
       return;
     }
     case 'clock jumps':
+      world.met(what.byMs > 0 ? 'clock jumps ahead' : 'clock jumps back');
       world.nowMs += what.byMs;
       return;
     case 'power cut':
+      world.met('power cut');
       cutPower(world, what.seed);
       return;
     case 'counters restart':
+      world.met('counters restart');
       Object.assign(world.metrics.get(CANDIDATE) ?? {}, { requests: 0, errors: 0, frozen: undefined });
       return;
     case 'router down':
@@ -52,9 +56,15 @@ export function beginFault(world: World, { what, lastsMs }: Fault, invariants: I
     case 'short writes':
       forAWhile({ shortWrites: true }, { shortWrites: false });
       return;
+    case 'disk lies':
+      forAWhile({ lies: true }, { lies: false });
+      return;
     case 'green fails':
-      return void Object.assign(world.builds.get('green') ?? {}, { failing: 0.5 });
+      world.met('candidate begins to fail');
+      Object.assign(world.builds.get('green') ?? {}, { failing: 0.5 });
+      return;
     case 'foreign binary at green':
+      world.met('foreign binary at the candidate');
       invariants.foreignSinceMs ??= world.monotonicMs;
       world.place('green', FOREIGN);
   }

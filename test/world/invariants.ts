@@ -7,18 +7,17 @@
  * I4 At most one process leads: no two are ever told that the same entry is theirs.
  * I5 Under a hold nothing moves traffic but another rescue; after a rescue nothing of a rollout arrives any more; no hold gets lost.
  * I6 The ledger is a whole chain and no generation of the pointer is damaged.
- * I7 The percentage never rises unless every gate passed, on real counts, since the step before began; a build that fails from the
- *    beginning never gets beyond the first step; nothing is known-good before its last bake is over.
+ * I7 The percentage never rises unless whoever leads saw every gate pass, on real counts, since the step before began; a build that
+ *    fails from the beginning never gets beyond the first step; nothing is known-good before its last bake is over.
  * I8 Once faults stop, every rollout ends in a named state, and traffic is where that state says.
  */
 import { pointerDir, readPointers } from '../../src/break-glass/pointer.ts';
 import type { Event } from '../../src/core/events.ts';
-import { fold, type History } from '../../src/core/history.ts';
+import type { History } from '../../src/core/history.ts';
 import type { Entry, NewEntry } from '../../src/core/ledger.ts';
 import { isOver, next, type State } from '../../src/core/rollout.ts';
 import { splitsAgree, splitText } from '../../src/core/split.ts';
-import type { Store } from '../../src/stores/store.ts';
-import { CANDIDATE, STABLE, watcherOf } from './rollouts.ts';
+import { CANDIDATE, historyIn, ledgerIn, STABLE } from './rollouts.ts';
 import type { Schedule } from './schedule.ts';
 import { POINTER_DIR, SCOPE, STATE_DIR, sharesOf, type World } from './world.ts';
 
@@ -29,7 +28,6 @@ export class Invariants {
   readonly problems: string[] = [];
   readonly #world: World;
   readonly #schedule: Schedule;
-  readonly #watcher: Store;
   readonly #checks: Promise<void>[] = [];
   /** Processes that break glass, and when they began. */
   readonly #rescuers = new Map<number, number>();
@@ -37,6 +35,7 @@ export class Invariants {
   readonly #acknowledged = new Map<number, { readonly by: number; readonly entry: NewEntry }>();
   readonly #generations: number[] = [];
   #shiftedMs = 0;
+  #convergedMs = 0;
   #rescuedMs: number | undefined;
   #mustHold = false;
   foreignSinceMs: number | undefined;
@@ -44,7 +43,6 @@ export class Invariants {
   constructor(world: World, schedule: Schedule) {
     this.#world = world;
     this.#schedule = schedule;
-    this.#watcher = watcherOf(world);
     world.onShift = (by, split) => {
       if (!this.#rescuers.has(by)) this.#checks.push(this.#mayShift(by, split));
     };
@@ -92,14 +90,16 @@ export class Invariants {
     const before = this.#acknowledged.get(seq);
     if (before !== undefined) this.fail('I4', `processes ${before.by} and ${by} were both told that entry ${seq} is theirs`);
     this.#acknowledged.set(seq, { by, entry });
+    if (entry.event.type === 'claimed' && entry.event.claim.from !== null) this.#world.met('takeover');
     if (entry.event.type === 'pointed') this.#checks.push(this.#mayPoint(by));
     if (entry.event.type === 'shifted') this.#shiftedMs = this.#world.monotonicMs;
+    if (entry.event.type === 'converged') this.#convergedMs = this.#world.monotonicMs;
   }
 
   /** What a promotion names known-good has served everything for its whole last bake. */
   async #mayPoint(by: number): Promise<void> {
     const servedMs = this.#world.monotonicMs - this.#shiftedMs;
-    const { rollout } = fold((await this.#watcher.read(SCOPE)).entries);
+    const { rollout } = await historyIn(this.#world);
     if (rollout?.plan.kind === 'promote' && servedMs < (rollout.plan.steps.at(-1)?.bakeMs ?? 0))
       this.fail('I7', `process ${by} named a build known-good after ${servedMs} ms`);
   }
@@ -128,15 +128,16 @@ export class Invariants {
       this.#asksWell()
     )
       this.fail('I1', `process ${by} sent more traffic to a build of somewhere else`);
-    const shiftedMs = this.#shiftedMs;
-    const { entries } = await this.#watcher.read(SCOPE);
-    const history = fold(entries);
+    const convergedMs = this.#convergedMs;
+    const { entries, history } = await ledgerIn(this.#world);
     this.#leads(by, asked, history);
     const step = history.rollout?.step ?? 0;
     if (!rises || step === 0 || history.rollout?.phase !== 'shifting' || history.rollout.plan.kind !== 'promote') return;
+    // The gates of the step before passed when it was first reached; now it bakes again.
+    if (history.rollout.again) return;
     if (!passedSince(entries)) this.fail('I7', `process ${by} raised the percentage without a gate that passed`);
-    if (counted < shiftedMs)
-      this.fail('I7', `process ${by} raised the percentage, and nothing was counted since the step before`);
+    if (counted <= convergedMs)
+      this.fail('I7', `process ${by} raised the percentage, and nothing was counted since the step before began to bake`);
   }
 
   /** Where router reads fail too, who is at the place cannot be asked before the shift, only after it. */
@@ -157,8 +158,8 @@ export class Invariants {
 
   async atEnd(): Promise<string> {
     await Promise.all(this.#checks);
-    const { entries } = await this.#watcher.read(SCOPE);
-    const { rollout, knownGood } = fold(entries);
+    const { entries, history } = await ledgerIn(this.#world);
+    const { rollout, knownGood } = history;
     this.#kept(entries);
     this.#pointers(entries.map(({ event }) => event));
     if (rollout !== null && !isOver(rollout)) this.fail('I8', `it ended while still ${rollout.phase}`);
@@ -216,9 +217,9 @@ export class Invariants {
   }
 }
 
-/** True when the last step that was reached saw a poll that passed, with enough requests at each gate. */
+/** True when whoever leads now saw a poll that passed at the last step that was reached, with enough requests at each gate. */
 function passedSince(entries: readonly Entry[]): boolean {
-  const from = entries.findLastIndex(({ event }) => event.type === 'shifted');
+  const from = entries.findLastIndex(({ event }) => event.type === 'shifted' || event.type === 'claimed');
   return entries.slice(from + 1).some(({ event }) => {
     if (event.type !== 'polled' || event.verdict !== 'pass') return false;
     return event.gates.length > 0 && event.gates.every((gate) => gate.verdict === 'pass' && gate.requests >= 10);

@@ -2,9 +2,12 @@
 import { Refused } from '../../src/break-glass/refusal.ts';
 import { KvdeployError } from '../../src/core/errors.ts';
 import { openRollout } from '../../src/core/history.ts';
+import { isOver, type Phase } from '../../src/core/rollout.ts';
+import type { Trouble } from './coverage.ts';
 import { beginFault, FIRST_PID, FOREIGN } from './faults.ts';
 import { Invariants } from './invariants.ts';
-import { Killed, Process } from './process.ts';
+import { Process } from './process.ts';
+import { Killed } from './process-disk.ts';
 import { reconcile, rescue } from './rescues.ts';
 import { abort, CANDIDATE, type Ended, furnish, historyIn, promote, resume, rollbackOf, storeOf } from './rollouts.ts';
 import type { Actor, Schedule } from './schedule.ts';
@@ -14,6 +17,7 @@ import { POINTER_DIR, SCOPE, World } from './world.ts';
 export interface Lived {
   readonly phase: string;
   readonly problems: readonly string[];
+  readonly troubles: ReadonlySet<Trouble>;
 }
 
 const BACK = rollbackOf();
@@ -33,12 +37,12 @@ export async function live(schedule: Schedule, tell?: Tell): Promise<Lived> {
   const invariants = new Invariants(world, schedule);
   try {
     await Promise.race([wholeLife(world, schedule, invariants), world.runaway]);
-    return { phase: await invariants.atEnd(), problems: invariants.problems };
+    return { phase: await invariants.atEnd(), problems: invariants.problems, troubles: world.troubles };
   } catch (error) {
     const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     const code = error instanceof KvdeployError && error.code === 'LEDGER_DAMAGED' ? 'I6' : 'I8';
     invariants.fail(code, what);
-    return { phase: 'thrown', problems: invariants.problems };
+    return { phase: 'thrown', problems: invariants.problems, troubles: world.troubles };
   }
 }
 
@@ -62,6 +66,7 @@ function putAtGreen(world: World, green: Schedule['green']): void {
 /** One actor's process, from its start to its end. */
 async function act(world: World, actor: Actor, pid: number, schedule: Schedule, invariants: Invariants): Promise<void> {
   await world.pass(actor.startMs);
+  if ([...world.running].some((other) => other >= FIRST_PID)) world.met('two operators at once');
   const process = new Process(world, pid, { host: actor.host });
   const who = `process ${pid}`;
   world.tell?.(who, `${actor.command} begins on ${actor.host}`);
@@ -76,6 +81,7 @@ function beset(world: World, process: Process, actor: Actor): void {
   if (actor.dieAt !== null) process.dieAt = actor.dieAt;
   process.lastWord = actor.lastWord;
   const leave = () => {
+    if (process.alive) world.met('told to leave');
     process.control.leave = true;
   };
   if (actor.leaveAfterMs !== null) world.after(actor.leaveAfterMs, leave);
@@ -92,6 +98,7 @@ function beset(world: World, process: Process, actor: Actor): void {
     left -= 1;
     if (left !== -1) return undefined;
     world.tell?.(`process ${process.pid}`, `is frozen for ${freeze.forMs} ms${freeze.endable ? '' : ', and cannot be ended'}`);
+    world.met(freeze.endable ? 'pause' : 'pause, and cannot be ended');
     if (!freeze.endable) world.unendable.add(process.pid);
     return world.pass(freeze.forMs).then(() => {
       world.tell?.(`process ${process.pid}`, 'wakes up');
@@ -128,6 +135,7 @@ async function command(
       return 'asked';
     case 'rescue': {
       invariants.breaksGlass(process.pid);
+      await meetRescue(world);
       const { code, message } = await rescue(process, (line) => {
         invariants.said(line);
         world.tell?.(`process ${process.pid}`, line);
@@ -139,6 +147,23 @@ async function command(
       return review(world, process, invariants);
   }
 }
+
+async function meetRescue(world: World): Promise<void> {
+  // A ledger that cannot be read, in the middle of a power cut, is the rescue's usual case, and nothing to count by.
+  const rollout = (await historyIn(world).catch(() => undefined))?.rollout;
+  if (rollout === undefined) return;
+  if (rollout === null) world.met('rescue before any rollout');
+  else if (isOver(rollout)) world.met('rescue after the end');
+  else if (RESCUED_WHILE[rollout.phase] !== undefined) world.met(RESCUED_WHILE[rollout.phase] as Trouble);
+}
+
+const RESCUED_WHILE: Readonly<Partial<Record<Phase, Trouble>>> = {
+  checking: 'rescue while checking',
+  shifting: 'rescue while shifting',
+  converging: 'rescue while converging',
+  baking: 'rescue while baking',
+  reverting: 'rescue while reverting',
+};
 
 async function review(world: World, process: Process, invariants: Invariants): Promise<string> {
   if (!world.disk.existsSync(`${POINTER_DIR}/hold`)) return 'nothing to reconcile';
@@ -157,7 +182,7 @@ async function settle(world: World, schedule: Schedule, invariants: Invariants):
   world.tell?.('world', 'all faults stop');
   world.calm();
   world.fate = () => 'done';
-  Object.assign(world, { full: false, syncFails: false, shortWrites: false, routerDown: false, trouble: [] });
+  Object.assign(world, { full: false, syncFails: false, shortWrites: false, lies: false, routerDown: false, trouble: [] });
   for (const counters of world.metrics.values()) counters.sight = 'counts';
   invariants.holdStands();
   await review(world, new Process(world, 100), invariants);

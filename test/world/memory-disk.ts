@@ -1,76 +1,7 @@
 /** A disk in memory, as far as the durable paths use one: the calls and error codes of node:fs, no symbolic links, no permissions, and power cuts. */
 import { constants, type Stats } from 'node:fs';
 import type { Fs } from '../../src/break-glass/changes.ts';
-
-/** `kept` is what a power cut leaves for certain: as it was at the last fsync. */
-interface File {
-  readonly ino: number;
-  mode: number;
-  nlink: number;
-  mtimeMs: number;
-  readonly names: undefined;
-  bytes: Buffer;
-  kept: Buffer;
-}
-
-interface Folder {
-  readonly ino: number;
-  mode: number;
-  nlink: number;
-  mtimeMs: number;
-  readonly names: Map<string, Inode>;
-  kept: ReadonlyMap<string, Inode>;
-}
-
-type Inode = File | Folder;
-
-/** A system call's error, without the cost of a stack: most are only looked at for their code. */
-export class SystemError extends Error {
-  readonly code: string;
-  constructor(code: string, call: string, path = '') {
-    const limit = Error.stackTraceLimit;
-    Error.stackTraceLimit = 0;
-    super(`${code}: ${call} '${path}'`);
-    Error.stackTraceLimit = limit;
-    this.code = code;
-  }
-}
-
-const FOLDER = 0o040000;
-const FILE = 0o100000;
-const USER = process.geteuid?.() ?? 0;
-const NOTHING = Buffer.alloc(0);
-const NO_NAMES: ReadonlyMap<string, Inode> = new Map();
-
-class MemoryStats {
-  readonly ino: number;
-  readonly uid = USER;
-  readonly gid = USER;
-  readonly nlink: number;
-  readonly mtimeMs: number;
-  readonly mode: number;
-  readonly size: number;
-
-  constructor(inode: Inode) {
-    this.ino = inode.ino;
-    this.nlink = inode.nlink;
-    this.mtimeMs = inode.mtimeMs;
-    this.mode = (inode.names === undefined ? FILE : FOLDER) | inode.mode;
-    this.size = inode.names === undefined ? inode.bytes.length : 0;
-  }
-
-  isFile(): boolean {
-    return (this.mode & FILE) !== 0;
-  }
-
-  isDirectory(): boolean {
-    return (this.mode & FILE) === 0;
-  }
-
-  isSymbolicLink(): boolean {
-    return false;
-  }
-}
+import { type File, type Folder, type Inode, MemoryStats, NO_NAMES, NOTHING, SystemError } from './inodes.ts';
 
 interface Open {
   readonly inode: Inode;
@@ -79,7 +10,7 @@ interface Open {
 }
 
 /** One disk; several processes use it at once. `clock` gives modification times. */
-class MemoryDisk {
+export class MemoryDisk {
   readonly constants = constants;
   readonly #clock: () => number;
   readonly #paths = new Map<string, Inode>();
@@ -297,8 +228,8 @@ class MemoryDisk {
   }
 }
 
-export function memoryDisk(clock: () => number): Fs & Pick<MemoryDisk, 'cutPower'> {
-  return new MemoryDisk(clock) as unknown as Fs & Pick<MemoryDisk, 'cutPower'>;
+export function memoryDisk(clock: () => number): Fs & MemoryDisk {
+  return new MemoryDisk(clock) as unknown as Fs & MemoryDisk;
 }
 
 /** The names of all system calls that it knows. */

@@ -2,18 +2,14 @@
 import { NotAllowed } from '../../src/break-glass/changes.ts';
 import type { Control } from '../../src/engine/runner.ts';
 import type { Io } from '../../src/io.ts';
-import { watched } from './disk.ts';
-import { SystemError } from './memory-disk.ts';
+import { diskOf } from './process-disk.ts';
 import { identityOf, type World } from './world.ts';
 
-/** Thrown into a process that is dead: nothing that it does from here on reaches the world. */
-export class Killed extends Error {}
-
-const FOR_EVER = new Promise<never>(() => undefined);
+/** A promise of its own each time: one for all would keep every world that ever waited for it. */
+const forEver = () => new Promise<never>(() => undefined);
 const CALL_MS = 3;
-/** Calls that change the disk: the places to die at, and those that need room. */
-const WRITES = ['writeSync', 'linkSync', 'renameSync', 'unlinkSync', 'fsyncSync', 'mkdirSync', 'futimesSync'];
-const NEED_ROOM = ['writeSync', 'mkdirSync', 'linkSync'];
+/** Who does not go within this time is left. */
+const GONE_WITHIN_MS = 2000;
 
 export class Process {
   readonly pid: number;
@@ -60,14 +56,9 @@ export class Process {
 
   #door(host: string): Io {
     const world = this.#world;
-    const before = (call: string, given: readonly unknown[]) => this.#atDisk(call, given);
-    const after = (call: string) => {
-      if (WRITES.includes(call)) this.#count();
-      if (!this.alive) throw new Killed();
-    };
     const never = () => Promise.reject(new Error('there is nothing like that in this world'));
     return {
-      fs: watched(world.disk, before, after),
+      fs: diskOf(world.disk, world, this),
       http: async (request, allowed) => {
         await this.#call('connect');
         const reason = allowed();
@@ -91,26 +82,27 @@ export class Process {
       self: () => identityOf(this.pid, host),
       isRunning: (one) => one.host === host && world.running.has(one.pid),
       end: async (one) => {
-        if (one.host !== host || world.unendable.has(one.pid)) return false;
-        world.kill.get(one.pid)?.();
-        return true;
+        if (one.host !== host) return false;
+        if (world.unendable.has(one.pid)) await this.io.sleep(GONE_WITHIN_MS);
+        else world.kill.get(one.pid)?.();
+        return !world.unendable.has(one.pid) || !world.running.has(one.pid);
       },
     };
   }
 
   async #call(name: string): Promise<void> {
-    if (!this.alive) await FOR_EVER;
+    if (!this.alive) await forEver();
     const pause = this.freeze(name);
     if (pause !== undefined) {
       this.frozen = pause;
       this.isFrozen = true;
       await pause;
       this.isFrozen = false;
-      if (!this.alive) await FOR_EVER;
+      if (!this.alive) await forEver();
     }
     await this.#world.pass(CALL_MS);
-    this.#count();
-    if (!this.alive) await FOR_EVER;
+    this.count();
+    if (!this.alive) await forEver();
   }
 
   #every(ms: number, act: () => void): () => void {
@@ -124,31 +116,11 @@ export class Process {
     return () => stop();
   }
 
-  #atDisk(call: string, given: readonly unknown[]): void {
-    if (!this.alive) throw new Killed();
-    if (WRITES.includes(call)) this.#count();
-    if (call === 'writeSync') this.#shorten(given as unknown[]);
-    if (!this.alive) throw new Killed();
-    if (this.#world.full && NEED_ROOM.includes(call)) throw new SystemError('ENOSPC', call);
-    if (this.#world.syncFails && call === 'fsyncSync') throw new SystemError('EIO', call);
-  }
-
-  /** A process that is killed in a write leaves half of it; a disk may also take half and say so. */
-  #shorten(given: unknown[]): void {
-    const [fd, bytes, offset = 0, length = (bytes as Buffer).length - (offset as number)] = given as [
-      number,
-      Buffer,
-      number?,
-      number?,
-    ];
-    const half = Math.floor(length / 2);
-    if (half === 0 || !(this.#world.shortWrites || !this.alive)) return;
-    if (!this.alive && !this.#world.full) this.#world.disk.writeSync(fd, bytes, offset, half);
-    given.splice(0, given.length, fd, bytes, offset, half);
-  }
-
-  #count(): void {
+  /** One of the places to die at. */
+  count(): void {
     this.calls += 1;
-    if (this.calls >= this.dieAt && this.alive) this.kill();
+    if (this.calls < this.dieAt || !this.alive) return;
+    this.#world.met('crash');
+    this.kill();
   }
 }

@@ -3,13 +3,11 @@
  * `--stride K` leaves seeds to other workers. Says what it found as one line of JSON with `--json`, else a failure as a story. Exit 1 on failure.
  */
 import { parseArgs } from 'node:util';
+import { type Counted, table } from './coverage.ts';
 import { live } from './live.ts';
 import { type Schedule, scheduleOf } from './schedule.ts';
 import { shrink } from './shrink.ts';
 import { printStory } from './story.ts';
-
-/** Worlds that are lived through side by side: they share the turns of the event loop. */
-const SIDE_BY_SIDE = 16;
 
 const { values } = parseArgs({
   options: {
@@ -35,28 +33,28 @@ export interface Found {
   readonly first: number;
   readonly schedules: number;
   readonly cpuSeconds: number;
-  readonly ends: Readonly<Record<string, number>>;
+  readonly ends: Counted;
+  readonly troubles: Counted;
   readonly failures: readonly { readonly seed: number; readonly problems: readonly string[] }[];
 }
 
 async function sweep(): Promise<Found> {
   const ends: Record<string, number> = {};
+  const troubles: Record<string, number> = {};
   const failures: { seed: number; problems: readonly string[] }[] = [];
   const began = process.cpuUsage();
   let schedules = 0;
   const more = () => schedules < count && performance.now() < untilMs && !(values['until-failure'] && failures.length > 0);
-  const liveOn = async () => {
-    while (more()) {
-      const seed = first + stride * schedules;
-      schedules += 1;
-      const { phase, problems } = await live(scheduleOf(seed));
-      ends[phase] = (ends[phase] ?? 0) + 1;
-      if (problems.length > 0) failures.push({ seed, problems });
-    }
-  };
-  await Promise.all(Array.from({ length: SIDE_BY_SIDE }, liveOn));
+  while (more()) {
+    const seed = first + stride * schedules;
+    schedules += 1;
+    const { phase, problems, troubles: met } = await live(scheduleOf(seed));
+    ends[phase] = (ends[phase] ?? 0) + 1;
+    for (const what of met) troubles[what] = (troubles[what] ?? 0) + 1;
+    if (problems.length > 0) failures.push({ seed, problems });
+  }
   const { user, system } = process.cpuUsage(began);
-  return { first, schedules, cpuSeconds: (user + system) / 1e6, ends, failures };
+  return { first, schedules, cpuSeconds: (user + system) / 1e6, ends, troubles, failures };
 }
 
 async function tell(schedule: Schedule): Promise<void> {
@@ -68,6 +66,11 @@ async function tell(schedule: Schedule): Promise<void> {
   await printStory(short.schedule, print);
 }
 
+// Errors are thrown by the dozen in every world, and nobody reads where: a failure is lived through again.
+if (count > 1) Error.stackTraceLimit = 0;
+// Who this is does not change, and each look at a file of the state asks the system for it.
+const user = process.geteuid?.() ?? 0;
+process.geteuid = () => user;
 const found = await sweep();
 const failure = found.failures[0];
 if (values.json) process.stdout.write(`${JSON.stringify(found)}\n`);
@@ -78,11 +81,7 @@ else {
   process.stdout.write(
     `${schedules} schedules from seed ${first} on, ${found.failures.length} failures, ${rate} a second of one core\n`,
   );
-  process.stdout.write(
-    `${Object.entries(found.ends)
-      .map(([phase, number]) => `${phase} ${number}`)
-      .join(', ')}\n`,
-  );
+  process.stdout.write(`${table(found.troubles, found.ends)}\n`);
   if (failure !== undefined) await tell(scheduleOf(failure.seed));
 }
 for (const { seed } of values.json ? [] : found.failures.slice(0, 10))

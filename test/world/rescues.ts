@@ -10,7 +10,7 @@ import type { Process } from './process.ts';
 import { tellingStore } from './rollouts.ts';
 import { COPY_DIR, POINTER_DIR, SCOPE, STATE_DIR, type World } from './world.ts';
 
-const ROOTS = { system: STATE_DIR, home: '/root/state', homePlaces: '/root/state' };
+const ROOTS = { system: STATE_DIR, home: '/srv/other-state', homePlaces: '/srv/other-state' };
 
 /** `rollback --break-glass`, once it is confirmed. Throws Refused where it would. */
 export async function rescue(process: Process, say: (line: string) => void = () => undefined): Promise<Ending> {

@@ -6,6 +6,7 @@ import { beginNew, type Lead } from '../../src/commands/lead.ts';
 import { pointerWriter } from '../../src/commands/pointer-writer.ts';
 import { askAbort, carryOn } from '../../src/commands/resume.ts';
 import { fold, type History, openRollout } from '../../src/core/history.ts';
+import type { Entry } from '../../src/core/ledger.ts';
 import type { Build } from '../../src/core/manifest.ts';
 import type { OutputLine } from '../../src/core/output.ts';
 import { type Plan, planSchema } from '../../src/core/plan.ts';
@@ -138,10 +139,20 @@ export function tellingStore(world: World, process: Process): ReturnType<typeof 
 }
 
 const watchers = new WeakMap<World, ReturnType<typeof localStore>>();
+const folded = new WeakMap<World, { readonly head: string; readonly history: History }>();
 
 /** What the ledger says now, to somebody who only looks; never fails, whatever happens to processes. */
 export async function historyIn(world: World): Promise<History> {
-  return fold((await watcherOf(world).read(SCOPE)).entries);
+  return (await ledgerIn(world)).history;
+}
+
+/** The same with the entries. What has the same head is not folded again. */
+export async function ledgerIn(world: World): Promise<{ readonly entries: readonly Entry[]; readonly history: History }> {
+  const { entries, head } = await watcherOf(world).read(SCOPE);
+  const known = folded.get(world);
+  const history = known?.head === head ? known.history : fold(entries);
+  folded.set(world, { head, history });
+  return { entries, history };
 }
 
 /** The world's own store, which reads what is settled only once. */

@@ -1,8 +1,9 @@
 /** What one simulated world will go through, drawn from its seed before it begins, so that any part of it can be left out again. */
 import type { Plan } from '../../src/core/plan.ts';
 import { seeded } from '../stores/entries.ts';
+import type { Sight } from './counters.ts';
 import { planOf, rollbackOf } from './rollouts.ts';
-import type { Fate, Sight } from './world.ts';
+import type { Fate } from './world.ts';
 
 /** Somebody with a command, and what becomes of the process. */
 export interface Actor {
@@ -38,6 +39,7 @@ export interface Fault {
           | 'disk full'
           | 'fsync fails'
           | 'short writes'
+          | 'disk lies'
           | 'green fails'
           | 'foreign binary at green';
       };
@@ -61,7 +63,19 @@ export interface Schedule {
   readonly end: 'resume' | 'abort';
 }
 
-const MISHAPS: readonly Fate[] = ['refused', 'down', 'lost', 'late', 'overdue', 'lie', 'twice', 'ignored', 'crooked'];
+const MISHAPS: readonly Fate[] = [
+  'refused',
+  'down',
+  'lost',
+  'late',
+  'late',
+  'overdue',
+  'overdue',
+  'lie',
+  'twice',
+  'ignored',
+  'crooked',
+];
 const DAY_MS = 86_400_000;
 const FORWARD = planOf();
 const BACK = rollbackOf();
@@ -87,14 +101,16 @@ class Luck {
 /** The schedule of this seed. */
 export function scheduleOf(seed: number): Schedule {
   const luck = new Luck(seed);
-  const plan = planFor(luck);
+  // Most worlds are short, since it is their number that finds the rare order of things; the others have room for more.
+  const long = luck.chance(0.4);
+  const plan = planFor(luck, long);
   const green = luck.one(['good', 'good', 'good', 'good', 'good', 'sick', 'broken', 'broken', 'foreign', 'staging'] as const);
   const mishapShare = luck.one([0, 0, 0.15, 0.4]);
   const mishaps = Array.from({ length: 24 }, (_, nth) => ({ nth, fate: luck.one(MISHAPS) })).filter(() =>
     luck.chance(mishapShare),
   );
   const first = actorFor(luck, plan.kind === 'rollback' ? 'rollback' : 'promote', 0);
-  const more = luck.times(luck.one([1, 3]), () =>
+  const more = luck.times(long ? 3 : 1, () =>
     actorFor(luck, luck.one(COMMANDS), luck.one([luck.below(6000), luck.below(25_000)])),
   );
   const faults = luck.times(3, () => faultFor(luck));
@@ -118,7 +134,7 @@ function actorFor(luck: Luck, command: Actor['command'], startMs: number): Actor
   return {
     command,
     startMs,
-    host: luck.chance(0.1) ? 'deploy-2' : 'deploy-1',
+    host: luck.chance(0.2) ? 'deploy-2' : 'deploy-1',
     dieAt: luck.chance(0.3) ? luck.one([luck.below(60), luck.below(250)]) : null,
     lastWord: luck.one(['now', 'never'] as const),
     leaveAfterMs: luck.chance(0.15) ? luck.below(12_000) : null,
@@ -133,14 +149,15 @@ function actorFor(luck: Luck, command: Actor['command'], startMs: number): Actor
   };
 }
 
-function planFor(luck: Luck): Plan {
+function planFor(luck: Luck, long: boolean): Plan {
   const kind = luck.one(['promote', 'promote', 'promote', 'promote', 'promote', 'rollback', 'adopt'] as const);
-  const bakeMs = luck.one([1000, 2000, 3000]);
-  const percents = [...[1, 10, 50].filter(() => luck.chance(0.35)), 100];
+  const bakeMs = long ? luck.one([1000, 2000, 3000]) : 1000;
+  const before = long ? [1, 10, 50].filter(() => luck.chance(0.5)) : luck.one([[], [10], [50]]);
+  const percents = [...before, 100];
   const pace = {
     patienceMs: luck.one([3000, 8000]),
     pollMs: luck.one([1000, 1000, 3000]),
-    copies: luck.chance(0.4) ? FORWARD.copies : [],
+    copies: luck.chance(0.25) ? FORWARD.copies : [],
   };
   // Not parsed again: whoever writes a plan into the ledger does that.
   if (kind === 'rollback') return { ...BACK, ...pace };
@@ -154,6 +171,11 @@ function faultFor(luck: Luck): Fault {
   return { atMs, lastsMs: luck.one([500, 3000, 15_000]), what: luck.one(WHATS)(luck) };
 }
 
+function metricsFault(luck: Luck): Fault['what'] {
+  const sight = luck.one(['nothing', 'stands still', 'is down'] as const);
+  return { kind: 'metrics', build: luck.one(['green', 'green', 'green', 'blue'] as const), sight };
+}
+
 const WHATS: readonly ((luck: Luck) => Fault['what'])[] = [
   (luck) => ({
     kind: 'somebody moves traffic',
@@ -162,11 +184,9 @@ const WHATS: readonly ((luck: Luck) => Fault['what'])[] = [
       { blue: 100, green: 0, grey: 0 },
     ]),
   }),
-  (luck) => ({
-    kind: 'metrics',
-    build: luck.one(['green', 'green', 'blue']),
-    sight: luck.one(['nothing', 'stands still', 'is down']),
-  }),
+  metricsFault,
+  metricsFault,
+  metricsFault,
   (luck) => ({ kind: 'clock jumps', byMs: luck.one([-DAY_MS, -3_600_000, 3_600_000, DAY_MS]) }),
   (luck) => ({ kind: 'power cut', seed: luck.below(1_000_000) }),
   ...(
@@ -177,6 +197,7 @@ const WHATS: readonly ((luck: Luck) => Fault['what'])[] = [
       'disk full',
       'fsync fails',
       'short writes',
+      'disk lies',
       'green fails',
       'foreign binary at green',
     ] as const

@@ -1,11 +1,11 @@
-/** The engine, the ledger, the pointer and break-glass in random worlds: plans, people, luck and faults by seed. */
+/** In short: the engine, the ledger, the pointer and break-glass in random worlds: plans, people, luck and faults by seed. */
 import { describe, it } from 'vitest';
 import { sweepWorlds } from './sweep.ts';
 
 describe('in random worlds', () => {
   it(
     'traffic, ledger and pointer keep their promises, whoever dies, sleeps, lies or interferes (seeds 1 and up)',
-    () => sweepWorlds({ name: 'simulator-short', seed: 1, seconds: 10 }),
-    60_000,
+    () => sweepWorlds({ name: 'simulator-short', seed: 1, schedules: 2000, seconds: 120 }),
+    180_000,
   );
 });

@@ -37,6 +37,10 @@ function* simplerThan(schedule: Schedule): Generator<Schedule> {
   }
   if (schedule.green !== 'good') yield { ...schedule, green: 'good' };
   if (schedule.end !== 'resume') yield { ...schedule, end: 'resume' };
+  for (const [index, fault] of schedule.faults.entries()) {
+    const sooner = { ...fault, atMs: Math.floor(fault.atMs / 2) };
+    if (sooner.atMs < fault.atMs) yield { ...schedule, faults: schedule.faults.with(index, sooner) };
+  }
   const { plan } = schedule;
   for (const index of plan.steps.keys()) {
     if (index + 1 < plan.steps.length) yield { ...schedule, plan: planOf({ ...plan, steps: plan.steps.toSpliced(index, 1) }) };

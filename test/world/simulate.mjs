@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundle } from './bundle.mjs';
+import { bundleSimulator } from './bundle.mjs';
 
 const program = join(dirname(fileURLToPath(import.meta.url)), '../../.cache/simulator/simulate.mjs');
-await bundle('test/world/program.ts', program);
+await bundleSimulator(program);
 process.exitCode = spawnSync(process.execPath, [program, ...process.argv.slice(2)], { stdio: 'inherit' }).status ?? 1;

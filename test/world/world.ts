@@ -6,8 +6,11 @@ import type { NewEntry } from '../../src/core/ledger.ts';
 import type { Scope } from '../../src/core/scope.ts';
 import { type Split, splitText } from '../../src/core/split.ts';
 import type { ProcessIdentity } from '../../src/io.ts';
+import { type Counters, type Running, type Sight, seen } from './counters.ts';
+import type { Trouble } from './coverage.ts';
 import { putFile } from './disk.ts';
 import { memoryDisk } from './memory-disk.ts';
+import { Turns } from './turns.ts';
 
 export const SCOPE: Scope = { tenant: 'acme', environment: 'production', service: 'kv-gateway' };
 export const STATE_DIR = '/var/lib/kvdeploy';
@@ -21,25 +24,6 @@ export const COPY_DIR = '/srv/copy';
  */
 export type Fate = 'done' | 'refused' | 'down' | 'lost' | 'late' | 'overdue' | 'twice' | 'ignored' | 'lie' | 'crooked';
 
-export type Sight = 'counts' | 'nothing' | 'stands still' | 'is down';
-
-/** What runs at a place of the router. */
-export interface Running {
-  guid: string | null;
-  environment: string | null;
-  /** Share of its requests that fail. */
-  failing: number;
-  up: boolean;
-}
-
-export interface Counters {
-  requests: number;
-  errors: number;
-  /** What the metric source says about it, and what it said last. */
-  sight: Sight;
-  frozen: { readonly requests: number; readonly errors: number } | undefined;
-}
-
 /** One real change of traffic. */
 export interface Moved {
   readonly atMs: number;
@@ -50,18 +34,26 @@ export interface Moved {
   readonly split: Readonly<Record<string, number>>;
 }
 
+const TROUBLE_OF: Readonly<Record<Exclude<Fate, 'done'>, Trouble>> = {
+  refused: 'request refused',
+  down: 'request lost',
+  lost: 'answer lost',
+  late: 'request late',
+  overdue: 'request overdue',
+  twice: 'request twice',
+  ignored: 'router acknowledges and does nothing',
+  lie: 'router does it and says otherwise',
+  crooked: 'router does something else',
+};
+
+const TROUBLE_SEEN: Readonly<Record<Exclude<Sight, 'counts'>, Trouble>> = {
+  nothing: 'metrics say nothing',
+  'stands still': 'metrics stand still',
+  'is down': 'metrics are down',
+};
+
 const REQUESTS_A_SECOND = 100;
 export const LATE_MS = 3000;
-/** More calls than any schedule needs: a run that never ends is a finding. */
-const CALLS_MAX = 20_000;
-
-interface Due {
-  readonly atMs: number;
-  readonly act: () => unknown;
-  /** Somebody waits for it: time goes on until nobody does. */
-  readonly drives: boolean;
-}
-
 /** A request that was sent, and that the router will act on later. */
 interface InFlight {
   readonly by: number;
@@ -76,8 +68,8 @@ export class World {
   full = false;
   syncFails = false;
   shortWrites = false;
-  /** How often time may pass. */
-  callsMax = CALLS_MAX;
+  /** Whatever is written, something else is kept. */
+  lies = false;
   readonly running = new Set<number>();
   readonly kill = new Map<number, () => void>();
   /** Processes that nobody can end: they hang in the kernel, or the host does not answer. */
@@ -97,28 +89,27 @@ export class World {
   onPointed: (generation: number) => void = () => undefined;
   /** Called with what happens, for people. */
   tell: ((who: string, what: string) => void) | undefined;
+  /** What has befallen this world. */
+  readonly troubles = new Set<Trouble>();
   readonly moved: Moved[] = [];
   readonly builds = new Map<string, Running>();
   readonly metrics = new Map<string, Counters>();
   /** When the metric source last gave a number of requests for a build. */
   readonly countedMs = new Map<string, number>();
-  /** Rejects when time passes for ever. */
-  readonly runaway: Promise<never>;
-  #runAway: (error: Error) => void = () => undefined;
-  #due: Due[] = [];
-  #inFlight = new Set<InFlight>();
-  #drivers = 0;
-  #stepping = false;
-  #calls = 0;
+  readonly #inFlight = new Set<InFlight>();
+  readonly #turns = new Turns(
+    () => this.monotonicMs,
+    (atMs) => this.#moveTo(atMs),
+  );
 
   constructor(split: Record<string, number>) {
     this.split = split;
-    this.runaway = new Promise((_, reject) => {
-      this.#runAway = reject;
-    });
-    this.runaway.catch(() => undefined);
     putFile(this.disk, rescueSource(), 'the rescue program');
     for (const dir of ['/var/lib/', '/srv/']) putFile(this.disk, `${dir}here`, '');
+  }
+
+  met(trouble: Trouble): void {
+    this.troubles.add(trouble);
   }
 
   /** Puts a build at a place. */
@@ -129,56 +120,28 @@ export class World {
 
   /** Has something happen once so many milliseconds have passed, if they do. Returns how to call it off. */
   after(ms: number, act: () => unknown): () => void {
-    return this.#add({ atMs: this.monotonicMs + ms, act, drives: false });
+    return this.#turns.after(ms, act);
   }
 
   /** Lets time pass; whatever is due in between happens at its time. */
   pass(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#add({ atMs: this.monotonicMs + ms, act: resolve, drives: true });
-    });
-  }
-
-  #add(one: Due): () => void {
-    let at = this.#due.length;
-    while (at > 0 && (this.#due[at - 1] as Due).atMs > one.atMs) at -= 1;
-    this.#due.splice(at, 0, one);
-    if (one.drives) this.#drivers += 1;
-    if (this.#drivers > 0) this.#soon();
-    return () => {
-      const where = this.#due.indexOf(one);
-      if (where >= 0) this.#due.splice(where, 1);
-    };
-  }
-
-  /** In a turn of its own: until then everybody has gone as far as they can without waiting. */
-  #soon(): void {
-    if (this.#stepping) return;
-    this.#stepping = true;
-    setImmediate(() => {
-      this.#stepping = false;
-      this.#step();
-    });
-  }
-
-  #step(): void {
-    this.#calls += 1;
-    if (this.#calls > this.callsMax) {
-      this.#runAway(new Error('the world ran away: this never ends'));
-      return;
-    }
-    const next = this.#due.shift();
-    if (next === undefined) return;
-    this.#moveTo(next.atMs);
-    if (next.drives) this.#drivers -= 1;
-    next.act();
-    if (this.#drivers > 0) this.#soon();
+    return this.#turns.pass(ms);
   }
 
   /** Nothing that was to happen by itself happens any more. */
   calm(): void {
-    this.#due = this.#due.filter(({ drives }) => drives);
+    this.#turns.calm();
     this.#inFlight.clear();
+  }
+
+  /** How often time may pass: a run that never ends is a finding. */
+  set callsMax(most: number) {
+    this.#turns.callsMax = most;
+  }
+
+  /** Rejects when time passes for ever. */
+  get runaway(): Promise<never> {
+    return this.#turns.runaway;
   }
 
   /** What a process that is killed had sent reaches the router now or never: the connection goes with the process. */
@@ -217,13 +180,14 @@ export class World {
     this.split = { ...split };
     this.says = undefined;
     this.tell?.(by === 0 ? 'somebody else' : 'router', `traffic is ${splitText(sharesOf(split))}`);
+    if (sentMs < (this.moved.at(-1)?.sentMs ?? 0)) this.met('request overtaken by a later one');
     this.onMove(by, sentMs);
     this.moved.push({ atMs: this.monotonicMs, sentMs, by, split: { ...split } });
   }
 
   /** The outside as HTTP, for process `by`. */
   async answer(request: Parameters<Outside['http']>[0], by: number): Promise<HttpAnswer> {
-    const url = new URL(request.url);
+    const url = parsed(request.url);
     if (url.host === 'router') return this.#router(request, url.pathname, by);
     if (url.host === 'prometheus') return this.#query(url, request.timeoutMs);
     const build = this.builds.get(url.host);
@@ -239,12 +203,17 @@ export class World {
       await this.pass(request.timeoutMs);
       throw new Error('timed out');
     };
-    if (this.routerDown) return gone();
+    if (this.routerDown) {
+      this.met('router does not answer');
+      return gone();
+    }
+    if (this.trouble.length > 0) this.met('router in trouble');
     if (request.method === 'GET') return { status: 200, headers: {}, body: JSON.stringify(this.#said(path)) };
     const split = JSON.parse(request.body ?? '{}') as Record<string, number>;
     this.onShift(by, split);
     const fate = this.fate();
     this.tell?.(`process ${by}`, `asks for ${splitText(sharesOf(split))}${fate === 'done' ? '' : `: ${fate}`}`);
+    if (fate !== 'done') this.met(TROUBLE_OF[fate]);
     switch (fate) {
       case 'down':
         return gone();
@@ -290,6 +259,10 @@ export class World {
     const query = url.searchParams.get('query') ?? '';
     const asked = [...query.matchAll(/\n(requests|errors)\{build="([^"]+)"\}\n, "kvdeploy_build", "(\w+)"/g)];
     const all = asked.map(([, what, guid = '', arm = '']) => ({ what: what as 'requests' | 'errors', guid, arm }));
+    for (const { guid } of all) {
+      const sight = this.metrics.get(guid)?.sight ?? 'counts';
+      if (sight !== 'counts') this.met(TROUBLE_SEEN[sight]);
+    }
     if (all.some(({ guid }) => this.metrics.get(guid)?.sight === 'is down')) {
       await this.pass(timeoutMs);
       throw new Error('timed out');
@@ -306,18 +279,13 @@ export class World {
   }
 }
 
-function seen(counters: Counters): { readonly requests: number; readonly errors: number } | undefined {
-  switch (counters.sight) {
-    case 'counts':
-      counters.frozen = undefined;
-      return counters;
-    case 'stands still':
-      counters.frozen ??= { requests: counters.requests, errors: counters.errors };
-      return counters.frozen;
-    case 'nothing':
-    case 'is down':
-      return undefined;
-  }
+/** The worlds ask for the same few addresses over and over. */
+const addresses = new Map<string, URL>();
+
+function parsed(address: string): URL {
+  const url = addresses.get(address) ?? new URL(address);
+  addresses.set(address, url);
+  return url;
 }
 
 /** Processes of this host. */

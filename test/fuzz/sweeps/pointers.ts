@@ -129,9 +129,14 @@ function chosen(pointers: readonly [Pointer, ...Pointer[]], to: string | null): 
       damaged: [],
       warnings: [],
     };
-    mustSpeakSafely((voice) =>
-      showPlan({ source, choice, hold: undefined, commandFor: (one) => `kvdeploy --to ${one}`, nowMs: 1_800_000_000_000 }, voice),
-    );
+    const shown = {
+      source,
+      choice,
+      hold: undefined,
+      commandFor: (one: string) => `kvdeploy --to ${one}`,
+      nowMs: 1_800_000_000_000,
+    };
+    mustSpeakSafely((voice) => showPlan(shown, voice), [true]);
     return 'chosen';
   } catch (error) {
     if (!(error instanceof Refused)) throw error;

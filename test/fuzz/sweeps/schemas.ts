@@ -16,10 +16,8 @@ const said = (text: RegExp) => (issue: Issue) => text.test(issue.message);
 /** What only zod knows. JSON Schema draft-07 cannot say it, so an editor does not underline it; `validate` does. */
 const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
   ['names that Windows keeps for devices', said(/reserved device name/)],
-  [
-    'lengths, where JSON Schema counts code points and JavaScript UTF-16 units',
-    (issue) => issue.code === 'too_big' && issue.origin === 'string',
-  ],
+  ['lengths, where JSON Schema counts code points and JavaScript UTF-16 units', isLongInUnitsAlone],
+  ['lengths of socket paths, which the kernel counts in bytes', said(/^a socket path has at most 107 bytes$/)],
   ['dates that are on no calendar', (issue) => issue.code === 'invalid_format' && issue.format === 'datetime'],
   ['durations of more than 30 days', said(/not a duration/)],
   ['durations of nothing, and bounds of durations', said(/takes time|a poll comes every|at most 2s|longer than nothing/)],
@@ -38,6 +36,12 @@ const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
   ['sources that could not tell errors or builds', said(/say which requests failed|one argument names the build/)],
   ['addresses that are no address', said(/an address like|no password, no \? and no #/)],
 ];
+
+/** Short enough in code points. */
+function isLongInUnitsAlone(issue: Issue): boolean {
+  if (issue.code !== 'too_big' || issue.origin !== 'string' || typeof issue.input !== 'string') return false;
+  return [...issue.input].length <= Number(issue.maximum);
+}
 
 /** A key `__proto__` never gets to either: it is refused when the text is read. */
 function hasProtoKey(value: unknown): boolean {
@@ -69,7 +73,7 @@ export const schemas: Sweep<Generated> = {
   judge: ({ schema, document }) => {
     if (!Object.hasOwn(SCHEMAS, schema) || hasProtoKey(document)) return 'refused when read';
     const { accepts, zod } = SCHEMAS[schema];
-    const parsed = zod.safeParse(document);
+    const parsed = zod.safeParse(document, { reportInput: true });
     const isFine = accepts(document);
     if (parsed.success) {
       must(isFine, `only the JSON Schema refuses: ${ajv.errorsText(accepts.errors)}`);

@@ -1,0 +1,237 @@
+/**
+ * The fault sweep of break-glass itself: one of its calls fails or lies while a frozen leader holds the scope. It must bring traffic back
+ * or say what it could not do, and nothing that it says may be untrue.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pointerDir } from '../../src/break-glass/pointer.ts';
+import { type Rescue, readRecords } from '../../src/break-glass/records.ts';
+import { nodeIo } from '../../src/io.ts';
+import { BLUE, GREEN, PRODUCTION, SURE } from '../cli/local-builds.ts';
+import { type LocalWorld, openLocalWorld } from '../cli/local-world.ts';
+import { BIN } from '../cli/run-cli.ts';
+import { until } from '../servers/program.ts';
+import { SCOPE } from '../stores/entries.ts';
+import { faultsOf } from './fault-sweep.ts';
+import { RESCUE, whereOf } from './kill-acts.ts';
+import { type Call, injectedAlike, isOwn, type Ran, run, trace, type Where } from './strace.ts';
+import { buildLeader, listenOf } from './takeover.ts';
+
+export interface RescueFault {
+  /** The folder of the world whose calls were traced. */
+  readonly tracedIn: string;
+  readonly call: Call;
+  readonly fault: string;
+}
+
+/** A world that was promoted to green, and the program that leads its scope until it is ended. */
+export interface RescueWorld {
+  readonly world: LocalWorld;
+  readonly leader: string;
+}
+
+/** A leader that was stopped in the middle of its shifts. */
+interface Frozen {
+  readonly at: string;
+  readonly routes: string;
+  isThere(): boolean;
+  readonly ended: Promise<unknown>;
+  wake(): Promise<unknown>;
+}
+
+/** Who it is, who leads, the router, and whoever listens to it; what node does for itself is not its own. */
+const BESIDES =
+  /boot_id|"\/proc\/\d+\/stat"|<\/proc\/\d+\/stat>|<\/proc\/sys\/kernel\/random|socket\(AF_INET|^(?!socket\().*<socket:|^kill\(/;
+const ARGV = [process.execPath, BIN, ...RESCUE, '--json'];
+const REVIEW = ['reconcile', ...PRODUCTION, ...SURE, '--reason', 'swept by a test', '--json'];
+
+export async function openRescueWorld(): Promise<RescueWorld> {
+  const world = await openLocalWorld(['production']);
+  world.writeConfig({ bakeMs: 50 });
+  for (const args of [
+    ['adopt', ...PRODUCTION, ...SURE],
+    ['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE],
+  ]) {
+    const { exitCode, stderr } = await world.run([...args, '--json']);
+    if (exitCode !== 0) throw new Error(`${args[0]} ended with ${exitCode}: ${stderr}`);
+  }
+  world.keep('promoted');
+  return { world, leader: await buildLeader() };
+}
+
+/** Every call of a rescue that ends a leader, and every fault of it. */
+export async function rescueFaults({ world, leader }: RescueWorld): Promise<readonly RescueFault[]> {
+  const frozen = await freeze({ world, leader });
+  const { calls, ran } = await trace(ARGV, whereIn(world), world.folder, 'all', BESIDES);
+  await frozen.wake();
+  if (ran.exitCode !== 0) throw new Error(`break-glass fails without a fault: ${ran.stderr}`);
+  return calls.flatMap((call) => faultsAt(call).map((fault) => ({ tracedIn: world.folder, call, fault })));
+}
+
+function faultsAt(call: Call): readonly string[] {
+  if (isTalk(call)) return ['error=EIO', 'error=ENOSPC'];
+  return call.text.includes('<socket:') && call.name.startsWith('write') ? ['error=EIO'] : faultsOf(call);
+}
+
+/** What it says to people; nothing can be judged by its words then. */
+function isTalk({ name, text }: Call): boolean {
+  return name.startsWith('write') && /^\w+\([12]</.test(text);
+}
+
+async function freeze({ world, leader }: RescueWorld): Promise<Frozen> {
+  await world.restore('promoted');
+  const addresses = Object.fromEntries(['blue', 'green'].map((name) => [name, world.backend('production', name).address]));
+  const routes = world.routes('production');
+  const settings = { kind: 'local', listen: listenOf(world.checkout), routes, addresses };
+  const child = spawn(process.execPath, [leader, 'shift', world.stateDir, JSON.stringify(settings)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'close');
+  let said = '';
+  child.stdout.on('data', (data) => {
+    said += data;
+  });
+  await until('the leader leads', () => (said.includes('leads') ? true : undefined), 20_000);
+  child.kill('SIGSTOP');
+  const isThere = () => child.exitCode === null && child.signalCode === null;
+  const wake = async () => {
+    child.kill('SIGCONT');
+    // Where nothing stops it any more it would lead for ever.
+    const limit = setTimeout(() => child.kill('SIGKILL'), 1000);
+    await ended;
+    clearTimeout(limit);
+  };
+  return { at: new Date().toISOString(), routes: readFileSync(routes, 'utf8'), isThere, ended, wake };
+}
+
+/** Two runs are alike as a rule, not always. */
+const ATTEMPTS = 3;
+
+/** Returns what went wrong, or undefined. */
+export async function tryRescueFault(place: RescueWorld, point: RescueFault): Promise<string | undefined> {
+  for (let attempt = 1; ; attempt += 1) {
+    const tried = await tryOnce(place, point);
+    if (tried !== 'missed') return tried;
+    if (attempt === ATTEMPTS) return `break-glass, ${point.fault} at ${point.call.text}: it never came to that call again`;
+  }
+}
+
+async function tryOnce(place: RescueWorld, { call, fault, tracedIn }: RescueFault): Promise<string | undefined> {
+  const { world } = place;
+  const frozen = await freeze(place);
+  const { ran, met } = await injectedAlike(call, fault, ARGV, whereIn(world), { tracedIn, folder: world.folder });
+  if (!isOwn(met, world.folder) && !BESIDES.test(met) && !isTalk({ ...call, text: met })) {
+    await frozen.wake();
+    return 'missed';
+  }
+  if (/was ended|is gone already/.test(ran.stderr)) await Promise.race([frozen.ended, nodeIo.sleep(1000)]);
+  const faults = isTalk({ ...call, text: met }) ? await unheard(world, ran) : await untrue(world, ran, frozen);
+  await frozen.wake();
+  const isLeft = ran.stderr.includes('may still be at work');
+  if (ran.exitCode === 0 && !isLeft && (await percent(world)) !== 100) faults.push('the leader that woke up moved traffic');
+  faults.push(...(await carryOn(world)));
+  if (faults.length === 0) return undefined;
+  return `break-glass, ${fault} at ${met}: ${faults.join('; ')}\n${ran.stdout}${ran.stderr}`;
+}
+
+/** Nobody listens: the rescue is complete all the same. */
+async function unheard(world: LocalWorld, { exitCode }: Ran): Promise<string[]> {
+  const held = existsSync(join(pointerDir(world.stateDir, SCOPE), 'hold'));
+  return exitCode === 0 && held && (await percent(world)) === 100 ? [] : [`exit ${exitCode}, held ${held}, and nobody heard it`];
+}
+
+interface Result {
+  readonly type: string;
+  readonly code: string | null;
+  readonly exitCode: number;
+  readonly message: string;
+  readonly hint: string | null;
+  readonly next: readonly string[];
+}
+
+/** Everything it said that is not so, and everything that it should have said. */
+async function untrue(world: LocalWorld, ran: Ran, frozen: Frozen): Promise<string[]> {
+  const result = ran.stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{"type":"result"'))
+    .map((line) => JSON.parse(line) as Result)[0];
+  if (result === undefined) return [`exit ${ran.exitCode} without a result`];
+  const faults = result.code === null ? await claimed(world, ran) : excused(world, ran, result, frozen);
+  return [...faults, ...notesAgainst(world, ran, result, frozen)];
+}
+
+/** It says that traffic is back. */
+async function claimed(world: LocalWorld, ran: Ran): Promise<string[]> {
+  const faults = ran.exitCode === 0 ? [] : [`a success with exit ${ran.exitCode}`];
+  return (await percent(world)) === 100 ? faults : [...faults, 'it said that blue serves'];
+}
+
+/** It says that it failed: at what, and what that leaves of the traffic. */
+function excused(world: LocalWorld, ran: Ran, { code, message, hint, next }: Result, frozen: Frozen): string[] {
+  const faults: string[] = [];
+  if (ran.exitCode === 0 || code === 'BUG') faults.push(`${code} with exit ${ran.exitCode}`);
+  if (message.length < 20 || hint === null) faults.push('no word about what to do');
+  if (code === 'STUCK' && !/^1 changes failed: change 1 of 1 failed: ./.test(message)) faults.push('it does not say what failed');
+  if (code === 'NOT_VERIFIED' && !/not verified: .|not as it should be: ./.test(message))
+    faults.push('it does not say what it doubts');
+  const isUnchanged = readFileSync(world.routes('production'), 'utf8') === frozen.routes;
+  if (/^ {2}traffic {2}unchanged$/m.test(ran.stderr) && !isUnchanged) faults.push('it said that traffic is unchanged');
+  if (code === 'STUCK' && next.length === 0) faults.push('no command for afterwards');
+  return faults;
+}
+
+/** Hold, record and leader are as it said while it worked. */
+function notesAgainst(world: LocalWorld, { stdout, stderr }: Ran, { code, message }: Result, frozen: Frozen): string[] {
+  const dir = pointerDir(world.stateDir, SCOPE);
+  const isHeld = existsSync(join(dir, 'hold'));
+  const faults: string[] = [];
+  const must = (holds: boolean, what: string) => void (holds || faults.push(what));
+  const acted = /recorded in |NOT RECORDED/.test(stderr);
+  if (!acted) {
+    must(!isHeld, 'a hold from a rescue that did not begin');
+    must(code !== null && code !== 'STUCK' && code !== 'NOT_VERIFIED', 'a rescue without a record');
+    must(frozen.isThere(), 'it ended the leader, and did not act');
+    return faults;
+  }
+  must(isHeld || stderr.includes('HOLD NOT WRITTEN'), 'there is no hold, and it does not say so');
+  must(isHeld || !/hold set in|A hold stops every rollout/.test(stderr + stdout), 'it said that a hold is set');
+  must(
+    isHeld || code !== null || /NO HOLD could be written/.test(message),
+    'its last word does not say that the hold is missing',
+  );
+  must(!frozen.isThere() || !/was ended|is gone already/.test(stderr), 'it said that the leader is gone');
+  must(!frozen.isThere() || stderr.includes('may still be at work'), 'the leader is there, and it does not say so');
+  const last = recordSince(frozen.at, world);
+  must(last?.intent != null || stderr.includes('NOT RECORDED'), 'the record that it wrote is gone');
+  must(last?.outcome != null || stderr.includes('NOT RECORDED'), 'the outcome that it wrote is gone');
+  must(last?.outcome?.result !== 'verified' || code === null, 'the record says more than it said');
+  return faults;
+}
+
+function recordSince(at: string, world: LocalWorld): Rescue | undefined {
+  const own = join(world.folder, `kvdeploy-${process.geteuid?.()}`);
+  const dirs = [pointerDir(world.stateDir, SCOPE), join(world.home, '.local/state/kvdeploy'), own];
+  return readRecords(dirs, SCOPE, nodeIo.fs).rescues.find((rescue) => (rescue.intent ?? rescue.outcome ?? { at: '' }).at >= at);
+}
+
+/** Where its own commands run; what it cannot record elsewhere lies in `<folder>/kvdeploy-<uid>`. */
+function whereIn(world: LocalWorld): Where {
+  const { cwd, env } = whereOf(world);
+  return { cwd, env: { ...env, TMPDIR: world.folder } };
+}
+
+/** The same command once more brings traffic back and holds it, and then the review lifts the hold. */
+async function carryOn(world: LocalWorld): Promise<string[]> {
+  const again = await run(ARGV, whereIn(world));
+  const held = existsSync(join(pointerDir(world.stateDir, SCOPE), 'hold'));
+  if (again.exitCode !== 0 || !held || (await percent(world)) !== 100)
+    return [`once more, it ends with ${again.exitCode}, held ${held}: ${again.stderr}`];
+  const review = await world.run(REVIEW);
+  return review.exitCode === 0 ? [] : [`reconcile ends with ${review.exitCode}: ${review.stderr}`];
+}
+
+async function percent(world: LocalWorld): Promise<number> {
+  return world.percent('production', BLUE.ref);
+}

@@ -1,0 +1,178 @@
+/** Faults of gates, of the way back and of the door. */
+import { type Mutant, mutant } from './mutant.ts';
+
+const PERFORM = 'engine/perform.ts';
+const ROLLOUT = 'core/rollout.ts';
+
+export const OF_THE_GATES: readonly Mutant[] = [
+  mutant(
+    'a gate passes on no data',
+    'simulator',
+    'core/gate.ts',
+    "if ('missing' in measurement) return { judged: notYet(`no data: ${measurement.missing}`, 0, 0), memory };",
+    "if ('missing' in measurement) return { judged: { verdict: 'pass', why: '', requests: limits.minRequests, errors: 0 }, memory };",
+  ),
+  mutant(
+    'a gate passes on too few requests',
+    'simulator',
+    'core/gate.ts',
+    'if (least <= limits.max && requests >= limits.minRequests) return',
+    'if (least <= limits.max) return',
+  ),
+  mutant(
+    'a gate that fails counts as not yet',
+    'simulator',
+    'core/gate.ts',
+    "if (least > limits.max) return { verdict: 'fail',",
+    "if (least > limits.max) return { verdict: 'pass',",
+  ),
+  mutant(
+    'the percentage rises when patience is at its end',
+    'simulator',
+    ROLLOUT,
+    '  if (missingMs <= state.plan.patienceMs) return { ...state, watchedMs, missingMs };',
+    '  if (missingMs > state.plan.patienceMs / 2) return advance(state);\n  if (missingMs <= state.plan.patienceMs) return { ...state, watchedMs, missingMs };',
+  ),
+  mutant(
+    'a build is known-good before its last bake',
+    'simulator',
+    ROLLOUT,
+    "if (state.plan.kind === 'rollback') return enter(state, 'pointing', 'the router reports the build that was asked for');",
+    "if (state.step + 1 === state.plan.steps.length) return enter(state, 'pointing', 'early');",
+  ),
+  mutant(
+    'a bake is over at its first poll',
+    'simulator',
+    ROLLOUT,
+    'const baked = step !== undefined && watchedMs >= step.bakeMs;',
+    'const baked = step !== undefined;',
+  ),
+];
+
+export const OF_THE_WAY_BACK: readonly Mutant[] = [
+  mutant(
+    'a shift is not read back',
+    'simulator',
+    PERFORM,
+    'if (!splitsAgree(after.reading.members, effect.split)) {',
+    'if (Number.isNaN(after.reading.members.length)) {',
+  ),
+  mutant(
+    'what a failed attempt has in flight is forgotten',
+    'simulator',
+    PERFORM,
+    'runner.inFlightUntilMs = io.monotonic() + target.idleTimeoutMs;',
+    '',
+  ),
+  mutant(
+    'nobody asks which build runs at its place',
+    'simulator',
+    PERFORM,
+    'if (answer.guid !== guid) return `another build answers at ${ref}: ${answer.guid}`;',
+    'if (answer.guid !== guid) return undefined;',
+  ),
+  mutant(
+    'nobody asks again after a long sleep',
+    'simulator',
+    PERFORM,
+    '!back && io.monotonic() - askedMs > ASKED_WITHIN_MS',
+    'back && io.monotonic() - askedMs > ASKED_WITHIN_MS',
+  ),
+  mutant(
+    'the environment that a build says is not looked at',
+    'simulator',
+    PERFORM,
+    'if (answer.environment === null || answer.environment === plan.scope.environment) return undefined;',
+    'if (answer.environment !== plan.id) return undefined;',
+  ),
+  {
+    name: 'a pointer is acknowledged that was never written',
+    noticedBy: 'simulator',
+    mutations: [
+      {
+        file: 'src/break-glass/pointer.ts',
+        from: "if (publish(dir, { ...pointer, generation }, fs, modes, 'only-as-newest')) return generation;",
+        to: 'return generation;',
+      },
+      {
+        file: 'src/commands/pointer-writer.ts',
+        from: 'if (readPointers(dir, io.fs, scope).newest?.generation !== generation)',
+        to: 'if (Number.isNaN(generation))',
+      },
+    ],
+  },
+  mutant(
+    'break-glass sets no hold',
+    'simulator',
+    'break-glass/rescue.ts',
+    'const held = setHold(rescuing, tools);',
+    'const held = true;',
+  ),
+  mutant(
+    'break-glass forgets what a runner has in flight',
+    'simulator',
+    'break-glass/rescue.ts',
+    '  if (left) {',
+    '  if (left && Number.isNaN(0)) {',
+  ),
+  mutant(
+    'break-glass goes to a bad build',
+    'choices',
+    'break-glass/choose.ts',
+    'if (pointers[0].bad.includes(guid)) return',
+    "if (pointers[0].bad.includes('')) return",
+  ),
+  mutant(
+    'break-glass goes to a place that is taken',
+    'choices',
+    'break-glass/choose.ts',
+    '  if (heir === undefined) return undefined;',
+    '  if (heir !== one) return undefined;',
+  ),
+];
+
+export const OF_THE_DOOR: readonly Mutant[] = [
+  mutant(
+    'a build of another scope is let in',
+    'admission',
+    'core/build-locks.ts',
+    '  if (first === undefined && ledger === undefined) return undefined;',
+    '  if (first === undefined) return undefined;',
+  ),
+  mutant(
+    'a build that is stamped for another environment is let in',
+    'admission',
+    'core/build-locks.ts',
+    'return sameScope(entry.scope, scope) && (entry.build.environment ?? scope.environment) === scope.environment;',
+    'return sameScope(entry.scope, scope);',
+  ),
+  mutant(
+    'an older build is let in',
+    'admission',
+    'core/build-locks.ts',
+    'if (highest === null || build === undefined || build.sequence > highest) return undefined;',
+    'if (highest !== build?.sequence) return undefined;',
+  ),
+  mutant(
+    'a bad build is let in',
+    'admission',
+    'core/build-locks.ts',
+    "  const why = facts.history.bad.get(facts.guid);\n  if (why === undefined) return undefined;\n  return {\n    code: 'BAD_BUILD',",
+    "  const why = facts.history.bad.get(facts.guid);\n  if (why === undefined || why !== '') return undefined;\n  return {\n    code: 'BAD_BUILD',",
+  ),
+  mutant(
+    'a target of another environment is taken',
+    'admission',
+    'core/target-locks.ts',
+    'if (words.has(facts.scope.environment) && others.length === 0) return undefined;',
+    'if (words.size > 0) return undefined;',
+  ),
+  mutant(
+    'a key that stands twice is accepted',
+    'manifests',
+    'config/nodes.ts',
+    'else findings.push(duplicateKey(source, key, keySpan, earlier));',
+    'else duplicateKey(source, key, keySpan, earlier);',
+  ),
+  mutant('a build may stand in two manifests', 'manifests', 'core/manifest-rules.ts', '...foreign(group), ', ''),
+];

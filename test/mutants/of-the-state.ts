@@ -1,0 +1,135 @@
+/** Faults of the disk's protocols, and of leading. */
+import { type Mutant, mutant } from './mutant.ts';
+
+const RUNNER = 'engine/runner.ts';
+const OWNERSHIP = 'stores/ownership.ts';
+const DURABLE = 'break-glass/durable-file.ts';
+
+export const OF_THE_DISK: readonly Mutant[] = [
+  mutant(
+    'a new file is not flushed',
+    'simulator',
+    DURABLE,
+    '      flush(fd, path, fs);\n      if (!readAll',
+    '      if (!readAll',
+  ),
+  mutant(
+    'a new name is not flushed',
+    'simulator',
+    DURABLE,
+    '    flushDirOrDoubt(dir, fs);\n    return kept;',
+    '    return kept;',
+  ),
+  mutant('an entry is acknowledged before it is flushed', 'simulator', OWNERSHIP, '    flush(held.fd, path, fs);\n', ''),
+  mutant(
+    'the name of the state directory is not flushed',
+    'simulator',
+    'break-glass/state-dir.ts',
+    "  if (look(join(dir, below[0] ?? ''), fs) === undefined) flushNames(dir, fs);\n",
+    '',
+  ),
+  mutant(
+    'a hold is not flushed',
+    'simulator',
+    'break-glass/state-marks.ts',
+    '  flushDir(dirname(path), fs);\n}\n\n/** How',
+    '}\n\n/** How',
+  ),
+  mutant(
+    'what was written is not read back',
+    'lying disk',
+    DURABLE,
+    'if (!readAll(fd, bytes.length + 1, fs).equals(bytes)) throw new Error(`${path} does not hold what was written to it`);\n    });',
+    '});',
+  ),
+  mutant(
+    'a torn line is accepted',
+    'simulator',
+    'core/chain.ts',
+    'return { head, bytes: start, torn: bytes.length - start, lines };',
+    'return { head, bytes: bytes.length, torn: 0, lines };',
+  ),
+  {
+    name: 'a short write is taken for a whole one, and not read back',
+    noticedBy: 'simulator',
+    mutations: [
+      { file: 'src/break-glass/open-file.ts', from: '    done += count;', to: '    done = bytes.length;' },
+      {
+        file: 'src/stores/ownership.ts',
+        from: 'if (!readAll(held.fd, line.length + 1, fs, held.bytes).equals(line)) throw takenBack(held, path, fs);',
+        to: 'if (Number.isNaN(held.bytes)) throw takenBack(held, path, fs);',
+      },
+    ],
+  },
+  mutant(
+    'only one generation of the pointer is kept',
+    'simulator',
+    'break-glass/pointer.ts',
+    'const KEPT_GENERATIONS = 10;',
+    'const KEPT_GENERATIONS = 1;',
+  ),
+];
+
+export const OF_LEADING: readonly Mutant[] = [
+  mutant(
+    'a claim is taken without looking who was first',
+    'claims',
+    DURABLE,
+    '    fs.linkSync(from, to);\n    return true;',
+    '    fs.renameSync(from, to);\n    return true;',
+  ),
+  mutant(
+    'the claim is not looked at before a change',
+    'simulator',
+    RUNNER,
+    'return store.owns(scope) ? undefined :',
+    'return store.owns(scope) || true ? undefined :',
+  ),
+  mutant(
+    'a fence is ignored',
+    'fences',
+    OWNERSHIP,
+    "if (look(pathOf(held.dir, held.segment, 'fenced'), fs) !== undefined) return false;",
+    '',
+  ),
+  mutant(
+    'a claim that was succeeded still stands',
+    'simulator',
+    OWNERSHIP,
+    "  if (look(pathOf(held.dir, held.segment, 'fenced'), fs) !== undefined) return false;\n  return look(pathOf(held.dir, held.segment + 1, 'jsonl'), fs) === undefined;",
+    '  return true;',
+  ),
+  mutant(
+    'the hold is not looked at before a change',
+    'simulator',
+    RUNNER,
+    'if (hold !== undefined) return `a hold is in force: ${hold.text}`;',
+    '',
+  ),
+  mutant(
+    'a takeover leaves the leader alive and says it ended it',
+    'simulator',
+    'engine/claim.ts',
+    'ended: await io.end(by) };',
+    'ended: true };',
+  ),
+  {
+    name: 'entries are promised to one who has lost the claim',
+    noticedBy: 'simulator',
+    mutations: [
+      {
+        file: 'src/stores/ownership.ts',
+        from: 'if (seq !== held.head.seq + 1 || !stands(fs, held)) return { held, accepted: false };',
+        to: 'if (seq !== held.head.seq + 1) return { held, accepted: false };',
+      },
+      { file: 'src/stores/ownership.ts', from: 'accepted: stands(fs, held) };', to: 'accepted: true };' },
+    ],
+  },
+  mutant(
+    'a shift is not written down',
+    'simulator',
+    'core/durable.ts',
+    "  switch (event.type) {\n    case 'polled':",
+    "  switch (event.type) {\n    case 'shifted':\n      return false;\n    case 'polled':",
+  ),
+];
