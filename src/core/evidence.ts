@@ -1,5 +1,6 @@
 /** The evidence of a rollout: every stream, what has begun to bet, and whether its data are whole. Small plain JSON for the ledger. No I/O. */
 import * as z from 'zod';
+import { RESTARTS } from './counter-blocks.ts';
 import { logSumExp } from './e-process.ts';
 import {
   feedStream,
@@ -223,7 +224,9 @@ function withData(
     const before = evidence.gates[gate];
     if (before === undefined) throw new Error(`gate ${gate} has no data`);
     const both = armsOf(poll, evidence.share) === (evidence.share < 1 ? 'both' : 'candidate');
-    const served = Object.values(poll.blocks).some((slices) => (slices[WHOLE]?.candidate.requests ?? 0) > 0);
+    // Restarts are counted by target: targets that answer are no requests.
+    const traffic = Object.entries(poll.blocks).filter(([metric]) => metric !== RESTARTS);
+    const served = traffic.some(([, slices]) => (slices[WHOLE]?.candidate.requests ?? 0) > 0);
     const restarted = poll.candidate.state === 'reset';
     const data: GateData = {
       candidate: armData(before.candidate, late === undefined ? poll.candidate : { state: 'late', why: late }, evidence, atMs),

@@ -1,0 +1,124 @@
+/** Rollouts judged by comparison, in the simulated world: a hundred requests a second, counted by its Prometheus. */
+import { describe, expect, it } from 'vitest';
+import { comparisonOf } from '../../src/core/comparison.ts';
+import type { Plan } from '../../src/core/plan.ts';
+import type { Sight } from '../world/counters.ts';
+import { CANDIDATE, historyIn, planOf, resume, STABLE } from '../world/rollouts.ts';
+import { ALL_BLUE, ALL_GREEN, begins, greenIn, type Scene, scene, when } from './scene.ts';
+
+const GATE = {
+  name: 'errors',
+  source: 'prometheus',
+  settings: { url: 'http://prometheus', requests: 'requests{build="${build}"}', errors: 'errors{build="${build}"}', interval: '1s' },
+};
+const LAG_MS = 1000;
+
+/** Two steps; nothing is judged but by comparison. */
+function comparing(said: Partial<Plan> = {}): Plan {
+  const countable = { metrics: ['errors'], slices: {}, countsTraffic: true, lagMs: LAG_MS };
+  const limits = { dwellMs: 10_000, blockMs: 2000 };
+  return planOf({
+    gates: [],
+    comparison: comparisonOf([{ ...GATE, compare: {} }], limits, new Map([['errors', countable]])),
+    steps: [50, 100].map((percent) => ({ percent, bakeMs: 5000 })),
+    ...said,
+  });
+}
+
+const fail = (here: Scene, failing: number, place = 'green') =>
+  void Object.assign(here.world.builds.get(place) ?? {}, { failing });
+
+const sight = (here: Scene, of: Sight, build: string) => {
+  const counters = here.world.metrics.get(build);
+  if (counters !== undefined) counters.sight = of;
+};
+
+const secondsAtFirst = ({ world }: Scene) => ((world.moved[1]?.atMs ?? Number.NaN) - (world.moved[0]?.atMs ?? 0)) / 1000;
+
+/** The evidence of the ledger, as whoever comes next finds it. */
+async function evidenceIn(here: Scene) {
+  const { rollout } = await historyIn(here.world);
+  return rollout?.evidence?.evidence;
+}
+
+describe('a rollout that compares', () => {
+  it('goes on when harm is ruled out, and not for want of patience before', async () => {
+    const here = scene();
+    expect(await here.go(comparing({ patienceMs: 10_000 }))).toMatchObject({ state: { phase: 'done' } });
+    expect(greenIn(here)).toEqual([50, 100]);
+    // At a share of half, harm of 0.1 points above twice stable takes some 12,000 requests: four minutes of fifty a second.
+    expect(secondsAtFirst(here)).toBeGreaterThan(120);
+    expect(here.world.split).toEqual(ALL_GREEN);
+  });
+
+  it('goes back on evidence, within a few bad requests, and marks the build as bad', async () => {
+    const here = scene();
+    when(here, begins('baking'), () => fail(here, 1));
+    const ended = await here.go(comparing());
+    expect(ended).toMatchObject({ state: { phase: 'reverted', gateFailed: true, why: expect.stringMatching(/against 0 of \d+/) } });
+    expect(here.world.split).toEqual(ALL_BLUE);
+    expect(secondsAtFirst(here)).toBeLessThan(10);
+  });
+
+  it('holds while both builds fail, and goes back on neither', async () => {
+    const here = scene();
+    when(here, begins('baking'), () => {
+      for (const place of ['green', 'blue']) fail(here, 0.3, place);
+      here.world.after(60_000, () => {
+        for (const place of ['green', 'blue']) fail(here, 0, place);
+      });
+    });
+    expect(await here.go(comparing())).toMatchObject({ state: { phase: 'done' } });
+    expect((await historyIn(here.world)).bad.size).toBe(0);
+  });
+
+  it.each<readonly [string, Sight, readonly string[]]>([
+    ['nothing is counted any more', 'nothing', [STABLE, CANDIDATE]],
+    ['its metrics are down', 'is down', [STABLE, CANDIDATE]],
+    ['the candidate alone is not counted', 'nothing', [CANDIDATE]],
+    ['the counters stand still', 'stands still', [STABLE, CANDIDATE]],
+  ])('never goes on while %s, and does not call the build bad for it', async (_what, of, builds) => {
+    const here = scene();
+    when(here, begins('baking'), () => {
+      for (const build of builds) sight(here, of, build);
+    });
+    expect(await here.go(comparing({ patienceMs: 30_000 }))).toMatchObject({
+      state: { phase: 'reverted', gateFailed: false, why: expect.stringMatching(/health was missing for too long/) },
+    });
+    expect(greenIn(here)).toEqual([50, 0]);
+  });
+
+  it('holds while the stable build alone is not counted', async () => {
+    const here = scene();
+    when(here, begins('baking'), () => {
+      sight(here, 'nothing', STABLE);
+      here.world.after(20_000, () => sight(here, 'counts', STABLE));
+    });
+    expect(await here.go(comparing({ patienceMs: 300_000 }))).toMatchObject({ state: { phase: 'done' } });
+    expect(secondsAtFirst(here)).toBeGreaterThan(140);
+  });
+
+  it('keeps its evidence: whoever resumes goes on with what was seen, and counts what happened meanwhile', async () => {
+    const here = scene();
+    when(here, begins('baking'), () => here.world.after(60_000, () => here.runner.kill()));
+    expect(await here.go(comparing())).toEqual({ how: 'died' });
+    const before = (await evidenceIn(here))?.streams['errors/errors']?.[0]?.all ?? [];
+    expect(before[0]).toBeGreaterThan(1000);
+    fail(here, 0.5);
+    await here.world.pass(20_000);
+    fail(here, 0);
+    const ended = await resume(here.world, here.process(12));
+    expect(ended).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
+    const after = (await evidenceIn(here))?.streams['errors/errors']?.[0]?.all ?? [];
+    expect(after[0]).toBeGreaterThan((before[0] ?? 0) + 900);
+    expect(after[1]).toBeGreaterThan(400);
+    expect((await evidenceIn(here))?.lost).toBe(0);
+  });
+
+  it('is not hurried by a clock that jumps ahead', async () => {
+    const here = scene();
+    when(here, begins('baking'), () => here.world.after(3000, () => Object.assign(here.world, { nowMs: here.world.nowMs + 3_600_000 })));
+    await here.go(comparing());
+    expect(secondsAtFirst(here)).toBeGreaterThan(120);
+  });
+});
