@@ -145,8 +145,10 @@ async function poll(
   const polls = isNewStep ? mapValues(gates, withoutTraffic) : gates;
   const fed = feed(settings, before.record.evidence, { atMs, gates: polls });
   const evidence = isNewStep ? beginStep(settings, fed, { atMs, share: shareAt(state) }) : fed;
-  const floorMs = Math.max(...comparison.gates.map((gate) => lagOf(gate)));
-  const dueMs = io.monotonic() + pollEveryMs(atMs - evidence.stepSinceMs, Math.max(floorMs, state.plan.pollMs));
+  const floorMs = Math.max(state.plan.pollMs, ...comparison.gates.map(lagOf));
+  // Seldomer than blocks end would be too seldom for what was counted to be fresh.
+  const everyMs = Math.min(pollEveryMs(atMs - evidence.stepSinceMs, floorMs), Math.max(floorMs, settings.blockMs));
+  const dueMs = io.monotonic() + everyMs;
   return { ...before, record: { evidence, counters }, dueMs };
 }
 

@@ -20,14 +20,19 @@ function configWith(gates: string): string {
 }
 
 describe('docs/gates.md', () => {
-  it.each(BLOCKS.map((text, index) => [index + 1, text] as const))('has a config %i that loads and compares', async (index, text) => {
-    const home = join(folder, String(index));
-    mkdirSync(home);
-    writeFileSync(join(home, 'kvdeploy.config.yaml'), configWith(text));
-    const [service] = (await loadConfig({ cwd: home }, realIo)).services;
-    expect(service?.gates).toEqual([]);
-    expect(service?.compared.map(({ name, source }) => [name, source])).toEqual([['errors', index === 1 ? 'haproxy' : 'prometheus']]);
-  });
+  it.each(BLOCKS.map((text, index) => [index + 1, text] as const))(
+    'has a config %i that loads and compares',
+    async (index, text) => {
+      const home = join(folder, String(index));
+      mkdirSync(home);
+      writeFileSync(join(home, 'kvdeploy.config.yaml'), configWith(text));
+      const [service] = (await loadConfig({ cwd: home }, realIo)).services;
+      expect(service?.gates).toEqual([]);
+      expect(service?.compared.map(({ name, source }) => [name, source])).toEqual([
+        ['errors', index === 1 ? 'haproxy' : 'prometheus'],
+      ]);
+    },
+  );
 
   it('states the defaults that the code has', () => {
     const { alpha, confidence, dwellMs, blockMs, unverifiedShare, missingMs, blindMs } = SETTINGS_DEFAULTS;
@@ -35,7 +40,13 @@ describe('docs/gates.md', () => {
     expect([alpha, confidence, dwellMs, blockMs, unverifiedShare]).toEqual([0.01, 0.95, 180_000, 15_000, 0.05]);
     expect([missingMs, blindMs]).toEqual([60_000, 120_000]);
     expect([tolerated.times, tolerated.plus, harm.times, limit, dispersion]).toEqual([1.2, 0.0005, 2, 0.01, 4]);
-    for (const said of ['| `alpha` | 1% |', '| `confidence` | 95% |', '| `dwell` | 3m |', '| `block` | 15s |', '| `unverified` | 5% |'])
+    for (const said of [
+      '| `alpha` | 1% |',
+      '| `confidence` | 95% |',
+      '| `dwell` | 3m |',
+      '| `block` | 15s |',
+      '| `unverified` | 5% |',
+    ])
       expect(PAGE).toContain(said);
   });
 });
