@@ -40,7 +40,7 @@ async function longBake() {
   return { entries, polls, first: heap[0], last: heap.at(-1) };
 }
 
-/** Of each hundred: CPU time of a rollout, and how much of it verifies the ledger at its start, measured when half of them are over. */
+/** Of each hundred: CPU time of a rollout, and of that what is not reading the ledger at its start, measured when half of them are over. */
 async function manyRollouts() {
   const seen = [];
   let before = process.cpuUsage();
@@ -89,10 +89,10 @@ report({
     [
       'CPU time of a rollout among the last 100, to the first 100',
       `×${rounded(many.last.each / many.first.each, 1)}`,
-      `${rounded(many.first.each, 1)} ms to ${rounded(many.last.each, 1)} ms: each is a process that verifies the whole ledger once`,
+      `${rounded(many.first.each, 1)} ms to ${rounded(many.last.each, 1)} ms: each is a process that begins by verifying the whole ledger`,
     ],
     [
-      'the same without that one verification',
+      'the same without that beginning',
       `×${rounded(many.last.rest / many.first.rest, 1)}`,
       `${rounded(many.first.rest, 1)} ms to ${rounded(many.last.rest, 1)} ms`,
     ],

@@ -58,7 +58,7 @@ export async function bake(
 
 /**
  * So many rollouts after each other in one world with one ledger, each by a process of its own: new builds turn by turn at green and
- * at blue. `after` may verify the ledger as each process does at its start.
+ * at blue. `after` may read the ledger as each process does at its start: verified once, folded before the claim and under it.
  */
 export async function rollouts(
   count: number,
@@ -73,7 +73,10 @@ export async function rollouts(
     world.place(place, candidate.guid);
     await toTheEnd(world, nth + 10, planFor(nth, candidate, stable));
     stable = candidate;
-    await after(nth, async () => fold((await storeOf(new Process(world, 1).io).read(SCOPE)).entries));
+    await after(nth, async () => {
+      const { entries } = await storeOf(new Process(world, 1).io).read(SCOPE);
+      return [fold(entries), fold(entries)];
+    });
   }
   return { entries: (await watcherOf(world).read(SCOPE)).entries.length };
 }

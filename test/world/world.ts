@@ -279,10 +279,12 @@ export class World {
   }
 }
 
-/** The worlds ask for the same few addresses over and over. */
+/** The worlds ask for the same addresses over and over; but a question to the metrics names its time, and a bake asks for hours. */
 const addresses = new Map<string, URL>();
+const MOST_ADDRESSES = 5_000;
 
 function parsed(address: string): URL {
+  if (addresses.size > MOST_ADDRESSES) addresses.clear();
   const url = addresses.get(address) ?? new URL(address);
   addresses.set(address, url);
   return url;
