@@ -1,4 +1,4 @@
-/** Example traces in fixtures/traces: recorded rollouts of a made-up service, the same from the same seed. `node test/traces.mjs` writes them. */
+/** Example traces in fixtures/traces: recorded rollouts of a made-up service, the same from the same seed. `node test/bench/traces.mjs` writes them. */
 import { fileURLToPath } from 'node:url';
 import { binomial, randomFrom } from './core/judged.ts';
 

@@ -1,19 +1,19 @@
 /** `backtest`: when the gates would have decided over a recorded rollout, and why. Changes nothing; asks the network only for a range. */
-import { type GateTrace, replayTrace, type TraceGates } from '../core/backtest.ts';
+import { replayTrace, type TraceGates } from '../core/backtest.ts';
 import { type Backtest, decide } from '../core/backtest-decision.ts';
 import { backtestText, calibrationText } from '../core/backtest-text.ts';
 import { calibrate } from '../core/calibration.ts';
 import { KvdeployError } from '../core/errors.ts';
-import type { TraceRow } from '../core/trace.ts';
 import { formOf, type StatusNames } from '../core/trace-counts.ts';
 import { traceSettings } from '../core/trace-gates.ts';
 import { intervalsOf } from '../core/trace-intervals.ts';
 import { CLASS_METRICS, metricOfStatus, STATUS_METRICS } from '../metrics/statuses.ts';
 import { type AskedGates, gatesToTest } from './backtest-gates.ts';
+import { type Fetched, fetchTraces, type RangeOptions } from './backtest-prometheus.ts';
 import { traceRows } from './backtest-read.ts';
 import { type Deps, done, type Outcome } from './command.ts';
 
-export interface BacktestOptions {
+export interface BacktestOptions extends RangeOptions {
   /** A file, or `-` for standard input. */
   readonly trace?: string;
   readonly calibrate?: boolean;
@@ -22,67 +22,83 @@ export interface BacktestOptions {
 /** One constant, so that a calibration can be made again. */
 const SEED = 1;
 
-export const STATUSES: StatusNames = { single: STATUS_METRICS, classes: CLASS_METRICS, metricOf: metricOfStatus };
+const STATUSES: StatusNames = { single: STATUS_METRICS, classes: CLASS_METRICS, metricOf: metricOfStatus };
 
 export async function backtest(options: BacktestOptions, deps: Deps): Promise<Outcome> {
-  if (options.trace === undefined) throw nothingToTest();
+  if ((options.trace === undefined) === (options.fromPrometheus === undefined)) {
+    throw new KvdeployError('USAGE', {
+      message: 'Say what to test the gates on: a trace, or a range of Prometheus.',
+      hint: 'kvdeploy backtest --trace FILE',
+    });
+  }
   const asked = await gatesToTest(deps);
-  const rows = await traceRows(options.trace, options.calibrate === true ? 'stable' : 'both', deps);
-  if (options.calibrate === true) return calibrated(options.trace, rows, asked, deps);
-  const { gates, trace } = ofOneGate(asked, rows, deps);
-  const found = decide(replayTrace([trace], gates, STATUSES));
-  if (found === undefined) throw nothingToTest();
-  return told(
-    `${shownFile(options.trace)}: ${trace.intervals.all.length} intervals of ${trace.intervals.everyS} s`,
-    found,
-    gates,
-    deps,
-  );
+  const needs = options.calibrate === true ? 'stable' : 'both';
+  const traces =
+    options.trace === undefined
+      ? await fetchTraces(options, asked, needs, STATUSES, deps)
+      : [await ofOneGate(asked, options.trace, needs, deps)];
+  const tried = triedGates(asked, traces, deps);
+  const what = sourceText(options, traces);
+  if (options.calibrate === true) return calibrated(what, tried, traces, deps);
+  const settings =
+    tried.compared.length === 0 ? null : traceSettings(tried.compared, asked.evidence, ofThese(traces, tried.compared));
+  const gates: TraceGates = { settings, fixed: tried.fixed, steps: asked.steps };
+  const found = decide(replayTrace(traces, gates, STATUSES));
+  if (found === undefined) throw new Error('a trace of both builds has no interval of the candidate');
+  return told(what, found, gates, deps);
 }
 
-function nothingToTest(): KvdeployError {
-  return new KvdeployError('USAGE', {
-    message: 'There is no trace to test the gates on.',
-    hint: 'kvdeploy backtest --trace FILE',
-  });
+/** A trace is what one gate counts: `errors`, or the first gate that there is. */
+async function ofOneGate(asked: AskedGates, file: string, needs: 'both' | 'stable', deps: Deps): Promise<Fetched> {
+  const names = [...asked.compared, ...asked.fixed].map(({ name }) => name);
+  const rows = await traceRows(file, needs, deps);
+  const intervals = intervalsOf(rows);
+  return {
+    gate: names.find((name) => name === 'errors') ?? names[0] ?? '',
+    rows,
+    intervals,
+    form: formOf(intervals.all, STATUSES),
+  };
+}
+
+function ofThese(traces: readonly Fetched[], gates: readonly { readonly name: string }[]): readonly Fetched[] {
+  return traces.filter(({ gate }) => gates.some(({ name }) => name === gate));
+}
+
+/** The gates that a trace is for. The others are named, since they were not tried. */
+function triedGates(asked: AskedGates, traces: readonly Fetched[], deps: Deps): AskedGates {
+  const isTried = ({ name }: { readonly name: string }) => traces.some(({ gate }) => gate === name);
+  const others = [...asked.compared, ...asked.fixed].filter((gate) => !isTried(gate)).map(({ name }) => name);
+  if (others.length > 0) {
+    const tried = traces.map(({ gate }) => gate).join(', ');
+    const message = `Tried with what was recorded: ${tried}; not tried: ${[...new Set(others)].join(', ')}.`;
+    deps.line({ type: 'note', level: 'warning', message });
+  }
+  return { ...asked, compared: asked.compared.filter(isTried), fixed: asked.fixed.filter(isTried) };
+}
+
+function sourceText({ trace, fromPrometheus, start, end }: BacktestOptions, [first]: readonly Fetched[]): string {
+  const source = trace === undefined ? `${fromPrometheus} from ${start} to ${end}` : trace === '-' ? 'standard input' : trace;
+  return `${source}: ${first?.intervals.all.length} intervals of ${first?.intervals.everyS} s`;
 }
 
 /** Needs a comparing gate: a fixed limit has nothing to calibrate. */
-function calibrated(file: string, rows: readonly TraceRow[], asked: AskedGates, deps: Deps): Outcome {
+function calibrated(what: string, asked: AskedGates, traces: readonly Fetched[], deps: Deps): Outcome {
   const gate = asked.compared.find(({ name }) => name === 'errors') ?? asked.compared[0];
-  if (gate === undefined) {
+  const trace = traces.find((one) => one.gate === gate?.name);
+  if (gate === undefined || trace === undefined) {
     throw new KvdeployError('NO_GATE', {
       message: 'No gate of this service compares, so there is nothing to calibrate.',
       hint: 'A gate without max compares: gates: [errors]',
     });
   }
   const percents = asked.steps.map(({ percent }) => percent);
-  const found = calibrate(rows, { gate, evidence: asked.evidence, percents, seed: SEED }, STATUSES);
+  const found = calibrate(trace.rows, { gate, evidence: asked.evidence, percents, seed: SEED }, STATUSES);
   const configured = asked.evidence.leastLogE ?? null;
   deps.line({ type: 'document', name: 'calibration', data: { ...found, seed: SEED, configured } });
-  deps.print(calibrationText(shownFile(file), found, configured));
+  deps.print(calibrationText(what, found, configured));
   const more = found.replaysNeeded - found.greatest.length;
   return done(found.threshold === null ? `Not calibrated: ${more} more replays are needed.` : 'Calibrated.');
-}
-
-function shownFile(file: string): string {
-  return file === '-' ? 'standard input' : file;
-}
-
-/** A trace is what one gate counts: `errors`, or the first gate that there is. The others are named, since they were not tried. */
-function ofOneGate(asked: AskedGates, rows: readonly TraceRow[], deps: Deps): { gates: TraceGates; trace: GateTrace } {
-  const names = [...asked.compared, ...asked.fixed].map(({ name }) => name);
-  const gate = names.find((name) => name === 'errors') ?? names[0] ?? '';
-  const others = [...new Set(names)].filter((name) => name !== gate);
-  if (others.length > 0) {
-    const message = `The trace is taken for what gate ${gate} counts; not tried: ${others.join(', ')}.`;
-    deps.line({ type: 'note', level: 'warning', message });
-  }
-  const intervals = intervalsOf(rows);
-  const trace = { gate, intervals, form: formOf(intervals.all, STATUSES) };
-  const compared = asked.compared.filter(({ name }) => name === gate);
-  const settings = compared.length === 0 ? null : traceSettings(compared, asked.evidence, [trace]);
-  return { trace, gates: { settings, fixed: asked.fixed.filter(({ name }) => name === gate), steps: asked.steps } };
 }
 
 const WORDS = {

@@ -49,8 +49,15 @@ export const FILES = {
   TRACE_INVALID: {
     means: 'A recorded trace for `backtest` cannot be read: every finding names line, column, reason and fix.',
     example: 'trace.csv:7:18 12 errors of only 10 requests.',
-    causes: ['Totals were written where counts per interval belong.', 'The builds are not called candidate and stable.'],
-    todo: ['Write CSV with the header t_s,slice,build,requests,errors; status and le may follow.'],
+    causes: [
+      'Totals were written where counts per interval belong.',
+      'The builds are not called candidate and stable, or only one of them was recorded.',
+      'The slices of an interval hold more than the whole service, or buckets are not cumulative.',
+    ],
+    todo: [
+      'Write CSV with the header t_s,slice,build,requests,errors; status and le may follow.',
+      'Correct what is named, then: kvdeploy backtest --trace FILE',
+    ],
   },
 } as const satisfies Partial<Record<Code, Explanation>>;
 

@@ -43,12 +43,22 @@ describe('a trace', () => {
     ['too few cells', '15,,candidate,10', 1, /4 cells under 5 columns/],
     ['quotes', '15,"eu",candidate,10,0', 4, /quoted cells/],
   ])('with %s is refused at its place', (_what, line, column, message) => {
-    expect(only(line)).toMatchObject({ code: 'TRACE_INVALID', file: 'trace.csv', line: 2, column, message: expect.stringMatching(message) });
+    expect(only(line)).toMatchObject({
+      code: 'TRACE_INVALID',
+      file: 'trace.csv',
+      line: 2,
+      column,
+      message: expect.stringMatching(message),
+    });
   });
 
   it('that goes back in time, or says an interval twice, is refused', () => {
-    expect(read('30,,stable,10,0', '15,,stable,10,0').findings).toMatchObject([{ line: 3, message: 'time goes back from 30 to 15' }]);
-    expect(read('30,,stable,10,0', '30,,stable,10,0').findings).toMatchObject([{ line: 3, message: expect.stringMatching(/^line 2 says/) }]);
+    expect(read('30,,stable,10,0', '15,,stable,10,0').findings).toMatchObject([
+      { line: 3, message: 'time goes back from 30 to 15' },
+    ]);
+    expect(read('30,,stable,10,0', '30,,stable,10,0').findings).toMatchObject([
+      { line: 3, message: expect.stringMatching(/^line 2 says/) },
+    ]);
   });
 
   it.each([
@@ -71,6 +81,60 @@ describe('a trace', () => {
     ['both', 't_s,slice,build,requests,errors,status,le\n1,,stable,1,0,200,0.5', /not both/],
   ])('with a wrong %s is refused', (_what, text, message) => {
     expect(readTrace(text, 'trace.csv').findings).toMatchObject([{ line: 2, message: expect.stringMatching(message) }]);
+  });
+
+  it('of one build is refused, but for a calibration', () => {
+    const alone = [HEADER, '15,,stable,10,0', '30,,stable,10,0'].join('\n');
+    expect(readTrace(alone, 'trace.csv').findings).toMatchObject([
+      { line: 3, message: expect.stringMatching(/no line is of the candidate/) },
+    ]);
+    expect(readTrace(alone, 'trace.csv', 'stable').findings).toEqual([]);
+    expect(read('15,,candidate,10,0').findings).toMatchObject([{ message: expect.stringMatching(/no line is of the stable/) }]);
+  });
+
+  it('whose builds are never counted in one interval is refused', () => {
+    expect(read('15,,candidate,10,0', '15.2,,stable,10,0').findings).toMatchObject([
+      { message: 'no interval has lines of both builds' },
+    ]);
+  });
+
+  it.each([
+    [
+      'slices with more requests than the whole',
+      ['15,,stable,10,1', '15,eu,stable,8,0', '15,us,stable,8,0'],
+      2,
+      /hold 0 errors of 16 requests/,
+    ],
+    ['slices with more errors than the whole', ['15,,stable,20,1', '15,eu,stable,8,2'], 2, /the slices hold 2 errors/],
+  ])('with %s is refused', (_what, lines, line, message) => {
+    const { findings } = read(...lines, '15,,candidate,1,0');
+    expect(findings).toMatchObject([{ line, message: expect.stringMatching(message), fix: expect.stringMatching(/./) }]);
+  });
+
+  it.each([
+    [
+      'statuses with more than all of them',
+      'status',
+      ['10,0,', '8,0,200', '3,0,404'],
+      4,
+      /the statuses hold 11 requests, line 2 only 10/,
+    ],
+    ['latency bounds without +Inf', 'le', ['10,0,', '8,0,0.5'], 3, /no latency bound \+Inf/],
+    ['latency bounds that fall', 'le', ['10,0,', '8,0,0.5', '5,0,1', '10,0,+Inf'], 4, /5 requests up to 1 s, but 8 up to 0.5 s/],
+  ])('with %s is refused', (_what, column, cells, line, message) => {
+    const text = [`${HEADER},${column}`, ...cells.map((cell) => `15,,stable,${cell}`), '15,,candidate,1,0,'].join('\n');
+    expect(readTrace(text, 'trace.csv').findings).toMatchObject([{ line, message: expect.stringMatching(message) }]);
+  });
+
+  it('may have informational answers beside the final ones', () => {
+    const text = [
+      `${HEADER},status`,
+      '15,,stable,10,0,',
+      '15,,stable,10,0,103',
+      '15,,stable,10,0,200',
+      '15,,candidate,1,0,',
+    ].join('\n');
+    expect(readTrace(text, 'trace.csv').findings).toEqual([]);
   });
 
   it('stops telling after fifty findings', () => {

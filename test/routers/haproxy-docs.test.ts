@@ -3,6 +3,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { make } from '../../src/break-glass/changes.ts';
+import { gatesSchema } from '../../src/config/schema-gates.ts';
 import type { Guid } from '../../src/core/scope.ts';
 import { prometheus } from '../../src/metrics/prometheus.ts';
 import { type HaproxyConfig, haproxy } from '../../src/routers/haproxy.ts';
@@ -68,9 +69,16 @@ describe('the documentation', () => {
     }
   });
 
+  it('shows a gate on the counters of HAProxy that the config takes', () => {
+    const { gates } = parse(
+      /own counters\n[\s\S]*?^```yaml\n([\s\S]*?)^```$/m.exec(readFileSync('docs/haproxy.md', 'utf8'))?.[1] ?? '',
+    );
+    expect(gatesSchema.safeParse(gates).success).toBe(true);
+  });
+
   it('has Prometheus queries that the config takes', () => {
     const { gates } = parse(block('docs/prometheus.md', 'yaml'));
-    const { name: _name, source, max: _max, minRequests: _minRequests, ...settings } = gates[0];
+    const { name: _name, source, ...settings } = gates[0];
     expect(source).toBe(prometheus.kind);
     expect(prometheus.config.safeParse(settings).success).toBe(true);
     const pairs = [...readFileSync('docs/prometheus.md', 'utf8').matchAll(/^requests: (.*)\nerrors: +(.*)$/gm)];

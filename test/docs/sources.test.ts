@@ -1,0 +1,34 @@
+/** docs/sources.md: its gates load, and its JSON is what the source `command` reads. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { gatesSchema } from '../../src/config/schema-gates.ts';
+import type { Guid } from '../../src/core/scope.ts';
+import { nodeIo } from '../../src/io.ts';
+import { command } from '../../src/metrics/command.ts';
+import { metricSources } from '../../src/metrics/index.ts';
+
+const PAGE = readFileSync(join(import.meta.dirname, '../../docs/sources.md'), 'utf8');
+const blocks = (language: string) =>
+  [...PAGE.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map((found) => found[1] ?? '');
+
+it('has gates that the config takes', () => {
+  expect(blocks('yaml').length).toBe(2);
+  for (const text of blocks('yaml')) expect(gatesSchema.safeParse(parse(text).gates).error).toBeUndefined();
+});
+
+it('names every source that there is', () => {
+  for (const { kind } of metricSources) expect(PAGE).toContain(`\`${kind}\``);
+});
+
+it('shows JSON that the source command counts', async () => {
+  const build = '7f3c2a10-2222-4222-8222-222222222222' as Guid;
+  const question = { scope: { tenant: 'acme', environment: 'production', service: 'gw' }, build, place: 'green', address: null };
+  const settings = command.config.parse({ argv: ['/bin/counts', '${build}'] });
+  const io = { ...nodeIo, run: async () => ({ exitCode: 0, stdout: blocks('json')[0] ?? '', stderr: '' }) };
+  const { candidate } = await command.count(settings as never, { candidate: question, stable: null }, io);
+  expect(candidate).toMatchObject({
+    targets: { 'gw-7f9c': { counters: expect.arrayContaining([{ counter: '401', slice: 'eu', value: 17 }]) } },
+  });
+});
