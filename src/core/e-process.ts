@@ -151,8 +151,3 @@ export function mixtureLogE(logs: readonly number[], waiting: number): number {
   const begun = logSumExp(logs);
   return waiting > 0 ? logAddExp(begun, Math.log(waiting)) : begun;
 }
-
-/** ln of the weighted average of e-values: an e-value again, under any dependence. The weights sum to 1 and were fixed beforehand. */
-export function averageLogE(parts: readonly { readonly weight: number; readonly logE: number }[]): number {
-  return logSumExp(parts.map(({ weight, logE }) => (weight > 0 ? Math.log(weight) + logE : LOG_NOTHING)));
-}

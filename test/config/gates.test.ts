@@ -64,10 +64,22 @@ describe('gates', () => {
   it.each([
     ['a word that is none', [LOCAL, 'gates: [erors]'], /"erors" is not known here. Did you mean/],
     ['a word without a router that counts', ['gates: [errors]'], /only a router of the kind haproxy or local counts/i],
-    ['an unknown source', [LOCAL, 'gates: [{ name: a, source: prometeus }]'], /"prometeus" is not known here. Did you mean "?prometheus/],
+    [
+      'an unknown source',
+      [LOCAL, 'gates: [{ name: a, source: prometeus }]'],
+      /"prometeus" is not known here. Did you mean "?prometheus/,
+    ],
     ['a misspelt key', [LOCAL, `gates: [{ ${PROBE}, comparre: {} }]`], /Unknown key "comparre"/],
-    ['a margin below the stable build', [LOCAL, `gates: [{ ${PROBE}, compare: { tolerate: { times: 0.5 } } }]`], />=1|at least 1|1/],
-    ['one name twice', [LOCAL, `gates: [errors, { name: errors, source: http-probe }]`], /a gate called errors stands above already/i],
+    [
+      'a margin below the stable build',
+      [LOCAL, `gates: [{ ${PROBE}, compare: { tolerate: { times: 0.5 } } }]`],
+      />=1|at least 1|1/,
+    ],
+    [
+      'one name twice',
+      [LOCAL, `gates: [errors, { name: errors, source: http-probe }]`],
+      /a gate called errors stands above already/i,
+    ],
     ['a number in place of a gate', [LOCAL, 'gates: [3]'], /\S/],
     ['certainty', [LOCAL, 'gates: [errors]', 'evidence: { alpha: 0% }'], /above 0%/],
     ['a confidence of everything', [LOCAL, 'gates: [errors]', 'evidence: { confidence: 100% }'], /below 100%/],
