@@ -28,6 +28,7 @@ export function configText(haproxy: Haproxy, stateDir: string, options: WorldOpt
     '            poll: 200ms',
     `            patience: ${options.patience ?? '10s'}`,
     `            gates: ${options.gates ?? PROBE}`,
+    ...(options.evidence === undefined ? [] : [`            evidence: ${options.evidence}`]),
     '',
   ].join('\n');
 }

@@ -29,6 +29,10 @@ export interface WorldOptions {
   readonly steps?: string;
   readonly gates?: string;
   readonly patience?: string;
+  /** As in the config: `{ dwell: 2s, block: 1s }`. */
+  readonly evidence?: string;
+  /** Lines added to HAProxy's backend. */
+  readonly backendLines?: readonly string[];
   readonly sockets?: 1 | 2;
   readonly description?: string;
   /** What the router's config names in place of HAProxy's own sockets. */
@@ -37,6 +41,8 @@ export interface WorldOptions {
   readonly adopted?: boolean;
   /** Real requests per second to the first location, all the time. */
   readonly visitors?: number;
+  /** What the visitors say in `x-region`, in turn. */
+  readonly regions?: readonly string[];
 }
 
 export interface World {
@@ -95,12 +101,18 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     servers: PLACES.map((name) => ({ name, port: builds[name].backend.port, ...(name === 'blue' ? {} : { extra: 'disabled' }) })),
     sockets: options.sockets ?? 1,
     ...(options.description === undefined ? {} : { description: options.description }),
+    ...(options.backendLines === undefined ? {} : { backendLines: options.backendLines }),
   });
   const leaving = new AbortController();
-  const visits =
-    options.visitors === undefined
-      ? Promise.resolve()
-      : load(haproxy.url, { count: 1_000_000, perSecond: options.visitors, signal: leaving.signal });
+  const { visitors = 0, regions = [null] } = options;
+  const visit = (region: string | null) =>
+    load(haproxy.url, {
+      count: 1_000_000,
+      perSecond: visitors / regions.length,
+      signal: leaving.signal,
+      ...(region === null ? {} : { headers: { 'x-region': region } }),
+    });
+  const visits = Promise.all(visitors === 0 ? [] : regions.map(visit));
   const close = async () => {
     leaving.abort();
     await visits;

@@ -23,6 +23,16 @@ export interface Backend {
   setGuid(guid: string): void;
   setEnvironment(environment: string): void;
   setDelayMs(ms: number): void;
+  /** Answers nothing to so many of each hundred requests. */
+  setHangPercent(percent: number): void;
+  /** Fails every request of clients that name this region in `x-region`; none when null. */
+  setFailingRegion(region: string | null): void;
+  /** False: `/metrics` answers 503, as a scrape that fails. */
+  setScraped(scraped: boolean): void;
+  /** As a restart: every counter begins anew. */
+  forget(): void;
+  /** As a process that dies and is started again, over and over, until it is closed. */
+  crashLoop(times: { readonly upMs: number; readonly downMs: number }): void;
   /** Requests answered so far, without `/healthz` and `/metrics`. */
   requests(): number;
   close(): Promise<void>;
@@ -37,18 +47,25 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     status: 200,
     delayMs: options.delayMs ?? 0,
     requests: 0,
+    hangPercent: 0,
+    failingRegion: null as string | null,
+    scraped: true,
   };
   const counted = new Map<string, number>();
 
   const answer = (request: http.IncomingMessage, response: http.ServerResponse) => {
     response.setHeader('x-build-guid', state.guid);
     if (state.environment !== undefined) response.setHeader('x-build-environment', state.environment);
-    if (request.url === '/metrics') return void response.end(metricsText(counted));
+    if (request.url === '/metrics')
+      return void (state.scraped ? response.end(metricsText(counted)) : response.writeHead(503).end());
     if (request.url === '/healthz') return void response.writeHead(state.status).end(JSON.stringify({ guid: state.guid }));
     state.requests += 1;
-    const failed = (state.requests * state.failPercent) % 100 < state.failPercent;
+    if ((state.requests * state.hangPercent) % 100 < state.hangPercent) return;
+    const region = request.headers['x-region'];
+    const failed =
+      (state.requests * state.failPercent) % 100 < state.failPercent || (region !== undefined && region === state.failingRegion);
     const code = failed ? 500 : state.status;
-    const series = `build="${state.guid}",code="${code}"`;
+    const series = `build="${state.guid}",code="${code}"${typeof region === 'string' ? `,region="${region}"` : ''}`;
     counted.set(series, (counted.get(series) ?? 0) + 1);
     response.writeHead(code).end(`${state.guid}\n`);
   };
@@ -60,6 +77,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
   server.listen(options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
+  const loop = { timer: undefined as NodeJS.Timeout | undefined };
 
   return {
     port,
@@ -79,8 +97,35 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     setDelayMs(ms) {
       state.delayMs = ms;
     },
+    setHangPercent(percent) {
+      state.hangPercent = percent;
+    },
+    setFailingRegion(region) {
+      state.failingRegion = region;
+    },
+    setScraped(scraped) {
+      state.scraped = scraped;
+    },
+    forget() {
+      counted.clear();
+    },
+    crashLoop({ upMs, downMs }) {
+      const die = () => {
+        server.close();
+        server.closeAllConnections();
+        counted.clear();
+        loop.timer = setTimeout(rise, downMs);
+      };
+      const rise = () => {
+        server.listen(port, '127.0.0.1');
+        loop.timer = setTimeout(die, upMs);
+      };
+      loop.timer = setTimeout(die, upMs);
+    },
     requests: () => state.requests,
     async close() {
+      clearTimeout(loop.timer);
+      if (!server.listening) return;
       const closed = once(server, 'close');
       server.close();
       server.closeAllConnections();

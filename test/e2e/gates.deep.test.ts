@@ -1,0 +1,140 @@
+/** Gates that compare, on real HAProxy and Prometheus: every build ends as it should, and missing or odd data lets none through. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../servers/program.ts';
+import { type Prometheus, startPrometheus } from '../servers/prometheus.ts';
+import { COMPARE, EVIDENCE, expectPromoted, expectReverted, inScene, type Scene } from './gates-scene.ts';
+import { type Builds, PLACES, PRODUCTION, type Ran, startBuilds } from './world.ts';
+
+const SLOW = { timeout: 180_000 };
+
+describe('a build on the counters of HAProxy', () => {
+  const reverts = (how: (scene: Scene) => void, why: RegExp, backendLines: readonly string[] = []) =>
+    inScene({ backendLines }, async (scene) => {
+      how(scene);
+      await expectReverted(scene, await scene.promote(), why);
+    });
+
+  it.each([1, 5, 100])('that fails %i in a hundred requests is taken back', SLOW, (percent) =>
+    reverts(({ candidate }) => candidate.backend.setFailPercent(percent), /Gate errors failed: errors: \d+ of \d+/),
+  );
+
+  it('that answers 401 to everybody is taken back, though no answer is a 5xx', SLOW, () =>
+    reverts(({ candidate }) => {
+      candidate.backend.setStatus(401);
+    }, /Gate errors failed: 4xx: \d+ of \d+ \(100 %\) against 0 of/),
+  );
+
+  it('that hangs in 1 % of requests is taken back', SLOW, () =>
+    reverts(({ candidate }) => candidate.backend.setHangPercent(1), /Gate errors failed: errors: \d+ of \d+/, [
+      'timeout server 1s',
+    ]),
+  );
+
+  it('that crashes and comes back, over and over, gets no more traffic, and goes when it is told to', SLOW, () =>
+    inScene({}, async (scene) => {
+      const running = scene.world.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
+      await running.waitFor(/"phase":"baking"/);
+      scene.candidate.backend.crashLoop({ upMs: 700, downMs: 400 });
+      await running.waitFor(/"why":"[^"]*green is DOWN/);
+      // Twice as long as a healthy build takes for this step.
+      const since = performance.now();
+      await until('it was watched', () => (performance.now() - since > 25_000 ? true : undefined), 30_000);
+      expect(await scene.world.run(`abort --reason crashing ${PRODUCTION}`)).toMatchObject({ exitCode: 0 });
+      const ran = await running.ended;
+      expect(ran.exitCode, ran.stderr).not.toBe(0);
+      expect(sharesOf(ran).every((percent) => percent === 50)).toBe(true);
+      expect(await scene.world.split()).toEqual({ blue: 100 });
+    }),
+  );
+});
+
+describe('a build on the counters of Prometheus', () => {
+  const names = ['regional', 'stopped', 'gap', 'reset'] as const;
+  const servers = new Map<(typeof names)[number], { builds: Builds; prometheus: Prometheus }>();
+  const REGIONS = ['eu', 'us', 'asia', 'africa'];
+
+  beforeAll(async () => {
+    for (const name of names) {
+      const builds = await startBuilds();
+      const targets = PLACES.map((place) => `127.0.0.1:${builds[place].backend.port}`);
+      servers.set(name, { builds, prometheus: await startPrometheus({ targets }) });
+    }
+  });
+  afterAll(() => Promise.all([...servers.values()].map(({ prometheus }) => prometheus.stop())));
+
+  const of = (name: (typeof names)[number]) => {
+    const found = servers.get(name);
+    if (found === undefined) throw new Error(name);
+    return found;
+  };
+  const gate = ({ url }: Prometheus, more = '') =>
+    `[{ name: errors, source: prometheus, url: "${url}", interval: 1s, requests: 'http_requests_total{build="\${build}"}', status: code, ${more}${COMPARE} }]`;
+
+  it('that fails in one region only is taken back, and the region is named', SLOW, () => {
+    const { builds, prometheus } = of('regional');
+    const gates = gate(prometheus, 'slices: region, ');
+    const evidence = EVIDENCE.replace('}', ', unverified: 100% }');
+    return inScene({ builds, gates, evidence, regions: REGIONS }, async (scene) => {
+      scene.candidate.backend.setFailingRegion('asia');
+      const ran = await scene.promote();
+      expect([ran.exitCode, ran.result.code], ran.result.message).toEqual([4, 'REVERTED']);
+      expect(ran.result.message).toMatch(/in asia: \d+ of \d+/);
+      expect(await scene.world.split()).toEqual({ blue: 100 });
+    });
+  });
+
+  it('never goes on while Prometheus is stopped in the middle, and goes back when patience ends', SLOW, () => {
+    const { builds, prometheus } = of('stopped');
+    return inScene({ builds, gates: gate(prometheus), patience: '4s' }, async (scene) => {
+      const running = scene.world.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
+      await running.waitFor(/"phase":"baking"/);
+      await prometheus.freeze();
+      const ran = await running.ended;
+      await prometheus.thaw();
+      expect(sharesOf(ran).every((percent) => percent === 50)).toBe(true);
+      await expectReverted(scene, ran, /health was missing for too long: gate errors:/i);
+    });
+  });
+
+  it('is held over a gap of scrapes, and taken to 100 % afterwards', SLOW, () => {
+    const { builds, prometheus } = of('gap');
+    return inScene({ builds, gates: gate(prometheus) }, async (scene) => {
+      const running = scene.world.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
+      await running.waitFor(/"phase":"baking"/);
+      scene.candidate.backend.setScraped(false);
+      await running.waitFor(/has no fresh series|candidate missing/);
+      scene.candidate.backend.setScraped(true);
+      const ran = await running.ended;
+      await expectPromoted(scene, ran);
+      const held = ran.json
+        .flatMap((line) => (line.type === 'poll' ? line.gates : []))
+        .filter(({ why }) => /no fresh series/.test(why));
+      expect(held.length).toBeGreaterThan(0);
+      expect(held.every(({ verdict }) => verdict === 'not-yet')).toBe(true);
+    });
+  });
+
+  it('is judged on after its counters began anew, for what it did since', SLOW, () => {
+    const { builds, prometheus } = of('reset');
+    return inScene({ builds, gates: gate(prometheus) }, async (scene) => {
+      const running = scene.world.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
+      await until(
+        'the candidate was counted',
+        async () =>
+          ((await prometheus.value(`sum(http_requests_total{build="${scene.candidate.guid}"})`)) ?? 0) > 150 ? true : undefined,
+        60_000,
+      );
+      scene.candidate.backend.forget();
+      await running.waitFor(/restarted/);
+      const ran = await running.ended;
+      await expectPromoted(scene, ran);
+    });
+  });
+});
+
+/** The candidate's percent at every poll. */
+function sharesOf(ran: Ran): number[] {
+  const shares = ran.json.flatMap((line) => (line.type === 'poll' ? [line.percent] : []));
+  expect(shares.length).toBeGreaterThan(0);
+  return shares;
+}
