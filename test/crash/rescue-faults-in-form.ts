@@ -23,7 +23,8 @@ export function faultsOfARescue(name: string, each: number): void {
     await Promise.all(free.map(({ world }) => world.close()));
     const seconds = (performance.now() - began) / 1000;
     console.log(`${points.length} of ${all.length} faults of break-glass, ${seconds.toFixed(0)} s`);
-    const what = `errors and lying counts at every ${each === 1 ? '' : `${each}th `}call of break-glass while a frozen leader is to be ended`;
+    const calls = each === 1 ? 'every call' : `one in ${each} calls`;
+    const what = `errors and lying counts at ${calls} of break-glass while a frozen leader is to be ended`;
     recordReliability({ name, what, points: points.length, seconds, seed: null, failures: faults.length });
     expect(faults).toEqual([]);
     expect(points.length).toBeGreaterThan(200 / each);

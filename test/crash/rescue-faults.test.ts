@@ -1,4 +1,4 @@
 /** The fault sweep of break-glass itself in its short form. */
 import { faultsOfARescue } from './rescue-faults-in-form.ts';
 
-faultsOfARescue('rescue-faults-short', 61);
+faultsOfARescue('rescue-faults-short', 121);

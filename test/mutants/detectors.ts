@@ -12,10 +12,12 @@ import { manifestBreaches } from '../../src/core/manifest-rules.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { CANDIDATE, listedAs, SCOPE, STABLE, STAGING } from '../core/builds.ts';
 import { answerOf, factsWith, historyWith } from '../core/world.ts';
+import { scene } from '../engine/scene.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
 import { putFile, watched } from '../world/disk.ts';
 import { memoryDisk } from '../world/memory-disk.ts';
 import { Process } from '../world/process.ts';
+import { rescue } from '../world/rescues.ts';
 import { STATE_DIR, World } from '../world/world.ts';
 
 type Complaints = readonly string[];
@@ -164,6 +166,27 @@ async function fences(): Promise<Complaints> {
   return lost;
 }
 
+/** A leader on another host has a change on its way when break-glass acts, and it arrives after the first application. */
+async function inFlight(): Promise<Complaints> {
+  const here = scene();
+  let sent = false;
+  here.world.fate = () => 'late';
+  here.world.onShift = () => {
+    sent = true;
+  };
+  here.runner.lastWord = 'late';
+  here.runner.freeze = (call) => {
+    if (call === 'answered' && sent) here.runner.kill();
+    return undefined;
+  };
+  const end = await here.go();
+  here.world.fate = () => 'done';
+  await rescue(here.process(60, { host: 'deploy-2' }));
+  const order = here.world.moved.map(({ by }) => by).join();
+  if (end.how !== 'died' || !order.startsWith('60,11')) return [`nothing was in flight: ${order}`];
+  return here.world.split['blue'] === 100 ? [] : ['what a runner had in flight was the last word'];
+}
+
 /** A disk that says that it wrote, and did not. */
 function lyingDisk(): Complaints {
   const disk = memoryDisk(() => 0);
@@ -183,7 +206,7 @@ function lyingDisk(): Complaints {
   }
 }
 
-const DETECTORS = { admission, choices, manifests, claims, fences, 'lying disk': lyingDisk } as const;
+const DETECTORS = { admission, choices, manifests, claims, fences, 'in flight': inFlight, 'lying disk': lyingDisk } as const;
 export type Detector = keyof typeof DETECTORS;
 
 const { values } = parseArgs({ options: { name: { type: 'string', default: '' } } });

@@ -8,7 +8,7 @@ import type { Mutant } from './mutant.ts';
 import { MUTANTS } from './mutants.ts';
 
 const QUICK = ['an entry is acknowledged before it is flushed', 'a bad build is let in', 'a key that stands twice is accepted'];
-const PROGRAMS = ['admission', 'choices', 'manifests', 'claims', 'fences', 'lying disk'] as const;
+const PROGRAMS = ['admission', 'choices', 'manifests', 'claims', 'fences', 'in flight', 'lying disk'] as const;
 
 describe('a fault in the code is noticed:', () => {
   it.each(MUTANTS.filter(({ name }) => QUICK.includes(name)))('$name', async (mutant) => {

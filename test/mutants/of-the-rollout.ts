@@ -110,7 +110,7 @@ export const OF_THE_WAY_BACK: readonly Mutant[] = [
   ),
   mutant(
     'break-glass forgets what a runner has in flight',
-    'simulator',
+    'in flight',
     'break-glass/rescue.ts',
     '  if (left) {',
     '  if (left && Number.isNaN(0)) {',
