@@ -121,7 +121,8 @@ function failuresOf(gate: ComparedGate, metric: string, { slices, usualRate }: C
     limit: isErrors ? (limit ?? usualLimit(usualRate)) : null,
     dispersion: clumps ?? METRIC_DEFAULTS.dispersion,
     holdsInIncident: isErrors,
-    certified: isErrors,
+    // A metric that only the comparison judges must be certified as well: an outage can be made of 401 alone.
+    certified: !isLatency,
     slices: slicesOf(slices),
   };
 }

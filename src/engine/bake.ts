@@ -60,9 +60,11 @@ function clocks(
   runner.lastPollMs = nowMs;
   if (sinceMs === undefined) return { watchedMs: 0, missingMs: 0 };
   // Gaps count as missing health too, up to what a poll may take: else polls that are always late would hold for ever.
-  // Evidence that is still gathered is not missing: what a certificate needs depends on the traffic, not on patience.
-  const missing = poll.verdict === 'not-yet' && !poll.gathering;
-  const missingMs = missing ? state.missingMs + Math.min(sinceMs, mostMs) : 0;
+  // Evidence that is still gathered is not missing: what a certificate needs depends on the traffic, not on patience. Yet trouble that
+  // comes and goes adds up: what was missing is made good by as much time without it.
+  const spentMs = Math.min(sinceMs, mostMs);
+  const gathered = poll.gathering ? Math.max(0, state.missingMs - spentMs) : 0;
+  const missingMs = poll.verdict === 'not-yet' && !poll.gathering ? state.missingMs + spentMs : gathered;
   if (sinceMs > mostMs) return { watchedMs: 0, missingMs };
   return { watchedMs: state.watchedMs + (poll.blind ? 0 : sinceMs), missingMs };
 }

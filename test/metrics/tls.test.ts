@@ -34,7 +34,11 @@ function certificate(
 
 /** Prometheus and a build in one: answers every query with 5, and every path with 200. */
 async function served(name: string, options: Parameters<typeof createServer>[0] = {}): Promise<string> {
-  const data = { resultType: 'vector', result: [{ metric: {}, value: [1, '5'] }] };
+  const series = ['requests', 'errors'].map((counter) => ({
+    metric: { kvdeploy_build: 'candidate', kvdeploy_counter: counter, instance: 'one' },
+    value: [Date.now() / 1000, '5'],
+  }));
+  const data = { resultType: 'vector', result: series };
   const files = { key: readFileSync(join(folder, `${name}.key`)), cert: readFileSync(join(folder, `${name}.pem`)) };
   const server = createServer({ ...files, ...options }, (_request, response) =>
     response.end(JSON.stringify({ status: 'success', data })),
