@@ -140,7 +140,10 @@ function certificateReasons(settings: GateSettings, evidence: Evidence, certifie
     const [requests, failures] = one.stream.step;
     const reasons: Reason[] = [];
     if (!one.certified) {
-      const why = `${metric}: ${countText(failures, requests)} do not rule out harm yet; a healthy build needs about ${one.requestsNeeded}`;
+      const needs = Number.isFinite(one.requestsNeeded)
+        ? `a good build needs about ${one.requestsNeeded} requests to rule harm out`
+        : 'no number of requests rules harm out at this limit';
+      const why = `${needs}; ${metric}: ${countText(failures, requests)} so far`;
       reasons.push({ what: 'certificate', gate, why, untilMs: untilMs(evidence, requests, one.requestsNeeded) });
     }
     if (one.waiting.length > 0)

@@ -12,6 +12,7 @@ import type { Plan } from '../core/plan.ts';
 import type { GatePoll } from '../core/poll.ts';
 import type { State } from '../core/rollout.ts';
 import { judge, progress, type Verdict } from '../core/verdict.ts';
+import type { Reason } from '../core/verdict-holds.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
 import type { Reading } from '../routers/router.ts';
@@ -230,7 +231,16 @@ function said(name: string, verdict: Verdict, counts: string): Pick<GateResult, 
     case 'hold': {
       const reasons = verdict.reasons.filter(({ gate }) => gate === null || gate === name);
       if (reasons.length === 0) return { verdict: 'pass', why: `${counts} failed` };
-      return { verdict: 'not-yet', why: `${counts} failed; ${reasons.map(({ why }) => why).join('; ')}` };
+      return { verdict: 'not-yet', why: waitingText(reasons, counts) };
     }
   }
+}
+
+/** One certificate speaks for all: a gate has one for each status, and they wait for the same requests. It has the counts in it. */
+function waitingText(reasons: readonly Reason[], counts: string): string {
+  const [certificate, ...alike] = reasons.filter(({ what }) => what === 'certificate');
+  const others = reasons.filter(({ what }) => what !== 'certificate').map(({ why }) => why);
+  if (certificate === undefined) return [`${counts} failed`, ...others].join('; ');
+  const more = alike.length === 0 ? '' : ` (and ${alike.length} more)`;
+  return [...others, `${certificate.why}${more}`].join('; ');
 }

@@ -57,7 +57,9 @@ describe('an advance', () => {
   it('waits for enough requests, and says about how many a healthy build needs', () => {
     const few = Array.from({ length: 20 }, () => whole([0, 10, 0, 190]));
     const verdict = verdictOf(fed(SETTINGS, few, SHARE));
-    expect(reasonsOf(verdict)).toMatch(/errors: 0 of 200 \(0 %\) do not rule out harm yet; a healthy build needs about \d{4}/);
+    expect(reasonsOf(verdict)).toMatch(
+      /a good build needs about \d{4} requests to rule harm out; errors: 0 of 200 \(0 %\) so far/,
+    );
     if (verdict.verdict === 'hold') expect(verdict.untilMs).toBeGreaterThan(300_000);
   });
 
