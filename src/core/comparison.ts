@@ -132,7 +132,7 @@ const USUAL_TIMES = 4;
 const LIMIT_MAX = 0.5;
 
 /** The limit where the config says none: 1 %, or four times what is usual, in whole tenths of a percent. */
-function usualLimit(usualRate: number | null | undefined): number {
+export function usualLimit(usualRate: number | null | undefined): number {
   const wanted = Math.ceil(USUAL_TIMES * (usualRate ?? 0) * 1000) / 1000;
   return Math.min(LIMIT_MAX, Math.max(METRIC_DEFAULTS.limit, wanted));
 }

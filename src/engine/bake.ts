@@ -30,7 +30,12 @@ export async function bakePoll(split: Split, state: State, runner: Runner): Prom
   const gates = [...router, ...results, ...(compared?.results ?? [])];
   const verdict = judgeAll(gates);
   const onlyGathering = compared?.gathering === true && [...router, ...results].every((gate) => gate.verdict === 'pass');
-  const seen = { verdict, blind: blind || compared?.blind === true || router.length > 0, gathering: onlyGathering };
+  const seen = {
+    verdict,
+    blind: blind || compared?.blind === true || router.length > 0,
+    gathering: onlyGathering,
+    troubled: reading !== null && router.length > 0,
+  };
   const { watchedMs, missingMs } = clocks(runner, state, seen, io.monotonic());
   return {
     type: 'polled',
@@ -46,13 +51,13 @@ export async function bakePoll(split: Split, state: State, runner: Runner): Prom
 }
 
 /**
- * A bake counts watched time: after a gap (a new process, a pause) it begins again, and time in which a source or the router
- * did not answer is not counted. The baseline keeps what happened meanwhile.
+ * A bake counts watched time: after a gap (a new process, a pause) and after the router reported trouble (a build that crashes and comes
+ * back) it begins again, and time in which a source or the router did not answer is not counted. The baseline keeps what happened meanwhile.
  */
 function clocks(
   runner: Runner,
   state: State,
-  poll: { readonly verdict: 'pass' | 'fail' | 'not-yet'; readonly blind: boolean; readonly gathering: boolean },
+  poll: Pick<GateResult, 'verdict'> & { readonly blind: boolean; readonly gathering: boolean; readonly troubled: boolean },
   nowMs: number,
 ): { watchedMs: number; missingMs: number } {
   const mostMs = state.plan.pollMs + GAP_MS;
@@ -65,7 +70,7 @@ function clocks(
   const spentMs = Math.min(sinceMs, mostMs);
   const gathered = poll.gathering ? Math.max(0, state.missingMs - spentMs) : 0;
   const missingMs = poll.verdict === 'not-yet' && !poll.gathering ? state.missingMs + spentMs : gathered;
-  if (sinceMs > mostMs) return { watchedMs: 0, missingMs };
+  if (sinceMs > mostMs || poll.troubled) return { watchedMs: 0, missingMs };
   return { watchedMs: state.watchedMs + (poll.blind ? 0 : sinceMs), missingMs };
 }
 

@@ -14,6 +14,8 @@ describe('a build on the counters of HAProxy', () => {
       await expectReverted(scene, await scene.promote(), why);
     });
 
+  it('that is healthy goes to 100 %', SLOW, () => inScene({}, async (scene) => expectPromoted(scene, await scene.promote())));
+
   it.each([1, 5, 100])('that fails %i in a hundred requests is taken back', SLOW, (percent) =>
     reverts(({ candidate }) => candidate.backend.setFailPercent(percent), /Gate errors failed: errors: \d+ of \d+/),
   );
@@ -31,7 +33,7 @@ describe('a build on the counters of HAProxy', () => {
   );
 
   it('that crashes and comes back, over and over, gets no more traffic, and goes when it is told to', SLOW, () =>
-    inScene({}, async (scene) => {
+    inScene({ steps: '[{ percent: 50, bake: 12s }, { percent: 100, bake: 1s }]' }, async (scene) => {
       const running = scene.world.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
       await running.waitFor(/"phase":"baking"/);
       scene.candidate.backend.crashLoop({ upMs: 700, downMs: 400 });

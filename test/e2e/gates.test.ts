@@ -1,12 +1,8 @@
 /** Gates that compare, on a real HAProxy with real visitors: each build ends as it should. The slower ones are in gates.deep.test.ts. */
 import { describe, it } from 'vitest';
-import { expectPromoted, expectReverted, inScene } from './gates-scene.ts';
+import { expectReverted, inScene } from './gates-scene.ts';
 
 describe('gates on the counters of HAProxy', () => {
-  it('take a healthy build to 100 %', { timeout: 90_000 }, () =>
-    inScene({}, async (scene) => expectPromoted(scene, await scene.promote())),
-  );
-
   it('take a build that fails 20 % of requests back', { timeout: 60_000 }, () =>
     inScene({}, async (scene) => {
       scene.candidate.backend.setFailPercent(20);

@@ -1,4 +1,5 @@
 /** kvdeploy's own gate in the comparison: the real core, fed with the counts that the rivals see. Must add no rule of its own. */
+import { usualLimit } from '../../../src/core/comparison.ts';
 import { culprits } from '../../../src/core/culprits.ts';
 import { beginStep, type Evidence, feed, openEvidence } from '../../../src/core/evidence.ts';
 import {
@@ -37,16 +38,19 @@ type Settings = (setting: Setting) => GateSettings;
 /** The default gate, and the one that replays of healthy rollouts have calibrated. */
 export function ours({ dispersion = 1, latency = false }: Options = {}): readonly NewJudge[] {
   const measured = dispersion === 1 ? 1 : 1.5 * dispersion;
-  const metrics = (told: number, slices: readonly string[]) =>
-    weighted(latency ? durations(told) : [{ ...errors(told), slices: slices.map((name) => ({ name, part: 1 })) }]);
-  const byDefault: Settings = ({ slices }) => ({ ...SETTINGS_DEFAULTS, metrics: metrics(METRIC_DEFAULTS.dispersion, slices) });
-  const calibrated: Settings = ({ slices, pollS }) => ({
+  // As before a real rollout, the limit follows what is usual.
+  const metrics = (told: number, { slices, p0 }: Setting) => {
+    const failures = { ...errors(told), limit: usualLimit(p0), slices: slices.map((name) => ({ name, part: 1 })) };
+    return weighted(latency ? durations(told) : [failures]);
+  };
+  const byDefault: Settings = (setting) => ({ ...SETTINGS_DEFAULTS, metrics: metrics(METRIC_DEFAULTS.dispersion, setting) });
+  const calibrated: Settings = (setting) => ({
     ...SETTINGS_DEFAULTS,
     calibrated: true,
     dwellMs: 2 * MINUTE_MS,
     // Replays of independent failures show that no burst outlasts a poll.
-    blockMs: dispersion === 1 ? 1000 * pollS : SETTINGS_DEFAULTS.blockMs,
-    metrics: metrics(measured, slices),
+    blockMs: dispersion === 1 ? 1000 * setting.pollS : SETTINGS_DEFAULTS.blockMs,
+    metrics: metrics(measured, setting),
   });
   return [() => new Ours(DEFAULT, byDefault), () => new Ours(CALIBRATED, calibrated)];
 }
