@@ -13,7 +13,6 @@ import type { Plan } from '../core/plan.ts';
 import { stepSplit } from '../core/plan-splits.ts';
 import { scopeText, shortGuid } from '../core/scope.ts';
 import { splitText } from '../core/split.ts';
-import type { SeenGate } from '../engine/look-at-gates.ts';
 import { describeGate } from '../engine/measure.ts';
 import { breakGlassCommand } from './advice.ts';
 import { type Deps, done, type Outcome } from './command.ts';
@@ -38,7 +37,7 @@ export async function plan(options: PlanOptions, deps: Deps): Promise<Outcome> {
     deps.line({ type: 'check', name: DISK_LOCK, ok: null, message: untried });
   const hold = readHold(opened.pointerDirs, deps.io.fs);
   if (hold !== undefined) deps.line({ type: 'check', name: 'no hold is in force', ok: false, message: hold.text });
-  const document = release.plan === null ? null : planDocument(release, release.plan, opened, deps);
+  const document = release.plan === null ? null : await planDocument(release, release.plan, opened, deps);
   deps.line({ type: 'document', name: 'plan', data: document ?? { scope: opened.scope, hazards: release.hazards } });
   const told = document === null || release.plan === null ? [] : planLines(document, release.plan);
   deps.print(`${[...told, ...hazardTable(release.hazards)].join('\n')}\n`);
@@ -72,7 +71,7 @@ export function showChecks(release: Release, opened: Opened, deps: Deps): void {
 }
 
 /** Everything that a reviewer wants to see, as data. */
-function planDocument(release: Release, planned: Plan, opened: Opened, deps: Deps) {
+async function planDocument(release: Release, planned: Plan, opened: Opened, deps: Deps) {
   const { target, reading } = release;
   const gates = planned.gates.map((gate) => ({
     name: gate.name,
@@ -82,17 +81,7 @@ function planDocument(release: Release, planned: Plan, opened: Opened, deps: Dep
     question: describeGate(gate, planned, planned.candidate),
     stableNow: release.measured.find((each) => each.gate === gate.name)?.measurement ?? { missing: 'it was not asked' },
   }));
-  const comparison = (planned.comparison?.gates ?? []).map((gate) => {
-    const seen = release.compared.find((each) => each.gate === gate.name);
-    return {
-      name: gate.name,
-      source: gate.source,
-      question: describeGate(gate, planned, planned.candidate),
-      trafficNow: seen?.traffic ?? null,
-      slices: Object.keys(seen?.countable?.slices ?? {}).length,
-      expects: forecastOf(gate, planned, seen),
-    };
-  });
+  const comparison = await Promise.all((planned.comparison?.gates ?? []).map((gate) => comparedGate(gate, release, planned)));
   const steps = planned.steps.map((step, index) => {
     const split = stepSplit(planned, index);
     const leaving = index + 1 === planned.steps.length ? 'drain' : 'at-once';
@@ -119,14 +108,24 @@ function planDocument(release: Release, planned: Plan, opened: Opened, deps: Dep
   };
 }
 
-function forecastOf(gate: Comparison['gates'][number], planned: Plan, seen: SeenGate | undefined): readonly string[] {
-  if (planned.comparison === undefined) return [];
+/** What one comparing gate asks and will catch, at the traffic of now. */
+async function comparedGate(gate: Comparison['gates'][number], { compared }: Release, planned: Plan) {
+  const seen = compared.find((each) => each.gate === gate.name);
+  const traffic = (await seen?.traffic()) ?? null;
+  const floorMs = Math.max(planned.pollMs, ...compared.map(({ countable }) => countable?.lagMs ?? 0));
   const share = (planned.steps[0]?.percent ?? 0) / 100;
-  const floorMs = Math.max(planned.pollMs, seen?.countable?.lagMs ?? 0);
-  return forecast(gate.name, { comparison: planned.comparison, traffic: seen?.traffic, share, floorMs });
+  const outlook = { traffic: traffic ?? undefined, share, floorMs };
+  return {
+    name: gate.name,
+    source: gate.source,
+    question: describeGate(gate, planned, planned.candidate),
+    trafficNow: traffic,
+    slices: Object.keys(seen?.countable?.slices ?? {}).length,
+    expects: planned.comparison === undefined ? [] : forecast(gate.name, { comparison: planned.comparison, ...outlook }),
+  };
 }
 
-type PlanDocument = ReturnType<typeof planDocument>;
+type PlanDocument = Awaited<ReturnType<typeof planDocument>>;
 
 function planLines(document: PlanDocument, planned: Plan): readonly string[] {
   const build = (of: Plan['candidate'] | null) =>

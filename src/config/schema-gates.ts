@@ -8,6 +8,9 @@ type Options = readonly [z.ZodObject, ...z.ZodObject[]];
 /** Runs a rule even where a part of its value is wrong already: all findings come at once. The rule must expect anything. */
 const always = { when: () => true };
 
+/** A share of everything, or of nothing, can be neither tolerated nor ruled out. */
+const partSchema = fractionSchema.refine((value) => value > 0 && value < 1, 'a share above 0% and below 100%');
+
 const above = (least: number) =>
   z
     .number()
@@ -23,16 +26,22 @@ const compareSchema = z
       .optional()
       .describe('How much worse than the stable build is no reason to go back: { times: 1.2, plus: 0.05% }'),
     ruleOut: z
-      .strictObject({ times: above(1).optional(), plus: fractionSchema.optional() })
+      .strictObject({ times: above(1).optional(), plus: partSchema.optional() })
       .optional()
       .describe('What must be ruled out before the next step: { times: 2, plus: 1% }; plus follows the step when left out'),
-    limit: fractionSchema.optional().describe('What neither build may fail, whatever the other does, such as 1% (the default)'),
+    limit: partSchema.optional().describe('What neither build may fail, whatever the other does, such as 1% (the default)'),
     clumps: z
       .number()
       .min(1)
       .max(1000)
       .optional()
       .describe('How many failures come together on average, such as 4 (the default); `backtest --calibrate` measures it'),
+    traffic: z
+      .boolean()
+      .optional()
+      .describe(
+        'false where clients stay with a build (cookies): then the split says nothing about its health; true when left out',
+      ),
   })
   .describe('Compares with the stable build: { tolerate: { times: 1.2, plus: 0.05% }, limit: 1% }; {} for the defaults');
 
@@ -94,7 +103,7 @@ export const evidenceSchema = z
     threshold: z
       .number()
       .min(0)
-      .max(100)
+      .max(1e9)
       .optional()
       .describe('ln E that goes back, as `backtest --calibrate` prints it, such as 5.3; at least ln(1/alpha) is used'),
     unverified: fractionSchema

@@ -17,6 +17,8 @@ export interface Certificate {
   /** Slices that could be certified and are not yet, and those too small for it. */
   readonly waiting: readonly string[];
   readonly unverified: readonly string[];
+  /** The least ln C of the whole and of those that wait. */
+  readonly leastLogC: number;
   /** The part of the requests that is in no slice which is or can be certified; 0 of a metric without slices. */
   readonly unverifiedShare: number;
 }
@@ -39,12 +41,15 @@ function certificateOf(settings: GateSettings, evidence: Evidence, metric: Judge
   const waiting: string[] = [];
   const unverified: string[] = [];
   let spokenFor = 0;
+  let leastLogC = streamLogC(whole);
   slices.forEach((stream, index) => {
     const name = metric.slices[index]?.name ?? '';
-    const certified = streamLogC(stream) >= need;
+    const logC = streamLogC(stream);
+    const certified = logC >= need;
     const possible = stream.step[0] * outlook >= requestsNeeded;
     if (certified || possible) spokenFor += requestsOf(stream);
     if (!certified) (possible ? waiting : unverified).push(name);
+    if (!certified && possible) leastLogC = Math.min(leastLogC, logC);
   });
   const all = requestsOf(whole);
   return {
@@ -56,6 +61,7 @@ function certificateOf(settings: GateSettings, evidence: Evidence, metric: Judge
     requestsNeeded,
     waiting,
     unverified,
+    leastLogC,
     unverifiedShare: slices.length === 0 || all === 0 ? 0 : (all - spokenFor) / all,
   };
 }

@@ -1,5 +1,6 @@
 /** Gates that compare candidate and stable, from what the config asks to what the evidence judges. Fixed before the first step. No I/O. */
 import * as z from 'zod';
+import { RESTARTS } from './counter-blocks.ts';
 import {
   type GateSettings,
   gateSettingsSchema,
@@ -23,6 +24,8 @@ export interface ComparedGate {
     readonly ruleOut?: MarginAsked | undefined;
     readonly limit?: number | undefined;
     readonly clumps?: number | undefined;
+    /** False: how many requests the candidate gets says nothing about its health, as where clients stay with a build. */
+    readonly traffic?: boolean | undefined;
   };
 }
 
@@ -52,6 +55,8 @@ export interface Countable {
   readonly slices: Readonly<Record<string, number>>;
   /** True where it counts the traffic itself, so that requests can be held against the split. */
   readonly countsTraffic: boolean;
+  /** True where its targets are the build's own processes, so that their restarts are the build's. */
+  readonly countsProcesses?: boolean;
   /** The share of its requests that failed since its source began to count; null where that was too few to tell. */
   readonly usualRate?: number | null;
   /** Milliseconds from a request to its count: scrape interval and more. */
@@ -70,7 +75,8 @@ export function comparisonOf(
   limits: EvidenceLimits,
   countable: ReadonlyMap<string, Countable>,
 ): Comparison {
-  const metrics = gates.flatMap((gate, index) => metricsOf(gate, countableOf(gate, countable), index === 0));
+  const ofTraffic = gates.find((gate) => countableOf(gate, countable).countsTraffic && gate.compare.traffic !== false);
+  const metrics = gates.flatMap((gate) => metricsOf(gate, countableOf(gate, countable), gate === ofTraffic));
   const lagMs = Math.max(...gates.map((gate) => countableOf(gate, countable).lagMs));
   const blockMs = Math.max(limits.blockMs ?? SETTINGS_DEFAULTS.blockMs, lagMs);
   return {
@@ -85,24 +91,26 @@ function countableOf({ name }: ComparedGate, countable: ReadonlyMap<string, Coun
   return found;
 }
 
-function metricsOf(gate: ComparedGate, countable: Countable, first: boolean): UnweightedMetric[] {
-  const failures = countable.metrics.map((metric): UnweightedMetric => failuresOf(gate, metric, countable));
-  if (!(first && countable.countsTraffic)) return failures;
+function metricsOf(gate: ComparedGate, countable: Countable, isOfTraffic: boolean): UnweightedMetric[] {
   return [
-    ...failures,
-    {
-      ...METRIC_DEFAULTS,
-      gate: gate.name,
-      metric: 'traffic',
-      family: 'traffic',
-      kind: 'traffic',
-      limit: null,
-      dispersion: TRAFFIC_DISPERSION,
-      certified: false,
-      holdsInIncident: false,
-      slices: [],
-    },
+    ...countable.metrics.map((metric): UnweightedMetric => failuresOf(gate, metric, countable)),
+    ...(isOfTraffic ? [{ ...uncertified(gate, 'traffic'), kind: 'traffic' as const, dispersion: TRAFFIC_DISPERSION }] : []),
+    ...(countable.countsProcesses === true ? [uncertified(gate, RESTARTS)] : []),
   ];
+}
+
+/** Evidence of harm, and no proof of health: what neither builds fail nor requests end in. */
+function uncertified(gate: ComparedGate, metric: 'traffic' | typeof RESTARTS): UnweightedMetric {
+  return {
+    ...METRIC_DEFAULTS,
+    gate: gate.name,
+    metric,
+    family: metric,
+    limit: null,
+    certified: false,
+    holdsInIncident: false,
+    slices: [],
+  };
 }
 
 function failuresOf(gate: ComparedGate, metric: string, { slices, usualRate }: Countable): UnweightedMetric {

@@ -21,7 +21,7 @@ export const RESTARTS = 'restarts';
 
 /** The gate's poll: each metric's blocks, the whole being the sum of all slices, and the restarts of targets. */
 export function gatePollOf(delta: Delta, metrics: readonly MetricCounters[]): GatePoll {
-  const buckets = bucketsFault(delta);
+  const buckets = bucketsFault(delta, metrics);
   if (buckets !== undefined) return unusable('invalid', buckets);
   const restarts: Block = { candidate: restartsOf(delta.candidate), stable: restartsOf(delta.stable) };
   const blocks = metrics.map((metric) => [metric.metric, sliceBlocks(delta, metric)] as const);
@@ -61,16 +61,28 @@ function countedOf({ counts }: ArmDelta, metric: MetricCounters, slice: string):
   return { requests, failures: metric.counts === 'slower' ? requests - found : found };
 }
 
-/** Both builds must have the same buckets, each holding at least what the one below it holds. */
-function bucketsFault({ candidate, stable }: Delta): string | undefined {
+/** Both builds must have the same buckets, each holding at least what the one below it holds; without requests one may have none yet. */
+function bucketsFault({ candidate, stable }: Delta, metrics: readonly MetricCounters[]): string | undefined {
   const [ours, theirs] = [boundsOf(candidate), boundsOf(stable)];
   if (ours.length > 0 && theirs.length > 0 && ours.join() !== theirs.join())
     return `the builds have other buckets: ${ours.join(' ')} and ${theirs.join(' ')}`;
-  for (const [arm, delta] of [['candidate', candidate] as const, ['stable', stable] as const]) {
+  const arms = [['candidate', candidate] as const, ['stable', stable] as const];
+  // A build that lost its histogram would otherwise be judged without its latency, and nobody would know.
+  const bare = arms.find(
+    ([, delta]) => ours.length + theirs.length > 0 && boundsOf(delta).length === 0 && served(delta, metrics),
+  );
+  if (bare !== undefined) return `${bare[0]}: it had requests and has no bucket, the other build has`;
+  for (const [arm, delta] of arms) {
     const fault = monotoneFault(delta);
     if (fault !== undefined) return `${arm}: ${fault}`;
   }
   return undefined;
+}
+
+/** Had requests, by whatever is counted beside the buckets. */
+function served({ counts }: ArmDelta, metrics: readonly MetricCounters[]): boolean {
+  const counters = new Set(metrics.map(({ requests }) => requests).filter((name) => !name.startsWith(BUCKET_PREFIX)));
+  return [...counters].some((name) => [...(counts.get(name)?.values() ?? [])].some((requests) => requests > 0));
 }
 
 function boundsOf({ counts }: ArmDelta): string[] {

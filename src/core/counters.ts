@@ -1,5 +1,6 @@
 /** Raw counters in, differences out: restarts, births, lateness and nonsense told apart, one window for both builds. Never guesses a count. No I/O. */
 import * as z from 'zod';
+import { goneFrom, keysText, noticing, origin, since, withGivenUp } from './counter-origins.ts';
 import type { ArmState } from './poll.ts';
 
 /** One raw counter of one target: `requests`, `errors`, `401`, `le:0.5`; the slice is empty where it has none. */
@@ -35,6 +36,10 @@ const targetMemorySchema = z.strictObject({
   /** By `counter|slice`. */
   values: z.record(z.string(), z.number()),
   several: z.literal(true).optional(),
+  /** Since which answer, in an unbroken row of answers, a counter of `values` has not been there. */
+  goneMs: z.number().optional(),
+  /** Counters that were given up as gone: one that comes back begins with that reading, since nobody knows where it counts from. */
+  gone: z.array(z.string()).optional(),
 });
 const armMemorySchema = z.strictObject({ freshMs: z.number().nullable(), targets: z.record(z.string(), targetMemorySchema) });
 
@@ -42,7 +47,8 @@ const armMemorySchema = z.strictObject({ freshMs: z.number().nullable(), targets
 export const counterMemorySchema = z.strictObject({ candidate: armMemorySchema, stable: armMemorySchema });
 
 export type CounterMemory = z.infer<typeof counterMemorySchema>;
-type ArmMemory = CounterMemory['candidate'];
+export type ArmMemory = CounterMemory['candidate'];
+export type TargetMemory = ArmMemory['targets'][string];
 
 /** What one build did between two readings. `counts` by counter, then slice; `restarts`: targets whose last counts are lost. */
 export interface ArmDelta {
@@ -61,26 +67,34 @@ export interface Delta {
 /** Nothing read yet. The first reading of each build is where counting begins. */
 export const NO_COUNTERS: CounterMemory = { candidate: { freshMs: null, targets: {} }, stable: { freshMs: null, targets: {} } };
 
+/** True where counting went on from another reading: memory may also change by what it merely noticed. */
+export function hasMoved(before: CounterMemory, after: CounterMemory): boolean {
+  return before.candidate.freshMs !== after.candidate.freshMs || before.stable.freshMs !== after.stable.freshMs;
+}
+
 /**
  * The differences to the last reading that was used. `lagMs`: how far apart the two builds' windows may end, and how long a late one is
- * waited for. While one is late, or the candidate cannot be used, neither memory moves: the next difference spans the gap for both alike.
+ * waited for, and a counter that is gone: an answer cut short looks the same. While one is late, or the candidate cannot be used, neither
+ * memory moves: the next difference spans the gap for both alike.
  */
 export function countersSince(memory: CounterMemory, reading: Reading, lagMs: number): Delta {
-  const candidate = armDelta(memory.candidate, reading.candidate);
-  const stable = armDelta(memory.stable, reading.stable);
+  const candidate = armDelta(memory.candidate, reading.candidate, lagMs);
+  const stable = armDelta(memory.stable, reading.stable, lagMs);
   const both = [candidate, stable];
+  const noticed = candidate.unmoved !== memory.candidate || stable.unmoved !== memory.stable;
+  const unmoved = noticed ? { candidate: candidate.unmoved, stable: stable.unmoved } : memory;
   const [newest, oldest] = [Math.max(...both.map(({ freshMs }) => freshMs)), Math.min(...both.map(({ freshMs }) => freshMs))];
   const apart = both.every(({ has }) => has === 'window' || has === 'beginning') && newest - oldest > lagMs;
-  if (apart) return waiting(memory, `the windows of the builds end ${(newest - oldest) / 1000} s apart`);
+  if (apart) return waiting(unmoved, `the windows of the builds end ${(newest - oldest) / 1000} s apart`);
   const late = both.find(({ has }) => has === 'late');
-  if (late !== undefined && newest - late.freshMs <= lagMs) return waiting(memory, whyOf(late.delta.arm));
+  if (late !== undefined && newest - late.freshMs <= lagMs) return waiting(unmoved, whyOf(late.delta.arm));
   // A window of one build alone must not be compared with a longer one: where either begins, or goes on alone, both count from here.
   const anew = both.some(({ has }) => has === 'beginning') || candidate.has === 'window';
   const moved = ({ has, memory: now }: Read) => (has === 'window' || has === 'beginning' ? now : NO_COUNTERS.stable);
   return {
     candidate: overdue(candidate.delta),
     stable: candidate.has === 'window' ? overdue(stable.delta) : { ...overdue(stable.delta), counts: NO_COUNTS },
-    memory: anew ? { candidate: moved(candidate), stable: moved(stable) } : memory,
+    memory: anew ? { candidate: moved(candidate), stable: moved(stable) } : unmoved,
   };
 }
 
@@ -89,6 +103,8 @@ interface Read {
   readonly has: 'window' | 'beginning' | 'late' | 'nothing';
   readonly delta: ArmDelta;
   readonly memory: ArmMemory;
+  /** The memory for where it must not move: it only knows since when counters are gone. */
+  readonly unmoved: ArmMemory;
   readonly freshMs: number;
 }
 
@@ -112,8 +128,8 @@ function overdue(delta: ArmDelta): ArmDelta {
   return delta.arm.state === 'late' ? { ...delta, arm: { state: 'missing', why: delta.arm.why } } : delta;
 }
 
-function armDelta(memory: ArmMemory, reading: ArmReading): Read {
-  const kept = { has: 'nothing' as const, memory, freshMs: memory.freshMs ?? Number.NEGATIVE_INFINITY };
+function armDelta(memory: ArmMemory, reading: ArmReading, lagMs: number): Read {
+  const kept = { has: 'nothing' as const, memory, unmoved: memory, freshMs: memory.freshMs ?? Number.NEGATIVE_INFINITY };
   if ('missing' in reading) return { ...kept, delta: silent({ state: 'missing', why: reading.missing }) };
   if ('absent' in reading) return { ...kept, delta: silent({ state: 'absent' }) };
   const targets = Object.entries(reading.targets);
@@ -126,13 +142,15 @@ function armDelta(memory: ArmMemory, reading: ArmReading): Read {
     return {
       has: 'beginning',
       memory: now,
+      unmoved: memory,
       freshMs,
       delta: silent({ state: 'missing', why: 'counting begins with this reading' }),
     };
   if (freshMs <= memory.freshMs)
     return { ...kept, has: 'late', delta: silent({ state: 'late', why: 'nothing newer than what was judged' }) };
-  const delta = differences(memory, now);
-  return delta.arm.state === 'invalid' ? { ...kept, delta } : { has: 'window', memory: now, freshMs, delta };
+  const unmoved = noticing(memory, now);
+  const { delta, given } = differences(unmoved, now, lagMs);
+  return delta.arm.state === 'invalid' ? { ...kept, unmoved, delta } : { has: 'window', memory: given, unmoved, freshMs, delta };
 }
 
 function targetFault(name: string, { counters, freshMs }: Target): ArmState | undefined {
@@ -148,49 +166,36 @@ function keyOf({ counter, slice }: RawCounter): string {
   return `${counter}|${slice}`;
 }
 
-function remembered({ startedMs, freshMs, counters, several }: Target): ArmMemory['targets'][string] {
+function remembered({ startedMs, freshMs, counters, several }: Target): TargetMemory {
   const values = Object.fromEntries((counters ?? []).map((raw) => [keyOf(raw), raw.value]));
   return { startedMs, freshMs, values, ...(several === undefined ? {} : { several }) };
 }
 
-function differences(before: ArmMemory, now: ArmMemory): ArmDelta {
+/** `given`: what is remembered next, with the counters that were given up. */
+function differences(before: ArmMemory, now: ArmMemory, lagMs: number): { readonly delta: ArmDelta; readonly given: ArmMemory } {
   const sums = new Map<string, Map<string, number>>();
   const lost = Object.keys(before.targets).filter((name) => !Object.hasOwn(now.targets, name));
-  const troubles = lost.map((name) => `${name} is gone`);
+  const restarts = lost.map((name) => `${name} is gone`);
+  const expired: string[] = [];
+  const given: Record<string, TargetMemory> = {};
   for (const [name, target] of Object.entries(now.targets)) {
     const was = Object.hasOwn(before.targets, name) ? before.targets[name] : undefined;
-    const from = origin(was, target, before.freshMs ?? Number.POSITIVE_INFINITY);
-    if (from === 'invalid') return silent({ state: 'invalid', why: `${name}: a counter is gone or went back without a restart` });
-    if (from === 'reset' || from === 'restarted') troubles.push(`${name} restarted`);
-    if (from === 'anew') troubles.push(`${name} went back`);
+    const from = origin(was, target, before.freshMs ?? Number.POSITIVE_INFINITY, lagMs);
+    if (from === 'invalid')
+      return {
+        delta: silent({ state: 'invalid', why: `${name}: a counter is gone or went back without a restart` }),
+        given: before,
+      };
+    if (from === 'reset' || from === 'restarted') restarts.push(`${name} restarted`);
+    if (from === 'anew') restarts.push(`${name} went back`);
+    if (from === 'expired' && was !== undefined) expired.push(`${name} no longer has ${keysText(goneFrom(was, target))}`);
     for (const [key, value] of Object.entries(target.values)) add(sums, key, value - since(from, was, key, value));
+    given[name] = withGivenUp(from, was, target);
   }
+  const troubles = [...restarts, ...expired];
   const arm: ArmState = troubles.length === 0 ? { state: 'counted' } : { state: 'reset', why: troubles.join(', ') };
-  return { arm, counts: sums, targets: Object.keys(now.targets).length, restarts: troubles.length };
-}
-
-type Origin = 'known' | 'restarted' | 'reset' | 'anew' | 'born' | 'unknown' | 'invalid';
-
-/** Where a target's counters count from: a target that is new and began before we looked keeps what it counted then to itself. */
-function origin(was: ArmMemory['targets'][string] | undefined, now: ArmMemory['targets'][string], lookedMs: number): Origin {
-  if (was === undefined) return now.startedMs !== null && now.startedMs > lookedMs ? 'born' : 'unknown';
-  const dated = was.startedMs !== null && now.startedMs !== null;
-  if (dated && was.startedMs !== now.startedMs) return 'restarted';
-  const back = Object.entries(was.values).some(([key, value]) => (now.values[key] ?? value) < value);
-  const gone = Object.keys(was.values).some((key) => !Object.hasOwn(now.values, key));
-  if (now.several === true && (back || gone)) return 'anew';
-  if (back) return dated ? 'invalid' : 'reset';
-  // An answer cut short looks like this too, and its missing part would come back as if all of it were new.
-  return gone ? 'invalid' : 'known';
-}
-
-/** What a counter showed when its difference begins. One that was not there while its target was up was born at its first event: 0. */
-function since(from: Origin, was: ArmMemory['targets'][string] | undefined, key: string, value: number): number {
-  if (from === 'unknown' || from === 'anew') return value;
-  if (from === 'born' || from === 'restarted') return 0;
-  const before = was?.values[key] ?? 0;
-  // After a restart at an unknown time the lesser of both readings of it is a lower bound, and all that is known.
-  return value < before ? 0 : before;
+  const delta = { arm, counts: sums, targets: Object.keys(now.targets).length, restarts: restarts.length };
+  return { delta, given: { ...now, targets: given } };
 }
 
 function add(sums: Map<string, Map<string, number>>, key: string, difference: number): void {

@@ -2,7 +2,7 @@
 import type { Block } from './e-process.ts';
 import { type Evidence, streamsOf, streamWeight } from './evidence.ts';
 import { blockOf, type Stream, streamLogC, streamLogE } from './evidence-stream.ts';
-import { countText } from './gate.ts';
+import { countText, percentText } from './gate.ts';
 import { type GateSettings, type JudgedMetric, rollbackLogE } from './gate-settings.ts';
 
 /** How one metric in one slice stands. `slice` null is all of the traffic. */
@@ -14,6 +14,8 @@ export interface Standing {
   readonly logE: number;
   /** ln C of this step's certificate; null where none is asked for. */
   readonly logC: number | null;
+  /** The candidate's share of this step by plan, 0..1, where it is the traffic that is judged; null for failures. */
+  readonly planned: number | null;
   /** Counts of this step, and of the whole rollout. */
   readonly step: Block;
   readonly all: Block;
@@ -35,6 +37,7 @@ function standing(metric: JudgedMetric, stream: Stream, index: number, evidence:
     weight: streamWeight(metric, index),
     logE: streamLogE(stream, evidence.waiting),
     logC: stream.certificate.length === 0 ? null : streamLogC(stream),
+    planned: metric.kind === 'traffic' ? evidence.share : null,
     step: blockOf(stream.step),
     all: blockOf(stream.all),
   };
@@ -70,9 +73,16 @@ function weighed({ weight, logE }: Standing): number {
   return Math.log(weight) + logE;
 }
 
-/** `errors in eu-west: 7 of 40 (17.5 %) against 3 of 9900 (0.03 %)`. */
-export function standingText({ metric, slice, all }: Standing): string {
+/** `errors in eu-west: 7 of 40 (17.5 %) against 3 of 9900 (0.03 %)`; of traffic, what the candidate had of it and should have had. */
+export function standingText({ metric, slice, all, step, planned }: Standing): string {
   const where = slice === null ? metric : `${metric} in ${slice}`;
+  if (planned !== null) return `${where}: the candidate had ${partText(step)}, planned were ${percentText(planned)}`;
   const candidate = countText(all.candidate.failures, all.candidate.requests);
   return `${where}: ${candidate} against ${countText(all.stable.failures, all.stable.requests)}`;
+}
+
+function partText({ candidate, stable }: Block): string {
+  const requests = candidate.requests + stable.requests;
+  if (requests === 0) return 'none of 0 requests at this step';
+  return `${candidate.requests} of ${requests} requests (${percentText(candidate.requests / requests)})`;
 }

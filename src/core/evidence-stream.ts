@@ -91,9 +91,10 @@ export function feedStream(metric: JudgedMetric, stream: Stream, turn: Turn, see
   if (metric.kind === 'traffic') return feedTraffic(metric, stream, turn, seen);
   const { block, arms } = seen;
   const comparable = arms === 'both' && block.candidate.requests > 0 && block.stable.requests > 0;
-  const open = withBlock(stream.open, block, arms);
   const closed = turn.beginBlock !== null;
-  const counts = certificateGoesOn(turn, seen);
+  const counts = seesAll(turn, seen);
+  // Failures of one build alone, in a block that compares both, would be held against it.
+  const open = counts ? withBlock(stream.open, block, arms) : stream.open;
   return {
     share: closed ? feedShare(metric, stream.share, blockOf(open), turn.beginBlock ?? 0) : stream.share,
     absolute: stream.absolute.length === 0 ? stream.absolute : feedAbsolute(metric, stream.absolute, turn, seen),
@@ -167,7 +168,7 @@ function feedTraffic(metric: JudgedMetric, stream: Stream, turn: Turn, { block, 
 }
 
 /** Beside a stable build both must be seen; alone, the candidate. */
-function certificateGoesOn(turn: Turn, { arms }: Seen): boolean {
+function seesAll(turn: Turn, { arms }: Seen): boolean {
   return arms === 'both' || (arms === 'candidate' && turn.share >= 1);
 }
 

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { RESTARTS } from './counter-blocks.ts';
 import { logSumExp } from './e-process.ts';
+import { armData, type GateData, gateDataSchema, unwatched } from './evidence-data.ts';
 import {
   feedStream,
   nextStepStream,
@@ -15,22 +16,6 @@ import {
 import { type GateSettings, type JudgedMetric, rollbackLogE, WHOLE } from './gate-settings.ts';
 import { inIncident } from './newest.ts';
 import { type ArmState, checkedGatePoll, type GatePoll, type Poll, streamBlocks } from './poll.ts';
-
-const armSchema = z.strictObject({
-  state: z.enum(['counted', 'absent', 'reset', 'late', 'missing', 'invalid']),
-  why: z.string(),
-  /** Since when, and for how many polls in a row, it was not counted; 0 polls while it is. */
-  sinceMs: z.number(),
-  polls: z.int().min(0),
-});
-
-const gateDataSchema = z.strictObject({
-  candidate: armSchema,
-  stable: armSchema,
-  /** Closed blocks of this step in which both were counted, and when the candidate last had a request. */
-  blocks: z.int().min(0),
-  servedMs: z.number().nullable(),
-});
 
 /** What the ledger keeps. Times are milliseconds of the clock that the polls carry. */
 export const evidenceSchema = z.strictObject({
@@ -55,7 +40,6 @@ export const evidenceSchema = z.strictObject({
 });
 
 export type Evidence = z.infer<typeof evidenceSchema>;
-export type GateData = z.infer<typeof gateDataSchema>;
 
 /** A poll may come a little early; its block counts as whole. */
 const WHOLE_BLOCK = 0.9;
@@ -110,6 +94,14 @@ export function beginStep(
   });
 }
 
+/** A new process goes on with evidence that was kept: while nobody looked nothing was silent, and nothing was well either. */
+export function continued(evidence: Evidence, atMs: number): Evidence {
+  const gates = Object.entries(evidence.gates).map(([gate, data]) => {
+    return [gate, { ...data, candidate: unwatched(data.candidate, atMs), stable: unwatched(data.stable, atMs) }] as const;
+  });
+  return { ...evidence, gates: Object.fromEntries(gates) };
+}
+
 /**
  * The evidence after one poll. Guarantee: the chance that logE(…) ever reaches ln 1/alpha is at most alpha while every stream is within its
  * margins, at whatever times one polls or stops. Polls that are missing, late or senseless add nothing and are remembered as such.
@@ -121,12 +113,13 @@ export function feed(settings: GateSettings, evidence: Evidence, poll: Poll): Ev
     const said = Object.hasOwn(poll.gates, gate) ? poll.gates[gate] : undefined;
     polls.set(gate, checkedGatePoll(settings, gate, said, evidence.share));
   }
-  if (old) return withData(evidence, evidence.atMs, polls, 'no newer than the poll before');
+  if (old)
+    return withData(settings, evidence, { atMs: evidence.atMs, polls, late: 'no newer than the poll before', closes: false });
   const closes = poll.atMs - evidence.closedMs >= WHOLE_BLOCK * settings.blockMs;
   const begin = beginning(settings, evidence.waiting.poll, poll.atMs - evidence.atMs);
   const beginBlock = closes ? beginning(settings, evidence.waiting.block, poll.atMs - evidence.closedMs) : null;
   const fed: Evidence = {
-    ...withData(evidence, poll.atMs, polls, undefined, closes),
+    ...withData(settings, evidence, { atMs: poll.atMs, polls, late: undefined, closes }),
     atMs: poll.atMs,
     closedMs: closes ? poll.atMs : evidence.closedMs,
     waiting: { poll: less(evidence.waiting.poll, begin), block: less(evidence.waiting.block, beginBlock ?? 0) },
@@ -213,13 +206,17 @@ function armsOf(poll: GatePoll, share: number): Seen['arms'] {
   return poll.stable.state === 'counted' && share < 1 ? 'both' : 'candidate';
 }
 
-function withData(
-  evidence: Evidence,
-  atMs: number,
-  polls: ReadonlyMap<string, GatePoll>,
-  late?: string,
-  closes = false,
-): Evidence {
+/** One poll of every gate; `late`: why none of it may be used. */
+interface Polled {
+  readonly atMs: number;
+  readonly polls: ReadonlyMap<string, GatePoll>;
+  readonly late: string | undefined;
+  readonly closes: boolean;
+}
+
+function withData(settings: GateSettings, evidence: Evidence, { atMs, polls, late, closes }: Polled): Evidence {
+  const armNow = (before: GateData['candidate'], arm: ArmState) =>
+    armData(settings, before, late === undefined ? arm : { state: 'late', why: late }, { lastMs: evidence.atMs, atMs });
   const gates = [...polls].map(([gate, poll]) => {
     const before = evidence.gates[gate];
     if (before === undefined) throw new Error(`gate ${gate} has no data`);
@@ -229,19 +226,12 @@ function withData(
     const served = traffic.some(([, slices]) => (slices[WHOLE]?.candidate.requests ?? 0) > 0);
     const restarted = poll.candidate.state === 'reset';
     const data: GateData = {
-      candidate: armData(before.candidate, late === undefined ? poll.candidate : { state: 'late', why: late }, evidence, atMs),
-      stable: armData(before.stable, late === undefined ? poll.stable : { state: 'late', why: late }, evidence, atMs),
+      candidate: armNow(before.candidate, poll.candidate),
+      stable: armNow(before.stable, poll.stable),
       blocks: restarted ? 0 : before.blocks + (late === undefined && closes && both ? 1 : 0),
       servedMs: late === undefined && both && served ? atMs : before.servedMs,
     };
     return [gate, data] as const;
   });
   return { ...evidence, gates: Object.fromEntries(gates) };
-}
-
-/** Trouble counts from the last poll at which all was well. */
-function armData(before: GateData['candidate'], now: ArmState, evidence: Evidence, atMs: number): GateData['candidate'] {
-  if (now.state === 'counted' || now.state === 'absent') return { state: now.state, why: '', sinceMs: atMs, polls: 0 };
-  const sinceMs = before.polls === 0 ? Math.min(before.sinceMs, evidence.atMs) : before.sinceMs;
-  return { state: now.state, why: 'why' in now ? now.why : '', sinceMs, polls: before.polls + 1 };
 }

@@ -124,6 +124,14 @@ function movedMembers(then: PlanRead['router'], now: PlanRead['router']): string
 export function planDifference(a: Plan, b: Plan): readonly string[] {
   const keys = Object.keys(planSchema.shape) as (keyof Plan)[];
   const parts = keys.filter((key) => !['id', 'actor', 'reason'].includes(key));
-  const text = (plan: Plan, key: keyof Plan) => JSON.stringify(planSchema.parse(plan)[key]);
+  const text = (plan: Plan, key: keyof Plan) => JSON.stringify(withoutTraffic(planSchema.parse(plan))[key]);
   return parts.filter((key) => text(a, key) !== text(b, key));
+}
+
+/** Slices, their weights and what is usual are those of the moment: another minute's traffic makes no other plan. */
+function withoutTraffic(plan: Plan): Plan {
+  if (plan.comparison === undefined) return plan;
+  const { gates, settings } = plan.comparison;
+  const metrics = settings.metrics.map((metric) => ({ ...metric, weight: 1, limit: null, slices: [] }));
+  return { ...plan, comparison: { gates, settings: { ...settings, metrics } } };
 }

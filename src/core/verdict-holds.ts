@@ -1,8 +1,9 @@
 /** Why a rollout holds: each reason says what is missing and until when. An empty list is the only way to an advance. No I/O, no clock. */
 import type { Certificate } from './certificate.ts';
-import { type Evidence, type GateData, streamsOf } from './evidence.ts';
+import { type Evidence, streamsOf } from './evidence.ts';
+import type { GateData } from './evidence-data.ts';
 import { countText, durationText, percentText } from './gate.ts';
-import type { GateSettings } from './gate-settings.ts';
+import { certificateLogC, type GateSettings } from './gate-settings.ts';
 import { failsNow, stableInIncident } from './newest.ts';
 import { shareIsAsPlanned, toleratedShare } from './traffic-share.ts';
 
@@ -37,6 +38,33 @@ export function reasonsToHold(settings: GateSettings, evidence: Evidence, outloo
     ...dwellReasons(settings, evidence),
     ...certificateReasons(settings, evidence, outlook.certified),
   ];
+}
+
+/** Reasons that no amount of waiting is on the way of. */
+const IN_THE_WAY: readonly Reason['what'][] = ['data', 'incident', 'evidence', 'split'];
+
+/** How much of what an advance needs is there, 0..1: of time, blocks, certificates and slices the least; 1 only where nothing holds. */
+export function readiness(settings: GateSettings, evidence: Evidence, outlook: Outlook): number {
+  const { certified } = outlook;
+  if (certified.length === 0) return 0;
+  if (reasonsToHold(settings, evidence, outlook).some(({ what }) => IN_THE_WAY.includes(what))) return 0;
+  const need = certificateLogC(settings);
+  const parts = [
+    partOf(evidence.atMs - evidence.stepSinceMs, leastDwellMs(settings)),
+    ...Object.values(evidence.gates).map(({ blocks }) => partOf(blocks, LEAST_BLOCKS)),
+    ...certified.map(({ leastLogC }) => partOf(leastLogC, need)),
+    ...certified.map(({ unverifiedShare }) => partOf(1 - unverifiedShare, 1 - settings.unverifiedShare)),
+  ];
+  return Math.min(...parts);
+}
+
+/** How much of what is needed is there, 0..1. */
+export function partOf(is: number, needed: number): number {
+  return is >= needed ? 1 : Math.max(0, is / needed);
+}
+
+function leastDwellMs({ dwellMs, lagMs }: GateSettings): number {
+  return Math.max(dwellMs, LEAST_LAGS * lagMs);
 }
 
 function dataReasons(settings: GateSettings, evidence: Evidence, gate: string, data: GateData): Reason[] {
@@ -117,7 +145,7 @@ function splitReasons(settings: GateSettings, evidence: Evidence): Reason[] {
 }
 
 function dwellReasons(settings: GateSettings, evidence: Evidence): Reason[] {
-  const least = Math.max(settings.dwellMs, LEAST_LAGS * settings.lagMs);
+  const least = leastDwellMs(settings);
   const reasons: Reason[] = [];
   const watchedMs = evidence.atMs - evidence.stepSinceMs;
   const untilMs = evidence.stepSinceMs + least;
@@ -162,7 +190,8 @@ function untilMs(evidence: Evidence, requests: number, needed: number): number |
   return evidence.stepSinceMs + (watchedMs * needed) / requests;
 }
 
-function listText(names: readonly string[]): string {
+/** At most five names, and how many more there are. */
+export function listText(names: readonly string[]): string {
   const shown = names.slice(0, 5);
   return names.length > shown.length ? `${shown.join(', ')} and ${names.length - shown.length} more` : shown.join(', ');
 }

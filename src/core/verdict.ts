@@ -3,8 +3,8 @@ import { type Certificate, certificates } from './certificate.ts';
 import { type Culprits, culprits, standingText } from './culprits.ts';
 import type { Evidence } from './evidence.ts';
 import { countText, durationText, percentText } from './gate.ts';
-import { certificateLogC, type GateSettings, rollbackLogE } from './gate-settings.ts';
-import { type Reason, reasonsToHold } from './verdict-holds.ts';
+import { type GateSettings, rollbackLogE } from './gate-settings.ts';
+import { listText, partOf, type Reason, readiness, reasonsToHold } from './verdict-holds.ts';
 
 /** `evidence` is under the bound alpha; `missing` (the candidate alone is silent) and `blind` (nothing is counted) are policy. */
 export interface Rollback extends Culprits {
@@ -124,15 +124,30 @@ function advance(
   base: { logE: number; neededLogE: number },
 ): Advance {
   const bounds = certified.map((one) => boundOf(one, evidence, nextShare));
-  const sure = `${percentText(settings.confidence)} sure`;
+  const sure = `${percentText(settings.confidence)} sure: ${bounds.map(({ why }) => why).join('; ')}`;
+  const unverified = certified.flatMap(({ metric, unverified }) => unverified.map((slice) => `${metric.metric} in ${slice}`));
+  const left = unverified.length === 0 ? [] : [`too small to be certified: ${listText(unverified)}`];
   return {
     verdict: 'advance',
-    why: `${sure}: ${bounds.map(({ why }) => why).join('; ')}`,
+    why: [sure, ...worstText(bounds), ...left].join('; '),
     ...base,
     confidence: settings.confidence,
     bounds,
-    unverified: certified.flatMap(({ metric, unverified }) => unverified.map((slice) => `${metric.metric} in ${slice}`)),
+    unverified,
   };
+}
+
+/** The most that the bounds leave open at the next step; of many metrics the largest. Empty after the last step. */
+function worstText(bounds: readonly Bound[]): string[] {
+  const open = bounds.flatMap(({ extraPerSecond }) => (extraPerSecond === null ? [] : [extraPerSecond]));
+  return open.length === 0 ? [] : [`at most ${roundedUp(Math.max(...open))} extra failures a second at the next step`];
+}
+
+/** Two digits that promise no less than there may be; nothing below a hundredth. */
+function roundedUp(perSecond: number): number {
+  if (perSecond <= 0.01) return 0.01;
+  const digits = Math.max(0, 1 - Math.floor(Math.log10(perSecond)));
+  return Math.ceil(Number((perSecond * 10 ** digits).toFixed(6))) / 10 ** digits;
 }
 
 function boundOf({ metric, harm, stream }: Certificate, evidence: Evidence, nextShare: number | null): Bound {
@@ -154,12 +169,18 @@ function boundOf({ metric, harm, stream }: Certificate, evidence: Evidence, next
   };
 }
 
-/** How far the evidence is on its way to each verdict, 0..1, for a bar: to going back, and to the certificate that is furthest behind. */
-export function progress(settings: GateSettings, evidence: Evidence): { readonly back: number; readonly on: number } {
-  const part = (is: number, needed: number) => Math.min(1, Math.max(0, is / needed));
-  const certified = certificates(settings, evidence).map(({ logC }) => part(logC, certificateLogC(settings)));
+/**
+ * How far the evidence is on its way to each verdict, 0..1, for a bar: to going back, and to going on, by whatever is furthest behind (0 while
+ * something holds that waiting alone does not end). `nowMs` on the clock of the polls; the last poll's own moment where it is left out.
+ */
+export function progress(
+  settings: GateSettings,
+  evidence: Evidence,
+  nowMs: number = evidence.atMs,
+): { readonly back: number; readonly on: number } {
+  const certified = certificates(settings, evidence);
   return {
-    back: evidence.crossed === null ? part(evidence.logE, rollbackLogE(settings, evidence.lost)) : 1,
-    on: certified.length === 0 ? 0 : Math.min(...certified),
+    back: evidence.crossed === null ? partOf(evidence.logE, rollbackLogE(settings, evidence.lost)) : 1,
+    on: readiness(settings, evidence, { nowMs, logE: evidence.logE, certified }),
   };
 }

@@ -1,21 +1,19 @@
 /** One poll of the comparing gates: count both builds, feed the evidence, judge. Must hand on every missing answer as missing. */
 import type { Comparison } from '../core/comparison.ts';
 import { gatePollOf } from '../core/counter-blocks.ts';
-import { type CounterMemory, type Reading as Counters, countersSince, NO_COUNTERS } from '../core/counters.ts';
-import { standings } from '../core/culprits.ts';
+import { type CounterMemory, type Reading as Counters, countersSince, hasMoved, NO_COUNTERS } from '../core/counters.ts';
 import type { EvidenceRecord, GateResult } from '../core/events.ts';
-import { beginStep, type Evidence, feed, openEvidence } from '../core/evidence.ts';
+import { beginStep, continued, feed, openEvidence } from '../core/evidence.ts';
 import { compactEvidence, misfit } from '../core/evidence-store.ts';
-import { countText } from '../core/gate.ts';
 import { pollEveryMs, WHOLE } from '../core/gate-settings.ts';
 import type { Plan } from '../core/plan.ts';
 import type { GatePoll } from '../core/poll.ts';
 import type { State } from '../core/rollout.ts';
-import { judge, progress, type Verdict } from '../core/verdict.ts';
-import type { Reason } from '../core/verdict-holds.ts';
+import { judge } from '../core/verdict.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
 import type { Reading } from '../routers/router.ts';
+import { resultsOf } from './gate-results.ts';
 import { questionOf } from './measure.ts';
 import { tryRead } from './read-back.ts';
 import type { Runner } from './runner.ts';
@@ -28,6 +26,10 @@ export interface ComparisonMemory {
   /** Monotonic time of the next poll, and of the last checkpoint; null before the first. */
   readonly dueMs: number;
   readonly keptMs: number | null;
+  /** Since when, on the evidence's clock, this process knows that traffic is split as this step says; null before its first poll. */
+  readonly settledMs: number | null;
+  /** When each gate's counters were last read whole: what is counted next began there. */
+  readonly movedMs: Readonly<Record<string, number>>;
 }
 
 export interface Compared {
@@ -46,7 +48,7 @@ export interface Compared {
 const ANSWER_MS = 2000;
 /** Evidence is kept at least this often, and seldom enough that the ledger grows by no more than so many bytes a second. */
 const CHECKPOINT_MS = 30_000;
-const CHECKPOINT_BYTES_PER_S = 2000;
+const CHECKPOINT_BYTES_PER_S = 500;
 
 /**
  * Begins to count before the first shift, so that no request of the candidate is missed. Where the router cannot be read, the first poll
@@ -58,7 +60,7 @@ export async function countFromTheFirstRequest(state: State, runner: Runner): Pr
   const found = runner.comparison === undefined ? await tryRead(runner) : { why: 'it counts already' };
   if ('why' in found) return;
   const memory = openMemory(comparison, state, runner.parts.io);
-  const { counters } = await counted(comparison, state.plan, memory.record.counters, found.reading, runner.parts.io, true);
+  const { counters } = await counted(comparison, state.plan, memory, found.reading, runner.parts.io, true);
   runner.comparison = { ...memory, record: { ...memory.record, counters } };
 }
 
@@ -71,15 +73,16 @@ export async function compare(state: State, reading: Reading | null, runner: Run
   const isNewStep = before.record.evidence.share !== shareAt(state);
   const isDue = isNewStep || io.monotonic() >= before.dueMs;
   const after = isDue ? await poll(comparison, state, before, reading, isNewStep, io) : before;
-  const checkpoint = isDue && (isNewStep || mustBeKept(after, io));
+  const checkpoint = isDue && mustBeKept(after, io);
   runner.comparison = checkpoint ? { ...after, keptMs: io.monotonic() } : after;
   const { record } = after;
   const nextPercent = state.plan.steps[state.step + 1]?.percent;
   const nextShare = nextPercent === undefined ? null : nextPercent / 100;
-  const verdict = judge(comparison.settings, record.evidence, { nowMs: after.aheadMs + io.monotonic(), nextShare });
+  const nowMs = after.aheadMs + io.monotonic();
+  const verdict = judge(comparison.settings, record.evidence, { nowMs, nextShare });
   const blind = verdict.verdict === 'hold' && verdict.reasons.some(({ what }) => what === 'data');
   return {
-    results: resultsOf(comparison, record.evidence, verdict),
+    results: resultsOf(comparison, record.evidence, verdict, nowMs),
     blind,
     gathering: verdict.verdict === 'hold' && !blind,
     tooLong: verdict.verdict === 'rollback' && verdict.grounds !== 'evidence',
@@ -119,14 +122,15 @@ function openMemory({ settings }: Comparison, state: State, io: Io): ComparisonM
   const share = shareAt(state);
   const kept = state.evidence;
   if (kept === null) return memoryOf({ evidence: openEvidence(settings, { atMs, share }), counters: {} }, atMs, io);
-  if (misfit(settings, kept.evidence) === undefined) return memoryOf(kept, atMs, io);
+  if (misfit(settings, kept.evidence) === undefined)
+    return memoryOf({ ...kept, evidence: continued(kept.evidence, atMs) }, atMs, io);
   // Evidence that this program cannot go on with is lost: what it may spend of alpha is half of what it had.
   const lost = kept.evidence.lost + 1;
   return memoryOf({ evidence: openEvidence(settings, { atMs, share, lost }), counters: kept.counters }, atMs, io);
 }
 
 function memoryOf(record: EvidenceRecord, atMs: number, io: Io): ComparisonMemory {
-  return { record, aheadMs: atMs - io.monotonic(), dueMs: 0, keptMs: null };
+  return { record, aheadMs: atMs - io.monotonic(), dueMs: 0, keptMs: null, settledMs: null, movedMs: {} };
 }
 
 async function poll(
@@ -140,37 +144,45 @@ async function poll(
   const { settings } = comparison;
   // What was counted until now belongs to the step that ends.
   const { share } = before.record.evidence;
-  const { gates, counters } = await counted(comparison, state.plan, before.record.counters, reading, io, share < 1);
+  const { gates, counters, moved } = await counted(comparison, state.plan, before, reading, io, share < 1);
   const atMs = before.aheadMs + io.monotonic();
-  // What was counted across a shift had two splits: it is evidence of failures, but of no split.
-  const polls = isNewStep ? mapValues(gates, withoutTraffic) : gates;
+  const settledMs = isNewStep ? null : before.settledMs;
+  // What was counted across a shift, or while nobody watched, may have had another split: it is evidence of failures, but of no split.
+  const isOfThisSplit = (gate: string) =>
+    settledMs !== null && (before.movedMs[gate] ?? Number.NEGATIVE_INFINITY) - settings.lagMs >= settledMs;
+  const polls = mapEntries(gates, (gate, one) => (isOfThisSplit(gate) ? one : withoutTraffic(one)));
   const fed = feed(settings, before.record.evidence, { atMs, gates: polls });
   const evidence = isNewStep ? beginStep(settings, fed, { atMs, share: shareAt(state) }) : fed;
   const floorMs = Math.max(state.plan.pollMs, ...comparison.gates.map(lagOf));
   // Seldomer than blocks end would be too seldom for what was counted to be fresh.
   const everyMs = Math.min(pollEveryMs(atMs - evidence.stepSinceMs, floorMs), Math.max(floorMs, settings.blockMs));
   const dueMs = io.monotonic() + everyMs;
-  return { ...before, record: { evidence, counters }, dueMs };
+  const movedMs = { ...before.movedMs, ...Object.fromEntries(moved.map((gate) => [gate, atMs])) };
+  return { ...before, record: { evidence, counters }, dueMs, settledMs: settledMs ?? atMs, movedMs };
 }
 
 async function counted(
   { gates, settings }: Comparison,
   plan: Plan,
-  memory: Readonly<Record<string, CounterMemory>>,
+  { record, aheadMs }: ComparisonMemory,
   reading: Reading | null,
   io: Io,
   beside: boolean,
-): Promise<{ gates: Record<string, GatePoll>; counters: Record<string, CounterMemory> }> {
+): Promise<{ gates: Record<string, GatePoll>; counters: Record<string, CounterMemory>; moved: readonly string[] }> {
+  // Sources that date their counts by our clock get the evidence's, which never goes back.
+  const dated: Io = { ...io, now: () => aheadMs + io.monotonic() };
   const asked = await Promise.all(
     gates.map(async (gate) => {
-      const counters = await countGate(gate, { ...plan, stable: beside ? plan.stable : null }, reading, io);
-      const delta = countersSince(memory[gate.name] ?? NO_COUNTERS, counters, Math.max(settings.lagMs, ANSWER_MS));
-      return [gate.name, gatePollOf(delta, metricsOf(gate, counters)), delta.memory] as const;
+      const counters = await countGate(gate, { ...plan, stable: beside ? plan.stable : null }, reading, dated);
+      const memory = record.counters[gate.name] ?? NO_COUNTERS;
+      const delta = countersSince(memory, counters, Math.max(settings.lagMs, ANSWER_MS));
+      return { name: gate.name, poll: gatePollOf(delta, metricsOf(gate, counters)), memory, kept: delta.memory };
     }),
   );
   return {
-    gates: Object.fromEntries(asked.map(([name, one]) => [name, one])),
-    counters: Object.fromEntries(asked.map(([name, , kept]) => [name, kept])),
+    gates: Object.fromEntries(asked.map(({ name, poll: one }) => [name, one])),
+    counters: Object.fromEntries(asked.map(({ name, kept }) => [name, kept])),
+    moved: asked.filter(({ memory, kept }) => hasMoved(memory, kept)).map(({ name }) => name),
   };
 }
 
@@ -193,8 +205,8 @@ function withoutTraffic(poll: GatePoll): GatePoll {
   return { ...poll, blocks: { ...poll.blocks, traffic: { [WHOLE]: { candidate: nobody, stable: nobody } } } };
 }
 
-function mapValues<A, B>(record: Readonly<Record<string, A>>, change: (value: A) => B): Record<string, B> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+function mapEntries<A, B>(record: Readonly<Record<string, A>>, change: (key: string, value: A) => B): Record<string, B> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(key, value)]));
 }
 
 function mustBeKept({ keptMs, record }: ComparisonMemory, io: Io): boolean {
@@ -202,45 +214,4 @@ function mustBeKept({ keptMs, record }: ComparisonMemory, io: Io): boolean {
   const sinceMs = io.monotonic() - keptMs;
   if (sinceMs < CHECKPOINT_MS) return false;
   return sinceMs >= (JSON.stringify(record).length / CHECKPOINT_BYTES_PER_S) * 1000;
-}
-
-/** One result for each gate, in the words of the one verdict that they have together. */
-function resultsOf({ gates, settings }: Comparison, evidence: Evidence, verdict: Verdict): GateResult[] {
-  const { back, on } = progress(settings, evidence);
-  const all = standings(settings, evidence);
-  return gates.map(({ name }) => {
-    const own = all.filter(({ gate }) => gate === name);
-    const whole = own.find(({ slice }) => slice === null);
-    const { requests, failures } = whole?.step.candidate ?? { requests: 0, failures: 0 };
-    const heaviest = own.toSorted((a, b) => Math.log(b.weight) + b.logE - Math.log(a.weight) - a.logE)[0];
-    const { logE, neededLogE } = verdict;
-    const bars = { back, on, logE, neededLogE, slice: heaviest?.slice ?? null };
-    return { gate: name, ...said(name, verdict, countText(failures, requests)), requests, errors: failures, evidence: bars };
-  });
-}
-
-function said(name: string, verdict: Verdict, counts: string): Pick<GateResult, 'verdict' | 'why'> {
-  switch (verdict.verdict) {
-    case 'rollback': {
-      if (verdict.grounds !== 'evidence') return { verdict: 'not-yet', why: verdict.why };
-      const culprit = verdict.confirmed[0] ?? verdict.heaviest;
-      return culprit.gate === name ? { verdict: 'fail', why: verdict.why } : { verdict: 'not-yet', why: `${counts} failed` };
-    }
-    case 'advance':
-      return { verdict: 'pass', why: verdict.why };
-    case 'hold': {
-      const reasons = verdict.reasons.filter(({ gate }) => gate === null || gate === name);
-      if (reasons.length === 0) return { verdict: 'pass', why: `${counts} failed` };
-      return { verdict: 'not-yet', why: waitingText(reasons, counts) };
-    }
-  }
-}
-
-/** One certificate speaks for all: a gate has one for each status, and they wait for the same requests. It has the counts in it. */
-function waitingText(reasons: readonly Reason[], counts: string): string {
-  const [certificate, ...alike] = reasons.filter(({ what }) => what === 'certificate');
-  const others = reasons.filter(({ what }) => what !== 'certificate').map(({ why }) => why);
-  if (certificate === undefined) return [`${counts} failed`, ...others].join('; ');
-  const more = alike.length === 0 ? '' : ` (and ${alike.length} more)`;
-  return [...others, `${certificate.why}${more}`].join('; ');
 }

@@ -17,8 +17,11 @@ export interface SeenGate {
   /** Why it could not judge, or undefined. */
   readonly silent: string | undefined;
   readonly countable: Countable | undefined;
-  /** What the build that serves now did over the last moments; undefined where nothing was counted between two looks. */
-  readonly traffic: Pick<Traffic, 'requestsPerSecond' | 'stableRate'> | undefined;
+  /**
+   * Looks again, once something new can be counted: the traffic of the build that serves now, or undefined where there was none. Takes as
+   * long as the source lags, and a second at least.
+   */
+  readonly traffic: () => Promise<Pick<Traffic, 'requestsPerSecond' | 'stableRate'> | undefined>;
 }
 
 export interface SeenComparison {
@@ -29,7 +32,7 @@ export interface SeenComparison {
 
 type Builds = Pick<Plan, 'scope' | 'candidate' | 'stable'>;
 
-/** Two looks so far apart show how much traffic there is. */
+/** Two looks so far apart, and as far as the source lags, show how much traffic there is. */
 const APART_MS = 1000;
 
 /** Asks every comparing gate about the build that serves now (`stable`; for an adoption the candidate). Never rejects. */
@@ -64,27 +67,28 @@ async function lookAtGate(
   const silent = silence(first.candidate) ?? source.unproven?.(config, first.candidate);
   if (silent !== undefined) {
     const why = `Gate ${gate.name} has no data for ${shortGuid(serving.candidate.guid)}, which serves now: ${silent}.`;
-    return { gate: gate.name, silent: why, countable: undefined, traffic: undefined };
+    return { gate: gate.name, silent: why, countable: undefined, traffic: async () => undefined };
   }
   const metrics = worthJudging(source.metrics(config, first), first.candidate);
   const countable: Countable = {
     metrics: metrics.map(({ metric }) => metric),
     slices: requestsBySlice(first.candidate),
     countsTraffic: source.countsTraffic,
+    countsProcesses: source.countsProcesses ?? false,
     usualRate: usualRate(first.candidate),
     lagMs: source.lagMs(config),
   };
-  const beganMs = io.monotonic();
-  await io.sleep(APART_MS);
-  const second = await countGate(asked, serving, await again(), io);
-  const begun = countersSince(NO_COUNTERS, first, countable.lagMs);
-  const { blocks } = gatePollOf(countersSince(begun.memory, second, countable.lagMs), metrics);
-  const block = blocks['errors']?.[WHOLE]?.candidate;
-  const seconds = (io.monotonic() - beganMs) / 1000;
-  const traffic =
-    block === undefined || block.requests === 0
-      ? undefined
-      : { requestsPerSecond: block.requests / seconds, stableRate: block.failures / block.requests };
+  const traffic = async () => {
+    const beganMs = io.monotonic();
+    await io.sleep(APART_MS + countable.lagMs);
+    const second = await countGate(asked, serving, await again(), io);
+    const begun = countersSince(NO_COUNTERS, first, countable.lagMs);
+    const { blocks } = gatePollOf(countersSince(begun.memory, second, countable.lagMs), metrics);
+    const block = blocks['errors']?.[WHOLE]?.candidate;
+    if (block === undefined || block.requests === 0) return undefined;
+    const seconds = (io.monotonic() - beganMs) / 1000;
+    return { requestsPerSecond: block.requests / seconds, stableRate: block.failures / block.requests };
+  };
   return { gate: gate.name, silent: undefined, countable, traffic };
 }
 
@@ -126,10 +130,11 @@ function usualRate(arm: ArmReading): number | null {
 }
 
 function requestsBySlice(arm: ArmReading): Record<string, number> {
-  const requests: Record<string, number> = {};
-  if (!('targets' in arm)) return requests;
+  // A slice may be called as anything is, such as `constructor`.
+  const requests = new Map<string, number>();
+  if (!('targets' in arm)) return {};
   for (const { counters } of Object.values(arm.targets))
     for (const { counter, slice, value } of counters ?? [])
-      if (counter === 'requests' && slice !== WHOLE) requests[slice] = (requests[slice] ?? 0) + value;
-  return requests;
+      if (counter === 'requests' && slice !== WHOLE) requests.set(slice, (requests.get(slice) ?? 0) + value);
+  return Object.fromEntries(requests);
 }

@@ -60,6 +60,7 @@ export const command: MetricSource<CommandConfig> = {
   config,
   ofRouter: false,
   countsTraffic: true,
+  countsProcesses: true,
   metrics: () => STATUS_METRICS,
   lagMs: () => 0,
   measure,

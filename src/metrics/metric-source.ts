@@ -51,6 +51,8 @@ export interface MetricSource<Config> {
   lagMs(config: Config): number;
   /** False where it sends requests of its own, which say nothing about the traffic. */
   readonly countsTraffic: boolean;
+  /** True where its targets are the build's own processes, so that their restarts are the build's. */
+  readonly countsProcesses?: boolean;
   /** The question as a person would ask it by hand, for `plan` and for errors. */
   describe(config: Config, question: Question): string;
 }

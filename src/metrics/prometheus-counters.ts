@@ -16,6 +16,8 @@ export interface Labelled {
   /** How old the newest sample of a process may be, milliseconds. */
   readonly oldestMs: number;
   readonly sent: Readonly<Partial<Record<Part, string>>>;
+  /** When the server was asked, by the asker's clock: servers' clocks may go back. Left out: the moment that was asked about. */
+  readonly freshMs?: number;
 }
 
 /** What one process counted, in the making. */
@@ -46,7 +48,7 @@ export function armOf(arm: Arm, series: readonly Series[], atMs: number, how: La
       for (const each of partOf(own, part)) addSeries(tallyOf(tallies, each, how), part, each, how);
     }
     const classes = partOf(series, 'requests').some(({ labels }) => isClass(labels[how.status ?? ''] ?? ''));
-    const targets = [...tallies].map(([name, tally]) => [name, targetOf(tally, atMs, classes, how)] as const);
+    const targets = [...tallies].map(([name, tally]) => [name, targetOf(tally, how.freshMs ?? atMs, classes, how)] as const);
     for (const [name, target] of targets) checkErrors(name, target, how);
     return { targets: Object.fromEntries(targets) };
   } catch (error) {

@@ -100,6 +100,7 @@ export const prometheus: MetricSource<PrometheusConfig> = {
   config,
   ofRouter: false,
   countsTraffic: true,
+  countsProcesses: true,
   measure,
   count,
   metrics,
@@ -111,6 +112,7 @@ export const prometheus: MetricSource<PrometheusConfig> = {
 /** Both builds at one moment, which is how far their counts go. */
 async function count(settings: PrometheusConfig, pair: Pair, io: Io): Promise<Counters> {
   const server = serverOf(settings);
+  const freshMs = io.now();
   const [counts, buckets] = await Promise.all([
     askPrometheus(server, countsQuery(settings, pair), io),
     settings.latency === undefined
@@ -118,8 +120,8 @@ async function count(settings: PrometheusConfig, pair: Pair, io: Io): Promise<Co
       : askPrometheus(server, latencyQuery(settings.latency, pair), io),
   ]);
   return {
-    candidate: readArm(settings, pair.candidate, 'candidate', [counts, buckets]),
-    stable: pair.stable === null ? { absent: true } : readArm(settings, pair.stable, 'stable', [counts, buckets]),
+    candidate: readArm(settings, pair.candidate, 'candidate', [counts, buckets], freshMs),
+    stable: pair.stable === null ? { absent: true } : readArm(settings, pair.stable, 'stable', [counts, buckets], freshMs),
   };
 }
 
@@ -129,6 +131,7 @@ export function readArm(
   question: Question,
   arm: Arm,
   [counts, buckets]: readonly [Answer, Answer],
+  freshMs?: number,
 ): ArmReading {
   if ('missing' in counts) return counts;
   if ('missing' in buckets) return buckets;
@@ -139,6 +142,7 @@ export function readArm(
     slices: settings.slices,
     ownErrors: errors !== undefined,
     oldestMs: serverOf(settings).lookBackMs,
+    ...(freshMs === undefined ? {} : { freshMs }),
     sent: {
       requests: filled(requests, question),
       ...(errors === undefined ? {} : { errors: filled(errors, question) }),

@@ -12,15 +12,19 @@ export interface MetricsBoard {
   close(): Promise<void>;
 }
 
-const QUERY = /^sum\((requests|errors)_total\{build="([0-9a-f-]{36})"\}\)$/;
+/** One of the questions that the one query joins, and the labels that it wants its answer to have. */
+const QUESTION =
+  /label_replace\(\nsum\((requests|errors)_total\{build="([0-9a-f-]{36})"\}\)\n, "(\w+)", "(\w+)", "", ""\), "(\w+)", "(\w+)", "", ""\)/g;
 
-/** Answers `sum(requests_total{build="GUID"})` and `sum(errors_total{build="GUID"})` in the form of Prometheus' HTTP API v1. */
+/**
+ * Answers `sum(requests_total{build="GUID"})` and `sum(errors_total{build="GUID"})`, labelled and joined as the source asks for them, in the
+ * form of Prometheus' HTTP API v1. When it scraped it does not say: no sample here is older than its question.
+ */
 export async function startMetricsBoard(): Promise<MetricsBoard> {
   let watched: readonly { answered(): ReadonlyMap<string, Answered> }[] = [];
   let silent = false;
-  const count = (query: string): number | undefined => {
-    const [, what, guid] = QUERY.exec(query) ?? [];
-    if (silent || guid === undefined) return undefined;
+  const count = (what: string, guid: string): number | undefined => {
+    if (silent) return undefined;
     const seen = watched.flatMap((backend) => backend.answered().get(guid) ?? []);
     if (seen.length === 0) return undefined;
     return seen.reduce((sum, { requests, errors }) => sum + (what === 'errors' ? errors : requests), 0);
@@ -28,8 +32,11 @@ export async function startMetricsBoard(): Promise<MetricsBoard> {
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://metrics');
     if (pathname !== '/api/v1/query') return void response.writeHead(404).end();
-    const found = count(searchParams.get('query') ?? '');
-    const result = found === undefined ? [] : [{ metric: {}, value: [Date.now() / 1000, String(found)] }];
+    const asked = (searchParams.get('query') ?? '').matchAll(QUESTION);
+    const result = [...asked].flatMap(([, what = '', guid = '', one = '', its = '', other = '', others = '']) => {
+      const found = count(what, guid);
+      return found === undefined ? [] : [{ metric: { [one]: its, [other]: others }, value: [Date.now() / 1000, String(found)] }];
+    });
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }));
   });

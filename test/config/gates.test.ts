@@ -82,6 +82,9 @@ describe('gates', () => {
     ],
     ['a number in place of a gate', [LOCAL, 'gates: [3]'], /\S/],
     ['certainty', [LOCAL, 'gates: [errors]', 'evidence: { alpha: 0% }'], /above 0%/],
+    ['a limit of nothing', [LOCAL, `gates: [{ ${PROBE}, compare: { limit: 0% } }]`], /above 0% and below 100%/],
+    ['a limit of everything', [LOCAL, `gates: [{ ${PROBE}, compare: { limit: 100% } }]`], /above 0% and below 100%/],
+    ['to rule out nothing', [LOCAL, `gates: [{ ${PROBE}, compare: { ruleOut: { plus: 0% } } }]`], /above 0% and below 100%/],
     ['a confidence of everything', [LOCAL, 'gates: [errors]', 'evidence: { confidence: 100% }'], /below 100%/],
   ])('refuse %s, in one finding', async (_what, lines, message) => {
     const found = await findings(...lines);

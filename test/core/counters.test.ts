@@ -7,6 +7,7 @@ import {
   counterMemorySchema,
   countersSince,
   type Delta,
+  hasMoved,
   NO_COUNTERS,
   type Reading,
   type Target,
@@ -99,6 +100,51 @@ describe('counters', () => {
     const whole = read([both(0, 1000, 5), gone, both(30, 1200, 6)]);
     expect(states(whole)).toEqual(['counted', 'counted']);
     expect(errorsOf(whole)).toEqual(blockOf([1, 200, 1, 2000]));
+  });
+
+  describe('that are gone', () => {
+    const without = (atS: number, requests: number): Reading => ({
+      candidate: of(atS, requests),
+      stable: of(atS, 10 * requests, 5),
+    });
+    const withErrors = (atS: number, requests: number, errors: number): Reading => ({
+      candidate: of(atS, requests, errors),
+      stable: of(atS, 10 * requests, 5),
+    });
+    const begun = [both(0, 1000, 5), both(15, 1100, 5)];
+
+    it('for longer than data are waited for begin anew, with no difference and no restart, and are counted again from there', () => {
+      const early = read([...begun, without(20, 1150), without(30, 1200)]);
+      expect(states(early)).toEqual(['invalid', 'counted']);
+      const late = read([without(31, 1250)], early.memory);
+      expect(late.candidate).toMatchObject({ arm: { state: 'reset', why: 'a no longer has errors' }, restarts: 0 });
+      expect(errorsOf(late)?.candidate).toEqual({ requests: 0, failures: 0 });
+      expect(hasMoved(early.memory, late.memory)).toBe(true);
+      const next = read([without(45, 1300)], late.memory);
+      expect(states(next)).toEqual(['counted', 'counted']);
+      expect(errorsOf(next)).toEqual(blockOf([0, 50, 0, 500]));
+      expect(counterMemorySchema.parse(JSON.parse(JSON.stringify(next.memory)))).toEqual(next.memory);
+    });
+
+    it.each([5, 9, 3])('and come back at %i begin there: nobody knows where they count from', (value) => {
+      const given = read([...begun, without(20, 1150), without(31, 1250), without(45, 1300)]);
+      const back = read([withErrors(60, 1400, value)], given.memory);
+      expect(states(back)).toEqual(['counted', 'counted']);
+      expect(errorsOf(back)?.candidate).toEqual({ requests: 100, failures: 0 });
+      expect(errorsOf(read([withErrors(75, 1500, value + 2)], back.memory))?.candidate).toEqual({ requests: 100, failures: 2 });
+    });
+
+    it('from an answer now and then are only cut short: whole ones between them are counted whole', () => {
+      const cut = read([...begun, without(20, 1150), withErrors(25, 1200, 6), without(40, 1250)]);
+      expect(states(cut)).toEqual(['invalid', 'counted']);
+      // Nothing moved but what was noticed, and a whole answer that cannot be used for the other build's sake clears that.
+      const stableDown = (atS: number): Reading => ({ candidate: { missing: 'down' }, stable: of(atS, 13_000, 7) });
+      const stableCut = (atS: number): Reading => ({ candidate: { missing: 'down' }, stable: of(atS, 13_000) });
+      const seen = read([both(25, 1200, 6), stableCut(30), stableDown(41), stableCut(42)]);
+      expect(states(seen)).toEqual(['missing', 'invalid']);
+      expect(hasMoved(read([both(25, 1200, 6)]).memory, seen.memory)).toBe(false);
+      expect(errorsOf(read([both(50, 1300, 7)], seen.memory))).toEqual(blockOf([1, 100, 1, 1000]));
+    });
   });
 
   it('of a target that is gone are lost, and that is said once', () => {
@@ -259,6 +305,26 @@ describe('blocks', () => {
       state: 'invalid',
       why: 'the builds have other buckets: le:0.5 le:+Inf and le:0.25 le:+Inf',
     });
+  });
+
+  it('of a build that had requests and lost its histogram are invalid, since its latency would not be judged', () => {
+    const histogram = { 'le:0.5': 90, 'le:+Inf': 100 };
+    const beside = (candidate: Readonly<Record<string, number>>, stable: Readonly<Record<string, number>>) => {
+      const zeros = (counts: Readonly<Record<string, number>>) =>
+        Object.fromEntries(Object.keys(counts).map((name) => [name, 0]));
+      const delta = read([
+        { candidate: buckets(0, zeros(candidate)), stable: buckets(0, zeros(stable)) },
+        { candidate: buckets(15, candidate), stable: buckets(15, stable) },
+      ]);
+      return gatePollOf(delta, [ERRORS, SLOW]).candidate;
+    };
+    expect(beside({ requests: 100 }, { requests: 100, ...histogram })).toEqual({
+      state: 'invalid',
+      why: 'candidate: it had requests and has no bucket, the other build has',
+    });
+    expect(beside({ requests: 100, ...histogram }, { requests: 100 }).state).toBe('invalid');
+    expect(beside({ requests: 0 }, { requests: 100, ...histogram }).state).toBe('counted');
+    expect(beside({ requests: 100 }, { requests: 100 }).state).toBe('counted');
   });
 
   it('judge the bounds that most of the stable build keeps, and never infinity', () => {

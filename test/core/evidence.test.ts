@@ -1,9 +1,10 @@
 /** The evidence of a rollout: the vectors poll by poll, what the ledger keeps of it, who is to blame. */
 import { describe, expect, it } from 'vitest';
-import { culprits, standings } from '../../src/core/culprits.ts';
+import { culprits, standings, standingText } from '../../src/core/culprits.ts';
 import { LOG_NOTHING, mixtureLogE } from '../../src/core/e-process.ts';
 import {
   beginStep,
+  continued,
   type Evidence,
   evidenceLogE,
   evidenceSchema,
@@ -24,6 +25,7 @@ import {
   WHOLE,
   weighted,
 } from '../../src/core/gate-settings.ts';
+import { type GatePoll, unusable } from '../../src/core/poll.ts';
 import { blockOf, type Counts, counted, ERRORS, fed, randomFrom, settingsOf, whole } from './judged.ts';
 
 const BLOCKS: readonly Counts[] = [
@@ -105,6 +107,17 @@ describe('polls shorter than a block', () => {
     const young = fed(settingsOf(), [whole(third(block)), whole(third(block))], 0.01, 5000);
     expect(streamsOf(young, ERRORS)[0]?.share.every((log) => log === LOG_NOTHING)).toBe(true);
     expect(streamsOf(young, ERRORS)[0]?.open).toEqual([100, 2, 9900, 8]);
+  });
+
+  it('compare nothing that was seen of the candidate alone, unless it serves alone', () => {
+    const alone = { ...whole([40, 50, 0, 0]), stable: { state: 'missing', why: 'down' } } as const;
+    const beginningWith = (first: GatePoll) =>
+      streamsOf(fed(settingsOf(), [first, whole([0, 50, 0, 950]), whole([0, 50, 0, 950])], 0.05, 5000), ERRORS)[0];
+    const [seen, unseen] = [beginningWith(alone), beginningWith(unusable('missing', 'down'))];
+    expect(seen?.share).toEqual(unseen?.share);
+    expect(seen?.last).toEqual([100, 0]);
+    expect(seen?.all).toEqual([150, 40, 1900, 0]);
+    expect(streamsOf(fed(settingsOf(), [alone], 1, 5000), ERRORS)[0]?.open).toEqual([50, 40, 0, 0]);
   });
 
   it('close a block that is still open when the next step begins, since what was seen must count', () => {
@@ -204,6 +217,40 @@ describe('the state', () => {
     expect(openEvidence(settingsOf(), { atMs: 0, share: 0.01, lost: 2 }).lost).toBe(2);
   });
 
+  describe('of silence', () => {
+    const HOURS_MS = 5 * 3_600_000;
+    const down = unusable('missing', 'down');
+    const since = (evidence: Evidence) => evidence.gates['errors']?.candidate;
+    const then = (evidence: Evidence, afterMs: number, poll = down) =>
+      feed(settingsOf(), evidence, { atMs: evidence.atMs + afterMs, gates: { errors: poll } });
+    const [first = expect.fail('no block')] = BLOCKS;
+    const good = fed(settingsOf(), [whole(first)]);
+
+    it('begins with the last good poll where that was recent, otherwise with the first that saw it', () => {
+      expect(since(then(good, 30_000))).toMatchObject({ sinceMs: 15_000, polls: 1 });
+      expect(since(then(good, 30_001))).toMatchObject({ sinceMs: 45_001, polls: 1 });
+      expect(since(then(then(good, HOURS_MS), 1000))).toMatchObject({ sinceMs: 15_000 + HOURS_MS, polls: 2 });
+    });
+
+    it('is not the time in which a machine slept', () => {
+      const slept = then(then(then(good, 1000), HOURS_MS), 1000);
+      expect(slept.atMs - (since(slept)?.sinceMs ?? 0)).toBeLessThanOrEqual(settingsOf().missingMs + 2000);
+      // Polls that come seldom are no sleep.
+      const seldom = then(then(then(good, 60_000), 60_000), 60_000);
+      expect(since(seldom)).toMatchObject({ sinceMs: 75_000, polls: 3 });
+    });
+
+    it('begins anew with a new process, which knows what was, and not since when', () => {
+      const silent = then(then(good, 15_000), 15_000);
+      const resumed = continued(silent, silent.atMs + HOURS_MS);
+      expect(since(resumed)).toEqual({ state: 'missing', why: 'down', sinceMs: silent.atMs + HOURS_MS, polls: 0 });
+      expect(resumed.streams).toBe(silent.streams);
+      expect(evidenceSchema.parse(JSON.parse(JSON.stringify(resumed)))).toEqual(resumed);
+      const after = then(resumed, HOURS_MS + 1000);
+      expect(since(after)).toMatchObject({ sinceMs: silent.atMs + HOURS_MS, polls: 1 });
+    });
+  });
+
   it('remembers that it crossed, whatever comes after', () => {
     const bad = fed(
       settingsOf(),
@@ -299,6 +346,24 @@ describe('one bad slice of many', () => {
     expect(all).toHaveLength(101);
     expect(all[0]?.slice).toBeNull();
     expect(all[43]).toMatchObject({ slice: 'tenant-42', all: blockOf([1, 2, 0, 148]) });
+  });
+
+  it('is said with its counts beside those of the stable build; traffic with what was planned', () => {
+    const traffic = { ...ERRORS, metric: 'traffic', kind: 'traffic' as const, certified: false, weight: 0.5 };
+    const two = settingsOf({ metrics: [{ ...ERRORS, weight: 0.5 }, traffic] });
+    const both = (counts: Counts) => ({
+      ...whole(counts),
+      blocks: { errors: { [WHOLE]: blockOf(counts) }, traffic: { [WHOLE]: blockOf([0, counts[1], 0, counts[3]]) } },
+    });
+    const before = beginStep(two, fed(two, [both([0, 5000, 0, 5000])], 0.5), { atMs: 15_000, share: 0.25 });
+    const after = feed(two, before, { atMs: 30_000, gates: { errors: both([1, 8075, 3, 149_425]) } });
+    expect(standings(two, after).map(standingText)).toEqual([
+      'errors: 1 of 13075 (0.0076 %) against 3 of 154425 (0.0019 %)',
+      'traffic: the candidate had 8075 of 157500 requests (5.13 %), planned were 25 %',
+    ]);
+    expect(standings(two, before).map(standingText)[1]).toBe(
+      'traffic: the candidate had none of 0 requests at this step, planned were 25 %',
+    );
   });
 
   it('that nobody named before counts as other where there is such a slice', () => {

@@ -24,6 +24,10 @@ function afterHealth(polls: readonly GatePoll[], settings: GateSettings = SETTIN
   return verdictOf(fed(settings, [...healthy(ENOUGH), ...polls], share), settings);
 }
 
+function afterHealthOf(polls: readonly GatePoll[], settings: GateSettings): Verdict {
+  return verdictOf(fed(settings, polls, SHARE), settings);
+}
+
 function reasonsOf(verdict: Verdict): string {
   return verdict.verdict === 'hold' ? verdict.reasons.map(({ why }) => why).join('\n') : verdict.verdict;
 }
@@ -33,13 +37,29 @@ describe('an advance', () => {
     const verdict = afterHealth([]);
     expect(verdict).toMatchObject({ verdict: 'advance', confidence: 0.95, unverified: [] });
     if (verdict.verdict !== 'advance') return;
-    expect(verdict.why).toBe('95 % sure: errors fails less than 2 x stable + 0.5 % (20 of 15000 (0.13 %) seen, dispersion 4)');
+    expect(verdict.why).toBe(
+      '95 % sure: errors fails less than 2 x stable + 0.5 % (20 of 15000 (0.13 %) seen, dispersion 4); ' +
+        'at most 1.5 extra failures a second at the next step',
+    );
     // 1,000 requests a second, a quarter of them next, at most 0.5 points and once more what stable fails.
     expect(verdict.bounds[0]?.extraPerSecond).toBeCloseTo(250 * (0.005 + 14 / 14_250), 9);
     expect(judge(SETTINGS, fed(SETTINGS, healthy(ENOUGH), SHARE), { nowMs: 300_000, nextShare: null })).toMatchObject({
       verdict: 'advance',
+      why: expect.stringMatching(/dispersion 4\)$/),
       bounds: [{ extraPerSecond: null }],
     });
+  });
+
+  it('says the largest of what several metrics leave open, and never less than that', () => {
+    const metrics = [
+      { ...ERRORS, weight: 0.5 },
+      { ...ERRORS, metric: 'slow', harm: { times: 2, plus: 0.0201 }, weight: 0.5 },
+    ];
+    const settings = settingsOf({ metrics });
+    const slow: GatePoll = { ...whole(HEALTHY), blocks: { ...whole(HEALTHY).blocks, slow: { [WHOLE]: blockOf(HEALTHY) } } };
+    const polls = Array.from({ length: ENOUGH }, () => slow);
+    // 250 x (0.0201 + 14 / 14,250) = 5.27.
+    expect(afterHealthOf(polls, settings).why).toMatch(/dispersion 4\); at most 5\.3 extra failures a second at the next step$/);
   });
 
   it('needs the least time at a step, and says until when', () => {
@@ -205,6 +225,47 @@ describe('no path leads on from', () => {
   });
 });
 
+describe('progress', () => {
+  const on = (evidence: Evidence, settings: GateSettings = SETTINGS) => progress(settings, evidence).on;
+
+  it('is as far as whatever is furthest behind: time, blocks, requests', () => {
+    expect(on(fed(SETTINGS, healthy(6), SHARE))).toBeCloseTo(0.5, 12);
+    expect(on(fed(SETTINGS, healthy(11), SHARE))).toBeCloseTo(11 / 12, 12);
+    expect(on(fed(SETTINGS, healthy(12), SHARE))).toBe(1);
+    const quick = settingsOf({ dwellMs: 1000, lagMs: 0 });
+    expect(on(fed(quick, healthy(4), SHARE), quick)).toBe(0.5);
+    const few = fed(
+      SETTINGS,
+      Array.from({ length: 20 }, () => whole([0, 10, 0, 190])),
+      SHARE,
+    );
+    expect(on(few)).toBeGreaterThan(0);
+    expect(on(few)).toBeLessThan(1);
+  });
+
+  it('is nothing while something is in the way that no waiting ends', () => {
+    const good = healthy(ENOUGH);
+    for (const poll of [unusable('missing', 'down'), whole([0, 0, 14, 14_250]), whole([40, 750, 14, 14_250])])
+      expect(on(fed(SETTINGS, [...good, poll], SHARE))).toBe(0);
+    expect(on(fed(SETTINGS, [...good, ...good.map(() => whole([75, 750, 1425, 14_250]))], SHARE))).toBe(0);
+    const evidence = fed(SETTINGS, good, SHARE);
+    expect([30_000, 30_001].map((ms) => progress(SETTINGS, evidence, evidence.atMs + ms).on)).toEqual([1, 0]);
+  });
+
+  it('is whole exactly where the verdict is to go on', () => {
+    const seed = SEED;
+    const some = fc.constantFrom(whole(HEALTHY), whole(HEALTHY), whole([30, 750, 14, 14_250]), unusable('late', 'nothing newer'));
+    fc.assert(
+      fc.property(fc.array(some, { maxLength: 30 }), (polls) => {
+        const evidence = fed(SETTINGS, polls, SHARE);
+        const verdict = verdictOf(evidence);
+        if (verdict.verdict !== 'rollback') expect(on(evidence) === 1, `seed ${seed}`).toBe(verdict.verdict === 'advance');
+      }),
+      { seed, numRuns: 200 },
+    );
+  });
+});
+
 describe('what is missing', () => {
   const row = (poll: GatePoll, polls: number) => afterHealth(Array.from({ length: polls }, () => poll));
 
@@ -224,6 +285,13 @@ describe('what is missing', () => {
     expect(row(stableMissing, 40).verdict).toBe('hold');
     const failing: GatePoll = { ...stableMissing, ...{ blocks: whole([750, 750, 0, 0]).blocks } };
     expect(row(failing, 6)).toMatchObject({ verdict: 'rollback', grounds: 'evidence' });
+  });
+
+  it('after a long time without a poll is no silence of hours', () => {
+    let evidence = fed(SETTINGS, healthy(ENOUGH), SHARE);
+    for (const ms of [5 * 3_600_000, 1000, 1000])
+      evidence = feed(SETTINGS, evidence, { atMs: evidence.atMs + ms, gates: { errors: missing } });
+    expect(verdictOf(evidence).verdict).toBe('hold');
   });
 
   it('one poll is made up for by the next one', () => {
@@ -296,10 +364,18 @@ describe('slices', () => {
 
   it('too small for a certificate may go on while they are little of the traffic, and are named', () => {
     expect(verdict(2)).toMatchObject({ verdict: 'advance', unverified: ['errors in small'] });
+    expect(verdict(2).why).toMatch(/at the next step; too small to be certified: errors in small$/);
   });
 
   it('that could be certified, and are not, hold', () => {
     expect(reasonsOf(verdict(30))).toMatch(/harm is not ruled out in small/);
+    const settings = sliced(30);
+    const evidence = fed(
+      settings,
+      Array.from({ length: ENOUGH }, () => poll(30, 0)),
+      SHARE,
+    );
+    expect(progress(settings, evidence).on).toBeLessThan(1);
   });
 
   it('that are much of the traffic and in no slice hold', () => {

@@ -19,12 +19,13 @@ const GATE = {
 const LAG_MS = 1000;
 
 /** Two steps; nothing is judged but by comparison. */
-function comparing(said: Partial<Plan> = {}): Plan {
-  const countable = { metrics: ['errors'], slices: {}, countsTraffic: true, lagMs: LAG_MS };
+function comparing(said: Partial<Plan> = {}, { lagMs, interval } = { lagMs: LAG_MS, interval: '1s' }): Plan {
+  const countable = { metrics: ['errors'], slices: {}, countsTraffic: true, lagMs };
   const limits = { dwellMs: 10_000, blockMs: 2000 };
+  const gate = { ...GATE, settings: { ...GATE.settings, interval }, compare: {} };
   return planOf({
     gates: [],
-    comparison: comparisonOf([{ ...GATE, compare: {} }], limits, new Map([['errors', countable]])),
+    comparison: comparisonOf([gate], limits, new Map([['errors', countable]])),
     steps: [50, 100].map((percent) => ({ percent, bakeMs: 5000 })),
     ...said,
   });
@@ -128,5 +129,40 @@ describe('a rollout that compares', () => {
     );
     await here.go(comparing());
     expect(secondsAtFirst(here)).toBeGreaterThan(120);
+  });
+
+  it('is not blinded by a clock that jumps back', async () => {
+    const here = scene();
+    when(here, begins('baking'), () => {
+      here.world.after(3000, () => Object.assign(here.world, { nowMs: here.world.nowMs - 3_600_000 }));
+    });
+    expect(await here.go(comparing({ patienceMs: 10_000 }))).toMatchObject({ state: { phase: 'done' } });
+  });
+
+  it('takes a source that lags behind each step for no starvation', async () => {
+    const here = scene();
+    const steps = [5, 25, 100].map((percent) => ({ percent, bakeMs: 5000 }));
+    const scrape = () => {
+      for (const build of [STABLE, CANDIDATE]) {
+        const counters = here.world.metrics.get(build);
+        // Between two scrapes the source shows what the last one saw.
+        if (counters !== undefined) Object.assign(counters, { sight: 'stands still', frozen: { ...counters } });
+      }
+      here.world.after(15_000, scrape);
+    };
+    scrape();
+    expect(await here.go(comparing({ steps }, { lagMs: 15_000, interval: '15s' }))).toMatchObject({ state: { phase: 'done' } });
+    expect((await historyIn(here.world)).bad.size).toBe(0);
+  });
+
+  it('that is taken up calls no other split of the time in between starvation', async () => {
+    const here = scene();
+    when(here, begins('baking'), () => here.world.after(40_000, () => here.runner.kill()));
+    expect(await here.go(comparing())).toEqual({ how: 'died' });
+    const { split } = here.world;
+    here.world.split = { ...ALL_BLUE, blue: 99, green: 1 };
+    await here.world.pass(600_000);
+    here.world.split = split;
+    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'done' } });
   });
 });

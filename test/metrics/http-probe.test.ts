@@ -218,19 +218,24 @@ describe('http-probe as a paired test', () => {
   it('lets a fault of our own network fall on both, so that it is no evidence against either', async () => {
     const asked = pair(await backend(well), await backend(well));
     let down = false;
+    // A second apart, however quickly a dead network answers.
+    let nowMs = Date.now();
     const io: Io = {
       ...nodeIo,
+      now: () => nowMs,
       http: (...request) => (down ? Promise.reject(new Error('network is unreachable')) : nodeIo.http(...request)),
     };
     const config = settings({ probes: 10 });
     const first = await httpProbe.count(config, asked, io);
     down = true;
+    nowMs += 1000;
     const second = await httpProbe.count(config, asked, io);
     expect(judged(first, second)).toEqual({
       candidate: { requests: 10, failures: 10 },
       stable: { requests: 10, failures: 10 },
     });
     down = false;
+    nowMs += 1000;
     expect(judged(second, await httpProbe.count(config, asked, io))).toEqual({
       candidate: { requests: 10, failures: 0 },
       stable: { requests: 10, failures: 0 },

@@ -1,0 +1,49 @@
+/** What the one verdict of the comparing gates means for each of them, in words. Decides nothing. */
+import type { Comparison } from '../core/comparison.ts';
+import { standings } from '../core/culprits.ts';
+import type { GateResult } from '../core/events.ts';
+import type { Evidence } from '../core/evidence.ts';
+import { countText } from '../core/gate.ts';
+import { progress, type Verdict } from '../core/verdict.ts';
+import type { Reason } from '../core/verdict-holds.ts';
+
+/** One result for each gate, in the words of the one verdict that they have together. */
+export function resultsOf({ gates, settings }: Comparison, evidence: Evidence, verdict: Verdict, nowMs: number): GateResult[] {
+  const { back, on } = progress(settings, evidence, nowMs);
+  const all = standings(settings, evidence);
+  return gates.map(({ name }) => {
+    const own = all.filter(({ gate }) => gate === name);
+    const whole = own.find(({ slice }) => slice === null);
+    const { requests, failures } = whole?.step.candidate ?? { requests: 0, failures: 0 };
+    const heaviest = own.toSorted((a, b) => Math.log(b.weight) + b.logE - Math.log(a.weight) - a.logE)[0];
+    const { logE, neededLogE } = verdict;
+    const bars = { back, on, logE, neededLogE, slice: heaviest?.slice ?? null };
+    return { gate: name, ...said(name, verdict, countText(failures, requests)), requests, errors: failures, evidence: bars };
+  });
+}
+
+function said(name: string, verdict: Verdict, counts: string): Pick<GateResult, 'verdict' | 'why'> {
+  switch (verdict.verdict) {
+    case 'rollback': {
+      if (verdict.grounds !== 'evidence') return { verdict: 'not-yet', why: verdict.why };
+      const culprit = verdict.confirmed[0] ?? verdict.heaviest;
+      return culprit.gate === name ? { verdict: 'fail', why: verdict.why } : { verdict: 'not-yet', why: `${counts} failed` };
+    }
+    case 'advance':
+      return { verdict: 'pass', why: verdict.why };
+    case 'hold': {
+      const reasons = verdict.reasons.filter(({ gate }) => gate === null || gate === name);
+      if (reasons.length === 0) return { verdict: 'pass', why: `${counts} failed` };
+      return { verdict: 'not-yet', why: waitingText(reasons, counts) };
+    }
+  }
+}
+
+/** One certificate speaks for all: a gate has one for each status, and they wait for the same requests. It has the counts in it. */
+function waitingText(reasons: readonly Reason[], counts: string): string {
+  const [certificate, ...alike] = reasons.filter(({ what }) => what === 'certificate');
+  const others = reasons.filter(({ what }) => what !== 'certificate').map(({ why }) => why);
+  if (certificate === undefined) return [`${counts} failed`, ...others].join('; ');
+  const more = alike.length === 0 ? '' : ` (and ${alike.length} more)`;
+  return [...others, `${certificate.why}${more}`].join('; ');
+}
