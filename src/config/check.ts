@@ -37,14 +37,15 @@ interface Checking {
   readonly value: unknown;
 }
 
-/** Of a word or a map, only what is wrong with the one that was tried. */
+/** Of a word or a map, only what is wrong with the one that was tried; any other choice is one finding as a whole. */
 function meant(issue: z.core.$ZodIssue, whole: unknown): readonly z.core.$ZodIssue[] {
-  if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [issue];
+  if (issue.code !== 'invalid_union') return [issue];
   const value = valueAt(whole, issue.path as readonly PathPart[]);
   const isMap = value !== null && typeof value === 'object';
   const isWord = (inner: readonly z.core.$ZodIssue[]) =>
     inner.some((each) => each.path.length === 0 && each.code === 'invalid_value');
-  const inner = issue.errors.find((each) => isWord(each) !== isMap) ?? [];
+  const inner = issue.errors.some(isWord) ? issue.errors.find((each) => isWord(each) !== isMap) : undefined;
+  if (inner === undefined || inner.length === 0) return [issue];
   return inner.map((each) => ({ ...each, path: [...issue.path, ...each.path] }));
 }
 

@@ -29,17 +29,20 @@ function chosen(schema: Schema, value: unknown): Schema {
   if (def.type === 'pipe') return chosen(def.in, value);
   if (def.type !== 'union') return schema;
   const { discriminator } = def as z.core.$ZodDiscriminatedUnionDef;
-  if (discriminator === undefined) return chosen(byType(def.options, value), value);
+  if (discriminator === undefined) {
+    const meant = wordOrMap(def.options, value);
+    return meant === undefined ? schema : chosen(meant, value);
+  }
   const name = value !== null && typeof value === 'object' ? (value as Record<string, unknown>)[discriminator] : undefined;
   const option = def.options.find((each) => each._zod.propValues?.[discriminator]?.has(name as z.core.util.Primitive));
   return option === undefined ? schema : chosen(option, value);
 }
 
-/** Of a word or a map, the one that this value tries to be. */
-export function byType(options: readonly Schema[], value: unknown): Schema {
+/** Of a word or a map, the one that this value tries to be; undefined for any other choice. */
+function wordOrMap(options: readonly Schema[], value: unknown): Schema | undefined {
   const isMap = value !== null && typeof value === 'object';
-  const meant = options.find((each) => ((each as z.core.$ZodTypes)._zod.def.type === 'enum') !== isMap);
-  return meant ?? (options[0] as Schema);
+  const isWord = (each: Schema) => (each as z.core.$ZodTypes)._zod.def.type === 'enum';
+  return options.some(isWord) ? options.find((each) => isWord(each) !== isMap) : undefined;
 }
 
 /** The keys that may stand in the map at `path`. */

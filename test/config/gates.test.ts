@@ -85,6 +85,11 @@ describe('gates', () => {
     ['a limit of nothing', [LOCAL, `gates: [{ ${PROBE}, compare: { limit: 0% } }]`], /above 0% and below 100%/],
     ['a limit of everything', [LOCAL, `gates: [{ ${PROBE}, compare: { limit: 100% } }]`], /above 0% and below 100%/],
     ['to rule out nothing', [LOCAL, `gates: [{ ${PROBE}, compare: { ruleOut: { plus: 0% } } }]`], /above 0% and below 100%/],
+    [
+      'another choice that fits in no way',
+      ['router: { kind: haproxy, sockets: [/a.sock], backend: gw, serverStateFile: relative }', `gates: [{ ${PROBE} }]`],
+      /serverStateFile|absolute|Invalid input/i,
+    ],
     ['a confidence of everything', [LOCAL, 'gates: [errors]', 'evidence: { confidence: 100% }'], /below 100%/],
   ])('refuse %s, in one finding', async (_what, lines, message) => {
     const found = await findings(...lines);
