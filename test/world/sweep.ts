@@ -41,6 +41,8 @@ export async function sweepWorlds({ name, seed, schedules: wanted, seconds }: Sw
   const ends = together(found.map((one) => one.ends));
   process.stdout.write(`${schedules} schedules from seed ${seed} on, ${rate} a second of one core\n${table(troubles, ends)}\n`);
   const shown = failures.slice(0, 10).map((one) => `npm run simulate -- --seed ${one.seed}   # ${one.problems.join('; ')}`);
+  // At once, in case that nobody lets the run end.
+  if (shown.length > 0) process.stdout.write(`${shown.join('\n')}\n`);
   expect(shown, `${failures.length} of ${schedules} worlds`).toEqual([]);
   expect(never(troubles, ends), `never met in ${schedules} worlds`).toEqual([]);
 }
