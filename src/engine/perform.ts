@@ -89,7 +89,7 @@ async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, run
   };
   if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
   await countFromTheFirstRequest(state, runner);
-  const askedMs = io.monotonic();
+  let askedMs = io.monotonic();
   const met = await lookBeforeShift(state, runner);
   if (met !== undefined) return met;
   const changes = target.changes(effect.split, effect.leaving);
@@ -104,7 +104,10 @@ async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, run
   if (inFlightMs > 0) {
     // What another process, or an attempt of ours that failed, has in flight can arrive until then; this must be the last word.
     if (!(await runner.wait(inFlightMs))) return undefined;
-    const again = await makeAll(changes, back, runner);
+    askedMs = io.monotonic();
+    const since = await lookBeforeShift(state, runner);
+    if (since !== undefined) return since;
+    const again = await makeAll(changes, back, runner, stale);
     if (again === 'look again') return undefined;
     if (again !== undefined) return failed(again);
   }

@@ -40,6 +40,20 @@ describe('converging', () => {
     expect(greenIn(here)).toEqual([0]);
   });
 
+  it('asks again before a shift is made a second time: another binary may have come to the place while it waited', async () => {
+    const here = scene();
+    let asked = 0;
+    // The first attempt fails, so the next is made once more after the router's idle timeout.
+    here.world.fate = () => {
+      asked += 1;
+      return asked === 1 ? 'ignored' : 'done';
+    };
+    here.world.after(3000, () => here.world.place('green', 'dead0000-0000-4000-8000-000000000009'));
+    expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/another build answers/) } });
+    expect((await typesIn(here)).filter((type) => type === 'shifted')).toHaveLength(1);
+    expect(here.world.split).toEqual(ALL_BLUE);
+  });
+
   it.each([
     ['another build', { guid: 'dead0000-0000-4000-8000-000000000009' }, /another build answers at green/],
     ['a build of another environment', { environment: 'staging' }, /made for staging/],

@@ -1,4 +1,5 @@
 /** Lives through one schedule: everybody at once in one world, then faults stop, and what was promised is looked at. */
+import { copyDir } from '../../src/break-glass/pointer.ts';
 import { Refused } from '../../src/break-glass/refusal.ts';
 import { KvdeployError } from '../../src/core/errors.ts';
 import { openRollout } from '../../src/core/history.ts';
@@ -11,7 +12,7 @@ import { Killed } from './process-disk.ts';
 import { reconcile, rescue } from './rescues.ts';
 import { abort, CANDIDATE, type Ended, furnish, historyIn, promote, resume, rollbackOf, storeOf } from './rollouts.ts';
 import type { Actor, Schedule } from './schedule.ts';
-import { POINTER_DIR, SCOPE, World } from './world.ts';
+import { COPY_DIR, POINTER_DIR, SCOPE, World } from './world.ts';
 
 /** What a whole schedule came to. */
 export interface Lived {
@@ -166,7 +167,9 @@ const RESCUED_WHILE: Readonly<Partial<Record<Phase, Trouble>>> = {
 };
 
 async function review(world: World, process: Process, invariants: Invariants): Promise<string> {
-  if (!world.disk.existsSync(`${POINTER_DIR}/hold`)) return 'nothing to reconcile';
+  // A hold may stand in the copy alone: half written, where the rescue said that none could be.
+  const dirs = [POINTER_DIR, copyDir(COPY_DIR, SCOPE)];
+  if (!dirs.some((dir) => world.disk.existsSync(`${dir}/hold`))) return 'nothing to reconcile';
   await reconcile(world, process, () => invariants.reviewed());
   return 'reconciled';
 }
