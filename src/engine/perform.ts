@@ -106,7 +106,11 @@ async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, run
     if (!(await runner.wait(inFlightMs))) return undefined;
     askedMs = io.monotonic();
     const since = await lookBeforeShift(state, runner);
-    if (since !== undefined) return since;
+    if (since !== undefined) {
+      // What was sent a moment ago may arrive late as well: the way back is made twice.
+      runner.inFlightUntilMs = io.monotonic() + target.idleTimeoutMs;
+      return since;
+    }
     const again = await makeAll(changes, back, runner, stale);
     if (again === 'look again') return undefined;
     if (again !== undefined) return failed(again);

@@ -54,6 +54,19 @@ describe('converging', () => {
     expect(here.world.split).toEqual(ALL_BLUE);
   });
 
+  it('and then makes the way back twice as well, since what it had sent may arrive late', async () => {
+    const here = scene();
+    let asked = 0;
+    here.world.fate = () => {
+      asked += 1;
+      return asked === 1 ? 'refused' : asked === 2 ? 'overdue' : 'done';
+    };
+    here.world.after(3000, () => here.world.place('green', 'dead0000-0000-4000-8000-000000000009'));
+    expect(await here.go()).toMatchObject({ state: { phase: 'reverted' } });
+    await here.world.pass(30_000);
+    expect(here.world.split).toEqual(ALL_BLUE);
+  });
+
   it.each([
     ['another build', { guid: 'dead0000-0000-4000-8000-000000000009' }, /another build answers at green/],
     ['a build of another environment', { environment: 'staging' }, /made for staging/],
