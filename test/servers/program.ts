@@ -1,7 +1,7 @@
 /** Real server programs for tests: free ports, temp folders, start, wait until ready, end. Must leave no process and no file behind. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -54,8 +54,18 @@ export async function startProgram(name: string, args: readonly string[], cwd: s
     async signal(what) {
       child.kill(what);
       if (what === 'SIGTERM' || what === 'SIGKILL') await gone;
+      // Its threads go on for a moment after the signal was sent.
+      if (what === 'SIGSTOP') await until('it is stopped', () => (isStopped(child.pid ?? 0) ? true : undefined));
     },
   };
+}
+
+/** True when every thread of the process is stopped: proc(5), field 3 of each. */
+function isStopped(pid: number): boolean {
+  const threads = `/proc/${pid}/task`;
+  if (!existsSync(threads)) return true;
+  const states = readdirSync(threads).map((thread) => readFileSync(`${threads}/${thread}/stat`, 'utf8').split(') ').at(-1)?.[0]);
+  return states.every((state) => state === 'T');
 }
 
 /** Servers stand in sbin, which is not in everybody's PATH. */
