@@ -83,8 +83,11 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
 async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, runner: Runner): Promise<Event | undefined> {
   const { io, target } = runner.parts;
   assertOwnBuilds(effect.split, state);
-  const failed = (why: string): Event => {
+  const mayArriveLate = () => {
     runner.inFlightUntilMs = io.monotonic() + target.idleTimeoutMs;
+  };
+  const failed = (why: string): Event => {
+    mayArriveLate();
     return { type: 'shift-failed', atMs: io.now(), why, attempt: state.attempts + 1, final: false };
   };
   if (state.attempts > 0 && !(await runner.wait(RETRY_MS))) return undefined;
@@ -107,8 +110,8 @@ async function shift(effect: Extract<Effect, { do: 'shift' }>, state: State, run
     askedMs = io.monotonic();
     const since = await lookBeforeShift(state, runner);
     if (since !== undefined) {
-      // What was sent a moment ago may arrive late as well: the way back is made twice.
-      runner.inFlightUntilMs = io.monotonic() + target.idleTimeoutMs;
+      // So may what was sent a moment ago: the way back is made twice.
+      mayArriveLate();
       return since;
     }
     const again = await makeAll(changes, back, runner, stale);
