@@ -2,7 +2,7 @@
 import { readHold } from '../break-glass/hold.ts';
 import { copyDir, pointerDir } from '../break-glass/pointer.ts';
 import { KvdeployError } from '../core/errors.ts';
-import { type History, openRollout } from '../core/history.ts';
+import { fold, type History, openRollout } from '../core/history.ts';
 import type { OutputLine } from '../core/output.ts';
 import type { Plan } from '../core/plan.ts';
 import { type State, start } from '../core/rollout.ts';
@@ -100,13 +100,7 @@ export function beginNew(plan: Plan, judgedOn: History): Lead['begin'] {
   return async (history, runner) => {
     const open = openRollout(history);
     if (open !== null) throw unfinished(runner.parts.scope, open);
-    // Claims and releases aside, the ledger must be the one that the locks looked at.
-    if (history.changedAt !== judgedOn.changedAt || history.knownGood[0]?.rollout !== judgedOn.knownGood[0]?.rollout) {
-      throw new KvdeployError('BUSY', {
-        message: `Something else happened in ${scopeText(runner.parts.scope)} since this plan was judged.`,
-        hint: 'Run the same command again: it will judge the world of now.',
-      });
-    }
+    assertSame(history, judgedOn, runner.parts.scope);
     if (!(await runner.append({ type: 'planned', atMs: runner.parts.io.now(), plan }))) {
       throw new KvdeployError('BUSY', {
         message: 'Another runner took over before the rollout could begin.',
@@ -115,6 +109,24 @@ export function beginNew(plan: Plan, judgedOn: History): Lead['begin'] {
     }
     return start(plan);
   };
+}
+
+/** Claims and releases aside, the ledger must be the one that the locks looked at. Throws BUSY. */
+function assertSame(history: History, judgedOn: History, scope: Scope): void {
+  if (history.changedAt === judgedOn.changedAt && history.knownGood[0]?.rollout === judgedOn.knownGood[0]?.rollout) return;
+  throw new KvdeployError('BUSY', {
+    message: `Something else happened in ${scopeText(scope)} since this plan was judged.`,
+    hint: 'Run the same command again: it will judge the world of now.',
+  });
+}
+
+/** Before a refusal is believed: what the locks saw of the target may have been another rollout that has just begun. Throws BUSY or UNFINISHED then. */
+export async function assertNothingBegan(opened: Opened, deps: Deps): Promise<void> {
+  const { entries } = await opened.store.read(opened.scope);
+  const history = fold(entries);
+  const open = openRollout(history);
+  if (open !== null) return refuseBeside(opened, open, deps);
+  assertSame(history, opened.history, opened.scope);
 }
 
 /** The error of a scope whose last rollout nobody finished. */

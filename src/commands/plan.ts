@@ -18,7 +18,7 @@ import { breakGlassCommand } from './advice.ts';
 import { type Deps, done, type Outcome } from './command.ts';
 import { hazardTable } from './hazard-table.ts';
 import { assertNoHold } from './hold.ts';
-import { refuseBeside } from './lead.ts';
+import { assertNothingBegan } from './lead.ts';
 import { type Opened, openScope } from './open.ts';
 import { writePlanFile } from './plan-file.ts';
 import { isForeign, judgeRelease, otherScopesText, type Release, type Wanted } from './release.ts';
@@ -42,10 +42,8 @@ export async function plan(options: PlanOptions, deps: Deps): Promise<Outcome> {
   const told = document === null || release.plan === null ? [] : planLines(document, release.plan);
   deps.print(`${[...told, ...hazardTable(release.hazards)].join('\n')}\n`);
   const open = openRollout(opened.history);
-  if (open !== null && !isForeign(release.refusal)) {
-    assertNoHold(opened, deps);
-    return refuseBeside(opened, open, deps);
-  }
+  if (open !== null && !isForeign(release.refusal)) assertNoHold(opened, deps);
+  if ((open !== null || release.refusal !== undefined) && !isForeign(release.refusal)) await assertNothingBegan(opened, deps);
   if (release.refusal !== undefined || release.plan === null) {
     throw refusalError(
       release.refusal ?? { code: 'BUG', message: 'The release has neither plan nor refusal.', hint: 'Report this, please.' },

@@ -10,7 +10,7 @@ import { controlOf } from './control.ts';
 import { assertDiskKeeps } from './disk.ts';
 import { warnOfHazards } from './hazards.ts';
 import { assertNoHold } from './hold.ts';
-import { beginNew, lead, refuseBeside } from './lead.ts';
+import { assertNothingBegan, beginNew, lead } from './lead.ts';
 import { type Opened, openScope } from './open.ts';
 import { showChecks } from './plan.ts';
 import { readPlanFile, staleness } from './plan-file.ts';
@@ -28,12 +28,12 @@ export async function promote(options: PromoteOptions, deps: Deps): Promise<Outc
   const control = controlOf(deps, options);
   const opened = await openScope(deps, { config: 'needed' });
   assertNoHold(opened, deps);
-  const open = openRollout(opened.history);
   const file = options.plan === undefined ? null : { name: options.plan, made: plannedIn(options.plan, options, opened, deps) };
   const wanted = file === null ? options : { build: file.made.plan.candidate.guid };
   const release = await judgeRelease(opened, wanted, deps, { confirm: options.confirm });
   // A foreign build is refused as one, whatever else is going on; the rest is judged by a world that a rollout is changing.
-  if (open !== null && !isForeign(release.refusal)) return refuseBeside(opened, open, deps);
+  const moving = openRollout(opened.history) !== null || release.refusal !== undefined;
+  if (moving && !isForeign(release.refusal)) await assertNothingBegan(opened, deps);
   showChecks(release, opened, deps);
   const stale = file === null ? undefined : staleness(file.name, file.made, release, opened, deps);
   const refusal = isForeign(release.refusal) ? release.refusal : (stale ?? release.refusal);
