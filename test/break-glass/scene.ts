@@ -163,6 +163,8 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly stdin?: 'closed' | string;
   readonly uid?: number;
+  /** Standard input is written once standard output holds this; at once when left out. */
+  readonly after?: string;
 }
 
 /** Runs a program to its end with a bare environment. */
@@ -177,14 +179,18 @@ export function runToEnd(argv: readonly string[], options: RunOptions = {}): Pro
   });
   let stdout = '';
   let stderr = '';
+  const type = () => {
+    if (stdout.includes(options.after ?? '') && child.stdin?.writableEnded === false) child.stdin.end(options.stdin ?? '');
+  };
   child.stdout?.on('data', (chunk) => {
     stdout += chunk;
+    type();
   });
   child.stderr?.on('data', (chunk) => {
     stderr += chunk;
   });
   child.stdin?.on('error', () => {});
-  child.stdin?.end(options.stdin ?? '');
+  type();
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, stdout, stderr }));

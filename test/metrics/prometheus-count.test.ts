@@ -238,10 +238,13 @@ describe('old data', () => {
       const result = [row('requests', '50'), row('seen', String(seen))];
       return { status: 200, headers: {}, body: JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }) };
     };
+    const ASKED_MS = 1_800_000_000_000;
     const settings = configOf({ interval: '15s' });
     const at = async (seen: number) =>
-      (await prometheus.count(settings, { ...PAIR, stable: null }, { ...realIo, http: answering(seen) })).candidate;
-    expect(await at(now - 30.5)).toMatchObject({ targets: { 'a:1': { counters: expect.anything() } } });
+      (await prometheus.count(settings, { ...PAIR, stable: null }, { ...realIo, now: () => ASKED_MS, http: answering(seen) }))
+        .candidate;
+    // By the asker's clock, whatever the server's says.
+    expect(await at(now - 30.5)).toMatchObject({ targets: { 'a:1': { freshMs: ASKED_MS } } });
     expect(await at(now - 32)).toEqual({ missing: expect.stringMatching(/scraped a:1 32s ago, which is too old/) });
   });
 });
