@@ -91,7 +91,7 @@ function boundsOf({ counts }: ArmDelta): string[] {
 }
 
 /** Seconds of `le:0.5`; Infinity of `le:+Inf`. */
-function boundOf(name: string): number {
+export function boundOf(name: string): number {
   return name === ALL_BUCKETS ? Number.POSITIVE_INFINITY : Number(name.slice(BUCKET_PREFIX.length));
 }
 

@@ -25,6 +25,15 @@ export type ArmReading =
   | { readonly missing: string }
   | { readonly absent: true };
 
+/** Totals by counter, over all targets and slices of a reading; empty where there is none. */
+export function counterTotals(arm: ArmReading): ReadonlyMap<string, number> {
+  const totals = new Map<string, number>();
+  if (!('targets' in arm)) return totals;
+  for (const { counters } of Object.values(arm.targets))
+    for (const { counter, value } of counters ?? []) totals.set(counter, (totals.get(counter) ?? 0) + value);
+  return totals;
+}
+
 export interface Reading {
   readonly candidate: ArmReading;
   readonly stable: ArmReading;

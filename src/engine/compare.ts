@@ -23,9 +23,9 @@ export interface ComparisonMemory {
   readonly record: EvidenceRecord;
   /** The evidence's clock: this much ahead of the monotonic one. A wall clock that jumps must not end a bake. */
   readonly aheadMs: number;
-  /** Monotonic time of the next poll, and of the last checkpoint; null before the first. */
+  /** Monotonic time of the next poll, and of the next checkpoint. */
   readonly dueMs: number;
-  readonly keptMs: number | null;
+  readonly keepMs: number;
   /** Since when, on the evidence's clock, this process knows that traffic is split as this step says; null before its first poll. */
   readonly settledMs: number | null;
   /** When each gate's counters were last read whole: what is counted next began there. */
@@ -73,8 +73,8 @@ export async function compare(state: State, reading: Reading | null, runner: Run
   const isNewStep = before.record.evidence.share !== shareAt(state);
   const isDue = isNewStep || io.monotonic() >= before.dueMs;
   const after = isDue ? await poll(comparison, state, before, reading, isNewStep, io) : before;
-  const checkpoint = isDue && mustBeKept(after, io);
-  runner.comparison = checkpoint ? { ...after, keptMs: io.monotonic() } : after;
+  const checkpoint = isDue && io.monotonic() >= after.keepMs;
+  runner.comparison = checkpoint ? { ...after, keepMs: io.monotonic() + keepEveryMs(after.record) } : after;
   const { record } = after;
   const nextPercent = state.plan.steps[state.step + 1]?.percent;
   const nextShare = nextPercent === undefined ? null : nextPercent / 100;
@@ -130,7 +130,7 @@ function openMemory({ settings }: Comparison, state: State, io: Io): ComparisonM
 }
 
 function memoryOf(record: EvidenceRecord, atMs: number, io: Io): ComparisonMemory {
-  return { record, aheadMs: atMs - io.monotonic(), dueMs: 0, keptMs: null, settledMs: null, movedMs: {} };
+  return { record, aheadMs: atMs - io.monotonic(), dueMs: 0, keepMs: 0, settledMs: null, movedMs: {} };
 }
 
 async function poll(
@@ -209,9 +209,6 @@ function mapEntries<A, B>(record: Readonly<Record<string, A>>, change: (key: str
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(key, value)]));
 }
 
-function mustBeKept({ keptMs, record }: ComparisonMemory, io: Io): boolean {
-  if (keptMs === null) return true;
-  const sinceMs = io.monotonic() - keptMs;
-  if (sinceMs < CHECKPOINT_MS) return false;
-  return sinceMs >= (JSON.stringify(record).length / CHECKPOINT_BYTES_PER_S) * 1000;
+function keepEveryMs(record: EvidenceRecord): number {
+  return Math.max(CHECKPOINT_MS, (JSON.stringify(record).length / CHECKPOINT_BYTES_PER_S) * 1000);
 }

@@ -1,7 +1,7 @@
 /** What comparing gates can see before a rollout: metrics, slices, traffic of the build that serves now. Asks only. */
 import { type ComparedGate, type Comparison, type Countable, comparisonOf, type EvidenceLimits } from '../core/comparison.ts';
-import { ALL_BUCKETS, BUCKET_PREFIX, gatePollOf, judgedBounds, type MetricCounters } from '../core/counter-blocks.ts';
-import { type ArmReading, countersSince, NO_COUNTERS } from '../core/counters.ts';
+import { BUCKET_PREFIX, boundOf, gatePollOf, judgedBounds, type MetricCounters } from '../core/counter-blocks.ts';
+import { type ArmReading, countersSince, counterTotals, NO_COUNTERS } from '../core/counters.ts';
 import type { Traffic } from '../core/detection.ts';
 import { WHOLE } from '../core/gate-settings.ts';
 import type { Plan } from '../core/plan.ts';
@@ -102,29 +102,16 @@ function silence(arm: ArmReading): string | undefined {
 
 /** Bounds of latency that most requests exceed anyway say little; the rest of the metrics stays. */
 function worthJudging(metrics: readonly MetricCounters[], arm: ArmReading): readonly MetricCounters[] {
-  const buckets = 'targets' in arm ? totals(arm, (counter) => counter.startsWith(BUCKET_PREFIX)) : new Map<string, number>();
-  const judged = judgedBounds([...buckets].map(([name, count]) => ({ le: secondsOf(name), count })));
-  return metrics.filter(({ counts, failures }) => counts !== 'slower' || judged.includes(secondsOf(failures)));
-}
-
-function secondsOf(counter: string): number {
-  return counter === ALL_BUCKETS ? Number.POSITIVE_INFINITY : Number(counter.slice(BUCKET_PREFIX.length));
-}
-
-/** Totals by counter, over targets and slices. */
-function totals(arm: Extract<ArmReading, { targets: unknown }>, wanted: (counter: string) => boolean): Map<string, number> {
-  const sums = new Map<string, number>();
-  for (const { counters } of Object.values(arm.targets))
-    for (const { counter, value } of counters ?? []) if (wanted(counter)) sums.set(counter, (sums.get(counter) ?? 0) + value);
-  return sums;
+  const buckets = [...counterTotals(arm)].filter(([name]) => name.startsWith(BUCKET_PREFIX));
+  const judged = judgedBounds(buckets.map(([name, count]) => ({ le: boundOf(name), count })));
+  return metrics.filter(({ counts, failures }) => counts !== 'slower' || judged.includes(boundOf(failures)));
 }
 
 /** Of fewer requests nobody can say what is usual. */
 const ENOUGH_REQUESTS = 1000;
 
 function usualRate(arm: ArmReading): number | null {
-  if (!('targets' in arm)) return null;
-  const sums = totals(arm, () => true);
+  const sums = counterTotals(arm);
   const requests = sums.get('requests') ?? 0;
   return requests < ENOUGH_REQUESTS ? null : (sums.get('errors') ?? 0) / requests;
 }

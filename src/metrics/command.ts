@@ -1,9 +1,9 @@
 /** Counts from a program of the user's: argv in, JSON out. Must not use a shell, and must not believe what it cannot read. */
 import * as z from 'zod';
 import type { ArmReading, RawCounter } from '../core/counters.ts';
-import type { Measurement } from '../core/gate.ts';
 import type { Io } from '../io.ts';
-import type { MetricSource, Pair, Question } from './metric-source.ts';
+import { bothBuilds, briefly, measurementOf } from './arms.ts';
+import type { MetricSource, Question } from './metric-source.ts';
 import { STATUS_METRICS } from './statuses.ts';
 
 const TIMEOUT_MS = 2000;
@@ -63,26 +63,10 @@ export const command: MetricSource<CommandConfig> = {
   countsProcesses: true,
   metrics: () => STATUS_METRICS,
   lagMs: () => 0,
-  measure,
-  count: async (settings, pair, io) => countBoth(settings, pair, io),
+  measure: async (settings, question, io) => measurementOf(await ask(settings, question, io)),
+  count: (settings, pair, io) => bothBuilds(pair, (question) => ask(settings, question, io)),
   describe: ({ argv }, question) => argv.map((part) => filled(part, question)).join(' '),
 };
-
-async function countBoth(settings: CommandConfig, { candidate, stable }: Pair, io: Io) {
-  const [ours, theirs] = await Promise.all([
-    ask(settings, candidate, io),
-    stable === null ? ({ absent: true } as const) : ask(settings, stable, io),
-  ]);
-  return { candidate: ours, stable: theirs };
-}
-
-async function measure(settings: CommandConfig, question: Question, io: Io): Promise<Measurement> {
-  const arm = await ask(settings, question, io);
-  if (!('targets' in arm)) return { missing: 'missing' in arm ? arm.missing : 'there is no such build' };
-  const counters = Object.values(arm.targets).flatMap((target) => target.counters ?? []);
-  const sum = (name: string) => counters.reduce((all, { counter, value }) => (counter === name ? all + value : all), 0);
-  return { requests: sum('requests'), errors: sum('errors'), counting: 'total' };
-}
 
 async function ask({ argv }: CommandConfig, question: Question, io: Io): Promise<ArmReading> {
   const asked = argv.map((part) => filled(part, question));
@@ -123,9 +107,4 @@ function read(program: string, stdout: string, atMs: number): ArmReading {
 
 function filled(part: string, { build, place }: Question): string {
   return part.replace(PLACEHOLDER, (_whole, name: string) => (name === 'build' ? build : place));
-}
-
-function briefly(text: string): string {
-  const plain = text.replace(/\p{Cc}+/gu, ' ').trim();
-  return plain.length > 200 ? `${plain.slice(0, 200)}…` : plain;
 }

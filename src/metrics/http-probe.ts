@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { ArmReading, Reading as Counters } from '../core/counters.ts';
 import { durationSchema, durationText, type Measurement } from '../core/gate.ts';
 import type { Io } from '../io.ts';
+import { bothBuilds } from './arms.ts';
 import type { MetricSource, Pair, Question } from './metric-source.ts';
 
 const AT_ONCE = 5;
@@ -84,12 +85,8 @@ const probed = new WeakMap<
 >();
 
 /** Both builds are probed at once, each as often as the other, so that the network's mishaps fall on both. */
-async function count(settings: HttpProbeConfig, { candidate, stable }: Pair, io: Io): Promise<Counters> {
-  const [ours, theirs] = await Promise.all([
-    probedArm(settings, candidate, io),
-    stable === null ? ({ absent: true } as const) : probedArm(settings, stable, io),
-  ]);
-  return { candidate: ours, stable: theirs };
+function count(settings: HttpProbeConfig, pair: Pair, io: Io): Promise<Counters> {
+  return bothBuilds(pair, (question) => probedArm(settings, question, io));
 }
 
 async function probedArm(settings: HttpProbeConfig, question: Question, io: Io): Promise<ArmReading> {

@@ -1,6 +1,7 @@
 /** Prometheus's HTTP API v1, one query at a time at an instant or over a range, and its answer as series. Must not make a number of anything that is not one. */
 import * as z from 'zod';
 import type { Io } from '../io.ts';
+import { briefly } from './arms.ts';
 
 /** More series than this are refused: each poll would carry megabytes. */
 export const MOST_SERIES = 50_000;
@@ -140,10 +141,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** One line of at most 200 characters. */
-export function briefly(text: string): string {
-  const plain = text.replace(/\p{Cc}+/gu, ' ').trim();
-  return plain.length > 200 ? `${plain.slice(0, 200)}…` : plain;
 }

@@ -2,7 +2,8 @@
 import { ALL_BUCKETS, BUCKET_PREFIX } from '../core/counter-blocks.ts';
 import type { ArmReading, RawCounter, Target } from '../core/counters.ts';
 import { durationText } from '../core/gate.ts';
-import { briefly, type Series } from './prometheus-answer.ts';
+import { briefly } from './arms.ts';
+import type { Series } from './prometheus-answer.ts';
 import { type Arm, BUILD_LABEL, COUNTER_LABEL, type Counter as Part, PROCESS_LABELS } from './prometheus-query.ts';
 import { CLASS_METRICS, STATUS_METRICS, statusCounters } from './statuses.ts';
 

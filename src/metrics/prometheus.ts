@@ -1,9 +1,10 @@
 /** Prometheus: raw counts of both builds by one instant query, and one more for latency. Must not let a query pass that counts something else. */
 import * as z from 'zod';
-import { ALL_BUCKETS, BUCKET_PREFIX, type MetricCounters } from '../core/counter-blocks.ts';
+import { ALL_BUCKETS, BUCKET_PREFIX, boundOf, type MetricCounters } from '../core/counter-blocks.ts';
 import type { ArmReading, Reading as Counters } from '../core/counters.ts';
 import { durationSchema, type Measurement } from '../core/gate.ts';
 import type { Io } from '../io.ts';
+import { measurementOf } from './arms.ts';
 import type { MetricSource, Pair, Question } from './metric-source.ts';
 import { type Answer, askPrometheus, type Server } from './prometheus-answer.ts';
 import { armOf } from './prometheus-counters.ts';
@@ -158,27 +159,19 @@ export function serverOf({ url, timeout, interval }: PrometheusConfig): Server {
 
 async function measure(settings: PrometheusConfig, candidate: Question, io: Io): Promise<Measurement> {
   const { candidate: arm } = await count({ ...settings, latency: undefined }, { candidate, stable: null }, io);
-  if (!('targets' in arm)) return { missing: 'missing' in arm ? arm.missing : 'there is no such build' };
-  const counters = Object.values(arm.targets).flatMap((target) => target.counters ?? []);
-  // An error series is born with its first error.
-  const sum = (name: string) => counters.reduce((all, { counter, value }) => (counter === name ? all + value : all), 0);
-  return { requests: sum('requests'), errors: sum('errors'), counting: 'total' };
+  return measurementOf(arm);
 }
 
 function metrics({ status, latency }: PrometheusConfig, seen?: Counters): readonly MetricCounters[] {
   const counters = new Set(seen === undefined ? [] : [...namesOf(seen.candidate), ...namesOf(seen.stable)]);
   const byStatus = counters.has('4xx') ? CLASS_METRICS : STATUS_METRICS;
   const bounds = [...counters].filter((name) => name.startsWith(BUCKET_PREFIX) && name !== ALL_BUCKETS);
-  const slower = latency === undefined ? [] : bounds.map(secondsOf).toSorted((a, b) => a - b);
+  const slower = latency === undefined ? [] : bounds.map(boundOf).toSorted((a, b) => a - b);
   return [...(status === undefined ? STATUS_METRICS.slice(0, 1) : byStatus), ...slower.map(slowerThan)];
 }
 
 function slowerThan(seconds: number): MetricCounters {
   return { metric: `slower than ${seconds}s`, requests: ALL_BUCKETS, failures: `${BUCKET_PREFIX}${seconds}`, counts: 'slower' };
-}
-
-function secondsOf(counter: string): number {
-  return Number(counter.slice(BUCKET_PREFIX.length));
 }
 
 /** A query that finds nothing looks like a service without errors: of the build that serves now it must find something. */

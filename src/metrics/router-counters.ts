@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import type { MetricCounters } from '../core/counter-blocks.ts';
 import type { ArmReading } from '../core/counters.ts';
-import type { Measurement } from '../core/gate.ts';
+import { bothBuilds, measurementOf } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
 import { CLASS_METRICS, STATUS_METRICS, statusCounters } from './statuses.ts';
 
@@ -30,11 +30,11 @@ function routerCounters(kind: string, metrics: readonly MetricCounters[], summar
     countsTraffic: true,
     metrics: () => metrics,
     lagMs: () => 0,
-    measure: async (_config, question) => totals(armOf(question, metrics, 0)),
-    count: async (_config, { candidate, stable }, io) => ({
-      candidate: armOf(candidate, metrics, io.now()),
-      stable: stable === null ? { absent: true } : armOf(stable, metrics, io.now()),
-    }),
+    measure: async (_config, question) => measurementOf(armOf(question, metrics, 0)),
+    count: (_config, pair, io) => {
+      const atMs = io.now();
+      return bothBuilds(pair, (question) => armOf(question, metrics, atMs));
+    },
     describe: (_config, { place }) => `what the router counts for ${place}: 5xx and no answer are errors`,
   };
 }
@@ -48,11 +48,4 @@ function armOf({ router, place }: Question, metrics: readonly MetricCounters[], 
     return [location, { startedMs: null, freshMs: atMs, counters: statusCounters(byClass, metrics) }] as const;
   });
   return { targets: Object.fromEntries(targets) };
-}
-
-function totals(arm: ArmReading): Measurement {
-  if (!('targets' in arm)) return { missing: 'missing' in arm ? arm.missing : 'there is no such build' };
-  const counters = Object.values(arm.targets).flatMap((target) => target.counters ?? []);
-  const sum = (name: string) => counters.reduce((all, { counter, value }) => (counter === name ? all + value : all), 0);
-  return { requests: sum('requests'), errors: sum('errors'), counting: 'total' };
 }
