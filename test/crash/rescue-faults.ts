@@ -16,7 +16,7 @@ import { until } from '../servers/program.ts';
 import { SCOPE } from '../stores/entries.ts';
 import { faultsOf } from './fault-sweep.ts';
 import { RESCUE, whereOf } from './kill-acts.ts';
-import { type Call, injectedAlike, isOwn, type Ran, run, trace, type Where } from './strace.ts';
+import { type Call, callAlike, injectedAlike, isOwn, type Ran, run, trace, type Where } from './strace.ts';
 import { buildLeader, listenOf } from './takeover.ts';
 
 export interface RescueFault {
@@ -106,16 +106,27 @@ async function freeze({ world, leader }: RescueWorld): Promise<Frozen> {
   return { at: new Date().toISOString(), routes: readFileSync(routes, 'utf8'), isThere, ended, wake };
 }
 
-/** Two runs are alike as a rule, not always. */
-const ATTEMPTS = 3;
+/** Two runs are alike as a rule, not always: how often node wakes itself up before an answer is read is a matter of chance. */
+const ATTEMPTS = 20;
 
 /** Returns what went wrong, or undefined. */
 export async function tryRescueFault(place: RescueWorld, point: RescueFault): Promise<string | undefined> {
-  for (let attempt = 1; ; attempt += 1) {
-    const tried = await tryOnce(place, point);
+  let { call } = point;
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    const tried = await tryOnce(place, { ...point, call });
     if (tried !== 'missed') return tried;
-    if (attempt === ATTEMPTS) return `break-glass, ${point.fault} at ${point.call.text}: it never came to that call again`;
+    call = (await foundAgain(place, point)) ?? call;
   }
+  return `break-glass, ${point.fault} at ${point.call.text}: it never came to that call again`;
+}
+
+/** That call in a run of now: the calls before it may be fewer or more than when it was traced. */
+async function foundAgain(place: RescueWorld, { call, tracedIn }: RescueFault): Promise<Call | undefined> {
+  const { world } = place;
+  const frozen = await freeze(place);
+  const found = await callAlike(call, ARGV, whereIn(world), { tracedIn, folder: world.folder });
+  await frozen.wake();
+  return found === undefined ? undefined : { ...call, nth: found.nth };
 }
 
 async function tryOnce(place: RescueWorld, { call, fault, tracedIn }: RescueFault): Promise<string | undefined> {

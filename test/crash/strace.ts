@@ -9,6 +9,8 @@ export interface Call {
   readonly nth: number;
   /** The file that it is about, and which it is among the calls of this name that are about it. Null for sockets and processes. */
   readonly file: { readonly path: string; readonly nth: number } | null;
+  /** What it says apart from numbers, and which it is among the calls that say the same: how another run knows it again. */
+  readonly shape: { readonly text: string; readonly nth: number };
   /** As strace prints it. */
   readonly text: string;
 }
@@ -36,6 +38,7 @@ const CHANGING = [
 /** A fault may also meet whoever only looks: "cannot look" must not count as "absent". */
 const LOOKING = ['read', 'pread64', 'getdents64', 'statx', 'newfstatat', 'close', 'socket', 'connect'];
 const DEADLINE_MS = 60_000;
+const STRACE = ['strace', '-qq', '-y', '-s', '32'];
 
 /**
  * Runs it to its end and returns the calls that change something below `folder`, on a socket or in another process; `all` also those that look
@@ -50,7 +53,7 @@ export async function trace(
 ): Promise<{ calls: Call[]; ran: Ran }> {
   const log = `${folder}.strace`;
   const names = which === 'all' ? [...CHANGING, ...LOOKING] : CHANGING;
-  const ran = await run(['strace', '-qq', '-y', '-s', '32', '-o', log, '-e', `trace=${names.join(',')}`, ...argv], where);
+  const ran = await run([...STRACE, '-o', log, '-e', `trace=${names.join(',')}`, ...argv], where);
   const calls = callsIn(readFileSync(log, 'utf8')).filter(
     ({ name, text }) =>
       (which === 'all' && (isOwn(text, folder) || besides?.test(text) === true)) || isOutside(name, text, folder),
@@ -70,7 +73,9 @@ function callsIn(log: string): Call[] {
       return nth;
     };
     const path = /["<](\/[^">]*)/.exec(ownPart(text))?.[1];
-    return [{ name, nth: next(name), file: path === undefined ? null : { path, nth: next(`${name} ${path}`) }, text }];
+    const file = path === undefined ? null : { path, nth: next(`${name} ${path}`) };
+    const shape = text.replace(/\d+/g, '0');
+    return [{ name, nth: next(name), file, shape: { text: shape, nth: next(shape) }, text }];
   });
 }
 
@@ -117,6 +122,17 @@ export async function injectedAlike(call: Call, fault: string, argv: readonly st
   const lines = readFileSync(log, 'utf8').split('\n');
   rmSync(log);
   return { ran, met: lines.find((line) => line.includes('(INJECTED)')) ?? '' };
+}
+
+/** The same call of a run that was not tampered with, in which only the calls of its name were traced; undefined where it has none. */
+export async function callAlike(call: Call, argv: readonly string[], where: Where, world: Alike): Promise<Call | undefined> {
+  const log = `${world.folder}.alike`;
+  const ran = await run([...STRACE, '-o', log, '-e', `trace=${call.name}`, ...argv], where);
+  if (ran.exitCode !== 0) throw new Error(`${argv.join(' ')} fails without a fault: ${ran.stderr}`);
+  const calls = callsIn(readFileSync(log, 'utf8'));
+  rmSync(log);
+  const text = call.shape.text.replaceAll(world.tracedIn.replace(/\d+/g, '0'), world.folder.replace(/\d+/g, '0'));
+  return calls.find(({ shape }) => shape.text === text && shape.nth === call.shape.nth);
 }
 
 /** Where the calls were traced, and where the same ones are wanted. */
