@@ -1,6 +1,8 @@
 /** Example traces in fixtures/traces: recorded rollouts of a made-up service, the same from the same seed. `node test/bench/traces.mjs` writes them. */
+
 import { fileURLToPath } from 'node:url';
-import { binomial, randomFrom } from './core/judged.ts';
+import { seeded } from '../src/core/trace-split.ts';
+import { binomial } from './core/judged.ts';
 
 export const SEED = 20261122;
 export const TRACES = fileURLToPath(new URL('../fixtures/traces', import.meta.url));
@@ -41,7 +43,7 @@ export function linesOf(world: World): string[] {
     ...DEFAULTS,
     ...world,
   };
-  const random = randomFrom(seed);
+  const random = seeded(seed);
   const lines: string[] = [];
   for (let index = 1; index <= intervals; index += 1)
     for (const [slice, part] of Object.entries(slices)) {
@@ -67,7 +69,7 @@ export function tenants(count: number): Record<string, number> {
 
 /** Every status on a line of its own: `401` is what the candidate answers from the fifth interval on. */
 export function statusTrace(): string {
-  const random = randomFrom(SEED);
+  const random = seeded(SEED);
   const usual = { '404': 0.01, '503': 0.001 };
   const lines: string[] = [];
   for (let index = 1; index <= 20; index += 1)

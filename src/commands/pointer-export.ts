@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import * as z from 'zod';
 import { KvdeployError } from '../core/errors.ts';
 import { buildSchema, guidSchema } from '../core/manifest.ts';
-import { scopeSchema } from '../core/plan.ts';
+import { scopeSchema } from '../core/scope.ts';
 import type { Deps } from './command.ts';
 
 const exportSchema = z.strictObject({

@@ -1,8 +1,8 @@
 /** The config's zod definition, composed from the registries of routers and metric sources. Must not read files. */
 import * as z from 'zod';
 import { durationSchema } from '../core/gate.ts';
+import { identitySchema } from '../core/identity.ts';
 import { didYouMean } from '../core/nearest.ts';
-import { identitySchema } from '../core/plan.ts';
 import { nameSchema } from '../core/scope.ts';
 import { metricSources } from '../metrics/index.ts';
 import { routers } from '../routers/index.ts';

@@ -1,8 +1,9 @@
 /** Certificates: which harm is ruled out for the candidate at this step, in the whole and in each slice, and what is missing. No I/O. */
+import { dispersionSeen } from './clumps.ts';
 import { BETTER_BY, certificateLogFactor, logSumExp, type Margin, rateLogFactor } from './e-process.ts';
-import { type Evidence, streamsOf } from './evidence.ts';
+import { type Evidence, streamsKey, streamsOf } from './evidence.ts';
 import { type Stream, streamLogC } from './evidence-stream.ts';
-import { certificateLogC, type GateSettings, harmAt, type JudgedMetric } from './gate-settings.ts';
+import { certificateLogC, type GateSettings, harmAt, type JudgedMetric, limitAlone } from './gate-settings.ts';
 
 /** What a metric's certificate says at one moment. */
 export interface Certificate {
@@ -11,6 +12,8 @@ export interface Certificate {
   readonly harm: Margin | null;
   readonly logC: number;
   readonly certified: boolean;
+  /** How many failures come together: as the settings say, or as the stable build evidently shows where that is more. */
+  readonly dispersion: number;
   readonly stream: Stream;
   /** How many candidate requests a healthy build needs for it, about. */
   readonly requestsNeeded: number;
@@ -26,7 +29,7 @@ export interface Certificate {
 /** The certificate of every metric that a step like this needs one of. Alone, a metric without a limit can prove nothing. */
 export function certificates(settings: GateSettings, evidence: Evidence): Certificate[] {
   return settings.metrics
-    .filter((metric) => metric.certified && metric.kind === 'failures' && (evidence.share < 1 || metric.limit !== null))
+    .filter((metric) => metric.certified && metric.kind === 'failures' && (evidence.share < 1 || limitAlone(metric) !== null))
     .map((metric) => certificateOf(settings, evidence, metric));
 }
 
@@ -34,17 +37,20 @@ function certificateOf(settings: GateSettings, evidence: Evidence, metric: Judge
   const [whole, ...slices] = streamsOf(evidence, metric);
   if (whole === undefined) throw new Error(`no evidence of ${metric.metric}`);
   const need = certificateLogC(settings);
-  const requestsNeeded = requestsToCertify(settings, metric, evidence.share, stableRate(whole, evidence.share));
+  const dispersion = dispersionSeen(evidence.clumps[streamsKey(metric)], metric.dispersion);
+  const logCOf = (stream: Stream) => streamLogC(stream, metric.dispersion / dispersion);
+  const asSeen = { ...metric, dispersion };
+  const requestsNeeded = requestsToCertify(settings, asSeen, evidence.share, stableRate(whole, evidence.share));
   const watchedMs = evidence.atMs - evidence.stepSinceMs;
   // What a slice will have been asked when the step has lasted as long as it may.
   const outlook = watchedMs > 0 ? Math.max(1, settings.maxDwellMs / watchedMs) : 1;
   const waiting: string[] = [];
   const unverified: string[] = [];
   let spokenFor = 0;
-  let leastLogC = streamLogC(whole);
+  let leastLogC = logCOf(whole);
   slices.forEach((stream, index) => {
     const name = metric.slices[index]?.name ?? '';
-    const logC = streamLogC(stream);
+    const logC = logCOf(stream);
     const certified = logC >= need;
     const possible = stream.step[0] * outlook >= requestsNeeded;
     if (certified || possible) spokenFor += requestsOf(stream);
@@ -55,8 +61,9 @@ function certificateOf(settings: GateSettings, evidence: Evidence, metric: Judge
   return {
     metric,
     harm: evidence.share < 1 ? harmAt(metric.harm, evidence.share) : null,
-    logC: streamLogC(whole),
-    certified: streamLogC(whole) >= need,
+    logC: logCOf(whole),
+    certified: logCOf(whole) >= need,
+    dispersion,
     stream: whole,
     requestsNeeded,
     waiting,
@@ -97,7 +104,8 @@ export function requestsToCertify(settings: GateSettings, metric: JudgedMetric, 
 /** Expected ln of the certificate's factor for one request of the candidate. */
 function growth(metric: JudgedMetric, share: number, rate: number, betterBy: number): number {
   const candidate = { requests: 1, failures: rate };
-  if (share >= 1) return metric.limit === null ? 0 : rateLogFactor(candidate, metric.limit, metric.limit * betterBy);
+  const alone = limitAlone(metric);
+  if (share >= 1) return alone === null ? 0 : rateLogFactor(candidate, alone, alone * betterBy);
   if (share <= 0) return 0;
   const others = (1 - share) / share;
   const block = { candidate, stable: { requests: others, failures: rate * others } };

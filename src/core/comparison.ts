@@ -1,6 +1,7 @@
 /** Gates that compare candidate and stable, from what the config asks to what the evidence judges. Fixed before the first step. No I/O. */
 import * as z from 'zod';
 import { RESTARTS } from './counter-blocks.ts';
+import { CRASH_LIMIT } from './crashes.ts';
 import {
   type GateSettings,
   gateSettingsSchema,
@@ -49,7 +50,7 @@ export type Comparison = z.infer<typeof comparisonSchema>;
 
 /** What a gate's source can tell apart, as its first answer about the stable build shows. */
 export interface Countable {
-  /** Metrics of failures, `errors` first; `401` and the like are judged by comparison only. */
+  /** Metrics of failures, `errors` first; `401` and the like are judged by comparison, and by a limit only beside a stable build. */
   readonly metrics: readonly string[];
   /** Requests of the stable build by slice; empty where there are none. */
   readonly slices: Readonly<Record<string, number>>;
@@ -57,11 +58,16 @@ export interface Countable {
   readonly countsTraffic: boolean;
   /** True where its targets are the build's own processes, so that their restarts are the build's. */
   readonly countsProcesses?: boolean;
-  /** The share of its requests that failed since its source began to count; null where that was too few to tell. */
-  readonly usualRate?: number | null;
+  /** True where its targets watch the build's processes by health checks, and see them go down. */
+  readonly seesCrashes?: boolean;
+  /** By metric, the share of its requests that failed since its source began to count; none where those were too few to tell. */
+  readonly usualRates?: Readonly<Record<string, number>>;
   /** Milliseconds from a request to its count: scrape interval and more. */
   readonly lagMs: number;
 }
+
+/** What the name of a metric begins with that judges latency by a bound: `slower than 0.5s`. */
+export const SLOWER = 'slower than ';
 
 /** More slices than this cannot be judged one by one; the rest is judged together. */
 const SLICES_MAX = 1000;
@@ -96,6 +102,7 @@ function metricsOf(gate: ComparedGate, countable: Countable, isOfTraffic: boolea
     ...countable.metrics.map((metric): UnweightedMetric => failuresOf(gate, metric, countable)),
     ...(isOfTraffic ? [{ ...uncertified(gate, 'traffic'), kind: 'traffic' as const, dispersion: TRAFFIC_DISPERSION }] : []),
     ...(countable.countsProcesses === true ? [uncertified(gate, RESTARTS)] : []),
+    ...(countable.seesCrashes === true ? [{ ...uncertified(gate, RESTARTS), kind: 'crashes' as const, limit: CRASH_LIMIT }] : []),
   ];
 }
 
@@ -107,16 +114,17 @@ function uncertified(gate: ComparedGate, metric: 'traffic' | typeof RESTARTS): U
     metric,
     family: metric,
     limit: null,
+    limitsAlone: false,
     certified: false,
     holdsInIncident: false,
     slices: [],
   };
 }
 
-function failuresOf(gate: ComparedGate, metric: string, { slices, usualRate }: Countable): UnweightedMetric {
+function failuresOf(gate: ComparedGate, metric: string, { slices, usualRates = {} }: Countable): UnweightedMetric {
   const { tolerate, ruleOut, limit, clumps } = gate.compare;
   const isErrors = metric === 'errors';
-  const isLatency = metric.startsWith('slower than ');
+  const isLatency = metric.startsWith(SLOWER);
   const tolerated = isLatency ? LATENCY_MARGIN : METRIC_DEFAULTS.tolerated;
   return {
     ...METRIC_DEFAULTS,
@@ -125,8 +133,9 @@ function failuresOf(gate: ComparedGate, metric: string, { slices, usualRate }: C
     family: isErrors ? 'errors' : isLatency ? 'latency' : 'status',
     tolerated: { times: tolerate?.times ?? tolerated.times, plus: tolerate?.plus ?? tolerated.plus },
     harm: { times: ruleOut?.times ?? METRIC_DEFAULTS.harm.times, plus: ruleOut?.plus ?? METRIC_DEFAULTS.harm.plus },
-    // How often a status is right differs from service to service: only the stable build can tell.
-    limit: isErrors ? (limit ?? usualLimit(usualRate)) : null,
+    limit: isErrors ? (limit ?? usualLimit(usualRates[metric])) : isLatency ? null : statusLimit(usualRates[metric]),
+    // How often a status is right depends on who asks: with nothing to compare it with nobody can tell.
+    limitsAlone: isErrors,
     dispersion: clumps ?? METRIC_DEFAULTS.dispersion,
     holdsInIncident: isErrors,
     // A metric that only the comparison judges must be certified as well: an outage can be made of 401 alone.
@@ -140,9 +149,20 @@ const USUAL_TIMES = 4;
 const LIMIT_MAX = 0.5;
 
 /** The limit where the config says none: 1 %, or four times what is usual, in whole tenths of a percent. */
-export function usualLimit(usualRate: number | null | undefined): number {
+export function usualLimit(usualRate: number | undefined): number {
   const wanted = Math.ceil(USUAL_TIMES * (usualRate ?? 0) * 1000) / 1000;
   return Math.min(LIMIT_MAX, Math.max(METRIC_DEFAULTS.limit, wanted));
+}
+
+const STATUS_LIMIT = 0.1;
+
+/**
+ * How often one status may be answered beside a stable build: 10 %, or four times what is usual. Null, and judged by comparison only, where
+ * nobody knows what is usual or where that is much.
+ */
+function statusLimit(usualRate: number | undefined): number | null {
+  if (usualRate === undefined || USUAL_TIMES * usualRate > LIMIT_MAX) return null;
+  return Math.max(STATUS_LIMIT, usualLimit(usualRate));
 }
 
 /** By the root of their traffic: a large slice shows more, a small one must still be seen. Late comers get the part of an average one. */

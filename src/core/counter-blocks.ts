@@ -1,12 +1,9 @@
 /** Differences of counters as the blocks that gates judge: failures per metric, latency bounds, restarts. What does not fit is invalid. No I/O. */
+import { ALL_BUCKETS, BUCKET_PREFIX, boundOf } from './buckets.ts';
 import type { ArmDelta, Delta } from './counters.ts';
 import type { Block, Counted } from './e-process.ts';
 import { WHOLE } from './gate-settings.ts';
-import { type GatePoll, type SliceBlocks, unusable } from './poll.ts';
-
-/** Counters of latency buckets, cumulative as Prometheus has them: `le:0.5`; `le:+Inf` is every request. */
-export const BUCKET_PREFIX = 'le:';
-export const ALL_BUCKETS = 'le:+Inf';
+import { type ArmState, type GatePoll, type SliceBlocks, unusable } from './poll.ts';
 
 /** How one metric is made of counters. `slower`: requests of `requests` that are not in the bucket `failures`. */
 export interface MetricCounters {
@@ -16,7 +13,10 @@ export interface MetricCounters {
   readonly counts: 'failures' | 'slower';
 }
 
-/** The metric that counts targets which lost their counts: a candidate that crashes and comes back loses its failures with it. */
+/**
+ * The metric that counts restarts: targets that lost their counts (a candidate that crashes and comes back loses its failures with it), or
+ * crashes that a router saw, in the seconds that it watched.
+ */
 export const RESTARTS = 'restarts';
 
 /** The gate's poll: each metric's blocks, the whole being the sum of all slices, and the restarts of targets. */
@@ -26,14 +26,21 @@ export function gatePollOf(delta: Delta, metrics: readonly MetricCounters[]): Ga
   const restarts: Block = { candidate: restartsOf(delta.candidate), stable: restartsOf(delta.stable) };
   const blocks = metrics.map((metric) => [metric.metric, sliceBlocks(delta, metric)] as const);
   return {
-    candidate: delta.candidate.arm,
+    candidate: stateOf(delta.candidate),
     stable: delta.stable.arm,
     blocks: { ...Object.fromEntries(blocks), [RESTARTS]: { [WHOLE]: restarts } },
   };
 }
 
-function restartsOf({ targets, restarts }: ArmDelta): Counted {
-  return { requests: targets + restarts, failures: restarts };
+function restartsOf({ targets, restarts, crashes }: ArmDelta): Counted {
+  return crashes ?? { requests: targets + restarts, failures: restarts };
+}
+
+/** What was certified before a crash says nothing of the process that came back, even where a router kept the counts. */
+function stateOf({ arm, crashes }: ArmDelta): ArmState {
+  const downs = crashes?.failures ?? 0;
+  if (arm.state !== 'counted' || downs === 0) return arm;
+  return { state: 'reset', why: `the router saw it go down ${downs === 1 ? 'once' : `${downs} times`}` };
 }
 
 function sliceBlocks(delta: Delta, metric: MetricCounters): SliceBlocks {
@@ -90,11 +97,6 @@ function boundsOf({ counts }: ArmDelta): string[] {
   return names.toSorted((a, b) => boundOf(a) - boundOf(b));
 }
 
-/** Seconds of `le:0.5`; Infinity of `le:+Inf`. */
-export function boundOf(name: string): number {
-  return name === ALL_BUCKETS ? Number.POSITIVE_INFINITY : Number(name.slice(BUCKET_PREFIX.length));
-}
-
 function monotoneFault(delta: ArmDelta): string | undefined {
   const bounds = boundsOf(delta);
   if (bounds.length === 0) return undefined;
@@ -106,18 +108,4 @@ function monotoneFault(delta: ArmDelta): string | undefined {
     if (at !== -1) return `bucket ${bounds[at]} holds less than ${bounds[at - 1]}`;
   }
   return undefined;
-}
-
-/** A bound that most requests exceed anyway says little about a fault. */
-const MOST_EXCEEDANCE = 0.6;
-
-/**
- * The bounds worth judging, from what the stable build did before the rollout: cumulative counts by bound in seconds. Those that at most
- * 60 % of its requests exceed; never +Inf, which nothing exceeds. Empty when nothing was counted. Fix them before the rollout begins.
- */
-export function judgedBounds(stable: readonly { readonly le: number; readonly count: number }[]): number[] {
-  const all = Math.max(0, ...stable.map(({ count }) => count));
-  if (all === 0) return [];
-  const judged = stable.filter(({ le, count }) => Number.isFinite(le) && 1 - count / all <= MOST_EXCEEDANCE);
-  return judged.map(({ le }) => le).toSorted((a, b) => a - b);
 }

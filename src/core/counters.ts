@@ -1,6 +1,8 @@
 /** Raw counters in, differences out: restarts, births, lateness and nonsense told apart, one window for both builds. Never guesses a count. No I/O. */
 import * as z from 'zod';
 import { goneFrom, keysText, noticing, origin, since, withGivenUp } from './counter-origins.ts';
+import { crashesSeen } from './crashes.ts';
+import type { Counted } from './e-process.ts';
 import type { ArmState } from './poll.ts';
 
 /** One raw counter of one target: `requests`, `errors`, `401`, `le:0.5`; the slice is empty where it has none. */
@@ -17,6 +19,11 @@ export interface Target {
   readonly counters: readonly RawCounter[] | null;
   /** It is a sum over processes that nobody can tell apart: a total that went back says nothing about what was counted since. */
   readonly several?: true;
+  /**
+   * Where it is no process of the build, but watches them (a router with health checks): how often it saw one go down, null while it cannot
+   * tell. Absent where it is such a process itself.
+   */
+  readonly downs?: number | null;
 }
 
 /** `absent`: by plan nothing serves beside the candidate. Targets that are up but have counted nothing yet must be there, with no counters. */
@@ -45,6 +52,7 @@ const targetMemorySchema = z.strictObject({
   /** By `counter|slice`. */
   values: z.record(z.string(), z.number()),
   several: z.literal(true).optional(),
+  downs: z.number().nullable().optional(),
   /** Since which answer, in an unbroken row of answers, a counter of `values` has not been there. */
   goneMs: z.number().optional(),
   /** Counters that were given up as gone: one that comes back begins with that reading, since nobody knows where it counts from. */
@@ -59,12 +67,16 @@ export type CounterMemory = z.infer<typeof counterMemorySchema>;
 export type ArmMemory = CounterMemory['candidate'];
 export type TargetMemory = ArmMemory['targets'][string];
 
-/** What one build did between two readings. `counts` by counter, then slice; `restarts`: targets whose last counts are lost. */
+/**
+ * What one build did between two readings. `counts` by counter, then slice; `restarts`: targets whose last counts are lost; `crashes`: how often
+ * it went down in how many seconds, where its targets watch it.
+ */
 export interface ArmDelta {
   readonly arm: ArmState;
   readonly counts: ReadonlyMap<string, ReadonlyMap<string, number>>;
   readonly targets: number;
   readonly restarts: number;
+  readonly crashes?: Counted;
 }
 
 export interface Delta {
@@ -175,9 +187,9 @@ function keyOf({ counter, slice }: RawCounter): string {
   return `${counter}|${slice}`;
 }
 
-function remembered({ startedMs, freshMs, counters, several }: Target): TargetMemory {
+function remembered({ startedMs, freshMs, counters, several, downs }: Target): TargetMemory {
   const values = Object.fromEntries((counters ?? []).map((raw) => [keyOf(raw), raw.value]));
-  return { startedMs, freshMs, values, ...(several === undefined ? {} : { several }) };
+  return { startedMs, freshMs, values, ...(several === undefined ? {} : { several }), ...(downs === undefined ? {} : { downs }) };
 }
 
 /** `given`: what is remembered next, with the counters that were given up. */
@@ -203,7 +215,9 @@ function differences(before: ArmMemory, now: ArmMemory, lagMs: number): { readon
   }
   const troubles = [...restarts, ...expired];
   const arm: ArmState = troubles.length === 0 ? { state: 'counted' } : { state: 'reset', why: troubles.join(', ') };
-  const delta = { arm, counts: sums, targets: Object.keys(now.targets).length, restarts: restarts.length };
+  const crashes = crashesSeen(before, now);
+  const counted = { arm, counts: sums, targets: Object.keys(now.targets).length, restarts: restarts.length };
+  const delta = crashes === undefined ? counted : { ...counted, crashes };
   return { delta, given: { ...now, targets: given } };
 }
 

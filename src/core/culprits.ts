@@ -1,7 +1,8 @@
 /** Where the evidence points: every stream's standing, the slices that are to blame and those under suspicion. Must acquit nobody. No I/O. */
+import { crashesText } from './crashes.ts';
 import type { Block } from './e-process.ts';
 import { type Evidence, streamsOf, streamWeight } from './evidence.ts';
-import { blockOf, type Stream, streamLogC, streamLogE } from './evidence-stream.ts';
+import { blockOf, type Stream, streamLogE } from './evidence-stream.ts';
 import { countText, percentText } from './gate.ts';
 import { type GateSettings, type JudgedMetric, rollbackLogE } from './gate-settings.ts';
 
@@ -12,10 +13,10 @@ export interface Standing {
   readonly slice: string | null;
   readonly weight: number;
   readonly logE: number;
-  /** ln C of this step's certificate; null where none is asked for. */
-  readonly logC: number | null;
   /** The candidate's share of this step by plan, 0..1, where it is the traffic that is judged; null for failures. */
   readonly planned: number | null;
+  /** Counts are crashes in seconds. */
+  readonly crashes: boolean;
   /** Counts of this step, and of the whole rollout. */
   readonly step: Block;
   readonly all: Block;
@@ -36,8 +37,8 @@ function standing(metric: JudgedMetric, stream: Stream, index: number, evidence:
     slice: slice?.name ?? null,
     weight: streamWeight(metric, index),
     logE: streamLogE(stream, evidence.waiting),
-    logC: stream.certificate.length === 0 ? null : streamLogC(stream),
     planned: metric.kind === 'traffic' ? evidence.share : null,
+    crashes: metric.kind === 'crashes',
     step: blockOf(stream.step),
     all: blockOf(stream.all),
   };
@@ -60,7 +61,7 @@ export function culprits(settings: GateSettings, evidence: Evidence): Culprits {
   const all = standings(settings, evidence);
   const sorted = all.toSorted((a, b) => b.logE - a.logE);
   const needed = rollbackLogE(settings, evidence.lost);
-  const heaviest = all.toSorted((a, b) => weighed(b) - weighed(a))[0];
+  const heaviest = heaviestOf(all);
   if (heaviest === undefined) throw new Error('there is no evidence without a stream');
   const confirmed = sorted.filter((one) => weighed(one) >= needed);
   let suspected = 0;
@@ -69,14 +70,22 @@ export function culprits(settings: GateSettings, evidence: Evidence): Culprits {
   return { confirmed, suspects: sorted.slice(0, suspected).filter((one) => !confirmed.includes(one)), heaviest };
 }
 
+/** What weighs most in the evidence, of many alike the first; undefined of nothing. */
+export function heaviestOf(standings: readonly Standing[]): Standing | undefined {
+  let heaviest: Standing | undefined;
+  for (const one of standings) if (heaviest === undefined || weighed(one) > weighed(heaviest)) heaviest = one;
+  return heaviest;
+}
+
 function weighed({ weight, logE }: Standing): number {
   return Math.log(weight) + logE;
 }
 
-/** `errors in eu-west: 7 of 40 (17.5 %) against 3 of 9900 (0.03 %)`; of traffic, what the candidate had of it and should have had. */
-export function standingText({ metric, slice, all, step, planned }: Standing): string {
+/** `errors in eu-west: 7 of 40 (17.5 %) against 3 of 9900 (0.03 %)`; of traffic, what the candidate had and should have had of it; of crashes, how many. */
+export function standingText({ metric, slice, all, step, planned, crashes }: Standing): string {
   const where = slice === null ? metric : `${metric} in ${slice}`;
   if (planned !== null) return `${where}: the candidate had ${partText(step)}, planned were ${percentText(planned)}`;
+  if (crashes) return `${where}: ${crashesText(all.candidate, all.stable)}`;
   const candidate = countText(all.candidate.failures, all.candidate.requests);
   return `${where}: ${candidate} against ${countText(all.stable.failures, all.stable.requests)}`;
 }

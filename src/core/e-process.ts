@@ -36,18 +36,32 @@ const NEGLIGIBLE = 45;
 
 /** ln(e^a + e^b), without leaving the range of numbers. */
 export function logAddExp(a: number, b: number): number {
-  const [most, least] = a > b ? [a, b] : [b, a];
-  return most - least > NEGLIGIBLE || most <= LOG_NOTHING ? most : most + Math.log1p(Math.exp(least - most));
+  const most = a > b ? a : b;
+  const lower = (a > b ? b : a) - most;
+  return lower < -NEGLIGIBLE || most <= LOG_NOTHING ? most : most + Math.log1p(Math.exp(lower));
 }
 
 /** ln of the sum of e^value. Of nothing: LOG_NOTHING. */
 export function logSumExp(values: readonly number[]): number {
-  let most = LOG_NOTHING;
-  for (const value of values) if (value > most) most = value;
-  if (most <= LOG_NOTHING) return LOG_NOTHING;
+  const most = greatest(values, LOG_NOTHING);
+  return most <= LOG_NOTHING ? LOG_NOTHING : most + Math.log(sumExp(values, most));
+}
+
+/** The greatest of the values and `least`. By index, here and below: an iterator for each of many small arrays costs more than the rest. */
+export function greatest(values: readonly number[], least: number): number {
+  let most = least;
+  for (let index = 0; index < values.length; index += 1) {
+    const value = values[index] ?? least;
+    if (value > most) most = value;
+  }
+  return most;
+}
+
+/** The sum of e^(value - most). */
+function sumExp(values: readonly number[], most: number): number {
   let sum = 0;
-  for (const value of values) sum += Math.exp(value - most);
-  return most + Math.log(sum);
+  for (let index = 0; index < values.length; index += 1) sum += Math.exp((values[index] ?? LOG_NOTHING) - most);
+  return sum;
 }
 
 /** The part of the block's requests that the candidate had, as measured: no configured weight is trusted. 0..1, NaN of no requests. */
@@ -71,6 +85,14 @@ export function countLogFactor(block: Block, tolerated: Margin, worseBy: number)
   // Most slices of most polls saw no failure: their logarithms are not worth computing.
   const lucky = allowance * (1 - 1 / growth);
   return failures === 0 ? -lucky : candidate.failures * Math.log(worseBy) - failures * Math.log(growth) - lucky;
+}
+
+/** The count factors of several alternatives, as failures that come `dispersion` at a time allow them. */
+export function countLogFactors(block: Block, tolerated: Margin, worseBy: readonly number[], dispersion: number): number[] {
+  const factors = worseBy.slice();
+  for (let index = 0; index < factors.length; index += 1)
+    factors[index] = countLogFactor(block, tolerated, factors[index] ?? 1) / dispersion;
+  return factors;
 }
 
 /** Below this stable rate the odds of a failure and its rate are the same for our purpose. */
@@ -113,6 +135,15 @@ export function betLogFactor(multiple: number, bet: number): number {
   return Math.log1p(bet * (multiple - 1));
 }
 
+/** What each bet loses on a block without a failure, which most blocks are. */
+const LOST = BETS.map((bet) => betLogFactor(0, bet));
+
+/** The factors of all the bets; null where there is nothing to bet on (`multiple` undefined). */
+export function betLogFactors(multiple: number | undefined): readonly number[] | null {
+  if (multiple === undefined) return null;
+  return multiple === 0 ? LOST : Array.from(BETS, (bet) => betLogFactor(multiple, bet));
+}
+
 /**
  * Bernoulli likelihood ratio of `rate` against `limit` (both fractions). For rate > limit H0 is "fails at most limit", for rate < limit it
  * is "fails at least limit". Guarantee: mean at most 1 for independent requests, everywhere in H0. In nats.
@@ -131,15 +162,25 @@ export function certificateLogFactor(block: Block, harm: Margin, betterBy: numbe
   return countLogFactor(block, harm, betterBy);
 }
 
-/** How the logs of a mixture move: `begin` is the mass that starts to count with this block, spread equally over the alternatives. */
-export function grow(logs: readonly number[], begin: number, logFactor: ((index: number) => number) | null): number[] {
-  const start = begin > 0 ? Math.log(begin / logs.length) : LOG_NOTHING;
+/**
+ * How the logs of a mixture move: `begin` is the mass that starts to count with this block, spread equally over the alternatives.
+ * `logFactors` by alternative; null where the block says nothing.
+ */
+export function growBy(logs: readonly number[], begin: number, logFactors: readonly number[] | null): number[] {
+  const start = begin / logs.length;
   const grown = logs.slice();
-  for (let index = 0; index < logs.length; index += 1) {
-    const begun = logAddExp(logs[index] ?? LOG_NOTHING, start);
-    grown[index] = logFactor === null || begun <= LOG_NOTHING ? begun : begun + logFactor(index);
+  for (let index = 0; index < grown.length; index += 1) {
+    const log = grown[index] ?? LOG_NOTHING;
+    // Beyond e^700, out of the range of numbers, what begins is lost in rounding.
+    const begun = begin > 0 && log < 700 ? Math.log(Math.exp(log) + start) : log;
+    grown[index] = logFactors === null || begun <= LOG_NOTHING ? begun : begun + (logFactors[index] ?? 0);
   }
   return grown;
+}
+
+/** The same with one alternative's factor at a time. */
+export function grow(logs: readonly number[], begin: number, logFactor: ((index: number) => number) | null): number[] {
+  return growBy(logs, begin, logFactor === null ? null : logs.map((_, index) => logFactor(index)));
 }
 
 /**
@@ -148,6 +189,11 @@ export function grow(logs: readonly number[], begin: number, logFactor: ((index:
  * to 1 and are fixed beforehand (a convex form of the e-detectors of Shin, Ramdas and Rinaldo). `waiting` is the mass not yet begun.
  */
 export function mixtureLogE(logs: readonly number[], waiting: number): number {
-  const begun = logSumExp(logs);
-  return waiting > 0 ? logAddExp(begun, Math.log(waiting)) : begun;
+  const most = greatest(logs, waiting > 0 ? 0 : LOG_NOTHING);
+  return most <= LOG_NOTHING ? LOG_NOTHING : most + Math.log(mixtureE(logs, waiting, most));
+}
+
+/** E of such a mixture, divided by e^`most` to stay within the range of numbers. */
+export function mixtureE(logs: readonly number[], waiting: number, most: number): number {
+  return sumExp(logs, most) + (waiting > 0 ? waiting * Math.exp(-most) : 0);
 }

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod';
 import { counterMemorySchema } from './counters.ts';
-import { evidenceSchema } from './evidence.ts';
+import { storedEvidence, storedEvidenceSchema } from './evidence-store.ts';
 import { buildSchema, guidSchema } from './manifest.ts';
 import { planSchema } from './plan.ts';
 
@@ -45,7 +45,7 @@ export const gateResultSchema = z.strictObject({
 
 /** The evidence of the comparing gates, and the counters that it was taken from: whoever resumes goes on with both. */
 export const evidenceRecordSchema = z.strictObject({
-  evidence: evidenceSchema,
+  evidence: storedEvidenceSchema,
   counters: z.record(z.string(), counterMemorySchema),
 });
 
@@ -113,4 +113,15 @@ export type Event = z.infer<typeof eventSchema>;
 export type Claim = z.infer<typeof claimSchema>;
 export type GateResult = z.infer<typeof gateResultSchema>;
 export type EvidenceRecord = z.infer<typeof evidenceRecordSchema>;
+
+/** The event as a line of the ledger has it: eventSchema reads it. */
+export function storedEvent(event: Event): z.input<typeof eventSchema> {
+  if (event.type !== 'polled') return event;
+  const { evidence: record, ...rest } = event;
+  return record === undefined ? rest : { ...rest, evidence: storedRecord(record) };
+}
+
+export function storedRecord({ evidence, counters }: EvidenceRecord): z.input<typeof evidenceRecordSchema> {
+  return { evidence: storedEvidence(evidence), counters };
+}
 export type Baseline = z.infer<typeof baselineSchema>;

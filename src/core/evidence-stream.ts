@@ -4,20 +4,21 @@ import {
   BETS,
   BETTER_BY,
   type Block,
-  betLogFactor,
-  certificateLogFactor,
-  countLogFactor,
-  grow,
+  betLogFactors,
+  countLogFactors,
+  greatest,
+  growBy,
   LOG_NOTHING,
-  logAddExp,
   logSumExp,
+  mixtureE,
   mixtureLogE,
   rateLogFactor,
   shareOfFailures,
   WORSE_BY,
 } from './e-process.ts';
-import { type GateSettings, harmAt, type JudgedMetric } from './gate-settings.ts';
-import { inIncident, recentStable } from './newest.ts';
+import { FedStream, withBlock } from './fed-stream.ts';
+import { type GateSettings, harmAt, type JudgedMetric, limitAlone } from './gate-settings.ts';
+import { inIncident, lastOfCandidate, recentStable } from './newest.ts';
 import { TRAFFIC_ALTERNATIVES, trafficLogFactors } from './traffic-share.ts';
 
 const logs = z.array(z.number());
@@ -46,10 +47,11 @@ export type Stream = z.infer<typeof streamSchema>;
 type Counts4 = Stream['open'];
 
 const NO_COUNTS: Counts4 = [0, 0, 0, 0];
-const nothing = (length: number) => new Array<number>(length).fill(LOG_NOTHING);
+// By Array.from, here and below: arrays that new Array(length) makes are several times slower to read.
+const nothing = (length: number) => Array.from({ length }, () => LOG_NOTHING);
 
 export function openStream(settings: GateSettings, metric: JudgedMetric): Stream {
-  const failures = metric.kind === 'failures';
+  const failures = metric.kind !== 'traffic';
   const counting = settings.calibrated ? WORSE_BY.length : 0;
   return {
     share: nothing(failures ? BETS.length : 0),
@@ -65,7 +67,7 @@ export function openStream(settings: GateSettings, metric: JudgedMetric): Stream
 }
 
 function openCertificate(metric: JudgedMetric): number[] {
-  return metric.certified ? new Array<number>(BETTER_BY.length).fill(-Math.log(BETTER_BY.length)) : [];
+  return metric.certified ? Array.from(BETTER_BY, () => -Math.log(BETTER_BY.length)) : [];
 }
 
 /** What one poll brings to every stream. */
@@ -95,9 +97,13 @@ export function feedStream(metric: JudgedMetric, stream: Stream, turn: Turn, see
   const counts = seesAll(turn, seen);
   // Failures of one build alone, in a block that compares both, would be held against it.
   const open = counts ? withBlock(stream.open, block, arms) : stream.open;
-  return {
+  const all = withBlock(stream.all, block, arms);
+  return new FedStream({
     share: closed ? feedShare(metric, stream.share, blockOf(open), turn.beginBlock ?? 0) : stream.share,
-    absolute: stream.absolute.length === 0 ? stream.absolute : feedAbsolute(metric, stream.absolute, turn, seen),
+    absolute:
+      metric.kind === 'crashes'
+        ? feedCrashes(metric, stream.absolute, turn.begin, closed ? { open, all } : null)
+        : feedAbsolute(metric, stream, turn, seen),
     count: stream.count.length === 0 ? stream.count : feedCount(metric, stream.count, turn, comparable ? block : null),
     certificate: seen.restarted
       ? openCertificate(metric)
@@ -106,17 +112,17 @@ export function feedStream(metric: JudgedMetric, stream: Stream, turn: Turn, see
         : stream.certificate,
     open: closed ? NO_COUNTS : open,
     step: seen.restarted ? NO_COUNTS : counts ? withBlock(stream.step, block, arms) : stream.step,
-    all: withBlock(stream.all, block, arms),
+    all,
     recent: closed ? recentStable(stream.recent, open) : stream.recent,
-    last: closed ? [open[0], open[1]] : stream.last,
-  };
+    last: closed ? lastOfCandidate(stream.last, open) : stream.last,
+  });
 }
 
 /** Ends a block of the share process: bets on the failures in it. */
 function feedShare(metric: JudgedMetric, logs: readonly number[], block: Block, begin: number): number[] {
   const comparable = block.candidate.requests > 0 && block.stable.requests > 0;
   const multiple = comparable ? shareOfFailures(block, metric.tolerated) : undefined;
-  return grow(logs, begin, multiple === undefined ? null : betsOn(multiple));
+  return growBy(logs, begin, betLogFactors(multiple));
 }
 
 /** The stream at the beginning of a step: the certificate speaks for one step only, the evidence of harm goes on. */
@@ -124,6 +130,7 @@ export function nextStepStream(metric: JudgedMetric, stream: Stream): Stream {
   const { open } = stream;
   return {
     ...stream,
+    absolute: metric.kind === 'crashes' ? feedCrashes(metric, stream.absolute, 0, stream) : stream.absolute,
     share: stream.share.length === 0 ? stream.share : feedShare(metric, stream.share, blockOf(open), 0),
     certificate: openCertificate(metric),
     open: NO_COUNTS,
@@ -133,27 +140,39 @@ export function nextStepStream(metric: JudgedMetric, stream: Stream): Stream {
   };
 }
 
-/** What each bet loses on a block without a failure, which most blocks are. */
-const LOST = BETS.map((bet) => betLogFactor(0, bet));
-
-function betsOn(multiple: number): (index: number) => number {
-  return multiple === 0 ? (index) => LOST[index] ?? 0 : (index) => betLogFactor(multiple, BETS[index] ?? 0);
-}
-
-function feedAbsolute(metric: JudgedMetric, logs: readonly number[], turn: Turn, { block, arms }: Seen): number[] {
+function feedAbsolute(metric: JudgedMetric, stream: Stream, turn: Turn, { block, arms }: Seen): number[] {
+  const logs = stream.absolute;
+  if (logs.length === 0) return [];
   const { candidate } = block;
   const limit = metric.limit ?? 1;
   // Where the stable build fails as well the candidate is not to blame, and only the comparison may speak.
   const skipped =
-    arms === 'neither' || candidate.requests === 0 || (arms === 'both' && (turn.incident || inIncident(metric, block)));
+    arms === 'neither' ||
+    candidate.requests === 0 ||
+    (arms === 'candidate' && !metric.limitsAlone) ||
+    (arms === 'both' && (turn.incident || inIncident(metric, block) || inIncident(metric, blockOf(stream.all))));
   const multiple = candidate.failures / candidate.requests / limit;
-  return grow(logs, turn.begin, skipped ? null : betsOn(multiple));
+  return growBy(logs, turn.begin, skipped ? null : betLogFactors(multiple));
+}
+
+/**
+ * Crashes against the limit, at the end of a block: of a crash that both builds share, one is seen sooner than the other. Once the stable build
+ * went down in this rollout, as a service does that often crashes, only the comparison may speak.
+ */
+function feedCrashes(
+  metric: JudgedMetric,
+  logs: readonly number[],
+  begin: number,
+  ended: Pick<Stream, 'open' | 'all'> | null,
+): number[] {
+  const [seconds, crashes] = ended?.open ?? NO_COUNTS;
+  const multiple = ended === null || seconds === 0 || ended.all[3] > 0 ? undefined : crashes / seconds / (metric.limit ?? 1);
+  return growBy(logs, begin, betLogFactors(multiple));
 }
 
 function feedCount(metric: JudgedMetric, logs: readonly number[], turn: Turn, block: Block | null): number[] {
-  if (block === null) return grow(logs, turn.begin, null);
-  const factor = (index: number) => countLogFactor(block, metric.tolerated, WORSE_BY[index] ?? 1) / metric.dispersion;
-  return grow(logs, turn.begin, factor);
+  const { tolerated, dispersion } = metric;
+  return growBy(logs, turn.begin, block === null ? null : countLogFactors(block, tolerated, WORSE_BY, dispersion));
 }
 
 /** No requests at the candidate are the strongest evidence here, unless a restart lost them. */
@@ -161,7 +180,7 @@ function feedTraffic(metric: JudgedMetric, stream: Stream, turn: Turn, { block, 
   const factors = arms === 'both' && !restarted ? trafficLogFactors(block, turn.share, metric.dispersion) : null;
   return {
     ...stream,
-    count: grow(stream.count, turn.begin, factors === null ? null : (index) => factors[index] ?? 0),
+    count: growBy(stream.count, turn.begin, factors),
     step: arms === 'both' ? withBlock(stream.step, block, arms) : stream.step,
     all: arms === 'both' ? withBlock(stream.all, block, arms) : stream.all,
   };
@@ -173,17 +192,18 @@ function seesAll(turn: Turn, { arms }: Seen): boolean {
 }
 
 function feedCertificate(metric: JudgedMetric, logs: readonly number[], turn: Turn, block: Block): number[] {
-  return grow(logs, 0, certificateFactor(metric, block, turn.share));
+  return growBy(logs, 0, certificateFactors(metric, block, turn.share));
 }
 
 /** Beside a stable build the harm is a comparison; alone it is the limit, and the claim no more than that. */
-function certificateFactor(metric: JudgedMetric, block: Block, share: number): ((index: number) => number) | null {
-  const { limit, dispersion } = metric;
+function certificateFactors(metric: JudgedMetric, block: Block, share: number): number[] | null {
+  const { dispersion } = metric;
+  const limit = limitAlone(metric);
   if (share >= 1)
-    return limit === null ? null : (index) => rateLogFactor(block.candidate, limit, limit * (BETTER_BY[index] ?? 1)) / dispersion;
+    return limit === null ? null : Array.from(BETTER_BY, (by) => rateLogFactor(block.candidate, limit, limit * by) / dispersion);
   if (block.candidate.requests === 0 || block.stable.requests === 0) return null;
-  const harm = harmAt(metric.harm, share);
-  return (index) => certificateLogFactor(block, harm, BETTER_BY[index] ?? 1) / dispersion;
+  // The certificate's factor is the count's, with the harm for a margin.
+  return countLogFactors(block, harmAt(metric.harm, share), BETTER_BY, dispersion);
 }
 
 /** The masses of the two mixtures over start times that have not begun yet. */
@@ -196,35 +216,28 @@ export interface Waiting {
  * ln E of the stream: H0 is that the candidate is within `tolerated` of the stable build and within `limit`. Uncalibrated 0.7 share + 0.3
  * absolute, which hold for failures in clumps; calibrated 0.35 share + 0.15 absolute + 0.5 count, tempered by the dispersion.
  */
-export function streamLogE(stream: Stream, waiting: Waiting): number {
-  const { share, absolute, count } = stream;
+export function streamLogE({ share, absolute, count }: Stream, waiting: Waiting): number {
   if (share.length === 0) return mixtureLogE(count, waiting.poll);
-  const ofShare = mixtureLogE(share, waiting.block);
-  const robust = absolute.length === 0 ? ofShare : weigh(0.7, ofShare, mixtureLogE(absolute, waiting.poll));
-  return count.length === 0 ? robust : weigh(0.5, robust, mixtureLogE(count, waiting.poll));
+  const least = waiting.poll > 0 || waiting.block > 0 ? 0 : LOG_NOTHING;
+  const most = greatest(count, greatest(absolute, greatest(share, least)));
+  const ofAbsolute = absolute.length === 0 ? 0 : 0.3;
+  const ofCount = count.length === 0 ? 0 : 0.5;
+  let sum = (1 - ofCount) * (1 - ofAbsolute) * mixtureE(share, waiting.block, most);
+  if (ofAbsolute > 0) sum += (1 - ofCount) * ofAbsolute * mixtureE(absolute, waiting.poll, most);
+  if (ofCount > 0) sum += ofCount * mixtureE(count, waiting.poll, most);
+  return most + Math.log(sum);
 }
 
-function weigh(part: number, a: number, b: number): number {
-  return logAddExp(Math.log(part) + a, Math.log1p(-part) + b);
+/** ln C of this step's certificate; 0 while nothing was counted. `temper`, 0..1: what its logarithms are multiplied by beyond the settings. */
+export function streamLogC({ certificate }: Stream, temper = 1): number {
+  if (certificate.length === 0) return 0;
+  const open = -Math.log(certificate.length);
+  return logSumExp(temper === 1 ? certificate : certificate.map((log) => open + temper * (log - open)));
 }
 
-/** ln C of this step's certificate; 0 while nothing was counted. */
-export function streamLogC(stream: Stream): number {
-  return stream.certificate.length === 0 ? 0 : logSumExp(stream.certificate);
-}
-
-export function blockOf([requests, failures, stableRequests, stableFailures]: Counts4): Block {
-  return { candidate: { requests, failures }, stable: { requests: stableRequests, failures: stableFailures } };
-}
-
-function withBlock(counts: Counts4, { candidate, stable }: Block, arms: Seen['arms']): Counts4 {
-  if (arms === 'neither') return counts;
-  const [requests, failures, stableRequests, stableFailures] = counts;
-  const both = arms === 'both';
-  return [
-    requests + candidate.requests,
-    failures + candidate.failures,
-    both ? stableRequests + stable.requests : stableRequests,
-    both ? stableFailures + stable.failures : stableFailures,
-  ];
+export function blockOf(counts: Counts4): Block {
+  return {
+    candidate: { requests: counts[0], failures: counts[1] },
+    stable: { requests: counts[2], failures: counts[3] },
+  };
 }

@@ -1,5 +1,6 @@
 /** The evidence of a rollout: every stream, what has begun to bet, and whether its data are whole. Small plain JSON for the ledger. No I/O. */
 import * as z from 'zod';
+import { type Clumps, clumpsSchema, clumpsUpTo } from './clumps.ts';
 import { RESTARTS } from './counter-blocks.ts';
 import { logSumExp } from './e-process.ts';
 import { armData, type GateData, gateDataSchema, unwatched } from './evidence-data.ts';
@@ -33,6 +34,8 @@ export const evidenceSchema = z.strictObject({
   gates: z.record(z.string(), gateDataSchema),
   /** By `gate/metric`: the whole, then each slice in the order of the settings. */
   streams: z.record(z.string(), z.array(streamSchema)),
+  /** By `gate/metric`: how many of the stable build's failures come together. */
+  clumps: z.record(z.string(), clumpsSchema),
   /** ln E of the whole rollout after the last poll. */
   logE: z.number(),
   /** When the evidence first was enough to roll back. That stays: looking again must not undo it. */
@@ -71,6 +74,7 @@ export function openEvidence(
     waiting: { poll: 1, block: 1 },
     gates: Object.fromEntries(gates),
     streams: Object.fromEntries(streams),
+    clumps: {},
     logE: 0,
     crossed: null,
   };
@@ -90,7 +94,7 @@ export function beginStep(
     closedMs: at.atMs,
     gates: Object.fromEntries(gates),
     // A block that was left out here would be left out for looking good: the step began because it did.
-    streams: ofMetrics(settings, evidence, (metric, stream) => nextStepStream(metric, stream)),
+    streams: ofMetrics(settings, evidence, nextStepStream),
   });
 }
 
@@ -125,7 +129,17 @@ export function feed(settings: GateSettings, evidence: Evidence, poll: Poll): Ev
     waiting: { poll: less(evidence.waiting.poll, begin), block: less(evidence.waiting.block, beginBlock ?? 0) },
     streams: fedStreams(settings, evidence, polls, { share: evidence.share, begin, beginBlock }),
   };
-  return settled(settings, fed);
+  return settled(settings, { ...fed, clumps: closes ? clumpsOf(settings, fed) : fed.clumps });
+}
+
+/** What the block of the share process that ends with this poll shows. */
+function clumpsOf(settings: GateSettings, evidence: Evidence): Evidence['clumps'] {
+  const measured = settings.metrics.map((metric): [string, Clumps] => {
+    const key = streamsKey(metric);
+    const [, , requests, failures] = streamsOf(evidence, metric)[0]?.all ?? [0, 0, 0, 0];
+    return [key, clumpsUpTo(evidence.clumps[key], { requests, failures })];
+  });
+  return Object.fromEntries(measured);
 }
 
 /** With its ln E, and the moment when that was first enough. */
@@ -137,10 +151,11 @@ function settled(settings: GateSettings, evidence: Evidence): Evidence {
 
 /** ln E of the whole rollout: the weighted average over metrics and slices. */
 export function evidenceLogE(settings: GateSettings, evidence: Evidence): number {
-  const parts: number[] = [];
-  for (const metric of settings.metrics)
-    for (const [index, stream] of streamsOf(evidence, metric).entries())
-      parts.push(Math.log(streamWeight(metric, index)) + streamLogE(stream, evidence.waiting));
+  const parts = settings.metrics.flatMap((metric) =>
+    streamsOf(evidence, metric).map(
+      (stream, index) => Math.log(streamWeight(metric, index)) + streamLogE(stream, evidence.waiting),
+    ),
+  );
   return logSumExp(parts);
 }
 
@@ -167,12 +182,11 @@ function less(waiting: number, begin: number): number {
 function ofMetrics(
   settings: GateSettings,
   evidence: Evidence,
-  change: (metric: JudgedMetric, stream: Stream, index: number) => Stream,
+  change: (metric: JudgedMetric, stream: Stream) => Stream,
 ): Evidence['streams'] {
-  const changed = settings.metrics.map((metric) => {
-    const streams = streamsOf(evidence, metric).map((stream, index) => change(metric, stream, index));
-    return [streamsKey(metric), streams] as const;
-  });
+  const changed = settings.metrics.map(
+    (metric) => [streamsKey(metric), streamsOf(evidence, metric).map((stream) => change(metric, stream))] as const,
+  );
   return Object.fromEntries(changed);
 }
 
@@ -186,8 +200,7 @@ function fedStreams(
     const poll = polls.get(metric.gate);
     const arms = poll === undefined ? 'neither' : armsOf(poll, evidence.share);
     const blocks = streamBlocks(metric, poll?.blocks[metric.metric] ?? {});
-    const [whole] = blocks;
-    const incident = arms === 'both' && whole !== undefined && inIncident(metric, whole);
+    const incident = arms === 'both' && blocks[0] !== undefined && inIncident(metric, blocks[0]);
     const restarted = poll?.candidate.state === 'reset';
     const metricTurn: Turn = { ...turn, incident };
     const streams = streamsOf(evidence, metric).map((stream, index) => {

@@ -1,7 +1,7 @@
 /** What a comparing gate will catch, in one sentence for the plan: worked out with the evidence itself, at the traffic of now. No I/O. */
 
 import { requestsToCertify } from './certificate.ts';
-import type { Comparison } from './comparison.ts';
+import { type Comparison, SLOWER } from './comparison.ts';
 import { type Detection, detection, type Traffic } from './detection.ts';
 import { durationText, percentText } from './gate.ts';
 import { type JudgedMetric, pollEveryMs } from './gate-settings.ts';
@@ -32,8 +32,24 @@ export function forecast(gate: string, { comparison, traffic, share, floorMs }: 
     ...(metric.limit === null
       ? []
       : [`neither build may fail more than ${percentText(metric.limit)}; it holds while the stable build fails half of that`]),
+    ...besidesText(gate, comparison),
     floorText(at, floorMs, comparison),
   ];
+}
+
+/** What else it goes back for; of the bounds of latency the first and the last. */
+function besidesText(gate: string, { settings }: Comparison): string[] {
+  const others = settings.metrics.filter((one) => one.gate === gate && one.metric !== 'errors').map(({ metric }) => metric);
+  const slower = others.filter((metric) => metric.startsWith(SLOWER));
+  const [first, last] = [slower.at(0), slower.at(-1)];
+  const named = others.flatMap((metric) =>
+    slower.includes(metric) ? (metric === first ? [bounds(metric, last)] : []) : [metric],
+  );
+  return named.length === 0 ? [] : [`beside errors it goes back for: ${named.join(', ')}`];
+}
+
+function bounds(first: string, last = first): string {
+  return first === last ? first : `${first} to ${last.slice(SLOWER.length)}`;
 }
 
 function requestsText({ requestsPerSecond, share }: Traffic): string {

@@ -14,14 +14,19 @@ export const OTHER = 'other';
 export const judgedMetricSchema = z.strictObject({
   gate: z.string(),
   metric: z.string(),
-  /** `failures`: the rate of failures, against the stable build. `traffic`: the part of all requests, against the split. */
-  kind: z.enum(['failures', 'traffic']),
+  /**
+   * `failures`: the rate of failures, against the stable build. `traffic`: the part of all requests, against the split. `crashes`: failures
+   * are crashes and requests seconds, against the stable build, and against the limit as long as that one does not crash too.
+   */
+  kind: z.enum(['failures', 'traffic', 'crashes']),
   /** The candidate may fail `times` x stable + `plus` (a fraction of requests) before that is evidence. */
   tolerated: marginSchema,
   /** What must be ruled out before the next step; `plus` null means by the step's share. */
   harm: z.strictObject({ times: z.number().min(1).max(1000), plus: fraction.nullable() }),
   /** The rate that nobody may fail, beside a stable build or alone; null: judged by comparison only. */
   limit: fraction.nullable(),
+  /** Whether the limit also holds where nothing serves beside the candidate. */
+  limitsAlone: z.boolean(),
   /** How many failures come together, at most on average; 1 is exact for independent requests. */
   dispersion: z.number().min(1).max(1000),
   /** Whether a step needs this metric's certificate, and whether a stable build beyond half the limit holds the rollout. */
@@ -66,6 +71,7 @@ export const METRIC_DEFAULTS = {
   tolerated: { times: 1.2, plus: 0.0005 },
   harm: { times: 2, plus: null },
   limit: 0.01,
+  limitsAlone: true,
   dispersion: 4,
   certified: true,
   holdsInIncident: true,
@@ -119,6 +125,11 @@ export function weighted(metrics: readonly UnweightedMetric[]): JudgedMetric[] {
       slices: slices.map(({ name, part }) => ({ name, weight: (weight / 2) * (part / all) })),
     };
   });
+}
+
+/** The limit of a candidate that serves alone; null where nobody can say. */
+export function limitAlone({ limit, limitsAlone }: JudgedMetric): number | null {
+  return limitsAlone ? limit : null;
 }
 
 /** Fractions of requests by the candidate's share: the more traffic, the less harm may stay hidden. Between them a straight line of logs. */

@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import * as z from 'zod';
 import { KvdeployError } from './errors.ts';
-import { type Event, eventSchema } from './events.ts';
+import { type Event, eventSchema, storedEvent } from './events.ts';
 
 /**
  * The version of what this program writes, said by each claim for the segment that it opens; a claim that says none is of version 1.
@@ -77,7 +77,7 @@ const newerSchema = z.looseObject({ formatVersion: z.int().min(FORMAT_VERSION + 
  */
 export function encodeLine(entry: Entry): Buffer {
   const { seq, prev, at, actor, host, boot, event, after, formatVersion } = entry;
-  const text = JSON.stringify({ seq, prev, at, actor, host, boot, event, after, formatVersion });
+  const text = JSON.stringify({ seq, prev, at, actor, host, boot, event: storedEvent(event), after, formatVersion });
   const readBack = entrySchema.safeParse(JSON.parse(text));
   if (!readBack.success) {
     const message = `an entry of the type ${event.type} could not be read again: ${z.prettifyError(readBack.error)}`;

@@ -1,8 +1,9 @@
 /** Makes plans out of settings and builds. No I/O. */
 import type { AdmittedBuild } from './admission.ts';
 import type { Comparison } from './comparison.ts';
+import type { IdentityConfig } from './identity.ts';
 import type { Build } from './manifest.ts';
-import type { IdentityConfig, Plan, PlannedGate } from './plan.ts';
+import type { Plan, PlannedGate } from './plan.ts';
 import type { Guid, Scope } from './scope.ts';
 
 /** What a plan takes from the config (or, going back, from the plan before). */

@@ -17,20 +17,42 @@ interface Newest {
 const ENOUGH_STABLE_REQUESTS = 1000;
 
 /** The newest block where it is large enough to speak alone, otherwise a sum that slowly forgets. */
-export function recentStable([requests, failures]: Readonly<Pair>, [, , newest, failed]: Counts4): Pair {
-  if (newest >= ENOUGH_STABLE_REQUESTS) return [newest, failed];
-  const kept = requests >= 2 * ENOUGH_STABLE_REQUESTS ? 0.5 : 1;
-  return [kept * requests + newest, kept * failures + failed];
+export function recentStable(recent: Readonly<Pair>, open: Counts4): Pair {
+  const sum: Pair = [...recent];
+  const kept = open[2] >= ENOUGH_STABLE_REQUESTS ? 0 : recent[0] >= 2 * ENOUGH_STABLE_REQUESTS ? 0.5 : 1;
+  sum[0] = kept * recent[0] + open[2];
+  sum[1] = kept * recent[1] + open[3];
+  return sum;
+}
+
+/** Requests and failures of the candidate in the block that ends. */
+export function lastOfCandidate(last: Readonly<Pair>, open: Counts4): Pair {
+  const newest: Pair = [...last];
+  newest[0] = open[0];
+  newest[1] = open[1];
+  return newest;
 }
 
 /** True where enough of the stable build's newest requests say that it is in an incident of its own. */
 export function stableInIncident(metric: JudgedMetric, { open, recent }: Newest): boolean {
-  const spans = [
-    { requests: open[2], failures: open[3] },
-    { requests: recent[0], failures: recent[1] },
-  ] as const;
-  const enough = spans.filter(({ requests }) => requests >= ENOUGH_STABLE_REQUESTS);
-  return enough.some((stable) => inIncident(metric, { candidate: stable, stable }));
+  return failsEnough(metric, open[2], open[3]) || failsEnough(metric, recent[0], recent[1]);
+}
+
+function failsEnough(metric: JudgedMetric, requests: number, failures: number): boolean {
+  return requests >= ENOUGH_STABLE_REQUESTS && isIncident(metric, requests, failures);
+}
+
+/**
+ * The part of the newest requests that both builds together fail, each weighed by its share of the traffic (`share`: the candidate's, 0..1).
+ * 0 where too few were asked to tell.
+ */
+export function failingTogether({ open, recent, last }: Newest, share: number): number {
+  const [requests, failures] = open[2] >= ENOUGH_STABLE_REQUESTS ? [open[2], open[3]] : recent;
+  if (requests < ENOUGH_STABLE_REQUESTS) return 0;
+  const stable = failures / requests;
+  const asked = last[0] + open[0];
+  const candidate = asked === 0 ? stable : (last[1] + open[1]) / asked;
+  return share * candidate + (1 - share) * stable;
 }
 
 /** A few failures are no sign of anything. */
@@ -43,13 +65,34 @@ const SOME_FAILURES = 3;
 export function failsNow(metric: JudgedMetric, stream: Newest, harm: Margin | null): boolean {
   const requests = stream.last[0] + stream.open[0];
   const failures = stream.last[1] + stream.open[1];
+  if (failures < SOME_FAILURES) return false;
   const [, , stableRequests, stableFailures] = stream.step;
   const stableRate = stableRequests === 0 ? 0 : stableFailures / stableRequests;
   const most = harm === null ? (metric.limit ?? 1) : harm.times * stableRate + harm.plus;
-  return failures >= SOME_FAILURES && failures > most * requests;
+  return failures > most * requests;
+}
+
+/** So many standard deviations beyond what is tolerated are no chance. */
+const NO_CHANCE = 3;
+
+/**
+ * True where the candidate's failures of this step are evidently more than is tolerated beside the stable build's: for what no certificate
+ * speaks of, as latency. A rule of thumb too.
+ */
+export function exceedsTolerated({ tolerated, dispersion }: JudgedMetric, { step }: Newest): boolean {
+  const [requests, failures, stableRequests, stableFailures] = step;
+  if (failures < SOME_FAILURES || stableRequests === 0) return false;
+  const { times, plus } = tolerated;
+  const most = requests * ((times * stableFailures) / stableRequests + plus);
+  const variance = dispersion * (most + times ** 2 * stableFailures * (requests / stableRequests) ** 2);
+  return failures > most + NO_CHANCE * Math.sqrt(variance);
 }
 
 /** True where the stable build fails more than half of what the limit allows. */
 export function inIncident(metric: JudgedMetric, { stable }: Block): boolean {
-  return metric.limit !== null && stable.requests > 0 && stable.failures / stable.requests > metric.limit / 2;
+  return isIncident(metric, stable.requests, stable.failures);
+}
+
+function isIncident({ limit }: JudgedMetric, requests: number, failures: number): boolean {
+  return limit !== null && requests > 0 && failures / requests > limit / 2;
 }

@@ -1,7 +1,7 @@
 /** The lines of `--json`: what every command tells machines, and what the terminal report turns into words. No I/O. */
 import * as z from 'zod';
 import { gateResultSchema } from './events.ts';
-import { scopeSchema } from './plan.ts';
+import { scopeSchema } from './scope.ts';
 
 const shareSchema = z.strictObject({ build: z.string().nullable(), place: z.string().optional(), percent: z.number() });
 

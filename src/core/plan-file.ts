@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import type { Hazard } from './hazards.ts';
-import { type Plan, planSchema, scopeSchema } from './plan.ts';
+import { type Plan, planSchema } from './plan.ts';
+import { scopeSchema } from './scope.ts';
 import { splitsAgree, splitText } from './split.ts';
 
 const FORMAT_VERSION = 1;

@@ -1,29 +1,9 @@
 /** Plans: the ordered steps of one rollout with everything needed to resume, abort or revert it. Kept in the ledger. No I/O. */
 import * as z from 'zod';
 import { comparisonSchema } from './comparison.ts';
+import { identitySchema } from './identity.ts';
 import { type Build, buildSchema, guidSchema } from './manifest.ts';
-import { nameSchema } from './scope.ts';
-
-export const scopeSchema = z.strictObject({ tenant: nameSchema, environment: nameSchema, service: nameSchema });
-
-/** Where a build says which one it is. Exactly one of `header` and `json`. */
-export const identitySchema = z
-  .strictObject({
-    path: z.string().regex(/^\/[\x21-\x7e]*$/, 'a path starts with / and has no spaces'),
-    header: z
-      .string()
-      .regex(/^[A-Za-z0-9-]{1,64}$/)
-      .optional(),
-    json: z.string().min(1).max(128).optional(),
-    environmentHeader: z
-      .string()
-      .regex(/^[A-Za-z0-9-]{1,64}$/)
-      .optional(),
-    environmentJson: z.string().min(1).max(128).optional(),
-  })
-  .refine((it) => (it.header === undefined) !== (it.json === undefined), 'say either header or json');
-
-export type IdentityConfig = z.infer<typeof identitySchema>;
+import { scopeSchema } from './scope.ts';
 
 /** A gate in a plan: its limits, and the settings of its source as the config gave them (parsed again by that source). */
 export const plannedGateSchema = z.strictObject({

@@ -50,22 +50,27 @@ export function checkedGatePoll(settings: GateSettings, gate: string, poll: Gate
 function faultOf(poll: GatePoll, slices: SliceBlocks | undefined): string | undefined {
   const whole = slices?.[WHOLE];
   if (slices === undefined || whole === undefined) return 'its source did not count it';
-  const arms = (['candidate', 'stable'] as const).filter((arm) => has(poll[arm]));
-  const sums = { candidate: { requests: 0, failures: 0 }, stable: { requests: 0, failures: 0 } };
-  for (const name of Object.keys(slices)) {
-    const block = slices[name] ?? whole;
-    for (const arm of arms) {
-      const fault = countsFault(block[arm]);
-      if (fault !== undefined) return `${arm}${name === WHOLE ? '' : ` in ${name}`}: ${fault}`;
-      if (name === WHOLE) continue;
-      sums[arm].requests += block[arm].requests;
-      sums[arm].failures += block[arm].failures;
-    }
+  const names = Object.keys(slices);
+  return (
+    (has(poll.candidate) ? armFault('candidate', names, slices, whole) : undefined) ??
+    (has(poll.stable) ? armFault('stable', names, slices, whole) : undefined)
+  );
+}
+
+function armFault(arm: 'candidate' | 'stable', names: readonly string[], slices: SliceBlocks, whole: Block): string | undefined {
+  const sum = { requests: 0, failures: 0 };
+  for (const name of names) {
+    const counted = (slices[name] ?? whole)[arm];
+    const fault = countsFault(counted);
+    if (fault !== undefined) return `${arm}${name === WHOLE ? '' : ` in ${name}`}: ${fault}`;
+    if (name === WHOLE) continue;
+    sum.requests += counted.requests;
+    sum.failures += counted.failures;
   }
-  const [arm] = arms.filter((one) => sums[one].requests > whole[one].requests || sums[one].failures > whole[one].failures);
-  if (arm === undefined) return undefined;
+  const all = whole[arm];
+  if (sum.requests <= all.requests && sum.failures <= all.failures) return undefined;
   const text = ({ requests, failures }: Counted) => `${failures} of ${requests}`;
-  return `${arm}: its slices hold ${text(sums[arm])}, all of the traffic only ${text(whole[arm])}`;
+  return `${arm}: its slices hold ${text(sum)}, all of the traffic only ${text(all)}`;
 }
 
 /** What is wrong with counts, or undefined: whole numbers, none below 0, no more failures than requests. */

@@ -40,6 +40,8 @@ export const nameSchema = z
   })
   .meta({ pattern: NAME.source });
 
+export const scopeSchema = z.strictObject({ tenant: nameSchema, environment: nameSchema, service: nameSchema });
+
 /**
  * Reads any RFC 9562 text form of a GUID (upper or lower case, braces, `urn:uuid:`) into the canonical form,
  * so that no spelling of a foreign GUID is taken for another one. Anything else is undefined.

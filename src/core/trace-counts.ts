@@ -1,5 +1,6 @@
 /** The lines of one interval as what a live source would have counted: for each build its counters, or why they are missing. No I/O. */
-import { ALL_BUCKETS, BUCKET_PREFIX, gatePollOf, judgedBounds, type MetricCounters } from './counter-blocks.ts';
+import { ALL_BUCKETS, BUCKET_PREFIX, judgedBounds } from './buckets.ts';
+import { gatePollOf, type MetricCounters } from './counter-blocks.ts';
 import type { ArmDelta, Delta } from './counters.ts';
 import { WHOLE } from './gate-settings.ts';
 import type { ArmState, GatePoll } from './poll.ts';
@@ -22,8 +23,8 @@ export interface TraceForm {
   readonly slices: Readonly<Record<string, number>>;
   /** True where lines without a slice stand beside those with one. */
   readonly hasWhole: boolean;
-  /** The part of the stable build's requests that failed before the rollout; null where that were too few. */
-  readonly usualRate: number | null;
+  /** By metric, the part of the stable build's requests that failed before the rollout; none where that were too few. */
+  readonly usualRates: Readonly<Record<string, number>>;
 }
 
 const ERRORS: MetricCounters = { metric: 'errors', requests: 'requests', failures: 'errors', counts: 'failures' };
@@ -40,23 +41,26 @@ export function formOf(intervals: readonly Interval[], names: StatusNames): Trac
     metrics: [...failureMetrics(rows, names), ...boundsOf(stable).map(slowerThan)],
     slices: requestsBySlice(stable),
     hasWhole: rows.some(({ slice, le }) => slice === null && le === null) && rows.some(({ slice }) => slice !== null),
-    usualRate: null,
+    usualRates: {},
   };
-  return { ...form, usualRate: usualRate(intervals.slice(0, Math.max(0, first)), form, names) };
+  return { ...form, usualRates: usualRates(intervals.slice(0, Math.max(0, first)), form, names) };
 }
 
 /** Of fewer requests nobody can say what is usual. */
 const ENOUGH_REQUESTS = 1000;
 
-function usualRate(before: readonly Interval[], form: TraceForm, names: StatusNames): number | null {
+function usualRates(before: readonly Interval[], form: TraceForm, names: StatusNames): Record<string, number> {
   const counts = new TraceCounts(form, names);
-  let [requests, failures] = [0, 0];
+  const sums = new Map(form.metrics.flatMap(({ metric, counts: what }) => (what === 'failures' ? [[metric, [0, 0]]] : [])));
   for (const interval of before) {
-    const counted = counts.poll(interval, false).blocks['errors']?.[WHOLE]?.stable;
-    requests += counted?.requests ?? 0;
-    failures += counted?.failures ?? 0;
+    const { blocks } = counts.poll(interval, false);
+    for (const [metric, [requests = 0, failures = 0]] of sums) {
+      const counted = blocks[metric]?.[WHOLE]?.stable;
+      sums.set(metric, [requests + (counted?.requests ?? 0), failures + (counted?.failures ?? 0)]);
+    }
   }
-  return requests < ENOUGH_REQUESTS ? null : failures / requests;
+  const enough = [...sums].filter(([, [requests = 0]]) => requests >= ENOUGH_REQUESTS);
+  return Object.fromEntries(enough.map(([metric, [requests = 1, failures = 0]]) => [metric, failures / requests]));
 }
 
 /** Comparing gates know latency by this name. */

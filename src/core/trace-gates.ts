@@ -16,9 +16,9 @@ export function traceSettings(
   traces: readonly GateTrace[],
 ): GateSettings {
   const countable = traces.map(({ gate, form, intervals }) => {
-    const { slices, usualRate } = form;
+    const { slices, usualRates } = form;
     const metrics = form.metrics.map(({ metric }) => metric);
-    return [gate, { metrics, slices, usualRate, countsTraffic: false, lagMs: intervals.everyS * 1000 }] as const;
+    return [gate, { metrics, slices, usualRates, countsTraffic: false, lagMs: intervals.everyS * 1000 }] as const;
   });
   return comparisonOf(gates, limits, new Map(countable)).settings;
 }

@@ -1,5 +1,6 @@
 /** Counters that were read at even moments as the lines of a trace. A moment without a whole window before it is missing, never a zero. No I/O. */
-import { ALL_BUCKETS, BUCKET_PREFIX, type MetricCounters } from './counter-blocks.ts';
+import { ALL_BUCKETS, BUCKET_PREFIX } from './buckets.ts';
+import type { MetricCounters } from './counter-blocks.ts';
 import { type ArmDelta, type CounterMemory, countersSince, NO_COUNTERS, type Reading } from './counters.ts';
 import type { TraceRow } from './trace.ts';
 

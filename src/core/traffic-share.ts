@@ -24,9 +24,9 @@ export function trafficLogFactors(block: Block, planned: number, dispersion: num
   const { least, most } = toleratedShare(planned);
   const requests = block.candidate.requests + block.stable.requests;
   const landed = { requests, failures: block.candidate.requests };
-  if (requests === 0 || !(planned > 0 && planned < 1)) return new Array<number>(TRAFFIC_ALTERNATIVES).fill(0);
-  const low = STARVED_BY.map((by) => rateLogFactor(landed, least, withOdds(least, by)) / dispersion);
-  const high = FLOODED_BY.map((by) => (most < 1 ? rateLogFactor(landed, most, withOdds(most, by)) / dispersion : 0));
+  if (requests === 0 || !(planned > 0 && planned < 1)) return Array.from({ length: TRAFFIC_ALTERNATIVES }, () => 0);
+  const low = Array.from(STARVED_BY, (by) => rateLogFactor(landed, least, withOdds(least, by)) / dispersion);
+  const high = Array.from(FLOODED_BY, (by) => (most < 1 ? rateLogFactor(landed, most, withOdds(most, by)) / dispersion : 0));
   return [...low, ...high];
 }
 

@@ -4,12 +4,15 @@ import { type Evidence, streamsOf } from './evidence.ts';
 import type { GateData } from './evidence-data.ts';
 import { countText, durationText, percentText } from './gate.ts';
 import { certificateLogC, type GateSettings } from './gate-settings.ts';
-import { failsNow, stableInIncident } from './newest.ts';
+import { exceedsTolerated, failingTogether, failsNow, stableInIncident } from './newest.ts';
 import { shareIsAsPlanned, toleratedShare } from './traffic-share.ts';
 
 export interface Reason {
-  /** `data`: not counted or not whole. `incident`: the stable build fails too. `evidence`: some harm is likely, though not proven. */
-  readonly what: 'data' | 'incident' | 'evidence' | 'split' | 'dwell' | 'certificate' | 'slices';
+  /**
+   * `data`: not counted or not whole. `incident`: the stable build fails too; `limit`: both together fail beyond the limit. `evidence`: some
+   * harm is likely, though not proven.
+   */
+  readonly what: 'data' | 'incident' | 'limit' | 'evidence' | 'split' | 'dwell' | 'certificate' | 'slices';
   readonly gate: string | null;
   readonly why: string;
   /** When it may be over, on the clock of the polls; null where nobody can say. */
@@ -34,6 +37,7 @@ export function reasonsToHold(settings: GateSettings, evidence: Evidence, outloo
     ...incidentReasons(settings, evidence),
     ...evidenceReasons(settings, outlook),
     ...outlook.certified.flatMap((one) => failingReasons(evidence, one)),
+    ...worseReasons(settings, evidence),
     ...splitReasons(settings, evidence),
     ...dwellReasons(settings, evidence),
     ...certificateReasons(settings, evidence, outlook.certified),
@@ -41,7 +45,7 @@ export function reasonsToHold(settings: GateSettings, evidence: Evidence, outloo
 }
 
 /** Reasons that no amount of waiting is on the way of. */
-const IN_THE_WAY: readonly Reason['what'][] = ['data', 'incident', 'evidence', 'split'];
+const IN_THE_WAY: readonly Reason['what'][] = ['data', 'incident', 'limit', 'evidence', 'split'];
 
 /** How much of what an advance needs is there, 0..1: of time, blocks, certificates and slices the least; 1 only where nothing holds. */
 export function readiness(settings: GateSettings, evidence: Evidence, outlook: Outlook): number {
@@ -98,6 +102,11 @@ function incidentReasons(settings: GateSettings, evidence: Evidence): Reason[] {
     const step = streams[0]?.step;
     const bad = step !== undefined && step[2] > 0 && step[3] / step[2] > metric.limit;
     if (found === -1 && !bad) return [];
+    const together = streams[0] === undefined ? 0 : failingTogether(streams[0], evidence.share);
+    if (together > metric.limit) {
+      const why = `the stable build fails as well: both together ${percentText(together)} of the newest requests, beyond the limit ${percentText(metric.limit)} of ${metric.metric}`;
+      return [{ what: 'limit', gate: metric.gate, why, untilMs: null }];
+    }
     const where = found > 0 ? ` in ${metric.slices[found - 1]?.name}` : '';
     const why = `the stable build fails as well${where}: more than half of the limit ${percentText(metric.limit)} of ${metric.metric}`;
     return [{ what: 'incident', gate: metric.gate, why, untilMs: null }];
@@ -126,6 +135,21 @@ function failingReasons(evidence: Evidence, { metric, harm }: Certificate): Reas
       untilMs: null,
     },
   ];
+}
+
+/** No certificate speaks of latency, so nothing but this keeps a slow build from the next step until the evidence is enough to go back. */
+function worseReasons(settings: GateSettings, evidence: Evidence): Reason[] {
+  if (evidence.share >= 1) return [];
+  return settings.metrics.flatMap((metric): Reason[] => {
+    if (metric.certified || metric.kind !== 'failures') return [];
+    const streams = streamsOf(evidence, metric);
+    const found = streams.findIndex((stream) => exceedsTolerated(metric, stream));
+    const step = streams[found]?.step;
+    if (step === undefined) return [];
+    const where = found > 0 ? ` in ${metric.slices[found - 1]?.name}` : '';
+    const why = `${metric.metric}${where}: ${countText(step[1], step[0])} against ${countText(step[3], step[2])}, more than is tolerated`;
+    return [{ what: 'evidence', gate: metric.gate, why, untilMs: null }];
+  });
 }
 
 function splitReasons(settings: GateSettings, evidence: Evidence): Reason[] {
@@ -171,7 +195,8 @@ function certificateReasons(settings: GateSettings, evidence: Evidence, certifie
       const needs = Number.isFinite(one.requestsNeeded)
         ? `a good build needs about ${one.requestsNeeded} requests to rule harm out`
         : 'no number of requests rules harm out at this limit';
-      const why = `${needs}; ${metric}: ${countText(failures, requests)} so far`;
+      const since = one.dispersion > one.metric.dispersion ? ' while the failures of the stable build come together' : '';
+      const why = `${needs}${since}; ${metric}: ${countText(failures, requests)} so far`;
       reasons.push({ what: 'certificate', gate, why, untilMs: untilMs(evidence, requests, one.requestsNeeded) });
     }
     if (one.waiting.length > 0)

@@ -58,12 +58,19 @@ export interface Moment {
   readonly nextShare: number | null;
 }
 
-/** Judges. Nothing but certificates of data that are whole, fresh and sufficient leads to an advance. */
-export function judge(settings: GateSettings, evidence: Evidence, moment: Moment): Verdict {
+/**
+ * Judges. Nothing but certificates of data that are whole, fresh and sufficient leads to an advance. `certified` must be of the same evidence:
+ * whoever judges it again and again works that out once.
+ */
+export function judge(
+  settings: GateSettings,
+  evidence: Evidence,
+  moment: Moment,
+  certified: readonly Certificate[] = certificates(settings, evidence),
+): Verdict {
   const base = { logE: evidence.logE, neededLogE: rollbackLogE(settings, evidence.lost) };
   const back = onEvidence(settings, evidence, base.neededLogE) ?? onSilence(settings, evidence, base);
   if (back !== undefined) return back;
-  const certified = certificates(settings, evidence);
   const reasons = reasonsToHold(settings, evidence, { nowMs: moment.nowMs, logE: base.logE, certified });
   const [first] = reasons;
   if (first === undefined) return advance(settings, evidence, moment, certified, base);
@@ -144,13 +151,13 @@ function worstText(bounds: readonly Bound[]): string[] {
 }
 
 /** Two digits that promise no less than there may be; nothing below a hundredth. */
-function roundedUp(perSecond: number): number {
-  if (perSecond <= 0.01) return 0.01;
-  const digits = Math.max(0, 1 - Math.floor(Math.log10(perSecond)));
-  return Math.ceil(Number((perSecond * 10 ** digits).toFixed(6))) / 10 ** digits;
+function roundedUp(amount: number): number {
+  if (amount <= 0.01) return 0.01;
+  const digits = Math.max(0, 1 - Math.floor(Math.log10(amount)));
+  return Math.ceil(Number((amount * 10 ** digits).toFixed(6))) / 10 ** digits;
 }
 
-function boundOf({ metric, harm, stream }: Certificate, evidence: Evidence, nextShare: number | null): Bound {
+function boundOf({ metric, harm, stream, dispersion }: Certificate, evidence: Evidence, nextShare: number | null): Bound {
   const [requests, failures, stableRequests, stableFailures] = stream.step;
   const seconds = (evidence.atMs - evidence.stepSinceMs) / 1000;
   const stableRate = stableRequests === 0 ? 0 : stableFailures / stableRequests;
@@ -162,7 +169,7 @@ function boundOf({ metric, harm, stream }: Certificate, evidence: Evidence, next
   return {
     gate: metric.gate,
     metric: metric.metric,
-    why: `${metric.metric} fails ${claim} (${countText(failures, requests)} seen, dispersion ${metric.dispersion})`,
+    why: `${metric.metric} fails ${claim} (${countText(failures, requests)} seen, dispersion ${roundedUp(dispersion)})`,
     requests,
     failures,
     extraPerSecond: nextShare === null ? null : (extra * nextShare * (requests + stableRequests)) / seconds,
@@ -172,13 +179,14 @@ function boundOf({ metric, harm, stream }: Certificate, evidence: Evidence, next
 /**
  * How far the evidence is on its way to each verdict, 0..1, for a bar: to going back, and to going on, by whatever is furthest behind (0 while
  * something holds that waiting alone does not end). `nowMs` on the clock of the polls; the last poll's own moment where it is left out.
+ * `certified` as for the verdict.
  */
 export function progress(
   settings: GateSettings,
   evidence: Evidence,
   nowMs: number = evidence.atMs,
+  certified: readonly Certificate[] = certificates(settings, evidence),
 ): { readonly back: number; readonly on: number } {
-  const certified = certificates(settings, evidence);
   return {
     back: evidence.crossed === null ? partOf(evidence.logE, rollbackLogE(settings, evidence.lost)) : 1,
     on: readiness(settings, evidence, { nowMs, logE: evidence.logE, certified }),

@@ -1,6 +1,6 @@
 /** Asks a build itself who it is. Must not take the router's word, or a place's name, for it. */
 import type { HttpAnswer } from '../break-glass/changes.ts';
-import type { IdentityConfig } from '../core/plan.ts';
+import type { IdentityConfig } from '../core/identity.ts';
 import { type Guid, parseGuid } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 

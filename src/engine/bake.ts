@@ -21,8 +21,9 @@ export async function bakePoll(split: Split, state: State, runner: Runner): Prom
   if (!('why' in found) && !splitsAgree(found.reading.members, split)) {
     return drifted(split, found.reading, runner);
   }
-  const router = routerResults(found);
+  const router = routerResults(found, runner.polledReading ?? runner.shiftedReading);
   const reading = 'why' in found ? null : found.reading;
+  runner.polledReading = reading ?? runner.polledReading;
   const [{ results, blind }, compared] = await Promise.all([
     gateResults(state, reading, runner),
     compare(state, reading, runner),
@@ -75,9 +76,18 @@ function clocks(
 }
 
 /** A router that cannot be read, or that is in trouble, keeps the bake waiting like a gate without data. */
-function routerResults(found: { reading: Reading } | { why: string }): GateResult[] {
-  const why = 'why' in found ? found.why : found.reading.trouble.join('; ');
+function routerResults(found: { reading: Reading } | { why: string }, before: Reading | undefined): GateResult[] {
+  const why = 'why' in found ? found.why : [...found.reading.trouble, ...wentDown(found.reading, before)].join('; ');
   return why === '' ? [] : [{ gate: 'router', verdict: 'not-yet', why, requests: 0, errors: 0 }];
+}
+
+/** Places with traffic that went down and came back between two readings: quicker than the poll, and trouble all the same. */
+function wentDown({ members }: Reading, before: Reading | undefined): string[] {
+  return members.flatMap(({ place, percent, up, downs = {} }) => {
+    const was = before?.members.find((one) => one.place === place)?.downs ?? {};
+    const hasMoved = Object.entries(downs).some(([location, times]) => times > (was[location] ?? times));
+    return hasMoved && up && percent > 0 ? [`${place} went down and came back since the last look`] : [];
+  });
 }
 
 /** What each gate says, and whether the source of one of them said nothing. */

@@ -1,11 +1,13 @@
 /** One poll of the comparing gates: count both builds, feed the evidence, judge. Must hand on every missing answer as missing. */
+import { certificates } from '../core/certificate.ts';
 import type { Comparison } from '../core/comparison.ts';
 import { gatePollOf } from '../core/counter-blocks.ts';
 import { type CounterMemory, type Reading as Counters, countersSince, hasMoved, NO_COUNTERS } from '../core/counters.ts';
-import type { EvidenceRecord, GateResult } from '../core/events.ts';
-import { beginStep, continued, feed, openEvidence } from '../core/evidence.ts';
+import { standings } from '../core/culprits.ts';
+import { type EvidenceRecord, type GateResult, storedRecord } from '../core/events.ts';
+import { beginStep, continued, type Evidence, feed, openEvidence } from '../core/evidence.ts';
 import { compactEvidence, misfit } from '../core/evidence-store.ts';
-import { pollEveryMs, WHOLE } from '../core/gate-settings.ts';
+import { type GateSettings, pollEveryMs, WHOLE } from '../core/gate-settings.ts';
 import type { Plan } from '../core/plan.ts';
 import type { GatePoll } from '../core/poll.ts';
 import type { State } from '../core/rollout.ts';
@@ -13,7 +15,7 @@ import { judge } from '../core/verdict.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
 import type { Reading } from '../routers/router.ts';
-import { resultsOf } from './gate-results.ts';
+import { resultsOf, type Weighed } from './gate-results.ts';
 import { questionOf } from './measure.ts';
 import { tryRead } from './read-back.ts';
 import type { Runner } from './runner.ts';
@@ -21,6 +23,8 @@ import type { Runner } from './runner.ts';
 /** What a process remembers between two polls; what must survive it is in the ledger. */
 export interface ComparisonMemory {
   readonly record: EvidenceRecord;
+  /** What follows from the record's evidence. */
+  readonly weighed: Weighed;
   /** The evidence's clock: this much ahead of the monotonic one. A wall clock that jumps must not end a bake. */
   readonly aheadMs: number;
   /** Monotonic time of the next poll, and of the next checkpoint. */
@@ -36,7 +40,7 @@ export interface Compared {
   readonly results: readonly GateResult[];
   /** Something was not counted. */
   readonly blind: boolean;
-  /** Everything is counted, and only not enough yet. */
+  /** Everything is counted, only not enough yet, and traffic is as well as it should be. */
   readonly gathering: boolean;
   /** Nothing, or the candidate alone, was not counted for too long: no verdict on the build, and no reason to stay. */
   readonly tooLong: boolean;
@@ -74,20 +78,24 @@ export async function compare(state: State, reading: Reading | null, runner: Run
   const isDue = isNewStep || io.monotonic() >= before.dueMs;
   const after = isDue ? await poll(comparison, state, before, reading, isNewStep, io) : before;
   const checkpoint = isDue && io.monotonic() >= after.keepMs;
-  runner.comparison = checkpoint ? { ...after, keepMs: io.monotonic() + keepEveryMs(after.record) } : after;
-  const { record } = after;
+  const { weighed } = after;
+  // Only what may be written down is made small: rounding costs time.
+  const record = checkpoint ? compactRecord(after.record) : after.record;
+  runner.comparison = checkpoint ? { ...after, keepMs: io.monotonic() + keepEveryMs(record) } : after;
   const nextPercent = state.plan.steps[state.step + 1]?.percent;
   const nextShare = nextPercent === undefined ? null : nextPercent / 100;
   const nowMs = after.aheadMs + io.monotonic();
-  const verdict = judge(comparison.settings, record.evidence, { nowMs, nextShare });
-  const blind = verdict.verdict === 'hold' && verdict.reasons.some(({ what }) => what === 'data');
+  const verdict = judge(comparison.settings, weighed.evidence, { nowMs, nextShare }, weighed.certified);
+  const reasons = verdict.verdict === 'hold' ? verdict.reasons : [];
+  const blind = reasons.some(({ what }) => what === 'data');
+  // Nobody can say that the candidate does no harm to both: as long as patience lasts, and no longer.
+  const failing = reasons.some(({ what }) => what === 'limit');
   return {
-    results: resultsOf(comparison, record.evidence, verdict, nowMs),
+    results: resultsOf(comparison, weighed, verdict, nowMs),
     blind,
-    gathering: verdict.verdict === 'hold' && !blind,
+    gathering: verdict.verdict === 'hold' && !blind && !failing,
     tooLong: verdict.verdict === 'rollback' && verdict.grounds !== 'evidence',
-    // Only what may be written down is made small: rounding costs time.
-    record: checkpoint || verdict.verdict !== 'hold' ? { ...record, evidence: compactEvidence(record.evidence) } : record,
+    record: checkpoint || verdict.verdict === 'hold' ? record : compactRecord(record),
     checkpoint,
   };
 }
@@ -121,16 +129,21 @@ function openMemory({ settings }: Comparison, state: State, io: Io): ComparisonM
   const atMs = Math.max(io.now(), (state.evidence?.evidence.atMs ?? 0) + 1);
   const share = shareAt(state);
   const kept = state.evidence;
-  if (kept === null) return memoryOf({ evidence: openEvidence(settings, { atMs, share }), counters: {} }, atMs, io);
+  if (kept === null) return memoryOf(settings, { evidence: openEvidence(settings, { atMs, share }), counters: {} }, atMs, io);
   if (misfit(settings, kept.evidence) === undefined)
-    return memoryOf({ ...kept, evidence: continued(kept.evidence, atMs) }, atMs, io);
+    return memoryOf(settings, { ...kept, evidence: continued(kept.evidence, atMs) }, atMs, io);
   // Evidence that this program cannot go on with is lost: what it may spend of alpha is half of what it had.
   const lost = kept.evidence.lost + 1;
-  return memoryOf({ evidence: openEvidence(settings, { atMs, share, lost }), counters: kept.counters }, atMs, io);
+  return memoryOf(settings, { evidence: openEvidence(settings, { atMs, share, lost }), counters: kept.counters }, atMs, io);
 }
 
-function memoryOf(record: EvidenceRecord, atMs: number, io: Io): ComparisonMemory {
-  return { record, aheadMs: atMs - io.monotonic(), dueMs: 0, keepMs: 0, settledMs: null, movedMs: {} };
+function memoryOf(settings: GateSettings, record: EvidenceRecord, atMs: number, io: Io): ComparisonMemory {
+  const weighed = weigh(settings, record.evidence);
+  return { record, weighed, aheadMs: atMs - io.monotonic(), dueMs: 0, keepMs: 0, settledMs: null, movedMs: {} };
+}
+
+function weigh(settings: GateSettings, evidence: Evidence): Weighed {
+  return { evidence, certified: certificates(settings, evidence), standings: standings(settings, evidence) };
 }
 
 async function poll(
@@ -158,7 +171,8 @@ async function poll(
   const everyMs = Math.min(pollEveryMs(atMs - evidence.stepSinceMs, floorMs), Math.max(floorMs, settings.blockMs));
   const dueMs = io.monotonic() + everyMs;
   const movedMs = { ...before.movedMs, ...Object.fromEntries(moved.map((gate) => [gate, atMs])) };
-  return { ...before, record: { evidence, counters }, dueMs, settledMs: settledMs ?? atMs, movedMs };
+  const record = { evidence, counters };
+  return { ...before, record, weighed: weigh(settings, evidence), dueMs, settledMs: settledMs ?? atMs, movedMs };
 }
 
 async function counted(
@@ -209,6 +223,10 @@ function mapEntries<A, B>(record: Readonly<Record<string, A>>, change: (key: str
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(key, value)]));
 }
 
+function compactRecord(record: EvidenceRecord): EvidenceRecord {
+  return { ...record, evidence: compactEvidence(record.evidence) };
+}
+
 function keepEveryMs(record: EvidenceRecord): number {
-  return Math.max(CHECKPOINT_MS, (JSON.stringify(record).length / CHECKPOINT_BYTES_PER_S) * 1000);
+  return Math.max(CHECKPOINT_MS, (JSON.stringify(storedRecord(record)).length / CHECKPOINT_BYTES_PER_S) * 1000);
 }

@@ -1,21 +1,29 @@
 /** What the one verdict of the comparing gates means for each of them, in words. Decides nothing. */
+
+import type { Certificate } from '../core/certificate.ts';
 import type { Comparison } from '../core/comparison.ts';
-import { standings } from '../core/culprits.ts';
+import { heaviestOf, type Standing } from '../core/culprits.ts';
 import type { GateResult } from '../core/events.ts';
 import type { Evidence } from '../core/evidence.ts';
 import { countText } from '../core/gate.ts';
 import { progress, type Verdict } from '../core/verdict.ts';
 import type { Reason } from '../core/verdict-holds.ts';
 
-/** One result for each gate, in the words of the one verdict that they have together. */
-export function resultsOf({ gates, settings }: Comparison, evidence: Evidence, verdict: Verdict, nowMs: number): GateResult[] {
-  const { back, on } = progress(settings, evidence, nowMs);
-  const all = standings(settings, evidence);
+/** Evidence and what follows from it alone: with many slices that is worked out once a poll, not at every look. */
+export interface Weighed {
+  readonly evidence: Evidence;
+  readonly certified: readonly Certificate[];
+  readonly standings: readonly Standing[];
+}
+
+/** One result for each gate, in the words of the one verdict that they have together. `nowMs` on the clock of the polls. */
+export function resultsOf({ gates, settings }: Comparison, weighed: Weighed, verdict: Verdict, nowMs: number): GateResult[] {
+  const { back, on } = progress(settings, weighed.evidence, nowMs, weighed.certified);
   return gates.map(({ name }) => {
-    const own = all.filter(({ gate }) => gate === name);
+    const own = weighed.standings.filter(({ gate }) => gate === name);
     const whole = own.find(({ slice }) => slice === null);
     const { requests, failures } = whole?.step.candidate ?? { requests: 0, failures: 0 };
-    const heaviest = own.toSorted((a, b) => Math.log(b.weight) + b.logE - Math.log(a.weight) - a.logE)[0];
+    const heaviest = heaviestOf(own);
     const { logE, neededLogE } = verdict;
     const bars = { back, on, logE, neededLogE, slice: heaviest?.slice ?? null };
     return { gate: name, ...said(name, verdict, countText(failures, requests)), requests, errors: failures, evidence: bars };

@@ -1,6 +1,8 @@
 /** What comparing gates can see before a rollout: metrics, slices, traffic of the build that serves now. Asks only. */
+
+import { BUCKET_PREFIX, boundOf, judgedBounds } from '../core/buckets.ts';
 import { type ComparedGate, type Comparison, type Countable, comparisonOf, type EvidenceLimits } from '../core/comparison.ts';
-import { BUCKET_PREFIX, boundOf, gatePollOf, judgedBounds, type MetricCounters } from '../core/counter-blocks.ts';
+import { gatePollOf, type MetricCounters } from '../core/counter-blocks.ts';
 import { type ArmReading, countersSince, counterTotals, NO_COUNTERS } from '../core/counters.ts';
 import type { Traffic } from '../core/detection.ts';
 import { WHOLE } from '../core/gate-settings.ts';
@@ -75,7 +77,8 @@ async function lookAtGate(
     slices: requestsBySlice(first.candidate),
     countsTraffic: source.countsTraffic,
     countsProcesses: source.countsProcesses ?? false,
-    usualRate: usualRate(first.candidate),
+    seesCrashes: seesCrashes(first.candidate),
+    usualRates: usualRates(metrics, first.candidate),
     lagMs: source.lagMs(config),
   };
   const traffic = async () => {
@@ -100,6 +103,10 @@ function silence(arm: ArmReading): string | undefined {
   return Object.keys(arm.targets).length === 0 ? 'nothing counts it' : undefined;
 }
 
+function seesCrashes(arm: ArmReading): boolean {
+  return 'targets' in arm && Object.values(arm.targets).some(({ downs }) => typeof downs === 'number');
+}
+
 /** Bounds of latency that most requests exceed anyway say little; the rest of the metrics stays. */
 function worthJudging(metrics: readonly MetricCounters[], arm: ArmReading): readonly MetricCounters[] {
   const buckets = [...counterTotals(arm)].filter(([name]) => name.startsWith(BUCKET_PREFIX));
@@ -110,10 +117,13 @@ function worthJudging(metrics: readonly MetricCounters[], arm: ArmReading): read
 /** Of fewer requests nobody can say what is usual. */
 const ENOUGH_REQUESTS = 1000;
 
-function usualRate(arm: ArmReading): number | null {
+function usualRates(metrics: readonly MetricCounters[], arm: ArmReading): Record<string, number> {
   const sums = counterTotals(arm);
-  const requests = sums.get('requests') ?? 0;
-  return requests < ENOUGH_REQUESTS ? null : (sums.get('errors') ?? 0) / requests;
+  const rates = metrics.flatMap(({ metric, requests, failures, counts }): [string, number][] => {
+    const asked = sums.get(requests) ?? 0;
+    return counts === 'slower' || asked < ENOUGH_REQUESTS ? [] : [[metric, (sums.get(failures) ?? 0) / asked]];
+  });
+  return Object.fromEntries(rates);
 }
 
 function requestsBySlice(arm: ArmReading): Record<string, number> {

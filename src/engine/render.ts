@@ -2,8 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Pointer, Restore } from '../break-glass/pointer.ts';
 import { type History, type KnownGood, waysBack } from '../core/history.ts';
+import type { IdentityConfig } from '../core/identity.ts';
 import type { Build } from '../core/manifest.ts';
-import type { IdentityConfig } from '../core/plan.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Split } from '../core/split.ts';
 import type { Reading } from '../routers/router.ts';

@@ -66,6 +66,8 @@ export class Runner {
   history: History;
   /** The reading right after the last shift: counters since then show what was really served. */
   shiftedReading: Reading | undefined;
+  /** The reading of the last poll that had one: what went down since then, and is up again, would not be seen otherwise. */
+  polledReading: Reading | undefined;
   /** Monotonic time of the last poll of this bake; undefined before the first. */
   lastPollMs: number | undefined;
   /** What each gate remembers between the polls of one bake. Volatile by design: a resumed bake has the baseline alone. */

@@ -2,7 +2,7 @@
 import type { Change, Check } from '../break-glass/changes.ts';
 import type { Answer } from '../core/admission.ts';
 import { KvdeployError } from '../core/errors.ts';
-import type { IdentityConfig } from '../core/plan.ts';
+import type { IdentityConfig } from '../core/identity.ts';
 import type { Split } from '../core/split.ts';
 import type { Io } from '../io.ts';
 import { openRouter } from '../routers/index.ts';

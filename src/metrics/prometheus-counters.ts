@@ -1,5 +1,5 @@
 /** Series of one build as raw counters by process and slice. Must not count a series whose labels do not say what it counts. No I/O. */
-import { ALL_BUCKETS, BUCKET_PREFIX } from '../core/counter-blocks.ts';
+import { ALL_BUCKETS, BUCKET_PREFIX } from '../core/buckets.ts';
 import type { ArmReading, RawCounter, Target } from '../core/counters.ts';
 import { durationText } from '../core/gate.ts';
 import { briefly } from './arms.ts';

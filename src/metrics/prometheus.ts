@@ -1,6 +1,7 @@
 /** Prometheus: raw counts of both builds by one instant query, and one more for latency. Must not let a query pass that counts something else. */
 import * as z from 'zod';
-import { ALL_BUCKETS, BUCKET_PREFIX, boundOf, type MetricCounters } from '../core/counter-blocks.ts';
+import { ALL_BUCKETS, BUCKET_PREFIX, boundOf } from '../core/buckets.ts';
+import type { MetricCounters } from '../core/counter-blocks.ts';
 import type { ArmReading, Reading as Counters } from '../core/counters.ts';
 import { durationSchema, type Measurement } from '../core/gate.ts';
 import type { Io } from '../io.ts';

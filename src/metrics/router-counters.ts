@@ -45,7 +45,8 @@ function armOf({ router, place }: Question, metrics: readonly MetricCounters[], 
   if (member === undefined) return { missing: `the router has no place ${place}` };
   if (member.answers === undefined) return { missing: 'this router does not count answers (HAProxy: not in HTTP mode)' };
   const targets = member.answers.map(({ location, byClass }) => {
-    return [location, { startedMs: null, freshMs: atMs, counters: statusCounters(byClass, metrics) }] as const;
+    const downs = member.downs?.[location] ?? null;
+    return [location, { startedMs: null, freshMs: atMs, counters: statusCounters(byClass, metrics), downs }] as const;
   });
   return { targets: Object.fromEntries(targets) };
 }

@@ -20,6 +20,8 @@ export interface Server {
   readonly chosen: number;
   /** Requests by how they ended: `1xx` to `5xx`, and `none`. Null in TCP mode. */
   readonly answers: Readonly<Record<string, number>> | null;
+  /** How often its health check took it out; null without a check, and while it is not ready. */
+  readonly downs: number | null;
   readonly backup: boolean;
   /** `DOWN`, `UP 1/2`, as HAProxy words it. */
   readonly status: string;
@@ -105,6 +107,8 @@ function readServer(state: Row, stat: Row | undefined): Server | undefined {
     address: address(state),
     chosen,
     answers: answersOf(stat),
+    // Measured with HAProxy 2.6.12: entering maintenance counts as going down too; leaving it does not.
+    downs: at === 'ready' ? (wholeNumber(stat.get('chkdown')) ?? null) : null,
     backup: stat.get('bck') === '1',
     status: stat.get('status') ?? '',
     slowStartPercent: wholeNumber(stat.get('throttle')) ?? null,

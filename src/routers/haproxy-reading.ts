@@ -45,6 +45,7 @@ function memberOf(name: string, told: readonly Told[]): Member {
     address: servers[0]?.address ?? null,
     servedTotal: countsRequests ? sum(servers.map(({ chosen }) => chosen)) : null,
     ...(countsRequests ? answersOf(name, told) : {}),
+    ...downsOf(name, told),
   };
 }
 
@@ -55,6 +56,14 @@ function answersOf(name: string, told: readonly Told[]): Pick<Member, 'answers'>
   });
   const counted = all.filter((answers) => answers !== null);
   return counted.length === all.length ? { answers: counted } : {};
+}
+
+function downsOf(name: string, told: readonly Told[]): Pick<Member, 'downs'> {
+  const seen = told.flatMap(({ socket, location }) => {
+    const downs = location.servers.find((server) => server.name === name)?.downs ?? null;
+    return downs === null ? [] : [[socket, downs] as const];
+  });
+  return seen.length === 0 ? {} : { downs: Object.fromEntries(seen) };
 }
 
 function percentOf(name: string, location: Location): number {

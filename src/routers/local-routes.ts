@@ -1,7 +1,7 @@
 /** The routes file of the local router and the status that `kvdeploy serve` answers: formats only. Must not touch a file. */
 import * as z from 'zod';
 import { guidSchema } from '../core/manifest.ts';
-import { scopeSchema } from '../core/plan.ts';
+import { scopeSchema } from '../core/scope.ts';
 import type { Split } from '../core/split.ts';
 
 /** Where `kvdeploy serve` says what it does; answered to loopback clients only. */

@@ -27,6 +27,11 @@ export interface Member {
   readonly servedTotal: number | null;
   /** How its requests ended, at each location; absent where the router does not count answers. */
   readonly answers?: readonly Answers[];
+  /**
+   * How often each location's own health check took it out since that location began to count. Only where it is checked and takes
+   * traffic: putting a place into maintenance is no crash.
+   */
+  readonly downs?: Readonly<Record<string, number>>;
 }
 
 /** What the router reports about itself. */

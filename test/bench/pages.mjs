@@ -6,7 +6,7 @@ import { ROOT, rounded } from './measure.mjs';
 const MADE_BY = '<!-- Made by a script from what the runs wrote; do not edit. -->';
 
 /** Benchmarks in the order of the page. */
-const BENCHMARKS = ['start-up', 'break-glass', 'ledger', 'validate', 'engine'];
+const BENCHMARKS = ['start-up', 'break-glass', 'ledger', 'validate', 'engine', 'polls'];
 
 /** Every JSON document in a folder below .cache, by file name. */
 function read(folder) {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { backtestText } from '../../src/core/backtest-text.ts';
 import { EXAMPLES, HEADER, linesOf, SEED, tenants, traceOf } from '../traces.ts';
-import { settingsOf } from './judged.ts';
+import { OUR_BLOCKS, settingsOf } from './judged.ts';
 import { csv, decided, gateTrace, moments } from './replayed.ts';
 
 const example = (name: string) => EXAMPLES[name]?.() ?? expect.fail(`no example ${name}`);
@@ -12,14 +12,7 @@ const verdictsOf = (text: string) => moments(text).map(({ tS, verdict }) => `${t
 
 describe('our own vectors as a trace', () => {
   it('give the evidence of the default composite, poll by poll', () => {
-    const blocks = [
-      [1, 150, 14, 14_850],
-      [0, 150, 15, 14_850],
-      [3, 150, 12, 14_850],
-      [2, 150, 17, 14_850],
-      [5, 150, 14, 14_850],
-    ] as const;
-    const lines = blocks.flatMap(([kc, nc, kb, nb], index) => [
+    const lines = OUR_BLOCKS.flatMap(([kc, nc, kb, nb], index) => [
       `${15 * (index + 1)},,candidate,${nc},${kc}`,
       `${15 * (index + 1)},,stable,${nb},${kb}`,
     ]);

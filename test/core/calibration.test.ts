@@ -7,7 +7,7 @@ import { DEFAULT_GATE } from '../../src/core/trace-gates.ts';
 import { intervalsOf } from '../../src/core/trace-intervals.ts';
 import { dealt, seeded } from '../../src/core/trace-split.ts';
 import { HEADER, linesOf, SEED, statusTrace, tenants } from '../traces.ts';
-import { binomial, randomFrom } from './judged.ts';
+import { binomial } from './judged.ts';
 import { csv, STATUSES } from './replayed.ts';
 
 const PERCENTS = [5, 25, 50, 100];
@@ -15,7 +15,7 @@ const rowsOf = (text: string) => readTrace(text, 'trace.csv', 'stable').rows;
 
 /** So many hours of a stable build whose failures come in clumps. */
 function history(clump: number, hours: number): readonly TraceRow[] {
-  const random = randomFrom(SEED + clump);
+  const random = seeded(SEED + clump);
   const lines = Array.from({ length: hours * 240 }, (_, index) => {
     return `${15 * (index + 1)},,stable,15000,${clump * binomial(random, Math.round(15_000 / clump), 0.001)}`;
   });
@@ -59,7 +59,7 @@ describe('a calibration', () => {
 
 describe('clumps', () => {
   const counted = (clump: number, noise: number) => {
-    const random = randomFrom(SEED);
+    const random = seeded(SEED);
     return Array.from({ length: 4000 }, () => {
       const rate = 0.001 * (1 + noise * (2 * random() - 1));
       return { requests: 15_000, failures: clump * binomial(random, Math.round(15_000 / clump), rate) };
@@ -73,7 +73,7 @@ describe('clumps', () => {
   });
 
   it('are not what a rate that slowly moves looks like', () => {
-    const random = randomFrom(SEED);
+    const random = seeded(SEED);
     const slow = Array.from({ length: 2000 }, (_, index) => ({
       requests: 15_000,
       failures: binomial(random, 15_000, 0.001 * (1.5 + Math.sin(index / 200))),

@@ -40,17 +40,32 @@ describe('a comparison', () => {
   });
 
   it.each([
-    [null, 0.01],
+    [0, 0.01],
     [0.0001, 0.01],
     [0.01, 0.04],
     [0.0101, 0.041],
     [0.9, 0.5],
   ])('has a limit that follows what is usual: of %f, %f', (usualRate, limit) => {
-    expect(metricsOf([GATE], { ...SEEN, usualRate })[0]?.limit).toBe(limit);
+    expect(metricsOf([GATE], { ...SEEN, usualRates: { errors: usualRate } })[0]?.limit).toBe(limit);
+  });
+
+  it('is 1 % where nobody knows what is usual', () => {
+    expect(metricsOf([GATE], SEEN)[0]?.limit).toBe(0.01);
+  });
+
+  it.each([
+    [{ '401': 0 }, 0.1],
+    [{ '401': 0.01 }, 0.1],
+    [{ '401': 0.05 }, 0.2],
+    [{ '401': 0.3 }, null],
+    [{}, null],
+  ])('limits a status beside a stable build by what is usual: of %o, %s', (usualRates, limit) => {
+    const metrics = metricsOf([GATE], { ...SEEN, metrics: ['errors', '401'], usualRates });
+    expect(metrics.find(({ metric }) => metric === '401')).toMatchObject({ limit, limitsAlone: false });
   });
 
   it('has the limit that was asked for, whatever is usual', () => {
-    expect(metricsOf([{ ...GATE, compare: { limit: 0.02 } }], { ...SEEN, usualRate: 0.01 })[0]?.limit).toBe(0.02);
+    expect(metricsOf([{ ...GATE, compare: { limit: 0.02 } }], { ...SEEN, usualRates: { errors: 0.01 } })[0]?.limit).toBe(0.02);
   });
 
   it('takes slices by any name, weighs them by the root of their traffic, and leaves room for late comers', () => {

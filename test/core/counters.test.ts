@@ -1,6 +1,7 @@
 /** Raw counters: differences over one window of both builds, and every way in which there is none. */
 import { describe, expect, it } from 'vitest';
-import { gatePollOf, judgedBounds, type MetricCounters, RESTARTS } from '../../src/core/counter-blocks.ts';
+import { judgedBounds } from '../../src/core/buckets.ts';
+import { gatePollOf, type MetricCounters, RESTARTS } from '../../src/core/counter-blocks.ts';
 import {
   type ArmReading,
   type CounterMemory,

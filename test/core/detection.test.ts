@@ -1,7 +1,9 @@
 /** Forecasts: the limit that no rule beats, and what our gate will take at this traffic. */
 import { describe, expect, it } from 'vitest';
 import { requestsToCertify } from '../../src/core/certificate.ts';
+import { comparisonOf } from '../../src/core/comparison.ts';
 import { detection, informationLimit } from '../../src/core/detection.ts';
+import { forecast } from '../../src/core/gate-forecast.ts';
 import { ERRORS, settingsOf } from './judged.ts';
 
 const SETTINGS = settingsOf();
@@ -53,5 +55,16 @@ describe('a forecast', () => {
     expect(needed / floor).toBeCloseTo(4, 1);
     expect(requestsToCertify(SETTINGS, { ...ERRORS, limit: null }, 1, 0)).toBe(Number.POSITIVE_INFINITY);
     expect(requestsToCertify(SETTINGS, ERRORS, 0, 0)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('names everything that the gate goes back for, and of the bounds of latency the first and the last', () => {
+    const metrics = ['errors', '4xx', 'slower than 0.005s', 'slower than 0.1s', 'slower than 1s'];
+    const countable = { metrics, slices: {}, countsTraffic: true, seesCrashes: true, lagMs: 0 };
+    const gate = { name: 'errors', source: 'prometheus', settings: {}, compare: {} };
+    const comparison = comparisonOf([gate], {}, new Map([['errors', countable]]));
+    const traffic = { requestsPerSecond: 100, stableRate: 0 };
+    expect(forecast('errors', { comparison, traffic, share: 0.5, floorMs: 1000 })).toContain(
+      'beside errors it goes back for: 4xx, slower than 0.005s to 1s, traffic, restarts',
+    );
   });
 });

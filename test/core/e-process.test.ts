@@ -26,7 +26,7 @@ import {
   logGamma,
   multinomialLog,
 } from './e-process-reference.ts';
-import { blockOf } from './judged.ts';
+import { blockOf, OUR_BLOCKS } from './judged.ts';
 
 const TOLERATED: Margin = { times: 1.2, plus: 0.0005 };
 const EXACT = 9;
@@ -50,18 +50,11 @@ describe('our own vectors', () => {
   });
 
   it('of the count process from the first block, and of the certificate', () => {
-    const blocks = [
-      [1, 150, 14, 14_850],
-      [0, 150, 15, 14_850],
-      [3, 150, 12, 14_850],
-      [2, 150, 17, 14_850],
-      [5, 150, 14, 14_850],
-    ] as const;
     const count: number[] = [];
     const certificate: number[] = [];
     let ofCount = new Array<number>(WORSE_BY.length).fill(-Math.log(WORSE_BY.length));
     let ofCertificate = new Array<number>(BETTER_BY.length).fill(-Math.log(BETTER_BY.length));
-    for (const counts of blocks) {
+    for (const counts of OUR_BLOCKS) {
       const block = blockOf(counts);
       ofCount = grow(ofCount, 0, (index) => countLogFactor(block, TOLERATED, WORSE_BY[index] ?? 1));
       const harm = { times: 2, plus: 0.01 };

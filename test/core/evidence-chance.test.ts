@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { feed, streamsOf } from '../../src/core/evidence.ts';
 import { streamLogC } from '../../src/core/evidence-stream.ts';
 import { certificateLogC, type GateSettings } from '../../src/core/gate-settings.ts';
-import { binomial, type Counts, fed, randomFrom, settingsOf, whole } from './judged.ts';
+import { seeded } from '../../src/core/trace-split.ts';
+import { binomial, type Counts, fed, settingsOf, whole } from './judged.ts';
 
 const SEED = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
 const RUNS = 300;
@@ -32,7 +33,7 @@ function countsOf(world: World, random: () => number, poll: number): Counts {
 function runs(settings: GateSettings, world: World, seed: number, ends: (evidence: ReturnType<typeof fed>) => boolean): number {
   let found = 0;
   for (let run = 0; run < RUNS; run += 1) {
-    const random = randomFrom(seed * 1000 + run);
+    const random = seeded(seed * 1000 + run);
     let evidence = fed(settings, [], world.share);
     for (let poll = 0; poll < POLLS; poll += 1) {
       const gates = { errors: whole(countsOf(world, random, poll)) };
@@ -76,7 +77,7 @@ describe('false alarms, exactly at the margin', () => {
     const settings = settingsOf({ alpha: ALPHA });
     let found = 0;
     for (let run = 0; run < RUNS; run += 1) {
-      const random = randomFrom(SEED * 1000 + run);
+      const random = seeded(SEED * 1000 + run);
       const clumps = Array.from({ length: POLLS }, (_, poll) => {
         const [kc, nc, kb, nb] = countsOf(world, random, poll);
         return whole([Math.min(nc, 20 * kc), nc, Math.min(nb, 20 * kb), nb]);

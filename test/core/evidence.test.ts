@@ -26,7 +26,8 @@ import {
   weighted,
 } from '../../src/core/gate-settings.ts';
 import { type GatePoll, unusable } from '../../src/core/poll.ts';
-import { blockOf, type Counts, counted, ERRORS, fed, randomFrom, settingsOf, whole } from './judged.ts';
+import { seeded } from '../../src/core/trace-split.ts';
+import { blockOf, type Counts, counted, ERRORS, fed, settingsOf, whole } from './judged.ts';
 
 const BLOCKS: readonly Counts[] = [
   [1, 150, 14, 14_850],
@@ -154,7 +155,7 @@ describe('the state', () => {
   };
 
   it('is plain JSON from the first moment: it survives the ledger to the last bit', () => {
-    const random = randomFrom(7);
+    const random = seeded(7);
     const states = [
       fed(many, []),
       fed(
@@ -167,7 +168,7 @@ describe('the state', () => {
   });
 
   it('does not grow with polls', () => {
-    const random = randomFrom(8);
+    const random = seeded(8);
     const size = (evidence: Evidence) => JSON.stringify(compactEvidence(evidence)).length;
     let evidence = fed(
       many,
@@ -182,7 +183,7 @@ describe('the state', () => {
   });
 
   it('made compact errs towards no evidence, by next to nothing', () => {
-    const random = randomFrom(9);
+    const random = seeded(9);
     const evidence = fed(
       many,
       Array.from({ length: 30 }, () => poll(random)),

@@ -13,6 +13,15 @@ export function settingsOf(changes: Partial<GateSettings> = {}, metric: Partial<
 /** Candidate failures and requests, then those of the stable build, as the vectors of the literature have them. */
 export type Counts = readonly [kc: number, nc: number, kb: number, nb: number];
 
+/** Our own vector: five polls of 15 s at 1 % of 1,000 requests a second. */
+export const OUR_BLOCKS: readonly Counts[] = [
+  [1, 150, 14, 14_850],
+  [0, 150, 15, 14_850],
+  [3, 150, 12, 14_850],
+  [2, 150, 17, 14_850],
+  [5, 150, 14, 14_850],
+];
+
 export function blockOf([kc, nc, kb, nb]: Counts): Block {
   return { candidate: { requests: nc, failures: kc }, stable: { requests: nb, failures: kb } };
 }
@@ -29,17 +38,6 @@ export function fed(settings: GateSettings, polls: readonly GatePoll[], share = 
     (evidence, poll) => feed(settings, evidence, { atMs: evidence.atMs + everyMs, gates: { errors: poll } }),
     openEvidence(settings, { atMs: 0, share }),
   );
-}
-
-/** Numbers between 0 and 1 from a seed (mulberry32). */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
 
 /** A binomial count, by the waiting times between failures: as quick as there are failures. */

@@ -1,6 +1,7 @@
 /** Counters read at even moments as a trace: holes, births and restarts. */
 import { describe, expect, it } from 'vitest';
-import { ALL_BUCKETS, type MetricCounters } from '../../src/core/counter-blocks.ts';
+import { ALL_BUCKETS } from '../../src/core/buckets.ts';
+import type { MetricCounters } from '../../src/core/counter-blocks.ts';
 import type { ArmReading } from '../../src/core/counters.ts';
 import { recordedRows } from '../../src/core/trace-recorded.ts';
 import { stepAt } from '../../src/core/trace-steps.ts';

@@ -1,8 +1,6 @@
 /** The fault sweep (R33, R34): one call of a durable write fails or lies; no success may be said that is not there, no error swallowed. */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { build } from 'esbuild';
-import { freshFolder } from '../fresh-folder.ts';
 import { type Call, injected, type Ran, run, trace, type Where } from './strace.ts';
 import { ackedIn, missing } from './writings.ts';
 
@@ -25,22 +23,6 @@ export interface FaultPoint {
   readonly write: Write;
   readonly call: Call;
   readonly fault: string;
-}
-
-/** Builds the writer; returns its file. */
-export async function buildWriter(): Promise<string> {
-  const outfile = join(freshFolder(), 'writer.mjs');
-  const entry = join(import.meta.dirname, 'writer.ts');
-  await build({
-    entryPoints: [entry],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    outfile,
-    external: ['execa'],
-    minify: true,
-  });
-  return outfile;
 }
 
 const whereIn = (root: string): Where => ({ cwd: root, env: { HOME: root } });

@@ -1,7 +1,8 @@
 /** The fault sweep in full (R33, R34). */
 import { describe, expect, it } from 'vitest';
 import { recordReliability } from '../reliability.ts';
-import { buildWriter, faultPoints, sweep, tryFault } from './fault-sweep.ts';
+import { buildProgram } from './build.ts';
+import { faultPoints, sweep, tryFault } from './fault-sweep.ts';
 
 /** Every so-many-th point. */
 const EACH = 1;
@@ -11,7 +12,7 @@ describe('EIO, ENOSPC, EDQUOT, EROFS, EMFILE, EACCES and lying counts at the cal
     timeout: 900_000,
   }, async () => {
     const began = performance.now();
-    const writer = await buildWriter();
+    const writer = await buildProgram('writer');
     const all = await faultPoints(writer);
     const points = all.filter((_, index) => index % EACH === 0);
     const faults = await sweep(points, 2, (point) => tryFault(writer, point));

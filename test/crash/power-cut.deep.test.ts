@@ -1,24 +1,4 @@
-/** Power cuts on a real ext4 (R85), many of them. */
-import { describe, expect, it } from 'vitest';
-import { recordReliability } from '../reliability.ts';
-import { WRITES } from './fault-sweep.ts';
-import { mayMount } from './mounts.ts';
-import { cutPower } from './power-cut.ts';
+/** Power cuts on a real ext4, many of them. */
+import { powerCuts } from './power-cut-in-form.ts';
 
-const TIMES = 60;
-
-describe('a power cut at the moment of an acknowledgement', () => {
-  it('takes nothing away that was acknowledged, and would without the flushes', { timeout: 280_000 }, async () => {
-    if (!mayMount(`${3 + 3 * TIMES + 1} power cuts on ext4`)) return;
-    const began = performance.now();
-    const { points, faults } = await cutPower(WRITES, TIMES);
-    const careless = await cutPower(['pointer', 'ledger'], 1, true);
-    const seconds = (performance.now() - began) / 1000;
-    console.log(`${points} power cuts, ${seconds.toFixed(0)} s; ${careless.faults.length} losses where nothing was flushed`);
-    const what = 'power cut on ext4 at each acknowledgement of six durable writes';
-    recordReliability({ name: 'power-cut', what, points, seconds, seed: null, failures: faults.length });
-    expect(faults).toEqual([]);
-    expect(points).toBe(4 + 3 * TIMES);
-    expect(careless.faults.length).toBeGreaterThan(0);
-  });
-});
+powerCuts('power-cut', 60);

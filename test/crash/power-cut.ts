@@ -2,7 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants, copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildWriter, type Write } from './fault-sweep.ts';
+import { buildProgram } from './build.ts';
+import type { Write } from './fault-sweep.ts';
 import { ext4Image, mount, unmount } from './mounts.ts';
 import { ackedIn, missing } from './writings.ts';
 
@@ -13,7 +14,7 @@ export interface Cuts {
 
 /** Has each of these written so often, and cuts the power at every acknowledgement. `careless`: the writer does not flush. */
 export async function cutPower(writes: readonly Write[], times: number, careless = false): Promise<Cuts> {
-  const writer = await buildWriter();
+  const writer = await buildProgram('writer');
   let points = 0;
   const faults: string[] = [];
   for (const write of writes) {

@@ -14,10 +14,11 @@ import { type LocalWorld, openLocalWorld } from '../cli/local-world.ts';
 import { BIN } from '../cli/run-cli.ts';
 import { until } from '../servers/program.ts';
 import { SCOPE } from '../stores/entries.ts';
+import { buildProgram } from './build.ts';
 import { faultsOf } from './fault-sweep.ts';
 import { RESCUE, whereOf } from './kill-acts.ts';
 import { type Call, callAlike, injectedAlike, isOwn, type Ran, run, trace, type Where } from './strace.ts';
-import { buildLeader, listenOf } from './takeover.ts';
+import { listenOf } from './takeover.ts';
 
 export interface RescueFault {
   /** The folder of the world whose calls were traced. */
@@ -58,7 +59,7 @@ export async function openRescueWorld(): Promise<RescueWorld> {
     if (exitCode !== 0) throw new Error(`${args[0]} ended with ${exitCode}: ${stderr}`);
   }
   world.keep('promoted');
-  return { world, leader: await buildLeader() };
+  return { world, leader: await buildProgram('leader') };
 }
 
 /** Every call of a rescue that ends a leader, and every fault of it. */

@@ -13,15 +13,16 @@ import { openWorld } from '../e2e/world.ts';
 import { freshFolder } from '../fresh-folder.ts';
 import { startHaproxy } from '../servers/haproxy.ts';
 import { SCOPE, seeded } from '../stores/entries.ts';
+import { buildProgram } from './build.ts';
 import { RESCUE } from './kill-acts.ts';
 import { buildStopper } from './stopper.ts';
-import { buildLeader, listenOf, type Rounds, takeOver } from './takeover.ts';
+import { listenOf, type Rounds, takeOver } from './takeover.ts';
 
 const RUNNERS = 50;
 
 /** Each of fifty processes leads once; none may meet another one that leads. */
 export async function raceFifty(): Promise<{ readonly faults: readonly string[]; readonly busy: number }> {
-  const leader = await buildLeader();
+  const leader = await buildProgram('leader');
   const stateDir = join(freshFolder(), 'state');
   mkdirSync(stateDir, { mode: 0o700 });
   const marker = join(freshFolder(), 'leads');
@@ -45,7 +46,7 @@ export async function raceFifty(): Promise<{ readonly faults: readonly string[];
 
 /** Takeovers of frozen leaders on both routers, where they can be ended and where they cannot. */
 export async function freezeLeaders(rounds: number, seed: number) {
-  const leader = await buildLeader();
+  const leader = await buildProgram('leader');
   const stopper = buildStopper();
   const lanes = [true, false].flatMap((canEnd) => [
     freezeOnLocal({ leader, stopper, rounds, seed, canEnd, idleMs: 0 }),

@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from 'esbuild';
 import { make } from '../../src/break-glass/changes.ts';
 import { releaseClaim, takeClaim } from '../../src/engine/claim.ts';
 import { openTarget } from '../../src/engine/target.ts';
@@ -14,22 +13,6 @@ import { until } from '../servers/program.ts';
 import { SCOPE, seeded } from '../stores/entries.ts';
 import { stopped, stopping } from './stopper.ts';
 import { splitOf } from './writings.ts';
-
-/** Builds the leader; returns its file. */
-export async function buildLeader(): Promise<string> {
-  const outfile = join(freshFolder(), 'leader.mjs');
-  const entry = join(import.meta.dirname, 'leader.ts');
-  await build({
-    entryPoints: [entry],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    outfile,
-    external: ['execa'],
-    minify: true,
-  });
-  return outfile;
-}
 
 /** Where the local router of acme/production listens, by the checkout's config. */
 export function listenOf(checkout: string): string {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { identitySchema } from '../../src/core/plan.ts';
+import { identitySchema } from '../../src/core/identity.ts';
 import { askBuild } from '../../src/engine/ask-build.ts';
 import { nodeIo } from '../../src/io.ts';
 import { type Answering, type Backend, startBackend } from '../serve/backend.ts';

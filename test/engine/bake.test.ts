@@ -142,6 +142,30 @@ describe('watched time', () => {
     expect(here.world.moved[1]?.atMs).toBeGreaterThan(78_000 + 20_000);
   });
 
+  it('begins again where a build crashed and came back between two polls, which is seen and said', async () => {
+    const here = scene();
+    here.world.after(18_000, () => {
+      const green = here.world.builds.get('green');
+      if (green !== undefined) green.downs += 1;
+    });
+    expect(await here.go(LONG)).toMatchObject({ state: { phase: 'done' } });
+    expect(here.world.moved[1]?.atMs).toBeGreaterThan(18_000 + 20_000);
+    const whys = here.lines.flatMap((line) => (line.type === 'poll' ? line.gates.map(({ why }) => why) : []));
+    expect(whys).toContain('green went down and came back since the last look');
+  });
+
+  it('never is enough for a build that crashes oftener than it bakes', async () => {
+    const here = scene({ leaveAtMs: 300_000 });
+    const crash = () => {
+      const green = here.world.builds.get('green');
+      if (green !== undefined) green.downs += 1;
+      here.world.after(4000, crash);
+    };
+    when(here, begins('baking'), crash);
+    expect(await here.go(LONG)).toMatchObject({ how: 'left', why: 'max-wait' });
+    expect(greenIn(here)).toEqual([10]);
+  });
+
   it('begins again in the process that resumes', async () => {
     const here = scene({ leaveAtMs: 18_000 });
     expect(await here.go(LONG)).toMatchObject({ how: 'left', why: 'max-wait' });

@@ -68,7 +68,7 @@ describe('a rollout that compares', () => {
     expect(secondsAtFirst(here)).toBeLessThan(10);
   });
 
-  it('holds while both builds fail, and goes back on neither', async () => {
+  it('holds while both builds fail, as long as patience lasts, and goes back on neither', async () => {
     const here = scene();
     when(here, begins('baking'), () => {
       for (const place of ['green', 'blue']) fail(here, 0.3, place);
@@ -76,8 +76,25 @@ describe('a rollout that compares', () => {
         for (const place of ['green', 'blue']) fail(here, 0, place);
       });
     });
-    expect(await here.go(comparing())).toMatchObject({ state: { phase: 'done' } });
+    expect(await here.go(comparing({ patienceMs: 300_000 }))).toMatchObject({ state: { phase: 'done' } });
     expect((await historyIn(here.world)).bad.size).toBe(0);
+  });
+
+  it('goes back when both builds together fail beyond the limit for longer than patience, and calls neither bad', async () => {
+    const here = scene();
+    when(here, begins('baking'), () => {
+      for (const place of ['green', 'blue']) fail(here, 0.3, place);
+    });
+    const ran = await here.go(comparing({ patienceMs: 120_000 }));
+    expect(ran).toMatchObject({
+      state: {
+        phase: 'reverted',
+        gateFailed: false,
+        why: expect.stringMatching(/the stable build fails as well: both together (29|30|31)\.?\d* %/),
+      },
+    });
+    expect((await historyIn(here.world)).bad.size).toBe(0);
+    expect(greenIn(here)).toEqual([50, 0]);
   });
 
   it.each<readonly [string, Sight, readonly string[]]>([

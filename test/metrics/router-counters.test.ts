@@ -326,6 +326,28 @@ describe('HAProxy alone', () => {
     expect(nonzero(candidate)).toEqual({ requests: 4, errors: 2 });
   });
 
+  it('tells how often a build went down by its health check, at each location: not without a check, nor for maintenance', async () => {
+    const routed = await throughHaproxy({ sockets: 2 });
+    await routed.only('green');
+    const downs = async (place: string) => (await routed.read()).members.find((one) => one.place === place)?.downs;
+    const before = Object.values((await downs('green')) ?? {});
+    expect(before.length).toBe(2);
+    expect(await downs('blue')).toBeUndefined();
+    const counted = await count(routed);
+    await routed.end();
+    const after = await until('both saw it go down', async () => {
+      const now = Object.values((await downs('green')) ?? {});
+      return now.every((times, index) => times === (before[index] ?? 0) + 1) ? now : undefined;
+    });
+    expect(after.length).toBe(2);
+    const delta = countersSince(countersSince(NO_COUNTERS, counted, 15_000).memory, await count(routed), 15_000);
+    expect(delta.candidate.crashes?.failures).toBe(1);
+    const unchecked = await throughHaproxy({
+      servers: ['blue', 'green'].map((name) => ({ name, port: 1, extra: 'no-check' })),
+    });
+    expect((await unchecked.read()).members.map(({ downs: none }) => none)).toEqual([undefined, undefined]);
+  });
+
   it('does not count in TCP mode, and says so', async () => {
     const routed = await throughHaproxy({ backendLines: ['mode tcp'], frontendLines: ['mode tcp'] });
     expect((await count(routed)).candidate).toEqual({ missing: expect.stringMatching(/not in HTTP mode/) });

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { ownMetrics } from './own-metrics.ts';
 
 export interface BackendOptions {
   readonly guid: string;
@@ -23,6 +24,10 @@ export interface Backend {
   setGuid(guid: string): void;
   setEnvironment(environment: string): void;
   setDelayMs(ms: number): void;
+  /** So many of each hundred requests take so many milliseconds longer; `/healthz` and `/metrics` do not. */
+  setSlow(slow: { readonly percent: number; readonly ms: number }): void;
+  /** Of its histogram `http_request_duration_seconds`, besides `+Inf`; null: it has none. */
+  setLatencyBounds(bounds: readonly number[] | null): void;
   /** Answers nothing to so many of each hundred requests. */
   setHangPercent(percent: number): void;
   /** Fails every request of clients that name this region in `x-region`; none when null. */
@@ -48,26 +53,30 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     delayMs: options.delayMs ?? 0,
     requests: 0,
     hangPercent: 0,
+    slow: { percent: 0, ms: 0 },
     failingRegion: null as string | null,
     scraped: true,
   };
-  const counted = new Map<string, number>();
+  const counted = ownMetrics();
 
   const answer = (request: http.IncomingMessage, response: http.ServerResponse) => {
     response.setHeader('x-build-guid', state.guid);
     if (state.environment !== undefined) response.setHeader('x-build-environment', state.environment);
-    if (request.url === '/metrics')
-      return void (state.scraped ? response.end(metricsText(counted)) : response.writeHead(503).end());
+    if (request.url === '/metrics') return void (state.scraped ? response.end(counted.text()) : response.writeHead(503).end());
     if (request.url === '/healthz') return void response.writeHead(state.status).end(JSON.stringify({ guid: state.guid }));
     state.requests += 1;
     if ((state.requests * state.hangPercent) % 100 < state.hangPercent) return;
+    const beganMs = performance.now();
     const region = request.headers['x-region'];
     const failed =
       (state.requests * state.failPercent) % 100 < state.failPercent || (region !== undefined && region === state.failingRegion);
     const code = failed ? 500 : state.status;
-    const series = `build="${state.guid}",code="${code}"${typeof region === 'string' ? `,region="${region}"` : ''}`;
-    counted.set(series, (counted.get(series) ?? 0) + 1);
-    response.writeHead(code).end(`${state.guid}\n`);
+    const reply = () => {
+      response.writeHead(code).end(`${state.guid}\n`);
+      counted.count(state.guid, code, typeof region === 'string' ? region : undefined, (performance.now() - beganMs) / 1000);
+    };
+    if ((state.requests * state.slow.percent) % 100 < state.slow.percent) setTimeout(reply, state.slow.ms);
+    else reply();
   };
   const server = http.createServer((request, response) => {
     if (state.delayMs > 0) setTimeout(answer, state.delayMs, request, response);
@@ -97,6 +106,12 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     setDelayMs(ms) {
       state.delayMs = ms;
     },
+    setSlow(slow) {
+      state.slow = slow;
+    },
+    setLatencyBounds(bounds) {
+      counted.setBounds(bounds);
+    },
     setHangPercent(percent) {
       state.hangPercent = percent;
     },
@@ -107,13 +122,13 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
       state.scraped = scraped;
     },
     forget() {
-      counted.clear();
+      counted.forget();
     },
     crashLoop({ upMs, downMs }) {
       const die = () => {
         server.close();
         server.closeAllConnections();
-        counted.clear();
+        counted.forget();
         loop.timer = setTimeout(rise, downMs);
       };
       const rise = () => {
@@ -132,10 +147,4 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
       await closed;
     },
   };
-}
-
-/** The Prometheus text format; a series is born with its first request. */
-function metricsText(counted: ReadonlyMap<string, number>): string {
-  const lines = [...counted].map(([labels, value]) => `http_requests_total{${labels}} ${value}\n`);
-  return `# TYPE http_requests_total counter\n${lines.join('')}`;
 }

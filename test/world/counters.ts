@@ -9,6 +9,8 @@ export interface Running {
   /** Share of its requests that fail. */
   failing: number;
   up: boolean;
+  /** How often the router's own check saw it go down. */
+  downs: number;
 }
 
 export interface Counters {

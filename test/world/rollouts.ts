@@ -112,6 +112,7 @@ export function targetIn(world: World, io: Io, plan: Plan): Target {
         up: true,
         address: addressOf(place),
         servedTotal: null,
+        downs: { router: world.builds.get(place)?.downs ?? 0 },
       }));
       return { members, certainty: 'configured', trouble: world.trouble };
     },

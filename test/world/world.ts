@@ -114,7 +114,7 @@ export class World {
 
   /** Puts a build at a place. */
   place(place: string, guid: string, said: Partial<Running> = {}): void {
-    this.builds.set(place, { guid, environment: SCOPE.environment, failing: 0, up: true, ...said });
+    this.builds.set(place, { guid, environment: SCOPE.environment, failing: 0, up: true, downs: 0, ...said });
     if (!this.metrics.has(guid)) this.metrics.set(guid, { requests: 0, errors: 0, sight: 'counts', frozen: undefined });
   }
 

@@ -1,0 +1,24 @@
+/** Latency buckets: how their counters are called, and which bounds are worth judging. No I/O. */
+
+/** Counters of latency buckets, cumulative as Prometheus has them: `le:0.5`; `le:+Inf` is every request. */
+export const BUCKET_PREFIX = 'le:';
+export const ALL_BUCKETS = 'le:+Inf';
+
+/** Seconds of `le:0.5`; Infinity of `le:+Inf`. */
+export function boundOf(name: string): number {
+  return name === ALL_BUCKETS ? Number.POSITIVE_INFINITY : Number(name.slice(BUCKET_PREFIX.length));
+}
+
+/** A bound that most requests exceed anyway says little about a fault. */
+const MOST_EXCEEDANCE = 0.6;
+
+/**
+ * The bounds worth judging, from what the stable build did before the rollout: cumulative counts by bound in seconds. Those that at most
+ * 60 % of its requests exceed; never +Inf, which nothing exceeds. Empty when nothing was counted. Fix them before the rollout begins.
+ */
+export function judgedBounds(stable: readonly { readonly le: number; readonly count: number }[]): number[] {
+  const all = Math.max(0, ...stable.map(({ count }) => count));
+  if (all === 0) return [];
+  const judged = stable.filter(({ le, count }) => Number.isFinite(le) && 1 - count / all <= MOST_EXCEEDANCE);
+  return judged.map(({ le }) => le).toSorted((a, b) => a - b);
+}

@@ -1,0 +1,81 @@
+/** Latency gates on real HAProxy and a real Prometheus: slow builds go back, however few requests are slow, and odd buckets let none through. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../servers/program.ts';
+import { type Prometheus, startPrometheus } from '../servers/prometheus.ts';
+import { COMPARE, expectPromoted, expectReverted, inScene, type Scene } from './gates-scene.ts';
+import { type Builds, PLACES, startBuilds } from './world.ts';
+
+const LONG = { timeout: 180_000 };
+
+describe.concurrent('a build judged by its histogram of latency', () => {
+  const names = ['slower', 'sometimes slow', 'healthy', 'other buckets', 'no histogram'] as const;
+  const builds = new Map<(typeof names)[number], Builds>();
+  let prometheus: Prometheus;
+
+  beforeAll(async () => {
+    for (const name of names) builds.set(name, await startBuilds());
+    const all = [...builds.values()].flatMap((made) => PLACES.map((place) => made[place].backend.port));
+    prometheus = await startPrometheus({ targets: all.map((port) => `127.0.0.1:${port}`) });
+  }, 60_000);
+  afterAll(() => prometheus.stop());
+
+  const inWorld = (name: (typeof names)[number], act: (scene: Scene) => Promise<void>, patience = '20s') => {
+    const made = builds.get(name);
+    if (made === undefined) throw new Error(name);
+    const queries = `requests: 'http_requests_total{build="\${build}"}', status: code, latency: 'http_request_duration_seconds_bucket{build="\${build}"}'`;
+    const gates = `[{ name: errors, source: prometheus, url: "${prometheus.url}", interval: 1s, ${queries}, ${COMPARE} }]`;
+    return inScene({ builds: made, gates, patience, visitors: 120 }, act);
+  };
+
+  it('that takes 60 ms longer for every request is taken back, and the culprit is latency', LONG, () =>
+    inWorld('slower', async (scene) => {
+      scene.candidate.backend.setSlow({ percent: 100, ms: 60 });
+      await expectReverted(
+        scene,
+        await scene.promote(),
+        /Gate errors failed: slower than 0\.0\d+s: \d+ of \d+ \(\d\S* %\) against/,
+      );
+    }),
+  );
+
+  it('that takes 400 ms longer for 5 % of its requests is taken back, though most are as quick as ever', LONG, () =>
+    inWorld('sometimes slow', async (scene) => {
+      scene.candidate.backend.setSlow({ percent: 5, ms: 400 });
+      await expectReverted(scene, await scene.promote(), /Gate errors failed: slower than 0\.\d+s: \d+ of \d+ \(\d/);
+    }),
+  );
+
+  it('that is as quick as the stable one goes to 100 %', LONG, () =>
+    inWorld('healthy', async (scene) => expectPromoted(scene, await scene.promote())),
+  );
+
+  it('whose buckets have other bounds never gets more traffic, and the screen says why', LONG, () =>
+    inWorld(
+      'other buckets',
+      async (scene) => {
+        scene.candidate.backend.setLatencyBounds([0.02, 0.2, 2]);
+        const ran = await scene.promote();
+        const polls = ran.json.flatMap((line) => (line.type === 'poll' ? [line] : []));
+        expect(polls.length).toBeGreaterThan(0);
+        expect(polls.every(({ percent }) => percent === 50)).toBe(true);
+        const whys = polls.flatMap(({ gates }) => gates.map(({ why }) => why));
+        expect(whys.join('\n')).toMatch(/the builds have other buckets: le:0\.02 le:0\.2 le:2 le:\+Inf and le:0\.005/);
+        await expectReverted(scene, ran, /the builds have other buckets/);
+      },
+      '5s',
+    ),
+  );
+
+  it('is refused before the first step where the build that serves now has no histogram', LONG, () =>
+    inWorld('no histogram', async ({ world, promote }) => {
+      world.builds.blue.backend.setLatencyBounds(null);
+      const query = `http_request_duration_seconds_count{build="${world.builds.blue.guid}"}`;
+      await until('it is gone', async () => ((await prometheus.value(query)) === undefined ? true : undefined));
+      const ran = await promote();
+      expect([ran.exitCode, ran.result.code], ran.result.message).toEqual([3, 'GATE_NOT_READY']);
+      expect(ran.result.message).toMatch(/latency query finds no bucket/);
+      expect(ran.json.filter(({ type }) => type === 'poll')).toEqual([]);
+      expect(await world.split()).toEqual({ blue: 100 });
+    }),
+  );
+});
