@@ -242,17 +242,22 @@ for (const [kind, begin] of kinds) {
       expect(nonzero((await counted(routed, 2)).candidate)).toEqual({ requests: 2 });
     });
 
-    it('count a build that is gone as errors', async () => {
+    // HAProxy tries three times more, a second apart, before it counts.
+    it('count a build that is gone as errors', { timeout: 60_000 }, async () => {
       const routed = await begin();
       await routed.only('green');
       await send(routed.urls[0] ?? '', ['200']);
       const before = await counted(routed, 1);
       await routed.end();
       await send(routed.urls[0] ?? '', ['200']);
-      const after = await until('it is counted', async () => {
-        const reading = await count(routed);
-        return (nonzero(reading.candidate)['errors'] ?? 0) > 0 ? reading : undefined;
-      });
+      const after = await until(
+        'it is counted',
+        async () => {
+          const reading = await count(routed);
+          return (nonzero(reading.candidate)['errors'] ?? 0) > 0 ? reading : undefined;
+        },
+        30_000,
+      );
       const delta = countersSince(countersSince(NO_COUNTERS, before, 15_000).memory, after, 15_000);
       const { blocks } = gatePollOf(delta, routed.source.metrics({}));
       const { requests, failures } = blocks['errors']?.[WHOLE]?.candidate ?? { requests: 0, failures: 0 };
