@@ -102,7 +102,9 @@ function metricsOf(gate: ComparedGate, countable: Countable, isOfTraffic: boolea
     ...countable.metrics.map((metric): UnweightedMetric => failuresOf(gate, metric, countable)),
     ...(isOfTraffic ? [{ ...uncertified(gate, 'traffic'), kind: 'traffic' as const, dispersion: TRAFFIC_DISPERSION }] : []),
     ...(countable.countsProcesses === true ? [uncertified(gate, RESTARTS)] : []),
-    ...(countable.seesCrashes === true ? [{ ...uncertified(gate, RESTARTS), kind: 'crashes' as const, limit: CRASH_LIMIT }] : []),
+    ...(countable.seesCrashes === true
+      ? [{ ...uncertified(gate, RESTARTS), kind: 'crashes' as const, limit: CRASH_LIMIT, limitsAlone: true }]
+      : []),
   ];
 }
 

@@ -1,7 +1,7 @@
 /** Raw counters in, differences out: restarts, births, lateness and nonsense told apart, one window for both builds. Never guesses a count. No I/O. */
 import * as z from 'zod';
 import { goneFrom, keysText, noticing, origin, since, withGivenUp } from './counter-origins.ts';
-import { crashesSeen } from './crashes.ts';
+import { crashesSeen, withCrashes } from './crashes.ts';
 import type { Counted } from './e-process.ts';
 import type { ArmState } from './poll.ts';
 
@@ -53,6 +53,8 @@ const targetMemorySchema = z.strictObject({
   values: z.record(z.string(), z.number()),
   several: z.literal(true).optional(),
   downs: z.number().nullable().optional(),
+  /** How often it saw the build go down since it was first looked at, however often it began anew. */
+  crashes: z.number().optional(),
   /** Since which answer, in an unbroken row of answers, a counter of `values` has not been there. */
   goneMs: z.number().optional(),
   /** Counters that were given up as gone: one that comes back begins with that reading, since nobody knows where it counts from. */
@@ -211,11 +213,11 @@ function differences(before: ArmMemory, now: ArmMemory, lagMs: number): { readon
     if (from === 'anew') restarts.push(`${name} went back`);
     if (from === 'expired' && was !== undefined) expired.push(`${name} no longer has ${keysText(goneFrom(was, target))}`);
     for (const [key, value] of Object.entries(target.values)) add(sums, key, value - since(from, was, key, value));
-    given[name] = withGivenUp(from, was, target);
+    given[name] = withCrashes(was, withGivenUp(from, was, target));
   }
   const troubles = [...restarts, ...expired];
   const arm: ArmState = troubles.length === 0 ? { state: 'counted' } : { state: 'reset', why: troubles.join(', ') };
-  const crashes = crashesSeen(before, now);
+  const crashes = crashesSeen(before, { ...now, targets: given });
   const counted = { arm, counts: sums, targets: Object.keys(now.targets).length, restarts: restarts.length };
   const delta = crashes === undefined ? counted : { ...counted, crashes };
   return { delta, given: { ...now, targets: given } };

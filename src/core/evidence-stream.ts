@@ -18,7 +18,7 @@ import {
 } from './e-process.ts';
 import { FedStream, withBlock } from './fed-stream.ts';
 import { type GateSettings, harmAt, type JudgedMetric, limitAlone } from './gate-settings.ts';
-import { inIncident, lastOfCandidate, recentStable } from './newest.ts';
+import { inIncident, lastOfCandidate, recentStable, stableIsWell } from './newest.ts';
 import { TRAFFIC_ALTERNATIVES, trafficLogFactors } from './traffic-share.ts';
 
 const logs = z.array(z.number());
@@ -150,7 +150,7 @@ function feedAbsolute(metric: JudgedMetric, stream: Stream, turn: Turn, { block,
     arms === 'neither' ||
     candidate.requests === 0 ||
     (arms === 'candidate' && !metric.limitsAlone) ||
-    (arms === 'both' && (turn.incident || inIncident(metric, block) || inIncident(metric, blockOf(stream.all))));
+    (arms === 'both' && (turn.incident || inIncident(metric, block) || !stableIsWell(metric, stream.all, block)));
   const multiple = candidate.failures / candidate.requests / limit;
   return growBy(logs, turn.begin, skipped ? null : betLogFactors(multiple));
 }

@@ -16,6 +16,9 @@ interface Newest {
 /** A baseline of fewer requests says nothing about an incident: one failure in a small slice must not hold a rollout. */
 const ENOUGH_STABLE_REQUESTS = 1000;
 
+/** With little traffic a whole step is looked at, of at least so many. */
+const SOME_STABLE_REQUESTS = 100;
+
 /** The newest block where it is large enough to speak alone, otherwise a sum that slowly forgets. */
 export function recentStable(recent: Readonly<Pair>, open: Counts4): Pair {
   const sum: Pair = [...recent];
@@ -44,14 +47,17 @@ function failsEnough(metric: JudgedMetric, requests: number, failures: number): 
 
 /**
  * The part of the newest requests that both builds together fail, each weighed by its share of the traffic (`share`: the candidate's, 0..1).
- * 0 where too few were asked to tell.
+ * With little traffic, of all requests of the step. 0 where too few were asked to tell.
  */
-export function failingTogether({ open, recent, last }: Newest, share: number): number {
+export function failingTogether({ open, recent, last, step }: Newest, share: number): number {
   const [requests, failures] = open[2] >= ENOUGH_STABLE_REQUESTS ? [open[2], open[3]] : recent;
-  if (requests < ENOUGH_STABLE_REQUESTS) return 0;
-  const stable = failures / requests;
-  const asked = last[0] + open[0];
-  const candidate = asked === 0 ? stable : (last[1] + open[1]) / asked;
+  if (requests < ENOUGH_STABLE_REQUESTS) return step[2] < SOME_STABLE_REQUESTS ? 0 : weighed(step, share);
+  return weighed([last[0] + open[0], last[1] + open[1], requests, failures], share);
+}
+
+function weighed([requests, failures, stableRequests, stableFailures]: Counts4, share: number): number {
+  const stable = stableFailures / stableRequests;
+  const candidate = requests === 0 ? stable : failures / requests;
   return share * candidate + (1 - share) * stable;
 }
 
@@ -84,7 +90,9 @@ export function exceedsTolerated({ tolerated, dispersion }: JudgedMetric, { step
   if (failures < SOME_FAILURES || stableRequests === 0) return false;
   const { times, plus } = tolerated;
   const most = requests * ((times * stableFailures) / stableRequests + plus);
-  const variance = dispersion * (most + times ** 2 * stableFailures * (requests / stableRequests) ** 2);
+  // By the rate of both together: a small slice of the stable build without a failure would seem to be sure of having none.
+  const rate = (failures + stableFailures) / (requests + stableRequests);
+  const variance = dispersion * rate * requests * (1 + times ** 2 * (requests / stableRequests));
   return failures > most + NO_CHANCE * Math.sqrt(variance);
 }
 
@@ -95,4 +103,12 @@ export function inIncident(metric: JudgedMetric, { stable }: Block): boolean {
 
 function isIncident({ limit }: JudgedMetric, requests: number, failures: number): boolean {
   return limit !== null && requests > 0 && failures / requests > limit / 2;
+}
+
+/** Of fewer requests to the stable build nobody knows whether it fails as well: some tenants are refused whatever serves them. */
+const ENOUGH_TO_KNOW = 20;
+
+/** True where the stable build was asked often enough, with this block, and failed seldom until then. */
+export function stableIsWell(metric: JudgedMetric, [, , requests, failures]: Counts4, { stable }: Block): boolean {
+  return requests + stable.requests >= ENOUGH_TO_KNOW && !isIncident(metric, requests, failures);
 }

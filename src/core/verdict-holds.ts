@@ -10,9 +10,9 @@ import { shareIsAsPlanned, toleratedShare } from './traffic-share.ts';
 export interface Reason {
   /**
    * `data`: not counted or not whole. `incident`: the stable build fails too; `limit`: both together fail beyond the limit. `evidence`: some
-   * harm is likely, though not proven.
+   * harm is likely, though not proven; `worse`: it is evident, though no certificate speaks of it and the evidence is not enough yet.
    */
-  readonly what: 'data' | 'incident' | 'limit' | 'evidence' | 'split' | 'dwell' | 'certificate' | 'slices';
+  readonly what: 'data' | 'incident' | 'limit' | 'evidence' | 'worse' | 'split' | 'dwell' | 'certificate' | 'slices';
   readonly gate: string | null;
   readonly why: string;
   /** When it may be over, on the clock of the polls; null where nobody can say. */
@@ -45,7 +45,7 @@ export function reasonsToHold(settings: GateSettings, evidence: Evidence, outloo
 }
 
 /** Reasons that no amount of waiting is on the way of. */
-const IN_THE_WAY: readonly Reason['what'][] = ['data', 'incident', 'limit', 'evidence', 'split'];
+const IN_THE_WAY: readonly Reason['what'][] = ['data', 'incident', 'limit', 'evidence', 'worse', 'split'];
 
 /** How much of what an advance needs is there, 0..1: of time, blocks, certificates and slices the least; 1 only where nothing holds. */
 export function readiness(settings: GateSettings, evidence: Evidence, outlook: Outlook): number {
@@ -148,7 +148,7 @@ function worseReasons(settings: GateSettings, evidence: Evidence): Reason[] {
     if (step === undefined) return [];
     const where = found > 0 ? ` in ${metric.slices[found - 1]?.name}` : '';
     const why = `${metric.metric}${where}: ${countText(step[1], step[0])} against ${countText(step[3], step[2])}, more than is tolerated`;
-    return [{ what: 'evidence', gate: metric.gate, why, untilMs: null }];
+    return [{ what: 'worse', gate: metric.gate, why, untilMs: null }];
   });
 }
 

@@ -21,7 +21,7 @@ export async function bakePoll(split: Split, state: State, runner: Runner): Prom
   if (!('why' in found) && !splitsAgree(found.reading.members, split)) {
     return drifted(split, found.reading, runner);
   }
-  const router = routerResults(found, runner.polledReading ?? runner.shiftedReading);
+  const router = routerResults(found, runner.polledReading ?? runner.shiftedReading, state.plan.candidate.ref);
   const reading = 'why' in found ? null : found.reading;
   runner.polledReading = reading ?? runner.polledReading;
   const [{ results, blind }, compared] = await Promise.all([
@@ -76,17 +76,21 @@ function clocks(
 }
 
 /** A router that cannot be read, or that is in trouble, keeps the bake waiting like a gate without data. */
-function routerResults(found: { reading: Reading } | { why: string }, before: Reading | undefined): GateResult[] {
-  const why = 'why' in found ? found.why : [...found.reading.trouble, ...wentDown(found.reading, before)].join('; ');
+function routerResults(
+  found: { reading: Reading } | { why: string },
+  before: Reading | undefined,
+  candidate: string,
+): GateResult[] {
+  const why = 'why' in found ? found.why : [...found.reading.trouble, ...wentDown(candidate, found.reading, before)].join('; ');
   return why === '' ? [] : [{ gate: 'router', verdict: 'not-yet', why, requests: 0, errors: 0 }];
 }
 
-/** Places with traffic that went down and came back between two readings: quicker than the poll, and trouble all the same. */
-function wentDown({ members }: Reading, before: Reading | undefined): string[] {
+/** The candidate went down and came back between two readings: quicker than the poll, and trouble all the same. A stable build that does may need it. */
+function wentDown(candidate: string, { members }: Reading, before: Reading | undefined): string[] {
   return members.flatMap(({ place, percent, up, downs = {} }) => {
     const was = before?.members.find((one) => one.place === place)?.downs ?? {};
     const hasMoved = Object.entries(downs).some(([location, times]) => times > (was[location] ?? times));
-    return hasMoved && up && percent > 0 ? [`${place} went down and came back since the last look`] : [];
+    return hasMoved && up && percent > 0 && place === candidate ? [`${place} went down and came back since the last look`] : [];
   });
 }
 

@@ -88,8 +88,8 @@ export async function compare(state: State, reading: Reading | null, runner: Run
   const verdict = judge(comparison.settings, weighed.evidence, { nowMs, nextShare }, weighed.certified);
   const reasons = verdict.verdict === 'hold' ? verdict.reasons : [];
   const blind = reasons.some(({ what }) => what === 'data');
-  // Nobody can say that the candidate does no harm to both: as long as patience lasts, and no longer.
-  const failing = reasons.some(({ what }) => what === 'limit');
+  // Nobody can say that the candidate does no harm to both, or that what is evidently worse is bad enough: as long as patience lasts.
+  const failing = reasons.some(({ what }) => what === 'limit' || what === 'worse');
   return {
     results: resultsOf(comparison, weighed, verdict, nowMs),
     blind,

@@ -93,8 +93,10 @@ report({
     ],
     [
       'the same without that beginning',
-      `×${rounded(many.last.rest / many.first.rest, 1)}`,
-      `${rounded(many.first.rest, 1)} ms to ${rounded(many.last.rest, 1)} ms`,
+      many.last.rest > 0 ? `×${rounded(many.last.rest / many.first.rest, 1)}` : 'none to be seen',
+      many.last.rest > 0
+        ? `${rounded(many.first.rest, 1)} ms to ${rounded(many.last.rest, 1)} ms`
+        : `${rounded(many.first.rest, 1)} ms, later less than by how much verifying varies`,
     ],
   ],
   missed: long.last / long.first > 1.2 ? ['flat: a long bake needs no more memory than a short one'] : [],

@@ -149,6 +149,23 @@ describe('what is counted', () => {
     expect(blocks[RESTARTS]?.[WHOLE]?.candidate).toEqual({ requests: 0, failures: 0 });
   });
 
+  it('is one where two routers see it in different polls', () => {
+    const looks = [
+      [0, 0],
+      [1, 0],
+      [1, 1],
+      [1, 1],
+    ];
+    let memory: CounterMemory = NO_COUNTERS;
+    const found = looks.map((downs, second) => {
+      const arm = watched(second * 1000, second, downs);
+      const delta = countersSince(memory, { candidate: arm, stable: { absent: true } }, 2000);
+      memory = counterMemorySchema.parse(JSON.parse(JSON.stringify(delta.memory)));
+      return delta.candidate.crashes?.failures ?? 0;
+    });
+    expect(found).toEqual([0, 1, 0, 0]);
+  });
+
   it('is no metric where nobody checks health', () => {
     const gate = { name: 'errors', source: 'haproxy', settings: {}, compare: {} };
     const unwatched = comparisonOf([gate], {}, new Map([['errors', { ...SEEN, seesCrashes: false }]]));

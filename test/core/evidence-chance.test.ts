@@ -1,10 +1,11 @@
 /** Chance: over many rollouts, false alarms stay below alpha and false certificates below beta, however often one looks. */
 import { describe, expect, it } from 'vitest';
+import { usualLimit } from '../../src/core/comparison.ts';
 import { feed, streamsOf } from '../../src/core/evidence.ts';
 import { streamLogC } from '../../src/core/evidence-stream.ts';
-import { certificateLogC, type GateSettings } from '../../src/core/gate-settings.ts';
+import { certificateLogC, type GateSettings, WHOLE } from '../../src/core/gate-settings.ts';
 import { seeded } from '../../src/core/trace-split.ts';
-import { binomial, type Counts, fed, settingsOf, whole } from './judged.ts';
+import { binomial, blockOf, type Counts, counted, fed, settingsOf, whole } from './judged.ts';
 
 const SEED = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
 const RUNS = 300;
@@ -85,6 +86,50 @@ describe('false alarms, exactly at the margin', () => {
       if (fed(settings, clumps, world.share).crossed !== null) found += 1;
     }
     expect(found, `seed ${SEED}`).toBeLessThanOrEqual(atMost(ALPHA));
+  });
+});
+
+describe('tenants that fail whatever serves them', () => {
+  const TENANTS = 10;
+
+  /** How many of the rollouts of two builds that are one end as a false alarm; each tenant has a request a second. */
+  function falseAlarms(failing: readonly number[], share: number, limit: number): number {
+    const slices = Array.from({ length: TENANTS }, (_, tenant) => ({ name: `t${tenant}`, weight: 0.5 / TENANTS }));
+    const settings = settingsOf({}, { limit, weight: 0.5, slices });
+    let found = 0;
+    for (let run = 0; run < RUNS; run += 1) {
+      const random = seeded(SEED * 1000 + run);
+      let evidence = fed(settings, [], share);
+      for (let poll = 1; poll <= 60 && evidence.crossed === null; poll += 1) {
+        const sum: [number, number, number, number] = [0, 0, 0, 0];
+        const parts = slices.map(({ name }, tenant) => {
+          const rate = failing[tenant] ?? 0;
+          const nc = binomial(random, 1, share);
+          const counts: Counts = [binomial(random, nc, rate), nc, binomial(random, 1 - nc, rate), 1 - nc];
+          counts.forEach((count, index) => {
+            sum[index] = (sum[index] ?? 0) + count;
+          });
+          return [name, blockOf(counts)] as const;
+        });
+        const gates = { errors: counted({ ...Object.fromEntries(parts), [WHOLE]: blockOf(sum) }) };
+        evidence = feed(settings, evidence, { atMs: poll * 1000, gates });
+      }
+      if (evidence.crossed !== null) found += 1;
+    }
+    return found;
+  }
+
+  it.each([
+    ['one always', [1], 0.5, [0.01, 0.1]],
+    ['three in 30 % of requests', [0.3, 0.3, 0.3], 0.5, [0.01, 0.1]],
+    ['three always, at a quarter of the traffic', [1, 1, 1], 0.25, [0.01, 0.1]],
+    // With so few requests to the stable build the limit must follow what is usual, as it does before a rollout.
+    ['one always, at nearly all of the traffic', [1], 0.9, [usualLimit(0.1)]],
+  ])('raise no false alarm: %s', (_what, failing, share, limits) => {
+    for (const limit of limits) {
+      const most = RUNS * 0.01 + 4 * Math.sqrt(RUNS * 0.01);
+      expect(falseAlarms(failing, share, limit), `seed ${SEED}, limit ${limit}`).toBeLessThanOrEqual(most);
+    }
   });
 });
 

@@ -317,6 +317,15 @@ describe('an incident that both builds share', () => {
     }
   });
 
+  it('is said within two minutes to be beyond the limit where one request a second is all that there is', () => {
+    const settings = settingsOf({}, { limit: 0.01 });
+    const polls = Array.from({ length: 9 }, () => whole([1, 1, 14, 14]));
+    expect(verdictOf(fed(settings, polls, 0.05), settings)).toMatchObject({
+      verdict: 'hold',
+      reasons: expect.arrayContaining([expect.objectContaining({ what: 'limit' })]),
+    });
+  });
+
   it('is no incident where one request of a small slice failed', () => {
     const settings = settingsOf({}, { weight: 0.5, slices: [{ name: 'small', weight: 0.5 }] });
     const poll = counted({ [WHOLE]: blockOf(HEALTHY), small: blockOf([0, 5, 1, 95]) });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Block } from '../../src/core/e-process.ts';
 import { feed, openEvidence } from '../../src/core/evidence.ts';
 import { type GateSettings, LATENCY_MARGIN, METRIC_DEFAULTS, SETTINGS_DEFAULTS, WHOLE } from '../../src/core/gate-settings.ts';
+import { exceedsTolerated } from '../../src/core/newest.ts';
 import { judge, type Verdict } from '../../src/core/verdict.ts';
 import { blockOf, type Counts, ERRORS } from './judged.ts';
 
@@ -65,6 +66,18 @@ describe('a build that is slow, and answers without errors', () => {
     [2180, 2000],
   ])('goes on where it is as slow as is tolerated: %i beside %i', (slow, slowOfStable) => {
     expect(verdictOf(slow, slowOfStable).verdict).toBe('advance');
+  });
+
+  it('holds for that reason, which uses up patience', () => {
+    const verdict = verdictOf(2400, 2000);
+    expect(verdict).toMatchObject({ verdict: 'hold', reasons: [{ what: 'worse' }] });
+  });
+
+  it('is not called slower for a small slice in which chance had all of the few slow requests', () => {
+    const metric = settings.metrics[1] ?? ERRORS;
+    const few = { open: [0, 0, 0, 0], recent: [0, 0], last: [0, 0] } as const;
+    expect(exceedsTolerated(metric, { ...few, step: [10, 3, 10, 0] })).toBe(false);
+    expect(exceedsTolerated(metric, { ...few, step: [1000, 300, 1000, 0] })).toBe(true);
   });
 
   it('goes back once the evidence is enough', () => {

@@ -142,6 +142,16 @@ describe('watched time', () => {
     expect(here.world.moved[1]?.atMs).toBeGreaterThan(78_000 + 20_000);
   });
 
+  it('goes on where only the stable build crashed and came back, since this build may be its mend', async () => {
+    const here = scene();
+    here.world.after(18_000, () => {
+      const blue = here.world.builds.get('blue');
+      if (blue !== undefined) blue.downs += 1;
+    });
+    expect(await here.go(LONG)).toMatchObject({ state: { phase: 'done' } });
+    expect(here.world.moved[1]?.atMs).toBeLessThan(18_000 + 20_000);
+  });
+
   it('begins again where a build crashed and came back between two polls, which is seen and said', async () => {
     const here = scene();
     here.world.after(18_000, () => {
