@@ -1,0 +1,41 @@
+/** Rollouts with comparing gates that are killed and resumed on a real HAProxy: what was seen before counts, and so does what happened meanwhile. */
+import { describe, expect, it } from 'vitest';
+import { type OutputLine, outputLineSchema } from '../../src/core/output.ts';
+import { expectPromoted, expectReverted, inScene, type Scene } from './gates-scene.ts';
+import { PRODUCTION, type Ran } from './world.ts';
+
+const SLOW = { timeout: 180_000 };
+
+/** Kills the rollout while its gate gathers evidence; says how many requests of the candidate the gate had seen at each poll. */
+async function killed({ world, candidate }: Scene): Promise<readonly number[]> {
+  const running = world.start(`promote --build ${candidate.guid} ${PRODUCTION}`);
+  await running.waitFor(/to rule harm out; errors: 0 of [1-9]/);
+  running.signal('SIGKILL');
+  await running.ended.catch(() => undefined);
+  const lines = running.stdout().split('\n').slice(0, -1);
+  return requestsSeen(lines.map((line) => outputLineSchema.parse(JSON.parse(line))));
+}
+
+function requestsSeen(lines: readonly OutputLine[]): number[] {
+  return lines.flatMap((line) => (line.type === 'poll' ? line.gates.map(({ requests }) => requests) : []));
+}
+
+describe('a rollout with gates that compare', () => {
+  it('is killed while it gathers evidence, and whoever resumes it goes on with that to 100 %', SLOW, () =>
+    inScene({}, async (scene) => {
+      const before = await killed(scene);
+      const resumed: Ran = await scene.world.run(`resume ${PRODUCTION}`);
+      await expectPromoted(scene, resumed);
+      expect(Math.max(...before)).toBeGreaterThan(0);
+      expect(requestsSeen(resumed.json)[0]).toBeGreaterThanOrEqual(Math.max(...before));
+    }),
+  );
+
+  it('is killed, and a build that began to fail while nobody watched is taken back by whoever resumes', SLOW, () =>
+    inScene({}, async (scene) => {
+      await killed(scene);
+      scene.candidate.backend.setFailPercent(30);
+      await expectReverted(scene, await scene.world.run(`resume ${PRODUCTION}`), /Gate errors failed: errors: \d+ of \d+/);
+    }),
+  );
+});
