@@ -118,7 +118,15 @@ export class Runner {
     const hold = readHold(pointerDirs, io.fs);
     if (hold !== undefined) return { kind: 'held', why: hold.text };
     if (!store.owns(scope)) return { kind: 'superseded' };
-    const request = this.abortSeen ? undefined : ((await store.requestedAbort(scope)) ?? this.parts.inherited);
+    let request: Awaited<ReturnType<typeof store.requestedAbort>>;
+    try {
+      if (!this.abortSeen) request = (await store.requestedAbort(scope)) ?? this.parts.inherited;
+    } catch (error) {
+      // Where the ledger was lost a rescue may have come first, and its hold says more than a failed look.
+      const since = readHold(pointerDirs, io.fs);
+      if (since !== undefined) return { kind: 'held', why: since.text };
+      throw error;
+    }
     if (request !== undefined) return { kind: 'abort', request };
     // Whoever is on the way back to the stable build tries that once before it leaves, and never leaves for want of time.
     const { rollout } = this.history;

@@ -5,6 +5,7 @@ import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { BIN } from '../cli/run-cli.ts';
+import { stopped } from '../crash/stopper.ts';
 import { documentOf, loseCheckout, openWorld, PRODUCTION, type World } from './world.ts';
 
 const LONG = '[{ percent: 50, bake: 10m }, { percent: 100, bake: 400ms }]';
@@ -128,9 +129,13 @@ it('stops by the hold alone a frozen runner that it could not find and end, when
 it('also when the ledger never comes back: what serves is adopted, and releases go on', { timeout: 60_000 }, async () => {
   const { amber } = world.builds;
   const running = await bakingAtHalf();
+  // Until there is a hold, a runner that looks finds its ledger gone, and stops for that.
+  running.signal('SIGSTOP');
+  await stopped(running.process.pid ?? 0);
   rmSync(join(world.scopeDir, 'ledger'), { recursive: true });
   const rescued = await world.run(`${RESCUE} --json`);
   expect([rescued.exitCode, rescued.result.code], rescued.stderr).toEqual([0, null]);
+  running.signal('SIGCONT');
   expect((await running.ended).exitCode).toBe(6);
   world.writeConfig({ steps: '[{ percent: 50, bake: 400ms }, { percent: 100, bake: 400ms }]' });
   const reviewed = await world.run(`reconcile ${PRODUCTION}`);
