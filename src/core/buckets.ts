@@ -1,4 +1,5 @@
-/** Latency buckets: how their counters are called, and which bounds are worth judging. No I/O. */
+/** Latency buckets: how their counters and metrics are called, and which bounds are worth judging. No I/O. */
+import type { MetricCounters } from './counter-blocks.ts';
 
 /** Counters of latency buckets, cumulative as Prometheus has them: `le:0.5`; `le:+Inf` is every request. */
 export const BUCKET_PREFIX = 'le:';
@@ -7,6 +8,14 @@ export const ALL_BUCKETS = 'le:+Inf';
 /** Seconds of `le:0.5`; Infinity of `le:+Inf`. */
 export function boundOf(name: string): number {
   return name === ALL_BUCKETS ? Number.POSITIVE_INFINITY : Number(name.slice(BUCKET_PREFIX.length));
+}
+
+/** What the name of a metric begins with that judges latency by a bound: `slower than 0.5s`. */
+export const SLOWER = 'slower than ';
+
+/** The metric of a bound in seconds. */
+export function slowerThan(seconds: number): MetricCounters {
+  return { metric: `${SLOWER}${seconds}s`, requests: ALL_BUCKETS, failures: `${BUCKET_PREFIX}${seconds}`, counts: 'slower' };
 }
 
 /** A bound that most requests exceed anyway says little about a fault. */

@@ -39,6 +39,7 @@ function certificateOf(settings: GateSettings, evidence: Evidence, metric: Judge
   const need = certificateLogC(settings);
   const dispersion = dispersionSeen(evidence.clumps[streamsKey(metric)], metric.dispersion);
   const logCOf = (stream: Stream) => streamLogC(stream, metric.dispersion / dispersion);
+  const logC = logCOf(whole);
   const asSeen = { ...metric, dispersion };
   const requestsNeeded = requestsToCertify(settings, asSeen, evidence.share, stableRate(whole, evidence.share));
   const watchedMs = evidence.atMs - evidence.stepSinceMs;
@@ -47,22 +48,22 @@ function certificateOf(settings: GateSettings, evidence: Evidence, metric: Judge
   const waiting: string[] = [];
   const unverified: string[] = [];
   let spokenFor = 0;
-  let leastLogC = logCOf(whole);
+  let leastLogC = logC;
   slices.forEach((stream, index) => {
     const name = metric.slices[index]?.name ?? '';
-    const logC = logCOf(stream);
-    const certified = logC >= need;
+    const ofSlice = logCOf(stream);
+    const certified = ofSlice >= need;
     const possible = stream.step[0] * outlook >= requestsNeeded;
     if (certified || possible) spokenFor += requestsOf(stream);
     if (!certified) (possible ? waiting : unverified).push(name);
-    if (!certified && possible) leastLogC = Math.min(leastLogC, logC);
+    if (!certified && possible) leastLogC = Math.min(leastLogC, ofSlice);
   });
   const all = requestsOf(whole);
   return {
     metric,
     harm: evidence.share < 1 ? harmAt(metric.harm, evidence.share) : null,
-    logC: logCOf(whole),
-    certified: logCOf(whole) >= need,
+    logC,
+    certified: logC >= need,
     dispersion,
     stream: whole,
     requestsNeeded,

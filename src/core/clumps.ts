@@ -3,6 +3,7 @@
  * only on the side of holding: it never makes a certificate surer than the settings do. No I/O.
  */
 import * as z from 'zod';
+import { squaredResidual } from './dispersion.ts';
 import type { Counted } from './e-process.ts';
 
 const pair = z.tuple([z.number().min(0), z.number().min(0)]);
@@ -25,22 +26,17 @@ const MOST_APART = 64;
 /** What is older is forgotten by and by. */
 const MOST_PAIRS = 64;
 
-/**
- * At the end of a block, with all that the stable build was asked and failed up to then. Of two neighbours with n failures in all, of which each expects its part q by its requests, the
- * squared Pearson residual (k - q n)^2 / (q (1 - q) n) is 1 on average where failures come one by one, and c where they come c at a time,
- * however the rate drifts over longer times.
- */
+/** At the end of a block, with all that the stable build was asked and failed up to then; however its rate drifts over longer times. */
 export function clumpsUpTo(clumps: Clumps = NOTHING, all: Counted): Clumps {
   const upTo: Clumps['upTo'] = [all.requests, all.failures];
-  const [requests, failures] = [all.requests - clumps.upTo[0], all.failures - clumps.upTo[1]];
-  if (requests <= 0) return { ...clumps, upTo };
-  const last: Clumps['last'] = [requests, failures];
-  const [otherRequests, otherFailures] = clumps.last;
-  const both = failures + otherFailures;
-  if (otherRequests === 0 || both === 0) return { ...clumps, upTo, last };
-  const residual = (failures * otherRequests - otherFailures * requests) ** 2 / (both * requests * otherRequests);
+  const block: Counted = { requests: all.requests - clumps.upTo[0], failures: all.failures - clumps.upTo[1] };
+  if (block.requests <= 0) return { ...clumps, upTo };
+  const last: Clumps['last'] = [block.requests, block.failures];
+  const before: Counted = { requests: clumps.last[0], failures: clumps.last[1] };
+  if (before.requests === 0 || block.failures + before.failures === 0) return { ...clumps, upTo, last };
   const kept = clumps.pairs >= MOST_PAIRS ? 0.5 : 1;
-  return { upTo, last, pairs: kept * clumps.pairs + 1, apart: kept * clumps.apart + Math.min(MOST_APART, residual) };
+  const apart = Math.min(MOST_APART, squaredResidual(block, before));
+  return { upTo, last, pairs: kept * clumps.pairs + 1, apart: kept * clumps.apart + apart };
 }
 
 /** On top of what is measured: the candidate's failures may clump more, and few pairs tell little. */

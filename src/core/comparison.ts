@@ -1,7 +1,9 @@
 /** Gates that compare candidate and stable, from what the config asks to what the evidence judges. Fixed before the first step. No I/O. */
 import * as z from 'zod';
+import { SLOWER } from './buckets.ts';
 import { RESTARTS } from './counter-blocks.ts';
 import { CRASH_LIMIT } from './crashes.ts';
+import type { Counted } from './e-process.ts';
 import {
   type GateSettings,
   gateSettingsSchema,
@@ -65,9 +67,6 @@ export interface Countable {
   /** Milliseconds from a request to its count: scrape interval and more. */
   readonly lagMs: number;
 }
-
-/** What the name of a metric begins with that judges latency by a bound: `slower than 0.5s`. */
-export const SLOWER = 'slower than ';
 
 /** More slices than this cannot be judged one by one; the rest is judged together. */
 const SLICES_MAX = 1000;
@@ -154,6 +153,15 @@ const LIMIT_MAX = 0.5;
 export function usualLimit(usualRate: number | undefined): number {
   const wanted = Math.ceil(USUAL_TIMES * (usualRate ?? 0) * 1000) / 1000;
   return Math.min(LIMIT_MAX, Math.max(METRIC_DEFAULTS.limit, wanted));
+}
+
+/** Of fewer requests nobody can say what is usual. */
+const ENOUGH_REQUESTS = 1000;
+
+/** How often each metric usually fails, of what was counted of it; those of too few requests are left out. */
+export function usualRates(counted: Iterable<readonly [metric: string, counts: Counted]>): Record<string, number> {
+  const enough = [...counted].filter(([, { requests }]) => requests >= ENOUGH_REQUESTS);
+  return Object.fromEntries(enough.map(([metric, { requests, failures }]) => [metric, failures / requests]));
 }
 
 const STATUS_LIMIT = 0.1;

@@ -29,11 +29,19 @@ export function dispersionOf(intervals: readonly Counted[]): Dispersion | undefi
     if (one === undefined || other === undefined || one.requests * other.requests === 0) continue;
     const failures = one.failures + other.failures;
     if (failures === 0) continue;
-    const apart = one.failures * other.requests - other.failures * one.requests;
     const mean = (failures * one.requests) / (one.requests + other.requests);
-    points.push({ mean, squared: apart ** 2 / (failures * one.requests * other.requests) });
+    points.push({ mean, squared: squaredResidual(one, other) });
   }
   return points.length < PAIRS_MIN ? undefined : lineOf(points);
+}
+
+/**
+ * How far apart two intervals with a failure are: of n failures in all, of which each expects its part q by its requests, the squared Pearson
+ * residual (k - q n)^2 / (q (1 - q) n). It is 1 on average where failures come one by one, and c where they come c at a time.
+ */
+export function squaredResidual(one: Counted, other: Counted): number {
+  const apart = one.failures * other.requests - other.failures * one.requests;
+  return apart ** 2 / ((one.failures + other.failures) * one.requests * other.requests);
 }
 
 function lineOf(points: readonly { readonly mean: number; readonly squared: number }[]): Dispersion {

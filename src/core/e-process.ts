@@ -31,16 +31,6 @@ export const WORSE_BY = [1.5, 2, 3, 5, 8, 13, 22, 36, 60, 100, 250, 700] as cons
 /** How far below the harm the certificate expects a healthy candidate, mixed equally. */
 export const BETTER_BY = [0.02, 0.1, 0.2, 0.35, 0.5, 0.7] as const;
 
-/** Beyond so many nats of difference the lesser of two is lost in rounding. */
-const NEGLIGIBLE = 45;
-
-/** ln(e^a + e^b), without leaving the range of numbers. */
-export function logAddExp(a: number, b: number): number {
-  const most = a > b ? a : b;
-  const lower = (a > b ? b : a) - most;
-  return lower < -NEGLIGIBLE || most <= LOG_NOTHING ? most : most + Math.log1p(Math.exp(lower));
-}
-
 /** ln of the sum of e^value. Of nothing: LOG_NOTHING. */
 export function logSumExp(values: readonly number[]): number {
   const most = greatest(values, LOG_NOTHING);
@@ -166,7 +156,7 @@ export function certificateLogFactor(block: Block, harm: Margin, betterBy: numbe
  * How the logs of a mixture move: `begin` is the mass that starts to count with this block, spread equally over the alternatives.
  * `logFactors` by alternative; null where the block says nothing.
  */
-export function growBy(logs: readonly number[], begin: number, logFactors: readonly number[] | null): number[] {
+export function grow(logs: readonly number[], begin: number, logFactors: readonly number[] | null): number[] {
   const start = begin / logs.length;
   const grown = logs.slice();
   for (let index = 0; index < grown.length; index += 1) {
@@ -176,11 +166,6 @@ export function growBy(logs: readonly number[], begin: number, logFactors: reado
     grown[index] = logFactors === null || begun <= LOG_NOTHING ? begun : begun + (logFactors[index] ?? 0);
   }
   return grown;
-}
-
-/** The same with one alternative's factor at a time. */
-export function grow(logs: readonly number[], begin: number, logFactor: ((index: number) => number) | null): number[] {
-  return growBy(logs, begin, logFactor === null ? null : logs.map((_, index) => logFactor(index)));
 }
 
 /**

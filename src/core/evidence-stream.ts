@@ -7,7 +7,7 @@ import {
   betLogFactors,
   countLogFactors,
   greatest,
-  growBy,
+  grow,
   LOG_NOTHING,
   logSumExp,
   mixtureE,
@@ -122,7 +122,7 @@ export function feedStream(metric: JudgedMetric, stream: Stream, turn: Turn, see
 function feedShare(metric: JudgedMetric, logs: readonly number[], block: Block, begin: number): number[] {
   const comparable = block.candidate.requests > 0 && block.stable.requests > 0;
   const multiple = comparable ? shareOfFailures(block, metric.tolerated) : undefined;
-  return growBy(logs, begin, betLogFactors(multiple));
+  return grow(logs, begin, betLogFactors(multiple));
 }
 
 /** The stream at the beginning of a step: the certificate speaks for one step only, the evidence of harm goes on. */
@@ -152,7 +152,7 @@ function feedAbsolute(metric: JudgedMetric, stream: Stream, turn: Turn, { block,
     (arms === 'candidate' && !metric.limitsAlone) ||
     (arms === 'both' && (turn.incident || inIncident(metric, block) || !stableIsWell(metric, stream.all, block)));
   const multiple = candidate.failures / candidate.requests / limit;
-  return growBy(logs, turn.begin, skipped ? null : betLogFactors(multiple));
+  return grow(logs, turn.begin, skipped ? null : betLogFactors(multiple));
 }
 
 /**
@@ -167,12 +167,12 @@ function feedCrashes(
 ): number[] {
   const [seconds, crashes] = ended?.open ?? NO_COUNTS;
   const multiple = ended === null || seconds === 0 || ended.all[3] > 0 ? undefined : crashes / seconds / (metric.limit ?? 1);
-  return growBy(logs, begin, betLogFactors(multiple));
+  return grow(logs, begin, betLogFactors(multiple));
 }
 
 function feedCount(metric: JudgedMetric, logs: readonly number[], turn: Turn, block: Block | null): number[] {
   const { tolerated, dispersion } = metric;
-  return growBy(logs, turn.begin, block === null ? null : countLogFactors(block, tolerated, WORSE_BY, dispersion));
+  return grow(logs, turn.begin, block === null ? null : countLogFactors(block, tolerated, WORSE_BY, dispersion));
 }
 
 /** No requests at the candidate are the strongest evidence here, unless a restart lost them. */
@@ -180,7 +180,7 @@ function feedTraffic(metric: JudgedMetric, stream: Stream, turn: Turn, { block, 
   const factors = arms === 'both' && !restarted ? trafficLogFactors(block, turn.share, metric.dispersion) : null;
   return {
     ...stream,
-    count: growBy(stream.count, turn.begin, factors),
+    count: grow(stream.count, turn.begin, factors),
     step: arms === 'both' ? withBlock(stream.step, block, arms) : stream.step,
     all: arms === 'both' ? withBlock(stream.all, block, arms) : stream.all,
   };
@@ -192,7 +192,7 @@ function seesAll(turn: Turn, { arms }: Seen): boolean {
 }
 
 function feedCertificate(metric: JudgedMetric, logs: readonly number[], turn: Turn, block: Block): number[] {
-  return growBy(logs, 0, certificateFactors(metric, block, turn.share));
+  return grow(logs, 0, certificateFactors(metric, block, turn.share));
 }
 
 /** Beside a stable build the harm is a comparison; alone it is the limit, and the claim no more than that. */

@@ -1,7 +1,8 @@
 /** What a comparing gate will catch, in one sentence for the plan: worked out with the evidence itself, at the traffic of now. No I/O. */
 
+import { SLOWER } from './buckets.ts';
 import { requestsToCertify } from './certificate.ts';
-import { type Comparison, SLOWER } from './comparison.ts';
+import type { Comparison } from './comparison.ts';
 import { type Detection, detection, type Traffic } from './detection.ts';
 import { durationText, percentText } from './gate.ts';
 import { type JudgedMetric, pollEveryMs } from './gate-settings.ts';

@@ -1,7 +1,9 @@
 /** The lines of one interval as what a live source would have counted: for each build its counters, or why they are missing. No I/O. */
-import { ALL_BUCKETS, BUCKET_PREFIX, judgedBounds } from './buckets.ts';
+import { ALL_BUCKETS, BUCKET_PREFIX, judgedBounds, slowerThan } from './buckets.ts';
+import { usualRates } from './comparison.ts';
 import { gatePollOf, type MetricCounters } from './counter-blocks.ts';
 import type { ArmDelta, Delta } from './counters.ts';
+import type { Counted } from './e-process.ts';
 import { WHOLE } from './gate-settings.ts';
 import type { ArmState, GatePoll } from './poll.ts';
 import type { TraceRow } from './trace.ts';
@@ -43,29 +45,22 @@ export function formOf(intervals: readonly Interval[], names: StatusNames): Trac
     hasWhole: rows.some(({ slice, le }) => slice === null && le === null) && rows.some(({ slice }) => slice !== null),
     usualRates: {},
   };
-  return { ...form, usualRates: usualRates(intervals.slice(0, Math.max(0, first)), form, names) };
+  return { ...form, usualRates: usualRates(countedOf(intervals.slice(0, Math.max(0, first)), form, names)) };
 }
 
-/** Of fewer requests nobody can say what is usual. */
-const ENOUGH_REQUESTS = 1000;
-
-function usualRates(before: readonly Interval[], form: TraceForm, names: StatusNames): Record<string, number> {
+/** What the stable build was asked and failed before the rollout, by metric. */
+function countedOf(before: readonly Interval[], form: TraceForm, names: StatusNames): ReadonlyMap<string, Counted> {
   const counts = new TraceCounts(form, names);
-  const sums = new Map(form.metrics.flatMap(({ metric, counts: what }) => (what === 'failures' ? [[metric, [0, 0]]] : [])));
+  const sums = new Map<string, Counted>();
   for (const interval of before) {
     const { blocks } = counts.poll(interval, false);
-    for (const [metric, [requests = 0, failures = 0]] of sums) {
-      const counted = blocks[metric]?.[WHOLE]?.stable;
-      sums.set(metric, [requests + (counted?.requests ?? 0), failures + (counted?.failures ?? 0)]);
+    for (const { metric } of form.metrics) {
+      const { requests, failures } = sums.get(metric) ?? { requests: 0, failures: 0 };
+      const now = blocks[metric]?.[WHOLE]?.stable;
+      sums.set(metric, { requests: requests + (now?.requests ?? 0), failures: failures + (now?.failures ?? 0) });
     }
   }
-  const enough = [...sums].filter(([, [requests = 0]]) => requests >= ENOUGH_REQUESTS);
-  return Object.fromEntries(enough.map(([metric, [requests = 1, failures = 0]]) => [metric, failures / requests]));
-}
-
-/** Comparing gates know latency by this name. */
-function slowerThan(seconds: number): MetricCounters {
-  return { metric: `slower than ${seconds}s`, requests: ALL_BUCKETS, failures: `${BUCKET_PREFIX}${seconds}`, counts: 'slower' };
+  return sums;
 }
 
 function failureMetrics(rows: readonly TraceRow[], { single, classes }: StatusNames): readonly MetricCounters[] {

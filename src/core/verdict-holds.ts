@@ -3,7 +3,7 @@ import type { Certificate } from './certificate.ts';
 import { type Evidence, streamsOf } from './evidence.ts';
 import type { GateData } from './evidence-data.ts';
 import { countText, durationText, percentText } from './gate.ts';
-import { certificateLogC, type GateSettings } from './gate-settings.ts';
+import { certificateLogC, type GateSettings, type JudgedMetric } from './gate-settings.ts';
 import { exceedsTolerated, failingTogether, failsNow, stableInIncident } from './newest.ts';
 import { shareIsAsPlanned, toleratedShare } from './traffic-share.ts';
 
@@ -107,10 +107,15 @@ function incidentReasons(settings: GateSettings, evidence: Evidence): Reason[] {
       const why = `the stable build fails as well: both together ${percentText(together)} of the newest requests, beyond the limit ${percentText(metric.limit)} of ${metric.metric}`;
       return [{ what: 'limit', gate: metric.gate, why, untilMs: null }];
     }
-    const where = found > 0 ? ` in ${metric.slices[found - 1]?.name}` : '';
+    const where = whereText(metric, found);
     const why = `the stable build fails as well${where}: more than half of the limit ${percentText(metric.limit)} of ${metric.metric}`;
     return [{ what: 'incident', gate: metric.gate, why, untilMs: null }];
   });
+}
+
+/** Which of a metric's streams it is: nothing of the whole, else its slice. */
+function whereText({ slices }: JudgedMetric, index: number): string {
+  return index > 0 ? ` in ${slices[index - 1]?.name}` : '';
 }
 
 /** Half-way to going back is no time to go on: a brake by rule of thumb, outside every bound. */
@@ -125,7 +130,7 @@ function failingReasons(evidence: Evidence, { metric, harm }: Certificate): Reas
   const found = streams.findIndex((stream) => failsNow(metric, stream, harm));
   const stream = streams[found];
   if (stream === undefined) return [];
-  const where = found > 0 ? ` in ${metric.slices[found - 1]?.name}` : '';
+  const where = whereText(metric, found);
   const newest = countText(stream.last[1] + stream.open[1], stream.last[0] + stream.open[0]);
   return [
     {
@@ -146,7 +151,7 @@ function worseReasons(settings: GateSettings, evidence: Evidence): Reason[] {
     const found = streams.findIndex((stream) => exceedsTolerated(metric, stream));
     const step = streams[found]?.step;
     if (step === undefined) return [];
-    const where = found > 0 ? ` in ${metric.slices[found - 1]?.name}` : '';
+    const where = whereText(metric, found);
     const why = `${metric.metric}${where}: ${countText(step[1], step[0])} against ${countText(step[3], step[2])}, more than is tolerated`;
     return [{ what: 'worse', gate: metric.gate, why, untilMs: null }];
   });

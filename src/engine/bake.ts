@@ -86,12 +86,12 @@ function routerResults(
 }
 
 /** The candidate went down and came back between two readings: quicker than the poll, and trouble all the same. A stable build that does may need it. */
-function wentDown(candidate: string, { members }: Reading, before: Reading | undefined): string[] {
-  return members.flatMap(({ place, percent, up, downs = {} }) => {
-    const was = before?.members.find((one) => one.place === place)?.downs ?? {};
-    const hasMoved = Object.entries(downs).some(([location, times]) => times > (was[location] ?? times));
-    return hasMoved && up && percent > 0 && place === candidate ? [`${place} went down and came back since the last look`] : [];
-  });
+function wentDown(candidate: string, now: Reading, before: Reading | undefined): string[] {
+  const memberIn = (reading: Reading | undefined) => reading?.members.find(({ place }) => place === candidate);
+  const [member, was] = [memberIn(now), memberIn(before)?.downs ?? {}];
+  if (member === undefined || !member.up || member.percent <= 0) return [];
+  const hasMoved = Object.entries(member.downs ?? {}).some(([location, times]) => times > (was[location] ?? times));
+  return hasMoved ? [`${candidate} went down and came back since the last look`] : [];
 }
 
 /** What each gate says, and whether the source of one of them said nothing. */

@@ -1,10 +1,18 @@
 /** What comparing gates can see before a rollout: metrics, slices, traffic of the build that serves now. Asks only. */
 
 import { BUCKET_PREFIX, boundOf, judgedBounds } from '../core/buckets.ts';
-import { type ComparedGate, type Comparison, type Countable, comparisonOf, type EvidenceLimits } from '../core/comparison.ts';
+import {
+  type ComparedGate,
+  type Comparison,
+  type Countable,
+  comparisonOf,
+  type EvidenceLimits,
+  usualRates,
+} from '../core/comparison.ts';
 import { gatePollOf, type MetricCounters } from '../core/counter-blocks.ts';
 import { type ArmReading, countersSince, counterTotals, NO_COUNTERS } from '../core/counters.ts';
 import type { Traffic } from '../core/detection.ts';
+import type { Counted } from '../core/e-process.ts';
 import { WHOLE } from '../core/gate-settings.ts';
 import type { Plan } from '../core/plan.ts';
 import { shortGuid } from '../core/scope.ts';
@@ -78,7 +86,7 @@ async function lookAtGate(
     countsTraffic: source.countsTraffic,
     countsProcesses: source.countsProcesses ?? false,
     seesCrashes: seesCrashes(first.candidate),
-    usualRates: usualRates(metrics, first.candidate),
+    usualRates: usualRates(countedOf(metrics, first.candidate)),
     lagMs: source.lagMs(config),
   };
   const traffic = async () => {
@@ -114,16 +122,12 @@ function worthJudging(metrics: readonly MetricCounters[], arm: ArmReading): read
   return metrics.filter(({ counts, failures }) => counts !== 'slower' || judged.includes(boundOf(failures)));
 }
 
-/** Of fewer requests nobody can say what is usual. */
-const ENOUGH_REQUESTS = 1000;
-
-function usualRates(metrics: readonly MetricCounters[], arm: ArmReading): Record<string, number> {
+function countedOf(metrics: readonly MetricCounters[], arm: ArmReading): (readonly [string, Counted])[] {
   const sums = counterTotals(arm);
-  const rates = metrics.flatMap(({ metric, requests, failures, counts }): [string, number][] => {
-    const asked = sums.get(requests) ?? 0;
-    return counts === 'slower' || asked < ENOUGH_REQUESTS ? [] : [[metric, (sums.get(failures) ?? 0) / asked]];
+  const failing = metrics.filter(({ counts }) => counts === 'failures');
+  return failing.map(({ metric, requests, failures }) => {
+    return [metric, { requests: sums.get(requests) ?? 0, failures: sums.get(failures) ?? 0 }] as const;
   });
-  return Object.fromEntries(rates);
 }
 
 function requestsBySlice(arm: ArmReading): Record<string, number> {

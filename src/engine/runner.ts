@@ -114,18 +114,18 @@ export class Runner {
 
   /** What stands in the way of going on, looked at before every effect and every second while waiting. */
   async look(): Promise<Interruption | undefined> {
-    const { io, store, scope, pointerDirs, control } = this.parts;
-    const hold = readHold(pointerDirs, io.fs);
-    if (hold !== undefined) return { kind: 'held', why: hold.text };
+    const { io, store, scope, control } = this.parts;
+    const held = this.held();
+    if (held !== undefined) return held;
     if (!store.owns(scope)) return { kind: 'superseded' };
     let request: Awaited<ReturnType<typeof store.requestedAbort>>;
     try {
       if (!this.abortSeen) request = (await store.requestedAbort(scope)) ?? this.parts.inherited;
     } catch (error) {
       // Where the ledger was lost a rescue may have come first, and its hold says more than a failed look.
-      const since = readHold(pointerDirs, io.fs);
-      if (since !== undefined) return { kind: 'held', why: since.text };
-      throw error;
+      const since = this.held();
+      if (since === undefined) throw error;
+      return since;
     }
     if (request !== undefined) return { kind: 'abort', request };
     // Whoever is on the way back to the stable build tries that once before it leaves, and never leaves for want of time.
@@ -135,6 +135,11 @@ export class Runner {
     if (!goingBack && control.leaveAtMs !== null && io.monotonic() >= control.leaveAtMs)
       return { kind: 'leave', why: 'max-wait' };
     return undefined;
+  }
+
+  private held(): Interruption | undefined {
+    const hold = readHold(this.parts.pointerDirs, this.parts.io.fs);
+    return hold === undefined ? undefined : { kind: 'held', why: hold.text };
   }
 
   /** Waits, looking up every second. False when something came up before the time was over. */

@@ -1,6 +1,6 @@
 /** Prometheus: raw counts of both builds by one instant query, and one more for latency. Must not let a query pass that counts something else. */
 import * as z from 'zod';
-import { ALL_BUCKETS, BUCKET_PREFIX, boundOf } from '../core/buckets.ts';
+import { ALL_BUCKETS, BUCKET_PREFIX, boundOf, slowerThan } from '../core/buckets.ts';
 import type { MetricCounters } from '../core/counter-blocks.ts';
 import type { ArmReading, Reading as Counters } from '../core/counters.ts';
 import { durationSchema, type Measurement } from '../core/gate.ts';
@@ -169,10 +169,6 @@ function metrics({ status, latency }: PrometheusConfig, seen?: Counters): readon
   const bounds = [...counters].filter((name) => name.startsWith(BUCKET_PREFIX) && name !== ALL_BUCKETS);
   const slower = latency === undefined ? [] : bounds.map(boundOf).toSorted((a, b) => a - b);
   return [...(status === undefined ? STATUS_METRICS.slice(0, 1) : byStatus), ...slower.map(slowerThan)];
-}
-
-function slowerThan(seconds: number): MetricCounters {
-  return { metric: `slower than ${seconds}s`, requests: ALL_BUCKETS, failures: `${BUCKET_PREFIX}${seconds}`, counts: 'slower' };
 }
 
 /** A query that finds nothing looks like a service without errors: of the build that serves now it must find something. */
