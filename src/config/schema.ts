@@ -59,10 +59,11 @@ const pathSchema = z.string().min(1).max(1024);
 /** Which gates are only a word, and so judged by the router's own counters. */
 function wordsProblem(service: unknown): { readonly index: number; readonly message: string } | undefined {
   const { router, gates } = (service ?? {}) as { readonly router?: { readonly kind?: unknown }; readonly gates?: unknown };
+  const kind = router?.kind;
   if (!Array.isArray(gates)) return undefined;
   const index = gates.findIndex((gate) => typeof gate === 'string');
   const kinds = metricSources.filter(({ ofRouter }) => ofRouter).map(({ kind }) => kind);
-  if (index === -1 || kinds.includes(String(router?.kind))) return undefined;
+  if (index === -1 || (typeof kind === 'string' && kinds.includes(kind))) return undefined;
   const message = `only a router of the kind ${kinds.join(' or ')} counts failures itself; say name and source of this gate`;
   return { index, message };
 }
@@ -119,13 +120,16 @@ const tenantSchema = z.strictObject({
     .describe('By name, such as production: { protected: true, services: … }'),
 });
 
-type Requirements = Readonly<Record<string, { readonly requires?: { readonly environment: string } | undefined }>>;
+/** What an environment requires; anything may stand there, for its own finding says what is wrong with it. */
+type Requirements = Readonly<
+  Record<string, { readonly requires?: { readonly environment?: unknown } | null | undefined } | null>
+>;
 
 function requirementProblem(name: string, required: string, environments: Requirements): string | undefined {
   const names = Object.keys(environments);
   if (!names.includes(required)) return `this tenant has no environment "${required}".${didYouMean(required, names)}`;
   const seen = new Set([name]);
-  for (let at: string | undefined = required; at !== undefined; at = environments[at]?.requires?.environment) {
+  for (let at: unknown = required; typeof at === 'string'; at = environments[at]?.requires?.environment) {
     if (at === name) return `${name} would require itself, so nothing could ever enter it`;
     if (seen.has(at)) return undefined;
     seen.add(at);
