@@ -1,20 +1,18 @@
 /** `status`: where traffic is, what is known-good, who leads, and whether router and ledger agree. Changes nothing. */
 import { type Hold, readHold } from '../break-glass/hold.ts';
 import { readPointers } from '../break-glass/pointer.ts';
-import { culprits, standingText } from '../core/culprits.ts';
-import { percentText } from '../core/gate.ts';
 import { currentKnownGood, fold, type History, openRollout, waysBack } from '../core/history.ts';
 import type { Traffic } from '../core/output.ts';
 import { stepSplit } from '../core/plan-splits.ts';
 import type { State } from '../core/rollout.ts';
 import { scopeText, shortGuid } from '../core/scope.ts';
 import { type Split, splitsAgree, splitText } from '../core/split.ts';
-import { progress } from '../core/verdict.ts';
 import type { Reading } from '../routers/router.ts';
 import { breakGlassCommand } from './advice.ts';
 import { type Deps, done, type Outcome } from './command.ts';
 import { type Opened, openScope, targetOf } from './open.ts';
 import { buildsAtPlaces } from './release.ts';
+import { evidenceLines, evidenceOf } from './status-evidence.ts';
 import { watchStatus } from './status-watch.ts';
 import { showTraffic, trafficOf } from './traffic.ts';
 
@@ -55,7 +53,7 @@ function documentOf(opened: Opened, reading: Reading | { readonly why: string },
     return { dir, generation: newest?.generation ?? null, knownGood: newest?.knownGood.build.guid ?? null, damaged };
   });
   const known = currentKnownGood(history);
-  const leader = history.leader;
+  const leader = leaderOf(history, deps);
   const traffic: Traffic = 'why' in reading ? { split: [], certainty: 'unknown' } : trafficOf(reading, buildsAtPlaces(opened));
   return {
     scope,
@@ -68,23 +66,21 @@ function documentOf(opened: Opened, reading: Reading | { readonly why: string },
         : { guid: known.build.guid, version: known.build.version, since: known.since, bad: history.bad.has(known.build.guid) },
     waysBack: waysBack(history).map((way) => ({ guid: way.build.guid, version: way.build.version, since: way.since })),
     rollout: rolloutOf(history.rollout, history.changedAt),
-    leader:
-      leader === null
-        ? null
-        : {
-            ...leader.claim.by,
-            actor: leader.claim.actor,
-            command: leader.claim.command,
-            since: leader.since,
-            running: leader.claim.by.host === deps.io.self().host ? deps.io.isRunning(leader.claim.by) : null,
-          },
+    leader,
     hold: hold === undefined ? null : { file: hold.file, text: hold.text },
     pointers,
-    next: nextOf(opened, open, hold),
+    next: nextOf(opened, open, hold, leader?.running === true),
   };
 }
 
 type StatusDocument = ReturnType<typeof documentOf>;
+
+/** `running` is null where nobody here can say, since it leads from another host. */
+function leaderOf({ leader }: History, { io }: Deps) {
+  if (leader === null) return null;
+  const { by, actor, command } = leader.claim;
+  return { ...by, actor, command, since: leader.since, running: by.host === io.self().host ? io.isRunning(by) : null };
+}
 
 function rolloutOf(state: State | null, changedAt: string | null) {
   if (state === null) return null;
@@ -105,19 +101,6 @@ function rolloutOf(state: State | null, changedAt: string | null) {
   };
 }
 
-/** What the comparing gates had seen when it was last written down: the leader knows more. */
-function evidenceOf({ plan, evidence }: State) {
-  if (plan.comparison === undefined || evidence === null) return null;
-  const { settings } = plan.comparison;
-  const { heaviest } = culprits(settings, evidence.evidence);
-  return {
-    at: new Date(evidence.evidence.atMs).toISOString(),
-    ...progress(settings, evidence.evidence),
-    slice: heaviest.slice,
-    most: standingText(heaviest),
-  };
-}
-
 /** What the ledger expects of the router, where it expects anything definite. */
 function driftOf(history: History, open: State | null, reading: Reading): string | null {
   const expected = expectedSplit(history, open);
@@ -135,18 +118,20 @@ function expectedSplit(history: History, open: State | null): Split | null {
     : null;
 }
 
-function nextOf(opened: Opened, open: State | null, hold: Hold | undefined): string[] {
+function nextOf(opened: Opened, open: State | null, hold: Hold | undefined, isLed: boolean): string[] {
   const { flags } = opened;
   if (hold !== undefined) return [`kvdeploy reconcile ${flags}`, breakGlassCommand(opened)];
-  if (open !== null) return [`kvdeploy resume ${flags}`, `kvdeploy abort ${flags}`];
+  if (open !== null) return [`kvdeploy ${isLed ? 'status --watch' : 'resume'} ${flags}`, `kvdeploy abort ${flags}`];
   return opened.history.rollout?.phase === 'stuck' ? [`kvdeploy rollback ${flags}`, breakGlassCommand(opened)] : [];
 }
 
 function messageOf(document: StatusDocument): string {
   if (document.hold !== null) return 'A break-glass hold is in force.';
   if (document.drift !== null) return `Drift: ${document.drift}.`;
-  const { rollout } = document;
-  return rollout === null ? 'No rollout yet.' : `The last rollout is ${rollout.phase}.`;
+  const { rollout, leader } = document;
+  if (rollout === null) return 'No rollout yet.';
+  const alone = rollout.phase === 'baking' && (leader === null || leader.running === false);
+  return `The last rollout is ${rollout.phase}${alone ? ', and nobody watches its gates' : ''}.`;
 }
 
 function textOf(document: StatusDocument, opened: Opened): string {
@@ -160,7 +145,7 @@ function textOf(document: StatusDocument, opened: Opened): string {
     ...(document.drift === null ? [] : [`  drift       ${document.drift}`]),
     `  known-good  ${knownGood === null ? 'none' : `${shortGuid(knownGood.guid)}  ${knownGood.version}  since ${knownGood.since}${knownGood.bad ? '  MARKED BAD' : ''}`}`,
     `  rollout     ${rollout === null ? 'none' : `${rollout.id}  ${rollout.kind} of ${shortGuid(rollout.candidate)}  ${rollout.phase} at step ${rollout.step}/${rollout.steps} (${rollout.percent} %): ${rollout.why}`}`,
-    ...(rollout?.evidence == null ? [] : [`  evidence    ${evidenceText(rollout.evidence)}`]),
+    ...evidenceLines(rollout?.evidence ?? null),
     `  leader      ${leader === null ? 'nobody' : `${leader.actor}, pid ${leader.pid} on ${leader.host}, ${leader.command} since ${leader.since}${running}`}`,
     `  hold        ${hold === null ? 'none' : hold.text}`,
     ...document.pointers.map(
@@ -169,10 +154,6 @@ function textOf(document: StatusDocument, opened: Opened): string {
     ),
   ];
   return `${lines.join('\n')}\n`;
-}
-
-function evidenceText({ at, back, on, most }: NonNullable<ReturnType<typeof evidenceOf>>): string {
-  return `${percentText(back)} of the way back, ${percentText(on)} of the way on; most in ${most}; at ${at}`;
 }
 
 /** The same in one line, without anything that changes by itself. */

@@ -4,6 +4,7 @@ import type { Calibration } from './calibration.ts';
 import { countText, durationText, percentText } from './gate.ts';
 import { safeLine } from './safe-text.ts';
 import type { Verdict } from './verdict.ts';
+import { inShort, reasonText } from './verdict-holds.ts';
 
 /** What was replayed, for the first line: `healthy.csv: 40 intervals of 15 s`. */
 export function backtestText(what: string, { decision, compared, steps }: Backtest): string {
@@ -40,7 +41,10 @@ function neededLines(compared: Verdict | null): string[] {
     case 'advance':
       return [evidence, ...compared.unverified.map((slice) => field('unknown', `${safeLine(slice)}: too small to be certified`))];
     case 'hold':
-      return [evidence, ...compared.reasons.map((reason, index) => field(index === 0 ? 'needed' : '', safeLine(reason.why)))];
+      return [
+        evidence,
+        ...inShort(compared.reasons).map((reason, index) => field(index === 0 ? 'needed' : '', safeLine(reasonText(reason)))),
+      ];
   }
 }
 

@@ -5,7 +5,8 @@ import { requestsToCertify } from './certificate.ts';
 import type { Comparison } from './comparison.ts';
 import { type Detection, detection, type Traffic } from './detection.ts';
 import { durationText, percentText } from './gate.ts';
-import { type JudgedMetric, pollEveryMs } from './gate-settings.ts';
+import type { JudgedMetric } from './gate-settings.ts';
+import { pollEveryMs } from './poll-schedule.ts';
 
 /** What is known of the service before the rollout. */
 export interface Outlook {

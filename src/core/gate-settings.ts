@@ -176,12 +176,3 @@ export function calibratedLogE(greatest: readonly number[], alpha: number): numb
   const found = sorted[rank - 1];
   return found === undefined ? undefined : Math.max(-Math.log(alpha), found);
 }
-
-/**
- * Poll often while a step is young, since a poll's wait is what a plain fault costs; slower later. `floorMs` is the source's own interval:
- * no poll sees more often than that, and share x requests per second x floor is the least that a fault can cost.
- */
-export function pollEveryMs(sinceStepMs: number, floorMs: number): number {
-  if (sinceStepMs < MINUTE_MS) return Math.max(floorMs, 1000);
-  return Math.max(floorMs, sinceStepMs < 10 * MINUTE_MS ? 5000 : 15_000);
-}

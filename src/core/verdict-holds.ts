@@ -19,6 +19,23 @@ export interface Reason {
   readonly untilMs: number | null;
 }
 
+/** With the gate that it is about, for whoever reads several gates' reasons in one place. */
+export function reasonText({ gate, why }: Reason): string {
+  return gate === null ? why : `gate ${gate}: ${why}`;
+}
+
+/** The same with one certificate for all of a gate's, after what is nearer: there is one for each status, and they wait for the same requests. */
+export function inShort(reasons: readonly Reason[]): Reason[] {
+  const certificates = reasons.filter(({ what }) => what === 'certificate');
+  const firstOf = (gate: string | null) => certificates.find((one) => one.gate === gate);
+  const alike = certificates.flatMap((one): Reason[] => {
+    if (firstOf(one.gate) !== one) return [];
+    const more = certificates.filter(({ gate }) => gate === one.gate).length - 1;
+    return [more === 0 ? one : { ...one, why: `${one.why} (and so ${more} more metrics)` }];
+  });
+  return [...reasons.filter(({ what }) => what !== 'certificate'), ...alike];
+}
+
 interface Outlook {
   readonly nowMs: number;
   readonly logE: number;
@@ -73,7 +90,7 @@ function leastDwellMs({ dwellMs, lagMs }: GateSettings): number {
 
 function dataReasons(settings: GateSettings, evidence: Evidence, gate: string, data: GateData): Reason[] {
   const reasons: Reason[] = [];
-  const add = (why: string) => reasons.push({ what: 'data', gate, why: `gate ${gate}: ${why}`, untilMs: null });
+  const add = (why: string) => reasons.push({ what: 'data', gate, why, untilMs: null });
   for (const arm of ['candidate', 'stable'] as const) {
     const { state, why } = data[arm];
     const fine = state === 'counted' || (arm === 'stable' && evidence.share >= 1 && state === 'absent');
@@ -183,7 +200,7 @@ function dwellReasons(settings: GateSettings, evidence: Evidence): Reason[] {
   for (const [gate, { blocks }] of Object.entries(evidence.gates)) {
     if (blocks >= LEAST_BLOCKS) continue;
     const rest = (LEAST_BLOCKS - blocks) * settings.blockMs;
-    const why = `gate ${gate}: ${blocks} of ${LEAST_BLOCKS} blocks of ${durationText(settings.blockMs)} were counted whole`;
+    const why = `${blocks} of ${LEAST_BLOCKS} blocks of ${durationText(settings.blockMs)} were counted whole`;
     reasons.push({ what: 'dwell', gate, why, untilMs: evidence.atMs + rest });
   }
   return reasons;
@@ -198,10 +215,10 @@ function certificateReasons(settings: GateSettings, evidence: Evidence, certifie
     const reasons: Reason[] = [];
     if (!one.certified) {
       const needs = Number.isFinite(one.requestsNeeded)
-        ? `a good build needs about ${one.requestsNeeded} requests to rule harm out`
+        ? `${requests} of about ${one.requestsNeeded} requests that rule harm out in a good build`
         : 'no number of requests rules harm out at this limit';
       const since = one.dispersion > one.metric.dispersion ? ' while the failures of the stable build come together' : '';
-      const why = `${needs}${since}; ${metric}: ${countText(failures, requests)} so far`;
+      const why = `${needs}${since}; ${metric}: ${countText(failures, requests)} failed`;
       reasons.push({ what: 'certificate', gate, why, untilMs: untilMs(evidence, requests, one.requestsNeeded) });
     }
     if (one.waiting.length > 0)

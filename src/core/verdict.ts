@@ -4,7 +4,7 @@ import { type Culprits, culprits, standingText } from './culprits.ts';
 import type { Evidence } from './evidence.ts';
 import { countText, durationText, percentText } from './gate.ts';
 import { type GateSettings, rollbackLogE } from './gate-settings.ts';
-import { listText, partOf, type Reason, readiness, reasonsToHold } from './verdict-holds.ts';
+import { listText, partOf, type Reason, readiness, reasonsToHold, reasonText } from './verdict-holds.ts';
 
 /** `evidence` is under the bound alpha; `missing` (the candidate alone is silent) and `blind` (nothing is counted) are policy. */
 export interface Rollback extends Culprits {
@@ -76,7 +76,7 @@ export function judge(
   if (first === undefined) return advance(settings, evidence, moment, certified, base);
   const ends = reasons.map(({ untilMs }) => untilMs);
   const untilMs = ends.reduce((latest, end) => (latest === null || end === null ? null : Math.max(latest, end)), moment.nowMs);
-  return { verdict: 'hold', why: first.why, ...base, reasons, untilMs };
+  return { verdict: 'hold', why: reasonText(first), ...base, reasons, untilMs };
 }
 
 function onEvidence(settings: GateSettings, evidence: Evidence, neededLogE: number): Rollback | undefined {
@@ -113,7 +113,7 @@ function onSilence(settings: GateSettings, evidence: Evidence, base: { logE: num
     return {
       verdict: 'rollback',
       grounds: alone ? 'missing' : 'blind',
-      why: `gate ${gate}: ${who} for ${durationText(silentMs)}: ${candidate.why}`,
+      why: `${who} for ${durationText(silentMs)} (gate ${gate}): ${candidate.why}`,
       ...base,
       falseAlarm: null,
       sinceMs: candidate.sinceMs,

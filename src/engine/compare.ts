@@ -7,9 +7,10 @@ import { standings } from '../core/culprits.ts';
 import { type EvidenceRecord, type GateResult, storedRecord } from '../core/events.ts';
 import { beginStep, continued, type Evidence, feed, openEvidence } from '../core/evidence.ts';
 import { compactEvidence, misfit } from '../core/evidence-store.ts';
-import { type GateSettings, pollEveryMs, WHOLE } from '../core/gate-settings.ts';
+import { type GateSettings, WHOLE } from '../core/gate-settings.ts';
 import type { Plan } from '../core/plan.ts';
 import type { GatePoll } from '../core/poll.ts';
+import { pollAgainMs } from '../core/poll-schedule.ts';
 import type { State } from '../core/rollout.ts';
 import { judge } from '../core/verdict.ts';
 import type { Io } from '../io.ts';
@@ -167,12 +168,11 @@ async function poll(
   const fed = feed(settings, before.record.evidence, { atMs, gates: polls });
   const evidence = isNewStep ? beginStep(settings, fed, { atMs, share: shareAt(state) }) : fed;
   const floorMs = Math.max(state.plan.pollMs, ...comparison.gates.map(lagOf));
-  // Seldomer than blocks end would be too seldom for what was counted to be fresh.
-  const everyMs = Math.min(pollEveryMs(atMs - evidence.stepSinceMs, floorMs), Math.max(floorMs, settings.blockMs));
-  const dueMs = io.monotonic() + everyMs;
+  const weighed = weigh(settings, evidence);
+  const dueMs = io.monotonic() + pollAgainMs(settings, evidence, weighed.certified, floorMs);
   const movedMs = { ...before.movedMs, ...Object.fromEntries(moved.map((gate) => [gate, atMs])) };
   const record = { evidence, counters };
-  return { ...before, record, weighed: weigh(settings, evidence), dueMs, settledMs: settledMs ?? atMs, movedMs };
+  return { ...before, record, weighed, dueMs, settledMs: settledMs ?? atMs, movedMs };
 }
 
 async function counted(

@@ -7,7 +7,7 @@ import type { GateResult } from '../core/events.ts';
 import type { Evidence } from '../core/evidence.ts';
 import { countText } from '../core/gate.ts';
 import { progress, type Verdict } from '../core/verdict.ts';
-import type { Reason } from '../core/verdict-holds.ts';
+import { inShort, type Reason } from '../core/verdict-holds.ts';
 
 /** Evidence and what follows from it alone: with many slices that is worked out once a poll, not at every look. */
 export interface Weighed {
@@ -47,11 +47,8 @@ function said(name: string, verdict: Verdict, counts: string): Pick<GateResult, 
   }
 }
 
-/** One certificate speaks for all: a gate has one for each status, and they wait for the same requests. It has the counts in it. */
+/** A certificate has the counts in it. */
 function waitingText(reasons: readonly Reason[], counts: string): string {
-  const [certificate, ...alike] = reasons.filter(({ what }) => what === 'certificate');
-  const others = reasons.filter(({ what }) => what !== 'certificate').map(({ why }) => why);
-  if (certificate === undefined) return [`${counts} failed`, ...others].join('; ');
-  const more = alike.length === 0 ? '' : ` (and ${alike.length} more)`;
-  return [...others, `${certificate.why}${more}`].join('; ');
+  const texts = inShort(reasons).map(({ why }) => why);
+  return (reasons.some(({ what }) => what === 'certificate') ? texts : [...texts, `${counts} failed`]).join('; ');
 }

@@ -4,8 +4,6 @@ import { decidingGate, type Progress, type StepProgress } from './progress.ts';
 import { bar, clip, clockText, percentText, rateText, shortBuild, sparkline, stopwatch } from './words.ts';
 
 const NARROW_COLUMNS = 60;
-/** From here on a step and what it waits for fit in one line. */
-const WIDE_COLUMNS = 100;
 const NARROW_BAR = 12;
 const WIDE_BAR = 40;
 
@@ -52,10 +50,10 @@ function stepLines(step: StepProgress, index: number, of: number, columns: numbe
   const counts = gate === undefined ? '' : `failed ${rateText(gate.errors, gate.requests)}`;
   const outcome = stepOutcome(step);
   const cells = [`${mark} ${index + 1}/${of}`, percentText(step.percent).padStart(7), bake.padEnd(11)];
-  const wide = [...cells, counts.padEnd(26), sparkline(step.rates, unicode).padEnd(8), outcome];
-  if (columns >= WIDE_COLUMNS || step.poll === undefined) return [`  ${wide.join('  ')}`.trimEnd()];
+  const line = `  ${[...cells, counts.padEnd(26), sparkline(step.rates, unicode).padEnd(8), outcome].join('  ')}`.trimEnd();
+  if (line.length < columns || step.poll === undefined) return [line];
   if (step.state === 'passed') return [`  ${[...cells, outcome].join('  ')}`];
-  // What it waits for is what a person wants to know most, so it is not what a narrow terminal loses.
+  // What it waits for is what a person wants to know most, so it is not what is cut off.
   return [`  ${[...cells, counts].join('  ')}`.trimEnd(), `      ${outcome}`.trimEnd()];
 }
 

@@ -5,7 +5,8 @@ import { gatePollOf, RESTARTS } from '../../src/core/counter-blocks.ts';
 import { type ArmReading, type CounterMemory, counterMemorySchema, countersSince, NO_COUNTERS } from '../../src/core/counters.ts';
 import { culprits, standingText } from '../../src/core/culprits.ts';
 import { type Evidence, feed, openEvidence } from '../../src/core/evidence.ts';
-import { pollEveryMs, WHOLE } from '../../src/core/gate-settings.ts';
+import { WHOLE } from '../../src/core/gate-settings.ts';
+import { pollEveryMs } from '../../src/core/poll-schedule.ts';
 import { seeded } from '../../src/core/trace-split.ts';
 import { judge } from '../../src/core/verdict.ts';
 

@@ -20,7 +20,6 @@ import {
   harmAt,
   METRIC_DEFAULTS,
   OTHER,
-  pollEveryMs,
   rollbackLogE,
   WHOLE,
   weighted,
@@ -129,11 +128,6 @@ describe('polls shorter than a block', () => {
     expect(stream?.step).toEqual([0, 0, 0, 0]);
     expect(stream?.all).toEqual([50, 50, 4950, 4]);
     expect(stream === undefined ? 0 : streamLogC(stream)).toBeCloseTo(0, 12);
-  });
-
-  it('come every second at first, slower later, and never faster than the source', () => {
-    expect([0, 59_999, 60_000, 600_000].map((ms) => pollEveryMs(ms, 0))).toEqual([1000, 1000, 5000, 15_000]);
-    expect(pollEveryMs(0, 30_000)).toBe(30_000);
   });
 });
 

@@ -78,7 +78,7 @@ describe('an advance', () => {
     const few = Array.from({ length: 20 }, () => whole([0, 10, 0, 190]));
     const verdict = verdictOf(fed(SETTINGS, few, SHARE));
     expect(reasonsOf(verdict)).toMatch(
-      /a good build needs about \d{4} requests to rule harm out; errors: 0 of 200 \(0 %\) so far/,
+      /^200 of about \d{4} requests that rule harm out in a good build; errors: 0 of 200 \(0 %\) failed$/,
     );
     if (verdict.verdict === 'hold') expect(verdict.untilMs).toBeGreaterThan(300_000);
   });

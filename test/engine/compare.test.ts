@@ -19,9 +19,9 @@ const GATE = {
 const LAG_MS = 1000;
 
 /** Two steps; nothing is judged but by comparison. */
-function comparing(said: Partial<Plan> = {}, { lagMs, interval } = { lagMs: LAG_MS, interval: '1s' }): Plan {
+function comparing(said: Partial<Plan> = {}, { lagMs = LAG_MS, interval = '1s', blockMs = 2000 } = {}): Plan {
   const countable = { metrics: ['errors'], slices: {}, countsTraffic: true, lagMs };
-  const limits = { dwellMs: 10_000, blockMs: 2000 };
+  const limits = { dwellMs: 10_000, blockMs };
   const gate = { ...GATE, settings: { ...GATE.settings, interval }, compare: {} };
   return planOf({
     gates: [],
@@ -66,6 +66,19 @@ describe('a rollout that compares', () => {
     });
     expect(here.world.split).toEqual(ALL_BLUE);
     expect(secondsAtFirst(here)).toBeLessThan(10);
+  });
+
+  it('looks more often again once something fails: a fault that comes late must not wait for four seldom polls', async () => {
+    const here = scene();
+    let failingMs = Number.NaN;
+    when(here, begins('baking'), () =>
+      here.world.after(100_000, () => {
+        fail(here, 1);
+        failingMs = here.world.monotonicMs;
+      }),
+    );
+    expect(await here.go(comparing({}, { blockMs: 15_000 }))).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
+    expect((here.world.moved[1]?.atMs ?? Number.NaN) - failingMs).toBeLessThan(11_000);
   });
 
   it('holds while both builds fail, as long as patience lasts, and goes back on neither', async () => {

@@ -1,5 +1,5 @@
 /** What the gates were asked to reach, held against what a run came to. Must not soften an aim. */
-import { type Row, worldName } from './experiments.ts';
+import { P0, type Row, worldName } from './cell.ts';
 import { CALIBRATED, DEFAULT, OURS } from './ours.ts';
 import { informationLimit } from './sequential.ts';
 import { type Summary, upperBound } from './simulate.ts';
@@ -10,8 +10,6 @@ export function finder(rows: readonly Row[]): Found {
   const byName = new Map(rows.map((row) => [`${row.experiment}|${row.world}|${row.judge}`, row.summary]));
   return (experiment, world, judge) => byName.get(`${experiment}|${world}|${judge}`);
 }
-
-const P0 = 0.001;
 
 /** The calibrated gate beside the information limit at the same poll: 1.5 × at 5, 20 and 100 %, 3 × at 1 %. */
 function nearTheLimit(found: Found): readonly string[] {

@@ -1,6 +1,7 @@
 /** What the benchmark's processes load: the cells of one part, and what is made of the rows of all. */
 import { missedAims } from './aims.ts';
-import { cells, type Row } from './experiments.ts';
+import type { Row } from './cell.ts';
+import { cells } from './experiments.ts';
 import { type Table, tablesOf } from './tables.ts';
 
 export interface Part {

@@ -1,58 +1,13 @@
 /** The cells of the comparison: which judges, in which worlds, how often. Must name every world as the tables do. */
+import { AB, type Cell, held, P0, percent, worldName } from './cell.ts';
 import type { NewJudge } from './judge.ts';
 import { flaggerDuration, kayentaDuration, type Slowness, slowerThanBaseline, slowWorld } from './latency.ts';
 import { DOCUMENTED, figuresOnly, holders, tenantRivals, walkers } from './line-ups.ts';
-import { certificateHarm, ours } from './ours.ts';
+import { certificateHarm, evenPolls, ours, ownPolls } from './ours.ts';
 import { oracle, peekedZ } from './sequential.ts';
-import { type Counting, holdOften, type Summary, walkOften } from './simulate.ts';
+import { walkOften } from './simulate.ts';
 import { flagger } from './thresholds.ts';
 import { type Failures, holdAt, oneBadTenant, type Sample, tenantName, type World, walkOf } from './worlds.ts';
-
-export type Experiment = 'documented' | 'hold' | 'walk' | 'tenant' | 'healthy' | 'late' | 'latency' | 'boundary';
-
-/** One judge in one world. */
-export interface Row {
-  readonly experiment: Experiment;
-  readonly world: string;
-  readonly judge: string;
-  readonly summary: Summary;
-}
-
-/** One world with all of its judges. */
-export interface Cell {
-  readonly experiment: Experiment;
-  readonly world: string;
-  readonly rows: () => readonly Row[];
-}
-
-export const P0 = 0.001;
-const AB = [0.001, 0.002, 0.003, 0.005, 0.01, 0.05, 0.2, 1] as const;
-
-export function percent(share: number): string {
-  return `${Number((share * 100).toPrecision(3))} %`;
-}
-
-/** `p0` of both builds is written as healthy. */
-export function worldName(p1: number, pollS = 15): string {
-  return `${p1 === P0 ? 'healthy' : percent(p1)}, ${pollS} s`;
-}
-
-/** All of `judges` beside each other in the same runs. */
-function held(
-  experiment: Experiment,
-  world: string,
-  place: World,
-  judges: readonly NewJudge[],
-  runs: number,
-  seed: number,
-  counting?: Counting,
-): Cell {
-  const rows = () => {
-    const found = holdOften(`${experiment} ${world}`, place, judges, runs, seed, counting);
-    return found.map((summary, nth) => ({ experiment, world, judge: judges[nth]?.().name ?? '', summary }));
-  };
-  return { experiment, world, rows };
-}
 
 /** E1. The finer polls are only for those who use them. */
 function holdCells(runs: (of: number) => number, seed: number): readonly Cell[] {
@@ -186,6 +141,34 @@ function lateCells(runs: (of: number) => number, seed: number): readonly Cell[] 
   });
 }
 
+/** E9: when the gate polls by itself. What is healthy is counted for the whole hour, a late fault from its first request on. */
+export const OWN_HEALTHY = [
+  'independent, 0.1 %',
+  'independent, 1 %',
+  'clumps of 5',
+  'clumps of 20',
+  'noise of the candidate, sd 1',
+];
+export const OWN_LATE = [0.01, 0.05, 0.2, 1] as const;
+
+function ownCells(runs: (of: number) => number, seed: number): readonly Cell[] {
+  const badOf = (sample: Sample, tS: number) => (tS > ONSET_S + 2 ? sample.candidate.failures : 0);
+  const healthy = HEALTHY.filter(([name]) => OWN_HEALTHY.includes(name)).flatMap(([name, failures]) =>
+    [1, 50].map((share) =>
+      held('own', `${name}; ${share} %`, holdAt(share, { ...failures, p1: failures.p0 }, 1), [ownPolls()], runs(300), seed),
+    ),
+  );
+  const judges = [ownPolls(), evenPolls(5), evenPolls(15)];
+  const late = OWN_LATE.flatMap((p1) =>
+    [1, 10].map((share) => {
+      // Between two polls, where a fault begins in life as well.
+      const place = holdAt(share, { p0: P0, p1, onsetS: ONSET_S + 2 }, 1);
+      return held('own', `${percent(p1)}; ${share} %`, place, judges, runs(100), seed, { badOf, fromS: ONSET_S + 2 });
+    }),
+  );
+  return [...healthy, ...late];
+}
+
 export const SLOWNESS: readonly (readonly [string, Slowness])[] = [
   ['healthy', { share: 0, factor: 1, plusS: 0 }],
   ['all ×1.1', { share: 1, factor: 1.1, plusS: 0 }],
@@ -217,7 +200,15 @@ function boundaryCells(runs: (of: number) => number, seed: number): readonly Cel
 /** Every cell; `scale` 1 is the whole benchmark, and a small part of it is quick. */
 export function cells(scale: number, seed: number): readonly Cell[] {
   const runs = (of: number) => Math.max(4, Math.round(of * scale));
-  return [holdCells, documentedCells, walkCells, tenantCells, healthyCells, lateCells, latencyCells, boundaryCells].flatMap(
-    (make) => make(runs, seed),
-  );
+  return [
+    holdCells,
+    documentedCells,
+    walkCells,
+    tenantCells,
+    healthyCells,
+    lateCells,
+    ownCells,
+    latencyCells,
+    boundaryCells,
+  ].flatMap((make) => make(runs, seed));
 }

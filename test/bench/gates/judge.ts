@@ -86,7 +86,7 @@ export class Past {
   }
 }
 
-const NOTHING: Arm = { requests: 0, failures: 0 };
+export const NOTHING: Arm = { requests: 0, failures: 0 };
 
 /** A judge that only knows when to roll back, given steps of a fixed length. */
 export class Dwelling implements Judge {

@@ -1,6 +1,6 @@
 /** kvdeploy's gate in the comparison reaches, in few runs, what the whole benchmark shows in many. */
 import { describe, expect, it } from 'vitest';
-import { P0 } from './experiments.ts';
+import { P0 } from './cell.ts';
 import { certificateHarm, ours } from './ours.ts';
 import { informationLimit } from './sequential.ts';
 import { holdOften, walkOften } from './simulate.ts';

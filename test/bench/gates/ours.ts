@@ -1,4 +1,5 @@
 /** kvdeploy's own gate in the comparison: the real core, fed with the counts that the rivals see. Must add no rule of its own. */
+import { certificates } from '../../../src/core/certificate.ts';
 import { usualLimit } from '../../../src/core/comparison.ts';
 import { culprits } from '../../../src/core/culprits.ts';
 import { beginStep, type Evidence, feed, openEvidence } from '../../../src/core/evidence.ts';
@@ -14,12 +15,24 @@ import {
   weighted,
 } from '../../../src/core/gate-settings.ts';
 import type { SliceBlocks } from '../../../src/core/poll.ts';
+import { pollAgainMs } from '../../../src/core/poll-schedule.ts';
 import { judge } from '../../../src/core/verdict.ts';
-import type { Arm, Histogram, Judge, NewJudge, Parts, Setting, Verdict } from './judge.ts';
+import {
+  type Arm,
+  type Histogram,
+  type Judge,
+  type NewJudge,
+  NOTHING,
+  type Parts,
+  type Setting,
+  together,
+  type Verdict,
+} from './judge.ts';
 import { BOUNDS_S, bucketChances } from './latency.ts';
 
 export const DEFAULT = 'kvdeploy, default';
 export const CALIBRATED = 'kvdeploy, calibrated';
+export const OWN_POLLS = 'kvdeploy, default, when it polls by itself';
 export const OURS: readonly string[] = [DEFAULT, CALIBRATED];
 
 const MINUTE_MS = 60_000;
@@ -35,24 +48,29 @@ interface Options {
 
 type Settings = (setting: Setting) => GateSettings;
 
+/** As before a real rollout, the limit follows what is usual. `told`: how many failures come together. */
+function metricsOf(told: number, { slices, p0 }: Setting, { latency = false }: Options) {
+  const failures = { ...errors(told), limit: usualLimit(p0), slices: slices.map((name) => ({ name, part: 1 })) };
+  return weighted(latency ? durations(told) : [failures]);
+}
+
+function byDefault(options: Options): Settings {
+  return (setting) => ({ ...SETTINGS_DEFAULTS, metrics: metricsOf(METRIC_DEFAULTS.dispersion, setting, options) });
+}
+
 /** The default gate, and the one that replays of healthy rollouts have calibrated. */
-export function ours({ dispersion = 1, latency = false }: Options = {}): readonly NewJudge[] {
+export function ours(options: Options = {}): readonly NewJudge[] {
+  const { dispersion = 1 } = options;
   const measured = dispersion === 1 ? 1 : 1.5 * dispersion;
-  // As before a real rollout, the limit follows what is usual.
-  const metrics = (told: number, { slices, p0 }: Setting) => {
-    const failures = { ...errors(told), limit: usualLimit(p0), slices: slices.map((name) => ({ name, part: 1 })) };
-    return weighted(latency ? durations(told) : [failures]);
-  };
-  const byDefault: Settings = (setting) => ({ ...SETTINGS_DEFAULTS, metrics: metrics(METRIC_DEFAULTS.dispersion, setting) });
   const calibrated: Settings = (setting) => ({
     ...SETTINGS_DEFAULTS,
     calibrated: true,
     dwellMs: 2 * MINUTE_MS,
     // Replays of independent failures show that no burst outlasts a poll.
     blockMs: dispersion === 1 ? 1000 * setting.pollS : SETTINGS_DEFAULTS.blockMs,
-    metrics: metrics(measured, setting),
+    metrics: metricsOf(measured, setting, options),
   });
-  return [() => new Ours(DEFAULT, byDefault), () => new Ours(CALIBRATED, calibrated)];
+  return [() => new Ours(DEFAULT, byDefault(options)), () => new Ours(CALIBRATED, calibrated)];
 }
 
 /** The failing share that a certificate must rule out at `percent` of the traffic, while the stable build fails at `p0`. */
@@ -156,6 +174,12 @@ class Ours implements Judge {
     return verdict;
   }
 
+  /** When it would look again by itself. */
+  pollAgainMs(floorMs: number): number {
+    if (this.#settings === undefined || this.#evidence === undefined) throw new Error('not started');
+    return pollAgainMs(this.#settings, this.#evidence, certificates(this.#settings, this.#evidence), floorMs);
+  }
+
   /** Every slice that is confirmed, or the one that weighs most where only all of them together were enough. */
   culprits(): readonly string[] {
     if (this.#settings === undefined || this.#evidence === undefined) return [];
@@ -163,4 +187,47 @@ class Ours implements Judge {
     const named = confirmed.length > 0 ? confirmed : [heaviest];
     return named.flatMap(({ slice }) => slice ?? []);
   }
+}
+
+/** The default gate at its own times: it sees nothing between them, and then what was counted meanwhile. */
+class AtItsOwnTimes implements Judge {
+  readonly name: string;
+  readonly #gate = new Ours(DEFAULT, byDefault({ latency: false }));
+  readonly #everyMs: (gate: Ours, pollS: number) => number;
+  #pollS = 0;
+  #dueS = 0;
+  #candidate = NOTHING;
+  #stable = NOTHING;
+
+  constructor(name: string, everyMs: (gate: Ours, pollS: number) => number) {
+    this.name = name;
+    this.#everyMs = everyMs;
+  }
+
+  start(setting: Setting): void {
+    this.#pollS = setting.pollS;
+    this.#dueS = 0;
+    [this.#candidate, this.#stable] = [NOTHING, NOTHING];
+    this.#gate.start(setting);
+  }
+
+  poll(tS: number, candidate: Arm, stable: Arm): Verdict {
+    this.#candidate = together(this.#candidate, candidate);
+    this.#stable = together(this.#stable, stable);
+    if (tS < this.#dueS) return 'hold';
+    const verdict = this.#gate.poll(tS, this.#candidate, this.#stable);
+    [this.#candidate, this.#stable] = [NOTHING, NOTHING];
+    this.#dueS = tS + this.#everyMs(this.#gate, this.#pollS) / 1000;
+    return verdict;
+  }
+}
+
+/** In worlds that are drawn every second. */
+export function ownPolls(): NewJudge {
+  return () => new AtItsOwnTimes(OWN_POLLS, (gate, pollS) => gate.pollAgainMs(1000 * pollS));
+}
+
+/** The same gate at even times, for comparison. */
+export function evenPolls(everyS: number): NewJudge {
+  return () => new AtItsOwnTimes(`kvdeploy, default, polls of ${everyS} s`, () => 1000 * everyS);
 }

@@ -1,6 +1,7 @@
 /** The rivals in the comparison of gates decide as their sources do: their figures are those that were found independently, within chance. */
 import { describe, expect, it } from 'vitest';
-import { documentedWorld, P0 } from './experiments.ts';
+import { P0 } from './cell.ts';
+import { documentedWorld } from './experiments.ts';
 import type { NewJudge } from './judge.ts';
 import { classify, kayenta } from './mann-whitney.ts';
 import { informationLimit, oracle, peekedZ, sprt } from './sequential.ts';

@@ -1,15 +1,6 @@
 /** The tables of docs/gates-figures.md from the rows of a run. Must compute nothing but the cells. */
-import {
-  DOCUMENTED_WORLDS,
-  type Experiment,
-  HEALTHY,
-  percent,
-  type Row,
-  SLOWNESS,
-  TENANTS,
-  tenantWorld,
-  worldName,
-} from './experiments.ts';
+import { type Experiment, P0, percent, type Row, worldName } from './cell.ts';
+import { DOCUMENTED_WORLDS, HEALTHY, OWN_HEALTHY, OWN_LATE, SLOWNESS, TENANTS, tenantWorld } from './experiments.ts';
 import { bucketLimit } from './latency.ts';
 import { informationLimit } from './sequential.ts';
 import { type Summary, upperBound } from './simulate.ts';
@@ -21,7 +12,6 @@ export interface Table {
   readonly notes: readonly string[];
 }
 
-const P0 = 0.001;
 const BAD = [0.002, 0.003, 0.005, 0.01, 0.05, 0.2, 1] as const;
 
 function number(value: number): string {
@@ -159,6 +149,19 @@ function lateTable(rows: readonly Row[]): Table {
   return { title: 'A fault that comes late', ...grid(rows, 'late', columns), notes };
 }
 
+function ownTable(rows: readonly Row[]): Table {
+  const healthy = OWN_HEALTHY.flatMap((name) =>
+    [1, 50].map((at): Column => [`${name}, at ${at} %`, `${name}; ${at} %`, aborted]),
+  );
+  const late = OWN_LATE.flatMap((p1) =>
+    [1, 10].map((at): Column => [`${percent(p1)} fail, at ${at} %`, `${percent(p1)}; ${at} %`, badCell]),
+  );
+  const notes = [
+    'Where the source can be asked every second, kvdeploy asks every second in the first minute of a step and while the newest requests fail, every 5 s else. First false aborts in an hour without a fault, then bad requests of a fault that begins after 20 minutes, by the share of 1,000 requests a second that the candidate has.',
+  ];
+  return { title: 'When it polls by itself', ...grid(rows, 'own', [...healthy, ...late]), notes };
+}
+
 function latencyTable(rows: readonly Row[]): Table {
   const [healthy, ...slow] = SLOWNESS;
   const columns = slow.map(([name]): Column => [name, name, (summary) => badCell(summary, ({ meanRequests }) => meanRequests)]);
@@ -194,6 +197,7 @@ export function tablesOf(rows: readonly Row[]): readonly Table[] {
     healthyTable(rows, 1),
     healthyTable(rows, 50),
     lateTable(rows),
+    ownTable(rows),
     latencyTable(rows),
     boundaryTable(rows),
   ];

@@ -1,0 +1,39 @@
+/** What `status` says of the comparing gates: how far the evidence is on each way, where it points, and what it waits for. No I/O. */
+import { culprits, standingText } from '../core/culprits.ts';
+import { percentText } from '../core/gate.ts';
+import type { State } from '../core/rollout.ts';
+import { judge, progress } from '../core/verdict.ts';
+import { inShort, reasonText } from '../core/verdict-holds.ts';
+import { bar } from '../terminal/words.ts';
+
+const BAR = 20;
+
+/** What the ledger last says: the leader knows more. Null where nothing is compared. `waitsFor`: why it does not go on, while it bakes. */
+export function evidenceOf(state: State) {
+  const { plan, evidence, step, phase } = state;
+  if (plan.comparison === undefined || evidence === null) return null;
+  const { settings } = plan.comparison;
+  const { atMs } = evidence.evidence;
+  const { heaviest } = culprits(settings, evidence.evidence);
+  const next = plan.steps[step + 1];
+  const verdict = judge(settings, evidence.evidence, { nowMs: atMs, nextShare: next === undefined ? null : next.percent / 100 });
+  return {
+    at: new Date(atMs).toISOString(),
+    ...progress(settings, evidence.evidence),
+    slice: heaviest.slice,
+    most: standingText(heaviest),
+    waitsFor: phase === 'baking' && verdict.verdict === 'hold' ? inShort(verdict.reasons).map(reasonText) : [],
+  };
+}
+
+/** The lines of it, each with its field's name in front; none where nothing is compared. */
+export function evidenceLines(evidence: ReturnType<typeof evidenceOf>): string[] {
+  if (evidence === null) return [];
+  const { at, back, on, most, waitsFor } = evidence;
+  const way = (part: number) => `${bar(part * 100, BAR, false)} ${percentText(part)}`;
+  return [
+    `  evidence    back ${way(back)}  on ${way(on)}  at ${at}`,
+    `              most in ${most}`,
+    ...waitsFor.map((why, index) => `  ${index === 0 ? 'waits for   ' : '            '}${why}`),
+  ];
+}

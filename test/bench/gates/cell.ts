@@ -1,0 +1,50 @@
+/** One cell of the comparison: which judges, in which world, how often. Must name every world as the tables do. */
+import type { NewJudge } from './judge.ts';
+import { type Counting, holdOften, type Summary } from './simulate.ts';
+import type { World } from './worlds.ts';
+
+export type Experiment = 'documented' | 'hold' | 'walk' | 'tenant' | 'healthy' | 'late' | 'own' | 'latency' | 'boundary';
+
+/** One judge in one world. */
+export interface Row {
+  readonly experiment: Experiment;
+  readonly world: string;
+  readonly judge: string;
+  readonly summary: Summary;
+}
+
+/** One world with all of its judges. */
+export interface Cell {
+  readonly experiment: Experiment;
+  readonly world: string;
+  readonly rows: () => readonly Row[];
+}
+
+export const P0 = 0.001;
+export const AB = [0.001, 0.002, 0.003, 0.005, 0.01, 0.05, 0.2, 1] as const;
+
+export function percent(share: number): string {
+  return `${Number((share * 100).toPrecision(3))} %`;
+}
+
+/** `p0` of both builds is written as healthy. */
+export function worldName(p1: number, pollS = 15): string {
+  return `${p1 === P0 ? 'healthy' : percent(p1)}, ${pollS} s`;
+}
+
+/** All of `judges` beside each other in the same runs. */
+export function held(
+  experiment: Experiment,
+  world: string,
+  place: World,
+  judges: readonly NewJudge[],
+  runs: number,
+  seed: number,
+  counting?: Counting,
+): Cell {
+  const rows = () => {
+    const found = holdOften(`${experiment} ${world}`, place, judges, runs, seed, counting);
+    return found.map((summary, nth) => ({ experiment, world, judge: judges[nth]?.().name ?? '', summary }));
+  };
+  return { experiment, world, rows };
+}
