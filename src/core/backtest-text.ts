@@ -90,7 +90,10 @@ function stepCells({ step, share, fromS, toS, counts, greatestLogE, advancedS }:
 /** What a calibration comes to, with what to write into the config. `configured`: the threshold that stands there now. */
 export function calibrationText(what: string, found: Calibration, configured: number | null): string {
   const { greatest, dispersion, clumps } = found;
-  const most = greatest.length === 0 ? 'none' : `greatest ln E ${digits(Math.max(...greatest))}`;
+  const most =
+    greatest.length === 0
+      ? 'none'
+      : `greatest ln E ${digits(greatest.reduce((most, each) => Math.max(most, each), Number.NEGATIVE_INFINITY))}`;
   return [
     `calibration by ${safeLine(what)}`,
     field('replays', `${greatest.length} of ${durationText(found.replayS * 1000)}, ${most}`),

@@ -98,7 +98,7 @@ class Walk {
 
   next(tS: number, intervals: ByGate): TraceMoment {
     const atMs = tS * 1000;
-    const fromMs = this.#atMs ?? atMs - this.#everyS * 1000;
+    const fromMs = this.#atMs ?? this.#beganMs(atMs);
     const alone = (this.#step?.share ?? 0) >= 1;
     const polls = new Map(
       [...this.#counts].flatMap(([gate, counts]) => {
@@ -115,6 +115,12 @@ class Walk {
     if (settings !== null && this.#evidence !== null)
       this.#evidence = feed(settings, this.#evidence, { atMs, gates: Object.fromEntries(polls) });
     return this.#judged([fromMs / 1000, tS], polls, counts);
+  }
+
+  /** No interval reaches back before the rollout, except one that ends as it begins. */
+  #beganMs(atMs: number): number {
+    const fromMs = atMs - this.#everyS * 1000;
+    return atMs > 0 ? Math.max(0, fromMs) : fromMs;
   }
 
   /** Begins the rollout, or the step that the measured share says, where the interval began. */

@@ -177,6 +177,8 @@ function armDelta(memory: ArmMemory, reading: ArmReading, lagMs: number): Read {
 }
 
 function targetFault(name: string, { counters, freshMs }: Target): ArmState | undefined {
+  // Whoever reads the ledger leaves a key of this name out, and what was counted with it.
+  if (name === '__proto__') return { state: 'invalid', why: 'a target called __proto__ cannot be remembered' };
   if (counters === null) return { state: 'missing', why: `${name} does not answer` };
   const wrong = counters.find(({ value }) => !(Number.isSafeInteger(value) && value >= 0));
   if (wrong !== undefined) return { state: 'invalid', why: `${name}: ${keyOf(wrong)} is ${wrong.value}, not a count` };

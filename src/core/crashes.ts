@@ -5,6 +5,12 @@ import type { Counted } from './e-process.ts';
 /** How often a healthy build may go down of its own accord while the stable build does not, per second that it is watched: once an hour. */
 export const CRASH_LIMIT = 1 / 3600;
 
+/**
+ * Where no gate judges crashes, so many at one step take a build back: about as many as gates that compare need for a build that goes down every
+ * few seconds or minutes. A rule of thumb, which calls no build bad.
+ */
+export const CRASHES_MAX = 5;
+
 /** What is remembered of one router: what it saw since the last look is added. One that began anew counts from 0, and nothing is counted again. */
 export function withCrashes(was: TargetMemory | undefined, now: TargetMemory): TargetMemory {
   if (now.downs === undefined) return now;

@@ -6,7 +6,11 @@ export const OUTCOMES = {
   REVERTED: {
     means: 'A gate failed, or health stayed unknown for too long. All traffic is back on the stable build.',
     example: 'answers failed: 12 of 40 (30 %). Traffic is back on 0b9f1c2d; the known-good build is unchanged.',
-    causes: ['The new build is bad.', 'The metric source stopped answering for longer than patience.'],
+    causes: [
+      'The new build is bad.',
+      'The metric source stopped answering for longer than patience.',
+      'The router saw the new build go down again and again.',
+    ],
     todo: ['See what was measured: kvdeploy history --env E', 'Promote a mended build: kvdeploy builds --env E'],
   },
   ABORTED: {

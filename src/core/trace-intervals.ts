@@ -10,7 +10,7 @@ export interface Interval {
 }
 
 export interface Intervals {
-  /** Length of the first interval in seconds; those that follow should be as long. */
+  /** Length of an interval in seconds, as the first ones show it; those that follow should be as long. */
   readonly everyS: number;
   readonly all: readonly Interval[];
 }
@@ -19,32 +19,42 @@ export interface Intervals {
 const HOLE = 1.5;
 /** A longer silence is made of as many missing intervals, spaced wider: no verdict needs more. */
 const MISSING_MAX = 200;
+/** And in all of the trace: holes beyond are one missing interval each, or a trace of a few lines could take hours. */
+const MISSING_IN_ALL = 20_000;
+/** So many intervals say how long one is. The first may have begun before the rollout, and one hole may be among them. */
+const FIRST_ONES = 5;
 /** Where the trace begins at 0, its only interval says nothing about its length; as long as a block. */
 const UNKNOWN_S = 15;
 
 /**
- * Rows in order of time, as intervals. The first one reaches back as far as the second is away, but not before the rollout. Holes are filled
- * with intervals of nothing. Cutting the end off a trace does not change the intervals before.
+ * Rows in order of time, as intervals. Holes are filled with intervals of nothing. Cutting the end off a trace does not change the intervals
+ * before, as long as the first few are there.
  */
 export function intervalsOf(rows: readonly TraceRow[]): Intervals {
   const recorded = [...byTime(rows)].map((some) => ({ tS: some[0]?.tS ?? 0, rows: some }));
-  const everyS = lengthOf(recorded[0]?.tS ?? 0, recorded[1]?.tS);
+  const everyS = lengthOf(recorded.slice(0, FIRST_ONES).map(({ tS }) => tS));
   const all: Interval[] = [];
+  let left = MISSING_IN_ALL;
   for (const interval of recorded) {
     const before = all.at(-1);
-    if (before !== undefined) all.push(...missingBetween(before.tS, interval.tS, everyS));
+    const missing = before === undefined ? [] : missingBetween(before.tS, interval.tS, everyS, left);
+    left -= missing.length;
+    for (const one of missing) all.push(one);
     all.push(interval);
   }
   return { everyS, all };
 }
 
-function lengthOf(firstS: number, secondS: number | undefined): number {
+function lengthOf([firstS = 0, secondS, ...more]: readonly number[]): number {
   if (secondS === undefined) return firstS > 0 ? firstS : UNKNOWN_S;
-  return firstS > 0 ? Math.min(firstS, secondS - firstS) : secondS - firstS;
+  const gapS = secondS - firstS;
+  if (more.length === 0) return firstS > 0 ? Math.min(firstS, gapS) : gapS;
+  const leastS = Math.min(...more.map((tS, index) => tS - (more[index - 1] ?? secondS)));
+  return gapS < HOLE * leastS ? gapS : leastS;
 }
 
-function missingBetween(fromS: number, toS: number, everyS: number): Interval[] {
+function missingBetween(fromS: number, toS: number, everyS: number, left: number): Interval[] {
   if (toS - fromS < HOLE * everyS) return [];
-  const count = Math.min(MISSING_MAX, Math.round((toS - fromS) / everyS) - 1);
+  const count = Math.min(MISSING_MAX, Math.max(1, left), Math.round((toS - fromS) / everyS) - 1);
   return Array.from({ length: count }, (_, index) => ({ tS: fromS + ((toS - fromS) * (index + 1)) / (count + 1), rows: [] }));
 }

@@ -1,4 +1,5 @@
 /** One judged poll of a bake. Must never take silence for health. */
+import { CRASHES_MAX } from '../core/crashes.ts';
 import type { Event, GateResult } from '../core/events.ts';
 import { emptyMemory, type GateMemory, judgeAll, judgeGate } from '../core/gate.ts';
 import type { State } from '../core/rollout.ts';
@@ -21,7 +22,9 @@ export async function bakePoll(split: Split, state: State, runner: Runner): Prom
   if (!('why' in found) && !splitsAgree(found.reading.members, split)) {
     return drifted(split, found.reading, runner);
   }
-  const router = routerResults(found, runner.polledReading ?? runner.shiftedReading, state.plan.candidate.ref);
+  const downs = 'why' in found ? [] : downsSince(state, found.reading, runner.polledReading ?? runner.shiftedReading);
+  const crashes = crashesAtStep(state, downs, runner);
+  const router = routerResults(found, downs, crashes, state);
   const reading = 'why' in found ? null : found.reading;
   runner.polledReading = reading ?? runner.polledReading;
   const [{ results, blind }, compared] = await Promise.all([
@@ -43,8 +46,9 @@ export async function bakePoll(split: Split, state: State, runner: Runner): Prom
     atMs: io.now(),
     verdict,
     watchedMs,
-    // Silence that comparing gates waited out needs no further patience.
-    missingMs: compared?.tooLong === true && verdict === 'not-yet' ? state.plan.patienceMs + 1 : missingMs,
+    // Silence that comparing gates waited out needs no further patience, nor does a bake that crashes never let end.
+    missingMs:
+      (compared?.tooLong === true || crashes >= CRASHES_MAX) && verdict === 'not-yet' ? state.plan.patienceMs + 1 : missingMs,
     advance: !runner.parts.control.hold,
     gates,
     ...(compared === undefined ? {} : { evidence: compared.record, checkpoint: compared.checkpoint }),
@@ -78,20 +82,44 @@ function clocks(
 /** A router that cannot be read, or that is in trouble, keeps the bake waiting like a gate without data. */
 function routerResults(
   found: { reading: Reading } | { why: string },
-  before: Reading | undefined,
-  candidate: string,
+  downs: readonly Downs[],
+  crashes: number,
+  { plan }: State,
 ): GateResult[] {
-  const why = 'why' in found ? found.why : [...found.reading.trouble, ...wentDown(candidate, found.reading, before)].join('; ');
+  const { ref } = plan.candidate;
+  const often = crashes >= CRASHES_MAX ? [`${ref} went down ${crashes} times at this step`] : [];
+  const why =
+    'why' in found ? found.why : [...often, ...found.reading.trouble, ...cameBack(ref, found.reading, downs)].join('; ');
   return why === '' ? [] : [{ gate: 'router', verdict: 'not-yet', why, requests: 0, errors: 0 }];
 }
 
+/** How often one location's check took the candidate out since the reading before. */
+type Downs = readonly [location: string, times: number];
+
+/** By location; one that began anew, or that was not there before, shows nothing. */
+function downsSince({ plan }: State, now: Reading, before: Reading | undefined): Downs[] {
+  const downsIn = (reading: Reading | undefined) =>
+    reading?.members.find(({ place }) => place === plan.candidate.ref)?.downs ?? {};
+  const was = downsIn(before);
+  return Object.entries(downsIn(now)).map(([location, times]) => [location, Math.max(0, times - (was[location] ?? times))]);
+}
+
 /** The candidate went down and came back between two readings: quicker than the poll, and trouble all the same. A stable build that does may need it. */
-function wentDown(candidate: string, now: Reading, before: Reading | undefined): string[] {
-  const memberIn = (reading: Reading | undefined) => reading?.members.find(({ place }) => place === candidate);
-  const [member, was] = [memberIn(now), memberIn(before)?.downs ?? {}];
+function cameBack(candidate: string, { members }: Reading, downs: readonly Downs[]): string[] {
+  const member = members.find(({ place }) => place === candidate);
   if (member === undefined || !member.up || member.percent <= 0) return [];
-  const hasMoved = Object.entries(member.downs ?? {}).some(([location, times]) => times > (was[location] ?? times));
-  return hasMoved ? [`${candidate} went down and came back since the last look`] : [];
+  return downs.some(([, times]) => times > 0) ? [`${candidate} went down and came back since the last look`] : [];
+}
+
+/**
+ * How often the candidate went down at this step, as the location says that saw most of it; 0 where comparing gates judge that. Each crash begins
+ * the bake again, and patience with it as soon as the candidate is up: without a count of its own a crash loop would hold for ever.
+ */
+function crashesAtStep(state: State, downs: readonly Downs[], runner: Runner): number {
+  if (state.plan.comparison?.settings.metrics.some(({ kind }) => kind === 'crashes') === true) return 0;
+  const { crashes } = memoryOf(state, runner);
+  for (const [location, times] of downs) crashes.set(location, (crashes.get(location) ?? 0) + times);
+  return Math.max(0, ...crashes.values());
 }
 
 /** What each gate says, and whether the source of one of them said nothing. */
@@ -100,7 +128,7 @@ async function gateResults(
   reading: Reading | null,
   runner: Runner,
 ): Promise<{ results: GateResult[]; blind: boolean }> {
-  const remembered = memoryOf(state, runner);
+  const { gates: remembered } = memoryOf(state, runner);
   let blind = false;
   const results = await Promise.all(
     state.plan.gates.map(async (gate) => {
@@ -115,10 +143,15 @@ async function gateResults(
   return { results, blind };
 }
 
-function memoryOf(state: State, runner: Runner): Map<string, GateMemory> {
+function memoryOf(state: State, runner: Runner): NonNullable<Runner['bakeMemory']> {
   const kept = runner.bakeMemory;
-  if (kept !== undefined && kept.step === state.step && kept.baseline === state.baseline) return kept.gates;
-  const gates = new Map<string, GateMemory>();
-  runner.bakeMemory = { step: state.step, baseline: state.baseline, gates };
-  return gates;
+  if (kept !== undefined && kept.step === state.step && kept.baseline === state.baseline) return kept;
+  const memory = {
+    step: state.step,
+    baseline: state.baseline,
+    gates: new Map<string, GateMemory>(),
+    crashes: new Map<string, number>(),
+  };
+  runner.bakeMemory = memory;
+  return memory;
 }

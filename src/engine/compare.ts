@@ -163,7 +163,7 @@ async function poll(
   const settledMs = isNewStep ? null : before.settledMs;
   // What was counted across a shift, or while nobody watched, may have had another split: it is evidence of failures, but of no split.
   const isOfThisSplit = (gate: string) =>
-    settledMs !== null && (before.movedMs[gate] ?? Number.NEGATIVE_INFINITY) - settings.lagMs >= settledMs;
+    settledMs !== null && (ownOf(before.movedMs, gate) ?? Number.NEGATIVE_INFINITY) - settings.lagMs >= settledMs;
   const polls = mapEntries(gates, (gate, one) => (isOfThisSplit(gate) ? one : withoutTraffic(one)));
   const fed = feed(settings, before.record.evidence, { atMs, gates: polls });
   const evidence = isNewStep ? beginStep(settings, fed, { atMs, share: shareAt(state) }) : fed;
@@ -188,7 +188,7 @@ async function counted(
   const asked = await Promise.all(
     gates.map(async (gate) => {
       const counters = await countGate(gate, { ...plan, stable: beside ? plan.stable : null }, reading, dated);
-      const memory = record.counters[gate.name] ?? NO_COUNTERS;
+      const memory = ownOf(record.counters, gate.name) ?? NO_COUNTERS;
       const delta = countersSince(memory, counters, Math.max(settings.lagMs, ANSWER_MS));
       return { name: gate.name, poll: gatePollOf(delta, metricsOf(gate, counters)), memory, kept: delta.memory };
     }),
@@ -217,6 +217,11 @@ function lagOf(gate: Comparison['gates'][number]): number {
 function withoutTraffic(poll: GatePoll): GatePoll {
   const nobody = { requests: 0, failures: 0 };
   return { ...poll, blocks: { ...poll.blocks, traffic: { [WHOLE]: { candidate: nobody, stable: nobody } } } };
+}
+
+/** A gate may be called as anything is that every object has, such as `constructor`. */
+function ownOf<A>(record: Readonly<Record<string, A>>, key: string): A | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
 }
 
 function mapEntries<A, B>(record: Readonly<Record<string, A>>, change: (key: string, value: A) => B): Record<string, B> {

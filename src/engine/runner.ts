@@ -70,9 +70,15 @@ export class Runner {
   polledReading: Reading | undefined;
   /** Monotonic time of the last poll of this bake; undefined before the first. */
   lastPollMs: number | undefined;
-  /** What each gate remembers between the polls of one bake. Volatile by design: a resumed bake has the baseline alone. */
+  /** What is remembered between the polls of one bake. Volatile by design: a resumed bake has the baseline alone. */
   bakeMemory:
-    | { readonly step: number; readonly baseline: State['baseline']; readonly gates: Map<string, GateMemory> }
+    | {
+        readonly step: number;
+        readonly baseline: State['baseline'];
+        readonly gates: Map<string, GateMemory>;
+        /** How often each location of the router saw the candidate go down. */
+        readonly crashes: Map<string, number>;
+      }
     | undefined;
   /** What the comparing gates remember between two polls; undefined before the first. */
   comparison: ComparisonMemory | undefined;

@@ -82,11 +82,17 @@ async function ask({ argv }: CommandConfig, question: Question, io: Io): Promise
 
 function read(program: string, stdout: string, atMs: number): ArmReading {
   let json: unknown;
+  let unreadable = false;
   try {
-    json = JSON.parse(stdout);
+    json = JSON.parse(stdout, (key, value: unknown) => {
+      unreadable ||= key === '__proto__';
+      return value;
+    });
   } catch {
     return { missing: `${program} printed no JSON: ${briefly(stdout)}` };
   }
+  // A record is read without a key of this name, so its counts would be left out and nobody would know.
+  if (unreadable) return { missing: `${program} calls something __proto__, which cannot be counted; rename it` };
   const answer = answerSchema.safeParse(json);
   if (!answer.success) {
     const [issue] = answer.error.issues;

@@ -35,8 +35,7 @@ class Fault extends Error {}
 /** The reading of one build out of an answer about both, as of `atMs`. */
 export function armOf(arm: Arm, series: readonly Series[], atMs: number, how: Labelled): ArmReading {
   const own = series.filter(({ labels }) => labels[BUILD_LABEL] === arm);
-  if (series.some(({ labels }) => labels[BUILD_LABEL] === undefined))
-    return { missing: `${how.url} answered series that nobody asked for` };
+  if (!series.every(isAsked)) return { missing: `${how.url} answered series that nobody asked for` };
   try {
     if (partOf(own, 'requests').length === 0) {
       return {
@@ -56,6 +55,14 @@ export function armOf(arm: Arm, series: readonly Series[], atMs: number, how: La
     if (error instanceof Fault) return { missing: error.message };
     throw error;
   }
+}
+
+const ARMS: readonly (string | undefined)[] = ['candidate', 'stable'] satisfies readonly Arm[];
+const PARTS: readonly (string | undefined)[] = ['requests', 'errors', 'latency', 'seen'] satisfies readonly Part[];
+
+/** Labelled as the query labels all of its parts: what is not may be a part of the counts that lost its name. */
+function isAsked({ labels }: Series): boolean {
+  return ARMS.includes(labels[BUILD_LABEL]) && PARTS.includes(labels[COUNTER_LABEL]);
 }
 
 function partOf(series: readonly Series[], part: Part): Series[] {

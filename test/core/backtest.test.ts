@@ -1,7 +1,7 @@
 /** Recorded rollouts through the gates: when they decide, whom they blame, and that nothing that is missing lets a build go on. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { backtestText } from '../../src/core/backtest-text.ts';
+import { backtestText, calibrationText } from '../../src/core/backtest-text.ts';
 import { EXAMPLES, HEADER, linesOf, SEED, tenants, traceOf } from '../traces.ts';
 import { OUR_BLOCKS, settingsOf } from './judged.ts';
 import { csv, decided, gateTrace, moments } from './replayed.ts';
@@ -278,12 +278,29 @@ describe('intervals', () => {
     expect(count(3600, 3605).everyS).toBe(5);
     expect(count(7).everyS).toBe(7);
   });
+  it('are as long as the others where the first began before the rollout, or a hole follows it', () => {
+    expect(count(5, 20, 35, 50)).toMatchObject({ everyS: 15, all: [{ tS: 5 }, { tS: 20 }, { tS: 35 }, { tS: 50 }] });
+    expect(count(15, 45, 60, 75)).toMatchObject({ everyS: 15, all: [{ tS: 15 }, { tS: 30, rows: [] }, { tS: 45 }, {}, {}] });
+    const early = csv(linesOf({}).map((line) => `${at(line) - 10}${line.slice(line.indexOf(','))}`));
+    expect(decided(early).decision.verdict).toBe(decided(csv(linesOf({}))).decision.verdict);
+    expect(moments(early)[0]?.fromS).toBe(0);
+  });
+  it('of holes everywhere are not many times the lines', () => {
+    const times = Array.from({ length: 2000 }, (_, index) => (index < 5 ? index : index * 1000));
+    expect(count(...times).all.length).toBeLessThan(25_000);
+  });
   it('of a hole without end are few', () => {
     expect(count(0.001, 0.002, 31_000_000).all.length).toBeLessThan(300);
   });
 });
 
 describe('the text', () => {
+  it('of a calibration by more replays than a function takes arguments names the greatest', () => {
+    const greatest = Array.from({ length: 300_000 }, (_, index) => index / 100_000);
+    const found = { greatest, replaysNeeded: 99, replayS: 15, threshold: 5, dispersion: null, clumps: null };
+    expect(calibrationText('x.csv', found, null)).toMatch(/300000 of 15s, greatest ln E 3\.00/);
+  });
+
   it('says verdict, when, why, who, what is missing, and each step', () => {
     const hold = backtestText('x.csv', decided(csv(linesOf({ intervals: 6 }))));
     expect(hold).toMatch(/^backtest of x\.csv\n {2}verdict {2}hold at 90 s/);

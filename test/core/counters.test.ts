@@ -51,6 +51,12 @@ describe('counters', () => {
     expect(states(read([both(0, 1000, 5)]))).toEqual(['missing', 'missing']);
   });
 
+  it('of a target that no ledger can keep are invalid, not forgotten', () => {
+    const named = (atS: number): ArmReading => ({ targets: { ['__proto__']: target(atS, { requests: 10 * atS }) } });
+    const delta = read([15, 30].map((atS) => ({ candidate: named(atS), stable: of(atS, atS) })));
+    expect(delta.candidate.arm).toEqual({ state: 'invalid', why: 'a target called __proto__ cannot be remembered' });
+  });
+
   it('are what was counted since', () => {
     const delta = read([both(0, 1000, 5), both(15, 1150, 7)]);
     expect(states(delta)).toEqual(['counted', 'counted']);

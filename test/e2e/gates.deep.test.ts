@@ -46,6 +46,22 @@ describe('a build on the counters of HAProxy', () => {
       expect(Number(why.exec(ran.result.message)?.[1])).toBeLessThanOrEqual(CRASHES);
     }),
   );
+
+  it(
+    'that crashes and comes back, over and over, is taken back by a gate with a fixed limit too, which alone would let it pass',
+    SLOW,
+    () => {
+      const gates = '[{ name: errors, source: haproxy, max: 20%, minRequests: 20 }]';
+      return inScene({ gates, steps: '[{ percent: 50, bake: 12s }, { percent: 100, bake: 1s }]' }, async (scene) => {
+        const running = scene.world.start(`promote --build ${scene.candidate.guid} ${PRODUCTION} --max-wait 50s`);
+        await running.waitFor(/"phase":"baking"/);
+        scene.candidate.backend.crashLoop({ upMs: 2500, downMs: 400 });
+        const ran = await running.ended;
+        expect(sharesOf(ran).every((percent) => percent === 50)).toBe(true);
+        await expectReverted(scene, ran, /gate router: green went down 5 times at this step/);
+      });
+    },
+  );
 });
 
 describe('a build on the counters of Prometheus', () => {

@@ -164,16 +164,41 @@ describe('watched time', () => {
     expect(whys).toContain('green went down and came back since the last look');
   });
 
-  it('never is enough for a build that crashes oftener than it bakes', async () => {
-    const here = scene({ leaveAtMs: 300_000 });
-    const crash = () => {
+  describe('of a build that crashes over and over, and is well in between', () => {
+    /** Goes down so many times, and is up again before the next look. */
+    const crash = (here: ReturnType<typeof scene>, times: number, everyMs = 4000) => {
       const green = here.world.builds.get('green');
-      if (green !== undefined) green.downs += 1;
-      here.world.after(4000, crash);
+      if (green === undefined || times === 0) return;
+      green.downs += 1;
+      here.world.after(everyMs, () => crash(here, times - 1, everyMs));
     };
-    when(here, begins('baking'), crash);
-    expect(await here.go(LONG)).toMatchObject({ how: 'left', why: 'max-wait' });
-    expect(greenIn(here)).toEqual([10]);
+
+    it.each([4000, 12_000])('ends at the fifth crash, one every %i ms, though each begins patience anew', async (everyMs) => {
+      const here = scene({ leaveAtMs: 600_000 });
+      when(here, begins('baking'), () => crash(here, 100, everyMs));
+      expect(await here.go(LONG)).toMatchObject({
+        state: {
+          phase: 'reverted',
+          gateFailed: false,
+          why: 'health was missing for too long: gate router: green went down 5 times at this step; green went down and came back since the last look',
+        },
+      });
+      expect(greenIn(here)).toEqual([10, 0]);
+      expect(here.world.monotonicMs).toBeLessThan(5 * everyMs + 5000);
+      expect((await historyIn(here.world)).bad.size).toBe(0);
+    });
+
+    it('goes on after four, once it baked without one', async () => {
+      const here = scene();
+      when(here, begins('baking'), () => crash(here, 4));
+      expect(await here.go(LONG)).toMatchObject({ state: { phase: 'done' } });
+    });
+
+    it('counts what each step saw by itself', async () => {
+      const here = scene();
+      for (const step of [1, 2]) when(here, begins('baking', step), () => crash(here, 4));
+      expect(await here.go(LONG)).toMatchObject({ state: { phase: 'done' } });
+    });
   });
 
   it('begins again in the process that resumes', async () => {

@@ -1,35 +1,9 @@
 /** Rollouts judged by comparison, in the simulated world: a hundred requests a second, counted by its Prometheus. */
 import { describe, expect, it } from 'vitest';
-import { comparisonOf } from '../../src/core/comparison.ts';
-import type { Plan } from '../../src/core/plan.ts';
 import type { Sight } from '../world/counters.ts';
-import { CANDIDATE, historyIn, planOf, resume, STABLE } from '../world/rollouts.ts';
+import { CANDIDATE, historyIn, resume, STABLE } from '../world/rollouts.ts';
+import { comparing, GATE } from './comparing.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, type Scene, scene, when } from './scene.ts';
-
-const GATE = {
-  name: 'errors',
-  source: 'prometheus',
-  settings: {
-    url: 'http://prometheus',
-    requests: 'requests{build="${build}"}',
-    errors: 'errors{build="${build}"}',
-    interval: '1s',
-  },
-};
-const LAG_MS = 1000;
-
-/** Two steps; nothing is judged but by comparison. */
-function comparing(said: Partial<Plan> = {}, { lagMs = LAG_MS, interval = '1s', blockMs = 2000 } = {}): Plan {
-  const countable = { metrics: ['errors'], slices: {}, countsTraffic: true, lagMs };
-  const limits = { dwellMs: 10_000, blockMs };
-  const gate = { ...GATE, settings: { ...GATE.settings, interval }, compare: {} };
-  return planOf({
-    gates: [],
-    comparison: comparisonOf([gate], limits, new Map([['errors', countable]])),
-    steps: [50, 100].map((percent) => ({ percent, bakeMs: 5000 })),
-    ...said,
-  });
-}
 
 const fail = (here: Scene, failing: number, place = 'green') =>
   void Object.assign(here.world.builds.get(place) ?? {}, { failing });
@@ -79,6 +53,20 @@ describe('a rollout that compares', () => {
     );
     expect(await here.go(comparing({}, { blockMs: 15_000 }))).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
     expect((here.world.moved[1]?.atMs ?? Number.NaN) - failingMs).toBeLessThan(11_000);
+  });
+
+  it('has a gate by any name that a config allows, also by one that every object knows', async () => {
+    const { comparison } = comparing();
+    const settings = comparison && {
+      ...comparison.settings,
+      metrics: comparison.settings.metrics.map((one) => ({ ...one, gate: 'constructor' })),
+    };
+    const renamed = settings && { gates: [{ ...GATE, name: 'constructor' }], settings };
+    const here = scene();
+    when(here, begins('baking'), () => fail(here, 1));
+    expect(await here.go(comparing({ ...(renamed && { comparison: renamed }) }))).toMatchObject({
+      state: { phase: 'reverted', gateFailed: true },
+    });
   });
 
   it('holds while both builds fail, as long as patience lasts, and goes back on neither', async () => {

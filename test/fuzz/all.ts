@@ -7,12 +7,15 @@ import { Luck } from './luck.ts';
 import { run, type Sweep } from './sweep.ts';
 import { guids, identityAnswers, measurements, prometheusAnswers, readBacks } from './sweeps/answers.ts';
 import { configObjects, configTexts } from './sweeps/config.ts';
+import { countingPrograms } from './sweeps/counting-programs.ts';
 import { ledgerLines, ledgerSweep } from './sweeps/ledger.ts';
 import { manifestObjects, manifestTexts } from './sweeps/manifests.ts';
 import { pointerObjects, pointerTexts } from './sweeps/pointers.ts';
+import { readings } from './sweeps/readings.ts';
 import { haproxyAnswers, routesFiles, serveStatus } from './sweeps/routers.ts';
 import { commandLines, outputLines, sanitised } from './sweeps/speech.ts';
 import { abortSweep, holdSweep, recordSweep } from './sweeps/state-files.ts';
+import { traces } from './sweeps/traces.ts';
 
 type Any = Sweep<never>;
 
@@ -34,6 +37,8 @@ export function allSweeps(): readonly Any[] {
     haproxyAnswers,
     prometheusAnswers,
     measurements,
+    readings,
+    countingPrograms,
     identityAnswers,
     readBacks,
     guids,
@@ -43,6 +48,7 @@ export function allSweeps(): readonly Any[] {
     manifestTexts,
     configTexts,
     ledgerLines,
+    traces,
     pointerTexts,
     holdSweep(folder('hold')),
     recordSweep(folder('records')),

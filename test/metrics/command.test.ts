@@ -129,6 +129,16 @@ describe('command', () => {
     ['a list', 'echo "[]"', /other JSON than counts/],
     ['no target', `echo '{"targets":{}}'`, /no target/],
     ['an unknown key', `echo '${totals(10, 0, ',"latency":3')}'`, /other JSON than counts, at targets\.a\.slices/],
+    [
+      'a slice that would be left out',
+      `echo '${totals(10, 0).replace('"":', '"__proto__":')}'`,
+      /__proto__, which cannot be counted/,
+    ],
+    [
+      'a target that would be left out',
+      `echo '${totals(10, 0).replace('"a"', '"__proto__"')}'`,
+      /__proto__, which cannot be counted/,
+    ],
     ['a negative count', `echo '${totals(10, -1)}'`, /other JSON than counts, at targets\.a\.slices\.\.errors/],
     ['a fraction', `echo '${totals(10.5, 0)}'`, /other JSON than counts/],
     ['text for a number', `echo '${totals(10, 0).replace('10', '"10"')}'`, /other JSON than counts/],

@@ -227,6 +227,22 @@ describe('latency', () => {
   });
 });
 
+describe('series that are labelled as no part of the query is', () => {
+  it.each([{ kvdeploy_build: 'other' }, { kvdeploy_build: '' }, { kvdeploy_counter: 'more' }])(
+    'are refused: %o',
+    async (wrong) => {
+      const row = (labels: object) => ({
+        metric: { kvdeploy_build: 'candidate', kvdeploy_counter: 'requests', instance: 'a:1', code: '200', ...labels },
+        value: [1_700_000_100, '50'],
+      });
+      const body = JSON.stringify({ status: 'success', data: { resultType: 'vector', result: [row({}), row(wrong)] } });
+      const http = async () => ({ status: 200, headers: {}, body });
+      const { candidate } = await prometheus.count(configOf({}), { ...PAIR, stable: null }, { ...realIo, http });
+      expect(candidate).toEqual({ missing: expect.stringMatching(/series that nobody asked for/) });
+    },
+  );
+});
+
 describe('old data', () => {
   it('is refused by the time of its scrape, though the server goes on answering', async () => {
     const now = 1_700_000_100;

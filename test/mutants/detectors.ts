@@ -12,12 +12,13 @@ import { manifestBreaches } from '../../src/core/manifest-rules.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { CANDIDATE, listedAs, SCOPE, STABLE, STAGING } from '../core/builds.ts';
 import { answerOf, factsWith, historyWith } from '../core/world.ts';
-import { scene } from '../engine/scene.ts';
+import { begins, scene, when } from '../engine/scene.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
 import { putFile, watched } from '../world/disk.ts';
 import { memoryDisk } from '../world/memory-disk.ts';
 import { Process } from '../world/process.ts';
 import { rescue } from '../world/rescues.ts';
+import { planOf } from '../world/rollouts.ts';
 import { STATE_DIR, World } from '../world/world.ts';
 
 type Complaints = readonly string[];
@@ -187,6 +188,20 @@ async function inFlight(): Promise<Complaints> {
   return here.world.split['blue'] === 100 ? [] : ['what a runner had in flight was the last word'];
 }
 
+/** A build that the router sees crash every four seconds, is well in between, and bakes for twenty. */
+async function crashLoop(): Promise<Complaints> {
+  const here = scene({ leaveAtMs: 120_000 });
+  const crash = () => {
+    const green = here.world.builds.get('green');
+    if (green !== undefined) green.downs += 1;
+    here.world.after(4000, crash);
+  };
+  when(here, begins('baking'), crash);
+  const ended = await here.go(planOf({ steps: [10, 100].map((percent) => ({ percent, bakeMs: 20_000 })) }));
+  if (here.world.split['green'] === 0 && ended.how === 'over') return [];
+  return [`a build that crashes for ever ${ended.how === 'left' ? 'holds for ever' : 'goes on'}`];
+}
+
 /** A disk that says that it wrote, and did not. */
 function lyingDisk(): Complaints {
   const disk = memoryDisk(() => 0);
@@ -206,7 +221,16 @@ function lyingDisk(): Complaints {
   }
 }
 
-const DETECTORS = { admission, choices, manifests, claims, fences, 'in flight': inFlight, 'lying disk': lyingDisk } as const;
+const DETECTORS = {
+  admission,
+  choices,
+  manifests,
+  claims,
+  fences,
+  'in flight': inFlight,
+  'crash loop': crashLoop,
+  'lying disk': lyingDisk,
+} as const;
 export type Detector = keyof typeof DETECTORS;
 
 const { values } = parseArgs({ options: { name: { type: 'string', default: '' } } });

@@ -3,6 +3,7 @@ import { type Mutant, mutant } from './mutant.ts';
 
 const PERFORM = 'engine/perform.ts';
 const ROLLOUT = 'core/rollout.ts';
+const BAKE = 'engine/bake.ts';
 
 export const OF_THE_GATES: readonly Mutant[] = [
   mutant(
@@ -46,6 +47,20 @@ export const OF_THE_GATES: readonly Mutant[] = [
     ROLLOUT,
     'const baked = step !== undefined && watchedMs >= step.bakeMs;',
     'const baked = step !== undefined;',
+  ),
+  mutant(
+    'a build that crashes over and over holds for ever',
+    'crash loop',
+    BAKE,
+    'return Math.max(0, ...crashes.values());',
+    'return Math.min(0, ...crashes.values());',
+  ),
+  mutant(
+    'a crash that is over before the next look is forgotten',
+    'crash loop',
+    BAKE,
+    'crashes.set(location, (crashes.get(location) ?? 0) + times);',
+    'crashes.set(location, times);',
   ),
 ];
 

@@ -6,7 +6,7 @@ import type { NewEntry } from '../../src/core/ledger.ts';
 import type { Scope } from '../../src/core/scope.ts';
 import { type Split, splitText } from '../../src/core/split.ts';
 import type { ProcessIdentity } from '../../src/io.ts';
-import { type Counters, type Running, type Sight, seen } from './counters.ts';
+import { type Counters, type Running, type Sight, SLOW_S, seen } from './counters.ts';
 import type { Trouble } from './coverage.ts';
 import { putFile } from './disk.ts';
 import { memoryDisk } from './memory-disk.ts';
@@ -114,8 +114,8 @@ export class World {
 
   /** Puts a build at a place. */
   place(place: string, guid: string, said: Partial<Running> = {}): void {
-    this.builds.set(place, { guid, environment: SCOPE.environment, failing: 0, up: true, downs: 0, ...said });
-    if (!this.metrics.has(guid)) this.metrics.set(guid, { requests: 0, errors: 0, sight: 'counts', frozen: undefined });
+    this.builds.set(place, { guid, environment: SCOPE.environment, failing: 0, slow: 0, up: true, downs: 0, ...said });
+    if (!this.metrics.has(guid)) this.metrics.set(guid, { requests: 0, errors: 0, slow: 0, sight: 'counts', frozen: undefined });
   }
 
   /** Has something happen once so many milliseconds have passed, if they do. Returns how to call it off. */
@@ -166,12 +166,13 @@ export class World {
     if (ms <= 0) return;
     this.monotonicMs = atMs;
     this.nowMs += ms;
-    for (const [place, { guid, failing }] of this.builds) {
+    for (const [place, { guid, failing, slow }] of this.builds) {
       const counters = guid === null ? undefined : this.metrics.get(guid);
       if (counters === undefined) continue;
       const more = ((REQUESTS_A_SECOND * ms) / 1000) * ((this.split[place] ?? 0) / 100);
       counters.requests += more;
       counters.errors += more * failing;
+      counters.slow += more * slow;
     }
   }
 
@@ -254,11 +255,11 @@ export class World {
     return path === '/text' ? { text: splitText(sharesOf(split)) } : split;
   }
 
-  /** Reads the questions out of the one query that the source makes of them: `requests{build="…"}` and `errors{build="…"}`. */
+  /** Reads the questions out of the query that the source makes of them: `requests{build="…"}` and `errors{build="…"}`, or `latency{build="…"}`. */
   async #query(url: URL, timeoutMs: number): Promise<HttpAnswer> {
     const query = url.searchParams.get('query') ?? '';
-    const asked = [...query.matchAll(/\n(requests|errors)\{build="([^"]+)"\}\n, "kvdeploy_build", "(\w+)"/g)];
-    const all = asked.map(([, what, guid = '', arm = '']) => ({ what: what as 'requests' | 'errors', guid, arm }));
+    const asked = [...query.matchAll(/\n(requests|errors|latency)\{build="([^"]+)"\}\n, "kvdeploy_build", "(\w+)"/g)];
+    const all = asked.map(([, what, guid = '', arm = '']) => ({ what: what as 'requests' | 'errors' | 'latency', guid, arm }));
     for (const { guid } of all) {
       const sight = this.metrics.get(guid)?.sight ?? 'counts';
       if (sight !== 'counts') this.met(TROUBLE_SEEN[sight]);
@@ -269,11 +270,15 @@ export class World {
     }
     const result = all.flatMap(({ what, guid, arm }) => {
       const counters = this.metrics.get(guid);
-      const value = counters === undefined ? undefined : seen(counters)?.[what];
-      if (value === undefined) return [];
+      const counted = counters === undefined ? undefined : seen(counters);
+      if (counted === undefined) return [];
       if (what === 'requests') this.countedMs.set(guid, this.monotonicMs);
-      const metric = { kvdeploy_build: arm, kvdeploy_counter: what, instance: guid };
-      return [{ metric, value: [this.nowMs / 1000, String(Math.floor(value))] }];
+      const series = (value: number, le: { le?: string } = {}) => {
+        const metric = { kvdeploy_build: arm, kvdeploy_counter: what, instance: guid, ...le };
+        return { metric, value: [this.nowMs / 1000, String(Math.floor(value))] };
+      };
+      if (what !== 'latency') return [series(counted[what])];
+      return [series(counted.requests - counted.slow, { le: String(SLOW_S) }), series(counted.requests, { le: '+Inf' })];
     });
     return { status: 200, headers: {}, body: JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }) };
   }

@@ -69,7 +69,7 @@ export const prometheusAnswers: Sweep<Said> = {
   name: 'prometheus-answers',
   what: 'Prometheus answers',
   kind: 'objects',
-  share: 0.06,
+  share: 0.08,
   make: (luck) => {
     const count = () =>
       luck.chance(0.9)
@@ -97,7 +97,7 @@ export const measurements: Sweep<{ readonly max: number; readonly minRequests: n
   name: 'measurements',
   what: 'pairs of measurements',
   kind: 'objects',
-  share: 0.02,
+  share: 0.052,
   make: (luck) => {
     const number = () => luck.pick([0, 1, 5, 100, 250, 0.5, -1, 1e9]);
     const one = () =>
@@ -207,7 +207,7 @@ export const guids: Sweep<string> = {
   name: 'guids',
   what: 'spellings of GUIDs',
   kind: 'objects',
-  share: 0.01,
+  share: 0.03,
   make: (luck) => {
     const spelled = respelled(luck, GUID);
     return luck.chance(0.3) ? damagedText(luck, spelled) : spelled;

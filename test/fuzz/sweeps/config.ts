@@ -1,13 +1,23 @@
 /** The config as objects and as texts: whatever loads is one that a rollout can walk. */
 import { resolve } from 'node:path';
 import { parse } from 'yaml';
+import type { ServiceSettings } from '../../../src/config/load.ts';
 import { parseConfig } from '../../../src/config/load.ts';
 import { type Config, configSchema } from '../../../src/config/schema.ts';
+import { SLOWER } from '../../../src/core/buckets.ts';
+import { comparisonOf, comparisonSchema } from '../../../src/core/comparison.ts';
+import { feed, openEvidence } from '../../../src/core/evidence.ts';
+import { compactEvidence, storedEvidence, storedEvidenceSchema } from '../../../src/core/evidence-store.ts';
+import { WHOLE } from '../../../src/core/gate-settings.ts';
+import type { GatePoll } from '../../../src/core/poll.ts';
+import { judge } from '../../../src/core/verdict.ts';
+import { openSource } from '../../../src/metrics/index.ts';
 import { hostileText, mutated } from '../hostile.ts';
 import type { Luck } from '../luck.ts';
 import { must, type Sweep } from '../sweep.ts';
 import { mustShowSafely } from '../terminal.ts';
 import { textOf } from '../text-forms.ts';
+import { evidenceOf, gateOf } from './config-gates.ts';
 
 function routerOf(luck: Luck, number: number): Record<string, unknown> {
   if (luck.chance(0.5)) {
@@ -33,33 +43,20 @@ function routerOf(luck: Luck, number: number): Record<string, unknown> {
   return router;
 }
 
-function gateOf(luck: Luck, index: number): Record<string, unknown> {
-  const limits = { name: `gate-${index}`, max: luck.pick(['1%', '0.5 %', '100%', '0%']), minRequests: 1 + luck.below(500) };
-  if (luck.chance(0.5))
-    return { ...limits, source: 'http-probe', path: '/healthz', expectStatus: [200], probes: 1 + luck.below(100), timeout: '1s' };
-  const query = (more: string) => `sum(http_requests_total{build="\${build}"${more}})`;
-  return {
-    ...limits,
-    source: 'prometheus',
-    url: 'http://127.0.0.1:9090',
-    requests: query(''),
-    errors: query(',code=~"5.."'),
-    interval: '15s',
-  };
-}
-
 function serviceOf(luck: Luck, number: number): Record<string, unknown> {
   const percents = luck.pick([[100], [1, 25, 100], [0.5, 100], [10, 50, 100]]);
+  const router = routerOf(luck, luck.chance(0.9) ? number : 0);
   const service: Record<string, unknown> = {
-    router: routerOf(luck, luck.chance(0.9) ? number : 0),
+    router,
     steps: percents.map((percent) => ({ percent, bake: luck.pick(['5m', '1h30m', '500ms', '90s']) })),
-    gates: luck.some(2, (index) => gateOf(luck, index)),
+    gates: luck.some(3, (index) => gateOf(luck, index, router['kind'])),
   };
   if (luck.chance(0.5))
     service.identity = luck.pick([
       { path: '/', header: 'x-build' },
       { path: '/id', json: 'build.guid', environmentJson: 'env' },
     ]);
+  if (luck.chance(0.4)) service.evidence = evidenceOf(luck);
   if (luck.chance(0.2)) service.pointer = { copies: ['/mnt/copy'] };
   if (luck.chance(0.2)) service.poll = luck.pick(['1s', '50ms', '5m']);
   if (luck.chance(0.2)) service.patience = '5m';
@@ -68,11 +65,13 @@ function serviceOf(luck: Luck, number: number): Record<string, unknown> {
 
 export function configOf(luck: Luck): unknown {
   const environment = (number: number) => ({ protected: luck.chance(0.5), services: { web: serviceOf(luck, number) } });
-  const production = { ...environment(1), ...(luck.chance(0.3) ? { requires: { environment: 'staging', soak: '30m' } } : {}) };
+  const requiring = (name: string) => (luck.chance(0.4) ? { requires: { environment: name, soak: '30m' } } : {});
+  const production = { ...environment(1), ...requiring('staging') };
+  const staging = { ...environment(2), ...requiring('test') };
   const config: Record<string, unknown> = {
     apiVersion: 'kvdeploy.dev/v1',
     kind: 'Config',
-    tenants: { acme: { environments: { production, staging: environment(2) } } },
+    tenants: { acme: { environments: { production, staging, test: luck.chance(0.5) ? {} : environment(3) } } },
   };
   if (luck.chance(0.2)) config.manifests = luck.chance(0.9) ? 'releases' : hostileText(luck);
   if (luck.chance(0.2)) config.stateGroup = luck.pick(['kvdeploy', '1000', '_x-1']);
@@ -85,6 +84,9 @@ function mustBeWalkable(config: Config): void {
     for (const { services = {}, requires } of Object.values(environments)) {
       if (requires !== undefined)
         must(Object.hasOwn(environments, requires.environment), 'it requires an environment that is not there');
+      let [steps, at] = [0, requires?.environment];
+      for (; at !== undefined && steps <= 20; steps += 1) at = environments[at]?.requires?.environment;
+      must(steps <= 20, 'its environments require each other in a circle');
       for (const { steps, gates = [] } of Object.values(services)) {
         const percents = steps?.map((step) => step.percent) ?? [100];
         must(percents.at(-1) === 100, 'the last step is not 100 %');
@@ -119,7 +121,7 @@ export const configObjects: Sweep<unknown> = {
   name: 'config-objects',
   what: 'configs',
   kind: 'objects',
-  share: 0.15,
+  share: 0.06,
   make: (luck) => mutated(luck, configOf(luck)),
   judge: (document) => {
     const parsed = configSchema.safeParse(document);
@@ -129,11 +131,40 @@ export const configObjects: Sweep<unknown> = {
   must: ['read', 'refused'],
 };
 
+const SEEN = { requests: 1000, failures: 10 };
+const POLL: GatePoll = { candidate: { state: 'counted' }, stable: { state: 'counted' }, blocks: {} };
+
+/** Its comparing gates fit into a plan, and count, judge and are written down by whatever margins they have. */
+function mustBeJudged({ compared, evidence }: ServiceSettings): void {
+  if (compared.length === 0) return;
+  const metrics = ['errors', '401', `${SLOWER}0.5s`];
+  const countable = compared.map((gate) => {
+    const { source, config } = openSource({ source: gate.source, settings: gate.settings });
+    const { countsTraffic } = source;
+    return [gate.name, { metrics, slices: { eu: 10 }, countsTraffic, seesCrashes: true, lagMs: source.lagMs(config) }] as const;
+  });
+  const comparison = comparisonOf(compared, evidence, new Map(countable));
+  must(comparisonSchema.safeParse(comparison).success, 'no plan can hold its gates');
+  const { settings } = comparison;
+  const slices = { [WHOLE]: { candidate: SEEN, stable: SEEN }, eu: { candidate: SEEN, stable: SEEN } };
+  const blocks = Object.fromEntries(settings.metrics.map(({ metric }) => [metric, slices]));
+  const gates = Object.fromEntries(compared.map(({ name }) => [name, { ...POLL, blocks }]));
+  for (const share of [0.01, 1]) {
+    const atMs = settings.blockMs + 1;
+    const fedOnce = feed(settings, openEvidence(settings, { atMs: 0, share }), { atMs, gates });
+    const fedTwice = compactEvidence(feed(settings, fedOnce, { atMs: 2 * atMs, gates }));
+    const { logE, why } = judge(settings, fedTwice, { nowMs: 2 * atMs, nextShare: null });
+    must(Number.isFinite(logE) && !why.includes('NaN'), `it judges by ${logE}: ${why}`);
+    const written = JSON.parse(JSON.stringify(storedEvidence(fedTwice)));
+    must(storedEvidenceSchema.safeParse(written).success, 'the ledger cannot hold its evidence');
+  }
+}
+
 export const configTexts: Sweep<{ readonly file: string; readonly bytes: string }> = {
   name: 'config-texts',
   what: 'texts of configs',
   kind: 'texts',
-  share: 0.2,
+  share: 0.12,
   make: (luck) => textOf(luck, mutated(luck, configOf(luck)), 'kvdeploy.config'),
   judge: ({ file, bytes }) => {
     const raw = Buffer.from(bytes, 'latin1');
@@ -145,6 +176,7 @@ export const configTexts: Sweep<{ readonly file: string; readonly bytes: string 
     }
     const targets = config.services.flatMap(({ router }) => targetsOf(router));
     must(new Set(targets).size === targets.length, 'two scopes share a target');
+    for (const service of config.services) mustBeJudged(service);
     const text = raw.toString('utf8');
     mustBeWalkable(configSchema.parse(file.endsWith('.json') ? JSON.parse(text) : parse(text, { maxAliasCount: 0 })));
     return 'read';

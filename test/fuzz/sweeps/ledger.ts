@@ -1,9 +1,13 @@
 /** Ledger segments, edited: a changed line is refused, or it is the last one and the hash of the ledger's end shows it. */
 import { type Chain, readSegments, type Segment } from '../../../src/core/chain.ts';
-import type { Event } from '../../../src/core/events.ts';
+import { countersSince, NO_COUNTERS, type Target } from '../../../src/core/counters.ts';
+import type { Event, EvidenceRecord } from '../../../src/core/events.ts';
+import { compactEvidence } from '../../../src/core/evidence-store.ts';
+import { WHOLE } from '../../../src/core/gate-settings.ts';
 import { fold } from '../../../src/core/history.ts';
 import { EMPTY_HEAD, type Entry, encodeLine, type Head, lineHash, parseEntry } from '../../../src/core/ledger.ts';
 import { adoption, CANDIDATE, promotion, rollbackTo, STABLE } from '../../core/builds.ts';
+import { blockOf, counted, fed, settingsOf } from '../../core/judged.ts';
 import { editedText, hostileText, mutated } from '../hostile.ts';
 import type { Luck } from '../luck.ts';
 import { must, type Sweep } from '../sweep.ts';
@@ -11,6 +15,24 @@ import { damagedText } from '../text-forms.ts';
 
 const by = { host: 'deploy-1', boot: 'boot', pid: 7, started: '1' };
 const claimed: Event = { type: 'claimed', atMs: 1, claim: { by, actor: 'alice', command: 'promote', from: null } };
+
+/** What a comparing gate keeps: evidence of the whole and of two slices, and the counters that it goes on from. */
+function comparedRecord(): EvidenceRecord {
+  const slices = ['eu', 'other'].map((name) => ({ name, weight: 0.25 }));
+  const settings = settingsOf({ calibrated: true }, { weight: 0.5, slices });
+  const poll = counted({ [WHOLE]: blockOf([1, 150, 14, 14_850]), eu: blockOf([1, 70, 4, 7000]) });
+  const target = (startedMs: number | null): Target => ({
+    startedMs,
+    freshMs: 15_000,
+    counters: [{ counter: 'requests', slice: 'eu', value: 70 }],
+    downs: 1,
+  });
+  const reading = { candidate: { targets: { 'a:1': target(1) } }, stable: { targets: { 'b:1': target(null) } } };
+  const counters = { errors: countersSince(NO_COUNTERS, reading, 0).memory };
+  return { evidence: compactEvidence(fed(settings, [poll, poll, poll])), counters };
+}
+
+const compared = comparedRecord();
 
 const EVENTS: readonly Event[] = [
   { type: 'planned', atMs: 1, plan: adoption(STABLE) },
@@ -20,6 +42,26 @@ const EVENTS: readonly Event[] = [
   { type: 'shifted', atMs: 1, split: [{ place: 'green', build: null, percent: 100 }], certainty: 'configured' },
   { type: 'converged', atMs: 1, baseline: { errors: { requests: 5, errors: 1, counting: 'total' } }, certainty: 'served' },
   { type: 'polled', atMs: 1, verdict: 'pass', watchedMs: 60_000, missingMs: 0, advance: true, gates: [] },
+  {
+    type: 'polled',
+    atMs: 1,
+    verdict: 'not-yet',
+    watchedMs: 60_000,
+    missingMs: 0,
+    advance: true,
+    gates: [
+      {
+        gate: 'errors',
+        verdict: 'not-yet',
+        why: '1 of 150 (0.67 %) failed',
+        requests: 150,
+        errors: 1,
+        evidence: { back: 0.1, on: 0.2, logE: 0.3, neededLogE: 4.6, slice: 'eu' },
+      },
+    ],
+    evidence: compared,
+    checkpoint: true,
+  },
   { type: 'pointed', atMs: 1, generation: 4, warnings: [] },
   { type: 'abort-requested', atMs: 1, actor: 'bob', reason: 'no' },
   { type: 'left', atMs: 1, why: 'max-wait' },
@@ -168,9 +210,9 @@ export const ledgerLines: Sweep<string> = {
   name: 'ledger-lines',
   what: 'single ledger lines',
   kind: 'texts',
-  share: 0.05,
+  share: 0.1,
   make: (luck) => {
-    const { lines } = ledgerOf([3, 3]);
+    const { lines } = ledgerOf([4, 6]);
     const line = luck.pick(lines.flat()).trimEnd();
     if (luck.chance(0.2)) return line;
     if (luck.chance(0.3)) return JSON.stringify(mutated(luck, JSON.parse(line)));
