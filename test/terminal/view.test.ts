@@ -34,6 +34,12 @@ describe('the live view', () => {
     expect(view(baking, columns, true)).toContain('      waiting for 112 more requests or 41s');
   });
 
+  test('gives what it waits for a line of its own where it does not fit, on a wide terminal too', () => {
+    const waitingFor = 'errors: 2593 of about 4693 requests that rule harm out in a good build; errors: 0 of 2593 failed';
+    const lines = view(after(phase('baking', 1), poll({ seconds: 20, waitingFor })), 120, true);
+    expect(lines).toContain(`      waiting for ${waitingFor}`);
+  });
+
   test('does without Unicode', () => {
     expect(view(baking, 120, false).join('\n')).toMatch(/^[\n\x20-\x7e]*$/);
   });
