@@ -63,7 +63,9 @@ function wordsProblem(service: unknown): { readonly index: number; readonly mess
   if (!Array.isArray(gates)) return undefined;
   const index = gates.findIndex((gate) => typeof gate === 'string');
   const kinds = metricSources.filter(({ ofRouter }) => ofRouter).map(({ kind }) => kind);
-  if (index === -1 || (typeof kind === 'string' && kinds.includes(kind))) return undefined;
+  if (index === -1 || kinds.some((counting) => counting === kind)) return undefined;
+  // A router of no known kind has a finding of its own.
+  if (kind !== undefined && !routers.some((router) => router.kind === kind)) return undefined;
   const message = `only a router of the kind ${kinds.join(' or ')} counts failures itself; say name and source of this gate`;
   return { index, message };
 }

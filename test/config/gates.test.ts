@@ -64,6 +64,7 @@ describe('gates', () => {
   it.each([
     ['a word that is none', [LOCAL, 'gates: [erors]'], /"erors" is not known here. Did you mean/],
     ['a word without a router that counts', ['gates: [errors]'], /only a router of the kind haproxy or local counts/i],
+    ['a router of no known kind', [LOCAL.replace('local', 'lokal'), 'gates: [errors]'], /"lokal" is not known here/],
     [
       'an unknown source',
       [LOCAL, 'gates: [{ name: a, source: prometeus }]'],
