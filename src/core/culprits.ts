@@ -1,6 +1,6 @@
 /** Where the evidence points: every stream's standing, the slices that are to blame and those under suspicion. Must acquit nobody. No I/O. */
 import { crashesText } from './crashes.ts';
-import type { Block } from './e-process.ts';
+import type { Block, Counted } from './e-process.ts';
 import { type Evidence, streamsOf, streamWeight } from './evidence.ts';
 import { blockOf, type Stream, streamLogE } from './evidence-stream.ts';
 import { countText, percentText } from './gate.ts';
@@ -54,6 +54,8 @@ export interface Culprits {
   readonly suspects: readonly Standing[];
   /** What weighs most in the evidence; never empty-handed. */
   readonly heaviest: Standing;
+  /** Where the first of these is all of the traffic: the one slice in which nearly all of it failed. Whoever hears of all looks in the wrong place. */
+  readonly nearlyAllIn: Standing | null;
 }
 
 /** Who is to blame, most evidence first. A slice that is not named is not thereby healthy. */
@@ -64,10 +66,34 @@ export function culprits(settings: GateSettings, evidence: Evidence): Culprits {
   const heaviest = heaviestOf(all);
   if (heaviest === undefined) throw new Error('there is no evidence without a stream');
   const confirmed = sorted.filter((one) => weighed(one) >= needed);
+  const first = confirmed[0] ?? heaviest;
   let suspected = 0;
   for (const [index, { logE }] of sorted.entries())
     if (logE >= Math.log(all.length / ((index + 1) * FALSE_DISCOVERIES))) suspected = index + 1;
-  return { confirmed, suspects: sorted.slice(0, suspected).filter((one) => !confirmed.includes(one)), heaviest };
+  const suspects = sorted.slice(0, suspected).filter((one) => !confirmed.includes(one));
+  return { confirmed, suspects, heaviest, nearlyAllIn: sorted.find((one) => explains(one, first)) ?? null };
+}
+
+/** This part of the failures is nearly all of them. */
+const NEARLY_ALL = 0.8;
+
+/** A slice that has nearly all of the failures of `whole`, while the rest of the traffic fails less than half as often. */
+function explains(slice: Standing, whole: Standing): boolean {
+  const isSlice = slice.slice !== null && whole.slice === null && slice.gate === whole.gate && slice.metric === whole.metric;
+  if (!isSlice || whole.planned !== null || whole.crashes) return false;
+  const [own, all] = [slice.all.candidate.failures, whole.all.candidate.failures];
+  return all > 0 && own >= NEARLY_ALL * all && isAlone(slice, whole);
+}
+
+/** The rest of the candidate's traffic fails less than half as often. */
+export function isAlone(slice: Standing, whole: Standing): boolean {
+  const [own, all] = [slice.all.candidate, whole.all.candidate];
+  const rest = rateOf({ requests: all.requests - own.requests, failures: all.failures - own.failures });
+  return rest < rateOf(own) / 2;
+}
+
+function rateOf({ requests, failures }: Counted): number {
+  return requests <= 0 ? 0 : failures / requests;
 }
 
 /** What weighs most in the evidence, of many alike the first; undefined of nothing. */

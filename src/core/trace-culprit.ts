@@ -1,6 +1,5 @@
 /** The one to blame for a rollback: a slice only where the rest of the traffic does not show the same. Must acquit nobody. No I/O. */
-import { type Standing, standings, standingText } from './culprits.ts';
-import type { Counted } from './e-process.ts';
+import { isAlone, type Standing, standings, standingText } from './culprits.ts';
 import type { Evidence } from './evidence.ts';
 import type { GateSettings } from './gate-settings.ts';
 import type { Verdict } from './verdict.ts';
@@ -27,15 +26,4 @@ export function culpritOf(settings: GateSettings, evidence: Evidence, compared: 
   const standing = named ? first : (whole ?? first);
   const odds = compared.falseAlarm === null ? '' : `; by chance at most once in ${Math.round(1 / compared.falseAlarm)} rollouts`;
   return { standing, slice: named ? first.slice : null, why: `${standingText(named || !enough ? first : standing)}${odds}` };
-}
-
-/** The rest of the candidate's traffic fails less than half as often. */
-function isAlone(slice: Standing, whole: Standing): boolean {
-  const [own, all] = [slice.all.candidate, whole.all.candidate];
-  const rest = rateOf({ requests: all.requests - own.requests, failures: all.failures - own.failures });
-  return rest < rateOf(own) / 2;
-}
-
-function rateOf({ requests, failures }: Counted): number {
-  return requests <= 0 ? 0 : failures / requests;
 }

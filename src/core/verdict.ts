@@ -83,12 +83,14 @@ function onEvidence(settings: GateSettings, evidence: Evidence, neededLogE: numb
   if (evidence.crossed === null) return undefined;
   const blame = culprits(settings, evidence);
   const named = blame.confirmed[0] ?? blame.heaviest;
+  const { nearlyAllIn } = blame;
+  const where = nearlyAllIn === null ? '' : `; ${standingText(nearlyAllIn)}`;
   // The longest odds that are still true: the bound, not the evidence, is what was promised beforehand.
   const falseAlarm = settings.alpha / 2 ** evidence.lost;
   return {
     verdict: 'rollback',
     grounds: 'evidence',
-    why: `${standingText(named)}; by chance at most once in ${Math.round(1 / falseAlarm)} rollouts`,
+    why: `${standingText(named)}${where}; by chance at most once in ${Math.round(1 / falseAlarm)} rollouts`,
     logE: evidence.crossed.logE,
     neededLogE,
     falseAlarm,

@@ -44,8 +44,9 @@ describe('the CI recipe of the README', () => {
       `Host deploy-host\n  HostName 127.0.0.1\n  Port ${port}\n  IdentityFile ${at('user')}\n  IdentitiesOnly yes\n  StrictHostKeyChecking no\n  UserKnownHostsFile ${at('known')}\n  LogLevel ERROR\n`,
     );
     walk.program('ssh', `exec /usr/bin/ssh -F "${at('ssh_config')}" "$@"`);
+    // It says who it is only after it went to the background.
     walk.shell(
-      `/usr/sbin/sshd -f "${at('sshd_config')}" -E "${at('sshd.log')}"; sleep 0; cat "${at('sshd.pid')}" >> "${at('pids')}"`,
+      `/usr/sbin/sshd -f "${at('sshd_config')}" -E "${at('sshd.log')}"; timeout 30 sh -c 'until [ -s "$0" ]; do sleep 0.05; done' "${at('sshd.pid')}"; cat "${at('sshd.pid')}" >> "${at('pids')}"`,
     );
   }
 

@@ -36,7 +36,7 @@ describe('the live view', () => {
 
   test('gives what it waits for a line of its own where it does not fit, on a wide terminal too', () => {
     const waitingFor = 'errors: 2593 of about 4693 requests that rule harm out in a good build; errors: 0 of 2593 failed';
-    const lines = view(after(phase('baking', 1), poll({ seconds: 20, waitingFor })), 120, true);
+    const lines = view(fold(baking, poll({ seconds: 40, waitingFor })) as Progress, 120, true);
     expect(lines).toContain(`      waiting for ${waitingFor}`);
   });
 
