@@ -10,7 +10,8 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /**
  * cosmiconfig can load YAML, JSON, JavaScript and TypeScript by itself; kvdeploy reads configs with its own strict parser and never
- * runs one, so none of these is wanted. ora brings ninety spinners; kvdeploy draws its own. The proxy asks `debug` for loggers that
+ * runs one, so none of these is wanted. ora brings ninety spinners; kvdeploy draws its own. execa brings as many marks for a log that
+ * nobody turns on. The proxy asks `debug` for loggers that
  * nobody reads, and `follow-redirects` only with an option that kvdeploy does not set: a proxy hands a redirect on.
  */
 const leftOut = {
@@ -19,6 +20,10 @@ const leftOut = {
     options.onResolve({ filter: /^debug$/ }, (found) => ({ path: found.path, namespace: 'silent' }));
     options.onLoad({ filter: /.*/, namespace: 'silent' }, () => ({ contents: 'module.exports = () => () => {};' }));
     options.onResolve({ filter: /^follow-redirects$/ }, (found) => ({ path: found.path, namespace: 'empty' }));
+    options.onResolve({ filter: /^figures$/ }, (found) => ({ path: found.path, namespace: 'unmarked' }));
+    options.onLoad({ filter: /.*/, namespace: 'unmarked' }, () => ({
+      contents: "export default { tick: 'ok', cross: 'x', warning: '!' };",
+    }));
     options.onLoad({ filter: /.*/, namespace: 'empty' }, () => ({ contents: 'module.exports = {};' }));
     options.onResolve({ filter: /^(js-yaml|typescript|parse-json|import-fresh)$/ }, (found) => ({
       path: found.path,

@@ -2,6 +2,7 @@
 import { culprits, standingText } from '../core/culprits.ts';
 import { percentText } from '../core/gate.ts';
 import type { State } from '../core/rollout.ts';
+import { safeLine } from '../core/safe-text.ts';
 import { judge, progress } from '../core/verdict.ts';
 import { inShort, reasonText } from '../core/verdict-holds.ts';
 import { bar } from '../terminal/words.ts';
@@ -33,7 +34,7 @@ export function evidenceLines(evidence: ReturnType<typeof evidenceOf>): string[]
   const way = (part: number) => `${bar(part * 100, BAR, false)} ${percentText(part)}`;
   return [
     `  evidence    back ${way(back)}  on ${way(on)}  at ${at}`,
-    `              most in ${most}`,
-    ...waitsFor.map((why, index) => `  ${index === 0 ? 'waits for   ' : '            '}${why}`),
+    `              most in ${safeLine(most)}`,
+    ...waitsFor.map((why, index) => `  ${index === 0 ? 'waits for   ' : '            '}${safeLine(why)}`),
   ];
 }

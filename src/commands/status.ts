@@ -4,7 +4,8 @@ import { readPointers } from '../break-glass/pointer.ts';
 import { currentKnownGood, fold, type History, openRollout, waysBack } from '../core/history.ts';
 import type { Traffic } from '../core/output.ts';
 import { stepSplit } from '../core/plan-splits.ts';
-import type { State } from '../core/rollout.ts';
+import { isOver, type State } from '../core/rollout.ts';
+import { safeLine } from '../core/safe-text.ts';
 import { scopeText, shortGuid } from '../core/scope.ts';
 import { type Split, splitsAgree, splitText } from '../core/split.ts';
 import type { Reading } from '../routers/router.ts';
@@ -92,6 +93,7 @@ function rolloutOf(state: State | null, changedAt: string | null) {
     candidate: plan.candidate.guid,
     stable: plan.stable?.guid ?? null,
     phase: state.phase,
+    over: isOver(state),
     step: state.step + 1,
     steps: plan.steps.length,
     percent,
@@ -130,8 +132,8 @@ function messageOf(document: StatusDocument): string {
   if (document.drift !== null) return `Drift: ${document.drift}.`;
   const { rollout, leader } = document;
   if (rollout === null) return 'No rollout yet.';
-  const alone = rollout.phase === 'baking' && (leader === null || leader.running === false);
-  return `The last rollout is ${rollout.phase}${alone ? ', and nobody watches its gates' : ''}.`;
+  const alone = !rollout.over && (leader === null || leader.running === false);
+  return `The last rollout is ${rollout.phase}${alone ? ', and nobody leads it or watches its gates' : ''}.`;
 }
 
 function textOf(document: StatusDocument, opened: Opened): string {
@@ -144,7 +146,7 @@ function textOf(document: StatusDocument, opened: Opened): string {
     ...document.trouble.map((trouble) => `  trouble     ${trouble}`),
     ...(document.drift === null ? [] : [`  drift       ${document.drift}`]),
     `  known-good  ${knownGood === null ? 'none' : `${shortGuid(knownGood.guid)}  ${knownGood.version}  since ${knownGood.since}${knownGood.bad ? '  MARKED BAD' : ''}`}`,
-    `  rollout     ${rollout === null ? 'none' : `${rollout.id}  ${rollout.kind} of ${shortGuid(rollout.candidate)}  ${rollout.phase} at step ${rollout.step}/${rollout.steps} (${rollout.percent} %): ${rollout.why}`}`,
+    `  rollout     ${rollout === null ? 'none' : `${rollout.id}  ${rollout.kind} of ${shortGuid(rollout.candidate)}  ${rollout.phase} at step ${rollout.step}/${rollout.steps} (${rollout.percent} %): ${safeLine(rollout.why)}`}`,
     ...evidenceLines(rollout?.evidence ?? null),
     `  leader      ${leader === null ? 'nobody' : `${leader.actor}, pid ${leader.pid} on ${leader.host}, ${leader.command} since ${leader.since}${running}`}`,
     `  hold        ${hold === null ? 'none' : hold.text}`,

@@ -1,9 +1,8 @@
 /** What a gate will catch, and how many bad requests that takes at this traffic: forecasts for the plan. Must not judge a rollout. No I/O. */
-import { certificates } from './certificate.ts';
 import { feed, openEvidence } from './evidence.ts';
 import { type GateSettings, type JudgedMetric, WHOLE } from './gate-settings.ts';
 import type { GatePoll } from './poll.ts';
-import { pollAgainMs } from './poll-schedule.ts';
+import { pollEveryMs } from './poll-schedule.ts';
 
 /** The traffic of a service, or of a slice of it. `stableRate`: the fraction of its requests that fail today. */
 export interface Traffic {
@@ -50,7 +49,7 @@ export function detection(
   let evidence = openEvidence(alone, { atMs: 0, share: traffic.share });
   let before = countsAt(traffic, rate, 0);
   for (let polls = 1, atMs = 0; atMs < HOUR_MS; polls += 1) {
-    atMs += pollAgainMs(alone, evidence, certificates(alone, evidence), floorMs);
+    atMs += pollEveryMs(atMs, floorMs);
     const now = countsAt(traffic, rate, atMs);
     evidence = feed(alone, evidence, { atMs, gates: { [stream.metric.gate]: pollBetween(stream.metric, before, now) } });
     before = now;

@@ -79,9 +79,10 @@ function certificateText({ settings }: Comparison, metric: JudgedMetric, traffic
 
 /** No test can undo what is served between two looks. */
 function floorText({ requestsPerSecond, share }: Traffic, floorMs: number, { settings }: Comparison): string {
-  const everyMs = pollEveryMs(0, floorMs);
-  const bad = Math.ceil((requestsPerSecond * share * everyMs) / 1000);
-  return `it looks every ${durationText(everyMs)}, which alone costs up to ${bad} bad requests; a false alarm comes in at most ${percentText(settings.alpha)} of rollouts`;
+  const [firstMs, laterMs] = [pollEveryMs(0, floorMs), pollEveryMs(Number.POSITIVE_INFINITY, floorMs)];
+  const bad = (everyMs: number) => Math.ceil((requestsPerSecond * share * everyMs) / 1000);
+  const later = laterMs === firstMs ? '' : `, and every ${durationText(laterMs)} after a minute, up to ${bad(laterMs)}`;
+  return `it looks every ${durationText(firstMs)}, which alone costs up to ${bad(firstMs)} bad requests${later}; a false alarm comes in at most ${percentText(settings.alpha)} of rollouts`;
 }
 
 function rounded(value: number): string {

@@ -19,10 +19,11 @@ export interface Intervals {
 const HOLE = 1.5;
 /** A longer silence is made of as many missing intervals, spaced wider: no verdict needs more. */
 const MISSING_MAX = 200;
-/** And in all of the trace: holes beyond are one missing interval each, or a trace of a few lines could take hours. */
+/** And in all of the trace, or one of a few lines could take hours: longer holes beyond have as many as make silence more than a hiccup. */
 const MISSING_IN_ALL = 20_000;
-/** So many intervals say how long one is. The first may have begun before the rollout, and one hole may be among them. */
-const FIRST_ONES = 5;
+const LEAST_MISSING = 3;
+/** So many intervals say how long one is. */
+export const FIRST_ONES = 5;
 /** Where the trace begins at 0, its only interval says nothing about its length; as long as a block. */
 const UNKNOWN_S = 15;
 
@@ -45,16 +46,17 @@ export function intervalsOf(rows: readonly TraceRow[]): Intervals {
   return { everyS, all };
 }
 
-function lengthOf([firstS = 0, secondS, ...more]: readonly number[]): number {
-  if (secondS === undefined) return firstS > 0 ? firstS : UNKNOWN_S;
-  const gapS = secondS - firstS;
-  if (more.length === 0) return firstS > 0 ? Math.min(firstS, gapS) : gapS;
-  const leastS = Math.min(...more.map((tS, index) => tS - (more[index - 1] ?? secondS)));
-  return gapS < HOLE * leastS ? gapS : leastS;
+/** The middle one of the first distances, and of two the lesser: neither a line that came early nor a hole says how long an interval is. */
+function lengthOf(ends: readonly number[]): number {
+  const [firstS = 0, ...later] = ends;
+  const gaps = later.map((tS, index) => tS - (ends[index] ?? firstS)).toSorted((a, b) => a - b);
+  const middleS = gaps[Math.floor((gaps.length - 1) / 2)];
+  if (middleS === undefined) return firstS > 0 ? firstS : UNKNOWN_S;
+  return gaps.length === 1 && firstS > 0 ? Math.min(firstS, middleS) : middleS;
 }
 
 function missingBetween(fromS: number, toS: number, everyS: number, left: number): Interval[] {
   if (toS - fromS < HOLE * everyS) return [];
-  const count = Math.min(MISSING_MAX, Math.max(1, left), Math.round((toS - fromS) / everyS) - 1);
+  const count = Math.min(MISSING_MAX, Math.max(LEAST_MISSING, left), Math.round((toS - fromS) / everyS) - 1);
   return Array.from({ length: count }, (_, index) => ({ tS: fromS + ((toS - fromS) * (index + 1)) / (count + 1), rows: [] }));
 }

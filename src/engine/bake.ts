@@ -22,8 +22,10 @@ export async function bakePoll(split: Split, state: State, runner: Runner): Prom
   if (!('why' in found) && !splitsAgree(found.reading.members, split)) {
     return drifted(split, found.reading, runner);
   }
-  const downs = 'why' in found ? [] : downsSince(state, found.reading, runner.polledReading ?? runner.shiftedReading);
-  const crashes = crashesAtStep(state, downs, runner);
+  const before = runner.polledReading ?? runner.shiftedReading;
+  const downs = 'why' in found ? [] : downsSince(state.plan.candidate.ref, found.reading, before);
+  const beside = 'why' in found || state.plan.stable === null ? [] : downsSince(state.plan.stable.ref, found.reading, before);
+  const crashes = crashesAtStep(state, downs, beside, runner);
   const router = routerResults(found, downs, crashes, state);
   const reading = 'why' in found ? null : found.reading;
   runner.polledReading = reading ?? runner.polledReading;
@@ -88,18 +90,17 @@ function routerResults(
 ): GateResult[] {
   const { ref } = plan.candidate;
   const often = crashes >= CRASHES_MAX ? [`${ref} went down ${crashes} times at this step`] : [];
-  const why =
-    'why' in found ? found.why : [...often, ...found.reading.trouble, ...cameBack(ref, found.reading, downs)].join('; ');
+  const back = often.length > 0 || 'why' in found ? [] : cameBack(ref, found.reading, downs);
+  const why = 'why' in found ? found.why : [...often, ...found.reading.trouble, ...back].join('; ');
   return why === '' ? [] : [{ gate: 'router', verdict: 'not-yet', why, requests: 0, errors: 0 }];
 }
 
-/** How often one location's check took the candidate out since the reading before. */
+/** How often one location's check took a build out since the reading before. */
 type Downs = readonly [location: string, times: number];
 
 /** By location; one that began anew, or that was not there before, shows nothing. */
-function downsSince({ plan }: State, now: Reading, before: Reading | undefined): Downs[] {
-  const downsIn = (reading: Reading | undefined) =>
-    reading?.members.find(({ place }) => place === plan.candidate.ref)?.downs ?? {};
+function downsSince(ref: string, now: Reading, before: Reading | undefined): Downs[] {
+  const downsIn = (reading: Reading | undefined) => reading?.members.find(({ place }) => place === ref)?.downs ?? {};
   const was = downsIn(before);
   return Object.entries(downsIn(now)).map(([location, times]) => [location, Math.max(0, times - (was[location] ?? times))]);
 }
@@ -112,13 +113,15 @@ function cameBack(candidate: string, { members }: Reading, downs: readonly Downs
 }
 
 /**
- * How often the candidate went down at this step, as the location says that saw most of it; 0 where comparing gates judge that. Each crash begins
- * the bake again, and patience with it as soon as the candidate is up: without a count of its own a crash loop would hold for ever.
+ * How much oftener than the stable build the candidate went down at this step, as the location says that saw most of it; 0 where comparing gates
+ * judge that. Each crash begins the bake again, and patience with it as soon as the candidate is up: a crash loop would hold for ever.
  */
-function crashesAtStep(state: State, downs: readonly Downs[], runner: Runner): number {
+function crashesAtStep(state: State, downs: readonly Downs[], beside: readonly Downs[], runner: Runner): number {
   if (state.plan.comparison?.settings.metrics.some(({ kind }) => kind === 'crashes') === true) return 0;
   const { crashes } = memoryOf(state, runner);
   for (const [location, times] of downs) crashes.set(location, (crashes.get(location) ?? 0) + times);
+  // What takes the stable build down as well, such as the network between, is no crash of the candidate.
+  for (const [location, times] of beside) crashes.set(location, (crashes.get(location) ?? 0) - times);
   return Math.max(0, ...crashes.values());
 }
 

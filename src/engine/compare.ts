@@ -10,7 +10,7 @@ import { compactEvidence, misfit } from '../core/evidence-store.ts';
 import { type GateSettings, WHOLE } from '../core/gate-settings.ts';
 import type { Plan } from '../core/plan.ts';
 import type { GatePoll } from '../core/poll.ts';
-import { pollAgainMs } from '../core/poll-schedule.ts';
+import { pollEveryMs } from '../core/poll-schedule.ts';
 import type { State } from '../core/rollout.ts';
 import { judge } from '../core/verdict.ts';
 import type { Io } from '../io.ts';
@@ -168,11 +168,12 @@ async function poll(
   const fed = feed(settings, before.record.evidence, { atMs, gates: polls });
   const evidence = isNewStep ? beginStep(settings, fed, { atMs, share: shareAt(state) }) : fed;
   const floorMs = Math.max(state.plan.pollMs, ...comparison.gates.map(lagOf));
-  const weighed = weigh(settings, evidence);
-  const dueMs = io.monotonic() + pollAgainMs(settings, evidence, weighed.certified, floorMs);
+  // Seldomer than blocks end would be too seldom for what was counted to be fresh.
+  const everyMs = Math.min(pollEveryMs(atMs - evidence.stepSinceMs, floorMs), Math.max(floorMs, settings.blockMs));
+  const dueMs = io.monotonic() + everyMs;
   const movedMs = { ...before.movedMs, ...Object.fromEntries(moved.map((gate) => [gate, atMs])) };
   const record = { evidence, counters };
-  return { ...before, record, weighed, dueMs, settledMs: settledMs ?? atMs, movedMs };
+  return { ...before, record, weighed: weigh(settings, evidence), dueMs, settledMs: settledMs ?? atMs, movedMs };
 }
 
 async function counted(

@@ -41,6 +41,13 @@ describe('the evidence in the status', () => {
     expect(evidenceOf(state)).toMatchObject({ back: 1, waitsFor: [] });
   });
 
+  it('shows no line that the name of a slice made up', () => {
+    const found = { at: '2026-11-22T10:00:00Z', back: 0, on: 0, slice: null, most: 'errors in eu\n  hold        none: 0 of 0' };
+    const lines = evidenceLines({ ...found, waitsFor: ['errors in eu\n  leader      nobody: 0 of 0 failed'] });
+    expect(lines).toHaveLength(3);
+    expect(lines.join('')).not.toContain('\n');
+  });
+
   it('is nothing where nothing is compared', () => {
     expect(evidenceLines(null)).toEqual([]);
   });

@@ -285,9 +285,18 @@ describe('intervals', () => {
     expect(decided(early).decision.verdict).toBe(decided(csv(linesOf({}))).decision.verdict);
     expect(moments(early)[0]?.fromS).toBe(0);
   });
+  it.each([15, 60, 120, 180])('of %i s are no holes where one line came early', (everyS) => {
+    const lines = linesOf({ everyS });
+    const early = csv(
+      lines.map((line) => (at(line) === 4 * everyS ? `${3 * everyS + 1}${line.slice(line.indexOf(','))}` : line)),
+    );
+    const [even, uneven] = [csv(lines), early].map((trace) => decided(trace).decision);
+    expect([even?.verdict, uneven?.verdict]).toEqual(['advance', 'advance']);
+    expect((uneven?.tS ?? 0) - (even?.tS ?? 0)).toBeLessThanOrEqual(everyS);
+  });
   it('of holes everywhere are not many times the lines', () => {
     const times = Array.from({ length: 2000 }, (_, index) => (index < 5 ? index : index * 1000));
-    expect(count(...times).all.length).toBeLessThan(25_000);
+    expect(count(...times).all.length).toBeLessThan(20_000 + 4 * times.length);
   });
   it('of a hole without end are few', () => {
     expect(count(0.001, 0.002, 31_000_000).all.length).toBeLessThan(300);

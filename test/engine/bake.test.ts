@@ -180,12 +180,22 @@ describe('watched time', () => {
         state: {
           phase: 'reverted',
           gateFailed: false,
-          why: 'health was missing for too long: gate router: green went down 5 times at this step; green went down and came back since the last look',
+          why: 'health was missing for too long: gate router: green went down 5 times at this step',
         },
       });
       expect(greenIn(here)).toEqual([10, 0]);
       expect(here.world.monotonicMs).toBeLessThan(5 * everyMs + 5000);
       expect((await historyIn(here.world)).bad.size).toBe(0);
+    });
+
+    it('is not taken back for what takes the stable build down as often', async () => {
+      const here = scene();
+      const blue = here.world.builds.get('blue');
+      when(here, begins('baking'), () => {
+        crash(here, 8);
+        if (blue !== undefined) blue.downs += 8;
+      });
+      expect(await here.go(LONG)).toMatchObject({ state: { phase: 'done' } });
     });
 
     it('goes on after four, once it baked without one', async () => {

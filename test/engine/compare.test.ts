@@ -42,17 +42,32 @@ describe('a rollout that compares', () => {
     expect(secondsAtFirst(here)).toBeLessThan(10);
   });
 
-  it('looks more often again once something fails: a fault that comes late must not wait for four seldom polls', async () => {
+  it('takes no burst of a few seconds for a fault', async () => {
+    const here = scene({ leaveAtMs: 300_000 });
+    when(here, begins('baking'), () =>
+      here.world.after(100_000, () => {
+        fail(here, 0.5);
+        here.world.after(8000, () => fail(here, 0));
+      }),
+    );
+    expect(await here.go(comparing({}, { blockMs: 15_000 }))).toMatchObject({ how: 'left' });
+    expect(greenIn(here)).toEqual([50]);
+  });
+
+  it('takes a fault that comes late back within four polls', async () => {
     const here = scene();
     let failingMs = Number.NaN;
     when(here, begins('baking'), () =>
-      here.world.after(100_000, () => {
+      here.world.after(700_000, () => {
         fail(here, 1);
         failingMs = here.world.monotonicMs;
       }),
     );
-    expect(await here.go(comparing({}, { blockMs: 15_000 }))).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
-    expect((here.world.moved[1]?.atMs ?? Number.NaN) - failingMs).toBeLessThan(11_000);
+    const slowly = { steps: [50, 100].map((percent) => ({ percent, bakeMs: 3_600_000 })) };
+    expect(await here.go(comparing(slowly, { blockMs: 15_000 }))).toMatchObject({
+      state: { phase: 'reverted', gateFailed: true },
+    });
+    expect((here.world.moved[1]?.atMs ?? Number.NaN) - failingMs).toBeLessThan(22_000);
   });
 
   it('has a gate by any name that a config allows, also by one that every object knows', async () => {

@@ -1,6 +1,7 @@
 /** What the gates were asked to reach, held against what a run came to. Must not soften an aim. */
 import { P0, type Row, worldName } from './cell.ts';
-import { CALIBRATED, DEFAULT, OURS } from './ours.ts';
+import { OWN_BURSTS, OWN_HEALTHY } from './experiments.ts';
+import { CALIBRATED, DEFAULT, OURS, OWN_POLLS } from './ours.ts';
 import { informationLimit } from './sequential.ts';
 import { type Summary, upperBound } from './simulate.ts';
 
@@ -59,11 +60,14 @@ function threeTimesSooner(rows: readonly Row[], found: Found): readonly string[]
 /** False aborts: 1 % with bursts, incidents and noise; 0.1 % where failures are independent. A lasting bias is excepted: no test mends it. */
 function fewFalseAborts(rows: readonly Row[]): readonly string[] {
   return rows.flatMap(({ experiment, world, judge, summary }) => {
-    const isHealthy = experiment === 'healthy' || world.startsWith('healthy');
-    if (!isHealthy || judge !== DEFAULT || world.startsWith('lasting bias')) return [];
-    const most = experiment === 'healthy' && !world.startsWith('independent') ? 0.01 : 0.001;
+    const isOwn = judge === OWN_POLLS && [...OWN_HEALTHY, ...OWN_BURSTS].some(([name]) => world.startsWith(`${name};`));
+    const isHealthy = isOwn || (judge === DEFAULT && (experiment === 'healthy' || world.startsWith('healthy')));
+    if (!isHealthy || world.startsWith('lasting bias')) return [];
+    const most = (isOwn || experiment === 'healthy') && !world.startsWith('independent') ? 0.01 : 0.001;
     const share = summary.rolledBack / summary.runs;
-    return share <= most ? [] : [`${world}: ${(100 * share).toFixed(2)} % false aborts, at most ${100 * most} %`];
+    return share <= most
+      ? []
+      : [`${isOwn ? `${OWN_POLLS}, ` : ''}${world}: ${(100 * share).toFixed(2)} % false aborts, at most ${100 * most} %`];
   });
 }
 

@@ -142,22 +142,22 @@ function lateCells(runs: (of: number) => number, seed: number): readonly Cell[] 
 }
 
 /** E9: when the gate polls by itself. What is healthy is counted for the whole hour, a late fault from its first request on. */
-export const OWN_HEALTHY = [
-  'independent, 0.1 %',
-  'independent, 1 %',
-  'clumps of 5',
-  'clumps of 20',
-  'noise of the candidate, sd 1',
+export const OWN_HEALTHY: typeof HEALTHY = HEALTHY.filter(([name]) =>
+  /^(?:independent|clumps|noise of the candidate)/.test(name),
+);
+/** With a tenth of the traffic, where a burst that lasts is most of what the candidate serves meanwhile. */
+export const OWN_BURSTS: typeof HEALTHY = [
+  ['clumps of 20 over 5 s', { p0: P0, clusterMean: 20, clusterLasts: 5 }],
+  ['clumps of 50 over 10 s', { p0: P0, clusterMean: 50, clusterLasts: 10 }],
 ];
 export const OWN_LATE = [0.01, 0.05, 0.2, 1] as const;
 
 function ownCells(runs: (of: number) => number, seed: number): readonly Cell[] {
   const badOf = (sample: Sample, tS: number) => (tS > ONSET_S + 2 ? sample.candidate.failures : 0);
-  const healthy = HEALTHY.filter(([name]) => OWN_HEALTHY.includes(name)).flatMap(([name, failures]) =>
-    [1, 50].map((share) =>
-      held('own', `${name}; ${share} %`, holdAt(share, { ...failures, p1: failures.p0 }, 1), [ownPolls()], runs(300), seed),
-    ),
-  );
+  const healthyAt = (share: number, rps: number, [name, failures]: (typeof HEALTHY)[number]) =>
+    held('own', `${name}; ${share} %`, holdAt(share, { ...failures, p1: failures.p0 }, 1, rps), [ownPolls()], runs(300), seed);
+  const healthy = OWN_HEALTHY.flatMap((one) => [1, 50].map((share) => healthyAt(share, 1000, one)));
+  const bursts = OWN_BURSTS.flatMap((one) => [10, 50].map((share) => healthyAt(share, 100, one)));
   const judges = [ownPolls(), evenPolls(5), evenPolls(15)];
   const late = OWN_LATE.flatMap((p1) =>
     [1, 10].map((share) => {
@@ -166,7 +166,7 @@ function ownCells(runs: (of: number) => number, seed: number): readonly Cell[] {
       return held('own', `${percent(p1)}; ${share} %`, place, judges, runs(100), seed, { badOf, fromS: ONSET_S + 2 });
     }),
   );
-  return [...healthy, ...late];
+  return [...healthy, ...bursts, ...late];
 }
 
 export const SLOWNESS: readonly (readonly [string, Slowness])[] = [

@@ -1,5 +1,4 @@
 /** kvdeploy's own gate in the comparison: the real core, fed with the counts that the rivals see. Must add no rule of its own. */
-import { certificates } from '../../../src/core/certificate.ts';
 import { usualLimit } from '../../../src/core/comparison.ts';
 import { culprits } from '../../../src/core/culprits.ts';
 import { beginStep, type Evidence, feed, openEvidence } from '../../../src/core/evidence.ts';
@@ -15,7 +14,7 @@ import {
   weighted,
 } from '../../../src/core/gate-settings.ts';
 import type { SliceBlocks } from '../../../src/core/poll.ts';
-import { pollAgainMs } from '../../../src/core/poll-schedule.ts';
+import { pollEveryMs } from '../../../src/core/poll-schedule.ts';
 import { judge } from '../../../src/core/verdict.ts';
 import {
   type Arm,
@@ -174,12 +173,6 @@ class Ours implements Judge {
     return verdict;
   }
 
-  /** When it would look again by itself. */
-  pollAgainMs(floorMs: number): number {
-    if (this.#settings === undefined || this.#evidence === undefined) throw new Error('not started');
-    return pollAgainMs(this.#settings, this.#evidence, certificates(this.#settings, this.#evidence), floorMs);
-  }
-
   /** Every slice that is confirmed, or the one that weighs most where only all of them together were enough. */
   culprits(): readonly string[] {
     if (this.#settings === undefined || this.#evidence === undefined) return [];
@@ -193,13 +186,13 @@ class Ours implements Judge {
 class AtItsOwnTimes implements Judge {
   readonly name: string;
   readonly #gate = new Ours(DEFAULT, byDefault({ latency: false }));
-  readonly #everyMs: (gate: Ours, pollS: number) => number;
+  readonly #everyMs: (tS: number, pollS: number) => number;
   #pollS = 0;
   #dueS = 0;
   #candidate = NOTHING;
   #stable = NOTHING;
 
-  constructor(name: string, everyMs: (gate: Ours, pollS: number) => number) {
+  constructor(name: string, everyMs: (tS: number, pollS: number) => number) {
     this.name = name;
     this.#everyMs = everyMs;
   }
@@ -217,14 +210,14 @@ class AtItsOwnTimes implements Judge {
     if (tS < this.#dueS) return 'hold';
     const verdict = this.#gate.poll(tS, this.#candidate, this.#stable);
     [this.#candidate, this.#stable] = [NOTHING, NOTHING];
-    this.#dueS = tS + this.#everyMs(this.#gate, this.#pollS) / 1000;
+    this.#dueS = tS + this.#everyMs(tS, this.#pollS) / 1000;
     return verdict;
   }
 }
 
 /** In worlds that are drawn every second. */
 export function ownPolls(): NewJudge {
-  return () => new AtItsOwnTimes(OWN_POLLS, (gate, pollS) => gate.pollAgainMs(1000 * pollS));
+  return () => new AtItsOwnTimes(OWN_POLLS, (tS, pollS) => pollEveryMs(1000 * tS, 1000 * pollS));
 }
 
 /** The same gate at even times, for comparison. */

@@ -1,6 +1,6 @@
 /** The tables of docs/gates-figures.md from the rows of a run. Must compute nothing but the cells. */
 import { type Experiment, P0, percent, type Row, worldName } from './cell.ts';
-import { DOCUMENTED_WORLDS, HEALTHY, OWN_HEALTHY, OWN_LATE, SLOWNESS, TENANTS, tenantWorld } from './experiments.ts';
+import { DOCUMENTED_WORLDS, HEALTHY, OWN_BURSTS, OWN_HEALTHY, OWN_LATE, SLOWNESS, TENANTS, tenantWorld } from './experiments.ts';
 import { bucketLimit } from './latency.ts';
 import { informationLimit } from './sequential.ts';
 import { type Summary, upperBound } from './simulate.ts';
@@ -150,16 +150,19 @@ function lateTable(rows: readonly Row[]): Table {
 }
 
 function ownTable(rows: readonly Row[]): Table {
-  const healthy = OWN_HEALTHY.flatMap((name) =>
+  const healthy = OWN_HEALTHY.flatMap(([name]) =>
     [1, 50].map((at): Column => [`${name}, at ${at} %`, `${name}; ${at} %`, aborted]),
+  );
+  const bursts = OWN_BURSTS.flatMap(([name]) =>
+    [10, 50].map((at): Column => [`${name}, at ${at} % of 100 a second`, `${name}; ${at} %`, aborted]),
   );
   const late = OWN_LATE.flatMap((p1) =>
     [1, 10].map((at): Column => [`${percent(p1)} fail, at ${at} %`, `${percent(p1)}; ${at} %`, badCell]),
   );
   const notes = [
-    'Where the source can be asked every second, kvdeploy asks every second in the first minute of a step and while the newest requests fail, every 5 s else. First false aborts in an hour without a fault, then bad requests of a fault that begins after 20 minutes, by the share of 1,000 requests a second that the candidate has.',
+    'Where the source can be asked every second, kvdeploy asks every second in the first minute of a step, every 5 s later. First false aborts in an hour without a fault (the bursts that last are taken for one where they fall into the first minute), then bad requests of a fault that begins after 20 minutes, by the share of 1,000 requests a second that the candidate has.',
   ];
-  return { title: 'When it polls by itself', ...grid(rows, 'own', [...healthy, ...late]), notes };
+  return { title: 'When it polls by itself', ...grid(rows, 'own', [...healthy, ...bursts, ...late]), notes };
 }
 
 function latencyTable(rows: readonly Row[]): Table {

@@ -39,6 +39,8 @@ export interface Failures {
   readonly areArrivalsRandom?: boolean;
   /** Failures come in clumps of geometric size with this mean. */
   readonly clusterMean?: number;
+  /** Each clump is spread by chance over so many intervals; 1 unless said. */
+  readonly clusterLasts?: number;
   /** Standard deviations of the logarithms of factors drawn for every interval: one for both builds, one for each alone. */
   readonly sharedSd?: number;
   readonly candidateSd?: number;
@@ -50,30 +52,53 @@ export interface Failures {
 }
 
 /** Failures among so many requests: independent ones, or clumps that come by themselves (compound Poisson). */
-function failuresOf(random: Random, requests: number, share: number, clusterMean: number): number {
+function failuresOf(random: Random, requests: number, share: number, clusterMean: number, most = requests): number {
   if (clusterMean <= 1) return random.binomial(requests, share);
   const clusters = random.poisson((requests * share) / clusterMean);
   let failures = 0;
   for (let cluster = 0; cluster < clusters; cluster += 1) failures += random.geometric(clusterMean);
-  return Math.min(requests, failures);
+  return Math.min(most, failures);
+}
+
+/** Those of `begun` failures, and of earlier ones, that come in this interval; `later` keeps the others by how many intervals they are away. */
+function spread(random: Random, begun: number, intervals: number, later: number[]): number {
+  for (let one = 0; one < begun; one += 1) {
+    const away = Math.floor(random.unit() * intervals);
+    later[away] = (later[away] ?? 0) + 1;
+  }
+  return later.shift() ?? 0;
 }
 
 function beginFailing(failures: Failures): (random: Random) => Draw {
-  const { p0, p1, onsetS = 0, clusterMean = 1, sharedSd = 0, candidateSd = 0, stableSd = 0, biasSd = 0, incident } = failures;
+  const {
+    p0,
+    p1,
+    onsetS = 0,
+    clusterMean = 1,
+    clusterLasts = 1,
+    sharedSd = 0,
+    candidateSd = 0,
+    stableSd = 0,
+    biasSd = 0,
+    incident,
+  } = failures;
   const arrived = (random: Random, requests: number) => (failures.areArrivalsRandom ? random.poisson(requests) : requests);
   return (random) => {
     const factor = (sd: number) => (sd === 0 ? 1 : random.lognormal(sd));
     const bias = factor(biasSd);
+    const late: readonly [number[], number[]] = [[], []];
     return (tS, candidateRequests, stableRequests) => {
       const isIncident = incident !== undefined && tS > incident.fromS && tS <= incident.toS;
       const shared = factor(sharedSd);
       const candidateShare = isIncident ? incident.share : (tS > onsetS ? p1 : p0) * bias * shared * factor(candidateSd);
       const stableShare = isIncident ? incident.share : p0 * shared * factor(stableSd);
-      const arm = (expected: number, share: number): Arm => {
+      const arm = (expected: number, share: number, later: number[]): Arm => {
         const requests = arrived(random, expected);
-        return { requests, failures: failuresOf(random, requests, Math.min(1, share), clusterMean) };
+        const begun = failuresOf(random, requests, Math.min(1, share), clusterMean, clusterLasts * requests);
+        const failures = clusterLasts === 1 ? begun : spread(random, begun, clusterLasts, later);
+        return { requests, failures: Math.min(requests, failures) };
       };
-      return { candidate: arm(candidateRequests, candidateShare), stable: arm(stableRequests, stableShare) };
+      return { candidate: arm(candidateRequests, candidateShare, late[0]), stable: arm(stableRequests, stableShare, late[1]) };
     };
   };
 }

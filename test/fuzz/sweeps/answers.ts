@@ -97,7 +97,7 @@ export const measurements: Sweep<{ readonly max: number; readonly minRequests: n
   name: 'measurements',
   what: 'pairs of measurements',
   kind: 'objects',
-  share: 0.052,
+  share: 0.05,
   make: (luck) => {
     const number = () => luck.pick([0, 1, 5, 100, 250, 0.5, -1, 1e9]);
     const one = () =>

@@ -149,7 +149,7 @@ export const readings: Sweep<Readings> = {
   name: 'readings',
   what: 'runs of readings that a gate compares',
   kind: 'objects',
-  share: 0.003,
+  share: 0.005,
   make: (luck: Luck) => {
     const form: Form = {
       name: luck.chance(0.1) ? 'constructor' : 'errors',

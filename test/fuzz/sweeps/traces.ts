@@ -9,7 +9,7 @@ import { calibrate } from '../../../src/core/calibration.ts';
 import { readTrace, type TraceRow } from '../../../src/core/trace.ts';
 import { formOf, type StatusNames } from '../../../src/core/trace-counts.ts';
 import { DEFAULT_GATE, traceSettings } from '../../../src/core/trace-gates.ts';
-import { intervalsOf } from '../../../src/core/trace-intervals.ts';
+import { FIRST_ONES, intervalsOf } from '../../../src/core/trace-intervals.ts';
 import { CLASS_METRICS, metricOfStatus, STATUS_METRICS } from '../../../src/metrics/statuses.ts';
 import { hostileText } from '../hostile.ts';
 import type { Luck } from '../luck.ts';
@@ -38,9 +38,6 @@ const CELLS = [
   '5xx',
   '+Inf',
 ];
-
-/** So many intervals say how long one is. */
-const FIRST_ONES = 5;
 
 /** A beginning of a trace whose cells were changed, with a latency bucket or two. */
 function traceOf(luck: Luck): string {
