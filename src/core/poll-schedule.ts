@@ -3,7 +3,7 @@
 const MINUTE_MS = 60_000;
 
 /** After the first minute of a step. Four of these outlast a block of failures that come together. */
-export const LATER_MS = 5000;
+const LATER_MS = 5000;
 
 /**
  * Milliseconds to the next poll: often while a step is young, since a poll's wait is what a plain fault costs; seldomer later. It depends on
