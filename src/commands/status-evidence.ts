@@ -1,4 +1,5 @@
 /** What `status` says of the comparing gates: how far the evidence is on each way, where it points, and what it waits for. No I/O. */
+import { certificates } from '../core/certificate.ts';
 import { culprits, standingText } from '../core/culprits.ts';
 import { percentText } from '../core/gate.ts';
 import type { State } from '../core/rollout.ts';
@@ -14,16 +15,18 @@ export function evidenceOf(state: State) {
   const { plan, evidence, step, phase } = state;
   if (plan.comparison === undefined || evidence === null) return null;
   const { settings } = plan.comparison;
-  const { atMs } = evidence.evidence;
-  const { heaviest } = culprits(settings, evidence.evidence);
+  const kept = evidence.evidence;
+  const certified = certificates(settings, kept);
+  const { heaviest } = culprits(settings, kept);
   const next = plan.steps[step + 1];
-  const verdict = judge(settings, evidence.evidence, { nowMs: atMs, nextShare: next === undefined ? null : next.percent / 100 });
+  const moment = { nowMs: kept.atMs, nextShare: next === undefined ? null : next.percent / 100 };
+  const verdict = phase === 'baking' ? judge(settings, kept, moment, certified) : null;
   return {
-    at: new Date(atMs).toISOString(),
-    ...progress(settings, evidence.evidence),
+    at: new Date(kept.atMs).toISOString(),
+    ...progress(settings, kept, kept.atMs, certified),
     slice: heaviest.slice,
     most: standingText(heaviest),
-    waitsFor: phase === 'baking' && verdict.verdict === 'hold' ? inShort(verdict.reasons).map(reasonText) : [],
+    waitsFor: verdict?.verdict === 'hold' ? inShort(verdict.reasons).map(reasonText) : [],
   };
 }
 
