@@ -1,6 +1,6 @@
 /** Every command, flag and help line on one page. Must load no command before it is called. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import type { Deps, Globals, Outcome } from './commands/command.ts';
+import type { Deps, Globals, Outcome } from './release/deps.ts';
 import { version } from './version.ts';
 
 /** Runs one command; main gives the one that prints its result. */
@@ -41,12 +41,18 @@ function start(program: Command, run: Runner): void {
     .option('--keep', 'keep the temporary folder and say where it is')
     .action((scene: string | undefined, options: { keep?: boolean }, command: Command) =>
       run('demo', globalsOf(command), async (deps) =>
-        (await import('./commands/demo.ts')).demoCommand(scene ?? 'tour', { ...options, program: process.argv[1] ?? '' }, deps),
+        (await import('./commands/start/demo.ts')).demoCommand(
+          scene ?? 'tour',
+          { ...options, program: process.argv[1] ?? '' },
+          deps,
+        ),
       ),
     );
   add(program, 'doctor', 'checks this machine, the state, the router, the gates and the way back; every service without --env')
     .option('--break-glass', 'rehearses the whole emergency path instead, with everything else cut; writes nothing')
-    .action(does(run, 'doctor', async (options, deps) => (await import('./commands/doctor.ts')).doctor(options, deps)));
+    .action(
+      does(run, 'doctor', async (options, deps) => (await import('./commands/start/doctor/doctor.ts')).doctor(options, deps)),
+    );
 }
 
 function release(program: Command, run: Runner): void {
@@ -55,24 +61,26 @@ function release(program: Command, run: Runner): void {
     .addOption(new Option('--format <format>', 'how to print findings').choices(['text', 'json', 'github']).default('text'))
     .action((files: string[], options: { format: 'text' | 'json' | 'github' }, command: Command) =>
       run('validate', globalsOf(command), async (deps) =>
-        (await import('./commands/validate-command.ts')).validateCommand(files, options, deps),
+        (await import('./commands/release/validate.ts')).validateCommand(files, options, deps),
       ),
     );
   add(program, 'builds', 'what may be promoted here, and why the rest may not').action(
-    does(run, 'builds', async (_options, deps) => (await import('./commands/builds.ts')).builds(deps)),
+    does(run, 'builds', async (_options, deps) => (await import('./commands/release/builds.ts')).builds(deps)),
   );
   wanted(add(program, 'plan', 'everything that promote would check and do; changes nothing'))
     .option('--out <file>', 'write the plan, with hashes of everything it was made from, for promote --plan')
-    .action(does(run, 'plan', async (options, deps) => (await import('./commands/plan.ts')).plan(options, deps)));
+    .action(does(run, 'plan', async (options, deps) => (await import('./commands/release/plan.ts')).plan(options, deps)));
   watched(confirmed(wanted(add(program, 'promote', 'roll a build out, step by step, behind its gates'))))
     .option('--plan <file>', 'exactly this plan of plan --out, in place of --build and --from; refused once it is stale')
-    .action(does(run, 'promote', async (options, deps) => (await import('./commands/promote.ts')).promote(options, deps)));
+    .action(
+      does(run, 'promote', async (options, deps) => (await import('./commands/release/promote.ts')).promote(options, deps)),
+    );
   watched(
     confirmed(add(program, 'resume', 'carry on with an unfinished rollout, from any process that shares the state')),
-  ).action(does(run, 'resume', async (options, deps) => (await import('./commands/resume.ts')).resume(options, deps)));
+  ).action(does(run, 'resume', async (options, deps) => (await import('./commands/release/resume.ts')).resume(options, deps)));
   reasoned(
     confirmed(add(program, 'abort', 'go back to the stable build; the leader does it, or this command takes over')),
-  ).action(does(run, 'abort', async (options, deps) => (await import('./commands/abort.ts')).abort(options, deps)));
+  ).action(does(run, 'abort', async (options, deps) => (await import('./commands/release/abort.ts')).abort(options, deps)));
 }
 
 function recover(program: Command, run: Runner): void {
@@ -83,13 +91,15 @@ function recover(program: Command, run: Runner): void {
       '--break-glass',
       'with nothing but local disk and the router: no config, ledger, sign-in or network before the decision',
     )
-    .action(does(run, 'rollback', async (options, deps) => (await import('./commands/rollback.ts')).rollback(options, deps)));
+    .action(
+      does(run, 'rollback', async (options, deps) => (await import('./commands/recover/rollback.ts')).rollback(options, deps)),
+    );
   reasoned(confirmed(add(program, 'reconcile', 'after break-glass: review, write down, lift the hold'))).action(
-    does(run, 'reconcile', async (options, deps) => (await import('./commands/reconcile.ts')).reconcile(options, deps)),
+    does(run, 'reconcile', async (options, deps) => (await import('./commands/recover/reconcile.ts')).reconcile(options, deps)),
   );
   confirmed(add(program, 'adopt', 'take over a service: what serves now becomes known-good'))
     .option('--max-wait <duration>', 'leave after so long, with exit code 75')
-    .action(does(run, 'adopt', async (options, deps) => (await import('./commands/adopt.ts')).adopt(options, deps)));
+    .action(does(run, 'adopt', async (options, deps) => (await import('./commands/recover/adopt.ts')).adopt(options, deps)));
   pointer(program, run);
 }
 
@@ -100,21 +110,23 @@ function pointer(program: Command, run: Runner): void {
     .exitOverride()
     .configureOutput({ outputError: () => {} });
   add(group, 'show', 'every generation, and the changes that restore the known-good build').action(
-    does(run, 'pointer show', async (_options, deps) => (await import('./commands/pointer.ts')).showPointer(deps)),
+    does(run, 'pointer show', async (_options, deps) => (await import('./commands/recover/pointer.ts')).showPointer(deps)),
   );
   add(group, 'verify', 'render the way back again and compare')
     .option('--renew', 'write it again where it is damaged or out of date')
     .action(
-      does(run, 'pointer verify', async (options, deps) => (await import('./commands/pointer.ts')).verifyPointer(options, deps)),
+      does(run, 'pointer verify', async (options, deps) =>
+        (await import('./commands/recover/pointer.ts')).verifyPointer(options, deps),
+      ),
     );
   add(group, 'export', 'the known-good build as a file for another machine').action(
-    does(run, 'pointer export', async (_options, deps) => (await import('./commands/pointer.ts')).exportPointer(deps)),
+    does(run, 'pointer export', async (_options, deps) => (await import('./commands/recover/pointer.ts')).exportPointer(deps)),
   );
   confirmed(
     add(group, 'import <file>', 'begin with the known-good build of another machine, once the target confirms it'),
   ).action((file: string, options: object, command: Command) =>
     run('pointer import', globalsOf(command), async (deps) =>
-      (await import('./commands/pointer.ts')).importPointer(file, options, deps),
+      (await import('./commands/recover/pointer.ts')).importPointer(file, options, deps),
     ),
   );
 }
@@ -123,22 +135,24 @@ function look(program: Command, run: Runner): void {
   program.commandsGroup('Look:');
   add(program, 'status', 'where traffic is, what is known-good, who leads')
     .option('--watch', 'again every second, until Ctrl-C; in a pipe one line for each change')
-    .action(does(run, 'status', async (options, deps) => (await import('./commands/status.ts')).status(options, deps)));
+    .action(
+      does(run, 'status', async (options, deps) => (await import('./commands/look/status/status.ts')).status(options, deps)),
+    );
   add(program, 'history', 'the ledger of a scope')
     .option('--limit <n>', 'how many entries, newest last', limitOf)
-    .action(does(run, 'history', async (options, deps) => (await import('./commands/history.ts')).history(options, deps)));
+    .action(does(run, 'history', async (options, deps) => (await import('./commands/look/history.ts')).history(options, deps)));
   add(
     program,
     'explain [code]',
     'what a code means and what to do, offline; exit-codes for the table, nothing for every code',
   ).action((code: string | undefined, _options: object, command: Command) =>
-    run('explain', globalsOf(command), async (deps) => (await import('./commands/explain.ts')).explain(code, deps)),
+    run('explain', globalsOf(command), async (deps) => (await import('./commands/look/explain.ts')).explain(code, deps)),
   );
   add(program, 'replay <incident>', 'an incident against a local world, on loopback: 2023-10-30, 2023-07')
     .option('--keep', 'keep the temporary folder and say where it is')
     .action((incident: string, options: { keep?: boolean }, command: Command) =>
       run('replay', globalsOf(command), async (deps) =>
-        (await import('./commands/replay.ts')).replayCommand(incident, { ...options, program: process.argv[1] ?? '' }, deps),
+        (await import('./commands/look/replay.ts')).replayCommand(incident, { ...options, program: process.argv[1] ?? '' }, deps),
       ),
     );
   backtest(program, run);
@@ -161,7 +175,11 @@ function backtest(program: Command, run: Runner): void {
     .option('--end <time>', 'when the range ends')
     .option('--step <duration>', 'the length of one interval; the scrape interval when left out')
     .option('--calibrate', 'the stable build against itself: the threshold and the clumps for the config')
-    .action(does(run, 'backtest', async (options, deps) => (await import('./commands/backtest.ts')).backtest(options, deps)));
+    .action(
+      does(run, 'backtest', async (options, deps) =>
+        (await import('./commands/look/backtest/backtest.ts')).backtest(options, deps),
+      ),
+    );
 }
 
 function limitOf(text: string): number {
@@ -175,14 +193,18 @@ function setup(program: Command, run: Runner): void {
     .option('--initially <place>', 'where all traffic goes while there is no routes file yet')
     .action((options: { initially?: string }, command: Command) =>
       run('serve', globalsOf(command), async (deps) => {
-        const { openScope } = await import('./commands/open.ts');
+        const { openScope } = await import('./release/open.ts');
         const { scope, settings } = await openScope(deps, { config: 'needed' });
-        return (await import('./commands/serve.ts')).serveCommand({ scope, router: settings?.router ?? null }, options, deps);
+        return (await import('./commands/setup/serve.ts')).serveCommand(
+          { scope, router: settings?.router ?? null },
+          options,
+          deps,
+        );
       }),
     );
   add(program, 'schema <name>', 'a JSON Schema by name: release-manifest, config, output-line').action(
     (name: string, _options: object, command: Command) =>
-      run('schema', globalsOf(command), async (deps) => (await import('./commands/schema-command.ts')).schemaCommand(name, deps)),
+      run('schema', globalsOf(command), async (deps) => (await import('./commands/setup/schema.ts')).schemaCommand(name, deps)),
   );
 }
 

@@ -2,10 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Outside, permit } from './break-glass/changes.ts';
-import { nodeOutside } from './break-glass/outside.ts';
-import { end, isRunning, type ProcessIdentity, thisProcess } from './break-glass/process-identity.ts';
-import { childEnvironment, endGroup, lateText, MAX_OUTPUT_BYTES, programOf, tooMuchText } from './break-glass/program.ts';
+import { type Outside, permit } from './base/changes/change.ts';
+import { nodeOutside } from './base/changes/outside.ts';
+import { end, isRunning, type ProcessIdentity, thisProcess } from './base/changes/process-identity.ts';
+import { childEnvironment, endGroup, lateText, MAX_OUTPUT_BYTES, programOf, tooMuchText } from './base/changes/program.ts';
 
 export type { ProcessIdentity };
 

@@ -1,8 +1,9 @@
 /** argv in, exit code out. The only catch that prints. */
+import { EXIT, EXIT_OF } from './base/codes.ts';
 import { buildProgram, parseError } from './cli.ts';
-import type { Deps, Globals, Outcome, Situation } from './commands/command.ts';
-import { EXIT, EXIT_OF, KvdeployError } from './core/errors.ts';
+import { KvdeployError } from './core/errors.ts';
 import type { ResultLine, Traffic } from './core/output.ts';
+import type { Deps, Globals, Outcome, Situation } from './release/deps.ts';
 import type { Report } from './terminal/report.ts';
 
 /** An error fits on a screen; `validate` shows every finding. */

@@ -1,4 +1,5 @@
 /** The version of this kvdeploy, put in by the build. Must hold nothing else. */
+
 declare const KVDEPLOY_VERSION: string | undefined;
 
 export const version: string = typeof KVDEPLOY_VERSION === 'string' ? KVDEPLOY_VERSION : '0.0.0-source';

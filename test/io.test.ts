@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { NotAllowed } from '../src/break-glass/changes.ts';
+import { NotAllowed } from '../src/base/changes/change.ts';
 import { nodeIo, type ProcessIdentity } from '../src/io.ts';
 import { freshFolder } from './fresh-folder.ts';
 

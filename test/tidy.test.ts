@@ -3,7 +3,16 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { codeOf, noSwitchedOffTests, type Rule, SOURCE_RULES, type Source, valueImports } from './tidy-rules.ts';
+import {
+  codeOf,
+  crowdedFolders,
+  importCircles,
+  noSwitchedOffTests,
+  type Rule,
+  SOURCE_RULES,
+  type Source,
+  valueImports,
+} from './tidy-rules.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -22,6 +31,14 @@ describe('the source keeps the rules of the house', () => {
     expect(faults(rule, 'src')).toEqual([]);
   });
 
+  test('no circle of imports, types included', () => {
+    expect(importCircles(sources('src'))).toEqual([]);
+  });
+
+  test('no folder with more files than a reader takes in at a glance', () => {
+    expect(crowdedFolders(sources('src'))).toEqual([]);
+  });
+
   test('no test is switched off', () => {
     expect(faults(noSwitchedOffTests, 'test')).toEqual([]);
   });
@@ -36,10 +53,17 @@ const BROKEN: readonly (readonly [keyof typeof SOURCE_RULES, string, string])[] 
   ['importDirections', 'src/core/x.ts', "import { type A, b } from '../engine/run.ts';"],
   ['importDirections', 'src/core/x.ts', "export { run } from '../engine/run.ts';"],
   ['importDirections', 'src/core/x.ts', "import '../io.ts';"],
-  ['importDirections', 'src/engine/x.ts', "const it = await import('../commands/plan.ts');"],
-  ['importDirections', 'src/engine/x.ts', "import { outside } from '../break-glass/outside.ts';"],
+  ['importDirections', 'src/engine/x.ts', "const it = await import('../commands/release/plan.ts');"],
+  ['importDirections', 'src/engine/x.ts', "import { rescue } from '../break-glass/rescue.ts';"],
+  ['importDirections', 'src/core/x.ts', "import { make } from '../base/changes/make.ts';"],
+  ['importDirections', 'src/core/x.ts', "import type { Io } from '../io.ts';"],
+  ['importDirections', 'src/engine/x.ts', "import { openIo } from '../io.ts';"],
+  ['importDirections', 'src/engine/x.ts', "import type { Opened } from '../release/open.ts';"],
+  ['importDirections', 'src/release/x.ts', "import type { Lead } from '../lead/lead.ts';"],
+  ['importDirections', 'src/base/x.ts', "import type { Code } from '../core/errors.ts';"],
+  ['importDirections', 'src/base/x.ts', "import * as z from 'zod';"],
   ['importDirections', 'src/engine/x.ts', "import { readFileSync } from 'node:fs';"],
-  ['importDirections', 'src/engine/x.ts', "import { haproxy } from '../routers/haproxy.ts';"],
+  ['importDirections', 'src/engine/x.ts', "import { haproxy } from '../routers/haproxy/haproxy.ts';"],
   ['importDirections', 'src/routers/x.ts', "import { load } from '../config/load.ts';"],
   ['importDirections', 'src/terminal/x.ts', "import { run } from '../engine/run.ts';"],
   ['importDirections', 'src/terminal/x.ts', "import * as z from 'zod';"],
@@ -50,7 +74,7 @@ const BROKEN: readonly (readonly [keyof typeof SOURCE_RULES, string, string])[] 
   ['importDirections', 'src/commands/x.ts', "import { parse } from 'yaml';"],
   ['importDirections', 'src/engine/x.ts', "import leftPad from 'left-pad';"],
   ['importDirections', 'src/engine/x.ts', "import {\n  a,\n  b,\n} from '../config/load.ts';"],
-  ['fileLength', 'src/core/x.ts', 'const a = 1;\n'.repeat(251)],
+  ['fileLength', 'src/core/x.ts', 'const a = 1;\n'.repeat(401)],
   ['functionLength', 'src/core/x.ts', `function long() {\n${'  go();\n'.repeat(80)}}`],
   ['functionLength', 'src/core/x.ts', `function long(\n  a: string,\n): string {\n${'  go();\n'.repeat(80)}}`],
   ['functionLength', 'src/core/x.ts', `const long = async () => {\n${'  go();\n'.repeat(80)}};`],
@@ -69,23 +93,25 @@ const BROKEN: readonly (readonly [keyof typeof SOURCE_RULES, string, string])[] 
   ['clockAndChance', 'src/metrics/x.ts', 'setTimeout(go, 10);'],
   ['escapeBytes', 'src/commands/x.ts', "const red = '\\u001b[31m';"],
   ['escapeBytes', 'src/commands/x.ts', "const red = '\\x1b[31m';"],
-  ['recursiveMkdir', 'src/demo/x.ts', 'fs.mkdirSync(dir, { recursive: true });'],
+  ['recursiveMkdir', 'src/scenarios/x.ts', 'fs.mkdirSync(dir, { recursive: true });'],
   ['certificates', 'src/break-glass/x.ts', 'connect({ rejectUnauthorized: false });'],
   ['certificates', 'src/break-glass/x.ts', 'connect({ host, rejectUnauthorized });'],
   ['certificates', 'src/break-glass/x.ts', 'connect({ checkServerIdentity: () => undefined });'],
   ['certificates', 'src/serve/x.ts', "process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';"],
-  ['certificates', 'src/demo/x.ts', "const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' };"],
+  ['certificates', 'src/scenarios/x.ts', "const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' };"],
 ];
 
 /** Things that look like a fault and are none. */
 const FINE: readonly (readonly [keyof typeof SOURCE_RULES, string, string])[] = [
-  ['importDirections', 'src/core/x.ts', "import type { Io } from '../io.ts';"],
-  ['importDirections', 'src/core/x.ts', "import { type Io, type Other } from '../io.ts';"],
-  ['importDirections', 'src/core/x.ts', "type Io = typeof import('../io.ts');"],
+  ['importDirections', 'src/engine/x.ts', "import type { Io } from '../io.ts';"],
+  ['importDirections', 'src/engine/x.ts', "import { type Io, type Other } from '../io.ts';"],
+  ['importDirections', 'src/engine/x.ts', "type Io = typeof import('../io.ts');"],
+  ['importDirections', 'src/core/x.ts', "import type { Change } from '../base/changes/change.ts';"],
+  ['importDirections', 'src/core/x.ts', "import { EXIT } from '../base/codes.ts';"],
   ['importDirections', 'src/core/x.ts', "import { createHash } from 'node:crypto';"],
   ['importDirections', 'src/core/x.ts', "// import { run } from '../engine/run.ts';"],
-  ['importDirections', 'src/io.ts', "import { outside } from './break-glass/outside.ts';"],
-  ['importDirections', 'src/engine/x.ts', "import { make } from '../break-glass/changes.ts';"],
+  ['importDirections', 'src/io.ts', "import { outside } from './base/changes/outside.ts';"],
+  ['importDirections', 'src/engine/x.ts', "import { make } from '../base/changes/make.ts';"],
   ['importDirections', 'src/commands/x.ts', "import { sameScope } from '../core/scope.ts';"],
   ['vocabulary', 'src/core/x.ts', 'export const staged = 1; const handler = 2;'],
   ['network', 'src/routers/x.ts', '// fetch(url)\nconst text = "fetch(url)"; this.fetch(url);'],
@@ -117,6 +143,35 @@ describe('each rule bites', () => {
   // Put together here, so that this file is not itself a finding.
   test.each(['only', 'skip', 'todo', 'skipIf'])('a test that is switched off by .%s is found', (word) => {
     expect(noSwitchedOffTests({ path: 'test/x.test.ts', text: ['test', `${word}('x', () => {});`].join('.') })).toHaveLength(1);
+  });
+});
+
+describe('the rules about the whole tree bite', () => {
+  const file = (path: string, text: string): Source => ({ path, text });
+
+  test('a circle over three files is found, once, though one of its arrows is a type', () => {
+    const circle = [
+      file('src/a.ts', "import { b } from './b.ts';"),
+      file('src/b.ts', "import type { C } from './c/c.ts';"),
+      file('src/c/c.ts', "const a = await import('../a.ts');"),
+      file('src/d.ts', "import { a } from './a.ts';"),
+    ];
+    expect(importCircles(circle)).toEqual(['src/a.ts → src/b.ts → src/c/c.ts → src/a.ts']);
+  });
+
+  test('two ways to one file are no circle', () => {
+    const diamond = [
+      file('src/a.ts', "import './b.ts';\nimport './c.ts';"),
+      file('src/b.ts', "import './d.ts';"),
+      file('src/c.ts', "import './d.ts';"),
+      file('src/d.ts', ''),
+    ];
+    expect(importCircles(diamond)).toEqual([]);
+  });
+
+  test('a folder with sixteen files is crowded, one with fifteen is not', () => {
+    const files = (folder: string, count: number) => Array.from({ length: count }, (_, at) => file(`${folder}/${at}.ts`, ''));
+    expect(crowdedFolders([...files('src/many', 16), ...files('src/few', 15)])).toEqual(['src/many: 16 files']);
   });
 });
 

@@ -1,8 +1,7 @@
 /** Example traces in fixtures/traces: recorded rollouts of a made-up service, the same from the same seed. `node test/bench/traces.mjs` writes them. */
-
 import { fileURLToPath } from 'node:url';
-import { seeded } from '../src/core/trace-split.ts';
-import { binomial } from './core/judged.ts';
+import { seeded } from '../src/backtest/trace-split.ts';
+import { binomial } from './core/gates/verdict/judged.ts';
 
 export const SEED = 20261122;
 export const TRACES = fileURLToPath(new URL('../fixtures/traces', import.meta.url));

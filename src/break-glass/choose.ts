@@ -1,6 +1,5 @@
 /** The decision: which build to go back to. Pure; must offer nothing that is bad, foreign, never known-good, or whose place is taken. */
-import type { Pointer, Restore } from './pointer.ts';
-import { plainGuid } from './pointer-format.ts';
+import { type Pointer, plainGuid, type Restore } from '../base/pointer/pointer-format.ts';
 import { Refused } from './refusal.ts';
 
 /** A build that was known-good in this scope. */

@@ -1,11 +1,12 @@
 /** Finds the pointers of a scope on this machine's disks. Must not mix two states that only share a name, nor write anything. */
 import { basename, dirname, join } from 'node:path';
-import type { Scope } from '../core/scope.ts';
-import type { Fs } from './changes.ts';
-import { copyDir, type DamagedPointer, type Pointer, type PointersRead, readPointers } from './pointer.ts';
+import type { Fs } from '../base/durable/fs.ts';
+import { copyDir, type DamagedPointer, type PointersRead, readPointers } from '../base/pointer/pointer.ts';
+import type { Pointer } from '../base/pointer/pointer-format.ts';
+import type { Scope } from '../base/scope.ts';
+import { canonical } from '../base/shape.ts';
+import { shellWord } from '../base/text.ts';
 import { Refused } from './refusal.ts';
-import { canonical } from './shape.ts';
-import { shellWord } from './wording.ts';
 
 /** One folder with a pointer, in a state, a copy, or beside the running program. */
 export interface Place {

@@ -1,10 +1,10 @@
 /** The process that leads a rollout of this scope, found in its ledger and ended on this host. Must end exactly that one. */
 import { dirname, join } from 'node:path';
-import type { Fs } from './changes.ts';
-import type { Machine } from './machine.ts';
-import { READ_ONLY, readAll, withFile } from './open-file.ts';
-import type { ProcessIdentity } from './process-identity.ts';
-import { shape, text, whole } from './shape.ts';
+import { setTimeout as wait } from 'node:timers/promises';
+import { end, isRunning, type ProcessIdentity, thisProcess } from '../base/changes/process-identity.ts';
+import type { Fs } from '../base/durable/fs.ts';
+import { READ_ONLY, readAll, withFile } from '../base/durable/open-file.ts';
+import { shape, text, whole } from '../base/shape.ts';
 
 /** `left`: it may still be there and could not be ended from here. */
 export type Leader =
@@ -14,6 +14,7 @@ export type Leader =
   | { readonly kind: 'left'; readonly process: ProcessIdentity | null; readonly why: string };
 
 const HEAD_BYTES = 64 * 1024;
+
 const TAIL_BYTES = 1024 * 1024;
 
 const processReader = shape({ host: text(256), boot: text(64), pid: whole(1, 2 ** 31), started: text(32) }, {});
@@ -65,3 +66,28 @@ function firstAndLastLine(file: string, fs: Fs): { first: string; last: string }
     return { first: head.split('\n')[0] ?? '', last: whole.slice(whole.lastIndexOf('\n') + 1) };
   });
 }
+
+// The clock, the waiting and the processes of this machine, as a rescue needs them. Must not reach files or the network.
+
+/** The everyday Io has all of this too, so that a simulator can stand in for both. */
+export interface Machine {
+  /** Wall clock, milliseconds since 1970. For records only. */
+  now(): number;
+  /** Monotonic milliseconds. For every duration and deadline. */
+  monotonic(): number;
+  sleep(ms: number): Promise<void>;
+  self(): ProcessIdentity;
+  /** True while exactly this process exists on this host, or may exist. */
+  isRunning(process: ProcessIdentity): boolean;
+  /** SIGKILLs exactly this process and waits until it is gone. False when it cannot be ended from here. */
+  end(process: ProcessIdentity): Promise<boolean>;
+}
+
+export const nodeMachine: Machine = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  sleep: (ms) => wait(ms),
+  self: thisProcess,
+  isRunning,
+  end,
+};

@@ -7,23 +7,22 @@ import { realpathSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Outside } from './changes.ts';
+import type { Outside } from '../base/changes/change.ts';
+import { nodeOutside } from '../base/changes/outside.ts';
+import { knownPlaces, type Roots, rootsOf } from '../base/durable/places.ts';
+import { readHold } from '../base/pointer/hold.ts';
+import type { Pointer } from '../base/pointer/pointer-format.ts';
+import { canonical } from '../base/shape.ts';
+import { shellWord } from '../base/text.ts';
 import { type Choice, chooseBuild } from './choose.ts';
-import { confirm, type Terminal } from './confirm.ts';
 import { chooseSource, findPlaces, type Place, rootOf, type Source, scopeOptions } from './find.ts';
-import { readHold } from './hold.ts';
-import { type Machine, nodeMachine } from './machine.ts';
-import { checkedReason, HELP, type Options, parseOptions } from './options.ts';
-import { nodeOutside } from './outside.ts';
-import { knownPlaces, type Roots, rootsOf } from './places.ts';
+import { type Machine, nodeMachine } from './leader.ts';
+import { checkedReason, confirm, HELP, type Options, parseOptions, type Terminal } from './options.ts';
 import { showPlan } from './plan-text.ts';
-import type { Pointer } from './pointer.ts';
 import { Refused } from './refusal.ts';
 import { REASON_TO_SAY, rehearse } from './rehearsal.ts';
 import { rescue } from './rescue.ts';
-import { canonical } from './shape.ts';
 import { type Ending, Voice } from './voice.ts';
-import { shellWord } from './wording.ts';
 
 /** What a run stands on. */
 export interface Surroundings extends Terminal {

@@ -1,9 +1,9 @@
 /** Shows what break-glass is going to do, before anybody is asked. Must leave out nothing that will be changed. */
+import { asCommand, describe } from '../base/changes/wording.ts';
+import type { Hold } from '../base/pointer/hold.ts';
 import type { Choice } from './choose.ts';
 import type { Source } from './find.ts';
-import type { Hold } from './hold.ts';
 import type { Voice } from './voice.ts';
-import { asCommand, describe } from './wording.ts';
 
 export interface Shown {
   readonly source: Source;

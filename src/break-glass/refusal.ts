@@ -1,5 +1,5 @@
 /** How break-glass says no, with the codes of every other command. Must keep the exit codes that the rest of kvdeploy uses. */
-import type { Code } from '../core/errors.ts';
+import type { Code } from '../base/codes.ts';
 
 /** The codes that break-glass can end with; a test holds them against the whole table. */
 export const EXIT_CODES = {

@@ -1,11 +1,11 @@
 /** The rehearsal: everything up to the first write, then only questions. Must write nothing, end no process and make no change. */
 import { constants } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Change, Check, Outside } from './changes.ts';
-import { check } from './checks.ts';
+import type { Change, Check, Outside } from '../base/changes/change.ts';
+import { check } from '../base/changes/checks.ts';
+import { withFile } from '../base/durable/open-file.ts';
 import type { Choice } from './choose.ts';
 import type { Source } from './find.ts';
-import { withFile } from './open-file.ts';
 import { Refused } from './refusal.ts';
 import type { Ending, Voice } from './voice.ts';
 

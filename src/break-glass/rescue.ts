@@ -1,17 +1,16 @@
 /** Acting on the decision: record, hold, end the leader, make the changes, read back. Must not be entered without a confirmation. */
-import type { Change, Check, Outside } from './changes.ts';
-import { make } from './changes.ts';
-import { type Checked, check } from './checks.ts';
+import type { Change, Check, Outside } from '../base/changes/change.ts';
+import { type Checked, check } from '../base/changes/checks.ts';
+import { make } from '../base/changes/make.ts';
+import { describe } from '../base/changes/wording.ts';
+import type { Roots } from '../base/durable/places.ts';
+import { writeHold } from '../base/pointer/hold.ts';
+import { type Deed, fallbackDirs, type Intent, type Outcome, writeRecord } from '../base/pointer/records.ts';
 import { type Choice, NOWHERE_ELSE } from './choose.ts';
 import type { Source } from './find.ts';
-import { writeHold } from './hold.ts';
-import { endLeader, type Leader } from './leader.ts';
-import type { Machine } from './machine.ts';
-import type { Roots } from './places.ts';
-import { type Deed, fallbackDirs, type Intent, type Outcome, writeRecord } from './records.ts';
+import { endLeader, type Leader, type Machine } from './leader.ts';
 import { Refused } from './refusal.ts';
 import type { Ending, Voice } from './voice.ts';
-import { describe } from './wording.ts';
 
 /** A confirmed rescue. */
 export interface Rescuing {
@@ -35,7 +34,9 @@ export interface Tools {
 
 /** How long what was changed may take to show. */
 const VERIFY_WITHIN_MS = 3000;
+
 const VERIFY_EVERY_MS = 200;
+
 const always = () => undefined;
 
 /** Brings the chosen build back. Throws Refused only before anything was changed. */

@@ -1,8 +1,14 @@
 /** What break-glass says: words on stderr, the result on stdout, JSON lines where asked. Must send no escape byte, ever. */
-import type { OutputLine } from '../core/output.ts';
-import type { Scope } from '../core/scope.ts';
+import type { Scope } from '../base/scope.ts';
+import { visible, visibleJson } from '../base/text.ts';
 import { EXIT_CODES, type RescueCode } from './refusal.ts';
-import { visible, visibleJson } from './wording.ts';
+
+/** The lines of `--json` that break-glass says; a test holds them against the schema of every command's lines. */
+type Line =
+  | { readonly type: 'version'; readonly kvdeploy: string; readonly schema: string }
+  | { readonly type: 'note'; readonly level: 'info' | 'warning'; readonly message: string }
+  | { readonly type: 'document'; readonly name: string; readonly data: unknown }
+  | ({ readonly type: 'result'; readonly command: 'rollback' } & Readonly<Record<string, unknown>>);
 
 declare const KVDEPLOY_VERSION: string | undefined;
 
@@ -77,12 +83,12 @@ export class Voice {
     return exitCode;
   }
 
-  #line(line: OutputLine): void {
+  #line(line: Line): void {
     if (this.#json) this.#streams.stdout.write(`${visibleJson(line)}\n`);
   }
 }
 
-function resultLine(ending: Ending, exitCode: number): OutputLine {
+function resultLine(ending: Ending, exitCode: number): Line {
   const { serving } = ending;
   return {
     type: 'result',

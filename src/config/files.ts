@@ -1,12 +1,14 @@
 /** Finds and reads the files that people write: bounded, plain files only, each read once. Must not write or follow symlinks. */
 import path from 'node:path';
-import type { Fs } from '../break-glass/changes.ts';
-import type { Finding } from '../core/finding.ts';
-import { findingWithoutText, type Trouble } from './source.ts';
-import { MAX_BYTES, tooLarge } from './text-check.ts';
+import type { Fs } from '../base/durable/fs.ts';
+import type { Finding } from '../core/errors.ts';
+import { findingWithoutText, type Trouble } from './parse/source.ts';
+import { MAX_BYTES, tooLarge } from './parse/text-check.ts';
 
 const MOST_ENTRIES = 20_000;
+
 const DEEPEST_FOLDER = 12;
+
 const SKIPPED_FOLDERS = new Set(['.git', 'node_modules']);
 
 export type Read = { readonly bytes: Uint8Array } | { readonly trouble: Trouble };
@@ -140,4 +142,29 @@ export function shownPath(cwd: string, file: string): string {
   const relative = path.relative(cwd, file);
   const shown = relative === '' || relative.startsWith('..') || path.isAbsolute(relative) ? file : relative;
   return shown.split(path.sep).join('/');
+}
+
+// Expands quoted globs: `*`, `**` and `?`, no more. Must never match outside the folder that its fixed part names.
+
+export function isGlob(pattern: string): boolean {
+  return /[*?]/.test(pattern);
+}
+
+/** The data files that match, sorted. `*` and `?` stay within one folder's name; `**` crosses folders. */
+export function expandGlob(fs: Fs, pattern: string, cwd: string): readonly string[] {
+  const parts = path.resolve(cwd, pattern).split(path.sep);
+  const fixed = parts.slice(0, parts.findIndex(isGlob));
+  const folder = fixed.join(path.sep) || path.sep;
+  const matcher = new RegExp(`^${parts.slice(fixed.length).map(partPattern).join('')}$`);
+  const { files } = dataFilesBelow(fs, folder, cwd);
+  return files.filter((file) => matcher.test(`${path.sep}${path.relative(folder, file)}`));
+}
+
+function partPattern(part: string): string {
+  if (part === '**') return '(?:/[^/]+)*?';
+  const inside = part
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll(/\*+/g, '[^/]*')
+    .replaceAll('?', '[^/]');
+  return `/${inside}`;
 }

@@ -1,6 +1,6 @@
 /** The JSON Schemas that editors and scripts use, made from the zod definitions. Must not hold a definition of its own. */
 import * as z from 'zod';
-import { manifestSchema } from '../core/manifest.ts';
+import { manifestSchema } from '../core/manifest/manifest.ts';
 import { outputLineSchema } from '../core/output.ts';
 import { configSchema } from './schema.ts';
 

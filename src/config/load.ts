@@ -1,62 +1,18 @@
 /** Loads the config: found by its fixed names, read once, strictly parsed, checked. Must never run code from the repository. */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import type { ComparedGate, EvidenceLimits } from '../core/comparison.ts';
-import { KvdeployError } from '../core/errors.ts';
-import type { Finding } from '../core/finding.ts';
-import type { IdentityConfig } from '../core/identity.ts';
-import { type KnownNames, stampBreaches } from '../core/manifest-rules.ts';
-import type { PlannedGate } from '../core/plan.ts';
-import type { Scope } from '../core/scope.ts';
+import { type Finding, KvdeployError } from '../core/errors.ts';
+import { type KnownNames, stampBreaches } from '../core/manifest/manifest-rules.ts';
 import type { Io } from '../io.ts';
-import { check } from './check.ts';
+import { check, valueAt } from './check.ts';
 import { dataFilesBelow, readBytes, shownPath } from './files.ts';
 import { type Located, locateConfig, runsCode } from './locate.ts';
 import { type LoadedManifest, readManifestFile, ruleFindings } from './manifests.ts';
-import type { PathPart } from './nodes.ts';
+import type { PathPart } from './parse/nodes.ts';
+import { findingWithoutText } from './parse/source.ts';
+import { strictParse } from './parse/strict-parse.ts';
 import { type Config, configSchema } from './schema.ts';
-import { valueAt } from './schema-walk.ts';
-import { serviceSettings, sharedTargets } from './settings.ts';
-import { findingWithoutText } from './source.ts';
-import { strictParse } from './strict-parse.ts';
-
-export interface LoadedConfig {
-  /** Absolute. */
-  readonly file: string;
-  /** The folder that paths in it start from. */
-  readonly root: string;
-  /** Absolute. */
-  readonly manifestsDir: string;
-  /** Absolute; null when the config names none. */
-  readonly stateDir: string | null;
-  readonly stateGroup: string | null;
-  /** SHA-256, hex, of the very bytes that were parsed. */
-  readonly sha256: string;
-  readonly tenants: readonly string[];
-  /** Names of a tenant's environments; none for an unknown tenant. */
-  environments(tenant: string): readonly string[];
-  readonly services: readonly ServiceSettings[];
-  /** Tenants, their environments and services, for checks and suggestions. */
-  readonly names: KnownNames;
-}
-
-export interface ServiceSettings {
-  readonly scope: Scope;
-  readonly protected: boolean;
-  readonly requires: { readonly environment: string; readonly soakMs: number } | null;
-  /** As the config wrote it; `openRouter` reads it. */
-  readonly router: ({ readonly kind: string } & Readonly<Record<string, unknown>>) | null;
-  readonly identity: IdentityConfig | null;
-  readonly steps: readonly { readonly percent: number; readonly bakeMs: number }[];
-  /** Their settings as the config wrote them; `openSource` reads them. */
-  readonly gates: readonly PlannedGate[];
-  readonly compared: readonly ComparedGate[];
-  readonly evidence: EvidenceLimits;
-  /** Absolute. */
-  readonly copies: readonly string[];
-  readonly pollMs: number;
-  readonly patienceMs: number;
-}
+import { type LoadedConfig, serviceSettings, sharedTargets } from './settings.ts';
 
 export interface ReadConfig {
   /** The file that was read or refused, absolute; undefined when there is none at all. */

@@ -1,11 +1,12 @@
 /** Finds the config file by its fixed names, up to the repository's root. Must never load one, least of all as code. */
 import path from 'node:path';
+
 // Not the package's main entry: its `cosmiconfig()` first looks for a meta config of its own in the current folder and runs
 // `.config/config.js` there, whatever options it is given (measured with 9.0.2). The explorer behind it does not.
 import { ExplorerSync } from 'cosmiconfig/dist/ExplorerSync.js';
-import type { Fs } from '../break-glass/changes.ts';
+import type { Fs } from '../base/durable/fs.ts';
 import { namesIn, repositoryRoot } from './files.ts';
-import { MAX_BYTES } from './text-check.ts';
+import { MAX_BYTES } from './parse/text-check.ts';
 
 /** Where a config may stand in a folder; a `kvdeploy` key in package.json counts, too. */
 const CONFIG_PLACES = [
@@ -18,7 +19,9 @@ const CONFIG_PLACES = [
 ] as const;
 
 const CODE = /\.[cm]?[jt]sx?$/;
+
 const CODE_CONFIG = /^(?:kvdeploy\.config|\.kvdeployrc)\.[cm]?[jt]sx?$/;
+
 const CODE_CONFIG_BELOW = /^kvdeploy(?:rc)?(?:\.config)?\.[cm]?[jt]sx?$/;
 
 /** True for files that could only be read as a config by running them. */

@@ -1,17 +1,16 @@
 /** Reads release manifests and holds them against each other. Each file is read once; what is hashed is what was parsed. */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import type { Finding } from '../core/finding.ts';
-import { type ListedBuild, type Manifest, manifestSchema, scopeOf } from '../core/manifest.ts';
-import { type KnownNames, manifestBreaches, type Part, type PlacedManifest } from '../core/manifest-rules.ts';
-import { didYouMean } from '../core/nearest.ts';
+import type { Finding } from '../core/errors.ts';
+import { type ListedBuild, type Manifest, manifestSchema, scopeOf } from '../core/manifest/manifest.ts';
+import { type KnownNames, manifestBreaches, type Part, type PlacedManifest } from '../core/manifest/manifest-rules.ts';
+import { didYouMean } from '../core/text.ts';
 import type { Io } from '../io.ts';
-import { check } from './check.ts';
+import { check, valueAt } from './check.ts';
 import { readBytes, repositoryRoot, shownPath } from './files.ts';
-import type { LoadedConfig } from './load.ts';
-import { valueAt } from './schema-walk.ts';
-import { findingWithoutText } from './source.ts';
-import { type StrictDocument, strictParse } from './strict-parse.ts';
+import { findingWithoutText } from './parse/source.ts';
+import { type StrictDocument, strictParse } from './parse/strict-parse.ts';
+import type { LoadedConfig } from './settings.ts';
 
 type Files = Pick<Io, 'fs'>;
 

@@ -1,15 +1,55 @@
 /** What the config says about each service, with defaults filled in and paths made absolute. No I/O. */
 import path from 'node:path';
-import type { ComparedGate } from '../core/comparison.ts';
-import type { Finding } from '../core/finding.ts';
-import type { PlannedGate } from '../core/plan.ts';
-import { type Scope, scopeText } from '../core/scope.ts';
+import type { Scope } from '../base/scope.ts';
+import type { Finding } from '../core/errors.ts';
+import type { ComparedGate, EvidenceLimits } from '../core/gates/comparison.ts';
+import type { IdentityConfig } from '../core/identity.ts';
+import type { KnownNames } from '../core/manifest/manifest-rules.ts';
+import type { PlannedGate } from '../core/rollout/plan.ts';
+import { scopeText } from '../core/scope.ts';
 import { openRouter } from '../routers/index.ts';
-import type { ServiceSettings } from './load.ts';
-import type { PathPart } from './nodes.ts';
+import { valueAt } from './check.ts';
+import type { PathPart } from './parse/nodes.ts';
+import type { StrictDocument } from './parse/strict-parse.ts';
 import type { Config } from './schema.ts';
-import { valueAt } from './schema-walk.ts';
-import type { StrictDocument } from './strict-parse.ts';
+
+export interface LoadedConfig {
+  /** Absolute. */
+  readonly file: string;
+  /** The folder that paths in it start from. */
+  readonly root: string;
+  /** Absolute. */
+  readonly manifestsDir: string;
+  /** Absolute; null when the config names none. */
+  readonly stateDir: string | null;
+  readonly stateGroup: string | null;
+  /** SHA-256, hex, of the very bytes that were parsed. */
+  readonly sha256: string;
+  readonly tenants: readonly string[];
+  /** Names of a tenant's environments; none for an unknown tenant. */
+  environments(tenant: string): readonly string[];
+  readonly services: readonly ServiceSettings[];
+  /** Tenants, their environments and services, for checks and suggestions. */
+  readonly names: KnownNames;
+}
+
+export interface ServiceSettings {
+  readonly scope: Scope;
+  readonly protected: boolean;
+  readonly requires: { readonly environment: string; readonly soakMs: number } | null;
+  /** As the config wrote it; `openRouter` reads it. */
+  readonly router: ({ readonly kind: string } & Readonly<Record<string, unknown>>) | null;
+  readonly identity: IdentityConfig | null;
+  readonly steps: readonly { readonly percent: number; readonly bakeMs: number }[];
+  /** Their settings as the config wrote them; `openSource` reads them. */
+  readonly gates: readonly PlannedGate[];
+  readonly compared: readonly ComparedGate[];
+  readonly evidence: EvidenceLimits;
+  /** Absolute. */
+  readonly copies: readonly string[];
+  readonly pollMs: number;
+  readonly patienceMs: number;
+}
 
 /** Used where a service says no steps of its own. */
 export const DEFAULT_STEPS = [
@@ -18,10 +58,13 @@ export const DEFAULT_STEPS = [
   { percent: 50, bakeMs: 300_000 },
   { percent: 100, bakeMs: 600_000 },
 ] as const;
+
 const DEFAULT_POLL_MS = 1000;
+
 const DEFAULT_PATIENCE_MS = 300_000;
 
 type ConfigEnvironment = Config['tenants'][string]['environments'][string];
+
 type ConfigService = NonNullable<ConfigEnvironment['services']>[string];
 
 interface Placed {

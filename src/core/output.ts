@@ -1,6 +1,6 @@
 /** The lines of `--json`: what every command tells machines, and what the terminal report turns into words. No I/O. */
 import * as z from 'zod';
-import { gateResultSchema } from './events.ts';
+import { gateResultSchema } from './ledger/events.ts';
 import { scopeSchema } from './scope.ts';
 
 const shareSchema = z.strictObject({ build: z.string().nullable(), place: z.string().optional(), percent: z.number() });
@@ -129,6 +129,9 @@ export const outputLineSchema = z.discriminatedUnion('type', [
 ]);
 
 export type OutputLine = z.infer<typeof outputLineSchema>;
+
 export type TraceDecisionLine = z.infer<typeof traceDecisionSchema>;
+
 export type ResultLine = z.infer<typeof resultLineSchema>;
+
 export type Traffic = z.infer<typeof trafficSchema>;

@@ -1,9 +1,9 @@
 /** One judged poll of a bake. Must never take silence for health. */
-import { CRASHES_MAX } from '../core/crashes.ts';
-import type { Event, GateResult } from '../core/events.ts';
-import { emptyMemory, type GateMemory, judgeAll, judgeGate } from '../core/gate.ts';
-import type { State } from '../core/rollout.ts';
-import { type Split, splitsAgree } from '../core/split.ts';
+import { CRASHES_MAX } from '../core/gates/counting/counters.ts';
+import { emptyMemory, type GateMemory, judgeAll, judgeGate } from '../core/gates/verdict/gate.ts';
+import type { Event, GateResult } from '../core/ledger/events.ts';
+import type { State } from '../core/rollout/rollout.ts';
+import { type Split, splitsAgree } from '../core/rollout/split.ts';
 import type { Reading } from '../routers/router.ts';
 import { compare } from './compare.ts';
 import { measureGate } from './measure.ts';

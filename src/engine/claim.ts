@@ -1,10 +1,14 @@
 /** Leading a scope: taking the claim, saying who has it, giving it back. Must end a paused leader before it takes its place. */
-import { type Code, KvdeployError } from '../core/errors.ts';
-import type { Claim } from '../core/events.ts';
-import { type Entry, leaderOf, type NewEntry } from '../core/ledger.ts';
-import { type Scope, scopeFlags, scopeText } from '../core/scope.ts';
+import type { Code } from '../base/codes.ts';
+import type { Scope } from '../base/scope.ts';
+import { KvdeployError } from '../core/errors.ts';
+import type { Claim } from '../core/ledger/events.ts';
+import { fold, openRollout } from '../core/ledger/history.ts';
+import { type Entry, leaderOf, type NewEntry } from '../core/ledger/ledger.ts';
+import { scopeFlags, scopeText } from '../core/scope.ts';
 import type { Io, ProcessIdentity } from '../io.ts';
 import type { AbortRequest, Store, StoredLedger } from '../stores/store.ts';
+import { Runner, type RunnerParts } from './runner.ts';
 
 /** A leader without a sign of life for so long is taken for paused. */
 export const LEASE_MS = 10_000;
@@ -16,6 +20,7 @@ const BEAT_MS = 1_000;
 
 /** A leader that looks paused is watched for so long on the monotonic clock: a wall clock that jumped must not cost a life. */
 const WATCH_MS = 2.5 * BEAT_MS;
+
 const WATCH_POLL_MS = 250;
 
 /** Others may take the claim between reading and claiming, so often. */
@@ -156,4 +161,41 @@ export async function releaseClaim(store: Store, scope: Scope, actor: string, se
 export function keepBeating(store: Store, scope: Scope, io: Io): () => void {
   // A beat that fails shows as silence, and silence leads to a takeover, which is what should happen then.
   return io.every(BEAT_MS, () => void store.beat(scope).catch(() => undefined));
+}
+
+// Takes the lead of a scope and gives it back: claim, signs of life, runner. Must not decide what is done with it.
+
+/** A lead that this process has. */
+export interface Leading {
+  readonly runner: Runner;
+  /** Bytes that a crash had left half written at the ledger's end; they were put aside. */
+  readonly tornBytes: number;
+  /** Gives the claim back. Never rejects: a claim whose process is gone can be taken over without this. */
+  end(): Promise<void>;
+}
+
+/**
+ * Makes this process the leader, with a runner that knows the ledger as it is under the claim. `takeOver` ends a lively leader
+ * too. Throws BUSY and what the store throws.
+ */
+export async function takeLead(
+  parts: Omit<RunnerParts, 'unended' | 'inherited'>,
+  command: string,
+  options: { readonly takeOver: boolean },
+): Promise<Leading> {
+  const { io, store, scope, actor } = parts;
+  const claim = await takeClaim(store, scope, { actor, command }, io, options);
+  const stopBeating = keepBeating(store, scope, io);
+  const history = fold(claim.entries);
+  // A wish that the leader before did not live to write down is still a wish, but only about the rollout that it led.
+  const inherited = openRollout(history)?.abort === null ? claim.abort : undefined;
+  const runner = new Runner({ ...parts, unended: claim.from !== null && !claim.from.ended, inherited }, history);
+  return {
+    runner,
+    tornBytes: claim.tornBytes,
+    end: async () => {
+      stopBeating();
+      await releaseClaim(store, scope, actor, runner.history.nextSeq - 1, io).catch(() => undefined);
+    },
+  };
 }

@@ -1,41 +1,32 @@
 /** One poll of the comparing gates: count both builds, feed the evidence, judge. Must hand on every missing answer as missing. */
-import { certificates } from '../core/certificate.ts';
-import type { Comparison } from '../core/comparison.ts';
-import { gatePollOf } from '../core/counter-blocks.ts';
-import { type CounterMemory, type Reading as Counters, countersSince, hasMoved, NO_COUNTERS } from '../core/counters.ts';
-import { standings } from '../core/culprits.ts';
-import { type EvidenceRecord, type GateResult, storedRecord } from '../core/events.ts';
-import { beginStep, continued, type Evidence, feed, openEvidence } from '../core/evidence.ts';
-import { compactEvidence, misfit } from '../core/evidence-store.ts';
-import { type GateSettings, WHOLE } from '../core/gate-settings.ts';
-import type { Plan } from '../core/plan.ts';
-import type { GatePoll } from '../core/poll.ts';
-import { pollEveryMs } from '../core/poll-schedule.ts';
-import type { State } from '../core/rollout.ts';
-import { judge } from '../core/verdict.ts';
+import type { Comparison } from '../core/gates/comparison.ts';
+import { gatePollOf } from '../core/gates/counting/counter-blocks.ts';
+import {
+  type CounterMemory,
+  type Reading as Counters,
+  countersSince,
+  hasMoved,
+  NO_COUNTERS,
+} from '../core/gates/counting/counters.ts';
+import { type GatePoll, pollEveryMs } from '../core/gates/counting/poll.ts';
+import { certificates } from '../core/gates/evidence/certificate.ts';
+import { beginStep, continued, type Evidence, feed, openEvidence } from '../core/gates/evidence/evidence.ts';
+import { compactEvidence, misfit } from '../core/gates/evidence/evidence-store.ts';
+import { type GateSettings, WHOLE } from '../core/gates/gate-settings.ts';
+import { heaviestOf, standings } from '../core/gates/verdict/culprits.ts';
+import { countText } from '../core/gates/verdict/gate.ts';
+import { judge, progress, type Verdict } from '../core/gates/verdict/verdict.ts';
+import { inShort, type Reason } from '../core/gates/verdict/verdict-holds.ts';
+import { type EvidenceRecord, type GateResult, storedRecord } from '../core/ledger/events.ts';
+import type { Plan } from '../core/rollout/plan.ts';
+import type { State } from '../core/rollout/rollout.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
 import type { Reading } from '../routers/router.ts';
-import { resultsOf, type Weighed } from './gate-results.ts';
+import type { ComparisonMemory, Weighed } from './gate-memory.ts';
 import { questionOf } from './measure.ts';
 import { tryRead } from './read-back.ts';
 import type { Runner } from './runner.ts';
-
-/** What a process remembers between two polls; what must survive it is in the ledger. */
-export interface ComparisonMemory {
-  readonly record: EvidenceRecord;
-  /** What follows from the record's evidence. */
-  readonly weighed: Weighed;
-  /** The evidence's clock: this much ahead of the monotonic one. A wall clock that jumps must not end a bake. */
-  readonly aheadMs: number;
-  /** Monotonic time of the next poll, and of the next checkpoint. */
-  readonly dueMs: number;
-  readonly keepMs: number;
-  /** Since when, on the evidence's clock, this process knows that traffic is split as this step says; null before its first poll. */
-  readonly settledMs: number | null;
-  /** When each gate's counters were last read whole: what is counted next began there. */
-  readonly movedMs: Readonly<Record<string, number>>;
-}
 
 export interface Compared {
   readonly results: readonly GateResult[];
@@ -51,8 +42,10 @@ export interface Compared {
 
 /** Sources answer within this time, for one build sooner than for the other. */
 const ANSWER_MS = 2000;
+
 /** Evidence is kept at least this often, and seldom enough that the ledger grows by no more than so many bytes a second. */
 const CHECKPOINT_MS = 30_000;
+
 const CHECKPOINT_BYTES_PER_S = 500;
 
 /**
@@ -235,4 +228,43 @@ function compactRecord(record: EvidenceRecord): EvidenceRecord {
 
 function keepEveryMs(record: EvidenceRecord): number {
   return Math.max(CHECKPOINT_MS, (JSON.stringify(storedRecord(record)).length / CHECKPOINT_BYTES_PER_S) * 1000);
+}
+
+// What the one verdict of the comparing gates means for each of them, in words. Decides nothing.
+
+/** One result for each gate, in the words of the one verdict that they have together. `nowMs` on the clock of the polls. */
+export function resultsOf({ gates, settings }: Comparison, weighed: Weighed, verdict: Verdict, nowMs: number): GateResult[] {
+  const { back, on } = progress(settings, weighed.evidence, nowMs, weighed.certified);
+  return gates.map(({ name }) => {
+    const own = weighed.standings.filter(({ gate }) => gate === name);
+    const whole = own.find(({ slice }) => slice === null);
+    const { requests, failures } = whole?.step.candidate ?? { requests: 0, failures: 0 };
+    const heaviest = heaviestOf(own);
+    const { logE, neededLogE } = verdict;
+    const bars = { back, on, logE, neededLogE, slice: heaviest?.slice ?? null };
+    return { gate: name, ...said(name, verdict, countText(failures, requests)), requests, errors: failures, evidence: bars };
+  });
+}
+
+function said(name: string, verdict: Verdict, counts: string): Pick<GateResult, 'verdict' | 'why'> {
+  switch (verdict.verdict) {
+    case 'rollback': {
+      if (verdict.grounds !== 'evidence') return { verdict: 'not-yet', why: verdict.why };
+      const culprit = verdict.confirmed[0] ?? verdict.heaviest;
+      return culprit.gate === name ? { verdict: 'fail', why: verdict.why } : { verdict: 'not-yet', why: `${counts} failed` };
+    }
+    case 'advance':
+      return { verdict: 'pass', why: verdict.why };
+    case 'hold': {
+      const reasons = verdict.reasons.filter(({ gate }) => gate === null || gate === name);
+      if (reasons.length === 0) return { verdict: 'pass', why: `${counts} failed` };
+      return { verdict: 'not-yet', why: waitingText(reasons, counts) };
+    }
+  }
+}
+
+/** A certificate has the counts in it. */
+function waitingText(reasons: readonly Reason[], counts: string): string {
+  const texts = inShort(reasons).map(({ why }) => why);
+  return (reasons.some(({ what }) => what === 'certificate') ? texts : [...texts, `${counts} failed`]).join('; ');
 }

@@ -1,12 +1,13 @@
 /** Gathers the facts that admission judges. Must not judge, and must not change anything. */
-
-import { type Pointer, readPointers } from '../break-glass/pointer.ts';
-import { diskProblem, filesystemOf } from '../break-glass/state-dir.ts';
-import type { Facts, PointerFact } from '../core/admission.ts';
-import { currentKnownGood, fold, type History } from '../core/history.ts';
-import type { Entry } from '../core/ledger.ts';
-import type { ListedBuild } from '../core/manifest.ts';
-import { type Guid, type Scope, sameScope } from '../core/scope.ts';
+import { diskProblem, filesystemOf } from '../base/durable/state-dir.ts';
+import { readPointers } from '../base/pointer/pointer.ts';
+import type { Pointer } from '../base/pointer/pointer-format.ts';
+import type { Scope } from '../base/scope.ts';
+import type { Facts, PointerFact } from '../core/admission/facts.ts';
+import { currentKnownGood, fold, type History } from '../core/ledger/history.ts';
+import type { Entry } from '../core/ledger/ledger.ts';
+import type { ListedBuild } from '../core/manifest/manifest.ts';
+import { type Guid, sameScope } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Store } from '../stores/store.ts';

@@ -1,6 +1,4 @@
 /** What comparing gates can see before a rollout: metrics, slices, traffic of the build that serves now. Asks only. */
-
-import { BUCKET_PREFIX, boundOf, judgedBounds } from '../core/buckets.ts';
 import {
   type ComparedGate,
   type Comparison,
@@ -8,13 +6,14 @@ import {
   comparisonOf,
   type EvidenceLimits,
   usualRates,
-} from '../core/comparison.ts';
-import { gatePollOf, type MetricCounters } from '../core/counter-blocks.ts';
-import { type ArmReading, countersSince, counterTotals, NO_COUNTERS } from '../core/counters.ts';
-import type { Traffic } from '../core/detection.ts';
-import type { Counted } from '../core/e-process.ts';
-import { WHOLE } from '../core/gate-settings.ts';
-import type { Plan } from '../core/plan.ts';
+} from '../core/gates/comparison.ts';
+import { gatePollOf } from '../core/gates/counting/counter-blocks.ts';
+import { type ArmReading, countersSince, counterTotals, NO_COUNTERS } from '../core/gates/counting/counters.ts';
+import { BUCKET_PREFIX, boundOf, judgedBounds, type MetricCounters } from '../core/gates/counting/metric-counters.ts';
+import type { Counted } from '../core/gates/evidence/e-process.ts';
+import { WHOLE } from '../core/gates/gate-settings.ts';
+import type { Traffic } from '../core/gates/verdict/forecast.ts';
+import type { Plan } from '../core/rollout/plan.ts';
 import { shortGuid } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';

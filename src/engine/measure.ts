@@ -1,8 +1,8 @@
 /** Asks the metric sources of a plan's gates. Must hand on every missing answer as missing. */
-import type { Baseline } from '../core/events.ts';
-import type { Measurement } from '../core/gate.ts';
-import type { Build } from '../core/manifest.ts';
-import type { Plan, PlannedGate } from '../core/plan.ts';
+import type { Measurement } from '../core/gates/verdict/gate.ts';
+import type { Baseline } from '../core/ledger/events.ts';
+import type { Build } from '../core/manifest/manifest.ts';
+import type { Plan, PlannedGate } from '../core/rollout/plan.ts';
 import { shortGuid } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';

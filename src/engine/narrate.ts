@@ -1,9 +1,8 @@
 /** Tells the report what just happened. Must not decide anything. */
-import { isDurable } from '../core/durable.ts';
-import type { Event } from '../core/events.ts';
-import { durationText } from '../core/gate.ts';
+import { durationText } from '../core/gates/verdict/gate.ts';
+import type { Event } from '../core/ledger/events.ts';
 import type { OutputLine } from '../core/output.ts';
-import type { State } from '../core/rollout.ts';
+import { isDurable, type State } from '../core/rollout/rollout.ts';
 import type { Runner } from './runner.ts';
 
 /** The lines for one event and the state it led to. */

@@ -1,11 +1,12 @@
 /** One effect in, one event out. Never throws for what the outside does; undefined means: look again first. */
-import { type Change, make, NotAllowed } from '../break-glass/changes.ts';
-import type { Answer } from '../core/admission.ts';
-import type { Event } from '../core/events.ts';
-import { isOnTheWayOn, stepSplit } from '../core/plan-splits.ts';
-import type { Effect, State } from '../core/rollout.ts';
+import { type Change, NotAllowed } from '../base/changes/change.ts';
+import { make } from '../base/changes/make.ts';
+import type { Answer } from '../core/admission/facts.ts';
+import type { Event } from '../core/ledger/events.ts';
+import { isOnTheWayOn, stepSplit } from '../core/rollout/plan.ts';
+import type { Effect, State } from '../core/rollout/rollout.ts';
+import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
 import { scopeFlags } from '../core/scope.ts';
-import { type Split, splitsAgree, splitText } from '../core/split.ts';
 import { bakePoll } from './bake.ts';
 import { countFromTheFirstRequest } from './compare.ts';
 import { measureBaseline, measureStable, silentGate } from './measure.ts';
@@ -13,7 +14,9 @@ import { drifted, driftText, tryRead } from './read-back.ts';
 import type { Runner } from './runner.ts';
 
 const RETRY_MS = 1000;
+
 const CONVERGE_POLL_MS = 300;
+
 /** Longer than asking and sending can take. */
 const ASKED_WITHIN_MS = 10_000;
 

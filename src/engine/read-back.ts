@@ -1,6 +1,6 @@
 /** What the router says after we asked something of it. Must never be what we asked for instead. */
-import type { Event } from '../core/events.ts';
-import { type Split, splitText } from '../core/split.ts';
+import type { Event } from '../core/ledger/events.ts';
+import { type Split, splitText } from '../core/rollout/split.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Runner } from './runner.ts';
 

@@ -1,17 +1,18 @@
 /** Renders the known-good pointer: for each build that may be gone back to, the changes that restore it over the members of now. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Pointer, Restore } from '../break-glass/pointer.ts';
-import { type History, type KnownGood, waysBack } from '../core/history.ts';
+import type { Pointer, Restore } from '../base/pointer/pointer-format.ts';
+import type { Scope } from '../base/scope.ts';
 import type { IdentityConfig } from '../core/identity.ts';
-import type { Build } from '../core/manifest.ts';
-import type { Scope } from '../core/scope.ts';
-import type { Split } from '../core/split.ts';
+import { type History, type KnownGood, waysBack } from '../core/ledger/history.ts';
+import type { Build } from '../core/manifest/manifest.ts';
+import type { Split } from '../core/rollout/split.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Target } from './target.ts';
 
 export type PointerDraft = Omit<Pointer, 'generation'>;
 
 const EARLIER_MAX = 5;
+
 const IDENTITY_TIMEOUT_MS = 2000;
 
 /** What the engine knows when it renders. */

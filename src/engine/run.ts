@@ -1,7 +1,6 @@
 /** The only loop that moves traffic: ask `next`, do it, write the answer down, repeat. */
-import { isDurable } from '../core/durable.ts';
-import type { Event } from '../core/events.ts';
-import { apply, next, type State } from '../core/rollout.ts';
+import type { Event } from '../core/ledger/events.ts';
+import { apply, isDurable, next, type State } from '../core/rollout/rollout.ts';
 import { narrate } from './narrate.ts';
 import { perform } from './perform.ts';
 import type { Interruption, Runner } from './runner.ts';

@@ -1,16 +1,17 @@
 /** What one process knows and holds while it leads a rollout. Must be the only way that the engine reaches ledger and hold. */
-import { readHold } from '../break-glass/hold.ts';
+import { readHold } from '../base/pointer/hold.ts';
+import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
-import type { Event } from '../core/events.ts';
-import type { GateMemory } from '../core/gate.ts';
-import { foldEntry, type History } from '../core/history.ts';
+import type { GateMemory } from '../core/gates/verdict/gate.ts';
+import type { Event } from '../core/ledger/events.ts';
+import { foldEntry, type History } from '../core/ledger/history.ts';
 import type { OutputLine } from '../core/output.ts';
-import type { State } from '../core/rollout.ts';
-import { type Scope, scopeFlags, scopeText } from '../core/scope.ts';
+import type { State } from '../core/rollout/rollout.ts';
+import { scopeFlags, scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import type { Reading } from '../routers/router.ts';
 import type { AbortRequest, Store } from '../stores/store.ts';
-import type { ComparisonMemory } from './compare.ts';
+import type { ComparisonMemory } from './gate-memory.ts';
 import type { Target } from './target.ts';
 
 /** What people and flags ask of a running rollout. Signals write it, the loop reads it. */

@@ -1,12 +1,12 @@
 /** Counts from a program of the user's: argv in, JSON out. Must not use a shell, and must not believe what it cannot read. */
 import * as z from 'zod';
-import type { ArmReading, RawCounter } from '../core/counters.ts';
+import type { ArmReading, RawCounter } from '../core/gates/counting/counters.ts';
 import type { Io } from '../io.ts';
-import { bothBuilds, briefly, measurementOf } from './arms.ts';
+import { bothBuilds, briefly, measurementOf, STATUS_METRICS } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
-import { STATUS_METRICS } from './statuses.ts';
 
 const TIMEOUT_MS = 2000;
+
 const PLACEHOLDER = /\$\{(build|place)\}/g;
 
 const config = z.strictObject({
@@ -26,6 +26,7 @@ const config = z.strictObject({
 export type CommandConfig = z.infer<typeof config>;
 
 const countSchema = z.int().min(0);
+
 const totalsSchema = z
   .strictObject({
     requests: countSchema,

@@ -1,14 +1,16 @@
 /** Health by asking the build itself over HTTP. Must never take an unexpected answer for a good one. */
 import * as z from 'zod';
-import type { ArmReading, Reading as Counters } from '../core/counters.ts';
-import { durationSchema, durationText, type Measurement } from '../core/gate.ts';
+import type { ArmReading, Reading as Counters } from '../core/gates/counting/counters.ts';
+import { durationSchema, durationText, type Measurement } from '../core/gates/verdict/gate.ts';
 import type { Io } from '../io.ts';
 import { bothBuilds } from './arms.ts';
 import type { MetricSource, Pair, Question } from './metric-source.ts';
 
 const AT_ONCE = 5;
+
 /** A measurement ends within 2 s; the rest is for the machine to be slow. */
 const BUDGET_MS = 1900;
+
 /** Timers may fire this much early by another clock. */
 const TIMER_SLACK_MS = 5;
 

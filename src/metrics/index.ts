@@ -2,7 +2,7 @@
 import { command } from './command.ts';
 import { httpProbe } from './http-probe.ts';
 import type { MetricSource } from './metric-source.ts';
-import { prometheus } from './prometheus.ts';
+import { prometheus } from './prometheus/prometheus.ts';
 import { haproxyCounters, localCounters } from './router-counters.ts';
 
 export const metricSources: readonly MetricSource<unknown>[] = [httpProbe, prometheus, haproxyCounters, localCounters, command];

@@ -1,9 +1,10 @@
 /** The metric source port: where measurements come from. Must never turn missing data into a zero. */
 import type * as z from 'zod';
-import type { MetricCounters } from '../core/counter-blocks.ts';
-import type { ArmReading, Reading as Counters } from '../core/counters.ts';
-import type { Measurement } from '../core/gate.ts';
-import type { Guid, Scope } from '../core/scope.ts';
+import type { Scope } from '../base/scope.ts';
+import type { ArmReading, Reading as Counters } from '../core/gates/counting/counters.ts';
+import type { MetricCounters } from '../core/gates/counting/metric-counters.ts';
+import type { Measurement } from '../core/gates/verdict/gate.ts';
+import type { Guid } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import type { Reading } from '../routers/router.ts';
 

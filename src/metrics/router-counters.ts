@@ -1,10 +1,9 @@
 /** The router's own counters: no scrape between a request and its count. Must not count what another location counted. */
 import * as z from 'zod';
-import type { MetricCounters } from '../core/counter-blocks.ts';
-import type { ArmReading } from '../core/counters.ts';
-import { bothBuilds, measurementOf } from './arms.ts';
+import type { ArmReading } from '../core/gates/counting/counters.ts';
+import type { MetricCounters } from '../core/gates/counting/metric-counters.ts';
+import { bothBuilds, CLASS_METRICS, measurementOf, STATUS_METRICS, statusCounters } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
-import { CLASS_METRICS, STATUS_METRICS, statusCounters } from './statuses.ts';
 
 const config = z.strictObject({});
 
@@ -14,6 +13,7 @@ export const haproxyCounters = routerCounters(
   CLASS_METRICS,
   'the counters of the servers in HAProxy: classes of statuses, no answer',
 );
+
 /** What `kvdeploy serve` counts: single statuses. */
 export const localCounters = routerCounters(
   'local',

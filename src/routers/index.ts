@@ -1,6 +1,6 @@
 /** Every router there is: one line each. The config's `kind`, its schema and the docs follow from this list. */
-import { haproxy } from './haproxy.ts';
-import { local } from './local.ts';
+import { haproxy } from './haproxy/haproxy.ts';
+import { local } from './local/local.ts';
 import type { Router } from './router.ts';
 
 export const routers: readonly Router<unknown>[] = [haproxy, local];

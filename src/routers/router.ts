@@ -1,7 +1,7 @@
 /** The router port: what splits traffic. Must never say what we last asked for instead of what is. */
 import type * as z from 'zod';
-import type { Change, Check } from '../break-glass/changes.ts';
-import type { Split } from '../core/split.ts';
+import type { Change, Check } from '../base/changes/change.ts';
+import { type Split, servedFits, splitsAgree } from '../core/rollout/split.ts';
 import type { Io } from '../io.ts';
 
 /**
@@ -88,4 +88,19 @@ export interface Router<Config> {
   identify(config: Config, io: Io): Promise<readonly string[]>;
   /** How long after our last byte the router can still act on a connection that we opened. */
   readonly idleTimeoutMs: number;
+}
+
+// Whether traffic was seen to follow a split, by what the members counted. Must not take silence, or another split's counts, for sight.
+
+/** True when the counters since `since` were counted under this same split and show it. */
+export function seen(members: readonly Member[], since: Reading | undefined): boolean {
+  if (since === undefined || !splitsAgree(since.members, members, 0)) return false;
+  const before = new Map(since.members.map((member) => [member.place, member.servedTotal]));
+  const deltas = new Map<string, number>();
+  for (const { place, servedTotal } of members) {
+    const earlier = before.get(place) ?? null;
+    if (servedTotal === null || earlier === null) return false;
+    deltas.set(place, servedTotal - earlier);
+  }
+  return servedFits(members, deltas);
 }

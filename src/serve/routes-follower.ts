@@ -1,11 +1,11 @@
 /** Follows the routes file while serving. Must never serve by a file that it could not read whole and sound. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import type { Split } from '../core/split.ts';
-import { appliedText, parseRoutes, routesText } from '../routers/local-routes.ts';
-import { rotation } from './rotation.ts';
+import type { Split } from '../core/rollout/split.ts';
+import { appliedText, hundredths, parseRoutes, routesText } from '../routers/local/local-routes.ts';
 
 /** Contents are compared, not times: a rename within one clock tick would hide behind an equal mtime. */
 const POLL_MS = 100;
+
 const MAX_BYTES = 1024 * 1024;
 
 /** The last good split, and why the file is not followed now. */
@@ -97,4 +97,29 @@ function readBounded(path: string): string {
   } finally {
     closeSync(file);
   }
+}
+
+// Smooth weighted round-robin: which place gets the next request. Must not be random, so that small traffic fits the split too.
+
+/**
+ * Returns a function that gives the place of each next request. Any run of n requests is within about one request per
+ * place of the exact shares, and the places alternate instead of coming in bursts (the method of nginx's upstream
+ * balancing). A place at 0 % never comes. The weights are hundredths of a percent.
+ */
+export function rotation(split: readonly { place: string; percent: number }[]): () => string {
+  const entries = split
+    .filter(({ percent }) => percent > 0)
+    .map(({ place, percent }) => ({ place, weight: hundredths(percent), current: 0 }));
+  const total = entries.reduce((sum, { weight }) => sum + weight, 0);
+  return () => {
+    const [first] = entries;
+    if (first === undefined) throw new Error('a split without a place');
+    let best = first;
+    for (const entry of entries) {
+      entry.current += entry.weight;
+      if (entry.current > best.current) best = entry;
+    }
+    best.current -= total;
+    return best.place;
+  };
 }

@@ -4,15 +4,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyServer, type ProxyServer } from 'http-proxy-3';
-import { make } from '../break-glass/changes.ts';
-import { nodeOutside } from '../break-glass/outside.ts';
+import { make } from '../base/changes/make.ts';
+import { nodeOutside } from '../base/changes/outside.ts';
+import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
-import type { Scope } from '../core/scope.ts';
-import { BUILD_HEADER, routesText, type ServeStatus, STATUS_PATH } from '../routers/local-routes.ts';
-import { AnswerCounter } from './answered.ts';
+import { BUILD_HEADER, routesText, type ServeStatus, STATUS_PATH } from '../routers/local/local-routes.ts';
 import { type Following, followRoutes } from './routes-follower.ts';
 
 const UPSTREAM_TIMEOUT_MS = 120_000;
+
 /** How long requests in flight may take to end after `close`. */
 const DRAIN_MS = 2000;
 
@@ -227,4 +227,36 @@ async function close(server: Server, following: Following, upgraded: ReadonlySet
   await closed;
   clearInterval(idle);
   clearTimeout(cut);
+}
+
+// Counts how requests ended, by place and status. Must count each request once, when it is over.
+
+/** By place, then by status (`200`, `503`), or `none` where no answer came. */
+export type Answered = Readonly<Record<string, Readonly<Record<string, number>>>>;
+
+export class AnswerCounter {
+  readonly #places = new Map<string, Map<string, number>>();
+
+  /**
+   * Counts this request at its place once it is over: by its status once the place had answered, even where the client left
+   * before the end; as `none` where the client left without an answer, where the answer broke off, and where the returned function was called.
+   */
+  watch(place: string, response: ServerResponse): () => void {
+    let answered = true;
+    response.once('close', () => {
+      // With an error it was cut from our side: its place said only a part.
+      const whole = answered && response.headersSent && response.errored === null;
+      const status = whole ? String(response.statusCode) : 'none';
+      const counts = this.#places.get(place) ?? new Map<string, number>();
+      this.#places.set(place, counts.set(status, (counts.get(status) ?? 0) + 1));
+    });
+    return () => {
+      answered = false;
+    };
+  }
+
+  /** What was counted since the process began, for every place that answered anything. */
+  counts(): Answered {
+    return Object.fromEntries([...this.#places].map(([place, counts]) => [place, Object.fromEntries(counts)]));
+  }
 }

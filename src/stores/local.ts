@@ -1,13 +1,15 @@
 /** The local store: a directory of segments per scope, on one file system. Only who linked the newest segment appends to it. */
-import { createWhole, groupModes, OWNER_ONLY } from '../break-glass/durable-file.ts';
-import { look } from '../break-glass/open-file.ts';
-import { stateDirExists } from '../break-glass/state-dir.ts';
-import { placeMark } from '../break-glass/state-marks.ts';
-import { type Code, KvdeployError } from '../core/errors.ts';
-import { leaderOf, type NewEntry } from '../core/ledger.ts';
-import { nameProblem, type Scope, scopeText } from '../core/scope.ts';
+import * as z from 'zod';
+import type { Code } from '../base/codes.ts';
+import { createWhole, groupModes, OWNER_ONLY } from '../base/durable/durable-file.ts';
+import { look } from '../base/durable/open-file.ts';
+import { stateDirExists } from '../base/durable/state-dir.ts';
+import { placeMark } from '../base/durable/state-marks.ts';
+import type { Scope } from '../base/scope.ts';
+import { KvdeployError } from '../core/errors.ts';
+import { leaderOf, type NewEntry } from '../core/ledger/ledger.ts';
+import { nameProblem, scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
-import { MAX_REQUEST_BYTES, parseRequest, requestBytes } from './abort-request.ts';
 import { appendOwn, claimNext, type Held, stands } from './ownership.ts';
 import { type Loaded, ledgerDir, ledgerNames, loadLedger, newestSegment, pathOf, readState, type StateRoot } from './segments.ts';
 import { stateError } from './state-error.ts';
@@ -178,5 +180,24 @@ class LocalStore implements Store {
     } catch (error) {
       throw stateError(code, what, error);
     }
+  }
+}
+
+// A wish to abort, as a file beside the owner's segment. Must not lose a wish because it cannot be read.
+
+export const MAX_REQUEST_BYTES = 64 * 1024;
+
+const requestSchema = z.strictObject({ actor: z.string(), reason: z.string(), atMs: z.number() });
+
+export function requestBytes(request: AbortRequest): Buffer {
+  return Buffer.from(`${JSON.stringify(requestSchema.parse(request))}\n`);
+}
+
+/** What the file says. One that cannot be read is still a wish to abort: aborting is the safe side. */
+export function parseRequest(bytes: Buffer, nowMs: number): AbortRequest {
+  try {
+    return requestSchema.parse(JSON.parse(bytes.toString('utf8')));
+  } catch {
+    return { actor: 'unknown', reason: 'unreadable request', atMs: nowMs };
   }
 }

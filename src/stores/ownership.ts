@@ -1,8 +1,9 @@
 /** Owning a scope's newest segment: taking it, appending to it, and noticing that it is lost. Must never answer for another's. */
-import type { Fs } from '../break-glass/changes.ts';
-import { createWhole, InDoubt, sweepTemporaries } from '../break-glass/durable-file.ts';
-import { flush, look, READ_ONLY, readAll, withFile, writeAll } from '../break-glass/open-file.ts';
-import { openStateDir } from '../break-glass/state-dir.ts';
+import { createWhole, InDoubt, sweepTemporaries } from '../base/durable/durable-file.ts';
+import type { Fs } from '../base/durable/fs.ts';
+import { flush, look, READ_ONLY, readAll, withFile, writeAll } from '../base/durable/open-file.ts';
+import { openStateDir } from '../base/durable/state-dir.ts';
+import type { Scope } from '../base/scope.ts';
 import {
   type Accepted,
   type Entry,
@@ -12,8 +13,7 @@ import {
   leaderOf,
   lineHash,
   type NewEntry,
-} from '../core/ledger.ts';
-import type { Scope } from '../core/scope.ts';
+} from '../core/ledger/ledger.ts';
 import type { Io } from '../io.ts';
 import { type Loaded, ledgerNames, listSegments, pathOf, type StateRoot } from './segments.ts';
 

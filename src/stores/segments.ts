@@ -1,12 +1,13 @@
 /** Where one scope's segments lie, and reading them whole. Must not write. */
-import type { Fs } from '../break-glass/changes.ts';
-import type { Modes } from '../break-glass/durable-file.ts';
-import { look } from '../break-glass/open-file.ts';
-import { readOurs, stateDirExists, strangerProblem } from '../break-glass/state-dir.ts';
-import { type Chain, type Damage, NOTHING_SETTLED, readSegments, type Segment } from '../core/chain.ts';
+import type { Modes } from '../base/durable/durable-file.ts';
+import type { Fs } from '../base/durable/fs.ts';
+import { look } from '../base/durable/open-file.ts';
+import { readOurs, stateDirExists, strangerProblem } from '../base/durable/state-dir.ts';
+import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
-import { EMPTY_HEAD } from '../core/ledger.ts';
-import { nameProblem, type Scope, scopeText } from '../core/scope.ts';
+import { type Chain, type Damage, NOTHING_SETTLED, readSegments, type Segment } from '../core/ledger/chain.ts';
+import { EMPTY_HEAD } from '../core/ledger/ledger.ts';
+import { nameProblem, scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 
 /** More than this is never read of one ledger (R42): about half a million entries. */

@@ -1,7 +1,8 @@
 /** What the disk says, as errors for people. Must never make "in doubt" or "unsafe" look like a plain failure. */
-import { InDoubt } from '../break-glass/durable-file.ts';
-import { Unsafe } from '../break-glass/state-dir.ts';
-import { type Code, KvdeployError } from '../core/errors.ts';
+import type { Code } from '../base/codes.ts';
+import { InDoubt } from '../base/durable/durable-file.ts';
+import { Unsafe } from '../base/durable/state-dir.ts';
+import { KvdeployError } from '../core/errors.ts';
 
 /** STATE_UNSAFE, IN_DOUBT, or else `code` for `what` could not be done; errors that have a hint already pass through. */
 export function stateError(code: Code, what: string, cause: unknown): KvdeployError {

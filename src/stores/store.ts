@@ -1,6 +1,6 @@
 /** The store port: keeps one ledger per scope. Must never accept an entry from anybody but the owner of the claim. */
-import type { Entry, NewEntry } from '../core/ledger.ts';
-import type { Scope } from '../core/scope.ts';
+import type { Scope } from '../base/scope.ts';
+import type { Entry, NewEntry } from '../core/ledger/ledger.ts';
 
 /** The ledger as it is now. */
 export interface StoredLedger {

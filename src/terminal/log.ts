@@ -1,7 +1,6 @@
 /** The log that people read in a pipe, or above the live view. Must not say the same again and again, nor fall silent for long. */
 import type { OutputLine } from '../core/output.ts';
 import type { Io } from '../io.ts';
-import { createHeartbeat } from './heartbeat.ts';
 import { clockText } from './words.ts';
 
 /** Wall-clock milliseconds, and a timer that keeps no process alive. */
@@ -46,5 +45,59 @@ export function createLog(stream: NodeJS.WritableStream, clock: Clock, dim: (tex
       });
     },
     stop: () => stop?.(),
+  };
+}
+
+// Thins the polls of a bake to a heartbeat for logs. Must never hide that a verdict changed. Pure, but for what it remembers.
+
+type Poll = Extract<OutputLine, { type: 'poll' }>;
+
+export interface Heartbeat {
+  /** True when this poll should be printed. */
+  due(poll: Poll, nowMs: number): boolean;
+  /** Something else was printed, which is a sign of life too. */
+  spoke(nowMs: number): void;
+  /** True when a poll should have been printed by now, but none came: asked about every second. */
+  missed(nowMs: number): boolean;
+}
+
+const EARLY_MS = 10_000;
+
+const LATE_MS = 30_000;
+
+const EARLY_UNTIL_MS = 60_000;
+
+/** A heartbeat a little early is better than one a whole poll late. */
+const EARLIER_MS = 500;
+
+/** No later than so much after its time, where polls come often enough. */
+const LATEST_MS = 2000;
+
+/** Every 10 s in the first minute, then every 30 s; and whenever the step or the verdict is another one than before. */
+export function createHeartbeat(): Heartbeat {
+  let startedMs: number | undefined;
+  let spokenMs = Number.NEGATIVE_INFINITY;
+  let polledMs: number | undefined;
+  let last = '';
+  const everyMs = (nowMs: number) => (nowMs - (startedMs ?? nowMs) < EARLY_UNTIL_MS ? EARLY_MS : LATE_MS);
+  return {
+    due(poll, nowMs) {
+      startedMs ??= nowMs;
+      const every = everyMs(nowMs);
+      const state = `${poll.step} ${poll.verdict} ${poll.gates.map((gate) => gate.verdict).join(' ')}`;
+      const changed = state !== last;
+      last = state;
+      const silentMs = nowMs - spokenMs;
+      // As long as it took to this poll, it will take to the next.
+      const nextMs = silentMs + (polledMs === undefined ? 0 : nowMs - polledMs);
+      polledMs = nowMs;
+      return changed || silentMs >= every - EARLIER_MS || nextMs >= every + LATEST_MS;
+    },
+    spoke(nowMs) {
+      spokenMs = nowMs;
+    },
+    missed(nowMs) {
+      return nowMs - spokenMs >= everyMs(nowMs) + LATEST_MS - TICK_MS;
+    },
   };
 }

@@ -12,6 +12,7 @@ export interface Painter {
 }
 
 const REPAINT_MS = 200;
+
 const FRAMES = { unicode: ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'], ascii: ['-', '\\', '|', '/'] } as const;
 
 async function startSpinner(

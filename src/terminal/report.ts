@@ -1,14 +1,13 @@
 /** Reports output lines to people (lines or a live view) or machines (JSON lines). Must be the only printer besides main. */
 import type { OutputLine } from '../core/output.ts';
-import { safeJson, safeText } from '../core/safe-text.ts';
+import { safeJson, safeText } from '../core/text.ts';
 import { version } from '../version.ts';
 import { type ColourFlag, colourLevel, type Environment, speaksUnicode } from './colour.ts';
 import { type Clock, createLog } from './log.ts';
 import { fold, type Progress } from './progress.ts';
-import { checkText, noteText, phaseText, pollText, startedText, stillText, trafficLineText } from './report-lines.ts';
+import { checkText, noteText, phaseText, pollText, resultText, startedText, stillText, trafficLineText } from './report-lines.ts';
 import { createPainter, type Painter } from './report-live.ts';
 import { createPaint } from './report-paint.ts';
-import { resultText } from './report-result.ts';
 import { view } from './view.ts';
 
 export interface Report {

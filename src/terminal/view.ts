@@ -1,10 +1,12 @@
 /** Draws a rollout as a block of plain lines, none wider than the terminal. Pure; must not print. */
-import { safeLine } from '../core/safe-text.ts';
+import { safeLine } from '../core/text.ts';
 import { decidingGate, type Progress, type StepProgress } from './progress.ts';
 import { bar, clip, clockText, percentText, rateText, shortBuild, sparkline, stopwatch } from './words.ts';
 
 const NARROW_COLUMNS = 60;
+
 const NARROW_BAR = 12;
+
 const WIDE_BAR = 40;
 
 const MARKS = {

@@ -1,5 +1,5 @@
 /** Small pieces of text that every report shares: durations, clock times, counts, shares, bars. Pure. */
-import { safeLine } from '../core/safe-text.ts';
+import { safeLine } from '../core/text.ts';
 
 /** `90s` is `1m30s`; below a second, milliseconds. */
 export function durationText(ms: number): string {

@@ -1,8 +1,8 @@
 /** A ledger of many entries as rollouts write them, and a pointer beside it, for the benchmarks. Must not invent an entry of its own. */
 import fs from 'node:fs';
-import { OWNER_ONLY } from '../../src/break-glass/durable-file.ts';
-import { openStateDir } from '../../src/break-glass/state-dir.ts';
-import { type Entry, encodeLine, lineHash, type NewEntry } from '../../src/core/ledger.ts';
+import { OWNER_ONLY } from '../../src/base/durable/durable-file.ts';
+import { openStateDir } from '../../src/base/durable/state-dir.ts';
+import { type Entry, encodeLine, lineHash, type NewEntry } from '../../src/core/ledger/ledger.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { pointerOf, restoreOf, routesTo, stateWith } from '../break-glass/scene.ts';
 import { realIo } from '../servers/real-io.ts';

@@ -14,10 +14,10 @@ const polls = full ? 1_000_000 : Math.max(BEGINNING, Number(asked ?? 2000));
 /** So many different polls, one after the other and again: in them every slice fails 0.1 % of its requests, of both builds. */
 const ROUND = 200;
 
-const { feed, openEvidence } = await loadTypeScript('src/core/evidence.ts');
-const { compactEvidence, storedEvidence } = await loadTypeScript('src/core/evidence-store.ts');
-const { METRIC_DEFAULTS, SETTINGS_DEFAULTS, weighted } = await loadTypeScript('src/core/gate-settings.ts');
-const { judge } = await loadTypeScript('src/core/verdict.ts');
+const { feed, openEvidence } = await loadTypeScript('src/core/gates/evidence/evidence.ts');
+const { compactEvidence, storedEvidence } = await loadTypeScript('src/core/gates/evidence/evidence-store.ts');
+const { METRIC_DEFAULTS, SETTINGS_DEFAULTS, weighted } = await loadTypeScript('src/core/gates/gate-settings.ts');
+const { judge } = await loadTypeScript('src/core/gates/verdict/verdict.ts');
 
 /** A healthy poll: some slices had a failure somewhere, so that no stream is spared its work. */
 function gatePoll(number, slices) {

@@ -1,5 +1,5 @@
 /** Rollouts of the real engine in the simulated world, for the benchmarks: nothing waits, so that all time is the engine's own. */
-import { fold } from '../../src/core/history.ts';
+import { fold } from '../../src/core/ledger/history.ts';
 import { watched } from '../world/disk.ts';
 import { Process } from '../world/process.ts';
 import { buildAt, CANDIDATE, furnish, planOf, promote, rollbackOf, STABLE, storeOf, watcherOf } from '../world/rollouts.ts';

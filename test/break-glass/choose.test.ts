@@ -2,12 +2,13 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EXIT_OF } from '../../src/base/codes.ts';
+import { OWNER_ONLY } from '../../src/base/durable/durable-file.ts';
+import { copyPointer, readPointers } from '../../src/base/pointer/pointer.ts';
+import type { Pointer } from '../../src/base/pointer/pointer-format.ts';
 import { chooseBuild } from '../../src/break-glass/choose.ts';
-import { OWNER_ONLY } from '../../src/break-glass/durable-file.ts';
 import { chooseSource, findPlaces } from '../../src/break-glass/find.ts';
-import { copyPointer, type Pointer, readPointers } from '../../src/break-glass/pointer.ts';
 import { EXIT_CODES, type Refused } from '../../src/break-glass/refusal.ts';
-import { EXIT_OF } from '../../src/core/errors.ts';
 import { BLUE, freshFolder, GREEN, pointerOf, restoreOf, SCOPE, stateWith } from './scene.ts';
 
 const RED = '0b9fffff-2222-4222-8222-000000000022';

@@ -3,11 +3,12 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { OWNER_ONLY } from '../../src/break-glass/durable-file.ts';
-import { readHold } from '../../src/break-glass/hold.ts';
-import { copyPointer, type Pointer, placeRescue, readPointers } from '../../src/break-glass/pointer.ts';
-import { thisProcess } from '../../src/break-glass/process-identity.ts';
-import { readRecords } from '../../src/break-glass/records.ts';
+import { thisProcess } from '../../src/base/changes/process-identity.ts';
+import { OWNER_ONLY } from '../../src/base/durable/durable-file.ts';
+import { readHold } from '../../src/base/pointer/hold.ts';
+import { copyPointer, placeRescue, readPointers } from '../../src/base/pointer/pointer.ts';
+import type { Pointer } from '../../src/base/pointer/pointer-format.ts';
+import { readRecords } from '../../src/base/pointer/records.ts';
 import { outputLineSchema } from '../../src/core/output.ts';
 import {
   BLUE,

@@ -2,8 +2,8 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Change } from '../../src/break-glass/changes.ts';
-import type { Restore } from '../../src/break-glass/pointer.ts';
+import type { Change } from '../../src/base/changes/change.ts';
+import type { Restore } from '../../src/base/pointer/pointer-format.ts';
 import { fingerprint } from '../cli/fingerprint.ts';
 import { BLUE, bundle, freshFolder, GREEN, httpServer, pointerOf, restoreOf, routesTo, runToEnd, stateWith } from './scene.ts';
 

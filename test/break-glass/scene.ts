@@ -2,15 +2,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { createServer as createLineServer, type Server as LineServer, type Socket as NetSocket } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createLineServer,
+  type Server as LineServer,
+  type Socket as NetSocket,
+} from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import type { Change, Check } from '../../src/break-glass/changes.ts';
-import { OWNER_ONLY } from '../../src/break-glass/durable-file.ts';
-import { type Pointer, pointerDir, type Restore, writePointer } from '../../src/break-glass/pointer.ts';
-import { openStateDir } from '../../src/break-glass/state-dir.ts';
+import type { Change, Check } from '../../src/base/changes/change.ts';
+import { OWNER_ONLY } from '../../src/base/durable/durable-file.ts';
+import { openStateDir } from '../../src/base/durable/state-dir.ts';
+import { pointerDir, writePointer } from '../../src/base/pointer/pointer.ts';
+import type { Pointer, Restore } from '../../src/base/pointer/pointer-format.ts';
 
 export const SCOPE = { tenant: 'acme', environment: 'production', service: 'kv-gateway' } as const;
 export const GREEN = '0b9f1c2d-1111-4111-8111-000000000011';

@@ -1,5 +1,4 @@
 /** `backtest` as people and scripts run it: results, bad traces, gates of a config, standard input, calibration, and a real Prometheus. */
-
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';

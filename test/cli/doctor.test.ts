@@ -1,11 +1,11 @@
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Deps } from '../../src/commands/command.ts';
-import type { DoctorCheck } from '../../src/commands/doctor-check.ts';
-import { circularChanges, secretsOf } from '../../src/commands/doctor-circular.ts';
-import { clockCheck } from '../../src/commands/doctor-target.ts';
+import type { DoctorCheck } from '../../src/commands/start/doctor/doctor-check.ts';
+import { circularChanges, secretsOf } from '../../src/commands/start/doctor/doctor-rehearsal.ts';
+import { clockCheck } from '../../src/commands/start/doctor/doctor-target.ts';
 import type { Target } from '../../src/engine/target.ts';
+import type { Deps } from '../../src/release/deps.ts';
 import { contents, fingerprint } from './fingerprint.ts';
 import { BLUE, GREEN, PRODUCTION, SURE } from './local-builds.ts';
 import { type LocalWorld, openLocalWorld, resultOf } from './local-world.ts';

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Hazard } from '../../src/core/hazards.ts';
+import type { Hazard } from '../../src/core/admission/hazard-sight.ts';
 import { GLOBEX, GREEN, PRODUCTION, SURE } from './local-builds.ts';
 import { type LocalWorld, openLocalWorld, resultOf } from './local-world.ts';
 import type { CliAnswer } from './run-cli.ts';

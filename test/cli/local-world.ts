@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ServeStatus, STATUS_PATH, statusSchema } from '../../src/routers/local-routes.ts';
+import { type ServeStatus, STATUS_PATH, statusSchema } from '../../src/routers/local/local-routes.ts';
 import { type Backend, startBackend } from '../servers/backend.ts';
 import { freePort, tempFolder, until } from '../servers/program.ts';
 import { configText, manifestText, type Name, SCOPES, type Wishes, type WorldBuild } from './local-builds.ts';

@@ -3,7 +3,7 @@ import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } fr
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { routesText } from '../../src/routers/local-routes.ts';
+import { routesText } from '../../src/routers/local/local-routes.ts';
 import { until } from '../servers/program.ts';
 import { contents } from './fingerprint.ts';
 import { AMBER, BLUE, GREEN, IN_STAGING, PRODUCTION, SCOPES, STAGING, SURE } from './local-builds.ts';

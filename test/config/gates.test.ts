@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { KvdeployError } from '../../src/core/errors.ts';
-import { freshFolder, put } from '../commands/validate-run.ts';
+import { freshFolder, put } from '../commands/release/validate-run.ts';
 import { realIo } from '../servers/real-io.ts';
 
 const LOCAL = 'router: { kind: local, listen: 127.0.0.1:8080, routes: /r.json, addresses: { a: http://127.0.0.1:1 } }';

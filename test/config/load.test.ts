@@ -7,7 +7,7 @@ import { loadConfig, loadManifests } from '../../src/config/load.ts';
 import { KvdeployError } from '../../src/core/errors.ts';
 import { metricSources, openSource, sourceOf } from '../../src/metrics/index.ts';
 import { openRouter, routerOf, routers } from '../../src/routers/index.ts';
-import { freshFolder, manifest, put } from '../commands/validate-run.ts';
+import { freshFolder, manifest, put } from '../commands/release/validate-run.ts';
 
 const good = fs.readFileSync(path.resolve(import.meta.dirname, '../../fixtures/validate/good/kvdeploy.config.yaml'), 'utf8');
 const empty = 'apiVersion: kvdeploy.dev/v1\nkind: Config\ntenants: {}\n';

@@ -5,10 +5,10 @@ import { Ajv } from 'ajv';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { schema } from '../../src/commands/schema.ts';
+import { schema } from '../../src/commands/setup/schema.ts';
 import { type SchemaName, schemaNames, schemaText } from '../../src/config/json-schemas.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { manifestSchema } from '../../src/core/manifest.ts';
+import { manifestSchema } from '../../src/core/manifest/manifest.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const ajv = new Ajv({ strict: false, validateFormats: false });

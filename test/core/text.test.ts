@@ -1,9 +1,8 @@
 /** Suggestions, durations, and text made safe for a terminal. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { durationText, parseDuration } from '../../src/core/gate.ts';
-import { lookAlike, nearest } from '../../src/core/nearest.ts';
-import { safeLine, safeText } from '../../src/core/safe-text.ts';
+import { durationText, parseDuration } from '../../src/core/gates/verdict/gate.ts';
+import { lookAlike, nearest, safeLine, safeText } from '../../src/core/text.ts';
 
 test('suggests what is two slips away or begins alike, and nothing for what is known or far', () => {
   const names = ['weight', 'percent', 'production', 'prod', 'qa'];

@@ -1,12 +1,12 @@
 /** Every state that a crash can leave of each protocol (R86): what was acknowledged is there, nothing else is taken for true. */
 import { constants } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Fs } from '../../src/break-glass/changes.ts';
-import { make } from '../../src/break-glass/changes.ts';
-import { OWNER_ONLY } from '../../src/break-glass/durable-file.ts';
-import { writeHold } from '../../src/break-glass/hold.ts';
-import { pointerDir, readPointers, writePointer } from '../../src/break-glass/pointer.ts';
-import { openStateDir } from '../../src/break-glass/state-dir.ts';
+import { make } from '../../src/base/changes/make.ts';
+import { OWNER_ONLY } from '../../src/base/durable/durable-file.ts';
+import type { Fs } from '../../src/base/durable/fs.ts';
+import { openStateDir } from '../../src/base/durable/state-dir.ts';
+import { writeHold } from '../../src/base/pointer/hold.ts';
+import { pointerDir, readPointers, writePointer } from '../../src/base/pointer/pointer.ts';
 import { nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { recordReliability } from '../reliability.ts';

@@ -1,9 +1,8 @@
 /** The kill sweep (R84): a command dies at one of its calls, and whoever comes next must find everything that was acknowledged. */
-
-import { readHold } from '../../src/break-glass/hold.ts';
-import { pointerDir, readPointers } from '../../src/break-glass/pointer.ts';
-import { fold } from '../../src/core/history.ts';
-import type { Entry } from '../../src/core/ledger.ts';
+import { readHold } from '../../src/base/pointer/hold.ts';
+import { pointerDir, readPointers } from '../../src/base/pointer/pointer.ts';
+import { fold } from '../../src/core/ledger/history.ts';
+import type { Entry } from '../../src/core/ledger/ledger.ts';
 import { nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { BLUE, GREEN, PRODUCTION, SURE } from '../cli/local-builds.ts';

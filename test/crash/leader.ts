@@ -3,9 +3,10 @@
  * the engine does. `turn`: waits until it may lead, once, and shouts when it is not alone. For tests that freeze and race it.
  */
 import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
-import { make, NotAllowed } from '../../src/break-glass/changes.ts';
-import { pointerDir } from '../../src/break-glass/pointer.ts';
-import { fold } from '../../src/core/history.ts';
+import { NotAllowed } from '../../src/base/changes/change.ts';
+import { make } from '../../src/base/changes/make.ts';
+import { pointerDir } from '../../src/base/pointer/pointer.ts';
+import { fold } from '../../src/core/ledger/history.ts';
 import { keepBeating, releaseClaim, takeClaim } from '../../src/engine/claim.ts';
 import { Runner, type RunnerParts } from '../../src/engine/runner.ts';
 import { openTarget } from '../../src/engine/target.ts';

@@ -13,10 +13,10 @@ import fs, {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { OWNER_ONLY } from '../../src/break-glass/durable-file.ts';
-import { knownPlaces, recordPlace } from '../../src/break-glass/places.ts';
-import { copyPointer, readPointers } from '../../src/break-glass/pointer.ts';
-import { filesystemOf, openStateDir } from '../../src/break-glass/state-dir.ts';
+import { OWNER_ONLY } from '../../src/base/durable/durable-file.ts';
+import { knownPlaces, recordPlace } from '../../src/base/durable/places.ts';
+import { filesystemOf, openStateDir } from '../../src/base/durable/state-dir.ts';
+import { copyPointer, readPointers } from '../../src/base/pointer/pointer.ts';
 import { nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { GREEN, PRODUCTION, SURE } from '../cli/local-builds.ts';

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { make } from '../../src/break-glass/changes.ts';
+import { make } from '../../src/base/changes/make.ts';
 import { releaseClaim, takeClaim } from '../../src/engine/claim.ts';
 import { openTarget } from '../../src/engine/target.ts';
 import { type Io, nodeIo } from '../../src/io.ts';

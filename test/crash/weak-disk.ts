@@ -3,7 +3,7 @@
  * folder's unsynced names may be there or not in any subset, and nothing orders one file against another. It records what a run
  * does and lists every state that a crash at any moment may leave. Must never list a state that a flush rules out.
  */
-import type { Fs } from '../../src/break-glass/changes.ts';
+import type { Fs } from '../../src/base/durable/fs.ts';
 import { memoryDisk } from '../world/memory-disk.ts';
 
 type Step =

@@ -4,13 +4,13 @@
  */
 import { readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { make } from '../../src/break-glass/changes.ts';
-import { OWNER_ONLY } from '../../src/break-glass/durable-file.ts';
-import { writeHold } from '../../src/break-glass/hold.ts';
-import { recordPlace } from '../../src/break-glass/places.ts';
-import { writePointer } from '../../src/break-glass/pointer.ts';
-import { writeRecord } from '../../src/break-glass/records.ts';
-import { openStateDir } from '../../src/break-glass/state-dir.ts';
+import { make } from '../../src/base/changes/make.ts';
+import { OWNER_ONLY } from '../../src/base/durable/durable-file.ts';
+import { recordPlace } from '../../src/base/durable/places.ts';
+import { openStateDir } from '../../src/base/durable/state-dir.ts';
+import { writeHold } from '../../src/base/pointer/hold.ts';
+import { writePointer } from '../../src/base/pointer/pointer.ts';
+import { writeRecord } from '../../src/base/pointer/records.ts';
 import { releaseClaim, takeClaim } from '../../src/engine/claim.ts';
 import { type Io, nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';

@@ -1,12 +1,13 @@
 /** What the durable protocols write in crash tests, and whether what was acknowledged can be read again. */
 import { join } from 'node:path';
-import type { Fs } from '../../src/break-glass/changes.ts';
-import { type HoldNote, readHold } from '../../src/break-glass/hold.ts';
-import { knownPlaces, type Roots } from '../../src/break-glass/places.ts';
-import { type Pointer, type PointersRead, pointerDir, readPointers } from '../../src/break-glass/pointer.ts';
-import { type Intent, readRecords } from '../../src/break-glass/records.ts';
-import type { Entry } from '../../src/core/ledger.ts';
-import type { Split } from '../../src/core/split.ts';
+import type { Fs } from '../../src/base/durable/fs.ts';
+import { knownPlaces, type Roots } from '../../src/base/durable/places.ts';
+import { type HoldNote, readHold } from '../../src/base/pointer/hold.ts';
+import { type PointersRead, pointerDir, readPointers } from '../../src/base/pointer/pointer.ts';
+import type { Pointer } from '../../src/base/pointer/pointer-format.ts';
+import { type Intent, readRecords } from '../../src/base/pointer/records.ts';
+import type { Entry } from '../../src/core/ledger/ledger.ts';
+import type { Split } from '../../src/core/rollout/split.ts';
 import { nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { notes, SCOPE } from '../stores/entries.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
-import { METRIC_DEFAULTS, SETTINGS_DEFAULTS } from '../../src/core/gate-settings.ts';
+import { METRIC_DEFAULTS, SETTINGS_DEFAULTS } from '../../src/core/gates/gate-settings.ts';
 import { realIo } from '../servers/real-io.ts';
 import { root } from './walk.ts';
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { gatesSchema } from '../../src/config/schema-gates.ts';
+import { gatesSchema } from '../../src/config/schema.ts';
 import type { Guid } from '../../src/core/scope.ts';
 import { nodeIo } from '../../src/io.ts';
 import { command } from '../../src/metrics/command.ts';

@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { freshFolder, manifest, put } from '../commands/validate-run.ts';
+import { freshFolder, manifest, put } from '../commands/release/validate-run.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 

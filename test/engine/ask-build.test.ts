@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { identitySchema } from '../../src/core/identity.ts';
-import { askBuild } from '../../src/engine/ask-build.ts';
+import { askBuild } from '../../src/engine/target.ts';
 import { nodeIo } from '../../src/io.ts';
 import { type Answering, type Backend, startBackend } from '../serve/backend.ts';
 

@@ -1,6 +1,6 @@
 /** Baking: what is judged, what counts as watched, and how long health may be missing. */
 import { describe, expect, it } from 'vitest';
-import { fold } from '../../src/core/history.ts';
+import { fold } from '../../src/core/ledger/history.ts';
 import type { Sight } from '../world/counters.ts';
 import { CANDIDATE, historyIn, planOf, promote, resume, storeOf } from '../world/rollouts.ts';
 import { SCOPE } from '../world/world.ts';

@@ -1,6 +1,6 @@
 /** A slow candidate in a whole rollout: no certificate speaks of latency, so patience has the last word. */
 import { describe, expect, it } from 'vitest';
-import { comparisonOf } from '../../src/core/comparison.ts';
+import { comparisonOf } from '../../src/core/gates/comparison.ts';
 import { SLOW_S } from '../world/counters.ts';
 import { historyIn } from '../world/rollouts.ts';
 import { comparing, GATE, LAG_MS } from './comparing.ts';

@@ -1,6 +1,6 @@
 /** Rollouts that are judged by nothing but comparison, counted by the simulated Prometheus. */
-import { comparisonOf } from '../../src/core/comparison.ts';
-import type { Plan } from '../../src/core/plan.ts';
+import { comparisonOf } from '../../src/core/gates/comparison.ts';
+import type { Plan } from '../../src/core/rollout/plan.ts';
 import { planOf } from '../world/rollouts.ts';
 
 export const GATE = {

@@ -1,7 +1,7 @@
 /** What must stop a runner at once: a hold, another leader, a ledger that cannot be written. */
 import { describe, expect, it } from 'vitest';
-import { liftHold } from '../../src/break-glass/hold.ts';
-import { openRollout } from '../../src/core/history.ts';
+import { liftHold } from '../../src/base/pointer/hold.ts';
+import { openRollout } from '../../src/core/ledger/history.ts';
 import { putFile } from '../world/disk.ts';
 import { rescue } from '../world/rescues.ts';
 import { abort, CANDIDATE, historyIn, IDLE_MS, planOf, promote, resume, rollbackOf, STABLE, storeOf } from '../world/rollouts.ts';

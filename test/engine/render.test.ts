@@ -1,6 +1,6 @@
 /** What the pointer names, and what it would do, after each thing that can become of a rollout. */
 import { describe, expect, it } from 'vitest';
-import { copyDir } from '../../src/break-glass/pointer.ts';
+import { copyDir } from '../../src/base/pointer/pointer.ts';
 import { buildAt, CANDIDATE, planOf, promote, rollbackOf, STABLE } from '../world/rollouts.ts';
 import { COPY_DIR, SCOPE } from '../world/world.ts';
 import { ALL_BLUE, pointersIn, scene } from './scene.ts';

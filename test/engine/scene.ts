@@ -1,9 +1,8 @@
 /** A rollout in a fresh world, and what is worth knowing afterwards. */
-
-import { readPointers } from '../../src/break-glass/pointer.ts';
-import type { Event } from '../../src/core/events.ts';
+import { readPointers } from '../../src/base/pointer/pointer.ts';
+import type { Event } from '../../src/core/ledger/events.ts';
 import type { OutputLine } from '../../src/core/output.ts';
-import type { Plan } from '../../src/core/plan.ts';
+import type { Plan } from '../../src/core/rollout/plan.ts';
 import type { Control } from '../../src/engine/runner.ts';
 import { Process } from '../world/process.ts';
 import { type Ended, furnish, historyIn, planOf, promote, storeOf } from '../world/rollouts.ts';

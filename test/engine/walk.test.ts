@@ -1,6 +1,6 @@
 /** One rollout from the first look to known-good, and every way in which the router or a build does not play along. */
 import { describe, expect, it } from 'vitest';
-import { copyDir } from '../../src/break-glass/pointer.ts';
+import { copyDir } from '../../src/base/pointer/pointer.ts';
 import { CANDIDATE, planOf, STABLE } from '../world/rollouts.ts';
 import { COPY_DIR, type Fate, SCOPE } from '../world/world.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, phaseIn, pointersIn, scene, typesIn, when } from './scene.ts';

@@ -1,10 +1,9 @@
 /** What reaches a terminal: gathers what reports, findings and break-glass print, and holds it against a list of its own. */
 import { Writable } from 'node:stream';
+import { EXIT_OF } from '../../src/base/codes.ts';
 import { Voice } from '../../src/break-glass/voice.ts';
-import { EXIT_OF, KvdeployError } from '../../src/core/errors.ts';
-import type { Finding } from '../../src/core/finding.ts';
-import { githubAnnotations } from '../../src/core/finding-github.ts';
-import { findingsText } from '../../src/core/finding-text.ts';
+import { type Finding, KvdeployError } from '../../src/core/errors.ts';
+import { findingsText, githubAnnotations } from '../../src/core/manifest/finding.ts';
 import type { OutputLine } from '../../src/core/output.ts';
 import { createReport } from '../../src/terminal/report.ts';
 import { must } from './sweep.ts';

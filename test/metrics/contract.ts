@@ -1,7 +1,7 @@
 /** What every metric source owes, whatever it is: the first line of each source's test calls this. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ArmReading } from '../../src/core/counters.ts';
-import type { Measurement } from '../../src/core/gate.ts';
+import type { ArmReading } from '../../src/core/gates/counting/counters.ts';
+import type { Measurement } from '../../src/core/gates/verdict/gate.ts';
 import type { Io } from '../../src/io.ts';
 import type { MetricSource, Question } from '../../src/metrics/metric-source.ts';
 

@@ -1,8 +1,8 @@
 import { createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { gatePollOf } from '../../src/core/counter-blocks.ts';
-import { type Reading as Counters, countersSince, NO_COUNTERS } from '../../src/core/counters.ts';
-import { WHOLE } from '../../src/core/gate-settings.ts';
+import { gatePollOf } from '../../src/core/gates/counting/counter-blocks.ts';
+import { type Reading as Counters, countersSince, NO_COUNTERS } from '../../src/core/gates/counting/counters.ts';
+import { WHOLE } from '../../src/core/gates/gate-settings.ts';
 import { parseGuid } from '../../src/core/scope.ts';
 import { type Io, nodeIo } from '../../src/io.ts';
 import { type HttpProbeConfig, httpProbe } from '../../src/metrics/http-probe.ts';

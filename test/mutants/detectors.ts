@@ -3,15 +3,16 @@
  * anything. They look at the parts that the simulator does not reach.
  */
 import { parseArgs } from 'node:util';
+import { createFile } from '../../src/base/durable/durable-file.ts';
+import type { Pointer } from '../../src/base/pointer/pointer-format.ts';
 import { chooseBuild } from '../../src/break-glass/choose.ts';
-import { createFile } from '../../src/break-glass/durable-file.ts';
-import type { Pointer } from '../../src/break-glass/pointer.ts';
-import { strictParse } from '../../src/config/strict-parse.ts';
-import { admit, type Facts, LOCKS, ROLLBACK_LOCKS } from '../../src/core/admission.ts';
-import { manifestBreaches } from '../../src/core/manifest-rules.ts';
+import { strictParse } from '../../src/config/parse/strict-parse.ts';
+import { admit, LOCKS, ROLLBACK_LOCKS } from '../../src/core/admission/admission.ts';
+import type { Facts } from '../../src/core/admission/facts.ts';
+import { manifestBreaches } from '../../src/core/manifest/manifest-rules.ts';
 import { localStore } from '../../src/stores/local.ts';
-import { CANDIDATE, listedAs, SCOPE, STABLE, STAGING } from '../core/builds.ts';
-import { answerOf, factsWith, historyWith } from '../core/world.ts';
+import { CANDIDATE, listedAs, SCOPE, STABLE, STAGING } from '../core/manifest/builds.ts';
+import { answerOf, factsWith, historyWith } from '../core/rollout/world.ts';
 import { begins, scene, when } from '../engine/scene.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
 import { putFile, watched } from '../world/disk.ts';

@@ -1,5 +1,4 @@
 /** The tests of the tests, in short: four faults are noticed, the code as it is passes, and no fault of the list has lost its place. */
-
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

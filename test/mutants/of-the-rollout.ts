@@ -2,28 +2,28 @@
 import { type Mutant, mutant } from './mutant.ts';
 
 const PERFORM = 'engine/perform.ts';
-const ROLLOUT = 'core/rollout.ts';
+const ROLLOUT = 'core/rollout/rollout.ts';
 const BAKE = 'engine/bake.ts';
 
 export const OF_THE_GATES: readonly Mutant[] = [
   mutant(
     'a gate passes on no data',
     'simulator',
-    'core/gate.ts',
+    'core/gates/verdict/gate.ts',
     "if ('missing' in measurement) return { judged: notYet(`no data: ${measurement.missing}`, 0, 0), memory };",
     "if ('missing' in measurement) return { judged: { verdict: 'pass', why: '', requests: limits.minRequests, errors: 0 }, memory };",
   ),
   mutant(
     'a gate passes on too few requests',
     'simulator',
-    'core/gate.ts',
+    'core/gates/verdict/gate.ts',
     'if (least <= limits.max && requests >= limits.minRequests) return',
     'if (least <= limits.max) return',
   ),
   mutant(
     'a gate that fails counts as not yet',
     'simulator',
-    'core/gate.ts',
+    'core/gates/verdict/gate.ts',
     "if (least > limits.max) return { verdict: 'fail',",
     "if (least > limits.max) return { verdict: 'pass',",
   ),
@@ -105,12 +105,12 @@ export const OF_THE_WAY_BACK: readonly Mutant[] = [
     noticedBy: 'simulator',
     mutations: [
       {
-        file: 'src/break-glass/pointer.ts',
+        file: 'src/base/pointer/pointer.ts',
         from: "if (publish(dir, { ...pointer, generation }, fs, modes, 'only-as-newest')) return generation;",
         to: 'return generation;',
       },
       {
-        file: 'src/commands/pointer-writer.ts',
+        file: 'src/engine/pointer-writer.ts',
         from: 'if (readPointers(dir, io.fs, scope).newest?.generation !== generation)',
         to: 'if (Number.isNaN(generation))',
       },
@@ -150,44 +150,44 @@ export const OF_THE_DOOR: readonly Mutant[] = [
   mutant(
     'a build of another scope is let in',
     'admission',
-    'core/build-locks.ts',
+    'core/admission/build-locks.ts',
     '  if (first === undefined && ledger === undefined) return undefined;',
     '  if (first === undefined) return undefined;',
   ),
   mutant(
     'a build that is stamped for another environment is let in',
     'admission',
-    'core/build-locks.ts',
+    'core/admission/build-locks.ts',
     'return sameScope(entry.scope, scope) && (entry.build.environment ?? scope.environment) === scope.environment;',
     'return sameScope(entry.scope, scope);',
   ),
   mutant(
     'an older build is let in',
     'admission',
-    'core/build-locks.ts',
+    'core/admission/build-locks.ts',
     'if (highest === null || build === undefined || build.sequence > highest) return undefined;',
     'if (highest !== build?.sequence) return undefined;',
   ),
   mutant(
     'a bad build is let in',
     'admission',
-    'core/build-locks.ts',
+    'core/admission/build-locks.ts',
     "  const why = facts.history.bad.get(facts.guid);\n  if (why === undefined) return undefined;\n  return {\n    code: 'BAD_BUILD',",
     "  const why = facts.history.bad.get(facts.guid);\n  if (why === undefined || why !== '') return undefined;\n  return {\n    code: 'BAD_BUILD',",
   ),
   mutant(
     'a target of another environment is taken',
     'admission',
-    'core/target-locks.ts',
+    'core/admission/target-locks.ts',
     'if (words.has(facts.scope.environment) && others.length === 0) return undefined;',
     'if (words.size > 0) return undefined;',
   ),
   mutant(
     'a key that stands twice is accepted',
     'manifests',
-    'config/nodes.ts',
+    'config/parse/nodes.ts',
     'else findings.push(duplicateKey(source, key, keySpan, earlier));',
     'else duplicateKey(source, key, keySpan, earlier);',
   ),
-  mutant('a build may stand in two manifests', 'manifests', 'core/manifest-rules.ts', '...foreign(group), ', ''),
+  mutant('a build may stand in two manifests', 'manifests', 'core/manifest/manifest-rules.ts', '...foreign(group), ', ''),
 ];

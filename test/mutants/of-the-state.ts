@@ -3,7 +3,7 @@ import { type Mutant, mutant } from './mutant.ts';
 
 const RUNNER = 'engine/runner.ts';
 const OWNERSHIP = 'stores/ownership.ts';
-const DURABLE = 'break-glass/durable-file.ts';
+const DURABLE = 'base/durable/durable-file.ts';
 
 export const OF_THE_DISK: readonly Mutant[] = [
   mutant(
@@ -24,14 +24,14 @@ export const OF_THE_DISK: readonly Mutant[] = [
   mutant(
     'the name of the state directory is not flushed',
     'simulator',
-    'break-glass/state-dir.ts',
+    'base/durable/state-dir.ts',
     "  if (look(join(dir, below[0] ?? ''), fs) === undefined) flushNames(dir, fs);\n",
     '',
   ),
   mutant(
     'a hold is not flushed',
     'simulator',
-    'break-glass/state-marks.ts',
+    'base/durable/state-marks.ts',
     '  flushDir(dirname(path), fs);\n}\n\n/** How',
     '}\n\n/** How',
   ),
@@ -45,7 +45,7 @@ export const OF_THE_DISK: readonly Mutant[] = [
   mutant(
     'a torn line is accepted',
     'simulator',
-    'core/chain.ts',
+    'core/ledger/chain.ts',
     'return { head, bytes: start, torn: bytes.length - start, lines };',
     'return { head, bytes: bytes.length, torn: 0, lines };',
   ),
@@ -53,7 +53,7 @@ export const OF_THE_DISK: readonly Mutant[] = [
     name: 'a short write is taken for a whole one, and not read back',
     noticedBy: 'simulator',
     mutations: [
-      { file: 'src/break-glass/open-file.ts', from: '    done += count;', to: '    done = bytes.length;' },
+      { file: 'src/base/durable/open-file.ts', from: '    done += count;', to: '    done = bytes.length;' },
       {
         file: 'src/stores/ownership.ts',
         from: 'if (!readAll(held.fd, line.length + 1, fs, held.bytes).equals(line)) throw takenBack(held, path, fs);',
@@ -64,7 +64,7 @@ export const OF_THE_DISK: readonly Mutant[] = [
   mutant(
     'only one generation of the pointer is kept',
     'simulator',
-    'break-glass/pointer.ts',
+    'base/pointer/pointer.ts',
     'const KEPT_GENERATIONS = 10;',
     'const KEPT_GENERATIONS = 1;',
   ),
@@ -128,7 +128,7 @@ export const OF_LEADING: readonly Mutant[] = [
   mutant(
     'a shift is not written down',
     'simulator',
-    'core/durable.ts',
+    'core/rollout/rollout.ts',
     "  switch (event.type) {\n    case 'polled':",
     "  switch (event.type) {\n    case 'shifted':\n      return false;\n    case 'polled':",
   ),

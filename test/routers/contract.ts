@@ -1,9 +1,10 @@
 /** What every router owes, whatever it is: the first line of each router's test calls this. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { make, NotAllowed } from '../../src/break-glass/changes.ts';
-import { check as verify } from '../../src/break-glass/checks.ts';
+import { NotAllowed } from '../../src/base/changes/change.ts';
+import { check as verify } from '../../src/base/changes/checks.ts';
+import { make } from '../../src/base/changes/make.ts';
+import { type Split, splitsAgree } from '../../src/core/rollout/split.ts';
 import { type Guid, parseGuid } from '../../src/core/scope.ts';
-import { type Split, splitsAgree } from '../../src/core/split.ts';
 import type { Io } from '../../src/io.ts';
 import type { Leaving, Reading, Router } from '../../src/routers/router.ts';
 

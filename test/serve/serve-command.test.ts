@@ -3,9 +3,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { serveCommand } from '../../src/commands/serve.ts';
+import { serveCommand } from '../../src/commands/setup/serve.ts';
 import type { OutputLine } from '../../src/core/output.ts';
-import { STATUS_PATH } from '../../src/routers/local-routes.ts';
+import { STATUS_PATH } from '../../src/routers/local/local-routes.ts';
 
 const SCOPE = { tenant: 'acme', environment: 'production', service: 'kv-gateway' };
 

@@ -5,7 +5,7 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseGuid } from '../../src/core/scope.ts';
-import { BUILD_HEADER, routesText, STATUS_PATH } from '../../src/routers/local-routes.ts';
+import { BUILD_HEADER, routesText, STATUS_PATH } from '../../src/routers/local/local-routes.ts';
 import { type ServeSettings, type Serving, serve } from '../../src/serve/serve.ts';
 import { type Backend, startBackend } from './backend.ts';
 

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
-import { nodeOutside } from '../../src/break-glass/outside.ts';
+import { nodeOutside } from '../../src/base/changes/outside.ts';
 import type { Io } from '../../src/io.ts';
 
 export const realIo: Io = {

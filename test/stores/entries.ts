@@ -1,8 +1,8 @@
 /** Entries and scopes for tests of ledgers. */
 import { join } from 'node:path';
-import type { Event } from '../../src/core/events.ts';
-import type { NewEntry } from '../../src/core/ledger.ts';
-import type { Scope } from '../../src/core/scope.ts';
+import type { Scope } from '../../src/base/scope.ts';
+import type { Event } from '../../src/core/ledger/events.ts';
+import type { NewEntry } from '../../src/core/ledger/ledger.ts';
 import type { Io } from '../../src/io.ts';
 
 export const SCOPE: Scope = { tenant: 'acme', environment: 'production', service: 'kv-gateway' };

@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { FORMAT_VERSION } from '../../src/core/ledger.ts';
+import { FORMAT_VERSION } from '../../src/core/ledger/ledger.ts';
 import { type Io, nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { freshFolder } from '../fresh-folder.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { OutputLine } from '../../src/core/output.ts';
-import { createHeartbeat } from '../../src/terminal/heartbeat.ts';
+import { createHeartbeat } from '../../src/terminal/log.ts';
 import { poll } from './rollout-lines.ts';
 
 type Poll = Extract<OutputLine, { type: 'poll' }>;

@@ -16,12 +16,12 @@ const banner = "import{createRequire as __createRequire}from'node:module';const 
  */
 const DOUBLES = [
   {
-    file: 'src/break-glass/durable-file.ts',
+    file: 'src/base/durable/durable-file.ts',
     from: "${randomBytes(6).toString('hex')}`);\n}",
     to: "${(made += 1).toString(16).padStart(12, '0')}`);\n}\nlet made = 0;",
   },
   {
-    file: 'src/break-glass/pointer-format.ts',
+    file: 'src/base/pointer/pointer-format.ts',
     from: 'export function decodePointer(encoded: string): Pointer {',
     to: `const decoded = new Map<string, Pointer>();
 export function decodePointer(encoded: string): Pointer {
@@ -35,7 +35,7 @@ export function decodePointer(encoded: string): Pointer {
 function decodeAnew(encoded: string): Pointer {`,
   },
   {
-    file: 'src/core/ledger.ts',
+    file: 'src/core/ledger/ledger.ts',
     from: "const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });",
     to: `const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const lines = new Map<string, Entry>();
@@ -54,12 +54,12 @@ function safely(text: string) {
 }`,
   },
   {
-    file: 'src/core/ledger.ts',
+    file: 'src/core/ledger/ledger.ts',
     from: 'const readBack = entrySchema.safeParse(JSON.parse(text));',
     to: 'const readBack = safely(text);',
   },
   {
-    file: 'src/core/ledger.ts',
+    file: 'src/core/ledger/ledger.ts',
     from: `    const value: unknown = JSON.parse(text);
     const parsed = entrySchema.safeParse(value);
     return parsed.success && JSON.stringify(value) === text`,

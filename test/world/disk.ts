@@ -1,6 +1,6 @@
 /** Files put on a simulated disk, and a disk that is watched. Must not know what a disk does with what it is given. */
 import { constants } from 'node:fs';
-import type { Fs } from '../../src/break-glass/changes.ts';
+import type { Fs } from '../../src/base/durable/fs.ts';
 import { CALLS } from './memory-disk.ts';
 
 /** Makes every missing folder of `path` and writes a file there; all of it lasts. */

@@ -1,7 +1,7 @@
 /** Each promise that the simulator watches can be seen broken: a world made by hand for each, and one in which all are kept. */
 import { describe, expect, it } from 'vitest';
-import type { Event } from '../../src/core/events.ts';
-import type { NewEntry } from '../../src/core/ledger.ts';
+import type { Event } from '../../src/core/ledger/events.ts';
+import type { NewEntry } from '../../src/core/ledger/ledger.ts';
 import { putFile } from './disk.ts';
 import { Invariants } from './invariants.ts';
 import { Process } from './process.ts';

@@ -11,12 +11,12 @@
  *    fails from the beginning never gets beyond the first step; nothing is known-good before its last bake is over.
  * I8 Once faults stop, every rollout ends in a named state, and traffic is where that state says.
  */
-import { pointerDir, readPointers } from '../../src/break-glass/pointer.ts';
-import type { Event } from '../../src/core/events.ts';
-import type { History } from '../../src/core/history.ts';
-import type { Entry, NewEntry } from '../../src/core/ledger.ts';
-import { isOver, next, type State } from '../../src/core/rollout.ts';
-import { splitsAgree, splitText } from '../../src/core/split.ts';
+import { pointerDir, readPointers } from '../../src/base/pointer/pointer.ts';
+import type { Event } from '../../src/core/ledger/events.ts';
+import type { History } from '../../src/core/ledger/history.ts';
+import type { Entry, NewEntry } from '../../src/core/ledger/ledger.ts';
+import { isOver, next, type State } from '../../src/core/rollout/rollout.ts';
+import { splitsAgree, splitText } from '../../src/core/rollout/split.ts';
 import { CANDIDATE, historyIn, ledgerIn, STABLE } from './rollouts.ts';
 import type { Schedule } from './schedule.ts';
 import { POINTER_DIR, SCOPE, STATE_DIR, sharesOf, type World } from './world.ts';

@@ -1,9 +1,9 @@
 /** Lives through one schedule: everybody at once in one world, then faults stop, and what was promised is looked at. */
-import { copyDir } from '../../src/break-glass/pointer.ts';
+import { copyDir } from '../../src/base/pointer/pointer.ts';
 import { Refused } from '../../src/break-glass/refusal.ts';
 import { KvdeployError } from '../../src/core/errors.ts';
-import { openRollout } from '../../src/core/history.ts';
-import { isOver, type Phase } from '../../src/core/rollout.ts';
+import { openRollout } from '../../src/core/ledger/history.ts';
+import { isOver, type Phase } from '../../src/core/rollout/rollout.ts';
 import type { Trouble } from './coverage.ts';
 import { beginFault, FIRST_PID, FOREIGN } from './faults.ts';
 import { Invariants } from './invariants.ts';

@@ -1,6 +1,6 @@
 /** A disk in memory, as far as the durable paths use one: the calls and error codes of node:fs, no symbolic links, no permissions, and power cuts. */
 import { constants, type Stats } from 'node:fs';
-import type { Fs } from '../../src/break-glass/changes.ts';
+import type { Fs } from '../../src/base/durable/fs.ts';
 import { type File, type Folder, type Inode, MemoryStats, NO_NAMES, NOTHING, SystemError } from './inodes.ts';
 
 interface Open {

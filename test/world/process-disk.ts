@@ -1,6 +1,6 @@
 /** The disk as one process sees it: every call that changes something is a place to die at, and may meet a disk in trouble. Looking is free. */
 import { constants, type Stats } from 'node:fs';
-import type { Fs } from '../../src/break-glass/changes.ts';
+import type { Fs } from '../../src/base/durable/fs.ts';
 import type { Trouble } from './coverage.ts';
 import { SystemError } from './inodes.ts';
 import type { MemoryDisk } from './memory-disk.ts';

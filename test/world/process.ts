@@ -1,5 +1,5 @@
 /** One process in the simulated world: it can be killed at any call, frozen for a while, and reaches everything through its own Io. */
-import { NotAllowed } from '../../src/break-glass/changes.ts';
+import { NotAllowed } from '../../src/base/changes/change.ts';
 import type { Control } from '../../src/engine/runner.ts';
 import type { Io } from '../../src/io.ts';
 import { diskOf } from './process-disk.ts';

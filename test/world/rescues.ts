@@ -1,8 +1,8 @@
 /** Break-glass in the simulated world, by its own code from the search for the pointer on, and the review afterwards. */
+import { liftHold } from '../../src/base/pointer/hold.ts';
+import { copyDir } from '../../src/base/pointer/pointer.ts';
 import { chooseBuild } from '../../src/break-glass/choose.ts';
 import { chooseSource, findPlaces } from '../../src/break-glass/find.ts';
-import { liftHold } from '../../src/break-glass/hold.ts';
-import { copyDir } from '../../src/break-glass/pointer.ts';
 import { rescue as actOn } from '../../src/break-glass/rescue.ts';
 import { type Ending, Voice } from '../../src/break-glass/voice.ts';
 import { entryOf, keepBeating, releaseClaim, takeClaim } from '../../src/engine/claim.ts';

@@ -1,5 +1,5 @@
 /** What one simulated world will go through, drawn from its seed before it begins, so that any part of it can be left out again. */
-import type { Plan } from '../../src/core/plan.ts';
+import type { Plan } from '../../src/core/rollout/plan.ts';
 import { seeded } from '../stores/entries.ts';
 import type { Sight } from './counters.ts';
 import { planOf, rollbackOf } from './rollouts.ts';

@@ -1,10 +1,10 @@
 /** A simulated world: one clock, one disk, one router, builds that answer, metrics that count. Nothing in it waits for real. */
-import type { HttpAnswer, Outside } from '../../src/break-glass/changes.ts';
-import { pointerDir } from '../../src/break-glass/pointer.ts';
-import { rescueSource } from '../../src/commands/state-dir.ts';
-import type { NewEntry } from '../../src/core/ledger.ts';
-import type { Scope } from '../../src/core/scope.ts';
-import { type Split, splitText } from '../../src/core/split.ts';
+import type { HttpAnswer, Outside } from '../../src/base/changes/change.ts';
+import { pointerDir } from '../../src/base/pointer/pointer.ts';
+import type { Scope } from '../../src/base/scope.ts';
+import type { NewEntry } from '../../src/core/ledger/ledger.ts';
+import { type Split, splitText } from '../../src/core/rollout/split.ts';
+import { rescueSource } from '../../src/engine/pointer-writer.ts';
 import type { ProcessIdentity } from '../../src/io.ts';
 import { type Counters, type Running, type Sight, SLOW_S, seen } from './counters.ts';
 import type { Trouble } from './coverage.ts';

@@ -1,7 +1,7 @@
 /** kvdeploy's own gate in the comparison: the real core, fed with the counts that the rivals see. Must add no rule of its own. */
-import { usualLimit } from '../../../src/core/comparison.ts';
-import { culprits } from '../../../src/core/culprits.ts';
-import { beginStep, type Evidence, feed, openEvidence } from '../../../src/core/evidence.ts';
+import { usualLimit } from '../../../src/core/gates/comparison.ts';
+import { pollEveryMs, type SliceBlocks } from '../../../src/core/gates/counting/poll.ts';
+import { beginStep, type Evidence, feed, openEvidence } from '../../../src/core/gates/evidence/evidence.ts';
 import {
   type GateSettings,
   harmAt,
@@ -12,10 +12,9 @@ import {
   type UnweightedMetric,
   WHOLE,
   weighted,
-} from '../../../src/core/gate-settings.ts';
-import type { SliceBlocks } from '../../../src/core/poll.ts';
-import { pollEveryMs } from '../../../src/core/poll-schedule.ts';
-import { judge } from '../../../src/core/verdict.ts';
+} from '../../../src/core/gates/gate-settings.ts';
+import { culprits } from '../../../src/core/gates/verdict/culprits.ts';
+import { judge } from '../../../src/core/gates/verdict/verdict.ts';
 import {
   type Arm,
   type Histogram,

@@ -1,12 +1,11 @@
 /** What metric sources and builds answer: garbage is missing, never a count, and nobody is whom he does not say he is. */
-
-import { check } from '../../../src/break-glass/checks.ts';
-import { plainGuid } from '../../../src/break-glass/pointer-format.ts';
-import { emptyMemory, judgeGate, type Measurement } from '../../../src/core/gate.ts';
+import { check } from '../../../src/base/changes/checks.ts';
+import { plainGuid } from '../../../src/base/pointer/pointer-format.ts';
+import { emptyMemory, judgeGate, type Measurement } from '../../../src/core/gates/verdict/gate.ts';
 import { type Guid, parseGuid } from '../../../src/core/scope.ts';
-import { askBuild } from '../../../src/engine/ask-build.ts';
+import { askBuild } from '../../../src/engine/target.ts';
 import type { Io } from '../../../src/io.ts';
-import { prometheus } from '../../../src/metrics/prometheus.ts';
+import { prometheus } from '../../../src/metrics/prometheus/prometheus.ts';
 import { editedText, hostileText, hostileValue, mutated, respelled } from '../hostile.ts';
 import type { Luck } from '../luck.ts';
 import { must, type Sweep } from '../sweep.ts';

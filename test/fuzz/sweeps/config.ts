@@ -1,16 +1,16 @@
 /** The config as objects and as texts: whatever loads is one that a rollout can walk. */
 import { resolve } from 'node:path';
 import { parse } from 'yaml';
-import type { ServiceSettings } from '../../../src/config/load.ts';
 import { parseConfig } from '../../../src/config/load.ts';
 import { type Config, configSchema } from '../../../src/config/schema.ts';
-import { SLOWER } from '../../../src/core/buckets.ts';
-import { comparisonOf, comparisonSchema } from '../../../src/core/comparison.ts';
-import { feed, openEvidence } from '../../../src/core/evidence.ts';
-import { compactEvidence, storedEvidence, storedEvidenceSchema } from '../../../src/core/evidence-store.ts';
-import { WHOLE } from '../../../src/core/gate-settings.ts';
-import type { GatePoll } from '../../../src/core/poll.ts';
-import { judge } from '../../../src/core/verdict.ts';
+import type { ServiceSettings } from '../../../src/config/settings.ts';
+import { comparisonOf, comparisonSchema } from '../../../src/core/gates/comparison.ts';
+import { SLOWER } from '../../../src/core/gates/counting/metric-counters.ts';
+import type { GatePoll } from '../../../src/core/gates/counting/poll.ts';
+import { feed, openEvidence } from '../../../src/core/gates/evidence/evidence.ts';
+import { compactEvidence, storedEvidence, storedEvidenceSchema } from '../../../src/core/gates/evidence/evidence-store.ts';
+import { WHOLE } from '../../../src/core/gates/gate-settings.ts';
+import { judge } from '../../../src/core/gates/verdict/verdict.ts';
 import { openSource } from '../../../src/metrics/index.ts';
 import { hostileText, mutated } from '../hostile.ts';
 import type { Luck } from '../luck.ts';

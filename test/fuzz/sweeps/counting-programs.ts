@@ -1,8 +1,7 @@
 /** What a counting program prints: whole counts as it wrote them, or missing. */
-
-import { gatePollOf } from '../../../src/core/counter-blocks.ts';
-import { type ArmReading, countersSince, counterTotals, NO_COUNTERS } from '../../../src/core/counters.ts';
-import { countsFault } from '../../../src/core/poll.ts';
+import { gatePollOf } from '../../../src/core/gates/counting/counter-blocks.ts';
+import { type ArmReading, countersSince, counterTotals, NO_COUNTERS } from '../../../src/core/gates/counting/counters.ts';
+import { countsFault } from '../../../src/core/gates/counting/poll.ts';
 import type { Guid } from '../../../src/core/scope.ts';
 import type { Io } from '../../../src/io.ts';
 import { command } from '../../../src/metrics/command.ts';

@@ -1,13 +1,13 @@
 /** Ledger segments, edited: a changed line is refused, or it is the last one and the hash of the ledger's end shows it. */
-import { type Chain, readSegments, type Segment } from '../../../src/core/chain.ts';
-import { countersSince, NO_COUNTERS, type Target } from '../../../src/core/counters.ts';
-import type { Event, EvidenceRecord } from '../../../src/core/events.ts';
-import { compactEvidence } from '../../../src/core/evidence-store.ts';
-import { WHOLE } from '../../../src/core/gate-settings.ts';
-import { fold } from '../../../src/core/history.ts';
-import { EMPTY_HEAD, type Entry, encodeLine, type Head, lineHash, parseEntry } from '../../../src/core/ledger.ts';
-import { adoption, CANDIDATE, promotion, rollbackTo, STABLE } from '../../core/builds.ts';
-import { blockOf, counted, fed, settingsOf } from '../../core/judged.ts';
+import { countersSince, NO_COUNTERS, type Target } from '../../../src/core/gates/counting/counters.ts';
+import { compactEvidence } from '../../../src/core/gates/evidence/evidence-store.ts';
+import { WHOLE } from '../../../src/core/gates/gate-settings.ts';
+import { type Chain, readSegments, type Segment } from '../../../src/core/ledger/chain.ts';
+import type { Event, EvidenceRecord } from '../../../src/core/ledger/events.ts';
+import { fold } from '../../../src/core/ledger/history.ts';
+import { EMPTY_HEAD, type Entry, encodeLine, type Head, lineHash, parseEntry } from '../../../src/core/ledger/ledger.ts';
+import { blockOf, counted, fed, settingsOf } from '../../core/gates/verdict/judged.ts';
+import { adoption, CANDIDATE, promotion, rollbackTo, STABLE } from '../../core/manifest/builds.ts';
 import { editedText, hostileText, mutated } from '../hostile.ts';
 import type { Luck } from '../luck.ts';
 import { must, type Sweep } from '../sweep.ts';

@@ -1,11 +1,11 @@
 /** Release manifests as objects and as texts: what gets in means what stands there, and a foreign build never does. */
 import { parse } from 'yaml';
 import { parseManifest } from '../../../src/config/manifests.ts';
-import { admit } from '../../../src/core/admission.ts';
-import { type ListedBuild, type Manifest, manifestSchema, scopeOf } from '../../../src/core/manifest.ts';
-import { manifestBreaches } from '../../../src/core/manifest-rules.ts';
+import { admit } from '../../../src/core/admission/admission.ts';
+import { type ListedBuild, type Manifest, manifestSchema, scopeOf } from '../../../src/core/manifest/manifest.ts';
+import { manifestBreaches } from '../../../src/core/manifest/manifest-rules.ts';
 import { sameScope } from '../../../src/core/scope.ts';
-import { answerOf, factsWith } from '../../core/world.ts';
+import { answerOf, factsWith } from '../../core/rollout/world.ts';
 import { hostileText, mutated, respelled } from '../hostile.ts';
 import type { Luck } from '../luck.ts';
 import { must, type Sweep } from '../sweep.ts';

@@ -1,10 +1,16 @@
 /** Pointer files: believed only when whole, and then no choice made from them is bad, foreign or unspeakable. */
+import {
+  decodePointer,
+  encodePointer,
+  type Pointer,
+  plainGuid,
+  type Restore,
+  sha256,
+} from '../../../src/base/pointer/pointer-format.ts';
+import { canonical } from '../../../src/base/shape.ts';
 import { chooseBuild } from '../../../src/break-glass/choose.ts';
 import { showPlan } from '../../../src/break-glass/plan-text.ts';
-import type { Pointer, Restore } from '../../../src/break-glass/pointer.ts';
-import { decodePointer, encodePointer, plainGuid, sha256 } from '../../../src/break-glass/pointer-format.ts';
 import { Refused } from '../../../src/break-glass/refusal.ts';
-import { canonical } from '../../../src/break-glass/shape.ts';
 import { pointerOf, restoreOf } from '../../break-glass/scene.ts';
 import { editedText, hostileText, mutated, respelled } from '../hostile.ts';
 import type { Luck } from '../luck.ts';

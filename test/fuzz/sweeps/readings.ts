@@ -1,12 +1,12 @@
 /** Readings of comparing gates, poll after poll, through the engine's own counting and judging: nothing unread leads on. */
 import { isDeepStrictEqual } from 'node:util';
-import { type EvidenceRecord, evidenceRecordSchema, storedRecord } from '../../../src/core/events.ts';
-import { type State, start } from '../../../src/core/rollout.ts';
+import { type EvidenceRecord, evidenceRecordSchema, storedRecord } from '../../../src/core/ledger/events.ts';
+import { type State, start } from '../../../src/core/rollout/rollout.ts';
 import { compare } from '../../../src/engine/compare.ts';
 import { lookAtComparison } from '../../../src/engine/look-at-gates.ts';
 import type { Runner } from '../../../src/engine/runner.ts';
 import type { Io } from '../../../src/io.ts';
-import { CANDIDATE, promotion, SCOPE, STABLE } from '../../core/builds.ts';
+import { CANDIDATE, promotion, SCOPE, STABLE } from '../../core/manifest/builds.ts';
 import type { Luck } from '../luck.ts';
 import { must, type Sweep } from '../sweep.ts';
 import { mustPrintSafely } from '../terminal.ts';

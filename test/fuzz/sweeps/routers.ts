@@ -1,8 +1,8 @@
 /** What routers answer: from garbage comes an error or trouble, never a split that does not sum to 100. */
 import type { Io } from '../../../src/io.ts';
-import { haproxy } from '../../../src/routers/haproxy.ts';
-import { local } from '../../../src/routers/local.ts';
-import { appliedText, parseRoutes, routesText } from '../../../src/routers/local-routes.ts';
+import { haproxy } from '../../../src/routers/haproxy/haproxy.ts';
+import { local } from '../../../src/routers/local/local.ts';
+import { appliedText, parseRoutes, routesText } from '../../../src/routers/local/local-routes.ts';
 import type { Reading } from '../../../src/routers/router.ts';
 import { hostileText, mutated } from '../hostile.ts';
 import type { Luck } from '../luck.ts';

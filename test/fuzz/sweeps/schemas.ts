@@ -3,7 +3,7 @@ import { Ajv } from 'ajv';
 import type * as z from 'zod';
 import { schemaText } from '../../../src/config/json-schemas.ts';
 import { configSchema } from '../../../src/config/schema.ts';
-import { manifestSchema } from '../../../src/core/manifest.ts';
+import { manifestSchema } from '../../../src/core/manifest/manifest.ts';
 import { mutated } from '../hostile.ts';
 import { must, type Sweep } from '../sweep.ts';
 import { configOf } from './config.ts';

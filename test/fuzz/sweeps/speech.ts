@@ -1,9 +1,10 @@
 /** Everything that is said: output lines full of hostile texts, and the command line of break-glass. */
+import { asCommand, describe } from '../../../src/base/changes/wording.ts';
+import { visible } from '../../../src/base/text.ts';
 import { checkedReason, parseOptions } from '../../../src/break-glass/options.ts';
 import { Refused } from '../../../src/break-glass/refusal.ts';
-import { asCommand, describe, visible } from '../../../src/break-glass/wording.ts';
 import { type OutputLine, outputLineSchema } from '../../../src/core/output.ts';
-import { safeLine, safeText } from '../../../src/core/safe-text.ts';
+import { safeLine, safeText } from '../../../src/core/text.ts';
 import { phase, poll, result, started, traffic } from '../../terminal/rollout-lines.ts';
 import { hostileText } from '../hostile.ts';
 import type { Luck } from '../luck.ts';

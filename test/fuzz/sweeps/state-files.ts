@@ -1,11 +1,11 @@
 /** Hold, break-glass records and abort requests as files: whatever lies there, nobody is let through by mistake. */
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { readHold } from '../../../src/break-glass/hold.ts';
-import { sha256 } from '../../../src/break-glass/pointer-format.ts';
-import { RECORDS_FILE, readRecords } from '../../../src/break-glass/records.ts';
-import { canonical } from '../../../src/break-glass/shape.ts';
-import { parseRequest } from '../../../src/stores/abort-request.ts';
+import { readHold } from '../../../src/base/pointer/hold.ts';
+import { sha256 } from '../../../src/base/pointer/pointer-format.ts';
+import { RECORDS_FILE, readRecords } from '../../../src/base/pointer/records.ts';
+import { canonical } from '../../../src/base/shape.ts';
+import { parseRequest } from '../../../src/stores/local.ts';
 import { GREEN, REASON, SCOPE } from '../../break-glass/scene.ts';
 import { hostileText, mutated } from '../hostile.ts';
 import type { Luck } from '../luck.ts';

@@ -1,0 +1,206 @@
+/** What a backtest comes to: the first rollback, else the first advance, else hold; and how each step went. No I/O. */
+import type { Block, Counted } from '../core/gates/evidence/e-process.ts';
+import { countText, durationText, percentText } from '../core/gates/verdict/gate.ts';
+import type { Verdict } from '../core/gates/verdict/verdict.ts';
+import { inShort, reasonText } from '../core/gates/verdict/verdict-holds.ts';
+import { safeLine } from '../core/text.ts';
+import type { Culprit, TraceMoment } from './backtest.ts';
+import type { Calibration } from './calibration.ts';
+
+export interface TraceDecision {
+  readonly verdict: 'rollback' | 'advance' | 'hold';
+  /** Seconds since the rollout began; of a hold the end of the trace. */
+  readonly tS: number;
+  readonly badRequests: number;
+  /** The slice that is to blame; null for all of the traffic, and where no evidence decided. */
+  readonly slice: string | null;
+  readonly logE: number;
+  /** From 1. */
+  readonly step: number;
+  readonly why: string;
+}
+
+/** One stretch of the trace at one step; a step that was left and entered again has two. */
+export interface StepSummary {
+  /** From 1. */
+  readonly step: number;
+  readonly share: number;
+  readonly fromS: number;
+  readonly toS: number;
+  readonly intervals: number;
+  readonly counts: Block;
+  readonly greatestLogE: number;
+  /** When it could first have gone on; null where never. */
+  readonly advancedS: number | null;
+  /** What it was waiting for at its end, or why it went back. */
+  readonly why: string;
+}
+
+export interface Backtest {
+  readonly decision: TraceDecision;
+  /** What the comparing gates said when it was decided; null without one. */
+  readonly compared: Verdict | null;
+  readonly culprit: Culprit | null;
+  readonly steps: readonly StepSummary[];
+}
+
+/** Looks at every moment until one goes back. Undefined where there is none at all. */
+export function decide(moments: Iterable<TraceMoment>): Backtest | undefined {
+  const steps: StepSummary[] = [];
+  let advanced: TraceMoment | undefined;
+  let last: TraceMoment | undefined;
+  for (const moment of moments) {
+    addMoment(steps, moment);
+    last = moment;
+    if (moment.verdict === 'rollback')
+      return { decision: decisionOf(moment), compared: moment.compared, culprit: moment.culprit, steps };
+    if (moment.verdict === 'advance') advanced ??= moment;
+  }
+  const decided = advanced ?? last;
+  return decided === undefined ? undefined : { decision: decisionOf(decided), compared: decided.compared, culprit: null, steps };
+}
+
+function decisionOf({ verdict, tS, badRequests, logE, step, why, culprit }: TraceMoment): TraceDecision {
+  return { verdict, tS, badRequests, slice: culprit?.slice ?? null, logE, step: step + 1, why };
+}
+
+function addMoment(steps: StepSummary[], moment: TraceMoment): void {
+  const { fromS, tS, counts, logE, why } = moment;
+  const advancedS = moment.verdict === 'advance' ? tS : null;
+  const last = steps.at(-1);
+  if (last === undefined || last.step !== moment.step + 1) {
+    const at = { step: moment.step + 1, share: moment.share, fromS, toS: tS };
+    steps.push({ ...at, intervals: 1, counts, greatestLogE: logE, advancedS, why });
+    return;
+  }
+  steps[steps.length - 1] = {
+    ...last,
+    toS: tS,
+    intervals: last.intervals + 1,
+    counts: { candidate: sum(last.counts.candidate, counts.candidate), stable: sum(last.counts.stable, counts.stable) },
+    greatestLogE: Math.max(last.greatestLogE, logE),
+    advancedS: last.advancedS ?? advancedS,
+    why,
+  };
+}
+
+function sum(a: Counted, b: Counted): Counted {
+  return { requests: a.requests + b.requests, failures: a.failures + b.failures };
+}
+
+// A backtest in words: the verdict, when and why, who is to blame, what would have been needed, and each step. No I/O.
+
+/** What was replayed, for the first line: `healthy.csv: 40 intervals of 15 s`. */
+export function backtestText(what: string, { decision, compared, steps }: Backtest): string {
+  const { verdict, tS, step, badRequests, slice, why } = decision;
+  const at = steps.find((one) => one.step === step && one.fromS < tS && tS <= one.toS);
+  const counted = at === undefined ? '' : `${seconds(tS - at.fromS)} into step ${step} (${percentText(at.share)} of the traffic)`;
+  return [
+    `backtest of ${safeLine(what)}`,
+    field('verdict', `${verdict} at ${seconds(tS)}, ${counted}`),
+    field('why', safeLine(why)),
+    ...(slice === null ? [] : [field('slice', safeLine(slice))]),
+    field('bad', `${badRequests} ${badRequests === 1 ? 'request' : 'requests'} of the candidate failed until then`),
+    ...neededLines(compared),
+    '',
+    ...stepTable(steps),
+  ].join('\n');
+}
+
+function field(name: string, text: string): string {
+  return `  ${name.padEnd(8)} ${text}`;
+}
+
+function seconds(value: number): string {
+  return `${Math.round(value * 1000) / 1000} s`;
+}
+
+/** How far the evidence was from each verdict. */
+function neededLines(compared: Verdict | null): string[] {
+  if (compared === null) return [];
+  const evidence = field('evidence', `ln E ${digits(compared.logE)} of the ${digits(compared.neededLogE)} that go back`);
+  switch (compared.verdict) {
+    case 'rollback':
+      return [evidence, ...suspectLines(compared)];
+    case 'advance':
+      return [evidence, ...compared.unverified.map((slice) => field('unknown', `${safeLine(slice)}: too small to be certified`))];
+    case 'hold':
+      return [
+        evidence,
+        ...inShort(compared.reasons).map((reason, index) => field(index === 0 ? 'needed' : '', safeLine(reasonText(reason)))),
+      ];
+  }
+}
+
+function suspectLines({ confirmed, suspects }: Extract<Verdict, { verdict: 'rollback' }>): string[] {
+  const named = confirmed.flatMap(({ metric, slice }) => (slice === null ? [] : [`${metric} in ${slice}`]));
+  const also = suspects.flatMap(({ metric, slice }) => (slice === null ? [] : [`${metric} in ${slice}`]));
+  return [
+    ...(named.length === 0 ? [] : [field('to blame', safeLine(few(named)))]),
+    ...(also.length === 0 ? [] : [field('suspects', safeLine(few(also)))]),
+  ];
+}
+
+function few(names: readonly string[]): string {
+  return names.length > 5 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ');
+}
+
+function digits(value: number): string {
+  return value.toFixed(2);
+}
+
+const HEAD = ['step', 'share', 'from', 'to', 'candidate failed', 'stable failed', 'ln E', 'could go on'] as const;
+
+function stepTable(steps: readonly StepSummary[]): string[] {
+  const rows = [HEAD, ...steps.map(stepCells)];
+  const widths = HEAD.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd());
+}
+
+function stepCells({ step, share, fromS, toS, counts, greatestLogE, advancedS }: StepSummary): readonly string[] {
+  const { candidate, stable } = counts;
+  return [
+    String(step),
+    percentText(share),
+    seconds(fromS),
+    seconds(toS),
+    countText(candidate.failures, candidate.requests),
+    countText(stable.failures, stable.requests),
+    digits(greatestLogE),
+    advancedS === null ? 'no' : `at ${seconds(advancedS)}`,
+  ];
+}
+
+/** What a calibration comes to, with what to write into the config. `configured`: the threshold that stands there now. */
+export function calibrationText(what: string, found: Calibration, configured: number | null): string {
+  const { greatest, dispersion, clumps } = found;
+  const most =
+    greatest.length === 0
+      ? 'none'
+      : `greatest ln E ${digits(greatest.reduce((most, each) => Math.max(most, each), Number.NEGATIVE_INFINITY))}`;
+  return [
+    `calibration by ${safeLine(what)}`,
+    field('replays', `${greatest.length} of ${durationText(found.replayS * 1000)}, ${most}`),
+    dispersion === null || clumps === null
+      ? field('clumps', 'too few failures to measure how many come together')
+      : field('clumps', `${upTo(clumps)}, on ${dispersion.pairs} pairs of intervals; write compare: { clumps: ${upTo(clumps)} }`),
+    field('ln E', thresholdText(found, configured)),
+  ].join('\n');
+}
+
+function thresholdText({ threshold, greatest, replaysNeeded, replayS }: Calibration, configured: number | null): string {
+  if (threshold === null) {
+    const more = replaysNeeded - greatest.length;
+    return `not calibrated: ${more} more replays are needed, another ${durationText(more * replayS * 1000)} of the stable build`;
+  }
+  if (configured === null) return `write evidence: { threshold: ${upTo(threshold)} }`;
+  const enough = configured >= threshold;
+  return enough
+    ? `the threshold ${configured} of the config is enough`
+    : `the threshold ${configured} of the config is too low: write ${upTo(threshold)}`;
+}
+
+/** Two decimals, never less than it is. */
+function upTo(value: number): string {
+  return (Math.ceil(value * 100 - 1e-9) / 100).toFixed(2);
+}

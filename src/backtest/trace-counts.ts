@@ -1,0 +1,211 @@
+/** The lines of one interval as what a live source would have counted: for each build its counters, or why they are missing. No I/O. */
+import { usualRates } from '../core/gates/comparison.ts';
+import { gatePollOf } from '../core/gates/counting/counter-blocks.ts';
+import type { ArmDelta, Delta } from '../core/gates/counting/counters.ts';
+import {
+  ALL_BUCKETS,
+  BUCKET_PREFIX,
+  judgedBounds,
+  type MetricCounters,
+  slowerThan,
+} from '../core/gates/counting/metric-counters.ts';
+import type { ArmState, GatePoll } from '../core/gates/counting/poll.ts';
+import type { Counted } from '../core/gates/evidence/e-process.ts';
+import { WHOLE } from '../core/gates/gate-settings.ts';
+import type { TraceRow } from './trace.ts';
+import type { Interval } from './trace-intervals.ts';
+
+/** How statuses are told apart; `single` and `classes` are the metrics that each way of writing them allows. */
+export interface StatusNames {
+  readonly single: readonly MetricCounters[];
+  readonly classes: readonly MetricCounters[];
+  /** Undefined for a status that is no failure. */
+  metricOf(status: string): string | undefined;
+}
+
+/** What a trace counts, as its beginning shows: fixed there, since nothing may move while a rollout runs. */
+export interface TraceForm {
+  /** Of failures, `errors` first; then of latency bounds. */
+  readonly metrics: readonly MetricCounters[];
+  /** Requests of the stable build by slice. */
+  readonly slices: Readonly<Record<string, number>>;
+  /** True where lines without a slice stand beside those with one. */
+  readonly hasWhole: boolean;
+  /** By metric, the part of the stable build's requests that failed before the rollout; none where that were too few. */
+  readonly usualRates: Readonly<Record<string, number>>;
+}
+
+const ERRORS: MetricCounters = { metric: 'errors', requests: 'requests', failures: 'errors', counts: 'failures' };
+
+/**
+ * The form of a trace from the intervals before the candidate's first line, and the one with it: later ones decide nothing. What is usual
+ * is told by those before alone, since a rollout may begin in the middle of an incident.
+ */
+export function formOf(intervals: readonly Interval[], names: StatusNames): TraceForm {
+  const first = intervals.findIndex(({ rows }) => rows.some(({ arm }) => arm === 'candidate'));
+  const rows = intervals.slice(0, first === -1 ? 1 : first + 1).flatMap((interval) => interval.rows);
+  const stable = rows.filter(({ arm }) => arm === 'stable');
+  const form: TraceForm = {
+    metrics: [...failureMetrics(rows, names), ...boundsOf(stable).map(slowerThan)],
+    slices: requestsBySlice(stable),
+    hasWhole: rows.some(({ slice, le }) => slice === null && le === null) && rows.some(({ slice }) => slice !== null),
+    usualRates: {},
+  };
+  return { ...form, usualRates: usualRates(countedOf(intervals.slice(0, Math.max(0, first)), form, names)) };
+}
+
+/** What the stable build was asked and failed before the rollout, by metric. */
+function countedOf(before: readonly Interval[], form: TraceForm, names: StatusNames): ReadonlyMap<string, Counted> {
+  const counts = new TraceCounts(form, names);
+  const sums = new Map<string, Counted>();
+  for (const interval of before) {
+    const { blocks } = counts.poll(interval, false);
+    for (const { metric } of form.metrics) {
+      const { requests, failures } = sums.get(metric) ?? { requests: 0, failures: 0 };
+      const now = blocks[metric]?.[WHOLE]?.stable;
+      sums.set(metric, { requests: requests + (now?.requests ?? 0), failures: failures + (now?.failures ?? 0) });
+    }
+  }
+  return sums;
+}
+
+function failureMetrics(rows: readonly TraceRow[], { single, classes }: StatusNames): readonly MetricCounters[] {
+  const statuses = rows.flatMap(({ status }) => status ?? []);
+  if (statuses.length === 0) return [ERRORS];
+  return statuses.some((status) => status.endsWith('xx')) ? classes : single;
+}
+
+function boundsOf(stable: readonly TraceRow[]): number[] {
+  const counts = new Map<number, number>();
+  for (const { le, requests } of stable) if (le !== null) counts.set(le, (counts.get(le) ?? 0) + requests);
+  return judgedBounds([...counts].map(([le, count]) => ({ le, count })));
+}
+
+function requestsBySlice(stable: readonly TraceRow[]): Record<string, number> {
+  const sums = new Map<string, { plain: number; status: number }>();
+  for (const { slice, status, le, requests } of stable) {
+    if (slice === null || le !== null) continue;
+    const sum = sums.get(slice) ?? { plain: 0, status: 0 };
+    sums.set(slice, status === null ? { ...sum, plain: sum.plain + requests } : { ...sum, status: sum.status + requests });
+  }
+  return Object.fromEntries([...sums].map(([slice, { plain, status }]) => [slice, Math.max(plain, status)]));
+}
+
+type Arm = TraceRow['arm'];
+
+type Counts = Map<string, Map<string, number>>;
+
+/** So many requests are expected in a slice without a line before that is no chance any more, but missing. */
+const EXPECTED = 10;
+
+/** Reads a trace's intervals one by one. It remembers which slices each build had, so that it sees when one falls silent. */
+export class TraceCounts {
+  readonly #form: TraceForm;
+  readonly #names: StatusNames;
+  readonly #known: Record<Arm, Set<string>> = { candidate: new Set(), stable: new Set() };
+
+  constructor(form: TraceForm, names: StatusNames) {
+    this.#form = form;
+    this.#names = names;
+  }
+
+  /** `alone`: nothing serves beside the candidate by plan, so that a stable build without a line is not missing. */
+  poll(interval: Interval, alone: boolean): GatePoll {
+    const counts = { candidate: this.#counts(interval, 'candidate'), stable: this.#counts(interval, 'stable') };
+    const [candidate, stable] = [this.#delta(counts, 'candidate'), this.#delta(counts, 'stable')];
+    for (const arm of ['candidate', 'stable'] as const)
+      for (const slice of counts[arm].get('requests')?.keys() ?? []) this.#known[arm].add(slice);
+    const delta: Delta = {
+      candidate,
+      stable: alone && counts.stable.size === 0 ? silent({ state: 'absent' }) : stable,
+      memory: NO_MEMORY,
+    };
+    return gatePollOf(delta, this.#form.metrics);
+  }
+
+  #delta(counts: Record<Arm, Counts>, arm: Arm): ArmDelta {
+    const own = counts[arm];
+    if (own.size === 0) return missing(`the trace has no line of the ${arm} build`);
+    if (!own.has('requests')) return missing('the trace has latency bounds only, and no line that counts requests');
+    if (this.#form.hasWhole && own.get('requests')?.has('') !== true)
+      return missing('the trace has no line of the whole service');
+    const quiet = this.#quietSlice(counts, arm);
+    if (quiet !== undefined) return missing(`the trace has no line of slice ${quiet}`);
+    const whole = withoutSlices(own);
+    if (whole === undefined) return silent({ state: 'invalid', why: 'the slices hold more than the whole service' });
+    return { arm: { state: 'counted' }, counts: whole, targets: 1, restarts: 0 };
+  }
+
+  /** A slice that was there, and that has no line now although the other build's traffic there says that it should. */
+  #quietSlice(counts: Record<Arm, Counts>, arm: Arm): string | undefined {
+    const own = counts[arm].get('requests');
+    const other = counts[arm === 'candidate' ? 'stable' : 'candidate'].get('requests');
+    if (own === undefined || other === undefined) return undefined;
+    const part = total(own) / Math.max(1, total(other));
+    for (const slice of this.#known[arm])
+      if (slice !== '' && !own.has(slice) && (other.get(slice) ?? 0) * part >= EXPECTED) return slice;
+    return undefined;
+  }
+
+  #counts({ rows }: Interval, arm: Arm): Counts {
+    const plain = new Set(
+      rows.flatMap((row) => (row.arm === arm && row.status === null && row.le === null ? [row.slice ?? ''] : [])),
+    );
+    const counts: Counts = new Map();
+    const add = (counter: string, slice: string, count: number) => {
+      const slices = counts.get(counter) ?? new Map<string, number>();
+      counts.set(counter, slices.set(slice, (slices.get(slice) ?? 0) + count));
+    };
+    for (const row of rows) {
+      if (row.arm !== arm) continue;
+      const slice = row.slice ?? '';
+      if (row.le !== null) {
+        add(row.le === Number.POSITIVE_INFINITY ? ALL_BUCKETS : `${BUCKET_PREFIX}${row.le}`, slice, row.requests);
+        continue;
+      }
+      const metric = row.status === null ? undefined : this.#metricOf(row.status);
+      // A line for every status together is the better count of both.
+      if (row.status === null || !(plain.has(slice) || row.status.startsWith('1'))) {
+        add('requests', slice, row.requests);
+        add('errors', slice, metric === 'errors' ? row.requests : row.errors);
+      }
+      if (metric !== undefined && metric !== 'errors') add(metric, slice, row.requests);
+    }
+    return counts;
+  }
+
+  /** A class among single statuses, or the other way round, counts with the rest of its hundred. */
+  #metricOf(status: string): string | undefined {
+    const metric = status.startsWith('1') ? undefined : this.#names.metricOf(status);
+    const judged = this.#form.metrics.filter(({ counts }) => counts === 'failures').map(({ metric: name }) => name);
+    return metric === undefined || judged.includes(metric) ? metric : judged.length > 1 ? judged.at(-1) : undefined;
+  }
+}
+
+const NO_MEMORY: Delta['memory'] = { candidate: { freshMs: null, targets: {} }, stable: { freshMs: null, targets: {} } };
+
+function silent(arm: ArmState): ArmDelta {
+  return { arm, counts: new Map(), targets: 0, restarts: 0 };
+}
+
+function missing(why: string): ArmDelta {
+  return silent({ state: 'missing', why });
+}
+
+function total(slices: ReadonlyMap<string, number>): number {
+  let sum = 0;
+  for (const count of slices.values()) sum += count;
+  return sum;
+}
+
+/** The whole is what is in no slice and all of the slices; undefined where it holds less than they do. */
+function withoutSlices(counts: Counts): Counts | undefined {
+  const rest: Counts = new Map();
+  for (const [counter, slices] of counts) {
+    const whole = slices.get('');
+    const named = new Map([...slices].filter(([slice]) => slice !== ''));
+    if (whole !== undefined && whole < total(named)) return undefined;
+    rest.set(counter, whole === undefined ? named : new Map([['', whole - total(named)], ...named]));
+  }
+  return rest;
+}

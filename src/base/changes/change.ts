@@ -1,0 +1,129 @@
+/**
+ * Changes: absolute, repeatable instructions to the outside, and the one way they are made. Every rollout and
+ * break-glass run the same `make`. Must import nothing but node: and this folder.
+ */
+import type { Fs } from '../durable/fs.ts';
+
+/** Writes `content` to `path` so that after success a crash or power cut cannot lose it. */
+export interface WriteFile {
+  readonly kind: 'write-file';
+  readonly path: string;
+  readonly content: string;
+}
+
+/** Sends one HTTP request; any status not in `expect` is a failure. Secrets are named, never held. */
+export interface Request {
+  readonly kind: 'request';
+  readonly method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly bearerSecret?: string;
+  readonly expect: readonly number[];
+  readonly timeoutMs: number;
+}
+
+/** Runs one program without a shell; any exit code but 0 is a failure. */
+export interface Run {
+  readonly kind: 'run';
+  readonly argv: readonly string[];
+  readonly timeoutMs: number;
+}
+
+/**
+ * Sends commands, in one line joined by `;`, on a UNIX socket (a path) or TCP socket (`host:port`). With `saveTo` the
+ * answer is written durably to that file; without it, any text in the answer is a refusal by the other side.
+ */
+export interface Socket {
+  readonly kind: 'socket';
+  readonly address: string;
+  readonly commands: readonly string[];
+  readonly saveTo?: string;
+  readonly timeoutMs: number;
+}
+
+/** A closed union: a new kind is a design decision, because break-glass must know it. */
+export type Change = WriteFile | Request | Run | Socket;
+
+/** A file must have exactly this content. */
+export interface FileCheck {
+  readonly kind: 'file';
+  readonly path: string;
+  readonly content: string;
+}
+
+/** An HTTP answer must carry `equals` in a header, or at a path of keys in its JSON body. */
+export interface HttpCheck {
+  readonly kind: 'http';
+  readonly url: string;
+  readonly header?: string;
+  readonly json?: readonly string[];
+  readonly equals: string;
+  readonly timeoutMs: number;
+}
+
+/**
+ * The answer to a socket command is a table: lines of cells, the header line naming the columns. Each row in `rows`
+ * (by its key) must have one of the given texts in each named column; a named row that is missing is a failure. A row
+ * that is not named there must match at least one of `others` in the same way (in maintenance, or at weight 0): one that
+ * matches none is an unknown member that still serves.
+ */
+export interface TableCheck {
+  readonly kind: 'table';
+  readonly address: string;
+  readonly command: string;
+  readonly separator: ' ' | ',';
+  /** Column that must equal a text for a row to count at all, e.g. the backend's name. */
+  readonly where: Readonly<Record<string, string>>;
+  readonly key: string;
+  readonly rows: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
+  readonly others: readonly Readonly<Record<string, readonly string[]>>[];
+  readonly timeoutMs: number;
+}
+
+/** How a set of changes is read back without any router code. */
+export type Check = FileCheck | HttpCheck | TableCheck;
+
+/**
+ * Asked after connecting and immediately before the first byte that can change anything leaves. A text is the reason why
+ * the change must not be made (a hold, a lost claim); the connection is then closed unused.
+ */
+export type Allowed = () => string | undefined;
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** One HTTP request. `mostBytes`: the longest answer that is taken; 1 MiB where it is not said. */
+export interface Asking extends Omit<Request, 'kind' | 'expect' | 'bearerSecret'> {
+  readonly mostBytes?: number;
+}
+
+export interface RunAnswer {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * The small port to the outside that `make` needs. Each call has a deadline, bounded output, and asks `allowed` between
+ * connecting and sending; a refusal rejects with NotAllowed. `base/changes/outside.ts` is the node: implementation.
+ */
+export interface Outside {
+  readonly fs: Fs;
+  http(request: Asking, allowed: Allowed): Promise<HttpAnswer>;
+  socket(address: string, line: string, timeoutMs: number, allowed: Allowed): Promise<string>;
+  run(argv: readonly string[], timeoutMs: number, allowed: Allowed): Promise<RunAnswer>;
+  secret(name: string): string | undefined;
+}
+
+/** A change that `allowed` stopped: nothing was sent. */
+export class NotAllowed extends Error {}
+
+/** Throws NotAllowed when `allowed` has a reason against the change. */
+export function permit(allowed: Allowed): void {
+  const reason = allowed();
+  if (reason !== undefined) throw new NotAllowed(reason);
+}

@@ -1,0 +1,119 @@
+/** Checks: reading back what the changes were to bring about. Must never take silence for a yes, or change anything. */
+import { constants } from 'node:fs';
+import { readAll, withFile } from '../durable/open-file.ts';
+import { saysTheSame } from '../pointer/pointer-format.ts';
+import { visible } from '../text.ts';
+import type { Check, FileCheck, HttpCheck, Outside, TableCheck } from './change.ts';
+
+/** `unknown`: the other side could not be asked, or did not say. It is not a yes. */
+export type Checked = { readonly ok: true } | { readonly ok: false; readonly why: string } | { readonly unknown: string };
+
+const OK: Checked = { ok: true };
+
+const always = () => undefined;
+
+/** Reads back one thing. Never throws. */
+export async function check(wanted: Check, outside: Outside): Promise<Checked> {
+  try {
+    switch (wanted.kind) {
+      case 'file':
+        return checkFile(wanted, outside);
+      case 'http':
+        return await checkHttp(wanted, outside);
+      case 'table':
+        return await checkTable(wanted, outside);
+    }
+  } catch (error) {
+    return { unknown: visible((error as Error).message) };
+  }
+}
+
+function checkFile(wanted: FileCheck, { fs }: Outside): Checked {
+  const expected = Buffer.from(wanted.content);
+  if (!fs.existsSync(wanted.path)) return { ok: false, why: `${wanted.path} does not exist` };
+  // Through a link too: what the router reads is what counts.
+  return withFile(wanted.path, constants.O_RDONLY | constants.O_NONBLOCK, fs, (fd) => {
+    const same = fs.fstatSync(fd).isFile() && readAll(fd, expected.length + 1, fs).equals(expected);
+    return same ? OK : { ok: false, why: `${wanted.path} holds something else` };
+  });
+}
+
+async function checkHttp(wanted: HttpCheck, outside: Outside): Promise<Checked> {
+  const answer = await outside.http({ method: 'GET', url: wanted.url, timeoutMs: wanted.timeoutMs }, always);
+  const said = wanted.header === undefined ? atPath(answer.body, wanted.json ?? []) : answer.headers[wanted.header.toLowerCase()];
+  const where = wanted.header ?? wanted.json?.join('.') ?? '';
+  if (said === undefined) return { unknown: `${wanted.url} answered ${answer.status} without ${where}` };
+  if (saysTheSame(said, wanted.equals)) return OK;
+  return { ok: false, why: `${wanted.url} says ${visible(said.slice(0, 80))} in ${where}, not ${wanted.equals}` };
+}
+
+function atPath(body: string, path: readonly string[]): string | undefined {
+  let value: unknown = JSON.parse(body);
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Record<string, unknown>)[key];
+  }
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
+}
+
+async function checkTable(wanted: TableCheck, outside: Outside): Promise<Checked> {
+  const text = await outside.socket(wanted.address, wanted.command, wanted.timeoutMs, always);
+  const table = parseTable(text, wanted.separator);
+  const needed = [wanted.key, ...Object.keys(wanted.where), ...columnsOf(wanted)];
+  const missing = needed.find((column) => !table.columns.includes(column));
+  if (missing !== undefined) return { unknown: `${wanted.address} answered "${wanted.command}" without a column ${missing}` };
+  const rows = table.rows.filter((row) => Object.entries(wanted.where).every(([column, value]) => row.get(column) === value));
+  const absent = Object.keys(wanted.rows).find((name) => !rows.some((row) => row.get(wanted.key) === name));
+  if (absent !== undefined) return { ok: false, why: `${wanted.address} has no ${absent}` };
+  const wrong = rows.map((row) => rowTrouble(row, wanted)).find((why) => why !== undefined);
+  return wrong === undefined ? OK : { ok: false, why: wrong };
+}
+
+function columnsOf(wanted: TableCheck): string[] {
+  return [...Object.values(wanted.rows), ...wanted.others].flatMap((columns) => Object.keys(columns));
+}
+
+type Limits = Readonly<Record<string, readonly string[]>>;
+
+type Row = ReadonlyMap<string, string>;
+
+function rowTrouble(row: Row, wanted: TableCheck): string | undefined {
+  const name = row.get(wanted.key) ?? '';
+  const limits = Object.hasOwn(wanted.rows, name) ? wanted.rows[name] : undefined;
+  if (limits !== undefined) {
+    const wrong = misfit(row, limits);
+    return wrong === undefined ? undefined : `${visible(name)} has ${wrong}`;
+  }
+  const misfits = wanted.others.map((other) => misfit(row, other));
+  if (misfits.includes(undefined)) return undefined;
+  return `${visible(name)}, an unknown member, may still serve: it has ${misfits.join(', ')}`;
+}
+
+function misfit(row: Row, limits: Limits): string | undefined {
+  const wrong = Object.entries(limits).find(([column, allowed]) => !allowed.includes(row.get(column) ?? ''));
+  return wrong === undefined ? undefined : `${wrong[0]} ${visible(row.get(wrong[0]) ?? '')}, not ${wrong[1].join(' or ')}`;
+}
+
+interface Table {
+  readonly columns: readonly string[];
+  readonly rows: readonly ReadonlyMap<string, string>[];
+}
+
+/** The header is the first line that starts with `#` (as HAProxy prints it), else the first line. */
+function parseTable(text: string, separator: ' ' | ','): Table {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  const marked = lines.findIndex((line) => line.startsWith('#'));
+  const at = marked === -1 ? 0 : marked;
+  const columns = cells((lines[at] ?? '').replace(/^#\s*/, ''), separator);
+  const rows = lines.slice(at + 1).map((line) => {
+    const values = cells(line, separator);
+    return new Map(columns.map((column, index) => [column, values[index] ?? '']));
+  });
+  return { columns, rows };
+}
+
+function cells(line: string, separator: ' ' | ','): string[] {
+  if (separator === ' ') return line.trim().split(/\s+/);
+  const found = line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g);
+  return [...found].map(([, quoted, plain]) => (quoted === undefined ? (plain ?? '').trim() : quoted.replaceAll('""', '"')));
+}

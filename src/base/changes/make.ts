@@ -1,0 +1,67 @@
+/**
+ * Changes: absolute, repeatable instructions to the outside, and the one way they are made. Every rollout and
+ * break-glass run the same `make`. Must import nothing but node: and this folder.
+ */
+import { replaceFile } from '../durable/durable-file.ts';
+import { visible } from '../text.ts';
+import { type Allowed, type Change, type Outside, permit, type Request, type Run, type Socket } from './change.ts';
+
+/**
+ * Makes one change, so that making it again changes nothing more. Resolves only when it is done: a file is durable, a
+ * request was answered as expected, a program exited 0, a socket raised no objection.
+ * Throws NotAllowed when `allowed` gave a reason (nothing was sent), else a plain Error that says what went wrong.
+ */
+export async function make(change: Change, outside: Outside, allowed: Allowed): Promise<void> {
+  switch (change.kind) {
+    case 'write-file':
+      return replaceFile(change.path, change.content, outside.fs, {
+        permit: () => permit(allowed),
+      });
+    case 'request':
+      return makeRequest(change, outside, allowed);
+    case 'run':
+      return makeRun(change, outside, allowed);
+    case 'socket':
+      return makeSocket(change, outside, allowed);
+  }
+}
+
+async function makeRequest(change: Request, outside: Outside, allowed: Allowed): Promise<void> {
+  const { kind: _, expect, bearerSecret, headers, ...rest } = change;
+  const answer = await outside.http({ ...rest, headers: { ...headers, ...bearer(bearerSecret, outside) } }, allowed);
+  if (expect.includes(answer.status)) return;
+  const said = excerpt(answer.body);
+  throw new Error(`${change.method} ${change.url} answered ${answer.status}, expected ${expect.join(' or ')}${said}`);
+}
+
+function bearer(name: string | undefined, outside: Outside): Record<string, string> {
+  if (name === undefined) return {};
+  const secret = outside.secret(name);
+  if (secret === undefined || secret === '') throw new Error(`the secret ${name} is not set here`);
+  return { authorization: `Bearer ${secret}` };
+}
+
+async function makeRun(change: Run, outside: Outside, allowed: Allowed): Promise<void> {
+  const program = change.argv[0] ?? '';
+  const answer = await outside.run(change.argv, change.timeoutMs, allowed);
+  if (answer.exitCode !== 0) throw new Error(`${program} exited with ${answer.exitCode}${excerpt(answer.stderr)}`);
+}
+
+async function makeSocket(change: Socket, outside: Outside, allowed: Allowed): Promise<void> {
+  if (change.commands.some((command) => /[\r\n\0]/.test(command))) throw new Error('a socket command must be one line');
+  const answer = await outside.socket(change.address, change.commands.join('; '), change.timeoutMs, allowed);
+  if (change.saveTo === undefined) {
+    if (answer.trim() !== '') throw new Error(`${change.address} refused${excerpt(answer)}`);
+    return;
+  }
+  if (answer.trim() === '') throw new Error(`${change.address} gave an empty answer, so nothing was saved to ${change.saveTo}`);
+  replaceFile(change.saveTo, answer, outside.fs, {
+    permit: () => permit(allowed),
+  });
+}
+
+function excerpt(text: string): string {
+  const plain = visible(text.trim());
+  if (plain === '') return '';
+  return `: ${plain.length > 200 ? `${plain.slice(0, 200)}…` : plain}`;
+}

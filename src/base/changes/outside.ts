@@ -1,0 +1,203 @@
+/** The outside for `make`, on node: alone: HTTP and line sockets with deadlines. Must send nothing before `allowed` was asked. */
+import nodeFs from 'node:fs';
+import { type IncomingMessage, request as startRequest } from 'node:http';
+import { connect as connectPlain, isIP, type Socket as NetSocket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { type Allowed, type Asking, type HttpAnswer, type Outside, permit } from './change.ts';
+import { runProgram } from './program.ts';
+
+const MAX_ANSWER_BYTES = 1024 * 1024;
+
+/** Everything break-glass needs of the machine. Secrets are environment variables. */
+export const nodeOutside: Outside = {
+  fs: nodeFs,
+  http: askHttp,
+  socket: askSocket,
+  run: runProgram,
+  secret: (name) => process.env[name],
+};
+
+/**
+ * One HTTP/1.1 request on its own connection: connects (TLS verified), asks `allowed`, sends. Redirects are not followed;
+ * the answer has at most `mostBytes`, 1 MiB where that is not said; `timeoutMs` covers everything.
+ */
+export async function askHttp(request: Asking, allowed: Allowed): Promise<HttpAnswer> {
+  const url = webAddress(request.url);
+  const deadline = AbortSignal.timeout(request.timeoutMs);
+  const socket = await connected(
+    () => dialWeb(url),
+    deadline,
+    `${url.host} did not accept a connection within ${request.timeoutMs} ms`,
+  );
+  try {
+    permit(allowed);
+    return await orLate(exchange(socket, url, request), deadline, late(request.url, request.timeoutMs));
+  } finally {
+    socket.destroy();
+  }
+}
+
+/**
+ * Sends one line on a UNIX socket (a path) or TCP (`host:port`) and reads until the other side closes. `allowed` is asked after
+ * connecting; the answer has at most 1 MiB; `timeoutMs` covers everything.
+ */
+export async function askSocket(address: string, line: string, timeoutMs: number, allowed: Allowed): Promise<string> {
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const socket = await connected(
+    () => dialLine(address),
+    deadline,
+    `${address} did not accept a connection within ${timeoutMs} ms`,
+  );
+  try {
+    permit(allowed);
+    socket.write(`${line}\n`);
+    return await orLate(wholeText(socket, address), deadline, late(address, timeoutMs));
+  } finally {
+    socket.destroy();
+  }
+}
+
+function late(address: string, timeoutMs: number): string {
+  return `${address} gave no whole answer within ${timeoutMs} ms; whether it acted is not known`;
+}
+
+function webAddress(text: string): URL {
+  if (!URL.canParse(text)) throw new Error(`not a URL: ${text}`);
+  const url = new URL(text);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    throw new Error(`only http and https can be asked, not ${url.protocol}`);
+  if (url.username !== '' || url.password !== '') throw new Error(`a URL must not hold a password: ${url.host}`);
+  return url;
+}
+
+function dialWeb(url: URL): { socket: NetSocket; ready: string } {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  if (url.protocol === 'http:')
+    return {
+      socket: connectPlain({ host, port: Number(url.port || 80) }),
+      ready: 'connect',
+    };
+  const name = isIP(host) === 0 ? { servername: host } : {};
+  const socket = connectTls({
+    host,
+    port: Number(url.port || 443),
+    ...name,
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.2',
+    ALPNProtocols: ['http/1.1'],
+  });
+  return { socket, ready: 'secureConnect' };
+}
+
+function dialLine(address: string): { socket: NetSocket; ready: string } {
+  if (address.startsWith('/')) return { socket: connectPlain({ path: address }), ready: 'connect' };
+  const [, host, port] = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(address) ?? [];
+  if (host === undefined || port === undefined) throw new Error(`not a socket address (a path or host:port): ${address}`);
+  return {
+    socket: connectPlain({ host, port: Number(port) }),
+    ready: 'connect',
+  };
+}
+
+async function connected(
+  dial: () => { socket: NetSocket; ready: string },
+  deadline: AbortSignal,
+  tooLate: string,
+): Promise<NetSocket> {
+  const { socket, ready } = dial();
+  const opened = new Promise<void>((resolve, reject) => {
+    socket.once(ready, resolve);
+    // Stays for the socket's life: an error that nobody waits for must not end the process.
+    socket.on('error', (error) => reject(inWords(error)));
+  });
+  try {
+    await orLate(opened, deadline, tooLate);
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+  return socket;
+}
+
+const UNTRUSTED = [
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+];
+
+/** OpenSSL's reasons for refusing a connection, as somebody can act on them. */
+function inWords(error: Error & { readonly code?: string; readonly reason?: string }): Error {
+  const { code = '', reason } = error;
+  if (UNTRUSTED.includes(code)) return new Error(`${error.message} (a CA of your own: NODE_EXTRA_CA_CERTS)`, { cause: error });
+  if (code !== 'EPROTO' && !code.startsWith('ERR_SSL_')) return error;
+  return new Error(`no TLS of version 1.2 or newer there (${reason ?? code})`, { cause: error });
+}
+
+function orLate<T>(work: Promise<T>, deadline: AbortSignal, message: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(new Error(message));
+    if (deadline.aborted) stop();
+    deadline.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => deadline.removeEventListener('abort', stop));
+  });
+}
+
+function exchange(socket: NetSocket, url: URL, request: Asking): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const body = request.body === undefined ? undefined : Buffer.from(request.body);
+    const length = body === undefined ? {} : { 'content-length': String(body.length) };
+    const outgoing = startRequest(
+      {
+        method: request.method,
+        host: url.hostname,
+        path: `${url.pathname}${url.search}`,
+        headers: {
+          ...request.headers,
+          ...length,
+          host: url.host,
+          connection: 'close',
+        },
+        // Without an agent, node takes exactly this connection.
+        createConnection: () => socket,
+      },
+      (answer) => {
+        wholeText(answer, url.host, request.mostBytes).then(
+          (text) =>
+            resolve({
+              status: answer.statusCode ?? 0,
+              headers: flat(answer),
+              body: text,
+            }),
+          reject,
+        );
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+function flat(answer: IncomingMessage): Record<string, string> {
+  const pairs = Object.entries(answer.headers).map(([name, value]) => [
+    name,
+    Array.isArray(value) ? value.join(', ') : (value ?? ''),
+  ]);
+  return Object.fromEntries(pairs) as Record<string, string>;
+}
+
+function wholeText(stream: NetSocket | IncomingMessage, from: string, mostBytes = MAX_ANSWER_BYTES): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    stream.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > mostBytes) reject(new Error(`${from} sent more than ${mostBytes} bytes`));
+      else chunks.push(chunk);
+    });
+    stream.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+    stream.on('error', reject);
+    stream.on('close', () => reject(new Error(`${from} closed the connection in the middle of its answer`)));
+  });
+}

@@ -1,0 +1,81 @@
+/** Changes in words: a line for people, and a shell command that does the same by hand. Must not run anything. */
+import { createHash } from 'node:crypto';
+import { shellWord, visible } from '../text.ts';
+import type { Change, Request, Socket } from './change.ts';
+
+/** One line that says what the change does. */
+export function describe(change: Change): string {
+  switch (change.kind) {
+    case 'write-file':
+      return visible(`write ${change.path} ${contentText(change.content)}`);
+    case 'request':
+      return visible(`${change.method} ${change.url}${change.body === undefined ? '' : ` ${short(change.body)}`}`);
+    case 'run':
+      return visible(`run ${change.argv.map(shellWord).join(' ')}`);
+    case 'socket':
+      return visible(
+        `say to ${change.address}: ${change.commands.join('; ')}${change.saveTo === undefined ? '' : `, save the answer to ${change.saveTo}`}`,
+      );
+  }
+}
+
+/** A line is shown; of several, which nobody could compare by eye, the size and the beginning of their SHA-256. */
+function contentText(content: string): string {
+  const bytes = `${Buffer.byteLength(content)} bytes`;
+  if (!content.trim().includes('\n')) return `(${bytes}): ${short(content.trim())}`;
+  return `(${bytes}, SHA-256 ${createHash('sha256').update(content).digest('hex').slice(0, 12)})`;
+}
+
+/** What a person can paste into a shell to make the same change. Secrets stay variables and out of every argv. */
+export function asCommand(change: Change): string {
+  switch (change.kind) {
+    case 'write-file':
+      return `printf '%s' ${shellWord(change.content)} ${intoFile(change.path)}`;
+    case 'request':
+      return requestCommand(change);
+    case 'run':
+      return change.argv.map(shellWord).join(' ');
+    case 'socket':
+      return socketCommand(change);
+  }
+}
+
+function intoFile(path: string): string {
+  const fresh = shellWord(`${path}.new`);
+  return `> ${fresh} && sync ${fresh} && mv ${fresh} ${shellWord(path)} && sync`;
+}
+
+function requestCommand(change: Request): string {
+  const seconds = Math.max(1, Math.ceil(change.timeoutMs / 1000));
+  const words = [
+    'curl',
+    '--fail-with-body',
+    '--silent',
+    '--show-error',
+    '--max-time',
+    String(seconds),
+    '--request',
+    change.method,
+  ];
+  for (const [name, value] of Object.entries(change.headers ?? {})) words.push('--header', shellWord(`${name}: ${value}`));
+  if (change.body !== undefined) words.push(...contentType(change), '--data-raw', shellWord(change.body));
+  if (change.bearerSecret === undefined) return [...words, shellWord(change.url)].join(' ');
+  const header = `printf 'header = "Authorization: Bearer %s"\\n' "$${change.bearerSecret}"`;
+  return `${header} | ${[...words, '--config', '-', shellWord(change.url)].join(' ')}`;
+}
+
+/** curl names a form where no type is given; the change names none. */
+function contentType({ headers }: Request): string[] {
+  const given = Object.keys(headers ?? {}).some((name) => name.toLowerCase() === 'content-type');
+  return given ? [] : ['--header', "'content-type:'"];
+}
+
+function socketCommand(change: Socket): string {
+  const to = change.address.startsWith('/') ? `UNIX-CONNECT:${change.address}` : `TCP:${change.address}`;
+  const say = `printf '%s\\n' ${shellWord(change.commands.join('; '))} | socat -t 2 stdio ${shellWord(to)}`;
+  return change.saveTo === undefined ? say : `${say} ${intoFile(change.saveTo)}`;
+}
+
+function short(text: string): string {
+  return text.length > 160 ? `${text.slice(0, 160)}…` : text;
+}

@@ -1,0 +1,198 @@
+/** The state's folders and files: who may own and write them, and what filesystem keeps them. Must not follow symlinks. */
+import { constants, type Stats } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createFile, type Modes, makeFolders, share, temporaryName } from './durable-file.ts';
+import type { Fs } from './fs.ts';
+import { codeOf, flushDir, look, quietly, READ_ONLY, readAll, withFile } from './open-file.ts';
+
+/** Somebody else could have put there, or changed, what was found (R37). */
+export class Unsafe extends Error {
+  readonly file: string;
+  readonly why: string;
+
+  constructor(file: string, why: string, cause?: unknown) {
+    super(`${file}: ${why}`, { cause });
+    this.file = file;
+    this.why = why;
+  }
+}
+
+/** What is wrong, without the file that it is wrong with. */
+export function whyOf(error: unknown): string {
+  return error instanceof Unsafe ? error.why : (error as Error).message;
+}
+
+/**
+ * Makes `stateDir` and the folders `below` it, durably, shared as `modes` says, and returns the last one. Throws Unsafe when one of
+ * them is a symlink or not ours alone (R37); `stateDir` itself may be reached through a link: its owner chose that.
+ */
+export function openStateDir(stateDir: string, below: readonly string[], fs: Fs, modes: Modes): string {
+  if (look(stateDir, fs, 'statSync') === undefined) makeRoot(stateDir, fs, modes);
+  let dir = fs.realpathSync(stateDir);
+  const home = homeOf(dir, fs.statSync(dir));
+  // Whoever made it may have been killed before its name was durable; nothing is put into it until it is.
+  if (look(join(dir, below[0] ?? ''), fs) === undefined) flushNames(dir, fs);
+  for (const name of below) {
+    if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) throw new Error(`not a folder name: ${name}`);
+    const next = join(dir, name);
+    if (look(next, fs) === undefined) makeDir(next, fs, (fd) => share(fd, dir, modes.gid, fs));
+    mustBeOurs(next, fs.lstatSync(next), home, modes.gid);
+    // Also where it was there already: whoever made it may have been killed before this.
+    flushDir(dir, fs);
+    dir = next;
+  }
+  return dir;
+}
+
+/** True when the folders `below` the state directory are there. Reads only; throws Unsafe as `openStateDir` does. */
+export function stateDirExists(stateDir: string, below: readonly string[], fs: Fs, modes: Modes): boolean {
+  const root = look(stateDir, fs, 'statSync');
+  if (root === undefined) return false;
+  const home = homeOf(stateDir, root);
+  let dir = stateDir;
+  return below.every((name) => {
+    dir = join(dir, name);
+    const stat = look(dir, fs);
+    if (stat !== undefined) mustBeOurs(dir, stat, home, modes.gid);
+    return stat !== undefined;
+  });
+}
+
+/** Missing parents get 0700 as well: whoever wants the state somewhere public makes that place first. */
+function makeRoot(stateDir: string, fs: Fs, modes: Modes): void {
+  makeFolders(dirname(stateDir), fs);
+  makeDir(stateDir, fs, (fd) => {
+    if (modes.gid !== undefined) fs.fchownSync(fd, -1, modes.gid);
+    fs.fchmodSync(fd, modes.dir);
+  });
+}
+
+/** Makes the names that lead to `dir` durable. A folder that may not be opened, or cannot be written, is not one that we changed. */
+function flushNames(dir: string, fs: Fs): void {
+  for (let at = dir; at !== dirname(at); at = dirname(at)) {
+    try {
+      flushDir(dirname(at), fs);
+    } catch (error) {
+      if (!['EACCES', 'EROFS'].includes(codeOf(error) ?? '')) throw error;
+    }
+  }
+}
+
+function makeDir(dir: string, fs: Fs, prepare: (fd: number) => void): void {
+  try {
+    fs.mkdirSync(dir, { mode: 0o700 });
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return;
+    throw error;
+  }
+  withFile(dir, READ_ONLY | constants.O_DIRECTORY, fs, prepare);
+}
+
+/** The state directory's own stats, by which everything below it is judged. Only root works in somebody else's. */
+function homeOf(dir: string, stat: Stats): Stats {
+  const user = process.geteuid?.();
+  const ours = user === 0 || stat.uid === 0 || stat.uid === user || isShared(stat);
+  if (!ours) throw new Unsafe(dir, `it belongs to user ${stat.uid}, not to root or this user`);
+  mustBeOurs(dir, stat, stat, undefined);
+  return stat;
+}
+
+function mustBeOurs(dir: string, stat: Stats, home: Stats, gid: number | undefined): void {
+  if (stat.isSymbolicLink()) throw new Unsafe(dir, 'it is a symlink');
+  if (!stat.isDirectory()) throw new Unsafe(dir, 'it is not a directory');
+  const problem = strangerProblem(stat, home, gid);
+  if (problem !== undefined) throw new Unsafe(dir, problem);
+}
+
+function isShared(dir: Stats): boolean {
+  return (dir.mode & 0o020) !== 0;
+}
+
+/**
+ * Why strangers could have made or changed what lies in the state, or undefined: its owner must be root, this user or the owner of
+ * `home`, or its group `gid` or the one that shares `home`. With neither group, no group may write it.
+ */
+export function strangerProblem(stat: Stats, home: Stats, gid: number | undefined): string | undefined {
+  const groupMay = (stat.mode & 0o020) === 0 || gid !== undefined || isShared(home);
+  const problem = groupMay ? undefined : 'its group can write it, and the state is not shared with one';
+  return foreignProblem(stat, home, gid) ?? problem;
+}
+
+/** The same without the last sentence: a rescue takes what somebody restored with a careless umask. */
+function foreignProblem(stat: Stats, home: Stats, gid: number | undefined): string | undefined {
+  if ((stat.mode & 0o002) !== 0) return 'anyone can write it';
+  const user = stat.uid === 0 || stat.uid === home.uid || stat.uid === process.geteuid?.();
+  const group = stat.gid === gid || (isShared(home) && stat.gid === home.gid);
+  return user || group ? undefined : `it belongs to user ${stat.uid}`;
+}
+
+/**
+ * A regular file of at most `maxBytes` that passes `judge`; throws Unsafe where it is none. Never hangs on a FIFO or follows a link.
+ */
+export function readOurs(path: string, maxBytes: number, fs: Fs, judge: (stat: Stats) => string | undefined): Buffer {
+  try {
+    return withFile(path, READ_ONLY, fs, (fd) => {
+      const stat = fs.fstatSync(fd);
+      const problem = fileProblem(stat, maxBytes) ?? judge(stat);
+      if (problem !== undefined) throw new Unsafe(path, problem);
+      return readAll(fd, stat.size, fs);
+    });
+  } catch (error) {
+    throw codeOf(error) === 'ELOOP' ? new Unsafe(path, 'it is a symlink', error) : error;
+  }
+}
+
+function fileProblem(file: Stats, maxBytes: number): string | undefined {
+  if (!file.isFile()) return 'it is not a regular file';
+  if (file.nlink > 2) return `it has ${file.nlink} hard links`;
+  return file.size > maxBytes ? `it has more than ${maxBytes} bytes` : undefined;
+}
+
+/** The text of a regular file in `dir`, as `readOurs`, judged by the folder alone: it needs no config. */
+export function readRegular(dir: string, name: string, maxBytes: number, fs: Fs): string {
+  const bytes = readOurs(join(dir, name), maxBytes, fs, (stat) => foreignProblem(stat, fs.statSync(dir), undefined));
+  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+}
+
+export interface Filesystem {
+  /** volatile: gone after a restart; unsure: its promises depend on somebody else. */
+  readonly kind: 'durable' | 'volatile' | 'unsure';
+  readonly name: string;
+}
+
+/** Magic numbers of statfs(2). */
+const FILESYSTEMS = new Map<number, Filesystem>([
+  [0x01021994, { kind: 'volatile', name: 'tmpfs' }],
+  [0x858458f6, { kind: 'volatile', name: 'ramfs' }],
+  [0xef53, { kind: 'durable', name: 'ext4' }],
+  [0x58465342, { kind: 'durable', name: 'xfs' }],
+  [0x9123683e, { kind: 'durable', name: 'btrfs' }],
+  [0x2fc12fc1, { kind: 'durable', name: 'zfs' }],
+  [0xf2f52010, { kind: 'durable', name: 'f2fs' }],
+  [0x6969, { kind: 'unsure', name: 'nfs' }],
+  [0x01021997, { kind: 'unsure', name: '9p' }],
+  [0x65735546, { kind: 'unsure', name: 'fuse' }],
+  [0x794c7630, { kind: 'unsure', name: 'overlay' }],
+]);
+
+/** What keeps the files below `dir` (R38). */
+export function filesystemOf(dir: string, fs: Fs): Filesystem {
+  const type = Number(fs.statfsSync(dir).type) >>> 0;
+  return FILESYSTEMS.get(type) ?? { kind: 'unsure', name: `filesystem 0x${type.toString(16)}` };
+}
+
+/** Writes, links, flushes and removes a probe in `dir`; says what went wrong, or undefined when the disk keeps its word. */
+export function diskProblem(dir: string, fs: Fs): string | undefined {
+  const probe = temporaryName(dir);
+  try {
+    createFile(probe, Buffer.from('kvdeploy was here\n'), fs, () => {});
+    fs.linkSync(probe, `${probe}.linked`);
+    flushDir(dir, fs);
+    return undefined;
+  } catch (error) {
+    return `${dir} cannot keep a file: ${(error as Error).message}`;
+  } finally {
+    quietly(() => fs.unlinkSync(`${probe}.linked`));
+    quietly(() => fs.unlinkSync(probe));
+  }
+}

@@ -1,0 +1,93 @@
+/** The hold: a file that stops every rollout of a scope after break-glass. Must count whatever is there, readable or not. */
+import { join } from 'node:path';
+import type { Fs } from '../durable/fs.ts';
+import { codeOf, flushDir, look } from '../durable/open-file.ts';
+import { readRegular, whyOf } from '../durable/state-dir.ts';
+import { placeMark } from '../durable/state-marks.ts';
+import { canonical, oneOf, type Reader, shape, text } from '../shape.ts';
+import { visible } from '../text.ts';
+import { type Deed, deedFields } from './records.ts';
+
+/** What break-glass writes into the hold, for whoever meets it. */
+export interface HoldNote extends Deed {
+  readonly formatVersion: 1;
+  /** Of the break-glass record with the whole story. */
+  readonly recordId: string;
+}
+
+export interface Hold {
+  readonly file: string;
+  /** One sentence for people. */
+  readonly text: string;
+  /** Null when the file does not say, or not readably. */
+  readonly note: HoldNote | null;
+}
+
+const MAX_HOLD_BYTES = 16 * 1024;
+
+const noteReader: Reader<HoldNote> = shape({ ...deedFields, formatVersion: oneOf(1), recordId: text(64) }, {});
+
+/** The hold in the first of `dirs` that has one. A folder that is not there has none; one that cannot be looked into counts as held. */
+export function readHold(dirs: readonly string[], fs: Fs): Hold | undefined {
+  for (const dir of dirs) {
+    const hold = holdIn(dir, fs);
+    if (hold !== undefined) return hold;
+  }
+  return undefined;
+}
+
+function holdIn(dir: string, fs: Fs): Hold | undefined {
+  const file = join(dir, 'hold');
+  try {
+    if (look(file, fs) === undefined) return undefined;
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    return { file, text: `whether there is a hold in ${dir} cannot be seen (${(error as Error).message})`, note: null };
+  }
+  try {
+    const note = noteReader(JSON.parse(readRegular(dir, 'hold', MAX_HOLD_BYTES, fs)), 'hold');
+    const said = `${note.actor} on ${note.host} broke the glass at ${note.at} and went to ${note.toGuid}: ${note.reason}`;
+    return { file, text: visible(said), note };
+  } catch (error) {
+    return { file, text: `${file} is there, but cannot be read (${visible(whyOf(error))})`, note: null };
+  }
+}
+
+function isAbsence(error: unknown): boolean {
+  return codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR';
+}
+
+export interface HoldWritten {
+  /** Folders in which a hold lies now, an earlier one included. */
+  readonly written: readonly string[];
+  readonly failed: readonly { readonly dir: string; readonly why: string }[];
+}
+
+/** Sets the hold in every one of `dirs`, durably. One that lies there already stays as it is. Never throws. */
+export function writeHold(dirs: readonly string[], note: HoldNote, fs: Fs): HoldWritten {
+  const written: string[] = [];
+  const failed: { dir: string; why: string }[] = [];
+  for (const dir of dirs) {
+    try {
+      placeMark(join(dir, 'hold'), `${canonical(note)}\n`, fs);
+      written.push(dir);
+    } catch (error) {
+      failed.push({ dir, why: (error as Error).message });
+    }
+  }
+  return { written, failed };
+}
+
+/** Removes the hold from every one of `dirs`, durably. Tries all, then throws when one could not be removed. */
+export function liftHold(dirs: readonly string[], fs: Fs): void {
+  const problems: string[] = [];
+  for (const dir of dirs) {
+    try {
+      fs.unlinkSync(join(dir, 'hold'));
+      flushDir(dir, fs);
+    } catch (error) {
+      if (!isAbsence(error)) problems.push((error as Error).message);
+    }
+  }
+  if (problems.length > 0) throw new Error(`the hold could not be lifted everywhere: ${problems.join('; ')}`);
+}

@@ -1,0 +1,162 @@
+/**
+ * The durable known-good pointer: immutable generations `ptr.<12 digits>`, published by link(2). Must never acknowledge what a
+ * power cut could still take away, and never delete a generation that does not verify.
+ */
+import { join } from 'node:path';
+import { createWhole, flushDirOrDoubt, type Modes, replaceFile, sweepTemporaries } from '../durable/durable-file.ts';
+import type { Fs } from '../durable/fs.ts';
+import { codeOf, quietly } from '../durable/open-file.ts';
+import { readRegular, whyOf } from '../durable/state-dir.ts';
+import type { Scope } from '../scope.ts';
+import { decodePointer, encodePointer, MAX_POINTER_BYTES, type Pointer, scopeReader } from './pointer-format.ts';
+
+const KEPT_GENERATIONS = 10;
+
+/** The file name of the rescue program beside each pointer. */
+export const RESCUE_FILE = 'break-glass.mjs';
+
+/** The folder of a scope below a state directory. Throws on names that could leave it (R70). */
+export function scopeDir(stateDir: string, scope: Scope): string {
+  const { tenant, environment, service } = scopeReader(scope, 'scope');
+  return join(stateDir, tenant, environment, service);
+}
+
+/** Where the pointer, the hold and break-glass.mjs of a scope lie. */
+export function pointerDir(stateDir: string, scope: Scope): string {
+  return join(scopeDir(stateDir, scope), 'pointer');
+}
+
+/** The same inside a copy: one copy directory serves many scopes, and is laid out as a state directory is. */
+export function copyDir(copy: string, scope: Scope): string {
+  return pointerDir(copy, scope);
+}
+
+/** A generation that does not verify. It is reported, never deleted. */
+export interface DamagedPointer {
+  readonly file: string;
+  readonly why: string;
+}
+
+export interface PointersRead {
+  /** The highest generation that verifies. */
+  readonly newest: Pointer | null;
+  /** Every generation that verifies, newest first. */
+  readonly all: readonly Pointer[];
+  readonly damaged: readonly DamagedPointer[];
+  /** False when the folder could not be listed or is not safe to read. Only when true does "none" mean that there is none. */
+  readonly readable: boolean;
+  /** False when there is no such folder. */
+  readonly exists: boolean;
+}
+
+/**
+ * Reads every generation in `dir`: needs no write, no lock and no temporary file (R25, R35). With `scope`, a generation of any
+ * other scope is damaged; without it, the newest one's scope holds for all. Never throws.
+ */
+export function readPointers(dir: string, fs: Fs, scope?: Scope): PointersRead {
+  let names: readonly string[];
+  try {
+    names = generationNames(dir, fs);
+    if ((fs.statSync(dir).mode & 0o002) !== 0) throw new Error('anyone can write into this folder');
+  } catch (error) {
+    const exists = codeOf(error) !== 'ENOENT';
+    const damaged = exists ? [{ file: dir, why: (error as Error).message }] : [];
+    return { newest: null, all: [], damaged, readable: false, exists };
+  }
+  const all: Pointer[] = [];
+  const damaged: DamagedPointer[] = [];
+  for (const name of names) {
+    try {
+      all.push(readGeneration(dir, name, fs, scope ?? all[0]?.scope));
+    } catch (error) {
+      damaged.push({ file: join(dir, name), why: whyOf(error) });
+    }
+  }
+  return { newest: all[0] ?? null, all, damaged, readable: true, exists: true };
+}
+
+function readGeneration(dir: string, name: string, fs: Fs, scope: Scope | undefined): Pointer {
+  const pointer = decodePointer(readRegular(dir, name, MAX_POINTER_BYTES, fs));
+  if (fileName(pointer.generation) !== name) throw new Error(`it says that it is generation ${pointer.generation}`);
+  const { tenant, environment, service } = pointer.scope;
+  if (scope === undefined) return pointer;
+  if (tenant === scope.tenant && environment === scope.environment && service === scope.service) return pointer;
+  throw new Error(`it belongs to ${tenant}/${environment}/${service}`);
+}
+
+function fileName(generation: number): string {
+  return `ptr.${String(generation).padStart(12, '0')}`;
+}
+
+/** Newest first. */
+function generationNames(dir: string, fs: Fs): string[] {
+  return fs
+    .readdirSync(dir)
+    .filter((name) => /^ptr\.\d{12}$/.test(name))
+    .sort()
+    .reverse();
+}
+
+/** The highest generation number in use in any of these folders, damaged ones too; folders that are not there count as empty. */
+function highestGeneration(dirs: readonly string[], fs: Fs): number {
+  const there = dirs.filter((dir) => fs.existsSync(dir));
+  return Math.max(0, ...there.map((dir) => Number(generationNames(dir, fs)[0]?.slice(4) ?? 0)));
+}
+
+/**
+ * Writes the next generation by the protocol of R31 and returns its number once it is durable. It is higher than every
+ * generation in `dir` and in `alsoAbove` (the copies: there the highest wins too). Throws InDoubt when a second new file, or the
+ * folder, could not be flushed; any other error means that nothing was published.
+ */
+export function writePointer(
+  dir: string,
+  pointer: Omit<Pointer, 'generation'>,
+  fs: Fs,
+  modes: Modes,
+  alsoAbove: readonly string[] = [],
+): number {
+  for (;;) {
+    const generation = highestGeneration([dir, ...alsoAbove], fs) + 1;
+    if (publish(dir, { ...pointer, generation }, fs, modes, 'only-as-newest')) return generation;
+  }
+}
+
+/** Writes exactly this generation into a copy (R36). Throws when another one of its number is there already. */
+export function copyPointer(dir: string, pointer: Pointer, fs: Fs, modes: Modes): void {
+  if (publish(dir, pointer, fs, modes, 'as-numbered')) return;
+  const there = readRegular(dir, fileName(pointer.generation), MAX_POINTER_BYTES, fs);
+  if (there !== encodePointer(pointer)) throw new Error(`${join(dir, fileName(pointer.generation))} holds another pointer`);
+  flushDirOrDoubt(dir, fs);
+}
+
+/**
+ * False when the number is taken. A number below the newest may also have been taken, and pruned, while this process slept
+ * between looking and linking: such a generation would be acknowledged and yet lose, so it is withdrawn.
+ */
+function publish(dir: string, pointer: Pointer, fs: Fs, modes: Modes, where: 'only-as-newest' | 'as-numbered'): boolean {
+  const stands = () => where === 'as-numbered' || highestGeneration([dir], fs) === pointer.generation;
+  const file = join(dir, fileName(pointer.generation));
+  if (!createWhole(file, Buffer.from(encodePointer(pointer)), modes, fs, stands)) return false;
+  quietly(() => prune(dir, fs));
+  return true;
+}
+
+/** Only ever after a newer generation is durable, and only generations that verify: a damaged one is evidence. */
+function prune(dir: string, fs: Fs): void {
+  const names = generationNames(dir, fs);
+  for (const name of names.slice(KEPT_GENERATIONS)) {
+    quietly(() => {
+      readGeneration(dir, name, fs, undefined);
+      fs.unlinkSync(join(dir, name));
+    });
+  }
+  // The age of a temporary file by the clock that dates it: the newest generation was made just now.
+  sweepTemporaries(dir, fs.lstatSync(join(dir, names[0] ?? '')).mtimeMs, fs);
+}
+
+/** Puts break-glass.mjs beside the pointer, durably; writes nothing where it lies there already. Returns its path. */
+export function placeRescue(dir: string, sourceFile: string, fs: Fs, modes: Modes): string {
+  const path = join(dir, RESCUE_FILE);
+  replaceFile(path, fs.readFileSync(sourceFile), fs, { state: modes });
+  return path;
+}

@@ -1,0 +1,207 @@
+/** The offline audit (R26): what break-glass is about to do and what came of it, hash-chained lines. Must not stop a rescue. */
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeFolders } from '../durable/durable-file.ts';
+import type { Fs } from '../durable/fs.ts';
+import { look } from '../durable/open-file.ts';
+import type { Roots } from '../durable/places.ts';
+import { readRegular, whyOf } from '../durable/state-dir.ts';
+import { appendLine } from '../durable/state-marks.ts';
+import type { Scope } from '../scope.ts';
+import { byKind, canonical, list, oneOf, type Reader, shape, text, whole } from '../shape.ts';
+import { guidReader, scopeReader, sha256, timeReader } from './pointer-format.ts';
+
+/** Who broke the glass of which scope, when, why, and for which build. */
+export interface Deed {
+  readonly scope: Scope;
+  readonly at: string;
+  readonly actor: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly reason: string;
+  readonly toGuid: string;
+}
+
+export const deedFields = {
+  scope: scopeReader,
+  at: timeReader,
+  actor: text(256),
+  host: text(256),
+  pid: whole(0, Number.MAX_SAFE_INTEGER),
+  reason: text(1000),
+  toGuid: guidReader,
+};
+
+/** Written before anything else happens. */
+export interface Intent extends Deed {
+  readonly type: 'intent';
+  readonly id: string;
+  readonly toVersion: string;
+  /** The pointer generation that said how. */
+  readonly generation: number;
+  /** The known-good build of that generation: what is left where it is not `toGuid`. */
+  readonly knownGood: string;
+  readonly changes: readonly string[];
+}
+
+export interface Outcome {
+  readonly type: 'outcome';
+  readonly id: string;
+  readonly scope: Scope;
+  readonly at: string;
+  readonly result: 'verified' | 'not-verified' | 'failed';
+  /** What was made, what failed, what was read back. */
+  readonly notes: readonly string[];
+}
+
+export type BreakGlassRecord = Intent | Outcome;
+
+/** One use of break-glass. No outcome: the rescue is in doubt. */
+export interface Rescue {
+  readonly intent: Intent | null;
+  readonly outcome: Outcome | null;
+}
+
+export interface RecordsRead {
+  readonly rescues: readonly Rescue[];
+  readonly damaged: readonly {
+    readonly file: string;
+    readonly line: number;
+    readonly why: string;
+  }[];
+}
+
+export const RECORDS_FILE = 'break-glass.jsonl';
+
+const MAX_RECORDS_BYTES = 4 * 1024 * 1024;
+
+const FIRST = '0'.repeat(64);
+
+const id = text(64, /^[A-Za-z0-9-]+$/);
+
+const prev = text(64, /^[0-9a-f]{64}$/);
+
+const note = text(4096);
+
+const recordReader: Reader<BreakGlassRecord & { readonly prev: string }> = byKind<BreakGlassRecord & { readonly prev: string }>(
+  'type',
+  {
+    intent: shape(
+      {
+        prev,
+        type: oneOf('intent'),
+        id,
+        ...deedFields,
+        toVersion: text(128),
+        generation: whole(1, 999_999_999_999),
+        knownGood: guidReader,
+        changes: list(note, 128),
+      },
+      {},
+    ),
+    outcome: shape(
+      {
+        prev,
+        type: oneOf('outcome'),
+        id,
+        scope: scopeReader,
+        at: timeReader,
+        result: oneOf('verified', 'not-verified', 'failed'),
+        notes: list(note, 512),
+      },
+      {},
+    ),
+  },
+);
+
+/** Where a record may go when no pointer folder takes it: the home state, then a private folder below the temporary one. */
+export function fallbackDirs(roots: Roots, fs: Fs): string[] {
+  const uid = process.geteuid?.() ?? 0;
+  const own = join(tmpdir(), `kvdeploy-${uid}`);
+  return isOwnOrFree(own, uid, fs) ? [roots.homePlaces, own] : [roots.homePlaces];
+}
+
+function isOwnOrFree(dir: string, uid: number, fs: Fs): boolean {
+  try {
+    const stat = look(dir, fs);
+    return stat === undefined || (stat.isDirectory() && stat.uid === uid && (stat.mode & 0o022) === 0);
+  } catch {
+    return false;
+  }
+}
+
+export interface Recorded {
+  /** The file that has the line, or undefined when no place took it. */
+  readonly file: string | undefined;
+  readonly failed: readonly string[];
+}
+
+/** Appends the record, durably, to the first of `dirs` that takes it. Never throws: an audit that cannot be kept stops no rescue. */
+export function writeRecord(dirs: readonly string[], entry: BreakGlassRecord, fs: Fs): Recorded {
+  const failed: string[] = [];
+  for (const dir of dirs) {
+    try {
+      return { file: append(dir, entry, fs), failed };
+    } catch (error) {
+      failed.push((error as Error).message);
+    }
+  }
+  return { file: undefined, failed };
+}
+
+function append(dir: string, entry: BreakGlassRecord, fs: Fs): string {
+  const file = join(dir, RECORDS_FILE);
+  makeFolders(dir, fs);
+  const lineAfter = (before: string) => canonical({ ...entry, prev: lastHash(before) });
+  appendLine(file, lineAfter, fs, { maxBytes: MAX_RECORDS_BYTES, readers: 'owners' });
+  return file;
+}
+
+function lastHash(content: string): string {
+  const last = content.trimEnd().split('\n').at(-1) ?? '';
+  return last === '' ? FIRST : sha256(last);
+}
+
+/**
+ * Every use of break-glass that these folders know for `scope`, oldest first; the two halves of one may lie in different
+ * folders. Lines that cannot be read, or that do not follow the one before, are reported and what they say is kept.
+ */
+export function readRecords(dirs: readonly string[], scope: Scope, fs: Fs): RecordsRead {
+  const rescues = new Map<string, Rescue>();
+  const damaged: { file: string; line: number; why: string }[] = [];
+  for (const dir of dirs.filter((dir) => fs.existsSync(join(dir, RECORDS_FILE)))) {
+    const file = join(dir, RECORDS_FILE);
+    for (const [entry, line, why] of recordsIn(dir, fs)) {
+      if (why !== undefined) damaged.push({ file, line, why });
+      if (entry === undefined || canonical(entry.scope) !== canonical(scope)) continue;
+      const before = rescues.get(entry.id) ?? { intent: null, outcome: null };
+      rescues.set(entry.id, entry.type === 'intent' ? { ...before, intent: entry } : { ...before, outcome: entry });
+    }
+  }
+  const started = (rescue: Rescue) => rescue.intent?.at ?? rescue.outcome?.at ?? '';
+  return { rescues: [...rescues.values()].sort((a, b) => (started(a) < started(b) ? -1 : 1)), damaged };
+}
+
+function* recordsIn(dir: string, fs: Fs): Generator<[BreakGlassRecord | undefined, number, string | undefined]> {
+  let content: string;
+  try {
+    content = readRegular(dir, RECORDS_FILE, MAX_RECORDS_BYTES, fs);
+  } catch (error) {
+    yield [undefined, 1, whyOf(error)];
+    return;
+  }
+  let expected = FIRST;
+  for (const [index, line] of content.split('\n').entries()) {
+    if (line === '') continue;
+    try {
+      const record = recordReader(JSON.parse(line), 'record');
+      // A repeated key, which JSON.parse takes the last of, shows here.
+      if (canonical(record) !== line) throw new Error('its JSON is not in canonical form');
+      const { prev: follows, ...entry } = record;
+      yield [entry, index + 1, follows === expected ? undefined : 'it does not follow the line before it'];
+    } catch (error) {
+      yield [undefined, index + 1, (error as Error).message];
+    }
+    expected = sha256(line);
+  }
+}

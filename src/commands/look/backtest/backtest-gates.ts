@@ -1,0 +1,98 @@
+/** Which gates a backtest runs: those of the service that config and flags name, or the default one. Must not guess a service. */
+import { DEFAULT_GATE, type TraceGates } from '../../../backtest/backtest.ts';
+import { DEFAULT_STEPS, type LoadedConfig, type ServiceSettings } from '../../../config/settings.ts';
+import { KvdeployError } from '../../../core/errors.ts';
+import type { ComparedGate, EvidenceLimits } from '../../../core/gates/comparison.ts';
+import type { PlannedGate } from '../../../core/rollout/plan.ts';
+import { scopeFlags, scopeText } from '../../../core/scope.ts';
+import { nearest } from '../../../core/text.ts';
+import type { Deps } from '../../../release/deps.ts';
+import { tryConfig } from '../../../release/open.ts';
+
+/** What is asked for, before a trace says what it counts. */
+export interface AskedGates {
+  readonly compared: readonly ComparedGate[];
+  readonly fixed: readonly PlannedGate[];
+  readonly evidence: EvidenceLimits;
+  readonly steps: TraceGates['steps'];
+}
+
+/** The gates of the one service that is meant; the default gate where there is no config, or one that nobody asked for and that is unclear. */
+export async function gatesToTest(deps: Deps): Promise<AskedGates> {
+  const { config, why } = await tryConfig(deps);
+  if (config === null) {
+    if (why.code === 'CONFIG_MISSING' && deps.globals.config === undefined && asked(deps).every((flag) => flag === undefined))
+      return defaults();
+    throw why;
+  }
+  const service = chosenService(config, deps);
+  if (service === undefined) {
+    deps.line({
+      type: 'note',
+      level: 'warning',
+      message: 'No --env says which service of the config is meant: the default gate judges.',
+    });
+    return defaults();
+  }
+  deps.situation.scope = service.scope;
+  const { compared, gates: fixed, evidence, steps } = service;
+  if (compared.length + fixed.length > 0) return { compared, fixed, evidence, steps };
+  throw new KvdeployError('NO_GATE', {
+    message: `${scopeText(service.scope)} has no gate, so nothing can be judged.`,
+    hint: `Write gates: [errors] to the service in ${config.file}, or leave the config out to try the default gate.`,
+  });
+}
+
+function defaults(): AskedGates {
+  // Without a config nobody asked for a bake; the gate's own least time is enough.
+  return {
+    compared: [DEFAULT_GATE],
+    fixed: [],
+    evidence: {},
+    steps: DEFAULT_STEPS.map(({ percent }) => ({ percent, bakeMs: 0 })),
+  };
+}
+
+function asked({ globals, io }: Deps): readonly (string | undefined)[] {
+  return [globals.tenant, globals.env ?? io.env('KVDEPLOY_ENV'), globals.service];
+}
+
+function chosenService({ services }: LoadedConfig, deps: Deps): ServiceSettings | undefined {
+  const [tenant, environment, service] = asked(deps);
+  const wanted = { tenant, environment, service };
+  const fits = ({ scope }: ServiceSettings) =>
+    (['tenant', 'environment', 'service'] as const).every((part) => wanted[part] === undefined || wanted[part] === scope[part]);
+  const found = services.filter(fits);
+  const [first, second] = found;
+  if (first !== undefined && second === undefined) return first;
+  if (first === undefined) throw unknownService(wanted, services);
+  if (deps.globals.config === undefined && environment === undefined) return undefined;
+  throw new KvdeployError('SCOPE_UNCLEAR', {
+    message: `There are several services: ${found.map(({ scope }) => scopeText(scope)).join(', ')}.`,
+    hint: `Say which: ${scopeFlags(first.scope)}`,
+  });
+}
+
+function unknownService(
+  wanted: Readonly<Record<'tenant' | 'environment' | 'service', string | undefined>>,
+  services: readonly ServiceSettings[],
+): KvdeployError {
+  const part = (['tenant', 'environment', 'service'] as const).find(
+    (each) => wanted[each] !== undefined && !services.some(({ scope }) => scope[each] === wanted[each]),
+  );
+  const text = part === undefined ? 'There is no such service.' : `There is no ${part} ${JSON.stringify(wanted[part])}.`;
+  const near =
+    part === undefined
+      ? undefined
+      : nearest(
+          wanted[part] ?? '',
+          services.map(({ scope }) => scope[part]),
+        );
+  return new KvdeployError('UNKNOWN_NAME', {
+    message: text,
+    hint:
+      near === undefined
+        ? `Known: ${services.map(({ scope }) => scopeText(scope)).join(', ') || 'none'}`
+        : `Did you mean ${near}?`,
+  });
+}

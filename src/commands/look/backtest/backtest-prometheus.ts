@@ -1,0 +1,135 @@
+/** Fetches a recorded rollout from Prometheus by the very queries of the config's gates. Refuses what it cannot have whole. */
+import type { GateTrace } from '../../../backtest/backtest.ts';
+import type { TraceRow } from '../../../backtest/trace.ts';
+import { formOf, type StatusNames } from '../../../backtest/trace-counts.ts';
+import { intervalsOf } from '../../../backtest/trace-intervals.ts';
+import { recordedRows } from '../../../backtest/trace-recorded.ts';
+import type { Scope } from '../../../base/scope.ts';
+import { KvdeployError } from '../../../core/errors.ts';
+import { parseDuration } from '../../../core/gates/verdict/gate.ts';
+import { type Guid, parseGuid } from '../../../core/scope.ts';
+import { openSource } from '../../../metrics/index.ts';
+import type { Question } from '../../../metrics/metric-source.ts';
+import type { PrometheusConfig } from '../../../metrics/prometheus/prometheus.ts';
+import { momentsIn, recordedCounts } from '../../../metrics/prometheus/prometheus-range.ts';
+import type { Deps } from '../../../release/deps.ts';
+import type { AskedGates } from './backtest-gates.ts';
+
+export interface RangeOptions {
+  readonly fromPrometheus?: string;
+  readonly build?: string;
+  readonly stable?: string;
+  readonly start?: string;
+  readonly end?: string;
+  readonly step?: string;
+}
+
+export interface Fetched extends GateTrace {
+  readonly rows: readonly TraceRow[];
+}
+
+/** As many as Prometheus gives at most for one query. */
+const MOMENTS_MAX = 11_000;
+
+/** One trace for each gate of the source `prometheus`. Throws USAGE, UNREACHABLE or TRACE_INVALID. */
+export async function fetchTraces(
+  options: RangeOptions,
+  asked: AskedGates,
+  needs: 'both' | 'stable',
+  names: StatusNames,
+  deps: Deps,
+): Promise<readonly Fetched[]> {
+  const gates = new Map([...asked.compared, ...asked.fixed].map((gate) => [gate.name, gate]));
+  const ours = [...gates.values()].filter(({ source }) => source === 'prometheus');
+  if (ours.length === 0)
+    throw usage('No gate of the config asks Prometheus, so nothing says which queries to ask.', '--config FILE --env E');
+  const traces: Fetched[] = [];
+  for (const gate of ours) {
+    const config = openSource(gate).config as PrometheusConfig;
+    const settings = { ...config, url: options.fromPrometheus ?? config.url };
+    const range = rangeOf(options, settings.interval);
+    const stable = questionOf('--stable', options.stable, settings, deps.situation.scope);
+    const candidate = needs === 'stable' ? stable : questionOf('--build', options.build, settings, deps.situation.scope);
+    const found = await recordedCounts(settings, { candidate, stable }, range, deps.io);
+    if ('missing' in found) {
+      throw new KvdeployError('UNREACHABLE', {
+        message: `Gate ${gate.name}: ${found.missing}.`,
+        hint: 'Ask the same by hand, and see that Prometheus keeps data for so long.',
+      });
+    }
+    const rows = recordedRows(found.moments, range.startS, found.metrics);
+    const absent = (needs === 'both' ? (['candidate', 'stable'] as const) : (['stable'] as const)).find(
+      (arm) => !rows.some((row) => row.arm === arm),
+    );
+    if (absent !== undefined) throw nothingThere(gate.name, absent, found.moments);
+    const intervals = intervalsOf(rows);
+    const form = formOf(intervals.all, names);
+    const statuses = found.metrics.filter(({ counts }) => counts === 'failures');
+    const latency = form.metrics.filter(({ counts }) => counts === 'slower');
+    traces.push({ gate: gate.name, rows, intervals, form: { ...form, metrics: [...statuses, ...latency] } });
+  }
+  return traces;
+}
+
+function usage(message: string, hint: string): KvdeployError {
+  return new KvdeployError('USAGE', { message, hint });
+}
+
+function nothingThere(
+  gate: string,
+  arm: 'candidate' | 'stable',
+  moments: readonly { readonly reading: object }[],
+): KvdeployError {
+  const readings = moments.map(({ reading }) => (reading as Record<typeof arm, { missing?: string }>)[arm]);
+  const why = readings.find(({ missing }) => missing !== undefined)?.missing ?? 'no two moments in a row';
+  return new KvdeployError('TRACE_INVALID', {
+    message: `Gate ${gate} counts nothing of the ${arm} build between --start and --end: ${why}.`,
+    hint: 'Check --start and --end (with a time zone), and the builds: --build GUID@PLACE --stable GUID@PLACE',
+  });
+}
+
+function rangeOf({ start, end, step }: RangeOptions, intervalMs: number): { startS: number; endS: number; stepS: number } {
+  const stepMs = step === undefined ? intervalMs : parseDuration(step);
+  if (stepMs === undefined || stepMs < 100) throw usage(`--step ${step} is no length of an interval.`, '--step 15s');
+  const range = { startS: momentOf('--start', start), endS: momentOf('--end', end), stepS: stepMs / 1000 };
+  const count = momentsIn(range);
+  if (count < 2) throw usage('--end is less than one interval after --start.', `--end at least ${range.stepS} s later`);
+  if (count > MOMENTS_MAX)
+    throw usage(
+      `${count} intervals are more than the ${MOMENTS_MAX} that Prometheus gives.`,
+      'A longer --step, or a shorter range.',
+    );
+  return range;
+}
+
+/** Seconds since 1970. A time without its zone would be another one on another machine. */
+function momentOf(flag: string, text: string | undefined): number {
+  const example = `${flag} 2026-11-22T10:00:00Z`;
+  if (text === undefined) throw usage(`${flag} is missing.`, example);
+  if (/^\d{9,11}(?:\.\d{1,3})?$/.test(text)) return Number(text);
+  const ms = /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(ms)) throw usage(`${flag} ${JSON.stringify(text)} is no time with a zone.`, example);
+  return ms / 1000;
+}
+
+/** `GUID`, `PLACE` or `GUID@PLACE`; each is needed only where a query asks for it. */
+function questionOf(
+  flag: string,
+  text: string | undefined,
+  { requests, errors, latency }: PrometheusConfig,
+  scope: Scope | null,
+): Question {
+  if (text === undefined) throw usage(`${flag} is missing.`, `${flag} GUID@PLACE`);
+  const [first = '', ...rest] = text.split('@');
+  const guid = parseGuid(first);
+  const place = guid === undefined ? text : rest.join('@');
+  const queries = [requests, errors, latency].join('\n');
+  for (const [name, value] of [
+    ['build', guid],
+    ['place', place],
+  ] as const)
+    if (queries.includes(`\${${name}}`) && (value ?? '') === '')
+      throw usage(`The queries ask for \${${name}}, which ${flag} ${text} does not say.`, `${flag} GUID@PLACE`);
+  if (scope === null) throw usage('Nothing says which service this is.', '--config FILE --env E');
+  return { scope, build: guid ?? ('' as Guid), place, address: null };
+}

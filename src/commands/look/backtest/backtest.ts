@@ -1,0 +1,116 @@
+/** `backtest`: when the gates would have decided over a recorded rollout, and why. Changes nothing; asks the network only for a range. */
+import { replayTrace, type TraceGates, traceSettings } from '../../../backtest/backtest.ts';
+import { type Backtest, backtestText, calibrationText, decide } from '../../../backtest/backtest-text.ts';
+import { calibrate } from '../../../backtest/calibration.ts';
+import { formOf, type StatusNames } from '../../../backtest/trace-counts.ts';
+import { intervalsOf } from '../../../backtest/trace-intervals.ts';
+import { KvdeployError } from '../../../core/errors.ts';
+import { CLASS_METRICS, metricOfStatus, STATUS_METRICS } from '../../../metrics/arms.ts';
+import { type Deps, done, type Outcome } from '../../../release/deps.ts';
+import { type AskedGates, gatesToTest } from './backtest-gates.ts';
+import { type Fetched, fetchTraces, type RangeOptions } from './backtest-prometheus.ts';
+import { traceRows } from './backtest-read.ts';
+
+export interface BacktestOptions extends RangeOptions {
+  /** A file, or `-` for standard input. */
+  readonly trace?: string;
+  readonly calibrate?: boolean;
+}
+
+/** One constant, so that a calibration can be made again. */
+const SEED = 1;
+
+const STATUSES: StatusNames = { single: STATUS_METRICS, classes: CLASS_METRICS, metricOf: metricOfStatus };
+
+export async function backtest(options: BacktestOptions, deps: Deps): Promise<Outcome> {
+  if ((options.trace === undefined) === (options.fromPrometheus === undefined)) {
+    throw new KvdeployError('USAGE', {
+      message: 'Say what to test the gates on: a trace, or a range of Prometheus.',
+      hint: 'kvdeploy backtest --trace FILE',
+    });
+  }
+  const asked = await gatesToTest(deps);
+  const needs = options.calibrate === true ? 'stable' : 'both';
+  const traces =
+    options.trace === undefined
+      ? await fetchTraces(options, asked, needs, STATUSES, deps)
+      : [await ofOneGate(asked, options.trace, needs, deps)];
+  const tried = triedGates(asked, traces, deps);
+  const what = sourceText(options, traces);
+  if (options.calibrate === true) return calibrated(what, tried, traces, deps);
+  const settings =
+    tried.compared.length === 0 ? null : traceSettings(tried.compared, asked.evidence, ofThese(traces, tried.compared));
+  const gates: TraceGates = { settings, fixed: tried.fixed, steps: asked.steps };
+  const found = decide(replayTrace(traces, gates, STATUSES));
+  if (found === undefined) throw new Error('a trace of both builds has no interval of the candidate');
+  return told(what, found, gates, deps);
+}
+
+/** A trace is what one gate counts: `errors`, or the first gate that there is. */
+async function ofOneGate(asked: AskedGates, file: string, needs: 'both' | 'stable', deps: Deps): Promise<Fetched> {
+  const names = [...asked.compared, ...asked.fixed].map(({ name }) => name);
+  const rows = await traceRows(file, needs, deps);
+  const intervals = intervalsOf(rows);
+  return {
+    gate: names.find((name) => name === 'errors') ?? names[0] ?? '',
+    rows,
+    intervals,
+    form: formOf(intervals.all, STATUSES),
+  };
+}
+
+function ofThese(traces: readonly Fetched[], gates: readonly { readonly name: string }[]): readonly Fetched[] {
+  return traces.filter(({ gate }) => gates.some(({ name }) => name === gate));
+}
+
+/** The gates that a trace is for. The others are named, since they were not tried. */
+function triedGates(asked: AskedGates, traces: readonly Fetched[], deps: Deps): AskedGates {
+  const isTried = ({ name }: { readonly name: string }) => traces.some(({ gate }) => gate === name);
+  const others = [...asked.compared, ...asked.fixed].filter((gate) => !isTried(gate)).map(({ name }) => name);
+  if (others.length > 0) {
+    const tried = traces.map(({ gate }) => gate).join(', ');
+    const message = `Tried with what was recorded: ${tried}; not tried: ${[...new Set(others)].join(', ')}.`;
+    deps.line({ type: 'note', level: 'warning', message });
+  }
+  return { ...asked, compared: asked.compared.filter(isTried), fixed: asked.fixed.filter(isTried) };
+}
+
+function sourceText({ trace, fromPrometheus, start, end }: BacktestOptions, [first]: readonly Fetched[]): string {
+  const source = trace === undefined ? `${fromPrometheus} from ${start} to ${end}` : trace === '-' ? 'standard input' : trace;
+  return `${source}: ${first?.intervals.all.length} intervals of ${first?.intervals.everyS} s`;
+}
+
+/** Needs a comparing gate: a fixed limit has nothing to calibrate. */
+function calibrated(what: string, asked: AskedGates, traces: readonly Fetched[], deps: Deps): Outcome {
+  const gate = asked.compared.find(({ name }) => name === 'errors') ?? asked.compared[0];
+  const trace = traces.find((one) => one.gate === gate?.name);
+  if (gate === undefined || trace === undefined) {
+    throw new KvdeployError('NO_GATE', {
+      message: 'No gate of this service compares, so there is nothing to calibrate.',
+      hint: 'A gate without max compares: gates: [errors]',
+    });
+  }
+  const percents = asked.steps.map(({ percent }) => percent);
+  const found = calibrate(trace.rows, { gate, evidence: asked.evidence, percents, seed: SEED }, STATUSES);
+  const configured = asked.evidence.leastLogE ?? null;
+  deps.line({ type: 'document', name: 'calibration', data: { ...found, seed: SEED, configured } });
+  deps.print(calibrationText(what, found, configured));
+  const more = found.replaysNeeded - found.greatest.length;
+  return done(found.threshold === null ? `Not calibrated: ${more} more replays are needed.` : 'Calibrated.');
+}
+
+const WORDS = {
+  rollback: 'The gates would have gone back',
+  advance: 'The gates would have gone on',
+  hold: 'The gates would still hold',
+};
+
+/** Says the same to people, to machines and on the result line. */
+function told(what: string, found: Backtest, { settings }: TraceGates, deps: Deps): Outcome {
+  const { decision, compared, steps } = found;
+  const { verdict, tS, badRequests, slice, logE, step } = decision;
+  deps.line({ type: 'document', name: 'backtest', data: { what, decision, compared, steps, settings } });
+  deps.print(backtestText(what, found));
+  const outcome = done(`${WORDS[verdict]} at ${tS} s, after ${badRequests} bad ${badRequests === 1 ? 'request' : 'requests'}.`);
+  return { ...outcome, decision: { verdict, t_s: tS, badRequests, slice, logE, step } };
+}

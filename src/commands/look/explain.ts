@@ -1,0 +1,68 @@
+/** `explain`: what a code means, what causes it and what to do, without any file, network or state. Changes nothing. */
+import { EXIT } from '../../base/codes.ts';
+import { KvdeployError } from '../../core/errors.ts';
+import { nearest } from '../../core/text.ts';
+import { EXIT_WORDS, EXPLANATIONS, exitOf } from '../../explain/explanations.ts';
+import { type Deps, done, type Outcome } from '../../release/deps.ts';
+
+const EXIT_CODES = 'exit-codes';
+
+type Known = keyof typeof EXPLANATIONS;
+
+/** One code, `exit-codes`, or without an argument the list of all. Throws UNKNOWN_NAME with the nearest code. */
+export async function explain(asked: string | undefined, deps: Deps): Promise<Outcome> {
+  if (asked === undefined) return list(deps);
+  if (asked === EXIT_CODES) return exitCodes(deps);
+  const code = asked.toUpperCase().replaceAll('-', '_');
+  if (!isKnown(code)) throw unknownCode(asked, code);
+  const { means, example, causes, todo } = EXPLANATIONS[code];
+  const exitCode = exitOf(code);
+  deps.line({ type: 'document', name: 'explanation', data: { code, exitCode, means, example, causes, todo } });
+  deps.print(
+    [
+      `${code}  (exit ${exitCode})`,
+      `  ${means}`,
+      `  for example  ${example}`,
+      ...causes.map((cause, index) => `  ${index === 0 ? 'causes' : '      '}       ${cause}`),
+      ...todo.map((step, index) => `  ${index === 0 ? 'try' : '   '}          ${step}`),
+    ].join('\n'),
+  );
+  return done('');
+}
+
+function isKnown(code: string): code is Known {
+  return Object.hasOwn(EXPLANATIONS, code);
+}
+
+function unknownCode(asked: string, code: string): KvdeployError {
+  const near = asked.startsWith('exit') ? EXIT_CODES : nearest(code, Object.keys(EXPLANATIONS));
+  return new KvdeployError('UNKNOWN_NAME', {
+    message: `There is no code ${JSON.stringify(asked)}.`,
+    hint: near === undefined ? 'See all of them: kvdeploy explain' : `kvdeploy explain ${near}`,
+  });
+}
+
+function list(deps: Deps): Outcome {
+  const codes = Object.keys(EXPLANATIONS) as Known[];
+  const rows = codes.map((code) => ({ code, exitCode: exitOf(code), means: EXPLANATIONS[code].means }));
+  deps.line({ type: 'document', name: 'explanations', data: rows });
+  deps.print(
+    rows.map(({ code, exitCode, means }) => `${code.padEnd(20)} ${String(exitCode).padStart(3)}  ${first(means)}`).join('\n'),
+  );
+  return done('');
+}
+
+function first(text: string): string {
+  return /^.*?[.:](?= |$)/.exec(text)?.[0].replace(/[.:]$/, '') ?? text;
+}
+
+function exitCodes(deps: Deps): Outcome {
+  const rows = (Object.keys(EXIT) as (keyof typeof EXIT)[]).map((name) => ({ exitCode: EXIT[name], ...EXIT_WORDS[name] }));
+  deps.line({ type: 'document', name: EXIT_CODES, data: rows });
+  const width = Math.max(...rows.map(({ means }) => means.length));
+  const line = (code: string, means: string, traffic: string) => `${code.padStart(4)}  ${means.padEnd(width)}  ${traffic}`;
+  deps.print(
+    [line('exit', 'meaning', 'traffic'), ...rows.map((row) => line(String(row.exitCode), row.means, row.traffic))].join('\n'),
+  );
+  return done('');
+}

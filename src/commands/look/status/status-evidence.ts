@@ -1,0 +1,43 @@
+/** What `status` says of the comparing gates: how far the evidence is on each way, where it points, and what it waits for. No I/O. */
+import { certificates } from '../../../core/gates/evidence/certificate.ts';
+import { culprits, standingText } from '../../../core/gates/verdict/culprits.ts';
+import { percentText } from '../../../core/gates/verdict/gate.ts';
+import { judge, progress } from '../../../core/gates/verdict/verdict.ts';
+import { inShort, reasonText } from '../../../core/gates/verdict/verdict-holds.ts';
+import type { State } from '../../../core/rollout/rollout.ts';
+import { safeLine } from '../../../core/text.ts';
+import { bar } from '../../../terminal/words.ts';
+
+const BAR = 20;
+
+/** What the ledger last says: the leader knows more. Null where nothing is compared. `waitsFor`: why it does not go on, while it bakes. */
+export function evidenceOf(state: State) {
+  const { plan, evidence, step, phase } = state;
+  if (plan.comparison === undefined || evidence === null) return null;
+  const { settings } = plan.comparison;
+  const kept = evidence.evidence;
+  const certified = certificates(settings, kept);
+  const { heaviest } = culprits(settings, kept);
+  const next = plan.steps[step + 1];
+  const moment = { nowMs: kept.atMs, nextShare: next === undefined ? null : next.percent / 100 };
+  const verdict = phase === 'baking' ? judge(settings, kept, moment, certified) : null;
+  return {
+    at: new Date(kept.atMs).toISOString(),
+    ...progress(settings, kept, kept.atMs, certified),
+    slice: heaviest.slice,
+    most: standingText(heaviest),
+    waitsFor: verdict?.verdict === 'hold' ? inShort(verdict.reasons).map(reasonText) : [],
+  };
+}
+
+/** The lines of it, each with its field's name in front; none where nothing is compared. */
+export function evidenceLines(evidence: ReturnType<typeof evidenceOf>): string[] {
+  if (evidence === null) return [];
+  const { at, back, on, most, waitsFor } = evidence;
+  const way = (part: number) => `${bar(part * 100, BAR, false)} ${percentText(part)}`;
+  return [
+    `  evidence    back ${way(back)}  on ${way(on)}  at ${at}`,
+    `              most in ${safeLine(most)}`,
+    ...waitsFor.map((why, index) => `  ${index === 0 ? 'waits for   ' : '            '}${safeLine(why)}`),
+  ];
+}

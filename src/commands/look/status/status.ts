@@ -1,0 +1,183 @@
+/** `status`: where traffic is, what is known-good, who leads, and whether router and ledger agree. Changes nothing. */
+import { type Hold, readHold } from '../../../base/pointer/hold.ts';
+import { readPointers } from '../../../base/pointer/pointer.ts';
+import { currentKnownGood, fold, type History, openRollout, waysBack } from '../../../core/ledger/history.ts';
+import type { Traffic } from '../../../core/output.ts';
+import { stepSplit } from '../../../core/rollout/plan.ts';
+import { isOver, type State } from '../../../core/rollout/rollout.ts';
+import { type Split, splitsAgree, splitText } from '../../../core/rollout/split.ts';
+import { scopeText, shortGuid } from '../../../core/scope.ts';
+import { safeLine } from '../../../core/text.ts';
+import { breakGlassCommand } from '../../../lead/advice.ts';
+import { type Deps, done, type Outcome } from '../../../release/deps.ts';
+import { buildsAtPlaces } from '../../../release/judge-release.ts';
+import { type Opened, openScope, targetOf } from '../../../release/open.ts';
+import { showTraffic, trafficOf } from '../../../release/traffic.ts';
+import type { Reading } from '../../../routers/router.ts';
+import { evidenceLines, evidenceOf } from './status-evidence.ts';
+import { watchStatus } from './status-watch.ts';
+
+export async function status(options: { readonly watch?: boolean }, deps: Deps): Promise<Outcome> {
+  const opened = await openScope(deps, { config: 'optional' });
+  if (options.watch === true) return watchStatus(opened, () => lookAt(opened, deps), deps);
+  const { document, text } = await lookAt(opened, deps);
+  deps.line({ type: 'document', name: 'status', data: document });
+  deps.print(text);
+  return done(messageOf(document), document.next);
+}
+
+/** One look at everything: the ledger as it is now, the router as it answers now. */
+async function lookAt(before: Opened, deps: Deps) {
+  const { entries } = await before.store.read(before.scope);
+  const opened = { ...before, entries, history: fold(entries) };
+  const document = documentOf(opened, await readIfAny(opened, deps), deps);
+  return { document, text: textOf(document, opened), summary: summaryOf(document) };
+}
+
+async function readIfAny(opened: Opened, deps: Deps): Promise<Reading | { readonly why: string }> {
+  try {
+    const open = openRollout(opened.history);
+    const target = targetOf(opened, deps, open === null ? 'config' : 'ledger');
+    showTraffic(deps, target, buildsAtPlaces(opened));
+    return await target.read();
+  } catch (error) {
+    return { why: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function documentOf(opened: Opened, reading: Reading | { readonly why: string }, deps: Deps) {
+  const { history, scope } = opened;
+  const open = openRollout(history);
+  const hold = readHold(opened.pointerDirs, deps.io.fs);
+  const pointers = opened.pointerDirs.map((dir) => {
+    const { newest, damaged } = readPointers(dir, deps.io.fs, scope);
+    return { dir, generation: newest?.generation ?? null, knownGood: newest?.knownGood.build.guid ?? null, damaged };
+  });
+  const known = currentKnownGood(history);
+  const leader = leaderOf(history, deps);
+  const traffic: Traffic = 'why' in reading ? { split: [], certainty: 'unknown' } : trafficOf(reading, buildsAtPlaces(opened));
+  return {
+    scope,
+    traffic,
+    trouble: 'why' in reading ? [reading.why] : reading.trouble,
+    drift: 'why' in reading ? null : driftOf(history, open, reading),
+    knownGood:
+      known === null
+        ? null
+        : { guid: known.build.guid, version: known.build.version, since: known.since, bad: history.bad.has(known.build.guid) },
+    waysBack: waysBack(history).map((way) => ({ guid: way.build.guid, version: way.build.version, since: way.since })),
+    rollout: rolloutOf(history.rollout, history.changedAt),
+    leader,
+    hold: hold === undefined ? null : { file: hold.file, text: hold.text },
+    pointers,
+    next: nextOf(opened, open, hold, leader?.running === true),
+  };
+}
+
+type StatusDocument = ReturnType<typeof documentOf>;
+
+/** `running` is null where nobody here can say, since it leads from another host. */
+function leaderOf({ leader }: History, { io }: Deps) {
+  if (leader === null) return null;
+  const { by, actor, command } = leader.claim;
+  return { ...by, actor, command, since: leader.since, running: by.host === io.self().host ? io.isRunning(by) : null };
+}
+
+function rolloutOf(state: State | null, changedAt: string | null) {
+  if (state === null) return null;
+  const { plan } = state;
+  const percent = plan.steps[state.step]?.percent ?? 0;
+  return {
+    id: plan.id,
+    kind: plan.kind,
+    candidate: plan.candidate.guid,
+    stable: plan.stable?.guid ?? null,
+    phase: state.phase,
+    over: isOver(state),
+    step: state.step + 1,
+    steps: plan.steps.length,
+    percent,
+    why: state.why,
+    changedAt,
+    evidence: evidenceOf(state),
+  };
+}
+
+/** What the ledger expects of the router, where it expects anything definite. */
+function driftOf(history: History, open: State | null, reading: Reading): string | null {
+  const expected = expectedSplit(history, open);
+  if (expected === null || splitsAgree(reading.members, expected)) return null;
+  return `the ledger expects ${splitText(expected)}, the router reports ${splitText(reading.members)}`;
+}
+
+/** Once a rollout is over, that is the known-good build alone: a rescue that was reconciled since has changed which one that is. */
+function expectedSplit(history: History, open: State | null): Split | null {
+  if (open !== null) return open.phase === 'baking' || open.phase === 'pointing' ? stepSplit(open.plan, open.step) : null;
+  const known = currentKnownGood(history);
+  const phase = history.rollout?.phase;
+  return known !== null && (phase === 'done' || phase === 'reverted')
+    ? [{ place: known.build.ref, build: known.build.guid, percent: 100 }]
+    : null;
+}
+
+function nextOf(opened: Opened, open: State | null, hold: Hold | undefined, isLed: boolean): string[] {
+  const { flags } = opened;
+  if (hold !== undefined) return [`kvdeploy reconcile ${flags}`, breakGlassCommand(opened)];
+  if (open !== null) return [`kvdeploy ${isLed ? 'status --watch' : 'resume'} ${flags}`, `kvdeploy abort ${flags}`];
+  return opened.history.rollout?.phase === 'stuck' ? [`kvdeploy rollback ${flags}`, breakGlassCommand(opened)] : [];
+}
+
+function messageOf(document: StatusDocument): string {
+  if (document.hold !== null) return 'A break-glass hold is in force.';
+  if (document.drift !== null) return `Drift: ${document.drift}.`;
+  const { rollout, leader } = document;
+  if (rollout === null) return 'No rollout yet.';
+  const alone = !rollout.over && (leader === null || leader.running === false);
+  return `The last rollout is ${rollout.phase}${alone ? ', and nobody leads it or watches its gates' : ''}.`;
+}
+
+function textOf(document: StatusDocument, opened: Opened): string {
+  const { knownGood, rollout, leader, hold } = document;
+  const running =
+    leader === null ? '' : leader.running === false ? ', but that process is gone' : leader.running === null ? '' : ', running';
+  const lines = [
+    scopeText(opened.scope),
+    `  traffic     ${splitOf(document.traffic)}`,
+    ...document.trouble.map((trouble) => `  trouble     ${trouble}`),
+    ...(document.drift === null ? [] : [`  drift       ${document.drift}`]),
+    `  known-good  ${knownGood === null ? 'none' : `${shortGuid(knownGood.guid)}  ${knownGood.version}  since ${knownGood.since}${knownGood.bad ? '  MARKED BAD' : ''}`}`,
+    `  rollout     ${rollout === null ? 'none' : `${rollout.id}  ${rollout.kind} of ${shortGuid(rollout.candidate)}  ${rollout.phase} at step ${rollout.step}/${rollout.steps} (${rollout.percent} %): ${safeLine(rollout.why)}`}`,
+    ...evidenceLines(rollout?.evidence ?? null),
+    `  leader      ${leader === null ? 'nobody' : `${leader.actor}, pid ${leader.pid} on ${leader.host}, ${leader.command} since ${leader.since}${running}`}`,
+    `  hold        ${hold === null ? 'none' : hold.text}`,
+    ...document.pointers.map(
+      (pointer) =>
+        `  pointer     ${pointer.generation === null ? 'none' : `generation ${pointer.generation}, ${shortGuid(pointer.knownGood ?? '')}`}  in ${pointer.dir}${pointer.damaged.length === 0 ? '' : `  (${pointer.damaged.length} damaged)`}`,
+    ),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** The same in one line, without anything that changes by itself. */
+function summaryOf({ traffic, trouble, drift, knownGood, rollout, leader, hold }: StatusDocument): string {
+  const parts = [
+    `traffic ${splitOf(traffic)}`,
+    `known-good ${knownGood === null ? 'none' : shortGuid(knownGood.guid)}`,
+    rollout === null
+      ? 'no rollout yet'
+      : `${rollout.kind} of ${shortGuid(rollout.candidate)} ${rollout.phase} at step ${rollout.step}/${rollout.steps}`,
+    ...(leader === null ? [] : [`led by ${leader.actor}${leader.running === false ? ', whose process is gone' : ''}`]),
+    ...(hold === null ? [] : ['HOLD']),
+    ...(drift === null ? [] : ['DRIFT']),
+    ...trouble,
+  ];
+  return parts.join('; ');
+}
+
+function splitOf(traffic: Traffic): string {
+  if (traffic.certainty === 'unknown') return 'not known';
+  const shares = traffic.split.map(
+    (share) => `${share.build === null ? `unknown build at ${share.place ?? '?'}` : shortGuid(share.build)} ${share.percent} %`,
+  );
+  return `${shares.length === 0 ? 'nothing' : shares.join(', ')} (${traffic.certainty})`;
+}

@@ -1,0 +1,158 @@
+/** `pointer`: show, verify, export and import the known-good pointer. */
+import { describe } from '../../base/changes/wording.ts';
+import { readPointers } from '../../base/pointer/pointer.ts';
+import { presenceProblem } from '../../core/admission/target-locks.ts';
+import { KvdeployError, refusalError } from '../../core/errors.ts';
+import type { Event } from '../../core/ledger/events.ts';
+import { currentKnownGood, openRollout } from '../../core/ledger/history.ts';
+import { sameScope, scopeText, shortGuid } from '../../core/scope.ts';
+import { publishPointer } from '../../engine/pointer-writer.ts';
+import { breakGlassCommand } from '../../lead/advice.ts';
+import { idlePlaces, pointerProblems, renderIdle, renderNow, rescueProblem } from '../../lead/idle-pointer.ts';
+import { recordEvent } from '../../lead/record-event.ts';
+import { assertNoHold } from '../../lead/unreviewed.ts';
+import { confirm } from '../../release/confirm.ts';
+import { type Deps, done, type Outcome } from '../../release/deps.ts';
+import { type PointerExport, readExport } from '../../release/elsewhere.ts';
+import { mustHave } from '../../release/judge-release.ts';
+import { openScope, targetOf } from '../../release/open.ts';
+import { recordStatePlaces } from '../../release/state-dir.ts';
+
+/** Shows every generation that verifies, and says which do not. */
+export async function showPointer(deps: Deps): Promise<Outcome> {
+  const opened = await openScope(deps, { config: 'optional' });
+  const places = opened.pointerDirs.map((dir) => ({ dir, ...readPointers(dir, deps.io.fs, opened.scope) }));
+  deps.line({
+    type: 'document',
+    name: 'pointer',
+    data: {
+      scope: opened.scope,
+      places: places.map(({ dir, all, damaged, readable }) => ({ dir, readable, generations: all, damaged })),
+    },
+  });
+  for (const { dir, all, damaged } of places) {
+    const lines = all.map(
+      (pointer) =>
+        `  ${String(pointer.generation).padStart(4)}  ${pointer.writtenAt}  ${shortGuid(pointer.knownGood.build.guid)}  ${pointer.knownGood.build.version}  ${pointer.why}`,
+    );
+    const bad = damaged.map((entry) => `  DAMAGED  ${entry.file}: ${entry.why}`);
+    deps.print(`${dir}\n${[...lines, ...bad, ...(all.length + bad.length === 0 ? ['  none'] : [])].join('\n')}\n`);
+  }
+  const newest = places[0]?.newest;
+  if (newest == null)
+    throw new KvdeployError('NO_KNOWN_GOOD', {
+      message: `There is no pointer of ${scopeText(opened.scope)} here.`,
+      hint: `kvdeploy adopt ${opened.flags}`,
+    });
+  deps.print(
+    `restores ${newest.knownGood.build.guid} with\n${newest.knownGood.changes.map((change) => `  ${describe(change)}`).join('\n')}\n`,
+  );
+  return done(`Known-good is ${shortGuid(newest.knownGood.build.guid)} (${newest.knownGood.build.version}).`, [
+    breakGlassCommand(opened),
+  ]);
+}
+
+/** Renders the way back again over the target of now and compares; with `renew` writes it again. */
+export async function verifyPointer(options: { readonly renew?: boolean }, deps: Deps): Promise<Outcome> {
+  const opened = await openScope(deps, { config: 'optional' });
+  const fresh = await renderNow(opened, deps);
+  const problems = opened.pointerDirs.flatMap((dir) => pointerProblems(dir, fresh, opened.scope, deps.io));
+  for (const { dir, why } of problems) deps.line({ type: 'check', name: `pointer in ${dir}`, ok: false, message: why });
+  const outdated = opened.pointerDirs.flatMap((dir) => rescueProblem(dir, deps.io) ?? []);
+  for (const message of outdated) deps.line({ type: 'note', level: 'warning', message });
+  if (problems.length === 0 && (outdated.length === 0 || options.renew !== true))
+    return done(`Every copy verifies and leads back to ${shortGuid(fresh.knownGood.build.guid)} over the members of now.`);
+  if (options.renew !== true) {
+    const code = problems.some((problem) => problem.damaged) ? 'POINTER_DAMAGED' : 'POINTER_STALE';
+    throw new KvdeployError(code, {
+      message: problems.map(({ dir, why }) => `${dir}: ${why}`).join('; '),
+      hint: `Write it again: kvdeploy pointer verify --renew ${opened.flags}`,
+    });
+  }
+  assertNoHold(opened, deps);
+  if (openRollout(opened.history) !== null)
+    throw new KvdeployError('BUSY', {
+      message: 'A rollout is under way; its pointer was rendered for it.',
+      hint: `kvdeploy status ${opened.flags}`,
+    });
+  const { generation, warnings } = publishPointer(idlePlaces(opened, deps), fresh, deps.io);
+  for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
+  return done(`Written again as generation ${generation}.`, [breakGlassCommand(opened)]);
+}
+
+/** Prints the known-good build as a file for another machine. */
+export async function exportPointer(deps: Deps): Promise<Outcome> {
+  const opened = await openScope(deps, { config: 'optional' });
+  const known = currentKnownGood(opened.history);
+  if (known === null)
+    throw new KvdeployError('NO_KNOWN_GOOD', {
+      message: `No build was ever known-good in ${scopeText(opened.scope)}.`,
+      hint: `kvdeploy adopt ${opened.flags}`,
+    });
+  const exported: PointerExport = {
+    kind: 'PointerExport',
+    formatVersion: 1,
+    scope: opened.scope,
+    exportedAt: new Date(deps.io.now()).toISOString(),
+    build: known.build,
+    since: known.since,
+    bad: [...opened.history.bad.keys()],
+  };
+  deps.line({ type: 'document', name: 'pointer-export', data: exported });
+  deps.print(`${JSON.stringify(exported, null, 2)}\n`);
+  // Standard output is the file, and nothing else.
+  deps.line({ type: 'note', level: 'info', message: `exported ${shortGuid(known.build.guid)} (${known.build.version})` });
+  return done('');
+}
+
+/** Begins a ledger on this machine with the known-good build of another one. Only into an empty ledger, and only what the target confirms. */
+export async function importPointer(file: string, options: { readonly confirm?: string }, deps: Deps): Promise<Outcome> {
+  const opened = await openScope(deps, { config: 'needed' });
+  assertNoHold(opened, deps);
+  const settings = mustHave(opened);
+  const imported = readExport(file, deps);
+  if (!sameScope(imported.scope, opened.scope))
+    throw new KvdeployError('WRONG_SCOPE', {
+      message: `${file} belongs to ${scopeText(imported.scope)}, not ${scopeText(opened.scope)}.`,
+      hint: 'Export the pointer of this scope.',
+    });
+  if (currentKnownGood(opened.history) !== null)
+    throw new KvdeployError('NOTHING_TO_DO', {
+      message: `${scopeText(opened.scope)} has a ledger with a known-good build here already.`,
+      hint: `kvdeploy status ${opened.flags}`,
+    });
+  const target = targetOf(opened, deps);
+  const reading = await target.read();
+  const { build } = imported;
+  const absent = presenceProblem(opened.scope, build.guid, await target.ask(build.ref, reading), 'Import where the build runs.');
+  if (absent !== undefined) throw refusalError(absent);
+  if (!(await target.identify()).includes(opened.scope.environment))
+    throw new KvdeployError('WRONG_TARGET', {
+      message: `The target does not say that it is ${opened.scope.environment}.`,
+      hint: 'Check the router settings.',
+    });
+  await confirm(
+    opened,
+    `Take ${shortGuid(build.guid)} (${build.version}) as the known-good build of ${scopeText(opened.scope)}`,
+    options,
+    deps,
+  );
+  recordStatePlaces([opened.stateDir, ...settings.copies], deps);
+  const event: Event = { type: 'imported', atMs: deps.io.now(), build, since: imported.since, bad: imported.bad, file };
+  const { generation, warnings } = await recordEvent(
+    opened,
+    { command: 'pointer import', event, takeOver: false },
+    deps,
+    (history, ledgerHead) => {
+      const [knownGood] = history.knownGood;
+      if (knownGood === undefined) throw new Error('an imported build is known-good');
+      return publishPointer(
+        idlePlaces(opened, deps),
+        renderIdle(opened, { target, reading, history, knownGood, ledgerHead }, 'imported', deps),
+        deps.io,
+      );
+    },
+  );
+  for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
+  return done(`${shortGuid(build.guid)} is the known-good build here now, pointer generation ${generation}.`);
+}

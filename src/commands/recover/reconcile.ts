@@ -1,0 +1,130 @@
+/** `reconcile`: after break-glass, look, write it into the ledger, lift the hold. */
+import { liftHold, readHold } from '../../base/pointer/hold.ts';
+import type { Rescue } from '../../base/pointer/records.ts';
+import { KvdeployError } from '../../core/errors.ts';
+import type { Event } from '../../core/ledger/events.ts';
+import { openRollout } from '../../core/ledger/history.ts';
+import { splitText } from '../../core/rollout/split.ts';
+import { type Guid, scopeText, shortGuid } from '../../core/scope.ts';
+import { publishPointer } from '../../engine/pointer-writer.ts';
+import type { Target } from '../../engine/target.ts';
+import { idlePlaces, renderIdle } from '../../lead/idle-pointer.ts';
+import { recordEvent } from '../../lead/record-event.ts';
+import { idOf, unreviewedRescues } from '../../lead/unreviewed.ts';
+import { confirm } from '../../release/confirm.ts';
+import { type Deps, done, type Outcome } from '../../release/deps.ts';
+import { buildsAtPlaces } from '../../release/judge-release.ts';
+import { type Opened, openScope, targetOf } from '../../release/open.ts';
+import { showTraffic } from '../../release/traffic.ts';
+import type { Reading } from '../../routers/router.ts';
+
+export interface ReconcileOptions {
+  readonly confirm?: string;
+  readonly reason?: string;
+}
+
+export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<Outcome> {
+  const opened = await openScope(deps, { config: 'optional' });
+  const hold = readHold(opened.pointerDirs, deps.io.fs);
+  const { rescues, damaged } = unreviewedRescues(opened, deps);
+  if (hold === undefined && rescues.length === 0) {
+    throw new KvdeployError('NOTHING_TO_DO', {
+      message: `No hold is in force in ${scopeText(opened.scope)}, and every rescue was reviewed.`,
+      hint: `kvdeploy status ${opened.flags}`,
+    });
+  }
+  const target = targetOf(opened, deps, openRollout(opened.history) === null ? 'config' : 'ledger');
+  showTraffic(deps, target, buildsAtPlaces(opened));
+  const reading = await target.read();
+  const serving = await servingNow(target, reading);
+  const bad = builtBad(opened, serving, rescues);
+  const records = rescues.map((rescue) => ({ id: idOf(rescue), text: recordText(rescue) }));
+  for (const message of [...(hold === undefined ? [] : [hold.text]), ...records.map((record) => record.text)])
+    deps.line({ type: 'note', level: 'info', message });
+  for (const { file, line, why } of damaged)
+    deps.line({ type: 'note', level: 'warning', message: `${file}:${line} of the rescue's record: ${why}` });
+  deps.line({
+    type: 'note',
+    level: serving === null ? 'warning' : 'info',
+    message: `serving now: ${splitText(reading.members)}${serving === null ? ', which is not one known build alone' : ` = ${serving}`}`,
+  });
+  if (bad.length > 0) deps.line({ type: 'note', level: 'info', message: `will be marked bad: ${bad.map(shortGuid).join(', ')}` });
+  await confirm(opened, `Write the rescue down and lift the hold of ${scopeText(opened.scope)}`, options, deps);
+  const warnings = await writeDown(
+    opened,
+    { reading, serving, bad, records, reason: options.reason ?? 'reviewed' },
+    target,
+    deps,
+  );
+  for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
+  return done(
+    `The rescue is in the ledger and the hold is lifted.${serving === null ? ' Traffic is not on one known build: use kvdeploy rollback.' : ''}`,
+    [`kvdeploy status ${opened.flags}`],
+  );
+}
+
+interface Reviewed {
+  readonly reading: Reading;
+  readonly serving: Guid | null;
+  readonly bad: readonly Guid[];
+  readonly records: readonly { readonly id: string; readonly text: string }[];
+  readonly reason: string;
+}
+
+/** Ledger first, then the pointer, then the hold: a crash in between leaves the hold, and reconcile can be run again. */
+async function writeDown(opened: Opened, reviewed: Reviewed, target: Target, deps: Deps): Promise<readonly string[]> {
+  const { reason, serving, bad, records } = reviewed;
+  const event: Event = { type: 'reconciled', atMs: deps.io.now(), reason, serving, bad: [...bad], records: [...records] };
+  const what = { command: 'reconcile', event, takeOver: true };
+  return recordEvent(opened, what, deps, (history, ledgerHead) => {
+    const warnings = pointAtServing(opened, { ...reviewed, ledgerHead }, target, deps, history);
+    liftHold(opened.pointerDirs, deps.io.fs);
+    return warnings;
+  });
+}
+
+/** A pointer generation that names what serves, so that ledger and pointer agree again. */
+function pointAtServing(
+  opened: Opened,
+  reviewed: Reviewed & { readonly ledgerHead: string },
+  target: Target,
+  deps: Deps,
+  history: Opened['history'],
+): readonly string[] {
+  const known = history.knownGood.find((entry) => entry.build.guid === reviewed.serving);
+  if (known === undefined) return [];
+  const draft = renderIdle(
+    opened,
+    { target, reading: reviewed.reading, history, knownGood: known, ledgerHead: reviewed.ledgerHead },
+    'rolled-back',
+    deps,
+  );
+  return publishPointer(idlePlaces(opened, deps), draft, deps.io).warnings;
+}
+
+/** The one build that serves everything, by its own word; null when it is not one alone. */
+async function servingNow(target: Target, reading: Reading): Promise<Guid | null> {
+  const serving = reading.members.filter((member) => member.percent > 0);
+  const only = serving[0];
+  if (only === undefined || serving.length !== 1) return null;
+  const answer = await target.ask(only.place, reading);
+  return answer === null || 'unreachable' in answer ? null : answer.guid;
+}
+
+/** What the rescue left: the candidate of an unfinished rollout, and a known-good build that an earlier one replaced. */
+function builtBad(opened: Opened, serving: Guid | null, rescues: readonly Rescue[]): readonly Guid[] {
+  if (serving === null || rescues.length === 0) return [];
+  const { history } = opened;
+  const open = openRollout(history);
+  const left = [
+    open?.plan.kind === 'promote' ? open.plan.candidate.guid : null,
+    history.knownGood.some((known) => known.build.guid === serving) ? (history.knownGood[0]?.build.guid ?? null) : null,
+  ];
+  return [...new Set(left.filter((guid): guid is Guid => guid !== null && guid !== serving))];
+}
+
+function recordText(rescue: Rescue): string {
+  const { intent, outcome } = rescue;
+  const began = intent === null ? 'an intent that was lost' : `${intent.at} ${intent.actor} on ${intent.host}: ${intent.reason}`;
+  return `${began} → ${outcome === null ? 'IN DOUBT: no outcome was written' : outcome.result}`;
+}

@@ -1,0 +1,183 @@
+/** `rollback`: to the known-good build, or to an earlier one by `--to`. Never to a bad one, never to "the previous one". */
+import { admit, ROLLBACK_LOCKS } from '../../core/admission/admission.ts';
+import { headline } from '../../core/admission/facts.ts';
+import { KvdeployError, refusalError } from '../../core/errors.ts';
+import { currentKnownGood, type History, type KnownGood, openRollout } from '../../core/ledger/history.ts';
+import type { Build, ListedBuild } from '../../core/manifest/manifest.ts';
+import { type PlanSettings, rollbackPlan } from '../../core/rollout/make-plan.ts';
+import type { State } from '../../core/rollout/rollout.ts';
+import { type Guid, scopeText, shortGuid } from '../../core/scope.ts';
+import { fileFacts, targetFacts } from '../../engine/facts.ts';
+import type { Target } from '../../engine/target.ts';
+import { breakGlassCommand } from '../../lead/advice.ts';
+import { beginNew, lead } from '../../lead/lead.ts';
+import { abortRollout, carryOn } from '../../lead/open-rollout.ts';
+import { earlierCommands } from '../../lead/outcome.ts';
+import { assertNoHold } from '../../lead/unreviewed.ts';
+import { confirm } from '../../release/confirm.ts';
+import type { Deps, Outcome } from '../../release/deps.ts';
+import { buildsAtPlaces, planning } from '../../release/judge-release.ts';
+import { guidOf, readOffers } from '../../release/offers.ts';
+import { type Opened, openScope, targetOf } from '../../release/open.ts';
+import { showTraffic } from '../../release/traffic.ts';
+import type { Reading } from '../../routers/router.ts';
+
+export interface RollbackOptions {
+  readonly to?: string;
+  readonly confirm?: string;
+  readonly reason?: string;
+}
+
+export async function rollback(options: RollbackOptions, deps: Deps): Promise<Outcome> {
+  const opened = await openScope(deps, { config: 'optional' });
+  assertNoHold(opened, deps);
+  const to = goalOf(opened, options);
+  await confirm(
+    opened,
+    `Roll back ${scopeText(opened.scope)} to ${shortGuid(to.build.guid)} (${to.build.version})`,
+    options,
+    deps,
+  );
+  const open = openRollout(opened.history);
+  if (open === null) return rollbackTo(opened, to, options, deps);
+  if (leadsTo(open, to.build)) {
+    const control = { hold: false, leave: false, untilPercent: null, leaveAtMs: null };
+    return lead(opened, open.plan, deps, { command: 'rollback', control, takeOver: false, begin: carryOn(undefined) });
+  }
+  const aborted = await abortRollout(opened, options.reason ?? 'rollback', deps);
+  if (aborted.code === null && open.plan.stable?.guid === to.build.guid) return aborted;
+  // Too late to abort, or a rollback to another build that was stopped where it was: both are left by going back from there.
+  if (aborted.code !== null && aborted.code !== 'NOTHING_TO_DO' && open.plan.kind !== 'rollback') return aborted;
+  return rollbackTo(await openScope(deps, { config: 'optional' }), to, options, deps);
+}
+
+/** True for an unfinished rollback to this very build: it is carried on, since aborting it would leave traffic where it is. */
+function leadsTo({ plan }: State, build: Build): boolean {
+  return plan.kind === 'rollback' && plan.candidate.guid === build.guid;
+}
+
+/** The build to go back to. Throws before anything is asked or changed. */
+function goalOf(opened: Opened, options: RollbackOptions): KnownGood {
+  const { history, scope } = opened;
+  const known = history.knownGood;
+  if (options.to === undefined) {
+    // While a rollback is unfinished, the ledger still calls the build good that it is leaving.
+    const open = openRollout(history);
+    const begun = open === null ? undefined : known.find((entry) => leadsTo(open, entry.build));
+    const current = begun ?? currentKnownGood(history);
+    if (current !== null) return current;
+    throw new KvdeployError('NO_KNOWN_GOOD', {
+      message: `No build was ever known-good in ${scopeText(scope)}, so there is none to go back to.`,
+      hint: `kvdeploy status ${opened.flags}`,
+    });
+  }
+  const guid = guidOf(
+    options.to,
+    known.map((entry) => entry.build.guid),
+    `kvdeploy pointer show ${opened.flags}`,
+  );
+  const found = known.find((entry) => entry.build.guid === guid);
+  if (found !== undefined) return found;
+  throw new KvdeployError('NOT_KNOWN_GOOD', {
+    message: `Build ${shortGuid(guid)} was never known-good in ${scopeText(scope)}; going back goes only to builds that were.`,
+    hint:
+      known.length === 0
+        ? `None ever was: kvdeploy adopt ${opened.flags}`
+        : `Those that were: kvdeploy pointer show ${opened.flags}`,
+  });
+}
+
+async function rollbackTo(opened: Opened, to: KnownGood, options: RollbackOptions, deps: Deps): Promise<Outcome> {
+  const target = targetOf(opened, deps);
+  showTraffic(deps, target, buildsAtPlaces(opened));
+  const reading = await judge(opened, to.build, target, deps);
+  if (options.to === undefined && servesAlone(reading, to.build)) return knownGoodServes(opened, to);
+  const left = leftBuild(opened.history, to.build, reading);
+  const plan = rollbackPlan(
+    settingsOf(opened),
+    planning(opened, { sources: [] }, reading, deps, options.reason ?? null),
+    to.build,
+    left,
+  );
+  const control = { hold: false, leave: false, untilPercent: null, leaveAtMs: null };
+  const outcome = await lead(opened, plan, deps, {
+    command: 'rollback',
+    control,
+    takeOver: false,
+    begin: beginNew(plan, opened.history),
+  });
+  return outcome;
+}
+
+/** Judged on what ledger and pointer kept; broken manifests are a warning, a foreign listing refuses (DESIGN.md 5). */
+async function judge(opened: Opened, build: Build, target: Target, deps: Deps): Promise<Reading> {
+  const { listed, environments } = await offersIfAny(opened, deps);
+  const files = await fileFacts(
+    { ...opened, guid: build.guid, listed, atPlace: [], environments, pointerDir: opened.pointerDirs[0] ?? '' },
+    deps.io,
+  );
+  const { facts, reading } = await targetFacts(files.facts, target, build.ref);
+  const { checked } = admit(facts, ROLLBACK_LOCKS);
+  for (const { name, refusal } of checked)
+    deps.line({ type: 'check', name, ok: refusal === undefined, message: refusal?.message ?? '' });
+  const refusal = headline(checked);
+  if (refusal !== undefined)
+    throw refusalError({ ...refusal, hint: `${refusal.hint}   If the world is not what it says: ${breakGlassCommand(opened)}` });
+  return reading;
+}
+
+async function offersIfAny(
+  opened: Opened,
+  deps: Deps,
+): Promise<{ readonly listed: readonly ListedBuild[]; readonly environments: readonly string[] }> {
+  const own = { listed: [], environments: opened.config?.services.map((service) => service.scope.environment) ?? [] };
+  if (opened.config === null) return own;
+  try {
+    return await readOffers(opened, deps);
+  } catch (error) {
+    if (!(error instanceof KvdeployError)) throw error;
+    deps.line({ type: 'note', level: 'warning', message: `${error.message} Going back does not need them.` });
+    return own;
+  }
+}
+
+function servesAlone(reading: Reading, build: Build): boolean {
+  const serving = reading.members.filter((member) => member.percent > 0);
+  return serving.length === 1 && serving[0]?.place === build.ref;
+}
+
+/** It turned out bad after it was promoted: say which builds were good before, and never guess among them. */
+function knownGoodServes(opened: Opened, current: KnownGood): Outcome {
+  const next = earlierCommands(opened, current.build.guid);
+  return {
+    code: 'KNOWN_GOOD_SERVES',
+    message: `${shortGuid(current.build.guid)} (${current.build.version}) is the known-good build, and it serves everything already.`,
+    hint:
+      next.length === 0 ? 'No earlier build was known-good here.' : 'If it turned out bad, go back further, with one of these:',
+    next,
+  };
+}
+
+/** The build that serves most of what is taken away, as far as the ledger knows it. */
+function leftBuild(history: History, to: Build, reading: Reading): Build | null {
+  const serving = [...reading.members]
+    .filter((member) => member.percent > 0 && member.place !== to.ref)
+    .sort((a, b) => b.percent - a.percent)[0];
+  if (serving === undefined) return null;
+  const plan = history.rollout?.plan;
+  const builds = [plan?.candidate, plan?.stable, ...history.knownGood.map((known) => known.build)];
+  return builds.find((build): build is Build => build?.ref === serving.place && build.guid !== (to.guid as Guid)) ?? null;
+}
+
+/** Today's settings, else those of the ledger's last plan. */
+function settingsOf(opened: Opened): PlanSettings {
+  const plan = opened.history.rollout?.plan;
+  const { settings } = opened;
+  if (settings !== null && settings.router !== null) return { ...settings, router: settings.router };
+  if (plan === undefined)
+    throw new KvdeployError('NO_ROUTER', {
+      message: `Neither config nor ledger knows the router of ${scopeText(opened.scope)}.`,
+      hint: breakGlassCommand(opened),
+    });
+  return plan;
+}

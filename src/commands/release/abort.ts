@@ -1,0 +1,15 @@
+/** `abort`: go back to the stable build, from any process that shares the state. Asks nothing: the safe direction is never made harder. */
+import { abortRollout } from '../../lead/open-rollout.ts';
+import { assertNoHold } from '../../lead/unreviewed.ts';
+import type { Deps, Outcome } from '../../release/deps.ts';
+import { openScope } from '../../release/open.ts';
+
+export interface AbortOptions {
+  readonly reason?: string;
+}
+
+export async function abort(options: AbortOptions, deps: Deps): Promise<Outcome> {
+  const opened = await openScope(deps, { config: 'optional' });
+  assertNoHold(opened, deps);
+  return abortRollout(opened, options.reason ?? 'abort', deps);
+}

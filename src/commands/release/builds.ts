@@ -1,0 +1,119 @@
+/** `builds`: this environment's builds, and why each may or may not be promoted. Changes nothing, filters nothing silently. */
+import { admit, LOCKS } from '../../core/admission/admission.ts';
+import { headline } from '../../core/admission/facts.ts';
+import { refusalError } from '../../core/errors.ts';
+import { currentKnownGood } from '../../core/ledger/history.ts';
+import type { ListedBuild } from '../../core/manifest/manifest.ts';
+import { sameScope, scopeText, shortGuid } from '../../core/scope.ts';
+import { fileFacts } from '../../engine/facts.ts';
+import { type Deps, done, type Outcome } from '../../release/deps.ts';
+import { type Offers, readOffers } from '../../release/offers.ts';
+import { type Opened, openScope, targetOf } from '../../release/open.ts';
+
+interface BuildState {
+  readonly guid: string;
+  readonly version: string;
+  readonly sequence: number;
+  readonly ref: string;
+  readonly state: 'known-good' | 'promotable' | 'refused';
+  /** Percent of traffic that it serves now; null where the router could not be asked. */
+  readonly percent: number | null;
+  readonly code: string | null;
+  readonly why: string;
+}
+
+export async function builds(deps: Deps): Promise<Outcome> {
+  const opened = await openScope(deps, { config: 'needed' });
+  const offers = await readOffers(opened, deps);
+  if (offers.refusal !== undefined) throw refusalError(offers.refusal);
+  const stray = offers.atPlace.find((entry) => !sameScope(entry.scope, opened.scope));
+  if (stray !== undefined) {
+    throw refusalError({
+      code: 'WRONG_SCOPE',
+      message: `The manifest at the place of ${scopeText(opened.scope)} says that it is ${scopeText(stray.scope)}; it is refused whole.`,
+      hint: 'kvdeploy validate',
+      places: [{ file: stray.file, line: stray.line, column: stray.column }],
+    });
+  }
+  const live = await liveIfKnown(opened, deps);
+  const own = offers.listed.filter((entry) => sameScope(entry.scope, opened.scope));
+  const states: BuildState[] = [];
+  for (const entry of own) states.push(await stateOf(entry, opened, offers, live, deps));
+  states.sort((a, b) => b.sequence - a.sequence);
+  deps.line({ type: 'document', name: 'builds', data: { scope: opened.scope, builds: states } });
+  deps.print(tableOf(states));
+  return done(`${states.length} build${states.length === 1 ? '' : 's'} listed for ${scopeText(opened.scope)}.`);
+}
+
+async function stateOf(entry: ListedBuild, opened: Opened, offers: Offers, live: Live | null, deps: Deps): Promise<BuildState> {
+  const { build } = entry;
+  const known = currentKnownGood(opened.history)?.build.guid === build.guid;
+  const { facts } = await fileFacts(
+    {
+      ...opened,
+      guid: build.guid,
+      listed: offers.listed,
+      atPlace: offers.atPlace,
+      environments: offers.environments,
+      pointerDir: opened.pointerDirs[0] ?? '',
+    },
+    deps.io,
+  );
+  const refusal = headline(
+    admit(
+      facts,
+      LOCKS.filter((lock) => lock.needs === 'files'),
+    ).checked,
+  );
+  return {
+    guid: build.guid,
+    version: build.version,
+    sequence: build.sequence,
+    ref: build.ref,
+    state: known ? 'known-good' : refusal === undefined ? 'promotable' : 'refused',
+    percent: live === null ? null : (live.get(build.guid) ?? 0),
+    code: known ? null : (refusal?.code ?? null),
+    why: known ? '' : (refusal?.message ?? ''),
+  };
+}
+
+/** Percent of traffic by build, by the word of the builds at the places that serve. */
+type Live = ReadonlyMap<string, number>;
+
+async function liveIfKnown(opened: Opened, deps: Deps): Promise<Live | null> {
+  if (opened.settings?.router == null) return null;
+  try {
+    const target = targetOf(opened, deps);
+    const reading = await target.read();
+    const live = new Map<string, number>();
+    for (const { place, percent } of reading.members.filter((member) => member.percent > 0)) {
+      const answer = await target.ask(place, reading);
+      if (answer !== null && 'guid' in answer && answer.guid !== null) live.set(answer.guid, percent);
+    }
+    return live;
+  } catch (error) {
+    deps.line({
+      type: 'note',
+      level: 'warning',
+      message: `which build is live is not known: ${error instanceof Error ? error.message : String(error)}`,
+    });
+    return null;
+  }
+}
+
+function tableOf(states: readonly BuildState[]): string {
+  const rows = states.map((state) => {
+    const live = state.percent !== null && state.percent > 0 ? `live ${state.percent} %` : '';
+    return [shortGuid(state.guid), state.version, `sequence ${state.sequence}`, `at ${state.ref}`, state.state, live, state.why];
+  });
+  const widths = [0, 1, 2, 3, 4, 5].map((column) => Math.max(0, ...rows.map((row) => (row[column] ?? '').length)));
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}

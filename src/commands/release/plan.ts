@@ -1,0 +1,150 @@
+/** `plan`: everything that promote would check and do. Changes nothing. */
+import { describe } from '../../base/changes/wording.ts';
+import { readHold } from '../../base/pointer/hold.ts';
+import { readPointers } from '../../base/pointer/pointer.ts';
+import { shellWord } from '../../base/text.ts';
+import { DISK_LOCK } from '../../core/admission/admission.ts';
+import { refusalError } from '../../core/errors.ts';
+import type { Comparison } from '../../core/gates/comparison.ts';
+import { forecast } from '../../core/gates/verdict/forecast.ts';
+import { durationText, percentText } from '../../core/gates/verdict/gate.ts';
+import { openRollout } from '../../core/ledger/history.ts';
+import { type Plan, stepSplit } from '../../core/rollout/plan.ts';
+import { splitText } from '../../core/rollout/split.ts';
+import { scopeText, shortGuid } from '../../core/scope.ts';
+import { describeGate } from '../../engine/measure.ts';
+import { breakGlassCommand } from '../../lead/advice.ts';
+import { assertNothingBegan } from '../../lead/lead.ts';
+import { assertNoHold } from '../../lead/unreviewed.ts';
+import { type Deps, done, type Outcome } from '../../release/deps.ts';
+import { hazardTable } from '../../release/hazard-table.ts';
+import { isForeign, judgeRelease, type Release, type Wanted } from '../../release/judge-release.ts';
+import { type Opened, openScope } from '../../release/open.ts';
+import { writePlanFile } from '../../release/plan-file-disk.ts';
+import { showChecks } from '../../release/show-checks.ts';
+
+export interface PlanOptions extends Wanted {
+  /** Where to write the plan file. */
+  readonly out?: string;
+}
+
+export async function plan(options: PlanOptions, deps: Deps): Promise<Outcome> {
+  const opened = await openScope(deps, { config: 'needed' });
+  const release = await judgeRelease(opened, options, deps, {});
+  showChecks(release, opened, deps);
+  const untried = 'only promote tries it, since that writes a file';
+  if (!release.checked.some(({ name }) => name === DISK_LOCK))
+    deps.line({ type: 'check', name: DISK_LOCK, ok: null, message: untried });
+  const hold = readHold(opened.pointerDirs, deps.io.fs);
+  if (hold !== undefined) deps.line({ type: 'check', name: 'no hold is in force', ok: false, message: hold.text });
+  const document = release.plan === null ? null : await planDocument(release, release.plan, opened, deps);
+  deps.line({ type: 'document', name: 'plan', data: document ?? { scope: opened.scope, hazards: release.hazards } });
+  const told = document === null || release.plan === null ? [] : planLines(document, release.plan);
+  deps.print(`${[...told, ...hazardTable(release.hazards)].join('\n')}\n`);
+  const open = openRollout(opened.history);
+  if (open !== null && !isForeign(release.refusal)) assertNoHold(opened, deps);
+  if ((open !== null || release.refusal !== undefined) && !isForeign(release.refusal)) await assertNothingBegan(opened, deps);
+  if (release.refusal !== undefined || release.plan === null) {
+    throw refusalError(
+      release.refusal ?? { code: 'BUG', message: 'The release has neither plan nor refusal.', hint: 'Report this, please.' },
+    );
+  }
+  assertNoHold(opened, deps);
+  const { flags } = opened;
+  if (options.out === undefined)
+    return done('The plan can begin; nothing was changed.', [`kvdeploy promote ${flags} --build ${release.plan.candidate.guid}`]);
+  writePlanFile(options.out, release, release.plan, opened, deps);
+  return done(`The plan can begin; it was written to ${options.out}, and nothing else was changed.`, [
+    `kvdeploy promote ${flags} --plan ${shellWord(options.out)}`,
+  ]);
+}
+
+/** Everything that a reviewer wants to see, as data. */
+async function planDocument(release: Release, planned: Plan, opened: Opened, deps: Deps) {
+  const { target, reading } = release;
+  const gates = planned.gates.map((gate) => ({
+    name: gate.name,
+    source: gate.source,
+    max: gate.max,
+    minRequests: gate.minRequests,
+    question: describeGate(gate, planned, planned.candidate),
+    stableNow: release.measured.find((each) => each.gate === gate.name)?.measurement ?? { missing: 'it was not asked' },
+  }));
+  const comparison = await Promise.all((planned.comparison?.gates ?? []).map((gate) => comparedGate(gate, release, planned)));
+  const steps = planned.steps.map((step, index) => {
+    const split = stepSplit(planned, index);
+    const leaving = index + 1 === planned.steps.length ? 'drain' : 'at-once';
+    return { percent: step.percent, bakeMs: step.bakeMs, split, changes: target?.changes(split, leaving) ?? [] };
+  });
+  const { newest } = readPointers(opened.pointerDirs[0] ?? '', deps.io.fs, opened.scope);
+  return {
+    scope: planned.scope,
+    candidate: planned.candidate,
+    stable: planned.stable,
+    gates,
+    comparison,
+    steps,
+    router: planned.router.kind,
+    serving: reading?.members ?? [],
+    wayBack: {
+      build: newest?.knownGood.build ?? null,
+      generation: newest?.generation ?? null,
+      changes: newest?.knownGood.changes ?? [],
+      breakGlass: breakGlassCommand(opened),
+    },
+    hazards: release.hazards,
+    sources: planned.sources,
+  };
+}
+
+/** What one comparing gate asks and will catch, at the traffic of now. */
+async function comparedGate(gate: Comparison['gates'][number], { compared }: Release, planned: Plan) {
+  const seen = compared.find((each) => each.gate === gate.name);
+  const traffic = (await seen?.traffic()) ?? null;
+  const floorMs = Math.max(planned.pollMs, ...compared.map(({ countable }) => countable?.lagMs ?? 0));
+  const share = (planned.steps[0]?.percent ?? 0) / 100;
+  const outlook = { traffic: traffic ?? undefined, share, floorMs };
+  return {
+    name: gate.name,
+    source: gate.source,
+    question: describeGate(gate, planned, planned.candidate),
+    trafficNow: traffic,
+    slices: Object.keys(seen?.countable?.slices ?? {}).length,
+    expects: planned.comparison === undefined ? [] : forecast(gate.name, { comparison: planned.comparison, ...outlook }),
+  };
+}
+
+type PlanDocument = Awaited<ReturnType<typeof planDocument>>;
+
+function planLines(document: PlanDocument, planned: Plan): readonly string[] {
+  const build = (of: Plan['candidate'] | null) =>
+    of === null ? 'nothing' : `${shortGuid(of.guid)}  ${of.version}  sequence ${of.sequence}  at ${of.ref}`;
+  return [
+    `plan for ${scopeText(planned.scope)}`,
+    `  from       ${build(planned.stable)}`,
+    `  to         ${build(planned.candidate)}`,
+    `  serving    ${splitText(document.serving)}`,
+    ...document.steps.flatMap((step, index) => [
+      `  step ${index + 1}/${document.steps.length}   ${splitText(step.split)} for ${durationText(step.bakeMs)}`,
+      ...step.changes.map((change) => `               ${describe(change)}`),
+    ]),
+    ...document.gates.flatMap((gate) => [
+      `  gate       ${gate.name}: at most ${percentText(gate.max)} of at least ${gate.minRequests} requests (${gate.source})`,
+      `               asks ${gate.question}`,
+      `               now, for the build that serves: ${measurementText(gate.stableNow)}`,
+    ]),
+    ...document.comparison.flatMap((gate) => [
+      `  gate       ${gate.name}: compares with the stable build (${gate.source}${gate.slices === 0 ? '' : `, ${gate.slices} slices`})`,
+      `               asks ${gate.question}`,
+      ...gate.expects.map((sentence) => `               ${sentence}`),
+    ]),
+    `  way back   ${document.wayBack.build === null ? 'none' : `${shortGuid(document.wayBack.build.guid)}, pointer generation ${String(document.wayBack.generation)}`}`,
+    ...document.wayBack.changes.map((change) => `               ${describe(change)}`),
+    `               ${document.wayBack.breakGlass}`,
+  ];
+}
+
+function measurementText(now: PlanDocument['gates'][number]['stableNow']): string {
+  if ('missing' in now) return `no data: ${now.missing}`;
+  return `${now.errors} errors of ${now.requests} requests${now.counting === 'total' ? ' counted so far' : ' just sent'}${now.detail === undefined ? '' : ` (${now.detail})`}`;
+}

@@ -1,0 +1,65 @@
+/** `promote`: judge the release, ask, then lead its rollout. */
+import { shellWord } from '../../base/text.ts';
+import { KvdeployError, refusalError } from '../../core/errors.ts';
+import { openRollout } from '../../core/ledger/history.ts';
+import type { PlanFile } from '../../core/rollout/plan-file.ts';
+import { scopeText, shortGuid } from '../../core/scope.ts';
+import { controlOf } from '../../lead/control.ts';
+import { assertNothingBegan, beginNew, lead } from '../../lead/lead.ts';
+import { assertNoHold } from '../../lead/unreviewed.ts';
+import { confirm } from '../../release/confirm.ts';
+import type { Deps, Outcome } from '../../release/deps.ts';
+import { assertDiskKeeps } from '../../release/further-checks.ts';
+import { isForeign, judgeRelease, type Wanted, warnOfHazards } from '../../release/judge-release.ts';
+import { type Opened, openScope } from '../../release/open.ts';
+import { readPlanFile, staleness } from '../../release/plan-file-disk.ts';
+import { showChecks } from '../../release/show-checks.ts';
+
+export interface PromoteOptions extends Wanted {
+  readonly confirm?: string;
+  readonly until?: string;
+  readonly maxWait?: string;
+  /** A file of `plan --out`, in place of --build and --from. */
+  readonly plan?: string;
+}
+
+export async function promote(options: PromoteOptions, deps: Deps): Promise<Outcome> {
+  const control = controlOf(deps, options);
+  const opened = await openScope(deps, { config: 'needed' });
+  assertNoHold(opened, deps);
+  const file = options.plan === undefined ? null : { name: options.plan, made: plannedIn(options.plan, options, opened, deps) };
+  const wanted = file === null ? options : { build: file.made.plan.candidate.guid };
+  const release = await judgeRelease(opened, wanted, deps, { confirm: options.confirm });
+  // A foreign build is refused as one, whatever else is going on; the rest is judged by a world that a rollout is changing.
+  const moving = openRollout(opened.history) !== null || release.refusal !== undefined;
+  if (moving && !isForeign(release.refusal)) await assertNothingBegan(opened, deps);
+  showChecks(release, opened, deps);
+  const stale = file === null ? undefined : staleness(file.name, file.made, release, opened, deps);
+  const refusal = isForeign(release.refusal) ? release.refusal : (stale ?? release.refusal);
+  if (refusal !== undefined) throw refusalError(refusal);
+  // Whether the disk keeps its word is tried below.
+  warnOfHazards(
+    release.hazards.filter(({ id }) => id !== 'disk'),
+    deps,
+  );
+  const plan = file?.made.plan ?? release.plan;
+  if (plan === null) throw new Error('a release without refusal has a plan');
+  const steps = plan.steps.map((step) => `${step.percent} %`).join(' → ');
+  await confirm(
+    opened,
+    `Promote ${shortGuid(plan.candidate.guid)} (${plan.candidate.version}) to ${scopeText(opened.scope)}: ${steps}`,
+    options,
+    deps,
+  );
+  assertDiskKeeps(opened, deps);
+  return lead(opened, plan, deps, { command: 'promote', control, takeOver: false, begin: beginNew(plan, opened.history) });
+}
+
+/** The plan of `--plan`, which says itself which build it is about. */
+function plannedIn(file: string, { build, from }: PromoteOptions, opened: Opened, deps: Deps): PlanFile {
+  if (build === undefined && from === undefined) return readPlanFile(file, opened, deps);
+  throw new KvdeployError('USAGE', {
+    message: `--plan ${file} says already which build is promoted; --build and --from cannot stand beside it.`,
+    hint: `kvdeploy promote ${opened.flags} --plan ${shellWord(file)}`,
+  });
+}

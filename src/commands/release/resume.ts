@@ -1,0 +1,44 @@
+/** `resume`: carry on with the rollout that the ledger holds open, from any process. Uses the ledger's plan, never today's files; the plan was confirmed when it began. */
+import { KvdeployError } from '../../core/errors.ts';
+import { isOver, type State } from '../../core/rollout/rollout.ts';
+import { controlOf } from '../../lead/control.ts';
+import { lead } from '../../lead/lead.ts';
+import { carryOn, mustBeOpen } from '../../lead/open-rollout.ts';
+import { assertNoHold } from '../../lead/unreviewed.ts';
+import type { Deps, Outcome } from '../../release/deps.ts';
+import { foreignNow } from '../../release/further-checks.ts';
+import { type Opened, openScope } from '../../release/open.ts';
+
+export interface ResumeOptions {
+  readonly until?: string;
+  readonly maxWait?: string;
+}
+
+export async function resume(options: ResumeOptions, deps: Deps): Promise<Outcome> {
+  const control = controlOf(deps, options);
+  const opened = await openScope(deps, { config: 'optional' });
+  assertNoHold(opened, deps);
+  const open = mustBeOpen(opened);
+  assertSameTarget(opened, open);
+  const foreign = await foreignNow(opened, open, deps);
+  return lead(opened, open.plan, deps, { command: 'resume', control, takeOver: false, begin: carryOn(foreign) });
+}
+
+/** Where today's files name another target, nobody can know which one is meant. */
+function assertSameTarget(opened: Opened, open: State): void {
+  const today = opened.settings?.router ?? null;
+  if (today === null || isOver(open)) return;
+  const differences = differencesOf(open.plan.router, today);
+  if (differences.length === 0) return;
+  throw new KvdeployError('TARGET_CHANGED', {
+    message: `The config names another target than this rollout runs on: ${differences.join('; ')}.`,
+    hint: `Go back on the old target: kvdeploy abort ${opened.flags}`,
+  });
+}
+
+function differencesOf(planned: Readonly<Record<string, unknown>>, today: Readonly<Record<string, unknown>>): string[] {
+  const keys = [...new Set([...Object.keys(planned), ...Object.keys(today)])];
+  return keys
+    .filter((key) => JSON.stringify(planned[key]) !== JSON.stringify(today[key]))
+    .map((key) => `${key} was ${JSON.stringify(planned[key])}, is ${JSON.stringify(today[key])}`);
+}

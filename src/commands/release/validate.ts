@@ -1,0 +1,239 @@
+/** `validate`: checks manifests and config, alone and together. Must never reach the network, write, or run code of the repository. */
+import path from 'node:path';
+import { valueAt } from '../../config/check.ts';
+import { dataFilesBelow, expandGlob, isFolder, isGlob, readBytes, shownPath } from '../../config/files.ts';
+import { parseConfig, readConfig } from '../../config/load.ts';
+import { runsCode } from '../../config/locate.ts';
+import {
+  type ManifestReading,
+  manifestRoot,
+  parseManifest,
+  placeBelow,
+  type ReadManifest,
+  ruleFindings,
+} from '../../config/manifests.ts';
+import { findingWithoutText } from '../../config/parse/source.ts';
+import { strictParse } from '../../config/parse/strict-parse.ts';
+import type { Finding } from '../../core/errors.ts';
+import {
+  type FindingPaint,
+  findingsExitCode,
+  findingsText,
+  githubAnnotations,
+  inFileOrder,
+} from '../../core/manifest/finding.ts';
+import { scopeOf } from '../../core/manifest/manifest.ts';
+import { sameScope } from '../../core/scope.ts';
+import { safeJson } from '../../core/text.ts';
+import type { Io } from '../../io.ts';
+import { type Deps, done, type Outcome } from '../../release/deps.ts';
+
+export type ValidateFormat = 'text' | 'json' | 'github';
+
+export interface ValidateOptions {
+  /** Files, folders, globs, or `-` for standard input; none means everything below the manifest root. */
+  readonly files: readonly string[];
+  readonly format: ValidateFormat;
+  readonly config?: string | undefined;
+  readonly colour?: boolean;
+}
+
+export interface ValidateDeps {
+  readonly io: Pick<Io, 'fs'>;
+  readonly cwd: string;
+  readonly stdin: () => Promise<Uint8Array>;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+}
+
+const STDIN = '<stdin>';
+
+/** Prints every finding; returns 0, 2 when a file cannot be read as what it should be, 3 when files together break a rule. */
+export async function validate(options: ValidateOptions, deps: ValidateDeps): Promise<0 | 2 | 3> {
+  const checked = await checkAll(options, deps);
+  const findings = inFileOrder(checked.findings);
+  const exitCode = findingsExitCode(findings);
+  if (checked.manifests + checked.configs === 0 && findings.length === 0) {
+    deps.err(
+      '✖ MANIFEST_MISSING  There is nothing to validate: no config, and no manifest below releases/.\n  try  Name files or a folder: kvdeploy validate FILE…\n',
+    );
+    return 2;
+  }
+  deps.out(await render({ ...checked, findings }, options, exitCode));
+  return exitCode;
+}
+
+interface Checked {
+  readonly manifests: number;
+  readonly configs: number;
+  readonly findings: readonly Finding[];
+}
+
+async function render({ manifests, configs, findings }: Checked, options: ValidateOptions, exitCode: number): Promise<string> {
+  const many = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`;
+  const summary = `${many(manifests, 'manifest')}, ${many(configs, 'config')}: ${findings.length === 0 ? 'no findings' : many(findings.length, 'finding')}\n`;
+  switch (options.format) {
+    case 'text':
+      return findings.length === 0 ? summary : `${findingsText(findings, await paintFor(options))}\n${summary}`;
+    case 'json':
+      return `${safeJson({ type: 'validation', schema: 'kvdeploy.dev/validation/v1', ok: exitCode === 0, exitCode, manifests, configs, findings })}\n`;
+    case 'github':
+      return `${githubAnnotations(findings)}${summary}`;
+  }
+}
+
+/** Colours are loaded only where they are shown. */
+async function paintFor({ colour }: ValidateOptions): Promise<FindingPaint | undefined> {
+  if (colour !== true) return undefined;
+  const { createPaint } = await import('../../terminal/report-paint.ts');
+  return createPaint(true, true);
+}
+
+/** Reads everything below the root and everything named, each file once, then holds all manifests against each other. */
+async function checkAll(options: ValidateOptions, deps: ValidateDeps): Promise<Checked> {
+  const own = readConfig({ file: options.config, cwd: deps.cwd }, deps.io);
+  const root = manifestRoot(own.config ?? null, deps.cwd, deps.io);
+  const below = dataFilesBelow(deps.io.fs, root, deps.cwd);
+  const asked = chosenFiles(options.files, own.file, deps);
+  const named = new Set(asked.files);
+  const rest = below.files
+    .filter((file) => !named.has(file) && file !== own.file)
+    .map((file) => readOne(file, root, false, deps));
+  const piped = options.files.includes('-') ? [readManifest(STDIN, await deps.stdin(), null)] : [];
+  const mine = [...asked.files.map((file) => readOne(file, root, true, deps)), ...piped];
+  const all = [...withoutReplaced(rest, piped), ...mine];
+  const rules = ruleFindings(
+    all.flatMap((each) => each.manifest ?? []),
+    own.config?.names ?? null,
+  );
+  return {
+    manifests: all.filter((each) => each.kind === 'manifest').length,
+    configs: (own.file === undefined ? 0 : 1) + all.filter((each) => each.kind === 'config').length,
+    findings: [
+      ...own.findings,
+      ...below.findings,
+      ...asked.findings,
+      ...all.flatMap((each) => each.findings),
+      ...(options.files.length === 0 ? rules : rules.filter((finding) => concerns(finding, mine))),
+    ],
+  };
+}
+
+/** With files named, a rule broken between two others is not theirs. Others that cannot be read at all are: nothing was held against them. */
+function concerns(finding: Finding, mine: readonly One[]): boolean {
+  const files = new Set(mine.map((each) => each.file));
+  return files.has(finding.file) || (finding.related ?? []).some((place) => files.has(place.file));
+}
+
+interface One extends ManifestReading {
+  readonly file: string;
+  readonly kind: 'manifest' | 'config';
+}
+
+/** What comes on standard input stands for the file of the same scope: it is what that file is about to become. */
+function withoutReplaced(rest: readonly One[], piped: readonly One[]): readonly One[] {
+  const scopes = piped.flatMap((each) => (each.manifest ? [scopeOf(each.manifest.manifest)] : []));
+  return rest.filter((each) => {
+    const manifest: ReadManifest | undefined = each.manifest;
+    return manifest === undefined || !scopes.some((scope) => sameScope(scope, scopeOf(manifest.manifest)));
+  });
+}
+
+function readOne(file: string, root: string, named: boolean, deps: ValidateDeps): One {
+  const shown = shownPath(deps.cwd, file);
+  const read = readBytes(deps.io.fs, file, { followSymlink: false });
+  if ('trouble' in read) return { file: shown, kind: 'manifest', findings: [findingWithoutText(shown, read.trouble)] };
+  if (named && isConfig(shown, read.bytes)) {
+    return { file: shown, kind: 'config', findings: parseConfig(file, shown, read.bytes).findings };
+  }
+  return readManifest(shown, read.bytes, placeBelow(root, file));
+}
+
+function readManifest(shown: string, bytes: Uint8Array, place: ReadManifest['place']): One {
+  return { file: shown, kind: 'manifest', ...parseManifest(shown, bytes, place) };
+}
+
+function isConfig(shown: string, bytes: Uint8Array): boolean {
+  return valueAt(strictParse(shown, bytes).document?.value, ['kind']) === 'Config';
+}
+
+/** The files that the arguments name, each once, the config left out: it is checked anyway. */
+function chosenFiles(
+  args: readonly string[],
+  config: string | undefined,
+  deps: ValidateDeps,
+): { readonly files: readonly string[]; readonly findings: readonly Finding[] } {
+  const findings: Finding[] = [];
+  const files = args
+    .filter((arg) => arg !== '-')
+    .flatMap((arg) => {
+      const file = path.resolve(deps.cwd, arg);
+      const found = filesOf(arg, file, deps);
+      findings.push(...found.findings);
+      return found.files;
+    });
+  return { files: [...new Set(files)].filter((file) => file !== config), findings };
+}
+
+function filesOf(
+  arg: string,
+  file: string,
+  deps: ValidateDeps,
+): { readonly files: readonly string[]; readonly findings: readonly Finding[] } {
+  const { fs } = deps.io;
+  const refuse = (code: 'CONFIG_RUNS_CODE' | 'MANIFEST_MISSING', message: string, fix: string) => ({
+    files: [],
+    findings: [findingWithoutText(shownPath(deps.cwd, file), { code, message, fix })],
+  });
+  if (isFolder(fs, file)) return dataFilesBelow(fs, file, deps.cwd);
+  if (isGlob(arg) && !fs.existsSync(file)) {
+    const files = expandGlob(fs, arg, deps.cwd);
+    return files.length > 0
+      ? { files, findings: [] }
+      : refuse('MANIFEST_MISSING', 'No file matches.', 'Check the pattern; it knows *, ** and ?.');
+  }
+  if (runsCode(file))
+    return refuse(
+      'CONFIG_RUNS_CODE',
+      'This is code, not data, so it is not read.',
+      'Manifests and configs are .yaml, .yml or .json.',
+    );
+  return { files: [file], findings: [] };
+}
+
+// Wires `validate` to the process: its findings are the result, in the format that was asked for.
+
+/** With --json the findings are one document line; with --format json they are the one document. */
+export async function validateCommand(
+  files: readonly string[],
+  options: { readonly format: 'text' | 'json' | 'github' },
+  deps: Deps,
+): Promise<Outcome> {
+  const asLines = deps.globals.json === true;
+  let text = '';
+  const exitCode = await validate(
+    { files, format: asLines ? 'json' : options.format, config: deps.globals.config, colour: deps.colour },
+    {
+      io: deps.io,
+      cwd: deps.cwd,
+      stdin: deps.stdin,
+      out: (more) => {
+        text += more;
+      },
+      err: (more) => {
+        if (!asLines) process.stderr.write(more);
+      },
+    },
+  );
+  if (!asLines) {
+    process.stdout.write(text);
+    return { code: null, exitCode, message: '', silent: true };
+  }
+  if (text !== '') deps.line({ type: 'document', name: 'validation', data: JSON.parse(text) });
+  if (exitCode === 0) return done('No findings.');
+  return {
+    code: exitCode === 2 ? 'MANIFEST_INVALID' : 'MANIFESTS_DISAGREE',
+    message: 'There are findings.',
+    hint: 'Each finding in the document says its fix.',
+  };
+}

@@ -1,0 +1,53 @@
+/** `kvdeploy serve`: runs the embedded local router of one scope until it is told to stop. Must not change the routes file once it is there. */
+import type { Scope } from '../../base/scope.ts';
+import { KvdeployError } from '../../core/errors.ts';
+import { scopeText } from '../../core/scope.ts';
+import { type Deps, done, type Outcome } from '../../release/deps.ts';
+import { type LocalConfig, local } from '../../routers/local/local.ts';
+import { serve } from '../../serve/serve.ts';
+
+/** Serves until the first signal. Rejects as `serve` does, and with NO_ROUTER when the service has no local router. */
+export async function serveCommand(
+  service: { readonly scope: Scope; readonly router: { readonly kind: string } | null },
+  options: { readonly initially?: string | undefined },
+  deps: Pick<Deps, 'line' | 'print' | 'onSignal'>,
+): Promise<Outcome> {
+  const { listen, routes, addresses } = localSettings(service);
+  const initially = options.initially === undefined ? {} : { initially: options.initially };
+  // Listening for signals begins before serving does, so that none is missed.
+  let stop = (): void => undefined;
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  const endListening = deps.onSignal(() => stop());
+  try {
+    const serving = await serve({ scope: service.scope, listen, routes, addresses, ...initially }, (message) =>
+      deps.line({ type: 'note', level: 'warning', message }),
+    );
+    const ready = `serving ${serving.url} for ${scopeText(service.scope)}`;
+    deps.line({ type: 'document', name: 'serve', data: { url: serving.url, scope: service.scope } });
+    deps.print(ready);
+    await stopped;
+    await serving.close();
+    return done(`no longer ${ready}`);
+  } finally {
+    endListening();
+  }
+}
+
+function localSettings({ scope, router }: Parameters<typeof serveCommand>[0]): LocalConfig {
+  if (router?.kind !== local.kind) {
+    throw new KvdeployError('NO_ROUTER', {
+      message: `${scopeText(scope)} has ${router === null ? 'no router' : `the router ${router.kind}`}; serve is the router of kind local.`,
+      hint: 'Add router: { kind: local, … } to the service in the config, or use the router that it has.',
+    });
+  }
+  const { kind: _, ...settings } = router;
+  const parsed = local.config.safeParse(settings);
+  if (parsed.success) return parsed.data as LocalConfig;
+  const why = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+  throw new KvdeployError('CONFIG_INVALID', {
+    message: `The local router's settings are wrong: ${why}.`,
+    hint: 'kvdeploy validate',
+  });
+}

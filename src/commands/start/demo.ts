@@ -1,0 +1,40 @@
+/** `kvdeploy demo`: plays a scene of the demo. Must not touch the user's config, state or builds. */
+import { KvdeployError } from '../../core/errors.ts';
+import { nearest } from '../../core/text.ts';
+import { type Deps, done, type Outcome } from '../../release/deps.ts';
+import { demo, SCENE_NAMES, type SceneName } from '../../scenarios/demo/demo.ts';
+
+/** `program` is bin/kvdeploy.js as it was started. Rejects with UNKNOWN_NAME for a scene that there is not. */
+export async function demoCommand(
+  scene: string,
+  options: { readonly keep?: boolean | undefined; readonly program: string },
+  deps: Pick<Deps, 'print' | 'onSignal' | 'globals'>,
+): Promise<Outcome> {
+  const wanted = sceneNamed(scene);
+  const interrupt = new AbortController();
+  const endListening = deps.onSignal(() => interrupt.abort());
+  try {
+    const show = deps.globals.json !== true && deps.globals.quiet !== true;
+    const settings = { keep: options.keep === true, program: options.program, show, signal: interrupt.signal };
+    const exitCode = await demo(wanted, settings, deps.print);
+    if (exitCode === 0) return done(`The demo ${wanted} ended as it must.`);
+    if (exitCode === 130) return { code: 'INTERRUPTED', message: 'The demo was interrupted; nothing of it is left running.' };
+    return {
+      code: 'BUG',
+      message: `The demo ${wanted} did not end as it must.`,
+      hint: `Run it again and keep its folder: kvdeploy demo ${wanted} --keep`,
+    };
+  } finally {
+    endListening();
+  }
+}
+
+function sceneNamed(scene: string): SceneName {
+  const known = SCENE_NAMES.find((name) => name === scene);
+  if (known !== undefined) return known;
+  const near = nearest(scene, SCENE_NAMES);
+  throw new KvdeployError('UNKNOWN_NAME', {
+    message: `There is no demo ${JSON.stringify(scene)}; there are ${SCENE_NAMES.join(', ')}.`,
+    hint: `kvdeploy demo ${near ?? 'tour'}`,
+  });
+}

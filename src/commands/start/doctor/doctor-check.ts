@@ -1,0 +1,47 @@
+/** One check of `doctor`: its shape, and how it is kept from waiting for ever. Must not look at anything itself. */
+import type { Deps } from '../../../release/deps.ts';
+
+/** `warn`: not as it should be, or not known; `FAIL`: an emergency, or the next promotion, would fail on it. */
+export interface DoctorCheck {
+  readonly name: string;
+  readonly level: 'ok' | 'warn' | 'FAIL';
+  /** What was tried, and what came of it. */
+  readonly found: string;
+  /** The one thing to do; null where nothing is to be done. */
+  readonly fix: string | null;
+}
+
+export function ok(name: string, found: string): DoctorCheck {
+  return { name, level: 'ok', found, fix: null };
+}
+
+export function warn(name: string, found: string, fix: string): DoctorCheck {
+  return { name, level: 'warn', found, fix };
+}
+
+export function fail(name: string, found: string, fix: string): DoctorCheck {
+  return { name, level: 'FAIL', found, fix };
+}
+
+/** The checks that `work` makes; when it throws or takes longer than `ms`, one FAIL in their place. Never rejects. */
+export async function within(
+  name: string,
+  ms: number,
+  deps: Deps,
+  work: () => Promise<readonly DoctorCheck[]> | readonly DoctorCheck[],
+): Promise<readonly DoctorCheck[]> {
+  const enough = new AbortController();
+  const late = deps.io
+    .sleep(ms, enough.signal)
+    .then(() => [fail(name, `no answer within ${ms} ms`, 'Look why it hangs: nothing can be known about it.')]);
+  const made = (async () => work())().catch((error: unknown) => [fail(name, textOf(error), hintOf(error))]);
+  return Promise.race([made, late]).finally(() => enough.abort());
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function hintOf(error: unknown): string {
+  return error instanceof Error && 'hint' in error ? String(error.hint) : 'Mend what the message names.';
+}

@@ -1,0 +1,55 @@
+/** What `doctor` says about this machine and the files of the repository. Reads only. */
+import { loadManifests } from '../../../config/load.ts';
+import type { LoadedConfig } from '../../../config/settings.ts';
+import type { KvdeployError } from '../../../core/errors.ts';
+import type { Io } from '../../../io.ts';
+import type { Deps } from '../../../release/deps.ts';
+import { type DoctorCheck, fail, ok, warn } from './doctor-check.ts';
+
+/** Settings that reach into every Node process, and what each does. */
+const REACHING = {
+  NODE_EXTRA_CA_CERTS: 'makes every start slower, and trusts what lies in that file',
+  NODE_OPTIONS: 'changes how every Node program runs, the rescue program too',
+  LD_PRELOAD: 'puts other code into every program',
+} as const;
+
+export function machineChecks(io: Io): readonly DoctorCheck[] {
+  const node = ok('node', `Node ${process.versions.node} at ${process.execPath}`);
+  const set = Object.entries(REACHING).filter(([name]) => (io.env(name) ?? '') !== '');
+  const found = set.map(([name, what]) =>
+    warn('environment', `${name} is set: it ${what}`, `Unset ${name} where kvdeploy runs, unless it is needed.`),
+  );
+  if (io.env('NODE_TLS_REJECT_UNAUTHORIZED') === '0')
+    found.push(
+      fail(
+        'environment',
+        'NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate checks off for everything',
+        'Unset it; no command that moves traffic starts with it. Name a private CA with NODE_EXTRA_CA_CERTS.',
+      ),
+    );
+  const names = [...Object.keys(REACHING), 'NODE_TLS_REJECT_UNAUTHORIZED'].join(', ');
+  return [node, ...(found.length > 0 ? found : [ok('environment', `none of ${names} is set`)])];
+}
+
+export async function fileChecks(
+  config: LoadedConfig | null,
+  why: KvdeployError | null,
+  deps: Deps,
+): Promise<readonly DoctorCheck[]> {
+  if (config === null)
+    return [fail('config', why?.message ?? 'there is none', `${why?.hint ?? ''} Going back works without one.`.trim())];
+  const services = `${config.services.length} service${config.services.length === 1 ? '' : 's'}`;
+  const { manifests, findings } = await loadManifests(config, config.manifestsDir, deps.io);
+  const first = findings[0];
+  const checked = `${manifests.length} read below ${config.manifestsDir}`;
+  return [
+    ok('config', `${config.file} loads: ${services}`),
+    first === undefined
+      ? ok('manifests', `${checked}, alone and together`)
+      : fail(
+          'manifests',
+          `${findings.length} finding${findings.length === 1 ? '' : 's'}, the first at ${first.file}:${first.line}: ${first.message}`,
+          'See all of them with their fixes: kvdeploy validate',
+        ),
+  ];
+}

@@ -1,0 +1,177 @@
+/** `doctor --break-glass`: the real rescue program, with nothing around it, up to its first write. Must not let it go further. */
+import { join } from 'node:path';
+import type { Change } from '../../../base/changes/change.ts';
+import { RESCUE_FILE, readPointers } from '../../../base/pointer/pointer.ts';
+import type { Scope } from '../../../base/scope.ts';
+import { type OutputLine, outputLineSchema } from '../../../core/output.ts';
+import { scopeFlags } from '../../../core/scope.ts';
+import type { Deps } from '../../../release/deps.ts';
+import type { Opened } from '../../../release/open.ts';
+import { type DoctorCheck, fail, ok, warn } from './doctor-check.ts';
+
+const RUN_MS = 10_000;
+
+const TRY_MS = 2000;
+
+/** Rehearses with the program and the pointer of one folder; `serviceAddresses`: where the service and its builds are reached. */
+export async function rehearsalChecks(
+  opened: Opened,
+  dir: string,
+  serviceAddresses: readonly string[],
+  deps: Deps,
+): Promise<readonly DoctorCheck[]> {
+  const { scope } = opened;
+  const { newest } = readPointers(dir, deps.io.fs, scope);
+  if (newest === null)
+    return [fail('way back', `no pointer in ${dir} verifies`, `kvdeploy pointer verify --renew ${opened.flags}`)];
+  const { changes } = newest.knownGood;
+  const secrets = secretsOf(changes);
+  const [whole, cut] = await Promise.all([
+    run(dir, scope, secrets, [], deps),
+    isolation(deps).then((prefix) => (prefix === undefined ? undefined : run(dir, scope, secrets, prefix, deps))),
+  ]);
+  return [
+    decisionCheck(dir, whole),
+    networkCheck(cut),
+    readBackCheck(whole, opened),
+    circularCheck(circularChanges(changes, serviceAddresses)),
+    secretCheck(secrets, deps),
+  ];
+}
+
+interface Rehearsed {
+  readonly exitCode: number;
+  readonly lines: readonly OutputLine[];
+}
+
+/** An empty environment, the root folder, no input, and the program that lies beside the pointer. */
+async function run(
+  dir: string,
+  scope: Scope,
+  secrets: readonly string[],
+  prefix: readonly string[],
+  { io }: Deps,
+): Promise<Rehearsed> {
+  const given = secrets.flatMap((name) => (io.secret(name) === undefined ? [] : [`${name}=${io.secret(name)}`]));
+  const bare = ['sh', '-c', 'cd / && exec "$@"', 'sh', ...prefix, 'env', '-i', ...given];
+  const program = [process.execPath, join(dir, RESCUE_FILE), '--rehearse', '--json', ...scopeFlags(scope).split(' ')];
+  const { exitCode, stdout } = await io.run([...bare, ...program], RUN_MS, () => undefined);
+  return { exitCode, lines: stdout.split('\n').flatMap(lineOf) };
+}
+
+function lineOf(text: string): OutputLine[] {
+  try {
+    return [outputLineSchema.parse(JSON.parse(text))];
+  } catch {
+    return [];
+  }
+}
+
+/** How a program is run without any network here, or undefined where that is not possible. */
+async function isolation({ io }: Deps): Promise<readonly string[] | undefined> {
+  for (const prefix of [
+    ['unshare', '-n'],
+    ['unshare', '-r', '-n'],
+  ]) {
+    const tried = await io.run([...prefix, 'true'], TRY_MS, () => undefined).catch(() => undefined);
+    if (tried?.exitCode === 0) return prefix;
+  }
+  return undefined;
+}
+
+function documentOf({ lines }: Rehearsed, name: string): Readonly<Record<string, unknown>> | undefined {
+  const found = lines.find((line) => line.type === 'document' && line.name === name);
+  return found?.type === 'document' ? (found.data as Record<string, unknown>) : undefined;
+}
+
+function resultOf({ lines, exitCode }: Rehearsed): { readonly message: string; readonly hint: string } {
+  const result = lines.find((line) => line.type === 'result');
+  if (result?.type !== 'result') return { message: `it ended with ${exitCode} and said nothing`, hint: 'Run it by hand.' };
+  return { message: `${result.code ?? ''} ${result.message}`.trim(), hint: result.hint ?? 'Run it by hand.' };
+}
+
+function decisionCheck(dir: string, whole: Rehearsed): DoctorCheck {
+  const plan = documentOf(whole, 'break-glass');
+  const times = documentOf(whole, 'rehearsal');
+  const how = `${join(dir, RESCUE_FILE)} with an empty environment, from /`;
+  if (plan === undefined) {
+    const { message, hint } = resultOf(whole);
+    return fail('way back', `${how}: ${message}`, hint);
+  }
+  const { guid, version } = plan['build'] as { guid: string; version: string };
+  const took =
+    times === undefined
+      ? ''
+      : `; decided ${ms(times['decidedAfterMs'])} after its start, ready for the first change ${ms(times['readyAfterMs'])}`;
+  return ok('way back', `${how}: it would go back to ${guid} (${version})${took}`);
+}
+
+function ms(value: unknown): string {
+  return `${Math.round(Number(value))} ms`;
+}
+
+function networkCheck(cut: Rehearsed | undefined): DoctorCheck {
+  const name = 'no network';
+  if (cut === undefined)
+    return warn(
+      name,
+      'not verified: this user cannot cut a program off from the network (unshare -n)',
+      'Run doctor as root once.',
+    );
+  if (documentOf(cut, 'break-glass') !== undefined) return ok(name, 'cut off from every network, it comes to the same decision');
+  const { message, hint } = resultOf(cut);
+  return fail(name, `cut off from every network, it does not decide: ${message}`, hint);
+}
+
+function readBackCheck(whole: Rehearsed, { flags }: Opened): DoctorCheck {
+  const { message, hint } = resultOf(whole);
+  if (whole.exitCode === 0) return ok('read back', message);
+  return fail('read back', message, documentOf(whole, 'break-glass') === undefined ? hint : `kvdeploy doctor ${flags}`);
+}
+
+function circularCheck(circular: readonly string[]): DoctorCheck {
+  if (circular.length === 0) return ok('circularity', 'no change of the way back runs through the service itself');
+  return fail(
+    'circularity',
+    `the way back runs through the service itself: ${circular.join(', ')}`,
+    'Give the router an address of its own for its changes.',
+  );
+}
+
+function secretCheck(secrets: readonly string[], { io }: Deps): DoctorCheck {
+  const missing = secrets.filter((name) => (io.secret(name) ?? '') === '');
+  if (missing.length > 0)
+    return fail('secrets', `not set here: ${missing.join(', ')}`, 'Keep them where whoever comes to the rescue has them.');
+  return ok('secrets', secrets.length === 0 ? 'the changes need none' : `${secrets.join(', ')}: set`);
+}
+
+// Whether a way back runs through the very thing that it has to bring back. Pure; must take no name for an address.
+
+/** `127.0.0.1:8080` of a URL or a socket address; undefined for a path on this machine. Loopback has one name. */
+function endpointOf(address: string): string | undefined {
+  if (address.startsWith('/')) return undefined;
+  const text = address.includes('://') ? address : `tcp://${address}`;
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  const host = url.hostname.toLowerCase().replace(/^\[(.*)\]$/, '$1');
+  const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
+  return `${/^(?:localhost|127\..*|::1|0\.0\.0\.0|::)$/.test(host) ? 'loopback' : host}:${port}`;
+}
+
+/** The changes whose other side is one of `serviceAddresses`: where the service listens, and where its builds run. */
+export function circularChanges(changes: readonly Change[], serviceAddresses: readonly string[]): readonly string[] {
+  const own = new Set(serviceAddresses.flatMap((address) => endpointOf(address) ?? []));
+  const addresses = changes.flatMap((change) =>
+    change.kind === 'request' ? [change.url] : change.kind === 'socket' ? [change.address] : [],
+  );
+  return [...new Set(addresses)].filter((address) => {
+    const endpoint = endpointOf(address);
+    return endpoint !== undefined && own.has(endpoint);
+  });
+}
+
+/** Names of the secrets that the changes need. */
+export function secretsOf(changes: readonly Change[]): readonly string[] {
+  const names = changes.flatMap((change) => (change.kind === 'request' ? (change.bearerSecret ?? []) : []));
+  return [...new Set(names)];
+}

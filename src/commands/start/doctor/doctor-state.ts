@@ -1,0 +1,100 @@
+/** What `doctor` says about the state of one scope: folder, disk, ledger, leader, hold. Writes only the disk's probe, and removes it. */
+import { diskProblem, filesystemOf, stateDirExists } from '../../../base/durable/state-dir.ts';
+import { readHold } from '../../../base/pointer/hold.ts';
+import { openRollout } from '../../../core/ledger/history.ts';
+import { nearestFolder } from '../../../engine/facts.ts';
+import { unreviewedRescues } from '../../../lead/unreviewed.ts';
+import type { Deps } from '../../../release/deps.ts';
+import type { Opened } from '../../../release/open.ts';
+import { groupOf, modesOf, notedPlaces } from '../../../release/state-dir.ts';
+import { type DoctorCheck, fail, ok, warn } from './doctor-check.ts';
+
+const ELSEWHERE = 'Put the state on a local disk: stateDir in the config, KVDEPLOY_STATE_DIR or --state-dir.';
+
+/** The folder, the disk under it, and whether break-glass would find it. */
+export function folderChecks({ scope, stateDir, config }: Opened, deps: Deps): readonly DoctorCheck[] {
+  const { fs } = deps.io;
+  const modes = modesOf(groupOf(config, deps.io));
+  // Throws where a folder is a link, or somebody else could write it.
+  const exists = stateDirExists(stateDir, [scope.tenant, scope.environment, scope.service, 'pointer'], fs, modes);
+  const disk = nearestFolder(stateDir, deps.io);
+  const { kind, name } = filesystemOf(disk, fs);
+  const problem = diskProblem(disk, fs);
+  const open = (fs.statSync(disk).mode & 0o007) !== 0 && exists;
+  const where = exists ? stateDir : `${stateDir} (nothing of this service there yet)`;
+  const checks: DoctorCheck[] = [];
+  if (kind === 'volatile')
+    checks.push(fail('state disk', `${where} lies on ${name}: a restart takes the way back with it`, ELSEWHERE));
+  else if (kind === 'unsure')
+    checks.push(warn('state disk', `${where} lies on ${name}, whose promises depend on somebody else`, ELSEWHERE));
+  else checks.push(ok('state disk', `${where} lies on ${name}`));
+  checks.push(
+    problem === undefined
+      ? ok('state keeps', `wrote, linked, flushed and removed a file in ${disk}`)
+      : fail('state keeps', problem, 'Make room, or let this user write there.'),
+  );
+  if (open) checks.push(warn('state modes', `others may look into ${stateDir}`, `chmod o-rwx ${stateDir}`));
+  return exists ? [...checks, placeCheck(stateDir, deps)] : checks;
+}
+
+function placeCheck(stateDir: string, deps: Deps): DoctorCheck {
+  const name = 'state found';
+  if (notedPlaces(deps).includes(deps.io.fs.realpathSync(stateDir)) || notedPlaces(deps).includes(stateDir))
+    return ok(name, 'break-glass finds this state without a config');
+  return warn(
+    name,
+    'break-glass as this user would not find this state without a config',
+    `The next rollout notes it; until then break-glass needs --state-dir ${stateDir}`,
+  );
+}
+
+/** How far the ledger goes, and how long it took to verify it. */
+export function ledgerCheck(opened: Opened, took: { readonly ms: number; readonly tornBytes: number }): DoctorCheck {
+  const { entries, flags } = opened;
+  if (entries.length === 0)
+    return warn('ledger', 'no entry yet: nothing was ever adopted or promoted here', `kvdeploy adopt ${flags}`);
+  const found = `the chain of ${entries.length} entries verifies (${(took.ms / 1000).toFixed(2)} s)`;
+  if (took.tornBytes === 0) return ok('ledger', found);
+  return warn(
+    'ledger',
+    `${found}, but for ${took.tornBytes} bytes that a crash left`,
+    'Nothing: the next claim puts them aside.',
+  );
+}
+
+/** Who leads, and whether somebody watches what is open. */
+export function leaderCheck({ history, flags }: Opened, deps: Deps): DoctorCheck {
+  const open = openRollout(history);
+  const carryOn = `kvdeploy resume ${flags}   or go back: kvdeploy abort ${flags}`;
+  if (history.leader === null) {
+    if (open === null) return ok('leader', 'nobody leads, and no rollout is open');
+    return warn('leader', `rollout ${open.plan.id} is ${open.phase}, and nobody watches it`, carryOn);
+  }
+  const { by, actor, command } = history.leader.claim;
+  const who = `${actor}, pid ${by.pid} on ${by.host}, leads since ${history.leader.since} (${command})`;
+  if (by.host !== deps.io.self().host)
+    return warn('leader', `${who}; whether it runs cannot be seen from here`, 'Look on that host.');
+  if (deps.io.isRunning(by)) return ok('leader', `${who} and is running`);
+  return warn('leader', `${who}, but that process is gone`, open === null ? 'Nothing: the next command takes over.' : carryOn);
+}
+
+/** Whether a rescue waits for its review. */
+export function holdCheck(opened: Opened, deps: Deps): DoctorCheck {
+  const review = `Review it, then: kvdeploy reconcile ${opened.flags} --reason "…"`;
+  const hold = readHold(opened.pointerDirs, deps.io.fs);
+  if (hold !== undefined) return fail('hold', hold.text, review);
+  const { rescues, damaged } = unreviewedRescues(opened, deps);
+  const [doubtful] = rescues;
+  if (doubtful !== undefined) {
+    const state = doubtful.outcome?.result ?? 'in doubt: its outcome was never written';
+    return fail(
+      'hold',
+      `there is no hold, but a rescue begun ${doubtful.intent?.at ?? 'at an unknown time'} is ${state}`,
+      review,
+    );
+  }
+  const [line] = damaged;
+  if (line !== undefined)
+    return warn('hold', `no hold; a record of break-glass is damaged: ${line.file}:${line.line}: ${line.why}`, review);
+  return ok('hold', 'no hold is in force, and no rescue waits for its review');
+}

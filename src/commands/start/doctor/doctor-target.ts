@@ -1,0 +1,146 @@
+/** What `doctor` says about the router, the builds behind it, the gates and the clock. Asks only; must not send a change. */
+import { percentText } from '../../../core/gates/verdict/gate.ts';
+import { currentKnownGood } from '../../../core/ledger/history.ts';
+import { splitText } from '../../../core/rollout/split.ts';
+import { shortGuid } from '../../../core/scope.ts';
+import { measureGate } from '../../../engine/measure.ts';
+import type { Target } from '../../../engine/target.ts';
+import type { Deps } from '../../../release/deps.ts';
+import { buildsAtPlaces } from '../../../release/judge-release.ts';
+import type { Opened } from '../../../release/open.ts';
+import type { Member, Reading } from '../../../routers/router.ts';
+import { type DoctorCheck, fail, ok, warn } from './doctor-check.ts';
+
+const SKEW_MS = 5000;
+
+const TIMEOUT_MS = 2000;
+
+const CONFIGURE = 'Correct the router settings in the config; its form: kvdeploy schema config';
+
+/** What the router says of itself. */
+export async function routerChecks(target: Target, reading: Reading, opened: Opened): Promise<readonly DoctorCheck[]> {
+  const { members, trouble, unusable } = reading;
+  const asked = `the ${target.kind} router answers: ${splitText(members)} over ${members.length} places`;
+  const down = members.filter((member) => !member.up && member.percent > 0).map((member) => member.place);
+  const wrong = [...trouble, ...(down.length > 0 ? [`${down.join(', ')} should serve and is down`] : [])];
+  return [
+    unusable !== undefined
+      ? fail('router', unusable, CONFIGURE)
+      : wrong.length > 0
+        ? warn('router', `${asked}; ${wrong.join('; ')}`, 'Mend what it names: traffic may not be where it seems.')
+        : ok('router', asked),
+    targetCheck(await target.identify(), opened),
+    members.length >= 2
+      ? ok('places', `candidate and stable can run at once: ${members.map((member) => member.place).join(', ')}`)
+      : fail('places', `there are ${members.length} places, so candidate and stable cannot run at once`, CONFIGURE),
+    stepCheck(target, reading, opened),
+  ];
+}
+
+function targetCheck(said: readonly string[], { scope, config }: Opened): DoctorCheck {
+  const others = (config?.environments(scope.tenant) ?? []).filter((name) => name !== scope.environment && said.includes(name));
+  if (others.length > 0) return fail('target', `it says that it is ${others.join(' and ')}, not ${scope.environment}`, CONFIGURE);
+  if (said.includes(scope.environment)) return ok('target', `it says itself that it is ${scope.environment}`);
+  return fail(
+    'target',
+    'it does not say which environment it is',
+    `Let the target name ${scope.environment}: see docs/haproxy.md`,
+  );
+}
+
+function stepCheck(target: Target, reading: Reading, { settings, history }: Opened): DoctorCheck {
+  const steps = settings?.steps ?? history.rollout?.plan.steps ?? [];
+  const why = steps.map(({ percent }) => target.impossible(reading, percent)).find((one) => one !== undefined);
+  if (why !== undefined) return fail('steps', why, 'Change the steps in the config.');
+  return ok('steps', `the router can give each of ${steps.map(({ percent }) => `${percent} %`).join(', ')}`);
+}
+
+/** What each build says of itself. One that serves must be the one that the ledger knows there. */
+export async function buildChecks(target: Target, reading: Reading, opened: Opened): Promise<readonly DoctorCheck[]> {
+  const known = buildsAtPlaces(opened);
+  return Promise.all(reading.members.map((member) => buildCheck(member, known.get(member.place), target, reading, opened)));
+}
+
+async function buildCheck(
+  { place, percent }: Member,
+  expected: string | undefined,
+  target: Target,
+  reading: Reading,
+  { scope }: Opened,
+): Promise<DoctorCheck> {
+  const name = `build ${place}`;
+  const answer = await target.ask(place, reading);
+  const serves = percent > 0 ? `, which gets ${percent} %` : ', which gets nothing';
+  const sick = percent > 0 ? fail : warn;
+  if (answer === null || 'unreachable' in answer)
+    return sick(name, `${answer?.unreachable ?? 'no address'}${serves}`, 'Start the build there, or take the place away.');
+  if (answer.environment !== null && answer.environment !== scope.environment)
+    return fail(
+      name,
+      `it says that it was made for ${answer.environment}${serves}`,
+      `Start a build made for ${scope.environment} there.`,
+    );
+  if (answer.guid === null)
+    return sick(
+      name,
+      `it does not say a GUID (${answer.said})${serves}`,
+      'Let the build answer as identity: in the config says.',
+    );
+  const other = expected !== undefined && expected !== answer.guid;
+  if (other && percent > 0)
+    return fail(
+      name,
+      `${answer.guid} answers there, and the ledger knows ${shortGuid(expected)}${serves}`,
+      'Start the right build there.',
+    );
+  return ok(name, `${shortGuid(answer.guid)} answers for itself${serves}${other ? ' and is new there' : ''}`);
+}
+
+/** Whether each gate has data for the build that is known-good. */
+export async function gateChecks(reading: Reading, opened: Opened, deps: Deps): Promise<readonly DoctorCheck[]> {
+  const { settings, history, scope } = opened;
+  const planned = history.rollout?.plan;
+  const compared = settings?.compared ?? planned?.comparison?.gates ?? [];
+  // What compares has no limit of its own here: only whether it has data.
+  const gates = [...(settings?.gates ?? planned?.gates ?? []), ...compared.map((gate) => ({ ...gate, max: 1 }))];
+  if (gates.length === 0)
+    return [fail('gates', 'there is none, so nothing would judge a build', 'Add one: kvdeploy schema config')];
+  const build = currentKnownGood(history)?.build;
+  if (build === undefined)
+    return [warn('gates', 'not asked: the ledger names no known-good build', `kvdeploy adopt ${opened.flags}`)];
+  return Promise.all(
+    gates.map(async (gate) => {
+      const name = `gate ${gate.name}`;
+      const now = await measureGate(gate, { scope }, build, reading, deps.io);
+      const asked = `${gate.source} asked about ${shortGuid(build.guid)}`;
+      const mend = 'Mend the source or the query: missing data is not health.';
+      if ('missing' in now) return fail(name, `${asked}: no data: ${now.missing}`, mend);
+      const counts = `${asked}: ${now.errors} of ${now.requests} requests failed`;
+      if (now.requests === 0) return fail(name, counts, mend);
+      if (now.errors / now.requests <= gate.max) return ok(name, counts);
+      return warn(name, `${counts}, more than ${percentText(gate.max)}`, 'Look at the build that serves now.');
+    }),
+  );
+}
+
+/** This clock against the `Date` of a build (RFC 9110, 6.6.1), which has whole seconds. */
+export async function clockCheck(target: Target, reading: Reading, deps: Deps): Promise<readonly DoctorCheck[]> {
+  const urls = reading.members.flatMap(({ place }) => target.identityUrl(place, reading) ?? []);
+  for (const url of urls) {
+    const date = await dateOf(url, deps);
+    if (Number.isNaN(date)) continue;
+    const offMs = deps.io.now() - date;
+    const found = `${Math.abs(Math.round(offMs / 1000))} s ${offMs >= 0 ? 'ahead of' : 'behind'} the Date of ${url}`;
+    return [Math.abs(offMs) <= SKEW_MS ? ok('clock', found) : warn('clock', found, 'Let both machines follow one clock (NTP).')];
+  }
+  return [warn('clock', 'nothing that answered says a Date to compare with', 'Let a build send the Date header.')];
+}
+
+async function dateOf(url: string, deps: Deps): Promise<number> {
+  try {
+    const { headers } = await deps.io.http({ method: 'GET', url, timeoutMs: TIMEOUT_MS }, () => undefined);
+    return Date.parse(headers['date'] ?? '');
+  } catch {
+    return Number.NaN;
+  }
+}

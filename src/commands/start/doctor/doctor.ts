@@ -1,0 +1,171 @@
+/** `doctor`: looks at everything that an emergency would need. Must change nothing, and must report what it cannot reach. */
+import type { Scope } from '../../../base/scope.ts';
+import type { LoadedConfig } from '../../../config/settings.ts';
+import { openRollout } from '../../../core/ledger/history.ts';
+import { scopeText } from '../../../core/scope.ts';
+import type { Target } from '../../../engine/target.ts';
+import { type Deps, done, type Outcome } from '../../../release/deps.ts';
+import { type Opened, openedScope, scopeOf, targetOf, tryConfig } from '../../../release/open.ts';
+import { groupOf, stateDirOf } from '../../../release/state-dir.ts';
+import { localStore } from '../../../stores/local.ts';
+import type { StoredLedger } from '../../../stores/store.ts';
+import { type DoctorCheck, within } from './doctor-check.ts';
+import { fileChecks, machineChecks } from './doctor-machine.ts';
+import { pointerChecks, type Seen } from './doctor-pointer.ts';
+import { rehearsalChecks } from './doctor-rehearsal.ts';
+import { folderChecks, holdCheck, leaderCheck, ledgerCheck } from './doctor-state.ts';
+import { buildChecks, clockCheck, gateChecks, routerChecks } from './doctor-target.ts';
+
+/** Each group of checks that asks something outside; with those before it, well under 15 s. */
+const GROUP_MS = 5000;
+
+const REHEARSAL_MS = 12_000;
+
+/** The checks of one scope, or of the machine where `scope` is null. */
+interface Section {
+  readonly scope: Scope | null;
+  readonly checks: readonly DoctorCheck[];
+}
+
+export async function doctor(options: { readonly breakGlass?: boolean }, deps: Deps): Promise<Outcome> {
+  const { config, why } = await tryConfig(deps);
+  const sections: Section[] = [];
+  const tell = (section: Section) => {
+    sections.push(section);
+    show(section, deps);
+  };
+  if (options.breakGlass !== true) {
+    const files = await within('files', GROUP_MS, deps, () => fileChecks(config, why, deps));
+    tell({ scope: null, checks: [...machineChecks(deps.io), ...files] });
+  }
+  const state = stateOf(config, deps);
+  const scopes = await scopesOf(config, state, deps);
+  const look = options.breakGlass === true ? rehearsed : examined;
+  for (const section of await Promise.all(scopes.map(async (scope) => ({ scope, checks: await look(scope, state, deps) }))))
+    tell(section);
+  deps.line({ type: 'document', name: 'doctor', data: { sections } });
+  return outcomeOf(sections);
+}
+
+type State = Pick<Opened, 'config' | 'stateDir' | 'store'>;
+
+function stateOf(config: LoadedConfig | null, deps: Deps): State {
+  const stateDir = stateDirOf(deps, config);
+  return { config, stateDir, store: localStore(stateDir, deps.io, groupIfAny(config, deps)) };
+}
+
+/** A group that this machine does not have is a finding of the state's folder, not the end of the examination. */
+function groupIfAny(config: LoadedConfig | null, deps: Deps): ReturnType<typeof groupOf> {
+  try {
+    return groupOf(config, deps.io);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The one scope that was named, else every one that the config has, or without a config the state. */
+async function scopesOf(config: LoadedConfig | null, { store }: State, deps: Deps): Promise<readonly Scope[]> {
+  const { env, tenant, service } = deps.globals;
+  if (env !== undefined || (deps.io.env('KVDEPLOY_ENV') ?? '') !== '') return [await scopeOf(deps, config, store)];
+  const known = config === null ? await store.scopes().catch(() => []) : config.services.map((each) => each.scope);
+  return known.filter((scope) => (tenant ?? scope.tenant) === scope.tenant && (service ?? scope.service) === scope.service);
+}
+
+const NO_LEDGER: Pick<StoredLedger, 'entries' | 'head'> = { entries: [], head: '0'.repeat(64) };
+
+interface Read {
+  readonly opened: Opened;
+  readonly checks: readonly DoctorCheck[];
+}
+
+/** A ledger that cannot be read is a finding, and everything else is still looked at. */
+async function readLedger(scope: Scope, state: State, deps: Deps): Promise<Read> {
+  let opened = openedScope(scope, state, NO_LEDGER, deps);
+  const checks = await within('ledger', GROUP_MS, deps, async () => {
+    const startedMs = deps.io.monotonic();
+    const ledger = await state.store.read(scope);
+    opened = openedScope(scope, state, ledger, deps);
+    return [ledgerCheck(opened, { ms: deps.io.monotonic() - startedMs, tornBytes: ledger.tornBytes }), leaderCheck(opened, deps)];
+  });
+  return { opened, checks };
+}
+
+async function examined(scope: Scope, state: State, deps: Deps): Promise<readonly DoctorCheck[]> {
+  const { opened, checks } = await readLedger(scope, state, deps);
+  const group = (name: string, work: () => Promise<readonly DoctorCheck[]> | readonly DoctorCheck[]) =>
+    within(name, GROUP_MS, deps, work);
+  const local = [
+    ...(await group('state folder', () => folderChecks(opened, deps))),
+    ...checks,
+    ...(await group('hold', () => [holdCheck(opened, deps)])),
+  ];
+  let seen: Seen | null = null;
+  const router = await group('router', async () => {
+    const target = targetNow(opened, deps);
+    const reading = await target.read();
+    seen = { target, reading };
+    return routerChecks(target, reading, opened);
+  });
+  const pointer = await group('pointer', () => pointerChecks(opened, seen, deps));
+  return [...local, ...pointer, ...router, ...(await asked(seen, opened, deps))];
+}
+
+/** Everything behind the router; nothing where the router did not answer, which is a FAIL of its own. */
+async function asked(seen: Seen | null, opened: Opened, deps: Deps): Promise<readonly DoctorCheck[]> {
+  if (seen === null) return [];
+  const { target, reading } = seen;
+  const groups = await Promise.all([
+    within('builds', GROUP_MS, deps, () => buildChecks(target, reading, opened)),
+    within('gates', GROUP_MS, deps, () => gateChecks(reading, opened, deps)),
+    within('clock', GROUP_MS, deps, () => clockCheck(target, reading, deps)),
+  ]);
+  return groups.flat();
+}
+
+/** An open rollout runs on its own plan's router, whatever the config says today. */
+function targetNow(opened: Opened, deps: Deps): Target {
+  return targetOf(opened, deps, openRollout(opened.history) === null ? 'config' : 'ledger');
+}
+
+async function rehearsed(scope: Scope, state: State, deps: Deps): Promise<readonly DoctorCheck[]> {
+  const { opened } = await readLedger(scope, state, deps);
+  const listen = opened.settings?.router?.['listen'];
+  const addresses: string[] = typeof listen === 'string' ? [listen] : [];
+  // What the builds' addresses are, only the router knows; a rehearsal does not hang on its answer.
+  await within('router', GROUP_MS, deps, async () => {
+    const { members } = await targetNow(opened, deps).read();
+    addresses.push(...members.flatMap(({ address }) => address ?? []));
+    return [];
+  });
+  const dirs = await Promise.all(
+    opened.pointerDirs.map((dir) => within('way back', REHEARSAL_MS, deps, () => rehearsalChecks(opened, dir, addresses, deps))),
+  );
+  return dirs.flat();
+}
+
+function show({ scope, checks }: Section, deps: Deps): void {
+  const where = scope === null ? 'this machine' : scopeText(scope);
+  const shown = checks.filter(({ level }) => level !== 'ok' || deps.globals.quiet !== true);
+  const lines = shown.flatMap(({ level, name, found, fix }) => [
+    `  ${level.padEnd(4)}  ${name.padEnd(12)}  ${found}`,
+    ...(fix === null ? [] : [`        ${''.padEnd(12)}  try: ${fix}`]),
+  ]);
+  if (lines.length > 0) deps.print([where, ...lines].join('\n'));
+  if (deps.globals.json !== true) return;
+  for (const { level, name, found, fix } of checks) {
+    const message = fix === null ? found : `${found}; ${fix}`;
+    deps.line({ type: 'check', name: `${where}: ${name}`, ok: level === 'ok' ? true : level === 'FAIL' ? false : null, message });
+  }
+}
+
+function outcomeOf(sections: readonly Section[]): Outcome {
+  const checks = sections.flatMap((section) => section.checks);
+  const failed = checks.filter(({ level }) => level === 'FAIL').length;
+  const warned = checks.filter(({ level }) => level === 'warn').length;
+  const all = `${checks.length} checks, ${warned} ${warned === 1 ? 'warning' : 'warnings'}`;
+  if (checks.length === 0)
+    return { code: 'DOCTOR_FAILED', message: 'There is no service to look at.', hint: 'Name one: --env production' };
+  if (failed === 0) return done(`${all}, no failure; nothing was changed.`);
+  const message = `${failed} of ${all}: what says FAIL would fail in an emergency, or stop the next promotion. Nothing was changed.`;
+  return { code: 'DOCTOR_FAILED', message, hint: 'Do what stands under each FAIL: it is one thing each.' };
+}

@@ -1,0 +1,82 @@
+/** Source text with places: turns an offset into line, column and code frame. Must not read files. */
+import type { Finding } from '../../core/errors.ts';
+
+/** The text of one file, checked to be plain UTF-8. */
+export interface SourceText {
+  /** As findings name it. */
+  readonly file: string;
+  readonly text: string;
+  /** Offsets at which the lines begin. */
+  readonly lineStarts: readonly number[];
+}
+
+/** Offsets into the text: from, and the one after the last. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What is wrong there, without the place. */
+export type Trouble = Pick<Finding, 'code' | 'message' | 'fix'> & Partial<Pick<Finding, 'kind' | 'related'>>;
+
+const LONGEST_FRAME = 400;
+
+/** More than these are never collected of one file. */
+export const MOST_FINDINGS = 100;
+
+export function sourceText(file: string, text: string): SourceText {
+  const lineStarts = [0];
+  for (const match of text.matchAll(/\r\n|\n|\r/g)) lineStarts.push(match.index + match[0].length);
+  return { file, text, lineStarts };
+}
+
+/** Line and column, both from 1; columns count UTF-16 units, as editors do. */
+export function placeOf(source: SourceText, offset: number): { line: number; column: number } {
+  let low = 0;
+  let high = source.lineStarts.length - 1;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if ((source.lineStarts[middle] ?? 0) <= offset) low = middle;
+    else high = middle - 1;
+  }
+  return { line: low + 1, column: offset - (source.lineStarts[low] ?? 0) + 1 };
+}
+
+/** A finding with its place and code frame. `kind` is syntax unless said otherwise. */
+export function findingAt(source: SourceText, span: Span, trouble: Trouble): Finding {
+  const from = Math.min(span.from, source.text.length);
+  const { line, column } = placeOf(source, from);
+  const text = lineText(source, line);
+  const length = Math.max(1, Math.min(span.to - from, text.length - column + 1));
+  return {
+    kind: 'syntax',
+    ...trouble,
+    file: source.file,
+    line,
+    column,
+    ...(text.length <= LONGEST_FRAME ? { frame: { text, length } } : {}),
+  };
+}
+
+/** A finding about a file of which there is no text to show. */
+export function findingWithoutText(file: string, trouble: Trouble): Finding {
+  return { kind: 'syntax', ...trouble, file, line: 1, column: 1 };
+}
+
+/** At most a hundred findings of one file: a hostile file must not flood the log. That there are more is said. */
+export function limited(findings: readonly Finding[]): readonly Finding[] {
+  const last = findings[MOST_FINDINGS - 1];
+  if (last === undefined || findings.length === MOST_FINDINGS) return findings;
+  return [
+    ...findings.slice(0, MOST_FINDINGS - 1),
+    {
+      ...last,
+      message: `${last.message} (More findings in this file are not shown.)`,
+    },
+  ];
+}
+
+function lineText(source: SourceText, line: number): string {
+  const text = source.text.slice(source.lineStarts[line - 1], source.lineStarts[line]);
+  return text.endsWith('\r\n') ? text.slice(0, -2) : text.endsWith('\n') || text.endsWith('\r') ? text.slice(0, -1) : text;
+}

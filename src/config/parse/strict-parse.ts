@@ -1,0 +1,86 @@
+/** Bytes to one value with the place of every part, or all the reasons why not. Must never half read a file. */
+import type { Finding } from '../../core/errors.ts';
+import { jsonNodes } from './json-nodes.ts';
+import { find, nodeFindings, type PathPart, plainValue, type SourceNode } from './nodes.ts';
+import { findingAt, limited, type SourceText, type Span, type Trouble } from './source.ts';
+import { checkText } from './text-check.ts';
+import { yamlNodes } from './yaml-nodes.ts';
+
+/** A strictly parsed file: plain values without prototypes, and where each part stands. */
+export interface StrictDocument {
+  readonly file: string;
+  readonly value: unknown;
+  /** The place of the value at `path` or, for `key`, of the key that leads to it; of the deepest part that exists. */
+  span(path: readonly PathPart[], what?: 'value' | 'key'): Span;
+  /** The text of the value at `path` as it stands in the file; undefined when there is none. */
+  written(path: readonly PathPart[]): string | undefined;
+  /** A finding at `path`. */
+  finding(path: readonly PathPart[], trouble: Trouble, what?: 'value' | 'key'): Finding;
+}
+
+export interface Parsed {
+  /** Absent when there is any finding. */
+  readonly document?: StrictDocument;
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Parses `bytes` as JSON where `file` ends in `.json`, else as YAML 1.2. Refuses what R76 lists: not UTF-8, a byte order
+ * mark, control characters, more than 256 KiB, more than 16 levels, duplicate and dangerous keys, numbers beyond 2^53,
+ * several documents, aliases, anchors, tags, merge keys, directives, an empty file.
+ */
+export function strictParse(file: string, bytes: Uint8Array): Parsed {
+  const { source, findings } = checkText(file, bytes);
+  if (source === undefined) return { findings };
+  if (isEmpty(source)) {
+    return {
+      findings: [
+        findingAt(
+          source,
+          { from: 0, to: 1 },
+          {
+            code: 'SYNTAX',
+            message: 'The file is empty.',
+            fix: 'Fill it, or remove it.',
+          },
+        ),
+      ],
+    };
+  }
+  const parsed = file.toLowerCase().endsWith('.json') ? jsonNodes(source) : yamlNodes(source);
+  if (parsed.root === undefined) return { findings: limited(parsed.findings) };
+  const more = nodeFindings(source, parsed.root);
+  return more.length > 0 ? { findings: limited(more) } : { document: documentOf(source, parsed.root), findings: [] };
+}
+
+function isEmpty(source: SourceText): boolean {
+  // No pattern with two runs of blanks in it: on a line of 256 KiB of them it would try every way to share them out.
+  return source.text.split('\n').every((line) => {
+    const text = line.trim();
+    return text === '' || text.startsWith('#') || text === '---' || text === '...';
+  });
+}
+
+function documentOf(source: SourceText, root: SourceNode): StrictDocument {
+  const span = (path: readonly PathPart[], what: 'value' | 'key' = 'value'): Span => {
+    const found = find(root, path);
+    // Of a map or list only the beginning is worth pointing at: its key, or its first key.
+    if (what === 'key' || !found.whole || found.node.type !== 'scalar') return found.keySpan ?? startOf(found.node);
+    return found.node;
+  };
+  return {
+    file: source.file,
+    value: plainValue(root),
+    span,
+    written: (path) => {
+      const { node, whole } = find(root, path);
+      return whole && node.type === 'scalar' ? source.text.slice(node.from, node.to) : undefined;
+    },
+    finding: (path, trouble, what) => findingAt(source, span(path, what), trouble),
+  };
+}
+
+function startOf(node: SourceNode): Span {
+  const first = node.type === 'map' ? node.entries[0]?.keySpan : undefined;
+  return first ?? { from: node.from, to: Math.min(node.to, node.from + 1) };
+}

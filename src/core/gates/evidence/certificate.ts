@@ -1,0 +1,114 @@
+/** Certificates: which harm is ruled out for the candidate at this step, in the whole and in each slice, and what is missing. No I/O. */
+import { certificateLogC, type GateSettings, harmAt, type JudgedMetric, limitAlone } from '../gate-settings.ts';
+import { dispersionSeen } from './clumps.ts';
+import { BETTER_BY, certificateLogFactor, logSumExp, type Margin, rateLogFactor } from './e-process.ts';
+import { type Evidence, streamsKey, streamsOf } from './evidence.ts';
+import { type Stream, streamLogC } from './evidence-stream.ts';
+
+/** What a metric's certificate says at one moment. */
+export interface Certificate {
+  readonly metric: JudgedMetric;
+  /** The harm compared with the stable build; null where the candidate serves alone and only the limit is claimed. */
+  readonly harm: Margin | null;
+  readonly logC: number;
+  readonly certified: boolean;
+  /** How many failures come together: as the settings say, or as the stable build evidently shows where that is more. */
+  readonly dispersion: number;
+  readonly stream: Stream;
+  /** How many candidate requests a healthy build needs for it, about. */
+  readonly requestsNeeded: number;
+  /** Slices that could be certified and are not yet, and those too small for it. */
+  readonly waiting: readonly string[];
+  readonly unverified: readonly string[];
+  /** The least ln C of the whole and of those that wait. */
+  readonly leastLogC: number;
+  /** The part of the requests that is in no slice which is or can be certified; 0 of a metric without slices. */
+  readonly unverifiedShare: number;
+}
+
+/** The certificate of every metric that a step like this needs one of. Alone, a metric without a limit can prove nothing. */
+export function certificates(settings: GateSettings, evidence: Evidence): Certificate[] {
+  return settings.metrics
+    .filter((metric) => metric.certified && metric.kind === 'failures' && (evidence.share < 1 || limitAlone(metric) !== null))
+    .map((metric) => certificateOf(settings, evidence, metric));
+}
+
+function certificateOf(settings: GateSettings, evidence: Evidence, metric: JudgedMetric): Certificate {
+  const [whole, ...slices] = streamsOf(evidence, metric);
+  if (whole === undefined) throw new Error(`no evidence of ${metric.metric}`);
+  const need = certificateLogC(settings);
+  const dispersion = dispersionSeen(evidence.clumps[streamsKey(metric)], metric.dispersion);
+  const logCOf = (stream: Stream) => streamLogC(stream, metric.dispersion / dispersion);
+  const logC = logCOf(whole);
+  const asSeen = { ...metric, dispersion };
+  const requestsNeeded = requestsToCertify(settings, asSeen, evidence.share, stableRate(whole, evidence.share));
+  const watchedMs = evidence.atMs - evidence.stepSinceMs;
+  // What a slice will have been asked when the step has lasted as long as it may.
+  const outlook = watchedMs > 0 ? Math.max(1, settings.maxDwellMs / watchedMs) : 1;
+  const waiting: string[] = [];
+  const unverified: string[] = [];
+  let spokenFor = 0;
+  let leastLogC = logC;
+  slices.forEach((stream, index) => {
+    const name = metric.slices[index]?.name ?? '';
+    const ofSlice = logCOf(stream);
+    const certified = ofSlice >= need;
+    const possible = stream.step[0] * outlook >= requestsNeeded;
+    if (certified || possible) spokenFor += requestsOf(stream);
+    if (!certified) (possible ? waiting : unverified).push(name);
+    if (!certified && possible) leastLogC = Math.min(leastLogC, ofSlice);
+  });
+  const all = requestsOf(whole);
+  return {
+    metric,
+    harm: evidence.share < 1 ? harmAt(metric.harm, evidence.share) : null,
+    logC,
+    certified: logC >= need,
+    dispersion,
+    stream: whole,
+    requestsNeeded,
+    waiting,
+    unverified,
+    leastLogC,
+    unverifiedShare: slices.length === 0 || all === 0 ? 0 : (all - spokenFor) / all,
+  };
+}
+
+function requestsOf({ step }: Stream): number {
+  return step[0] + step[2];
+}
+
+function stableRate({ step }: Stream, share: number): number {
+  const [requests, failures] = share < 1 ? [step[2], step[3]] : [step[0], step[1]];
+  return requests === 0 ? 0 : failures / requests;
+}
+
+/**
+ * About how many requests a candidate that fails as rarely as the stable build (`rate`) must serve before it is certified, at its `share` of
+ * the traffic (0..1): where the expected growth of the certificate reaches ln 1/beta. Infinity where that never comes.
+ */
+export function requestsToCertify(settings: GateSettings, metric: JudgedMetric, share: number, rate: number): number {
+  const growths = BETTER_BY.map((betterBy) => growth(metric, share, rate, betterBy) / metric.dispersion);
+  const need = certificateLogC(settings);
+  const logC = (requests: number) => logSumExp(growths.map((each) => each * requests)) - Math.log(growths.length);
+  if (Math.max(...growths) <= 0) return Number.POSITIVE_INFINITY;
+  let most = 1;
+  while (logC(most) < need && most < Number.MAX_SAFE_INTEGER) most *= 2;
+  let least = most / 2;
+  for (let middle = (least + most) / 2; most - least > 1; middle = (least + most) / 2) {
+    if (logC(middle) < need) least = middle;
+    else most = middle;
+  }
+  return Math.ceil(most);
+}
+
+/** Expected ln of the certificate's factor for one request of the candidate. */
+function growth(metric: JudgedMetric, share: number, rate: number, betterBy: number): number {
+  const candidate = { requests: 1, failures: rate };
+  const alone = limitAlone(metric);
+  if (share >= 1) return alone === null ? 0 : rateLogFactor(candidate, alone, alone * betterBy);
+  if (share <= 0) return 0;
+  const others = (1 - share) / share;
+  const block = { candidate, stable: { requests: others, failures: rate * others } };
+  return certificateLogFactor(block, harmAt(metric.harm, share), betterBy);
+}

@@ -1,0 +1,185 @@
+/** What gates judge by: margins, probabilities, spans and fixed weights. It lives in the plan, so that nothing moves while a rollout runs. No I/O. */
+import * as z from 'zod';
+import type { Margin } from './evidence/e-process.ts';
+
+const fraction = z.number().gt(0).lt(1);
+
+const spanMs = z.number().min(0);
+
+const marginSchema = z.strictObject({ times: z.number().min(1).max(1000), plus: z.number().min(0).max(1) });
+
+/** The name of the slice that is all of the traffic, and of the one that takes what nobody named before the rollout. */
+export const WHOLE = '';
+
+export const OTHER = 'other';
+
+/** One thing that a gate judges, for all of the traffic and for each slice. Weights are parts of the evidence of the whole rollout. */
+export const judgedMetricSchema = z.strictObject({
+  gate: z.string(),
+  metric: z.string(),
+  /**
+   * `failures`: the rate of failures, against the stable build. `traffic`: the part of all requests, against the split. `crashes`: failures
+   * are crashes and requests seconds, against the stable build, and against the limit as long as that one does not crash too.
+   */
+  kind: z.enum(['failures', 'traffic', 'crashes']),
+  /** The candidate may fail `times` x stable + `plus` (a fraction of requests) before that is evidence. */
+  tolerated: marginSchema,
+  /** What must be ruled out before the next step; `plus` null means by the step's share. */
+  harm: z.strictObject({ times: z.number().min(1).max(1000), plus: fraction.nullable() }),
+  /** The rate that nobody may fail, beside a stable build or alone; null: judged by comparison only. */
+  limit: fraction.nullable(),
+  /** Whether the limit also holds where nothing serves beside the candidate. */
+  limitsAlone: z.boolean(),
+  /** How many failures come together, at most on average; 1 is exact for independent requests. */
+  dispersion: z.number().min(1).max(1000),
+  /** Whether a step needs this metric's certificate, and whether a stable build beyond half the limit holds the rollout. */
+  certified: z.boolean(),
+  holdsInIncident: z.boolean(),
+  weight: z.number().gt(0).max(1),
+  slices: z.array(z.strictObject({ name: z.string().min(1), weight: z.number().gt(0).max(1) })),
+});
+
+export const gateSettingsSchema = z.strictObject({
+  /** The chance, over the whole rollout, of calling a build bad that is within every margin. */
+  alpha: fraction,
+  /** How sure a certificate is. */
+  confidence: fraction,
+  /** Least ln E that rolls back, where replays of healthy rollouts asked for more than ln 1/alpha; null otherwise. */
+  leastLogE: z.number().nullable(),
+  /** Whether such replays were made: only then the sharper count process takes part. */
+  calibrated: z.boolean(),
+  /** The least and the longest time at one step. */
+  dwellMs: spanMs,
+  maxDwellMs: spanMs,
+  /** How old the newest counts may be: scrape interval and ingestion. */
+  lagMs: spanMs,
+  /** Failures that come together must fall into one block of the share process. */
+  blockMs: z.number().gt(0),
+  /** After the first block, the time over which the late half of the evidence begins. */
+  horizonMs: z.number().gt(0),
+  /** How long the candidate alone, or everything, may go uncounted before the rollout goes back. */
+  missingMs: spanMs,
+  blindMs: spanMs,
+  /** The part of the traffic that may advance in slices too small for a certificate. */
+  unverifiedShare: z.number().min(0).max(1),
+  metrics: z.array(judgedMetricSchema).min(1),
+});
+
+export type JudgedMetric = z.infer<typeof judgedMetricSchema>;
+
+export type GateSettings = z.infer<typeof gateSettingsSchema>;
+
+/** Defaults of one metric. The margins ask for 1.2 x + 0.05 points to be sure of harm, and rule out 2 x + a margin by step. */
+export const METRIC_DEFAULTS = {
+  kind: 'failures',
+  tolerated: { times: 1.2, plus: 0.0005 },
+  harm: { times: 2, plus: null },
+  limit: 0.01,
+  limitsAlone: true,
+  dispersion: 4,
+  certified: true,
+  holdsInIncident: true,
+} as const satisfies Partial<JudgedMetric>;
+
+const MINUTE_MS = 60_000;
+
+/** Defaults of the rest. `dwellMs` is for gates that were not calibrated; 2 minutes are enough for those that were. */
+export const SETTINGS_DEFAULTS = {
+  alpha: 0.01,
+  confidence: 0.95,
+  leastLogE: null,
+  calibrated: false,
+  dwellMs: 3 * MINUTE_MS,
+  maxDwellMs: 30 * MINUTE_MS,
+  lagMs: 15_000,
+  blockMs: 15_000,
+  horizonMs: 60 * MINUTE_MS,
+  missingMs: MINUTE_MS,
+  blindMs: 2 * MINUTE_MS,
+  unverifiedShare: 0.05,
+} as const satisfies Omit<GateSettings, 'metrics'>;
+
+/** Latency: a bound judges requests slower than it; bounds at which requests time out get the narrower margin. */
+export const LATENCY_MARGIN = { times: 1.1, plus: 0.002 } as const;
+
+export const TIMEOUT_MARGIN = { times: 1.1, plus: 0.0005 } as const;
+
+/** Requests of one client come together, so a share of traffic is surer of itself than it should be. */
+export const TRAFFIC_DISPERSION = 20;
+
+/** How the evidence is shared out between families of metrics, in parts; those that are not judged leave theirs to the rest. */
+export const FAMILY_PARTS = { errors: 0.5, status: 0.15, latency: 0.2, traffic: 0.05, restarts: 0.1 } as const;
+
+export type Family = keyof typeof FAMILY_PARTS;
+
+/** A metric before its weights are known. `slices` with their parts of the metric's second half: equal, or the root of their traffic. */
+export interface UnweightedMetric extends Omit<JudgedMetric, 'weight' | 'slices'> {
+  readonly family: Family;
+  readonly slices: readonly { readonly name: string; readonly part: number }[];
+}
+
+/** Gives every stream its weight: families by their parts, metrics of one family alike, half for the whole and half for the slices. */
+export function weighted(metrics: readonly UnweightedMetric[]): JudgedMetric[] {
+  const families = new Set(metrics.map(({ family }) => family));
+  const parts = [...families].reduce((sum, family) => sum + FAMILY_PARTS[family], 0);
+  return metrics.map(({ family, slices, ...metric }) => {
+    const weight = FAMILY_PARTS[family] / parts / metrics.filter((other) => other.family === family).length;
+    const all = slices.reduce((sum, { part }) => sum + part, 0);
+    if (all === 0) return { ...metric, weight, slices: [] };
+    return {
+      ...metric,
+      weight: weight / 2,
+      slices: slices.map(({ name, part }) => ({ name, weight: (weight / 2) * (part / all) })),
+    };
+  });
+}
+
+/** The limit of a candidate that serves alone; null where nobody can say. */
+export function limitAlone({ limit, limitsAlone }: JudgedMetric): number | null {
+  return limitsAlone ? limit : null;
+}
+
+/** Fractions of requests by the candidate's share: the more traffic, the less harm may stay hidden. Between them a straight line of logs. */
+const HARM_PLUS: readonly (readonly [share: number, plus: number])[] = [
+  [0.01, 0.01],
+  [0.05, 0.005],
+  [0.25, 0.002],
+  [0.5, 0.001],
+];
+
+/** The harm that must be ruled out at a step which gives the candidate `share` (0..1) of the traffic. */
+export function harmAt(harm: JudgedMetric['harm'], share: number): Margin {
+  return { times: harm.times, plus: harm.plus ?? harmPlus(share) };
+}
+
+function harmPlus(share: number): number {
+  const above = HARM_PLUS.findIndex(([at]) => share <= at);
+  const upper = HARM_PLUS[above === -1 ? HARM_PLUS.length - 1 : above];
+  const lower = HARM_PLUS[above - 1];
+  if (upper === undefined) throw new Error('the harm by share has no rows');
+  if (lower === undefined || share >= upper[0]) return upper[1];
+  const part = Math.log(share / lower[0]) / Math.log(upper[0] / lower[0]);
+  return Math.exp(Math.log(lower[1]) + part * Math.log(upper[1] / lower[1]));
+}
+
+/** ln E at which the rollout goes back. `lost` is how often the evidence was lost: the k-th new beginning may spend alpha / 2^k. */
+export function rollbackLogE(settings: GateSettings, lost: number): number {
+  return Math.max(settings.leastLogE ?? 0, -Math.log(settings.alpha)) + lost * Math.LN2;
+}
+
+/** ln C that a certificate needs: ln of 1 / (1 - confidence). */
+export function certificateLogC(settings: GateSettings): number {
+  return -Math.log(1 - settings.confidence);
+}
+
+/**
+ * ln E that replays of healthy rollouts ask for: the ceil((1 - alpha)(R + 1))-th smallest of their R greatest ln E, free of any
+ * distribution where rollouts are exchangeable. Undefined where R is too small to say so (99 for alpha = 1 %).
+ */
+export function calibratedLogE(greatest: readonly number[], alpha: number): number | undefined {
+  // Rounded, since (1 - 0.01) * 100 is a little more than 99.
+  const rank = Math.ceil(Number(((1 - alpha) * (greatest.length + 1)).toFixed(9)));
+  const sorted = greatest.toSorted((a, b) => a - b);
+  const found = sorted[rank - 1];
+  return found === undefined ? undefined : Math.max(-Math.log(alpha), found);
+}

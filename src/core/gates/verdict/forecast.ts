@@ -1,0 +1,178 @@
+/** What a comparing gate will catch, in one sentence for the plan: worked out with the evidence itself, at the traffic of now. No I/O. */
+import type { Comparison } from '../comparison.ts';
+import { SLOWER } from '../counting/metric-counters.ts';
+import { type GatePoll, pollEveryMs } from '../counting/poll.ts';
+import { requestsToCertify } from '../evidence/certificate.ts';
+import { feed, openEvidence } from '../evidence/evidence.ts';
+import { type GateSettings, type JudgedMetric, WHOLE } from '../gate-settings.ts';
+import { durationText, percentText } from './gate.ts';
+
+/** What is known of the service before the rollout. */
+export interface Outlook {
+  readonly comparison: Comparison;
+  /** Undefined where no traffic was seen. */
+  readonly traffic: Pick<Traffic, 'requestsPerSecond' | 'stableRate'> | undefined;
+  /** The candidate's share at the first step, 0..1. */
+  readonly share: number;
+  readonly floorMs: number;
+}
+
+const RATES = [1, 0.2, 0.05, 0.01] as const;
+
+/** One sentence per claim: what is found after how many bad requests, what a good build needs, and what the interval costs. */
+export function forecast(gate: string, { comparison, traffic, share, floorMs }: Outlook): readonly string[] {
+  const metric = comparison.settings.metrics.find((one) => one.gate === gate && one.metric === 'errors');
+  if (metric === undefined) return [];
+  if (traffic === undefined) return ['no traffic was seen just now, so nobody can say how soon it decides'];
+  const at = { requestsPerSecond: traffic.requestsPerSecond, share, stableRate: traffic.stableRate };
+  const stream = { metric, weight: metric.weight };
+  const found = RATES.map((rate) => ({ rate, found: detection(comparison.settings, stream, { traffic: at, rate, floorMs }) }));
+  return [
+    `at ${requestsText(at)} ${foundText(found)}`,
+    certificateText(comparison, metric, at),
+    ...(metric.limit === null
+      ? []
+      : [`neither build may fail more than ${percentText(metric.limit)}; it holds while the stable build fails half of that`]),
+    ...besidesText(gate, comparison),
+    floorText(at, floorMs, comparison),
+  ];
+}
+
+/** What else it goes back for; of the bounds of latency the first and the last. */
+function besidesText(gate: string, { settings }: Comparison): string[] {
+  const others = settings.metrics.filter((one) => one.gate === gate && one.metric !== 'errors').map(({ metric }) => metric);
+  const slower = others.filter((metric) => metric.startsWith(SLOWER));
+  const [first, last] = [slower.at(0), slower.at(-1)];
+  const named = others.flatMap((metric) =>
+    slower.includes(metric) ? (metric === first ? [bounds(metric, last)] : []) : [metric],
+  );
+  return named.length === 0 ? [] : [`beside errors it goes back for: ${named.join(', ')}`];
+}
+
+function bounds(first: string, last = first): string {
+  return first === last ? first : `${first} to ${last.slice(SLOWER.length)}`;
+}
+
+function requestsText({ requestsPerSecond, share }: Traffic): string {
+  return `${rounded(requestsPerSecond)} requests a second and ${percentText(share)} of them`;
+}
+
+function foundText(found: readonly { readonly rate: number; readonly found: Detection | undefined }[]): string {
+  const caught = found.flatMap(({ rate, found: one }) =>
+    one === undefined
+      ? []
+      : [`${percentText(rate)} failing is found after ${one.badRequests} bad requests (${durationText(one.afterMs)})`],
+  );
+  const missed = found.filter((one) => one.found === undefined).map(({ rate }) => percentText(rate));
+  if (caught.length === 0) return 'it finds nothing within an hour: there is too little traffic';
+  return `${caught.join(', ')}${missed.length === 0 ? '' : `; ${missed.join(' and ')} failing not within an hour`}`;
+}
+
+function certificateText({ settings }: Comparison, metric: JudgedMetric, traffic: Traffic): string {
+  const needed = requestsToCertify(settings, metric, traffic.share, traffic.stableRate);
+  const perSecond = traffic.requestsPerSecond * traffic.share;
+  if (!Number.isFinite(needed)) return 'a good build cannot be certified here: the stable build fails too often for this limit';
+  const tookMs = Math.max(settings.dwellMs, (needed / perSecond) * 1000);
+  return `a good build needs about ${needed} of its own requests to go on (${durationText(tookMs)})`;
+}
+
+/** No test can undo what is served between two looks. */
+function floorText({ requestsPerSecond, share }: Traffic, floorMs: number, { settings }: Comparison): string {
+  const [firstMs, laterMs] = [pollEveryMs(0, floorMs), pollEveryMs(Number.POSITIVE_INFINITY, floorMs)];
+  const bad = (everyMs: number) => Math.ceil((requestsPerSecond * share * everyMs) / 1000);
+  const later = laterMs === firstMs ? '' : `, and every ${durationText(laterMs)} after a minute, up to ${bad(laterMs)}`;
+  return `it looks every ${durationText(firstMs)}, which alone costs up to ${bad(firstMs)} bad requests${later}; a false alarm comes in at most ${percentText(settings.alpha)} of rollouts`;
+}
+
+function rounded(value: number): string {
+  return value >= 10 ? String(Math.round(value)) : value.toFixed(1);
+}
+
+// What a gate will catch, and how many bad requests that takes at this traffic: forecasts for the plan. Must not judge a rollout. No I/O.
+
+/** The traffic of a service, or of a slice of it. `stableRate`: the fraction of its requests that fail today. */
+export interface Traffic {
+  readonly requestsPerSecond: number;
+  /** The candidate's share, 0..1. */
+  readonly share: number;
+  readonly stableRate: number;
+}
+
+export interface Detection {
+  /** Candidate requests, failures among them, and time, until the gate goes back. */
+  readonly requests: number;
+  readonly badRequests: number;
+  readonly afterMs: number;
+  readonly polls: number;
+}
+
+/**
+ * What no rule can beat: any that calls a good build bad with chance alpha at most, and surely finds one that fails at `rate`, needs
+ * ln(1/alpha) / KL(rate, tolerated rate) requests of the candidate on average, even knowing the stable rate (Wald 1945). Infinity where
+ * `rate` is tolerated. Not rounded, except that nothing is found before one request failed.
+ */
+export function informationLimit(rate: number, tolerated: number, alpha: number): { requests: number; badRequests: number } {
+  if (rate <= tolerated) return { requests: Number.POSITIVE_INFINITY, badRequests: Number.POSITIVE_INFINITY };
+  const part = (p: number, q: number) => (p === 0 ? 0 : p * Math.log(p / q));
+  const requests = -Math.log(alpha) / (part(rate, tolerated) + part(1 - rate, 1 - tolerated));
+  return { requests: Math.max(requests, 1 / rate), badRequests: Math.max(1, rate * requests) };
+}
+
+const HOUR_MS = 3_600_000;
+
+/**
+ * How the gate meets a candidate that fails at `rate`, with requests and failures evenly spaced: the real evidence is fed until it is enough.
+ * `floorMs`: the source's own interval, which no test can undo. Undefined when an hour is not enough.
+ */
+export function detection(
+  settings: GateSettings,
+  stream: { readonly metric: JudgedMetric; readonly weight: number },
+  fault: { readonly traffic: Traffic; readonly rate: number; readonly floorMs: number },
+): Detection | undefined {
+  const { traffic, rate, floorMs } = fault;
+  // The other streams are counted as nothing: they may have lost what they began with.
+  const alone: GateSettings = { ...settings, metrics: [{ ...stream.metric, weight: stream.weight, slices: [] }] };
+  let evidence = openEvidence(alone, { atMs: 0, share: traffic.share });
+  let before = countsAt(traffic, rate, 0);
+  for (let polls = 1, atMs = 0; atMs < HOUR_MS; polls += 1) {
+    atMs += pollEveryMs(atMs, floorMs);
+    const now = countsAt(traffic, rate, atMs);
+    evidence = feed(alone, evidence, { atMs, gates: { [stream.metric.gate]: pollBetween(stream.metric, before, now) } });
+    before = now;
+    if (evidence.crossed !== null) return { requests: now.requests, badRequests: now.failures, afterMs: atMs, polls };
+  }
+  return undefined;
+}
+
+type Total = {
+  readonly requests: number;
+  readonly failures: number;
+  readonly stableRequests: number;
+  readonly stableFailures: number;
+};
+
+/** The k-th failure of each build comes half-way through its k-th span. */
+function countsAt({ requestsPerSecond, share, stableRate }: Traffic, rate: number, atMs: number): Total {
+  const all = (requestsPerSecond * atMs) / 1000;
+  const requests = Math.floor(all * share);
+  const stableRequests = Math.floor(all * (1 - share));
+  return {
+    requests,
+    failures: Math.min(requests, Math.floor(requests * rate + 0.5)),
+    stableRequests,
+    stableFailures: Math.min(stableRequests, Math.floor(stableRequests * stableRate + 0.5)),
+  };
+}
+
+function pollBetween(metric: JudgedMetric, before: Total, now: Total): GatePoll {
+  const candidate = { requests: now.requests - before.requests, failures: now.failures - before.failures };
+  const stable = {
+    requests: now.stableRequests - before.stableRequests,
+    failures: now.stableFailures - before.stableFailures,
+  };
+  return {
+    candidate: { state: 'counted' },
+    stable: { state: 'counted' },
+    blocks: { [metric.metric]: { [WHOLE]: { candidate, stable } } },
+  };
+}

@@ -1,0 +1,176 @@
+/** Gates: limits in, measurements in, a verdict out. Missing data is never health. No I/O. */
+import * as z from 'zod';
+
+const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
+
+const DURATION = /^(?=\d)(?:(?<d>\d{1,9})d)?(?:(?<h>\d{1,9})h)?(?:(?<m>\d{1,9})m(?!s))?(?:(?<s>\d{1,9})s)?(?:(?<ms>\d{1,9})ms)?$/;
+
+const LONGEST_MS = 30 * UNIT_MS.d;
+
+/** Durations are written `90s`, `5m`, `1h30m`, `500ms`; the value is milliseconds. */
+export const durationSchema = z
+  .string()
+  .transform((text, check): number => {
+    const ms = parseDuration(text);
+    if (ms === undefined) {
+      check.issues.push({ code: 'custom', message: 'not a duration like 90s, 5m or 1h30m (at most 30d)', input: text });
+      return z.NEVER;
+    }
+    return ms;
+  })
+  .meta({ pattern: '^(?=[0-9])([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m(?!s))?([0-9]{1,9}s)?([0-9]{1,9}ms)?$' });
+
+/** Milliseconds of `1h30m`, or undefined: units go from large to small, each at most once, together at most 30 days. */
+export function parseDuration(text: string): number | undefined {
+  const amounts = DURATION.exec(text)?.groups;
+  if (amounts === undefined) return undefined;
+  const units = ['d', 'h', 'm', 's', 'ms'] as const;
+  const total = units.reduce((sum, unit) => sum + Number(amounts[unit] ?? 0) * UNIT_MS[unit], 0);
+  return total <= LONGEST_MS ? total : undefined;
+}
+
+/** `1h30m` of milliseconds, for people. */
+export function durationText(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)}ms`;
+  const seconds = Math.round(ms / 1000);
+  const parts = [
+    [Math.floor(seconds / 3600), 'h'],
+    [Math.floor((seconds % 3600) / 60), 'm'],
+    [seconds % 60, 's'],
+  ] as const;
+  return parts.map(([amount, unit]) => (amount > 0 ? `${amount}${unit}` : '')).join('');
+}
+
+/** `1%` or `0.5 %`; the value is a fraction of 1. */
+export const fractionSchema = z
+  .string()
+  .regex(/^\d{1,3}(?:\.\d{1,4})? ?%$/, 'a share is written like 1% or 0.5%')
+  // Whole millionths, so that a share is the nearest number to what was written: 0.7 / 100 is not 0.007.
+  .transform((text) => Math.round(Number.parseFloat(text) * 10_000) / 1_000_000)
+  .refine((value) => value <= 1, 'a share is at most 100%');
+
+/** The part of a gate's configuration that is the same for every metric source. */
+export const gateLimitsSchema = z.strictObject({
+  name: nameOfGate().describe('What the gate is called, such as errors'),
+  max: fractionSchema.describe('The share of requests that may fail, such as 1% or 0.5%'),
+  minRequests: z
+    .int()
+    .min(1)
+    .max(1_000_000_000)
+    .default(100)
+    .describe('Fewer requests prove nothing, such as 200; 100 when left out'),
+});
+
+function nameOfGate() {
+  return z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'a gate is named with a-z, 0-9 and -');
+}
+
+/** Raw counts of one build. `total` grows since the source began to count; `sample` counts this poll only. */
+export interface Counts {
+  readonly requests: number;
+  readonly errors: number;
+  readonly counting: 'total' | 'sample';
+  /** What is behind the counts, for people: `3 of 20 probes answered 401`. */
+  readonly detail?: string | undefined;
+}
+
+/** Missing data is an answer: never an error to be swallowed, never a zero, never a pass. */
+export type Measurement = Counts | { readonly missing: string };
+
+/** What a bake remembers about one gate between polls. Volatile: a resumed bake begins with the baseline alone. */
+export interface GateMemory {
+  /** Totals at the beginning of what is judged; null until the source first answers. */
+  readonly baseline: Counts | null;
+  readonly sampled: { readonly requests: number; readonly errors: number };
+}
+
+export const emptyMemory = (baseline: Counts | null): GateMemory => ({
+  baseline: baseline?.counting === 'total' && countsMakeSense(baseline) ? baseline : null,
+  sampled: { requests: 0, errors: 0 },
+});
+
+/** What one gate says now. */
+export interface Judged {
+  readonly verdict: 'pass' | 'fail' | 'not-yet';
+  readonly why: string;
+  readonly requests: number;
+  readonly errors: number;
+}
+
+/**
+ * Judges the candidate's counts since the bake began against the limit. *Fail* as soon as the limit cannot be kept any
+ * more: more errors than `max` allows over the requests seen, or over `minRequests` while fewer were seen. *Pass* needs
+ * `minRequests`. Missing data and counters that went back are *not yet*.
+ */
+export function judgeGate(
+  limits: { readonly max: number; readonly minRequests: number },
+  memory: GateMemory,
+  measurement: Measurement,
+): { readonly judged: Judged; readonly memory: GateMemory } {
+  if ('missing' in measurement) return { judged: notYet(`no data: ${measurement.missing}`, 0, 0), memory };
+  if (!countsMakeSense(measurement)) {
+    return {
+      judged: notYet(`the counts make no sense: ${measurement.errors} errors of ${measurement.requests} requests`, 0, 0),
+      memory,
+    };
+  }
+  if (measurement.counting === 'sample') {
+    const sampled = {
+      requests: memory.sampled.requests + measurement.requests,
+      errors: memory.sampled.errors + measurement.errors,
+    };
+    return { judged: judgeCounts(limits, sampled, measurement.detail), memory: { ...memory, sampled } };
+  }
+  const began = memory.baseline;
+  if (began === null) return { judged: notYet('first counts seen just now', 0, 0), memory: { ...memory, baseline: measurement } };
+  if (measurement.requests < began.requests || measurement.errors < began.errors) {
+    return {
+      judged: notYet('the counters went back (a restart?); counting begins again', 0, 0),
+      memory: { ...memory, baseline: measurement },
+    };
+  }
+  const since = { requests: measurement.requests - began.requests, errors: measurement.errors - began.errors };
+  return { judged: judgeCounts(limits, since, measurement.detail), memory };
+}
+
+function countsMakeSense(counts: Counts): boolean {
+  const { requests, errors } = counts;
+  return Number.isFinite(requests) && Number.isFinite(errors) && requests >= 0 && errors >= 0 && errors <= requests;
+}
+
+function judgeCounts(
+  limits: { readonly max: number; readonly minRequests: number },
+  counts: { readonly requests: number; readonly errors: number },
+  detail: string | undefined,
+): Judged {
+  const { requests, errors } = counts;
+  // Both totals make sense, yet since the bake began errors can be counted a moment before the requests they belong to.
+  if (errors > requests) return notYet(`${errors} errors but only ${requests} requests so far`, requests, errors);
+  const text = `${countText(errors, requests)} failed${detail === undefined ? '' : ` (${detail})`}, limit ${percentText(limits.max)}`;
+  // A quotient is rounded once: 29 errors of 100 are exactly at a limit of 29 %, while 0.29 * 100 is below 29.
+  const least = errors / Math.max(requests, limits.minRequests);
+  if (least > limits.max) return { verdict: 'fail', why: text, requests, errors };
+  if (least <= limits.max && requests >= limits.minRequests) return { verdict: 'pass', why: text, requests, errors };
+  return notYet(`needs ${limits.minRequests - requests} more requests; ${text}`, requests, errors);
+}
+
+function notYet(why: string, requests: number, errors: number): Judged {
+  return { verdict: 'not-yet', why, requests, errors };
+}
+
+/** `3 of 40 (7.5 %)`: a rate without its count misleads. */
+export function countText(errors: number, requests: number): string {
+  return requests === 0 ? '0 of 0' : `${errors} of ${requests} (${percentText(errors / requests)})`;
+}
+
+/** `0.26 %` of 0.0026. Below 0.01 % four decimals, so that a small share is not called none. */
+export function percentText(fraction: number): string {
+  const parts = fraction < 0.0001 ? 10_000 : 100;
+  return `${Math.round(fraction * 100 * parts) / parts} %`;
+}
+
+/** The one verdict of all gates: any failure fails, all must pass to pass. Without gates nothing passes. */
+export function judgeAll(gates: readonly { readonly verdict: Judged['verdict'] }[]): Judged['verdict'] {
+  if (gates.some((gate) => gate.verdict === 'fail')) return 'fail';
+  return gates.length > 0 && gates.every((gate) => gate.verdict === 'pass') ? 'pass' : 'not-yet';
+}

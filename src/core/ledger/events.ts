@@ -1,0 +1,132 @@
+/**
+ * Events: what happened, as the ledger keeps it. Time enters the core only here, as `atMs` (wall clock). Counts and times are
+ * totals, never increments: most polls are not written down, and the one that is must mean the same without them. No I/O.
+ */
+import * as z from 'zod';
+import { counterMemorySchema } from '../gates/counting/counters.ts';
+import { storedEvidence, storedEvidenceSchema } from '../gates/evidence/evidence-store.ts';
+import { buildSchema, guidSchema } from '../manifest/manifest.ts';
+import { planSchema } from '../rollout/plan.ts';
+
+const processSchema = z.strictObject({ host: z.string(), boot: z.string(), pid: z.int(), started: z.string() });
+
+/** Who leads a scope, and since when. */
+export const claimSchema = z.strictObject({
+  by: processSchema,
+  actor: z.string(),
+  command: z.string(),
+  /** The claim that was taken over from, and whether its process is known to be gone. */
+  from: z.strictObject({ by: processSchema, actor: z.string(), ended: z.boolean() }).nullable(),
+});
+
+const shareSchema = z.strictObject({ place: z.string(), build: guidSchema.nullable(), percent: z.number() });
+
+const certaintySchema = z.enum(['served', 'configured']);
+
+export const countsSchema = z.strictObject({
+  requests: z.number(),
+  errors: z.number(),
+  counting: z.enum(['total', 'sample']),
+  detail: z.string().optional(),
+});
+
+/** What one gate said at one poll. */
+export const gateResultSchema = z.strictObject({
+  gate: z.string(),
+  verdict: z.enum(['pass', 'fail', 'not-yet']),
+  /** One sentence with the counts: `3 of 40 failed (7.5 %), limit 1 %`. */
+  why: z.string(),
+  requests: z.number(),
+  errors: z.number(),
+  /** How far a comparing gate is on its way to going back and to going on, 0..1, and the slice that weighs most. */
+  evidence: z
+    .strictObject({ back: z.number(), on: z.number(), logE: z.number(), neededLogE: z.number(), slice: z.string().nullable() })
+    .optional(),
+});
+
+/** The evidence of the comparing gates, and the counters that it was taken from: whoever resumes goes on with both. */
+export const evidenceRecordSchema = z.strictObject({
+  evidence: storedEvidenceSchema,
+  counters: z.record(z.string(), counterMemorySchema),
+});
+
+/** Per gate, what its source counted for the candidate when the bake began; null where nothing was known. */
+export const baselineSchema = z.record(z.string(), countsSchema.nullable());
+
+const atMs = z.number();
+
+export const eventSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('claimed'), atMs, claim: claimSchema }),
+  z.strictObject({ type: z.literal('released'), atMs }),
+  z.strictObject({ type: z.literal('planned'), atMs, plan: planSchema }),
+  /** Every check passed and the way back is durable as this pointer generation. */
+  z.strictObject({ type: z.literal('prepared'), atMs, generation: z.int().nullable() }),
+  z.strictObject({ type: z.literal('refused'), atMs, code: z.string(), message: z.string(), hint: z.string() }),
+  z.strictObject({ type: z.literal('shifted'), atMs, split: z.array(shareSchema), certainty: certaintySchema }),
+  /** `final`: trying again cannot help. */
+  z.strictObject({ type: z.literal('shift-failed'), atMs, why: z.string(), attempt: z.int(), final: z.boolean() }),
+  z.strictObject({ type: z.literal('converged'), atMs, baseline: baselineSchema, certainty: certaintySchema }),
+  z.strictObject({ type: z.literal('not-converged'), atMs, why: z.string(), waitedMs: z.number(), final: z.boolean() }),
+  z.strictObject({
+    type: z.literal('polled'),
+    atMs,
+    verdict: z.enum(['pass', 'fail', 'not-yet']),
+    /** Milliseconds watched in this bake (it begins again after a gap), and without health in a row, up to and with this poll. */
+    watchedMs: z.number(),
+    missingMs: z.number(),
+    /** False while a person holds the rollout at this step: gates are watched, but no further step begins. */
+    advance: z.boolean(),
+    gates: z.array(gateResultSchema),
+    evidence: evidenceRecordSchema.optional(),
+    /** True when the evidence must be kept although nothing else changed. */
+    checkpoint: z.boolean().optional(),
+  }),
+  /** Somebody else moved the traffic. */
+  z.strictObject({ type: z.literal('drifted'), atMs, why: z.string(), split: z.array(shareSchema) }),
+  z.strictObject({ type: z.literal('pointed'), atMs, generation: z.int(), warnings: z.array(z.string()) }),
+  z.strictObject({ type: z.literal('point-failed'), atMs, why: z.string(), attempt: z.int() }),
+  z.strictObject({ type: z.literal('abort-requested'), atMs, actor: z.string(), reason: z.string() }),
+  /** The runner left while traffic may be split; nobody watches until `resume`. */
+  z.strictObject({ type: z.literal('left'), atMs, why: z.enum(['interrupted', 'max-wait', 'until']) }),
+  /** A known-good build brought over from another machine's pointer. */
+  z.strictObject({
+    type: z.literal('imported'),
+    atMs,
+    build: buildSchema,
+    since: z.string(),
+    bad: z.array(guidSchema),
+    file: z.string(),
+  }),
+  /** A break-glass rescue was reviewed and written down, and its hold lifted. */
+  z.strictObject({
+    type: z.literal('reconciled'),
+    atMs,
+    reason: z.string(),
+    serving: guidSchema.nullable(),
+    /** Builds that the rescue left: bad from now on. */
+    bad: z.array(guidSchema),
+    /** The rescues that were reviewed, as break-glass had recorded them. */
+    records: z.array(z.strictObject({ id: z.string(), text: z.string() })),
+  }),
+]);
+
+export type Event = z.infer<typeof eventSchema>;
+
+export type Claim = z.infer<typeof claimSchema>;
+
+export type GateResult = z.infer<typeof gateResultSchema>;
+
+export type EvidenceRecord = z.infer<typeof evidenceRecordSchema>;
+
+/** The event as a line of the ledger has it: eventSchema reads it. */
+export function storedEvent(event: Event): z.input<typeof eventSchema> {
+  if (event.type !== 'polled') return event;
+  const { evidence: record, ...rest } = event;
+  return record === undefined ? rest : { ...rest, evidence: storedRecord(record) };
+}
+
+export function storedRecord({ evidence, counters }: EvidenceRecord): z.input<typeof evidenceRecordSchema> {
+  return { evidence: storedEvidence(evidence), counters };
+}
+
+export type Baseline = z.infer<typeof baselineSchema>;

@@ -1,0 +1,125 @@
+/** The ledger: its entries, and how one is written as a line. Must not write a line that it could not read again. No I/O. */
+import { hash } from 'node:crypto';
+import * as z from 'zod';
+import { KvdeployError } from '../errors.ts';
+import { type Event, eventSchema, storedEvent } from './events.ts';
+
+/**
+ * The version of what this program writes, said by each claim for the segment that it opens; a claim that says none is of version 1.
+ * Reading is strict, so whoever adds a field or an event adds it here as optional and raises this number: a program that does not
+ * know it then says so, and not that the ledger is damaged. `formatVersion` keeps its place and meaning for ever.
+ */
+export const FORMAT_VERSION = 2;
+
+/** What a writer hands in; the store adds the sequence and the previous hash. */
+export interface NewEntry {
+  /** RFC 3339, UTC. */
+  readonly at: string;
+  readonly actor: string;
+  readonly host: string;
+  readonly boot: string;
+  readonly event: Event;
+}
+
+/** How much of the segment before counts; whatever its owner wrote beyond that is void. */
+export interface Accepted {
+  readonly segment: number;
+  readonly bytes: number;
+  /** SHA-256, hex, of the last accepted line without its newline. */
+  readonly sha256: string;
+  /** Bytes of a torn tail that were found there and put aside; 0 when none. */
+  readonly torn: number;
+}
+
+export interface Entry extends NewEntry {
+  /** From 1, without gaps. */
+  readonly seq: number;
+  /** SHA-256, hex, of the previous line's bytes without its newline; 64 zeros for the first. */
+  readonly prev: string;
+  /** Only on a `claimed` entry, which opens a segment; null in the very first. */
+  readonly after?: Accepted | null | undefined;
+  /** Only on a `claimed` entry: of every line of its segment. */
+  readonly formatVersion?: number | undefined;
+}
+
+/** Where a chain ends: the next entry has `seq + 1` and `prev` = `hash`. */
+export interface Head {
+  readonly seq: number;
+  readonly hash: string;
+}
+
+export const EMPTY_HEAD: Head = { seq: 0, hash: '0'.repeat(64) };
+
+const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
+
+const entrySchema = z.strictObject({
+  seq: z.int().min(1),
+  // No pattern: it must equal the hash of the line before, and matching it took a fortieth of a long ledger's time.
+  prev: z.string().length(64),
+  at: z.string(),
+  actor: z.string(),
+  host: z.string(),
+  boot: z.string(),
+  event: eventSchema,
+  after: z
+    .strictObject({ segment: z.int().min(1), bytes: z.int().min(1), sha256: sha256Schema, torn: z.int().min(0) })
+    .nullable()
+    .optional(),
+  formatVersion: z.int().min(1).max(FORMAT_VERSION).optional(),
+});
+
+/** What a claim of every later version will say. */
+const newerSchema = z.looseObject({ formatVersion: z.int().min(FORMAT_VERSION + 1) });
+
+/**
+ * One entry as its line, with the newline and with its keys in a fixed order. Throws on an entry that could not be read
+ * again, so that a bug never becomes a damaged ledger.
+ */
+export function encodeLine(entry: Entry): Buffer {
+  const { seq, prev, at, actor, host, boot, event, after, formatVersion } = entry;
+  const text = JSON.stringify({ seq, prev, at, actor, host, boot, event: storedEvent(event), after, formatVersion });
+  const readBack = entrySchema.safeParse(JSON.parse(text));
+  if (!readBack.success) {
+    const message = `an entry of the type ${event.type} could not be read again: ${z.prettifyError(readBack.error)}`;
+    throw new KvdeployError('BUG', { message, hint: 'Nothing was written. Please report this with the command that you ran.' });
+  }
+  return Buffer.from(`${text}\n`);
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * The entry on a line without its newline; undefined when it is none. One spelling only: a repeated key, which JSON.parse takes
+ * the last of and others the first, is none.
+ */
+export function parseEntry(raw: Uint8Array): Entry | undefined {
+  try {
+    const text = utf8.decode(raw);
+    const value: unknown = JSON.parse(text);
+    const parsed = entrySchema.safeParse(value);
+    return parsed.success && JSON.stringify(value) === text ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The version of a claim that a newer kvdeploy wrote; undefined when it is none. */
+export function newerVersion(raw: Uint8Array): number | undefined {
+  try {
+    return newerSchema.safeParse(JSON.parse(utf8.decode(raw))).data?.formatVersion;
+  } catch {
+    return undefined;
+  }
+}
+
+/** SHA-256, hex, of a line's bytes without its newline. */
+export function lineHash(line: Uint8Array): string {
+  return hash('sha256', line);
+}
+
+/** Who leads after these entries: the last claim that was not given back, with the sequence of its entry. */
+export function leaderOf(entries: readonly Entry[]) {
+  const last = entries.findLast(({ event }) => event.type === 'claimed' || event.type === 'released');
+  if (last?.event.type !== 'claimed') return undefined;
+  return { seq: last.seq, atMs: last.event.atMs, claim: last.event.claim };
+}

@@ -1,0 +1,109 @@
+/** A finding: one thing wrong with one file, with everything a person needs to mend it. No I/O. */
+import type { Finding, Place } from '../errors.ts';
+import { safeLine, safeText } from '../text.ts';
+
+/** By file, then line, then column: the order in which a person mends them. */
+export function inFileOrder(findings: readonly Finding[]): readonly Finding[] {
+  const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+  return [...findings].sort(
+    (a, b) =>
+      compare(a.file, b.file) ||
+      a.line - b.line ||
+      a.column - b.column ||
+      compare(a.code, b.code) ||
+      compare(a.message, b.message),
+  );
+}
+
+/** What `validate` ends with: 2 when a file cannot be read as what it should be, else 3 when a rule is broken, else 0. */
+export function findingsExitCode(findings: readonly Finding[]): 0 | 2 | 3 {
+  if (findings.some((finding) => finding.kind === 'syntax')) return 2;
+  return findings.length > 0 ? 3 : 0;
+}
+
+// Findings as text for people: place, line of code, reason, fix. Must let nothing from a file reach the terminal raw. No I/O.
+
+/** How parts of the text are set apart; what it gives back must hold the text itself. */
+export interface FindingPaint {
+  bad(text: string): string;
+  dim(text: string): string;
+  strong(text: string): string;
+}
+
+const plainPaint: FindingPaint = { bad: (text) => text, dim: (text) => text, strong: (text) => text };
+
+/** One block per kind of finding, with a blank line between; ends in a line feed. Empty without findings. */
+export function findingsText(findings: readonly Finding[], paint: FindingPaint = plainPaint): string {
+  const groups = new Map<string, Finding[]>();
+  for (const finding of findings) {
+    const key = `${finding.code} ${finding.message} ${finding.fix}`;
+    groups.set(key, [...(groups.get(key) ?? []), finding]);
+  }
+  return [...groups.values()].map((group) => groupText(group, paint)).join('\n');
+}
+
+function groupText(group: readonly Finding[], paint: FindingPaint): string {
+  const [first] = group;
+  if (first === undefined) return '';
+  const lines = [`${paint.bad(`✖ ${first.code}`)}  ${safeLine(first.message)}`];
+  for (const finding of group) {
+    lines.push(`  at   ${paint.strong(placeText(finding))}`, ...frameLines(finding, paint));
+    for (const place of finding.related ?? [])
+      lines.push(`  also ${placeText(place)}${place.note ? `   ${safeLine(place.note)}` : ''}`);
+  }
+  lines.push(`  fix  ${safeLine(first.fix)}`);
+  return `${lines.join('\n')}\n`;
+}
+
+/** The line with a caret under the part that is meant, aligned even where unsafe characters became longer. */
+function frameLines(finding: Finding, paint: FindingPaint): readonly string[] {
+  if (finding.frame === undefined) return [];
+  const { text, length } = finding.frame;
+  const from = finding.column - 1;
+  const before = safeLine(text.slice(0, from));
+  const marked = safeLine(text.slice(from, from + length));
+  const number = String(finding.line).padStart(5);
+  return [
+    `${paint.dim(`${number} │`)} ${safeLine(text)}`,
+    `${paint.dim('      │')} ${' '.repeat([...before].length)}${paint.bad('^'.repeat(Math.max(1, [...marked].length)))}`,
+  ];
+}
+
+/** `releases/production/kv-gateway.yaml:14:11`. */
+function placeText(place: Place): string {
+  const line = place.line === undefined ? '' : `:${place.line}`;
+  return `${safeLine(place.file)}${line}${line !== '' && place.column !== undefined ? `:${place.column}` : ''}`;
+}
+
+// Findings as GitHub workflow commands, which become annotations. Must let no text from a file start a command of its own.
+// https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+
+/** GitHub shows this many errors of a step; what comes after them is lost without a word. */
+const MOST_ANNOTATIONS = 10;
+
+/** At most ten `::error` lines, then one `::notice` with the number left out; each ends in a line feed. */
+export function githubAnnotations(findings: readonly Finding[]): string {
+  const lines = findings.slice(0, MOST_ANNOTATIONS).map(annotation);
+  const left = findings.length - lines.length;
+  if (left > 0)
+    lines.push(
+      `::notice title=kvdeploy::${left} more ${left === 1 ? 'finding is' : 'findings are'} not shown here. Run kvdeploy validate to see all.`,
+    );
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function annotation(finding: Finding): string {
+  const also = (finding.related ?? [])
+    .map((place) => `\nalso ${place.file}:${place.line ?? 1}${place.note ? ` (${place.note})` : ''}`)
+    .join('');
+  const place = `file=${property(finding.file)},line=${finding.line},col=${finding.column}`;
+  return `::error ${place},title=${property(finding.code)}::${data(`${finding.message}${also}\nFix: ${finding.fix}`)}`;
+}
+
+function data(text: string): string {
+  return safeText(text).replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+}
+
+function property(text: string): string {
+  return data(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
+}

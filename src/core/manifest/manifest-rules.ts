@@ -1,0 +1,197 @@
+/** The rules that hold between manifests: a build belongs to one scope, once. Must judge what stands in the files alone. No I/O. */
+import type { Code } from '../../base/codes.ts';
+import type { FindingCode } from '../errors.ts';
+import { sameScope, scopeText, shortGuid } from '../scope.ts';
+import { lookAlike } from '../text.ts';
+import { type Build, type Manifest, scopeOf } from './manifest.ts';
+
+/** A well-formed manifest, and where its file lies. */
+export interface PlacedManifest {
+  readonly file: string;
+  readonly manifest: Manifest;
+  /** The path below the manifest root, in parts; `outside` when it is not below it; null when it has no place (standard input). */
+  readonly place: readonly string[] | 'outside' | null;
+}
+
+/** What the config knows: tenant, environment, services. */
+export type KnownNames = ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
+
+/** A part of a manifest: the path to it from the top of the file. */
+export interface Part {
+  readonly file: string;
+  readonly path: readonly (string | number)[];
+}
+
+/** A rule that is broken, at `at`; the reader of the files adds line, column and frame. */
+export interface Breach {
+  readonly code: Code | FindingCode;
+  readonly at: Part;
+  readonly message: string;
+  readonly fix: string;
+  readonly related: readonly (Part & { readonly note: string })[];
+}
+
+interface Listing extends PlacedManifest {
+  readonly build: Build;
+  readonly index: number;
+}
+
+/** Every rule over all manifests. Of several places a breach stands at the last in the order given. */
+export function manifestBreaches(manifests: readonly PlacedManifest[], names: KnownNames | null): readonly Breach[] {
+  const listings = manifests.flatMap((each) => each.manifest.builds.map((build, index) => ({ ...each, build, index })));
+  const byGuid = groups(listings, (listing) => listing.build.guid);
+  const bySequence = groups(listings, (listing) => `${scopeText(scopeOf(listing.manifest))} ${listing.build.sequence}`);
+  return [
+    ...manifests.flatMap((each) => [...stampBreaches(each), ...placeBreaches(each, names), ...nameBreaches(each, names)]),
+    ...groups(manifests, (each) => scopeText(scopeOf(each.manifest))).flatMap(repeatedScope),
+    ...byGuid.flatMap((group) => [...foreign(group), ...repeatedGuid(group), ...twoDigests(group)]),
+    ...bySequence.flatMap(repeatedSequence),
+  ];
+}
+
+/** Builds that are stamped for another environment than their file's. Any refuses the whole file. */
+export function stampBreaches({ file, manifest }: PlacedManifest): readonly Breach[] {
+  return manifest.builds.flatMap((build, index) => {
+    if (build.environment === undefined || build.environment === manifest.environment) return [];
+    return [
+      {
+        code: 'FOREIGN_BUILD' as const,
+        at: { file, path: ['builds', index, 'environment'] },
+        message: `Build ${shortGuid(build.guid)} is stamped for ${build.environment}, but this file offers builds to ${manifest.environment}; the whole file is refused.`,
+        fix: `Offer it in ${build.environment}'s manifest, and list a build made for ${manifest.environment} here.`,
+        related: [{ file, path: ['environment'], note: 'the file is for this environment' }],
+      },
+    ];
+  });
+}
+
+function placeBreaches({ file, manifest, place }: PlacedManifest, names: KnownNames | null): readonly Breach[] {
+  if (place === null) return [];
+  const { tenant, environment, service } = manifest;
+  const short = `${environment}/${service}`;
+  const long = `${tenant}/${short}`;
+  const wanted = names === null ? [short, long] : names.size > 1 ? [long] : [short, long];
+  const found = place === 'outside' ? undefined : place.join('/');
+  if (found !== undefined && wanted.some((path) => ['.yaml', '.yml', '.json'].some((extension) => found === path + extension)))
+    return [];
+  const where = wanted[0] ?? short;
+  return [
+    {
+      code: 'WRONG_PLACE',
+      at: { file, path: ['environment'] },
+      message: `This manifest is for ${scopeText(scopeOf(manifest))}, but it lies ${found === undefined ? 'outside the manifest root' : `at ${found} below the manifest root`}.`,
+      fix: `Move it to ${where}.yaml below the manifest root, or correct its tenant, environment or service.`,
+      related: [],
+    },
+  ];
+}
+
+/** A scope that the config does not know, but that could be mistaken for one that it does. */
+function nameBreaches({ file, manifest }: PlacedManifest, names: KnownNames | null): readonly Breach[] {
+  if (names === null) return [];
+  const environments = names.get(manifest.tenant);
+  const services = environments?.get(manifest.environment);
+  const [part, word, known] =
+    environments === undefined
+      ? (['tenant', manifest.tenant, [...names.keys()]] as const)
+      : services === undefined
+        ? (['environment', manifest.environment, [...environments.keys()]] as const)
+        : (['service', manifest.service, services] as const);
+  const mistaken = known.includes(word) ? undefined : lookAlike(word, known);
+  if (mistaken === undefined) return [];
+  return [
+    {
+      code: 'UNKNOWN_NAME',
+      at: { file, path: [part] },
+      message: `The config has no ${part} "${word}". Did you mean "${mistaken}"?`,
+      fix: `Write ${part}: ${mistaken}, or add ${word} to the config if both exist.`,
+      related: [],
+    },
+  ];
+}
+
+function repeatedScope(group: readonly PlacedManifest[]): readonly Breach[] {
+  return lastAgainstRest(group, () => true, 'also this file').map(({ last, related }) => ({
+    code: 'REPEATED_SCOPE',
+    at: { file: last.file, path: ['service'] },
+    message: `${scopeText(scopeOf(last.manifest))} has ${group.length} manifests; it must be clear which one counts.`,
+    fix: 'Merge them into one file.',
+    related: related.map((note) => ({ ...note, path: ['service'] })),
+  }));
+}
+
+function foreign(group: readonly Listing[]): readonly Breach[] {
+  const differs = (a: Listing, b: Listing) => !sameScope(scopeOf(a.manifest), scopeOf(b.manifest));
+  return lastAgainstRest(group, differs, 'also listed here').map(({ last, others, related }) => {
+    const scopes = [...new Set([...others, last].map((each) => scopeText(scopeOf(each.manifest))))];
+    return {
+      code: 'FOREIGN_BUILD',
+      at: partOf(last, 'guid'),
+      message: `Build ${shortGuid(last.build.guid)} stands in ${scopes.length} scopes: ${scopes.join(' and ')}. A build belongs to exactly one.`,
+      fix: 'Keep it where it was built for, and make a build of its own for the other; a GUID never crosses over.',
+      related,
+    };
+  });
+}
+
+function repeatedGuid(group: readonly Listing[]): readonly Breach[] {
+  const same = (a: Listing, b: Listing) => sameScope(scopeOf(a.manifest), scopeOf(b.manifest));
+  return lastAgainstRest(group, same, 'also listed here').map(({ last, related }) => ({
+    code: 'REPEATED_GUID',
+    at: partOf(last, 'guid'),
+    message: `Build ${shortGuid(last.build.guid)} is listed more than once for ${scopeText(scopeOf(last.manifest))}.`,
+    fix: 'Keep one entry. Spellings with capitals, braces or urn:uuid: name the same build.',
+    related,
+  }));
+}
+
+function twoDigests(group: readonly Listing[]): readonly Breach[] {
+  const differs = (a: Listing, b: Listing) => a.build.digest !== b.build.digest;
+  return lastAgainstRest(group, differs, 'another digest here').map(({ last, related }) => ({
+    code: 'TWO_DIGESTS',
+    at: partOf(last, 'digest'),
+    message: `Build ${shortGuid(last.build.guid)} is listed with two digests: a GUID names the same bytes for ever.`,
+    fix: 'Publish the new bytes under a new GUID; do not edit the digest.',
+    related: related.map((part) => ({ ...part, path: [...part.path.slice(0, -1), 'digest'] })),
+  }));
+}
+
+function repeatedSequence(group: readonly Listing[]): readonly Breach[] {
+  const differs = (a: Listing, b: Listing) => a.build.guid !== b.build.guid;
+  return lastAgainstRest(group, differs, 'the same sequence here').map(({ last, related }) => ({
+    code: 'REPEATED_SEQUENCE',
+    at: partOf(last, 'sequence'),
+    message: `Sequence ${last.build.sequence} is used twice for ${scopeText(scopeOf(last.manifest))}, so it cannot tell which build is newer.`,
+    fix: 'Give every build a sequence of its own, higher than all before it.',
+    related: related.map((part) => ({ ...part, path: [...part.path.slice(0, -1), 'sequence'] })),
+  }));
+}
+
+/** The last of a group, with those of the rest that clash with it; nothing when none does. */
+function lastAgainstRest<T extends PlacedManifest>(group: readonly T[], clash: (a: T, b: T) => boolean, note: string) {
+  const last = group.at(-1);
+  if (last === undefined) return [];
+  const others = group.slice(0, -1).filter((each) => clash(each, last));
+  if (others.length === 0) return [];
+  return [{ last, others, related: others.map((each) => ({ file: each.file, path: pathOf(each), note })) }];
+}
+
+function pathOf(each: PlacedManifest & { readonly index?: number }): readonly (string | number)[] {
+  return each.index === undefined ? [] : ['builds', each.index, 'guid'];
+}
+
+function partOf(listing: Listing, key: 'guid' | 'digest' | 'sequence'): Part {
+  return { file: listing.file, path: ['builds', listing.index, key] };
+}
+
+/** Groups of at least two, in the order given. */
+function groups<T>(items: readonly T[], keyOf: (item: T) => string): readonly (readonly T[])[] {
+  const found = new Map<string, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = found.get(key);
+    if (group === undefined) found.set(key, [item]);
+    else group.push(item);
+  }
+  return [...found.values()].filter((group) => group.length > 1);
+}

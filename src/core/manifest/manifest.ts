@@ -1,0 +1,93 @@
+/** The release manifest: its zod definition, the only one. No I/O. */
+import * as z from 'zod';
+import type { Scope } from '../../base/scope.ts';
+import { type Guid, nameSchema, parseGuid } from '../scope.ts';
+
+const HEX_GUID = '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}';
+
+export const guidSchema = z
+  .string()
+  .transform((text, check): Guid => {
+    const guid = parseGuid(text);
+    if (guid === undefined) {
+      check.issues.push({ code: 'custom', message: `not a GUID: ${guidTrouble(text)}`, input: text });
+      return z.NEVER;
+    }
+    return guid;
+  })
+  .meta({ pattern: `^([uU][rR][nN]:[uU][uU][iI][dD]:${HEX_GUID}|\\{${HEX_GUID}\\}|${HEX_GUID})$` });
+
+const sourceSchema = z
+  .strictObject({
+    repository: z.string().min(1).max(512).describe('Where the source lives, such as https://example.com/acme/gateway'),
+    commit: z
+      .string()
+      .regex(/^[0-9a-f]{7,64}$/, 'a commit has 7 to 64 lower-case hex digits')
+      .describe('The commit that was built, such as 3f2a9c1d; in quotes when it has digits only'),
+  })
+  .describe('What was built. `promote --from` finds the build of the same source by it');
+
+export const buildSchema = z.strictObject({
+  guid: guidSchema.describe('The build, such as 7c9e6679-7425-40de-944b-e07fc1f90ae7; compared in one canonical form'),
+  version: z.string().min(1).max(128).describe('The version that people know it by, such as "2026.11.21-3"'),
+  digest: z
+    .string()
+    .regex(/^sha256:[0-9a-f]{64}$/, 'a digest is sha256: and 64 lower-case hex digits')
+    .describe('Of the bytes that were built, such as sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'),
+  sequence: z.int().min(0).describe('Rises with every build of this tenant, environment and service, such as 41'),
+  createdAt: z.iso.datetime({ offset: true }).describe('When it was built, such as 2026-11-21T09:12:00Z'),
+  ref: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/, 'a ref has letters, digits and . _ : - only')
+    .describe('What the router calls its place: a server, a version id, a Service, such as green'),
+  environment: nameSchema
+    .optional()
+    .describe('Stamped by CI: where it may go, such as production. One that differs from the file refuses the file'),
+  source: sourceSchema.optional(),
+  record: z.string().optional().describe('The signed record that binds the build to its scope'),
+});
+
+/** One build as a manifest offers it; the GUID is canonical. */
+export type Build = z.infer<typeof buildSchema>;
+
+export const manifestSchema = z
+  .strictObject({
+    apiVersion: z.literal('kvdeploy.dev/v1').describe('Always kvdeploy.dev/v1'),
+    kind: z.literal('ReleaseManifest').describe('Always ReleaseManifest'),
+    tenant: nameSchema.describe('Whose releases these are, such as acme'),
+    environment: nameSchema.describe('The one environment that these builds may enter, such as production'),
+    service: nameSchema.describe('What is released, such as kv-gateway'),
+    builds: z
+      .array(buildSchema)
+      .max(10_000)
+      .describe('The builds that are offered to this environment, for example [{ guid: …, ref: green, … }]'),
+  })
+  .meta({ title: 'kvdeploy release manifest', description: 'Offers builds to one environment of one service.' });
+
+export type Manifest = z.infer<typeof manifestSchema>;
+
+/** Where a build stands: for messages that name file and line. */
+export interface ListedBuild {
+  readonly scope: Scope;
+  readonly build: Build;
+  readonly file: string;
+  /** Of the GUID, from 1. */
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Why `text` is no GUID, as precisely as a person can use it. */
+function guidTrouble(text: string): string {
+  const groups = text.split('-');
+  const names = ['first', 'second', 'third', 'fourth', 'last'];
+  const lengths = [8, 4, 4, 4, 12];
+  const odd = /[^0-9a-f-]/i.exec(text)?.[0];
+  if (groups.length !== 5) return 'it needs 8-4-4-4-12 hex digits with hyphens between them';
+  if (odd !== undefined) return `it has the character ${JSON.stringify(odd)}, which is no hex digit`;
+  const wrong = groups.findIndex((group, index) => group.length !== lengths[index]);
+  return `the ${names[wrong]} group has ${groups[wrong]?.length} of ${lengths[wrong]} digits`;
+}
+
+export function scopeOf(manifest: Manifest): Scope {
+  return { tenant: manifest.tenant, environment: manifest.environment, service: manifest.service };
+}

@@ -1,0 +1,111 @@
+/** `requires` and `--from`: what one environment may ask of another. A GUID never crosses over; only a source does. No I/O. */
+import type { Scope } from '../../base/scope.ts';
+import type { Refusal } from '../errors.ts';
+import { durationText } from '../gates/verdict/gate.ts';
+import { currentKnownGood, type History, type KnownGood } from '../ledger/history.ts';
+import { sameScope, scopeFlags, scopeText, shortGuid } from '../scope.ts';
+import type { Build, ListedBuild } from './manifest.ts';
+
+/** True when both builds were made of the same repository and commit. */
+export function sameSource(a: Build, b: Build): boolean {
+  if (a.source === undefined || b.source === undefined) return false;
+  return a.source.repository === b.source.repository && a.source.commit === b.source.commit;
+}
+
+/**
+ * The other environment must have had a build of the same source as its known-good build for at least `soakMs`, without a
+ * break, and none of that source may be bad there. `nowMs` is the wall clock; a soak that began in the future counts as none.
+ */
+export function requirementRefusal(
+  candidate: Build,
+  requires: { readonly environment: string; readonly soakMs: number },
+  there: { readonly scope: Scope; readonly history: History },
+  nowMs: number,
+): Refusal | undefined {
+  const name = requires.environment;
+  const refuse = (message: string, hint: string): Refusal => ({ code: 'REQUIREMENT_UNMET', message, hint });
+  if (candidate.source === undefined) {
+    return refuse(
+      `${scopeText(there.scope)} must have run this build's source first, but build ${shortGuid(candidate.guid)} does not say its source.`,
+      'Let CI write source: { repository, commit } into the manifest.',
+    );
+  }
+  const commit = `Commit ${candidate.source.commit.slice(0, 12)}`;
+  const ofSource = there.history.knownGood.filter((entry) => sameSource(entry.build, candidate));
+  const longest = ofSource.toSorted((a, b) => soakedMs(b, nowMs) - soakedMs(a, nowMs))[0];
+  if (longest === undefined) {
+    return refuse(
+      `${commit} was never known-good in ${name}.`,
+      `Promote it there first: kvdeploy builds ${scopeFlags(there.scope)}`,
+    );
+  }
+  const bad = ofSource.find((entry) => there.history.bad.has(entry.build.guid))?.build.guid;
+  if (bad !== undefined) {
+    return refuse(
+      `${commit} is marked bad in ${name}: ${there.history.bad.get(bad)}.`,
+      'Mend it and promote the new build there first.',
+    );
+  }
+  const soaked = soakedMs(longest, nowMs);
+  if (soaked >= requires.soakMs) return undefined;
+  const [was, hint] =
+    longest.until === undefined
+      ? ['has been', `Wait ${durationText(requires.soakMs - soaked)}.`]
+      : ['was', `Another build replaced it there at ${longest.until}: bring a build of this source back there first.`];
+  return refuse(
+    `${commit} ${was} known-good in ${name} for ${durationText(soaked)}; ${durationText(requires.soakMs)} are required.`,
+    hint,
+  );
+}
+
+/** How long it stayed the known-good build; 0 for times that cannot be read. */
+function soakedMs(known: KnownGood, nowMs: number): number {
+  const ms = (known.until === undefined ? nowMs : Date.parse(known.until)) - Date.parse(known.since);
+  return ms > 0 ? ms : 0;
+}
+
+/** What `--from` finds: this scope's own build of the same source as the other environment's known-good build. */
+export function buildOfSameSource(
+  from: { readonly environment: string; readonly knownGood: Build | null },
+  scope: Scope,
+  listed: readonly ListedBuild[],
+): Build | Refusal {
+  const there = from.knownGood;
+  if (there === null) {
+    return {
+      code: 'NO_SUCH_SOURCE',
+      message: `Nothing is known-good in ${from.environment}.`,
+      hint: `Promote there first: kvdeploy builds ${scopeFlags({ ...scope, environment: from.environment })}`,
+    };
+  }
+  if (there.source === undefined) {
+    return {
+      code: 'NO_SUCH_SOURCE',
+      message: `The known-good build ${shortGuid(there.guid)} of ${from.environment} does not say its source.`,
+      hint: 'Let CI write source: { repository, commit } into the manifests.',
+    };
+  }
+  const commit = there.source.commit.slice(0, 12);
+  const matches = listed.filter((entry) => sameScope(entry.scope, scope) && sameSource(entry.build, there));
+  const only = matches[0];
+  if (only === undefined) {
+    return {
+      code: 'NO_SUCH_SOURCE',
+      message: `${scopeText(scope)} lists no build of commit ${commit}, which is known-good in ${from.environment}.`,
+      hint: `Build that commit for ${scope.environment} and list it.`,
+    };
+  }
+  if (matches.length === 1) return only.build;
+  return {
+    code: 'SOURCE_UNCLEAR',
+    message: `${scopeText(scope)} lists ${matches.length} builds of commit ${commit}: ${matches.map((entry) => entry.build.guid).join(', ')}.`,
+    hint: `Say which: --build ${only.build.guid}`,
+    places: matches.map((entry) => ({ file: entry.file, line: entry.line, column: entry.column })),
+  };
+}
+
+/** The known-good build of a history, unless it is marked bad. */
+export function soundKnownGood(history: History): Build | null {
+  const known = currentKnownGood(history);
+  return known === null || history.bad.has(known.build.guid) ? null : known.build;
+}

@@ -1,0 +1,110 @@
+/** Plans: the ordered steps of one rollout with everything needed to resume, abort or revert it. Kept in the ledger. No I/O. */
+import * as z from 'zod';
+import { comparisonSchema } from '../gates/comparison.ts';
+import { identitySchema } from '../identity.ts';
+import { type Build, buildSchema, guidSchema } from '../manifest/manifest.ts';
+import { type Guid, scopeSchema } from '../scope.ts';
+import { SPLIT_TOLERANCE_PERCENT, type Split, splitBetween } from './split.ts';
+
+/** A gate in a plan: its limits, and the settings of its source as the config gave them (parsed again by that source). */
+export const plannedGateSchema = z.strictObject({
+  name: z.string(),
+  source: z.string(),
+  max: z.number(),
+  minRequests: z.number(),
+  settings: z.record(z.string(), z.unknown()),
+});
+
+export const planSchema = z
+  .strictObject({
+    id: z.string(),
+    kind: z.enum(['promote', 'rollback', 'adopt']),
+    scope: scopeSchema,
+    /** The build coming in; for a rollback the build to go back to. */
+    candidate: buildSchema,
+    /** The build to go back to when a gate fails; for a rollback the build being left. Null for adopt. */
+    stable: buildSchema.nullable(),
+    router: z.looseObject({ kind: z.string() }),
+    identity: identitySchema.nullable(),
+    /** Every member of the target when the plan was made, with the build known to be there. */
+    members: z.array(z.strictObject({ place: z.string(), build: guidSchema.nullable() })),
+    steps: z.array(z.strictObject({ percent: z.number(), bakeMs: z.number() })),
+    /** Gates with a fixed limit. */
+    gates: z.array(plannedGateSchema),
+    /** Gates that compare the candidate with the stable build. */
+    comparison: comparisonSchema.optional(),
+    /** How long health may be missing at one step before the rollout reverts. */
+    patienceMs: z.number(),
+    pollMs: z.number(),
+    copies: z.array(z.string()),
+    actor: z.string(),
+    reason: z.string().nullable(),
+    /** Hashes of the files that the plan was made from. */
+    sources: z.array(z.strictObject({ file: z.string(), sha256: z.string() })),
+  })
+  .superRefine((plan, check) => {
+    const problem = planProblem(plan);
+    if (problem !== undefined) check.addIssue({ code: 'custom', message: problem });
+  });
+
+export type Plan = z.infer<typeof planSchema>;
+
+export type PlannedGate = z.infer<typeof plannedGateSchema>;
+
+/** Why the state machine could not walk this plan to a right end, or undefined. No such plan gets into a ledger. */
+function planProblem(plan: {
+  readonly kind: 'promote' | 'rollback' | 'adopt';
+  readonly candidate: Build;
+  readonly stable: Build | null;
+  readonly steps: readonly { readonly percent: number }[];
+}): string | undefined {
+  const { kind, candidate, stable, steps } = plan;
+  const percents = steps.map((step) => step.percent);
+  if (percents.at(-1) !== 100) return 'the last step is not 100 %';
+  if (percents.some((percent, index) => !(percent > (percents[index - 1] ?? 0)))) return 'the percentages do not rise';
+  if (kind !== 'promote' && steps.length > 1) return `a plan of the kind ${kind} has one step`;
+  if ((kind === 'promote' && stable === null) || (kind === 'adopt' && stable !== null)) {
+    return `a plan of the kind ${kind} has ${stable === null ? 'no' : 'a'} stable build`;
+  }
+  if (stable?.ref === candidate.ref || stable?.guid === candidate.guid) return 'candidate and stable are one';
+  return undefined;
+}
+
+// The splits that a plan asks for: at each of its steps, and on the way back. No I/O.
+
+/** The split of a step: the candidate's percent, the rest on stable, nothing anywhere else. */
+export function stepSplit(plan: Plan, step: number): Split {
+  const percent = plan.steps[step]?.percent;
+  if (percent === undefined) throw new Error(`plan ${plan.id} has no step ${step}`);
+  return splitBetween(membersOf(plan), placeOf(plan.candidate), plan.stable === null ? null : placeOf(plan.stable), percent);
+}
+
+/** Everything on stable: where a revert goes. */
+export function stableSplit(plan: Plan): Split {
+  if (plan.stable === null) throw new Error(`plan ${plan.id} has no stable build to go back to`);
+  return splitBetween(membersOf(plan), placeOf(plan.stable), null, 100);
+}
+
+/** How the step's shift leaves places at 0 %: a good rollout lets the old build finish its clients, a rollback takes them away from the bad one. */
+export function leavingAt(plan: Plan, step: number): 'drain' | 'at-once' {
+  return plan.kind === 'promote' && step + 1 === plan.steps.length ? 'drain' : 'at-once';
+}
+
+/** True for every split that a shift from this step to the next one can have left, made in part or whole or not at all. */
+export function isOnTheWayOn(plan: Plan, step: number, split: readonly { place: string; percent: number }[]): boolean {
+  const { candidate, stable, steps } = plan;
+  const own = [candidate.ref, stable?.ref];
+  const percent = split.find((share) => share.place === candidate.ref)?.percent ?? 0;
+  const least = steps[step]?.percent ?? 100;
+  const most = steps[step + 1]?.percent ?? least;
+  const between = percent >= least - SPLIT_TOLERANCE_PERCENT && percent <= most + SPLIT_TOLERANCE_PERCENT;
+  return percent > 0 && between && split.every((share) => share.percent === 0 || own.includes(share.place));
+}
+
+function membersOf(plan: Plan): Map<string, Guid | null> {
+  return new Map(plan.members.map((member) => [member.place, member.build]));
+}
+
+function placeOf(build: { ref: string; guid: Guid }): { place: string; guid: Guid } {
+  return { place: build.ref, guid: build.guid };
+}

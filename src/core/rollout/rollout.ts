@@ -1,0 +1,280 @@
+/** The rollout state machine: `next` says the one thing to do, `apply` what the answer means. No I/O, no clock, no randomness. */
+import type { Baseline, Event, EvidenceRecord } from '../ledger/events.ts';
+import { leavingAt, type Plan, stableSplit, stepSplit } from './plan.ts';
+import { type Split, splitsAgree, splitText } from './split.ts';
+
+export type Phase =
+  | 'checking'
+  | 'shifting'
+  | 'converging'
+  | 'baking'
+  | 'pointing'
+  | 'done'
+  | 'refused'
+  | 'reverting'
+  | 'reverted'
+  | 'stuck'
+  | 'rescued';
+
+export interface State {
+  readonly plan: Plan;
+  readonly phase: Phase;
+  /** Index of the step, from 0. */
+  readonly step: number;
+  /** Why it is in this phase, one sentence. */
+  readonly why: string;
+  /** The code that a run which ends here reports. */
+  readonly code: string | null;
+  /** While shifting: back to a step that has baked already, because nobody watched since; it bakes again before anything further. */
+  readonly again: boolean;
+  /** Failed tries of the present effect, in this process. */
+  readonly attempts: number;
+  /** Time spent waiting for convergence, watched while baking, and without health, at this step and in this process. */
+  readonly waitedMs: number;
+  readonly watchedMs: number;
+  readonly missingMs: number;
+  /** Counts when the bake began; they outlive the process, so that a resumed bake is first judged from them. */
+  readonly baseline: Baseline;
+  /** What the comparing gates have seen so far; null before their first poll. */
+  readonly evidence: EvidenceRecord | null;
+  readonly abort: { readonly actor: string; readonly reason: string } | null;
+  /** The candidate's gate failed: it is bad. */
+  readonly gateFailed: boolean;
+}
+
+export type Effect =
+  | { readonly do: 'prepare' }
+  | { readonly do: 'shift'; readonly split: Split; readonly leaving: 'drain' | 'at-once' }
+  | { readonly do: 'converge'; readonly split: Split }
+  | { readonly do: 'poll'; readonly split: Split }
+  | { readonly do: 'point' }
+  | { readonly do: 'stop' };
+
+/** Tries of a forward shift, and of anything that leads back to a known-good build, before giving up. */
+export const ATTEMPTS_MAX = 3;
+
+export const REVERT_ATTEMPTS_MAX = 10;
+
+/** How long the router may take to report the split that was asked for. */
+export const CONVERGE_MS_MAX = 30_000;
+
+const VOLATILE = { attempts: 0, waitedMs: 0, watchedMs: 0, missingMs: 0 };
+
+/** The state before anything was done. */
+export function start(plan: Plan): State {
+  return {
+    ...VOLATILE,
+    plan,
+    phase: 'checking',
+    step: 0,
+    why: 'planned',
+    code: null,
+    again: false,
+    baseline: {},
+    evidence: null,
+    abort: null,
+    gateFailed: false,
+  };
+}
+
+/** True in the phases after which nothing is left to do. */
+export function isOver(state: State): boolean {
+  return next(state).do === 'stop';
+}
+
+/** The one thing to do now, from the state alone: after a crash, fold the ledger and ask again. */
+export function next(state: State): Effect {
+  switch (state.phase) {
+    case 'checking':
+      return { do: 'prepare' };
+    case 'shifting':
+      return { do: 'shift', split: stepSplit(state.plan, state.step), leaving: leavingAt(state.plan, state.step) };
+    case 'converging':
+      return { do: 'converge', split: stepSplit(state.plan, state.step) };
+    case 'baking':
+      return { do: 'poll', split: stepSplit(state.plan, state.step) };
+    case 'pointing':
+      return { do: 'point' };
+    case 'reverting':
+      return { do: 'shift', split: stableSplit(state.plan), leaving: 'at-once' };
+    case 'done':
+    case 'refused':
+    case 'reverted':
+    case 'stuck':
+    case 'rescued':
+      return { do: 'stop' };
+  }
+}
+
+/** What an answer means. Events that do not fit the phase (a late answer, an abort that comes twice) change nothing. */
+export function apply(state: State, event: Event): State {
+  switch (event.type) {
+    case 'prepared':
+      if (state.phase !== 'checking') return state;
+      // Adopting takes over what already serves, so there is nothing to shift.
+      return enter(state, state.plan.kind === 'adopt' ? 'converging' : 'shifting', 'every check passed, the way back is durable');
+    case 'refused':
+      return state.phase === 'checking' ? end(state, 'refused', event.message, event.code) : state;
+    case 'shifted':
+      return shifted(state, event);
+    case 'shift-failed':
+      return shiftFailed(state, event);
+    case 'converged':
+      if (state.phase !== 'converging') return state;
+      // A rollback waits for no gate: only a healthy world could answer one.
+      if (state.plan.kind === 'rollback') return enter(state, 'pointing', 'the router reports the build that was asked for');
+      return {
+        ...enter(state, 'baking', `the router reports ${splitText(stepSplit(state.plan, state.step))}`),
+        baseline: event.baseline,
+      };
+    case 'not-converged':
+      return notConverged(state, event);
+    case 'polled':
+      return state.phase === 'baking' ? polled(state, event) : state;
+    case 'drifted':
+      return ['baking', 'converging'].includes(state.phase) || state.again ? end(state, 'stuck', event.why, 'DRIFT') : state;
+    case 'pointed':
+      return state.phase === 'pointing' ? end(state, 'done', doneText(state.plan), null) : state;
+    case 'point-failed':
+      return state.phase === 'pointing' ? tried(state, event, (why) => end(state, 'stuck', why, 'STUCK')) : state;
+    case 'abort-requested':
+      return aborted(state, event);
+    case 'reconciled':
+      return isOver(state) ? state : end(state, 'rescued', event.reason, 'ABORTED');
+    case 'left':
+      return event.why === 'until' ? bakesAgain(state, 'baking') : state;
+    case 'claimed':
+      return bakesAgain(state, 'shifting');
+    case 'released':
+    case 'planned':
+    case 'imported':
+      return state;
+  }
+}
+
+function shifted(state: State, event: Extract<Event, { type: 'shifted' }>): State {
+  const effect = next(state);
+  // The late answer to an earlier shift must not pass for this one's: after an abort it would call a split traffic reverted.
+  if (effect.do !== 'shift' || !splitsAgree(event.split, effect.split)) return state;
+  if (state.again) return enter(state, 'baking', state.why);
+  if (state.phase === 'shifting') return enter(state, 'converging', `asked for ${splitText(event.split)}`);
+  if (state.phase === 'reverting') return end(state, 'reverted', state.why, state.abort === null ? 'REVERTED' : 'ABORTED');
+  return state;
+}
+
+function shiftFailed(state: State, event: Extract<Event, { type: 'shift-failed' }>): State {
+  if (state.phase === 'shifting')
+    return event.final ? fallBack(state, event.why) : tried(state, event, (why) => fallBack(state, why));
+  if (state.phase !== 'reverting') return state;
+  if (event.attempt < REVERT_ATTEMPTS_MAX) return { ...state, attempts: event.attempt };
+  return end(state, 'stuck', `traffic could not be put back on the stable build: ${event.why}`, 'STUCK');
+}
+
+function notConverged(state: State, event: Extract<Event, { type: 'not-converged' }>): State {
+  if (state.phase !== 'converging') return state;
+  if (event.final || !(event.waitedMs < CONVERGE_MS_MAX)) return fallBack(state, event.why);
+  return { ...state, waitedMs: event.waitedMs };
+}
+
+function polled(before: State, event: Extract<Event, { type: 'polled' }>): State {
+  const state = event.evidence === undefined ? before : { ...before, evidence: event.evidence };
+  if (event.verdict === 'fail') {
+    const failed = event.gates.find((gate) => gate.verdict === 'fail');
+    const why = failed === undefined ? 'a gate failed' : `gate ${failed.gate} failed: ${failed.why}`;
+    return { ...fallBack(state, why, 'GATE_FAILED'), gateFailed: true };
+  }
+  const { watchedMs, missingMs } = event;
+  const step = state.plan.steps[state.step];
+  if (event.verdict === 'pass') {
+    const baked = step !== undefined && watchedMs >= step.bakeMs;
+    return event.advance && baked ? advance(state) : { ...state, watchedMs, missingMs };
+  }
+  if (missingMs <= state.plan.patienceMs) return { ...state, watchedMs, missingMs };
+  const waiting = event.gates.find((gate) => gate.verdict === 'not-yet');
+  return fallBack(
+    state,
+    `health was missing for too long${waiting === undefined ? '' : `: gate ${waiting.gate}: ${waiting.why}`}`,
+    'GATE_NOT_READY',
+  );
+}
+
+function advance(state: State): State {
+  const last = state.step + 1 >= state.plan.steps.length;
+  if (last) return enter(state, 'pointing', 'every gate passed at 100 %');
+  return enter({ ...state, step: state.step + 1 }, 'shifting', 'the gates passed');
+}
+
+/**
+ * Between two steps, for however long: whoever comes next bakes the one before again, judged by all that was counted meanwhile.
+ * Where a shift may have been begun already, that step's split is set again first.
+ */
+function bakesAgain(state: State, phase: 'baking' | 'shifting'): State {
+  if (state.phase !== 'shifting' || state.step === 0 || state.again) return state;
+  const back = enter({ ...state, step: state.step - 1 }, phase, 'it bakes again, since nobody watched');
+  return { ...back, again: phase === 'shifting' };
+}
+
+function aborted(state: State, event: Extract<Event, { type: 'abort-requested' }>): State {
+  const abort = { actor: event.actor, reason: event.reason };
+  const why = `aborted by ${event.actor}: ${event.reason}`;
+  if (state.phase === 'checking') return { ...end(state, 'refused', why, 'ABORTED'), abort };
+  // While pointing the gates have passed and the pointer may already name the candidate: going back is what `rollback` is for.
+  return ['shifting', 'converging', 'baking'].includes(state.phase) ? { ...fallBack(state, why, 'ABORTED'), abort } : state;
+}
+
+/** Where a rollout goes that cannot go on: a promotion back to stable; a rollback stays, since it must never return to the build it left. */
+function fallBack(state: State, why: string, code = 'STUCK'): State {
+  switch (state.plan.kind) {
+    case 'promote':
+      return enter(state, 'reverting', why);
+    case 'rollback':
+      return end(state, 'stuck', why, 'STUCK');
+    case 'adopt':
+      return end(state, 'refused', why, code === 'STUCK' ? 'UNEXPECTED_SPLIT' : code);
+  }
+}
+
+function tried(state: State, event: { readonly why: string; readonly attempt: number }, giveUp: (why: string) => State): State {
+  const most = state.plan.kind === 'rollback' ? REVERT_ATTEMPTS_MAX : ATTEMPTS_MAX;
+  return event.attempt >= most ? giveUp(event.why) : { ...state, attempts: event.attempt };
+}
+
+function enter(state: State, phase: Phase, why: string): State {
+  return { ...state, ...VOLATILE, again: false, phase, why };
+}
+
+function end(state: State, phase: Phase, why: string, code: string | null): State {
+  return { ...enter(state, phase, why), code };
+}
+
+function doneText(plan: Plan): string {
+  return plan.kind === 'adopt' ? 'what serves now is the known-good build' : 'the build is known-good';
+}
+
+// Which events a ledger must keep. A fold of these alone must stand where the rollout stands. No I/O.
+
+/** True when the ledger must keep this event: it changed where the rollout stands, or says who did what. */
+export function isDurable(before: State, event: Event, after: State): boolean {
+  switch (event.type) {
+    case 'polled':
+      return before.phase !== after.phase || before.step !== after.step || event.checkpoint === true;
+    case 'not-converged':
+    case 'shift-failed':
+    case 'point-failed':
+      return before.phase !== after.phase || before.step !== after.step;
+    case 'claimed':
+    case 'released':
+    case 'planned':
+    case 'prepared':
+    case 'refused':
+    case 'shifted':
+    case 'converged':
+    case 'drifted':
+    case 'pointed':
+    case 'abort-requested':
+    case 'left':
+    case 'imported':
+    case 'reconciled':
+      return true;
+  }
+}

@@ -1,0 +1,107 @@
+/** `resume`: carry on with the rollout that the ledger holds open, from any process. Uses the ledger's plan, never today's files; the plan was confirmed when it began. */
+import { EXIT } from '../base/codes.ts';
+import { KvdeployError } from '../core/errors.ts';
+import { fold, openRollout } from '../core/ledger/history.ts';
+import type { State } from '../core/rollout/rollout.ts';
+import { scopeFlags, scopeText, shortGuid } from '../core/scope.ts';
+import { type Deps, done, type Outcome } from '../release/deps.ts';
+import type { Opened } from '../release/open.ts';
+import { showTraffic } from '../release/traffic.ts';
+import { type Lead, lead, targetOfPlan } from './lead.ts';
+
+/** The open rollout, or NOTHING_TO_DO. */
+export function mustBeOpen(opened: Opened): State {
+  const open = openRollout(opened.history);
+  if (open !== null) return open;
+  const last = opened.history.rollout;
+  throw new KvdeployError('NOTHING_TO_DO', {
+    message:
+      last === null
+        ? `There was never a rollout in ${scopeText(opened.scope)}.`
+        : `The last rollout of ${scopeText(opened.scope)} is over: ${last.phase}.`,
+    hint: `kvdeploy status ${opened.flags}`,
+  });
+}
+
+/** Goes on where the ledger stands; a build that has become foreign meanwhile is aborted instead. */
+export function carryOn(foreign: string | undefined): Lead['begin'] {
+  return async (history, runner) => {
+    const open = openRollout(history);
+    if (open === null)
+      throw new KvdeployError('NOTHING_TO_DO', {
+        message: 'The rollout ended while this command was starting.',
+        hint: `kvdeploy status ${scopeFlags(runner.parts.scope)}`,
+      });
+    if (foreign === undefined || open.plan.kind !== 'promote') return open;
+    return askAbort(runner, open, 'kvdeploy', foreign);
+  };
+}
+
+/** Writes an abort down and returns the state that it leads to. */
+export async function askAbort(runner: Parameters<Lead['begin']>[1], open: State, actor: string, reason: string): Promise<State> {
+  await runner.append({ type: 'abort-requested', atMs: runner.parts.io.now(), actor, reason });
+  runner.abortSeen = true;
+  return runner.history.rollout ?? open;
+}
+
+/** How long a living leader gets to revert before the claim is taken from it. */
+const LEADER_MS = 5000;
+
+const LOOK_MS = 200;
+
+/** Asks the leader to go back, and takes over when there is none or it does not. Exit 0 when traffic is back on stable. */
+export async function abortRollout(opened: Opened, reason: string, deps: Deps): Promise<Outcome> {
+  const open = mustBeOpen(opened);
+  const { plan } = open;
+  if (leaderMayAnswer(opened, deps) && (await leaderAborts(opened, reason, deps))) {
+    showTraffic(deps, targetOfPlan(plan, deps), new Map([[plan.stable?.ref ?? '', plan.stable?.guid ?? '']]));
+    return done(`Aborted by its own runner; traffic is back on ${shortGuid(plan.stable?.guid ?? plan.candidate.guid)}.`, [
+      `kvdeploy history ${opened.flags}`,
+    ]);
+  }
+  const control = { hold: false, leave: false, untilPercent: null, leaveAtMs: null };
+  const outcome = await lead(opened, plan, deps, {
+    command: 'abort',
+    control,
+    takeOver: true,
+    begin: async (history, runner) => {
+      const now = openRollout(history);
+      return now === null ? (history.rollout ?? open) : askAbort(runner, now, opened.actor, reason);
+    },
+  });
+  // What was asked for has happened: for this command that is success.
+  if (outcome.code === 'ABORTED' || outcome.code === 'REVERTED') return { ...outcome, code: null, exitCode: EXIT.done };
+  if (outcome.code !== null) return outcome;
+  const message = `Too late to abort: the rollout is finished. ${outcome.message}`;
+  return {
+    ...outcome,
+    code: 'NOTHING_TO_DO',
+    message,
+    hint: `Going back from a finished rollout: kvdeploy rollback ${opened.flags}`,
+  };
+}
+
+/** False when nobody leads, or the process that did is known to be gone: then there is nobody to wait for. */
+function leaderMayAnswer(opened: Opened, deps: Deps): boolean {
+  const by = opened.history.leader?.claim.by;
+  if (by === undefined) return false;
+  return by.host !== deps.io.self().host || deps.io.isRunning(by);
+}
+
+/** True once the leader has gone back by itself within its time. */
+async function leaderAborts(opened: Opened, reason: string, deps: Deps): Promise<boolean> {
+  const { store, scope } = opened;
+  await store.requestAbort(scope, { actor: opened.actor, reason, atMs: deps.io.now() });
+  deps.line({
+    type: 'note',
+    level: 'info',
+    message: `asked the runner that leads to go back; taking over in ${LEADER_MS / 1000}s if it does not`,
+  });
+  const endMs = deps.io.monotonic() + LEADER_MS;
+  while (deps.io.monotonic() < endMs) {
+    await deps.io.sleep(LOOK_MS);
+    const { rollout } = fold((await store.read(scope)).entries);
+    if (rollout !== null && rollout.abort !== null && (rollout.phase === 'reverted' || rollout.phase === 'refused')) return true;
+  }
+  return false;
+}

@@ -1,0 +1,31 @@
+/** Looks for a break-glass rescue that nobody has reviewed yet, before a command does anything else. */
+import { readHold } from '../base/pointer/hold.ts';
+import { type RecordsRead, type Rescue, readRecords } from '../base/pointer/records.ts';
+import { heldError } from '../engine/runner.ts';
+import type { Deps } from '../release/deps.ts';
+import type { Opened } from '../release/open.ts';
+import { recordFallbacks } from '../release/state-dir.ts';
+
+/**
+ * Throws HELD while a break-glass rescue waits for its review: a hold is in force, or a rescue began (its intent is on disk) and
+ * was cut short before it could set one.
+ */
+export function assertNoHold(opened: Opened, deps: Deps): void {
+  const hold = readHold(opened.pointerDirs, deps.io.fs);
+  if (hold !== undefined) throw heldError(opened.scope, hold.text);
+  const doubtful = unreviewedRescues(opened, deps).rescues[0];
+  if (doubtful === undefined) return;
+  const began = doubtful.intent === null ? 'at an unknown time' : `at ${doubtful.intent.at} by ${doubtful.intent.actor}`;
+  const state = doubtful.outcome === null ? 'in doubt: no outcome was written' : `${doubtful.outcome.result}, but without a hold`;
+  throw heldError(opened.scope, `a rescue begun ${began} is ${state}`);
+}
+
+/** The uses of break-glass that no `reconcile` has written into the ledger yet. */
+export function unreviewedRescues(opened: Opened, deps: Deps): RecordsRead {
+  const read = readRecords([...opened.pointerDirs, ...recordFallbacks(deps)], opened.scope, deps.io.fs);
+  return { ...read, rescues: read.rescues.filter((rescue) => !opened.history.reviewed.has(idOf(rescue))) };
+}
+
+export function idOf(rescue: Rescue): string {
+  return rescue.intent?.id ?? rescue.outcome?.id ?? '';
+}

@@ -1,0 +1,176 @@
+/** Series of one build as raw counters by process and slice. Must not count a series whose labels do not say what it counts. No I/O. */
+
+import type { ArmReading, RawCounter, Target } from '../../core/gates/counting/counters.ts';
+import { ALL_BUCKETS, BUCKET_PREFIX } from '../../core/gates/counting/metric-counters.ts';
+import { durationText } from '../../core/gates/verdict/gate.ts';
+import { briefly, CLASS_METRICS, STATUS_METRICS, statusCounters } from '../arms.ts';
+import type { Series } from './prometheus-answer.ts';
+import { type Arm, BUILD_LABEL, COUNTER_LABEL, type Counter as Part, PROCESS_LABELS } from './prometheus-query.ts';
+
+/** Which labels say what, and the build's queries as they were sent, for whoever must mend them. */
+export interface Labelled {
+  readonly url: string;
+  readonly status?: string | undefined;
+  readonly slices?: string | undefined;
+  /** True where a query of its own counts errors. */
+  readonly ownErrors: boolean;
+  /** How old the newest sample of a process may be, milliseconds. */
+  readonly oldestMs: number;
+  readonly sent: Readonly<Partial<Record<Part, string>>>;
+  /** When the server was asked, by the asker's clock: servers' clocks may go back. Left out: the moment that was asked about. */
+  readonly freshMs?: number;
+}
+
+/** What one process counted, in the making. */
+interface Tally {
+  readonly several: boolean;
+  /** By slice, then status. */
+  readonly statuses: Map<string, Record<string, number>>;
+  /** By counter, then slice. */
+  readonly counters: Map<string, Map<string, number>>;
+}
+
+class Fault extends Error {}
+
+/** The reading of one build out of an answer about both, as of `atMs`. */
+export function armOf(arm: Arm, series: readonly Series[], atMs: number, how: Labelled): ArmReading {
+  const own = series.filter(({ labels }) => labels[BUILD_LABEL] === arm);
+  if (!series.every(isAsked)) return { missing: `${how.url} answered series that nobody asked for` };
+  try {
+    if (partOf(own, 'requests').length === 0) {
+      return {
+        missing: `${how.url} has no fresh series for ${how.sent.requests ?? 'the requests'} (looking back ${durationText(how.oldestMs)})`,
+      };
+    }
+    for (const each of partOf(own, 'seen')) checkSeen(each, atMs, how);
+    const tallies = new Map<string, Tally>();
+    for (const part of ['requests', 'errors', 'latency'] as const) {
+      for (const each of partOf(own, part)) addSeries(tallyOf(tallies, each, how), part, each, how);
+    }
+    const classes = partOf(series, 'requests').some(({ labels }) => isClass(labels[how.status ?? ''] ?? ''));
+    const targets = [...tallies].map(([name, tally]) => [name, targetOf(tally, how.freshMs ?? atMs, classes, how)] as const);
+    for (const [name, target] of targets) checkErrors(name, target, how);
+    return { targets: Object.fromEntries(targets) };
+  } catch (error) {
+    if (error instanceof Fault) return { missing: error.message };
+    throw error;
+  }
+}
+
+const ARMS: readonly (string | undefined)[] = ['candidate', 'stable'] satisfies readonly Arm[];
+
+const PARTS: readonly (string | undefined)[] = ['requests', 'errors', 'latency', 'seen'] satisfies readonly Part[];
+
+/** Labelled as the query labels all of its parts: what is not may be a part of the counts that lost its name. */
+function isAsked({ labels }: Series): boolean {
+  return ARMS.includes(labels[BUILD_LABEL]) && PARTS.includes(labels[COUNTER_LABEL]);
+}
+
+function partOf(series: readonly Series[], part: Part): Series[] {
+  return series.filter(({ labels }) => labels[COUNTER_LABEL] === part);
+}
+
+/** A server that scrapes no more goes on answering what it saw last, for up to five minutes. */
+function checkSeen({ labels, value }: Series, atMs: number, { url, oldestMs }: Labelled): void {
+  const oldMs = atMs - Number(value) * 1000;
+  if (Number.isFinite(oldMs) && oldMs <= oldestMs) return;
+  throw new Fault(`${url} scraped ${processOf(labels) ?? 'the build'} ${durationText(Math.max(0, oldMs))} ago, which is too old`);
+}
+
+function addSeries({ statuses, counters }: Tally, part: 'requests' | 'errors' | 'latency', series: Series, how: Labelled): void {
+  const { labels } = series;
+  const query = how.sent[part] ?? part;
+  const value = countOf(series.value, query);
+  const slice = how.slices === undefined ? '' : labels[how.slices];
+  if (slice === undefined || (how.slices !== undefined && slice === ''))
+    throw new Fault(`there are series without the label ${how.slices}, by which slices are told apart; keep it in ${query}`);
+  if (part !== 'latency' && labels['le'] !== undefined)
+    throw new Fault(`these are buckets, which count a request several times: ${query}`);
+  if (part === 'requests' && how.status !== undefined) {
+    const status = statusOf(labels[how.status], how.status, query);
+    const byStatus = statuses.get(slice) ?? {};
+    byStatus[status] = (byStatus[status] ?? 0) + value;
+    statuses.set(slice, byStatus);
+    return;
+  }
+  const counter = part === 'latency' ? bucketOf(labels['le'], query) : part;
+  const bySlice = counters.get(counter) ?? new Map<string, number>();
+  counters.set(counter, bySlice.set(slice, (bySlice.get(slice) ?? 0) + value));
+}
+
+function countOf(text: string, query: string): number {
+  const count = Number(text);
+  if (/^[0-9.eE+]+$/.test(text) && Number.isSafeInteger(count)) return count;
+  throw new Fault(`the query gives ${briefly(text)}, which is not a count of requests; ask for the raw counter total: ${query}`);
+}
+
+/** `503`, `5xx` (also written `5`), or `none`. Anything else is no status, and would pass for an error. */
+function statusOf(text: string | undefined, label: string, query: string): string {
+  if (text === undefined || text === '')
+    throw new Fault(`there are series without the label ${label}, which should say the status; keep it in ${query}`);
+  const [, digit, code] = /^([1-5])(?:xx?|(\d\d))?$/i.exec(text) ?? [];
+  if (digit !== undefined) return code === undefined ? `${digit}xx` : text;
+  if (/^(?:0|000|none|other)$/i.test(text)) return 'none';
+  throw new Fault(`${label}="${briefly(text)}" is no HTTP status, so errors cannot be told by it; write an errors query`);
+}
+
+function isClass(status: string): boolean {
+  return /^[1-5](?:xx?)?$/i.test(status);
+}
+
+function bucketOf(le: string | undefined, query: string): string {
+  if (le === undefined || le === '')
+    throw new Fault(`there are series without the label le, which says a bucket's bound; keep it in ${query}`);
+  const seconds = Number(le);
+  if (le === '+Inf') return ALL_BUCKETS;
+  if (!Number.isFinite(seconds)) throw new Fault(`le="${briefly(le)}" is no bound of a bucket: ${query}`);
+  // Some clients write 1.0 where others write 1.
+  return `${BUCKET_PREFIX}${seconds}`;
+}
+
+function tallyOf(tallies: Map<string, Tally>, { labels }: Series, how: Labelled): Tally {
+  const process = processOf(labels);
+  const name = process ?? restOf(labels, how);
+  const tally = tallies.get(name) ?? { several: process === undefined, statuses: new Map(), counters: new Map() };
+  tallies.set(name, tally);
+  return tally;
+}
+
+/** One process by its labels; undefined for series that were added up over processes. */
+function processOf(labels: Series['labels']): string | undefined {
+  if (labels['instance'] === undefined) return undefined;
+  return PROCESS_LABELS.flatMap((label) => labels[label] ?? []).join(' ');
+}
+
+function restOf(labels: Series['labels'], { status, slices }: Labelled): string {
+  const known = [BUILD_LABEL, COUNTER_LABEL, '__name__', 'le', status, slices];
+  const rest = Object.entries(labels).filter(([label]) => !known.includes(label));
+  const sorted = rest.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return sorted.length === 0 ? 'the total' : `the total of ${sorted.map(([label, value]) => `${label}=${value}`).join(' ')}`;
+}
+
+function targetOf({ several, statuses, counters }: Tally, atMs: number, classes: boolean, { ownErrors }: Labelled): Target {
+  const metrics = classes ? CLASS_METRICS : STATUS_METRICS;
+  const byStatus = [...statuses].flatMap(([slice, counts]) => statusCounters(counts, metrics, slice));
+  const own = [...counters].flatMap(([counter, slices]) =>
+    [...slices].map(([slice, value]): RawCounter => ({ counter, slice, value })),
+  );
+  const all = [...byStatus.filter(({ counter }) => !(ownErrors && counter === 'errors')), ...own];
+  return { startedMs: null, freshMs: atMs, counters: all, ...(several ? { several } : {}) };
+}
+
+function checkErrors(name: string, { counters }: Target, { sent }: Labelled): void {
+  const of = (wanted: string) =>
+    new Map(counters?.flatMap(({ counter, slice, value }) => (counter === wanted ? [[slice, value]] : [])));
+  const [requests, errors] = [of('requests'), of('errors')];
+  if (errors.size > 0 && requests.size === 0)
+    throw new Fault(
+      `${name} has errors but no requests: both queries must keep the same labels: ${sent.requests} and ${sent.errors}`,
+    );
+  for (const [slice, failed] of errors) {
+    const all = requests.get(slice) ?? 0;
+    if (failed <= all) continue;
+    const where = slice === '' ? '' : ` in ${slice}`;
+    throw new Fault(`${name}: ${failed} errors of only ${all} requests${where}: the two queries do not count the same thing`);
+  }
+}

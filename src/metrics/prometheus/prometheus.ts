@@ -1,0 +1,202 @@
+/** Prometheus: raw counts of both builds by one instant query, and one more for latency. Must not let a query pass that counts something else. */
+import * as z from 'zod';
+import type { ArmReading, Reading as Counters } from '../../core/gates/counting/counters.ts';
+import {
+  ALL_BUCKETS,
+  BUCKET_PREFIX,
+  boundOf,
+  type MetricCounters,
+  slowerThan,
+} from '../../core/gates/counting/metric-counters.ts';
+import { durationSchema, type Measurement } from '../../core/gates/verdict/gate.ts';
+import type { Io } from '../../io.ts';
+import { CLASS_METRICS, measurementOf, STATUS_METRICS } from '../arms.ts';
+import type { MetricSource, Pair, Question } from '../metric-source.ts';
+import { type Answer, askPrometheus, type Server } from './prometheus-answer.ts';
+import { armOf } from './prometheus-counters.ts';
+import { type Arm, countsQuery, filled, latencyQuery } from './prometheus-query.ts';
+
+const MAX_TIMEOUT_MS = 2000;
+
+const querySchema = z
+  .string()
+  .min(1)
+  .max(4096)
+  .refine((text) => !/\p{Cc}/u.test(text.replace(/[\n\t]/g, '')), 'a query has no control characters')
+  .refine(
+    (text) => /\$\{(?:build|place)\}/.test(text),
+    `the query has neither \${build} nor \${place}, so it would count every build together and could not tell a bad one from a good one`,
+  )
+  .refine(
+    (text) =>
+      [...text.matchAll(/\$\{([^}]*)\}?/g)].every(
+        ([whole, name]) => whole.endsWith('}') && (name === 'build' || name === 'place'),
+      ),
+    `the only placeholders are \${build} (the GUID) and \${place} (what the router calls its place)`,
+  )
+  .refine(
+    (text) => !/\b(?:rate|irate|increase)\s*\(/.test(text),
+    'ask for the raw counter total, without rate() or increase(); kvdeploy takes the difference itself',
+  )
+  .refine(
+    (text) => !/\b(?:vector|absent|absent_over_time)\s*\(/.test(text),
+    'vector() and absent() answer for builds that nobody knows, so missing data would pass for none; leave it out',
+  );
+
+/** Not one of those that tell counters apart by themselves. */
+const labelSchema = z
+  .string()
+  .regex(/^(?!__|kvdeploy_)[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of a label, such as code')
+  .refine((label) => label !== 'le', 'le names the bounds of buckets');
+
+const config = z
+  .strictObject({
+    url: z
+      .url({
+        protocol: /^https?$/,
+        error: 'an address like http://127.0.0.1:9090',
+      })
+      .refine((text) => /^[^?#@]+$/.test(text), 'no password, no ? and no # in the address')
+      .describe('Where Prometheus answers, without /api/v1'),
+    requests: querySchema.describe(
+      `PromQL for all requests of one build, each process by itself: http_requests_total{build="\${build}"}`,
+    ),
+    errors: querySchema
+      .optional()
+      .describe(
+        `PromQL for its failed requests: http_requests_total{build="\${build}",code=~"5.."}; with status it may be left out`,
+      ),
+    status: labelSchema
+      .optional()
+      .describe(
+        'The label of requests that says the status, such as code: 5xx and no answer are errors, 401, 403, 404, 408 and 429 are judged alone',
+      ),
+    slices: labelSchema
+      .optional()
+      .describe('The label by which slices of the traffic are told apart and judged one by one, such as region or tenant'),
+    latency: querySchema
+      .optional()
+      .describe(
+        `PromQL for the buckets of a classic histogram in seconds, with the label le: http_request_duration_seconds_bucket{build="\${build}"}`,
+      ),
+    timeout: durationSchema
+      .refine((ms) => ms >= 1 && ms <= MAX_TIMEOUT_MS, 'at most 2s')
+      .prefault('1s')
+      .describe('How long an answer may take; at most 2s'),
+    interval: durationSchema
+      .refine((ms) => ms >= 1, 'longer than nothing')
+      .prefault('15s')
+      .describe('The scrape interval; samples older than two of them and a second are refused'),
+  })
+  .refine(({ errors, status }) => errors !== undefined || status !== undefined, {
+    path: ['errors'],
+    error: 'say which requests failed: the label of their status (status: code), or a query of their own (errors: …)',
+  })
+  .refine(({ slices, status }) => slices === undefined || slices !== status, {
+    path: ['slices'],
+    error: 'a slice is a part of the traffic, not how it ended; name another label than status',
+  });
+
+export type PrometheusConfig = z.infer<typeof config>;
+
+/** Follows the MetricSource port. Protocol: Prometheus HTTP API v1, instant queries. */
+export const prometheus: MetricSource<PrometheusConfig> = {
+  kind: 'prometheus',
+  summary: 'raw counts of both builds from a Prometheus server, by at most two queries a poll',
+  config,
+  ofRouter: false,
+  countsTraffic: true,
+  countsProcesses: true,
+  measure,
+  count,
+  metrics,
+  unproven,
+  lagMs: ({ interval }) => interval,
+  describe,
+};
+
+/** Both builds at one moment, which is how far their counts go. */
+async function count(settings: PrometheusConfig, pair: Pair, io: Io): Promise<Counters> {
+  const server = serverOf(settings);
+  const freshMs = io.now();
+  const [counts, buckets] = await Promise.all([
+    askPrometheus(server, countsQuery(settings, pair), io),
+    settings.latency === undefined
+      ? { series: [], atMs: undefined }
+      : askPrometheus(server, latencyQuery(settings.latency, pair), io),
+  ]);
+  return {
+    candidate: readArm(settings, pair.candidate, 'candidate', [counts, buckets], freshMs),
+    stable: pair.stable === null ? { absent: true } : readArm(settings, pair.stable, 'stable', [counts, buckets], freshMs),
+  };
+}
+
+/** One build's reading out of the answers to both queries. */
+export function readArm(
+  settings: PrometheusConfig,
+  question: Question,
+  arm: Arm,
+  [counts, buckets]: readonly [Answer, Answer],
+  freshMs?: number,
+): ArmReading {
+  if ('missing' in counts) return counts;
+  if ('missing' in buckets) return buckets;
+  const { requests, errors, latency } = settings;
+  return armOf(arm, [...counts.series, ...buckets.series], counts.atMs ?? 0, {
+    url: settings.url,
+    status: settings.status,
+    slices: settings.slices,
+    ownErrors: errors !== undefined,
+    oldestMs: serverOf(settings).lookBackMs,
+    ...(freshMs === undefined ? {} : { freshMs }),
+    sent: {
+      requests: filled(requests, question),
+      ...(errors === undefined ? {} : { errors: filled(errors, question) }),
+      ...(latency === undefined ? {} : { latency: filled(latency, question) }),
+    },
+  });
+}
+
+/** A scrape takes its time, so two intervals and a second. */
+export function serverOf({ url, timeout, interval }: PrometheusConfig): Server {
+  return { url, timeout, lookBackMs: 2 * interval + 1000 };
+}
+
+async function measure(settings: PrometheusConfig, candidate: Question, io: Io): Promise<Measurement> {
+  const { candidate: arm } = await count({ ...settings, latency: undefined }, { candidate, stable: null }, io);
+  return measurementOf(arm);
+}
+
+function metrics({ status, latency }: PrometheusConfig, seen?: Counters): readonly MetricCounters[] {
+  const counters = new Set(seen === undefined ? [] : [...namesOf(seen.candidate), ...namesOf(seen.stable)]);
+  const byStatus = counters.has('4xx') ? CLASS_METRICS : STATUS_METRICS;
+  const bounds = [...counters].filter((name) => name.startsWith(BUCKET_PREFIX) && name !== ALL_BUCKETS);
+  const slower = latency === undefined ? [] : bounds.map(boundOf).toSorted((a, b) => a - b);
+  return [...(status === undefined ? STATUS_METRICS.slice(0, 1) : byStatus), ...slower.map(slowerThan)];
+}
+
+/** A query that finds nothing looks like a service without errors: of the build that serves now it must find something. */
+function unproven({ errors, latency }: PrometheusConfig, serving: ArmReading): string | undefined {
+  const counters = namesOf(serving);
+  if (errors !== undefined && !counters.has('errors')) {
+    const fix =
+      'let it exist from the start (most client libraries can begin a counter at 0), correct the query, or use status: LABEL instead';
+    return `its errors query finds no series for the build that serves now, so nobody knows whether it would ever find one; ${fix}`;
+  }
+  if (latency !== undefined && !counters.has(ALL_BUCKETS))
+    return 'its latency query finds no bucket le="+Inf" for the build that serves now; name a histogram’s _bucket series';
+  return undefined;
+}
+
+function namesOf(arm: ArmReading): ReadonlySet<string> {
+  if (!('targets' in arm)) return new Set();
+  return new Set(Object.values(arm.targets).flatMap(({ counters }) => (counters ?? []).map(({ counter }) => counter)));
+}
+
+function describe({ url, requests, errors, status, slices, latency }: PrometheusConfig, question: Question): string {
+  const parts = [`requests ${filled(requests, question)}`];
+  parts.push(errors === undefined ? `errors by its label ${status}` : `errors ${filled(errors, question)}`);
+  if (slices !== undefined) parts.push(`slices by its label ${slices}`);
+  if (latency !== undefined) parts.push(`latency ${filled(latency, question)}`);
+  return `${parts.join('; ')} at ${url}`;
+}

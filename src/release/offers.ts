@@ -1,0 +1,123 @@
+/** The manifests as commands use them. Must refuse a listing whole when any row of it is not its own. */
+import type { Scope } from '../base/scope.ts';
+import { loadManifests } from '../config/load.ts';
+import { type Finding, KvdeployError, type Refusal, refusalError } from '../core/errors.ts';
+import type { ListedBuild } from '../core/manifest/manifest.ts';
+import type { Plan } from '../core/rollout/plan.ts';
+import { type Guid, parseGuid, sameScope, scopeText } from '../core/scope.ts';
+import { nearest } from '../core/text.ts';
+import type { Deps } from './deps.ts';
+import type { Opened } from './open.ts';
+
+export interface Offers {
+  /** Every build of every manifest under the root. */
+  readonly listed: readonly ListedBuild[];
+  /** Those in the file at this scope's place, whatever scope the file declares. */
+  readonly atPlace: readonly ListedBuild[];
+  /** The scopes that the manifests declare. */
+  readonly scopes: readonly Scope[];
+  readonly environments: readonly string[];
+  readonly sources: Plan['sources'];
+  /** Everything that was read: the config, and the manifests of every scope. */
+  readonly read: Plan['sources'];
+  /** Why nothing of this scope's listing may be promoted: a row of it is not its own. */
+  readonly refusal: Refusal | undefined;
+}
+
+/** Reads every manifest once. Throws MANIFEST_INVALID when one cannot be read: it could list any GUID. */
+export async function readOffers(opened: Opened, deps: Deps): Promise<Offers> {
+  const { config, scope } = opened;
+  if (config === null)
+    throw new KvdeployError('CONFIG_MISSING', {
+      message: 'There is no config.',
+      hint: 'Run kvdeploy where kvdeploy.config.yaml lies, or say --config FILE.',
+    });
+  const { manifests, findings } = await loadManifests(config, config.manifestsDir, deps.io);
+  const unreadable = findings.filter((finding) => finding.kind === 'syntax');
+  if (unreadable.length > 0) {
+    throw new KvdeployError('MANIFEST_INVALID', {
+      message: `${unreadable.length} finding${unreadable.length === 1 ? '' : 's'} in the manifests; a file that cannot be read could list any build, so nothing is promotable.`,
+      hint: 'See all of them: kvdeploy validate',
+      places: unreadable.slice(0, 5).map(placeOf),
+    });
+  }
+  const atPlace = manifests.filter((entry) => atPlaceOf(entry.file, scope, config.tenants.length > 1));
+  const own = new Set([...manifests.filter((entry) => sameScope(entry.manifest, scope)), ...atPlace].map((entry) => entry.file));
+  return {
+    listed: manifests.flatMap((entry) => entry.builds),
+    atPlace: atPlace.flatMap((entry) => entry.builds),
+    scopes: manifests.map((entry) => entry.manifest),
+    environments: [
+      ...new Set([
+        ...config.services.map((service) => service.scope.environment),
+        ...manifests.map((entry) => entry.manifest.environment),
+      ]),
+    ],
+    sources: [
+      { file: config.file, sha256: config.sha256 },
+      ...manifests.filter((entry) => own.has(entry.file)).map(({ file, sha256 }) => ({ file, sha256 })),
+    ],
+    read: [{ file: config.file, sha256: config.sha256 }, ...manifests.map(({ file, sha256 }) => ({ file, sha256 }))],
+    refusal: listingRefusal(findings, (file) => own.has(file) || atPlaceOf(file, scope, config.tenants.length > 1), scope),
+  };
+}
+
+/** True for `<environment>/<service>.yaml`, below `<tenant>/` where there are several tenants. */
+function atPlaceOf(file: string, scope: Scope, severalTenants: boolean): boolean {
+  const parts = file.replace(/\.(?:yaml|yml|json)$/, '').split('/');
+  const place = [...(severalTenants ? [scope.tenant] : []), scope.environment, scope.service];
+  return place.every((part, index) => parts[parts.length - place.length + index] === part);
+}
+
+function listingRefusal(findings: readonly Finding[], isOurs: (file: string) => boolean, scope: Scope): Refusal | undefined {
+  const ours = findings.filter((finding) => isOurs(finding.file) || (finding.related ?? []).some((place) => isOurs(place.file)));
+  const worst = ours.find((finding) => finding.code === 'FOREIGN_BUILD') ?? ours[0];
+  if (worst === undefined) return undefined;
+  return {
+    code: worst.code === 'FOREIGN_BUILD' ? 'FOREIGN_BUILD' : 'MANIFESTS_DISAGREE',
+    message: `The builds listed for ${scopeText(scope)} are refused whole: ${worst.message}`,
+    hint: `${worst.fix} Nothing of this listing is promotable until then.`,
+    places: [placeOf(worst), ...(worst.related ?? [])],
+  };
+}
+
+function placeOf(finding: Finding) {
+  return { file: finding.file, line: finding.line, column: finding.column, note: finding.message };
+}
+
+// From what was typed to a GUID. A prefix may stand for a GUID on the command line, never in a file.
+
+const PREFIX_MIN = 8;
+
+/**
+ * The GUID that `typed` names among `known`. A whole GUID is taken as it is, known or not, so that the locks can say
+ * whose it is; a prefix must fit exactly one.
+ */
+export function guidOf(typed: string, known: readonly Guid[], seeCommand: string): Guid {
+  const whole = parseGuid(typed);
+  if (whole !== undefined) return whole;
+  const prefix = typed.toLowerCase();
+  if (!/^[0-9a-f][0-9a-f-]*$/.test(prefix) || prefix.length < PREFIX_MIN) {
+    throw new KvdeployError('GUID_UNCLEAR', {
+      message: `${JSON.stringify(typed)} is neither a GUID nor a prefix of at least ${PREFIX_MIN} of its characters.`,
+      hint: seeCommand,
+    });
+  }
+  const fits = [...new Set(known)].filter((guid) => guid.startsWith(prefix));
+  const only = fits[0];
+  if (only !== undefined && fits.length === 1) return only;
+  if (only !== undefined)
+    throw new KvdeployError('GUID_UNCLEAR', {
+      message: `${typed} fits ${fits.length} builds: ${fits.join(', ')}.`,
+      hint: 'Type more of it.',
+    });
+  const near = nearest(
+    prefix,
+    known.map((guid) => guid.slice(0, prefix.length)),
+  );
+  throw refusalError({
+    code: 'GUID_UNCLEAR',
+    message: `No build begins with ${typed}.`,
+    hint: near === undefined ? seeCommand : `Did you mean ${known.find((guid) => guid.startsWith(near)) ?? near}?`,
+  });
+}

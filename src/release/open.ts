@@ -1,0 +1,202 @@
+/** Finds what a command is about: config, scope, state, ledger. Must not guess an environment, and must not change anything. */
+import { copyDir, pointerDir } from '../base/pointer/pointer.ts';
+import type { Scope } from '../base/scope.ts';
+import { shellWord } from '../base/text.ts';
+import { loadConfig } from '../config/load.ts';
+import type { LoadedConfig, ServiceSettings } from '../config/settings.ts';
+import { KvdeployError } from '../core/errors.ts';
+import { fold, type History } from '../core/ledger/history.ts';
+import type { Entry } from '../core/ledger/ledger.ts';
+import { nameProblem, sameScope, scopeFlags, scopeText } from '../core/scope.ts';
+import { nearest } from '../core/text.ts';
+import { openTarget, type Target } from '../engine/target.ts';
+import { stores } from '../stores/index.ts';
+import type { Store, StoredLedger } from '../stores/store.ts';
+import type { Deps } from './deps.ts';
+import { groupOf, stateDirOf } from './state-dir.ts';
+
+/** A scope with everything that commands need to work on it. */
+export interface Opened {
+  readonly scope: Scope;
+  /** Null where the config could not be read and the command can do without. */
+  readonly config: LoadedConfig | null;
+  readonly settings: ServiceSettings | null;
+  readonly stateDir: string;
+  readonly store: Store;
+  readonly entries: readonly Entry[];
+  /** SHA-256 of the ledger's last line; 64 zeros when it has none. */
+  readonly ledgerHead: string;
+  readonly history: History;
+  readonly pointerDirs: readonly string[];
+  readonly actor: string;
+  /** What a printed command needs to be about the same scope, config and state as this one. */
+  readonly flags: string;
+}
+
+/**
+ * Opens the scope that the flags name. With `config: 'optional'` a missing or broken config is a warning, and the ledger's
+ * own plan is used: going back must not depend on files that can be broken.
+ */
+export async function openScope(deps: Deps, options: { readonly config: 'needed' | 'optional' }): Promise<Opened> {
+  const { config, why } = await tryConfig(deps);
+  if (why !== null && options.config === 'needed') throw why;
+  const stateDir = stateDirOf(deps, config);
+  const store = stores.local({ stateDir, group: groupOf(config, deps.io) }, deps.io);
+  if (why !== null) await goOnWithout(why, store, deps);
+  const scope = await scopeOf(deps, config, store);
+  deps.situation.scope = scope;
+  return openedScope(scope, { config, stateDir, store }, await store.read(scope), deps);
+}
+
+/** What config, state and ledger make of a scope together. */
+export function openedScope(
+  scope: Scope,
+  from: Pick<Opened, 'config' | 'stateDir' | 'store'>,
+  { entries, head }: Pick<StoredLedger, 'entries' | 'head'>,
+  deps: Deps,
+): Opened {
+  const settings = from.config?.services.find((service) => sameScope(service.scope, scope)) ?? null;
+  const history = fold(entries);
+  const copies = settings?.copies ?? history.rollout?.plan.copies ?? [];
+  return {
+    ...from,
+    scope,
+    settings,
+    entries,
+    ledgerHead: head,
+    history,
+    pointerDirs: [pointerDir(from.stateDir, scope), ...copies.map((copy) => copyDir(copy, scope))],
+    actor: actorOf(deps),
+    flags: flagsOf(scope, deps),
+  };
+}
+
+type Tried = { readonly config: LoadedConfig; readonly why: null } | { readonly config: null; readonly why: KvdeployError };
+
+/** The config, or why there is none. */
+export async function tryConfig(deps: Deps): Promise<Tried> {
+  try {
+    return { config: await loadConfig({ file: deps.globals.config, cwd: deps.cwd }, deps.io), why: null };
+  } catch (error) {
+    if (!(error instanceof KvdeployError)) throw error;
+    return { config: null, why: error };
+  }
+}
+
+/** Without a config the ledger's own plans are used; where the state is empty too, the config is what is wrong. */
+async function goOnWithout(why: KvdeployError, store: Store, deps: Deps): Promise<void> {
+  if ((await store.scopes()).length === 0) {
+    const { code, message, places, findings } = why;
+    const hint = `${why.hint} Without a config, say where the state lies: --state-dir DIR.`;
+    throw new KvdeployError(code, { message, hint, places, findings, cause: why });
+  }
+  deps.line({ type: 'note', level: 'warning', message: `${why.message} Going on with what the ledger knows.` });
+}
+
+/** The scope that the flags, the config and the state name together; each missing part must have exactly one answer. */
+export async function scopeOf(deps: Deps, config: LoadedConfig | null, store: Store): Promise<Scope> {
+  const environment = deps.globals.env ?? deps.io.env('KVDEPLOY_ENV');
+  if (environment === undefined || environment === '') {
+    throw new KvdeployError('USAGE', {
+      message: 'No environment was named, and there is no default one.',
+      hint: 'Say which: --env production',
+    });
+  }
+  const known = config === null ? await store.scopes() : config.services.map((service) => service.scope);
+  const problem = nameProblem(environment);
+  if (problem !== undefined)
+    throw unknownName(
+      'environment',
+      environment,
+      known.map((scope) => scope.environment),
+      problem,
+    );
+  const tenant = pick(
+    'tenant',
+    deps.globals.tenant,
+    known.map((scope) => scope.tenant),
+  );
+  const inTenant = known.filter((scope) => scope.tenant === tenant);
+  if (!inTenant.some((scope) => scope.environment === environment)) {
+    throw unknownName(
+      'environment',
+      environment,
+      inTenant.map((scope) => scope.environment),
+    );
+  }
+  const here = inTenant.filter((scope) => scope.environment === environment);
+  return {
+    tenant,
+    environment,
+    service: pick(
+      'service',
+      deps.globals.service,
+      here.map((scope) => scope.service),
+    ),
+  };
+}
+
+function pick(what: 'tenant' | 'service', asked: string | undefined, known: readonly string[]): string {
+  const names = [...new Set(known)];
+  if (asked !== undefined) {
+    if (names.includes(asked)) return asked;
+    throw unknownName(what, asked, names, nameProblem(asked));
+  }
+  const only = names[0];
+  if (only !== undefined && names.length === 1) return only;
+  if (only === undefined) {
+    throw new KvdeployError('SCOPE_UNCLEAR', {
+      message: `Neither config nor state knows any ${what}.`,
+      hint: `Name it: --${what} NAME, or run where the config or the state lies.`,
+    });
+  }
+  throw new KvdeployError('SCOPE_UNCLEAR', {
+    message: `There are several ${what}s: ${names.join(', ')}.`,
+    hint: `Say which: --${what} ${only}`,
+  });
+}
+
+function unknownName(what: string, asked: string, known: readonly string[], problem?: string): KvdeployError {
+  const names = [...new Set(known)];
+  const near = nearest(asked, names);
+  const flag = what === 'environment' ? '--env' : `--${what}`;
+  return new KvdeployError('UNKNOWN_NAME', {
+    message: `There is no ${what} ${JSON.stringify(asked)}${problem === undefined ? '' : `: ${problem}`}.`,
+    hint: near === undefined ? `Known: ${names.join(', ') || 'none'}` : `Did you mean ${flag} ${near}?`,
+  });
+}
+
+function flagsOf(scope: Scope, { globals }: Deps): string {
+  const said = [
+    ['--state-dir', globals.stateDir],
+    ['--config', globals.config],
+  ] as const;
+  return [scopeFlags(scope), ...said.flatMap(([flag, value]) => (value === undefined ? [] : [flag, shellWord(value)]))].join(' ');
+}
+
+/** Who is asking, for the ledger: the CI's actor where there is one, else the user at this host. */
+function actorOf(deps: Deps): string {
+  const user =
+    deps.io.env('GITHUB_ACTOR') ??
+    deps.io.env('GITLAB_USER_LOGIN') ??
+    deps.io.env('SUDO_USER') ??
+    deps.io.env('USER') ??
+    deps.io.env('LOGNAME') ??
+    'unknown';
+  return `${user}@${deps.io.self().host}`;
+}
+
+/** The router and the identity of a scope: from today's config, else from the ledger's last plan. */
+export function targetOf(opened: Opened, deps: Deps, from: 'config' | 'ledger' = 'config'): Target {
+  const plan = opened.history.rollout?.plan ?? null;
+  const useConfig = from === 'config' && opened.settings !== null;
+  const router = useConfig ? opened.settings?.router : plan?.router;
+  const identity = useConfig ? (opened.settings?.identity ?? null) : (plan?.identity ?? null);
+  if (router === undefined || router === null) {
+    throw new KvdeployError('NO_ROUTER', {
+      message: `${scopeText(opened.scope)} has no router, so nothing can be promoted there.`,
+      hint: `Add router: { kind: … } to the service in ${opened.config?.file ?? 'the config'}: kvdeploy schema config`,
+    });
+  }
+  return openTarget(router, identity, deps.io);
+}

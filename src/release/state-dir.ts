@@ -1,0 +1,67 @@
+/** Where state lies and with which modes: the one rule of CONTRACT.md (State). */
+import { isAbsolute, resolve } from 'node:path';
+import { groupModes, type Modes, OWNER_ONLY } from '../base/durable/durable-file.ts';
+import { defaultStateDir, knownPlaces, recordPlace, rootsOf } from '../base/durable/places.ts';
+import { fallbackDirs } from '../base/pointer/records.ts';
+import type { LoadedConfig } from '../config/settings.ts';
+import { KvdeployError } from '../core/errors.ts';
+import type { Io } from '../io.ts';
+import type { Deps } from './deps.ts';
+
+/** `--state-dir`, else KVDEPLOY_STATE_DIR, else the config, else the default places. Always absolute. */
+export function stateDirOf(deps: Deps, config: LoadedConfig | null): string {
+  const said = deps.globals.stateDir ?? deps.io.env('KVDEPLOY_STATE_DIR');
+  if (said !== undefined && said !== '') return isAbsolute(said) ? said : resolve(deps.cwd, said);
+  return config?.stateDir ?? defaultStateDir(deps.io.fs, roots(deps.io));
+}
+
+function roots(io: Io) {
+  return rootsOf({ HOME: io.env('HOME'), XDG_STATE_HOME: io.env('XDG_STATE_HOME') });
+}
+
+/** The group that shares the state, as a gid, or undefined. Throws CONFIG_INVALID for a group that this machine does not have. */
+export function groupOf(config: LoadedConfig | null, io: Io): { readonly gid: number } | undefined {
+  const name = config?.stateGroup ?? null;
+  if (name === null) return undefined;
+  if (/^\d+$/.test(name)) return { gid: Number(name) };
+  const line = String(io.fs.readFileSync('/etc/group', 'utf8'))
+    .split('\n')
+    .map((text) => text.split(':'))
+    .find((fields) => fields[0] === name);
+  const gid = Number(line?.[2] ?? Number.NaN);
+  if (Number.isInteger(gid)) return { gid };
+  throw new KvdeployError('CONFIG_INVALID', {
+    message: `This machine has no group ${name} (stateGroup).`,
+    hint: 'Create the group, or leave stateGroup out.',
+  });
+}
+
+export function modesOf(group: { readonly gid: number } | undefined): Modes {
+  return group === undefined ? OWNER_ONLY : groupModes(group.gid);
+}
+
+/** Notes where this state lies, so that break-glass finds it without a config. */
+export function recordStatePlaces(dirs: readonly string[], deps: Deps): void {
+  for (const dir of dirs) {
+    try {
+      recordPlace(dir, deps.io.fs, roots(deps.io));
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      deps.line({
+        type: 'note',
+        level: 'warning',
+        message: `${dir} could not be noted for break-glass (${why}); it will need --state-dir ${dir}`,
+      });
+    }
+  }
+}
+
+/** Every folder in which break-glass looks for states without being told. */
+export function notedPlaces({ io }: Deps): readonly string[] {
+  return knownPlaces(io.fs, roots(io));
+}
+
+/** Further folders in which break-glass may have had to write its records. */
+export function recordFallbacks(deps: Deps): readonly string[] {
+  return fallbackDirs(roots(deps.io), deps.io.fs);
+}

@@ -1,0 +1,170 @@
+/** What one HAProxy answered: its servers, their states and counters, as data. Must not guess what an answer leaves out. */
+
+/** `show cli level` tells whether we may change anything, the state has the weights, the statistics have the counters. */
+export function readingLine(backend: string): string {
+  return `show cli level;show servers state ${backend};show stat -1 6 -1`;
+}
+
+/** One server line of the backend. */
+export interface Server {
+  readonly name: string;
+  /** In maintenance or draining: it gets nothing new. */
+  readonly state: 'ready' | 'drain' | 'maint';
+  /** False when HAProxy's health check took it out; true in maintenance, where HAProxy does not check. */
+  readonly up: boolean;
+  readonly weight: number;
+  /** What haproxy.cfg says. */
+  readonly configuredWeight: number;
+  readonly address: string | null;
+  /** Times it was chosen for a request; in TCP mode for a connection. */
+  readonly chosen: number;
+  /** Requests by how they ended: `1xx` to `5xx`, and `none`. Null in TCP mode. */
+  readonly answers: Readonly<Record<string, number>> | null;
+  /** How often its health check took it out; null without a check, and while it is not ready. */
+  readonly downs: number | null;
+  readonly backup: boolean;
+  /** `DOWN`, `UP 1/2`, as HAProxy words it. */
+  readonly status: string;
+  /** Percent of its weight while it starts slowly; null when it does not. */
+  readonly slowStartPercent: number | null;
+}
+
+/** One HAProxy process, as it is now. */
+export interface Location {
+  readonly level: string;
+  /** Its balance algorithm, as `show stat` names it; `unknown` is what 2.6 says of `random`. */
+  readonly algorithm: string;
+  readonly mode: string;
+  readonly servers: readonly Server[];
+}
+
+// Bits of srv_admin_state (HAProxy, include/haproxy/server-t.h). 4 only remembers that haproxy.cfg says `disabled`.
+const MAINT_BITS = [1, 2, 32];
+
+const DRAIN_BITS = [8, 16];
+
+const CONFIGURED_BIT = 4;
+
+/** Every text of `srv_admin_state` that means in maintenance, draining, or ready. */
+export const ADMIN_STATES = {
+  maint: adminStates(MAINT_BITS),
+  drain: adminStates(DRAIN_BITS),
+  ready: ['0', String(CONFIGURED_BIT)],
+} as const;
+
+function adminStates(bits: readonly number[]): string[] {
+  const known = [...MAINT_BITS, ...DRAIN_BITS, CONFIGURED_BIT].reduce((all, bit) => all | bit, 0);
+  const others = known & ~bits.reduce((all, bit) => all | bit, CONFIGURED_BIT);
+  const sums = Array.from({ length: known + 1 }, (_, sum) => sum);
+  return sums.filter((sum) => (sum & ~known) === 0 && (sum & others) === 0 && bits.some((bit) => (sum & bit) !== 0)).map(String);
+}
+
+type Row = ReadonlyMap<string, string>;
+
+/** Reads the answer to `readingLine`; a text says why it cannot be read. */
+export function parseLocation(answer: string, backend: string): Location | string {
+  if (/^Can't find backend/m.test(answer)) return `it has no backend "${backend}"`;
+  const level = /^(admin|operator|user)$/m.exec(answer)?.[1] ?? 'unknown';
+  const states = table(answer, '# be_id ', (line) => line.split(' '));
+  const stats = table(answer, '# pxname,', csvCells).filter((row) => row.get('pxname') === backend);
+  const whole = stats.find((row) => row.get('svname') === 'BACKEND');
+  if (whole === undefined) return 'its answer has no statistics of the backend';
+  const servers: Server[] = [];
+  for (const row of states.filter((state) => state.get('be_name') === backend)) {
+    const server = readServer(
+      row,
+      stats.find((stat) => stat.get('svname') === row.get('srv_name')),
+    );
+    if (server === undefined) return `its answer about server "${row.get('srv_name')}" is not whole`;
+    if (servers.some(({ name }) => name === server.name)) return `its answer has server "${server.name}" twice`;
+    servers.push(server);
+  }
+  if (servers.length === 0) return `backend "${backend}" has no servers`;
+  return {
+    level,
+    algorithm: whole.get('algo') ?? '',
+    mode: whole.get('mode') ?? '',
+    servers,
+  };
+}
+
+function readServer(state: Row, stat: Row | undefined): Server | undefined {
+  const numbers = ['srv_admin_state', 'srv_op_state', 'srv_uweight', 'srv_iweight'].map((column) =>
+    wholeNumber(state.get(column)),
+  );
+  const [admin, operational, weight, configuredWeight] = numbers;
+  const chosen = wholeNumber(stat?.get('stot'));
+  const name = state.get('srv_name');
+  if (name === undefined || stat === undefined || chosen === undefined) return undefined;
+  if (admin === undefined || operational === undefined || weight === undefined || configuredWeight === undefined)
+    return undefined;
+  const at = administrative(admin);
+  return {
+    name,
+    state: at,
+    // 1 is starting, 2 running; 0 is stopped, 3 stopping (HAProxy, enum srv_state).
+    up: at === 'maint' || operational === 1 || operational === 2,
+    weight,
+    configuredWeight,
+    address: address(state),
+    chosen,
+    answers: answersOf(stat),
+    // Measured with HAProxy 2.6.12: entering maintenance counts as going down too; leaving it does not.
+    downs: at === 'ready' ? (wholeNumber(stat.get('chkdown')) ?? null) : null,
+    backup: stat.get('bck') === '1',
+    status: stat.get('status') ?? '',
+    slowStartPercent: wholeNumber(stat.get('throttle')) ?? null,
+  };
+}
+
+/**
+ * HAProxy counts 1xx to 5xx of what the server answered; `hrsp_other` is what was no HTTP. Connections that failed and answers
+ * that broke off get HAProxy's own 502 to 504, which it counts for the backend, not for the server: those are its `econ` and
+ * `eresp`. Measured with HAProxy 2.6.12: an answer that broke off after its head is counted as 2xx and as `eresp`, and a connection
+ * that was reset before an answer twice as `eresp`. What is not answered is never counted too seldom.
+ */
+function answersOf(stat: Row): Server['answers'] {
+  const columns = { '1xx': 'hrsp_1xx', '2xx': 'hrsp_2xx', '3xx': 'hrsp_3xx', '4xx': 'hrsp_4xx', '5xx': 'hrsp_5xx' };
+  const counts = Object.entries(columns).map(([name, column]) => [name, wholeNumber(stat.get(column))] as const);
+  const silent = ['hrsp_other', 'econ', 'eresp'].map((column) => wholeNumber(stat.get(column)));
+  if (counts.some(([, count]) => count === undefined) || silent.includes(undefined)) return null;
+  const none = silent.reduce<number>((sum, count) => sum + (count ?? 0), 0);
+  return { ...Object.fromEntries(counts.map(([name, count]) => [name, count ?? 0])), none };
+}
+
+function administrative(bits: number): Server['state'] {
+  if (MAINT_BITS.some((bit) => (bits & bit) !== 0)) return 'maint';
+  return DRAIN_BITS.some((bit) => (bits & bit) !== 0) ? 'drain' : 'ready';
+}
+
+function address(state: Row): string | null {
+  const host = state.get('srv_addr') ?? '';
+  const port = state.get('srv_port') ?? '0';
+  if (port === '0' || !/^[0-9a-f.:]*[0-9a-f]$/i.test(host)) return null;
+  const scheme = state.get('srv_use_ssl') === '1' ? 'https' : 'http';
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+function wholeNumber(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+/** The lines after the one that starts with `opening`, up to an empty one. */
+function table(text: string, opening: string, cells: (line: string) => string[]): Row[] {
+  const lines = text.split('\n');
+  const at = lines.findIndex((line) => line.startsWith(opening));
+  if (at === -1) return [];
+  const columns = cells((lines[at] ?? '').slice(2));
+  const rows: Row[] = [];
+  for (const line of lines.slice(at + 1)) {
+    if (line === '') break;
+    const values = cells(line);
+    rows.push(new Map(columns.map((column, index) => [column, values[index] ?? ''])));
+  }
+  return rows;
+}
+
+function csvCells(line: string): string[] {
+  const cells = line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g);
+  return [...cells].map(([, quoted, plain]) => (quoted === undefined ? (plain ?? '') : quoted.replaceAll('""', '"')));
+}

@@ -1,0 +1,139 @@
+/** From what each HAProxy answered to one reading of the target. Must name a disagreement, never average it away silently. */
+import { splitsAgree, splitText } from '../../core/rollout/split.ts';
+import { type Member, type Reading, seen } from '../router.ts';
+import type { Location, Server } from './haproxy-answer.ts';
+
+/** What one socket told. */
+export interface Told {
+  readonly socket: string;
+  readonly location: Location;
+}
+
+/** How the config says that the backend balances. */
+export type Balance = 'dynamic' | 'static';
+
+// `random` is "unknown" in the statistics of 2.6. Everything that is not here takes only its configured weight or 0.
+const SPLITTING = ['roundrobin', 'leastconn', 'random', 'unknown'];
+
+/** Not what JavaScript takes for an object's prototype: such a member would be left out of what is read back. */
+const NAME = /^(?!__proto__$)[A-Za-z0-9_.:-]{1,256}$/;
+
+/** One reading of all sockets; at least one was told. */
+export function readingOf(told: readonly Told[], balance: Balance, since: Reading | undefined): Reading {
+  const names = [...new Set(told.flatMap(({ location }) => location.servers.map(({ name }) => name)))].sort();
+  const members = names.map((name) => memberOf(name, told));
+  const trouble = [...disagreements(told, names), ...told.flatMap(faults)];
+  const unusable = told.map((one) => unusableBecause(one, balance)).find((why) => why !== undefined);
+  const wholeOnly = wholeOnlyBecause(told, balance);
+  return {
+    members,
+    certainty: trouble.length === 0 && seen(members, since) ? 'served' : 'configured',
+    trouble,
+    ...(unusable === undefined ? {} : { unusable }),
+    ...(wholeOnly === undefined ? {} : { wholeOnly }),
+  };
+}
+
+function memberOf(name: string, told: readonly Told[]): Member {
+  const servers = told.flatMap(({ location }) => location.servers.filter((server) => server.name === name));
+  const percents = told.map(({ location }) => percentOf(name, location));
+  const countsRequests = told.every(({ location }) => location.mode === 'http');
+  return {
+    place: name,
+    percent: sum(percents) / percents.length,
+    up: servers.every((server) => server.up),
+    address: servers[0]?.address ?? null,
+    servedTotal: countsRequests ? sum(servers.map(({ chosen }) => chosen)) : null,
+    ...(countsRequests ? answersOf(name, told) : {}),
+    ...downsOf(name, told),
+  };
+}
+
+function answersOf(name: string, told: readonly Told[]): Pick<Member, 'answers'> {
+  const all = told.map(({ socket, location }) => {
+    const byClass = location.servers.find((server) => server.name === name)?.answers ?? null;
+    return byClass === null ? null : { location: socket, byClass };
+  });
+  const counted = all.filter((answers) => answers !== null);
+  return counted.length === all.length ? { answers: counted } : {};
+}
+
+function downsOf(name: string, told: readonly Told[]): Pick<Member, 'downs'> {
+  const seen = told.flatMap(({ socket, location }) => {
+    const downs = location.servers.find((server) => server.name === name)?.downs ?? null;
+    return downs === null ? [] : [[socket, downs] as const];
+  });
+  return seen.length === 0 ? {} : { downs: Object.fromEntries(seen) };
+}
+
+function percentOf(name: string, location: Location): number {
+  const total = sum(location.servers.map(takes));
+  const server = location.servers.find((one) => one.name === name);
+  return server === undefined || total === 0 ? 0 : (100 * takes(server)) / total;
+}
+
+/** Its part of new traffic, in weight. */
+function takes(server: Server): number {
+  return server.state === 'ready' && !server.backup ? server.weight : 0;
+}
+
+function disagreements(told: readonly Told[], names: readonly string[]): string[] {
+  const [first, ...others] = told;
+  if (first === undefined) return [];
+  const trouble = told.flatMap(({ socket, location }) => {
+    const missing = names.filter((name) => !location.servers.some((server) => server.name === name));
+    return missing.map((name) => `${socket} has no server ${name}, another location has`);
+  });
+  const split = ({ location }: Told) => names.map((place) => ({ place, percent: percentOf(place, location) }));
+  for (const other of others) {
+    if (!splitsAgree(split(first), split(other))) {
+      trouble.push(`${other.socket} gives ${splitText(split(other))}, but ${first.socket} gives ${splitText(split(first))}`);
+    }
+    for (const server of other.location.servers) {
+      const same = first.location.servers.find(({ name }) => name === server.name);
+      if (same !== undefined && same.address !== server.address) {
+        trouble.push(`${other.socket} has ${server.name} at ${server.address}, but ${first.socket} has it at ${same.address}`);
+      }
+    }
+  }
+  return trouble;
+}
+
+function faults({ socket, location }: Told): string[] {
+  const serving = location.servers.filter((server) => takes(server) > 0);
+  if (serving.length === 0) return [`${socket}: no server takes traffic`];
+  return serving.flatMap(({ name, up, status, slowStartPercent }) => {
+    if (!up) return [`${socket}: ${name} is ${status} by HAProxy's own check, so its traffic goes elsewhere`];
+    const slow = slowStartPercent !== null && slowStartPercent < 100;
+    return slow ? [`${socket}: ${name} starts slowly and takes ${slowStartPercent} % of its weight so far`] : [];
+  });
+}
+
+function unusableBecause({ socket, location }: Told, balance: Balance): string | undefined {
+  const { level, algorithm, servers } = location;
+  if (level !== 'admin') return `${socket} has level ${level}; write \`level admin\` on its stats socket line`;
+  const odd = servers.find(({ name }) => !NAME.test(name));
+  if (odd !== undefined) return `${socket} has a server whose name cannot be written into a command safely`;
+  const backup = servers.find((server) => server.backup);
+  if (backup !== undefined) {
+    return `${backup.name} is a backup server: HAProxy would send traffic to it on its own when the others are down; take it out of the backend`;
+  }
+  if (balance === 'dynamic' && !SPLITTING.includes(algorithm) && algorithm !== 'first') {
+    return `\`balance ${algorithm}\` takes only 0 % and 100 % at run time; use roundrobin, or say \`balance: static\` in the router's config`;
+  }
+  const silent = servers.find((server) => server.configuredWeight === 0);
+  if (balance === 'static' && silent !== undefined) {
+    return `${silent.name} has weight 0 in haproxy.cfg, so it could never serve; give it the weight of the others, and \`disabled\` where it must not start`;
+  }
+  return undefined;
+}
+
+function wholeOnlyBecause(told: readonly Told[], balance: Balance): string | undefined {
+  if (balance === 'static') return 'the router’s config says `balance: static`, so a place gets everything or nothing';
+  const first = told.find(({ location }) => location.algorithm === 'first');
+  return first === undefined ? undefined : '`balance first` ignores weights, so a place gets everything or nothing';
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
+}

@@ -1,0 +1,241 @@
+/** HAProxy by its runtime API, at one or several sockets that must all agree. Must not believe its own last command. */
+import { dirname, normalize } from 'node:path';
+import * as z from 'zod';
+import type { Change, Check, Socket, TableCheck } from '../../base/changes/change.ts';
+import { KvdeployError } from '../../core/errors.ts';
+import type { Share, Split } from '../../core/rollout/split.ts';
+import type { Io } from '../../io.ts';
+import type { Leaving, Reading, Router } from '../router.ts';
+import { ADMIN_STATES, parseLocation, readingLine } from './haproxy-answer.ts';
+import { readingOf, type Told } from './haproxy-reading.ts';
+import { nearestPercent, SMALLEST_PERCENT, weightsFor } from './haproxy-weights.ts';
+
+const TIMEOUT_MS = 2000;
+
+/** HAProxy reads one line into a buffer of 16 KiB (tune.bufsize). */
+const LINE_BYTES = 8000;
+
+/** What a socket address holds with its NUL (unix(7)); node cuts a longer one off without a word, and then it is another socket. */
+const SOCKET_PATH_BYTES = 107;
+
+const absolutePath = z.string().regex(/^\/[^\0\r\n]{1,4095}$/u, 'an absolute path');
+
+const socketAddress = z
+  .string()
+  .regex(/^(?:\/[^\0\r\n]{1,106}|(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4})$/u, 'an absolute path or host:port')
+  .refine(
+    (address) => !address.startsWith('/') || Buffer.byteLength(address) <= SOCKET_PATH_BYTES,
+    'a socket path has at most 107 bytes',
+  );
+
+const config = z
+  .strictObject({
+    sockets: z
+      .array(socketAddress)
+      .min(1)
+      .max(16)
+      .refine((sockets) => new Set(sockets).size === sockets.length, 'each socket once')
+      .describe(
+        'Runtime API of each HAProxy that carries this service (`stats socket … level admin`): a path or host:port; all must agree',
+      ),
+    backend: z
+      .string()
+      .regex(/^[A-Za-z0-9_.:-]{1,128}$/, 'the name after `backend` in haproxy.cfg')
+      .describe('The backend whose servers are the places; a build’s `ref` is a server name'),
+    serverStateFile: z
+      .union([absolutePath, z.array(absolutePath).min(1).max(16)])
+      .optional()
+      .describe(
+        'Where each HAProxy loads its server states from (`server-state-file`), one for each socket; without it a reload forgets the split',
+      ),
+    identify: z
+      .enum(['description', 'node'])
+      .default('description')
+      .describe('Which word of `show info` says the environment: description (“gateway environment=production”) or node'),
+    balance: z
+      .enum(['dynamic', 'static'])
+      .default('dynamic')
+      .describe('static for static-rr and every hash (source, uri, hdr…): HAProxy then takes only 0 % and 100 %'),
+  })
+  .refine(({ sockets, serverStateFile }) => stateFilesFit(sockets, serverStateFile), {
+    path: ['serverStateFile'],
+    error: 'name one file for each socket, in the same order, none twice',
+  });
+
+export type HaproxyConfig = z.infer<typeof config>;
+
+/** Follows the Router port. Protocol: HAProxy 2.6 management guide, section 9.3 (set server, show servers state, show stat). */
+export const haproxy: Router<HaproxyConfig> = {
+  kind: 'haproxy',
+  summary: 'HAProxy by its runtime API, over one or several sockets',
+  config,
+  targets: ({ sockets, backend }) => sockets.map((socket) => `${socket.startsWith('/') ? normalize(socket) : socket} ${backend}`),
+  impossible,
+  changes,
+  checks,
+  read,
+  identify,
+  // `stats timeout`, where haproxy.cfg does not say otherwise.
+  idleTimeoutMs: 10_000,
+};
+
+function impossible(_config: HaproxyConfig, reading: Reading, percent: number): string | undefined {
+  if (reading.unusable !== undefined) return reading.unusable;
+  if (percent === 0 || percent === 100) return undefined;
+  if (reading.wholeOnly !== undefined) return `${reading.wholeOnly}; use the single step 100 %`;
+  const nearest = nearestPercent(percent);
+  const smaller = Math.min(percent, 100 - percent);
+  if (smaller >= SMALLEST_PERCENT && Math.abs(nearest - percent) <= smaller / 100) return undefined;
+  return `HAProxy's weights end at 256, so it cannot give ${percent} %; the nearest is ${Number(nearest.toFixed(3))} %`;
+}
+
+function changes(settings: HaproxyConfig, split: Split, how: Leaving): readonly Change[] {
+  const lines = joinable(commandsFor(settings, split, how));
+  const set = settings.sockets.flatMap((address) =>
+    lines.map(
+      (commands): Socket => ({
+        kind: 'socket',
+        address,
+        commands,
+        timeoutMs: TIMEOUT_MS,
+      }),
+    ),
+  );
+  // Saved after every socket was set: a full disk must not stop traffic from moving at the next location.
+  const save = stateFiles(settings).map((saveTo, index): Socket => {
+    const address = settings.sockets[index] ?? '';
+    return {
+      kind: 'socket',
+      address,
+      commands: ['show servers state'],
+      saveTo,
+      timeoutMs: TIMEOUT_MS,
+    };
+  });
+  return [...set, ...save];
+}
+
+/**
+ * First everything that takes traffic, the largest share first, then what leaves: at no point is nobody there, and none gets
+ * more than before or than it is to have. A weight is set before `ready`, which would bring back an old one for a moment.
+ */
+function commandsFor({ backend, balance }: HaproxyConfig, split: Split, { leaving }: Leaving): string[] {
+  const server = ({ place }: Share) => `server ${backend}/${place}`;
+  const taking = weighted(split).flatMap(({ share, weight }) => [
+    `set ${server(share)} weight ${balance === 'static' ? '100%' : weight}`,
+    `set ${server(share)} state ready`,
+  ]);
+  const left = inOrder(split)
+    .filter(({ percent }) => percent === 0)
+    .flatMap((share) => {
+      // At weight 0 and in drain HAProxy still sends clients with a persistence cookie there; only maint moves them.
+      const state = leaving === 'drain' ? 'drain' : 'maint';
+      const leave = [`set ${server(share)} state ${state}`, `set ${server(share)} weight 0`];
+      return leaving === 'drain' ? leave : [...leave, `shutdown sessions ${server(share)}`];
+    });
+  return [...taking, ...left];
+}
+
+function checks(settings: HaproxyConfig, split: Split): readonly Check[] {
+  const rows: Record<string, Record<string, readonly string[]>> = {};
+  for (const { share, weight } of weighted(split)) {
+    const exact = settings.balance === 'static' ? {} : { srv_uweight: [String(weight)] };
+    rows[share.place] = {
+      srv_admin_state: ADMIN_STATES.ready,
+      srv_op_state: ['1', '2'],
+      ...exact,
+    };
+  }
+  for (const { place } of inOrder(split).filter(({ percent }) => percent === 0)) {
+    rows[place] = { srv_admin_state: ADMIN_STATES.maint, srv_uweight: ['0'] };
+  }
+  return settings.sockets.map(
+    (address): TableCheck => ({
+      kind: 'table',
+      address,
+      command: `show servers state ${settings.backend}`,
+      separator: ' ',
+      where: { be_name: settings.backend },
+      key: 'srv_name',
+      rows,
+      others: [{ srv_admin_state: [...ADMIN_STATES.maint, ...ADMIN_STATES.drain] }, { srv_uweight: ['0'] }],
+      timeoutMs: TIMEOUT_MS,
+    }),
+  );
+}
+
+async function read(settings: HaproxyConfig, io: Io, since?: Reading): Promise<Reading> {
+  const line = readingLine(settings.backend);
+  const told = await Promise.all(
+    settings.sockets.map(async (socket): Promise<Told> => {
+      const location = parseLocation(await ask(socket, line, io), settings.backend);
+      if (typeof location === 'string') throw unreachable(socket, location, undefined);
+      return { socket, location };
+    }),
+  );
+  const reading = readingOf(told, settings.balance, since);
+  const files = stateFiles(settings);
+  if (files.length === 0)
+    return { ...reading, forgetful: 'without serverStateFile HAProxy goes back to the weights of haproxy.cfg' };
+  const missing = files.find((file) => !io.fs.existsSync(dirname(file)));
+  if (missing === undefined) return reading;
+  return { unusable: `the folder of serverStateFile ${missing} does not exist, so no shift could be saved`, ...reading };
+}
+
+async function identify(settings: HaproxyConfig, io: Io): Promise<readonly string[]> {
+  const answers = await Promise.all(settings.sockets.map((socket) => ask(socket, 'show info', io)));
+  const said = answers.map((answer) => new RegExp(`^${settings.identify}: *(.*)$`, 'im').exec(answer)?.[1] ?? '');
+  return [...new Set(said.flatMap((text) => text.toLowerCase().split(/[^a-z0-9-]+/)))].filter((word) => word !== '');
+}
+
+async function ask(socket: string, line: string, io: Io): Promise<string> {
+  try {
+    return await io.socket(socket, line, TIMEOUT_MS, () => undefined);
+  } catch (cause) {
+    throw unreachable(socket, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+function unreachable(socket: string, why: string, cause: unknown): KvdeployError {
+  return new KvdeployError('UNREACHABLE', {
+    message: `HAProxy at ${socket} cannot be asked: ${why}.`,
+    hint: `Look whether HAProxy runs, has this backend, and lets this user in: echo "show info" | socat stdio ${socket}`,
+    cause,
+  });
+}
+
+/** The shares above 0 with their weights, the largest first. */
+function weighted(split: Split): { readonly share: Share; readonly weight: number }[] {
+  const taking = inOrder(split).filter(({ percent }) => percent > 0);
+  const weights = weightsFor(taking.map(({ percent }) => percent));
+  return taking.map((share, index) => ({ share, weight: weights[index] ?? 0 }));
+}
+
+function inOrder(split: Split): Share[] {
+  return [...split].sort((a, b) => b.percent - a.percent || (a.place < b.place ? -1 : 1));
+}
+
+/** Commands in groups that each fit into one line. */
+function joinable(commands: readonly string[]): string[][] {
+  const lines: string[][] = [[]];
+  for (const command of commands) {
+    const last = lines.at(-1) ?? [];
+    if (last.join('; ').length + command.length > LINE_BYTES) lines.push([command]);
+    else last.push(command);
+  }
+  return lines;
+}
+
+function stateFiles({
+  serverStateFile,
+}: {
+  readonly serverStateFile?: string | readonly string[] | undefined;
+}): readonly string[] {
+  if (serverStateFile === undefined) return [];
+  return typeof serverStateFile === 'string' ? [serverStateFile] : serverStateFile;
+}
+
+function stateFilesFit(sockets: readonly string[], serverStateFile: string | readonly string[] | undefined): boolean {
+  const files = stateFiles({ serverStateFile });
+  return files.length === 0 || (files.length === sockets.length && new Set(files).size === files.length);
+}

@@ -1,0 +1,97 @@
+/** The routes file of the local router and the status that `kvdeploy serve` answers: formats only. Must not touch a file. */
+import * as z from 'zod';
+import { guidSchema } from '../../core/manifest/manifest.ts';
+import type { Split } from '../../core/rollout/split.ts';
+import { scopeSchema } from '../../core/scope.ts';
+
+/** Where `kvdeploy serve` says what it does; answered to loopback clients only. */
+export const STATUS_PATH = '/.well-known/kvdeploy/status';
+
+/** Names the build that answered, in every answer that went through the proxy: its GUID, or its place when nobody told. */
+export const BUILD_HEADER = 'x-kvdeploy-build';
+
+/** Percentages are kept in hundredths; finer ones are refused. */
+const HUNDREDTHS = 100;
+
+/** What the router calls a place; the same characters as a manifest's `ref`. */
+export const placeSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/, 'a place has letters, digits and . _ : - only');
+
+const shareSchema = z.strictObject({ place: placeSchema, build: guidSchema.nullable(), percent: z.number().min(0).max(100) });
+
+const splitSchema = z
+  .array(shareSchema)
+  .refine((split) => new Set(split.map((share) => share.place)).size === split.length, 'a place stands there twice');
+
+const routesSchema = z
+  .strictObject({ formatVersion: z.literal(1), split: splitSchema.min(1).max(1000) })
+  .refine(({ split }) => split.every((share) => !tooFine(share.percent)), 'a percentage is finer than 0.01')
+  .refine(
+    ({ split }) => split.reduce((sum, share) => sum + hundredths(share.percent), 0) === 10_000,
+    'the percentages do not sum to 100',
+  );
+
+/** What `kvdeploy serve` says at STATUS_PATH. */
+export const statusSchema = z.object({
+  formatVersion: z.literal(1),
+  scope: scopeSchema,
+  /** The routes file that it follows, absolute. */
+  routes: z.string(),
+  addresses: z.record(z.string(), z.string()),
+  /** `appliedText` of the split that it serves by; empty when there is none yet. */
+  applied: z.string(),
+  split: splitSchema,
+  /** Requests per place since it was started, counted when a request begins. */
+  served: z.record(z.string(), z.int()),
+  /** The same per build, for the places whose build was told. */
+  servedByBuild: z.record(z.string(), z.int()),
+  /** How requests ended since it was started, by place and status; `none` where the place gave no answer. */
+  answered: z.record(z.string(), z.record(z.string(), z.int())).default({}),
+  /** Why it does not follow the routes file; null when it does. */
+  problem: z.string().nullable(),
+});
+
+export type ServeStatus = z.infer<typeof statusSchema>;
+
+export function hundredths(percent: number): number {
+  return Math.round(percent * HUNDREDTHS);
+}
+
+/** True for 12.345 %. Floating point noise is not fineness. */
+export function tooFine(percent: number): boolean {
+  return Math.abs(percent * HUNDREDTHS - hundredths(percent)) > 1e-6;
+}
+
+/** `blue=75,green=25`: one text per split, whatever its order; places at 0 % are left out. */
+export function appliedText(split: readonly { place: string; percent: number }[]): string {
+  return sorted(split)
+    .filter((share) => share.percent > 0)
+    .map((share) => `${share.place}=${hundredths(share.percent) / HUNDREDTHS}`)
+    .join(',');
+}
+
+/** The routes file's whole text, one share a line so that a person can read and paste it: equal splits give equal bytes. */
+export function routesText(split: Split): string {
+  const shares = sorted(split).map(({ place, build, percent }) => ({ place, build, percent: hundredths(percent) / HUNDREDTHS }));
+  return `{"formatVersion":1,"split":[\n${shares.map((share) => JSON.stringify(share)).join(',\n')}\n]}\n`;
+}
+
+/** Reads a routes file: the split, or one sentence that says why it is not one. */
+export function parseRoutes(text: string): { readonly split: Split } | { readonly problem: string } {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return { problem: 'it is not complete JSON' };
+  }
+  const parsed = routesSchema.safeParse(json);
+  if (parsed.success) return { split: parsed.data.split };
+  const [issue] = parsed.error.issues;
+  const where = issue === undefined || issue.path.length === 0 ? '' : ` at ${issue.path.join('.')}`;
+  return { problem: `it is not a split${where}: ${issue?.message ?? 'unknown reason'}` };
+}
+
+function sorted<Share extends { place: string }>(split: readonly Share[]): Share[] {
+  return [...split].sort((a, b) => (a.place < b.place ? -1 : a.place > b.place ? 1 : 0));
+}

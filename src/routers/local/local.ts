@@ -1,0 +1,152 @@
+/** The embedded local router: a routes file that `kvdeploy serve` follows. Must not believe the file; it asks who serves. */
+import { normalize } from 'node:path';
+import * as z from 'zod';
+import type { Change, Check } from '../../base/changes/change.ts';
+import { KvdeployError } from '../../core/errors.ts';
+import { type Split, splitText } from '../../core/rollout/split.ts';
+import { scopeText } from '../../core/scope.ts';
+import type { Io } from '../../io.ts';
+import { type Member, type Reading, type Router, seen } from '../router.ts';
+import {
+  appliedText,
+  parseRoutes,
+  placeSchema,
+  routesText,
+  type ServeStatus,
+  STATUS_PATH,
+  statusSchema,
+  tooFine,
+} from './local-routes.ts';
+
+const TIMEOUT_MS = 2000;
+
+const config = z.strictObject({
+  listen: z
+    .string()
+    .regex(/^(?:[0-9.]+|\[[0-9A-Fa-f:]+\]|localhost):[1-9][0-9]{0,4}$/, 'written like 127.0.0.1:8080')
+    .describe('Where `kvdeploy serve` listens: host:port'),
+  routes: z
+    .string()
+    .regex(/^\//, 'an absolute path')
+    .describe('The routes file: kvdeploy writes it, `kvdeploy serve` follows it'),
+  addresses: z
+    .record(placeSchema, z.string().regex(/^http:\/\/[^/?#@\s]+\/?$/, 'written like http://127.0.0.1:9002'))
+    .refine((addresses) => Object.keys(addresses).length > 0, 'at least one place')
+    .describe('Where each place can be reached, by the name that a build carries as its `ref`'),
+});
+
+export type LocalConfig = z.infer<typeof config>;
+
+/** Follows the Router port; see there for what each function owes. */
+export const local: Router<LocalConfig> = {
+  kind: 'local',
+  summary: 'the embedded router: a routes file followed by `kvdeploy serve`, for trying out, tests and small services',
+  config,
+  targets: ({ listen, routes }) => [`routes file ${normalize(routes)}`, `listen ${listen}`],
+  impossible: (_config, _reading, percent) =>
+    tooFine(percent) ? `the local router splits in hundredths of a percent, so it cannot give exactly ${percent} %` : undefined,
+  changes: (settings, split): readonly Change[] => [{ kind: 'write-file', path: settings.routes, content: routesText(split) }],
+  checks,
+  read,
+  identify: async (settings, io) => {
+    const { scope } = await askServe(settings, io);
+    return [scope.environment, scopeText(scope)];
+  },
+  // `kvdeploy serve` acts on a whole file that was renamed into place: nothing of ours is ever left half sent.
+  idleTimeoutMs: 0,
+};
+
+function checks(settings: LocalConfig, split: Split): readonly Check[] {
+  return [
+    { kind: 'file', path: settings.routes, content: routesText(split) },
+    { kind: 'http', url: statusUrl(settings), json: ['applied'], equals: appliedText(split), timeoutMs: TIMEOUT_MS },
+  ];
+}
+
+async function read(settings: LocalConfig, io: Io, since?: Reading): Promise<Reading> {
+  const status = await askServe(settings, io);
+  const members = membersOf(settings, status);
+  const trouble = [...problemsOf(settings, status), ...fileProblems(settings, status, io)];
+  return { members, certainty: trouble.length === 0 && seen(members, since) ? 'served' : 'configured', trouble };
+}
+
+function membersOf(settings: LocalConfig, status: ServeStatus): Member[] {
+  const percents = new Map(status.split.map((share) => [share.place, share.percent]));
+  const places = new Set([...Object.keys(settings.addresses), ...Object.keys(status.addresses), ...percents.keys()]);
+  return [...places].sort().map((place) => ({
+    place,
+    percent: percents.get(place) ?? 0,
+    up: true,
+    address: Object.hasOwn(status.addresses, place) ? (status.addresses[place] ?? null) : null,
+    servedTotal: Object.hasOwn(status.served, place) ? (status.served[place] ?? 0) : 0,
+    answers: [
+      { location: settings.listen, byClass: Object.hasOwn(status.answered, place) ? (status.answered[place] ?? {}) : {} },
+    ],
+  }));
+}
+
+function problemsOf(settings: LocalConfig, status: ServeStatus): string[] {
+  const problems: string[] = [];
+  if (status.problem !== null) problems.push(`kvdeploy serve: ${status.problem}`);
+  if (appliedText(status.split) !== status.applied) {
+    problems.push(`kvdeploy serve applied ${status.applied}, but reports ${splitText(status.split)}`);
+  }
+  if (status.routes !== settings.routes) {
+    problems.push(`kvdeploy serve follows ${status.routes}, but the config says ${settings.routes}; restart it with this config`);
+  }
+  for (const [place, address] of Object.entries(settings.addresses)) {
+    const real = Object.hasOwn(status.addresses, place) ? status.addresses[place] : undefined;
+    if (real === undefined) problems.push(`kvdeploy serve has no address for ${place}; restart it with this config`);
+    else if (!URL.canParse(real) || new URL(real).origin !== new URL(address).origin) {
+      problems.push(`kvdeploy serve sends ${place} to ${real}, but the config says ${address}; restart it with this config`);
+    }
+  }
+  return problems;
+}
+
+function fileProblems(settings: LocalConfig, status: ServeStatus, io: Io): string[] {
+  let text: string;
+  try {
+    text = io.fs.readFileSync(settings.routes, 'utf8');
+  } catch (error) {
+    return [`the routes file ${settings.routes} cannot be read: ${error instanceof Error ? error.message : String(error)}`];
+  }
+  const parsed = parseRoutes(text);
+  if ('problem' in parsed) return [`the routes file ${settings.routes} is damaged: ${parsed.problem}`];
+  if (appliedText(parsed.split) === status.applied) return [];
+  return [`the routes file says ${splitText(parsed.split)}, but kvdeploy serve serves by ${splitText(status.split)}`];
+}
+
+async function askServe(settings: LocalConfig, io: Io): Promise<ServeStatus> {
+  const url = statusUrl(settings);
+  const unreachable = (what: string, cause?: unknown) =>
+    new KvdeployError('UNREACHABLE', {
+      message: `The local router at ${settings.listen} ${what}.`,
+      hint: 'Start it in another terminal: kvdeploy serve --env ENVIRONMENT (with --initially PLACE the first time).',
+      cause,
+    });
+  let body: string;
+  try {
+    const answer = await io.http({ method: 'GET', url, timeoutMs: TIMEOUT_MS }, () => undefined);
+    if (answer.status !== 200) throw new Error(`it answered ${answer.status}`);
+    body = answer.body;
+  } catch (error) {
+    throw unreachable(`does not answer (${error instanceof Error ? error.message : String(error)})`, error);
+  }
+  const status = statusSchema.safeParse(parseJson(body));
+  if (!status.success) throw unreachable('answers, but not like kvdeploy serve: something else listens there', status.error);
+  return status.data;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function statusUrl({ listen }: LocalConfig): string {
+  const local = listen.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:');
+  return `http://${local}${STATUS_PATH}`;
+}

@@ -1,0 +1,322 @@
+/** Recorded rollouts through the gates: when they decide, whom they blame, and that nothing that is missing lets a build go on. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { backtestText, calibrationText } from '../../src/backtest/backtest-text.ts';
+import { OUR_BLOCKS, settingsOf } from '../core/gates/verdict/judged.ts';
+import { EXAMPLES, HEADER, linesOf, SEED, tenants, traceOf } from '../traces.ts';
+import { csv, decided, gateTrace, moments } from './replayed.ts';
+
+const example = (name: string) => EXAMPLES[name]?.() ?? expect.fail(`no example ${name}`);
+const at = (line: string) => Number(line.split(',')[0]);
+const verdictsOf = (text: string) => moments(text).map(({ tS, verdict }) => `${tS} ${verdict}`);
+
+describe('our own vectors as a trace', () => {
+  it('give the evidence of the default composite, poll by poll', () => {
+    const lines = OUR_BLOCKS.flatMap(([kc, nc, kb, nb], index) => [
+      `${15 * (index + 1)},,candidate,${nc},${kc}`,
+      `${15 * (index + 1)},,stable,${nb},${kb}`,
+    ]);
+    const expected = [0.254338366808, -0.0153878488526, 0.761483232149, 1.76631640847, 3.90509385945];
+    const found = moments(csv(lines), { gates: { settings: settingsOf({ horizonMs: 239 * 15_000 }) } });
+    expect(found.map(({ logE }) => logE)).toEqual(expected.map((value) => expect.closeTo(value, 9)));
+    expect(found.map(({ badRequests }) => badRequests)).toEqual([1, 1, 4, 6, 11]);
+  });
+});
+
+describe('a candidate', () => {
+  it('that is as good as the stable build goes on as soon as it may', () => {
+    const { decision, steps } = decided(example('healthy'));
+    expect(decision).toMatchObject({ verdict: 'advance', tS: 180, slice: null, step: 1 });
+    expect(steps).toMatchObject([{ step: 1, share: 0.05, fromS: 0, toS: 600, intervals: 40, advancedS: 180 }]);
+  });
+
+  it.each([
+    { candidate: 1, polls: 2 },
+    { candidate: 0.2, polls: 2 },
+    { candidate: 0.05, polls: 6 },
+  ])(
+    'that fails the part $candidate of its requests, at 1 % of the traffic, goes back within $polls polls',
+    ({ candidate, polls }) => {
+      for (let seed = 1; seed <= 20; seed += 1) {
+        const { decision } = decided(traceOf({ seed, candidate, share: 0.01 }));
+        expect(decision, `seed ${seed}`).toMatchObject({ verdict: 'rollback', slice: null });
+        expect(decision.tS, `seed ${seed}`).toBeLessThanOrEqual(15 * polls);
+      }
+    },
+  );
+
+  it('that fails one tenant goes back, and the tenant is named', () => {
+    for (let seed = 1; seed <= 10; seed += 1) {
+      const bad = { slice: 'tenant-007', rate: 0.2 };
+      const { decision, culprit } = decided(traceOf({ seed, slices: tenants(20), bad }));
+      expect(decision, `seed ${seed}`).toMatchObject({ verdict: 'rollback', slice: 'tenant-007' });
+      expect(culprit?.why).toMatch(/^errors in tenant-007: .* at most once in 100 rollouts$/);
+    }
+  });
+
+  it('that fails everywhere goes back without a slice being blamed', () => {
+    for (let seed = 1; seed <= 10; seed += 1)
+      expect(decided(traceOf({ seed, slices: { eu: 0.5, us: 0.3, asia: 0.2 }, candidate: 1 })).decision).toMatchObject({
+        verdict: 'rollback',
+        slice: null,
+      });
+  });
+
+  it('that answers 401 goes back, though nothing of it is a 5xx; the 401 are its bad requests', () => {
+    const { decision, culprit } = decided(example('outage-of-401'));
+    expect(decision).toMatchObject({ verdict: 'rollback', slice: null });
+    expect(decision.badRequests).toBeGreaterThan(700);
+    expect(culprit?.standing.metric).toBe('401');
+  });
+
+  it('that hangs goes back by its latency buckets', () => {
+    const rows = [1, 2, 3, 4, 5, 6].flatMap((index) =>
+      (['candidate', 'stable'] as const).flatMap((build) => {
+        const [all, slow] = build === 'candidate' ? [750, 400] : [14_250, 10];
+        const start = `${15 * index},,${build}`;
+        return [`${start},${all},0,`, `${start},${all - slow},0,0.5`, `${start},${all - 2},0,2.5`, `${start},${all},0,+Inf`];
+      }),
+    );
+    const { decision, culprit } = decided(csv(rows, `${HEADER},le`));
+    expect(decision.verdict).toBe('rollback');
+    expect(culprit?.standing.metric).toBe('slower than 0.5s');
+  });
+});
+
+describe('missing data never lets a build go on', () => {
+  const lines = linesOf({});
+  const sliced = linesOf({ slices: { eu: 0.6, us: 0.4 } });
+  const zero = (line: string) => line.replace(/,candidate,.*/, ',candidate,0,0');
+  const cases: readonly (readonly [string, string, RegExp])[] = [
+    ['no line of the candidate any more', csv(lines.filter((line) => at(line) <= 60 || line.includes('stable'))), /rollback/],
+    ['no line of the stable build any more', csv(lines.filter((line) => at(line) <= 60 || line.includes('candidate'))), /hold/],
+    ['no line at all for a while, until the end', csv(lines.filter((line) => at(line) <= 90 || at(line) >= 590)), /rollback/],
+    ['a candidate without a request', csv(lines.map(zero)), /hold/],
+    ['a candidate that falls silent', csv(lines.map((line) => (at(line) > 60 ? zero(line) : line))), /hold/],
+    [
+      'a slice of the candidate without lines',
+      csv(sliced.filter((line) => at(line) <= 60 || !line.includes('us,candidate'))),
+      /rollback/,
+    ],
+    [
+      'a slice of the stable build without lines',
+      csv(sliced.filter((line) => at(line) <= 60 || !line.includes('us,stable'))),
+      /hold/,
+    ],
+    [
+      'no line for the whole service any more',
+      csv(lines.flatMap((line) => [...(at(line) <= 60 ? [line] : []), line.replace(',,', ',eu,')])),
+      /rollback|hold/,
+    ],
+    [
+      'latency bounds in place of counts',
+      csv(
+        lines.map((line) => line.replace(/,(\d+),\d+$/, (found, count) => (at(line) <= 60 ? `${found},` : `,${count},0,+Inf`))),
+        `${HEADER},le`,
+      ),
+      /rollback/,
+    ],
+    ['a trace that is too short', csv(lines.filter((line) => at(line) <= 165)), /hold/],
+    ['a stable build that fails as well', traceOf({ candidate: 0.1, stable: 0.1 }), /hold/],
+    [
+      'counters of the stable build that stand still',
+      csv(lines.map((line) => (at(line) > 60 ? line.replace(/,stable,.*/, ',stable,0,0') : line))),
+      /hold/,
+    ],
+  ];
+
+  it.each(cases)('%s', (_what, text, verdict) => {
+    const { decision } = decided(text);
+    expect(decision.verdict).toMatch(verdict);
+    expect(moments(text).map((moment) => moment.verdict)).not.toContain('advance');
+    expect(decision.why).not.toBe('');
+  });
+
+  it('and a slice without lines is zero requests where chance can say so', () => {
+    const few = linesOf({ slices: { eu: 0.999, small: 0.001 } }).filter(
+      (line) => !(line.includes('small,candidate') && at(line) > 15),
+    );
+    expect(decided(csv(few)).decision.verdict).toBe('advance');
+  });
+});
+
+describe('what came later', () => {
+  it('changes nothing that was said before: a cut trace says the same as the whole one up to its end', () => {
+    const worlds = [
+      example('one-tenant'),
+      example('scrape-gap'),
+      example('outage-of-401'),
+      traceOf({ candidate: 0.004, intervals: 25 }),
+      traceOf({ slices: { eu: 0.7, us: 0.3 }, everyS: 5, intervals: 60 }),
+    ];
+    const whole = worlds.map(verdictsOf);
+    fc.assert(
+      fc.property(fc.nat(worlds.length - 1), fc.nat(), (world, where) => {
+        const [header = '', ...lines] = (worlds[world] ?? '').trimEnd().split('\n');
+        const times = [...new Set(lines.map(at))];
+        const until = times[where % times.length] ?? 0;
+        const cut = verdictsOf(
+          csv(
+            lines.filter((line) => at(line) <= until),
+            header,
+          ),
+        );
+        expect(cut).toEqual(whole[world]?.slice(0, cut.length));
+      }),
+      { seed: SEED, numRuns: 40 },
+    );
+  });
+
+  it('neither does the order of the columns', () => {
+    const shuffled = example('one-tenant')
+      .trimEnd()
+      .split('\n')
+      .map((line) => {
+        const [t, slice, build, requests, errors] = line.split(',');
+        return [errors, build, t, requests, slice].join(',');
+      })
+      .join('\n');
+    expect(decided(shuffled)).toEqual(decided(example('one-tenant')));
+  });
+
+  it('neither does a slice that comes late: it is judged with the others', () => {
+    const late = linesOf({ slices: { eu: 1 } }).flatMap((line) =>
+      at(line) > 150
+        ? [line, line.replace(/eu,(\w+),.*/, (_found, build) => `new,${build},${build === 'stable' ? '5000,5' : '250,250'}`)]
+        : [line],
+    );
+    const { decision } = decided(csv(late));
+    expect(decision).toMatchObject({ verdict: 'rollback', slice: 'other' });
+  });
+});
+
+describe('the steps', () => {
+  const walk = (shares: readonly number[]) =>
+    shares.flatMap((share, step) =>
+      linesOf({ share, intervals: 20, seed: step + 1 }).map((line) =>
+        line.replace(/^\d+/, (t) => String(Number(t) + 300 * step)),
+      ),
+    );
+
+  it('follow the measured share, up to a stable build without requests', () => {
+    const { decision, steps } = decided(csv(walk([0.05, 0.25, 0.5, 1])));
+    expect(steps).toMatchObject([
+      { step: 1, share: 0.05, fromS: 0, toS: 300 },
+      { step: 2, share: 0.25, fromS: 300, toS: 600 },
+      { step: 3, share: 0.5, fromS: 600, toS: 900 },
+      { step: 4, share: 1, fromS: 900, toS: 1200 },
+    ]);
+    expect(steps.every(({ advancedS }) => advancedS !== null)).toBe(true);
+    expect(decision).toMatchObject({ verdict: 'advance', step: 1 });
+  });
+
+  it('need no line of the stable build at 100 %, once it had one with no requests', () => {
+    const lines = walk([0.5, 1]).filter((line) => !(line.includes('stable') && at(line) > 330));
+    expect(decided(csv(lines)).steps).toMatchObject([{ step: 3 }, { step: 4, share: 1, advancedS: expect.any(Number) }]);
+  });
+
+  it('keep the share that was recorded where it was under another plan', () => {
+    expect(decided(traceOf({ share: 0.01 })).steps).toMatchObject([{ step: 1, share: 0.01 }]);
+  });
+
+  it('are not left by chance', () => {
+    const { steps } = decided(traceOf({ requests: 40, slices: { eu: 1 }, share: 0.05, intervals: 200 }));
+    expect(steps).toHaveLength(1);
+  });
+
+  it('bake as long as the config says', () => {
+    const gates = { steps: [{ percent: 5, bakeMs: 300_000 }] };
+    expect(decided(example('healthy'), { gates }).decision).toMatchObject({ verdict: 'advance', tS: 300 });
+  });
+});
+
+describe('a rollout begins with the first line of the candidate', () => {
+  const before = linesOf({ stable: 0.03, candidate: 0.03 });
+  it('and what the stable build did before says what is usual', () => {
+    expect(decided(csv(before)).decision).toMatchObject({
+      verdict: 'hold',
+      why: expect.stringMatching(/the stable build fails as well/),
+    });
+    const later = before.filter((line) => at(line) > 60 || line.includes('stable'));
+    expect(moments(csv(later))[0]?.tS).toBe(75);
+    expect(decided(csv(later)).decision.verdict).toBe('advance');
+  });
+});
+
+describe('a fixed limit', () => {
+  const fixed = [{ name: 'errors', max: 0.01, minRequests: 2000 }];
+  const steps = [{ percent: 5, bakeMs: 120_000 }];
+  const alone = { gates: { settings: null, fixed, steps } };
+
+  it('goes back as soon as it cannot be kept', () => {
+    expect(decided(example('five-percent'), alone).decision).toMatchObject({ verdict: 'rollback', tS: 15, logE: 0, slice: null });
+  });
+  it('goes on when enough was seen for long enough', () => {
+    expect(decided(example('healthy'), alone).decision).toMatchObject({ verdict: 'advance', tS: 120 });
+  });
+  it('holds while the candidate is not counted', () => {
+    const early = csv(linesOf({}).filter((line) => at(line) <= 60 || line.includes('stable')));
+    expect(decided(early, alone).decision).toMatchObject({ verdict: 'hold', why: expect.stringMatching(/no data/) });
+  });
+  it('beside a comparing gate lets a build go on only where both do', () => {
+    expect(decided(example('healthy'), { gates: { fixed, steps: [{ percent: 5, bakeMs: 0 }] } }).decision.tS).toBe(180);
+    const strict = [{ name: 'errors', max: 0.0001, minRequests: 2000 }];
+    expect(decided(example('healthy'), { gates: { fixed: strict } }).decision.verdict).toBe('rollback');
+  });
+});
+
+describe('intervals', () => {
+  const count = (...times: readonly number[]) =>
+    gateTrace(csv(times.flatMap((t) => [`${t},,candidate,1,0`, `${t},,stable,1,0`]))).intervals;
+
+  it('are as long as the first is from the second, and holes among them are missing', () => {
+    expect(count(15, 30, 75, 90)).toMatchObject({
+      everyS: 15,
+      all: [{ tS: 15 }, { tS: 30 }, { tS: 45, rows: [] }, { tS: 60, rows: [] }, { tS: 75 }, { tS: 90 }],
+    });
+    expect(count(0, 5, 10.4, 15.1).all).toHaveLength(4);
+    expect(count(3600, 3605).everyS).toBe(5);
+    expect(count(7).everyS).toBe(7);
+  });
+  it('are as long as the others where the first began before the rollout, or a hole follows it', () => {
+    expect(count(5, 20, 35, 50)).toMatchObject({ everyS: 15, all: [{ tS: 5 }, { tS: 20 }, { tS: 35 }, { tS: 50 }] });
+    expect(count(15, 45, 60, 75)).toMatchObject({ everyS: 15, all: [{ tS: 15 }, { tS: 30, rows: [] }, { tS: 45 }, {}, {}] });
+    const early = csv(linesOf({}).map((line) => `${at(line) - 10}${line.slice(line.indexOf(','))}`));
+    expect(decided(early).decision.verdict).toBe(decided(csv(linesOf({}))).decision.verdict);
+    expect(moments(early)[0]?.fromS).toBe(0);
+  });
+  it.each([15, 60, 120, 180])('of %i s are no holes where one line came early', (everyS) => {
+    const lines = linesOf({ everyS });
+    const early = csv(
+      lines.map((line) => (at(line) === 4 * everyS ? `${3 * everyS + 1}${line.slice(line.indexOf(','))}` : line)),
+    );
+    const [even, uneven] = [csv(lines), early].map((trace) => decided(trace).decision);
+    expect([even?.verdict, uneven?.verdict]).toEqual(['advance', 'advance']);
+    expect((uneven?.tS ?? 0) - (even?.tS ?? 0)).toBeLessThanOrEqual(everyS);
+  });
+  it('of holes everywhere are not many times the lines', () => {
+    const times = Array.from({ length: 2000 }, (_, index) => (index < 5 ? index : index * 1000));
+    expect(count(...times).all.length).toBeLessThan(20_000 + 4 * times.length);
+  });
+  it('of a hole without end are few', () => {
+    expect(count(0.001, 0.002, 31_000_000).all.length).toBeLessThan(300);
+  });
+});
+
+describe('the text', () => {
+  it('of a calibration by more replays than a function takes arguments names the greatest', () => {
+    const greatest = Array.from({ length: 300_000 }, (_, index) => index / 100_000);
+    const found = { greatest, replaysNeeded: 99, replayS: 15, threshold: 5, dispersion: null, clumps: null };
+    expect(calibrationText('x.csv', found, null)).toMatch(/300000 of 15s, greatest ln E 3\.00/);
+  });
+
+  it('says verdict, when, why, who, what is missing, and each step', () => {
+    const hold = backtestText('x.csv', decided(csv(linesOf({ intervals: 6 }))));
+    expect(hold).toMatch(/^backtest of x\.csv\n {2}verdict {2}hold at 90 s/);
+    expect(hold).toMatch(/needed .*watched for 1m30s of 3m/);
+    const back = backtestText('x.csv', decided(example('one-tenant')));
+    for (const word of ['verdict  rollback', 'slice    tenant-007', 'ln E', 'step  share', 'could go on'])
+      expect(back).toContain(word);
+    expect(back.split('\n').filter((line) => / $/.test(line))).toEqual([]);
+  });
+});

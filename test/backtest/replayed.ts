@@ -1,0 +1,47 @@
+/** What the tests of backtests share: a trace's text in, what the gates said out. */
+import {
+  DEFAULT_GATE,
+  type GateTrace,
+  replayTrace,
+  type TraceGates,
+  type TraceMoment,
+  traceSettings,
+} from '../../src/backtest/backtest.ts';
+import { decide } from '../../src/backtest/backtest-text.ts';
+import { readTrace } from '../../src/backtest/trace.ts';
+import { formOf, type StatusNames } from '../../src/backtest/trace-counts.ts';
+import { intervalsOf } from '../../src/backtest/trace-intervals.ts';
+import type { ComparedGate, EvidenceLimits } from '../../src/core/gates/comparison.ts';
+import { CLASS_METRICS, metricOfStatus, STATUS_METRICS } from '../../src/metrics/arms.ts';
+import { HEADER } from '../traces.ts';
+
+export const STATUSES: StatusNames = { single: STATUS_METRICS, classes: CLASS_METRICS, metricOf: metricOfStatus };
+export const STEPS = [5, 25, 50, 100].map((percent) => ({ percent, bakeMs: 0 }));
+
+export const csv = (lines: readonly string[], header = HEADER) => [header, ...lines].join('\n');
+
+export function gateTrace(text: string): GateTrace {
+  const { rows, findings } = readTrace(text, 'trace.csv');
+  if (findings.length > 0) throw new Error(JSON.stringify(findings));
+  const intervals = intervalsOf(rows);
+  return { gate: 'errors', intervals, form: formOf(intervals.all, STATUSES) };
+}
+
+export interface Asked {
+  readonly compare?: ComparedGate['compare'];
+  readonly evidence?: EvidenceLimits;
+  readonly gates?: Partial<TraceGates>;
+}
+
+/** Every moment, past the first rollback too. */
+export function moments(text: string, { compare = {}, evidence = {}, gates = {} }: Asked = {}): TraceMoment[] {
+  const trace = gateTrace(text);
+  const settings = traceSettings([{ ...DEFAULT_GATE, compare }], evidence, [trace]);
+  return [...replayTrace([trace], { settings, fixed: [], steps: STEPS, ...gates }, STATUSES)];
+}
+
+export function decided(text: string, asked: Asked = {}) {
+  const found = decide(moments(text, asked));
+  if (found === undefined) throw new Error('nothing was decided');
+  return found;
+}

@@ -1,0 +1,158 @@
+/** What a person reads and pastes: the same change, and nothing that could drive a terminal. */
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { Change } from '../../../src/base/changes/change.ts';
+import { asCommand, describe as inWords } from '../../../src/base/changes/wording.ts';
+import { shellWord, visible } from '../../../src/base/text.ts';
+import { checkedReason, parseOptions } from '../../../src/break-glass/options.ts';
+import { freshFolder, httpServer, lineServer, runToEnd } from '../../break-glass/scene.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = freshFolder();
+});
+afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+const HOSTILE = ["it's", '$(id)', '`id`', 'a\nb\tc', '%s\\n', '!!', 'ü', '', '-n', '\u001b[31m', '\u202e', '\r', '*'];
+
+it('quotes every word so that a shell gives it back byte by byte', async () => {
+  const program = 'process.stdout.write(JSON.stringify(process.argv.slice(1)))';
+  const command = [process.execPath, '-e', program, '--', ...HOSTILE].map(shellWord).join(' ');
+  expect(visible(command.replace(/[\n\t]/g, ''))).toBe(command.replace(/[\n\t]/g, ''));
+  expect(JSON.parse((await runToEnd(['bash', '-c', command])).stdout)).toEqual(HOSTILE);
+});
+
+it('writes a file by hand exactly as the change would', async () => {
+  const change: Change = { kind: 'write-file', path: join(folder, "the route's file"), content: `${HOSTILE.join('|')}\n\n` };
+  expect((await runToEnd(['bash', '-c', asCommand(change)])).code).toBe(0);
+  expect(fs.readFileSync(change.path, 'utf8')).toBe(change.content);
+});
+
+it('sends a request by hand with the secret from a variable, and fails where the change would', async () => {
+  const server = await httpServer((path) => (path === '/no' ? { status: 500 } : {}));
+  const change = {
+    kind: 'request',
+    method: 'PUT',
+    url: `${server.url}/w?a=1&b=2`,
+    headers: { 'x-a': "b'c" },
+    body: '@{"a":1}',
+    bearerSecret: 'EDGE',
+    expect: [200],
+    timeoutMs: 1500,
+  } as const;
+  expect(asCommand(change)).not.toContain('s3cret');
+  expect(await runToEnd(['bash', '-c', asCommand(change)], { env: { EDGE: 's3cret' } })).toMatchObject({ code: 0, stderr: '' });
+  expect(server.requests[0]).toMatchObject({ method: 'PUT', url: '/w?a=1&b=2', body: '@{"a":1}' });
+  expect(server.requests[0]?.headers).not.toHaveProperty('content-type');
+  expect(server.requests[0]?.headers).toMatchObject({ authorization: 'Bearer s3cret', 'x-a': "b'c" });
+  expect(
+    (
+      await runToEnd([
+        'bash',
+        '-c',
+        asCommand({ kind: 'request', method: 'GET', url: `${server.url}/no`, expect: [200], timeoutMs: 1000 }),
+      ])
+    ).code,
+  ).not.toBe(0);
+  await server.close();
+});
+
+it('says a line on a socket by hand', async () => {
+  const stand = join(folder, 'socat');
+  fs.writeFileSync(
+    stand,
+    `#!${process.execPath}\nconst [path] = process.argv.filter((w) => w.startsWith('UNIX-CONNECT:')).map((w) => w.slice(13));
+const s = require('net').connect(path); process.stdin.pipe(s); s.pipe(process.stdout);\n`,
+    { mode: 0o755 },
+  );
+  const server = await lineServer(join(folder, 'admin.sock'), () => 'state\n');
+  const change: Change = {
+    kind: 'socket',
+    address: server.address,
+    commands: ['set weight a/b 1', 'show state'],
+    saveTo: join(folder, 'saved'),
+    timeoutMs: 1000,
+  };
+  await runToEnd(['bash', '-c', asCommand(change)], { env: { PATH: `${folder}:${process.env.PATH}` } });
+  expect([server.lines, fs.readFileSync(join(folder, 'saved'), 'utf8')]).toEqual([['set weight a/b 1; show state'], 'state\n']);
+  expect(asCommand({ kind: 'socket', address: '10.0.0.7:9999', commands: ['x'], timeoutMs: 1 })).toContain('TCP:10.0.0.7:9999');
+  await server.close();
+});
+
+it('describes each kind in one line without control characters', () => {
+  const changes: Change[] = [
+    { kind: 'write-file', path: '/r', content: 'a\nb\u001b[2J' },
+    { kind: 'request', method: 'PUT', url: 'http://x/', body: '\r\n', expect: [200], timeoutMs: 1 },
+    { kind: 'run', argv: ['kubectl', 'apply', '-f', '\u202ex'], timeoutMs: 1 },
+    { kind: 'socket', address: '/s', commands: ['a', 'b'], saveTo: '/t', timeoutMs: 1 },
+  ];
+  for (const change of changes) expect(inWords(change)).not.toMatch(/\p{Cc}|\p{Cf}/u);
+  expect(inWords(changes[0] as Change)).toBe('write /r (7 bytes, SHA-256 a0a1f0fcda42)');
+  expect(inWords({ kind: 'write-file', path: '/r', content: '{"serve":"green"}\n' })).toBe(
+    'write /r (18 bytes): {"serve":"green"}',
+  );
+  expect(inWords(changes[3] as Change)).toBe('say to /s: a; b, save the answer to /t');
+  expect(visible('a\u001b]52;c;x\u0007\u200b')).toBe('a\\u{1b}]52;c;x\\u{07}\\u{200b}');
+});
+
+it.each([
+  [['--frobnicate'], 'does not know'],
+  [['--env=a', '-e', 'b'], 'given twice'],
+  [['--env'], 'needs a value'],
+  [['--reason', '--json'], 'needs a value'],
+  [['--to='], 'needs a value'],
+  [['--json=yes'], 'takes no value'],
+  [['rollback', 'rollback'], 'does not know'],
+  [['--force'], 'does not know'],
+  [['--env', 'production', 'now'], 'does not know'],
+  [['--envi', 'production'], 'does not know'],
+])('refuses the options %j', (argv, why) => {
+  expect(() => parseOptions(argv, {})).toThrow(why);
+});
+
+it.each([
+  ['--confirm', '--confirm production'],
+  ['-e', '--env production'],
+  ['--to', '--to 0b9f1c2d'],
+  ['--reason', '--reason "login is down, gateway answers 401"'],
+])('shows by an example what %s wants, where it is given bare', (option, example) => {
+  expect(() => parseOptions([option], {})).toThrow(expect.objectContaining({ hint: `For example: ${example}` }));
+});
+
+it('takes every spelling of an option, and the environment from its variable', () => {
+  const argv = [
+    '-eproduction',
+    'rollback',
+    '--break-glass',
+    '--tenant=acme',
+    '-s',
+    'kv',
+    '--reason',
+    'rollback now',
+    '--json',
+    '-q',
+    '-y',
+    '-v',
+    '--no-color',
+    '-c',
+    'f',
+  ];
+  expect(parseOptions(argv, { KVDEPLOY_ENV: 'staging' })).toMatchObject({
+    environment: 'production',
+    tenant: 'acme',
+    service: 'kv',
+    reason: 'rollback now',
+    json: true,
+    quiet: true,
+    ignored: ['--config', '--yes'],
+  });
+  expect(parseOptions([], { KVDEPLOY_ENV: 'staging' }).environment).toBe('staging');
+});
+
+it.each([undefined, 'short', '            ', 'a         b', 'with\u001b[31m colour here', 'line one\nline two', 'x'.repeat(501)])(
+  'refuses the reason %j',
+  (reason) => {
+    expect(() => checkedReason(reason)).toThrow(/reason/);
+  },
+);

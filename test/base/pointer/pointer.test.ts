@@ -1,0 +1,336 @@
+/** The pointer on disk: its write protocol, its reader's rule, and everything that may be planted in its folder. */
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { InDoubt, OWNER_ONLY } from '../../../src/base/durable/durable-file.ts';
+import type { Fs } from '../../../src/base/durable/fs.ts';
+import { copyPointer, placeRescue, readPointers, writePointer } from '../../../src/base/pointer/pointer.ts';
+import { decodePointer, encodePointer, type Pointer, sha256 } from '../../../src/base/pointer/pointer-format.ts';
+import { canonical } from '../../../src/base/shape.ts';
+import { BLUE, bundle, freshFolder, GREEN, pointerOf, restoreOf, runToEnd, SCOPE } from '../../break-glass/scene.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = freshFolder();
+});
+afterEach(() => fs.rmSync(dir, { recursive: true, force: true }));
+
+const nameOf = (generation: number) => `ptr.${String(generation).padStart(12, '0')}`;
+const write = (over: Partial<Pointer> = {}, use: Fs = fs) => writePointer(dir, pointerOf(over), use, OWNER_ONLY);
+
+/** node:fs with some functions replaced. */
+function faulty(over: Partial<Fs>): Fs {
+  return { ...fs, ...over } as Fs;
+}
+
+function fail(code: string): never {
+  throw Object.assign(new Error(code), { code });
+}
+
+describe('writing', () => {
+  it('follows the protocol call by call: new file, all bytes, fsync, read back, link, fsync of the folder, acknowledge, unlink', async () => {
+    const program = join(dir, 'write.ts');
+    const module = join(import.meta.dirname, '../../../src/base/pointer/pointer.ts');
+    const pointer = JSON.stringify(pointerOf());
+    fs.writeFileSync(
+      program,
+      `import fs from 'node:fs'; import { writePointer } from ${JSON.stringify(module)};
+       fs.mkdirSync(${JSON.stringify(join(dir, 'p'))});
+       const generation = writePointer(${JSON.stringify(join(dir, 'p'))}, ${pointer}, fs, { dir: 0o700, file: 0o600, gid: undefined });
+       fs.writeSync(1, 'acknowledged ' + generation);`,
+    );
+    const out = join(dir, 'trace');
+    const folder = join(dir, 'out');
+    fs.mkdirSync(folder);
+    const bundled = await bundle(program, folder);
+    const calls = 'openat,write,pwrite64,pread64,read,fsync,fdatasync,link,linkat,rename,unlink,close';
+    expect((await runToEnd(['strace', '-f', '-e', `trace=${calls}`, '-o', out, process.execPath, bundled])).stdout).toBe(
+      'acknowledged 1',
+    );
+    const lines = fs.readFileSync(out, 'utf8').split('\n');
+    const start = lines.findIndex((line) => line.includes('/p/.tmp.') && line.includes('O_CREAT'));
+    expect(lines[start]).toMatch(/O_RDWR\|O_CREAT\|O_EXCL\|O_NOFOLLOW\|O_CLOEXEC, 0600\)/);
+    const fd = /= (\d+)$/.exec(lines[start] ?? '')?.[1];
+    const steps: string[] = [];
+    let dirFd = 'none';
+    for (const line of lines.slice(start)) {
+      const opened =
+        /openat\(.*\/p", O_RDONLY\|O_CLOEXEC\|O_DIRECTORY\) = (\d+)/.exec(line) ??
+        /openat\(.*\/p", .*O_DIRECTORY.*= (\d+)/.exec(line);
+      if (opened !== null) dirFd = opened[1] ?? dirFd;
+      if (new RegExp(`(write|pwrite64)\\(${fd}, `).test(line) && !steps.includes('link')) steps.push('write');
+      if (line.includes(`fsync(${fd})`) && !steps.includes('link')) steps.push('fsync');
+      if (new RegExp(`pread64\\(${fd}, "\\{`).test(line)) steps.push('read back');
+      if (/link(at)?\(.*\.tmp\..*ptr\.000000000001/.test(line)) steps.push('link');
+      if (steps.includes('link') && line.includes(`fsync(${dirFd})`)) steps.push('fsync of the folder');
+      if (line.includes('acknowledged 1')) steps.push('acknowledge');
+      if (/unlink\(.*\.tmp\./.test(line)) steps.push('unlink');
+    }
+    expect(steps).toEqual(['write', 'fsync', 'read back', 'link', 'fsync of the folder', 'unlink', 'acknowledge']);
+  });
+
+  it('counts upwards, keeps ten generations, and leaves no temporary file', () => {
+    for (let expected = 1; expected <= 13; expected += 1) expect(write()).toBe(expected);
+    expect(fs.readdirSync(dir).sort()).toEqual(Array.from({ length: 10 }, (_, index) => nameOf(index + 4)));
+    expect(fs.statSync(join(dir, nameOf(13))).mode & 0o777).toBe(0o600);
+  });
+
+  it('never prunes a damaged generation: it is evidence', () => {
+    write();
+    fs.writeFileSync(join(dir, nameOf(1)), 'torn');
+    for (let count = 0; count < 12; count += 1) write();
+    expect(fs.readFileSync(join(dir, nameOf(1)), 'utf8')).toBe('torn');
+    expect(fs.existsSync(join(dir, nameOf(2)))).toBe(false);
+  });
+
+  it('goes above every generation of the copies, so that the highest is always the latest', () => {
+    const copy = freshFolder();
+    fs.writeFileSync(join(copy, nameOf(57)), 'damaged, but its number is taken');
+    expect(writePointer(dir, pointerOf(), fs, OWNER_ONLY, [copy, join(copy, 'not-there')])).toBe(58);
+    const { newest } = readPointers(dir, fs, SCOPE);
+    copyPointer(copy, newest as Pointer, fs, OWNER_ONLY);
+    copyPointer(copy, newest as Pointer, fs, OWNER_ONLY);
+    expect(() => copyPointer(copy, { ...(newest as Pointer), rollout: 'other' }, fs, OWNER_ONLY)).toThrow(
+      'holds another pointer',
+    );
+    expect(readPointers(copy, fs, SCOPE).newest).toEqual(newest);
+    fs.rmSync(copy, { recursive: true });
+  });
+
+  it('writes on after short writes, and refuses what the disk did not keep', () => {
+    const short = faulty({
+      writeSync: ((fd: number, data: Uint8Array, at: number) => fs.writeSync(fd, data, at, 1)) as Fs['writeSync'],
+    });
+    expect(write({}, short)).toBe(1);
+    const lying = faulty({
+      writeSync: ((_fd: number, _data: Uint8Array, _at: number, length: number) => length) as Fs['writeSync'],
+    });
+    expect(() => write({}, lying)).toThrow('does not hold what was written');
+    expect(fs.readdirSync(dir)).toEqual([nameOf(1)]);
+  });
+
+  it('fsyncs no file twice: one failure means a new file, a second one IN DOUBT', () => {
+    let failures = 1;
+    const fsyncSync = (fd: number) => (failures-- > 0 ? fail('EIO') : fs.fsyncSync(fd));
+    expect(write({}, faulty({ fsyncSync }))).toBe(1);
+    failures = 2;
+    expect(() => write({}, faulty({ fsyncSync }))).toThrow(InDoubt);
+    expect(fs.readdirSync(dir)).toEqual([nameOf(1)]);
+  });
+
+  it('is in doubt when only the folder could not be flushed, since the new generation is visible then', () => {
+    let calls = 0;
+    const fsyncSync = (fd: number) => (++calls === 2 ? fail('EIO') : fs.fsyncSync(fd));
+    expect(() => write({}, faulty({ fsyncSync }))).toThrow(/IN DOUBT/);
+  });
+
+  it('publishes nothing on a full disk, and reads what was there', async () => {
+    expect((await runToEnd(['mount', '-t', 'tmpfs', '-o', 'size=8k,mode=700', 'tmpfs', dir])).code).toBe(0);
+    try {
+      write();
+      fs.writeFileSync(join(dir, 'filler'), 'x'.repeat(4096));
+      expect(() => write({ rollout: 'r-2' })).toThrow(/ENOSPC|no more bytes/);
+      expect(readPointers(dir, fs, SCOPE)).toMatchObject({ newest: { generation: 1 }, damaged: [], readable: true });
+      await runToEnd(['mount', '-o', 'remount,ro', dir]);
+      expect(() => write()).toThrow('EROFS');
+      expect(readPointers(dir, fs, SCOPE).newest?.generation).toBe(1);
+    } finally {
+      await runToEnd(['umount', dir]);
+    }
+  });
+
+  it('gives eight processes that write at once a number each', async () => {
+    const program = join(dir, 'many.ts');
+    const module = join(import.meta.dirname, '../../../src/base/pointer/pointer.ts');
+    const target = join(dir, 'p');
+    fs.mkdirSync(target);
+    fs.writeFileSync(
+      program,
+      `import fs from 'node:fs'; import { writePointer } from ${JSON.stringify(module)};
+       const put = () => writePointer(${JSON.stringify(target)}, ${JSON.stringify(pointerOf())}, fs, { dir: 0o700, file: 0o600, gid: undefined });
+       console.log(JSON.stringify(Array.from({ length: 5 }, put)));`,
+    );
+    const bundled = await bundle(program, dir);
+    const runs = await Promise.all(Array.from({ length: 8 }, () => runToEnd([process.execPath, bundled])));
+    const numbers = runs.flatMap(({ stdout }) => JSON.parse(stdout) as number[]);
+    expect(new Set(numbers).size).toBe(40);
+    expect(readPointers(target, fs, SCOPE)).toMatchObject({ newest: { generation: 40 }, damaged: [] });
+  });
+
+  it('never acknowledges a number that was taken and pruned while the writer slept', () => {
+    let slept = false;
+    const linkSync = (from: fs.PathLike, to: fs.PathLike) => {
+      if (!slept) {
+        slept = true;
+        for (let count = 0; count < 12; count += 1) write({ rollout: 'r-others' });
+      }
+      fs.linkSync(from, to);
+    };
+    expect(write({ rollout: 'r-sleeper' }, faulty({ linkSync }))).toBe(13);
+    expect(readPointers(dir, fs, SCOPE).newest?.rollout).toBe('r-sleeper');
+  });
+
+  it('puts the rescue program beside it, and writes it only where it differs', () => {
+    const source = join(dir, 'source.mjs');
+    fs.writeFileSync(source, 'one');
+    const path = placeRescue(dir, source, fs, OWNER_ONLY);
+    const before = fs.statSync(path).ino;
+    placeRescue(dir, source, fs, OWNER_ONLY);
+    expect([fs.readFileSync(path, 'utf8'), fs.statSync(path).ino, fs.statSync(path).mode & 0o777]).toEqual([
+      'one',
+      before,
+      0o600,
+    ]);
+    fs.writeFileSync(source, 'two');
+    placeRescue(dir, source, fs, OWNER_ONLY);
+    expect(fs.readFileSync(path, 'utf8')).toBe('two');
+  });
+});
+
+describe('the format', () => {
+  const whole = { ...pointerOf(), generation: 1 };
+
+  it('is one line of canonical JSON and one with its checksum', () => {
+    const [first, sum, rest] = encodePointer(whole).split('\n');
+    expect(sum).toBe(`sha256:${sha256(first ?? '')}`);
+    expect([rest, first]).toEqual(['', canonical(JSON.parse(first ?? ''))]);
+    expect(decodePointer(encodePointer(whole))).toEqual(whole);
+  });
+
+  it('leaves out the oldest earlier builds when they do not fit, and refuses what never fits', () => {
+    const big = (guid: string) => restoreOf(guid, { changes: [{ kind: 'write-file', path: '/r', content: 'x'.repeat(20_000) }] });
+    const encoded = encodePointer({ ...whole, knownGood: big(GREEN), earlier: [big(BLUE), big(BLUE), big(BLUE)] });
+    expect(decodePointer(encoded).earlier).toHaveLength(2);
+    const huge = restoreOf(GREEN, {
+      changes: [1, 2, 3, 4].map((n) => ({ kind: 'write-file', path: `/${n}`, content: 'x'.repeat(20_000) })),
+    });
+    expect(() => encodePointer({ ...whole, knownGood: huge })).toThrow('more than 65536 bytes');
+  });
+
+  const seal = (json: string) => `${json}\nsha256:${sha256(json)}\n`;
+  const json = canonical(whole);
+  it.each([
+    ['an unknown field', seal(json.replace('"bad":[]', '"bad":[],"bbb":1')), 'unknown field bbb'],
+    ['a repeated key', seal(json.replace('"bad":[]', '"bad":[],"bad":[]')), 'canonical'],
+    ['another spelling', seal(json.replace('"bad":[]', '"bad": []')), 'canonical'],
+    ['a later format', seal(json.replace('"formatVersion":1', '"formatVersion":2')), 'reads format 1'],
+    ['a name that climbs', seal(json.replace('"kv-gateway"', '"../x"')), 'pointer.scope.service'],
+    ['an unknown kind of change', seal(json.replace('"kind":"run"', '"kind":"eval"')), 'kind must be'],
+    ['no changes', seal(canonical({ ...whole, knownGood: restoreOf(GREEN, { changes: [] }) })), 'changes must be a list'],
+    ['a fraction', seal(json.replace('"sequence":40', '"sequence":40.5')), 'sequence must be a whole number'],
+    ['a GUID in capitals', seal(json.replace(GREEN, GREEN.toUpperCase())), 'guid'],
+    ['a __proto__', seal(json.replace('"bad":[]', '"__proto__":{},"bad":[]')), '__proto__'],
+    ['a third line', `${seal(json)}x`, 'two whole lines'],
+    ['no last newline', seal(json).slice(0, -1), 'two whole lines'],
+    ['null', seal('null'), 'reads format 1'],
+    ['no JSON', seal('{'), 'JSON'],
+  ])('refuses %s', (_, encoded, why) => {
+    expect(() => decodePointer(encoded)).toThrow(why);
+  });
+});
+
+describe('reading', () => {
+  const FOREIGN = { ...SCOPE, environment: 'staging' };
+  const damages: Record<string, (file: string, generation: number) => void> = {
+    whole: () => {},
+    truncated: (file) => fs.truncateSync(file, fs.statSync(file).size - 20),
+    zeroed: (file) => fs.writeFileSync(file, Buffer.alloc(fs.statSync(file).size)),
+    flipped: (file) => {
+      const bytes = fs.readFileSync(file);
+      bytes[100] = (bytes[100] ?? 0) ^ 1;
+      fs.writeFileSync(file, bytes);
+    },
+    foreign: (file, generation) => fs.writeFileSync(file, encodePointer({ ...pointerOf({ scope: FOREIGN }), generation })),
+  };
+
+  it('takes the highest good one of five generations in all 3125 cases of damage, and reports the rest', () => {
+    const kinds = Object.keys(damages);
+    const texts = kinds.map((kind) =>
+      [1, 2, 3, 4, 5].map((generation) => {
+        const file = join(dir, nameOf(generation));
+        fs.writeFileSync(file, encodePointer({ ...pointerOf(), generation }));
+        damages[kind]?.(file, generation);
+        return fs.readFileSync(file);
+      }),
+    );
+    let now: number[] = [];
+    for (let number = 0; number < kinds.length ** 5; number += 1) {
+      const next = [0, 1, 2, 3, 4].map((place) => Math.floor(number / kinds.length ** place) % kinds.length);
+      for (const [index, kind] of next.entries()) {
+        if (now[index] !== kind) fs.writeFileSync(join(dir, nameOf(index + 1)), texts[kind]?.[index] ?? '');
+      }
+      now = next;
+      const good = next.flatMap((kind, index) => (kind === 0 ? [index + 1] : [])).reverse();
+      const read = readPointers(dir, fs, SCOPE);
+      expect(read.all.map((pointer) => pointer.generation)).toEqual(good);
+      expect(read.newest?.generation).toBe(good[0]);
+      expect(read.damaged).toHaveLength(5 - good.length);
+    }
+    expect(fs.readdirSync(dir)).toHaveLength(5);
+  });
+
+  it('says "none" only for a folder that it could read', () => {
+    expect(readPointers(dir, fs, SCOPE)).toEqual({ newest: null, all: [], damaged: [], readable: true, exists: true });
+    expect(readPointers(join(dir, 'not-there'), fs, SCOPE)).toMatchObject({ newest: null, readable: false, exists: false });
+    const denied = faulty({ readdirSync: (() => fail('EACCES')) as unknown as Fs['readdirSync'] });
+    expect(readPointers(dir, denied, SCOPE)).toMatchObject({
+      newest: null,
+      readable: false,
+      exists: true,
+      damaged: [{ why: 'EACCES' }],
+    });
+  });
+
+  it('refuses a folder that anyone can write into', () => {
+    write();
+    fs.chmodSync(dir, 0o777);
+    expect(readPointers(dir, fs, SCOPE)).toMatchObject({
+      newest: null,
+      readable: false,
+      damaged: [{ why: 'anyone can write into this folder' }],
+    });
+  });
+
+  it('refuses what could be planted above a good generation, without hanging', async () => {
+    write();
+    const good = join(dir, nameOf(1));
+    const copy = (generation: number) => {
+      const file = join(dir, nameOf(generation));
+      fs.writeFileSync(file, encodePointer({ ...pointerOf(), generation }), { mode: 0o600 });
+      return file;
+    };
+    fs.symlinkSync(good, join(dir, nameOf(2)));
+    await runToEnd(['mkfifo', join(dir, nameOf(3))]);
+    fs.mkdirSync(join(dir, nameOf(4)));
+    const linked = copy(5);
+    fs.linkSync(linked, join(dir, 'a'));
+    fs.linkSync(linked, join(dir, 'b'));
+    fs.chmodSync(copy(6), 0o666);
+    fs.chownSync(copy(7), 4321, 4321);
+    await runToEnd(['mknod', join(dir, nameOf(8)), 'c', '1', '5']);
+    fs.copyFileSync(good, join(dir, nameOf(9)));
+    fs.writeFileSync(join(dir, nameOf(10)), 'x'.repeat(70_000));
+    const { newest, damaged } = readPointers(dir, fs, SCOPE);
+    expect(newest?.generation).toBe(1);
+    expect(damaged.map(({ why }) => why)).toEqual([
+      'it has more than 65536 bytes',
+      'it says that it is generation 1',
+      'it is not a regular file',
+      'it belongs to user 4321',
+      'anyone can write it',
+      'it has 3 hard links',
+      'it is not a regular file',
+      'it is not a regular file',
+      'it is a symlink',
+    ]);
+  });
+
+  it('takes the newest scope for all where none is asked for', () => {
+    write();
+    write({ scope: FOREIGN });
+    expect(readPointers(dir, fs)).toMatchObject({
+      newest: { scope: FOREIGN },
+      damaged: [{ why: 'it belongs to acme/production/kv-gateway' }],
+    });
+  });
+});

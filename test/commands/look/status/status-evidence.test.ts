@@ -1,0 +1,54 @@
+/** What `status` says of the comparing gates, out of the ledger alone. */
+import { describe, expect, it } from 'vitest';
+import { evidenceLines, evidenceOf } from '../../../../src/commands/look/status/status-evidence.ts';
+import { comparing } from '../../../engine/comparing.ts';
+import { begins, scene, when } from '../../../engine/scene.ts';
+import { historyIn } from '../../../world/rollouts.ts';
+
+async function stateAfter(ms: number, failing = 0) {
+  const here = scene();
+  when(here, begins('baking'), () => {
+    Object.assign(here.world.builds.get('green') ?? {}, { failing });
+    here.world.after(ms, () => here.runner.kill());
+  });
+  await here.go(comparing());
+  const { rollout } = await historyIn(here.world);
+  if (rollout === null) throw new Error('no rollout');
+  return rollout;
+}
+
+describe('the evidence in the status', () => {
+  it('is a bar to each verdict, and what a step waits for, once for all statuses', async () => {
+    const found = evidenceOf(await stateAfter(65_000));
+    expect(found).toMatchObject({
+      back: 0,
+      slice: null,
+      most: expect.stringMatching(/^errors: 0 of \d+ \(0 %\) against 0 of \d+/),
+    });
+    expect(found?.waitsFor).toEqual([
+      expect.stringMatching(
+        /^gate errors: \d+ of about \d+ requests that rule harm out in a good build; errors: 0 of \d+ \(0 %\) failed$/,
+      ),
+    ]);
+    const lines = evidenceLines(found);
+    expect(lines[0]).toMatch(/^ {2}evidence {4}back \.{20} 0 % {2}on #+\.+ \d+(\.\d+)? % {2}at 20/);
+    expect(lines.at(-1)).toMatch(/^ {2}waits for {3}gate errors: /);
+  });
+
+  it('waits for nothing any more once the rollout has gone back', async () => {
+    const state = await stateAfter(600_000, 1);
+    expect(state.phase).toBe('reverted');
+    expect(evidenceOf(state)).toMatchObject({ back: 1, waitsFor: [] });
+  });
+
+  it('shows no line that the name of a slice made up', () => {
+    const found = { at: '2026-11-22T10:00:00Z', back: 0, on: 0, slice: null, most: 'errors in eu\n  hold        none: 0 of 0' };
+    const lines = evidenceLines({ ...found, waitsFor: ['errors in eu\n  leader      nobody: 0 of 0 failed'] });
+    expect(lines).toHaveLength(3);
+    expect(lines.join('')).not.toContain('\n');
+  });
+
+  it('is nothing where nothing is compared', () => {
+    expect(evidenceLines(null)).toEqual([]);
+  });
+});

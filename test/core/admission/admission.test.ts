@@ -1,0 +1,500 @@
+/** Admission: each lock refuses on its own, with all the others turned off; and what would happen with none. */
+import { describe, expect, it } from 'vitest';
+import type { Code } from '../../../src/base/codes.ts';
+import { ADOPT_LOCKS, admit, LOCKS, ROLLBACK_LOCKS } from '../../../src/core/admission/admission.ts';
+import { type Facts, headline, type Lock } from '../../../src/core/admission/facts.ts';
+import { fold } from '../../../src/core/ledger/history.ts';
+import { guidSchema } from '../../../src/core/manifest/manifest.ts';
+import { promotionPlan } from '../../../src/core/rollout/make-plan.ts';
+import { apply, next, start } from '../../../src/core/rollout/rollout.ts';
+import type { Guid } from '../../../src/core/scope.ts';
+import { buildOf, CANDIDATE, guidOf, listedAs, PLANNING, SCOPE, SETTINGS, STABLE, STAGING } from '../manifest/builds.ts';
+import { answerOf, FOREIGN, factsWith, historyWith } from '../rollout/world.ts';
+
+const names = (locks: readonly Lock[]) => locks.map((lock) => lock.name);
+const refusing = (facts: Facts, locks = LOCKS) => locks.filter((lock) => lock.check(facts) !== undefined);
+const codeOf = (facts: Facts, locks = LOCKS) => headline(admit(facts, locks).checked)?.code;
+
+/** Facts in which CANDIDATE is changed like this, and listed so. */
+function withCandidate(more: Partial<typeof CANDIDATE>): Facts {
+  const own = [listedAs(STABLE), listedAs({ ...CANDIDATE, ...more })];
+  return factsWith({ listed: own, atPlace: own });
+}
+
+const bad = new Map([[CANDIDATE.guid, 'gate errors failed']]);
+
+/** For each lock the worlds in which it, and it alone, refuses. */
+const ALONE: readonly (readonly [lock: string, code: Code, world: string, facts: Facts])[] = [
+  ['the manifest says this scope', 'WRONG_SCOPE', 'the build is stamped for staging', withCandidate({ environment: 'staging' })],
+  [
+    'the manifest says this scope',
+    'WRONG_SCOPE',
+    'the file at our place says staging',
+    factsWith({ atPlace: [listedAs(CANDIDATE, STAGING)] }),
+  ],
+  [
+    'the manifest says this scope',
+    'WRONG_SCOPE',
+    'the file at our place says another tenant',
+    factsWith({ atPlace: [listedAs(CANDIDATE, { ...SCOPE, tenant: 'umbrella' })] }),
+  ],
+  [
+    'the build is listed here, once',
+    'UNLISTED_BUILD',
+    'it is listed twice',
+    factsWith({ listed: [listedAs(STABLE), listedAs(CANDIDATE), listedAs(CANDIDATE)] }),
+  ],
+  ['the build is listed here, once', 'UNLISTED_BUILD', 'it is listed nowhere', factsWith({ listed: [], atPlace: [] })],
+  [
+    'no other scope has the build',
+    'FOREIGN_BUILD',
+    'staging lists it too',
+    factsWith({ listed: [listedAs(CANDIDATE), listedAs(CANDIDATE, STAGING)] }),
+  ],
+  [
+    'no other scope has the build',
+    'FOREIGN_BUILD',
+    'another service of the same environment lists it too',
+    factsWith({ listed: [listedAs(CANDIDATE), listedAs(CANDIDATE, { ...SCOPE, service: 'kv-cache' })] }),
+  ],
+  [
+    'no other scope has the build',
+    'FOREIGN_BUILD',
+    'the same service of another tenant lists it too',
+    factsWith({ listed: [listedAs(CANDIDATE), listedAs(CANDIDATE, { ...SCOPE, tenant: 'umbrella' })] }),
+  ],
+  [
+    'no other scope has the build',
+    'FOREIGN_BUILD',
+    "staging's ledger has it, though no manifest does",
+    factsWith({ otherLedgers: [{ scope: STAGING, guids: new Set([CANDIDATE.guid]) }] }),
+  ],
+  ['newer than anything known-good here', 'OLD_SEQUENCE', 'it is as old as what was known-good', withCandidate({ sequence: 1 })],
+  ['newer than anything known-good here', 'OLD_SEQUENCE', 'it is older', withCandidate({ sequence: 0 })],
+  ['the target says this environment', 'WRONG_TARGET', 'it says nothing', factsWith({ targetSays: [] })],
+  ['the target says this environment', 'WRONG_TARGET', 'it says staging', factsWith({ targetSays: ['staging'] })],
+  ['the target says this environment', 'WRONG_TARGET', 'it says both', factsWith({ targetSays: ['production', 'staging'] })],
+  [
+    'the target says this environment',
+    'WRONG_TARGET',
+    'it says it in part',
+    factsWith({ targetSays: ['production-eu', 'Production'] }),
+  ],
+  ['the build itself answers at its place', 'BUILD_GONE', 'there is no such place', factsWith({ candidateAnswers: null })],
+  [
+    'the build itself answers at its place',
+    'BUILD_GONE',
+    'it does not answer',
+    factsWith({ candidateAnswers: { unreachable: 'connection refused' } }),
+  ],
+  [
+    'the build itself answers at its place',
+    'BUILD_GONE',
+    'what answers does not say who it is',
+    factsWith({ candidateAnswers: { guid: null, environment: 'production', said: 'nothing' } }),
+  ],
+  [
+    'the build itself answers at its place',
+    'BUILD_GONE',
+    'another build answers',
+    factsWith({ candidateAnswers: answerOf(FOREIGN) }),
+  ],
+  [
+    'the build itself answers at its place',
+    'WRONG_SCOPE',
+    'it says that it was made for staging',
+    factsWith({ candidateAnswers: answerOf(CANDIDATE, 'staging') }),
+  ],
+  ['the build is not marked bad', 'BAD_BUILD', 'its gate failed here', factsWith({ history: historyWith({ bad }) })],
+  [
+    'there is a known-good build',
+    'NO_KNOWN_GOOD',
+    'none was ever known-good',
+    factsWith({ history: historyWith({ knownGood: [], highestSequence: null }) }),
+  ],
+  ['there is a known-good build', 'NO_STATE', 'there is no state at all, but something serves', factsWith({ history: fold([]) })],
+  [
+    'there is a known-good build',
+    'NO_KNOWN_GOOD',
+    'the known-good build is marked bad, so that rollback would refuse it',
+    factsWith({ history: historyWith({ bad: new Map([[STABLE.guid, 'left by break-glass']]) }) }),
+  ],
+  [
+    'the pointer on local disk verifies',
+    'POINTER_DAMAGED',
+    'it cannot be read',
+    factsWith({ pointer: { knownGood: null, damaged: [{ file: '0001.json', why: 'its hash differs' }], ledgerCut: null } }),
+  ],
+  [
+    'the pointer on local disk verifies',
+    'POINTER_DAMAGED',
+    'it is not there',
+    factsWith({ pointer: { knownGood: null, damaged: [], ledgerCut: null } }),
+  ],
+  [
+    'the pointer on local disk verifies',
+    'POINTER_STALE',
+    'it names another build',
+    factsWith({ pointer: { knownGood: guidOf(9), damaged: [], ledgerCut: null } }),
+  ],
+  [
+    'the pointer on local disk verifies',
+    'LEDGER_CUT',
+    'the pointer knows an entry that the ledger does not have',
+    factsWith({ pointer: { knownGood: STABLE.guid, damaged: [], ledgerCut: 'generation 7 knows an entry that is gone' } }),
+  ],
+  [
+    'the known-good build still serves',
+    'BUILD_GONE',
+    'it does not answer',
+    factsWith({ knownGoodAnswers: { unreachable: 'timeout' } }),
+  ],
+  ['the known-good build still serves', 'BUILD_GONE', 'its place is gone', factsWith({ knownGoodAnswers: null })],
+  [
+    'the known-good build still serves',
+    'BUILD_GONE',
+    'another build is at its place',
+    factsWith({ knownGoodAnswers: answerOf(FOREIGN) }),
+  ],
+  [
+    'the known-good build still serves',
+    'BUILD_GONE',
+    'the router calls it down',
+    factsWith({ members: [{ place: 'blue', percent: 100, up: false }] }),
+  ],
+  ['the known-good build still serves', 'UNEXPECTED_SPLIT', 'nothing serves', factsWith({ members: [] })],
+  [
+    'the known-good build still serves',
+    'UNEXPECTED_SPLIT',
+    'something else serves a little',
+    factsWith({
+      members: [
+        { place: 'blue', percent: 99.9, up: true },
+        { place: 'old', percent: 0.1, up: true },
+      ],
+    }),
+  ],
+  [
+    'the known-good build still serves',
+    'UNEXPECTED_SPLIT',
+    'a share is no number',
+    factsWith({
+      members: [
+        { place: 'blue', percent: 100, up: true },
+        { place: 'old', percent: Number.NaN, up: true },
+      ],
+    }),
+  ],
+  [
+    'the state directory keeps its word',
+    'STATE_UNSAFE',
+    'it is kept in memory',
+    factsWith({ diskProblem: '/run is kept in memory' }),
+  ],
+  [
+    'both builds have a place of their own',
+    'SAME_PLACE',
+    'its ref is where the stable build runs',
+    withCandidate({ ref: 'blue' }),
+  ],
+];
+
+describe('the whole world in order', () => {
+  it('lets the build through, and only as the build of this scope', () => {
+    const { checked, build } = admit(factsWith());
+    expect(checked.filter((check) => check.refusal !== undefined)).toEqual([]);
+    expect(build).toEqual(CANDIDATE);
+  });
+});
+
+describe('each lock alone', () => {
+  it.each(ALONE)('%s, or %s: %s', (name, code, _world, facts) => {
+    expect(names(refusing(facts))).toEqual([name]);
+    const only = LOCKS.filter((lock) => lock.name === name);
+    const { checked, build } = admit(facts, only);
+    expect(build).toBeNull();
+    const refusal = headline(checked);
+    expect(refusal?.code).toBe(code);
+    expect(refusal?.message).toMatch(/^[A-Z].*\.$/);
+    expect(refusal?.hint).not.toBe('');
+  });
+
+  it.each(ALONE.filter(([, , , facts]) => facts.listed.length > 0))(
+    '%s, or %s; without this lock alone the build goes through: %s',
+    (name, _c, _w, facts) => {
+      expect(
+        admit(
+          facts,
+          LOCKS.filter((lock) => lock.name !== name),
+        ).build,
+      ).not.toBeNull();
+    },
+  );
+
+  it('is in the table above: no lock without a world of its own', () => {
+    expect([...new Set(ALONE.map(([name]) => name))].sort()).toEqual(names(LOCKS).toSorted());
+  });
+});
+
+/** 2023-10-30, 19:29: the list of production builds also returns a staging GUID; production has no such build. */
+const incident = (stamped: boolean): Facts => {
+  const { environment: _, ...unstamped } = FOREIGN;
+  const row = listedAs(stamped ? FOREIGN : unstamped);
+  const own = [listedAs(STABLE), row];
+  return factsWith({
+    guid: FOREIGN.guid,
+    listed: [...own, listedAs(FOREIGN, STAGING)],
+    atPlace: own,
+    candidateAnswers: { unreachable: 'the target has no such build' },
+  });
+};
+
+describe('the incident: a staging build listed among production builds', () => {
+  it('is caught by three locks, each on its own: its stamp, the other scope that has it, and the target that does not', () => {
+    expect(names(refusing(incident(true)))).toEqual([
+      'the manifest says this scope',
+      'no other scope has the build',
+      'the build itself answers at its place',
+    ]);
+    for (const lock of refusing(incident(true))) expect(admit(incident(true), [lock]).build).toBeNull();
+    expect(codeOf(incident(true))).toBe('FOREIGN_BUILD');
+  });
+
+  it('is caught by two where CI stamps no environment, and by one still where staging has never heard of it', () => {
+    expect(names(refusing(incident(false)))).toEqual(['no other scope has the build', 'the build itself answers at its place']);
+    const alone = { ...incident(false), listed: [listedAs(STABLE), listedAs(FOREIGN)], otherLedgers: [] };
+    expect(names(refusing({ ...alone, listed: alone.atPlace }))).toEqual(['the build itself answers at its place']);
+  });
+
+  it('is caught by what the build says of itself where a staging binary runs behind a production server', () => {
+    const runs = {
+      ...incident(false),
+      listed: incident(false).atPlace,
+      otherLedgers: [],
+      candidateAnswers: answerOf(FOREIGN, 'staging'),
+    };
+    expect(codeOf(runs)).toBe('WRONG_SCOPE');
+    expect(names(refusing(runs))).toEqual(['the build itself answers at its place']);
+  });
+
+  it('would get production traffic with every lock off: that is the harm', () => {
+    const { build } = admit(incident(true), []);
+    expect(build?.guid).toBe(FOREIGN.guid);
+    if (build === null) throw new Error('no lock, yet refused');
+    const plan = promotionPlan(SETTINGS, PLANNING, build, STABLE);
+    const shifting = apply(start(plan), { type: 'prepared', atMs: 1, generation: 1 });
+    const effect = next(shifting);
+    expect('split' in effect && effect.split.find((share) => share.build === FOREIGN.guid)?.percent).toBe(10);
+  });
+
+  it.each(['77'.padStart(8, '0'), 'upper', 'braces', 'urn', 'URN'])('is caught in every spelling of its GUID: %s', (kind) => {
+    const plain = FOREIGN.guid;
+    const spelled =
+      { upper: plain.toUpperCase(), braces: `{${plain}}`, urn: `urn:uuid:${plain}`, URN: `URN:UUID:${plain.toUpperCase()}` }[
+        kind
+      ] ?? plain;
+    const guid: Guid = guidSchema.parse(spelled);
+    const row = listedAs({ ...CANDIDATE, guid });
+    const facts = factsWith({ guid, listed: [row, listedAs(FOREIGN, STAGING)], atPlace: [row] });
+    expect(codeOf(facts)).toBe('FOREIGN_BUILD');
+  });
+
+  it('is refused by locks 1, 2 and 3 where only staging lists it and somebody types its GUID', () => {
+    const typed = factsWith({ guid: FOREIGN.guid, candidateAnswers: answerOf(FOREIGN, null) });
+    expect(refusing(typed).map((lock) => lock.number)).toEqual([1, 2, 3]);
+  });
+
+  it('names both places, with file and line', () => {
+    const refusal = headline(admit(incident(true)).checked);
+    expect(refusal?.places).toEqual([
+      { file: 'releases/production/kv-gateway.yaml', line: 9, column: 11 },
+      { file: 'releases/staging/kv-gateway.yaml', line: 9, column: 11, note: 'listed for acme/staging/kv-gateway' },
+    ]);
+    expect(refusal?.message).toBe('Build 00000077 belongs to staging, so it cannot enter production.');
+    expect(refusal?.hint).toContain('kvdeploy builds --env production');
+  });
+});
+
+describe('the headline', () => {
+  const refusal = (code: Code) => ({ name: code, hazard: 'bad-again' as const, refusal: { code, message: code, hint: code } });
+  it.each([
+    [['UNLISTED_BUILD', 'WRONG_SCOPE', 'FOREIGN_BUILD'], 'FOREIGN_BUILD'],
+    [['BAD_BUILD', 'WRONG_SCOPE'], 'WRONG_SCOPE'],
+    [['OLD_SEQUENCE', 'BAD_BUILD'], 'BAD_BUILD'],
+    [['BUILD_GONE', 'NO_KNOWN_GOOD'], 'BUILD_GONE'],
+    [[], undefined],
+  ] as const)('of %j is %s', (codes, heads) => {
+    expect(headline([{ name: 'passed', hazard: 'bad-again', refusal: undefined }, ...codes.map(refusal)])?.code).toBe(heads);
+  });
+});
+
+describe('unknown is never yes', () => {
+  const nothing: Facts = {
+    ...factsWith(),
+    listed: [],
+    atPlace: [],
+    otherLedgers: [],
+    history: fold([]),
+    environments: [],
+    targetSays: [],
+    members: [],
+    candidateAnswers: null,
+    knownGoodAnswers: null,
+    pointer: { knownGood: null, damaged: [], ledgerCut: null },
+  };
+
+  it.each(['listed', 'history', 'targetSays', 'members', 'candidateAnswers', 'knownGoodAnswers', 'pointer'] as const)(
+    'refuses where nothing is known of %s',
+    (fact) => {
+      expect(admit({ ...factsWith(), [fact]: nothing[fact] }).build).toBeNull();
+    },
+  );
+
+  it('refuses where nothing is known at all, for a promotion, a rollback and an adoption', () => {
+    for (const locks of [LOCKS, ROLLBACK_LOCKS, ADOPT_LOCKS]) expect(refusing(nothing, locks).length).toBeGreaterThan(1);
+    expect(codeOf(nothing)).toBe('UNLISTED_BUILD');
+  });
+
+  it('a build that does not say its environment is not refused for it: its GUID is proof', () => {
+    expect(admit(factsWith({ candidateAnswers: answerOf(CANDIDATE, null) })).build).not.toBeNull();
+  });
+});
+
+describe('the first promotion', () => {
+  it('says adopt when there was never a known-good build, and where to look for state when something serves', () => {
+    const refused = (facts: Facts) =>
+      headline(
+        admit(
+          facts,
+          LOCKS.filter((lock) => lock.name === 'there is a known-good build'),
+        ).checked,
+      );
+    const serves = refused(factsWith({ history: fold([]) }));
+    expect(serves).toMatchObject({ code: 'NO_STATE', message: expect.stringContaining('blue 100 %') });
+    expect(serves?.hint).toContain('kvdeploy pointer import');
+    const idle = refused(factsWith({ history: fold([]), members: [] }));
+    expect(idle).toMatchObject({ code: 'NO_KNOWN_GOOD', hint: expect.stringContaining('kvdeploy adopt --env production') });
+  });
+});
+
+describe('an older build', () => {
+  it('is not promoted; one that was known-good is offered as a rollback, by its whole command', () => {
+    const known = { build: buildOf(0, 'old'), since: '2026-01-01T00:00:00Z', rollout: 'r-0' };
+    const history = historyWith();
+    const facts = factsWith({
+      guid: known.build.guid,
+      listed: [listedAs(known.build)],
+      history: { ...history, knownGood: [...history.knownGood, known] },
+    });
+    const refusal = headline(
+      admit(
+        facts,
+        LOCKS.filter((lock) => lock.number === 5),
+      ).checked,
+    );
+    expect(refusal).toMatchObject({ code: 'OLD_SEQUENCE' });
+    expect(refusal?.hint).toContain('kvdeploy rollback --env production');
+    expect(refusal?.hint).toContain(`--to ${known.build.guid}`);
+  });
+
+  it('is said to be known-good already where it is', () => {
+    const facts = factsWith({ guid: STABLE.guid });
+    expect(
+      headline(
+        admit(
+          facts,
+          LOCKS.filter((lock) => lock.number === 5),
+        ).checked,
+      )?.message,
+    ).toContain('already');
+  });
+});
+
+describe('going back', () => {
+  /** STABLE is to be gone back to, in a world where everything that only a healthy world has is gone. */
+  const sick = (more: Partial<Facts> = {}): Facts =>
+    factsWith({
+      guid: STABLE.guid,
+      listed: [],
+      atPlace: [],
+      otherLedgers: [],
+      members: [{ place: 'green', percent: 100, up: false }],
+      candidateAnswers: answerOf(STABLE),
+      knownGoodAnswers: null,
+      pointer: { knownGood: null, damaged: [{ file: '0001.json', why: 'torn' }], ledgerCut: null },
+      diskProblem: 'no space left on device',
+      ...more,
+    });
+
+  it('needs no manifest, no pointer, no disk and nothing that serves', () => {
+    expect(names(refusing(sick(), ROLLBACK_LOCKS))).toEqual([]);
+  });
+
+  it('is not blocked by a manifest of its own that lists the build twice, or stamps it differently', () => {
+    const row = listedAs({ ...STABLE, environment: 'staging' });
+    expect(names(refusing(sick({ listed: [row, row], atPlace: [row] }), ROLLBACK_LOCKS))).toEqual([]);
+  });
+
+  it.each([
+    ['another scope lists it', 'FOREIGN_BUILD', sick({ listed: [listedAs(STABLE, STAGING)] })],
+    [
+      'another scope has it in its ledger',
+      'FOREIGN_BUILD',
+      sick({ otherLedgers: [{ scope: STAGING, guids: new Set([STABLE.guid]) }] }),
+    ],
+    ['it was never known-good here', 'NOT_KNOWN_GOOD', sick({ guid: CANDIDATE.guid, candidateAnswers: answerOf(CANDIDATE) })],
+    ['it is marked bad', 'BAD_BUILD', sick({ history: historyWith({ bad: new Map([[STABLE.guid, 'rolled back from']]) }) })],
+    ['the target says another environment', 'WRONG_TARGET', sick({ targetSays: ['staging'] })],
+    ['the target says nothing', 'WRONG_TARGET', sick({ targetSays: [] })],
+    ['another build has taken its place', 'BUILD_GONE', sick({ candidateAnswers: answerOf(CANDIDATE) })],
+    ['its place answers for staging', 'WRONG_SCOPE', sick({ candidateAnswers: answerOf(STABLE, 'staging') })],
+    ['its place does not answer', 'BUILD_GONE', sick({ candidateAnswers: { unreachable: 'timeout' } })],
+  ] as const)('is refused, by one lock alone, when %s', (_what, code, facts) => {
+    expect(refusing(facts, ROLLBACK_LOCKS)).toHaveLength(1);
+    expect(codeOf(facts, ROLLBACK_LOCKS)).toBe(code);
+  });
+
+  it('never goes to a staging build, though it was listed among ours: the second half of the incident', () => {
+    const facts = { ...incident(true), candidateAnswers: answerOf(FOREIGN, null) };
+    expect(codeOf(facts, ROLLBACK_LOCKS)).toBe('FOREIGN_BUILD');
+    for (const name of ['no other scope has the build', 'the build was known-good here']) {
+      expect(
+        refusing(
+          facts,
+          ROLLBACK_LOCKS.filter((lock) => lock.name === name),
+        ),
+      ).toHaveLength(1);
+    }
+  });
+});
+
+describe('adopting', () => {
+  const first = (more: Partial<Facts> = {}): Facts =>
+    factsWith({
+      guid: STABLE.guid,
+      history: fold([]),
+      pointer: { knownGood: null, damaged: [], ledgerCut: null },
+      candidateAnswers: answerOf(STABLE),
+      knownGoodAnswers: null,
+      ...more,
+    });
+
+  it('turns locks 1, 2, 3, 6 and 7 and asks for a disk that keeps its word; nothing was known-good before', () => {
+    expect([...new Set(ADOPT_LOCKS.map((lock) => lock.number))]).toEqual([1, 2, 3, 6, 7, 8]);
+    expect(names(ADOPT_LOCKS.filter((lock) => lock.number === 8))).toEqual(['the state directory keeps its word']);
+    expect(names(refusing(first(), ADOPT_LOCKS))).toEqual([]);
+  });
+
+  it.each([
+    ['the build is stamped for staging', 'WRONG_SCOPE', first({ listed: [listedAs({ ...STABLE, environment: 'staging' })] })],
+    ['the build is not listed', 'UNLISTED_BUILD', first({ listed: [] })],
+    ['staging lists it too', 'FOREIGN_BUILD', first({ listed: [listedAs(STABLE), listedAs(STABLE, STAGING)] })],
+    ['the target says staging', 'WRONG_TARGET', first({ targetSays: ['staging'] })],
+    ['another build answers', 'BUILD_GONE', first({ candidateAnswers: answerOf(CANDIDATE) })],
+    ['it is marked bad', 'BAD_BUILD', first({ history: historyWith({ bad: new Map([[STABLE.guid, 'rolled back from']]) }) })],
+    ['the disk forgets', 'STATE_UNSAFE', first({ diskProblem: 'kept in memory' })],
+  ] as const)('is refused, by one lock alone, when %s', (_what, code, facts) => {
+    expect(refusing(facts, ADOPT_LOCKS)).toHaveLength(1);
+    expect(codeOf(facts, ADOPT_LOCKS)).toBe(code);
+  });
+});

@@ -1,0 +1,348 @@
+/** Raw counters: differences over one window of both builds, and every way in which there is none. */
+import { describe, expect, it } from 'vitest';
+import { gatePollOf } from '../../../../src/core/gates/counting/counter-blocks.ts';
+import {
+  type ArmReading,
+  type CounterMemory,
+  counterMemorySchema,
+  countersSince,
+  type Delta,
+  hasMoved,
+  NO_COUNTERS,
+  type Reading,
+  type Target,
+} from '../../../../src/core/gates/counting/counters.ts';
+import { judgedBounds, type MetricCounters, RESTARTS } from '../../../../src/core/gates/counting/metric-counters.ts';
+import { WHOLE } from '../../../../src/core/gates/gate-settings.ts';
+import { blockOf } from '../verdict/judged.ts';
+
+const LAG_MS = 10_000;
+const ERRORS: MetricCounters = { metric: 'errors', requests: 'requests', failures: 'errors', counts: 'failures' };
+
+/** One target: `requests` and `errors` by slice, asked at so many seconds, started at 0 unless said otherwise. */
+function target(atS: number, values: Readonly<Record<string, number>>, startedMs: number | null = 0): Target {
+  const counters = Object.entries(values).map(([name, value]) => {
+    const [counter = '', slice = ''] = name.split('|');
+    return { counter, slice, value };
+  });
+  return { startedMs, freshMs: atS * 1000, counters };
+}
+
+const one = (it: Target): ArmReading => ({ targets: { a: it } });
+const of = (atS: number, requests: number, errors?: number): ArmReading =>
+  one(target(atS, errors === undefined ? { requests } : { requests, errors }));
+
+/** The last difference of readings, one after the other. */
+function read(readings: readonly Reading[], memory: CounterMemory = NO_COUNTERS): Delta {
+  let delta: Delta | undefined;
+  for (const reading of readings) delta = countersSince(delta?.memory ?? memory, reading, LAG_MS);
+  return delta ?? expect.fail('no reading');
+}
+
+const both = (atS: number, requests: number, errors?: number): Reading => ({
+  candidate: of(atS, requests, errors),
+  stable: of(atS, 10 * requests, errors),
+});
+const states = ({ candidate, stable }: Delta) => [candidate.arm.state, stable.arm.state];
+const errorsOf = (delta: Delta) => gatePollOf(delta, [ERRORS]).blocks['errors']?.[WHOLE];
+
+describe('counters', () => {
+  it('begin with the first reading: it is no difference yet', () => {
+    expect(states(read([both(0, 1000, 5)]))).toEqual(['missing', 'missing']);
+  });
+
+  it('of a target that no ledger can keep are invalid, not forgotten', () => {
+    const named = (atS: number): ArmReading => ({ targets: { ['__proto__']: target(atS, { requests: 10 * atS }) } });
+    const delta = read([15, 30].map((atS) => ({ candidate: named(atS), stable: of(atS, atS) })));
+    expect(delta.candidate.arm).toEqual({ state: 'invalid', why: 'a target called __proto__ cannot be remembered' });
+  });
+
+  it('are what was counted since', () => {
+    const delta = read([both(0, 1000, 5), both(15, 1150, 7)]);
+    expect(states(delta)).toEqual(['counted', 'counted']);
+    expect(errorsOf(delta)).toEqual(blockOf([2, 150, 2, 1500]));
+  });
+
+  it('of errors are born with the first: one that was not there while its target was up counts from 0', () => {
+    const delta = read([both(0, 1000), both(15, 1150, 7)]);
+    expect(errorsOf(delta)).toEqual(blockOf([7, 150, 7, 1500]));
+    expect(errorsOf(read([both(0, 1000), both(15, 1150)]))).toEqual(blockOf([0, 150, 0, 1500]));
+  });
+
+  it('of a target that started since we looked count from 0; of one that was there before only from now', () => {
+    const two = (startedMs: number | null): Reading => ({
+      candidate: { targets: { a: target(15, { requests: 100 }), b: target(15, { requests: 70, errors: 7 }, startedMs) } },
+      stable: of(15, 2000),
+    });
+    const begun = both(0, 100);
+    expect(errorsOf(read([begun, two(5000)]))?.candidate).toEqual({ requests: 70, failures: 7 });
+    expect(errorsOf(read([begun, two(-5000)]))?.candidate).toEqual({ requests: 0, failures: 0 });
+    expect(errorsOf(read([begun, two(null)]))?.candidate).toEqual({ requests: 0, failures: 0 });
+  });
+
+  it('that went back restarted: what they show is a lower bound, and a restart is counted', () => {
+    const restarted = read([
+      both(0, 1000, 5),
+      { candidate: one(target(15, { requests: 40, errors: 4 }, 9000)), stable: of(15, 11_000, 6) },
+    ]);
+    expect(states(restarted)).toEqual(['reset', 'counted']);
+    expect(errorsOf(restarted)).toEqual(blockOf([4, 40, 1, 1000]));
+    const poll = gatePollOf(restarted, [ERRORS]);
+    expect(poll.blocks[RESTARTS]?.[WHOLE]).toEqual(blockOf([1, 2, 0, 1]));
+    // Nobody knows when it started: of each counter the lesser of both readings of it.
+    const undated = (values: Readonly<Record<string, number>>, atS: number) => one(target(atS, values, null));
+    const guessed = read([
+      { candidate: undated({ requests: 1000, errors: 5 }, 0), stable: of(0, 0) },
+      { candidate: undated({ requests: 40, errors: 6 }, 15), stable: of(15, 1000) },
+    ]);
+    expect(states(guessed)).toEqual(['reset', 'counted']);
+    expect(errorsOf(guessed)?.candidate).toEqual({ requests: 40, failures: 1 });
+  });
+
+  it('that went back, or are gone, without a restart are invalid: an answer cut short must not come back as new failures', () => {
+    const back = read([both(0, 1000, 5), both(15, 1100, 4)]);
+    expect(states(back)).toEqual(['invalid', 'invalid']);
+    const gone: Reading = { candidate: of(15, 1100), stable: of(15, 11_000, 5) };
+    expect(states(read([both(0, 1000, 5), gone]))).toEqual(['invalid', 'counted']);
+    const whole = read([both(0, 1000, 5), gone, both(30, 1200, 6)]);
+    expect(states(whole)).toEqual(['counted', 'counted']);
+    expect(errorsOf(whole)).toEqual(blockOf([1, 200, 1, 2000]));
+  });
+
+  describe('that are gone', () => {
+    const without = (atS: number, requests: number): Reading => ({
+      candidate: of(atS, requests),
+      stable: of(atS, 10 * requests, 5),
+    });
+    const withErrors = (atS: number, requests: number, errors: number): Reading => ({
+      candidate: of(atS, requests, errors),
+      stable: of(atS, 10 * requests, 5),
+    });
+    const begun = [both(0, 1000, 5), both(15, 1100, 5)];
+
+    it('for longer than data are waited for begin anew, with no difference and no restart, and are counted again from there', () => {
+      const early = read([...begun, without(20, 1150), without(30, 1200)]);
+      expect(states(early)).toEqual(['invalid', 'counted']);
+      const late = read([without(31, 1250)], early.memory);
+      expect(late.candidate).toMatchObject({ arm: { state: 'reset', why: 'a no longer has errors' }, restarts: 0 });
+      expect(errorsOf(late)?.candidate).toEqual({ requests: 0, failures: 0 });
+      expect(hasMoved(early.memory, late.memory)).toBe(true);
+      const next = read([without(45, 1300)], late.memory);
+      expect(states(next)).toEqual(['counted', 'counted']);
+      expect(errorsOf(next)).toEqual(blockOf([0, 50, 0, 500]));
+      expect(counterMemorySchema.parse(JSON.parse(JSON.stringify(next.memory)))).toEqual(next.memory);
+    });
+
+    it.each([5, 9, 3])('and come back at %i begin there: nobody knows where they count from', (value) => {
+      const given = read([...begun, without(20, 1150), without(31, 1250), without(45, 1300)]);
+      const back = read([withErrors(60, 1400, value)], given.memory);
+      expect(states(back)).toEqual(['counted', 'counted']);
+      expect(errorsOf(back)?.candidate).toEqual({ requests: 100, failures: 0 });
+      expect(errorsOf(read([withErrors(75, 1500, value + 2)], back.memory))?.candidate).toEqual({ requests: 100, failures: 2 });
+    });
+
+    it('from an answer now and then are only cut short: whole ones between them are counted whole', () => {
+      const cut = read([...begun, without(20, 1150), withErrors(25, 1200, 6), without(40, 1250)]);
+      expect(states(cut)).toEqual(['invalid', 'counted']);
+      // Nothing moved but what was noticed, and a whole answer that cannot be used for the other build's sake clears that.
+      const stableDown = (atS: number): Reading => ({ candidate: { missing: 'down' }, stable: of(atS, 13_000, 7) });
+      const stableCut = (atS: number): Reading => ({ candidate: { missing: 'down' }, stable: of(atS, 13_000) });
+      const seen = read([both(25, 1200, 6), stableCut(30), stableDown(41), stableCut(42)]);
+      expect(states(seen)).toEqual(['missing', 'invalid']);
+      expect(hasMoved(read([both(25, 1200, 6)]).memory, seen.memory)).toBe(false);
+      expect(errorsOf(read([both(50, 1300, 7)], seen.memory))).toEqual(blockOf([1, 100, 1, 1000]));
+    });
+  });
+
+  it('of a target that is gone are lost, and that is said once', () => {
+    const two = (atS: number, requests: number): Reading => ({
+      candidate: { targets: { a: target(atS, { requests }), b: target(atS, { requests }) } },
+      stable: of(atS, 10 * requests),
+    });
+    const gone = read([two(0, 100), both(15, 200)]);
+    expect(gone.candidate).toMatchObject({ arm: { state: 'reset', why: 'b is gone' }, restarts: 1 });
+    expect(states(read([both(30, 300)], gone.memory))).toEqual(['counted', 'counted']);
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, -1, 0.5, 1e300])('of %f are invalid', (value) => {
+    expect(states(read([both(0, 0), { candidate: of(15, value), stable: of(15, 10) }]))).toEqual(['invalid', 'counted']);
+  });
+
+  it('that are there twice are invalid, and so are those of no known time', () => {
+    const twice: Target = {
+      ...target(15, { requests: 10 }),
+      counters: [10, 11].map((value) => ({ counter: 'requests', slice: '', value })),
+    };
+    expect(states(read([both(0, 0), { candidate: one(twice), stable: of(15, 10) }]))[0]).toBe('invalid');
+    const timeless = { ...target(15, { requests: 10 }), freshMs: Number.NaN };
+    expect(states(read([both(0, 0), { candidate: one(timeless), stable: of(15, 10) }]))[0]).toBe('invalid');
+  });
+
+  it('of a target that does not answer are missing, and so are those of no target', () => {
+    const mute: ArmReading = {
+      targets: { a: target(15, { requests: 10 }), b: { startedMs: 0, freshMs: 15_000, counters: null } },
+    };
+    expect(read([both(0, 0), { candidate: mute, stable: of(15, 10) }]).candidate.arm).toEqual({
+      state: 'missing',
+      why: 'b does not answer',
+    });
+    expect(states(read([both(0, 0), { candidate: { targets: {} }, stable: of(15, 10) }]))).toEqual(['missing', 'counted']);
+    expect(states(read([both(0, 0), { candidate: { missing: 'down' }, stable: { missing: 'down' } }]))).toEqual([
+      'missing',
+      'missing',
+    ]);
+  });
+
+  it('of several processes that nobody can tell apart begin anew once they went back, or one is gone', () => {
+    const sum = (atS: number, values: Readonly<Record<string, number>>): ArmReading => ({
+      targets: { total: { ...target(atS, values, null), several: true } },
+    });
+    const pair = (atS: number, values: Readonly<Record<string, number>>): Reading => ({
+      candidate: sum(atS, values),
+      stable: of(atS, 100 * atS),
+    });
+    const known = [pair(0, { requests: 1000, errors: 9 }), pair(15, { requests: 1100, errors: 9 })];
+    expect(errorsOf(read(known))?.candidate).toEqual({ requests: 100, failures: 0 });
+    for (const fewer of [{ requests: 700, errors: 12 }, { requests: 1200 }] as const) {
+      const back = read([...known, pair(30, fewer)]);
+      expect(back.candidate).toMatchObject({ arm: { state: 'reset', why: 'total went back' }, restarts: 1 });
+      expect(errorsOf(back)?.candidate).toEqual({ requests: 0, failures: 0 });
+      const more = { ...fewer, requests: fewer.requests + 50 };
+      expect(errorsOf(read([pair(45, more)], back.memory))?.candidate).toEqual({ requests: 50, failures: 0 });
+    }
+    expect(counterMemorySchema.parse(JSON.parse(JSON.stringify(read(known).memory)))).toEqual(read(known).memory);
+  });
+});
+
+describe('the window', () => {
+  it('is the same for both: while one is late nothing moves, and the next difference spans the gap', () => {
+    const late: Reading = { candidate: of(15, 1150), stable: of(6, 10_600) };
+    const waiting = read([both(6, 1060), late]);
+    expect(states(waiting)).toEqual(['late', 'late']);
+    expect(waiting.memory).toEqual(read([both(6, 1060)]).memory);
+    expect(errorsOf(read([both(20, 1200)], waiting.memory))).toEqual(blockOf([0, 140, 0, 1400]));
+  });
+
+  it('of a build that is late for too long is missing', () => {
+    expect(states(read([both(0, 1000), { candidate: of(15, 1150), stable: of(0, 10_000) }]))).toEqual(['counted', 'missing']);
+    expect(states(read([both(0, 1000), { candidate: of(0, 1000), stable: of(15, 11_500) }]))).toEqual(['missing', 'counted']);
+  });
+
+  it('of builds that end far apart is none', () => {
+    expect(states(read([both(0, 1000), { candidate: of(15, 1150), stable: of(26, 12_600) }]))).toEqual(['late', 'late']);
+  });
+
+  it('begins anew for a stable build that was missing while the candidate went on', () => {
+    const alone: Reading = { candidate: of(15, 1150, 3), stable: { missing: 'down' } };
+    const without = read([both(0, 1000, 0), alone]);
+    expect(states(without)).toEqual(['counted', 'missing']);
+    expect(errorsOf(without)?.candidate).toEqual({ requests: 150, failures: 3 });
+    const again = read([both(30, 1300, 4)], without.memory);
+    expect(states(again)).toEqual(['counted', 'missing']);
+    expect(errorsOf(read([both(45, 1450, 4)], again.memory))).toEqual(blockOf([0, 150, 0, 1500]));
+  });
+
+  it('of a candidate that was missing spans the gap for both', () => {
+    const gap: Reading = { candidate: { missing: 'timeout' }, stable: of(15, 11_500) };
+    const missing = read([both(0, 1000), gap]);
+    expect(states(missing)).toEqual(['missing', 'counted']);
+    expect(errorsOf(missing)).toEqual(blockOf([0, 0, 0, 0]));
+    expect(errorsOf(read([both(30, 1300)], missing.memory))).toEqual(blockOf([0, 300, 0, 3000]));
+  });
+
+  it('of a candidate that comes to be during the rollout begins with both', () => {
+    const before: Reading = { candidate: { targets: {} }, stable: of(0, 10_000) };
+    const born = read([before, { ...before, stable: of(15, 11_500) }, both(30, 1300)]);
+    expect(states(born)).toEqual(['missing', 'counted']);
+    expect(errorsOf(read([both(45, 1450)], born.memory))).toEqual(blockOf([0, 150, 0, 1500]));
+  });
+
+  it('of a candidate alone, by plan, needs no stable build', () => {
+    const alone = (atS: number, requests: number): Reading => ({ candidate: of(atS, requests), stable: { absent: true } });
+    expect(states(read([both(0, 1000), alone(15, 1100), alone(30, 1300)]))).toEqual(['counted', 'absent']);
+  });
+
+  it('outlives the process: the memory is plain JSON', () => {
+    const { memory } = read([both(0, 1000, 5)]);
+    expect(counterMemorySchema.parse(JSON.parse(JSON.stringify(memory)))).toEqual(memory);
+  });
+});
+
+describe('blocks', () => {
+  it('are counted by slice, and their sum is the whole', () => {
+    const slices = (atS: number, times: number) =>
+      one(target(atS, { 'requests|eu': 100 * times, 'requests|a': 10 * times, 'errors|eu': 2 * times }));
+    const delta = read([
+      { candidate: slices(0, 1), stable: slices(0, 1) },
+      { candidate: slices(15, 2), stable: slices(15, 3) },
+    ]);
+    expect(gatePollOf(delta, [ERRORS]).blocks['errors']).toEqual({
+      [WHOLE]: blockOf([2, 110, 4, 220]),
+      eu: blockOf([2, 100, 4, 200]),
+      a: blockOf([0, 10, 0, 20]),
+    });
+  });
+
+  const SLOW: MetricCounters = { metric: 'slow', requests: 'le:+Inf', failures: 'le:0.5', counts: 'slower' };
+  const buckets = (atS: number, counts: Readonly<Record<string, number>>): ArmReading => one(target(atS, counts));
+  const slow = (candidate: Readonly<Record<string, number>>, stable = candidate) => {
+    const zeros = (counts: Readonly<Record<string, number>>) => Object.fromEntries(Object.keys(counts).map((name) => [name, 0]));
+    const delta = read([
+      { candidate: buckets(0, zeros(candidate)), stable: buckets(0, zeros(stable)) },
+      { candidate: buckets(15, candidate), stable: buckets(15, stable) },
+    ]);
+    return gatePollOf(delta, [SLOW]);
+  };
+
+  it('of a latency bound count the requests that were slower', () => {
+    const poll = slow({ 'le:0.1': 60, 'le:0.5': 90, 'le:+Inf': 100 }, { 'le:0.1': 700, 'le:0.5': 995, 'le:+Inf': 1000 });
+    expect(poll.blocks['slow']?.[WHOLE]).toEqual(blockOf([10, 100, 5, 1000]));
+  });
+
+  it('of buckets that make no sense are invalid', () => {
+    const faults = [
+      slow({ 'le:0.1': 91, 'le:0.5': 90, 'le:+Inf': 100 }),
+      slow({ 'le:0.5': 101, 'le:+Inf': 100 }),
+      slow({ 'le:0.5': 90 }),
+      slow({ 'le:x': 1, 'le:0.5': 90, 'le:+Inf': 100 }),
+      slow({ 'le:0.5': 90, 'le:+Inf': 100 }, { 'le:0.25': 90, 'le:+Inf': 100 }),
+    ];
+    for (const poll of faults) expect(poll.candidate.state).toBe('invalid');
+    expect(slow({ 'le:0.5': 90, 'le:+Inf': 100 }, { 'le:0.25': 90, 'le:+Inf': 100 }).candidate).toEqual({
+      state: 'invalid',
+      why: 'the builds have other buckets: le:0.5 le:+Inf and le:0.25 le:+Inf',
+    });
+  });
+
+  it('of a build that had requests and lost its histogram are invalid, since its latency would not be judged', () => {
+    const histogram = { 'le:0.5': 90, 'le:+Inf': 100 };
+    const beside = (candidate: Readonly<Record<string, number>>, stable: Readonly<Record<string, number>>) => {
+      const zeros = (counts: Readonly<Record<string, number>>) =>
+        Object.fromEntries(Object.keys(counts).map((name) => [name, 0]));
+      const delta = read([
+        { candidate: buckets(0, zeros(candidate)), stable: buckets(0, zeros(stable)) },
+        { candidate: buckets(15, candidate), stable: buckets(15, stable) },
+      ]);
+      return gatePollOf(delta, [ERRORS, SLOW]).candidate;
+    };
+    expect(beside({ requests: 100 }, { requests: 100, ...histogram })).toEqual({
+      state: 'invalid',
+      why: 'candidate: it had requests and has no bucket, the other build has',
+    });
+    expect(beside({ requests: 100, ...histogram }, { requests: 100 }).state).toBe('invalid');
+    expect(beside({ requests: 0 }, { requests: 100, ...histogram }).state).toBe('counted');
+    expect(beside({ requests: 100 }, { requests: 100 }).state).toBe('counted');
+  });
+
+  it('judge the bounds that most of the stable build keeps, and never infinity', () => {
+    const stable = [
+      { le: Number.POSITIVE_INFINITY, count: 1000 },
+      { le: 0.1, count: 399 },
+      { le: 0.25, count: 400 },
+      { le: 1, count: 1000 },
+    ];
+    expect(judgedBounds(stable)).toEqual([0.25, 1]);
+    expect(judgedBounds([])).toEqual([]);
+    expect(judgedBounds([{ le: 1, count: 0 }])).toEqual([]);
+  });
+});

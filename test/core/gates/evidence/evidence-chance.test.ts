@@ -1,0 +1,151 @@
+/** Chance: over many rollouts, false alarms stay below alpha and false certificates below beta, however often one looks. */
+import { describe, expect, it } from 'vitest';
+import { seeded } from '../../../../src/backtest/trace-split.ts';
+import { usualLimit } from '../../../../src/core/gates/comparison.ts';
+import { feed, streamsOf } from '../../../../src/core/gates/evidence/evidence.ts';
+import { streamLogC } from '../../../../src/core/gates/evidence/evidence-stream.ts';
+import { certificateLogC, type GateSettings, WHOLE } from '../../../../src/core/gates/gate-settings.ts';
+import { binomial, blockOf, type Counts, counted, fed, settingsOf, whole } from '../verdict/judged.ts';
+
+const SEED = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
+const RUNS = 300;
+const POLLS = 80;
+const ALPHA = 0.05;
+
+/** What of so many runs may happen by chance of `rate` each: four standard deviations above the mean. */
+const atMost = (rate: number) => RUNS * rate + 4 * Math.sqrt(RUNS * rate);
+
+interface World {
+  readonly share: number;
+  readonly requests: number;
+  /** The stable build's rate at a poll, and the candidate's that belongs to it. */
+  readonly stableRate: (poll: number) => number;
+  readonly rate: (stableRate: number) => number;
+}
+
+function countsOf(world: World, random: () => number, poll: number): Counts {
+  const stableRate = world.stableRate(poll);
+  const nc = binomial(random, world.requests, world.share);
+  const nb = world.requests - nc;
+  return [binomial(random, nc, Math.min(1, world.rate(stableRate))), nc, binomial(random, nb, stableRate), nb];
+}
+
+/** How many rollouts of the world end as asked, at whatever poll. */
+function runs(settings: GateSettings, world: World, seed: number, ends: (evidence: ReturnType<typeof fed>) => boolean): number {
+  let found = 0;
+  for (let run = 0; run < RUNS; run += 1) {
+    const random = seeded(seed * 1000 + run);
+    let evidence = fed(settings, [], world.share);
+    for (let poll = 0; poll < POLLS; poll += 1) {
+      const gates = { errors: whole(countsOf(world, random, poll)) };
+      evidence = feed(settings, evidence, { atMs: evidence.atMs + 15_000, gates });
+      if (!ends(evidence)) continue;
+      found += 1;
+      break;
+    }
+  }
+  return found;
+}
+
+const boundary = (stableRate: number) => 1.2 * stableRate + 0.0005;
+
+const WORLDS: readonly (readonly [string, World, Partial<GateSettings['metrics'][number]>])[] = [
+  ['rare failures at 1 %', { share: 0.01, requests: 15_000, stableRate: () => 0.001, rate: boundary }, {}],
+  ['rare failures at 50 %', { share: 0.5, requests: 1500, stableRate: () => 0.001, rate: boundary }, {}],
+  [
+    'an incident that both share',
+    { share: 0.2, requests: 5000, stableRate: (poll) => (poll % 20 < 5 ? 0.1 : 0.001), rate: boundary },
+    {},
+  ],
+  [
+    'a service that fails often, in small blocks',
+    { share: 0.5, requests: 8, stableRate: () => 0.4, rate: boundary },
+    { limit: null },
+  ],
+];
+
+describe('false alarms, exactly at the margin', () => {
+  it.each(WORLDS)('are at most alpha with %s', (_name, world, metric) => {
+    for (const calibrated of [false, true]) {
+      const settings = settingsOf({ alpha: ALPHA, calibrated }, { dispersion: 1, ...metric });
+      const found = runs(settings, world, SEED, ({ crossed }) => crossed !== null);
+      expect(found, `seed ${SEED}`).toBeLessThanOrEqual(atMost(ALPHA));
+    }
+  });
+
+  it('are at most alpha where failures come in clumps of 20', () => {
+    const world: World = { share: 0.1, requests: 5000, stableRate: () => 0.001 / 20, rate: (rate) => 1.2 * rate };
+    const settings = settingsOf({ alpha: ALPHA });
+    let found = 0;
+    for (let run = 0; run < RUNS; run += 1) {
+      const random = seeded(SEED * 1000 + run);
+      const clumps = Array.from({ length: POLLS }, (_, poll) => {
+        const [kc, nc, kb, nb] = countsOf(world, random, poll);
+        return whole([Math.min(nc, 20 * kc), nc, Math.min(nb, 20 * kb), nb]);
+      });
+      if (fed(settings, clumps, world.share).crossed !== null) found += 1;
+    }
+    expect(found, `seed ${SEED}`).toBeLessThanOrEqual(atMost(ALPHA));
+  });
+});
+
+describe('tenants that fail whatever serves them', () => {
+  const TENANTS = 10;
+
+  /** How many of the rollouts of two builds that are one end as a false alarm; each tenant has a request a second. */
+  function falseAlarms(failing: readonly number[], share: number, limit: number): number {
+    const slices = Array.from({ length: TENANTS }, (_, tenant) => ({ name: `t${tenant}`, weight: 0.5 / TENANTS }));
+    const settings = settingsOf({}, { limit, weight: 0.5, slices });
+    let found = 0;
+    for (let run = 0; run < RUNS; run += 1) {
+      const random = seeded(SEED * 1000 + run);
+      let evidence = fed(settings, [], share);
+      for (let poll = 1; poll <= 60 && evidence.crossed === null; poll += 1) {
+        const sum: [number, number, number, number] = [0, 0, 0, 0];
+        const parts = slices.map(({ name }, tenant) => {
+          const rate = failing[tenant] ?? 0;
+          const nc = binomial(random, 1, share);
+          const counts: Counts = [binomial(random, nc, rate), nc, binomial(random, 1 - nc, rate), 1 - nc];
+          counts.forEach((count, index) => {
+            sum[index] = (sum[index] ?? 0) + count;
+          });
+          return [name, blockOf(counts)] as const;
+        });
+        const gates = { errors: counted({ ...Object.fromEntries(parts), [WHOLE]: blockOf(sum) }) };
+        evidence = feed(settings, evidence, { atMs: poll * 1000, gates });
+      }
+      if (evidence.crossed !== null) found += 1;
+    }
+    return found;
+  }
+
+  it.each([
+    ['one always', [1], 0.5, [0.01, 0.1]],
+    ['three in 30 % of requests', [0.3, 0.3, 0.3], 0.5, [0.01, 0.1]],
+    ['three always, at a quarter of the traffic', [1, 1, 1], 0.25, [0.01, 0.1]],
+    // With so few requests to the stable build the limit must follow what is usual, as it does before a rollout.
+    ['one always, at nearly all of the traffic', [1], 0.9, [usualLimit(0.1)]],
+  ])('raise no false alarm: %s', (_what, failing, share, limits) => {
+    for (const limit of limits) {
+      const most = RUNS * 0.01 + 4 * Math.sqrt(RUNS * 0.01);
+      expect(falseAlarms(failing, share, limit), `seed ${SEED}, limit ${limit}`).toBeLessThanOrEqual(most);
+    }
+  });
+});
+
+describe('false certificates, exactly at the harm', () => {
+  it.each([
+    [0.01, 0.01],
+    [0.5, 0.001],
+  ])('are at most 1 - confidence at a share of %f', (share, plus) => {
+    const world: World = { share, requests: 6000, stableRate: () => 0.001, rate: (rate) => 2 * rate + plus };
+    const settings = settingsOf({}, { dispersion: 1 });
+    const [metric] = settings.metrics;
+    const need = certificateLogC(settings);
+    const found = runs(settings, world, SEED, (evidence) => {
+      const [stream] = metric === undefined ? [] : streamsOf(evidence, metric);
+      return stream !== undefined && streamLogC(stream) >= need;
+    });
+    expect(found, `seed ${SEED}`).toBeLessThanOrEqual(atMost(0.05));
+  });
+});

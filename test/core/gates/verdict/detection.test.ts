@@ -1,0 +1,69 @@
+/** Forecasts: the limit that no rule beats, and what our gate will take at this traffic. */
+import { describe, expect, it } from 'vitest';
+import { comparisonOf } from '../../../../src/core/gates/comparison.ts';
+import { requestsToCertify } from '../../../../src/core/gates/evidence/certificate.ts';
+import { detection, forecast, informationLimit } from '../../../../src/core/gates/verdict/forecast.ts';
+import { ERRORS, settingsOf } from './judged.ts';
+
+const SETTINGS = settingsOf();
+const TRAFFIC = { requestsPerSecond: 1000, share: 0.01, stableRate: 0.001 };
+const found = (rate: number, floorMs: number, settings = SETTINGS) =>
+  detection(settings, { metric: settings.metrics[0] ?? ERRORS, weight: 1 }, { traffic: TRAFFIC, rate, floorMs });
+
+describe('the information limit', () => {
+  it.each([
+    [0.01, 0.01, 327, 3.27],
+    [0.05, 0.01, 31.2, 1.56],
+    [0.2, 0.01, 5.2, 1.04],
+    [0.01, 0.05, 213, 2.13],
+    [0.01, 0.001, 491, 4.91],
+  ])('for %f failing at alpha %f is %f requests, %f of them bad', (rate, alpha, requests, bad) => {
+    const limit = informationLimit(rate, 0.001, alpha);
+    expect(Math.abs(limit.requests / requests - 1)).toBeLessThan(0.01);
+    expect(Math.abs(limit.badRequests / bad - 1)).toBeLessThan(0.01);
+  });
+
+  it('is one failed request at the least, and never reached by what is tolerated', () => {
+    expect(informationLimit(1, 0.001, 0.01)).toEqual({ requests: 1, badRequests: 1 });
+    expect(informationLimit(0.001, 0.001, 0.01).requests).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe('a forecast', () => {
+  it('grows with the interval of the source: a build that fails everything costs two polls', () => {
+    expect(found(1, 15_000)).toEqual({ requests: 300, badRequests: 300, afterMs: 30_000, polls: 2 });
+    expect(found(1, 5000)?.badRequests).toBeLessThanOrEqual(150);
+    expect(found(1, 0)?.badRequests).toBeLessThanOrEqual(30);
+  });
+
+  it('of 1 %, 5 % and 20 % failing is a handful of bad requests, and of what is tolerated none', () => {
+    const bad = [0.01, 0.05, 0.2].map((rate) => found(rate, 15_000)?.badRequests ?? Number.POSITIVE_INFINITY);
+    expect(bad[0]).toBeLessThan(20);
+    expect(bad[1]).toBeLessThan(40);
+    expect(bad[2]).toBeLessThan(100);
+    expect(found(0.0015, 15_000)).toBeUndefined();
+  });
+
+  it('says about how many requests a healthy build needs before the next step', () => {
+    const independent = settingsOf({}, { dispersion: 1 });
+    // Where nothing fails, ln 20 over the harm is the floor; the mixture costs a little more.
+    const floor = requestsToCertify(independent, independent.metrics[0] ?? ERRORS, 0.01, 0);
+    expect(floor).toBeGreaterThan(299);
+    expect(floor).toBeLessThan(450);
+    const needed = requestsToCertify(SETTINGS, ERRORS, 0.01, 0);
+    expect(needed / floor).toBeCloseTo(4, 1);
+    expect(requestsToCertify(SETTINGS, { ...ERRORS, limit: null }, 1, 0)).toBe(Number.POSITIVE_INFINITY);
+    expect(requestsToCertify(SETTINGS, ERRORS, 0, 0)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('names everything that the gate goes back for, and of the bounds of latency the first and the last', () => {
+    const metrics = ['errors', '4xx', 'slower than 0.005s', 'slower than 0.1s', 'slower than 1s'];
+    const countable = { metrics, slices: {}, countsTraffic: true, seesCrashes: true, lagMs: 0 };
+    const gate = { name: 'errors', source: 'prometheus', settings: {}, compare: {} };
+    const comparison = comparisonOf([gate], {}, new Map([['errors', countable]]));
+    const traffic = { requestsPerSecond: 100, stableRate: 0 };
+    expect(forecast('errors', { comparison, traffic, share: 0.5, floorMs: 1000 })).toContain(
+      'beside errors it goes back for: 4xx, slower than 0.005s to 1s, traffic, restarts',
+    );
+  });
+});

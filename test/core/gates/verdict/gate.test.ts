@@ -1,0 +1,303 @@
+/** Gates: what is a failure, what is health, and what is neither. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  type Counts,
+  countText,
+  durationSchema,
+  durationText,
+  emptyMemory,
+  fractionSchema,
+  type GateMemory,
+  gateLimitsSchema,
+  judgeAll,
+  judgeGate,
+  type Measurement,
+  parseDuration,
+  percentText,
+} from '../../../../src/core/gates/verdict/gate.ts';
+
+const SEED = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
+const LIMITS = { max: 0.01, minRequests: 100 };
+
+const total = (requests: number, errors: number): Counts => ({ requests, errors, counting: 'total' });
+const sample = (requests: number, errors: number): Counts => ({ requests, errors, counting: 'sample' });
+const FRESH = emptyMemory(total(0, 0));
+
+/** The verdicts of one poll after the other. */
+function judged(measurements: readonly Measurement[], limits = LIMITS, began: GateMemory = FRESH) {
+  let memory = began;
+  return measurements.map((measurement) => {
+    const result = judgeGate(limits, memory, measurement);
+    memory = result.memory;
+    return result.judged;
+  });
+}
+const verdicts = (...args: Parameters<typeof judged>) => judged(...args).map((one) => one.verdict);
+const verdictOf = (requests: number, errors: number, limits = LIMITS) => verdicts([total(requests, errors)], limits)[0];
+
+describe('a limit of 1 % with at least 100 requests', () => {
+  it.each([
+    [0, 0, 'not-yet'],
+    [99, 0, 'not-yet'],
+    [100, 0, 'pass'],
+    [100, 1, 'pass'],
+    [100, 2, 'fail'],
+    [99, 1, 'not-yet'],
+    [2, 2, 'fail'],
+    [1, 1, 'not-yet'],
+    [10_000, 100, 'pass'],
+    [10_000, 101, 'fail'],
+  ])('judges %i requests with %i errors as %s', (requests, errors, verdict) => {
+    expect(verdictOf(requests, errors)).toBe(verdict);
+  });
+
+  it('fails as soon as 100 requests could not keep the limit any more, not only at the hundredth', () => {
+    expect(verdicts([total(1, 1), total(2, 2)])).toEqual(['not-yet', 'fail']);
+  });
+
+  it('says counts, percentage and limit, and what is missing', () => {
+    const [waiting, failed, passed] = [total(40, 1), total(40, 3), total(500, 1)].map((one) => judged([one])[0]);
+    expect(waiting).toEqual({
+      verdict: 'not-yet',
+      why: 'needs 60 more requests; 1 of 40 (2.5 %) failed, limit 1 %',
+      requests: 40,
+      errors: 1,
+    });
+    expect(failed).toMatchObject({ verdict: 'fail', why: '3 of 40 (7.5 %) failed, limit 1 %' });
+    expect(passed).toMatchObject({ verdict: 'pass', why: '1 of 500 (0.2 %) failed, limit 1 %' });
+  });
+
+  it('shows what the source says about them', () => {
+    const [result] = judged([{ ...sample(20, 20), detail: '20 probes answered 401' }]);
+    expect(result?.why).toBe('20 of 20 (100 %) failed (20 probes answered 401), limit 1 %');
+  });
+});
+
+describe('what is neither health nor failure', () => {
+  const nonsense = [
+    ['requests that are no number', total(Number.NaN, 0)],
+    ['errors that are no number', total(200, Number.NaN)],
+    ['endless requests', total(Number.POSITIVE_INFINITY, 0)],
+    ['fewer than no requests', total(-1, 0)],
+    ['fewer than no errors', total(200, -1)],
+    ['more errors than requests', total(200, 201)],
+    ['more errors than requests in a sample', sample(20, 21)],
+    ['a sample that is no number', sample(Number.NaN, 0)],
+    ['no data', { missing: 'no series' }],
+  ] as const;
+
+  it.each(nonsense)('%s is not yet, and is forgotten', (_what, measurement) => {
+    expect(verdicts([measurement])).toEqual(['not-yet']);
+    expect(verdicts([measurement, total(200, 0)])).toEqual(['not-yet', 'pass']);
+    expect(verdicts([total(200, 0), measurement])).toEqual(['pass', 'not-yet']);
+    expect(judgeGate(LIMITS, FRESH, measurement).memory).toEqual(FRESH);
+  });
+
+  it.each(nonsense)('%s is no beginning to count from', (_what, measurement) => {
+    if ('missing' in measurement) return;
+    expect(emptyMemory(measurement).baseline).toBeNull();
+  });
+
+  it('errors that are counted a moment before their requests are not yet, though both totals make sense', () => {
+    const [result] = judged([total(101, 3)], LIMITS, emptyMemory(total(100, 0)));
+    expect(result).toEqual({ verdict: 'not-yet', why: '3 errors but only 1 requests so far', requests: 1, errors: 3 });
+  });
+
+  it.each([
+    ['a limit', { max: Number.NaN, minRequests: 100 }],
+    ['a minimum', { max: 0.01, minRequests: Number.NaN }],
+  ])('%s that is no number passes nothing', (_what, limits) => {
+    expect(verdictOf(1000, 0, limits)).toBe('not-yet');
+  });
+
+  it('no request passes nothing, even where none is required', () => {
+    expect(verdictOf(0, 0, { max: 0.01, minRequests: 0 })).toBe('not-yet');
+  });
+});
+
+describe('totals', () => {
+  it('count from the beginning of the bake', () => {
+    const began = emptyMemory(total(1000, 500));
+    expect(verdicts([total(1099, 500), total(1100, 501), total(1100, 502)], LIMITS, began)).toEqual(['not-yet', 'pass', 'fail']);
+  });
+
+  it('count from the first counts where nothing was known at the beginning', () => {
+    const results = judged([total(1000, 500), total(1100, 500)], LIMITS, emptyMemory(null));
+    expect(results.map((one) => one.verdict)).toEqual(['not-yet', 'pass']);
+    expect(results[0]?.why).toBe('first counts seen just now');
+  });
+
+  it.each([
+    ['requests', total(10, 2)],
+    ['both', total(10, 0)],
+    ['errors', total(600, 1)],
+  ])('that go back (%s) are not yet, and counting begins again there', (_which, back) => {
+    const began = emptyMemory(total(500, 2));
+    const on = total(back.requests + 100, back.errors);
+    const results = judged([back, on, total(on.requests, on.errors + 2)], LIMITS, began);
+    expect(results.map((one) => one.verdict)).toEqual(['not-yet', 'pass', 'fail']);
+    expect(results[0]?.why).toContain('went back');
+  });
+
+  it('do not add up: the same total twice is the same count', () => {
+    expect(judged([total(60, 0), total(60, 0)]).map((one) => one.requests)).toEqual([60, 60]);
+  });
+});
+
+describe('samples', () => {
+  it('add up over the polls', () => {
+    expect(verdicts([sample(50, 0), sample(49, 1), sample(1, 0)])).toEqual(['not-yet', 'not-yet', 'pass']);
+    expect(verdicts([sample(50, 1), sample(5, 1)])).toEqual(['not-yet', 'fail']);
+  });
+
+  it('have no beginning: a baseline of samples is none', () => {
+    expect(emptyMemory(sample(50, 50)).baseline).toBeNull();
+  });
+});
+
+describe('all gates together', () => {
+  it.each([
+    [[], 'not-yet'],
+    [['pass'], 'pass'],
+    [['pass', 'pass'], 'pass'],
+    [['pass', 'not-yet'], 'not-yet'],
+    [['not-yet', 'fail'], 'fail'],
+    [['pass', 'fail'], 'fail'],
+  ] as const)('%j say %s', (all, verdict) => {
+    expect(judgeAll(all.map((one) => ({ verdict: one })))).toBe(verdict);
+  });
+});
+
+describe(`any counts (seed ${SEED})`, () => {
+  // Ten thousandths of a percent, as the config can write them.
+  const millionths = fc.integer({ min: 0, max: 1_000_000 });
+  const limits = fc.record({ millionths, minRequests: fc.integer({ min: 1, max: 1_000_000_000 }) });
+  const count = fc.oneof(fc.nat(500), fc.nat(1_000_000_000));
+
+  it('fail exactly when, in whole numbers, the limit cannot be kept any more, and pass exactly when it is kept by enough', () => {
+    fc.assert(
+      fc.property(limits, count, count, (limit, one, other) => {
+        const { minRequests } = limit;
+        const max = fractionSchema.parse(`${(limit.millionths / 10_000).toFixed(4)}%`);
+        const [requests, errors] = [Math.max(one, other), Math.min(one, other)];
+        const least = BigInt(Math.max(requests, minRequests)) * BigInt(limit.millionths);
+        const broken = BigInt(errors) * 1_000_000n > least;
+        const wanted = broken ? 'fail' : requests >= minRequests ? 'pass' : 'not-yet';
+        expect(verdictOf(requests, errors, { max, minRequests })).toBe(wanted);
+      }),
+      { seed: SEED, numRuns: 3000 },
+    );
+  });
+
+  it('exactly at a limit are within it, whatever the limit', () => {
+    for (let percent = 0; percent <= 100; percent += 1) {
+      const max = fractionSchema.parse(`${percent}%`);
+      expect([percent, verdictOf(100, percent, { max, minRequests: 100 })]).toEqual([percent, 'pass']);
+    }
+    for (const tenths of [1, 3, 7, 9, 11]) {
+      const max = fractionSchema.parse(`${tenths / 10} %`);
+      expect([tenths, verdictOf(1000, tenths, { max, minRequests: 100 })]).toEqual([tenths, 'pass']);
+    }
+  });
+
+  it('never pass on what they have not seen: a pass has enough requests since the last gap', () => {
+    const measurement: fc.Arbitrary<Measurement> = fc.oneof(
+      fc.record({
+        requests: fc.oneof(fc.nat(300), fc.double()),
+        errors: fc.oneof(fc.nat(3), fc.double()),
+        counting: fc.constant('total' as const),
+      }),
+      fc.constant({ missing: 'no answer' }),
+    );
+    fc.assert(
+      fc.property(fc.array(measurement, { maxLength: 12 }), (all) => {
+        for (const [index, one] of judged(all, LIMITS, emptyMemory(null)).entries()) {
+          const now = all[index];
+          if (one.verdict === 'not-yet') continue;
+          expect(now).toBeDefined();
+          if (now === undefined || 'missing' in now) throw new Error('missing data was judged');
+          expect(Number.isFinite(now.requests) && now.errors <= now.requests && now.errors >= 0).toBe(true);
+          if (one.verdict === 'pass') expect(one.requests).toBeGreaterThanOrEqual(LIMITS.minRequests);
+          expect(one.requests).toBeLessThanOrEqual(now.requests);
+        }
+      }),
+      { seed: SEED, numRuns: 2000 },
+    );
+  });
+
+  it('once failed stay failed until a limit could be kept again: a longer bake with only errors never passes', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(40), { minLength: 1, maxLength: 30 }), (steps) => {
+        let requests = 0;
+        const all = steps.map((step) => {
+          requests += step;
+          return total(requests, requests);
+        });
+        expect(verdicts(all)).not.toContain('pass');
+      }),
+      { seed: SEED },
+    );
+  });
+});
+
+describe('texts', () => {
+  it.each([
+    [0, '0 %'],
+    [0.0026, '0.26 %'],
+    [0.075, '7.5 %'],
+    [1 / 3, '33.33 %'],
+    [1, '100 %'],
+    [0.0001, '0.01 %'],
+    [0.00001, '0.001 %'],
+    [0.000001, '0.0001 %'],
+  ])('of the share %d: %s', (fraction, text) => {
+    expect(percentText(fraction)).toBe(text);
+  });
+
+  it('put the count before every percentage', () => {
+    expect(countText(3, 40)).toBe('3 of 40 (7.5 %)');
+    expect(countText(0, 0)).toBe('0 of 0');
+  });
+});
+
+describe('what is written in the config', () => {
+  it.each([
+    ['1%', 0.01],
+    ['0.5 %', 0.005],
+    ['0.7%', 0.007],
+    ['100%', 1],
+    ['0%', 0],
+    ['0.0001%', 0.000001],
+  ])('a share of %s', (text, fraction) => {
+    expect(fractionSchema.parse(text)).toBe(fraction);
+  });
+
+  it.each(['1', '0.01', '101%', '100.0001%', '-1%', '1 percent', '1  %', '1.00001%', '.5%', '1,5%', '1%\n', '', '٣%'])(
+    'no share: %j',
+    (text) => {
+      expect(fractionSchema.safeParse(text).success).toBe(false);
+    },
+  );
+
+  it('durations of whole milliseconds below a second are read as they are written', () => {
+    for (let ms = 0; ms < 1000; ms += 1) expect(parseDuration(durationText(ms))).toBe(ms);
+  });
+
+  it('a duration that is none says what one looks like', () => {
+    expect(durationSchema.safeParse('soon').error?.issues[0]?.message).toContain('90s');
+    expect(durationSchema.parse('1h30m')).toBe(5_400_000);
+  });
+
+  it('a gate needs a name and a limit; 100 requests are assumed', () => {
+    expect(gateLimitsSchema.parse({ name: 'errors', max: '1%' })).toEqual({ name: 'errors', max: 0.01, minRequests: 100 });
+    for (const wrong of [
+      { max: '1%' },
+      { name: 'errors' },
+      { name: 'Errors', max: '1%' },
+      { name: 'errors', max: '1%', minRequests: 0 },
+    ]) {
+      expect(gateLimitsSchema.safeParse(wrong).success).toBe(false);
+    }
+  });
+});

@@ -1,0 +1,465 @@
+/** Verdicts: what leads back, what leads on, and that nothing which is missing, late or senseless ever leads on. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type GatePoll, type Poll, unusable } from '../../../../src/core/gates/counting/poll.ts';
+import { beginStep, type Evidence, feed } from '../../../../src/core/gates/evidence/evidence.ts';
+import { type GateSettings, METRIC_DEFAULTS, WHOLE } from '../../../../src/core/gates/gate-settings.ts';
+import { judge, progress, type Verdict } from '../../../../src/core/gates/verdict/verdict.ts';
+import { blockOf, type Counts, counted, ERRORS, fed, settingsOf, whole } from './judged.ts';
+
+const SEED = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
+const SETTINGS = settingsOf();
+const SHARE = 0.05;
+const HEALTHY: Counts = [1, 750, 14, 14_250];
+const healthy = (polls: number) => Array.from({ length: polls }, () => whole(HEALTHY));
+/** Enough for an advance at 5 %. */
+const ENOUGH = 20;
+
+function verdictOf(evidence: Evidence, settings: GateSettings = SETTINGS): Verdict {
+  return judge(settings, evidence, { nowMs: evidence.atMs, nextShare: 0.25 });
+}
+
+/** The verdict after healthy polls and then these, 15 s apart. */
+function afterHealth(polls: readonly GatePoll[], settings: GateSettings = SETTINGS, share = SHARE): Verdict {
+  return verdictOf(fed(settings, [...healthy(ENOUGH), ...polls], share), settings);
+}
+
+function afterHealthOf(polls: readonly GatePoll[], settings: GateSettings): Verdict {
+  return verdictOf(fed(settings, polls, SHARE), settings);
+}
+
+function reasonsOf(verdict: Verdict): string {
+  return verdict.verdict === 'hold' ? verdict.reasons.map(({ why }) => why).join('\n') : verdict.verdict;
+}
+
+describe('an advance', () => {
+  it('says what was ruled out, how surely, and the worst that it still allows', () => {
+    const verdict = afterHealth([]);
+    expect(verdict).toMatchObject({ verdict: 'advance', confidence: 0.95, unverified: [] });
+    if (verdict.verdict !== 'advance') return;
+    expect(verdict.why).toBe(
+      '95 % sure: errors fails less than 2 x stable + 0.5 % (20 of 15000 (0.13 %) seen, dispersion 4); ' +
+        'at most 1.5 extra failures a second at the next step',
+    );
+    // 1,000 requests a second, a quarter of them next, at most 0.5 points and once more what stable fails.
+    expect(verdict.bounds[0]?.extraPerSecond).toBeCloseTo(250 * (0.005 + 14 / 14_250), 9);
+    expect(judge(SETTINGS, fed(SETTINGS, healthy(ENOUGH), SHARE), { nowMs: 300_000, nextShare: null })).toMatchObject({
+      verdict: 'advance',
+      why: expect.stringMatching(/dispersion 4\)$/),
+      bounds: [{ extraPerSecond: null }],
+    });
+  });
+
+  it('says the largest of what several metrics leave open, and never less than that', () => {
+    const metrics = [
+      { ...ERRORS, weight: 0.5 },
+      { ...ERRORS, metric: 'slow', harm: { times: 2, plus: 0.0201 }, weight: 0.5 },
+    ];
+    const settings = settingsOf({ metrics });
+    const slow: GatePoll = { ...whole(HEALTHY), blocks: { ...whole(HEALTHY).blocks, slow: { [WHOLE]: blockOf(HEALTHY) } } };
+    const polls = Array.from({ length: ENOUGH }, () => slow);
+    // 250 x (0.0201 + 14 / 14,250) = 5.27.
+    expect(afterHealthOf(polls, settings).why).toMatch(/dispersion 4\); at most 5\.3 extra failures a second at the next step$/);
+  });
+
+  it('needs the least time at a step, and says until when', () => {
+    const verdict = verdictOf(fed(SETTINGS, healthy(11), SHARE));
+    expect(verdict).toMatchObject({ verdict: 'hold', why: 'watched for 2m45s of 3m', untilMs: 180_000 });
+    expect(verdictOf(fed(SETTINGS, healthy(12), SHARE)).verdict).toBe('advance');
+  });
+
+  it('needs a certificate of this step: what was seen before another share began counts no more', () => {
+    const before = fed(SETTINGS, healthy(ENOUGH), SHARE);
+    const next = beginStep(SETTINGS, before, { atMs: before.atMs, share: 0.25 });
+    expect(verdictOf(next).verdict).toBe('hold');
+  });
+
+  it('waits for enough requests, and says about how many a healthy build needs', () => {
+    const few = Array.from({ length: 20 }, () => whole([0, 10, 0, 190]));
+    const verdict = verdictOf(fed(SETTINGS, few, SHARE));
+    expect(reasonsOf(verdict)).toMatch(
+      /^200 of about \d{4} requests that rule harm out in a good build; errors: 0 of 200 \(0 %\) failed$/,
+    );
+    if (verdict.verdict === 'hold') expect(verdict.untilMs).toBeGreaterThan(300_000);
+  });
+
+  it('at 100 % claims no more than the limit, having nothing to compare with', () => {
+    const alone: GatePoll = {
+      ...whole([3, 15_000, 0, 0]),
+      stable: { state: 'absent' },
+    };
+    const polls = Array.from({ length: 12 }, () => alone);
+    const verdict = verdictOf(fed(SETTINGS, polls, 1));
+    expect(verdict).toMatchObject({ verdict: 'advance' });
+    expect(verdict.why).toMatch(/less than 1 %, with nothing to compare it with/);
+    const unlimited = settingsOf({}, { limit: null });
+    expect(reasonsOf(verdictOf(fed(unlimited, polls, 1), unlimited))).toMatch(/no gate here can prove health/);
+  });
+});
+
+describe('a way back', () => {
+  it('names metric, counts, the chance of a false alarm and when the evidence was enough', () => {
+    const verdict = afterHealth(Array.from({ length: 8 }, () => whole([150, 750, 14, 14_250])));
+    expect(verdict).toMatchObject({ verdict: 'rollback', grounds: 'evidence', falseAlarm: 0.01 });
+    expect(verdict.why).toMatch(/^errors: \d+ of \d+ \([\d.]+ %\) against .* at most once in 100 rollouts$/);
+    expect(progress(SETTINGS, fed(SETTINGS, healthy(ENOUGH), SHARE))).toMatchObject({ on: 1 });
+  });
+
+  it('comes at the second poll when everything fails at 1 % of the traffic', () => {
+    const broken = Array.from({ length: 2 }, () => whole([150, 150, 15, 14_850]));
+    expect(verdictOf(fed(SETTINGS, broken.slice(0, 1), 0.01)).verdict).toBe('hold');
+    expect(verdictOf(fed(SETTINGS, broken, 0.01)).verdict).toBe('rollback');
+  });
+
+  it('is never an advance while the evidence is half-way there, or while the newest requests fail', () => {
+    const young = fed(SETTINGS, [whole([150, 150, 15, 14_850])], 0.01);
+    expect(young.crossed).toBeNull();
+    expect(verdictOf(young).logE).toBeGreaterThan(-Math.log(0.01) / 2);
+    expect(reasonsOf(verdictOf(young))).toMatch(/more than half-way/);
+    // After an hour of health the certificate outweighs one bad block by far, and the evidence has only begun.
+    const long = fed(SETTINGS, [...healthy(240), whole([40, 750, 14, 14_250])], SHARE);
+    expect(reasonsOf(verdictOf(long))).toBe('errors: 40 of 750 (5.33 %) of the newest requests failed');
+  });
+});
+
+const missing = unusable('missing', 'the source is down');
+const candidateMissing: GatePoll = { ...whole([0, 0, 14, 14_250]), candidate: { state: 'missing', why: 'no target' } };
+const stableMissing: GatePoll = { ...whole([1, 750, 0, 0]), stable: { state: 'missing', why: 'no target' } };
+const NONSENSE: readonly Counts[] = [
+  [Number.NaN, 750, 14, 14_250],
+  [0, Number.POSITIVE_INFINITY, 14, 14_250],
+  [0, -1, 14, 14_250],
+  [0.5, 750, 14, 14_250],
+  [751, 750, 14, 14_250],
+  [0, 750, 14_251, 14_250],
+  [0, 1e300, 14, 14_250],
+];
+
+/** Every state of the data that must hold, each with what is said about it. */
+const DEFECTS: readonly (readonly [string, GatePoll, RegExp])[] = [
+  ['no requests at the candidate', whole([0, 0, 14, 14_250]), /no request for 15s/],
+  ...NONSENSE.map((counts) => [`nonsense: ${counts.join(' ')}`, whole(counts), /candidate invalid: errors/] as const),
+  ['late data', unusable('late', 'nothing newer'), /candidate late: nothing newer/],
+  ['the candidate missing', candidateMissing, /candidate missing: no target/],
+  ['the stable build missing', stableMissing, /stable missing: no target/],
+  ['both missing', missing, /candidate missing: the source is down/],
+  ['a restart of the candidate', { ...whole(HEALTHY), candidate: { state: 'reset', why: 'it restarted' } }, /candidate reset/],
+  ['a restart of the stable build', { ...whole(HEALTHY), stable: { state: 'reset', why: 'it restarted' } }, /stable reset/],
+  ['a metric that was not counted', counted({ [WHOLE]: blockOf(HEALTHY) }, 'other'), /did not count it/],
+  ['slices without the whole', counted({ a: blockOf(HEALTHY) }), /did not count it/],
+  ['slices that hold more than the whole', counted({ [WHOLE]: blockOf(HEALTHY), a: blockOf([1, 751, 0, 0]) }), /slices hold/],
+  ['a stable build called absent beside the candidate', { ...whole(HEALTHY), stable: { state: 'absent' } }, /did not ask/],
+  ['a candidate called absent', { ...whole(HEALTHY), candidate: { state: 'absent' } }, /did not ask/],
+];
+
+describe('no path leads on from', () => {
+  it.each(DEFECTS)('%s', (_name, poll, why) => {
+    const verdict = afterHealth([poll]);
+    expect(verdict.verdict).toBe('hold');
+    expect(reasonsOf(verdict)).toMatch(why);
+  });
+
+  it('a gate that the poll does not even name', () => {
+    const evidence = fed(SETTINGS, healthy(ENOUGH), SHARE);
+    const next = feed(SETTINGS, evidence, { atMs: evidence.atMs + 15_000, gates: {} });
+    expect(reasonsOf(verdictOf(next))).toMatch(/its source said nothing/);
+  });
+
+  it('a poll from the past, and one that comes twice: it adds nothing', () => {
+    const evidence = fed(SETTINGS, healthy(ENOUGH), SHARE);
+    for (const atMs of [evidence.atMs, evidence.atMs - 1, Number.NaN]) {
+      const again = feed(SETTINGS, evidence, { atMs, gates: { errors: whole([750, 750, 0, 14_250]) } });
+      expect(again.streams).toEqual(evidence.streams);
+      expect(reasonsOf(verdictOf(again))).toMatch(/no newer than the poll before/);
+    }
+  });
+
+  it('a last poll that is too old, or from the future', () => {
+    const evidence = fed(SETTINGS, healthy(ENOUGH), SHARE);
+    const at = (nowMs: number) => reasonsOf(judge(SETTINGS, evidence, { nowMs, nextShare: 0.25 }));
+    expect(at(evidence.atMs + 30_000)).toBe('advance');
+    expect(at(evidence.atMs + 30_001)).toMatch(/the last poll is 30s old/);
+    expect(at(evidence.atMs - 1)).toMatch(/from the future/);
+    expect(at(Number.NaN)).not.toBe('advance');
+  });
+
+  it('nothing at all', () => {
+    expect(verdictOf(fed(SETTINGS, [], SHARE)).verdict).toBe('hold');
+    expect(
+      verdictOf(
+        fed(
+          SETTINGS,
+          Array.from({ length: 200 }, () => whole([0, 0, 0, 0])),
+          SHARE,
+        ),
+      ).verdict,
+    ).toBe('hold');
+  });
+
+  it('the end of the longest time at a step: it holds, however long', () => {
+    const silent = Array.from({ length: 300 }, () => whole([0, 5, 0, 95]));
+    expect(verdictOf(fed(SETTINGS, silent, SHARE)).verdict).toBe('hold');
+  });
+
+  it.each([...Array.from({ length: 4 }, (_, k) => k)])('any sequence with a defect at its end (%i)', (round) => {
+    const seed = SEED + round;
+    const anything = fc.oneof(
+      { arbitrary: fc.constant(whole(HEALTHY)), weight: 6 },
+      { arbitrary: fc.constantFrom(...DEFECTS.map(([, poll]) => poll)), weight: 1 },
+      { arbitrary: fc.nat({ max: 750 }).map((failures) => whole([failures, 750, 14, 14_250])), weight: 1 },
+    );
+    const polls = fc.array(fc.tuple(anything, fc.constantFrom(1000, 5000, 15_000, 40_000)), { maxLength: 40 });
+    const defect = fc.constantFrom(...DEFECTS.map(([, poll]) => poll));
+    fc.assert(
+      fc.property(polls, defect, (sequence, last) => {
+        const start = fed(SETTINGS, healthy(ENOUGH), SHARE);
+        const steps = [...sequence, [last, 15_000] as const];
+        const end = steps.reduce<Evidence>(
+          (evidence, [poll, ms]) => feed(SETTINGS, evidence, { atMs: evidence.atMs + ms, gates: { errors: poll } }),
+          start,
+        );
+        expect(verdictOf(end).verdict, `seed ${seed}`).not.toBe('advance');
+      }),
+      { seed, numRuns: 100 },
+    );
+  });
+});
+
+describe('progress', () => {
+  const on = (evidence: Evidence, settings: GateSettings = SETTINGS) => progress(settings, evidence).on;
+
+  it('is as far as whatever is furthest behind: time, blocks, requests', () => {
+    expect(on(fed(SETTINGS, healthy(6), SHARE))).toBeCloseTo(0.5, 12);
+    expect(on(fed(SETTINGS, healthy(11), SHARE))).toBeCloseTo(11 / 12, 12);
+    expect(on(fed(SETTINGS, healthy(12), SHARE))).toBe(1);
+    const quick = settingsOf({ dwellMs: 1000, lagMs: 0 });
+    expect(on(fed(quick, healthy(4), SHARE), quick)).toBe(0.5);
+    const few = fed(
+      SETTINGS,
+      Array.from({ length: 20 }, () => whole([0, 10, 0, 190])),
+      SHARE,
+    );
+    expect(on(few)).toBeGreaterThan(0);
+    expect(on(few)).toBeLessThan(1);
+  });
+
+  it('is nothing while something is in the way that no waiting ends', () => {
+    const good = healthy(ENOUGH);
+    for (const poll of [unusable('missing', 'down'), whole([0, 0, 14, 14_250]), whole([40, 750, 14, 14_250])])
+      expect(on(fed(SETTINGS, [...good, poll], SHARE))).toBe(0);
+    expect(on(fed(SETTINGS, [...good, ...good.map(() => whole([75, 750, 1425, 14_250]))], SHARE))).toBe(0);
+    const evidence = fed(SETTINGS, good, SHARE);
+    expect([30_000, 30_001].map((ms) => progress(SETTINGS, evidence, evidence.atMs + ms).on)).toEqual([1, 0]);
+  });
+
+  it('is whole exactly where the verdict is to go on', () => {
+    const seed = SEED;
+    const some = fc.constantFrom(whole(HEALTHY), whole(HEALTHY), whole([30, 750, 14, 14_250]), unusable('late', 'nothing newer'));
+    fc.assert(
+      fc.property(fc.array(some, { maxLength: 30 }), (polls) => {
+        const evidence = fed(SETTINGS, polls, SHARE);
+        const verdict = verdictOf(evidence);
+        if (verdict.verdict !== 'rollback') expect(on(evidence) === 1, `seed ${seed}`).toBe(verdict.verdict === 'advance');
+      }),
+      { seed, numRuns: 200 },
+    );
+  });
+});
+
+describe('what is missing', () => {
+  const row = (poll: GatePoll, polls: number) => afterHealth(Array.from({ length: polls }, () => poll));
+
+  it('of the candidate alone: holds at once and goes back after a minute', () => {
+    expect([1, 3, 4].map((polls) => row(candidateMissing, polls).verdict)).toEqual(['hold', 'hold', 'rollback']);
+    expect(row(candidateMissing, 4)).toMatchObject({ grounds: 'missing', falseAlarm: null });
+  });
+
+  it('of both: holds, and goes back after two minutes above 1 % of the traffic', () => {
+    expect([1, 7, 8].map((polls) => row(missing, polls).verdict)).toEqual(['hold', 'hold', 'rollback']);
+    expect(row(missing, 8)).toMatchObject({ grounds: 'blind' });
+    const small = [...healthy(ENOUGH), ...Array.from({ length: 50 }, () => missing)];
+    expect(verdictOf(fed(SETTINGS, small, 0.01)).verdict).toBe('hold');
+  });
+
+  it('of the stable build: holds, while the limit still guards', () => {
+    expect(row(stableMissing, 40).verdict).toBe('hold');
+    const failing: GatePoll = { ...stableMissing, ...{ blocks: whole([750, 750, 0, 0]).blocks } };
+    expect(row(failing, 6)).toMatchObject({ verdict: 'rollback', grounds: 'evidence' });
+  });
+
+  it('after a long time without a poll is no silence of hours', () => {
+    let evidence = fed(SETTINGS, healthy(ENOUGH), SHARE);
+    for (const ms of [5 * 3_600_000, 1000, 1000])
+      evidence = feed(SETTINGS, evidence, { atMs: evidence.atMs + ms, gates: { errors: missing } });
+    expect(verdictOf(evidence).verdict).toBe('hold');
+  });
+
+  it('one poll is made up for by the next one', () => {
+    expect(afterHealth([missing, whole(HEALTHY)]).verdict).toBe('advance');
+    expect(afterHealth([missing, candidateMissing, missing, whole(HEALTHY)]).verdict).toBe('advance');
+  });
+
+  it('with a restart of the candidate: its certificate begins again', () => {
+    const reset: GatePoll = { ...whole(HEALTHY), candidate: { state: 'reset', why: 'it restarted' } };
+    expect(afterHealth([reset, ...healthy(5)]).verdict).toBe('hold');
+    expect(afterHealth([reset, ...healthy(12)]).verdict).toBe('advance');
+  });
+});
+
+describe('an incident that both builds share', () => {
+  const shared = Array.from({ length: 12 }, () => whole([75, 750, 1425, 14_250]));
+
+  it('holds and blames nobody', () => {
+    for (let polls = 1; polls <= shared.length; polls += 1) {
+      const verdict = afterHealth(shared.slice(0, polls));
+      expect(verdict.verdict).toBe('hold');
+      expect(reasonsOf(verdict)).toMatch(/the stable build fails as well/);
+    }
+  });
+
+  it('is said within two minutes to be beyond the limit where one request a second is all that there is', () => {
+    const settings = settingsOf({}, { limit: 0.01 });
+    const polls = Array.from({ length: 9 }, () => whole([1, 1, 14, 14]));
+    expect(verdictOf(fed(settings, polls, 0.05), settings)).toMatchObject({
+      verdict: 'hold',
+      reasons: expect.arrayContaining([expect.objectContaining({ what: 'limit' })]),
+    });
+  });
+
+  it('is no incident where one request of a small slice failed', () => {
+    const settings = settingsOf({}, { weight: 0.5, slices: [{ name: 'small', weight: 0.5 }] });
+    const poll = counted({ [WHOLE]: blockOf(HEALTHY), small: blockOf([0, 5, 1, 95]) });
+    const verdict = verdictOf(
+      fed(
+        settings,
+        Array.from({ length: 3 }, () => poll),
+        SHARE,
+      ),
+      settings,
+    );
+    expect(reasonsOf(verdict)).not.toMatch(/the stable build fails/);
+  });
+});
+
+describe('slices', () => {
+  const sliced = (small: number) =>
+    settingsOf(
+      { maxDwellMs: 7_200_000 },
+      {
+        weight: 0.5,
+        slices: [
+          { name: 'big', weight: 0.25 },
+          { name: 'small', weight: 0.25 },
+        ].slice(0, small > 0 ? 2 : 1),
+      },
+    );
+  const poll = (small: number, failures: number) =>
+    counted({
+      [WHOLE]: blockOf([1 + failures, 750, 14, 14_250]),
+      big: blockOf([1, 750 - small, 14, 14_250 - 19 * small]),
+      ...(small > 0 ? { small: blockOf([failures, small, 0, 19 * small]) } : {}),
+    });
+  const verdict = (small: number, failures = 0) => {
+    const settings = sliced(small);
+    return verdictOf(
+      fed(
+        settings,
+        Array.from({ length: ENOUGH }, () => poll(small, failures)),
+        SHARE,
+      ),
+      settings,
+    );
+  };
+
+  it('too small for a certificate may go on while they are little of the traffic, and are named', () => {
+    expect(verdict(2)).toMatchObject({ verdict: 'advance', unverified: ['errors in small'] });
+    expect(verdict(2).why).toMatch(/at the next step; too small to be certified: errors in small$/);
+  });
+
+  it('that could be certified, and are not, hold', () => {
+    expect(reasonsOf(verdict(30))).toMatch(/harm is not ruled out in small/);
+    const settings = sliced(30);
+    const evidence = fed(
+      settings,
+      Array.from({ length: ENOUGH }, () => poll(30, 0)),
+      SHARE,
+    );
+    expect(progress(settings, evidence).on).toBeLessThan(1);
+  });
+
+  it('that are much of the traffic and in no slice hold', () => {
+    const settings = sliced(0);
+    const polls = Array.from({ length: ENOUGH }, () =>
+      counted({ [WHOLE]: blockOf(HEALTHY), big: blockOf([1, 600, 14, 11_400]) }),
+    );
+    expect(reasonsOf(verdictOf(fed(settings, polls, SHARE), settings))).toMatch(/20 % of the traffic is in slices too small/);
+  });
+});
+
+describe('the split', () => {
+  const settings = settingsOf({
+    metrics: [
+      { ...ERRORS, weight: 0.9 },
+      {
+        ...METRIC_DEFAULTS,
+        gate: 'errors',
+        metric: 'traffic',
+        kind: 'traffic',
+        certified: false,
+        dispersion: 20,
+        weight: 0.1,
+        slices: [],
+      },
+    ],
+  });
+  const both = (counts: Counts): GatePoll => ({
+    ...whole(counts),
+    blocks: { errors: { [WHOLE]: blockOf(counts) }, traffic: { [WHOLE]: blockOf([0, counts[1], 0, counts[3]]) } },
+  });
+
+  it('as planned advances, off it holds', () => {
+    const run = (counts: Counts) =>
+      verdictOf(
+        fed(
+          settings,
+          Array.from({ length: ENOUGH }, () => both(counts)),
+          SHARE,
+        ),
+        settings,
+      );
+    expect(run(HEALTHY).verdict).toBe('advance');
+    expect(reasonsOf(run([0, 500, 14, 14_500]))).not.toBe('advance');
+  });
+
+  it('with a candidate that gets nothing goes back, though nothing fails', () => {
+    const verdict = verdictOf(
+      fed(
+        settings,
+        Array.from({ length: 8 }, () => both([0, 0, 14, 15_000])),
+        SHARE,
+      ),
+      settings,
+    );
+    expect(verdict).toMatchObject({ verdict: 'rollback', grounds: 'evidence', heaviest: { metric: 'traffic' } });
+  });
+});
+
+describe('a poll', () => {
+  it('of two gates holds while either is missing', () => {
+    const two = settingsOf({
+      metrics: [
+        { ...ERRORS, weight: 0.5 },
+        { ...ERRORS, gate: 'probe', weight: 0.5 },
+      ],
+    });
+    const run = (last: Poll['gates']) => {
+      const gates = { errors: whole(HEALTHY), probe: whole(HEALTHY) };
+      let evidence = fed(two, [], SHARE);
+      for (let index = 0; index < ENOUGH; index += 1) evidence = feed(two, evidence, { atMs: evidence.atMs + 15_000, gates });
+      return verdictOf(feed(two, evidence, { atMs: evidence.atMs + 15_000, gates: last }), two);
+    };
+    expect(run({ errors: whole(HEALTHY), probe: whole(HEALTHY) }).verdict).toBe('advance');
+    expect(run({ errors: whole(HEALTHY) }).verdict).toBe('hold');
+    expect(run({ errors: whole(HEALTHY), probe: missing }).verdict).toBe('hold');
+  });
+});

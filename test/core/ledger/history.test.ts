@@ -1,0 +1,272 @@
+/** What a ledger means: known-good builds, bad ones, the last rollout. */
+import { describe, expect, it } from 'vitest';
+import type { AdmittedBuild } from '../../../src/core/admission/admission.ts';
+import type { Event } from '../../../src/core/ledger/events.ts';
+import { currentKnownGood, fold, foldEntry, type History, openRollout, waysBack } from '../../../src/core/ledger/history.ts';
+import type { Build } from '../../../src/core/manifest/manifest.ts';
+import { adoptionPlan, promotionPlan } from '../../../src/core/rollout/make-plan.ts';
+import { type Plan, stableSplit, stepSplit } from '../../../src/core/rollout/plan.ts';
+import { buildOf, entriesOf, guidOf, minute, PLANNING, rollbackTo, SETTINGS } from '../manifest/builds.ts';
+
+const atMs = 1;
+const A = buildOf(1, 'blue');
+const B = buildOf(2, 'green');
+const C = buildOf(3, 'red');
+
+const pass: Event = { type: 'polled', atMs, verdict: 'pass', watchedMs: 60_000, missingMs: 0, advance: true, gates: [] };
+const fail: Event = { ...pass, verdict: 'fail' };
+const missing: Event = { ...pass, verdict: 'not-yet', missingMs: 1_000_000 };
+const converged: Event = { type: 'converged', atMs, baseline: {}, certainty: 'configured' };
+const pointed: Event = { type: 'pointed', atMs, generation: 1, warnings: [] };
+const prepared: Event = { type: 'prepared', atMs, generation: 1 };
+const abort: Event = { type: 'abort-requested', atMs, actor: 'bob', reason: 'looks wrong' };
+const refused: Event = { type: 'refused', atMs, code: 'UNREACHABLE', message: 'no answer', hint: '' };
+
+const planned = (plan: Plan): Event => ({ type: 'planned', atMs, plan });
+const shifted = (plan: Plan, step = 0): Event => ({
+  type: 'shifted',
+  atMs,
+  split: [...stepSplit(plan, step)],
+  certainty: 'configured',
+});
+const back = (plan: Plan): Event => ({ type: 'shifted', atMs, split: [...stableSplit(plan)], certainty: 'configured' });
+
+function promotionTo(candidate: Build, stable: Build, id = 'r-1'): Plan {
+  const steps = [{ percent: 100, bakeMs: 60_000 }];
+  return promotionPlan({ ...SETTINGS, steps }, { ...PLANNING, id }, candidate as AdmittedBuild, stable);
+}
+
+const begun = (plan: Plan) => [planned(plan), prepared, shifted(plan), converged];
+
+/** A promotion that went well: six entries, done with the last. */
+const promoted = (candidate: Build, stable: Build) => {
+  const plan = promotionTo(candidate, stable);
+  return [...begun(plan), pass, pointed];
+};
+const reverted = (candidate: Build, stable: Build, why: Event) => {
+  const plan = promotionTo(candidate, stable);
+  return [...begun(plan), why, back(plan)];
+};
+const rolledBack = (to: Build, left: Build | null, reason: string | null = null) => {
+  const plan = rollbackTo(to, left, { reason });
+  return [...begun(plan), pointed];
+};
+const adopted = (serving: Build) => [planned(adoptionPlan(SETTINGS, PLANNING, serving)), prepared, converged, pass, pointed];
+const reconciled = (serving: Build | null, bad: readonly Build[]): Event => ({
+  type: 'reconciled',
+  atMs,
+  reason: 'gateway was down',
+  serving: serving?.guid ?? null,
+  bad: bad.map((build) => build.guid),
+  records: [{ id: 'x1', text: 'rescued' }],
+});
+const imported = (build: Build, bad: readonly Build[] = []): Event => ({
+  type: 'imported',
+  atMs,
+  build,
+  since: '2025-12-01T00:00:00Z',
+  bad: bad.map((one) => one.guid),
+  file: 'pointer.json',
+});
+
+const historyOf = (...events: readonly (Event | readonly Event[])[]) => fold(entriesOf(events.flat()));
+const refs = (history: History) => history.knownGood.map((known) => known.build.ref);
+const badRefs = (history: History) => [A, B, C].filter((build) => history.bad.has(build.guid)).map((build) => build.ref);
+
+describe('known-good', () => {
+  it('is nothing at first', () => {
+    expect(historyOf()).toMatchObject({ nextSeq: 1, knownGood: [], highestSequence: null, rollout: null, leader: null });
+    expect(currentKnownGood(historyOf())).toBeNull();
+  });
+
+  it('becomes a build with the last entry of its rollout, and not one entry before', () => {
+    const events = [...adopted(A), ...promoted(B, A)];
+    const before = events.map((_, index) => currentKnownGood(historyOf(events.slice(0, index)))?.build.ref ?? 'none');
+    expect(before).toEqual([...Array(5).fill('none'), ...Array(6).fill('blue')]);
+    expect(currentKnownGood(historyOf(events))).toEqual({ build: B, since: minute(10), rollout: 'r-1' });
+  });
+
+  it('lists newest first, each build once, with the time in which each was it', () => {
+    const history = historyOf(adopted(A), promoted(B, A), promoted(C, B));
+    expect(refs(history)).toEqual(['red', 'green', 'blue']);
+    expect(history.knownGood.map((known) => [known.since, known.until])).toEqual([
+      [minute(16), undefined],
+      [minute(10), minute(16)],
+      [minute(4), minute(10)],
+    ]);
+    expect(history.highestSequence).toBe(3);
+  });
+
+  it.each([
+    ['a failed gate', fail, ['green']],
+    ['missing health', missing, []],
+    ['an abort', abort, []],
+    ['a router that does not take it', { type: 'not-converged', atMs, why: 'down', waitedMs: 0, final: true } as Event, []],
+  ])('stays with stable after %s; only a failed gate marks the candidate bad', (_what, why, bad) => {
+    const plan = promotionTo(B, A);
+    const middle = why.type === 'not-converged' ? [planned(plan), prepared, shifted(plan), why, back(plan)] : reverted(B, A, why);
+    const history = historyOf(adopted(A), middle);
+    expect(refs(history)).toEqual(['blue']);
+    expect(history.rollout?.phase).toBe('reverted');
+    expect(badRefs(history)).toEqual(bad);
+    expect(history.highestSequence).toBe(1);
+  });
+
+  it('marks a candidate bad with the very entry of the failed gate, before traffic is back', () => {
+    const history = historyOf(adopted(A), begun(promotionTo(B, A)), fail);
+    expect(history.rollout?.phase).toBe('reverting');
+    expect(history.bad.get(B.guid)).toBe('a gate failed');
+  });
+
+  it('stays with stable when the pointer could not be written: nothing is known-good that no pointer names', () => {
+    const stuck = [1, 2, 3].map((attempt): Event => ({ type: 'point-failed', atMs, why: 'disk full', attempt }));
+    const history = historyOf(adopted(A), begun(promotionTo(B, A)), pass, stuck);
+    expect(history.rollout?.phase).toBe('stuck');
+    expect(refs(history)).toEqual(['blue']);
+    expect(badRefs(history)).toEqual([]);
+  });
+
+  it('a build that failed once and was then promoted by another rollout stays marked: bad is for ever', () => {
+    expect(badRefs(historyOf(adopted(A), reverted(B, A, fail), promoted(B, A)))).toEqual(['green']);
+  });
+});
+
+describe('a rollback', () => {
+  it('makes its goal known-good again and marks what it left bad, with the reason', () => {
+    const history = historyOf(adopted(A), promoted(B, A), rolledBack(A, B, 'errors in Paris'));
+    expect(refs(history)).toEqual(['blue', 'green']);
+    expect(history.bad.get(B.guid)).toBe('rolled back from: errors in Paris');
+    expect(waysBack(history).map((known) => known.build.ref)).toEqual(['blue']);
+    expect(history.knownGood.map((known) => [known.since, known.until])).toEqual([
+      [minute(15), undefined],
+      [minute(10), minute(15)],
+    ]);
+  });
+
+  it('can go to an earlier build; the sequence never sinks', () => {
+    const history = historyOf(adopted(A), promoted(B, A), promoted(C, B), rolledBack(A, C));
+    expect(refs(history)).toEqual(['blue', 'red', 'green']);
+    expect(history.bad.get(C.guid)).toBe('rolled back from');
+    expect(waysBack(history).map((known) => known.build.ref)).toEqual(['blue', 'green']);
+    expect(history.highestSequence).toBe(3);
+  });
+
+  it('marks nothing bad until it is done, and nothing where nobody knows what it left', () => {
+    const half = historyOf(adopted(A), promoted(B, A), begun(rollbackTo(A, B)));
+    expect([refs(half), badRefs(half)]).toEqual([['green', 'blue'], []]);
+    expect(badRefs(historyOf(adopted(A), promoted(B, A), rolledBack(A, null)))).toEqual([]);
+  });
+
+  it('is followed by a promotion that has the goal as its stable build', () => {
+    const history = historyOf(adopted(A), promoted(B, A), rolledBack(A, B), promoted(C, A));
+    expect(refs(history)).toEqual(['red', 'blue', 'green']);
+    expect(waysBack(history).map((known) => known.build.ref)).toEqual(['red', 'blue']);
+  });
+});
+
+describe('an adoption', () => {
+  const plan = adoptionPlan(SETTINGS, PLANNING, A);
+  it.each([
+    ['its gate fails', [planned(plan), prepared, converged, fail]],
+    ['health is missing', [planned(plan), prepared, converged, missing]],
+    ['it is aborted', [planned(plan), prepared, abort]],
+    ['it is refused', [planned(plan), refused]],
+  ])('leaves nothing known-good and nothing bad when %s: it can be tried again', (_what, events) => {
+    const history = historyOf(events);
+    expect(history.rollout?.phase).toBe('refused');
+    expect([refs(history), badRefs(history), history.highestSequence]).toEqual([[], [], null]);
+    expect(refs(historyOf(events, adopted(A)))).toEqual(['blue']);
+  });
+});
+
+describe('break-glass, reconciled', () => {
+  it('makes the build that serves known-good again, marks what was left, and ends the rollout', () => {
+    const history = historyOf(adopted(A), promoted(B, A), begun(promotionTo(C, B)), reconciled(A, [C, B]));
+    expect(refs(history)).toEqual(['blue', 'green']);
+    expect(badRefs(history)).toEqual(['green', 'red']);
+    expect(history.bad.get(C.guid)).toBe('left by break-glass: gateway was down');
+    expect(history.rollout?.phase).toBe('rescued');
+    expect(openRollout(history)).toBeNull();
+    expect([...history.reviewed]).toEqual(['x1']);
+  });
+
+  it('changes no time of a build that was the known-good one all along', () => {
+    const history = historyOf(adopted(A), begun(promotionTo(B, A)), reconciled(A, [B]));
+    expect(history.knownGood).toEqual([{ build: A, since: minute(4), rollout: 'r-1' }]);
+    expect(badRefs(history)).toEqual(['green']);
+  });
+
+  it.each([
+    ['nothing that is known', null],
+    ['a build that was never known-good', C],
+  ])('makes nothing known-good that was not: %s serves', (_what, serving) => {
+    expect(refs(historyOf(adopted(A), promoted(B, A), reconciled(serving, [])))).toEqual(['green', 'blue']);
+  });
+
+  it('needs no rollout', () => {
+    expect(historyOf(reconciled(null, [C]))).toMatchObject({ rollout: null, knownGood: [] });
+  });
+});
+
+describe('an import', () => {
+  it('brings a known-good build, its time and what was bad there', () => {
+    const history = historyOf(imported(B, [C]));
+    expect(currentKnownGood(history)).toEqual({ build: B, since: '2025-12-01T00:00:00Z', rollout: 'imported' });
+    expect(badRefs(history)).toEqual(['red']);
+    expect(history.highestSequence).toBe(2);
+    expect([...history.guids]).toEqual([B.guid]);
+  });
+
+  it('lists each build once, however often it is imported', () => {
+    const history = historyOf(adopted(A), imported(B), imported(A), imported(B));
+    expect(refs(history)).toEqual(['green', 'blue']);
+    expect(history.knownGood[1]?.until).toBe(minute(7));
+  });
+});
+
+describe('the last rollout', () => {
+  it('is open until nothing is left to do', () => {
+    const plan = promotionTo(B, A);
+    const events = [...adopted(A), ...promoted(B, A)];
+    const open = events.map((_, index) => openRollout(historyOf(events.slice(0, index + 1))) !== null);
+    expect(open).toEqual([true, true, true, true, false, true, true, true, true, true, false]);
+    expect(openRollout(historyOf(adopted(A), planned(plan), prepared))?.plan).toEqual(plan);
+  });
+
+  it('knows when it was planned, and when it last changed', () => {
+    expect(historyOf(adopted(A), promoted(B, A))).toMatchObject({ plannedAt: minute(5), changedAt: minute(10), nextSeq: 12 });
+  });
+
+  it('is not changed by an event that no plan began, nor by one that comes after its end', () => {
+    expect(historyOf(prepared, pass, pointed)).toMatchObject({ rollout: null, knownGood: [], nextSeq: 4 });
+    const later = historyOf(adopted(A), pointed, fail, abort);
+    expect(later.rollout?.phase).toBe('done');
+    expect([later.knownGood, badRefs(later)]).toEqual([historyOf(adopted(A)).knownGood, []]);
+  });
+});
+
+describe('a fold', () => {
+  it('is the same in one go and entry by entry', () => {
+    const entries = entriesOf([...adopted(A), ...promoted(B, A), ...rolledBack(A, B), imported(C), reconciled(C, [A])]);
+    const stepwise = entries.reduce((sum, entry) => foldEntry(sum, entry), fold([]));
+    expect(stepwise).toEqual(fold(entries));
+  });
+
+  it('leaves a history that one entry is added to as it was', () => {
+    const entries = entriesOf([...adopted(A), ...promoted(B, A), ...rolledBack(A, B), imported(C), reconciled(C, [A])]);
+    entries.reduce((sum, entry) => {
+      const before = structuredClone(sum);
+      const after = foldEntry(sum, entry);
+      expect(sum).toEqual(before);
+      return after;
+    }, fold([]));
+  });
+
+  it('knows who leads, and every GUID that a plan ever named', () => {
+    const by = { host: 'deploy-1', boot: 'boot', pid: 7, started: '1' };
+    const claimed: Event = { type: 'claimed', atMs, claim: { by, actor: 'alice', command: 'promote', from: null } };
+    expect(historyOf(claimed).leader).toMatchObject({ since: minute(0), claim: { actor: 'alice' } });
+    expect(historyOf(claimed, { type: 'released', atMs }).leader).toBeNull();
+    expect([...historyOf(adopted(A), planned(promotionTo(B, A)), refused).guids]).toEqual([guidOf(1), guidOf(2)]);
+  });
+});

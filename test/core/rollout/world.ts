@@ -1,0 +1,53 @@
+/** A world in which every lock lets one build through; tests break one thing of it at a time. No I/O. */
+import type { Facts } from '../../../src/core/admission/facts.ts';
+import { fold, type History } from '../../../src/core/ledger/history.ts';
+import type { Build } from '../../../src/core/manifest/manifest.ts';
+import type { Guid } from '../../../src/core/scope.ts';
+import { adoption, CANDIDATE, entriesOf, guidOf, listedAs, SCOPE, STABLE, STAGING } from '../manifest/builds.ts';
+
+/** A staging build of the same service, as CI made it. */
+export const FOREIGN: Build = { ...CANDIDATE, guid: guidOf(77), environment: 'staging' };
+
+/** STABLE was adopted and is known-good; its rollout is done. */
+export function historyWith(more: Partial<History> = {}): History {
+  const folded = fold(
+    entriesOf([
+      { type: 'planned', atMs: 1, plan: adoption(STABLE) },
+      { type: 'prepared', atMs: 1, generation: null },
+      { type: 'converged', atMs: 1, baseline: {}, certainty: 'served' },
+      { type: 'polled', atMs: 1, verdict: 'pass', watchedMs: 60_000, missingMs: 0, advance: true, gates: [] },
+      { type: 'pointed', atMs: 1, generation: 1, warnings: [] },
+    ]),
+  );
+  if (folded.rollout?.phase !== 'done') throw new Error('the world is broken');
+  return { ...folded, ...more };
+}
+
+/** The answer of a build that says who it is. */
+export function answerOf(build: { readonly guid: Guid }, environment: string | null = SCOPE.environment) {
+  return { guid: build.guid, environment, said: build.guid };
+}
+
+/** CANDIDATE waits at green for admission; STABLE serves everything at blue. */
+export function factsWith(more: Partial<Facts> = {}): Facts {
+  const own = [listedAs(STABLE), listedAs(CANDIDATE)];
+  return {
+    scope: SCOPE,
+    guid: CANDIDATE.guid,
+    listed: [...own, listedAs(FOREIGN, STAGING)],
+    atPlace: own,
+    otherLedgers: [{ scope: STAGING, guids: new Set([FOREIGN.guid]) }],
+    history: historyWith(),
+    environments: ['staging', 'production'],
+    targetSays: ['production', 'lb-1'],
+    members: [
+      { place: 'blue', percent: 100, up: true },
+      { place: 'green', percent: 0, up: true },
+    ],
+    candidateAnswers: answerOf(CANDIDATE),
+    knownGoodAnswers: answerOf(STABLE),
+    pointer: { knownGood: STABLE.guid, damaged: [], ledgerCut: null },
+    diskProblem: null,
+    ...more,
+  };
+}

@@ -1,0 +1,168 @@
+/** Leading a rollout as the commands do, on the local router of a simulated world. */
+import { describe, expect, it } from 'vitest';
+import { fold } from '../../src/core/ledger/history.ts';
+import type { OutputLine } from '../../src/core/output.ts';
+import { takeClaim } from '../../src/engine/claim.ts';
+import type { Io } from '../../src/io.ts';
+import { beginNew, lead } from '../../src/lead/lead.ts';
+import type { Deps } from '../../src/release/deps.ts';
+import type { Opened } from '../../src/release/open.ts';
+import { appliedText, parseRoutes, routesText, STATUS_PATH } from '../../src/routers/local/local-routes.ts';
+import { localStore } from '../../src/stores/local.ts';
+import { putFile } from '../world/disk.ts';
+import { Process } from '../world/process.ts';
+import { CANDIDATE, furnish, planOf, storeOf } from '../world/rollouts.ts';
+import { POINTER_DIR, SCOPE, STATE_DIR, World } from '../world/world.ts';
+
+const ROUTES = '/srv/routes.json';
+const ADDRESSES = { blue: 'http://blue', green: 'http://green' };
+const PLAN = planOf({
+  router: { kind: 'local', listen: '127.0.0.1:8080', routes: ROUTES, addresses: ADDRESSES },
+  members: planOf().members.filter(({ place }) => place !== 'grey'),
+  copies: [],
+});
+
+/** `kvdeploy serve`, as far as its status goes: it follows the routes file at once. */
+function serving(world: World, io: Io): Io {
+  const status = () => {
+    const parsed = parseRoutes(String(world.disk.readFileSync(ROUTES, 'utf8')));
+    const split = 'split' in parsed ? parsed.split : [];
+    world.split = Object.fromEntries(split.map(({ place, percent }) => [place, percent]));
+    const counts = { served: {}, servedByBuild: {}, problem: null };
+    return JSON.stringify({
+      formatVersion: 1,
+      scope: SCOPE,
+      routes: ROUTES,
+      addresses: ADDRESSES,
+      applied: appliedText(split),
+      split,
+      ...counts,
+    });
+  };
+  const isStatus = (url: string) => url === `http://127.0.0.1:8080${STATUS_PATH}`;
+  return {
+    ...io,
+    http: (request, allowed) =>
+      isStatus(request.url) ? io.sleep(1).then(() => ({ status: 200, headers: {}, body: status() })) : io.http(request, allowed),
+  };
+}
+
+function depsOf(io: Io, lines: OutputLine[]): Deps {
+  const no = async () => false;
+  const asks = { canAsk: false, askName: no, askYes: no, onSignal: () => () => undefined, atTerminal: false };
+  const says = {
+    line: (line: OutputLine) => void lines.push(line),
+    print: () => undefined,
+    stdin: async () => new Uint8Array(),
+    colour: false,
+  };
+  return { io, globals: {}, cwd: '/', situation: { scope: null, traffic: null }, ...says, ...asks };
+}
+
+async function begun(lines: OutputLine[] = []) {
+  const world = furnish(new World({ blue: 100, green: 0 }));
+  putFile(
+    world.disk,
+    ROUTES,
+    routesText([
+      { place: 'blue', build: null, percent: 100 },
+      { place: 'green', build: null, percent: 0 },
+    ]),
+  );
+  const process = new Process(world, 11);
+  const deps = depsOf(serving(world, process.io), lines);
+  const store = localStore(STATE_DIR, deps.io);
+  const history = fold([]);
+  const opened: Opened = {
+    scope: SCOPE,
+    config: null,
+    settings: null,
+    stateDir: STATE_DIR,
+    store,
+    entries: [],
+    ledgerHead: '0'.repeat(64),
+    history,
+    pointerDirs: [POINTER_DIR],
+    flags: '--env production',
+    actor: 'alice',
+  };
+  const go = () =>
+    lead(opened, PLAN, deps, { command: 'promote', control: process.control, takeOver: false, begin: beginNew(PLAN, history) });
+  return { world, deps, go, store };
+}
+
+describe('leading a rollout', () => {
+  it('tells each phase, ends as done, and gives the claim back', async () => {
+    const lines: OutputLine[] = [];
+    const { go, store, world } = await begun(lines);
+    expect(await go()).toMatchObject({ code: null, message: expect.stringMatching(/is the known-good build now/) });
+    expect(lines.flatMap((line) => (line.type === 'phase' ? [line.phase] : []))).toEqual([
+      'checking',
+      'shifting',
+      'converging',
+      'baking',
+      'shifting',
+      'converging',
+      'baking',
+      'pointing',
+      'done',
+    ]);
+    expect(world.split.green).toBe(100);
+    expect(fold((await store.read(SCOPE)).entries).leader).toBeNull();
+  });
+
+  it('is stuck, not merely out of reach, when its ledger fails in the middle, and names the way out', async () => {
+    const lines: OutputLine[] = [];
+    const { go, world } = await begun(lines);
+    world.after(3000, () => {
+      world.full = true;
+    });
+    const error = await go().catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      code: 'STUCK',
+      exitCode: 5,
+      message: expect.stringMatching(/baking, step 1 of 2.*nobody watches.*ENOSPC/),
+    });
+    expect(error).toHaveProperty('hint', expect.stringMatching(/break-glass\.mjs.*kvdeploy resume/));
+    expect(world.split.green).toBe(10);
+  });
+
+  it('is refused under a hold before it claims anything', async () => {
+    const { go, world, store } = await begun();
+    putFile(world.disk, `${POINTER_DIR}/hold`, 'break-glass was here');
+    await expect(go()).rejects.toMatchObject({ code: 'HELD' });
+    expect((await store.read(SCOPE)).entries).toEqual([]);
+  });
+
+  it('says midway who holds it, where it stopped and what to do, and nothing of its own past', async () => {
+    const { go, world } = await begun();
+    world.after(3000, () => putFile(world.disk, `${POINTER_DIR}/hold`, 'break-glass was here'));
+    expect(await go()).toMatchObject({
+      code: 'HELD',
+      message: expect.stringMatching(
+        /^Nothing moves traffic in .*hold.* This runner stopped while baking at 10 % and changes nothing any more\.$/,
+      ),
+      hint: expect.stringContaining('kvdeploy reconcile --env'),
+    });
+  });
+
+  it('says midway who leads it now, with what, and how to see more', async () => {
+    const { go, world } = await begun();
+    const other = new Process(world, 12, { host: 'deploy-2' });
+    world.after(3000, () =>
+      takeClaim(storeOf(other.io), SCOPE, { actor: 'bob@deploy-2', command: 'abort' }, other.io, { takeOver: true }),
+    );
+    expect(await go()).toMatchObject({
+      code: 'BUSY',
+      message:
+        'bob@deploy-2 with abort (pid 12 on deploy-2) leads this rollout now. This runner stopped while baking at 10 % and changes nothing any more.',
+      hint: 'See where it stands: kvdeploy status --env production',
+    });
+  });
+
+  it('says where traffic is once it is over', async () => {
+    const { go, deps } = await begun();
+    await go();
+    expect(await deps.situation.traffic?.()).toMatchObject({ split: [{ place: 'green', build: CANDIDATE, percent: 100 }] });
+  });
+});

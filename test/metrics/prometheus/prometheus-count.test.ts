@@ -1,0 +1,335 @@
+/** What a gate that compares gets from a real Prometheus: both builds at once, by process, slice, status and bucket. */
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { gatePollOf } from '../../../src/core/gates/counting/counter-blocks.ts';
+import { countersSince, NO_COUNTERS, type Reading } from '../../../src/core/gates/counting/counters.ts';
+import type { Guid } from '../../../src/core/scope.ts';
+import type { Io } from '../../../src/io.ts';
+import type { Question } from '../../../src/metrics/metric-source.ts';
+import { type PrometheusConfig, prometheus } from '../../../src/metrics/prometheus/prometheus.ts';
+import { until } from '../../servers/program.ts';
+import { type Prometheus, startPrometheus } from '../../servers/prometheus.ts';
+import { realIo } from '../../servers/real-io.ts';
+
+const BLUE = '0b9f5bd2-1111-4111-8111-111111111111' as Guid;
+const GREEN = '7f3c2a10-2222-4222-8222-222222222222' as Guid;
+const RAW = 'http_requests_total{build="${build}"}';
+const ERRORS = 'http_requests_total{build="${build}",code=~"5.."}';
+const SUMMED = { requests: `sum(${RAW})`, errors: `sum(${ERRORS})`, status: undefined };
+
+/** One process that exports what a test says; a process that is down does not answer. */
+interface Exporter {
+  readonly address: string;
+  say(lines: readonly string[]): void;
+  down(): void;
+}
+
+const exporters: (Exporter & { close(): void })[] = [];
+let server: Prometheus;
+let said = 0;
+
+beforeAll(async () => {
+  exporters.push(await startExporter(), await startExporter());
+  server = await startPrometheus({ targets: exporters.map(({ address }) => address) });
+});
+afterAll(async () => {
+  await server.stop();
+  for (const exporter of exporters) exporter.close();
+});
+beforeEach(() => say([], []));
+
+describe('both builds at once', () => {
+  it('asks at most twice, however many builds, slices, statuses and buckets there are', async () => {
+    const regions = Array.from({ length: 40 }, (_, index) => `region="r${index}"`);
+    const lines = (guid: Guid) =>
+      regions.flatMap((region) => [
+        ...['200', '401', '404', '503'].map((code) => total(guid, 5, `code="${code}",${region}`)),
+        ...buckets(guid, { 0.5: 15, '+Inf': 20 }, region),
+      ]);
+    await say([...lines(BLUE), ...lines(GREEN)], []);
+    let asked = 0;
+    const io: Io = {
+      ...realIo,
+      http: (...request) => {
+        asked += 1;
+        return realIo.http(...request);
+      },
+    };
+    const settings = configOf({ slices: 'region', latency: 'http_seconds_bucket{build="${build}"}' });
+    const reading = await prometheus.count(settings, PAIR, io);
+    expect(asked).toBe(2);
+    for (const arm of [reading.candidate, reading.stable]) {
+      const [target] = targetsOf(arm);
+      expect(target?.counters?.length).toBe(40 * (8 + 2));
+      expect(target?.counters).toEqual(
+        expect.arrayContaining([
+          { counter: 'requests', slice: 'r7', value: 20 },
+          { counter: 'errors', slice: 'r7', value: 5 },
+          { counter: '401', slice: 'r7', value: 5 },
+          { counter: 'le:0.5', slice: 'r7', value: 15 },
+        ]),
+      );
+    }
+    expect(reading.candidate).toMatchObject({ targets: expect.anything() });
+    expect(freshOf(reading.candidate)).toBe(freshOf(reading.stable));
+    expect(prometheus.metrics(settings, reading).map(({ metric }) => metric)).toEqual([
+      ...['errors', '401', '403', '404', '408', '429', 'other 4xx'],
+      'slower than 0.5s',
+    ]);
+  });
+
+  it('counts each process by itself, so that the restart of one is seen and nothing is invented', async () => {
+    await say([total(BLUE, 1000), total(GREEN, 500)], [total(BLUE, 2000)]);
+    const before = await read({});
+    expect(Object.keys(targets(before.stable))).toEqual(exporters.map(({ address }) => `gateway ${address}`).sort());
+    await say([total(BLUE, 1010), total(GREEN, 510)], [total(BLUE, 30)]);
+    const delta = deltaOf(before, await read({}));
+    expect(delta.candidate).toMatchObject({ arm: { state: 'counted' }, restarts: 0 });
+    expect(countOf(delta.candidate)).toBe(10);
+    expect(delta.stable).toMatchObject({
+      arm: { state: 'reset', why: `gateway ${exporters[1]?.address} restarted` },
+      restarts: 1,
+    });
+    expect(countOf(delta.stable)).toBe(10 + 30);
+  });
+
+  it('takes a sum over processes for one of which a decrease tells nothing', async () => {
+    await say([total(BLUE, 1000), total(GREEN, 500, 'code="200"'), total(GREEN, 9, 'code="500"')], [total(BLUE, 2000)]);
+    const before = await read(SUMMED);
+    expect(targets(before.stable)).toMatchObject({ 'the total': { several: true } });
+    await say([total(BLUE, 1010), total(GREEN, 510, 'code="200"'), total(GREEN, 9, 'code="500"')], [total(BLUE, 30)]);
+    const delta = deltaOf(before, await read(SUMMED));
+    expect(delta.stable).toMatchObject({ arm: { state: 'reset', why: 'the total went back' } });
+    expect(countOf(delta.stable)).toBe(0);
+    expect(countOf(delta.candidate)).toBe(10);
+  });
+
+  it('counts an error series that is born from 0, in the whole and in its slice', async () => {
+    const settings = { slices: 'region', status: undefined, errors: ERRORS };
+    await say([total(BLUE, 100, 'code="200",region="eu"'), total(GREEN, 50, 'code="200",region="eu"')], []);
+    const before = await read(settings);
+    const born = ['code="200",region="eu"', 'code="500",region="eu"', 'code="500",region="us"'];
+    await say([total(BLUE, 110, born[0]), total(GREEN, 60, born[0]), total(GREEN, 2, born[1]), total(GREEN, 3, born[2])], []);
+    const delta = deltaOf(before, await read(settings));
+    const poll = gatePollOf(delta, prometheus.metrics(configOf(settings)));
+    expect(poll.blocks['errors']).toMatchObject({
+      '': { candidate: { requests: 15, failures: 5 }, stable: { requests: 10, failures: 0 } },
+      eu: { candidate: { requests: 12, failures: 2 } },
+      us: { candidate: { requests: 3, failures: 3 } },
+    });
+  });
+
+  it('says about each build by itself what is missing', async () => {
+    await say([total(BLUE, 100)], []);
+    const reading = await read({});
+    expect(reading.candidate).toEqual({
+      missing: expect.stringMatching(/no fresh series for http_requests_total\{build="7f3c2a10/),
+    });
+    expect(reading.stable).toMatchObject({ targets: expect.anything() });
+    await say([total(BLUE, 100), `http_requests_total{build="${GREEN}",code="200"} NaN`], []);
+    expect((await read({})).candidate).toEqual({ missing: expect.stringMatching(/gives NaN, which is not a count/) });
+    const { candidate } = await prometheus.count(configOf({}), { ...PAIR, stable: null }, realIo);
+    expect(candidate).toEqual({ missing: expect.stringMatching(/NaN/) });
+  });
+
+  it('has no counts of a process whose scrape failed, and invents none when it is back', async () => {
+    await say([total(BLUE, 100), total(GREEN, 100)], [total(BLUE, 5000)]);
+    const before = await read({});
+    exporters[1]?.down();
+    await until('its series are stale', async () =>
+      (await server.value(`count(http_requests_total{build="${BLUE}"})`)) === 1 ? true : undefined,
+    );
+    const gap = await read({});
+    const delta = deltaOf(before, gap);
+    expect(delta.stable).toMatchObject({ arm: { state: 'reset', why: `gateway ${exporters[1]?.address} is gone` } });
+    expect(countOf(delta.stable)).toBe(0);
+    await say([total(BLUE, 103), total(GREEN, 103)], [total(BLUE, 5400)]);
+    const after = countersSince(delta.memory, await read({}), 15_000);
+    expect(after.stable.arm).toEqual({ state: 'counted' });
+    expect(countOf(after.stable)).toBe(3);
+  });
+});
+
+describe('labels that do not say what they should', () => {
+  it.each([
+    ['requests without the status', { status: 'status' }, /without the label status.*keep it in http_requests/],
+    ['requests that were added up over statuses', { requests: `sum(${RAW})` }, /without the label code/],
+    ['a status that is none', { status: 'verdict' }, /verdict="OK" is no HTTP status.*write an errors query/],
+    ['requests without the slice', { slices: 'region' }, /without the label region, by which slices/],
+    [
+      'buckets for requests',
+      { requests: 'http_seconds_bucket{build="${build}"}', status: undefined, errors: ERRORS },
+      /buckets, which count/,
+    ],
+    ['latency without bounds', { latency: RAW }, /without the label le/],
+    ['errors added up, requests not', { status: undefined, errors: SUMMED.errors }, /the total has errors but no requests/],
+  ])('is missing: %s', async (_what, settings, why) => {
+    const lines = (guid: Guid) => [total(guid, 9, 'code="500",verdict="OK"'), ...buckets(guid, { 0.5: 5, '+Inf': 9 })];
+    await say([...lines(BLUE), ...lines(GREEN)], []);
+    const reading = await read(settings);
+    expect([reading.candidate, reading.stable]).toEqual([
+      { missing: expect.stringMatching(why) },
+      { missing: expect.stringMatching(why) },
+    ]);
+  });
+
+  it('reads classes of statuses, as the exporter of HAProxy has them, and judges 4xx together', async () => {
+    const lines = (guid: Guid) => ['2xx', '4xx', '5xx', 'other'].map((code, index) => total(guid, 10 + index, `code="${code}"`));
+    await say([...lines(BLUE), ...lines(GREEN)], []);
+    const reading = await read({});
+    expect(targetsOf(reading.candidate)[0]?.counters).toEqual([
+      { counter: 'requests', slice: '', value: 46 },
+      { counter: 'errors', slice: '', value: 12 + 13 },
+      { counter: '4xx', slice: '', value: 11 },
+    ]);
+    expect(prometheus.metrics(configOf({}), reading).map(({ metric }) => metric)).toEqual(['errors', '4xx']);
+  });
+});
+
+describe('before the first step', () => {
+  const serving = async (settings: object) => prometheus.unproven?.(configOf(settings), (await read(settings)).stable);
+
+  it('has seen errors where the status says them, or their series exists', async () => {
+    await say([total(BLUE, 9), total(GREEN, 9)], []);
+    expect(await serving({})).toBeUndefined();
+    await say([total(BLUE, 9), total(BLUE, 0, 'code="500"')], []);
+    expect(await serving({ status: undefined, errors: ERRORS })).toBeUndefined();
+  });
+
+  it('names the fix where an errors query, or a latency query, finds nothing of the build that serves', async () => {
+    await say([total(BLUE, 9)], []);
+    expect(await serving({ status: undefined, errors: ERRORS })).toMatch(
+      /errors query finds no series.*begin a counter at 0.*status: LABEL/,
+    );
+    expect(await serving({ latency: 'http_seconds_bucket{build="${build}"}' })).toMatch(/latency query finds no bucket/);
+  });
+});
+
+describe('latency', () => {
+  it('is failures slower than a bound, with bounds of one kind however a client writes them', async () => {
+    const settings = configOf({ latency: 'http_seconds_bucket{build="${build}"}' });
+    const lines = (blue: number, green: number) => [
+      ...[total(BLUE, blue), total(GREEN, green)],
+      ...buckets(BLUE, { '0.5': blue - 1, '1.0': blue, '+Inf': blue }),
+      ...buckets(GREEN, { '0.5': 0, '1': green, '+Inf': green }),
+    ];
+    await say(lines(10, 10), []);
+    const before = await prometheus.count(settings, PAIR, realIo);
+    await say(lines(20, 15), []);
+    const after = await prometheus.count(settings, PAIR, realIo);
+    const poll = gatePollOf(deltaOf(before, after), prometheus.metrics(settings, after));
+    expect(poll.blocks['slower than 0.5s']?.['']).toEqual({
+      candidate: { requests: 5, failures: 5 },
+      stable: { requests: 10, failures: 0 },
+    });
+    expect(poll.blocks['slower than 1s']?.['']).toMatchObject({ candidate: { requests: 5, failures: 0 } });
+  });
+});
+
+describe('series that are labelled as no part of the query is', () => {
+  it.each([{ kvdeploy_build: 'other' }, { kvdeploy_build: '' }, { kvdeploy_counter: 'more' }])(
+    'are refused: %o',
+    async (wrong) => {
+      const row = (labels: object) => ({
+        metric: { kvdeploy_build: 'candidate', kvdeploy_counter: 'requests', instance: 'a:1', code: '200', ...labels },
+        value: [1_700_000_100, '50'],
+      });
+      const body = JSON.stringify({ status: 'success', data: { resultType: 'vector', result: [row({}), row(wrong)] } });
+      const http = async () => ({ status: 200, headers: {}, body });
+      const { candidate } = await prometheus.count(configOf({}), { ...PAIR, stable: null }, { ...realIo, http });
+      expect(candidate).toEqual({ missing: expect.stringMatching(/series that nobody asked for/) });
+    },
+  );
+});
+
+describe('old data', () => {
+  it('is refused by the time of its scrape, though the server goes on answering', async () => {
+    const now = 1_700_000_100;
+    const row = (counter: string, value: string) => ({
+      metric: { kvdeploy_build: 'candidate', kvdeploy_counter: counter, instance: 'a:1', code: '200' },
+      value: [now, value],
+    });
+    const answering = (seen: number) => async () => {
+      const result = [row('requests', '50'), row('seen', String(seen))];
+      return { status: 200, headers: {}, body: JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }) };
+    };
+    const ASKED_MS = 1_800_000_000_000;
+    const settings = configOf({ interval: '15s' });
+    const at = async (seen: number) =>
+      (await prometheus.count(settings, { ...PAIR, stable: null }, { ...realIo, now: () => ASKED_MS, http: answering(seen) }))
+        .candidate;
+    // By the asker's clock, whatever the server's says.
+    expect(await at(now - 30.5)).toMatchObject({ targets: { 'a:1': { freshMs: ASKED_MS } } });
+    expect(await at(now - 32)).toEqual({ missing: expect.stringMatching(/scraped a:1 32s ago, which is too old/) });
+  });
+});
+
+const PAIR = { candidate: about(GREEN), stable: about(BLUE) };
+
+function about(build: Guid): Question {
+  return { scope: { tenant: 'acme', environment: 'production', service: 'gw' }, build, place: 'green', address: null };
+}
+
+function configOf(settings: object): PrometheusConfig {
+  const all = { url: server.url, requests: RAW, status: 'code', interval: '200ms', timeout: '2s', ...settings };
+  return prometheus.config.parse(all) as PrometheusConfig;
+}
+
+function read(settings: object): Promise<Reading> {
+  return prometheus.count(configOf(settings), PAIR, realIo);
+}
+
+function deltaOf(before: Reading, after: Reading) {
+  return countersSince(countersSince(NO_COUNTERS, before, 15_000).memory, after, 15_000);
+}
+
+function countOf({ counts }: ReturnType<typeof deltaOf>['candidate']): number {
+  return [...(counts.get('requests')?.values() ?? [])].reduce((sum, value) => sum + value, 0);
+}
+
+function targets(arm: Reading['candidate']) {
+  if (!('targets' in arm)) throw new Error(JSON.stringify(arm));
+  return arm.targets;
+}
+
+const targetsOf = (arm: Reading['candidate']) => Object.values(targets(arm));
+const freshOf = (arm: Reading['candidate']) => targetsOf(arm)[0]?.freshMs;
+
+function total(guid: Guid, value: number, labels = 'code="200"'): string {
+  return `http_requests_total{build="${guid}",${labels}} ${value}`;
+}
+
+function buckets(guid: Guid, counts: Readonly<Record<string, number>>, labels = 'code="200"'): string[] {
+  return Object.entries(counts).map(([le, value]) => `http_seconds_bucket{build="${guid}",le="${le}",${labels}} ${value}`);
+}
+
+/** Each process exports its lines from now on; resolves once both were scraped. */
+async function say(first: readonly string[], second: readonly string[]): Promise<void> {
+  said += 1;
+  exporters[0]?.say([...first, `said ${said}`]);
+  exporters[1]?.say([...second, `said ${said}`]);
+  await until('both were scraped', async () => ((await server.value(`count(said == ${said})`)) === 2 ? true : undefined));
+}
+
+async function startExporter() {
+  let lines: readonly string[] | undefined = [];
+  const exporter = http.createServer((_request, response) => {
+    if (lines === undefined) response.writeHead(503).end();
+    else response.end(`${lines.join('\n')}\n`);
+  });
+  await new Promise<void>((resolve) => exporter.listen(0, '127.0.0.1', resolve));
+  return {
+    address: `127.0.0.1:${(exporter.address() as AddressInfo).port}`,
+    say: (next: readonly string[]) => {
+      lines = next;
+    },
+    down: () => {
+      lines = undefined;
+    },
+    close: () => {
+      exporter.close();
+      exporter.closeAllConnections();
+    },
+  };
+}

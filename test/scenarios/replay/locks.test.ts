@@ -1,0 +1,52 @@
+/** The table of controls, without traffic: each lock of admission refuses the incident alone, and nothing does with all of them off. */
+import { describe, expect, it } from 'vitest';
+import { LOCKS, ROLLBACK_LOCKS } from '../../../src/core/admission/admission.ts';
+import { controlLines, controlsOf } from '../../../src/scenarios/replay/controls.ts';
+import { scenarioOf } from '../../../src/scenarios/replay/incidents.ts';
+import { locksAlone } from '../../../src/scenarios/replay/locks.ts';
+import type { PlayedRow } from '../../../src/scenarios/replay/play.ts';
+
+const alone = locksAlone(scenarioOf('2023-10-30'));
+
+describe('each lock alone', () => {
+  it.each(alone.map((lock) => [lock.control, lock.world, lock] as const))('%s stops it when %s', (control, _world, lock) => {
+    expect([...LOCKS, ...ROLLBACK_LOCKS].map(({ name }) => name)).toContain(control);
+    expect(lock.code).not.toBeNull();
+    expect(lock.message).toMatch(/\.$/);
+  });
+
+  it.each(alone.map((lock) => [lock.control, lock.world, lock] as const))(
+    'without %s, and every other one, it gets production when %s',
+    (_control, _world, { offPercent }) => {
+      expect([5, 100]).toContain(offPercent);
+    },
+  );
+
+  it('covers listing, scope, other scopes, target, presence and identity, and the way back', () => {
+    expect(new Set(alone.map(({ code }) => code))).toEqual(
+      new Set(['WRONG_SCOPE', 'UNLISTED_BUILD', 'FOREIGN_BUILD', 'WRONG_TARGET', 'BUILD_GONE', 'NOT_KNOWN_GOOD']),
+    );
+  });
+});
+
+describe('the table', () => {
+  const row = { time: 'alone', control: 'the gate', approach: 'it answers 401', happened: '', must: '', notBuilt: [] };
+  const act = { happened: null, command: 'kvdeploy promote', message: '', seconds: 1, seen: [], differences: [] };
+  const reverted: PlayedRow = { ...row, ended: 'as it must', acts: [{ ...act, exit: 4, code: 'REVERTED' }] };
+
+  it('says what stopped it, and counts a row that differs as let through', () => {
+    expect(controlsOf([], [reverted])).toMatchObject([{ control: 'the gate', stoppedBy: 'exit 4 REVERTED' }]);
+    expect(controlsOf([], [{ ...reverted, ended: 'differs' }])).toMatchObject([{ stoppedBy: null }]);
+    expect(controlLines(controlsOf([], [{ ...reverted, ended: 'differs' }]), 120).join('\n')).toContain('LET THROUGH');
+  });
+
+  it('counts a lock as let through where something else still refused without it', () => {
+    const [lock] = alone;
+    expect(controlsOf(lock === undefined ? [] : [{ ...lock, offPercent: null }], [])).toMatchObject([{ stoppedBy: null }]);
+  });
+
+  it.each([60, 100, 130])('fits into %d columns', (width) => {
+    const lines = controlLines(controlsOf(alone, [reverted]), width);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(Math.max(width, 84));
+  });
+});
