@@ -72,7 +72,7 @@ function pageOf(scenarios: readonly Scenario[]): string {
       'real HTTP requests, the real commands, only on 127.0.0.1, nothing left behind.',
     ].join('\n'),
     [
-      '<!-- tested by test/replay/replay.deep.test.ts -->',
+      '<!-- tested by test/scenarios/replay/replay.deep.test.ts -->',
       '```sh',
       ...scenarios.map(({ incident }) => `kvdeploy replay ${incident}`),
       '```',
