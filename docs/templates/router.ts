@@ -1,0 +1,52 @@
+/** The toy router: a JSON file that says which place gets how much. Copy it to src/routers/<kind>.ts. Must not believe the file beyond what it says. */
+import * as z from 'zod';
+import type { Change, Check } from '../base/changes/change.ts';
+import { KvdeployError } from '../core/errors.ts';
+import type { Split } from '../core/rollout/split.ts';
+import type { Io } from '../io.ts';
+import type { Reading, Router } from './router.ts';
+
+const config = z.strictObject({ file: z.string().regex(/^\//, 'an absolute path') });
+type Config = z.infer<typeof config>;
+
+/** What stands in the file. */
+const weights = z.strictObject({ environment: z.string(), percents: z.record(z.string(), z.number()) });
+
+export const toy: Router<Config> = {
+  kind: 'toy',
+  summary: 'a JSON file of percentages, for people who write a router',
+  config,
+  targets: ({ file }) => [file],
+  impossible: () => undefined,
+  changes: ({ file }, split): readonly Change[] => [{ kind: 'write-file', path: file, content: contentOf(split) }],
+  checks: ({ file }, split): readonly Check[] => [{ kind: 'file', path: file, content: contentOf(split) }],
+  read: async ({ file }, io) => readingOf(parsed(file, io)),
+  identify: async ({ file }, io) => [parsed(file, io).environment],
+  idleTimeoutMs: 0,
+};
+
+/** Absolute: the same split gives the same bytes, in whatever order its shares come. */
+function contentOf(split: Split): string {
+  const percents = Object.fromEntries(split.map(({ place, percent }) => [place, percent] as const).sort());
+  return `${JSON.stringify({ environment: 'production', percents })}\n`;
+}
+
+function parsed(file: string, io: Io): z.infer<typeof weights> {
+  try {
+    return weights.parse(JSON.parse(String(io.fs.readFileSync(file, 'utf8'))));
+  } catch (cause) {
+    throw new KvdeployError('UNREACHABLE', { message: `${file} cannot be read.`, hint: 'Write it once by hand.', cause });
+  }
+}
+
+/** The file is a setting: nothing here has seen traffic, so it is `configured`, never `served`. */
+function readingOf({ percents }: z.infer<typeof weights>): Reading {
+  const members = Object.entries(percents).map(([place, percent]) => ({
+    place,
+    percent,
+    up: true,
+    address: null,
+    servedTotal: null,
+  }));
+  return { members, certainty: 'configured', trouble: [] };
+}
