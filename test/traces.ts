@@ -7,7 +7,7 @@ export const SEED = 20261122;
 export const TRACES = fileURLToPath(new URL('../fixtures/traces', import.meta.url));
 export const HEADER = 't_s,slice,build,requests,errors';
 
-export interface World {
+export interface Traffic {
   readonly seed?: number;
   /** Requests of both builds in one interval. */
   readonly requests?: number;
@@ -35,12 +35,12 @@ const DEFAULTS = {
 } as const;
 
 /** Lines of a trace without its header; every request fails or not on its own. */
-export function linesOf(world: World): string[] {
+export function linesOf(traffic: Traffic): string[] {
   const { seed, requests, share, intervals, everyS, stable, candidate, bad, slices } = {
     bad: undefined,
     slices: { '': 1 },
     ...DEFAULTS,
-    ...world,
+    ...traffic,
   };
   const random = seeded(seed);
   const lines: string[] = [];
@@ -55,8 +55,8 @@ export function linesOf(world: World): string[] {
   return lines;
 }
 
-export function traceOf(world: World): string {
-  return `${[HEADER, ...linesOf(world)].join('\n')}\n`;
+export function traceOf(traffic: Traffic): string {
+  return `${[HEADER, ...linesOf(traffic)].join('\n')}\n`;
 }
 
 /** So many tenants, the k-th with a part that falls as 1/k. */

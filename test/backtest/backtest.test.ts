@@ -142,17 +142,17 @@ describe('missing data never lets a build go on', () => {
 
 describe('what came later', () => {
   it('changes nothing that was said before: a cut trace says the same as the whole one up to its end', () => {
-    const worlds = [
+    const traces = [
       example('one-tenant'),
       example('scrape-gap'),
       example('outage-of-401'),
       traceOf({ candidate: 0.004, intervals: 25 }),
       traceOf({ slices: { eu: 0.7, us: 0.3 }, everyS: 5, intervals: 60 }),
     ];
-    const whole = worlds.map(verdictsOf);
+    const whole = traces.map(verdictsOf);
     fc.assert(
-      fc.property(fc.nat(worlds.length - 1), fc.nat(), (world, where) => {
-        const [header = '', ...lines] = (worlds[world] ?? '').trimEnd().split('\n');
+      fc.property(fc.nat(traces.length - 1), fc.nat(), (which, where) => {
+        const [header = '', ...lines] = (traces[which] ?? '').trimEnd().split('\n');
         const times = [...new Set(lines.map(at))];
         const until = times[where % times.length] ?? 0;
         const cut = verdictsOf(
@@ -161,7 +161,7 @@ describe('what came later', () => {
             header,
           ),
         );
-        expect(cut).toEqual(whole[world]?.slice(0, cut.length));
+        expect(cut).toEqual(whole[which]?.slice(0, cut.length));
       }),
       { seed: SEED, numRuns: 40 },
     );

@@ -1,4 +1,4 @@
-/** Measures the engine in a simulated world: its own time for each step, and its memory over a long bake and over many rollouts. */
+/** Measures the engine in a simulation: its own time for each step, and its memory over a long bake and over many rollouts. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { loadTypeScript, report, rounded, spread, usageOf } from './measure.mjs';
@@ -67,7 +67,7 @@ const many = await manyRollouts();
 const mb = (value) => `${rounded(value, 1)} MB`;
 report({
   name: 'engine',
-  title: 'The engine in a simulated world, where nothing waits',
+  title: 'The engine in a simulation, where nothing waits',
   columns: ['what', 'figure', 'beside'],
   rows: [
     [

@@ -1,4 +1,4 @@
-/** Compares gates in simulated worlds, in two processes: `--quick` for a first look, `--scale 4` for four times the runs, `--seed N` for other chance. */
+/** Compares gates in simulation, in two processes: `--quick` for a first look, `--scale 4` for four times the runs, `--seed N` for other chance. */
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';

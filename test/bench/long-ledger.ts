@@ -6,17 +6,17 @@ import { type Entry, encodeLine, lineHash, type NewEntry } from '../../src/core/
 import { localStore } from '../../src/stores/local.ts';
 import { pointerOf, restoreOf, routesTo, stateWith } from '../break-glass/scene.ts';
 import { realIo } from '../servers/real-io.ts';
-import { Process } from '../world/process.ts';
-import { CANDIDATE, furnish, planOf, promote, STABLE, watcherOf } from '../world/rollouts.ts';
-import { SCOPE, World } from '../world/world.ts';
+import { Process } from '../simulator/process.ts';
+import { CANDIDATE, furnish, planOf, promote, STABLE, watcherOf } from '../simulator/rollouts.ts';
+import { SCOPE, Simulation } from '../simulator/simulation.ts';
 
 /** What the real engine wrote down in one simulated promotion of five steps, from claim to release. */
 async function entriesOfOneRollout(): Promise<readonly NewEntry[]> {
-  const world = furnish(new World({ blue: 100, green: 0, grey: 0 }));
+  const sim = furnish(new Simulation({ blue: 100, green: 0, grey: 0 }));
   const steps = [1, 5, 25, 50, 100].map((percent) => ({ percent, bakeMs: 60_000 }));
-  const ended = await promote(world, new Process(world, 2), planOf({ steps }));
+  const ended = await promote(sim, new Process(sim, 2), planOf({ steps }));
   if (ended.how !== 'over' || ended.state.phase !== 'done') throw new Error(`the rollout ended ${JSON.stringify(ended)}`);
-  return (await watcherOf(world).read(SCOPE)).entries;
+  return (await watcherOf(sim).read(SCOPE)).entries;
 }
 
 /** The same entries for the n-th rollout, with builds of its own: what is known of builds grows with the ledger. */

@@ -1,18 +1,18 @@
-/** Rollouts of the real engine in the simulated world, for the benchmarks: nothing waits, so that all time is the engine's own. */
+/** Rollouts of the real engine in the simulation, for the benchmarks: nothing waits, so that all time is the engine's own. */
 import { fold } from '../../src/core/ledger/history.ts';
-import { watched } from '../world/disk.ts';
-import { Process } from '../world/process.ts';
-import { buildAt, CANDIDATE, furnish, planOf, promote, rollbackOf, STABLE, storeOf, watcherOf } from '../world/rollouts.ts';
-import { SCOPE, World } from '../world/world.ts';
+import { watched } from '../simulator/disk.ts';
+import { Process } from '../simulator/process.ts';
+import { buildAt, CANDIDATE, furnish, planOf, promote, rollbackOf, STABLE, storeOf, watcherOf } from '../simulator/rollouts.ts';
+import { SCOPE, Simulation } from '../simulator/simulation.ts';
 
 type Plan = ReturnType<typeof planOf>;
 
-function freshWorld(): World {
-  return furnish(new World({ blue: 100, green: 0, grey: 0 }));
+function freshSimulation(): Simulation {
+  return furnish(new Simulation({ blue: 100, green: 0, grey: 0 }));
 }
 
-async function toTheEnd(world: World, pid: number, plan: Plan): Promise<void> {
-  const ended = await promote(world, new Process(world, pid), plan);
+async function toTheEnd(sim: Simulation, pid: number, plan: Plan): Promise<void> {
+  const ended = await promote(sim, new Process(sim, pid), plan);
   if (ended.how !== 'over' || ended.state.phase !== 'done') throw new Error(`the rollout ended ${JSON.stringify(ended)}`);
 }
 
@@ -23,15 +23,15 @@ export interface Walked {
 
 /** One promotion with so many steps, each baked for five polls. */
 export async function walk(steps: number): Promise<Walked> {
-  const world = freshWorld();
+  const sim = freshSimulation();
   let flushes = 0;
   const count = (call: string) => {
     if (call === 'fsyncSync') flushes += 1;
   };
-  Object.assign(world, { disk: watched(world.disk, () => undefined, count) });
+  Object.assign(sim, { disk: watched(sim.disk, () => undefined, count) });
   const percents = Array.from({ length: steps }, (_, index) => ((index + 1) * 100) / steps);
-  await toTheEnd(world, 2, planOf({ steps: percents.map((percent) => ({ percent, bakeMs: 5000 })) }));
-  return { entries: (await watcherOf(world).read(SCOPE)).entries.length, flushes };
+  await toTheEnd(sim, 2, planOf({ steps: percents.map((percent) => ({ percent, bakeMs: 5000 })) }));
+  return { entries: (await watcherOf(sim).read(SCOPE)).entries.length, flushes };
 }
 
 /** One promotion that bakes for so many hours at 50 %, polled every second; `everyHour` is called as simulated time goes by. */
@@ -39,46 +39,46 @@ export async function bake(
   hours: number,
   everyHour: (hour: number) => void,
 ): Promise<{ readonly entries: number; readonly polls: number }> {
-  const world = freshWorld();
-  world.callsMax = Number.POSITIVE_INFINITY;
+  const sim = freshSimulation();
+  sim.callsMax = Number.POSITIVE_INFINITY;
   const hourMs = 3_600_000;
-  for (let hour = 1; hour <= hours; hour += 1) world.after(hour * hourMs, () => everyHour(hour));
+  for (let hour = 1; hour <= hours; hour += 1) sim.after(hour * hourMs, () => everyHour(hour));
   const steps = [
     { percent: 50, bakeMs: hours * hourMs },
     { percent: 100, bakeMs: 5000 },
   ];
   let polls = 0;
   const plan = planOf({ steps });
-  const ended = await promote(world, new Process(world, 2), plan, (line) => {
+  const ended = await promote(sim, new Process(sim, 2), plan, (line) => {
     if (line.type === 'poll') polls += 1;
   });
   if (ended.how !== 'over' || ended.state.phase !== 'done') throw new Error(`the bake ended ${JSON.stringify(ended)}`);
-  return { entries: (await watcherOf(world).read(SCOPE)).entries.length, polls };
+  return { entries: (await watcherOf(sim).read(SCOPE)).entries.length, polls };
 }
 
 /**
- * So many rollouts after each other in one world with one ledger, each by a process of its own: new builds turn by turn at green and
+ * So many rollouts after each other in one simulation with one ledger, each by a process of its own: new builds turn by turn at green and
  * at blue. `after` may read the ledger as each process does at its start: verified once, folded before the claim and under it.
  */
 export async function rollouts(
   count: number,
   after: (nth: number, verify: () => Promise<unknown>) => void | Promise<void>,
 ): Promise<{ readonly entries: number }> {
-  const world = freshWorld();
-  world.callsMax = Number.POSITIVE_INFINITY;
+  const sim = freshSimulation();
+  sim.callsMax = Number.POSITIVE_INFINITY;
   let stable = rollbackOf().candidate;
   for (let nth = 1; nth <= count; nth += 1) {
     const place = nth % 2 === 1 ? 'green' : 'blue';
     const candidate = buildAt(guidOf(nth), place, nth + 1);
-    world.place(place, candidate.guid);
-    await toTheEnd(world, nth + 10, planFor(nth, candidate, stable));
+    sim.place(place, candidate.guid);
+    await toTheEnd(sim, nth + 10, planFor(nth, candidate, stable));
     stable = candidate;
     await after(nth, async () => {
-      const { entries } = await storeOf(new Process(world, 1).io).read(SCOPE);
+      const { entries } = await storeOf(new Process(sim, 1).io).read(SCOPE);
       return [fold(entries), fold(entries)];
     });
   }
-  return { entries: (await watcherOf(world).read(SCOPE)).entries.length };
+  return { entries: (await watcherOf(sim).read(SCOPE)).entries.length };
 }
 
 function planFor(nth: number, candidate: Plan['candidate'], stable: Plan['candidate']): Plan {
@@ -86,7 +86,7 @@ function planFor(nth: number, candidate: Plan['candidate'], stable: Plan['candid
   return planOf({ id: `r-${nth}`, candidate, stable, members: [...members, { place: 'grey', build: null }] });
 }
 
-/** The first two are those that the world is furnished with. */
+/** The first two are those that the simulation is furnished with. */
 function guidOf(nth: number): string {
   return nth === 1 ? CANDIDATE : `${STABLE.slice(0, -12)}${(nth + 1).toString(16).padStart(12, '0')}`;
 }

@@ -1,4 +1,4 @@
-/** A small world for break-glass: a state on disk, a routes file, builds that answer for themselves, and the bundled program. */
+/** What break-glass needs around it: a state on disk, a routes file, builds that answer for themselves, and the bundled program. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { createServer, type Server } from 'node:http';

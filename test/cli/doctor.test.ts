@@ -8,26 +8,26 @@ import type { Target } from '../../src/engine/target.ts';
 import type { Deps } from '../../src/release/deps.ts';
 import { contents, fingerprint } from './fingerprint.ts';
 import { BLUE, GREEN, PRODUCTION, SURE } from './local-builds.ts';
-import { type LocalWorld, openLocalWorld, resultOf } from './local-world.ts';
+import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
 import type { CliOptions } from './run-cli.ts';
 
-let world: LocalWorld;
+let site: LocalSite;
 
 beforeAll(async () => {
-  world = await openLocalWorld(['production']);
-  world.writeConfig({ copies: [join(world.folder, 'copy')] });
-  expect(resultOf(await world.run(['adopt', ...PRODUCTION, ...SURE, '--json']))).toMatchObject({ ok: true });
-  world.keep('adopted');
+  site = await openLocalSite(['production']);
+  site.writeConfig({ copies: [join(site.folder, 'copy')] });
+  expect(resultOf(await site.run(['adopt', ...PRODUCTION, ...SURE, '--json']))).toMatchObject({ ok: true });
+  site.keep('adopted');
 });
-afterAll(() => world.close());
+afterAll(() => site.close());
 beforeEach(() => {
-  world.writeConfig({ copies: [join(world.folder, 'copy')] });
-  world.writeManifest('production', [BLUE, GREEN]);
+  site.writeConfig({ copies: [join(site.folder, 'copy')] });
+  site.writeManifest('production', [BLUE, GREEN]);
 });
 
-const scopeDir = () => join(world.stateDir, 'acme/production/kv-gateway');
+const scopeDir = () => join(site.stateDir, 'acme/production/kv-gateway');
 const pointerDir = () => join(scopeDir(), 'pointer');
-const everything = () => [world.stateDir, join(world.folder, 'copy'), world.home, world.checkout, world.routes('production')];
+const everything = () => [site.stateDir, join(site.folder, 'copy'), site.home, site.checkout, site.routes('production')];
 
 function edit(file: string, from: string | RegExp, to: string): void {
   const text = readFileSync(file, 'utf8');
@@ -43,7 +43,7 @@ interface Sections {
 }
 
 async function examine(args: readonly string[] = PRODUCTION, options: CliOptions = {}) {
-  const answer = await world.run(['doctor', ...args, '--json'], options);
+  const answer = await site.run(['doctor', ...args, '--json'], options);
   const document = answer.json.find((line) => line.type === 'document');
   const { sections } = (document?.type === 'document' ? document.data : { sections: [] }) as Sections;
   const checks = sections.flatMap((section) => section.checks);
@@ -51,16 +51,16 @@ async function examine(args: readonly string[] = PRODUCTION, options: CliOptions
   return { ...answer, sections, checks, bad, result: resultOf(answer) };
 }
 
-describe('doctor on a world where everything is in place', () => {
+describe('doctor on a site where everything is in place', () => {
   test('says ok to every check, in one line each, and leaves every byte as it was', async () => {
     const before = contents(...everything());
-    const { served } = await world.status('production');
-    const { exitCode, stdout, stderr } = await world.run(['doctor', ...PRODUCTION]);
+    const { served } = await site.status('production');
+    const { exitCode, stdout, stderr } = await site.run(['doctor', ...PRODUCTION]);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     expect(stdout.split('\n').filter((line) => /^ {2}ok {4}\S/.test(line)).length).toBeGreaterThan(20);
     expect(stdout).not.toMatch(/^ {2}(?:warn|FAIL)/m);
     expect(contents(...everything())).toEqual(before);
-    expect((await world.status('production')).served).toEqual(served);
+    expect((await site.status('production')).served).toEqual(served);
   });
 
   test('gives every check as a line and all of them as a document', async () => {
@@ -110,7 +110,7 @@ describe('doctor on a world where everything is in place', () => {
   });
 });
 
-/** What is broken, how, and every check that must not be ok then; the last says how it is mended, where the world does not do that. */
+/** What is broken, how, and every check that must not be ok then; the last says how it is mended, where the site does not do that. */
 type Breakage = readonly [
   what: string,
   breakIt: () => void | Promise<void>,
@@ -121,46 +121,46 @@ type Breakage = readonly [
 const BROKEN: readonly Breakage[] = [
   [
     'a router that is gone',
-    () => world.stopServe('production'),
+    () => site.stopServe('production'),
     ['warn pointer', 'warn pointer copy 1', 'FAIL router'],
-    () => world.startServe('production'),
+    () => site.startServe('production'),
   ],
   [
     'another build at the place that serves',
-    () => world.backend('production', 'blue').setGuid(GREEN.guid),
+    () => site.backend('production', 'blue').setGuid(GREEN.guid),
     ['FAIL build blue'],
-    () => world.backend('production', 'blue').setGuid(BLUE.guid),
+    () => site.backend('production', 'blue').setGuid(BLUE.guid),
   ],
   [
     'a staging build at a place that gets nothing',
-    () => world.backend('production', 'green').setEnvironment('staging'),
+    () => site.backend('production', 'green').setEnvironment('staging'),
     ['FAIL build green'],
-    () => world.backend('production', 'green').setEnvironment('production'),
+    () => site.backend('production', 'green').setEnvironment('production'),
   ],
   [
     'a build that serves and is sick',
-    () => world.backend('production', 'blue').setStatus(500),
+    () => site.backend('production', 'blue').setStatus(500),
     ['warn gate answers'],
-    () => world.backend('production', 'blue').setStatus(200),
+    () => site.backend('production', 'blue').setStatus(200),
   ],
   [
     'a gate without data',
     () =>
       edit(
-        join(world.checkout, 'kvdeploy.config.yaml'),
+        join(site.checkout, 'kvdeploy.config.yaml'),
         /(production:\n {8}protected: true\n[\s\S]*?)source: http-probe, path: \/probe, probes: 5/,
         `$1source: prometheus, url: "http://127.0.0.1:1", requests: 'n{b="$\${build}"}', errors: 'e{b="$\${build}"}'`,
       ),
     ['FAIL gate answers'],
   ],
   ['a damaged pointer', () => edit(join(pointerDir(), 'ptr.000000000001'), '"generation":1', '"generation":2'), ['FAIL pointer']],
-  ['a copy that is gone', () => rmSync(join(world.folder, 'copy'), { recursive: true }), ['FAIL pointer copy 1']],
+  ['a copy that is gone', () => rmSync(join(site.folder, 'copy'), { recursive: true }), ['FAIL pointer copy 1']],
   ['a rescue program of another version', () => writeFileSync(join(pointerDir(), 'break-glass.mjs'), ''), ['warn pointer']],
   [
     'a place that the way back does not know',
     () =>
       edit(
-        join(world.checkout, 'kvdeploy.config.yaml'),
+        join(site.checkout, 'kvdeploy.config.yaml'),
         /(protected: true[\s\S]*?addresses: \{)/,
         '$1 teal: "http://127.0.0.1:1",',
       ),
@@ -172,28 +172,28 @@ const BROKEN: readonly Breakage[] = [
     ['FAIL ledger', 'warn pointer', 'warn pointer copy 1', 'warn gates'],
   ],
   ['a hold', () => writeFileSync(join(pointerDir(), 'hold'), ''), ['FAIL hold']],
-  ['a config that cannot be read', () => writeFileSync(join(world.checkout, 'kvdeploy.config.yaml'), 'a: ['), ['FAIL config']],
+  ['a config that cannot be read', () => writeFileSync(join(site.checkout, 'kvdeploy.config.yaml'), 'a: ['), ['FAIL config']],
   [
     'a foreign build in a manifest',
     () =>
-      edit(join(world.checkout, 'releases/acme/production/kv-gateway.yaml'), GREEN.guid, '57a9e000-6666-4aaa-8bbb-000000000005'),
+      edit(join(site.checkout, 'releases/acme/production/kv-gateway.yaml'), GREEN.guid, '57a9e000-6666-4aaa-8bbb-000000000005'),
     ['FAIL manifests'],
   ],
   [
     'a step that the router cannot give',
-    () => edit(join(world.checkout, 'kvdeploy.config.yaml'), /(protected: true[\s\S]*?)percent: 25,/, '$1percent: 0.001,'),
+    () => edit(join(site.checkout, 'kvdeploy.config.yaml'), /(protected: true[\s\S]*?)percent: 25,/, '$1percent: 0.001,'),
     ['FAIL steps'],
   ],
   [
     'a state that anyone can write',
-    () => chmodSync(world.stateDir, 0o777),
+    () => chmodSync(site.stateDir, 0o777),
     ['FAIL state folder', 'FAIL ledger', 'warn pointer', 'warn pointer copy 1', 'warn gates'],
   ],
   [
     'a state with a link in it',
     () => {
       rmSync(pointerDir(), { recursive: true });
-      symlinkSync(world.home, pointerDir());
+      symlinkSync(site.home, pointerDir());
     },
     ['FAIL state folder', 'FAIL pointer'],
   ],
@@ -201,30 +201,30 @@ const BROKEN: readonly Breakage[] = [
 
 describe('doctor finds', () => {
   test.each(BROKEN.map((breakage) => [breakage[0], breakage] as const))('%s', async (_what, [, breakIt, expected, mend]) => {
-    await world.restore('adopted');
+    await site.restore('adopted');
     await breakIt();
     try {
       const { exitCode, bad, checks } = await examine(
-        existsSync(world.stateDir) ? [...PRODUCTION, '--state-dir', world.stateDir] : PRODUCTION,
+        existsSync(site.stateDir) ? [...PRODUCTION, '--state-dir', site.stateDir] : PRODUCTION,
       );
       expect(bad).toEqual(expected);
       expect(exitCode).toBe(expected.some((name) => name.startsWith('FAIL')) ? 3 : 0);
       for (const { level, fix } of checks) expect(fix === null).toBe(level === 'ok');
     } finally {
-      chmodSync(world.stateDir, 0o700);
+      chmodSync(site.stateDir, 0o700);
       await mend?.();
     }
   });
 });
 
 describe('doctor', () => {
-  beforeEach(() => world.restore('adopted'));
+  beforeEach(() => site.restore('adopted'));
 
   test('names what reaches into every Node program, and starts where nothing else does', async () => {
     const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0', NODE_OPTIONS: '--no-deprecation' };
     const { exitCode, bad } = await examine(PRODUCTION, { env });
     expect({ exitCode, bad }).toEqual({ exitCode: 3, bad: ['warn environment', 'FAIL environment'] });
-    expect(await world.run(['status', ...PRODUCTION], { env })).toMatchObject({ exitCode: 2 });
+    expect(await site.run(['status', ...PRODUCTION], { env })).toMatchObject({ exitCode: 2 });
   });
 
   test('says that a state in memory is none', async () => {
@@ -238,21 +238,21 @@ describe('doctor', () => {
   });
 
   test('reports what hangs, and is done within 15 s all the same', async () => {
-    world.backend('production', 'blue').setDelayMs(60_000);
+    site.backend('production', 'blue').setDelayMs(60_000);
     const startedMs = performance.now();
     const { exitCode, bad } = await examine();
-    world.backend('production', 'blue').setDelayMs(0);
+    site.backend('production', 'blue').setDelayMs(0);
     expect({ exitCode, bad }).toEqual({ exitCode: 3, bad: ['FAIL build blue', 'warn gate answers'] });
     expect(performance.now() - startedMs).toBeLessThan(15_000);
   });
 
   test('finds that break-glass would not find a state that nobody has noted', async () => {
-    const { bad } = await examine(PRODUCTION, { env: { HOME: world.checkout } });
+    const { bad } = await examine(PRODUCTION, { env: { HOME: site.checkout } });
     expect(bad).toEqual(['warn state found']);
   });
 
   test('sees a rollout that nobody watches', async () => {
-    const left = await world.run(['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE, '--until', '25']);
+    const left = await site.run(['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE, '--until', '25']);
     expect(left).toMatchObject({ exitCode: 0 });
     const { checks } = await examine();
     expect(checks.find(({ name }) => name === 'leader')).toMatchObject({
@@ -263,16 +263,16 @@ describe('doctor', () => {
 
   test('pointer verify --renew mends a rescue program of another version, which is a warning without it', async () => {
     writeFileSync(join(pointerDir(), 'break-glass.mjs'), 'old\n');
-    const verified = await world.run(['pointer', 'verify', ...PRODUCTION]);
+    const verified = await site.run(['pointer', 'verify', ...PRODUCTION]);
     expect(verified).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('another version') });
     expect((await examine()).bad).toEqual(['warn pointer']);
-    expect(await world.run(['pointer', 'verify', '--renew', ...PRODUCTION])).toMatchObject({ exitCode: 0 });
+    expect(await site.run(['pointer', 'verify', '--renew', ...PRODUCTION])).toMatchObject({ exitCode: 0 });
     expect((await examine()).bad).toEqual([]);
   });
 });
 
 describe('doctor --break-glass', () => {
-  beforeEach(() => world.restore('adopted'));
+  beforeEach(() => site.restore('adopted'));
   const rehearse = () => examine([...PRODUCTION, '--break-glass']);
   const program = () => join(pointerDir(), 'break-glass.mjs');
 
@@ -292,19 +292,19 @@ describe('doctor --break-glass', () => {
   });
 
   test('needs no config, and says what cannot be read back when the router is gone', async () => {
-    await world.stopServe('production');
-    writeFileSync(join(world.checkout, 'kvdeploy.config.yaml'), 'a: [');
-    const args = [...PRODUCTION, '--service', 'kv-gateway', '--break-glass', '--state-dir', world.stateDir];
+    await site.stopServe('production');
+    writeFileSync(join(site.checkout, 'kvdeploy.config.yaml'), 'a: [');
+    const args = [...PRODUCTION, '--service', 'kv-gateway', '--break-glass', '--state-dir', site.stateDir];
     const { exitCode, bad } = await examine(args);
-    world.writeConfig();
-    await world.startServe('production');
+    site.writeConfig();
+    await site.startServe('production');
     expect({ exitCode, bad: [...new Set(bad)] }).toEqual({ exitCode: 3, bad: ['FAIL read back'] });
   });
 
   test('says that the build to go back to is gone, or that no pointer verifies', async () => {
-    world.backend('production', 'blue').setGuid(GREEN.guid);
+    site.backend('production', 'blue').setGuid(GREEN.guid);
     const gone = await rehearse();
-    world.backend('production', 'blue').setGuid(BLUE.guid);
+    site.backend('production', 'blue').setGuid(BLUE.guid);
     expect(gone.checks.find(({ level }) => level === 'FAIL')).toMatchObject({
       name: 'read back',
       found: expect.stringMatching(/^BUILD_GONE/),
@@ -314,29 +314,29 @@ describe('doctor --break-glass', () => {
   });
 
   test('the rescue program opens nothing for writing, makes no folder and ends no process, by the word of the kernel', async () => {
-    const trace = join(world.folder, 'trace');
+    const trace = join(site.folder, 'trace');
     const calls =
       'trace=openat,open,creat,mkdir,mkdirat,rename,renameat2,unlink,unlinkat,link,linkat,write,pwrite64,fchmod,ftruncate,kill';
-    const answer = await world.shell(`strace -f -qq -y -o ${trace} -e ${calls} node ${program()} --rehearse --env production`);
+    const answer = await site.shell(`strace -f -qq -y -o ${trace} -e ${calls} node ${program()} --rehearse --env production`);
     expect(answer.stdout).toContain('REHEARSED, nothing was written');
     const lines = readFileSync(trace, 'utf8').split('\n');
-    const ours = lines.filter((line) => line.includes(world.folder) && !/O_RDONLY|write\(\d+<(?:socket|pipe|\/dev\/)/.test(line));
+    const ours = lines.filter((line) => line.includes(site.folder) && !/O_RDONLY|write\(\d+<(?:socket|pipe|\/dev\/)/.test(line));
     // Opened to see that it could be written, and closed again.
-    expect(ours.filter((line) => !line.includes(`"${world.routes('production')}", O_WRONLY|O_NONBLOCK`))).toEqual([]);
+    expect(ours.filter((line) => !line.includes(`"${site.routes('production')}", O_WRONLY|O_NONBLOCK`))).toEqual([]);
     expect(ours).toHaveLength(1);
     expect(lines.filter((line) => /\bkill\(/.test(line))).toEqual([]);
   });
 
   test('--rehearse and --confirm exclude each other, and it is no option of the ordinary rollback', async () => {
-    const both = await world.shell(`node ${program()} --rehearse --env production --confirm production`);
+    const both = await site.shell(`node ${program()} --rehearse --env production --confirm production`);
     expect(both).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('give one of them') });
-    expect(await world.run(['rollback', ...PRODUCTION, '--rehearse', ...SURE])).toMatchObject({ exitCode: 2 });
-    expect(await world.percent('production', 'blue')).toBe(100);
+    expect(await site.run(['rollback', ...PRODUCTION, '--rehearse', ...SURE])).toMatchObject({ exitCode: 2 });
+    expect(await site.percent('production', 'blue')).toBe(100);
   });
 
   test('a rescue after a rehearsal still asks for its reason and its confirmation', async () => {
-    expect(await world.shell(`node ${program()} --env production --confirm production`)).toMatchObject({ exitCode: 2 });
-    expect(await world.shell(`node ${program()} --env production --reason 'login is down'`)).toMatchObject({ exitCode: 2 });
+    expect(await site.shell(`node ${program()} --env production --confirm production`)).toMatchObject({ exitCode: 2 });
+    expect(await site.shell(`node ${program()} --env production --reason 'login is down'`)).toMatchObject({ exitCode: 2 });
   });
 });
 

@@ -4,27 +4,27 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Hazard } from '../../src/core/admission/hazard-sight.ts';
 import { GLOBEX, GREEN, PRODUCTION, SURE } from './local-builds.ts';
-import { type LocalWorld, openLocalWorld, resultOf } from './local-world.ts';
+import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
 import type { CliAnswer } from './run-cli.ts';
 
 const plan = (...more: readonly string[]) => ['plan', ...PRODUCTION, '--build', GREEN.guid, ...more];
 const promote = (...more: readonly string[]) => ['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE, ...more];
 
-let world: LocalWorld;
+let site: LocalSite;
 beforeAll(async () => {
-  world = await openLocalWorld(['production']);
-  expect(await world.run(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ exitCode: 0 });
-  world.keep('adopted');
+  site = await openLocalSite(['production']);
+  expect(await site.run(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ exitCode: 0 });
+  site.keep('adopted');
 });
-afterAll(() => world.close());
+afterAll(() => site.close());
 beforeEach(async () => {
-  world.writeConfig();
-  await world.restore('adopted');
+  site.writeConfig();
+  await site.restore('adopted');
 });
 
 /** Writes the config with one text exchanged for another, everywhere. */
 function writeConfigWith(from: string, to: string): void {
-  const file = join(world.checkout, 'kvdeploy.config.yaml');
+  const file = join(site.checkout, 'kvdeploy.config.yaml');
   const text = readFileSync(file, 'utf8');
   expect(text).toContain(from);
   writeFileSync(file, text.replaceAll(from, to));
@@ -43,7 +43,7 @@ const tableIn = (stdout: string) =>
 
 describe('plan', () => {
   test('prints every hazard with its controls, their levels and what was seen, in 100 columns and without an escape', async () => {
-    const { stdout, exitCode } = await world.run(plan());
+    const { stdout, exitCode } = await site.run(plan());
     expect(exitCode).toBe(0);
     const table = tableIn(stdout);
     expect(table.length).toBeGreaterThan(40);
@@ -58,7 +58,7 @@ describe('plan', () => {
   });
 
   test('has the same as data', async () => {
-    const answer = await world.run(plan('--json'));
+    const answer = await site.run(plan('--json'));
     const hazards = hazardsIn(answer);
     expect(hazards.length).toBeGreaterThan(15);
     expect(hazards.every(({ controlled }) => controlled)).toBe(true);
@@ -71,7 +71,7 @@ describe('plan', () => {
   });
 
   test('shows also for a refused build which hazard its lock stands against', async () => {
-    const answer = await world.run(['plan', ...PRODUCTION, '--build', GLOBEX.green.guid, '--json']);
+    const answer = await site.run(['plan', ...PRODUCTION, '--build', GLOBEX.green.guid, '--json']);
     expect(resultOf(answer)).toMatchObject({ code: 'FOREIGN_BUILD', exitCode: 3 });
     expect(hazardsIn(answer).find(({ id }) => id === 'foreign-build')).toMatchObject({
       controlled: false,
@@ -81,8 +81,8 @@ describe('plan', () => {
 
   test('does not say that it can begin while a rescue waits for its review', async () => {
     const rescue = ['rollback', '--break-glass', ...PRODUCTION, ...SURE, '--reason', 'a rehearsal for the tests'];
-    expect(await world.run(rescue)).toMatchObject({ exitCode: 0 });
-    expect(resultOf(await world.run(plan('--json')))).toMatchObject({ code: 'HELD', exitCode: 6 });
+    expect(await site.run(rescue)).toMatchObject({ exitCode: 0 });
+    expect(resultOf(await site.run(plan('--json')))).toMatchObject({ code: 'HELD', exitCode: 6 });
   });
 });
 
@@ -90,7 +90,7 @@ describe('a hazard that nothing controls', () => {
   beforeEach(() => writeConfigWith('minRequests: 5 }', 'minRequests: 100000 }'));
 
   test('refuses the plan, and is marked in the table', async () => {
-    const { exitCode, stdout, stderr } = await world.run(plan());
+    const { exitCode, stdout, stderr } = await site.run(plan());
     expect(exitCode).toBe(3);
     expect(stderr).toMatch(
       /HAZARD_UNCONTROLLED {2}1 hazard has no control .*: The gates cannot fail in time \(gate answers sees/,
@@ -102,16 +102,16 @@ describe('a hazard that nothing controls', () => {
   });
 
   test('refuses the promotion, before anything is changed', async () => {
-    const answer = await world.run(promote('--json'));
+    const answer = await site.run(promote('--json'));
     expect(resultOf(answer)).toMatchObject({ code: 'HAZARD_UNCONTROLLED', exitCode: 3 });
     expect(answer.json.filter(({ type }) => type === 'started')).toEqual([]);
-    expect(await world.percent('production', 'blue')).toBe(100);
+    expect(await site.percent('production', 'blue')).toBe(100);
   });
 });
 
 describe('promote', () => {
   test('warns of what was not verified, and of nothing else', async () => {
-    const answer = await world.run(promote('--json'));
+    const answer = await site.run(promote('--json'));
     expect(resultOf(answer)).toMatchObject({ ok: true });
     const warned = answer.json.flatMap((line) => (line.type === 'check' && line.name.startsWith('hazard: ') ? [line] : []));
     expect(warned).toEqual([
@@ -125,15 +125,15 @@ describe('promote', () => {
   });
 
   test('says beforehand that nobody could answer, and keeps the code of the prompt', async () => {
-    const answer = await world.run(['promote', ...PRODUCTION, '--build', GREEN.guid, '--json']);
+    const answer = await site.run(['promote', ...PRODUCTION, '--build', GREEN.guid, '--json']);
     expect(resultOf(answer)).toMatchObject({ code: 'NO_TERMINAL', exitCode: 2 });
     expect(answer.stdout).toContain('no terminal here, and no --confirm production');
   });
 
   test('a lock that refuses keeps its own code', async () => {
-    world.backend('production', 'green').setGuid(GLOBEX.green.guid);
-    const refused = resultOf(await world.run(promote('--json')));
-    world.backend('production', 'green').setGuid(GREEN.guid);
+    site.backend('production', 'green').setGuid(GLOBEX.green.guid);
+    const refused = resultOf(await site.run(promote('--json')));
+    site.backend('production', 'green').setGuid(GREEN.guid);
     expect(refused).toMatchObject({ code: 'BUILD_GONE', exitCode: 3 });
   });
 });

@@ -2,39 +2,39 @@ import { hostname } from 'node:os';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../servers/program.ts';
 import { AMBER, BLUE, GLOBEX, GREEN, PRODUCTION, SURE } from './local-builds.ts';
-import { type LocalWorld, openLocalWorld, pasted, resultOf } from './local-world.ts';
+import { type LocalSite, openLocalSite, pasted, resultOf } from './local-site.ts';
 
-let world: LocalWorld;
+let site: LocalSite;
 const promote = (guid: string, ...more: readonly string[]) => ['promote', ...PRODUCTION, '--build', guid, ...SURE, ...more];
 
 async function result(args: readonly string[]) {
-  return resultOf(await world.run([...args, '--json']));
+  return resultOf(await site.run([...args, '--json']));
 }
 
 /** A promotion of `guid` that is baking at 25 % for a minute, in a process of its own. */
 async function baking(guid: string) {
-  world.writeConfig({ bakeMs: 60_000 });
-  const running = world.start([...promote(guid), '--json']);
+  site.writeConfig({ bakeMs: 60_000 });
+  const running = site.start([...promote(guid), '--json']);
   await running.waitFor(/"phase":"baking"/);
   return running;
 }
 
 beforeAll(async () => {
-  world = await openLocalWorld(['production']);
+  site = await openLocalSite(['production']);
   expect(await result(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ ok: true });
-  world.keep('adopted');
+  site.keep('adopted');
   expect(await result(promote(GREEN.guid))).toMatchObject({ ok: true });
-  world.keep('promoted');
+  site.keep('promoted');
 });
-afterAll(() => world.close());
+afterAll(() => site.close());
 beforeEach(async () => {
-  world.writeConfig();
-  world.backend('production', 'amber').setStatus(200);
-  await world.restore('adopted');
+  site.writeConfig();
+  site.backend('production', 'amber').setStatus(200);
+  await site.restore('adopted');
 });
 
 describe('Ctrl-C at a real terminal', () => {
-  beforeEach(() => world.writeConfig({ bakeMs: 3000 }));
+  beforeEach(() => site.writeConfig({ bakeMs: 3000 }));
   const BAKING = /at 25 %|25 %.*(?:baking|waiting|watched)|baking/s;
 
   test('once: no further step, and it says what is true; twice: it leaves with 130', async () => {
@@ -42,12 +42,12 @@ describe('Ctrl-C at a real terminal', () => {
       { waitFor: BAKING, type: '\u0003' },
       { waitFor: /held: .*25 %[\s\S]*a person/, type: '\u0003' },
     ];
-    const { exitCode, screen } = await world.atTerminal(promote(GREEN.guid), { keys, columns: 160 });
+    const { exitCode, screen } = await site.atTerminal(promote(GREEN.guid), { keys, columns: 160 });
     expect({ exitCode, screen }).toMatchObject({
       exitCode: 130,
       screen: expect.stringMatching(/the gates are still watched[\s\S]*INTERRUPTED[\s\S]*Nobody watches[\s\S]*kvdeploy resume/),
     });
-    expect(await world.percent('production', 'green')).toBe(25);
+    expect(await site.percent('production', 'green')).toBe(25);
     expect(await result(['resume', ...PRODUCTION])).toMatchObject({
       ok: true,
       traffic: { split: [{ build: GREEN.guid, percent: 100 }] },
@@ -56,17 +56,17 @@ describe('Ctrl-C at a real terminal', () => {
 
   test('once, and a gate that fails afterwards still reverts', async () => {
     const keys = [{ waitFor: BAKING, type: '\u0003' }];
-    const ended = world.atTerminal(promote(AMBER.guid), { keys, columns: 160 });
-    const at25 = async () => (await world.percent('production', 'amber')) === 25;
+    const ended = site.atTerminal(promote(AMBER.guid), { keys, columns: 160 });
+    const at25 = async () => (await site.percent('production', 'amber')) === 25;
     await until('the first step', async () => ((await at25()) ? true : undefined), 10_000);
     // Longer than the bake: without the hold it would have gone on.
     const later = performance.now() + 4500;
     await until('the bake to be over', () => (performance.now() > later ? true : undefined), 10_000);
     expect(await at25()).toBe(true);
-    world.backend('production', 'amber').setStatus(500);
+    site.backend('production', 'amber').setStatus(500);
     const { exitCode, screen } = await ended;
     expect({ exitCode, screen }).toMatchObject({ exitCode: 4, screen: expect.stringMatching(/held: [\s\S]*REVERTED/) });
-    expect(await world.percent('production', 'blue')).toBe(100);
+    expect(await site.percent('production', 'blue')).toBe(100);
   });
 });
 
@@ -79,7 +79,7 @@ describe('leaving and coming back', () => {
       message: expect.stringContaining('Nobody watches'),
       next: [expect.stringContaining('kvdeploy resume'), expect.stringContaining('kvdeploy abort')],
     });
-    expect(await world.percent('production', 'green')).toBe(25);
+    expect(await site.percent('production', 'green')).toBe(25);
     const beside = await result(promote(AMBER.guid));
     expect(beside).toMatchObject({ code: 'UNFINISHED', exitCode: 6 });
     expect(await result(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ code: 'UNFINISHED', exitCode: 6 });
@@ -92,17 +92,17 @@ describe('leaving and coming back', () => {
   });
 
   test('--max-wait leaves with 75 as often as it takes, and short CI steps get there', async () => {
-    world.writeConfig({ bakeMs: 900 });
+    site.writeConfig({ bakeMs: 900 });
     const codes: (string | null)[] = [(await result(promote(GREEN.guid, '--max-wait', '300ms'))).code];
     while (codes.at(-1) === 'STILL_BAKING' && codes.length < 6)
       codes.push((await result(['resume', ...PRODUCTION, '--max-wait', codes.length < 2 ? '300ms' : '15s'])).code);
     expect(codes).toEqual(['STILL_BAKING', 'STILL_BAKING', null]);
-    expect(await world.percent('production', 'green')).toBe(100);
+    expect(await site.percent('production', 'green')).toBe(100);
   });
 
   test('resume refuses another target than the plan has, and offers abort', async () => {
     await result(promote(GREEN.guid, '--until', '25'));
-    const there = await world.shell(
+    const there = await site.shell(
       `sed '/routes-production/s/"127.0.0.1:[0-9]*"/"127.0.0.1:9"/' kvdeploy.config.yaml > other.yaml && kvdeploy resume ${PRODUCTION.join(' ')} --config other.yaml`,
     );
     expect(there).toMatchObject({
@@ -110,7 +110,7 @@ describe('leaving and coming back', () => {
       stderr: expect.stringMatching(/TARGET_CHANGED.*listen was[\s\S]*kvdeploy abort/),
     });
     expect(await result(['abort', ...PRODUCTION])).toMatchObject({ ok: true });
-    expect(await world.percent('production', 'blue')).toBe(100);
+    expect(await site.percent('production', 'blue')).toBe(100);
   });
 });
 
@@ -128,7 +128,7 @@ describe('two runners', () => {
         `tess@${hostname()} leads acme/production/kv-gateway with promote on ${hostname()} (pid ${first.process.pid}) since 20`,
       );
     }
-    expect(await world.percent('production', 'green')).toBe(25);
+    expect(await site.percent('production', 'green')).toBe(25);
     const aborted = await result(['abort', ...PRODUCTION, '--reason', 'enough']);
     expect(aborted).toMatchObject({ ok: true, exitCode: 0, traffic: { split: [{ build: BLUE.guid, percent: 100 }] } });
     expect(resultOf(await first.ended)).toMatchObject({ code: 'ABORTED', exitCode: 4 });
@@ -148,7 +148,7 @@ describe('two runners', () => {
     first.signal('SIGSTOP');
     expect(await result(['rollback', ...PRODUCTION, ...SURE])).toMatchObject({ ok: true });
     expect((await first.ended).exitCode).toBe(137);
-    expect(await world.percent('production', 'blue')).toBe(100);
+    expect(await site.percent('production', 'blue')).toBe(100);
   });
 });
 
@@ -157,14 +157,14 @@ describe('kill -9 in the middle', () => {
     const first = await baking(GREEN.guid);
     first.signal('SIGKILL');
     await first.ended;
-    expect((await world.run(['status', ...PRODUCTION])).stdout).toMatch(
+    expect((await site.run(['status', ...PRODUCTION])).stdout).toMatch(
       /leader .*, but that process is gone[\s\S]*next {5}kvdeploy resume/,
     );
     expect(await result(promote(AMBER.guid))).toMatchObject({ code: 'UNFINISHED', exitCode: 6 });
-    const resumed = world.start(['resume', ...PRODUCTION, '--json', '--max-wait', '1s']);
+    const resumed = site.start(['resume', ...PRODUCTION, '--json', '--max-wait', '1s']);
     expect(resultOf(await resumed.ended)).toMatchObject({ code: 'STILL_BAKING' });
     expect(await result(['abort', ...PRODUCTION])).toMatchObject({ ok: true });
-    expect(await world.percent('production', 'blue')).toBe(100);
+    expect(await site.percent('production', 'blue')).toBe(100);
   });
 
   test('rollback goes back', async () => {
@@ -178,14 +178,14 @@ describe('kill -9 in the middle', () => {
   });
 
   test('of a rollback: running it again finishes it, and never goes back to the build it was leaving', async () => {
-    await world.restore('promoted');
+    await site.restore('promoted');
     // Long enough asked for its GUID that the kill comes between the shift and its read-back.
-    world.backend('production', 'blue').setDelayMs(1000);
-    const first = world.start(['rollback', ...PRODUCTION, '--to', BLUE.guid, ...SURE, '--json']);
+    site.backend('production', 'blue').setDelayMs(1000);
+    const first = site.start(['rollback', ...PRODUCTION, '--to', BLUE.guid, ...SURE, '--json']);
     await first.waitFor(/"phase":"converging"/);
     first.signal('SIGKILL');
     await first.ended;
-    world.backend('production', 'blue').setDelayMs(0);
+    site.backend('production', 'blue').setDelayMs(0);
     expect(await result(['rollback', ...PRODUCTION, ...SURE])).toMatchObject({
       ok: true,
       traffic: { split: [{ build: BLUE.guid, percent: 100 }] },

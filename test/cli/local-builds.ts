@@ -1,7 +1,7 @@
-/** The builds and the texts of the small world: manifests and a config as a user would write them. Must not touch a file. */
+/** The builds and the texts of the small site: manifests and a config as a user would write them. Must not touch a file. */
 import { createHash } from 'node:crypto';
 
-export interface WorldBuild {
+export interface SiteBuild {
   readonly guid: string;
   readonly version: string;
   readonly sequence: number;
@@ -9,7 +9,7 @@ export interface WorldBuild {
   readonly commit: string;
 }
 
-const build = (guid: string, sequence: number, ref: string, commit: string): WorldBuild => ({
+const build = (guid: string, sequence: number, ref: string, commit: string): SiteBuild => ({
   guid,
   version: `1.${sequence}.0`,
   sequence,
@@ -41,7 +41,7 @@ export const GLOBEX = {
 export type Name = 'production' | 'staging' | 'globex';
 
 export const SCOPES: Readonly<
-  Record<Name, { readonly tenant: string; readonly environment: string; readonly builds: readonly WorldBuild[] }>
+  Record<Name, { readonly tenant: string; readonly environment: string; readonly builds: readonly SiteBuild[] }>
 > = {
   production: { tenant: 'acme', environment: 'production', builds: [BLUE, GREEN, AMBER, VIOLET, SQUATTER] },
   staging: { tenant: 'acme', environment: 'staging', builds: Object.values(STAGING) },
@@ -71,7 +71,7 @@ export interface Placed {
   readonly backends: ReadonlyMap<string, { readonly address: string }>;
 }
 
-export function manifestText(name: Name, builds: readonly WorldBuild[]): string {
+export function manifestText(name: Name, builds: readonly SiteBuild[]): string {
   const { tenant, environment } = SCOPES[name];
   const head = [
     'apiVersion: kvdeploy.dev/v1',

@@ -3,28 +3,28 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fingerprint } from './fingerprint.ts';
 import { AMBER, BLUE, GLOBEX, GREEN, IN_GLOBEX, IN_STAGING, PRODUCTION, STAGING, SURE } from './local-builds.ts';
-import { type LocalWorld, openLocalWorld, resultOf } from './local-world.ts';
+import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
 
-let world: LocalWorld;
+let site: LocalSite;
 
 beforeAll(async () => {
-  world = await openLocalWorld(['production', 'staging', 'globex']);
+  site = await openLocalSite(['production', 'staging', 'globex']);
   for (const scope of [
     [...PRODUCTION, ...SURE],
     [...IN_STAGING, '--yes'],
     [...IN_GLOBEX, '--yes'],
   ]) {
-    expect(await world.run(['adopt', ...scope])).toMatchObject({ exitCode: 0 });
+    expect(await site.run(['adopt', ...scope])).toMatchObject({ exitCode: 0 });
   }
 });
-afterAll(() => world.close());
+afterAll(() => site.close());
 
 async function result(...args: readonly string[]) {
-  return resultOf(await world.run([...args, '--json']));
+  return resultOf(await site.run([...args, '--json']));
 }
 
 async function plannedGuid(build: string) {
-  const { json } = await world.run(['plan', ...PRODUCTION, '--build', build, '--json']);
+  const { json } = await site.run(['plan', ...PRODUCTION, '--build', build, '--json']);
   const document = json.find((line) => line.type === 'document');
   return (document as { data: { candidate: { guid: string } } } | undefined)?.data.candidate.guid;
 }
@@ -90,11 +90,11 @@ describe('near misses are named, and nothing is guessed', () => {
 
   test('KVDEPLOY_ENV names the environment, and the flag wins', async () => {
     const env = { KVDEPLOY_ENV: 'production' };
-    const said = resultOf(await world.run(['status', '--tenant', 'acme', '--json'], { env }));
+    const said = resultOf(await site.run(['status', '--tenant', 'acme', '--json'], { env }));
     expect(said).toMatchObject({ ok: true, scope: { tenant: 'acme', environment: 'production', service: 'kv-gateway' } });
-    const flag = resultOf(await world.run(['status', ...IN_STAGING, '--json'], { env }));
+    const flag = resultOf(await site.run(['status', ...IN_STAGING, '--json'], { env }));
     expect(flag).toMatchObject({ scope: { environment: 'staging' } });
-    expect(resultOf(await world.run(['status', '--tenant', 'acme', '--json'], { env: { KVDEPLOY_ENV: '' } }))).toMatchObject({
+    expect(resultOf(await site.run(['status', '--tenant', 'acme', '--json'], { env: { KVDEPLOY_ENV: '' } }))).toMatchObject({
       code: 'USAGE',
     });
   });
@@ -105,10 +105,10 @@ describe('near misses are named, and nothing is guessed', () => {
 });
 
 describe('the config and the surroundings', () => {
-  const config = () => join(world.checkout, 'kvdeploy.config.yaml');
+  const config = () => join(site.checkout, 'kvdeploy.config.yaml');
 
   test('two configs are refused, each by its name', async () => {
-    const second = join(world.checkout, 'kvdeploy.config.json');
+    const second = join(site.checkout, 'kvdeploy.config.json');
     writeFileSync(second, '{}');
     const { message, ...rest } = await result('builds', ...PRODUCTION);
     rmSync(second);
@@ -117,8 +117,8 @@ describe('the config and the surroundings', () => {
   });
 
   test('a config in JavaScript is refused by name, and never run', async () => {
-    const code = join(world.checkout, 'kvdeploy.config.js');
-    writeFileSync(code, `require('node:fs').writeFileSync(${JSON.stringify(join(world.folder, 'ran'))}, '')`);
+    const code = join(site.checkout, 'kvdeploy.config.js');
+    writeFileSync(code, `require('node:fs').writeFileSync(${JSON.stringify(join(site.folder, 'ran'))}, '')`);
     const answer = await result('builds', ...PRODUCTION);
     rmSync(code);
     expect(answer).toMatchObject({
@@ -126,24 +126,24 @@ describe('the config and the surroundings', () => {
       exitCode: 2,
       places: [expect.objectContaining({ file: 'kvdeploy.config.js' })],
     });
-    expect(fingerprint(join(world.folder, 'ran'))).toEqual([expect.stringContaining('is not there')]);
+    expect(fingerprint(join(site.folder, 'ran'))).toEqual([expect.stringContaining('is not there')]);
   });
 
   test('without a config it says where it looked; what only looks goes on with the ledger', async () => {
     renameSync(config(), `${config()}.away`);
-    const missing = await world.run(['builds', ...PRODUCTION, '--json']);
-    const status = await world.run(['status', ...PRODUCTION, '--state-dir', world.stateDir, '--json']);
+    const missing = await site.run(['builds', ...PRODUCTION, '--json']);
+    const status = await site.run(['status', ...PRODUCTION, '--state-dir', site.stateDir, '--json']);
     renameSync(`${config()}.away`, config());
     expect(resultOf(missing)).toMatchObject({
       code: 'CONFIG_MISSING',
       exitCode: 2,
-      message: expect.stringContaining(world.checkout),
+      message: expect.stringContaining(site.checkout),
     });
     expect(resultOf(status)).toMatchObject({ ok: true, traffic: { split: [{ build: BLUE.guid, percent: 100 }] } });
   });
 
   test('certificate checks that are switched off for everything are refused', async () => {
-    const answer = await world.run(['status', ...PRODUCTION, '--json'], { env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } });
+    const answer = await site.run(['status', ...PRODUCTION, '--json'], { env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } });
     expect(resultOf(answer)).toMatchObject({ code: 'UNSAFE_ENVIRONMENT', exitCode: 2 });
   });
 });
@@ -155,7 +155,7 @@ describe('two tenants with services of one name never see each other', () => {
       [IN_GLOBEX, GLOBEX.blue, BLUE],
     ] as const) {
       for (const command of [['builds'], ['status'], ['history'], ['pointer', 'show'], ['pointer', 'export']]) {
-        const { stdout } = await world.run([...command, ...scope, '--json']);
+        const { stdout } = await site.run([...command, ...scope, '--json']);
         expect(stdout).toContain(own.guid);
         expect(stdout).not.toContain(others.guid);
       }
@@ -173,12 +173,12 @@ describe('two tenants with services of one name never see each other', () => {
       exitCode: 3,
       message: expect.stringContaining(`belongs to ${owner},`),
     });
-    const places = answer.places.map(({ file }) => readFileSync(join(world.checkout, file), 'utf8'));
+    const places = answer.places.map(({ file }) => readFileSync(join(site.checkout, file), 'utf8'));
     expect(places.some((text) => text.includes(guid))).toBe(true);
   });
 
   test('a rollout of one leaves the other byte for byte as it was', async () => {
-    const other = [join(world.stateDir, 'globex'), world.routes('globex'), join(world.stateDir, 'acme/staging')];
+    const other = [join(site.stateDir, 'globex'), site.routes('globex'), join(site.stateDir, 'acme/staging')];
     const before = fingerprint(...other);
     expect(await result('promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE)).toMatchObject({ ok: true });
     expect(fingerprint(...other)).toEqual(before);

@@ -3,34 +3,34 @@ import { Ajv } from 'ajv';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../servers/program.ts';
 import { AMBER, BLUE, GLOBEX, GREEN, PRODUCTION, SURE, VIOLET } from './local-builds.ts';
-import { type LocalWorld, openLocalWorld, resultOf } from './local-world.ts';
+import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
 
 const schema = JSON.parse(readFileSync(new URL('../../schemas/output-line.json', import.meta.url), 'utf8')) as object;
 const isOutputLine = new Ajv({ strict: false, validateFormats: false }).compile(schema);
 
 const promote = (guid: string, ...more: readonly string[]) => ['promote', ...PRODUCTION, '--build', guid, ...SURE, ...more];
 
-let world: LocalWorld;
+let site: LocalSite;
 
 beforeAll(async () => {
-  world = await openLocalWorld(['production']);
-  world.keep('empty');
-  expect(await world.run(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ exitCode: 0 });
-  world.keep('adopted');
+  site = await openLocalSite(['production']);
+  site.keep('empty');
+  expect(await site.run(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ exitCode: 0 });
+  site.keep('adopted');
   const rescue = ['rollback', '--break-glass', ...PRODUCTION, ...SURE, '--reason', 'a rehearsal for the tests'];
-  expect(await world.run(rescue)).toMatchObject({ exitCode: 0 });
-  world.keep('held');
+  expect(await site.run(rescue)).toMatchObject({ exitCode: 0 });
+  site.keep('held');
 });
-afterAll(() => world.close());
+afterAll(() => site.close());
 beforeEach(async () => {
-  world.writeConfig();
-  world.backend('production', 'amber').setStatus(200);
-  await world.restore('adopted');
+  site.writeConfig();
+  site.backend('production', 'amber').setStatus(200);
+  await site.restore('adopted');
 });
 
 /** What is promised of every command's output, run once for machines and once for people. Returns the result line. */
 async function check(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const machine = await world.run([...args, '--json'], { env });
+  const machine = await site.run([...args, '--json'], { env });
   const lines = machine.stdout.trimEnd().split('\n');
   for (const line of lines)
     expect({ line, valid: isOutputLine(JSON.parse(line)), why: isOutputLine.errors }).toMatchObject({ valid: true });
@@ -83,25 +83,25 @@ describe('what every command says, to machines and to people', () => {
     ['a config that is not there', ['builds', ...PRODUCTION, '--config', 'no.yaml'], 'CONFIG_MISSING'],
   ] as const)('%s', async (_name, args, code) => {
     expect(await check(args)).toMatchObject({ code });
-    checkForPeople(await world.run(args));
+    checkForPeople(await site.run(args));
   });
 
   test('a long list of faults stays readable', async () => {
     writeFileSync(
-      `${world.checkout}/kvdeploy.config.yaml`,
+      `${site.checkout}/kvdeploy.config.yaml`,
       'apiVersion: kvdeploy.dev/v1\nkind: Config\ntenants:\n  acme:\n    environments:\n      production:\n        services:\n          kv-gateway:\n            a: 1\n            b: 2\n            c: 3\n            d: 4\n            e: 5\n            f: 6\n            g: 7\n            h: 8\n            i: 9\n            j: 10\n',
     );
     const args = ['builds', '--env', 'production'];
     expect(await check(args)).toMatchObject({ code: 'CONFIG_INVALID', exitCode: 2 });
-    checkForPeople(await world.run(args));
+    checkForPeople(await site.run(args));
   });
 
   test('a typo in the config is said once, with the way on for who only wants to look or go back', async () => {
-    const file = `${world.checkout}/kvdeploy.config.yaml`;
+    const file = `${site.checkout}/kvdeploy.config.yaml`;
     const whole = readFileSync(file, 'utf8');
     writeFileSync(file, whole.replace('protected:', 'portected:'));
-    const { stderr, exitCode } = await world.run(['status', ...PRODUCTION], {
-      env: { KVDEPLOY_STATE_DIR: `${world.folder}/none` },
+    const { stderr, exitCode } = await site.run(['status', ...PRODUCTION], {
+      env: { KVDEPLOY_STATE_DIR: `${site.folder}/none` },
     });
     writeFileSync(file, whole);
     expect({ exitCode, times: stderr.match(/Did you mean "protected"/g)?.length }).toEqual({ exitCode: 2, times: 1 });
@@ -111,7 +111,7 @@ describe('what every command says, to machines and to people', () => {
   });
 
   test('quiet says results, warnings and errors alone', async () => {
-    expect(await world.run([...promote(GREEN.guid), '--quiet'])).toMatchObject({
+    expect(await site.run([...promote(GREEN.guid), '--quiet'])).toMatchObject({
       exitCode: 0,
       stderr: '',
       stdout: expect.stringMatching(/^✔ .*\n {2}traffic .*\n {2}next .*\n$/),
@@ -119,12 +119,12 @@ describe('what every command says, to machines and to people', () => {
   });
 
   test('serve says where it listens, to machines as well', async () => {
-    await world.stopServe('production');
-    const running = world.start(['serve', ...PRODUCTION, '--json']);
+    await site.stopServe('production');
+    const running = site.start(['serve', ...PRODUCTION, '--json']);
     await running.waitFor(/"name":"serve"/);
     running.signal('SIGTERM');
     const answer = await running.ended;
-    await world.startServe('production');
+    await site.startServe('production');
     expect(resultOf(answer)).toMatchObject({ command: 'serve', ok: true, exitCode: 0 });
   });
 });
@@ -148,59 +148,59 @@ describe('every exit code of the table, from the built program', () => {
       code: 'BUG',
       message: expect.stringContaining('injected'),
     });
-    checkForPeople(await world.run(['pointer', 'export', ...PRODUCTION], { env }));
+    checkForPeople(await site.run(['pointer', 'export', ...PRODUCTION], { env }));
   });
 
   test('2: usage, and 3: refused; traffic unchanged', async () => {
     expect(await check(['promote', ...PRODUCTION])).toMatchObject({ exitCode: 2, code: 'USAGE' });
     expect(await check(promote(GLOBEX.blue.guid))).toMatchObject({ exitCode: 3, code: 'FOREIGN_BUILD' });
-    expect(await world.percent('production', 'blue')).toBe(100);
+    expect(await site.percent('production', 'blue')).toBe(100);
   });
 
   test('4: reverted, and the bad build stays out', async () => {
-    world.backend('production', 'amber').setStatus(500);
+    site.backend('production', 'amber').setStatus(500);
     const result = await check(promote(AMBER.guid));
     expect(result).toMatchObject({ exitCode: 4, code: 'REVERTED', traffic: { split: [{ build: BLUE.guid, percent: 100 }] } });
-    world.backend('production', 'amber').setStatus(200);
+    site.backend('production', 'amber').setStatus(200);
     const again = await check(promote(AMBER.guid));
     expect(again).toMatchObject({ exitCode: 3, code: 'BAD_BUILD' });
-    checkForPeople(await world.run(promote(AMBER.guid)));
+    checkForPeople(await site.run(promote(AMBER.guid)));
   });
 
   test('5: stuck, when somebody else moves the traffic; the way back is printed', async () => {
-    world.writeConfig({ bakeMs: 60_000 });
-    const running = world.start([...promote(VIOLET.guid), '--json']);
+    site.writeConfig({ bakeMs: 60_000 });
+    const running = site.start([...promote(VIOLET.guid), '--json']);
     await running.waitFor(/"phase":"baking"/);
-    const text = readFileSync(world.routes('production'), 'utf8').replace(/(75|25)\b/g, (percent) =>
+    const text = readFileSync(site.routes('production'), 'utf8').replace(/(75|25)\b/g, (percent) =>
       percent === '75' ? '40' : '60',
     );
-    writeFileSync(world.routes('production'), text);
+    writeFileSync(site.routes('production'), text);
     const result = resultOf(await running.ended);
     expect(result).toMatchObject({ exitCode: 5, code: 'DRIFT', next: [expect.stringMatching(/^node \S+break-glass\.mjs /)] });
     expect(result.traffic?.split).toContainEqual({ build: VIOLET.guid, place: 'violet', percent: 60 });
   });
 
   test('6: busy, another runner or a hold', async () => {
-    await world.restore('held');
+    await site.restore('held');
     expect(await check(promote(GREEN.guid))).toMatchObject({
       exitCode: 6,
       code: 'HELD',
       hint: expect.stringContaining('kvdeploy reconcile --env production --tenant acme --service kv-gateway'),
     });
-    checkForPeople(await world.run(promote(GREEN.guid)));
+    checkForPeople(await site.run(promote(GREEN.guid)));
   });
 
   test('7: out of reach before anything was changed', async () => {
-    await world.stopServe('production');
+    await site.stopServe('production');
     const result = await check(promote(GREEN.guid));
-    const people = await world.run(promote(GREEN.guid));
-    await world.startServe('production');
+    const people = await site.run(promote(GREEN.guid));
+    await site.startServe('production');
     expect(result).toMatchObject({ exitCode: 7, code: 'UNREACHABLE' });
     checkForPeople(people);
   });
 
   test('75: still baking, and the commands to go on', async () => {
-    world.writeConfig({ bakeMs: 60_000 });
+    site.writeConfig({ bakeMs: 60_000 });
     const result = await check(promote(GREEN.guid, '--max-wait', '3s'));
     expect(result).toMatchObject({
       exitCode: 75,
@@ -210,12 +210,12 @@ describe('every exit code of the table, from the built program', () => {
     expect(result.traffic?.split).toContainEqual({ build: GREEN.guid, place: 'green', percent: 25 });
     expect(result.message).toContain('Nobody watches');
     expect(await check(['abort', ...PRODUCTION])).toMatchObject({ exitCode: 0, code: null });
-    expect(await world.percent('production', 'blue')).toBe(100);
+    expect(await site.percent('production', 'blue')).toBe(100);
   });
 
   test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('130: %s without a terminal writes down and leaves', async (signal) => {
-    world.writeConfig({ bakeMs: 60_000 });
-    const running = world.start([...promote(GREEN.guid), '--json']);
+    site.writeConfig({ bakeMs: 60_000 });
+    const running = site.start([...promote(GREEN.guid), '--json']);
     await running.waitFor(/"phase":"baking"/);
     running.signal(signal);
     expect(resultOf(await running.ended)).toMatchObject({
@@ -224,7 +224,7 @@ describe('every exit code of the table, from the built program', () => {
       traffic: { split: expect.arrayContaining([{ build: GREEN.guid, place: 'green', percent: 25 }]) },
     });
     await until('the claim to be given back', async () =>
-      (await world.run(['status', ...PRODUCTION])).stdout.includes('leader      nobody') ? true : undefined,
+      (await site.run(['status', ...PRODUCTION])).stdout.includes('leader      nobody') ? true : undefined,
     );
   });
 });

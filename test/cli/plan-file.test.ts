@@ -7,50 +7,50 @@ import { routesText } from '../../src/routers/local/local-routes.ts';
 import { until } from '../servers/program.ts';
 import { contents } from './fingerprint.ts';
 import { AMBER, BLUE, GREEN, IN_STAGING, PRODUCTION, SCOPES, STAGING, SURE } from './local-builds.ts';
-import { type LocalWorld, openLocalWorld, pasted, resultOf } from './local-world.ts';
+import { type LocalSite, openLocalSite, pasted, resultOf } from './local-site.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-let world: LocalWorld;
-/** The plan file that is made of the world as each test finds it. */
+let site: LocalSite;
+/** The plan file that is made of the site as each test finds it. */
 let planned: string;
 const planOut = ['plan', ...PRODUCTION, '--build', GREEN.guid, '--out', 'plan.json'];
 const promotePlan = ['promote', ...PRODUCTION, '--plan', 'plan.json'];
-const inCheckout = (...names: readonly string[]) => join(world.checkout, ...names);
-const result = async (args: readonly string[]) => resultOf(await world.run([...args, '--json']));
+const inCheckout = (...names: readonly string[]) => join(site.checkout, ...names);
+const result = async (args: readonly string[]) => resultOf(await site.run([...args, '--json']));
 
 beforeAll(async () => {
-  world = await openLocalWorld(['production']);
+  site = await openLocalSite(['production']);
   expect(await result(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ ok: true });
-  world.keep('adopted');
+  site.keep('adopted');
   expect(await result(planOut)).toMatchObject({ ok: true });
   planned = readFileSync(inCheckout('plan.json'), 'utf8');
 });
-afterAll(() => world.close());
+afterAll(() => site.close());
 beforeEach(async () => {
-  world.writeConfig();
-  for (const name of ['production', 'staging', 'globex'] as const) world.writeManifest(name, SCOPES[name].builds);
-  await world.restore('adopted');
+  site.writeConfig();
+  for (const name of ['production', 'staging', 'globex'] as const) site.writeManifest(name, SCOPES[name].builds);
+  await site.restore('adopted');
   writeFileSync(inCheckout('plan.json'), planned);
 });
 
 /** Promotes the plan file; whatever is said, nothing may be changed by it. */
 async function refused(args: readonly string[] = [...promotePlan, ...SURE]) {
-  const before = contents(world.stateDir, world.routes('production'));
+  const before = contents(site.stateDir, site.routes('production'));
   const said = await result(args);
-  expect(contents(world.stateDir, world.routes('production'))).toEqual(before);
+  expect(contents(site.stateDir, site.routes('production'))).toEqual(before);
   return said;
 }
 
 describe('plan --out', () => {
   test('writes only the file, and prints the command that promotes it', async () => {
-    const before = contents(world.stateDir, world.home, world.routes('production'));
+    const before = contents(site.stateDir, site.home, site.routes('production'));
     const said = await result(planOut);
-    expect(contents(world.stateDir, world.home, world.routes('production'))).toEqual(before);
+    expect(contents(site.stateDir, site.home, site.routes('production'))).toEqual(before);
     const text = readFileSync(inCheckout('plan.json'), 'utf8');
     expect(JSON.parse(text)).toMatchObject({ kind: 'PlanFile', formatVersion: 1, plan: { candidate: { guid: GREEN.guid } } });
     expect((await result([...pasted(said.next[0] ?? ''), ...SURE])).ok).toBe(true);
-    expect(await world.percent('production', 'green')).toBe(100);
+    expect(await site.percent('production', 'green')).toBe(100);
   });
 
   test('writes nothing for a plan that is refused, nor where it may not', async () => {
@@ -69,15 +69,15 @@ describe('promote --plan', () => {
       readFileSync(join(ROOT, 'docs/operations.md'), 'utf8'),
     )?.[1];
     expect(block).toContain('--plan plan.json');
-    // The world of the tests has two tenants; the reader's has one.
-    const said = await world.shell(`set -e\n${block?.replaceAll('--env', '--tenant acme --env')}`);
+    // The site of the tests has two tenants; the reader's has one.
+    const said = await site.shell(`set -e\n${block?.replaceAll('--env', '--tenant acme --env')}`);
     expect(said, said.stderr).toMatchObject({ exitCode: 0 });
-    expect(await world.percent('production', 'green')).toBe(100);
+    expect(await site.percent('production', 'green')).toBe(100);
   });
 
   test('promotes exactly that plan, under its id', async () => {
     const { plan } = JSON.parse(readFileSync(inCheckout('plan.json'), 'utf8'));
-    const answer = await world.run([...promotePlan, ...SURE, '--json']);
+    const answer = await site.run([...promotePlan, ...SURE, '--json']);
     expect(resultOf(answer)).toMatchObject({ ok: true, traffic: { split: [{ build: GREEN.guid, percent: 100 }] } });
     expect(answer.json.find((line) => line.type === 'started')).toMatchObject({ rollout: plan.id, steps: plan.steps });
     expect(await refused()).toMatchObject({
@@ -87,17 +87,17 @@ describe('promote --plan', () => {
   });
 
   test('asks at a terminal as without it', async () => {
-    const no = await world.atTerminal(promotePlan, { keys: [{ waitFor: /Type production/, type: 'no\r' }] });
+    const no = await site.atTerminal(promotePlan, { keys: [{ waitFor: /Type production/, type: 'no\r' }] });
     expect({ ...no }).toMatchObject({ exitCode: 2, screen: expect.stringContaining('NOT_CONFIRMED') });
-    const yes = await world.atTerminal(promotePlan, { keys: [{ waitFor: /Type production/, type: 'production\r' }] });
+    const yes = await site.atTerminal(promotePlan, { keys: [{ waitFor: /Type production/, type: 'production\r' }] });
     expect({ ...yes }).toMatchObject({ exitCode: 0 });
-    expect(await world.percent('production', 'green')).toBe(100);
+    expect(await site.percent('production', 'green')).toBe(100);
   });
 
   test('judges every lock again', async () => {
-    world.backend('production', 'green').setGuid(AMBER.guid);
+    site.backend('production', 'green').setGuid(AMBER.guid);
     const said = await refused();
-    world.backend('production', 'green').setGuid(GREEN.guid);
+    site.backend('production', 'green').setGuid(GREEN.guid);
     expect(said).toMatchObject({ code: 'BUILD_GONE', exitCode: 3 });
   });
 
@@ -141,7 +141,7 @@ const MOVES: readonly (readonly [string, RegExp, () => void | Promise<void>])[] 
     /releases\/acme\/staging\/kv-gateway.yaml has changed/,
     () => appendFileSync(manifestOf('staging'), '# seen\n'),
   ],
-  ['the config was edited', /kvdeploy.config.yaml has changed/, () => world.writeConfig({ bakeMs: 400 })],
+  ['the config was edited', /kvdeploy.config.yaml has changed/, () => site.writeConfig({ bakeMs: 400 })],
   [
     'another rollout ran',
     /the ledger has \d+ entries, and had \d+/,
@@ -158,15 +158,15 @@ const MOVES: readonly (readonly [string, RegExp, () => void | Promise<void>])[] 
         ['blue', 60],
         ['green', 40],
       ] as const;
-      writeFileSync(world.routes('production'), routesText(split.map(([place, percent]) => ({ place, build: null, percent }))));
-      await until('the router to follow', async () => ((await world.percent('production', 'green')) === 40 ? true : undefined));
+      writeFileSync(site.routes('production'), routesText(split.map(([place, percent]) => ({ place, build: null, percent }))));
+      await until('the router to follow', async () => ((await site.percent('production', 'green')) === 40 ? true : undefined));
     },
   ],
   [
     'the pointer was renewed',
     /the pointer is at generation 2, and was at 1/,
     async () => {
-      const dir = join(world.stateDir, 'acme/production/kv-gateway/pointer');
+      const dir = join(site.stateDir, 'acme/production/kv-gateway/pointer');
       const newest =
         readdirSync(dir)
           .filter((name) => name.startsWith('ptr.'))
@@ -189,7 +189,7 @@ describe('a plan is stale once', () => {
   });
 
   test('its build became foreign, which is said first', async () => {
-    world.writeManifest('staging', [...SCOPES.staging.builds, { ...GREEN, ref: 'teal', sequence: 99 }]);
+    site.writeManifest('staging', [...SCOPES.staging.builds, { ...GREEN, ref: 'teal', sequence: 99 }]);
     expect(await refused()).toMatchObject({ code: 'FOREIGN_BUILD', exitCode: 3 });
   });
 });

@@ -3,35 +3,35 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../servers/program.ts';
 import { AMBER, BLUE, GREEN, IN_STAGING, PRODUCTION, SQUATTER, STAGING, SURE, VIOLET } from './local-builds.ts';
-import { type LocalWorld, openLocalWorld, pasted, resultOf } from './local-world.ts';
+import { type LocalSite, openLocalSite, pasted, resultOf } from './local-site.ts';
 
-let world: LocalWorld;
+let site: LocalSite;
 const inStaging = (guid: string) => ['promote', ...IN_STAGING, '--build', guid, '--yes'];
 const toProduction = (...what: readonly string[]) => ['promote', ...PRODUCTION, ...what, ...SURE];
 
 async function result(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  return resultOf(await world.run([...args, '--json'], { env }));
+  return resultOf(await site.run([...args, '--json'], { env }));
 }
 
 beforeAll(async () => {
-  world = await openLocalWorld(['production', 'staging']);
-  world.keep('empty');
+  site = await openLocalSite(['production', 'staging']);
+  site.keep('empty');
   expect(await result(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ ok: true });
-  world.keep('staging-unknown');
+  site.keep('staging-unknown');
   expect(await result(['adopt', ...IN_STAGING, '--yes'])).toMatchObject({ ok: true });
-  world.keep('adopted');
+  site.keep('adopted');
   expect(await result(toProduction('--build', GREEN.guid))).toMatchObject({ ok: true });
-  world.keep('promoted');
+  site.keep('promoted');
 });
-afterAll(() => world.close());
+afterAll(() => site.close());
 beforeEach(async () => {
-  world.writeConfig();
-  await world.restore('adopted');
+  site.writeConfig();
+  await site.restore('adopted');
 });
 
 describe('--from another environment', () => {
   test("promotes this environment's own build of the same source", async () => {
-    const answer = await world.run([...toProduction('--from', 'staging'), '--json']);
+    const answer = await site.run([...toProduction('--from', 'staging'), '--json']);
     expect(resultOf(answer)).toMatchObject({ ok: true, traffic: { split: [{ build: GREEN.guid, percent: 100 }] } });
     expect(answer.stdout).toContain(
       `staging has ${STAGING.blue.guid.slice(0, 8)}; production's own build of the same source is ${GREEN.guid}`,
@@ -60,15 +60,15 @@ describe('--from another environment', () => {
   });
 
   test('an environment without a known-good build has nothing to take over', async () => {
-    await world.restore('staging-unknown');
+    await site.restore('staging-unknown');
     expect(await result(toProduction('--from', 'staging'))).toMatchObject({ code: 'NO_SUCH_SOURCE', exitCode: 3 });
   });
 
   test('reads the file that pointer export wrote on another machine', async () => {
-    const { json } = await world.run(['pointer', 'export', ...IN_STAGING, '--json']);
+    const { json } = await site.run(['pointer', 'export', ...IN_STAGING, '--json']);
     const document = json.find((line) => line.type === 'document');
-    writeFileSync(join(world.checkout, 'staging.json'), JSON.stringify(document?.data));
-    await world.restore('staging-unknown');
+    writeFileSync(join(site.checkout, 'staging.json'), JSON.stringify(document?.data));
+    await site.restore('staging-unknown');
     expect(await result(toProduction('--from', './staging.json'))).toMatchObject({
       ok: true,
       traffic: { split: [{ build: GREEN.guid }] },
@@ -78,10 +78,10 @@ describe('--from another environment', () => {
 
 describe('an environment that requires another one first', () => {
   test('refuses until the source has soaked there, and says how long', async () => {
-    world.writeConfig({ requires: { soak: '1h' } });
+    site.writeConfig({ requires: { soak: '1h' } });
     const early = await result(toProduction('--build', GREEN.guid));
     expect(early).toMatchObject({ code: 'REQUIREMENT_UNMET', exitCode: 3, message: expect.stringContaining('1h are required') });
-    world.writeConfig({ requires: { soak: '1s' } });
+    site.writeConfig({ requires: { soak: '1s' } });
     await until('the soak to be over', async () =>
       (await result(['plan', ...PRODUCTION, '--build', GREEN.guid])).ok ? true : undefined,
     );
@@ -89,11 +89,11 @@ describe('an environment that requires another one first', () => {
   });
 
   test('refuses a source that was never known-good there, and shows where to look', async () => {
-    world.writeConfig({ requires: { soak: '1s' } });
+    site.writeConfig({ requires: { soak: '1s' } });
     const refused = await result(toProduction('--build', AMBER.guid));
     expect(refused).toMatchObject({ code: 'REQUIREMENT_UNMET', exitCode: 3 });
     const command = /kvdeploy builds .*$/.exec(refused.hint ?? '')?.[0] ?? '';
-    expect(await world.run(pasted(command))).toMatchObject({
+    expect(await site.run(pasted(command))).toMatchObject({
       exitCode: 0,
       stdout: expect.stringContaining(STAGING.amber.guid.slice(0, 8)),
     });
@@ -101,7 +101,7 @@ describe('an environment that requires another one first', () => {
 });
 
 describe('beginning a history', () => {
-  beforeEach(() => world.restore('empty'));
+  beforeEach(() => site.restore('empty'));
 
   test('no state before a target that serves: refused, naming adopt and pointer import', async () => {
     const refused = await result(toProduction('--build', GREEN.guid));
@@ -114,18 +114,18 @@ describe('beginning a history', () => {
   });
 
   test('an adoption that was refused leaves no known-good build', async () => {
-    world.backend('production', 'blue').setStatus(500);
+    site.backend('production', 'blue').setStatus(500);
     const refused = await result(['adopt', ...PRODUCTION, ...SURE]);
-    world.backend('production', 'blue').setStatus(200);
+    site.backend('production', 'blue').setStatus(200);
     expect(refused).toMatchObject({ ok: false, exitCode: 3, code: 'GATE_FAILED' });
     expect(await result(toProduction('--build', GREEN.guid))).toMatchObject({ code: 'NO_KNOWN_GOOD', exitCode: 3 });
   });
 
   test('pointer import on a second state directory, and a promotion from there', async () => {
-    await world.restore('adopted');
-    const exported = await world.shell(`kvdeploy pointer export ${PRODUCTION.join(' ')} > pointer.json`);
+    await site.restore('adopted');
+    const exported = await site.shell(`kvdeploy pointer export ${PRODUCTION.join(' ')} > pointer.json`);
     expect(exported).toMatchObject({ exitCode: 0 });
-    const env = { KVDEPLOY_STATE_DIR: join(world.folder, `second-${Date.now()}`) };
+    const env = { KVDEPLOY_STATE_DIR: join(site.folder, `second-${Date.now()}`) };
     expect(await result(toProduction('--build', GREEN.guid), env)).toMatchObject({ code: 'NO_STATE' });
     expect(await result(['pointer', 'import', 'pointer.json', ...IN_STAGING, '--yes'], env)).toMatchObject({
       code: 'WRONG_SCOPE',
@@ -146,14 +146,14 @@ describe('beginning a history', () => {
 describe('what may not be promoted', () => {
   test('a build that wants the place of the one that serves, also in the list of builds', async () => {
     expect(await result(toProduction('--build', SQUATTER.guid))).toMatchObject({ code: 'SAME_PLACE', exitCode: 3 });
-    const { stdout } = await world.run(['builds', ...PRODUCTION]);
+    const { stdout } = await site.run(['builds', ...PRODUCTION]);
     expect(stdout).toMatch(/^5c0a77e4 .* refused .*has the place blue/m);
     expect(stdout.match(/live/g)).toHaveLength(1);
     expect(stdout).toMatch(/^0b9f1c2d .* known-good {2}live 100 %$/m);
   });
 
   test('an older build: that is what rollback is for, and the command for it works', async () => {
-    await world.restore('promoted');
+    await site.restore('promoted');
     const refused = await result(toProduction('--build', BLUE.guid));
     expect(refused).toMatchObject({ code: 'OLD_SEQUENCE', exitCode: 3 });
     const command = /kvdeploy rollback .*$/.exec(refused.hint ?? '')?.[0] ?? '';
@@ -164,7 +164,7 @@ describe('what may not be promoted', () => {
 });
 
 describe('going back', () => {
-  beforeEach(() => world.restore('promoted'));
+  beforeEach(() => site.restore('promoted'));
 
   test('known-good serves already: the commands for earlier builds work as they are printed', async () => {
     const refused = await result(['rollback', ...PRODUCTION, ...SURE]);
@@ -174,13 +174,13 @@ describe('going back', () => {
       next: [expect.stringContaining(`--to ${BLUE.guid}`)],
     });
     const keys = [{ waitFor: /Type production/, type: 'production\r' }];
-    const { exitCode, screen } = await world.atTerminal(pasted(refused.next[0] ?? ''), { keys });
+    const { exitCode, screen } = await site.atTerminal(pasted(refused.next[0] ?? ''), { keys });
     expect({ exitCode, screen }).toMatchObject({ exitCode: 0 });
-    expect(await world.percent('production', 'blue')).toBe(100);
+    expect(await site.percent('production', 'blue')).toBe(100);
   });
 
   test('the undo of a promotion is printed with it, works, and marks what it left as bad', async () => {
-    await world.restore('adopted');
+    await site.restore('adopted');
     const done = await result(toProduction('--build', GREEN.guid));
     expect(await result([...pasted(done.next[0] ?? ''), ...SURE])).toMatchObject({
       ok: true,
@@ -198,18 +198,18 @@ describe('going back', () => {
   });
 
   test('printed commands are about the state and the config that were named', async () => {
-    const flags = ['--state-dir', world.stateDir, '--config', join(world.checkout, 'kvdeploy.config.yaml')];
-    const refused = resultOf(await world.run(['rollback', ...PRODUCTION, ...SURE, ...flags, '--json'], { cwd: world.folder }));
+    const flags = ['--state-dir', site.stateDir, '--config', join(site.checkout, 'kvdeploy.config.yaml')];
+    const refused = resultOf(await site.run(['rollback', ...PRODUCTION, ...SURE, ...flags, '--json'], { cwd: site.folder }));
     const [command = ''] = refused.next;
-    const pastedThere = await world.run([...pasted(command), ...SURE, '--json'], { cwd: world.folder });
+    const pastedThere = await site.run([...pasted(command), ...SURE, '--json'], { cwd: site.folder });
     expect(resultOf(pastedThere)).toMatchObject({ ok: true, traffic: { split: [{ build: BLUE.guid }] } });
   });
 
   test('a build whose place answers as another one is not gone back to', async () => {
-    world.backend('production', 'blue').setGuid(VIOLET.guid);
+    site.backend('production', 'blue').setGuid(VIOLET.guid);
     const refused = await result(['rollback', ...PRODUCTION, '--to', BLUE.guid, ...SURE]);
-    world.backend('production', 'blue').setGuid(BLUE.guid);
+    site.backend('production', 'blue').setGuid(BLUE.guid);
     expect(refused).toMatchObject({ code: 'BUILD_GONE', exitCode: 3, message: expect.stringContaining(VIOLET.guid) });
-    expect(await world.percent('production', 'green')).toBe(100);
+    expect(await site.percent('production', 'green')).toBe(100);
   });
 });

@@ -2,66 +2,66 @@ import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync,
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { BLUE, GREEN, PRODUCTION, SURE, VIOLET } from './local-builds.ts';
-import { type LocalWorld, openLocalWorld, resultOf } from './local-world.ts';
+import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
 
-let world: LocalWorld;
+let site: LocalSite;
 const promote = (guid: string, ...more: readonly string[]) => ['promote', ...PRODUCTION, '--build', guid, ...SURE, ...more];
 const below = 'acme/production/kv-gateway/pointer';
 
 async function result(args: readonly string[]) {
-  return resultOf(await world.run([...args, '--json']));
+  return resultOf(await site.run([...args, '--json']));
 }
 
 beforeAll(async () => {
-  world = await openLocalWorld(['production']);
-  world.keep('empty');
-  world.writeConfig({ copies: [join(world.folder, 'copy')] });
+  site = await openLocalSite(['production']);
+  site.keep('empty');
+  site.writeConfig({ copies: [join(site.folder, 'copy')] });
   expect(await result(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ ok: true });
-  world.keep('adopted');
+  site.keep('adopted');
   expect(await result(promote(GREEN.guid))).toMatchObject({ ok: true });
-  world.keep('promoted');
+  site.keep('promoted');
 });
-afterAll(() => world.close());
+afterAll(() => site.close());
 beforeEach(async () => {
-  world.writeConfig({ copies: [join(world.folder, 'copy')] });
-  await world.restore('promoted');
+  site.writeConfig({ copies: [join(site.folder, 'copy')] });
+  await site.restore('promoted');
 });
 
 /** From an empty folder, without config and checkout. */
 function elsewhere(script: string) {
-  const cwd = join(world.folder, 'elsewhere');
+  const cwd = join(site.folder, 'elsewhere');
   mkdirSync(cwd, { recursive: true });
-  return world.shell(script, { cwd });
+  return site.shell(script, { cwd });
 }
 
 describe('copies of the pointer', () => {
   test('hold every generation and the program that reads them', () => {
     const names = (root: string) =>
       readdirSync(join(root, below)).filter((name) => name.startsWith('ptr.') || name === 'break-glass.mjs');
-    const copy = join(world.folder, 'copy');
-    expect(names(copy)).toEqual(names(world.stateDir));
+    const copy = join(site.folder, 'copy');
+    expect(names(copy)).toEqual(names(site.stateDir));
     expect(names(copy)).toContain('break-glass.mjs');
     for (const name of names(copy))
-      expect(readFileSync(join(copy, below, name))).toEqual(readFileSync(join(world.stateDir, below, name)));
+      expect(readFileSync(join(copy, below, name))).toEqual(readFileSync(join(site.stateDir, below, name)));
   });
 
   test('one is enough, from any folder, when the whole state is gone', async () => {
-    rmSync(world.stateDir, { recursive: true });
-    const program = join(world.folder, 'copy', below, 'break-glass.mjs');
+    rmSync(site.stateDir, { recursive: true });
+    const program = join(site.folder, 'copy', below, 'break-glass.mjs');
     const answer = await elsewhere(
       `node ${program} --env production --to ${BLUE.guid.slice(0, 8)} --reason 'the state is gone' --confirm production`,
     );
     expect(answer).toMatchObject({ exitCode: 0 });
-    expect(await world.percent('production', 'blue')).toBe(100);
-    expect(existsSync(join(world.folder, 'copy', below, 'hold'))).toBe(true);
+    expect(await site.percent('production', 'blue')).toBe(100);
+    expect(existsSync(join(site.folder, 'copy', below, 'hold'))).toBe(true);
   });
 
   test('one that cannot be written is a loud warning, and no failure', async () => {
-    await world.restore('adopted');
-    const blocked = join(world.folder, 'blocked');
+    await site.restore('adopted');
+    const blocked = join(site.folder, 'blocked');
     writeFileSync(blocked, 'a file where a folder should be');
-    world.writeConfig({ copies: [blocked] });
-    const answer = await world.run(promote(GREEN.guid));
+    site.writeConfig({ copies: [blocked] });
+    const answer = await site.run(promote(GREEN.guid));
     expect(answer).toMatchObject({
       exitCode: 0,
       stderr: expect.stringMatching(/warning {2}THE COPY of the known-good pointer in \S*blocked was not written/),
@@ -72,12 +72,12 @@ describe('copies of the pointer', () => {
 
 describe('the state directory', () => {
   test('a named one is found by break-glass from any folder, without config or option', async () => {
-    await world.restore('empty');
-    const other = join(world.folder, 'other-state');
+    await site.restore('empty');
+    const other = join(site.folder, 'other-state');
     expect(await result(['adopt', ...PRODUCTION, ...SURE, '--state-dir', other])).toMatchObject({ ok: true });
-    expect(readFileSync(join(world.home, '.local/state/kvdeploy/places'), 'utf8').split('\n')).toContain(other);
-    rmSync(world.stateDir, { recursive: true, force: true });
-    rmSync(join(world.folder, 'copy'), { recursive: true, force: true });
+    expect(readFileSync(join(site.home, '.local/state/kvdeploy/places'), 'utf8').split('\n')).toContain(other);
+    rmSync(site.stateDir, { recursive: true, force: true });
+    rmSync(join(site.folder, 'copy'), { recursive: true, force: true });
     const rescue = `kvdeploy rollback --break-glass --env production --tenant acme --reason 'the login is down' --confirm production`;
     expect(await elsewhere(rescue)).toMatchObject({ exitCode: 0, stderr: expect.stringContaining(other) });
     rmSync(other, { recursive: true });
@@ -93,25 +93,25 @@ describe('the state directory', () => {
             .map((stat) => `${stat.isDirectory() ? 'folder' : 'file'} ${(stat.mode & 0o777).toString(8)}`),
         ),
       ].sort();
-    expect(modes(world.stateDir).filter((mode) => !/^(?:folder 700|file 600|file 700)$/.test(mode))).toEqual([]);
-    await world.restore('empty');
+    expect(modes(site.stateDir).filter((mode) => !/^(?:folder 700|file 600|file 700)$/.test(mode))).toEqual([]);
+    await site.restore('empty');
     const group = /^games:[^:]*:(\d+)/m.exec(readFileSync('/etc/group', 'utf8'));
-    world.writeConfig({ stateGroup: 'games', copies: [join(world.folder, 'copy')] });
+    site.writeConfig({ stateGroup: 'games', copies: [join(site.folder, 'copy')] });
     expect(await result(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ ok: true });
-    const shared = modes(world.stateDir);
+    const shared = modes(site.stateDir);
     expect(shared.filter((mode) => !/^(?:folder 770|file 660|file 770)$/.test(mode))).toEqual([]);
-    expect(lstatSync(join(world.stateDir, below)).gid).toBe(Number(group?.[1]));
+    expect(lstatSync(join(site.stateDir, below)).gid).toBe(Number(group?.[1]));
     expect(await result(promote(GREEN.guid))).toMatchObject({ ok: true });
-    chmodSync(world.stateDir, 0o700);
+    chmodSync(site.stateDir, 0o700);
   });
 });
 
 describe('stuck', () => {
   test('a rollback whose build turns out to be another one stays where it is, and prints the command that needs nothing', async () => {
-    const blue = world.backend('production', 'blue');
+    const blue = site.backend('production', 'blue');
     // Asked for its GUID so slowly that it can change between admission and read-back.
     blue.setDelayMs(1000);
-    const running = world.start(['rollback', ...PRODUCTION, '--to', BLUE.guid, ...SURE, '--json']);
+    const running = site.start(['rollback', ...PRODUCTION, '--to', BLUE.guid, ...SURE, '--json']);
     await running.waitFor(/"phase":"converging"/);
     blue.setGuid(VIOLET.guid);
     const stuck = resultOf(await running.ended);
@@ -120,23 +120,23 @@ describe('stuck', () => {
     expect(stuck).toMatchObject({ exitCode: 5, code: 'STUCK', message: expect.stringContaining('nother build answers at blue') });
     const command = (stuck.next[0] ?? '').replace('"…"', '"the rollback is stuck"');
     expect(await elsewhere(`${command} --confirm production`)).toMatchObject({ exitCode: 0 });
-    expect(await world.percent('production', 'green')).toBe(100);
+    expect(await site.percent('production', 'green')).toBe(100);
   });
 
   test('prints the break-glass command, which works as it stands once a reason is filled in', async () => {
-    world.writeConfig({ bakeMs: 60_000 });
-    const running = world.start([...promote(VIOLET.guid), '--json']);
+    site.writeConfig({ bakeMs: 60_000 });
+    const running = site.start([...promote(VIOLET.guid), '--json']);
     await running.waitFor(/"phase":"baking"/);
-    const text = readFileSync(world.routes('production'), 'utf8').replace(/(75|25)\b/g, (percent) =>
+    const text = readFileSync(site.routes('production'), 'utf8').replace(/(75|25)\b/g, (percent) =>
       percent === '75' ? '40' : '60',
     );
-    writeFileSync(world.routes('production'), text);
+    writeFileSync(site.routes('production'), text);
     const stuck = resultOf(await running.ended);
     expect(stuck).toMatchObject({ exitCode: 5, code: 'DRIFT' });
     const command = (stuck.next[0] ?? '').replace('"…"', '"somebody moved the traffic"');
     const answer = await elsewhere(`${command} --confirm production`);
     expect(answer).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('next     kvdeploy reconcile') });
-    expect(await world.percent('production', 'green')).toBe(100);
+    expect(await site.percent('production', 'green')).toBe(100);
     expect(await result(promote(VIOLET.guid))).toMatchObject({ code: 'HELD', exitCode: 6 });
     const reconcile = /next {5}kvdeploy (reconcile .*)$/m.exec(answer.stderr)?.[1] ?? '';
     expect(await result([...reconcile.split(' '), ...SURE])).toMatchObject({ ok: true });
@@ -149,7 +149,7 @@ describe('stuck', () => {
 
 describe('a ledger whose end was cut off', () => {
   test('is noticed by the pointer, refuses to promote, and can be gone on with by a decision', async () => {
-    const ledger = join(world.stateDir, 'acme/production/kv-gateway/ledger');
+    const ledger = join(site.stateDir, 'acme/production/kv-gateway/ledger');
     // The chain that is left is whole: it alone could not show that the promotion is missing.
     for (const name of readdirSync(ledger).sort().slice(1)) rmSync(join(ledger, name));
     expect(await result(promote(VIOLET.guid))).toMatchObject({ code: 'LEDGER_CUT', exitCode: 3 });

@@ -3,26 +3,26 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fingerprint } from './fingerprint.ts';
 import { BLUE, GREEN, PRODUCTION, SURE } from './local-builds.ts';
-import { type LocalWorld, openLocalWorld } from './local-world.ts';
+import { type LocalSite, openLocalSite } from './local-site.ts';
 
-let world: LocalWorld;
+let site: LocalSite;
 const ESCAPE = '\u001b';
 const WATCH = ['status', ...PRODUCTION, '--watch'];
 
 beforeAll(async () => {
-  world = await openLocalWorld(['production']);
-  expect(await world.run(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ exitCode: 0 });
+  site = await openLocalSite(['production']);
+  expect(await site.run(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ exitCode: 0 });
 });
-afterAll(() => world.close());
+afterAll(() => site.close());
 
 const looked = (times: number) => new RegExp(`(?:[\\s\\S]*looked at){${times}}`);
 
 describe('status --watch on a terminal', () => {
   test('repaints in place every second until Ctrl-C, which is no failure, and changes nothing', async () => {
-    const before = fingerprint(world.stateDir, world.home, world.checkout, world.routes('production'));
-    const { exitCode, screen } = await world.atTerminal(WATCH, { keys: [{ waitFor: looked(3), type: '\u0003' }] });
+    const before = fingerprint(site.stateDir, site.home, site.checkout, site.routes('production'));
+    const { exitCode, screen } = await site.atTerminal(WATCH, { keys: [{ waitFor: looked(3), type: '\u0003' }] });
     expect(exitCode).toBe(0);
-    expect(fingerprint(world.stateDir, world.home, world.checkout, world.routes('production'))).toEqual(before);
+    expect(fingerprint(site.stateDir, site.home, site.checkout, site.routes('production'))).toEqual(before);
     // As many lines up as the block before had: the terminal never scrolls.
     const [first = '', ...others] = screen.split(new RegExp(`${ESCAPE}\\[(\\d+)A`));
     const heights = others.filter((_part, index) => index % 2 === 0).map(Number);
@@ -32,7 +32,7 @@ describe('status --watch on a terminal', () => {
   });
 
   test('cuts its lines to a narrow terminal', async () => {
-    const { exitCode, screen } = await world.atTerminal(WATCH, { columns: 40, keys: [{ waitFor: looked(2), type: '\u0003' }] });
+    const { exitCode, screen } = await site.atTerminal(WATCH, { columns: 40, keys: [{ waitFor: looked(2), type: '\u0003' }] });
     expect(exitCode).toBe(0);
     const plain = screen.split(ESCAPE).map((part) => part.replace(/^\[[0-9;]*[A-Za-z]/, ''));
     const lines = plain.join('').replaceAll('^C', '').split(/\r?\n/);
@@ -42,14 +42,14 @@ describe('status --watch on a terminal', () => {
 
 describe('status --watch in a pipe', () => {
   test('says one line for each change, without an escape byte, and ends with SIGINT as with 0', async () => {
-    const running = world.start(WATCH);
+    const running = site.start(WATCH);
     await running.waitFor(/known-good 0b9f1c2d/);
-    const hold = join(world.stateDir, 'acme/production/kv-gateway/pointer/hold');
+    const hold = join(site.stateDir, 'acme/production/kv-gateway/pointer/hold');
     writeFileSync(hold, '');
     await running.waitFor(/HOLD/);
     running.signal('SIGINT');
     const { exitCode, stdout, stderr } = await running.ended;
-    await world.shell(`rm ${hold}`);
+    await site.shell(`rm ${hold}`);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     const lines = stdout.trimEnd().split('\n');
     expect(lines).toHaveLength(2);
@@ -58,9 +58,9 @@ describe('status --watch in a pipe', () => {
   });
 
   test('with --json gives a document for each change and a result at the end', async () => {
-    const running = world.start([...WATCH, '--json']);
+    const running = site.start([...WATCH, '--json']);
     await running.waitFor(/"name":"status"/);
-    const { exitCode: promoted } = await world.run(['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE]);
+    const { exitCode: promoted } = await site.run(['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE]);
     expect(promoted).toBe(0);
     await running.waitFor(new RegExp(`"knownGood":\\{"guid":"${GREEN.guid}"`));
     running.signal('SIGTERM');
@@ -73,12 +73,12 @@ describe('status --watch in a pipe', () => {
   });
 
   test('ends by itself once nobody reads any more', async () => {
-    const said = join(world.folder, 'said');
-    const watching = world.shell(
+    const said = join(site.folder, 'said');
+    const watching = site.shell(
       `{ kvdeploy ${WATCH.join(' ')}; echo "ended with $?" > ${said}.code; } | head -1 > ${said}; cat ${said}.code`,
     );
-    const hold = join(world.stateDir, 'acme/production/kv-gateway/pointer/hold');
-    await world.shell(`while [ ! -s ${said} ]; do sleep 0.05; done`);
+    const hold = join(site.stateDir, 'acme/production/kv-gateway/pointer/hold');
+    await site.shell(`while [ ! -s ${said} ]; do sleep 0.05; done`);
     // Whoever is gone is noticed with the next line that is to be said.
     writeFileSync(hold, '');
     expect(await watching).toMatchObject({ exitCode: 0, stdout: 'ended with 0\n' });

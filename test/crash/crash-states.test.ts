@@ -10,8 +10,8 @@ import { pointerDir, readPointers, writePointer } from '../../src/base/pointer/p
 import { nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { recordReliability } from '../reliability.ts';
+import { putFile } from '../simulator/disk.ts';
 import { claimedBy, note, RELEASED, SCOPE } from '../stores/entries.ts';
-import { putFile } from '../world/disk.ts';
 import { type Recording, recordingDisk } from './weak-disk.ts';
 import { holdNote, missing, pointerOf, routesOf } from './writings.ts';
 

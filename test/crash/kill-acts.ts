@@ -1,8 +1,8 @@
-/** The commands that the kill sweep kills, each from the state that it needs, in a small real world. Must not judge what comes of it. */
+/** The commands that the kill sweep kills, each from the state that it needs, in a small real site. Must not judge what comes of it. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BLUE, GREEN, PRODUCTION, SURE } from '../cli/local-builds.ts';
-import { type LocalWorld, openLocalWorld } from '../cli/local-world.ts';
+import { type LocalSite, openLocalSite } from '../cli/local-site.ts';
 import { BIN } from '../cli/run-cli.ts';
 import { type Call, type Ran, trace, type Where } from './strace.ts';
 
@@ -44,42 +44,42 @@ export interface Known {
 
 export const argvOf = (act: Act) => [process.execPath, BIN, ...act.args];
 
-export function whereOf(world: LocalWorld): Where {
-  return { cwd: world.checkout, env: { HOME: world.home, USER: 'tess' } };
+export function whereOf(site: LocalSite): Where {
+  return { cwd: site.checkout, env: { HOME: site.home, USER: 'tess' } };
 }
 
-/** A world in which every act was run once, its calls known and the state before it kept. */
-export async function openKillWorld(): Promise<{ world: LocalWorld; known: readonly Known[] }> {
-  const world = await openLocalWorld(['production']);
+/** A site in which every act was run once, its calls known and the state before it kept. */
+export async function openKillSite(): Promise<{ site: LocalSite; known: readonly Known[] }> {
+  const site = await openLocalSite(['production']);
   try {
-    return { world, known: await tryAll(world) };
+    return { site, known: await tryAll(site) };
   } catch (error) {
-    await world.close();
+    await site.close();
     throw error;
   }
 }
 
-async function tryAll(world: LocalWorld): Promise<readonly Known[]> {
-  world.writeConfig({ bakeMs: 50 });
-  world.keep('empty');
+async function tryAll(site: LocalSite): Promise<readonly Known[]> {
+  site.writeConfig({ bakeMs: 50 });
+  site.keep('empty');
   const known: Known[] = [];
   for (const act of ACTS) {
-    await begin(world, act);
-    const { calls, ran } = await trace(argvOf(act), whereOf(world), world.folder);
+    await begin(site, act);
+    const { calls, ran } = await trace(argvOf(act), whereOf(site), site.folder);
     mustSucceed(act.name, ran);
     known.push({ act, calls });
-    if (act.keepsAs !== undefined) world.keep(act.keepsAs);
-    if (act.name === 'adopt') await keepSplit(world);
+    if (act.keepsAs !== undefined) site.keep(act.keepsAs);
+    if (act.name === 'adopt') await keepSplit(site);
   }
   return known;
 }
 
 /** A rollout that somebody left at 25 %. */
-async function keepSplit(world: LocalWorld): Promise<void> {
+async function keepSplit(site: LocalSite): Promise<void> {
   const args = ['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE, '--until', '25', '--json'];
-  mustSucceed('promote --until', await world.run(args));
-  world.keep('split');
-  await world.restore('adopted');
+  mustSucceed('promote --until', await site.run(args));
+  site.keep('split');
+  await site.restore('adopted');
 }
 
 function mustSucceed(name: string, ran: Ran): void {
@@ -87,8 +87,8 @@ function mustSucceed(name: string, ran: Ran): void {
 }
 
 /** Brings back the state that the act starts from. */
-export async function begin(world: LocalWorld, act: Act): Promise<void> {
-  await world.restore(act.from);
+export async function begin(site: LocalSite, act: Act): Promise<void> {
+  await site.restore(act.from);
   // The first command of a machine also notes where the state lies.
-  if (act.name === 'adopt') rmSync(join(world.home, '.local'), { recursive: true, force: true });
+  if (act.name === 'adopt') rmSync(join(site.home, '.local'), { recursive: true, force: true });
 }

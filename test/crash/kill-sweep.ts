@@ -6,10 +6,10 @@ import type { Entry } from '../../src/core/ledger/ledger.ts';
 import { nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { BLUE, GREEN, PRODUCTION, SURE } from '../cli/local-builds.ts';
-import { type LocalWorld, resultOf } from '../cli/local-world.ts';
+import { type LocalSite, resultOf } from '../cli/local-site.ts';
 import type { CliAnswer } from '../cli/run-cli.ts';
 import { SCOPE } from '../stores/entries.ts';
-import { type ActName, argvOf, begin, type Known, openKillWorld, RESCUE, whereOf } from './kill-acts.ts';
+import { type ActName, argvOf, begin, type Known, openKillSite, RESCUE, whereOf } from './kill-acts.ts';
 import { type Call, killedAt, type Ran } from './strace.ts';
 
 /** One call of one act. */
@@ -34,31 +34,31 @@ function must(holds: boolean, what: string, ran?: Ran | CliAnswer): asserts hold
   if (!holds) throw new Fault(ran === undefined ? what : `${what} (exit ${ran.exitCode})\n${ran.stdout}${ran.stderr}`);
 }
 
-export async function see(world: LocalWorld): Promise<Seen> {
-  const pointers = readPointers(pointerDir(world.stateDir, SCOPE), nodeIo.fs, SCOPE);
+export async function see(site: LocalSite): Promise<Seen> {
+  const pointers = readPointers(pointerDir(site.stateDir, SCOPE), nodeIo.fs, SCOPE);
   must(pointers.damaged.length === 0, `damaged generations: ${JSON.stringify(pointers.damaged)}`);
-  const { entries } = await localStore(world.stateDir, nodeIo).read(SCOPE);
-  const { split } = await world.status('production');
+  const { entries } = await localStore(site.stateDir, nodeIo).read(SCOPE);
+  const { split } = await site.status('production');
   return {
     entries,
     generations: pointers.all.map(({ generation }) => generation),
-    held: readHold([pointerDir(world.stateDir, SCOPE)], nodeIo.fs) !== undefined,
+    held: readHold([pointerDir(site.stateDir, SCOPE)], nodeIo.fs) !== undefined,
     split: Object.fromEntries(split.filter(({ percent }) => percent > 0).map(({ place, percent }) => [place, percent])),
   };
 }
 
 /** Kills at this point and has the next command carry on. Returns what went wrong, or undefined. */
-export async function tryPoint(world: LocalWorld, { known: { act }, call, index }: Point): Promise<string | undefined> {
+export async function tryPoint(site: LocalSite, { known: { act }, call, index }: Point): Promise<string | undefined> {
   try {
-    await begin(world, act);
-    const before = await see(world);
-    const killed = await killedAt(call, argvOf(act), whereOf(world));
-    const after = await see(world);
+    await begin(site, act);
+    const before = await see(site);
+    const killed = await killedAt(call, argvOf(act), whereOf(site));
+    const after = await see(site);
     nothingLost(before, after);
     acknowledgedIsThere(act.name, killed, before, after);
-    await readable(world, after);
-    await carryOn(world, act.name, act.args, index);
-    nothingLost(after, await see(world));
+    await readable(site, after);
+    await carryOn(site, act.name, act.args, index);
+    nothingLost(after, await see(site));
     return undefined;
   } catch (error) {
     return `${act.name}, killed at ${call.text} (${call.name} ${call.nth}): ${(error as Error).message}`;
@@ -97,10 +97,10 @@ function phaseOf(entries: readonly Entry[]): string {
 }
 
 /** `status` answers, and says what the router says; `pointer show` reads wherever there is a generation. */
-async function readable(world: LocalWorld, seen: Seen): Promise<void> {
+async function readable(site: LocalSite, seen: Seen): Promise<void> {
   const [status, pointer] = await Promise.all([
-    world.run(['status', ...PRODUCTION, '--json']),
-    world.run(['pointer', 'show', ...PRODUCTION, '--json']),
+    site.run(['status', ...PRODUCTION, '--json']),
+    site.run(['pointer', 'show', ...PRODUCTION, '--json']),
   ]);
   must(status.exitCode === 0, 'status fails', status);
   const said = resultOf(status).traffic?.split.filter(({ percent }) => percent > 0) ?? [];
@@ -115,54 +115,54 @@ const REVIEW = ['reconcile', ...PRODUCTION, ...SURE, '--reason', 'swept by a tes
 /** Nothing was left to do: the kill came before the beginning or after the end. */
 const NOTHING = ['NOTHING_TO_DO', 'KNOWN_GOOD_SERVES'];
 
-async function carryOn(world: LocalWorld, act: ActName, args: readonly string[], index: number): Promise<void> {
+async function carryOn(site: LocalSite, act: ActName, args: readonly string[], index: number): Promise<void> {
   switch (act) {
     case 'break-glass':
-      if (index % 2 === 0) await rescued(world);
-      await succeeds(world, REVIEW, NOTHING);
-      return settled(world);
+      if (index % 2 === 0) await rescued(site);
+      await succeeds(site, REVIEW, NOTHING);
+      return settled(site);
     case 'reconcile':
-      await succeeds(world, REVIEW, NOTHING);
-      return settled(world);
+      await succeeds(site, REVIEW, NOTHING);
+      return settled(site);
     case 'adopt':
-      await again(world, args);
-      return settled(world);
+      await again(site, args);
+      return settled(site);
     case 'promote':
     case 'rollback':
     case 'resume':
     case 'abort':
       // An abort that had been written down is carried on with, and that is how resume ends then.
-      if (index % 3 === 0) await succeeds(world, RESUME, act === 'abort' ? [...NOTHING, 'ABORTED'] : NOTHING);
-      else if (index % 3 === 1) await succeeds(world, BACK, NOTHING);
-      else await again(world, args);
-      return settled(world);
+      if (index % 3 === 0) await succeeds(site, RESUME, act === 'abort' ? [...NOTHING, 'ABORTED'] : NOTHING);
+      else if (index % 3 === 1) await succeeds(site, BACK, NOTHING);
+      else await again(site, args);
+      return settled(site);
   }
 }
 
-async function rescued(world: LocalWorld): Promise<void> {
-  const rescue = await world.run([...RESCUE, '--json']);
+async function rescued(site: LocalSite): Promise<void> {
+  const rescue = await site.run([...RESCUE, '--json']);
   must(rescue.exitCode === 0, 'break-glass does not work again', rescue);
-  const { held, split } = await see(world);
+  const { held, split } = await see(site);
   must(held && split['blue'] === 100, 'break-glass left no hold, or traffic elsewhere', rescue);
 }
 
-async function succeeds(world: LocalWorld, args: readonly string[], otherwise: readonly string[]): Promise<CliAnswer> {
-  const ran = await world.run(args);
+async function succeeds(site: LocalSite, args: readonly string[], otherwise: readonly string[]): Promise<CliAnswer> {
+  const ran = await site.run(args);
   must(ran.exitCode === 0 || otherwise.includes(resultOf(ran).code ?? ''), `${args[0]} does not work unaided`, ran);
   return ran;
 }
 
 /** The same command once more; where it says that a rollout is open, the way that it names. */
-async function again(world: LocalWorld, args: readonly string[]): Promise<void> {
-  const ran = await succeeds(world, args, [...NOTHING, 'UNFINISHED', 'OLD_SEQUENCE']);
-  if (resultOf(ran).code === 'UNFINISHED') await succeeds(world, RESUME, []);
+async function again(site: LocalSite, args: readonly string[]): Promise<void> {
+  const ran = await succeeds(site, args, [...NOTHING, 'UNFINISHED', 'OLD_SEQUENCE']);
+  if (resultOf(ran).code === 'UNFINISHED') await succeeds(site, RESUME, []);
 }
 
 /** One build serves everything, it is the known-good one, ledger, pointer and router agree, and nothing is held. */
-async function settled(world: LocalWorld): Promise<void> {
+async function settled(site: LocalSite): Promise<void> {
   const [status, verified] = await Promise.all([
-    world.run(['status', ...PRODUCTION, '--json']),
-    world.run(['pointer', 'verify', ...PRODUCTION, '--json']),
+    site.run(['status', ...PRODUCTION, '--json']),
+    site.run(['pointer', 'verify', ...PRODUCTION, '--json']),
   ]);
   const line = status.json.find(({ type }) => type === 'document');
   const { knownGood, drift, hold, rollout } = (line?.type === 'document' ? line.data : {}) as {
@@ -171,7 +171,7 @@ async function settled(world: LocalWorld): Promise<void> {
     readonly hold: unknown;
     readonly rollout: { readonly phase: string } | null;
   };
-  const { split } = await see(world);
+  const { split } = await see(site);
   const serves = split['green'] === 100 ? GREEN.guid : split['blue'] === 100 ? BLUE.guid : 'nothing alone';
   must(drift === null && hold === null, 'drift, or a hold, is left', status);
   must(['done', 'reverted', 'refused', 'rescued'].includes(rollout?.phase ?? 'done'), 'the rollout is not over', status);
@@ -179,22 +179,22 @@ async function settled(world: LocalWorld): Promise<void> {
   must(verified.exitCode === 0, 'pointer verify fails', verified);
 }
 
-/** Every `each`-th point of each act, tried in `lanes` worlds at once. Returns how many there were and every fault. */
+/** Every `each`-th point of each act, tried in `lanes` sites at once. Returns how many there were and every fault. */
 export async function sweepKills(each: number, lanes: number): Promise<{ points: number; faults: string[]; byAct: string }> {
-  const worlds = await Promise.all(Array.from({ length: lanes }, openKillWorld));
-  const points = (worlds[0]?.known ?? []).flatMap((known) =>
+  const sites = await Promise.all(Array.from({ length: lanes }, openKillSite));
+  const points = (sites[0]?.known ?? []).flatMap((known) =>
     known.calls.map((call, index) => ({ known, call, index })).filter(({ index }) => index % each === Math.floor(each / 2)),
   );
   const left = [...points];
   const faults: string[] = [];
-  const work = async ({ world }: { world: LocalWorld }) => {
+  const work = async ({ site }: { site: LocalSite }) => {
     for (let point = left.shift(); point !== undefined; point = left.shift()) {
-      const fault = await tryPoint(world, point);
+      const fault = await tryPoint(site, point);
       if (fault !== undefined) faults.push(fault);
     }
   };
-  await Promise.all(worlds.map(work));
-  await Promise.all(worlds.map(({ world }) => world.close()));
-  const byAct = (worlds[0]?.known ?? []).map(({ act, calls }) => `${act.name} ${calls.length}`).join(', ');
+  await Promise.all(sites.map(work));
+  await Promise.all(sites.map(({ site }) => site.close()));
+  const byAct = (sites[0]?.known ?? []).map(({ act, calls }) => `${act.name} ${calls.length}`).join(', ');
   return { points: points.length, faults, byAct };
 }

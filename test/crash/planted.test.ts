@@ -20,7 +20,7 @@ import { copyPointer, readPointers } from '../../src/base/pointer/pointer.ts';
 import { nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { GREEN, PRODUCTION, SURE } from '../cli/local-builds.ts';
-import { type LocalWorld, openLocalWorld, resultOf } from '../cli/local-world.ts';
+import { type LocalSite, openLocalSite, resultOf } from '../cli/local-site.ts';
 import { freshFolder } from '../fresh-folder.ts';
 import { claimedBy, ledgerDir, SCOPE } from '../stores/entries.ts';
 import { mayMount, mount } from './mounts.ts';
@@ -93,16 +93,16 @@ describe.each(Object.keys(PLANTS))('%s', (how) => {
 });
 
 describe('a state on a real mount of', () => {
-  let world: LocalWorld;
+  let site: LocalSite;
   beforeAll(async () => {
-    world = await openLocalWorld(['production']);
+    site = await openLocalSite(['production']);
   });
-  afterAll(() => world.close());
+  afterAll(() => site.close());
 
   const ask = async (stateDir: string) =>
-    world.run(['adopt', ...PRODUCTION, ...SURE, '--json', '--state-dir', join(stateDir, 'state')]);
+    site.run(['adopt', ...PRODUCTION, ...SURE, '--json', '--state-dir', join(stateDir, 'state')]);
   const plan = async (stateDir: string) =>
-    world.run(['plan', ...PRODUCTION, '--build', GREEN.guid, '--json', '--state-dir', join(stateDir, 'state')]);
+    site.run(['plan', ...PRODUCTION, '--build', GREEN.guid, '--json', '--state-dir', join(stateDir, 'state')]);
 
   it('tmpfs is refused, since a reboot would take the way back with it', async () => {
     if (!mayMount('tmpfs as state')) return;

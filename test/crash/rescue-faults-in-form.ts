@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { recordReliability } from '../reliability.ts';
 import { sweep } from './fault-sweep.ts';
-import { openRescueWorld, type RescueFault, rescueFaults, tryRescueFault } from './rescue-faults.ts';
+import { openRescueSite, type RescueFault, rescueFaults, tryRescueFault } from './rescue-faults.ts';
 
 const LANES = 2;
 
@@ -12,15 +12,15 @@ export function faultsOfARescue(name: string, each: number): void {
     timeout: 1_200_000,
   }, async () => {
     const began = performance.now();
-    const free = await Promise.all(Array.from({ length: LANES }, openRescueWorld));
+    const free = await Promise.all(Array.from({ length: LANES }, openRescueSite));
     const all = await rescueFaults(free[0] as (typeof free)[number]);
     const points = all.filter((point, index) => index % each === Math.floor(each / 2) || isAboutLeader(point));
     const faults = await sweep(points, LANES, async (point) => {
       const place = free.pop();
-      if (place === undefined) throw new Error('more lanes than worlds');
+      if (place === undefined) throw new Error('more lanes than sites');
       return tryRescueFault(place, point).finally(() => free.push(place));
     });
-    await Promise.all(free.map(({ world }) => world.close()));
+    await Promise.all(free.map(({ site }) => site.close()));
     const seconds = (performance.now() - began) / 1000;
     console.log(`${points.length} of ${all.length} faults of break-glass, ${seconds.toFixed(0)} s`);
     const calls = each === 1 ? 'every call' : `one in ${each} calls`;

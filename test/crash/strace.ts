@@ -108,14 +108,14 @@ export async function injected(call: Call, fault: string, argv: readonly string[
 }
 
 /**
- * As `injected`, at the same call about the same file of another world, however many others there are in that run; and the text of the call that
+ * As `injected`, at the same call about the same file of another site, however many others there are in that run; and the text of the call that
  * it met, which is empty where there was none.
  */
-export async function injectedAlike(call: Call, fault: string, argv: readonly string[], where: Where, world: Alike) {
-  const log = `${world.folder}.injected`;
+export async function injectedAlike(call: Call, fault: string, argv: readonly string[], where: Where, site: Alike) {
+  const log = `${site.folder}.injected`;
   const { file } = call;
-  const path = file?.path.replace(world.tracedIn, world.folder);
-  const isSame = path?.startsWith(world.folder) === true && !TEMPORARY.test(path);
+  const path = file?.path.replace(site.tracedIn, site.folder);
+  const isSame = path?.startsWith(site.folder) === true && !TEMPORARY.test(path);
   const filter = isSame ? ['-P', path] : [];
   const nth = isSame ? file?.nth : call.nth;
   const ran = await underStrace(['-y', '-o', log, ...filter], call.name, `${fault}:when=${nth}`, argv, where);
@@ -125,13 +125,13 @@ export async function injectedAlike(call: Call, fault: string, argv: readonly st
 }
 
 /** The same call of a run that was not tampered with, in which only the calls of its name were traced; undefined where it has none. */
-export async function callAlike(call: Call, argv: readonly string[], where: Where, world: Alike): Promise<Call | undefined> {
-  const log = `${world.folder}.alike`;
+export async function callAlike(call: Call, argv: readonly string[], where: Where, site: Alike): Promise<Call | undefined> {
+  const log = `${site.folder}.alike`;
   const ran = await run([...STRACE, '-o', log, '-e', `trace=${call.name}`, ...argv], where);
   if (ran.exitCode !== 0) throw new Error(`${argv.join(' ')} fails without a fault: ${ran.stderr}`);
   const calls = callsIn(readFileSync(log, 'utf8'));
   rmSync(log);
-  const text = call.shape.text.replaceAll(world.tracedIn.replace(/\d+/g, '0'), world.folder.replace(/\d+/g, '0'));
+  const text = call.shape.text.replaceAll(site.tracedIn.replace(/\d+/g, '0'), site.folder.replace(/\d+/g, '0'));
   return calls.find(({ shape }) => shape.text === text && shape.nth === call.shape.nth);
 }
 

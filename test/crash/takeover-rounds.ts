@@ -8,8 +8,8 @@ import { fold } from '../../src/core/ledger/history.ts';
 import { nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { BLUE, GREEN, PRODUCTION, SURE } from '../cli/local-builds.ts';
-import { openLocalWorld } from '../cli/local-world.ts';
-import { openWorld } from '../e2e/world.ts';
+import { openLocalSite } from '../cli/local-site.ts';
+import { openSite } from '../e2e/site.ts';
 import { freshFolder } from '../fresh-folder.ts';
 import { startHaproxy } from '../servers/haproxy.ts';
 import { SCOPE, seeded } from '../stores/entries.ts';
@@ -57,10 +57,10 @@ export async function freezeLeaders(rounds: number, seed: number) {
 }
 
 async function freezeOnLocal(rounds: Omit<Rounds, 'settings'>) {
-  const world = await openLocalWorld(['production']);
-  const addresses = Object.fromEntries(['blue', 'green'].map((name) => [name, world.backend('production', name).address]));
-  const settings = { kind: 'local' as const, listen: listenOf(world.checkout), routes: world.routes('production'), addresses };
-  return takeOver({ ...rounds, settings }).finally(() => world.close());
+  const site = await openLocalSite(['production']);
+  const addresses = Object.fromEntries(['blue', 'green'].map((name) => [name, site.backend('production', name).address]));
+  const settings = { kind: 'local' as const, listen: listenOf(site.checkout), routes: site.routes('production'), addresses };
+  return takeOver({ ...rounds, settings }).finally(() => site.close());
 }
 
 async function freezeOnHaproxy(rounds: Omit<Rounds, 'settings'>) {
@@ -104,37 +104,37 @@ async function rescueRounds(
 const LATEST_MS = 1800;
 
 export async function rescueLocal(rounds: number, seed: number): Promise<string[]> {
-  const world = await openLocalWorld(['production']);
-  world.writeConfig({ bakeMs: 50 });
-  await world.run(['adopt', ...PRODUCTION, ...SURE, '--json']);
-  world.keep('adopted');
+  const site = await openLocalSite(['production']);
+  site.writeConfig({ bakeMs: 50 });
+  await site.run(['adopt', ...PRODUCTION, ...SURE, '--json']);
+  site.keep('adopted');
   const faults = await rescueRounds(rounds, seed, {
-    reset: () => world.restore('adopted'),
-    promote: () => world.start(['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE, '--json']),
-    rescue: () => world.run([...RESCUE, '--json']),
-    held: () => existsSync(join(pointerDir(world.stateDir, SCOPE), 'hold')),
-    onBlue: async () => (await world.percent('production', BLUE.ref)) === 100,
+    reset: () => site.restore('adopted'),
+    promote: () => site.start(['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE, '--json']),
+    rescue: () => site.run([...RESCUE, '--json']),
+    held: () => existsSync(join(pointerDir(site.stateDir, SCOPE), 'hold')),
+    onBlue: async () => (await site.percent('production', BLUE.ref)) === 100,
   });
-  await world.close();
+  await site.close();
   return faults.map((fault) => `local: ${fault}`);
 }
 
 export async function rescueHaproxy(rounds: number, seed: number): Promise<string[]> {
-  const world = await openWorld({ steps: '[{ percent: 50, bake: 200ms }, { percent: 100, bake: 200ms }]' });
-  const kept = `${world.stateDir}.kept`;
-  cpSync(world.stateDir, kept, { recursive: true });
-  const { blue, green } = world.builds;
+  const site = await openSite({ steps: '[{ percent: 50, bake: 200ms }, { percent: 100, bake: 200ms }]' });
+  const kept = `${site.stateDir}.kept`;
+  cpSync(site.stateDir, kept, { recursive: true });
+  const { blue, green } = site.builds;
   const sure = '--env production --confirm production --json';
   const faults = await rescueRounds(rounds, seed, {
     reset: () => {
-      rmSync(world.stateDir, { recursive: true });
-      cpSync(kept, world.stateDir, { recursive: true });
+      rmSync(site.stateDir, { recursive: true });
+      cpSync(kept, site.stateDir, { recursive: true });
     },
-    promote: () => world.start(`promote --build ${green.guid} ${sure}`),
-    rescue: () => world.run(`rollback --break-glass --to ${blue.guid} --reason swept-by-a-test ${sure}`),
-    held: () => existsSync(join(world.scopeDir, 'pointer/hold')),
-    onBlue: async () => (await world.split())['blue'] === 100,
+    promote: () => site.start(`promote --build ${green.guid} ${sure}`),
+    rescue: () => site.run(`rollback --break-glass --to ${blue.guid} --reason swept-by-a-test ${sure}`),
+    held: () => existsSync(join(site.scopeDir, 'pointer/hold')),
+    onBlue: async () => (await site.split())['blue'] === 100,
   });
-  await world.close();
+  await site.close();
   return faults.map((fault) => `haproxy: ${fault}`);
 }

@@ -5,7 +5,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { BIN } from '../cli/run-cli.ts';
-import { openWorld, PRODUCTION, type Ran, type World } from '../e2e/world.ts';
+import { openSite, PRODUCTION, type Ran, type Site } from '../e2e/site.ts';
 import { until } from '../servers/program.ts';
 import { stopped, stopping } from './stopper.ts';
 
@@ -43,39 +43,39 @@ export function mayPlayAnotherHost(rounds: number): boolean {
   }
 }
 
-/** One round in a world of its own: frozen before its `nth` shift, from the second on. */
+/** One round in a site of its own: frozen before its `nth` shift, from the second on. */
 export async function wakeUp({ by, wakes }: Wake, stopper: string, nth: number): Promise<Woken> {
-  const world = await openWorld({ steps: STEPS });
-  const frozen = promoteElsewhere(world, stopping(stopper, 'haproxy', nth));
+  const site = await openSite({ steps: STEPS });
+  const frozen = promoteElsewhere(site, stopping(stopper, 'haproxy', nth));
   try {
     await stopped(frozen.pid);
-    const going = world.start(commandOf(by, world));
+    const going = site.start(commandOf(by, site));
     // Nothing but the first application brings this about, and only then does anything stale count.
-    await until('the first application', async () => (same(await world.split(), BACK) ? true : undefined), 20_000);
+    await until('the first application', async () => (same(await site.split(), BACK) ? true : undefined), 20_000);
     if (wakes === 'too late') await going.ended;
     frozen.wake();
-    const stale = wakes === 'in time' ? await arrival(world, going.ended) : null;
+    const stale = wakes === 'in time' ? await arrival(site, going.ended) : null;
     const back = await going.ended;
     const said = await frozen.ended;
-    return { back, stale, said, split: await world.split() };
+    return { back, stale, said, split: await site.split() };
   } finally {
     frozen.end();
-    await world.close();
+    await site.close();
   }
 }
 
-function commandOf(by: Wake['by'], { builds }: World): string {
+function commandOf(by: Wake['by'], { builds }: Site): string {
   if (by === 'abort') return 'abort --env production --reason it-does-not-answer --json';
   return `rollback --break-glass --to ${builds.blue.guid} --reason it-does-not-answer ${PRODUCTION}`;
 }
 
 /** Its host has another name, so that nobody here takes its process for one of this host. */
-function promoteElsewhere(world: World, env: Readonly<Record<string, string>>) {
-  const words = `promote --build ${world.builds.green.guid} ${PRODUCTION}`.split(' ');
+function promoteElsewhere(site: Site, env: Readonly<Record<string, string>>) {
+  const words = `promote --build ${site.builds.green.guid} ${PRODUCTION}`.split(' ');
   const argv = ['--uts', 'sh', '-c', 'hostname deploy-2 && exec "$@"', 'sh', process.execPath, BIN, ...words];
   const child = spawn('unshare', argv, {
-    cwd: world.checkout,
-    env: { PATH: process.env['PATH'], ...world.env, ...env },
+    cwd: site.checkout,
+    env: { PATH: process.env['PATH'], ...site.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const closed = once(child, 'close');
@@ -93,9 +93,9 @@ function promoteElsewhere(world: World, env: Readonly<Record<string, string>>) {
 }
 
 /** Watches the router until the stale change has arrived and was put right, or until it no longer can. */
-async function arrival(world: World, ended: Promise<Ran>): Promise<Woken['stale']> {
+async function arrival(site: Site, ended: Promise<Ran>): Promise<Woken['stale']> {
   const look = async () => {
-    const split = await world.split();
+    const split = await site.split();
     return same(split, BACK) ? undefined : split;
   };
   const split = await until('the stale change', look, ARRIVES_WITHIN_MS).catch(() => null);

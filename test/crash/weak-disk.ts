@@ -4,7 +4,7 @@
  * does and lists every state that a crash at any moment may leave. Must never list a state that a flush rules out.
  */
 import type { Fs } from '../../src/base/durable/fs.ts';
-import { memoryDisk } from '../world/memory-disk.ts';
+import { memoryDisk } from '../simulator/memory-disk.ts';
 
 type Step =
   | { readonly do: 'data'; readonly ino: number; readonly before: Buffer; readonly after: Buffer }

@@ -6,16 +6,16 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { BIN } from '../cli/run-cli.ts';
 import { stopped } from '../crash/stopper.ts';
-import { documentOf, loseCheckout, openWorld, PRODUCTION, type World } from './world.ts';
+import { documentOf, loseCheckout, openSite, PRODUCTION, type Site } from './site.ts';
 
 const LONG = '[{ percent: 50, bake: 10m }, { percent: 100, bake: 400ms }]';
 const RESCUE = 'rollback --break-glass --env production --confirm production --reason sign-in-is-down-gateway-answers-401';
 
-let world: World;
+let site: Site;
 beforeEach(async () => {
-  world = await openWorld({ steps: LONG });
+  site = await openSite({ steps: LONG });
 });
-afterEach(() => world.close());
+afterEach(() => site.close());
 
 /** In a network namespace of its own there is no TCP at all; UNIX sockets are files and stay. */
 async function withoutNetwork(words: string): Promise<{ exitCode: number | null; said: string }> {
@@ -23,7 +23,7 @@ async function withoutNetwork(words: string): Promise<{ exitCode: number | null;
   const argv = [isRoot ? '-n' : '-rn', process.execPath, BIN, ...words.split(' ')];
   const child = spawn('unshare', argv, {
     cwd: '/',
-    env: { PATH: process.env['PATH'], ...world.env },
+    env: { PATH: process.env['PATH'], ...site.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let said = '';
@@ -37,7 +37,7 @@ async function withoutNetwork(words: string): Promise<{ exitCode: number | null;
 }
 
 async function bakingAtHalf() {
-  const running = world.start(`promote --build ${world.builds.green.guid} ${PRODUCTION}`);
+  const running = site.start(`promote --build ${site.builds.green.guid} ${PRODUCTION}`);
   await running.waitFor(/"type":"poll"/);
   return running;
 }
@@ -45,67 +45,67 @@ async function bakingAtHalf() {
 it('brings the known-good build back with only the socket left, and holds everything until it was reviewed', {
   timeout: 60_000,
 }, async () => {
-  const { green, amber } = world.builds;
+  const { green, amber } = site.builds;
   const running = await bakingAtHalf();
-  expect(await world.split()).toEqual({ blue: 50, green: 50 });
-  loseCheckout(world);
-  const [ledger, lost] = [join(world.scopeDir, 'ledger'), join(world.checkout, 'lost-ledger')];
+  expect(await site.split()).toEqual({ blue: 50, green: 50 });
+  loseCheckout(site);
+  const [ledger, lost] = [join(site.scopeDir, 'ledger'), join(site.checkout, 'lost-ledger')];
   renameSync(ledger, lost);
 
   const rescued = await withoutNetwork(RESCUE);
-  expect(await world.split()).toEqual({ blue: 100 });
-  expect(await world.states()).toEqual({ blue: 'ready', green: 'maint', amber: 'maint' });
-  expect(await world.answers()).toEqual({ blue: 40 });
+  expect(await site.split()).toEqual({ blue: 100 });
+  expect(await site.states()).toEqual({ blue: 'ready', green: 'maint', amber: 'maint' });
+  expect(await site.answers()).toEqual({ blue: 40 });
   // Nobody could ask the build itself: made, but not verified.
   expect(rescued.exitCode, rescued.said).toBe(5);
   expect(rescued.said).toContain('NOT_VERIFIED');
   expect((await running.ended).exitCode).toBe(6);
-  for (const fault of [() => world.haproxy.reload(), () => world.haproxy.restart()]) {
+  for (const fault of [() => site.haproxy.reload(), () => site.haproxy.restart()]) {
     await fault();
-    expect(await world.split()).toEqual({ blue: 100 });
+    expect(await site.split()).toEqual({ blue: 100 });
   }
 
-  const again = await world.run(`${RESCUE} --json`);
+  const again = await site.run(`${RESCUE} --json`);
   expect([again.exitCode, again.result.code], again.stderr).toEqual([0, null]);
 
   renameSync(lost, ledger);
-  world.writeConfig({ steps: '[{ percent: 50, bake: 400ms }, { percent: 100, bake: 400ms }]' });
-  world.writeManifest();
+  site.writeConfig({ steps: '[{ percent: 50, bake: 400ms }, { percent: 100, bake: 400ms }]' });
+  site.writeManifest();
   for (const words of [
     `promote --build ${amber.guid} ${PRODUCTION}`,
     'resume --env production --json',
     `rollback ${PRODUCTION}`,
   ]) {
-    const held = await world.run(words);
+    const held = await site.run(words);
     expect([held.exitCode, held.result.code], held.stderr).toEqual([6, 'HELD']);
   }
-  expect(await world.split()).toEqual({ blue: 100 });
+  expect(await site.split()).toEqual({ blue: 100 });
 
-  const reviewed = await world.run(`reconcile ${PRODUCTION}`);
+  const reviewed = await site.run(`reconcile ${PRODUCTION}`);
   expect(reviewed.exitCode, reviewed.stderr).toBe(0);
-  const history = await world.run('history --env production --json');
+  const history = await site.run('history --env production --json');
   expect(history.stdout).toContain('sign-in-is-down-gateway-answers-401');
-  const bad = await world.run(`promote --build ${green.guid} ${PRODUCTION}`);
+  const bad = await site.run(`promote --build ${green.guid} ${PRODUCTION}`);
   expect([bad.exitCode, bad.result.code], bad.stderr).toEqual([3, 'BAD_BUILD']);
-  const promoted = await world.run(`promote --build ${amber.guid} ${PRODUCTION}`);
+  const promoted = await site.run(`promote --build ${amber.guid} ${PRODUCTION}`);
   expect(promoted.exitCode, promoted.stderr).toBe(0);
-  expect(await world.split()).toEqual({ amber: 100 });
-  expect((await world.run('pointer verify --env production --json')).exitCode).toBe(0);
+  expect(await site.split()).toEqual({ amber: 100 });
+  expect((await site.run('pointer verify --env production --json')).exitCode).toBe(0);
 });
 
 it('ends the runner that is still at work, also a frozen one, before it changes anything', { timeout: 60_000 }, async () => {
   const running = await bakingAtHalf();
   running.signal('SIGSTOP');
-  const rescued = await world.run(`${RESCUE} --json`);
+  const rescued = await site.run(`${RESCUE} --json`);
   expect([rescued.exitCode, rescued.result.code], rescued.stderr).toEqual([0, null]);
   expect((await running.ended).exitCode).toBe(137);
-  expect(await world.split()).toEqual({ blue: 100 });
-  const reviewed = await world.run(`reconcile ${PRODUCTION}`);
+  expect(await site.split()).toEqual({ blue: 100 });
+  const reviewed = await site.run(`reconcile ${PRODUCTION}`);
   expect(reviewed.exitCode, reviewed.stderr).toBe(0);
-  expect(documentOf(await world.run('status --env production --json'))).toMatchObject({
+  expect(documentOf(await site.run('status --env production --json'))).toMatchObject({
     hold: null,
     leader: null,
-    knownGood: { guid: world.builds.blue.guid },
+    knownGood: { guid: site.builds.blue.guid },
     rollout: { phase: 'rescued' },
   });
 });
@@ -115,36 +115,36 @@ it('stops by the hold alone a frozen runner that it could not find and end, when
 }, async () => {
   const running = await bakingAtHalf();
   running.signal('SIGSTOP');
-  const [ledger, lost] = [join(world.scopeDir, 'ledger'), join(world.checkout, 'lost-ledger')];
+  const [ledger, lost] = [join(site.scopeDir, 'ledger'), join(site.checkout, 'lost-ledger')];
   renameSync(ledger, lost);
-  const rescued = await world.run(`${RESCUE} --json`);
+  const rescued = await site.run(`${RESCUE} --json`);
   expect([rescued.exitCode, rescued.result.code], rescued.stderr).toEqual([0, null]);
   renameSync(lost, ledger);
   running.signal('SIGCONT');
   const ran = await running.ended;
   expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([6, 'HELD']);
-  expect(await world.split()).toEqual({ blue: 100 });
+  expect(await site.split()).toEqual({ blue: 100 });
 });
 
 it('also when the ledger never comes back: what serves is adopted, and releases go on', { timeout: 60_000 }, async () => {
-  const { amber } = world.builds;
+  const { amber } = site.builds;
   const running = await bakingAtHalf();
   // Until there is a hold, a runner that looks finds its ledger gone, and stops for that.
   running.signal('SIGSTOP');
   await stopped(running.process.pid ?? 0);
-  rmSync(join(world.scopeDir, 'ledger'), { recursive: true });
-  const rescued = await world.run(`${RESCUE} --json`);
+  rmSync(join(site.scopeDir, 'ledger'), { recursive: true });
+  const rescued = await site.run(`${RESCUE} --json`);
   expect([rescued.exitCode, rescued.result.code], rescued.stderr).toEqual([0, null]);
   running.signal('SIGCONT');
   expect((await running.ended).exitCode).toBe(6);
-  world.writeConfig({ steps: '[{ percent: 50, bake: 400ms }, { percent: 100, bake: 400ms }]' });
-  const reviewed = await world.run(`reconcile ${PRODUCTION}`);
+  site.writeConfig({ steps: '[{ percent: 50, bake: 400ms }, { percent: 100, bake: 400ms }]' });
+  const reviewed = await site.run(`reconcile ${PRODUCTION}`);
   expect(reviewed.exitCode, reviewed.stderr).toBe(0);
-  const refused = await world.run(`promote --build ${amber.guid} ${PRODUCTION}`);
+  const refused = await site.run(`promote --build ${amber.guid} ${PRODUCTION}`);
   expect([refused.exitCode, refused.result.code]).toEqual([3, 'NO_KNOWN_GOOD']);
-  const adopted = await world.run(`adopt ${PRODUCTION}`);
+  const adopted = await site.run(`adopt ${PRODUCTION}`);
   expect(adopted.exitCode, adopted.stderr).toBe(0);
-  const promoted = await world.run(`promote --build ${amber.guid} ${PRODUCTION}`);
+  const promoted = await site.run(`promote --build ${amber.guid} ${PRODUCTION}`);
   expect(promoted.exitCode, promoted.stderr).toBe(0);
-  expect(await world.split()).toEqual({ amber: 100 });
+  expect(await site.split()).toEqual({ amber: 100 });
 });

@@ -1,33 +1,33 @@
 /** doctor on real HAProxy: all of it looks, over the sockets that a rescue would use, and nothing at the router changes. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openWorld, type World } from './world.ts';
+import { openSite, type Site } from './site.ts';
 
-let world: World;
+let site: Site;
 beforeAll(async () => {
-  world = await openWorld({ sockets: 2 });
+  site = await openSite({ sockets: 2 });
 });
-afterAll(() => world.close());
+afterAll(() => site.close());
 
 test('finds everything in place at two locations, and leaves weights and states alone', async () => {
-  const before = [await world.split(), await world.states()];
-  const { exitCode, stdout } = await world.run('doctor --env production');
+  const before = [await site.split(), await site.states()];
+  const { exitCode, stdout } = await site.run('doctor --env production');
   expect(stdout).not.toMatch(/^ {2}(?:FAIL|warn)/m);
   expect(exitCode).toBe(0);
-  expect([await world.split(), await world.states()]).toEqual(before);
+  expect([await site.split(), await site.states()]).toEqual(before);
 });
 
 test('rehearses the way back over the sockets, which need no network', async () => {
-  const { exitCode, stdout } = await world.run('doctor --env production --break-glass');
+  const { exitCode, stdout } = await site.run('doctor --env production --break-glass');
   expect([exitCode, stdout]).toEqual([0, expect.stringContaining('cut off from every network, it comes to the same decision')]);
   expect(stdout).toMatch(/read back +✔ REHEARSED/);
 });
 
 test('says which location hangs, and ends within 15 s', async () => {
-  await world.haproxy.freeze(1);
+  await site.haproxy.freeze(1);
   const startedMs = performance.now();
-  const { exitCode, stdout } = await world.run('doctor --env production');
+  const { exitCode, stdout } = await site.run('doctor --env production');
   expect(performance.now() - startedMs).toBeLessThan(15_000);
-  await world.haproxy.thaw(1);
+  await site.haproxy.thaw(1);
   expect(exitCode).toBe(3);
   expect(stdout).toMatch(/FAIL {2}router +HAProxy at .* cannot be asked/);
 });

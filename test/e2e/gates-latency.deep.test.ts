@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../servers/program.ts';
 import { type Prometheus, startPrometheus } from '../servers/prometheus.ts';
 import { COMPARE, expectPromoted, expectReverted, inScene, type Scene } from './gates-scene.ts';
-import { type Builds, PLACES, startBuilds } from './world.ts';
+import { type Builds, PLACES, startBuilds } from './site.ts';
 
 const LONG = { timeout: 180_000 };
 
@@ -19,7 +19,7 @@ describe.concurrent('a build judged by its histogram of latency', () => {
   }, 60_000);
   afterAll(() => prometheus.stop());
 
-  const inWorld = (name: (typeof names)[number], act: (scene: Scene) => Promise<void>, patience = '20s') => {
+  const inSite = (name: (typeof names)[number], act: (scene: Scene) => Promise<void>, patience = '20s') => {
     const made = builds.get(name);
     if (made === undefined) throw new Error(name);
     const queries = `requests: 'http_requests_total{build="\${build}"}', status: code, latency: 'http_request_duration_seconds_bucket{build="\${build}"}'`;
@@ -28,7 +28,7 @@ describe.concurrent('a build judged by its histogram of latency', () => {
   };
 
   it('that takes 60 ms longer for every request is taken back, and the culprit is latency', LONG, () =>
-    inWorld('slower', async (scene) => {
+    inSite('slower', async (scene) => {
       scene.candidate.backend.setSlow({ percent: 100, ms: 60 });
       await expectReverted(
         scene,
@@ -39,18 +39,18 @@ describe.concurrent('a build judged by its histogram of latency', () => {
   );
 
   it('that takes 400 ms longer for 5 % of its requests is taken back, though most are as quick as ever', LONG, () =>
-    inWorld('sometimes slow', async (scene) => {
+    inSite('sometimes slow', async (scene) => {
       scene.candidate.backend.setSlow({ percent: 5, ms: 400 });
       await expectReverted(scene, await scene.promote(), /Gate errors failed: slower than 0\.\d+s: \d+ of \d+ \(\d/);
     }),
   );
 
   it('that is as quick as the stable one goes to 100 %', LONG, () =>
-    inWorld('healthy', async (scene) => expectPromoted(scene, await scene.promote())),
+    inSite('healthy', async (scene) => expectPromoted(scene, await scene.promote())),
   );
 
   it('whose buckets have other bounds never gets more traffic, and the screen says why', LONG, () =>
-    inWorld(
+    inSite(
       'other buckets',
       async (scene) => {
         scene.candidate.backend.setLatencyBounds([0.02, 0.2, 2]);
@@ -67,15 +67,15 @@ describe.concurrent('a build judged by its histogram of latency', () => {
   );
 
   it('is refused before the first step where the build that serves now has no histogram', LONG, () =>
-    inWorld('no histogram', async ({ world, promote }) => {
-      world.builds.blue.backend.setLatencyBounds(null);
-      const query = `http_request_duration_seconds_count{build="${world.builds.blue.guid}"}`;
+    inSite('no histogram', async ({ site, promote }) => {
+      site.builds.blue.backend.setLatencyBounds(null);
+      const query = `http_request_duration_seconds_count{build="${site.builds.blue.guid}"}`;
       await until('it is gone', async () => ((await prometheus.value(query)) === undefined ? true : undefined));
       const ran = await promote();
       expect([ran.exitCode, ran.result.code], ran.result.message).toEqual([3, 'GATE_NOT_READY']);
       expect(ran.result.message).toMatch(/latency query finds no bucket/);
       expect(ran.json.filter(({ type }) => type === 'poll')).toEqual([]);
-      expect(await world.split()).toEqual({ blue: 100 });
+      expect(await site.split()).toEqual({ blue: 100 });
     }),
   );
 });

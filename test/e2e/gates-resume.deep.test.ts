@@ -2,13 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { type OutputLine, outputLineSchema } from '../../src/core/output.ts';
 import { expectPromoted, expectReverted, inScene, type Scene } from './gates-scene.ts';
-import { PRODUCTION, type Ran } from './world.ts';
+import { PRODUCTION, type Ran } from './site.ts';
 
 const SLOW = { timeout: 180_000 };
 
 /** Kills the rollout while its gate gathers evidence; says how many requests of the candidate the gate had seen at each poll. */
-async function killed({ world, candidate }: Scene): Promise<readonly number[]> {
-  const running = world.start(`promote --build ${candidate.guid} ${PRODUCTION}`);
+async function killed({ site, candidate }: Scene): Promise<readonly number[]> {
+  const running = site.start(`promote --build ${candidate.guid} ${PRODUCTION}`);
   await running.waitFor(/rule harm out in a good build; errors: 0 of [1-9]/);
   running.signal('SIGKILL');
   await running.ended.catch(() => undefined);
@@ -24,7 +24,7 @@ describe('a rollout with gates that compare', () => {
   it('is killed while it gathers evidence, and whoever resumes it goes on with that to 100 %', SLOW, () =>
     inScene({}, async (scene) => {
       const before = await killed(scene);
-      const resumed: Ran = await scene.world.run(`resume ${PRODUCTION}`);
+      const resumed: Ran = await scene.site.run(`resume ${PRODUCTION}`);
       await expectPromoted(scene, resumed);
       expect(Math.max(...before)).toBeGreaterThan(0);
       expect(requestsSeen(resumed.json)[0]).toBeGreaterThanOrEqual(Math.max(...before));
@@ -35,7 +35,7 @@ describe('a rollout with gates that compare', () => {
     inScene({}, async (scene) => {
       await killed(scene);
       scene.candidate.backend.setFailPercent(30);
-      await expectReverted(scene, await scene.world.run(`resume ${PRODUCTION}`), /Gate errors failed: errors: \d+ of \d+/);
+      await expectReverted(scene, await scene.site.run(`resume ${PRODUCTION}`), /Gate errors failed: errors: \d+ of \d+/);
     }),
   );
 });

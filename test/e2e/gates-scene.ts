@@ -1,7 +1,7 @@
 /** What the tests of comparing gates share: a small production that decides within seconds, and what its rollout said. */
 import { expect } from 'vitest';
 import { until } from '../servers/program.ts';
-import { type E2eBuild, openWorld, PRODUCTION, type Ran, type World, type WorldOptions } from './world.ts';
+import { type E2eBuild, openSite, PRODUCTION, type Ran, type Site, type SiteOptions } from './site.ts';
 
 /** Quick, since the tests have no minutes: a second for a block, and failures that come one by one. */
 export const COMPARE = 'compare: { ruleOut: { plus: 0.5% }, clumps: 1 }';
@@ -11,14 +11,14 @@ const STEPS = '[{ percent: 50, bake: 1s }, { percent: 100, bake: 1s }]';
 
 /** The candidate, and how to begin its rollout. */
 export interface Scene {
-  readonly world: World;
+  readonly site: Site;
   readonly candidate: E2eBuild;
   promote(): Promise<Ran>;
 }
 
-/** Opens a world with visitors and an adopted stable build, acts, closes it. */
-export async function inScene(options: WorldOptions, act: (scene: Scene) => Promise<void>): Promise<void> {
-  const world = await openWorld({
+/** Opens a site with visitors and an adopted stable build, acts, closes it. */
+export async function inScene(options: SiteOptions, act: (scene: Scene) => Promise<void>): Promise<void> {
+  const site = await openSite({
     steps: STEPS,
     gates: ROUTER_GATE,
     evidence: EVIDENCE,
@@ -28,25 +28,25 @@ export async function inScene(options: WorldOptions, act: (scene: Scene) => Prom
     adopted: false,
   });
   try {
-    await until('visitors were counted', () => (world.builds.blue.backend.requests() > 60 ? true : undefined));
-    const adopted = await world.run(`adopt ${PRODUCTION}`);
+    await until('visitors were counted', () => (site.builds.blue.backend.requests() > 60 ? true : undefined));
+    const adopted = await site.run(`adopt ${PRODUCTION}`);
     expect(adopted.exitCode, adopted.stderr).toBe(0);
-    const candidate = world.builds.green;
-    await act({ world, candidate, promote: () => world.run(`promote --build ${candidate.guid} ${PRODUCTION}`) });
+    const candidate = site.builds.green;
+    await act({ site, candidate, promote: () => site.run(`promote --build ${candidate.guid} ${PRODUCTION}`) });
   } finally {
-    await world.close();
+    await site.close();
   }
 }
 
 /** The candidate is gone from traffic, and the stable build has all of it. */
-export async function expectReverted({ world }: Scene, ran: Ran, why: RegExp): Promise<void> {
+export async function expectReverted({ site }: Scene, ran: Ran, why: RegExp): Promise<void> {
   expect([ran.exitCode, ran.result.code], `${ran.result.message}\n${ran.stderr}`).toEqual([4, 'REVERTED']);
   expect(ran.result.message).toMatch(why);
-  expect(await world.split()).toEqual({ blue: 100 });
-  expect(await world.answers()).toEqual({ blue: 40 });
+  expect(await site.split()).toEqual({ blue: 100 });
+  expect(await site.answers()).toEqual({ blue: 40 });
 }
 
-export async function expectPromoted({ world }: Scene, ran: Ran): Promise<void> {
+export async function expectPromoted({ site }: Scene, ran: Ran): Promise<void> {
   expect([ran.exitCode, ran.result.code], `${ran.result.message}\n${ran.stderr}`).toEqual([0, null]);
-  expect(await world.split()).toEqual({ green: 100 });
+  expect(await site.split()).toEqual({ green: 100 });
 }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../servers/program.ts';
 import { type Prometheus, startPrometheus } from '../servers/prometheus.ts';
 import { COMPARE, EVIDENCE, expectPromoted, expectReverted, inScene, type Scene } from './gates-scene.ts';
-import { type Builds, PLACES, PRODUCTION, type Ran, startBuilds } from './world.ts';
+import { type Builds, PLACES, PRODUCTION, type Ran, startBuilds } from './site.ts';
 
 const SLOW = { timeout: 180_000 };
 /** A handful. */
@@ -36,7 +36,7 @@ describe('a build on the counters of HAProxy', () => {
 
   it('that crashes and comes back, over and over, gets no more traffic, and is taken back for it', SLOW, () =>
     inScene({ steps: '[{ percent: 50, bake: 12s }, { percent: 100, bake: 1s }]' }, async (scene) => {
-      const running = scene.world.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
+      const running = scene.site.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
       await running.waitFor(/"phase":"baking"/);
       scene.candidate.backend.crashLoop({ upMs: 2500, downMs: 400 });
       const ran = await running.ended;
@@ -53,7 +53,7 @@ describe('a build on the counters of HAProxy', () => {
     () => {
       const gates = '[{ name: errors, source: haproxy, max: 20%, minRequests: 20 }]';
       return inScene({ gates, steps: '[{ percent: 50, bake: 12s }, { percent: 100, bake: 1s }]' }, async (scene) => {
-        const running = scene.world.start(`promote --build ${scene.candidate.guid} ${PRODUCTION} --max-wait 50s`);
+        const running = scene.site.start(`promote --build ${scene.candidate.guid} ${PRODUCTION} --max-wait 50s`);
         await running.waitFor(/"phase":"baking"/);
         scene.candidate.backend.crashLoop({ upMs: 2500, downMs: 400 });
         const ran = await running.ended;
@@ -95,14 +95,14 @@ describe('a build on the counters of Prometheus', () => {
       const ran = await scene.promote();
       expect([ran.exitCode, ran.result.code], ran.result.message).toEqual([4, 'REVERTED']);
       expect(ran.result.message).toMatch(/in asia: \d+ of \d+/);
-      expect(await scene.world.split()).toEqual({ blue: 100 });
+      expect(await scene.site.split()).toEqual({ blue: 100 });
     });
   });
 
   it('never goes on while Prometheus is stopped in the middle, and goes back when patience ends', SLOW, () => {
     const { builds, prometheus } = of('stopped');
     return inScene({ builds, gates: gate(prometheus), patience: '4s' }, async (scene) => {
-      const running = scene.world.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
+      const running = scene.site.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
       await running.waitFor(/"phase":"baking"/);
       await prometheus.freeze();
       const ran = await running.ended;
@@ -115,7 +115,7 @@ describe('a build on the counters of Prometheus', () => {
   it('is held over a gap of scrapes, and taken to 100 % afterwards', SLOW, () => {
     const { builds, prometheus } = of('gap');
     return inScene({ builds, gates: gate(prometheus) }, async (scene) => {
-      const running = scene.world.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
+      const running = scene.site.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
       await running.waitFor(/"phase":"baking"/);
       scene.candidate.backend.setScraped(false);
       await running.waitFor(/has no fresh series|candidate missing/);
@@ -133,7 +133,7 @@ describe('a build on the counters of Prometheus', () => {
   it('is judged on after its counters began anew, for what it did since', SLOW, () => {
     const { builds, prometheus } = of('reset');
     return inScene({ builds, gates: gate(prometheus) }, async (scene) => {
-      const running = scene.world.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
+      const running = scene.site.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
       await until(
         'the candidate was counted',
         async () =>

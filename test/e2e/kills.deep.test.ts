@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { BIN } from '../cli/run-cli.ts';
-import { documentOf, openWorld, PRODUCTION, type World } from './world.ts';
+import { documentOf, openSite, PRODUCTION, type Site } from './site.ts';
 
 const ROUNDS = 40;
 /** A rollout makes fewer; what comes after them sees it end by itself. */
@@ -28,28 +28,28 @@ interface Seen {
   readonly hold: null;
 }
 
-async function endsRight(world: World, ending: 'resume' | 'rollback'): Promise<void> {
-  const { blue, green } = world.builds;
-  const ended = await world.run(ending === 'resume' ? 'resume --env production --json' : `rollback ${PRODUCTION}`);
+async function endsRight(site: Site, ending: 'resume' | 'rollback'): Promise<void> {
+  const { blue, green } = site.builds;
+  const ended = await site.run(ending === 'resume' ? 'resume --env production --json' : `rollback ${PRODUCTION}`);
   // 2: the kill came before the rollout began or after it was over, so that there was nothing to do.
   expect([0, 2], `${ended.result.code} ${ended.stderr}`).toContain(ended.exitCode);
   if (ended.exitCode === 2) expect(['NOTHING_TO_DO', 'KNOWN_GOOD_SERVES']).toContain(ended.result.code);
-  const seen = documentOf<Seen>(await world.run('status --env production --json'));
+  const seen = documentOf<Seen>(await site.run('status --env production --json'));
   const serves = seen.knownGood.guid === green.guid ? green : blue;
   if (ending === 'rollback' && ended.exitCode === 0) expect(serves).toBe(blue);
   expect(seen).toMatchObject({ knownGood: { guid: serves.guid }, drift: null, hold: null });
   expect(['done', 'reverted', 'refused']).toContain(seen.rollout.phase);
-  expect(await world.split()).toEqual({ [serves.place]: 100 });
-  expect(await world.answers(20)).toEqual({ [serves.place]: 20 });
-  const verified = await world.run('pointer verify --env production --json');
+  expect(await site.split()).toEqual({ [serves.place]: 100 });
+  expect(await site.answers(20)).toEqual({ [serves.place]: 20 });
+  const verified = await site.run('pointer verify --env production --json');
   expect(verified.exitCode, verified.stderr).toBe(0);
 }
 
 describe.concurrent(`kill -9 at a random moment (seed ${seed})`, () => {
   it.each(Array.from({ length: ROUNDS }, (_, round) => round))('round %i ends right', async (round) => {
     const atMs = Math.round(chance(round) * LATEST_MS);
-    await afterKill(`seed ${seed}, after ${atMs} ms`, round, async (world) => {
-      const running = world.start(`promote --build ${world.builds.green.guid} ${PRODUCTION}`);
+    await afterKill(`seed ${seed}, after ${atMs} ms`, round, async (site) => {
+      const running = site.start(`promote --build ${site.builds.green.guid} ${PRODUCTION}`);
       await pause(atMs);
       running.signal('SIGKILL');
       await running.ended.catch(() => undefined);
@@ -59,29 +59,29 @@ describe.concurrent(`kill -9 at a random moment (seed ${seed})`, () => {
 
 describe.concurrent('kill -9 at every fsync of a rollout', () => {
   it.each(Array.from({ length: FSYNCS }, (_, index) => index + 1))('number %i ends right', async (when) => {
-    await afterKill(`fsync ${when}`, when, (world) => killedAtFsync(world, when));
+    await afterKill(`fsync ${when}`, when, (site) => killedAtFsync(site, when));
   });
 });
 
-async function afterKill(what: string, round: number, promoteAndKill: (world: World) => Promise<void>): Promise<void> {
-  const world = await openWorld();
+async function afterKill(what: string, round: number, promoteAndKill: (site: Site) => Promise<void>): Promise<void> {
+  const site = await openSite();
   try {
-    await promoteAndKill(world);
-    await endsRight(world, round % 2 === 0 ? 'resume' : 'rollback');
+    await promoteAndKill(site);
+    await endsRight(site, round % 2 === 0 ? 'resume' : 'rollback');
   } catch (cause) {
     throw new Error(`${what}: ${String(cause)}`, { cause });
   } finally {
-    await world.close();
+    await site.close();
   }
 }
 
 /** strace ends the runner when it enters its `when`-th fsync: between what was written and what is promised. */
-async function killedAtFsync(world: World, when: number): Promise<void> {
-  const program = [process.execPath, BIN, 'promote', '--build', world.builds.green.guid, ...PRODUCTION.split(' ')];
+async function killedAtFsync(site: Site, when: number): Promise<void> {
+  const program = [process.execPath, BIN, 'promote', '--build', site.builds.green.guid, ...PRODUCTION.split(' ')];
   const inject = ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=fsync', '-e', `inject=fsync:signal=SIGKILL:when=${when}`];
   const child = spawn('strace', [...inject, ...program], {
-    cwd: world.checkout,
-    env: { PATH: process.env['PATH'], ...world.env },
+    cwd: site.checkout,
+    env: { PATH: process.env['PATH'], ...site.env },
     stdio: 'ignore',
   });
   await once(child, 'close');

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../servers/program.ts';
 import { type Prometheus, startPrometheus } from '../servers/prometheus.ts';
-import { type Builds, documentOf, loseCheckout, openWorld, PLACES, PRODUCTION, startBuilds, type World } from './world.ts';
+import { type Builds, documentOf, loseCheckout, openSite, PLACES, PRODUCTION, type Site, startBuilds } from './site.ts';
 
 let judged: Builds;
 let silent: Builds;
@@ -28,24 +28,24 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => Promise.all([prometheus.stop(), freezing.stop()]));
 
-async function within(options: Parameters<typeof openWorld>[0], act: (world: World) => Promise<void>): Promise<void> {
-  const world = await openWorld({ steps, visitors: 150, ...options, adopted: false });
+async function within(options: Parameters<typeof openSite>[0], act: (site: Site) => Promise<void>): Promise<void> {
+  const site = await openSite({ steps, visitors: 150, ...options, adopted: false });
   try {
-    const { blue } = world.builds;
+    const { blue } = site.builds;
     await until('visitors were counted', () => (blue.backend.requests() > 30 ? true : undefined));
-    const adopted = await world.run(`adopt ${PRODUCTION}`);
+    const adopted = await site.run(`adopt ${PRODUCTION}`);
     expect(adopted.exitCode, adopted.stderr).toBe(0);
-    await act(world);
+    await act(site);
   } finally {
-    await world.close();
+    await site.close();
   }
 }
 
 describe.concurrent('judged by Prometheus', () => {
   it('takes a good build to 100 % and a bad one back', { timeout: 60_000 }, () =>
-    within({ builds: judged, gates: gates(prometheus) }, async (world) => {
-      const { green, amber } = world.builds;
-      const promoted = await world.run(`promote --build ${green.guid} ${PRODUCTION}`);
+    within({ builds: judged, gates: gates(prometheus) }, async (site) => {
+      const { green, amber } = site.builds;
+      const promoted = await site.run(`promote --build ${green.guid} ${PRODUCTION}`);
       expect(promoted.exitCode, promoted.stderr).toBe(0);
       expect(promoted.result).toMatchObject({
         ok: true,
@@ -57,29 +57,29 @@ describe.concurrent('judged by Prometheus', () => {
       expect(last).toMatchObject({ verdict: 'pass', errors: 0 });
       expect(last?.requests).toBeGreaterThanOrEqual(20);
       expect(polls.map(({ percent }) => percent)).toEqual(expect.arrayContaining([25, 100]));
-      expect(await world.split()).toEqual({ green: 100 });
-      expect(await world.answers()).toEqual({ green: 40 });
-      expect(await world.states()).toMatchObject({ blue: 'drain' });
-      await world.haproxy.restart();
-      expect(await world.split()).toEqual({ green: 100 });
-      await agreesEverywhere(world, green.guid);
+      expect(await site.split()).toEqual({ green: 100 });
+      expect(await site.answers()).toEqual({ green: 40 });
+      expect(await site.states()).toMatchObject({ blue: 'drain' });
+      await site.haproxy.restart();
+      expect(await site.split()).toEqual({ green: 100 });
+      await agreesEverywhere(site, green.guid);
 
       amber.backend.setFailPercent(20);
-      const reverted = await world.run(`promote --build ${amber.guid} ${PRODUCTION}`);
+      const reverted = await site.run(`promote --build ${amber.guid} ${PRODUCTION}`);
       expect(reverted.exitCode, reverted.stderr).toBe(4);
       expect(reverted.result.code).toBe('REVERTED');
       expect(reverted.result.message).toMatch(/gate errors failed: \d+ of \d+ \(\d+.*limit 2 %/i);
-      expect(await world.split()).toEqual({ green: 100 });
-      expect(await world.states()).toEqual({ blue: 'maint', green: 'ready', amber: 'maint' });
-      await world.haproxy.kill();
-      await world.haproxy.start();
-      expect(await world.split()).toEqual({ green: 100 });
-      expect(await world.answers()).toEqual({ green: 40 });
-      await agreesEverywhere(world, green.guid);
+      expect(await site.split()).toEqual({ green: 100 });
+      expect(await site.states()).toEqual({ blue: 'maint', green: 'ready', amber: 'maint' });
+      await site.haproxy.kill();
+      await site.haproxy.start();
+      expect(await site.split()).toEqual({ green: 100 });
+      expect(await site.answers()).toEqual({ green: 40 });
+      await agreesEverywhere(site, green.guid);
       amber.backend.setFailPercent(0);
-      const again = await world.run(`promote --build ${amber.guid} ${PRODUCTION}`);
+      const again = await site.run(`promote --build ${amber.guid} ${PRODUCTION}`);
       expect([again.exitCode, again.result.code]).toEqual([3, 'BAD_BUILD']);
-      expect(await world.split()).toEqual({ green: 100 });
+      expect(await site.split()).toEqual({ green: 100 });
     }),
   );
 
@@ -87,47 +87,47 @@ describe.concurrent('judged by Prometheus', () => {
     'holds, then reverts, a build that no metric tells about; once one does, the same build may be promoted',
     { timeout: 60_000 },
     () =>
-      within({ builds: silent, gates: gates(prometheus), patience: '2s' }, async (world) => {
-        const { blue, green } = world.builds;
-        const reverted = await world.run(`promote --build ${green.guid} ${PRODUCTION}`);
+      within({ builds: silent, gates: gates(prometheus), patience: '2s' }, async (site) => {
+        const { blue, green } = site.builds;
+        const reverted = await site.run(`promote --build ${green.guid} ${PRODUCTION}`);
         expect([reverted.exitCode, reverted.result.code], reverted.stderr).toEqual([4, 'REVERTED']);
         expect(reverted.result.message).toMatch(/health was missing for too long: gate errors: no data/i);
         const polls = reverted.json.flatMap((line) => (line.type === 'poll' ? [line] : []));
         expect(polls.every(({ percent, verdict }) => percent === 25 && verdict === 'not-yet')).toBe(true);
         expect(polls.length).toBeGreaterThan(3);
-        expect(await world.split()).toEqual({ blue: 100 });
-        await agreesEverywhere(world, blue.guid);
-        const again = await world.run(`plan --env production --build ${green.guid} --json`);
+        expect(await site.split()).toEqual({ blue: 100 });
+        await agreesEverywhere(site, blue.guid);
+        const again = await site.run(`plan --env production --build ${green.guid} --json`);
         expect(again.exitCode, again.stderr).toBe(0);
       }),
   );
 
   it('never promotes on what a frozen Prometheus said before', { timeout: 60_000 }, () =>
-    within({ builds: frozen, gates: gates(freezing), patience: '3s' }, async (world) => {
-      const { blue, green } = world.builds;
-      const running = world.start(`promote --build ${green.guid} ${PRODUCTION}`);
+    within({ builds: frozen, gates: gates(freezing), patience: '3s' }, async (site) => {
+      const { blue, green } = site.builds;
+      const running = site.start(`promote --build ${green.guid} ${PRODUCTION}`);
       await running.waitFor(/"phase":"baking"/);
       await freezing.freeze();
       const reverted = await running.ended;
       expect([reverted.exitCode, reverted.result.code], reverted.stderr).toEqual([4, 'REVERTED']);
       expect(reverted.result.message).toMatch(/health was missing for too long: gate errors: no data/i);
-      expect(await world.split()).toEqual({ blue: 100 });
-      await agreesEverywhere(world, blue.guid);
-      const refused = await world.run(`promote --build ${green.guid} ${PRODUCTION}`);
+      expect(await site.split()).toEqual({ blue: 100 });
+      await agreesEverywhere(site, blue.guid);
+      const refused = await site.run(`promote --build ${green.guid} ${PRODUCTION}`);
       expect([refused.exitCode, refused.result.code]).toEqual([3, 'GATE_NOT_READY']);
       await freezing.thaw();
       await until('Prometheus is back', () => freezing.value(`http_requests_total{build="${blue.guid}"}`).catch(() => undefined));
-      const promoted = await world.run(`promote --build ${green.guid} ${PRODUCTION}`);
+      const promoted = await site.run(`promote --build ${green.guid} ${PRODUCTION}`);
       expect(promoted.exitCode, promoted.stderr).toBe(0);
-      expect(await world.split()).toEqual({ green: 100 });
+      expect(await site.split()).toEqual({ green: 100 });
 
       await freezing.freeze();
-      loseCheckout(world);
-      const rescued = await world.run(
+      loseCheckout(site);
+      const rescued = await site.run(
         `rollback --break-glass --to ${blue.guid} --reason metrics-and-config-are-gone ${PRODUCTION}`,
       );
       expect([rescued.exitCode, rescued.result.code], rescued.stderr).toEqual([0, null]);
-      expect(await world.split()).toEqual({ blue: 100 });
+      expect(await site.split()).toEqual({ blue: 100 });
     }),
   );
 });
@@ -142,8 +142,8 @@ interface StatusData {
 }
 
 /** `status`, the pointer and HAProxy itself all say that this build, which is known-good, serves alone. */
-async function agreesEverywhere(world: World, guid: string): Promise<void> {
-  const status = await world.run('status --env production --json');
+async function agreesEverywhere(site: Site, guid: string): Promise<void> {
+  const status = await site.run('status --env production --json');
   expect(documentOf<StatusData>(status)).toMatchObject({
     traffic: { split: [{ build: guid, percent: 100 }] },
     knownGood: { guid },
@@ -152,6 +152,6 @@ async function agreesEverywhere(world: World, guid: string): Promise<void> {
     leader: null,
     trouble: [],
   });
-  const verified = await world.run('pointer verify --env production --json');
+  const verified = await site.run('pointer verify --env production --json');
   expect(verified.exitCode, verified.stderr).toBe(0);
 }

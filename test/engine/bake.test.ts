@@ -1,9 +1,9 @@
 /** Baking: what is judged, what counts as watched, and how long health may be missing. */
 import { describe, expect, it } from 'vitest';
 import { fold } from '../../src/core/ledger/history.ts';
-import type { Sight } from '../world/counters.ts';
-import { CANDIDATE, historyIn, planOf, promote, resume, storeOf } from '../world/rollouts.ts';
-import { SCOPE } from '../world/world.ts';
+import type { Sight } from '../simulator/counters.ts';
+import { CANDIDATE, historyIn, planOf, promote, resume, storeOf } from '../simulator/rollouts.ts';
+import { SCOPE } from '../simulator/simulation.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, scene, when } from './scene.ts';
 
 const LONG = planOf({
@@ -14,25 +14,25 @@ const LONG = planOf({
 });
 
 const sightOfGreen = (here: ReturnType<typeof scene>, sight: Sight) => {
-  const counters = here.world.metrics.get(CANDIDATE);
+  const counters = here.sim.metrics.get(CANDIDATE);
   if (counters !== undefined) counters.sight = sight;
 };
 
 const fail = (here: ReturnType<typeof scene>, share: number) => {
-  const green = here.world.builds.get('green');
+  const green = here.sim.builds.get('green');
   if (green !== undefined) green.failing = share;
 };
 
 describe('a bake', () => {
   it('reverts at the first poll that fails, long before its time is over, and marks the build as bad', async () => {
     const here = scene();
-    here.world.after(8000, () => fail(here, 0.5));
+    here.sim.after(8000, () => fail(here, 0.5));
     expect(await here.go(LONG)).toMatchObject({
       state: { phase: 'reverted', gateFailed: true, why: expect.stringMatching(/gate errors failed: \d+ of \d+ \(/) },
     });
-    expect(here.world.split).toEqual(ALL_BLUE);
-    expect((here.world.moved[1]?.atMs ?? 0) - (here.world.moved[0]?.atMs ?? 0)).toBeLessThan(10_000);
-    expect((await historyIn(here.world)).bad.has(planOf().candidate.guid)).toBe(true);
+    expect(here.sim.split).toEqual(ALL_BLUE);
+    expect((here.sim.moved[1]?.atMs ?? 0) - (here.sim.moved[0]?.atMs ?? 0)).toBeLessThan(10_000);
+    expect((await historyIn(here.sim)).bad.has(planOf().candidate.guid)).toBe(true);
   });
 
   it('at 100 % is judged as well: a build that fails there reverts and is not known-good', async () => {
@@ -40,7 +40,7 @@ describe('a bake', () => {
     when(here, begins('baking', 2), () => fail(here, 0.5));
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted' } });
     expect(greenIn(here)).toEqual([10, 100, 0]);
-    expect((await historyIn(here.world)).knownGood).toEqual([]);
+    expect((await historyIn(here.sim)).knownGood).toEqual([]);
   });
 
   it('passes only with the minimum of samples, however long it takes', async () => {
@@ -49,8 +49,8 @@ describe('a bake', () => {
     if (gate === undefined) throw new Error('the plan has a gate');
     // Ten requests a second reach green at 10 %.
     await here.go(planOf({ gates: [{ ...gate, minRequests: 150 }] }));
-    expect((here.world.moved[1]?.atMs ?? 0) - (here.world.moved[0]?.atMs ?? 0)).toBeGreaterThan(15_000);
-    expect(here.world.split).toEqual(ALL_GREEN);
+    expect((here.sim.moved[1]?.atMs ?? 0) - (here.sim.moved[0]?.atMs ?? 0)).toBeGreaterThan(15_000);
+    expect(here.sim.split).toEqual(ALL_GREEN);
   });
 
   it.each<Sight>(['nothing', 'stands still', 'is down'])(
@@ -61,7 +61,7 @@ describe('a bake', () => {
       expect(await here.go()).toMatchObject({
         state: { phase: 'reverted', why: expect.stringMatching(/health was missing for too long/) },
       });
-      const heldMs = (here.world.moved[1]?.atMs ?? 0) - (here.world.moved[0]?.atMs ?? 0);
+      const heldMs = (here.sim.moved[1]?.atMs ?? 0) - (here.sim.moved[0]?.atMs ?? 0);
       expect(heldMs).toBeGreaterThan(20_000);
       expect(heldMs).toBeLessThan(30_000);
     },
@@ -71,58 +71,58 @@ describe('a bake', () => {
     const here = scene();
     sightOfGreen(here, 'nothing');
     await here.go();
-    expect((await historyIn(here.world)).bad.size).toBe(0);
+    expect((await historyIn(here.sim)).bad.size).toBe(0);
     sightOfGreen(here, 'counts');
-    expect(await promote(here.world, here.process(13), planOf({ id: 'r-2' }))).toMatchObject({ state: { phase: 'done' } });
+    expect(await promote(here.sim, here.process(13), planOf({ id: 'r-2' }))).toMatchObject({ state: { phase: 'done' } });
   });
 
   it('gets over metrics that are gone for less than its patience', async () => {
     const here = scene();
-    here.world.after(3000, () => sightOfGreen(here, 'is down'));
-    here.world.after(15_000, () => sightOfGreen(here, 'counts'));
+    here.sim.after(3000, () => sightOfGreen(here, 'is down'));
+    here.sim.after(15_000, () => sightOfGreen(here, 'counts'));
     expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
-    expect(here.world.monotonicMs).toBeGreaterThan(16_000);
+    expect(here.sim.monotonicMs).toBeGreaterThan(16_000);
   });
 
   it('counts no time as watched in which it saw nothing', async () => {
     const here = scene();
-    here.world.after(3000, () => sightOfGreen(here, 'is down'));
-    here.world.after(15_000, () => sightOfGreen(here, 'counts'));
+    here.sim.after(3000, () => sightOfGreen(here, 'is down'));
+    here.sim.after(15_000, () => sightOfGreen(here, 'counts'));
     await here.go();
     const blindMs = 12_000;
-    expect((here.world.moved[1]?.atMs ?? 0) - (here.world.moved[0]?.atMs ?? 0)).toBeGreaterThan(5000 + blindMs - 2000);
+    expect((here.sim.moved[1]?.atMs ?? 0) - (here.sim.moved[0]?.atMs ?? 0)).toBeGreaterThan(5000 + blindMs - 2000);
   });
 
   it('goes on counting from new when the counters begin again', async () => {
     const here = scene();
-    here.world.after(3000, () => void Object.assign(here.world.metrics.get(CANDIDATE) ?? {}, { requests: 0, errors: 0 }));
+    here.sim.after(3000, () => void Object.assign(here.sim.metrics.get(CANDIDATE) ?? {}, { requests: 0, errors: 0 }));
     expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
   });
 
   it('reverts even when router and metrics are so slow that every poll is late', async () => {
     const here = scene();
     when(here, begins('baking'), () => {
-      here.world.routerDown = true;
+      here.sim.routerDown = true;
       sightOfGreen(here, 'is down');
-      here.runner.freeze = (call) => (call === 'slept' ? here.world.pass(7000) : undefined);
+      here.runner.freeze = (call) => (call === 'slept' ? here.sim.pass(7000) : undefined);
     });
     when(here, begins('reverting'), () => {
-      here.world.routerDown = false;
+      here.sim.routerDown = false;
     });
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted' } });
-    expect(here.world.monotonicMs).toBeLessThan(400_000);
+    expect(here.sim.monotonicMs).toBeLessThan(400_000);
   });
 
   it('holds while the router cannot be read, and goes on when it can', async () => {
     const here = scene();
     when(here, begins('baking'), () => {
-      here.world.routerDown = true;
+      here.sim.routerDown = true;
     });
-    here.world.after(10_000, () => {
-      here.world.routerDown = false;
+    here.sim.after(10_000, () => {
+      here.sim.routerDown = false;
     });
     expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
-    expect(here.world.moved[1]?.atMs).toBeGreaterThan(10_000 + 5000);
+    expect(here.sim.moved[1]?.atMs).toBeGreaterThan(10_000 + 5000);
   });
 });
 
@@ -130,36 +130,36 @@ describe('watched time', () => {
   it('begins again after a gap in the process itself', async () => {
     const here = scene();
     let froze = false;
-    here.world.after(18_000, () => {
+    here.sim.after(18_000, () => {
       here.runner.freeze = (call) => {
         if (froze || call !== 'slept') return undefined;
         froze = true;
-        return here.world.pass(60_000);
+        return here.sim.pass(60_000);
       };
     });
     expect(await here.go(LONG)).toMatchObject({ state: { phase: 'done' } });
     // It woke at about 78 s, two seconds before the bake would have been over.
-    expect(here.world.moved[1]?.atMs).toBeGreaterThan(78_000 + 20_000);
+    expect(here.sim.moved[1]?.atMs).toBeGreaterThan(78_000 + 20_000);
   });
 
   it('goes on where only the stable build crashed and came back, since this build may be its mend', async () => {
     const here = scene();
-    here.world.after(18_000, () => {
-      const blue = here.world.builds.get('blue');
+    here.sim.after(18_000, () => {
+      const blue = here.sim.builds.get('blue');
       if (blue !== undefined) blue.downs += 1;
     });
     expect(await here.go(LONG)).toMatchObject({ state: { phase: 'done' } });
-    expect(here.world.moved[1]?.atMs).toBeLessThan(18_000 + 20_000);
+    expect(here.sim.moved[1]?.atMs).toBeLessThan(18_000 + 20_000);
   });
 
   it('begins again where a build crashed and came back between two polls, which is seen and said', async () => {
     const here = scene();
-    here.world.after(18_000, () => {
-      const green = here.world.builds.get('green');
+    here.sim.after(18_000, () => {
+      const green = here.sim.builds.get('green');
       if (green !== undefined) green.downs += 1;
     });
     expect(await here.go(LONG)).toMatchObject({ state: { phase: 'done' } });
-    expect(here.world.moved[1]?.atMs).toBeGreaterThan(18_000 + 20_000);
+    expect(here.sim.moved[1]?.atMs).toBeGreaterThan(18_000 + 20_000);
     const whys = here.lines.flatMap((line) => (line.type === 'poll' ? line.gates.map(({ why }) => why) : []));
     expect(whys).toContain('green went down and came back since the last look');
   });
@@ -167,10 +167,10 @@ describe('watched time', () => {
   describe('of a build that crashes over and over, and is well in between', () => {
     /** Goes down so many times, and is up again before the next look. */
     const crash = (here: ReturnType<typeof scene>, times: number, everyMs = 4000) => {
-      const green = here.world.builds.get('green');
+      const green = here.sim.builds.get('green');
       if (green === undefined || times === 0) return;
       green.downs += 1;
-      here.world.after(everyMs, () => crash(here, times - 1, everyMs));
+      here.sim.after(everyMs, () => crash(here, times - 1, everyMs));
     };
 
     it.each([4000, 12_000])('ends at the fifth crash, one every %i ms, though each begins patience anew', async (everyMs) => {
@@ -184,13 +184,13 @@ describe('watched time', () => {
         },
       });
       expect(greenIn(here)).toEqual([10, 0]);
-      expect(here.world.monotonicMs).toBeLessThan(5 * everyMs + 5000);
-      expect((await historyIn(here.world)).bad.size).toBe(0);
+      expect(here.sim.monotonicMs).toBeLessThan(5 * everyMs + 5000);
+      expect((await historyIn(here.sim)).bad.size).toBe(0);
     });
 
     it('is not taken back for what takes the stable build down as often', async () => {
       const here = scene();
-      const blue = here.world.builds.get('blue');
+      const blue = here.sim.builds.get('blue');
       when(here, begins('baking'), () => {
         crash(here, 8);
         if (blue !== undefined) blue.downs += 8;
@@ -214,9 +214,9 @@ describe('watched time', () => {
   it('begins again in the process that resumes', async () => {
     const here = scene({ leaveAtMs: 18_000 });
     expect(await here.go(LONG)).toMatchObject({ how: 'left', why: 'max-wait' });
-    const resumedMs = here.world.monotonicMs;
-    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'done' } });
-    expect((here.world.moved[1]?.atMs ?? 0) - resumedMs).toBeGreaterThan(20_000);
+    const resumedMs = here.sim.monotonicMs;
+    expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'done' } });
+    expect((here.sim.moved[1]?.atMs ?? 0) - resumedMs).toBeGreaterThan(20_000);
   });
 
   it('that nobody watched is judged first, from the counters of when the bake began', async () => {
@@ -224,20 +224,20 @@ describe('watched time', () => {
     await here.go(LONG);
     // Everything fails while nobody looks, and is well again when somebody does.
     fail(here, 0.5);
-    await here.world.pass(30_000);
+    await here.sim.pass(30_000);
     fail(here, 0);
-    const resumedMs = here.world.monotonicMs;
-    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
-    expect(here.world.monotonicMs - resumedMs).toBeLessThan(1000);
+    const resumedMs = here.sim.monotonicMs;
+    expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
+    expect(here.sim.monotonicMs - resumedMs).toBeLessThan(1000);
   });
 
   it('is not shortened by a wall clock that jumps', async () => {
     const here = scene();
-    here.world.after(5000, () => {
-      here.world.nowMs += 3_600_000;
+    here.sim.after(5000, () => {
+      here.sim.nowMs += 3_600_000;
     });
     await here.go(LONG);
-    expect((here.world.moved[1]?.atMs ?? 0) - (here.world.moved[0]?.atMs ?? 0)).toBeGreaterThanOrEqual(20_000);
+    expect((here.sim.moved[1]?.atMs ?? 0) - (here.sim.moved[0]?.atMs ?? 0)).toBeGreaterThanOrEqual(20_000);
   });
 
   it('means the same in the ledger, which has none of the quiet polls', async () => {

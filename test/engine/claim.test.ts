@@ -14,27 +14,27 @@ const REMOTE: ProcessIdentity = { ...OTHER, host: 'deploy-2' };
 const WHO = { actor: 'alice', command: 'promote' };
 const GENTLE = { takeOver: false };
 
-/** One process in a small world: a wall clock, a monotonic clock that sleeping moves, and who is running. */
-function processIn(world: World, self: ProcessIdentity): Io {
+/** The machine of a process: a wall clock, a monotonic clock that sleeping moves, and who is running. */
+function processIn(machine: Machine, self: ProcessIdentity): Io {
   return {
     ...nodeIo,
     self: () => self,
-    now: () => world.nowMs,
-    monotonic: () => world.monotonicMs,
+    now: () => machine.nowMs,
+    monotonic: () => machine.monotonicMs,
     sleep: async (ms) => {
-      world.monotonicMs += ms;
-      world.nowMs += ms;
-      await world.whileAsleep?.();
+      machine.monotonicMs += ms;
+      machine.nowMs += ms;
+      await machine.whileAsleep?.();
     },
-    isRunning: (one) => one.host === self.host && world.running.has(one.pid),
+    isRunning: (one) => one.host === self.host && machine.running.has(one.pid),
     end: async (one) => {
-      world.ended.push(one.pid);
-      return one.host === self.host && (world.running.delete(one.pid) || true);
+      machine.ended.push(one.pid);
+      return one.host === self.host && (machine.running.delete(one.pid) || true);
     },
   };
 }
 
-interface World {
+interface Machine {
   nowMs: number;
   monotonicMs: number;
   readonly running: Set<number>;
@@ -44,17 +44,17 @@ interface World {
 
 /** A ledger led by LEADER, whose last sign of life is `silentMs` ago. */
 async function led(silentMs: number, alive = true) {
-  const world: World = { nowMs: Date.now(), monotonicMs: 0, running: new Set(alive ? [71] : []), ended: [] };
+  const machine: Machine = { nowMs: Date.now(), monotonicMs: 0, running: new Set(alive ? [71] : []), ended: [] };
   const dir = freshFolder();
-  const leader = localStore(dir, processIn(world, LEADER));
-  const taken = await takeClaim(leader, SCOPE, WHO, processIn(world, LEADER), GENTLE);
-  const beat = (world.nowMs - silentMs) / 1000;
+  const leader = localStore(dir, processIn(machine, LEADER));
+  const taken = await takeClaim(leader, SCOPE, WHO, processIn(machine, LEADER), GENTLE);
+  const beat = (machine.nowMs - silentMs) / 1000;
   utimesSync(join(ledgerDir(dir), '0001.jsonl'), beat, beat);
   const claimAs = (self: ProcessIdentity, options = GENTLE, store?: Store) => {
-    const io = processIn(world, self);
+    const io = processIn(machine, self);
     return takeClaim(store ?? localStore(dir, io), SCOPE, { actor: 'bob', command: 'resume' }, io, options);
   };
-  return { world, dir, leader, taken, claimAs };
+  return { machine, dir, leader, taken, claimAs };
 }
 
 describe('taking a claim', () => {
@@ -66,14 +66,14 @@ describe('taking a claim', () => {
   });
 
   it('of a scope whose leader gave it back just takes it', async () => {
-    const { world, leader, claimAs } = await led(0);
-    await releaseClaim(leader, SCOPE, 'alice', 1, processIn(world, LEADER));
+    const { machine, leader, claimAs } = await led(0);
+    await releaseClaim(leader, SCOPE, 'alice', 1, processIn(machine, LEADER));
     expect(await claimAs(OTHER)).toMatchObject({ seq: 3, from: null });
-    expect(world.ended).toEqual([]);
+    expect(machine.ended).toEqual([]);
   });
 
   it('from a lively leader is refused, and says who leads, where, since when and what to do', async () => {
-    const { leader, claimAs, world } = await led(2_000);
+    const { leader, claimAs, machine } = await led(2_000);
     const error = await claimAs(OTHER).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'BUSY', exitCode: 6 });
     expect(error).toHaveProperty(
@@ -83,31 +83,31 @@ describe('taking a claim', () => {
       ),
     );
     expect(error).toHaveProperty('hint', expect.stringMatching(/kvdeploy status .*kvdeploy abort /));
-    expect([world.ended, leader.owns(SCOPE)]).toEqual([[], true]);
+    expect([machine.ended, leader.owns(SCOPE)]).toEqual([[], true]);
   });
 
   it('from a leader whose process is gone needs no waiting', async () => {
-    const { claimAs, world } = await led(0, false);
+    const { claimAs, machine } = await led(0, false);
     expect((await claimAs(OTHER)).from).toEqual({ by: LEADER, actor: 'alice', ended: true });
-    expect(world.monotonicMs).toBe(0);
+    expect(machine.monotonicMs).toBe(0);
   });
 
   it('from a leader that is silent for longer than its lease ends that process first', async () => {
-    const { claimAs, world, leader } = await led(LEASE_MS + 1);
+    const { claimAs, machine, leader } = await led(LEASE_MS + 1);
     const taken = await claimAs(OTHER);
     expect(taken.from).toEqual({ by: LEADER, actor: 'alice', ended: true });
-    expect(world.ended).toEqual([71]);
+    expect(machine.ended).toEqual([71]);
     expect(leader.owns(SCOPE)).toBe(false);
     expect(await leader.append(SCOPE, 2, note('from the dead'))).toBe('conflict');
   });
 
   it('leaves a leader alone that only looks silent because a clock was set', async () => {
     for (const jumpMs of [24 * 3_600_000, -24 * 3_600_000]) {
-      const { claimAs, world, leader } = await led(0);
-      world.nowMs += jumpMs;
-      world.whileAsleep = () => leader.beat(SCOPE);
+      const { claimAs, machine, leader } = await led(0);
+      machine.nowMs += jumpMs;
+      machine.whileAsleep = () => leader.beat(SCOPE);
       await expect(claimAs(OTHER)).rejects.toMatchObject({ code: 'BUSY' });
-      expect([world.ended, leader.owns(SCOPE)]).toEqual([[], true]);
+      expect([machine.ended, leader.owns(SCOPE)]).toEqual([[], true]);
     }
   });
 
@@ -120,21 +120,21 @@ describe('taking a claim', () => {
   });
 
   it('on a person’s explicit wish ends even a lively leader', async () => {
-    const { claimAs, world } = await led(0);
+    const { claimAs, machine } = await led(0);
     expect((await claimAs(OTHER, { takeOver: true })).from?.ended).toBe(true);
-    expect(world.ended).toEqual([71]);
+    expect(machine.ended).toEqual([71]);
   });
 
   it('never ends the process that asks', async () => {
-    const { claimAs, world, dir } = await led(0);
-    const second = localStore(dir, processIn(world, LEADER));
+    const { claimAs, machine, dir } = await led(0);
+    const second = localStore(dir, processIn(machine, LEADER));
     await expect(claimAs(LEADER, { takeOver: true }, second)).rejects.toMatchObject({ code: 'BUSY' });
-    expect(world.ended).toEqual([]);
+    expect(machine.ended).toEqual([]);
   });
 
   it('keeps what the leader wrote until it was fenced', async () => {
-    const { world, dir, leader, claimAs } = await led(LEASE_MS + 1);
-    const io = processIn(world, OTHER);
+    const { machine, dir, leader, claimAs } = await led(LEASE_MS + 1);
+    const io = processIn(machine, OTHER);
     const store = localStore(dir, io);
     const late: Store = {
       ...store,

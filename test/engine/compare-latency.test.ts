@@ -1,15 +1,15 @@
 /** A slow candidate in a whole rollout: no certificate speaks of latency, so patience has the last word. */
 import { describe, expect, it } from 'vitest';
 import { comparisonOf } from '../../src/core/gates/comparison.ts';
-import { SLOW_S } from '../world/counters.ts';
-import { historyIn } from '../world/rollouts.ts';
+import { SLOW_S } from '../simulator/counters.ts';
+import { historyIn } from '../simulator/rollouts.ts';
 import { comparing, GATE, LAG_MS } from './comparing.ts';
 import { greenIn, type Scene, scene } from './scene.ts';
 
 describe('a rollout that compares, whose candidate is slow and answers without errors', () => {
   const slow = (here: Scene, green: number, blue: number) => {
     for (const [place, share] of Object.entries({ green, blue }))
-      Object.assign(here.world.builds.get(place) ?? {}, { slow: share });
+      Object.assign(here.sim.builds.get(place) ?? {}, { slow: share });
   };
   const latency = () => {
     const gate = { ...GATE, settings: { ...GATE.settings, latency: 'latency{build="${build}"}' }, compare: {} };
@@ -38,7 +38,7 @@ describe('a rollout that compares, whose candidate is slow and answers without e
       state: { phase: 'reverted', gateFailed: false, why: expect.stringMatching(why) },
     });
     expect(greenIn(here)).toEqual([50, 0]);
-    expect((await historyIn(here.world)).bad.size).toBe(0);
+    expect((await historyIn(here.sim)).bad.size).toBe(0);
     const polls = here.lines.flatMap((line) => (line.type === 'poll' ? line.gates : []));
     const evident = polls.findIndex((gate) => gate.why.includes('more than is tolerated'));
     // It takes 8,000 requests of each build to be evident, and then as long as patience lasts, one poll a second.

@@ -1,23 +1,22 @@
-/** Rollouts judged by comparison, in the simulated world: a hundred requests a second, counted by its Prometheus. */
+/** Rollouts judged by comparison, in the simulation: a hundred requests a second, counted by its Prometheus. */
 import { describe, expect, it } from 'vitest';
-import type { Sight } from '../world/counters.ts';
-import { CANDIDATE, historyIn, resume, STABLE } from '../world/rollouts.ts';
+import type { Sight } from '../simulator/counters.ts';
+import { CANDIDATE, historyIn, resume, STABLE } from '../simulator/rollouts.ts';
 import { comparing, GATE } from './comparing.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, type Scene, scene, when } from './scene.ts';
 
-const fail = (here: Scene, failing: number, place = 'green') =>
-  void Object.assign(here.world.builds.get(place) ?? {}, { failing });
+const fail = (here: Scene, failing: number, place = 'green') => void Object.assign(here.sim.builds.get(place) ?? {}, { failing });
 
 const sight = (here: Scene, of: Sight, build: string) => {
-  const counters = here.world.metrics.get(build);
+  const counters = here.sim.metrics.get(build);
   if (counters !== undefined) counters.sight = of;
 };
 
-const secondsAtFirst = ({ world }: Scene) => ((world.moved[1]?.atMs ?? Number.NaN) - (world.moved[0]?.atMs ?? 0)) / 1000;
+const secondsAtFirst = ({ sim }: Scene) => ((sim.moved[1]?.atMs ?? Number.NaN) - (sim.moved[0]?.atMs ?? 0)) / 1000;
 
 /** The evidence of the ledger, as whoever comes next finds it. */
 async function evidenceIn(here: Scene) {
-  const { rollout } = await historyIn(here.world);
+  const { rollout } = await historyIn(here.sim);
   return rollout?.evidence?.evidence;
 }
 
@@ -28,7 +27,7 @@ describe('a rollout that compares', () => {
     expect(greenIn(here)).toEqual([50, 100]);
     // At a share of half, harm of 0.1 points above twice stable takes some 12,000 requests: four minutes of fifty a second.
     expect(secondsAtFirst(here)).toBeGreaterThan(120);
-    expect(here.world.split).toEqual(ALL_GREEN);
+    expect(here.sim.split).toEqual(ALL_GREEN);
   });
 
   it('goes back on evidence, within a few bad requests, and marks the build as bad', async () => {
@@ -38,16 +37,16 @@ describe('a rollout that compares', () => {
     expect(ended).toMatchObject({
       state: { phase: 'reverted', gateFailed: true, why: expect.stringMatching(/against 0 of \d+/) },
     });
-    expect(here.world.split).toEqual(ALL_BLUE);
+    expect(here.sim.split).toEqual(ALL_BLUE);
     expect(secondsAtFirst(here)).toBeLessThan(10);
   });
 
   it('takes no burst of a few seconds for a fault', async () => {
     const here = scene({ leaveAtMs: 300_000 });
     when(here, begins('baking'), () =>
-      here.world.after(100_000, () => {
+      here.sim.after(100_000, () => {
         fail(here, 0.5);
-        here.world.after(8000, () => fail(here, 0));
+        here.sim.after(8000, () => fail(here, 0));
       }),
     );
     expect(await here.go(comparing({}, { blockMs: 15_000 }))).toMatchObject({ how: 'left' });
@@ -58,16 +57,16 @@ describe('a rollout that compares', () => {
     const here = scene();
     let failingMs = Number.NaN;
     when(here, begins('baking'), () =>
-      here.world.after(700_000, () => {
+      here.sim.after(700_000, () => {
         fail(here, 1);
-        failingMs = here.world.monotonicMs;
+        failingMs = here.sim.monotonicMs;
       }),
     );
     const slowly = { steps: [50, 100].map((percent) => ({ percent, bakeMs: 3_600_000 })) };
     expect(await here.go(comparing(slowly, { blockMs: 15_000 }))).toMatchObject({
       state: { phase: 'reverted', gateFailed: true },
     });
-    expect((here.world.moved[1]?.atMs ?? Number.NaN) - failingMs).toBeLessThan(22_000);
+    expect((here.sim.moved[1]?.atMs ?? Number.NaN) - failingMs).toBeLessThan(22_000);
   });
 
   it('has a gate by any name that a config allows, also by one that every object knows', async () => {
@@ -88,12 +87,12 @@ describe('a rollout that compares', () => {
     const here = scene();
     when(here, begins('baking'), () => {
       for (const place of ['green', 'blue']) fail(here, 0.3, place);
-      here.world.after(60_000, () => {
+      here.sim.after(60_000, () => {
         for (const place of ['green', 'blue']) fail(here, 0, place);
       });
     });
     expect(await here.go(comparing({ patienceMs: 300_000 }))).toMatchObject({ state: { phase: 'done' } });
-    expect((await historyIn(here.world)).bad.size).toBe(0);
+    expect((await historyIn(here.sim)).bad.size).toBe(0);
   });
 
   it('goes back when both builds together fail beyond the limit for longer than patience, and calls neither bad', async () => {
@@ -109,7 +108,7 @@ describe('a rollout that compares', () => {
         why: expect.stringMatching(/the stable build fails as well: both together (29|30|31)\.?\d* %/),
       },
     });
-    expect((await historyIn(here.world)).bad.size).toBe(0);
+    expect((await historyIn(here.sim)).bad.size).toBe(0);
     expect(greenIn(here)).toEqual([50, 0]);
   });
 
@@ -133,7 +132,7 @@ describe('a rollout that compares', () => {
     const here = scene();
     when(here, begins('baking'), () => {
       sight(here, 'nothing', STABLE);
-      here.world.after(20_000, () => sight(here, 'counts', STABLE));
+      here.sim.after(20_000, () => sight(here, 'counts', STABLE));
     });
     expect(await here.go(comparing({ patienceMs: 300_000 }))).toMatchObject({ state: { phase: 'done' } });
     expect(secondsAtFirst(here)).toBeGreaterThan(140);
@@ -141,13 +140,13 @@ describe('a rollout that compares', () => {
 
   it('keeps its evidence: whoever resumes goes on with what was seen, and counts what happened meanwhile', async () => {
     const here = scene();
-    when(here, begins('baking'), () => here.world.after(60_000, () => here.runner.kill()));
+    when(here, begins('baking'), () => here.sim.after(60_000, () => here.runner.kill()));
     expect(await here.go(comparing())).toEqual({ how: 'died' });
     const before = (await evidenceIn(here))?.streams['errors/errors']?.[0]?.all ?? [];
     expect(before[0]).toBeGreaterThan(1000);
     fail(here, 0.5);
-    await here.world.pass(20_000);
-    const ended = await resume(here.world, here.process(12));
+    await here.sim.pass(20_000);
+    const ended = await resume(here.sim, here.process(12));
     expect(ended).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
     const after = (await evidenceIn(here))?.streams['errors/errors']?.[0]?.all ?? [];
     expect(after[0]).toBeGreaterThan((before[0] ?? 0) + 900);
@@ -158,7 +157,7 @@ describe('a rollout that compares', () => {
   it('is not hurried by a clock that jumps ahead', async () => {
     const here = scene();
     when(here, begins('baking'), () =>
-      here.world.after(3000, () => Object.assign(here.world, { nowMs: here.world.nowMs + 3_600_000 })),
+      here.sim.after(3000, () => Object.assign(here.sim, { nowMs: here.sim.nowMs + 3_600_000 })),
     );
     await here.go(comparing());
     expect(secondsAtFirst(here)).toBeGreaterThan(120);
@@ -167,7 +166,7 @@ describe('a rollout that compares', () => {
   it('is not blinded by a clock that jumps back', async () => {
     const here = scene();
     when(here, begins('baking'), () => {
-      here.world.after(3000, () => Object.assign(here.world, { nowMs: here.world.nowMs - 3_600_000 }));
+      here.sim.after(3000, () => Object.assign(here.sim, { nowMs: here.sim.nowMs - 3_600_000 }));
     });
     expect(await here.go(comparing({ patienceMs: 10_000 }))).toMatchObject({ state: { phase: 'done' } });
   });
@@ -177,25 +176,25 @@ describe('a rollout that compares', () => {
     const steps = [5, 25, 100].map((percent) => ({ percent, bakeMs: 5000 }));
     const scrape = () => {
       for (const build of [STABLE, CANDIDATE]) {
-        const counters = here.world.metrics.get(build);
+        const counters = here.sim.metrics.get(build);
         // Between two scrapes the source shows what the last one saw.
         if (counters !== undefined) Object.assign(counters, { sight: 'stands still', frozen: { ...counters } });
       }
-      here.world.after(15_000, scrape);
+      here.sim.after(15_000, scrape);
     };
     scrape();
     expect(await here.go(comparing({ steps }, { lagMs: 15_000, interval: '15s' }))).toMatchObject({ state: { phase: 'done' } });
-    expect((await historyIn(here.world)).bad.size).toBe(0);
+    expect((await historyIn(here.sim)).bad.size).toBe(0);
   });
 
   it('that is taken up calls no other split of the time in between starvation', async () => {
     const here = scene();
-    when(here, begins('baking'), () => here.world.after(40_000, () => here.runner.kill()));
+    when(here, begins('baking'), () => here.sim.after(40_000, () => here.runner.kill()));
     expect(await here.go(comparing())).toEqual({ how: 'died' });
-    const { split } = here.world;
-    here.world.split = { ...ALL_BLUE, blue: 99, green: 1 };
-    await here.world.pass(600_000);
-    here.world.split = split;
-    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'done' } });
+    const { split } = here.sim;
+    here.sim.split = { ...ALL_BLUE, blue: 99, green: 1 };
+    await here.sim.pass(600_000);
+    here.sim.split = split;
+    expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'done' } });
   });
 });

@@ -1,7 +1,7 @@
 /** Rollouts that are judged by nothing but comparison, counted by the simulated Prometheus. */
 import { comparisonOf } from '../../src/core/gates/comparison.ts';
 import type { Plan } from '../../src/core/rollout/plan.ts';
-import { planOf } from '../world/rollouts.ts';
+import { planOf } from '../simulator/rollouts.ts';
 
 export const GATE = {
   name: 'errors',

@@ -1,25 +1,25 @@
-/** Converging, drift, pointing and rolling back: what a rollout makes of a world that is not as it should be. */
+/** Converging, drift, pointing and rolling back: what a rollout makes of a simulation that is not as it should be. */
 import { describe, expect, it } from 'vitest';
-import { CANDIDATE, rollbackOf, STABLE } from '../world/rollouts.ts';
+import { CANDIDATE, rollbackOf, STABLE } from '../simulator/rollouts.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, pointersIn, scene, typesIn, when } from './scene.ts';
 
 describe('converging', () => {
   it('waits while the router reports trouble, and bakes only then', async () => {
     const here = scene();
-    here.world.trouble = ['green is DOWN'];
-    here.world.after(8000, () => {
-      here.world.trouble = [];
+    here.sim.trouble = ['green is DOWN'];
+    here.sim.after(8000, () => {
+      here.sim.trouble = [];
     });
     expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
-    const [first] = here.world.moved;
-    expect((here.world.moved[1]?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThan(7000 + 5000);
+    const [first] = here.sim.moved;
+    expect((here.sim.moved[1]?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThan(7000 + 5000);
   });
 
   it('reverts when the trouble lasts', async () => {
     const here = scene();
-    here.world.trouble = ['green is DOWN'];
+    here.sim.trouble = ['green is DOWN'];
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: 'green is DOWN' } });
-    expect(here.world.monotonicMs).toBeLessThan(40_000);
+    expect(here.sim.monotonicMs).toBeLessThan(40_000);
   });
 
   it.each([
@@ -27,15 +27,15 @@ describe('converging', () => {
     ['a build of another environment', { environment: 'staging' }, /made for staging/],
   ])('reverts at once when %s answers', async (_who, said, why) => {
     const here = scene();
-    when(here, begins('converging'), () => here.world.place('green', CANDIDATE, said));
+    when(here, begins('converging'), () => here.sim.place('green', CANDIDATE, said));
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(why) } });
     expect(greenIn(here)).toEqual([10, 0]);
-    expect((here.world.moved[1]?.atMs ?? 0) - (here.world.moved[0]?.atMs ?? 0)).toBeLessThan(500);
+    expect((here.sim.moved[1]?.atMs ?? 0) - (here.sim.moved[0]?.atMs ?? 0)).toBeLessThan(500);
   });
 
   it('gives no traffic to another build that came to the place before the first shift, as may be when a rollout is resumed', async () => {
     const here = scene();
-    here.world.place('green', CANDIDATE, { environment: 'staging' });
+    here.sim.place('green', CANDIDATE, { environment: 'staging' });
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/made for staging/) } });
     expect(greenIn(here)).toEqual([0]);
   });
@@ -44,27 +44,27 @@ describe('converging', () => {
     const here = scene();
     let asked = 0;
     // The first attempt fails, so the next is made once more after the router's idle timeout.
-    here.world.fate = () => {
+    here.sim.fate = () => {
       asked += 1;
       return asked === 1 ? 'ignored' : 'done';
     };
-    here.world.after(3000, () => here.world.place('green', 'dead0000-0000-4000-8000-000000000009'));
+    here.sim.after(3000, () => here.sim.place('green', 'dead0000-0000-4000-8000-000000000009'));
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/another build answers/) } });
     expect((await typesIn(here)).filter((type) => type === 'shifted')).toHaveLength(1);
-    expect(here.world.split).toEqual(ALL_BLUE);
+    expect(here.sim.split).toEqual(ALL_BLUE);
   });
 
   it('and then makes the way back twice as well, since what it had sent may arrive late', async () => {
     const here = scene();
     let asked = 0;
-    here.world.fate = () => {
+    here.sim.fate = () => {
       asked += 1;
       return asked === 1 ? 'refused' : asked === 2 ? 'overdue' : 'done';
     };
-    here.world.after(3000, () => here.world.place('green', 'dead0000-0000-4000-8000-000000000009'));
+    here.sim.after(3000, () => here.sim.place('green', 'dead0000-0000-4000-8000-000000000009'));
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted' } });
-    await here.world.pass(30_000);
-    expect(here.world.split).toEqual(ALL_BLUE);
+    await here.sim.pass(30_000);
+    expect(here.sim.split).toEqual(ALL_BLUE);
   });
 
   it.each([
@@ -72,7 +72,7 @@ describe('converging', () => {
     ['a build of another environment', { environment: 'staging' }, /made for staging/],
   ])('gives no more traffic when %s has come to the place while it baked, though its gates pass', async (_who, said, why) => {
     const here = scene();
-    here.world.after(2000, () => here.world.place('green', CANDIDATE, said));
+    here.sim.after(2000, () => here.sim.place('green', CANDIDATE, said));
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(why) } });
     expect(greenIn(here)).toEqual([10, 0]);
   });
@@ -82,16 +82,16 @@ describe('converging', () => {
     ['does not say which build it is', { guid: null }],
   ])('waits for a build that %s, and reverts in the end', async (_what, said) => {
     const here = scene();
-    Object.assign(here.world.builds.get('green') ?? {}, said);
+    Object.assign(here.sim.builds.get('green') ?? {}, said);
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted' } });
-    expect((here.world.moved[1]?.atMs ?? 0) - (here.world.moved[0]?.atMs ?? 0)).toBeGreaterThan(25_000);
+    expect((here.sim.moved[1]?.atMs ?? 0) - (here.sim.moved[0]?.atMs ?? 0)).toBeGreaterThan(25_000);
   });
 
   it('goes on once a build that was starting says who it is', async () => {
     const here = scene();
-    const green = here.world.builds.get('green');
+    const green = here.sim.builds.get('green');
     if (green !== undefined) green.guid = null;
-    here.world.after(6000, () => {
+    here.sim.after(6000, () => {
       if (green !== undefined) green.guid = CANDIDATE;
     });
     expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
@@ -105,23 +105,23 @@ describe('traffic that somebody else moves', () => {
     ['baking', 2],
   ])('while %s at step %i stops the rollout, which says so and does not fight', async (phase, step) => {
     const here = scene();
-    when(here, begins(phase, step), () => here.world.move({ blue: 50, green: 0, grey: 50 }, 0));
+    when(here, begins(phase, step), () => here.sim.move({ blue: 50, green: 0, grey: 50 }, 0));
     const end = await here.go();
     expect(end).toMatchObject({
       how: 'over',
       state: { phase: 'stuck', code: 'DRIFT', why: expect.stringMatching(/somebody else moved the traffic.*grey 50 %/) },
     });
-    expect(here.world.split).toEqual({ blue: 50, green: 0, grey: 50 });
+    expect(here.sim.split).toEqual({ blue: 50, green: 0, grey: 50 });
     const types = await typesIn(here);
     expect(types.slice(-2)).toEqual([phase === 'converging' ? 'shifted' : 'converged', 'drifted']);
   });
 
   it('after the last gate keeps the build from becoming known-good', async () => {
     const here = scene();
-    when(here, begins('pointing', 2), () => here.world.move(ALL_BLUE, 0));
+    when(here, begins('pointing', 2), () => here.sim.move(ALL_BLUE, 0));
     expect(await here.go()).toMatchObject({ state: { phase: 'stuck', why: expect.stringMatching(/somebody else moved/) } });
     expect(pointersIn(here).newest?.knownGood.build.guid).toBe(STABLE);
-    expect(here.world.split).toEqual(ALL_BLUE);
+    expect(here.sim.split).toEqual(ALL_BLUE);
   });
 });
 
@@ -154,7 +154,7 @@ describe('pointing', () => {
     expect(await here.go()).toMatchObject({
       state: { phase: 'stuck', why: expect.stringMatching(/pointer could not be written.*on fire/) },
     });
-    expect(here.world.split).toEqual(ALL_GREEN);
+    expect(here.sim.split).toEqual(ALL_GREEN);
     expect(pointersIn(here).newest?.knownGood.build.guid).toBe(STABLE);
   });
 
@@ -172,10 +172,10 @@ describe('pointing', () => {
 describe('a rollback', () => {
   it('waits for no gate, marks what it left as bad, and writes a generation that names its target', async () => {
     const here = scene();
-    here.world.split = { ...ALL_GREEN };
-    for (const counters of here.world.metrics.values()) counters.sight = 'is down';
+    here.sim.split = { ...ALL_GREEN };
+    for (const counters of here.sim.metrics.values()) counters.sight = 'is down';
     expect(await here.go(rollbackOf())).toMatchObject({ state: { phase: 'done' } });
-    expect(here.world.split).toEqual(ALL_BLUE);
+    expect(here.sim.split).toEqual(ALL_BLUE);
     expect(pointersIn(here).newest).toMatchObject({
       why: 'rolled-back',
       knownGood: { build: { guid: STABLE } },
@@ -187,9 +187,9 @@ describe('a rollback', () => {
     'that fails because %s stays where it is: it never shifts back',
     async (why) => {
       const here = scene();
-      here.world.split = { ...ALL_GREEN };
-      if (why === 'the router refuses') here.world.fate = () => 'refused';
-      else here.world.place('blue', 'dead0000-0000-4000-8000-000000000009');
+      here.sim.split = { ...ALL_GREEN };
+      if (why === 'the router refuses') here.sim.fate = () => 'refused';
+      else here.sim.place('blue', 'dead0000-0000-4000-8000-000000000009');
       expect(await here.go(rollbackOf())).toMatchObject({ state: { phase: 'stuck' } });
       expect(greenIn(here).filter((percent) => percent > 0)).toEqual([]);
     },

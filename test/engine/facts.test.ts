@@ -2,15 +2,15 @@
 import { describe, expect, it } from 'vitest';
 import type { Guid } from '../../src/core/scope.ts';
 import { diskFact, fileFacts, targetFacts } from '../../src/engine/facts.ts';
-import { putFile } from '../world/disk.ts';
-import { CANDIDATE, historyIn, planOf, STABLE, storeOf, targetIn } from '../world/rollouts.ts';
-import { POINTER_DIR, SCOPE, STATE_DIR } from '../world/world.ts';
+import { putFile } from '../simulator/disk.ts';
+import { CANDIDATE, historyIn, planOf, STABLE, storeOf, targetIn } from '../simulator/rollouts.ts';
+import { POINTER_DIR, SCOPE, STATE_DIR } from '../simulator/simulation.ts';
 import { scene } from './scene.ts';
 
 async function promoted() {
   const here = scene();
   await here.go();
-  const history = await historyIn(here.world);
+  const history = await historyIn(here.sim);
   const { io } = here.process(20);
   const { entries, head } = await storeOf(io).read(SCOPE);
   const facts = (scope = SCOPE) =>
@@ -51,16 +51,16 @@ describe('facts', () => {
   });
 
   it('say which ledger could not be read, instead of passing over it', async () => {
-    const { facts, world } = await promoted();
-    putFile(world.disk, `${STATE_DIR}/acme/staging/kv-gateway/ledger/0001.jsonl`, 'damaged\n');
+    const { facts, sim } = await promoted();
+    putFile(sim.disk, `${STATE_DIR}/acme/staging/kv-gateway/ledger/0001.jsonl`, 'damaged\n');
     const { facts: known, unseen } = await facts();
     expect(known.otherLedgers).toEqual([]);
     expect(unseen).toEqual([expect.stringMatching(/acme\/staging\/kv-gateway is damaged/)]);
   });
 
   it('from the target have its members, its own word, and what runs at both places', async () => {
-    const { facts, world, io } = await promoted();
-    const added = await targetFacts((await facts()).facts, targetIn(world, io, planOf()), 'blue');
+    const { facts, sim, io } = await promoted();
+    const added = await targetFacts((await facts()).facts, targetIn(sim, io, planOf()), 'blue');
     expect(added.facts).toMatchObject({
       targetSays: ['production'],
       members: [
@@ -74,12 +74,12 @@ describe('facts', () => {
   });
 
   it('about the disk come from a probe, where the state lies or will lie, and it leaves nothing', async () => {
-    const { world, io } = await promoted();
-    const before = world.disk.readdirSync(STATE_DIR).length;
+    const { sim, io } = await promoted();
+    const before = sim.disk.readdirSync(STATE_DIR).length;
     expect(diskFact(STATE_DIR, io)).toBeNull();
     expect(diskFact('/srv/not/yet/there', io)).toBeNull();
-    expect(world.disk.readdirSync(STATE_DIR)).toHaveLength(before);
-    world.full = true;
+    expect(sim.disk.readdirSync(STATE_DIR)).toHaveLength(before);
+    sim.full = true;
     expect(diskFact(STATE_DIR, io)).toMatch(/cannot keep a file/);
   });
 });

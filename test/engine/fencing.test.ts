@@ -2,27 +2,38 @@
 import { describe, expect, it } from 'vitest';
 import { liftHold } from '../../src/base/pointer/hold.ts';
 import { openRollout } from '../../src/core/ledger/history.ts';
-import { putFile } from '../world/disk.ts';
-import { rescue } from '../world/rescues.ts';
-import { abort, CANDIDATE, historyIn, IDLE_MS, planOf, promote, resume, rollbackOf, STABLE, storeOf } from '../world/rollouts.ts';
-import { COPY_DIR, POINTER_DIR, SCOPE } from '../world/world.ts';
+import { putFile } from '../simulator/disk.ts';
+import { rescue } from '../simulator/rescues.ts';
+import {
+  abort,
+  CANDIDATE,
+  historyIn,
+  IDLE_MS,
+  planOf,
+  promote,
+  resume,
+  rollbackOf,
+  STABLE,
+  storeOf,
+} from '../simulator/rollouts.ts';
+import { COPY_DIR, POINTER_DIR, SCOPE } from '../simulator/simulation.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, phaseIn, pointersIn, type Scene, scene, when } from './scene.ts';
 
 const LONG = planOf({ steps: [10, 100].map((percent) => ({ percent, bakeMs: 20_000 })) });
 const REQUEST = { actor: 'bob', reason: 'it smells', atMs: 1 };
 
 const _ask = (here: Scene) => storeOf(here.process(50).io).requestAbort(SCOPE, REQUEST);
-const hold = (here: Scene, dir = POINTER_DIR) => putFile(here.world.disk, `${dir}/hold`, 'break-glass was here');
-const fail = (here: Scene) => void Object.assign(here.world.builds.get('green') ?? {}, { failing: 0.5 });
+const hold = (here: Scene, dir = POINTER_DIR) => putFile(here.sim.disk, `${dir}/hold`, 'break-glass was here');
+const fail = (here: Scene) => void Object.assign(here.sim.builds.get('green') ?? {}, { failing: 0.5 });
 
 describe('a hold', () => {
   it.each(['shifting', 'converging', 'baking', 'reverting'])('written while %s stops every further change', async (phase) => {
     const here = scene();
     if (phase === 'reverting') fail(here);
     when(here, begins(phase), () => hold(here));
-    const before = { ...here.world.split };
+    const before = { ...here.sim.split };
     expect(await here.go()).toMatchObject({ how: 'held' });
-    expect(here.world.split).toEqual(phase === 'shifting' ? before : { blue: 90, green: 10, grey: 0 });
+    expect(here.sim.split).toEqual(phase === 'shifting' ? before : { blue: 90, green: 10, grey: 0 });
   });
 
   it('stops a change between connecting and sending', async () => {
@@ -35,7 +46,7 @@ describe('a hold', () => {
       };
     });
     expect(await here.go()).toMatchObject({ how: 'held' });
-    expect(here.world.moved).toEqual([]);
+    expect(here.sim.moved).toEqual([]);
   });
 
   it('in a copy counts as well', async () => {
@@ -52,12 +63,12 @@ describe('a hold', () => {
         if (slept) return undefined;
         slept = true;
         // From another host nobody can end the runner.
-        return rescue(here.process(60, { host: 'deploy-2' })).then(() => here.world.pass(600_000));
+        return rescue(here.process(60, { host: 'deploy-2' })).then(() => here.sim.pass(600_000));
       };
     });
     expect(await here.go()).toMatchObject({ how: 'held' });
-    expect(here.world.moved.map(({ by }) => by)).toEqual([11, 60, 60]);
-    expect(here.world.split).toEqual(ALL_BLUE);
+    expect(here.sim.moved.map(({ by }) => by)).toEqual([11, 60, 60]);
+    expect(here.sim.split).toEqual(ALL_BLUE);
   });
 
   it('keeps resume, abort and promote from leading, until it is lifted', async () => {
@@ -65,10 +76,10 @@ describe('a hold', () => {
     when(here, begins('baking'), () => hold(here));
     await here.go();
     for (const command of [resume, abort, promote]) {
-      expect(await command(here.world, here.process(12))).toMatchObject({ how: 'failed', code: 'HELD' });
+      expect(await command(here.sim, here.process(12))).toMatchObject({ how: 'failed', code: 'HELD' });
     }
-    liftHold([POINTER_DIR], here.world.disk);
-    expect(await abort(here.world, here.process(13))).toMatchObject({ state: { phase: 'reverted' } });
+    liftHold([POINTER_DIR], here.sim.disk);
+    expect(await abort(here.sim, here.process(13))).toMatchObject({ state: { phase: 'reverted' } });
   });
 });
 
@@ -78,10 +89,10 @@ describe('another leader', () => {
     here.runner.freeze = (name) => {
       if (slept || name !== call) return undefined;
       slept = true;
-      // The world does not let the other end it: what a frozen runner does when it wakes up is the question.
-      here.world.kill.delete(here.runner.pid);
-      return here.world.pass(60_000).then(async () => {
-        expect(await abort(here.world, other)).toMatchObject({ state: { phase: 'reverted' } });
+      // The simulation does not let the other end it: what a frozen runner does when it wakes up is the question.
+      here.sim.kill.delete(here.runner.pid);
+      return here.sim.pass(60_000).then(async () => {
+        expect(await abort(here.sim, other)).toMatchObject({ state: { phase: 'reverted' } });
       });
     };
   };
@@ -90,8 +101,8 @@ describe('another leader', () => {
     const here = scene();
     when(here, begins('baking'), () => takenWhileAsleep(here, call));
     expect(await here.go()).toMatchObject({ how: 'superseded' });
-    expect(here.world.moved.map(({ by }) => by)).toEqual([11, 12]);
-    expect(here.world.split).toEqual(ALL_BLUE);
+    expect(here.sim.moved.map(({ by }) => by)).toEqual([11, 12]);
+    expect(here.sim.split).toEqual(ALL_BLUE);
     expect(await phaseIn(here)).toBe('reverted');
   });
 
@@ -112,11 +123,11 @@ describe('another leader', () => {
       here.runner.freeze = (call) => {
         if (slept || call !== 'answered') return undefined;
         slept = true;
-        here.world.kill.delete(here.runner.pid);
-        return here.world.pass(60_000).then(async () => {
+        here.sim.kill.delete(here.runner.pid);
+        return here.sim.pass(60_000).then(async () => {
           const act = phase === 'checking' ? resume : abort;
-          await act(here.world, here.process(12));
-          if (phase === 'pointing') await promote(here.world, here.process(13), rollbackOf({ id: 'r-2' }));
+          await act(here.sim, here.process(12));
+          if (phase === 'pointing') await promote(here.sim, here.process(13), rollbackOf({ id: 'r-2' }));
         });
       };
     };
@@ -125,7 +136,7 @@ describe('another leader', () => {
     expect(await here.go()).toMatchObject({ how: 'superseded' });
     const guid = phase === 'checking' ? CANDIDATE : STABLE;
     expect(pointersIn(here).newest?.knownGood.build.guid).toBe(guid);
-    expect(here.world.split).toEqual(phase === 'checking' ? ALL_GREEN : ALL_BLUE);
+    expect(here.sim.split).toEqual(phase === 'checking' ? ALL_GREEN : ALL_BLUE);
   });
 
   it('ends the process that it takes over from', async () => {
@@ -135,21 +146,21 @@ describe('another leader', () => {
       here.runner.freeze = () => {
         if (slept) return undefined;
         slept = true;
-        return here.world.pass(60_000).then(async () => void (await resume(here.world, here.process(12))));
+        return here.sim.pass(60_000).then(async () => void (await resume(here.sim, here.process(12))));
       };
     });
     expect(await here.go()).toEqual({ how: 'died' });
     await here.runner.frozen;
-    expect(here.world.split).toEqual(ALL_GREEN);
+    expect(here.sim.split).toEqual(ALL_GREEN);
     expect(await phaseIn(here)).toBe('done');
   });
 
   it('that could not end its predecessor makes each change once more after the idle timeout of the router', async () => {
     const here = scene();
-    here.world.fate = () => 'late';
+    here.sim.fate = () => 'late';
     here.runner.lastWord = 'late';
     let sent = false;
-    here.world.onShift = () => {
+    here.sim.onShift = () => {
       sent = true;
     };
     when(here, begins('shifting'), () => {
@@ -160,14 +171,14 @@ describe('another leader', () => {
       };
     });
     expect(await here.go()).toEqual({ how: 'died' });
-    here.world.fate = () => 'done';
+    here.sim.fate = () => 'done';
     const away = here.process(70, { host: 'deploy-2' });
-    expect(await abort(here.world, away)).toMatchObject({ state: { phase: 'reverted' } });
-    const ours = here.world.moved.filter(({ by }) => by === 70);
+    expect(await abort(here.sim, away)).toMatchObject({ state: { phase: 'reverted' } });
+    const ours = here.sim.moved.filter(({ by }) => by === 70);
     expect(ours).toHaveLength(2);
     expect((ours[1]?.atMs ?? 0) - (ours[0]?.atMs ?? 0)).toBeGreaterThanOrEqual(IDLE_MS);
-    expect(here.world.moved.map(({ by }) => by)).toEqual([70, 11, 70]);
-    expect(here.world.split).toEqual(ALL_BLUE);
+    expect(here.sim.moved.map(({ by }) => by)).toEqual([70, 11, 70]);
+    expect(here.sim.split).toEqual(ALL_BLUE);
   });
 });
 
@@ -181,22 +192,22 @@ describe('what cannot be written down', () => {
     if (phase === 'reverting') fail(here);
     const before = phase === 'shifting' && step === 1 ? ALL_BLUE : { blue: 90, green: 10, grey: 0 };
     const fill = () => {
-      here.world.full = true;
+      here.sim.full = true;
     };
-    if (phase === 'shifting' && step === 1) here.world.after(10, fill);
+    if (phase === 'shifting' && step === 1) here.sim.after(10, fill);
     else when(here, begins('baking'), fill);
     expect(await here.go()).toMatchObject({ how: 'failed', code: 'STATE_UNWRITABLE' });
-    expect(here.world.split).toEqual(before);
-    here.world.full = false;
-    expect(openRollout(await historyIn(here.world))?.plan.candidate.guid ?? CANDIDATE).toBe(CANDIDATE);
-    await resume(here.world, here.process(13));
-    expect([ALL_GREEN, ALL_BLUE]).toContainEqual(here.world.split);
+    expect(here.sim.split).toEqual(before);
+    here.sim.full = false;
+    expect(openRollout(await historyIn(here.sim))?.plan.candidate.guid ?? CANDIDATE).toBe(CANDIDATE);
+    await resume(here.sim, here.process(13));
+    expect([ALL_GREEN, ALL_BLUE]).toContainEqual(here.sim.split);
   });
 
   it('is resumed with the plan of the ledger, whatever the config says by now', async () => {
     const here = scene({ leaveAtMs: 3000 });
     await here.go(LONG);
-    const end = await resume(here.world, here.process(12));
+    const end = await resume(here.sim, here.process(12));
     expect(end).toMatchObject({ state: { phase: 'done', plan: { id: 'r-1', steps: LONG.steps } } });
     expect(pointersIn(here).newest?.rollout).toBe('r-1');
   });

@@ -1,16 +1,16 @@
 /** Leaving and aborting: what people and flags may ask of a running rollout. */
 import { describe, expect, it } from 'vitest';
-import { putFile } from '../world/disk.ts';
-import { historyIn, planOf, promote, resume, storeOf } from '../world/rollouts.ts';
-import { POINTER_DIR, SCOPE } from '../world/world.ts';
+import { putFile } from '../simulator/disk.ts';
+import { historyIn, planOf, promote, resume, storeOf } from '../simulator/rollouts.ts';
+import { POINTER_DIR, SCOPE } from '../simulator/simulation.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, type Scene, scene, typesIn, when } from './scene.ts';
 
 const LONG = planOf({ steps: [10, 100].map((percent) => ({ percent, bakeMs: 20_000 })) });
 const REQUEST = { actor: 'bob', reason: 'it smells', atMs: 1 };
 
 const ask = (here: Scene) => storeOf(here.process(50).io).requestAbort(SCOPE, REQUEST);
-const _hold = (here: Scene, dir = POINTER_DIR) => putFile(here.world.disk, `${dir}/hold`, 'break-glass was here');
-const fail = (here: Scene) => void Object.assign(here.world.builds.get('green') ?? {}, { failing: 0.5 });
+const _hold = (here: Scene, dir = POINTER_DIR) => putFile(here.sim.disk, `${dir}/hold`, 'break-glass was here');
+const fail = (here: Scene) => void Object.assign(here.sim.builds.get('green') ?? {}, { failing: 0.5 });
 
 describe('leaving', () => {
   it('at --until leaves after the bake of that step, and resume goes on to the end', async () => {
@@ -18,14 +18,14 @@ describe('leaving', () => {
     expect(await here.go()).toMatchObject({ how: 'left', why: 'until' });
     expect(greenIn(here)).toEqual([10]);
     expect((await here.events()).at(-1)).toMatchObject({ type: 'left', why: 'until' });
-    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'done' } });
+    expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'done' } });
   });
 
   it('after --until takes the build back that went bad while nobody watched, before it gets any more traffic', async () => {
     const here = scene({ untilPercent: 10 });
     await here.go();
     fail(here);
-    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
+    expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
     expect(greenIn(here)).toEqual([10, 0]);
   });
 
@@ -35,26 +35,26 @@ describe('leaving', () => {
   ] as const)('for %s leaves traffic as it is and writes it down', async (_name, why, control, leaveAtMs) => {
     const here = scene({ leaveAtMs });
     if (leaveAtMs === null) {
-      here.world.after(9000, () => {
+      here.sim.after(9000, () => {
         control(here).leave = true;
       });
     }
     expect(await here.go(LONG)).toMatchObject({ how: 'left', why, state: { phase: 'baking' } });
-    expect(here.world.monotonicMs).toBeLessThan(11_500);
-    expect(here.world.split).toEqual({ blue: 90, green: 10, grey: 0 });
+    expect(here.sim.monotonicMs).toBeLessThan(11_500);
+    expect(here.sim.split).toEqual({ blue: 90, green: 10, grey: 0 });
     expect((await here.events()).at(-1)).toMatchObject({ type: 'left', why });
-    expect((await historyIn(here.world)).leader).toBeNull();
+    expect((await historyIn(here.sim)).leader).toBeNull();
   });
 
   it('with the first Ctrl-C begins no further step, and still reverts at a failing gate', async () => {
     const here = scene();
-    here.world.after(2000, () => {
+    here.sim.after(2000, () => {
       here.runner.control.hold = true;
     });
-    here.world.after(60_000, () => fail(here));
+    here.sim.after(60_000, () => fail(here));
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
     expect(greenIn(here)).toEqual([10, 0]);
-    expect(here.world.monotonicMs).toBeGreaterThan(60_000);
+    expect(here.sim.monotonicMs).toBeGreaterThan(60_000);
     expect(here.lines.findLast(({ type }) => type === 'poll')).toMatchObject({ percent: 10 });
   });
 
@@ -64,15 +64,15 @@ describe('leaving', () => {
       here.runner.control.hold = true;
     });
     expect(await here.go()).toMatchObject({ how: 'left', why: 'interrupted' });
-    expect(here.world.moved).toEqual([]);
+    expect(here.sim.moved).toEqual([]);
   });
 
   it('with the second Ctrl-C leaves from the held step', async () => {
     const here = scene({ hold: false });
-    here.world.after(2000, () => {
+    here.sim.after(2000, () => {
       here.runner.control.hold = true;
     });
-    here.world.after(30_000, () => {
+    here.sim.after(30_000, () => {
       here.runner.control.leave = true;
     });
     expect(await here.go()).toMatchObject({ how: 'left', why: 'interrupted', state: { phase: 'baking', step: 0 } });
@@ -83,22 +83,22 @@ describe('leaving', () => {
     fail(here);
     when(here, begins('reverting'), () => {
       if (what === 'SIGTERM') here.runner.control.leave = true;
-      else Object.assign(here.runner.control, { leaveAtMs: here.world.monotonicMs });
+      else Object.assign(here.runner.control, { leaveAtMs: here.sim.monotonicMs });
     });
     expect(await here.go()).toMatchObject({ how: 'over', state: { phase: 'reverted' } });
-    expect(here.world.split).toEqual(ALL_BLUE);
+    expect(here.sim.split).toEqual(ALL_BLUE);
   });
 
   it('leaves a way back that does not succeed when it is told to', async () => {
     const here = scene();
     fail(here);
     when(here, begins('reverting'), () => {
-      here.world.fate = () => 'refused';
+      here.sim.fate = () => 'refused';
       here.runner.control.leave = true;
     });
     expect(await here.go()).toMatchObject({ how: 'left', state: { phase: 'reverting' } });
-    here.world.fate = () => 'done';
-    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'reverted' } });
+    here.sim.fate = () => 'done';
+    expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'reverted' } });
   });
 });
 
@@ -114,15 +114,15 @@ describe('an abort from elsewhere', () => {
     const here = scene();
     let askedMs = 0;
     when(here, begins(phase, step), () => {
-      if (phase === 'converging') here.world.trouble = ['green is DOWN'];
-      if (phase === 'shifting') here.world.fate = () => (here.world.monotonicMs > askedMs ? 'done' : 'refused');
-      here.world.after(100, () => ask(here));
-      askedMs = here.world.monotonicMs + 100;
+      if (phase === 'converging') here.sim.trouble = ['green is DOWN'];
+      if (phase === 'shifting') here.sim.fate = () => (here.sim.monotonicMs > askedMs ? 'done' : 'refused');
+      here.sim.after(100, () => ask(here));
+      askedMs = here.sim.monotonicMs + 100;
     });
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted', abort: { actor: 'bob', reason: 'it smells' } } });
-    expect(here.world.split).toEqual(ALL_BLUE);
+    expect(here.sim.split).toEqual(ALL_BLUE);
     const asked = (await here.events()).find(({ type }) => type === 'abort-requested');
-    expect((asked?.atMs ?? 0) - (here.world.nowMs - here.world.monotonicMs + askedMs)).toBeLessThanOrEqual(1100);
+    expect((asked?.atMs ?? 0) - (here.sim.nowMs - here.sim.monotonicMs + askedMs)).toBeLessThanOrEqual(1100);
   });
 
   it('before the first shift refuses without a change', async () => {
@@ -130,12 +130,12 @@ describe('an abort from elsewhere', () => {
     here.runner.freeze = (call) => (call === 'connect' ? ask(here) : undefined);
     const end = await here.go();
     expect(end).toMatchObject({ state: { abort: { actor: 'bob' } } });
-    expect(here.world.split).toEqual(ALL_BLUE);
+    expect(here.sim.split).toEqual(ALL_BLUE);
   });
 
   it('while pointing is written down and changes nothing any more', async () => {
     const here = scene();
-    here.world.after(60_000, () => undefined);
+    here.sim.after(60_000, () => undefined);
     when(here, begins('pointing', 2), () => {
       here.runner.freeze = (call) => (call === 'connect' ? ask(here) : undefined);
       const { fs } = here.runner.io;
@@ -149,15 +149,15 @@ describe('an abort from elsewhere', () => {
     });
     expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
     expect(await typesIn(here)).toContain('abort-requested');
-    expect(here.world.split).toEqual(ALL_GREEN);
+    expect(here.sim.split).toEqual(ALL_GREEN);
   });
 
   it('that the leader did not live to write down is honoured by whoever takes over', async () => {
     const here = scene();
-    when(here, begins('baking'), () => here.world.after(1500, () => here.runner.kill()));
+    when(here, begins('baking'), () => here.sim.after(1500, () => here.runner.kill()));
     expect(await here.go(LONG)).toEqual({ how: 'died' });
     await ask(here);
-    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'reverted', abort: { actor: 'bob' } } });
+    expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'reverted', abort: { actor: 'bob' } } });
   });
 
   it('of a rollout that is over does not touch the next one', async () => {
@@ -166,7 +166,7 @@ describe('an abort from elsewhere', () => {
     when(here, begins('reverted'), () => here.runner.kill());
     expect(await here.go()).toEqual({ how: 'died' });
     await ask(here);
-    Object.assign(here.world.builds.get('green') ?? {}, { failing: 0 });
-    expect(await promote(here.world, here.process(12), planOf({ id: 'r-2' }))).toMatchObject({ state: { phase: 'done' } });
+    Object.assign(here.sim.builds.get('green') ?? {}, { failing: 0 });
+    expect(await promote(here.sim, here.process(12), planOf({ id: 'r-2' }))).toMatchObject({ state: { phase: 'done' } });
   });
 });

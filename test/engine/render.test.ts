@@ -1,8 +1,8 @@
 /** What the pointer names, and what it would do, after each thing that can become of a rollout. */
 import { describe, expect, it } from 'vitest';
 import { copyDir } from '../../src/base/pointer/pointer.ts';
-import { buildAt, CANDIDATE, planOf, promote, rollbackOf, STABLE } from '../world/rollouts.ts';
-import { COPY_DIR, SCOPE } from '../world/world.ts';
+import { buildAt, CANDIDATE, planOf, promote, rollbackOf, STABLE } from '../simulator/rollouts.ts';
+import { COPY_DIR, SCOPE } from '../simulator/simulation.ts';
 import { ALL_BLUE, pointersIn, scene } from './scene.ts';
 
 const THIRD = 'face0000-0000-4000-8000-000000000004';
@@ -17,7 +17,7 @@ const adopt = planOf({
 
 async function promoted() {
   const here = scene();
-  await promote(here.world, here.process(12), adopt);
+  await promote(here.sim, here.process(12), adopt);
   await here.go();
   return here;
 }
@@ -39,9 +39,9 @@ describe('the pointer', () => {
 
   it('offers no earlier build whose place another one has taken', async () => {
     const here = await promoted();
-    here.world.place('blue', THIRD);
+    here.sim.place('blue', THIRD);
     const next = planOf({ id: 'r-2', candidate: buildAt(THIRD, 'blue', 3), stable: planOf().candidate });
-    expect(await promote(here.world, here.process(13), next)).toMatchObject({ state: { phase: 'done' } });
+    expect(await promote(here.sim, here.process(13), next)).toMatchObject({ state: { phase: 'done' } });
     const [afterwards, before] = pointersIn(here).all;
     expect(before).toMatchObject({ why: 'before-rollout', knownGood: { build: { guid: CANDIDATE } }, earlier: [] });
     expect(afterwards).toMatchObject({ knownGood: { build: { guid: THIRD } }, earlier: [{ build: { guid: CANDIDATE } }] });
@@ -49,13 +49,13 @@ describe('the pointer', () => {
 
   it('offers no earlier build that is bad', async () => {
     const here = await promoted();
-    await promote(here.world, here.process(13), rollbackOf({ id: 'r-2' }));
+    await promote(here.sim, here.process(13), rollbackOf({ id: 'r-2' }));
     expect(pointersIn(here).newest).toMatchObject({ knownGood: { build: { guid: STABLE } }, earlier: [], bad: [CANDIDATE] });
   });
 
   it('reaches members that nobody planned with', async () => {
     const here = scene();
-    here.world.split = { ...ALL_BLUE, violet: 0 };
+    here.sim.split = { ...ALL_BLUE, violet: 0 };
     await here.go();
     const [change] = pointersIn(here).all.at(-1)?.knownGood.changes ?? [];
     expect(change).toMatchObject({ body: JSON.stringify({ ...ALL_BLUE, violet: 0 }) });

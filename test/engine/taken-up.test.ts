@@ -1,6 +1,6 @@
 /** A runner that dies between its last passing poll and the shift: what whoever takes it up must see before any more traffic. */
 import { describe, expect, it } from 'vitest';
-import { abort, planOf, resume } from '../world/rollouts.ts';
+import { abort, planOf, resume } from '../simulator/rollouts.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, type Scene, scene, typesIn, when } from './scene.ts';
 
 const THREE = planOf({ steps: [10, 50, 100].map((percent) => ({ percent, bakeMs: 20_000 })) });
@@ -16,28 +16,28 @@ async function diedBefore(step: number): Promise<Scene> {
 /** Killed when the router has the split of this step (from 1), which the ledger does not know yet. */
 async function diedAfter(step: number, moved: Record<string, number>): Promise<Scene> {
   const here = await diedBefore(step);
-  here.world.split = { ...ALL_BLUE, ...moved };
+  here.sim.split = { ...ALL_BLUE, ...moved };
   return here;
 }
 
-const fail = (here: Scene, failing: number) => void Object.assign(here.world.builds.get('green') ?? {}, { failing });
+const fail = (here: Scene, failing: number) => void Object.assign(here.sim.builds.get('green') ?? {}, { failing });
 
 describe('a rollout whose runner died between two steps', () => {
   it('is brought to its end by resume, the step before baked again', async () => {
     const here = await diedBefore(2);
-    const resumedMs = here.world.monotonicMs;
-    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'done' } });
+    const resumedMs = here.sim.monotonicMs;
+    expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'done' } });
     expect(greenIn(here)).toEqual([10, 10, 50, 100]);
-    expect((here.world.moved[2]?.atMs ?? 0) - resumedMs).toBeGreaterThan(20_000);
-    expect(here.world.split).toEqual(ALL_GREEN);
+    expect((here.sim.moved[2]?.atMs ?? 0) - resumedMs).toBeGreaterThan(20_000);
+    expect(here.sim.split).toEqual(ALL_GREEN);
   });
 
   it('gives no more traffic to a build that went bad while nobody watched, even if it is well again', async () => {
     const here = await diedBefore(2);
     fail(here, 0.5);
-    await here.world.pass(30_000);
+    await here.sim.pass(30_000);
     fail(here, 0);
-    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
+    expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
     expect(greenIn(here)).toEqual([10, 10, 0]);
   });
 
@@ -48,7 +48,7 @@ describe('a rollout whose runner died between two steps', () => {
     ['a part, and somebody else a part too', { blue: 80, green: 10, grey: 10 }],
   ])('calls it drift when it has %s by then', async (_what, moved) => {
     const here = await diedAfter(2, moved);
-    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'stuck', code: 'DRIFT' } });
+    expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'stuck', code: 'DRIFT' } });
     expect(greenIn(here)).toEqual([10]);
   });
 
@@ -57,7 +57,7 @@ describe('a rollout whose runner died between two steps', () => {
     ['half', { blue: 70, green: 30 }],
   ])('takes a shift that was made in %s back to the step before, and bakes that again', async (_what, moved) => {
     const here = await diedAfter(2, moved);
-    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'done' } });
+    expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'done' } });
     expect(greenIn(here)).toEqual([10, 10, 50, 100]);
   });
 
@@ -66,32 +66,32 @@ describe('a rollout whose runner died between two steps', () => {
     for (const pid of [12, 13]) {
       const next = here.process(pid);
       next.freeze = (call) => (call === 'connect' ? void next.kill() : undefined);
-      expect(await resume(here.world, next)).toEqual({ how: 'died' });
+      expect(await resume(here.sim, next)).toEqual({ how: 'died' });
     }
-    expect(await resume(here.world, here.process(14))).toMatchObject({ state: { phase: 'done' } });
+    expect(await resume(here.sim, here.process(14))).toMatchObject({ state: { phase: 'done' } });
     expect(greenIn(here)).toEqual([10, 50, 50, 100]);
   });
 
   it('is not taken up blindly: while the router does not answer nothing is changed, and then it goes back', async () => {
     const here = await diedBefore(2);
-    here.world.routerDown = true;
-    here.world.after(9000, () => {
-      here.world.routerDown = false;
+    here.sim.routerDown = true;
+    here.sim.after(9000, () => {
+      here.sim.routerDown = false;
     });
-    expect(await resume(here.world, here.process(12))).toMatchObject({ state: { phase: 'reverted', gateFailed: false } });
+    expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'reverted', gateFailed: false } });
     expect([...new Set(greenIn(here))]).toEqual([10, 0]);
   });
 
   it('is brought to that step, and no further, by resume with an earlier --until', async () => {
     const here = await diedAfter(3, { blue: 0, green: 100 });
     const control = { untilPercent: 10 };
-    expect(await resume(here.world, here.process(12, { control }))).toMatchObject({ how: 'left', why: 'until' });
+    expect(await resume(here.sim, here.process(12, { control }))).toMatchObject({ how: 'left', why: 'until' });
     expect(greenIn(here)).toEqual([10, 50, 50]);
   });
 
   it('is taken back by an abort at once', async () => {
     const here = await diedAfter(2, { blue: 70, green: 30 });
-    expect(await abort(here.world, here.process(12))).toMatchObject({ state: { phase: 'reverted' } });
+    expect(await abort(here.sim, here.process(12))).toMatchObject({ state: { phase: 'reverted' } });
     expect(greenIn(here)).toEqual([10, 0]);
     expect(await typesIn(here)).not.toContain('drifted');
   });

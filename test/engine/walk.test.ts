@@ -1,8 +1,8 @@
 /** One rollout from the first look to known-good, and every way in which the router or a build does not play along. */
 import { describe, expect, it } from 'vitest';
 import { copyDir } from '../../src/base/pointer/pointer.ts';
-import { CANDIDATE, planOf, STABLE } from '../world/rollouts.ts';
-import { COPY_DIR, type Fate, SCOPE } from '../world/world.ts';
+import { CANDIDATE, planOf, STABLE } from '../simulator/rollouts.ts';
+import { COPY_DIR, type Fate, SCOPE } from '../simulator/simulation.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, phaseIn, pointersIn, scene, typesIn, when } from './scene.ts';
 
 const fates =
@@ -26,9 +26,9 @@ describe('a healthy rollout', () => {
       'polled',
       'pointed',
     ]);
-    const [first, last] = here.world.moved;
+    const [first, last] = here.sim.moved;
     expect((last?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThanOrEqual(5000);
-    expect(here.world.monotonicMs - (last?.atMs ?? 0)).toBeGreaterThanOrEqual(5000);
+    expect(here.sim.monotonicMs - (last?.atMs ?? 0)).toBeGreaterThanOrEqual(5000);
     expect(pointersIn(here).newest).toMatchObject({ why: 'promoted', knownGood: { build: { guid: CANDIDATE } } });
   });
 
@@ -42,7 +42,7 @@ describe('a healthy rollout', () => {
   it('has the way back on disk before the first change, for every member of the target, in the copy too', async () => {
     const here = scene();
     let before: ReturnType<typeof pointersIn>[] = [];
-    here.world.onShift = () => {
+    here.sim.onShift = () => {
       if (before.length === 0) before = [pointersIn(here), pointersIn(here, copyDir(COPY_DIR, SCOPE))];
     };
     await here.go();
@@ -62,28 +62,28 @@ describe('before the first shift', () => {
       real(from, to);
     };
     expect(await here.go()).toMatchObject({ how: 'over', state: { phase: 'refused', code: 'STATE_UNWRITABLE' } });
-    expect(here.world.moved).toEqual([]);
+    expect(here.sim.moved).toEqual([]);
   });
 
   it('refuses when the target does not serve the stable build alone', async () => {
     const here = scene();
-    here.world.split = { blue: 80, green: 0, grey: 20 };
+    here.sim.split = { blue: 80, green: 0, grey: 20 };
     expect(await here.go()).toMatchObject({ state: { phase: 'refused', code: 'UNEXPECTED_SPLIT' } });
-    expect(here.world.moved).toEqual([]);
+    expect(here.sim.moved).toEqual([]);
   });
 
   it('refuses when the router cannot be read', async () => {
     const here = scene();
-    here.world.routerDown = true;
+    here.sim.routerDown = true;
     expect(await here.go()).toMatchObject({ state: { phase: 'refused', code: 'UNREACHABLE' } });
   });
 
   it('refuses when a gate cannot see even the build that serves now', async () => {
     const here = scene();
-    const blue = here.world.metrics.get(STABLE);
+    const blue = here.sim.metrics.get(STABLE);
     if (blue !== undefined) blue.sight = 'nothing';
     expect(await here.go()).toMatchObject({ state: { phase: 'refused', code: 'GATE_NOT_READY' } });
-    expect(here.world.moved).toEqual([]);
+    expect(here.sim.moved).toEqual([]);
   });
 
   it('shifts nothing when it takes over what already serves', async () => {
@@ -95,7 +95,7 @@ describe('before the first shift', () => {
       steps: [{ percent: 100, bakeMs: 3000 }],
     });
     expect(await here.go(plan)).toMatchObject({ state: { phase: 'done' } });
-    expect(here.world.moved).toEqual([]);
+    expect(here.sim.moved).toEqual([]);
     expect(await typesIn(here)).toEqual(['planned', 'prepared', 'converged', 'polled', 'pointed']);
   });
 });
@@ -103,34 +103,34 @@ describe('before the first shift', () => {
 describe('a shift', () => {
   it.each<Fate>(['refused', 'down', 'lost'])('that is %s the first time is made again', async (fate) => {
     const here = scene();
-    here.world.fate = fates(fate);
+    here.sim.fate = fates(fate);
     expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
-    expect(here.world.split).toEqual(ALL_GREEN);
+    expect(here.sim.split).toEqual(ALL_GREEN);
   });
 
   it('is believed only when the router reports it: answers alone go back to the stable build', async () => {
     const here = scene();
-    here.world.fate = () => 'ignored';
+    here.sim.fate = () => 'ignored';
     const end = await here.go();
     expect(end).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/the router reports blue 100 %/) } });
-    await here.world.pass(60_000);
-    expect(here.world.split).toEqual(ALL_BLUE);
+    await here.sim.pass(60_000);
+    expect(here.sim.split).toEqual(ALL_BLUE);
   });
 
   it.each<Fate>(['late', 'overdue'])('that failed and arrives %s cannot undo the way back', async (fate) => {
     const here = scene();
-    here.world.fate = fates(fate, 'refused', 'refused');
+    here.sim.fate = fates(fate, 'refused', 'refused');
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted' } });
-    await here.world.pass(60_000);
-    expect(here.world.split).toEqual(ALL_BLUE);
+    await here.sim.pass(60_000);
+    expect(here.sim.split).toEqual(ALL_BLUE);
     expect(greenIn(here).at(-1)).toBe(0);
   });
 
   it('of a router that lies brings no visitors, so no gate passes and it reverts', async () => {
     const here = scene();
-    here.world.fate = fates('lie');
+    here.sim.fate = fates('lie');
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/health was missing/) } });
-    expect(here.world.split).toEqual(ALL_BLUE);
+    expect(here.sim.split).toEqual(ALL_BLUE);
   });
 
   it('never goes to a build that is stamped for another environment', async () => {
@@ -139,14 +139,14 @@ describe('a shift', () => {
     await expect(here.go({ ...plan, candidate: { ...plan.candidate, environment: 'staging' } })).rejects.toThrow(
       /stamped for staging/,
     );
-    expect(here.world.moved).toEqual([]);
+    expect(here.sim.moved).toEqual([]);
   });
 
   it('that cannot be taken back pages a person instead of trying for ever', async () => {
     const here = scene();
-    here.world.place('green', CANDIDATE, { failing: 1 });
+    here.sim.place('green', CANDIDATE, { failing: 1 });
     when(here, begins('reverting'), () => {
-      here.world.fate = () => 'refused';
+      here.sim.fate = () => 'refused';
     });
     expect(await here.go()).toMatchObject({ state: { phase: 'stuck', code: 'STUCK' } });
     expect(await phaseIn(here)).toBe('stuck');

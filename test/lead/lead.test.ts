@@ -1,4 +1,4 @@
-/** Leading a rollout as the commands do, on the local router of a simulated world. */
+/** Leading a rollout as the commands do, on the local router of a simulation. */
 import { describe, expect, it } from 'vitest';
 import { fold } from '../../src/core/ledger/history.ts';
 import type { OutputLine } from '../../src/core/output.ts';
@@ -9,10 +9,10 @@ import type { Deps } from '../../src/release/deps.ts';
 import type { Opened } from '../../src/release/open.ts';
 import { appliedText, parseRoutes, routesText, STATUS_PATH } from '../../src/routers/local/local-routes.ts';
 import { localStore } from '../../src/stores/local.ts';
-import { putFile } from '../world/disk.ts';
-import { Process } from '../world/process.ts';
-import { CANDIDATE, furnish, planOf, storeOf } from '../world/rollouts.ts';
-import { POINTER_DIR, SCOPE, STATE_DIR, World } from '../world/world.ts';
+import { putFile } from '../simulator/disk.ts';
+import { Process } from '../simulator/process.ts';
+import { CANDIDATE, furnish, planOf, storeOf } from '../simulator/rollouts.ts';
+import { POINTER_DIR, SCOPE, Simulation, STATE_DIR } from '../simulator/simulation.ts';
 
 const ROUTES = '/srv/routes.json';
 const ADDRESSES = { blue: 'http://blue', green: 'http://green' };
@@ -23,11 +23,11 @@ const PLAN = planOf({
 });
 
 /** `kvdeploy serve`, as far as its status goes: it follows the routes file at once. */
-function serving(world: World, io: Io): Io {
+function serving(sim: Simulation, io: Io): Io {
   const status = () => {
-    const parsed = parseRoutes(String(world.disk.readFileSync(ROUTES, 'utf8')));
+    const parsed = parseRoutes(String(sim.disk.readFileSync(ROUTES, 'utf8')));
     const split = 'split' in parsed ? parsed.split : [];
-    world.split = Object.fromEntries(split.map(({ place, percent }) => [place, percent]));
+    sim.split = Object.fromEntries(split.map(({ place, percent }) => [place, percent]));
     const counts = { served: {}, servedByBuild: {}, problem: null };
     return JSON.stringify({
       formatVersion: 1,
@@ -60,17 +60,17 @@ function depsOf(io: Io, lines: OutputLine[]): Deps {
 }
 
 async function begun(lines: OutputLine[] = []) {
-  const world = furnish(new World({ blue: 100, green: 0 }));
+  const sim = furnish(new Simulation({ blue: 100, green: 0 }));
   putFile(
-    world.disk,
+    sim.disk,
     ROUTES,
     routesText([
       { place: 'blue', build: null, percent: 100 },
       { place: 'green', build: null, percent: 0 },
     ]),
   );
-  const process = new Process(world, 11);
-  const deps = depsOf(serving(world, process.io), lines);
+  const process = new Process(sim, 11);
+  const deps = depsOf(serving(sim, process.io), lines);
   const store = localStore(STATE_DIR, deps.io);
   const history = fold([]);
   const opened: Opened = {
@@ -88,13 +88,13 @@ async function begun(lines: OutputLine[] = []) {
   };
   const go = () =>
     lead(opened, PLAN, deps, { command: 'promote', control: process.control, takeOver: false, begin: beginNew(PLAN, history) });
-  return { world, deps, go, store };
+  return { sim, deps, go, store };
 }
 
 describe('leading a rollout', () => {
   it('tells each phase, ends as done, and gives the claim back', async () => {
     const lines: OutputLine[] = [];
-    const { go, store, world } = await begun(lines);
+    const { go, store, sim } = await begun(lines);
     expect(await go()).toMatchObject({ code: null, message: expect.stringMatching(/is the known-good build now/) });
     expect(lines.flatMap((line) => (line.type === 'phase' ? [line.phase] : []))).toEqual([
       'checking',
@@ -107,15 +107,15 @@ describe('leading a rollout', () => {
       'pointing',
       'done',
     ]);
-    expect(world.split.green).toBe(100);
+    expect(sim.split.green).toBe(100);
     expect(fold((await store.read(SCOPE)).entries).leader).toBeNull();
   });
 
   it('is stuck, not merely out of reach, when its ledger fails in the middle, and names the way out', async () => {
     const lines: OutputLine[] = [];
-    const { go, world } = await begun(lines);
-    world.after(3000, () => {
-      world.full = true;
+    const { go, sim } = await begun(lines);
+    sim.after(3000, () => {
+      sim.full = true;
     });
     const error = await go().catch((reason: unknown) => reason);
     expect(error).toMatchObject({
@@ -124,19 +124,19 @@ describe('leading a rollout', () => {
       message: expect.stringMatching(/baking, step 1 of 2.*nobody watches.*ENOSPC/),
     });
     expect(error).toHaveProperty('hint', expect.stringMatching(/break-glass\.mjs.*kvdeploy resume/));
-    expect(world.split.green).toBe(10);
+    expect(sim.split.green).toBe(10);
   });
 
   it('is refused under a hold before it claims anything', async () => {
-    const { go, world, store } = await begun();
-    putFile(world.disk, `${POINTER_DIR}/hold`, 'break-glass was here');
+    const { go, sim, store } = await begun();
+    putFile(sim.disk, `${POINTER_DIR}/hold`, 'break-glass was here');
     await expect(go()).rejects.toMatchObject({ code: 'HELD' });
     expect((await store.read(SCOPE)).entries).toEqual([]);
   });
 
   it('says midway who holds it, where it stopped and what to do, and nothing of its own past', async () => {
-    const { go, world } = await begun();
-    world.after(3000, () => putFile(world.disk, `${POINTER_DIR}/hold`, 'break-glass was here'));
+    const { go, sim } = await begun();
+    sim.after(3000, () => putFile(sim.disk, `${POINTER_DIR}/hold`, 'break-glass was here'));
     expect(await go()).toMatchObject({
       code: 'HELD',
       message: expect.stringMatching(
@@ -147,9 +147,9 @@ describe('leading a rollout', () => {
   });
 
   it('says midway who leads it now, with what, and how to see more', async () => {
-    const { go, world } = await begun();
-    const other = new Process(world, 12, { host: 'deploy-2' });
-    world.after(3000, () =>
+    const { go, sim } = await begun();
+    const other = new Process(sim, 12, { host: 'deploy-2' });
+    sim.after(3000, () =>
       takeClaim(storeOf(other.io), SCOPE, { actor: 'bob@deploy-2', command: 'abort' }, other.io, { takeOver: true }),
     );
     expect(await go()).toMatchObject({

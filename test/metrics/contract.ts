@@ -6,7 +6,7 @@ import type { Io } from '../../src/io.ts';
 import type { MetricSource, Question } from '../../src/metrics/metric-source.ts';
 
 /** A real source with one build to ask about. */
-export interface SourceWorld<Config> {
+export interface SourceUnderTest<Config> {
   readonly source: MetricSource<Config>;
   readonly config: Config;
   readonly io: Io;
@@ -25,37 +25,37 @@ const DEADLINE_MS = 2000;
 /** What a busy machine may add before a deadline counts as broken. */
 const SLACK_MS = 800;
 
-/** Runs the contract against a fresh world for each test. */
-export function sourceContract<Config>(name: string, setup: () => Promise<SourceWorld<Config>>): void {
+/** Runs the contract against a fresh one for each test. */
+export function sourceContract<Config>(name: string, setup: () => Promise<SourceUnderTest<Config>>): void {
   describe(`${name} keeps the metric source contract`, () => {
-    let world: SourceWorld<Config>;
+    let subject: SourceUnderTest<Config>;
     beforeEach(async () => {
-      world = await setup();
+      subject = await setup();
     });
-    afterEach(() => world.close());
-    const ask = (question: Question) => world.source.measure(world.config, question, world.io);
+    afterEach(() => subject.close());
+    const ask = (question: Question) => subject.source.measure(subject.config, question, subject.io);
 
     it('counts the requests of a healthy build, without errors', async () => {
-      const counts = counted(await ask(world.healthy));
+      const counts = counted(await ask(subject.healthy));
       expect(counts.requests).toBeGreaterThan(0);
       expect(counts.errors).toBe(0);
     });
 
     it('counts the errors of a failing build, never more than its requests', async () => {
-      const counts = counted(await ask(world.failing));
+      const counts = counted(await ask(subject.failing));
       expect(counts.errors).toBeGreaterThan(0);
       expect(counts.errors).toBeLessThanOrEqual(counts.requests);
     });
 
     it('says what is missing, instead of zero, about a build that it knows nothing of', async () => {
-      const measurement = await ask(world.unknown);
+      const measurement = await ask(subject.unknown);
       expect(measurement).toEqual({ missing: expect.stringMatching(/\S/) });
     });
 
     it('never passes for health within the deadline when nobody answers', async () => {
-      await world.hang();
+      await subject.hang();
       const startedAt = performance.now();
-      const measurement = await ask(world.healthy);
+      const measurement = await ask(subject.healthy);
       expect(performance.now() - startedAt).toBeLessThan(DEADLINE_MS + SLACK_MS);
       if (!('missing' in measurement)) {
         expect(measurement.requests).toBeGreaterThan(0);
@@ -64,11 +64,11 @@ export function sourceContract<Config>(name: string, setup: () => Promise<Source
     });
 
     const count = (candidate: Question, stable: Question | null) =>
-      world.source.count(world.config, { candidate, stable }, world.io);
+      subject.source.count(subject.config, { candidate, stable }, subject.io);
 
     it('counts raw totals of both builds over one window, each failure under its metric', async () => {
       const before = Date.now();
-      const reading = await count(world.failing, world.healthy);
+      const reading = await count(subject.failing, subject.healthy);
       const [sick, well] = [totalsOf(reading.candidate), totalsOf(reading.stable)];
       expect(well.get('requests')).toBeGreaterThan(0);
       expect(well.get('errors') ?? 0).toBe(0);
@@ -76,17 +76,17 @@ export function sourceContract<Config>(name: string, setup: () => Promise<Source
       expect(sick.get('errors')).toBeLessThanOrEqual(sick.get('requests') ?? 0);
       const fresh = [...targetsOf(reading.candidate), ...targetsOf(reading.stable)].map(({ freshMs }) => freshMs);
       expect(Math.max(...fresh) - Math.min(...fresh)).toBeLessThanOrEqual(
-        Math.max(DEADLINE_MS, world.source.lagMs(world.config)),
+        Math.max(DEADLINE_MS, subject.source.lagMs(subject.config)),
       );
       expect(Math.abs(Math.max(...fresh) - before)).toBeLessThan(DEADLINE_MS + SLACK_MS);
-      const [first, ...rest] = world.source.metrics(world.config, reading);
+      const [first, ...rest] = subject.source.metrics(subject.config, reading);
       expect(first).toMatchObject({ metric: 'errors', requests: 'requests', failures: 'errors' });
       expect(rest.map(({ metric }) => metric)).not.toContain('errors');
-      expect(world.source.unproven?.(world.config, reading.candidate)).toBeUndefined();
+      expect(subject.source.unproven?.(subject.config, reading.candidate)).toBeUndefined();
     });
 
     it('never counts down, and counts nothing that is no count', async () => {
-      const [once, twice] = [await count(world.failing, world.healthy), await count(world.failing, world.healthy)];
+      const [once, twice] = [await count(subject.failing, subject.healthy), await count(subject.failing, subject.healthy)];
       for (const arm of ['candidate', 'stable'] as const) {
         const later = totalsOf(twice[arm]);
         for (const [name, value] of totalsOf(once[arm])) expect(later.get(name), name).toBeGreaterThanOrEqual(value);
@@ -96,19 +96,19 @@ export function sourceContract<Config>(name: string, setup: () => Promise<Source
     });
 
     it('counts one build where no other serves, and says of an unknown one what is missing', async () => {
-      expect(await count(world.healthy, null)).toMatchObject({
+      expect(await count(subject.healthy, null)).toMatchObject({
         candidate: { targets: expect.anything() },
         stable: { absent: true },
       });
-      const { candidate, stable } = await count(world.unknown, world.healthy);
+      const { candidate, stable } = await count(subject.unknown, subject.healthy);
       expect(candidate).toEqual({ missing: expect.stringMatching(/\S/) });
       expect(stable).toMatchObject({ targets: expect.anything() });
     });
 
     it('takes nobody for healthy within the deadline when nobody answers', async () => {
-      await world.hang();
+      await subject.hang();
       const startedAt = performance.now();
-      const { candidate } = await count(world.healthy, null);
+      const { candidate } = await count(subject.healthy, null);
       expect(performance.now() - startedAt).toBeLessThan(DEADLINE_MS + SLACK_MS);
       if ('missing' in candidate) return expect(candidate.missing).toMatch(/\S/);
       const totals = totalsOf(candidate);
@@ -117,7 +117,7 @@ export function sourceContract<Config>(name: string, setup: () => Promise<Source
     });
 
     it('describes the question with the name that a person would look for', () => {
-      expect(world.source.describe(world.config, world.healthy)).toMatch(/\S/);
+      expect(subject.source.describe(subject.config, subject.healthy)).toMatch(/\S/);
     });
   });
 }

@@ -9,14 +9,14 @@ import { type HttpProbeConfig, httpProbe } from '../../src/metrics/http-probe.ts
 import type { Question } from '../../src/metrics/metric-source.ts';
 import { type Answering, type Backend, startBackend } from '../serve/backend.ts';
 import { until } from '../servers/program.ts';
-import { type SourceWorld, sourceContract } from './contract.ts';
+import { type SourceUnderTest, sourceContract } from './contract.ts';
 
 const GUID = '7c9e6679-7425-40de-944b-e07fc1f90ae7';
 const SCOPE = { tenant: 'acme', environment: 'production', service: 'kv-gateway' };
 
-sourceContract('http-probe', startWorld);
+sourceContract('http-probe', startSubject);
 
-async function startWorld(): Promise<SourceWorld<HttpProbeConfig>> {
+async function startSubject(): Promise<SourceUnderTest<HttpProbeConfig>> {
   let hanging = false;
   const well = await startBackend(GUID, (_request, response) => void (hanging ? undefined : response.end('ok')));
   const sick = await startBackend(GUID, (_request, response) => response.writeHead(500).end());

@@ -18,7 +18,7 @@ import { startBackend } from '../serve/backend.ts';
 import { type HaproxyOptions, startHaproxy } from '../servers/haproxy.ts';
 import { until } from '../servers/program.ts';
 import { realIo } from '../servers/real-io.ts';
-import { type SourceWorld, sourceContract } from './contract.ts';
+import { type SourceUnderTest, sourceContract } from './contract.ts';
 
 const BLUE = '0b9f5bd2-1111-4111-8111-111111111111' as Guid;
 const GREEN = '7f3c2a10-2222-4222-8222-222222222222' as Guid;
@@ -189,7 +189,7 @@ const kinds = [
 ] as const;
 
 for (const [kind, begin] of kinds) {
-  sourceContract(kind, async (): Promise<SourceWorld<unknown>> => {
+  sourceContract(kind, async (): Promise<SourceUnderTest<unknown>> => {
     const routed = await begin();
     await routed.only('green');
     await send(routed.urls[0] ?? '', ['500', '200', '500']);

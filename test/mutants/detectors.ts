@@ -11,23 +11,23 @@ import { admit, LOCKS, ROLLBACK_LOCKS } from '../../src/core/admission/admission
 import type { Facts } from '../../src/core/admission/facts.ts';
 import { manifestBreaches } from '../../src/core/manifest/manifest-rules.ts';
 import { localStore } from '../../src/stores/local.ts';
+import { answerOf, factsWith, historyWith } from '../core/admission/facts.ts';
 import { CANDIDATE, listedAs, SCOPE, STABLE, STAGING } from '../core/manifest/builds.ts';
-import { answerOf, factsWith, historyWith } from '../core/rollout/world.ts';
 import { begins, scene, when } from '../engine/scene.ts';
+import { putFile, watched } from '../simulator/disk.ts';
+import { memoryDisk } from '../simulator/memory-disk.ts';
+import { Process } from '../simulator/process.ts';
+import { rescue } from '../simulator/rescues.ts';
+import { planOf } from '../simulator/rollouts.ts';
+import { Simulation, STATE_DIR } from '../simulator/simulation.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
-import { putFile, watched } from '../world/disk.ts';
-import { memoryDisk } from '../world/memory-disk.ts';
-import { Process } from '../world/process.ts';
-import { rescue } from '../world/rescues.ts';
-import { planOf } from '../world/rollouts.ts';
-import { STATE_DIR, World } from '../world/world.ts';
 
 type Complaints = readonly string[];
 
 /** More calls than a takeover makes. */
 const CROSSINGS = 120;
 
-/** Worlds in which exactly one lock stands between the build and its promotion. */
+/** Facts in which exactly one lock stands between the build and its promotion. */
 function admission(): Complaints {
   const listed = (...listed: Facts['listed']) => factsWith({ listed, atPlace: listed.slice(0, 2) });
   const own = [listedAs(STABLE), listedAs(CANDIDATE)];
@@ -53,7 +53,7 @@ function admission(): Complaints {
   const backToBad = admit(back, ROLLBACK_LOCKS).checked.every(({ refusal }) => refusal === undefined);
   return [
     ...(admit(factsWith(), LOCKS).build === null ? ['refuses a good build'] : []),
-    ...let_in.map(([world]) => `lets a build in that is ${world}`),
+    ...let_in.map(([which]) => `lets a build in that is ${which}`),
     ...(backToBad ? ['goes back to a bad build'] : []),
   ];
 }
@@ -123,8 +123,8 @@ function manifests(): Complaints {
 
 /** One process claims between another one's look at the ledger and its link. */
 async function claims(): Promise<Complaints> {
-  const world = new World({});
-  const [one, two] = [new Process(world, 11), new Process(world, 12)];
+  const sim = new Simulation({});
+  const [one, two] = [new Process(sim, 11), new Process(sim, 12)];
   const store = (process: Process, io = process.io) => ({ process, store: localStore(STATE_DIR, io) });
   const { store: second } = store(two);
   const { store: early } = store(one);
@@ -149,8 +149,8 @@ async function claims(): Promise<Complaints> {
 async function fences(): Promise<Complaints> {
   const lost: string[] = [];
   for (let place = 1; place <= CROSSINGS; place += 1) {
-    const world = new World({});
-    const [one, two] = [new Process(world, 11), new Process(world, 12)];
+    const sim = new Simulation({});
+    const [one, two] = [new Process(sim, 11), new Process(sim, 12)];
     const leader = localStore(STATE_DIR, one.io);
     await leader.append(SCOPE, 1, claimedBy(one.io.self()));
     let answer: Promise<string> | undefined;
@@ -172,8 +172,8 @@ async function fences(): Promise<Complaints> {
 async function inFlight(): Promise<Complaints> {
   const here = scene();
   let sent = false;
-  here.world.fate = () => 'late';
-  here.world.onShift = () => {
+  here.sim.fate = () => 'late';
+  here.sim.onShift = () => {
     sent = true;
   };
   here.runner.lastWord = 'late';
@@ -182,24 +182,24 @@ async function inFlight(): Promise<Complaints> {
     return undefined;
   };
   const end = await here.go();
-  here.world.fate = () => 'done';
+  here.sim.fate = () => 'done';
   await rescue(here.process(60, { host: 'deploy-2' }));
-  const order = here.world.moved.map(({ by }) => by).join();
+  const order = here.sim.moved.map(({ by }) => by).join();
   if (end.how !== 'died' || !order.startsWith('60,11')) return [`nothing was in flight: ${order}`];
-  return here.world.split['blue'] === 100 ? [] : ['what a runner had in flight was the last word'];
+  return here.sim.split['blue'] === 100 ? [] : ['what a runner had in flight was the last word'];
 }
 
 /** A build that the router sees crash every four seconds, is well in between, and bakes for twenty. */
 async function crashLoop(): Promise<Complaints> {
   const here = scene({ leaveAtMs: 120_000 });
   const crash = () => {
-    const green = here.world.builds.get('green');
+    const green = here.sim.builds.get('green');
     if (green !== undefined) green.downs += 1;
-    here.world.after(4000, crash);
+    here.sim.after(4000, crash);
   };
   when(here, begins('baking'), crash);
   const ended = await here.go(planOf({ steps: [10, 100].map((percent) => ({ percent, bakeMs: 20_000 })) }));
-  if (here.world.split['green'] === 0 && ended.how === 'over') return [];
+  if (here.sim.split['green'] === 0 && ended.how === 'over') return [];
   return [`a build that crashes for ever ${ended.how === 'left' ? 'holds for ever' : 'goes on'}`];
 }
 

@@ -1,8 +1,8 @@
 /** Puts a fault into a copy of the code, in memory, and has the named detector look at it. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { bundle, bundleSimulator } from '../world/bundle.mjs';
-import { askProgram } from '../world/sweep.ts';
+import { bundle, bundleSimulator } from '../simulator/bundle.mjs';
+import { askProgram } from '../simulator/sweep.ts';
 import type { Mutant } from './mutant.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

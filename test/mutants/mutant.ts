@@ -1,5 +1,5 @@
 /** One fault that is put into the code on purpose: the exact text of its place, what stands there instead, and who must notice. */
-import type { Mutation } from '../world/bundle.d.mts';
+import type { Mutation } from '../simulator/bundle.d.mts';
 import type { Detector } from './detectors.ts';
 
 export interface Mutant {

@@ -9,7 +9,7 @@ import type { Io } from '../../src/io.ts';
 import type { Leaving, Reading, Router } from '../../src/routers/router.ts';
 
 /** A real router before real builds. */
-export interface RouterWorld<Config> {
+export interface RouterUnderTest<Config> {
   readonly router: Router<Config>;
   readonly config: Config;
   readonly io: Io;
@@ -35,47 +35,49 @@ export interface KnownMember {
 
 const AT_ONCE: Leaving = { leaving: 'at-once' };
 
-/** Runs the contract against a fresh world for each test. */
-export function routerContract<Config>(name: string, setup: () => Promise<RouterWorld<Config>>): void {
+/** Runs the contract against a fresh one for each test. */
+export function routerContract<Config>(name: string, setup: () => Promise<RouterUnderTest<Config>>): void {
   describe(`${name} keeps the router contract`, () => {
-    let world: RouterWorld<Config>;
+    let subject: RouterUnderTest<Config>;
     beforeEach(async () => {
-      world = await setup();
+      subject = await setup();
     });
-    afterEach(() => world.close());
-    purity(() => world);
-    shifting(() => world);
-    readingBack(() => world);
-    faults(() => world);
+    afterEach(() => subject.close());
+    purity(() => subject);
+    shifting(() => subject);
+    readingBack(() => subject);
+    faults(() => subject);
   });
 }
 
-function purity<Config>(world: () => RouterWorld<Config>): void {
+function purity<Config>(subject: () => RouterUnderTest<Config>): void {
   it('renders the same changes for the same split, in whatever order its shares come', () => {
-    const { router, config } = world();
-    const split = splitAt(world(), 25);
+    const { router, config } = subject();
+    const split = splitAt(subject(), 25);
     expect(router.changes(config, split, AT_ONCE)).toEqual(router.changes(config, split, AT_ONCE));
     expect(router.changes(config, [...split].reverse(), AT_ONCE)).toEqual(router.changes(config, split, AT_ONCE));
     expect(router.checks(config, [...split].reverse())).toEqual(router.checks(config, split));
   });
 
   it('names every member in its changes, those at 0 % too', () => {
-    const { router, config, members } = world();
+    const { router, config, members } = subject();
     for (const percent of [0, 25, 100]) {
-      const text = JSON.stringify(router.changes(config, splitAt(world(), percent), AT_ONCE));
+      const text = JSON.stringify(router.changes(config, splitAt(subject(), percent), AT_ONCE));
       for (const { place } of members) expect(text).toContain(place);
     }
   });
 
   it('names at least one target, always the same, and puts no credential into its changes', () => {
-    const { router, config } = world();
+    const { router, config } = subject();
     expect(router.targets(config).length).toBeGreaterThan(0);
     expect(router.targets(config)).toEqual(router.targets(config));
-    expect(JSON.stringify(router.changes(config, splitAt(world(), 25), AT_ONCE))).not.toMatch(/authorization|password|cookie"/i);
+    expect(JSON.stringify(router.changes(config, splitAt(subject(), 25), AT_ONCE))).not.toMatch(
+      /authorization|password|cookie"/i,
+    );
   });
 
   it('can be asked for what the changes say only with a whole percentage or one it calls possible', async () => {
-    const { router, config, io } = world();
+    const { router, config, io } = subject();
     const reading = await router.read(config, io);
     expect(router.impossible(config, reading, 0)).toBeUndefined();
     expect(router.impossible(config, reading, 25)).toBeUndefined();
@@ -84,12 +86,12 @@ function purity<Config>(world: () => RouterWorld<Config>): void {
   });
 }
 
-function shifting<Config>(world: () => RouterWorld<Config>): void {
+function shifting<Config>(subject: () => RouterUnderTest<Config>): void {
   it('moves real traffic by its changes, to 25 %, to 100 % and back to 0 %', async () => {
-    const [stable, candidate] = world().members;
+    const [stable, candidate] = subject().members;
     for (const percent of [25, 100, 0]) {
-      await shift(world(), splitAt(world(), percent));
-      const served = await world().traffic(200);
+      await shift(subject(), splitAt(subject(), percent));
+      const served = await subject().traffic(200);
       const share = (100 * (served.get(candidate.guid) ?? 0)) / 200;
       expect(Math.abs(share - percent), `${percent} % asked, ${share} % served`).toBeLessThan(percent % 100 === 0 ? 0.001 : 13);
       expect((served.get(candidate.guid) ?? 0) + (served.get(stable.guid) ?? 0)).toBe(200);
@@ -97,30 +99,30 @@ function shifting<Config>(world: () => RouterWorld<Config>): void {
   });
 
   it('is the same after making its changes twice as after once', async () => {
-    const split = splitAt(world(), 25);
-    await shift(world(), split);
-    const once = await read(world());
-    await shift(world(), split);
-    expect((await read(world())).members.map(settings)).toEqual(once.members.map(settings));
+    const split = splitAt(subject(), 25);
+    await shift(subject(), split);
+    const once = await read(subject());
+    await shift(subject(), split);
+    expect((await read(subject())).members.map(settings)).toEqual(once.members.map(settings));
   });
 
   it('leaves everything as it is when the change is not allowed', async () => {
-    const { router, config, io } = world();
-    const before = await read(world());
-    for (const change of router.changes(config, splitAt(world(), 25), AT_ONCE)) {
+    const { router, config, io } = subject();
+    const before = await read(subject());
+    for (const change of router.changes(config, splitAt(subject(), 25), AT_ONCE)) {
       await expect(make(change, io, () => 'a hold')).rejects.toBeInstanceOf(NotAllowed);
     }
-    expect((await read(world())).members.map(settings)).toEqual(before.members.map(settings));
+    expect((await read(subject())).members.map(settings)).toEqual(before.members.map(settings));
   });
 }
 
-function readingBack<Config>(world: () => RouterWorld<Config>): void {
+function readingBack<Config>(subject: () => RouterUnderTest<Config>): void {
   it('reads back every member, with an address at which the build itself answers', async () => {
-    const { members, stranger } = world();
-    await shift(world(), splitAt(world(), 25));
-    const reading = await read(world());
+    const { members, stranger } = subject();
+    await shift(subject(), splitAt(subject(), 25));
+    const reading = await read(subject());
     expect(reading.members.map(({ place }) => place).sort()).toEqual([...members.map(({ place }) => place), stranger].sort());
-    expect(splitsAgree(reading.members, splitAt(world(), 25))).toBe(true);
+    expect(splitsAgree(reading.members, splitAt(subject(), 25))).toBe(true);
     expect(reading.trouble).toEqual([]);
     for (const { place, guid } of members) {
       const address = reading.members.find((member) => member.place === place)?.address ?? '';
@@ -130,71 +132,71 @@ function readingBack<Config>(world: () => RouterWorld<Config>): void {
   });
 
   it('reads what somebody else set, not what was last asked for', async () => {
-    const [stable, candidate] = world().members;
-    await shift(world(), splitAt(world(), 25));
-    await world().moveByHand({ [stable.place]: 40, [candidate.place]: 60 });
-    const reading = await read(world());
+    const [stable, candidate] = subject().members;
+    await shift(subject(), splitAt(subject(), 25));
+    await subject().moveByHand({ [stable.place]: 40, [candidate.place]: 60 });
+    const reading = await read(subject());
     expect(splitsAgree(reading.members, [share(stable, 40), share(candidate, 60)])).toBe(true);
   });
 
   it('says served only when enough traffic since the earlier reading fits', async () => {
-    await shift(world(), splitAt(world(), 25));
-    const since = await read(world());
+    await shift(subject(), splitAt(subject(), 25));
+    const since = await read(subject());
     expect(since.certainty).toBe('configured');
-    await world().traffic(60);
-    expect((await read(world(), since)).certainty).toBe('configured');
-    await world().traffic(140);
-    expect((await read(world(), since)).certainty).toBe('served');
-    expect((await read(world())).certainty).toBe('configured');
+    await subject().traffic(60);
+    expect((await read(subject(), since)).certainty).toBe('configured');
+    await subject().traffic(140);
+    expect((await read(subject(), since)).certainty).toBe('served');
+    expect((await read(subject())).certainty).toBe('configured');
   });
 
   it('does not say served when the counters began under another split', async () => {
-    await shift(world(), splitAt(world(), 100));
-    const since = await read(world());
-    await world().traffic(150);
-    await shift(world(), splitAt(world(), 0));
-    await world().traffic(150);
-    expect((await read(world(), since)).certainty).toBe('configured');
+    await shift(subject(), splitAt(subject(), 100));
+    const since = await read(subject());
+    await subject().traffic(150);
+    await shift(subject(), splitAt(subject(), 0));
+    await subject().traffic(150);
+    expect((await read(subject(), since)).certainty).toBe('configured');
   });
 
   it('fails its checks before the changes and passes them after', async () => {
-    expect(await allHold(world(), splitAt(world(), 25))).toBe(false);
-    await shift(world(), splitAt(world(), 25));
-    expect(await allHold(world(), splitAt(world(), 25))).toBe(true);
-    expect(await allHold(world(), splitAt(world(), 0))).toBe(false);
+    expect(await allHold(subject(), splitAt(subject(), 25))).toBe(false);
+    await shift(subject(), splitAt(subject(), 25));
+    expect(await allHold(subject(), splitAt(subject(), 25))).toBe(true);
+    expect(await allHold(subject(), splitAt(subject(), 0))).toBe(false);
   });
 
   it('fails its checks while a member that the split does not name still serves', async () => {
-    const { members, stranger } = world();
-    await shift(world(), splitAt(world(), 0));
-    expect(await allHold(world(), splitAt(world(), 0))).toBe(true);
-    await world().moveByHand({ [members[0].place]: 60, [members[1].place]: 0, [stranger]: 40 });
-    expect(await allHold(world(), splitAt(world(), 0))).toBe(false);
-    const reading = await read(world());
+    const { members, stranger } = subject();
+    await shift(subject(), splitAt(subject(), 0));
+    expect(await allHold(subject(), splitAt(subject(), 0))).toBe(true);
+    await subject().moveByHand({ [members[0].place]: 60, [members[1].place]: 0, [stranger]: 40 });
+    expect(await allHold(subject(), splitAt(subject(), 0))).toBe(false);
+    const reading = await read(subject());
     expect(reading.members.find(({ place }) => place === stranger)?.percent).toBeGreaterThan(0);
   });
 
   it('says which environment the target itself claims to be', async () => {
-    const { router, config, io, environment } = world();
+    const { router, config, io, environment } = subject();
     expect(await router.identify(config, io)).toContain(environment);
   });
 }
 
-function faults<Config>(world: () => RouterWorld<Config>): void {
+function faults<Config>(subject: () => RouterUnderTest<Config>): void {
   it('rejects with UNREACHABLE within the deadline when it cannot be asked, and its checks fail', async () => {
-    const { router, config, io } = world();
-    await shift(world(), splitAt(world(), 25));
-    await world().stop();
+    const { router, config, io } = subject();
+    await shift(subject(), splitAt(subject(), 25));
+    await subject().stop();
     const startedAt = performance.now();
     await expect(router.read(config, io)).rejects.toMatchObject({ code: 'UNREACHABLE' });
     await expect(router.identify(config, io)).rejects.toMatchObject({ code: 'UNREACHABLE' });
-    expect(await allHold(world(), splitAt(world(), 25))).toBe(false);
+    expect(await allHold(subject(), splitAt(subject(), 25))).toBe(false);
     expect(performance.now() - startedAt).toBeLessThan(7000);
   });
 }
 
 /** `percent` to the second member, the rest to the first. */
-function splitAt<Config>({ members: [stable, candidate] }: RouterWorld<Config>, percent: number): Split {
+function splitAt<Config>({ members: [stable, candidate] }: RouterUnderTest<Config>, percent: number): Split {
   return [share(stable, 100 - percent), share(candidate, percent)];
 }
 
@@ -202,7 +204,7 @@ function share({ place, guid }: KnownMember, percent: number) {
   return { place, build: guid, percent };
 }
 
-async function shift<Config>({ router, config, io }: RouterWorld<Config>, split: Split): Promise<void> {
+async function shift<Config>({ router, config, io }: RouterUnderTest<Config>, split: Split): Promise<void> {
   for (const change of router.changes(config, split, AT_ONCE)) await make(change, io, () => undefined);
   // A router may need a moment to take over what it was told.
   await expect
@@ -210,7 +212,7 @@ async function shift<Config>({ router, config, io }: RouterWorld<Config>, split:
     .toBe(true);
 }
 
-function read<Config>({ router, config, io }: RouterWorld<Config>, since?: Reading): Promise<Reading> {
+function read<Config>({ router, config, io }: RouterUnderTest<Config>, since?: Reading): Promise<Reading> {
   return router.read(config, io, since);
 }
 
@@ -218,7 +220,7 @@ function settings({ place, percent, address }: Reading['members'][number]) {
   return { place, percent, address };
 }
 
-async function allHold<Config>({ router, config, io }: RouterWorld<Config>, split: Split): Promise<boolean> {
+async function allHold<Config>({ router, config, io }: RouterUnderTest<Config>, split: Split): Promise<boolean> {
   for (const wanted of router.checks(config, split)) {
     const checked = await verify(wanted, io);
     if (!('ok' in checked && checked.ok)) return false;

@@ -17,7 +17,7 @@ describe('the serve command', () => {
   afterEach(() => rmSync(folder, { recursive: true }));
 
   it('says where and for whom it serves, tells of trouble, and ends well at the first signal', async () => {
-    const world = listener();
+    const started = listener();
     const port = await freePort();
     const router = {
       kind: 'local',
@@ -25,16 +25,16 @@ describe('the serve command', () => {
       routes: join(folder, 'routes.json'),
       addresses: { blue: 'http://127.0.0.1:9' },
     };
-    const ended = serveCommand({ scope: SCOPE, router }, { initially: 'blue' }, world.deps);
+    const ended = serveCommand({ scope: SCOPE, router }, { initially: 'blue' }, started.deps);
     await expect
-      .poll(() => world.printed, { timeout: 2000 })
+      .poll(() => started.printed, { timeout: 2000 })
       .toEqual([`serving http://127.0.0.1:${port} for acme/production/kv-gateway`]);
     rmSync(router.routes);
-    await expect.poll(() => JSON.stringify(world.lines), { timeout: 2000 }).toMatch(/the last good split stays in force/);
-    world.signal();
+    await expect.poll(() => JSON.stringify(started.lines), { timeout: 2000 }).toMatch(/the last good split stays in force/);
+    started.signal();
     expect(await ended).toMatchObject({ code: null });
     await expect(fetch(`http://127.0.0.1:${port}${STATUS_PATH}`)).rejects.toThrow();
-    expect(world.listening()).toBe(false);
+    expect(started.listening()).toBe(false);
   });
 
   it.each([
@@ -42,9 +42,9 @@ describe('the serve command', () => {
     ['another router', { kind: 'haproxy' }, 'NO_ROUTER'],
     ['settings that are wrong', { kind: 'local', listen: 'here' }, 'CONFIG_INVALID'],
   ])('refuses %s', async (_what, router, code) => {
-    const world = listener();
-    await expect(serveCommand({ scope: SCOPE, router }, {}, world.deps)).rejects.toMatchObject({ code });
-    expect(world.listening()).toBe(false);
+    const started = listener();
+    await expect(serveCommand({ scope: SCOPE, router }, {}, started.deps)).rejects.toMatchObject({ code });
+    expect(started.listening()).toBe(false);
   });
 });
 

@@ -1,10 +1,10 @@
-/** Whole rollouts of the real engine in the simulated world, told into a pipe: how long the log is ever silent. */
+/** Whole rollouts of the real engine in the simulation, told into a pipe: how long the log is ever silent. */
 import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { createReport } from '../../src/terminal/report.ts';
-import { Process } from '../world/process.ts';
-import { furnish, planOf, promote } from '../world/rollouts.ts';
-import { World } from '../world/world.ts';
+import { Process } from '../simulator/process.ts';
+import { furnish, planOf, promote } from '../simulator/rollouts.ts';
+import { Simulation } from '../simulator/simulation.ts';
 import { started } from './rollout-lines.ts';
 
 interface Told {
@@ -14,18 +14,18 @@ interface Told {
   readonly text: string;
 }
 
-/** What a pipe gets, and when by the world's clock. */
-async function told(plan: ReturnType<typeof planOf>, mischief: (world: World) => void = () => undefined): Promise<Told> {
-  const world = furnish(new World({ blue: 100, green: 0, grey: 0 }));
-  world.callsMax = Number.POSITIVE_INFINITY;
-  mischief(world);
-  const beganMs = world.nowMs;
+/** What a pipe gets, and when by the simulation's clock. */
+async function told(plan: ReturnType<typeof planOf>, mischief: (sim: Simulation) => void = () => undefined): Promise<Told> {
+  const sim = furnish(new Simulation({ blue: 100, green: 0, grey: 0 }));
+  sim.callsMax = Number.POSITIVE_INFINITY;
+  mischief(sim);
+  const beganMs = sim.nowMs;
   const atMs = [0];
   let text = '';
   const pipe = () =>
     new Writable({
       write: (chunk, _encoding, done) => {
-        atMs.push(world.nowMs - beganMs);
+        atMs.push(sim.nowMs - beganMs);
         text += String(chunk);
         done();
       },
@@ -40,12 +40,12 @@ async function told(plan: ReturnType<typeof planOf>, mischief: (world: World) =>
     tty: false,
     unicode: true,
     columns: () => 80,
-    clock: { now: () => world.nowMs, every: new Process(world, 3).io.every },
+    clock: { now: () => sim.nowMs, every: new Process(sim, 3).io.every },
   });
   report.line({ ...started, steps: plan.steps });
-  const ended = await promote(world, new Process(world, 2), plan, (line) => report.line(line));
+  const ended = await promote(sim, new Process(sim, 2), plan, (line) => report.line(line));
   report.close();
-  atMs.push(world.nowMs - beganMs);
+  atMs.push(sim.nowMs - beganMs);
   return { atMs, phase: 'state' in ended ? ended.state.phase : ended.how, text };
 }
 
@@ -86,9 +86,9 @@ describe('a rollout in a pipe', () => {
   });
 
   it('that waits for metrics until its patience ends says so all the while', async () => {
-    const { atMs, phase, text } = await told(planOf({ patienceMs: 35_000 }), (world) =>
-      world.after(3000, () => {
-        for (const counters of world.metrics.values()) counters.sight = 'nothing';
+    const { atMs, phase, text } = await told(planOf({ patienceMs: 35_000 }), (sim) =>
+      sim.after(3000, () => {
+        for (const counters of sim.metrics.values()) counters.sight = 'nothing';
       }),
     );
     expect(phase).toBe('reverted');
@@ -97,9 +97,9 @@ describe('a rollout in a pipe', () => {
   });
 
   it('that waits for a member to come up says so all the while', async () => {
-    const { atMs, phase, text } = await told(planOf({ patienceMs: 35_000 }), (world) => {
-      world.onShift = () => {
-        world.trouble = ['green is DOWN'];
+    const { atMs, phase, text } = await told(planOf({ patienceMs: 35_000 }), (sim) => {
+      sim.onShift = () => {
+        sim.trouble = ['green is DOWN'];
       };
     });
     expect(['reverted', 'stuck']).toContain(phase);

@@ -1,15 +1,15 @@
 /** What the gates were asked to reach, held against what a run came to. Must not soften an aim. */
-import { P0, type Row, worldName } from './cell.ts';
+import { P0, type Row, workloadName } from './cell.ts';
 import { OWN_BURSTS, OWN_HEALTHY } from './experiments.ts';
 import { CALIBRATED, DEFAULT, OURS, OWN_POLLS } from './ours.ts';
 import { informationLimit } from './sequential.ts';
 import { type Summary, upperBound } from './simulate.ts';
 
-export type Found = (experiment: Row['experiment'], world: string, judge: string) => Summary | undefined;
+export type Found = (experiment: Row['experiment'], workload: string, judge: string) => Summary | undefined;
 
 export function finder(rows: readonly Row[]): Found {
-  const byName = new Map(rows.map((row) => [`${row.experiment}|${row.world}|${row.judge}`, row.summary]));
-  return (experiment, world, judge) => byName.get(`${experiment}|${world}|${judge}`);
+  const byName = new Map(rows.map((row) => [`${row.experiment}|${row.workload}|${row.judge}`, row.summary]));
+  return (experiment, workload, judge) => byName.get(`${experiment}|${workload}|${judge}`);
 }
 
 /** The calibrated gate beside the information limit at the same poll: 1.5 × at 5, 20 and 100 %, 3 × at 1 %. */
@@ -23,10 +23,10 @@ function nearTheLimit(found: Found): readonly string[] {
     ] as const
   ).flatMap(([p1, times]) => {
     const limit = informationLimit(P0, p1, 150).badAtPolls;
-    const bad = found('hold', worldName(p1), CALIBRATED)?.meanBad;
+    const bad = found('hold', workloadName(p1), CALIBRATED)?.meanBad;
     return bad === undefined || bad <= times * limit
       ? []
-      : [`${worldName(p1)}: ${bad.toFixed(1)} bad requests, ${times} × the limit is ${(times * limit).toFixed(1)}`];
+      : [`${workloadName(p1)}: ${bad.toFixed(1)} bad requests, ${times} × the limit is ${(times * limit).toFixed(1)}`];
   });
 }
 
@@ -37,20 +37,21 @@ const WHERE = { documented: 'in its own steps', hold: 'at the same 1 % of the tr
 
 /** At least ten times fewer bad requests than each documented setting that detects (in at least half of the runs). */
 function tenTimesFewer(rows: readonly Row[], found: Found): readonly string[] {
-  return rows.flatMap(({ experiment, world, judge, summary }) => {
+  return rows.flatMap(({ experiment, workload, judge, summary }) => {
     if (experiment !== 'documented' && experiment !== 'hold' && experiment !== 'walk') return [];
-    if (world.startsWith('healthy') || !IS_DOCUMENTED.test(judge) || summary.rolledBack < summary.runs / 2) return [];
-    const bad = found(experiment, world, DEFAULT)?.meanBad ?? Number.POSITIVE_INFINITY;
+    if (workload.startsWith('healthy') || !IS_DOCUMENTED.test(judge) || summary.rolledBack < summary.runs / 2) return [];
+    const bad = found(experiment, workload, DEFAULT)?.meanBad ?? Number.POSITIVE_INFINITY;
     const times = `${(summary.meanBad / bad).toFixed(1)} × fewer bad requests than ${judge} ${WHERE[experiment]}, not 10 ×`;
-    return bad * 10 <= summary.meanBad ? [] : [`${DEFAULT}, ${world}: ${times}`];
+    return bad * 10 <= summary.meanBad ? [] : [`${DEFAULT}, ${workload}: ${times}`];
   });
 }
 
 /** Healthy rollouts at 100 % three times sooner than with each rival, in the same steps. */
 function threeTimesSooner(rows: readonly Row[], found: Found): readonly string[] {
-  return rows.flatMap(({ experiment, world, judge, summary }) => {
-    if (experiment !== 'walk' || world !== worldName(P0) || OURS.includes(judge) || summary.medianWholeS === null) return [];
-    const whole = found('walk', world, DEFAULT)?.medianWholeS ?? Number.POSITIVE_INFINITY;
+  return rows.flatMap(({ experiment, workload, judge, summary }) => {
+    if (experiment !== 'walk' || workload !== workloadName(P0) || OURS.includes(judge) || summary.medianWholeS === null)
+      return [];
+    const whole = found('walk', workload, DEFAULT)?.medianWholeS ?? Number.POSITIVE_INFINITY;
     return whole * 3 <= summary.medianWholeS
       ? []
       : [`${(summary.medianWholeS / whole).toFixed(1)} × sooner at 100 % than ${judge}, not 3 ×`];
@@ -59,34 +60,36 @@ function threeTimesSooner(rows: readonly Row[], found: Found): readonly string[]
 
 /** False aborts: 1 % with bursts, incidents and noise; 0.1 % where failures are independent. A lasting bias is excepted: no test mends it. */
 function fewFalseAborts(rows: readonly Row[]): readonly string[] {
-  return rows.flatMap(({ experiment, world, judge, summary }) => {
-    const isOwn = judge === OWN_POLLS && [...OWN_HEALTHY, ...OWN_BURSTS].some(([name]) => world.startsWith(`${name};`));
-    const isHealthy = isOwn || (judge === DEFAULT && (experiment === 'healthy' || world.startsWith('healthy')));
-    if (!isHealthy || world.startsWith('lasting bias')) return [];
-    const most = (isOwn || experiment === 'healthy') && !world.startsWith('independent') ? 0.01 : 0.001;
+  return rows.flatMap(({ experiment, workload, judge, summary }) => {
+    const isOwn = judge === OWN_POLLS && [...OWN_HEALTHY, ...OWN_BURSTS].some(([name]) => workload.startsWith(`${name};`));
+    const isHealthy = isOwn || (judge === DEFAULT && (experiment === 'healthy' || workload.startsWith('healthy')));
+    if (!isHealthy || workload.startsWith('lasting bias')) return [];
+    const most = (isOwn || experiment === 'healthy') && !workload.startsWith('independent') ? 0.01 : 0.001;
     const share = summary.rolledBack / summary.runs;
     return share <= most
       ? []
-      : [`${isOwn ? `${OWN_POLLS}, ` : ''}${world}: ${(100 * share).toFixed(2)} % false aborts, at most ${100 * most} %`];
+      : [`${isOwn ? `${OWN_POLLS}, ` : ''}${workload}: ${(100 * share).toFixed(2)} % false aborts, at most ${100 * most} %`];
   });
 }
 
 /** One bad tenant with 0.4 % of the traffic: caught in every run, by name, under ten bad requests. */
 function tenantCaught(rows: readonly Row[]): readonly string[] {
-  return rows.flatMap(({ experiment, world, judge, summary }) => {
-    if (experiment !== 'tenant' || judge !== DEFAULT || !world.startsWith('0.386 %')) return [];
+  return rows.flatMap(({ experiment, workload, judge, summary }) => {
+    if (experiment !== 'tenant' || judge !== DEFAULT || !workload.startsWith('0.386 %')) return [];
     const { runs, rolledBack, namedRight, meanBad } = summary;
     return rolledBack === runs && namedRight === runs && meanBad < 10
       ? []
-      : [`tenant with ${world}: caught in ${rolledBack} of ${runs}, named in ${namedRight}, ${meanBad.toFixed(1)} bad requests`];
+      : [
+          `tenant with ${workload}: caught in ${rolledBack} of ${runs}, named in ${namedRight}, ${meanBad.toFixed(1)} bad requests`,
+        ];
   });
 }
 
 /** False advances at the boundary of the certificate: 5 %; more than that by chance is not yet missed. */
 function fewFalseAdvances(rows: readonly Row[]): readonly string[] {
-  return rows.flatMap(({ experiment, world, judge, summary: { advanced, runs } }) => {
+  return rows.flatMap(({ experiment, workload, judge, summary: { advanced, runs } }) => {
     if (experiment !== 'boundary' || upperBound(runs - advanced, runs) >= 0.95) return [];
-    return [`${judge}, ${world}: ${((100 * advanced) / runs).toFixed(1)} % false advances, at most 5 %`];
+    return [`${judge}, ${workload}: ${((100 * advanced) / runs).toFixed(1)} % false advances, at most 5 %`];
   });
 }
 

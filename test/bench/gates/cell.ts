@@ -1,22 +1,22 @@
-/** One cell of the comparison: which judges, in which world, how often. Must name every world as the tables do. */
+/** One cell of the comparison: which judges, in which workload, how often. Must name every workload as the tables do. */
 import type { NewJudge } from './judge.ts';
 import { type Counting, holdOften, type Summary } from './simulate.ts';
-import type { World } from './worlds.ts';
+import type { Workload } from './workloads.ts';
 
 export type Experiment = 'documented' | 'hold' | 'walk' | 'tenant' | 'healthy' | 'late' | 'own' | 'latency' | 'boundary';
 
-/** One judge in one world. */
+/** One judge in one workload. */
 export interface Row {
   readonly experiment: Experiment;
-  readonly world: string;
+  readonly workload: string;
   readonly judge: string;
   readonly summary: Summary;
 }
 
-/** One world with all of its judges. */
+/** One workload with all of its judges. */
 export interface Cell {
   readonly experiment: Experiment;
-  readonly world: string;
+  readonly workload: string;
   readonly rows: () => readonly Row[];
 }
 
@@ -28,23 +28,23 @@ export function percent(share: number): string {
 }
 
 /** `p0` of both builds is written as healthy. */
-export function worldName(p1: number, pollS = 15): string {
+export function workloadName(p1: number, pollS = 15): string {
   return `${p1 === P0 ? 'healthy' : percent(p1)}, ${pollS} s`;
 }
 
 /** All of `judges` beside each other in the same runs. */
 export function held(
   experiment: Experiment,
-  world: string,
-  place: World,
+  workload: string,
+  place: Workload,
   judges: readonly NewJudge[],
   runs: number,
   seed: number,
   counting?: Counting,
 ): Cell {
   const rows = () => {
-    const found = holdOften(`${experiment} ${world}`, place, judges, runs, seed, counting);
-    return found.map((summary, nth) => ({ experiment, world, judge: judges[nth]?.().name ?? '', summary }));
+    const found = holdOften(`${experiment} ${workload}`, place, judges, runs, seed, counting);
+    return found.map((summary, nth) => ({ experiment, workload, judge: judges[nth]?.().name ?? '', summary }));
   };
-  return { experiment, world, rows };
+  return { experiment, workload, rows };
 }

@@ -1,24 +1,24 @@
-/** The cells of the comparison: which judges, in which worlds, how often. Must name every world as the tables do. */
-import { AB, type Cell, held, P0, percent, worldName } from './cell.ts';
+/** The cells of the comparison: which judges, in which workloads, how often. Must name every workload as the tables do. */
+import { AB, type Cell, held, P0, percent, workloadName } from './cell.ts';
 import type { NewJudge } from './judge.ts';
-import { flaggerDuration, kayentaDuration, type Slowness, slowerThanBaseline, slowWorld } from './latency.ts';
+import { flaggerDuration, kayentaDuration, type Slowness, slowerThanBaseline, slowWorkload } from './latency.ts';
 import { DOCUMENTED, figuresOnly, holders, tenantRivals, walkers } from './line-ups.ts';
 import { certificateHarm, evenPolls, ours, ownPolls } from './ours.ts';
 import { oracle, peekedZ } from './sequential.ts';
 import { walkOften } from './simulate.ts';
 import { flagger } from './thresholds.ts';
-import { type Failures, holdAt, oneBadTenant, type Sample, tenantName, type World, walkOf } from './worlds.ts';
+import { type Failures, holdAt, oneBadTenant, type Sample, tenantName, type Workload, walkOf } from './workloads.ts';
 
 /** E1. The finer polls are only for those who use them. */
 function holdCells(runs: (of: number) => number, seed: number): readonly Cell[] {
   const every15 = AB.map((p1) =>
-    held('hold', worldName(p1), holdAt(1, { p0: P0, p1 }), [...ours(), ...holders()], runs(p1 === P0 ? 3000 : 400), seed),
+    held('hold', workloadName(p1), holdAt(1, { p0: P0, p1 }), [...ours(), ...holders()], runs(p1 === P0 ? 3000 : 400), seed),
   );
   const finer = [5, 1].flatMap((pollS) =>
     AB.map((p1) =>
       held(
         'hold',
-        worldName(p1, pollS),
+        workloadName(p1, pollS),
         holdAt(1, { p0: P0, p1 }, pollS),
         [...ours(), oracle(), peekedZ()],
         runs(pollS === 5 ? 150 : 30),
@@ -30,7 +30,7 @@ function holdCells(runs: (of: number) => number, seed: number): readonly Cell[] 
 }
 
 /** p0 and p1 of both: the last is a service whose normal rate is 1 %. */
-export const DOCUMENTED_WORLDS = [
+export const DOCUMENTED_WORKLOADS = [
   ['healthy', P0, P0],
   ['1 %', P0, 0.01],
   ['5 %', P0, 0.05],
@@ -39,7 +39,7 @@ export const DOCUMENTED_WORLDS = [
   ['healthy, 1 % is normal', 0.01, 0.01],
 ] as const;
 
-export function documentedWorld(percents: readonly number[], p0: number, p1: number, rps: number): World {
+export function documentedWorkload(percents: readonly number[], p0: number, p1: number, rps: number): Workload {
   return walkOf(percents, { p0, p1, areArrivalsRandom: true }, 15, rps, 0);
 }
 
@@ -47,33 +47,33 @@ export function documentedWorld(percents: readonly number[], p0: number, p1: num
 function documentedCells(runs: (of: number) => number, seed: number): readonly Cell[] {
   const all = [...ours().map((make) => [[1, 5, 25, 50], make] as const), ...DOCUMENTED];
   return [100, 1000].flatMap((rps) =>
-    DOCUMENTED_WORLDS.map(([name, p0, p1]): Cell => {
-      const [experiment, world] = ['documented' as const, `${name}, ${rps} rps`];
+    DOCUMENTED_WORKLOADS.map(([name, p0, p1]): Cell => {
+      const [experiment, workload] = ['documented' as const, `${name}, ${rps} rps`];
       const rows = () =>
         all.map(([percents, make]) => ({
           experiment,
-          world,
+          workload,
           judge: make().name,
-          summary: walkOften(`documented ${world}`, documentedWorld(percents, p0, p1, rps), make, runs(150), seed),
+          summary: walkOften(`documented ${workload}`, documentedWorkload(percents, p0, p1, rps), make, runs(150), seed),
         }));
-      return { experiment, world, rows };
+      return { experiment, workload, rows };
     }),
   );
 }
 
 function walkCells(runs: (of: number) => number, seed: number): readonly Cell[] {
   const cell = (p1: number, pollS: number, judges: readonly NewJudge[]): Cell => {
-    const [experiment, world] = ['walk' as const, worldName(p1, pollS)];
+    const [experiment, workload] = ['walk' as const, workloadName(p1, pollS)];
     const place = walkOf([1, 5, 25, 50, 100], { p0: P0, p1 }, pollS);
     const often = runs(p1 === P0 ? 400 : 150);
     const rows = () =>
       judges.map((make) => ({
         experiment,
-        world,
+        workload,
         judge: make().name,
-        summary: walkOften(`walk ${world}`, place, make, often, seed),
+        summary: walkOften(`walk ${workload}`, place, make, often, seed),
       }));
-    return { experiment, world, rows };
+    return { experiment, workload, rows };
   };
   return [...AB.map((p1) => cell(p1, 15, [...ours(), ...walkers()])), ...AB.map((p1) => cell(p1, 5, ours()))];
 }
@@ -87,7 +87,7 @@ export const TENANTS = [
   [50, 5],
 ] as const;
 
-export function tenantWorld(rank: number, share: number): string {
+export function tenantWorkload(rank: number, share: number): string {
   return `${percent(1 / rank / 5.187377517639621)} of the traffic, candidate at ${share} %`;
 }
 
@@ -96,7 +96,7 @@ function tenantCells(runs: (of: number) => number, seed: number): readonly Cell[
   const bad = TENANTS.map(([rank, share]) => {
     const badOf = ({ parts }: Sample) => parts?.slices?.[rank - 1]?.candidate.failures ?? 0;
     const counting = { badSlice: tenantName(rank - 1), badOf };
-    return held('tenant', tenantWorld(rank, share), oneBadTenant(share, rank - 1, P0, 0.2), judges, runs(50), seed, counting);
+    return held('tenant', tenantWorkload(rank, share), oneBadTenant(share, rank - 1, P0, 0.2), judges, runs(50), seed, counting);
   });
   return [...bad, held('tenant', 'healthy', oneBadTenant(1, -1, P0, P0), judges, runs(60), seed)];
 }
@@ -181,7 +181,7 @@ export const SLOWNESS: readonly (readonly [string, Slowness])[] = [
 function latencyCells(runs: (of: number) => number, seed: number): readonly Cell[] {
   const judges = [...ours({ latency: true }), flaggerDuration(), slowerThanBaseline(), kayentaDuration()];
   return SLOWNESS.map(([name, slow]) =>
-    held('latency', name, slowWorld(slow), judges, runs(name === 'healthy' ? 150 : 50), seed),
+    held('latency', name, slowWorkload(slow), judges, runs(name === 'healthy' ? 150 : 50), seed),
   );
 }
 
@@ -190,9 +190,9 @@ function boundaryCells(runs: (of: number) => number, seed: number): readonly Cel
   return [1, 5, 25, 50].flatMap((share) =>
     [1, 5, 20].map((clusterMean) => {
       const p1 = certificateHarm(share, P0);
-      const world = `${share} %, ${clusterMean === 1 ? 'independent' : `clumps of ${clusterMean}`}`;
+      const workload = `${share} %, ${clusterMean === 1 ? 'independent' : `clumps of ${clusterMean}`}`;
       const place = holdAt(share, { p0: P0, p1, clusterMean });
-      return held('boundary', world, place, ours({ dispersion: 2 * clusterMean - 1 }), runs(200), seed);
+      return held('boundary', workload, place, ours({ dispersion: 2 * clusterMean - 1 }), runs(200), seed);
     }),
   );
 }

@@ -2,7 +2,7 @@
 import type { Arm, Histogram, Judge, NewJudge, Parts, Setting, Verdict } from './judge.ts';
 import { classify } from './mann-whitney.ts';
 import { Random } from './random.ts';
-import { HOUR_S, type World } from './worlds.ts';
+import { HOUR_S, type Workload } from './workloads.ts';
 
 /** client_golang's DefBuckets. */
 export const BOUNDS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -33,7 +33,7 @@ export function bucketChances({ share, factor, plusS }: Slowness): readonly numb
 }
 
 /** One hour at 1 % of 1,000 requests a second. Failures are not judged here: there are none. */
-export function slowWorld(slow: Slowness): World {
+export function slowWorkload(slow: Slowness): Workload {
   const [healthy, candidate] = [bucketChances({ share: 0, factor: 1, plusS: 0 }), bucketChances(slow)];
   const begin = (random: Random) => (_tS: number, candidateRequests: number, stableRequests: number) => ({
     candidate: { requests: candidateRequests, failures: 0 },

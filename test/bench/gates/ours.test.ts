@@ -4,7 +4,7 @@ import { P0 } from './cell.ts';
 import { certificateHarm, ours } from './ours.ts';
 import { informationLimit } from './sequential.ts';
 import { holdOften, walkOften } from './simulate.ts';
-import { holdAt, oneBadTenant, type Sample, tenantName, walkOf } from './worlds.ts';
+import { holdAt, oneBadTenant, type Sample, tenantName, walkOf } from './workloads.ts';
 
 const SEED = 4;
 

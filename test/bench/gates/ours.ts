@@ -38,7 +38,7 @@ const GATE = 'errors';
 const FAILURES = 'failures';
 
 interface Options {
-  /** How many failures come together in this world on average; a calibrated gate is told 1.5 times that, unless they are independent. */
+  /** How many failures come together in this workload on average; a calibrated gate is told 1.5 times that, unless they are independent. */
   readonly dispersion?: number;
   /** Judges durations by buckets, not failures. */
   readonly latency?: boolean;
@@ -214,7 +214,7 @@ class AtItsOwnTimes implements Judge {
   }
 }
 
-/** In worlds that are drawn every second. */
+/** In workloads that are drawn every second. */
 export function ownPolls(): NewJudge {
   return () => new AtItsOwnTimes(OWN_POLLS, (tS, pollS) => pollEveryMs(1000 * tS, 1000 * pollS));
 }

@@ -1,4 +1,4 @@
-/** Chance in the comparison of gates has the means and variances that the worlds are described with. */
+/** Chance in the comparison of gates has the means and variances that the workloads are described with. */
 import { describe, expect, it } from 'vitest';
 import { Random } from './random.ts';
 import { upperBound } from './simulate.ts';

@@ -1,4 +1,4 @@
-/** Chance from a seed, and the distributions of the worlds in which gates are compared. Must be quick: a run draws thousands of counts. */
+/** Chance from a seed, and the distributions of the workloads in which gates are compared. Must be quick: a run draws thousands of counts. */
 
 /** FNV-1a over a text, so that every cell of a table has a seed of its own that does not depend on the order of the cells. */
 export function seedOf(text: string, seed: number): number {

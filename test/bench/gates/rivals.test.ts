@@ -1,13 +1,13 @@
 /** The rivals in the comparison of gates decide as their sources do: their figures are those that were found independently, within chance. */
 import { describe, expect, it } from 'vitest';
 import { P0 } from './cell.ts';
-import { documentedWorld } from './experiments.ts';
+import { documentedWorkload } from './experiments.ts';
 import type { NewJudge } from './judge.ts';
 import { classify, kayenta } from './mann-whitney.ts';
 import { informationLimit, oracle, peekedZ, sprt } from './sequential.ts';
 import { holdOften, walkOften } from './simulate.ts';
 import { argoBackground, argoEveryMinute, argoOnce, firstBadMinute, flagger, twiceBaseline } from './thresholds.ts';
-import { holdAt, walkOf } from './worlds.ts';
+import { holdAt, walkOf } from './workloads.ts';
 
 const SEED = 4;
 
@@ -146,7 +146,7 @@ describe(`documented settings in their own steps at 100 requests a second (seed 
     ['F2', F2, flagger(5, 'candidate', 0), P0, 0.02, [80, 100]],
     ['F2, 1 % is normal', F2, flagger(5, 'candidate', 0), 0.01, 0.01, [null, 43]],
   ])('%s', (name, percents, judge, p0, p1, expected) => {
-    expectNear(name, walkOften(`fair ${name} ${p1}`, documentedWorld(percents, p0, p1, 100), judge, 150, SEED), expected);
+    expectNear(name, walkOften(`fair ${name} ${p1}`, documentedWorkload(percents, p0, p1, 100), judge, 150, SEED), expected);
   });
 });
 

@@ -1,7 +1,7 @@
-/** Runs worlds under judges and sums up what came of it. Must treat every judge alike: the same world, the same chance, the same counting. */
+/** Runs workloads under judges and sums up what came of it. Must treat every judge alike: the same workload, the same chance, the same counting. */
 import type { Judge, NewJudge, Setting } from './judge.ts';
 import { Random, seedOf } from './random.ts';
-import type { Sample, World } from './worlds.ts';
+import type { Sample, Workload } from './workloads.ts';
 
 /** One run under one judge. */
 export interface Outcome {
@@ -30,14 +30,14 @@ export interface Counting {
 const allOf = (sample: Sample) => sample.candidate.failures;
 
 /** Requests of the candidate in the interval that ends at `tS`: whole ones, so that sums over a run are exact. */
-function requestsIn(world: World, tS: number, percent: number): { readonly candidate: number; readonly stable: number } {
-  const upTo = (share: number, s: number) => Math.round((world.rps * share * s) / 100 + 1e-9);
-  const of = (share: number) => upTo(share, tS) - upTo(share, tS - world.pollS);
+function requestsIn(workload: Workload, tS: number, percent: number): { readonly candidate: number; readonly stable: number } {
+  const upTo = (share: number, s: number) => Math.round((workload.rps * share * s) / 100 + 1e-9);
+  const of = (share: number) => upTo(share, tS) - upTo(share, tS - workload.pollS);
   return { candidate: of(percent), stable: of(100 - percent) };
 }
 
-function settingOf(world: World, seed: number): Setting {
-  const { rps, pollS, percents, p0, p1, slices } = world;
+function settingOf(workload: Workload, seed: number): Setting {
+  const { rps, pollS, percents, p0, p1, slices } = workload;
   return { rps, pollS, percents, p0, p1, slices, seed };
 }
 
@@ -51,12 +51,12 @@ interface Watched {
 
 /** All judges beside each other in one run that stays at the first share, whatever they say but *roll back*. */
 export function hold(
-  world: World,
+  workload: Workload,
   judges: readonly NewJudge[],
   seed: number,
   { badOf = allOf }: Counting = {},
 ): readonly Outcome[] {
-  const draw = world.begin(new Random(seed));
+  const draw = workload.begin(new Random(seed));
   const watched: Watched[] = judges.map((make) => ({
     judge: make(),
     rolledBackS: null,
@@ -64,10 +64,10 @@ export function hold(
     bad: 0,
     requests: 0,
   }));
-  for (const { judge } of watched) judge.start(settingOf(world, seed));
-  const percent = world.percents[0] ?? 0;
-  for (let tS = world.pollS; tS <= world.untilS; tS += world.pollS) {
-    const { candidate, stable } = requestsIn(world, tS, percent);
+  for (const { judge } of watched) judge.start(settingOf(workload, seed));
+  const percent = workload.percents[0] ?? 0;
+  for (let tS = workload.pollS; tS <= workload.untilS; tS += workload.pollS) {
+    const { candidate, stable } = requestsIn(workload, tS, percent);
     const sample = draw(tS, candidate, stable);
     const bad = badOf(sample, tS);
     for (const each of watched) if (each.rolledBackS === null) see(each, tS, sample, bad);
@@ -89,25 +89,25 @@ function blamed(judge: Judge, rolledBackS: number | null): readonly string[] {
 }
 
 /** One judge that leads the rollout through its steps. The last one ends by its word, or, at 100 %, when it has been watched. */
-export function walk(world: World, make: NewJudge, seed: number): Outcome {
-  const draw = world.begin(new Random(seed));
+export function walk(workload: Workload, make: NewJudge, seed: number): Outcome {
+  const draw = workload.begin(new Random(seed));
   const watched: Watched = { judge: make(), rolledBackS: null, firstAdvanceS: null, bad: 0, requests: 0 };
-  watched.judge.start(settingOf(world, seed));
+  watched.judge.start(settingOf(workload, seed));
   let [step, wholeS] = [0, null as number | null];
-  for (let tS = world.pollS; tS <= world.untilS; tS += world.pollS) {
-    const { candidate, stable } = requestsIn(world, tS, world.percents[step] ?? 100);
+  for (let tS = workload.pollS; tS <= workload.untilS; tS += workload.pollS) {
+    const { candidate, stable } = requestsIn(workload, tS, workload.percents[step] ?? 100);
     const sample = draw(tS, candidate, stable);
     watched.bad += sample.candidate.failures;
     watched.requests += sample.candidate.requests;
     const verdict = watched.judge.poll(tS, sample.candidate, sample.stable, sample.parts);
     if (verdict === 'rollback') watched.rolledBackS = tS;
-    if (verdict === 'rollback' || (wholeS !== null && tS - wholeS >= world.bakeS)) break;
+    if (verdict === 'rollback' || (wholeS !== null && tS - wholeS >= workload.bakeS)) break;
     if (verdict !== 'advance' || wholeS !== null) continue;
     watched.firstAdvanceS ??= tS;
     step += 1;
-    if ((world.percents[step] ?? 100) === 100) wholeS = tS;
+    if ((workload.percents[step] ?? 100) === 100) wholeS = tS;
     // Without a step of 100 % the rollout hands over here, and nobody watches any longer.
-    if (step >= world.percents.length) break;
+    if (step >= workload.percents.length) break;
   }
   const { judge, ...rest } = watched;
   return { ...rest, wholeS, culprits: blamed(judge, rest.rolledBackS) };
@@ -154,17 +154,17 @@ function median(values: readonly (number | null)[]): number | null {
   return sorted[Math.floor(sorted.length / 2)] ?? null;
 }
 
-/** Runs the judges in one world so often; `name` makes the seed of the cell. */
+/** Runs the judges in one workload so often; `name` makes the seed of the cell. */
 export function holdOften(
   name: string,
-  world: World,
+  workload: Workload,
   judges: readonly NewJudge[],
   runs: number,
   seed: number,
   counting: Counting = {},
 ): readonly Summary[] {
   const { fromS = 0, badSlice } = counting;
-  const all = Array.from({ length: runs }, (_, run) => hold(world, judges, seedOf(`${name} ${run}`, seed), counting));
+  const all = Array.from({ length: runs }, (_, run) => hold(workload, judges, seedOf(`${name} ${run}`, seed), counting));
   const isKept = ({ rolledBackS }: Outcome) => rolledBackS === null || rolledBackS > fromS;
   return judges.map((_, index) => {
     const outcomes = all.flatMap((each) => each[index] ?? []);
@@ -172,8 +172,8 @@ export function holdOften(
   });
 }
 
-export function walkOften(name: string, world: World, judge: NewJudge, runs: number, seed: number): Summary {
-  return summaryOf(Array.from({ length: runs }, (_, run) => walk(world, judge, seedOf(`${name} ${run}`, seed))));
+export function walkOften(name: string, workload: Workload, judge: NewJudge, runs: number, seed: number): Summary {
+  return summaryOf(Array.from({ length: runs }, (_, run) => walk(workload, judge, seedOf(`${name} ${run}`, seed))));
 }
 
 /** The upper end of the one-sided 95 % interval of Clopper and Pearson for `found` of `runs`. */

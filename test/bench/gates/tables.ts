@@ -1,6 +1,15 @@
 /** The tables of docs/gates-figures.md from the rows of a run. Must compute nothing but the cells. */
-import { type Experiment, P0, percent, type Row, worldName } from './cell.ts';
-import { DOCUMENTED_WORLDS, HEALTHY, OWN_BURSTS, OWN_HEALTHY, OWN_LATE, SLOWNESS, TENANTS, tenantWorld } from './experiments.ts';
+import { type Experiment, P0, percent, type Row, workloadName } from './cell.ts';
+import {
+  DOCUMENTED_WORKLOADS,
+  HEALTHY,
+  OWN_BURSTS,
+  OWN_HEALTHY,
+  OWN_LATE,
+  SLOWNESS,
+  TENANTS,
+  tenantWorkload,
+} from './experiments.ts';
 import { bucketLimit } from './latency.ts';
 import { informationLimit } from './sequential.ts';
 import { type Summary, upperBound } from './simulate.ts';
@@ -39,15 +48,15 @@ function minutes(seconds: number | null): string {
   return seconds === null ? 'never' : `${number(seconds / 60)} min`;
 }
 
-type Column = readonly [title: string, world: string, cell: (summary: Summary) => string];
+type Column = readonly [title: string, workload: string, cell: (summary: Summary) => string];
 
 /** One line for each judge of the experiment, in the order in which they were first met. */
 function grid(rows: readonly Row[], experiment: Experiment, columns: readonly Column[]): Omit<Table, 'title' | 'notes'> {
   const own = rows.filter((row) => row.experiment === experiment);
-  const worlds = new Set(columns.map(([, world]) => world));
-  const judges = [...new Set(own.filter(({ world }) => worlds.has(world)).map(({ judge }) => judge))];
-  const cellOf = (judge: string, [, world, cell]: Column) => {
-    const found = own.find((row) => row.judge === judge && row.world === world);
+  const workloads = new Set(columns.map(([, workload]) => workload));
+  const judges = [...new Set(own.filter(({ workload }) => workloads.has(workload)).map(({ judge }) => judge))];
+  const cellOf = (judge: string, [, workload, cell]: Column) => {
+    const found = own.find((row) => row.judge === judge && row.workload === workload);
     return found === undefined ? '' : cell(found.summary);
   };
   return {
@@ -65,8 +74,8 @@ function limitLine(title: string, of: (p1: number) => number): readonly string[]
 
 function holdTable(rows: readonly Row[], pollS: number): Table {
   const columns: Column[] = [
-    ['healthy: false aborts', worldName(P0, pollS), aborted],
-    ...BAD.map((p1): Column => [percent(p1), worldName(p1, pollS), badCell]),
+    ['healthy: false aborts', workloadName(P0, pollS), aborted],
+    ...BAD.map((p1): Column => [percent(p1), workloadName(p1, pollS), badCell]),
   ];
   const found = grid(rows, 'hold', columns);
   const limits = [
@@ -84,11 +93,11 @@ function holdTable(rows: readonly Row[], pollS: number): Table {
 }
 
 function documentedTable(rows: readonly Row[], rps: number): Table {
-  const world = (name: string) => `${name}, ${rps} rps`;
-  const columns = DOCUMENTED_WORLDS.flatMap(([name, p0, p1]): Column[] => {
-    if (p1 > p0) return [[`${name} fail`, world(name), badCell]];
-    const abort: Column = [`${name}: false aborts`, world(name), aborted];
-    return [abort, ['time to 100 %', world(name), toWhole]];
+  const workload = (name: string) => `${name}, ${rps} rps`;
+  const columns = DOCUMENTED_WORKLOADS.flatMap(([name, p0, p1]): Column[] => {
+    if (p1 > p0) return [[`${name} fail`, workload(name), badCell]];
+    const abort: Column = [`${name}: false aborts`, workload(name), aborted];
+    return [abort, ['time to 100 %', workload(name), toWhole]];
   });
   return {
     title: `Documented settings in their own steps, ${rps.toLocaleString('en-US')} requests a second`,
@@ -101,9 +110,9 @@ function documentedTable(rows: readonly Row[], rps: number): Table {
 
 function walkTable(rows: readonly Row[], pollS: number): Table {
   const columns: Column[] = [
-    ['healthy: false aborts', worldName(P0, pollS), aborted],
-    ['time to 100 %', worldName(P0, pollS), toWhole],
-    ...BAD.map((p1): Column => [percent(p1), worldName(p1, pollS), badCell]),
+    ['healthy: false aborts', workloadName(P0, pollS), aborted],
+    ['time to 100 %', workloadName(P0, pollS), toWhole],
+    ...BAD.map((p1): Column => [percent(p1), workloadName(p1, pollS), badCell]),
   ];
   return {
     title: `A whole rollout: 1, 5, 25, 50, 100 % of 1,000 requests a second, polls of ${pollS} s`,
@@ -119,7 +128,7 @@ function tenantTable(rows: readonly Row[]): Table {
     ...TENANTS.map(([rank, at]): Column => {
       const caught = ({ namedRight, rolledBack, medianRollbackS }: Summary) =>
         rolledBack === 0 ? '' : `, ${minutes(medianRollbackS)}, named ${namedRight} of ${rolledBack}`;
-      return [tenantWorld(rank, at), tenantWorld(rank, at), (summary) => `${badCell(summary)}${caught(summary)}`];
+      return [tenantWorkload(rank, at), tenantWorkload(rank, at), (summary) => `${badCell(summary)}${caught(summary)}`];
     }),
     ['healthy: false aborts', 'healthy', aborted],
   ];
@@ -177,9 +186,11 @@ function latencyTable(rows: readonly Row[]): Table {
 }
 
 function boundaryTable(rows: readonly Row[]): Table {
-  const worlds = [1, 5, 25, 50].flatMap((at) => ['independent', 'clumps of 5', 'clumps of 20'].map((how) => `${at} %, ${how}`));
+  const workloads = [1, 5, 25, 50].flatMap((at) =>
+    ['independent', 'clumps of 5', 'clumps of 20'].map((how) => `${at} %, ${how}`),
+  );
   const advanced = (summary: Summary) => falseCell(summary.advanced, summary.runs);
-  const columns = worlds.map((world): Column => [world, world, advanced]);
+  const columns = workloads.map((workload): Column => [workload, workload, advanced]);
   const notes = [
     'The candidate is exactly as bad as a certificate must rule out (twice the stable build and the margin of the step): how often it was let on within an hour.',
   ];

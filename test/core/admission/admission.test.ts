@@ -9,7 +9,7 @@ import { promotionPlan } from '../../../src/core/rollout/make-plan.ts';
 import { apply, next, start } from '../../../src/core/rollout/rollout.ts';
 import type { Guid } from '../../../src/core/scope.ts';
 import { buildOf, CANDIDATE, guidOf, listedAs, PLANNING, SCOPE, SETTINGS, STABLE, STAGING } from '../manifest/builds.ts';
-import { answerOf, FOREIGN, factsWith, historyWith } from '../rollout/world.ts';
+import { answerOf, FOREIGN, factsWith, historyWith } from './facts.ts';
 
 const names = (locks: readonly Lock[]) => locks.map((lock) => lock.name);
 const refusing = (facts: Facts, locks = LOCKS) => locks.filter((lock) => lock.check(facts) !== undefined);
@@ -23,8 +23,8 @@ function withCandidate(more: Partial<typeof CANDIDATE>): Facts {
 
 const bad = new Map([[CANDIDATE.guid, 'gate errors failed']]);
 
-/** For each lock the worlds in which it, and it alone, refuses. */
-const ALONE: readonly (readonly [lock: string, code: Code, world: string, facts: Facts])[] = [
+/** For each lock the cases in which it, and it alone, refuses. */
+const ALONE: readonly (readonly [lock: string, code: Code, when: string, facts: Facts])[] = [
   ['the manifest says this scope', 'WRONG_SCOPE', 'the build is stamped for staging', withCandidate({ environment: 'staging' })],
   [
     'the manifest says this scope',
@@ -199,7 +199,7 @@ const ALONE: readonly (readonly [lock: string, code: Code, world: string, facts:
   ],
 ];
 
-describe('the whole world in order', () => {
+describe('everything in order', () => {
   it('lets the build through, and only as the build of this scope', () => {
     const { checked, build } = admit(factsWith());
     expect(checked.filter((check) => check.refusal !== undefined)).toEqual([]);
@@ -208,7 +208,7 @@ describe('the whole world in order', () => {
 });
 
 describe('each lock alone', () => {
-  it.each(ALONE)('%s, or %s: %s', (name, code, _world, facts) => {
+  it.each(ALONE)('%s, or %s: %s', (name, code, _when, facts) => {
     expect(names(refusing(facts))).toEqual([name]);
     const only = LOCKS.filter((lock) => lock.name === name);
     const { checked, build } = admit(facts, only);
@@ -231,7 +231,7 @@ describe('each lock alone', () => {
     },
   );
 
-  it('is in the table above: no lock without a world of its own', () => {
+  it('is in the table above: no lock without a case of its own', () => {
     expect([...new Set(ALONE.map(([name]) => name))].sort()).toEqual(names(LOCKS).toSorted());
   });
 });
@@ -411,7 +411,7 @@ describe('an older build', () => {
 });
 
 describe('going back', () => {
-  /** STABLE is to be gone back to, in a world where everything that only a healthy world has is gone. */
+  /** STABLE is to be gone back to, where everything that only a healthy service has is gone. */
   const sick = (more: Partial<Facts> = {}): Facts =>
     factsWith({
       guid: STABLE.guid,

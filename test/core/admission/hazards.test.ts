@@ -1,4 +1,4 @@
-/** Hazards: in a good world each is controlled; in a world of its own each refuses; and a doubt is only a warning where a mechanism stands. */
+/** Hazards: with good facts each is controlled; in a case of its own each refuses; and a doubt is only a warning where a mechanism stands. */
 import { describe, expect, it } from 'vitest';
 import { admit } from '../../../src/core/admission/admission.ts';
 import type { Facts, HazardId } from '../../../src/core/admission/facts.ts';
@@ -6,7 +6,7 @@ import type { Control, Looked } from '../../../src/core/admission/hazard-sight.t
 import { hazardRefusal, hazardsOf, isControlled, unverified } from '../../../src/core/admission/hazards.ts';
 import type { Plan } from '../../../src/core/rollout/plan.ts';
 import { CANDIDATE, guidOf, listedAs, promotion, SCOPE, STABLE, STAGING } from '../manifest/builds.ts';
-import { factsWith, historyWith } from '../rollout/world.ts';
+import { factsWith, historyWith } from './facts.ts';
 
 const FURTHER = ['untried-source', 'rounded-split', 'silent-metrics'] as const;
 const PLAN: Plan = { ...promotion([10, 100]), pollMs: 1000, patienceMs: 100_000 };
@@ -16,7 +16,7 @@ function checkedIn(facts: Facts): Looked['checked'] {
   return [...admit(facts).checked, ...FURTHER.map((hazard) => ({ name: hazard, hazard, refusal: undefined }))];
 }
 
-/** A world in which every control was verified. */
+/** Facts that verify every control. */
 function lookedWith(more: Partial<Looked> = {}, facts: Partial<Facts> = {}): Looked {
   return {
     scope: SCOPE,
@@ -58,7 +58,7 @@ const toAddress = (address: string): Looked['wayBack'] => [
 ];
 const toUrl = (url: string): Looked['wayBack'] => [{ kind: 'request', method: 'PUT', url, expect: [200], timeoutMs: 2000 }];
 
-it('in a good world every hazard is controlled, and every control was verified', () => {
+it('with good facts every hazard is controlled, and every control was verified', () => {
   const hazards = hazardsOf(lookedWith());
   expect(hazards.flatMap(unverified)).toEqual([]);
   expect(hazards.filter(({ controlled }) => !controlled)).toEqual([]);
@@ -66,7 +66,7 @@ it('in a good world every hazard is controlled, and every control was verified',
   expect(new Set(hazards.map(({ id }) => id)).size).toBe(hazards.length);
 });
 
-/** For each hazard the worlds in which it, and it alone, is not controlled. */
+/** For each hazard the cases in which it, and it alone, is not controlled. */
 const UNCONTROLLED: readonly (readonly [HazardId, string, Looked])[] = [
   [
     'foreign-build',
@@ -126,8 +126,8 @@ const UNCONTROLLED: readonly (readonly [HazardId, string, Looked])[] = [
   ['crash-midway', 'no way back can be rendered', lookedWith({ wayBack: [] })],
 ];
 
-describe('one world for each hazard in which it alone is not controlled', () => {
-  it.each(UNCONTROLLED)('%s: %s', (id, _world, looked) => {
+describe('each hazard alone, not controlled', () => {
+  it.each(UNCONTROLLED)('%s: %s', (id, _when, looked) => {
     expect(open(looked)).toEqual([id]);
     const refusal = hazardRefusal(hazardsOf(looked));
     expect(refusal?.code).toBe('HAZARD_UNCONTROLLED');
@@ -135,7 +135,7 @@ describe('one world for each hazard in which it alone is not controlled', () => 
     expect(refusal?.hint).toBe(hazard(looked, id).fix);
   });
 
-  it('every hazard has such a world, but for three whose controls cannot be taken away, and gates that are not there', () => {
+  it('every hazard has such a case, but for three whose controls cannot be taken away, and gates that are not there', () => {
     const shown = new Set(UNCONTROLLED.map(([id]) => id));
     const others = hazardsOf(lookedWith()).flatMap(({ id }) => (shown.has(id) ? [] : [id]));
     expect(others).toEqual(['stale-plan', 'black-hole', 'two-runners', 'no-answer']);
@@ -145,7 +145,7 @@ describe('one world for each hazard in which it alone is not controlled', () => 
   });
 });
 
-/** Worlds with a doubt that another mechanism covers: a warning, not a refusal. */
+/** Cases with a doubt that another mechanism covers: a warning, not a refusal. */
 const DOUBTS: readonly (readonly [HazardId, string, Looked])[] = [
   ['foreign-build', 'no other scope is known', lookedWith({ otherScopes: 0 })],
   ['foreign-build', 'a ledger could not be read', lookedWith({ unseenLedgers: 1 })],
@@ -169,7 +169,7 @@ const DOUBTS: readonly (readonly [HazardId, string, Looked])[] = [
 ];
 
 describe('a doubt is a warning where another mechanism was verified', () => {
-  it.each(DOUBTS)('%s: %s', (id, _world, looked) => {
+  it.each(DOUBTS)('%s: %s', (id, _when, looked) => {
     expect([doubtful(looked), open(looked)]).toEqual([[id], []]);
   });
 

@@ -58,7 +58,7 @@ describe('a plan', () => {
     expect(plan).toEqual(before);
   });
 
-  it('of a rollback has one step, no bake and no gate: a sick world could answer none', () => {
+  it('of a rollback has one step, no bake and no gate: a sick service could answer none', () => {
     expect(rollbackPlan(SETTINGS, PLANNING, STABLE, CANDIDATE)).toMatchObject({
       kind: 'rollback',
       candidate: STABLE,

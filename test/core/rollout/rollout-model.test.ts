@@ -131,7 +131,7 @@ it('walks random rollouts of many steps, whose ledger, read again from its lines
       .map((percents) => promotion([...percents.toSorted((a, b) => a - b), 100])),
     fc.constantFrom(...Object.values(PLANS)),
   );
-  // Mostly what a healthy world answers, else what the effect at hand can answer, sometimes anything at all.
+  // Mostly what a healthy target answers, else what the effect at hand can answer, sometimes anything at all.
   const sorts = [everyEvent, ownAnswers, ownAnswers, ...Array.from({ length: 17 }, () => goodAnswers)];
   const choices = fc.array(fc.record({ sort: fc.constantFrom(...sorts), pick: fc.nat() }), { maxLength: 120, size: 'max' });
   let furthest = 0;

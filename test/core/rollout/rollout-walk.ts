@@ -83,7 +83,7 @@ export function ownAnswers(state: State): Event[] {
   return everyEvent(state).filter((event) => types[next(state).do].includes(event.type));
 }
 
-/** The answers of a healthy world. */
+/** The answers of a healthy target. */
 export function goodAnswers(state: State): Event[] {
   const bakeMs = state.plan.steps[state.step]?.bakeMs ?? 0;
   return ownAnswers(state).filter((event) => {

@@ -22,7 +22,7 @@ interface Readings {
 
 const READING = { members: [], split: [] } as never;
 
-/** A world of one Prometheus, which says what the poll at `at` holds. */
+/** A Prometheus, which says what the poll at `at` holds. */
 class Scraped {
   at = 0;
   asked = 0;

@@ -60,13 +60,13 @@ afterEach(async () => {
 
 describe('percentages', () => {
   it('gives 1 %: 10 of 1000 requests', async () => {
-    const { proxy } = await world();
+    const { proxy } = await subject();
     await shift(proxy, 1);
     await expectServed(proxy.url, { [BLUE]: 990, [GREEN]: 10 });
   });
 
   it('refuses what weights up to 256 cannot express, and names the nearest', async () => {
-    const { proxy } = await world();
+    const { proxy } = await subject();
     const config = configOf(proxy);
     const reading = await haproxy.read(config, realIo);
     expect(haproxy.impossible(config, reading, 0.1)).toMatch(/end at 256.*cannot give 0\.1 %.*nearest is 0\.389 %/);
@@ -75,14 +75,14 @@ describe('percentages', () => {
   });
 
   it('keeps every request on a live server while it shifts under load', async () => {
-    const { proxy } = await world();
+    const { proxy } = await subject();
     const stats = load(proxy.url, { count: 600, perSecond: 1000 });
     for (const percent of [1, 25, 50, 100, 0, 100]) await shift(proxy, percent, { leaving: 'drain' });
     expect(await stats).toMatchObject({ ok: 600, failed: 0, lost: 0 });
   });
 
   it('is right whatever weights haproxy.cfg begins with', async () => {
-    const { proxy } = await world({}, [{ weight: 1 }, { weight: 256, extra: 'disabled' }]);
+    const { proxy } = await subject({}, [{ weight: 1 }, { weight: 256, extra: 'disabled' }]);
     await shift(proxy, 25);
     await expectServed(proxy.url, { [BLUE]: 300, [GREEN]: 100 });
   });
@@ -90,7 +90,7 @@ describe('percentages', () => {
 
 describe('balance algorithms', () => {
   it.each(['static-rr', 'source', 'uri', 'hdr(host)'])('calls %s unusable until the config says static', async (balance) => {
-    const { proxy } = await world({ balance });
+    const { proxy } = await subject({ balance });
     expect(await proxy.command('set server gw/green weight 50')).toContain('static LB algorithm');
     const dynamic = configOf(proxy);
     expect(haproxy.impossible(dynamic, await haproxy.read(dynamic, realIo), 100)).toMatch(/say `balance: static`/);
@@ -101,7 +101,7 @@ describe('balance algorithms', () => {
   });
 
   it('moves everything and back on a static algorithm', async () => {
-    const { proxy } = await world({ balance: 'static-rr' });
+    const { proxy } = await subject({ balance: 'static-rr' });
     const config = haproxy.config.parse({ ...configOf(proxy), balance: 'static' }) as Config;
     for (const [percent, guid] of [
       [100, GREEN],
@@ -115,7 +115,7 @@ describe('balance algorithms', () => {
   });
 
   it('refuses a static backend whose server has weight 0 in haproxy.cfg, since it could never serve', async () => {
-    const { proxy } = await world({ balance: 'static-rr' }, [{}, { weight: 0 }]);
+    const { proxy } = await subject({ balance: 'static-rr' }, [{}, { weight: 0 }]);
     const config = haproxy.config.parse({ ...configOf(proxy), balance: 'static' }) as Config;
     expect(haproxy.impossible(config, await haproxy.read(config, realIo), 100)).toMatch(/green has weight 0 in haproxy\.cfg/);
   });
@@ -126,7 +126,7 @@ describe('balance algorithms', () => {
     ['random', 'yes'],
     ['roundrobin', 'yes'],
   ])('with balance %s a step of 25 %% gets a %s, and one of 100 %% a yes', async (balance, answer) => {
-    const { proxy } = await world({ balance });
+    const { proxy } = await subject({ balance });
     const config = configOf(proxy);
     const reading = await haproxy.read(config, realIo);
     expect(typeof haproxy.impossible(config, reading, 25)).toBe(answer === 'refusal' ? 'string' : 'undefined');
@@ -139,13 +139,13 @@ describe('clients that are bound to a server', () => {
   const bound = { headers: { cookie: 'GW=g' } };
 
   it('stay there at weight 0: this is the harm', async () => {
-    const { proxy } = await world({}, cookies);
+    const { proxy } = await subject({}, cookies);
     await proxy.command('set server gw/green weight 0');
     expect((await load(proxy.url, { count: 20, ...bound })).byBuild).toEqual({ [GREEN]: 20 });
   });
 
   it('are moved by a revert, and may finish while a good rollout drains', async () => {
-    const { proxy } = await world({}, cookies);
+    const { proxy } = await subject({}, cookies);
     await shift(proxy, 0, { leaving: 'drain' });
     expect((await load(proxy.url, { count: 20, ...bound })).byBuild).toEqual({ [GREEN]: 20 });
     expect((await load(proxy.url, { count: 20 })).byBuild).toEqual({ [BLUE]: 20 });
@@ -154,13 +154,13 @@ describe('clients that are bound to a server', () => {
   });
 
   it.each(['option persist', 'force-persist if TRUE'])('cannot be moved at all under `%s`, as the docs warn', async (line) => {
-    const { proxy } = await world({ backendLines: [line] }, cookies);
+    const { proxy } = await subject({ backendLines: [line] }, cookies);
     await shift(proxy, 0);
     expect((await load(proxy.url, { count: 20, ...bound })).byBuild).toEqual({ [GREEN]: 20 });
   });
 
   it('do not hold a revert up: a request that hangs in the bad build is ended', async () => {
-    const { proxy, green } = await world();
+    const { proxy, green } = await subject();
     await shift(proxy, 100);
     green.setDelayMs(5000);
     const hanging = load(proxy.url, { count: 3 });
@@ -174,7 +174,7 @@ describe('clients that are bound to a server', () => {
 
 describe('reading back', () => {
   it('says that a server which gets traffic is down', async () => {
-    const { proxy, green } = await world();
+    const { proxy, green } = await subject();
     await shift(proxy, 25);
     await green.close();
     const config = configOf(proxy);
@@ -188,7 +188,7 @@ describe('reading back', () => {
   });
 
   it('does not call a server dead that waits in maintenance', async () => {
-    const { proxy } = await world();
+    const { proxy } = await subject();
     await shift(proxy, 0);
     const reading = await haproxy.read(configOf(proxy), realIo);
     expect(reading.members).toMatchObject([
@@ -199,7 +199,7 @@ describe('reading back', () => {
   });
 
   it('says when a server still starts slowly', async () => {
-    const { proxy } = await world({}, [{}, { extra: 'slowstart 20s' }]);
+    const { proxy } = await subject({}, [{}, { extra: 'slowstart 20s' }]);
     await shift(proxy, 0);
     await shift(proxy, 25);
     const { trouble } = await haproxy.read(configOf(proxy), realIo);
@@ -207,7 +207,7 @@ describe('reading back', () => {
   });
 
   it('refuses a backend with a backup server, which HAProxy would use on its own', async () => {
-    const { proxy } = await world({}, [{}, { extra: 'backup' }]);
+    const { proxy } = await subject({}, [{}, { extra: 'backup' }]);
     const config = configOf(proxy);
     expect(haproxy.impossible(config, await haproxy.read(config, realIo), 100)).toMatch(/green is a backup server/);
   });
@@ -217,7 +217,7 @@ describe('reading back', () => {
     await once(agent, 'listening');
     open.push(async () => void agent.close());
     const port = (agent.address() as AddressInfo).port;
-    const { proxy } = await world({}, [{ extra: `agent-check agent-port ${port} agent-inter 50ms` }]);
+    const { proxy } = await subject({}, [{ extra: `agent-check agent-port ${port} agent-inter 50ms` }]);
     await shift(proxy, 75);
     await until('the agent has set 50 again', async () => {
       const { members } = await haproxy.read(configOf(proxy), realIo);
@@ -226,7 +226,7 @@ describe('reading back', () => {
   });
 
   it('counts a request once, at the moment when its server is chosen, with and without a cookie', async () => {
-    const { proxy, blue, green } = await world({}, [{ cookie: 'b' }, { cookie: 'g' }]);
+    const { proxy, blue, green } = await subject({}, [{ cookie: 'b' }, { cookie: 'g' }]);
     await shift(proxy, 50);
     await load(proxy.url, { count: 100 });
     await load(proxy.url, { count: 50, headers: { cookie: 'GW=g' } });
@@ -237,13 +237,13 @@ describe('reading back', () => {
   });
 
   it('knows no request counts in TCP mode, where one connection can carry many', async () => {
-    const { proxy } = await world({ backendLines: ['mode tcp'], frontendLines: ['mode tcp'] });
+    const { proxy } = await subject({ backendLines: ['mode tcp'], frontendLines: ['mode tcp'] });
     const { members } = await haproxy.read(configOf(proxy), realIo);
     expect(members.map(({ servedTotal }) => servedTotal)).toEqual([null, null]);
   });
 
   it('rejects when HAProxy has no such backend', async () => {
-    const { proxy } = await world();
+    const { proxy } = await subject();
     const config = { ...configOf(proxy), backend: 'elsewhere' };
     await expect(haproxy.read(config, realIo)).rejects.toMatchObject({
       code: 'UNREACHABLE',
@@ -252,7 +252,7 @@ describe('reading back', () => {
   });
 
   it('takes the environment from the description or the node name, word by word', async () => {
-    const { proxy } = await world({ description: 'Gateway (environment=Staging, rack 4)' });
+    const { proxy } = await subject({ description: 'Gateway (environment=Staging, rack 4)' });
     expect(await haproxy.identify(configOf(proxy), realIo)).toEqual(['gateway', 'environment', 'staging', 'rack', '4']);
     const byNode = { ...configOf(proxy), identify: 'node' as const };
     expect(await haproxy.identify(byNode, realIo)).not.toContain('staging');
@@ -261,7 +261,7 @@ describe('reading back', () => {
 
 describe('a connection that was opened before a pause', () => {
   it('is closed by HAProxy after `stats timeout`, so a line that comes later is lost', async () => {
-    const { proxy } = await world({ statsTimeout: '300ms' });
+    const { proxy } = await subject({ statsTimeout: '300ms' });
     const connection = net.connect(proxy.sockets[0] ?? '');
     const startedAt = performance.now();
     await once(connection.resume(), 'close');
@@ -271,7 +271,7 @@ describe('a connection that was opened before a pause', () => {
 
 describe('several locations', () => {
   it('are all set, and agree', async () => {
-    const { proxy } = await world({ sockets: 2 });
+    const { proxy } = await subject({ sockets: 2 });
     await shift(proxy, 25);
     for (const url of proxy.urls) await expectServed(url, { [BLUE]: 300, [GREEN]: 100 });
     const reading = await haproxy.read(configOf(proxy), realIo);
@@ -281,7 +281,7 @@ describe('several locations', () => {
   });
 
   it('are named when they disagree, and their mean is what serves', async () => {
-    const { proxy } = await world({ sockets: 2 });
+    const { proxy } = await subject({ sockets: 2 });
     await shift(proxy, 0);
     await proxy.command('set server gw/green weight 100; set server gw/green state ready', 1);
     const reading = await haproxy.read(configOf(proxy), realIo);
@@ -293,7 +293,7 @@ describe('several locations', () => {
   });
 
   it('cannot be read while one of them hangs: it is asked for two seconds at most', async () => {
-    const { proxy } = await world({ sockets: 2 });
+    const { proxy } = await subject({ sockets: 2 });
     await proxy.freeze(1);
     const startedAt = performance.now();
     await expect(haproxy.read(configOf(proxy), realIo)).rejects.toMatchObject({ code: 'UNREACHABLE' });
@@ -301,7 +301,7 @@ describe('several locations', () => {
   });
 
   it('cannot be read while one of them is gone', async () => {
-    const { proxy } = await world({ sockets: 2 });
+    const { proxy } = await subject({ sockets: 2 });
     const config = { ...configOf(proxy), sockets: [proxy.sockets[0] ?? '', '/nowhere/admin.sock'] };
     await expect(haproxy.read(config, realIo)).rejects.toMatchObject({
       code: 'UNREACHABLE',
@@ -384,7 +384,7 @@ function configOf(proxy: Haproxy) {
 }
 
 /** Blue and green behind a real HAProxy; both serve at the start. */
-async function world(
+async function subject(
   options: Partial<HaproxyOptions> = {},
   servers: readonly Partial<HaproxyServer>[] = [],
 ): Promise<{ proxy: Haproxy; blue: Backend; green: Backend }> {

@@ -10,9 +10,9 @@ import { appliedText, parseRoutes, routesText } from '../../../src/routers/local
 import { serve } from '../../../src/serve/serve.ts';
 import { startBackend } from '../../serve/backend.ts';
 import { load } from '../../servers/load.ts';
-import { type RouterWorld, routerContract } from '../contract.ts';
+import { type RouterUnderTest, routerContract } from '../contract.ts';
 
-routerContract('local', startWorld);
+routerContract('local', startSubject);
 
 const SCOPE = { tenant: 'acme', environment: 'production', service: 'kv-gateway' };
 const GUIDS = [
@@ -21,12 +21,12 @@ const GUIDS = [
   '5f0c2a4e-1b7d-4e55-8f3a-2c9d7e6b3333',
 ].map(guid);
 
-interface LocalWorld extends RouterWorld<LocalConfig> {
+interface LocalSubject extends RouterUnderTest<LocalConfig> {
   readonly lines: readonly string[];
   restart(addresses?: Readonly<Record<string, string>>): Promise<void>;
 }
 
-async function startWorld(): Promise<LocalWorld> {
+async function startSubject(): Promise<LocalSubject> {
   const folder = mkdtempSync(join(tmpdir(), 'kvdeploy-local-'));
   const routes = join(folder, 'routes.json');
   const backends = await Promise.all(GUIDS.map((each) => startBackend(each)));
@@ -67,67 +67,67 @@ async function startWorld(): Promise<LocalWorld> {
 }
 
 describe('the local router', () => {
-  let world: LocalWorld | undefined;
+  let subject: LocalSubject | undefined;
   afterEach(async () => {
-    await world?.close();
-    world = undefined;
+    await subject?.close();
+    subject = undefined;
   });
 
   it('reports the last good split and the trouble while the routes file is damaged', async () => {
-    world = await startWorld();
-    replace(world.config.routes, '{"formatVersion":1,"split":[{"place":"green","bui');
-    const reading = await local.read(world.config, nodeIo);
+    subject = await startSubject();
+    replace(subject.config.routes, '{"formatVersion":1,"split":[{"place":"green","bui');
+    const reading = await local.read(subject.config, nodeIo);
     expect(reading.members.find(({ place }) => place === 'blue')?.percent).toBe(100);
     expect(reading.trouble.join('\n')).toMatch(/not complete JSON/);
     expect(reading.certainty).toBe('configured');
   });
 
   it('reports a place that serve has no address for, and an address that differs', async () => {
-    world = await startWorld();
-    const { blue = '', grey = '' } = world.config.addresses;
-    await world.restart({ blue, green: grey });
-    const { trouble } = await local.read(world.config, nodeIo);
+    subject = await startSubject();
+    const { blue = '', grey = '' } = subject.config.addresses;
+    await subject.restart({ blue, green: grey });
+    const { trouble } = await local.read(subject.config, nodeIo);
     expect(trouble.join('\n')).toMatch(/no address for grey/);
     expect(trouble.join('\n')).toMatch(/sends green to .* but the config says/);
   });
 
   it('keeps the last good split when the file sends traffic to a place without an address', async () => {
-    world = await startWorld();
-    await world.moveByHand({ blue: 0, purple: 100 });
-    const reading = await local.read(world.config, nodeIo);
+    subject = await startSubject();
+    await subject.moveByHand({ blue: 0, purple: 100 });
+    const reading = await local.read(subject.config, nodeIo);
     expect(reading.members.find(({ place }) => place === 'blue')?.percent).toBe(100);
     expect(reading.trouble.join('\n')).toMatch(/purple, which has no address/);
   });
 
   it('comes back on the split that the file says when serve is started again', async () => {
-    world = await startWorld();
-    await world.moveByHand({ blue: 30, green: 70 });
-    await world.restart();
-    const reading = await local.read(world.config, nodeIo);
+    subject = await startSubject();
+    await subject.moveByHand({ blue: 30, green: 70 });
+    await subject.restart();
+    const reading = await local.read(subject.config, nodeIo);
     expect(appliedText(reading.members)).toBe('blue=30,green=70');
   });
 
   it('says configured, not served, when the counters began anew since the earlier reading', async () => {
-    world = await startWorld();
-    await world.traffic(50);
-    const since = await local.read(world.config, nodeIo);
-    await world.restart();
-    await world.traffic(20);
-    expect((await local.read(world.config, nodeIo, since)).certainty).toBe('configured');
+    subject = await startSubject();
+    await subject.traffic(50);
+    const since = await local.read(subject.config, nodeIo);
+    await subject.restart();
+    await subject.traffic(20);
+    expect((await local.read(subject.config, nodeIo, since)).certainty).toBe('configured');
   });
 
   it('refuses a percentage finer than a hundredth', async () => {
-    world = await startWorld();
-    const reading = await local.read(world.config, nodeIo);
-    expect(local.impossible(world.config, reading, 0.01)).toBeUndefined();
-    expect(local.impossible(world.config, reading, 33.33)).toBeUndefined();
-    expect(local.impossible(world.config, reading, 0.005)).toMatch(/hundredths/);
+    subject = await startSubject();
+    const reading = await local.read(subject.config, nodeIo);
+    expect(local.impossible(subject.config, reading, 0.01)).toBeUndefined();
+    expect(local.impossible(subject.config, reading, 33.33)).toBeUndefined();
+    expect(local.impossible(subject.config, reading, 0.005)).toMatch(/hundredths/);
   });
 
   it('says unreachable, and not a split, when something else listens there', async () => {
-    world = await startWorld();
+    subject = await startSubject();
     const other = await startBackend(GUIDS[0] ?? '');
-    const config = { ...world.config, listen: new URL(other.address).host };
+    const config = { ...subject.config, listen: new URL(other.address).host };
     await expect(local.read(config, nodeIo)).rejects.toMatchObject({
       code: 'UNREACHABLE',
       message: expect.stringMatching(/something else/),
@@ -136,16 +136,16 @@ describe('the local router', () => {
   });
 
   it('writes one file, whole, by its only change', async () => {
-    world = await startWorld();
+    subject = await startSubject();
     const split = [
       { place: 'green', build: GUIDS[1] ?? null, percent: 25 },
       { place: 'blue', build: GUIDS[0] ?? null, percent: 75 },
     ];
-    const [change, ...more] = local.changes(world.config, split, { leaving: 'at-once' });
+    const [change, ...more] = local.changes(subject.config, split, { leaving: 'at-once' });
     expect(more).toEqual([]);
     if (change === undefined) throw new Error('no change');
     await make(change, nodeIo, () => undefined);
-    expect(JSON.parse(readFileSync(world.config.routes, 'utf8'))).toEqual({ formatVersion: 1, split: [split[1], split[0]] });
+    expect(JSON.parse(readFileSync(subject.config.routes, 'utf8'))).toEqual({ formatVersion: 1, split: [split[1], split[0]] });
   });
 });
 

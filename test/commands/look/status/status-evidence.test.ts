@@ -3,16 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { evidenceLines, evidenceOf } from '../../../../src/commands/look/status/status-evidence.ts';
 import { comparing } from '../../../engine/comparing.ts';
 import { begins, scene, when } from '../../../engine/scene.ts';
-import { historyIn } from '../../../world/rollouts.ts';
+import { historyIn } from '../../../simulator/rollouts.ts';
 
 async function stateAfter(ms: number, failing = 0) {
   const here = scene();
   when(here, begins('baking'), () => {
-    Object.assign(here.world.builds.get('green') ?? {}, { failing });
-    here.world.after(ms, () => here.runner.kill());
+    Object.assign(here.sim.builds.get('green') ?? {}, { failing });
+    here.sim.after(ms, () => here.runner.kill());
   });
   await here.go(comparing());
-  const { rollout } = await historyIn(here.world);
+  const { rollout } = await historyIn(here.sim);
   if (rollout === null) throw new Error('no rollout');
   return rollout;
 }

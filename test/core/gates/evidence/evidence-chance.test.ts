@@ -15,7 +15,7 @@ const ALPHA = 0.05;
 /** What of so many runs may happen by chance of `rate` each: four standard deviations above the mean. */
 const atMost = (rate: number) => RUNS * rate + 4 * Math.sqrt(RUNS * rate);
 
-interface World {
+interface Traffic {
   readonly share: number;
   readonly requests: number;
   /** The stable build's rate at a poll, and the candidate's that belongs to it. */
@@ -23,21 +23,26 @@ interface World {
   readonly rate: (stableRate: number) => number;
 }
 
-function countsOf(world: World, random: () => number, poll: number): Counts {
-  const stableRate = world.stableRate(poll);
-  const nc = binomial(random, world.requests, world.share);
-  const nb = world.requests - nc;
-  return [binomial(random, nc, Math.min(1, world.rate(stableRate))), nc, binomial(random, nb, stableRate), nb];
+function countsOf(traffic: Traffic, random: () => number, poll: number): Counts {
+  const stableRate = traffic.stableRate(poll);
+  const nc = binomial(random, traffic.requests, traffic.share);
+  const nb = traffic.requests - nc;
+  return [binomial(random, nc, Math.min(1, traffic.rate(stableRate))), nc, binomial(random, nb, stableRate), nb];
 }
 
-/** How many rollouts of the world end as asked, at whatever poll. */
-function runs(settings: GateSettings, world: World, seed: number, ends: (evidence: ReturnType<typeof fed>) => boolean): number {
+/** How many rollouts of the traffic end as asked, at whatever poll. */
+function runs(
+  settings: GateSettings,
+  traffic: Traffic,
+  seed: number,
+  ends: (evidence: ReturnType<typeof fed>) => boolean,
+): number {
   let found = 0;
   for (let run = 0; run < RUNS; run += 1) {
     const random = seeded(seed * 1000 + run);
-    let evidence = fed(settings, [], world.share);
+    let evidence = fed(settings, [], traffic.share);
     for (let poll = 0; poll < POLLS; poll += 1) {
-      const gates = { errors: whole(countsOf(world, random, poll)) };
+      const gates = { errors: whole(countsOf(traffic, random, poll)) };
       evidence = feed(settings, evidence, { atMs: evidence.atMs + 15_000, gates });
       if (!ends(evidence)) continue;
       found += 1;
@@ -49,7 +54,7 @@ function runs(settings: GateSettings, world: World, seed: number, ends: (evidenc
 
 const boundary = (stableRate: number) => 1.2 * stableRate + 0.0005;
 
-const WORLDS: readonly (readonly [string, World, Partial<GateSettings['metrics'][number]>])[] = [
+const TRAFFIC: readonly (readonly [string, Traffic, Partial<GateSettings['metrics'][number]>])[] = [
   ['rare failures at 1 %', { share: 0.01, requests: 15_000, stableRate: () => 0.001, rate: boundary }, {}],
   ['rare failures at 50 %', { share: 0.5, requests: 1500, stableRate: () => 0.001, rate: boundary }, {}],
   [
@@ -65,25 +70,25 @@ const WORLDS: readonly (readonly [string, World, Partial<GateSettings['metrics']
 ];
 
 describe('false alarms, exactly at the margin', () => {
-  it.each(WORLDS)('are at most alpha with %s', (_name, world, metric) => {
+  it.each(TRAFFIC)('are at most alpha with %s', (_name, traffic, metric) => {
     for (const calibrated of [false, true]) {
       const settings = settingsOf({ alpha: ALPHA, calibrated }, { dispersion: 1, ...metric });
-      const found = runs(settings, world, SEED, ({ crossed }) => crossed !== null);
+      const found = runs(settings, traffic, SEED, ({ crossed }) => crossed !== null);
       expect(found, `seed ${SEED}`).toBeLessThanOrEqual(atMost(ALPHA));
     }
   });
 
   it('are at most alpha where failures come in clumps of 20', () => {
-    const world: World = { share: 0.1, requests: 5000, stableRate: () => 0.001 / 20, rate: (rate) => 1.2 * rate };
+    const traffic: Traffic = { share: 0.1, requests: 5000, stableRate: () => 0.001 / 20, rate: (rate) => 1.2 * rate };
     const settings = settingsOf({ alpha: ALPHA });
     let found = 0;
     for (let run = 0; run < RUNS; run += 1) {
       const random = seeded(SEED * 1000 + run);
       const clumps = Array.from({ length: POLLS }, (_, poll) => {
-        const [kc, nc, kb, nb] = countsOf(world, random, poll);
+        const [kc, nc, kb, nb] = countsOf(traffic, random, poll);
         return whole([Math.min(nc, 20 * kc), nc, Math.min(nb, 20 * kb), nb]);
       });
-      if (fed(settings, clumps, world.share).crossed !== null) found += 1;
+      if (fed(settings, clumps, traffic.share).crossed !== null) found += 1;
     }
     expect(found, `seed ${SEED}`).toBeLessThanOrEqual(atMost(ALPHA));
   });
@@ -138,11 +143,11 @@ describe('false certificates, exactly at the harm', () => {
     [0.01, 0.01],
     [0.5, 0.001],
   ])('are at most 1 - confidence at a share of %f', (share, plus) => {
-    const world: World = { share, requests: 6000, stableRate: () => 0.001, rate: (rate) => 2 * rate + plus };
+    const traffic: Traffic = { share, requests: 6000, stableRate: () => 0.001, rate: (rate) => 2 * rate + plus };
     const settings = settingsOf({}, { dispersion: 1 });
     const [metric] = settings.metrics;
     const need = certificateLogC(settings);
-    const found = runs(settings, world, SEED, (evidence) => {
+    const found = runs(settings, traffic, SEED, (evidence) => {
       const [stream] = metric === undefined ? [] : streamsOf(evidence, metric);
       return stream !== undefined && streamLogC(stream) >= need;
     });

@@ -20,7 +20,7 @@ function cast(story: string): number {
   return story.split('\n').filter((line) => /^ {2}(?:process|at \d|request)/.test(line)).length;
 }
 
-it('a world that fails is told line by line, shrunk, and the same every time', { timeout: 120_000 }, async () => {
+it('a simulation that fails is told line by line, shrunk, and the same every time', { timeout: 120_000 }, async () => {
   await bundleSimulator(PROGRAM, [EARLY]);
   const { failures } = await askProgram(PROGRAM, ['--seed', '1', '--count', '5000', '--until-failure']);
   const seed = failures[0]?.seed ?? Number.NaN;
@@ -36,7 +36,7 @@ it('a world that fails is told line by line, shrunk, and the same every time', {
   expect(stdout.trimEnd().split('\n').at(-1)).toBe(`npm run simulate -- --seed ${seed}`);
 });
 
-it('a world that keeps every promise ends well', { timeout: 60_000 }, async () => {
+it('a simulation that keeps every promise ends well', { timeout: 60_000 }, async () => {
   await bundleSimulator(PROGRAM.replace('replay', 'good'));
   const { status, stdout } = spawnSync(process.execPath, [PROGRAM.replace('replay', 'good'), '--seed', '1'], {
     encoding: 'utf8',

@@ -77,7 +77,7 @@ export class Turns {
     const next = this.#due.shift();
     if (next === undefined) return;
     if (this.#calls > this.callsMax) {
-      this.#runAway(new Error('the world ran away: this never ends'));
+      this.#runAway(new Error('the simulation ran away: this never ends'));
       return;
     }
     this.#moveTo(next.atMs);

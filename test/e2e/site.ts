@@ -8,7 +8,7 @@ import { type Backend, startBackend } from '../servers/backend.ts';
 import { type Haproxy, startHaproxy } from '../servers/haproxy.ts';
 import { load } from '../servers/load.ts';
 import { tempFolder } from '../servers/program.ts';
-import { configText, manifestText } from './world-files.ts';
+import { configText, manifestText } from './site-files.ts';
 
 export const PLACES = ['blue', 'green', 'amber'] as const;
 export type PlaceName = (typeof PLACES)[number];
@@ -22,7 +22,7 @@ export interface E2eBuild {
 }
 export type Builds = Readonly<Record<PlaceName, E2eBuild>>;
 
-export interface WorldOptions {
+export interface SiteOptions {
   /** Made before, where something else must know their addresses; own ones otherwise. */
   readonly builds?: Builds;
   /** As in the config: `[{ percent: 50, bake: 400ms }, …]`. */
@@ -45,7 +45,7 @@ export interface WorldOptions {
   readonly regions?: readonly string[];
 }
 
-export interface World {
+export interface Site {
   readonly builds: Builds;
   readonly haproxy: Haproxy;
   readonly checkout: string;
@@ -66,7 +66,7 @@ export interface World {
   /** Who answers `count` real requests, by place. */
   answers(count?: number, location?: number): Promise<Readonly<Record<string, number>>>;
   /** Writes the config again, with some of the options changed. */
-  writeConfig(changed?: WorldOptions): void;
+  writeConfig(changed?: SiteOptions): void;
   writeManifest(builds?: readonly E2eBuild[]): void;
   close(): Promise<void>;
 }
@@ -80,21 +80,21 @@ export interface Started extends Omit<RunningCli, 'ended'> {
 
 export const PRODUCTION = '--env production --confirm production --json';
 
-let worlds = 0;
+let sites = 0;
 
-/** One build at each place. GUIDs differ between the worlds of a file, which may share a metrics server. */
+/** One build at each place. GUIDs differ between the sites of a file, which may share a metrics server. */
 export async function startBuilds(): Promise<Builds> {
-  worlds += 1;
-  const world = String(worlds).padStart(4, '0');
+  sites += 1;
+  const site = String(sites).padStart(4, '0');
   const made = PLACES.map(async (place, index): Promise<[PlaceName, E2eBuild]> => {
-    const guid = `${String(index + 1).repeat(8)}-${world}-4000-8000-00000000000${index + 1}`;
+    const guid = `${String(index + 1).repeat(8)}-${site}-4000-8000-00000000000${index + 1}`;
     return [place, { guid, place, sequence: 40 + index, backend: await startBackend({ guid, environment: 'production' }) }];
   });
   return Object.fromEntries(await Promise.all(made)) as unknown as Builds;
 }
 
 /** Opens it with all traffic on blue, which is adopted; green and amber wait in maintenance. */
-export async function openWorld(options: WorldOptions = {}): Promise<World> {
+export async function openSite(options: SiteOptions = {}): Promise<Site> {
   const builds = options.builds ?? (await startBuilds());
   const { folder, remove } = tempFolder();
   const haproxy = await startHaproxy({
@@ -120,17 +120,17 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     await Promise.all(PLACES.map((place) => builds[place].backend.close()));
     remove();
   };
-  const world = furnish(folder, builds, haproxy, options, close);
-  world.writeConfig();
-  world.writeManifest();
-  if (options.adopted === false) return world;
-  const { exitCode, stderr } = await world.run(`adopt ${PRODUCTION}`);
-  if (exitCode === 0) return world;
+  const site = furnish(folder, builds, haproxy, options, close);
+  site.writeConfig();
+  site.writeManifest();
+  if (options.adopted === false) return site;
+  const { exitCode, stderr } = await site.run(`adopt ${PRODUCTION}`);
+  if (exitCode === 0) return site;
   await close();
   throw new Error(`adopt ended with ${exitCode}: ${stderr}`);
 }
 
-function furnish(folder: string, builds: Builds, haproxy: Haproxy, options: WorldOptions, close: World['close']): World {
+function furnish(folder: string, builds: Builds, haproxy: Haproxy, options: SiteOptions, close: Site['close']): Site {
   const checkout = join(folder, 'checkout');
   const stateDir = join(folder, 'state');
   const env = { HOME: join(folder, 'home') };
@@ -218,6 +218,6 @@ export function documentOf<T>(ran: CliAnswer): T {
 }
 
 /** Takes the whole checkout away: config and manifests. */
-export function loseCheckout(world: World): void {
-  for (const name of ['kvdeploy.config.yaml', 'releases']) rmSync(join(world.checkout, name), { recursive: true });
+export function loseCheckout(site: Site): void {
+  for (const name of ['kvdeploy.config.yaml', 'releases']) rmSync(join(site.checkout, name), { recursive: true });
 }

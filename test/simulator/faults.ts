@@ -1,45 +1,45 @@
-/** What happens by itself in a simulated world: it begins, and most of it ends again. */
+/** What happens by itself in a simulation: it begins, and most of it ends again. */
 import { seeded } from '../stores/entries.ts';
 import type { Invariants } from './invariants.ts';
 import { CANDIDATE, STABLE } from './rollouts.ts';
 import type { Fault } from './schedule.ts';
-import type { World } from './world.ts';
+import type { Simulation } from './simulation.ts';
 
 /** Lower numbers only look. */
 export const FIRST_PID = 10;
 export const FOREIGN = 'dead0000-0000-4000-8000-000000000009';
 
-export function beginFault(world: World, { what, lastsMs }: Fault, invariants: Invariants): void {
-  world.tell?.('world', wording(what));
-  const forAWhile = (change: Partial<World>, back: Partial<World>) => {
-    Object.assign(world, change);
-    world.after(lastsMs, () => void Object.assign(world, back));
+export function beginFault(sim: Simulation, { what, lastsMs }: Fault, invariants: Invariants): void {
+  sim.tell?.('simulation', wording(what));
+  const forAWhile = (change: Partial<Simulation>, back: Partial<Simulation>) => {
+    Object.assign(sim, change);
+    sim.after(lastsMs, () => void Object.assign(sim, back));
   };
   switch (what.kind) {
     case 'somebody moves traffic':
-      world.met('somebody else moves traffic');
-      world.move(what.split, 0);
+      sim.met('somebody else moves traffic');
+      sim.move(what.split, 0);
       return;
     case 'metrics': {
-      const counters = world.metrics.get(what.build === 'green' ? CANDIDATE : STABLE);
+      const counters = sim.metrics.get(what.build === 'green' ? CANDIDATE : STABLE);
       if (counters === undefined) return;
       counters.sight = what.sight;
-      world.after(lastsMs, () => {
+      sim.after(lastsMs, () => {
         counters.sight = 'counts';
       });
       return;
     }
     case 'clock jumps':
-      world.met(what.byMs > 0 ? 'clock jumps ahead' : 'clock jumps back');
-      world.nowMs += what.byMs;
+      sim.met(what.byMs > 0 ? 'clock jumps ahead' : 'clock jumps back');
+      sim.nowMs += what.byMs;
       return;
     case 'power cut':
-      world.met('power cut');
-      cutPower(world, what.seed);
+      sim.met('power cut');
+      cutPower(sim, what.seed);
       return;
     case 'counters restart':
-      world.met('counters restart');
-      Object.assign(world.metrics.get(CANDIDATE) ?? {}, { requests: 0, errors: 0, frozen: undefined });
+      sim.met('counters restart');
+      Object.assign(sim.metrics.get(CANDIDATE) ?? {}, { requests: 0, errors: 0, frozen: undefined });
       return;
     case 'router down':
       forAWhile({ routerDown: true }, { routerDown: false });
@@ -60,21 +60,21 @@ export function beginFault(world: World, { what, lastsMs }: Fault, invariants: I
       forAWhile({ lies: true }, { lies: false });
       return;
     case 'green fails':
-      world.met('candidate begins to fail');
-      Object.assign(world.builds.get('green') ?? {}, { failing: 0.5 });
+      sim.met('candidate begins to fail');
+      Object.assign(sim.builds.get('green') ?? {}, { failing: 0.5 });
       return;
     case 'foreign binary at green':
-      world.met('foreign binary at the candidate');
-      invariants.foreignSinceMs ??= world.monotonicMs;
-      world.place('green', FOREIGN);
+      sim.met('foreign binary at the candidate');
+      invariants.foreignSinceMs ??= sim.monotonicMs;
+      sim.place('green', FOREIGN);
   }
 }
 
 /** Every process dies at once, and of what was not flushed nobody knows what was written. */
-function cutPower(world: World, seed: number): void {
+function cutPower(sim: Simulation, seed: number): void {
   const random = seeded(seed);
-  for (const [pid, kill] of [...world.kill]) if (pid >= FIRST_PID) kill();
-  world.disk.cutPower(() => random() < 0.5);
+  for (const [pid, kill] of [...sim.kill]) if (pid >= FIRST_PID) kill();
+  sim.disk.cutPower(() => random() < 0.5);
 }
 
 function wording(what: Fault['what']): string {

@@ -1,11 +1,11 @@
-/** One process in the simulated world: it can be killed at any call, frozen for a while, and reaches everything through its own Io. */
+/** One process in the simulation: it can be killed at any call, frozen for a while, and reaches everything through its own Io. */
 import { NotAllowed } from '../../src/base/changes/change.ts';
 import type { Control } from '../../src/engine/runner.ts';
 import type { Io } from '../../src/io.ts';
 import { diskOf } from './process-disk.ts';
-import { identityOf, type World } from './world.ts';
+import { identityOf, type Simulation } from './simulation.ts';
 
-/** A promise of its own each time: one for all would keep every world that ever waited for it. */
+/** A promise of its own each time: one for all would keep every simulation that ever waited for it. */
 const forEver = () => new Promise<never>(() => undefined);
 const CALL_MS = 3;
 /** Who does not go within this time is left. */
@@ -28,20 +28,20 @@ export class Process {
   /** When it is killed: whether what it has in flight still reaches the router, or (from a host that went away) does so later. */
   lastWord: 'now' | 'never' | 'late' = 'now';
   calls = 0;
-  readonly #world: World;
+  readonly #sim: Simulation;
   #ids = 0;
   #die: () => void = () => undefined;
 
-  constructor(world: World, pid: number, options: { host?: string; control?: Partial<Control>; endable?: boolean } = {}) {
-    this.#world = world;
+  constructor(sim: Simulation, pid: number, options: { host?: string; control?: Partial<Control>; endable?: boolean } = {}) {
+    this.#sim = sim;
     this.pid = pid;
     this.control = { hold: false, leave: false, untilPercent: null, leaveAtMs: null, ...options.control };
     this.death = new Promise((resolve) => {
       this.#die = () => resolve('died');
     });
     const host = options.host ?? 'deploy-1';
-    world.running.add(pid);
-    world.kill.set(pid, () => this.kill());
+    sim.running.add(pid);
+    sim.kill.set(pid, () => this.kill());
     this.io = this.#door(host);
   }
 
@@ -49,21 +49,21 @@ export class Process {
   kill(): void {
     if (!this.alive) return;
     this.alive = false;
-    this.#world.running.delete(this.pid);
-    if (this.lastWord !== 'late') this.#world.hangUp(this.pid, this.lastWord === 'now');
+    this.#sim.running.delete(this.pid);
+    if (this.lastWord !== 'late') this.#sim.hangUp(this.pid, this.lastWord === 'now');
     this.#die();
   }
 
   #door(host: string): Io {
-    const world = this.#world;
-    const never = () => Promise.reject(new Error('there is nothing like that in this world'));
+    const sim = this.#sim;
+    const never = () => Promise.reject(new Error('there is nothing like that in this simulation'));
     return {
-      fs: diskOf(world.disk, world, this),
+      fs: diskOf(sim.disk, sim, this),
       http: async (request, allowed) => {
         await this.#call('connect');
         const reason = allowed();
         if (reason !== undefined) throw new NotAllowed(reason);
-        const answer = await world.answer(request, this.pid);
+        const answer = await sim.answer(request, this.pid);
         await this.#call('answered');
         return answer;
       },
@@ -71,21 +71,21 @@ export class Process {
       run: never,
       secret: () => undefined,
       env: () => undefined,
-      now: () => world.nowMs,
-      monotonic: () => world.monotonicMs,
+      now: () => sim.nowMs,
+      monotonic: () => sim.monotonicMs,
       sleep: async (ms) => {
-        await world.pass(ms);
+        await sim.pass(ms);
         await this.#call('slept');
       },
       every: (ms, act) => this.#every(ms, act),
       randomId: () => (this.pid * 0x1000000 + ++this.#ids).toString(16).padStart(12, '0'),
       self: () => identityOf(this.pid, host),
-      isRunning: (one) => one.host === host && world.running.has(one.pid),
+      isRunning: (one) => one.host === host && sim.running.has(one.pid),
       end: async (one) => {
         if (one.host !== host) return false;
-        if (world.unendable.has(one.pid)) await this.io.sleep(GONE_WITHIN_MS);
-        else world.kill.get(one.pid)?.();
-        return !world.unendable.has(one.pid) || !world.running.has(one.pid);
+        if (sim.unendable.has(one.pid)) await this.io.sleep(GONE_WITHIN_MS);
+        else sim.kill.get(one.pid)?.();
+        return !sim.unendable.has(one.pid) || !sim.running.has(one.pid);
       },
     };
   }
@@ -100,7 +100,7 @@ export class Process {
       this.isFrozen = false;
       if (!this.alive) await forEver();
     }
-    await this.#world.pass(CALL_MS);
+    await this.#sim.pass(CALL_MS);
     this.count();
     if (!this.alive) await forEver();
   }
@@ -110,9 +110,9 @@ export class Process {
     const again = () => {
       if (!this.alive) return;
       if (!this.isFrozen) act();
-      stop = this.#world.after(ms, again);
+      stop = this.#sim.after(ms, again);
     };
-    stop = this.#world.after(ms, again);
+    stop = this.#sim.after(ms, again);
     return () => stop();
   }
 
@@ -120,7 +120,7 @@ export class Process {
   count(): void {
     this.calls += 1;
     if (this.calls < this.dieAt || !this.alive) return;
-    this.#world.met('crash');
+    this.#sim.met('crash');
     this.kill();
   }
 }

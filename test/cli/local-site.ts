@@ -1,11 +1,11 @@
-/** A small world for the CLI tests: config, manifests, backends, `kvdeploy serve`, state and HOME in one temporary folder. Must leave nothing behind. */
+/** A small site for the CLI tests: config, manifests, backends, `kvdeploy serve`, state and HOME in one temporary folder. Must leave nothing behind. */
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ServeStatus, STATUS_PATH, statusSchema } from '../../src/routers/local/local-routes.ts';
 import { type Backend, startBackend } from '../servers/backend.ts';
 import { freePort, tempFolder, until } from '../servers/program.ts';
-import { configText, manifestText, type Name, SCOPES, type Wishes, type WorldBuild } from './local-builds.ts';
+import { configText, manifestText, type Name, SCOPES, type SiteBuild, type Wishes } from './local-builds.ts';
 import {
   BIN,
   type CliAnswer,
@@ -25,7 +25,7 @@ interface Place {
   readonly backends: ReadonlyMap<string, Backend>;
 }
 
-export interface LocalWorld {
+export interface LocalSite {
   readonly folder: string;
   /** Where config and manifests lie. */
   readonly checkout: string;
@@ -34,7 +34,7 @@ export interface LocalWorld {
   backend(name: Name, ref: string): Backend;
   routes(name: Name): string;
   writeConfig(wishes?: Wishes): void;
-  writeManifest(name: Name, builds: readonly WorldBuild[]): void;
+  writeManifest(name: Name, builds: readonly SiteBuild[]): void;
   run(args: readonly string[], options?: CliOptions): Promise<CliAnswer>;
   start(args: readonly string[], options?: CliOptions): RunningCli;
   atTerminal(args: readonly string[], options?: TerminalOptions): Promise<TerminalAnswer>;
@@ -58,7 +58,7 @@ export interface ShellAnswer {
 }
 
 /** Opens it with everything on each scope's `blue`, nothing adopted, and `kvdeploy serve` running for each of `serving`. */
-export async function openLocalWorld(serving: readonly Name[] = ['production']): Promise<LocalWorld> {
+export async function openLocalSite(serving: readonly Name[] = ['production']): Promise<LocalSite> {
   const { folder, remove } = tempFolder();
   const checkout = join(folder, 'checkout');
   const home = join(folder, 'home');
@@ -68,14 +68,12 @@ export async function openLocalWorld(serving: readonly Name[] = ['production']):
   for (const name of Object.keys(SCOPES) as Name[]) places.set(name, await openPlace(name, folder));
   const place = (name: Name) => places.get(name) as Place;
   const serves = new Map<Name, RunningCli>();
-  const inWorld = <Options extends { readonly cwd?: string; readonly env?: CliOptions['env'] }>(
-    options: Options | undefined,
-  ) => ({
+  const inSite = <Options extends { readonly cwd?: string; readonly env?: CliOptions['env'] }>(options: Options | undefined) => ({
     cwd: checkout,
     ...options,
     env: { HOME: home, USER: 'tess', ...options?.env },
   });
-  const world: LocalWorld = {
+  const site: LocalSite = {
     folder,
     checkout,
     stateDir,
@@ -90,10 +88,10 @@ export async function openLocalWorld(serving: readonly Name[] = ['production']):
       mkdirSync(dir, { recursive: true });
       writeFileSync(join(dir, 'kv-gateway.yaml'), manifestText(name, builds));
     },
-    run: (args, options) => runCli(args, inWorld(options)),
-    start: (args, options) => startCli(args, inWorld(options)),
-    atTerminal: (args, options) => runInTerminal(args, inWorld(options)),
-    shell: (script, options) => runShell(script, inWorld(options)),
+    run: (args, options) => runCli(args, inSite(options)),
+    start: (args, options) => startCli(args, inSite(options)),
+    atTerminal: (args, options) => runInTerminal(args, inSite(options)),
+    shell: (script, options) => runShell(script, inSite(options)),
     status: (name) => askStatus(place(name)),
     percent: async (name, ref) => (await askStatus(place(name))).split.find((share) => share.place === ref)?.percent ?? 0,
     keep: (as) => copyAll(folder, join(folder, `kept-${as}`)),
@@ -104,7 +102,7 @@ export async function openLocalWorld(serving: readonly Name[] = ['production']):
     },
     startServe: async (name) => {
       const { tenant, environment } = SCOPES[name];
-      const options = { ...inWorld({}), timeoutMs: 1_800_000 };
+      const options = { ...inSite({}), timeoutMs: 1_800_000 };
       const running = startCli(['serve', '--tenant', tenant, '--env', environment, '--initially', 'blue'], options);
       serves.set(name, running);
       await running.waitFor(/serving http/);
@@ -121,10 +119,10 @@ export async function openLocalWorld(serving: readonly Name[] = ['production']):
       remove();
     },
   };
-  world.writeConfig();
-  for (const name of places.keys()) world.writeManifest(name, SCOPES[name].builds);
-  await Promise.all(serving.map((name) => world.startServe(name)));
-  return world;
+  site.writeConfig();
+  for (const name of places.keys()) site.writeManifest(name, SCOPES[name].builds);
+  await Promise.all(serving.map((name) => site.startServe(name)));
+  return site;
 }
 
 function runShell(script: string, options: { readonly cwd: string; readonly env: CliOptions['env'] }): Promise<ShellAnswer> {

@@ -66,7 +66,7 @@ async function tell(schedule: Schedule): Promise<void> {
   await printStory(short.schedule, print);
 }
 
-// Errors are thrown by the dozen in every world, and nobody reads where: a failure is lived through again.
+// Errors are thrown by the dozen in every simulation, and nobody reads where: a failure is lived through again.
 if (count > 1) Error.stackTraceLimit = 0;
 // Who this is does not change, and each look at a file of the state asks the system for it.
 const user = process.geteuid?.() ?? 0;

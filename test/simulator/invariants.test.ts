@@ -1,4 +1,4 @@
-/** Each promise that the simulator watches can be seen broken: a world made by hand for each, and one in which all are kept. */
+/** Each promise that the simulator watches can be seen broken: a simulation made by hand for each, and one in which all are kept. */
 import { describe, expect, it } from 'vitest';
 import type { Event } from '../../src/core/ledger/events.ts';
 import type { NewEntry } from '../../src/core/ledger/ledger.ts';
@@ -7,7 +7,7 @@ import { Invariants } from './invariants.ts';
 import { Process } from './process.ts';
 import { buildAt, furnish, planOf, promote, storeOf } from './rollouts.ts';
 import type { Schedule } from './schedule.ts';
-import { identityOf, POINTER_DIR, SCOPE, World } from './world.ts';
+import { identityOf, POINTER_DIR, SCOPE, Simulation } from './simulation.ts';
 
 const QUIET: Schedule = { seed: 0, plan: planOf(), green: 'good', actors: [], mishaps: [], faults: [], end: 'resume' };
 const ALL_BLUE = { blue: 100, green: 0, grey: 0 };
@@ -17,9 +17,9 @@ const RUNNER = 10;
 const RESCUER = 11;
 
 function scene(said: Partial<Schedule> = {}) {
-  const world = furnish(new World(ALL_BLUE));
-  const invariants = new Invariants(world, { ...QUIET, ...said });
-  return { world, invariants };
+  const sim = furnish(new Simulation(ALL_BLUE));
+  const invariants = new Invariants(sim, { ...QUIET, ...said });
+  return { sim, invariants };
 }
 
 function entry(event: Event): NewEntry {
@@ -47,8 +47,8 @@ const SHIFTED: readonly Event[] = [
 ];
 
 /** The ledger says all this, as if a process had written it. */
-async function written(world: World, events: readonly Event[]): Promise<void> {
-  const store = storeOf(new Process(world, RUNNER).io);
+async function written(sim: Simulation, events: readonly Event[]): Promise<void> {
+  const store = storeOf(new Process(sim, RUNNER).io);
   for (const [index, event] of events.entries()) expect(await store.append(SCOPE, index + 1, entry(event))).toBe('ok');
 }
 
@@ -59,117 +59,117 @@ async function broken(invariants: Invariants): Promise<string> {
 
 describe('it is seen when', () => {
   it('I1: traffic goes to a place that the plan does not name', async () => {
-    const { world, invariants } = scene();
-    world.onShift(RUNNER, { blue: 50, green: 0, grey: 50 });
+    const { sim, invariants } = scene();
+    sim.onShift(RUNNER, { blue: 50, green: 0, grey: 50 });
     expect(await broken(invariants)).toContain('I1 process 10 gave traffic to grey');
   });
 
   it('I1: more traffic goes to a build of another environment', async () => {
-    const { world, invariants } = scene({ green: 'staging' });
-    world.onShift(RUNNER, TEN_GREEN);
+    const { sim, invariants } = scene({ green: 'staging' });
+    sim.onShift(RUNNER, TEN_GREEN);
     expect(await broken(invariants)).toContain('I1 process 10 sent more traffic to a build of somewhere else');
   });
 
   it('I2: somebody changes traffic who does not lead', async () => {
-    const { world, invariants } = scene();
-    await written(world, [CLAIM, PLANNED, ...SHIFTED.slice(0, 1)]);
-    world.onShift(RUNNER + 5, TEN_GREEN);
+    const { sim, invariants } = scene();
+    await written(sim, [CLAIM, PLANNED, ...SHIFTED.slice(0, 1)]);
+    sim.onShift(RUNNER + 5, TEN_GREEN);
     expect(await broken(invariants)).toContain('I2 process 15 changed traffic while 10 led');
   });
 
   it('I2: the leader sets what the ledger does not want', async () => {
-    const { world, invariants } = scene();
-    await written(world, [CLAIM, PLANNED, ...SHIFTED.slice(0, 1)]);
-    world.onShift(RUNNER, ALL_GREEN);
+    const { sim, invariants } = scene();
+    await written(sim, [CLAIM, PLANNED, ...SHIFTED.slice(0, 1)]);
+    sim.onShift(RUNNER, ALL_GREEN);
     expect(await broken(invariants)).toContain('I2 process 10 set green 100 %, the ledger wants blue 90 %, green 10 %');
   });
 
   it('I3: an acknowledged entry is gone', async () => {
-    const { world, invariants } = scene();
-    world.onAppended(RUNNER, 1, entry(CLAIM));
+    const { sim, invariants } = scene();
+    sim.onAppended(RUNNER, 1, entry(CLAIM));
     expect(await broken(invariants)).toContain('I3 entry 1 (claimed) that process 10 was promised is gone');
   });
 
   it('I3: an acknowledged generation of the pointer is gone', async () => {
-    const { world, invariants } = scene();
-    world.onPointed(3);
+    const { sim, invariants } = scene();
+    sim.onPointed(3);
     expect(await broken(invariants)).toContain('I3 generation 3 of the pointer was promised and is gone');
   });
 
   it('I4: two processes are told that one entry is theirs', () => {
-    const { world, invariants } = scene();
-    world.onAppended(RUNNER, 1, entry(CLAIM));
-    world.onAppended(RUNNER + 1, 1, entry(CLAIM));
+    const { sim, invariants } = scene();
+    sim.onAppended(RUNNER, 1, entry(CLAIM));
+    sim.onAppended(RUNNER + 1, 1, entry(CLAIM));
     expect(invariants.problems.join()).toContain('I4 processes 10 and 11 were both told that entry 1 is theirs');
   });
 
   it('I5: traffic is changed under a hold', async () => {
-    const { world, invariants } = scene();
-    putFile(world.disk, `${POINTER_DIR}/hold`, 'hold');
-    world.onShift(RUNNER, TEN_GREEN);
+    const { sim, invariants } = scene();
+    putFile(sim.disk, `${POINTER_DIR}/hold`, 'hold');
+    sim.onShift(RUNNER, TEN_GREEN);
     expect(await broken(invariants)).toContain('I5 process 10 changed traffic under a hold');
   });
 
   it('I5: something of a rollout arrives after the rescue is over, and its hold is lost', async () => {
-    const { world, invariants } = scene();
-    const sentMs = world.monotonicMs;
+    const { sim, invariants } = scene();
+    const sentMs = sim.monotonicMs;
     invariants.breaksGlass(RESCUER);
-    await world.pass(100);
+    await sim.pass(100);
     invariants.rescued(RESCUER, null, 'made and verified');
-    await world.pass(100);
-    world.move(TEN_GREEN, RUNNER, sentMs);
+    await sim.pass(100);
+    sim.move(TEN_GREEN, RUNNER, sentMs);
     invariants.holdStands();
     expect(invariants.problems.join()).toContain('I5 what process 10 sent 200 ms ago arrived after the rescue was over');
     expect(invariants.problems.join()).toContain('I5 a hold was set and is gone');
   });
 
   it('I6: a generation of the pointer is damaged', async () => {
-    const { world, invariants } = scene();
-    putFile(world.disk, `${POINTER_DIR}/ptr.000000000001`, 'half a poin');
-    world.onPointed(1);
+    const { sim, invariants } = scene();
+    putFile(sim.disk, `${POINTER_DIR}/ptr.000000000001`, 'half a poin');
+    sim.onPointed(1);
     expect(await broken(invariants)).toContain('I6 damaged generations');
   });
 
   it('I7: the percentage rises without a gate that passed', async () => {
-    const { world, invariants } = scene();
+    const { sim, invariants } = scene();
     const polled: Event = { type: 'polled', atMs: 6, verdict: 'pass', watchedMs: 5000, missingMs: 0, advance: true, gates: [] };
-    await written(world, [CLAIM, PLANNED, ...SHIFTED, polled]);
-    world.onShift(RUNNER, ALL_GREEN);
+    await written(sim, [CLAIM, PLANNED, ...SHIFTED, polled]);
+    sim.onShift(RUNNER, ALL_GREEN);
     expect(await broken(invariants)).toContain('I7 process 10 raised the percentage without a gate that passed');
   });
 
   it('I7: a build that fails gets beyond the first step', async () => {
-    const { world, invariants } = scene({ green: 'broken' });
-    world.move(ALL_GREEN, RUNNER);
+    const { sim, invariants } = scene({ green: 'broken' });
+    sim.move(ALL_GREEN, RUNNER);
     expect(await broken(invariants)).toContain('I7 a build that fails got 100 %');
   });
 
   it('I7: a build is known-good before its last bake is over', async () => {
-    const { world, invariants } = scene({ plan: planOf({ steps: [{ percent: 100, bakeMs: 60_000 }] }) });
-    await written(world, [CLAIM, { ...PLANNED, plan: planOf({ steps: [{ percent: 100, bakeMs: 60_000 }] }) }]);
-    world.onAppended(RUNNER, 3, entry({ type: 'shifted', atMs: 3, split: [], certainty: 'configured' }));
-    world.onAppended(RUNNER, 4, entry({ type: 'pointed', atMs: 4, generation: 1, warnings: [] }));
+    const { sim, invariants } = scene({ plan: planOf({ steps: [{ percent: 100, bakeMs: 60_000 }] }) });
+    await written(sim, [CLAIM, { ...PLANNED, plan: planOf({ steps: [{ percent: 100, bakeMs: 60_000 }] }) }]);
+    sim.onAppended(RUNNER, 3, entry({ type: 'shifted', atMs: 3, split: [], certainty: 'configured' }));
+    sim.onAppended(RUNNER, 4, entry({ type: 'pointed', atMs: 4, generation: 1, warnings: [] }));
     expect(await broken(invariants)).toContain('I7 process 10 named a build known-good after 0 ms');
   });
 
   it('I8: a rollout ends in no named state', async () => {
-    const { world, invariants } = scene();
-    await written(world, [CLAIM, PLANNED]);
+    const { sim, invariants } = scene();
+    await written(sim, [CLAIM, PLANNED]);
     expect(await broken(invariants)).toContain('I8 it ended while still checking');
   });
 
   it('I8: traffic is not where the end says', async () => {
-    const { world, invariants } = scene();
-    expect((await promote(world, new Process(world, RUNNER))).how).toBe('over');
-    world.move(TEN_GREEN, RUNNER);
+    const { sim, invariants } = scene();
+    expect((await promote(sim, new Process(sim, RUNNER))).how).toBe('over');
+    sim.move(TEN_GREEN, RUNNER);
     expect(await broken(invariants)).toContain('I8 done, but traffic is blue 90 %, green 10 %');
   });
 });
 
 it('where every promise is kept nothing is seen', async () => {
-  const { world, invariants } = scene();
+  const { sim, invariants } = scene();
   expect(
-    (await promote(world, new Process(world, RUNNER), planOf({ candidate: buildAt(QUIET.plan.candidate.guid, 'green', 3) }))).how,
+    (await promote(sim, new Process(sim, RUNNER), planOf({ candidate: buildAt(QUIET.plan.candidate.guid, 'green', 3) }))).how,
   ).toBe('over');
   expect(await broken(invariants)).toBe('');
 });

@@ -1,4 +1,4 @@
-/** A world in which every lock lets one build through; tests break one thing of it at a time. No I/O. */
+/** Facts with which every check lets one build through; tests break one of them at a time. No I/O. */
 import type { Facts } from '../../../src/core/admission/facts.ts';
 import { fold, type History } from '../../../src/core/ledger/history.ts';
 import type { Build } from '../../../src/core/manifest/manifest.ts';
@@ -19,7 +19,7 @@ export function historyWith(more: Partial<History> = {}): History {
       { type: 'pointed', atMs: 1, generation: 1, warnings: [] },
     ]),
   );
-  if (folded.rollout?.phase !== 'done') throw new Error('the world is broken');
+  if (folded.rollout?.phase !== 'done') throw new Error('the rollout of this history is not done');
   return { ...folded, ...more };
 }
 

@@ -1,4 +1,4 @@
-/** The worlds in which gates are compared: traffic, failures, noise, slices, durations. Must not know who judges. */
+/** The workloads in which gates are compared: traffic, failures, noise, slices, durations. Must not know who judges. */
 import type { Arm, Parts, SliceArms } from './judge.ts';
 import type { Random } from './random.ts';
 
@@ -11,7 +11,7 @@ export interface Sample {
 /** Draws the interval that ends at `tS` of one run. */
 export type Draw = (tS: number, candidateRequests: number, stableRequests: number) => Sample;
 
-export interface World {
+export interface Workload {
   readonly rps: number;
   readonly pollS: number;
   /** The candidate's share in each step, in percent. */
@@ -104,13 +104,13 @@ function beginFailing(failures: Failures): (random: Random) => Draw {
 }
 
 /** E1, E4, E5, E7: the candidate stays at one share for up to an hour. */
-export function holdAt(percent: number, failures: Failures, pollS = 15, rps = 1000): World {
+export function holdAt(percent: number, failures: Failures, pollS = 15, rps = 1000): Workload {
   const { p0, p1 } = failures;
   return { rps, pollS, percents: [percent], untilS: HOUR_S, bakeS: 0, p0, p1, slices: [], begin: beginFailing(failures) };
 }
 
 /** E2 and the documented walks: through steps, then watched for `bakeS` if the last of them is 100 %. */
-export function walkOf(percents: readonly number[], failures: Failures, pollS = 15, rps = 1000, bakeS = 600): World {
+export function walkOf(percents: readonly number[], failures: Failures, pollS = 15, rps = 1000, bakeS = 600): Workload {
   const { p0, p1 } = failures;
   return { rps, pollS, percents, untilS: 4 * HOUR_S, bakeS, p0, p1, slices: [], begin: beginFailing(failures) };
 }
@@ -127,7 +127,7 @@ export function tenantName(index: number): string {
 }
 
 /** E3: a hundred tenants, one of whom fails at `p1` on the candidate; everybody else at `p0`. `badIndex` -1: nobody. */
-export function oneBadTenant(percent: number, badIndex: number, p0: number, p1: number, count = 100, rps = 1000): World {
+export function oneBadTenant(percent: number, badIndex: number, p0: number, p1: number, count = 100, rps = 1000): Workload {
   const shares = zipf(count);
   const names = shares.map((_, index) => tenantName(index));
   const begin = (random: Random): Draw => {

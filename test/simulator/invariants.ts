@@ -1,5 +1,5 @@
 /**
- * What must hold in every world, whatever happens in it. Looks at the world itself, never at what a runner believes.
+ * What must hold in every simulation, whatever happens in it. Looks at the simulation itself, never at what a runner believes.
  *
  * I1 Nothing gives traffic to a build of another environment, or to a place that the plan does not name.
  * I2 Nothing is changed by a process whose claim is not the one in force, nor anything but what the ledger wants next.
@@ -19,14 +19,14 @@ import { isOver, next, type State } from '../../src/core/rollout/rollout.ts';
 import { splitsAgree, splitText } from '../../src/core/rollout/split.ts';
 import { CANDIDATE, historyIn, ledgerIn, STABLE } from './rollouts.ts';
 import type { Schedule } from './schedule.ts';
-import { POINTER_DIR, SCOPE, STATE_DIR, sharesOf, type World } from './world.ts';
+import { POINTER_DIR, SCOPE, type Simulation, STATE_DIR, sharesOf } from './simulation.ts';
 
 /** Asking takes at most this long before a change is sent. */
 const ASKED_BEFORE_MS = 10_000;
 
 export class Invariants {
   readonly problems: string[] = [];
-  readonly #world: World;
+  readonly #sim: Simulation;
   readonly #schedule: Schedule;
   readonly #checks: Promise<void>[] = [];
   /** Processes that break glass, and when they began. */
@@ -40,26 +40,26 @@ export class Invariants {
   #mustHold = false;
   foreignSinceMs: number | undefined;
 
-  constructor(world: World, schedule: Schedule) {
-    this.#world = world;
+  constructor(sim: Simulation, schedule: Schedule) {
+    this.#sim = sim;
     this.#schedule = schedule;
-    world.onShift = (by, split) => {
+    sim.onShift = (by, split) => {
       if (!this.#rescuers.has(by)) this.#checks.push(this.#mayShift(by, split));
     };
-    world.onMove = (by, sentMs) => this.#mayArrive(by, sentMs);
-    world.onAppended = (by, seq, entry) => this.#appended(by, seq, entry);
-    world.onPointed = (generation) => void this.#generations.push(generation);
+    sim.onMove = (by, sentMs) => this.#mayArrive(by, sentMs);
+    sim.onAppended = (by, seq, entry) => this.#appended(by, seq, entry);
+    sim.onPointed = (generation) => void this.#generations.push(generation);
     if (schedule.green === 'foreign' || schedule.green === 'staging') this.foreignSinceMs = Number.NEGATIVE_INFINITY;
   }
 
   fail(invariant: `I${number}`, what: string): void {
     const problem = `${invariant} ${what}`;
     this.problems.push(problem);
-    this.#world.tell?.('BROKEN', problem);
+    this.#sim.tell?.('BROKEN', problem);
   }
 
   breaksGlass(pid: number): void {
-    this.#rescuers.set(pid, this.#world.monotonicMs);
+    this.#rescuers.set(pid, this.#sim.monotonicMs);
   }
 
   /** What a rescue says while it is at work. */
@@ -72,40 +72,40 @@ export class Invariants {
     // A review that came in between has lifted the hold already.
     if (code !== null || message.includes('NO HOLD') || this.#reviewedMs > (this.#rescuers.get(pid) ?? 0)) return;
     this.#mustHold = true;
-    this.#rescuedMs = this.#world.monotonicMs;
+    this.#rescuedMs = this.#sim.monotonicMs;
   }
 
   reviewed(): void {
-    this.#reviewedMs = this.#world.monotonicMs;
+    this.#reviewedMs = this.#sim.monotonicMs;
     this.#mustHold = false;
     this.#rescuedMs = undefined;
   }
 
   /** Whether a hold lies where a rescue put one. */
   holdStands(): void {
-    if (this.#mustHold && !this.#world.disk.existsSync(`${POINTER_DIR}/hold`)) this.fail('I5', 'a hold was set and is gone');
+    if (this.#mustHold && !this.#sim.disk.existsSync(`${POINTER_DIR}/hold`)) this.fail('I5', 'a hold was set and is gone');
   }
 
   #appended(by: number, seq: number, entry: NewEntry): void {
     const before = this.#acknowledged.get(seq);
     if (before !== undefined) this.fail('I4', `processes ${before.by} and ${by} were both told that entry ${seq} is theirs`);
     this.#acknowledged.set(seq, { by, entry });
-    if (entry.event.type === 'claimed' && entry.event.claim.from !== null) this.#world.met('takeover');
+    if (entry.event.type === 'claimed' && entry.event.claim.from !== null) this.#sim.met('takeover');
     if (entry.event.type === 'pointed') this.#checks.push(this.#mayPoint(by));
-    if (entry.event.type === 'shifted') this.#shiftedMs = this.#world.monotonicMs;
-    if (entry.event.type === 'converged') this.#convergedMs = this.#world.monotonicMs;
+    if (entry.event.type === 'shifted') this.#shiftedMs = this.#sim.monotonicMs;
+    if (entry.event.type === 'converged') this.#convergedMs = this.#sim.monotonicMs;
   }
 
   /** What a promotion names known-good has served everything for its whole last bake. */
   async #mayPoint(by: number): Promise<void> {
-    const servedMs = this.#world.monotonicMs - this.#shiftedMs;
-    const { rollout } = await historyIn(this.#world);
+    const servedMs = this.#sim.monotonicMs - this.#shiftedMs;
+    const { rollout } = await historyIn(this.#sim);
     if (rollout?.plan.kind === 'promote' && servedMs < (rollout.plan.steps.at(-1)?.bakeMs ?? 0))
       this.fail('I7', `process ${by} named a build known-good after ${servedMs} ms`);
   }
 
   #mayArrive(by: number, sentMs: number): void {
-    const { monotonicMs } = this.#world;
+    const { monotonicMs } = this.#sim;
     if (by === 0 || this.#rescuers.has(by) || this.#rescuedMs === undefined || sentMs > this.#rescuedMs) return;
     if (monotonicMs > this.#rescuedMs)
       this.fail('I5', `what process ${by} sent ${monotonicMs - sentMs} ms ago arrived after the rescue was over`);
@@ -113,9 +113,9 @@ export class Invariants {
 
   /** Reading is synchronous underneath, so this looks at the ledger as it is when the change is sent. */
   async #mayShift(by: number, asked: Readonly<Record<string, number>>): Promise<void> {
-    const held = this.#world.disk.existsSync(`${POINTER_DIR}/hold`);
-    const rises = (asked.green ?? 0) > (this.#world.split.green ?? 0);
-    const { countedMs, monotonicMs } = this.#world;
+    const held = this.#sim.disk.existsSync(`${POINTER_DIR}/hold`);
+    const rises = (asked.green ?? 0) > (this.#sim.split.green ?? 0);
+    const { countedMs, monotonicMs } = this.#sim;
     const counted = countedMs.get(CANDIDATE) ?? Number.NEGATIVE_INFINITY;
     if (held) this.fail('I5', `process ${by} changed traffic under a hold`);
     const stray = sharesOf(asked).find(({ place, percent }) => percent > 0 && place !== 'blue' && place !== 'green');
@@ -129,7 +129,7 @@ export class Invariants {
     )
       this.fail('I1', `process ${by} sent more traffic to a build of somewhere else`);
     const convergedMs = this.#convergedMs;
-    const { entries, history } = await ledgerIn(this.#world);
+    const { entries, history } = await ledgerIn(this.#sim);
     this.#leads(by, asked, history);
     const step = history.rollout?.step ?? 0;
     if (!rises || step === 0 || history.rollout?.phase !== 'shifting' || history.rollout.plan.kind !== 'promote') return;
@@ -158,7 +158,7 @@ export class Invariants {
 
   async atEnd(): Promise<string> {
     await Promise.all(this.#checks);
-    const { entries, history } = await ledgerIn(this.#world);
+    const { entries, history } = await ledgerIn(this.#sim);
     const { rollout, knownGood } = history;
     this.#kept(entries);
     this.#pointers(entries.map(({ event }) => event));
@@ -173,7 +173,7 @@ export class Invariants {
     const { green, plan } = this.#schedule;
     if ((green !== 'sick' && green !== 'broken') || plan.kind !== 'promote') return;
     const most = plan.steps[0]?.percent ?? 0;
-    const far = this.#world.moved.find(({ by, split }) => by > 0 && (split.green ?? 0) > most);
+    const far = this.#sim.moved.find(({ by, split }) => by > 0 && (split.green ?? 0) > most);
     if (far !== undefined) this.fail('I7', `a build that fails got ${far.split.green} %`);
     if (most < 100 && knownGood.includes(CANDIDATE)) this.fail('I7', 'a build that fails became known-good');
   }
@@ -192,7 +192,7 @@ export class Invariants {
       event.type === 'pointed' || (event.type === 'prepared' && event.generation !== null) ? [event.generation ?? 0] : [],
     );
     const promised = [...this.#generations, ...told].sort((a, b) => a - b);
-    const { all, damaged, newest } = readPointers(pointerDir(STATE_DIR, SCOPE), this.#world.disk, SCOPE);
+    const { all, damaged, newest } = readPointers(pointerDir(STATE_DIR, SCOPE), this.#sim.disk, SCOPE);
     if (damaged.length > 0 && promised.length > 0) this.fail('I6', `damaged generations: ${JSON.stringify(damaged)}`);
     const lost = promised.slice(-10).find((generation) => !all.some((pointer) => pointer.generation === generation));
     if (lost !== undefined) this.fail('I3', `generation ${lost} of the pointer was promised and is gone`);
@@ -201,8 +201,8 @@ export class Invariants {
 
   /** Where traffic is, by the router's word, is where the ledger says; stuck states say that it is not. */
   #traffic({ plan: { candidate, stable }, phase }: State): void {
-    const { moved, says, split } = this.#world;
-    const pointed = readPointers(POINTER_DIR, this.#world.disk, SCOPE).newest?.knownGood.build.guid;
+    const { moved, says, split } = this.#sim;
+    const pointed = readPointers(POINTER_DIR, this.#sim.disk, SCOPE).newest?.knownGood.build.guid;
     if (phase === 'done' && pointed !== candidate.guid) this.fail('I8', `done, but the pointer names ${pointed}`);
     if (phase === 'reverted' && pointed !== (stable?.guid ?? STABLE))
       this.fail('I8', `reverted, but the pointer names ${pointed}`);

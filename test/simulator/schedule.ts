@@ -1,9 +1,9 @@
-/** What one simulated world will go through, drawn from its seed before it begins, so that any part of it can be left out again. */
+/** What one simulation will go through, drawn from its seed before it begins, so that any part of it can be left out again. */
 import type { Plan } from '../../src/core/rollout/plan.ts';
 import { seeded } from '../stores/entries.ts';
 import type { Sight } from './counters.ts';
 import { planOf, rollbackOf } from './rollouts.ts';
-import type { Fate } from './world.ts';
+import type { Fate } from './simulation.ts';
 
 /** Somebody with a command, and what becomes of the process. */
 export interface Actor {
@@ -101,7 +101,7 @@ class Luck {
 /** The schedule of this seed. */
 export function scheduleOf(seed: number): Schedule {
   const luck = new Luck(seed);
-  // Most worlds are short, since it is their number that finds the rare order of things; the others have room for more.
+  // Most simulations are short, since it is their number that finds the rare order of things; the others have room for more.
   const long = luck.chance(0.4);
   const plan = planFor(luck, long);
   const green = luck.one(['good', 'good', 'good', 'good', 'good', 'sick', 'broken', 'broken', 'foreign', 'staging'] as const);

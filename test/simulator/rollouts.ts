@@ -1,4 +1,4 @@
-/** Rollouts in the simulated world: plans, a router to drive, and the commands as processes would run them. */
+/** Rollouts in the simulation: plans, a router to drive, and the commands as processes would run them. */
 import { OWNER_ONLY } from '../../src/base/durable/durable-file.ts';
 import { readHold } from '../../src/base/pointer/hold.ts';
 import { copyDir } from '../../src/base/pointer/pointer.ts';
@@ -18,7 +18,7 @@ import { askAbort, carryOn } from '../../src/lead/open-rollout.ts';
 import type { Reading } from '../../src/routers/router.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { Process } from './process.ts';
-import { COPY_DIR, POINTER_DIR, SCOPE, STATE_DIR, type World } from './world.ts';
+import { COPY_DIR, POINTER_DIR, SCOPE, type Simulation, STATE_DIR } from './simulation.ts';
 
 export const STABLE = 'b0b00000-0000-4000-8000-000000000001';
 export const CANDIDATE = 'cafe0000-0000-4000-8000-000000000002';
@@ -87,8 +87,8 @@ export function rollbackOf(said: Partial<Plan> = {}): Plan {
   });
 }
 
-/** The world's router as the engine drives it. */
-export function targetIn(world: World, io: Io, plan: Plan): Target {
+/** The simulation's router as the engine drives it. */
+export function targetIn(sim: Simulation, io: Io, plan: Plan): Target {
   const timeoutMs = 2000;
   const url = 'http://router/split';
   const bodyOf = (split: readonly { place: string; percent: number }[]) =>
@@ -111,9 +111,9 @@ export function targetIn(world: World, io: Io, plan: Plan): Target {
         up: true,
         address: addressOf(place),
         servedTotal: null,
-        downs: { router: world.builds.get(place)?.downs ?? 0 },
+        downs: { router: sim.builds.get(place)?.downs ?? 0 },
       }));
-      return { members, certainty: 'configured', trouble: world.trouble };
+      return { members, certainty: 'configured', trouble: sim.trouble };
     },
     identify: async () => [SCOPE.environment],
     ask: async (place) => (plan.identity === null ? null : askBuild(plan.identity, addressOf(place), io)),
@@ -125,40 +125,40 @@ export function storeOf(io: Io) {
   return localStore(STATE_DIR, io);
 }
 
-/** The store of a process, which tells the world what it was promised. */
-export function tellingStore(world: World, process: Process): ReturnType<typeof localStore> {
+/** The store of a process, which tells the simulation what it was promised. */
+export function tellingStore(sim: Simulation, process: Process): ReturnType<typeof localStore> {
   const store = storeOf(process.io);
   const append = store.append.bind(store);
   store.append = async (scope, seq, entry) => {
     const answer = await append(scope, seq, entry);
-    if (answer === 'ok') world.onAppended(process.pid, seq, entry);
-    world.tell?.(`process ${process.pid}`, `entry ${seq}: ${entry.event.type}${answer === 'ok' ? '' : `, ${answer}`}`);
+    if (answer === 'ok') sim.onAppended(process.pid, seq, entry);
+    sim.tell?.(`process ${process.pid}`, `entry ${seq}: ${entry.event.type}${answer === 'ok' ? '' : `, ${answer}`}`);
     return answer;
   };
   return store;
 }
 
-const watchers = new WeakMap<World, ReturnType<typeof localStore>>();
-const folded = new WeakMap<World, { readonly head: string; readonly history: History }>();
+const watchers = new WeakMap<Simulation, ReturnType<typeof localStore>>();
+const folded = new WeakMap<Simulation, { readonly head: string; readonly history: History }>();
 
 /** What the ledger says now, to somebody who only looks; never fails, whatever happens to processes. */
-export async function historyIn(world: World): Promise<History> {
-  return (await ledgerIn(world)).history;
+export async function historyIn(sim: Simulation): Promise<History> {
+  return (await ledgerIn(sim)).history;
 }
 
 /** The same with the entries. What has the same head is not folded again. */
-export async function ledgerIn(world: World): Promise<{ readonly entries: readonly Entry[]; readonly history: History }> {
-  const { entries, head } = await watcherOf(world).read(SCOPE);
-  const known = folded.get(world);
+export async function ledgerIn(sim: Simulation): Promise<{ readonly entries: readonly Entry[]; readonly history: History }> {
+  const { entries, head } = await watcherOf(sim).read(SCOPE);
+  const known = folded.get(sim);
   const history = known?.head === head ? known.history : fold(entries);
-  folded.set(world, { head, history });
+  folded.set(sim, { head, history });
   return { entries, history };
 }
 
-/** The world's own store, which reads what is settled only once. */
-export function watcherOf(world: World): ReturnType<typeof localStore> {
-  const watcher = watchers.get(world) ?? storeOf(new Process(world, 1).io);
-  watchers.set(world, watcher);
+/** The simulation's own store, which reads what is settled only once. */
+export function watcherOf(sim: Simulation): ReturnType<typeof localStore> {
+  const watcher = watchers.get(sim) ?? storeOf(new Process(sim, 1).io);
+  watchers.set(sim, watcher);
   return watcher;
 }
 
@@ -174,18 +174,18 @@ export interface Wants {
 }
 
 /** What `lead` does, without the terminal. */
-export function lead(world: World, process: Process, wants: Wants): Promise<Ended> {
-  const ended = walk(world, process, wants).catch((error: unknown) => {
+export function lead(sim: Simulation, process: Process, wants: Wants): Promise<Ended> {
+  const ended = walk(sim, process, wants).catch((error: unknown) => {
     if (!process.alive) return { how: 'died' } as const;
     if (error instanceof Error && 'code' in error)
       return { how: 'failed', code: String(error.code), message: error.message } as const;
     throw error;
   });
-  return Promise.race([ended, process.death.then((how) => ({ how }))]).finally(() => world.running.delete(process.pid));
+  return Promise.race([ended, process.death.then((how) => ({ how }))]).finally(() => sim.running.delete(process.pid));
 }
 
 async function walk(
-  world: World,
+  sim: Simulation,
   process: Process,
   wants: Wants,
 ): Promise<End | { how: 'failed'; code: string; message: string }> {
@@ -194,13 +194,13 @@ async function walk(
   const pointerDirs = [POINTER_DIR, ...plan.copies.map((copy) => copyDir(copy, SCOPE))];
   const hold = readHold(pointerDirs, io.fs);
   if (hold !== undefined) return { how: 'failed', code: 'HELD', message: hold.text };
-  const store = tellingStore(world, process);
-  const target = targetIn(world, io, plan);
+  const store = tellingStore(sim, process);
+  const target = targetIn(sim, io, plan);
   const write = pointerWriter({ scope: SCOPE, stateDir: STATE_DIR, copies: plan.copies, modes: OWNER_ONLY }, plan, target, io);
   const writePointer: typeof write = (...given) => {
     const written = write(...given);
-    world.onPointed(written.generation);
-    world.tell?.(`process ${process.pid}`, `pointer generation ${written.generation}: ${given[0]}`);
+    sim.onPointed(written.generation);
+    sim.tell?.(`process ${process.pid}`, `pointer generation ${written.generation}: ${given[0]}`);
     return written;
   };
   const report = wants.report ?? (() => undefined);
@@ -214,33 +214,33 @@ async function walk(
 }
 
 /** Begins the plan as a new rollout. */
-export async function promote(world: World, process: Process, plan = planOf(), report?: Wants['report']): Promise<Ended> {
-  const begin = beginNew(plan, await historyIn(world));
-  return lead(world, process, { command: plan.kind, plan, begin, ...(report === undefined ? {} : { report }) });
+export async function promote(sim: Simulation, process: Process, plan = planOf(), report?: Wants['report']): Promise<Ended> {
+  const begin = beginNew(plan, await historyIn(sim));
+  return lead(sim, process, { command: plan.kind, plan, begin, ...(report === undefined ? {} : { report }) });
 }
 
 /** `resume`: the plan is the ledger's. */
-export async function resume(world: World, process: Process): Promise<Ended> {
-  const open = openRollout(await historyIn(world));
+export async function resume(sim: Simulation, process: Process): Promise<Ended> {
+  const open = openRollout(await historyIn(sim));
   if (open === null) return { how: 'failed', code: 'NOTHING_TO_DO', message: 'nothing is open' };
-  return lead(world, process, { command: 'resume', plan: open.plan, begin: carryOn(undefined) });
+  return lead(sim, process, { command: 'resume', plan: open.plan, begin: carryOn(undefined) });
 }
 
 /** `abort`, once the leader is given up: takes the claim, however lively its owner. */
-export async function abort(world: World, process: Process): Promise<Ended> {
-  const open = openRollout(await historyIn(world));
+export async function abort(sim: Simulation, process: Process): Promise<Ended> {
+  const open = openRollout(await historyIn(sim));
   if (open === null) return { how: 'failed', code: 'NOTHING_TO_DO', message: 'nothing is open' };
   const begin: Lead['begin'] = async (history, runner) => {
     const now = openRollout(history);
     return now === null ? (history.rollout ?? open) : askAbort(runner, now, 'bob', 'abort');
   };
-  return lead(world, process, { command: 'abort', plan: open.plan, takeOver: true, begin });
+  return lead(sim, process, { command: 'abort', plan: open.plan, takeOver: true, begin });
 }
 
 /** Blue serves; green and grey are there. */
-export function furnish(world: World): World {
-  world.place('blue', STABLE);
-  world.place('green', CANDIDATE);
-  world.place('grey', 'f00d0000-0000-4000-8000-000000000003');
-  return world;
+export function furnish(sim: Simulation): Simulation {
+  sim.place('blue', STABLE);
+  sim.place('green', CANDIDATE);
+  sim.place('grey', 'f00d0000-0000-4000-8000-000000000003');
+  return sim;
 }

@@ -5,7 +5,7 @@ import type { Trouble } from './coverage.ts';
 import { SystemError } from './inodes.ts';
 import type { MemoryDisk } from './memory-disk.ts';
 
-/** Thrown into a process that is dead: nothing that it does from here on reaches the world. */
+/** Thrown into a process that is dead: nothing that it does from here on reaches the simulation. */
 export class Killed extends Error {}
 
 /** What the disk does to whoever writes, and whom it tells so. */

@@ -1,4 +1,4 @@
-/** Lives through random worlds in two processes, and says which of them broke a promise, with the command that shows one again. */
+/** Lives through random simulations in two processes, and says which of them broke a promise, with the command that shows one again. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -14,13 +14,13 @@ interface Sweep {
   /** Of the line in the reliability table. */
   readonly name: string;
   readonly seed: number;
-  /** So many worlds, or as many as fit into these seconds. */
+  /** So many simulations, or as many as fit into these seconds. */
   readonly schedules: number;
   readonly seconds: number;
 }
 
-/** Prints how many worlds had each trouble and each end. Every one must have been met, or the worlds are too much alike to prove anything. */
-export async function sweepWorlds({ name, seed, schedules: wanted, seconds }: Sweep): Promise<void> {
+/** Prints how many simulations had each trouble and each end. Every one must have been met, or the simulations are too much alike to prove anything. */
+export async function sweepSimulations({ name, seed, schedules: wanted, seconds }: Sweep): Promise<void> {
   const program = join(ROOT, '.cache/simulator', `${name}.mjs`);
   await bundleSimulator(program);
   const began = performance.now();
@@ -32,7 +32,7 @@ export async function sweepWorlds({ name, seed, schedules: wanted, seconds }: Sw
   const rate = Math.round(schedules / sum(found.map((one) => one.cpuSeconds)));
   const failures = found.flatMap((one) => one.failures);
   const figures = {
-    what: `random worlds of the simulator (${rate} a second of one core)`,
+    what: `random simulations (${rate} a second of one core)`,
     points: schedules,
     failures: failures.length,
   };
@@ -43,13 +43,13 @@ export async function sweepWorlds({ name, seed, schedules: wanted, seconds }: Sw
   const shown = failures.slice(0, 10).map((one) => `npm run simulate -- --seed ${one.seed}   # ${one.problems.join('; ')}`);
   // At once, in case that nobody lets the run end.
   if (shown.length > 0) process.stdout.write(`${shown.join('\n')}\n`);
-  expect(shown, `${failures.length} of ${schedules} worlds`).toEqual([]);
-  expect(never(troubles, ends), `never met in ${schedules} worlds`).toEqual([]);
+  expect(shown, `${failures.length} of ${schedules} simulations`).toEqual([]);
+  expect(never(troubles, ends), `never met in ${schedules} simulations`).toEqual([]);
 }
 
 /** Runs a simulator; what it prints is one line of JSON. */
 export function askProgram(program: string, args: readonly string[]): Promise<Found> {
-  // Most of what a world makes lives only as long as that world does; and the other core has a simulator of its own.
+  // Most of what a simulation makes lives only as long as that simulation does; and the other core has a simulator of its own.
   const child = spawn(process.execPath, ['--max-semi-space-size=16', '--single-threaded-gc', program, '--json', ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

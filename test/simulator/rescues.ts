@@ -1,4 +1,4 @@
-/** Break-glass in the simulated world, by its own code from the search for the pointer on, and the review afterwards. */
+/** Break-glass in the simulation, by its own code from the search for the pointer on, and the review afterwards. */
 import { liftHold } from '../../src/base/pointer/hold.ts';
 import { copyDir } from '../../src/base/pointer/pointer.ts';
 import { chooseBuild } from '../../src/break-glass/choose.ts';
@@ -8,7 +8,7 @@ import { type Ending, Voice } from '../../src/break-glass/voice.ts';
 import { entryOf, keepBeating, releaseClaim, takeClaim } from '../../src/engine/claim.ts';
 import type { Process } from './process.ts';
 import { tellingStore } from './rollouts.ts';
-import { COPY_DIR, POINTER_DIR, SCOPE, STATE_DIR, type World } from './world.ts';
+import { COPY_DIR, POINTER_DIR, SCOPE, type Simulation, STATE_DIR } from './simulation.ts';
 
 const ROOTS = { system: STATE_DIR, home: '/srv/other-state', homePlaces: '/srv/other-state' };
 
@@ -27,9 +27,9 @@ export async function rescue(process: Process, say: (line: string) => void = () 
 }
 
 /** `reconcile`: the rescue is written down and the hold lifted; `lifting` is called just before. */
-export async function reconcile(world: World, process: Process, lifting: () => void): Promise<void> {
+export async function reconcile(sim: Simulation, process: Process, lifting: () => void): Promise<void> {
   const { io } = process;
-  const store = tellingStore(world, process);
+  const store = tellingStore(sim, process);
   const { seq } = await takeClaim(store, SCOPE, { actor: 'carol', command: 'reconcile' }, io, { takeOver: true });
   const stop = keepBeating(store, SCOPE, io);
   const event = { type: 'reconciled', atMs: io.now(), reason: 'reviewed', serving: null } as const;

@@ -12,7 +12,7 @@ const banner = "import{createRequire as __createRequire}from'node:module';const 
 /**
  * What the simulator alone does to the code: a line of the ledger, or a pointer's text, that was parsed and verified once, by the real
  * code, is not parsed again when the next process reads the very same bytes. Everything else of a reading (the chain, hashes, torn
- * tails, names, scopes) stays as it is. And temporary names are counted, not random, so that a world is the same every time.
+ * tails, names, scopes) stays as it is. And temporary names are counted, not random, so that a simulation is the same every time.
  */
 const DOUBLES = [
   {
@@ -73,7 +73,7 @@ function safely(text: string) {
 
 /** The simulator as a program, of the code with these mutations. */
 export function bundleSimulator(outfile, mutations = []) {
-  return bundle('test/world/program.ts', outfile, [...DOUBLES, ...mutations]);
+  return bundle('test/simulator/program.ts', outfile, [...DOUBLES, ...mutations]);
 }
 
 /**

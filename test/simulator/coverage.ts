@@ -1,4 +1,4 @@
-/** What can befall a world, and how many worlds it befell: a sweep that never met one of these has proved nothing about it. */
+/** What can befall a simulation, and how many simulations it befell: a sweep that never met one of these has proved nothing about it. */
 
 /** Each is counted where it bites, not where it is drawn: a disk that is full while nobody writes is no fault. */
 export const TROUBLES = [
@@ -58,12 +58,12 @@ export function together(counted: readonly Counted[]): Counted {
   return all;
 }
 
-/** Troubles and ends that no world ever had. */
+/** Troubles and ends that no simulation ever had. */
 export function never(troubles: Counted, ends: Counted): readonly string[] {
   return [...TROUBLES.filter((what) => !troubles[what]), ...ENDS.filter((what) => !ends[what]).map((what) => `end: ${what}`)];
 }
 
-/** A line for each, the number of worlds first. */
+/** A line for each, the number of simulations first. */
 export function table(troubles: Counted, ends: Counted): string {
   const line = (times: number | undefined, what: string) => `${String(times ?? 0).padStart(9)}  ${what}`;
   return [...TROUBLES.map((what) => line(troubles[what], what)), ...ENDS.map((what) => line(ends[what], `end: ${what}`))].join(

@@ -1,4 +1,4 @@
-/** `npm run simulate -- --seed N [--count K]`: lives through these worlds again and tells how one that fails came about. */
+/** `npm run simulate -- --seed N [--count K]`: lives through these simulations again and tells how one that fails came about. */
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,13 +1,13 @@
 /** The files of the small production: its config and its release manifests, as a user would write them. */
 import type { Haproxy } from '../servers/haproxy.ts';
-import type { E2eBuild, WorldOptions } from './world.ts';
+import type { E2eBuild, SiteOptions } from './site.ts';
 
 const QUICK_STEPS = '[{ percent: 50, bake: 400ms }, { percent: 100, bake: 400ms }]';
 const PROBE = '[{ name: answers, source: http-probe, path: /healthz, probes: 5, max: 2%, minRequests: 10 }]';
 const SAYS = { header: 'x-build-guid', environmentHeader: 'x-build-environment' } as const;
 
 /** kvdeploy.config.yaml. */
-export function configText(haproxy: Haproxy, stateDir: string, options: WorldOptions): string {
+export function configText(haproxy: Haproxy, stateDir: string, options: SiteOptions): string {
   const sockets = options.configSockets?.(haproxy.sockets) ?? haproxy.sockets;
   const router = { kind: 'haproxy', sockets, backend: haproxy.backend, serverStateFile: haproxy.stateFiles };
   return [

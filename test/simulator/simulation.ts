@@ -1,4 +1,4 @@
-/** A simulated world: one clock, one disk, one router, builds that answer, metrics that count. Nothing in it waits for real. */
+/** A simulation: one clock, one disk, one router, builds that answer, metrics that count. Nothing in it waits for real. */
 import type { HttpAnswer, Outside } from '../../src/base/changes/change.ts';
 import { pointerDir } from '../../src/base/pointer/pointer.ts';
 import type { Scope } from '../../src/base/scope.ts';
@@ -60,7 +60,7 @@ interface InFlight {
   readonly arrive: () => void;
 }
 
-export class World {
+export class Simulation {
   nowMs = Date.parse('2026-11-21T10:00:00Z');
   monotonicMs = 1000;
   readonly disk = memoryDisk(() => this.nowMs);
@@ -89,7 +89,7 @@ export class World {
   onPointed: (generation: number) => void = () => undefined;
   /** Called with what happens, for people. */
   tell: ((who: string, what: string) => void) | undefined;
-  /** What has befallen this world. */
+  /** What has befallen this simulation. */
   readonly troubles = new Set<Trouble>();
   readonly moved: Moved[] = [];
   readonly builds = new Map<string, Running>();
@@ -284,7 +284,7 @@ export class World {
   }
 }
 
-/** The worlds ask for the same addresses over and over; but a question to the metrics names its time, and a bake asks for hours. */
+/** The simulations ask for the same addresses over and over; but a question to the metrics names its time, and a bake asks for hours. */
 const addresses = new Map<string, URL>();
 const MOST_ADDRESSES = 5_000;
 
