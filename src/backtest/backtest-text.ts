@@ -1,9 +1,9 @@
 /** What a backtest comes to: the first rollback, else the first advance, else hold; and how each step went. No I/O. */
+import { safeLine } from '../base/text.ts';
 import type { Block, Counted } from '../core/gates/evidence/e-process.ts';
-import { countText, durationText, percentText } from '../core/gates/verdict/gate.ts';
 import type { Verdict } from '../core/gates/verdict/verdict.ts';
 import { inShort, reasonText } from '../core/gates/verdict/verdict-holds.ts';
-import { safeLine } from '../core/text.ts';
+import { countText, fractionText, msText } from '../core/text.ts';
 import type { Culprit, TraceMoment } from './backtest.ts';
 import type { Calibration } from './calibration.ts';
 
@@ -94,7 +94,8 @@ function sum(a: Counted, b: Counted): Counted {
 export function backtestText(what: string, { decision, compared, steps }: Backtest): string {
   const { verdict, tS, step, badRequests, slice, why } = decision;
   const at = steps.find((one) => one.step === step && one.fromS < tS && tS <= one.toS);
-  const counted = at === undefined ? '' : `${seconds(tS - at.fromS)} into step ${step} (${percentText(at.share)} of the traffic)`;
+  const counted =
+    at === undefined ? '' : `${seconds(tS - at.fromS)} into step ${step} (${fractionText(at.share)} of the traffic)`;
   return [
     `backtest of ${safeLine(what)}`,
     field('verdict', `${verdict} at ${seconds(tS)}, ${counted}`),
@@ -161,7 +162,7 @@ function stepCells({ step, share, fromS, toS, counts, greatestLogE, advancedS }:
   const { candidate, stable } = counts;
   return [
     String(step),
-    percentText(share),
+    fractionText(share),
     seconds(fromS),
     seconds(toS),
     countText(candidate.failures, candidate.requests),
@@ -180,7 +181,7 @@ export function calibrationText(what: string, found: Calibration, configured: nu
       : `greatest ln E ${digits(greatest.reduce((most, each) => Math.max(most, each), Number.NEGATIVE_INFINITY))}`;
   return [
     `calibration by ${safeLine(what)}`,
-    field('replays', `${greatest.length} of ${durationText(found.replayS * 1000)}, ${most}`),
+    field('replays', `${greatest.length} of ${msText(found.replayS * 1000)}, ${most}`),
     dispersion === null || clumps === null
       ? field('clumps', 'too few failures to measure how many come together')
       : field('clumps', `${upTo(clumps)}, on ${dispersion.pairs} pairs of intervals; write compare: { clumps: ${upTo(clumps)} }`),
@@ -191,7 +192,7 @@ export function calibrationText(what: string, found: Calibration, configured: nu
 function thresholdText({ threshold, greatest, replaysNeeded, replayS }: Calibration, configured: number | null): string {
   if (threshold === null) {
     const more = replaysNeeded - greatest.length;
-    return `not calibrated: ${more} more replays are needed, another ${durationText(more * replayS * 1000)} of the stable build`;
+    return `not calibrated: ${more} more replays are needed, another ${msText(more * replayS * 1000)} of the stable build`;
   }
   if (configured === null) return `write evidence: { threshold: ${upTo(threshold)} }`;
   const enough = configured >= threshold;

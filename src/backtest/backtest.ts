@@ -5,8 +5,9 @@ import type { Block } from '../core/gates/evidence/e-process.ts';
 import { beginStep, type Evidence, feed, openEvidence } from '../core/gates/evidence/evidence.ts';
 import { type GateSettings, WHOLE } from '../core/gates/gate-settings.ts';
 import { isAlone, type Standing, standings, standingText } from '../core/gates/verdict/culprits.ts';
-import { durationText, emptyMemory, type GateMemory, judgeAll, judgeGate } from '../core/gates/verdict/gate.ts';
+import { emptyMemory, type GateMemory, judgeAll, judgeGate } from '../core/gates/verdict/gate.ts';
 import { judge, type Verdict } from '../core/gates/verdict/verdict.ts';
+import { msText } from '../core/text.ts';
 import { type StatusNames, TraceCounts, type TraceForm } from './trace-counts.ts';
 import { type Interval, type Intervals, stepAt, type TraceStep } from './trace-intervals.ts';
 
@@ -204,7 +205,7 @@ function together(
   if (compared?.verdict === 'hold') return { verdict: 'hold', why: compared.why };
   const waiting = limits.find(({ verdict }) => verdict === 'not-yet');
   if (waiting !== undefined) return { verdict: 'hold', why: waiting.why };
-  if (bakeMs > 0) return { verdict: 'hold', why: `the step bakes for another ${durationText(bakeMs)}` };
+  if (bakeMs > 0) return { verdict: 'hold', why: `the step bakes for another ${msText(bakeMs)}` };
   const passes = judgeAll([...(compared === null ? [] : [{ verdict: 'pass' as const }]), ...limits]) === 'pass';
   const why = [...(compared === null ? [] : [compared.why]), ...limits.map((limit) => limit.why)].join('; ');
   return passes ? { verdict: 'advance', why } : { verdict: 'hold', why: 'no gate judges' };

@@ -1,7 +1,7 @@
 /** Recorded traces: what two builds served side by side, as CSV. Must read a trace whole or not at all. No I/O. */
 import type { Finding } from '../core/errors.ts';
 import { inFileOrder } from '../core/manifest/finding.ts';
-import { didYouMean } from '../core/text.ts';
+import { didYouMean } from '../core/nearest.ts';
 
 /** One line of a trace: what one build counted in the interval that ends at `tS`. */
 export interface TraceRow {

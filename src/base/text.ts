@@ -1,21 +1,31 @@
-/** Changes in words: a line for people, and a shell command that does the same by hand. Must not run anything. */
+/** Text from elsewhere made safe for a terminal (CWE-150), or quoted for a shell: nothing moves, hides or reorders text. No I/O. */
 
-/** As in core/text.ts: control, format, unassigned and ignorable code points; here tab and line feed, too. */
-const UNSAFE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+/**
+ * Everything but tab and line feed that Unicode calls a control, format, surrogate, private or unassigned code point, a line or
+ * paragraph separator, or ignorable by default: C0, C1, escape, bidi controls, zero-width characters, tags, byte order marks.
+ */
+const UNSAFE = /(?![\t\n])[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
-const UNQUOTABLE = /(?![\t\n])[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
-
-/** Makes control, bidirectional and zero-width characters visible, so that foreign text cannot drive a terminal (CWE-150). */
-export function visible(text: string): string {
-  return text.replace(UNSAFE, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}}`);
+/** The same text with every unsafe character as `\u{1b}`. Keeps tabs and line feeds. */
+export function safeText(text: string): string {
+  return text.replace(UNSAFE, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`);
 }
 
-/** A value as JSON on one line, without any unsafe character. */
-export function visibleJson(value: unknown): string {
-  return JSON.stringify(value).replace(UNSAFE, (char) =>
-    char.replace(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
-  );
+/** A value as JSON on one line that any reader of JSON reads as ever, but that holds no unsafe character. */
+export function safeJson(value: unknown): string {
+  return JSON.stringify(value).replace(UNSAFE, (char) => char.replace(/[\s\S]/g, escaped));
 }
+
+function escaped(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** As `safeText`, and on one line: tabs become spaces and line feeds visible. For everything inside a sentence. */
+export function safeLine(text: string): string {
+  return safeText(text).replaceAll('\t', ' ').replaceAll('\n', '\\n');
+}
+
+const UNQUOTABLE = new RegExp(UNSAFE.source, 'u');
 
 /** Quotes one word for a POSIX shell; words with control characters other than newline and tab need bash or zsh. */
 export function shellWord(text: string): string {

@@ -1,6 +1,6 @@
 /** The command line of break-glass. Must refuse what it does not know: in an emergency a mistyped option is not a detail. */
 import { createInterface } from 'node:readline';
-import { visible } from '../base/text.ts';
+import { safeLine } from '../base/text.ts';
 import { Refused } from './refusal.ts';
 
 export interface Options {
@@ -142,7 +142,7 @@ function usage(message: string): Refused {
 export function checkedReason(reason: string | undefined): string {
   const hint = 'Say in 10 or more printable characters why: --reason "login is down, gateway answers 401"';
   if (reason === undefined) throw new Refused('USAGE', 'Break-glass needs a reason.', hint);
-  if (visible(reason) !== reason) throw new Refused('USAGE', 'The reason has control characters.', hint);
+  if (safeLine(reason) !== reason) throw new Refused('USAGE', 'The reason has control characters.', hint);
   const plain = reason.replace(/\s+/gu, ' ').trim();
   if (plain.length < 10) throw new Refused('USAGE', 'The reason is too short.', hint);
   if (plain.length > 500) throw new Refused('USAGE', 'The reason has more than 500 characters.', hint);

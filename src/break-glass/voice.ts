@@ -1,6 +1,6 @@
 /** What break-glass says: words on stderr, the result on stdout, JSON lines where asked. Must send no escape byte, ever. */
 import type { Scope } from '../base/scope.ts';
-import { visible, visibleJson } from '../base/text.ts';
+import { safeJson, safeLine } from '../base/text.ts';
 import { EXIT_CODES, type RescueCode } from './refusal.ts';
 
 /** The lines of `--json` that break-glass says; a test holds them against the schema of every command's lines. */
@@ -45,7 +45,7 @@ export class Voice {
 
   /** One line for people, on stderr. Control characters become visible. */
   say(line = ''): void {
-    this.#streams.stderr.write(`${visible(line)}\n`);
+    this.#streams.stderr.write(`${safeLine(line)}\n`);
   }
 
   /** A shell command, already quoted so that it holds no control character but newline and tab. */
@@ -55,12 +55,12 @@ export class Voice {
 
   progress(line: string): void {
     if (!this.#quiet) this.say(line);
-    this.#line({ type: 'note', level: 'info', message: visible(line) });
+    this.#line({ type: 'note', level: 'info', message: safeLine(line) });
   }
 
   warn(line: string): void {
     this.say(`! ${line}`);
-    this.#line({ type: 'note', level: 'warning', message: visible(line) });
+    this.#line({ type: 'note', level: 'warning', message: safeLine(line) });
   }
 
   document(data: unknown, name: 'break-glass' | 'rehearsal' = 'break-glass'): void {
@@ -72,7 +72,7 @@ export class Voice {
     const exitCode = ending.code === null ? 0 : EXIT_CODES[ending.code];
     if (ending.code === null) {
       if (this.#json) this.say(ending.message);
-      else this.#streams.stdout.write(`${visible(ending.message)}\n`);
+      else this.#streams.stdout.write(`${safeLine(ending.message)}\n`);
     } else {
       this.say(`✖ ${ending.code}  ${ending.message}`);
       if (ending.hint !== null) this.say(`  try      ${ending.hint}`);
@@ -84,7 +84,7 @@ export class Voice {
   }
 
   #line(line: Line): void {
-    if (this.#json) this.#streams.stdout.write(`${visibleJson(line)}\n`);
+    if (this.#json) this.#streams.stdout.write(`${safeJson(line)}\n`);
   }
 }
 
@@ -96,7 +96,7 @@ function resultLine(ending: Ending, exitCode: number): Line {
     ok: ending.code === null,
     code: ending.code,
     exitCode,
-    message: visible(ending.message),
+    message: safeLine(ending.message),
     hint: ending.hint,
     scope: ending.scope,
     traffic:

@@ -2,7 +2,7 @@
 import type * as z from 'zod';
 import { safeParse } from 'zod';
 import type { Finding } from '../core/errors.ts';
-import { didYouMean, nearest } from '../core/text.ts';
+import { didYouMean, nearest } from '../core/nearest.ts';
 import type { PathPart } from './parse/nodes.ts';
 import { limited, type Trouble } from './parse/source.ts';
 import type { StrictDocument } from './parse/strict-parse.ts';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Finding } from '../core/errors.ts';
 import { type ListedBuild, type Manifest, manifestSchema, scopeOf } from '../core/manifest/manifest.ts';
 import { type KnownNames, manifestBreaches, type Part, type PlacedManifest } from '../core/manifest/manifest-rules.ts';
-import { didYouMean } from '../core/text.ts';
+import { didYouMean } from '../core/nearest.ts';
 import type { Io } from '../io.ts';
 import { check, valueAt } from './check.ts';
 import { readBytes, repositoryRoot, shownPath } from './files.ts';

@@ -2,8 +2,8 @@
 import * as z from 'zod';
 import { durationSchema, fractionSchema, gateLimitsSchema } from '../core/gates/verdict/gate.ts';
 import { identitySchema } from '../core/identity.ts';
+import { didYouMean } from '../core/nearest.ts';
 import { nameSchema } from '../core/scope.ts';
-import { didYouMean } from '../core/text.ts';
 import { metricSources } from '../metrics/index.ts';
 import { routers } from '../routers/index.ts';
 

@@ -1,81 +1,30 @@
-/** Text from elsewhere made safe for a terminal (CWE-150): what could move, hide or reorder text becomes visible. No I/O. */
+/** Numbers in words, one function for each unit: durations, percents, shares and counts. Pure. */
 
-/**
- * Everything but tab and line feed that Unicode calls a control, format, surrogate, private or unassigned code point, a line or
- * paragraph separator, or ignorable by default: C0, C1, escape, bidi controls, zero-width characters, tags, byte order marks.
- */
-const UNSAFE = /(?![\t\n])[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
-
-/** The same text with every unsafe character as `\u{1b}`. Keeps tabs and line feeds. */
-export function safeText(text: string): string {
-  return text.replace(UNSAFE, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`);
+/** `1m30s` of 90,000 milliseconds; milliseconds below a second. */
+export function msText(ms: number): string {
+  if (ms > 0 && ms < 1000) return `${Math.round(ms)}ms`;
+  const seconds = Math.round(ms / 1000);
+  const parts = [
+    [Math.floor(seconds / 3600), 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ] as const;
+  return parts.map(([count, unit]) => (count > 0 ? `${count}${unit}` : '')).join('') || '0s';
 }
 
-/** A value as JSON on one line that any reader of JSON reads as ever, but that holds no unsafe character. */
-export function safeJson(value: unknown): string {
-  return JSON.stringify(value).replace(UNSAFE, (char) => char.replace(/[\s\S]/g, escaped));
+/** `2.5 %` of 2.5: two decimals, or more where these would call something nothing, or a part the whole. */
+export function percentText(percent: number): string {
+  const short = Math.round(percent * 100) / 100;
+  if (percent < 0.01) return `${Number(percent.toPrecision(2))} %`;
+  return `${short === 100 ? percent : short} %`;
 }
 
-function escaped(unit: string): string {
-  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+/** `0.26 %` of 0.0026. */
+export function fractionText(fraction: number): string {
+  return percentText(fraction * 100);
 }
 
-/** As `safeText`, and on one line: tabs become spaces and line feeds visible. For everything inside a sentence. */
-export function safeLine(text: string): string {
-  return safeText(text).replaceAll('\t', ' ').replaceAll('\n', '\\n');
-}
-
-// Near misses: the known word that somebody probably meant. Must only suggest; nothing acts on its answer. No I/O.
-
-/**
- * The candidate nearest to `word`: one that it begins, or that begins it, or that at most two slips (a letter added, left
- * out, changed or swapped with its neighbour) turn it into. Undefined when nothing is near, or `word` is itself known.
- */
-export function nearest(word: string, candidates: Iterable<string>): string | undefined {
-  const known = [...new Set(candidates)];
-  if (known.includes(word)) return undefined;
-  return lookAlike(word, known) ?? known.find((name) => begins(word, name) || begins(name, word));
-}
-
-function begins(start: string, whole: string): boolean {
-  return start.length >= 3 && whole.startsWith(start);
-}
-
-/** The candidate that `word` could be mistaken for: as `nearest`, by slips alone. Short words allow one slip. */
-export function lookAlike(word: string, candidates: Iterable<string>): string | undefined {
-  let best: string | undefined;
-  let bestSlips = Number.POSITIVE_INFINITY;
-  for (const name of candidates) {
-    const allowed = Math.min(word.length, name.length) < 5 ? 1 : 2;
-    const slips = slipsBetween(word.toLowerCase(), name.toLowerCase());
-    if (slips <= allowed && slips < bestSlips && name !== word) {
-      best = name;
-      bestSlips = slips;
-    }
-  }
-  return best;
-}
-
-/** Optimal string alignment distance; anything clearly above two is reported as 3. */
-function slipsBetween(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > 2) return 3;
-  let older: number[] = [];
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const changed = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? (older[j - 2] ?? 0) + 1 : changed;
-      row[j] = Math.min(changed, swapped, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1);
-    }
-    older = previous;
-    previous = row;
-  }
-  return previous[b.length] ?? 3;
-}
-
-/** ` Did you mean "weight"?`, or nothing. */
-export function didYouMean(word: string, candidates: Iterable<string>): string {
-  const name = nearest(word, candidates);
-  return name === undefined ? '' : ` Did you mean "${name}"?`;
+/** `3 of 40 (7.5 %)`: a rate without its count misleads. */
+export function countText(part: number, whole: number): string {
+  return whole === 0 ? `${part} of 0` : `${part} of ${whole} (${fractionText(part / whole)})`;
 }

@@ -14,12 +14,12 @@ import { beginStep, continued, type Evidence, feed, openEvidence } from '../core
 import { compactEvidence, misfit } from '../core/gates/evidence/evidence-store.ts';
 import { type GateSettings, WHOLE } from '../core/gates/gate-settings.ts';
 import { heaviestOf, standings } from '../core/gates/verdict/culprits.ts';
-import { countText } from '../core/gates/verdict/gate.ts';
 import { judge, progress, type Verdict } from '../core/gates/verdict/verdict.ts';
 import { inShort, type Reason } from '../core/gates/verdict/verdict-holds.ts';
 import { type EvidenceRecord, type GateResult, storedRecord } from '../core/ledger/events.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import type { State } from '../core/rollout/rollout.ts';
+import { countText } from '../core/text.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
 import type { Reading } from '../routers/router.ts';

@@ -1,8 +1,8 @@
 /** Tells the report what just happened. Must not decide anything. */
-import { durationText } from '../core/gates/verdict/gate.ts';
 import type { Event } from '../core/ledger/events.ts';
 import type { OutputLine } from '../core/output.ts';
 import { isDurable, type State } from '../core/rollout/rollout.ts';
+import { msText } from '../core/text.ts';
 import type { Runner } from './runner.ts';
 
 /** The lines for one event and the state it led to. */
@@ -73,7 +73,7 @@ function waitingFor(event: Extract<Event, { type: 'polled' }>, bakeLeftMs: numbe
   if (event.verdict === 'fail') return 'nothing: a gate failed';
   if (event.verdict === 'not-yet') {
     const gate = event.gates.find((one) => one.verdict === 'not-yet');
-    const reverts = `reverts in ${durationText(Math.max(0, patienceLeftMs))} without it`;
+    const reverts = `reverts in ${msText(Math.max(0, patienceLeftMs))} without it`;
     if (gate === undefined) return reverts;
     // Missing health has an end; evidence that is gathered has as long as the traffic needs.
     return event.missingMs === 0 && gate.evidence !== undefined
@@ -81,5 +81,5 @@ function waitingFor(event: Extract<Event, { type: 'polled' }>, bakeLeftMs: numbe
       : `${gate.gate}: ${gate.why}; ${reverts}`;
   }
   if (!event.advance) return 'a person: the rollout is held at this step';
-  return bakeLeftMs > 0 ? durationText(bakeLeftMs) : 'nothing';
+  return bakeLeftMs > 0 ? msText(bakeLeftMs) : 'nothing';
 }

@@ -1,7 +1,8 @@
 /** Health by asking the build itself over HTTP. Must never take an unexpected answer for a good one. */
 import * as z from 'zod';
 import type { ArmReading, Reading as Counters } from '../core/gates/counting/counters.ts';
-import { durationSchema, durationText, type Measurement } from '../core/gates/verdict/gate.ts';
+import { durationSchema, type Measurement } from '../core/gates/verdict/gate.ts';
+import { msText } from '../core/text.ts';
 import type { Io } from '../io.ts';
 import { bothBuilds } from './arms.ts';
 import type { MetricSource, Pair, Question } from './metric-source.ts';
@@ -138,7 +139,7 @@ function fault(settings: HttpProbeConfig, answer: Answer, tookMs: number): strin
   const { expectStatus, maxLatency, header, bodyIncludes } = settings;
   const good = expectStatus === undefined ? answer.status >= 200 && answer.status < 300 : expectStatus.includes(answer.status);
   if (!good) return String(answer.status);
-  if (maxLatency !== undefined && tookMs > maxLatency) return `${answer.status} slower than ${durationText(maxLatency)}`;
+  if (maxLatency !== undefined && tookMs > maxLatency) return `${answer.status} slower than ${msText(maxLatency)}`;
   if (header !== undefined && answer.headers[header.name.toLowerCase()] !== header.equals)
     return `${answer.status} with another ${header.name}`;
   if (bodyIncludes !== undefined && !answer.body.includes(bodyIncludes)) return `${answer.status} without the expected text`;
@@ -147,7 +148,7 @@ function fault(settings: HttpProbeConfig, answer: Answer, tookMs: number): strin
 
 function expectation({ expectStatus, maxLatency, header, bodyIncludes }: HttpProbeConfig): string {
   const parts = [expectStatus === undefined ? 'any 2xx' : expectStatus.join(' or ')];
-  if (maxLatency !== undefined) parts.push(`within ${durationText(maxLatency)}`);
+  if (maxLatency !== undefined) parts.push(`within ${msText(maxLatency)}`);
   if (header !== undefined) parts.push(`${header.name}: ${header.equals}`);
   if (bodyIncludes !== undefined) parts.push(`with ${JSON.stringify(bodyIncludes)} in it`);
   return parts.join(', ');

@@ -6,8 +6,8 @@ import { KvdeployError } from '../core/errors.ts';
 import { fold, type History } from '../core/ledger/history.ts';
 import { type Build, buildSchema, guidSchema } from '../core/manifest/manifest.ts';
 import { soundKnownGood } from '../core/manifest/requirement.ts';
+import { nearest } from '../core/nearest.ts';
 import { scopeSchema } from '../core/scope.ts';
-import { nearest } from '../core/text.ts';
 import type { Deps } from './deps.ts';
 import type { Opened } from './open.ts';
 

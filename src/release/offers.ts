@@ -3,9 +3,9 @@ import type { Scope } from '../base/scope.ts';
 import { loadManifests } from '../config/load.ts';
 import { type Finding, KvdeployError, type Refusal, refusalError } from '../core/errors.ts';
 import type { ListedBuild } from '../core/manifest/manifest.ts';
+import { nearest } from '../core/nearest.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import { type Guid, parseGuid, sameScope, scopeText } from '../core/scope.ts';
-import { nearest } from '../core/text.ts';
 import type { Deps } from './deps.ts';
 import type { Opened } from './open.ts';
 

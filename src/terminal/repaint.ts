@@ -1,5 +1,5 @@
 /** Shows a block of text in place of the one before, on a terminal. Must never scroll, and must leave the last block to be read. */
-import { safeText } from '../core/text.ts';
+import { safeText } from '../base/text.ts';
 import { clip } from './words.ts';
 
 export interface Repaint {

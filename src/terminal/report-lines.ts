@@ -1,10 +1,11 @@
 /** Says each output line in one line of plain words. Pure; must show nobody else's text without making it safe. */
+import { safeLine } from '../base/text.ts';
 import type { OutputLine, ResultLine } from '../core/output.ts';
 import { scopeFlags } from '../core/scope.ts';
-import { safeLine } from '../core/text.ts';
+import { msText, percentText } from '../core/text.ts';
 import type { Progress } from './progress.ts';
 import type { Paint } from './report-paint.ts';
-import { clockText, durationText, percentText, sharesText, shortBuild } from './words.ts';
+import { clockText, sharesText, shortBuild } from './words.ts';
 
 type Line<Type extends OutputLine['type']> = Extract<OutputLine, { type: Type }>;
 
@@ -28,7 +29,7 @@ function scopeName(started: Started | undefined): string {
 }
 
 export function startedText(line: Started): string {
-  const steps = line.steps.map((step) => `${percentText(step.percent)} ${durationText(step.bakeMs)}`).join(', ');
+  const steps = line.steps.map((step) => `${percentText(step.percent)} ${msText(step.bakeMs)}`).join(', ');
   const from = line.stable === null ? '' : ` in place of ${shortBuild(line.stable.guid)} (${safeLine(line.stable.version)})`;
   const verb = line.resumed ? `resumes ${line.kind}` : line.kind;
   const build = `${shortBuild(line.candidate.guid)} (${safeLine(line.candidate.version)})`;
@@ -56,7 +57,7 @@ export function trafficLineText(line: Line<'traffic'>, started: Started | undefi
 /** A sign of life where nothing was said for long: what is still going on, and how old the last word of it is. */
 export function stillText({ started, phase, lastMs }: Progress, nowMs: number): string {
   if (phase === undefined) return `${scopeName(started)}still at it`;
-  return `${scopeName(started)}${stepText(phase)}still ${phase.phase}; nothing new for ${durationText(nowMs - (lastMs ?? nowMs))}`;
+  return `${scopeName(started)}${stepText(phase)}still ${phase.phase}; nothing new for ${msText(nowMs - (lastMs ?? nowMs))}`;
 }
 
 const VERDICTS = { pass: 'passes', fail: 'FAILED', 'not-yet': 'not decided' } as const;
@@ -75,7 +76,7 @@ export function pollText(line: Line<'poll'>, started: Started | undefined, paint
     const verdict = gate.verdict === 'fail' ? paint.bad(VERDICTS.fail) : VERDICTS[gate.verdict];
     return `${safeLine(gate.gate)} ${verdict}: ${safeLine(gate.why)}`;
   });
-  const watched = `${durationText(line.watchedMs)} of ${durationText(line.bakeMs)}`;
+  const watched = `${msText(line.watchedMs)} of ${msText(line.bakeMs)}`;
   const waiting = waitingText(line);
   return `${scopeName(started)}${stepText(line)}watched ${watched}; ${gates.join('; ')}${waiting}`;
 }

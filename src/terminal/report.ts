@@ -1,6 +1,6 @@
 /** Reports output lines to people (lines or a live view) or machines (JSON lines). Must be the only printer besides main. */
+import { safeJson, safeText } from '../base/text.ts';
 import type { OutputLine } from '../core/output.ts';
-import { safeJson, safeText } from '../core/text.ts';
 import { version } from '../version.ts';
 import { type ColourFlag, colourLevel, type Environment, speaksUnicode } from './colour.ts';
 import { type Clock, createLog } from './log.ts';

@@ -1,7 +1,8 @@
 /** Draws a rollout as a block of plain lines, none wider than the terminal. Pure; must not print. */
-import { safeLine } from '../core/text.ts';
+import { safeLine } from '../base/text.ts';
+import { countText, percentText } from '../core/text.ts';
 import { decidingGate, type Progress, type StepProgress } from './progress.ts';
-import { bar, clip, clockText, percentText, rateText, shortBuild, sparkline, stopwatch } from './words.ts';
+import { bar, clip, clockText, shortBuild, sparkline, stopwatch } from './words.ts';
 
 const NARROW_COLUMNS = 60;
 
@@ -49,7 +50,7 @@ function stepLines(step: StepProgress, index: number, of: number, columns: numbe
   const mark = (unicode ? MARKS.unicode : MARKS.ascii)[step.state].padEnd(unicode ? 1 : 2);
   const gate = step.poll === undefined ? undefined : decidingGate(step.poll);
   const bake = step.poll === undefined ? stopwatch(step.bakeMs) : `${stopwatch(step.poll.watchedMs)}/${stopwatch(step.bakeMs)}`;
-  const counts = gate === undefined ? '' : `failed ${rateText(gate.errors, gate.requests)}`;
+  const counts = gate === undefined ? '' : `failed ${countText(gate.errors, gate.requests)}`;
   const outcome = stepOutcome(step);
   const cells = [`${mark} ${index + 1}/${of}`, percentText(step.percent).padStart(7), bake.padEnd(11)];
   const line = `  ${[...cells, counts.padEnd(26), sparkline(step.rates, unicode).padEnd(8), outcome].join('  ')}`.trimEnd();
@@ -68,7 +69,7 @@ function evidenceLines({ steps }: Progress, columns: number, unicode: boolean): 
     const { back, on, slice } = gate.evidence;
     const where = slice === null ? '' : `  most in ${safeLine(slice)}`;
     const bars = `back ${bar(back * 100, width, unicode)} ${percentText(back * 100)}  on ${bar(on * 100, width, unicode)} ${percentText(on * 100)}`;
-    return [`  ${safeLine(gate.gate)}  ${rateText(gate.errors, gate.requests)}  ${bars}${where}`];
+    return [`  ${safeLine(gate.gate)}  ${countText(gate.errors, gate.requests)}  ${bars}${where}`];
   });
 }
 

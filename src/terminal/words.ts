@@ -1,18 +1,6 @@
 /** Small pieces of text that every report shares: durations, clock times, counts, shares, bars. Pure. */
-import { safeLine } from '../core/text.ts';
-
-/** `90s` is `1m30s`; below a second, milliseconds. */
-export function durationText(ms: number): string {
-  if (ms > 0 && ms < 1000) return `${Math.round(ms)}ms`;
-  const seconds = Math.round(ms / 1000);
-  const parts = [
-    [Math.floor(seconds / 3600), 'h'],
-    [Math.floor(seconds / 60) % 60, 'm'],
-    [seconds % 60, 's'],
-  ] as const;
-  const some = parts.filter(([count]) => count > 0).map(([count, unit]) => `${count}${unit}`);
-  return some.length === 0 ? '0s' : some.join('');
-}
+import { safeLine } from '../base/text.ts';
+import { percentText } from '../core/text.ts';
 
 /** `01:12`, and `1:02:03` from an hour on. */
 export function stopwatch(ms: number): string {
@@ -26,15 +14,6 @@ export function stopwatch(ms: number): string {
 /** `19:52:04Z` of wall-clock milliseconds. */
 export function clockText(atMs: number): string {
   return `${new Date(atMs).toISOString().slice(11, 19)}Z`;
-}
-
-export function percentText(percent: number): string {
-  return `${Math.round(percent * 100) / 100} %`;
-}
-
-/** A rate is never shown without its count: `1 of 40 (2.5 %)`. */
-export function rateText(part: number, whole: number): string {
-  return whole === 0 ? `${part} of 0` : `${part} of ${whole} (${percentText((part / whole) * 100)})`;
 }
 
 export function shortBuild(build: string | null): string {

@@ -1,8 +1,10 @@
-/** Suggestions, durations, and text made safe for a terminal. */
+/** Suggestions, numbers in words, and text made safe for a terminal. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { durationText, parseDuration } from '../../src/core/gates/verdict/gate.ts';
-import { lookAlike, nearest, safeLine, safeText } from '../../src/core/text.ts';
+import { safeLine, safeText } from '../../src/base/text.ts';
+import { parseDuration } from '../../src/core/gates/verdict/gate.ts';
+import { lookAlike, nearest } from '../../src/core/nearest.ts';
+import { countText, msText, percentText } from '../../src/core/text.ts';
 
 test('suggests what is two slips away or begins alike, and nothing for what is known or far', () => {
   const names = ['weight', 'percent', 'production', 'prod', 'qa'];
@@ -33,10 +35,22 @@ describe('durations', () => {
   test('of whole seconds are written as they are read', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 2_000_000 }), (seconds) => {
-        expect(parseDuration(durationText(seconds * 1000))).toBe(seconds * 1000);
+        expect(parseDuration(msText(seconds * 1000))).toBe(seconds * 1000);
       }),
     );
   });
+});
+
+test('calls no part nothing, and no part the whole', () => {
+  expect([0, 0.000026, 0.0075, 2.456, 99.996, 100].map(percentText)).toEqual([
+    '0 %',
+    '0.000026 %',
+    '0.0075 %',
+    '2.46 %',
+    '99.996 %',
+    '100 %',
+  ]);
+  expect(countText(0, 0)).toBe('0 of 0');
 });
 
 describe('safe text', () => {

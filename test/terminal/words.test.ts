@@ -1,22 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { bar, clip, durationText, rateText, sharesText, sparkline, stopwatch } from '../../src/terminal/words.ts';
+import { countText, msText } from '../../src/core/text.ts';
+import { bar, clip, sharesText, sparkline, stopwatch } from '../../src/terminal/words.ts';
 
 describe('words', () => {
   test('says durations as people write them', () => {
-    expect([0, 250, 41_000, 90_000, 3_600_000, 5_400_000].map(durationText)).toEqual([
-      '0s',
-      '250ms',
-      '41s',
-      '1m30s',
-      '1h',
-      '1h30m',
-    ]);
+    expect([0, 250, 41_000, 90_000, 3_600_000, 5_400_000].map(msText)).toEqual(['0s', '250ms', '41s', '1m30s', '1h', '1h30m']);
     expect([72_000, 3_723_000].map(stopwatch)).toEqual(['01:12', '1:02:03']);
   });
 
   test('never shows a rate without its count', () => {
-    expect(rateText(1, 40)).toBe('1 of 40 (2.5 %)');
-    expect(rateText(0, 0)).toBe('0 of 0');
+    expect(countText(1, 40)).toBe('1 of 40 (2.5 %)');
+    expect(countText(0, 0)).toBe('0 of 0');
   });
 
   test('leaves out of a split what gets nothing, and says so when nothing serves', () => {

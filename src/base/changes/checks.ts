@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import { readAll, withFile } from '../durable/open-file.ts';
 import { saysTheSame } from '../pointer/pointer-format.ts';
-import { visible } from '../text.ts';
+import { safeLine } from '../text.ts';
 import type { Check, FileCheck, HttpCheck, Outside, TableCheck } from './change.ts';
 
 /** `unknown`: the other side could not be asked, or did not say. It is not a yes. */
@@ -24,7 +24,7 @@ export async function check(wanted: Check, outside: Outside): Promise<Checked> {
         return await checkTable(wanted, outside);
     }
   } catch (error) {
-    return { unknown: visible((error as Error).message) };
+    return { unknown: safeLine((error as Error).message) };
   }
 }
 
@@ -44,7 +44,7 @@ async function checkHttp(wanted: HttpCheck, outside: Outside): Promise<Checked> 
   const where = wanted.header ?? wanted.json?.join('.') ?? '';
   if (said === undefined) return { unknown: `${wanted.url} answered ${answer.status} without ${where}` };
   if (saysTheSame(said, wanted.equals)) return OK;
-  return { ok: false, why: `${wanted.url} says ${visible(said.slice(0, 80))} in ${where}, not ${wanted.equals}` };
+  return { ok: false, why: `${wanted.url} says ${safeLine(said.slice(0, 80))} in ${where}, not ${wanted.equals}` };
 }
 
 function atPath(body: string, path: readonly string[]): string | undefined {
@@ -82,16 +82,16 @@ function rowTrouble(row: Row, wanted: TableCheck): string | undefined {
   const limits = Object.hasOwn(wanted.rows, name) ? wanted.rows[name] : undefined;
   if (limits !== undefined) {
     const wrong = misfit(row, limits);
-    return wrong === undefined ? undefined : `${visible(name)} has ${wrong}`;
+    return wrong === undefined ? undefined : `${safeLine(name)} has ${wrong}`;
   }
   const misfits = wanted.others.map((other) => misfit(row, other));
   if (misfits.includes(undefined)) return undefined;
-  return `${visible(name)}, an unknown member, may still serve: it has ${misfits.join(', ')}`;
+  return `${safeLine(name)}, an unknown member, may still serve: it has ${misfits.join(', ')}`;
 }
 
 function misfit(row: Row, limits: Limits): string | undefined {
   const wrong = Object.entries(limits).find(([column, allowed]) => !allowed.includes(row.get(column) ?? ''));
-  return wrong === undefined ? undefined : `${wrong[0]} ${visible(row.get(wrong[0]) ?? '')}, not ${wrong[1].join(' or ')}`;
+  return wrong === undefined ? undefined : `${wrong[0]} ${safeLine(row.get(wrong[0]) ?? '')}, not ${wrong[1].join(' or ')}`;
 }
 
 interface Table {

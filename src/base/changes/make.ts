@@ -3,7 +3,7 @@
  * break-glass run the same `make`. Must import nothing but node: and this folder.
  */
 import { replaceFile } from '../durable/durable-file.ts';
-import { visible } from '../text.ts';
+import { safeLine } from '../text.ts';
 import { type Allowed, type Change, type Outside, permit, type Request, type Run, type Socket } from './change.ts';
 
 /**
@@ -61,7 +61,7 @@ async function makeSocket(change: Socket, outside: Outside, allowed: Allowed): P
 }
 
 function excerpt(text: string): string {
-  const plain = visible(text.trim());
+  const plain = safeLine(text.trim());
   if (plain === '') return '';
   return `: ${plain.length > 200 ? `${plain.slice(0, 200)}…` : plain}`;
 }

@@ -1,19 +1,19 @@
 /** Changes in words: a line for people, and a shell command that does the same by hand. Must not run anything. */
 import { createHash } from 'node:crypto';
-import { shellWord, visible } from '../text.ts';
+import { safeLine, shellWord } from '../text.ts';
 import type { Change, Request, Socket } from './change.ts';
 
 /** One line that says what the change does. */
 export function describe(change: Change): string {
   switch (change.kind) {
     case 'write-file':
-      return visible(`write ${change.path} ${contentText(change.content)}`);
+      return safeLine(`write ${change.path} ${contentText(change.content)}`);
     case 'request':
-      return visible(`${change.method} ${change.url}${change.body === undefined ? '' : ` ${short(change.body)}`}`);
+      return safeLine(`${change.method} ${change.url}${change.body === undefined ? '' : ` ${short(change.body)}`}`);
     case 'run':
-      return visible(`run ${change.argv.map(shellWord).join(' ')}`);
+      return safeLine(`run ${change.argv.map(shellWord).join(' ')}`);
     case 'socket':
-      return visible(
+      return safeLine(
         `say to ${change.address}: ${change.commands.join('; ')}${change.saveTo === undefined ? '' : `, save the answer to ${change.saveTo}`}`,
       );
   }

@@ -5,7 +5,7 @@ import { codeOf, flushDir, look } from '../durable/open-file.ts';
 import { readRegular, whyOf } from '../durable/state-dir.ts';
 import { placeMark } from '../durable/state-marks.ts';
 import { canonical, oneOf, type Reader, shape, text } from '../shape.ts';
-import { visible } from '../text.ts';
+import { safeLine } from '../text.ts';
 import { type Deed, deedFields } from './records.ts';
 
 /** What break-glass writes into the hold, for whoever meets it. */
@@ -47,9 +47,9 @@ function holdIn(dir: string, fs: Fs): Hold | undefined {
   try {
     const note = noteReader(JSON.parse(readRegular(dir, 'hold', MAX_HOLD_BYTES, fs)), 'hold');
     const said = `${note.actor} on ${note.host} broke the glass at ${note.at} and went to ${note.toGuid}: ${note.reason}`;
-    return { file, text: visible(said), note };
+    return { file, text: safeLine(said), note };
   } catch (error) {
-    return { file, text: `${file} is there, but cannot be read (${visible(whyOf(error))})`, note: null };
+    return { file, text: `${file} is there, but cannot be read (${safeLine(whyOf(error))})`, note: null };
   }
 }
 

@@ -1,7 +1,7 @@
 /** `explain`: what a code means, what causes it and what to do, without any file, network or state. Changes nothing. */
 import { EXIT } from '../../base/codes.ts';
 import { KvdeployError } from '../../core/errors.ts';
-import { nearest } from '../../core/text.ts';
+import { nearest } from '../../core/nearest.ts';
 import { EXIT_WORDS, EXPLANATIONS, exitOf } from '../../explain/explanations.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 

@@ -1,9 +1,9 @@
 /** `history`: the ledger of a scope, for people and as JSON. Changes nothing. */
-import { durationText } from '../../core/gates/verdict/gate.ts';
 import type { Event } from '../../core/ledger/events.ts';
 import type { Entry } from '../../core/ledger/ledger.ts';
 import { splitText } from '../../core/rollout/split.ts';
 import { scopeText, shortGuid } from '../../core/scope.ts';
+import { msText } from '../../core/text.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { openScope } from '../../release/open.ts';
 
@@ -33,7 +33,7 @@ export function wordsOf(event: Event): string {
       return 'gave the claim back';
     case 'planned': {
       const { plan } = event;
-      const steps = plan.steps.map((step) => `${step.percent} % for ${durationText(step.bakeMs)}`).join(', ');
+      const steps = plan.steps.map((step) => `${step.percent} % for ${msText(step.bakeMs)}`).join(', ');
       return `planned ${plan.id}: ${plan.kind} ${shortGuid(plan.candidate.guid)} (${plan.candidate.version})${plan.stable === null ? '' : ` from ${shortGuid(plan.stable.guid)}`}: ${steps}`;
     }
     case 'prepared':

@@ -1,6 +1,6 @@
 /** `kvdeploy replay`: plays an incident against a local world. Must not touch the user's config, state or builds. */
 import { KvdeployError } from '../../core/errors.ts';
-import { nearest } from '../../core/text.ts';
+import { nearest } from '../../core/nearest.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { INCIDENT_NAMES, type IncidentName, replay } from '../../scenarios/replay/replay.ts';
 

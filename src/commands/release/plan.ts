@@ -7,11 +7,11 @@ import { DISK_LOCK } from '../../core/admission/admission.ts';
 import { refusalError } from '../../core/errors.ts';
 import type { Comparison } from '../../core/gates/comparison.ts';
 import { forecast } from '../../core/gates/verdict/forecast.ts';
-import { durationText, percentText } from '../../core/gates/verdict/gate.ts';
 import { openRollout } from '../../core/ledger/history.ts';
 import { type Plan, stepSplit } from '../../core/rollout/plan.ts';
 import { splitText } from '../../core/rollout/split.ts';
 import { scopeText, shortGuid } from '../../core/scope.ts';
+import { fractionText, msText } from '../../core/text.ts';
 import { describeGate } from '../../engine/measure.ts';
 import { breakGlassCommand } from '../../lead/advice.ts';
 import { assertNothingBegan } from '../../lead/lead.ts';
@@ -125,11 +125,11 @@ function planLines(document: PlanDocument, planned: Plan): readonly string[] {
     `  to         ${build(planned.candidate)}`,
     `  serving    ${splitText(document.serving)}`,
     ...document.steps.flatMap((step, index) => [
-      `  step ${index + 1}/${document.steps.length}   ${splitText(step.split)} for ${durationText(step.bakeMs)}`,
+      `  step ${index + 1}/${document.steps.length}   ${splitText(step.split)} for ${msText(step.bakeMs)}`,
       ...step.changes.map((change) => `               ${describe(change)}`),
     ]),
     ...document.gates.flatMap((gate) => [
-      `  gate       ${gate.name}: at most ${percentText(gate.max)} of at least ${gate.minRequests} requests (${gate.source})`,
+      `  gate       ${gate.name}: at most ${fractionText(gate.max)} of at least ${gate.minRequests} requests (${gate.source})`,
       `               asks ${gate.question}`,
       `               now, for the build that serves: ${measurementText(gate.stableNow)}`,
     ]),

@@ -1,5 +1,6 @@
 /** `validate`: checks manifests and config, alone and together. Must never reach the network, write, or run code of the repository. */
 import path from 'node:path';
+import { safeJson } from '../../base/text.ts';
 import { valueAt } from '../../config/check.ts';
 import { dataFilesBelow, expandGlob, isFolder, isGlob, readBytes, shownPath } from '../../config/files.ts';
 import { parseConfig, readConfig } from '../../config/load.ts';
@@ -24,7 +25,6 @@ import {
 } from '../../core/manifest/finding.ts';
 import { scopeOf } from '../../core/manifest/manifest.ts';
 import { sameScope } from '../../core/scope.ts';
-import { safeJson } from '../../core/text.ts';
 import type { Io } from '../../io.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 

@@ -1,7 +1,7 @@
 /** `schema`: prints one JSON Schema by its name. Must not read files. */
 import { schemaNames, schemaText } from '../../config/json-schemas.ts';
 import { KvdeployError } from '../../core/errors.ts';
-import { didYouMean } from '../../core/text.ts';
+import { didYouMean } from '../../core/nearest.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
 
 /** @throws KvdeployError UNKNOWN_NAME, listing the schemas there are. */

@@ -1,6 +1,6 @@
 /** `kvdeploy demo`: plays a scene of the demo. Must not touch the user's config, state or builds. */
 import { KvdeployError } from '../../core/errors.ts';
-import { nearest } from '../../core/text.ts';
+import { nearest } from '../../core/nearest.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { demo, SCENE_NAMES, type SceneName } from '../../scenarios/demo/demo.ts';
 

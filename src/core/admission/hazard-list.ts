@@ -1,8 +1,8 @@
 /** The hazards that every release is held against, with what stands in the way of each. To add one: a row here, and a world in its test. */
 import type { Change } from '../../base/changes/change.ts';
-import { durationText } from '../gates/verdict/gate.ts';
 import type { Plan, PlannedGate } from '../rollout/plan.ts';
 import { shortGuid } from '../scope.ts';
+import { msText } from '../text.ts';
 import {
   absent,
   byChecks,
@@ -49,7 +49,7 @@ export function lateGates(looked: Looked): readonly Control[] {
   if (!hasGate(plan)) return [engineering(control, absent('there is no gate'))];
   if (plan.gates.length === 0)
     return [engineering('evidence decides as soon as it is enough, and holds until then', seen('by comparison'))];
-  const within = durationText(plan.patienceMs);
+  const within = msText(plan.patienceMs);
   const reaches = plan.gates.map((gate) => ({ gate, most: mostRequests(gate, plan, looked) }));
   const never = reaches.find(({ gate, most }) => most !== null && most < gate.minRequests);
   if (never !== undefined) {
@@ -271,9 +271,7 @@ const TRAFFIC_HAZARDS: readonly DescribedHazard[] = [
     controls: (looked) => [
       engineering(
         'missing health is not health: it holds, then reverts',
-        lookedAt(looked.plan, (plan) =>
-          hasGate(plan) ? seen(`after ${durationText(plan.patienceMs)}`) : absent('there is no gate'),
-        ),
+        lookedAt(looked.plan, (plan) => (hasGate(plan) ? seen(`after ${msText(plan.patienceMs)}`) : absent('there is no gate'))),
       ),
       engineering(
         'the first step is small',

@@ -1,6 +1,6 @@
 /** A finding: one thing wrong with one file, with everything a person needs to mend it. No I/O. */
+import { safeLine, safeText } from '../../base/text.ts';
 import type { Finding, Place } from '../errors.ts';
-import { safeLine, safeText } from '../text.ts';
 
 /** By file, then line, then column: the order in which a person mends them. */
 export function inFileOrder(findings: readonly Finding[]): readonly Finding[] {

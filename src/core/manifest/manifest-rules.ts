@@ -1,8 +1,8 @@
 /** The rules that hold between manifests: a build belongs to one scope, once. Must judge what stands in the files alone. No I/O. */
 import type { Code } from '../../base/codes.ts';
 import type { FindingCode } from '../errors.ts';
+import { lookAlike } from '../nearest.ts';
 import { sameScope, scopeText, shortGuid } from '../scope.ts';
-import { lookAlike } from '../text.ts';
 import { type Build, type Manifest, scopeOf } from './manifest.ts';
 
 /** A well-formed manifest, and where its file lies. */

@@ -1,9 +1,9 @@
 /** `requires` and `--from`: what one environment may ask of another. A GUID never crosses over; only a source does. No I/O. */
 import type { Scope } from '../../base/scope.ts';
 import type { Refusal } from '../errors.ts';
-import { durationText } from '../gates/verdict/gate.ts';
 import { currentKnownGood, type History, type KnownGood } from '../ledger/history.ts';
 import { sameScope, scopeFlags, scopeText, shortGuid } from '../scope.ts';
+import { msText } from '../text.ts';
 import type { Build, ListedBuild } from './manifest.ts';
 
 /** True when both builds were made of the same repository and commit. */
@@ -50,12 +50,9 @@ export function requirementRefusal(
   if (soaked >= requires.soakMs) return undefined;
   const [was, hint] =
     longest.until === undefined
-      ? ['has been', `Wait ${durationText(requires.soakMs - soaked)}.`]
+      ? ['has been', `Wait ${msText(requires.soakMs - soaked)}.`]
       : ['was', `Another build replaced it there at ${longest.until}: bring a build of this source back there first.`];
-  return refuse(
-    `${commit} ${was} known-good in ${name} for ${durationText(soaked)}; ${durationText(requires.soakMs)} are required.`,
-    hint,
-  );
+  return refuse(`${commit} ${was} known-good in ${name} for ${msText(soaked)}; ${msText(requires.soakMs)} are required.`, hint);
 }
 
 /** How long it stayed the known-good build; 0 for times that cannot be read. */

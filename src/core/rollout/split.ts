@@ -1,5 +1,7 @@
 /** Splits: percent of traffic per place and per build. They always sum to 100. No I/O. */
+
 import type { Guid } from '../scope.ts';
+import { percentText } from '../text.ts';
 
 /** What one member of a router's target should get. `build` is null for a place whose build nobody told us. */
 export interface Share {
@@ -59,13 +61,7 @@ export function splitsAgree(
 /** `green 25 %, blue 75 %`, leaving out the places at 0 %. */
 export function splitText(split: readonly { place: string; percent: number }[]): string {
   const some = split.filter((share) => share.percent > 0);
-  return some.length === 0 ? 'nothing' : some.map((share) => `${share.place} ${rounded(share.percent)} %`).join(', ');
-}
-
-/** Two decimals, except where these would call something nothing, or a part the whole. */
-function rounded(percent: number): number {
-  const short = Math.round(percent * 100) / 100;
-  return short === 0 || short === 100 ? percent : short;
+  return some.length === 0 ? 'nothing' : some.map((share) => `${share.place} ${percentText(share.percent)}`).join(', ');
 }
 
 /** Fewer requests than this show nothing about a split. */

@@ -1,8 +1,7 @@
 /** Series of one build as raw counters by process and slice. Must not count a series whose labels do not say what it counts. No I/O. */
-
 import type { ArmReading, RawCounter, Target } from '../../core/gates/counting/counters.ts';
 import { ALL_BUCKETS, BUCKET_PREFIX } from '../../core/gates/counting/metric-counters.ts';
-import { durationText } from '../../core/gates/verdict/gate.ts';
+import { msText } from '../../core/text.ts';
 import { briefly, CLASS_METRICS, STATUS_METRICS, statusCounters } from '../arms.ts';
 import type { Series } from './prometheus-answer.ts';
 import { type Arm, BUILD_LABEL, COUNTER_LABEL, type Counter as Part, PROCESS_LABELS } from './prometheus-query.ts';
@@ -39,7 +38,7 @@ export function armOf(arm: Arm, series: readonly Series[], atMs: number, how: La
   try {
     if (partOf(own, 'requests').length === 0) {
       return {
-        missing: `${how.url} has no fresh series for ${how.sent.requests ?? 'the requests'} (looking back ${durationText(how.oldestMs)})`,
+        missing: `${how.url} has no fresh series for ${how.sent.requests ?? 'the requests'} (looking back ${msText(how.oldestMs)})`,
       };
     }
     for (const each of partOf(own, 'seen')) checkSeen(each, atMs, how);
@@ -74,7 +73,7 @@ function partOf(series: readonly Series[], part: Part): Series[] {
 function checkSeen({ labels, value }: Series, atMs: number, { url, oldestMs }: Labelled): void {
   const oldMs = atMs - Number(value) * 1000;
   if (Number.isFinite(oldMs) && oldMs <= oldestMs) return;
-  throw new Fault(`${url} scraped ${processOf(labels) ?? 'the build'} ${durationText(Math.max(0, oldMs))} ago, which is too old`);
+  throw new Fault(`${url} scraped ${processOf(labels) ?? 'the build'} ${msText(Math.max(0, oldMs))} ago, which is too old`);
 }
 
 function addSeries({ statuses, counters }: Tally, part: 'requests' | 'errors' | 'latency', series: Series, how: Labelled): void {

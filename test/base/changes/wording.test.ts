@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Change } from '../../../src/base/changes/change.ts';
 import { asCommand, describe as inWords } from '../../../src/base/changes/wording.ts';
-import { shellWord, visible } from '../../../src/base/text.ts';
+import { safeLine, shellWord } from '../../../src/base/text.ts';
 import { checkedReason, parseOptions } from '../../../src/break-glass/options.ts';
 import { freshFolder, httpServer, lineServer, runToEnd } from '../../break-glass/scene.ts';
 
@@ -19,7 +19,7 @@ const HOSTILE = ["it's", '$(id)', '`id`', 'a\nb\tc', '%s\\n', '!!', 'ü', '', '-
 it('quotes every word so that a shell gives it back byte by byte', async () => {
   const program = 'process.stdout.write(JSON.stringify(process.argv.slice(1)))';
   const command = [process.execPath, '-e', program, '--', ...HOSTILE].map(shellWord).join(' ');
-  expect(visible(command.replace(/[\n\t]/g, ''))).toBe(command.replace(/[\n\t]/g, ''));
+  expect(safeLine(command.replace(/[\n\t]/g, ''))).toBe(command.replace(/[\n\t]/g, ''));
   expect(JSON.parse((await runToEnd(['bash', '-c', command])).stdout)).toEqual(HOSTILE);
 });
 
@@ -93,7 +93,7 @@ it('describes each kind in one line without control characters', () => {
     'write /r (18 bytes): {"serve":"green"}',
   );
   expect(inWords(changes[3] as Change)).toBe('say to /s: a; b, save the answer to /t');
-  expect(visible('a\u001b]52;c;x\u0007\u200b')).toBe('a\\u{1b}]52;c;x\\u{07}\\u{200b}');
+  expect(safeLine('a\u001b]52;c;x\u0007\u200b')).toBe('a\\u{1b}]52;c;x\\u{7}\\u{200b}');
 });
 
 it.each([

@@ -49,7 +49,7 @@ describe('a soak of 24 h in staging', () => {
     ],
     ['a build that says no source', [known(buildOf(7, 'one'), 48)], 'was never known-good', 'Promote it'],
     ['an hour less', [known(THERE, 23)], 'has been known-good in staging for 23h; 24h are required', 'Wait 1h.'],
-    ['a soak that begins in the future', [known(THERE, -5)], 'for 0ms; 24h are required', 'Wait 24h.'],
+    ['a soak that begins in the future', [known(THERE, -5)], 'for 0s; 24h are required', 'Wait 24h.'],
     [
       'five minutes of it, long ago: time after it was replaced is no soak',
       [known(buildOf(9, 'two', { source: OTHER }), 47), known(THERE, 48, 47)],
@@ -64,7 +64,7 @@ describe('a soak of 24 h in staging', () => {
 
   it('is not met by a time that cannot be read', () => {
     const refusal = refusalOf([{ ...known(THERE, 48), since: 'yesterday' }]);
-    expect(refusal?.message).toContain('for 0ms');
+    expect(refusal?.message).toContain('for 0s');
   });
 
   it('is not met by a source of which any build is bad there, however long it soaked', () => {

@@ -3,9 +3,9 @@ import { DEFAULT_GATE, type TraceGates } from '../../../backtest/backtest.ts';
 import { DEFAULT_STEPS, type LoadedConfig, type ServiceSettings } from '../../../config/settings.ts';
 import { KvdeployError } from '../../../core/errors.ts';
 import type { ComparedGate, EvidenceLimits } from '../../../core/gates/comparison.ts';
+import { nearest } from '../../../core/nearest.ts';
 import type { PlannedGate } from '../../../core/rollout/plan.ts';
 import { scopeFlags, scopeText } from '../../../core/scope.ts';
-import { nearest } from '../../../core/text.ts';
 import type { Deps } from '../../../release/deps.ts';
 import { tryConfig } from '../../../release/open.ts';
 

@@ -1,11 +1,11 @@
 /** What `status` says of the comparing gates: how far the evidence is on each way, where it points, and what it waits for. No I/O. */
+import { safeLine } from '../../../base/text.ts';
 import { certificates } from '../../../core/gates/evidence/certificate.ts';
 import { culprits, standingText } from '../../../core/gates/verdict/culprits.ts';
-import { percentText } from '../../../core/gates/verdict/gate.ts';
 import { judge, progress } from '../../../core/gates/verdict/verdict.ts';
 import { inShort, reasonText } from '../../../core/gates/verdict/verdict-holds.ts';
 import type { State } from '../../../core/rollout/rollout.ts';
-import { safeLine } from '../../../core/text.ts';
+import { fractionText } from '../../../core/text.ts';
 import { bar } from '../../../terminal/words.ts';
 
 const BAR = 20;
@@ -34,7 +34,7 @@ export function evidenceOf(state: State) {
 export function evidenceLines(evidence: ReturnType<typeof evidenceOf>): string[] {
   if (evidence === null) return [];
   const { at, back, on, most, waitsFor } = evidence;
-  const way = (part: number) => `${bar(part * 100, BAR, false)} ${percentText(part)}`;
+  const way = (part: number) => `${bar(part * 100, BAR, false)} ${fractionText(part)}`;
   return [
     `  evidence    back ${way(back)}  on ${way(on)}  at ${at}`,
     `              most in ${safeLine(most)}`,

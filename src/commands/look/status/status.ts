@@ -1,13 +1,13 @@
 /** `status`: where traffic is, what is known-good, who leads, and whether router and ledger agree. Changes nothing. */
 import { type Hold, readHold } from '../../../base/pointer/hold.ts';
 import { readPointers } from '../../../base/pointer/pointer.ts';
+import { safeLine } from '../../../base/text.ts';
 import { currentKnownGood, fold, type History, openRollout, waysBack } from '../../../core/ledger/history.ts';
 import type { Traffic } from '../../../core/output.ts';
 import { stepSplit } from '../../../core/rollout/plan.ts';
 import { isOver, type State } from '../../../core/rollout/rollout.ts';
 import { type Split, splitsAgree, splitText } from '../../../core/rollout/split.ts';
 import { scopeText, shortGuid } from '../../../core/scope.ts';
-import { safeLine } from '../../../core/text.ts';
 import { breakGlassCommand } from '../../../lead/advice.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
 import { buildsAtPlaces } from '../../../release/judge-release.ts';

@@ -1,8 +1,8 @@
 /** What `doctor` says about the known-good pointer and each of its copies. Reads only. */
 import { readPointers } from '../../../base/pointer/pointer.ts';
-import { durationText } from '../../../core/gates/verdict/gate.ts';
 import { currentKnownGood } from '../../../core/ledger/history.ts';
 import { shortGuid } from '../../../core/scope.ts';
+import { msText } from '../../../core/text.ts';
 import type { Target } from '../../../engine/target.ts';
 import { pointerProblems, renderIdle, rescueProblem } from '../../../lead/idle-pointer.ts';
 import type { Deps } from '../../../release/deps.ts';
@@ -31,7 +31,7 @@ export function pointerChecks(opened: Opened, seen: Seen | null, deps: Deps): re
     const [problem] = pointerProblems(dir, fresh, scope, deps.io);
     const { newest } = readPointers(dir, deps.io.fs, scope);
     if (problem !== undefined || newest === null) return [fail(name, `${dir}: ${problem?.why ?? 'there is none'}`, renew)];
-    const age = durationText(Math.max(0, deps.io.now() - Date.parse(newest.writtenAt)));
+    const age = msText(Math.max(0, deps.io.now() - Date.parse(newest.writtenAt)));
     const text = `generation ${newest.generation} in ${dir} verifies, ${age} old, and leads to ${shortGuid(newest.knownGood.build.guid)}`;
     const pointer =
       fresh === null

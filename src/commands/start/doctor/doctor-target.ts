@@ -1,8 +1,8 @@
 /** What `doctor` says about the router, the builds behind it, the gates and the clock. Asks only; must not send a change. */
-import { percentText } from '../../../core/gates/verdict/gate.ts';
 import { currentKnownGood } from '../../../core/ledger/history.ts';
 import { splitText } from '../../../core/rollout/split.ts';
 import { shortGuid } from '../../../core/scope.ts';
+import { fractionText } from '../../../core/text.ts';
 import { measureGate } from '../../../engine/measure.ts';
 import type { Target } from '../../../engine/target.ts';
 import type { Deps } from '../../../release/deps.ts';
@@ -118,7 +118,7 @@ export async function gateChecks(reading: Reading, opened: Opened, deps: Deps): 
       const counts = `${asked}: ${now.errors} of ${now.requests} requests failed`;
       if (now.requests === 0) return fail(name, counts, mend);
       if (now.errors / now.requests <= gate.max) return ok(name, counts);
-      return warn(name, `${counts}, more than ${percentText(gate.max)}`, 'Look at the build that serves now.');
+      return warn(name, `${counts}, more than ${fractionText(gate.max)}`, 'Look at the build that serves now.');
     }),
   );
 }

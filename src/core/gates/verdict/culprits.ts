@@ -1,10 +1,10 @@
 /** Where the evidence points: every stream's standing, the slices that are to blame and those under suspicion. Must acquit nobody. No I/O. */
+import { countText, fractionText } from '../../text.ts';
 import { crashesText } from '../counting/counters.ts';
 import type { Block, Counted } from '../evidence/e-process.ts';
 import { type Evidence, streamsOf, streamWeight } from '../evidence/evidence.ts';
 import { blockOf, type Stream, streamLogE } from '../evidence/evidence-stream.ts';
 import { type GateSettings, type JudgedMetric, rollbackLogE } from '../gate-settings.ts';
-import { countText, percentText } from './gate.ts';
 
 /** How one metric in one slice stands. `slice` null is all of the traffic. */
 export interface Standing {
@@ -110,7 +110,7 @@ function weighed({ weight, logE }: Standing): number {
 /** `errors in eu-west: 7 of 40 (17.5 %) against 3 of 9900 (0.03 %)`; of traffic, what the candidate had and should have had of it; of crashes, how many. */
 export function standingText({ metric, slice, all, step, planned, crashes }: Standing): string {
   const where = slice === null ? metric : `${metric} in ${slice}`;
-  if (planned !== null) return `${where}: the candidate had ${partText(step)}, planned were ${percentText(planned)}`;
+  if (planned !== null) return `${where}: the candidate had ${partText(step)}, planned were ${fractionText(planned)}`;
   if (crashes) return `${where}: ${crashesText(all.candidate, all.stable)}`;
   const candidate = countText(all.candidate.failures, all.candidate.requests);
   return `${where}: ${candidate} against ${countText(all.stable.failures, all.stable.requests)}`;
@@ -119,5 +119,5 @@ export function standingText({ metric, slice, all, step, planned, crashes }: Sta
 function partText({ candidate, stable }: Block): string {
   const requests = candidate.requests + stable.requests;
   if (requests === 0) return 'none of 0 requests at this step';
-  return `${candidate.requests} of ${requests} requests (${percentText(candidate.requests / requests)})`;
+  return `${candidate.requests} of ${requests} requests (${fractionText(candidate.requests / requests)})`;
 }

@@ -1,11 +1,11 @@
 /** What a comparing gate will catch, in one sentence for the plan: worked out with the evidence itself, at the traffic of now. No I/O. */
+import { fractionText, msText } from '../../text.ts';
 import type { Comparison } from '../comparison.ts';
 import { SLOWER } from '../counting/metric-counters.ts';
 import { type GatePoll, pollEveryMs } from '../counting/poll.ts';
 import { requestsToCertify } from '../evidence/certificate.ts';
 import { feed, openEvidence } from '../evidence/evidence.ts';
 import { type GateSettings, type JudgedMetric, WHOLE } from '../gate-settings.ts';
-import { durationText, percentText } from './gate.ts';
 
 /** What is known of the service before the rollout. */
 export interface Outlook {
@@ -32,7 +32,7 @@ export function forecast(gate: string, { comparison, traffic, share, floorMs }: 
     certificateText(comparison, metric, at),
     ...(metric.limit === null
       ? []
-      : [`neither build may fail more than ${percentText(metric.limit)}; it holds while the stable build fails half of that`]),
+      : [`neither build may fail more than ${fractionText(metric.limit)}; it holds while the stable build fails half of that`]),
     ...besidesText(gate, comparison),
     floorText(at, floorMs, comparison),
   ];
@@ -54,16 +54,16 @@ function bounds(first: string, last = first): string {
 }
 
 function requestsText({ requestsPerSecond, share }: Traffic): string {
-  return `${rounded(requestsPerSecond)} requests a second and ${percentText(share)} of them`;
+  return `${rounded(requestsPerSecond)} requests a second and ${fractionText(share)} of them`;
 }
 
 function foundText(found: readonly { readonly rate: number; readonly found: Detection | undefined }[]): string {
   const caught = found.flatMap(({ rate, found: one }) =>
     one === undefined
       ? []
-      : [`${percentText(rate)} failing is found after ${one.badRequests} bad requests (${durationText(one.afterMs)})`],
+      : [`${fractionText(rate)} failing is found after ${one.badRequests} bad requests (${msText(one.afterMs)})`],
   );
-  const missed = found.filter((one) => one.found === undefined).map(({ rate }) => percentText(rate));
+  const missed = found.filter((one) => one.found === undefined).map(({ rate }) => fractionText(rate));
   if (caught.length === 0) return 'it finds nothing within an hour: there is too little traffic';
   return `${caught.join(', ')}${missed.length === 0 ? '' : `; ${missed.join(' and ')} failing not within an hour`}`;
 }
@@ -73,15 +73,15 @@ function certificateText({ settings }: Comparison, metric: JudgedMetric, traffic
   const perSecond = traffic.requestsPerSecond * traffic.share;
   if (!Number.isFinite(needed)) return 'a good build cannot be certified here: the stable build fails too often for this limit';
   const tookMs = Math.max(settings.dwellMs, (needed / perSecond) * 1000);
-  return `a good build needs about ${needed} of its own requests to go on (${durationText(tookMs)})`;
+  return `a good build needs about ${needed} of its own requests to go on (${msText(tookMs)})`;
 }
 
 /** No test can undo what is served between two looks. */
 function floorText({ requestsPerSecond, share }: Traffic, floorMs: number, { settings }: Comparison): string {
   const [firstMs, laterMs] = [pollEveryMs(0, floorMs), pollEveryMs(Number.POSITIVE_INFINITY, floorMs)];
   const bad = (everyMs: number) => Math.ceil((requestsPerSecond * share * everyMs) / 1000);
-  const later = laterMs === firstMs ? '' : `, and every ${durationText(laterMs)} after a minute, up to ${bad(laterMs)}`;
-  return `it looks every ${durationText(firstMs)}, which alone costs up to ${bad(firstMs)} bad requests${later}; a false alarm comes in at most ${percentText(settings.alpha)} of rollouts`;
+  const later = laterMs === firstMs ? '' : `, and every ${msText(laterMs)} after a minute, up to ${bad(laterMs)}`;
+  return `it looks every ${msText(firstMs)}, which alone costs up to ${bad(firstMs)} bad requests${later}; a false alarm comes in at most ${fractionText(settings.alpha)} of rollouts`;
 }
 
 function rounded(value: number): string {

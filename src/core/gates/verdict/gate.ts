@@ -1,5 +1,6 @@
 /** Gates: limits in, measurements in, a verdict out. Missing data is never health. No I/O. */
 import * as z from 'zod';
+import { countText, fractionText } from '../../text.ts';
 
 const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
 
@@ -27,18 +28,6 @@ export function parseDuration(text: string): number | undefined {
   const units = ['d', 'h', 'm', 's', 'ms'] as const;
   const total = units.reduce((sum, unit) => sum + Number(amounts[unit] ?? 0) * UNIT_MS[unit], 0);
   return total <= LONGEST_MS ? total : undefined;
-}
-
-/** `1h30m` of milliseconds, for people. */
-export function durationText(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)}ms`;
-  const seconds = Math.round(ms / 1000);
-  const parts = [
-    [Math.floor(seconds / 3600), 'h'],
-    [Math.floor((seconds % 3600) / 60), 'm'],
-    [seconds % 60, 's'],
-  ] as const;
-  return parts.map(([amount, unit]) => (amount > 0 ? `${amount}${unit}` : '')).join('');
 }
 
 /** `1%` or `0.5 %`; the value is a fraction of 1. */
@@ -146,7 +135,7 @@ function judgeCounts(
   const { requests, errors } = counts;
   // Both totals make sense, yet since the bake began errors can be counted a moment before the requests they belong to.
   if (errors > requests) return notYet(`${errors} errors but only ${requests} requests so far`, requests, errors);
-  const text = `${countText(errors, requests)} failed${detail === undefined ? '' : ` (${detail})`}, limit ${percentText(limits.max)}`;
+  const text = `${countText(errors, requests)} failed${detail === undefined ? '' : ` (${detail})`}, limit ${fractionText(limits.max)}`;
   // A quotient is rounded once: 29 errors of 100 are exactly at a limit of 29 %, while 0.29 * 100 is below 29.
   const least = errors / Math.max(requests, limits.minRequests);
   if (least > limits.max) return { verdict: 'fail', why: text, requests, errors };
@@ -156,17 +145,6 @@ function judgeCounts(
 
 function notYet(why: string, requests: number, errors: number): Judged {
   return { verdict: 'not-yet', why, requests, errors };
-}
-
-/** `3 of 40 (7.5 %)`: a rate without its count misleads. */
-export function countText(errors: number, requests: number): string {
-  return requests === 0 ? '0 of 0' : `${errors} of ${requests} (${percentText(errors / requests)})`;
-}
-
-/** `0.26 %` of 0.0026. Below 0.01 % four decimals, so that a small share is not called none. */
-export function percentText(fraction: number): string {
-  const parts = fraction < 0.0001 ? 10_000 : 100;
-  return `${Math.round(fraction * 100 * parts) / parts} %`;
 }
 
 /** The one verdict of all gates: any failure fails, all must pass to pass. Without gates nothing passes. */

@@ -1,10 +1,10 @@
 /** Why a rollout holds: each reason says what is missing and until when. An empty list is the only way to an advance. No I/O, no clock. */
+import { countText, fractionText, msText } from '../../text.ts';
 import type { Certificate } from '../evidence/certificate.ts';
 import { type Evidence, type GateData, streamsOf } from '../evidence/evidence.ts';
 import { exceedsTolerated, failingTogether, failsNow, stableInIncident } from '../evidence/newest.ts';
 import { shareIsAsPlanned, toleratedShare } from '../evidence/traffic-share.ts';
 import { certificateLogC, type GateSettings, type JudgedMetric } from '../gate-settings.ts';
-import { countText, durationText, percentText } from './gate.ts';
 
 export interface Reason {
   /**
@@ -99,14 +99,14 @@ function dataReasons(settings: GateSettings, evidence: Evidence, gate: string, d
   // Silence is no health: what was certified before the candidate fell silent speaks of another time.
   const silentMs = evidence.atMs - (data.servedMs ?? evidence.stepSinceMs);
   if (data.servedMs === null) add('the candidate had no request yet');
-  else if (silentMs >= settings.blockMs) add(`the candidate had no request for ${durationText(silentMs)}`);
+  else if (silentMs >= settings.blockMs) add(`the candidate had no request for ${msText(silentMs)}`);
   return reasons;
 }
 
 function staleReasons(settings: GateSettings, evidence: Evidence, nowMs: number): Reason[] {
   const oldMs = nowMs - evidence.atMs;
   if (oldMs >= 0 && oldMs <= settings.lagMs + settings.blockMs) return [];
-  const why = oldMs < 0 ? 'the last poll is from the future' : `the last poll is ${durationText(oldMs)} old`;
+  const why = oldMs < 0 ? 'the last poll is from the future' : `the last poll is ${msText(oldMs)} old`;
   return [{ what: 'data', gate: null, why, untilMs: null }];
 }
 
@@ -121,11 +121,11 @@ function incidentReasons(settings: GateSettings, evidence: Evidence): Reason[] {
     if (found === -1 && !bad) return [];
     const together = streams[0] === undefined ? 0 : failingTogether(streams[0], evidence.share);
     if (together > metric.limit) {
-      const why = `the stable build fails as well: both together ${percentText(together)} of the newest requests, beyond the limit ${percentText(metric.limit)} of ${metric.metric}`;
+      const why = `the stable build fails as well: both together ${fractionText(together)} of the newest requests, beyond the limit ${fractionText(metric.limit)} of ${metric.metric}`;
       return [{ what: 'limit', gate: metric.gate, why, untilMs: null }];
     }
     const where = whereText(metric, found);
-    const why = `the stable build fails as well${where}: more than half of the limit ${percentText(metric.limit)} of ${metric.metric}`;
+    const why = `the stable build fails as well${where}: more than half of the limit ${fractionText(metric.limit)} of ${metric.metric}`;
     return [{ what: 'incident', gate: metric.gate, why, untilMs: null }];
   });
 }
@@ -185,7 +185,7 @@ function splitReasons(settings: GateSettings, evidence: Evidence): Reason[] {
     const bound = measured < least ? least : most;
     const noise = 3 * Math.sqrt((bound * (1 - bound)) / requests);
     if (requests > 0 && (shareIsAsPlanned(measured, evidence.share) || Math.abs(measured - bound) <= noise)) return [];
-    const why = `the candidate had ${countText(step[0], requests)} of the requests, planned were ${percentText(evidence.share)}`;
+    const why = `the candidate had ${countText(step[0], requests)} of the requests, planned were ${fractionText(evidence.share)}`;
     return [{ what: 'split', gate: metric.gate, why, untilMs: null }];
   });
 }
@@ -196,11 +196,11 @@ function dwellReasons(settings: GateSettings, evidence: Evidence): Reason[] {
   const watchedMs = evidence.atMs - evidence.stepSinceMs;
   const untilMs = evidence.stepSinceMs + least;
   if (watchedMs < least)
-    reasons.push({ what: 'dwell', gate: null, why: `watched for ${durationText(watchedMs)} of ${durationText(least)}`, untilMs });
+    reasons.push({ what: 'dwell', gate: null, why: `watched for ${msText(watchedMs)} of ${msText(least)}`, untilMs });
   for (const [gate, { blocks }] of Object.entries(evidence.gates)) {
     if (blocks >= LEAST_BLOCKS) continue;
     const rest = (LEAST_BLOCKS - blocks) * settings.blockMs;
-    const why = `${blocks} of ${LEAST_BLOCKS} blocks of ${durationText(settings.blockMs)} were counted whole`;
+    const why = `${blocks} of ${LEAST_BLOCKS} blocks of ${msText(settings.blockMs)} were counted whole`;
     reasons.push({ what: 'dwell', gate, why, untilMs: evidence.atMs + rest });
   }
   return reasons;
@@ -224,7 +224,7 @@ function certificateReasons(settings: GateSettings, evidence: Evidence, certifie
     if (one.waiting.length > 0)
       reasons.push({ what: 'slices', gate, why: `${metric}: harm is not ruled out in ${listText(one.waiting)}`, untilMs: null });
     if (one.unverifiedShare > settings.unverifiedShare) {
-      const why = `${metric}: ${percentText(one.unverifiedShare)} of the traffic is in slices too small to be certified (${listText(one.unverified)})`;
+      const why = `${metric}: ${fractionText(one.unverifiedShare)} of the traffic is in slices too small to be certified (${listText(one.unverified)})`;
       reasons.push({ what: 'slices', gate, why, untilMs: null });
     }
     return reasons;

@@ -1,9 +1,9 @@
 /** The verdict of the gates at one moment: back, on, or hold with what is missing. Whatever is not known to be fine holds. No I/O, no clock. */
+import { countText, fractionText, msText } from '../../text.ts';
 import { type Certificate, certificates } from '../evidence/certificate.ts';
 import type { Evidence } from '../evidence/evidence.ts';
 import { type GateSettings, rollbackLogE } from '../gate-settings.ts';
 import { type Culprits, culprits, standingText } from './culprits.ts';
-import { countText, durationText, percentText } from './gate.ts';
 import { listText, partOf, type Reason, readiness, reasonsToHold, reasonText } from './verdict-holds.ts';
 
 /** `evidence` is under the bound alpha; `missing` (the candidate alone is silent) and `blind` (nothing is counted) are policy. */
@@ -116,7 +116,7 @@ function onSilence(settings: GateSettings, evidence: Evidence, base: { logE: num
     return {
       verdict: 'rollback',
       grounds: alone ? 'missing' : 'blind',
-      why: `${who} for ${durationText(silentMs)} (gate ${gate}): ${candidate.why}`,
+      why: `${who} for ${msText(silentMs)} (gate ${gate}): ${candidate.why}`,
       ...base,
       falseAlarm: null,
       sinceMs: candidate.sinceMs,
@@ -134,7 +134,7 @@ function advance(
   base: { logE: number; neededLogE: number },
 ): Advance {
   const bounds = certified.map((one) => boundOf(one, evidence, nextShare));
-  const sure = `${percentText(settings.confidence)} sure: ${bounds.map(({ why }) => why).join('; ')}`;
+  const sure = `${fractionText(settings.confidence)} sure: ${bounds.map(({ why }) => why).join('; ')}`;
   const unverified = certified.flatMap(({ metric, unverified }) => unverified.map((slice) => `${metric.metric} in ${slice}`));
   const left = unverified.length === 0 ? [] : [`too small to be certified: ${listText(unverified)}`];
   return {
@@ -167,8 +167,8 @@ function boundOf({ metric, harm, stream, dispersion }: Certificate, evidence: Ev
   const extra = harm === null ? (metric.limit ?? 1) : (harm.times - 1) * stableRate + harm.plus;
   const claim =
     harm === null
-      ? `less than ${percentText(metric.limit ?? 1)}, with nothing to compare it with`
-      : `less than ${harm.times} x stable + ${percentText(harm.plus)}`;
+      ? `less than ${fractionText(metric.limit ?? 1)}, with nothing to compare it with`
+      : `less than ${harm.times} x stable + ${fractionText(harm.plus)}`;
   return {
     gate: metric.gate,
     metric: metric.metric,

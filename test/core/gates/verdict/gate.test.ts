@@ -3,9 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   type Counts,
-  countText,
   durationSchema,
-  durationText,
   emptyMemory,
   fractionSchema,
   type GateMemory,
@@ -14,8 +12,8 @@ import {
   judgeGate,
   type Measurement,
   parseDuration,
-  percentText,
 } from '../../../../src/core/gates/verdict/gate.ts';
+import { countText, fractionText, msText } from '../../../../src/core/text.ts';
 
 const SEED = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
 const LIMITS = { max: 0.01, minRequests: 100 };
@@ -252,7 +250,7 @@ describe('texts', () => {
     [0.00001, '0.001 %'],
     [0.000001, '0.0001 %'],
   ])('of the share %d: %s', (fraction, text) => {
-    expect(percentText(fraction)).toBe(text);
+    expect(fractionText(fraction)).toBe(text);
   });
 
   it('put the count before every percentage', () => {
@@ -281,7 +279,7 @@ describe('what is written in the config', () => {
   );
 
   it('durations of whole milliseconds below a second are read as they are written', () => {
-    for (let ms = 0; ms < 1000; ms += 1) expect(parseDuration(durationText(ms))).toBe(ms);
+    for (let ms = 0; ms < 1000; ms += 1) expect(parseDuration(msText(ms))).toBe(ms);
   });
 
   it('a duration that is none says what one looks like', () => {
