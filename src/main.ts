@@ -84,7 +84,7 @@ async function runCommand(command: string, globals: Globals, action: Action): Pr
   }
 }
 
-/** R73: a process that would accept any certificate must not move traffic. */
+/** A process that would accept any certificate must not move traffic. */
 function refuseUnsafeEnvironment(): void {
   if (process.env['NODE_TLS_REJECT_UNAUTHORIZED'] !== '0') return;
   throw new KvdeployError('UNSAFE_ENVIRONMENT', {

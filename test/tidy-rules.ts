@@ -284,7 +284,7 @@ const escapeBytes: Rule = ({ path, text }) => {
 const recursiveMkdir: Rule = ({ text }) =>
   /\bmkdir(?:Sync)?\([^;]*\brecursive: true/.test(codeOf(text)) ? ['mkdir with recursive: true; use makeFolders'] : [];
 
-/** Nobody switches certificate checks off, and only `main` and `doctor` name the variable that would: to refuse it (R77). */
+/** Nobody switches certificate checks off, and only `main` and `doctor` name the variable that would: to refuse it. */
 const certificates: Rule = ({ path, text }) => {
   const code = text.replace(new RegExp(COMMENT, 'g'), blank);
   const offs = [...code.matchAll(/rejectUnauthorized(?!: true)|checkServerIdentity/g)].map(([found]) => found);
@@ -312,3 +312,17 @@ export const noSwitchedOffTests: Rule = ({ text }) =>
     .flatMap((line, index) =>
       /\b(?:test|it|describe|suite)(?:\.\w+)*\.(?:only|skip|todo|skipIf|runIf)\b/.test(line) ? [`line ${index + 1}`] : [],
     );
+
+/** Whatever of the text is a comment, with the number of its first line. */
+function commentsOf(text: string): readonly (readonly [number, string])[] {
+  return [...text.matchAll(new RegExp(NOT_CODE))]
+    .filter(([found]) => /^\/[/*]/.test(found))
+    .map((found) => [text.slice(0, found.index).split('\n').length, found[0]]);
+}
+
+/** A comment that sends its reader to a number or a document that is not in the repository: it must say the reason itself. */
+export const noOutsideReferences: Rule = ({ text }) =>
+  commentsOf(text).flatMap(([line, comment]) => {
+    const found = /\bR[0-9]{1,2}\b|\b(?:DESIGN|CONTRACT|REQUIREMENTS|FORMATS)\b(?:\.md)?/.exec(comment);
+    return found === null ? [] : [`line ${line}: ${found[0]} is not in the repository`];
+  });

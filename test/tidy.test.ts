@@ -7,6 +7,7 @@ import {
   codeOf,
   crowdedFolders,
   importCircles,
+  noOutsideReferences,
   noSwitchedOffTests,
   type Rule,
   SOURCE_RULES,
@@ -18,7 +19,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 function sources(folder: string): readonly Source[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => /\.m?[jt]s$/.test(name))
     .map((name) => ({ path: `${folder}/${name}`, text: readFileSync(join(ROOT, folder, name), 'utf8') }));
 }
 
@@ -41,6 +42,10 @@ describe('the source keeps the rules of the house', () => {
 
   test('no test is switched off', () => {
     expect(faults(noSwitchedOffTests, 'test')).toEqual([]);
+  });
+
+  test.each(['src', 'test', 'bin'])('no comment in %s cites what is not in the repository', (folder) => {
+    expect(faults(noOutsideReferences, folder)).toEqual([]);
   });
 });
 
@@ -143,6 +148,16 @@ describe('each rule bites', () => {
   // Put together here, so that this file is not itself a finding.
   test.each(['only', 'skip', 'todo', 'skipIf'])('a test that is switched off by .%s is found', (word) => {
     expect(noSwitchedOffTests({ path: 'test/x.test.ts', text: ['test', `${word}('x', () => {});`].join('.') })).toHaveLength(1);
+  });
+});
+
+describe('a comment that cites what is not in the repository', () => {
+  test.each(['// As R34 asks.', '/** The rule\n * of DESIGN.md. */', 'go(); // CONTRACT'])('is found: %s', (text) => {
+    expect(noOutsideReferences({ path: 'src/x.ts', text })).toHaveLength(1);
+  });
+
+  test.each(['const r = "R34";', '// Cloudflare R2x', 'const CONTRACT = 1;'])('is not: %s', (text) => {
+    expect(noOutsideReferences({ path: 'src/x.ts', text })).toEqual([]);
   });
 });
 

@@ -1,6 +1,6 @@
 /** Every way kvdeploy can fail: a code, what to do about it, and the exit code it ends with. No I/O. */
 
-/** Exit codes are an interface (DESIGN.md 7). */
+/** Exit codes are an interface. */
 export const EXIT = {
   done: 0,
   bug: 1,

@@ -15,7 +15,7 @@ const WINDOWS_RESERVED = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])$/;
 
 const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** Says why `name` cannot name a tenant, environment or service (R69), or undefined when it can. */
+/** Says why `name` cannot name a tenant, environment or service, or undefined when it can. */
 export function nameProblem(name: string): string | undefined {
   const odd = [...name].find((char) => !/[\x20-\x7e]/.test(char));
   if (odd !== undefined) {

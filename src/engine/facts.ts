@@ -84,7 +84,7 @@ export function diskFact(stateDir: string, io: Io): string | null {
   return volatileDisk(stateDir, io) ?? diskProblem(nearestFolder(stateDir, io), io.fs) ?? null;
 }
 
-/** Why a reboot empties the filesystem under the state directory (R38), or null. Only looks. */
+/** Why a reboot empties the filesystem under the state directory, or null. Only looks. */
 export function volatileDisk(stateDir: string, io: Io): string | null {
   const folder = nearestFolder(stateDir, io);
   const { kind, name } = filesystemOf(folder, io.fs);
@@ -125,7 +125,7 @@ function pointerFact(from: FactSources, io: Io): PointerFact {
   return { knownGood: (newest?.knownGood.build.guid ?? null) as Guid | null, damaged, ledgerCut: ledgerCut(from, newest) };
 }
 
-/** A chain cannot show that its own end was cut off; the pointer, which knows an entry of it by its hash, can (R65). */
+/** A chain cannot show that its own end was cut off; the pointer, which knows an entry of it by its hash, can. */
 function ledgerCut(from: FactSources, pointer: Pointer | null): string | null {
   const anchor = pointer?.ledgerHead ?? null;
   if (pointer === null || anchor === null || anchor === from.ledgerHead || from.entries.some((entry) => entry.prev === anchor))

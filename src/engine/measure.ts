@@ -52,7 +52,7 @@ export async function measureStable(plan: Plan, reading: Reading, io: Io): Promi
   return Promise.all(plan.gates.map(measure));
 }
 
-/** Why a gate could not judge even the build that serves now, or undefined when each has data for it (R61). */
+/** Why a gate could not judge even the build that serves now, or undefined when each has data for it. */
 export function silentGate(plan: Plan, measured: readonly Measured[]): string | undefined {
   const build = plan.stable ?? plan.candidate;
   for (const { gate, measurement } of measured) {

@@ -36,7 +36,7 @@ export async function perform(effect: Exclude<Effect, { do: 'stop' }>, state: St
   }
 }
 
-/** The last look before the first shift, and the way back made durable for {stable 100, candidate 0} (R39). */
+/** The last look before the first shift, and the way back made durable for {stable 100, candidate 0}. */
 async function prepare(state: State, runner: Runner): Promise<Event | undefined> {
   const { io } = runner.parts;
   const refuse = (code: string, message: string, hint: string): Event => ({
@@ -190,7 +190,7 @@ async function lookBeforeShift(state: State, runner: Runner): Promise<Event | un
   return stranger === undefined ? undefined : failed(stranger, true);
 }
 
-/** Matching percentages, no trouble, and the very build that was admitted behind the candidate's place (R4, R62). */
+/** Matching percentages, no trouble, and the very build that was admitted behind the candidate's place. */
 async function converge(split: Split, state: State, runner: Runner): Promise<Event | undefined> {
   const { io, target } = runner.parts;
   const beganMs = io.monotonic();

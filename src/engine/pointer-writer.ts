@@ -52,7 +52,7 @@ function knownGoodOf(build: Build, why: string, known: readonly KnownGood[], pla
   return { build, since: atIso, rollout: plan.id };
 }
 
-/** Writes one generation everywhere. The state directory decides; a copy that fails is a loud warning (R36). */
+/** Writes one generation everywhere. The state directory decides; a copy that fails is a loud warning. */
 export function publishPointer(
   places: PointerPlaces,
   draft: PointerDraft,
@@ -98,7 +98,7 @@ function copyWarning(dir: string, error: unknown): string {
   return `THE COPY of the known-good pointer in ${dir} was not written: ${error instanceof Error ? error.message : String(error)}`;
 }
 
-/** Makes the scope's pointer directory in the state directory or in a copy; durable, with the right modes (R37). */
+/** Makes the scope's pointer directory in the state directory or in a copy; durable, with the right modes. */
 export function makePointerDir(root: string, scope: Scope, modes: Modes, io: Io): string {
   return openStateDir(root, [scope.tenant, scope.environment, scope.service, 'pointer'], io.fs, modes);
 }

@@ -16,7 +16,7 @@ export function exitOf(code: string): number | undefined {
   return Object.hasOwn(FINDINGS, code) ? FINDINGS[code as FindingCode].exit : undefined;
 }
 
-/** In words: what each exit code means, and where traffic is then (DESIGN.md 7). */
+/** In words: what each exit code means, and where traffic is then. */
 export const EXIT_WORDS: Readonly<Record<keyof typeof EXIT, { readonly means: string; readonly traffic: string }>> = {
   done: { means: 'done', traffic: 'as asked' },
   bug: { means: 'a bug in kvdeploy', traffic: 'stated' },

@@ -1,4 +1,4 @@
-/** Where state lies and with which modes: the one rule of CONTRACT.md (State). */
+/** Where state lies and with which modes: one rule for every command. */
 import { isAbsolute, resolve } from 'node:path';
 import { groupModes, type Modes, OWNER_ONLY } from '../base/durable/durable-file.ts';
 import { defaultStateDir, knownPlaces, recordPlace, rootsOf } from '../base/durable/places.ts';

@@ -21,7 +21,7 @@ const REQUEST_ATTEMPTS = 5;
 /**
  * Keeps ledgers below `stateDir`, shared by `group` when given. Claims are compare-and-swap by `link(2)`; all else is
  * ownership. Rejects with LEDGER_DAMAGED, STATE_UNSAFE, STATE_UNWRITABLE, UNREACHABLE or IN_DOUBT. What it cannot close: the
- * claim is looked at before a change is made, not by the target while it changes (R43).
+ * claim is looked at before a change is made, not by the target while it changes.
  */
 export function localStore(stateDir: string, io: Io, group?: { readonly gid: number }): Store {
   return new LocalStore({ dir: stateDir, modes: group === undefined ? OWNER_ONLY : groupModes(group.gid) }, io);

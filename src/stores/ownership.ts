@@ -26,7 +26,7 @@ export interface Held {
   readonly head: Head;
   /** Its length after the last accepted entry. */
   readonly bytes: number;
-  /** Set by a write of which nobody knows whether it lasts: this process appends nothing more here (R34). */
+  /** Set by a write of which nobody knows whether it lasts: this process appends nothing more here. */
   readonly doubt: InDoubt | undefined;
 }
 
@@ -64,7 +64,7 @@ export function claimNext(
   return link(io, root, dir, newest + 1, { ...entry, seq, prev: ledger.head.hash, after, formatVersion: FORMAT_VERSION });
 }
 
-/** Makes durable what the claim is about to accept, and puts a torn tail aside (R67). */
+/** Makes durable what the claim is about to accept, and puts a torn tail aside. */
 function accept(fs: Fs, root: StateRoot, dir: string, segment: number, ledger: Loaded): Accepted {
   const path = pathOf(dir, segment, 'jsonl');
   withFile(path, READ_ONLY, fs, (fd) => flush(fd, path, fs));

@@ -10,7 +10,7 @@ import { EMPTY_HEAD } from '../core/ledger/ledger.ts';
 import { nameProblem, scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 
-/** More than this is never read of one ledger (R42): about half a million entries. */
+/** More than this is never read of one ledger: about half a million entries. */
 const MAX_LEDGER_BYTES = 256 * 1024 * 1024;
 
 const SEGMENT = /^([0-9]{4,})\.jsonl$/;
@@ -24,7 +24,7 @@ export interface StateRoot {
 /** What stands beside a segment: the ledger itself, the fence, a wish to abort, or bytes that were put aside. */
 export type Kind = 'jsonl' | 'fenced' | 'abort' | 'torn';
 
-/** The ledger's directory as names below the state directory. Throws on a name that could lead elsewhere (R70). */
+/** The ledger's directory as names below the state directory. Throws on a name that could lead elsewhere. */
 export function ledgerNames(scope: Scope): string[] {
   const names = [scope.tenant, scope.environment, scope.service];
   for (const name of names) {

@@ -83,7 +83,7 @@ export function pollText(line: Line<'poll'>, started: Started | undefined, paint
 
 // Says how a command ended: what happened, where, what to do, and where traffic is. Pure.
 
-/** Exit codes by which a command says that it changed nothing (DESIGN.md 7); a rollout that had begun may also end as busy midway. */
+/** Exit codes by which a command says that it changed nothing; a rollout that had begun may also end as busy midway. */
 const UNCHANGED = new Set([2, 3, 6, 7, 8]);
 
 const BUSY = 6;

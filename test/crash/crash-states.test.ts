@@ -1,4 +1,4 @@
-/** Every state that a crash can leave of each protocol (R86): what was acknowledged is there, nothing else is taken for true. */
+/** Every state that a crash can leave of each protocol: what was acknowledged is there, nothing else is taken for true. */
 import { constants } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { make } from '../../src/base/changes/make.ts';

@@ -1,4 +1,4 @@
-/** The fault sweep (R33, R34): one call of a durable write fails or lies; no success may be said that is not there, no error swallowed. */
+/** The fault sweep: one call of a durable write fails or lies; no success may be said that is not there, no error swallowed. */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Call, injected, type Ran, run, trace, type Where } from './strace.ts';

@@ -1,4 +1,4 @@
-/** The fault sweep in full (R33, R34). */
+/** The fault sweep in full. */
 import { describe, expect, it } from 'vitest';
 import { recordReliability } from '../reliability.ts';
 import { buildProgram } from './build.ts';

@@ -1,4 +1,4 @@
-/** The fault sweep in its short form (R33, R34). */
+/** The fault sweep in its short form. */
 import { describe, expect, it } from 'vitest';
 import { recordReliability } from '../reliability.ts';
 import { buildProgram } from './build.ts';

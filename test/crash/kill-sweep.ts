@@ -1,4 +1,4 @@
-/** The kill sweep (R84): a command dies at one of its calls, and whoever comes next must find everything that was acknowledged. */
+/** The kill sweep: a command dies at one of its calls, and whoever comes next must find everything that was acknowledged. */
 import { readHold } from '../../src/base/pointer/hold.ts';
 import { pointerDir, readPointers } from '../../src/base/pointer/pointer.ts';
 import { fold } from '../../src/core/ledger/history.ts';

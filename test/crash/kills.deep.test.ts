@@ -1,4 +1,4 @@
-/** The kill sweep in full (R84): every call of every command that changes something outside. */
+/** The kill sweep in full: every call of every command that changes something outside. */
 import { describe, expect, it } from 'vitest';
 import { recordReliability } from '../reliability.ts';
 import { sweepKills } from './kill-sweep.ts';

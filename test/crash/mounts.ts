@@ -12,7 +12,7 @@ afterAll(() => {
 
 const IMAGE_BYTES = 8 * 1024 * 1024;
 
-/** True when this process may mount. Otherwise: fails under CI, and says what is left out elsewhere (R91). */
+/** True when this process may mount. Otherwise: fails under CI, and says what is left out elsewhere. */
 export function mayMount(what: string): boolean {
   try {
     unmount(mount('tmpfs', 'tmpfs', []));

@@ -1,4 +1,4 @@
-/** What a stranger may have planted in ledger, copies and list of places (R37), and disks that cannot keep a promise (R38). */
+/** What a stranger may have planted in ledger, copies and list of places, and disks that cannot keep a promise. */
 import { execFileSync } from 'node:child_process';
 import fs, {
   chmodSync,

@@ -1,4 +1,4 @@
-/** The test of one form of the power cuts on a real ext4 (R85): a few of them, or many. */
+/** The test of one form of the power cuts on a real ext4: a few of them, or many. */
 import { expect, it } from 'vitest';
 import { recordReliability } from '../reliability.ts';
 import { WRITES } from './fault-sweep.ts';

@@ -1,4 +1,4 @@
-/** Power cuts on a real ext4 (R85): at the moment of an acknowledgement the disk below is copied as it is, and the copy is mounted anew. */
+/** Power cuts on a real ext4: at the moment of an acknowledgement the disk below is copied as it is, and the copy is mounted anew. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants, copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

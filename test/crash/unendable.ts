@@ -31,7 +31,7 @@ const BACK = { blue: 100 };
 
 const same = (one: object, other: object) => JSON.stringify(one) === JSON.stringify(other);
 
-/** True when this process may take another host name. Otherwise: fails under CI, and says what is left out elsewhere (R91). */
+/** True when this process may take another host name. Otherwise: fails under CI, and says what is left out elsewhere. */
 export function mayPlayAnotherHost(rounds: number): boolean {
   try {
     execFileSync('unshare', ['--uts', 'hostname', 'deploy-2'], { stdio: 'pipe' });

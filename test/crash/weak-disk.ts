@@ -1,5 +1,5 @@
 /**
- * A disk that keeps as little as POSIX lets it (R86, after ALICE, OSDI 2014): a file's unsynced bytes may be lost, torn or zeros, a
+ * A disk that keeps as little as POSIX lets it (after ALICE, OSDI 2014): a file's unsynced bytes may be lost, torn or zeros, a
  * folder's unsynced names may be there or not in any subset, and nothing orders one file against another. It records what a run
  * does and lists every state that a crash at any moment may leave. Must never list a state that a flush rules out.
  */

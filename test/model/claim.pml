@@ -13,7 +13,7 @@
  *         4  at most one effective leader: whoever makes an effect owns the newest segment
  * Take a guard away and spin finds the way to break one of them: -DNO_LOOK_AFTER_APPEND (with -DREMOTE), -DNO_KILL_BEFORE_CLAIM,
  * -DNO_KILL_BY_RESCUER, -DNO_HOLD_LOOK, -DNO_EXCLUSIVE_LINK, -DNO_SEQUENCE_CHECK.
- * -DREMOTE: processes cannot be ended (another host). Then 3 still holds and 1, 2 and 4 do not: -DREMOTE_EFFECTS shows it (R43).
+ * -DREMOTE: processes cannot be ended (another host). Then 3 still holds and 1, 2 and 4 do not: -DREMOTE_EFFECTS shows it.
  */
 #ifndef RUNNERS
 #define RUNNERS 2

@@ -7,7 +7,7 @@ import type { Mutant } from './mutant.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** A mutant must be noticed within so many schedules (R83). */
+/** A mutant must be noticed within so many schedules. */
 const SCHEDULES_MAX = 10_000;
 
 /** What the detector found, or undefined when it noticed nothing. */

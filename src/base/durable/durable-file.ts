@@ -78,7 +78,7 @@ export function createFile(path: string, bytes: Uint8Array, fs: Fs, prepare: (fd
   }
 }
 
-/** As createFile, under a temporary name in `dir`, which it returns; once more with a new file after a failed fsync (R34). */
+/** As createFile, under a temporary name in `dir`, which it returns; once more with a new file after a failed fsync. */
 function createTemporary(dir: string, bytes: Uint8Array, fs: Fs, prepare: (fd: number) => void): string {
   const create = () => {
     const path = temporaryName(dir);
@@ -98,8 +98,9 @@ function createTemporary(dir: string, bytes: Uint8Array, fs: Fs, prepare: (fd: n
 }
 
 /**
- * Creates the state file `path` with exactly `bytes`, whole and durable, or leaves it alone: a finished temporary file is linked
- * to the name (R31). False when the name is taken, or when the new file does not `stand` and was withdrawn. Throws InDoubt when a second new file, or the folder, could not be flushed; any other error means that nothing was published.
+ * Creates the state file `path` with exactly `bytes`, whole and durable, or leaves it alone: a finished temporary file is
+ * linked to the name. False when the name is taken, or when the new file does not `stand` and was withdrawn. Throws InDoubt
+ * when a second new file, or the folder, could not be flushed; any other error means that nothing was published.
  */
 export function createWhole(path: string, bytes: Uint8Array, modes: Modes, fs: Fs, stands: () => boolean = () => true): boolean {
   const dir = dirname(path);
@@ -177,7 +178,7 @@ function existing(path: string, fs: Fs): Stats | undefined {
   return stat;
 }
 
-/** True when the file has these bytes and keeps them. False also after a failed fsync: that file is lost to us (R34). */
+/** True when the file has these bytes and keeps them. False also after a failed fsync: that file is lost to us. */
 function holds(path: string, bytes: Uint8Array, fs: Fs): boolean {
   try {
     return withFile(path, READ_ONLY, fs, (fd) => {

@@ -5,7 +5,7 @@ import type { Fs } from './fs.ts';
 /** Never follows a link, never waits for a FIFO. */
 export const READ_ONLY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** An fsync failed: the kernel may have dropped the pages, so only a new file can be trusted (R34). */
+/** An fsync failed: the kernel may have dropped the pages, so only a new file can be trusted. */
 export class FsyncFailed extends Error {}
 
 /** The code of a system error: `ENOENT`. */
@@ -24,7 +24,7 @@ export function look(path: string, fs: Fs, how: 'lstatSync' | 'statSync' = 'lsta
   }
 }
 
-/** Opens, uses and closes. An error of close counts like any other, unless an earlier one is already on its way (R33). */
+/** Opens, uses and closes. An error of close counts like any other, unless an earlier one is already on its way. */
 export function withFile<T>(path: string, flags: number, fs: Fs, use: (fd: number) => T, mode = 0o600): T {
   const fd = fs.openSync(path, flags, mode);
   let result: T;

@@ -5,7 +5,7 @@ import { createFile, type Modes, makeFolders, share, temporaryName } from './dur
 import type { Fs } from './fs.ts';
 import { codeOf, flushDir, look, quietly, READ_ONLY, readAll, withFile } from './open-file.ts';
 
-/** Somebody else could have put there, or changed, what was found (R37). */
+/** Somebody else could have put there, or changed, what was found. */
 export class Unsafe extends Error {
   readonly file: string;
   readonly why: string;
@@ -24,7 +24,7 @@ export function whyOf(error: unknown): string {
 
 /**
  * Makes `stateDir` and the folders `below` it, durably, shared as `modes` says, and returns the last one. Throws Unsafe when one of
- * them is a symlink or not ours alone (R37); `stateDir` itself may be reached through a link: its owner chose that.
+ * them is a symlink or not ours alone; `stateDir` itself may be reached through a link: its owner chose that.
  */
 export function openStateDir(stateDir: string, below: readonly string[], fs: Fs, modes: Modes): string {
   if (look(stateDir, fs, 'statSync') === undefined) makeRoot(stateDir, fs, modes);
@@ -175,7 +175,7 @@ const FILESYSTEMS = new Map<number, Filesystem>([
   [0x794c7630, { kind: 'unsure', name: 'overlay' }],
 ]);
 
-/** What keeps the files below `dir` (R38). */
+/** What keeps the files below `dir`. */
 export function filesystemOf(dir: string, fs: Fs): Filesystem {
   const type = Number(fs.statfsSync(dir).type) >>> 0;
   return FILESYSTEMS.get(type) ?? { kind: 'unsure', name: `filesystem 0x${type.toString(16)}` };

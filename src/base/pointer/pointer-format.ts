@@ -1,4 +1,4 @@
-/** The pointer's one text form: a line of canonical JSON and a line with its SHA-256 (R42). No I/O. */
+/** The pointer's one text form: a line of canonical JSON and a line with its SHA-256. No I/O. */
 import { createHash } from 'node:crypto';
 import type { Change, Check, HttpCheck } from '../changes/change.ts';
 import type { Scope } from '../scope.ts';

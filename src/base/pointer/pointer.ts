@@ -15,7 +15,7 @@ const KEPT_GENERATIONS = 10;
 /** The file name of the rescue program beside each pointer. */
 export const RESCUE_FILE = 'break-glass.mjs';
 
-/** The folder of a scope below a state directory. Throws on names that could leave it (R70). */
+/** The folder of a scope below a state directory. Throws on names that could leave it. */
 export function scopeDir(stateDir: string, scope: Scope): string {
   const { tenant, environment, service } = scopeReader(scope, 'scope');
   return join(stateDir, tenant, environment, service);
@@ -50,7 +50,7 @@ export interface PointersRead {
 }
 
 /**
- * Reads every generation in `dir`: needs no write, no lock and no temporary file (R25, R35). With `scope`, a generation of any
+ * Reads every generation in `dir`: needs no write, no lock and no temporary file. With `scope`, a generation of any
  * other scope is damaged; without it, the newest one's scope holds for all. Never throws.
  */
 export function readPointers(dir: string, fs: Fs, scope?: Scope): PointersRead {
@@ -104,7 +104,7 @@ function highestGeneration(dirs: readonly string[], fs: Fs): number {
 }
 
 /**
- * Writes the next generation by the protocol of R31 and returns its number once it is durable. It is higher than every
+ * Writes the next generation by temporary file, fsync and link, and returns its number once it is durable. It is higher than every
  * generation in `dir` and in `alsoAbove` (the copies: there the highest wins too). Throws InDoubt when a second new file, or the
  * folder, could not be flushed; any other error means that nothing was published.
  */
@@ -121,7 +121,7 @@ export function writePointer(
   }
 }
 
-/** Writes exactly this generation into a copy (R36). Throws when another one of its number is there already. */
+/** Writes exactly this generation into a copy. Throws when another one of its number is there already. */
 export function copyPointer(dir: string, pointer: Pointer, fs: Fs, modes: Modes): void {
   if (publish(dir, pointer, fs, modes, 'as-numbered')) return;
   const there = readRegular(dir, fileName(pointer.generation), MAX_POINTER_BYTES, fs);

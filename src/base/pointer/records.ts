@@ -1,4 +1,4 @@
-/** The offline audit (R26): what break-glass is about to do and what came of it, hash-chained lines. Must not stop a rescue. */
+/** The offline audit: what break-glass is about to do and what came of it, hash-chained lines. Must not stop a rescue. */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeFolders } from '../durable/durable-file.ts';

@@ -109,7 +109,7 @@ async function rollbackTo(opened: Opened, to: KnownGood, options: RollbackOption
   return outcome;
 }
 
-/** Judged on what ledger and pointer kept; broken manifests are a warning, a foreign listing refuses (DESIGN.md 5). */
+/** Judged on what ledger and pointer kept; broken manifests are a warning, a foreign listing refuses. */
 async function judge(opened: Opened, build: Build, target: Target, deps: Deps): Promise<Reading> {
   const { listed, environments } = await offersIfAny(opened, deps);
   const files = await fileFacts(

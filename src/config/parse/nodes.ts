@@ -25,7 +25,7 @@ export type SourceNode = MapNode | ListNode | ScalarNode;
 
 export type PathPart = string | number;
 
-/** Deeper files are refused before they are parsed: a parser's recursion must not meet hostile depth (R76). */
+/** Deeper files are refused before they are parsed: a parser's recursion must not meet hostile depth. */
 export const MAX_DEPTH = 16;
 
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);

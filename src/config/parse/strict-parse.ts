@@ -25,7 +25,7 @@ export interface Parsed {
 }
 
 /**
- * Parses `bytes` as JSON where `file` ends in `.json`, else as YAML 1.2. Refuses what R76 lists: not UTF-8, a byte order
+ * Parses `bytes` as JSON where `file` ends in `.json`, else as YAML 1.2. Refuses what two parsers could read differently: not UTF-8, a byte order
  * mark, control characters, more than 256 KiB, more than 16 levels, duplicate and dangerous keys, numbers beyond 2^53,
  * several documents, aliases, anchors, tags, merge keys, directives, an empty file.
  */

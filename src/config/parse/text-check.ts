@@ -2,7 +2,7 @@
 import type { Finding } from '../../core/errors.ts';
 import { findingAt, findingWithoutText, type SourceText, sourceText, type Trouble } from './source.ts';
 
-/** Larger files are refused unread (R76). */
+/** Larger files are refused unread. */
 export const MAX_BYTES = 256 * 1024;
 
 /** Controls but tab and line ends, line separators, bidi controls, byte order marks, code points that are no characters. */

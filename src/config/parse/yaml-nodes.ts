@@ -44,7 +44,7 @@ function withoutStackTraces<T>(parse: () => T): T {
   }
 }
 
-/** As many words and marks as fit into a good manifest of the largest size, and a third more: each costs time and memory (R76). */
+/** As many words and marks as fit into a good manifest of the largest size, and a third more: each costs time and memory. */
 const MAX_TOKENS = 80_000;
 
 /** What each of these tokens is called, and what to do instead. */

@@ -77,7 +77,7 @@ export function lockForeign(facts: Facts): Refusal | undefined {
   };
 }
 
-/** Lock 5: newer than anything ever known-good here. Going back is what `rollback` is for (R9). */
+/** Lock 5: newer than anything ever known-good here. Going back is what `rollback` is for. */
 export function lockSequence(facts: Facts): Refusal | undefined {
   const highest = facts.history.highestSequence;
   const build = offered(facts)?.build;

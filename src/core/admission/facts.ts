@@ -38,12 +38,12 @@ export interface Facts {
 export interface PointerFact {
   readonly knownGood: Guid | null;
   readonly damaged: readonly { readonly file: string; readonly why: string }[];
-  /** Why the ledger cannot be the one that this pointer was written from: its end was cut off, or it is another one (R65). Or null. */
+  /** Why the ledger cannot be the one that this pointer was written from: its end was cut off, or it is another one. Or null. */
   readonly ledgerCut: string | null;
 }
 
 export interface Lock {
-  /** Number in DESIGN.md 5. */
+  /** Its place in the list of locks. */
   readonly number: number;
   readonly name: string;
   /** What it keeps off. */

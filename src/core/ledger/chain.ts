@@ -55,7 +55,7 @@ const NEWLINE = 0x0a;
  * Reads whole segments, oldest first, and verifies every line: JSON, schema, sequence, previous hash, and that each claim
  * accepts what really stands in the segment before. Only the newest segment may end in a torn line, since a crash cuts an
  * append: one without its newline, or with zeros where a disk kept a file's length but not its content. A cut at the end of
- * the newest segment that leaves whole lines cannot be seen from the chain alone (R65). With `settled`, from an earlier
+ * the newest segment that leaves whole lines cannot be seen from the chain alone. With `settled`, from an earlier
  * reading, `segments` are only those after it, and what it verified costs a comparison of bytes. Where nothing is new, `entries`
  * are the very same.
  */
