@@ -1,32 +1,24 @@
-/** Runs the tests: builds first, sees to the servers that they need, and says at the end how many passed and failed. */
+/** Runs the tests: builds first, installs the programs that they need where it can, and ends with how many passed and failed. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { neededBy } from './needs.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const report = join(root, '.cache', 'vitest.json');
 const project = process.argv.includes('--deep') ? 'deep' : 'quick';
-const filters = process.argv.slice(2).filter((word) => word !== `--${project}`);
-
-/** Program, and the Debian package that brings it. */
-const NEEDED = [
-  ['haproxy', 'haproxy'],
-  ['prometheus', 'prometheus'],
-  ['pre-commit', 'pre-commit'],
-  ['strace', 'strace'],
-  ['tmux', 'tmux'],
-  ['git', 'git'],
-  ['curl', 'curl'],
-  ['sshd', 'openssh-server'],
-  ['ssh', 'openssh-client'],
-  ['script', 'bsdutils'],
-  ['python3', 'python3'],
-  ['spin', 'spin'],
-  ['gcc', 'gcc libc6-dev'],
-  ['openssl', 'openssl'],
-];
+const words = process.argv.slice(2).filter((word) => word !== `--${project}`);
+/** Paths come first, then what is vitest's own. */
+const firstOption = words.findIndex((word) => word.startsWith('-'));
+const paths = firstOption === -1 ? words : words.slice(0, firstOption);
+const options = words.slice(paths.length);
+const SETUP = join(root, '.ci/setup');
+/** There, what is missing is a failure; elsewhere it is skipped, and said. */
+const isCi = process.env.CI === 'true';
+const isRoot = process.getuid?.() === 0;
+const isDebian = existsSync('/etc/debian_version');
 
 /** It would cost every start of Node 20 some 70 ms (nodejs/node#40524), and nothing here needs it. */
 const { NODE_EXTRA_CA_CERTS: _unwanted, ...env } = process.env;
@@ -39,48 +31,49 @@ function run(command, args, options = {}) {
   return spawnSync(command, args, { cwd: root, stdio: 'inherit', env, ...options }).status ?? 1;
 }
 
-function isThere(program) {
-  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'];
-  return folders.some((folder) => folder !== '' && existsSync(join(folder, program)));
-}
-
+/** What tests may need and what is not here: programs, and the rights of root. */
 function missing() {
-  return NEEDED.filter(([program]) => !isThere(program));
+  const { stdout, status } = spawnSync('bash', [SETUP, '--missing'], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${SETUP} --missing failed`);
+  const programs = stdout.split('\n').flatMap((line) => line.split(' ')[0] || []);
+  return isRoot ? programs : [...programs, 'root'];
 }
 
-/** Debian starts a service as soon as its package is there; exit code 101 of this file is its way of being told not to. */
-function withoutStartingServices(action) {
-  const policy = '/usr/sbin/policy-rc.d';
-  if (existsSync(policy)) return action();
-  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
-  try {
-    return action();
-  } finally {
-    rmSync(policy);
+/** Every test file that this run is asked for, by the names of vitest.config.ts. */
+function askedFor() {
+  const files = readdirSync(join(root, 'test'), { recursive: true }).map((name) => `test/${name}`);
+  const ofProject = files.filter((file) => file.endsWith('.test.ts') && file.endsWith('.deep.test.ts') === (project === 'deep'));
+  return ofProject.filter((file) => paths.length === 0 || paths.some((path) => file.includes(normalize(path)))).sort();
+}
+
+/** Each file that cannot run here, with what it lacks. */
+function lacking(files) {
+  const absent = missing();
+  if (absent.length === 0) return [];
+  return files.map((file) => ({ file, lacks: neededBy(root, file, absent) })).filter(({ lacks }) => lacks.length > 0);
+}
+
+/** Installs what is missing where that can be done, and returns what still cannot run. */
+function seeToPrograms(files) {
+  const lack = lacking(files);
+  if (lack.length === 0 || !isRoot || !isDebian) return lack;
+  run('bash', [SETUP]);
+  return lacking(files);
+}
+
+/** Names what was left out, by what is missing, and the one command that brings it. */
+function tellLacking(lack) {
+  const all = new Set(lack.flatMap(({ lacks }) => lacks));
+  console.log(`${isCi ? 'Failed' : 'Skipped'}, because something is missing here: ${lack.length} test file(s)`);
+  for (const what of all) {
+    const files = lack.flatMap(({ file, lacks }) => (lacks.includes(what) ? [file] : []));
+    console.log(`  ${what}: ${files.join(' ')}`);
   }
-}
-
-function installCommand(packages) {
-  return `apt-get update && apt-get install --yes --no-install-recommends ${packages.join(' ')}`;
-}
-
-function install(packages) {
-  console.log(`Installing for the tests: ${packages.join(' ')}`);
-  const options = { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
-  withoutStartingServices(() => run('sh', ['-c', installCommand(packages)], options));
-}
-
-/** True when every server is there. A missing one is never passed over in silence. */
-function seeToServers() {
-  const isRootOnDebian = process.getuid?.() === 0 && existsSync('/etc/debian_version');
-  const packages = () => [...new Set(missing().map(([, name]) => name))];
-  if (packages().length > 0 && isRootOnDebian) install(packages());
-  const still = missing();
-  if (still.length === 0) return true;
-  console.error(
-    `The tests need ${still.map(([program]) => program).join(', ')}. On Debian or Ubuntu: sudo sh -c '${installCommand(packages())}'`,
-  );
-  return false;
+  const command = isRoot ? 'npm run setup' : 'sudo .ci/setup';
+  if (all.has('root'))
+    console.log('Only root may mount file systems and give files away: run the tests as root, in a container for example.');
+  if (all.size > (all.has('root') ? 1 : 0))
+    console.log(isDebian ? `To install the rest: ${command}` : 'To see what to install: npm run setup');
 }
 
 /** Passed and failed tests; a file that could not even be loaded, a skipped test and a crash each count as one failure. */
@@ -94,20 +87,24 @@ function count(exitCode) {
   return { passed: numPassedTests, failed: failed === 0 && exitCode !== 0 ? 1 : failed };
 }
 
-function runTests() {
+function runTests(words) {
   rmSync(report, { force: true });
   const args = ['run', '--config', '.config/vitest.config.ts', '--project', project, '--passWithNoTests'];
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  return count(run(process.execPath, ['node_modules/vitest/vitest.mjs', ...args, ...reporters, ...filters]));
+  return count(run(process.execPath, ['node_modules/vitest/vitest.mjs', ...args, ...reporters, ...words]));
 }
 
 function main() {
-  if (run(process.execPath, ['.config/build.mjs']) !== 0) return { passed: 0, failed: 1 };
-  const isReady = seeToServers();
-  const { passed, failed } = isReady ? runTests() : { passed: 0, failed: 1 };
-  return { passed, failed };
+  if (run(process.execPath, ['.config/build.mjs']) !== 0) return { passed: 0, failed: 1, lack: [] };
+  const files = askedFor();
+  const lack = seeToPrograms(files);
+  if (lack.length === 0) return { ...runTests(words), lack };
+  if (isCi) return { passed: 0, failed: lack.length, lack };
+  const left = files.filter((file) => !lack.some((one) => one.file === file));
+  return { ...(left.length === 0 ? { passed: 0, failed: 0 } : runTests([...left, ...options])), lack };
 }
 
-const { passed, failed } = main();
+const { passed, failed, lack } = main();
 process.exitCode = failed === 0 ? 0 : 1;
-console.log(`${passed} passed, ${failed} failed`);
+if (lack.length > 0) tellLacking(lack);
+console.log(`${passed} passed, ${failed} failed${lack.length > 0 && !isCi ? `, ${lack.length} skipped` : ''}`);
