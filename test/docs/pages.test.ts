@@ -7,7 +7,8 @@ import { HELP } from '../../src/break-glass/options.ts';
 import { buildProgram } from '../../src/cli.ts';
 import { root } from './walk.ts';
 
-const PAGES = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)];
+const DOCS = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
+const PAGES = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...DOCS.map((name) => `docs/${name}`)];
 const GENERATED = ['docs/figures.md', 'docs/gates-figures.md', 'docs/reliability.md'];
 
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
