@@ -2,13 +2,12 @@
 import type { Code } from '../base/codes.ts';
 import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
-import type { Claim } from '../core/ledger/events.ts';
-import { fold, openRollout } from '../core/ledger/history.ts';
+import type { Claim, Event } from '../core/ledger/events.ts';
+import { fold, foldEntry, type History, openRollout } from '../core/ledger/history.ts';
 import { type Entry, leaderOf, type NewEntry } from '../core/ledger/ledger.ts';
 import { scopeFlags, scopeText } from '../core/scope.ts';
 import type { Io, ProcessIdentity } from '../io.ts';
 import type { AbortRequest, Store, StoredLedger } from '../stores/store.ts';
-import { Runner, type RunnerParts } from './runner.ts';
 
 /** A leader without a sign of life for so long is taken for paused. */
 export const LEASE_MS = 10_000;
@@ -94,7 +93,7 @@ async function claimAfter(store: Store, scope: Scope, who: Who, io: Io, last: St
 }
 
 /** One entry of this process, now. */
-export function entryOf(io: Io, actor: string, event: NewEntry['event']): NewEntry {
+function entryOf(io: Io, actor: string, event: NewEntry['event']): NewEntry {
   const { host, boot } = io.self();
   return { at: new Date(io.now()).toISOString(), actor, host, boot, event };
 }
@@ -163,39 +162,80 @@ export function keepBeating(store: Store, scope: Scope, io: Io): () => void {
   return io.every(BEAT_MS, () => void store.beat(scope).catch(() => undefined));
 }
 
-// Takes the lead of a scope and gives it back: claim, signs of life, runner. Must not decide what is done with it.
+/** Who leads what: the ports that a claim is taken and held with. */
+interface By {
+  readonly io: Io;
+  readonly store: Store;
+  readonly scope: Scope;
+  readonly actor: string;
+}
+
+/** The ledger under this process's claim. Nothing else appends to it, and nothing else says what it means by now. */
+export class LedgerWriter {
+  readonly #by: By;
+  #history: History;
+  #hasAbort = false;
+
+  constructor(by: By, history: History) {
+    this.#by = by;
+    this.#history = history;
+  }
+
+  /** What the ledger means, with everything that was appended. */
+  get history(): History {
+    return this.#history;
+  }
+
+  /** This process has written down that somebody asked for an abort. */
+  get hasAbort(): boolean {
+    return this.#hasAbort;
+  }
+
+  /** Appends one event. False when another process leads now. */
+  async append(event: Event): Promise<boolean> {
+    const { io, store, scope, actor } = this.#by;
+    const entry = entryOf(io, actor, event);
+    const seq = this.#history.nextSeq;
+    if ((await store.append(scope, seq, entry)) === 'conflict') return false;
+    this.#history = foldEntry(this.#history, { ...entry, seq, prev: '' });
+    if (event.type === 'abort-requested') this.#hasAbort = true;
+    return true;
+  }
+
+  /** Hash of the ledger's last line. */
+  async head(): Promise<string> {
+    return (await this.#by.store.read(this.#by.scope)).head;
+  }
+}
 
 /** A lead that this process has. */
-export interface Leading {
-  readonly runner: Runner;
+export interface Led {
+  readonly ledger: LedgerWriter;
+  /** The claim was taken from a process that could not be ended: what it has in flight may still arrive. */
+  readonly unended: boolean;
+  /** An abort that was asked of the leader before, which had not written it down. */
+  readonly inherited: AbortRequest | undefined;
   /** Bytes that a crash had left half written at the ledger's end; they were put aside. */
   readonly tornBytes: number;
   /** Gives the claim back. Never rejects: a claim whose process is gone can be taken over without this. */
   end(): Promise<void>;
 }
 
-/**
- * Makes this process the leader, with a runner that knows the ledger as it is under the claim. `takeOver` ends a lively leader
- * too. Throws BUSY and what the store throws.
- */
-export async function takeLead(
-  parts: Omit<RunnerParts, 'unended' | 'inherited'>,
-  command: string,
-  options: { readonly takeOver: boolean },
-): Promise<Leading> {
-  const { io, store, scope, actor } = parts;
+/** Takes the claim and gives signs of life until `end`. `takeOver` ends a lively leader too. Throws BUSY and what the store throws. */
+export async function takeLead(by: By, command: string, options: { readonly takeOver: boolean }): Promise<Led> {
+  const { io, store, scope, actor } = by;
   const claim = await takeClaim(store, scope, { actor, command }, io, options);
   const stopBeating = keepBeating(store, scope, io);
-  const history = fold(claim.entries);
-  // A wish that the leader before did not live to write down is still a wish, but only about the rollout that it led.
-  const inherited = openRollout(history)?.abort === null ? claim.abort : undefined;
-  const runner = new Runner({ ...parts, unended: claim.from !== null && !claim.from.ended, inherited }, history);
+  const ledger = new LedgerWriter(by, fold(claim.entries));
   return {
-    runner,
+    ledger,
+    unended: claim.from !== null && !claim.from.ended,
+    // A wish that the leader before did not live to write down is still a wish, but only about the rollout that it led.
+    inherited: openRollout(ledger.history)?.abort === null ? claim.abort : undefined,
     tornBytes: claim.tornBytes,
     end: async () => {
       stopBeating();
-      await releaseClaim(store, scope, actor, runner.history.nextSeq - 1, io).catch(() => undefined);
+      await releaseClaim(store, scope, actor, ledger.history.nextSeq - 1, io).catch(() => undefined);
     },
   };
 }

@@ -25,8 +25,7 @@ import { openSource } from '../metrics/index.ts';
 import type { Reading } from '../routers/router.ts';
 import type { ComparisonMemory, Weighed } from './gate-memory.ts';
 import { questionOf } from './measure.ts';
-import { tryRead } from './read-back.ts';
-import type { Runner } from './runner.ts';
+import type { Found } from './read-back.ts';
 
 export interface Compared {
   readonly results: readonly GateResult[];
@@ -48,50 +47,60 @@ const CHECKPOINT_MS = 30_000;
 
 const CHECKPOINT_BYTES_PER_S = 500;
 
-/**
- * Begins to count before the first shift, so that no request of the candidate is missed. Where the router cannot be read, the first poll
- * of the bake begins to count, and says so.
- */
-export async function countFromTheFirstRequest(state: State, runner: Runner): Promise<void> {
-  const { comparison } = state.plan;
-  if (comparison === undefined || state.phase !== 'shifting' || state.step > 0 || state.evidence !== null) return;
-  const found = runner.comparison === undefined ? await tryRead(runner) : { why: 'it counts already' };
-  if ('why' in found) return;
-  const memory = openMemory(comparison, state, runner.parts.io);
-  const { counters } = await counted(comparison, state.plan, memory, found.reading, runner.parts.io, true);
-  runner.comparison = { ...memory, record: { ...memory.record, counters } };
-}
+/** The comparing gates of one runner, with what they remember between two polls. */
+export class Comparing {
+  readonly #io: Io;
+  #memory: ComparisonMemory | undefined;
 
-/** Judges now; counts first where the source can have something new. Undefined for a plan without comparing gates. */
-export async function compare(state: State, reading: Reading | null, runner: Runner): Promise<Compared | undefined> {
-  const { comparison } = state.plan;
-  if (comparison === undefined) return undefined;
-  const { io } = runner.parts;
-  const before = runner.comparison ?? openMemory(comparison, state, io);
-  const isNewStep = before.record.evidence.share !== shareAt(state);
-  const isDue = isNewStep || io.monotonic() >= before.dueMs;
-  const after = isDue ? await poll(comparison, state, before, reading, isNewStep, io) : before;
-  const checkpoint = isDue && io.monotonic() >= after.keepMs;
-  const { weighed } = after;
-  // Only what may be written down is made small: rounding costs time.
-  const record = checkpoint ? compactRecord(after.record) : after.record;
-  runner.comparison = checkpoint ? { ...after, keepMs: io.monotonic() + keepEveryMs(record) } : after;
-  const nextPercent = state.plan.steps[state.step + 1]?.percent;
-  const nextShare = nextPercent === undefined ? null : nextPercent / 100;
-  const nowMs = after.aheadMs + io.monotonic();
-  const verdict = judge(comparison.settings, weighed.evidence, { nowMs, nextShare }, weighed.certified);
-  const reasons = verdict.verdict === 'hold' ? verdict.reasons : [];
-  const blind = reasons.some(({ what }) => what === 'data');
-  // Nobody can say that the candidate does no harm to both, or that what is evidently worse is bad enough: as long as patience lasts.
-  const failing = reasons.some(({ what }) => what === 'limit' || what === 'worse');
-  return {
-    results: resultsOf(comparison, weighed, verdict, nowMs),
-    blind,
-    gathering: verdict.verdict === 'hold' && !blind && !failing,
-    tooLong: verdict.verdict === 'rollback' && verdict.grounds !== 'evidence',
-    record: checkpoint || verdict.verdict === 'hold' ? record : compactRecord(record),
-    checkpoint,
-  };
+  constructor(io: Io) {
+    this.#io = io;
+  }
+
+  /**
+   * Begins to count before the first shift, so that no request of the candidate is missed. Where the router cannot be read, the first poll
+   * of the bake begins to count, and says so.
+   */
+  async countFromTheFirstRequest(state: State, read: () => Promise<Found>): Promise<void> {
+    const { comparison } = state.plan;
+    if (comparison === undefined || state.phase !== 'shifting' || state.step > 0 || state.evidence !== null) return;
+    const found = this.#memory === undefined ? await read() : { why: 'it counts already' };
+    if ('why' in found) return;
+    const memory = openMemory(comparison, state, this.#io);
+    const { counters } = await counted(comparison, state.plan, memory, found.reading, this.#io, true);
+    this.#memory = { ...memory, record: { ...memory.record, counters } };
+  }
+
+  /** Judges now; counts first where the source can have something new. Undefined for a plan without comparing gates. */
+  async poll(state: State, reading: Reading | null): Promise<Compared | undefined> {
+    const { comparison } = state.plan;
+    if (comparison === undefined) return undefined;
+    const io = this.#io;
+    const before = this.#memory ?? openMemory(comparison, state, io);
+    const isNewStep = before.record.evidence.share !== shareAt(state);
+    const isDue = isNewStep || io.monotonic() >= before.dueMs;
+    const after = isDue ? await poll(comparison, state, before, reading, isNewStep, io) : before;
+    const checkpoint = isDue && io.monotonic() >= after.keepMs;
+    const { weighed } = after;
+    // Only what may be written down is made small: rounding costs time.
+    const record = checkpoint ? compactRecord(after.record) : after.record;
+    this.#memory = checkpoint ? { ...after, keepMs: io.monotonic() + keepEveryMs(record) } : after;
+    const nextPercent = state.plan.steps[state.step + 1]?.percent;
+    const nextShare = nextPercent === undefined ? null : nextPercent / 100;
+    const nowMs = after.aheadMs + io.monotonic();
+    const verdict = judge(comparison.settings, weighed.evidence, { nowMs, nextShare }, weighed.certified);
+    const reasons = verdict.verdict === 'hold' ? verdict.reasons : [];
+    const blind = reasons.some(({ what }) => what === 'data');
+    // Nobody can say that the candidate does no harm to both, or that what is evidently worse is bad enough: as long as patience lasts.
+    const failing = reasons.some(({ what }) => what === 'limit' || what === 'worse');
+    return {
+      results: resultsOf(comparison, weighed, verdict, nowMs),
+      blind,
+      gathering: verdict.verdict === 'hold' && !blind && !failing,
+      tooLong: verdict.verdict === 'rollback' && verdict.grounds !== 'evidence',
+      record: checkpoint || verdict.verdict === 'hold' ? record : compactRecord(record),
+      checkpoint,
+    };
+  }
 }
 
 /** What one gate's source counts for both builds now; `stable` null where nothing serves beside the candidate. Never rejects. */

@@ -3,14 +3,8 @@ import type { Event } from '../core/ledger/events.ts';
 import type { OutputLine } from '../core/output.ts';
 import { isDurable, type State } from '../core/rollout/rollout.ts';
 import { msText } from '../core/text.ts';
-import type { Runner } from './runner.ts';
 
 /** The lines for one event and the state it led to. */
-export function narrate(runner: Runner, before: State, event: Event, after: State): void {
-  for (const line of linesOf(before, event, after)) runner.parts.report(line);
-}
-
-/** Pure, so that a test can read it. */
 export function linesOf(before: State, event: Event, after: State): readonly OutputLine[] {
   const at = new Date(event.atMs).toISOString();
   const lines: OutputLine[] = [];
@@ -80,6 +74,6 @@ function waitingFor(event: Extract<Event, { type: 'polled' }>, bakeLeftMs: numbe
       ? `${gate.gate}: ${gate.why}`
       : `${gate.gate}: ${gate.why}; ${reverts}`;
   }
-  if (!event.advance) return 'a person: the rollout is held at this step';
+  if (!event.advance) return 'a person: the rollout is paused at this step';
   return bakeLeftMs > 0 ? msText(bakeLeftMs) : 'nothing';
 }

@@ -2,16 +2,16 @@
 import { fileURLToPath } from 'node:url';
 import type { Modes } from '../base/durable/durable-file.ts';
 import { openStateDir } from '../base/durable/state-dir.ts';
-import { copyPointer, placeRescue, readPointers, writePointer } from '../base/pointer/pointer.ts';
+import { copyDir, copyPointer, placeRescue, pointerDir, readPointers, writePointer } from '../base/pointer/pointer.ts';
 import type { Scope } from '../base/scope.ts';
-import type { KnownGood } from '../core/ledger/history.ts';
+import type { History, KnownGood } from '../core/ledger/history.ts';
 import type { Build } from '../core/manifest/manifest.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import { scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
+import type { Reading } from '../routers/router.ts';
 import { stateError } from '../stores/state-error.ts';
 import { type PointerDraft, renderPointer } from './render.ts';
-import type { WritePointer } from './runner.ts';
 import type { Target } from './target.ts';
 
 export interface PointerPlaces {
@@ -21,29 +21,51 @@ export interface PointerPlaces {
   readonly modes: Modes;
 }
 
-/** The writer that a rollout of `plan` uses. */
-export function pointerWriter(places: PointerPlaces, plan: Plan, target: Target, io: Io): WritePointer {
-  return (why, state, history, reading, ledgerHead) => {
-    const atIso = new Date(io.now()).toISOString();
-    const incoming = why === 'before-rollout' ? state.plan.stable : state.plan.candidate;
-    if (incoming === null) throw new Error(`plan ${plan.id} has no build for the pointer`);
-    const left = why === 'rolled-back' && plan.stable !== null ? [plan.stable.guid] : [];
-    const draft = renderPointer({
-      scope: places.scope,
-      target,
-      identity: plan.identity,
-      reading,
-      history,
-      knownGood: knownGoodOf(incoming, why, history.knownGood, plan, atIso),
-      occupants: new Map([plan.candidate, plan.stable].flatMap((build) => (build === null ? [] : [[build.ref, build.guid]]))),
-      bad: [...new Set([...history.bad.keys(), ...left])],
-      why,
-      rollout: plan.id,
-      ledgerHead,
-      atIso,
-    });
-    return publishPointer(places, draft, io);
-  };
+/** The pointer's own directory first, then each copy. */
+export function pointerDirsOf({ scope, stateDir, copies }: Pick<PointerPlaces, 'scope' | 'stateDir' | 'copies'>): string[] {
+  return [pointerDir(stateDir, scope), ...copies.map((copy) => copyDir(copy, scope))];
+}
+
+export interface Published {
+  readonly generation: number;
+  /** Copies that failed. */
+  readonly warnings: readonly string[];
+}
+
+/** What a rollout knows when it writes its pointer. */
+export interface Pointing {
+  readonly plan: Plan;
+  readonly history: History;
+  readonly reading: Reading;
+  /** Hash of the ledger's last line: the pointer's anchor in the ledger. */
+  readonly ledgerHead: string;
+}
+
+/** Makes a rollout's generation durable in the state directory and then in each copy. */
+export function publishRollout(
+  why: 'before-rollout' | 'adopted' | 'promoted' | 'rolled-back',
+  { plan, history, reading, ledgerHead }: Pointing,
+  { places, target, io }: { readonly places: PointerPlaces; readonly target: Target; readonly io: Io },
+): Published {
+  const atIso = new Date(io.now()).toISOString();
+  const incoming = why === 'before-rollout' ? plan.stable : plan.candidate;
+  if (incoming === null) throw new Error(`plan ${plan.id} has no build for the pointer`);
+  const left = why === 'rolled-back' && plan.stable !== null ? [plan.stable.guid] : [];
+  const draft = renderPointer({
+    scope: places.scope,
+    target,
+    identity: plan.identity,
+    reading,
+    history,
+    knownGood: knownGoodOf(incoming, why, history.knownGood, plan, atIso),
+    occupants: new Map([plan.candidate, plan.stable].flatMap((build) => (build === null ? [] : [[build.ref, build.guid]]))),
+    bad: [...new Set([...history.bad.keys(), ...left])],
+    why,
+    rollout: plan.id,
+    ledgerHead,
+    atIso,
+  });
+  return publishPointer(places, draft, io);
 }
 
 function knownGoodOf(build: Build, why: string, known: readonly KnownGood[], plan: Plan, atIso: string): KnownGood {
@@ -53,11 +75,7 @@ function knownGoodOf(build: Build, why: string, known: readonly KnownGood[], pla
 }
 
 /** Writes one generation everywhere. The state directory decides; a copy that fails is a loud warning. */
-export function publishPointer(
-  places: PointerPlaces,
-  draft: PointerDraft,
-  io: Io,
-): { readonly generation: number; readonly warnings: readonly string[] } {
+export function publishPointer(places: PointerPlaces, draft: PointerDraft, io: Io): Published {
   try {
     return publish(places, draft, io);
   } catch (cause) {
@@ -65,7 +83,7 @@ export function publishPointer(
   }
 }
 
-function publish(places: PointerPlaces, draft: PointerDraft, io: Io) {
+function publish(places: PointerPlaces, draft: PointerDraft, io: Io): Published {
   const { scope, stateDir, copies, modes } = places;
   const dir = makePointerDir(stateDir, scope, modes, io);
   placeRescue(dir, rescueSource(), io.fs, modes);

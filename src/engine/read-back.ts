@@ -2,21 +2,43 @@
 import type { Event } from '../core/ledger/events.ts';
 import { type Split, splitText } from '../core/rollout/split.ts';
 import type { Reading } from '../routers/router.ts';
-import type { Runner } from './runner.ts';
+import type { Target } from './target.ts';
 
-/** Reads the router since the last shift; a failure is a reason, not an exception. */
-export async function tryRead(runner: Runner): Promise<{ reading: Reading } | { why: string }> {
-  try {
-    return { reading: await runner.parts.target.read(runner.shiftedReading) };
-  } catch (error) {
-    return { why: error instanceof Error ? error.message : String(error) };
+export type Found = { readonly reading: Reading } | { readonly why: string };
+
+/** Reads the router, and remembers its counters as they were when the split was last known: later ones show what was really served. */
+export class ReadBack {
+  readonly #target: Target;
+  #since: Reading | undefined;
+
+  constructor(target: Target) {
+    this.#target = target;
+  }
+
+  /** The reading that later ones are compared with; undefined before the first. */
+  get since(): Reading | undefined {
+    return this.#since;
+  }
+
+  /** From this reading on, counters belong to the split that it shows. */
+  countFrom(reading: Reading): void {
+    this.#since = reading;
+  }
+
+  /** Reads the router; a failure is a reason, not an exception. */
+  async read(): Promise<Found> {
+    try {
+      return { reading: await this.#target.read(this.#since) };
+    } catch (error) {
+      return { why: error instanceof Error ? error.message : String(error) };
+    }
   }
 }
 
 /** What somebody else made of the split. */
-export function drifted(expected: Split, reading: Reading, runner: Runner): Event {
+export function drifted(expected: Split, reading: Reading, atMs: number): Event {
   const split = reading.members.map(({ place, percent }) => ({ place, build: null, percent }));
-  return { type: 'drifted', atMs: runner.parts.io.now(), why: driftText(expected, reading), split };
+  return { type: 'drifted', atMs, why: driftText(expected, reading), split };
 }
 
 /** The same in words. */

@@ -1,9 +1,11 @@
 /** The only loop that moves traffic: ask `next`, do it, write the answer down, repeat. */
 import type { Event } from '../core/ledger/events.ts';
 import { apply, isDurable, next, type State } from '../core/rollout/rollout.ts';
-import { narrate } from './narrate.ts';
-import { perform } from './perform.ts';
-import type { Interruption, Runner } from './runner.ts';
+import type { AbortRequest } from '../stores/store.ts';
+import { linesOf } from './narrate.ts';
+import { performer } from './perform.ts';
+import type { Runner } from './runner.ts';
+import type { Interruption } from './watch.ts';
 
 /** How a run ended. `over`: nothing is left to do. `left`: traffic may be split and nobody watches. */
 export type End =
@@ -17,38 +19,39 @@ export type End =
  * the next effect begins. Rejects only when the ledger cannot be written: then nothing is changed any more.
  */
 export async function run(runner: Runner, from: State): Promise<End> {
+  const { io, ledger, watch, report } = runner;
+  const perform = performer(runner);
   let state = from;
   for (;;) {
     const effect = next(state);
     if (effect.do === 'stop') return { how: 'over', state };
-    const came = await runner.look();
+    const came = await watch.look();
     if (came !== undefined && came.kind !== 'abort') return leave(runner, state, came);
     if (came === undefined && reachedUntil(runner, state)) return leaveAs(runner, state, 'until');
-    if (came === undefined && heldBeforeTheFirstShift(runner, state)) return leaveAs(runner, state, 'interrupted');
-    const event: Event | undefined = came === undefined ? await perform(effect, state, runner) : abortEvent(runner, came);
+    if (came === undefined && pausedBeforeTheFirstShift(runner, state)) return leaveAs(runner, state, 'interrupted');
+    const event: Event | undefined = came === undefined ? await perform(effect, state) : abortEvent(came.request, io.now());
     // A rescue, or another leader, moves traffic too: that is no drift, and theirs is the last word.
-    if (event === undefined || (event.type === 'drifted' && runner.forbidden() !== undefined)) continue;
+    if (event === undefined || (event.type === 'drifted' && watch.forbidden() !== undefined)) continue;
     const after = apply(state, event);
-    if (isDurable(state, event, after) && !(await runner.append(event))) return { how: 'superseded', state };
-    narrate(runner, state, event, after);
+    if (isDurable(state, event, after) && !(await ledger.append(event))) return { how: 'superseded', state };
+    for (const line of linesOf(state, event, after)) report(line);
     state = after;
   }
 }
 
-function abortEvent(runner: Runner, came: Extract<Interruption, { kind: 'abort' }>): Event {
-  runner.abortSeen = true;
-  return { type: 'abort-requested', atMs: runner.parts.io.now(), actor: came.request.actor, reason: came.request.reason };
+function abortEvent({ actor, reason }: AbortRequest, atMs: number): Event {
+  return { type: 'abort-requested', atMs, actor, reason };
 }
 
 function reachedUntil(runner: Runner, state: State): boolean {
-  const { untilPercent } = runner.parts.control;
+  const { untilPercent } = runner.control;
   if (untilPercent === null || state.phase !== 'shifting' || state.again) return false;
   return (state.plan.steps[state.step]?.percent ?? 0) > untilPercent;
 }
 
-/** Where nothing has been shifted there is no step to hold at and no gate to watch. */
-function heldBeforeTheFirstShift(runner: Runner, state: State): boolean {
-  if (!runner.parts.control.hold) return false;
+/** Where nothing has been shifted there is no step to pause at and no gate to watch. */
+function pausedBeforeTheFirstShift(runner: Runner, state: State): boolean {
+  if (!runner.control.paused) return false;
   return state.phase === 'checking' || (state.phase === 'shifting' && state.step === 0 && state.attempts === 0 && !state.again);
 }
 
@@ -64,6 +67,6 @@ async function leave(runner: Runner, state: State, came: Exclude<Interruption, {
 }
 
 async function leaveAs(runner: Runner, state: State, why: 'interrupted' | 'max-wait' | 'until'): Promise<End> {
-  const written = await runner.append({ type: 'left', atMs: runner.parts.io.now(), why });
+  const written = await runner.ledger.append({ type: 'left', atMs: runner.io.now(), why });
   return written ? { how: 'left', state, why } : { how: 'superseded', state };
 }

@@ -2,12 +2,53 @@
 import { KvdeployError } from '../core/errors.ts';
 import { parseDuration } from '../core/gates/verdict/gate.ts';
 import { scopeFlags } from '../core/scope.ts';
-import type { Control, Runner } from '../engine/runner.ts';
+import type { Runner } from '../engine/runner.ts';
+import type { Control } from '../engine/watch.ts';
 import type { Deps } from '../release/deps.ts';
 
-/** The control of a run, from `--until` and `--max-wait`. */
-export function controlOf(deps: Deps, options: { readonly until?: string; readonly maxWait?: string }): Control {
-  return { hold: false, leave: false, untilPercent: untilOf(options.until), leaveAtMs: leaveAtOf(deps, options.maxWait) };
+/** What the flags ask of a run, and from `listen` on its signals too. */
+export class Wishes implements Control {
+  readonly untilPercent: number | null;
+  readonly leaveAtMs: number | null;
+  readonly #deps: Deps;
+  #paused = false;
+  #leave = false;
+
+  /** Throws USAGE. */
+  constructor(deps: Deps, { until, maxWait }: { readonly until?: string; readonly maxWait?: string } = {}) {
+    this.#deps = deps;
+    this.untilPercent = untilOf(until);
+    this.leaveAtMs = leaveAtOf(deps, maxWait);
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  get leave(): boolean {
+    return this.#leave;
+  }
+
+  /**
+   * At a terminal the first Ctrl-C pauses at the current step (gates are still watched) and says what is true now; the second
+   * leaves. SIGTERM, SIGHUP, and SIGINT without a terminal leave at once, written down. Returns how to stop listening.
+   */
+  listen({ ledger, places }: Pick<Runner, 'ledger' | 'places'>): () => void {
+    const { onSignal, atTerminal, line } = this.#deps;
+    return onSignal((signal, times) => {
+      if (signal !== 'SIGINT' || !atTerminal || times > 1) {
+        this.#leave = true;
+        line({ type: 'note', level: 'warning', message: `${signal}: writing down where this stands, then leaving` });
+        return;
+      }
+      this.#paused = true;
+      const state = ledger.history.rollout;
+      const percent = state?.plan.steps[state.step]?.percent ?? 0;
+      const where = state === null ? 'nothing was changed' : `${state.phase} at ${percent} %`;
+      const message = `paused: ${where}. No further step begins; the gates are still watched and a failing one still reverts. Ctrl-C again leaves; to roll back: kvdeploy abort ${scopeFlags(places.scope)}`;
+      line({ type: 'note', level: 'warning', message });
+    });
+  }
 }
 
 function untilOf(text: string | undefined): number | null {
@@ -25,28 +66,4 @@ function leaveAtOf(deps: Deps, text: string | undefined): number | null {
   const ms = parseDuration(text);
   if (ms !== undefined && ms > 0) return deps.io.monotonic() + ms;
   throw new KvdeployError('USAGE', { message: `--max-wait ${text} is not a duration.`, hint: 'For example: --max-wait 10m' });
-}
-
-/**
- * At a terminal the first Ctrl-C holds at the present step (gates are still watched) and says what is true now; the second
- * leaves. SIGTERM, SIGHUP, and SIGINT without a terminal leave at once, written down. Returns how to stop listening.
- */
-export function listenForSignals(deps: Deps, control: Control, runner: Runner): () => void {
-  return deps.onSignal((signal, times) => {
-    const first = signal === 'SIGINT' && deps.atTerminal && times === 1;
-    if (!first) {
-      control.leave = true;
-      deps.line({ type: 'note', level: 'warning', message: `${signal}: writing down where this stands, then leaving` });
-      return;
-    }
-    control.hold = true;
-    const state = runner.history.rollout;
-    const percent = state === null ? 0 : (state.plan.steps[state.step]?.percent ?? 0);
-    const where = state === null ? 'nothing was changed' : `${state.phase} at ${percent} %`;
-    deps.line({
-      type: 'note',
-      level: 'warning',
-      message: `held: ${where}. No further step begins; the gates are still watched and a failing one still reverts. Ctrl-C again leaves; to go back: kvdeploy abort ${scopeFlags(runner.parts.scope)}`,
-    });
-  });
 }

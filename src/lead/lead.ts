@@ -1,8 +1,8 @@
 /** Leads one rollout from claim to outcome. Every command that moves traffic ends here. */
 import { readHold } from '../base/pointer/hold.ts';
-import { copyDir, pointerDir } from '../base/pointer/pointer.ts';
 import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
+import type { Event } from '../core/ledger/events.ts';
 import { fold, type History, openRollout } from '../core/ledger/history.ts';
 import type { OutputLine } from '../core/output.ts';
 import type { Plan } from '../core/rollout/plan.ts';
@@ -11,26 +11,26 @@ import { scopeFlags, scopeText } from '../core/scope.ts';
 import { assertNobodyLeads, takeLead } from '../engine/claim.ts';
 import { diskDoubt } from '../engine/facts.ts';
 import { phaseLine } from '../engine/narrate.ts';
-import { pointerWriter } from '../engine/pointer-writer.ts';
+import { pointerDirsOf } from '../engine/pointer-writer.ts';
 import { type End, run } from '../engine/run.ts';
-import { type Control, heldError, type Runner } from '../engine/runner.ts';
+import { type Runner, runnerOf } from '../engine/runner.ts';
 import { openTarget, type Target } from '../engine/target.ts';
 import type { Deps, Outcome } from '../release/deps.ts';
 import type { Opened } from '../release/open.ts';
 import { groupOf, modesOf, recordStatePlaces } from '../release/state-dir.ts';
 import { showTraffic } from '../release/traffic.ts';
-import { breakGlassCommand } from './advice.ts';
-import { listenForSignals } from './control.ts';
-import { outcomeOf, supersededOutcome } from './outcome.ts';
+import type { Wishes } from './control.ts';
+import { heldError } from './held.ts';
+import { breakGlassCommand, outcomeOf, supersededOutcome } from './outcome.ts';
 
 /** What a command wants to happen once it leads. */
 export interface Lead {
   readonly command: string;
-  readonly control: Control;
+  readonly control: Wishes;
   /** Take the claim from a living leader too (an abort that it did not honour in time). */
   readonly takeOver: boolean;
   /** Decides, from the ledger as it is under the claim, which rollout to walk. */
-  readonly begin: (history: History, runner: Runner) => Promise<State>;
+  readonly begin: (runner: Runner) => Promise<State>;
 }
 
 /** The router settings that a rollout runs on: those of its plan, never those of today's files. */
@@ -43,39 +43,29 @@ export function targetOfPlan(plan: Plan, deps: Deps): Target {
  * the open rollout's own, or a new one. Throws HELD, BUSY and what the store throws.
  */
 export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead): Promise<Outcome> {
-  const { scope, store } = opened;
-  const pointerDirs = [pointerDir(opened.stateDir, scope), ...plan.copies.map((copy) => copyDir(copy, scope))];
-  const hold = readHold(pointerDirs, deps.io.fs);
+  const { scope, store, stateDir, actor } = opened;
+  const { io } = deps;
+  const places = { scope, stateDir, copies: plan.copies, modes: modesOf(groupOf(opened.config, io)) };
+  const hold = readHold(pointerDirsOf(places), io.fs);
   if (hold !== undefined) throw heldError(scope, hold.text);
-  recordStatePlaces([opened.stateDir, ...plan.copies], deps);
-  const doubt = diskDoubt(opened.stateDir, deps.io);
+  recordStatePlaces([stateDir, ...plan.copies], deps);
+  const doubt = diskDoubt(stateDir, io);
   if (doubt !== undefined) deps.line({ type: 'note', level: 'warning', message: doubt });
   const target = targetOfPlan(plan, deps);
-  const places = { scope, stateDir: opened.stateDir, copies: plan.copies, modes: modesOf(groupOf(opened.config, deps.io)) };
-  const parts = {
-    io: deps.io,
-    store,
-    scope,
-    target,
-    actor: opened.actor,
-    control: wants.control,
-    report: deps.line,
-    pointerDirs,
-    writePointer: pointerWriter(places, plan, target, deps.io),
-  };
-  const { runner, tornBytes, end } = await takeLead(parts, wants.command, { takeOver: wants.takeOver });
-  if (tornBytes > 0) deps.line(tornNote(tornBytes));
-  showTraffic(deps, target, new Map(buildsOf(plan)), () => runner.shiftedReading);
-  const stopListening = listenForSignals(deps, wants.control, runner);
+  const led = await takeLead({ io, store, scope, actor }, wants.command, { takeOver: wants.takeOver });
+  const runner = runnerOf({ io, target, control: wants.control, report: deps.line, places }, store, led);
+  if (led.tornBytes > 0) deps.line(tornNote(led.tornBytes));
+  showTraffic(deps, target, new Map(buildsOf(plan)), () => runner.readBack.since);
+  const stopListening = wants.control.listen(runner);
   try {
-    const state = await wants.begin(runner.history, runner);
-    deps.line(startedLine(state.plan, opened.actor, state.phase !== 'checking'));
+    const state = await wants.begin(runner);
+    deps.line(startedLine(state.plan, actor, state.phase !== 'checking'));
     deps.line(phaseLine(new Date(deps.io.now()).toISOString(), state));
     const ended = await walk(runner, state, opened);
     return ended.how === 'superseded' ? await supersededOutcome(ended.state, opened, deps) : outcomeOf(ended, opened);
   } finally {
     stopListening();
-    await end();
+    await led.end();
   }
 }
 
@@ -84,12 +74,12 @@ async function walk(runner: Runner, state: State, opened: Opened): Promise<End> 
   try {
     return await run(runner, state);
   } catch (error) {
-    const { rollout } = runner.history;
+    const { rollout } = runner.ledger.history;
     if (!(error instanceof KvdeployError) || rollout === null || rollout.phase === 'checking') throw error;
     const where = `${rollout.phase}, step ${rollout.step + 1} of ${rollout.plan.steps.length}`;
     throw new KvdeployError('STUCK', {
-      message: `The rollout stops where it is (${where}), and nobody watches the gates: ${error.message.replace(/\.$/, '')}.`,
-      hint: `${breakGlassCommand(opened)}   or, once the cause is mended: kvdeploy resume ${opened.flags}`,
+      message: `The rollout stops where it is (${where}), and no one is watching the gates: ${error.message.replace(/\.$/, '')}.`,
+      hint: `${breakGlassCommand(opened)}   or, once the cause is fixed: kvdeploy resume ${opened.flags}`,
       cause: error,
     });
   }
@@ -97,14 +87,14 @@ async function walk(runner: Runner, state: State, opened: Opened): Promise<End> 
 
 /** Begins a new rollout: nothing else may be open, and nothing may have happened since the plan was judged. */
 export function beginNew(plan: Plan, judgedOn: History): Lead['begin'] {
-  return async (history, runner) => {
-    const open = openRollout(history);
-    if (open !== null) throw unfinished(runner.parts.scope, open);
-    assertSame(history, judgedOn, runner.parts.scope);
-    if (!(await runner.append({ type: 'planned', atMs: runner.parts.io.now(), plan }))) {
+  return async ({ ledger, io }) => {
+    const open = openRollout(ledger.history);
+    if (open !== null) throw unfinished(plan.scope, open);
+    assertSame(ledger.history, judgedOn, plan.scope);
+    if (!(await ledger.append({ type: 'planned', atMs: io.now(), plan }))) {
       throw new KvdeployError('BUSY', {
         message: 'Another runner took over before the rollout could begin.',
-        hint: `kvdeploy status ${scopeFlags(runner.parts.scope)}`,
+        hint: `kvdeploy status ${scopeFlags(plan.scope)}`,
       });
     }
     return start(plan);
@@ -116,7 +106,7 @@ function assertSame(history: History, judgedOn: History, scope: Scope): void {
   if (history.changedAt === judgedOn.changedAt && history.knownGood[0]?.rollout === judgedOn.knownGood[0]?.rollout) return;
   throw new KvdeployError('BUSY', {
     message: `Something else happened in ${scopeText(scope)} since this plan was judged.`,
-    hint: 'Run the same command again: it will judge the world of now.',
+    hint: 'Run the same command again: it will judge everything as it is now.',
   });
 }
 
@@ -129,19 +119,39 @@ export async function assertNothingBegan(opened: Opened, deps: Deps): Promise<vo
   assertSame(history, opened.history, opened.scope);
 }
 
-/** The error of a scope whose last rollout nobody finished. */
+/** The error of a scope whose last rollout no one finished. */
 function unfinished(scope: Scope, open: State): KvdeployError {
   const names = scopeFlags(scope);
   return new KvdeployError('UNFINISHED', {
-    message: `Rollout ${open.plan.id} of ${scopeText(scope)} is not finished: ${open.phase} at step ${open.step + 1} of ${open.plan.steps.length}, and nobody watches it.`,
-    hint: `Carry on: kvdeploy resume ${names}   or go back: kvdeploy abort ${names}`,
+    message: `Rollout ${open.plan.id} of ${scopeText(scope)} is not finished: ${open.phase} at step ${open.step + 1} of ${open.plan.steps.length}, and no one is watching it.`,
+    hint: `Carry on: kvdeploy resume ${names}   or roll back: kvdeploy abort ${names}`,
   });
 }
 
-/** Refuses to begin beside an open rollout: BUSY while somebody leads it, UNFINISHED when nobody does. */
+/** Refuses to begin while another rollout is open: BUSY while someone leads it, UNFINISHED when no one does. */
 export async function refuseBeside(opened: Opened, open: State, deps: Deps): Promise<never> {
   await assertNobodyLeads(opened.store, opened.scope, deps.io);
   throw unfinished(opened.scope, open);
+}
+
+/**
+ * Takes the claim, appends `event` to a ledger that no rollout is walking, does `then` with the history that it leads to and the hash of
+ * the new last line, gives the claim back. When `then` throws the event stays written. Throws BUSY when another process leads.
+ */
+export async function recordEvent<T>(
+  { store, scope, actor }: Opened,
+  what: { readonly command: string; readonly event: Event; readonly takeOver: boolean },
+  { io }: Deps,
+  then: (history: History, ledgerHead: string) => T,
+): Promise<T> {
+  const { ledger, end } = await takeLead({ io, store, scope, actor }, what.command, { takeOver: what.takeOver });
+  try {
+    if (!(await ledger.append(what.event)))
+      throw new KvdeployError('BUSY', { message: 'Another process took the claim.', hint: `Run ${what.command} again.` });
+    return then(ledger.history, await ledger.head());
+  } finally {
+    await end();
+  }
 }
 
 function tornNote(bytes: number): OutputLine {

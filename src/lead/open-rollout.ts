@@ -1,12 +1,14 @@
-/** `resume`: carry on with the rollout that the ledger holds open, from any process. Uses the ledger's plan, never today's files; the plan was confirmed when it began. */
+/** The rollout that the ledger has open: going on with it, and aborting it. Uses the ledger's plan, never today's files. */
 import { EXIT } from '../base/codes.ts';
 import { KvdeployError } from '../core/errors.ts';
 import { fold, openRollout } from '../core/ledger/history.ts';
 import type { State } from '../core/rollout/rollout.ts';
 import { scopeFlags, scopeText, shortGuid } from '../core/scope.ts';
+import type { Runner } from '../engine/runner.ts';
 import { type Deps, done, type Outcome } from '../release/deps.ts';
 import type { Opened } from '../release/open.ts';
 import { showTraffic } from '../release/traffic.ts';
+import { Wishes } from './control.ts';
 import { type Lead, lead, targetOfPlan } from './lead.ts';
 
 /** The open rollout, or NOTHING_TO_DO. */
@@ -25,12 +27,12 @@ export function mustBeOpen(opened: Opened): State {
 
 /** Goes on where the ledger stands; a build that has become foreign meanwhile is aborted instead. */
 export function carryOn(foreign: string | undefined): Lead['begin'] {
-  return async (history, runner) => {
-    const open = openRollout(history);
+  return async (runner) => {
+    const open = openRollout(runner.ledger.history);
     if (open === null)
       throw new KvdeployError('NOTHING_TO_DO', {
         message: 'The rollout ended while this command was starting.',
-        hint: `kvdeploy status ${scopeFlags(runner.parts.scope)}`,
+        hint: `kvdeploy status ${scopeFlags(runner.places.scope)}`,
       });
     if (foreign === undefined || open.plan.kind !== 'promote') return open;
     return askAbort(runner, open, 'kvdeploy', foreign);
@@ -38,10 +40,9 @@ export function carryOn(foreign: string | undefined): Lead['begin'] {
 }
 
 /** Writes an abort down and returns the state that it leads to. */
-export async function askAbort(runner: Parameters<Lead['begin']>[1], open: State, actor: string, reason: string): Promise<State> {
-  await runner.append({ type: 'abort-requested', atMs: runner.parts.io.now(), actor, reason });
-  runner.abortSeen = true;
-  return runner.history.rollout ?? open;
+export async function askAbort({ ledger, io }: Runner, open: State, actor: string, reason: string): Promise<State> {
+  await ledger.append({ type: 'abort-requested', atMs: io.now(), actor, reason });
+  return ledger.history.rollout ?? open;
 }
 
 /** How long a living leader gets to revert before the claim is taken from it. */
@@ -59,12 +60,12 @@ export async function abortRollout(opened: Opened, reason: string, deps: Deps): 
       `kvdeploy history ${opened.flags}`,
     ]);
   }
-  const control = { hold: false, leave: false, untilPercent: null, leaveAtMs: null };
   const outcome = await lead(opened, plan, deps, {
     command: 'abort',
-    control,
+    control: new Wishes(deps),
     takeOver: true,
-    begin: async (history, runner) => {
+    begin: async (runner) => {
+      const { history } = runner.ledger;
       const now = openRollout(history);
       return now === null ? (history.rollout ?? open) : askAbort(runner, now, opened.actor, reason);
     },

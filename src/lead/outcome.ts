@@ -1,14 +1,16 @@
 /** Turns the end of a run into what a person and a script are told. */
+import { join } from 'node:path';
 import { type Code, EXIT, EXIT_OF } from '../base/codes.ts';
+import { RESCUE_FILE } from '../base/pointer/pointer.ts';
+import { shellWord } from '../base/text.ts';
 import { waysBack } from '../core/ledger/history.ts';
 import type { State } from '../core/rollout/rollout.ts';
-import { shortGuid } from '../core/scope.ts';
+import { scopeFlags, shortGuid } from '../core/scope.ts';
 import { sameProcess } from '../engine/claim.ts';
 import type { End } from '../engine/run.ts';
-import { heldError } from '../engine/runner.ts';
 import type { Deps, Outcome } from '../release/deps.ts';
 import type { Opened } from '../release/open.ts';
-import { breakGlassCommand } from './advice.ts';
+import { heldError } from './held.ts';
 
 /** What to say about the end of a run that nobody else took over. */
 export function outcomeOf(end: Exclude<End, { how: 'superseded' }>, opened: Opened): Outcome {
@@ -114,9 +116,9 @@ function undoTo(state: State): string {
 function leftOutcome(state: State, why: 'interrupted' | 'max-wait' | 'until', opened: Opened): Outcome {
   const { flags } = opened;
   const percent = state.plan.steps[state.step]?.percent ?? 0;
-  const unwatched = 'Nobody watches the gates now.';
+  const unwatched = 'No one is watching the gates now.';
   const next = [`kvdeploy resume ${flags}`, `kvdeploy abort ${flags}`];
-  const hint = `Carry on: ${next[0]}   or go back: ${next[1]}`;
+  const hint = `Carry on: ${next[0]}   or roll back: ${next[1]}`;
   switch (why) {
     case 'until':
       return { code: null, message: `Stopped before ${percent} %, as asked. ${unwatched}`, next };
@@ -137,7 +139,7 @@ function sentence(text: string): string {
   return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }
 
-/** The earlier builds that can be gone back to, each as the exact command. */
+/** The earlier builds that a rollback can go to, each as the exact command. */
 export function earlierCommands(opened: Opened, except: string): readonly string[] {
   return waysBack(opened.history)
     .filter((known) => known.build.guid !== except)
@@ -145,4 +147,10 @@ export function earlierCommands(opened: Opened, except: string): readonly string
       (known) =>
         `kvdeploy rollback ${opened.flags} --to ${known.build.guid}   # ${known.build.version}, known-good since ${known.since}`,
     );
+}
+
+/** The rollback path that needs nothing else: node, and the program that lies with the pointer. */
+export function breakGlassCommand(opened: Pick<Opened, 'scope' | 'pointerDirs'>): string {
+  const program = join(opened.pointerDirs[0] ?? '', RESCUE_FILE);
+  return `node ${shellWord(program)} ${scopeFlags(opened.scope)} --reason "…"`;
 }

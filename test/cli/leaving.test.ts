@@ -40,12 +40,14 @@ describe('Ctrl-C at a real terminal', () => {
   test('once: no further step, and it says what is true; twice: it leaves with 130', async () => {
     const keys = [
       { waitFor: BAKING, type: '\u0003' },
-      { waitFor: /held: .*25 %[\s\S]*a person/, type: '\u0003' },
+      { waitFor: /paused: .*25 %[\s\S]*a person/, type: '\u0003' },
     ];
     const { exitCode, screen } = await site.atTerminal(promote(GREEN.guid), { keys, columns: 160 });
     expect({ exitCode, screen }).toMatchObject({
       exitCode: 130,
-      screen: expect.stringMatching(/the gates are still watched[\s\S]*INTERRUPTED[\s\S]*Nobody watches[\s\S]*kvdeploy resume/),
+      screen: expect.stringMatching(
+        /the gates are still watched[\s\S]*INTERRUPTED[\s\S]*No one is watching[\s\S]*kvdeploy resume/,
+      ),
     });
     expect(await site.percent('production', 'green')).toBe(25);
     expect(await result(['resume', ...PRODUCTION])).toMatchObject({
@@ -65,18 +67,18 @@ describe('Ctrl-C at a real terminal', () => {
     expect(await at25()).toBe(true);
     site.backend('production', 'amber').setStatus(500);
     const { exitCode, screen } = await ended;
-    expect({ exitCode, screen }).toMatchObject({ exitCode: 4, screen: expect.stringMatching(/held: [\s\S]*REVERTED/) });
+    expect({ exitCode, screen }).toMatchObject({ exitCode: 4, screen: expect.stringMatching(/paused: [\s\S]*REVERTED/) });
     expect(await site.percent('production', 'blue')).toBe(100);
   });
 });
 
 describe('leaving and coming back', () => {
-  test('--until stops after its step with 0, says that nobody watches, and resume goes on', async () => {
+  test('--until stops after its step with 0, says that no one is watching, and resume goes on', async () => {
     const left = await result(promote(GREEN.guid, '--until', '25'));
     expect(left).toMatchObject({
       exitCode: 0,
       code: null,
-      message: expect.stringContaining('Nobody watches'),
+      message: expect.stringContaining('No one is watching'),
       next: [expect.stringContaining('kvdeploy resume'), expect.stringContaining('kvdeploy abort')],
     });
     expect(await site.percent('production', 'green')).toBe(25);

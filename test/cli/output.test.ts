@@ -208,7 +208,7 @@ describe('every exit code of the table, from the built program', () => {
       next: [expect.stringContaining('kvdeploy resume'), expect.stringContaining('kvdeploy abort')],
     });
     expect(result.traffic?.split).toContainEqual({ build: GREEN.guid, place: 'green', percent: 25 });
-    expect(result.message).toContain('Nobody watches');
+    expect(result.message).toContain('No one is watching');
     expect(await check(['abort', ...PRODUCTION])).toMatchObject({ exitCode: 0, code: null });
     expect(await site.percent('production', 'blue')).toBe(100);
   });

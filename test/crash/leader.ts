@@ -6,10 +6,9 @@ import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { NotAllowed } from '../../src/base/changes/change.ts';
 import { make } from '../../src/base/changes/make.ts';
 import { pointerDir } from '../../src/base/pointer/pointer.ts';
-import { fold } from '../../src/core/ledger/history.ts';
 import { keepBeating, releaseClaim, takeClaim } from '../../src/engine/claim.ts';
-import { Runner, type RunnerParts } from '../../src/engine/runner.ts';
 import { openTarget } from '../../src/engine/target.ts';
+import { Watch, type Watched } from '../../src/engine/watch.ts';
 import { nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { SCOPE } from '../stores/entries.ts';
@@ -25,11 +24,11 @@ function say(line: string): void {
 
 /** Shifts until it is not allowed to any more. */
 async function shift(): Promise<void> {
-  const { entries } = await claim();
+  await claim();
   keepBeating(store, SCOPE, nodeIo);
   const target = openTarget(JSON.parse(argument), null, nodeIo);
-  const parts = { io: nodeIo, store, scope: SCOPE, pointerDirs: [pointerDir(stateDir, SCOPE)] };
-  const { forbidden } = new Runner(parts as unknown as RunnerParts, fold(entries));
+  const over = { io: nodeIo, store, scope: SCOPE, pointerDirs: [pointerDir(stateDir, SCOPE)] };
+  const { forbidden } = new Watch(over as unknown as Watched);
   say('leads');
   for (let green = 10; ; green = green === 90 ? 10 : green + 10) {
     try {

@@ -195,13 +195,13 @@ describe.concurrent('a runner that is told to stop', () => {
       const { green } = site.builds;
       const first = await site.run(`promote --build ${green.guid} --until 25 ${PRODUCTION}`);
       expect([first.exitCode, first.result.code], first.stderr).toEqual([0, null]);
-      expect(first.result.message).toMatch(/nobody watches/i);
+      expect(first.result.message).toMatch(/no one is watching/i);
       expect(first.result.next).toContain('kvdeploy resume --env production --tenant acme --service gw');
       expect(await site.split()).toEqual({ blue: 75, green: 25 });
 
       const waited = await site.run('resume --env production --json --max-wait 2s');
       expect([waited.exitCode, waited.result.code], waited.stderr).toEqual([75, 'STILL_BAKING']);
-      expect(waited.result.message).toMatch(/nobody watches/i);
+      expect(waited.result.message).toMatch(/no one is watching/i);
       expect(await site.split()).toEqual({ blue: 50, green: 50 });
 
       const running = site.start('resume --env production --json');

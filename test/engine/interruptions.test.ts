@@ -49,7 +49,7 @@ describe('leaving', () => {
   it('with the first Ctrl-C begins no further step, and still reverts at a failing gate', async () => {
     const here = scene();
     here.sim.after(2000, () => {
-      here.runner.control.hold = true;
+      here.runner.control.paused = true;
     });
     here.sim.after(60_000, () => fail(here));
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
@@ -61,16 +61,16 @@ describe('leaving', () => {
   it('with the first Ctrl-C before anything was shifted shifts nothing', async () => {
     const here = scene();
     when(here, begins('shifting'), () => {
-      here.runner.control.hold = true;
+      here.runner.control.paused = true;
     });
     expect(await here.go()).toMatchObject({ how: 'left', why: 'interrupted' });
     expect(here.sim.moved).toEqual([]);
   });
 
   it('with the second Ctrl-C leaves from the held step', async () => {
-    const here = scene({ hold: false });
+    const here = scene({ paused: false });
     here.sim.after(2000, () => {
-      here.runner.control.hold = true;
+      here.runner.control.paused = true;
     });
     here.sim.after(30_000, () => {
       here.runner.control.leave = true;

@@ -4,6 +4,7 @@ import { fold } from '../../src/core/ledger/history.ts';
 import type { OutputLine } from '../../src/core/output.ts';
 import { takeClaim } from '../../src/engine/claim.ts';
 import type { Io } from '../../src/io.ts';
+import { Wishes } from '../../src/lead/control.ts';
 import { beginNew, lead } from '../../src/lead/lead.ts';
 import type { Deps } from '../../src/release/deps.ts';
 import type { Opened } from '../../src/release/open.ts';
@@ -87,7 +88,7 @@ async function begun(lines: OutputLine[] = []) {
     actor: 'alice',
   };
   const go = () =>
-    lead(opened, PLAN, deps, { command: 'promote', control: process.control, takeOver: false, begin: beginNew(PLAN, history) });
+    lead(opened, PLAN, deps, { command: 'promote', control: new Wishes(deps), takeOver: false, begin: beginNew(PLAN, history) });
   return { sim, deps, go, store };
 }
 
@@ -121,7 +122,7 @@ describe('leading a rollout', () => {
     expect(error).toMatchObject({
       code: 'STUCK',
       exitCode: 5,
-      message: expect.stringMatching(/baking, step 1 of 2.*nobody watches.*ENOSPC/),
+      message: expect.stringMatching(/baking, step 1 of 2.*no one is watching.*ENOSPC/),
     });
     expect(error).toHaveProperty('hint', expect.stringMatching(/break-glass\.mjs.*kvdeploy resume/));
     expect(sim.split.green).toBe(10);

@@ -1,7 +1,7 @@
 /** Faults of gates, of the way back and of the door. */
 import { type Mutant, mutant } from './mutant.ts';
 
-const PERFORM = 'engine/perform.ts';
+const SHIFT = 'engine/shift.ts';
 const ROLLOUT = 'core/rollout/rollout.ts';
 const BAKE = 'engine/bake.ts';
 
@@ -68,35 +68,35 @@ export const OF_THE_WAY_BACK: readonly Mutant[] = [
   mutant(
     'a shift is not read back',
     'simulator',
-    PERFORM,
+    SHIFT,
     'if (!splitsAgree(after.reading.members, effect.split)) {',
     'if (Number.isNaN(after.reading.members.length)) {',
   ),
   mutant(
     'what a failed attempt has in flight is forgotten',
     'simulator',
-    PERFORM,
-    'runner.inFlightUntilMs = io.monotonic() + target.idleTimeoutMs;',
+    SHIFT,
+    'this.#inFlightUntilMs = io.monotonic() + target.idleTimeoutMs;',
     '',
   ),
   mutant(
     'nobody asks which build runs at its place',
     'simulator',
-    PERFORM,
+    SHIFT,
     'if (answer.guid !== guid) return `another build answers at ${ref}: ${answer.guid}`;',
     'if (answer.guid !== guid) return undefined;',
   ),
   mutant(
     'nobody asks again after a long sleep',
     'simulator',
-    PERFORM,
+    SHIFT,
     '!back && io.monotonic() - askedMs > ASKED_WITHIN_MS',
     'back && io.monotonic() - askedMs > ASKED_WITHIN_MS',
   ),
   mutant(
     'the environment that a build says is not looked at',
     'simulator',
-    PERFORM,
+    SHIFT,
     'if (answer.environment === null || answer.environment === plan.scope.environment) return undefined;',
     'if (answer.environment !== plan.id) return undefined;',
   ),

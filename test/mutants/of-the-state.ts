@@ -1,7 +1,7 @@
 /** Faults of the disk's protocols, and of leading. */
 import { type Mutant, mutant } from './mutant.ts';
 
-const RUNNER = 'engine/runner.ts';
+const WATCH = 'engine/watch.ts';
 const OWNERSHIP = 'stores/ownership.ts';
 const DURABLE = 'base/durable/durable-file.ts';
 
@@ -81,7 +81,7 @@ export const OF_LEADING: readonly Mutant[] = [
   mutant(
     'the claim is not looked at before a change',
     'simulator',
-    RUNNER,
+    WATCH,
     'return store.owns(scope) ? undefined :',
     'return store.owns(scope) || true ? undefined :',
   ),
@@ -102,7 +102,7 @@ export const OF_LEADING: readonly Mutant[] = [
   mutant(
     'the hold is not looked at before a change',
     'simulator',
-    RUNNER,
+    WATCH,
     'if (hold !== undefined) return `a hold is in force: ${hold.text}`;',
     '',
   ),

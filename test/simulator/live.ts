@@ -88,7 +88,7 @@ function beset(sim: Simulation, process: Process, actor: Actor): void {
   if (actor.leaveAfterMs !== null) sim.after(actor.leaveAfterMs, leave);
   if (actor.holdAfterMs !== null) {
     sim.after(actor.holdAfterMs, () => {
-      process.control.hold = true;
+      process.control.paused = true;
     });
     sim.after(actor.holdAfterMs + 60_000, leave);
   }

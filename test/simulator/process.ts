@@ -1,6 +1,6 @@
 /** One process in the simulation: it can be killed at any call, frozen for a while, and reaches everything through its own Io. */
 import { NotAllowed } from '../../src/base/changes/change.ts';
-import type { Control } from '../../src/engine/runner.ts';
+import type { Control } from '../../src/engine/watch.ts';
 import type { Io } from '../../src/io.ts';
 import { diskOf } from './process-disk.ts';
 import { identityOf, type Simulation } from './simulation.ts';
@@ -14,7 +14,7 @@ const GONE_WITHIN_MS = 2000;
 export class Process {
   readonly pid: number;
   readonly io: Io;
-  readonly control: Control;
+  readonly control: { -readonly [Key in keyof Control]: Control[Key] };
   alive = true;
   /** Resolves when it is killed. */
   readonly death: Promise<'died'>;
@@ -35,7 +35,7 @@ export class Process {
   constructor(sim: Simulation, pid: number, options: { host?: string; control?: Partial<Control>; endable?: boolean } = {}) {
     this.#sim = sim;
     this.pid = pid;
-    this.control = { hold: false, leave: false, untilPercent: null, leaveAtMs: null, ...options.control };
+    this.control = { paused: false, leave: false, untilPercent: null, leaveAtMs: null, ...options.control };
     this.death = new Promise((resolve) => {
       this.#die = () => resolve('died');
     });

@@ -5,7 +5,7 @@ import { chooseBuild } from '../../src/break-glass/choose.ts';
 import { chooseSource, findPlaces } from '../../src/break-glass/find.ts';
 import { rescue as actOn } from '../../src/break-glass/rescue.ts';
 import { type Ending, Voice } from '../../src/break-glass/voice.ts';
-import { entryOf, keepBeating, releaseClaim, takeClaim } from '../../src/engine/claim.ts';
+import { takeLead } from '../../src/engine/claim.ts';
 import type { Process } from './process.ts';
 import { tellingStore } from './rollouts.ts';
 import { COPY_DIR, POINTER_DIR, SCOPE, type Simulation, STATE_DIR } from './simulation.ts';
@@ -30,14 +30,11 @@ export async function rescue(process: Process, say: (line: string) => void = () 
 export async function reconcile(sim: Simulation, process: Process, lifting: () => void): Promise<void> {
   const { io } = process;
   const store = tellingStore(sim, process);
-  const { seq } = await takeClaim(store, SCOPE, { actor: 'carol', command: 'reconcile' }, io, { takeOver: true });
-  const stop = keepBeating(store, SCOPE, io);
+  const { ledger, end } = await takeLead({ io, store, scope: SCOPE, actor: 'carol' }, 'reconcile', { takeOver: true });
   const event = { type: 'reconciled', atMs: io.now(), reason: 'reviewed', serving: null } as const;
-  const written = await store.append(SCOPE, seq + 1, entryOf(io, 'carol', { ...event, bad: [], records: [] }));
-  if (written === 'ok') {
+  if (await ledger.append({ ...event, bad: [], records: [] })) {
     lifting();
     liftHold([POINTER_DIR, copyDir(COPY_DIR, SCOPE)], io.fs);
   }
-  stop();
-  await releaseClaim(store, SCOPE, 'carol', seq + 1, io);
+  await end();
 }

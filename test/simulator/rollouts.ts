@@ -9,8 +9,8 @@ import type { OutputLine } from '../../src/core/output.ts';
 import { type Plan, planSchema } from '../../src/core/rollout/plan.ts';
 import { type Split, splitText } from '../../src/core/rollout/split.ts';
 import { takeLead } from '../../src/engine/claim.ts';
-import { pointerWriter } from '../../src/engine/pointer-writer.ts';
 import { type End, run } from '../../src/engine/run.ts';
+import { runnerOf } from '../../src/engine/runner.ts';
 import { askBuild, type Target } from '../../src/engine/target.ts';
 import type { Io } from '../../src/io.ts';
 import { beginNew, type Lead } from '../../src/lead/lead.ts';
@@ -130,9 +130,15 @@ export function tellingStore(sim: Simulation, process: Process): ReturnType<type
   const store = storeOf(process.io);
   const append = store.append.bind(store);
   store.append = async (scope, seq, entry) => {
+    const { event } = entry;
+    // The engine says so right after it has written this generation.
+    if ((event.type === 'prepared' || event.type === 'pointed') && event.generation !== null) {
+      sim.onPointed(event.generation);
+      sim.tell?.(`process ${process.pid}`, `pointer generation ${event.generation}: ${event.type}`);
+    }
     const answer = await append(scope, seq, entry);
     if (answer === 'ok') sim.onAppended(process.pid, seq, entry);
-    sim.tell?.(`process ${process.pid}`, `entry ${seq}: ${entry.event.type}${answer === 'ok' ? '' : `, ${answer}`}`);
+    sim.tell?.(`process ${process.pid}`, `entry ${seq}: ${event.type}${answer === 'ok' ? '' : `, ${answer}`}`);
     return answer;
   };
   return store;
@@ -196,20 +202,14 @@ async function walk(
   if (hold !== undefined) return { how: 'failed', code: 'HELD', message: hold.text };
   const store = tellingStore(sim, process);
   const target = targetIn(sim, io, plan);
-  const write = pointerWriter({ scope: SCOPE, stateDir: STATE_DIR, copies: plan.copies, modes: OWNER_ONLY }, plan, target, io);
-  const writePointer: typeof write = (...given) => {
-    const written = write(...given);
-    sim.onPointed(written.generation);
-    sim.tell?.(`process ${process.pid}`, `pointer generation ${written.generation}: ${given[0]}`);
-    return written;
-  };
   const report = wants.report ?? (() => undefined);
-  const parts = { io, store, scope: SCOPE, target, actor: 'alice', control, report, pointerDirs, writePointer };
-  const { runner, end } = await takeLead(parts, wants.command, { takeOver: wants.takeOver ?? false });
+  const places = { scope: SCOPE, stateDir: STATE_DIR, copies: plan.copies, modes: OWNER_ONLY };
+  const led = await takeLead({ io, store, scope: SCOPE, actor: 'alice' }, wants.command, { takeOver: wants.takeOver ?? false });
+  const runner = runnerOf({ io, target, control, report, places }, store, led);
   try {
-    return await run(runner, await wants.begin(runner.history, runner));
+    return await run(runner, await wants.begin(runner));
   } finally {
-    await end();
+    await led.end();
   }
 }
 
@@ -230,7 +230,8 @@ export async function resume(sim: Simulation, process: Process): Promise<Ended> 
 export async function abort(sim: Simulation, process: Process): Promise<Ended> {
   const open = openRollout(await historyIn(sim));
   if (open === null) return { how: 'failed', code: 'NOTHING_TO_DO', message: 'nothing is open' };
-  const begin: Lead['begin'] = async (history, runner) => {
+  const begin: Lead['begin'] = async (runner) => {
+    const { history } = runner.ledger;
     const now = openRollout(history);
     return now === null ? (history.rollout ?? open) : askAbort(runner, now, 'bob', 'abort');
   };

@@ -9,9 +9,9 @@ import { type Guid, sameScope, scopeText, shortGuid } from '../../core/scope.ts'
 import { fileFacts, targetFacts } from '../../engine/facts.ts';
 import { lookAtComparison } from '../../engine/look-at-gates.ts';
 import type { Target } from '../../engine/target.ts';
-import { controlOf } from '../../lead/control.ts';
+import { Wishes } from '../../lead/control.ts';
+import { assertNoHold } from '../../lead/held.ts';
 import { beginNew, lead, refuseBeside } from '../../lead/lead.ts';
-import { assertNoHold } from '../../lead/unreviewed.ts';
 import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
 import { admitByLooking, assertDiskKeeps, silentRefusal } from '../../release/further-checks.ts';
@@ -26,7 +26,7 @@ export interface AdoptOptions {
 }
 
 export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome> {
-  const control = controlOf(deps, options);
+  const control = new Wishes(deps, options);
   const opened = await openScope(deps, { config: 'needed' });
   assertNoHold(opened, deps);
   const open = openRollout(opened.history);

@@ -9,11 +9,11 @@ import type { State } from '../../core/rollout/rollout.ts';
 import { type Guid, scopeText, shortGuid } from '../../core/scope.ts';
 import { fileFacts, targetFacts } from '../../engine/facts.ts';
 import type { Target } from '../../engine/target.ts';
-import { breakGlassCommand } from '../../lead/advice.ts';
+import { Wishes } from '../../lead/control.ts';
+import { assertNoHold } from '../../lead/held.ts';
 import { beginNew, lead } from '../../lead/lead.ts';
 import { abortRollout, carryOn } from '../../lead/open-rollout.ts';
-import { earlierCommands } from '../../lead/outcome.ts';
-import { assertNoHold } from '../../lead/unreviewed.ts';
+import { breakGlassCommand, earlierCommands } from '../../lead/outcome.ts';
 import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
 import { buildsAtPlaces, planning } from '../../release/judge-release.ts';
@@ -41,7 +41,7 @@ export async function rollback(options: RollbackOptions, deps: Deps): Promise<Ou
   const open = openRollout(opened.history);
   if (open === null) return rollbackTo(opened, to, options, deps);
   if (leadsTo(open, to.build)) {
-    const control = { hold: false, leave: false, untilPercent: null, leaveAtMs: null };
+    const control = new Wishes(deps);
     return lead(opened, open.plan, deps, { command: 'rollback', control, takeOver: false, begin: carryOn(undefined) });
   }
   const aborted = await abortRollout(opened, options.reason ?? 'rollback', deps);
@@ -99,7 +99,7 @@ async function rollbackTo(opened: Opened, to: KnownGood, options: RollbackOption
     to.build,
     left,
   );
-  const control = { hold: false, leave: false, untilPercent: null, leaveAtMs: null };
+  const control = new Wishes(deps);
   const outcome = await lead(opened, plan, deps, {
     command: 'rollback',
     control,

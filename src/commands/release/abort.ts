@@ -1,6 +1,7 @@
 /** `abort`: go back to the stable build, from any process that shares the state. Asks nothing: the safe direction is never made harder. */
+
+import { assertNoHold } from '../../lead/held.ts';
 import { abortRollout } from '../../lead/open-rollout.ts';
-import { assertNoHold } from '../../lead/unreviewed.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
 import { openScope } from '../../release/open.ts';
 

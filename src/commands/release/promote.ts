@@ -4,9 +4,9 @@ import { KvdeployError, refusalError } from '../../core/errors.ts';
 import { openRollout } from '../../core/ledger/history.ts';
 import type { PlanFile } from '../../core/rollout/plan-file.ts';
 import { scopeText, shortGuid } from '../../core/scope.ts';
-import { controlOf } from '../../lead/control.ts';
+import { Wishes } from '../../lead/control.ts';
+import { assertNoHold } from '../../lead/held.ts';
 import { assertNothingBegan, beginNew, lead } from '../../lead/lead.ts';
-import { assertNoHold } from '../../lead/unreviewed.ts';
 import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
 import { assertDiskKeeps } from '../../release/further-checks.ts';
@@ -24,7 +24,7 @@ export interface PromoteOptions extends Wanted {
 }
 
 export async function promote(options: PromoteOptions, deps: Deps): Promise<Outcome> {
-  const control = controlOf(deps, options);
+  const control = new Wishes(deps, options);
   const opened = await openScope(deps, { config: 'needed' });
   assertNoHold(opened, deps);
   const file = options.plan === undefined ? null : { name: options.plan, made: plannedIn(options.plan, options, opened, deps) };

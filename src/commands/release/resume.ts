@@ -1,10 +1,10 @@
 /** `resume`: carry on with the rollout that the ledger holds open, from any process. Uses the ledger's plan, never today's files; the plan was confirmed when it began. */
 import { KvdeployError } from '../../core/errors.ts';
 import { isOver, type State } from '../../core/rollout/rollout.ts';
-import { controlOf } from '../../lead/control.ts';
+import { Wishes } from '../../lead/control.ts';
+import { assertNoHold } from '../../lead/held.ts';
 import { lead } from '../../lead/lead.ts';
 import { carryOn, mustBeOpen } from '../../lead/open-rollout.ts';
-import { assertNoHold } from '../../lead/unreviewed.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
 import { foreignNow } from '../../release/further-checks.ts';
 import { type Opened, openScope } from '../../release/open.ts';
@@ -15,7 +15,7 @@ export interface ResumeOptions {
 }
 
 export async function resume(options: ResumeOptions, deps: Deps): Promise<Outcome> {
-  const control = controlOf(deps, options);
+  const control = new Wishes(deps, options);
   const opened = await openScope(deps, { config: 'optional' });
   assertNoHold(opened, deps);
   const open = mustBeOpen(opened);

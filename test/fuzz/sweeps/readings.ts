@@ -2,9 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type EvidenceRecord, evidenceRecordSchema, storedRecord } from '../../../src/core/ledger/events.ts';
 import { type State, start } from '../../../src/core/rollout/rollout.ts';
-import { compare } from '../../../src/engine/compare.ts';
+import { Comparing } from '../../../src/engine/compare.ts';
 import { lookAtComparison } from '../../../src/engine/look-at-gates.ts';
-import type { Runner } from '../../../src/engine/runner.ts';
 import type { Io } from '../../../src/io.ts';
 import { CANDIDATE, promotion, SCOPE, STABLE } from '../../core/manifest/builds.ts';
 import type { Luck } from '../luck.ts';
@@ -92,11 +91,11 @@ async function walked({ form, polls, resumed }: Readings, said: Set<string>): Pr
   if (seen.comparison === undefined) return 'silent';
   const plan = { ...promotion([50, 100]), gates: [], comparison: seen.comparison, pollMs: 50 };
   let state: State = { ...start(plan), phase: 'baking' };
-  let runner = { parts: { io: scraped.io }, comparison: undefined } as unknown as Runner;
+  let comparing = new Comparing(scraped.io);
   let end = 'held';
   for (scraped.next(); scraped.poll !== undefined; scraped.next()) {
-    if (scraped.at === resumed) runner = { ...runner, comparison: undefined } as unknown as Runner;
-    const compared = await compare(state, READING, runner);
+    if (scraped.at === resumed) comparing = new Comparing(scraped.io);
+    const compared = await comparing.poll(state, READING);
     if (compared === undefined) throw new Error('nothing was compared');
     state = { ...state, evidence: mustKeep(compared.record) };
     for (const { why } of compared.results) said.add(why);

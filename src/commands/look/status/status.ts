@@ -8,7 +8,7 @@ import { stepSplit } from '../../../core/rollout/plan.ts';
 import { isOver, type State } from '../../../core/rollout/rollout.ts';
 import { type Split, splitsAgree, splitText } from '../../../core/rollout/split.ts';
 import { scopeText, shortGuid } from '../../../core/scope.ts';
-import { breakGlassCommand } from '../../../lead/advice.ts';
+import { breakGlassCommand } from '../../../lead/outcome.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
 import { buildsAtPlaces } from '../../../release/judge-release.ts';
 import { type Opened, openScope, targetOf } from '../../../release/open.ts';

@@ -3,7 +3,7 @@ import { diskProblem, filesystemOf, stateDirExists } from '../../../base/durable
 import { readHold } from '../../../base/pointer/hold.ts';
 import { openRollout } from '../../../core/ledger/history.ts';
 import { nearestFolder } from '../../../engine/facts.ts';
-import { unreviewedRescues } from '../../../lead/unreviewed.ts';
+import { unreviewedRescues } from '../../../lead/held.ts';
 import type { Deps } from '../../../release/deps.ts';
 import type { Opened } from '../../../release/open.ts';
 import { groupOf, modesOf, notedPlaces } from '../../../release/state-dir.ts';

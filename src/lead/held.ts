@@ -1,7 +1,9 @@
-/** Looks for a break-glass rescue that nobody has reviewed yet, before a command does anything else. */
+/** What holds a scope: a hold file, or a break-glass rescue that no one has reviewed yet. Looked for before a command does anything else. */
 import { readHold } from '../base/pointer/hold.ts';
 import { type RecordsRead, type Rescue, readRecords } from '../base/pointer/records.ts';
-import { heldError } from '../engine/runner.ts';
+import type { Scope } from '../base/scope.ts';
+import { KvdeployError } from '../core/errors.ts';
+import { scopeFlags, scopeText } from '../core/scope.ts';
 import type { Deps } from '../release/deps.ts';
 import type { Opened } from '../release/open.ts';
 import { recordFallbacks } from '../release/state-dir.ts';
@@ -28,4 +30,12 @@ export function unreviewedRescues(opened: Opened, deps: Deps): RecordsRead {
 
 export function idOf(rescue: Rescue): string {
   return rescue.intent?.id ?? rescue.outcome?.id ?? '';
+}
+
+/** The error of a scope in which nothing may move. */
+export function heldError(scope: Scope, why: string): KvdeployError {
+  return new KvdeployError('HELD', {
+    message: `Nothing moves traffic in ${scopeText(scope)}: ${why}.`,
+    hint: `After the review, write it down and lift the hold: kvdeploy reconcile ${scopeFlags(scope)}`,
+  });
 }

@@ -1,0 +1,143 @@
+/** Shifts traffic: looks, asks, makes the changes, reads back. Must leave nothing in flight that could undo what comes after. */
+import { type Change, NotAllowed } from '../base/changes/change.ts';
+import { make } from '../base/changes/make.ts';
+import type { Answer } from '../core/admission/facts.ts';
+import type { Event } from '../core/ledger/events.ts';
+import { isOnTheWayOn, stepSplit } from '../core/rollout/plan.ts';
+import type { Effect, State } from '../core/rollout/rollout.ts';
+import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
+import type { Comparing } from './compare.ts';
+import { drifted } from './read-back.ts';
+import type { Runner } from './runner.ts';
+
+/** Before anything is tried again that failed. */
+export const RETRY_MS = 1000;
+
+/** Longer than asking and sending can take. */
+const ASKED_WITHIN_MS = 10_000;
+
+/** The shifts of one runner, one after the other. */
+export class Shifting {
+  readonly #runner: Runner;
+  readonly #comparing: Comparing;
+  /** Monotonic time until which the router can still act on an attempt of this process that failed. */
+  #inFlightUntilMs = 0;
+
+  constructor(runner: Runner, comparing: Comparing) {
+    this.#runner = runner;
+    this.#comparing = comparing;
+  }
+
+  /** Makes the split of this effect, and makes sure that it is the last word. */
+  async shift(effect: Extract<Effect, { do: 'shift' }>, state: State): Promise<Event | undefined> {
+    const runner = this.#runner;
+    const { io, target, watch, readBack } = runner;
+    assertOwnBuilds(effect.split, state);
+    const mayArriveLate = () => {
+      this.#inFlightUntilMs = io.monotonic() + target.idleTimeoutMs;
+    };
+    const failed = (why: string): Event => {
+      mayArriveLate();
+      return { type: 'shift-failed', atMs: io.now(), why, attempt: state.attempts + 1, final: false };
+    };
+    if (state.attempts > 0 && !(await watch.wait(RETRY_MS))) return undefined;
+    await this.#comparing.countFromTheFirstRequest(state, () => readBack.read());
+    let askedMs = io.monotonic();
+    const met = await lookBeforeShift(state, runner);
+    if (met !== undefined) return met;
+    const changes = target.changes(effect.split, effect.leaving);
+    if (state.phase === 'reverting') watch.revertIsTried();
+    const back = state.phase === 'reverting' || state.plan.kind === 'rollback';
+    // Whoever slept since must ask again: another build may have come to the place.
+    const stale = () => (!back && io.monotonic() - askedMs > ASKED_WITHIN_MS ? 'the build was asked too long ago' : undefined);
+    const problem = await makeAll(changes, back, runner, stale);
+    if (problem === 'look again') return undefined;
+    if (problem !== undefined) return failed(problem);
+    const inFlightMs = runner.unended ? target.idleTimeoutMs : this.#inFlightUntilMs - io.monotonic();
+    if (inFlightMs > 0) {
+      // What another process, or an attempt of ours that failed, has in flight can arrive until then; this must be the last word.
+      if (!(await watch.wait(inFlightMs))) return undefined;
+      askedMs = io.monotonic();
+      const since = await lookBeforeShift(state, runner);
+      if (since !== undefined) {
+        // So may what was sent a moment ago: the way back is made twice.
+        mayArriveLate();
+        return since;
+      }
+      const again = await makeAll(changes, back, runner, stale);
+      if (again === 'look again') return undefined;
+      if (again !== undefined) return failed(again);
+    }
+    const after = await readBack.read();
+    if ('why' in after) return failed(`the shift was asked for, but the router cannot be read back: ${after.why}`);
+    if (!splitsAgree(after.reading.members, effect.split)) {
+      return failed(`asked for ${splitText(effect.split)}, but the router reports ${splitText(after.reading.members)}`);
+    }
+    readBack.countFrom(after.reading);
+    const split = effect.split.filter((share) => share.percent > 0).map((share) => ({ ...share }));
+    return { type: 'shifted', atMs: io.now(), split, certainty: after.reading.certainty };
+  }
+}
+
+/** The second half of a pair with admission: no split may name a build that this plan was not admitted for. */
+function assertOwnBuilds(split: Split, state: State): void {
+  const { candidate, stable, scope } = state.plan;
+  const stamps = [candidate, ...(stable === null ? [] : [stable])];
+  const foreign = stamps.find((build) => build.environment !== undefined && build.environment !== scope.environment);
+  if (foreign !== undefined)
+    throw new Error(`build ${foreign.guid} is stamped for ${String(foreign.environment)}, not ${scope.environment}`);
+  const own = new Set(stamps.map((build) => build.ref));
+  const stray = split.find((share) => share.percent > 0 && !own.has(share.place));
+  if (stray !== undefined) throw new Error(`the split gives traffic to ${stray.place}, which the plan does not name`);
+}
+
+/** Forward stops at the first change that fails; the way back makes all it can, so that a dead location keeps no other on a bad build. */
+async function makeAll(
+  changes: readonly Change[],
+  back: boolean,
+  runner: Runner,
+  against: () => string | undefined = () => undefined,
+): Promise<string | undefined> {
+  const failures: string[] = [];
+  for (const change of changes) {
+    try {
+      await make(change, runner.io, () => runner.watch.forbidden() ?? against());
+    } catch (error) {
+      if (error instanceof NotAllowed) return 'look again';
+      failures.push(textOf(error));
+      if (!back) break;
+    }
+  }
+  return failures.length === 0 ? undefined : failures.join('; ');
+}
+
+/** Why whoever answers at the candidate's place is certainly not the build that was admitted, or undefined. */
+export function strangerIn(answer: Answer | null, { plan }: State): string | undefined {
+  if (answer === null || 'unreachable' in answer || answer.guid === null) return undefined;
+  const { ref, guid } = plan.candidate;
+  if (answer.guid !== guid) return `another build answers at ${ref}: ${answer.guid}`;
+  if (answer.environment === null || answer.environment === plan.scope.environment) return undefined;
+  return `the build at ${ref} says that it was made for ${answer.environment}`;
+}
+
+/**
+ * Somebody may have exchanged the binary since the last look (for a rollout that is resumed, days ago): more traffic goes only to the very build.
+ * A place that does not answer is left to the read-back after the shift. Where nobody watched, somebody may have moved the traffic too.
+ */
+async function lookBeforeShift(state: State, runner: Runner): Promise<Event | undefined> {
+  const { plan, phase, step, attempts, again } = state;
+  if (phase !== 'shifting' || plan.kind !== 'promote') return undefined;
+  const failed = (why: string, final: boolean): Event => {
+    return { type: 'shift-failed', atMs: runner.io.now(), why, attempt: attempts + 1, final };
+  };
+  const found = await runner.readBack.read();
+  if ('why' in found) return again ? failed(found.why, false) : undefined;
+  if (again && !isOnTheWayOn(plan, step, found.reading.members))
+    return drifted(stepSplit(plan, step), found.reading, runner.io.now());
+  const stranger = strangerIn(await runner.target.ask(plan.candidate.ref, found.reading), state);
+  return stranger === undefined ? undefined : failed(stranger, true);
+}
+
+export function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
