@@ -9,11 +9,11 @@ import {
   NO_COUNTERS,
 } from '../core/gates/counting/counters.ts';
 import { type GatePoll, pollEveryMs } from '../core/gates/counting/poll.ts';
-import { certificates } from '../core/gates/evidence/certificate.ts';
+import { type Certificate, certificates } from '../core/gates/evidence/certificate.ts';
 import { beginStep, continued, type Evidence, feed, openEvidence } from '../core/gates/evidence/evidence.ts';
 import { compactEvidence, misfit } from '../core/gates/evidence/evidence-store.ts';
 import { type GateSettings, WHOLE } from '../core/gates/gate-settings.ts';
-import { heaviestOf, standings } from '../core/gates/verdict/culprits.ts';
+import { heaviestOf, type Standing, standings } from '../core/gates/verdict/culprits.ts';
 import { judge, progress, type Verdict } from '../core/gates/verdict/verdict.ts';
 import { inShort, type Reason } from '../core/gates/verdict/verdict-holds.ts';
 import { type EvidenceRecord, type GateResult, storedRecord } from '../core/ledger/events.ts';
@@ -23,9 +23,31 @@ import { countText } from '../core/text.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
 import type { Reading } from '../routers/router.ts';
-import type { ComparisonMemory, Weighed } from './gate-memory.ts';
 import { questionOf } from './measure.ts';
 import type { Found } from './read-back.ts';
+
+/** What a process remembers between two polls; what must survive it is in the ledger. */
+interface ComparisonMemory {
+  readonly record: EvidenceRecord;
+  /** What follows from the record's evidence. */
+  readonly weighed: Weighed;
+  /** The evidence's clock: this much ahead of the monotonic one. A wall clock that jumps must not end a bake. */
+  readonly aheadMs: number;
+  /** Monotonic time of the next poll, and of the next checkpoint. */
+  readonly dueMs: number;
+  readonly keepMs: number;
+  /** Since when, on the evidence's clock, this process knows that traffic is split as this step says; null before its first poll. */
+  readonly settledMs: number | null;
+  /** When each gate's counters were last read whole: what is counted next began there. */
+  readonly movedMs: Readonly<Record<string, number>>;
+}
+
+/** Evidence and what follows from it alone: with many slices that is worked out once a poll, not at every look. */
+interface Weighed {
+  readonly evidence: Evidence;
+  readonly certified: readonly Certificate[];
+  readonly standings: readonly Standing[];
+}
 
 export interface Compared {
   readonly results: readonly GateResult[];

@@ -16,7 +16,7 @@ import { type Guid, sameScope, scopeText, shortGuid } from '../core/scope.ts';
 import { fileFacts, nearestFolder, targetFacts } from '../engine/facts.ts';
 import { lookAtComparison, type SeenGate } from '../engine/look-at-gates.ts';
 import { type Measured, measureStable, silentGate } from '../engine/measure.ts';
-import { restoringSplit } from '../engine/render.ts';
+import { restoringSplit } from '../engine/pointer-writer.ts';
 import type { Target } from '../engine/target.ts';
 import type { Io } from '../io.ts';
 import type { Reading } from '../routers/router.ts';
