@@ -1,5 +1,6 @@
 /** Every command, flag and help line on one page. Must load no command before it is called. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { nearest } from './core/nearest.ts';
 import type { Deps, Globals, Outcome } from './release/deps.ts';
 import { version } from './version.ts';
 
@@ -32,7 +33,24 @@ export function buildProgram(run: Runner): Command {
   recover(program, run);
   look(program, run);
   setup(program, run);
+  help(program.commandsGroup('Commands:'));
   return program;
+}
+
+/** `help promote`, `help pointer show`. Not the parser's own, which ends with the exit code of a failure. */
+function help(group: Command): void {
+  const ask = group.helpCommand(false).command('help [command...]').description('display help for command').allowUnknownOption();
+  ask.action((words: string[]) => {
+    let at = group;
+    for (const word of words.filter((each) => !each.startsWith('-'))) {
+      const names = at.commands.map((command) => command.name());
+      if (names.length === 0) break;
+      const near = nearest(word, names);
+      const found = at.commands[names.indexOf(word)];
+      at = found ?? group.error(`unknown command '${word}'${near === undefined ? '' : `\n(Did you mean ${near}?)`}`);
+    }
+    at.outputHelp();
+  });
 }
 
 function start(program: Command, run: Runner): void {
@@ -129,6 +147,7 @@ function pointer(program: Command, run: Runner): void {
       (await import('./commands/recover/pointer.ts')).importPointer(file, options, deps),
     ),
   );
+  help(group);
 }
 
 function look(program: Command, run: Runner): void {

@@ -50,7 +50,7 @@ function usageError(text: string, command: string): KvdeployError {
     .join(' ')
     .trim()
     .replace(/^\((.*)\)$/, '$1');
-  const help = command === '' ? 'kvdeploy --help' : `kvdeploy ${command} --help`;
+  const help = command === '' || command === 'help' ? 'kvdeploy --help' : `kvdeploy ${command} --help`;
   return new KvdeployError('USAGE', {
     message: `${message.charAt(0).toUpperCase()}${message.slice(1)}.`,
     hint: guess === '' ? help : guess,
