@@ -9,10 +9,10 @@ export type Runner = (command: string, globals: Globals, action: (deps: Deps) =>
 
 const EXAMPLES = `
 Examples:
-  kvdeploy demo                                            see it work, with nothing to set up
+  kvdeploy demo                                            see it work; no setup
   kvdeploy promote --env production --build 7c9e6679       roll a build out behind its gates
-  kvdeploy rollback --env production                       back to the known-good build
-  kvdeploy rollback --break-glass --env production --reason "…"   the same with nothing but local disk and the router
+  kvdeploy rollback --env production                       roll back to the known-good build
+  kvdeploy rollback --break-glass --env production --reason "…"   roll back with only the local disk and the router
 `;
 
 /** What a parse error says; undefined for another error. `asked`: help or the version was wanted, and was printed. */
@@ -23,7 +23,7 @@ export function parseError(error: unknown): { readonly message: string; readonly
 /** The program; parse errors are thrown as CommanderError, never printed or exited on. */
 export function buildProgram(run: Runner): Command {
   const program = everywhere(new Command('kvdeploy'))
-    .description('Refuses builds from another environment, rolls out behind health gates, keeps a way back.')
+    .description('Refuse builds from other environments, roll out behind health gates, and keep a rollback path.')
     .version(version, '-V, --version')
     .addHelpText('after', EXAMPLES)
     .exitOverride()
@@ -55,8 +55,8 @@ function help(group: Command): void {
 
 function start(program: Command, run: Runner): void {
   program.commandsGroup('Start:');
-  add(program, 'demo [scene]', 'real HTTP on loopback, nothing to set up: good, bad, wrong-env, sso-down, tour')
-    .option('--keep', 'keep the temporary folder and say where it is')
+  add(program, 'demo [scene]', 'run a demo with real HTTP on loopback, no setup: good, bad, wrong-env, sso-down, tour')
+    .option('--keep', 'keep the temporary folder and print its path')
     .action((scene: string | undefined, options: { keep?: boolean }, command: Command) =>
       run('demo', globalsOf(command), async (deps) =>
         (await import('./commands/start/demo.ts')).demoCommand(
@@ -66,8 +66,12 @@ function start(program: Command, run: Runner): void {
         ),
       ),
     );
-  add(program, 'doctor', 'checks this machine, the state, the router, the gates and the way back; every service without --env')
-    .option('--break-glass', 'rehearses the whole emergency path instead, with everything else cut; writes nothing')
+  add(
+    program,
+    'doctor',
+    'check this machine, the state, the router, the gates and the rollback path; without --env, check every service',
+  )
+    .option('--break-glass', 'rehearse the whole break-glass path without config and network; write nothing')
     .action(
       does(run, 'doctor', async (options, deps) => (await import('./commands/start/doctor/doctor.ts')).doctor(options, deps)),
     );
@@ -82,41 +86,41 @@ function release(program: Command, run: Runner): void {
         (await import('./commands/release/validate.ts')).validateCommand(files, options, deps),
       ),
     );
-  add(program, 'builds', 'what may be promoted here, and why the rest may not').action(
+  add(program, 'builds', 'list the builds that may be promoted here, and why the others may not').action(
     does(run, 'builds', async (_options, deps) => (await import('./commands/release/builds.ts')).builds(deps)),
   );
-  wanted(add(program, 'plan', 'everything that promote would check and do; changes nothing'))
-    .option('--out <file>', 'write the plan, with hashes of everything it was made from, for promote --plan')
+  wanted(add(program, 'plan', 'show everything that promote would check and do; change nothing'))
+    .option('--out <file>', 'write the plan, with hashes of all its inputs, for promote --plan')
     .action(does(run, 'plan', async (options, deps) => (await import('./commands/release/plan.ts')).plan(options, deps)));
-  watched(confirmed(wanted(add(program, 'promote', 'roll a build out, step by step, behind its gates'))))
-    .option('--plan <file>', 'exactly this plan of plan --out, in place of --build and --from; refused once it is stale')
+  watched(confirmed(wanted(add(program, 'promote', 'roll out a build step by step, behind its gates'))))
+    .option('--plan <file>', 'promote exactly this plan from plan --out, instead of --build or --from; refuse it if stale')
     .action(
       does(run, 'promote', async (options, deps) => (await import('./commands/release/promote.ts')).promote(options, deps)),
     );
-  watched(
-    confirmed(add(program, 'resume', 'carry on with an unfinished rollout, from any process that shares the state')),
-  ).action(does(run, 'resume', async (options, deps) => (await import('./commands/release/resume.ts')).resume(options, deps)));
+  watched(confirmed(add(program, 'resume', 'continue an unfinished rollout, from any process that shares the state'))).action(
+    does(run, 'resume', async (options, deps) => (await import('./commands/release/resume.ts')).resume(options, deps)),
+  );
   reasoned(
-    confirmed(add(program, 'abort', 'go back to the stable build; the leader does it, or this command takes over')),
+    confirmed(add(program, 'abort', 'roll back an unfinished rollout to the stable build, through its leader or by taking over')),
   ).action(does(run, 'abort', async (options, deps) => (await import('./commands/release/abort.ts')).abort(options, deps)));
 }
 
 function recover(program: Command, run: Runner): void {
   program.commandsGroup('Recover:');
-  reasoned(confirmed(add(program, 'rollback', 'to the known-good build, or to an earlier known-good one')))
-    .option('--to <guid>', 'an earlier known-good build')
+  reasoned(confirmed(add(program, 'rollback', 'roll back to the known-good build, or to an earlier known-good one')))
+    .option('--to <guid>', 'roll back to this earlier known-good build')
     .option(
       '--break-glass',
-      'with nothing but local disk and the router: no config, ledger, sign-in or network before the decision',
+      'use only the local disk and the router: no config, ledger or sign-in, and no network before the decision',
     )
     .action(
       does(run, 'rollback', async (options, deps) => (await import('./commands/recover/rollback.ts')).rollback(options, deps)),
     );
-  reasoned(confirmed(add(program, 'reconcile', 'after break-glass: review, write down, lift the hold'))).action(
+  reasoned(confirmed(add(program, 'reconcile', 'after break-glass: review, record, and lift the hold'))).action(
     does(run, 'reconcile', async (options, deps) => (await import('./commands/recover/reconcile.ts')).reconcile(options, deps)),
   );
-  confirmed(add(program, 'adopt', 'take over a service: what serves now becomes known-good'))
-    .option('--max-wait <duration>', 'leave after so long, with exit code 75')
+  confirmed(add(program, 'adopt', 'adopt a service: make the build currently serving known-good'))
+    .option('--max-wait <duration>', 'stop waiting after this time; exit 75')
     .action(does(run, 'adopt', async (options, deps) => (await import('./commands/recover/adopt.ts')).adopt(options, deps)));
   pointer(program, run);
 }
@@ -124,51 +128,50 @@ function recover(program: Command, run: Runner): void {
 function pointer(program: Command, run: Runner): void {
   const group = program
     .command('pointer')
-    .description('the known-good pointer: show, verify, export, import')
+    .description('show, verify, export or import the known-good pointer')
     .exitOverride()
     .configureOutput({ outputError: () => {} });
-  add(group, 'show', 'every generation, and the changes that restore the known-good build').action(
+  add(group, 'show', 'show every generation, and the changes that restore the known-good build').action(
     does(run, 'pointer show', async (_options, deps) => (await import('./commands/recover/pointer.ts')).showPointer(deps)),
   );
-  add(group, 'verify', 'render the way back again and compare')
-    .option('--renew', 'write it again where it is damaged or out of date')
+  add(group, 'verify', 'render the rollback path again and compare')
+    .option('--renew', 'rewrite the pointer if it is damaged or out of date')
     .action(
       does(run, 'pointer verify', async (options, deps) =>
         (await import('./commands/recover/pointer.ts')).verifyPointer(options, deps),
       ),
     );
-  add(group, 'export', 'the known-good build as a file for another machine').action(
+  add(group, 'export', 'write the known-good build to stdout, for another machine').action(
     does(run, 'pointer export', async (_options, deps) => (await import('./commands/recover/pointer.ts')).exportPointer(deps)),
   );
-  confirmed(
-    add(group, 'import <file>', 'begin with the known-good build of another machine, once the target confirms it'),
-  ).action((file: string, options: object, command: Command) =>
-    run('pointer import', globalsOf(command), async (deps) =>
-      (await import('./commands/recover/pointer.ts')).importPointer(file, options, deps),
-    ),
+  confirmed(add(group, 'import <file>', 'import the known-good build from another machine, if the target confirms it')).action(
+    (file: string, options: object, command: Command) =>
+      run('pointer import', globalsOf(command), async (deps) =>
+        (await import('./commands/recover/pointer.ts')).importPointer(file, options, deps),
+      ),
   );
   help(group);
 }
 
 function look(program: Command, run: Runner): void {
   program.commandsGroup('Look:');
-  add(program, 'status', 'where traffic is, what is known-good, who leads')
-    .option('--watch', 'again every second, until Ctrl-C; in a pipe one line for each change')
+  add(program, 'status', 'show where traffic goes, which build is known-good, and who leads')
+    .option('--watch', 'refresh every second until Ctrl-C; in a pipe, print one line per change')
     .action(
       does(run, 'status', async (options, deps) => (await import('./commands/look/status/status.ts')).status(options, deps)),
     );
-  add(program, 'history', 'the ledger of a scope')
-    .option('--limit <n>', 'how many entries, newest last', limitOf)
+  add(program, 'history', 'show the ledger of a service')
+    .option('--limit <n>', 'show only the newest n entries, newest last', limitOf)
     .action(does(run, 'history', async (options, deps) => (await import('./commands/look/history.ts')).history(options, deps)));
   add(
     program,
     'explain [code]',
-    'what a code means and what to do, offline; exit-codes for the table, nothing for every code',
+    'explain a code and what to do, offline; exit-codes prints the table, no argument lists every code',
   ).action((code: string | undefined, _options: object, command: Command) =>
     run('explain', globalsOf(command), async (deps) => (await import('./commands/look/explain.ts')).explain(code, deps)),
   );
-  add(program, 'replay <incident>', 'an incident against a local world, on loopback: 2023-10-30, 2023-07')
-    .option('--keep', 'keep the temporary folder and say where it is')
+  add(program, 'replay <incident>', 'replay an incident on this machine, on loopback: 2023-10-30, 2023-07')
+    .option('--keep', 'keep the temporary folder and print its path')
     .action((incident: string, options: { keep?: boolean }, command: Command) =>
       run('replay', globalsOf(command), async (deps) =>
         (await import('./commands/look/replay.ts')).replayCommand(incident, { ...options, program: process.argv[1] ?? '' }, deps),
@@ -181,19 +184,19 @@ function backtest(program: Command, run: Runner): void {
   add(
     program,
     'backtest',
-    'when the gates would have decided over a recorded rollout, and why; without a config the default gate',
+    'show when and why the gates would have decided on a recorded rollout; without a config, use the default gate',
   )
+    .option('--trace <file>', 'read this CSV: t_s,slice,build,requests,errors, optionally status and le; - for standard input')
     .option(
-      '--trace <file>',
-      'CSV with t_s,slice,build,requests,errors, and status or le where it has them; - for standard input',
+      '--from-prometheus <url>',
+      "run the queries of the config's prometheus gates from --start to --end, instead of reading a file",
     )
-    .option('--from-prometheus <url>', "in place of a file: the queries of the config's prometheus gates over --start to --end")
-    .option('--build <guid>', 'the candidate there: its GUID, its place, or GUID@PLACE')
-    .option('--stable <guid>', 'the stable build there, likewise')
-    .option('--start <time>', 'when the rollout began, such as 2026-11-22T10:00:00Z, or seconds since 1970')
-    .option('--end <time>', 'when the range ends')
-    .option('--step <duration>', 'the length of one interval; the scrape interval when left out')
-    .option('--calibrate', 'the stable build against itself: the threshold and the clumps for the config')
+    .option('--build <guid>', 'with --from-prometheus, name the candidate: GUID, place, or GUID@PLACE')
+    .option('--stable <guid>', 'with --from-prometheus, name the stable build: GUID, place, or GUID@PLACE')
+    .option('--start <time>', 'start of the rollout, such as 2026-11-22T10:00:00Z, or seconds since 1970')
+    .option('--end <time>', 'end of the range')
+    .option('--step <duration>', 'set the interval length (default: the scrape interval)')
+    .option('--calibrate', 'compare the stable build with itself; print the threshold and cluster size for the config')
     .action(
       does(run, 'backtest', async (options, deps) =>
         (await import('./commands/look/backtest/backtest.ts')).backtest(options, deps),
@@ -203,13 +206,13 @@ function backtest(program: Command, run: Runner): void {
 
 function limitOf(text: string): number {
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It is a whole number above 0.');
+  throw new InvalidArgumentError('Give a whole number above 0.');
 }
 
 function setup(program: Command, run: Runner): void {
   program.commandsGroup('Setup:');
-  add(program, 'serve', 'the embedded local router, for trying out and tests')
-    .option('--initially <place>', 'where all traffic goes while there is no routes file yet')
+  add(program, 'serve', 'run the embedded local router, for trials and tests')
+    .option('--initially <place>', 'send all traffic to this place until a routes file exists')
     .action((options: { initially?: string }, command: Command) =>
       run('serve', globalsOf(command), async (deps) => {
         const { openScope } = await import('./release/open.ts');
@@ -221,7 +224,7 @@ function setup(program: Command, run: Runner): void {
         );
       }),
     );
-  add(program, 'schema <name>', 'a JSON Schema by name: release-manifest, config, output-line').action(
+  add(program, 'schema <name>', 'print a JSON Schema: release-manifest, config, output-line').action(
     (name: string, _options: object, command: Command) =>
       run('schema', globalsOf(command), async (deps) => (await import('./commands/setup/schema.ts')).schemaCommand(name, deps)),
   );
@@ -239,42 +242,42 @@ function add(parent: Command, signature: string, description: string): Command {
 /** The flags that every command has. */
 function everywhere(command: Command): Command {
   return command
-    .option('-c, --config <file>', 'the config, instead of the one found from here up to the repository root')
-    .option('-t, --tenant <name>', 'may be left out where there is one')
-    .option('-e, --env <name>', 'the environment; always said, or KVDEPLOY_ENV')
-    .option('-s, --service <name>', 'may be left out where there is one')
-    .option('--state-dir <dir>', 'where ledger, pointer and hold lie, or KVDEPLOY_STATE_DIR')
-    .option('--json', 'one JSON object per line on stdout; implies --no-input')
-    .option('-q, --quiet', 'only results, warnings and errors')
-    .option('-v, --verbose', 'every poll')
-    .option('-y, --yes', 'answer yes; a protected environment still wants --confirm')
-    .option('--no-input', 'never ask')
-    .option('--no-color', 'no colour')
+    .option('-c, --config <file>', 'use this config (default: the nearest one, from here up to the repository root)')
+    .option('-t, --tenant <name>', 'select the tenant; optional if there is only one')
+    .option('-e, --env <name>', 'select the environment; required (or KVDEPLOY_ENV)')
+    .option('-s, --service <name>', 'select the service; optional if there is only one')
+    .option('--state-dir <dir>', 'use this state directory (ledger, pointer, hold); or KVDEPLOY_STATE_DIR')
+    .option('--json', 'print one JSON object per line on stdout; implies --no-input')
+    .option('-q, --quiet', 'print only results, warnings and errors')
+    .option('-v, --verbose', 'print every poll')
+    .option('-y, --yes', 'answer yes; a protected environment still requires --confirm')
+    .option('--no-input', 'never prompt')
+    .option('--no-color', 'disable colour')
     .exitOverride()
     .configureOutput({ outputError: () => {} });
 }
 
 function wanted(command: Command): Command {
   return command
-    .option('--build <guid>', 'the build, by its GUID or at least 8 characters of it')
+    .option('--build <guid>', 'select the build by its GUID, or by at least 8 characters of it')
     .option(
       '--from <environment>',
-      "this environment's build of the source that is known-good there; or a file of pointer export",
+      "select this environment's build of the source that is known-good in that environment, or in a file from pointer export",
     );
 }
 
 function confirmed(command: Command): Command {
-  return command.option('--confirm <environment>', 'the name of the protected environment, in place of typing it');
+  return command.option('--confirm <environment>', 'confirm by naming the protected environment, instead of typing it');
 }
 
 function reasoned(command: Command): Command {
-  return command.option('--reason <text>', 'why, for the ledger');
+  return command.option('--reason <text>', 'record the reason in the ledger');
 }
 
 function watched(command: Command): Command {
   return command
-    .option('--until <percent>', 'stop once this step has baked; resume goes on')
-    .option('--max-wait <duration>', 'leave after so long, with exit code 75; resume goes on');
+    .option('--until <percent>', 'stop after this step has baked; resume continues')
+    .option('--max-wait <duration>', 'exit 75 after this time; resume continues');
 }
 
 /** Flags may stand before or after the command; what was typed last for the command itself wins, defaults never do. */

@@ -45,7 +45,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 /** The parser's words as an error of the house; a group without a part has only shown its help. */
 function usageError(text: string, command: string): KvdeployError {
   const [first = '', ...rest] = text.replace(/^error: /, '').split('\n');
-  const message = first === '(outputHelp)' ? `kvdeploy ${command} has several parts; say which` : first.replace(/\.$/, '');
+  const message = first === '(outputHelp)' ? `kvdeploy ${command} needs a subcommand` : first.replace(/\.$/, '');
   const guess = rest
     .join(' ')
     .trim()
@@ -88,8 +88,8 @@ async function runCommand(command: string, globals: Globals, action: Action): Pr
 function refuseUnsafeEnvironment(): void {
   if (process.env['NODE_TLS_REJECT_UNAUTHORIZED'] !== '0') return;
   throw new KvdeployError('UNSAFE_ENVIRONMENT', {
-    message: 'NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate checks off for everything.',
-    hint: 'Unset it; name a private CA with NODE_EXTRA_CA_CERTS instead.',
+    message: 'NODE_TLS_REJECT_UNAUTHORIZED=0 disables all certificate checks.',
+    hint: 'Unset it. For a private CA, use NODE_EXTRA_CA_CERTS.',
   });
 }
 
@@ -158,7 +158,7 @@ function outcomeOfError(error: unknown): Outcome {
   return {
     code: 'BUG',
     message: `This is a bug in kvdeploy: ${error instanceof Error ? error.message : String(error)}`,
-    hint: 'Run it again with KVDEPLOY_DEBUG=1 and report what it prints, please.',
+    hint: 'Run the command again with KVDEPLOY_DEBUG=1 and report the output.',
   };
 }
 

@@ -13,8 +13,8 @@ function wrong(at: string, expected: string): Error {
 
 export function text(max: number, pattern?: RegExp): Reader<string> {
   return (value, at) => {
-    if (typeof value !== 'string' || value.length > max) throw wrong(at, `a text of at most ${max} characters`);
-    if (pattern !== undefined && !pattern.test(value)) throw wrong(at, `a text like ${pattern.source}`);
+    if (typeof value !== 'string' || value.length > max) throw wrong(at, `a string of at most ${max} characters`);
+    if (pattern !== undefined && !pattern.test(value)) throw wrong(at, `a string matching ${pattern.source}`);
     return value;
   };
 }
@@ -68,7 +68,7 @@ export function shape<F extends Fields, O extends Fields>(required: F, optional:
       read[name] = reader(given[name], `${at}.${name}`);
     }
     const absent = needed.find((name) => !Object.hasOwn(given, name));
-    if (absent !== undefined) throw new Error(`${at} lacks ${absent}`);
+    if (absent !== undefined) throw new Error(`${at} has no ${absent}`);
     return read as Shaped<F> & Partial<Shaped<O>>;
   };
 }

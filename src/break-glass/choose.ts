@@ -15,7 +15,7 @@ export interface Choice extends Known {
 }
 
 /** What to do where no command is left. */
-export const NOWHERE_ELSE = 'No other known-good build can be gone back to; change the router by hand.';
+export const NOWHERE_ELSE = 'There is no other known-good build to roll back to. Change the router by hand.';
 
 /** The GUIDs that pointers of other scopes know, each with its environment. */
 export type Foreign = ReadonlyMap<string, string>;
@@ -39,9 +39,9 @@ export function chooseBuild(
       ? known.find((one) => one.restore.build.guid === newest.knownGood.build.guid)
       : named(to, known, foreign, next());
   if (target === undefined)
-    throw refused('NO_KNOWN_GOOD', 'The pointer names no known-good build.', 'Go to an earlier build:', next());
+    throw refused('NO_KNOWN_GOOD', 'The pointer names no known-good build.', 'Roll back to an earlier build:', next());
   const refusal = whyNot(target, known, pointers);
-  if (refusal !== undefined) throw refused(refusal.code, refusal.message, 'Go to another build:', next());
+  if (refusal !== undefined) throw refused(refusal.code, refusal.message, 'Roll back to another build:', next());
   return { ...target, others: open.filter((one) => one !== target) };
 }
 
@@ -66,7 +66,7 @@ function named(to: string, known: readonly Known[], foreign: Foreign, next: read
   if (!/^[0-9a-f-]{8,36}$/.test(asked)) {
     throw refused(
       'USAGE',
-      `${JSON.stringify(to)} is not a GUID, nor 8 or more of its first characters.`,
+      `${JSON.stringify(to)} is not a GUID or a GUID prefix of at least 8 characters.`,
       'Copy it from the list below.',
       next,
     );
@@ -75,16 +75,16 @@ function named(to: string, known: readonly Known[], foreign: Foreign, next: read
   const [one] = found;
   if (one !== undefined && found.length === 1) return one;
   if (one !== undefined)
-    throw refused('GUID_UNCLEAR', `${found.length} known-good builds begin with ${asked}.`, 'Say more of it.', next);
+    throw refused('GUID_UNCLEAR', `${found.length} known-good builds begin with ${asked}.`, 'Give more characters.', next);
   const elsewhere = [...foreign].find(([guid]) => guid.startsWith(asked));
   if (elsewhere !== undefined) {
-    const message = `Build ${elsewhere[0]} belongs to ${elsewhere[1]}, so it is never brought in here.`;
-    throw refused('FOREIGN_BUILD', message, 'Go to a build that was known-good here:', next);
+    const message = `Build ${elsewhere[0]} belongs to ${elsewhere[1]}, so it cannot be used here.`;
+    throw refused('FOREIGN_BUILD', message, 'Roll back to a build that was known-good here:', next);
   }
   throw refused(
     'NOT_KNOWN_GOOD',
-    `Build ${asked} was never known-good here, as far as the pointer knows.`,
-    'Go to one that was:',
+    `According to the pointer, build ${asked} was never known-good here.`,
+    'Roll back to one of these:',
     next,
   );
 }
@@ -98,7 +98,7 @@ function whyNot(
   if (pointers[0].bad.includes(guid)) return { code: 'BAD_BUILD', message: `Build ${guid} is marked bad.` };
   const heir = known.find((other) => other !== one && other.restore.build.ref === ref && isLater(other, one, pointers));
   if (heir === undefined) return undefined;
-  return { code: 'BUILD_GONE', message: `Build ${guid} is gone: its place ${ref} was given to ${heir.restore.build.guid}.` };
+  return { code: 'BUILD_GONE', message: `Build ${guid} is gone: build ${heir.restore.build.guid} now has its place ${ref}.` };
 }
 
 /** Which of two builds was known-good last: by the highest generation that says so, then by when it became it. */

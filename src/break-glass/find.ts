@@ -109,13 +109,13 @@ export function chooseSource(places: readonly Place[], wanted: Wanted): Source {
   if (wanted.environment === undefined) {
     throw new Refused(
       'USAGE',
-      'No environment was named, and there is no default one.',
-      'Say which: --env production',
+      'No environment was given, and there is no default.',
+      'Give one: --env production',
       commands(scopes, wanted),
     );
   }
   if (scopes.length > 1) {
-    const message = `${scopes.length} services fit here.`;
+    const message = `${scopes.length} services match.`;
     throw new Refused('SCOPE_UNCLEAR', message, 'Run one of the commands below.', commands(scopes, wanted));
   }
   const [scope] = scopes;
@@ -134,16 +134,16 @@ export function scopeOptions({ tenant, environment, service }: Scope): string {
 
 function nothingFound(places: readonly Place[], wanted: Wanted): Refused {
   const known = [...new Set(places.map(({ scope }) => scope.environment))];
-  const hint = 'say where the state or a copy of it lies: --state-dir DIR';
+  const hint = 'give the state directory or a copy of it: --state-dir DIR';
   if (known.length === 0) return new Refused('NO_STATE', 'No known-good pointer was found on this machine.', `S${hint.slice(1)}`);
   if (!known.includes(wanted.environment ?? '')) {
-    const message = `No pointer here belongs to environment ${JSON.stringify(wanted.environment)}; there are ${known.join(', ')}.`;
+    const message = `There is no pointer for environment ${JSON.stringify(wanted.environment)} here. Known: ${known.join(', ')}.`;
     return new Refused('UNKNOWN_NAME', message, `Check --env, or ${hint}`);
   }
   const scopes = places.filter(({ scope }) => scope.environment === wanted.environment).map(({ scope }) => scope);
   return new Refused(
     'UNKNOWN_NAME',
-    'No pointer here fits that tenant and service.',
+    'There is no pointer here for that tenant and service.',
     'Run one of the commands below.',
     commands(scopes, wanted),
   );
@@ -159,16 +159,16 @@ function oneState(places: readonly Place[], scope: Scope, wanted: Wanted): reado
   }
   if (states.length > 1) {
     const next = states.map(([place]) => `${wanted.program} ${scopeOptions(scope)} --state-dir ${shellWord(place?.root ?? '')}`);
-    const message = `${states.length} states here hold this service, and they have nothing in common.`;
-    throw new Refused('SCOPE_UNCLEAR', message, 'Say which one is meant with one of the commands below.', next);
+    const message = `${states.length} unrelated state directories on this machine contain this service.`;
+    throw new Refused('SCOPE_UNCLEAR', message, 'Choose one: run one of the commands below.', next);
   }
   const [state] = states;
   if (state !== undefined) return [...state, ...silent];
   const [damaged] = silent.flatMap(({ read }) => read.damaged);
   throw new Refused(
     'POINTER_DAMAGED',
-    `No generation of the pointer can be trusted: ${damaged?.file}: ${damaged?.why}.`,
-    'Name a copy with --state-dir DIR, or restore one with kvdeploy pointer import.',
+    `Every generation of the pointer is damaged: ${damaged?.file}: ${damaged?.why}.`,
+    'Use a copy with --state-dir DIR, or restore the pointer with kvdeploy pointer import.',
   );
 }
 
@@ -190,7 +190,7 @@ function sourceOf(scope: Scope, places: readonly Place[]): Source {
   const newest = pointers[0] as Pointer;
   const from = places.find(({ read }) => read.all.some((pointer) => canonical(pointer) === canonical(newest)));
   const later = pointers.find((pointer) => Date.parse(pointer.writtenAt) > Date.parse(newest.writtenAt));
-  const warning = `Generation ${later?.generation} says that it was written after generation ${newest.generation}, which is used: compare them.`;
+  const warning = `Generation ${newest.generation} is used, but generation ${later?.generation} has a later timestamp. Compare them.`;
   return {
     scope,
     dirs: places.map(({ dir }) => dir),

@@ -31,7 +31,7 @@ export async function endLeader(pointerDir: string, fs: Fs, machine: Machine): P
   const self = machine.self();
   if (found.host !== self.host) return { kind: 'left', process: found, why: `it runs on ${found.host}, not on this host` };
   if (found.started === '')
-    return { kind: 'left', process: found, why: 'its claim does not say when it started, so its pid may be reused' };
+    return { kind: 'left', process: found, why: 'its claim has no start time, so the pid may have been reused' };
   if (!machine.isRunning(found)) return { kind: 'gone', process: found };
   if (found.pid === self.pid) return { kind: 'none' };
   if (await machine.end(found)) return { kind: 'ended', process: found };

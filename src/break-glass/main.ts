@@ -80,8 +80,8 @@ function failure(error: unknown, { scope, acting }: Progress): Ending {
     return { ...base, code: error.code, message: error.message, hint: error.hint, traffic: 'unchanged', next: error.next };
   }
   const message = error instanceof Error ? error.message : String(error);
-  const hint = 'This is a bug in kvdeploy. Make the changes by hand with the commands above.';
-  return { ...base, code: 'BUG', message, hint, traffic: acting ? 'not known' : 'unchanged', next: [] };
+  const hint = 'This is a bug in kvdeploy. Make the changes by hand, with the commands above.';
+  return { ...base, code: 'BUG', message, hint, traffic: acting ? 'unknown' : 'unchanged', next: [] };
 }
 
 async function run(options: Options, surroundings: Surroundings, voice: Voice, progress: Progress): Promise<Ending> {
@@ -96,8 +96,8 @@ async function run(options: Options, surroundings: Surroundings, voice: Voice, p
   const commandFor = (guid: string) => `${full} ${scopeOptions(source.scope)} --to ${guid}`;
   const choice = chooseBuild([source.newest, ...source.pointers.slice(1)], options.to, foreignBuilds(places, source), commandFor);
   for (const name of options.ignored)
-    voice.warn(`${name} changes nothing here: no config is read, and only the environment's name is a yes.`);
-  if (options.rehearse) voice.say('REHEARSAL: nothing is written, nobody is asked, and nothing of this is done.');
+    voice.warn(`${name} is ignored: break-glass reads no config, and only the environment's name confirms.`);
+  if (options.rehearse) voice.say('REHEARSAL: nothing is written, prompted or changed.');
   showPlan({ source, choice, hold: readHold(source.dirs, outside.fs), commandFor, nowMs: Date.now() }, voice);
   if (options.rehearse) return rehearse({ source, choice }, performance.now(), { outside, voice });
   const mayAsk = !options.noInput && !options.json && (env.CI ?? '') === '';
@@ -115,7 +115,7 @@ interface Decided {
 
 async function act(decided: Decided, { outside, machine, roots, env }: Surroundings, voice: Voice): Promise<Ending> {
   const id = randomBytes(6).toString('hex');
-  const stay = () => voice.warn('Every wait here is short: finishing what was begun.');
+  const stay = () => voice.warn('Finishing the changes already begun; this takes only seconds.');
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, stay);
   try {
@@ -149,7 +149,7 @@ function absolute(dir: string): string {
   try {
     return isAbsolute(dir) ? dir : resolve(dir);
   } catch {
-    throw new Refused('USAGE', `${dir} is relative to a folder that is gone.`, 'Give the whole path: --state-dir /…');
+    throw new Refused('USAGE', `${dir} is relative to a folder that no longer exists.`, 'Give an absolute path: --state-dir /…');
   }
 }
 

@@ -21,26 +21,26 @@ export interface Options {
   readonly ignored: readonly string[];
 }
 
-export const HELP = `kvdeploy rollback --break-glass: back to the known-good build with local disk and the router alone
+export const HELP = `kvdeploy rollback --break-glass: roll back to the known-good build with only the local disk and the router
 
   kvdeploy rollback --break-glass --env production --reason "login is down, gateway answers 401"
   node <pointer folder>/break-glass.mjs --env production --reason "…" --to 0b9f1c2d
 
-  -e, --env E          the environment; KVDEPLOY_ENV works too
-  -t, --tenant T       where the state holds several
-  -s, --service S      where the state holds several
-      --to GUID        an earlier known-good build; 8 or more characters are enough
-      --reason TEXT    why, at least 10 characters; it is kept
-      --confirm E      the environment's name again, where nobody can type it
-      --state-dir DIR  where the state, or a copy of it, lies; KVDEPLOY_STATE_DIR works too
-      --rehearse       decides and asks everything, writes nothing, changes nothing; needs no reason
-      --json           one JSON object a line on stdout; never asks
-      --no-input       never asks
-  -q, --quiet          no progress
-  -h, --help           this text
+  -e, --env E          select the environment; or KVDEPLOY_ENV
+  -t, --tenant T       select the tenant, if the state has several
+  -s, --service S      select the service, if the state has several
+      --to GUID        roll back to this earlier known-good build; 8 characters are enough
+      --reason TEXT    record the reason; at least 10 characters
+      --confirm E      confirm by naming the environment, instead of typing it
+      --state-dir DIR  use this state directory or copy; or KVDEPLOY_STATE_DIR
+      --rehearse       rehearse: run every check, write and change nothing; no reason needed
+      --json           print one JSON object per line on stdout; never prompt
+      --no-input       never prompt
+  -q, --quiet          print no progress
+  -h, --help           print this help
 
-It needs no sign-in, config, checkout or registry, sets a hold that stops every rollout of the service, and ends with
-exit code 0 only when every change was made and read back. Afterwards: kvdeploy reconcile --env E
+Break-glass needs no sign-in, config, checkout or registry. It sets a hold that stops every rollout of the service, and
+exits 0 only if every change was made and read back. Afterwards, run: kvdeploy reconcile --env E
 `;
 
 /** The options that take a value, with an example of one. */
@@ -73,7 +73,7 @@ export function parseOptions(argv: readonly string[], env: Readonly<Record<strin
   const given = collect(argv);
   const textOf = (name: keyof typeof TEXTS) => given.get(name);
   if (given.has('--rehearse') && given.has('--confirm'))
-    throw usage('--rehearse changes nothing, and --confirm says that something is to be changed: give one of them.');
+    throw usage('--rehearse and --confirm are mutually exclusive: --rehearse changes nothing. Give only one.');
   const fromEnv = env.KVDEPLOY_ENV === '' ? undefined : env.KVDEPLOY_ENV;
   return {
     environment: textOf('--env') ?? fromEnv,
@@ -125,7 +125,7 @@ function nameAndValue(word: string): [string, string | undefined] {
   const equals = word.indexOf('=');
   const written = word.startsWith('--') && equals !== -1 ? word.slice(0, equals) : word;
   const name = SHORT.get(written) ?? written;
-  if (!takesText(name) && !SWITCHES.includes(name)) throw usage(`Break-glass does not know ${JSON.stringify(written)}.`);
+  if (!takesText(name) && !SWITCHES.includes(name)) throw usage(`Unknown argument for break-glass: ${JSON.stringify(written)}.`);
   return [name, written === word ? undefined : word.slice(equals + 1)];
 }
 
@@ -140,9 +140,9 @@ function usage(message: string): Refused {
 
 /** The reason as it is kept. Throws Refused where it is missing, too short, or could drive a terminal. */
 export function checkedReason(reason: string | undefined): string {
-  const hint = 'Say in 10 or more printable characters why: --reason "login is down, gateway answers 401"';
+  const hint = 'Give a reason of at least 10 printable characters: --reason "login is down, gateway answers 401"';
   if (reason === undefined) throw new Refused('USAGE', 'Break-glass needs a reason.', hint);
-  if (safeLine(reason) !== reason) throw new Refused('USAGE', 'The reason has control characters.', hint);
+  if (safeLine(reason) !== reason) throw new Refused('USAGE', 'The reason contains control characters.', hint);
   const plain = reason.replace(/\s+/gu, ' ').trim();
   if (plain.length < 10) throw new Refused('USAGE', 'The reason is too short.', hint);
   if (plain.length > 500) throw new Refused('USAGE', 'The reason has more than 500 characters.', hint);
@@ -164,13 +164,17 @@ export async function confirm(
   terminal: Terminal,
 ): Promise<void> {
   if (given === environment) return;
-  const hint = `Look at the build and the changes above, then add: --confirm ${environment}`;
+  const hint = `Review the build and the changes above, then add: --confirm ${environment}`;
   if (given !== undefined)
     throw new Refused('NOT_CONFIRMED', `--confirm says ${JSON.stringify(given)}, not ${environment}.`, hint);
   if (!mayAsk || terminal.stdin.isTTY !== true || terminal.stderr.isTTY !== true) {
-    throw new Refused('NO_TERMINAL', 'There is no terminal to type the environment at, and nothing else is a yes.', hint);
+    throw new Refused(
+      'NO_TERMINAL',
+      "There is no terminal on which to type the environment's name, and nothing else counts as confirmation.",
+      hint,
+    );
   }
-  const typed = await ask(`Type the environment to go on (${environment}): `, hint, terminal);
+  const typed = await ask(`Type the environment's name to continue (${environment}): `, hint, terminal);
   if (typed.trim() !== environment) throw new Refused('NOT_CONFIRMED', `${JSON.stringify(typed)} is not ${environment}.`, hint);
 }
 

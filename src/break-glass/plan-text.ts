@@ -21,16 +21,16 @@ export function showPlan(shown: Shown, voice: Voice): void {
   voice.say(`BREAK-GLASS  ${tenant}/${environment}/${service}`);
   voice.say(`  to       ${build.guid}  version ${build.version}, at ${build.ref}, known-good since ${knownGoodSince}`);
   voice.say(`           ${build.digest}`);
-  voice.say(`  read in  ${source.from}, generation ${choice.pointer.generation} (${choice.pointer.why}, ${age(shown)})`);
+  voice.say(`  pointer  ${source.from}, generation ${choice.pointer.generation} (${choice.pointer.why}, ${age(shown)})`);
   voice.say('  changes');
   for (const change of changes) voice.say(`    ${describe(change)}`);
-  voice.say('  the same by hand');
+  voice.say('  commands to do the same by hand');
   for (const change of changes) voice.command(asCommand(change));
-  for (const dir of source.dirs) voice.say(`  hold     ${hold === undefined ? 'will be set in' : 'stays in'} ${dir}`);
-  if (hold !== undefined) voice.warn(`There is a hold already: ${hold.text}`);
+  for (const dir of source.dirs) voice.say(`  hold     ${hold === undefined ? 'will be set in' : 'already set in'} ${dir}`);
+  if (hold !== undefined) voice.warn(`A hold is already set: ${hold.text}`);
   for (const { file, why } of source.damaged) voice.warn(`Damaged, not used: ${file}: ${why}`);
   for (const warning of source.warnings) voice.warn(warning);
-  if (choice.others.length > 0) voice.say('  should this be the build that turned out bad, go to another one:');
+  if (choice.others.length > 0) voice.say('  if this build is the bad one, roll back to another:');
   for (const { restore } of choice.others) voice.say(`    ${shown.commandFor(restore.build.guid)}`);
   voice.document(planDocument(shown));
 }
@@ -58,7 +58,7 @@ function planDocument({ source, choice, commandFor }: Shown): unknown {
 
 function age({ choice, nowMs }: Shown): string {
   const minutes = Math.round((nowMs - Date.parse(choice.pointer.writtenAt)) / 60_000);
-  if (minutes < 0) return `written ${-minutes} min in the future: a clock is wrong`;
+  if (minutes < 0) return `timestamp is ${-minutes} min in the future: a clock is wrong`;
   if (minutes < 120) return `written ${minutes} min ago`;
   return minutes < 2880 ? `written ${Math.round(minutes / 60)} h ago` : `written ${Math.round(minutes / 1440)} days ago`;
 }

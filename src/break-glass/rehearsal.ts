@@ -10,7 +10,7 @@ import { Refused } from './refusal.ts';
 import type { Ending, Voice } from './voice.ts';
 
 /** Stands in the commands that a rehearsal prints. */
-export const REASON_TO_SAY = 'say why, in 10 or more characters';
+export const REASON_TO_SAY = 'why, in at least 10 characters';
 
 export interface Rehearsing {
   readonly source: Source;
@@ -27,10 +27,10 @@ export async function rehearse(
   { outside, voice }: { readonly outside: Outside; readonly voice: Voice },
 ): Promise<Ending> {
   const { build, changes, checks, identity } = choice.restore;
-  const doubts = identity === null ? ['builds here do not say which one they are'] : await identityDoubts(identity, outside);
+  const doubts = identity === null ? ['the builds here do not report their GUID'] : await identityDoubts(identity, outside);
   const readyAfterMs = performance.now();
   voice.progress(
-    `decided ${Math.round(decidedAfterMs)} ms after the start, ready for the first change after ${Math.round(readyAfterMs)} ms`,
+    `decided after ${Math.round(decidedAfterMs)} ms, ready for the first change after ${Math.round(readyAfterMs)} ms`,
   );
   for (const change of changes) doubts.push(...obstacles(change, outside));
   if (checks.length === 0) doubts.push('these changes cannot be read back');
@@ -39,7 +39,7 @@ export async function rehearse(
     if ('unknown' in answer) doubts.push(`cannot be read back: ${answer.unknown}`);
     else if (!answer.ok) differences.push(answer.why);
   }
-  for (const why of differences) voice.progress(`a rescue would change this: ${why}`);
+  for (const why of differences) voice.progress(`break-glass would change this: ${why}`);
   for (const doubt of doubts) voice.warn(doubt);
   voice.document({ build, decidedAfterMs, readyAfterMs, checks: checks.length, differences, doubts }, 'rehearsal');
   const serves = differences.length === 0 && doubts.length === 0;
@@ -50,34 +50,34 @@ export async function rehearse(
     next: [],
   };
   if (doubts.length > 0) {
-    const message = `REHEARSED, and not everything is in place: ${doubts.join('; ')}. Nothing was written.`;
-    return { ...base, code: 'NOT_VERIFIED', message, hint: 'Mend it now, while nothing is wrong, and rehearse again.' };
+    const message = `REHEARSED with problems: ${doubts.join('; ')}. Nothing was written.`;
+    return { ...base, code: 'NOT_VERIFIED', message, hint: 'Fix this now, before an emergency, and rehearse again.' };
   }
   const now = serves
-    ? 'serves everything already'
-    : `does not serve everything now (${differences.length} of ${checks.length} checks differ)`;
-  const message = `✔ REHEARSED, nothing was written: the way back to ${build.guid} (version ${build.version}) at ${build.ref} is there; it ${now}.`;
+    ? 'already serves all traffic'
+    : `does not serve all traffic now (${differences.length} of ${checks.length} checks differ)`;
+  const message = `✔ REHEARSED, nothing was written: the rollback path to ${build.guid} (version ${build.version}) at ${build.ref} works; this build ${now}.`;
   return { ...base, code: null, message, hint: null };
 }
 
 async function identityDoubts(identity: Check, outside: Outside): Promise<string[]> {
   const answer = await check(identity, outside);
-  if ('unknown' in answer) return [`the build does not answer for itself: ${answer.unknown}`];
+  if ('unknown' in answer) return [`the build does not report its GUID: ${answer.unknown}`];
   if (answer.ok) return [];
   throw new Refused(
     'BUILD_GONE',
     `The build is gone: ${answer.why}.`,
-    'A rescue would refuse this, too. Name an earlier one: --to GUID',
+    'Break-glass would also refuse this. Name an earlier build: --to GUID',
   );
 }
 
 /** What would stop this change, as far as that can be seen without making it. */
 function obstacles(change: Change, { fs, secret }: Outside): string[] {
   if (change.kind === 'request' && change.bearerSecret !== undefined && (secret(change.bearerSecret) ?? '') === '')
-    return [`the secret ${change.bearerSecret} is not set here`];
+    return [`the secret ${change.bearerSecret} is not set in the environment`];
   const path = change.kind === 'write-file' ? change.path : change.kind === 'socket' ? change.saveTo : undefined;
   if (path === undefined) return [];
-  if (!fs.existsSync(path)) return fs.existsSync(dirname(path)) ? [] : [`${dirname(path)} is not there`];
+  if (!fs.existsSync(path)) return fs.existsSync(dirname(path)) ? [] : [`${dirname(path)} does not exist`];
   try {
     // Opened and closed again: the one way to see a read-only disk or a missing permission without writing.
     withFile(path, constants.O_WRONLY | constants.O_NONBLOCK, fs, () => {});

@@ -49,7 +49,7 @@ export async function rescue(rescuing: Rescuing, tools: Tools): Promise<Ending> 
   let failures = await makeAll(changes, tools);
   if (left) {
     const waitMs = rescuing.source.newest.idleTimeoutMs;
-    tools.voice.progress(`The runner may still act for ${waitMs} ms; then every change is made once more.`);
+    tools.voice.progress(`The runner may still act for ${waitMs} ms; after that, every change is made again.`);
     await tools.machine.sleep(waitMs);
     failures = await makeAll(changes, tools);
   }
@@ -62,13 +62,13 @@ export async function rescue(rescuing: Rescuing, tools: Tools): Promise<Ending> 
 async function askIdentity({ choice }: Rescuing, { outside, voice }: Tools): Promise<void> {
   const { identity, build } = choice.restore;
   if (identity === null) {
-    voice.warn(`Builds here do not say which one they are: that ${build.guid} still is at ${build.ref} is not verified.`);
+    voice.warn(`NOT VERIFIED that ${build.guid} is still at ${build.ref}: the builds here do not report their GUID.`);
     return;
   }
   const answer = await check(identity, outside);
-  if ('unknown' in answer) voice.warn(`The build does not answer for itself (${answer.unknown}); going on.`);
+  if ('unknown' in answer) voice.warn(`The build does not report its GUID (${answer.unknown}); continuing.`);
   else if (!answer.ok) {
-    const hint = choice.others.length === 0 ? NOWHERE_ELSE : 'Another build runs at its place. Go to an earlier one:';
+    const hint = choice.others.length === 0 ? NOWHERE_ELSE : 'Another build runs at its place. Roll back to an earlier build:';
     throw new Refused('BUILD_GONE', `Build ${build.guid} is gone: ${answer.why}.`, hint);
   }
 }
@@ -102,7 +102,8 @@ function setHold(rescuing: Rescuing, { outside, machine, voice }: Tools): boolea
   const { written, failed } = writeHold(source.dirs, note, outside.fs);
   for (const dir of written) voice.progress(`hold set in ${dir}`);
   for (const { dir, why } of failed) voice.warn(`The hold could not be written in ${dir}: ${why}`);
-  if (written.length === 0) voice.warn(`HOLD NOT WRITTEN. This is pid ${pid} on ${host}; stop every other runner by hand.`);
+  if (written.length === 0)
+    voice.warn(`HOLD NOT WRITTEN. Stop every other runner by hand (this process is pid ${pid} on ${host}).`);
   return written.length > 0;
 }
 
@@ -122,11 +123,11 @@ function leaderText(leader: Exclude<Leader, { kind: 'none' }>): string {
   const who = leader.process === null ? 'a runner' : `the runner, pid ${leader.process.pid} on ${leader.process.host},`;
   switch (leader.kind) {
     case 'gone':
-      return `${who} is gone already`;
+      return `${who} has already exited`;
     case 'ended':
       return `${who} was ended`;
     case 'left':
-      return `${who} may still be at work: ${leader.why}`;
+      return `${who} may still be running: ${leader.why}`;
   }
 }
 
@@ -156,7 +157,7 @@ async function readBack({ choice }: Rescuing, { outside, machine, voice }: Tools
   for (;;) {
     const answers = await Promise.all(wanted.map((one) => check(one, outside)));
     const doubts = answers.flatMap((answer) => doubtOf(answer));
-    if (doubts.length === 0) voice.progress(`read back: ${wanted.length} of ${wanted.length} checks are as they should be`);
+    if (doubts.length === 0) voice.progress(`read back: ${wanted.length} of ${wanted.length} checks passed`);
     if (doubts.length === 0 || machine.monotonic() > until) return doubts;
     await machine.sleep(VERIFY_EVERY_MS);
   }
@@ -164,7 +165,7 @@ async function readBack({ choice }: Rescuing, { outside, machine, voice }: Tools
 
 function doubtOf(answer: Checked): string[] {
   if ('unknown' in answer) return [answer.unknown];
-  return answer.ok ? [] : [`not as it should be: ${answer.why}`];
+  return answer.ok ? [] : [`check failed: ${answer.why}`];
 }
 
 function recordOutcome(
@@ -194,15 +195,16 @@ function ending(
   const { build } = choice.restore;
   const what = `build ${build.guid} (version ${build.version}) at ${build.ref}`;
   const base = { scope: source.scope, next };
-  const byHand = 'Make the changes by hand with the commands above, or run the same command again: nothing is done twice.';
-  const unknown = { ...base, serving: null, hint: byHand, traffic: `not known; the changes send everything to ${build.guid}` };
+  const byHand = 'Run the same command again (it is safe to repeat), or make the changes by hand with the commands above.';
+  const unknown = { ...base, serving: null, hint: byHand, traffic: `unknown; the changes send all traffic to ${build.guid}` };
   if (failures.length > 0)
     return { ...unknown, code: 'STUCK', message: `${failures.length} changes failed: ${failures.join('; ')}` };
-  if (doubts.length > 0) return { ...unknown, code: 'NOT_VERIFIED', message: `Made, but not verified: ${doubts.join('; ')}` };
+  if (doubts.length > 0)
+    return { ...unknown, code: 'NOT_VERIFIED', message: `Changes made but not verified: ${doubts.join('; ')}` };
   const hold = held
-    ? 'A hold stops every rollout until kvdeploy reconcile.'
-    : 'NO HOLD could be written: stop every other runner by hand, or it may move traffic again.';
-  const message = `✔ back on ${what}: every change was made and read back. ${hold}`;
+    ? 'The hold stops every rollout until you run kvdeploy reconcile.'
+    : 'HOLD NOT WRITTEN: stop every other runner by hand, or it may shift traffic again.';
+  const message = `✔ rolled back to ${what}: every change was made and read back. ${hold}`;
   return {
     ...base,
     serving: { guid: build.guid, place: build.ref },

@@ -123,8 +123,8 @@ const typeNames: Readonly<Record<string, string>> = {
   int: 'a whole number',
   boolean: 'true or false',
   array: 'a list',
-  object: 'a map of keys',
-  record: 'a map of keys',
+  object: 'a map',
+  record: 'a map',
 };
 
 function typeName(value: unknown): string {
@@ -137,7 +137,7 @@ function oneOf(found: unknown, options: readonly string[]): Trouble {
     typeof found === 'string' || typeof found === 'number' || typeof found === 'boolean' ? `"${found}"` : typeName(found);
   return {
     code: 'SCHEMA',
-    message: `${word} is not known here.${typeof found === 'string' ? didYouMean(found, options) : ''}`,
+    message: `${word} is not allowed here.${typeof found === 'string' ? didYouMean(found, options) : ''}`,
     fix: options.length === 1 ? `Write ${options[0]}.` : `Known: ${options.join(', ')}.`,
   };
 }
@@ -148,9 +148,7 @@ function optionsOf(issue: z.core.$ZodIssueInvalidUnion): readonly string[] {
 
 function fixText({ schema, value }: Checking, path: readonly PathPart[]): string {
   const description = descriptionAt(schema, path, value);
-  return description === undefined
-    ? 'Correct it; `kvdeploy schema` prints what may stand where.'
-    : `What belongs here: ${description}.`;
+  return description === undefined ? 'Fix it. `kvdeploy schema` prints the schema.' : `Expected: ${description}.`;
 }
 
 function sentence(text: string): string {

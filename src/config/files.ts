@@ -22,10 +22,16 @@ export function readBytes(fs: Fs, file: string, options: { readonly followSymlin
     const stat = options.followSymlink ? fs.statSync(file) : fs.lstatSync(file);
     if (stat.isSymbolicLink())
       return {
-        trouble: { code: 'NOT_A_FILE', message: 'This is a symlink; they are not followed.', fix: 'Put the file itself here.' },
+        trouble: {
+          code: 'NOT_A_FILE',
+          message: 'This is a symlink; it is not followed.',
+          fix: 'Put the file itself here.',
+        },
       };
     if (!stat.isFile())
-      return { trouble: { code: 'NOT_A_FILE', message: 'This is not a plain file.', fix: 'Name a file, or a folder of files.' } };
+      return {
+        trouble: { code: 'NOT_A_FILE', message: 'This is not a regular file.', fix: 'Give a file, or a folder of files.' },
+      };
     if (stat.size > MAX_BYTES) return { trouble: tooLarge(stat.size) };
     return { bytes: readUpToMost(fs, file) };
   } catch (error) {
@@ -57,9 +63,9 @@ function unreadable(error: unknown): Trouble {
     return {
       code: 'MANIFEST_MISSING',
       message: 'There is no such file.',
-      fix: 'Check the name, and the folder that you are in.',
+      fix: 'Check the name and the current folder.',
     };
-  return { code: 'NOT_A_FILE', message: `The file cannot be read (${code}).`, fix: 'Check who may read it.' };
+  return { code: 'NOT_A_FILE', message: `The file cannot be read (${code}).`, fix: 'Check the permissions.' };
 }
 
 /** True for the extensions that manifests have; in any case, so that none hides behind `.YAML`. */
@@ -95,8 +101,8 @@ export function dataFilesBelow(
     const why = error instanceof RangeError ? error.message : String((error as NodeJS.ErrnoException).code ?? error);
     const trouble = {
       code: 'NOT_A_FILE',
-      message: `This folder cannot be read in full (${why}).`,
-      fix: 'Name a folder that holds manifests only.',
+      message: `This folder cannot be read completely (${why}).`,
+      fix: 'Give a folder that contains only manifests.',
     } as const;
     findings.push(findingWithoutText(shownPath(cwd, folder), trouble));
   }
@@ -106,7 +112,7 @@ export function dataFilesBelow(
 function symlink(file: string): Finding {
   return findingWithoutText(file, {
     code: 'NOT_A_FILE',
-    message: 'This is a symlink; they are not followed.',
+    message: 'This is a symlink; it is not followed.',
     fix: 'Put the file itself here.',
   });
 }

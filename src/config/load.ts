@@ -37,14 +37,14 @@ export async function loadConfig(
   if (file === undefined) {
     throw new KvdeployError('CONFIG_MISSING', {
       message: `There is no kvdeploy.config.yaml in ${options.cwd} or above it, up to the repository's root.`,
-      hint: 'Run kvdeploy where it lies, or name it: --config FILE. Its form: kvdeploy schema config',
+      hint: 'Run the command in the folder of the config, or give --config FILE. Schema: kvdeploy schema config',
     });
   }
   const [first] = findings;
   const runs = first?.code === 'CONFIG_RUNS_CODE';
   throw new KvdeployError(first?.code === 'CONFIG_MISSING' ? 'CONFIG_MISSING' : runs ? 'CONFIG_RUNS_CODE' : 'CONFIG_INVALID', {
-    message: findings.length === 1 && first ? first.message : `${shownPath(options.cwd, file)} has ${findings.length} faults.`,
-    hint: findings.length === 1 && first ? first.fix : 'Correct what is listed above; `kvdeploy validate` shows it again.',
+    message: findings.length === 1 && first ? first.message : `${shownPath(options.cwd, file)} has ${findings.length} errors.`,
+    hint: findings.length === 1 && first ? first.fix : 'Fix the errors listed above; `kvdeploy validate` shows them again.',
     places: first ? [{ file: first.file, line: first.line, column: first.column }] : [],
     findings,
   });
@@ -80,8 +80,9 @@ function named(file: string): Located {
 function codeFinding(file: string): Finding {
   return findingWithoutText(file, {
     code: 'CONFIG_RUNS_CODE',
-    message: 'A config file must not run code, so this one is not read: hooks and pull requests from strangers load it, too.',
-    fix: 'Write it as kvdeploy.config.yaml and remove this file.',
+    message:
+      'A config file must not run code, so kvdeploy does not load this one: hooks and pull requests from strangers would run it too.',
+    fix: 'Convert it to kvdeploy.config.yaml and delete this file.',
   });
 }
 

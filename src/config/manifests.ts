@@ -74,9 +74,9 @@ export function parseManifest(shown: string, bytes: Uint8Array, place: PlacedMan
 function otherKind(document: StrictDocument, kind: unknown): Finding {
   const [message, guess] =
     typeof kind === 'string'
-      ? [`This is no release manifest: its kind is "${kind}".`, didYouMean(kind, ['ReleaseManifest'])]
-      : ['This is no release manifest: it has no kind.', ''];
-  const fix = 'Write kind: ReleaseManifest, or keep other files out of the manifest folder.';
+      ? [`This is not a release manifest: its kind is "${kind}".`, didYouMean(kind, ['ReleaseManifest'])]
+      : ['This is not a release manifest: it has no kind.', ''];
+  const fix = 'Set kind: ReleaseManifest, or move other files out of the manifest folder.';
   return document.finding(['kind'], { code: 'SCHEMA', message: `${message}${guess}`, fix });
 }
 

@@ -22,7 +22,7 @@ const above = (least: number) =>
     .number()
     .min(least)
     .max(1000)
-    .describe(`How many times the stable build's rate, such as ${least === 1 ? 1.2 : least}`);
+    .describe(`Multiple of the stable build's rate, such as ${least === 1 ? 1.2 : least}`);
 
 /** How a gate without a fixed limit judges; every key may be left out. */
 const compareSchema = z
@@ -30,24 +30,24 @@ const compareSchema = z
     tolerate: z
       .strictObject({ times: above(1).optional(), plus: fractionSchema.optional() })
       .optional()
-      .describe('How much worse than the stable build is no reason to go back: { times: 1.2, plus: 0.05% }'),
+      .describe('How much worse than the stable build is tolerated: { times: 1.2, plus: 0.05% }'),
     ruleOut: z
       .strictObject({ times: above(1).optional(), plus: partSchema.optional() })
       .optional()
-      .describe('What must be ruled out before the next step: { times: 2, plus: 1% }; plus follows the step when left out'),
-    limit: partSchema.optional().describe('What neither build may fail, whatever the other does, such as 1% (the default)'),
+      .describe(
+        'The harm that must be ruled out before the next step: { times: 2, plus: 1% }; the default of plus depends on the step',
+      ),
+    limit: partSchema.optional().describe('The failure rate that neither build may exceed, such as 1% (the default)'),
     clumps: z
       .number()
       .min(1)
       .max(1000)
       .optional()
-      .describe('How many failures come together on average, such as 4 (the default); `backtest --calibrate` measures it'),
+      .describe('The average size of a cluster of failures, such as 4 (the default); `backtest --calibrate` measures it'),
     traffic: z
       .boolean()
       .optional()
-      .describe(
-        'false where clients stay with a build (cookies): then the split says nothing about its health; true when left out',
-      ),
+      .describe('false if clients stick to a build (cookies): then the split says nothing about its health; default true'),
   })
   .describe('Compares with the stable build: { tolerate: { times: 1.2, plus: 0.05% }, limit: 1% }; {} for the defaults');
 
@@ -58,7 +58,7 @@ const gateSchema = z.discriminatedUnion(
       name: gateLimitsSchema.shape.name,
       max: gateLimitsSchema.shape.max
         .optional()
-        .describe('A fixed limit for the share of requests that may fail, such as 1%; without it the gate compares'),
+        .describe('A fixed limit for the share of failed requests, such as 1%; without it, the gate compares'),
       minRequests: gateLimitsSchema.shape.minRequests,
       compare: compareSchema.optional(),
       source: z.literal(source.kind).describe(source.summary),
@@ -71,7 +71,7 @@ export const WORDS = ['errors'] as const;
 
 const entrySchema = z
   .union([z.enum(WORDS), gateSchema])
-  .describe('errors, or a question: { name: errors, source: prometheus, … } to compare, with max: 1% for a fixed limit');
+  .describe('errors, or a gate: { name: errors, source: prometheus, … } to compare; add max: 1% for a fixed limit');
 
 export const gatesSchema = z
   .array(entrySchema)
@@ -82,41 +82,41 @@ export const gatesSchema = z
     names.forEach((name, index) => {
       if (name === undefined || names.indexOf(name) === index) return;
       const path = typeof gates[index] === 'string' ? [index] : [index, 'name'];
-      context.addIssue({ code: 'custom', path, message: `a gate called ${name} stands above already` });
+      context.addIssue({ code: 'custom', path, message: `there is already a gate called ${name} above` });
     });
   }, always)
-  .describe('What must hold before traffic moves on, such as [errors]; without a gate nothing is promoted');
+  .describe('The gates that must pass before the next step, such as [errors]; without a gate nothing can be promoted');
 
 export const evidenceSchema = z
   .strictObject({
     alpha: fractionSchema
-      .refine((value) => value > 0 && value <= 0.2, 'a chance above 0% and at most 20%')
+      .refine((value) => value > 0 && value <= 0.2, 'a probability above 0% and at most 20%')
       .optional()
-      .describe('The chance of calling a good build bad, over a whole rollout, such as 1% (the default)'),
+      .describe('The maximum probability of rolling back a good build, over a whole rollout, such as 1% (the default)'),
     confidence: fractionSchema
       .refine((value) => value >= 0.5 && value < 1, 'at least 50% and below 100%')
       .optional()
-      .describe('How sure it must be that harm is ruled out before the next step, such as 95% (the default)'),
+      .describe('The confidence with which harm must be ruled out before the next step, such as 95% (the default)'),
     dwell: durationSchema
       .optional()
-      .describe('The least time at one step, such as 3m (the default; 2m are enough once calibrated)'),
+      .describe('The minimum time at a step, such as 3m (the default; 2m is enough once calibrated)'),
     block: durationSchema
       .refine((ms) => ms >= 100, 'at least 100ms')
       .optional()
-      .describe(
-        'Failures that come together must fall into so long a time, such as 15s (the default); 8 of them are the least step',
-      ),
+      .describe('The longest duration of a cluster of failures, such as 15s (the default); a step takes at least 8 blocks'),
     threshold: z
       .number()
       .min(0)
       .max(1e9)
       .optional()
-      .describe('ln E that goes back, as `backtest --calibrate` prints it, such as 5.3; at least ln(1/alpha) is used'),
+      .describe(
+        'The ln E that triggers a rollback, as printed by `backtest --calibrate`, such as 5.3; at least ln(1/alpha) is used',
+      ),
     unverified: fractionSchema
       .optional()
-      .describe('The share of traffic in slices too small to be certified that may move on, such as 5% (the default)'),
+      .describe('The share of traffic that may be in slices too small to judge, such as 5% (the default)'),
   })
-  .describe('How sure the comparing gates must be: { alpha: 1%, confidence: 95% }');
+  .describe('Error rates of the comparing gates: { alpha: 1%, confidence: 95% }');
 
 /** An unknown kind does not parse; the error lists the known ones. */
 const routerSchema = z
@@ -126,13 +126,13 @@ const routerSchema = z
       router.config.safeExtend({ kind: z.literal(router.kind).describe(router.summary) }),
     ) as unknown as Options,
   )
-  .describe('What splits the traffic, such as { kind: local, … }');
+  .describe('The router that splits the traffic, such as { kind: local, … }');
 
 const stepSchema = z.strictObject({
   percent: z.number().gt(0).lte(100).describe('Percent of traffic for the candidate, above 0 and at most 100'),
   bake: durationSchema
-    .refine((ms) => ms > 0, 'a bake takes time, such as 5m')
-    .describe('How long it is watched there, such as 5m'),
+    .refine((ms) => ms > 0, 'a bake must be longer than 0, such as 5m')
+    .describe('How long the build is watched at this step, such as 5m'),
 });
 
 const stepsSchema = z
@@ -146,7 +146,7 @@ const stepsSchema = z
     percents.forEach((percent, index) => {
       const before = percents[index - 1];
       if (before === undefined || !(percent <= before)) return;
-      const message = `step ${index + 1} (${percent} %) is not above step ${index} (${before} %); percentages must rise`;
+      const message = `step ${index + 1} (${percent} %) is not above step ${index} (${before} %); percentages must increase`;
       context.addIssue({ code: 'custom', path: [index, 'percent'], message });
     });
     const last = percents.at(-1);
@@ -171,28 +171,28 @@ function wordsProblem(service: unknown): { readonly index: number; readonly mess
   if (index === -1 || kinds.some((counting) => counting === kind)) return undefined;
   // A router of no known kind has a finding of its own.
   if (kind !== undefined && !routers.some((router) => router.kind === kind)) return undefined;
-  const message = `only a router of the kind ${kinds.join(' or ')} counts failures itself; say name and source of this gate`;
+  const message = `only a router of the kind ${kinds.join(' or ')} counts failures itself; give name and source for this gate`;
   return { index, message };
 }
 
 const serviceSchema = z.strictObject({
   router: routerSchema.optional(),
-  identity: identitySchema.optional().describe('Where a build says which one it is: { path: /healthz, header: x-build-guid }'),
+  identity: identitySchema.optional().describe('Where a build reports its GUID: { path: /healthz, header: x-build-guid }'),
   steps: stepsSchema.optional(),
   gates: gatesSchema.optional(),
   evidence: evidenceSchema.optional(),
   pointer: z
     .strictObject({ copies: z.array(pathSchema).max(8).describe('Folders, such as [/mnt/other-disk/kvdeploy]') })
     .optional()
-    .describe('Further places for the known-good pointer: { copies: [/mnt/other-disk/kvdeploy] }'),
+    .describe('Additional locations for the known-good pointer: { copies: [/mnt/other-disk/kvdeploy] }'),
   poll: durationSchema
-    .refine((ms) => ms >= 50 && ms <= 300_000, 'a poll comes every 50ms to 5m')
+    .refine((ms) => ms >= 50 && ms <= 300_000, 'the poll interval is 50ms to 5m')
     .optional()
-    .describe('How often gates are asked, such as 1s (the default)'),
+    .describe('How often gates are polled, such as 1s (the default)'),
   patience: durationSchema
-    .refine((ms) => ms > 0, 'patience takes time, such as 5m')
+    .refine((ms) => ms > 0, 'patience must be longer than 0, such as 5m')
     .optional()
-    .describe('How long health may be missing at one step before the rollout reverts, such as 5m (the default)'),
+    .describe('How long health may be unknown at a step before the rollout reverts, such as 5m (the default)'),
 });
 
 const checkedServiceSchema = serviceSchema.superRefine((service, context) => {
@@ -201,14 +201,14 @@ const checkedServiceSchema = serviceSchema.superRefine((service, context) => {
 }, always);
 
 const environmentSchema = z.strictObject({
-  protected: z.boolean().optional().describe('Wants its name as confirmation: protected: true'),
+  protected: z.boolean().optional().describe("Requires the environment's name as confirmation: protected: true"),
   requires: z
     .strictObject({
-      environment: nameSchema.describe('The environment that must have it known-good first, such as staging'),
-      soak: durationSchema.describe('For how long, such as 30m'),
+      environment: nameSchema.describe('The environment in which the source must first be known-good, such as staging'),
+      soak: durationSchema.describe('The minimum time there, such as 30m'),
     })
     .optional()
-    .describe('What must be known-good elsewhere first: { environment: staging, soak: 30m }'),
+    .describe('Where the source must first be known-good: { environment: staging, soak: 30m }'),
   services: z.record(nameSchema, checkedServiceSchema).optional().describe('By name, such as kv-gateway: { router: … }'),
 });
 
@@ -237,7 +237,7 @@ function requirementProblem(name: string, required: string, environments: Requir
   if (!names.includes(required)) return `this tenant has no environment "${required}".${didYouMean(required, names)}`;
   const seen = new Set([name]);
   for (let at: unknown = required; typeof at === 'string'; at = environments[at]?.requires?.environment) {
-    if (at === name) return `${name} would require itself, so nothing could ever enter it`;
+    if (at === name) return `${name} requires itself, so nothing could ever be promoted there`;
     if (seen.has(at)) return undefined;
     seen.add(at);
   }
@@ -250,15 +250,15 @@ export const configSchema = z
     kind: z.literal('Config').describe('Always Config'),
     manifests: pathSchema
       .optional()
-      .describe('Folder of the release manifests, such as releases (the default), from this file on'),
+      .describe('Folder of the release manifests, relative to this file, such as releases (the default)'),
     stateDir: pathSchema.optional().describe('Folder of ledger, pointer and hold, such as /var/lib/kvdeploy'),
     stateGroup: z
       .string()
       .regex(/^(?:[a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})$/, 'a group is a name or a number')
       .optional()
-      .describe('Unix group that may read and write the state, such as kvdeploy'),
+      .describe('Unix group that can read and write the state, such as kvdeploy'),
     tenants: z.record(nameSchema, tenantSchema).describe('By name, such as acme: { environments: … }'),
   })
-  .meta({ title: 'kvdeploy config', description: 'Who releases what to where, how traffic is split and judged.' });
+  .meta({ title: 'kvdeploy config', description: 'Tenants, environments and services; how traffic is split and judged.' });
 
 export type Config = z.infer<typeof configSchema>;

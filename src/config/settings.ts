@@ -157,8 +157,8 @@ export function sharedTargets(config: Config, document: StrictDocument, base: re
       return [
         document.finding(at, {
           code: 'SHARED_TARGET',
-          message: `${scopeText(placed.scope)} and ${scopeText(first.scope)} name one target: ${target}. A rollout of one would move the other's traffic.`,
-          fix: 'Give each its own backend, routes file or service.',
+          message: `${scopeText(placed.scope)} and ${scopeText(first.scope)} use the same target: ${target}. A rollout of one would shift the other's traffic.`,
+          fix: 'Give each scope its own backend, routes file or service.',
           related: [{ file, line, column, note: `${scopeText(first.scope)} names it here` }],
         }),
       ];

@@ -1,35 +1,60 @@
 /** Everything that `explain` knows: each code, and each exit code. Must have every code, which its type sees to. No I/O. */
-import { type Code, type EXIT, EXIT_OF } from '../base/codes.ts';
+import { type Code, EXIT, EXIT_OF } from '../base/codes.ts';
 import type { FindingCode } from '../core/errors.ts';
-import type { Explanation } from './explanation.ts';
-import { FILES, FINDINGS, OUTCOMES } from './explanations-outcomes.ts';
-import { ASKING, REFUSALS } from './explanations-refusals.ts';
+import { FINDINGS, REQUESTS } from './of-requests.ts';
+import { ROLLOUTS } from './of-rollouts.ts';
 
-const OF_ERRORS: Readonly<Record<Code, Explanation>> = { ...ASKING, ...FILES, ...REFUSALS, ...OUTCOMES };
-
-/** Every code there is, errors first. */
-export const EXPLANATIONS: Readonly<Record<Code | FindingCode, Explanation>> = { ...OF_ERRORS, ...FINDINGS };
-
-/** What a command ends with that stops for this code, or undefined for a word that is no code. */
-export function exitOf(code: string): number | undefined {
-  if (Object.hasOwn(EXIT_OF, code)) return EXIT_OF[code as Code];
-  return Object.hasOwn(FINDINGS, code) ? FINDINGS[code as FindingCode].exit : undefined;
+export interface Explanation {
+  /** One or two sentences: what the code means. */
+  readonly means: string;
+  /** A message as someone would meet it. */
+  readonly example: string;
+  /** The likeliest first. */
+  readonly causes: readonly string[];
+  /** What to do, the likeliest first; commands are whole, with E for the environment. */
+  readonly todo: readonly string[];
 }
 
-/** In words: what each exit code means, and where traffic is then. */
+const OF_ERRORS: Readonly<Record<Code, Explanation>> = { ...REQUESTS, ...ROLLOUTS };
+
+const OF_FINDINGS: Readonly<Record<FindingCode, Explanation>> = FINDINGS;
+
+/** Every code there is, errors first. */
+export const EXPLANATIONS: Readonly<Record<Code | FindingCode, Explanation>> = { ...OF_ERRORS, ...OF_FINDINGS };
+
+/** Findings about files that are valid one by one and contradict each other. */
+const CONTRADICTIONS: readonly FindingCode[] = [
+  'REPEATED_GUID',
+  'REPEATED_SCOPE',
+  'TWO_DIGESTS',
+  'REPEATED_SEQUENCE',
+  'WRONG_PLACE',
+];
+
+/** The exit code of a command that stops with this code; undefined if it is not a code. */
+export function exitOf(code: string): number | undefined {
+  if (Object.hasOwn(EXIT_OF, code)) return EXIT_OF[code as Code];
+  if (!Object.hasOwn(OF_FINDINGS, code)) return undefined;
+  return CONTRADICTIONS.includes(code as FindingCode) ? EXIT.refused : EXIT.usage;
+}
+
+/** What each exit code means, and where traffic goes then. */
 export const EXIT_WORDS: Readonly<Record<keyof typeof EXIT, { readonly means: string; readonly traffic: string }>> = {
-  done: { means: 'done', traffic: 'as asked' },
-  bug: { means: 'a bug in kvdeploy', traffic: 'stated' },
+  done: { means: 'done', traffic: 'as requested' },
+  bug: { means: 'a bug in kvdeploy', traffic: 'stated in the output' },
   usage: { means: 'usage, config or manifest is wrong', traffic: 'unchanged' },
   refused: { means: 'refused by admission or policy', traffic: 'unchanged' },
-  reverted: { means: 'reverted: a gate failed, or aborted', traffic: 'on stable' },
+  reverted: { means: 'reverted: a gate failed, or someone aborted', traffic: 'on the stable build' },
   stuck: {
-    means: 'stuck: traffic or pointer not where it should be; prints the break-glass command',
-    traffic: 'stated',
+    means: 'stuck: traffic or pointer is not where it should be; the output contains the break-glass command',
+    traffic: 'stated in the output',
   },
-  busy: { means: 'busy: another runner, or a hold not yet reconciled', traffic: 'unchanged; stated when stopped midway' },
-  unreachable: { means: 'something needed could not be reached, before anything was changed', traffic: 'unchanged' },
-  notAllowed: { means: 'not signed in, or not allowed (sign-in is not in this release)', traffic: 'unchanged' },
-  baking: { means: 'still baking: `--max-wait` ran out; call `resume`', traffic: 'stated' },
-  interrupted: { means: 'interrupted and left; `resume` continues', traffic: 'stated' },
+  busy: {
+    means: 'busy: another runner leads, or a hold is not reconciled yet',
+    traffic: 'unchanged; stated in the output if stopped midway',
+  },
+  unreachable: { means: 'something required was unreachable; nothing was changed', traffic: 'unchanged' },
+  notAllowed: { means: 'not signed in, or not allowed (reserved: this release has no sign-in)', traffic: 'unchanged' },
+  baking: { means: 'still baking: `--max-wait` ran out; run `resume`', traffic: 'stated in the output' },
+  interrupted: { means: 'interrupted; `resume` continues', traffic: 'stated in the output' },
 };

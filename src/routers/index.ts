@@ -21,6 +21,6 @@ export function openRouter(settings: { readonly kind: string } & Readonly<Record
   const { kind, ...rest } = settings;
   const router = routerOf(kind);
   if (router === undefined)
-    throw new Error(`no router is called "${kind}"; known: ${routers.map((each) => each.kind).join(', ')}`);
+    throw new Error(`there is no router "${kind}". Known: ${routers.map((each) => each.kind).join(', ')}`);
   return { router, config: router.config.parse(rest) };
 }

@@ -122,5 +122,5 @@ export function appendOwn(fs: Fs, held: Held, seq: number, entry: NewEntry): { h
 function takenBack(held: Held, path: string, fs: Fs): Error {
   fs.ftruncateSync(held.fd, held.bytes);
   flush(held.fd, path, fs);
-  return new Error(`${path} does not hold what was written to it`);
+  return new Error(`${path} does not contain what was written to it`);
 }

@@ -54,7 +54,9 @@ await inFolder(async (folder) => {
           : [`+${rounded(median - bare.median)} ms`, `+${rounded(least - bare.least)} ms`, `+${AIM_MS} ms`];
       return [name, `×${rounded(least / bare.least, 2)}`, ...more, `${rounded(median)} ms`, `${rounded(least)} ms`];
     }),
-    notes: ['The change is a routes file. Before it come the record of who and why, and the hold, both durable (fsync).'],
+    notes: [
+      'The change is a write of the routes file. Before it, break-glass writes the record (who and why) and the hold, both durably (fsync).',
+    ],
     missed: spreads.flatMap((each, index) =>
       index > 0 && over(each) > AIM_MS ? [`${names[index]}: at most bare Node +${AIM_MS} ms`] : [],
     ),

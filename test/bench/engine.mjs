@@ -67,8 +67,8 @@ const many = await manyRollouts();
 const mb = (value) => `${rounded(value, 1)} MB`;
 report({
   name: 'engine',
-  title: 'The engine in a simulation, where nothing waits',
-  columns: ['what', 'figure', 'beside'],
+  title: 'The engine in a simulation without waiting',
+  columns: ['what', 'figure', 'details'],
   rows: [
     [
       'one step: shift, converge, five polls',
@@ -77,26 +77,26 @@ report({
     ],
     ['entries and disk flushes of one step', `${rounded(step.entries, 1)} entries`, `${rounded(step.flushes, 1)} flushes`],
     [
-      `memory after ${HOURS} hours of one bake, to the first hour`,
+      `memory after ${HOURS} hours of one bake, vs the first hour`,
       `×${rounded(long.last / long.first, 2)}`,
       `${mb(long.first)} to ${mb(long.last)}; ${rounded(long.polls)} polls, ${rounded(long.entries)} ledger entries`,
     ],
     [
-      `memory after ${rounded(ROLLOUTS)} rollouts in one process, to the first 100`,
+      `memory after ${rounded(ROLLOUTS)} rollouts in one process, vs the first 100`,
       `×${rounded(many.last.heap / many.first.heap, 2)}`,
-      `${mb(many.first.heap)} to ${mb(many.last.heap)}; ${rounded(many.entries)} ledger entries on the simulated disk, which is memory too`,
+      `${mb(many.first.heap)} to ${mb(many.last.heap)}; ${rounded(many.entries)} ledger entries on the simulated disk, which is in memory too`,
     ],
     [
-      'CPU time of a rollout among the last 100, to the first 100',
+      'CPU time per rollout, last 100 vs first 100',
       `×${rounded(many.last.each / many.first.each, 1)}`,
-      `${rounded(many.first.each, 1)} ms to ${rounded(many.last.each, 1)} ms: each is a process that begins by verifying the whole ledger`,
+      `${rounded(many.first.each, 1)} ms to ${rounded(many.last.each, 1)} ms: each rollout is a process that first verifies the whole ledger`,
     ],
     [
-      'the same without that beginning',
-      many.last.rest > 0 ? `×${rounded(many.last.rest / many.first.rest, 1)}` : 'none to be seen',
+      'the same without verifying the ledger',
+      many.last.rest > 0 ? `×${rounded(many.last.rest / many.first.rest, 1)}` : 'not measurable',
       many.last.rest > 0
         ? `${rounded(many.first.rest, 1)} ms to ${rounded(many.last.rest, 1)} ms`
-        : `${rounded(many.first.rest, 1)} ms, later less than by how much verifying varies`,
+        : `${rounded(many.first.rest, 1)} ms; later values are smaller than the variation of the verification`,
     ],
   ],
   missed: long.last / long.first > 1.2 ? ['flat: a long bake needs no more memory than a short one'] : [],

@@ -44,19 +44,19 @@ await inFolder(async (folder) => {
   report({
     name: 'ledger',
     title: `Ledger of ${rounded(written.entries)} entries: ${rounds} interleaved runs`,
-    columns: ['what', 'to SHA-256', 'CPU time, least', 'aim', 'fastest run'],
+    columns: ['operation', 'vs SHA-256', 'minimum CPU time', 'target', 'fastest run'],
     rows: [
-      row('the files read and SHA-256 over them', used.hashed, ''),
-      row('every entry verified: chain, schema, claims', used.verified, `${rounded(AIM_MS)} ms`),
-      row('one entry more, for a process that has verified the rest', used.increments, `${AIM_INCREMENT_MS} ms`, 2),
+      row('read the files and compute their SHA-256', used.hashed, ''),
+      row('verify every entry: chain, schema, claims', used.verified, `${rounded(AIM_MS)} ms`),
+      row('verify one new entry, in a process that has verified the rest', used.increments, `${AIM_INCREMENT_MS} ms`, 2),
       row('kvdeploy history --limit 1, the whole process', used.commands, ''),
     ],
     notes: [
-      `${rounded(written.bytes / 1e6, 1)} MB in ${rounded(written.segments)} segments, each one rollout of five steps as the engine writes it. One entry more: median ${rounded(moreMs, 2)} ms of ${INCREMENTS}.`,
+      `${rounded(written.bytes / 1e6, 1)} MB in ${rounded(written.segments)} segments; each is a rollout of five steps as the engine writes it. One new entry: median ${rounded(moreMs, 2)} ms of ${INCREMENTS}.`,
     ],
     missed: [
-      ...(cpuOf(used.verified) > AIM_MS ? [`verified within ${rounded(AIM_MS)} ms`] : []),
-      ...(moreMs > AIM_INCREMENT_MS ? [`one entry more within ${AIM_INCREMENT_MS} ms`] : []),
+      ...(cpuOf(used.verified) > AIM_MS ? [`verify every entry within ${rounded(AIM_MS)} ms`] : []),
+      ...(moreMs > AIM_INCREMENT_MS ? [`verify one new entry within ${AIM_INCREMENT_MS} ms`] : []),
     ],
   });
 });

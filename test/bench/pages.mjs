@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, rounded } from './measure.mjs';
 
-const MADE_BY = '<!-- Made by a script from what the runs wrote; do not edit. -->';
+const MADE_BY = '<!-- Generated from the results of the runs; do not edit. -->';
 
 /** Benchmarks in the order of the page. */
 const BENCHMARKS = ['start-up', 'break-glass', 'ledger', 'validate', 'engine', 'polls'];
@@ -31,7 +31,7 @@ function day(date) {
 function section({ name, title, date, machine, columns, rows, notes, missed }) {
   const { cpu, cpus, node, kernel, load } = machine;
   const made = `\`npm run bench:${name}\`, ${day(date)}, Node ${node}, Linux ${kernel}, ${cpus} × ${cpu}, load ${rounded(load, 1)}`;
-  const aims = missed.length === 0 ? [] : [`**Missed:** ${missed.join('; ')}.`];
+  const aims = missed.length === 0 ? [] : [`**Missed targets:** ${missed.join('; ')}.`];
   return [`## ${title}`, made, table(columns, rows), ...notes, ...aims].join('\n\n');
 }
 
@@ -39,16 +39,16 @@ function figuresPage() {
   const found = read('bench');
   const sections = BENCHMARKS.map((name) => {
     const figures = found.find((each) => each.name === name);
-    if (figures === undefined) throw new Error(`run this first: npm run bench:${name}`);
+    if (figures === undefined) throw new Error(`run npm run bench:${name} first`);
     return section(figures);
   });
   const head = `# Figures
 
 ${MADE_BY}
 
-Every table is the output of one command on one machine that also did other things. So the ratio comes first: it compares two things that were
-measured in the same run, turn by turn, and hardly depends on the machine. Milliseconds and megabytes do. Aims and ratios are held against the fastest runs where a table has them: other work only adds. *Load* says how many programs wanted a CPU at the time; above the number of CPUs, times say little. \`npm run bench\` measures all
-of it again, and \`npm run figures\` writes this page.`;
+Each table is the output of one command on one shared machine. The first column of numbers is a ratio: it compares two measurements from
+the same run, taken alternately, and hardly depends on the machine. Milliseconds and megabytes do. Targets and ratios use the fastest runs if a table has them, because other load only adds time. *Load* is the number of programs that wanted a CPU at the time; if it exceeds the number of CPUs, times are unreliable. \`npm run bench\` repeats all
+measurements, and \`npm run figures\` writes this page.`;
   return `${[head, ...sections].join('\n\n')}\n`;
 }
 
@@ -68,14 +68,14 @@ function reliabilityPage() {
       programs.join(', '),
     ];
   });
-  const columns = ['sweep', 'what was attacked', 'points', 'failures', 'time', 'seed', 'date', 'versions'];
+  const columns = ['sweep', 'what was tested', 'points', 'failures', 'time', 'seed', 'date', 'versions'];
   return `# Reliability
 
 ${MADE_BY}
 
-Each row was written by the run that it is about. A *point* is one place to kill, one fault, one schedule or one input, as the second column says; a
-failure is a point after which something promised in [promises.md](promises.md) did not hold. Seed *all*: no point was chosen by chance.
-What ends in \`-short\` is the form of \`npm test\`; the whole one is in \`npm run test:deep\`. \`npm run reliability\` writes this page from the last runs.
+Each run wrote its own row. A *point* is one place to kill, one fault, one schedule or one input, as the second column says. A
+*failure* is a point after which something promised in [promises.md](promises.md) was broken. Seed *all* means that every point was tested, none chosen at random.
+A name ending in \`-short\` is the short form in \`npm test\`; the full form is in \`npm run test:deep\`. \`npm run reliability\` writes this page from the last runs.
 
 ${table(columns, rows)}
 `;
@@ -86,17 +86,17 @@ function gatesPage() {
   if (found === undefined) throw new Error('run this first: npm run bench:gates');
   const { date, seed, seconds, machine, tables, missed } = found;
   const sections = tables.map(({ title, columns, rows, notes }) => [`## ${title}`, table(columns, rows), ...notes].join('\n\n'));
-  const aims = missed.length === 0 ? 'Every aim was reached.' : `**Missed:**\n\n${missed.map((aim) => `- ${aim}`).join('\n')}`;
-  return `# Gates side by side
+  const aims = missed.length === 0 ? 'All targets were met.' : `**Missed:**\n\n${missed.map((aim) => `- ${aim}`).join('\n')}`;
+  return `# Gates compared
 
 ${MADE_BY}
 
-\`npm run bench:gates\`, ${day(date)}, seed ${seed}, Node ${machine.node}, ${rounded(seconds / 60)} minutes in two processes on ${machine.cpus} × ${machine.cpu}. The same seed gives the same figures on any machine.
+\`npm run bench:gates\`, ${day(date)}, seed ${seed}, Node ${machine.node}, ${rounded(seconds / 60)} minutes in two processes on ${machine.cpus} × ${machine.cpu}. The same seed gives the same results on any machine.
 
-Simulated traffic, one chance for all gates of a table. Argo Rollouts, Flagger and Kayenta are re-implemented from their sources and documents; they are not the
-programs themselves. Counters show a failure at once and a rollback takes no time: in life both add their wait times the rate of failure to every figure. *Limit* is Wald's
-bound: what any rule that ends at most 1 % of healthy rollouts needs on average, with the stable build's rate known. It can be passed only by a rule that ends more healthy
-ones (see its column), or by chance at a poll. The calibrated gate is the one that may use the sharper count test after replays of healthy rollouts; the default one may not.
+The traffic is simulated; all gates of a table see the same random traffic. Argo Rollouts, Flagger and Kayenta are re-implemented from their source code and documentation; they are not the
+programs themselves. In the simulation, counters show a failure immediately and a rollback takes no time. In production, each delay adds (delay × failure rate) to every figure. *Limit* is Wald's
+bound: the average number that any rule needs that ends at most 1 % of healthy rollouts and knows the stable build's rate. Only a rule that ends more healthy
+rollouts can beat it (see its column), or chance at a poll. The calibrated gate may use the more sensitive count test, after replays of healthy rollouts; the default gate may not.
 
 ${aims}
 
@@ -115,6 +115,6 @@ console.log(`docs/${FILES[wanted]}.md is written`);
 // The page says what was, and a test refuses it while it says this.
 const failed = wanted === 'reliability' ? read('reliability').filter(({ failures }) => failures > 0) : [];
 if (failed.length > 0) {
-  console.error(`Mend what failed, run it again, and write the page again: ${failed.map(({ name }) => name).join(', ')}`);
+  console.error(`Fix what failed, run it again, and regenerate the page: ${failed.map(({ name }) => name).join(', ')}`);
   process.exitCode = 1;
 }

@@ -105,21 +105,21 @@ const missed = forms.flatMap((form) => [
 ]);
 report({
   name: full ? 'polls-full' : 'polls',
-  title: `Polls of gates with many slices: ${rounded(polls)} of each form`,
+  title: `Polls of gates with many slices: ${rounded(polls)} of each kind`,
   columns: [
     'gate',
-    'a slice, to 100',
-    'state, to 100 polls',
-    'CPU of a poll',
+    'per slice, vs 100',
+    'state, vs 100 polls',
+    'CPU per poll',
     'in the first hour',
-    'by the clock',
+    'wall time',
     '99 %',
     'slowest',
     'state in the ledger',
   ],
   rows,
   notes: [
-    'One metric, polled every 15 s; each poll is counted in and judged. By the clock the pauses of the garbage collector are in it, and whatever else the machine did.',
+    'One metric, polled every 15 s; each poll is counted and judged. Wall time includes garbage-collection pauses and other load on the machine.',
   ],
   missed,
 });

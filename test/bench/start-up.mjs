@@ -45,7 +45,7 @@ await inFolder((folder) => {
   report({
     name: 'start-up',
     title: `Start-up: ${rounds} interleaved runs of each`,
-    columns: ['command', 'to bare Node', 'over it, medians', 'over it, fastest', 'aim', 'median', 'fastest'],
+    columns: ['command', 'vs bare Node', 'added, median', 'added, fastest', 'target', 'median', 'fastest'],
     rows,
     missed,
   });

@@ -63,7 +63,7 @@ describe('the build', () => {
     ['what is named is no GUID', pointerOf({ bad: [GREEN] }), 'previous'],
   ])('is refused without announcing others where there are none: %s', (_, pointer, to) => {
     expect(refusal(() => choose(numbered(pointer), to))).toMatchObject({
-      hint: 'No other known-good build can be gone back to; change the router by hand.',
+      hint: 'There is no other known-good build to roll back to. Change the router by hand.',
       next: [],
     });
   });
@@ -181,7 +181,7 @@ describe('the state', () => {
 
   it('warns when a lower generation was written later', () => {
     stateWith(state, [pointerOf({ writtenAt: '2026-11-21T12:00:00Z' }), pointerOf()]);
-    expect(source().warnings).toEqual([expect.stringContaining('Generation 1')]);
+    expect(source().warnings).toEqual([expect.stringContaining('generation 1 has a later timestamp')]);
   });
 });
 

@@ -69,7 +69,7 @@ describe('the way back', () => {
   it('brings the known-good build back, reads it back, sets the hold, keeps a record, and says what is next', async () => {
     const { code, stdout, stderr } = await glass(SURE);
     expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);
-    expect(stdout).toContain(`back on build ${GREEN}`);
+    expect(stdout).toContain(`rolled back to build ${GREEN}`);
     for (const said of [
       `write ${routes}`,
       'printf',
@@ -92,7 +92,7 @@ describe('the way back', () => {
     await glass(SURE);
     const again = await glass([...SURE, '--to', BLUE.slice(0, 8)]);
     expect([again.code, serving()]).toEqual([0, '{"serve":"blue"}\n']);
-    expect(again.stderr).toContain('There is a hold already');
+    expect(again.stderr).toContain('A hold is already set');
     expect(records().map(({ intent }) => intent?.toGuid)).toEqual([GREEN, BLUE]);
   });
 
@@ -123,7 +123,7 @@ describe('the way back', () => {
     };
     copyPointer(dir, theirs, fs, { ...OWNER_ONLY, file: 0o644 });
     const other = await glass(SURE, { uid: 65534, env: { TMPDIR: readable } });
-    expect([other.code, other.stderr]).toEqual([0, expect.stringContaining('There is a hold already')]);
+    expect([other.code, other.stderr]).toEqual([0, expect.stringContaining('A hold is already set')]);
     expect(fs.existsSync(join(readable, 'kvdeploy-65534/break-glass.jsonl'))).toBe(true);
   });
 
@@ -148,7 +148,7 @@ describe('the way back', () => {
     fs.rmSync(state, { recursive: true });
     const { code, stderr } = await runToEnd([process.execPath, beside, ...SURE]);
     expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);
-    expect(stderr).toContain(`read in  ${copy}`);
+    expect(stderr).toContain(`pointer  ${copy}`);
     expect(readHold([copy], fs)?.note?.toGuid).toBe(GREEN);
   });
 
@@ -213,14 +213,14 @@ describe('the confirmation', () => {
   const atTerminal = (typed: string, extra = '', env: Record<string, string> = {}) => {
     const words = [process.execPath, program, '--state-dir', state, '--env', 'production', '--reason', `'${REASON}'`].join(' ');
     // Before the question Ctrl-C ends the program as it ends any.
-    const after = typed === '\u0003' ? 'Type the environment to go on' : '';
+    const after = typed === '\u0003' ? "Type the environment's name to continue" : '';
     return runToEnd(['script', '-qefc', `exec ${words} ${extra}`, '/dev/null'], { stdin: typed, after, env });
   };
 
   it('is typed at a terminal', async () => {
     const { code, stdout } = await atTerminal('production\n');
     expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);
-    expect(stdout).toContain('Type the environment to go on (production)');
+    expect(stdout).toContain("Type the environment's name to continue (production)");
     expect(stdout).not.toContain('\u001b');
   });
 
@@ -234,7 +234,7 @@ describe('the confirmation', () => {
   ] as const)('is not %s at a terminal', async (_, typed, extra, env, said) => {
     const { code, stdout } = await atTerminal(typed, extra, env);
     expect([code, stdout]).toEqual([2, expect.stringContaining(said)]);
-    expect(stdout).toContain('Look at the build and the changes above, then add: --confirm production');
+    expect(stdout).toContain('Review the build and the changes above, then add: --confirm production');
     untouched();
   });
 });
@@ -258,7 +258,7 @@ describe('what it refuses', () => {
     stateWith(state, [pointerOf({ knownGood: restoreOf(GREEN, { ...routesTo(routes, 'green'), identity }), bad: [BLUE] })]);
     const { code, stderr } = await glass(SURE);
     expect([code, stderr]).toEqual([3, expect.stringContaining('BUILD_GONE')]);
-    expect(stderr).toContain('  try      No other known-good build can be gone back to; change the router by hand.\n');
+    expect(stderr).toContain('  try      There is no other known-good build to roll back to. Change the router by hand.\n');
     untouched();
     await builds.close();
   });
@@ -273,16 +273,16 @@ describe('made, but not verified', () => {
   it('is exit 5 when nothing can be read back', async () => {
     const { code, stderr } = await exitOf({ checks: [] });
     expect([code, serving()]).toEqual([5, '{"serve":"green"}\n']);
-    expect(stderr).toContain('NOT_VERIFIED  Made, but not verified');
+    expect(stderr).toContain('NOT_VERIFIED  Changes made but not verified');
     expect(records()).toMatchObject([{ outcome: { result: 'not-verified' } }]);
   });
 
-  it('is exit 5 when the build does not answer for itself, though traffic moves', async () => {
+  it('is exit 5 when the build does not report its GUID, though traffic moves', async () => {
     const { code, stderr } = await exitOf({
       identity: { kind: 'http', url: 'http://127.0.0.1:1/', header: 'x', equals: GREEN, timeoutMs: 500 },
     });
     expect([code, serving()]).toEqual([5, '{"serve":"green"}\n']);
-    expect(stderr).toContain('does not answer for itself');
+    expect(stderr).toContain('does not report its GUID');
   });
 
   it('is exit 5 when an unknown member of the target still serves', async () => {
@@ -304,7 +304,7 @@ describe('made, but not verified', () => {
         },
       ],
     });
-    expect([code, stderr]).toEqual([5, expect.stringContaining('purple, an unknown member')]);
+    expect([code, stderr]).toEqual([5, expect.stringContaining('unknown member purple')]);
     expect(router.lines[0]).toBe('set weight gw/green 256');
     await router.close();
   });
@@ -357,7 +357,7 @@ describe('the leader of a rollout', () => {
   it('is left alone when the pid belongs to another process now, or the claim was released', async () => {
     const { pid, child } = await sleeper();
     leads({ host, boot, pid, started: '1' });
-    expect((await glass(SURE)).stderr).toContain('is gone already');
+    expect((await glass(SURE)).stderr).toContain('has already exited');
     leads({ host, boot, pid, started: startOf(pid) }, { type: 'released' });
     expect((await glass(SURE)).code).toBe(0);
     expect(fs.existsSync(`/proc/${pid}/stat`)).toBe(true);
@@ -368,7 +368,7 @@ describe('the leader of a rollout', () => {
     leads({ host: 'another-host', boot: 'x', pid: 4242, started: '1' });
     const { code, stderr } = await glass(SURE);
     expect(code).toBe(0);
-    expect(stderr).toContain('pid 4242 on another-host, may still be at work');
+    expect(stderr).toContain('pid 4242 on another-host, may still be running');
     expect(stderr.match(/made 1 of 1/g)).toHaveLength(2);
   });
 

@@ -50,7 +50,7 @@ describe('a rehearsal', () => {
     const { code, stdout, stderr } = await saying(GREEN, (identity) => rehearse({ identity }));
     expect(code).toBe(0);
     expect(stdout).toContain('REHEARSED, nothing was written');
-    expect(stdout).toContain('does not serve everything now (1 of 1 checks differ)');
+    expect(stdout).toContain('does not serve all traffic now (1 of 1 checks differ)');
     for (const said of ['REHEARSAL: nothing is written', `write ${routes}`, `--to ${BLUE}`, 'ready for the first change after'])
       expect(stderr).toContain(said);
   });
@@ -58,7 +58,7 @@ describe('a rehearsal', () => {
   it('says so where the build serves already', async () => {
     fs.writeFileSync(routes, '{"serve":"green"}\n');
     const { code, stdout } = await saying(GREEN, (identity) => rehearse({ identity }));
-    expect([code, stdout]).toEqual([0, expect.stringContaining('serves everything already')]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('already serves all traffic')]);
   });
 
   it('is refused as a rescue would be when another build runs at the place', async () => {
@@ -76,13 +76,13 @@ describe('a rehearsal', () => {
   };
 
   it.each([
-    ['a build that does not say which one it is', {}, 'builds here do not say which one they are'],
+    ['a build that does not say which one it is', {}, 'the builds here do not report their GUID'],
     ['changes that cannot be read back', { checks: [] }, 'these changes cannot be read back'],
-    ['a secret that is not set', { changes: [token] }, 'the secret TOKEN is not set here'],
+    ['a secret that is not set', { changes: [token] }, 'the secret TOKEN is not set in the environment'],
     [
       'a folder that is gone',
       { changes: [{ kind: 'write-file', path: '/nonexistent/routes.json', content: '' }] },
-      '/nonexistent is not there',
+      '/nonexistent does not exist',
     ],
     ['a file that cannot be written', { changes: [{ kind: 'write-file', path: '/etc', content: '' }] }, '/etc cannot be written'],
   ] satisfies [string, Partial<Restore>, string][])('ends with 5 for %s', async (_what, over, said) => {

@@ -329,7 +329,7 @@ describe('doctor --break-glass', () => {
 
   test('--rehearse and --confirm exclude each other, and it is no option of the ordinary rollback', async () => {
     const both = await site.shell(`node ${program()} --rehearse --env production --confirm production`);
-    expect(both).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('give one of them') });
+    expect(both).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('Give only one') });
     expect(await site.run(['rollback', ...PRODUCTION, '--rehearse', ...SURE])).toMatchObject({ exitCode: 2 });
     expect(await site.percent('production', 'blue')).toBe(100);
   });

@@ -62,13 +62,13 @@ describe('gates', () => {
   });
 
   it.each([
-    ['a word that is none', [LOCAL, 'gates: [erors]'], /"erors" is not known here. Did you mean/],
+    ['a word that is none', [LOCAL, 'gates: [erors]'], /"erors" is not allowed here. Did you mean/],
     ['a word without a router that counts', ['gates: [errors]'], /only a router of the kind haproxy or local counts/i],
-    ['a router of no known kind', [LOCAL.replace('local', 'lokal'), 'gates: [errors]'], /"lokal" is not known here/],
+    ['a router of no known kind', [LOCAL.replace('local', 'lokal'), 'gates: [errors]'], /"lokal" is not allowed here/],
     [
       'an unknown source',
       [LOCAL, 'gates: [{ name: a, source: prometeus }]'],
-      /"prometeus" is not known here. Did you mean "?prometheus/,
+      /"prometeus" is not allowed here. Did you mean "?prometheus/,
     ],
     ['a misspelt key', [LOCAL, `gates: [{ ${PROBE}, comparre: {} }]`], /Unknown key "comparre"/],
     [
@@ -79,7 +79,7 @@ describe('gates', () => {
     [
       'one name twice',
       [LOCAL, `gates: [errors, { name: errors, source: http-probe }]`],
-      /a gate called errors stands above already/i,
+      /there is already a gate called errors above/i,
     ],
     ['a number in place of a gate', [LOCAL, 'gates: [3]'], /\S/],
     ['certainty', [LOCAL, 'gates: [errors]', 'evidence: { alpha: 0% }'], /above 0%/],

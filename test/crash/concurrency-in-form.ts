@@ -16,7 +16,7 @@ export function fiftyRunners(): void {
   it('fifty of them lead one after the other, never two at once, and the others hear BUSY', TIMEOUT, async () => {
     const began = performance.now();
     const { faults, busy } = await raceFifty();
-    record('fifty-runners', 'runners for one scope', 50, began, faults.length);
+    record('fifty-runners', 'concurrent runners in one scope', 50, began, faults.length);
     expect(faults).toEqual([]);
     expect(busy).toBeGreaterThan(0);
   });
@@ -27,7 +27,7 @@ export function frozenLeadersAndRescues(suffix: string, rounds: number): void {
   it('a leader that was frozen, taken over and woken leaves nothing stale, on both routers', TIMEOUT, async () => {
     const began = performance.now();
     const { stale, faults } = await freezeLeaders(rounds, seed);
-    record(`frozen-leaders${suffix}`, 'leaders frozen, taken over and woken', 4 * rounds, began, faults.length);
+    record(`frozen-leaders${suffix}`, 'leaders frozen, replaced and woken', 4 * rounds, began, faults.length);
     console.log(
       `where the leader could not be ended, its last change arrived and was put right: local ${stale[0]}, HAProxy ${stale[1]} of ${rounds}`,
     );
@@ -37,7 +37,7 @@ export function frozenLeadersAndRescues(suffix: string, rounds: number): void {
   it('a rescue at any moment of a rollout wins over the rollout that wakes up, on both routers', TIMEOUT, async () => {
     const began = performance.now();
     const faults = (await Promise.all([rescueLocal(rounds, seed), rescueHaproxy(rounds, seed)])).flat();
-    record(`rescues${suffix}`, 'rescues in the middle of a rollout', 2 * rounds, began, faults.length);
+    record(`rescues${suffix}`, 'rescues during a rollout', 2 * rounds, began, faults.length);
     expect(faults).toEqual([]);
   });
 }

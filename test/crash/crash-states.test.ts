@@ -138,7 +138,7 @@ afterAll(() => {
   console.log(`${sum.points} crash states, ${seconds.toFixed(1)} s`);
   recordReliability({
     name: 'crash-states',
-    what: 'every crash state of four protocols on a disk that keeps as little as it may',
+    what: 'every crash state of four protocols on a disk with minimal guarantees',
     ...sum,
     seconds,
     seed: null,

@@ -18,7 +18,7 @@ describe('EIO, ENOSPC, EDQUOT, EROFS, EMFILE, EACCES and lying counts at the cal
     const faults = await sweep(points, 2, (point) => tryFault(writer, point));
     const seconds = (performance.now() - began) / 1000;
     console.log(`${points.length} of ${all.length} points, ${seconds.toFixed(0)} s`);
-    const what = 'errors and lying counts at every call of six durable writes';
+    const what = 'errors and wrong byte counts at every call of six durable writes';
     recordReliability({ name: 'faults', what, points: points.length, seconds, seed: null, failures: faults.length });
     expect(faults).toEqual([]);
     expect(points.length).toBeGreaterThan(300);

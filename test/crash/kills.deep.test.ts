@@ -9,7 +9,7 @@ describe('kill -9 at every call of promote, rollback, break-glass, adopt, abort,
     const { points, faults, byAct } = await sweepKills(1, 2);
     const seconds = (performance.now() - began) / 1000;
     console.log(`${points} points, ${seconds.toFixed(0)} s; calls that change something: ${byAct}`);
-    const what = `SIGKILL at every changing call of seven commands (${byAct})`;
+    const what = `SIGKILL at every state-changing call of seven commands (${byAct})`;
     recordReliability({ name: 'kills', what, points, seconds, seed: null, failures: faults.length });
     expect(faults).toEqual([]);
     expect(points).toBeGreaterThan(200);

@@ -11,7 +11,7 @@ describe('kill -9 at the calls of promote, rollback, break-glass, adopt, abort, 
     const { points, faults, byAct } = await sweepKills(EACH, 1);
     const seconds = (performance.now() - began) / 1000;
     console.log(`${points} points, ${seconds.toFixed(0)} s; calls that change something: ${byAct}`);
-    const what = `SIGKILL at every ${EACH}th changing call of seven commands`;
+    const what = `SIGKILL at one in ${EACH} state-changing calls of seven commands`;
     recordReliability({ name: 'kills-short', what, points, seconds, seed: null, failures: faults.length });
     expect(faults).toEqual([]);
     expect(points).toBeGreaterThan(5);

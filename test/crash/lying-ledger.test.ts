@@ -14,7 +14,7 @@ it('a lying count at any write of the ledger is no acknowledgement, and the next
   const seconds = (performance.now() - began) / 1000;
   recordReliability({
     name: 'lying-ledger',
-    what: 'lying counts at each write of the ledger',
+    what: 'wrong byte counts at each write of the ledger',
     points: points.length,
     seconds,
     seed: null,

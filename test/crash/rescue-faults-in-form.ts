@@ -24,7 +24,7 @@ export function faultsOfARescue(name: string, each: number): void {
     const seconds = (performance.now() - began) / 1000;
     console.log(`${points.length} of ${all.length} faults of break-glass, ${seconds.toFixed(0)} s`);
     const calls = each === 1 ? 'every call' : `one in ${each} calls`;
-    const what = `errors and lying counts at ${calls} of break-glass while a frozen leader is to be ended`;
+    const what = `errors and wrong byte counts at ${calls} of break-glass while it ends a frozen leader`;
     recordReliability({ name, what, points: points.length, seconds, seed: null, failures: faults.length });
     expect(faults).toEqual([]);
     expect(points.length).toBeGreaterThan(200 / each);

@@ -138,10 +138,10 @@ async function tryOnce(place: RescueSite, { call, fault, tracedIn }: RescueFault
     await frozen.wake();
     return 'missed';
   }
-  if (/was ended|is gone already/.test(ran.stderr)) await Promise.race([frozen.ended, nodeIo.sleep(1000)]);
+  if (/was ended|has already exited/.test(ran.stderr)) await Promise.race([frozen.ended, nodeIo.sleep(1000)]);
   const faults = isTalk({ ...call, text: met }) ? await unheard(site, ran) : await untrue(site, ran, frozen);
   await frozen.wake();
-  const isLeft = ran.stderr.includes('may still be at work');
+  const isLeft = ran.stderr.includes('may still be running');
   if (ran.exitCode === 0 && !isLeft && (await percent(site)) !== 100) faults.push('the leader that woke up moved traffic');
   faults.push(...(await carryOn(site)));
   if (faults.length === 0) return undefined;
@@ -213,8 +213,8 @@ function notesAgainst(site: LocalSite, { stdout, stderr }: Ran, { code, message 
     isHeld || code !== null || /NO HOLD could be written/.test(message),
     'its last word does not say that the hold is missing',
   );
-  must(!frozen.isThere() || !/was ended|is gone already/.test(stderr), 'it said that the leader is gone');
-  must(!frozen.isThere() || stderr.includes('may still be at work'), 'the leader is there, and it does not say so');
+  must(!frozen.isThere() || !/was ended|has already exited/.test(stderr), 'it said that the leader is gone');
+  must(!frozen.isThere() || stderr.includes('may still be running'), 'the leader is there, and it does not say so');
   const last = recordSince(frozen.at, site);
   must(last?.intent != null || stderr.includes('NOT RECORDED'), 'the record that it wrote is gone');
   must(last?.outcome != null || stderr.includes('NOT RECORDED'), 'the outcome that it wrote is gone');

@@ -49,7 +49,7 @@ function faultsOf({ by, wakes }: Wake, { back, stale, said, split }: Woken): str
   must((stale?.ms ?? 0) < IDLE_MS + SLACK_MS, `the stale change stood for ${stale?.ms} ms`);
   must(JSON.stringify(split) === '{"blue":100}', `in the end the split is ${JSON.stringify(split)}`);
   if (by === 'break-glass')
-    must(/may still be at work: it runs on deploy-2/.test(back.stderr), 'it does not say that the runner is left');
+    must(/may still be running: it runs on deploy-2/.test(back.stderr), 'it does not say that the runner is left');
   must(/"type":"result".*"ok":false/.test(said), 'the frozen one believes that it succeeded');
   return faults;
 }

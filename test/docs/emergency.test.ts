@@ -38,13 +38,13 @@ describe('the break-glass card', () => {
 
     await sendAstray();
     walk.shell('mv kvdeploy.config.yaml releases ..');
-    expect(walk.runText(confirmed('rescue'))).toContain('back on build 11111111');
+    expect(walk.runText(confirmed('rescue'))).toContain('rolled back to build 11111111');
     await walk.says('http://127.0.0.1:8080/', 'hello from 11111111');
     expect(existsSync(hold)).toBe(true);
 
     await sendAstray();
     const byNode = confirmed('rescue-by-node').replace('STATE/TENANT/production/SERVICE', 'state/acme/production/hello');
-    expect(walk.runText(byNode)).toContain('back on build 11111111');
+    expect(walk.runText(byNode)).toContain('rolled back to build 11111111');
     await walk.says('http://127.0.0.1:8080/', 'hello from 11111111');
 
     expect(walk.runText(card('look'), { KVDEPLOY_STATE_DIR: join(walk.folder, 'state') })).toContain('11111111');

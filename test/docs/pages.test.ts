@@ -194,8 +194,7 @@ describe('figures', () => {
   });
 
   it('are all written by the script', () => {
-    for (const page of GENERATED)
-      expect(read(page)).toContain('<!-- Made by a script from what the runs wrote; do not edit. -->');
+    for (const page of GENERATED) expect(read(page)).toContain('<!-- Generated from the results of the runs; do not edit. -->');
   });
 });
 

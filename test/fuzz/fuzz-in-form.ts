@@ -31,7 +31,7 @@ export function fuzzInForm({ name, kind, inputs, timeoutMs }: Form): void {
   });
 
   afterAll(() => {
-    const what = `${kind} of every kind, changed a little or much: no crash, no hang, no false accept, no escape`;
+    const what = `${kind} of every kind, mutated slightly or heavily: no crash, no hang, no false accept, no terminal escape`;
     recordFuzzing(name, what, parts, sweeps.length - parts.length, seed);
   });
 }

@@ -9,7 +9,7 @@ it('three runners and a rescuer keep all four promises, and acknowledged entries
   const [ended, remote] = [search(...THREE), search(...THREE, '-DREMOTE')];
   expect([ended.broken, remote.broken]).toEqual([null, null]);
   const points = ended.states + remote.states;
-  const what = 'states of the model of claim, fence and hold (three runners and a rescuer): all of them';
+  const what = 'all states of the model of claim, fence and hold (three runners and one rescuer)';
   const seconds = ended.seconds + remote.seconds;
   recordReliability({ name: 'spin-model', what, points, seconds, seed: null, failures: 0 }, { spin: spinVersion() });
 }, 300_000);

@@ -45,7 +45,7 @@ afterAll(() => {
   recordReliability(
     {
       name: 'spin-model-short',
-      what: 'states of the model of claim, fence and hold (two runners and a rescuer): all of them',
+      what: 'all states of the model of claim, fence and hold (two runners and one rescuer)',
       points: sum(({ states }) => states),
       seconds: sum(({ seconds }) => seconds),
       seed: null,

@@ -28,7 +28,7 @@ describe('a fault in the code is noticed:', () => {
     const seconds = (performance.now() - began) / 1000;
     recordReliability({
       name: 'mutants',
-      what: 'faults put into the code',
+      what: 'faults injected into the code',
       points: tried,
       seconds,
       seed: '1',

@@ -39,7 +39,7 @@ export const OF_THE_DISK: readonly Mutant[] = [
     'what was written is not read back',
     'lying disk',
     DURABLE,
-    'if (!readAll(fd, bytes.length + 1, fs).equals(bytes)) throw new Error(`${path} does not hold what was written to it`);\n    });',
+    'if (!readAll(fd, bytes.length + 1, fs).equals(bytes)) throw new Error(`${path} does not contain what was written to it`);\n    });',
     '});',
   ),
   mutant(

@@ -32,7 +32,7 @@ export async function sweepSimulations({ name, seed, schedules: wanted, seconds 
   const rate = Math.round(schedules / sum(found.map((one) => one.cpuSeconds)));
   const failures = found.flatMap((one) => one.failures);
   const figures = {
-    what: `random simulations (${rate} a second of one core)`,
+    what: `random simulations (${rate} per second on one core)`,
     points: schedules,
     failures: failures.length,
   };

@@ -34,7 +34,7 @@ function checkFile(wanted: FileCheck, { fs }: Outside): Checked {
   // Through a link too: what the router reads is what counts.
   return withFile(wanted.path, constants.O_RDONLY | constants.O_NONBLOCK, fs, (fd) => {
     const same = fs.fstatSync(fd).isFile() && readAll(fd, expected.length + 1, fs).equals(expected);
-    return same ? OK : { ok: false, why: `${wanted.path} holds something else` };
+    return same ? OK : { ok: false, why: `${wanted.path} has different content` };
   });
 }
 
@@ -44,7 +44,7 @@ async function checkHttp(wanted: HttpCheck, outside: Outside): Promise<Checked> 
   const where = wanted.header ?? wanted.json?.join('.') ?? '';
   if (said === undefined) return { unknown: `${wanted.url} answered ${answer.status} without ${where}` };
   if (saysTheSame(said, wanted.equals)) return OK;
-  return { ok: false, why: `${wanted.url} says ${safeLine(said.slice(0, 80))} in ${where}, not ${wanted.equals}` };
+  return { ok: false, why: `${wanted.url} returned ${safeLine(said.slice(0, 80))} in ${where}, not ${wanted.equals}` };
 }
 
 function atPath(body: string, path: readonly string[]): string | undefined {
@@ -86,7 +86,7 @@ function rowTrouble(row: Row, wanted: TableCheck): string | undefined {
   }
   const misfits = wanted.others.map((other) => misfit(row, other));
   if (misfits.includes(undefined)) return undefined;
-  return `${safeLine(name)}, an unknown member, may still serve: it has ${misfits.join(', ')}`;
+  return `the unknown member ${safeLine(name)} may still serve: it has ${misfits.join(', ')}`;
 }
 
 function misfit(row: Row, limits: Limits): string | undefined {

@@ -37,7 +37,7 @@ async function makeRequest(change: Request, outside: Outside, allowed: Allowed):
 function bearer(name: string | undefined, outside: Outside): Record<string, string> {
   if (name === undefined) return {};
   const secret = outside.secret(name);
-  if (secret === undefined || secret === '') throw new Error(`the secret ${name} is not set here`);
+  if (secret === undefined || secret === '') throw new Error(`the secret ${name} is not set in the environment`);
   return { authorization: `Bearer ${secret}` };
 }
 
@@ -54,7 +54,8 @@ async function makeSocket(change: Socket, outside: Outside, allowed: Allowed): P
     if (answer.trim() !== '') throw new Error(`${change.address} refused${excerpt(answer)}`);
     return;
   }
-  if (answer.trim() === '') throw new Error(`${change.address} gave an empty answer, so nothing was saved to ${change.saveTo}`);
+  if (answer.trim() === '')
+    throw new Error(`${change.address} returned an empty answer, so nothing was saved to ${change.saveTo}`);
   replaceFile(change.saveTo, answer, outside.fs, {
     permit: () => permit(allowed),
   });

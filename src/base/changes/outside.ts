@@ -58,15 +58,15 @@ export async function askSocket(address: string, line: string, timeoutMs: number
 }
 
 function late(address: string, timeoutMs: number): string {
-  return `${address} gave no whole answer within ${timeoutMs} ms; whether it acted is not known`;
+  return `${address} returned no complete answer within ${timeoutMs} ms; it is unknown whether it made the change`;
 }
 
 function webAddress(text: string): URL {
   if (!URL.canParse(text)) throw new Error(`not a URL: ${text}`);
   const url = new URL(text);
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    throw new Error(`only http and https can be asked, not ${url.protocol}`);
-  if (url.username !== '' || url.password !== '') throw new Error(`a URL must not hold a password: ${url.host}`);
+    throw new Error(`only http and https are supported, not ${url.protocol}`);
+  if (url.username !== '' || url.password !== '') throw new Error(`a URL must not contain a password: ${url.host}`);
   return url;
 }
 
@@ -130,9 +130,10 @@ const UNTRUSTED = [
 /** OpenSSL's reasons for refusing a connection, as somebody can act on them. */
 function inWords(error: Error & { readonly code?: string; readonly reason?: string }): Error {
   const { code = '', reason } = error;
-  if (UNTRUSTED.includes(code)) return new Error(`${error.message} (a CA of your own: NODE_EXTRA_CA_CERTS)`, { cause: error });
+  if (UNTRUSTED.includes(code))
+    return new Error(`${error.message} (for a private CA, set NODE_EXTRA_CA_CERTS)`, { cause: error });
   if (code !== 'EPROTO' && !code.startsWith('ERR_SSL_')) return error;
-  return new Error(`no TLS of version 1.2 or newer there (${reason ?? code})`, { cause: error });
+  return new Error(`the server does not support TLS 1.2 or newer (${reason ?? code})`, { cause: error });
 }
 
 function orLate<T>(work: Promise<T>, deadline: AbortSignal, message: string): Promise<T> {
@@ -198,6 +199,6 @@ function wholeText(stream: NetSocket | IncomingMessage, from: string, mostBytes 
     });
     stream.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
     stream.on('error', reject);
-    stream.on('close', () => reject(new Error(`${from} closed the connection in the middle of its answer`)));
+    stream.on('close', () => reject(new Error(`${from} closed the connection before the answer was complete`)));
   });
 }

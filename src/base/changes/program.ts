@@ -22,8 +22,9 @@ export function programOf(argv: readonly string[]): {
   readonly args: readonly string[];
 } {
   const [program, ...args] = argv;
-  if (program === undefined || program === '') throw new Error('a program to run has no name');
-  if (program.includes('/') && !program.startsWith('/')) throw new Error(`${program} is neither absolute nor a name on PATH`);
+  if (program === undefined || program === '') throw new Error('the name of a program is empty');
+  if (program.includes('/') && !program.startsWith('/'))
+    throw new Error(`${program} is neither an absolute path nor a name on PATH`);
   return { program, args };
 }
 
@@ -56,7 +57,7 @@ export async function runProgram(argv: readonly string[], timeoutMs: number, all
     child.on('close', (exitCode, signal) => {
       clearTimeout(timer);
       if (trouble !== undefined) reject(new Error(trouble));
-      else if (exitCode === null) reject(new Error(`${program} was ended by ${signal ?? 'a signal'}`));
+      else if (exitCode === null) reject(new Error(`${program} was killed by ${signal ?? 'a signal'}`));
       else resolve({ exitCode, stdout: output.text(0), stderr: output.text(1) });
     });
   });

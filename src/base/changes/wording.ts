@@ -14,7 +14,7 @@ export function describe(change: Change): string {
       return safeLine(`run ${change.argv.map(shellWord).join(' ')}`);
     case 'socket':
       return safeLine(
-        `say to ${change.address}: ${change.commands.join('; ')}${change.saveTo === undefined ? '' : `, save the answer to ${change.saveTo}`}`,
+        `send to ${change.address}: ${change.commands.join('; ')}${change.saveTo === undefined ? '' : `, save the answer to ${change.saveTo}`}`,
       );
   }
 }

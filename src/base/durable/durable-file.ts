@@ -70,7 +70,7 @@ export function createFile(path: string, bytes: Uint8Array, fs: Fs, prepare: (fd
       prepare(fd);
       writeAll(fd, bytes, fs);
       flush(fd, path, fs);
-      if (!readAll(fd, bytes.length + 1, fs).equals(bytes)) throw new Error(`${path} does not hold what was written to it`);
+      if (!readAll(fd, bytes.length + 1, fs).equals(bytes)) throw new Error(`${path} does not contain what was written to it`);
     });
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') quietly(() => fs.unlinkSync(path));

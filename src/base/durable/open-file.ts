@@ -43,7 +43,7 @@ export function writeAll(fd: number, bytes: Uint8Array, fs: Fs): void {
   let done = 0;
   while (done < bytes.length) {
     const count = fs.writeSync(fd, bytes, done, bytes.length - done);
-    if (count <= 0) throw new Error('the disk took no more bytes');
+    if (count <= 0) throw new Error('the disk accepted no more bytes');
     done += count;
   }
 }

@@ -38,7 +38,7 @@ export function defaultStateDir(fs: Fs, roots: Roots): string {
  * Returns the file that names it now, or undefined where none is needed. Throws when it can be written nowhere.
  */
 export function recordPlace(dir: string, fs: Fs, roots: Roots): string | undefined {
-  if (!isAbsolute(dir) || /[\r\n\0]/.test(dir)) throw new Error(`not an absolute path in one line: ${dir}`);
+  if (!isAbsolute(dir) || /[\r\n\0]/.test(dir)) throw new Error(`not an absolute path, or not a single line: ${dir}`);
   if (dir === roots.system || dir === roots.home || dir === roots.homePlaces) return undefined;
   for (const root of [roots.system, roots.homePlaces]) {
     if (listed(root, fs).includes(dir)) return join(root, PLACES);

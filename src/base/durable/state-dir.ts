@@ -114,13 +114,13 @@ function isShared(dir: Stats): boolean {
  */
 export function strangerProblem(stat: Stats, home: Stats, gid: number | undefined): string | undefined {
   const groupMay = (stat.mode & 0o020) === 0 || gid !== undefined || isShared(home);
-  const problem = groupMay ? undefined : 'its group can write it, and the state is not shared with one';
+  const problem = groupMay ? undefined : 'its group can write to it, but the state is not shared with a group';
   return foreignProblem(stat, home, gid) ?? problem;
 }
 
 /** The same without the last sentence: a rescue takes what somebody restored with a careless umask. */
 function foreignProblem(stat: Stats, home: Stats, gid: number | undefined): string | undefined {
-  if ((stat.mode & 0o002) !== 0) return 'anyone can write it';
+  if ((stat.mode & 0o002) !== 0) return 'any user can write to it';
   const user = stat.uid === 0 || stat.uid === home.uid || stat.uid === process.geteuid?.();
   const group = stat.gid === gid || (isShared(home) && stat.gid === home.gid);
   return user || group ? undefined : `it belongs to user ${stat.uid}`;
@@ -190,7 +190,7 @@ export function diskProblem(dir: string, fs: Fs): string | undefined {
     flushDir(dir, fs);
     return undefined;
   } catch (error) {
-    return `${dir} cannot keep a file: ${(error as Error).message}`;
+    return `a test file in ${dir} failed: ${(error as Error).message}`;
   } finally {
     quietly(() => fs.unlinkSync(`${probe}.linked`));
     quietly(() => fs.unlinkSync(probe));

@@ -50,7 +50,7 @@ export function appendLine(path: string, lineAfter: (before: string) => string, 
     flush(fd, path, fs);
     // Others may have appended in between, so it stands at our place or behind it.
     const since = readAll(fd, fs.fstatSync(fd).size - stat.size, fs, stat.size);
-    if (!since.includes(line)) throw new Error(`${path} does not hold what was written to it`);
+    if (!since.includes(line)) throw new Error(`${path} does not contain what was written to it`);
   };
   const flags = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
   withFile(path, flags, fs, append, readers === 'all' ? 0o644 : 0o600);

@@ -42,14 +42,14 @@ function holdIn(dir: string, fs: Fs): Hold | undefined {
     if (look(file, fs) === undefined) return undefined;
   } catch (error) {
     if (isAbsence(error)) return undefined;
-    return { file, text: `whether there is a hold in ${dir} cannot be seen (${(error as Error).message})`, note: null };
+    return { file, text: `cannot check for a hold in ${dir} (${(error as Error).message})`, note: null };
   }
   try {
     const note = noteReader(JSON.parse(readRegular(dir, 'hold', MAX_HOLD_BYTES, fs)), 'hold');
-    const said = `${note.actor} on ${note.host} broke the glass at ${note.at} and went to ${note.toGuid}: ${note.reason}`;
+    const said = `${note.actor} on ${note.host} ran break-glass at ${note.at} and rolled back to ${note.toGuid}: ${note.reason}`;
     return { file, text: safeLine(said), note };
   } catch (error) {
-    return { file, text: `${file} is there, but cannot be read (${safeLine(whyOf(error))})`, note: null };
+    return { file, text: `${file} exists but cannot be read (${safeLine(whyOf(error))})`, note: null };
   }
 }
 

@@ -196,11 +196,11 @@ export function encodePointer(pointer: Pointer): string {
 /** Reads a pointer's bytes; throws an Error that says what is wrong with them. */
 export function decodePointer(encoded: string): Pointer {
   const [first = '', sum, rest, ...more] = encoded.split('\n');
-  if (rest !== '' || more.length > 0) throw new Error('it is not two whole lines');
+  if (rest !== '' || more.length > 0) throw new Error('it does not consist of two complete lines');
   if (sum !== `sha256:${sha256(first)}`) throw new Error('its checksum does not match');
   const said = JSON.parse(first) as { formatVersion?: unknown } | null;
   const version = said?.formatVersion;
-  if (version !== 1) throw new Error(`its format is ${String(version)}, and this program reads format 1`);
+  if (version !== 1) throw new Error(`its format is ${String(version)}, but this program supports only format 1`);
   const pointer = pointerReader(said, 'pointer');
   // One spelling only: a repeated key, which JSON.parse takes the last of, shows here.
   if (canonical(pointer) !== first) throw new Error('its JSON is not in canonical form');

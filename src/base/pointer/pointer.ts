@@ -57,7 +57,7 @@ export function readPointers(dir: string, fs: Fs, scope?: Scope): PointersRead {
   let names: readonly string[];
   try {
     names = generationNames(dir, fs);
-    if ((fs.statSync(dir).mode & 0o002) !== 0) throw new Error('anyone can write into this folder');
+    if ((fs.statSync(dir).mode & 0o002) !== 0) throw new Error('any user can write to this folder');
   } catch (error) {
     const exists = codeOf(error) !== 'ENOENT';
     const damaged = exists ? [{ file: dir, why: (error as Error).message }] : [];
@@ -77,7 +77,7 @@ export function readPointers(dir: string, fs: Fs, scope?: Scope): PointersRead {
 
 function readGeneration(dir: string, name: string, fs: Fs, scope: Scope | undefined): Pointer {
   const pointer = decodePointer(readRegular(dir, name, MAX_POINTER_BYTES, fs));
-  if (fileName(pointer.generation) !== name) throw new Error(`it says that it is generation ${pointer.generation}`);
+  if (fileName(pointer.generation) !== name) throw new Error(`its content says generation ${pointer.generation}`);
   const { tenant, environment, service } = pointer.scope;
   if (scope === undefined) return pointer;
   if (tenant === scope.tenant && environment === scope.environment && service === scope.service) return pointer;
@@ -125,7 +125,8 @@ export function writePointer(
 export function copyPointer(dir: string, pointer: Pointer, fs: Fs, modes: Modes): void {
   if (publish(dir, pointer, fs, modes, 'as-numbered')) return;
   const there = readRegular(dir, fileName(pointer.generation), MAX_POINTER_BYTES, fs);
-  if (there !== encodePointer(pointer)) throw new Error(`${join(dir, fileName(pointer.generation))} holds another pointer`);
+  if (there !== encodePointer(pointer))
+    throw new Error(`${join(dir, fileName(pointer.generation))} contains a different pointer`);
   flushDirOrDoubt(dir, fs);
 }
 

@@ -38,8 +38,8 @@ export async function serveCommand(
 function localSettings({ scope, router }: Parameters<typeof serveCommand>[0]): LocalConfig {
   if (router?.kind !== local.kind) {
     throw new KvdeployError('NO_ROUTER', {
-      message: `${scopeText(scope)} has ${router === null ? 'no router' : `the router ${router.kind}`}; serve is the router of kind local.`,
-      hint: 'Add router: { kind: local, … } to the service in the config, or use the router that it has.',
+      message: `${scopeText(scope)} has ${router === null ? 'no router' : `the router ${router.kind}`}; serve runs only routers of kind local.`,
+      hint: 'Add router: { kind: local, … } to the service in the config, or use its existing router.',
     });
   }
   const { kind: _, ...settings } = router;
@@ -47,7 +47,7 @@ function localSettings({ scope, router }: Parameters<typeof serveCommand>[0]): L
   if (parsed.success) return parsed.data as LocalConfig;
   const why = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
   throw new KvdeployError('CONFIG_INVALID', {
-    message: `The local router's settings are wrong: ${why}.`,
+    message: `The settings of the local router are invalid: ${why}.`,
     hint: 'kvdeploy validate',
   });
 }

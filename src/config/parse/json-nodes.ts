@@ -137,7 +137,7 @@ function unexpected(source: SourceText, token: Token | undefined, wanted?: strin
     findingAt(source, span, {
       code: 'SYNTAX',
       message: `Not JSON: ${expected}${found}.`,
-      fix: 'Strict JSON: double quotes, no comments, no comma before a closing bracket.',
+      fix: 'Use strict JSON: double quotes, no comments, no trailing commas.',
     }),
   );
 }

@@ -54,7 +54,7 @@ export function tooDeep(source: SourceText, span: Span): Finding {
   return findingAt(source, span, {
     code: 'TOO_DEEP',
     message: `Values are nested deeper than ${MAX_DEPTH} levels.`,
-    fix: 'Manifests and configs need at most 10 levels: check for a bracket or an indentation too many.',
+    fix: 'Manifests and configs need at most 10 levels: check for an extra bracket or indentation.',
   });
 }
 
@@ -82,7 +82,7 @@ function keyFindings(source: SourceText, node: MapNode): readonly Finding[] {
 function duplicateKey(source: SourceText, key: string, keySpan: Span, earlier: Span): Finding {
   return findingAt(source, keySpan, {
     code: 'DUPLICATE_KEY',
-    message: `The key "${key}" stands here twice; readers differ in which one they take.`,
+    message: `The key "${key}" occurs twice; parsers differ in which value they use.`,
     fix: 'Keep one of them.',
     related: [
       {
@@ -100,8 +100,8 @@ function numberFindings(source: SourceText, node: ScalarNode): readonly Finding[
   return [
     findingAt(source, node, {
       code: 'SCHEMA',
-      message: 'This number cannot be kept exactly: whole numbers end at 9007199254740991 (2^53 - 1).',
-      fix: 'Use a smaller number, or a string in quotes where the key takes one.',
+      message: 'This number cannot be stored exactly: the largest whole number is 9007199254740991 (2^53 - 1).',
+      fix: 'Use a smaller number, or a quoted string if the key accepts one.',
     }),
   ];
 }

@@ -71,7 +71,7 @@ export function limited(findings: readonly Finding[]): readonly Finding[] {
     ...findings.slice(0, MOST_FINDINGS - 1),
     {
       ...last,
-      message: `${last.message} (More findings in this file are not shown.)`,
+      message: `${last.message} (This file has more findings, not shown.)`,
     },
   ];
 }

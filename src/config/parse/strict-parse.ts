@@ -41,7 +41,7 @@ export function strictParse(file: string, bytes: Uint8Array): Parsed {
           {
             code: 'SYNTAX',
             message: 'The file is empty.',
-            fix: 'Fill it, or remove it.',
+            fix: 'Add content, or remove the file.',
           },
         ),
       ],

@@ -15,7 +15,7 @@ const MOST_FORBIDDEN = 10;
 export function tooLarge(bytes: number): Trouble {
   return {
     code: 'TOO_LARGE',
-    message: `The file has ${bytes.toLocaleString('en')} bytes; at most ${MAX_BYTES.toLocaleString('en')} are read.`,
+    message: `The file has ${bytes.toLocaleString('en')} bytes; the limit is ${MAX_BYTES.toLocaleString('en')}.`,
     fix: 'Remove builds that can no longer be promoted, or check that this is the right file.',
   };
 }
@@ -89,7 +89,7 @@ function invalidUtf8(file: string, bytes: Uint8Array): Finding {
   return {
     ...findingWithoutText(file, {
       code: 'NOT_TEXT',
-      message: `The file is not UTF-8: byte 0x${shown} at offset ${good} cannot stand there.`,
+      message: `The file is not UTF-8: byte 0x${shown} at offset ${good} is invalid.`,
       fix: 'Save it as UTF-8, for example: iconv -f ISO-8859-1 -t UTF-8 FILE',
     }),
     line: lineStarts.length,
@@ -104,8 +104,8 @@ function forbiddenCharacter(source: SourceText, offset: number, char: string): F
     { from: offset, to: offset + char.length },
     {
       code: 'NOT_TEXT',
-      message: `The character ${point} cannot stand in this file: it is invisible, or hides or reorders text.`,
-      fix: 'Remove it; inside a string it may be written as an escape.',
+      message: `The character ${point} is not allowed: it is invisible, or hides or reorders text.`,
+      fix: 'Remove it, or write it as an escape inside a string.',
     },
   );
 }

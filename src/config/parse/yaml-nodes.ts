@@ -51,7 +51,7 @@ const MAX_TOKENS = 80_000;
 const FORBIDDEN_TOKENS: ReadonlyMap<string, readonly [string, string]> = new Map([
   ['directive-line', ['A directive', 'Remove it; files are YAML 1.2.']],
   ['explicit-key-ind', ['An explicit key', 'Write it as key: value.']],
-  ['anchor', ['An anchor', 'Remove it, and write the value out where it is needed.']],
+  ['anchor', ['An anchor', 'Remove it, and write out the value where it is needed.']],
   ['alias', ['An alias', 'Write the value out.']],
   ['tag', ['A tag', 'Remove it; quote a value to make it a string.']],
 ]);
@@ -84,7 +84,7 @@ function tokenFindings(source: SourceText): readonly Finding[] {
 function tooMany(source: SourceText, span: Span): Finding {
   return findingAt(source, span, {
     code: 'TOO_LARGE',
-    message: `The file has more than ${MAX_TOKENS.toLocaleString('en')} words and marks; no manifest needs as many.`,
+    message: `The file has more than ${MAX_TOKENS.toLocaleString('en')} tokens; no manifest needs that many.`,
     fix: 'Remove builds that can no longer be promoted, or check that this is the right file.',
   });
 }
@@ -139,7 +139,7 @@ function entryOf(source: SourceText, pair: unknown, parent: Span, findings: Find
 function forbidden(source: SourceText, span: Span, what: string, fix: string): Finding {
   return findingAt(source, span, {
     code: 'FORBIDDEN_YAML',
-    message: `${what} is not allowed here: it can make two readers see two different files.`,
+    message: `${what} is not allowed here: two parsers could see different files.`,
     fix,
   });
 }
@@ -158,8 +158,8 @@ function syntaxFinding(source: SourceText, error: YamlTrouble): Finding {
       { from: error.pos[0], to: error.pos[0] + 3 },
       {
         code: 'FORBIDDEN_YAML',
-        message: 'A second document begins here; a file holds exactly one.',
-        fix: 'Put it into a file of its own.',
+        message: 'A second document begins here; a file must contain exactly one.',
+        fix: 'Move it to a separate file.',
       },
     );
   }

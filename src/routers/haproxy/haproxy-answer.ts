@@ -68,14 +68,14 @@ export function parseLocation(answer: string, backend: string): Location | strin
   const states = table(answer, '# be_id ', (line) => line.split(' '));
   const stats = table(answer, '# pxname,', csvCells).filter((row) => row.get('pxname') === backend);
   const whole = stats.find((row) => row.get('svname') === 'BACKEND');
-  if (whole === undefined) return 'its answer has no statistics of the backend';
+  if (whole === undefined) return 'its answer has no statistics for the backend';
   const servers: Server[] = [];
   for (const row of states.filter((state) => state.get('be_name') === backend)) {
     const server = readServer(
       row,
       stats.find((stat) => stat.get('svname') === row.get('srv_name')),
     );
-    if (server === undefined) return `its answer about server "${row.get('srv_name')}" is not whole`;
+    if (server === undefined) return `its answer for server "${row.get('srv_name')}" is incomplete`;
     if (servers.some(({ name }) => name === server.name)) return `its answer has server "${server.name}" twice`;
     servers.push(server);
   }

@@ -82,12 +82,12 @@ function disagreements(told: readonly Told[], names: readonly string[]): string[
   if (first === undefined) return [];
   const trouble = told.flatMap(({ socket, location }) => {
     const missing = names.filter((name) => !location.servers.some((server) => server.name === name));
-    return missing.map((name) => `${socket} has no server ${name}, another location has`);
+    return missing.map((name) => `${socket} has no server ${name}, but another socket does`);
   });
   const split = ({ location }: Told) => names.map((place) => ({ place, percent: percentOf(place, location) }));
   for (const other of others) {
     if (!splitsAgree(split(first), split(other))) {
-      trouble.push(`${other.socket} gives ${splitText(split(other))}, but ${first.socket} gives ${splitText(split(first))}`);
+      trouble.push(`${other.socket} reports ${splitText(split(other))}, but ${first.socket} reports ${splitText(split(first))}`);
     }
     for (const server of other.location.servers) {
       const same = first.location.servers.find(({ name }) => name === server.name);
@@ -103,35 +103,35 @@ function faults({ socket, location }: Told): string[] {
   const serving = location.servers.filter((server) => takes(server) > 0);
   if (serving.length === 0) return [`${socket}: no server takes traffic`];
   return serving.flatMap(({ name, up, status, slowStartPercent }) => {
-    if (!up) return [`${socket}: ${name} is ${status} by HAProxy's own check, so its traffic goes elsewhere`];
+    if (!up) return [`${socket}: HAProxy's health check reports ${name} as ${status}, so its traffic goes elsewhere`];
     const slow = slowStartPercent !== null && slowStartPercent < 100;
-    return slow ? [`${socket}: ${name} starts slowly and takes ${slowStartPercent} % of its weight so far`] : [];
+    return slow ? [`${socket}: ${name} is in slow start, at ${slowStartPercent} % of its weight`] : [];
   });
 }
 
 function unusableBecause({ socket, location }: Told, balance: Balance): string | undefined {
   const { level, algorithm, servers } = location;
-  if (level !== 'admin') return `${socket} has level ${level}; write \`level admin\` on its stats socket line`;
+  if (level !== 'admin') return `${socket} has level ${level}; set \`level admin\` on its stats socket line`;
   const odd = servers.find(({ name }) => !NAME.test(name));
   if (odd !== undefined) return `${socket} has a server whose name cannot be written into a command safely`;
   const backup = servers.find((server) => server.backup);
   if (backup !== undefined) {
-    return `${backup.name} is a backup server: HAProxy would send traffic to it on its own when the others are down; take it out of the backend`;
+    return `${backup.name} is a backup server: HAProxy sends traffic to it by itself when the others are down; remove it from the backend`;
   }
   if (balance === 'dynamic' && !SPLITTING.includes(algorithm) && algorithm !== 'first') {
-    return `\`balance ${algorithm}\` takes only 0 % and 100 % at run time; use roundrobin, or say \`balance: static\` in the router's config`;
+    return `\`balance ${algorithm}\` supports only 0 % and 100 % at run time; use roundrobin, or set \`balance: static\` in the router's config`;
   }
   const silent = servers.find((server) => server.configuredWeight === 0);
   if (balance === 'static' && silent !== undefined) {
-    return `${silent.name} has weight 0 in haproxy.cfg, so it could never serve; give it the weight of the others, and \`disabled\` where it must not start`;
+    return `${silent.name} has weight 0 in haproxy.cfg, so it could never serve; give it the same weight as the others, and \`disabled\` if it must not serve at start`;
   }
   return undefined;
 }
 
 function wholeOnlyBecause(told: readonly Told[], balance: Balance): string | undefined {
-  if (balance === 'static') return 'the router’s config says `balance: static`, so a place gets everything or nothing';
+  if (balance === 'static') return 'the router’s config sets `balance: static`, so a place gets all traffic or none';
   const first = told.find(({ location }) => location.algorithm === 'first');
-  return first === undefined ? undefined : '`balance first` ignores weights, so a place gets everything or nothing';
+  return first === undefined ? undefined : '`balance first` ignores weights, so a place gets all traffic or none';
 }
 
 function sum(numbers: readonly number[]): number {

@@ -36,7 +36,7 @@ const config = z
       .max(16)
       .refine((sockets) => new Set(sockets).size === sockets.length, 'each socket once')
       .describe(
-        'Runtime API of each HAProxy that carries this service (`stats socket … level admin`): a path or host:port; all must agree',
+        'Runtime API of each HAProxy that serves this service (`stats socket … level admin`): a path or host:port; all must agree',
       ),
     backend: z
       .string()
@@ -46,20 +46,20 @@ const config = z
       .union([absolutePath, z.array(absolutePath).min(1).max(16)])
       .optional()
       .describe(
-        'Where each HAProxy loads its server states from (`server-state-file`), one for each socket; without it a reload forgets the split',
+        'The file from which each HAProxy loads its server states (`server-state-file`), one per socket; without it, a reload loses the split',
       ),
     identify: z
       .enum(['description', 'node'])
       .default('description')
-      .describe('Which word of `show info` says the environment: description (“gateway environment=production”) or node'),
+      .describe('The field of `show info` that names the environment: description (“gateway environment=production”) or node'),
     balance: z
       .enum(['dynamic', 'static'])
       .default('dynamic')
-      .describe('static for static-rr and every hash (source, uri, hdr…): HAProxy then takes only 0 % and 100 %'),
+      .describe('static for static-rr and every hash (source, uri, hdr…): HAProxy then supports only 0 % and 100 %'),
   })
   .refine(({ sockets, serverStateFile }) => stateFilesFit(sockets, serverStateFile), {
     path: ['serverStateFile'],
-    error: 'name one file for each socket, in the same order, none twice',
+    error: 'give one file per socket, in the same order, without duplicates',
   });
 
 export type HaproxyConfig = z.infer<typeof config>;
@@ -67,7 +67,7 @@ export type HaproxyConfig = z.infer<typeof config>;
 /** Follows the Router port. Protocol: HAProxy 2.6 management guide, section 9.3 (set server, show servers state, show stat). */
 export const haproxy: Router<HaproxyConfig> = {
   kind: 'haproxy',
-  summary: 'HAProxy by its runtime API, over one or several sockets',
+  summary: 'HAProxy through its runtime API, on one or more sockets',
   config,
   targets: ({ sockets, backend }) => sockets.map((socket) => `${socket.startsWith('/') ? normalize(socket) : socket} ${backend}`),
   impossible,
@@ -86,7 +86,7 @@ function impossible(_config: HaproxyConfig, reading: Reading, percent: number): 
   const nearest = nearestPercent(percent);
   const smaller = Math.min(percent, 100 - percent);
   if (smaller >= SMALLEST_PERCENT && Math.abs(nearest - percent) <= smaller / 100) return undefined;
-  return `HAProxy's weights end at 256, so it cannot give ${percent} %; the nearest is ${Number(nearest.toFixed(3))} %`;
+  return `HAProxy's maximum weight is 256, so it cannot set ${percent} %; the nearest possible value is ${Number(nearest.toFixed(3))} %`;
 }
 
 function changes(settings: HaproxyConfig, split: Split, how: Leaving): readonly Change[] {
@@ -176,7 +176,7 @@ async function read(settings: HaproxyConfig, io: Io, since?: Reading): Promise<R
   const reading = readingOf(told, settings.balance, since);
   const files = stateFiles(settings);
   if (files.length === 0)
-    return { ...reading, forgetful: 'without serverStateFile HAProxy goes back to the weights of haproxy.cfg' };
+    return { ...reading, forgetful: 'without serverStateFile, a reload restores the weights in haproxy.cfg' };
   const missing = files.find((file) => !io.fs.existsSync(dirname(file)));
   if (missing === undefined) return reading;
   return { unusable: `the folder of serverStateFile ${missing} does not exist, so no shift could be saved`, ...reading };
@@ -198,8 +198,8 @@ async function ask(socket: string, line: string, io: Io): Promise<string> {
 
 function unreachable(socket: string, why: string, cause: unknown): KvdeployError {
   return new KvdeployError('UNREACHABLE', {
-    message: `HAProxy at ${socket} cannot be asked: ${why}.`,
-    hint: `Look whether HAProxy runs, has this backend, and lets this user in: echo "show info" | socat stdio ${socket}`,
+    message: `HAProxy at ${socket} cannot be queried: ${why}.`,
+    hint: `Check that HAProxy is running, has this backend, and allows this user to connect: echo "show info" | socat stdio ${socket}`,
     cause,
   });
 }

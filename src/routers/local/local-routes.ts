@@ -22,11 +22,11 @@ const shareSchema = z.strictObject({ place: placeSchema, build: guidSchema.nulla
 
 const splitSchema = z
   .array(shareSchema)
-  .refine((split) => new Set(split.map((share) => share.place)).size === split.length, 'a place stands there twice');
+  .refine((split) => new Set(split.map((share) => share.place)).size === split.length, 'a place is listed twice');
 
 const routesSchema = z
   .strictObject({ formatVersion: z.literal(1), split: splitSchema.min(1).max(1000) })
-  .refine(({ split }) => split.every((share) => !tooFine(share.percent)), 'a percentage is finer than 0.01')
+  .refine(({ split }) => split.every((share) => !tooFine(share.percent)), 'a percentage has more than two decimals')
   .refine(
     ({ split }) => split.reduce((sum, share) => sum + hundredths(share.percent), 0) === 10_000,
     'the percentages do not sum to 100',

@@ -23,16 +23,16 @@ const TIMEOUT_MS = 2000;
 const config = z.strictObject({
   listen: z
     .string()
-    .regex(/^(?:[0-9.]+|\[[0-9A-Fa-f:]+\]|localhost):[1-9][0-9]{0,4}$/, 'written like 127.0.0.1:8080')
+    .regex(/^(?:[0-9.]+|\[[0-9A-Fa-f:]+\]|localhost):[1-9][0-9]{0,4}$/, 'an address like 127.0.0.1:8080')
     .describe('Where `kvdeploy serve` listens: host:port'),
   routes: z
     .string()
     .regex(/^\//, 'an absolute path')
     .describe('The routes file: kvdeploy writes it, `kvdeploy serve` follows it'),
   addresses: z
-    .record(placeSchema, z.string().regex(/^http:\/\/[^/?#@\s]+\/?$/, 'written like http://127.0.0.1:9002'))
+    .record(placeSchema, z.string().regex(/^http:\/\/[^/?#@\s]+\/?$/, 'a URL like http://127.0.0.1:9002'))
     .refine((addresses) => Object.keys(addresses).length > 0, 'at least one place')
-    .describe('Where each place can be reached, by the name that a build carries as its `ref`'),
+    .describe('The address of each place; its name is the `ref` of a build'),
 });
 
 export type LocalConfig = z.infer<typeof config>;
@@ -40,11 +40,11 @@ export type LocalConfig = z.infer<typeof config>;
 /** Follows the Router port; see there for what each function owes. */
 export const local: Router<LocalConfig> = {
   kind: 'local',
-  summary: 'the embedded router: a routes file followed by `kvdeploy serve`, for trying out, tests and small services',
+  summary: 'the embedded router: a routes file followed by `kvdeploy serve`, for trials, tests and small services',
   config,
   targets: ({ listen, routes }) => [`routes file ${normalize(routes)}`, `listen ${listen}`],
   impossible: (_config, _reading, percent) =>
-    tooFine(percent) ? `the local router splits in hundredths of a percent, so it cannot give exactly ${percent} %` : undefined,
+    tooFine(percent) ? `the local router splits in steps of 0.01 %, so it cannot set exactly ${percent} %` : undefined,
   changes: (settings, split): readonly Change[] => [{ kind: 'write-file', path: settings.routes, content: routesText(split) }],
   checks,
   read,
@@ -92,13 +92,13 @@ function problemsOf(settings: LocalConfig, status: ServeStatus): string[] {
     problems.push(`kvdeploy serve applied ${status.applied}, but reports ${splitText(status.split)}`);
   }
   if (status.routes !== settings.routes) {
-    problems.push(`kvdeploy serve follows ${status.routes}, but the config says ${settings.routes}; restart it with this config`);
+    problems.push(`kvdeploy serve uses ${status.routes}, but the config has ${settings.routes}; restart it with this config`);
   }
   for (const [place, address] of Object.entries(settings.addresses)) {
     const real = Object.hasOwn(status.addresses, place) ? status.addresses[place] : undefined;
     if (real === undefined) problems.push(`kvdeploy serve has no address for ${place}; restart it with this config`);
     else if (!URL.canParse(real) || new URL(real).origin !== new URL(address).origin) {
-      problems.push(`kvdeploy serve sends ${place} to ${real}, but the config says ${address}; restart it with this config`);
+      problems.push(`kvdeploy serve sends ${place} to ${real}, but the config has ${address}; restart it with this config`);
     }
   }
   return problems;
@@ -114,7 +114,7 @@ function fileProblems(settings: LocalConfig, status: ServeStatus, io: Io): strin
   const parsed = parseRoutes(text);
   if ('problem' in parsed) return [`the routes file ${settings.routes} is damaged: ${parsed.problem}`];
   if (appliedText(parsed.split) === status.applied) return [];
-  return [`the routes file says ${splitText(parsed.split)}, but kvdeploy serve serves by ${splitText(status.split)}`];
+  return [`the routes file says ${splitText(parsed.split)}, but kvdeploy serve uses ${splitText(status.split)}`];
 }
 
 async function askServe(settings: LocalConfig, io: Io): Promise<ServeStatus> {
@@ -134,7 +134,7 @@ async function askServe(settings: LocalConfig, io: Io): Promise<ServeStatus> {
     throw unreachable(`does not answer (${error instanceof Error ? error.message : String(error)})`, error);
   }
   const status = statusSchema.safeParse(parseJson(body));
-  if (!status.success) throw unreachable('answers, but not like kvdeploy serve: something else listens there', status.error);
+  if (!status.success) throw unreachable('answers, but is not kvdeploy serve: another program is listening there', status.error);
   return status.data;
 }
 

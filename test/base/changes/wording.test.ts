@@ -92,21 +92,21 @@ it('describes each kind in one line without control characters', () => {
   expect(inWords({ kind: 'write-file', path: '/r', content: '{"serve":"green"}\n' })).toBe(
     'write /r (18 bytes): {"serve":"green"}',
   );
-  expect(inWords(changes[3] as Change)).toBe('say to /s: a; b, save the answer to /t');
+  expect(inWords(changes[3] as Change)).toBe('send to /s: a; b, save the answer to /t');
   expect(safeLine('a\u001b]52;c;x\u0007\u200b')).toBe('a\\u{1b}]52;c;x\\u{7}\\u{200b}');
 });
 
 it.each([
-  [['--frobnicate'], 'does not know'],
+  [['--frobnicate'], 'Unknown argument'],
   [['--env=a', '-e', 'b'], 'given twice'],
   [['--env'], 'needs a value'],
   [['--reason', '--json'], 'needs a value'],
   [['--to='], 'needs a value'],
   [['--json=yes'], 'takes no value'],
-  [['rollback', 'rollback'], 'does not know'],
-  [['--force'], 'does not know'],
-  [['--env', 'production', 'now'], 'does not know'],
-  [['--envi', 'production'], 'does not know'],
+  [['rollback', 'rollback'], 'Unknown argument'],
+  [['--force'], 'Unknown argument'],
+  [['--env', 'production', 'now'], 'Unknown argument'],
+  [['--envi', 'production'], 'Unknown argument'],
 ])('refuses the options %j', (argv, why) => {
   expect(() => parseOptions(argv, {})).toThrow(why);
 });

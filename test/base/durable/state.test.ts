@@ -69,7 +69,7 @@ describe('the state directory', () => {
     expect(openStateDir(folder, ['beta'], fs, groupModes(4321))).toBe(join(folder, 'beta'));
     fs.mkdirSync(join(folder, 'open'));
     fs.chmodSync(join(folder, 'open'), 0o777);
-    expect(() => openStateDir(folder, ['open'], fs, OWNER_ONLY)).toThrow('anyone can write it');
+    expect(() => openStateDir(folder, ['open'], fs, OWNER_ONLY)).toThrow('any user can write to it');
     expect(() => openStateDir(folder, ['..'], fs, OWNER_ONLY)).toThrow('not a folder name');
     expect(() => pointerDir(folder, { ...SCOPE, service: '../x' })).toThrow('scope.service');
   });
@@ -102,8 +102,8 @@ describe('the state directory', () => {
   it('refuses a folder that its group can write where the state is not shared', () => {
     fs.mkdirSync(join(folder, 'beta'));
     fs.chmodSync(join(folder, 'beta'), 0o770);
-    expect(() => openStateDir(folder, ['beta'], fs, OWNER_ONLY)).toThrow('its group can write it');
-    expect(() => stateDirExists(folder, ['beta'], fs, OWNER_ONLY)).toThrow('its group can write it');
+    expect(() => openStateDir(folder, ['beta'], fs, OWNER_ONLY)).toThrow('its group can write to it');
+    expect(() => stateDirExists(folder, ['beta'], fs, OWNER_ONLY)).toThrow('its group can write to it');
   });
 
   it('is given up at once where no folder can be made', () => {
@@ -170,7 +170,7 @@ describe('the hold', () => {
   });
 
   it('counts a folder that cannot be looked into, and not one that is not there', () => {
-    expect(readHold(dirs, denied(dirs[1] ?? ''))?.text).toContain('cannot be seen');
+    expect(readHold(dirs, denied(dirs[1] ?? ''))?.text).toContain('cannot check for a hold');
     expect(readHold([join(folder, 'unmounted')], fs)).toBeUndefined();
   });
 

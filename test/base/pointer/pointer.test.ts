@@ -91,7 +91,7 @@ describe('writing', () => {
     copyPointer(copy, newest as Pointer, fs, OWNER_ONLY);
     copyPointer(copy, newest as Pointer, fs, OWNER_ONLY);
     expect(() => copyPointer(copy, { ...(newest as Pointer), rollout: 'other' }, fs, OWNER_ONLY)).toThrow(
-      'holds another pointer',
+      'contains a different pointer',
     );
     expect(readPointers(copy, fs, SCOPE).newest).toEqual(newest);
     fs.rmSync(copy, { recursive: true });
@@ -105,7 +105,7 @@ describe('writing', () => {
     const lying = faulty({
       writeSync: ((_fd: number, _data: Uint8Array, _at: number, length: number) => length) as Fs['writeSync'],
     });
-    expect(() => write({}, lying)).toThrow('does not hold what was written');
+    expect(() => write({}, lying)).toThrow('does not contain what was written');
     expect(fs.readdirSync(dir)).toEqual([nameOf(1)]);
   });
 
@@ -213,16 +213,16 @@ describe('the format', () => {
     ['an unknown field', seal(json.replace('"bad":[]', '"bad":[],"bbb":1')), 'unknown field bbb'],
     ['a repeated key', seal(json.replace('"bad":[]', '"bad":[],"bad":[]')), 'canonical'],
     ['another spelling', seal(json.replace('"bad":[]', '"bad": []')), 'canonical'],
-    ['a later format', seal(json.replace('"formatVersion":1', '"formatVersion":2')), 'reads format 1'],
+    ['a later format', seal(json.replace('"formatVersion":1', '"formatVersion":2')), 'supports only format 1'],
     ['a name that climbs', seal(json.replace('"kv-gateway"', '"../x"')), 'pointer.scope.service'],
     ['an unknown kind of change', seal(json.replace('"kind":"run"', '"kind":"eval"')), 'kind must be'],
     ['no changes', seal(canonical({ ...whole, knownGood: restoreOf(GREEN, { changes: [] }) })), 'changes must be a list'],
     ['a fraction', seal(json.replace('"sequence":40', '"sequence":40.5')), 'sequence must be a whole number'],
     ['a GUID in capitals', seal(json.replace(GREEN, GREEN.toUpperCase())), 'guid'],
     ['a __proto__', seal(json.replace('"bad":[]', '"__proto__":{},"bad":[]')), '__proto__'],
-    ['a third line', `${seal(json)}x`, 'two whole lines'],
-    ['no last newline', seal(json).slice(0, -1), 'two whole lines'],
-    ['null', seal('null'), 'reads format 1'],
+    ['a third line', `${seal(json)}x`, 'two complete lines'],
+    ['no last newline', seal(json).slice(0, -1), 'two complete lines'],
+    ['null', seal('null'), 'supports only format 1'],
     ['no JSON', seal('{'), 'JSON'],
   ])('refuses %s', (_, encoded, why) => {
     expect(() => decodePointer(encoded)).toThrow(why);
@@ -287,7 +287,7 @@ describe('reading', () => {
     expect(readPointers(dir, fs, SCOPE)).toMatchObject({
       newest: null,
       readable: false,
-      damaged: [{ why: 'anyone can write into this folder' }],
+      damaged: [{ why: 'any user can write to this folder' }],
     });
   });
 
@@ -314,10 +314,10 @@ describe('reading', () => {
     expect(newest?.generation).toBe(1);
     expect(damaged.map(({ why }) => why)).toEqual([
       'it has more than 65536 bytes',
-      'it says that it is generation 1',
+      'its content says generation 1',
       'it is not a regular file',
       'it belongs to user 4321',
-      'anyone can write it',
+      'any user can write to it',
       'it has 3 hard links',
       'it is not a regular file',
       'it is not a regular file',

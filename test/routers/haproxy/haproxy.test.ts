@@ -69,8 +69,10 @@ describe('percentages', () => {
     const { proxy } = await subject();
     const config = configOf(proxy);
     const reading = await haproxy.read(config, realIo);
-    expect(haproxy.impossible(config, reading, 0.1)).toMatch(/end at 256.*cannot give 0\.1 %.*nearest is 0\.389 %/);
-    expect(haproxy.impossible(config, reading, 99.9)).toMatch(/nearest is 99\.611 %/);
+    expect(haproxy.impossible(config, reading, 0.1)).toMatch(
+      /maximum weight is 256.*cannot set 0\.1 %.*nearest possible value is 0\.389 %/,
+    );
+    expect(haproxy.impossible(config, reading, 99.9)).toMatch(/nearest possible value is 99\.611 %/);
     expect(haproxy.impossible(config, reading, 0.5)).toBeUndefined();
   });
 
@@ -93,10 +95,10 @@ describe('balance algorithms', () => {
     const { proxy } = await subject({ balance });
     expect(await proxy.command('set server gw/green weight 50')).toContain('static LB algorithm');
     const dynamic = configOf(proxy);
-    expect(haproxy.impossible(dynamic, await haproxy.read(dynamic, realIo), 100)).toMatch(/say `balance: static`/);
+    expect(haproxy.impossible(dynamic, await haproxy.read(dynamic, realIo), 100)).toMatch(/set `balance: static`/);
     const config = haproxy.config.parse({ ...dynamic, balance: 'static' }) as typeof dynamic;
     const reading = await haproxy.read(config, realIo);
-    expect(haproxy.impossible(config, reading, 25)).toMatch(/everything or nothing/);
+    expect(haproxy.impossible(config, reading, 25)).toMatch(/all traffic or none/);
     expect(haproxy.impossible(config, reading, 100)).toBeUndefined();
   });
 
@@ -182,7 +184,7 @@ describe('reading back', () => {
       const found = await haproxy.read(config, realIo);
       return found.members.some(({ place, up }) => place === 'green' && !up) ? found : undefined;
     });
-    expect(reading.trouble).toEqual([expect.stringMatching(/green is DOWN/)]);
+    expect(reading.trouble).toEqual([expect.stringMatching(/reports green as DOWN/)]);
     expect(reading.members.find(({ place }) => place === 'green')?.percent).toBe(25);
     expect(await troubles(config, splitAt(25))).toEqual([expect.stringMatching(/green has srv_op_state 0/)]);
   });
@@ -203,7 +205,7 @@ describe('reading back', () => {
     await shift(proxy, 0);
     await shift(proxy, 25);
     const { trouble } = await haproxy.read(configOf(proxy), realIo);
-    expect(trouble).toEqual([expect.stringMatching(/green starts slowly/)]);
+    expect(trouble).toEqual([expect.stringMatching(/green is in slow start/)]);
   });
 
   it('refuses a backend with a backup server, which HAProxy would use on its own', async () => {
@@ -286,7 +288,7 @@ describe('several locations', () => {
     await proxy.command('set server gw/green weight 100; set server gw/green state ready', 1);
     const reading = await haproxy.read(configOf(proxy), realIo);
     expect(reading.trouble).toEqual([
-      `${proxy.sockets[1]} gives blue 50 %, green 50 %, but ${proxy.sockets[0]} gives blue 100 %`,
+      `${proxy.sockets[1]} reports blue 50 %, green 50 %, but ${proxy.sockets[0]} reports blue 100 %`,
     ]);
     expect(reading.members.map(({ percent }) => percent)).toEqual([75, 25]);
     expect(await troubles(configOf(proxy), splitAt(0))).toHaveLength(1);

@@ -88,7 +88,7 @@ describe('the local router', () => {
     await subject.restart({ blue, green: grey });
     const { trouble } = await local.read(subject.config, nodeIo);
     expect(trouble.join('\n')).toMatch(/no address for grey/);
-    expect(trouble.join('\n')).toMatch(/sends green to .* but the config says/);
+    expect(trouble.join('\n')).toMatch(/sends green to .* but the config has/);
   });
 
   it('keeps the last good split when the file sends traffic to a place without an address', async () => {
@@ -121,7 +121,7 @@ describe('the local router', () => {
     const reading = await local.read(subject.config, nodeIo);
     expect(local.impossible(subject.config, reading, 0.01)).toBeUndefined();
     expect(local.impossible(subject.config, reading, 33.33)).toBeUndefined();
-    expect(local.impossible(subject.config, reading, 0.005)).toMatch(/hundredths/);
+    expect(local.impossible(subject.config, reading, 0.005)).toMatch(/steps of 0\.01 %/);
   });
 
   it('says unreachable, and not a split, when something else listens there', async () => {
@@ -130,7 +130,7 @@ describe('the local router', () => {
     const config = { ...subject.config, listen: new URL(other.address).host };
     await expect(local.read(config, nodeIo)).rejects.toMatchObject({
       code: 'UNREACHABLE',
-      message: expect.stringMatching(/something else/),
+      message: expect.stringMatching(/another program is listening/),
     });
     await other.close();
   });

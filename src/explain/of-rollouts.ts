@@ -1,0 +1,295 @@
+/** Explanations of the codes about a rollout: why it was refused, how it ended, and what stops the next one. Data only. */
+
+export const ROLLOUTS = {
+  FOREIGN_BUILD: {
+    means: 'The build belongs to another environment: another manifest or another ledger contains it. No flag skips this check.',
+    example: 'Build 57a9e000 belongs to staging, so it cannot enter production.',
+    causes: [
+      "A GUID of another environment was copied into this one's manifest.",
+      'The build belongs to another tenant or service.',
+    ],
+    todo: ['Promote a build made for this environment: kvdeploy builds --env E', 'See both manifests: kvdeploy validate'],
+  },
+  WRONG_SCOPE: {
+    means:
+      'A manifest, an exported pointer or the build itself says that it belongs to a different scope than the requested one.',
+    example: 'The build at the place of 7c9e6679 reports that it was made for staging, not production.',
+    causes: ['A staging binary was started at a production place.', 'A manifest is in the folder of another scope.'],
+    todo: [
+      'Start the right build at that place, then run: kvdeploy plan --env E --build GUID',
+      'See the files: kvdeploy validate',
+    ],
+  },
+  UNLISTED_BUILD: {
+    means: "This environment's manifest does not list the GUID, or lists it more than once.",
+    example: 'The manifest of acme/production/kv-gateway does not list build 7c9e6679.',
+    causes: ['The checkout is older than the build.', 'The build was listed for another service.'],
+    todo: ['Update the checkout, then see what is listed: kvdeploy builds --env E'],
+  },
+  OLD_SEQUENCE: {
+    means:
+      'The build is not newer than a build that was known-good here. To go to an older build, use rollback, which has its own checks.',
+    example:
+      'Build 0b9f1c2d has sequence 40, but 41 was known-good here. Use rollback, not promote, to return to an older build.',
+    causes: ['An older build was given.', 'The sequence does not increase with every build.'],
+    todo: ['Roll back: kvdeploy rollback --env E --to GUID', 'See newer builds: kvdeploy builds --env E'],
+  },
+  BAD_BUILD: {
+    means:
+      'The build is marked bad: its gate failed, or someone rolled back from it. It can never be promoted again under this GUID.',
+    example: 'Build 7c9e6679 is marked bad: answers failed: 4 of 40 (10 %).',
+    causes: ['The same build was tried again.'],
+    todo: ['Fix the source and build it again; a new build has a new GUID.', 'See why: kvdeploy history --env E'],
+  },
+  BUILD_GONE: {
+    means: 'The build does not answer at its place, or another build answers there.',
+    example: 'Another build answers at the place of 7c9e6679: 0b9f1c2d-1111-4aaa-8bbb-000000000040.',
+    causes: [
+      'It was never started there, or has crashed.',
+      'Another build was started at its place.',
+      'ref names the wrong place.',
+    ],
+    todo: [
+      'Start it at its place, then run: kvdeploy plan --env E --build GUID',
+      'Ask every place: kvdeploy doctor --env E',
+      'With break-glass, roll back to an earlier build: kvdeploy rollback --break-glass --env E --reason "…" --to GUID',
+    ],
+  },
+  SAME_PLACE: {
+    means:
+      'The new build has the same place as the known-good build. Both must run at once; otherwise there is no rollback path.',
+    example: 'Build 5c0a77e4 has the place blue, but the known-good build 0b9f1c2d runs there.',
+    causes: ['ref was not switched to the free place.'],
+    todo: ['Start it at another place and set its ref, then run: kvdeploy validate'],
+  },
+  WRONG_TARGET: {
+    means: "The router's target does not report this environment, or reports another one.",
+    example: "The router's target reports staging, but acme/production/kv-gateway was requested.",
+    causes: ['The config names the socket or the address of another environment.', 'The target does not report its environment.'],
+    todo: ['Fix the router settings, or make the target report its environment, then run: kvdeploy doctor --env E'],
+  },
+  NO_KNOWN_GOOD: {
+    means: 'No build was ever known-good here, or the known-good build is marked bad, so there is no rollback path.',
+    example: 'No build was ever known-good in acme/production/kv-gateway.',
+    causes: ['The first promotion of a service.', 'The known-good build was marked bad after a rollback or a rescue.'],
+    todo: ['Adopt the build currently serving: kvdeploy adopt --env E', 'See earlier ones: kvdeploy pointer show --env E'],
+  },
+  NO_STATE: {
+    means: 'There is no ledger or pointer here, but the target serves traffic. A new state could lose the rollback path.',
+    example: 'There is no state for acme/production/kv-gateway here, but the target serves blue 100 %.',
+    causes: ['An ephemeral CI runner.', 'A different state directory than last time.', 'A different user or host.'],
+    todo: [
+      'Run the command on the host with the state, or give --state-dir.',
+      'Import the pointer from the other machine: kvdeploy pointer import FILE --env E',
+      'Adopt the build currently serving: kvdeploy adopt --env E',
+    ],
+  },
+  NOT_KNOWN_GOOD: {
+    means: 'A rollback is only possible to builds that were known-good here. This build was not.',
+    example: 'Build 7c9e6679 was never known-good in acme/production/kv-gateway.',
+    causes: ['Its rollout never finished the last bake at 100 %.', 'The GUID belongs to another scope.'],
+    todo: ['See which builds were: kvdeploy pointer show --env E'],
+  },
+  POINTER_DAMAGED: {
+    means: 'The known-good pointer is missing or does not verify. Nothing is promoted without a rollback path.',
+    example: 'The known-good pointer cannot be read: ptr.000000000007: its checksum does not match.',
+    causes: ['A disk fault or a file edited by hand.', 'The pointer was deleted.'],
+    todo: ['Rewrite it from the ledger: kvdeploy pointer verify --env E --renew', 'See each copy: kvdeploy pointer show --env E'],
+  },
+  POINTER_STALE: {
+    means: 'The pointer verifies, but on the current target its changes would not restore the known-good build.',
+    example: 'The stored changes differ from those rendered now: the target or its settings have changed.',
+    causes: ['A server or a place was added or removed.', 'The router settings in the config were changed.'],
+    todo: ['Rewrite it: kvdeploy pointer verify --env E --renew'],
+  },
+  LEDGER_CUT: {
+    means:
+      'The pointer refers to a ledger entry that is missing: the end of the ledger was cut off, or it is a different ledger.',
+    example: 'Pointer generation 7, written 2026-11-21T09:12:00Z, refers to an entry that the ledger does not have.',
+    causes: [
+      'The state directory was restored from a backup older than the pointer.',
+      'Someone removed lines or whole segments of the ledger.',
+    ],
+    todo: [
+      'Restore the newer ledger from a backup.',
+      'If it is permanently lost, continue from what is left: kvdeploy pointer verify --env E --renew',
+    ],
+  },
+  LEDGER_NEWER: {
+    means: 'A newer kvdeploy wrote the ledger in a format that this version does not know. kvdeploy does not read it.',
+    example: '0007.jsonl was written by a newer kvdeploy (ledger format 2); this version supports formats up to 1.',
+    causes: [
+      'Another runner that shares the state has a newer version.',
+      'An older version of kvdeploy was installed here again.',
+    ],
+    todo: [
+      'Update kvdeploy here, then run the same command again.',
+      'If you must restore the known-good build now: kvdeploy rollback --break-glass --env E --reason "…"',
+    ],
+  },
+  STATE_UNSAFE: {
+    means: 'The state directory cannot guarantee to keep the rollback path, or others may have written to it.',
+    example: 'The state directory cannot guarantee to keep the rollback path: it is on tmpfs.',
+    causes: ['tmpfs, or a full or read-only disk.', 'Other users can write to a folder.', 'A symlink in the state directory.'],
+    todo: ['Put it on a local disk, with mode 0700 or shared with stateGroup, then run: kvdeploy doctor --env E'],
+  },
+  SPLIT_IMPOSSIBLE: {
+    means: 'The router cannot set the exact percentage of a step.',
+    example: "HAProxy's maximum weight is 256, so it cannot set 0.1 %; the nearest possible value is 0.391 %.",
+    causes: ['The step is too small.', 'The balance algorithm supports only 0 % and 100 %.'],
+    todo: ['Change the steps in the config, then run: kvdeploy plan --env E --build GUID'],
+  },
+  REQUIREMENT_UNMET: {
+    means: 'Another environment must first run this source for the required time, and it has not.',
+    example: 'acme/staging/kv-gateway has run this source for 4m; 30m are required.',
+    causes: ['The soak time is not over.', 'This source was never promoted in staging.', 'A build does not state its source.'],
+    todo: ['Wait, or promote it there first. Check: kvdeploy status --env staging'],
+  },
+  NO_SUCH_SOURCE: {
+    means:
+      'This environment lists no build of the source that is known-good in the other environment. A GUID is never used in two environments.',
+    example: 'acme/production/kv-gateway lists no build of commit 3f2a91, which is known-good in staging.',
+    causes: ['CI has not created the build for this environment yet.', 'The manifests do not state the source.'],
+    todo: ['Wait for CI to create it, update the checkout, then run: kvdeploy builds --env E'],
+  },
+  SOURCE_UNCLEAR: {
+    means: 'This environment lists several builds of the source that is known-good in the other environment.',
+    example: 'acme/production/kv-gateway lists 2 builds of commit dddddd.',
+    causes: ['The same commit was built twice.'],
+    todo: ['Choose one: kvdeploy promote --env E --build GUID'],
+  },
+  UNEXPECTED_SPLIT: {
+    means: 'The target does not serve only the known-good build, so a rollout cannot begin.',
+    example: 'The target serves blue 75 %, green 25 %, not only the known-good build 0b9f1c2d at blue.',
+    causes: ['Someone changed the weights by hand.', 'The router restarted without its saved state.'],
+    todo: ['See the current split: kvdeploy status --env E', 'Restore the known-good build: kvdeploy rollback --env E'],
+  },
+  TARGET_CHANGED: {
+    means: 'The current config names a different target than the open rollout uses.',
+    example: 'The config names a different target than this rollout uses: routes /var/lib/edge/b.json.',
+    causes: ['The router settings were changed while a rollout was open.'],
+    todo: ['Roll back on the old target: kvdeploy abort --env E', 'Revert the config, then run: kvdeploy resume --env E'],
+  },
+  GATE_NOT_READY: {
+    means: 'A gate has no data. Missing data is never treated as healthy, so the rollout does not begin or continue.',
+    example: 'Gate errors has no data for 0b9f1c2d, the build currently serving: the query returns no series.',
+    causes: ['The metric source is down.', 'The query uses the wrong labels.', 'Too little traffic.'],
+    todo: ['Check the gates now: kvdeploy doctor --env E', 'See the query of each gate: kvdeploy plan --env E --build GUID'],
+  },
+  GATE_FAILED: {
+    means: 'A gate failed before anything was changed: the build that `adopt` was to make known-good is not healthy.',
+    example: 'answers failed: 5 of 5 requests (100 %), more than 10 %.',
+    causes: ['The build currently serving fails its gate.', 'The limit is too strict.'],
+    todo: ['Fix the build or the limit, then run: kvdeploy adopt --env E'],
+  },
+  HAZARD_UNCONTROLLED: {
+    means: 'A hazard of this release has no control stronger than a careful person.',
+    example: '1 hazard has no control stronger than a careful person: A router reload restores an earlier split.',
+    causes: ['HAProxy without serverStateFile.', 'A gate that can never reach its minRequests.', 'State on tmpfs.'],
+    todo: ['See every hazard and its controls: kvdeploy plan --env E --build GUID'],
+  },
+  STALE_PLAN: {
+    means: 'An input of the plan file has changed, so no one has reviewed what would actually happen.',
+    example: 'plan.json is stale: releases/production/kv-gateway.yaml has changed.',
+    causes: ['A manifest or the config was edited.', 'Another rollout ran in the meantime.', 'Someone shifted traffic.'],
+    todo: ['Create and review it again: kvdeploy plan --env E --build GUID --out plan.json'],
+  },
+  REVERTED: {
+    means: 'A gate failed, or health was unknown for too long. The rollout was rolled back: all traffic is on the stable build.',
+    example: 'answers failed: 12 of 40 (30 %). All traffic is on 0b9f1c2d; the known-good build is unchanged.',
+    causes: [
+      'The new build is bad.',
+      'The metric source did not answer for longer than `patience`.',
+      'The router saw the new build crash repeatedly.',
+    ],
+    todo: ['See what was measured: kvdeploy history --env E', 'Promote a fixed build: kvdeploy builds --env E'],
+  },
+  ABORTED: {
+    means: 'Someone aborted the rollout, or ran break-glass during it. All traffic is on the stable build.',
+    example: 'aborted by tess@edge-1: not tonight. All traffic is on 0b9f1c2d; the known-good build is unchanged.',
+    causes: ['kvdeploy abort, from here or elsewhere.', 'A break-glass rollback that has been reconciled.'],
+    todo: ['See who and why: kvdeploy history --env E'],
+  },
+  STUCK: {
+    means: 'Traffic or pointer is not where it should be, and kvdeploy could not fix it. Someone must act now.',
+    example: 'The rollout stopped (baking, step 1 of 2) and no one is watching the gates: the disk is full.',
+    causes: ['The router refuses changes.', 'The state directory cannot be written.', 'The stable build is also gone.'],
+    todo: [
+      'Run the break-glass command that the error prints: kvdeploy rollback --break-glass --env E --reason "…"',
+      'When the cause is fixed: kvdeploy resume --env E',
+    ],
+  },
+  DRIFT: {
+    means: 'Someone else changed the traffic split during a rollout. kvdeploy stops and does not change it back.',
+    example: 'someone else shifted traffic: kvdeploy set blue 75 %, green 25 %, but the router reports blue 100 %',
+    causes: ['Someone changed the router by hand.', 'Another tool changed it.', 'The router restarted without its saved state.'],
+    todo: ['See the current split: kvdeploy status --env E', 'Restore the known-good build: kvdeploy rollback --env E'],
+  },
+  NOT_VERIFIED: {
+    means: 'Break-glass made every change but could not verify them. In a rehearsal: the rollback path cannot be verified.',
+    example: 'Changes made but not verified: 127.0.0.1:8080 did not accept a connection within 2000 ms',
+    causes: ['The router does not answer.', 'The router is slow to apply the change.'],
+    todo: [
+      'Check the router itself. It is safe to run the same command again.',
+      'Rehearse break-glass before you need it: kvdeploy doctor --env E --break-glass',
+    ],
+  },
+  LEDGER_DAMAGED: {
+    means:
+      'A line of the ledger was edited, removed or reordered, so the hash chain does not verify. kvdeploy does not read the ledger.',
+    example: 'Line 12 does not follow the one before it.',
+    causes: ['A disk fault.', 'The file was edited or only partly restored.'],
+    todo: [
+      'Restore the whole ledger folder from a backup, then run: kvdeploy history --env E',
+      'If you must restore the known-good build now: kvdeploy rollback --break-glass --env E --reason "…"',
+    ],
+  },
+  IN_DOUBT: {
+    means: 'The disk did not confirm that a write is durable, so this process writes nothing more.',
+    example: 'It is unknown whether that write is durable, so this process writes nothing more there.',
+    causes: ['A failing disk.', 'A network file system that disconnected.'],
+    todo: ['Fix the disk, then check: kvdeploy status --env E', 'Continue: kvdeploy resume --env E'],
+  },
+  BUSY: {
+    means: 'Another runner leads this scope, or has taken over. Only one runner may shift its traffic.',
+    example: 'ci@runner-7 (pid 4711) has led acme/production/kv-gateway since 14:02:11: promote.',
+    causes: ['A rollout is running.', 'A second CI run.', 'Someone aborted or resumed it elsewhere.'],
+    todo: ['See who: kvdeploy status --env E', 'Stop it: kvdeploy abort --env E', 'Watch it: kvdeploy status --env E --watch'],
+  },
+  HELD: {
+    means: 'After break-glass, kvdeploy shifts no traffic here until someone reviews the incident and runs reconcile.',
+    example: 'Traffic in acme/production/kv-gateway must not be shifted: root on edge-1 ran break-glass at 2026-11-21T10:00:00Z.',
+    causes: ['A break-glass rollback, finished or interrupted.'],
+    todo: ['Review it, record the result and lift the hold: kvdeploy reconcile --env E --reason "…"'],
+  },
+  UNFINISHED: {
+    means: 'The last rollout is unfinished and no one is watching it. No other rollout can begin until it ends.',
+    example: 'Rollout r-7f3k is not finished: baking at step 1 of 2, and no one is watching it.',
+    causes: ['Its runner was killed or lost its connection.', '--max-wait or --until ended it.'],
+    todo: ['Continue: kvdeploy resume --env E', 'Roll back: kvdeploy abort --env E'],
+  },
+  UNREACHABLE: {
+    means: 'Something required did not answer in time. Nothing was changed.',
+    example: 'The local router at 127.0.0.1:8080 does not answer (connect ECONNREFUSED).',
+    causes: ['It is not running.', 'This user may not open the socket.', 'The config has a wrong address.'],
+    todo: ['See everything that does not answer: kvdeploy doctor --env E'],
+  },
+  STATE_UNWRITABLE: {
+    means: 'The ledger, the pointer or a routes file could not be written. kvdeploy does nothing that it cannot record.',
+    example: 'cannot write the ledger of acme/production/kv-gateway: ENOSPC: no space left on device',
+    causes: ['A full or read-only disk.', 'Another user owns the state.'],
+    todo: ['Free disk space or fix the permissions, then run: kvdeploy doctor --env E'],
+  },
+  STILL_BAKING: {
+    means: '--max-wait ran out while the rollout was healthy but not finished. No one is watching it now.',
+    example: 'Still baking at 25 %: --max-wait ran out.',
+    causes: ['The steps bake longer than the CI step may run.'],
+    todo: ['Continue: kvdeploy resume --env E --max-wait 50m', 'Roll back: kvdeploy abort --env E'],
+  },
+  INTERRUPTED: {
+    means: 'A signal ended the command. The state of the rollout is recorded, but no one is watching it now.',
+    example: 'Interrupted while baking at 25 %.',
+    causes: ['Ctrl-C, a closed terminal, or a cancelled CI run.'],
+    todo: ['Continue: kvdeploy resume --env E', 'Roll back: kvdeploy abort --env E'],
+  },
+};
