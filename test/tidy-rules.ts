@@ -127,8 +127,8 @@ const HOMES: Readonly<Record<string, RegExp>> = {
 function ownImport(path: string, specifier: string, isValue: boolean): string | undefined {
   const target = targetOf(path, specifier);
   const [from, to] = [roomOf(path), roomOf(target)];
-  // The incidents are data of the repository that are bundled in.
-  if (from === 'scenarios' && /^fixtures\/incidents\/[^/]+\/scenario\.json$/.test(target)) return undefined;
+  // The scenarios are data of the repository that is bundled in.
+  if (from === 'scenarios' && /^fixtures\/scenarios\/[^/]+\.json$/.test(target)) return undefined;
   if (from === to) return undefined;
   if (!reachable(from).has(to)) return `${from} must not import ${to} (${specifier})`;
   if (!isValue) return undefined;

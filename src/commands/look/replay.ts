@@ -2,11 +2,11 @@
 import { KvdeployError } from '../../core/errors.ts';
 import { nearest } from '../../core/nearest.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
-import { INCIDENT_NAMES, type IncidentName, replay } from '../../scenarios/replay/replay.ts';
+import { INCIDENT_NAMES, type IncidentName, replay } from '../../scenarios/replay.ts';
 
 const PIPE_COLUMNS = 130;
 
-/** `program` is bin/kvdeploy.js as it was started. Rejects with UNKNOWN_NAME for an incident that there is not. */
+/** `program` is bin/kvdeploy.js as it was started. Rejects with UNKNOWN_NAME for an unknown incident. */
 export async function replayCommand(
   incident: string,
   options: { readonly keep?: boolean | undefined; readonly program: string },
@@ -21,14 +21,17 @@ export async function replayCommand(
     const replayed = await replay(name, settings, deps.print);
     if ('unfinished' in replayed) {
       if (replayed.unfinished === 'interrupted')
-        return { code: 'INTERRUPTED', message: `${replayed.why} Nothing of it is left running.` };
-      return { code: 'BUG', message: `The replay of ${name} broke: ${replayed.why}`, hint: again(name) };
+        return {
+          code: 'INTERRUPTED',
+          message: `The replay of ${name} ended early: ${replayed.why}. None of its processes are still running.`,
+        };
+      return { code: 'BUG', message: `The replay of ${name} failed: ${replayed.why}.`, hint: again(name) };
     }
     deps.line({ type: 'document', name: 'replay', data: replayed });
     const { differ, letThrough } = replayed.summary;
-    if (differ + letThrough === 0) return done(`Every row of ${name} that can be played ended as it must.`);
+    if (differ + letThrough === 0) return done(`Every row of ${name} that can be replayed ended as expected.`);
     const what = [...(differ === 0 ? [] : [`${differ} rows`]), ...(letThrough === 0 ? [] : [`${letThrough} controls`])];
-    return { code: 'BUG', message: `${what.join(' and ')} of ${name} did not end as they must.`, hint: again(name) };
+    return { code: 'BUG', message: `${what.join(' and ')} of ${name} did not end as expected.`, hint: again(name) };
   } finally {
     endListening();
   }
@@ -43,7 +46,7 @@ function incidentNamed(incident: string): IncidentName {
   if (known !== undefined) return known;
   const near = nearest(incident, INCIDENT_NAMES);
   throw new KvdeployError('UNKNOWN_NAME', {
-    message: `There is no incident ${JSON.stringify(incident)}; there are ${INCIDENT_NAMES.join(', ')}.`,
+    message: `There is no incident ${JSON.stringify(incident)}. Known: ${INCIDENT_NAMES.join(', ')}.`,
     hint: `kvdeploy replay ${near ?? INCIDENT_NAMES[0]}`,
   });
 }

@@ -2,9 +2,9 @@
 import { KvdeployError } from '../../core/errors.ts';
 import { nearest } from '../../core/nearest.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
-import { demo, SCENE_NAMES, type SceneName } from '../../scenarios/demo/demo.ts';
+import { demo, SCENE_NAMES } from '../../scenarios/demo.ts';
 
-/** `program` is bin/kvdeploy.js as it was started. Rejects with UNKNOWN_NAME for a scene that there is not. */
+/** `program` is bin/kvdeploy.js as it was started. Rejects with UNKNOWN_NAME for an unknown scene. */
 export async function demoCommand(
   scene: string,
   options: { readonly keep?: boolean | undefined; readonly program: string },
@@ -17,11 +17,12 @@ export async function demoCommand(
     const show = deps.globals.json !== true && deps.globals.quiet !== true;
     const settings = { keep: options.keep === true, program: options.program, show, signal: interrupt.signal };
     const exitCode = await demo(wanted, settings, deps.print);
-    if (exitCode === 0) return done(`The demo ${wanted} ended as it must.`);
-    if (exitCode === 130) return { code: 'INTERRUPTED', message: 'The demo was interrupted; nothing of it is left running.' };
+    if (exitCode === 0) return done(`The demo ${wanted} ended as expected.`);
+    if (exitCode === 130)
+      return { code: 'INTERRUPTED', message: 'The demo was interrupted; none of its processes are still running.' };
     return {
       code: 'BUG',
-      message: `The demo ${wanted} did not end as it must.`,
+      message: `The demo ${wanted} did not end as expected.`,
       hint: `Run it again and keep its folder: kvdeploy demo ${wanted} --keep`,
     };
   } finally {
@@ -29,12 +30,12 @@ export async function demoCommand(
   }
 }
 
-function sceneNamed(scene: string): SceneName {
+function sceneNamed(scene: string): string {
   const known = SCENE_NAMES.find((name) => name === scene);
   if (known !== undefined) return known;
   const near = nearest(scene, SCENE_NAMES);
   throw new KvdeployError('UNKNOWN_NAME', {
-    message: `There is no demo ${JSON.stringify(scene)}; there are ${SCENE_NAMES.join(', ')}.`,
+    message: `There is no demo ${JSON.stringify(scene)}. Known: ${SCENE_NAMES.join(', ')}.`,
     hint: `kvdeploy demo ${near ?? 'tour'}`,
   });
 }

@@ -1,11 +1,11 @@
 /** The first incident against one lock at a time: each alone refuses, none lets it through. Pure; nothing in the product turns a lock off. */
-import type { Scope } from '../../base/scope.ts';
-import { admit, LOCKS, ROLLBACK_LOCKS } from '../../core/admission/admission.ts';
-import type { Answer, Facts, Lock } from '../../core/admission/facts.ts';
-import { fold, type History } from '../../core/ledger/history.ts';
-import { type Build, guidSchema, type ListedBuild } from '../../core/manifest/manifest.ts';
-import { type Planning, type PlanSettings, promotionPlan, rollbackPlan } from '../../core/rollout/make-plan.ts';
-import { apply, next, start } from '../../core/rollout/rollout.ts';
+import type { Scope } from '../base/scope.ts';
+import { admit, LOCKS, ROLLBACK_LOCKS } from '../core/admission/admission.ts';
+import type { Answer, Facts, Lock } from '../core/admission/facts.ts';
+import { fold, type History } from '../core/ledger/history.ts';
+import { type Build, guidSchema, type ListedBuild } from '../core/manifest/manifest.ts';
+import { type Planning, type PlanSettings, promotionPlan, rollbackPlan } from '../core/rollout/make-plan.ts';
+import { apply, next, start } from '../core/rollout/rollout.ts';
 import type { Member, Scenario } from './scenario.ts';
 
 const PRODUCTION: Scope = { tenant: 'demo', environment: 'production', service: 'kv-gateway' };

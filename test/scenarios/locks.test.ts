@@ -1,12 +1,12 @@
 /** The table of controls, without traffic: each lock of admission refuses the incident alone, and nothing does with all of them off. */
 import { describe, expect, it } from 'vitest';
-import { LOCKS, ROLLBACK_LOCKS } from '../../../src/core/admission/admission.ts';
-import { controlLines, controlsOf } from '../../../src/scenarios/replay/controls.ts';
-import { scenarioOf } from '../../../src/scenarios/replay/incidents.ts';
-import { locksAlone } from '../../../src/scenarios/replay/locks.ts';
-import type { PlayedRow } from '../../../src/scenarios/replay/play.ts';
+import { LOCKS, ROLLBACK_LOCKS } from '../../src/core/admission/admission.ts';
+import { locksAlone } from '../../src/scenarios/locks.ts';
+import type { PlayedRow } from '../../src/scenarios/player.ts';
+import { incident } from '../../src/scenarios/replay.ts';
+import { controlLines, controlsOf } from '../../src/scenarios/replay-text.ts';
 
-const alone = locksAlone(scenarioOf('2023-10-30'));
+const alone = locksAlone(incident('2023-10-30'));
 
 describe('each lock alone', () => {
   it.each(alone.map((lock) => [lock.control, lock.world, lock] as const))('%s stops it when %s', (control, _world, lock) => {
@@ -30,14 +30,14 @@ describe('each lock alone', () => {
 });
 
 describe('the table', () => {
-  const row = { time: 'alone', control: 'the gate', approach: 'it answers 401', happened: '', must: '', notBuilt: [] };
+  const row = { time: 'control', control: 'the gate', approach: 'it answers 401', happened: '', must: '', notBuilt: [] };
   const act = { happened: null, command: 'kvdeploy promote', message: '', seconds: 1, seen: [], differences: [] };
   const reverted: PlayedRow = { ...row, ended: 'as it must', acts: [{ ...act, exit: 4, code: 'REVERTED' }] };
 
   it('says what stopped it, and counts a row that differs as let through', () => {
     expect(controlsOf([], [reverted])).toMatchObject([{ control: 'the gate', stoppedBy: 'exit 4 REVERTED' }]);
     expect(controlsOf([], [{ ...reverted, ended: 'differs' }])).toMatchObject([{ stoppedBy: null }]);
-    expect(controlLines(controlsOf([], [{ ...reverted, ended: 'differs' }]), 120).join('\n')).toContain('LET THROUGH');
+    expect(controlLines(controlsOf([], [{ ...reverted, ended: 'differs' }]), 120).join('\n')).toContain('NOT STOPPED');
   });
 
   it('counts a lock as let through where something else still refused without it', () => {

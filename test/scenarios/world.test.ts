@@ -1,10 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Backend, startBackend } from '../../../src/scenarios/demo/backend.ts';
-import { BAD, GOOD } from '../../../src/scenarios/demo/builds.ts';
-import { type Load, startLoad } from '../../../src/scenarios/demo/load.ts';
+import { demoScenario } from '../../src/scenarios/demo.ts';
+import type { Member } from '../../src/scenarios/scenario.ts';
+import { type Backend, startBackend } from '../../src/scenarios/servers.ts';
+import { startVisitors, type Visitors } from '../../src/scenarios/visitors.ts';
 
-describe('the demo’s builds', () => {
+const BAD = memberNamed('bad');
+const GOOD = memberNamed('good');
+
+describe('the builds of the local world', () => {
   let backend: Backend | undefined;
   afterEach(() => backend?.close());
 
@@ -24,34 +28,34 @@ describe('the demo’s builds', () => {
   });
 });
 
-describe('the demo’s visitors', () => {
+describe('the visitors of the local world', () => {
   let backend: Backend | undefined;
-  let load: Load | undefined;
+  let visitors: Visitors | undefined;
   afterEach(async () => {
-    load?.stop();
+    visitors?.stop();
     await backend?.close();
   });
 
   it('count by the build’s own answer, and only requests that began after they were asked to', async () => {
     backend = await startBackend(GOOD);
-    load = startLoad(backend.address);
+    visitors = startVisitors(backend.address);
     await pause(200);
-    const before = load.total().requests;
-    const seen = await load.sample(100);
+    const before = visitors.total().requests;
+    const seen = await visitors.sample(100);
     expect(before).toBeGreaterThan(0);
     expect(seen.failed).toBe(0);
     expect([...seen.byGuid.keys()]).toEqual([GOOD.guid]);
-    expect(seen.requests).toBeLessThan(load.total().requests);
+    expect(seen.requests).toBeLessThan(visitors.total().requests);
   });
 
-  it('count a request that nobody answered as failed', async () => {
+  it('count a request that no one answered as failed', async () => {
     backend = await startBackend(GOOD);
     const { address } = backend;
     await backend.close();
-    load = startLoad(address);
-    const seen = await load.sample(20);
+    visitors = startVisitors(address);
+    const seen = await visitors.sample(20);
     expect(seen.failed).toBe(seen.requests);
-    expect([...seen.byGuid.keys()]).toEqual(['nobody']);
+    expect([...seen.byGuid.keys()]).toEqual(['no one']);
     backend = undefined;
   });
 });
@@ -64,4 +68,10 @@ async function failuresOf({ address }: Backend, path: string, count: number): Pr
     if (answer.status >= 400) failures += 1;
   }
   return failures;
+}
+
+function memberNamed(name: string): Member {
+  const member = demoScenario().cast[name];
+  if (member === undefined) throw new Error(`the demo has no ${name}`);
+  return member;
 }

@@ -1,6 +1,6 @@
-/** The demo's visitors: real HTTP requests through the router, bounded in time and number. Must count only what it saw in the answers. */
+/** The visitors of the local world: real HTTP requests through the router, bounded in time and number. Must count only what it saw in the answers. */
 import { Agent, get } from 'node:http';
-import { BUILD_HEADER } from '../../routers/local/local-routes.ts';
+import { BUILD_HEADER } from '../routers/local/local-routes.ts';
 
 const PER_TICK = 5;
 
@@ -22,10 +22,10 @@ export interface Seen {
   readonly byGuid: ReadonlyMap<string, number>;
 }
 
-export interface Load {
-  /** Counts anew only requests that begin from now on; resolves with what `count` of them saw, or rejects after 10 s. */
+export interface Visitors {
+  /** Counts only requests that begin from now on; resolves with what `count` of them saw, or rejects after 10 s. */
   sample(count: number): Promise<Seen>;
-  /** All of it, since the start. */
+  /** Everything since the start. */
   total(): Seen;
   stop(): void;
 }
@@ -37,7 +37,7 @@ interface Counter {
 }
 
 /** Sends about 250 requests a second until stopped, and at most 40,000 in at most 150 s. */
-export function startLoad(url: string): Load {
+export function startVisitors(url: string): Visitors {
   const agent = new Agent({ keepAlive: true, maxSockets: MAX_OPEN });
   const total = counter();
   let current = counter();
@@ -61,7 +61,7 @@ export function startLoad(url: string): Load {
       current = mine;
       const endsAt = performance.now() + 10_000;
       while (mine.requests < wanted) {
-        if (stopped) throw new Error('the visitors have left');
+        if (stopped) throw new Error('the load generator has stopped');
         if (performance.now() > endsAt) throw new Error(`only ${mine.requests} of ${wanted} requests were answered within 10 s`);
         await new Promise((resolve) => setTimeout(resolve, TICK_MS));
       }
@@ -77,7 +77,7 @@ export function startLoad(url: string): Load {
 }
 
 interface Visit {
-  /** Null when nobody answered, or the router answered without a build. */
+  /** Null when no one answered, or the router answered without a build. */
   readonly guid: string | null;
   readonly ok: boolean;
 }
@@ -101,6 +101,6 @@ function counter(): Counter {
 function count(into: Counter, { guid, ok }: Visit): void {
   into.requests += 1;
   if (!ok) into.failed += 1;
-  const who = guid ?? 'nobody';
+  const who = guid ?? 'no one';
   into.byGuid.set(who, (into.byGuid.get(who) ?? 0) + 1);
 }

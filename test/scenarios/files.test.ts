@@ -1,32 +1,28 @@
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { configSchema } from '../../../src/config/schema.ts';
-import { manifestSchema } from '../../../src/core/manifest/manifest.ts';
-import {
-  BAD,
-  configText,
-  KNOWN_GOOD,
-  manifestText,
-  PRODUCTION_BUILDS,
-  QUICK,
-  SLOW,
-  STAGING,
-} from '../../../src/scenarios/demo/builds.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import { manifestSchema } from '../../src/core/manifest/manifest.ts';
+import { demoScenario } from '../../src/scenarios/demo.ts';
+import { configText, manifestText } from '../../src/scenarios/files.ts';
+
+const { cast, listed, settings } = demoScenario();
+const membersOf = (names: readonly string[]) => names.flatMap((name) => cast[name] ?? []);
+const PRODUCTION_BUILDS = membersOf(listed.production);
 
 describe('the demo’s files', () => {
   it('are manifests as a user would write them, each for one environment', () => {
     const production = manifestSchema.parse(parse(manifestText('production', PRODUCTION_BUILDS)));
-    const staging = manifestSchema.parse(parse(manifestText('staging', [STAGING])));
+    const staging = manifestSchema.parse(parse(manifestText('staging', membersOf(listed.staging))));
     expect(production.environment).toBe('production');
     expect(production.builds.map(({ guid }) => String(guid))).toEqual(PRODUCTION_BUILDS.map(({ guid }) => guid));
     expect(production.builds.map(({ guid }) => String(guid))).not.toContain(String(staging.builds[0]?.guid));
   });
 
-  it.each(Object.entries({ quick: QUICK, slow: SLOW }))(
+  it.each(Object.entries(settings))(
     'are a config that loads, at a %s pace, with the bad build no different from the others',
-    (_pace, settings) => {
-      const addresses = { [KNOWN_GOOD.place]: 'http://127.0.0.1:9001', [BAD.place]: 'http://127.0.0.1:9003' };
-      const text = configText({ listen: '127.0.0.1:8080', routes: '/tmp/kvdeploy-demo-x/routes.json', addresses, ...settings });
+    (_pace, own) => {
+      const addresses = { blue: 'http://127.0.0.1:9001', amber: 'http://127.0.0.1:9003' };
+      const text = configText({ listen: '127.0.0.1:8080', routes: '/tmp/kvdeploy-demo-x/routes.json', addresses, ...own });
       const config = configSchema.parse(parse(text));
       const service = config.tenants['demo']?.environments['production']?.services?.['kv-gateway'];
       expect(service?.router).toMatchObject({ kind: 'local', addresses });

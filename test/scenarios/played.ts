@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export const PROGRAM = join(import.meta.dirname, '../..', '..', 'bin', 'kvdeploy.js');
+export const PROGRAM = join(import.meta.dirname, '../..', 'bin', 'kvdeploy.js');
 
 /** A program that is real where it serves and plays; everything else it only claims to have done. */
 export function obligingProgram(folder: string): string {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { block, wrapped } from '../../../src/scenarios/replay/columns.ts';
+import { block, wrapped } from '../../src/scenarios/replay-text.ts';
 
 describe('the two columns', () => {
-  it('stand side by side, the time once, no line wider than the terminal', () => {
+  it('are side by side, the time once, no line wider than the terminal', () => {
     const lines = block('19:40', 'word '.repeat(30).trim(), ['$ kvdeploy promote', 'other '.repeat(30).trim()], 100);
     expect(lines[0]).toMatch(/^19:40 +word .* │ \$ kvdeploy promote$/);
     expect(lines.slice(1).every((line) => line.startsWith(' '))).toBe(true);

@@ -3,9 +3,9 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { scenarioOf } from '../../../src/scenarios/replay/incidents.ts';
-import { recordReliability } from '../../reliability.ts';
-import { leftRunning, obligingProgram, PROGRAM, play } from '../demo/played.ts';
+import { incident } from '../../src/scenarios/replay.ts';
+import { recordReliability } from '../reliability.ts';
+import { leftRunning, obligingProgram, PROGRAM, play } from './played.ts';
 
 /** How long a replay may be silent: a log that stands still is taken for a hang. */
 const SILENCE_MS = 20_000;
@@ -17,15 +17,15 @@ describe('a replay', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('of 2023-10-30 tells every minute, ends every row as it must, and leaves nothing', { timeout: 90_000 }, async () => {
+  it('of 2023-10-30 tells every minute, ends every row as expected, and leaves nothing', { timeout: 90_000 }, async () => {
     const startedAt = performance.now();
     const { exitCode, output, longestSilenceMs } = await play(['replay', '2023-10-30'], folder);
     record('2023-10-30', 9 + 15, startedAt, exitCode);
     expect(exitCode, output).toBe(0);
-    for (const { time } of scenarioOf('2023-10-30').rows) expect(output).toContain(time);
-    expect(output).toMatch(/ 0 differently, 0 cannot be played yet/);
-    expect(output).toMatch(/controls {2}15 of 15 stopped it alone/);
-    expect(output).toContain('not built yet: drill, the rehearsal');
+    for (const { name } of incident('2023-10-30').rows) expect(output).toContain(name);
+    expect(output).toMatch(/ 0 differently, 0 cannot be replayed yet/);
+    expect(output).toMatch(/controls {2}15 of 15 stopped it on their own/);
+    expect(output).toContain('not available yet: drill, a recorded rehearsal');
     expect(output).not.toContain('\u001b');
     expect(Math.max(...output.split('\n').map((line) => line.length))).toBeLessThanOrEqual(150);
     expect(longestSilenceMs).toBeLessThan(SILENCE_MS);
@@ -66,8 +66,8 @@ describe('a replay', () => {
     timeout: 60_000,
   }, async () => {
     const { exitCode, output } = await play(['replay', '2023-10-30'], folder, obligingProgram(folder));
-    expect(output).toMatch(/differs: it must end with exit 3 FOREIGN_BUILD/);
-    expect(output).toMatch(/rows {6}\d+ ended as they must, [1-9]\d* differently/);
+    expect(output).toMatch(/differs: expected exit 3 FOREIGN_BUILD/);
+    expect(output).toMatch(/rows {6}\d+ ended as expected, [1-9]\d* differently/);
     expect(exitCode).toBe(1);
     expect(readdirSync(folder)).toEqual(['obliging.mjs']);
     expect(leftRunning(folder)).toEqual([]);
