@@ -13,7 +13,7 @@ function record(name: string, what: string, points: number, beganMs: number, fai
 }
 
 export function fiftyRunners(): void {
-  it('fifty of them lead one after the other, never two at once, and the others hear BUSY', TIMEOUT, async () => {
+  it('fifty runners lead one after the other, never two at once, and the others hear BUSY', TIMEOUT, async () => {
     const began = performance.now();
     const { faults, busy } = await raceFifty();
     record('fifty-runners', 'concurrent runners in one scope', 50, began, faults.length);

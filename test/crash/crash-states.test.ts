@@ -146,7 +146,7 @@ afterAll(() => {
 });
 
 describe('no crash loses what was acknowledged, or leaves what was never written', () => {
-  it.each(Object.keys(PROTOCOLS) as (keyof typeof PROTOCOLS)[])('%s', async (name) => {
+  it.each(Object.keys(PROTOCOLS) as (keyof typeof PROTOCOLS)[])('a crash loses and invents nothing: %s', async (name) => {
     const { states, faults } = await crash(name);
     sum.points += states;
     sum.failures += faults.length;
@@ -171,13 +171,13 @@ describe('the model notices a writer that', () => {
     Object.entries(MUTANTS).flatMap(([name, spoil]) =>
       (Object.keys(PROTOCOLS) as (keyof typeof PROTOCOLS)[]).map((protocol) => [name, protocol, spoil] as const),
     ),
-  )('%s: %s', async (name, protocol, spoil) => {
+  )('the crash model notices a writer that %s, wherever that can do harm: %s', async (name, protocol, spoil) => {
     const { faults } = await crash(protocol, spoil);
     // A hold counts by its name alone, so its text may be lost.
     expect(faults.length > 0).toBe(!(protocol === 'hold' && name === 'flushes no file'));
   });
 
-  it('prunes before the new generation is durable', async () => {
+  it('the crash model notices a writer that prunes before the new generation is durable', async () => {
     const { faults } = await crash(
       'pointer',
       (fs) =>
@@ -193,7 +193,7 @@ describe('the model notices a writer that', () => {
     expect(faults.length).toBeGreaterThan(0);
   });
 
-  it('truncates in place', async () => {
+  it('the crash model notices a writer that truncates in place', async () => {
     const { faults } = await crash(
       'shift',
       (fs) =>

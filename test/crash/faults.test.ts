@@ -8,7 +8,7 @@ import { faultPoints, sweep, tryFault } from './fault-sweep.ts';
 const EACH = 41;
 
 describe('EIO, ENOSPC, EDQUOT, EROFS, EMFILE, EACCES and lying counts at the calls', () => {
-  it('of pointer, ledger, hold, routes file, list of places and record: nothing is acknowledged that is not there', {
+  it('an error or a lying count at a call of a durable write: nothing is acknowledged that is not there', {
     timeout: 900_000,
   }, async () => {
     const began = performance.now();

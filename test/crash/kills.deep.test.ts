@@ -4,7 +4,7 @@ import { recordReliability } from '../reliability.ts';
 import { sweepKills } from './kill-sweep.ts';
 
 describe('kill -9 at every call of promote, rollback, break-glass, adopt, abort, resume and reconcile', () => {
-  it('loses nothing acknowledged, and the next command works unaided', { timeout: 3_000_000 }, async () => {
+  it('a kill -9 at any call loses nothing acknowledged, and the next command works unaided', { timeout: 3_000_000 }, async () => {
     const began = performance.now();
     const { points, faults, byAct } = await sweepKills(1, 2);
     const seconds = (performance.now() - began) / 1000;

@@ -6,7 +6,9 @@ import { sweepKills } from './kill-sweep.ts';
 const EACH = 37;
 
 describe('kill -9 at the calls of promote, rollback, break-glass, adopt, abort, resume and reconcile', () => {
-  it(`loses nothing acknowledged, and the next command works unaided (every ${EACH}th call)`, { timeout: 120_000 }, async () => {
+  it(`a kill -9 at each ${EACH}th call loses nothing acknowledged, and the next command works`, {
+    timeout: 120_000,
+  }, async () => {
     const began = performance.now();
     const { points, faults, byAct } = await sweepKills(EACH, 1);
     const seconds = (performance.now() - began) / 1000;

@@ -59,7 +59,7 @@ function plant(how: string, path: string): () => boolean {
 }
 
 describe.each(Object.keys(PLANTS))('%s', (how) => {
-  it('in place of a ledger segment: nothing is read, claimed or written', async () => {
+  it(`${how} in place of a ledger segment: nothing is read, claimed or written`, async () => {
     const dir = freshFolder();
     await localStore(dir, nodeIo).append(SCOPE, 1, claimedBy(nodeIo.self()));
     const untouched = plant(how, join(ledgerDir(dir), '0001.jsonl'));
@@ -69,7 +69,7 @@ describe.each(Object.keys(PLANTS))('%s', (how) => {
     expect(untouched()).toBe(true);
   });
 
-  it('in place of a generation in a copy: it is reported, and the copy is not taken for good', () => {
+  it(`${how} in place of a generation in a copy is reported, and the copy is not taken for good`, () => {
     const dir = openStateDir(freshFolder(), ['acme', 'production', 'kv-gateway', 'pointer'], fs, OWNER_ONLY);
     const pointer = { ...pointerOf('1'), generation: 3 };
     copyPointer(dir, pointer, fs, OWNER_ONLY);
@@ -79,7 +79,7 @@ describe.each(Object.keys(PLANTS))('%s', (how) => {
     expect(untouched()).toBe(true);
   });
 
-  it('in place of the list of places: it names nothing, and a link is not written through', () => {
+  it(`${how} in place of the list of places names nothing, and a link is not written through`, () => {
     const root = freshFolder();
     mkdirSync(join(root, 'home'));
     recordPlace('/srv/one', fs, rootsBelow(root));
@@ -104,14 +104,14 @@ describe('a state on a real mount of', () => {
   const plan = async (stateDir: string) =>
     site.run(['plan', ...PRODUCTION, '--build', GREEN.guid, '--json', '--state-dir', join(stateDir, 'state')]);
 
-  it('tmpfs is refused, since a reboot would take the way back with it', async () => {
+  it('a state on a tmpfs mount is refused, since a reboot would take the rollback path with it', async () => {
     if (!mayMount('tmpfs as state')) return;
     const answer = await ask(mount('tmpfs', 'tmpfs', ['size=1m']));
     expect(resultOf(answer)).toMatchObject({ ok: false, exitCode: 3 });
     expect(answer.stdout).toContain('tmpfs');
   });
 
-  it('overlay is used, and warned of', async () => {
+  it('a state on an overlay mount is used, with a warning', async () => {
     if (!mayMount('overlay as state')) return;
     const base = freshFolder();
     for (const name of ['lower', 'upper', 'work']) mkdirSync(join(base, name));

@@ -42,7 +42,7 @@ async function bakingAtHalf() {
   return running;
 }
 
-it('brings the known-good build back with only the socket left, and holds everything until it was reviewed', {
+it('break-glass brings the known-good build back with only the socket left, and holds all until reviewed', {
   timeout: 60_000,
 }, async () => {
   const { green, amber } = site.builds;
@@ -93,7 +93,7 @@ it('brings the known-good build back with only the socket left, and holds everyt
   expect((await site.run('pointer verify --env production --json')).exitCode).toBe(0);
 });
 
-it('ends the runner that is still at work, also a frozen one, before it changes anything', { timeout: 60_000 }, async () => {
+it('break-glass first ends the runner that is still at work, even a frozen one', { timeout: 60_000 }, async () => {
   const running = await bakingAtHalf();
   running.signal('SIGSTOP');
   const rescued = await site.run(`${RESCUE} --json`);
@@ -110,7 +110,7 @@ it('ends the runner that is still at work, also a frozen one, before it changes 
   });
 });
 
-it('stops by the hold alone a frozen runner that it could not find and end, when that wakes up', {
+it('the hold alone stops a frozen runner that break-glass could not find and end, when it wakes up', {
   timeout: 60_000,
 }, async () => {
   const running = await bakingAtHalf();
@@ -126,7 +126,7 @@ it('stops by the hold alone a frozen runner that it could not find and end, when
   expect(await site.split()).toEqual({ blue: 100 });
 });
 
-it('also when the ledger never comes back: what serves is adopted, and releases go on', { timeout: 60_000 }, async () => {
+it('a rescue whose ledger never comes back: the serving build is adopted, and releases go on', { timeout: 60_000 }, async () => {
   const { amber } = site.builds;
   const running = await bakingAtHalf();
   // Until there is a hold, a runner that looks finds its ledger gone, and stops for that.

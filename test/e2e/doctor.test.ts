@@ -8,7 +8,7 @@ beforeAll(async () => {
 });
 afterAll(() => site.close());
 
-test('finds everything in place at two locations, and leaves weights and states alone', async () => {
+test('doctor finds everything in place at two locations, and leaves weights and states alone', async () => {
   const before = [await site.split(), await site.states()];
   const { exitCode, stdout } = await site.run('doctor --env production');
   expect(stdout).not.toMatch(/^ {2}(?:FAIL|warn)/m);
@@ -16,13 +16,13 @@ test('finds everything in place at two locations, and leaves weights and states 
   expect([await site.split(), await site.states()]).toEqual(before);
 });
 
-test('rehearses the way back over the sockets, which need no network', async () => {
+test('doctor rehearses break-glass over the sockets, which need no network', async () => {
   const { exitCode, stdout } = await site.run('doctor --env production --break-glass');
   expect([exitCode, stdout]).toEqual([0, expect.stringContaining('cut off from every network, it comes to the same decision')]);
   expect(stdout).toMatch(/read back +✔ REHEARSED/);
 });
 
-test('says which location hangs, and ends within 15 s', async () => {
+test('doctor says which location hangs, and ends within 15 s', async () => {
   await site.haproxy.freeze(1);
   const startedMs = performance.now();
   const { exitCode, stdout } = await site.run('doctor --env production');

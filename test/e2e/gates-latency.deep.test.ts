@@ -27,7 +27,7 @@ describe.concurrent('a build judged by its histogram of latency', () => {
     return inScene({ builds: made, gates, patience, visitors: 120 }, act);
   };
 
-  it('that takes 60 ms longer for every request is taken back, and the culprit is latency', LONG, () =>
+  it('a build that takes 60 ms longer for every request is rolled back, and latency is blamed', LONG, () =>
     inSite('slower', async (scene) => {
       scene.candidate.backend.setSlow({ percent: 100, ms: 60 });
       await expectReverted(
@@ -38,18 +38,18 @@ describe.concurrent('a build judged by its histogram of latency', () => {
     }),
   );
 
-  it('that takes 400 ms longer for 5 % of its requests is taken back, though most are as quick as ever', LONG, () =>
+  it('a build that takes 400 ms longer for 5 % of its requests is rolled back, though most are as quick as ever', LONG, () =>
     inSite('sometimes slow', async (scene) => {
       scene.candidate.backend.setSlow({ percent: 5, ms: 400 });
       await expectReverted(scene, await scene.promote(), /Gate errors failed: slower than 0\.\d+s: \d+ of \d+ \(\d/);
     }),
   );
 
-  it('that is as quick as the stable one goes to 100 %', LONG, () =>
+  it('a build that is as quick as the stable one goes to 100 %', LONG, () =>
     inSite('healthy', async (scene) => expectPromoted(scene, await scene.promote())),
   );
 
-  it('whose buckets have other bounds never gets more traffic, and the screen says why', LONG, () =>
+  it('a build whose latency buckets have other bounds never gets more traffic, and the screen says why', LONG, () =>
     inSite(
       'other buckets',
       async (scene) => {
@@ -66,7 +66,7 @@ describe.concurrent('a build judged by its histogram of latency', () => {
     ),
   );
 
-  it('is refused before the first step where the build that serves now has no histogram', LONG, () =>
+  it('a rollout is refused before its first step where the serving build has no latency histogram', LONG, () =>
     inSite('no histogram', async ({ site, promote }) => {
       site.builds.blue.backend.setLatencyBounds(null);
       const query = `http_request_duration_seconds_count{build="${site.builds.blue.guid}"}`;

@@ -21,7 +21,7 @@ function requestsSeen(lines: readonly OutputLine[]): number[] {
 }
 
 describe('a rollout with gates that compare', () => {
-  it('is killed while it gathers evidence, and whoever resumes it goes on with that to 100 %', SLOW, () =>
+  it('a comparing rollout killed while it gathers evidence is resumed with that evidence, to 100 %', SLOW, () =>
     inScene({}, async (scene) => {
       const before = await killed(scene);
       const resumed: Ran = await scene.site.run(`resume ${PRODUCTION}`);
@@ -31,7 +31,7 @@ describe('a rollout with gates that compare', () => {
     }),
   );
 
-  it('is killed, and a build that began to fail while nobody watched is taken back by whoever resumes', SLOW, () =>
+  it('a build that began to fail after its rollout was killed is rolled back by whoever resumes', SLOW, () =>
     inScene({}, async (scene) => {
       await killed(scene);
       scene.candidate.backend.setFailPercent(30);

@@ -16,25 +16,27 @@ describe('a build on the counters of HAProxy', () => {
       await expectReverted(scene, await scene.promote(), why);
     });
 
-  it('that is healthy goes to 100 %', SLOW, () => inScene({}, async (scene) => expectPromoted(scene, await scene.promote())));
+  it('a healthy build on the counters of HAProxy goes to 100 %', SLOW, () =>
+    inScene({}, async (scene) => expectPromoted(scene, await scene.promote())),
+  );
 
-  it.each([1, 5, 100])('that fails %i in a hundred requests is taken back', SLOW, (percent) =>
+  it.each([1, 5, 100])('a build that fails %i in a hundred requests on the counters of HAProxy is rolled back', SLOW, (percent) =>
     reverts(({ candidate }) => candidate.backend.setFailPercent(percent), /Gate errors failed: errors: \d+ of \d+/),
   );
 
-  it('that answers 401 to everybody is taken back, though no answer is a 5xx', SLOW, () =>
+  it('a build that answers 401 to everyone is rolled back, though no answer is a 5xx', SLOW, () =>
     reverts(({ candidate }) => {
       candidate.backend.setStatus(401);
     }, /Gate errors failed: 4xx: \d+ of \d+ \(100 %\) against 0 of/),
   );
 
-  it('that hangs in 1 % of requests is taken back', SLOW, () =>
+  it('a build that hangs in 1 % of requests is rolled back', SLOW, () =>
     reverts(({ candidate }) => candidate.backend.setHangPercent(1), /Gate errors failed: errors: \d+ of \d+/, [
       'timeout server 1s',
     ]),
   );
 
-  it('that crashes and comes back, over and over, gets no more traffic, and is taken back for it', SLOW, () =>
+  it('a build that crashes and comes back, over and over, gets no more traffic, and is rolled back for it', SLOW, () =>
     inScene({ steps: '[{ percent: 50, bake: 12s }, { percent: 100, bake: 1s }]' }, async (scene) => {
       const running = scene.site.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
       await running.waitFor(/"phase":"baking"/);
@@ -47,21 +49,17 @@ describe('a build on the counters of HAProxy', () => {
     }),
   );
 
-  it(
-    'that crashes and comes back, over and over, is taken back by a gate with a fixed limit too, which alone would let it pass',
-    SLOW,
-    () => {
-      const gates = '[{ name: errors, source: haproxy, max: 20%, minRequests: 20 }]';
-      return inScene({ gates, steps: '[{ percent: 50, bake: 12s }, { percent: 100, bake: 1s }]' }, async (scene) => {
-        const running = scene.site.start(`promote --build ${scene.candidate.guid} ${PRODUCTION} --max-wait 50s`);
-        await running.waitFor(/"phase":"baking"/);
-        scene.candidate.backend.crashLoop({ upMs: 2500, downMs: 400 });
-        const ran = await running.ended;
-        expect(sharesOf(ran).every((percent) => percent === 50)).toBe(true);
-        await expectReverted(scene, ran, /gate router: green went down 5 times at this step/);
-      });
-    },
-  );
+  it('a fixed limit that would let a crashing build pass rolls it back too, for its crashes', SLOW, () => {
+    const gates = '[{ name: errors, source: haproxy, max: 20%, minRequests: 20 }]';
+    return inScene({ gates, steps: '[{ percent: 50, bake: 12s }, { percent: 100, bake: 1s }]' }, async (scene) => {
+      const running = scene.site.start(`promote --build ${scene.candidate.guid} ${PRODUCTION} --max-wait 50s`);
+      await running.waitFor(/"phase":"baking"/);
+      scene.candidate.backend.crashLoop({ upMs: 2500, downMs: 400 });
+      const ran = await running.ended;
+      expect(sharesOf(ran).every((percent) => percent === 50)).toBe(true);
+      await expectReverted(scene, ran, /gate router: green went down 5 times at this step/);
+    });
+  });
 });
 
 describe('a build on the counters of Prometheus', () => {
@@ -86,7 +84,7 @@ describe('a build on the counters of Prometheus', () => {
   const gate = ({ url }: Prometheus, more = '') =>
     `[{ name: errors, source: prometheus, url: "${url}", interval: 1s, requests: 'http_requests_total{build="\${build}"}', status: code, ${more}${COMPARE} }]`;
 
-  it('that fails in one region only is taken back, and the region is named', SLOW, () => {
+  it('a build that fails in one region only is rolled back, and the region is named', SLOW, () => {
     const { builds, prometheus } = of('regional');
     const gates = gate(prometheus, 'slices: region, ');
     const evidence = EVIDENCE.replace('}', ', unverified: 100% }');
@@ -99,7 +97,7 @@ describe('a build on the counters of Prometheus', () => {
     });
   });
 
-  it('never goes on while Prometheus is stopped in the middle, and goes back when patience ends', SLOW, () => {
+  it('a build never goes on while Prometheus is stopped, and is rolled back when patience ends', SLOW, () => {
     const { builds, prometheus } = of('stopped');
     return inScene({ builds, gates: gate(prometheus), patience: '4s' }, async (scene) => {
       const running = scene.site.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
@@ -112,7 +110,7 @@ describe('a build on the counters of Prometheus', () => {
     });
   });
 
-  it('is held over a gap of scrapes, and taken to 100 % afterwards', SLOW, () => {
+  it('a build is held over a gap of scrapes, and goes to 100 % afterwards', SLOW, () => {
     const { builds, prometheus } = of('gap');
     return inScene({ builds, gates: gate(prometheus) }, async (scene) => {
       const running = scene.site.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
@@ -130,7 +128,7 @@ describe('a build on the counters of Prometheus', () => {
     });
   });
 
-  it('is judged on after its counters began anew, for what it did since', SLOW, () => {
+  it('a build whose counters began anew is judged on, for what it did since', SLOW, () => {
     const { builds, prometheus } = of('reset');
     return inScene({ builds, gates: gate(prometheus) }, async (scene) => {
       const running = scene.site.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);

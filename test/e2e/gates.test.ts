@@ -3,7 +3,7 @@ import { describe, it } from 'vitest';
 import { expectReverted, inScene } from './gates-scene.ts';
 
 describe('gates on the counters of HAProxy', () => {
-  it('take a build that fails 20 % of requests back', { timeout: 60_000 }, () =>
+  it('gates on the counters of HAProxy roll back a build that fails 20 % of requests', { timeout: 60_000 }, () =>
     inScene({}, async (scene) => {
       scene.candidate.backend.setFailPercent(20);
       await expectReverted(scene, await scene.promote(), /errors/);

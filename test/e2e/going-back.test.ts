@@ -14,7 +14,7 @@ async function within(options: SiteOptions, act: (site: Site) => Promise<void>):
 }
 
 describe.concurrent('going back', () => {
-  it('is left to a person when somebody else moves the traffic in a bake', { timeout: 60_000 }, () =>
+  it('a rollout is left to a person when someone else moves the traffic in a bake', { timeout: 60_000 }, () =>
     within({ steps: LONG }, async (site) => {
       const { green } = site.builds;
       const running = site.start(`promote --build ${green.guid} ${PRODUCTION}`);
@@ -33,7 +33,7 @@ describe.concurrent('going back', () => {
     }),
   );
 
-  it('happens by itself when the new build hangs in the middle of its bake', { timeout: 60_000 }, () =>
+  it('a rollout rolls back by itself when the new build hangs in the middle of its bake', { timeout: 60_000 }, () =>
     within({ steps: LONG }, async (site) => {
       const { green } = site.builds;
       const running = site.start(`promote --build ${green.guid} ${PRODUCTION}`);
@@ -48,7 +48,7 @@ describe.concurrent('going back', () => {
     }),
   );
 
-  it('to an earlier build leaves a running rollout first', { timeout: 60_000 }, () =>
+  it('a rollback to an earlier build leaves a running rollout first', { timeout: 60_000 }, () =>
     within({}, async (site) => {
       const { blue, green, amber } = site.builds;
       expect((await site.run(`promote --build ${green.guid} ${PRODUCTION}`)).exitCode).toBe(0);
@@ -69,7 +69,7 @@ describe.concurrent('going back', () => {
     }),
   );
 
-  it('goes further back by the command on the screen when the known-good build itself turned out bad', { timeout: 60_000 }, () =>
+  it('the command on the screen goes to an earlier build when the known-good one turned out bad', { timeout: 60_000 }, () =>
     within({}, async (site) => {
       const { blue, green, amber } = site.builds;
       expect((await site.run(`promote --build ${green.guid} ${PRODUCTION}`)).exitCode).toBe(0);

@@ -41,7 +41,7 @@ interface Leading {
 const status = async (site: Site) => documentOf<Leading>(await site.run('status --env production --json'));
 
 describe.concurrent('a runner that is killed with -9', () => {
-  it('in the middle of a bake: status says so, resume ends right, and so does rollback', { timeout: 60_000 }, () =>
+  it('a runner killed with -9 in a bake: status says so, resume ends right, and so does rollback', { timeout: 60_000 }, () =>
     within({ steps: LONG.replace('10m', '2s') }, async (site) => {
       const { green, amber } = site.builds;
       const first = await bakingAtHalf(site, green.guid);
@@ -74,7 +74,7 @@ describe.concurrent('a runner that is killed with -9', () => {
     }),
   );
 
-  it('in the middle of a shift, before and after HAProxy heard it: resume and rollback end right', { timeout: 60_000 }, () =>
+  it('resume and rollback end right after a kill -9 in a shift, heard by HAProxy or not', { timeout: 60_000 }, () =>
     within({}, async (site, tap) => {
       const { green, amber } = site.builds;
       const inShift = async (guid: string, pattern: RegExp, heard: boolean) => {
@@ -111,7 +111,7 @@ describe.concurrent('a runner that is killed with -9', () => {
 });
 
 describe.concurrent('a runner that is frozen', () => {
-  it('past its claim: whoever takes over ends it first, and nothing stale reaches HAProxy', { timeout: 60_000 }, () =>
+  it('a takeover ends a runner frozen past its claim; nothing stale reaches HAProxy', { timeout: 60_000 }, () =>
     within({ steps: LONG.replace('10m', '2s') }, async (site, tap) => {
       const { green } = site.builds;
       const frozen = await bakingAtHalf(site, green.guid);
@@ -139,7 +139,7 @@ describe.concurrent('a runner that is frozen', () => {
     }),
   );
 
-  it('in the bake: abort takes over after 5 s', { timeout: 60_000 }, () =>
+  it('a runner frozen in its bake is taken over by abort after 5 s', { timeout: 60_000 }, () =>
     within({ steps: LONG }, async (site) => {
       const frozen = await bakingAtHalf(site, site.builds.green.guid);
       frozen.signal('SIGSTOP');
@@ -152,7 +152,7 @@ describe.concurrent('a runner that is frozen', () => {
 });
 
 describe.concurrent('a runner that is told to stop', () => {
-  it('leads alone, and goes back by itself when another process aborts: 4 for it, 0 for abort', { timeout: 60_000 }, () =>
+  it('a runner leads alone, and rolls back with 4 when another process aborts with 0', { timeout: 60_000 }, () =>
     within({ steps: LONG }, async (site) => {
       const { blue, green, amber } = site.builds;
       const running = await bakingAtHalf(site, green.guid);
@@ -175,7 +175,7 @@ describe.concurrent('a runner that is told to stop', () => {
     }),
   );
 
-  it('goes back by itself when another process rolls back', { timeout: 60_000 }, () =>
+  it('a runner rolls back when another process asks for a rollback', { timeout: 60_000 }, () =>
     within({ steps: LONG }, async (site) => {
       const { blue, green } = site.builds;
       const running = await bakingAtHalf(site, green.guid);
@@ -190,7 +190,7 @@ describe.concurrent('a runner that is told to stop', () => {
     }),
   );
 
-  it('stops at --until, after --max-wait, and on SIGTERM, and resume goes on to the end', { timeout: 60_000 }, () =>
+  it('a runner stops at --until, after --max-wait, and on SIGTERM, and resume goes on to the end', { timeout: 60_000 }, () =>
     within({ steps: LONG.replace('10m', '4s') }, async (site) => {
       const { green } = site.builds;
       const first = await site.run(`promote --build ${green.guid} --until 25 ${PRODUCTION}`);
@@ -220,7 +220,7 @@ describe.concurrent('a runner that is told to stop', () => {
 });
 
 describe.concurrent('two runners that begin at the same moment', () => {
-  it('do not both lead: one goes on to the end, the other is told', { timeout: 60_000 }, () =>
+  it('two runners never both lead: one goes on, the other is told', { timeout: 60_000 }, () =>
     within({}, async (site) => {
       const { green, amber } = site.builds;
       const both = await Promise.all([green, amber].map(({ guid }) => site.run(`promote --build ${guid} ${PRODUCTION}`)));
@@ -238,7 +238,7 @@ describe.concurrent('two runners that begin at the same moment', () => {
 });
 
 describe.concurrent('HAProxy that goes away and comes back in the middle of a bake', () => {
-  it('keeps the split, and the rollout goes on', { timeout: 60_000 }, () =>
+  it('an HAProxy that goes away and comes back in a bake keeps the split, and the rollout goes on', { timeout: 60_000 }, () =>
     within({ steps: LONG.replace('10m', '2s') }, async (site) => {
       const { green } = site.builds;
       const running = await bakingAtHalf(site, green.guid);

@@ -46,7 +46,7 @@ async function endsRight(site: Site, ending: 'resume' | 'rollback'): Promise<voi
 }
 
 describe.concurrent(`kill -9 at a random moment (seed ${seed})`, () => {
-  it.each(Array.from({ length: ROUNDS }, (_, round) => round))('round %i ends right', async (round) => {
+  it.each(Array.from({ length: ROUNDS }, (_, round) => round))('a kill -9 ends right, round %i', async (round) => {
     const atMs = Math.round(chance(round) * LATEST_MS);
     await afterKill(`seed ${seed}, after ${atMs} ms`, round, async (site) => {
       const running = site.start(`promote --build ${site.builds.green.guid} ${PRODUCTION}`);
@@ -58,7 +58,7 @@ describe.concurrent(`kill -9 at a random moment (seed ${seed})`, () => {
 });
 
 describe.concurrent('kill -9 at every fsync of a rollout', () => {
-  it.each(Array.from({ length: FSYNCS }, (_, index) => index + 1))('number %i ends right', async (when) => {
+  it.each(Array.from({ length: FSYNCS }, (_, index) => index + 1))('a kill -9 at fsync %i ends right', async (when) => {
     await afterKill(`fsync ${when}`, when, (site) => killedAtFsync(site, when));
   });
 });

@@ -27,7 +27,7 @@ async function kill(site: Site, location: number): Promise<void> {
 const both = async (site: Site) => [await site.split(0), await site.split(1)];
 
 describe.concurrent('two locations', () => {
-  it('go together, and one that is down refuses a rollout before anything is changed', { timeout: 60_000 }, () =>
+  it('two locations go together, and one that is down refuses a rollout before anything is changed', { timeout: 60_000 }, () =>
     within({}, async (site) => {
       const { green, amber } = site.builds;
       const promoted = await site.run(`promote --build ${green.guid} ${PRODUCTION}`);
@@ -43,7 +43,7 @@ describe.concurrent('two locations', () => {
     }),
   );
 
-  it('hold, then go back, when one of them freezes in the middle and thaws again', { timeout: 60_000 }, () =>
+  it('two locations hold, then roll back, when one freezes midway and thaws again', { timeout: 60_000 }, () =>
     within({ steps: LONG, patience: '2s' }, async (site) => {
       const running = await bakingAtHalf(site);
       await site.haproxy.freeze(1);
@@ -57,7 +57,7 @@ describe.concurrent('two locations', () => {
   );
 
   it(
-    'are told apart when one is gone for good: the living one is brought back, and the runner says that it is stuck',
+    'a rollout rolls the living location back when the other is gone for good, and says that it is stuck',
     { timeout: 60_000 },
     () =>
       within({ steps: LONG, patience: '1s' }, async (site) => {
@@ -73,7 +73,7 @@ describe.concurrent('two locations', () => {
       }),
   );
 
-  it('stop the rollout when somebody moves the traffic of one of them', { timeout: 60_000 }, () =>
+  it('a rollout over two locations stops when someone moves the traffic of one of them', { timeout: 60_000 }, () =>
     within({ steps: LONG }, async (site) => {
       const running = await bakingAtHalf(site);
       await site.haproxy.command('set server gw/green weight 10', 1);

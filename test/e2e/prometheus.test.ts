@@ -42,7 +42,7 @@ async function within(options: Parameters<typeof openSite>[0], act: (site: Site)
 }
 
 describe.concurrent('judged by Prometheus', () => {
-  it('takes a good build to 100 % and a bad one back', { timeout: 60_000 }, () =>
+  it('a rollout judged by Prometheus takes a good build to 100 % and rolls a bad one back', { timeout: 60_000 }, () =>
     within({ builds: judged, gates: gates(prometheus) }, async (site) => {
       const { green, amber } = site.builds;
       const promoted = await site.run(`promote --build ${green.guid} ${PRODUCTION}`);
@@ -83,26 +83,23 @@ describe.concurrent('judged by Prometheus', () => {
     }),
   );
 
-  it(
-    'holds, then reverts, a build that no metric tells about; once one does, the same build may be promoted',
-    { timeout: 60_000 },
-    () =>
-      within({ builds: silent, gates: gates(prometheus), patience: '2s' }, async (site) => {
-        const { blue, green } = site.builds;
-        const reverted = await site.run(`promote --build ${green.guid} ${PRODUCTION}`);
-        expect([reverted.exitCode, reverted.result.code], reverted.stderr).toEqual([4, 'REVERTED']);
-        expect(reverted.result.message).toMatch(/health was missing for too long: gate errors: no data/i);
-        const polls = reverted.json.flatMap((line) => (line.type === 'poll' ? [line] : []));
-        expect(polls.every(({ percent, verdict }) => percent === 25 && verdict === 'not-yet')).toBe(true);
-        expect(polls.length).toBeGreaterThan(3);
-        expect(await site.split()).toEqual({ blue: 100 });
-        await agreesEverywhere(site, blue.guid);
-        const again = await site.run(`plan --env production --build ${green.guid} --json`);
-        expect(again.exitCode, again.stderr).toBe(0);
-      }),
+  it('a build that no metric tells about is held, then reverted; once one does, it may be promoted', { timeout: 60_000 }, () =>
+    within({ builds: silent, gates: gates(prometheus), patience: '2s' }, async (site) => {
+      const { blue, green } = site.builds;
+      const reverted = await site.run(`promote --build ${green.guid} ${PRODUCTION}`);
+      expect([reverted.exitCode, reverted.result.code], reverted.stderr).toEqual([4, 'REVERTED']);
+      expect(reverted.result.message).toMatch(/health was missing for too long: gate errors: no data/i);
+      const polls = reverted.json.flatMap((line) => (line.type === 'poll' ? [line] : []));
+      expect(polls.every(({ percent, verdict }) => percent === 25 && verdict === 'not-yet')).toBe(true);
+      expect(polls.length).toBeGreaterThan(3);
+      expect(await site.split()).toEqual({ blue: 100 });
+      await agreesEverywhere(site, blue.guid);
+      const again = await site.run(`plan --env production --build ${green.guid} --json`);
+      expect(again.exitCode, again.stderr).toBe(0);
+    }),
   );
 
-  it('never promotes on what a frozen Prometheus said before', { timeout: 60_000 }, () =>
+  it('a rollout never promotes on what a frozen Prometheus said before', { timeout: 60_000 }, () =>
     within({ builds: frozen, gates: gates(freezing), patience: '3s' }, async (site) => {
       const { blue, green } = site.builds;
       const running = site.start(`promote --build ${green.guid} ${PRODUCTION}`);

@@ -90,7 +90,7 @@ it('refuses a HAProxy that would forget the split at its next reload, before the
   site.writeConfig();
 });
 
-it('refuses when another binary stands behind the name that the router knows', async () => {
+it('refuses a build when another binary stands behind the name that the router knows', async () => {
   const { green, amber } = site.builds;
   green.backend.setGuid(amber.guid);
   const other = await refused(`promote --build ${green.guid} ${PRODUCTION}`);
@@ -102,7 +102,7 @@ it('refuses when another binary stands behind the name that the router knows', a
   green.backend.setEnvironment('production');
 });
 
-it('takes traffic back when the binary is exchanged after the checks', async () => {
+it('rolls traffic back when the binary is exchanged after the checks', async () => {
   const { green, amber, blue } = site.builds;
   const held = tap.hold(/set server/);
   const running = site.start(`promote --build ${green.guid} ${PRODUCTION}`);
@@ -118,7 +118,7 @@ it('takes traffic back when the binary is exchanged after the checks', async () 
   green.backend.setGuid(green.guid);
 });
 
-it('takes a build back that answers 401 to everything', async () => {
+it('rolls a build back that answers 401 to everything', async () => {
   const { green } = site.builds;
   green.backend.setStatus(401);
   const ran = await site.run(`promote --build ${green.guid} ${PRODUCTION}`);

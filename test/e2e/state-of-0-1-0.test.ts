@@ -108,13 +108,13 @@ const promote = (service: Service, place: 'blue' | 'green' | 'amber') => [
 ];
 
 describe('what version 0.1.0 left', () => {
-  it('has a config and manifests with no finding, old names of keys included', () =>
+  it('the config and manifests of version 0.1.0 have no finding, old names of keys included', () =>
     inOldState([], async (old) => {
       const answer = await old.run('open', ['validate']);
       expect(answer.exitCode, answer.stdout + answer.stderr).toBe(0);
     }));
 
-  it('means to status, builds, history and pointer what it meant before, for every service', { timeout: 60_000 }, () =>
+  it('the state of version 0.1.0 means to status, builds, history and pointer what it meant before', { timeout: 60_000 }, () =>
     inOldState(SERVICES, async (old) => {
       const look = async (service: Service) => {
         const status = await statusOf(old, service);
@@ -136,7 +136,7 @@ describe('what version 0.1.0 left', () => {
     }),
   );
 
-  it('still binds: a build that a comparing gate called bad is refused, and the next one has a plan', () =>
+  it('a build that a comparing gate of version 0.1.0 called bad is refused, and the next one has a plan', () =>
     inOldState(['failed'], async (old) => {
       expectEnd(await old.run('failed', promote('failed', 'green')), 3, 'BAD_BUILD');
       old.visit('failed', 100);
@@ -146,14 +146,14 @@ describe('what version 0.1.0 left', () => {
 });
 
 describe('a plan file of version 0.1.0', () => {
-  it('with fixed limits is promoted to its end, since nothing has moved', () =>
+  it('a plan file of version 0.1.0 with fixed limits is promoted to its end, since nothing has moved', () =>
     inOldState(['promoted'], async (old) => {
       const answer = await old.run('promoted', ['promote', '--plan', '../written/plan-promoted.json', ...SURE, '--json']);
       expectEnd(answer, 0, null);
       expect(await old.split('promoted')).toEqual({ amber: 100 });
     }));
 
-  it('with comparing gates begins, and what it began can be aborted', () =>
+  it('a plan file of version 0.1.0 with comparing gates begins, and what it began can be aborted', () =>
     inOldState(['failed'], async (old) => {
       old.visit('failed', 100);
       const promotion = ['promote', '--plan', '../written/plan-failed.json', ...SURE, '--max-wait', '3s', '--json'];
@@ -163,7 +163,7 @@ describe('a plan file of version 0.1.0', () => {
       expect(await old.split('failed')).toEqual({ blue: 100 });
     }));
 
-  it('is stale once somebody has moved on', () =>
+  it('a plan file of version 0.1.0 is stale once someone has moved on', () =>
     inOldState(['promoted'], async (old) => {
       expectEnd(await old.run('promoted', promote('promoted', 'amber')), 0, null);
       const answer = await old.run('promoted', ['promote', '--plan', '../written/plan-promoted.json', ...SURE, '--json']);
@@ -172,7 +172,7 @@ describe('a plan file of version 0.1.0', () => {
 });
 
 describe('a rollout that version 0.1.0 left open', () => {
-  it('goes on with the evidence of its comparing gate, from its middle step to its end', { timeout: 60_000 }, () =>
+  it('an open rollout of version 0.1.0 goes on with its evidence, from its middle step to its end', { timeout: 60_000 }, () =>
     inOldState(['open'], async (old) => {
       const kept = evidenceKept('open');
       expect(kept.logE).toBeLessThan(0);
@@ -189,7 +189,7 @@ describe('a rollout that version 0.1.0 left open', () => {
     }),
   );
 
-  it('goes back on evidence of which much was gathered before, and the build is bad', { timeout: 60_000 }, () =>
+  it('an open rollout of 0.1.0 rolls back on evidence from before; its build is bad', { timeout: 60_000 }, () =>
     inOldState(['suspect'], async (old) => {
       const kept = evidenceKept('suspect');
       expect(kept.back).toBeGreaterThan(0.3);
@@ -207,7 +207,7 @@ describe('a rollout that version 0.1.0 left open', () => {
     }),
   );
 
-  it('is taken over from a runner that was killed, and ends', { timeout: 60_000 }, () =>
+  it('an open rollout of version 0.1.0 is taken over from a runner that was killed, and ends', { timeout: 60_000 }, () =>
     inOldState(['killed'], async (old) => {
       expectEnd(await old.run('killed', resume), 0, null);
       expect(await old.split('killed')).toEqual({ green: 100 });
@@ -216,7 +216,7 @@ describe('a rollout that version 0.1.0 left open', () => {
     }),
   );
 
-  it('is aborted, whether its runner left or was killed', { timeout: 60_000 }, () =>
+  it('an open rollout of version 0.1.0 is aborted, whether its runner left or was killed', { timeout: 60_000 }, () =>
     inOldState(['open', 'killed'], async (old) => {
       const abort = async (service: Service) => {
         expectEnd(await old.run(service, ['abort', ...SURE, '--json']), 0, null);
@@ -230,7 +230,7 @@ describe('a rollout that version 0.1.0 left open', () => {
 });
 
 describe('the pointer that version 0.1.0 wrote', () => {
-  it('leads an ordinary rollback to the build before', () =>
+  it('the pointer of version 0.1.0 leads an ordinary rollback to the build before', () =>
     inOldState(['promoted'], async (old) => {
       const rollback = ['rollback', '--to', guidOf('promoted', 'blue'), '--reason', 'slow', ...SURE, '--json'];
       expectEnd(await old.run('promoted', rollback), 0, null);
@@ -238,7 +238,7 @@ describe('the pointer that version 0.1.0 wrote', () => {
       expectEnd(await old.run('promoted', promote('promoted', 'green')), 3, 'BAD_BUILD');
     }));
 
-  it('leads break-glass out of the middle of a rollout, without a config or a ledger', { timeout: 60_000 }, () =>
+  it('a pointer of 0.1.0 leads break-glass out of a rollout without config or ledger', { timeout: 60_000 }, () =>
     inOldState(['open'], async (old) => {
       rmSync(join(ROOT, 'checkout/kvdeploy.config.yaml'));
       rmSync(join(ROOT, 'state/acme/production/open/ledger'), { recursive: true });
@@ -248,7 +248,7 @@ describe('the pointer that version 0.1.0 wrote', () => {
     }),
   );
 
-  it('leads break-glass from the copy when the state is lost', () =>
+  it('the pointer of version 0.1.0 leads break-glass from the copy when the state is lost', () =>
     inOldState(['promoted'], async (old) => {
       rmSync(join(ROOT, 'state'), { recursive: true });
       rmSync(join(ROOT, 'second-state'), { recursive: true });
@@ -258,7 +258,7 @@ describe('the pointer that version 0.1.0 wrote', () => {
       expect(await old.split('promoted')).toEqual({ blue: 100 });
     }));
 
-  it('holds until its rescue is reconciled; then the build that was left is bad, and the next one is promoted', () =>
+  it('a rescue by version 0.1.0 holds until reconciled; what it left is bad then, and the next build is promoted', () =>
     inOldState(['held'], async (old) => {
       for (const words of [promote('held', 'amber'), resume]) expectEnd(await old.run('held', words), 6, 'HELD');
       expectEnd(await old.run('held', ['reconcile', '--reason', 'reviewed', ...SURE, '--json']), 0, null);
@@ -268,7 +268,7 @@ describe('the pointer that version 0.1.0 wrote', () => {
       expect(await old.split('held')).toEqual({ amber: 100 });
     }));
 
-  it('can be exported to another machine, and begins a state there', () =>
+  it('a pointer that version 0.1.0 exported begins a state on another machine', () =>
     inOldState(['promoted'], async (old) => {
       const other = ['--state-dir', join(ROOT, 'third-state')];
       const words = ['pointer', 'import', '../written/pointer-export.json', ...SURE, ...other, '--json'];

@@ -14,6 +14,6 @@ it('three runners and a rescuer keep all four promises, and acknowledged entries
   recordReliability({ name: 'spin-model', what, points, seconds, seed: null, failures: 0 }, { spin: spinVersion() });
 }, 300_000);
 
-it('without the check of the sequence, spin finds a runner that claims after a leader it never ended', () => {
+it('spin finds a runner that claims after a leader it never ended, where the sequence is not checked', () => {
   expect(search(...THREE, '-DNO_SEQUENCE_CHECK').broken).toContain('newest==segment');
 }, 300_000);

@@ -6,13 +6,13 @@ import { type Searched, search, spinVersion } from './spin.ts';
 const proofs: Searched[] = [];
 
 describe('two runners and a rescuer on one host, any of them asleep at any moment', () => {
-  it('keep all four promises', () => {
+  it('two runners and a rescuer keep all four promises, any of them asleep at any moment', () => {
     const searched = search();
     expect(searched.broken).toBeNull();
     proofs.push(searched);
   });
 
-  it('keep every acknowledged entry even where no process can be ended', () => {
+  it('two runners and a rescuer keep every acknowledged entry even where no process can be ended', () => {
     const searched = search('-DREMOTE');
     expect(searched.broken).toBeNull();
     proofs.push(searched);
@@ -35,7 +35,7 @@ describe('spin finds the error', () => {
       ['-DREMOTE', '-DREMOTE_EFFECTS'],
       'over[me]',
     ],
-  ])('%s', (_what, flags, broken) => {
+  ])('spin finds the error: %s', (_what, flags, broken) => {
     expect(search(...flags).broken).toContain(broken);
   });
 });

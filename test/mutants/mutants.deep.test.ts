@@ -11,7 +11,7 @@ let survivors = 0;
 let most = 0;
 
 describe('a fault in the code is noticed:', () => {
-  it.each(MUTANTS)('$name', async (mutant) => {
+  it.each(MUTANTS)('a fault in the code is noticed: $name', async (mutant) => {
     const found = await noticed(mutant);
     tried += 1;
     most = Math.max(most, Number(/^schedule (\d+):/.exec(found ?? '')?.[1] ?? 0));
@@ -19,7 +19,7 @@ describe('a fault in the code is noticed:', () => {
     expect(found, `${mutant.noticedBy} noticed nothing`).toBeDefined();
   });
 
-  it('and without one the simulator finds nothing in as many schedules', async () => {
+  it('the simulator finds nothing in the code without a fault, in as many schedules', async () => {
     console.log(`the fault that hid longest was met in schedule ${most}`);
     expect(await noticed({ name: 'no mutant for the simulator', mutations: [], noticedBy: 'simulator' }, most)).toBeUndefined();
   });

@@ -15,17 +15,17 @@ const QUICK = [
 const PROGRAMS = ['admission', 'choices', 'manifests', 'claims', 'fences', 'in flight', 'crash loop', 'lying disk'] as const;
 
 describe('a fault in the code is noticed:', () => {
-  it.each(MUTANTS.filter(({ name }) => QUICK.includes(name)))('$name', async (mutant) => {
+  it.each(MUTANTS.filter(({ name }) => QUICK.includes(name)))('a fault in the code is noticed: $name', async (mutant) => {
     expect(await noticed(mutant)).toBeDefined();
   });
 
-  it.each(PROGRAMS)('and without one the program for %s finds nothing', async (noticedBy) => {
+  it.each(PROGRAMS)('the program for %s finds nothing in the code without a fault', async (noticedBy) => {
     const none: Mutant = { name: `no mutant for ${noticedBy}`, mutations: [], noticedBy };
     expect(await noticed(none)).toBeUndefined();
   });
 
   it.each(MUTANTS.flatMap(({ name, mutations }) => mutations.map((mutation) => ({ name, ...mutation }))))(
-    '$name: it has its one place in $file',
+    'the fault "$name" has its one place in $file',
     ({ file, from, to }) => {
       const text = readFileSync(join(import.meta.dirname, '../..', file), 'utf8');
       expect(text.split(from)).toHaveLength(2);

@@ -5,7 +5,7 @@ import { rotation } from '../../src/serve/routes-follower.ts';
 const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 
 describe('the rotation of places', () => {
-  it('fits the split in any run of requests, within one request per place', () => {
+  it('the rotation of places fits the split in any run of requests, within one request per place', () => {
     console.info(`seed ${seed}`);
     fc.assert(
       fc.property(
@@ -29,7 +29,7 @@ describe('the rotation of places', () => {
     );
   });
 
-  it('gives 1 % its first request within the first hundred', () => {
+  it('the rotation of places gives 1 % its first request within the first hundred', () => {
     const next = rotation([
       { place: 'blue', percent: 99 },
       { place: 'green', percent: 1 },

@@ -16,7 +16,7 @@ describe('the serve command', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('says where and for whom it serves, tells of trouble, and ends well at the first signal', async () => {
+  it('serve says where and for whom it serves, tells of trouble, and ends well at the first signal', async () => {
     const started = listener();
     const port = await freePort();
     const router = {
@@ -41,7 +41,7 @@ describe('the serve command', () => {
     ['no router', null, 'NO_ROUTER'],
     ['another router', { kind: 'haproxy' }, 'NO_ROUTER'],
     ['settings that are wrong', { kind: 'local', listen: 'here' }, 'CONFIG_INVALID'],
-  ])('refuses %s', async (_what, router, code) => {
+  ])('serve refuses to start with %s', async (_what, router, code) => {
     const started = listener();
     await expect(serveCommand({ scope: SCOPE, router }, {}, started.deps)).rejects.toMatchObject({ code });
     expect(started.listening()).toBe(false);

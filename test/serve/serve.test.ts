@@ -42,7 +42,7 @@ describe('kvdeploy serve', () => {
     return serving.url;
   };
 
-  it('answers 503 with what to do while there is no routes file', async () => {
+  it('serve answers 503 with what to do while there is no routes file', async () => {
     const url = await start();
     const answer = await ask(url);
     expect(answer.status).toBe(503);
@@ -50,7 +50,7 @@ describe('kvdeploy serve', () => {
     expect(lines.join('\n')).toMatch(/cannot be read/);
   });
 
-  it('writes the first routes file with --initially, and leaves one that is there alone', async () => {
+  it('serve writes the first routes file with --initially, and leaves one that is there alone', async () => {
     await start({ initially: 'blue' });
     const first = readFileSync(routes, 'utf8');
     expect(JSON.parse(first).split).toContainEqual({ place: 'blue', build: null, percent: 100 });
@@ -59,7 +59,7 @@ describe('kvdeploy serve', () => {
     expect(readFileSync(routes, 'utf8')).toBe(first);
   });
 
-  it('refuses --initially with a place it does not know, before it listens or writes', async () => {
+  it('serve refuses --initially with a place it does not know, before it listens or writes', async () => {
     await expect(start({ initially: 'purple' })).rejects.toMatchObject({
       code: 'USAGE',
       hint: expect.stringMatching(/blue, green/),
@@ -67,11 +67,11 @@ describe('kvdeploy serve', () => {
     expect(existsSync(routes)).toBe(false);
   });
 
-  it('says so when somebody else listens there', async () => {
+  it('serve says so when another program listens at its address', async () => {
     await expect(start({ listen: new URL(blue.address).host })).rejects.toMatchObject({ code: 'UNREACHABLE' });
   });
 
-  it('splits the requests of one connection that is kept alive, and names the build in each answer', async () => {
+  it('serve splits the requests of one kept-alive connection, and names the build in each answer', async () => {
     put(routes, [25, 75]);
     const url = await start();
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -89,7 +89,7 @@ describe('kvdeploy serve', () => {
     expect(ports.size).toBe(1);
   });
 
-  it('follows the routes file without a restart, within a moment and without being asked', async () => {
+  it('serve follows the routes file without a restart, within a moment and without being asked', async () => {
     put(routes, [100, 0]);
     const url = await start();
     expect((await ask(url)).headers[BUILD_HEADER]).toBe(BLUE);
@@ -97,7 +97,7 @@ describe('kvdeploy serve', () => {
     await expect.poll(async () => (await ask(url)).headers[BUILD_HEADER], { timeout: 2000, interval: 20 }).toBe(GREEN);
   });
 
-  it('keeps the last good split when the file is damaged or gone, says so once, and says when it is good again', async () => {
+  it('serve keeps the last good split while the routes file is bad or gone, says so once, and says when it is good', async () => {
     put(routes, [100, 0]);
     const url = await start();
     writeFileSync(routes, '{"formatVersion": 1, "sp');
@@ -113,7 +113,7 @@ describe('kvdeploy serve', () => {
     expect(lines).toHaveLength(3);
   });
 
-  it('counts per place and build when a request begins, and not its own status', async () => {
+  it('serve counts a request per place and build when it begins, and not those for its own status', async () => {
     put(routes, [50, 50]);
     const url = await start();
     for (let sent = 0; sent < 10; sent += 1) await ask(url);
@@ -123,7 +123,7 @@ describe('kvdeploy serve', () => {
     expect(blue.requests() + green.requests()).toBe(10);
   });
 
-  it('answers 502 in plain words when a build does not, and lives on', async () => {
+  it('serve answers 502 in plain words when a build does not answer, and lives on', async () => {
     put(routes, [0, 100]);
     const url = await start();
     await green.close();
@@ -136,14 +136,14 @@ describe('kvdeploy serve', () => {
     expect((await ask(url)).status).toBe(200);
   });
 
-  it('does not let a build answer in the name of another', async () => {
+  it('serve does not let a build answer in the name of another', async () => {
     await green.close();
     green = await startBackend(GREEN, (_request, response) => response.setHeader(BUILD_HEADER, BLUE).end('ok'));
     put(routes, [0, 100]);
     expect((await ask(await start())).headers[BUILD_HEADER]).toBe(GREEN);
   });
 
-  it('passes method, path, query, body and several headers of one name through', async () => {
+  it('serve passes method, path, query, body and several headers of one name through', async () => {
     await blue.close();
     blue = await startBackend(BLUE, (request, response) => {
       response.setHeader('set-cookie', ['a=1', 'b=2']);
@@ -162,7 +162,7 @@ describe('kvdeploy serve', () => {
     expect(answer.headers.getSetCookie()).toEqual(['a=1', 'b=2']);
   });
 
-  it('passes upgraded connections through, and cuts them when it closes', async () => {
+  it('serve passes upgraded connections through, and cuts them when it closes', async () => {
     put(routes, [100, 0]);
     const { port } = new URL(await start());
     const socket = connect(Number(port), '127.0.0.1');
@@ -179,7 +179,7 @@ describe('kvdeploy serve', () => {
     await ended;
   });
 
-  it('tells its status only to clients on this machine', async () => {
+  it('serve tells its status only to clients on this machine', async () => {
     const outside = Object.values(networkInterfaces())
       .flatMap((entries) => entries ?? [])
       .find(({ family, internal }) => family === 'IPv4' && !internal);
@@ -190,7 +190,7 @@ describe('kvdeploy serve', () => {
     if (outside !== undefined) expect((await ask(`http://${outside.address}:${port}${STATUS_PATH}`)).status).toBe(403);
   });
 
-  it('lets a request in flight end when it closes, and takes no new one', async () => {
+  it('serve lets a request in flight end when it closes, and takes no new one', async () => {
     let finish: (() => void) | undefined;
     await blue.close();
     blue = await startBackend(BLUE, (_request, response) => {

@@ -58,59 +58,59 @@ async function broken(invariants: Invariants): Promise<string> {
 }
 
 describe('it is seen when', () => {
-  it('I1: traffic goes to a place that the plan does not name', async () => {
+  it('invariant I1 is broken when traffic goes to a place that the plan does not name', async () => {
     const { sim, invariants } = scene();
     sim.onShift(RUNNER, { blue: 50, green: 0, grey: 50 });
     expect(await broken(invariants)).toContain('I1 process 10 gave traffic to grey');
   });
 
-  it('I1: more traffic goes to a build of another environment', async () => {
+  it('invariant I1 is broken when more traffic goes to a build of another environment', async () => {
     const { sim, invariants } = scene({ green: 'staging' });
     sim.onShift(RUNNER, TEN_GREEN);
     expect(await broken(invariants)).toContain('I1 process 10 sent more traffic to a build of somewhere else');
   });
 
-  it('I2: somebody changes traffic who does not lead', async () => {
+  it('invariant I2 is broken when a process changes traffic that does not lead', async () => {
     const { sim, invariants } = scene();
     await written(sim, [CLAIM, PLANNED, ...SHIFTED.slice(0, 1)]);
     sim.onShift(RUNNER + 5, TEN_GREEN);
     expect(await broken(invariants)).toContain('I2 process 15 changed traffic while 10 led');
   });
 
-  it('I2: the leader sets what the ledger does not want', async () => {
+  it('invariant I2 is broken when the leader sets what the ledger does not want', async () => {
     const { sim, invariants } = scene();
     await written(sim, [CLAIM, PLANNED, ...SHIFTED.slice(0, 1)]);
     sim.onShift(RUNNER, ALL_GREEN);
     expect(await broken(invariants)).toContain('I2 process 10 set green 100 %, the ledger wants blue 90 %, green 10 %');
   });
 
-  it('I3: an acknowledged entry is gone', async () => {
+  it('invariant I3 is broken when an acknowledged entry is gone', async () => {
     const { sim, invariants } = scene();
     sim.onAppended(RUNNER, 1, entry(CLAIM));
     expect(await broken(invariants)).toContain('I3 entry 1 (claimed) that process 10 was promised is gone');
   });
 
-  it('I3: an acknowledged generation of the pointer is gone', async () => {
+  it('invariant I3 is broken when an acknowledged generation of the pointer is gone', async () => {
     const { sim, invariants } = scene();
     sim.onPointed(3);
     expect(await broken(invariants)).toContain('I3 generation 3 of the pointer was promised and is gone');
   });
 
-  it('I4: two processes are told that one entry is theirs', () => {
+  it('invariant I4 is broken when two processes are told that one entry is theirs', () => {
     const { sim, invariants } = scene();
     sim.onAppended(RUNNER, 1, entry(CLAIM));
     sim.onAppended(RUNNER + 1, 1, entry(CLAIM));
     expect(invariants.problems.join()).toContain('I4 processes 10 and 11 were both told that entry 1 is theirs');
   });
 
-  it('I5: traffic is changed under a hold', async () => {
+  it('invariant I5 is broken when traffic is changed under a hold', async () => {
     const { sim, invariants } = scene();
     putFile(sim.disk, `${POINTER_DIR}/hold`, 'hold');
     sim.onShift(RUNNER, TEN_GREEN);
     expect(await broken(invariants)).toContain('I5 process 10 changed traffic under a hold');
   });
 
-  it('I5: something of a rollout arrives after the rescue is over, and its hold is lost', async () => {
+  it('invariant I5 is broken when a change of a rollout arrives after the rescue is over, and its hold is lost', async () => {
     const { sim, invariants } = scene();
     const sentMs = sim.monotonicMs;
     invariants.breaksGlass(RESCUER);
@@ -123,14 +123,14 @@ describe('it is seen when', () => {
     expect(invariants.problems.join()).toContain('I5 a hold was set and is gone');
   });
 
-  it('I6: a generation of the pointer is damaged', async () => {
+  it('invariant I6 is broken when a generation of the pointer is damaged', async () => {
     const { sim, invariants } = scene();
     putFile(sim.disk, `${POINTER_DIR}/ptr.000000000001`, 'half a poin');
     sim.onPointed(1);
     expect(await broken(invariants)).toContain('I6 damaged generations');
   });
 
-  it('I7: the percentage rises without a gate that passed', async () => {
+  it('invariant I7 is broken when the percentage rises without a gate that passed', async () => {
     const { sim, invariants } = scene();
     const polled: Event = { type: 'polled', atMs: 6, verdict: 'pass', watchedMs: 5000, missingMs: 0, advance: true, gates: [] };
     await written(sim, [CLAIM, PLANNED, ...SHIFTED, polled]);
@@ -138,13 +138,13 @@ describe('it is seen when', () => {
     expect(await broken(invariants)).toContain('I7 process 10 raised the percentage without a gate that passed');
   });
 
-  it('I7: a build that fails gets beyond the first step', async () => {
+  it('invariant I7 is broken when a build that fails gets beyond the first step', async () => {
     const { sim, invariants } = scene({ green: 'broken' });
     sim.move(ALL_GREEN, RUNNER);
     expect(await broken(invariants)).toContain('I7 a build that fails got 100 %');
   });
 
-  it('I7: a build is known-good before its last bake is over', async () => {
+  it('invariant I7 is broken when a build is known-good before its last bake is over', async () => {
     const { sim, invariants } = scene({ plan: planOf({ steps: [{ percent: 100, bakeMs: 60_000 }] }) });
     await written(sim, [CLAIM, { ...PLANNED, plan: planOf({ steps: [{ percent: 100, bakeMs: 60_000 }] }) }]);
     sim.onAppended(RUNNER, 3, entry({ type: 'shifted', atMs: 3, split: [], certainty: 'configured' }));
@@ -152,13 +152,13 @@ describe('it is seen when', () => {
     expect(await broken(invariants)).toContain('I7 process 10 named a build known-good after 0 ms');
   });
 
-  it('I8: a rollout ends in no named state', async () => {
+  it('invariant I8 is broken when a rollout ends in no named state', async () => {
     const { sim, invariants } = scene();
     await written(sim, [CLAIM, PLANNED]);
     expect(await broken(invariants)).toContain('I8 it ended while still checking');
   });
 
-  it('I8: traffic is not where the end says', async () => {
+  it('invariant I8 is broken when traffic is not where the end says', async () => {
     const { sim, invariants } = scene();
     expect((await promote(sim, new Process(sim, RUNNER))).how).toBe('over');
     sim.move(TEN_GREEN, RUNNER);
@@ -166,7 +166,7 @@ describe('it is seen when', () => {
   });
 });
 
-it('where every promise is kept nothing is seen', async () => {
+it('no invariant is broken where every promise is kept', async () => {
   const { sim, invariants } = scene();
   expect(
     (await promote(sim, new Process(sim, RUNNER), planOf({ candidate: buildAt(QUIET.plan.candidate.guid, 'green', 3) }))).how,

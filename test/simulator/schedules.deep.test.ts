@@ -9,7 +9,7 @@ const seed = Number(process.env['KVDEPLOY_SEED'] ?? 1);
 
 describe('in random simulations', () => {
   it(
-    `traffic, ledger and pointer keep their promises (seeds ${seed} and up)`,
+    `traffic, ledger and pointer keep their promises in random simulations (seeds ${seed} and up)`,
     () => sweepSimulations({ name: 'simulator', seed, schedules: 200_000, seconds: 1200 }),
     1_320_000,
   );

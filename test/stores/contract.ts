@@ -18,7 +18,7 @@ export function storeContract(kind: string, open: () => Promise<readonly [Store,
       expect(await a.scopes()).toEqual([]);
     });
 
-    it('what was answered ok is in every later read, in order', async () => {
+    it('an append that was answered ok is in every later read, in order', async () => {
       const [a, b] = await open();
       expect(await a.append(SCOPE, 1, claimedBy(A))).toBe('ok');
       expect(await a.append(SCOPE, 2, note('one'))).toBe('ok');
@@ -28,7 +28,7 @@ export function storeContract(kind: string, open: () => Promise<readonly [Store,
       expect(entries[1]).toMatchObject(note('one'));
     });
 
-    it('nobody appends without a claim, and nobody but its owner with one', async () => {
+    it('no one appends without a claim, and only its owner with one', async () => {
       const [a, b] = await open();
       expect(await a.append(SCOPE, 1, note('no claim'))).toBe('conflict');
       await a.append(SCOPE, 1, claimedBy(A));
@@ -37,7 +37,7 @@ export function storeContract(kind: string, open: () => Promise<readonly [Store,
       expect(notes((await b.read(SCOPE)).entries)).toEqual([]);
     });
 
-    it('the head is what the next entry carries as its previous hash', async () => {
+    it('the head of a ledger is what the next entry carries as its previous hash', async () => {
       const [a, b] = await open();
       const heads: string[] = [];
       for (const [index, entry] of [claimedBy(A), note('one'), RELEASED].entries()) {
@@ -50,7 +50,7 @@ export function storeContract(kind: string, open: () => Promise<readonly [Store,
       expect(heads).not.toContain(head);
     });
 
-    it('a wrong sequence is a conflict', async () => {
+    it('an append with a wrong sequence is a conflict', async () => {
       const [a] = await open();
       expect(await a.append(SCOPE, 2, claimedBy(A))).toBe('conflict');
       await a.append(SCOPE, 1, claimedBy(A));
@@ -72,7 +72,7 @@ export function storeContract(kind: string, open: () => Promise<readonly [Store,
       expect(await a.append(SCOPE, 2, note('still mine'))).toBe('ok');
     });
 
-    it('after a release anybody may claim, and the one before appends nothing more', async () => {
+    it('a released scope may be claimed by anyone, and the owner before it appends nothing more', async () => {
       const [a, b] = await open();
       await a.append(SCOPE, 1, claimedBy(A));
       expect(await a.append(SCOPE, 2, RELEASED)).toBe('ok');
@@ -117,7 +117,7 @@ export function storeContract(kind: string, open: () => Promise<readonly [Store,
       expect(await b.requestedAbort(SCOPE)).toBeUndefined();
     });
 
-    it('scopes never see each other', async () => {
+    it('the ledgers of two scopes never see each other', async () => {
       const [a, b] = await open();
       const other = { ...SCOPE, environment: 'staging' };
       await a.append(SCOPE, 1, claimedBy(A));
@@ -126,7 +126,7 @@ export function storeContract(kind: string, open: () => Promise<readonly [Store,
       expect((await a.scopes()).toSorted((x, y) => x.environment.localeCompare(y.environment))).toEqual([SCOPE, other]);
     });
 
-    it('a name that could lead elsewhere is refused', async () => {
+    it('a scope name that could lead outside its folder is refused', async () => {
       const [a] = await open();
       for (const service of ['..', 'a/b', '', 'A', 'con', 'a\n']) {
         await expect(a.append({ ...SCOPE, service }, 1, claimedBy(A))).rejects.toMatchObject({ code: 'SCOPE_UNCLEAR' });

@@ -91,7 +91,7 @@ async function takeOverInside(n: number): Promise<Outcome> {
 }
 
 describe('a takeover and an append that cross', () => {
-  it('never lose what was acknowledged, wherever in the takeover the append happens', async () => {
+  it('an append inside a takeover never loses what was acknowledged, wherever it happens', async () => {
     const { calls } = await appendInside(0, (io) => io);
     const seen = new Set<string>();
     for (let n = 1; n <= calls; n += 1) {
@@ -103,7 +103,7 @@ describe('a takeover and an append that cross', () => {
     expect([...seen].toSorted()).toEqual(['conflict', 'ok']);
   });
 
-  it('never lose what was acknowledged, wherever in the append the takeover happens', async () => {
+  it('a takeover inside an append never loses what was acknowledged, wherever it happens', async () => {
     const { calls } = await takeOverInside(0);
     const seen = new Set<string>();
     for (let n = 1; n <= calls; n += 1) {
@@ -117,7 +117,7 @@ describe('a takeover and an append that cross', () => {
     expect(seen).toContain('conflict 1');
   });
 
-  it('lose it when the owner does not look for the fence: the harm that the fence prevents', async () => {
+  it('an owner that does not look for the fence loses what it acknowledged: the harm that the fence prevents', async () => {
     const { calls } = await appendInside(0, blindToFences);
     const lost: number[] = [];
     for (let n = 1; n <= calls; n += 1) {

@@ -45,7 +45,7 @@ async function claimed(dir: string, io = nodeIo) {
 }
 
 describe('a torn tail', () => {
-  it('at every byte length of the last line is put aside by the next claim, which works unaided', async () => {
+  it('a last line torn at any byte is put aside by the next claim, which works unaided', async () => {
     const first = freshFolder();
     const store = await claimed(first);
     await store.append(SCOPE, 2, note('stays'));
@@ -73,7 +73,7 @@ describe('a torn tail', () => {
 });
 
 describe('a damaged ledger', () => {
-  it('is not read, claimed or fenced, and names file and line', async () => {
+  it('a damaged ledger is not read, claimed or fenced, and the error names file and line', async () => {
     const dir = freshFolder();
     const store = await claimed(dir);
     await store.append(SCOPE, 2, note('one'));
@@ -87,7 +87,7 @@ describe('a damaged ledger', () => {
     await expect(other.append(SCOPE, 4, claimedBy(A))).rejects.toMatchObject(expected);
   });
 
-  it('is one whose accepted part was cut', async () => {
+  it('a ledger whose accepted part was cut is damaged', async () => {
     const dir = freshFolder();
     const store = await claimed(dir);
     await store.append(SCOPE, 2, note('one'));
@@ -100,7 +100,7 @@ describe('a damaged ledger', () => {
 });
 
 describe('a ledger that a newer kvdeploy wrote', () => {
-  it('is neither read nor claimed nor fenced, says so, and is not called damaged', async () => {
+  it('a ledger of a newer kvdeploy is not read, claimed or fenced, says so, and is not called damaged', async () => {
     const dir = freshFolder();
     const store = await claimed(dir);
     await store.append(SCOPE, 2, RELEASED);
@@ -116,7 +116,7 @@ describe('a ledger that a newer kvdeploy wrote', () => {
     expect(readdirSync(ledgerDir(dir)).sort()).toEqual(['0001.jsonl', '0002.jsonl']);
   });
 
-  it('each claim says the version of its segment', async () => {
+  it('each claim in the ledger says the format version of its segment', async () => {
     const dir = freshFolder();
     await claimed(dir);
     expect(JSON.parse(readFileSync(join(ledgerDir(dir), '0001.jsonl'), 'utf8')).formatVersion).toBe(FORMAT_VERSION);
@@ -124,7 +124,7 @@ describe('a ledger that a newer kvdeploy wrote', () => {
 });
 
 describe('a write that fails', () => {
-  it.each(['fsyncSync', 'short'])('%s: leaves the process in doubt, and it appends nothing more', async (how) => {
+  it.each(['fsyncSync', 'short'])('a write failing midway (%s) leaves its process in doubt: it appends no more', async (how) => {
     const dir = freshFolder();
     let broken = false;
     const io = ioWith({
@@ -150,7 +150,7 @@ describe('a write that fails', () => {
     expect(await next.append(SCOPE, seq, claimedBy(A))).toBe('ok');
   });
 
-  it('before its first byte changes nothing, and may be tried again', async () => {
+  it('a ledger write that fails before its first byte changes nothing, and may be tried again', async () => {
     const dir = freshFolder();
     let full = false;
     const io = ioWith({
@@ -170,7 +170,7 @@ describe('a write that fails', () => {
     expect(notes((await store.read(SCOPE)).entries)).toEqual(['room again']);
   });
 
-  it('in short counts is finished, not cut', async () => {
+  it('a ledger write in short counts is finished, not cut', async () => {
     const io = ioWith({
       writeSync: ((fd: number, bytes: Buffer, offset: number, length: number) =>
         nodeIo.fs.writeSync(fd, bytes, offset, Math.min(length, 7))) as Io['fs']['writeSync'],
@@ -180,7 +180,7 @@ describe('a write that fails', () => {
     expect(notes((await store.read(SCOPE)).entries)).toEqual(['in sevens']);
   });
 
-  it('once by fsync is made good with a new file; twice, it is in doubt', async () => {
+  it('a claim whose fsync fails once gets a new file; one whose fsync fails twice is in doubt', async () => {
     let failures = 1;
     const io = ioWith({
       fsyncSync: (fd) => {
@@ -196,7 +196,7 @@ describe('a write that fails', () => {
     expect(readdirSync(ledgerDir(dir))).toEqual(['0001.jsonl']);
   });
 
-  it('leaves a claim in doubt that stands and cannot be opened', async () => {
+  it('a claim that is linked but cannot be opened is in doubt', async () => {
     let linked = false;
     const io = ioWith({
       linkSync: (from, to) => {
@@ -213,7 +213,7 @@ describe('a write that fails', () => {
     expect(store.owns(SCOPE)).toBe(false);
   });
 
-  it('on a claim whose folder cannot be synced is in doubt', async () => {
+  it('a claim whose folder cannot be synced is in doubt', async () => {
     let linked = false;
     const io = ioWith({
       linkSync: (from, to) => {
@@ -228,7 +228,7 @@ describe('a write that fails', () => {
     await expect(localStore(freshFolder(), io).append(SCOPE, 1, claimedBy(A))).rejects.toMatchObject({ code: 'IN_DOUBT' });
   });
 
-  it('never counts a file that reads back differently as written', async () => {
+  it('a ledger file that reads back differently never counts as written', async () => {
     const io = ioWith({
       writeSync: ((fd: number, bytes: Buffer, offset: number, length: number) => {
         const other = Buffer.from(bytes);
@@ -244,7 +244,7 @@ describe('a write that fails', () => {
 });
 
 describe('the claim', () => {
-  it('is not owned where nobody can look, or where the files were replaced', async () => {
+  it('a claim is not owned where its files cannot be looked at, or were replaced', async () => {
     const dir = freshFolder();
     let blind = false;
     const lstat = ((path: string) => {
@@ -261,7 +261,7 @@ describe('the claim', () => {
     expect(await store.append(SCOPE, 2, note('into a replaced file'))).toBe('conflict');
   });
 
-  it('sweeps up what crashed claims left behind', async () => {
+  it('a new claim sweeps up what crashed claims left behind', async () => {
     const dir = freshFolder();
     const store = await claimed(dir);
     const hoursAgo = Date.now() / 1000 - 2 * 3600;
@@ -276,7 +276,7 @@ describe('the claim', () => {
     expect(readdirSync(ledgerDir(dir)).sort()).toEqual(left);
   });
 
-  it('takes an abort request that cannot be read for a wish to abort', async () => {
+  it('an abort request that cannot be read counts as a wish to abort', async () => {
     const dir = freshFolder();
     const store = await claimed(dir);
     writeFileSync(join(ledgerDir(dir), '0001.abort'), 'not JSON', { mode: 0o600 });
@@ -285,7 +285,7 @@ describe('the claim', () => {
 });
 
 describe('the state directory', () => {
-  it('has folders of 0700 and files of 0600, whatever the umask', async () => {
+  it('the state directory has folders of 0700 and files of 0600, whatever the umask', async () => {
     const old = process.umask(0o277);
     const dir = join(freshFolder(), 'made', 'here');
     try {
@@ -301,7 +301,7 @@ describe('the state directory', () => {
   const root = process.getuid?.() === 0;
   const somebody = { uid: root ? 12345 : Number(process.getuid?.()), gid: root ? 12345 : Number(process.getgid?.()) };
 
-  it('is 0770 and 0660 and belongs to the group when shared', async () => {
+  it('a shared state directory is 0770 and 0660, and belongs to the group', async () => {
     const dir = join(freshFolder(), 'shared');
     await localStore(dir, nodeIo, { gid: somebody.gid }).append(SCOPE, 1, claimedBy(A));
     for (const path of [dir, ledgerDir(dir)])
@@ -311,7 +311,7 @@ describe('the state directory', () => {
     expect((await localStore(dir, nodeIo).read(SCOPE)).entries.length).toBe(1);
   });
 
-  it('stays its user’s when root works in it', async () => {
+  it('a state directory stays its user’s when root works in it', async () => {
     const dir = freshFolder();
     execFileSync('chown', [`${somebody.uid}:${somebody.gid}`, dir]);
     await claimed(dir);
@@ -352,7 +352,7 @@ describe('the state directory', () => {
     'a file where a folder should be': (dir) => writeFileSync(join(dir, SCOPE.tenant), '', { mode: 0o600 }),
   };
 
-  it.each(Object.keys(plants))('is refused with %s, and nothing is written elsewhere', async (name) => {
+  it.each(Object.keys(plants))('a state directory with %s is refused, and nothing is written elsewhere', async (name) => {
     const [dir, elsewhere] = [freshFolder(), freshFolder()];
     plants[name]?.(dir, elsewhere);
     const there = readdirSync(elsewhere);
@@ -362,7 +362,7 @@ describe('the state directory', () => {
     expect(readdirSync(elsewhere)).toEqual(there);
   });
 
-  it('itself may be reached through a link, which its owner made', async () => {
+  it('the state directory itself may be reached through a link, which its owner made', async () => {
     const [real, place] = [freshFolder(), freshFolder()];
     symlinkSync(real, join(place, 'link'));
     await claimed(join(place, 'link'));
@@ -431,7 +431,7 @@ describe('durability', () => {
 });
 
 describe('reading again', () => {
-  it('reads old segments only once, and still sees what is new', async () => {
+  it('a store that reads again reads old segments only once, and still sees what is new', async () => {
     const dir = freshFolder();
     const opened: string[] = [];
     const io = ioWith({
@@ -485,7 +485,7 @@ describe('reading again', () => {
     return { calls, bytes };
   }
 
-  it('takes the same few calls and bytes whatever the length of the ledger, and lists no folder', async () => {
+  it('reading a ledger again takes the same few calls and bytes whatever its length, and lists no folder', async () => {
     const [short, long] = [await increment(2), await increment(40)];
     expect(long.calls).toEqual(short.calls);
     expect(short.calls).not.toContain('readdirSync');
@@ -493,7 +493,7 @@ describe('reading again', () => {
     expect(Math.abs(long.bytes - short.bytes)).toBeLessThan(20);
   });
 
-  it('notices a changed byte in the segment that was verified before and may still grow', async () => {
+  it('a store that reads again notices a changed byte in the verified segment that may still grow', async () => {
     const dir = freshFolder();
     const store = await claimed(dir);
     await store.append(SCOPE, 2, note('one'));
@@ -506,7 +506,7 @@ describe('reading again', () => {
     await expect(store.read(SCOPE)).rejects.toMatchObject({ code: 'LEDGER_DAMAGED' });
   });
 
-  it('starts over when segments were taken away', async () => {
+  it('a store starts over when ledger segments were removed', async () => {
     const dir = freshFolder();
     const writer = await claimed(dir);
     for (const seq of [2, 4]) {

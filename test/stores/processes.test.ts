@@ -67,7 +67,7 @@ async function until(what: string, holds: () => boolean): Promise<void> {
 }
 
 describe('sixteen processes with twenty-five turns each', () => {
-  it('get distinct sequences, lose nothing and leave a whole chain', async () => {
+  it('sixteen processes with twenty-five turns each get distinct sequences, lose nothing and leave a whole chain', async () => {
     const dir = freshFolder();
     const runners = Array.from({ length: 16 }, () => runner('turns', dir, '25'));
     await Promise.all(runners.map(({ ended }) => ended));
@@ -81,7 +81,7 @@ describe('sixteen processes with twenty-five turns each', () => {
 });
 
 describe('twenty-four processes that race for one claim', () => {
-  it('have one winner, and the others hear that it is busy', async () => {
+  it('twenty-four processes that race for one claim have one winner, and the others hear that it is busy', async () => {
     const dir = freshFolder();
     const shot = join(freshFolder(), 'shot');
     const runners = Array.from({ length: 24 }, () => runner('race', dir, shot));
@@ -108,7 +108,7 @@ describe('a leader that is killed', () => {
     return all;
   }
 
-  it('at any file system call loses nothing that it acknowledged, and the next claim works unaided', async () => {
+  it('a leader killed at any file system call loses nothing it acknowledged, and the next claim works unaided', async () => {
     const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
     console.log(`seed ${seed}`);
     const lanes = [seed, seed + 1, seed + 2].map(async (laneSeed) => {
@@ -124,7 +124,7 @@ describe('a leader that is killed', () => {
 });
 
 describe('a leader that is paused', () => {
-  it('is ended by whoever takes over, so that waking it up changes nothing', async () => {
+  it('a paused leader is ended by whoever takes over, so that waking it up changes nothing', async () => {
     const dir = freshFolder();
     const leader = runner('lead', dir);
     await until('it has written something', () => leader.acked().length > 3);
@@ -150,7 +150,7 @@ describe('a leader that is paused', () => {
     expect(store.owns(SCOPE)).toBe(true);
   });
 
-  it('that cannot be ended notices on waking that it has lost, and writes nothing that counts', async () => {
+  it('a paused leader that cannot be ended notices on waking that it has lost, and writes nothing that counts', async () => {
     const dir = freshFolder();
     const leader = runner('lead', dir);
     await until('it has written something', () => leader.acked().length > 3);

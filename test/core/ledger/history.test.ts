@@ -74,19 +74,19 @@ const refs = (history: History) => history.knownGood.map((known) => known.build.
 const badRefs = (history: History) => [A, B, C].filter((build) => history.bad.has(build.guid)).map((build) => build.ref);
 
 describe('known-good', () => {
-  it('is nothing at first', () => {
+  it('nothing is known-good at first', () => {
     expect(historyOf()).toMatchObject({ nextSeq: 1, knownGood: [], highestSequence: null, rollout: null, leader: null });
     expect(currentKnownGood(historyOf())).toBeNull();
   });
 
-  it('becomes a build with the last entry of its rollout, and not one entry before', () => {
+  it('a build becomes known-good with the last entry of its rollout, and not one entry before', () => {
     const events = [...adopted(A), ...promoted(B, A)];
     const before = events.map((_, index) => currentKnownGood(historyOf(events.slice(0, index)))?.build.ref ?? 'none');
     expect(before).toEqual([...Array(5).fill('none'), ...Array(6).fill('blue')]);
     expect(currentKnownGood(historyOf(events))).toEqual({ build: B, since: minute(10), rollout: 'r-1' });
   });
 
-  it('lists newest first, each build once, with the time in which each was it', () => {
+  it('the known-good builds are listed newest first, each once, with the time in which each was it', () => {
     const history = historyOf(adopted(A), promoted(B, A), promoted(C, B));
     expect(refs(history)).toEqual(['red', 'green', 'blue']);
     expect(history.knownGood.map((known) => [known.since, known.until])).toEqual([
@@ -102,7 +102,7 @@ describe('known-good', () => {
     ['missing health', missing, []],
     ['an abort', abort, []],
     ['a router that does not take it', { type: 'not-converged', atMs, why: 'down', waitedMs: 0, final: true } as Event, []],
-  ])('stays with stable after %s; only a failed gate marks the candidate bad', (_what, why, bad) => {
+  ])('the stable build stays known-good after %s; only a failed gate marks the candidate bad', (_what, why, bad) => {
     const plan = promotionTo(B, A);
     const middle = why.type === 'not-converged' ? [planned(plan), prepared, shifted(plan), why, back(plan)] : reverted(B, A, why);
     const history = historyOf(adopted(A), middle);
@@ -112,13 +112,13 @@ describe('known-good', () => {
     expect(history.highestSequence).toBe(1);
   });
 
-  it('marks a candidate bad with the very entry of the failed gate, before traffic is back', () => {
+  it('a candidate is marked bad with the very entry of the failed gate, before traffic is back', () => {
     const history = historyOf(adopted(A), begun(promotionTo(B, A)), fail);
     expect(history.rollout?.phase).toBe('reverting');
     expect(history.bad.get(B.guid)).toBe('a gate failed');
   });
 
-  it('stays with stable when the pointer could not be written: nothing is known-good that no pointer names', () => {
+  it('a build whose pointer could not be written is not known-good: no pointer names it', () => {
     const stuck = [1, 2, 3].map((attempt): Event => ({ type: 'point-failed', atMs, why: 'disk full', attempt }));
     const history = historyOf(adopted(A), begun(promotionTo(B, A)), pass, stuck);
     expect(history.rollout?.phase).toBe('stuck');
@@ -132,7 +132,7 @@ describe('known-good', () => {
 });
 
 describe('a rollback', () => {
-  it('makes its goal known-good again and marks what it left bad, with the reason', () => {
+  it('a rollback makes its goal known-good again and marks what it left bad, with the reason', () => {
     const history = historyOf(adopted(A), promoted(B, A), rolledBack(A, B, 'errors in Paris'));
     expect(refs(history)).toEqual(['blue', 'green']);
     expect(history.bad.get(B.guid)).toBe('rolled back from: errors in Paris');
@@ -143,7 +143,7 @@ describe('a rollback', () => {
     ]);
   });
 
-  it('can go to an earlier build; the sequence never sinks', () => {
+  it('a rollback can go to an earlier build; the sequence never sinks', () => {
     const history = historyOf(adopted(A), promoted(B, A), promoted(C, B), rolledBack(A, C));
     expect(refs(history)).toEqual(['blue', 'red', 'green']);
     expect(history.bad.get(C.guid)).toBe('rolled back from');
@@ -151,13 +151,13 @@ describe('a rollback', () => {
     expect(history.highestSequence).toBe(3);
   });
 
-  it('marks nothing bad until it is done, and nothing where nobody knows what it left', () => {
+  it('a rollback marks nothing bad until it is done, and nothing where no one knows what it left', () => {
     const half = historyOf(adopted(A), promoted(B, A), begun(rollbackTo(A, B)));
     expect([refs(half), badRefs(half)]).toEqual([['green', 'blue'], []]);
     expect(badRefs(historyOf(adopted(A), promoted(B, A), rolledBack(A, null)))).toEqual([]);
   });
 
-  it('is followed by a promotion that has the goal as its stable build', () => {
+  it('a rollback is followed by a promotion that has the goal as its stable build', () => {
     const history = historyOf(adopted(A), promoted(B, A), rolledBack(A, B), promoted(C, A));
     expect(refs(history)).toEqual(['red', 'blue', 'green']);
     expect(waysBack(history).map((known) => known.build.ref)).toEqual(['red', 'blue']);
@@ -171,7 +171,7 @@ describe('an adoption', () => {
     ['health is missing', [planned(plan), prepared, converged, missing]],
     ['it is aborted', [planned(plan), prepared, abort]],
     ['it is refused', [planned(plan), refused]],
-  ])('leaves nothing known-good and nothing bad when %s: it can be tried again', (_what, events) => {
+  ])('an adoption leaves nothing known-good and nothing bad when %s: it can be tried again', (_what, events) => {
     const history = historyOf(events);
     expect(history.rollout?.phase).toBe('refused');
     expect([refs(history), badRefs(history), history.highestSequence]).toEqual([[], [], null]);
@@ -180,7 +180,7 @@ describe('an adoption', () => {
 });
 
 describe('break-glass, reconciled', () => {
-  it('makes the build that serves known-good again, marks what was left, and ends the rollout', () => {
+  it('a reconciled rescue makes the serving build known-good again, marks what was left, and ends the rollout', () => {
     const history = historyOf(adopted(A), promoted(B, A), begun(promotionTo(C, B)), reconciled(A, [C, B]));
     expect(refs(history)).toEqual(['blue', 'green']);
     expect(badRefs(history)).toEqual(['green', 'red']);
@@ -190,7 +190,7 @@ describe('break-glass, reconciled', () => {
     expect([...history.reviewed]).toEqual(['x1']);
   });
 
-  it('changes no time of a build that was the known-good one all along', () => {
+  it('a reconciled rescue changes no time of a build that was the known-good one all along', () => {
     const history = historyOf(adopted(A), begun(promotionTo(B, A)), reconciled(A, [B]));
     expect(history.knownGood).toEqual([{ build: A, since: minute(4), rollout: 'r-1' }]);
     expect(badRefs(history)).toEqual(['green']);
@@ -199,17 +199,17 @@ describe('break-glass, reconciled', () => {
   it.each([
     ['nothing that is known', null],
     ['a build that was never known-good', C],
-  ])('makes nothing known-good that was not: %s serves', (_what, serving) => {
+  ])('a reconciled rescue makes nothing known-good that was not: %s serves', (_what, serving) => {
     expect(refs(historyOf(adopted(A), promoted(B, A), reconciled(serving, [])))).toEqual(['green', 'blue']);
   });
 
-  it('needs no rollout', () => {
+  it('a reconciled rescue needs no rollout', () => {
     expect(historyOf(reconciled(null, [C]))).toMatchObject({ rollout: null, knownGood: [] });
   });
 });
 
 describe('an import', () => {
-  it('brings a known-good build, its time and what was bad there', () => {
+  it('an import brings a known-good build, its time and what was bad there', () => {
     const history = historyOf(imported(B, [C]));
     expect(currentKnownGood(history)).toEqual({ build: B, since: '2025-12-01T00:00:00Z', rollout: 'imported' });
     expect(badRefs(history)).toEqual(['red']);
@@ -217,7 +217,7 @@ describe('an import', () => {
     expect([...history.guids]).toEqual([B.guid]);
   });
 
-  it('lists each build once, however often it is imported', () => {
+  it('an import lists each build once, however often it is imported', () => {
     const history = historyOf(adopted(A), imported(B), imported(A), imported(B));
     expect(refs(history)).toEqual(['green', 'blue']);
     expect(history.knownGood[1]?.until).toBe(minute(7));
@@ -225,7 +225,7 @@ describe('an import', () => {
 });
 
 describe('the last rollout', () => {
-  it('is open until nothing is left to do', () => {
+  it('the last rollout is open until nothing is left to do', () => {
     const plan = promotionTo(B, A);
     const events = [...adopted(A), ...promoted(B, A)];
     const open = events.map((_, index) => openRollout(historyOf(events.slice(0, index + 1))) !== null);
@@ -233,11 +233,11 @@ describe('the last rollout', () => {
     expect(openRollout(historyOf(adopted(A), planned(plan), prepared))?.plan).toEqual(plan);
   });
 
-  it('knows when it was planned, and when it last changed', () => {
+  it('the last rollout knows when it was planned, and when it last changed', () => {
     expect(historyOf(adopted(A), promoted(B, A))).toMatchObject({ plannedAt: minute(5), changedAt: minute(10), nextSeq: 12 });
   });
 
-  it('is not changed by an event that no plan began, nor by one that comes after its end', () => {
+  it('the last rollout is not changed by an event that no plan began, nor by one that comes after its end', () => {
     expect(historyOf(prepared, pass, pointed)).toMatchObject({ rollout: null, knownGood: [], nextSeq: 4 });
     const later = historyOf(adopted(A), pointed, fail, abort);
     expect(later.rollout?.phase).toBe('done');
@@ -246,13 +246,13 @@ describe('the last rollout', () => {
 });
 
 describe('a fold', () => {
-  it('is the same in one go and entry by entry', () => {
+  it('a history is the same folded in one go and entry by entry', () => {
     const entries = entriesOf([...adopted(A), ...promoted(B, A), ...rolledBack(A, B), imported(C), reconciled(C, [A])]);
     const stepwise = entries.reduce((sum, entry) => foldEntry(sum, entry), fold([]));
     expect(stepwise).toEqual(fold(entries));
   });
 
-  it('leaves a history that one entry is added to as it was', () => {
+  it('a history that one entry is added to stays as it was', () => {
     const entries = entriesOf([...adopted(A), ...promoted(B, A), ...rolledBack(A, B), imported(C), reconciled(C, [A])]);
     entries.reduce((sum, entry) => {
       const before = structuredClone(sum);
@@ -262,7 +262,7 @@ describe('a fold', () => {
     }, fold([]));
   });
 
-  it('knows who leads, and every GUID that a plan ever named', () => {
+  it('a history knows who leads, and every GUID that a plan ever named', () => {
     const by = { host: 'deploy-1', boot: 'boot', pid: 7, started: '1' };
     const claimed: Event = { type: 'claimed', atMs, claim: { by, actor: 'alice', command: 'promote', from: null } };
     expect(historyOf(claimed).leader).toMatchObject({ since: minute(0), claim: { actor: 'alice' } });

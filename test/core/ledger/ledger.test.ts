@@ -60,39 +60,39 @@ function linesOf(bytes: Buffer): Buffer[] {
 }
 
 describe('a line', () => {
-  it('has its keys in a fixed order, whatever order they came in', () => {
+  it('a line of the ledger has its keys in a fixed order, whatever order they came in', () => {
     const { event, boot, host, actor, at } = note('x');
     const line = encodeLine({ event, boot, host, actor, at, prev: EMPTY_HEAD.hash, seq: 1 } as Entry).toString();
     expect(Object.keys(JSON.parse(line))).toEqual(['seq', 'prev', 'at', 'actor', 'host', 'boot', 'event']);
     expect(line.endsWith('}\n')).toBe(true);
   });
 
-  it('names the SHA-256 of the line before without its newline', () => {
+  it('a line of the ledger names the SHA-256 of the line before without its newline', () => {
     const [first, second] = linesOf(THREE[0]?.bytes ?? Buffer.alloc(0));
     expect(JSON.parse(String(second)).prev).toBe(hash('sha256', String(first).trimEnd()));
   });
 
-  it('is not written when it could not be read again', () => {
+  it('a line of the ledger is not written when it could not be read again', () => {
     const broken = { ...note('x'), event: { type: 'released', atMs: Number.NaN } } as NewEntry;
     expect(() => encodeLine({ ...broken, seq: 1, prev: EMPTY_HEAD.hash })).toThrow(expect.objectContaining({ code: 'BUG' }));
   });
 });
 
 describe('a whole ledger', () => {
-  it('is read over all segments', () => {
+  it('a ledger is read over all segments', () => {
     const { entries, head, tornBytes } = whole(readSegments(THREE));
     expect(entries.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     expect(head.seq).toBe(11);
     expect(tornBytes).toBe(0);
   });
 
-  it('leaves out what was written beyond the accepted length', () => {
+  it('a ledger leaves out what was written beyond the accepted length', () => {
     const late = Buffer.from('{"half a line of a runner that woke up late');
     const second = THREE[1] as Segment;
     expect(whole(readSegments(withBytes(1, Buffer.concat([second.bytes, late]))))).toEqual(whole(readSegments(THREE)));
   });
 
-  it('knows who leads', () => {
+  it('a ledger knows who leads', () => {
     expect(leaderOf(whole(readSegments(THREE)).entries)?.seq).toBe(8);
     expect(leaderOf(whole(readSegments(THREE.slice(0, 1))).entries)).toBeUndefined();
     expect(leaderOf([])).toBeUndefined();
@@ -104,7 +104,7 @@ describe('a ledger that is read again', () => {
   const SECOND = THREE[1] as Segment;
 
   it.each(linesOf(THIRD.bytes).map((_, index) => index + 1))(
-    'after %i lines of its newest segment is the same as one read at once',
+    'a ledger read again after %i lines of its newest segment is the same as one read at once',
     (lines) => {
       const shorter = Buffer.concat(linesOf(THIRD.bytes).slice(0, lines));
       const { settled } = whole(readSegments(withBytes(2, shorter)));
@@ -112,7 +112,7 @@ describe('a ledger that is read again', () => {
     },
   );
 
-  it('keeps every entry that was verified before, as the very same object, and makes nothing new of nothing', () => {
+  it('a ledger read again keeps every verified entry as the very same object, and makes nothing new of nothing', () => {
     const many = Array.from({ length: 5_000 }, (_, index) => note(String(index)));
     const [segment] = written([[claimedBy(BY), ...many]]) as [Segment];
     const lines = linesOf(segment.bytes);
@@ -124,7 +124,7 @@ describe('a ledger that is read again', () => {
     expect(whole(readSegments([segment], after.settled)).entries).toBe(after.entries);
   });
 
-  it('forgets what its newest segment held beyond what was accepted in the end', () => {
+  it('a ledger read again forgets what its newest segment held beyond what was accepted in the end', () => {
     const { head } = whole(readSegments(THREE.slice(0, 2)));
     const void_ = encodeLine({ ...note('void'), seq: head.seq + 1, prev: head.hash });
     const longer = { ...SECOND, bytes: Buffer.concat([SECOND.bytes, void_]) };
@@ -133,7 +133,7 @@ describe('a ledger that is read again', () => {
     expect(whole(readSegments([longer, THIRD], settled)).entries).toEqual(whole(readSegments(THREE)).entries);
   });
 
-  it('is alarmed when what was read before has been changed since', () => {
+  it('a ledger read again raises an alarm when what was read before has been changed since', () => {
     const { settled } = whole(readSegments(THREE));
     const [first, second, ...rest] = linesOf(THIRD.bytes);
     const edited = Buffer.concat([first as Buffer, Buffer.from(String(second).replace('alice', 'mallo')), ...rest]);
@@ -142,7 +142,7 @@ describe('a ledger that is read again', () => {
 });
 
 describe('a torn tail', () => {
-  it('is left out at every length that a crash can leave of the last line', () => {
+  it('a torn tail is left out at every length that a crash can leave of the last line', () => {
     const bytes = (THREE[2] as Segment).bytes;
     const last = linesOf(bytes).at(-1) as Buffer;
     for (let kept = 0; kept < last.length; kept += 1) {
@@ -151,18 +151,18 @@ describe('a torn tail', () => {
     }
   });
 
-  it('is left out when the disk kept its length but not its content', () => {
+  it('a torn tail is left out when the disk kept its length but not its content', () => {
     const bytes = Buffer.from((THREE[2] as Segment).bytes);
     bytes.fill(0, bytes.length - 40, bytes.length - 1);
     expect(whole(readSegments(withBytes(2, bytes))).entries.length).toBe(10);
   });
 
-  it('is never forgiven in a segment that has a successor', () => {
+  it('a torn tail is never forgiven in a segment that has a successor', () => {
     const bytes = (THREE[1] as Segment).bytes;
     expect(damage(withBytes(1, bytes.subarray(0, -1))).file).toBe('0002.jsonl');
   });
 
-  it('is never forgiven on the claim, which is linked whole', () => {
+  it('a torn tail is never forgiven on the claim, which is linked whole', () => {
     const [first] = linesOf((THREE[2] as Segment).bytes);
     expect(damage(withBytes(2, (first as Buffer).subarray(0, 50))).why).toBeTruthy();
     expect(damage(withBytes(2, Buffer.alloc(0))).why).toBeTruthy();
@@ -175,7 +175,7 @@ describe('damage', () => {
     return Array.from({ length: index === 2 ? count - 1 : count }, (_, line) => ({ index, line }));
   });
 
-  it.each(places)('is alarmed when line $line of segment $index is edited, deleted, doubled, moved or cut', ({ index, line }) => {
+  it.each(places)('damage to line $line of segment $index is seen: edited, deleted, doubled, moved, cut', ({ index, line }) => {
     const lines = linesOf((THREE[index] as Segment).bytes);
     const raw = lines[line] as Buffer;
     const edited = Buffer.from(raw.toString().replace('alice', 'mallo'));
@@ -193,7 +193,7 @@ describe('damage', () => {
     }
   });
 
-  it('is alarmed for every single flipped byte before the last line', () => {
+  it('a ledger is damaged by any single flipped byte before the last line', () => {
     const lastLine = linesOf((THREE[2] as Segment).bytes).at(-1) as Buffer;
     THREE.forEach(({ bytes }, index) => {
       const until = index === 2 ? bytes.length - lastLine.length : bytes.length;
@@ -205,18 +205,18 @@ describe('damage', () => {
     });
   });
 
-  it('is alarmed when a segment is missing, and names the place', () => {
+  it('a ledger is damaged when a segment is missing, and the place is named', () => {
     expect(damage([THREE[0] as Segment, THREE[2] as Segment])).toMatchObject({ file: '0003.jsonl', line: 1 });
     expect(damage(THREE.slice(1))).toMatchObject({ file: '0002.jsonl', line: 1 });
   });
 
-  it('names file and line of an edited entry by the line after it', () => {
+  it('damage by an edited entry is named with its file and the line after it', () => {
     const lines = linesOf((THREE[2] as Segment).bytes);
     const edited = Buffer.from(String(lines[1]).replace('five', 'four'));
     expect(damage(withBytes(2, Buffer.concat(lines.with(1, edited))))).toMatchObject({ file: '0003.jsonl', line: 3 });
   });
 
-  it('is alarmed when something follows a release, or a claim stands inside a segment', () => {
+  it('a ledger is damaged when something follows a release, or a claim stands inside a segment', () => {
     expect(damage(written([[claimedBy(BY), RELEASED, note('late')]])).why).toMatch(/release/);
     expect(damage(written([[claimedBy(BY), claimedBy(BY)]])).why).toMatch(/inside/);
   });
@@ -232,7 +232,7 @@ describe('a segment that a newer kvdeploy wrote', () => {
     ['knows a further field', { formatVersion: next, approvedBy: 'carol' }],
     ['claims in another way', { formatVersion: next, event: { type: 'shared-claim' }, after: undefined }],
     ['changed nothing that is seen here', { formatVersion: next }],
-  ])('is told from damage when it %s', (_what, more) => {
+  ])('a segment of a newer kvdeploy is told from damage when it %s', (_what, more) => {
     expect(damage(third(said(more)))).toMatchObject({
       file: '0003.jsonl',
       line: 1,
@@ -245,19 +245,19 @@ describe('a segment that a newer kvdeploy wrote', () => {
     ['a field that nobody announced', { approvedBy: 'carol' }],
     ['an event that nobody announced', { event: { type: 'shared-claim' } }],
     ['a version that is no number', { formatVersion: 'next' }],
-  ])('is damage with %s', (_what, more) => {
+  ])('a segment is damaged with %s', (_what, more) => {
     const found = damage(third(said(more)));
     expect(found).toMatchObject({ file: '0003.jsonl', line: 1 });
     expect(found.newer).toBeUndefined();
   });
 
-  it('says so with its first line alone: a version in the middle is damage', () => {
+  it('a segment of a newer kvdeploy says so with its first line alone: a version in the middle is damage', () => {
     const lines = linesOf((THREE[2] as Segment).bytes);
     const second = Buffer.from(`${JSON.stringify({ ...JSON.parse(String(lines[1])), formatVersion: next })}\n`);
     expect(damage(withBytes(2, Buffer.concat(lines.with(1, second)))).newer).toBeUndefined();
   });
 
-  it('of this version is read, whether it says so or not', () => {
+  it('a segment of this version is read, whether it says so or not', () => {
     const saying = linesOf((THREE[0] as Segment).bytes);
     const first = { ...JSON.parse(String(saying[0])), formatVersion: FORMAT_VERSION };
     const alone = Buffer.from(`${JSON.stringify(first)}\n`);

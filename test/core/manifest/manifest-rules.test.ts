@@ -53,11 +53,11 @@ const known = (...tenants: string[]): KnownNames =>
   );
 
 describe('a GUID', () => {
-  test('in one scope once is fine', () =>
+  test('a GUID that is in one scope once is fine', () =>
     expect(codes([placed('production', [{ guid: A }]), placed('staging', [{ guid: B }])])).toEqual([]));
 
   for (const spelling of [A.toUpperCase(), `{${A}}`, `{${A.toUpperCase()}}`, `urn:uuid:${A}`, `URN:UUID:${A.toUpperCase()}`]) {
-    test(`in two scopes is foreign, also when spelt ${spelling}`, () => {
+    test(`a GUID in two scopes is foreign, even when spelt ${spelling}`, () => {
       expect(
         manifestBreaches([placed('staging', [{ guid: spelling }]), placed('production', [{ guid: A }])], null),
       ).toMatchObject([
@@ -70,21 +70,21 @@ describe('a GUID', () => {
     });
   }
 
-  test('in two tenants with equal environment and service is foreign', () => {
+  test('a GUID in two tenants with equal environment and service is foreign', () => {
     expect(codes([placed('production', [{ guid: A }]), placed('production', [{ guid: A }], null, 'globex')])).toEqual([
       'FOREIGN_BUILD',
     ]);
   });
-  test('twice in one manifest is refused, in any spelling', () => {
+  test('a GUID that is twice in one manifest is refused, in any spelling', () => {
     expect(codes([placed('production', [{ guid: A }, { guid: A.toUpperCase() }])])).toEqual(['REPEATED_GUID']);
   });
-  test('with two digests is refused', () => {
+  test('a GUID with two digests is refused', () => {
     expect(codes([placed('production', [{ guid: A }, { guid: `{${A}}`, digest: hex('b') }])])).toEqual([
       'REPEATED_GUID',
       'TWO_DIGESTS',
     ]);
   });
-  test('stamped for another environment is foreign, with both places', () => {
+  test('a GUID stamped for another environment is foreign, and both places are named', () => {
     expect(manifestBreaches([placed('production', [{ guid: B }, { guid: A, environment: 'staging' }])], null)).toMatchObject([
       { code: 'FOREIGN_BUILD', at: { path: ['builds', 1, 'environment'] }, related: [{ path: ['environment'] }] },
     ]);
@@ -104,7 +104,7 @@ test('a sequence may be used once in a scope, and again in another', () => {
   expect(codes([placed('production', [{ guid: A, sequence: 7 }]), placed('staging', [{ guid: B, sequence: 7 }])])).toEqual([]);
 });
 
-test('a scope has one manifest', () => {
+test('a second manifest for one scope is refused', () => {
   expect(
     codes([placed('production', []), { ...placed('production', [], ['acme', 'production', 'web.yml']), file: 'second' }]),
   ).toEqual(['REPEATED_SCOPE']);
@@ -126,7 +126,7 @@ describe('the place of a manifest', () => {
     ['standard input', null, known('acme', 'globex'), true],
   ];
   for (const [name, place, names, good] of table) {
-    test(`${name}: ${good ? 'good' : 'wrong'}`, () =>
+    test(`a manifest is ${good ? 'at the right' : 'at the wrong'} place: ${name}`, () =>
       expect(codes([placed('production', [], place)], names)).toEqual(good ? [] : ['WRONG_PLACE']));
   }
 });

@@ -34,7 +34,7 @@ describe('a soak of 24 h in staging', () => {
       [known({ ...THERE, guid: guidOf(8) }, 1), known(THERE, 168, 1)],
     ],
     ['a day, and was replaced since', [known(buildOf(9, 'two', { source: OTHER }), 5), known(THERE, 29, 5)]],
-  ])('is met by %s', (_what, knownGood) => {
+  ])('a soak of 24 h in staging is met by %s', (_what, knownGood) => {
     expect(refusalOf(knownGood)).toBeUndefined();
   });
 
@@ -56,18 +56,18 @@ describe('a soak of 24 h in staging', () => {
       'was known-good in staging for 1h; 24h are required',
       'Another build replaced it there',
     ],
-  ])('is not met by %s', (_what, knownGood, message, hint) => {
+  ])('a soak of 24 h in staging is not met by %s', (_what, knownGood, message, hint) => {
     const refusal = refusalOf(knownGood);
     expect(refusal).toMatchObject({ code: 'REQUIREMENT_UNMET', message: expect.stringContaining(message) });
     expect(refusal?.hint).toContain(hint);
   });
 
-  it('is not met by a time that cannot be read', () => {
+  it('a soak is not met by a time that cannot be read', () => {
     const refusal = refusalOf([{ ...known(THERE, 48), since: 'yesterday' }]);
     expect(refusal?.message).toContain('for 0s');
   });
 
-  it('is not met by a source of which any build is bad there, however long it soaked', () => {
+  it('a soak is not met by a source of which any build is bad there, however long it soaked', () => {
     const bad = new Map([[THERE.guid, 'rolled back from']]);
     expect(refusalOf([known(THERE, 48)], bad)?.message).toContain('is marked bad in staging: rolled back from');
     expect(refusalOf([known({ ...THERE, guid: guidOf(8) }, 30), known(THERE, 78, 30)], bad)).toMatchObject({
@@ -75,13 +75,13 @@ describe('a soak of 24 h in staging', () => {
     });
   });
 
-  it('is not met by a candidate that does not say its source', () => {
+  it('a soak is not met by a candidate that does not say its source', () => {
     const { source: _, ...silent } = CANDIDATE;
     const refusal = requirementRefusal(silent, { environment: 'staging', soakMs: 0 }, there([known(THERE, 48)]), NOW);
     expect(refusal?.message).toContain('does not say its source');
   });
 
-  it('of no time asks only that the source was known-good', () => {
+  it('a soak of no time asks only that the source was known-good', () => {
     const requires = { environment: 'staging', soakMs: 0 };
     expect(requirementRefusal(CANDIDATE, requires, there([known(THERE, 0)]), NOW)).toBeUndefined();
     expect(requirementRefusal(CANDIDATE, requires, there([]), NOW)).toMatchObject({ code: 'REQUIREMENT_UNMET' });
@@ -89,7 +89,7 @@ describe('a soak of 24 h in staging', () => {
 });
 
 describe('the same source', () => {
-  it('needs both to say it', () => {
+  it('two builds have the same source only if both say it', () => {
     expect(sameSource(CANDIDATE, THERE)).toBe(true);
     expect(sameSource(CANDIDATE, buildOf(7, 'one'))).toBe(false);
     expect(sameSource(buildOf(6, 'one'), buildOf(7, 'one'))).toBe(false);
@@ -99,7 +99,7 @@ describe('the same source', () => {
 describe('--from staging', () => {
   const from = { environment: 'staging', knownGood: THERE };
 
-  it("finds this scope's own build of the source, and never hands over staging's", () => {
+  it("the build for --from staging is this scope's own build of the source, and never staging's", () => {
     const found = buildOfSameSource(from, SCOPE, [
       listedAs(THERE, STAGING),
       listedAs(CANDIDATE),
@@ -146,11 +146,11 @@ describe('--from staging', () => {
       'SOURCE_UNCLEAR',
       `lists 2 builds of commit 3f2a9c1d: ${guidOf(2)}, ${guidOf(8)}`,
     ],
-  ] as const)('refuses when %s', (_what, source, listed, code, message) => {
+  ] as const)('a promotion with --from staging is refused when %s', (_what, source, listed, code, message) => {
     expect(buildOfSameSource(source, SCOPE, listed)).toMatchObject({ code, message: expect.stringContaining(message) });
   });
 
-  it('takes no known-good build that is marked bad', () => {
+  it('a promotion with --from staging takes no known-good build that is marked bad', () => {
     expect(soundKnownGood(there([known(THERE, 1)]).history)).toEqual(THERE);
     expect(soundKnownGood(there([known(THERE, 1)], new Map([[THERE.guid, 'bad']])).history)).toBeNull();
     expect(soundKnownGood(there([]).history)).toBeNull();

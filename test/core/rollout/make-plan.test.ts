@@ -13,11 +13,11 @@ describe('a plan', () => {
     ['rollback', rollbackPlan(SETTINGS, PLANNING, STABLE, CANDIDATE)],
     ['rollback from nobody knows what', rollbackPlan(SETTINGS, PLANNING, STABLE, null)],
     ['adoption', adoptionPlan(SETTINGS, PLANNING, STABLE)],
-  ])('of a %s is read from the ledger as it was written', (_kind, plan) => {
+  ])('the plan of a %s is read from the ledger as it was written', (_kind, plan) => {
     expect(planSchema.parse(JSON.parse(JSON.stringify(plan)))).toEqual(plan);
   });
 
-  it('keeps who, why, which router and which files, as they were', () => {
+  it('a plan keeps who, why, which router and which files, as they were', () => {
     const sources = [{ file: 'kvdeploy.config.yaml', sha256: 'ab' }];
     const plan = promotionPlan(SETTINGS, { ...PLANNING, reason: 'release', sources }, CANDIDATE as AdmittedBuild, STABLE);
     const { scope, router, identity, pollMs, patienceMs, copies } = SETTINGS;
@@ -35,7 +35,7 @@ describe('a plan', () => {
     });
   });
 
-  it('names every place of the target, with the builds that are known there', () => {
+  it('a plan names every place of the target, with the builds that are known there', () => {
     expect(promotion.members).toEqual([
       { place: 'blue', build: STABLE.guid },
       { place: 'green', build: CANDIDATE.guid },
@@ -43,12 +43,12 @@ describe('a plan', () => {
     ]);
   });
 
-  it('names the places of its own builds, though the target did not list them', () => {
+  it('a plan names the places of its own builds, though the target did not list them', () => {
     const plan = promotionPlan(SETTINGS, { ...PLANNING, places: ['old'] }, CANDIDATE as AdmittedBuild, STABLE);
     expect(plan.members.map((member) => member.place).toSorted()).toEqual(['blue', 'green', 'old']);
   });
 
-  it('is not changed by later changes to the settings that it was made from', () => {
+  it('a plan is not changed by later changes to the settings that it was made from', () => {
     const settings = structuredClone(SETTINGS) as { -readonly [K in keyof typeof SETTINGS]: (typeof SETTINGS)[K] };
     const plan = promotionPlan(settings, PLANNING, CANDIDATE as AdmittedBuild, STABLE);
     const before = structuredClone(plan);
@@ -58,7 +58,7 @@ describe('a plan', () => {
     expect(plan).toEqual(before);
   });
 
-  it('of a rollback has one step, no bake and no gate: a sick service could answer none', () => {
+  it('the plan of a rollback has one step, no bake and no gate: a sick service could answer none', () => {
     expect(rollbackPlan(SETTINGS, PLANNING, STABLE, CANDIDATE)).toMatchObject({
       kind: 'rollback',
       candidate: STABLE,
@@ -68,7 +68,7 @@ describe('a plan', () => {
     });
   });
 
-  it('of an adoption bakes once, as long as the last step does, with every gate', () => {
+  it('the plan of an adoption bakes once, as long as the last step does, with every gate', () => {
     const steps = [
       { percent: 10, bakeMs: 1000 },
       { percent: 100, bakeMs: 5000 },

@@ -33,7 +33,7 @@ const TEXT = planFileText({
 });
 
 describe('a plan file', () => {
-  it('reads back as what was written', () => {
+  it('a plan file reads back as what was written', () => {
     const made = parsePlanFile(TEXT);
     expect(made.plan).toEqual(PLAN);
     expect(made.read).toEqual(READ);
@@ -51,7 +51,7 @@ describe('a plan file', () => {
     ['other white space', TEXT.replace('\n', '\r\n')],
     ['its hash taken out', TEXT.replace(/,\n {2}"sha256": "[0-9a-f]{64}"\n}\n$/, '\n}\n')],
     ['its end cut off', TEXT.slice(0, -3)],
-  ])('edited by hand is refused: %s', (_what, text) => {
+  ])('a plan file edited by hand is refused: %s', (_what, text) => {
     expect(text).not.toBe(TEXT);
     expect(() => parsePlanFile(text)).toThrow(/changed after plan --out wrote it|not JSON/);
   });
@@ -66,7 +66,7 @@ describe('a plan file', () => {
       TEXT.replace('"formatVersion": 1', '"formatVersion": 2'),
       'its format is 2, and this kvdeploy reads format 1',
     ],
-  ])('of another kind is refused: %s', (_what, text, why) => {
+  ])('a file that is no plan file of this version is refused: %s', (_what, text, why) => {
     expect(() => parsePlanFile(text)).toThrow(why);
   });
 });
@@ -75,7 +75,7 @@ describe('what moved', () => {
   const [config, manifest] = READ.files as [PlanRead['files'][0], PlanRead['files'][0]];
   const [blue, green] = READ.router as [PlanRead['router'][0], PlanRead['router'][0]];
 
-  it('is nothing when everything is the same, in whatever order', () => {
+  it('nothing has moved since a plan when everything is the same, in whatever order', () => {
     expect(whatMoved(READ, READ)).toEqual([]);
     expect(whatMoved(READ, { ...READ, files: [manifest, config], router: [green, blue] })).toEqual([]);
   });
@@ -102,15 +102,15 @@ describe('what moved', () => {
     ['a new place', { router: [blue, green, { place: 'amber', percent: 0, address: null }] }, 'the target has a new place amber'],
     ['a lost place', { router: [blue] }, 'the target has no place green any more'],
     ['an address', { router: [blue, { ...green, address: 'http://127.0.0.1:9' }] }, 'green is at http://127.0.0.1:9 now'],
-  ])('%s', (_what, now, words) => {
+  ])('a plan is stale once something has moved: %s', (_what, now, words) => {
     expect(whatMoved(READ, { ...READ, ...now })).toEqual([words]);
   });
 
-  it('is not guessed of a router that was not read', () => {
+  it('a router that was not read is not said to have moved', () => {
     expect(whatMoved(READ, { ...READ, router: null })).toEqual([]);
   });
 
-  it('is also another plan, but not who makes it and when', () => {
+  it('a plan differs by what it plans, but not by who makes it and when', () => {
     expect(planDifference(PLAN, { ...PLAN, id: 'r-2', actor: 'bob', reason: 'why' })).toEqual([]);
     expect(planDifference(PLAN, { ...promotion([20, 100]), patienceMs: 1 })).toEqual(['steps', 'patienceMs']);
   });

@@ -86,17 +86,17 @@ function deadEnds({ states, onward }: Walked): string[] {
 describe.each(Object.entries(PLANS))('the model of %s', (_what, plan) => {
   const walked = walk(plan);
 
-  it('is of a plan that a ledger takes', () => {
+  it('the rollout model begins with a plan that a ledger takes', () => {
     expect(planSchema.parse(plan)).toEqual(plan);
   });
 
-  it('keeps every invariant in every state, whatever comes', () => {
+  it('the rollout model keeps every invariant in every state, whatever comes', () => {
     expect(walked.states.size).toBeGreaterThan(0);
     expect(walked.transitions).toBeGreaterThan(0);
     expect(walked.wrong.slice(0, 5)).toEqual([]);
   });
 
-  it('has one thing to do in every state, over every member, and only for its own builds', () => {
+  it('the rollout model has one thing to do in every state, over every member, and only for its own builds', () => {
     const own = [plan.candidate.ref, plan.stable?.ref];
     for (const state of walked.states.values()) {
       const effect = next(state);
@@ -107,11 +107,11 @@ describe.each(Object.entries(PLANS))('the model of %s', (_what, plan) => {
     }
   });
 
-  it('reaches an end from every state', () => {
+  it('the rollout model reaches an end from every state', () => {
     expect(deadEnds(walked)).toEqual([]);
   });
 
-  it('reaches every phase of its kind, and no other', () => {
+  it('the rollout model reaches every phase of its kind, and no other', () => {
     const phases = new Set([...walked.states.values()].map((state) => state.phase));
     const always = ['checking', 'refused', 'converging', 'stuck', 'pointing', 'done', 'rescued'];
     const more = {
@@ -123,7 +123,7 @@ describe.each(Object.entries(PLANS))('the model of %s', (_what, plan) => {
   });
 });
 
-it('walks random rollouts of many steps, whose ledger, read again from its lines, says the same', () => {
+it('the rollout model walks random rollouts of many steps, whose ledger, read again, says the same', () => {
   const seed = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
   const plans = fc.oneof(
     fc

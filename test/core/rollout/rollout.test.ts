@@ -49,14 +49,14 @@ function failedTimes(type: 'shift-failed' | 'point-failed', times: number): Even
 }
 
 describe('a promotion', () => {
-  it('goes from checking over every step to pointing and done', () => {
+  it('a promotion goes from checking over every step to pointing and done', () => {
     const phases = [...AT_HUNDRED, polled('pass'), POINTED].map(
       (_, index, events) => stateAfter(TWO, ...events.slice(0, index + 1)).phase,
     );
     expect(phases).toEqual(['shifting', 'converging', 'baking', 'shifting', 'converging', 'baking', 'pointing', 'done']);
   });
 
-  it('asks for the percent of its step, the rest on stable, and nothing for any other member', () => {
+  it('a promotion asks for the percent of its step, the rest on stable, and nothing for any other member', () => {
     const split = [
       { place: 'blue', build: STABLE.guid, percent: 90 },
       { place: 'green', build: CANDIDATE.guid, percent: 10 },
@@ -66,7 +66,7 @@ describe('a promotion', () => {
     expect(next(stateAfter(TWO, ...AT_TEN))).toEqual({ do: 'poll', split });
   });
 
-  it('lets the old build drain only in its last step', () => {
+  it('a promotion lets the old build drain only in its last step', () => {
     expect(next(stateAfter(TWO, ...AT_TEN, polled('pass')))).toMatchObject({ do: 'shift', leaving: 'drain' });
   });
 
@@ -75,11 +75,11 @@ describe('a promotion', () => {
     ['while a person holds it', polled('pass', { advance: false })],
     ['without a verdict', polled('not-yet')],
     ['when the watched time is no number', polled('pass', { watchedMs: Number.NaN })],
-  ])('begins no further step %s', (_when, event) => {
+  ])('a promotion begins no further step %s', (_when, event) => {
     expect(stateAfter(TWO, ...AT_TEN, event)).toMatchObject({ phase: 'baking', step: 0 });
   });
 
-  it.each([0, 1])('reverts at once when a gate fails at step index %i, and says which', (step) => {
+  it.each([0, 1])('a promotion reverts at once when a gate fails at step index %i, and says which', (step) => {
     const state = stateAfter(TWO, ...(step === 0 ? AT_TEN : AT_HUNDRED), polled('fail', { watchedMs: 0 }));
     expect(state).toMatchObject({ phase: 'reverting', gateFailed: true, why: 'gate errors failed: fail, it says' });
     expect(next(state)).toMatchObject({
@@ -90,7 +90,7 @@ describe('a promotion', () => {
     expect(apply(state, BACK)).toMatchObject({ phase: 'reverted', code: 'REVERTED', gateFailed: true });
   });
 
-  it('holds while health is missing, and reverts once the patience is gone, without calling the candidate bad', () => {
+  it('a promotion holds while health is missing, and reverts once patience ends, without blaming the candidate', () => {
     const { patienceMs } = TWO;
     const waiting = stateAfter(TWO, ...AT_TEN, polled('not-yet', { missingMs: patienceMs }));
     expect(waiting).toMatchObject({ phase: 'baking', step: 0 });
@@ -98,24 +98,24 @@ describe('a promotion', () => {
     expect(gone).toMatchObject({ phase: 'reverting', gateFailed: false, why: expect.stringContaining('gate errors') });
   });
 
-  it('reverts when the missing time is no number: unknown is not patience', () => {
+  it('a promotion reverts when the missing time is no number: unknown is not patience', () => {
     expect(stateAfter(TWO, ...AT_TEN, polled('not-yet', { missingMs: Number.NaN })).phase).toBe('reverting');
   });
 
-  it('tries a shift three times, then reverts', () => {
+  it('a promotion tries a shift three times, then reverts', () => {
     const tries = failedTimes('shift-failed', ATTEMPTS_MAX);
     expect(stateAfter(TWO, PREPARED, ...tries.slice(0, -1))).toMatchObject({ phase: 'shifting', attempts: ATTEMPTS_MAX - 1 });
     expect(stateAfter(TWO, PREPARED, ...tries)).toMatchObject({ phase: 'reverting', attempts: 0, gateFailed: false });
   });
 
-  it('tries a revert ten times, then is stuck and says so', () => {
+  it('a promotion tries a revert ten times, then is stuck and says so', () => {
     const tries = failedTimes('shift-failed', REVERT_ATTEMPTS_MAX);
     const failed = [...AT_TEN, polled('fail')];
     expect(stateAfter(TWO, ...failed, ...tries.slice(0, -1)).phase).toBe('reverting');
     expect(stateAfter(TWO, ...failed, ...tries)).toMatchObject({ phase: 'stuck', code: 'STUCK' });
   });
 
-  it('goes on trying to revert where trying again is said not to help: there is nothing better to do', () => {
+  it('a promotion goes on reverting where trying again is said not to help: there is nothing better to do', () => {
     const final: Event = { type: 'shift-failed', atMs, why: 'refused', attempt: 1, final: true };
     expect(stateAfter(TWO, PREPARED, final).phase).toBe('reverting');
     expect(stateAfter(TWO, ...AT_TEN, polled('fail'), final).phase).toBe('reverting');
@@ -126,7 +126,7 @@ describe('a promotion', () => {
     ['reverts after its time', { waitedMs: CONVERGE_MS_MAX, final: false }, 'reverting'],
     ['reverts at once where waiting cannot help', { waitedMs: 0, final: true }, 'reverting'],
     ['reverts when the time is no number', { waitedMs: Number.NaN, final: false }, 'reverting'],
-  ] as const)('%s when the router does not converge', (_what, more, phase) => {
+  ] as const)('a promotion %s when the router does not converge', (_what, more, phase) => {
     const event: Event = { type: 'not-converged', atMs, why: 'green is down', ...more };
     expect(stateAfter(TWO, PREPARED, shiftedTo(TWO, 0), event).phase).toBe(phase);
   });
@@ -134,11 +134,11 @@ describe('a promotion', () => {
   it.each([
     ['converging', [PREPARED, shiftedTo(TWO, 0)]],
     ['baking', AT_TEN],
-  ])('stops with DRIFT when somebody else moves the traffic while %s', (_phase, events) => {
+  ])('a promotion stops with DRIFT when someone else moves the traffic while %s', (_phase, events) => {
     expect(stateAfter(TWO, ...events, DRIFTED)).toMatchObject({ phase: 'stuck', code: 'DRIFT', gateFailed: false });
   });
 
-  it('keeps the counts from when the bake began until the next one begins', () => {
+  it('a promotion keeps the counts from when the bake began until the next one begins', () => {
     const baseline = { errors: { requests: 40, errors: 1, counting: 'total' as const } };
     const baking = stateAfter(TWO, PREPARED, shiftedTo(TWO, 0), { ...CONVERGED, baseline });
     expect(baking.baseline).toEqual(baseline);
@@ -147,7 +147,7 @@ describe('a promotion', () => {
     expect(stateAfter(TWO, ...AT_HUNDRED).baseline).toEqual(CONVERGED.baseline);
   });
 
-  it('left between two steps, bakes the step that serves again before it moves on, from the counts of its first bake', () => {
+  it('a promotion left between two steps bakes the serving step again, from the counts of its first bake', () => {
     const baseline = { errors: { requests: 40, errors: 1, counting: 'total' as const } };
     const events = [PREPARED, shiftedTo(TWO, 0), { ...CONVERGED, baseline }, polled('pass')];
     const left = stateAfter(TWO, ...events, { type: 'left', atMs, why: 'until' });
@@ -156,18 +156,18 @@ describe('a promotion', () => {
     expect(apply(left, polled('fail'))).toMatchObject({ phase: 'reverting', gateFailed: true });
   });
 
-  it('is stuck when the pointer cannot be written, with traffic on a build that passed every gate', () => {
+  it('a promotion is stuck when the pointer cannot be written, with traffic on a build that passed every gate', () => {
     const state = stateAfter(TWO, ...AT_HUNDRED, polled('pass'), ...failedTimes('point-failed', ATTEMPTS_MAX));
     expect(state).toMatchObject({ phase: 'stuck', code: 'STUCK', why: 'no answer' });
   });
 
-  it('is over when it is refused while checking, and only then', () => {
+  it('a promotion is over when it is refused while checking, and only then', () => {
     const refused: Event = { type: 'refused', atMs, code: 'UNREACHABLE', message: 'no answer', hint: '' };
     expect(stateAfter(TWO, refused)).toMatchObject({ phase: 'refused', code: 'UNREACHABLE', why: 'no answer' });
     expect(stateAfter(TWO, PREPARED, refused).phase).toBe('shifting');
   });
 
-  it('ends as rescued when break-glass was reconciled in the middle of it', () => {
+  it('a promotion ends as rescued when break-glass was reconciled in the middle of it', () => {
     const reconciled: Event = { type: 'reconciled', atMs, reason: 'rescued', serving: STABLE.guid, bad: [], records: [] };
     expect(stateAfter(TWO, ...AT_TEN, reconciled)).toMatchObject({ phase: 'rescued', code: 'ABORTED' });
     expect(stateAfter(TWO, ...AT_HUNDRED, polled('pass'), POINTED, reconciled).phase).toBe('done');
@@ -179,21 +179,21 @@ describe('an abort', () => {
     ['shifting', [PREPARED]],
     ['converging', [PREPARED, shiftedTo(TWO, 0)]],
     ['baking', AT_TEN],
-  ])('goes back to stable while %s, and the end says that it was one', (_phase, events) => {
+  ])('an abort goes back to stable while %s, and the end says that it was one', (_phase, events) => {
     const state = stateAfter(TWO, ...events, ABORT);
     expect(state).toMatchObject({ phase: 'reverting', abort: { actor: 'bob', reason: 'looks wrong' }, gateFailed: false });
     expect(apply(state, BACK)).toMatchObject({ phase: 'reverted', code: 'ABORTED', why: 'aborted by bob: looks wrong' });
   });
 
-  it('changes nothing but the plan while checking', () => {
+  it('an abort while checking changes nothing but the plan', () => {
     expect(stateAfter(TWO, ABORT)).toMatchObject({ phase: 'refused', code: 'ABORTED' });
   });
 
-  it('is too late while pointing: going back from there is what rollback is for', () => {
+  it('an abort while pointing is too late: rollback is for that', () => {
     expect(stateAfter(TWO, ...AT_HUNDRED, polled('pass'), ABORT)).toMatchObject({ phase: 'pointing', abort: null });
   });
 
-  it('does not take the late answer to the shift before for the way back', () => {
+  it('an abort does not take the late answer to the shift before for that of its revert', () => {
     // Were it taken, traffic would stand at 10 % on the candidate while the ledger says that it is back on stable.
     const state = stateAfter(TWO, PREPARED, ABORT, shiftedTo(TWO, 0));
     expect(state.phase).toBe('reverting');
@@ -205,20 +205,20 @@ describe('a rollback', () => {
   const plan = rollbackTo(STABLE, CANDIDATE);
   const whole = shiftedTo(plan, 0);
 
-  it('is one step with read-back and no gate', () => {
+  it('a rollback is one step with read-back and no gate', () => {
     expect(next(stateAfter(plan, PREPARED))).toMatchObject({ do: 'shift', leaving: 'at-once' });
     expect(stateAfter(plan, PREPARED, whole, CONVERGED).phase).toBe('pointing');
     expect(stateAfter(plan, PREPARED, whole, CONVERGED, POINTED)).toMatchObject({ phase: 'done', code: null });
   });
 
-  it('stays where it is when it fails, and never goes back to the build that it left', () => {
+  it('a rollback that fails stays where it is, and never returns to the build that it left', () => {
     const final: Event = { type: 'not-converged', atMs, why: 'another build answers', waitedMs: 0, final: true };
     for (const event of [final, ABORT, DRIFTED]) {
       expect(stateAfter(plan, PREPARED, whole, event)).toMatchObject({ phase: 'stuck' });
     }
   });
 
-  it('is tried as often as a revert', () => {
+  it('a rollback is tried as often as a revert', () => {
     const tries = failedTimes('shift-failed', REVERT_ATTEMPTS_MAX);
     expect(stateAfter(plan, PREPARED, ...tries.slice(0, -1)).phase).toBe('shifting');
     expect(stateAfter(plan, PREPARED, ...tries)).toMatchObject({ phase: 'stuck', code: 'STUCK' });
@@ -231,7 +231,7 @@ describe('a rollback', () => {
 describe('an adoption', () => {
   const plan = adoption(STABLE);
 
-  it('shifts nothing, bakes once and points', () => {
+  it('an adoption shifts nothing, bakes once and points', () => {
     expect(stateAfter(plan, PREPARED).phase).toBe('converging');
     expect(stateAfter(plan, PREPARED, CONVERGED, polled('pass'), POINTED).phase).toBe('done');
   });
@@ -240,7 +240,7 @@ describe('an adoption', () => {
     ['a failing gate', polled('fail'), 'GATE_FAILED'],
     ['missing health', polled('not-yet', { missingMs: 1_000_000 }), 'GATE_NOT_READY'],
     ['an abort', ABORT, 'ABORTED'],
-  ])('ends as refused by %s, with traffic as it was', (_what, event, code) => {
+  ])('an adoption ends as refused by %s, with traffic as it was', (_what, event, code) => {
     expect(stateAfter(plan, PREPARED, CONVERGED, event)).toMatchObject({ phase: 'refused', code });
   });
 });
@@ -258,7 +258,7 @@ describe('a plan that could not be walked to a right end', () => {
     ['two builds at one place', sameRef],
     ['a rollback of two steps', { ...rollbackTo(STABLE, CANDIDATE), steps: TWO.steps }],
     ['an adoption with another stable build', { ...adoption(STABLE), stable: CANDIDATE }],
-  ])('gets into no ledger: %s', (_what, plan) => {
+  ])('a plan that could not be walked to a right end gets into no ledger: %s', (_what, plan) => {
     expect(planSchema.safeParse(plan).success).toBe(false);
   });
 });

@@ -19,11 +19,11 @@ describe('what was served', () => {
     ['a counter that is no number', { blue: Number.NaN, green: 50, old: 0 }, false],
     ['everything in one place', { blue: 200, green: 0, old: 0 }, false],
     ['nothing', {}, false],
-  ])('fits or not: %s', (_what, counted, fits) => {
+  ])('the traffic served fits the split, or does not: %s', (_what, counted, fits) => {
     expect(servedFits(QUARTER, new Map(Object.entries(counted)))).toBe(fits);
   });
 
-  it('needs no traffic elsewhere for 100 %', () => {
+  it('the traffic served fits 100 % without traffic elsewhere', () => {
     expect(servedFits([{ place: 'blue', percent: 100 }], new Map([['blue', 100]]))).toBe(true);
   });
 });

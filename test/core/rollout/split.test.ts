@@ -16,7 +16,7 @@ const shares = fc
   .map((all) => all.toSorted((a, b) => (a.place < b.place ? -1 : 1)));
 
 describe(`a split (seed ${SEED})`, () => {
-  it('sums to 100, has every member once, and gives nothing to any but the two builds', () => {
+  it('a split sums to 100, has every member once, and gives nothing to any but the two builds', () => {
     fc.assert(
       fc.property(members, percent, (all, part) => {
         const split = splitBetween(all, GREEN, BLUE, part);
@@ -32,7 +32,7 @@ describe(`a split (seed ${SEED})`, () => {
     );
   });
 
-  it('needs no stable build at 100 %', () => {
+  it('a split needs no stable build at 100 %', () => {
     expect(splitBetween(new Map([['blue', null]]), GREEN, null, 100)).toEqual([
       { place: 'blue', build: null, percent: 0 },
       { place: 'green', build: GREEN.guid, percent: 100 },
@@ -45,7 +45,7 @@ describe(`a split (seed ${SEED})`, () => {
     ['more than everything', () => splitBetween(new Map(), GREEN, BLUE, 101)],
     ['less than nothing', () => splitBetween(new Map(), GREEN, BLUE, -1)],
     ['no number', () => splitBetween(new Map(), GREEN, BLUE, Number.NaN)],
-  ])('is not made of %s', (_what, make) => {
+  ])('a split is not made of %s', (_what, make) => {
     expect(make).toThrow(/no split gives/);
   });
 });
@@ -67,12 +67,12 @@ describe('two splits', () => {
     ['both no number', of(100, Number.NaN), of(100, Number.NaN), false],
     ['everything and nothing', of(100, 0), [], false],
     ['the same shares at swapped places', of(60, 40), of(40, 60), false],
-  ])('agree or not: %s', (_what, one, other, agree) => {
+  ])('two splits agree, or do not: %s', (_what, one, other, agree) => {
     expect(splitsAgree(one, other)).toBe(agree);
     expect(splitsAgree(other, one)).toBe(agree);
   });
 
-  it(`agree with themselves, in both directions, and never with 0 where the other has anything (seed ${SEED})`, () => {
+  it(`two equal splits agree both ways, never 0 with anything else (seed ${SEED})`, () => {
     fc.assert(
       fc.property(shares, shares, (one, other) => {
         expect(splitsAgree(one, one)).toBe(true);
@@ -88,7 +88,7 @@ describe('two splits', () => {
     );
   });
 
-  it('agree exactly, where asked so', () => {
+  it('two splits agree exactly, where asked so', () => {
     expect(splitsAgree(of(90, 10), of(89.9, 10.1), 0)).toBe(false);
     expect(splitsAgree(of(90, 10), of(90, 10), 0)).toBe(true);
   });
@@ -107,11 +107,11 @@ describe('a split in words', () => {
       'green 25 %, blue 75 %',
     ],
     [[{ place: 'blue', percent: 200 / 3 }], 'blue 66.67 %'],
-  ])('%j', (split, text) => {
+  ])('the split %j is put into words', (split, text) => {
     expect(splitText(split)).toBe(text);
   });
 
-  it('never calls something 0 %', () => {
+  it('a split in words never calls something 0 %', () => {
     expect(
       splitText([
         { place: 'blue', percent: 99.999 },
