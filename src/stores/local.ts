@@ -1,17 +1,39 @@
-/** The local store: a directory of segments per scope, on one file system. Only who linked the newest segment appends to it. */
+/**
+ * The local store: a directory of segments per scope, on one file system. Taking a claim links the next segment, and only who linked the
+ * newest one appends to it. Must never answer for another's.
+ */
 import * as z from 'zod';
 import type { Code } from '../base/codes.ts';
-import { createWhole, groupModes, OWNER_ONLY } from '../base/durable/durable-file.ts';
-import { look } from '../base/durable/open-file.ts';
-import { stateDirExists } from '../base/durable/state-dir.ts';
+import { createWhole, groupModes, InDoubt, OWNER_ONLY, sweepTemporaries } from '../base/durable/durable-file.ts';
+import type { Fs } from '../base/durable/fs.ts';
+import { flush, look, READ_ONLY, readAll, withFile, writeAll } from '../base/durable/open-file.ts';
+import { openStateDir, stateDirExists } from '../base/durable/state-dir.ts';
 import { placeMark } from '../base/durable/state-marks.ts';
 import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
-import { leaderOf, type NewEntry } from '../core/ledger/ledger.ts';
+import {
+  type Accepted,
+  type Entry,
+  encodeLine,
+  FORMAT_VERSION,
+  type Head,
+  leaderOf,
+  lineHash,
+  type NewEntry,
+} from '../core/ledger/ledger.ts';
 import { nameProblem, scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
-import { appendOwn, claimNext, type Held, stands } from './ownership.ts';
-import { type Loaded, ledgerDir, ledgerNames, loadLedger, newestSegment, pathOf, readState, type StateRoot } from './segments.ts';
+import {
+  type Loaded,
+  ledgerDir,
+  ledgerNames,
+  listSegments,
+  loadLedger,
+  newestSegment,
+  pathOf,
+  readState,
+  type StateRoot,
+} from './segments.ts';
 import { stateError } from './state-error.ts';
 import type { AbortRequest, Store, StoredLedger } from './store.ts';
 
@@ -19,9 +41,9 @@ import type { AbortRequest, Store, StoredLedger } from './store.ts';
 const REQUEST_ATTEMPTS = 5;
 
 /**
- * Keeps ledgers below `stateDir`, shared by `group` when given. Claims are compare-and-swap by `link(2)`; all else is
- * ownership. Rejects with LEDGER_DAMAGED, STATE_UNSAFE, STATE_UNWRITABLE, UNREACHABLE or IN_DOUBT. What it cannot close: the
- * claim is looked at before a change is made, not by the target while it changes.
+ * Keeps ledgers below `stateDir`, shared by `group` when given. Claims are compare-and-swap by `link(2)`. Rejects with LEDGER_DAMAGED,
+ * STATE_UNSAFE, STATE_UNWRITABLE, UNREACHABLE or IN_DOUBT. What it cannot close: the claim is looked at before a change is made, not by
+ * the target while it changes.
  */
 export function localStore(stateDir: string, io: Io, group?: { readonly gid: number }): Store {
   return new LocalStore({ dir: stateDir, modes: group === undefined ? OWNER_ONLY : groupModes(group.gid) }, io);
@@ -30,7 +52,7 @@ export function localStore(stateDir: string, io: Io, group?: { readonly gid: num
 class LocalStore implements Store {
   readonly #root: StateRoot;
   readonly #io: Io;
-  readonly #held = new Map<string, Held>();
+  readonly #own = new Map<string, OwnSegment>();
   /** What was read and verified before: long ledgers are read only once. */
   readonly #loaded = new Map<string, Loaded>();
 
@@ -49,35 +71,51 @@ class LocalStore implements Store {
 
   async append(scope: Scope, seq: number, entry: NewEntry): Promise<'ok' | 'conflict'> {
     return this.#try('STATE_UNWRITABLE', `cannot write the ledger of ${scopeText(scope)}`, () => {
-      return entry.event.type === 'claimed' ? this.#claim(scope, seq, entry) : this.#append(scope, seq, entry);
+      if (entry.event.type === 'claimed') return this.#claim(scope, seq, entry) ? 'ok' : 'conflict';
+      if (this.#own.get(scopeText(scope))?.append(seq, entry) !== true) return 'conflict';
+      if (entry.event.type === 'released') this.#drop(scope);
+      return 'ok';
     });
   }
 
-  #claim(scope: Scope, seq: number, entry: NewEntry): 'ok' | 'conflict' {
-    const held = claimNext(this.#io, this.#root, scope, () => this.#load(scope), seq, entry);
-    if (held === undefined) return 'conflict';
+  /**
+   * Links the next segment, which begins with this claim. False when another process was faster, or when the current owner was neither
+   * fenced nor gave its claim back.
+   */
+  #claim(scope: Scope, seq: number, entry: NewEntry): boolean {
+    const { fs } = this.#io;
+    const dir = openStateDir(this.#root.dir, ledgerNames(scope), fs, this.#root.modes);
+    const newest = listSegments(fs, dir).at(-1) ?? 0;
+    // The fence first, then the length: the other way round an append could be acknowledged in between and be cut off.
+    const fenced = newest > 0 && look(pathOf(dir, newest, 'fenced'), fs) !== undefined;
+    const ledger = this.#load(scope);
+    if (seq !== ledger.head.seq + 1 || (ledger.newest?.number ?? 0) !== newest) return false;
+    if (leaderOf(ledger.entries) !== undefined && !fenced) return false;
+    const after = newest === 0 ? null : this.#accept(dir, newest, ledger);
+    const first = { ...entry, seq, prev: ledger.head.hash, after, formatVersion: FORMAT_VERSION };
+    const line = encodeLine(first);
+    const path = pathOf(dir, newest + 1, 'jsonl');
+    if (!createWhole(path, line, this.#root.modes, fs)) return false;
+    sweepTemporaries(dir, this.#io.now(), fs);
+    const own = new OwnSegment(fs, dir, newest + 1, headOf(first, line), line.length);
     this.#drop(scope);
-    this.#held.set(scopeText(scope), held);
-    return 'ok';
+    this.#own.set(scopeText(scope), own);
+    return true;
   }
 
-  #append(scope: Scope, seq: number, entry: NewEntry): 'ok' | 'conflict' {
-    const before = this.#held.get(scopeText(scope));
-    if (before === undefined) return 'conflict';
-    const { held, accepted } = appendOwn(this.#io.fs, before, seq, entry);
-    this.#held.set(scopeText(scope), held);
-    if (held.doubt !== undefined) throw held.doubt;
-    if (!accepted) return 'conflict';
-    if (entry.event.type === 'released') this.#drop(scope);
-    return 'ok';
+  /** Makes durable what the claim is about to accept, and puts a torn tail aside. */
+  #accept(dir: string, segment: number, { newest, acceptedBytes, head }: Loaded): Accepted {
+    const { fs } = this.#io;
+    const path = pathOf(dir, segment, 'jsonl');
+    withFile(path, READ_ONLY, fs, (fd) => flush(fd, path, fs));
+    const torn = newest?.bytes.subarray(acceptedBytes) ?? Buffer.alloc(0);
+    if (torn.length > 0) createWhole(pathOf(dir, segment, 'torn'), torn, this.#root.modes, fs);
+    return { segment, bytes: acceptedBytes, sha256: head.hash, torn: torn.length };
   }
 
-  /** Lets go of a claim. All that was acknowledged is synced, so nothing hangs on this close. */
   #drop(scope: Scope): void {
-    const held = this.#held.get(scopeText(scope));
-    if (held === undefined) return;
-    this.#held.delete(scopeText(scope));
-    this.#io.fs.closeSync(held.fd);
+    this.#own.get(scopeText(scope))?.close();
+    this.#own.delete(scopeText(scope));
   }
 
   async fence(scope: Scope, claimSeq: number): Promise<void> {
@@ -91,23 +129,13 @@ class LocalStore implements Store {
   }
 
   owns(scope: Scope): boolean {
-    const held = this.#held.get(scopeText(scope));
-    if (held === undefined || held.doubt !== undefined) return false;
-    try {
-      return stands(this.#io.fs, held);
-    } catch {
-      // Whoever cannot see that the claim stands does not hold it.
-      return false;
-    }
+    return this.#own.get(scopeText(scope))?.isOurs() ?? false;
   }
 
   async beat(scope: Scope): Promise<void> {
-    const held = this.#held.get(scopeText(scope));
-    if (held === undefined || !this.owns(scope)) return;
-    const seconds = this.#io.now() / 1000;
-    this.#try('STATE_UNWRITABLE', `cannot give a sign of life for ${scopeText(scope)}`, () => {
-      this.#io.fs.futimesSync(held.fd, seconds, seconds);
-    });
+    const own = this.#own.get(scopeText(scope));
+    if (own?.isOurs() !== true) return;
+    this.#try('STATE_UNWRITABLE', `cannot give a sign of life for ${scopeText(scope)}`, () => own.beat(this.#io.now() / 1000));
   }
 
   async requestAbort(scope: Scope, request: AbortRequest): Promise<void> {
@@ -181,6 +209,102 @@ class LocalStore implements Store {
       throw stateError(code, what, error);
     }
   }
+}
+
+/** The segment that this process's claim opened. */
+class OwnSegment {
+  readonly #fs: Fs;
+  readonly #dir: string;
+  readonly #segment: number;
+  readonly #fd: number;
+  readonly #inode: number;
+  /** The end of the last accepted entry. */
+  #head: Head;
+  #bytes: number;
+  /** Set by a write that may or may not last: this process appends nothing more here. */
+  #doubt: InDoubt | undefined;
+
+  /** Throws InDoubt where the segment cannot be opened: then this process leads, and yet cannot write. */
+  constructor(fs: Fs, dir: string, segment: number, head: Head, bytes: number) {
+    this.#fs = fs;
+    this.#dir = dir;
+    this.#segment = segment;
+    this.#head = head;
+    this.#bytes = bytes;
+    const { O_RDWR, O_APPEND, O_NOFOLLOW } = fs.constants;
+    try {
+      this.#fd = fs.openSync(pathOf(dir, segment, 'jsonl'), O_RDWR | O_APPEND | O_NOFOLLOW);
+    } catch (error) {
+      throw new InDoubt(error as Error);
+    }
+    this.#inode = fs.fstatSync(this.#fd).ino;
+  }
+
+  /**
+   * True while the segment is still there, is the newest, and is not fenced. Throws where that cannot be seen. A fence is made
+   * before its maker reads how far the segment is accepted; so an append that finds none after its fsync is accepted.
+   */
+  #stands(): boolean {
+    const [fs, dir, segment] = [this.#fs, this.#dir, this.#segment];
+    if (look(pathOf(dir, segment, 'jsonl'), fs)?.ino !== this.#inode) return false;
+    if (look(pathOf(dir, segment, 'fenced'), fs) !== undefined) return false;
+    return look(pathOf(dir, segment + 1, 'jsonl'), fs) === undefined;
+  }
+
+  /** Whoever cannot see that the claim stands does not hold it. */
+  isOurs(): boolean {
+    try {
+      return this.#doubt === undefined && this.#stands();
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * Appends one entry. False where it is not accepted for certain: whoever took over may still have accepted it, which reading again
+   * tells. Throws InDoubt where it may last all the same, and something else where nothing at all was written.
+   */
+  append(seq: number, entry: NewEntry): boolean {
+    const fs = this.#fs;
+    if (this.#doubt !== undefined) throw this.#doubt;
+    if (seq !== this.#head.seq + 1 || !this.#stands()) return false;
+    const next: Entry = { ...entry, seq, prev: this.#head.hash };
+    const line = encodeLine(next);
+    const path = pathOf(this.#dir, this.#segment, 'jsonl');
+    try {
+      writeAll(this.#fd, line, fs);
+      flush(this.#fd, path, fs);
+      if (!readAll(this.#fd, line.length + 1, fs, this.#bytes).equals(line)) throw this.#rolledBack(path);
+      const accepted = this.#stands();
+      this.#head = headOf(next, line);
+      this.#bytes += line.length;
+      return accepted;
+    } catch (error) {
+      if (fs.fstatSync(this.#fd).size === this.#bytes) throw error;
+      this.#doubt = new InDoubt(error as Error);
+      throw this.#doubt;
+    }
+  }
+
+  /** A disk that lies keeps something that is no entry, and whoever reads it next would call the ledger damaged. */
+  #rolledBack(path: string): Error {
+    this.#fs.ftruncateSync(this.#fd, this.#bytes);
+    flush(this.#fd, path, this.#fs);
+    return new Error(`${path} does not hold what was written to it`);
+  }
+
+  beat(seconds: number): void {
+    this.#fs.futimesSync(this.#fd, seconds, seconds);
+  }
+
+  /** All that was acknowledged is synced, so nothing hangs on this. */
+  close(): void {
+    this.#fs.closeSync(this.#fd);
+  }
+}
+
+function headOf(entry: Entry, line: Buffer): Head {
+  return { seq: entry.seq, hash: lineHash(line.subarray(0, -1)) };
 }
 
 // A wish to abort, as a file beside the owner's segment. Must not lose a wish because it cannot be read.

@@ -3,7 +3,7 @@
  * moment, take each other's place, and somebody breaks the glass. Every step of a process can be the last one for a long time.
  *
  *   src/engine/claim.ts       take over: fence the leader, end it, read again, claim
- *   src/stores/ownership.ts   claim: link the next segment; append: look, write, look again, and only then acknowledge
+ *   src/stores/local.ts       claim: link the next segment; append: look, write, look again, and only then acknowledge
  *   src/engine/watch.ts       forbidden: hold and claim, looked at after connecting and right before the first byte leaves
  *   src/break-glass/rescue.ts set the hold, end the leader, then make the changes
  *

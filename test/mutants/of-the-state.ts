@@ -2,7 +2,7 @@
 import { type Mutant, mutant } from './mutant.ts';
 
 const WATCH = 'engine/watch.ts';
-const OWNERSHIP = 'stores/ownership.ts';
+const STORE = 'stores/local.ts';
 const DURABLE = 'base/durable/durable-file.ts';
 
 export const OF_THE_DISK: readonly Mutant[] = [
@@ -20,7 +20,7 @@ export const OF_THE_DISK: readonly Mutant[] = [
     '    flushDirOrDoubt(dir, fs);\n    return kept;',
     '    return kept;',
   ),
-  mutant('an entry is acknowledged before it is flushed', 'simulator', OWNERSHIP, '    flush(held.fd, path, fs);\n', ''),
+  mutant('an entry is acknowledged before it is flushed', 'simulator', STORE, '      flush(this.#fd, path, fs);\n', ''),
   mutant(
     'the name of the state directory is not flushed',
     'simulator',
@@ -55,9 +55,9 @@ export const OF_THE_DISK: readonly Mutant[] = [
     mutations: [
       { file: 'src/base/durable/open-file.ts', from: '    done += count;', to: '    done = bytes.length;' },
       {
-        file: 'src/stores/ownership.ts',
-        from: 'if (!readAll(held.fd, line.length + 1, fs, held.bytes).equals(line)) throw takenBack(held, path, fs);',
-        to: 'if (Number.isNaN(held.bytes)) throw takenBack(held, path, fs);',
+        file: 'src/stores/local.ts',
+        from: 'if (!readAll(this.#fd, line.length + 1, fs, this.#bytes).equals(line)) throw this.#rolledBack(path);',
+        to: 'if (Number.isNaN(this.#bytes)) throw this.#rolledBack(path);',
       },
     ],
   },
@@ -85,18 +85,12 @@ export const OF_LEADING: readonly Mutant[] = [
     'return store.owns(scope) ? undefined :',
     'return store.owns(scope) || true ? undefined :',
   ),
-  mutant(
-    'a fence is ignored',
-    'fences',
-    OWNERSHIP,
-    "if (look(pathOf(held.dir, held.segment, 'fenced'), fs) !== undefined) return false;",
-    '',
-  ),
+  mutant('a fence is ignored', 'fences', STORE, "if (look(pathOf(dir, segment, 'fenced'), fs) !== undefined) return false;", ''),
   mutant(
     'a claim that was succeeded still stands',
     'simulator',
-    OWNERSHIP,
-    "  if (look(pathOf(held.dir, held.segment, 'fenced'), fs) !== undefined) return false;\n  return look(pathOf(held.dir, held.segment + 1, 'jsonl'), fs) === undefined;",
+    STORE,
+    "    if (look(pathOf(dir, segment, 'fenced'), fs) !== undefined) return false;\n    return look(pathOf(dir, segment + 1, 'jsonl'), fs) === undefined;",
     '  return true;',
   ),
   mutant(
@@ -118,11 +112,11 @@ export const OF_LEADING: readonly Mutant[] = [
     noticedBy: 'simulator',
     mutations: [
       {
-        file: 'src/stores/ownership.ts',
-        from: 'if (seq !== held.head.seq + 1 || !stands(fs, held)) return { held, accepted: false };',
-        to: 'if (seq !== held.head.seq + 1) return { held, accepted: false };',
+        file: 'src/stores/local.ts',
+        from: 'if (seq !== this.#head.seq + 1 || !this.#stands()) return false;',
+        to: 'if (seq !== this.#head.seq + 1) return false;',
       },
-      { file: 'src/stores/ownership.ts', from: 'accepted: stands(fs, held) };', to: 'accepted: true };' },
+      { file: 'src/stores/local.ts', from: 'const accepted = this.#stands();', to: 'const accepted = true;' },
     ],
   },
   mutant(
