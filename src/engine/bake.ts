@@ -11,7 +11,7 @@ import { measureGate } from './measure.ts';
 import { drifted, type Found } from './read-back.ts';
 import type { Runner } from './runner.ts';
 
-/** What a poll may take beyond its interval: reading the router, then the metrics, each with a deadline of 2 s. Later, nobody watched. */
+/** What a poll may take beyond its interval: reading the router, then the metrics, each with a deadline of 2 s. Later, no one watched. */
 const GAP_MS = 5000;
 
 /** What is remembered between the polls at one step. Volatile by design: a resumed bake has the baseline alone. */

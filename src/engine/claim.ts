@@ -1,5 +1,7 @@
-/** Leading a scope: taking the claim, saying who has it, giving it back. Must end a paused leader before it takes its place. */
-import type { Code } from '../base/codes.ts';
+/**
+ * Leading a scope, whatever the store: how the claim is taken, fenced, kept and given back, and how a leader is found lost. Must end a
+ * paused leader before it takes its place.
+ */
 import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
 import type { Claim, Event } from '../core/ledger/events.ts';
@@ -12,7 +14,7 @@ import type { AbortRequest, Store, StoredLedger } from '../stores/store.ts';
 /** A leader without a sign of life for so long is taken for paused. */
 export const LEASE_MS = 10_000;
 
-/** On another host nobody can look whether the process is there, so its silence must last longer. */
+/** Whether a process on another host is there cannot be seen from here, so its silence must last longer. */
 const REMOTE_LEASE_MS = 3 * LEASE_MS;
 
 const BEAT_MS = 1_000;
@@ -25,9 +27,16 @@ const WATCH_POLL_MS = 250;
 /** Others may take the claim between reading and claiming, so often. */
 const ATTEMPTS = 8;
 
-export interface Who {
+/** Where a claim is looked for. */
+interface Place {
+  readonly io: Io;
+  readonly store: Store;
+  readonly scope: Scope;
+}
+
+/** Who takes a claim, and where. */
+export interface Claimant extends Place {
   readonly actor: string;
-  readonly command: string;
 }
 
 export interface Taken {
@@ -35,89 +44,75 @@ export interface Taken {
   readonly entries: readonly Entry[];
   /** Of the claim; the next append takes `seq + 1`. */
   readonly seq: number;
-  /** Whom it was taken from; null when nobody led. Where `ended` is false, it may still make the change it was about to make. */
+  /** Whom it was taken from; null when no one led. Where `ended` is false, it may still make the change it was about to make. */
   readonly from: Claim['from'];
-  /** What somebody had asked of the leader before, and may not have been written down by it. */
+  /** What someone had asked of the leader before, and may not have been written down by it. */
   readonly abort: AbortRequest | undefined;
   /** Bytes that a crash had torn off the ledger's end; they were put aside. */
   readonly tornBytes: number;
 }
 
-interface Leader {
-  readonly seq: number;
-  readonly atMs: number;
-  readonly claim: Claim;
-}
+type Leader = NonNullable<ReturnType<typeof leaderOf>>;
 
 /**
  * Makes this process the leader of the scope. Throws BUSY, saying who leads, while another leader lives. `takeOver` is for a
  * person's explicit wish: the leader is ended however lively it is.
  */
-export async function takeClaim(
-  store: Store,
-  scope: Scope,
-  who: Who,
-  io: Io,
-  options: { readonly takeOver: boolean },
-): Promise<Taken> {
+export async function takeClaim(by: Claimant, command: string, options: { readonly takeOver: boolean }): Promise<Taken> {
+  const { store, scope } = by;
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const ledger = await store.read(scope);
     const leader = leaderOf(ledger.entries);
     const abort = leader === undefined ? undefined : await store.requestedAbort(scope);
-    const from = leader === undefined ? null : await succeed(store, scope, io, leader, ledger, options.takeOver);
+    const from = leader === undefined ? null : await succeed(by, leader, ledger, options.takeOver);
     // A leader that had to be ended may have written until then.
     const last = from === null ? ledger : await store.read(scope);
-    const taken = await claimAfter(store, scope, who, io, last, from);
-    if (taken !== undefined) return { ...taken, from, abort };
+    const seq = await claimAfter(by, command, last.entries, from);
+    if (seq !== undefined) return { entries: (await store.read(scope)).entries, seq, from, abort, tornBytes: last.tornBytes };
   }
-  throw busy(scope, io, undefined, null);
+  throw new KvdeployError('BUSY', { message: `others keep taking the claim of ${scopeText(scope)}`, hint: busyHint(scope) });
 }
 
 /** Throws BUSY, saying who leads, while another living leader is at work. Takes nothing. */
-export async function assertNobodyLeads(store: Store, scope: Scope, io: Io): Promise<void> {
-  const ledger = await store.read(scope);
+export async function assertNoOneLeads(place: Place): Promise<void> {
+  const ledger = await place.store.read(place.scope);
   const leader = leaderOf(ledger.entries);
-  if (leader !== undefined && !(await isLost(store, scope, io, leader, ledger))) throw busy(scope, io, leader, ledger.beatAtMs);
+  if (leader !== undefined && !(await isLost(place, leader, ledger))) throw busy(place, leader, ledger);
 }
 
 /** Claims after what was read last. Undefined when others were faster. */
-async function claimAfter(store: Store, scope: Scope, who: Who, io: Io, last: StoredLedger, from: Claim['from']) {
-  const { entries, tornBytes } = last;
+async function claimAfter(by: Claimant, command: string, entries: readonly Entry[], from: Claim['from']) {
+  const { io, store, scope, actor } = by;
   const leader = leaderOf(entries);
   if (leader !== undefined && !(from !== null && sameProcess(leader.claim.by, from.by))) return undefined;
   const seq = entries.length + 1;
-  const claim: Claim = { by: io.self(), actor: who.actor, command: who.command, from };
-  const entry = entryOf(io, who.actor, { type: 'claimed', atMs: io.now(), claim });
-  if ((await store.append(scope, seq, entry)) === 'conflict') return undefined;
-  return { entries: (await store.read(scope)).entries, seq, tornBytes };
-}
-
-/** One entry of this process, now. */
-function entryOf(io: Io, actor: string, event: NewEntry['event']): NewEntry {
-  const { host, boot } = io.self();
-  return { at: new Date(io.now()).toISOString(), actor, host, boot, event };
+  const claim: Claim = { by: io.self(), actor, command, from };
+  const answer = await store.append(scope, seq, entryOf(by, { type: 'claimed', atMs: io.now(), claim }));
+  return answer === 'ok' ? seq : undefined;
 }
 
 /** Fences the leader, then ends its process where it can. Throws BUSY where the leader must be left alone. */
-async function succeed(store: Store, scope: Scope, io: Io, leader: Leader, ledger: StoredLedger, takeOver: boolean) {
+async function succeed(place: Place, leader: Leader, ledger: StoredLedger, takeOver: boolean) {
+  const { io, store, scope } = place;
   const { by, actor } = leader.claim;
-  if (sameProcess(by, io.self())) throw busy(scope, io, leader, ledger.beatAtMs);
-  if (!takeOver && !(await isLost(store, scope, io, leader, ledger))) throw busy(scope, io, leader, ledger.beatAtMs);
+  if (sameProcess(by, io.self())) throw busy(place, leader, ledger);
+  if (!takeOver && !(await isLost(place, leader, ledger))) throw busy(place, leader, ledger);
   await store.fence(scope, leader.seq);
   return { by, actor, ended: await io.end(by) };
 }
 
 /** True when the leader is gone, or has been silent for longer than its lease and stays so while it is watched. */
-async function isLost(store: Store, scope: Scope, io: Io, leader: Leader, ledger: StoredLedger): Promise<boolean> {
-  const local = leader.claim.by.host === io.self().host;
-  if (local && !io.isRunning(leader.claim.by)) return true;
+async function isLost(place: Place, { claim }: Leader, ledger: StoredLedger): Promise<boolean> {
+  const { io } = place;
+  const local = claim.by.host === io.self().host;
+  if (local && !io.isRunning(claim.by)) return true;
   // A beat from the future is as odd as an old one: a clock was set, so only watching tells.
   const silentMs = ledger.beatAtMs === null ? Number.POSITIVE_INFINITY : Math.abs(io.now() - ledger.beatAtMs);
   if (silentMs < (local ? LEASE_MS : REMOTE_LEASE_MS)) return false;
-  return staysSilent(store, scope, io, ledger);
+  return staysSilent(place, ledger);
 }
 
-async function staysSilent(store: Store, scope: Scope, io: Io, before: StoredLedger): Promise<boolean> {
+async function staysSilent({ io, store, scope }: Place, before: StoredLedger): Promise<boolean> {
   const until = io.monotonic() + WATCH_MS;
   while (io.monotonic() < until) {
     await io.sleep(WATCH_POLL_MS);
@@ -131,52 +126,46 @@ export function sameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
   return a.host === b.host && a.boot === b.boot && a.pid === b.pid && a.started === b.started;
 }
 
-function busy(scope: Scope, io: Io, leader: Leader | undefined, beatAtMs: number | null): KvdeployError {
-  const code: Code = 'BUSY';
-  const place = scopeFlags(scope);
-  const hint = `Look with kvdeploy status ${place}, or stop it with kvdeploy abort ${place}`;
-  if (leader === undefined)
-    return new KvdeployError(code, {
-      message: `others keep taking the claim of ${scopeText(scope)}`,
-      hint,
-    });
-  const { by, actor, command } = leader.claim;
-  const since = new Date(leader.atMs).toISOString();
+function busy({ io, scope }: Place, { atMs, claim }: Leader, { beatAtMs }: StoredLedger): KvdeployError {
+  const { by, actor, command } = claim;
+  const since = new Date(atMs).toISOString();
   const sign =
     beatAtMs === null ? 'no sign of life' : `last sign of life ${Math.max(0, Math.round((io.now() - beatAtMs) / 1000))} s ago`;
   const message = `${actor} leads ${scopeText(scope)} with ${command} on ${by.host} (pid ${by.pid}) since ${since}, ${sign}`;
-  return new KvdeployError(code, { message, hint });
+  return new KvdeployError('BUSY', { message, hint: busyHint(scope) });
+}
+
+function busyHint(scope: Scope): string {
+  return `Look with kvdeploy status ${scopeFlags(scope)}, or stop it with kvdeploy abort ${scopeFlags(scope)}`;
+}
+
+/** One entry of this process, now. */
+function entryOf({ io, actor }: Claimant, event: Event): NewEntry {
+  const { host, boot } = io.self();
+  return { at: new Date(io.now()).toISOString(), actor, host, boot, event };
 }
 
 /**
  * Gives the claim back. `seq` is the last sequence this process knows. A `conflict` needs nothing more: either the release
  * was accepted by whoever came next, or the claim had been lost before.
  */
-export async function releaseClaim(store: Store, scope: Scope, actor: string, seq: number, io: Io): Promise<void> {
-  await store.append(scope, seq + 1, entryOf(io, actor, { type: 'released', atMs: io.now() }));
+export async function releaseClaim(by: Claimant, seq: number): Promise<void> {
+  await by.store.append(by.scope, seq + 1, entryOf(by, { type: 'released', atMs: by.io.now() }));
 }
 
 /** Gives a sign of life every second until the returned function is called; it never keeps the process alive by itself. */
-export function keepBeating(store: Store, scope: Scope, io: Io): () => void {
+export function keepBeating({ io, store, scope }: Place): () => void {
   // A beat that fails shows as silence, and silence leads to a takeover, which is what should happen then.
   return io.every(BEAT_MS, () => void store.beat(scope).catch(() => undefined));
 }
 
-/** Who leads what: the ports that a claim is taken and held with. */
-interface By {
-  readonly io: Io;
-  readonly store: Store;
-  readonly scope: Scope;
-  readonly actor: string;
-}
-
-/** The ledger under this process's claim. Nothing else appends to it, and nothing else says what it means by now. */
+/** The ledger under this process's claim. Nothing else appends to it, and nothing else says what it means now. */
 export class LedgerWriter {
-  readonly #by: By;
+  readonly #by: Claimant;
   #history: History;
   #hasAbort = false;
 
-  constructor(by: By, history: History) {
+  constructor(by: Claimant, history: History) {
     this.#by = by;
     this.#history = history;
   }
@@ -186,17 +175,16 @@ export class LedgerWriter {
     return this.#history;
   }
 
-  /** This process has written down that somebody asked for an abort. */
+  /** This process has written down that someone asked for an abort. */
   get hasAbort(): boolean {
     return this.#hasAbort;
   }
 
   /** Appends one event. False when another process leads now. */
   async append(event: Event): Promise<boolean> {
-    const { io, store, scope, actor } = this.#by;
-    const entry = entryOf(io, actor, event);
+    const entry = entryOf(this.#by, event);
     const seq = this.#history.nextSeq;
-    if ((await store.append(scope, seq, entry)) === 'conflict') return false;
+    if ((await this.#by.store.append(this.#by.scope, seq, entry)) === 'conflict') return false;
     this.#history = foldEntry(this.#history, { ...entry, seq, prev: '' });
     if (event.type === 'abort-requested') this.#hasAbort = true;
     return true;
@@ -221,21 +209,20 @@ export interface Led {
   end(): Promise<void>;
 }
 
-/** Takes the claim and gives signs of life until `end`. `takeOver` ends a lively leader too. Throws BUSY and what the store throws. */
-export async function takeLead(by: By, command: string, options: { readonly takeOver: boolean }): Promise<Led> {
-  const { io, store, scope, actor } = by;
-  const claim = await takeClaim(store, scope, { actor, command }, io, options);
-  const stopBeating = keepBeating(store, scope, io);
-  const ledger = new LedgerWriter(by, fold(claim.entries));
+/** Takes the claim and gives signs of life until `end`. Throws BUSY and what the store throws. */
+export async function takeLead(by: Claimant, command: string, options: { readonly takeOver: boolean }): Promise<Led> {
+  const { entries, from, abort, tornBytes } = await takeClaim(by, command, options);
+  const stopBeating = keepBeating(by);
+  const ledger = new LedgerWriter(by, fold(entries));
   return {
     ledger,
-    unended: claim.from !== null && !claim.from.ended,
+    unended: from !== null && !from.ended,
     // A wish that the leader before did not live to write down is still a wish, but only about the rollout that it led.
-    inherited: openRollout(ledger.history)?.abort === null ? claim.abort : undefined,
-    tornBytes: claim.tornBytes,
+    inherited: openRollout(ledger.history)?.abort === null ? abort : undefined,
+    tornBytes,
     end: async () => {
       stopBeating();
-      await releaseClaim(store, scope, actor, ledger.history.nextSeq - 1, io).catch(() => undefined);
+      await releaseClaim(by, ledger.history.nextSeq - 1).catch(() => undefined);
     },
   };
 }

@@ -1,7 +1,7 @@
 /** Tells the report what just happened. Must not decide anything. */
 import type { Event } from '../core/ledger/events.ts';
 import type { OutputLine } from '../core/output.ts';
-import { isDurable, type State } from '../core/rollout/rollout.ts';
+import type { State } from '../core/rollout/rollout.ts';
 import { msText } from '../core/text.ts';
 
 /** The lines for one event and the state it led to. */
@@ -13,36 +13,23 @@ export function linesOf(before: State, event: Event, after: State): readonly Out
     const split = event.split.map((share) => ({ build: share.build, place: share.place, percent: share.percent }));
     lines.push({ type: 'traffic', at, traffic: { split, certainty: event.certainty } });
   }
-  if (
-    (event.type === 'shift-failed' || event.type === 'not-converged' || event.type === 'point-failed') &&
-    !isDurable(before, event, after)
-  ) {
-    lines.push({
-      type: 'note',
-      level: event.type === 'not-converged' ? 'info' : 'warning',
-      message: `${event.why}; trying again`,
-    });
+  const moved = before.phase !== after.phase || before.step !== after.step;
+  if (!moved && (event.type === 'shift-failed' || event.type === 'not-converged' || event.type === 'point-failed')) {
+    const level = event.type === 'not-converged' ? 'info' : 'warning';
+    lines.push({ type: 'note', level, message: `${event.why}; trying again` });
   }
   if (event.type === 'pointed') for (const message of event.warnings) lines.push({ type: 'note', level: 'warning', message });
-  if (before.phase !== after.phase || before.step !== after.step) lines.push(phaseLine(at, after));
+  if (moved) lines.push(phaseLine(at, after));
   return lines;
 }
 
 /** The line that says in which phase a rollout is. */
 export function phaseLine(at: string, state: State): OutputLine {
-  return {
-    type: 'phase',
-    at,
-    phase: state.phase,
-    step: state.step + 1,
-    steps: state.plan.steps.length,
-    percent: percentOf(state),
-    why: state.why,
-  };
+  return { type: 'phase', at, phase: state.phase, ...placeOf(state), why: state.why };
 }
 
-function percentOf(state: State): number {
-  return state.plan.steps[state.step]?.percent ?? 0;
+function placeOf({ plan, step }: State) {
+  return { step: step + 1, steps: plan.steps.length, percent: plan.steps[step]?.percent ?? 0 };
 }
 
 function pollLine(at: string, before: State, event: Extract<Event, { type: 'polled' }>, after: State): OutputLine {
@@ -51,9 +38,7 @@ function pollLine(at: string, before: State, event: Extract<Event, { type: 'poll
   return {
     type: 'poll',
     at,
-    step: before.step + 1,
-    steps: before.plan.steps.length,
-    percent: percentOf(before),
+    ...placeOf(before),
     bakeMs,
     watchedMs,
     verdict: event.verdict,
@@ -70,9 +55,8 @@ function waitingFor(event: Extract<Event, { type: 'polled' }>, bakeLeftMs: numbe
     const reverts = `reverts in ${msText(Math.max(0, patienceLeftMs))} without it`;
     if (gate === undefined) return reverts;
     // Missing health has an end; evidence that is gathered has as long as the traffic needs.
-    return event.missingMs === 0 && gate.evidence !== undefined
-      ? `${gate.gate}: ${gate.why}`
-      : `${gate.gate}: ${gate.why}; ${reverts}`;
+    const gathering = event.missingMs === 0 && gate.evidence !== undefined;
+    return `${gate.gate}: ${gate.why}${gathering ? '' : `; ${reverts}`}`;
   }
   if (!event.advance) return 'a person: the rollout is paused at this step';
   return bakeLeftMs > 0 ? msText(bakeLeftMs) : 'nothing';

@@ -35,51 +35,39 @@ export function performer(runner: Runner): (effect: Exclude<Effect, { do: 'stop'
   };
 }
 
-/** The last look before the first shift, and the way back made durable for {stable 100, candidate 0}. */
+/** The last look before the first shift, and the rollback path made durable for {stable 100, candidate 0}. */
 async function prepare(state: State, runner: Runner): Promise<Event | undefined> {
   const { io, ledger, watch, readBack } = runner;
-  const refuse = (code: string, message: string, hint: string): Event => ({
-    type: 'refused',
-    atMs: io.now(),
-    code,
-    message,
-    hint,
-  });
-  // A rollback needs no new way back: the pointer names a known-good build already, and nothing may stand in its way.
+  const refuse = (code: string, message: string, hint: string): Event => {
+    return { type: 'refused', atMs: io.now(), code, message, hint };
+  };
+  // A rollback needs no new pointer: the one there is names a known-good build already, and nothing may stand in its way.
   if (state.plan.kind === 'rollback') return { type: 'prepared', atMs: io.now(), generation: null };
   const before = await readBack.read();
   if ('why' in before) return refuse('UNREACHABLE', before.why, 'Nothing was changed. Try again when the router answers.');
   const serving = state.plan.stable ?? state.plan.candidate;
   if (!splitsAgree(before.reading.members, [{ place: serving.ref, percent: 100 }])) {
-    return refuse(
-      'UNEXPECTED_SPLIT',
-      `The target serves ${splitText(before.reading.members)}, not ${serving.ref} alone.`,
-      'Somebody moved traffic since the plan was made: look at kvdeploy status.',
-    );
+    const message = `The target serves ${splitText(before.reading.members)}, not ${serving.ref} alone.`;
+    return refuse('UNEXPECTED_SPLIT', message, 'Someone moved traffic after the plan was made: see kvdeploy status.');
   }
   readBack.countFrom(before.reading);
   if (state.plan.kind === 'adopt') return { type: 'prepared', atMs: io.now(), generation: null };
   const silent = silentGate(state.plan, await measureStable(state.plan, before.reading, io));
-  if (silent !== undefined)
-    return refuse(
-      'GATE_NOT_READY',
-      silent,
-      `Nothing was changed. See: kvdeploy plan ${scopeFlags(state.plan.scope)} --build ${state.plan.candidate.guid}`,
-    );
+  if (silent !== undefined) {
+    const plan = `kvdeploy plan ${scopeFlags(state.plan.scope)} --build ${state.plan.candidate.guid}`;
+    return refuse('GATE_NOT_READY', silent, `Nothing was changed. See: ${plan}`);
+  }
   try {
-    const head = await ledger.head();
-    // A runner that slept until here would put its old way back over the generation of whoever leads by now.
+    const ledgerHead = await ledger.head();
+    // A runner that slept until here would put its old pointer over the generation of whoever leads by now.
     if (watch.forbidden() !== undefined) return undefined;
-    const pointing = { plan: state.plan, history: ledger.history, reading: before.reading, ledgerHead: head };
-    const { generation, warnings } = publishRollout('before-rollout', pointing, runner);
+    const seen = { history: ledger.history, reading: before.reading, ledgerHead };
+    const { generation, warnings } = publishRollout('before-rollout', state.plan, seen, runner);
     for (const message of warnings) runner.report({ type: 'note', level: 'warning', message });
     return { type: 'prepared', atMs: io.now(), generation };
   } catch (error) {
-    return refuse(
-      'STATE_UNWRITABLE',
-      `The way back could not be made durable: ${textOf(error)}.`,
-      'Nothing was changed. Make room in the state directory, then try again.',
-    );
+    const message = `The rollback path could not be made durable: ${textOf(error)}.`;
+    return refuse('STATE_UNWRITABLE', message, 'Nothing was changed. Make room in the state directory, then try again.');
   }
 }
 
@@ -121,11 +109,11 @@ async function point(state: State, runner: Runner): Promise<Event | undefined> {
   const served = stepSplit(state.plan, state.step);
   if (!splitsAgree(found.reading.members, served)) return failed(driftText(served, found.reading));
   try {
-    const head = await ledger.head();
+    const ledgerHead = await ledger.head();
     if (watch.forbidden() !== undefined) return undefined;
     const why = state.plan.kind === 'adopt' ? 'adopted' : state.plan.kind === 'rollback' ? 'rolled-back' : 'promoted';
-    const pointing = { plan: state.plan, history: ledger.history, reading: found.reading, ledgerHead: head };
-    const { generation, warnings } = publishRollout(why, pointing, runner);
+    const seen = { history: ledger.history, reading: found.reading, ledgerHead };
+    const { generation, warnings } = publishRollout(why, state.plan, seen, runner);
     return { type: 'pointed', atMs: io.now(), generation, warnings: [...warnings] };
   } catch (error) {
     return failed(`the known-good pointer could not be written: ${textOf(error)}`);

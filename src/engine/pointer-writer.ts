@@ -10,7 +10,7 @@ import { copyDir, copyPointer, placeRescue, pointerDir, readPointers, writePoint
 import type { Pointer, Restore } from '../base/pointer/pointer-format.ts';
 import type { Scope } from '../base/scope.ts';
 import type { IdentityConfig } from '../core/identity.ts';
-import { type History, type KnownGood, waysBack } from '../core/ledger/history.ts';
+import { type History, type KnownGood, rollbackTargets } from '../core/ledger/history.ts';
 import type { Build } from '../core/manifest/manifest.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import type { Split } from '../core/rollout/split.ts';
@@ -32,52 +32,30 @@ export function pointerDirsOf({ scope, stateDir, copies }: Pick<PointerPlaces, '
   return [pointerDir(stateDir, scope), ...copies.map((copy) => copyDir(copy, scope))];
 }
 
+/** A generation that is durable, and the copies that failed. */
 export interface Published {
   readonly generation: number;
-  /** Copies that failed. */
   readonly warnings: readonly string[];
-}
-
-/** What a rollout knows when it writes its pointer. */
-export interface Pointing {
-  readonly plan: Plan;
-  readonly history: History;
-  readonly reading: Reading;
-  /** Hash of the ledger's last line: the pointer's anchor in the ledger. */
-  readonly ledgerHead: string;
 }
 
 /** Makes a rollout's generation durable in the state directory and then in each copy. */
 export function publishRollout(
   why: 'before-rollout' | 'adopted' | 'promoted' | 'rolled-back',
-  { plan, history, reading, ledgerHead }: Pointing,
+  plan: Plan,
+  seen: Pick<Rendering, 'history' | 'reading' | 'ledgerHead'>,
   { places, target, io }: { readonly places: PointerPlaces; readonly target: Target; readonly io: Io },
 ): Published {
   const atIso = new Date(io.now()).toISOString();
-  const incoming = why === 'before-rollout' ? plan.stable : plan.candidate;
-  if (incoming === null) throw new Error(`plan ${plan.id} has no build for the pointer`);
-  const left = why === 'rolled-back' && plan.stable !== null ? [plan.stable.guid] : [];
-  const draft = renderPointer({
-    scope: places.scope,
-    target,
-    identity: plan.identity,
-    reading,
-    history,
-    knownGood: knownGoodOf(incoming, why, history.knownGood, plan, atIso),
-    occupants: new Map([plan.candidate, plan.stable].flatMap((build) => (build === null ? [] : [[build.ref, build.guid]]))),
-    bad: [...new Set([...history.bad.keys(), ...left])],
-    why,
-    rollout: plan.id,
-    ledgerHead,
-    atIso,
-  });
-  return publishPointer(places, draft, io);
-}
-
-function knownGoodOf(build: Build, why: string, known: readonly KnownGood[], plan: Plan, atIso: string): KnownGood {
-  const before = known.find((entry) => entry.build.guid === build.guid);
-  if (before !== undefined && why === 'before-rollout') return before;
-  return { build, since: atIso, rollout: plan.id };
+  const build = why === 'before-rollout' ? plan.stable : plan.candidate;
+  if (build === null) throw new Error(`plan ${plan.id} has no build for the pointer`);
+  const before = seen.history.knownGood.find((known) => known.build.guid === build.guid);
+  const knownGood = before !== undefined && why === 'before-rollout' ? before : { build, since: atIso, rollout: plan.id };
+  const { identity } = plan;
+  return publishPointer(
+    places,
+    renderPointer({ ...seen, scope: places.scope, target, identity, knownGood, why, plan, atIso }),
+    io,
+  );
 }
 
 /** Writes one generation everywhere. The state directory decides; a copy that fails is a loud warning. */
@@ -127,7 +105,7 @@ function makePointerDir(root: string, scope: Scope, modes: Modes, io: Io): strin
   return openStateDir(root, [scope.tenant, scope.environment, scope.service, 'pointer'], io.fs, modes);
 }
 
-/** The rescue program that is put beside every pointer. */
+/** The rescue program that is put next to every pointer. */
 export function rescueSource(): string {
   return fileURLToPath(new URL('./break-glass.mjs', import.meta.url));
 }
@@ -138,7 +116,7 @@ const EARLIER_MAX = 5;
 
 const IDENTITY_TIMEOUT_MS = 2000;
 
-/** What the engine knows when it renders. */
+/** What a pointer is rendered from. */
 export interface Rendering {
   readonly scope: Scope;
   readonly target: Target;
@@ -146,42 +124,43 @@ export interface Rendering {
   readonly reading: Reading;
   readonly history: History;
   readonly knownGood: KnownGood;
-  /** The build at each place, as far as it is known: where another one is by now, no earlier build can be restored. */
-  readonly occupants: ReadonlyMap<string, string>;
-  readonly bad: readonly string[];
   readonly why: Pointer['why'];
-  readonly rollout: string | null;
-  readonly ledgerHead: string | null;
+  /** Of the rollout that writes it; null while none is under way. */
+  readonly plan: Plan | null;
+  /** Hash of the ledger's last line: the pointer's anchor in the ledger. */
+  readonly ledgerHead: string;
   readonly atIso: string;
 }
 
 /** The pointer to write; pure but for the router's own pure renderers. */
 export function renderPointer(rendering: Rendering): PointerDraft {
+  const { scope, target, history, knownGood, why, plan, ledgerHead, atIso } = rendering;
+  const left = why === 'rolled-back' && plan?.stable ? [plan.stable.guid] : [];
+  const bad = new Set<string>([...history.bad.keys(), ...left]);
   return {
     formatVersion: 1,
-    scope: rendering.scope,
-    writtenAt: rendering.atIso,
-    why: rendering.why,
-    rollout: rendering.rollout,
-    ledgerHead: rendering.ledgerHead,
-    knownGood: renderRestore(rendering, rendering.knownGood),
-    earlier: earlierBuilds(rendering).map((known) => renderRestore(rendering, known)),
-    bad: rendering.bad,
-    idleTimeoutMs: rendering.target.idleTimeoutMs,
+    scope,
+    writtenAt: atIso,
+    why,
+    rollout: plan?.id ?? null,
+    ledgerHead,
+    knownGood: renderRestore(rendering, knownGood),
+    earlier: earlierBuilds(rendering, bad).map((known) => renderRestore(rendering, known)),
+    bad: [...bad],
+    idleTimeoutMs: target.idleTimeoutMs,
   };
 }
 
 /** Earlier known-good builds that can still be restored: not bad, their place still theirs and still at the target. */
-function earlierBuilds(rendering: Rendering): readonly KnownGood[] {
-  const { history, knownGood, reading } = rendering;
+function earlierBuilds({ history, knownGood, reading, plan }: Rendering, bad: ReadonlySet<string>): readonly KnownGood[] {
   const taken = new Set([knownGood.build.ref]);
-  const bad = new Set(rendering.bad);
+  const occupants = new Map([plan?.candidate, plan?.stable].flatMap((build) => (build ? [[build.ref, build.guid]] : [])));
   const possible: KnownGood[] = [];
-  for (const known of waysBack(history)) {
+  for (const known of rollbackTargets(history)) {
     const { guid, ref } = known.build;
     if (guid === knownGood.build.guid || bad.has(guid) || taken.has(ref)) continue;
     taken.add(ref);
-    if ((rendering.occupants.get(ref) ?? guid) !== guid) continue;
+    if ((occupants.get(ref) ?? guid) !== guid) continue;
     if (reading.members.some((member) => member.place === ref)) possible.push(known);
   }
   return possible.slice(0, EARLIER_MAX);
@@ -217,7 +196,7 @@ function identityCheck(rendering: Rendering, build: Build): Restore['identity'] 
   return { kind: 'http', url, ...where, equals: build.guid, timeoutMs: IDENTITY_TIMEOUT_MS };
 }
 
-/** Why the restoring changes in force would not lead to `knownGood` over the members of now, or null (pointer verify). */
+/** Why the restoring changes in force would not lead to `knownGood` on the current target, or null (pointer verify). */
 export function staleness(pointer: Pointer, fresh: PointerDraft): string | null {
   if (pointer.knownGood.build.guid !== fresh.knownGood.build.guid) {
     return `it names ${pointer.knownGood.build.guid}, the ledger ${fresh.knownGood.build.guid}`;

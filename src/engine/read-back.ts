@@ -35,7 +35,7 @@ export class ReadBack {
   }
 }
 
-/** What somebody else made of the split. */
+/** What someone else made of the split. */
 export function drifted(expected: Split, reading: Reading, atMs: number): Event {
   const split = reading.members.map(({ place, percent }) => ({ place, build: null, percent }));
   return { type: 'drifted', atMs, why: driftText(expected, reading), split };
@@ -43,5 +43,5 @@ export function drifted(expected: Split, reading: Reading, atMs: number): Event 
 
 /** The same in words. */
 export function driftText(expected: Split, reading: Reading): string {
-  return `somebody else moved the traffic: kvdeploy set ${splitText(expected)}, the router reports ${splitText(reading.members)}`;
+  return `someone else moved the traffic: kvdeploy set ${splitText(expected)}, the router reports ${splitText(reading.members)}`;
 }

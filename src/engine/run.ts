@@ -1,13 +1,11 @@
 /** The only loop that moves traffic: ask `next`, do it, write the answer down, repeat. */
 import type { Event } from '../core/ledger/events.ts';
 import { apply, isDurable, next, type State } from '../core/rollout/rollout.ts';
-import type { AbortRequest } from '../stores/store.ts';
 import { linesOf } from './narrate.ts';
 import { performer } from './perform.ts';
 import type { Runner } from './runner.ts';
-import type { Interruption } from './watch.ts';
 
-/** How a run ended. `over`: nothing is left to do. `left`: traffic may be split and nobody watches. */
+/** How a run ended. `over`: nothing is left to do. `left`: traffic may be split and no one is watching. */
 export type End =
   | { readonly how: 'over'; readonly state: State }
   | { readonly how: 'left'; readonly state: State; readonly why: 'interrupted' | 'max-wait' | 'until' }
@@ -26,10 +24,13 @@ export async function run(runner: Runner, from: State): Promise<End> {
     const effect = next(state);
     if (effect.do === 'stop') return { how: 'over', state };
     const came = await watch.look();
-    if (came !== undefined && came.kind !== 'abort') return leave(runner, state, came);
+    if (came?.kind === 'held') return { how: 'held', state, why: came.why };
+    if (came?.kind === 'superseded') return { how: 'superseded', state };
+    if (came?.kind === 'leave') return leaveAs(runner, state, came.why);
     if (came === undefined && reachedUntil(runner, state)) return leaveAs(runner, state, 'until');
     if (came === undefined && pausedBeforeTheFirstShift(runner, state)) return leaveAs(runner, state, 'interrupted');
-    const event: Event | undefined = came === undefined ? await perform(effect, state) : abortEvent(came.request, io.now());
+    const event: Event | undefined =
+      came === undefined ? await perform(effect, state) : { type: 'abort-requested', atMs: io.now(), ...came.by };
     // A rescue, or another leader, moves traffic too: that is no drift, and theirs is the last word.
     if (event === undefined || (event.type === 'drifted' && watch.forbidden() !== undefined)) continue;
     const after = apply(state, event);
@@ -37,10 +38,6 @@ export async function run(runner: Runner, from: State): Promise<End> {
     for (const line of linesOf(state, event, after)) report(line);
     state = after;
   }
-}
-
-function abortEvent({ actor, reason }: AbortRequest, atMs: number): Event {
-  return { type: 'abort-requested', atMs, actor, reason };
 }
 
 function reachedUntil(runner: Runner, state: State): boolean {
@@ -53,17 +50,6 @@ function reachedUntil(runner: Runner, state: State): boolean {
 function pausedBeforeTheFirstShift(runner: Runner, state: State): boolean {
   if (!runner.control.paused) return false;
   return state.phase === 'checking' || (state.phase === 'shifting' && state.step === 0 && state.attempts === 0 && !state.again);
-}
-
-async function leave(runner: Runner, state: State, came: Exclude<Interruption, { kind: 'abort' }>): Promise<End> {
-  switch (came.kind) {
-    case 'held':
-      return { how: 'held', state, why: came.why };
-    case 'superseded':
-      return { how: 'superseded', state };
-    case 'leave':
-      return leaveAs(runner, state, came.why);
-  }
 }
 
 async function leaveAs(runner: Runner, state: State, why: 'interrupted' | 'max-wait' | 'until'): Promise<End> {

@@ -14,7 +14,7 @@ export interface Ports {
   readonly target: Target;
   readonly control: Control;
   readonly report: (line: OutputLine) => void;
-  /** Where the pointer is kept: its own directory and the copies. The hold lies in each. */
+  /** Where the pointer is kept: its own directory and the copies. A hold can be in each. */
   readonly places: PointerPlaces;
 }
 

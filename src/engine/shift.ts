@@ -60,7 +60,7 @@ export class Shifting {
       askedMs = io.monotonic();
       const since = await lookBeforeShift(state, runner);
       if (since !== undefined) {
-        // So may what was sent a moment ago: the way back is made twice.
+        // So may what was sent a moment ago: the revert is made twice.
         mayArriveLate();
         return since;
       }
@@ -91,13 +91,8 @@ function assertOwnBuilds(split: Split, state: State): void {
   if (stray !== undefined) throw new Error(`the split gives traffic to ${stray.place}, which the plan does not name`);
 }
 
-/** Forward stops at the first change that fails; the way back makes all it can, so that a dead location keeps no other on a bad build. */
-async function makeAll(
-  changes: readonly Change[],
-  back: boolean,
-  runner: Runner,
-  against: () => string | undefined = () => undefined,
-): Promise<string | undefined> {
+/** Forward stops at the first change that fails; a rollback makes all it can, so that a dead location keeps no other on a bad build. */
+async function makeAll(changes: readonly Change[], back: boolean, runner: Runner, against: () => string | undefined) {
   const failures: string[] = [];
   for (const change of changes) {
     try {
@@ -121,8 +116,8 @@ export function strangerIn(answer: Answer | null, { plan }: State): string | und
 }
 
 /**
- * Somebody may have exchanged the binary since the last look (for a rollout that is resumed, days ago): more traffic goes only to the very build.
- * A place that does not answer is left to the read-back after the shift. Where nobody watched, somebody may have moved the traffic too.
+ * The binary may have been replaced since the last look (for a rollout that is resumed, days ago): more traffic goes only to the very build.
+ * A place that does not answer is left to the read-back after the shift. Where no one watched, someone may have moved the traffic too.
  */
 async function lookBeforeShift(state: State, runner: Runner): Promise<Event | undefined> {
   const { plan, phase, step, attempts, again } = state;

@@ -22,7 +22,7 @@ export interface Control {
 export type Interruption =
   | { readonly kind: 'held'; readonly why: string }
   | { readonly kind: 'superseded' }
-  | { readonly kind: 'abort'; readonly request: AbortRequest }
+  | { readonly kind: 'abort'; readonly by: { readonly actor: string; readonly reason: string } }
   | { readonly kind: 'leave'; readonly why: 'interrupted' | 'max-wait' };
 
 /** What a watch looks at. */
@@ -75,7 +75,7 @@ export class Watch {
       if (since === undefined) throw error;
       return since;
     }
-    if (request !== undefined) return { kind: 'abort', request };
+    if (request !== undefined) return { kind: 'abort', by: { actor: request.actor, reason: request.reason } };
     // A runner that is reverting tries that once before it leaves, and never leaves for want of time.
     const reverting = ledger.history.rollout?.phase === 'reverting';
     if (control.leave && !(reverting && !this.#revertTried)) return { kind: 'leave', why: 'interrupted' };

@@ -1,17 +1,22 @@
-/** Judges a pointer directory: does it verify, does it lead back, does the rescue program lie beside it. Reads only. */
+/** The pointer while no rollout is walking: what it would be now, and what is wrong with the one that is there. Reads only. */
 import { join } from 'node:path';
 import { RESCUE_FILE, readPointers } from '../base/pointer/pointer.ts';
 import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
-import { currentKnownGood, type History, type KnownGood, openRollout } from '../core/ledger/history.ts';
+import { currentKnownGood, type KnownGood, openRollout } from '../core/ledger/history.ts';
 import { scopeText } from '../core/scope.ts';
-import { type PointerDraft, type PointerPlaces, renderPointer, rescueSource, staleness } from '../engine/pointer-writer.ts';
-import type { Target } from '../engine/target.ts';
+import {
+  type PointerDraft,
+  type PointerPlaces,
+  type Rendering,
+  renderPointer,
+  rescueSource,
+  staleness,
+} from '../engine/pointer-writer.ts';
 import type { Io } from '../io.ts';
 import type { Deps } from '../release/deps.ts';
 import { type Opened, targetOf } from '../release/open.ts';
 import { groupOf, modesOf } from '../release/state-dir.ts';
-import type { Reading } from '../routers/router.ts';
 
 export interface PointerProblem {
   readonly dir: string;
@@ -32,7 +37,7 @@ export function pointerProblems(dir: string, fresh: PointerDraft | null, scope: 
   ];
 }
 
-/** Why the rescue program beside the pointer is not the one that is installed, or undefined. */
+/** Why the rescue program next to the pointer is not the one that is installed, or undefined. */
 export function rescueProblem(dir: string, { fs }: Io): string | undefined {
   const file = join(dir, RESCUE_FILE);
   try {
@@ -51,43 +56,30 @@ export function idlePlaces(opened: Opened, deps: Deps): PointerPlaces {
 
 /** The pointer that names `knownGood` while no rollout is walking. */
 export function renderIdle(
-  opened: Opened,
-  now: {
-    readonly target: Target;
-    readonly reading: Reading;
-    readonly history: History;
-    readonly knownGood: KnownGood;
-    readonly ledgerHead: string;
-  },
-  why: PointerDraft['why'],
-  deps: Deps,
+  { scope, settings }: Opened,
+  seen: Pick<Rendering, 'target' | 'reading' | 'history' | 'knownGood' | 'ledgerHead' | 'why'>,
+  { io }: Deps,
 ): PointerDraft {
-  return renderPointer({
-    ...now,
-    scope: opened.scope,
-    identity: opened.settings?.identity ?? now.history.rollout?.plan.identity ?? null,
-    occupants: new Map(),
-    bad: [...now.history.bad.keys()],
-    why,
-    rollout: null,
-    atIso: new Date(deps.io.now()).toISOString(),
-  });
+  const identity = settings?.identity ?? seen.history.rollout?.plan.identity ?? null;
+  return renderPointer({ ...seen, scope, identity, plan: null, atIso: new Date(io.now()).toISOString() });
+}
+
+/** The build that the pointer must name. Throws NO_KNOWN_GOOD. */
+export function mustKnowGood({ history, scope, flags }: Opened): KnownGood {
+  const known = currentKnownGood(history);
+  if (known !== null) return known;
+  const message = `No build was ever known-good in ${scopeText(scope)}.`;
+  throw new KvdeployError('NO_KNOWN_GOOD', { message, hint: `kvdeploy adopt ${flags}` });
 }
 
 /** The pointer as it would be written now. Throws NO_KNOWN_GOOD, and what the router throws. */
 export async function renderNow(opened: Opened, deps: Deps): Promise<PointerDraft> {
-  const { history, scope } = opened;
-  const known = currentKnownGood(history);
-  if (known === null)
-    throw new KvdeployError('NO_KNOWN_GOOD', {
-      message: `No build was ever known-good in ${scopeText(scope)}.`,
-      hint: `kvdeploy adopt ${opened.flags}`,
-    });
+  const { history, ledgerHead } = opened;
+  const knownGood = mustKnowGood(opened);
   const target = targetOf(opened, deps, openRollout(history) === null ? 'config' : 'ledger');
   return renderIdle(
     opened,
-    { target, reading: await target.read(), history, knownGood: known, ledgerHead: opened.ledgerHead },
-    'rendered-again',
+    { target, reading: await target.read(), history, knownGood, ledgerHead, why: 'rendered-again' },
     deps,
   );
 }

@@ -4,11 +4,12 @@ import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
 import type { Event } from '../core/ledger/events.ts';
 import { fold, type History, openRollout } from '../core/ledger/history.ts';
+import type { Build } from '../core/manifest/manifest.ts';
 import type { OutputLine } from '../core/output.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import { type State, start } from '../core/rollout/rollout.ts';
 import { scopeFlags, scopeText } from '../core/scope.ts';
-import { assertNobodyLeads, takeLead } from '../engine/claim.ts';
+import { assertNoOneLeads, takeLead } from '../engine/claim.ts';
 import { diskDoubt } from '../engine/facts.ts';
 import { phaseLine } from '../engine/narrate.ts';
 import { pointerDirsOf } from '../engine/pointer-writer.ts';
@@ -27,7 +28,7 @@ import { breakGlassCommand, outcomeOf, supersededOutcome } from './outcome.ts';
 export interface Lead {
   readonly command: string;
   readonly control: Wishes;
-  /** Take the claim from a living leader too (an abort that it did not honour in time). */
+  /** Take the claim from a living leader too. */
   readonly takeOver: boolean;
   /** Decides, from the ledger as it is under the claim, which rollout to walk. */
   readonly begin: (runner: Runner) => Promise<State>;
@@ -45,16 +46,17 @@ export function targetOfPlan(plan: Plan, deps: Deps): Target {
 export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead): Promise<Outcome> {
   const { scope, store, stateDir, actor } = opened;
   const { io } = deps;
+  const warn = (message: string) => deps.line({ type: 'note', level: 'warning', message });
   const places = { scope, stateDir, copies: plan.copies, modes: modesOf(groupOf(opened.config, io)) };
   const hold = readHold(pointerDirsOf(places), io.fs);
   if (hold !== undefined) throw heldError(scope, hold.text);
   recordStatePlaces([stateDir, ...plan.copies], deps);
   const doubt = diskDoubt(stateDir, io);
-  if (doubt !== undefined) deps.line({ type: 'note', level: 'warning', message: doubt });
+  if (doubt !== undefined) warn(doubt);
   const target = targetOfPlan(plan, deps);
   const led = await takeLead({ io, store, scope, actor }, wants.command, { takeOver: wants.takeOver });
   const runner = runnerOf({ io, target, control: wants.control, report: deps.line, places }, store, led);
-  if (led.tornBytes > 0) deps.line(tornNote(led.tornBytes));
+  if (led.tornBytes > 0) warn(`${led.tornBytes} bytes that a crash had left half written were put aside from the ledger`);
   showTraffic(deps, target, new Map(buildsOf(plan)), () => runner.readBack.since);
   const stopListening = wants.control.listen(runner);
   try {
@@ -91,17 +93,13 @@ export function beginNew(plan: Plan, judgedOn: History): Lead['begin'] {
     const open = openRollout(ledger.history);
     if (open !== null) throw unfinished(plan.scope, open);
     assertSame(ledger.history, judgedOn, plan.scope);
-    if (!(await ledger.append({ type: 'planned', atMs: io.now(), plan }))) {
-      throw new KvdeployError('BUSY', {
-        message: 'Another runner took over before the rollout could begin.',
-        hint: `kvdeploy status ${scopeFlags(plan.scope)}`,
-      });
-    }
-    return start(plan);
+    if (await ledger.append({ type: 'planned', atMs: io.now(), plan })) return start(plan);
+    const message = 'Another runner took over before the rollout could begin.';
+    throw new KvdeployError('BUSY', { message, hint: `kvdeploy status ${scopeFlags(plan.scope)}` });
   };
 }
 
-/** Claims and releases aside, the ledger must be the one that the locks looked at. Throws BUSY. */
+/** Claims and releases aside, the ledger must be the one that the checks looked at. Throws BUSY. */
 function assertSame(history: History, judgedOn: History, scope: Scope): void {
   if (history.changedAt === judgedOn.changedAt && history.knownGood[0]?.rollout === judgedOn.knownGood[0]?.rollout) return;
   throw new KvdeployError('BUSY', {
@@ -110,10 +108,9 @@ function assertSame(history: History, judgedOn: History, scope: Scope): void {
   });
 }
 
-/** Before a refusal is believed: what the locks saw of the target may have been another rollout that has just begun. Throws BUSY or UNFINISHED then. */
+/** Before a refusal is believed: what the checks saw of the target may have been another rollout that has just begun. Throws BUSY or UNFINISHED then. */
 export async function assertNothingBegan(opened: Opened, deps: Deps): Promise<void> {
-  const { entries } = await opened.store.read(opened.scope);
-  const history = fold(entries);
+  const history = fold((await opened.store.read(opened.scope)).entries);
   const open = openRollout(history);
   if (open !== null) return refuseBeside(opened, open, deps);
   assertSame(history, opened.history, opened.scope);
@@ -130,7 +127,7 @@ function unfinished(scope: Scope, open: State): KvdeployError {
 
 /** Refuses to begin while another rollout is open: BUSY while someone leads it, UNFINISHED when no one does. */
 export async function refuseBeside(opened: Opened, open: State, deps: Deps): Promise<never> {
-  await assertNobodyLeads(opened.store, opened.scope, deps.io);
+  await assertNoOneLeads({ io: deps.io, store: opened.store, scope: opened.scope });
   throw unfinished(opened.scope, open);
 }
 
@@ -154,34 +151,13 @@ export async function recordEvent<T>(
   }
 }
 
-function tornNote(bytes: number): OutputLine {
-  return {
-    type: 'note',
-    level: 'warning',
-    message: `${bytes} bytes that a crash had left half written were put aside from the ledger`,
-  };
-}
-
 function* buildsOf(plan: Plan): Generator<[string, string]> {
   for (const member of plan.members) if (member.build !== null) yield [member.place, member.build];
 }
 
-function startedLine(plan: Plan, actor: string, resumed: boolean) {
-  const summary = (build: Plan['candidate']) => ({
-    guid: build.guid,
-    version: build.version,
-    ref: build.ref,
-    sequence: build.sequence,
-  });
-  return {
-    type: 'started',
-    rollout: plan.id,
-    kind: plan.kind,
-    scope: plan.scope,
-    actor,
-    candidate: summary(plan.candidate),
-    stable: plan.stable === null ? null : summary(plan.stable),
-    steps: plan.steps,
-    resumed,
-  } as const;
+function startedLine(plan: Plan, actor: string, resumed: boolean): OutputLine {
+  const summary = ({ guid, version, ref, sequence }: Build) => ({ guid, version, ref, sequence });
+  const { id: rollout, kind, scope, steps } = plan;
+  const stable = plan.stable === null ? null : summary(plan.stable);
+  return { type: 'started', rollout, kind, scope, actor, candidate: summary(plan.candidate), stable, steps, resumed };
 }

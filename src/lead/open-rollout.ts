@@ -50,7 +50,7 @@ const LEADER_MS = 5000;
 
 const LOOK_MS = 200;
 
-/** Asks the leader to go back, and takes over when there is none or it does not. Exit 0 when traffic is back on stable. */
+/** Asks the leader to revert, and takes over when there is none or it does not. Exit 0 when traffic is back on stable. */
 export async function abortRollout(opened: Opened, reason: string, deps: Deps): Promise<Outcome> {
   const open = mustBeOpen(opened);
   const { plan } = open;
@@ -78,25 +78,25 @@ export async function abortRollout(opened: Opened, reason: string, deps: Deps): 
     ...outcome,
     code: 'NOTHING_TO_DO',
     message,
-    hint: `Going back from a finished rollout: kvdeploy rollback ${opened.flags}`,
+    hint: `To roll back a finished rollout: kvdeploy rollback ${opened.flags}`,
   };
 }
 
-/** False when nobody leads, or the process that did is known to be gone: then there is nobody to wait for. */
+/** False when no one leads, or the process that did is known to be gone: then there is no one to wait for. */
 function leaderMayAnswer(opened: Opened, deps: Deps): boolean {
   const by = opened.history.leader?.claim.by;
   if (by === undefined) return false;
   return by.host !== deps.io.self().host || deps.io.isRunning(by);
 }
 
-/** True once the leader has gone back by itself within its time. */
+/** True once the leader has reverted by itself within its time. */
 async function leaderAborts(opened: Opened, reason: string, deps: Deps): Promise<boolean> {
   const { store, scope } = opened;
   await store.requestAbort(scope, { actor: opened.actor, reason, atMs: deps.io.now() });
   deps.line({
     type: 'note',
     level: 'info',
-    message: `asked the runner that leads to go back; taking over in ${LEADER_MS / 1000}s if it does not`,
+    message: `asked the leading runner to revert; taking over in ${LEADER_MS / 1000}s if it does not`,
   });
   const endMs = deps.io.monotonic() + LEADER_MS;
   while (deps.io.monotonic() < endMs) {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Code, EXIT, EXIT_OF } from '../base/codes.ts';
 import { RESCUE_FILE } from '../base/pointer/pointer.ts';
 import { shellWord } from '../base/text.ts';
-import { waysBack } from '../core/ledger/history.ts';
+import { rollbackTargets } from '../core/ledger/history.ts';
 import type { State } from '../core/rollout/rollout.ts';
 import { scopeFlags, shortGuid } from '../core/scope.ts';
 import { sameProcess } from '../engine/claim.ts';
@@ -12,7 +12,7 @@ import type { Deps, Outcome } from '../release/deps.ts';
 import type { Opened } from '../release/open.ts';
 import { heldError } from './held.ts';
 
-/** What to say about the end of a run that nobody else took over. */
+/** What to say about the end of a run that no one else took over. */
 export function outcomeOf(end: Exclude<End, { how: 'superseded' }>, opened: Opened): Outcome {
   switch (end.how) {
     case 'over':
@@ -141,7 +141,7 @@ function sentence(text: string): string {
 
 /** The earlier builds that a rollback can go to, each as the exact command. */
 export function earlierCommands(opened: Opened, except: string): readonly string[] {
-  return waysBack(opened.history)
+  return rollbackTargets(opened.history)
     .filter((known) => known.build.guid !== except)
     .map(
       (known) =>

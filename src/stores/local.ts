@@ -143,12 +143,12 @@ class LocalStore implements Store {
       for (let attempt = 0; attempt < REQUEST_ATTEMPTS; attempt += 1) {
         const newest = this.#newest(scope);
         if (newest === undefined) break;
-        // A name that is taken is a wish that somebody had before: as good.
+        // A name that is taken is a wish that someone had before: as good.
         createWhole(pathOf(this.#dir(scope), newest, 'abort'), requestBytes(request), this.#root.modes, this.#io.fs);
         if (this.#newest(scope) === newest) return;
       }
       const hint = 'Look with kvdeploy status who leads now, then ask again.';
-      throw new KvdeployError('BUSY', { message: `nobody in ${scopeText(scope)} could be asked for an abort`, hint });
+      throw new KvdeployError('BUSY', { message: `no leader of ${scopeText(scope)} could be asked for an abort`, hint });
     });
   }
 
@@ -290,7 +290,7 @@ class OwnSegment {
   #rolledBack(path: string): Error {
     this.#fs.ftruncateSync(this.#fd, this.#bytes);
     flush(this.#fd, path, this.#fs);
-    return new Error(`${path} does not hold what was written to it`);
+    return new Error(`${path} does not contain what was written to it`);
   }
 
   beat(seconds: number): void {
@@ -307,7 +307,7 @@ function headOf(entry: Entry, line: Buffer): Head {
   return { seq: entry.seq, hash: lineHash(line.subarray(0, -1)) };
 }
 
-// A wish to abort, as a file beside the owner's segment. Must not lose a wish because it cannot be read.
+// A wish to abort, as a file next to the owner's segment. Must not lose a wish because it cannot be read.
 
 export const MAX_REQUEST_BYTES = 64 * 1024;
 

@@ -21,7 +21,7 @@ export interface StateRoot {
   readonly modes: Modes;
 }
 
-/** What stands beside a segment: the ledger itself, the fence, a wish to abort, or bytes that were put aside. */
+/** What a segment's files are: the ledger itself, the fence, a wish to abort, or bytes that were put aside. */
 export type Kind = 'jsonl' | 'fenced' | 'abort' | 'torn';
 
 /** The ledger's directory as names below the state directory. Throws on a name that could lead elsewhere. */
@@ -40,7 +40,7 @@ export function ledgerDir(root: StateRoot, scope: Scope): string {
   return [root.dir, ...ledgerNames(scope)].join('/');
 }
 
-/** A file of the state that nobody else can have written. */
+/** A file of the state that no one else can have written. */
 export function readState(fs: Fs, root: StateRoot, path: string, maxBytes: number): Buffer {
   return readOurs(path, maxBytes, fs, (stat) => strangerProblem(stat, fs.statSync(root.dir), root.modes.gid));
 }
@@ -135,7 +135,7 @@ function toRead(io: Io, dir: string, { settled, listed }: Loaded) {
   }
   const atMs = io.now();
   const numbers = listSegments(io.fs, dir);
-  // Fewer segments than before: somebody took some away, so nothing that was settled counts any more.
+  // Fewer segments than before: someone took some away, so nothing that was settled counts any more.
   const from = numbers.length > settled.segments ? settled : NOTHING_SETTLED;
   return { from, numbers: numbers.slice(from.segments), listed: { inode: ino, changedAtMs: mtimeMs, atMs } };
 }

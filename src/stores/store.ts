@@ -1,4 +1,4 @@
-/** The store port: keeps one ledger per scope. Must never accept an entry from anybody but the owner of the claim. */
+/** The store port: keeps one ledger per scope. Must never accept an entry from anyone but the owner of the claim. */
 import type { Scope } from '../base/scope.ts';
 import type { Entry, NewEntry } from '../core/ledger/ledger.ts';
 
@@ -9,7 +9,7 @@ export interface StoredLedger {
   readonly head: string;
   /** Bytes of a torn tail that were left out (a crash in the middle of an append); 0 when none. */
   readonly tornBytes: number;
-  /** Wall-clock milliseconds of the owner's last sign of life; null when nobody holds the claim. */
+  /** Wall-clock milliseconds of the owner's last sign of life; null when no one holds the claim. */
   readonly beatAtMs: number | null;
 }
 
@@ -30,7 +30,7 @@ export interface Store {
   append(scope: Scope, seq: number, entry: NewEntry): Promise<'ok' | 'conflict'>;
   /**
    * Ends the ownership that the `claimed` entry with this sequence began: from then on its owner's appends answer `conflict`,
-   * and only a new claim can follow. Does nothing when somebody has succeeded it already. A claim over an owner that is
+   * and only a new claim can follow. Does nothing when another claim has succeeded it already. A claim over an owner that is
    * neither fenced nor has released is a `conflict`.
    */
   fence(scope: Scope, claimSeq: number): Promise<void>;
@@ -39,7 +39,7 @@ export interface Store {
   /** A sign of life of the owner. */
   beat(scope: Scope): Promise<void>;
   requestAbort(scope: Scope, request: AbortRequest): Promise<void>;
-  /** The abort that somebody asked of the present owner, if any. */
+  /** The abort that someone asked of the current owner, if any. */
   requestedAbort(scope: Scope): Promise<AbortRequest | undefined>;
   /** Every scope of which it keeps a ledger. */
   scopes(): Promise<readonly Scope[]>;

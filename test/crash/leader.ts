@@ -16,7 +16,8 @@ import { splitOf } from './writings.ts';
 
 const [, , what = '', stateDir = '', argument = ''] = process.argv;
 const store = localStore(stateDir, nodeIo);
-const claim = () => takeClaim(store, SCOPE, { actor: 'alice', command: what }, nodeIo, { takeOver: false });
+const alice = { io: nodeIo, store, scope: SCOPE, actor: 'alice' };
+const claim = () => takeClaim(alice, what, { takeOver: false });
 
 function say(line: string): void {
   writeSync(1, `${line}\n`);
@@ -25,7 +26,7 @@ function say(line: string): void {
 /** Shifts until it is not allowed to any more. */
 async function shift(): Promise<void> {
   await claim();
-  keepBeating(store, SCOPE, nodeIo);
+  keepBeating(alice);
   const target = openTarget(JSON.parse(argument), null, nodeIo);
   const over = { io: nodeIo, store, scope: SCOPE, pointerDirs: [pointerDir(stateDir, SCOPE)] };
   const { forbidden } = new Watch(over as unknown as Watched);
@@ -51,7 +52,7 @@ async function turn(): Promise<void> {
     closeSync(openSync(argument, 'wx'));
     await nodeIo.sleep(2);
     unlinkSync(argument);
-    await releaseClaim(store, SCOPE, 'alice', taken.seq, nodeIo);
+    await releaseClaim(alice, taken.seq);
     return say('led');
   }
 }

@@ -55,7 +55,7 @@ export async function takeOver({ leader, stopper, settings, rounds, seed, canEnd
     const worst = canEnd && round % 2 === 0 ? {} : stopping(stopper, settings.kind, 1 + Math.floor(random() * 5));
     const leading = await freeze([leader, 'shift', stateDir, JSON.stringify(settings)], worst, random() * 60);
     const store = localStore(stateDir, io);
-    const taken = await takeClaim(store, SCOPE, { actor: 'bob', command: 'abort' }, io, { takeOver: true });
+    const taken = await takeClaim({ io, store, scope: SCOPE, actor: 'bob' }, 'abort', { takeOver: true });
     if (taken.from?.ended !== canEnd) faults.push(`${settings.kind}, round ${round}: ended is ${taken.from?.ended}`);
     await apply();
     await leading.wake();
@@ -65,7 +65,7 @@ export async function takeOver({ leader, stopper, settings, rounds, seed, canEnd
       await apply();
     }
     if (!(await isOurs())) faults.push(`${settings.kind}, round ${round}: traffic is not where the new leader put it`);
-    await releaseClaim(store, SCOPE, 'bob', taken.seq, io);
+    await releaseClaim({ io, store, scope: SCOPE, actor: 'bob' }, taken.seq);
   }
   if (canEnd && stale > 0) faults.push(`${stale} stale changes from leaders that had been ended`);
   if (!canEnd && stale !== rounds) faults.push(`only ${stale} of ${rounds} leaders that nobody ended made their last change`);

@@ -38,7 +38,7 @@ const acts: Readonly<Record<string, () => Promise<void> | void>> = {
   },
   ledger: async () => {
     const store = localStore(stateDir, io);
-    const claim = await takeClaim(store, SCOPE, { actor: 'alice', command: 'write' }, io, { takeOver: false });
+    const claim = await takeClaim({ io, store, scope: SCOPE, actor: 'alice' }, 'write', { takeOver: false });
     acknowledge('claim', claim.seq, process.pid);
     let { seq } = claim;
     for (let time = 0; time < Number(times); time += 1) {
@@ -47,7 +47,7 @@ const acts: Readonly<Record<string, () => Promise<void> | void>> = {
       seq += 1;
       acknowledge('entry', seq, text);
     }
-    await releaseClaim(store, SCOPE, 'alice', seq, io);
+    await releaseClaim({ io, store, scope: SCOPE, actor: 'alice' }, seq);
   },
   hold: () => {
     const { written, failed } = writeHold([openPointerDir()], holdNote(), fs);

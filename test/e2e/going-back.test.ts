@@ -22,7 +22,7 @@ describe.concurrent('going back', () => {
       await site.haproxy.command('set server gw/green weight 150');
       const ran = await running.ended;
       expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([5, 'DRIFT']);
-      expect(ran.result.message).toMatch(/somebody else moved the traffic: kvdeploy set .*50 %.*the router reports .*75 %/i);
+      expect(ran.result.message).toMatch(/someone else moved the traffic: kvdeploy set .*50 %.*the router reports .*75 %/i);
       expect(ran.result.traffic?.split).toMatchObject([{ percent: 25 }, { percent: 75 }]);
       expect(await site.split()).toEqual({ blue: 25, green: 75 });
       expect(ran.result.next[0]).toMatch(/^node .*break-glass\.mjs --env production/);

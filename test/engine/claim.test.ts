@@ -11,7 +11,7 @@ import { ledgerDir, note, notes, SCOPE } from '../stores/entries.ts';
 const LEADER: ProcessIdentity = { host: 'deploy-1', boot: 'boot', pid: 71, started: '1' };
 const OTHER: ProcessIdentity = { host: 'deploy-1', boot: 'boot', pid: 72, started: '2' };
 const REMOTE: ProcessIdentity = { ...OTHER, host: 'deploy-2' };
-const WHO = { actor: 'alice', command: 'promote' };
+const ALICE = { scope: SCOPE, actor: 'alice' };
 const GENTLE = { takeOver: false };
 
 /** The machine of a process: a wall clock, a monotonic clock that sleeping moves, and who is running. */
@@ -47,12 +47,12 @@ async function led(silentMs: number, alive = true) {
   const machine: Machine = { nowMs: Date.now(), monotonicMs: 0, running: new Set(alive ? [71] : []), ended: [] };
   const dir = freshFolder();
   const leader = localStore(dir, processIn(machine, LEADER));
-  const taken = await takeClaim(leader, SCOPE, WHO, processIn(machine, LEADER), GENTLE);
+  const taken = await takeClaim({ ...ALICE, io: processIn(machine, LEADER), store: leader }, 'promote', GENTLE);
   const beat = (machine.nowMs - silentMs) / 1000;
   utimesSync(join(ledgerDir(dir), '0001.jsonl'), beat, beat);
   const claimAs = (self: ProcessIdentity, options = GENTLE, store?: Store) => {
     const io = processIn(machine, self);
-    return takeClaim(store ?? localStore(dir, io), SCOPE, { actor: 'bob', command: 'resume' }, io, options);
+    return takeClaim({ io, store: store ?? localStore(dir, io), scope: SCOPE, actor: 'bob' }, 'resume', options);
   };
   return { machine, dir, leader, taken, claimAs };
 }
@@ -67,7 +67,7 @@ describe('taking a claim', () => {
 
   it('of a scope whose leader gave it back just takes it', async () => {
     const { machine, leader, claimAs } = await led(0);
-    await releaseClaim(leader, SCOPE, 'alice', 1, processIn(machine, LEADER));
+    await releaseClaim({ ...ALICE, io: processIn(machine, LEADER), store: leader }, 1);
     expect(await claimAs(OTHER)).toMatchObject({ seq: 3, from: null });
     expect(machine.ended).toEqual([]);
   });
@@ -165,7 +165,7 @@ describe('a sign of life', () => {
       beats += 1;
     };
     const store = { beat } as unknown as Store;
-    const stop = keepBeating(store, SCOPE, nodeIo);
+    const stop = keepBeating({ io: nodeIo, store, scope: SCOPE });
     const start = performance.now();
     while (beats < 1 && performance.now() - start < 5_000) await nodeIo.sleep(20);
     stop();

@@ -109,7 +109,7 @@ describe('traffic that somebody else moves', () => {
     const end = await here.go();
     expect(end).toMatchObject({
       how: 'over',
-      state: { phase: 'stuck', code: 'DRIFT', why: expect.stringMatching(/somebody else moved the traffic.*grey 50 %/) },
+      state: { phase: 'stuck', code: 'DRIFT', why: expect.stringMatching(/someone else moved the traffic.*grey 50 %/) },
     });
     expect(here.sim.split).toEqual({ blue: 50, green: 0, grey: 50 });
     const types = await typesIn(here);
@@ -119,7 +119,7 @@ describe('traffic that somebody else moves', () => {
   it('after the last gate keeps the build from becoming known-good', async () => {
     const here = scene();
     when(here, begins('pointing', 2), () => here.sim.move(ALL_BLUE, 0));
-    expect(await here.go()).toMatchObject({ state: { phase: 'stuck', why: expect.stringMatching(/somebody else moved/) } });
+    expect(await here.go()).toMatchObject({ state: { phase: 'stuck', why: expect.stringMatching(/someone else moved/) } });
     expect(pointersIn(here).newest?.knownGood.build.guid).toBe(STABLE);
     expect(here.sim.split).toEqual(ALL_BLUE);
   });

@@ -151,7 +151,7 @@ describe('leading a rollout', () => {
     const { go, sim } = await begun();
     const other = new Process(sim, 12, { host: 'deploy-2' });
     sim.after(3000, () =>
-      takeClaim(storeOf(other.io), SCOPE, { actor: 'bob@deploy-2', command: 'abort' }, other.io, { takeOver: true }),
+      takeClaim({ io: other.io, store: storeOf(other.io), scope: SCOPE, actor: 'bob@deploy-2' }, 'abort', { takeOver: true }),
     );
     expect(await go()).toMatchObject({
       code: 'BUSY',

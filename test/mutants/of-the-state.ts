@@ -123,7 +123,7 @@ export const OF_LEADING: readonly Mutant[] = [
     'a shift is not written down',
     'simulator',
     'core/rollout/rollout.ts',
-    "  switch (event.type) {\n    case 'polled':",
-    "  switch (event.type) {\n    case 'shifted':\n      return false;\n    case 'polled':",
+    '  if (before.phase !== after.phase || before.step !== after.step) return true;',
+    "  if (event.type === 'shifted') return false;\n  if (before.phase !== after.phase || before.step !== after.step) return true;",
   ),
 ];

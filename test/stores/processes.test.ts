@@ -12,7 +12,7 @@ import { ledgerDir, note, notes, SCOPE, seeded } from './entries.ts';
 // Dozens of processes on whatever machine this is: only the order of things is judged, not the time.
 vi.setConfig({ testTimeout: 90_000 });
 
-const WHO = { actor: 'bob', command: 'abort' };
+const BOB = { io: nodeIo, scope: SCOPE, actor: 'bob' };
 const bundle = join(freshFolder(), 'runner.mjs');
 const children: ChildProcess[] = [];
 
@@ -114,7 +114,7 @@ describe('a leader that is killed', () => {
     const lanes = [seed, seed + 1, seed + 2].map(async (laneSeed) => {
       const dir = freshFolder();
       const acked = await killMany(dir, 14, laneSeed);
-      const { entries } = await takeClaim(localStore(dir, nodeIo), SCOPE, WHO, nodeIo, { takeOver: false });
+      const { entries } = await takeClaim({ ...BOB, store: localStore(dir, nodeIo) }, 'abort', { takeOver: false });
       for (const [seq, text] of acked) expect(entries[seq - 1]?.event, `seed ${laneSeed}, seq ${seq}`).toEqual(note(text).event);
       return acked.length;
     });
@@ -135,7 +135,7 @@ describe('a leader that is paused', () => {
     utimesSync(file, old, old);
 
     const store = localStore(dir, nodeIo);
-    const taken = await takeClaim(store, SCOPE, WHO, nodeIo, { takeOver: false });
+    const taken = await takeClaim({ ...BOB, store }, 'abort', { takeOver: false });
     expect(taken.from).toMatchObject({ by: { pid: leader.child.pid }, ended: true });
     const size = lstatSync(file).size;
     try {
@@ -158,7 +158,7 @@ describe('a leader that is paused', () => {
     await until('it stands still', () => readFileSync(`/proc/${leader.child.pid}/stat`, 'utf8').includes(') T '));
     const store = localStore(dir, nodeIo);
     const io = { ...nodeIo, end: async () => false };
-    const taken = await takeClaim(store, SCOPE, WHO, io, { takeOver: true });
+    const taken = await takeClaim({ ...BOB, store, io }, 'abort', { takeOver: true });
     expect(taken.from?.ended).toBe(false);
     expect(await store.append(SCOPE, taken.seq + 1, note('mine'))).toBe('ok');
     process.kill(Number(leader.child.pid), 'SIGCONT');

@@ -9,7 +9,6 @@ import { localStore } from '../../src/stores/local.ts';
 import { note, SCOPE } from './entries.ts';
 
 const [, , what = '', stateDir = '', argument = ''] = process.argv;
-const WHO = { actor: 'alice', command: what };
 
 function say(line: string): void {
   writeSync(1, `${line}\n`);
@@ -17,7 +16,7 @@ function say(line: string): void {
 
 async function claim(io: Io) {
   const store = localStore(stateDir, io);
-  return { store, ...(await takeClaim(store, SCOPE, WHO, io, { takeOver: false })) };
+  return { store, ...(await takeClaim({ io, store, scope: SCOPE, actor: 'alice' }, what, { takeOver: false })) };
 }
 
 /** Claims, appends one entry and releases, as often as asked. */
@@ -29,7 +28,7 @@ async function turns(): Promise<void> {
       if ((await store.append(SCOPE, seq + 1, note(text))) !== 'ok') continue;
       say(`acked ${seq + 1} ${text}`);
       turn += 1;
-      await releaseClaim(store, SCOPE, 'alice', seq + 1, nodeIo);
+      await releaseClaim({ io: nodeIo, store, scope: SCOPE, actor: 'alice' }, seq + 1);
     } catch (error) {
       if ((error as { code?: string }).code !== 'BUSY') throw error;
       await nodeIo.sleep(40 + Math.random() * 120);
@@ -53,7 +52,7 @@ async function race(): Promise<void> {
 /** Leads, beats, and appends until it loses the claim. */
 async function lead(): Promise<void> {
   const { store, seq } = await claim(nodeIo);
-  keepBeating(store, SCOPE, nodeIo);
+  keepBeating({ io: nodeIo, store, scope: SCOPE });
   say('leads');
   for (let next = seq + 1; store.owns(SCOPE); next += 1) {
     if ((await store.append(SCOPE, next, note(`${next}`))) === 'ok') say(`acked ${next} ${next}`);

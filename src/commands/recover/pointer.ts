@@ -8,7 +8,7 @@ import { currentKnownGood, openRollout } from '../../core/ledger/history.ts';
 import { sameScope, scopeText, shortGuid } from '../../core/scope.ts';
 import { publishPointer } from '../../engine/pointer-writer.ts';
 import { assertNoHold } from '../../lead/held.ts';
-import { idlePlaces, pointerProblems, renderIdle, renderNow, rescueProblem } from '../../lead/idle-pointer.ts';
+import { idlePlaces, mustKnowGood, pointerProblems, renderIdle, renderNow, rescueProblem } from '../../lead/idle-pointer.ts';
 import { recordEvent } from '../../lead/lead.ts';
 import { breakGlassCommand } from '../../lead/outcome.ts';
 import { confirm } from '../../release/confirm.ts';
@@ -52,7 +52,7 @@ export async function showPointer(deps: Deps): Promise<Outcome> {
   ]);
 }
 
-/** Renders the way back again over the target of now and compares; with `renew` writes it again. */
+/** Renders the rollback path again for the current target and compares; with `renew` writes it again. */
 export async function verifyPointer(options: { readonly renew?: boolean }, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'optional' });
   const fresh = await renderNow(opened, deps);
@@ -61,18 +61,18 @@ export async function verifyPointer(options: { readonly renew?: boolean }, deps:
   const outdated = opened.pointerDirs.flatMap((dir) => rescueProblem(dir, deps.io) ?? []);
   for (const message of outdated) deps.line({ type: 'note', level: 'warning', message });
   if (problems.length === 0 && (outdated.length === 0 || options.renew !== true))
-    return done(`Every copy verifies and leads back to ${shortGuid(fresh.knownGood.build.guid)} over the members of now.`);
+    return done(`Every copy verifies and restores ${shortGuid(fresh.knownGood.build.guid)} on the current target.`);
   if (options.renew !== true) {
     const code = problems.some((problem) => problem.damaged) ? 'POINTER_DAMAGED' : 'POINTER_STALE';
     throw new KvdeployError(code, {
       message: problems.map(({ dir, why }) => `${dir}: ${why}`).join('; '),
-      hint: `Write it again: kvdeploy pointer verify --renew ${opened.flags}`,
+      hint: `Rewrite it: kvdeploy pointer verify --renew ${opened.flags}`,
     });
   }
   assertNoHold(opened, deps);
   if (openRollout(opened.history) !== null)
     throw new KvdeployError('BUSY', {
-      message: 'A rollout is under way; its pointer was rendered for it.',
+      message: 'A rollout is open; the pointer was rendered for it.',
       hint: `kvdeploy status ${opened.flags}`,
     });
   const { generation, warnings } = publishPointer(idlePlaces(opened, deps), fresh, deps.io);
@@ -83,12 +83,7 @@ export async function verifyPointer(options: { readonly renew?: boolean }, deps:
 /** Prints the known-good build as a file for another machine. */
 export async function exportPointer(deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'optional' });
-  const known = currentKnownGood(opened.history);
-  if (known === null)
-    throw new KvdeployError('NO_KNOWN_GOOD', {
-      message: `No build was ever known-good in ${scopeText(opened.scope)}.`,
-      hint: `kvdeploy adopt ${opened.flags}`,
-    });
+  const known = mustKnowGood(opened);
   const exported: PointerExport = {
     kind: 'PointerExport',
     formatVersion: 1,
@@ -146,11 +141,8 @@ export async function importPointer(file: string, options: { readonly confirm?: 
     (history, ledgerHead) => {
       const [knownGood] = history.knownGood;
       if (knownGood === undefined) throw new Error('an imported build is known-good');
-      return publishPointer(
-        idlePlaces(opened, deps),
-        renderIdle(opened, { target, reading, history, knownGood, ledgerHead }, 'imported', deps),
-        deps.io,
-      );
+      const draft = renderIdle(opened, { target, reading, history, knownGood, ledgerHead, why: 'imported' }, deps);
+      return publishPointer(idlePlaces(opened, deps), draft, deps.io);
     },
   );
   for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });

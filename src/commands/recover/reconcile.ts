@@ -91,14 +91,10 @@ function pointAtServing(
   deps: Deps,
   history: Opened['history'],
 ): readonly string[] {
-  const known = history.knownGood.find((entry) => entry.build.guid === reviewed.serving);
-  if (known === undefined) return [];
-  const draft = renderIdle(
-    opened,
-    { target, reading: reviewed.reading, history, knownGood: known, ledgerHead: reviewed.ledgerHead },
-    'rolled-back',
-    deps,
-  );
+  const knownGood = history.knownGood.find((entry) => entry.build.guid === reviewed.serving);
+  if (knownGood === undefined) return [];
+  const { reading, ledgerHead } = reviewed;
+  const draft = renderIdle(opened, { target, reading, history, knownGood, ledgerHead, why: 'rolled-back' }, deps);
   return publishPointer(idlePlaces(opened, deps), draft, deps.io).warnings;
 }
 

@@ -1,4 +1,4 @@
-/** `abort`: go back to the stable build, from any process that shares the state. Asks nothing: the safe direction is never made harder. */
+/** `abort`: revert to the stable build, from any process that shares the state. Asks nothing: the safe direction is never made harder. */
 
 import { assertNoHold } from '../../lead/held.ts';
 import { abortRollout } from '../../lead/open-rollout.ts';

@@ -24,15 +24,15 @@ export async function resume(options: ResumeOptions, deps: Deps): Promise<Outcom
   return lead(opened, open.plan, deps, { command: 'resume', control, takeOver: false, begin: carryOn(foreign) });
 }
 
-/** Where today's files name another target, nobody can know which one is meant. */
+/** Where today's files name another target, it is unclear which one is meant. */
 function assertSameTarget(opened: Opened, open: State): void {
   const today = opened.settings?.router ?? null;
   if (today === null || isOver(open)) return;
   const differences = differencesOf(open.plan.router, today);
   if (differences.length === 0) return;
   throw new KvdeployError('TARGET_CHANGED', {
-    message: `The config names another target than this rollout runs on: ${differences.join('; ')}.`,
-    hint: `Go back on the old target: kvdeploy abort ${opened.flags}`,
+    message: `The config names a different target than this rollout uses: ${differences.join('; ')}.`,
+    hint: `Roll back on the old target: kvdeploy abort ${opened.flags}`,
   });
 }
 

@@ -38,7 +38,7 @@ export const gateResultSchema = z.strictObject({
   why: z.string(),
   requests: z.number(),
   errors: z.number(),
-  /** How far a comparing gate is on its way to going back and to going on, 0..1, and the slice that weighs most. */
+  /** How far a comparing gate is on its way to a rollback and to the next step, 0..1, and the slice that weighs most. */
   evidence: z
     .strictObject({ back: z.number(), on: z.number(), logE: z.number(), neededLogE: z.number(), slice: z.string().nullable() })
     .optional(),
@@ -59,7 +59,7 @@ export const eventSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('claimed'), atMs, claim: claimSchema }),
   z.strictObject({ type: z.literal('released'), atMs }),
   z.strictObject({ type: z.literal('planned'), atMs, plan: planSchema }),
-  /** Every check passed and the way back is durable as this pointer generation. */
+  /** Every check passed and the rollback path is durable as this pointer generation. */
   z.strictObject({ type: z.literal('prepared'), atMs, generation: z.int().nullable() }),
   z.strictObject({ type: z.literal('refused'), atMs, code: z.string(), message: z.string(), hint: z.string() }),
   z.strictObject({ type: z.literal('shifted'), atMs, split: z.array(shareSchema), certainty: certaintySchema }),
@@ -74,19 +74,19 @@ export const eventSchema = z.discriminatedUnion('type', [
     /** Milliseconds watched in this bake (it begins again after a gap), and without health in a row, up to and with this poll. */
     watchedMs: z.number(),
     missingMs: z.number(),
-    /** False while a person holds the rollout at this step: gates are watched, but no further step begins. */
+    /** False while a person has paused the rollout: gates are watched, but no further step begins. */
     advance: z.boolean(),
     gates: z.array(gateResultSchema),
     evidence: evidenceRecordSchema.optional(),
     /** True when the evidence must be kept although nothing else changed. */
     checkpoint: z.boolean().optional(),
   }),
-  /** Somebody else moved the traffic. */
+  /** Someone else moved the traffic. */
   z.strictObject({ type: z.literal('drifted'), atMs, why: z.string(), split: z.array(shareSchema) }),
   z.strictObject({ type: z.literal('pointed'), atMs, generation: z.int(), warnings: z.array(z.string()) }),
   z.strictObject({ type: z.literal('point-failed'), atMs, why: z.string(), attempt: z.int() }),
   z.strictObject({ type: z.literal('abort-requested'), atMs, actor: z.string(), reason: z.string() }),
-  /** The runner left while traffic may be split; nobody watches until `resume`. */
+  /** The runner left while traffic may be split; no one watches until `resume`. */
   z.strictObject({ type: z.literal('left'), atMs, why: z.enum(['interrupted', 'max-wait', 'until']) }),
   /** A known-good build brought over from another machine's pointer. */
   z.strictObject({

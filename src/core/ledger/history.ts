@@ -6,7 +6,7 @@ import type { Guid } from '../scope.ts';
 import type { Claim, Event } from './events.ts';
 import type { Entry } from './ledger.ts';
 
-/** A build that passed 100 % with its bake, or that a person went back to. */
+/** A build that passed 100 % with its bake, or that a person rolled back to. */
 export interface KnownGood {
   readonly build: Build;
   /** RFC 3339: since when it has been the known-good build (its latest time). */
@@ -19,7 +19,7 @@ export interface KnownGood {
 export interface History {
   /** Sequence of the next entry. */
   readonly nextSeq: number;
-  /** The claim that nobody has released; its process may be gone. */
+  /** The claim that no one has released; its process may be gone. */
   readonly leader: { readonly claim: Claim; readonly since: string } | null;
   /** Newest first, each build once; the first is the known-good build. */
   readonly knownGood: readonly KnownGood[];
@@ -53,143 +53,104 @@ const EMPTY: History = {
 
 /** A history in the making. Its fields are set in place: a new object for each entry would make long ledgers slow. */
 interface Making {
-  readonly history: { -readonly [Key in keyof History]: History[Key] };
-  /** Lists that may grow in place; undefined while they are those of an earlier history. */
-  lists: Lists | undefined;
-}
-
-interface Lists {
-  readonly knownGood: KnownGood[];
-  readonly bad: Map<Guid, string>;
-  readonly guids: Set<Guid>;
-  readonly reviewed: Set<string>;
+  readonly history: Own<History>;
   /** The GUIDs in `knownGood`, so that only a build that returns is looked for in the list. */
   readonly good: Set<Guid>;
 }
 
-/** The lists of the history that is made, copied the first time: most entries change none of them. */
-function own(making: Making): Lists {
-  if (making.lists !== undefined) return making.lists;
-  const { knownGood, bad, guids, reviewed } = making.history;
+type Own<H extends History> = { -readonly [Key in keyof H]: H[Key] } & {
+  readonly knownGood: KnownGood[];
+  readonly bad: Map<Guid, string>;
+  readonly guids: Set<Guid>;
+  readonly reviewed: Set<string>;
+};
+
+function making(from: History): Making {
+  const { knownGood, bad, guids, reviewed } = from;
   const lists = { knownGood: [...knownGood], bad: new Map(bad), guids: new Set(guids), reviewed: new Set(reviewed) };
-  Object.assign(making.history, lists);
-  making.lists = { ...lists, good: new Set(knownGood.map(({ build }) => build.guid)) };
-  return making.lists;
+  return { history: { ...from, ...lists }, good: new Set(knownGood.map(({ build }) => build.guid)) };
 }
 
 /** Folds the entries of one scope's ledger, oldest first. */
 export function fold(entries: readonly Entry[]): History {
-  const making: Making = { history: { ...EMPTY }, lists: undefined };
-  for (const entry of entries) add(making, entry);
-  return making.history;
+  const made = making(EMPTY);
+  for (const entry of entries) add(made, entry);
+  return made.history;
 }
 
 /** One entry more; `history` stays as it was. An event of a rollout that no plan began changes nothing. */
 export function foldEntry(history: History, entry: Entry): History {
-  const making: Making = { history: { ...history }, lists: undefined };
-  add(making, entry);
-  return making.history;
+  const made = making(history);
+  add(made, entry);
+  return made.history;
 }
 
 function add(making: Making, entry: Entry): void {
   const { history } = making;
-  const { event } = entry;
+  const { at, event } = entry;
   history.nextSeq = entry.seq + 1;
-  switch (event.type) {
-    case 'claimed':
-      history.leader = { claim: event.claim, since: entry.at };
-      if (history.rollout !== null) history.rollout = apply(history.rollout, event);
-      return;
-    case 'released':
-      history.leader = null;
-      return;
-    case 'planned':
-      planned(making, event.plan, entry.at);
-      return;
-    case 'imported':
-      imported(making, event, entry.at);
-      return;
-    case 'reconciled':
-      reconciled(making, event, entry.at);
-      afterRollout(making, entry, event);
-      return;
-    case 'prepared':
-    case 'refused':
-    case 'shifted':
-    case 'shift-failed':
-    case 'converged':
-    case 'not-converged':
-    case 'polled':
-    case 'drifted':
-    case 'pointed':
-    case 'point-failed':
-    case 'abort-requested':
-    case 'left':
-      afterRollout(making, entry, event);
+  if (event.type === 'claimed') {
+    history.leader = { claim: event.claim, since: at };
+    if (history.rollout !== null) history.rollout = apply(history.rollout, event);
+  } else if (event.type === 'released') history.leader = null;
+  else if (event.type === 'planned') planned(history, event.plan, at);
+  else if (event.type === 'imported') imported(making, event, at);
+  else {
+    if (event.type === 'reconciled') reconciled(making, event, at);
+    afterRollout(making, event, at);
   }
 }
 
-function planned(making: Making, plan: Plan, at: string): void {
-  const { history } = making;
-  const guids = [plan.candidate.guid, ...(plan.stable === null ? [] : [plan.stable.guid])];
-  for (const guid of guids) if (!history.guids.has(guid)) own(making).guids.add(guid);
+function planned(history: Making['history'], plan: Plan, at: string): void {
+  history.guids.add(plan.candidate.guid);
+  if (plan.stable !== null) history.guids.add(plan.stable.guid);
   history.rollout = start(plan);
   history.plannedAt = at;
   history.changedAt = at;
 }
 
-function afterRollout(making: Making, entry: Entry, event: Event): void {
+function afterRollout(making: Making, event: Event, at: string): void {
   const { history } = making;
   const before = history.rollout;
   if (before === null) return;
   const after = apply(before, event);
   history.rollout = after;
-  history.changedAt = entry.at;
-  if (after.gateFailed && !before.gateFailed && after.plan.kind === 'promote')
-    markBad(making, after.plan.candidate.guid, after.why);
-  else if (after.phase === 'done' && before.phase !== 'done') becameKnownGood(making, after, entry.at);
-}
-
-function becameKnownGood(making: Making, state: State, at: string): void {
-  const { candidate, stable, kind, id, reason } = state.plan;
-  makeKnownGood(making, { build: candidate, since: at, rollout: id }, at);
-  if (kind !== 'rollback' || stable === null) return;
-  markBad(making, stable.guid, `rolled back from${reason === null ? '' : `: ${reason}`}`);
+  history.changedAt = at;
+  const { candidate, stable, kind, id, reason } = after.plan;
+  if (after.gateFailed && !before.gateFailed && kind === 'promote') history.bad.set(candidate.guid, after.why);
+  else if (after.phase === 'done' && before.phase !== 'done') {
+    makeKnownGood(making, { build: candidate, since: at, rollout: id }, at);
+    if (kind === 'rollback' && stable !== null)
+      history.bad.set(stable.guid, `rolled back from${reason === null ? '' : `: ${reason}`}`);
+  }
 }
 
 /** The build becomes the known-good build; the one before it was so until `at`. */
-function makeKnownGood(making: Making, entry: KnownGood, at: string): void {
-  const { knownGood, guids, good } = own(making);
+function makeKnownGood({ history, good }: Making, entry: KnownGood, at: string): void {
+  const { knownGood } = history;
   const { guid, sequence } = entry.build;
   const [last] = knownGood;
   if (last !== undefined && last.until === undefined) knownGood[0] = { ...last, until: at };
-  if (good.has(guid))
-    knownGood.splice(
-      knownGood.findIndex((known) => known.build.guid === guid),
-      1,
-    );
+  const earlier = good.has(guid) ? knownGood.findIndex(({ build }) => build.guid === guid) : -1;
+  if (earlier >= 0) knownGood.splice(earlier, 1);
   knownGood.unshift(entry);
   good.add(guid);
-  guids.add(guid);
-  making.history.highestSequence = Math.max(making.history.highestSequence ?? 0, sequence);
+  history.guids.add(guid);
+  history.highestSequence = Math.max(history.highestSequence ?? 0, sequence);
 }
 
 function imported(making: Making, event: Extract<Event, { type: 'imported' }>, at: string): void {
-  for (const guid of event.bad) markBad(making, guid, 'marked bad where it was imported from');
+  for (const guid of event.bad) making.history.bad.set(guid, 'marked bad where it was imported from');
   makeKnownGood(making, { build: event.build, since: event.since, rollout: 'imported' }, at);
 }
 
 function reconciled(making: Making, event: Extract<Event, { type: 'reconciled' }>, at: string): void {
-  for (const { id } of event.records) own(making).reviewed.add(id);
-  for (const guid of event.bad) markBad(making, guid, `left by break-glass: ${event.reason}`);
-  const { knownGood } = making.history;
+  const { knownGood, bad, reviewed } = making.history;
+  for (const { id } of event.records) reviewed.add(id);
+  for (const guid of event.bad) bad.set(guid, `left by break-glass: ${event.reason}`);
   const serving = knownGood.find((known) => known.build.guid === event.serving);
   if (serving !== undefined && serving !== knownGood[0])
     makeKnownGood(making, { build: serving.build, since: at, rollout: serving.rollout }, at);
-}
-
-function markBad(making: Making, guid: Guid, why: string): void {
-  own(making).bad.set(guid, why);
 }
 
 /** The rollout that still has something to do, or null. */
@@ -197,12 +158,12 @@ export function openRollout(history: History): State | null {
   return history.rollout !== null && !isOver(history.rollout) ? history.rollout : null;
 }
 
-/** Known-good builds that may be gone back to, newest first: never a bad one. */
-export function waysBack(history: History): readonly KnownGood[] {
+/** Known-good builds that a rollback can go to, newest first: never a bad one. */
+export function rollbackTargets(history: History): readonly KnownGood[] {
   return history.knownGood.filter((known) => !history.bad.has(known.build.guid));
 }
 
-/** The build to go back to, or null when none was ever known-good. */
+/** The build that a revert restores, or null when none was ever known-good. */
 export function currentKnownGood(history: History): KnownGood | null {
   return history.knownGood[0] ?? null;
 }

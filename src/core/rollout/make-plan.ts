@@ -7,7 +7,7 @@ import type { Build } from '../manifest/manifest.ts';
 import type { Guid } from '../scope.ts';
 import type { Plan, PlannedGate } from './plan.ts';
 
-/** What a plan takes from the config (or, going back, from the plan before). */
+/** What a plan takes from the config (or, for a rollback, from the plan before). */
 export interface PlanSettings {
   readonly scope: Scope;
   readonly router: { readonly kind: string } & Readonly<Record<string, unknown>>;
@@ -43,7 +43,7 @@ export function promotionPlan(settings: PlanSettings, planning: Planning, candid
   };
 }
 
-/** Going back: one step, no gate, since a sick world could answer none. `left` is the build that serves now, where it is known. */
+/** A rollback: one step, no gate, since metrics may be down too. `left` is the build currently serving, where it is known. */
 export function rollbackPlan(settings: PlanSettings, planning: Planning, to: Build, left: Build | null): Plan {
   return {
     ...common(settings, planning, left === null ? [to] : [to, left]),
@@ -55,7 +55,7 @@ export function rollbackPlan(settings: PlanSettings, planning: Planning, to: Bui
   };
 }
 
-/** Taking over what serves now: nothing is shifted; one bake with passing gates makes it known-good. */
+/** Adopting the build currently serving: nothing is shifted; one bake with passing gates makes it known-good. */
 export function adoptionPlan(settings: PlanSettings, planning: Planning, serving: Build): Plan {
   const bakeMs = settings.steps.at(-1)?.bakeMs ?? 0;
   return {

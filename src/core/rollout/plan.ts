@@ -20,9 +20,9 @@ export const planSchema = z
     id: z.string(),
     kind: z.enum(['promote', 'rollback', 'adopt']),
     scope: scopeSchema,
-    /** The build coming in; for a rollback the build to go back to. */
+    /** The build coming in; for a rollback the build to restore. */
     candidate: buildSchema,
-    /** The build to go back to when a gate fails; for a rollback the build being left. Null for adopt. */
+    /** The build to restore when a gate fails; for a rollback the build being left. Null for adopt. */
     stable: buildSchema.nullable(),
     router: z.looseObject({ kind: z.string() }),
     identity: identitySchema.nullable(),
@@ -70,8 +70,6 @@ function planProblem(plan: {
   return undefined;
 }
 
-// The splits that a plan asks for: at each of its steps, and on the way back. No I/O.
-
 /** The split of a step: the candidate's percent, the rest on stable, nothing anywhere else. */
 export function stepSplit(plan: Plan, step: number): Split {
   const percent = plan.steps[step]?.percent;
@@ -81,7 +79,7 @@ export function stepSplit(plan: Plan, step: number): Split {
 
 /** Everything on stable: where a revert goes. */
 export function stableSplit(plan: Plan): Split {
-  if (plan.stable === null) throw new Error(`plan ${plan.id} has no stable build to go back to`);
+  if (plan.stable === null) throw new Error(`plan ${plan.id} has no stable build to revert to`);
   return splitBetween(membersOf(plan), placeOf(plan.stable), null, 100);
 }
 

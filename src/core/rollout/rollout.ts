@@ -25,9 +25,9 @@ export interface State {
   readonly why: string;
   /** The code that a run which ends here reports. */
   readonly code: string | null;
-  /** While shifting: back to a step that has baked already, because nobody watched since; it bakes again before anything further. */
+  /** While shifting: back to a step that has baked already, because no one watched since; it bakes again before anything further. */
   readonly again: boolean;
-  /** Failed tries of the present effect, in this process. */
+  /** Failed tries of the current effect, in this process. */
   readonly attempts: number;
   /** Time spent waiting for convergence, watched while baking, and without health, at this step and in this process. */
   readonly waitedMs: number;
@@ -50,7 +50,7 @@ export type Effect =
   | { readonly do: 'point' }
   | { readonly do: 'stop' };
 
-/** Tries of a forward shift, and of anything that leads back to a known-good build, before giving up. */
+/** Tries of a forward shift, and of anything that restores a known-good build, before giving up. */
 export const ATTEMPTS_MAX = 3;
 
 export const REVERT_ATTEMPTS_MAX = 10;
@@ -112,7 +112,11 @@ export function apply(state: State, event: Event): State {
     case 'prepared':
       if (state.phase !== 'checking') return state;
       // Adopting takes over what already serves, so there is nothing to shift.
-      return enter(state, state.plan.kind === 'adopt' ? 'converging' : 'shifting', 'every check passed, the way back is durable');
+      return enter(
+        state,
+        state.plan.kind === 'adopt' ? 'converging' : 'shifting',
+        'every check passed, the rollback path is durable',
+      );
     case 'refused':
       return state.phase === 'checking' ? end(state, 'refused', event.message, event.code) : state;
     case 'shifted':
@@ -210,7 +214,7 @@ function advance(state: State): State {
  */
 function bakesAgain(state: State, phase: 'baking' | 'shifting'): State {
   if (state.phase !== 'shifting' || state.step === 0 || state.again) return state;
-  const back = enter({ ...state, step: state.step - 1 }, phase, 'it bakes again, since nobody watched');
+  const back = enter({ ...state, step: state.step - 1 }, phase, 'it bakes again, since no one watched it');
   return { ...back, again: phase === 'shifting' };
 }
 
@@ -218,11 +222,11 @@ function aborted(state: State, event: Extract<Event, { type: 'abort-requested' }
   const abort = { actor: event.actor, reason: event.reason };
   const why = `aborted by ${event.actor}: ${event.reason}`;
   if (state.phase === 'checking') return { ...end(state, 'refused', why, 'ABORTED'), abort };
-  // While pointing the gates have passed and the pointer may already name the candidate: going back is what `rollback` is for.
+  // While pointing the gates have passed and the pointer may already name the candidate: from here on only `rollback` restores another build.
   return ['shifting', 'converging', 'baking'].includes(state.phase) ? { ...fallBack(state, why, 'ABORTED'), abort } : state;
 }
 
-/** Where a rollout goes that cannot go on: a promotion back to stable; a rollback stays, since it must never return to the build it left. */
+/** Where a rollout goes that cannot go on: a promotion reverts to stable; a rollback stays, since it must never return to the build it left. */
 function fallBack(state: State, why: string, code = 'STUCK'): State {
   switch (state.plan.kind) {
     case 'promote':
@@ -248,33 +252,12 @@ function end(state: State, phase: Phase, why: string, code: string | null): Stat
 }
 
 function doneText(plan: Plan): string {
-  return plan.kind === 'adopt' ? 'what serves now is the known-good build' : 'the build is known-good';
+  return plan.kind === 'adopt' ? 'the build currently serving is the known-good build' : 'the build is known-good';
 }
 
-// Which events a ledger must keep. A fold of these alone must stand where the rollout stands. No I/O.
-
-/** True when the ledger must keep this event: it changed where the rollout stands, or says who did what. */
+/** True when the ledger must keep this event: it changed where the rollout stands, or says who did what. A fold of these alone must stand there too. */
 export function isDurable(before: State, event: Event, after: State): boolean {
-  switch (event.type) {
-    case 'polled':
-      return before.phase !== after.phase || before.step !== after.step || event.checkpoint === true;
-    case 'not-converged':
-    case 'shift-failed':
-    case 'point-failed':
-      return before.phase !== after.phase || before.step !== after.step;
-    case 'claimed':
-    case 'released':
-    case 'planned':
-    case 'prepared':
-    case 'refused':
-    case 'shifted':
-    case 'converged':
-    case 'drifted':
-    case 'pointed':
-    case 'abort-requested':
-    case 'left':
-    case 'imported':
-    case 'reconciled':
-      return true;
-  }
+  if (before.phase !== after.phase || before.step !== after.step) return true;
+  if (event.type === 'polled') return event.checkpoint === true;
+  return event.type !== 'not-converged' && event.type !== 'shift-failed' && event.type !== 'point-failed';
 }

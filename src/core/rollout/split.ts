@@ -3,7 +3,7 @@
 import type { Guid } from '../scope.ts';
 import { percentText } from '../text.ts';
 
-/** What one member of a router's target should get. `build` is null for a place whose build nobody told us. */
+/** What one member of a router's target should get. `build` is null for a place whose build is not known. */
 export interface Share {
   readonly place: string;
   readonly build: Guid | null;
@@ -29,7 +29,7 @@ export function splitBetween(
   const rest = 100 - percent;
   const impossible = !(percent >= 0 && rest >= 0) || stable?.place === candidate.place || (stable === null && rest > 0);
   if (impossible)
-    throw new Error(`no split gives ${percent} % to ${candidate.place} and the rest to ${stable?.place ?? 'nobody'}`);
+    throw new Error(`no split gives ${percent} % to ${candidate.place} and the rest to ${stable?.place ?? 'no build'}`);
   const places = new Map(members);
   if (stable !== null) places.set(stable.place, stable.guid);
   places.set(candidate.place, candidate.guid);

@@ -2,7 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import type { AdmittedBuild } from '../../../src/core/admission/admission.ts';
 import type { Event } from '../../../src/core/ledger/events.ts';
-import { currentKnownGood, fold, foldEntry, type History, openRollout, waysBack } from '../../../src/core/ledger/history.ts';
+import {
+  currentKnownGood,
+  fold,
+  foldEntry,
+  type History,
+  openRollout,
+  rollbackTargets,
+} from '../../../src/core/ledger/history.ts';
 import type { Build } from '../../../src/core/manifest/manifest.ts';
 import { adoptionPlan, promotionPlan } from '../../../src/core/rollout/make-plan.ts';
 import { type Plan, stableSplit, stepSplit } from '../../../src/core/rollout/plan.ts';
@@ -136,7 +143,7 @@ describe('a rollback', () => {
     const history = historyOf(adopted(A), promoted(B, A), rolledBack(A, B, 'errors in Paris'));
     expect(refs(history)).toEqual(['blue', 'green']);
     expect(history.bad.get(B.guid)).toBe('rolled back from: errors in Paris');
-    expect(waysBack(history).map((known) => known.build.ref)).toEqual(['blue']);
+    expect(rollbackTargets(history).map((known) => known.build.ref)).toEqual(['blue']);
     expect(history.knownGood.map((known) => [known.since, known.until])).toEqual([
       [minute(15), undefined],
       [minute(10), minute(15)],
@@ -147,7 +154,7 @@ describe('a rollback', () => {
     const history = historyOf(adopted(A), promoted(B, A), promoted(C, B), rolledBack(A, C));
     expect(refs(history)).toEqual(['blue', 'red', 'green']);
     expect(history.bad.get(C.guid)).toBe('rolled back from');
-    expect(waysBack(history).map((known) => known.build.ref)).toEqual(['blue', 'green']);
+    expect(rollbackTargets(history).map((known) => known.build.ref)).toEqual(['blue', 'green']);
     expect(history.highestSequence).toBe(3);
   });
 
@@ -160,7 +167,7 @@ describe('a rollback', () => {
   it('a rollback is followed by a promotion that has the goal as its stable build', () => {
     const history = historyOf(adopted(A), promoted(B, A), rolledBack(A, B), promoted(C, A));
     expect(refs(history)).toEqual(['red', 'blue', 'green']);
-    expect(waysBack(history).map((known) => known.build.ref)).toEqual(['red', 'blue']);
+    expect(rollbackTargets(history).map((known) => known.build.ref)).toEqual(['red', 'blue']);
   });
 });
 

@@ -25,7 +25,7 @@ function anytime(state: State): Event[] {
     { type: 'refused', atMs, code: 'UNREACHABLE', message: 'no answer', hint: 'try again' },
     { type: 'converged', atMs, baseline: {}, certainty: 'served' },
     { type: 'converged', atMs, baseline: { errors: { requests: 5, errors: 0, counting: 'total' } }, certainty: 'served' },
-    { type: 'drifted', atMs, why: 'somebody else moved the traffic', split: [] },
+    { type: 'drifted', atMs, why: 'someone else moved the traffic', split: [] },
     { type: 'pointed', atMs, generation: 2, warnings: [] },
     { type: 'abort-requested', atMs, actor: 'bob', reason: 'looks wrong' },
     { type: 'claimed', atMs, claim: { by, actor: 'alice', command: 'resume', from: null } },

@@ -18,7 +18,7 @@ const PREPARED: Event = { type: 'prepared', atMs, generation: 1 };
 const CONVERGED: Event = { type: 'converged', atMs, baseline: {}, certainty: 'configured' };
 const POINTED: Event = { type: 'pointed', atMs, generation: 2, warnings: [] };
 const ABORT: Event = { type: 'abort-requested', atMs, actor: 'bob', reason: 'looks wrong' };
-const DRIFTED: Event = { type: 'drifted', atMs, why: 'somebody else moved the traffic', split: [] };
+const DRIFTED: Event = { type: 'drifted', atMs, why: 'someone else moved the traffic', split: [] };
 
 function polled(verdict: 'pass' | 'fail' | 'not-yet', more: Partial<Extract<Event, { type: 'polled' }>> = {}): Event {
   const gates = [{ gate: 'errors', verdict, why: `${verdict}, it says`, requests: 200, errors: 3 }];

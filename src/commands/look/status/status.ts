@@ -2,7 +2,7 @@
 import { type Hold, readHold } from '../../../base/pointer/hold.ts';
 import { readPointers } from '../../../base/pointer/pointer.ts';
 import { safeLine } from '../../../base/text.ts';
-import { currentKnownGood, fold, type History, openRollout, waysBack } from '../../../core/ledger/history.ts';
+import { currentKnownGood, fold, type History, openRollout, rollbackTargets } from '../../../core/ledger/history.ts';
 import type { Traffic } from '../../../core/output.ts';
 import { stepSplit } from '../../../core/rollout/plan.ts';
 import { isOver, type State } from '../../../core/rollout/rollout.ts';
@@ -65,7 +65,7 @@ function documentOf(opened: Opened, reading: Reading | { readonly why: string },
       known === null
         ? null
         : { guid: known.build.guid, version: known.build.version, since: known.since, bad: history.bad.has(known.build.guid) },
-    waysBack: waysBack(history).map((way) => ({ guid: way.build.guid, version: way.build.version, since: way.since })),
+    waysBack: rollbackTargets(history).map(({ build, since }) => ({ guid: build.guid, version: build.version, since })),
     rollout: rolloutOf(history.rollout, history.changedAt),
     leader,
     hold: hold === undefined ? null : { file: hold.file, text: hold.text },

@@ -23,7 +23,7 @@ export function pointerChecks(opened: Opened, seen: Seen | null, deps: Deps): re
   const fresh =
     knownGood === null || seen === null
       ? null
-      : renderIdle(opened, { ...seen, history, knownGood, ledgerHead }, 'rendered-again', deps);
+      : renderIdle(opened, { ...seen, history, knownGood, ledgerHead, why: 'rendered-again' }, deps);
   const renew = knownGood === null ? `kvdeploy adopt ${flags}` : `kvdeploy pointer verify --renew ${flags}`;
   const uncompared = knownGood === null ? 'the ledger names no known-good build' : 'the router did not answer';
   return opened.pointerDirs.flatMap((dir, index) => {
