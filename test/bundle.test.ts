@@ -101,7 +101,7 @@ describe('the bundle stays small', () => {
 });
 
 describe('the package', () => {
-  test('holds bin, dist, schemas and the papers, and nothing else, in at most 360 kB', () => {
+  test('the package holds bin, dist, schemas and the papers, and nothing else, in at most 360 kB', () => {
     const { files, size } = pack();
     const tops = new Set(files.map(({ path }) => path.split('/')[0]));
     expect(tops).toEqual(new Set(['LICENSE', 'README.md', 'bin', 'dist', 'package.json', 'schemas']));
@@ -110,13 +110,13 @@ describe('the package', () => {
     expect(size).toBeLessThanOrEqual(360_000);
   });
 
-  test('has no runtime dependency and no install script', () => {
+  test('the package has no runtime dependency and no install script', () => {
     expect(manifest.dependencies).toEqual({});
     const onInstall = ['preinstall', 'install', 'postinstall', 'prepublish'];
     expect(Object.keys(manifest.scripts).filter((name) => onInstall.includes(name))).toEqual([]);
   });
 
-  test('gives the licence of every package that it contains', () => {
+  test('the package gives the licence of every package that it contains', () => {
     const notices = readFileSync(join(ROOT, 'dist/THIRD-PARTY-NOTICES'), 'utf8');
     const missing = [...packagesIn(new Set(Object.keys(meta.command.outputs)))].filter((name) => !notices.includes(`\n${name} `));
     expect(missing).toEqual([]);
@@ -127,18 +127,18 @@ describe('bin/kvdeploy.js', () => {
   const run = (args: readonly string[], nodeArgs: readonly string[] = []) =>
     spawnSync(process.execPath, [...nodeArgs, BIN, ...args], { encoding: 'utf8', env: { PATH: process.env.PATH } });
 
-  test.each(['--version', '-V'])('answers %s alone', (flag) => {
+  test.each(['--version', '-V'])('bin/kvdeploy.js answers %s alone', (flag) => {
     expect(run([flag])).toMatchObject({ status: 0, stdout: `${manifest.version}\n`, stderr: '' });
   });
 
-  test('has only syntax that Node 12 parses', () => {
+  test('bin/kvdeploy.js has only syntax that Node 12 parses', () => {
     const text = readFileSync(BIN, 'utf8').replace(/^#!.*\n/, '');
     const plain = (target: string) =>
       transformSync(text, { target, format: 'esm', supported: { 'import-meta': true, 'dynamic-import': true } }).code;
     expect(plain('node12.22')).toBe(plain('esnext'));
   });
 
-  test.each(['12.22.12', '18.20.4', '20.18.3'])('refuses Node %s, saying what it needs', (version) => {
+  test.each(['12.22.12', '18.20.4', '20.18.3'])('bin/kvdeploy.js refuses Node %s, saying what it needs', (version) => {
     const pretend = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`;
     const { status, stderr } = run(['--version'], ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`]);
     expect(status).toBe(2);
@@ -159,7 +159,7 @@ describe('bin/kvdeploy.js', () => {
     [['rollback', '--break-glass', '--env', 'x', '--reason', 'y']],
     [['--break-glass', '--env', 'x', 'rollback', '--reason', 'y']],
     [['-e', 'rollback', 'rollback', '--break-glass']],
-  ])('loads nothing but the break-glass bundle for %j', (args) => {
+  ])('bin/kvdeploy.js loads nothing but the break-glass bundle for %j', (args) => {
     expect(loaded(args)).toEqual(['break-glass.mjs']);
   });
 
@@ -168,11 +168,11 @@ describe('bin/kvdeploy.js', () => {
     [['doctor', '--break-glass', '--env', 'rollback']],
     [['help', 'rollback', '--break-glass']],
     [['rollback']],
-  ])('leaves %j to the command', (args) => {
+  ])('bin/kvdeploy.js leaves %j to the command', (args) => {
     expect(loaded(args)).not.toContain('break-glass.mjs');
   });
 
-  test('goes on where what it says can be written nowhere, and says so', () => {
+  test('bin/kvdeploy.js goes on where what it says can be written nowhere, and says so', () => {
     const full = openSync('/dev/full', 'w');
     const { status, stderr } = spawnSync(process.execPath, [BIN, '--help'], {
       stdio: ['ignore', full, 'pipe'],
@@ -183,7 +183,7 @@ describe('bin/kvdeploy.js', () => {
     expect(status).toBe(0);
   });
 
-  test('does not mind a reader that went away', async () => {
+  test('bin/kvdeploy.js does not mind a reader that went away', async () => {
     const child = spawn(process.execPath, [BIN, '--help'], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env.PATH },

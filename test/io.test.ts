@@ -22,7 +22,7 @@ async function sleeper() {
 }
 
 describe('a process', () => {
-  it('is running, is ended exactly, and is gone then', async () => {
+  it('a process is running, is ended exactly, and is gone then', async () => {
     const { child, one } = await sleeper();
     expect(nodeIo.isRunning(one)).toBe(true);
     expect(await nodeIo.end(one)).toBe(true);
@@ -31,13 +31,13 @@ describe('a process', () => {
     expect(child.signalCode).toBe('SIGKILL');
   });
 
-  it('is ended although it is stopped', async () => {
+  it('a process is ended although it is stopped', async () => {
     const { child, one } = await sleeper();
     child.kill('SIGSTOP');
     expect(await nodeIo.end(one)).toBe(true);
   });
 
-  it('is not taken for another one that got its number, and that one is left alone', async () => {
+  it('a process is not taken for another one that got its number, and that one is left alone', async () => {
     const { child, one } = await sleeper();
     for (const former of [
       { ...one, started: `${Number(one.started) - 100}` },
@@ -50,7 +50,7 @@ describe('a process', () => {
     child.kill('SIGKILL');
   });
 
-  it('on another host is neither running here nor ended from here', async () => {
+  it('a process on another host is neither running here nor ended from here', async () => {
     const { child, one } = await sleeper();
     expect(nodeIo.isRunning({ ...one, host: 'elsewhere' })).toBe(false);
     expect(await nodeIo.end({ ...one, host: 'elsewhere' })).toBe(false);
@@ -58,7 +58,7 @@ describe('a process', () => {
     child.kill('SIGKILL');
   });
 
-  it('that nobody has reaped yet counts as gone', async () => {
+  it('a process that ended and was not reaped yet counts as gone', async () => {
     const parent = spawn('sh', ['-c', 'sleep 0.01 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
     const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)));
     const one = { ...nodeIo.self(), pid, started: startOf(pid) };
@@ -68,7 +68,7 @@ describe('a process', () => {
     parent.kill('SIGKILL');
   });
 
-  it('is never this one, init, or a whole group', async () => {
+  it('a process to end is never this one, init, or a whole group', async () => {
     const me = nodeIo.self();
     expect(nodeIo.isRunning(me)).toBe(true);
     expect(await nodeIo.end(me)).toBe(false);
@@ -80,18 +80,18 @@ describe('a process', () => {
 });
 
 describe('a program', () => {
-  it('gets its arguments as they are, says what it said, and how it ended', async () => {
+  it('a program gets its arguments as they are, says what it said, and how it ended', async () => {
     const answer = await nodeIo.run(['sh', '-c', 'printf "%s\n" "$1"; echo oops >&2; exit 3', 'sh', '$HOME `x`'], 2_000, yes);
     expect(answer).toEqual({ exitCode: 3, stdout: '$HOME `x`\n', stderr: 'oops\n' });
   });
 
-  it('is not started where that is not allowed', async () => {
+  it('a program is not started where that is not allowed', async () => {
     const mark = join(freshFolder(), 'mark');
     await expect(nodeIo.run(['touch', mark], 2_000, () => 'held')).rejects.toThrow(NotAllowed);
     expect(existsSync(mark)).toBe(false);
   });
 
-  it('gets no secrets of this process', async () => {
+  it('a program gets no secrets of this process', async () => {
     process.env.KVDEPLOY_TEST_SECRET = 'hush';
     const { stdout } = await nodeIo.run(['env'], 2_000, yes);
     delete process.env.KVDEPLOY_TEST_SECRET;
@@ -99,7 +99,7 @@ describe('a program', () => {
     expect(stdout).not.toContain('hush');
   });
 
-  it('that is late is killed with all that it started', async () => {
+  it('a program that is late is killed with all that it started', async () => {
     const mark = join(freshFolder(), 'mark');
     const start = performance.now();
     await expect(nodeIo.run(['sh', '-c', `(trap "" TERM; sleep 2; touch ${mark}) & wait`], 100, yes)).rejects.toThrow(
@@ -110,7 +110,7 @@ describe('a program', () => {
     expect(existsSync(mark)).toBe(false);
   });
 
-  it('that cannot be started, or says too much, is an error', async () => {
+  it('a program that cannot be started, or says too much, is an error', async () => {
     await expect(nodeIo.run(['/no/such/program'], 2_000, yes)).rejects.toThrow(/no\/such\/program/);
     await expect(nodeIo.run(['./here'], 2_000, yes)).rejects.toThrow(/absolute/);
     await expect(nodeIo.run([], 2_000, yes)).rejects.toThrow(/name/);
@@ -119,7 +119,7 @@ describe('a program', () => {
 });
 
 describe('sleeping', () => {
-  it('ends at once when it is called off, and never rejects', async () => {
+  it('a sleep ends at once when it is called off, and never rejects', async () => {
     const start = performance.now();
     await nodeIo.sleep(10_000, AbortSignal.timeout(20));
     await nodeIo.sleep(10_000, AbortSignal.abort());

@@ -20,7 +20,7 @@ test.each([...PROGRAMS, 'root'])('some test needs %s', (what) => {
 /** On every Linux that runs Node and npm. */
 const ALWAYS = ['sh', 'bash', 'cp', 'chown', 'mkfifo', 'mknod', 'sleep', 'umount', 'npm', 'node'];
 
-it('starts no program that .ci/setup does not install', () => {
+it('the tests start no program that .ci/setup does not install', () => {
   const started = sources.flatMap((name) => {
     const text = readFileSync(join(ROOT, 'test', name), 'utf8');
     return [...text.matchAll(/\b(?:spawn|spawnSync|execFile|execFileSync|startProgram|runToEnd)\(\s*\[?\s*'([\w.-]+)'/g)].map(
@@ -45,7 +45,7 @@ describe('what a test file needs', () => {
     ['a list', "run(['some-server', '-f', file]);"],
     ['a call in lines', "startProgram(\n  'some-server',\n  args,\n);"],
     ['a line for a shell', 'shell(`cd /tmp && /usr/sbin/some-server -f ${file}`);'],
-  ])('is what it starts by %s', (_how, text) => {
+  ])('a test file needs what it starts by %s', (_how, text) => {
     expect(needsOf({ 'a.test.ts': text })).toEqual(['some-server']);
   });
 
@@ -55,7 +55,7 @@ describe('what a test file needs', () => {
     ["await import('./b.ts');"],
     ["const program = new URL('./b.ts', import.meta.url);"],
     ["import { c } from './c.ts';"],
-  ])('is what is started where it leads by: %s', (text) => {
+  ])('a test file needs what is started where it leads by: %s', (text) => {
     const files = { 'a.test.ts': text, 'b.ts': "spawn('some-server', []);", 'c.ts': "import './b.ts';\nimport './a.test.ts';" };
     expect(needsOf(files)).toEqual(['some-server']);
   });
@@ -65,7 +65,7 @@ describe('what a test file needs', () => {
     ["const gate = { source: 'some-server' };"],
     ["choose(stopper, 'some-server', 1);"],
     ['// It is like git: it has a history.'],
-  ])('is nothing that is only named: %s', (text) => {
+  ])('a test file needs nothing that is only named: %s', (text) => {
     expect(needsOf({ 'a.test.ts': text, 'b.ts': "spawn('some-server', []);" })).toEqual([]);
   });
 
@@ -73,7 +73,7 @@ describe('what a test file needs', () => {
   it.each([
     [['fs.chownSync', '(path, 1, 1);'].join('')],
     [["await runToEnd(['mount'", ", '-t', 'tmpfs', 'tmpfs', folder]);"].join('')],
-  ])('is root for: %s', (text) => {
+  ])('a test file needs root for: %s', (text) => {
     expect(needsOf({ 'a.test.ts': text })).toEqual(['root']);
   });
 });

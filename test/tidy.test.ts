@@ -28,15 +28,15 @@ function faults(rule: Rule, folder: string): readonly string[] {
 }
 
 describe('the source keeps the rules of the house', () => {
-  test.each(Object.entries(SOURCE_RULES))('%s', (_name, rule) => {
+  test.each(Object.entries(SOURCE_RULES))('the source keeps the rule %s', (_name, rule) => {
     expect(faults(rule, 'src')).toEqual([]);
   });
 
-  test('no circle of imports, types included', () => {
+  test('the source has no circle of imports, types included', () => {
     expect(importCircles(sources('src'))).toEqual([]);
   });
 
-  test('no folder with more files than a reader takes in at a glance', () => {
+  test('the source has no folder with more files than a reader takes in at a glance', () => {
     expect(crowdedFolders(sources('src'))).toEqual([]);
   });
 
@@ -132,12 +132,12 @@ function named(examples: typeof BROKEN): readonly (readonly [string, (typeof BRO
 }
 
 describe('each rule bites', () => {
-  test.each(named(BROKEN))('on: %s', (_name, [name, path, text]) => {
+  test.each(named(BROKEN))('each rule bites on: %s', (_name, [name, path, text]) => {
     const source = { path, text: name === 'opensWithDocComment' ? text : DOC + text };
     expect(SOURCE_RULES[name]?.(source)).toHaveLength(1);
   });
 
-  test.each(named(FINE))('but not on: %s', (_name, [name, path, text]) => {
+  test.each(named(FINE))('no rule bites on: %s', (_name, [name, path, text]) => {
     expect(SOURCE_RULES[name]?.({ path, text: DOC + text })).toEqual([]);
   });
 
@@ -152,11 +152,14 @@ describe('each rule bites', () => {
 });
 
 describe('a comment that cites what is not in the repository', () => {
-  test.each(['// As R34 asks.', '/** The rule\n * of DESIGN.md. */', 'go(); // CONTRACT'])('is found: %s', (text) => {
-    expect(noOutsideReferences({ path: 'src/x.ts', text })).toHaveLength(1);
-  });
+  test.each(['// As R34 asks.', '/** The rule\n * of DESIGN.md. */', 'go(); // CONTRACT'])(
+    'an outside reference is found: %s',
+    (text) => {
+      expect(noOutsideReferences({ path: 'src/x.ts', text })).toHaveLength(1);
+    },
+  );
 
-  test.each(['const r = "R34";', '// Cloudflare R2x', 'const CONTRACT = 1;'])('is not: %s', (text) => {
+  test.each(['const r = "R34";', '// Cloudflare R2x', 'const CONTRACT = 1;'])('no outside reference is found: %s', (text) => {
     expect(noOutsideReferences({ path: 'src/x.ts', text })).toEqual([]);
   });
 });
@@ -191,11 +194,11 @@ describe('the rules about the whole tree bite', () => {
 });
 
 describe('the scanner', () => {
-  test('blanks comments, strings and regular expressions, and keeps line numbers', () => {
+  test('the scanner blanks comments, strings and regular expressions, and keeps line numbers', () => {
     expect(codeOf('a; // b\n/* c\n */ d("e", /f"/g, `g${h}`)').replaceAll(/ +/g, ' ')).toBe('a; \n \n d( , , ${h} )');
   });
 
-  test('finds every import that is there at run time', () => {
+  test('the scanner finds every import that is there at run time', () => {
     const text =
       "import a from 'a';\nimport type b from 'b';\nexport * from 'c';\nexport { d } from 'd';\nawait import('e');\nimport 'f';";
     expect(valueImports(text)).toEqual(['a', 'c', 'd', 'f', 'e']);

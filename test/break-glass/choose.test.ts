@@ -31,20 +31,20 @@ describe('the build', () => {
     chooseBuild(pointers, to, foreign, commandFor);
   const blue = restoreOf(BLUE, { ref: 'blue', knownGoodSince: '2026-11-19T09:00:00Z' });
 
-  it('is the newest known-good one, and the others are offered', () => {
+  it('the build to restore is the newest known-good one, and the others are offered', () => {
     const choice = choose(numbered(pointerOf({ knownGood: blue }), pointerOf({ earlier: [blue] })));
     expect([choice.restore.build.guid, choice.pointer.generation]).toEqual([GREEN, 2]);
     expect(choice.others.map(({ restore }) => restore.build.guid)).toEqual([BLUE]);
   });
 
   it.each([BLUE, BLUE.slice(0, 8), BLUE.toUpperCase(), `urn:uuid:${BLUE}`, `{${BLUE}}`])(
-    'is the one that --to %s names',
+    'the build to restore is the one that --to %s names',
     (to) => {
       expect(choose(numbered(pointerOf({ earlier: [blue] })), to).restore.build.guid).toBe(BLUE);
     },
   );
 
-  it('comes from an older generation where the newest does not list it', () => {
+  it('the build to restore comes from an older generation where the newest does not list it', () => {
     expect(choose(numbered(pointerOf({ knownGood: blue }), pointerOf()), BLUE).pointer.generation).toBe(1);
   });
 
@@ -53,7 +53,7 @@ describe('the build', () => {
     ['one that nobody knows', RED, 'NOT_KNOWN_GOOD', []],
     ['seven characters', BLUE.slice(0, 7), 'USAGE', []],
     ['no GUID', 'previous', 'USAGE', []],
-  ] as const)('is refused: %s', (_, to, code, foreign) => {
+  ] as const)('the build to restore is refused: %s', (_, to, code, foreign) => {
     expect(refusal(() => choose(numbered(pointerOf({ earlier: [blue] })), to, new Map(foreign)))).toMatchObject({ code });
   });
 
@@ -61,26 +61,26 @@ describe('the build', () => {
     ['the known-good one is bad', pointerOf({ bad: [GREEN] }), undefined],
     ['another is named that nobody knows', pointerOf({ bad: [GREEN] }), RED],
     ['what is named is no GUID', pointerOf({ bad: [GREEN] }), 'previous'],
-  ])('is refused without announcing others where there are none: %s', (_, pointer, to) => {
+  ])('the build to restore is refused without announcing others where there are none: %s', (_, pointer, to) => {
     expect(refusal(() => choose(numbered(pointer), to))).toMatchObject({
       hint: 'There is no other known-good build to roll back to. Change the router by hand.',
       next: [],
     });
   });
 
-  it('is refused when two begin alike', () => {
+  it('the build to restore is refused when two begin alike', () => {
     const pointers = numbered(pointerOf({ earlier: [restoreOf(`${GREEN.slice(0, 35)}9`, { ref: 'other' })] }));
     expect(refusal(() => choose(pointers, GREEN.slice(0, 8))).code).toBe('GUID_UNCLEAR');
   });
 
-  it('is refused when it is marked bad, with the command for the next one', () => {
+  it('the build to restore is refused when it is marked bad, with the command for the next one', () => {
     const pointers = numbered(pointerOf({ earlier: [blue], bad: [GREEN] }));
     expect(refusal(() => choose(pointers))).toMatchObject({ code: 'BAD_BUILD', next: [commandFor(BLUE)] });
     expect(refusal(() => choose(pointers, GREEN)).code).toBe('BAD_BUILD');
     expect(choose(pointers, BLUE).restore.build.guid).toBe(BLUE);
   });
 
-  it('is refused when its place went to a later build, also after a rollback from that one', () => {
+  it('a build whose place went to a later one is refused, even after a rollback from that one', () => {
     const green = restoreOf(GREEN, { knownGoodSince: '2026-11-18T09:00:00Z' });
     const heir = restoreOf(RED, { knownGoodSince: '2026-11-20T09:00:00Z' });
     const pointers = numbered(
@@ -93,7 +93,7 @@ describe('the build', () => {
     expect(choose(pointers).restore.build.guid).toBe(BLUE);
   });
 
-  it('is not refused when it came back to its place after the later one', () => {
+  it('a build that came back to its place after the later one is not refused', () => {
     const green = restoreOf(GREEN, { knownGoodSince: '2026-11-18T09:00:00Z' });
     const heir = restoreOf(RED, { knownGoodSince: '2026-11-20T09:00:00Z' });
     expect(choose(numbered(pointerOf({ knownGood: heir }), pointerOf({ knownGood: green }))).restore.build.guid).toBe(GREEN);
@@ -120,7 +120,7 @@ describe('the state', () => {
       copyPointer(stateWith(target, []), pointer, fs, OWNER_ONLY);
   }
 
-  it('is one with its copies: the highest good generation wins, and all of them get the hold', () => {
+  it('a state is one with its copies: the highest good generation wins, and all of them get the hold', () => {
     const dir = stateWith(state, [pointerOf(), pointerOf({ rollout: 'r-2' })]);
     alsoCopied(dir, copy);
     fs.truncateSync(join(dir, 'ptr.000000000002'), 10);
@@ -132,7 +132,7 @@ describe('the state', () => {
     });
   });
 
-  it('is never mixed with another state of the same names; which one is meant must be said', () => {
+  it('a state is never mixed with another one of the same names; which one is meant must be said', () => {
     stateWith(state, [pointerOf()]);
     stateWith(copy, [pointerOf({ rollout: 'r-other' }), pointerOf({ rollout: 'r-other-2' })]);
     const refused = refusal(() => source());
@@ -143,12 +143,12 @@ describe('the state', () => {
     expect(source({ preferred: [state] })).toMatchObject({ newest: { rollout: 'r-1' }, dirs: [stateWith(state, [])] });
   });
 
-  it('is read from a copy when the named one is gone', () => {
+  it('the state is read from a copy when the named one is gone', () => {
     stateWith(copy, [pointerOf()]);
     expect(source({ preferred: [join(folder, 'gone')] }).from).toBe(stateWith(copy, []));
   });
 
-  it('must be of one scope, else each gets its whole command', () => {
+  it('the state must be of one scope, else each gets its whole command', () => {
     stateWith(state, [pointerOf()]);
     const billing = { ...SCOPE, service: 'billing' };
     stateWith(state, [pointerOf({ scope: billing })], billing);
@@ -158,7 +158,7 @@ describe('the state', () => {
     expect(source({ service: 'billing' }).scope).toEqual(billing);
   });
 
-  it('says what is known when nothing fits', () => {
+  it('break-glass says what is known when nothing fits', () => {
     expect(refusal(() => source()).code).toBe('NO_STATE');
     stateWith(state, [pointerOf()]);
     expect(refusal(() => source({ environment: 'staging' }))).toMatchObject({
@@ -168,7 +168,7 @@ describe('the state', () => {
     expect(refusal(() => source({ service: 'other' })).code).toBe('UNKNOWN_NAME');
   });
 
-  it('refuses pointers that were copied over from another environment', () => {
+  it('break-glass refuses pointers that were copied over from another environment', () => {
     const staging = { ...SCOPE, environment: 'staging' };
     const from = stateWith(join(folder, 'other'), [pointerOf({ scope: staging })], staging);
     const to = stateWith(state, []);
@@ -179,13 +179,13 @@ describe('the state', () => {
     });
   });
 
-  it('warns when a lower generation was written later', () => {
+  it('break-glass warns when a lower generation was written later', () => {
     stateWith(state, [pointerOf({ writtenAt: '2026-11-21T12:00:00Z' }), pointerOf()]);
     expect(source().warnings).toEqual([expect.stringContaining('generation 1 has a later timestamp')]);
   });
 });
 
-it('ends with the exit codes that every other command uses', () => {
+it('break-glass ends with the exit codes that every other command uses', () => {
   for (const [code, exit] of Object.entries(EXIT_CODES))
     expect([code, EXIT_OF[code as keyof typeof EXIT_OF]]).toEqual([code, exit]);
 });

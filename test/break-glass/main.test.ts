@@ -66,7 +66,7 @@ function untouched(): void {
 }
 
 describe('the way back', () => {
-  it('brings the known-good build back, reads it back, sets the hold, keeps a record, and says what is next', async () => {
+  it('break-glass restores the known-good build, reads it back, sets the hold, keeps a record, and says what is next', async () => {
     const { code, stdout, stderr } = await glass(SURE);
     expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);
     expect(stdout).toContain(`rolled back to build ${GREEN}`);
@@ -83,12 +83,12 @@ describe('the way back', () => {
     expect(stdout + stderr).not.toContain('\u001b');
   });
 
-  it('is small enough to be carried beside every pointer', () => {
+  it('break-glass is small enough to be carried next to every pointer', () => {
     expect(fs.statSync(program).size).toBeLessThan(60_000);
     expect(fs.readFileSync(program, 'utf8')).not.toMatch(/import\(/);
   });
 
-  it('may be used again under its own hold, to an earlier build, and adds to the record', async () => {
+  it('break-glass may be used again under its own hold, to an earlier build, and adds to the record', async () => {
     await glass(SURE);
     const again = await glass([...SURE, '--to', BLUE.slice(0, 8)]);
     expect([again.code, serving()]).toEqual([0, '{"serve":"blue"}\n']);
@@ -96,7 +96,7 @@ describe('the way back', () => {
     expect(records().map(({ intent }) => intent?.toGuid)).toEqual([GREEN, BLUE]);
   });
 
-  it('works from a folder that is gone, as another user who may read, with the state on a read-only disk', async () => {
+  it('break-glass works from a folder that is gone, as a user who may only read, with the state on a read-only disk', async () => {
     const gone = join(folder, 'gone');
     fs.mkdirSync(gone);
     const script = `cd ${gone} && rmdir ${gone} && exec ${process.execPath} ${program} --state-dir ${state} ${SURE.map((word) => `'${word}'`).join(' ')}`;
@@ -127,7 +127,7 @@ describe('the way back', () => {
     expect(fs.existsSync(join(readable, 'kvdeploy-65534/break-glass.jsonl'))).toBe(true);
   });
 
-  it('goes on without hold and record when no disk takes them, and says so loudly', async () => {
+  it('break-glass goes on without hold and record when no disk takes them, and says so loudly', async () => {
     await runToEnd(['mount', '--bind', state, state]);
     await runToEnd(['mount', '-o', 'remount,bind,ro', state]);
     try {
@@ -141,7 +141,7 @@ describe('the way back', () => {
     expect(readHold([dir], fs)).toBeUndefined();
   });
 
-  it('runs from a copy with the state gone, without being told where anything is', async () => {
+  it('break-glass runs from a copy with the state gone, without being told where anything is', async () => {
     const copy = stateWith(join(folder, 'copy'), []);
     copyPointer(copy, readPointers(dir, fs, SCOPE).newest as Pointer, fs, OWNER_ONLY);
     const beside = placeRescue(copy, program, fs, OWNER_ONLY);
@@ -152,7 +152,7 @@ describe('the way back', () => {
     expect(readHold([copy], fs)?.note?.toGuid).toBe(GREEN);
   });
 
-  it('finds a state by the list in the home folder, and sets the hold in its copies too', async () => {
+  it('break-glass finds a state by the list in the home folder, and sets the hold in its copies too', async () => {
     const copy = stateWith(join(folder, 'copy'), []);
     copyPointer(copy, readPointers(dir, fs, SCOPE).newest as Pointer, fs, OWNER_ONLY);
     const places = join(folder, 'home/.local/state/kvdeploy');
@@ -162,7 +162,7 @@ describe('the way back', () => {
     expect([dir, copy].map((place) => readHold([place], fs)?.note?.toGuid)).toEqual([GREEN, GREEN]);
   });
 
-  it('reports damaged generations and uses the one below', async () => {
+  it('break-glass reports damaged generations and uses the one below', async () => {
     fs.writeFileSync(join(dir, 'ptr.000000000002'), 'torn');
     const { code, stderr } = await glass(SURE);
     expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);
@@ -171,7 +171,7 @@ describe('the way back', () => {
 });
 
 describe('the network', () => {
-  it('is not touched before the decision is confirmed', async () => {
+  it('a rescue does not touch the network before it is confirmed', async () => {
     const trace = join(folder, 'trace');
     const { code } = await runToEnd(
       ['strace', '-f', '-e', 'trace=%network', '-o', trace, process.execPath, program, '--state-dir', state, ...ASKED],
@@ -182,7 +182,7 @@ describe('the network', () => {
     untouched();
   });
 
-  it('is not needed at all where the router is a file', async () => {
+  it('a rescue needs no network at all where the router is a file', async () => {
     const { code } = await runToEnd(['unshare', '-n', process.execPath, program, '--state-dir', state, ...SURE]);
     expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);
   });
@@ -195,7 +195,7 @@ describe('the confirmation', () => {
     ['--yes', { stdin: 'closed' }, ['--yes']],
     ['CI=1', { env: { CI: '1' } }, []],
     ['--json', {}, ['--json']],
-  ] as const)('is not taken from %s', async (_, options, args) => {
+  ] as const)('the confirmation of a rescue is not taken from %s', async (_, options, args) => {
     const { code, stderr } = await glass([...ASKED, ...args], options);
     expect(code).toBe(2);
     expect(stderr).toContain('NO_TERMINAL');
@@ -204,7 +204,7 @@ describe('the confirmation', () => {
     untouched();
   });
 
-  it('is not another environment', async () => {
+  it('the name of another environment is no confirmation', async () => {
     const { code, stderr } = await glass([...ASKED, '--confirm', 'staging']);
     expect([code, stderr]).toEqual([2, expect.stringContaining('NOT_CONFIRMED')]);
     untouched();
@@ -217,7 +217,7 @@ describe('the confirmation', () => {
     return runToEnd(['script', '-qefc', `exec ${words} ${extra}`, '/dev/null'], { stdin: typed, after, env });
   };
 
-  it('is typed at a terminal', async () => {
+  it('the confirmation of a rescue is typed at a terminal', async () => {
     const { code, stdout } = await atTerminal('production\n');
     expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);
     expect(stdout).toContain("Type the environment's name to continue (production)");
@@ -231,7 +231,7 @@ describe('the confirmation', () => {
     ['Ctrl-C', '\u0003', '', {}, 'NOT_CONFIRMED'],
     ['--no-input', 'production\n', '--no-input', {}, 'NO_TERMINAL'],
     ['CI=1', 'production\n', '', { CI: '1' }, 'NO_TERMINAL'],
-  ] as const)('is not %s at a terminal', async (_, typed, extra, env, said) => {
+  ] as const)('the confirmation of a rescue is not %s at a terminal', async (_, typed, extra, env, said) => {
     const { code, stdout } = await atTerminal(typed, extra, env);
     expect([code, stdout]).toEqual([2, expect.stringContaining(said)]);
     expect(stdout).toContain('Review the build and the changes above, then add: --confirm production');
@@ -246,13 +246,13 @@ describe('what it refuses', () => {
     ['another environment', ['--env', 'staging', '--reason', REASON, '--confirm', 'staging'], 2, 'UNKNOWN_NAME'],
     ['an unknown build', [...SURE, '--to', 'deadbeef'], 3, 'NOT_KNOWN_GOOD'],
     ['an unknown option', [...SURE, '--force'], 2, 'USAGE'],
-  ] as const)('%s', async (_, args, exit, said) => {
+  ] as const)('break-glass refuses %s', async (_, args, exit, said) => {
     const { code, stderr } = await glass(args);
     expect([code, stderr]).toEqual([exit, expect.stringContaining(said)]);
     untouched();
   });
 
-  it('a build whose place answers with another GUID, before anything is written', async () => {
+  it('break-glass refuses a build whose place answers with another GUID, before anything is written', async () => {
     const builds = await httpServer(() => ({ headers: { 'x-build-guid': BLUE } }));
     const identity = { kind: 'http', url: builds.url, header: 'x-build-guid', equals: GREEN, timeoutMs: 1000 } as const;
     stateWith(state, [pointerOf({ knownGood: restoreOf(GREEN, { ...routesTo(routes, 'green'), identity }), bad: [BLUE] })]);
@@ -270,14 +270,14 @@ describe('made, but not verified', () => {
     return glass(SURE);
   };
 
-  it('is exit 5 when nothing can be read back', async () => {
+  it('break-glass ends with 5 when nothing can be read back', async () => {
     const { code, stderr } = await exitOf({ checks: [] });
     expect([code, serving()]).toEqual([5, '{"serve":"green"}\n']);
     expect(stderr).toContain('NOT_VERIFIED  Changes made but not verified');
     expect(records()).toMatchObject([{ outcome: { result: 'not-verified' } }]);
   });
 
-  it('is exit 5 when the build does not report its GUID, though traffic moves', async () => {
+  it('break-glass ends with 5 when the build does not report its GUID, though traffic moves', async () => {
     const { code, stderr } = await exitOf({
       identity: { kind: 'http', url: 'http://127.0.0.1:1/', header: 'x', equals: GREEN, timeoutMs: 500 },
     });
@@ -285,7 +285,7 @@ describe('made, but not verified', () => {
     expect(stderr).toContain('does not report its GUID');
   });
 
-  it('is exit 5 when an unknown member of the target still serves', async () => {
+  it('break-glass ends with 5 when an unknown member of the target still serves', async () => {
     const table = '# name weight\ngreen 256\npurple 100\n';
     const router = await lineServer(join(folder, 'admin.sock'), (line) => (line.startsWith('show') ? table : '\n'));
     const { code, stderr } = await exitOf({
@@ -309,7 +309,7 @@ describe('made, but not verified', () => {
     await router.close();
   });
 
-  it('is exit 5 when one change fails; the others are made, and all are printed to be pasted', async () => {
+  it('break-glass ends with 5 when one change fails; the others are made, and all are printed to be pasted', async () => {
     const good = routesTo(routes, 'green');
     const { code, stderr } = await exitOf({
       ...good,
@@ -344,7 +344,7 @@ describe('the leader of a rollout', () => {
     return { pid: child.pid ?? 0, ended, child };
   };
 
-  it('is ended on this host before the first change, also while it is stopped', async () => {
+  it('break-glass ends the leader of a rollout on this host before the first change, even one that is stopped', async () => {
     const { pid, ended } = await sleeper();
     process.kill(pid, 'SIGSTOP');
     leads({ host, boot, pid, started: startOf(pid) });
@@ -354,7 +354,7 @@ describe('the leader of a rollout', () => {
     expect(stderr).toContain(`pid ${pid} on ${host}, was ended`);
   });
 
-  it('is left alone when the pid belongs to another process now, or the claim was released', async () => {
+  it('break-glass leaves the leader alone when its pid is another process, or the claim was released', async () => {
     const { pid, child } = await sleeper();
     leads({ host, boot, pid, started: '1' });
     expect((await glass(SURE)).stderr).toContain('has already exited');
@@ -364,7 +364,7 @@ describe('the leader of a rollout', () => {
     child.kill('SIGKILL');
   });
 
-  it('may still act where it runs elsewhere, so every change is made once more after the idle timeout', async () => {
+  it('break-glass makes every change once more after the idle timeout where the leader runs on another host', async () => {
     leads({ host: 'another-host', boot: 'x', pid: 4242, started: '1' });
     const { code, stderr } = await glass(SURE);
     expect(code).toBe(0);
@@ -372,7 +372,7 @@ describe('the leader of a rollout', () => {
     expect(stderr.match(/made 1 of 1/g)).toHaveLength(2);
   });
 
-  it('is feared when its ledger cannot be understood', async () => {
+  it('break-glass fears a leader whose ledger cannot be understood', async () => {
     fs.mkdirSync(join(dir, '../ledger'));
     fs.writeFileSync(join(dir, '../ledger/0001.jsonl'), 'nonsense\n');
     const { code, stderr } = await glass(SURE);
@@ -388,7 +388,7 @@ describe('--json', () => {
       .split('\n')
       .map((line) => outputLineSchema.parse(JSON.parse(line)));
 
-  it('gives one schema-valid object a line, the version first and the result last', async () => {
+  it('break-glass --json gives one schema-valid object a line, the version first and the result last', async () => {
     const lines = linesOf(await glass([...SURE, '--json']));
     expect(lines[0]?.type).toBe('version');
     expect(lines.find((line) => line.type === 'document')).toMatchObject({
@@ -406,7 +406,7 @@ describe('--json', () => {
     });
   });
 
-  it('says a refusal in the same form', async () => {
+  it('break-glass --json says a refusal in the same form', async () => {
     const lines = linesOf(await glass([...ASKED, '--json']));
     expect(lines.at(-1)).toMatchObject({
       ok: false,
@@ -420,7 +420,7 @@ describe('--json', () => {
   });
 });
 
-it('finishes what it began when its reader goes away and the terminal hangs up', async () => {
+it('break-glass finishes what it began when its reader goes away and the terminal hangs up', async () => {
   const slow = { kind: 'run', argv: ['sleep', '0.4'], timeoutMs: 2000 } as const;
   const good = routesTo(routes, 'green');
   stateWith(state, [pointerOf({ knownGood: restoreOf(GREEN, { ...good, changes: [slow, ...good.changes] }) })]);
@@ -436,7 +436,7 @@ it('finishes what it began when its reader goes away and the terminal hangs up',
   expect(serving()).toBe('{"serve":"green"}\n');
 });
 
-it('helps without a state', async () => {
+it('break-glass helps without a state', async () => {
   const { code, stdout } = await runToEnd([process.execPath, program, '--help']);
   expect([code, stdout]).toEqual([0, expect.stringContaining('kvdeploy rollback --break-glass --env production')]);
 });

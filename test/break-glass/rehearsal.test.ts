@@ -46,7 +46,7 @@ async function saying<T>(guid: string, work: (identity: Restore['identity']) => 
 }
 
 describe('a rehearsal', () => {
-  it('ends well when the build answers and everything can be read, although another build serves now', async () => {
+  it('a rehearsal ends well when the build answers and everything can be read, although another build serves', async () => {
     const { code, stdout, stderr } = await saying(GREEN, (identity) => rehearse({ identity }));
     expect(code).toBe(0);
     expect(stdout).toContain('REHEARSED, nothing was written');
@@ -55,13 +55,13 @@ describe('a rehearsal', () => {
       expect(stderr).toContain(said);
   });
 
-  it('says so where the build serves already', async () => {
+  it('a rehearsal says so where the build serves already', async () => {
     fs.writeFileSync(routes, '{"serve":"green"}\n');
     const { code, stdout } = await saying(GREEN, (identity) => rehearse({ identity }));
     expect([code, stdout]).toEqual([0, expect.stringContaining('already serves all traffic')]);
   });
 
-  it('is refused as a rescue would be when another build runs at the place', async () => {
+  it('a rehearsal is refused as a rescue would be when another build runs at the place', async () => {
     const { code, stderr } = await saying(BLUE, (identity) => rehearse({ identity }));
     expect([code, stderr]).toEqual([3, expect.stringContaining('BUILD_GONE')]);
   });
@@ -85,14 +85,14 @@ describe('a rehearsal', () => {
       '/nonexistent does not exist',
     ],
     ['a file that cannot be written', { changes: [{ kind: 'write-file', path: '/etc', content: '' }] }, '/etc cannot be written'],
-  ] satisfies [string, Partial<Restore>, string][])('ends with 5 for %s', async (_what, over, said) => {
+  ] satisfies [string, Partial<Restore>, string][])('a rehearsal ends with 5 for %s', async (_what, over, said) => {
     const { code, stderr } = await rehearse(over);
     expect([code, stderr]).toEqual([5, expect.stringContaining(`! ${said}`)]);
     expect(stderr).toContain('NOT_VERIFIED');
     expect(stderr).toContain('traffic  unchanged');
   });
 
-  it('sends no request of a change, and takes a secret that is set', async () => {
+  it('a rehearsal sends no request of a change, and takes a secret that is set', async () => {
     const api = await httpServer(() => ({ status: 200 }));
     const { code, stderr } = await saying(GREEN, (identity) =>
       rehearse({ identity, changes: [{ ...token, url: api.url }] }, { TOKEN: 'secret-word' }),

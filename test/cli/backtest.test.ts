@@ -45,23 +45,23 @@ describe('a trace', () => {
     ['one-tenant', { verdict: 'rollback', slice: 'tenant-007', step: 1 }],
     ['outage-of-401', { verdict: 'rollback', slice: null, step: 1 }],
     ['scrape-gap', { verdict: 'rollback', slice: null, step: 1 }],
-  ])('%s ends with exit code 0 and its verdict on the result line', async (name, expected) => {
+  ])('a backtest of the trace %s ends with exit code 0 and its verdict on the result line', async (name, expected) => {
     const result = await resultOf(['--trace', join(TRACES, `${name}.csv`)]);
     expect(result).toMatchObject({ ok: true, code: null, exitCode: 0, command: 'backtest', ...expected });
     expect(result.logE).toBeTypeOf('number');
     expect(result.lines.map(({ type }) => type)).toEqual(['version', 'document', 'result']);
   });
 
-  it('in fixtures/traces is what the script makes', () => {
+  it('the traces in fixtures/traces are what their script makes', () => {
     for (const [name, text] of Object.entries(EXAMPLES)) expect(readFileSync(join(TRACES, `${name}.csv`), 'utf8')).toBe(text());
   });
 
-  it('that decides nothing holds, with exit code 0', async () => {
+  it('a trace that decides nothing holds, with exit code 0', async () => {
     const name = file('short.csv', traceOf({ intervals: 4 }));
     expect(await resultOf(['--trace', name])).toMatchObject({ exitCode: 0, verdict: 'hold', t_s: 60, slice: null });
   });
 
-  it('may come from standard input, and be longer than other input may', async () => {
+  it('a trace may come from standard input, and be longer than other input may', async () => {
     const input = traceOf({
       slices: Object.fromEntries(Array.from({ length: 250 }, (_, index) => [`slice-${index}`, 0.004])),
       intervals: 100,
@@ -70,7 +70,7 @@ describe('a trace', () => {
     expect(await resultOf(['--trace', '-'], { input })).toMatchObject({ exitCode: 0, verdict: expect.any(String) });
   });
 
-  it('is told to people in words', async () => {
+  it('the result of a trace is told to people in words', async () => {
     const { stdout, stderr, exitCode } = await run(['--trace', join(TRACES, 'one-tenant.csv')]);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     for (const text of ['verdict  rollback at', 'slice    tenant-007', 'step  share', '✔ The gates would have gone back at'])
@@ -86,7 +86,7 @@ describe('a trace is refused', () => {
     [`${HEADER}\n15,,candidate,10,12\n15,,stable,9,0\n`, '12 errors of only 10 requests'],
     [`${HEADER}\n15,,candidate,-3,0\n15,,stable,9,0\n`, 'is not a whole number'],
     ['%PDF-1.7', 'there is no column'],
-  ])('with its place, reason and fix (%#)', async (text, reason) => {
+  ])('a bad trace is refused with its place, reason and fix (%#)', async (text, reason) => {
     const name = file('bad.csv', text);
     const { exitCode, stdout, stderr } = await run(['--trace', name]);
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
@@ -100,14 +100,14 @@ describe('a trace is refused', () => {
     expect(result).not.toHaveProperty('verdict');
   });
 
-  it('with every finding, not only the first', async () => {
+  it('a bad trace is refused with every finding, not only the first', async () => {
     const name = file('many.csv', `${HEADER}\n15,,canary,1,0\n15,,stable,1,2\nx,,stable,1,0\n`);
     const { stderr } = await run(['--trace', name]);
     for (const place of ['many.csv:2:5', 'many.csv:3:14', 'many.csv:4:1']) expect(stderr).toContain(place);
     expect(stderr).toContain('many.csv has 3 faults.');
   });
 
-  it('where it cannot be read, is no file, is no text, or is too large', async () => {
+  it('a trace that cannot be read, is no file, is no text, or is too large, is refused', async () => {
     file('binary.csv', '');
     writeFileSync(join(folder, 'binary.csv'), Buffer.from([0xff, 0xfe, 0x00]));
     writeFileSync(join(folder, 'huge.csv'), Buffer.alloc(34 * 1024 * 1024, 'x'));
@@ -124,7 +124,7 @@ describe('a trace is refused', () => {
       });
   });
 
-  it('and so is a command that names none, or two', async () => {
+  it('a backtest that names no trace, or two, is refused', async () => {
     expect(await resultOf([])).toMatchObject({ code: 'USAGE', exitCode: 2 });
     expect(await resultOf(['--trace', 'x', '--from-prometheus', 'http://127.0.0.1:1'])).toMatchObject({
       code: 'USAGE',
@@ -138,7 +138,7 @@ describe('the gates of a config', () => {
   const asking = (more: string) =>
     `{ gates: [{ name: errors, source: prometheus, url: 'http://127.0.0.1:9', requests: 'a{b="\${build}"}', errors: 'c{b="\${build}"}', ${more} }], steps: [{ percent: 5, bake: 2m }, { percent: 100, bake: 2m }] }`;
 
-  it('judge with their own margins', async () => {
+  it('a backtest judges with the margins of the gates in the config', async () => {
     const cwd = configFolder(asking('compare: { tolerate: { plus: 8% }, ruleOut: { plus: 9% }, limit: 20% }'));
     expect(await resultOf(['--trace', trace, '--env', 'production'], { cwd })).toMatchObject({
       verdict: 'advance',
@@ -149,13 +149,13 @@ describe('the gates of a config', () => {
     expect(await resultOf(['--trace', trace, '-c', named])).toMatchObject({ verdict: 'advance' });
   });
 
-  it('with a fixed limit judge too', async () => {
+  it('a backtest judges with a fixed limit of the config too', async () => {
     const cwd = configFolder(asking('max: 2%, minRequests: 500'));
     expect(await resultOf(['--trace', trace], { cwd })).toMatchObject({ verdict: 'rollback', logE: 0, t_s: 15 });
     expect(await resultOf(['--trace', join(TRACES, 'healthy.csv')], { cwd })).toMatchObject({ verdict: 'advance', t_s: 120 });
   });
 
-  it('of several services want one named; one that was merely found does not', async () => {
+  it('a config of several services wants one named; one that was merely found does not', async () => {
     const cwd = configFolder(asking('compare: {}'), ['one', 'two']);
     const config = ['-c', join(cwd, 'kvdeploy.config.yaml')];
     expect(await resultOf(['--trace', trace, ...config], { cwd })).toMatchObject({ code: 'SCOPE_UNCLEAR', exitCode: 2 });
@@ -174,7 +174,7 @@ describe('the gates of a config', () => {
     });
   });
 
-  it('are refused where there are none, where the config is broken, and where it is asked for and not there', async () => {
+  it('gates are refused where there are none, or the config is broken, or the config asked for is not there', async () => {
     expect(await resultOf(['--trace', trace], { cwd: configFolder('{}') })).toMatchObject({ code: 'NO_GATE', exitCode: 2 });
     expect(await resultOf(['--trace', trace], { cwd: configFolder('{ gates: 7 }') })).toMatchObject({
       code: 'CONFIG_INVALID',
@@ -186,7 +186,7 @@ describe('the gates of a config', () => {
 });
 
 describe('--calibrate', () => {
-  it('says the threshold and the clumps to write down', async () => {
+  it('backtest --calibrate says the threshold and the clusters to write down', async () => {
     const stable = linesOf({ intervals: 3600 }).filter((line) => line.includes('stable'));
     const name = file('day.csv', [HEADER, ...stable].join('\n'));
     const { stdout, exitCode } = await run(['--trace', name, '--calibrate']);
@@ -200,7 +200,7 @@ describe('--calibrate', () => {
     expect(checked.stdout).toMatch(/the threshold 3 of the config is too low: write 4\.61/);
   });
 
-  it('says how many replays are missing', async () => {
+  it('backtest --calibrate says how many replays are missing', async () => {
     const result = await resultOf(['--trace', join(TRACES, 'healthy.csv'), '--calibrate']);
     expect(result).toMatchObject({ exitCode: 0, message: 'Not calibrated: 98 more replays are needed.' });
     expect(result).not.toHaveProperty('verdict');
@@ -239,20 +239,20 @@ describe('--from-prometheus', () => {
   });
   const fetched = (...more: readonly string[]) => ['--from-prometheus', server.url, ...range, ...more];
 
-  it('replays what was recorded, by the queries of the config', async () => {
+  it('backtest --from-prometheus replays what was recorded, by the queries of the config', async () => {
     const result = await resultOf(fetched('--build', GREEN, '--stable', BLUE), { cwd: cwd() });
     expect(result).toMatchObject({ exitCode: 0, verdict: 'rollback', slice: null, step: 3 });
     expect(result.badRequests).toBeGreaterThan(500);
   });
 
-  it('lets the stable build be compared with itself', async () => {
+  it('backtest --from-prometheus lets the stable build be compared with itself', async () => {
     expect(await resultOf(fetched('--stable', BLUE, '--calibrate'), { cwd: cwd() })).toMatchObject({
       exitCode: 0,
       message: expect.stringMatching(/^Not calibrated: 99 more/),
     });
   });
 
-  it('refuses what it cannot have', async () => {
+  it('backtest --from-prometheus refuses what it cannot have', async () => {
     const both = ['--build', GREEN, '--stable', BLUE];
     const cases = [
       [

@@ -35,7 +35,7 @@ afterAll(() => site.close());
 describe('without a terminal nothing is ever taken for a yes', () => {
   const quoted = (args: readonly string[]) => args.map((arg) => `'${arg}'`).join(' ');
 
-  test.each(ASKING)('%s', async (_name, state, args) => {
+  test.each(ASKING)('nothing counts as a yes without a terminal: %s', async (_name, state, args) => {
     await site.restore(state);
     const before = touched();
     const scripts = [
@@ -105,14 +105,14 @@ describe('at a real terminal', () => {
     ['nothing', '\r'],
     ['Ctrl-C', '\u0003'],
     ['the end of input', '\u0004'],
-  ])('%s changes nothing', async (_what, type) => {
+  ])('%s at the prompt for the name changes nothing', async (_what, type) => {
     const before = touched();
     const { exitCode, screen } = await site.atTerminal(promote, { keys: [{ waitFor: question, type }] });
     expect({ exitCode, screen }).toMatchObject({ exitCode: 2, screen: expect.stringContaining('NOT_CONFIRMED') });
     expect(touched()).toEqual(before);
   });
 
-  test('the right name begins the rollout', async () => {
+  test('the right name at the prompt begins the rollout', async () => {
     const { exitCode, screen } = await site.atTerminal(promote, { keys: [{ waitFor: question, type: 'production\r' }] });
     expect({ exitCode, screen }).toMatchObject({ exitCode: 0 });
     expect(await site.percent('production', 'green')).toBe(100);
@@ -132,13 +132,13 @@ describe('at a real terminal', () => {
     else expect(touched()).toEqual(before);
   });
 
-  test('NO_COLOR is kept at a terminal: no colour, whatever the prompt does', async () => {
+  test('NO_COLOR is kept at a terminal: the prompt has no colour', async () => {
     const { screen } = await site.atTerminal(['status', ...PRODUCTION], { env: { NO_COLOR: '1' } });
     expect(screen).toContain('known-good');
     expect(screen).not.toContain('\u001b');
   });
 
-  test('the program that was run is the built one', () => {
+  test('the program that was run at the terminal is the built one', () => {
     expect(BIN).toMatch(/bin\/kvdeploy\.js$/);
   });
 });

@@ -52,7 +52,7 @@ async function examine(args: readonly string[] = PRODUCTION, options: CliOptions
 }
 
 describe('doctor on a site where everything is in place', () => {
-  test('says ok to every check, in one line each, and leaves every byte as it was', async () => {
+  test('doctor says ok to every check of a sound site, in one line each, and leaves every byte as it was', async () => {
     const before = contents(...everything());
     const { served } = await site.status('production');
     const { exitCode, stdout, stderr } = await site.run(['doctor', ...PRODUCTION]);
@@ -63,7 +63,7 @@ describe('doctor on a site where everything is in place', () => {
     expect((await site.status('production')).served).toEqual(served);
   });
 
-  test('gives every check as a line and all of them as a document', async () => {
+  test('doctor gives every check as a line and all of them as a document', async () => {
     const { exitCode, json, checks, bad } = await examine();
     expect({ exitCode, bad }).toEqual({ exitCode: 0, bad: [] });
     expect(json.filter((line) => line.type === 'check')).toHaveLength(checks.length);
@@ -95,7 +95,7 @@ describe('doctor on a site where everything is in place', () => {
       expect(names).toContain(name);
   });
 
-  test('looks at every service of the config when none is named, and says what each lacks', async () => {
+  test('doctor looks at every service of the config when none is named, and says what each lacks', async () => {
     const { exitCode, sections, result } = await examine([]);
     expect(exitCode).toBe(3);
     expect(result).toMatchObject({ code: 'DOCTOR_FAILED', traffic: null });
@@ -200,34 +200,37 @@ const BROKEN: readonly Breakage[] = [
 ];
 
 describe('doctor finds', () => {
-  test.each(BROKEN.map((breakage) => [breakage[0], breakage] as const))('%s', async (_what, [, breakIt, expected, mend]) => {
-    await site.restore('adopted');
-    await breakIt();
-    try {
-      const { exitCode, bad, checks } = await examine(
-        existsSync(site.stateDir) ? [...PRODUCTION, '--state-dir', site.stateDir] : PRODUCTION,
-      );
-      expect(bad).toEqual(expected);
-      expect(exitCode).toBe(expected.some((name) => name.startsWith('FAIL')) ? 3 : 0);
-      for (const { level, fix } of checks) expect(fix === null).toBe(level === 'ok');
-    } finally {
-      chmodSync(site.stateDir, 0o700);
-      await mend?.();
-    }
-  });
+  test.each(BROKEN.map((breakage) => [breakage[0], breakage] as const))(
+    'doctor finds the fault: %s',
+    async (_what, [, breakIt, expected, mend]) => {
+      await site.restore('adopted');
+      await breakIt();
+      try {
+        const { exitCode, bad, checks } = await examine(
+          existsSync(site.stateDir) ? [...PRODUCTION, '--state-dir', site.stateDir] : PRODUCTION,
+        );
+        expect(bad).toEqual(expected);
+        expect(exitCode).toBe(expected.some((name) => name.startsWith('FAIL')) ? 3 : 0);
+        for (const { level, fix } of checks) expect(fix === null).toBe(level === 'ok');
+      } finally {
+        chmodSync(site.stateDir, 0o700);
+        await mend?.();
+      }
+    },
+  );
 });
 
 describe('doctor', () => {
   beforeEach(() => site.restore('adopted'));
 
-  test('names what reaches into every Node program, and starts where nothing else does', async () => {
+  test('doctor names what reaches into every Node program, and starts where nothing else does', async () => {
     const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0', NODE_OPTIONS: '--no-deprecation' };
     const { exitCode, bad } = await examine(PRODUCTION, { env });
     expect({ exitCode, bad }).toEqual({ exitCode: 3, bad: ['warn environment', 'FAIL environment'] });
     expect(await site.run(['status', ...PRODUCTION], { env })).toMatchObject({ exitCode: 2 });
   });
 
-  test('says that a state in memory is none', async () => {
+  test('doctor says that a state in memory is none', async () => {
     const inMemory = mkdtempSync('/dev/shm/kvdeploy-');
     try {
       const { bad } = await examine([...PRODUCTION, '--state-dir', inMemory]);
@@ -237,7 +240,7 @@ describe('doctor', () => {
     }
   });
 
-  test('reports what hangs, and is done within 15 s all the same', async () => {
+  test('doctor reports what hangs, and is done within 15 s all the same', async () => {
     site.backend('production', 'blue').setDelayMs(60_000);
     const startedMs = performance.now();
     const { exitCode, bad } = await examine();
@@ -246,12 +249,12 @@ describe('doctor', () => {
     expect(performance.now() - startedMs).toBeLessThan(15_000);
   });
 
-  test('finds that break-glass would not find a state that nobody has noted', async () => {
+  test('doctor finds that break-glass would not find a state that is noted nowhere', async () => {
     const { bad } = await examine(PRODUCTION, { env: { HOME: site.checkout } });
     expect(bad).toEqual(['warn state found']);
   });
 
-  test('sees a rollout that nobody watches', async () => {
+  test('doctor sees a rollout that no one watches', async () => {
     const left = await site.run(['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE, '--until', '25']);
     expect(left).toMatchObject({ exitCode: 0 });
     const { checks } = await examine();
@@ -261,7 +264,7 @@ describe('doctor', () => {
     });
   });
 
-  test('pointer verify --renew mends a rescue program of another version, which is a warning without it', async () => {
+  test('pointer verify --renew fixes a rescue program of another version, which is a warning without it', async () => {
     writeFileSync(join(pointerDir(), 'break-glass.mjs'), 'old\n');
     const verified = await site.run(['pointer', 'verify', ...PRODUCTION]);
     expect(verified).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('another version') });
@@ -276,7 +279,7 @@ describe('doctor --break-glass', () => {
   const rehearse = () => examine([...PRODUCTION, '--break-glass']);
   const program = () => join(pointerDir(), 'break-glass.mjs');
 
-  test('rehearses the whole way back with an empty environment and without a network, and touches nothing', async () => {
+  test('doctor --break-glass rehearses with an empty environment and without a network, and touches nothing', async () => {
     const before = fingerprint(...everything());
     const { exitCode, checks, bad } = await rehearse();
     expect({ exitCode, bad }).toEqual({ exitCode: 0, bad: [] });
@@ -291,7 +294,7 @@ describe('doctor --break-glass', () => {
     );
   });
 
-  test('needs no config, and says what cannot be read back when the router is gone', async () => {
+  test('doctor --break-glass needs no config, and says what cannot be read back when the router is gone', async () => {
     await site.stopServe('production');
     writeFileSync(join(site.checkout, 'kvdeploy.config.yaml'), 'a: [');
     const args = [...PRODUCTION, '--service', 'kv-gateway', '--break-glass', '--state-dir', site.stateDir];
@@ -301,7 +304,7 @@ describe('doctor --break-glass', () => {
     expect({ exitCode, bad: [...new Set(bad)] }).toEqual({ exitCode: 3, bad: ['FAIL read back'] });
   });
 
-  test('says that the build to go back to is gone, or that no pointer verifies', async () => {
+  test('doctor --break-glass says that the build to restore is gone, or that no pointer verifies', async () => {
     site.backend('production', 'blue').setGuid(GREEN.guid);
     const gone = await rehearse();
     site.backend('production', 'blue').setGuid(BLUE.guid);
@@ -327,7 +330,7 @@ describe('doctor --break-glass', () => {
     expect(lines.filter((line) => /\bkill\(/.test(line))).toEqual([]);
   });
 
-  test('--rehearse and --confirm exclude each other, and it is no option of the ordinary rollback', async () => {
+  test('--rehearse excludes --confirm, and is no option of the ordinary rollback', async () => {
     const both = await site.shell(`node ${program()} --rehearse --env production --confirm production`);
     expect(both).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('Give only one') });
     expect(await site.run(['rollback', ...PRODUCTION, '--rehearse', ...SURE])).toMatchObject({ exitCode: 2 });
@@ -357,17 +360,17 @@ describe('a way back that runs through the service itself', () => {
     ['http://localhost:8080/api', '0.0.0.0:8080'],
     ['http://[::1]:8080/', 'http://127.0.0.1:8080'],
     ['https://edge.example.com/', 'https://edge.example.com:443'],
-  ])('%s is behind %s', (url, own) => {
+  ])('a rollback path that runs through the service is found: %s is behind %s', (url, own) => {
     expect(circularChanges([request(url)], [own])).toEqual([url]);
   });
 
-  test('is found for sockets too, and not for another port, another host or a path on this machine', () => {
+  test('a circular rollback path is found over sockets too, and not at another port, another host or a local path', () => {
     expect(circularChanges([socket('10.0.0.1:9999')], ['http://10.0.0.1:9999'])).toEqual(['10.0.0.1:9999']);
     const changes = [socket('/run/haproxy.sock'), socket('10.0.0.1:9998'), request('http://10.0.0.2:9999/')];
     expect(circularChanges(changes, ['http://10.0.0.1:9999', '/run/haproxy.sock'])).toEqual([]);
   });
 
-  test('its secrets are known by name', () => {
+  test('the secrets of a rollback path are known by name', () => {
     expect(secretsOf([request('http://a/', 'TOKEN'), request('http://b/', 'TOKEN'), socket('/x')])).toEqual(['TOKEN']);
   });
 });
@@ -393,7 +396,7 @@ describe('the clock', () => {
     ['Sat, 21 Nov 2026 11:00:00 GMT', 'warn'],
     ['yesterday', 'warn'],
     [undefined, 'warn'],
-  ])('against %s: %s', async (date, level) => {
+  ])('a clock 12:00:00 compared with the answer %s is %s', async (date, level) => {
     expect(await judge(date)).toMatchObject({ level });
   });
 });

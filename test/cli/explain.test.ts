@@ -40,7 +40,7 @@ describe('every code is explained', () => {
     expect(Object.keys(EXPLANATIONS).sort()).toEqual([...Object.keys(EXIT_OF), ...FINDING_CODES].sort());
   });
 
-  test('each code is really thrown or returned somewhere', () => {
+  test('each explained code is really thrown or returned somewhere', () => {
     const lists = ['base/codes.ts', 'core/errors.ts', 'break-glass/refusal.ts'];
     const used = new Set(SOURCES.filter(({ name }) => !lists.includes(name)).flatMap(({ text }) => codesIn(text)));
     expect(Object.keys(EXPLANATIONS).filter((code) => !used.has(code))).toEqual([]);
@@ -50,14 +50,14 @@ describe('every code is explained', () => {
     expect(RESCUE_CODES.filter((code) => !usedThere.has(code))).toEqual([]);
   });
 
-  test.each(Object.entries(EXPLANATIONS))('%s says enough, in sentences', (code, { means, example, causes, todo }) => {
+  test.each(Object.entries(EXPLANATIONS))('code %s says enough, in sentences', (code, { means, example, causes, todo }) => {
     for (const text of [means, example, ...causes, ...todo]) expect(text).toMatch(/^[^\s].*\S$/);
     expect(means).toMatch(/\.$/);
     expect(Math.min(causes.length, todo.length)).toBeGreaterThan(0);
     expect(exitOf(code)).toBeTypeOf('number');
   });
 
-  test('each command that is named exists, with each of its options', () => {
+  test('each command that an explanation names exists, with each of its options', () => {
     const known = commands();
     const faults = said.flatMap(({ code, text }) =>
       [...text.matchAll(/(?:^|: )kvdeploy ([a-z]+)((?: [^ ;,]+)*)/g)].flatMap(([whole, name = '', rest = '']) => {
@@ -73,20 +73,20 @@ describe('every code is explained', () => {
 });
 
 describe('explain', () => {
-  test('says what a code means, offline and in an empty folder', async () => {
+  test('explain says what a code means, offline and in an empty folder', async () => {
     const { exitCode, stdout, stderr } = await runCli(['explain', 'FOREIGN_BUILD']);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     expect(stdout).toMatch(/^FOREIGN_BUILD {2}\(exit 3\)\n/);
     for (const word of ['for example', 'causes', 'try', 'kvdeploy builds --env E']) expect(stdout).toContain(word);
   });
 
-  test('takes a code in any case, and gives it as a document', async () => {
+  test('explain takes a code in any case, and gives it as a document', async () => {
     const { exitCode, json } = await runCli(['explain', 'shared-target', '--json']);
     expect(exitCode).toBe(0);
     expect(json[1]).toMatchObject({ type: 'document', name: 'explanation', data: { code: 'SHARED_TARGET', exitCode: 2 } });
   });
 
-  test('lists every code in one line each', async () => {
+  test('explain lists every code in one line each', async () => {
     const { exitCode, stdout } = await runCli(['explain']);
     expect(exitCode).toBe(0);
     expect(
@@ -98,7 +98,7 @@ describe('explain', () => {
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThan(160);
   });
 
-  test('prints the exit codes as the manual has them', async () => {
+  test('explain prints the exit codes as the manual has them', async () => {
     const { exitCode, stdout } = await runCli(['explain', 'exit-codes']);
     expect(exitCode).toBe(0);
     const manual = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
@@ -112,14 +112,14 @@ describe('explain', () => {
     ['FOREIGN_BILD', 'kvdeploy explain FOREIGN_BUILD'],
     ['exit-code', 'kvdeploy explain exit-codes'],
     ['WHATEVER', 'See all of them: kvdeploy explain'],
-  ])('refuses %s and suggests: %s', async (asked, hint) => {
+  ])('explain refuses %s and suggests: %s', async (asked, hint) => {
     const { exitCode, stderr } = await runCli(['explain', asked]);
     expect(exitCode).toBe(2);
     expect(stderr).toContain('UNKNOWN_NAME');
     expect(stderr).toContain(hint);
   });
 
-  test('works where nothing else may start', async () => {
+  test('explain works where nothing else may start', async () => {
     const { exitCode } = await runCli(['explain', 'UNSAFE_ENVIRONMENT'], { env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } });
     expect(exitCode).toBe(0);
   });

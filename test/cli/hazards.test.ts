@@ -42,7 +42,7 @@ const tableIn = (stdout: string) =>
     ?.split('\n') ?? [];
 
 describe('plan', () => {
-  test('prints every hazard with its controls, their levels and what was seen, in 100 columns and without an escape', async () => {
+  test('plan prints every hazard with its controls, their levels and what was seen, in 100 columns without escapes', async () => {
     const { stdout, exitCode } = await site.run(plan());
     expect(exitCode).toBe(0);
     const table = tableIn(stdout);
@@ -57,7 +57,7 @@ describe('plan', () => {
     expect(stdout).not.toMatch(/NOT CONTROLLED|NO: /);
   });
 
-  test('has the same as data', async () => {
+  test('plan gives the same hazards as data', async () => {
     const answer = await site.run(plan('--json'));
     const hazards = hazardsIn(answer);
     expect(hazards.length).toBeGreaterThan(15);
@@ -70,7 +70,7 @@ describe('plan', () => {
     expect(disk?.controls.map(({ status }) => status)).toContain('not-verified');
   });
 
-  test('shows also for a refused build which hazard its lock stands against', async () => {
+  test('plan shows also for a refused build which hazard its lock stands against', async () => {
     const answer = await site.run(['plan', ...PRODUCTION, '--build', GLOBEX.green.guid, '--json']);
     expect(resultOf(answer)).toMatchObject({ code: 'FOREIGN_BUILD', exitCode: 3 });
     expect(hazardsIn(answer).find(({ id }) => id === 'foreign-build')).toMatchObject({
@@ -79,7 +79,7 @@ describe('plan', () => {
     });
   });
 
-  test('does not say that it can begin while a rescue waits for its review', async () => {
+  test('plan does not say that it can begin while a rescue waits for its review', async () => {
     const rescue = ['rollback', '--break-glass', ...PRODUCTION, ...SURE, '--reason', 'a rehearsal for the tests'];
     expect(await site.run(rescue)).toMatchObject({ exitCode: 0 });
     expect(resultOf(await site.run(plan('--json')))).toMatchObject({ code: 'HELD', exitCode: 6 });
@@ -89,7 +89,7 @@ describe('plan', () => {
 describe('a hazard that nothing controls', () => {
   beforeEach(() => writeConfigWith('minRequests: 5 }', 'minRequests: 100000 }'));
 
-  test('refuses the plan, and is marked in the table', async () => {
+  test('a hazard that nothing controls refuses the plan, and is marked in the table', async () => {
     const { exitCode, stdout, stderr } = await site.run(plan());
     expect(exitCode).toBe(3);
     expect(stderr).toMatch(
@@ -101,7 +101,7 @@ describe('a hazard that nothing controls', () => {
     expect(table).toMatch(/NO: gate answers/);
   });
 
-  test('refuses the promotion, before anything is changed', async () => {
+  test('a hazard that nothing controls refuses the promotion, before anything is changed', async () => {
     const answer = await site.run(promote('--json'));
     expect(resultOf(answer)).toMatchObject({ code: 'HAZARD_UNCONTROLLED', exitCode: 3 });
     expect(answer.json.filter(({ type }) => type === 'started')).toEqual([]);
@@ -110,7 +110,7 @@ describe('a hazard that nothing controls', () => {
 });
 
 describe('promote', () => {
-  test('warns of what was not verified, and of nothing else', async () => {
+  test('promote warns of what was not verified, and of nothing else', async () => {
     const answer = await site.run(promote('--json'));
     expect(resultOf(answer)).toMatchObject({ ok: true });
     const warned = answer.json.flatMap((line) => (line.type === 'check' && line.name.startsWith('hazard: ') ? [line] : []));
@@ -124,13 +124,13 @@ describe('promote', () => {
     ]);
   });
 
-  test('says beforehand that nobody could answer, and keeps the code of the prompt', async () => {
+  test('promote says beforehand that no one could answer, and keeps the code of the prompt', async () => {
     const answer = await site.run(['promote', ...PRODUCTION, '--build', GREEN.guid, '--json']);
     expect(resultOf(answer)).toMatchObject({ code: 'NO_TERMINAL', exitCode: 2 });
     expect(answer.stdout).toContain('no terminal here, and no --confirm production');
   });
 
-  test('a lock that refuses keeps its own code', async () => {
+  test('a promotion that a lock refuses keeps the code of that lock', async () => {
     site.backend('production', 'green').setGuid(GLOBEX.green.guid);
     const refused = resultOf(await site.run(promote('--json')));
     site.backend('production', 'green').setGuid(GREEN.guid);

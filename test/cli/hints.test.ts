@@ -27,11 +27,11 @@ function find(words: readonly string[]): Command | undefined {
 describe('commands that texts name', () => {
   const named = sources().flatMap(({ file, text }) => [...text.matchAll(NAMED)].map((match) => ({ file, name: match[1] ?? '' })));
 
-  test('are found at all', () => {
+  test('the commands that texts name are found at all', () => {
     expect(new Set(named.map(({ name }) => name)).size).toBeGreaterThan(8);
   });
 
-  test('exist, so that whoever follows a hint gets somewhere', () => {
+  test('every command that a text names exists, so that whoever follows a hint gets somewhere', () => {
     const sentence =
       /^(?:needs|is|set|expects|goes|does|can|could|writes|keeps|draws|never|with|reads|runs|was|where|config|release)$/;
     expect(named.filter(({ name }) => find(name.split(' ')) === undefined && !sentence.test(name))).toEqual([]);

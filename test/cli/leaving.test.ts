@@ -37,7 +37,7 @@ describe('Ctrl-C at a real terminal', () => {
   beforeEach(() => site.writeConfig({ bakeMs: 3000 }));
   const BAKING = /at 25 %|25 %.*(?:baking|waiting|watched)|baking/s;
 
-  test('once: no further step, and it says what is true; twice: it leaves with 130', async () => {
+  test('one Ctrl-C begins no further step and says what is true; a second one leaves with 130', async () => {
     const keys = [
       { waitFor: BAKING, type: '\u0003' },
       { waitFor: /paused: .*25 %[\s\S]*a person/, type: '\u0003' },
@@ -56,7 +56,7 @@ describe('Ctrl-C at a real terminal', () => {
     });
   });
 
-  test('once, and a gate that fails afterwards still reverts', async () => {
+  test('a gate that fails after one Ctrl-C still reverts', async () => {
     const keys = [{ waitFor: BAKING, type: '\u0003' }];
     const ended = site.atTerminal(promote(AMBER.guid), { keys, columns: 160 });
     const at25 = async () => (await site.percent('production', 'amber')) === 25;
@@ -117,7 +117,7 @@ describe('leaving and coming back', () => {
 });
 
 describe('two runners', () => {
-  test('the second is told who leads, where, since when; and moves nothing', async () => {
+  test('the second of two runners is told who leads, where, since when; and moves nothing', async () => {
     const first = await baking(GREEN.guid);
     for (const args of [promote(AMBER.guid), promote(GREEN.guid), ['resume', ...PRODUCTION], ['adopt', ...PRODUCTION, ...SURE]]) {
       const second = await result(args);
@@ -136,7 +136,7 @@ describe('two runners', () => {
     expect(resultOf(await first.ended)).toMatchObject({ code: 'ABORTED', exitCode: 4 });
   });
 
-  test('rollback during a rollout has its leader go back', async () => {
+  test('a rollback during a rollout makes its leader roll back', async () => {
     const first = await baking(GREEN.guid);
     expect(await result(['rollback', ...PRODUCTION, ...SURE])).toMatchObject({
       ok: true,
@@ -145,7 +145,7 @@ describe('two runners', () => {
     expect(resultOf(await first.ended)).toMatchObject({ exitCode: 4 });
   });
 
-  test('a leader that is frozen is ended, and traffic goes back', async () => {
+  test('a leader that is frozen is ended, and traffic is rolled back', async () => {
     const first = await baking(GREEN.guid);
     first.signal('SIGSTOP');
     expect(await result(['rollback', ...PRODUCTION, ...SURE])).toMatchObject({ ok: true });
@@ -155,7 +155,7 @@ describe('two runners', () => {
 });
 
 describe('kill -9 in the middle', () => {
-  test('resume goes on where it was', async () => {
+  test('resume goes on where a runner was killed with -9', async () => {
     const first = await baking(GREEN.guid);
     first.signal('SIGKILL');
     await first.ended;
@@ -169,7 +169,7 @@ describe('kill -9 in the middle', () => {
     expect(await site.percent('production', 'blue')).toBe(100);
   });
 
-  test('rollback goes back', async () => {
+  test('rollback works after a runner was killed with -9', async () => {
     const first = await baking(GREEN.guid);
     first.signal('SIGKILL');
     await first.ended;
@@ -179,7 +179,7 @@ describe('kill -9 in the middle', () => {
     });
   });
 
-  test('of a rollback: running it again finishes it, and never goes back to the build it was leaving', async () => {
+  test('a rollback killed with -9 is finished by running it again, and never returns to the build it was leaving', async () => {
     await site.restore('promoted');
     // Long enough asked for its GUID that the kill comes between the shift and its read-back.
     site.backend('production', 'blue').setDelayMs(1000);

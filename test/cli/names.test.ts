@@ -37,7 +37,7 @@ describe('a build is named by its GUID', () => {
     ['8 capitals', GREEN.guid.slice(0, 8).toUpperCase()],
     ['braces', `{${GREEN.guid}}`],
     ['urn:uuid:', `urn:uuid:${GREEN.guid}`],
-  ])('in %s', async (_how, typed) => {
+  ])('a build can be named by its GUID in %s', async (_how, typed) => {
     expect(await plannedGuid(typed)).toBe(GREEN.guid);
   });
 
@@ -48,7 +48,7 @@ describe('a build is named by its GUID', () => {
     ['a prefix of none', '12345678', 'kvdeploy builds'],
     ['a word', 'latest', 'kvdeploy builds'],
     ['nothing', '', 'kvdeploy builds'],
-  ])('not by %s', async (_how, typed, hint) => {
+  ])('a build cannot be named by %s', async (_how, typed, hint) => {
     expect(await result('plan', ...PRODUCTION, '--build', typed)).toMatchObject({
       code: 'GUID_UNCLEAR',
       exitCode: 2,
@@ -83,7 +83,7 @@ describe('near misses are named, and nothing is guessed', () => {
     [['pointer', 'import', ...PRODUCTION], 'USAGE', 'kvdeploy pointer --help'],
     [['schema', 'confi'], 'UNKNOWN_NAME', 'config'],
     [['demo', 'god'], 'UNKNOWN_NAME', 'kvdeploy demo good'],
-  ] as const)('%j', async (args, code, hint) => {
+  ] as const)('a near miss is named, and nothing is guessed: %j', async (args, code, hint) => {
     const answer = await result(...args);
     expect(answer).toMatchObject({ ok: false, code, exitCode: 2, hint: expect.stringContaining(hint) });
   });
@@ -129,7 +129,7 @@ describe('the config and the surroundings', () => {
     expect(fingerprint(join(site.folder, 'ran'))).toEqual([expect.stringContaining('is not there')]);
   });
 
-  test('without a config it says where it looked; what only looks goes on with the ledger', async () => {
+  test('a command without a config says where it looked; one that only looks goes on with the ledger', async () => {
     renameSync(config(), `${config()}.away`);
     const missing = await site.run(['builds', ...PRODUCTION, '--json']);
     const status = await site.run(['status', ...PRODUCTION, '--state-dir', site.stateDir, '--json']);
@@ -149,7 +149,7 @@ describe('the config and the surroundings', () => {
 });
 
 describe('two tenants with services of one name never see each other', () => {
-  test('each lists its own builds, state and pointer', async () => {
+  test('each of two tenants with services of one name lists its own builds, state and pointer', async () => {
     for (const [scope, own, others] of [
       [PRODUCTION, BLUE, GLOBEX.blue],
       [IN_GLOBEX, GLOBEX.blue, BLUE],
@@ -177,7 +177,7 @@ describe('two tenants with services of one name never see each other', () => {
     expect(places.some((text) => text.includes(guid))).toBe(true);
   });
 
-  test('a rollout of one leaves the other byte for byte as it was', async () => {
+  test('a rollout of one tenant leaves the other byte for byte as it was', async () => {
     const other = [join(site.stateDir, 'globex'), site.routes('globex'), join(site.stateDir, 'acme/staging')];
     const before = fingerprint(...other);
     expect(await result('promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE)).toMatchObject({ ok: true });

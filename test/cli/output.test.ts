@@ -81,7 +81,7 @@ describe('what every command says, to machines and to people', () => {
     ['a file that is no export', ['pointer', 'import', 'kvdeploy.config.yaml', ...PRODUCTION, ...SURE], 'USAGE'],
     ['a mistyped command', ['promot', ...PRODUCTION], 'USAGE'],
     ['a config that is not there', ['builds', ...PRODUCTION, '--config', 'no.yaml'], 'CONFIG_MISSING'],
-  ] as const)('%s', async (_name, args, code) => {
+  ] as const)('the output of %s is for machines and for people', async (_name, args, code) => {
     expect(await check(args)).toMatchObject({ code });
     checkForPeople(await site.run(args));
   });
@@ -96,7 +96,7 @@ describe('what every command says, to machines and to people', () => {
     checkForPeople(await site.run(args));
   });
 
-  test('a typo in the config is said once, with the way on for who only wants to look or go back', async () => {
+  test('a typo in the config is said once, with how to look or roll back all the same', async () => {
     const file = `${site.checkout}/kvdeploy.config.yaml`;
     const whole = readFileSync(file, 'utf8');
     writeFileSync(file, whole.replace('protected:', 'portected:'));
@@ -110,7 +110,7 @@ describe('what every command says, to machines and to people', () => {
     );
   });
 
-  test('quiet says results, warnings and errors alone', async () => {
+  test('--quiet leaves only results, warnings and errors', async () => {
     expect(await site.run([...promote(GREEN.guid), '--quiet'])).toMatchObject({
       exitCode: 0,
       stderr: '',
@@ -130,7 +130,7 @@ describe('what every command says, to machines and to people', () => {
 });
 
 describe('every exit code of the table, from the built program', () => {
-  test('0: done, traffic as asked', async () => {
+  test('exit code 0 says done, with traffic as asked', async () => {
     const result = await check(promote(GREEN.guid));
     expect(result).toMatchObject({
       exitCode: 0,
@@ -139,7 +139,7 @@ describe('every exit code of the table, from the built program', () => {
     });
   });
 
-  test('1: a bug in kvdeploy, here one that is put into its process from outside', async () => {
+  test('exit code 1 says a bug in kvdeploy, here one that is put into its process from outside', async () => {
     const env = {
       NODE_OPTIONS: "--import=data:text/javascript,Date.prototype.toISOString=()=>{throw(new(TypeError)('injected'))}",
     };
@@ -151,13 +151,13 @@ describe('every exit code of the table, from the built program', () => {
     checkForPeople(await site.run(['pointer', 'export', ...PRODUCTION], { env }));
   });
 
-  test('2: usage, and 3: refused; traffic unchanged', async () => {
+  test('exit code 2 says usage, and 3 refused, with traffic unchanged', async () => {
     expect(await check(['promote', ...PRODUCTION])).toMatchObject({ exitCode: 2, code: 'USAGE' });
     expect(await check(promote(GLOBEX.blue.guid))).toMatchObject({ exitCode: 3, code: 'FOREIGN_BUILD' });
     expect(await site.percent('production', 'blue')).toBe(100);
   });
 
-  test('4: reverted, and the bad build stays out', async () => {
+  test('exit code 4 says reverted, and the bad build stays out', async () => {
     site.backend('production', 'amber').setStatus(500);
     const result = await check(promote(AMBER.guid));
     expect(result).toMatchObject({ exitCode: 4, code: 'REVERTED', traffic: { split: [{ build: BLUE.guid, percent: 100 }] } });
@@ -167,7 +167,7 @@ describe('every exit code of the table, from the built program', () => {
     checkForPeople(await site.run(promote(AMBER.guid)));
   });
 
-  test('5: stuck, when somebody else moves the traffic; the way back is printed', async () => {
+  test('exit code 5 says stuck, when someone else moves the traffic, with the rollback path printed', async () => {
     site.writeConfig({ bakeMs: 60_000 });
     const running = site.start([...promote(VIOLET.guid), '--json']);
     await running.waitFor(/"phase":"baking"/);
@@ -180,7 +180,7 @@ describe('every exit code of the table, from the built program', () => {
     expect(result.traffic?.split).toContainEqual({ build: VIOLET.guid, place: 'violet', percent: 60 });
   });
 
-  test('6: busy, another runner or a hold', async () => {
+  test('exit code 6 says busy, with another runner or a hold', async () => {
     await site.restore('held');
     expect(await check(promote(GREEN.guid))).toMatchObject({
       exitCode: 6,
@@ -190,7 +190,7 @@ describe('every exit code of the table, from the built program', () => {
     checkForPeople(await site.run(promote(GREEN.guid)));
   });
 
-  test('7: out of reach before anything was changed', async () => {
+  test('exit code 7 says out of reach before anything was changed', async () => {
     await site.stopServe('production');
     const result = await check(promote(GREEN.guid));
     const people = await site.run(promote(GREEN.guid));
@@ -199,7 +199,7 @@ describe('every exit code of the table, from the built program', () => {
     checkForPeople(people);
   });
 
-  test('75: still baking, and the commands to go on', async () => {
+  test('exit code 75 says still baking, with the commands to go on', async () => {
     site.writeConfig({ bakeMs: 60_000 });
     const result = await check(promote(GREEN.guid, '--max-wait', '3s'));
     expect(result).toMatchObject({
@@ -213,7 +213,7 @@ describe('every exit code of the table, from the built program', () => {
     expect(await site.percent('production', 'blue')).toBe(100);
   });
 
-  test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('130: %s without a terminal writes down and leaves', async (signal) => {
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('exit code 130: %s without a terminal leaves', async (signal) => {
     site.writeConfig({ bakeMs: 60_000 });
     const running = site.start([...promote(GREEN.guid), '--json']);
     await running.waitFor(/"phase":"baking"/);

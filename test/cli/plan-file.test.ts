@@ -43,7 +43,7 @@ async function refused(args: readonly string[] = [...promotePlan, ...SURE]) {
 }
 
 describe('plan --out', () => {
-  test('writes only the file, and prints the command that promotes it', async () => {
+  test('plan --out writes only the file, and prints the command that promotes it', async () => {
     const before = contents(site.stateDir, site.home, site.routes('production'));
     const said = await result(planOut);
     expect(contents(site.stateDir, site.home, site.routes('production'))).toEqual(before);
@@ -53,7 +53,7 @@ describe('plan --out', () => {
     expect(await site.percent('production', 'green')).toBe(100);
   });
 
-  test('writes nothing for a plan that is refused, nor where it may not', async () => {
+  test('plan --out writes nothing for a plan that is refused, nor where it may not', async () => {
     const { mtimeMs } = statSync(inCheckout('plan.json'));
     expect(await result(['plan', ...PRODUCTION, '--build', STAGING.blue.guid, '--out', 'plan.json'])).toMatchObject({
       exitCode: 3,
@@ -75,7 +75,7 @@ describe('promote --plan', () => {
     expect(await site.percent('production', 'green')).toBe(100);
   });
 
-  test('promotes exactly that plan, under its id', async () => {
+  test('promote --plan promotes exactly that plan, under its id', async () => {
     const { plan } = JSON.parse(readFileSync(inCheckout('plan.json'), 'utf8'));
     const answer = await site.run([...promotePlan, ...SURE, '--json']);
     expect(resultOf(answer)).toMatchObject({ ok: true, traffic: { split: [{ build: GREEN.guid, percent: 100 }] } });
@@ -86,7 +86,7 @@ describe('promote --plan', () => {
     });
   });
 
-  test('asks at a terminal as without it', async () => {
+  test('promote --plan asks at a terminal as promote does without it', async () => {
     const no = await site.atTerminal(promotePlan, { keys: [{ waitFor: /Type production/, type: 'no\r' }] });
     expect({ ...no }).toMatchObject({ exitCode: 2, screen: expect.stringContaining('NOT_CONFIRMED') });
     const yes = await site.atTerminal(promotePlan, { keys: [{ waitFor: /Type production/, type: 'production\r' }] });
@@ -94,7 +94,7 @@ describe('promote --plan', () => {
     expect(await site.percent('production', 'green')).toBe(100);
   });
 
-  test('judges every lock again', async () => {
+  test('promote --plan judges every lock again', async () => {
     site.backend('production', 'green').setGuid(AMBER.guid);
     const said = await refused();
     site.backend('production', 'green').setGuid(GREEN.guid);
@@ -104,11 +104,11 @@ describe('promote --plan', () => {
   test.each([
     ['--build', GREEN.guid],
     ['--from', 'staging'],
-  ])('says itself which build: %s cannot stand beside it', async (flag, value) => {
+  ])('promote --plan says itself which build, and refuses %s with it', async (flag, value) => {
     expect(await refused([...promotePlan, flag, value, ...SURE])).toMatchObject({ code: 'USAGE', exitCode: 2 });
   });
 
-  test('a file of another scope, an edited one, one of a later format, and none at all', async () => {
+  test('promote --plan refuses a file of another scope, an edited one, one of a later format, and none at all', async () => {
     const text = readFileSync(inCheckout('plan.json'), 'utf8');
     expect(await refused(['promote', ...IN_STAGING, '--plan', 'plan.json', '--yes'])).toMatchObject({
       code: 'WRONG_SCOPE',
@@ -181,14 +181,14 @@ const MOVES: readonly (readonly [string, RegExp, () => void | Promise<void>])[] 
 const manifestOf = (environment: string) => inCheckout('releases/acme', environment, 'kv-gateway.yaml');
 
 describe('a plan is stale once', () => {
-  test.each(MOVES)('%s', async (_what, words, move) => {
+  test.each(MOVES)('a plan is stale once %s', async (_what, words, move) => {
     await move();
     const said = await refused();
     expect(said).toMatchObject({ code: 'STALE_PLAN', exitCode: 3, message: expect.stringMatching(words) });
     expect(said.hint).toContain(`--build ${GREEN.guid} --out plan.json`);
   });
 
-  test('its build became foreign, which is said first', async () => {
+  test('a plan whose build became foreign is refused for that first', async () => {
     site.writeManifest('staging', [...SCOPES.staging.builds, { ...GREEN, ref: 'teal', sequence: 99 }]);
     expect(await refused()).toMatchObject({ code: 'FOREIGN_BUILD', exitCode: 3 });
   });

@@ -30,7 +30,7 @@ beforeEach(async () => {
 });
 
 describe('--from another environment', () => {
-  test("promotes this environment's own build of the same source", async () => {
+  test("promote --from promotes this environment's own build of the same source", async () => {
     const answer = await site.run([...toProduction('--from', 'staging'), '--json']);
     expect(resultOf(answer)).toMatchObject({ ok: true, traffic: { split: [{ build: GREEN.guid, percent: 100 }] } });
     expect(answer.stdout).toContain(
@@ -38,12 +38,12 @@ describe('--from another environment', () => {
     );
   });
 
-  test('refuses a source that no build here has', async () => {
+  test('promote --from refuses a source that no build here has', async () => {
     expect(await result(inStaging(STAGING.green.guid))).toMatchObject({ ok: true });
     expect(await result(toProduction('--from', 'staging'))).toMatchObject({ code: 'NO_SUCH_SOURCE', exitCode: 3 });
   });
 
-  test('refuses a source that several builds have, and lists them', async () => {
+  test('promote --from refuses a source that several builds have, and lists them', async () => {
     expect(await result(inStaging(STAGING.amber.guid))).toMatchObject({ ok: true });
     const refused = await result(toProduction('--from', 'staging'));
     expect(refused).toMatchObject({ code: 'SOURCE_UNCLEAR', exitCode: 3, hint: `Say which: --build ${AMBER.guid}` });
@@ -55,7 +55,7 @@ describe('--from another environment', () => {
     ['its own name', 'production', 'USAGE'],
     ['a name that there is not', 'stagin', 'UNKNOWN_NAME'],
     ['a file that there is not', './no.json', 'USAGE'],
-  ])('refuses %s', async (_what, from, code) => {
+  ])('promote --from refuses %s', async (_what, from, code) => {
     expect(await result(toProduction('--from', from))).toMatchObject({ code, exitCode: 2 });
   });
 
@@ -64,7 +64,7 @@ describe('--from another environment', () => {
     expect(await result(toProduction('--from', 'staging'))).toMatchObject({ code: 'NO_SUCH_SOURCE', exitCode: 3 });
   });
 
-  test('reads the file that pointer export wrote on another machine', async () => {
+  test('promote --from reads the file that pointer export wrote on another machine', async () => {
     const { json } = await site.run(['pointer', 'export', ...IN_STAGING, '--json']);
     const document = json.find((line) => line.type === 'document');
     writeFileSync(join(site.checkout, 'staging.json'), JSON.stringify(document?.data));
@@ -77,7 +77,7 @@ describe('--from another environment', () => {
 });
 
 describe('an environment that requires another one first', () => {
-  test('refuses until the source has soaked there, and says how long', async () => {
+  test('an environment that requires another one refuses until the source has soaked there, and says how long', async () => {
     site.writeConfig({ requires: { soak: '1h' } });
     const early = await result(toProduction('--build', GREEN.guid));
     expect(early).toMatchObject({ code: 'REQUIREMENT_UNMET', exitCode: 3, message: expect.stringContaining('1h are required') });
@@ -88,7 +88,7 @@ describe('an environment that requires another one first', () => {
     expect(await result(toProduction('--build', GREEN.guid))).toMatchObject({ ok: true });
   });
 
-  test('refuses a source that was never known-good there, and shows where to look', async () => {
+  test('an environment that requires another one refuses a source never known-good there, and shows where to look', async () => {
     site.writeConfig({ requires: { soak: '1s' } });
     const refused = await result(toProduction('--build', AMBER.guid));
     expect(refused).toMatchObject({ code: 'REQUIREMENT_UNMET', exitCode: 3 });
@@ -103,7 +103,7 @@ describe('an environment that requires another one first', () => {
 describe('beginning a history', () => {
   beforeEach(() => site.restore('empty'));
 
-  test('no state before a target that serves: refused, naming adopt and pointer import', async () => {
+  test('a promotion without state before a target that serves is refused, naming adopt and pointer import', async () => {
     const refused = await result(toProduction('--build', GREEN.guid));
     expect(refused).toMatchObject({ code: 'NO_STATE', exitCode: 3 });
     expect(refused.hint).toMatch(
@@ -121,7 +121,7 @@ describe('beginning a history', () => {
     expect(await result(toProduction('--build', GREEN.guid))).toMatchObject({ code: 'NO_KNOWN_GOOD', exitCode: 3 });
   });
 
-  test('pointer import on a second state directory, and a promotion from there', async () => {
+  test('pointer import begins a history in a second state directory, and a promotion goes on from there', async () => {
     await site.restore('adopted');
     const exported = await site.shell(`kvdeploy pointer export ${PRODUCTION.join(' ')} > pointer.json`);
     expect(exported).toMatchObject({ exitCode: 0 });
@@ -144,7 +144,7 @@ describe('beginning a history', () => {
 });
 
 describe('what may not be promoted', () => {
-  test('a build that wants the place of the one that serves, also in the list of builds', async () => {
+  test('a build that wants the place of the serving one is refused, and the list of builds shows it', async () => {
     expect(await result(toProduction('--build', SQUATTER.guid))).toMatchObject({ code: 'SAME_PLACE', exitCode: 3 });
     const { stdout } = await site.run(['builds', ...PRODUCTION]);
     expect(stdout).toMatch(/^5c0a77e4 .* refused .*has the place blue/m);
@@ -152,7 +152,7 @@ describe('what may not be promoted', () => {
     expect(stdout).toMatch(/^0b9f1c2d .* known-good {2}live 100 %$/m);
   });
 
-  test('an older build: that is what rollback is for, and the command for it works', async () => {
+  test('an older build is refused with the command for a rollback to it, which works', async () => {
     await site.restore('promoted');
     const refused = await result(toProduction('--build', BLUE.guid));
     expect(refused).toMatchObject({ code: 'OLD_SEQUENCE', exitCode: 3 });
@@ -166,7 +166,7 @@ describe('what may not be promoted', () => {
 describe('going back', () => {
   beforeEach(() => site.restore('promoted'));
 
-  test('known-good serves already: the commands for earlier builds work as they are printed', async () => {
+  test('a rollback is refused where the known-good build serves; the printed commands for earlier builds work', async () => {
     const refused = await result(['rollback', ...PRODUCTION, ...SURE]);
     expect(refused).toMatchObject({
       code: 'KNOWN_GOOD_SERVES',
@@ -179,7 +179,7 @@ describe('going back', () => {
     expect(await site.percent('production', 'blue')).toBe(100);
   });
 
-  test('the undo of a promotion is printed with it, works, and marks what it left as bad', async () => {
+  test('the command that undoes a promotion is printed with it, works, and marks what it left as bad', async () => {
     await site.restore('adopted');
     const done = await result(toProduction('--build', GREEN.guid));
     expect(await result([...pasted(done.next[0] ?? ''), ...SURE])).toMatchObject({
@@ -205,7 +205,7 @@ describe('going back', () => {
     expect(resultOf(pastedThere)).toMatchObject({ ok: true, traffic: { split: [{ build: BLUE.guid }] } });
   });
 
-  test('a build whose place answers as another one is not gone back to', async () => {
+  test('a rollback to a build whose place answers as another one is refused', async () => {
     site.backend('production', 'blue').setGuid(VIOLET.guid);
     const refused = await result(['rollback', ...PRODUCTION, '--to', BLUE.guid, ...SURE]);
     site.backend('production', 'blue').setGuid(BLUE.guid);

@@ -35,7 +35,7 @@ function elsewhere(script: string) {
 }
 
 describe('copies of the pointer', () => {
-  test('hold every generation and the program that reads them', () => {
+  test('the copies of a pointer hold every generation and the program that reads them', () => {
     const names = (root: string) =>
       readdirSync(join(root, below)).filter((name) => name.startsWith('ptr.') || name === 'break-glass.mjs');
     const copy = join(site.folder, 'copy');
@@ -45,7 +45,7 @@ describe('copies of the pointer', () => {
       expect(readFileSync(join(copy, below, name))).toEqual(readFileSync(join(site.stateDir, below, name)));
   });
 
-  test('one is enough, from any folder, when the whole state is gone', async () => {
+  test('one copy of the pointer is enough, from any folder, when the whole state is gone', async () => {
     rmSync(site.stateDir, { recursive: true });
     const program = join(site.folder, 'copy', below, 'break-glass.mjs');
     const answer = await elsewhere(
@@ -56,7 +56,7 @@ describe('copies of the pointer', () => {
     expect(existsSync(join(site.folder, 'copy', below, 'hold'))).toBe(true);
   });
 
-  test('one that cannot be written is a loud warning, and no failure', async () => {
+  test('a copy of the pointer that cannot be written is a loud warning, and no failure', async () => {
     await site.restore('adopted');
     const blocked = join(site.folder, 'blocked');
     writeFileSync(blocked, 'a file where a folder should be');
@@ -71,7 +71,7 @@ describe('copies of the pointer', () => {
 });
 
 describe('the state directory', () => {
-  test('a named one is found by break-glass from any folder, without config or option', async () => {
+  test('a named state directory is found by break-glass from any folder, without config or option', async () => {
     await site.restore('empty');
     const other = join(site.folder, 'other-state');
     expect(await result(['adopt', ...PRODUCTION, ...SURE, '--state-dir', other])).toMatchObject({ ok: true });
@@ -83,7 +83,7 @@ describe('the state directory', () => {
     rmSync(other, { recursive: true });
   });
 
-  test('belongs to its owner alone, or to the group that the config names', async () => {
+  test('the state directory belongs to its owner alone, or to the group that the config names', async () => {
     const modes = (root: string) =>
       [
         ...new Set(
@@ -107,7 +107,7 @@ describe('the state directory', () => {
 });
 
 describe('stuck', () => {
-  test('a rollback whose build turns out to be another one stays where it is, and prints the command that needs nothing', async () => {
+  test('a rollback whose build turns out to be another one stays, and prints the command that needs nothing', async () => {
     const blue = site.backend('production', 'blue');
     // Asked for its GUID so slowly that it can change between admission and read-back.
     blue.setDelayMs(1000);
@@ -123,7 +123,7 @@ describe('stuck', () => {
     expect(await site.percent('production', 'green')).toBe(100);
   });
 
-  test('prints the break-glass command, which works as it stands once a reason is filled in', async () => {
+  test('a stuck rollout prints the break-glass command, which works as it stands once a reason is filled in', async () => {
     site.writeConfig({ bakeMs: 60_000 });
     const running = site.start([...promote(VIOLET.guid), '--json']);
     await running.waitFor(/"phase":"baking"/);
@@ -148,7 +148,7 @@ describe('stuck', () => {
 });
 
 describe('a ledger whose end was cut off', () => {
-  test('is noticed by the pointer, refuses to promote, and can be gone on with by a decision', async () => {
+  test('a ledger whose end was cut off is noticed by the pointer, refuses to promote, and needs a decision to go on', async () => {
     const ledger = join(site.stateDir, 'acme/production/kv-gateway/ledger');
     // The chain that is left is whole: it alone could not show that the promotion is missing.
     for (const name of readdirSync(ledger).sort().slice(1)) rmSync(join(ledger, name));

@@ -14,7 +14,7 @@ function programOf(text: string): string {
 }
 
 describe('the harness that runs kvdeploy', () => {
-  test('gives a clean environment and no standard input', async () => {
+  test('the harness gives kvdeploy a clean environment and no standard input', async () => {
     const program = programOf(
       "console.log(JSON.stringify(Object.keys(process.env).sort())); process.stdin.on('end', () => console.log('end')).resume();",
     );
@@ -22,7 +22,7 @@ describe('the harness that runs kvdeploy', () => {
     expect(stdout).toBe('["CI","HOME","LANG","PATH","TERM"]\nend\n');
   });
 
-  test('waits for what is said, sends signals, and tells how it ended', async () => {
+  test('the harness waits for what is said, sends signals, and tells how it ended', async () => {
     const program = programOf(
       "setInterval(() => {}, 1000); process.on('SIGTERM', () => process.exit(130)); console.log('ready');",
     );
@@ -32,24 +32,24 @@ describe('the harness that runs kvdeploy', () => {
     expect((await running.ended).exitCode).toBe(130);
   });
 
-  test('says what a program said that ended before what was waited for', async () => {
+  test('the harness says what a program said that ended before what was waited for', async () => {
     const running = startCli([], { program: programOf("console.log('other')") });
     await expect(running.waitFor(/ready/)).rejects.toThrow(/never said \/ready\/; stdout:\nother/);
   });
 
-  test('kills what does not end', async () => {
+  test('the harness kills what does not end', async () => {
     const { exitCode } = await runCli([], { program: programOf('setInterval(() => {}, 1000)'), timeoutMs: 300 });
     expect(exitCode).toBe(137);
   });
 
-  test('checks every line of --json against the schema', async () => {
+  test('the harness checks every line of --json against the schema', async () => {
     const good = programOf('console.log(\'{"type":"note","level":"info","message":"x"}\')');
     expect((await runCli(['--json'], { program: good })).json).toEqual([{ type: 'note', level: 'info', message: 'x' }]);
     const bad = programOf('console.log(\'{"type":"note","level":"loud","message":"x"}\')');
     await expect(runCli(['--json'], { program: bad })).rejects.toThrow();
   });
 
-  test('is a real terminal, of the wanted width, that can be typed at', async () => {
+  test('the harness is a real terminal, of the wanted width, that can be typed at', async () => {
     const program = programOf(
       "process.on('SIGINT', () => process.exit(7)); console.log([process.stdin.isTTY, process.stderr.isTTY, process.stdout.columns].join(' ')); setInterval(() => {}, 1000);",
     );

@@ -18,7 +18,7 @@ afterAll(() => site.close());
 const looked = (times: number) => new RegExp(`(?:[\\s\\S]*looked at){${times}}`);
 
 describe('status --watch on a terminal', () => {
-  test('repaints in place every second until Ctrl-C, which is no failure, and changes nothing', async () => {
+  test('status --watch repaints in place every second until Ctrl-C, which is no failure, and changes nothing', async () => {
     const before = fingerprint(site.stateDir, site.home, site.checkout, site.routes('production'));
     const { exitCode, screen } = await site.atTerminal(WATCH, { keys: [{ waitFor: looked(3), type: '\u0003' }] });
     expect(exitCode).toBe(0);
@@ -31,7 +31,7 @@ describe('status --watch on a terminal', () => {
     expect(screen).toContain('looked at');
   });
 
-  test('cuts its lines to a narrow terminal', async () => {
+  test('status --watch cuts its lines to a narrow terminal', async () => {
     const { exitCode, screen } = await site.atTerminal(WATCH, { columns: 40, keys: [{ waitFor: looked(2), type: '\u0003' }] });
     expect(exitCode).toBe(0);
     const plain = screen.split(ESCAPE).map((part) => part.replace(/^\[[0-9;]*[A-Za-z]/, ''));
@@ -41,7 +41,7 @@ describe('status --watch on a terminal', () => {
 });
 
 describe('status --watch in a pipe', () => {
-  test('says one line for each change, without an escape byte, and ends with SIGINT as with 0', async () => {
+  test('status --watch in a pipe says one line for each change, without escape bytes, and ends with SIGINT as with 0', async () => {
     const running = site.start(WATCH);
     await running.waitFor(/known-good 0b9f1c2d/);
     const hold = join(site.stateDir, 'acme/production/kv-gateway/pointer/hold');
@@ -57,7 +57,7 @@ describe('status --watch in a pipe', () => {
     expect(stdout).not.toContain(ESCAPE);
   });
 
-  test('with --json gives a document for each change and a result at the end', async () => {
+  test('status --watch --json gives a document for each change and a result at the end', async () => {
     const running = site.start([...WATCH, '--json']);
     await running.waitFor(/"name":"status"/);
     const { exitCode: promoted } = await site.run(['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE]);
@@ -72,7 +72,7 @@ describe('status --watch in a pipe', () => {
     expect(json.at(-1)).toMatchObject({ type: 'result', ok: true, traffic: { split: [{ build: GREEN.guid, percent: 100 }] } });
   });
 
-  test('ends by itself once nobody reads any more', async () => {
+  test('status --watch ends by itself once its reader is gone', async () => {
     const said = join(site.folder, 'said');
     const watching = site.shell(
       `{ kvdeploy ${WATCH.join(' ')}; echo "ended with $?" > ${said}.code; } | head -1 > ${said}; cat ${said}.code`,

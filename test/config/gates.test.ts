@@ -27,13 +27,13 @@ async function findings(...lines: readonly string[]) {
 const PROBE = 'name: answers, source: http-probe';
 
 describe('gates', () => {
-  it('may be a word, which asks the router', async () => {
+  it('a gate may be a word, which asks the router', async () => {
     const service = await load(LOCAL, 'gates: [errors]');
     expect(service?.gates).toEqual([]);
     expect(service?.compared).toEqual([{ name: 'errors', source: 'local', settings: {}, compare: {} }]);
   });
 
-  it('have a fixed limit with max, compare without it, and do both with both', async () => {
+  it('a gate has a fixed limit with max, compares without it, and does both with both', async () => {
     const kinds = async (rest: string) => {
       const service = await load(LOCAL, `gates: [{ ${PROBE}${rest} }]`);
       return [service?.gates.length, service?.compared.length];
@@ -43,7 +43,7 @@ describe('gates', () => {
     expect(await kinds(', max: 1%, compare: {}')).toEqual([1, 1]);
   });
 
-  it('hand on margins and how sure to be', async () => {
+  it('a gate hands on margins and how sure to be', async () => {
     const service = await load(
       LOCAL,
       `gates: [{ ${PROBE}, compare: { tolerate: { times: 1.5 }, ruleOut: { plus: 0.5% }, limit: 2%, clumps: 9 } }]`,
@@ -92,7 +92,7 @@ describe('gates', () => {
       /serverStateFile|absolute|Invalid input/i,
     ],
     ['a confidence of everything', [LOCAL, 'gates: [errors]', 'evidence: { confidence: 100% }'], /below 100%/],
-  ])('refuse %s, in one finding', async (_what, lines, message) => {
+  ])('the gates of a config refuse %s, in one finding', async (_what, lines, message) => {
     const found = await findings(...lines);
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(message);

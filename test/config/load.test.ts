@@ -21,7 +21,7 @@ async function refusal(cwd: string, file?: string): Promise<KvdeployError> {
 }
 
 describe('what it becomes', () => {
-  test('services come with defaults filled in, paths absolute, and the hash of the bytes', async () => {
+  test('the services of a config come with defaults filled in, paths absolute, and the hash of the bytes', async () => {
     const folder = freshFolder();
     put(folder, {
       'kvdeploy.config.yaml': `${good.replace('/mnt/other-disk/kvdeploy', 'copies/one')}stateDir: state\nstateGroup: ops\n`,
@@ -87,14 +87,14 @@ describe('what it becomes', () => {
 
 describe('where it is found', () => {
   for (const place of ['kvdeploy.config.yaml', 'kvdeploy.config.yml', '.config/kvdeploy.yaml']) {
-    test(`${place}, from a folder below, up to the repository's root`, async () => {
+    test(`a config is found at ${place}, from a folder below, up to the repository's root`, async () => {
       const folder = freshFolder();
       put(folder, { '.git/HEAD': 'x', [place]: empty, 'a/b/package.json': '{"name": "b"}' });
       expect(await load(path.join(folder, 'a/b'))).toMatchObject({ file: path.join(folder, place), root: folder });
     });
   }
 
-  test('JSON, and a kvdeploy key in package.json', async () => {
+  test('a config is found as JSON, and under a kvdeploy key in package.json', async () => {
     const config = { apiVersion: 'kvdeploy.dev/v1', kind: 'Config', manifests: 'deploys', tenants: {} };
     const folder = freshFolder();
     put(folder, { 'one/kvdeploy.config.json': JSON.stringify(config), 'two/package.json': JSON.stringify({ kvdeploy: config }) });
@@ -102,13 +102,13 @@ describe('where it is found', () => {
     expect((await load(path.join(folder, 'two'))).manifestsDir).toBe(path.join(folder, 'two/deploys'));
   });
 
-  test('never above the repository, and outside of one never above the current folder', async () => {
+  test('a config is never found above the repository, nor, outside of one, above the current folder', async () => {
     const folder = freshFolder();
     put(folder, { 'kvdeploy.config.yaml': empty, 'repo/.git/HEAD': 'x', 'repo/sub/x': '', 'plain/x': '' });
     for (const cwd of ['repo/sub', 'plain']) expect((await refusal(path.join(folder, cwd))).code).toBe('CONFIG_MISSING');
   });
 
-  test('two in one folder are refused, in any pair of places', async () => {
+  test('two configs in one folder are refused, in any pair of places', async () => {
     const pairs = [
       ['kvdeploy.config.yaml', '.config/kvdeploy.yaml'],
       ['kvdeploy.config.yml', 'package.json'],
@@ -141,7 +141,7 @@ describe('where it is found', () => {
     expect((await refusal(folder)).findings[0]?.code).toBe('NOT_A_FILE');
   });
 
-  test('a file that is named must be there, and every fault is in the error', async () => {
+  test('a config that is named must be there, and every fault is in the error', async () => {
     const folder = freshFolder();
     put(folder, { 'other.yaml': `${empty}tenant: {}\nmanifest: x\n` });
     expect((await refusal(folder, 'missing.yaml')).code).toBe('CONFIG_MISSING');
@@ -175,7 +175,7 @@ describe('no code from the repository', () => {
     }
   });
 
-  test('neither a meta config of the search library nor $import in package.json is followed', async () => {
+  test('a config follows neither a meta config of the search library nor $import in package.json', async () => {
     const folder = freshFolder();
     const mark = path.join(folder, 'mark');
     put(folder, {
@@ -203,7 +203,7 @@ describe('no code from the repository', () => {
 });
 
 describe('loadManifests', () => {
-  test('gives builds with their places and hashes, and offers nothing of a file with a build stamped for elsewhere', async () => {
+  test('loaded manifests have their places and hashes, and offer nothing of one with a build stamped for elsewhere', async () => {
     const folder = freshFolder();
     const stamped = manifest('staging', '11111111-1111-4111-8111-111111111111').replace(
       '    ref:',
@@ -234,7 +234,7 @@ describe('loadManifests', () => {
     });
   });
 
-  test('without a root there is nothing, and that is no fault', async () => {
+  test('a config without a manifest root has no manifests, and that is no fault', async () => {
     expect(await loadManifests(null, path.join(freshFolder(), 'releases'), io)).toEqual({ manifests: [], findings: [] });
   });
 });

@@ -45,7 +45,7 @@ test('every property of a manifest and a config is described', () => {
 });
 
 describe('ajv and zod', () => {
-  test('agree on every fixture that is well formed', () => {
+  test('ajv and zod agree on every fixture that is well formed', () => {
     const folder = path.join(root, 'fixtures/validate/good');
     expect(compile('config')(parse(fs.readFileSync(path.join(folder, 'kvdeploy.config.yaml'), 'utf8')))).toBe(true);
     expect(
@@ -55,7 +55,7 @@ describe('ajv and zod', () => {
 
   // What zod knows beyond JSON Schema: reserved device names, real dates, durations of more than 30 days, and in the config
   // rising percentages, unique gate names and environments that exist.
-  test('agree on generated manifests, good and bad (seeded)', () => {
+  test('ajv and zod agree on generated manifests, good and bad (seeded)', () => {
     const seed = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
     const accepts = compile('release-manifest');
     const verdicts = { good: 0, bad: 0 };
@@ -71,7 +71,7 @@ describe('ajv and zod', () => {
     expect(verdicts.bad).toBeGreaterThan(100);
   });
 
-  test('agree on durations and shares in a config', () => {
+  test('ajv and zod agree on durations and shares in a config', () => {
     const accepts = compile('config');
     const config = (bake: unknown, percent: unknown) => ({
       apiVersion: 'kvdeploy.dev/v1',

@@ -6,7 +6,7 @@ import { parseDuration } from '../../src/core/gates/verdict/gate.ts';
 import { lookAlike, nearest } from '../../src/core/nearest.ts';
 import { countText, msText, percentText } from '../../src/core/text.ts';
 
-test('suggests what is two slips away or begins alike, and nothing for what is known or far', () => {
+test('a suggestion is two slips away or begins alike, and is none for what is known or far', () => {
   const names = ['weight', 'percent', 'production', 'prod', 'qa'];
   expect(nearest('wieght', names)).toBe('weight');
   expect(nearest('precnt', names)).toBe('percent');
@@ -28,11 +28,11 @@ describe('durations', () => {
     '1d2h3m4s5ms': 93_784_005,
     '30d': 2_592_000_000,
   };
-  for (const [text, ms] of Object.entries(good)) test(text, () => expect(parseDuration(text)).toBe(ms));
+  for (const [text, ms] of Object.entries(good)) test(`the duration ${text} is read`, () => expect(parseDuration(text)).toBe(ms));
   for (const text of ['', '5', 's', '-5s', '5 m', '1.5h', '1m1m', '5s1h', '5M', '31d', '5m\n', '٣s', '1ms1s']) {
-    test(`not ${JSON.stringify(text)}`, () => expect(parseDuration(text)).toBeUndefined());
+    test(`a duration is not ${JSON.stringify(text)}`, () => expect(parseDuration(text)).toBeUndefined());
   }
-  test('of whole seconds are written as they are read', () => {
+  test('the durations of whole seconds are written as they are read', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 2_000_000 }), (seconds) => {
         expect(parseDuration(msText(seconds * 1000))).toBe(seconds * 1000);
@@ -41,7 +41,7 @@ describe('durations', () => {
   });
 });
 
-test('calls no part nothing, and no part the whole', () => {
+test('a percentage calls no part nothing, and no part the whole', () => {
   expect([0, 0.000026, 0.0075, 2.456, 99.996, 100].map(percentText)).toEqual([
     '0 %',
     '0.000026 %',
@@ -54,7 +54,7 @@ test('calls no part nothing, and no part the whole', () => {
 });
 
 describe('safe text', () => {
-  test('shows what would move, hide or reorder text', () => {
+  test('safe text shows what would move, hide or reorder text', () => {
     expect(safeText('a\u001b[2Jb\u202ec\u200bd\re\u009bf\u{e0041}g\u2028')).toBe(
       'a\\u{1b}[2Jb\\u{202e}c\\u{200b}d\\u{d}e\\u{9b}f\\u{e0041}g\\u{2028}',
     );
@@ -63,7 +63,7 @@ describe('safe text', () => {
     expect(safeText('\ud800')).toBe('\\u{d800}');
   });
 
-  test('leaves no control, format or separator character in any string (seeded)', () => {
+  test('safe text leaves no control, format or separator character in any string (seeded)', () => {
     const seed = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (text) => {

@@ -26,19 +26,19 @@ function shell(script: string): string {
 }
 
 describe('docs/backtest.md', () => {
-  it('shows what the command prints', () => {
+  it('docs/backtest.md shows what the command prints', () => {
     expect(shell(block('run: backtest', PAGE))).toBe(block('output: backtest', PAGE));
   });
 
-  it('calibrates as it says', () => {
+  it('docs/backtest.md calibrates as it says', () => {
     expect(shell(block('run: calibrate', PAGE))).toMatch(/88 more replays are needed/);
   });
 
-  it('has a trace that can be read', () => {
+  it('docs/backtest.md has a trace that can be read', () => {
     expect(readTrace(block('tested by test/docs/backtest.test.ts', PAGE), PAGE).findings).toEqual([]);
   });
 
-  it('names the default steps', () => {
+  it('docs/backtest.md names the default steps', () => {
     expect(DEFAULT_STEPS.map(({ percent }) => percent)).toEqual([5, 25, 50, 100]);
   });
 });

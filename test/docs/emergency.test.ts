@@ -27,7 +27,7 @@ describe('the break-glass card', () => {
     await walk.says('http://127.0.0.1:8080/', 'hello from 22222222');
   }
 
-  it('rehearses, brings the known-good build back in both ways, looks, and reconciles', { timeout: 120_000 }, async () => {
+  it('the break-glass card rehearses, rescues in both ways, looks, and reconciles', { timeout: 120_000 }, async () => {
     walk.run('run: start');
     await walk.answers('http://127.0.0.1:8080/');
     await walk.answers('http://127.0.0.1:9002/');

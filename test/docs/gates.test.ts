@@ -21,7 +21,7 @@ function configWith(gates: string): string {
 
 describe('docs/gates.md', () => {
   it.each(BLOCKS.map((text, index) => [index + 1, text] as const))(
-    'has a config %i that loads and compares',
+    'docs/gates.md has a config %i that loads and compares',
     async (index, text) => {
       const home = join(folder, String(index));
       mkdirSync(home);
@@ -34,7 +34,7 @@ describe('docs/gates.md', () => {
     },
   );
 
-  it('states the defaults that the code has', () => {
+  it('docs/gates.md states the defaults that the code has', () => {
     const { alpha, confidence, dwellMs, blockMs, unverifiedShare, missingMs, blindMs } = SETTINGS_DEFAULTS;
     const { tolerated, harm, limit, dispersion } = METRIC_DEFAULTS;
     expect([alpha, confidence, dwellMs, blockMs, unverifiedShare]).toEqual([0.01, 0.95, 180_000, 15_000, 0.05]);

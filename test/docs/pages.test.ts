@@ -55,7 +55,7 @@ function account(mark: string): 'run' | 'tested' | 'illustration' | undefined {
 const WALKED = new Set(['build.mjs', 'kvdeploy.config.yaml', 'releases/production/hello.yaml'].map((name) => `file: ${name}`));
 
 describe('every fenced block', () => {
-  test.each(PAGES)('of %s is run by a test, or says why it is only an illustration', (page) => {
+  test.each(PAGES)('every fenced block of %s is run by a test, or says why it is only an illustration', (page) => {
     const lost = blocksOf(page).filter(({ mark }) => account(mark) === undefined);
     expect(
       lost.map(({ line, mark, text }) => `${page}:${line} <!-- ${mark} --> ${text.split('\n')[0]}`),
@@ -64,13 +64,13 @@ describe('every fenced block', () => {
   });
 
   it.each(['', 'run: nobody-runs-this', 'tested by test/nowhere.test.ts', 'illustration: short'])(
-    'is not accounted for by: %s',
+    'a fenced block is not accounted for by: %s',
     (mark) => {
       expect(account(mark)).toBeUndefined();
     },
   );
 
-  it('that is a shell script names npm scripts that exist', () => {
+  it('every fenced shell script names npm scripts that exist', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     const named = PAGES.flatMap((page) => [...read(page).matchAll(/\bnpm run ([\w:-]*\w)/g)].map(([, name = '']) => name));
     expect(named.length).toBeGreaterThan(5);
@@ -90,7 +90,7 @@ function anchorsOf(page: string): readonly string[] {
 }
 
 describe('every relative link', () => {
-  test.each(PAGES)('of %s leads to a file, and to a heading where it names one', (page) => {
+  test.each(PAGES)('every relative link of %s leads to a file, and to a heading where it names one', (page) => {
     const links = [...read(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link);
     const broken = links.filter((link) => {
       if (/^https?:/.test(link)) return false;
@@ -101,7 +101,7 @@ describe('every relative link', () => {
     expect(broken).toEqual([]);
   });
 
-  it('from README reaches every page in docs/, over other pages or at once', () => {
+  it('every page in docs/ is reached from README, over other pages or at once', () => {
     const seen = new Set(['README.md']);
     for (const page of seen)
       for (const [, link = ''] of read(page).matchAll(/\]\(([\w./-]+\.md)[)#]/g)) seen.add(join(dirname(page), link));
@@ -124,13 +124,13 @@ describe('the command line in the pages', () => {
   /** Of git and Prometheus; and the one that the README says is not there. */
   const foreign = new Set(['--ff-only', '--query', '--force']);
 
-  test.each(PAGES)('of %s has only flags that exist', (page) => {
+  test.each(PAGES)('every command line in %s has only flags that exist', (page) => {
     const text = read(page).replaceAll(/<!--|-->/g, '');
     const named = [...text.matchAll(/(?<![\w-])--[a-z][a-z-]*/g)].map(([flag]) => flag);
     expect(named.filter((flag) => !flags.has(flag) && !foreign.has(flag))).toEqual([]);
   });
 
-  test.each(PAGES)('of %s has only commands that exist', (page) => {
+  test.each(PAGES)('every command line in %s has only commands that exist', (page) => {
     const code = [
       ...blocksOf(page).map(({ text }) => text),
       ...[
@@ -146,7 +146,7 @@ describe('the command line in the pages', () => {
     expect(named.filter((name) => !names.has(name) && !PROSE.has(name))).toEqual([]);
   });
 
-  it('in the README lists every command', () => {
+  it('the README lists every command', () => {
     const list = /^## Commands\n[\s\S]*?```\n([\s\S]*?)```/m.exec(read('README.md'))?.[1] ?? '';
     const words = new Set(list.match(/[a-z-]+/g));
     expect(COMMANDS.slice(1).filter((command) => !words.has(command.name()))).toEqual([]);
@@ -158,7 +158,7 @@ const PROSE = new Set(['needs', 'writes', 'refuses', 'does']);
 
 describe('figures', () => {
   it.each(PAGES.filter((page) => !GENERATED.includes(page)))(
-    'of speed and size do not stand in %s, where no run would renew them',
+    'figures of speed and size do not stand in %s, where no run would renew them',
     (page) => {
       const lines = read(page).split('\n');
       expect(lines.filter((line) => /\b\d[\d.,]*\s?(?:ms|kB|KB|MB|GB)\b/.test(line))).toEqual([]);
@@ -168,7 +168,7 @@ describe('figures', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   const benchmarks = Object.keys(scripts).flatMap((name) => (name.startsWith('bench:') && name !== 'bench:gates' ? [name] : []));
 
-  it('in docs/figures.md come from every benchmark, each in a whole table', () => {
+  it('the figures in docs/figures.md come from every benchmark, each in a whole table', () => {
     const sections = read('docs/figures.md').split(/^## /m).slice(1);
     expect(sections.map((section) => /`npm run ([\w:-]+)`, \d{4}-\d\d-\d\d, Node /.exec(section)?.[1]).sort()).toEqual(
       benchmarks.sort(),
@@ -176,13 +176,13 @@ describe('figures', () => {
     for (const section of sections) expectTable(section);
   });
 
-  it('in docs/gates-figures.md come from the comparison of gates, every table whole and made with one seed', () => {
+  it('the figures in docs/gates-figures.md come from the comparison of gates, in whole tables made with one seed', () => {
     const page = read('docs/gates-figures.md');
     expect(page).toMatch(/`npm run bench:gates`, \d{4}-\d\d-\d\d, seed \d+, Node /);
     for (const section of page.split(/^## /m).slice(1)) expectTable(section);
   });
 
-  it('in docs/reliability.md are of runs without a failure', () => {
+  it('the figures in docs/reliability.md are of runs without a failure', () => {
     const rows = expectTable(read('docs/reliability.md'));
     expect(rows.length).toBeGreaterThan(0);
     for (const cells of rows) {
@@ -193,7 +193,7 @@ describe('figures', () => {
     }
   });
 
-  it('are all written by the script', () => {
+  it('all figures in docs/ are written by the script', () => {
     for (const page of GENERATED) expect(read(page)).toContain('<!-- Generated from the results of the runs; do not edit. -->');
   });
 });

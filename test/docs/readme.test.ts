@@ -11,7 +11,7 @@ describe('the walk-through of the README', () => {
   beforeAll(() => walk.begin());
   afterAll(() => walk.end());
 
-  it('promotes a build, goes back, breaks the glass and reconciles', { timeout: 120_000 }, async () => {
+  it('the README promotes, rolls back, breaks the glass, reconciles', { timeout: 120_000 }, async () => {
     walk.run('run: start');
     await walk.answers('http://127.0.0.1:8080/');
     await walk.answers('http://127.0.0.1:9002/');
@@ -50,7 +50,7 @@ describe('the CI recipe of the README', () => {
     );
   }
 
-  it('promotes over SSH where the state lies', { timeout: 120_000 }, async () => {
+  it('the CI recipe of the README promotes over SSH where the state lies', { timeout: 120_000 }, async () => {
     walk.run('run: start');
     await walk.answers('http://127.0.0.1:8080/');
     walk.shell('kvdeploy adopt --env production --confirm production');
@@ -65,7 +65,7 @@ git add kvdeploy.config.yaml releases; git commit -qm "Release"; git remote add 
 });
 
 describe('the texts of the README', () => {
-  it('shows the refusal of a foreign build as the demo prints it', () => {
+  it('the README shows the refusal of a foreign build as the demo prints it', () => {
     const demo = spawnSync(process.execPath, [join(root, 'bin/kvdeploy.js'), 'demo', 'wrong-env'], {
       encoding: 'utf8',
       timeout: 60_000,

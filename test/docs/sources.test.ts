@@ -13,16 +13,16 @@ const PAGE = readFileSync(join(import.meta.dirname, '../../docs/sources.md'), 'u
 const blocks = (language: string) =>
   [...PAGE.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map((found) => found[1] ?? '');
 
-it('has gates that the config takes', () => {
+it('docs/sources.md has gates that the config takes', () => {
   expect(blocks('yaml').length).toBe(2);
   for (const text of blocks('yaml')) expect(gatesSchema.safeParse(parse(text).gates).error).toBeUndefined();
 });
 
-it('names every source that there is', () => {
+it('docs/sources.md names every source that there is', () => {
   for (const { kind } of metricSources) expect(PAGE).toContain(`\`${kind}\``);
 });
 
-it('shows JSON that the source command counts', async () => {
+it('docs/sources.md shows JSON that the source command counts', async () => {
   const build = '7f3c2a10-2222-4222-8222-222222222222' as Guid;
   const question = { scope: { tenant: 'acme', environment: 'production', service: 'gw' }, build, place: 'green', address: null };
   const settings = command.config.parse({ argv: ['/bin/counts', '${build}'] });

@@ -93,7 +93,7 @@ async function begun(lines: OutputLine[] = []) {
 }
 
 describe('leading a rollout', () => {
-  it('tells each phase, ends as done, and gives the claim back', async () => {
+  it('leading a rollout tells each phase, ends as done, and gives the claim back', async () => {
     const lines: OutputLine[] = [];
     const { go, store, sim } = await begun(lines);
     expect(await go()).toMatchObject({ code: null, message: expect.stringMatching(/is the known-good build now/) });
@@ -112,7 +112,7 @@ describe('leading a rollout', () => {
     expect(fold((await store.read(SCOPE)).entries).leader).toBeNull();
   });
 
-  it('is stuck, not merely out of reach, when its ledger fails in the middle, and names the way out', async () => {
+  it('a rollout is stuck, not merely out of reach, when its ledger fails midway, and names the way out', async () => {
     const lines: OutputLine[] = [];
     const { go, sim } = await begun(lines);
     sim.after(3000, () => {
@@ -128,14 +128,14 @@ describe('leading a rollout', () => {
     expect(sim.split.green).toBe(10);
   });
 
-  it('is refused under a hold before it claims anything', async () => {
+  it('leading a rollout is refused under a hold before it claims anything', async () => {
     const { go, sim, store } = await begun();
     putFile(sim.disk, `${POINTER_DIR}/hold`, 'break-glass was here');
     await expect(go()).rejects.toMatchObject({ code: 'HELD' });
     expect((await store.read(SCOPE)).entries).toEqual([]);
   });
 
-  it('says midway who holds it, where it stopped and what to do, and nothing of its own past', async () => {
+  it('leading a rollout says midway who holds it, where it stopped and what to do, and nothing of its own past', async () => {
     const { go, sim } = await begun();
     sim.after(3000, () => putFile(sim.disk, `${POINTER_DIR}/hold`, 'break-glass was here'));
     expect(await go()).toMatchObject({
@@ -147,7 +147,7 @@ describe('leading a rollout', () => {
     });
   });
 
-  it('says midway who leads it now, with what, and how to see more', async () => {
+  it('leading a rollout says midway who leads it now, with what, and how to see more', async () => {
     const { go, sim } = await begun();
     const other = new Process(sim, 12, { host: 'deploy-2' });
     sim.after(3000, () =>
@@ -161,7 +161,7 @@ describe('leading a rollout', () => {
     });
   });
 
-  it('says where traffic is once it is over', async () => {
+  it('leading a rollout says where traffic is once it is over', async () => {
     const { go, deps } = await begun();
     await go();
     expect(await deps.situation.traffic?.()).toMatchObject({ split: [{ place: 'green', build: CANDIDATE, percent: 100 }] });

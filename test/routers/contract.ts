@@ -51,7 +51,7 @@ export function routerContract<Config>(name: string, setup: () => Promise<Router
 }
 
 function purity<Config>(subject: () => RouterUnderTest<Config>): void {
-  it('renders the same changes for the same split, in whatever order its shares come', () => {
+  it('a router renders the same changes for the same split, in whatever order its shares come', () => {
     const { router, config } = subject();
     const split = splitAt(subject(), 25);
     expect(router.changes(config, split, AT_ONCE)).toEqual(router.changes(config, split, AT_ONCE));
@@ -59,7 +59,7 @@ function purity<Config>(subject: () => RouterUnderTest<Config>): void {
     expect(router.checks(config, [...split].reverse())).toEqual(router.checks(config, split));
   });
 
-  it('names every member in its changes, those at 0 % too', () => {
+  it('a router names every member in its changes, those at 0 % too', () => {
     const { router, config, members } = subject();
     for (const percent of [0, 25, 100]) {
       const text = JSON.stringify(router.changes(config, splitAt(subject(), percent), AT_ONCE));
@@ -67,7 +67,7 @@ function purity<Config>(subject: () => RouterUnderTest<Config>): void {
     }
   });
 
-  it('names at least one target, always the same, and puts no credential into its changes', () => {
+  it('a router names at least one target, always the same, and puts no credential into its changes', () => {
     const { router, config } = subject();
     expect(router.targets(config).length).toBeGreaterThan(0);
     expect(router.targets(config)).toEqual(router.targets(config));
@@ -76,7 +76,7 @@ function purity<Config>(subject: () => RouterUnderTest<Config>): void {
     );
   });
 
-  it('can be asked for what the changes say only with a whole percentage or one it calls possible', async () => {
+  it('a router can be asked for its changes only with a whole percentage or one it calls possible', async () => {
     const { router, config, io } = subject();
     const reading = await router.read(config, io);
     expect(router.impossible(config, reading, 0)).toBeUndefined();
@@ -87,7 +87,7 @@ function purity<Config>(subject: () => RouterUnderTest<Config>): void {
 }
 
 function shifting<Config>(subject: () => RouterUnderTest<Config>): void {
-  it('moves real traffic by its changes, to 25 %, to 100 % and back to 0 %', async () => {
+  it('a router moves real traffic by its changes, to 25 %, to 100 % and back to 0 %', async () => {
     const [stable, candidate] = subject().members;
     for (const percent of [25, 100, 0]) {
       await shift(subject(), splitAt(subject(), percent));
@@ -98,7 +98,7 @@ function shifting<Config>(subject: () => RouterUnderTest<Config>): void {
     }
   });
 
-  it('is the same after making its changes twice as after once', async () => {
+  it('a router is the same after making its changes twice as after once', async () => {
     const split = splitAt(subject(), 25);
     await shift(subject(), split);
     const once = await read(subject());
@@ -106,7 +106,7 @@ function shifting<Config>(subject: () => RouterUnderTest<Config>): void {
     expect((await read(subject())).members.map(settings)).toEqual(once.members.map(settings));
   });
 
-  it('leaves everything as it is when the change is not allowed', async () => {
+  it('a router leaves everything as it is when the change is not allowed', async () => {
     const { router, config, io } = subject();
     const before = await read(subject());
     for (const change of router.changes(config, splitAt(subject(), 25), AT_ONCE)) {
@@ -117,7 +117,7 @@ function shifting<Config>(subject: () => RouterUnderTest<Config>): void {
 }
 
 function readingBack<Config>(subject: () => RouterUnderTest<Config>): void {
-  it('reads back every member, with an address at which the build itself answers', async () => {
+  it('a router reads back every member, with an address at which the build itself answers', async () => {
     const { members, stranger } = subject();
     await shift(subject(), splitAt(subject(), 25));
     const reading = await read(subject());
@@ -131,7 +131,7 @@ function readingBack<Config>(subject: () => RouterUnderTest<Config>): void {
     }
   });
 
-  it('reads what somebody else set, not what was last asked for', async () => {
+  it('a router reads what someone else set, not what was last asked for', async () => {
     const [stable, candidate] = subject().members;
     await shift(subject(), splitAt(subject(), 25));
     await subject().moveByHand({ [stable.place]: 40, [candidate.place]: 60 });
@@ -139,7 +139,7 @@ function readingBack<Config>(subject: () => RouterUnderTest<Config>): void {
     expect(splitsAgree(reading.members, [share(stable, 40), share(candidate, 60)])).toBe(true);
   });
 
-  it('says served only when enough traffic since the earlier reading fits', async () => {
+  it('a router says served only when enough traffic since the earlier reading fits', async () => {
     await shift(subject(), splitAt(subject(), 25));
     const since = await read(subject());
     expect(since.certainty).toBe('configured');
@@ -150,7 +150,7 @@ function readingBack<Config>(subject: () => RouterUnderTest<Config>): void {
     expect((await read(subject())).certainty).toBe('configured');
   });
 
-  it('does not say served when the counters began under another split', async () => {
+  it('a router does not say served when the counters began under another split', async () => {
     await shift(subject(), splitAt(subject(), 100));
     const since = await read(subject());
     await subject().traffic(150);
@@ -159,14 +159,14 @@ function readingBack<Config>(subject: () => RouterUnderTest<Config>): void {
     expect((await read(subject(), since)).certainty).toBe('configured');
   });
 
-  it('fails its checks before the changes and passes them after', async () => {
+  it('a router fails its checks before the changes and passes them after', async () => {
     expect(await allHold(subject(), splitAt(subject(), 25))).toBe(false);
     await shift(subject(), splitAt(subject(), 25));
     expect(await allHold(subject(), splitAt(subject(), 25))).toBe(true);
     expect(await allHold(subject(), splitAt(subject(), 0))).toBe(false);
   });
 
-  it('fails its checks while a member that the split does not name still serves', async () => {
+  it('a router fails its checks while a member that the split does not name still serves', async () => {
     const { members, stranger } = subject();
     await shift(subject(), splitAt(subject(), 0));
     expect(await allHold(subject(), splitAt(subject(), 0))).toBe(true);
@@ -176,14 +176,14 @@ function readingBack<Config>(subject: () => RouterUnderTest<Config>): void {
     expect(reading.members.find(({ place }) => place === stranger)?.percent).toBeGreaterThan(0);
   });
 
-  it('says which environment the target itself claims to be', async () => {
+  it('a router says which environment the target itself claims to be', async () => {
     const { router, config, io, environment } = subject();
     expect(await router.identify(config, io)).toContain(environment);
   });
 }
 
 function faults<Config>(subject: () => RouterUnderTest<Config>): void {
-  it('rejects with UNREACHABLE within the deadline when it cannot be asked, and its checks fail', async () => {
+  it('a router that cannot be asked rejects with UNREACHABLE within the deadline, and its checks fail', async () => {
     const { router, config, io } = subject();
     await shift(subject(), splitAt(subject(), 25));
     await subject().stop();

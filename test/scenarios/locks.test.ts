@@ -9,20 +9,23 @@ import { controlLines, controlsOf } from '../../src/scenarios/replay-text.ts';
 const alone = locksAlone(incident('2023-10-30'));
 
 describe('each lock alone', () => {
-  it.each(alone.map((lock) => [lock.control, lock.world, lock] as const))('%s stops it when %s', (control, _world, lock) => {
-    expect([...LOCKS, ...ROLLBACK_LOCKS].map(({ name }) => name)).toContain(control);
-    expect(lock.code).not.toBeNull();
-    expect(lock.message).toMatch(/\.$/);
-  });
+  it.each(alone.map((lock) => [lock.control, lock.world, lock] as const))(
+    '%s stops the build when %s',
+    (control, _world, lock) => {
+      expect([...LOCKS, ...ROLLBACK_LOCKS].map(({ name }) => name)).toContain(control);
+      expect(lock.code).not.toBeNull();
+      expect(lock.message).toMatch(/\.$/);
+    },
+  );
 
   it.each(alone.map((lock) => [lock.control, lock.world, lock] as const))(
-    'without %s, and every other one, it gets production when %s',
+    'the build gets production with all locks off, %s too, when %s',
     (_control, _world, { offPercent }) => {
       expect([5, 100]).toContain(offPercent);
     },
   );
 
-  it('covers listing, scope, other scopes, target, presence and identity, and the way back', () => {
+  it('the locks cover listing, scope, other scopes, target, presence and identity, and the rollback path', () => {
     expect(new Set(alone.map(({ code }) => code))).toEqual(
       new Set(['WRONG_SCOPE', 'UNLISTED_BUILD', 'FOREIGN_BUILD', 'WRONG_TARGET', 'BUILD_GONE', 'NOT_KNOWN_GOOD']),
     );
@@ -34,18 +37,18 @@ describe('the table', () => {
   const act = { happened: null, command: 'kvdeploy promote', message: '', seconds: 1, seen: [], differences: [] };
   const reverted: PlayedRow = { ...row, ended: 'as it must', acts: [{ ...act, exit: 4, code: 'REVERTED' }] };
 
-  it('says what stopped it, and counts a row that differs as let through', () => {
+  it('the table of locks says what stopped the build, and counts a row that differs as let through', () => {
     expect(controlsOf([], [reverted])).toMatchObject([{ control: 'the gate', stoppedBy: 'exit 4 REVERTED' }]);
     expect(controlsOf([], [{ ...reverted, ended: 'differs' }])).toMatchObject([{ stoppedBy: null }]);
     expect(controlLines(controlsOf([], [{ ...reverted, ended: 'differs' }]), 120).join('\n')).toContain('NOT STOPPED');
   });
 
-  it('counts a lock as let through where something else still refused without it', () => {
+  it('the table of locks counts a lock as let through where something else still refused without it', () => {
     const [lock] = alone;
     expect(controlsOf(lock === undefined ? [] : [{ ...lock, offPercent: null }], [])).toMatchObject([{ stoppedBy: null }]);
   });
 
-  it.each([60, 100, 130])('fits into %d columns', (width) => {
+  it.each([60, 100, 130])('the table of locks fits into %d columns', (width) => {
     const lines = controlLines(controlsOf(alone, [reverted]), width);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(Math.max(width, 84));
   });

@@ -17,7 +17,7 @@ describe('a replay', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('of 2023-10-30 tells every minute, ends every row as expected, and leaves nothing', { timeout: 90_000 }, async () => {
+  it('a replay tells every minute, ends every row as expected, and leaves nothing', { timeout: 90_000 }, async () => {
     const startedAt = performance.now();
     const { exitCode, output, longestSilenceMs } = await play(['replay', '2023-10-30'], folder);
     record('2023-10-30', 9 + 15, startedAt, exitCode);
@@ -33,7 +33,7 @@ describe('a replay', () => {
     expect(leftRunning(folder)).toEqual([]);
   });
 
-  it('of 2023-07 is one document with --json, each row with what the run really did', { timeout: 90_000 }, async () => {
+  it('a replay of 2023-07 is one document with --json, each row with what the run really did', { timeout: 90_000 }, async () => {
     const startedAt = performance.now();
     const { exitCode, output } = await play(['replay', '2023-07', '--json'], folder);
     record('2023-07', 5, startedAt, exitCode);
@@ -62,7 +62,7 @@ describe('a replay', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('ends with 1 when the program only claims to have done things, so that a staging build gets in', {
+  it('a replay ends with 1 when the program only claims its acts, so that a staging build gets in', {
     timeout: 60_000,
   }, async () => {
     const { exitCode, output } = await play(['replay', '2023-10-30'], folder, obligingProgram(folder));
@@ -73,7 +73,7 @@ describe('a replay', () => {
     expect(leftRunning(folder)).toEqual([]);
   });
 
-  it('stops and cleans up when it is interrupted', { timeout: 60_000 }, async () => {
+  it('a replay stops and cleans up when it is interrupted', { timeout: 60_000 }, async () => {
     const { exitCode, output } = await play(['replay', '2023-07'], folder, PROGRAM, { interruptAt: /kvdeploy status/ });
     expect(exitCode, output).toBe(130);
     expect(readdirSync(folder)).toEqual([]);
@@ -83,7 +83,7 @@ describe('a replay', () => {
   it.each([
     ['2023-10-31', '2023-10-30'],
     ['2023-7', '2023-07'],
-  ])('of an unknown incident %s is refused, naming %s', async (typed, near) => {
+  ])('a replay of an unknown incident %s is refused, naming %s', async (typed, near) => {
     const { exitCode, output } = await play(['replay', typed], folder);
     expect(exitCode).toBe(2);
     expect(output).toContain('UNKNOWN_NAME');

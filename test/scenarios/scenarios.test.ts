@@ -16,7 +16,7 @@ const SCENARIOS = [demoScenario(), ...INCIDENT_NAMES.map(incident)].map((scenari
 describe.each(SCENARIOS)('the scenario %s', (_name, scenario) => {
   const acts = [scenario.opening, ...scenario.rows.map((row) => row.acts)].flat();
 
-  it('names only builds of its cast, each with a GUID, a sequence and a place of its own', () => {
+  it('a scenario names only builds of its cast, each with a GUID, a sequence and a place of its own', () => {
     const cast = Object.keys(scenario.cast);
     const sentences = scenario.rows.flatMap(({ happened, must }) => [...namesIn(happened), ...namesIn(must)]);
     const names = [...acts.flatMap(namedIn), ...sentences];
@@ -27,7 +27,7 @@ describe.each(SCENARIOS)('the scenario %s', (_name, scenario) => {
     }
   });
 
-  it('expects of every command an exit code that its code has', () => {
+  it('a scenario expects of every command an exit code that its code has', () => {
     for (const act of acts) {
       if (act.do !== 'run' || act.code === undefined) continue;
       const known: Readonly<Record<string, number>> = EXIT_OF;
@@ -35,7 +35,7 @@ describe.each(SCENARIOS)('the scenario %s', (_name, scenario) => {
     }
   });
 
-  it('shows in every row what kvdeploy does, or says what is not available yet', () => {
+  it('a scenario shows in every row what kvdeploy does, or says what is not available yet', () => {
     for (const row of scenario.rows) expect(row.acts.length + row.notBuilt.length, row.name).toBeGreaterThan(0);
     const silent = scenario.rows.filter(
       (row) => row.acts.length > 0 && !row.acts.some((act) => 'visitors' in act || act.do === 'run'),
@@ -45,7 +45,7 @@ describe.each(SCENARIOS)('the scenario %s', (_name, scenario) => {
 });
 
 describe('the page of the incidents', () => {
-  it('says what the scenarios say', async () => {
+  it('the page of the incidents says what the scenarios say', async () => {
     await expect(pageOf(INCIDENT_NAMES.map(incident))).toMatchFileSnapshot(PAGE);
   });
 });

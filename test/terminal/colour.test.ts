@@ -15,11 +15,11 @@ describe('colour', () => {
     ['CI alone changes nothing', { CI: 'true', GITHUB_ACTIONS: 'true' }, false, undefined, 0],
     ['--no-color is stronger than FORCE_COLOR', { FORCE_COLOR: '1' }, true, 'never', 0],
     ['--color=always is stronger than NO_COLOR', { NO_COLOR: '1' }, false, 'always', 1],
-  ] as const)('%s', (_name, env, isTty, flag, level) => {
+  ] as const)('the colour of a stream is decided by rank: %s', (_name, env, isTty, flag, level) => {
     expect(colourLevel(env, isTty, flag)).toBe(level);
   });
 
-  test('falls back to ASCII where the locale is not UTF-8', () => {
+  test('the report falls back to ASCII where the locale is not UTF-8', () => {
     expect(speaksUnicode({ LANG: 'de_DE.UTF-8' })).toBe(true);
     expect(speaksUnicode({ LANG: 'de_DE.UTF-8', LC_ALL: 'C' })).toBe(false);
     expect(speaksUnicode({})).toBe(false);

@@ -16,15 +16,15 @@ function printed(lastSecond: number, verdict: (second: number) => 'pass' | 'not-
 }
 
 describe('the heartbeat of a log', () => {
-  test('comes every 10 s in the first minute, then every 30 s', () => {
+  test('the heartbeat of a log comes every 10 s in the first minute, then every 30 s', () => {
     expect(printed(130)).toEqual([1, 11, 21, 31, 41, 51, 81, 111]);
   });
 
-  test('comes at once when a verdict changes', () => {
+  test('the heartbeat of a log comes at once when a verdict changes', () => {
     expect(printed(15, (second) => (second < 5 ? 'not-yet' : 'pass'))).toEqual([1, 5, 15]);
   });
 
-  test('has no gap over 12 s in a 35 s rollout that is polled every 2 s', () => {
+  test('the heartbeat of a log has no gap over 12 s in a 35 s rollout that is polled every 2 s', () => {
     const heartbeat = createHeartbeat();
     let last = 0;
     for (let second = 0; second <= 35; second += 2) {

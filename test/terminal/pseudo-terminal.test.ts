@@ -28,7 +28,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('on a terminal', () => {
-  test('repaints one block, keeps what matters above it, and gives the cursor back', async () => {
+  test('a terminal repaints one block, keeps what matters above it, and gives the cursor back', async () => {
     const { screen, exitCode } = await runInTerminal(['close'], { program });
     expect(exitCode).toBe(0);
     expect(screen).toContain(HIDE);
@@ -38,7 +38,7 @@ describe('on a terminal', () => {
     expect(screen).toContain('promoted 9f1c2b7e');
   });
 
-  test('paints the whole block at the new width when the terminal gets narrower and wider', async () => {
+  test('a terminal paints the whole block at the new width when it gets narrower and wider', async () => {
     const tmux = (...args: readonly string[]) =>
       execFileSync('tmux', ['-L', `kvdeploy-${process.pid}`, ...args], { encoding: 'utf8' });
     const shown = () => tmux('capture-pane', '-p', '-t', 'live');
@@ -83,7 +83,7 @@ describe('on a terminal', () => {
     }
   });
 
-  test('repaints at most about five times a second', async () => {
+  test('a terminal repaints at most about five times a second', async () => {
     const began = performance.now();
     const { screen } = await runInTerminal(['close'], { program });
     const seconds = (performance.now() - began) / 1000;
@@ -93,19 +93,19 @@ describe('on a terminal', () => {
     expect(paints).toBeLessThanOrEqual(Math.ceil(seconds * 5) + 3);
   });
 
-  test.each(['exit', 'signal', 'throw'])('gives the cursor back when it ends by %s', async (end) => {
+  test.each(['exit', 'signal', 'throw'])('a terminal gives the cursor back when the program ends by %s', async (end) => {
     const { screen } = await runInTerminal([end], { program });
     expect(screen).toContain(HIDE);
     expect(screen.lastIndexOf(SHOW)).toBeGreaterThan(screen.lastIndexOf(HIDE));
   });
 
-  test.each([{ NO_COLOR: '1' }, { FORCE_COLOR: '0' }])('shows no colour with %o', async (env) => {
+  test.each([{ NO_COLOR: '1' }, { FORCE_COLOR: '0' }])('a terminal shows no colour with %o', async (env) => {
     const { screen } = await runInTerminal(['close'], { program, env });
     // biome-ignore lint/suspicious/noControlCharactersInRegex: escape bytes are what it looks for
     expect(screen).not.toMatch(/\u001b\[[0-9;]*m/);
   });
 
-  test.each([{ TERM: 'dumb' }, { CI: 'true' }])('paints nothing with %o', async (env) => {
+  test.each([{ TERM: 'dumb' }, { CI: 'true' }])('a terminal is not repainted with %o', async (env) => {
     const { screen } = await runInTerminal(['close'], { program, env });
     expect(screen).not.toContain(HIDE);
     expect(screen).toContain('watched');
@@ -118,14 +118,14 @@ describe('on a terminal', () => {
     ['another name is a no', 'name', /Type the environment/, 'staging\r', false],
     ['the name is a yes', 'name', /Type the environment/, 'production\r', true],
     ['Ctrl-C instead of the name is a no', 'name', /Type the environment/, 'production\u0003', false],
-  ] as const)('asks: %s', async (_name, what, waitFor, type, answer) => {
+  ] as const)('a question at a terminal: %s', async (_name, what, waitFor, type, answer) => {
     const { screen } = await runInTerminal([what], { program, keys: [{ waitFor, type }], env: { NO_COLOR: '1' } });
     expect(screen).toContain(`answer ${answer}`);
   });
 });
 
 describe('without a terminal', () => {
-  test('writes no escape byte, whatever the environment', async () => {
+  test('a pipe gets no escape byte, whatever the environment', async () => {
     for (const env of [{}, { TERM: 'xterm-256color', COLORTERM: 'truecolor' }, { GITHUB_ACTIONS: 'true', CI: 'true' }]) {
       const { stdout, stderr } = await runCli(['close'], { program, env });
       expect(stdout + stderr).not.toContain('\u001b');
@@ -133,7 +133,7 @@ describe('without a terminal', () => {
     }
   });
 
-  test.each(['y\n', 'yes\n', `${'y\n'.repeat(1000)}`, ''])('takes nothing on a pipe for a yes', async (input) => {
+  test.each(['y\n', 'yes\n', `${'y\n'.repeat(1000)}`, ''])('an answer from a pipe is never a yes', async (input) => {
     expect((await runCli(['yes'], { program, input })).stdout).toBe('answer false\n');
     expect((await runCli(['name'], { program, input: `production\n${input}` })).stdout).toBe('answer false\n');
   });

@@ -49,7 +49,7 @@ const everything: readonly OutputLine[] = [
 ];
 
 describe('the report for people, in a pipe', () => {
-  test('says one line an event on stderr, and the result on stdout', () => {
+  test('a report in a pipe says one line an event on stderr, and the result on stdout', () => {
     const { out, err } = reported(everything);
     expect(err).toMatchInlineSnapshot(`
       "✔ identity  9f1c2b7e belongs to production
@@ -70,11 +70,11 @@ describe('the report for people, in a pipe', () => {
     `);
   });
 
-  test('says every poll with --verbose', () => {
+  test('a report with --verbose says every poll', () => {
     expect(reported(everything, { verbose: true }).err.match(/watched/g)).toHaveLength(2);
   });
 
-  test('says with --quiet only warnings, failed checks and the result', () => {
+  test('a report with --quiet says only warnings, failed checks and the result', () => {
     const lines: readonly OutputLine[] = [
       ...everything.slice(0, -1),
       check(false),
@@ -86,11 +86,11 @@ describe('the report for people, in a pipe', () => {
     expect(out).toContain('✔ promoted');
   });
 
-  test('never shows what was not verified as passed', () => {
+  test('a report never shows what was not verified as passed', () => {
     expect(reported([check(null)]).err).toBe('? identity  not verified: 9f1c2b7e belongs to production\n');
   });
 
-  test('says failure on stderr with code, places and a fix, and where traffic is in the last line', () => {
+  test('a report says failure on stderr with code, places and a fix, and where traffic is in the last line', () => {
     const failure = result({
       ok: false,
       code: 'FOREIGN_BUILD',
@@ -121,7 +121,7 @@ describe('the report for people, in a pipe', () => {
     [7, 'unchanged'],
     [1, 'not known; ask: kvdeploy status --env production --tenant acme --service kv-gateway'],
     [5, 'not known; ask: kvdeploy status --env production --tenant acme --service kv-gateway'],
-  ])('ends a failure with exit code %i and unknown traffic by saying: %s', (exitCode, text) => {
+  ])('a report ends a failure with exit code %i and unknown traffic by saying: %s', (exitCode, text) => {
     const { err } = reported([result({ ok: false, code: 'X', exitCode, traffic: null, next: [] })]);
     expect(err.trimEnd().split('\n').at(-1)).toBe(`  traffic  ${text}`);
   });
@@ -140,13 +140,13 @@ describe('the report for people, in a pipe', () => {
       { split: [], certainty: 'unknown' },
       'not known; ask: kvdeploy status --env production --tenant acme --service kv-gateway',
     ],
-  ] as const)('of a runner %s and ends as busy, says what is true now', (_who, before, traffic, text) => {
+  ] as const)('a report of a runner %s and ends as busy says what is true now', (_who, before, traffic, text) => {
     const busy = result({ ok: false, code: 'BUSY', exitCode: 6, traffic: { ...traffic, split: [...traffic.split] }, next: [] });
     const { err } = reported([...before, busy]);
     expect(err.trimEnd().split('\n').at(-1)).toBe(`  traffic  ${text}`);
   });
 
-  test('lets no escape byte, line feed or hidden character of others through', () => {
+  test('a report lets no escape byte, line feed or hidden character of others through', () => {
     const evil = 'a\u001b[2Jb\nc\u202ed\u0007\u200b';
     const { out, err } = reported([
       { type: 'check', name: evil, ok: false, message: evil },
@@ -161,7 +161,7 @@ describe('the report for people, in a pipe', () => {
     expect(err.split('\n').filter((line) => line.startsWith('c'))).toEqual([]);
   });
 
-  test('has colour only on the stream that asked for it', () => {
+  test('a report has colour only on the stream that asked for it', () => {
     const { out, err } = reported([check(true), result()], { colour: { stdout: false, stderr: true } });
     expect(err).toContain('\u001b[32m');
     expect(out).not.toContain('\u001b');
@@ -169,7 +169,7 @@ describe('the report for people, in a pipe', () => {
 });
 
 describe('the report for machines', () => {
-  test('begins with the version, and every line is an object of the schema', () => {
+  test('a report for machines begins with the version, and every line is an object of the schema', () => {
     const { out, err } = reported(everything, { json: true });
     const lines = out
       .trimEnd()

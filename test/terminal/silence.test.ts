@@ -61,7 +61,7 @@ const steps = (...bakesMs: readonly number[]) =>
 
 describe('a rollout in a pipe', () => {
   it.each([1000, 3000, 5000, 7000, 11_000, 15_000, 34_000])(
-    'of 35 s, polled every %i ms, is never silent for more than 12 s',
+    'a rollout of 35 s in a pipe, polled every %i ms, is never silent for more than 12 s',
     async (pollMs) => {
       const { atMs, phase } = await told(planOf({ pollMs, steps: steps(20_000, 15_000) }));
       expect(phase).toBe('done');
@@ -70,7 +70,7 @@ describe('a rollout in a pipe', () => {
     },
   );
 
-  it('polled every ten minutes says at least every 32 s what is still going on, and how old its last word is', async () => {
+  it('a rollout polled every ten minutes says at least every 32 s what is going on, and how old its last word is', async () => {
     const { atMs, phase, text } = await told(planOf({ pollMs: 10 * MINUTE_MS, steps: steps(10 * MINUTE_MS) }));
     expect(phase).toBe('done');
     expect(longest(atMs, 0, MINUTE_MS - 12_000)).toBeLessThanOrEqual(12_000);
@@ -78,14 +78,14 @@ describe('a rollout in a pipe', () => {
     expect(text).toMatch(/step 1\/1 100 % still baking; nothing new for \d+s\n/);
   });
 
-  it('of 20 minutes says something at least every 32 s after the first minute', async () => {
+  it('a rollout of 20 minutes says something at least every 32 s after the first minute', async () => {
     const { atMs, phase } = await told(planOf({ steps: steps(10 * MINUTE_MS, 10 * MINUTE_MS) }));
     expect(phase).toBe('done');
     expect(longest(atMs, 0, MINUTE_MS - 12_000)).toBeLessThanOrEqual(12_000);
     expect(longest(atMs, 0, 20 * MINUTE_MS)).toBeLessThanOrEqual(32_000);
   });
 
-  it('that waits for metrics until its patience ends says so all the while', async () => {
+  it('a rollout that waits for metrics until its patience ends says so all the while', async () => {
     const { atMs, phase, text } = await told(planOf({ patienceMs: 35_000 }), (sim) =>
       sim.after(3000, () => {
         for (const counters of sim.metrics.values()) counters.sight = 'nothing';
@@ -96,7 +96,7 @@ describe('a rollout in a pipe', () => {
     expect(longest(atMs, 0, MINUTE_MS)).toBeLessThanOrEqual(12_000);
   });
 
-  it('that waits for a member to come up says so all the while', async () => {
+  it('a rollout that waits for a member to come up says so all the while', async () => {
     const { atMs, phase, text } = await told(planOf({ patienceMs: 35_000 }), (sim) => {
       sim.onShift = () => {
         sim.trouble = ['green is DOWN'];

@@ -18,7 +18,7 @@ const baking = after(
 );
 
 describe('the live view', () => {
-  test('shows who gets what, how each step goes, and what it waits for', () => {
+  test('the live view shows who gets what, how each step goes, and what it waits for', () => {
     expect(view(baking, 120, true).join('\n')).toMatchInlineSnapshot(`
       "acme/production/kv-gateway   promote r-7f3k   by ana@example.com   00:30
         41d0a6c3 stable      ██████████████████████████████████████░░     95 %  blue (served)
@@ -30,21 +30,21 @@ describe('the live view', () => {
     `);
   });
 
-  test.each([60, 80, 99])('says whole in %i columns what it waits for', (columns) => {
+  test.each([60, 80, 99])('the live view says whole in %i columns what it waits for', (columns) => {
     expect(view(baking, columns, true)).toContain('      waiting for 112 more requests or 41s');
   });
 
-  test('gives what it waits for a line of its own where it does not fit, on a wide terminal too', () => {
+  test('the live view gives what it waits for a line of its own where it does not fit, on a wide terminal too', () => {
     const waitingFor = 'errors: 2593 of about 4693 requests that rule harm out in a good build; errors: 0 of 2593 failed';
     const lines = view(fold(baking, poll({ seconds: 40, waitingFor })) as Progress, 120, true);
     expect(lines).toContain(`      waiting for ${waitingFor}`);
   });
 
-  test('does without Unicode', () => {
+  test('the live view does without Unicode', () => {
     expect(view(baking, 120, false).join('\n')).toMatch(/^[\n\x20-\x7e]*$/);
   });
 
-  test('shows the step that failed, and that traffic goes back', () => {
+  test('the live view shows the step that failed, and that traffic is rolled back', () => {
     const reverting = fold(baking, phase('reverting', 1, 31, 'errors: 20 of 40 failed, limit 2 %'));
     expect(
       view(reverting as Progress, 120, true)
@@ -57,16 +57,16 @@ describe('the live view', () => {
     `);
   });
 
-  test('shows every step as passed once it is done', () => {
+  test('the live view shows every step as passed once it is done', () => {
     const lines = view(after(phase('baking', 1), phase('baking', 2, 60), phase('done', 2, 90)), 120, true);
     expect(lines.filter((line) => line.endsWith('passed'))).toHaveLength(2);
   });
 
-  test.each([20, 40, 61, 80, 200])('is never wider than a terminal of %i columns', (columns) => {
+  test.each([20, 40, 61, 80, 200])('the live view is never wider than a terminal of %i columns', (columns) => {
     for (const line of view(baking, columns, true)) expect([...line].length).toBeLessThan(columns);
   });
 
-  test('shows foreign text harmless', () => {
+  test('the live view shows foreign text harmless', () => {
     const evil: OutputLine = { ...started, actor: 'ana\u001b[2J\u202e', resumed: false } as OutputLine;
     const [first] = view(fold(undefined, evil) as Progress, 120, true);
     expect(first).toContain('ana\\u{1b}[2J\\u{202e}');

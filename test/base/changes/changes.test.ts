@@ -18,7 +18,7 @@ afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
 describe('write-file', () => {
   const write = (path: string, content: string): Change => ({ kind: 'write-file', path, content });
 
-  it('replaces the whole content and leaves nothing else in the folder', async () => {
+  it('a write-file change replaces the whole content and leaves nothing else in the folder', async () => {
     const path = join(folder, 'routes.json');
     await make(write(path, 'one'), nodeOutside, yes);
     await make(write(path, 'two, longer'), nodeOutside, yes);
@@ -27,7 +27,7 @@ describe('write-file', () => {
     expect(fs.statSync(path).mode & 0o777).toBe(0o644);
   });
 
-  it('keeps the mode and owner of what was there', async () => {
+  it('a write-file change keeps the mode and owner of what was there', async () => {
     const path = join(folder, 'routes.json');
     fs.writeFileSync(path, 'one');
     fs.chmodSync(path, 0o640);
@@ -37,7 +37,7 @@ describe('write-file', () => {
     expect(fs.statSync(path).mode & 0o777).toBe(0o640);
   });
 
-  it('does not write equal content again', async () => {
+  it('a write-file change does not write equal content again', async () => {
     const path = join(folder, 'routes.json');
     await make(write(path, 'one'), nodeOutside, yes);
     const before = fs.statSync(path).ino;
@@ -45,7 +45,7 @@ describe('write-file', () => {
     expect(fs.statSync(path).ino).toBe(before);
   });
 
-  it('changes nothing when it is not allowed just before the rename', async () => {
+  it('a write-file change changes nothing when it is not allowed just before the rename', async () => {
     const path = join(folder, 'routes.json');
     fs.writeFileSync(path, 'one');
     await expect(make(write(path, 'two'), nodeOutside, held)).rejects.toThrow(NotAllowed);
@@ -53,7 +53,7 @@ describe('write-file', () => {
     expect(fs.readdirSync(folder)).toEqual(['routes.json']);
   });
 
-  it('replaces a planted symlink instead of writing through it', async () => {
+  it('a write-file change replaces a planted symlink instead of writing through it', async () => {
     const victim = join(folder, 'victim');
     fs.writeFileSync(victim, 'precious');
     fs.symlinkSync(victim, join(folder, 'routes.json'));
@@ -62,12 +62,12 @@ describe('write-file', () => {
     expect(fs.lstatSync(join(folder, 'routes.json')).isFile()).toBe(true);
   });
 
-  it('refuses a FIFO without hanging', async () => {
+  it('a write-file change refuses a FIFO without hanging', async () => {
     await runToEnd(['mkfifo', join(folder, 'routes.json')]);
     await expect(make(write(join(folder, 'routes.json'), 'two'), nodeOutside, yes)).rejects.toThrow('not a regular file');
   });
 
-  it('keeps the old file when the disk is full', async () => {
+  it('a write-file change keeps the old file when the disk is full', async () => {
     expect((await runToEnd(['mount', '-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', folder])).code).toBe(0);
     try {
       const path = join(folder, 'routes.json');
@@ -93,7 +93,7 @@ describe('request', () => {
     ...over,
   });
 
-  it('sends method, headers, body and the secret that it only knows by name', async () => {
+  it('a request change sends method, headers, body and the secret that it only knows by name', async () => {
     const server = await httpServer(() => ({}));
     const outside = { ...nodeOutside, secret: (name: string) => (name === 'EDGE_TOKEN' ? 's3cret' : undefined) };
     await make(request(`${server.url}/weights?x=1`, { bearerSecret: 'EDGE_TOKEN' }), outside, yes);
@@ -102,7 +102,7 @@ describe('request', () => {
     await server.close();
   });
 
-  it('fails on any other status, on a redirect too, and never names the secret', async () => {
+  it('a request change fails on any other status, on a redirect too, and never names the secret', async () => {
     const server = await httpServer(() => ({
       status: 302,
       headers: { location: 'http://127.0.0.1:1/' },
@@ -115,7 +115,7 @@ describe('request', () => {
     await server.close();
   });
 
-  it('refuses to go without a secret that is not set', async () => {
+  it('a request change refuses to go without a secret that is not set', async () => {
     const server = await httpServer(() => ({}));
     await expect(make(request(server.url, { bearerSecret: 'NOT_SET_ANYWHERE' }), nodeOutside, yes)).rejects.toThrow(
       'NOT_SET_ANYWHERE is not set',
@@ -124,14 +124,14 @@ describe('request', () => {
     await server.close();
   });
 
-  it('connects, asks whether it may, and sends nothing when it may not', async () => {
+  it('a request change connects, asks whether it may, and sends nothing when it may not', async () => {
     const server = await httpServer(() => ({}));
     await expect(make(request(server.url), nodeOutside, held)).rejects.toThrow(NotAllowed);
     expect(server.requests).toEqual([]);
     await server.close();
   });
 
-  it('gives up at its deadline when nobody answers, and when nobody listens', async () => {
+  it('a request change gives up at its deadline when no one answers, and when no one listens', async () => {
     const server = await httpServer(() => 'silence');
     const begun = performance.now();
     await expect(make(request(server.url, { timeoutMs: 150 }), nodeOutside, yes)).rejects.toThrow('it is unknown whether');
@@ -140,7 +140,7 @@ describe('request', () => {
     await expect(make(request('http://127.0.0.1:1/'), nodeOutside, yes)).rejects.toThrow('ECONNREFUSED');
   });
 
-  it('refuses an answer of more than 1 MiB, other protocols, and passwords in a URL', async () => {
+  it('a request change refuses an answer of more than 1 MiB, other protocols, and passwords in a URL', async () => {
     const server = await httpServer(() => ({ body: 'x'.repeat(1_100_000) }));
     await expect(make(request(server.url), nodeOutside, yes)).rejects.toThrow('more than 1048576 bytes');
     await server.close();
@@ -152,7 +152,7 @@ describe('request', () => {
 describe('run', () => {
   const run = (argv: string[], timeoutMs = 2000): Change => ({ kind: 'run', argv, timeoutMs });
 
-  it('passes hostile words as they are, starts no shell, and hands on four variables only', async () => {
+  it('a run change passes hostile words as they are, starts no shell, and hands on four variables only', async () => {
     const out = join(folder, 'out');
     process.env.KVDEPLOY_TEST_LEAK = 'secret';
     const program =
@@ -165,7 +165,7 @@ describe('run', () => {
     expect(names.filter((name) => !['PATH', 'HOME', 'LANG', 'TZ'].includes(name))).toEqual([]);
   });
 
-  it('fails on an exit code, on a missing program, and on a relative path', async () => {
+  it('a run change fails on an exit code, on a missing program, and on a relative path', async () => {
     await expect(make(run(['sh', '-c', 'echo no such backend >&2; exit 3']), nodeOutside, yes)).rejects.toThrow(
       'exited with 3: no such backend',
     );
@@ -173,12 +173,12 @@ describe('run', () => {
     await expect(make(run(['./here']), nodeOutside, yes)).rejects.toThrow('neither an absolute path');
   });
 
-  it('does not start the program when it is not allowed', async () => {
+  it('a run change does not start the program when it is not allowed', async () => {
     await expect(make(run(['touch', join(folder, 'made')]), nodeOutside, held)).rejects.toThrow(NotAllowed);
     expect(fs.readdirSync(folder)).toEqual([]);
   });
 
-  it('kills the whole group at the deadline, also what ignores SIGTERM', async () => {
+  it('a run change kills the whole group at the deadline, even what ignores SIGTERM', async () => {
     const pidFile = join(folder, 'pid');
     const script = `trap '' TERM; sh -c 'trap "" TERM; echo $$ > ${pidFile}; while :; do sleep 0.05; done' & wait`;
     await expect(make(run(['sh', '-c', script], 300), nodeOutside, yes)).rejects.toThrow('was killed');
@@ -196,7 +196,7 @@ describe('socket', () => {
     ...over,
   });
 
-  it('says all commands in one line, on a path and on TCP, and takes blank text for consent', async () => {
+  it('a socket change says all commands in one line, on a path and on TCP, and takes blank text for consent', async () => {
     for (const where of [join(folder, 'admin.sock'), 0] as const) {
       const server = await lineServer(where, () => '\n\n');
       await make(socket(server.address), nodeOutside, yes);
@@ -205,13 +205,13 @@ describe('socket', () => {
     }
   });
 
-  it('takes any text for a refusal', async () => {
+  it('a socket change takes any text for a refusal', async () => {
     const server = await lineServer(0, () => 'No such server.\n');
     await expect(make(socket(server.address), nodeOutside, yes)).rejects.toThrow('refused: No such server.');
     await server.close();
   });
 
-  it('connects, asks whether it may, and says nothing when it may not', async () => {
+  it('a socket change connects, asks whether it may, and says nothing when it may not', async () => {
     const server = await lineServer(0, () => '');
     let connected = 0;
     const allowed = () => {
@@ -224,7 +224,7 @@ describe('socket', () => {
     await server.close();
   });
 
-  it('saves an answer durably where asked, and refuses an empty one', async () => {
+  it('a socket change saves an answer durably where asked, and refuses an empty one', async () => {
     const saveTo = join(folder, 'state');
     const server = await lineServer(0, () => '1\n# be_id be_name\n3 gw\n');
     await make(socket(server.address, { commands: ['show servers state'], saveTo }), nodeOutside, yes);
@@ -236,11 +236,11 @@ describe('socket', () => {
     await silent.close();
   });
 
-  it('refuses a command that would smuggle in a second line', async () => {
+  it('a socket change refuses a command that would smuggle in a second line', async () => {
     await expect(make(socket('/nowhere', { commands: ['a\nb'] }), nodeOutside, yes)).rejects.toThrow('one line');
   });
 
-  it('fails within its deadline on a path that is no socket, and on one that never answers', async () => {
+  it('a socket change fails within its deadline on a path that is no socket, and on one that never answers', async () => {
     fs.writeFileSync(join(folder, 'file'), '');
     await expect(make(socket(join(folder, 'file')), nodeOutside, yes)).rejects.toThrow(/ECONNREFUSED|ENOTSOCK/);
     const server = await lineServer(0, () => null);

@@ -14,7 +14,7 @@ beforeEach(() => {
 afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 describe('a file', () => {
-  it('must have exactly the content', async () => {
+  it('a file check wants exactly the content', async () => {
     const path = join(folder, 'routes');
     const asked = () => check({ kind: 'file', path, content: 'green\n' }, nodeOutside);
     expect(await asked()).toMatchObject({ ok: false });
@@ -32,7 +32,7 @@ describe('an answer', () => {
   const asked = (url: string, over: Partial<HttpCheck>) =>
     check({ kind: 'http', url, equals: GREEN, timeoutMs: 300, ...over }, nodeOutside);
 
-  it('says a GUID in a header or in JSON, in any spelling', async () => {
+  it('an answer says a GUID in a header or in JSON, in any spelling', async () => {
     const server = await httpServer(() => ({
       headers: { 'X-Build-Guid': GREEN.toUpperCase() },
       body: JSON.stringify({ build: { guid: `{${GREEN}}` } }),
@@ -42,7 +42,7 @@ describe('an answer', () => {
     await server.close();
   });
 
-  it('is a no when it says another one, and unknown when it says nothing, nonsense, or never comes', async () => {
+  it('an answer is a no when it says another GUID, and unknown when it says nothing, nonsense, or never comes', async () => {
     const server = await httpServer((path) =>
       path === '/silence' ? 'silence' : { headers: { 'x-build-guid': 'other' }, body: path === '/json' ? '{"a":1}' : '<html>' },
     );
@@ -84,7 +84,7 @@ describe('a table', () => {
     return answer;
   };
 
-  it('is right when the named rows fit and every other row fits one of the others', async () => {
+  it('a table is right when the named rows fit and every other row fits one of the others', async () => {
     expect(await asked(STATE)).toEqual({ ok: true });
     const csv = {
       separator: ',',
@@ -96,7 +96,7 @@ describe('a table', () => {
     expect(await asked(CSV, csv)).toEqual({ ok: true });
   });
 
-  it('finds an unknown member that may still serve', async () => {
+  it('a table check finds an unknown member that may still serve', async () => {
     expect(await asked(`${STATE}3 gw purple 0 100\n`)).toEqual({
       ok: false,
       why: expect.stringContaining('unknown member purple'),
@@ -104,7 +104,7 @@ describe('a table', () => {
     expect(await asked(STATE, { others: [] })).toMatchObject({ ok: false });
   });
 
-  it('finds a named row that is wrong or missing', async () => {
+  it('a table check finds a named row that is wrong or missing', async () => {
     expect(await asked(STATE.replace('green 0 256', 'green 0 0'))).toEqual({
       ok: false,
       why: expect.stringContaining('green has srv_uweight 0'),
@@ -115,7 +115,7 @@ describe('a table', () => {
     });
   });
 
-  it('is unknown when the answer is no such table', async () => {
+  it('a table check is unknown when the answer is no such table', async () => {
     expect(await asked('Permission denied\n')).toHaveProperty('unknown');
     expect(await asked('')).toHaveProperty('unknown');
     expect(await check({ ...wanted({}), address: join(folder, 'none') }, nodeOutside)).toHaveProperty('unknown');

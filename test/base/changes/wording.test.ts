@@ -16,20 +16,20 @@ afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 const HOSTILE = ["it's", '$(id)', '`id`', 'a\nb\tc', '%s\\n', '!!', 'ü', '', '-n', '\u001b[31m', '\u202e', '\r', '*'];
 
-it('quotes every word so that a shell gives it back byte by byte', async () => {
+it('the words of a command are quoted so that a shell gives each back byte by byte', async () => {
   const program = 'process.stdout.write(JSON.stringify(process.argv.slice(1)))';
   const command = [process.execPath, '-e', program, '--', ...HOSTILE].map(shellWord).join(' ');
   expect(safeLine(command.replace(/[\n\t]/g, ''))).toBe(command.replace(/[\n\t]/g, ''));
   expect(JSON.parse((await runToEnd(['bash', '-c', command])).stdout)).toEqual(HOSTILE);
 });
 
-it('writes a file by hand exactly as the change would', async () => {
+it('the words for a file write it by hand exactly as the change would', async () => {
   const change: Change = { kind: 'write-file', path: join(folder, "the route's file"), content: `${HOSTILE.join('|')}\n\n` };
   expect((await runToEnd(['bash', '-c', asCommand(change)])).code).toBe(0);
   expect(fs.readFileSync(change.path, 'utf8')).toBe(change.content);
 });
 
-it('sends a request by hand with the secret from a variable, and fails where the change would', async () => {
+it('the words for a request take the secret from a variable, and fail where the change would', async () => {
   const server = await httpServer((path) => (path === '/no' ? { status: 500 } : {}));
   const change = {
     kind: 'request',
@@ -58,7 +58,7 @@ it('sends a request by hand with the secret from a variable, and fails where the
   await server.close();
 });
 
-it('says a line on a socket by hand', async () => {
+it('the words for a socket say the line by hand', async () => {
   const stand = join(folder, 'socat');
   fs.writeFileSync(
     stand,
@@ -80,7 +80,7 @@ const s = require('net').connect(path); process.stdin.pipe(s); s.pipe(process.st
   await server.close();
 });
 
-it('describes each kind in one line without control characters', () => {
+it('each kind of change is described in one line without control characters', () => {
   const changes: Change[] = [
     { kind: 'write-file', path: '/r', content: 'a\nb\u001b[2J' },
     { kind: 'request', method: 'PUT', url: 'http://x/', body: '\r\n', expect: [200], timeoutMs: 1 },
@@ -107,7 +107,7 @@ it.each([
   [['--force'], 'Unknown argument'],
   [['--env', 'production', 'now'], 'Unknown argument'],
   [['--envi', 'production'], 'Unknown argument'],
-])('refuses the options %j', (argv, why) => {
+])('break-glass refuses the options %j', (argv, why) => {
   expect(() => parseOptions(argv, {})).toThrow(why);
 });
 
@@ -116,11 +116,11 @@ it.each([
   ['-e', '--env production'],
   ['--to', '--to 0b9f1c2d'],
   ['--reason', '--reason "login is down, gateway answers 401"'],
-])('shows by an example what %s wants, where it is given bare', (option, example) => {
+])('break-glass shows by an example what %s wants, where it is given bare', (option, example) => {
   expect(() => parseOptions([option], {})).toThrow(expect.objectContaining({ hint: `For example: ${example}` }));
 });
 
-it('takes every spelling of an option, and the environment from its variable', () => {
+it('break-glass takes every spelling of an option, and the environment from its variable', () => {
   const argv = [
     '-eproduction',
     'rollback',
@@ -151,7 +151,7 @@ it('takes every spelling of an option, and the environment from its variable', (
 });
 
 it.each([undefined, 'short', '            ', 'a         b', 'with\u001b[31m colour here', 'line one\nline two', 'x'.repeat(501)])(
-  'refuses the reason %j',
+  'break-glass refuses the reason %j',
   (reason) => {
     expect(() => checkedReason(reason)).toThrow(/reason/);
   },

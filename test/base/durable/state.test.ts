@@ -45,7 +45,7 @@ function denied(path: string): Fs {
 describe('the state directory', () => {
   const modeOf = (path: string) => (fs.statSync(path).mode & 0o777).toString(8);
 
-  it('is made for its owner alone, or for a group, whatever the umask', () => {
+  it('the state directory is made for its owner alone, or for a group, whatever the umask', () => {
     const before = process.umask(0o077);
     const alone = openStateDir(join(folder, 'a/b'), ['acme', 'production'], fs, OWNER_ONLY);
     const shared = openStateDir(join(folder, 'shared'), ['acme'], fs, groupModes(1235));
@@ -59,7 +59,7 @@ describe('the state directory', () => {
     expect(openStateDir(join(folder, 'shared'), ['acme'], fs, groupModes(1235))).toBe(shared);
   });
 
-  it('refuses a symlink below it, strangers, and folders that anyone can write', () => {
+  it('the state directory refuses a symlink below it, strangers, and folders that anyone can write', () => {
     fs.mkdirSync(join(folder, 'elsewhere'));
     fs.symlinkSync(join(folder, 'elsewhere'), join(folder, 'acme'));
     expect(() => openStateDir(folder, ['acme'], fs, OWNER_ONLY)).toThrow('is a symlink');
@@ -74,7 +74,7 @@ describe('the state directory', () => {
     expect(() => pointerDir(folder, { ...SCOPE, service: '../x' })).toThrow('scope.service');
   });
 
-  it('belongs to whoever owns the folder above, also when root makes it, and to the group that shares that folder', () => {
+  it('the state directory has the owner of the folder above, even when root makes it, and its sharing group', () => {
     fs.chownSync(folder, 1234, 1235);
     const alone = openStateDir(folder, ['acme'], fs, OWNER_ONLY);
     expect(fs.statSync(alone)).toMatchObject({ uid: 1234, gid: 1235 });
@@ -86,7 +86,7 @@ describe('the state directory', () => {
     expect(fs.statSync(join(shared, 'ptr.000000000001'))).toMatchObject({ uid: 1234, gid: 1235 });
   });
 
-  it('of somebody else is only for root and for those whom it is shared with', () => {
+  it('the state directory of another user is only for root and for those whom it is shared with', () => {
     fs.chownSync(folder, 4321, 4321);
     const euid = vi.spyOn(process as Required<NodeJS.Process>, 'geteuid').mockReturnValue(1000);
     try {
@@ -99,19 +99,19 @@ describe('the state directory', () => {
     }
   });
 
-  it('refuses a folder that its group can write where the state is not shared', () => {
+  it('a folder that its group can write is refused where the state is not shared', () => {
     fs.mkdirSync(join(folder, 'beta'));
     fs.chmodSync(join(folder, 'beta'), 0o770);
     expect(() => openStateDir(folder, ['beta'], fs, OWNER_ONLY)).toThrow('its group can write to it');
     expect(() => stateDirExists(folder, ['beta'], fs, OWNER_ONLY)).toThrow('its group can write to it');
   });
 
-  it('is given up at once where no folder can be made', () => {
+  it('the state directory is given up at once where no folder can be made', () => {
     for (const dir of ['/proc/self/state/acme', '/dev/null/state'])
       expect(() => openStateDir(dir, [], fs, OWNER_ONLY)).toThrow(/ENOENT|ENOTDIR/);
   });
 
-  it('knows a disk that forgets from one that keeps, and tries it out', async () => {
+  it('the state directory knows a disk that forgets from one that keeps, and tries it out', async () => {
     expect(diskProblem(folder, fs)).toBeUndefined();
     expect(fs.readdirSync(folder)).toEqual([]);
     await runToEnd(['mount', '-t', 'tmpfs', '-o', 'size=8k,nr_inodes=1', 'tmpfs', folder]);
@@ -133,7 +133,7 @@ describe('the hold', () => {
     for (const dir of dirs) fs.mkdirSync(dir);
   });
 
-  it('lies in every folder, says who and why, and is lifted everywhere', () => {
+  it('the hold lies in every folder, says who and why, and is lifted everywhere', () => {
     expect(readHold(dirs, fs)).toBeUndefined();
     expect(writeHold(dirs, note, fs)).toEqual({ written: dirs, failed: [] });
     fs.unlinkSync(join(dirs[0] ?? '', 'hold'));
@@ -146,13 +146,13 @@ describe('the hold', () => {
     expect(readHold(dirs, fs)).toBeUndefined();
   });
 
-  it('stays as the first one wrote it', () => {
+  it('the hold stays as the first one wrote it', () => {
     writeHold(dirs, note, fs);
     expect(writeHold(dirs, { ...note, actor: 'bob' }, fs).written).toEqual(dirs);
     expect(readHold(dirs, fs)?.note?.actor).toBe('ada');
   });
 
-  it('counts whatever is there: empty, malformed, a link to nowhere, a FIFO, a folder', async () => {
+  it('the hold counts whatever is there: empty, malformed, a link to nowhere, a FIFO, a folder', async () => {
     const file = join(dirs[0] ?? '', 'hold');
     const plants = [
       () => fs.writeFileSync(file, ''),
@@ -169,12 +169,12 @@ describe('the hold', () => {
     expect(readHold(dirs, fs)).toMatchObject({ note: null });
   });
 
-  it('counts a folder that cannot be looked into, and not one that is not there', () => {
+  it('the hold counts a folder that cannot be looked into, and not one that is not there', () => {
     expect(readHold(dirs, denied(dirs[1] ?? ''))?.text).toContain('cannot check for a hold');
     expect(readHold([join(folder, 'unmounted')], fs)).toBeUndefined();
   });
 
-  it('holds by its name alone where the disk has no room for its text, and says where it could not be set', async () => {
+  it('the hold counts by its name alone on a full disk, and says where it could not be set', async () => {
     const [dir = ''] = dirs;
     await runToEnd(['mount', '-t', 'tmpfs', '-o', 'size=4k,mode=700', 'tmpfs', dir]);
     try {
@@ -189,7 +189,7 @@ describe('the hold', () => {
     }
   });
 
-  it('belongs to whoever owns the folder, so that a rescue by root can be reviewed', () => {
+  it('the hold belongs to whoever owns the folder, so that a rescue by root can be reviewed', () => {
     const [dir = ''] = dirs;
     fs.chownSync(dir, 1234, 1235);
     writeHold([dir], note, fs);
@@ -203,7 +203,7 @@ describe('places', () => {
     roots = { system: join(folder, 'var'), home: join(folder, 'xdg'), homePlaces: join(folder, 'home/.local/state/kvdeploy') };
   });
 
-  it('are noted in the home folder, once, and in the system folder where it exists', () => {
+  it('the places of state are noted in the home folder, once, and in the system folder where it exists', () => {
     expect(defaultStateDir(fs, roots)).toBe(roots.home);
     expect(recordPlace('/srv/state', fs, roots)).toBe(join(roots.homePlaces, 'places'));
     expect(fs.existsSync(roots.system)).toBe(false);
@@ -215,7 +215,7 @@ describe('places', () => {
     expect(knownPlaces(fs, roots)).toEqual([roots.system, roots.home, roots.homePlaces, '/mnt/other', '/srv/state']);
   });
 
-  it('survive a torn line, and are not read from a file that anyone could write', () => {
+  it('the places of state survive a torn line, and are not read from a file that anyone could write', () => {
     fs.mkdirSync(roots.system);
     fs.writeFileSync(join(roots.system, 'places'), '/srv/one\n/srv/to');
     recordPlace('/srv/three', fs, roots);
@@ -225,7 +225,7 @@ describe('places', () => {
     expect(() => recordPlace('relative', fs, roots)).toThrow('absolute');
   });
 
-  it('follow XDG_STATE_HOME for the state, and the home folder for the list', () => {
+  it('the places of state follow XDG_STATE_HOME, and the list of them the home folder', () => {
     expect(rootsOf({ HOME: '/home/ada', XDG_STATE_HOME: '/data' })).toEqual({
       system: '/var/lib/kvdeploy',
       home: '/data/kvdeploy',
@@ -254,7 +254,7 @@ describe('records', () => {
     notes: [],
   };
 
-  it('are chained, belong to their scope, and show a rescue without an outcome', () => {
+  it('the records of rescues are chained, belong to their scope, and show a rescue without an outcome', () => {
     writeRecord([folder], intent, fs);
     writeRecord([folder], outcome, fs);
     writeRecord([folder], { ...intent, id: 'two', at: '2026-11-21T11:00:00Z' }, fs);
@@ -267,7 +267,7 @@ describe('records', () => {
     ]);
   });
 
-  it('go to the next place when one takes nothing, and their halves find each other again', () => {
+  it('the records of rescues go to the next place when one takes nothing, and their halves find each other', () => {
     const places = [join(folder, 'a'), join(folder, 'b')];
     for (const place of places) fs.mkdirSync(place);
     fs.mkdirSync(join(folder, 'a/break-glass.jsonl'));
@@ -282,7 +282,7 @@ describe('records', () => {
     });
   });
 
-  it('go to the next place when the first is as long as a reader takes', () => {
+  it('the records of rescues go to the next place when the first is as long as a reader takes', () => {
     const places = ['a', 'b'].map((name) => join(folder, name));
     for (const place of places) fs.mkdirSync(place);
     fs.writeFileSync(join(folder, 'a/break-glass.jsonl'), 'x'.repeat(4 * 1024 * 1024));
@@ -292,7 +292,7 @@ describe('records', () => {
     });
   });
 
-  it('report what was edited, cut out or torn, and keep what can be read', () => {
+  it('the records of rescues report what was edited, cut out or torn, and keep what can be read', () => {
     for (const id of ['one', 'two', 'three']) writeRecord([folder], { ...intent, id }, fs);
     const file = join(folder, 'break-glass.jsonl');
     const lines = fs.readFileSync(file, 'utf8').split('\n');
@@ -303,7 +303,7 @@ describe('records', () => {
     expect(damaged.map(({ line }) => line)).toEqual([2, 3]);
   });
 
-  it('fall back to the home state and to a private temporary folder only', () => {
+  it('the records of rescues fall back to the home state and to a private temporary folder only', () => {
     const roots = { system: '/s', home: '/h', homePlaces: '/p' };
     const own = `/kvdeploy-${process.geteuid?.()}`;
     expect(fallbackDirs(roots, fs)).toEqual(['/p', expect.stringContaining(own)]);

@@ -28,7 +28,7 @@ function fail(code: string): never {
 }
 
 describe('writing', () => {
-  it('follows the protocol call by call: new file, all bytes, fsync, read back, link, fsync of the folder, acknowledge, unlink', async () => {
+  it('a pointer is written call by call: file, bytes, fsync, read back, link, folder fsync, acknowledge, unlink', async () => {
     const program = join(dir, 'write.ts');
     const module = join(import.meta.dirname, '../../../src/base/pointer/pointer.ts');
     const pointer = JSON.stringify(pointerOf());
@@ -69,13 +69,13 @@ describe('writing', () => {
     expect(steps).toEqual(['write', 'fsync', 'read back', 'link', 'fsync of the folder', 'unlink', 'acknowledge']);
   });
 
-  it('counts upwards, keeps ten generations, and leaves no temporary file', () => {
+  it('a pointer counts upwards, keeps ten generations, and leaves no temporary file', () => {
     for (let expected = 1; expected <= 13; expected += 1) expect(write()).toBe(expected);
     expect(fs.readdirSync(dir).sort()).toEqual(Array.from({ length: 10 }, (_, index) => nameOf(index + 4)));
     expect(fs.statSync(join(dir, nameOf(13))).mode & 0o777).toBe(0o600);
   });
 
-  it('never prunes a damaged generation: it is evidence', () => {
+  it('a pointer write never prunes a damaged generation: it is evidence', () => {
     write();
     fs.writeFileSync(join(dir, nameOf(1)), 'torn');
     for (let count = 0; count < 12; count += 1) write();
@@ -83,7 +83,7 @@ describe('writing', () => {
     expect(fs.existsSync(join(dir, nameOf(2)))).toBe(false);
   });
 
-  it('goes above every generation of the copies, so that the highest is always the latest', () => {
+  it('a new pointer goes above every generation of the copies, so that the highest is always the latest', () => {
     const copy = freshFolder();
     fs.writeFileSync(join(copy, nameOf(57)), 'damaged, but its number is taken');
     expect(writePointer(dir, pointerOf(), fs, OWNER_ONLY, [copy, join(copy, 'not-there')])).toBe(58);
@@ -97,7 +97,7 @@ describe('writing', () => {
     fs.rmSync(copy, { recursive: true });
   });
 
-  it('writes on after short writes, and refuses what the disk did not keep', () => {
+  it('a pointer is written on after short writes, and what the disk did not keep is refused', () => {
     const short = faulty({
       writeSync: ((fd: number, data: Uint8Array, at: number) => fs.writeSync(fd, data, at, 1)) as Fs['writeSync'],
     });
@@ -109,7 +109,7 @@ describe('writing', () => {
     expect(fs.readdirSync(dir)).toEqual([nameOf(1)]);
   });
 
-  it('fsyncs no file twice: one failure means a new file, a second one IN DOUBT', () => {
+  it('a pointer write fsyncs no file twice: one failure means a new file, a second one IN DOUBT', () => {
     let failures = 1;
     const fsyncSync = (fd: number) => (failures-- > 0 ? fail('EIO') : fs.fsyncSync(fd));
     expect(write({}, faulty({ fsyncSync }))).toBe(1);
@@ -118,13 +118,13 @@ describe('writing', () => {
     expect(fs.readdirSync(dir)).toEqual([nameOf(1)]);
   });
 
-  it('is in doubt when only the folder could not be flushed, since the new generation is visible then', () => {
+  it('a pointer write is in doubt when only its folder could not be flushed: the new generation is visible', () => {
     let calls = 0;
     const fsyncSync = (fd: number) => (++calls === 2 ? fail('EIO') : fs.fsyncSync(fd));
     expect(() => write({}, faulty({ fsyncSync }))).toThrow(/IN DOUBT/);
   });
 
-  it('publishes nothing on a full disk, and reads what was there', async () => {
+  it('a pointer write on a full disk publishes nothing, and what was there is read', async () => {
     expect((await runToEnd(['mount', '-t', 'tmpfs', '-o', 'size=8k,mode=700', 'tmpfs', dir])).code).toBe(0);
     try {
       write();
@@ -139,7 +139,7 @@ describe('writing', () => {
     }
   });
 
-  it('gives eight processes that write at once a number each', async () => {
+  it('eight processes that write a pointer at once get a number each', async () => {
     const program = join(dir, 'many.ts');
     const module = join(import.meta.dirname, '../../../src/base/pointer/pointer.ts');
     const target = join(dir, 'p');
@@ -157,7 +157,7 @@ describe('writing', () => {
     expect(readPointers(target, fs, SCOPE)).toMatchObject({ newest: { generation: 40 }, damaged: [] });
   });
 
-  it('never acknowledges a number that was taken and pruned while the writer slept', () => {
+  it('a pointer write never acknowledges a number that was taken and pruned while the writer slept', () => {
     let slept = false;
     const linkSync = (from: fs.PathLike, to: fs.PathLike) => {
       if (!slept) {
@@ -170,7 +170,7 @@ describe('writing', () => {
     expect(readPointers(dir, fs, SCOPE).newest?.rollout).toBe('r-sleeper');
   });
 
-  it('puts the rescue program beside it, and writes it only where it differs', () => {
+  it('a pointer has the rescue program next to it, written only where it differs', () => {
     const source = join(dir, 'source.mjs');
     fs.writeFileSync(source, 'one');
     const path = placeRescue(dir, source, fs, OWNER_ONLY);
@@ -190,14 +190,14 @@ describe('writing', () => {
 describe('the format', () => {
   const whole = { ...pointerOf(), generation: 1 };
 
-  it('is one line of canonical JSON and one with its checksum', () => {
+  it('a pointer is one line of canonical JSON and one with its checksum', () => {
     const [first, sum, rest] = encodePointer(whole).split('\n');
     expect(sum).toBe(`sha256:${sha256(first ?? '')}`);
     expect([rest, first]).toEqual(['', canonical(JSON.parse(first ?? ''))]);
     expect(decodePointer(encodePointer(whole))).toEqual(whole);
   });
 
-  it('leaves out the oldest earlier builds when they do not fit, and refuses what never fits', () => {
+  it('a pointer leaves out the oldest earlier builds when they do not fit, and refuses what never fits', () => {
     const big = (guid: string) => restoreOf(guid, { changes: [{ kind: 'write-file', path: '/r', content: 'x'.repeat(20_000) }] });
     const encoded = encodePointer({ ...whole, knownGood: big(GREEN), earlier: [big(BLUE), big(BLUE), big(BLUE)] });
     expect(decodePointer(encoded).earlier).toHaveLength(2);
@@ -224,7 +224,7 @@ describe('the format', () => {
     ['no last newline', seal(json).slice(0, -1), 'two complete lines'],
     ['null', seal('null'), 'supports only format 1'],
     ['no JSON', seal('{'), 'JSON'],
-  ])('refuses %s', (_, encoded, why) => {
+  ])('a pointer with %s is refused', (_, encoded, why) => {
     expect(() => decodePointer(encoded)).toThrow(why);
   });
 });
@@ -243,7 +243,7 @@ describe('reading', () => {
     foreign: (file, generation) => fs.writeFileSync(file, encodePointer({ ...pointerOf({ scope: FOREIGN }), generation })),
   };
 
-  it('takes the highest good one of five generations in all 3125 cases of damage, and reports the rest', () => {
+  it('the highest good one of five generations is taken in all 3125 cases of damage, and the rest is reported', () => {
     const kinds = Object.keys(damages);
     const texts = kinds.map((kind) =>
       [1, 2, 3, 4, 5].map((generation) => {
@@ -269,7 +269,7 @@ describe('reading', () => {
     expect(fs.readdirSync(dir)).toHaveLength(5);
   });
 
-  it('says "none" only for a folder that it could read', () => {
+  it('a pointer is said to be "none" only for a folder that could be read', () => {
     expect(readPointers(dir, fs, SCOPE)).toEqual({ newest: null, all: [], damaged: [], readable: true, exists: true });
     expect(readPointers(join(dir, 'not-there'), fs, SCOPE)).toMatchObject({ newest: null, readable: false, exists: false });
     const denied = faulty({ readdirSync: (() => fail('EACCES')) as unknown as Fs['readdirSync'] });
@@ -281,7 +281,7 @@ describe('reading', () => {
     });
   });
 
-  it('refuses a folder that anyone can write into', () => {
+  it('a pointer in a folder that anyone can write into is refused', () => {
     write();
     fs.chmodSync(dir, 0o777);
     expect(readPointers(dir, fs, SCOPE)).toMatchObject({
@@ -291,7 +291,7 @@ describe('reading', () => {
     });
   });
 
-  it('refuses what could be planted above a good generation, without hanging', async () => {
+  it('anything planted above a good generation is refused, without hanging', async () => {
     write();
     const good = join(dir, nameOf(1));
     const copy = (generation: number) => {
@@ -325,7 +325,7 @@ describe('reading', () => {
     ]);
   });
 
-  it('takes the newest scope for all where none is asked for', () => {
+  it('a pointer is read for the newest scope of all where none is asked for', () => {
     write();
     write({ scope: FOREIGN });
     expect(readPointers(dir, fs)).toMatchObject({

@@ -63,7 +63,7 @@ describe('what is read', () => {
     expect(none).toMatchObject({ exitCode: 2, findings: [{ code: 'MANIFEST_MISSING', file: 'releases/*.yaml' }] });
   });
 
-  test('standard input has no place, stands for the file of its scope, and is held against the others', async () => {
+  test('a manifest from standard input has no place, stands for the file of its scope, and is held against the others', async () => {
     const folder = freshFolder();
     put(folder, { 'releases/production/kv-gateway.yaml': manifest('production') });
     expect((await findings(folder, { files: ['-'] }, manifest('production'))).exitCode).toBe(0);
@@ -72,13 +72,13 @@ describe('what is read', () => {
     expect((await findings(folder, { files: ['-'] }, '')).exitCode).toBe(2);
   });
 
-  test('a file outside the manifest root is at the wrong place', async () => {
+  test('a manifest outside the root is at the wrong place', async () => {
     const folder = freshFolder();
     put(folder, { 'elsewhere/production/kv-gateway.yaml': manifest('production') });
     expect(await findings(folder, { files: ['elsewhere'] })).toMatchObject({ exitCode: 3, findings: [{ code: 'WRONG_PLACE' }] });
   });
 
-  test('from a folder inside a repository, config and manifests are found at its root and shown from there on', async () => {
+  test('a run inside a repository finds config and manifests at its root, and shows them from there on', async () => {
     const folder = freshFolder();
     put(folder, { '.git/HEAD': 'x', 'deep/er/file': '', 'releases/production/kv-gateway.yaml': 'kind: Thing\n' });
     const {
@@ -137,7 +137,7 @@ describe('what is read', () => {
 });
 
 describe('output', () => {
-  test('text has headline, place, line with caret, second place and fix; equal findings are one block; no escape bytes', async () => {
+  test('text output has headline, place, caret, second place and fix; equal findings are one block; no escape bytes', async () => {
     const folder = freshFolder();
     put(folder, {
       'releases/production/kv-gateway.yaml': manifest('production')
@@ -163,7 +163,7 @@ describe('output', () => {
     expect((await run(folder, { colour: true })).out).toMatch(/\u001b\[31m/);
   });
 
-  test('json is one document with the exit code and counts', async () => {
+  test('json output is one document with the exit code and counts', async () => {
     const folder = freshFolder();
     put(folder, { 'releases/production/kv-gateway.yaml': manifest('production') });
     const { out } = await run(folder, { format: 'json' });
@@ -178,7 +178,7 @@ describe('output', () => {
     });
   });
 
-  test('github gets at most ten errors, then one notice with the number left out', async () => {
+  test('github output is at most ten errors, then one notice with the number left out', async () => {
     const folder = freshFolder();
     const keys = Array.from({ length: 13 }, (_, index) => `zz${index}: 1\n`).join('');
     put(folder, { 'releases/production/kv-gateway.yaml': manifest('production') + keys });

@@ -52,7 +52,7 @@ describe('refused, with the place', () => {
     ['tabs as indentation', 'a:\n\tb: 1\n', 'SYNTAX 2:1'],
   ];
   for (const [name, text, expected, file] of table) {
-    test(name, () => {
+    test(`the strict parser refuses ${name}, with the place`, () => {
       const result = parse(text, file);
       expect(seen(result).join()).toBe(expected);
       expect(result.document).toBeUndefined();
@@ -84,14 +84,14 @@ describe('hostile files end quickly, and never the process', () => {
     ['too many bytes', ' '.repeat(262_145), 'TOO_LARGE'],
   ];
   for (const [name, text, code, file] of table) {
-    test(name, () => {
+    test(`a hostile file ends quickly, and never the process: ${name}`, () => {
       const { findings } = parse(text, file);
       expect(findings[0]?.code).toBe(code);
       expect(findings.length).toBeLessThanOrEqual(100);
     });
   }
 
-  test('10,000 keys are read, each of them once', () => {
+  test('a file with 10,000 keys is read, each of them once', () => {
     const text = Array.from({ length: 10_000 }, (_, index) => `k${index}: 1\n`).join('');
     expect(parse(text).findings).toEqual([]);
   });
@@ -134,7 +134,7 @@ describe('hostile files end quickly, and never the process', () => {
 });
 
 describe('accepted', () => {
-  test('YAML 1.2: yes and dates are text, keys keep their spelling, 16 levels are fine, objects have no prototype', () => {
+  test('YAML 1.2 is read: yes and dates are text, keys keep their spelling, 16 levels fit, objects have no prototype', () => {
     const { document } = parse('a: yes\nb: 2026-11-21T09:12:00Z\n1.10: x\n1.1: y\n');
     expect(document?.value).toEqual(
       Object.assign(Object.create(null), { a: 'yes', b: '2026-11-21T09:12:00Z', '1.10': 'x', '1.1': 'y' }),
@@ -146,7 +146,7 @@ describe('accepted', () => {
     expect(parse('{\n\t"a": 1\r\n}\n').findings).toEqual([]);
   });
 
-  test('strict JSON is what JSON.parse accepts, with the same value; YAML reads the same document alike (seeded)', () => {
+  test('strict JSON is what JSON.parse accepts, with the same value; YAML reads it alike (seeded)', () => {
     const seed = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
     const plain = (text: string) => !/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Noncharacter_Code_Point}\ufeff]/u.test(text);
     const safe = (value: unknown) =>
@@ -181,7 +181,7 @@ describe('accepted', () => {
     );
   });
 
-  test('says where any path stands, the deepest part that exists when it goes on', () => {
+  test('the strict parser says where any path stands, the deepest part that exists when it goes on', () => {
     const { document } = parse('a:\n  - guid: x\n    "b": 2\n');
     const place = (path: (string | number)[], what?: 'key') =>
       document?.finding(path, { code: 'SCHEMA', message: '', fix: '' }, what);

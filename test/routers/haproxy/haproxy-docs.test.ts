@@ -17,7 +17,7 @@ const BLUE = '0b9f5bd2-1111-4111-8111-111111111111' as Guid;
 const GREEN = '7f3c2a10-2222-4222-8222-222222222222' as Guid;
 
 describe('the documentation', () => {
-  it('has a haproxy.cfg and a config that work together: a shift, a reload, and the shift still holds', async () => {
+  it('the docs have a haproxy.cfg and a config that work together: a shift, a reload, and the shift still holds', async () => {
     const backends = await Promise.all([BLUE, GREEN].map((guid) => startBackend({ guid })));
     const { folder, remove } = tempFolder();
     const port = await freePort();
@@ -69,14 +69,14 @@ describe('the documentation', () => {
     }
   });
 
-  it('shows a gate on the counters of HAProxy that the config takes', () => {
+  it('the docs show a gate on the counters of HAProxy that the config takes', () => {
     const { gates } = parse(
       /own counters\n[\s\S]*?^```yaml\n([\s\S]*?)^```$/m.exec(readFileSync('docs/haproxy.md', 'utf8'))?.[1] ?? '',
     );
     expect(gatesSchema.safeParse(gates).success).toBe(true);
   });
 
-  it('has Prometheus queries that the config takes', () => {
+  it('the docs have Prometheus queries that the config takes', () => {
     const { gates } = parse(block('docs/prometheus.md', 'yaml'));
     const { name: _name, source, ...settings } = gates[0];
     expect(source).toBe(prometheus.kind);

@@ -35,7 +35,7 @@ const faults: Readonly<Record<string, () => Promise<void>>> = {
 };
 
 describe.each(Object.keys(faults))('after %s, with a server-state file', (fault) => {
-  it('a shift, a revert, a drain and a break-glass still hold', async () => {
+  it(`a shift, a revert, a drain and a break-glass still hold after ${fault}, with a server-state file`, async () => {
     await start(true);
     await set(25);
     await faults[fault]?.();
@@ -58,7 +58,7 @@ describe.each(Object.keys(faults))('after %s, with a server-state file', (fault)
     expect((await load(proxy.url, { count: 30 })).byBuild).toEqual({ [BLUE]: 30 });
   });
 
-  it('the bad build comes back when the file is not written: this is the harm', async () => {
+  it(`the bad build comes back after ${fault} when the server-state file is not written: this is the harm`, async () => {
     await start(true);
     await set(100);
     const { serverStateFile: _left, ...without } = config();
@@ -68,7 +68,7 @@ describe.each(Object.keys(faults))('after %s, with a server-state file', (fault)
     expect(await percents()).toEqual([0, 100]);
   });
 
-  it('without a file HAProxy returns to the weights of haproxy.cfg', async () => {
+  it(`an HAProxy without a server-state file returns to the weights of haproxy.cfg after ${fault}`, async () => {
     await start(false);
     await set(0);
     await faults[fault]?.();
@@ -77,7 +77,7 @@ describe.each(Object.keys(faults))('after %s, with a server-state file', (fault)
 });
 
 describe('the server-state file', () => {
-  it('loses the weights when haproxy.cfg was given other ones meanwhile, but keeps maintenance', async () => {
+  it('the server-state file loses the weights when haproxy.cfg got other ones meanwhile, but keeps maintenance', async () => {
     await start(true);
     await set(25);
     await asIfConfiguredWeightWas50();

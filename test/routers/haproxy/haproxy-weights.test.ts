@@ -4,7 +4,7 @@ import { nearestPercent, SMALLEST_PERCENT, weightsFor } from '../../../src/route
 
 describe('weights', () => {
   it.each([[[99, 1]], [[75, 25]], [[50, 50]], [[100]], [[40, 35, 25]]])(
-    'gives whole percentages %j as they are, so they are exact',
+    'the weights give whole percentages %j as they are, so they are exact',
     (percents) => {
       expect(weightsFor(percents)).toEqual(percents);
     },
@@ -16,12 +16,12 @@ describe('weights', () => {
     [12.5, [32, 224]],
     [2.5, [6, 234]],
     [99.5, [199, 1]],
-  ])('gives %d %% by %j', (percent, weights) => {
+  ])('the weights give %d %% by %j', (percent, weights) => {
     expect(weightsFor([percent, 100 - percent])).toEqual(weights);
     expect(nearestPercent(percent)).toBeCloseTo(percent, 10);
   });
 
-  it('comes within 1 % of every percentage that HAProxy can express at all', () => {
+  it('the weights come within 1 % of every percentage that HAProxy can express at all', () => {
     const seed = 20261121;
     const reachable = fc.double({ min: SMALLEST_PERCENT, max: 100 - SMALLEST_PERCENT, noNaN: true });
     fc.assert(
@@ -33,7 +33,7 @@ describe('weights', () => {
     );
   });
 
-  it('never leaves the range that HAProxy takes, whatever the percentages', () => {
+  it('the weights never leave the range that HAProxy takes, whatever the percentages', () => {
     const seed = 20261121;
     fc.assert(
       fc.property(fc.array(fc.double({ min: 0.0001, max: 100, noNaN: true }), { minLength: 1, maxLength: 6 }), (percents) => {

@@ -59,13 +59,13 @@ afterEach(async () => {
 });
 
 describe('percentages', () => {
-  it('gives 1 %: 10 of 1000 requests', async () => {
+  it('HAProxy gives 1 %: 10 of 1000 requests', async () => {
     const { proxy } = await subject();
     await shift(proxy, 1);
     await expectServed(proxy.url, { [BLUE]: 990, [GREEN]: 10 });
   });
 
-  it('refuses what weights up to 256 cannot express, and names the nearest', async () => {
+  it('the HAProxy router refuses what weights up to 256 cannot express, and names the nearest', async () => {
     const { proxy } = await subject();
     const config = configOf(proxy);
     const reading = await haproxy.read(config, realIo);
@@ -76,14 +76,14 @@ describe('percentages', () => {
     expect(haproxy.impossible(config, reading, 0.5)).toBeUndefined();
   });
 
-  it('keeps every request on a live server while it shifts under load', async () => {
+  it('the HAProxy router keeps every request on a live server while it shifts under load', async () => {
     const { proxy } = await subject();
     const stats = load(proxy.url, { count: 600, perSecond: 1000 });
     for (const percent of [1, 25, 50, 100, 0, 100]) await shift(proxy, percent, { leaving: 'drain' });
     expect(await stats).toMatchObject({ ok: 600, failed: 0, lost: 0 });
   });
 
-  it('is right whatever weights haproxy.cfg begins with', async () => {
+  it('the HAProxy router is right whatever weights haproxy.cfg begins with', async () => {
     const { proxy } = await subject({}, [{ weight: 1 }, { weight: 256, extra: 'disabled' }]);
     await shift(proxy, 25);
     await expectServed(proxy.url, { [BLUE]: 300, [GREEN]: 100 });
@@ -91,7 +91,7 @@ describe('percentages', () => {
 });
 
 describe('balance algorithms', () => {
-  it.each(['static-rr', 'source', 'uri', 'hdr(host)'])('calls %s unusable until the config says static', async (balance) => {
+  it.each(['static-rr', 'source', 'uri', 'hdr(host)'])('HAProxy with %s is unusable until declared static', async (balance) => {
     const { proxy } = await subject({ balance });
     expect(await proxy.command('set server gw/green weight 50')).toContain('static LB algorithm');
     const dynamic = configOf(proxy);
@@ -102,7 +102,7 @@ describe('balance algorithms', () => {
     expect(haproxy.impossible(config, reading, 100)).toBeUndefined();
   });
 
-  it('moves everything and back on a static algorithm', async () => {
+  it('the HAProxy router moves everything and back on a static algorithm', async () => {
     const { proxy } = await subject({ balance: 'static-rr' });
     const config = haproxy.config.parse({ ...configOf(proxy), balance: 'static' }) as Config;
     for (const [percent, guid] of [
@@ -116,7 +116,7 @@ describe('balance algorithms', () => {
     }
   });
 
-  it('refuses a static backend whose server has weight 0 in haproxy.cfg, since it could never serve', async () => {
+  it('the HAProxy router refuses a static backend whose server has weight 0 in haproxy.cfg: it could never serve', async () => {
     const { proxy } = await subject({ balance: 'static-rr' }, [{}, { weight: 0 }]);
     const config = haproxy.config.parse({ ...configOf(proxy), balance: 'static' }) as Config;
     expect(haproxy.impossible(config, await haproxy.read(config, realIo), 100)).toMatch(/green has weight 0 in haproxy\.cfg/);
@@ -127,7 +127,7 @@ describe('balance algorithms', () => {
     ['leastconn', 'yes'],
     ['random', 'yes'],
     ['roundrobin', 'yes'],
-  ])('with balance %s a step of 25 %% gets a %s, and one of 100 %% a yes', async (balance, answer) => {
+  ])('HAProxy with balance %s: a step of 25 %% gets a %s, and one of 100 %% a yes', async (balance, answer) => {
     const { proxy } = await subject({ balance });
     const config = configOf(proxy);
     const reading = await haproxy.read(config, realIo);
@@ -140,13 +140,13 @@ describe('clients that are bound to a server', () => {
   const cookies = [{ cookie: 'b' }, { cookie: 'g' }];
   const bound = { headers: { cookie: 'GW=g' } };
 
-  it('stay there at weight 0: this is the harm', async () => {
+  it('clients that are bound to a server stay there at weight 0: this is the harm', async () => {
     const { proxy } = await subject({}, cookies);
     await proxy.command('set server gw/green weight 0');
     expect((await load(proxy.url, { count: 20, ...bound })).byBuild).toEqual({ [GREEN]: 20 });
   });
 
-  it('are moved by a revert, and may finish while a good rollout drains', async () => {
+  it('clients that are bound to a server are moved by a revert, and may finish while a good rollout drains', async () => {
     const { proxy } = await subject({}, cookies);
     await shift(proxy, 0, { leaving: 'drain' });
     expect((await load(proxy.url, { count: 20, ...bound })).byBuild).toEqual({ [GREEN]: 20 });
@@ -155,13 +155,13 @@ describe('clients that are bound to a server', () => {
     expect((await load(proxy.url, { count: 20, ...bound })).byBuild).toEqual({ [BLUE]: 20 });
   });
 
-  it.each(['option persist', 'force-persist if TRUE'])('cannot be moved at all under `%s`, as the docs warn', async (line) => {
+  it.each(['option persist', 'force-persist if TRUE'])('clients cannot be moved under `%s`, as the docs warn', async (line) => {
     const { proxy } = await subject({ backendLines: [line] }, cookies);
     await shift(proxy, 0);
     expect((await load(proxy.url, { count: 20, ...bound })).byBuild).toEqual({ [GREEN]: 20 });
   });
 
-  it('do not hold a revert up: a request that hangs in the bad build is ended', async () => {
+  it('clients do not hold a revert up: a request that hangs in the bad build is ended', async () => {
     const { proxy, green } = await subject();
     await shift(proxy, 100);
     green.setDelayMs(5000);
@@ -175,7 +175,7 @@ describe('clients that are bound to a server', () => {
 });
 
 describe('reading back', () => {
-  it('says that a server which gets traffic is down', async () => {
+  it('the HAProxy router says that a server which gets traffic is down', async () => {
     const { proxy, green } = await subject();
     await shift(proxy, 25);
     await green.close();
@@ -189,7 +189,7 @@ describe('reading back', () => {
     expect(await troubles(config, splitAt(25))).toEqual([expect.stringMatching(/green has srv_op_state 0/)]);
   });
 
-  it('does not call a server dead that waits in maintenance', async () => {
+  it('the HAProxy router does not call a server dead that waits in maintenance', async () => {
     const { proxy } = await subject();
     await shift(proxy, 0);
     const reading = await haproxy.read(configOf(proxy), realIo);
@@ -200,7 +200,7 @@ describe('reading back', () => {
     expect(reading.trouble).toEqual([]);
   });
 
-  it('says when a server still starts slowly', async () => {
+  it('the HAProxy router says when a server still starts slowly', async () => {
     const { proxy } = await subject({}, [{}, { extra: 'slowstart 20s' }]);
     await shift(proxy, 0);
     await shift(proxy, 25);
@@ -208,13 +208,13 @@ describe('reading back', () => {
     expect(trouble).toEqual([expect.stringMatching(/green is in slow start/)]);
   });
 
-  it('refuses a backend with a backup server, which HAProxy would use on its own', async () => {
+  it('the HAProxy router refuses a backend with a backup server, which HAProxy would use on its own', async () => {
     const { proxy } = await subject({}, [{}, { extra: 'backup' }]);
     const config = configOf(proxy);
     expect(haproxy.impossible(config, await haproxy.read(config, realIo), 100)).toMatch(/green is a backup server/);
   });
 
-  it('shows as drift what an agent of the server sets', async () => {
+  it('the HAProxy router shows as drift what an agent of the server sets', async () => {
     const agent = net.createServer((connection) => connection.on('error', () => undefined).end('50%\n')).listen(0, '127.0.0.1');
     await once(agent, 'listening');
     open.push(async () => void agent.close());
@@ -227,7 +227,7 @@ describe('reading back', () => {
     });
   });
 
-  it('counts a request once, at the moment when its server is chosen, with and without a cookie', async () => {
+  it('the HAProxy router counts a request once, when its server is chosen, with and without a cookie', async () => {
     const { proxy, blue, green } = await subject({}, [{ cookie: 'b' }, { cookie: 'g' }]);
     await shift(proxy, 50);
     await load(proxy.url, { count: 100 });
@@ -238,13 +238,13 @@ describe('reading back', () => {
     expect(blue.requests() + green.requests()).toBe(200);
   });
 
-  it('knows no request counts in TCP mode, where one connection can carry many', async () => {
+  it('the HAProxy router knows no request counts in TCP mode, where one connection can carry many', async () => {
     const { proxy } = await subject({ backendLines: ['mode tcp'], frontendLines: ['mode tcp'] });
     const { members } = await haproxy.read(configOf(proxy), realIo);
     expect(members.map(({ servedTotal }) => servedTotal)).toEqual([null, null]);
   });
 
-  it('rejects when HAProxy has no such backend', async () => {
+  it('the HAProxy router rejects when HAProxy has no such backend', async () => {
     const { proxy } = await subject();
     const config = { ...configOf(proxy), backend: 'elsewhere' };
     await expect(haproxy.read(config, realIo)).rejects.toMatchObject({
@@ -253,7 +253,7 @@ describe('reading back', () => {
     });
   });
 
-  it('takes the environment from the description or the node name, word by word', async () => {
+  it('the HAProxy router takes the environment from the description or the node name, word by word', async () => {
     const { proxy } = await subject({ description: 'Gateway (environment=Staging, rack 4)' });
     expect(await haproxy.identify(configOf(proxy), realIo)).toEqual(['gateway', 'environment', 'staging', 'rack', '4']);
     const byNode = { ...configOf(proxy), identify: 'node' as const };
@@ -262,7 +262,7 @@ describe('reading back', () => {
 });
 
 describe('a connection that was opened before a pause', () => {
-  it('is closed by HAProxy after `stats timeout`, so a line that comes later is lost', async () => {
+  it('a connection opened before a pause is closed by HAProxy after `stats timeout`: a later line is lost', async () => {
     const { proxy } = await subject({ statsTimeout: '300ms' });
     const connection = net.connect(proxy.sockets[0] ?? '');
     const startedAt = performance.now();
@@ -272,7 +272,7 @@ describe('a connection that was opened before a pause', () => {
 });
 
 describe('several locations', () => {
-  it('are all set, and agree', async () => {
+  it('several HAProxy locations are all set, and agree', async () => {
     const { proxy } = await subject({ sockets: 2 });
     await shift(proxy, 25);
     for (const url of proxy.urls) await expectServed(url, { [BLUE]: 300, [GREEN]: 100 });
@@ -282,7 +282,7 @@ describe('several locations', () => {
     expect(reading.members.reduce((sum, { servedTotal }) => sum + (servedTotal ?? 0), 0)).toBe(800);
   });
 
-  it('are named when they disagree, and their mean is what serves', async () => {
+  it('several HAProxy locations are named when they disagree, and their mean is the serving split', async () => {
     const { proxy } = await subject({ sockets: 2 });
     await shift(proxy, 0);
     await proxy.command('set server gw/green weight 100; set server gw/green state ready', 1);
@@ -294,7 +294,7 @@ describe('several locations', () => {
     expect(await troubles(configOf(proxy), splitAt(0))).toHaveLength(1);
   });
 
-  it('cannot be read while one of them hangs: it is asked for two seconds at most', async () => {
+  it('several HAProxy locations cannot be read while one hangs: it is asked for two seconds at most', async () => {
     const { proxy } = await subject({ sockets: 2 });
     await proxy.freeze(1);
     const startedAt = performance.now();
@@ -302,7 +302,7 @@ describe('several locations', () => {
     expect(performance.now() - startedAt).toBeLessThan(2800);
   });
 
-  it('cannot be read while one of them is gone', async () => {
+  it('several HAProxy locations cannot be read while one of them is gone', async () => {
     const { proxy } = await subject({ sockets: 2 });
     const config = { ...configOf(proxy), sockets: [proxy.sockets[0] ?? '', '/nowhere/admin.sock'] };
     await expect(haproxy.read(config, realIo)).rejects.toMatchObject({
@@ -324,20 +324,20 @@ describe('configuration', () => {
     ['a backend that would end the command', { ...good, backend: 'gw; shutdown' }],
     ['one state file for two sockets', { ...good, sockets: ['/a', '/b'], serverStateFile: '/state' }],
     ['an unknown key', { ...good, slots: {} }],
-  ])('refuses %s', (_what, config) => {
+  ])('the HAProxy router refuses a config with %s', (_what, config) => {
     expect(haproxy.config.safeParse(config).success).toBe(false);
   });
 
-  it('takes a socket path of 107 bytes, which is what the kernel takes', () => {
+  it('the HAProxy router takes a socket path of 107 bytes, which is what the kernel takes', () => {
     expect(haproxy.config.safeParse({ ...good, sockets: [`/${'é'.repeat(53)}`] }).success).toBe(true);
   });
 
-  it('takes paths and host:port, and names each socket with the backend as a target', () => {
+  it('the HAProxy router takes paths and host:port, and names each socket with the backend as a target', () => {
     const config = haproxy.config.parse({ ...good, sockets: ['/run/a.sock', '10.0.0.4:9999', '[::1]:9999'] }) as Config;
     expect(haproxy.targets(config)).toEqual(['/run/a.sock gw', '10.0.0.4:9999 gw', '[::1]:9999 gw']);
   });
 
-  it('renders what takes traffic before what leaves, and saves the states last', () => {
+  it('the HAProxy router renders what takes traffic before what leaves, and saves the states last', () => {
     const config = haproxy.config.parse({ ...good, serverStateFile: '/var/lib/haproxy/state' }) as Config;
     expect(haproxy.changes(config, splitAt(0), AT_ONCE)).toEqual([
       {
@@ -362,7 +362,7 @@ describe('configuration', () => {
     ]);
   });
 
-  it('keeps every line below what HAProxy reads at once, however many servers there are', () => {
+  it('the HAProxy router keeps every line below what HAProxy reads at once, however many servers there are', () => {
     const split = [
       ...splitAt(0),
       ...Array.from({ length: 300 }, (_, index) => ({ place: `old-${index}`, build: null, percent: 0 })),

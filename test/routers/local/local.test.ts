@@ -73,7 +73,7 @@ describe('the local router', () => {
     subject = undefined;
   });
 
-  it('reports the last good split and the trouble while the routes file is damaged', async () => {
+  it('the local router reports the last good split and the trouble while the routes file is damaged', async () => {
     subject = await startSubject();
     replace(subject.config.routes, '{"formatVersion":1,"split":[{"place":"green","bui');
     const reading = await local.read(subject.config, nodeIo);
@@ -82,7 +82,7 @@ describe('the local router', () => {
     expect(reading.certainty).toBe('configured');
   });
 
-  it('reports a place that serve has no address for, and an address that differs', async () => {
+  it('the local router reports a place that serve has no address for, and an address that differs', async () => {
     subject = await startSubject();
     const { blue = '', grey = '' } = subject.config.addresses;
     await subject.restart({ blue, green: grey });
@@ -91,7 +91,7 @@ describe('the local router', () => {
     expect(trouble.join('\n')).toMatch(/sends green to .* but the config has/);
   });
 
-  it('keeps the last good split when the file sends traffic to a place without an address', async () => {
+  it('the local router keeps the last good split when the file sends traffic to a place without an address', async () => {
     subject = await startSubject();
     await subject.moveByHand({ blue: 0, purple: 100 });
     const reading = await local.read(subject.config, nodeIo);
@@ -99,7 +99,7 @@ describe('the local router', () => {
     expect(reading.trouble.join('\n')).toMatch(/purple, which has no address/);
   });
 
-  it('comes back on the split that the file says when serve is started again', async () => {
+  it('the local router comes back on the split that the file says when serve is started again', async () => {
     subject = await startSubject();
     await subject.moveByHand({ blue: 30, green: 70 });
     await subject.restart();
@@ -107,7 +107,7 @@ describe('the local router', () => {
     expect(appliedText(reading.members)).toBe('blue=30,green=70');
   });
 
-  it('says configured, not served, when the counters began anew since the earlier reading', async () => {
+  it('the local router says configured, not served, when the counters began anew since the earlier reading', async () => {
     subject = await startSubject();
     await subject.traffic(50);
     const since = await local.read(subject.config, nodeIo);
@@ -116,7 +116,7 @@ describe('the local router', () => {
     expect((await local.read(subject.config, nodeIo, since)).certainty).toBe('configured');
   });
 
-  it('refuses a percentage finer than a hundredth', async () => {
+  it('the local router refuses a percentage finer than a hundredth', async () => {
     subject = await startSubject();
     const reading = await local.read(subject.config, nodeIo);
     expect(local.impossible(subject.config, reading, 0.01)).toBeUndefined();
@@ -124,7 +124,7 @@ describe('the local router', () => {
     expect(local.impossible(subject.config, reading, 0.005)).toMatch(/steps of 0\.01 %/);
   });
 
-  it('says unreachable, and not a split, when something else listens there', async () => {
+  it('the local router says unreachable, and not a split, when something else listens there', async () => {
     subject = await startSubject();
     const other = await startBackend(GUIDS[0] ?? '');
     const config = { ...subject.config, listen: new URL(other.address).host };
@@ -135,7 +135,7 @@ describe('the local router', () => {
     await other.close();
   });
 
-  it('writes one file, whole, by its only change', async () => {
+  it('the local router writes one file, whole, by its only change', async () => {
     subject = await startSubject();
     const split = [
       { place: 'green', build: GUIDS[1] ?? null, percent: 25 },
@@ -159,11 +159,11 @@ describe('the local router’s settings', () => {
     ['no address', { ...good, addresses: {} }],
     ['an address with a path', { ...good, addresses: { green: 'http://127.0.0.1:9002/x' } }],
     ['an unknown key', { ...good, route: '/x' }],
-  ])('refuse %s', (_what, settings) => {
+  ])('the settings of the local router refuse %s', (_what, settings) => {
     expect(local.config.safeParse(settings).success).toBe(false);
   });
 
-  it('accept the example of the documentation', () => {
+  it('the settings of the local router accept the example of the documentation', () => {
     expect(local.config.safeParse(good).success).toBe(true);
   });
 });
@@ -182,11 +182,11 @@ describe('the word of a serve', () => {
     return local.read(config, { ...nodeIo, http: async () => ({ status: 200, headers: {}, body }) });
   };
 
-  it('that splits by one place twice is not believed at all', async () => {
+  it('a serve that splits by one place twice is not believed at all', async () => {
     await expect(readBack([half('a'), half('a')], 'a=50,a=50')).rejects.toMatchObject({ code: 'UNREACHABLE' });
   });
 
-  it('that applied something else than it reports is told as trouble', async () => {
+  it('a serve that applied something else than it reports is told as trouble', async () => {
     const { trouble, certainty } = await readBack([half('a'), half('b')], 'a=100');
     expect(trouble[0]).toMatch(/^kvdeploy serve applied a=100, but reports /);
     expect(certainty).toBe('configured');
@@ -194,7 +194,7 @@ describe('the word of a serve', () => {
 });
 
 describe('a routes file', () => {
-  it('gives equal text for equal splits, and is read back equal', () => {
+  it('a routes file has equal text for equal splits, and is read back equal', () => {
     const split = [
       { place: 'b', build: null, percent: 0.1 + 0.2 },
       { place: 'a', build: GUIDS[0] ?? null, percent: 99.7 },
@@ -218,7 +218,7 @@ describe('a routes file', () => {
     ['another format', '{"formatVersion":2,"split":[{"place":"a","build":null,"percent":100}]}'],
     ['a GUID that is none', '{"formatVersion":1,"split":[{"place":"a","build":"latest","percent":100}]}'],
     ['half a file', '{"formatVersion":1,"split":[{"pla'],
-  ])('is refused with %s', (_what, text) => {
+  ])('a routes file with %s is refused', (_what, text) => {
     expect(parseRoutes(text)).toEqual({ problem: expect.stringMatching(/\S/) });
   });
 });

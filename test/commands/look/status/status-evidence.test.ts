@@ -18,7 +18,7 @@ async function stateAfter(ms: number, failing = 0) {
 }
 
 describe('the evidence in the status', () => {
-  it('is a bar to each verdict, and what a step waits for, once for all statuses', async () => {
+  it('the evidence in the status is a bar to each verdict, and what a step waits for, once for all statuses', async () => {
     const found = evidenceOf(await stateAfter(65_000));
     expect(found).toMatchObject({
       back: 0,
@@ -35,20 +35,20 @@ describe('the evidence in the status', () => {
     expect(lines.at(-1)).toMatch(/^ {2}waits for {3}gate errors: /);
   });
 
-  it('waits for nothing any more once the rollout has gone back', async () => {
+  it('the evidence in the status waits for nothing any more once the rollout has been rolled back', async () => {
     const state = await stateAfter(600_000, 1);
     expect(state.phase).toBe('reverted');
     expect(evidenceOf(state)).toMatchObject({ back: 1, waitsFor: [] });
   });
 
-  it('shows no line that the name of a slice made up', () => {
+  it('the evidence in the status shows no line that the name of a slice made up', () => {
     const found = { at: '2026-11-22T10:00:00Z', back: 0, on: 0, slice: null, most: 'errors in eu\n  hold        none: 0 of 0' };
     const lines = evidenceLines({ ...found, waitsFor: ['errors in eu\n  leader      nobody: 0 of 0 failed'] });
     expect(lines).toHaveLength(3);
     expect(lines.join('')).not.toContain('\n');
   });
 
-  it('is nothing where nothing is compared', () => {
+  it('the evidence in the status is nothing where nothing is compared', () => {
     expect(evidenceLines(null)).toEqual([]);
   });
 });
