@@ -8,7 +8,7 @@ const POLL_MS = 100;
 
 const MAX_BYTES = 1024 * 1024;
 
-/** The last good split, and why the file is not followed now. */
+/** The last good split, and why the file is not followed at present. */
 export interface Following {
   split(): Split;
   applied(): string;
@@ -22,7 +22,7 @@ export interface Following {
 
 /**
  * Reads `path` every 100 ms. A file that is missing, damaged or names a place that `addresses` does not know at more
- * than 0 % leaves the last good split in force; `tell` hears of every change for the better or worse, once.
+ * than 0 % keeps the last good split in force; `tell` hears of each problem and of its end, once.
  */
 export function followRoutes(path: string, addresses: Readonly<Record<string, string>>, tell: (line: string) => void): Following {
   let split: Split = [];
@@ -41,8 +41,8 @@ export function followRoutes(path: string, addresses: Readonly<Record<string, st
         : null;
     if (problem !== null && problem !== before) tell(problem);
     if ('problem' in found) return;
-    if (before !== null) tell(`${path} can be followed again`);
-    // The rotation starts anew only with another split, so that writing the same one again changes nothing.
+    if (before !== null) tell(`${path} can be read again`);
+    // The rotation restarts only with another split, so that writing the same one again changes nothing.
     if (next === undefined || routesText(found.split) !== routesText(split)) next = rotation(found.split);
     split = found.split;
   };

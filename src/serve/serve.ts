@@ -1,4 +1,4 @@
-/** `kvdeploy serve`: a small reverse proxy that follows the routes file. Must not decide anything about a rollout. */
+/** `kvdeploy serve`: a small reverse proxy that follows the routes file. Must decide nothing about a rollout. */
 import { existsSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -23,7 +23,7 @@ export interface ServeSettings {
   /** Absolute path of the routes file. */
   readonly routes: string;
   readonly addresses: Readonly<Record<string, string>>;
-  /** Place that gets everything when there is no routes file yet; the file is then written. */
+  /** Place that gets all traffic if there is no routes file yet; the file is then written. */
   readonly initially?: string;
 }
 
@@ -34,7 +34,7 @@ export interface Serving {
 }
 
 /**
- * Serves until closed. `tell` hears one line whenever following the routes file gets worse or better. Rejects with USAGE
+ * Serves until closed. `tell` hears one line when the routes file can no longer be followed, and one when it can again. Rejects with USAGE
  * for an unknown `initially`, UNREACHABLE when the address cannot be listened on, STATE_UNWRITABLE when the first routes
  * file cannot be written.
  */
@@ -60,13 +60,13 @@ function attach(server: Server, settings: ServeSettings, following: Following): 
   const answered = new AnswerCounter();
   const upgraded = new Set<Duplex>();
   const proxy = createProxyServer({ xfwd: true, proxyTimeout: UPSTREAM_TIMEOUT_MS });
-  // Both are this proxy's to say: which build answered, and whether the client's connection stays open.
+  // This proxy sets both: which build answered, and whether the client's connection stays open.
   proxy.on('proxyRes', (answered, _request, response) => {
     delete answered.headers[BUILD_HEADER];
     delete answered.headers['connection'];
-    // Left open, the client would wait for the rest of an answer that broke off.
+    // Left open, the client would wait for the rest of a response that was cut off.
     answered.once('close', () => {
-      if (!answered.complete) response.destroy(new Error('the answer broke off'));
+      if (!answered.complete) response.destroy(new Error('the response was cut off'));
     });
   });
   /** Counts when a request begins, so that a place at 0 % gets no count from requests that end late. */
@@ -191,7 +191,7 @@ async function writeInitial({ initially, routes, addresses }: ServeSettings): Pr
   } catch (cause) {
     throw new KvdeployError('STATE_UNWRITABLE', {
       message: `The first routes file ${routes} could not be written: ${cause instanceof Error ? cause.message : String(cause)}.`,
-      hint: 'Create its folder, or say another path in the config.',
+      hint: 'Create its folder, or set another path in the config.',
       cause,
     });
   }
@@ -206,7 +206,7 @@ async function listen(server: Server, address: string): Promise<string> {
       reject(
         new KvdeployError('UNREACHABLE', {
           message: `Cannot listen on ${address}: ${cause.message}.`,
-          hint: 'Stop what listens there, or say another address in the config.',
+          hint: 'Stop the program that is listening there, or set another address in the config.',
           cause,
         }),
       ),
@@ -231,15 +231,15 @@ async function close(server: Server, following: Following, upgraded: ReadonlySet
 
 // Counts how requests ended, by place and status. Must count each request once, when it is over.
 
-/** By place, then by status (`200`, `503`), or `none` where no answer came. */
+/** By place, then by status (`200`, `503`), or `none` if no answer came. */
 export type Answered = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
 export class AnswerCounter {
   readonly #places = new Map<string, Map<string, number>>();
 
   /**
-   * Counts this request at its place once it is over: by its status once the place had answered, even where the client left
-   * before the end; as `none` where the client left without an answer, where the answer broke off, and where the returned function was called.
+   * Counts this request at its place once it is over: by its status once the place had answered, even if the client left before the
+   * end; as `none` if the client left without an answer, if the answer was cut off, or if the returned function was called.
    */
   watch(place: string, response: ServerResponse): () => void {
     let answered = true;
