@@ -53,7 +53,7 @@ export interface Telling {
 export interface PlayOptions {
   /** Leaves the temporary folder there, to be looked at. */
   readonly keep: boolean;
-  /** bin/kvdeploy.js: the program that is shown. */
+  /** bin/kvdeploy.js: the program that is run. */
   readonly program: string;
   /** Ends it early; everything is cleaned up. */
   readonly signal: AbortSignal;
@@ -113,10 +113,11 @@ async function playAll(on: Play, { stopsAtDifference }: PlayOptions, startedAt: 
 }
 
 async function playRow(row: Row, on: Play): Promise<PlayedRow> {
-  on.telling.row({ ...row, happened: filled(row.happened, on.world) });
+  const happened = filled(row.happened, on.world);
+  on.telling.row({ ...row, happened });
   const acts = await playActs(row.acts, on);
   const differs = acts.some(({ differences }) => differences.length > 0);
-  const { name: time, control = null, approach = null, happened, notBuilt } = row;
+  const { name: time, control = null, approach = null, notBuilt } = row;
   const ended = differs ? 'differs' : row.acts.length === 0 ? 'not built yet' : 'as it must';
   const played = { time, control, approach, happened, must: filled(row.must, on.world), notBuilt, ended, acts } as const;
   on.telling.rowEnded(played);
@@ -133,6 +134,8 @@ async function playActs(acts: readonly Act[], on: Play): Promise<readonly Played
       'args' in act ? `kvdeploy ${wordsOf(act.args, on.world, form).join(' ')}${act.do === 'begin' ? ' &' : ''}` : null;
     on.telling.begins({ happened, command });
     const ended = { ...NOTHING, happened, command, ...(await playAct(act, on)) };
+    // Interrupted: what it saw is only the end of the world.
+    if (on.world.closing.isClosed) throw new Error('the local world is closed');
     on.telling.ended(ended);
     played.push(ended);
     if (ended.differences.length > 0) break;
@@ -181,9 +184,10 @@ async function run(act: RunAct, { world, telling: { output } }: Play): Promise<D
   const seconds = (performance.now() - startedAt) / 1000;
   const { code, message, documents } = saidIn(lines);
   const wanted = `exit ${act.exit}${act.code == null ? '' : ` ${act.code}`}`;
+  const got = `exit ${exit}${code == null ? '' : ` ${code}`}${isRead && code === undefined ? ' without a result' : ''}`;
   const isEnd = exit === act.exit && (act.code === undefined || act.code === code);
   const differences = [
-    ...(isEnd ? [] : [`expected ${wanted}, got exit ${exit}${code == null ? '' : ` ${code}`}`]),
+    ...(isEnd ? [] : [`expected ${wanted}, got ${got}`]),
     ...(act.says === undefined || new RegExp(act.says, 'i').test(message) ? [] : [`expected output matching /${act.says}/`]),
     ...(act.withinSeconds === undefined || seconds <= act.withinSeconds
       ? []

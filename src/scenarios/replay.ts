@@ -2,7 +2,7 @@
 import july2023 from '../../fixtures/scenarios/2023-07.json' with { type: 'json' };
 import october2023 from '../../fixtures/scenarios/2023-10-30.json' with { type: 'json' };
 import { locksAlone } from './locks.ts';
-import { type Played, type PlayedRow, type PlayOptions, play, type Telling, type Unfinished } from './player.ts';
+import { type Ended, type Played, type PlayedRow, type PlayOptions, play, type Telling, type Unfinished } from './player.ts';
 import { block, type Control, controlLines, controlsOf } from './replay-text.ts';
 import { type Scenario, scenarioSchema } from './scenario.ts';
 
@@ -31,19 +31,10 @@ export interface Replayed {
   readonly rows: readonly PlayedRow[];
   /** Each control of the incident alone; none if the incident has no such table. */
   readonly controls: readonly Control[];
-  readonly summary: {
-    readonly asTheyMust: number;
-    readonly differ: number;
-    readonly notBuiltRows: number;
-    /** Capabilities that are missing, in whatever row. */
-    readonly notBuilt: readonly string[];
-    readonly controls: number;
-    readonly letThrough: number;
-    readonly requests: number;
-    readonly failed: number;
-    readonly seconds: number;
-  };
+  readonly summary: Summary;
 }
+
+type Summary = ReturnType<typeof count> & Pick<Ended, 'requests' | 'failed' | 'seconds'>;
 
 /** Replays it and tells the story as it goes. Never rejects; the world is gone afterwards. */
 export async function replay(
@@ -54,7 +45,8 @@ export async function replay(
   const scenario = incident(name);
   const { title, source = '' } = scenario;
   say(`${name}: ${title}`);
-  say(`${source}; times are UTC. The replay sends real requests and runs the real program, on 127.0.0.1 only.\n`);
+  say(`${source}; times are UTC.`);
+  say('The replay sends real requests and runs the real program, on 127.0.0.1 only.\n');
   for (const line of block('time', 'what happened', ['what kvdeploy did'], width)) say(line);
   say('');
   const outcome = await play(scenario, { ...options, limitMs: REPLAY_MS, stopsAtDifference: false }, tellingOf(width, say));
@@ -112,13 +104,14 @@ function count(rows: readonly PlayedRow[], controls: readonly Control[]) {
     asTheyMust: ended('as it must'),
     differ: ended('differs'),
     notBuiltRows: ended('not built yet'),
+    /** Capabilities that are missing, in whatever row. */
     notBuilt: rows.flatMap(({ notBuilt }) => notBuilt),
     controls: controls.length,
     letThrough: controls.filter(({ stoppedBy }) => stoppedBy === null).length,
   };
 }
 
-function summaryText(summary: Replayed['summary']): string {
+function summaryText(summary: Summary): string {
   const { asTheyMust, differ, notBuiltRows, notBuilt, controls, letThrough, requests, failed, seconds } = summary;
   return [
     `rows      ${asTheyMust} ended as expected, ${differ} differently, ${notBuiltRows} cannot be replayed yet`,

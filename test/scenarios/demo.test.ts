@@ -14,7 +14,7 @@ describe('the demo, played by the built program in a pipe', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('the demo ends every scene as expected, is never silent long, and leaves nothing', { timeout: 120_000 }, async () => {
+  it('the tour ends every scene as expected, is never silent for long, and leaves nothing', { timeout: 120_000 }, async () => {
     const played = await play(['demo', 'tour'], folder);
     expect(played.exitCode, played.output).toBe(0);
     for (const scene of ['wrong-env', 'good', 'bad', 'sso-down']) expect(played.output).toContain(`── ${scene}`);
@@ -25,7 +25,7 @@ describe('the demo, played by the built program in a pipe', () => {
     expect(leftRunning(folder)).toEqual([]);
   });
 
-  it('the demo ends with 1, and still cleans up, when the program lets a staging build in', { timeout: 60_000 }, async () => {
+  it('the demo exits 1, and still cleans up, when the program lets a staging build in', { timeout: 60_000 }, async () => {
     const obliging = obligingProgram(folder);
     const played = await play(['demo', 'wrong-env'], folder, obliging);
     expect(played.output).toMatch(/kvdeploy promote .*: expected exit 3, got exit 0/);

@@ -9,8 +9,8 @@ const { cast, listed, settings } = demoScenario();
 const membersOf = (names: readonly string[]) => names.flatMap((name) => cast[name] ?? []);
 const PRODUCTION_BUILDS = membersOf(listed.production);
 
-describe('the demo’s files', () => {
-  it('the demo’s files are manifests as a user would write them, each for one environment', () => {
+describe('the files of the local world', () => {
+  it('the manifests are as a user would write them, each for one environment', () => {
     const production = manifestSchema.parse(parse(manifestText('production', PRODUCTION_BUILDS)));
     const staging = manifestSchema.parse(parse(manifestText('staging', membersOf(listed.staging))));
     expect(production.environment).toBe('production');
@@ -19,7 +19,7 @@ describe('the demo’s files', () => {
   });
 
   it.each(Object.entries(settings))(
-    'the demo’s files are a config that loads, at a %s pace, with the bad build no different from the others',
+    'the config loads with the %s settings, and the bad build is no different from the others',
     (_pace, own) => {
       const addresses = { blue: 'http://127.0.0.1:9001', amber: 'http://127.0.0.1:9003' };
       const text = configText({ listen: '127.0.0.1:8080', routes: '/tmp/kvdeploy-demo-x/routes.json', addresses, ...own });

@@ -1,4 +1,4 @@
-/** The table of controls, without traffic: each lock of admission refuses the incident alone, and nothing does with all of them off. */
+/** The table of controls, without traffic: each check of admission refuses the incident on its own, and nothing does with all of them off. */
 import { describe, expect, it } from 'vitest';
 import { LOCKS, ROLLBACK_LOCKS } from '../../src/core/admission/admission.ts';
 import { locksAlone } from '../../src/scenarios/locks.ts';
@@ -8,9 +8,9 @@ import { controlLines, controlsOf } from '../../src/scenarios/replay-text.ts';
 
 const alone = locksAlone(incident('2023-10-30'));
 
-describe('each lock alone', () => {
+describe('each check of admission on its own', () => {
   it.each(alone.map((lock) => [lock.control, lock.world, lock] as const))(
-    '%s stops the build when %s',
+    '%s stops the staging build when %s',
     (control, _world, lock) => {
       expect([...LOCKS, ...ROLLBACK_LOCKS].map(({ name }) => name)).toContain(control);
       expect(lock.code).not.toBeNull();
@@ -19,36 +19,36 @@ describe('each lock alone', () => {
   );
 
   it.each(alone.map((lock) => [lock.control, lock.world, lock] as const))(
-    'the build gets production with all locks off, %s too, when %s',
+    'without %s, and every other check, the staging build gets production traffic when %s',
     (_control, _world, { offPercent }) => {
       expect([5, 100]).toContain(offPercent);
     },
   );
 
-  it('the locks cover listing, scope, other scopes, target, presence and identity, and the rollback path', () => {
+  it('the checks shown cover listing, scope, other scopes, target, presence and identity, and rollback', () => {
     expect(new Set(alone.map(({ code }) => code))).toEqual(
       new Set(['WRONG_SCOPE', 'UNLISTED_BUILD', 'FOREIGN_BUILD', 'WRONG_TARGET', 'BUILD_GONE', 'NOT_KNOWN_GOOD']),
     );
   });
 });
 
-describe('the table', () => {
+describe('the table of controls', () => {
   const row = { time: 'control', control: 'the gate', approach: 'it answers 401', happened: '', must: '', notBuilt: [] };
   const act = { happened: null, command: 'kvdeploy promote', message: '', seconds: 1, seen: [], differences: [] };
   const reverted: PlayedRow = { ...row, ended: 'as it must', acts: [{ ...act, exit: 4, code: 'REVERTED' }] };
 
-  it('the table of locks says what stopped the build, and counts a row that differs as let through', () => {
+  it('the table says what stopped the build, and counts a row that differs as not stopped', () => {
     expect(controlsOf([], [reverted])).toMatchObject([{ control: 'the gate', stoppedBy: 'exit 4 REVERTED' }]);
     expect(controlsOf([], [{ ...reverted, ended: 'differs' }])).toMatchObject([{ stoppedBy: null }]);
     expect(controlLines(controlsOf([], [{ ...reverted, ended: 'differs' }]), 120).join('\n')).toContain('NOT STOPPED');
   });
 
-  it('the table of locks counts a lock as let through where something else still refused without it', () => {
+  it('the table counts a check as not stopping the build if something else still refused without it', () => {
     const [lock] = alone;
     expect(controlsOf(lock === undefined ? [] : [{ ...lock, offPercent: null }], [])).toMatchObject([{ stoppedBy: null }]);
   });
 
-  it.each([60, 100, 130])('the table of locks fits into %d columns', (width) => {
+  it.each([60, 100, 130])('the table fits into %d columns', (width) => {
     const lines = controlLines(controlsOf(alone, [reverted]), width);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(Math.max(width, 84));
   });

@@ -17,7 +17,9 @@ describe('a replay', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('a replay tells every minute, ends every row as expected, and leaves nothing', { timeout: 90_000 }, async () => {
+  it('a replay of 2023-10-30 tells every minute, ends every row as expected, and leaves nothing', {
+    timeout: 90_000,
+  }, async () => {
     const startedAt = performance.now();
     const { exitCode, output, longestSilenceMs } = await play(['replay', '2023-10-30'], folder);
     record('2023-10-30', 9 + 15, startedAt, exitCode);
@@ -62,7 +64,7 @@ describe('a replay', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('a replay ends with 1 when the program only claims its acts, so that a staging build gets in', {
+  it('a replay exits 1 when the program only claims to have done things, so that a staging build gets in', {
     timeout: 60_000,
   }, async () => {
     const { exitCode, output } = await play(['replay', '2023-10-30'], folder, obligingProgram(folder));

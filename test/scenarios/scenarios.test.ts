@@ -45,7 +45,7 @@ describe.each(SCENARIOS)('the scenario %s', (_name, scenario) => {
 });
 
 describe('the page of the incidents', () => {
-  it('the page of the incidents says what the scenarios say', async () => {
+  it('docs/incidents.md says what the scenarios say', async () => {
     await expect(pageOf(INCIDENT_NAMES.map(incident))).toMatchFileSnapshot(PAGE);
   });
 });

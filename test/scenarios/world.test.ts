@@ -12,7 +12,7 @@ describe('the builds of the local world', () => {
   let backend: Backend | undefined;
   afterEach(() => backend?.close());
 
-  it('the local builds look healthy until they have had some traffic; then the bad one fails every fifth request', async () => {
+  it('the bad build looks healthy until it has had some traffic; then it fails every fifth request, probes too', async () => {
     backend = await startBackend(BAD);
     expect(await failuresOf(backend, '/kv/probe', 40)).toBe(0);
     await failuresOf(backend, '/kv/item', 70);
@@ -20,7 +20,7 @@ describe('the builds of the local world', () => {
     expect(await failuresOf(backend, '/healthz', 20)).toBe(0);
   });
 
-  it('the local builds cut off whoever measures them when the metrics go down, and go on serving', async () => {
+  it('a build cuts off whoever measures it when the metrics go down, and continues to serve', async () => {
     backend = await startBackend(GOOD);
     backend.setMeasuring(false);
     await expect(fetch(`${backend.address}/kv/probe`)).rejects.toThrow();
@@ -36,7 +36,7 @@ describe('the visitors of the local world', () => {
     await backend?.close();
   });
 
-  it('the local visitors count by the build’s own answer, and only requests that began after they were asked to', async () => {
+  it('visitors count by the build’s own answer, and only requests that began after they were asked to', async () => {
     backend = await startBackend(GOOD);
     visitors = startVisitors(backend.address);
     await pause(200);
@@ -48,7 +48,7 @@ describe('the visitors of the local world', () => {
     expect(seen.requests).toBeLessThan(visitors.total().requests);
   });
 
-  it('the local visitors count a request that no one answered as failed', async () => {
+  it('visitors count a request that no one answered as failed', async () => {
     backend = await startBackend(GOOD);
     const { address } = backend;
     await backend.close();
