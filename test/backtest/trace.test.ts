@@ -11,7 +11,7 @@ const only = (...lines: readonly string[]) => {
 };
 
 describe('a trace', () => {
-  it('is read line by line, with an empty slice for the whole service', () => {
+  it('a trace is read line by line, with an empty slice for the whole service', () => {
     const { rows, findings } = read('15,,candidate,150,1', '15,eu,stable,14850,12', '', '30.5,,candidate,0,0');
     expect(findings).toEqual([]);
     expect(rows).toEqual([
@@ -21,7 +21,7 @@ describe('a trace', () => {
     ]);
   });
 
-  it('may have its columns in any order, with line ends of Windows, a byte order mark, statuses and latency bounds', () => {
+  it('a trace may have columns in any order, Windows line ends, a byte order mark, statuses and latency bounds', () => {
     const text = '\uFEFFbuild,t_s,errors,requests,slice,status,le\r\ncandidate,15,3,3,,503,\r\nstable,15,0,9,, ,+Inf\r\n';
     const { rows, findings } = readTrace(text, 'trace.csv');
     expect(findings).toEqual([]);
@@ -42,7 +42,7 @@ describe('a trace', () => {
     ['a time that is none', 'soon,,candidate,10,0', 1, /"soon" is not seconds/],
     ['too few cells', '15,,candidate,10', 1, /4 cells under 5 columns/],
     ['quotes', '15,"eu",candidate,10,0', 4, /quoted cells/],
-  ])('with %s is refused at its place', (_what, line, column, message) => {
+  ])('a trace with %s is refused at its place', (_what, line, column, message) => {
     expect(only(line)).toMatchObject({
       code: 'TRACE_INVALID',
       file: 'trace.csv',
@@ -52,7 +52,7 @@ describe('a trace', () => {
     });
   });
 
-  it('that goes back in time, or says an interval twice, is refused', () => {
+  it('a trace that goes back in time, or says an interval twice, is refused', () => {
     expect(read('30,,stable,10,0', '15,,stable,10,0').findings).toMatchObject([
       { line: 3, message: 'time goes back from 30 to 15' },
     ]);
@@ -66,12 +66,12 @@ describe('a trace', () => {
     ['t_s,slice,build,requests', /the header has no errors/],
     ['t_s,slice,build,requests,errors,errors', /errors stands there twice/],
     ['t_s,slice,build,requests,erors', /no column "erors". Did you mean/],
-  ])('with the header "%s" is refused', (header, message) => {
+  ])('a trace with the header "%s" is refused', (header, message) => {
     const { findings } = readTrace(`${header}\n1,2,3`, 'trace.csv');
     expect(findings).toMatchObject([{ line: 1, message: expect.stringMatching(message) }]);
   });
 
-  it('with nothing below its header is refused', () => {
+  it('a trace with nothing below its header is refused', () => {
     expect(read().findings).toMatchObject([{ message: expect.stringMatching(/nothing below/) }]);
   });
 
@@ -79,11 +79,11 @@ describe('a trace', () => {
     ['status', 't_s,slice,build,requests,errors,status\n1,,stable,1,0,teapot', /"teapot" is no status/],
     ['bound', 't_s,slice,build,requests,errors,le\n1,,stable,1,0,fast', /"fast" is no latency bound/],
     ['both', 't_s,slice,build,requests,errors,status,le\n1,,stable,1,0,200,0.5', /not both/],
-  ])('with a wrong %s is refused', (_what, text, message) => {
+  ])('a trace with a wrong %s is refused', (_what, text, message) => {
     expect(readTrace(text, 'trace.csv').findings).toMatchObject([{ line: 2, message: expect.stringMatching(message) }]);
   });
 
-  it('of one build is refused, but for a calibration', () => {
+  it('a trace of one build is refused, but for a calibration', () => {
     const alone = [HEADER, '15,,stable,10,0', '30,,stable,10,0'].join('\n');
     expect(readTrace(alone, 'trace.csv').findings).toMatchObject([
       { line: 3, message: expect.stringMatching(/no line is of the candidate/) },
@@ -92,7 +92,7 @@ describe('a trace', () => {
     expect(read('15,,candidate,10,0').findings).toMatchObject([{ message: expect.stringMatching(/no line is of the stable/) }]);
   });
 
-  it('whose builds are never counted in one interval is refused', () => {
+  it('a trace whose builds are never counted in one interval is refused', () => {
     expect(read('15,,candidate,10,0', '15.2,,stable,10,0').findings).toMatchObject([
       { message: 'no interval has lines of both builds' },
     ]);
@@ -106,7 +106,7 @@ describe('a trace', () => {
       /hold 0 errors of 16 requests/,
     ],
     ['slices with more errors than the whole', ['15,,stable,20,1', '15,eu,stable,8,2'], 2, /the slices hold 2 errors/],
-  ])('with %s is refused', (_what, lines, line, message) => {
+  ])('a trace with %s is refused', (_what, lines, line, message) => {
     const { findings } = read(...lines, '15,,candidate,1,0');
     expect(findings).toMatchObject([{ line, message: expect.stringMatching(message), fix: expect.stringMatching(/./) }]);
   });
@@ -121,12 +121,12 @@ describe('a trace', () => {
     ],
     ['latency bounds without +Inf', 'le', ['10,0,', '8,0,0.5'], 3, /no latency bound \+Inf/],
     ['latency bounds that fall', 'le', ['10,0,', '8,0,0.5', '5,0,1', '10,0,+Inf'], 4, /5 requests up to 1 s, but 8 up to 0.5 s/],
-  ])('with %s is refused', (_what, column, cells, line, message) => {
+  ])('a trace with %s is refused', (_what, column, cells, line, message) => {
     const text = [`${HEADER},${column}`, ...cells.map((cell) => `15,,stable,${cell}`), '15,,candidate,1,0,'].join('\n');
     expect(readTrace(text, 'trace.csv').findings).toMatchObject([{ line, message: expect.stringMatching(message) }]);
   });
 
-  it('may have informational answers beside the final ones', () => {
+  it('a trace may have informational answers next to the final ones', () => {
     const text = [
       `${HEADER},status`,
       '15,,stable,10,0,',
@@ -137,7 +137,7 @@ describe('a trace', () => {
     expect(readTrace(text, 'trace.csv').findings).toEqual([]);
   });
 
-  it('stops telling after fifty findings', () => {
+  it('a trace that is refused stops telling after fifty findings', () => {
     const lines = Array.from({ length: 500 }, () => 'x,y,z,-1,-1');
     expect(read(...lines).findings.length).toBeLessThan(60);
   });

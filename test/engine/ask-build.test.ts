@@ -18,14 +18,14 @@ describe('asking a build who it is', () => {
     return askBuild(identitySchema.parse({ path: '/healthz', ...identity }), backend.address, nodeIo);
   };
 
-  it('reads the GUID from a header, in its canonical form', async () => {
+  it('a build’s GUID is read from a header, in its canonical form', async () => {
     expect(await ask({ header: 'X-Build-Guid' }, undefined, `{${GUID.toUpperCase()}}`)).toMatchObject({
       guid: GUID,
       environment: null,
     });
   });
 
-  it('reads GUID and environment from JSON, at a path of keys', async () => {
+  it('a build’s GUID and environment are read from JSON, at a path of keys', async () => {
     const answer: Answering = (_request, response) =>
       response.end(JSON.stringify({ build: { id: `urn:uuid:${GUID}`, env: 'staging' } }));
     expect(await ask({ json: 'build.id', environmentJson: 'build.env' }, answer)).toMatchObject({
@@ -34,14 +34,14 @@ describe('asking a build who it is', () => {
     });
   });
 
-  it('reads the environment from a header', async () => {
+  it('a build’s environment is read from a header', async () => {
     const answer: Answering = (_request, response) => response.setHeader('x-environment', 'production').end();
     expect(await ask({ header: 'x-build-guid', environmentHeader: 'x-environment' }, answer)).toMatchObject({
       environment: 'production',
     });
   });
 
-  it('knows no GUID where there is none, or no GUID, and shows what came', async () => {
+  it('a build’s GUID is unknown where there is none, or no GUID, and what came is shown', async () => {
     expect(await ask({ header: 'x-other' })).toEqual({ guid: null, environment: null, said: 'status 200, x-other: nothing' });
     await backend?.close();
     expect(await ask({ header: 'x-build-guid' }, undefined, 'latest')).toMatchObject({
@@ -50,25 +50,25 @@ describe('asking a build who it is', () => {
     });
   });
 
-  it('knows no GUID where a header comes twice, since one of them lies', async () => {
+  it('a build’s GUID is unknown where a header comes twice, since one of them lies', async () => {
     const answer: Answering = (_request, response) => response.setHeader('x-build-guid', [GUID, GUID.replace('7', '8')]).end();
     expect(await ask({ header: 'x-build-guid' }, answer)).toMatchObject({ guid: null });
   });
 
   it.each(['{"build":', '[]', '{"build":{"id":7}}', '{"build":null}', '{"__proto__":{"build":{"id":"x"}}}'])(
-    'knows no GUID in the body %s',
+    'a build’s GUID is unknown in the body %s',
     async (body) => {
       expect(await ask({ json: 'build.id' }, (_request, response) => response.end(body))).toMatchObject({ guid: null });
     },
   );
 
-  it('believes a sick build its name', async () => {
+  it('a sick build is believed its name', async () => {
     expect(await ask({ header: 'x-build-guid' }, (_request, response) => response.writeHead(503).end())).toMatchObject({
       guid: GUID,
     });
   });
 
-  it('says unreachable when nobody listens, when nobody answers in time, and when the answer does not end', async () => {
+  it('a build is unreachable when no one listens, no one answers in time, or the answer does not end', async () => {
     const identity = identitySchema.parse({ path: '/healthz', header: 'x-build-guid' });
     backend = await startBackend(GUID);
     const { address } = backend;

@@ -58,21 +58,21 @@ async function led(silentMs: number, alive = true) {
 }
 
 describe('taking a claim', () => {
-  it('of a scope that nobody leads just takes it', async () => {
+  it('a claim of a scope that no one leads is just taken', async () => {
     const { leader, taken } = await led(0);
     expect(taken).toMatchObject({ seq: 1, from: null, abort: undefined, tornBytes: 0 });
     expect(taken.entries.map(({ event }) => event.type)).toEqual(['claimed']);
     expect(leader.owns(SCOPE)).toBe(true);
   });
 
-  it('of a scope whose leader gave it back just takes it', async () => {
+  it('a claim of a scope whose leader gave it back is just taken', async () => {
     const { machine, leader, claimAs } = await led(0);
     await releaseClaim({ ...ALICE, io: processIn(machine, LEADER), store: leader }, 1);
     expect(await claimAs(OTHER)).toMatchObject({ seq: 3, from: null });
     expect(machine.ended).toEqual([]);
   });
 
-  it('from a lively leader is refused, and says who leads, where, since when and what to do', async () => {
+  it('a claim from a lively leader is refused, and says who leads, where, since when and what to do', async () => {
     const { leader, claimAs, machine } = await led(2_000);
     const error = await claimAs(OTHER).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'BUSY', exitCode: 6 });
@@ -86,13 +86,13 @@ describe('taking a claim', () => {
     expect([machine.ended, leader.owns(SCOPE)]).toEqual([[], true]);
   });
 
-  it('from a leader whose process is gone needs no waiting', async () => {
+  it('a claim from a leader whose process is gone needs no waiting', async () => {
     const { claimAs, machine } = await led(0, false);
     expect((await claimAs(OTHER)).from).toEqual({ by: LEADER, actor: 'alice', ended: true });
     expect(machine.monotonicMs).toBe(0);
   });
 
-  it('from a leader that is silent for longer than its lease ends that process first', async () => {
+  it('a claim from a leader that is silent for longer than its lease ends that process first', async () => {
     const { claimAs, machine, leader } = await led(LEASE_MS + 1);
     const taken = await claimAs(OTHER);
     expect(taken.from).toEqual({ by: LEADER, actor: 'alice', ended: true });
@@ -101,7 +101,7 @@ describe('taking a claim', () => {
     expect(await leader.append(SCOPE, 2, note('from the dead'))).toBe('conflict');
   });
 
-  it('leaves a leader alone that only looks silent because a clock was set', async () => {
+  it('a claim leaves a leader alone that only looks silent because a clock was set', async () => {
     for (const jumpMs of [24 * 3_600_000, -24 * 3_600_000]) {
       const { claimAs, machine, leader } = await led(0);
       machine.nowMs += jumpMs;
@@ -111,7 +111,7 @@ describe('taking a claim', () => {
     }
   });
 
-  it('from a leader on another host waits three leases, and says that its process could not be ended', async () => {
+  it('a claim from a leader on another host waits three leases, and says that its process could not be ended', async () => {
     const young = await led(3 * LEASE_MS - 1_000);
     await expect(young.claimAs(REMOTE)).rejects.toMatchObject({ code: 'BUSY' });
     const old = await led(3 * LEASE_MS + 1_000);
@@ -119,20 +119,20 @@ describe('taking a claim', () => {
     expect(old.leader.owns(SCOPE)).toBe(false);
   });
 
-  it('on a person’s explicit wish ends even a lively leader', async () => {
+  it('a claim on a person’s explicit wish ends even a lively leader', async () => {
     const { claimAs, machine } = await led(0);
     expect((await claimAs(OTHER, { takeOver: true })).from?.ended).toBe(true);
     expect(machine.ended).toEqual([71]);
   });
 
-  it('never ends the process that asks', async () => {
+  it('a claim never ends the process that asks', async () => {
     const { claimAs, machine, dir } = await led(0);
     const second = localStore(dir, processIn(machine, LEADER));
     await expect(claimAs(LEADER, { takeOver: true }, second)).rejects.toMatchObject({ code: 'BUSY' });
     expect(machine.ended).toEqual([]);
   });
 
-  it('keeps what the leader wrote until it was fenced', async () => {
+  it('a claim keeps what the leader wrote until it was fenced', async () => {
     const { machine, dir, leader, claimAs } = await led(LEASE_MS + 1);
     const io = processIn(machine, OTHER);
     const store = localStore(dir, io);
@@ -151,7 +151,7 @@ describe('taking a claim', () => {
     expect(taken.seq).toBe(3);
   });
 
-  it('hands on an abort that was asked of the leader before', async () => {
+  it('a claim hands on an abort that was asked of the leader before', async () => {
     const { claimAs, leader } = await led(0, false);
     await leader.requestAbort(SCOPE, { actor: 'carol', reason: 'latency', atMs: 5 });
     expect((await claimAs(OTHER)).abort).toEqual({ actor: 'carol', reason: 'latency', atMs: 5 });
@@ -159,7 +159,7 @@ describe('taking a claim', () => {
 });
 
 describe('a sign of life', () => {
-  it('comes every second until it is stopped', async () => {
+  it('a sign of life comes every second until it is stopped', async () => {
     let beats = 0;
     const beat = async () => {
       beats += 1;

@@ -21,7 +21,7 @@ async function evidenceIn(here: Scene) {
 }
 
 describe('a rollout that compares', () => {
-  it('goes on when harm is ruled out, and not for want of patience before', async () => {
+  it('a comparing rollout goes on when harm is ruled out, and not for want of patience before', async () => {
     const here = scene();
     expect(await here.go(comparing({ patienceMs: 10_000 }))).toMatchObject({ state: { phase: 'done' } });
     expect(greenIn(here)).toEqual([50, 100]);
@@ -30,7 +30,7 @@ describe('a rollout that compares', () => {
     expect(here.sim.split).toEqual(ALL_GREEN);
   });
 
-  it('goes back on evidence, within a few bad requests, and marks the build as bad', async () => {
+  it('a comparing rollout reverts on evidence, within a few bad requests, and marks the build as bad', async () => {
     const here = scene();
     when(here, begins('baking'), () => fail(here, 1));
     const ended = await here.go(comparing());
@@ -41,7 +41,7 @@ describe('a rollout that compares', () => {
     expect(secondsAtFirst(here)).toBeLessThan(10);
   });
 
-  it('takes no burst of a few seconds for a fault', async () => {
+  it('a comparing rollout takes no burst of a few seconds for a fault', async () => {
     const here = scene({ leaveAtMs: 300_000 });
     when(here, begins('baking'), () =>
       here.sim.after(100_000, () => {
@@ -53,7 +53,7 @@ describe('a rollout that compares', () => {
     expect(greenIn(here)).toEqual([50]);
   });
 
-  it('takes a fault that comes late back within four polls', async () => {
+  it('a comparing rollout reverts a fault that comes late within four polls', async () => {
     const here = scene();
     let failingMs = Number.NaN;
     when(here, begins('baking'), () =>
@@ -69,7 +69,7 @@ describe('a rollout that compares', () => {
     expect((here.sim.moved[1]?.atMs ?? Number.NaN) - failingMs).toBeLessThan(22_000);
   });
 
-  it('has a gate by any name that a config allows, also by one that every object knows', async () => {
+  it('a comparing rollout has a gate by any name that a config allows, even one that every object knows', async () => {
     const { comparison } = comparing();
     const settings = comparison && {
       ...comparison.settings,
@@ -83,7 +83,7 @@ describe('a rollout that compares', () => {
     });
   });
 
-  it('holds while both builds fail, as long as patience lasts, and goes back on neither', async () => {
+  it('a comparing rollout holds while both builds fail, as long as patience lasts, and blames neither', async () => {
     const here = scene();
     when(here, begins('baking'), () => {
       for (const place of ['green', 'blue']) fail(here, 0.3, place);
@@ -95,7 +95,7 @@ describe('a rollout that compares', () => {
     expect((await historyIn(here.sim)).bad.size).toBe(0);
   });
 
-  it('goes back when both builds together fail beyond the limit for longer than patience, and calls neither bad', async () => {
+  it('a comparing rollout reverts when both builds fail beyond the limit for longer than patience, blaming neither', async () => {
     const here = scene();
     when(here, begins('baking'), () => {
       for (const place of ['green', 'blue']) fail(here, 0.3, place);
@@ -117,7 +117,7 @@ describe('a rollout that compares', () => {
     ['its metrics are down', 'is down', [STABLE, CANDIDATE]],
     ['the candidate alone is not counted', 'nothing', [CANDIDATE]],
     ['the counters stand still', 'stands still', [STABLE, CANDIDATE]],
-  ])('never goes on while %s, and does not call the build bad for it', async (_what, of, builds) => {
+  ])('a comparing rollout never goes on while %s, and does not call the build bad for it', async (_what, of, builds) => {
     const here = scene();
     when(here, begins('baking'), () => {
       for (const build of builds) sight(here, of, build);
@@ -128,7 +128,7 @@ describe('a rollout that compares', () => {
     expect(greenIn(here)).toEqual([50, 0]);
   });
 
-  it('holds while the stable build alone is not counted', async () => {
+  it('a comparing rollout holds while the stable build alone is not counted', async () => {
     const here = scene();
     when(here, begins('baking'), () => {
       sight(here, 'nothing', STABLE);
@@ -138,7 +138,7 @@ describe('a rollout that compares', () => {
     expect(secondsAtFirst(here)).toBeGreaterThan(140);
   });
 
-  it('keeps its evidence: whoever resumes goes on with what was seen, and counts what happened meanwhile', async () => {
+  it('a comparing rollout keeps its evidence: whoever resumes goes on with it, and counts what happened meanwhile', async () => {
     const here = scene();
     when(here, begins('baking'), () => here.sim.after(60_000, () => here.runner.kill()));
     expect(await here.go(comparing())).toEqual({ how: 'died' });
@@ -154,7 +154,7 @@ describe('a rollout that compares', () => {
     expect((await evidenceIn(here))?.lost).toBe(0);
   });
 
-  it('is not hurried by a clock that jumps ahead', async () => {
+  it('a comparing rollout is not hurried by a clock that jumps ahead', async () => {
     const here = scene();
     when(here, begins('baking'), () =>
       here.sim.after(3000, () => Object.assign(here.sim, { nowMs: here.sim.nowMs + 3_600_000 })),
@@ -163,7 +163,7 @@ describe('a rollout that compares', () => {
     expect(secondsAtFirst(here)).toBeGreaterThan(120);
   });
 
-  it('is not blinded by a clock that jumps back', async () => {
+  it('a comparing rollout is not blinded by a clock that jumps back', async () => {
     const here = scene();
     when(here, begins('baking'), () => {
       here.sim.after(3000, () => Object.assign(here.sim, { nowMs: here.sim.nowMs - 3_600_000 }));
@@ -171,7 +171,7 @@ describe('a rollout that compares', () => {
     expect(await here.go(comparing({ patienceMs: 10_000 }))).toMatchObject({ state: { phase: 'done' } });
   });
 
-  it('takes a source that lags behind each step for no starvation', async () => {
+  it('a comparing rollout takes a source that lags behind each step for no starvation', async () => {
     const here = scene();
     const steps = [5, 25, 100].map((percent) => ({ percent, bakeMs: 5000 }));
     const scrape = () => {
@@ -187,7 +187,7 @@ describe('a rollout that compares', () => {
     expect((await historyIn(here.sim)).bad.size).toBe(0);
   });
 
-  it('that is taken up calls no other split of the time in between starvation', async () => {
+  it('a comparing rollout that is taken up calls no other split of the time in between starvation', async () => {
     const here = scene();
     when(here, begins('baking'), () => here.sim.after(40_000, () => here.runner.kill()));
     expect(await here.go(comparing())).toEqual({ how: 'died' });

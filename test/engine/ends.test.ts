@@ -4,7 +4,7 @@ import { CANDIDATE, rollbackOf, STABLE } from '../simulator/rollouts.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, pointersIn, scene, typesIn, when } from './scene.ts';
 
 describe('converging', () => {
-  it('waits while the router reports trouble, and bakes only then', async () => {
+  it('a shift waits while the router reports trouble, and bakes only then', async () => {
     const here = scene();
     here.sim.trouble = ['green is DOWN'];
     here.sim.after(8000, () => {
@@ -15,7 +15,7 @@ describe('converging', () => {
     expect((here.sim.moved[1]?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThan(7000 + 5000);
   });
 
-  it('reverts when the trouble lasts', async () => {
+  it('a shift reverts when the trouble lasts', async () => {
     const here = scene();
     here.sim.trouble = ['green is DOWN'];
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: 'green is DOWN' } });
@@ -25,7 +25,7 @@ describe('converging', () => {
   it.each([
     ['another build', { guid: 'dead0000-0000-4000-8000-000000000009' }, /another build answers at green/],
     ['a build of another environment', { environment: 'staging' }, /made for staging/],
-  ])('reverts at once when %s answers', async (_who, said, why) => {
+  ])('a shift reverts at once when %s answers', async (_who, said, why) => {
     const here = scene();
     when(here, begins('converging'), () => here.sim.place('green', CANDIDATE, said));
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(why) } });
@@ -33,14 +33,14 @@ describe('converging', () => {
     expect((here.sim.moved[1]?.atMs ?? 0) - (here.sim.moved[0]?.atMs ?? 0)).toBeLessThan(500);
   });
 
-  it('gives no traffic to another build that came to the place before the first shift, as may be when a rollout is resumed', async () => {
+  it('a build that came to the place before the first shift gets no traffic, as may be on a resume', async () => {
     const here = scene();
     here.sim.place('green', CANDIDATE, { environment: 'staging' });
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/made for staging/) } });
     expect(greenIn(here)).toEqual([0]);
   });
 
-  it('asks again before a shift is made a second time: another binary may have come to the place while it waited', async () => {
+  it('a build is asked again before a second shift: another binary may have come while it waited', async () => {
     const here = scene();
     let asked = 0;
     // The first attempt fails, so the next is made once more after the router's idle timeout.
@@ -54,7 +54,7 @@ describe('converging', () => {
     expect(here.sim.split).toEqual(ALL_BLUE);
   });
 
-  it('and then makes the way back twice as well, since what it had sent may arrive late', async () => {
+  it('a revert is made twice as well, since what the shift had sent may arrive late', async () => {
     const here = scene();
     let asked = 0;
     here.sim.fate = () => {
@@ -70,7 +70,7 @@ describe('converging', () => {
   it.each([
     ['another build', { guid: 'dead0000-0000-4000-8000-000000000009' }, /another build answers at green/],
     ['a build of another environment', { environment: 'staging' }, /made for staging/],
-  ])('gives no more traffic when %s has come to the place while it baked, though its gates pass', async (_who, said, why) => {
+  ])('a rollout stops giving traffic when %s came to its place, though its gates pass', async (_who, said, why) => {
     const here = scene();
     here.sim.after(2000, () => here.sim.place('green', CANDIDATE, said));
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(why) } });
@@ -80,14 +80,14 @@ describe('converging', () => {
   it.each([
     ['does not answer', { up: false }],
     ['does not say which build it is', { guid: null }],
-  ])('waits for a build that %s, and reverts in the end', async (_what, said) => {
+  ])('a shift waits for a build that %s, and reverts in the end', async (_what, said) => {
     const here = scene();
     Object.assign(here.sim.builds.get('green') ?? {}, said);
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted' } });
     expect((here.sim.moved[1]?.atMs ?? 0) - (here.sim.moved[0]?.atMs ?? 0)).toBeGreaterThan(25_000);
   });
 
-  it('goes on once a build that was starting says who it is', async () => {
+  it('a shift goes on once a build that was starting says who it is', async () => {
     const here = scene();
     const green = here.sim.builds.get('green');
     if (green !== undefined) green.guid = null;
@@ -103,7 +103,7 @@ describe('traffic that somebody else moves', () => {
     ['converging', 1],
     ['baking', 1],
     ['baking', 2],
-  ])('while %s at step %i stops the rollout, which says so and does not fight', async (phase, step) => {
+  ])('traffic that someone else moves while %s at step %i stops the rollout, which does not fight', async (phase, step) => {
     const here = scene();
     when(here, begins(phase, step), () => here.sim.move({ blue: 50, green: 0, grey: 50 }, 0));
     const end = await here.go();
@@ -116,7 +116,7 @@ describe('traffic that somebody else moves', () => {
     expect(types.slice(-2)).toEqual([phase === 'converging' ? 'shifted' : 'converged', 'drifted']);
   });
 
-  it('after the last gate keeps the build from becoming known-good', async () => {
+  it('traffic that someone else moves after the last gate keeps the build from becoming known-good', async () => {
     const here = scene();
     when(here, begins('pointing', 2), () => here.sim.move(ALL_BLUE, 0));
     expect(await here.go()).toMatchObject({ state: { phase: 'stuck', why: expect.stringMatching(/someone else moved/) } });
@@ -141,14 +141,14 @@ describe('pointing', () => {
     });
   };
 
-  it('tries again when the pointer cannot be written at first', async () => {
+  it('a pointer that cannot be written at first is tried again', async () => {
     const here = scene();
     brokenFor(here, 2);
     expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
     expect(pointersIn(here).newest?.knownGood.build.guid).toBe(CANDIDATE);
   });
 
-  it('pages a person when it cannot, and neither reverts nor calls the build known-good', async () => {
+  it('a pointer that cannot be written pages a person; nothing is reverted or called known-good', async () => {
     const here = scene();
     brokenFor(here, 99);
     expect(await here.go()).toMatchObject({
@@ -158,7 +158,7 @@ describe('pointing', () => {
     expect(pointersIn(here).newest?.knownGood.build.guid).toBe(STABLE);
   });
 
-  it('acknowledges nothing that a power cut could take: the event comes after the generation', async () => {
+  it('a pointer acknowledges nothing that a power cut could take: the event comes after the generation', async () => {
     const here = scene();
     await here.go();
     const generations = (await here.events()).flatMap((event) =>
@@ -170,7 +170,7 @@ describe('pointing', () => {
 });
 
 describe('a rollback', () => {
-  it('waits for no gate, marks what it left as bad, and writes a generation that names its target', async () => {
+  it('a rollback waits for no gate, marks what it left as bad, and writes a generation that names its target', async () => {
     const here = scene();
     here.sim.split = { ...ALL_GREEN };
     for (const counters of here.sim.metrics.values()) counters.sight = 'is down';
@@ -184,7 +184,7 @@ describe('a rollback', () => {
   });
 
   it.each(['the router refuses', 'another build answers there'])(
-    'that fails because %s stays where it is: it never shifts back',
+    'a rollback that fails because %s stays where it is: it never shifts back',
     async (why) => {
       const here = scene();
       here.sim.split = { ...ALL_GREEN };

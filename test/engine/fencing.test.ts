@@ -27,7 +27,7 @@ const hold = (here: Scene, dir = POINTER_DIR) => putFile(here.sim.disk, `${dir}/
 const fail = (here: Scene) => void Object.assign(here.sim.builds.get('green') ?? {}, { failing: 0.5 });
 
 describe('a hold', () => {
-  it.each(['shifting', 'converging', 'baking', 'reverting'])('written while %s stops every further change', async (phase) => {
+  it.each(['shifting', 'converging', 'baking', 'reverting'])('a hold while %s stops every further change', async (phase) => {
     const here = scene();
     if (phase === 'reverting') fail(here);
     when(here, begins(phase), () => hold(here));
@@ -36,7 +36,7 @@ describe('a hold', () => {
     expect(here.sim.split).toEqual(phase === 'shifting' ? before : { blue: 90, green: 10, grey: 0 });
   });
 
-  it('stops a change between connecting and sending', async () => {
+  it('a hold stops a change between connecting and sending', async () => {
     const here = scene();
     when(here, begins('shifting'), () => {
       here.runner.freeze = (call) => {
@@ -49,13 +49,13 @@ describe('a hold', () => {
     expect(here.sim.moved).toEqual([]);
   });
 
-  it('in a copy counts as well', async () => {
+  it('a hold in a copy counts as well', async () => {
     const here = scene();
     when(here, begins('baking'), () => hold(here, POINTER_DIR.replace('/var/lib/kvdeploy', COPY_DIR)));
     expect(await here.go()).toMatchObject({ how: 'held' });
   });
 
-  it('stops a runner that slept through the whole rescue and wakes up', async () => {
+  it('a hold stops a runner that slept through the whole rescue and wakes up', async () => {
     const here = scene();
     let slept = false;
     when(here, begins('baking'), () => {
@@ -71,7 +71,7 @@ describe('a hold', () => {
     expect(here.sim.split).toEqual(ALL_BLUE);
   });
 
-  it('keeps resume, abort and promote from leading, until it is lifted', async () => {
+  it('a hold keeps resume, abort and promote from leading, until it is lifted', async () => {
     const here = scene();
     when(here, begins('baking'), () => hold(here));
     await here.go();
@@ -97,7 +97,7 @@ describe('another leader', () => {
     };
   };
 
-  it.each(['slept', 'connect'])('that took over while this one was frozen (%s) finds it changing nothing more', async (call) => {
+  it.each(['slept', 'connect'])('a runner frozen (%s) while another leader took over changes nothing more', async (call) => {
     const here = scene();
     when(here, begins('baking'), () => takenWhileAsleep(here, call));
     expect(await here.go()).toMatchObject({ how: 'superseded' });
@@ -106,7 +106,7 @@ describe('another leader', () => {
     expect(await phaseIn(here)).toBe('reverted');
   });
 
-  it('that took over between connecting and sending finds the change not made', async () => {
+  it('a runner that lost its lead between connecting and sending makes no change', async () => {
     const here = scene();
     when(here, begins('shifting', 2), () => takenWhileAsleep(here, 'connect'));
     expect(await here.go()).toMatchObject({ how: 'superseded' });
@@ -116,7 +116,7 @@ describe('another leader', () => {
   it.each([
     ['before the first shift', 'checking'],
     ['before it names the known-good build', 'pointing'],
-  ])('that took over while this one slept %s finds the pointer untouched by it', async (_when, phase) => {
+  ])('a runner that slept %s while another leader took over leaves the pointer untouched', async (_when, phase) => {
     const here = scene();
     let slept = false;
     const sleep = () => {
@@ -139,7 +139,7 @@ describe('another leader', () => {
     expect(here.sim.split).toEqual(phase === 'checking' ? ALL_GREEN : ALL_BLUE);
   });
 
-  it('ends the process that it takes over from', async () => {
+  it('a new leader ends the process that it takes over from', async () => {
     const here = scene();
     when(here, begins('baking'), () => {
       let slept = false;
@@ -155,7 +155,7 @@ describe('another leader', () => {
     expect(await phaseIn(here)).toBe('done');
   });
 
-  it('that could not end its predecessor makes each change once more after the idle timeout of the router', async () => {
+  it('a new leader that could not end the old one makes each change again after the router’s idle timeout', async () => {
     const here = scene();
     here.sim.fate = () => 'late';
     here.runner.lastWord = 'late';
@@ -187,7 +187,7 @@ describe('what cannot be written down', () => {
     ['shifting', 1],
     ['shifting', 2],
     ['reverting', 1],
-  ])('is not done: a disk that fills up before %s at step %i stops the runner', async (phase, step) => {
+  ])('a disk that fills up before %s at step %i stops the runner: what cannot be written is not done', async (phase, step) => {
     const here = scene();
     if (phase === 'reverting') fail(here);
     const before = phase === 'shifting' && step === 1 ? ALL_BLUE : { blue: 90, green: 10, grey: 0 };
@@ -204,7 +204,7 @@ describe('what cannot be written down', () => {
     expect([ALL_GREEN, ALL_BLUE]).toContainEqual(here.sim.split);
   });
 
-  it('is resumed with the plan of the ledger, whatever the config says by now', async () => {
+  it('a rollout is resumed with the plan of the ledger, whatever the config says by now', async () => {
     const here = scene({ leaveAtMs: 3000 });
     await here.go(LONG);
     const end = await resume(here.sim, here.process(12));

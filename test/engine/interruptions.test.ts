@@ -13,7 +13,7 @@ const _hold = (here: Scene, dir = POINTER_DIR) => putFile(here.sim.disk, `${dir}
 const fail = (here: Scene) => void Object.assign(here.sim.builds.get('green') ?? {}, { failing: 0.5 });
 
 describe('leaving', () => {
-  it('at --until leaves after the bake of that step, and resume goes on to the end', async () => {
+  it('a runner with --until leaves after the bake of that step, and resume goes on to the end', async () => {
     const here = scene({ untilPercent: 10 });
     expect(await here.go()).toMatchObject({ how: 'left', why: 'until' });
     expect(greenIn(here)).toEqual([10]);
@@ -21,7 +21,7 @@ describe('leaving', () => {
     expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'done' } });
   });
 
-  it('after --until takes the build back that went bad while nobody watched, before it gets any more traffic', async () => {
+  it('a build that went bad after --until is rolled back by resume, before it gets any more traffic', async () => {
     const here = scene({ untilPercent: 10 });
     await here.go();
     fail(here);
@@ -32,7 +32,7 @@ describe('leaving', () => {
   it.each([
     ['--max-wait', 'max-wait', (here: Scene) => here.runner.control, 9000],
     ['SIGTERM', 'interrupted', (here: Scene) => here.runner.control, null],
-  ] as const)('for %s leaves traffic as it is and writes it down', async (_name, why, control, leaveAtMs) => {
+  ] as const)('leaving for %s keeps traffic as it is and writes it down', async (_name, why, control, leaveAtMs) => {
     const here = scene({ leaveAtMs });
     if (leaveAtMs === null) {
       here.sim.after(9000, () => {
@@ -46,7 +46,7 @@ describe('leaving', () => {
     expect((await historyIn(here.sim)).leader).toBeNull();
   });
 
-  it('with the first Ctrl-C begins no further step, and still reverts at a failing gate', async () => {
+  it('a runner begins no further step after the first Ctrl-C, and still reverts at a failing gate', async () => {
     const here = scene();
     here.sim.after(2000, () => {
       here.runner.control.paused = true;
@@ -58,7 +58,7 @@ describe('leaving', () => {
     expect(here.lines.findLast(({ type }) => type === 'poll')).toMatchObject({ percent: 10 });
   });
 
-  it('with the first Ctrl-C before anything was shifted shifts nothing', async () => {
+  it('a runner shifts nothing after a first Ctrl-C before the first shift', async () => {
     const here = scene();
     when(here, begins('shifting'), () => {
       here.runner.control.paused = true;
@@ -67,7 +67,7 @@ describe('leaving', () => {
     expect(here.sim.moved).toEqual([]);
   });
 
-  it('with the second Ctrl-C leaves from the held step', async () => {
+  it('a runner leaves from the paused step at the second Ctrl-C', async () => {
     const here = scene({ paused: false });
     here.sim.after(2000, () => {
       here.runner.control.paused = true;
@@ -78,7 +78,7 @@ describe('leaving', () => {
     expect(await here.go()).toMatchObject({ how: 'left', why: 'interrupted', state: { phase: 'baking', step: 0 } });
   });
 
-  it.each(['max-wait', 'SIGTERM'])('never leaves between a failing gate and the way back (%s)', async (what) => {
+  it.each(['max-wait', 'SIGTERM'])('a runner never leaves between a failing gate and its revert (%s)', async (what) => {
     const here = scene();
     fail(here);
     when(here, begins('reverting'), () => {
@@ -89,7 +89,7 @@ describe('leaving', () => {
     expect(here.sim.split).toEqual(ALL_BLUE);
   });
 
-  it('leaves a way back that does not succeed when it is told to', async () => {
+  it('a runner leaves a revert that does not succeed when it is told to', async () => {
     const here = scene();
     fail(here);
     when(here, begins('reverting'), () => {
@@ -110,7 +110,7 @@ describe('an abort from elsewhere', () => {
     ['shifting', 2],
     ['converging', 2],
     ['baking', 2],
-  ])('while %s at step %i is honoured within a second', async (phase, step) => {
+  ])('an abort while %s at step %i is honoured within a second', async (phase, step) => {
     const here = scene();
     let askedMs = 0;
     when(here, begins(phase, step), () => {
@@ -125,7 +125,7 @@ describe('an abort from elsewhere', () => {
     expect((asked?.atMs ?? 0) - (here.sim.nowMs - here.sim.monotonicMs + askedMs)).toBeLessThanOrEqual(1100);
   });
 
-  it('before the first shift refuses without a change', async () => {
+  it('an abort before the first shift refuses without a change', async () => {
     const here = scene();
     here.runner.freeze = (call) => (call === 'connect' ? ask(here) : undefined);
     const end = await here.go();
@@ -133,7 +133,7 @@ describe('an abort from elsewhere', () => {
     expect(here.sim.split).toEqual(ALL_BLUE);
   });
 
-  it('while pointing is written down and changes nothing any more', async () => {
+  it('an abort while pointing is written down and changes nothing any more', async () => {
     const here = scene();
     here.sim.after(60_000, () => undefined);
     when(here, begins('pointing', 2), () => {
@@ -152,7 +152,7 @@ describe('an abort from elsewhere', () => {
     expect(here.sim.split).toEqual(ALL_GREEN);
   });
 
-  it('that the leader did not live to write down is honoured by whoever takes over', async () => {
+  it('an abort that the leader did not live to write down is honoured by whoever takes over', async () => {
     const here = scene();
     when(here, begins('baking'), () => here.sim.after(1500, () => here.runner.kill()));
     expect(await here.go(LONG)).toEqual({ how: 'died' });
@@ -160,7 +160,7 @@ describe('an abort from elsewhere', () => {
     expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'reverted', abort: { actor: 'bob' } } });
   });
 
-  it('of a rollout that is over does not touch the next one', async () => {
+  it('an abort of a rollout that is over does not touch the next one', async () => {
     const here = scene();
     fail(here);
     when(here, begins('reverted'), () => here.runner.kill());

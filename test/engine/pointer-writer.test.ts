@@ -23,7 +23,7 @@ async function promoted() {
 }
 
 describe('the pointer', () => {
-  it('after a promotion names the new build, and the one before it as an earlier way back', async () => {
+  it('the pointer after a promotion names the new build, and the one before it to roll back to', async () => {
     const { newest } = pointersIn(await promoted());
     expect(newest).toMatchObject({
       why: 'promoted',
@@ -32,12 +32,12 @@ describe('the pointer', () => {
     });
   });
 
-  it('asks the restored build itself who it is', async () => {
+  it('the pointer writer asks the restored build itself who it is', async () => {
     const { newest } = pointersIn(await promoted());
     expect(newest?.knownGood.identity).toMatchObject({ url: 'http://green/healthz', header: 'x-build-guid', equals: CANDIDATE });
   });
 
-  it('offers no earlier build whose place another one has taken', async () => {
+  it('the pointer offers no earlier build whose place another one has taken', async () => {
     const here = await promoted();
     here.sim.place('blue', THIRD);
     const next = planOf({ id: 'r-2', candidate: buildAt(THIRD, 'blue', 3), stable: planOf().candidate });
@@ -47,13 +47,13 @@ describe('the pointer', () => {
     expect(afterwards).toMatchObject({ knownGood: { build: { guid: THIRD } }, earlier: [{ build: { guid: CANDIDATE } }] });
   });
 
-  it('offers no earlier build that is bad', async () => {
+  it('the pointer offers no earlier build that is bad', async () => {
     const here = await promoted();
     await promote(here.sim, here.process(13), rollbackOf({ id: 'r-2' }));
     expect(pointersIn(here).newest).toMatchObject({ knownGood: { build: { guid: STABLE } }, earlier: [], bad: [CANDIDATE] });
   });
 
-  it('reaches members that nobody planned with', async () => {
+  it('the pointer reaches members that no one planned with', async () => {
     const here = scene();
     here.sim.split = { ...ALL_BLUE, violet: 0 };
     await here.go();
@@ -61,7 +61,7 @@ describe('the pointer', () => {
     expect(change).toMatchObject({ body: JSON.stringify({ ...ALL_BLUE, violet: 0 }) });
   });
 
-  it('is the same in the copy, and a copy that cannot be written is a loud warning', async () => {
+  it('the pointer is the same in the copy, and a copy that cannot be written is a loud warning', async () => {
     const here = await promoted();
     expect(pointersIn(here, copyDir(COPY_DIR, SCOPE)).newest).toEqual(pointersIn(here).newest);
     const alone = scene();

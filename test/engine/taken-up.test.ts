@@ -23,7 +23,7 @@ async function diedAfter(step: number, moved: Record<string, number>): Promise<S
 const fail = (here: Scene, failing: number) => void Object.assign(here.sim.builds.get('green') ?? {}, { failing });
 
 describe('a rollout whose runner died between two steps', () => {
-  it('is brought to its end by resume, the step before baked again', async () => {
+  it('a rollout whose runner died between steps is brought to its end by resume, the step before baked again', async () => {
     const here = await diedBefore(2);
     const resumedMs = here.sim.monotonicMs;
     expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'done' } });
@@ -32,7 +32,7 @@ describe('a rollout whose runner died between two steps', () => {
     expect(here.sim.split).toEqual(ALL_GREEN);
   });
 
-  it('gives no more traffic to a build that went bad while nobody watched, even if it is well again', async () => {
+  it('a build that went bad while no one watched gets no more traffic on resume, even if it is well again', async () => {
     const here = await diedBefore(2);
     fail(here, 0.5);
     await here.sim.pass(30_000);
@@ -46,7 +46,7 @@ describe('a rollout whose runner died between two steps', () => {
     ['more than it was to have', { blue: 20, green: 80 }],
     ['nothing', { blue: 100, green: 0 }],
     ['a part, and somebody else a part too', { blue: 80, green: 10, grey: 10 }],
-  ])('calls it drift when it has %s by then', async (_what, moved) => {
+  ])('a rollout taken up is called drift when its build has %s by then', async (_what, moved) => {
     const here = await diedAfter(2, moved);
     expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'stuck', code: 'DRIFT' } });
     expect(greenIn(here)).toEqual([10]);
@@ -55,13 +55,13 @@ describe('a rollout whose runner died between two steps', () => {
   it.each([
     ['whole', { blue: 50, green: 50 }],
     ['half', { blue: 70, green: 30 }],
-  ])('takes a shift that was made in %s back to the step before, and bakes that again', async (_what, moved) => {
+  ])('a rollout taken up after a shift made in %s goes back a step, and bakes that again', async (_what, moved) => {
     const here = await diedAfter(2, moved);
     expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'done' } });
     expect(greenIn(here)).toEqual([10, 10, 50, 100]);
   });
 
-  it('goes back no further when whoever took it up dies as well', async () => {
+  it('a rollout taken up goes back no further when whoever took it up dies as well', async () => {
     const here = await diedAfter(3, { blue: 0, green: 100 });
     for (const pid of [12, 13]) {
       const next = here.process(pid);
@@ -72,7 +72,7 @@ describe('a rollout whose runner died between two steps', () => {
     expect(greenIn(here)).toEqual([10, 50, 50, 100]);
   });
 
-  it('is not taken up blindly: while the router does not answer nothing is changed, and then it goes back', async () => {
+  it('a rollout taken up changes nothing while the router does not answer, and then it reverts', async () => {
     const here = await diedBefore(2);
     here.sim.routerDown = true;
     here.sim.after(9000, () => {
@@ -82,14 +82,14 @@ describe('a rollout whose runner died between two steps', () => {
     expect([...new Set(greenIn(here))]).toEqual([10, 0]);
   });
 
-  it('is brought to that step, and no further, by resume with an earlier --until', async () => {
+  it('a rollout taken up by resume with an earlier --until goes to that step, and no further', async () => {
     const here = await diedAfter(3, { blue: 0, green: 100 });
     const control = { untilPercent: 10 };
     expect(await resume(here.sim, here.process(12, { control }))).toMatchObject({ how: 'left', why: 'until' });
     expect(greenIn(here)).toEqual([10, 50, 50]);
   });
 
-  it('is taken back by an abort at once', async () => {
+  it('a rollout taken up by an abort is reverted at once', async () => {
     const here = await diedAfter(2, { blue: 70, green: 30 });
     expect(await abort(here.sim, here.process(12))).toMatchObject({ state: { phase: 'reverted' } });
     expect(greenIn(here)).toEqual([10, 0]);

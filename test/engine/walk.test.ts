@@ -11,7 +11,7 @@ const fates =
     first.shift() ?? 'done';
 
 describe('a healthy rollout', () => {
-  it('walks every step, bakes at 100 % too, and only then names the known-good build', async () => {
+  it('a healthy rollout walks every step, bakes at 100 % too, and only then names the known-good build', async () => {
     const here = scene();
     expect(await here.go()).toMatchObject({ how: 'over', state: { phase: 'done' } });
     expect(greenIn(here)).toEqual([10, 100]);
@@ -32,14 +32,14 @@ describe('a healthy rollout', () => {
     expect(pointersIn(here).newest).toMatchObject({ why: 'promoted', knownGood: { build: { guid: CANDIDATE } } });
   });
 
-  it('keeps polls that change nothing out of the ledger, but tells them', async () => {
+  it('a healthy rollout keeps polls that change nothing out of the ledger, but tells them', async () => {
     const here = scene();
     await here.go();
     expect((await typesIn(here)).filter((type) => type === 'polled')).toHaveLength(2);
     expect(here.lines.filter(({ type }) => type === 'poll').length).toBeGreaterThanOrEqual(10);
   });
 
-  it('has the way back on disk before the first change, for every member of the target, in the copy too', async () => {
+  it('a healthy rollout has its pointer on disk before the first change, for every member, in the copy too', async () => {
     const here = scene();
     let before: ReturnType<typeof pointersIn>[] = [];
     here.sim.onShift = () => {
@@ -53,7 +53,7 @@ describe('a healthy rollout', () => {
 });
 
 describe('before the first shift', () => {
-  it('refuses when the way back cannot be made durable, and changes nothing', async () => {
+  it('a rollout refuses when its pointer cannot be made durable, and changes nothing', async () => {
     const here = scene();
     const { fs } = here.runner.io;
     const real = fs.linkSync.bind(fs);
@@ -65,20 +65,20 @@ describe('before the first shift', () => {
     expect(here.sim.moved).toEqual([]);
   });
 
-  it('refuses when the target does not serve the stable build alone', async () => {
+  it('a rollout refuses when the target does not serve the stable build alone', async () => {
     const here = scene();
     here.sim.split = { blue: 80, green: 0, grey: 20 };
     expect(await here.go()).toMatchObject({ state: { phase: 'refused', code: 'UNEXPECTED_SPLIT' } });
     expect(here.sim.moved).toEqual([]);
   });
 
-  it('refuses when the router cannot be read', async () => {
+  it('a rollout refuses when the router cannot be read', async () => {
     const here = scene();
     here.sim.routerDown = true;
     expect(await here.go()).toMatchObject({ state: { phase: 'refused', code: 'UNREACHABLE' } });
   });
 
-  it('refuses when a gate cannot see even the build that serves now', async () => {
+  it('a rollout refuses when a gate cannot see even the serving build', async () => {
     const here = scene();
     const blue = here.sim.metrics.get(STABLE);
     if (blue !== undefined) blue.sight = 'nothing';
@@ -86,7 +86,7 @@ describe('before the first shift', () => {
     expect(here.sim.moved).toEqual([]);
   });
 
-  it('shifts nothing when it takes over what already serves', async () => {
+  it('a rollout shifts nothing when it takes over what already serves', async () => {
     const here = scene();
     const plan = planOf({
       kind: 'adopt',
@@ -101,14 +101,14 @@ describe('before the first shift', () => {
 });
 
 describe('a shift', () => {
-  it.each<Fate>(['refused', 'down', 'lost'])('that is %s the first time is made again', async (fate) => {
+  it.each<Fate>(['refused', 'down', 'lost'])('a shift that is %s the first time is made again', async (fate) => {
     const here = scene();
     here.sim.fate = fates(fate);
     expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
     expect(here.sim.split).toEqual(ALL_GREEN);
   });
 
-  it('is believed only when the router reports it: answers alone go back to the stable build', async () => {
+  it('a shift is believed only when the router reports it: answers alone revert to the stable build', async () => {
     const here = scene();
     here.sim.fate = () => 'ignored';
     const end = await here.go();
@@ -117,7 +117,7 @@ describe('a shift', () => {
     expect(here.sim.split).toEqual(ALL_BLUE);
   });
 
-  it.each<Fate>(['late', 'overdue'])('that failed and arrives %s cannot undo the way back', async (fate) => {
+  it.each<Fate>(['late', 'overdue'])('a shift that failed and arrives %s cannot undo the revert', async (fate) => {
     const here = scene();
     here.sim.fate = fates(fate, 'refused', 'refused');
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted' } });
@@ -126,14 +126,14 @@ describe('a shift', () => {
     expect(greenIn(here).at(-1)).toBe(0);
   });
 
-  it('of a router that lies brings no visitors, so no gate passes and it reverts', async () => {
+  it('a shift of a router that lies brings no visitors, so no gate passes and it reverts', async () => {
     const here = scene();
     here.sim.fate = fates('lie');
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/health was missing/) } });
     expect(here.sim.split).toEqual(ALL_BLUE);
   });
 
-  it('never goes to a build that is stamped for another environment', async () => {
+  it('a shift never goes to a build that is stamped for another environment', async () => {
     const here = scene();
     const plan = planOf();
     await expect(here.go({ ...plan, candidate: { ...plan.candidate, environment: 'staging' } })).rejects.toThrow(
@@ -142,7 +142,7 @@ describe('a shift', () => {
     expect(here.sim.moved).toEqual([]);
   });
 
-  it('that cannot be taken back pages a person instead of trying for ever', async () => {
+  it('a shift that cannot be reverted pages a person instead of trying for ever', async () => {
     const here = scene();
     here.sim.place('green', CANDIDATE, { failing: 1 });
     when(here, begins('reverting'), () => {

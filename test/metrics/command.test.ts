@@ -59,7 +59,7 @@ esac`,
 });
 
 describe('command', () => {
-  it('reads totals by process, slice and status', async () => {
+  it('a command source reads totals by process, slice and status', async () => {
     const statuses = ',"statuses":{"401":3,"other 4xx":1}';
     const json = `{"targets":{
       "a":{"startedAt":"2026-11-22T10:00:00Z","slices":{"eu":{"requests":10,"errors":1${statuses}},"us":{"requests":5,"errors":0}}},
@@ -83,7 +83,7 @@ describe('command', () => {
     });
   });
 
-  it('is judged by the difference of two runs, a restart of its process included', async () => {
+  it('a command source is judged by the difference of two runs, a restart of its process included', async () => {
     const at = (time: string, requests: number, errors: number) =>
       `echo '${totals(requests, errors).replace('"a":{', `"a":{"startedAt":"${time}",`)}'`;
     const read = async (green: string, blue: string) => {
@@ -101,7 +101,7 @@ describe('command', () => {
     });
   });
 
-  it('hands the build and the place over as one argument each, and uses no shell', async () => {
+  it('a command source hands the build and the place over as one argument each, and uses no shell', async () => {
     const seen = join(folder, 'seen');
     const harm = join(folder, 'harm');
     const file = program(`for each in "$@"; do echo "<$each>"; done > ${seen}\necho '${totals(1, 0)}'`);
@@ -147,11 +147,11 @@ describe('command', () => {
     ['more statuses than requests', `echo '${totals(10, 5, ',"statuses":{"401":6}')}'`, /more errors and statuses than requests/],
     ['a status that nobody judges', `echo '${totals(10, 0, ',"statuses":{"200":5}')}'`, /other JSON than counts/],
     ['more than a megabyte', 'head -c 1100000 /dev/zero | tr "\\0" x', /sent|printed|more than/],
-  ])('is missing, with the reason, when the program gives %s', async (_what, script, why) => {
+  ])('a command source counts as missing, with the reason, when the program gives %s', async (_what, script, why) => {
     expect(await counted(script)).toEqual({ missing: expect.stringMatching(why) });
   });
 
-  it('ends a program that takes longer than two seconds, with what it started', async () => {
+  it('a command source ends a program that takes longer than two seconds, with what it started', async () => {
     const child = join(folder, 'child');
     const startedAt = performance.now();
     expect(await counted(`sleep 60 & echo $! > ${child}; wait`)).toEqual({ missing: expect.stringMatching(/2000 ms/) });
@@ -161,7 +161,7 @@ describe('command', () => {
     await until('its child is gone', () => (isRunning(pid) ? undefined : true), 3000);
   });
 
-  it('is missing when the program is not there', async () => {
+  it('a command source counts as missing when the program is not there', async () => {
     const config = configOf([join(folder, 'gone'), '${build}']);
     const { candidate } = await command.count(config, { candidate: about(GREEN), stable: null }, nodeIo);
     expect(candidate).toEqual({ missing: expect.stringMatching(/gone cannot be run/) });
@@ -172,7 +172,7 @@ describe('command', () => {
     ['a line for a shell', { argv: '/bin/counts ${build}' }],
     ['no program', { argv: [] }],
     ['an unknown key', { argv: ['/bin/counts', '${build}'], shell: true }],
-  ])('does not take %s', (_what, settings) => {
+  ])('a command source does not take %s', (_what, settings) => {
     expect(command.config.safeParse(settings).success).toBe(false);
   });
 });

@@ -79,7 +79,7 @@ describe.each([
   ['prometheus', '{"requests":5,"errors":5,"counting":"total"}', (why: string) => `cannot be asked: ${why}`],
   ['http-probe', '{"requests":3,"errors":0,"counting":"sample","detail":"3 x 200"}', (why: string) => `3 x ${why}`],
 ])('%s over TLS', (kind, counted, refused) => {
-  it('believes a certificate of a CA that NODE_EXTRA_CA_CERTS names', async () => {
+  it('a source believes a certificate of a CA that NODE_EXTRA_CA_CERTS names', async () => {
     expect(await asked(kind, await served('good'))).toContain(counted);
   });
 
@@ -88,20 +88,20 @@ describe.each([
     ['nobody but itself', 'self-signed', 'ca', 'self-signed certificate (a CA of your own: NODE_EXTRA_CA_CERTS)'],
     ['another host', 'other-host', 'ca', "Hostname/IP does not match certificate's altnames"],
     ['the past', 'expired', 'ca', 'certificate has expired'],
-  ])('does not believe one of %s, and says so', async (_whose, name, trusting, why) => {
+  ])('a source does not believe a certificate of %s, and says so', async (_whose, name, trusting, why) => {
     const said = await asked(kind, await served(name), trusting);
     expect(said).toContain(refused(why));
     expect(said).not.toContain('"errors":0');
   });
 
-  it.each(['TLSv1', 'TLSv1.1'] as const)('speaks no %s, even where node is told to', async (version) => {
+  it.each(['TLSv1', 'TLSv1.1'] as const)('a source speaks no %s, even where node is told to', async (version) => {
     const old = await served('good', { minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' });
     const lax = { NODE_OPTIONS: '--tls-min-v1.0 --tls-cipher-list=DEFAULT@SECLEVEL=0' };
     for (const env of [{}, lax])
       expect(await asked(kind, old, 'ca', env)).toContain(refused('no TLS of version 1.2 or newer there ('));
   });
 
-  it('does not let NODE_TLS_REJECT_UNAUTHORIZED=0 open it for anybody', async () => {
+  it('a source stays closed to all under NODE_TLS_REJECT_UNAUTHORIZED=0', async () => {
     const said = await asked(kind, await served('self-signed'), 'ca', { NODE_TLS_REJECT_UNAUTHORIZED: '0' });
     expect(said).toContain(refused('self-signed certificate'));
   });

@@ -111,12 +111,12 @@ describe(`rivals that hold at 1 % of 1,000 requests a second (seed ${SEED})`, ()
         [36000, 100],
       ],
     ],
-  ])('serve as many bad requests at %d as were found before', (p1, expected) => {
+  ])('the rivals serve as many bad requests at %d as were found before', (p1, expected) => {
     const found = holdOften(`fair ${p1}`, holdAt(1, { p0: P0, p1 }), judges, 120, SEED);
     for (const [index, summary] of found.entries()) expectNear(judges[index]?.().name ?? '', summary, expected[index] ?? [0, 0]);
   });
 
-  it('decide at the tick after the last bad one, as Flagger does', () => {
+  it('the rivals decide at the tick after the last bad one, as Flagger does', () => {
     const [found] = holdOften('tick', holdAt(1, { p0: P0, p1: 1 }), [flagger(10, 'candidate', 600)], 4, SEED);
     expect(found).toMatchObject({ rolledBack: 4, meanBad: 6600, medianRollbackS: 660 });
   });
@@ -145,7 +145,7 @@ describe(`documented settings in their own steps at 100 requests a second (seed 
     ['F2', F2, flagger(5, 'candidate', 0), P0, 1, [3601, 100]],
     ['F2', F2, flagger(5, 'candidate', 0), P0, 0.02, [80, 100]],
     ['F2, 1 % is normal', F2, flagger(5, 'candidate', 0), 0.01, 0.01, [null, 43]],
-  ])('%s', (name, percents, judge, p0, p1, expected) => {
+  ])('the rival %s ends as found in its documented settings', (name, percents, judge, p0, p1, expected) => {
     expectNear(name, walkOften(`fair ${name} ${p1}`, documentedWorkload(percents, p0, p1, 100), judge, 150, SEED), expected);
   });
 });
@@ -162,12 +162,12 @@ describe(`rivals in 1, 5, 25, 50, 100 %, ten minutes each (seed ${SEED})`, () =>
     ['Argo-like inline', argoEveryMinute(), 0.05, [71, 100]],
     ['99 % first failure', firstBadMinute(0.99), 0.005, [3504, 36]],
     ['Kayenta 60 m', kayenta(60), 0.003, [666, 83]],
-  ])('%s', (name, judge, p1, expected) => {
+  ])('the rival %s ends as found in steps of ten minutes', (name, judge, p1, expected) => {
     const place = walkOf([1, 5, 25, 50, 100], { p0: P0, p1 });
     expectNear(name, walkOften(`fair walk ${name} ${p1}`, place, judge, 100, SEED), expected);
   });
 
-  it('need 40 minutes for a healthy rollout, Kayenta 90', () => {
+  it('the rivals need 40 minutes for a healthy rollout, Kayenta 90', () => {
     const place = walkOf([1, 5, 25, 50, 100], { p0: P0, p1: P0 });
     const minutes = [flagger(5, 'candidate', 600), kayenta(60)].map(
       (judge) => walkOften('sooner', place, judge, 5, SEED).medianWholeS,
@@ -180,20 +180,20 @@ describe("Kayenta's classifier", () => {
   const zeros = Array.from({ length: 10 }, () => 0);
   const ones = zeros.map(() => 1);
 
-  it('passes a build whose errors are new, as in spinnaker/spinnaker#5622', () => {
+  it('Kayenta passes a build whose errors are new, as in spinnaker/spinnaker#5622', () => {
     expect(classify([0, 0.048, 0, 0.18, 0.089, 0, 0.098, 0.035, 0, 0], zeros)).toBe('Pass');
   });
 
-  it('passes sparse errors, as in spinnaker/kayenta#426', () => {
+  it('Kayenta passes sparse errors, as in spinnaker/kayenta#426', () => {
     expect(classify([0, 1, 2, 1, 0, 0], zeros.slice(0, 6))).toBe('Pass');
   });
 
-  it('needs eight of ten points a hundred times as high, as in spinnaker/spinnaker#6278', () => {
+  it('Kayenta needs eight of ten points a hundred times as high, as in spinnaker/spinnaker#6278', () => {
     expect(classify([100, 100, 100, 100, 100, 100, 100, 1, 1, 1], ones)).toBe('Pass');
     expect(classify([100, 100, 100, 100, 100, 100, 100, 100, 1, 1], ones)).toBe('High');
   });
 
-  it('tells shifted series apart, and none from no data or the same data', () => {
+  it('Kayenta tells shifted series apart, and none from no data or the same data', () => {
     const rising = Array.from({ length: 20 }, (_, index) => index);
     const higher = rising.map((value) => value + 15);
     expect([classify(higher, rising), classify(rising, higher)]).toEqual(['High', 'Low']);
@@ -207,7 +207,7 @@ describe('the information limit', () => {
     [0.05, 31.2, 1.56, 7.5],
     [0.2, 5.2, 1.04, 30],
     [1, 1, 1, 150],
-  ])('of %d against 0.1 %% at 150 requests a poll', (p1, requests, bad, badAtPolls) => {
+  ])('the information limit of %d against 0.1 %% is known at 150 requests a poll', (p1, requests, bad, badAtPolls) => {
     const limit = informationLimit(P0, p1, 150);
     expect(limit.requests / requests).toBeCloseTo(1, 1.5);
     expect(limit.bad / bad).toBeCloseTo(1, 1.5);

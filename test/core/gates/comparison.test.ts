@@ -10,14 +10,14 @@ const made = (gates: readonly ComparedGate[], seen: readonly Countable[], limits
 const metricsOf = (gates: readonly ComparedGate[], ...seen: readonly Countable[]) => made(gates, seen).settings.metrics;
 
 describe('a comparison', () => {
-  it('shares its evidence out completely, and is one that the ledger takes', () => {
+  it('a comparison shares its evidence out completely, and is one that the ledger takes', () => {
     const { settings } = made([GATE], [{ ...SEEN, slices: { eu: 900, us: 100 }, countsProcesses: true }]);
     const weights = settings.metrics.flatMap(({ weight, slices }) => [weight, ...slices.map((slice) => slice.weight)]);
     expect(weights.reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1, 12);
     expect(gateSettingsSchema.parse(JSON.parse(JSON.stringify(settings)))).toEqual(settings);
   });
 
-  it('certifies errors and every status, and takes latency, traffic and restarts for evidence only', () => {
+  it('a comparison rules harm out for errors and statuses; latency, traffic and restarts are evidence only', () => {
     const metrics = metricsOf([GATE], { ...SEEN, countsProcesses: true });
     expect(metrics.map(({ metric, certified }) => [metric, certified])).toEqual([
       ['errors', true],
@@ -28,13 +28,13 @@ describe('a comparison', () => {
     ]);
   });
 
-  it('holds traffic against the split by the first gate that counts it, whatever stands before it', () => {
+  it('traffic is compared with the split by the first gate that counts it, whatever stands before it', () => {
     const probe = { ...GATE, name: 'answers', source: 'http-probe' };
     const metrics = metricsOf([probe, GATE], { ...SEEN, countsTraffic: false }, SEEN);
     expect(metrics.filter(({ metric }) => metric === 'traffic').map(({ gate }) => gate)).toEqual(['errors']);
   });
 
-  it('leaves the split alone where clients stay with a build', () => {
+  it('traffic is not compared with the split where clients stay with a build', () => {
     const metrics = metricsOf([{ ...GATE, compare: { traffic: false } }], SEEN);
     expect(metrics.some(({ metric }) => metric === 'traffic')).toBe(false);
   });
@@ -45,11 +45,11 @@ describe('a comparison', () => {
     [0.01, 0.04],
     [0.0101, 0.041],
     [0.9, 0.5],
-  ])('has a limit that follows what is usual: of %f, %f', (usualRate, limit) => {
+  ])('a limit follows what is usual: of %f, %f', (usualRate, limit) => {
     expect(metricsOf([GATE], { ...SEEN, usualRates: { errors: usualRate } })[0]?.limit).toBe(limit);
   });
 
-  it('is 1 % where nobody knows what is usual', () => {
+  it('a limit is 1 % where no one knows what is usual', () => {
     expect(metricsOf([GATE], SEEN)[0]?.limit).toBe(0.01);
   });
 
@@ -59,16 +59,16 @@ describe('a comparison', () => {
     [{ '401': 0.05 }, 0.2],
     [{ '401': 0.3 }, null],
     [{}, null],
-  ])('limits a status beside a stable build by what is usual: of %o, %s', (usualRates, limit) => {
+  ])('the limit of a status next to a stable build follows what is usual: of %o, %s', (usualRates, limit) => {
     const metrics = metricsOf([GATE], { ...SEEN, metrics: ['errors', '401'], usualRates });
     expect(metrics.find(({ metric }) => metric === '401')).toMatchObject({ limit, limitsAlone: false });
   });
 
-  it('has the limit that was asked for, whatever is usual', () => {
+  it('a limit is the one that was asked for, whatever is usual', () => {
     expect(metricsOf([{ ...GATE, compare: { limit: 0.02 } }], { ...SEEN, usualRates: { errors: 0.01 } })[0]?.limit).toBe(0.02);
   });
 
-  it('takes slices by any name, weighs them by the root of their traffic, and leaves room for late comers', () => {
+  it('slices are taken by any name, weighed by the root of their traffic, with room for late comers', () => {
     const slices = Object.fromEntries([
       ['constructor', 100],
       ['toString', 400],
@@ -84,7 +84,7 @@ describe('a comparison', () => {
     expect(other).toBeCloseTo(middle ?? 0, 9);
   });
 
-  it('lags as its slowest source does, and has blocks no shorter', () => {
+  it('a comparison lags as its slowest source does, and has blocks no shorter', () => {
     const { settings } = made([GATE, { ...GATE, name: 'slow' }], [SEEN, { ...SEEN, lagMs: 30_000 }], { blockMs: 5000 });
     expect([settings.lagMs, settings.blockMs]).toEqual([30_000, 30_000]);
   });

@@ -60,16 +60,16 @@ sourceContract('prometheus', async () => ({
 }));
 
 describe('a real Prometheus', () => {
-  it('counts exactly what the build answered, as totals', async () => {
+  it('a real Prometheus counts exactly what the build answered, as totals', async () => {
     expect(await measure({}, about(GREEN))).toEqual({ requests: 50, errors: 25, counting: 'total' });
   });
 
-  it('takes an error series that does not exist yet for no errors, as long as requests are counted', async () => {
+  it('an error series that does not exist yet is no errors, as long as requests are counted', async () => {
     expect(await server.value(`sum(http_requests_total{build="${BLUE}",code="500"})`)).toBeUndefined();
     expect(await measure({}, about(BLUE))).toEqual({ requests: 50, errors: 0, counting: 'total' });
   });
 
-  it('answers from the metrics of HAProxy itself, by the place', async () => {
+  it('a real Prometheus answers from the metrics of HAProxy itself, by the place', async () => {
     const series = 'haproxy_server_http_responses_total{proxy="gw",server="${place}"';
     const settings = { requests: `sum(${series}})`, errors: `sum(${series},code="5xx"})` };
     await until('HAProxy was scraped', async () => {
@@ -88,12 +88,12 @@ describe('a real Prometheus', () => {
     ['a fraction', 'sum(http_requests_total{build="${build}"}) / 3', /not a count of requests/],
     ['a scalar', 'scalar(sum(http_requests_total{build="${build}"}))', /refused the query .*got scalar/],
     ['a range', 'http_requests_total{build="${build}"}[1m]', /refused the query .*got range vector/],
-  ])('answers %s with what is missing, in either query', async (_what, query, why) => {
+  ])('the prometheus source answers %s with what is missing, in either query', async (_what, query, why) => {
     expect(await measure({ requests: query }, about(GREEN))).toEqual({ missing: expect.stringMatching(why) });
     expect(await measure({ errors: query }, about(GREEN))).toEqual({ missing: expect.stringMatching(why) });
   });
 
-  it('adds the series of a query up, and takes a comment in it for a comment', async () => {
+  it('the prometheus source adds the series of a query up, and takes a comment in it for a comment', async () => {
     const settings = { requests: `${REQUESTS.slice(4, -1)} # every status`, errors: ERRORS.slice(4, -1) };
     expect(await measure(settings, about(GREEN))).toEqual({ requests: 50, errors: 25, counting: 'total' });
     expect(await measure({ requests: settings.requests, errors: undefined, status: 'code' }, about(GREEN))).toEqual({
@@ -103,17 +103,17 @@ describe('a real Prometheus', () => {
     });
   });
 
-  it('refuses more errors than requests: the queries do not count the same thing', async () => {
+  it('the prometheus source refuses more errors than requests: the queries do not count the same thing', async () => {
     const settings = { requests: ERRORS, errors: REQUESTS };
     expect(await measure(settings, about(GREEN))).toEqual({ missing: expect.stringMatching(/50 errors of only 25 requests/) });
   });
 
-  it('puts a build into the query so that it stays one string', async () => {
+  it('the prometheus source puts a build into the query so that it stays one string', async () => {
     const odd = about('"} or vector(1) or x{y="' as Guid);
     expect(await measure({}, odd)).toEqual({ missing: expect.stringMatching(/no fresh series/) });
   });
 
-  it('has nothing to say about a frozen server, within two seconds', async () => {
+  it('the prometheus source has nothing to say about a frozen server, within two seconds', async () => {
     await server.freeze();
     try {
       const startedAt = performance.now();
@@ -124,7 +124,7 @@ describe('a real Prometheus', () => {
     }
   });
 
-  it('misses a build as soon as one scrape of it fails', async () => {
+  it('the prometheus source misses a build as soon as one scrape of it fails', async () => {
     const passing = await startBackend({ guid: NOBODY });
     const other = await startPrometheus({ targets: [`127.0.0.1:${passing.port}`] });
     try {
@@ -186,13 +186,13 @@ describe('a server that misbehaves', () => {
     ],
     ['more than 50,000 series', 200, series(50_001), /50001 series, at most 50000 are read/],
     ['more than sixteen megabytes', 200, JSON.stringify(sample('5')).padEnd(17 * 1024 * 1024), /cannot be asked/],
-  ])('is answered with what is missing: %s', async (_what, status, body, why) => {
+  ])('a misbehaving Prometheus is answered with what is missing: %s', async (_what, status, body, why) => {
     const { url, close } = await fakeServer((_request, response) => response.writeHead(status, { location: '/login' }).end(body));
     expect(await measure({ url, timeout: '2s' }, about(BLUE))).toEqual({ missing: expect.stringMatching(why) });
     await close();
   });
 
-  it('is asked everything at once, and to look back no further than two scrape intervals', async () => {
+  it('a Prometheus is asked everything at once, and to look back no further than two scrape intervals', async () => {
     const asked: URLSearchParams[] = [];
     const { url, close } = await fakeServer((request, response) => {
       asked.push(new URL(request.url ?? '', 'http://x').searchParams);
@@ -228,7 +228,7 @@ describe('configuration', () => {
     ['an address without http', { url: 'localhost:9090' }, /address like/],
     ['a password in the address', { url: 'http://me:secret@localhost:9090' }, /no password/],
     ['an unknown key', { token: 'x' }, /Unrecognized key|unrecognized/i],
-  ])('refuses %s', (_what, settings, why) => {
+  ])('the prometheus source refuses %s', (_what, settings, why) => {
     const { error } = prometheus.config.safeParse({
       url: 'http://127.0.0.1:9090',
       requests: REQUESTS,
