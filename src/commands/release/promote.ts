@@ -30,7 +30,7 @@ export async function promote(options: PromoteOptions, deps: Deps): Promise<Outc
   const file = options.plan === undefined ? null : { name: options.plan, made: plannedIn(options.plan, options, opened, deps) };
   const wanted = file === null ? options : { build: file.made.plan.candidate.guid };
   const release = await judgeRelease(opened, wanted, deps, { confirm: options.confirm });
-  // A foreign build is refused as one, whatever else is going on; the rest is judged by a world that a rollout is changing.
+  // A foreign build is refused as one, whatever else is going on; the rest is judged by a target that a rollout is changing.
   const moving = openRollout(opened.history) !== null || release.refusal !== undefined;
   if (moving && !isForeign(release.refusal)) await assertNothingBegan(opened, deps);
   showChecks(release, opened, deps);

@@ -125,7 +125,7 @@ export function apply(state: State, event: Event): State {
       return shiftFailed(state, event);
     case 'converged':
       if (state.phase !== 'converging') return state;
-      // A rollback waits for no gate: only a healthy world could answer one.
+      // A rollback waits for no gate: only a healthy service could answer one.
       if (state.plan.kind === 'rollback') return enter(state, 'pointing', 'the router reports the build that was asked for');
       return {
         ...enter(state, 'baking', `the router reports ${splitText(stepSplit(state.plan, state.step))}`),
