@@ -22,11 +22,7 @@ export function readBytes(fs: Fs, file: string, options: { readonly followSymlin
     const stat = options.followSymlink ? fs.statSync(file) : fs.lstatSync(file);
     if (stat.isSymbolicLink())
       return {
-        trouble: {
-          code: 'NOT_A_FILE',
-          message: 'This is a symlink; it is not followed.',
-          fix: 'Put the file itself here.',
-        },
+        trouble: { code: 'NOT_A_FILE', message: 'This is a symlink; it is not followed.', fix: 'Put the file itself here.' },
       };
     if (!stat.isFile())
       return {
@@ -60,11 +56,7 @@ function readUpToMost(fs: Fs, file: string): Uint8Array {
 function unreadable(error: unknown): Trouble {
   const code = (error as NodeJS.ErrnoException).code ?? String(error);
   if (code === 'ENOENT' || code === 'ENOTDIR')
-    return {
-      code: 'MANIFEST_MISSING',
-      message: 'There is no such file.',
-      fix: 'Check the name and the current folder.',
-    };
+    return { code: 'MANIFEST_MISSING', message: 'There is no such file.', fix: 'Check the name and the current folder.' };
   return { code: 'NOT_A_FILE', message: `The file cannot be read (${code}).`, fix: 'Check the permissions.' };
 }
 

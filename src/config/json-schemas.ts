@@ -4,11 +4,7 @@ import { manifestSchema } from '../core/manifest/manifest.ts';
 import { outputLineSchema } from '../core/output.ts';
 import { configSchema } from './schema.ts';
 
-const SCHEMAS = {
-  'release-manifest': manifestSchema,
-  config: configSchema,
-  'output-line': outputLineSchema,
-} as const;
+const SCHEMAS = { 'release-manifest': manifestSchema, config: configSchema, 'output-line': outputLineSchema } as const;
 
 export type SchemaName = keyof typeof SCHEMAS;
 

@@ -14,9 +14,7 @@ import { type Allowed, type Change, type Outside, permit, type Request, type Run
 export async function make(change: Change, outside: Outside, allowed: Allowed): Promise<void> {
   switch (change.kind) {
     case 'write-file':
-      return replaceFile(change.path, change.content, outside.fs, {
-        permit: () => permit(allowed),
-      });
+      return replaceFile(change.path, change.content, outside.fs, { permit: () => permit(allowed) });
     case 'request':
       return makeRequest(change, outside, allowed);
     case 'run':
@@ -56,9 +54,7 @@ async function makeSocket(change: Socket, outside: Outside, allowed: Allowed): P
   }
   if (answer.trim() === '')
     throw new Error(`${change.address} returned an empty answer, so nothing was saved to ${change.saveTo}`);
-  replaceFile(change.saveTo, answer, outside.fs, {
-    permit: () => permit(allowed),
-  });
+  replaceFile(change.saveTo, answer, outside.fs, { permit: () => permit(allowed) });
 }
 
 function excerpt(text: string): string {

@@ -72,11 +72,7 @@ function webAddress(text: string): URL {
 
 function dialWeb(url: URL): { socket: NetSocket; ready: string } {
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (url.protocol === 'http:')
-    return {
-      socket: connectPlain({ host, port: Number(url.port || 80) }),
-      ready: 'connect',
-    };
+  if (url.protocol === 'http:') return { socket: connectPlain({ host, port: Number(url.port || 80) }), ready: 'connect' };
   const name = isIP(host) === 0 ? { servername: host } : {};
   const socket = connectTls({
     host,
@@ -93,10 +89,7 @@ function dialLine(address: string): { socket: NetSocket; ready: string } {
   if (address.startsWith('/')) return { socket: connectPlain({ path: address }), ready: 'connect' };
   const [, host, port] = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(address) ?? [];
   if (host === undefined || port === undefined) throw new Error(`not a socket address (a path or host:port): ${address}`);
-  return {
-    socket: connectPlain({ host, port: Number(port) }),
-    ready: 'connect',
-  };
+  return { socket: connectPlain({ host, port: Number(port) }), ready: 'connect' };
 }
 
 async function connected(
@@ -154,23 +147,13 @@ function exchange(socket: NetSocket, url: URL, request: Asking): Promise<HttpAns
         method: request.method,
         host: url.hostname,
         path: `${url.pathname}${url.search}`,
-        headers: {
-          ...request.headers,
-          ...length,
-          host: url.host,
-          connection: 'close',
-        },
+        headers: { ...request.headers, ...length, host: url.host, connection: 'close' },
         // Without an agent, node takes exactly this connection.
         createConnection: () => socket,
       },
       (answer) => {
         wholeText(answer, url.host, request.mostBytes).then(
-          (text) =>
-            resolve({
-              status: answer.statusCode ?? 0,
-              headers: flat(answer),
-              body: text,
-            }),
+          (text) => resolve({ status: answer.statusCode ?? 0, headers: flat(answer), body: text }),
           reject,
         );
       },

@@ -17,10 +17,7 @@ export function childEnvironment(env: Readonly<Record<string, string | undefined
 }
 
 /** The program and its arguments. Throws where there is none, or where the working directory would decide which one it is. */
-export function programOf(argv: readonly string[]): {
-  readonly program: string;
-  readonly args: readonly string[];
-} {
+export function programOf(argv: readonly string[]): { readonly program: string; readonly args: readonly string[] } {
   const [program, ...args] = argv;
   if (program === undefined || program === '') throw new Error('the name of a program is empty');
   if (program.includes('/') && !program.startsWith('/'))

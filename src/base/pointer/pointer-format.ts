@@ -90,27 +90,10 @@ const method = oneOf('GET', 'PUT', 'POST', 'PATCH', 'DELETE');
 const changeReader: Reader<Change> = byKind<Change>('kind', {
   'write-file': shape({ kind: oneOf('write-file'), path, content }, {}),
   request: shape(
-    {
-      kind: oneOf('request'),
-      method,
-      url,
-      expect: list(whole(100, 599), 32, 1),
-      timeoutMs,
-    },
-    {
-      headers: mapOf(text(4096, /^[^\r\n\0]*$/), 32),
-      body: content,
-      bearerSecret: secretName,
-    },
+    { kind: oneOf('request'), method, url, expect: list(whole(100, 599), 32, 1), timeoutMs },
+    { headers: mapOf(text(4096, /^[^\r\n\0]*$/), 32), body: content, bearerSecret: secretName },
   ),
-  run: shape(
-    {
-      kind: oneOf('run'),
-      argv: list(text(8192, /^[^\0]*$/), 256, 1),
-      timeoutMs,
-    },
-    {},
-  ),
+  run: shape({ kind: oneOf('run'), argv: list(text(8192, /^[^\0]*$/), 256, 1), timeoutMs }, {}),
   socket: shape({ kind: oneOf('socket'), address, commands: list(line, 512, 1), timeoutMs }, { saveTo: path }),
 });
 

@@ -64,11 +64,7 @@ export interface Rescue {
 
 export interface RecordsRead {
   readonly rescues: readonly Rescue[];
-  readonly damaged: readonly {
-    readonly file: string;
-    readonly line: number;
-    readonly why: string;
-  }[];
+  readonly damaged: readonly { readonly file: string; readonly line: number; readonly why: string }[];
 }
 
 export const RECORDS_FILE = 'break-glass.jsonl';

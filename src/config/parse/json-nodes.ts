@@ -20,10 +20,7 @@ class JsonTrouble extends Error {
   }
 }
 
-export function jsonNodes(source: SourceText): {
-  readonly root?: SourceNode;
-  readonly findings: readonly Finding[];
-} {
+export function jsonNodes(source: SourceText): { readonly root?: SourceNode; readonly findings: readonly Finding[] } {
   const tokens = tokensOf(source);
   try {
     const root = readValue(source, tokens, 1);
@@ -49,21 +46,11 @@ function tokensOf(source: SourceText): Tokens {
     if (match === null) {
       const rest = /[^ \t\n\r]/.exec(source.text.slice(at));
       if (rest === null) return undefined;
-      throw unexpected(source, {
-        from: at + rest.index,
-        to: at + rest.index + 1,
-        text: rest[0],
-        scalar: false,
-      });
+      throw unexpected(source, { from: at + rest.index, to: at + rest.index + 1, text: rest[0], scalar: false });
     }
     at = TOKEN.lastIndex;
     const text = match[1] ?? match[2] ?? match[3] ?? '';
-    return {
-      text,
-      scalar: match[1] === undefined,
-      from: at - text.length,
-      to: at,
-    };
+    return { text, scalar: match[1] === undefined, from: at - text.length, to: at };
   };
   return {
     peek: () => {
@@ -83,13 +70,7 @@ function readValue(source: SourceText, tokens: Tokens, depth: number): SourceNod
   if (token === undefined || (!token.scalar && token.text !== '{' && token.text !== '['))
     throw unexpected(source, token, 'a value');
   if (depth > MAX_DEPTH) throw new JsonTrouble(tooDeep(source, token));
-  if (token.scalar)
-    return {
-      type: 'scalar',
-      value: JSON.parse(token.text),
-      from: token.from,
-      to: token.to,
-    };
+  if (token.scalar) return { type: 'scalar', value: JSON.parse(token.text), from: token.from, to: token.to };
   return token.text === '{' ? readMap(source, tokens, token, depth) : readList(source, tokens, token, depth);
 }
 
@@ -127,10 +108,7 @@ function readItems(source: SourceText, tokens: Tokens, close: '}' | ']', readIte
 }
 
 function unexpected(source: SourceText, token: Token | undefined, wanted?: string): JsonTrouble {
-  const span = token ?? {
-    from: source.text.trimEnd().length,
-    to: source.text.trimEnd().length + 1,
-  };
+  const span = token ?? { from: source.text.trimEnd().length, to: source.text.trimEnd().length + 1 };
   const found = token === undefined ? 'the file ends' : `there is ${JSON.stringify(token.text.slice(0, 40))}`;
   const expected = wanted === undefined ? '' : `expected ${wanted}, but `;
   return new JsonTrouble(

@@ -4,11 +4,7 @@ import { findingAt, MOST_FINDINGS, placeOf, type SourceText, type Span } from '.
 
 export interface MapNode extends Span {
   readonly type: 'map';
-  readonly entries: readonly {
-    readonly key: string;
-    readonly keySpan: Span;
-    readonly value: SourceNode;
-  }[];
+  readonly entries: readonly { readonly key: string; readonly keySpan: Span; readonly value: SourceNode }[];
 }
 
 export interface ListNode extends Span {
@@ -84,13 +80,7 @@ function duplicateKey(source: SourceText, key: string, keySpan: Span, earlier: S
     code: 'DUPLICATE_KEY',
     message: `The key "${key}" occurs twice; parsers differ in which value they use.`,
     fix: 'Keep one of them.',
-    related: [
-      {
-        file: source.file,
-        ...placeOf(source, earlier.from),
-        note: 'the first one',
-      },
-    ],
+    related: [{ file: source.file, ...placeOf(source, earlier.from), note: 'the first one' }],
   });
 }
 
@@ -125,11 +115,7 @@ export function plainValue(node: SourceNode): unknown {
 export function find(
   root: SourceNode,
   path: readonly PathPart[],
-): {
-  readonly node: SourceNode;
-  readonly keySpan: Span | undefined;
-  readonly whole: boolean;
-} {
+): { readonly node: SourceNode; readonly keySpan: Span | undefined; readonly whole: boolean } {
   let node = root;
   let keySpan: Span | undefined;
   for (const part of path) {

@@ -69,10 +69,7 @@ export function limited(findings: readonly Finding[]): readonly Finding[] {
   if (last === undefined || findings.length === MOST_FINDINGS) return findings;
   return [
     ...findings.slice(0, MOST_FINDINGS - 1),
-    {
-      ...last,
-      message: `${last.message} (This file has more findings, not shown.)`,
-    },
+    { ...last, message: `${last.message} (This file has more findings, not shown.)` },
   ];
 }
 

@@ -38,11 +38,7 @@ export function strictParse(file: string, bytes: Uint8Array): Parsed {
         findingAt(
           source,
           { from: 0, to: 1 },
-          {
-            code: 'SYNTAX',
-            message: 'The file is empty.',
-            fix: 'Add content, or remove the file.',
-          },
+          { code: 'SYNTAX', message: 'The file is empty.', fix: 'Add content, or remove the file.' },
         ),
       ],
     };

@@ -26,10 +26,7 @@ export function checkText(
 ): { readonly source?: SourceText; readonly findings: readonly Finding[] } {
   if (bytes.length > MAX_BYTES) return { findings: [findingWithoutText(file, tooLarge(bytes.length))] };
   const mark = byteOrderMark(bytes);
-  if (mark !== undefined)
-    return {
-      findings: [findingWithoutText(file, { code: 'NOT_TEXT', ...mark })],
-    };
+  if (mark !== undefined) return { findings: [findingWithoutText(file, { code: 'NOT_TEXT', ...mark })] };
   const text = decode(bytes);
   if (text === undefined) return { findings: [invalidUtf8(file, bytes)] };
   const source = sourceText(file, text);
@@ -50,10 +47,7 @@ function byteOrderMark(bytes: Uint8Array): { message: string; fix: string } | un
     };
   }
   if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
-    return {
-      message: 'The file is UTF-16, not UTF-8.',
-      fix: 'Convert it: iconv -f UTF-16 -t UTF-8 FILE',
-    };
+    return { message: 'The file is UTF-16, not UTF-8.', fix: 'Convert it: iconv -f UTF-16 -t UTF-8 FILE' };
   }
   return undefined;
 }

@@ -6,32 +6,19 @@ import { findingAt, MOST_FINDINGS, type SourceText, type Span } from './source.t
 
 type YamlNode = ReturnType<typeof parseDocument>['contents'];
 
-export function yamlNodes(source: SourceText): {
-  readonly root?: SourceNode;
-  readonly findings: readonly Finding[];
-} {
+export function yamlNodes(source: SourceText): { readonly root?: SourceNode; readonly findings: readonly Finding[] } {
   const early = tokenFindings(source);
   if (early.length > 0) return { findings: early };
   const document = withoutStackTraces(() => parseDocument(source.text, OPTIONS));
   const errors = [...document.errors, ...document.warnings];
-  if (errors.length > 0)
-    return {
-      findings: errors.slice(0, MOST_FINDINGS + 1).map((error) => syntaxFinding(source, error)),
-    };
+  if (errors.length > 0) return { findings: errors.slice(0, MOST_FINDINGS + 1).map((error) => syntaxFinding(source, error)) };
   const findings: Finding[] = [];
   const root = convert(source, document.contents, { from: 0, to: 1 }, findings);
   return findings.length > 0 ? { findings } : { root, findings };
 }
 
 // uniqueKeys compares every pair: 25,000 keys took 3.8 s. nodeFindings finds duplicates in one pass.
-const OPTIONS = {
-  version: '1.2',
-  schema: 'core',
-  merge: false,
-  uniqueKeys: false,
-  strict: true,
-  prettyErrors: false,
-} as const;
+const OPTIONS = { version: '1.2', schema: 'core', merge: false, uniqueKeys: false, strict: true, prettyErrors: false } as const;
 
 /** `yaml` makes an Error of every mistake in a file, tens of thousands in a hostile one, and tracing the stack is most of what each costs. */
 function withoutStackTraces<T>(parse: () => T): T {
@@ -102,17 +89,8 @@ function nestingAfter(nesting: { brackets: number; indicators: number }, type: C
 function convert(source: SourceText, node: YamlNode, fallback: Span, findings: Finding[]): SourceNode {
   const span = node?.range ? { from: node.range[0], to: Math.max(node.range[1], node.range[0] + 1) } : fallback;
   if (isSeq(node))
-    return {
-      type: 'list',
-      items: node.items.map((item) => convert(source, item as YamlNode, span, findings)),
-      ...span,
-    };
-  if (isMap(node))
-    return {
-      type: 'map',
-      entries: node.items.flatMap((pair) => entryOf(source, pair, span, findings)),
-      ...span,
-    };
+    return { type: 'list', items: node.items.map((item) => convert(source, item as YamlNode, span, findings)), ...span };
+  if (isMap(node)) return { type: 'map', entries: node.items.flatMap((pair) => entryOf(source, pair, span, findings)), ...span };
   const value = isScalar(node) ? node.value : null;
   if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
     return { type: 'scalar', value, ...span };

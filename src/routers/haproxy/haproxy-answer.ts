@@ -80,12 +80,7 @@ export function parseLocation(answer: string, backend: string): Location | strin
     servers.push(server);
   }
   if (servers.length === 0) return `backend "${backend}" has no servers`;
-  return {
-    level,
-    algorithm: whole.get('algo') ?? '',
-    mode: whole.get('mode') ?? '',
-    servers,
-  };
+  return { level, algorithm: whole.get('algo') ?? '', mode: whole.get('mode') ?? '', servers };
 }
 
 function readServer(state: Row, stat: Row | undefined): Server | undefined {

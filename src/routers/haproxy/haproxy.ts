@@ -92,25 +92,12 @@ function impossible(_config: HaproxyConfig, reading: Reading, percent: number): 
 function changes(settings: HaproxyConfig, split: Split, how: Leaving): readonly Change[] {
   const lines = joinable(commandsFor(settings, split, how));
   const set = settings.sockets.flatMap((address) =>
-    lines.map(
-      (commands): Socket => ({
-        kind: 'socket',
-        address,
-        commands,
-        timeoutMs: TIMEOUT_MS,
-      }),
-    ),
+    lines.map((commands): Socket => ({ kind: 'socket', address, commands, timeoutMs: TIMEOUT_MS })),
   );
   // Saved after every socket was set: a full disk must not stop traffic from moving at the next location.
   const save = stateFiles(settings).map((saveTo, index): Socket => {
     const address = settings.sockets[index] ?? '';
-    return {
-      kind: 'socket',
-      address,
-      commands: ['show servers state'],
-      saveTo,
-      timeoutMs: TIMEOUT_MS,
-    };
+    return { kind: 'socket', address, commands: ['show servers state'], saveTo, timeoutMs: TIMEOUT_MS };
   });
   return [...set, ...save];
 }
@@ -140,11 +127,7 @@ function checks(settings: HaproxyConfig, split: Split): readonly Check[] {
   const rows: Record<string, Record<string, readonly string[]>> = {};
   for (const { share, weight } of weighted(split)) {
     const exact = settings.balance === 'static' ? {} : { srv_uweight: [String(weight)] };
-    rows[share.place] = {
-      srv_admin_state: ADMIN_STATES.ready,
-      srv_op_state: ['1', '2'],
-      ...exact,
-    };
+    rows[share.place] = { srv_admin_state: ADMIN_STATES.ready, srv_op_state: ['1', '2'], ...exact };
   }
   for (const { place } of inOrder(split).filter(({ percent }) => percent === 0)) {
     rows[place] = { srv_admin_state: ADMIN_STATES.maint, srv_uweight: ['0'] };

@@ -73,16 +73,18 @@ async function read(settings: LocalConfig, io: Io, since?: Reading): Promise<Rea
 function membersOf(settings: LocalConfig, status: ServeStatus): Member[] {
   const percents = new Map(status.split.map((share) => [share.place, share.percent]));
   const places = new Set([...Object.keys(settings.addresses), ...Object.keys(status.addresses), ...percents.keys()]);
-  return [...places].sort().map((place) => ({
-    place,
-    percent: percents.get(place) ?? 0,
-    up: true,
-    address: Object.hasOwn(status.addresses, place) ? (status.addresses[place] ?? null) : null,
-    servedTotal: Object.hasOwn(status.served, place) ? (status.served[place] ?? 0) : 0,
-    answers: [
-      { location: settings.listen, byClass: Object.hasOwn(status.answered, place) ? (status.answered[place] ?? {}) : {} },
-    ],
-  }));
+  return [...places]
+    .sort()
+    .map((place) => ({
+      place,
+      percent: percents.get(place) ?? 0,
+      up: true,
+      address: Object.hasOwn(status.addresses, place) ? (status.addresses[place] ?? null) : null,
+      servedTotal: Object.hasOwn(status.served, place) ? (status.served[place] ?? 0) : 0,
+      answers: [
+        { location: settings.listen, byClass: Object.hasOwn(status.answered, place) ? (status.answered[place] ?? {}) : {} },
+      ],
+    }));
 }
 
 function problemsOf(settings: LocalConfig, status: ServeStatus): string[] {
