@@ -1,4 +1,4 @@
-/** Builds dist/ with esbuild: the command in small chunks, break-glass as one file, and the licences of what went in. */
+/** Builds dist/ with esbuild: the command in small chunks, break-glass as one file, and the licences of all bundled packages. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,10 +9,9 @@ const dist = join(root, 'dist');
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /**
- * cosmiconfig can load YAML, JSON, JavaScript and TypeScript by itself; kvdeploy reads configs with its own strict parser and never
- * runs one, so none of these is wanted. ora brings ninety spinners; kvdeploy draws its own. execa brings as many marks for a log that
- * nobody turns on. The proxy asks `debug` for loggers that
- * nobody reads, and `follow-redirects` only with an option that kvdeploy does not set: a proxy hands a redirect on.
+ * Code that kvdeploy never uses. cosmiconfig can load YAML, JSON, JavaScript and TypeScript, but kvdeploy reads configs with its own
+ * strict parser and never runs one. ora has ninety spinners; kvdeploy draws its own. execa has as many symbols for a log that is
+ * never enabled. The proxy uses `debug` for loggers that no one reads, and `follow-redirects` only with an option that is not set.
  */
 const leftOut = {
   name: 'left-out',
@@ -42,7 +41,7 @@ const leftOut = {
 const common = {
   absWorkingDir: root,
   bundle: true,
-  // The same code as ES modules: what is not used is left out. Node itself would get the CommonJS form, whole.
+  // The same code as ES modules, so that unused parts are omitted. Node itself would load all of the CommonJS form.
   alias: { yaml: join(root, 'node_modules/yaml/browser/dist/index.js') },
   format: 'esm',
   platform: 'node',
@@ -70,12 +69,12 @@ async function buildCommand() {
   });
 }
 
-/** One file, since it is copied beside every pointer and must run from there alone. */
+/** One file, because it is copied next to every pointer and must run from there without any other file. */
 async function buildBreakGlass() {
   return build({ ...common, entryPoints: ['src/break-glass/main.ts'], outfile: 'dist/break-glass.mjs', minify: true });
 }
 
-/** The folder of the package that a bundled file came from, or undefined for our own files. */
+/** The folder of the package of a bundled file, or undefined for kvdeploy's own files. */
 function packageFolder(input) {
   const at = input.lastIndexOf('node_modules/');
   if (at === -1) return undefined;
@@ -94,7 +93,7 @@ function licenceOf(folder) {
   return { name: `${described.name} ${described.version} (${described.license})`, text };
 }
 
-/** Every package that really is in the bundle, under its licence; packages with the very same text share it. */
+/** Every package in the bundle, with its licence; packages with the same text share it. */
 function notices(metafiles) {
   const used = metafiles.flatMap((metafile) =>
     Object.values(metafile.outputs).flatMap((output) =>
@@ -108,7 +107,7 @@ function notices(metafiles) {
   return [`kvdeploy ${manifest.version} contains code of these packages.\n`, ...parts].join(`\n${'-'.repeat(80)}\n\n`);
 }
 
-/** New files first, then the stale ones go: a kvdeploy that runs meanwhile still finds its chunks for as long as possible. */
+/** Writes new files first and then deletes stale ones, so that a running kvdeploy finds its chunks for as long as possible. */
 function write(files) {
   mkdirSync(dist, { recursive: true });
   for (const [path, contents] of files) {

@@ -1,4 +1,4 @@
-/** How the tests run: two workers, real processes, and two projects: the quick one of `npm test` and the deep one. */
+/** How the tests run: two workers, real processes, and two projects: the quick one of `npm test`, and the deep one. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';

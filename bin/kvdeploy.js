@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 /**
- * Starts kvdeploy: guards the Node version, answers --version, and hands break-glass to its own bundle before anything
- * else is loaded. Only syntax that Node 12 parses, so that an old Node can still say what it needs; must decide nothing else.
+ * Starts kvdeploy: checks the Node version, prints --version, and starts break-glass before anything else is loaded.
+ * Uses only syntax that Node 12 parses, so that an old Node can print the required version.
  */
-// biome-ignore lint/style/useNodejsImportProtocol: the prefix is younger than the Nodes that must be told what is needed
+// biome-ignore lint/style/useNodejsImportProtocol: old Nodes do not know the prefix
 import { existsSync, readFileSync } from 'fs';
 
 const NEEDED = [20, 19];
 
-/** Options that take the next word as their value, so that a value is never taken for the command. */
+/** Options whose value is the next word: it is not the command. */
 const WITH_VALUE = '-c --config -t --tenant -e --env -s --service --state-dir --to --reason --confirm'.split(' ');
 
 function isTooOld(version) {
@@ -16,7 +16,7 @@ function isTooOld(version) {
   return major < NEEDED[0] || (major === NEEDED[0] && minor < NEEDED[1]);
 }
 
-/** The command's place among the words before `--`, where options can stand; -1 when there is none. */
+/** The index of the command; -1 if there is none. */
 function commandAt(words) {
   for (let at = 0; at < words.length; at += 1) {
     if (!words[at].startsWith('-')) return at;
@@ -31,11 +31,11 @@ function isBreakGlass(argv) {
   return words[commandAt(words)] === 'rollback' && words.includes('--break-glass');
 }
 
-/** Neither a reader that went away (`| head`) nor a full disk behind `>` may end a rollout or a rescue half way. */
+/** Neither a closed pipe nor a full disk behind `>` may end a rollout halfway. */
 function goOnUnheard(error) {
   if (isUnheard || error.code === 'EPIPE') return;
   isUnheard = true;
-  process.stderr.write(`! Not everything that kvdeploy says could be written (${error.code}).\n`);
+  process.stderr.write(`! Some output of kvdeploy could not be written (${error.code}).\n`);
 }
 let isUnheard = false;
 
@@ -61,7 +61,7 @@ async function start(argv) {
   return isBreakGlass(argv) ? loaded.breakGlass(argv) : loaded.main(argv);
 }
 
-// Whoever runs out of things to wait for half way has not succeeded.
+// If the event loop ends before the command, that is not success.
 process.exitCode = 1;
 process.stdout.on('error', goOnUnheard);
 process.stderr.on('error', goOnUnheard);

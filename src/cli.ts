@@ -4,7 +4,7 @@ import { nearest } from './core/nearest.ts';
 import type { Deps, Globals, Outcome } from './release/deps.ts';
 import { version } from './version.ts';
 
-/** Runs one command; main gives the one that prints its result. */
+/** Runs one command; main provides the one that prints the result. */
 export type Runner = (command: string, globals: Globals, action: (deps: Deps) => Promise<Outcome>) => Promise<void>;
 
 const EXAMPLES = `
@@ -15,7 +15,7 @@ Examples:
   kvdeploy rollback --break-glass --env production --reason "…"   roll back with only the local disk and the router
 `;
 
-/** What a parse error says; undefined for another error. `asked`: help or the version was wanted, and was printed. */
+/** The message of a parse error; undefined for another error. `asked`: help or the version was requested and printed. */
 export function parseError(error: unknown): { readonly message: string; readonly asked: boolean } | undefined {
   return error instanceof CommanderError ? { message: error.message, asked: error.exitCode === 0 } : undefined;
 }
@@ -37,9 +37,13 @@ export function buildProgram(run: Runner): Command {
   return program;
 }
 
-/** `help promote`, `help pointer show`. Not the parser's own, which ends with the exit code of a failure. */
+/** `help promote`, `help pointer show`. Not the parser's own, which exits with the code of a failure. */
 function help(group: Command): void {
-  const ask = group.helpCommand(false).command('help [command...]').description('display help for command').allowUnknownOption();
+  const ask = group
+    .helpCommand(false)
+    .command('help [command...]')
+    .description('print the help of a command')
+    .allowUnknownOption();
   ask.action((words: string[]) => {
     let at = group;
     for (const word of words.filter((each) => !each.startsWith('-'))) {
@@ -66,11 +70,7 @@ function start(program: Command, run: Runner): void {
         ),
       ),
     );
-  add(
-    program,
-    'doctor',
-    'check this machine, the state, the router, the gates and the rollback path; without --env, check every service',
-  )
+  add(program, 'doctor', 'check machine, state, router, gates and rollback path; without --env, of every service')
     .option('--break-glass', 'rehearse the whole break-glass path without config and network; write nothing')
     .action(
       does(run, 'doctor', async (options, deps) => (await import('./commands/start/doctor/doctor.ts')).doctor(options, deps)),
@@ -80,7 +80,9 @@ function start(program: Command, run: Runner): void {
 function release(program: Command, run: Runner): void {
   program.commandsGroup('Release:');
   add(program, 'validate [files...]', 'check manifests and config: files, folders, globs, or - for standard input')
-    .addOption(new Option('--format <format>', 'how to print findings').choices(['text', 'json', 'github']).default('text'))
+    .addOption(
+      new Option('--format <format>', 'choose the format of the findings').choices(['text', 'json', 'github']).default('text'),
+    )
     .action((files: string[], options: { format: 'text' | 'json' | 'github' }, command: Command) =>
       run('validate', globalsOf(command), async (deps) =>
         (await import('./commands/release/validate.ts')).validateCommand(files, options, deps),
@@ -109,10 +111,7 @@ function recover(program: Command, run: Runner): void {
   program.commandsGroup('Recover:');
   reasoned(confirmed(add(program, 'rollback', 'roll back to the known-good build, or to an earlier known-good one')))
     .option('--to <guid>', 'roll back to this earlier known-good build')
-    .option(
-      '--break-glass',
-      'use only the local disk and the router: no config, ledger or sign-in, and no network before the decision',
-    )
+    .option('--break-glass', 'use only the local disk and the router: no config, ledger or sign-in')
     .action(
       does(run, 'rollback', async (options, deps) => (await import('./commands/recover/rollback.ts')).rollback(options, deps)),
     );
@@ -181,20 +180,13 @@ function look(program: Command, run: Runner): void {
 }
 
 function backtest(program: Command, run: Runner): void {
-  add(
-    program,
-    'backtest',
-    'show when and why the gates would have decided on a recorded rollout; without a config, use the default gate',
-  )
+  add(program, 'backtest', 'show when and why the gates would have decided on a recorded rollout')
     .option('--trace <file>', 'read this CSV: t_s,slice,build,requests,errors, optionally status and le; - for standard input')
-    .option(
-      '--from-prometheus <url>',
-      "run the queries of the config's prometheus gates from --start to --end, instead of reading a file",
-    )
-    .option('--build <guid>', 'with --from-prometheus, name the candidate: GUID, place, or GUID@PLACE')
-    .option('--stable <guid>', 'with --from-prometheus, name the stable build: GUID, place, or GUID@PLACE')
-    .option('--start <time>', 'start of the rollout, such as 2026-11-22T10:00:00Z, or seconds since 1970')
-    .option('--end <time>', 'end of the range')
+    .option('--from-prometheus <url>', "run the queries of the config's prometheus gates from --start to --end")
+    .option('--build <guid>', 'name the candidate there: GUID, place, or GUID@PLACE')
+    .option('--stable <guid>', 'name the stable build there: GUID, place, or GUID@PLACE')
+    .option('--start <time>', 'set the start of the rollout, such as 2026-11-22T10:00:00Z, or seconds since 1970')
+    .option('--end <time>', 'set the end of the range')
     .option('--step <duration>', 'set the interval length (default: the scrape interval)')
     .option('--calibrate', 'compare the stable build with itself; print the threshold and cluster size for the config')
     .action(
@@ -230,7 +222,7 @@ function setup(program: Command, run: Runner): void {
   );
 }
 
-/** What a command without arguments does, as the parser wants it. */
+/** The action of a command without arguments, as the parser calls it. */
 function does(run: Runner, name: string, act: (options: object, deps: Deps) => Promise<Outcome>) {
   return (options: object, command: Command) => run(name, globalsOf(command), (deps) => act(options, deps));
 }
@@ -242,7 +234,7 @@ function add(parent: Command, signature: string, description: string): Command {
 /** The flags that every command has. */
 function everywhere(command: Command): Command {
   return command
-    .option('-c, --config <file>', 'use this config (default: the nearest one, from here up to the repository root)')
+    .option('-c, --config <file>', 'use this config (default: the nearest one up to the repository root)')
     .option('-t, --tenant <name>', 'select the tenant; optional if there is only one')
     .option('-e, --env <name>', 'select the environment; required (or KVDEPLOY_ENV)')
     .option('-s, --service <name>', 'select the service; optional if there is only one')
@@ -262,7 +254,7 @@ function wanted(command: Command): Command {
     .option('--build <guid>', 'select the build by its GUID, or by at least 8 characters of it')
     .option(
       '--from <environment>',
-      "select this environment's build of the source that is known-good in that environment, or in a file from pointer export",
+      "select this environment's build of the source that is known-good there, or in a file of pointer export",
     );
 }
 
@@ -280,7 +272,7 @@ function watched(command: Command): Command {
     .option('--max-wait <duration>', 'exit 75 after this time; resume continues');
 }
 
-/** Flags may stand before or after the command; what was typed last for the command itself wins, defaults never do. */
+/** Flags may be given before or after the command; the last one given for the command itself wins, defaults never do. */
 function globalsOf(command: Command): Globals {
   const chain = [];
   for (let at: Command | null = command; at !== null; at = at.parent) chain.unshift(at);

@@ -1,11 +1,11 @@
-/** The only door to the outside: clock, sleep, net, processes, files, random. Everything above takes an Io, so tests can lie. */
+/** The only access to the outside: clock, sleep, net, processes, files, random. All other code is given an Io, so tests can replace it. */
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Outside, permit } from './base/changes/change.ts';
 import { nodeOutside } from './base/changes/outside.ts';
 import { end, isRunning, type ProcessIdentity, thisProcess } from './base/changes/process-identity.ts';
-import { childEnvironment, endGroup, lateText, MAX_OUTPUT_BYTES, programOf, tooMuchText } from './base/changes/program.ts';
+import { childEnvironment, endGroup, lateText, MAX_OUTPUT_BYTES, programOf, tooMuchText } from './base/changes/run-program.ts';
 
 export type { ProcessIdentity };
 
@@ -16,19 +16,19 @@ export interface Io extends Outside {
   monotonic(): number;
   /** Resolves after `ms`, or at once when `signal` aborts. Never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
-  /** Calls `act` every `ms` until the returned function is called; never keeps the process alive by itself. */
+  /** Calls `act` every `ms` until the returned function is called; does not keep the process alive. */
   every(ms: number, act: () => void): () => void;
   /** 12 hex digits. */
   randomId(): string;
   env(name: string): string | undefined;
   self(): ProcessIdentity;
-  /** True while exactly this process (not another one with its pid) exists on this host. */
+  /** True if exactly this process (not another one with its pid) exists on this host. */
   isRunning(process: ProcessIdentity): boolean;
-  /** SIGKILLs exactly this process and waits until it is gone. False when it cannot be ended from here. */
+  /** Sends SIGKILL to exactly this process and waits until it is gone. False if it cannot be ended from here. */
   end(process: ProcessIdentity): Promise<boolean>;
 }
 
-/** The real outside. HTTP, sockets and secrets are those of break-glass, so that both paths speak alike. */
+/** The real outside. HTTP, sockets and secrets work exactly as in break-glass. */
 export const nodeIo: Io = {
   ...nodeOutside,
   run,
@@ -48,9 +48,9 @@ export const nodeIo: Io = {
 };
 
 /**
- * Runs a program without a shell, with the few environment variables that break-glass passes on too, in a process group of its
- * own. Past its deadline the group gets SIGTERM, half a second later SIGKILL, and the pipes are let go. Rejects when it cannot
- * be started, is killed, or prints more than 1 MiB.
+ * Runs a program without a shell, with the same few environment variables as break-glass, in its own process group. After the
+ * deadline the group gets SIGTERM, half a second later SIGKILL, and the pipes are closed. Rejects if the program cannot be
+ * started, is killed, or prints more than 1 MiB.
  */
 async function run(...[argv, timeoutMs, allowed]: Parameters<Outside['run']>): ReturnType<Outside['run']> {
   const { program, args } = programOf(argv);

@@ -1,4 +1,4 @@
-/** The version of this kvdeploy, put in by the build. Must hold nothing else. */
+/** The version of this kvdeploy, set by the build. */
 
 declare const KVDEPLOY_VERSION: string | undefined;
 

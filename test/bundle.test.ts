@@ -179,7 +179,7 @@ describe('bin/kvdeploy.js', () => {
       encoding: 'utf8',
     });
     closeSync(full);
-    expect(stderr).toBe('! Not everything that kvdeploy says could be written (ENOSPC).\n');
+    expect(stderr).toBe('! Some output of kvdeploy could not be written (ENOSPC).\n');
     expect(status).toBe(0);
   });
 

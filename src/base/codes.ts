@@ -1,6 +1,6 @@
-/** Every way kvdeploy can fail: a code, what to do about it, and the exit code it ends with. No I/O. */
+/** Every code with which kvdeploy can fail, and its exit code. No I/O. */
 
-/** Exit codes are an interface. */
+/** Exit codes are an interface: scripts rely on them. */
 export const EXIT = {
   done: 0,
   bug: 1,

@@ -1,4 +1,4 @@
-/** Scopes and GUIDs: the names that every fact belongs to. Must not normalise a bad name into a good one. */
+/** The scope that every fact belongs to. Type only. */
 
 /** tenant / environment / service. Nothing names a build, a ledger or a pointer without one. */
 export interface Scope {

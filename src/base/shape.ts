@@ -1,6 +1,6 @@
 /** Strict readers for data from disk: every field is named, typed and bounded, and anything else is refused. No I/O. */
 
-/** Gives the value its type, or throws an Error that names the place. */
+/** Returns the value with its type, or throws an Error that names the field. */
 export type Reader<T> = (value: unknown, at: string) => T;
 
 type Fields = Readonly<Record<string, Reader<unknown>>>;
@@ -73,7 +73,7 @@ export function shape<F extends Fields, O extends Fields>(required: F, optional:
   };
 }
 
-/** The reader of a union whose members are told apart by the text in `field`. */
+/** The reader of a union whose members differ in the text of `field`. */
 export function byKind<T>(field: string, readers: Readonly<Record<string, Reader<T>>>): Reader<T> {
   return (value, at) => {
     const kind = plainObject(value, at)[field];
@@ -89,7 +89,7 @@ function plainObject(value: unknown, at: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-/** JSON with sorted keys and no spaces, so that equal data is equal bytes. */
+/** JSON with sorted keys and no spaces: equal data gives equal bytes. */
 export function canonical(value: unknown): string {
   return JSON.stringify(sorted(value));
 }

@@ -1,4 +1,4 @@
-/** The decision: which build to go back to. Pure; must offer nothing that is bad, foreign, never known-good, or whose place is taken. */
+/** The decision: which build to roll back to. Pure; must offer no build that is bad, foreign, never known-good, or whose place is taken. */
 import { type Pointer, plainGuid, type Restore } from '../base/pointer/pointer-format.ts';
 import { Refused } from './refusal.ts';
 
@@ -10,19 +10,19 @@ export interface Known {
 }
 
 export interface Choice extends Known {
-  /** Other builds that could be gone back to, newest first. */
+  /** Other builds to roll back to, newest first. */
   readonly others: readonly Known[];
 }
 
-/** What to do where no command is left. */
+/** What to do if no command is left. */
 export const NOWHERE_ELSE = 'There is no other known-good build to roll back to. Change the router by hand.';
 
-/** The GUIDs that pointers of other scopes know, each with its environment. */
+/** The GUIDs in the pointers of other scopes, each with its environment. */
 export type Foreign = ReadonlyMap<string, string>;
 
 /**
- * Decides between the pointer's generations, newest first: the known-good build, or the one that `to` names (a GUID or 8 or more of
- * its first characters). Throws Refused; `commandFor` gives the command that goes to a build.
+ * Chooses from the pointer's generations, newest first: the known-good build, or the build that `to` names (a GUID or at least 8 of
+ * its first characters). Throws Refused; `commandFor` returns the command that rolls back to a build.
  */
 export function chooseBuild(
   pointers: readonly [Pointer, ...Pointer[]],
@@ -45,12 +45,12 @@ export function chooseBuild(
   return { ...target, others: open.filter((one) => one !== target) };
 }
 
-/** A refusal with the commands that lead elsewhere; where there are none it does not announce any. */
+/** A refusal with the commands for other builds, if there are any. */
 function refused(code: Refused['code'], message: string, hint: string, next: readonly string[]): Refused {
   return new Refused(code, message, next.length === 0 ? NOWHERE_ELSE : hint, next);
 }
 
-/** Each build once, as the newest generation that has it knows it. */
+/** Each build once, from the newest generation that contains it. */
 function knownBuilds(pointers: readonly Pointer[]): Known[] {
   const known = new Map<string, Known>();
   for (const pointer of pointers) {
@@ -101,7 +101,7 @@ function whyNot(
   return { code: 'BUILD_GONE', message: `Build ${guid} is gone: build ${heir.restore.build.guid} now has its place ${ref}.` };
 }
 
-/** Which of two builds was known-good last: by the highest generation that says so, then by when it became it. */
+/** True if `a` was known-good later than `b`: by the highest generation that names it, then by the time it became known-good. */
 function isLater(a: Known, b: Known, pointers: readonly Pointer[]): boolean {
   const generation = ({ restore }: Known) =>
     pointers.find((pointer) => pointer.knownGood.build.guid === restore.build.guid)?.generation ?? 0;

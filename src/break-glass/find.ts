@@ -1,4 +1,4 @@
-/** Finds the pointers of a scope on this machine's disks. Must not mix two states that only share a name, nor write anything. */
+/** Finds the pointers of a scope on this machine. Must not mix two states that only share a name, or write anything. */
 import { basename, dirname, join } from 'node:path';
 import type { Fs } from '../base/durable/fs.ts';
 import { copyDir, type DamagedPointer, type PointersRead, readPointers } from '../base/pointer/pointer.ts';
@@ -8,10 +8,10 @@ import { canonical } from '../base/shape.ts';
 import { shellWord } from '../base/text.ts';
 import { Refused } from './refusal.ts';
 
-/** One folder with a pointer, in a state, a copy, or beside the running program. */
+/** One folder with a pointer: in a state, in a copy, or next to the running program. */
 export interface Place {
   readonly dir: string;
-  /** What --state-dir would have to be to name it. */
+  /** The value of --state-dir for it. */
   readonly root: string;
   readonly scope: Scope;
   readonly read: PointersRead;
@@ -20,7 +20,7 @@ export interface Place {
 /** Everything known about one scope. */
 export interface Source {
   readonly scope: Scope;
-  /** Where the hold goes. */
+  /** Where the hold is set. */
   readonly dirs: readonly string[];
   /** Newest first; never empty. */
   readonly pointers: readonly Pointer[];
@@ -31,20 +31,20 @@ export interface Source {
   readonly warnings: readonly string[];
 }
 
-/** What the command line says about which scope and state are meant. */
+/** The scope and state that the command line selects. */
 export interface Wanted {
   readonly environment: string | undefined;
   readonly tenant: string | undefined;
   readonly service: string | undefined;
-  /** Roots whose word counts before that of any other: the option, then the program's own folder, then the environment's. */
+  /** Roots that take precedence: the option, then the program's own folder, then the environment variable. */
   readonly preferred: readonly string[];
-  /** The command up to here, to be completed with options and pasted. */
+  /** The command so far, to be completed with options and pasted. */
   readonly program: string;
 }
 
 const NAME = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** Every pointer folder below `roots`, and `ownDir` where it is one itself. Never throws. */
+/** Every pointer folder below `roots`, and `ownDir` if it is one itself. Never throws. */
 export function findPlaces(roots: readonly string[], ownDir: string | undefined, fs: Fs): Place[] {
   const places = new Map<string, Place>();
   const add = (dir: string, root: string, scope: Scope | undefined) => {
@@ -98,7 +98,7 @@ function names(dir: string, fs: Fs): string[] {
   }
 }
 
-/** The one scope and state that is meant. Throws Refused with a whole command for each possibility when there are several. */
+/** The one scope and state that match. If there are several, throws Refused with a complete command for each. */
 export function chooseSource(places: readonly Place[], wanted: Wanted): Source {
   const fits = (given: string | undefined, name: string) => given === undefined || given === name;
   const matching = places.filter(
@@ -149,7 +149,7 @@ function nothingFound(places: readonly Place[], wanted: Wanted): Refused {
   );
 }
 
-/** Copies of one state hold equal generations; two states that only share names do not, and are never mixed. */
+/** Copies of one state contain equal generations; two states that only share names do not, and are never mixed. */
 function oneState(places: readonly Place[], scope: Scope, wanted: Wanted): readonly Place[] {
   const silent = places.filter(({ read }) => read.newest === null);
   const states = groupByHistory(places.filter(({ read }) => read.newest !== null));

@@ -1,4 +1,4 @@
-/** The process that leads a rollout of this scope, found in its ledger and ended on this host. Must end exactly that one. */
+/** Finds the process that leads a rollout of this scope in its ledger, and ends it on this host. Must end only that process. */
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { end, isRunning, type ProcessIdentity, thisProcess } from '../base/changes/process-identity.ts';
@@ -19,7 +19,7 @@ const TAIL_BYTES = 1024 * 1024;
 
 const processReader = shape({ host: text(256), boot: text(64), pid: whole(1, 2 ** 31), started: text(32) }, {});
 
-/** Ends the leader that the ledger beside `pointerDir` names, where it runs on this host and boot. Never throws. */
+/** Ends the leader that the ledger next to `pointerDir` names, if it runs on this host and boot. Never throws. */
 export async function endLeader(pointerDir: string, fs: Fs, machine: Machine): Promise<Leader> {
   let found: ProcessIdentity | undefined;
   try {
@@ -38,7 +38,7 @@ export async function endLeader(pointerDir: string, fs: Fs, machine: Machine): P
   return { kind: 'left', process: found, why: 'it cannot be ended from here' };
 }
 
-/** The process of the newest segment's claim, unless the segment says that it was released. */
+/** The process of the newest segment's claim, unless the claim was released. */
 function claimed(ledger: string, fs: Fs): ProcessIdentity | undefined {
   if (!fs.existsSync(ledger)) return undefined;
   const numbers = fs.readdirSync(ledger).flatMap((name) => (/^\d{4,12}\.jsonl$/.test(name) ? [Number(name.slice(0, -6))] : []));
@@ -55,7 +55,7 @@ function eventOf(line: string): { type?: unknown; claim?: unknown } {
   return (JSON.parse(line) as { event?: { type?: unknown; claim?: unknown } }).event ?? {};
 }
 
-/** Whole lines only: what follows the last newline was never accepted. */
+/** Complete lines only: text after the last newline was never accepted. */
 function firstAndLastLine(file: string, fs: Fs): { first: string; last: string } {
   return withFile(file, READ_ONLY, fs, (fd) => {
     const { size } = fs.fstatSync(fd);
@@ -67,9 +67,7 @@ function firstAndLastLine(file: string, fs: Fs): { first: string; last: string }
   });
 }
 
-// The clock, the waiting and the processes of this machine, as a rescue needs them. Must not reach files or the network.
-
-/** The everyday Io has all of this too, so that a simulator can stand in for both. */
+/** The clock and the processes of this machine. Io has all of these functions too, so a simulator can replace both. */
 export interface Machine {
   /** Wall clock, milliseconds since 1970. For records only. */
   now(): number;
@@ -77,9 +75,9 @@ export interface Machine {
   monotonic(): number;
   sleep(ms: number): Promise<void>;
   self(): ProcessIdentity;
-  /** True while exactly this process exists on this host, or may exist. */
+  /** True if exactly this process exists on this host, or may exist. */
   isRunning(process: ProcessIdentity): boolean;
-  /** SIGKILLs exactly this process and waits until it is gone. False when it cannot be ended from here. */
+  /** Sends SIGKILL to exactly this process and waits until it is gone. False if it cannot be ended from here. */
   end(process: ProcessIdentity): Promise<boolean>;
 }
 

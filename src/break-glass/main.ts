@@ -1,6 +1,6 @@
 /**
- * The program break-glass.mjs: back to a known-good build with local disk and the router alone. Must not touch any network before
- * its decision is confirmed, and must import nothing but node: and this folder.
+ * The program break-glass.mjs: rolls back to a known-good build with only the local disk and the router. Must not use any network
+ * before its decision is confirmed, and must import only node:, base and this folder.
  */
 import { randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
@@ -24,16 +24,16 @@ import { REASON_TO_SAY, rehearse } from './rehearsal.ts';
 import { rescue } from './rescue.ts';
 import { type Ending, Voice } from './voice.ts';
 
-/** What a run stands on. */
+/** Everything that a run needs from outside. */
 export interface Surroundings extends Terminal {
   readonly stdout: NodeJS.WritableStream;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly outside: Outside;
   readonly machine: Machine;
   readonly roots: Roots;
-  /** The folder of this program, where it lies beside a pointer. */
+  /** The folder of this program, which may contain a pointer. */
   readonly ownDir: string | undefined;
-  /** How this program is called, to print commands that can be pasted. */
+  /** The command that runs this program, to print commands that can be pasted. */
   readonly program: string;
 }
 
@@ -47,12 +47,12 @@ export function realSurroundings(): Surroundings {
 }
 
 /**
- * Runs `rollback --break-glass` with the arguments after the program's name, and returns the exit code. Says everything itself;
+ * Runs `rollback --break-glass` with the arguments after the program's name, and returns the exit code. Prints everything itself;
  * never throws.
  */
 export async function breakGlass(argv: readonly string[], surroundings: Surroundings = realSurroundings()): Promise<number> {
   const { stdout, stderr } = surroundings;
-  // A reader that went away must not end a rescue half-way.
+  // A closed pipe must not end break-glass halfway.
   for (const stream of [stdout, stderr]) stream.on('error', () => {});
   const voice = new Voice(surroundings, {
     json: argv.includes('--json'),
@@ -194,7 +194,7 @@ function isMainProgram(): boolean {
 
 if (isMainProgram()) {
   const exitCode = await breakGlass(process.argv.slice(2));
-  // A name look-up that hangs must not keep a finished rescue from ending.
+  // A hanging name lookup must not delay the exit.
   await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write('', done))));
   process.exit(exitCode);
 }

@@ -1,4 +1,4 @@
-/** The command line of break-glass. Must refuse what it does not know: in an emergency a mistyped option is not a detail. */
+/** The command line of break-glass, and its confirmation. Must refuse unknown options, and accept only the environment's name. */
 import { createInterface } from 'node:readline';
 import { safeLine } from '../base/text.ts';
 import { Refused } from './refusal.ts';
@@ -15,9 +15,9 @@ export interface Options {
   readonly noInput: boolean;
   readonly quiet: boolean;
   readonly help: boolean;
-  /** Everything up to the first write, and not that. */
+  /** Do everything up to the first write, but not that. */
   readonly rehearse: boolean;
-  /** Options of other commands that are known and change nothing here. */
+  /** Options of other commands that are accepted but have no effect here. */
   readonly ignored: readonly string[];
 }
 
@@ -43,7 +43,7 @@ Break-glass needs no sign-in, config, checkout or registry. It sets a hold that 
 exits 0 only if every change was made and read back. Afterwards, run: kvdeploy reconcile --env E
 `;
 
-/** The options that take a value, with an example of one. */
+/** The options that take a value, each with an example. */
 const TEXTS = {
   '--env': 'production',
   '--tenant': 'acme',
@@ -68,7 +68,7 @@ const SHORT = new Map([
   ['-h', '--help'],
 ]);
 
-/** Reads `argv` (without node and the program); throws Refused USAGE for anything unknown, doubled or without a value. */
+/** Reads `argv` (without node and the program); throws Refused USAGE for an unknown, repeated or incomplete option. */
 export function parseOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Options {
   const given = collect(argv);
   const textOf = (name: keyof typeof TEXTS) => given.get(name);
@@ -138,7 +138,7 @@ function usage(message: string): Refused {
   return new Refused('USAGE', message, 'kvdeploy rollback --break-glass --help lists every option.');
 }
 
-/** The reason as it is kept. Throws Refused where it is missing, too short, or could drive a terminal. */
+/** The reason as it is recorded. Throws Refused if it is missing, too short, or contains control characters. */
 export function checkedReason(reason: string | undefined): string {
   const hint = 'Give a reason of at least 10 printable characters: --reason "login is down, gateway answers 401"';
   if (reason === undefined) throw new Refused('USAGE', 'Break-glass needs a reason.', hint);
@@ -149,14 +149,12 @@ export function checkedReason(reason: string | undefined): string {
   return plain;
 }
 
-// The confirmation: the environment's name, typed or given. Must take nothing else for a yes, least of all from a pipe.
-
 export interface Terminal {
   readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean | undefined };
   readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean | undefined };
 }
 
-/** Throws Refused unless `given` (from --confirm) or what a person types now is the environment's name. */
+/** Throws Refused unless `given` (from --confirm) or the line that a person types is the environment's name. Reads no pipe. */
 export async function confirm(
   environment: string,
   given: string | undefined,
@@ -179,7 +177,7 @@ export async function confirm(
 }
 
 function ask(question: string, hint: string, { stdin, stderr }: Terminal): Promise<string> {
-  // Not a terminal to readline: it would send escape sequences, and the system's own line editing is enough.
+  // With `terminal: true` readline would send escape sequences; the system's own line editing is enough.
   const lines = createInterface({ input: stdin, output: stderr, terminal: false });
   const stop = () => lines.close();
   process.once('SIGINT', stop);

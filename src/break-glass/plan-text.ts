@@ -1,4 +1,4 @@
-/** Shows what break-glass is going to do, before anybody is asked. Must leave out nothing that will be changed. */
+/** Prints what break-glass will do, before it asks for confirmation. Must omit no change. */
 import { asCommand, describe } from '../base/changes/wording.ts';
 import type { Hold } from '../base/pointer/hold.ts';
 import type { Choice } from './choose.ts';
@@ -13,7 +13,7 @@ export interface Shown {
   readonly nowMs: number;
 }
 
-/** The build, every change in words and as a shell command, the hold, and where all this was read. */
+/** Prints the build, every change in words and as a shell command, the hold, and where all this was read. */
 export function showPlan(shown: Shown, voice: Voice): void {
   const { source, choice, hold } = shown;
   const { tenant, environment, service } = source.scope;

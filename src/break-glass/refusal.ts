@@ -1,27 +1,27 @@
-/** How break-glass says no, with the codes of every other command. Must keep the exit codes that the rest of kvdeploy uses. */
+/** How break-glass refuses, with codes that every other command uses too. Must be thrown only before anything was changed. */
 import type { Code } from '../base/codes.ts';
 
-/** The codes that break-glass can end with; a test holds them against the whole table. */
-export const EXIT_CODES = {
-  BUG: 1,
-  USAGE: 2,
-  UNKNOWN_NAME: 2,
-  SCOPE_UNCLEAR: 2,
-  GUID_UNCLEAR: 2,
-  NO_TERMINAL: 2,
-  NOT_CONFIRMED: 2,
-  FOREIGN_BUILD: 3,
-  BUILD_GONE: 3,
-  BAD_BUILD: 3,
-  NO_STATE: 3,
-  NO_KNOWN_GOOD: 3,
-  NOT_KNOWN_GOOD: 3,
-  POINTER_DAMAGED: 3,
-  STUCK: 5,
-  NOT_VERIFIED: 5,
-} as const satisfies Partial<Record<Code, number>>;
+/** The codes that break-glass can end with. */
+export const RESCUE_CODES = [
+  'BUG',
+  'USAGE',
+  'UNKNOWN_NAME',
+  'SCOPE_UNCLEAR',
+  'GUID_UNCLEAR',
+  'NO_TERMINAL',
+  'NOT_CONFIRMED',
+  'FOREIGN_BUILD',
+  'BUILD_GONE',
+  'BAD_BUILD',
+  'NO_STATE',
+  'NO_KNOWN_GOOD',
+  'NOT_KNOWN_GOOD',
+  'POINTER_DAMAGED',
+  'STUCK',
+  'NOT_VERIFIED',
+] as const satisfies readonly Code[];
 
-export type RescueCode = keyof typeof EXIT_CODES;
+export type RescueCode = (typeof RESCUE_CODES)[number];
 
 /** Ends break-glass before anything was changed. */
 export class Refused extends Error {

@@ -1,4 +1,4 @@
-/** The rehearsal: everything up to the first write, then only questions. Must write nothing, end no process and make no change. */
+/** The rehearsal: everything up to the first write, then only queries. Must write nothing, end no process and make no change. */
 import { constants } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Change, Check, Outside } from '../base/changes/change.ts';
@@ -9,7 +9,7 @@ import type { Source } from './find.ts';
 import { Refused } from './refusal.ts';
 import type { Ending, Voice } from './voice.ts';
 
-/** Stands in the commands that a rehearsal prints. */
+/** The placeholder in the commands that a rehearsal prints. */
 export const REASON_TO_SAY = 'why, in at least 10 characters';
 
 export interface Rehearsing {
@@ -18,8 +18,8 @@ export interface Rehearsing {
 }
 
 /**
- * What a rescue would meet now. `decidedAfterMs`: milliseconds from the start of the process to the decision. Throws Refused where
- * a rescue would; NOT_VERIFIED when something could not be asked. That the build does not serve everything now is no fault.
+ * What break-glass would find now. `decidedAfterMs`: milliseconds from the start of the process to the decision. Throws Refused if
+ * break-glass would; ends with NOT_VERIFIED if a query got no answer. It is not an error if another build serves now.
  */
 export async function rehearse(
   { source, choice }: Rehearsing,
@@ -71,7 +71,7 @@ async function identityDoubts(identity: Check, outside: Outside): Promise<string
   );
 }
 
-/** What would stop this change, as far as that can be seen without making it. */
+/** What would stop this change, as far as that is visible without making it. */
 function obstacles(change: Change, { fs, secret }: Outside): string[] {
   if (change.kind === 'request' && change.bearerSecret !== undefined && (secret(change.bearerSecret) ?? '') === '')
     return [`the secret ${change.bearerSecret} is not set in the environment`];
@@ -79,7 +79,7 @@ function obstacles(change: Change, { fs, secret }: Outside): string[] {
   if (path === undefined) return [];
   if (!fs.existsSync(path)) return fs.existsSync(dirname(path)) ? [] : [`${dirname(path)} does not exist`];
   try {
-    // Opened and closed again: the one way to see a read-only disk or a missing permission without writing.
+    // Opening it is the only way to find a read-only disk or a missing permission without writing.
     withFile(path, constants.O_WRONLY | constants.O_NONBLOCK, fs, () => {});
     return [];
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Acting on the decision: record, hold, end the leader, make the changes, read back. Must not be entered without a confirmation. */
+/** Acts on the decision: record, hold, end the leader, make the changes, read back. Must not run without a confirmation. */
 import type { Change, Check, Outside } from '../base/changes/change.ts';
 import { type Checked, check } from '../base/changes/checks.ts';
 import { make } from '../base/changes/make.ts';
@@ -32,14 +32,14 @@ export interface Tools {
   readonly roots: Roots;
 }
 
-/** How long what was changed may take to show. */
+/** How long a change may take to become visible. */
 const VERIFY_WITHIN_MS = 3000;
 
 const VERIFY_EVERY_MS = 200;
 
 const always = () => undefined;
 
-/** Brings the chosen build back. Throws Refused only before anything was changed. */
+/** Restores the chosen build. Throws Refused only before anything was changed. */
 export async function rescue(rescuing: Rescuing, tools: Tools): Promise<Ending> {
   await askIdentity(rescuing, tools);
   recordIntent(rescuing, tools);
@@ -58,7 +58,7 @@ export async function rescue(rescuing: Rescuing, tools: Tools): Promise<Ending> 
   return ending(rescuing, failures, doubts, held);
 }
 
-/** The build is asked at its own address: a place that answers with another GUID must get no traffic in this one's name. */
+/** Queries the build at its own address: a place that answers with another GUID must get no traffic. */
 async function askIdentity({ choice }: Rescuing, { outside, voice }: Tools): Promise<void> {
   const { identity, build } = choice.restore;
   if (identity === null) {
@@ -95,7 +95,7 @@ function recordIntent(rescuing: Rescuing, { outside, machine, voice, roots }: To
   else voice.warn(`NOT RECORDED anywhere (${recorded.failed.join('; ')}). Keep this line: ${JSON.stringify(intent)}`);
 }
 
-/** True when the hold lies somewhere. */
+/** True if the hold was set in at least one folder. */
 function setHold(rescuing: Rescuing, { outside, machine, voice }: Tools): boolean {
   const { source, id, host, pid } = rescuing;
   const note = { ...deedOf(rescuing, machine), formatVersion: 1, recordId: id } as const;
@@ -107,7 +107,7 @@ function setHold(rescuing: Rescuing, { outside, machine, voice }: Tools): boolea
   return written.length > 0;
 }
 
-/** True when a leader may still act. */
+/** True if a leader may still act. */
 async function endLeaders({ source }: Rescuing, { outside, machine, voice }: Tools, held: boolean): Promise<boolean> {
   const leaders = await Promise.all(source.dirs.map((dir) => endLeader(dir, outside.fs, machine)));
   for (const leader of leaders) {
@@ -131,7 +131,7 @@ function leaderText(leader: Exclude<Leader, { kind: 'none' }>): string {
   }
 }
 
-/** Makes every change, also after one failed; returns what went wrong. */
+/** Makes every change, even after one failed; returns what went wrong. */
 async function makeAll(changes: readonly Change[], { outside, voice }: Tools): Promise<string[]> {
   const failures: string[] = [];
   for (const [index, change] of changes.entries()) {
@@ -148,7 +148,7 @@ async function makeAll(changes: readonly Change[], { outside, voice }: Tools): P
   return failures;
 }
 
-/** What is not as it should be, or cannot be seen, after a few seconds. Empty: everything was read back. */
+/** The checks that still fail, or get no answer, after a few seconds. Empty: everything was read back. */
 async function readBack({ choice }: Rescuing, { outside, machine, voice }: Tools): Promise<string[]> {
   const { checks, identity } = choice.restore;
   if (checks.length === 0) return ['these changes cannot be read back'];

@@ -1,9 +1,10 @@
-/** What break-glass says: words on stderr, the result on stdout, JSON lines where asked. Must send no escape byte, ever. */
+/** The output of break-glass: messages on stderr, the result on stdout, JSON lines with --json. Must never send an escape byte. */
+import { EXIT_OF } from '../base/codes.ts';
 import type { Scope } from '../base/scope.ts';
 import { safeJson, safeLine } from '../base/text.ts';
-import { EXIT_CODES, type RescueCode } from './refusal.ts';
+import type { RescueCode } from './refusal.ts';
 
-/** The lines of `--json` that break-glass says; a test holds them against the schema of every command's lines. */
+/** The lines of `--json` that break-glass prints; a test checks them against the schema of every command's lines. */
 type Line =
   | { readonly type: 'version'; readonly kvdeploy: string; readonly schema: string }
   | { readonly type: 'note'; readonly level: 'info' | 'warning'; readonly message: string }
@@ -22,14 +23,14 @@ export interface Ending {
   readonly message: string;
   readonly hint: string | null;
   readonly scope: Scope | null;
-  /** The build that serves everything as far as was read back; null when traffic is unchanged or not known. */
+  /** The build that serves all traffic, if that was read back; null if traffic is unchanged or unknown. */
   readonly serving: { readonly guid: string; readonly place: string } | null;
-  /** The last line of every failure: where traffic is. */
+  /** The last line of every failure: where traffic goes. */
   readonly traffic: string;
   readonly next: readonly string[];
 }
 
-/** The one mouth of a run. */
+/** Everything that a run prints goes through this. */
 export class Voice {
   readonly #streams: Streams;
   readonly #json: boolean;
@@ -48,7 +49,7 @@ export class Voice {
     this.#streams.stderr.write(`${safeLine(line)}\n`);
   }
 
-  /** A shell command, already quoted so that it holds no control character but newline and tab. */
+  /** A shell command, already quoted: it contains no control character except newline and tab. */
   command(command: string): void {
     this.#streams.stderr.write(`    ${command}\n`);
   }
@@ -67,9 +68,9 @@ export class Voice {
     this.#line({ type: 'document', name, data });
   }
 
-  /** The last thing said. Returns the exit code. */
+  /** Prints the result, and returns the exit code. */
   end(ending: Ending): number {
-    const exitCode = ending.code === null ? 0 : EXIT_CODES[ending.code];
+    const exitCode = ending.code === null ? 0 : EXIT_OF[ending.code];
     if (ending.code === null) {
       if (this.#json) this.say(ending.message);
       else this.#streams.stdout.write(`${safeLine(ending.message)}\n`);

@@ -1,4 +1,4 @@
-/** Holds a strictly parsed file against its zod schema: every issue becomes a finding with its place. Must not stop at the first. */
+/** Checks a strictly parsed file against its zod schema: every issue becomes a finding with its place. Must not stop at the first. */
 import type * as z from 'zod';
 import { safeParse } from 'zod';
 import type { Finding } from '../core/errors.ts';
@@ -13,7 +13,7 @@ export interface Checked<T> {
   readonly findings: readonly Finding[];
 }
 
-/** Checks the part of the document below `base` (the whole of it when left out). */
+/** Checks the part of the document below `base` (default: all of it). */
 export function check<Schema extends z.ZodType>(
   document: StrictDocument,
   schema: Schema,
@@ -36,7 +36,7 @@ interface Checking {
   readonly value: unknown;
 }
 
-/** Of a word or a map, only what is wrong with the one that was tried; any other choice is one finding as a whole. */
+/** For a choice of word or map, only the issues of the one that was written; any other choice is one finding. */
 function meant(issue: z.core.$ZodIssue, whole: unknown): readonly z.core.$ZodIssue[] {
   if (issue.code !== 'invalid_union') return [issue];
   const value = valueAt(whole, issue.path as readonly PathPart[]);
@@ -48,7 +48,7 @@ function meant(issue: z.core.$ZodIssue, whole: unknown): readonly z.core.$ZodIss
   return inner.map((each) => ({ ...each, path: [...issue.path, ...each.path] }));
 }
 
-/** Paths of keys that are missing only because they are misspelt: the misspelling is one finding, not two. */
+/** Paths of keys that are missing only because they are misspelled: that is one finding, not two. */
 function misspelt({ schema, value }: Checking, issues: readonly z.core.$ZodIssue[]): ReadonlySet<string> {
   return new Set(
     issues.flatMap((issue) => {
@@ -156,11 +156,9 @@ function sentence(text: string): string {
   return /[.!?]$/.test(capital) ? capital : `${capital}.`;
 }
 
-// Looks up what a zod schema expects at a path: its known keys and its description. Must not parse anything.
-
 type Schema = z.core.$ZodType;
 
-/** The schema at `path` for this `value`, whose `kind` or `source` chooses between alternatives; undefined where there is none. */
+/** The schema at `path` for this `value`, whose `kind` or `source` selects between alternatives; undefined if there is none. */
 export function schemaAt(schema: Schema, path: readonly PathPart[], value: unknown): Schema | undefined {
   const [part, ...rest] = path;
   const open = chosen(schema, value);
@@ -176,7 +174,7 @@ export function schemaAt(schema: Schema, path: readonly PathPart[], value: unkno
   return undefined;
 }
 
-/** Sees through defaults, options and transforms, and takes the alternative that the value names. */
+/** Unwraps defaults, options and transforms, and selects the alternative that the value names. */
 function chosen(schema: Schema, value: unknown): Schema {
   const { def } = (schema as z.core.$ZodTypes)._zod;
   if (def.type === 'optional' || def.type === 'default' || def.type === 'prefault' || def.type === 'nullable') {
@@ -194,14 +192,14 @@ function chosen(schema: Schema, value: unknown): Schema {
   return option === undefined ? schema : chosen(option, value);
 }
 
-/** Of a word or a map, the one that this value tries to be; undefined for any other choice. */
+/** For a choice of word or map, the one that matches this value; undefined for any other choice. */
 function wordOrMap(options: readonly Schema[], value: unknown): Schema | undefined {
   const isMap = value !== null && typeof value === 'object';
   const isWord = (each: Schema) => (each as z.core.$ZodTypes)._zod.def.type === 'enum';
   return options.some(isWord) ? options.find((each) => isWord(each) !== isMap) : undefined;
 }
 
-/** The keys that may stand in the map at `path`. */
+/** The keys that the map at `path` may have. */
 export function knownKeys(schema: Schema, path: readonly PathPart[], value: unknown): readonly string[] {
   const found = schemaAt(schema, path, value);
   if (found === undefined) return [];
@@ -209,7 +207,7 @@ export function knownKeys(schema: Schema, path: readonly PathPart[], value: unkn
   return def.type === 'object' ? Object.keys(def.shape) : [];
 }
 
-/** The description of what stands at `path`. */
+/** The description of the value at `path`. */
 export function descriptionAt(schema: Schema, path: readonly PathPart[], value: unknown): string | undefined {
   const parent = schemaAt(schema, path.slice(0, -1), value);
   const last = path.at(-1);

@@ -1,4 +1,4 @@
-/** Finds and reads the files that people write: bounded, plain files only, each read once. Must not write or follow symlinks. */
+/** Finds and reads manifests and configs, by name, folder or glob. Regular files of limited size only. Must not write or follow symlinks. */
 import path from 'node:path';
 import type { Fs } from '../base/durable/fs.ts';
 import type { Finding } from '../core/errors.ts';
@@ -11,23 +11,29 @@ const DEEPEST_FOLDER = 12;
 
 const SKIPPED_FOLDERS = new Set(['.git', 'node_modules']);
 
+const SYMLINK: Trouble = {
+  code: 'NOT_A_FILE',
+  message: 'This is a symlink; it is not followed.',
+  fix: 'Put the file itself here.',
+};
+
+const NOT_REGULAR: Trouble = {
+  code: 'NOT_A_FILE',
+  message: 'This is not a regular file.',
+  fix: 'Give a file, or a folder of files.',
+};
+
 export type Read = { readonly bytes: Uint8Array } | { readonly trouble: Trouble };
 
 /**
- * The bytes of one plain file of at most 256 KiB, or why not. A larger file is not read. A symlink is followed only where
- * the user named the file; in a folder it could show a stranger's choice of file in a public log.
+ * The bytes of one regular file of at most 256 KiB, or the reason why not. A larger file is not read. A symlink is followed only
+ * if the user named the file: in a folder it could make a public log show any other file.
  */
 export function readBytes(fs: Fs, file: string, options: { readonly followSymlink: boolean }): Read {
   try {
     const stat = options.followSymlink ? fs.statSync(file) : fs.lstatSync(file);
-    if (stat.isSymbolicLink())
-      return {
-        trouble: { code: 'NOT_A_FILE', message: 'This is a symlink; it is not followed.', fix: 'Put the file itself here.' },
-      };
-    if (!stat.isFile())
-      return {
-        trouble: { code: 'NOT_A_FILE', message: 'This is not a regular file.', fix: 'Give a file, or a folder of files.' },
-      };
+    if (stat.isSymbolicLink()) return { trouble: SYMLINK };
+    if (!stat.isFile()) return { trouble: NOT_REGULAR };
     if (stat.size > MAX_BYTES) return { trouble: tooLarge(stat.size) };
     return { bytes: readUpToMost(fs, file) };
   } catch (error) {
@@ -35,7 +41,7 @@ export function readBytes(fs: Fs, file: string, options: { readonly followSymlin
   }
 }
 
-/** Every file is read into this one and copied out of it: a buffer of its own for each would be 256 KiB that stay as long as its bytes. */
+/** Every file is read into this buffer and copied out: a separate buffer would keep 256 KiB alive for each file. */
 const scratch = new Uint8Array(MAX_BYTES + 1);
 
 function readUpToMost(fs: Fs, file: string): Uint8Array {
@@ -60,12 +66,12 @@ function unreadable(error: unknown): Trouble {
   return { code: 'NOT_A_FILE', message: `The file cannot be read (${code}).`, fix: 'Check the permissions.' };
 }
 
-/** True for the extensions that manifests have; in any case, so that none hides behind `.YAML`. */
+/** True for the extensions of manifests, in upper or lower case, so that `.YAML` hides none. */
 function isDataFile(name: string): boolean {
   return /\.(?:yaml|yml|json)$/i.test(name);
 }
 
-/** Every data file below `folder`, sorted; symlinks are findings. A folder that does not exist has none. */
+/** Every data file below `folder`, sorted; symlinks are findings. A missing folder has none. */
 export function dataFilesBelow(
   fs: Fs,
   folder: string,
@@ -83,7 +89,8 @@ export function dataFilesBelow(
       }
       const stat = fs.lstatSync(file);
       if (stat.isDirectory() && !SKIPPED_FOLDERS.has(name)) walk(file, depth + 1);
-      else if (stat.isSymbolicLink() && (isDataFile(name) || isFolder(fs, file))) findings.push(symlink(shownPath(cwd, file)));
+      else if (stat.isSymbolicLink() && (isDataFile(name) || isFolder(fs, file)))
+        findings.push(findingWithoutText(shownPath(cwd, file), SYMLINK));
       else if (stat.isFile() && isDataFile(name)) files.push(file);
     }
   };
@@ -99,14 +106,6 @@ export function dataFilesBelow(
     findings.push(findingWithoutText(shownPath(cwd, folder), trouble));
   }
   return { files, findings };
-}
-
-function symlink(file: string): Finding {
-  return findingWithoutText(file, {
-    code: 'NOT_A_FILE',
-    message: 'This is a symlink; it is not followed.',
-    fix: 'Put the file itself here.',
-  });
 }
 
 /** Sorted names in a folder; none when there is no such folder. */
@@ -127,7 +126,7 @@ export function isFolder(fs: Fs, file: string): boolean {
   }
 }
 
-/** The nearest folder at or above `cwd` that holds `.git`; undefined outside a repository. */
+/** The nearest folder at or above `cwd` that contains `.git`; undefined outside a repository. */
 export function repositoryRoot(fs: Fs, cwd: string): string | undefined {
   for (let at = path.resolve(cwd); ; at = path.dirname(at)) {
     if (fs.existsSync(path.join(at, '.git'))) return at;
@@ -135,20 +134,18 @@ export function repositoryRoot(fs: Fs, cwd: string): string | undefined {
   }
 }
 
-/** As people name a file: from `cwd` on where it lies below it, with forward slashes. */
+/** The name of a file for people: relative to `cwd` if it is below it, with forward slashes. */
 export function shownPath(cwd: string, file: string): string {
   const relative = path.relative(cwd, file);
   const shown = relative === '' || relative.startsWith('..') || path.isAbsolute(relative) ? file : relative;
   return shown.split(path.sep).join('/');
 }
 
-// Expands quoted globs: `*`, `**` and `?`, no more. Must never match outside the folder that its fixed part names.
-
 export function isGlob(pattern: string): boolean {
   return /[*?]/.test(pattern);
 }
 
-/** The data files that match, sorted. `*` and `?` stay within one folder's name; `**` crosses folders. */
+/** The data files that match, sorted. `*` and `?` match within one name; `**` crosses folders. Never matches above its fixed part. */
 export function expandGlob(fs: Fs, pattern: string, cwd: string): readonly string[] {
   const parts = path.resolve(cwd, pattern).split(path.sep);
   const fixed = parts.slice(0, parts.findIndex(isGlob));

@@ -1,4 +1,4 @@
-/** The JSON Schemas that editors and scripts use, made from the zod definitions. Must not hold a definition of its own. */
+/** The JSON Schemas for editors and scripts, made from the zod definitions. Must not contain a definition of its own. */
 import * as z from 'zod';
 import { manifestSchema } from '../core/manifest/manifest.ts';
 import { outputLineSchema } from '../core/output.ts';
@@ -10,7 +10,7 @@ export type SchemaName = keyof typeof SCHEMAS;
 
 export const schemaNames = Object.keys(SCHEMAS) as readonly SchemaName[];
 
-/** Draft 7 of JSON Schema, because SchemaStore and the YAML language server know it best. Describes what is written in files. */
+/** Draft 7 of JSON Schema, because SchemaStore and the YAML language server support it best. Describes the files as written. */
 export function schemaText(name: SchemaName): string {
   return `${JSON.stringify(z.toJSONSchema(SCHEMAS[name], { target: 'draft-07', io: 'input' }), null, 2)}\n`;
 }

@@ -50,7 +50,7 @@ export async function loadConfig(
   });
 }
 
-/** As `loadConfig`, with everything that is wrong as findings. */
+/** As `loadConfig`, but returns every error as a finding. */
 export function readConfig(options: { readonly file?: string | undefined; readonly cwd: string }, io: Files): ReadConfig {
   const located = options.file === undefined ? locateConfig(io.fs, options.cwd) : named(path.resolve(options.cwd, options.file));
   switch (located.found) {
@@ -96,7 +96,7 @@ function readFile(file: string, options: { readonly file?: string | undefined; r
   return { file, ...parseConfig(file, shown, read.bytes) };
 }
 
-/** Checks the bytes of a config that lies at `file`. */
+/** Checks the bytes of the config `file`. */
 export function parseConfig(
   file: string,
   shown: string,
@@ -136,9 +136,9 @@ function loaded(file: string, config: Config, written: unknown, bytes: Uint8Arra
 }
 
 /**
- * Every manifest below `root`, and everything that is wrong with any of them alone or together. A file with a finding of its
- * own, or with a build stamped for elsewhere, is in the findings alone: nothing of it is offered. Files are named from the
- * config's folder on.
+ * Every manifest below `root`, and every finding about one of them or several together. A file with its own finding, or with a
+ * build made for another scope, is only in the findings: none of its builds is offered. Files are named relative to the
+ * config's folder.
  */
 export async function loadManifests(
   config: LoadedConfig | null,

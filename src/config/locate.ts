@@ -1,14 +1,14 @@
 /** Finds the config file by its fixed names, up to the repository's root. Must never load one, least of all as code. */
 import path from 'node:path';
 
-// Not the package's main entry: its `cosmiconfig()` first looks for a meta config of its own in the current folder and runs
-// `.config/config.js` there, whatever options it is given (measured with 9.0.2). The explorer behind it does not.
+// Not the package's main entry: its `cosmiconfig()` first searches the current folder for its own meta config and runs
+// `.config/config.js` there, with any options (measured with 9.0.2). The explorer behind it does not.
 import { ExplorerSync } from 'cosmiconfig/dist/ExplorerSync.js';
 import type { Fs } from '../base/durable/fs.ts';
 import { namesIn, repositoryRoot } from './files.ts';
 import { MAX_BYTES } from './parse/text-check.ts';
 
-/** Where a config may stand in a folder; a `kvdeploy` key in package.json counts, too. */
+/** The names of a config in a folder; a `kvdeploy` key in package.json also counts. */
 const CONFIG_PLACES = [
   'kvdeploy.config.yaml',
   'kvdeploy.config.yml',
@@ -24,7 +24,7 @@ const CODE_CONFIG = /^(?:kvdeploy\.config|\.kvdeployrc)\.[cm]?[jt]sx?$/;
 
 const CODE_CONFIG_BELOW = /^kvdeploy(?:rc)?(?:\.config)?\.[cm]?[jt]sx?$/;
 
-/** True for files that could only be read as a config by running them. */
+/** True for files that would have to be run to read them as a config. */
 export function runsCode(file: string): boolean {
   return CODE.test(file);
 }
@@ -35,7 +35,7 @@ export type Located =
   | { readonly found: 'code'; readonly file: string }
   | { readonly found: 'none' };
 
-/** Looks in `cwd`, then upwards as far as the repository's root; outside a repository only in `cwd`. */
+/** Searches `cwd`, then upwards to the repository's root; outside a repository only `cwd`. */
 export function locateConfig(fs: Fs, cwd: string): Located {
   const top = repositoryRoot(fs, cwd) ?? path.resolve(cwd);
   for (let at = path.resolve(cwd); ; at = path.dirname(at)) {
@@ -50,7 +50,7 @@ function inFolder(fs: Fs, folder: string): Located {
     joined(folder, namesIn(fs, folder)).find((file) => CODE_CONFIG.test(path.basename(file))) ??
     joined(below, namesIn(fs, below)).find((file) => CODE_CONFIG_BELOW.test(path.basename(file)));
   if (code !== undefined) return { found: 'code', file: code };
-  // The explorer answers the first place alone, and passes over a file that it may not read; both must be known here.
+  // The explorer returns only the first file, and skips one that it may not read; both must be known here.
   const files = new Set(joined(folder, CONFIG_PLACES).filter((file) => fs.existsSync(file)));
   for (const places of [CONFIG_PLACES, ['package.json']]) {
     const file = search(
@@ -68,7 +68,7 @@ function joined(folder: string, names: readonly string[]): readonly string[] {
   return names.map((name) => path.join(folder, name));
 }
 
-/** The explorer reads whole files, and would wait for ever on a named pipe. */
+/** The explorer reads whole files, and would wait forever on a named pipe. */
 function isSmallFile(fs: Fs, file: string): boolean {
   if (!fs.existsSync(file)) return false;
   const stat = fs.statSync(file);
@@ -77,13 +77,13 @@ function isSmallFile(fs: Fs, file: string): boolean {
 
 function search(folder: string, places: readonly string[]): string | undefined {
   const result = explorer(places).search(folder);
-  // An empty package.json is no config; an empty config is one, and is refused later with its place.
+  // An empty package.json is not a config. An empty config is one, and is refused later with its place.
   return result === null || (result.isEmpty === true && path.basename(result.filepath) === 'package.json')
     ? undefined
     : result.filepath;
 }
 
-/** Only says which file there is: the text that it read is not used, since its decoding hides what strict parsing refuses. */
+/** Used only to find the file: its text is not used, because its decoding hides what strict parsing refuses. */
 function explorer(searchPlaces: readonly string[]): ExplorerSync {
   const present = () => ({ present: true });
   return new ExplorerSync({

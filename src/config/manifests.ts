@@ -1,4 +1,4 @@
-/** Reads release manifests and holds them against each other. Each file is read once; what is hashed is what was parsed. */
+/** Reads release manifests and checks them against each other. Each file is read once; the hash is of the bytes that were parsed. */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { Finding } from '../core/errors.ts';
@@ -16,20 +16,20 @@ type Files = Pick<Io, 'fs'>;
 
 /** One well-formed manifest. */
 export interface LoadedManifest {
-  /** As findings name it: from the current folder on. */
+  /** As findings name it: relative to the current folder. */
   readonly file: string;
   readonly manifest: Manifest;
   readonly builds: readonly ListedBuild[];
-  /** SHA-256, hex, of the very bytes that were parsed. */
+  /** SHA-256, hex, of the bytes that were parsed. */
   readonly sha256: string;
 }
 
 export interface ReadManifest extends LoadedManifest, PlacedManifest {
-  /** Kept in place of the parsed document: only a file with a finding is parsed again for its places. */
+  /** Kept instead of the parsed document: only a file with a finding is parsed again, for its places. */
   readonly bytes: Uint8Array;
 }
 
-/** Where manifests lie: the config's folder for them; without a config `releases/` in the repository's root, else in `cwd`. */
+/** The manifest folder: from the config; without a config, `releases/` in the repository's root or in `cwd`. */
 export function manifestRoot(config: LoadedConfig | null, cwd: string, io: Files): string {
   return config?.manifestsDir ?? path.join(repositoryRoot(io.fs, cwd) ?? cwd, 'releases');
 }
@@ -70,7 +70,7 @@ export function parseManifest(shown: string, bytes: Uint8Array, place: PlacedMan
   return { manifest: { file: shown, manifest, builds, sha256, bytes, place }, findings: [] };
 }
 
-/** One finding is enough for a file that is something else. */
+/** The only finding for a file that is not a manifest. */
 function otherKind(document: StrictDocument, kind: unknown): Finding {
   const [message, guess] =
     typeof kind === 'string'
@@ -86,9 +86,9 @@ export function placeBelow(root: string, file: string): readonly string[] | 'out
   return relative === '' || relative.startsWith('..') || path.isAbsolute(relative) ? 'outside' : relative.split(path.sep);
 }
 
-/** The broken rules between these manifests, with line, column and frame. Of several places the last file is the one named first. */
+/** The broken rules between these manifests, with line, column and frame. If there are several places, the last file comes first. */
 export function ruleFindings(manifests: readonly ReadManifest[], names: KnownNames | null): readonly Finding[] {
-  // Ten thousand parsed documents at once would fill the memory; only those with a finding are needed.
+  // Ten thousand parsed documents at once would use too much memory; only those with a finding are needed.
   const documents = new Map(manifests.map(({ file, bytes }) => [file, once(() => strictParse(file, bytes).document)]));
   const place = ({ file, path: at }: Part) => {
     const found = documents.get(file)?.()?.finding(at, { code: 'SCHEMA', message: '', fix: '' });
@@ -106,7 +106,7 @@ export function ruleFindings(manifests: readonly ReadManifest[], names: KnownNam
   });
 }
 
-/** What `make` returns, made when first asked for. */
+/** Calls `make` at the first use and keeps the result. */
 function once<T>(make: () => T): () => T {
   let made: T | undefined;
   return () => {

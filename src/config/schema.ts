@@ -9,12 +9,10 @@ import { routers } from '../routers/index.ts';
 
 type Options = readonly [z.ZodObject, ...z.ZodObject[]];
 
-/** Runs a rule even where a part of its value is wrong already: all findings come at once. The rule must expect anything. */
+/** Runs a rule even if part of its value is already invalid, so that all findings come at once. The rule must expect any value. */
 const always = { when: () => true };
 
-// The gates of a service as the config writes them: a word, limits, or comparisons with the build beside it. Must not read files.
-
-/** A share of everything, or of nothing, can be neither tolerated nor ruled out. */
+/** A share of 0% or 100% can be neither tolerated nor ruled out. */
 const partSchema = fractionSchema.refine((value) => value > 0 && value < 1, 'a share above 0% and below 100%');
 
 const above = (least: number) =>
@@ -24,7 +22,7 @@ const above = (least: number) =>
     .max(1000)
     .describe(`Multiple of the stable build's rate, such as ${least === 1 ? 1.2 : least}`);
 
-/** How a gate without a fixed limit judges; every key may be left out. */
+/** How a gate without a fixed limit judges; every key is optional. */
 const compareSchema = z
   .strictObject({
     tolerate: z
@@ -66,7 +64,7 @@ const gateSchema = z.discriminatedUnion(
   ) as unknown as Options,
 );
 
-/** `errors`: compares failed requests by the router's own counters, with every default. */
+/** `errors`: compares failed requests by the router's own counters, with all defaults. */
 export const WORDS = ['errors'] as const;
 
 const entrySchema = z
@@ -141,7 +139,7 @@ const stepsSchema = z
   .max(20)
   .superRefine((steps, context) => {
     if (!Array.isArray(steps)) return;
-    // What is no number is its own finding; a map without a prototype cannot even be asked.
+    // A value that is not a number has its own finding; a map without a prototype cannot be converted to one.
     const percents = steps.map((step) => (typeof step?.percent === 'number' ? step.percent : Number.NaN));
     percents.forEach((percent, index) => {
       const before = percents[index - 1];
@@ -161,7 +159,7 @@ const stepsSchema = z
 
 const pathSchema = z.string().min(1).max(1024);
 
-/** Which gates are only a word, and so judged by the router's own counters. */
+/** The first gate that is only a word, if the router does not count requests itself. */
 function wordsProblem(service: unknown): { readonly index: number; readonly message: string } | undefined {
   const { router, gates } = (service ?? {}) as { readonly router?: { readonly kind?: unknown }; readonly gates?: unknown };
   const kind = router?.kind;
@@ -169,7 +167,7 @@ function wordsProblem(service: unknown): { readonly index: number; readonly mess
   const index = gates.findIndex((gate) => typeof gate === 'string');
   const kinds = metricSources.filter(({ ofRouter }) => ofRouter).map(({ kind }) => kind);
   if (index === -1 || kinds.some((counting) => counting === kind)) return undefined;
-  // A router of no known kind has a finding of its own.
+  // An unknown kind of router has its own finding.
   if (kind !== undefined && !routers.some((router) => router.kind === kind)) return undefined;
   const message = `only a router of the kind ${kinds.join(' or ')} counts failures itself; give name and source for this gate`;
   return { index, message };
@@ -227,7 +225,7 @@ const tenantSchema = z.strictObject({
     .describe('By name, such as production: { protected: true, services: … }'),
 });
 
-/** What an environment requires; anything may stand there, for its own finding says what is wrong with it. */
+/** What an environment requires; it may have any value, because a wrong one has its own finding. */
 type Requirements = Readonly<
   Record<string, { readonly requires?: { readonly environment?: unknown } | null | undefined } | null>
 >;

@@ -1,4 +1,4 @@
-/** What the config says about each service, with defaults filled in and paths made absolute. No I/O. */
+/** The settings of each service, with defaults filled in and paths made absolute. No I/O. */
 import path from 'node:path';
 import type { Scope } from '../base/scope.ts';
 import type { Finding } from '../core/errors.ts';
@@ -16,14 +16,14 @@ import type { Config } from './schema.ts';
 export interface LoadedConfig {
   /** Absolute. */
   readonly file: string;
-  /** The folder that paths in it start from. */
+  /** The folder to which its paths are relative. */
   readonly root: string;
   /** Absolute. */
   readonly manifestsDir: string;
-  /** Absolute; null when the config names none. */
+  /** Absolute; null if the config names none. */
   readonly stateDir: string | null;
   readonly stateGroup: string | null;
-  /** SHA-256, hex, of the very bytes that were parsed. */
+  /** SHA-256, hex, of the bytes that were parsed. */
   readonly sha256: string;
   readonly tenants: readonly string[];
   /** Names of a tenant's environments; none for an unknown tenant. */
@@ -51,7 +51,7 @@ export interface ServiceSettings {
   readonly patienceMs: number;
 }
 
-/** Used where a service says no steps of its own. */
+/** Used if a service has no steps. */
 export const DEFAULT_STEPS = [
   { percent: 5, bakeMs: 120_000 },
   { percent: 25, bakeMs: 300_000 },
@@ -87,7 +87,7 @@ function placedServices(config: Config): readonly Placed[] {
   );
 }
 
-/** `written` is the config's plain value before zod: routers and sources read their settings themselves, and durations only once. */
+/** `written` is the config's plain value before zod: routers and sources parse their settings themselves, and durations only once. */
 export function serviceSettings(config: Config, written: unknown, root: string): readonly ServiceSettings[] {
   return placedServices(config).map(({ scope, path: at, environment, service }) => ({
     scope,
@@ -134,7 +134,7 @@ function evidenceOf(evidence: ConfigService['evidence']): ServiceSettings['evide
   };
 }
 
-/** Scopes that drive the same target: what one rollout does would move the other's traffic. */
+/** Scopes with the same router target: a rollout of one would shift the other's traffic. */
 export function sharedTargets(config: Config, document: StrictDocument, base: readonly PathPart[]): readonly Finding[] {
   const seen = new Map<string, Placed>();
   return placedServices(config).flatMap((placed) => {

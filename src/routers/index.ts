@@ -1,4 +1,4 @@
-/** Every router there is: one line each. The config's `kind`, its schema and the docs follow from this list. */
+/** The registry of routers, one line each. The config's `kind`, its schema and the docs follow from it. */
 import { haproxy } from './haproxy/haproxy.ts';
 import { local } from './local/local.ts';
 import type { Router } from './router.ts';
@@ -11,8 +11,8 @@ export function routerOf(kind: string): Router<unknown> | undefined {
 }
 
 /**
- * The router that settings from a config or plan name, and the settings as it reads them. Throws a plain error when either
- * does not exist here: whoever wrote them had both, so only a plan of another version can get here.
+ * The router that the settings of a config or plan name, and the settings as it parses them. Throws a plain Error if it does not
+ * know them: that can only happen with a plan of another version.
  */
 export function openRouter(settings: { readonly kind: string } & Readonly<Record<string, unknown>>): {
   readonly router: Router<unknown>;

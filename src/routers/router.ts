@@ -1,15 +1,15 @@
-/** The router port: what splits traffic. Must never say what we last asked for instead of what is. */
+/** The router port: splits traffic. Must report the actual state, never the last request. */
 import type * as z from 'zod';
 import type { Change, Check } from '../base/changes/change.ts';
 import { type Split, servedFits, splitsAgree } from '../core/rollout/split.ts';
 import type { Io } from '../io.ts';
 
 /**
- * How requests to one member ended, as one location of the router counts them since it began. Classes are statuses (`503`),
- * their first digit where it knows no more (`5xx`), and `none` for a request without an answer.
+ * How requests to one member ended, as counted by one location of the router since it started. Classes are statuses (`503`),
+ * their first digit if it knows no more (`5xx`), and `none` for a request without an answer.
  */
 export interface Answers {
-  /** Which router process counted: counters of another one begin anew. */
+  /** The router process that counted: another process has other counters. */
   readonly location: string;
   readonly byClass: Readonly<Record<string, number>>;
 }
@@ -17,53 +17,53 @@ export interface Answers {
 /** One member of a router's target: a place that can get traffic. */
 export interface Member {
   readonly place: string;
-  /** Share of new requests that the router's own configuration gives it now. */
+  /** Current share of new requests according to the router's own configuration. */
   readonly percent: number;
-  /** False when the router itself takes it for dead; true where the router does not check. */
+  /** False if the router itself considers it down; true if the router does not check. */
   readonly up: boolean;
-  /** Where the build there can be asked directly: `http://127.0.0.1:9002`, as the router reports it. */
+  /** The address of the build for direct queries, as the router reports it: `http://127.0.0.1:9002`. */
   readonly address: string | null;
-  /** Requests it has served since the router began to count, where the router counts. */
+  /** Requests it has served since the router began to count; null if the router does not count. */
   readonly servedTotal: number | null;
-  /** How its requests ended, at each location; absent where the router does not count answers. */
+  /** How its requests ended, at each location; absent if the router does not count answers. */
   readonly answers?: readonly Answers[];
   /**
-   * How often each location's own health check took it out since that location began to count. Only where it is checked and takes
-   * traffic: putting a place into maintenance is no crash.
+   * How often each location's own health check took it down since that location began to count. Only if it is checked and takes
+   * traffic: maintenance is not a crash.
    */
   readonly downs?: Readonly<Record<string, number>>;
 }
 
 /** What the router reports about itself. */
 export interface Reading {
-  /** Every member of the target, those at 0 % too. */
+  /** Every member of the target, including those at 0 %. */
   readonly members: readonly Member[];
   /**
-   * `served`: counters over at least 100 requests since `since` fit the split. `configured`: the router's settings say so,
-   * but nobody saw the traffic.
+   * `served`: counters over at least 100 requests since `since` match the split. `configured`: only the router's settings match
+   * it; no traffic was observed.
    */
   readonly certainty: 'served' | 'configured';
-  /** Why traffic may not be where the percentages say: locations that disagree, a member that is down. Empty when fine. */
+  /** Why traffic may differ from the percentages: locations that disagree, a member that is down. Empty if there is no reason. */
   readonly trouble: readonly string[];
-  /** Why it can only give a place all or nothing, so that every step but 100 % is impossible. Absent when it can split. */
+  /** Why it can give a place only all traffic or none, so that only the step 100 % is possible. Absent if it can split. */
   readonly wholeOnly?: string;
-  /** Why this target cannot be driven at all as it is set up. Absent when it can. */
+  /** Why kvdeploy cannot use this target with its present setup. Absent if it can. */
   readonly unusable?: string;
-  /** Why a reload or restart of the router would bring an earlier split back. Absent when it keeps the last one. */
+  /** Why a reload or restart of the router would restore an earlier split. Absent if it keeps the last one. */
   readonly forgetful?: string;
 }
 
 /**
- * How places at 0 % are left. `at-once`: clients that are bound to them (cookies, open connections) are moved too: reverts,
- * rollbacks, restoring changes. `drain`: those clients may finish there: the last shift of a good rollout.
+ * How places at 0 % are left. `at-once`: bound clients (cookies, open connections) are moved too; for reverts, rollbacks and
+ * restoring changes. `drain`: bound clients may finish there; for the last shift of a good rollout.
  */
 export interface Leaving {
   readonly leaving: 'at-once' | 'drain';
 }
 
 /**
- * Splits traffic between the members of one target. Everything it says is absolute: making it twice changes nothing.
- * To add one: a file beside this, a line in index.ts, a test that calls the shared contract.
+ * Splits traffic between the members of one target. All its changes are absolute: making one twice changes nothing more.
+ * To add a router: a folder next to this file, a line in index.ts, and a test that calls the shared contract.
  */
 export interface Router<Config> {
   readonly kind: string;
@@ -71,28 +71,26 @@ export interface Router<Config> {
   readonly summary: string;
   /** Without `kind`; strict. */
   readonly config: z.ZodObject;
-  /** Names of what it drives; two scopes that name one of them do not load. */
+  /** Names of everything it changes; a config with two scopes that share one of them does not load. */
   targets(config: Config): readonly string[];
-  /** Why this router cannot give the candidate exactly `percent`, or undefined when it can. Pure. */
+  /** Why this router cannot give the candidate exactly `percent`, or undefined if it can. Pure. */
   impossible(config: Config, reading: Reading, percent: number): string | undefined;
-  /** What must be done so that the live split equals `split`. Pure; sets every member; names secrets, never holds them. */
+  /** The changes after which the live split equals `split`. Pure; sets every member; names secrets, never contains them. */
   changes(config: Config, split: Split, how: Leaving): readonly Change[];
-  /** How break-glass reads back that `split` holds (left at once), without this code. Pure. */
+  /** How break-glass verifies `split` (left at once) without this code. Pure. */
   checks(config: Config, split: Split): readonly Check[];
   /**
-   * What is there now. `since` is an earlier reading, to see traffic by the difference of the counters.
-   * Rejects with KvdeployError UNREACHABLE when the router cannot be asked within 2 s.
+   * The current state. `since` is an earlier reading, to observe traffic by the difference of the counters.
+   * Rejects with KvdeployError UNREACHABLE if the router does not answer within 2 s.
    */
   read(config: Config, io: Io, since?: Reading): Promise<Reading>;
-  /** The words in which the target itself says which environment it is; empty when it does not say. */
+  /** The words in which the target itself reports its environment; empty if it does not report one. */
   identify(config: Config, io: Io): Promise<readonly string[]>;
-  /** How long after our last byte the router can still act on a connection that we opened. */
+  /** How long the router can still act on a connection after kvdeploy's last byte. */
   readonly idleTimeoutMs: number;
 }
 
-// Whether traffic was seen to follow a split, by what the members counted. Must not take silence, or another split's counts, for sight.
-
-/** True when the counters since `since` were counted under this same split and show it. */
+/** True if the counters show this split, and it was the same at `since`. Missing counters, or those of another split, prove nothing. */
 export function seen(members: readonly Member[], since: Reading | undefined): boolean {
   if (since === undefined || !splitsAgree(since.members, members, 0)) return false;
   const before = new Map(since.members.map((member) => [member.place, member.servedTotal]));

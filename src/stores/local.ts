@@ -4,11 +4,10 @@
  */
 import * as z from 'zod';
 import type { Code } from '../base/codes.ts';
-import { createWhole, groupModes, InDoubt, OWNER_ONLY, sweepTemporaries } from '../base/durable/durable-file.ts';
+import { createWhole, groupModes, InDoubt, OWNER_ONLY, placeMark, sweepTemporaries } from '../base/durable/durable-file.ts';
 import type { Fs } from '../base/durable/fs.ts';
 import { flush, look, READ_ONLY, readAll, withFile, writeAll } from '../base/durable/open-file.ts';
 import { openStateDir, stateDirExists } from '../base/durable/state-dir.ts';
-import { placeMark } from '../base/durable/state-marks.ts';
 import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
 import {

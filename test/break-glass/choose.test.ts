@@ -8,7 +8,8 @@ import { copyPointer, readPointers } from '../../src/base/pointer/pointer.ts';
 import type { Pointer } from '../../src/base/pointer/pointer-format.ts';
 import { chooseBuild } from '../../src/break-glass/choose.ts';
 import { chooseSource, findPlaces } from '../../src/break-glass/find.ts';
-import { EXIT_CODES, type Refused } from '../../src/break-glass/refusal.ts';
+import { RESCUE_CODES, type Refused } from '../../src/break-glass/refusal.ts';
+import { Voice } from '../../src/break-glass/voice.ts';
 import { BLUE, freshFolder, GREEN, pointerOf, restoreOf, SCOPE, stateWith } from './scene.ts';
 
 const RED = '0b9fffff-2222-4222-8222-000000000022';
@@ -186,6 +187,8 @@ describe('the state', () => {
 });
 
 it('break-glass ends with the exit codes that every other command uses', () => {
-  for (const [code, exit] of Object.entries(EXIT_CODES))
-    expect([code, EXIT_OF[code as keyof typeof EXIT_OF]]).toEqual([code, exit]);
+  const out = { write: () => true } as unknown as NodeJS.WritableStream;
+  const voice = new Voice({ stdout: out, stderr: out }, { json: false, quiet: true });
+  const ending = { message: '', hint: null, scope: null, serving: null, traffic: 'unchanged', next: [] };
+  for (const code of RESCUE_CODES) expect([code, voice.end({ ...ending, code })]).toEqual([code, EXIT_OF[code]]);
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { EXIT, EXIT_OF } from '../../src/base/codes.ts';
+import { RESCUE_CODES } from '../../src/break-glass/refusal.ts';
 import { buildProgram } from '../../src/cli.ts';
 import { EXIT_WORDS, EXPLANATIONS, exitOf } from '../../src/explain/explanations.ts';
 import { runCli } from './run-cli.ts';
@@ -13,7 +14,6 @@ const SOURCES = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf
   .map((name) => ({ name, text: readFileSync(join(ROOT, 'src', name), 'utf8') }));
 const codesIn = (text: string) => [...text.matchAll(/'([A-Z]+(?:_[A-Z]+)*)'/g)].map((found) => found[1] ?? '');
 const FINDING_CODES = codesIn(/type FindingCode =([^;]*);/.exec(textOf('core/errors.ts'))?.[1] ?? '');
-const RESCUE_CODES = [...textOf('break-glass/refusal.ts').matchAll(/^ {2}([A-Z_]+):/gm)].map((found) => found[1] ?? '');
 
 function textOf(name: string): string {
   return SOURCES.find((source) => source.name === name)?.text ?? '';

@@ -28,13 +28,7 @@ export const OF_THE_DISK: readonly Mutant[] = [
     "  if (look(join(dir, below[0] ?? ''), fs) === undefined) flushNames(dir, fs);\n",
     '',
   ),
-  mutant(
-    'a hold is not flushed',
-    'simulator',
-    'base/durable/state-marks.ts',
-    '  flushDir(dirname(path), fs);\n}\n\n/** How',
-    '}\n\n/** How',
-  ),
+  mutant('a hold is not flushed', 'simulator', DURABLE, '  flushDir(dirname(path), fs);\n}\n\n/** How', '}\n\n/** How'),
   mutant(
     'what was written is not read back',
     'lying disk',

@@ -1,7 +1,4 @@
-/**
- * Changes: absolute, repeatable instructions to the outside, and the one way they are made. Every rollout and
- * break-glass run the same `make`. Must import nothing but node: and this folder.
- */
+/** Changes: absolute, repeatable instructions to the outside, how they are read back, and the port that makes them. Types only. */
 import type { Fs } from '../durable/fs.ts';
 
 /** Writes `content` to `path` so that after success a crash or power cut cannot lose it. */
@@ -52,7 +49,7 @@ export interface FileCheck {
   readonly content: string;
 }
 
-/** An HTTP answer must carry `equals` in a header, or at a path of keys in its JSON body. */
+/** An HTTP answer must have `equals` in a header, or at a path of keys in its JSON body. */
 export interface HttpCheck {
   readonly kind: 'http';
   readonly url: string;
@@ -65,8 +62,8 @@ export interface HttpCheck {
 /**
  * The answer to a socket command is a table: lines of cells, the header line naming the columns. Each row in `rows`
  * (by its key) must have one of the given texts in each named column; a named row that is missing is a failure. A row
- * that is not named there must match at least one of `others` in the same way (in maintenance, or at weight 0): one that
- * matches none is an unknown member that still serves.
+ * that is not named there must match at least one of `others` in the same way (in maintenance, or at weight 0): if it
+ * matches none, it is an unknown member that still serves.
  */
 export interface TableCheck {
   readonly kind: 'table';
@@ -81,12 +78,12 @@ export interface TableCheck {
   readonly timeoutMs: number;
 }
 
-/** How a set of changes is read back without any router code. */
+/** How changes are read back without any router code. */
 export type Check = FileCheck | HttpCheck | TableCheck;
 
 /**
- * Asked after connecting and immediately before the first byte that can change anything leaves. A text is the reason why
- * the change must not be made (a hold, a lost claim); the connection is then closed unused.
+ * Called after connecting, immediately before the first byte that can change anything is sent. Returns the reason against the
+ * change (a hold, a lost claim), or undefined; if there is one, the connection is closed unused.
  */
 export type Allowed = () => string | undefined;
 
@@ -96,7 +93,7 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** One HTTP request. `mostBytes`: the longest answer that is taken; 1 MiB where it is not said. */
+/** One HTTP request. `mostBytes`: the maximum length of the answer (default: 1 MiB). */
 export interface Asking extends Omit<Request, 'kind' | 'expect' | 'bearerSecret'> {
   readonly mostBytes?: number;
 }
@@ -108,8 +105,8 @@ export interface RunAnswer {
 }
 
 /**
- * The small port to the outside that `make` needs. Each call has a deadline, bounded output, and asks `allowed` between
- * connecting and sending; a refusal rejects with NotAllowed. `base/changes/outside.ts` is the node: implementation.
+ * The small port to the outside that `make` needs. Each call has a deadline and bounded output, and calls `allowed` between
+ * connecting and sending; a refusal rejects with NotAllowed. Implemented in `base/changes/outside.ts`.
  */
 export interface Outside {
   readonly fs: Fs;
@@ -122,7 +119,7 @@ export interface Outside {
 /** A change that `allowed` stopped: nothing was sent. */
 export class NotAllowed extends Error {}
 
-/** Throws NotAllowed when `allowed` has a reason against the change. */
+/** Throws NotAllowed if `allowed` returns a reason. */
 export function permit(allowed: Allowed): void {
   const reason = allowed();
   if (reason !== undefined) throw new NotAllowed(reason);

@@ -1,11 +1,11 @@
-/** Checks: reading back what the changes were to bring about. Must never take silence for a yes, or change anything. */
+/** Checks: reads back the result of changes. Must never count a missing answer as success, or change anything. */
 import { constants } from 'node:fs';
 import { readAll, withFile } from '../durable/open-file.ts';
 import { saysTheSame } from '../pointer/pointer-format.ts';
 import { safeLine } from '../text.ts';
 import type { Check, FileCheck, HttpCheck, Outside, TableCheck } from './change.ts';
 
-/** `unknown`: the other side could not be asked, or did not say. It is not a yes. */
+/** `unknown`: the other side could not be queried, or its answer does not say. This never counts as success. */
 export type Checked = { readonly ok: true } | { readonly ok: false; readonly why: string } | { readonly unknown: string };
 
 const OK: Checked = { ok: true };
@@ -31,7 +31,7 @@ export async function check(wanted: Check, outside: Outside): Promise<Checked> {
 function checkFile(wanted: FileCheck, { fs }: Outside): Checked {
   const expected = Buffer.from(wanted.content);
   if (!fs.existsSync(wanted.path)) return { ok: false, why: `${wanted.path} does not exist` };
-  // Through a link too: what the router reads is what counts.
+  // Links are followed: the file that the router reads is the one that counts.
   return withFile(wanted.path, constants.O_RDONLY | constants.O_NONBLOCK, fs, (fd) => {
     const same = fs.fstatSync(fd).isFile() && readAll(fd, expected.length + 1, fs).equals(expected);
     return same ? OK : { ok: false, why: `${wanted.path} has different content` };

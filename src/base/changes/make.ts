@@ -1,15 +1,12 @@
-/**
- * Changes: absolute, repeatable instructions to the outside, and the one way they are made. Every rollout and
- * break-glass run the same `make`. Must import nothing but node: and this folder.
- */
+/** Makes changes, the same way for every rollout and for break-glass. Must send nothing that `allowed` refuses. */
 import { replaceFile } from '../durable/durable-file.ts';
 import { safeLine } from '../text.ts';
 import { type Allowed, type Change, type Outside, permit, type Request, type Run, type Socket } from './change.ts';
 
 /**
- * Makes one change, so that making it again changes nothing more. Resolves only when it is done: a file is durable, a
- * request was answered as expected, a program exited 0, a socket raised no objection.
- * Throws NotAllowed when `allowed` gave a reason (nothing was sent), else a plain Error that says what went wrong.
+ * Makes one change; making it again changes nothing more. Resolves only when it is done: the file is durable, the request was
+ * answered as expected, the program exited 0, or the socket reported no error. Throws NotAllowed if `allowed` returned a
+ * reason (nothing was sent), otherwise an Error that says what went wrong.
  */
 export async function make(change: Change, outside: Outside, allowed: Allowed): Promise<void> {
   switch (change.kind) {

@@ -1,10 +1,10 @@
-/** The outside for `make`, on node: alone: HTTP and line sockets with deadlines. Must send nothing before `allowed` was asked. */
+/** The outside for `make`: HTTP and line sockets with deadlines. Must send nothing before it has called `allowed`. */
 import nodeFs from 'node:fs';
 import { type IncomingMessage, request as startRequest } from 'node:http';
 import { connect as connectPlain, isIP, type Socket as NetSocket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { type Allowed, type Asking, type HttpAnswer, type Outside, permit } from './change.ts';
-import { runProgram } from './program.ts';
+import { runProgram } from './run-program.ts';
 
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
@@ -18,8 +18,8 @@ export const nodeOutside: Outside = {
 };
 
 /**
- * One HTTP/1.1 request on its own connection: connects (TLS verified), asks `allowed`, sends. Redirects are not followed;
- * the answer has at most `mostBytes`, 1 MiB where that is not said; `timeoutMs` covers everything.
+ * One HTTP/1.1 request on its own connection: connects (TLS verified), calls `allowed`, sends. Does not follow redirects. The
+ * answer has at most `mostBytes` (default: 1 MiB); `timeoutMs` covers everything.
  */
 export async function askHttp(request: Asking, allowed: Allowed): Promise<HttpAnswer> {
   const url = webAddress(request.url);
@@ -38,8 +38,8 @@ export async function askHttp(request: Asking, allowed: Allowed): Promise<HttpAn
 }
 
 /**
- * Sends one line on a UNIX socket (a path) or TCP (`host:port`) and reads until the other side closes. `allowed` is asked after
- * connecting; the answer has at most 1 MiB; `timeoutMs` covers everything.
+ * Sends one line on a UNIX socket (a path) or TCP (`host:port`) and reads until the other side closes. Calls `allowed` after
+ * connecting. The answer has at most 1 MiB; `timeoutMs` covers everything.
  */
 export async function askSocket(address: string, line: string, timeoutMs: number, allowed: Allowed): Promise<string> {
   const deadline = AbortSignal.timeout(timeoutMs);
@@ -100,7 +100,7 @@ async function connected(
   const { socket, ready } = dial();
   const opened = new Promise<void>((resolve, reject) => {
     socket.once(ready, resolve);
-    // Stays for the socket's life: an error that nobody waits for must not end the process.
+    // Stays for the socket's life: an error that no one awaits must not end the process.
     socket.on('error', (error) => reject(inWords(error)));
   });
   try {
@@ -120,7 +120,7 @@ const UNTRUSTED = [
   'DEPTH_ZERO_SELF_SIGNED_CERT',
 ];
 
-/** OpenSSL's reasons for refusing a connection, as somebody can act on them. */
+/** OpenSSL's reasons for refusing a connection, with what to do about them. */
 function inWords(error: Error & { readonly code?: string; readonly reason?: string }): Error {
   const { code = '', reason } = error;
   if (UNTRUSTED.includes(code))
@@ -148,7 +148,7 @@ function exchange(socket: NetSocket, url: URL, request: Asking): Promise<HttpAns
         host: url.hostname,
         path: `${url.pathname}${url.search}`,
         headers: { ...request.headers, ...length, host: url.host, connection: 'close' },
-        // Without an agent, node takes exactly this connection.
+        // Without an agent, node uses exactly this connection.
         createConnection: () => socket,
       },
       (answer) => {

@@ -1,15 +1,15 @@
-/** Which process is meant, for ever: host, boot, number and start. Must never end another process than exactly that one. */
+/** Identifies one process by host, boot, pid and start time, and ends it. Must never end any other process. */
 import nodeFs, { readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import { codeOf, READ_ONLY, readAll, withFile } from '../durable/open-file.ts';
 
-/** Names one process for ever: the pid alone is reused, so the boot and the start time come with it. */
+/** Identifies one process permanently: pids are reused, so it includes the boot and the start time. */
 export interface ProcessIdentity {
   readonly host: string;
   readonly boot: string;
   readonly pid: number;
-  /** Clock ticks since boot, from /proc/<pid>/stat; empty where the system does not say. */
+  /** Clock ticks since boot, from /proc/<pid>/stat; empty if the system does not report it. */
   readonly started: string;
 }
 
@@ -26,7 +26,7 @@ export function thisProcess(): ProcessIdentity {
   return { host: hostName(), boot: bootId(), pid: process.pid, started: typeof stat === 'string' ? '' : stat.started };
 }
 
-/** Containers may share a host's name but not its process numbers, so a pid namespace of its own counts as another host. */
+/** Containers may share the host's name but not its pids, so a separate pid namespace counts as another host. */
 function hostName(): string {
   try {
     const namespace = readlinkSync('/proc/self/ns/pid');
@@ -44,7 +44,7 @@ function bootId(): string {
   }
 }
 
-/** Not node's readFileSync, which aborts the whole process where a close fails (seen on Node 20.20). */
+/** Not node's readFileSync, which aborts the whole process if a close fails (seen on Node 20.20). */
 function textOf(path: string): string {
   return withFile(path, READ_ONLY, nodeFs, (fd) => readAll(fd, MAX_PROC_BYTES, nodeFs).toString('utf8'));
 }
@@ -54,7 +54,7 @@ interface Stat {
   readonly started: string;
 }
 
-/** proc(5): field 3 is the state, field 22 the start time; the name before them may hold spaces and brackets. */
+/** proc(5): field 3 is the state, field 22 the start time; the name before them may contain spaces and brackets. */
 function statOf(pid: number): Stat | 'none' | 'unreadable' {
   try {
     const stat = textOf(`/proc/${pid}/stat`);
@@ -65,7 +65,7 @@ function statOf(pid: number): Stat | 'none' | 'unreadable' {
   }
 }
 
-/** True while exactly this process (not another one with its pid) exists on this host, or may exist. A zombie runs no more. */
+/** True if exactly this process (not another one with its pid) exists on this host, or may exist. A zombie does not count. */
 export function isRunning(one: ProcessIdentity): boolean {
   return lookFor(one) !== 'gone';
 }
@@ -75,7 +75,7 @@ function lookFor(one: ProcessIdentity): 'running' | 'gone' | 'unsure' {
   const rebooted = one.boot !== here.boot && one.boot !== '' && here.boot !== '';
   if (one.host !== here.host || rebooted) return 'gone';
   const stat = statOf(one.pid);
-  // Without /proc nobody can tell a process from a later one with its number: then a number in use may be the one.
+  // Without /proc a process cannot be told from a later one with the same pid: then a pid in use may be the one.
   if (here.started === '' || one.started === '' || stat === 'unreadable') return answersSignal(one.pid) ? 'unsure' : 'gone';
   return stat !== 'none' && stat.started === one.started && stat.state !== 'Z' && stat.state !== 'X' ? 'running' : 'gone';
 }
@@ -88,12 +88,12 @@ function answersSignal(pid: number): boolean {
   }
 }
 
-/** SIGKILLs exactly this process and waits until it is gone. False when it cannot be ended from here. */
+/** Sends SIGKILL to exactly this process and waits until it is gone. False if it cannot be ended from here. */
 export async function end(one: ProcessIdentity): Promise<boolean> {
   if (one.host !== hostName()) return false;
   const seen = lookFor(one);
   if (seen === 'gone') return true;
-  // A number below 2 would be this group, everybody, or init; one that is unsure could be an innocent process.
+  // A pid below 2 would mean this group, every process, or init; an unsure one could be an unrelated process.
   if (seen === 'unsure' || !Number.isSafeInteger(one.pid) || one.pid < 2 || one.pid === process.pid) return false;
   try {
     process.kill(one.pid, 'SIGKILL');

@@ -1,4 +1,4 @@
-/** Changes in words: a line for people, and a shell command that does the same by hand. Must not run anything. */
+/** Changes in words: a line for people, and a shell command that makes the same change by hand. Must not run anything. */
 import { createHash } from 'node:crypto';
 import { safeLine, shellWord } from '../text.ts';
 import type { Change, Request, Socket } from './change.ts';
@@ -19,7 +19,7 @@ export function describe(change: Change): string {
   }
 }
 
-/** A line is shown; of several, which nobody could compare by eye, the size and the beginning of their SHA-256. */
+/** One line is shown in full; several lines, which no one could compare by eye, as size and the beginning of their SHA-256. */
 function contentText(content: string): string {
   const bytes = `${Buffer.byteLength(content)} bytes`;
   if (!content.trim().includes('\n')) return `(${bytes}): ${short(content.trim())}`;
@@ -64,7 +64,7 @@ function requestCommand(change: Request): string {
   return `${header} | ${[...words, '--config', '-', shellWord(change.url)].join(' ')}`;
 }
 
-/** curl names a form where no type is given; the change names none. */
+/** Without a content type curl declares a form; the change declares none. */
 function contentType({ headers }: Request): string[] {
   const given = Object.keys(headers ?? {}).some((name) => name.toLowerCase() === 'content-type');
   return given ? [] : ['--header', "'content-type:'"];

@@ -1,11 +1,14 @@
-/** Files that survive a power cut once a function here has returned. All synchronous; must never swallow an error of a write. */
+/**
+ * Files that survive a power cut once a function here has returned: created whole, replaced, marked, or growing by lines. All
+ * synchronous; must never swallow an error of a write.
+ */
 import { randomBytes } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Fs } from './fs.ts';
 import { codeOf, FsyncFailed, flush, flushDir, look, quietly, READ_ONLY, readAll, withFile, writeAll } from './open-file.ts';
 
-/** Modes of what kvdeploy writes; with a group, its members can come to the rescue. */
+/** File modes of the state; with a group, its members can run break-glass. */
 export interface Modes {
   readonly dir: number;
   readonly file: number;
@@ -14,14 +17,14 @@ export interface Modes {
 
 export const OWNER_ONLY: Modes = { dir: 0o700, file: 0o600, gid: undefined };
 
-/** Folders hand their group on to what is made in them (set-group-ID). */
+/** Folders pass their group on to new files (set-group-ID). */
 export function groupModes(gid: number): Modes {
   return { dir: 0o2770, file: 0o660, gid };
 }
 
 /**
- * Gives a new file or folder to those who own the folder `dir` that it lies in: to its user, whom root would otherwise lock out,
- * and to the group `gid`, or to the folder's own where that may write there. The mode comes last: chown clears set-group-ID.
+ * Gives a new file or folder to the owners of its folder `dir`: to its user, whom root would otherwise lock out, and to the group
+ * `gid`, or to the folder's group if that may write there. The mode comes last, because chown clears set-group-ID.
  */
 export function share(fd: number, dir: string, gid: number | undefined, fs: Fs): void {
   const [made, folder] = [fs.fstatSync(fd), fs.statSync(dir)];
@@ -32,25 +35,29 @@ export function share(fd: number, dir: string, gid: number | undefined, fs: Fs):
   fs.fchmodSync(fd, made.isDirectory() ? modes.dir : modes.file);
 }
 
-/** It may or may not be on disk, and nobody can know before the next start: neither acknowledged nor undone. */
+/** The write may or may not be on disk; this is unknown until the next start. It is neither acknowledged nor undone. */
 export class InDoubt extends Error {
   constructor(cause: Error) {
     super(`IN DOUBT: ${cause.message}`, { cause });
   }
 }
 
-const NEW_FILE = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_RDWR;
+const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
+
+const NEW_FILE = O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR;
+
+const GROWING_FILE = O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_RDWR;
 
 const TEMPORARY = '.tmp.';
 
 const STALE_TEMPORARY_MS = 60 * 60 * 1000;
 
-/** A name in `dir` that nobody else uses. */
+/** An unused name in `dir`. */
 export function temporaryName(dir: string): string {
   return join(dir, `${TEMPORARY}${process.pid}.${randomBytes(6).toString('hex')}`);
 }
 
-/** Removes what crashed writers left in `dir` an hour ago or earlier. Never throws: what stays behind is litter, not harm. */
+/** Removes temporary files that crashed writers left in `dir` an hour ago or earlier. Never throws: a leftover does no harm. */
 export function sweepTemporaries(dir: string, nowMs: number, fs: Fs): void {
   quietly(() => {
     for (const name of fs.readdirSync(dir).filter((name) => name.startsWith(TEMPORARY))) {
@@ -61,8 +68,8 @@ export function sweepTemporaries(dir: string, nowMs: number, fs: Fs): void {
 }
 
 /**
- * Creates `path` (it must not exist) with exactly `bytes`, flushed and read back. The directory is not flushed yet. `prepare` may
- * give the empty file to somebody.
+ * Creates `path` (it must not exist) with exactly `bytes`, flushed and read back. The directory is not flushed yet. `prepare` gets
+ * the empty file, to set its owner and mode.
  */
 export function createFile(path: string, bytes: Uint8Array, fs: Fs, prepare: (fd: number) => void): void {
   try {
@@ -78,7 +85,7 @@ export function createFile(path: string, bytes: Uint8Array, fs: Fs, prepare: (fd
   }
 }
 
-/** As createFile, under a temporary name in `dir`, which it returns; once more with a new file after a failed fsync. */
+/** As createFile, under a temporary name in `dir`, which it returns. After a failed fsync it tries again with a new file. */
 function createTemporary(dir: string, bytes: Uint8Array, fs: Fs, prepare: (fd: number) => void): string {
   const create = () => {
     const path = temporaryName(dir);
@@ -121,13 +128,13 @@ function linkNew(from: string, to: string, fs: Fs): boolean {
     fs.linkSync(from, to);
     return true;
   } catch (error) {
-    // ENOENT: this process was so slow that its temporary file was swept up.
+    // ENOENT: this process was so slow that its temporary file was removed as stale.
     if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOENT') return false;
     throw error;
   }
 }
 
-/** Flushes a directory after its names changed: the change is visible already, so a failure is in doubt. */
+/** Flushes a directory after a change of names: the change is already visible, so a failure leaves it in doubt. */
 export function flushDirOrDoubt(dir: string, fs: Fs): void {
   try {
     flushDir(dir, fs);
@@ -137,9 +144,9 @@ export function flushDirOrDoubt(dir: string, fs: Fs): void {
 }
 
 /**
- * Puts `content` at `path`: a new file beside it, flushed and read back, renamed over, the directory flushed. Keeps the mode and,
- * where it may, the owner of what was there; a new one is 0644, or shared as `state` says. `permit` throws to stop it just
- * before the rename. Equal content is not written again, only flushed. A symlink there is replaced, never followed.
+ * Writes `content` to `path`: writes, flushes and reads back a new file next to it, renames it over the old one, and flushes the
+ * directory. Keeps the old mode and, if allowed, the owner; a new file is 0644, or shared as `state` says. `permit` throws to
+ * stop it just before the rename. Equal content is only flushed. A symlink there is replaced, never followed.
  */
 export function replaceFile(
   path: string,
@@ -178,7 +185,7 @@ function existing(path: string, fs: Fs): Stats | undefined {
   return stat;
 }
 
-/** True when the file has these bytes and keeps them. False also after a failed fsync: that file is lost to us. */
+/** True if the file has these bytes durably. False after a failed fsync too: only a new file can be trusted then. */
 function holds(path: string, bytes: Uint8Array, fs: Fs): boolean {
   try {
     return withFile(path, READ_ONLY, fs, (fd) => {
@@ -192,8 +199,8 @@ function holds(path: string, bytes: Uint8Array, fs: Fs): boolean {
 }
 
 /**
- * Makes `dir` and its missing parents, durably. Not node's recursive mkdir: that one loops for ever where mkdir(2) says ENOENT
- * below an existing folder, as in /proc (seen on Node 20.20), and a rescue must not hang on somebody's HOME.
+ * Makes `dir` and its missing parents, durably. Not node's recursive mkdir: that one loops forever if mkdir(2) returns ENOENT
+ * below an existing folder, as in /proc (seen on Node 20.20), and break-glass must not hang because of a HOME like that.
  */
 export function makeFolders(dir: string, fs: Fs): void {
   if (fs.existsSync(dir)) return;
@@ -205,4 +212,53 @@ export function makeFolders(dir: string, fs: Fs): void {
     if (codeOf(error) !== 'EEXIST') throw error;
   }
   flushDir(parent, fs);
+}
+
+/** Makes sure, durably, that `path` exists. Only the name counts; an existing file is not changed. */
+export function placeMark(path: string, text: string, fs: Fs): void {
+  const write = (fd: number) => {
+    // A mark that root made must stay readable for the usual user; a failure to share it must not stop a rescue.
+    quietly(() => share(fd, dirname(path), undefined, fs));
+    // On a full disk only the name is written. That is enough: the text is for people.
+    quietly(() => writeAll(fd, Buffer.from(text), fs));
+    flush(fd, path, fs);
+  };
+  try {
+    withFile(path, NEW_FILE, fs, write);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
+  flushDir(dirname(path), fs);
+}
+
+/** How a list of lines is kept. */
+export interface LinesKept {
+  /** It never grows beyond what its reader takes. */
+  readonly maxBytes: number;
+  /** Readable by every user, or given to the owners of the folder. */
+  readonly readers: 'all' | 'owners';
+}
+
+/**
+ * Appends a line durably, on a line of its own even after one that a crash has torn. `lineAfter` gets the present content. The
+ * file is never rewritten, so the lines of two concurrent writers both stay.
+ */
+export function appendLine(path: string, lineAfter: (before: string) => string, fs: Fs, { maxBytes, readers }: LinesKept): void {
+  const append = (fd: number) => {
+    const stat = fs.fstatSync(fd);
+    if (!stat.isFile()) throw new Error(`${path} is not a regular file`);
+    if (stat.size > maxBytes) throw new Error(`${path} has more than ${maxBytes} bytes`);
+    if (stat.size === 0)
+      quietly(() => (readers === 'owners' ? share(fd, dirname(path), undefined, fs) : fs.fchmodSync(fd, 0o644)));
+    const before = readAll(fd, stat.size, fs).toString('utf8');
+    const line = Buffer.from(`${before === '' || before.endsWith('\n') ? '' : '\n'}${lineAfter(before)}\n`);
+    if (stat.size + line.length > maxBytes) throw new Error(`${path} is full`);
+    writeAll(fd, line, fs);
+    flush(fd, path, fs);
+    // Others may have appended in between, so our line is at that offset or after it.
+    const since = readAll(fd, fs.fstatSync(fd).size - stat.size, fs, stat.size);
+    if (!since.includes(line)) throw new Error(`${path} does not contain what was written to it`);
+  };
+  withFile(path, GROWING_FILE, fs, append, readers === 'all' ? 0o644 : 0o600);
+  flushDir(dirname(path), fs);
 }

@@ -1,10 +1,7 @@
-/**
- * Changes: absolute, repeatable instructions to the outside, and the one way they are made. Every rollout and
- * break-glass run the same `make`. Must import nothing but node: and this folder.
- */
+/** The functions of node:fs that kvdeploy uses, as one type, so that a test can put a failing disk in their place. */
 import type * as nodeFs from 'node:fs';
 
-/** The part of node:fs that the durable paths use; all of it synchronous, so that a crash sweep is exhaustive. */
+/** All of them synchronous, so that a crash test can visit every state in between. */
 export type Fs = Pick<
   typeof nodeFs,
   | 'constants'

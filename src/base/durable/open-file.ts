@@ -1,4 +1,4 @@
-/** Open files: every byte counted, every one closed, no error of a write or a close swallowed. Must not know what is in them. */
+/** Open files: counts every byte, closes every file, and swallows no error of a write or a close. Must not know their content. */
 import { constants, type Stats } from 'node:fs';
 import type { Fs } from './fs.ts';
 
@@ -13,10 +13,10 @@ export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** What lies at `path`, or undefined when nothing is there. Any other error is thrown: "cannot look" is not "absent". */
+/** The stats of `path`, or undefined if it does not exist. Throws any other error: "cannot tell" is not "absent". */
 export function look(path: string, fs: Fs, how: 'lstatSync' | 'statSync' = 'lstatSync'): Stats | undefined {
   try {
-    // Absence is the usual answer: node then makes no error of it, which costs more than the look itself.
+    // A missing file is the usual case, and creating an error for it would cost more than the call itself.
     return fs[how](path, { throwIfNoEntry: false });
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
@@ -24,7 +24,7 @@ export function look(path: string, fs: Fs, how: 'lstatSync' | 'statSync' = 'lsta
   }
 }
 
-/** Opens, uses and closes. An error of close counts like any other, unless an earlier one is already on its way. */
+/** Opens, uses and closes a file. An error of close is thrown like any other, unless an earlier one is already being thrown. */
 export function withFile<T>(path: string, flags: number, fs: Fs, use: (fd: number) => T, mode = 0o600): T {
   const fd = fs.openSync(path, flags, mode);
   let result: T;
@@ -38,7 +38,7 @@ export function withFile<T>(path: string, flags: number, fs: Fs, use: (fd: numbe
   return result;
 }
 
-/** Writes every byte: a short count is not an error to write(2), so it is asked again until nothing is left. */
+/** Writes every byte: write(2) may write fewer bytes than requested, so it is called until nothing is left. */
 export function writeAll(fd: number, bytes: Uint8Array, fs: Fs): void {
   let done = 0;
   while (done < bytes.length) {
@@ -69,7 +69,7 @@ export function flush(fd: number, path: string, fs: Fs): void {
   }
 }
 
-/** Makes names in a directory durable. */
+/** Makes the names in a directory durable. */
 export function flushDir(dir: string, fs: Fs): void {
   withFile(dir, constants.O_RDONLY | constants.O_DIRECTORY, fs, (fd) => flush(fd, dir, fs));
 }
@@ -79,6 +79,6 @@ export function quietly(cleanUp: () => void): void {
   try {
     cleanUp();
   } catch {
-    // The error that led here, or the success that stands already, is what counts.
+    // The caller already has its error or its success.
   }
 }

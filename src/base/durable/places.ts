@@ -1,17 +1,16 @@
-/** Where states lie on this machine, so that break-glass needs no config. Must not create the system's folder: that moves the default. */
+/** The state directories of this machine, so that break-glass needs no config. Must not create /var/lib/kvdeploy: that would change the default. */
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { makeFolders } from './durable-file.ts';
+import { appendLine, makeFolders } from './durable-file.ts';
 import type { Fs } from './fs.ts';
 import { readRegular } from './state-dir.ts';
-import { appendLine } from './state-marks.ts';
 
-/** The two folders that are looked into without being told; parameters so that tests leave the machine's own alone. */
+/** The folders that are always searched; parameters, so that tests do not touch the real ones. */
 export interface Roots {
   readonly system: string;
   /** `${XDG_STATE_HOME:-~/.local/state}/kvdeploy` */
   readonly home: string;
-  /** `~/.local/state/kvdeploy`, wherever XDG_STATE_HOME points: whoever comes to the rescue may not have that variable. */
+  /** Always `~/.local/state/kvdeploy`: whoever runs break-glass may not have XDG_STATE_HOME set. */
   readonly homePlaces: string;
 }
 
@@ -28,14 +27,14 @@ export function rootsOf(env: Env): Roots {
   return { system: '/var/lib/kvdeploy', home, homePlaces };
 }
 
-/** The state directory where neither option, environment nor config names one. */
+/** The state directory if neither option, environment nor config names one. */
 export function defaultStateDir(fs: Fs, roots: Roots): string {
   return fs.existsSync(roots.system) ? roots.system : roots.home;
 }
 
 /**
- * Notes durably that a state, or a copy of one, lies in `dir`, unless it is one of the folders that are looked into anyway.
- * Returns the file that names it now, or undefined where none is needed. Throws when it can be written nowhere.
+ * Records durably that `dir` is a state directory or a copy of one, unless it is always searched anyway. Returns the file that
+ * lists it, or undefined if none is needed. Throws if no file can be written.
  */
 export function recordPlace(dir: string, fs: Fs, roots: Roots): string | undefined {
   if (!isAbsolute(dir) || /[\r\n\0]/.test(dir)) throw new Error(`not an absolute path, or not a single line: ${dir}`);
@@ -47,7 +46,7 @@ export function recordPlace(dir: string, fs: Fs, roots: Roots): string | undefin
     try {
       return append(roots.system, dir, fs);
     } catch {
-      // Not ours to write: the home folder is what the second place is for.
+      // No permission there: that is what the list in the home folder is for.
     }
   }
   makeFolders(roots.homePlaces, fs);
@@ -60,7 +59,7 @@ function append(root: string, dir: string, fs: Fs): string {
   return file;
 }
 
-/** Every folder that may hold states: the two known ones and all that were noted. Reads only; what cannot be read is left out. */
+/** Every directory that may contain state: the default ones and all recorded ones. Reads only; skips what cannot be read. */
 export function knownPlaces(fs: Fs, roots: Roots): string[] {
   const named = [roots.system, roots.homePlaces].flatMap((root) => listed(root, fs));
   return [...new Set([roots.system, roots.home, roots.homePlaces, ...named])];

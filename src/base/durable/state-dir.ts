@@ -1,11 +1,11 @@
-/** The state's folders and files: who may own and write them, and what filesystem keeps them. Must not follow symlinks. */
+/** Folders and files of the state: who may own and write them, and which filesystem stores them. Must not follow symlinks. */
 import { constants, type Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createFile, type Modes, makeFolders, share, temporaryName } from './durable-file.ts';
 import type { Fs } from './fs.ts';
 import { codeOf, flushDir, look, quietly, READ_ONLY, readAll, withFile } from './open-file.ts';
 
-/** Somebody else could have put there, or changed, what was found. */
+/** Someone else could have created or changed this file. */
 export class Unsafe extends Error {
   readonly file: string;
   readonly why: string;
@@ -17,34 +17,34 @@ export class Unsafe extends Error {
   }
 }
 
-/** What is wrong, without the file that it is wrong with. */
+/** The reason, without the file name. */
 export function whyOf(error: unknown): string {
   return error instanceof Unsafe ? error.why : (error as Error).message;
 }
 
 /**
- * Makes `stateDir` and the folders `below` it, durably, shared as `modes` says, and returns the last one. Throws Unsafe when one of
- * them is a symlink or not ours alone; `stateDir` itself may be reached through a link: its owner chose that.
+ * Makes `stateDir` and the folders `below` it durably, with these modes, and returns the last one. Throws Unsafe if one of them
+ * is a symlink or belongs to someone else; `stateDir` itself may be a link, because its owner chose that.
  */
 export function openStateDir(stateDir: string, below: readonly string[], fs: Fs, modes: Modes): string {
   if (look(stateDir, fs, 'statSync') === undefined) makeRoot(stateDir, fs, modes);
   let dir = fs.realpathSync(stateDir);
   const home = homeOf(dir, fs.statSync(dir));
-  // Whoever made it may have been killed before its name was durable; nothing is put into it until it is.
+  // Its creator may have been killed before its name was durable; nothing is written into it before that.
   if (look(join(dir, below[0] ?? ''), fs) === undefined) flushNames(dir, fs);
   for (const name of below) {
     if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) throw new Error(`not a folder name: ${name}`);
     const next = join(dir, name);
     if (look(next, fs) === undefined) makeDir(next, fs, (fd) => share(fd, dir, modes.gid, fs));
     mustBeOurs(next, fs.lstatSync(next), home, modes.gid);
-    // Also where it was there already: whoever made it may have been killed before this.
+    // An existing folder is flushed too: its creator may have been killed before this point.
     flushDir(dir, fs);
     dir = next;
   }
   return dir;
 }
 
-/** True when the folders `below` the state directory are there. Reads only; throws Unsafe as `openStateDir` does. */
+/** True if the folders `below` the state directory exist. Reads only; throws Unsafe as `openStateDir` does. */
 export function stateDirExists(stateDir: string, below: readonly string[], fs: Fs, modes: Modes): boolean {
   const root = look(stateDir, fs, 'statSync');
   if (root === undefined) return false;
@@ -58,7 +58,7 @@ export function stateDirExists(stateDir: string, below: readonly string[], fs: F
   });
 }
 
-/** Missing parents get 0700 as well: whoever wants the state somewhere public makes that place first. */
+/** Missing parents also get 0700: to put the state into a public folder, create that folder first. */
 function makeRoot(stateDir: string, fs: Fs, modes: Modes): void {
   makeFolders(dirname(stateDir), fs);
   makeDir(stateDir, fs, (fd) => {
@@ -67,7 +67,7 @@ function makeRoot(stateDir: string, fs: Fs, modes: Modes): void {
   });
 }
 
-/** Makes the names that lead to `dir` durable. A folder that may not be opened, or cannot be written, is not one that we changed. */
+/** Makes every name on the path to `dir` durable. Skips folders that cannot be opened or written: kvdeploy did not change those. */
 function flushNames(dir: string, fs: Fs): void {
   for (let at = dir; at !== dirname(at); at = dirname(at)) {
     try {
@@ -88,7 +88,7 @@ function makeDir(dir: string, fs: Fs, prepare: (fd: number) => void): void {
   withFile(dir, READ_ONLY | constants.O_DIRECTORY, fs, prepare);
 }
 
-/** The state directory's own stats, by which everything below it is judged. Only root works in somebody else's. */
+/** The stats of the state directory; everything below it is judged by them. Only root may use another user's directory. */
 function homeOf(dir: string, stat: Stats): Stats {
   const user = process.geteuid?.();
   const ours = user === 0 || stat.uid === 0 || stat.uid === user || isShared(stat);
@@ -109,8 +109,8 @@ function isShared(dir: Stats): boolean {
 }
 
 /**
- * Why strangers could have made or changed what lies in the state, or undefined: its owner must be root, this user or the owner of
- * `home`, or its group `gid` or the one that shares `home`. With neither group, no group may write it.
+ * Why someone else could have created or changed a file of the state, or undefined. Its owner must be root, this user or the owner
+ * of `home`, or its group must be `gid` or the group that shares `home`. Without either group, no group may write to it.
  */
 export function strangerProblem(stat: Stats, home: Stats, gid: number | undefined): string | undefined {
   const groupMay = (stat.mode & 0o020) === 0 || gid !== undefined || isShared(home);
@@ -118,7 +118,7 @@ export function strangerProblem(stat: Stats, home: Stats, gid: number | undefine
   return foreignProblem(stat, home, gid) ?? problem;
 }
 
-/** The same without the last sentence: a rescue takes what somebody restored with a careless umask. */
+/** The same without the last rule: break-glass accepts files that were restored with a careless umask. */
 function foreignProblem(stat: Stats, home: Stats, gid: number | undefined): string | undefined {
   if ((stat.mode & 0o002) !== 0) return 'any user can write to it';
   const user = stat.uid === 0 || stat.uid === home.uid || stat.uid === process.geteuid?.();
@@ -127,7 +127,7 @@ function foreignProblem(stat: Stats, home: Stats, gid: number | undefined): stri
 }
 
 /**
- * A regular file of at most `maxBytes` that passes `judge`; throws Unsafe where it is none. Never hangs on a FIFO or follows a link.
+ * Reads a regular file of at most `maxBytes` that passes `judge`; throws Unsafe otherwise. Never hangs on a FIFO or follows a link.
  */
 export function readOurs(path: string, maxBytes: number, fs: Fs, judge: (stat: Stats) => string | undefined): Buffer {
   try {
@@ -148,14 +148,14 @@ function fileProblem(file: Stats, maxBytes: number): string | undefined {
   return file.size > maxBytes ? `it has more than ${maxBytes} bytes` : undefined;
 }
 
-/** The text of a regular file in `dir`, as `readOurs`, judged by the folder alone: it needs no config. */
+/** The text of a regular file in `dir`, read as `readOurs` does, judged only by its folder: this needs no config. */
 export function readRegular(dir: string, name: string, maxBytes: number, fs: Fs): string {
   const bytes = readOurs(join(dir, name), maxBytes, fs, (stat) => foreignProblem(stat, fs.statSync(dir), undefined));
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
 }
 
 export interface Filesystem {
-  /** volatile: gone after a restart; unsure: its promises depend on somebody else. */
+  /** volatile: lost at a restart; unsure: another system decides whether a flush is durable. */
   readonly kind: 'durable' | 'volatile' | 'unsure';
   readonly name: string;
 }
@@ -175,13 +175,13 @@ const FILESYSTEMS = new Map<number, Filesystem>([
   [0x794c7630, { kind: 'unsure', name: 'overlay' }],
 ]);
 
-/** What keeps the files below `dir`. */
+/** The filesystem that stores `dir`. */
 export function filesystemOf(dir: string, fs: Fs): Filesystem {
   const type = Number(fs.statfsSync(dir).type) >>> 0;
   return FILESYSTEMS.get(type) ?? { kind: 'unsure', name: `filesystem 0x${type.toString(16)}` };
 }
 
-/** Writes, links, flushes and removes a probe in `dir`; says what went wrong, or undefined when the disk keeps its word. */
+/** Writes, links, flushes and removes a probe in `dir`. Returns what went wrong, or undefined. */
 export function diskProblem(dir: string, fs: Fs): string | undefined {
   const probe = temporaryName(dir);
   try {

@@ -1,17 +1,17 @@
-/** The hold: a file that stops every rollout of a scope after break-glass. Must count whatever is there, readable or not. */
+/** The hold: a file that stops every rollout of a scope after break-glass. It counts even if it cannot be read. */
 import { join } from 'node:path';
+import { placeMark } from '../durable/durable-file.ts';
 import type { Fs } from '../durable/fs.ts';
 import { codeOf, flushDir, look } from '../durable/open-file.ts';
 import { readRegular, whyOf } from '../durable/state-dir.ts';
-import { placeMark } from '../durable/state-marks.ts';
 import { canonical, oneOf, type Reader, shape, text } from '../shape.ts';
 import { safeLine } from '../text.ts';
 import { type Deed, deedFields } from './records.ts';
 
-/** What break-glass writes into the hold, for whoever meets it. */
+/** What break-glass writes into the hold, for whoever finds it. */
 export interface HoldNote extends Deed {
   readonly formatVersion: 1;
-  /** Of the break-glass record with the whole story. */
+  /** The break-glass record with all details. */
   readonly recordId: string;
 }
 
@@ -19,7 +19,7 @@ export interface Hold {
   readonly file: string;
   /** One sentence for people. */
   readonly text: string;
-  /** Null when the file does not say, or not readably. */
+  /** Null if the file cannot be read as a note. */
   readonly note: HoldNote | null;
 }
 
@@ -27,7 +27,7 @@ const MAX_HOLD_BYTES = 16 * 1024;
 
 const noteReader: Reader<HoldNote> = shape({ ...deedFields, formatVersion: oneOf(1), recordId: text(64) }, {});
 
-/** The hold in the first of `dirs` that has one. A folder that is not there has none; one that cannot be looked into counts as held. */
+/** The hold in the first of `dirs` that has one. A missing folder has none; a folder that cannot be checked counts as held. */
 export function readHold(dirs: readonly string[], fs: Fs): Hold | undefined {
   for (const dir of dirs) {
     const hold = holdIn(dir, fs);
@@ -58,12 +58,12 @@ function isAbsence(error: unknown): boolean {
 }
 
 export interface HoldWritten {
-  /** Folders in which a hold lies now, an earlier one included. */
+  /** Folders that now have a hold, including an earlier one. */
   readonly written: readonly string[];
   readonly failed: readonly { readonly dir: string; readonly why: string }[];
 }
 
-/** Sets the hold in every one of `dirs`, durably. One that lies there already stays as it is. Never throws. */
+/** Sets the hold in each of `dirs`, durably. An existing one is not changed. Never throws. */
 export function writeHold(dirs: readonly string[], note: HoldNote, fs: Fs): HoldWritten {
   const written: string[] = [];
   const failed: { dir: string; why: string }[] = [];
@@ -78,7 +78,7 @@ export function writeHold(dirs: readonly string[], note: HoldNote, fs: Fs): Hold
   return { written, failed };
 }
 
-/** Removes the hold from every one of `dirs`, durably. Tries all, then throws when one could not be removed. */
+/** Removes the hold from each of `dirs`, durably. Tries all, then throws if one could not be removed. */
 export function liftHold(dirs: readonly string[], fs: Fs): void {
   const problems: string[] = [];
   for (const dir of dirs) {

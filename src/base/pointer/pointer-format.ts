@@ -1,4 +1,4 @@
-/** The pointer's one text form: a line of canonical JSON and a line with its SHA-256. No I/O. */
+/** The text format of the pointer: a line of canonical JSON and a line with its SHA-256. No I/O. */
 import { createHash } from 'node:crypto';
 import type { Change, Check, HttpCheck } from '../changes/change.ts';
 import type { Scope } from '../scope.ts';
@@ -10,18 +10,18 @@ export interface PointedBuild {
   readonly digest: string;
   readonly version: string;
   readonly sequence: number;
-  /** What the router calls its place. */
+  /** The router's name for its place. */
   readonly ref: string;
 }
 
-/** A build that was known-good, and everything needed to bring it back. */
+/** A build that was known-good, and everything needed to restore it. */
 export interface Restore {
   readonly build: PointedBuild;
   /** RFC 3339, UTC. */
   readonly knownGoodSince: string;
   readonly changes: readonly Change[];
   readonly checks: readonly Check[];
-  /** Asks the build at its own address for its GUID; null where builds here do not say. */
+  /** Queries the build at its own address for its GUID; null if the builds here do not report it. */
   readonly identity: HttpCheck | null;
 }
 
@@ -34,11 +34,11 @@ export interface Pointer {
   readonly rollout: string | null;
   readonly ledgerHead: string | null;
   readonly knownGood: Restore;
-  /** Up to 5 earlier known-good builds, newest first, each rendered over the members of now. */
+  /** Up to 5 earlier known-good builds, newest first, each rendered for the current members. */
   readonly earlier: readonly Restore[];
   /** GUIDs of builds marked bad. */
   readonly bad: readonly string[];
-  /** How long the router can still act on a connection after our last byte. */
+  /** How long the router can still act on a connection after kvdeploy's last byte. */
   readonly idleTimeoutMs: number;
 }
 
@@ -50,13 +50,13 @@ const NAME = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** A GUID has several spellings (RFC 9562) that name one build; any other text comes back trimmed and in small letters. */
+/** Several spellings of a GUID (RFC 9562) name the same build. Any other text is returned trimmed and in lower case. */
 export function plainGuid(said: string): string {
   const plain = said.trim().toLowerCase();
   return plain.startsWith('urn:uuid:') ? plain.slice('urn:uuid:'.length) : plain.replace(/^\{(.*)\}$/, '$1');
 }
 
-/** True for one text, and for two spellings of one GUID. Two places whose names differ in capitals are two. */
+/** True for equal texts, and for two spellings of one GUID. Names of places that differ in case are different places. */
 export function saysTheSame(a: string, b: string): boolean {
   return a === b || (GUID.test(plainGuid(a)) && plainGuid(a) === plainGuid(b));
 }
@@ -167,7 +167,7 @@ export function sha256(data: string | Uint8Array): string {
   return createHash('sha256').update(data).digest('hex');
 }
 
-/** The pointer's bytes. Earlier builds that do not fit into 64 KiB are left out, oldest first; throws when the rest does not fit. */
+/** The pointer's bytes. Omits the oldest earlier builds if they do not fit into 64 KiB; throws if the rest does not fit. */
 export function encodePointer(pointer: Pointer): string {
   const first = canonical(pointerReader(pointer, 'pointer'));
   const encoded = `${first}\nsha256:${sha256(first)}\n`;
@@ -176,7 +176,7 @@ export function encodePointer(pointer: Pointer): string {
   return encodePointer({ ...pointer, earlier: pointer.earlier.slice(0, -1) });
 }
 
-/** Reads a pointer's bytes; throws an Error that says what is wrong with them. */
+/** Reads a pointer's bytes; throws an Error that says what is wrong. */
 export function decodePointer(encoded: string): Pointer {
   const [first = '', sum, rest, ...more] = encoded.split('\n');
   if (rest !== '' || more.length > 0) throw new Error('it does not consist of two complete lines');
@@ -185,7 +185,7 @@ export function decodePointer(encoded: string): Pointer {
   const version = said?.formatVersion;
   if (version !== 1) throw new Error(`its format is ${String(version)}, but this program supports only format 1`);
   const pointer = pointerReader(said, 'pointer');
-  // One spelling only: a repeated key, which JSON.parse takes the last of, shows here.
+  // This finds a repeated key, of which JSON.parse takes the last.
   if (canonical(pointer) !== first) throw new Error('its JSON is not in canonical form');
   return pointer;
 }

@@ -1,6 +1,6 @@
 /**
- * The durable known-good pointer: immutable generations `ptr.<12 digits>`, published by link(2). Must never acknowledge what a
- * power cut could still take away, and never delete a generation that does not verify.
+ * The durable known-good pointer: immutable generations `ptr.<12 digits>`, published by link(2). Must never acknowledge a write
+ * that a power cut could still lose, and never delete a generation that does not verify.
  */
 import { join } from 'node:path';
 import { createWhole, flushDirOrDoubt, type Modes, replaceFile, sweepTemporaries } from '../durable/durable-file.ts';
@@ -12,7 +12,7 @@ import { decodePointer, encodePointer, MAX_POINTER_BYTES, type Pointer, scopeRea
 
 const KEPT_GENERATIONS = 10;
 
-/** The file name of the rescue program beside each pointer. */
+/** The file name of the rescue program next to each pointer. */
 export const RESCUE_FILE = 'break-glass.mjs';
 
 /** The folder of a scope below a state directory. Throws on names that could leave it. */
@@ -21,12 +21,12 @@ export function scopeDir(stateDir: string, scope: Scope): string {
   return join(stateDir, tenant, environment, service);
 }
 
-/** Where the pointer, the hold and break-glass.mjs of a scope lie. */
+/** The folder of a scope's pointer, hold and break-glass.mjs. */
 export function pointerDir(stateDir: string, scope: Scope): string {
   return join(scopeDir(stateDir, scope), 'pointer');
 }
 
-/** The same inside a copy: one copy directory serves many scopes, and is laid out as a state directory is. */
+/** The same inside a copy: one copy directory serves many scopes and has the layout of a state directory. */
 export function copyDir(copy: string, scope: Scope): string {
   return pointerDir(copy, scope);
 }
@@ -43,15 +43,15 @@ export interface PointersRead {
   /** Every generation that verifies, newest first. */
   readonly all: readonly Pointer[];
   readonly damaged: readonly DamagedPointer[];
-  /** False when the folder could not be listed or is not safe to read. Only when true does "none" mean that there is none. */
+  /** False if the folder could not be listed or is not safe to read: then an empty result does not mean that there is no pointer. */
   readonly readable: boolean;
-  /** False when there is no such folder. */
+  /** False if the folder does not exist. */
   readonly exists: boolean;
 }
 
 /**
- * Reads every generation in `dir`: needs no write, no lock and no temporary file. With `scope`, a generation of any
- * other scope is damaged; without it, the newest one's scope holds for all. Never throws.
+ * Reads every generation in `dir`, without any write, lock or temporary file. With `scope`, a generation of any other scope
+ * counts as damaged; without it, the scope of the newest one applies to all. Never throws.
  */
 export function readPointers(dir: string, fs: Fs, scope?: Scope): PointersRead {
   let names: readonly string[];
@@ -97,16 +97,16 @@ function generationNames(dir: string, fs: Fs): string[] {
     .reverse();
 }
 
-/** The highest generation number in use in any of these folders, damaged ones too; folders that are not there count as empty. */
+/** The highest generation number in any of these folders, including damaged ones; a missing folder counts as empty. */
 function highestGeneration(dirs: readonly string[], fs: Fs): number {
   const there = dirs.filter((dir) => fs.existsSync(dir));
   return Math.max(0, ...there.map((dir) => Number(generationNames(dir, fs)[0]?.slice(4) ?? 0)));
 }
 
 /**
- * Writes the next generation by temporary file, fsync and link, and returns its number once it is durable. It is higher than every
- * generation in `dir` and in `alsoAbove` (the copies: there the highest wins too). Throws InDoubt when a second new file, or the
- * folder, could not be flushed; any other error means that nothing was published.
+ * Writes the next generation by temporary file, fsync and link, and returns its number once it is durable. The number is higher
+ * than every generation in `dir` and in `alsoAbove` (the copies, where the highest wins too). Throws InDoubt if a second new
+ * file, or the folder, could not be flushed; any other error means that nothing was published.
  */
 export function writePointer(
   dir: string,
@@ -121,7 +121,7 @@ export function writePointer(
   }
 }
 
-/** Writes exactly this generation into a copy. Throws when another one of its number is there already. */
+/** Writes exactly this generation into a copy. Throws if a different one with its number is already there. */
 export function copyPointer(dir: string, pointer: Pointer, fs: Fs, modes: Modes): void {
   if (publish(dir, pointer, fs, modes, 'as-numbered')) return;
   const there = readRegular(dir, fileName(pointer.generation), MAX_POINTER_BYTES, fs);
@@ -131,8 +131,8 @@ export function copyPointer(dir: string, pointer: Pointer, fs: Fs, modes: Modes)
 }
 
 /**
- * False when the number is taken. A number below the newest may also have been taken, and pruned, while this process slept
- * between looking and linking: such a generation would be acknowledged and yet lose, so it is withdrawn.
+ * False if the number is taken. A number below the newest may also have been used, and pruned, while this process slept between
+ * listing and linking. Such a generation would be acknowledged but superseded, so it is withdrawn.
  */
 function publish(dir: string, pointer: Pointer, fs: Fs, modes: Modes, where: 'only-as-newest' | 'as-numbered'): boolean {
   const stands = () => where === 'as-numbered' || highestGeneration([dir], fs) === pointer.generation;
@@ -142,7 +142,7 @@ function publish(dir: string, pointer: Pointer, fs: Fs, modes: Modes, where: 'on
   return true;
 }
 
-/** Only ever after a newer generation is durable, and only generations that verify: a damaged one is evidence. */
+/** Called only after a newer generation is durable. Deletes only generations that verify: a damaged one is evidence. */
 function prune(dir: string, fs: Fs): void {
   const names = generationNames(dir, fs);
   for (const name of names.slice(KEPT_GENERATIONS)) {
@@ -151,11 +151,11 @@ function prune(dir: string, fs: Fs): void {
       fs.unlinkSync(join(dir, name));
     });
   }
-  // The age of a temporary file by the clock that dates it: the newest generation was made just now.
+  // The newest generation was written just now, so its date is the current time of the clock that dates the files.
   sweepTemporaries(dir, fs.lstatSync(join(dir, names[0] ?? '')).mtimeMs, fs);
 }
 
-/** Puts break-glass.mjs beside the pointer, durably; writes nothing where it lies there already. Returns its path. */
+/** Writes break-glass.mjs next to the pointer, durably, unless it is already there. Returns its path. */
 export function placeRescue(dir: string, sourceFile: string, fs: Fs, modes: Modes): string {
   const path = join(dir, RESCUE_FILE);
   replaceFile(path, fs.readFileSync(sourceFile), fs, { state: modes });

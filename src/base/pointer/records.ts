@@ -1,17 +1,16 @@
-/** The offline audit: what break-glass is about to do and what came of it, hash-chained lines. Must not stop a rescue. */
+/** The records of break-glass: its intent and its outcome, in hash-chained lines. Must not stop a rescue. */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeFolders } from '../durable/durable-file.ts';
+import { appendLine, makeFolders } from '../durable/durable-file.ts';
 import type { Fs } from '../durable/fs.ts';
 import { look } from '../durable/open-file.ts';
 import type { Roots } from '../durable/places.ts';
 import { readRegular, whyOf } from '../durable/state-dir.ts';
-import { appendLine } from '../durable/state-marks.ts';
 import type { Scope } from '../scope.ts';
 import { byKind, canonical, list, oneOf, type Reader, shape, text, whole } from '../shape.ts';
 import { guidReader, scopeReader, sha256, timeReader } from './pointer-format.ts';
 
-/** Who broke the glass of which scope, when, why, and for which build. */
+/** Who ran break-glass in which scope, when, why, and for which build. */
 export interface Deed {
   readonly scope: Scope;
   readonly at: string;
@@ -37,9 +36,9 @@ export interface Intent extends Deed {
   readonly type: 'intent';
   readonly id: string;
   readonly toVersion: string;
-  /** The pointer generation that said how. */
+  /** The pointer generation with the changes. */
   readonly generation: number;
-  /** The known-good build of that generation: what is left where it is not `toGuid`. */
+  /** The known-good build of that generation; if it is not `toGuid`, break-glass rolled back from it. */
   readonly knownGood: string;
   readonly changes: readonly string[];
 }
@@ -50,13 +49,13 @@ export interface Outcome {
   readonly scope: Scope;
   readonly at: string;
   readonly result: 'verified' | 'not-verified' | 'failed';
-  /** What was made, what failed, what was read back. */
+  /** What was changed, what failed, what was read back. */
   readonly notes: readonly string[];
 }
 
 export type BreakGlassRecord = Intent | Outcome;
 
-/** One use of break-glass. No outcome: the rescue is in doubt. */
+/** One run of break-glass. Without an outcome, its result is in doubt. */
 export interface Rescue {
   readonly intent: Intent | null;
   readonly outcome: Outcome | null;
@@ -110,7 +109,7 @@ const recordReader: Reader<BreakGlassRecord & { readonly prev: string }> = byKin
   },
 );
 
-/** Where a record may go when no pointer folder takes it: the home state, then a private folder below the temporary one. */
+/** Where a record goes if no pointer folder accepts it: the home state, then a private folder below the temporary one. */
 export function fallbackDirs(roots: Roots, fs: Fs): string[] {
   const uid = process.geteuid?.() ?? 0;
   const own = join(tmpdir(), `kvdeploy-${uid}`);
@@ -127,12 +126,12 @@ function isOwnOrFree(dir: string, uid: number, fs: Fs): boolean {
 }
 
 export interface Recorded {
-  /** The file that has the line, or undefined when no place took it. */
+  /** The file with the line, or undefined if none accepted it. */
   readonly file: string | undefined;
   readonly failed: readonly string[];
 }
 
-/** Appends the record, durably, to the first of `dirs` that takes it. Never throws: an audit that cannot be kept stops no rescue. */
+/** Appends the record durably in the first of `dirs` that accepts it. Never throws: a missing record must not stop a rescue. */
 export function writeRecord(dirs: readonly string[], entry: BreakGlassRecord, fs: Fs): Recorded {
   const failed: string[] = [];
   for (const dir of dirs) {
@@ -159,8 +158,8 @@ function lastHash(content: string): string {
 }
 
 /**
- * Every use of break-glass that these folders know for `scope`, oldest first; the two halves of one may lie in different
- * folders. Lines that cannot be read, or that do not follow the one before, are reported and what they say is kept.
+ * Every run of break-glass recorded in these folders for `scope`, oldest first; its two lines may be in different folders. Lines
+ * that are unreadable, or do not follow the one before, are reported; readable content is kept.
  */
 export function readRecords(dirs: readonly string[], scope: Scope, fs: Fs): RecordsRead {
   const rescues = new Map<string, Rescue>();
@@ -191,7 +190,7 @@ function* recordsIn(dir: string, fs: Fs): Generator<[BreakGlassRecord | undefine
     if (line === '') continue;
     try {
       const record = recordReader(JSON.parse(line), 'record');
-      // A repeated key, which JSON.parse takes the last of, shows here.
+      // This finds a repeated key, of which JSON.parse takes the last.
       if (canonical(record) !== line) throw new Error('its JSON is not in canonical form');
       const { prev: follows, ...entry } = record;
       yield [entry, index + 1, follows === expected ? undefined : 'it does not follow the line before it'];

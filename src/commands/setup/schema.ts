@@ -4,26 +4,19 @@ import { KvdeployError } from '../../core/errors.ts';
 import { didYouMean } from '../../core/nearest.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
 
-/** @throws KvdeployError UNKNOWN_NAME, listing the schemas there are. */
-export function schema(name: string, out: (text: string) => void): void {
+/** The schema with this name. @throws KvdeployError UNKNOWN_NAME, listing the schemas. */
+export function schema(name: string): string {
   const known = schemaNames.find((each) => each === name);
-  if (known === undefined) {
-    throw new KvdeployError('UNKNOWN_NAME', {
-      message: `There is no schema "${name}".${didYouMean(name, schemaNames)}`,
-      hint: `Known: ${schemaNames.join(', ')}`,
-    });
-  }
-  out(schemaText(known));
+  if (known !== undefined) return schemaText(known);
+  throw new KvdeployError('UNKNOWN_NAME', {
+    message: `There is no schema "${name}".${didYouMean(name, schemaNames)}`,
+    hint: `Known: ${schemaNames.join(', ')}`,
+  });
 }
 
-// Wires `schema` to the process.
-
 export async function schemaCommand(name: string, deps: Deps): Promise<Outcome> {
-  let text = '';
-  schema(name, (more) => {
-    text += more;
-  });
+  const text = schema(name);
   if (deps.globals.json === true) deps.line({ type: 'document', name: 'schema', data: JSON.parse(text) });
-  else process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+  else process.stdout.write(text);
   return { code: null, message: '', silent: deps.globals.json !== true };
 }

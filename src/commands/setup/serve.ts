@@ -1,4 +1,4 @@
-/** `kvdeploy serve`: runs the embedded local router of one scope until it is told to stop. Must not change the routes file once it is there. */
+/** `kvdeploy serve`: runs the embedded local router of one scope until it gets a signal. Must not change an existing routes file. */
 import type { Scope } from '../../base/scope.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import { scopeText } from '../../core/scope.ts';
@@ -6,7 +6,7 @@ import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { type LocalConfig, local } from '../../routers/local/local.ts';
 import { serve } from '../../serve/serve.ts';
 
-/** Serves until the first signal. Rejects as `serve` does, and with NO_ROUTER when the service has no local router. */
+/** Serves until the first signal. Rejects as `serve` does, and with NO_ROUTER if the service has no local router. */
 export async function serveCommand(
   service: { readonly scope: Scope; readonly router: { readonly kind: string } | null },
   options: { readonly initially?: string | undefined },

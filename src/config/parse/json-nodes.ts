@@ -96,7 +96,7 @@ function readList(source: SourceText, tokens: Tokens, open: Token, depth: number
   return { type: 'list', items, from: open.from, to };
 }
 
-/** Reads items up to `close`; answers the offset after it. */
+/** Reads items up to `close`; returns the offset after it. */
 function readItems(source: SourceText, tokens: Tokens, close: '}' | ']', readItem: () => unknown): number {
   if (tokens.peek()?.text === close) return tokens.take()?.to ?? 0;
   for (;;) {

@@ -1,4 +1,4 @@
-/** What a strictly parsed file is made of, the same for YAML and JSON, and the checks that both share. No I/O. */
+/** The nodes of a strictly parsed file, the same for YAML and JSON, and the checks that both share. No I/O. */
 import type { Finding } from '../../core/errors.ts';
 import { findingAt, MOST_FINDINGS, placeOf, type SourceText, type Span } from './source.ts';
 
@@ -21,7 +21,7 @@ export type SourceNode = MapNode | ListNode | ScalarNode;
 
 export type PathPart = string | number;
 
-/** Deeper files are refused before they are parsed: a parser's recursion must not meet hostile depth. */
+/** Deeper files are refused before they are parsed: hostile nesting must not exhaust a recursive parser. */
 export const MAX_DEPTH = 16;
 
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);

@@ -6,13 +6,13 @@ import { findingAt, limited, type SourceText, type Span, type Trouble } from './
 import { checkText } from './text-check.ts';
 import { yamlNodes } from './yaml-nodes.ts';
 
-/** A strictly parsed file: plain values without prototypes, and where each part stands. */
+/** A strictly parsed file: plain values without prototypes, and the place of each part. */
 export interface StrictDocument {
   readonly file: string;
   readonly value: unknown;
   /** The place of the value at `path` or, for `key`, of the key that leads to it; of the deepest part that exists. */
   span(path: readonly PathPart[], what?: 'value' | 'key'): Span;
-  /** The text of the value at `path` as it stands in the file; undefined when there is none. */
+  /** The text of the value at `path` in the file; undefined if there is none. */
   written(path: readonly PathPart[]): string | undefined;
   /** A finding at `path`. */
   finding(path: readonly PathPart[], trouble: Trouble, what?: 'value' | 'key'): Finding;
@@ -25,9 +25,10 @@ export interface Parsed {
 }
 
 /**
- * Parses `bytes` as JSON where `file` ends in `.json`, else as YAML 1.2. Refuses what two parsers could read differently: not UTF-8, a byte order
- * mark, control characters, more than 256 KiB, more than 16 levels, duplicate and dangerous keys, numbers beyond 2^53,
- * several documents, aliases, anchors, tags, merge keys, directives, an empty file.
+ * Parses `bytes` as JSON if `file` ends in `.json`, otherwise as YAML 1.2. Refuses whatever two parsers could read differently
+ * or a parser could choke on: text that is not UTF-8, a byte order mark, control characters, more than 256 KiB, more than 16
+ * levels, duplicate and dangerous keys, numbers beyond 2^53, several documents, aliases, anchors, tags, merge keys, directives,
+ * an empty file.
  */
 export function strictParse(file: string, bytes: Uint8Array): Parsed {
   const { source, findings } = checkText(file, bytes);
@@ -50,7 +51,7 @@ export function strictParse(file: string, bytes: Uint8Array): Parsed {
 }
 
 function isEmpty(source: SourceText): boolean {
-  // No pattern with two runs of blanks in it: on a line of 256 KiB of them it would try every way to share them out.
+  // Not a pattern with two runs of blanks: on a line of 256 KiB of blanks it would backtrack quadratically.
   return source.text.split('\n').every((line) => {
     const text = line.trim();
     return text === '' || text.startsWith('#') || text === '---' || text === '...';
@@ -60,7 +61,7 @@ function isEmpty(source: SourceText): boolean {
 function documentOf(source: SourceText, root: SourceNode): StrictDocument {
   const span = (path: readonly PathPart[], what: 'value' | 'key' = 'value'): Span => {
     const found = find(root, path);
-    // Of a map or list only the beginning is worth pointing at: its key, or its first key.
+    // A finding about a map or list points at its beginning: its key, or its first key.
     if (what === 'key' || !found.whole || found.node.type !== 'scalar') return found.keySpan ?? startOf(found.node);
     return found.node;
   };

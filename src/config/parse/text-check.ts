@@ -1,14 +1,14 @@
-/** Bytes to text, or the reasons why not: size, UTF-8, byte order mark, control characters. Must not repair anything. */
+/** Bytes to text, or findings: size, UTF-8, byte order mark, control characters. Must not repair anything. */
 import type { Finding } from '../../core/errors.ts';
 import { findingAt, findingWithoutText, type SourceText, sourceText, type Trouble } from './source.ts';
 
 /** Larger files are refused unread. */
 export const MAX_BYTES = 256 * 1024;
 
-/** Controls but tab and line ends, line separators, bidi controls, byte order marks, code points that are no characters. */
+/** Controls except tab and line ends, line separators, bidi controls, byte order marks, code points that are not characters. */
 const FORBIDDEN = /(?!\t|\n|\r\n)[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Noncharacter_Code_Point}\ufeff]/gu;
 
-/** More characters than these are not shown of one file. */
+/** At most this many forbidden characters of one file are shown. */
 const MOST_FORBIDDEN = 10;
 
 /** What is wrong with a file of `bytes` bytes. */
@@ -61,7 +61,7 @@ function decode(bytes: Uint8Array): string | undefined {
 }
 
 function invalidUtf8(file: string, bytes: Uint8Array): Finding {
-  // The longest prefix that decodes; bisecting is right because a torn character at its end counts as bad, too.
+  // The longest prefix that decodes, found by bisecting; streaming accepts an incomplete character at its end.
   let good = 0;
   let bad = bytes.length;
   const stream = (to: number) => {

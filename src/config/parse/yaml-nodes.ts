@@ -1,4 +1,4 @@
-/** YAML 1.2, core schema, one document, to nodes with places. Must refuse every feature that can mean two things. */
+/** YAML 1.2, core schema, one document, to nodes with places. Must refuse every ambiguous feature. */
 import { CST, isMap, isPair, isScalar, isSeq, Lexer, parseDocument } from 'yaml';
 import type { Finding } from '../../core/errors.ts';
 import { MAX_DEPTH, type MapNode, type SourceNode, tooDeep } from './nodes.ts';
@@ -20,7 +20,7 @@ export function yamlNodes(source: SourceText): { readonly root?: SourceNode; rea
 // uniqueKeys compares every pair: 25,000 keys took 3.8 s. nodeFindings finds duplicates in one pass.
 const OPTIONS = { version: '1.2', schema: 'core', merge: false, uniqueKeys: false, strict: true, prettyErrors: false } as const;
 
-/** `yaml` makes an Error of every mistake in a file, tens of thousands in a hostile one, and tracing the stack is most of what each costs. */
+/** `yaml` creates an Error for every mistake, tens of thousands in a hostile file, and the stack trace is most of the cost of each. */
 function withoutStackTraces<T>(parse: () => T): T {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
@@ -31,10 +31,10 @@ function withoutStackTraces<T>(parse: () => T): T {
   }
 }
 
-/** As many words and marks as fit into a good manifest of the largest size, and a third more: each costs time and memory. */
+/** A third more than the tokens of the largest valid manifest: each token costs time and memory. */
 const MAX_TOKENS = 80_000;
 
-/** What each of these tokens is called, and what to do instead. */
+/** The name of each of these tokens, and what to do instead. */
 const FORBIDDEN_TOKENS: ReadonlyMap<string, readonly [string, string]> = new Map([
   ['directive-line', ['A directive', 'Remove it; files are YAML 1.2.']],
   ['explicit-key-ind', ['An explicit key', 'Write it as key: value.']],
@@ -55,7 +55,7 @@ function tokenFindings(source: SourceText): readonly Finding[] {
   for (const token of new Lexer().lex(source.text)) {
     const type = CST.tokenType(token);
     const span = { from: offset, to: offset + token.length };
-    // Three tokens are marks of the lexer's own and stand for no text.
+    // Three kinds of token are the lexer's own marks, without text.
     if (type !== 'doc-mode' && type !== 'scalar' && type !== 'flow-error-end') offset += token.length;
     nesting = nestingAfter(nesting, type);
     if (nesting.brackets + nesting.indicators > MAX_DEPTH) return [tooDeep(source, span)];
@@ -109,7 +109,7 @@ function entryOf(source: SourceText, pair: unknown, parent: Span, findings: Find
     return [];
   }
   if (key.value === '<<') findings.push(forbidden(source, keySpan, 'A merge key (<<)', 'Write the keys out.'));
-  // The text as it stands: `1.10:` and `1.1:` are two keys, and `true:` is the key "true".
+  // The text as written: `1.10:` and `1.1:` are two keys, and `true:` is the key "true".
   const name = typeof key.value === 'string' ? key.value : source.text.slice(keySpan.from, keySpan.to);
   return [{ key: name, keySpan, value }];
 }

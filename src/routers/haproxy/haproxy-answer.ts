@@ -1,6 +1,6 @@
-/** What one HAProxy answered: its servers, their states and counters, as data. Must not guess what an answer leaves out. */
+/** The answer of one HAProxy: its servers, their states and counters, as data. Must not guess missing values. */
 
-/** `show cli level` tells whether we may change anything, the state has the weights, the statistics have the counters. */
+/** `show cli level` shows the permissions, `show servers state` the weights, `show stat` the counters. */
 export function readingLine(backend: string): string {
   return `show cli level;show servers state ${backend};show stat -1 6 -1`;
 }
@@ -8,44 +8,44 @@ export function readingLine(backend: string): string {
 /** One server line of the backend. */
 export interface Server {
   readonly name: string;
-  /** In maintenance or draining: it gets nothing new. */
+  /** In `maint` and `drain` it gets no new traffic. */
   readonly state: 'ready' | 'drain' | 'maint';
-  /** False when HAProxy's health check took it out; true in maintenance, where HAProxy does not check. */
+  /** False if HAProxy's health check took it down; true in maintenance, where HAProxy does not check. */
   readonly up: boolean;
   readonly weight: number;
-  /** What haproxy.cfg says. */
+  /** The weight in haproxy.cfg. */
   readonly configuredWeight: number;
   readonly address: string | null;
-  /** Times it was chosen for a request; in TCP mode for a connection. */
+  /** How often it was chosen for a request; in TCP mode for a connection. */
   readonly chosen: number;
   /** Requests by how they ended: `1xx` to `5xx`, and `none`. Null in TCP mode. */
   readonly answers: Readonly<Record<string, number>> | null;
-  /** How often its health check took it out; null without a check, and while it is not ready. */
+  /** How often its health check took it down; null without a check, and while it is not ready. */
   readonly downs: number | null;
   readonly backup: boolean;
-  /** `DOWN`, `UP 1/2`, as HAProxy words it. */
+  /** `DOWN`, `UP 1/2`, as HAProxy reports it. */
   readonly status: string;
-  /** Percent of its weight while it starts slowly; null when it does not. */
+  /** Percent of its weight during slow start; otherwise null. */
   readonly slowStartPercent: number | null;
 }
 
-/** One HAProxy process, as it is now. */
+/** The state of one HAProxy process. */
 export interface Location {
   readonly level: string;
-  /** Its balance algorithm, as `show stat` names it; `unknown` is what 2.6 says of `random`. */
+  /** Its balance algorithm, as `show stat` names it; 2.6 reports `unknown` for `random`. */
   readonly algorithm: string;
   readonly mode: string;
   readonly servers: readonly Server[];
 }
 
-// Bits of srv_admin_state (HAProxy, include/haproxy/server-t.h). 4 only remembers that haproxy.cfg says `disabled`.
+// Bits of srv_admin_state (HAProxy, include/haproxy/server-t.h). 4 only means that haproxy.cfg has `disabled`.
 const MAINT_BITS = [1, 2, 32];
 
 const DRAIN_BITS = [8, 16];
 
 const CONFIGURED_BIT = 4;
 
-/** Every text of `srv_admin_state` that means in maintenance, draining, or ready. */
+/** Every value of `srv_admin_state` that means maintenance, draining, or ready. */
 export const ADMIN_STATES = {
   maint: adminStates(MAINT_BITS),
   drain: adminStates(DRAIN_BITS),
@@ -61,7 +61,7 @@ function adminStates(bits: readonly number[]): string[] {
 
 type Row = ReadonlyMap<string, string>;
 
-/** Reads the answer to `readingLine`; a text says why it cannot be read. */
+/** Parses the answer to `readingLine`; returns a text with the reason if it cannot be parsed. */
 export function parseLocation(answer: string, backend: string): Location | string {
   if (/^Can't find backend/m.test(answer)) return `it has no backend "${backend}"`;
   const level = /^(admin|operator|user)$/m.exec(answer)?.[1] ?? 'unknown';
@@ -104,7 +104,7 @@ function readServer(state: Row, stat: Row | undefined): Server | undefined {
     address: address(state),
     chosen,
     answers: answersOf(stat),
-    // Measured with HAProxy 2.6.12: entering maintenance counts as going down too; leaving it does not.
+    // Measured with HAProxy 2.6.12: entering maintenance also counts as going down; leaving it does not.
     downs: at === 'ready' ? (wholeNumber(stat.get('chkdown')) ?? null) : null,
     backup: stat.get('bck') === '1',
     status: stat.get('status') ?? '',
@@ -113,10 +113,10 @@ function readServer(state: Row, stat: Row | undefined): Server | undefined {
 }
 
 /**
- * HAProxy counts 1xx to 5xx of what the server answered; `hrsp_other` is what was no HTTP. Connections that failed and answers
- * that broke off get HAProxy's own 502 to 504, which it counts for the backend, not for the server: those are its `econ` and
- * `eresp`. Measured with HAProxy 2.6.12: an answer that broke off after its head is counted as 2xx and as `eresp`, and a connection
- * that was reset before an answer twice as `eresp`. What is not answered is never counted too seldom.
+ * HAProxy counts 1xx to 5xx responses of the server; `hrsp_other` counts responses that are not HTTP. For failed connections and
+ * incomplete responses the client gets HAProxy's own 502 to 504, which it counts at the backend; at the server they are `econ` and
+ * `eresp`. Measured with HAProxy 2.6.12: a response that breaks off after its headers counts as 2xx and as `eresp`, and a
+ * connection reset before a response counts twice as `eresp`. Errors are never undercounted.
  */
 function answersOf(stat: Row): Server['answers'] {
   const columns = { '1xx': 'hrsp_1xx', '2xx': 'hrsp_2xx', '3xx': 'hrsp_3xx', '4xx': 'hrsp_4xx', '5xx': 'hrsp_5xx' };

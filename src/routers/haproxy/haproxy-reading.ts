@@ -1,30 +1,30 @@
-/** From what each HAProxy answered to one reading of the target. Must name a disagreement, never average it away silently. */
+/** Combines the answers of all HAProxy processes into one reading. Must report a disagreement, never average it silently. */
 import { splitsAgree, splitText } from '../../core/rollout/split.ts';
 import { type Member, type Reading, seen } from '../router.ts';
 import type { Location, Server } from './haproxy-answer.ts';
 
-/** What one socket told. */
-export interface Told {
+/** The answer of one socket. */
+export interface Answered {
   readonly socket: string;
   readonly location: Location;
 }
 
-/** How the config says that the backend balances. */
+/** The `balance` setting of the router's config. */
 export type Balance = 'dynamic' | 'static';
 
-// `random` is "unknown" in the statistics of 2.6. Everything that is not here takes only its configured weight or 0.
+// `random` is "unknown" in the statistics of 2.6. Every other algorithm accepts only the configured weight or 0.
 const SPLITTING = ['roundrobin', 'leastconn', 'random', 'unknown'];
 
-/** Not what JavaScript takes for an object's prototype: such a member would be left out of what is read back. */
+/** Not `__proto__`: JavaScript would set a prototype, and the member would be missing from the reading. */
 const NAME = /^(?!__proto__$)[A-Za-z0-9_.:-]{1,256}$/;
 
-/** One reading of all sockets; at least one was told. */
-export function readingOf(told: readonly Told[], balance: Balance, since: Reading | undefined): Reading {
-  const names = [...new Set(told.flatMap(({ location }) => location.servers.map(({ name }) => name)))].sort();
-  const members = names.map((name) => memberOf(name, told));
-  const trouble = [...disagreements(told, names), ...told.flatMap(faults)];
-  const unusable = told.map((one) => unusableBecause(one, balance)).find((why) => why !== undefined);
-  const wholeOnly = wholeOnlyBecause(told, balance);
+/** One reading from the answers of all sockets; at least one. */
+export function readingOf(answered: readonly Answered[], balance: Balance, since: Reading | undefined): Reading {
+  const names = [...new Set(answered.flatMap(({ location }) => location.servers.map(({ name }) => name)))].sort();
+  const members = names.map((name) => memberOf(name, answered));
+  const trouble = [...disagreements(answered, names), ...answered.flatMap(faults)];
+  const unusable = answered.map((one) => unusableBecause(one, balance)).find((why) => why !== undefined);
+  const wholeOnly = wholeOnlyBecause(answered, balance);
   return {
     members,
     certainty: trouble.length === 0 && seen(members, since) ? 'served' : 'configured',
@@ -34,23 +34,23 @@ export function readingOf(told: readonly Told[], balance: Balance, since: Readin
   };
 }
 
-function memberOf(name: string, told: readonly Told[]): Member {
-  const servers = told.flatMap(({ location }) => location.servers.filter((server) => server.name === name));
-  const percents = told.map(({ location }) => percentOf(name, location));
-  const countsRequests = told.every(({ location }) => location.mode === 'http');
+function memberOf(name: string, answered: readonly Answered[]): Member {
+  const servers = answered.flatMap(({ location }) => location.servers.filter((server) => server.name === name));
+  const percents = answered.map(({ location }) => percentOf(name, location));
+  const countsRequests = answered.every(({ location }) => location.mode === 'http');
   return {
     place: name,
     percent: sum(percents) / percents.length,
     up: servers.every((server) => server.up),
     address: servers[0]?.address ?? null,
     servedTotal: countsRequests ? sum(servers.map(({ chosen }) => chosen)) : null,
-    ...(countsRequests ? answersOf(name, told) : {}),
-    ...downsOf(name, told),
+    ...(countsRequests ? answersOf(name, answered) : {}),
+    ...downsOf(name, answered),
   };
 }
 
-function answersOf(name: string, told: readonly Told[]): Pick<Member, 'answers'> {
-  const all = told.map(({ socket, location }) => {
+function answersOf(name: string, answered: readonly Answered[]): Pick<Member, 'answers'> {
+  const all = answered.map(({ socket, location }) => {
     const byClass = location.servers.find((server) => server.name === name)?.answers ?? null;
     return byClass === null ? null : { location: socket, byClass };
   });
@@ -58,8 +58,8 @@ function answersOf(name: string, told: readonly Told[]): Pick<Member, 'answers'>
   return counted.length === all.length ? { answers: counted } : {};
 }
 
-function downsOf(name: string, told: readonly Told[]): Pick<Member, 'downs'> {
-  const seen = told.flatMap(({ socket, location }) => {
+function downsOf(name: string, answered: readonly Answered[]): Pick<Member, 'downs'> {
+  const seen = answered.flatMap(({ socket, location }) => {
     const downs = location.servers.find((server) => server.name === name)?.downs ?? null;
     return downs === null ? [] : [[socket, downs] as const];
   });
@@ -72,19 +72,19 @@ function percentOf(name: string, location: Location): number {
   return server === undefined || total === 0 ? 0 : (100 * takes(server)) / total;
 }
 
-/** Its part of new traffic, in weight. */
+/** Its effective weight for new traffic. */
 function takes(server: Server): number {
   return server.state === 'ready' && !server.backup ? server.weight : 0;
 }
 
-function disagreements(told: readonly Told[], names: readonly string[]): string[] {
-  const [first, ...others] = told;
+function disagreements(answered: readonly Answered[], names: readonly string[]): string[] {
+  const [first, ...others] = answered;
   if (first === undefined) return [];
-  const trouble = told.flatMap(({ socket, location }) => {
+  const trouble = answered.flatMap(({ socket, location }) => {
     const missing = names.filter((name) => !location.servers.some((server) => server.name === name));
     return missing.map((name) => `${socket} has no server ${name}, but another socket does`);
   });
-  const split = ({ location }: Told) => names.map((place) => ({ place, percent: percentOf(place, location) }));
+  const split = ({ location }: Answered) => names.map((place) => ({ place, percent: percentOf(place, location) }));
   for (const other of others) {
     if (!splitsAgree(split(first), split(other))) {
       trouble.push(`${other.socket} reports ${splitText(split(other))}, but ${first.socket} reports ${splitText(split(first))}`);
@@ -99,7 +99,7 @@ function disagreements(told: readonly Told[], names: readonly string[]): string[
   return trouble;
 }
 
-function faults({ socket, location }: Told): string[] {
+function faults({ socket, location }: Answered): string[] {
   const serving = location.servers.filter((server) => takes(server) > 0);
   if (serving.length === 0) return [`${socket}: no server takes traffic`];
   return serving.flatMap(({ name, up, status, slowStartPercent }) => {
@@ -109,7 +109,7 @@ function faults({ socket, location }: Told): string[] {
   });
 }
 
-function unusableBecause({ socket, location }: Told, balance: Balance): string | undefined {
+function unusableBecause({ socket, location }: Answered, balance: Balance): string | undefined {
   const { level, algorithm, servers } = location;
   if (level !== 'admin') return `${socket} has level ${level}; set \`level admin\` on its stats socket line`;
   const odd = servers.find(({ name }) => !NAME.test(name));
@@ -128,9 +128,9 @@ function unusableBecause({ socket, location }: Told, balance: Balance): string |
   return undefined;
 }
 
-function wholeOnlyBecause(told: readonly Told[], balance: Balance): string | undefined {
+function wholeOnlyBecause(answered: readonly Answered[], balance: Balance): string | undefined {
   if (balance === 'static') return 'the router’s config sets `balance: static`, so a place gets all traffic or none';
-  const first = told.find(({ location }) => location.algorithm === 'first');
+  const first = answered.find(({ location }) => location.algorithm === 'first');
   return first === undefined ? undefined : '`balance first` ignores weights, so a place gets all traffic or none';
 }
 

@@ -1,6 +1,6 @@
 /** Weights: the integers from 1 to 256 that make HAProxy give each place its percentage. No I/O. */
 
-/** HAProxy takes absolute weights from 0 to 256; a place that gets traffic needs at least 1. */
+/** HAProxy accepts weights from 0 to 256; a place that gets traffic needs at least 1. */
 const MAX_WEIGHT = 256;
 
 const ROUNDING = 1e-12;
@@ -9,8 +9,8 @@ const ROUNDING = 1e-12;
 export const SMALLEST_PERCENT = 100 / (MAX_WEIGHT + 1);
 
 /**
- * One weight for each percentage above 0, in the same order. Whole percentages are their own weights, so the result is
- * exact; two others get the nearest a/(a+b), which is within 1 % of the smaller one from SMALLEST_PERCENT on.
+ * One weight for each percentage above 0, in the same order. Whole percentages are used as weights, so the result is exact;
+ * two others get the nearest a/(a+b), which is within 1 % of the smaller one if that is at least SMALLEST_PERCENT.
  */
 export function weightsFor(percents: readonly number[]): number[] {
   if (percents.every((percent) => Number.isInteger(percent))) return [...percents];
@@ -20,7 +20,7 @@ export function weightsFor(percents: readonly number[]): number[] {
   return percents.map((percent) => Math.max(1, Math.round(percent * unit)));
 }
 
-/** The percentage that the first of two places really gets when it is to get `percent`. */
+/** The percentage that the first of two places actually gets for `percent`. */
 export function nearestPercent(percent: number): number {
   if (percent <= 0 || percent >= 100) return percent;
   const [a = 1, b = 1] = weightsFor([percent, 100 - percent]);
@@ -33,7 +33,7 @@ function nearestPair(share: number): number[] {
   for (let a = 1; a <= MAX_WEIGHT; a += 1) {
     const b = Math.min(MAX_WEIGHT, Math.max(1, Math.round(a / share - a)));
     const error = Math.abs(a / (a + b) - share);
-    // Of equally good pairs a larger one: near the weights of other splits, with which it is mixed while both are being set.
+    // Of equally good pairs the larger one: it is close to the weights of other splits, with which it is mixed during a shift.
     const asGood = error < bestError + ROUNDING && a + b <= MAX_WEIGHT;
     if (error < bestError - ROUNDING || asGood) [best, bestError] = [[a, b], error];
   }

@@ -1,4 +1,4 @@
-/** HAProxy by its runtime API, at one or several sockets that must all agree. Must not believe its own last command. */
+/** HAProxy through its runtime API, on one or more sockets that must all agree. Must not trust its own last command. */
 import { dirname, normalize } from 'node:path';
 import * as z from 'zod';
 import type { Change, Check, Socket, TableCheck } from '../../base/changes/change.ts';
@@ -7,7 +7,7 @@ import type { Share, Split } from '../../core/rollout/split.ts';
 import type { Io } from '../../io.ts';
 import type { Leaving, Reading, Router } from '../router.ts';
 import { ADMIN_STATES, parseLocation, readingLine } from './haproxy-answer.ts';
-import { readingOf, type Told } from './haproxy-reading.ts';
+import { type Answered, readingOf } from './haproxy-reading.ts';
 import { nearestPercent, SMALLEST_PERCENT, weightsFor } from './haproxy-weights.ts';
 
 const TIMEOUT_MS = 2000;
@@ -15,7 +15,7 @@ const TIMEOUT_MS = 2000;
 /** HAProxy reads one line into a buffer of 16 KiB (tune.bufsize). */
 const LINE_BYTES = 8000;
 
-/** What a socket address holds with its NUL (unix(7)); node cuts a longer one off without a word, and then it is another socket. */
+/** The maximum length of a socket path without its NUL (unix(7)). Node silently cuts off a longer one, which names another socket. */
 const SOCKET_PATH_BYTES = 107;
 
 const absolutePath = z.string().regex(/^\/[^\0\r\n]{1,4095}$/u, 'an absolute path');
@@ -64,7 +64,7 @@ const config = z
 
 export type HaproxyConfig = z.infer<typeof config>;
 
-/** Follows the Router port. Protocol: HAProxy 2.6 management guide, section 9.3 (set server, show servers state, show stat). */
+/** Implements the Router port. Protocol: HAProxy 2.6 management guide, section 9.3 (set server, show servers state, show stat). */
 export const haproxy: Router<HaproxyConfig> = {
   kind: 'haproxy',
   summary: 'HAProxy through its runtime API, on one or more sockets',
@@ -75,7 +75,7 @@ export const haproxy: Router<HaproxyConfig> = {
   checks,
   read,
   identify,
-  // `stats timeout`, where haproxy.cfg does not say otherwise.
+  // The default `stats timeout`.
   idleTimeoutMs: 10_000,
 };
 
@@ -94,7 +94,7 @@ function changes(settings: HaproxyConfig, split: Split, how: Leaving): readonly 
   const set = settings.sockets.flatMap((address) =>
     lines.map((commands): Socket => ({ kind: 'socket', address, commands, timeoutMs: TIMEOUT_MS })),
   );
-  // Saved after every socket was set: a full disk must not stop traffic from moving at the next location.
+  // Saved after every socket was set: a full disk must not stop the shift at the next location.
   const save = stateFiles(settings).map((saveTo, index): Socket => {
     const address = settings.sockets[index] ?? '';
     return { kind: 'socket', address, commands: ['show servers state'], saveTo, timeoutMs: TIMEOUT_MS };
@@ -103,8 +103,8 @@ function changes(settings: HaproxyConfig, split: Split, how: Leaving): readonly 
 }
 
 /**
- * First everything that takes traffic, the largest share first, then what leaves: at no point is nobody there, and none gets
- * more than before or than it is to have. A weight is set before `ready`, which would bring back an old one for a moment.
+ * First the servers that take traffic, the largest share first, then those that leave: at every moment a server is in rotation,
+ * and none gets more than its old or new share. The weight is set before `ready`, which would restore an old weight for a moment.
  */
 function commandsFor({ backend, balance }: HaproxyConfig, split: Split, { leaving }: Leaving): string[] {
   const server = ({ place }: Share) => `server ${backend}/${place}`;
@@ -149,14 +149,14 @@ function checks(settings: HaproxyConfig, split: Split): readonly Check[] {
 
 async function read(settings: HaproxyConfig, io: Io, since?: Reading): Promise<Reading> {
   const line = readingLine(settings.backend);
-  const told = await Promise.all(
-    settings.sockets.map(async (socket): Promise<Told> => {
+  const answered = await Promise.all(
+    settings.sockets.map(async (socket): Promise<Answered> => {
       const location = parseLocation(await ask(socket, line, io), settings.backend);
       if (typeof location === 'string') throw unreachable(socket, location, undefined);
       return { socket, location };
     }),
   );
-  const reading = readingOf(told, settings.balance, since);
+  const reading = readingOf(answered, settings.balance, since);
   const files = stateFiles(settings);
   if (files.length === 0)
     return { ...reading, forgetful: 'without serverStateFile, a reload restores the weights in haproxy.cfg' };
@@ -198,7 +198,7 @@ function inOrder(split: Split): Share[] {
   return [...split].sort((a, b) => b.percent - a.percent || (a.place < b.place ? -1 : 1));
 }
 
-/** Commands in groups that each fit into one line. */
+/** Groups of commands that each fit into one line. */
 function joinable(commands: readonly string[]): string[][] {
   const lines: string[][] = [[]];
   for (const command of commands) {

@@ -1,19 +1,19 @@
-/** The routes file of the local router and the status that `kvdeploy serve` answers: formats only. Must not touch a file. */
+/** The formats of the local router: its routes file, and the status of `kvdeploy serve`. Must not read or write a file. */
 import * as z from 'zod';
 import { guidSchema } from '../../core/manifest/manifest.ts';
 import type { Split } from '../../core/rollout/split.ts';
 import { scopeSchema } from '../../core/scope.ts';
 
-/** Where `kvdeploy serve` says what it does; answered to loopback clients only. */
+/** The path of the status of `kvdeploy serve`; only loopback clients get an answer. */
 export const STATUS_PATH = '/.well-known/kvdeploy/status';
 
-/** Names the build that answered, in every answer that went through the proxy: its GUID, or its place when nobody told. */
+/** Set in every answer that passes the proxy: the GUID of the build that answered, or its place if the GUID is unknown. */
 export const BUILD_HEADER = 'x-kvdeploy-build';
 
 /** Percentages are kept in hundredths; finer ones are refused. */
 const HUNDREDTHS = 100;
 
-/** What the router calls a place; the same characters as a manifest's `ref`. */
+/** The name of a place; the same characters as a manifest's `ref`. */
 export const placeSchema = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/, 'a place has letters, digits and . _ : - only');
@@ -32,23 +32,23 @@ const routesSchema = z
     'the percentages do not sum to 100',
   );
 
-/** What `kvdeploy serve` says at STATUS_PATH. */
+/** The answer of `kvdeploy serve` at STATUS_PATH. */
 export const statusSchema = z.object({
   formatVersion: z.literal(1),
   scope: scopeSchema,
-  /** The routes file that it follows, absolute. */
+  /** The routes file that it uses, absolute. */
   routes: z.string(),
   addresses: z.record(z.string(), z.string()),
-  /** `appliedText` of the split that it serves by; empty when there is none yet. */
+  /** `appliedText` of the split that it uses; empty if there is none yet. */
   applied: z.string(),
   split: splitSchema,
-  /** Requests per place since it was started, counted when a request begins. */
+  /** Requests per place since it started, counted when a request begins. */
   served: z.record(z.string(), z.int()),
-  /** The same per build, for the places whose build was told. */
+  /** The same per build, for the places with a known build. */
   servedByBuild: z.record(z.string(), z.int()),
-  /** How requests ended since it was started, by place and status; `none` where the place gave no answer. */
+  /** How requests ended since it started, by place and status; `none` if the place gave no answer. */
   answered: z.record(z.string(), z.record(z.string(), z.int())).default({}),
-  /** Why it does not follow the routes file; null when it does. */
+  /** Why it does not apply the routes file; null if it does. */
   problem: z.string().nullable(),
 });
 
@@ -58,12 +58,12 @@ export function hundredths(percent: number): number {
   return Math.round(percent * HUNDREDTHS);
 }
 
-/** True for 12.345 %. Floating point noise is not fineness. */
+/** True for 12.345 %. Ignores floating-point noise. */
 export function tooFine(percent: number): boolean {
   return Math.abs(percent * HUNDREDTHS - hundredths(percent)) > 1e-6;
 }
 
-/** `blue=75,green=25`: one text per split, whatever its order; places at 0 % are left out. */
+/** `blue=75,green=25`: one text per split, in any order; omits places at 0 %. */
 export function appliedText(split: readonly { place: string; percent: number }[]): string {
   return sorted(split)
     .filter((share) => share.percent > 0)
@@ -71,7 +71,7 @@ export function appliedText(split: readonly { place: string; percent: number }[]
     .join(',');
 }
 
-/** The routes file's whole text, one share a line so that a person can read and paste it: equal splits give equal bytes. */
+/** The complete text of the routes file, one share per line so that people can read and paste it. Equal splits give equal bytes. */
 export function routesText(split: Split): string {
   const shares = sorted(split).map(({ place, build, percent }) => ({ place, build, percent: hundredths(percent) / HUNDREDTHS }));
   return `{"formatVersion":1,"split":[\n${shares.map((share) => JSON.stringify(share)).join(',\n')}\n]}\n`;

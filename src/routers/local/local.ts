@@ -1,4 +1,4 @@
-/** The embedded local router: a routes file that `kvdeploy serve` follows. Must not believe the file; it asks who serves. */
+/** The embedded local router: a routes file that `kvdeploy serve` applies. Must not trust the file: it queries `kvdeploy serve`. */
 import { normalize } from 'node:path';
 import * as z from 'zod';
 import type { Change, Check } from '../../base/changes/change.ts';
@@ -28,7 +28,7 @@ const config = z.strictObject({
   routes: z
     .string()
     .regex(/^\//, 'an absolute path')
-    .describe('The routes file: kvdeploy writes it, `kvdeploy serve` follows it'),
+    .describe('The routes file: kvdeploy writes it, `kvdeploy serve` applies it'),
   addresses: z
     .record(placeSchema, z.string().regex(/^http:\/\/[^/?#@\s]+\/?$/, 'a URL like http://127.0.0.1:9002'))
     .refine((addresses) => Object.keys(addresses).length > 0, 'at least one place')
@@ -37,10 +37,10 @@ const config = z.strictObject({
 
 export type LocalConfig = z.infer<typeof config>;
 
-/** Follows the Router port; see there for what each function owes. */
+/** Implements the Router port; see there for what each function must do. */
 export const local: Router<LocalConfig> = {
   kind: 'local',
-  summary: 'the embedded router: a routes file followed by `kvdeploy serve`, for trials, tests and small services',
+  summary: 'the embedded router: a routes file applied by `kvdeploy serve`, for trials, tests and small services',
   config,
   targets: ({ listen, routes }) => [`routes file ${normalize(routes)}`, `listen ${listen}`],
   impossible: (_config, _reading, percent) =>
@@ -52,7 +52,7 @@ export const local: Router<LocalConfig> = {
     const { scope } = await askServe(settings, io);
     return [scope.environment, scopeText(scope)];
   },
-  // `kvdeploy serve` acts on a whole file that was renamed into place: nothing of ours is ever left half sent.
+  // `kvdeploy serve` reads a complete file that was renamed into place: there is never a request in progress.
   idleTimeoutMs: 0,
 };
 
@@ -73,18 +73,16 @@ async function read(settings: LocalConfig, io: Io, since?: Reading): Promise<Rea
 function membersOf(settings: LocalConfig, status: ServeStatus): Member[] {
   const percents = new Map(status.split.map((share) => [share.place, share.percent]));
   const places = new Set([...Object.keys(settings.addresses), ...Object.keys(status.addresses), ...percents.keys()]);
-  return [...places]
-    .sort()
-    .map((place) => ({
-      place,
-      percent: percents.get(place) ?? 0,
-      up: true,
-      address: Object.hasOwn(status.addresses, place) ? (status.addresses[place] ?? null) : null,
-      servedTotal: Object.hasOwn(status.served, place) ? (status.served[place] ?? 0) : 0,
-      answers: [
-        { location: settings.listen, byClass: Object.hasOwn(status.answered, place) ? (status.answered[place] ?? {}) : {} },
-      ],
-    }));
+  return [...places].sort().map((place) => ({
+    place,
+    percent: percents.get(place) ?? 0,
+    up: true,
+    address: Object.hasOwn(status.addresses, place) ? (status.addresses[place] ?? null) : null,
+    servedTotal: Object.hasOwn(status.served, place) ? (status.served[place] ?? 0) : 0,
+    answers: [
+      { location: settings.listen, byClass: Object.hasOwn(status.answered, place) ? (status.answered[place] ?? {}) : {} },
+    ],
+  }));
 }
 
 function problemsOf(settings: LocalConfig, status: ServeStatus): string[] {

@@ -1,4 +1,4 @@
-/** Runs one program for a change. Must never start a shell, pass on this process's environment, or leave the program running. */
+/** Runs a program for a change. Must never start a shell, pass on this process's environment, or leave the program running. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { type Allowed, permit, type RunAnswer } from './change.ts';
 
@@ -10,13 +10,13 @@ const PASSED_ON = ['PATH', 'HOME', 'LANG', 'TZ'];
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** The whole environment of a child: an allow-list. */
+/** The complete environment of a child: an allow-list. */
 export function childEnvironment(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const kept = PASSED_ON.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]));
   return { PATH: DEFAULT_PATH, ...Object.fromEntries(kept) };
 }
 
-/** The program and its arguments. Throws where there is none, or where the working directory would decide which one it is. */
+/** The program and its arguments. Throws if there is none, or if the working directory would decide which one it is. */
 export function programOf(argv: readonly string[]): { readonly program: string; readonly args: readonly string[] } {
   const [program, ...args] = argv;
   if (program === undefined || program === '') throw new Error('the name of a program is empty');
@@ -30,8 +30,8 @@ export const lateText = (program: string, timeoutMs: number) => `${program} did 
 export const tooMuchText = (program: string) => `${program} printed more than ${MAX_OUTPUT_BYTES} bytes and was killed`;
 
 /**
- * Runs `argv` in its own process group, asking `allowed` immediately before. After `timeoutMs` the group gets SIGTERM, half a
- * second later SIGKILL. Rejects when it cannot start, is killed, or prints more than 1 MiB.
+ * Runs `argv` in its own process group; calls `allowed` immediately before. After `timeoutMs` the group gets SIGTERM, half a
+ * second later SIGKILL. Rejects if the program cannot start, is killed, or prints more than 1 MiB.
  */
 export async function runProgram(argv: readonly string[], timeoutMs: number, allowed: Allowed): Promise<RunAnswer> {
   const { program, args } = programOf(argv);
@@ -60,7 +60,7 @@ export async function runProgram(argv: readonly string[], timeoutMs: number, all
   });
 }
 
-/** SIGTERM, then SIGKILL for the whole group; then the pipes are let go, which a child that left the group may still hold. */
+/** Sends SIGTERM, then SIGKILL to the whole group, then closes the pipes: a child that left the group may still hold them. */
 export function endGroup(child: Pick<ChildProcess, 'pid' | 'stdout' | 'stderr'>): void {
   signalGroup(child.pid, 'SIGTERM');
   setTimeout(() => {
@@ -75,7 +75,7 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch {
-    // The group is gone already, which is what was wanted.
+    // The group is already gone.
   }
 }
 
