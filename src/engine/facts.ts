@@ -4,9 +4,8 @@ import { readPointers } from '../base/pointer/pointer.ts';
 import type { Pointer } from '../base/pointer/pointer-format.ts';
 import type { Scope } from '../base/scope.ts';
 import type { Facts, PointerFact } from '../core/admission/facts.ts';
-import { currentKnownGood, fold, type History } from '../core/ledger/history.ts';
+import { currentKnownGood, fold } from '../core/ledger/history.ts';
 import type { Entry } from '../core/ledger/ledger.ts';
-import type { ListedBuild } from '../core/manifest/manifest.ts';
 import { type Guid, sameScope } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import type { Reading } from '../routers/router.ts';
@@ -16,41 +15,38 @@ import type { Target } from './target.ts';
 /** What is known before anything outside is asked. */
 export interface FileFacts {
   readonly facts: Facts;
-  /** Other scopes whose ledgers could not be read: lock 3 did not see them. */
+  /** Why the ledgers of other scopes could not be read: admission did not see them. */
   readonly unseen: readonly string[];
 }
 
-export interface FactSources {
-  readonly scope: Scope;
-  readonly guid: Guid;
-  readonly listed: readonly ListedBuild[];
-  readonly atPlace: readonly ListedBuild[];
-  readonly environments: readonly string[];
-  readonly history: History;
+export interface FactSources
+  extends Pick<Facts, 'scope' | 'guid' | 'listed' | 'atPlace' | 'listing' | 'environments' | 'history'> {
+  readonly stateDir: string;
   readonly store: Store;
   readonly entries: readonly Entry[];
   /** Hash of the ledger's last line. */
   readonly ledgerHead: string;
-  readonly pointerDir: string;
+  /** The first is the one that admission judges. */
+  readonly pointerDirs: readonly string[];
 }
 
 /** Facts from files alone; everything about the target is still unknown, and therefore not fine. */
 export async function fileFacts(from: FactSources, io: Io): Promise<FileFacts> {
   const { ledgers, unseen } = await otherLedgers(from.store, from.scope);
+  const { scope, guid, listed, atPlace, listing, environments, history } = from;
   const facts: Facts = {
-    scope: from.scope,
-    guid: from.guid,
-    listed: from.listed,
-    atPlace: from.atPlace,
+    ...{ scope, guid, listed, atPlace, listing, environments, history },
+    gathered: ['files'],
     otherLedgers: ledgers,
-    history: from.history,
-    environments: from.environments,
+    pointer: pointerFact(from, io),
     targetSays: [],
     members: [],
     candidateAnswers: null,
     knownGoodAnswers: null,
-    pointer: pointerFact(from, io),
-    diskProblem: null,
+    required: null,
+    impossible: undefined,
+    silent: undefined,
+    diskProblem: volatileDisk(from.stateDir, io),
   };
   return { facts, unseen };
 }
@@ -67,16 +63,14 @@ export async function targetFacts(
     target.ask(candidatePlace, reading),
     known === undefined ? null : target.ask(known.ref, reading),
   ]);
-  return {
-    facts: {
-      ...facts,
-      members: reading.members,
-      targetSays,
-      candidateAnswers,
-      knownGoodAnswers,
-    },
-    reading,
-  };
+  // A disk that a reboot empties needs no probe to be refused.
+  const gathered: Facts['gathered'] = facts.diskProblem === null ? ['files', 'target'] : ['files', 'target', 'write'];
+  return { facts: { ...facts, gathered, members: reading.members, targetSays, candidateAnswers, knownGoodAnswers }, reading };
+}
+
+/** Facts of what shows only by writing: whether the state directory keeps its word. */
+export function diskFacts(facts: Facts, stateDir: string, io: Io): Facts {
+  return { ...facts, gathered: ['write'], diskProblem: diskFact(stateDir, io) };
 }
 
 /** Whether the state directory keeps what it acknowledges, by a probe that is removed again. Why not, or null. */
@@ -85,17 +79,17 @@ export function diskFact(stateDir: string, io: Io): string | null {
 }
 
 /** Why a reboot empties the filesystem under the state directory, or null. Only looks. */
-export function volatileDisk(stateDir: string, io: Io): string | null {
+function volatileDisk(stateDir: string, io: Io): string | null {
   const folder = nearestFolder(stateDir, io);
   const { kind, name } = filesystemOf(folder, io.fs);
-  return kind === 'volatile' ? `${folder} lies on ${name}, which a reboot empties` : null;
+  return kind === 'volatile' ? `${folder} is on ${name}, which a reboot empties` : null;
 }
 
 /** What is not known of the state directory's filesystem, for a warning; undefined where it keeps its word as far as is known. */
 export function diskDoubt(stateDir: string, io: Io): string | undefined {
   const { kind, name } = filesystemOf(nearestFolder(stateDir, io), io.fs);
   return kind === 'unsure'
-    ? `${stateDir} lies on ${name}: whether a power cut can take acknowledged state away is not known`
+    ? `${stateDir} is on ${name}: whether a power cut can lose acknowledged state is not known`
     : undefined;
 }
 
@@ -121,7 +115,7 @@ async function otherLedgers(store: Store, scope: Scope) {
 }
 
 function pointerFact(from: FactSources, io: Io): PointerFact {
-  const { newest, damaged } = readPointers(from.pointerDir, io.fs, from.scope);
+  const { newest, damaged } = readPointers(from.pointerDirs[0] ?? '', io.fs, from.scope);
   return { knownGood: (newest?.knownGood.build.guid ?? null) as Guid | null, damaged, ledgerCut: ledgerCut(from, newest) };
 }
 
@@ -130,5 +124,5 @@ function ledgerCut(from: FactSources, pointer: Pointer | null): string | null {
   const anchor = pointer?.ledgerHead ?? null;
   if (pointer === null || anchor === null || anchor === from.ledgerHead || from.entries.some((entry) => entry.prev === anchor))
     return null;
-  return `pointer generation ${pointer.generation}, written ${pointer.writtenAt}, knows an entry that the ledger does not have`;
+  return `pointer generation ${pointer.generation}, written ${pointer.writtenAt}, refers to an entry that the ledger does not have`;
 }

@@ -1,6 +1,6 @@
 /** The table of hazards as plain text, at most 100 columns wide. Must look the same in a pipe. */
 import { safeLine } from '../base/text.ts';
-import type { Control, Hazard } from '../core/admission/hazard-sight.ts';
+import type { Control, Hazard } from '../core/admission/hazard.ts';
 
 /** Widths of the columns; with two blanks before each they make 100. */
 const WIDTHS = [24, 29, 14, 25] as const;

@@ -1,11 +1,10 @@
 /** The manifests as commands use them. Must refuse a listing whole when any row of it is not its own. */
 import type { Scope } from '../base/scope.ts';
 import { loadManifests } from '../config/load.ts';
-import { type Finding, KvdeployError, type Refusal, refusalError } from '../core/errors.ts';
+import { type Finding, KvdeployError, type Refusal } from '../core/errors.ts';
 import type { ListedBuild } from '../core/manifest/manifest.ts';
-import { nearest } from '../core/nearest.ts';
 import type { Plan } from '../core/rollout/plan.ts';
-import { type Guid, parseGuid, sameScope, scopeText } from '../core/scope.ts';
+import { sameScope, scopeText } from '../core/scope.ts';
 import type { Deps } from './deps.ts';
 import type { Opened } from './open.ts';
 
@@ -21,7 +20,7 @@ export interface Offers {
   /** Everything that was read: the config, and the manifests of every scope. */
   readonly read: Plan['sources'];
   /** Why nothing of this scope's listing may be promoted: a row of it is not its own. */
-  readonly refusal: Refusal | undefined;
+  readonly listing: Refusal | undefined;
 }
 
 /** Reads every manifest once. Throws MANIFEST_INVALID when one cannot be read: it could list any GUID. */
@@ -58,8 +57,20 @@ export async function readOffers(opened: Opened, deps: Deps): Promise<Offers> {
       ...manifests.filter((entry) => own.has(entry.file)).map(({ file, sha256 }) => ({ file, sha256 })),
     ],
     read: [{ file: config.file, sha256: config.sha256 }, ...manifests.map(({ file, sha256 }) => ({ file, sha256 }))],
-    refusal: listingRefusal(findings, (file) => own.has(file) || atPlaceOf(file, scope, config.tenants.length > 1), scope),
+    listing: listingRefusal(findings, (file) => own.has(file) || atPlaceOf(file, scope, config.tenants.length > 1), scope),
   };
+}
+
+/** The same for a command that can do without: null where there is no config, and with a warning where they cannot be read. */
+export async function offersIfReadable(opened: Opened, deps: Deps): Promise<Offers | null> {
+  if (opened.config === null) return null;
+  try {
+    return await readOffers(opened, deps);
+  } catch (error) {
+    if (!(error instanceof KvdeployError)) throw error;
+    deps.line({ type: 'note', level: 'warning', message: `${error.message} Continuing without them.` });
+    return null;
+  }
 }
 
 /** True for `<environment>/<service>.yaml`, below `<tenant>/` where there are several tenants. */
@@ -83,41 +94,4 @@ function listingRefusal(findings: readonly Finding[], isOurs: (file: string) => 
 
 function placeOf(finding: Finding) {
   return { file: finding.file, line: finding.line, column: finding.column, note: finding.message };
-}
-
-// From what was typed to a GUID. A prefix may stand for a GUID on the command line, never in a file.
-
-const PREFIX_MIN = 8;
-
-/**
- * The GUID that `typed` names among `known`. A whole GUID is taken as it is, known or not, so that the locks can say
- * whose it is; a prefix must fit exactly one.
- */
-export function guidOf(typed: string, known: readonly Guid[], seeCommand: string): Guid {
-  const whole = parseGuid(typed);
-  if (whole !== undefined) return whole;
-  const prefix = typed.toLowerCase();
-  if (!/^[0-9a-f][0-9a-f-]*$/.test(prefix) || prefix.length < PREFIX_MIN) {
-    throw new KvdeployError('GUID_UNCLEAR', {
-      message: `${JSON.stringify(typed)} is neither a GUID nor a prefix of at least ${PREFIX_MIN} of its characters.`,
-      hint: seeCommand,
-    });
-  }
-  const fits = [...new Set(known)].filter((guid) => guid.startsWith(prefix));
-  const only = fits[0];
-  if (only !== undefined && fits.length === 1) return only;
-  if (only !== undefined)
-    throw new KvdeployError('GUID_UNCLEAR', {
-      message: `${typed} fits ${fits.length} builds: ${fits.join(', ')}.`,
-      hint: 'Type more of it.',
-    });
-  const near = nearest(
-    prefix,
-    known.map((guid) => guid.slice(0, prefix.length)),
-  );
-  throw refusalError({
-    code: 'GUID_UNCLEAR',
-    message: `No build begins with ${typed}.`,
-    hint: near === undefined ? seeCommand : `Did you mean ${known.find((guid) => guid.startsWith(near)) ?? near}?`,
-  });
 }

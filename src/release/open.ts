@@ -1,4 +1,5 @@
 /** Finds what a command is about: config, scope, state, ledger. Must not guess an environment, and must not change anything. */
+import type { Code } from '../base/codes.ts';
 import { copyDir, pointerDir } from '../base/pointer/pointer.ts';
 import type { Scope } from '../base/scope.ts';
 import { shellWord } from '../base/text.ts';
@@ -199,4 +200,28 @@ export function targetOf(opened: Opened, deps: Deps, from: 'config' | 'ledger' =
     });
   }
   return openTarget(router, identity, deps.io);
+}
+
+/** Settings with everything that a promotion needs. */
+export type Promotable = ServiceSettings & { readonly router: NonNullable<ServiceSettings['router']> };
+
+/** The settings of the scope. Throws where router, identity, steps or gates are missing: none is assumed. */
+export function promotable({ settings, scope, config }: Opened): Promotable {
+  const name = scopeText(scope);
+  const missing = (code: Code, message: string) =>
+    new KvdeployError(code, {
+      message,
+      hint: `Add it to the service in ${config?.file ?? 'the config'}: kvdeploy schema config`,
+    });
+  if (settings === null) throw missing('UNKNOWN_NAME', `The config has no service ${name}.`);
+  const { router, identity, gates, compared, steps } = settings;
+  if (router === null) throw missing('NO_ROUTER', `${name} has no router, and none is assumed.`);
+  if (identity === null)
+    throw missing(
+      'NO_IDENTITY',
+      `${name} does not say how a build reports its GUID (identity), so no one could know what runs at a place.`,
+    );
+  if (gates.length + compared.length === 0) throw missing('NO_GATE', `${name} has no gate to judge the health of a build.`);
+  if (steps.length === 0) throw missing('CONFIG_INVALID', `${name} has no steps.`);
+  return { ...settings, router };
 }

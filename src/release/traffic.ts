@@ -1,10 +1,19 @@
 /** Where traffic is, in the words of results and errors. Must ask the router, never remember. */
 import type { Traffic } from '../core/output.ts';
+import type { Guid } from '../core/scope.ts';
 import type { Target } from '../engine/target.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Deps } from './deps.ts';
+import { type Opened, targetOf } from './open.ts';
 
-/** From now on, results and errors of this command say where traffic is. `builds` names the build at each place. */
+/** The target of a scope. Results and errors of this command say where its traffic is, from now on. */
+export function shownTarget(opened: Opened, deps: Deps, from: 'config' | 'ledger' = 'config'): Target {
+  const target = targetOf(opened, deps, from);
+  showTraffic(deps, target, buildsAtPlaces(opened));
+  return target;
+}
+
+/** Lets results and errors say where traffic is. `builds` names the build at each place. */
 export function showTraffic(
   deps: Deps,
   target: Target,
@@ -27,4 +36,14 @@ export function trafficOf(reading: Reading, builds: ReadonlyMap<string, string>)
     split: serving.map((member) => ({ build: builds.get(member.place) ?? null, place: member.place, percent: member.percent })),
     certainty: reading.certainty,
   };
+}
+
+/** The build at each place, as far as the ledger knows: the newest word about a place counts. */
+export function buildsAtPlaces(opened: Pick<Opened, 'history'>): ReadonlyMap<string, Guid> {
+  const builds = new Map<string, Guid>();
+  for (const known of [...opened.history.knownGood].reverse()) builds.set(known.build.ref, known.build.guid);
+  const plan = opened.history.rollout?.plan;
+  if (plan !== undefined)
+    for (const build of [plan.stable, plan.candidate]) if (build !== null) builds.set(build.ref, build.guid);
+  return builds;
 }

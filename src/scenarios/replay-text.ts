@@ -1,5 +1,5 @@
 /** The two columns of a replay, and its table of controls, as lines. Pure; must not print. */
-import type { LockAlone } from './locks.ts';
+import type { CheckAlone } from './checks-alone.ts';
 import type { PlayedRow } from './player.ts';
 
 const TIME_WIDTH = 16;
@@ -65,8 +65,8 @@ export interface Control {
   readonly offPercent: number | null;
 }
 
-export function controlsOf(locks: readonly LockAlone[], rows: readonly PlayedRow[]): readonly Control[] {
-  const cores = locks.map(({ control, world, code, offPercent }) => ({
+export function controlsOf(checks: readonly CheckAlone[], rows: readonly PlayedRow[]): readonly Control[] {
+  const cores = checks.map(({ control, world, code, offPercent }) => ({
     control,
     approach: world,
     where: 'core' as const,

@@ -1,7 +1,7 @@
 /** Shows an incident in two columns, what happened and what kvdeploy did, and says how its rows ended. Must know no shortcut that a user does not have. */
 import july2023 from '../../fixtures/scenarios/2023-07.json' with { type: 'json' };
 import october2023 from '../../fixtures/scenarios/2023-10-30.json' with { type: 'json' };
-import { locksAlone } from './locks.ts';
+import { checksAlone } from './checks-alone.ts';
 import { type Ended, type Played, type PlayedRow, type PlayOptions, play, type Telling, type Unfinished } from './player.ts';
 import { block, type Control, controlLines, controlsOf } from './replay-text.ts';
 import { type Scenario, scenarioSchema } from './scenario.ts';
@@ -52,7 +52,7 @@ export async function replay(
   const outcome = await play(scenario, { ...options, limitMs: REPLAY_MS, stopsAtDifference: false }, tellingOf(width, say));
   if ('unfinished' in outcome) return outcome;
   const { rows, ...counted } = outcome;
-  const controls = controlsOf(scenario.checks ? locksAlone(scenario) : [], rows);
+  const controls = controlsOf(scenario.checks ? checksAlone(scenario) : [], rows);
   for (const line of controlLines(controls, width)) say(line);
   if (controls.length > 0) say('');
   const summary = { ...count(rows, controls), ...counted };

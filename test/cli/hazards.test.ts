@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Hazard } from '../../src/core/admission/hazard-sight.ts';
+import type { Hazard } from '../../src/core/admission/hazard.ts';
 import { GLOBEX, GREEN, PRODUCTION, SURE } from './local-builds.ts';
 import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
 import type { CliAnswer } from './run-cli.ts';
@@ -70,7 +70,7 @@ describe('plan', () => {
     expect(disk?.controls.map(({ status }) => status)).toContain('not-verified');
   });
 
-  test('plan shows also for a refused build which hazard its lock stands against', async () => {
+  test('plan shows also for a refused build which hazard its check stands against', async () => {
     const answer = await site.run(['plan', ...PRODUCTION, '--build', GLOBEX.green.guid, '--json']);
     expect(resultOf(answer)).toMatchObject({ code: 'FOREIGN_BUILD', exitCode: 3 });
     expect(hazardsIn(answer).find(({ id }) => id === 'foreign-build')).toMatchObject({
@@ -117,7 +117,7 @@ describe('promote', () => {
     expect(warned).toEqual([
       {
         type: 'check',
-        name: 'hazard: The way back depends on what is being changed',
+        name: 'hazard: The rollback path depends on what is being changed',
         ok: null,
         message: expect.stringContaining('no copy is configured'),
       },
@@ -130,7 +130,7 @@ describe('promote', () => {
     expect(answer.stdout).toContain('no terminal here, and no --confirm production');
   });
 
-  test('a promotion that a lock refuses keeps the code of that lock', async () => {
+  test('a promotion that a check refuses keeps the code of that check', async () => {
     site.backend('production', 'green').setGuid(GLOBEX.green.guid);
     const refused = resultOf(await site.run(promote('--json')));
     site.backend('production', 'green').setGuid(GREEN.guid);

@@ -94,7 +94,7 @@ describe('promote --plan', () => {
     expect(await site.percent('production', 'green')).toBe(100);
   });
 
-  test('promote --plan judges every lock again', async () => {
+  test('promote --plan judges every check again', async () => {
     site.backend('production', 'green').setGuid(AMBER.guid);
     const said = await refused();
     site.backend('production', 'green').setGuid(GREEN.guid);

@@ -86,7 +86,7 @@ it('refuses a HAProxy that would forget the split at its next reload, before the
   writeFileSync(config, readFileSync(config, 'utf8').replace(/,"serverStateFile":\[[^\]]*\]/, ''));
   const ran = await refused(`promote --build ${site.builds.green.guid} ${PRODUCTION}`);
   expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([3, 'HAZARD_UNCONTROLLED']);
-  expect(ran.result.message).toMatch(/A reload of the router brings an earlier split back \(without serverStateFile/);
+  expect(ran.result.message).toMatch(/A router reload restores an earlier split \(without serverStateFile/);
   site.writeConfig();
 });
 
@@ -136,5 +136,5 @@ it('refuses a target that says it is staging', async () => {
   await site.haproxy.reload();
   const ran = await refused(`promote --build ${amber.guid} ${PRODUCTION}`);
   expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([3, 'WRONG_TARGET']);
-  expect(ran.result.message).toContain('says that it is staging');
+  expect(ran.result.message).toContain('reports the environment staging');
 });

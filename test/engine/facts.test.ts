@@ -20,12 +20,14 @@ async function promoted() {
         guid: CANDIDATE as Guid,
         listed: [],
         atPlace: [],
+        listing: undefined,
         environments: [],
         history,
         store: storeOf(io),
         entries,
         ledgerHead: head,
-        pointerDir: POINTER_DIR,
+        pointerDirs: [POINTER_DIR],
+        stateDir: STATE_DIR,
       },
       io,
     );
@@ -35,7 +37,13 @@ async function promoted() {
 describe('facts', () => {
   it('from files alone leave everything about the target unknown', async () => {
     const { facts } = await promoted();
-    expect((await facts()).facts).toMatchObject({ targetSays: [], members: [], candidateAnswers: null, knownGoodAnswers: null });
+    expect((await facts()).facts).toMatchObject({
+      gathered: ['files'],
+      targetSays: [],
+      members: [],
+      candidateAnswers: null,
+      knownGoodAnswers: null,
+    });
   });
 
   it('name the build that the pointer names', async () => {
@@ -62,6 +70,7 @@ describe('facts', () => {
     const { facts, sim, io } = await promoted();
     const added = await targetFacts((await facts()).facts, targetIn(sim, io, planOf()), 'blue');
     expect(added.facts).toMatchObject({
+      gathered: ['files', 'target'],
       targetSays: ['production'],
       members: [
         { place: 'blue', percent: 0 },

@@ -7,7 +7,7 @@ import { createFile } from '../../src/base/durable/durable-file.ts';
 import type { Pointer } from '../../src/base/pointer/pointer-format.ts';
 import { chooseBuild } from '../../src/break-glass/choose.ts';
 import { strictParse } from '../../src/config/parse/strict-parse.ts';
-import { admit, LOCKS, ROLLBACK_LOCKS } from '../../src/core/admission/admission.ts';
+import { admit, ROLLBACK_CHECKS } from '../../src/core/admission/admission.ts';
 import type { Facts } from '../../src/core/admission/facts.ts';
 import { manifestBreaches } from '../../src/core/manifest/manifest-rules.ts';
 import { localStore } from '../../src/stores/local.ts';
@@ -27,7 +27,7 @@ type Complaints = readonly string[];
 /** More calls than a takeover makes. */
 const CROSSINGS = 120;
 
-/** Facts in which exactly one lock stands between the build and its promotion. */
+/** Facts in which exactly one check stands between the build and its promotion. */
 function admission(): Complaints {
   const listed = (...listed: Facts['listed']) => factsWith({ listed, atPlace: listed.slice(0, 2) });
   const own = [listedAs(STABLE), listedAs(CANDIDATE)];
@@ -44,15 +44,15 @@ function admission(): Complaints {
     'without a pointer': factsWith({ pointer: { knownGood: null, damaged: [], ledgerCut: null } }),
     'on a disk that keeps nothing': factsWith({ diskProblem: 'tmpfs' }),
   };
-  const let_in = Object.entries(refused).filter(([, facts]) => admit(facts, LOCKS).build !== null);
+  const let_in = Object.entries(refused).filter(([, facts]) => admit(facts).build !== null);
   const back = factsWith({
     guid: STABLE.guid,
     candidateAnswers: answerOf(STABLE),
     history: historyWith({ bad: new Map([[STABLE.guid, 'bad']]) }),
   });
-  const backToBad = admit(back, ROLLBACK_LOCKS).checked.every(({ refusal }) => refusal === undefined);
+  const backToBad = admit(back, ROLLBACK_CHECKS).checked.every(({ refusal }) => refusal === undefined);
   return [
-    ...(admit(factsWith(), LOCKS).build === null ? ['refuses a good build'] : []),
+    ...(admit(factsWith()).build === null ? ['refuses a good build'] : []),
     ...let_in.map(([which]) => `lets a build in that is ${which}`),
     ...(backToBad ? ['goes back to a bad build'] : []),
   ];

@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EXIT_OF } from '../../src/base/codes.ts';
+import { checksAlone } from '../../src/scenarios/checks-alone.ts';
 import { demoScenario } from '../../src/scenarios/demo.ts';
-import { locksAlone } from '../../src/scenarios/locks.ts';
 import type { PlayedRow } from '../../src/scenarios/player.ts';
 import { INCIDENT_NAMES, incident } from '../../src/scenarios/replay.ts';
 import { controlCells, controlsOf } from '../../src/scenarios/replay-text.ts';
@@ -110,7 +110,7 @@ function incidentOf(scenario: Scenario): readonly string[] {
       'them off, the same build would get a share of production. The other controls are shown on real traffic, in a world in which no earlier',
       'control can see the build. No kvdeploy flag turns any of them off.',
     ].join('\n'),
-    table(controlCells(controlsOf(locksAlone(scenario), rows.map(asItMust)))),
+    table(controlCells(controlsOf(checksAlone(scenario), rows.map(asItMust)))),
   ];
 }
 

@@ -1,24 +1,24 @@
-/** `adopt`: what serves now becomes the first known-good build, after one bake with passing gates. Shifts nothing. */
-import { ADOPT_LOCKS } from '../../core/admission/admission.ts';
-import { headline } from '../../core/admission/facts.ts';
+/** `adopt`: the build currently serving becomes the first known-good build, after one bake with passing gates. Shifts nothing. */
+import { ADOPTION_CHECKS } from '../../core/admission/admission.ts';
+import { offered } from '../../core/admission/facts.ts';
+import { gatesSee } from '../../core/admission/plan-checks.ts';
 import { KvdeployError, refusalError } from '../../core/errors.ts';
 import { currentKnownGood, openRollout } from '../../core/ledger/history.ts';
 import { adoptionPlan } from '../../core/rollout/make-plan.ts';
 import { splitText } from '../../core/rollout/split.ts';
-import { type Guid, sameScope, scopeText, shortGuid } from '../../core/scope.ts';
-import { fileFacts, targetFacts } from '../../engine/facts.ts';
-import { lookAtComparison } from '../../engine/look-at-gates.ts';
+import { type Guid, scopeText, shortGuid } from '../../core/scope.ts';
+import { fileFacts } from '../../engine/facts.ts';
 import type { Target } from '../../engine/target.ts';
 import { Wishes } from '../../lead/control.ts';
 import { assertNoHold } from '../../lead/held.ts';
 import { beginNew, lead, refuseBeside } from '../../lead/lead.ts';
 import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
-import { admitByLooking, assertDiskKeeps, silentRefusal } from '../../release/further-checks.ts';
-import { again, buildsAtPlaces, mustHave, planning } from '../../release/judge-release.ts';
+import { judgeBuild, judgeByWriting, mustPass } from '../../release/gatekeeper.ts';
 import { readOffers } from '../../release/offers.ts';
-import { type Opened, openScope, targetOf } from '../../release/open.ts';
-import { showTraffic } from '../../release/traffic.ts';
+import { type Opened, openScope, promotable } from '../../release/open.ts';
+import { planning, seenSettings } from '../../release/plan-parts.ts';
+import { shownTarget } from '../../release/traffic.ts';
 
 export interface AdoptOptions {
   readonly confirm?: string;
@@ -31,59 +31,36 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   assertNoHold(opened, deps);
   const open = openRollout(opened.history);
   if (open !== null) return refuseBeside(opened, open, deps);
-  const settings = mustHave(opened);
-  const target = targetOf(opened, deps);
-  showTraffic(deps, target, buildsAtPlaces(opened));
+  const settings = promotable(opened);
+  const target = shownTarget(opened, deps);
   const serving = await servingBuild(opened, target);
   if (currentKnownGood(opened.history)?.build.guid === serving.guid) {
     throw new KvdeployError('NOTHING_TO_DO', {
-      message: `${shortGuid(serving.guid)} serves, and is the known-good build already.`,
+      message: `${shortGuid(serving.guid)} serves and is the known-good build already.`,
       hint: `kvdeploy status ${opened.flags}`,
     });
   }
   const offers = await readOffers(opened, deps);
-  const files = await fileFacts(
-    {
-      ...opened,
-      guid: serving.guid,
-      listed: offers.listed,
-      atPlace: offers.atPlace,
-      environments: offers.environments,
-      pointerDir: opened.pointerDirs[0] ?? '',
-    },
-    deps.io,
-  );
-  const { facts, reading } = await targetFacts(files.facts, target, serving.place);
-  const { checked } = admitByLooking(facts, ADOPT_LOCKS, opened, deps);
-  for (const { name, refusal } of checked)
-    deps.line({ type: 'check', name, ok: refusal === undefined, message: refusal?.message ?? '' });
-  const refusal = headline(checked) ?? offers.refusal;
-  if (refusal !== undefined) throw refusalError(refusal);
-  const listed = offers.listed.find((entry) => entry.build.guid === serving.guid && sameScope(entry.scope, opened.scope));
+  const { facts } = await fileFacts({ ...opened, ...offers, guid: serving.guid }, deps.io);
+  const judged = await judgeBuild(ADOPTION_CHECKS, facts, serving.place, () => target);
+  const reading = mustPass(judged, deps);
+  const listed = offered(facts);
   if (listed === undefined) throw new Error('an admitted build is listed');
-  if (listed.build.ref !== serving.place) {
+  const { build } = listed;
+  if (build.ref !== serving.place) {
     throw new KvdeployError('BUILD_GONE', {
-      message: `Build ${shortGuid(serving.guid)} serves at ${serving.place}, but its manifest says that its place is ${listed.build.ref}.`,
-      hint: `Mend the ref in ${listed.file}.`,
+      message: `Build ${shortGuid(build.guid)} serves at ${serving.place}, but its manifest says that its place is ${build.ref}.`,
+      hint: `Correct the ref in ${listed.file}.`,
       places: [{ file: listed.file, line: listed.line, column: listed.column }],
     });
   }
-  const builds = { scope: opened.scope, candidate: listed.build, stable: null };
-  const seen = await lookAtComparison(settings.compared, settings.evidence, builds, reading, again(target), deps.io);
-  const silent = seen.gates.find((gate) => gate.silent !== undefined)?.silent;
-  if (silent !== undefined) throw refusalError(silentRefusal(silent));
-  const plan = adoptionPlan(
-    { ...settings, comparison: seen.comparison, router: settings.router ?? { kind: '' } },
-    planning(opened, offers, reading, deps),
-    listed.build,
-  );
-  await confirm(
-    opened,
-    `Take over ${shortGuid(serving.guid)} (${listed.build.version}), which serves ${scopeText(opened.scope)}`,
-    options,
-    deps,
-  );
-  assertDiskKeeps(opened, deps);
+  const seen = await seenSettings(settings, { candidate: build, stable: null }, { target, reading }, deps.io);
+  const silent = gatesSee.judge({ ...facts, silent: seen.silent });
+  if (silent !== undefined) throw refusalError(silent);
+  const plan = adoptionPlan(seen.settings, planning(opened, offers.sources, reading, deps), build);
+  const what = `Adopt ${shortGuid(build.guid)} (${build.version}), the build currently serving ${scopeText(opened.scope)}`;
+  await confirm(opened, what, options, deps);
+  judgeByWriting(judged.facts, opened, deps);
   return lead(opened, plan, deps, { command: 'adopt', control, takeOver: false, begin: beginNew(plan, opened.history) });
 }
 
@@ -94,8 +71,8 @@ async function servingBuild(opened: Opened, target: Target): Promise<{ readonly 
   const only = serving[0];
   if (only === undefined || serving.length !== 1) {
     throw new KvdeployError('UNEXPECTED_SPLIT', {
-      message: `${scopeText(opened.scope)} serves ${splitText(reading.members)}; only one build at 100 % can be taken over.`,
-      hint: 'Bring the traffic to one build first.',
+      message: `${scopeText(opened.scope)} serves ${splitText(reading.members)}; only one build at 100 % can be adopted.`,
+      hint: 'Shift all traffic to one build first.',
     });
   }
   const answer = await target.ask(only.place, reading);
@@ -103,7 +80,7 @@ async function servingBuild(opened: Opened, target: Target): Promise<{ readonly 
     const why = answer === null ? 'the target has no such place' : 'unreachable' in answer ? answer.unreachable : answer.said;
     throw new KvdeployError('BUILD_GONE', {
       message: `The build at ${only.place} does not say which one it is: ${why}.`,
-      hint: 'Let the build tell its GUID as identity in the config says.',
+      hint: 'Make the build report its GUID as identity in the config says.',
     });
   }
   return { guid: answer.guid, place: only.place };

@@ -1,7 +1,7 @@
 /** `pointer`: show, verify, export and import the known-good pointer. */
 import { describe } from '../../base/changes/wording.ts';
 import { readPointers } from '../../base/pointer/pointer.ts';
-import { presenceProblem } from '../../core/admission/target-locks.ts';
+import { presenceProblem } from '../../core/admission/target-checks.ts';
 import { KvdeployError, refusalError } from '../../core/errors.ts';
 import type { Event } from '../../core/ledger/events.ts';
 import { currentKnownGood, openRollout } from '../../core/ledger/history.ts';
@@ -11,11 +11,10 @@ import { assertNoHold } from '../../lead/held.ts';
 import { idlePlaces, mustKnowGood, pointerProblems, renderIdle, renderNow, rescueProblem } from '../../lead/idle-pointer.ts';
 import { recordEvent } from '../../lead/lead.ts';
 import { breakGlassCommand } from '../../lead/outcome.ts';
+import { type PointerExport, readExport } from '../../release/chosen-build.ts';
 import { confirm } from '../../release/confirm.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
-import { type PointerExport, readExport } from '../../release/elsewhere.ts';
-import { mustHave } from '../../release/judge-release.ts';
-import { openScope, targetOf } from '../../release/open.ts';
+import { openScope, promotable, targetOf } from '../../release/open.ts';
 import { recordStatePlaces } from '../../release/state-dir.ts';
 
 /** Shows every generation that verifies, and says which do not. */
@@ -104,7 +103,7 @@ export async function exportPointer(deps: Deps): Promise<Outcome> {
 export async function importPointer(file: string, options: { readonly confirm?: string }, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'needed' });
   assertNoHold(opened, deps);
-  const settings = mustHave(opened);
+  const settings = promotable(opened);
   const imported = readExport(file, deps);
   if (!sameScope(imported.scope, opened.scope))
     throw new KvdeployError('WRONG_SCOPE', {

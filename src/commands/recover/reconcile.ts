@@ -13,9 +13,8 @@ import { idlePlaces, renderIdle } from '../../lead/idle-pointer.ts';
 import { recordEvent } from '../../lead/lead.ts';
 import { confirm } from '../../release/confirm.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
-import { buildsAtPlaces } from '../../release/judge-release.ts';
-import { type Opened, openScope, targetOf } from '../../release/open.ts';
-import { showTraffic } from '../../release/traffic.ts';
+import { type Opened, openScope } from '../../release/open.ts';
+import { shownTarget } from '../../release/traffic.ts';
 import type { Reading } from '../../routers/router.ts';
 
 export interface ReconcileOptions {
@@ -33,8 +32,7 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
       hint: `kvdeploy status ${opened.flags}`,
     });
   }
-  const target = targetOf(opened, deps, openRollout(opened.history) === null ? 'config' : 'ledger');
-  showTraffic(deps, target, buildsAtPlaces(opened));
+  const target = shownTarget(opened, deps, openRollout(opened.history) === null ? 'config' : 'ledger');
   const reading = await target.read();
   const serving = await servingNow(target, reading);
   const bad = builtBad(opened, serving, rescues);

@@ -1,25 +1,25 @@
 /** `rollback`: to the known-good build, or to an earlier one by `--to`. Never to a bad one, never to "the previous one". */
-import { admit, ROLLBACK_LOCKS } from '../../core/admission/admission.ts';
-import { headline } from '../../core/admission/facts.ts';
-import { KvdeployError, refusalError } from '../../core/errors.ts';
+import { ROLLBACK_CHECKS } from '../../core/admission/admission.ts';
+import { KvdeployError } from '../../core/errors.ts';
 import { currentKnownGood, type History, type KnownGood, openRollout } from '../../core/ledger/history.ts';
-import type { Build, ListedBuild } from '../../core/manifest/manifest.ts';
+import type { Build } from '../../core/manifest/manifest.ts';
 import { type PlanSettings, rollbackPlan } from '../../core/rollout/make-plan.ts';
 import type { State } from '../../core/rollout/rollout.ts';
 import { type Guid, scopeText, shortGuid } from '../../core/scope.ts';
-import { fileFacts, targetFacts } from '../../engine/facts.ts';
-import type { Target } from '../../engine/target.ts';
+import { fileFacts } from '../../engine/facts.ts';
 import { Wishes } from '../../lead/control.ts';
 import { assertNoHold } from '../../lead/held.ts';
 import { beginNew, lead } from '../../lead/lead.ts';
 import { abortRollout, carryOn } from '../../lead/open-rollout.ts';
 import { breakGlassCommand, earlierCommands } from '../../lead/outcome.ts';
+import { guidOf } from '../../release/chosen-build.ts';
 import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
-import { buildsAtPlaces, planning } from '../../release/judge-release.ts';
-import { guidOf, readOffers } from '../../release/offers.ts';
-import { type Opened, openScope, targetOf } from '../../release/open.ts';
-import { showTraffic } from '../../release/traffic.ts';
+import { judgeBuild, mustPass } from '../../release/gatekeeper.ts';
+import { offersIfReadable } from '../../release/offers.ts';
+import { type Opened, openScope } from '../../release/open.ts';
+import { planning } from '../../release/plan-parts.ts';
+import { shownTarget } from '../../release/traffic.ts';
 import type { Reading } from '../../routers/router.ts';
 
 export interface RollbackOptions {
@@ -88,17 +88,10 @@ function goalOf(opened: Opened, options: RollbackOptions): KnownGood {
 }
 
 async function rollbackTo(opened: Opened, to: KnownGood, options: RollbackOptions, deps: Deps): Promise<Outcome> {
-  const target = targetOf(opened, deps);
-  showTraffic(deps, target, buildsAtPlaces(opened));
-  const reading = await judge(opened, to.build, target, deps);
+  const reading = await judge(opened, to.build, deps);
   if (options.to === undefined && servesAlone(reading, to.build)) return knownGoodServes(opened, to);
   const left = leftBuild(opened.history, to.build, reading);
-  const plan = rollbackPlan(
-    settingsOf(opened),
-    planning(opened, { sources: [] }, reading, deps, options.reason ?? null),
-    to.build,
-    left,
-  );
+  const plan = rollbackPlan(settingsOf(opened), planning(opened, [], reading, deps, options.reason ?? null), to.build, left);
   const control = new Wishes(deps);
   const outcome = await lead(opened, plan, deps, {
     command: 'rollback',
@@ -109,36 +102,15 @@ async function rollbackTo(opened: Opened, to: KnownGood, options: RollbackOption
   return outcome;
 }
 
-/** Judged on what ledger and pointer kept; broken manifests are a warning, a foreign listing refuses. */
-async function judge(opened: Opened, build: Build, target: Target, deps: Deps): Promise<Reading> {
-  const { listed, environments } = await offersIfAny(opened, deps);
-  const files = await fileFacts(
-    { ...opened, guid: build.guid, listed, atPlace: [], environments, pointerDir: opened.pointerDirs[0] ?? '' },
-    deps.io,
-  );
-  const { facts, reading } = await targetFacts(files.facts, target, build.ref);
-  const { checked } = admit(facts, ROLLBACK_LOCKS);
-  for (const { name, refusal } of checked)
-    deps.line({ type: 'check', name, ok: refusal === undefined, message: refusal?.message ?? '' });
-  const refusal = headline(checked);
-  if (refusal !== undefined)
-    throw refusalError({ ...refusal, hint: `${refusal.hint}   If the world is not what it says: ${breakGlassCommand(opened)}` });
-  return reading;
-}
-
-async function offersIfAny(
-  opened: Opened,
-  deps: Deps,
-): Promise<{ readonly listed: readonly ListedBuild[]; readonly environments: readonly string[] }> {
-  const own = { listed: [], environments: opened.config?.services.map((service) => service.scope.environment) ?? [] };
-  if (opened.config === null) return own;
-  try {
-    return await readOffers(opened, deps);
-  } catch (error) {
-    if (!(error instanceof KvdeployError)) throw error;
-    deps.line({ type: 'note', level: 'warning', message: `${error.message} Going back does not need them.` });
-    return own;
-  }
+/** Judged on what ledger and pointer kept; broken manifests are a warning, a foreign row refuses. */
+async function judge(opened: Opened, build: Build, deps: Deps): Promise<Reading> {
+  const target = shownTarget(opened, deps);
+  const environments = opened.config?.services.map(({ scope }) => scope.environment) ?? [];
+  const unread = { listed: [], atPlace: [], listing: undefined, environments };
+  const offers = (await offersIfReadable(opened, deps)) ?? unread;
+  const { facts } = await fileFacts({ ...opened, ...offers, guid: build.guid }, deps.io);
+  const judged = await judgeBuild(ROLLBACK_CHECKS, facts, build.ref, () => target);
+  return mustPass(judged, deps, `   If the target is not as this says: ${breakGlassCommand(opened)}`);
 }
 
 function servesAlone(reading: Reading, build: Build): boolean {

@@ -1,13 +1,13 @@
 /** `builds`: this environment's builds, and why each may or may not be promoted. Changes nothing, filters nothing silently. */
-import { admit, LOCKS } from '../../core/admission/admission.ts';
-import { headline } from '../../core/admission/facts.ts';
+import { admit, CHECKS } from '../../core/admission/admission.ts';
+import type { Facts } from '../../core/admission/facts.ts';
 import { refusalError } from '../../core/errors.ts';
 import { currentKnownGood } from '../../core/ledger/history.ts';
-import type { ListedBuild } from '../../core/manifest/manifest.ts';
+import type { Build } from '../../core/manifest/manifest.ts';
 import { sameScope, scopeText, shortGuid } from '../../core/scope.ts';
 import { fileFacts } from '../../engine/facts.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
-import { type Offers, readOffers } from '../../release/offers.ts';
+import { readOffers } from '../../release/offers.ts';
 import { type Opened, openScope, targetOf } from '../../release/open.ts';
 
 interface BuildState {
@@ -16,7 +16,7 @@ interface BuildState {
   readonly sequence: number;
   readonly ref: string;
   readonly state: 'known-good' | 'promotable' | 'refused';
-  /** Percent of traffic that it serves now; null where the router could not be asked. */
+  /** Percent of traffic that it currently serves; null where the router could not be asked. */
   readonly percent: number | null;
   readonly code: string | null;
   readonly why: string;
@@ -25,7 +25,7 @@ interface BuildState {
 export async function builds(deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'needed' });
   const offers = await readOffers(opened, deps);
-  if (offers.refusal !== undefined) throw refusalError(offers.refusal);
+  if (offers.listing !== undefined) throw refusalError(offers.listing);
   const stray = offers.atPlace.find((entry) => !sameScope(entry.scope, opened.scope));
   if (stray !== undefined) {
     throw refusalError({
@@ -36,35 +36,19 @@ export async function builds(deps: Deps): Promise<Outcome> {
     });
   }
   const live = await liveIfKnown(opened, deps);
-  const own = offers.listed.filter((entry) => sameScope(entry.scope, opened.scope));
-  const states: BuildState[] = [];
-  for (const entry of own) states.push(await stateOf(entry, opened, offers, live, deps));
-  states.sort((a, b) => b.sequence - a.sequence);
+  const own = offers.listed.flatMap(({ scope, build }) => (sameScope(scope, opened.scope) ? [build] : []));
+  own.sort((a, b) => b.sequence - a.sequence);
+  const guid = own[0]?.guid;
+  const facts = guid && (await fileFacts({ ...opened, ...offers, guid }, deps.io)).facts;
+  const states = own.flatMap((build) => (facts ? stateOf(build, { ...facts, guid: build.guid }, live) : []));
   deps.line({ type: 'document', name: 'builds', data: { scope: opened.scope, builds: states } });
   deps.print(tableOf(states));
   return done(`${states.length} build${states.length === 1 ? '' : 's'} listed for ${scopeText(opened.scope)}.`);
 }
 
-async function stateOf(entry: ListedBuild, opened: Opened, offers: Offers, live: Live | null, deps: Deps): Promise<BuildState> {
-  const { build } = entry;
-  const known = currentKnownGood(opened.history)?.build.guid === build.guid;
-  const { facts } = await fileFacts(
-    {
-      ...opened,
-      guid: build.guid,
-      listed: offers.listed,
-      atPlace: offers.atPlace,
-      environments: offers.environments,
-      pointerDir: opened.pointerDirs[0] ?? '',
-    },
-    deps.io,
-  );
-  const refusal = headline(
-    admit(
-      facts,
-      LOCKS.filter((lock) => lock.needs === 'files'),
-    ).checked,
-  );
+function stateOf(build: Build, facts: Facts, live: Live | null): BuildState {
+  const known = currentKnownGood(facts.history)?.build.guid === build.guid;
+  const { refusal } = admit(facts, CHECKS);
   return {
     guid: build.guid,
     version: build.version,
@@ -107,13 +91,6 @@ function tableOf(states: readonly BuildState[]): string {
     return [shortGuid(state.guid), state.version, `sequence ${state.sequence}`, `at ${state.ref}`, state.state, live, state.why];
   });
   const widths = [0, 1, 2, 3, 4, 5].map((column) => Math.max(0, ...rows.map((row) => (row[column] ?? '').length)));
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
+  const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ');
+  return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
 }

@@ -3,7 +3,6 @@ import { describe } from '../../base/changes/wording.ts';
 import { readHold } from '../../base/pointer/hold.ts';
 import { readPointers } from '../../base/pointer/pointer.ts';
 import { shellWord } from '../../base/text.ts';
-import { DISK_LOCK } from '../../core/admission/admission.ts';
 import { refusalError } from '../../core/errors.ts';
 import type { Comparison } from '../../core/gates/comparison.ts';
 import { forecast } from '../../core/gates/verdict/forecast.ts';
@@ -16,12 +15,13 @@ import { describeGate } from '../../engine/measure.ts';
 import { assertNoHold } from '../../lead/held.ts';
 import { assertNothingBegan } from '../../lead/lead.ts';
 import { breakGlassCommand } from '../../lead/outcome.ts';
+import type { Wanted } from '../../release/chosen-build.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
+import { unjudged } from '../../release/gatekeeper.ts';
 import { hazardTable } from '../../release/hazard-table.ts';
-import { isForeign, judgeRelease, type Release, type Wanted } from '../../release/judge-release.ts';
+import { isForeign, judgeRelease, type Release, showRelease } from '../../release/judge-release.ts';
 import { type Opened, openScope } from '../../release/open.ts';
-import { writePlanFile } from '../../release/plan-file-disk.ts';
-import { showChecks } from '../../release/show-checks.ts';
+import { writePlanFile } from '../../release/saved-plan.ts';
 
 export interface PlanOptions extends Wanted {
   /** Where to write the plan file. */
@@ -31,10 +31,9 @@ export interface PlanOptions extends Wanted {
 export async function plan(options: PlanOptions, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'needed' });
   const release = await judgeRelease(opened, options, deps, {});
-  showChecks(release, opened, deps);
-  const untried = 'only promote tries it, since that writes a file';
-  if (!release.checked.some(({ name }) => name === DISK_LOCK))
-    deps.line({ type: 'check', name: DISK_LOCK, ok: null, message: untried });
+  showRelease(release, opened, deps);
+  for (const { name } of unjudged(release.checked))
+    deps.line({ type: 'check', name, ok: null, message: 'only promote tries it, since that writes a file' });
   const hold = readHold(opened.pointerDirs, deps.io.fs);
   if (hold !== undefined) deps.line({ type: 'check', name: 'no hold is in force', ok: false, message: hold.text });
   const document = release.plan === null ? null : await planDocument(release, release.plan, opened, deps);

@@ -7,13 +7,14 @@ import { scopeText, shortGuid } from '../../core/scope.ts';
 import { Wishes } from '../../lead/control.ts';
 import { assertNoHold } from '../../lead/held.ts';
 import { assertNothingBegan, beginNew, lead } from '../../lead/lead.ts';
+import type { Wanted } from '../../release/chosen-build.ts';
 import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
-import { assertDiskKeeps } from '../../release/further-checks.ts';
-import { isForeign, judgeRelease, type Wanted, warnOfHazards } from '../../release/judge-release.ts';
+import { judgeByWriting } from '../../release/gatekeeper.ts';
+import { warnOfHazards } from '../../release/hazards.ts';
+import { isForeign, judgeRelease, showRelease } from '../../release/judge-release.ts';
 import { type Opened, openScope } from '../../release/open.ts';
-import { readPlanFile, staleness } from '../../release/plan-file-disk.ts';
-import { showChecks } from '../../release/show-checks.ts';
+import { readPlanFile, staleness } from '../../release/saved-plan.ts';
 
 export interface PromoteOptions extends Wanted {
   readonly confirm?: string;
@@ -30,18 +31,16 @@ export async function promote(options: PromoteOptions, deps: Deps): Promise<Outc
   const file = options.plan === undefined ? null : { name: options.plan, made: plannedIn(options.plan, options, opened, deps) };
   const wanted = file === null ? options : { build: file.made.plan.candidate.guid };
   const release = await judgeRelease(opened, wanted, deps, { confirm: options.confirm });
-  // A foreign build is refused as one, whatever else is going on; the rest is judged by a target that a rollout is changing.
-  const moving = openRollout(opened.history) !== null || release.refusal !== undefined;
-  if (moving && !isForeign(release.refusal)) await assertNothingBegan(opened, deps);
-  showChecks(release, opened, deps);
-  const stale = file === null ? undefined : staleness(file.name, file.made, release, opened, deps);
-  const refusal = isForeign(release.refusal) ? release.refusal : (stale ?? release.refusal);
+  // A foreign build is refused as one, whatever else is going on; the rest is judged by a target that a rollout may be changing.
+  const foreign = isForeign(release.refusal);
+  if (!foreign && (openRollout(opened.history) !== null || release.refusal !== undefined)) await assertNothingBegan(opened, deps);
+  showRelease(release, opened, deps);
+  const stale = file === null || foreign ? undefined : staleness(file.name, file.made, release, opened, deps);
+  const refusal = stale ?? release.refusal;
   if (refusal !== undefined) throw refusalError(refusal);
   // Whether the disk keeps its word is tried below.
-  warnOfHazards(
-    release.hazards.filter(({ id }) => id !== 'disk'),
-    deps,
-  );
+  const others = release.hazards.filter(({ id }) => id !== 'disk');
+  warnOfHazards(others, deps);
   const plan = file?.made.plan ?? release.plan;
   if (plan === null) throw new Error('a release without refusal has a plan');
   const steps = plan.steps.map((step) => `${step.percent} %`).join(' → ');
@@ -51,7 +50,7 @@ export async function promote(options: PromoteOptions, deps: Deps): Promise<Outc
     options,
     deps,
   );
-  assertDiskKeeps(opened, deps);
+  judgeByWriting(release.facts, opened, deps);
   return lead(opened, plan, deps, { command: 'promote', control, takeOver: false, begin: beginNew(plan, opened.history) });
 }
 
@@ -59,7 +58,7 @@ export async function promote(options: PromoteOptions, deps: Deps): Promise<Outc
 function plannedIn(file: string, { build, from }: PromoteOptions, opened: Opened, deps: Deps): PlanFile {
   if (build === undefined && from === undefined) return readPlanFile(file, opened, deps);
   throw new KvdeployError('USAGE', {
-    message: `--plan ${file} says already which build is promoted; --build and --from cannot stand beside it.`,
+    message: `--plan ${file} already names the build; it cannot be used with --build or --from.`,
     hint: `kvdeploy promote ${opened.flags} --plan ${shellWord(file)}`,
   });
 }

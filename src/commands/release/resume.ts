@@ -6,7 +6,7 @@ import { assertNoHold } from '../../lead/held.ts';
 import { lead } from '../../lead/lead.ts';
 import { carryOn, mustBeOpen } from '../../lead/open-rollout.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
-import { foreignNow } from '../../release/further-checks.ts';
+import { foreignNow } from '../../release/gatekeeper.ts';
 import { type Opened, openScope } from '../../release/open.ts';
 
 export interface ResumeOptions {

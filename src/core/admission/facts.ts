@@ -1,35 +1,50 @@
-/** Admission: independent locks on one door, each refusing on its own from facts that were gathered before. No I/O. */
-import type { Code } from '../../base/codes.ts';
+/** What admission judges, and the form of a check. Facts are gathered by the edges and judged here. No I/O. */
 import type { Scope } from '../../base/scope.ts';
 import type { Refusal } from '../errors.ts';
 import type { History } from '../ledger/history.ts';
 import type { ListedBuild } from '../manifest/manifest.ts';
-import type { Guid } from '../scope.ts';
+import { type Guid, sameScope } from '../scope.ts';
+
+/**
+ * What a check looks at: files and ledgers; the router and the builds behind it; the plan of an admitted build and its gates; or
+ * something that shows only when a file is written.
+ */
+export type Needs = 'files' | 'target' | 'plan' | 'write';
 
 /** What a build answered when it was asked directly, at the address that the router reports for its place. */
 export type Answer =
   | { readonly guid: Guid | null; readonly environment: string | null; readonly said: string }
   | { readonly unreachable: string };
 
-/** Everything the locks look at. Gathered by the edges, judged here. */
+/** Everything that the checks look at. */
 export interface Facts {
   readonly scope: Scope;
   readonly guid: Guid;
+  /** What was looked at. A check that needs anything else is not judged yet: it neither passes nor refuses. */
+  readonly gathered: readonly Needs[];
   /** Every build of every readable manifest under the root. */
   readonly listed: readonly ListedBuild[];
-  /** Builds in the file that stands at this scope's place, whatever scope that file declares. */
+  /** Builds in the file at this scope's place, whatever scope that file declares. */
   readonly atPlace: readonly ListedBuild[];
+  /** Why this scope's listing is refused whole: a row of it is not its own. */
+  readonly listing: Refusal | undefined;
   /** GUIDs that the ledgers of other scopes name. */
   readonly otherLedgers: readonly { readonly scope: Scope; readonly guids: ReadonlySet<Guid> }[];
   readonly history: History;
   /** All environments of the config: a target that names another one of them is another target. */
   readonly environments: readonly string[];
+  readonly pointer: PointerFact;
   /** The words in which the target says which environment it is. */
   readonly targetSays: readonly string[];
   readonly members: readonly { readonly place: string; readonly percent: number; readonly up: boolean }[];
   readonly candidateAnswers: Answer | null;
   readonly knownGoodAnswers: Answer | null;
-  readonly pointer: PointerFact;
+  /** What another environment must have run first, and what it did; null where nothing is required. */
+  readonly required: Required | null;
+  /** Why the router cannot serve one of the steps. */
+  readonly impossible: string | undefined;
+  /** Which gate has no data for the build currently serving, and why. */
+  readonly silent: string | undefined;
   /** Why the state directory cannot keep what it acknowledges, or null. */
   readonly diskProblem: string | null;
 }
@@ -42,33 +57,29 @@ export interface PointerFact {
   readonly ledgerCut: string | null;
 }
 
-export interface Lock {
-  /** Its place in the list of locks. */
-  readonly number: number;
-  readonly name: string;
-  /** What it keeps off. */
-  readonly hazard: HazardId;
-  /** `files`: decided without asking anything outside, so it refuses before the target hears of it. */
-  readonly needs: 'files' | 'target';
-  /** The refusal, or undefined. */
-  readonly check: (facts: Facts) => Refusal | undefined;
+export interface Required {
+  readonly environment: string;
+  readonly soakMs: number;
+  readonly there: { readonly scope: Scope; readonly history: History };
+  readonly nowMs: number;
 }
 
-/** One line of what was looked at, for `plan`. */
+/** One independent check of a build: enough on its own to refuse it. */
+export interface Check {
+  readonly name: string;
+  /** What it prevents. */
+  readonly hazard: HazardId;
+  /** Judged as soon as this is gathered. */
+  readonly needs: Needs;
+  /** The refusal, or undefined. */
+  readonly judge: (facts: Facts) => Refusal | undefined;
+}
+
+/** The verdict of one check. */
 export interface Checked {
   readonly name: string;
   readonly hazard: HazardId;
   readonly refusal: Refusal | undefined;
-}
-
-/** Codes that head the error before any other: a foreign build first; and who asks for a bad one must not be told to roll back to it. */
-const FIRST: readonly Code[] = ['FOREIGN_BUILD', 'WRONG_SCOPE', 'BAD_BUILD'];
-
-/** The refusal that heads the error. */
-export function headline(checked: readonly Checked[]): Refusal | undefined {
-  const refusals = checked.flatMap((check) => (check.refusal === undefined ? [] : [check.refusal]));
-  const heads = FIRST.flatMap((code) => refusals.filter((refusal) => refusal.code === code));
-  return heads[0] ?? refusals[0];
 }
 
 export type HazardId =
@@ -90,3 +101,12 @@ export type HazardId =
   | 'two-runners'
   | 'crash-midway'
   | 'no-answer';
+
+/** The rows of the manifests that list the build. */
+export const rowsOf = (facts: Facts): readonly ListedBuild[] => facts.listed.filter((row) => row.build.guid === facts.guid);
+
+/** Those of this scope. */
+export const ownRows = (facts: Facts): readonly ListedBuild[] => rowsOf(facts).filter((row) => sameScope(row.scope, facts.scope));
+
+/** The row that a build is taken from: this scope's own; another scope's only where there is none, for the checks to refuse. */
+export const offered = (facts: Facts): ListedBuild | undefined => ownRows(facts)[0] ?? rowsOf(facts)[0];

@@ -1,7 +1,7 @@
 /** The file of `plan --out`: a plan with everything that it was made from, so that it can be known to be stale. No I/O, no secrets. */
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
-import type { Hazard } from '../admission/hazard-sight.ts';
+import type { Hazard } from '../admission/hazard.ts';
 import { scopeSchema } from '../scope.ts';
 import { type Plan, planSchema } from './plan.ts';
 import { splitsAgree, splitText } from './split.ts';

@@ -1,8 +1,15 @@
-/** Admission: each lock refuses on its own, with all the others turned off; and what would happen with none. */
+/** Admission: each check refuses on its own, with all the others turned off; and what would happen with none. */
 import { describe, expect, it } from 'vitest';
 import type { Code } from '../../../src/base/codes.ts';
-import { ADOPT_LOCKS, admit, LOCKS, ROLLBACK_LOCKS } from '../../../src/core/admission/admission.ts';
-import { type Facts, headline, type Lock } from '../../../src/core/admission/facts.ts';
+import {
+  ADOPTION_CHECKS,
+  admit,
+  CHECKS,
+  headline,
+  promotionChecks,
+  ROLLBACK_CHECKS,
+} from '../../../src/core/admission/admission.ts';
+import type { Check, Facts } from '../../../src/core/admission/facts.ts';
 import { fold } from '../../../src/core/ledger/history.ts';
 import { guidSchema } from '../../../src/core/manifest/manifest.ts';
 import { promotionPlan } from '../../../src/core/rollout/make-plan.ts';
@@ -11,9 +18,9 @@ import type { Guid } from '../../../src/core/scope.ts';
 import { buildOf, CANDIDATE, guidOf, listedAs, PLANNING, SCOPE, SETTINGS, STABLE, STAGING } from '../manifest/builds.ts';
 import { answerOf, FOREIGN, factsWith, historyWith } from './facts.ts';
 
-const names = (locks: readonly Lock[]) => locks.map((lock) => lock.name);
-const refusing = (facts: Facts, locks = LOCKS) => locks.filter((lock) => lock.check(facts) !== undefined);
-const codeOf = (facts: Facts, locks = LOCKS) => headline(admit(facts, locks).checked)?.code;
+const names = (checks: readonly Check[]) => checks.map((check) => check.name);
+const refusing = (facts: Facts, checks = CHECKS) => checks.filter((check) => check.judge(facts) !== undefined);
+const codeOf = (facts: Facts, checks = CHECKS) => admit(facts, checks).refusal?.code;
 
 /** Facts in which CANDIDATE is changed like this, and listed so. */
 function withCandidate(more: Partial<typeof CANDIDATE>): Facts {
@@ -23,8 +30,8 @@ function withCandidate(more: Partial<typeof CANDIDATE>): Facts {
 
 const bad = new Map([[CANDIDATE.guid, 'gate errors failed']]);
 
-/** For each lock the cases in which it, and it alone, refuses. */
-const ALONE: readonly (readonly [lock: string, code: Code, when: string, facts: Facts])[] = [
+/** For each check the cases in which it, and it alone, refuses. */
+const ALONE: readonly (readonly [check: string, code: Code, when: string, facts: Facts])[] = [
   ['the manifest says this scope', 'WRONG_SCOPE', 'the build is stamped for staging', withCandidate({ environment: 'staging' })],
   [
     'the manifest says this scope',
@@ -197,6 +204,24 @@ const ALONE: readonly (readonly [lock: string, code: Code, when: string, facts: 
     'its ref is where the stable build runs',
     withCandidate({ ref: 'blue' }),
   ],
+  [
+    'the router can serve every step',
+    'SPLIT_IMPOSSIBLE',
+    'a weight is too small',
+    factsWith({ impossible: 'It cannot give 0.1 %' }),
+  ],
+  [
+    'every gate has data for the build currently serving',
+    'GATE_NOT_READY',
+    'the query returns no series',
+    factsWith({ silent: 'Gate errors has no data.' }),
+  ],
+  [
+    'the listing holds its own builds only',
+    'MANIFESTS_DISAGREE',
+    'another row of it is listed twice',
+    factsWith({ listing: { code: 'MANIFESTS_DISAGREE', message: 'The listing is refused whole.', hint: 'Keep one row.' } }),
+  ],
 ];
 
 describe('everything in order', () => {
@@ -207,10 +232,10 @@ describe('everything in order', () => {
   });
 });
 
-describe('each lock alone', () => {
+describe('each check alone', () => {
   it.each(ALONE)('%s, or %s: %s', (name, code, _when, facts) => {
     expect(names(refusing(facts))).toEqual([name]);
-    const only = LOCKS.filter((lock) => lock.name === name);
+    const only = CHECKS.filter((check) => check.name === name);
     const { checked, build } = admit(facts, only);
     expect(build).toBeNull();
     const refusal = headline(checked);
@@ -220,19 +245,53 @@ describe('each lock alone', () => {
   });
 
   it.each(ALONE.filter(([, , , facts]) => facts.listed.length > 0))(
-    '%s, or %s; without this lock alone the build goes through: %s',
+    '%s, or %s; without this check alone the build goes through: %s',
     (name, _c, _w, facts) => {
       expect(
         admit(
           facts,
-          LOCKS.filter((lock) => lock.name !== name),
+          CHECKS.filter((check) => check.name !== name),
         ).build,
       ).not.toBeNull();
     },
   );
 
-  it('is in the table above: no lock without a case of its own', () => {
-    expect([...new Set(ALONE.map(([name]) => name))].sort()).toEqual(names(LOCKS).toSorted());
+  it('is in the table above: no check without a case of its own', () => {
+    expect([...new Set(ALONE.map(([name]) => name))].sort()).toEqual(names(CHECKS).toSorted());
+  });
+});
+
+describe('what was gathered', () => {
+  const foreign = { code: 'FOREIGN_BUILD', message: 'Another row is foreign.', hint: 'Remove it.' } as const;
+
+  it.each(['files', 'target', 'plan', 'write'] as const)(
+    'of %s alone, no check of anything else is judged, and nothing is admitted but at the target',
+    (needs) => {
+      const { checked, refusal, build } = admit(factsWith({ gathered: [needs] }));
+      expect(checked.map(({ name }) => name)).toEqual(names(CHECKS.filter((check) => check.needs === needs)));
+      expect(refusal).toBeUndefined();
+      expect(build === null).toBe(needs !== 'target');
+    },
+  );
+
+  it('of a plan is judged by what another environment has run, where one is required', () => {
+    const there = { scope: STAGING, history: fold([]) };
+    const required = { environment: 'staging', soakMs: 0, there, nowMs: 0 };
+    expect(codeOf(factsWith({ required }), promotionChecks('staging'))).toBe('REQUIREMENT_UNMET');
+    expect(names(promotionChecks('staging')).filter((name) => !names(CHECKS).includes(name))).toEqual([
+      'staging has soaked this source',
+    ]);
+    expect(() => admit(factsWith(), promotionChecks('staging'))).toThrow('staging');
+  });
+
+  it('of files asks no check of the target, not even one that would refuse', () => {
+    expect(codeOf(factsWith({ gathered: ['files'], targetSays: ['staging'] }))).toBeUndefined();
+    expect(codeOf(factsWith({ gathered: ['files', 'target'], targetSays: ['staging'] }))).toBe('WRONG_TARGET');
+  });
+
+  it('heads the error with a fault of the build before one of another row of the listing', () => {
+    expect(codeOf(factsWith({ listing: foreign, listed: [listedAs(STABLE)] }))).toBe('UNLISTED_BUILD');
+    expect(codeOf(factsWith({ listing: foreign }))).toBe('FOREIGN_BUILD');
   });
 });
 
@@ -250,13 +309,13 @@ const incident = (stamped: boolean): Facts => {
 };
 
 describe('the incident: a staging build listed among production builds', () => {
-  it('is caught by three locks, each on its own: its stamp, the other scope that has it, and the target that does not', () => {
+  it('is caught by three checks, each on its own: its stamp, the other scope that has it, and the target that does not', () => {
     expect(names(refusing(incident(true)))).toEqual([
       'the manifest says this scope',
       'no other scope has the build',
       'the build itself answers at its place',
     ]);
-    for (const lock of refusing(incident(true))) expect(admit(incident(true), [lock]).build).toBeNull();
+    for (const check of refusing(incident(true))) expect(admit(incident(true), [check]).build).toBeNull();
     expect(codeOf(incident(true))).toBe('FOREIGN_BUILD');
   });
 
@@ -277,10 +336,10 @@ describe('the incident: a staging build listed among production builds', () => {
     expect(names(refusing(runs))).toEqual(['the build itself answers at its place']);
   });
 
-  it('would get production traffic with every lock off: that is the harm', () => {
+  it('would get production traffic with every check off: that is the harm', () => {
     const { build } = admit(incident(true), []);
     expect(build?.guid).toBe(FOREIGN.guid);
-    if (build === null) throw new Error('no lock, yet refused');
+    if (build === null) throw new Error('no check, yet refused');
     const plan = promotionPlan(SETTINGS, PLANNING, build, STABLE);
     const shifting = apply(start(plan), { type: 'prepared', atMs: 1, generation: 1 });
     const effect = next(shifting);
@@ -299,9 +358,13 @@ describe('the incident: a staging build listed among production builds', () => {
     expect(codeOf(facts)).toBe('FOREIGN_BUILD');
   });
 
-  it('is refused by locks 1, 2 and 3 where only staging lists it and somebody types its GUID', () => {
+  it('is refused by its scope, its listing and its owner where only staging lists it and someone types its GUID', () => {
     const typed = factsWith({ guid: FOREIGN.guid, candidateAnswers: answerOf(FOREIGN, null) });
-    expect(refusing(typed).map((lock) => lock.number)).toEqual([1, 2, 3]);
+    expect(names(refusing(typed))).toEqual([
+      'the manifest says this scope',
+      'the build is listed here, once',
+      'no other scope has the build',
+    ]);
   });
 
   it('names both places, with file and line', () => {
@@ -351,7 +414,7 @@ describe('unknown is never yes', () => {
   );
 
   it('refuses where nothing is known at all, for a promotion, a rollback and an adoption', () => {
-    for (const locks of [LOCKS, ROLLBACK_LOCKS, ADOPT_LOCKS]) expect(refusing(nothing, locks).length).toBeGreaterThan(1);
+    for (const checks of [CHECKS, ROLLBACK_CHECKS, ADOPTION_CHECKS]) expect(refusing(nothing, checks).length).toBeGreaterThan(1);
     expect(codeOf(nothing)).toBe('UNLISTED_BUILD');
   });
 
@@ -366,7 +429,7 @@ describe('the first promotion', () => {
       headline(
         admit(
           facts,
-          LOCKS.filter((lock) => lock.name === 'there is a known-good build'),
+          CHECKS.filter((check) => check.name === 'there is a known-good build'),
         ).checked,
       );
     const serves = refused(factsWith({ history: fold([]) }));
@@ -389,7 +452,7 @@ describe('an older build', () => {
     const refusal = headline(
       admit(
         facts,
-        LOCKS.filter((lock) => lock.number === 5),
+        CHECKS.filter((check) => check.name === 'newer than anything known-good here'),
       ).checked,
     );
     expect(refusal).toMatchObject({ code: 'OLD_SEQUENCE' });
@@ -403,7 +466,7 @@ describe('an older build', () => {
       headline(
         admit(
           facts,
-          LOCKS.filter((lock) => lock.number === 5),
+          CHECKS.filter((check) => check.name === 'newer than anything known-good here'),
         ).checked,
       )?.message,
     ).toContain('already');
@@ -427,12 +490,12 @@ describe('going back', () => {
     });
 
   it('needs no manifest, no pointer, no disk and nothing that serves', () => {
-    expect(names(refusing(sick(), ROLLBACK_LOCKS))).toEqual([]);
+    expect(names(refusing(sick(), ROLLBACK_CHECKS))).toEqual([]);
   });
 
   it('is not blocked by a manifest of its own that lists the build twice, or stamps it differently', () => {
     const row = listedAs({ ...STABLE, environment: 'staging' });
-    expect(names(refusing(sick({ listed: [row, row], atPlace: [row] }), ROLLBACK_LOCKS))).toEqual([]);
+    expect(names(refusing(sick({ listed: [row, row], atPlace: [row] }), ROLLBACK_CHECKS))).toEqual([]);
   });
 
   it.each([
@@ -449,19 +512,19 @@ describe('going back', () => {
     ['another build has taken its place', 'BUILD_GONE', sick({ candidateAnswers: answerOf(CANDIDATE) })],
     ['its place answers for staging', 'WRONG_SCOPE', sick({ candidateAnswers: answerOf(STABLE, 'staging') })],
     ['its place does not answer', 'BUILD_GONE', sick({ candidateAnswers: { unreachable: 'timeout' } })],
-  ] as const)('is refused, by one lock alone, when %s', (_what, code, facts) => {
-    expect(refusing(facts, ROLLBACK_LOCKS)).toHaveLength(1);
-    expect(codeOf(facts, ROLLBACK_LOCKS)).toBe(code);
+  ] as const)('is refused, by one check alone, when %s', (_what, code, facts) => {
+    expect(refusing(facts, ROLLBACK_CHECKS)).toHaveLength(1);
+    expect(codeOf(facts, ROLLBACK_CHECKS)).toBe(code);
   });
 
   it('never goes to a staging build, though it was listed among ours: the second half of the incident', () => {
     const facts = { ...incident(true), candidateAnswers: answerOf(FOREIGN, null) };
-    expect(codeOf(facts, ROLLBACK_LOCKS)).toBe('FOREIGN_BUILD');
+    expect(codeOf(facts, ROLLBACK_CHECKS)).toBe('FOREIGN_BUILD');
     for (const name of ['no other scope has the build', 'the build was known-good here']) {
       expect(
         refusing(
           facts,
-          ROLLBACK_LOCKS.filter((lock) => lock.name === name),
+          ROLLBACK_CHECKS.filter((check) => check.name === name),
         ),
       ).toHaveLength(1);
     }
@@ -479,10 +542,18 @@ describe('adopting', () => {
       ...more,
     });
 
-  it('turns locks 1, 2, 3, 6 and 7 and asks for a disk that keeps its word; nothing was known-good before', () => {
-    expect([...new Set(ADOPT_LOCKS.map((lock) => lock.number))]).toEqual([1, 2, 3, 6, 7, 8]);
-    expect(names(ADOPT_LOCKS.filter((lock) => lock.number === 8))).toEqual(['the state directory keeps its word']);
-    expect(names(refusing(first(), ADOPT_LOCKS))).toEqual([]);
+  it('judges the build and the target, and asks for a disk that keeps its word; nothing was known-good before', () => {
+    expect(names(ADOPTION_CHECKS)).toEqual([
+      'the manifest says this scope',
+      'the build is listed here, once',
+      'no other scope has the build',
+      'the target says this environment',
+      'the build itself answers at its place',
+      'the build is not marked bad',
+      'the state directory keeps its word',
+      'the listing holds its own builds only',
+    ]);
+    expect(names(refusing(first(), ADOPTION_CHECKS))).toEqual([]);
   });
 
   it.each([
@@ -493,8 +564,8 @@ describe('adopting', () => {
     ['another build answers', 'BUILD_GONE', first({ candidateAnswers: answerOf(CANDIDATE) })],
     ['it is marked bad', 'BAD_BUILD', first({ history: historyWith({ bad: new Map([[STABLE.guid, 'rolled back from']]) }) })],
     ['the disk forgets', 'STATE_UNSAFE', first({ diskProblem: 'kept in memory' })],
-  ] as const)('is refused, by one lock alone, when %s', (_what, code, facts) => {
-    expect(refusing(facts, ADOPT_LOCKS)).toHaveLength(1);
-    expect(codeOf(facts, ADOPT_LOCKS)).toBe(code);
+  ] as const)('is refused, by one check alone, when %s', (_what, code, facts) => {
+    expect(refusing(facts, ADOPTION_CHECKS)).toHaveLength(1);
+    expect(codeOf(facts, ADOPTION_CHECKS)).toBe(code);
   });
 });

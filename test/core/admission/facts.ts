@@ -34,8 +34,10 @@ export function factsWith(more: Partial<Facts> = {}): Facts {
   return {
     scope: SCOPE,
     guid: CANDIDATE.guid,
+    gathered: ['files', 'target', 'plan', 'write'],
     listed: [...own, listedAs(FOREIGN, STAGING)],
     atPlace: own,
+    listing: undefined,
     otherLedgers: [{ scope: STAGING, guids: new Set([FOREIGN.guid]) }],
     history: historyWith(),
     environments: ['staging', 'production'],
@@ -47,6 +49,9 @@ export function factsWith(more: Partial<Facts> = {}): Facts {
     candidateAnswers: answerOf(CANDIDATE),
     knownGoodAnswers: answerOf(STABLE),
     pointer: { knownGood: STABLE.guid, damaged: [], ledgerCut: null },
+    required: null,
+    impossible: undefined,
+    silent: undefined,
     diskProblem: null,
     ...more,
   };

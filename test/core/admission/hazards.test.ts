@@ -2,18 +2,17 @@
 import { describe, expect, it } from 'vitest';
 import { admit } from '../../../src/core/admission/admission.ts';
 import type { Facts, HazardId } from '../../../src/core/admission/facts.ts';
-import type { Control, Looked } from '../../../src/core/admission/hazard-sight.ts';
-import { hazardRefusal, hazardsOf, isControlled, unverified } from '../../../src/core/admission/hazards.ts';
+import { type Control, hazardRefusal, isControlled, type Looked, unverified } from '../../../src/core/admission/hazard.ts';
+import { hazardsOf } from '../../../src/core/admission/hazard-list.ts';
 import type { Plan } from '../../../src/core/rollout/plan.ts';
 import { CANDIDATE, guidOf, listedAs, promotion, SCOPE, STABLE, STAGING } from '../manifest/builds.ts';
 import { factsWith, historyWith } from './facts.ts';
 
-const FURTHER = ['untried-source', 'rounded-split', 'silent-metrics'] as const;
 const PLAN: Plan = { ...promotion([10, 100]), pollMs: 1000, patienceMs: 100_000 };
 
-/** Verdicts as a release has them: of the real locks over these facts, and of the further checks, which all passed. */
+/** Verdicts as a release has them: of the real checks over these facts, and of a requirement, which passed. */
 function checkedIn(facts: Facts): Looked['checked'] {
-  return [...admit(facts).checked, ...FURTHER.map((hazard) => ({ name: hazard, hazard, refusal: undefined }))];
+  return [...admit(facts).checked, { name: 'staging has soaked this source', hazard: 'untried-source', refusal: undefined }];
 }
 
 /** Facts that verify every control. */
@@ -49,9 +48,9 @@ const hazard = (looked: Looked, id: HazardId) => {
 };
 const open = (looked: Looked) => hazardsOf(looked).flatMap(({ id, controlled }) => (controlled ? [] : [id]));
 const doubtful = (looked: Looked) => hazardsOf(looked).flatMap((each) => (unverified(each).length > 0 ? [each.id] : []));
-const refusing = (id: (typeof FURTHER)[number]): Looked['checked'] =>
+const refusing = (id: HazardId): Looked['checked'] =>
   checkedIn(factsWith()).map((check) =>
-    check.hazard === id ? { ...check, refusal: { code: 'GATE_NOT_READY', message: 'It is not so.', hint: 'Mend it.' } } : check,
+    check.hazard === id ? { ...check, refusal: { code: 'GATE_NOT_READY', message: 'It is not so.', hint: 'Fix it.' } } : check,
   );
 const toAddress = (address: string): Looked['wayBack'] => [
   { kind: 'socket', address, commands: ['set server'], timeoutMs: 2000 },
@@ -122,8 +121,8 @@ const UNCONTROLLED: readonly (readonly [HazardId, string, Looked])[] = [
     'more requests are wanted than are sent before patience runs out',
     lookedWith({ plan: { ...PLAN, gates: PLAN.gates.map((gate) => ({ ...gate, minRequests: 1021 })) } }),
   ],
-  ['forgetful-router', 'a reload goes back to old weights', lookedWith({ forgetful: 'without serverStateFile it forgets' })],
-  ['crash-midway', 'no way back can be rendered', lookedWith({ wayBack: [] })],
+  ['forgetful-router', 'a reload restores old weights', lookedWith({ forgetful: 'without serverStateFile it forgets' })],
+  ['crash-midway', 'no rollback path can be rendered', lookedWith({ wayBack: [] })],
 ];
 
 describe('each hazard alone, not controlled', () => {
@@ -198,10 +197,10 @@ describe('the hierarchy of controls', () => {
     ['a rule that people follow', [control('administration')], true],
     ['a mechanism', [control('engineering')], true],
     ['a mechanism that was not looked at', [doubt], false],
-    ['a mechanism in doubt beside a rule', [doubt, control('administration')], false],
-    ['a mechanism in doubt beside a mechanism', [doubt, control('engineering')], true],
-    ['a mechanism in doubt beside a lesser danger', [doubt, control('substitution')], true],
-    ['a mechanism that failed beside one that holds', [control('engineering', 'absent'), control('elimination')], false],
+    ['a mechanism in doubt next to a rule', [doubt, control('administration')], false],
+    ['a mechanism in doubt next to a mechanism', [doubt, control('engineering')], true],
+    ['a mechanism in doubt next to a lesser danger', [doubt, control('substitution')], true],
+    ['a mechanism that failed next to one that holds', [control('engineering', 'absent'), control('elimination')], false],
   ] as const)('%s', (_what, controls, controlled) => {
     expect(isControlled(controls)).toBe(controlled);
   });
@@ -213,17 +212,17 @@ it('a requirement that the environment does not have is no hazard of the release
   expect(open(looked)).toEqual([]);
 });
 
-it('what was not looked at, because a lock refused before, is never called verified', () => {
+it('what was not looked at, because a check refused before, is never called verified', () => {
   const looked = lookedWith({ plan: null, wayBack: null, members: null, checked: [], measured: [] });
   const verified = hazardsOf(looked).flatMap(({ controls }) => controls.filter(({ status }) => status === 'verified'));
   expect(verified.map(({ control }) => control)).toEqual([
     'other scopes are looked at',
-    'a copy of the pointer lies on another disk',
+    'a copy of the pointer is on another disk',
     'the filesystem keeps what it flushes',
-    'the pointer that was written last reads back whole',
+    'the newest pointer reads back whole',
     'one claim per scope, taken by compare-and-swap in the ledger',
-    'nobody else leads',
+    'no one else leads',
     'without an answer nothing begins',
-    'somebody can answer',
+    'someone can answer',
   ]);
 });

@@ -10,9 +10,8 @@ import { type Split, splitsAgree, splitText } from '../../../core/rollout/split.
 import { scopeText, shortGuid } from '../../../core/scope.ts';
 import { breakGlassCommand } from '../../../lead/outcome.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
-import { buildsAtPlaces } from '../../../release/judge-release.ts';
 import { type Opened, openScope, targetOf } from '../../../release/open.ts';
-import { showTraffic, trafficOf } from '../../../release/traffic.ts';
+import { buildsAtPlaces, showTraffic, trafficOf } from '../../../release/traffic.ts';
 import type { Reading } from '../../../routers/router.ts';
 import { evidenceLines, evidenceOf } from './status-evidence.ts';
 import { watchStatus } from './status-watch.ts';

@@ -6,8 +6,8 @@ import { fractionText } from '../../../core/text.ts';
 import { measureGate } from '../../../engine/measure.ts';
 import type { Target } from '../../../engine/target.ts';
 import type { Deps } from '../../../release/deps.ts';
-import { buildsAtPlaces } from '../../../release/judge-release.ts';
 import type { Opened } from '../../../release/open.ts';
+import { buildsAtPlaces } from '../../../release/traffic.ts';
 import type { Member, Reading } from '../../../routers/router.ts';
 import { type DoctorCheck, fail, ok, warn } from './doctor-check.ts';
 

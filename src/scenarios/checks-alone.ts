@@ -1,7 +1,7 @@
-/** The first incident against one lock at a time: each alone refuses, none lets it through. Pure; nothing in the product turns a lock off. */
+/** The first incident against one check at a time: each alone refuses, none lets it through. Pure; nothing in the product turns a check off. */
 import type { Scope } from '../base/scope.ts';
-import { admit, LOCKS, ROLLBACK_LOCKS } from '../core/admission/admission.ts';
-import type { Answer, Facts, Lock } from '../core/admission/facts.ts';
+import { admit, CHECKS, ROLLBACK_CHECKS } from '../core/admission/admission.ts';
+import type { Answer, Check, Facts } from '../core/admission/facts.ts';
 import { fold, type History } from '../core/ledger/history.ts';
 import { type Build, guidSchema, type ListedBuild } from '../core/manifest/manifest.ts';
 import { type Planning, type PlanSettings, promotionPlan, rollbackPlan } from '../core/rollout/make-plan.ts';
@@ -13,15 +13,15 @@ const PRODUCTION: Scope = { tenant: 'demo', environment: 'production', service: 
 const STAGING: Scope = { ...PRODUCTION, environment: 'staging' };
 
 /** One control, alone. */
-export interface LockAlone {
-  /** The lock's own name in the core. */
+export interface CheckAlone {
+  /** The check's own name in the core. */
   readonly control: string;
   /** How the staging build comes to the door. */
   readonly world: string;
-  /** The refusal's code, or null: then this lock did not stop it. */
+  /** The refusal's code, or null: then this check did not stop it. */
   readonly code: string | null;
   readonly message: string;
-  /** Percent of production that the same build gets first with every lock off; null: something else still refused. */
+  /** Percent of production that the same build gets first with every check off; null: something else still refused. */
   readonly offPercent: number | null;
 }
 
@@ -29,26 +29,25 @@ interface Approach {
   readonly control: string;
   readonly world: string;
   readonly facts: Facts;
-  readonly locks: readonly Lock[];
+  readonly checks: readonly Check[];
 }
 
-/** Every lock that stands between the incident and production, each turned alone and then not at all. */
-export function locksAlone(scenario: Scenario): readonly LockAlone[] {
+/** Every check that stands between the incident and production, each judged alone and then none. */
+export function checksAlone(scenario: Scenario): readonly CheckAlone[] {
   const stable = buildOf(scenario.cast['stable']);
   const staging = buildOf(scenario.cast['staging']);
-  return approaches(stable, staging).map(({ control, world, facts, locks }) => {
+  return approaches(stable, staging).map(({ control, world, facts, checks }) => {
     const alone = admit(
       facts,
-      locks.filter((lock) => lock.name === control),
+      checks.filter((check) => check.name === control),
     );
-    const refusal = alone.checked.find((check) => check.refusal !== undefined)?.refusal;
-    const stopped = alone.build === null ? refusal : undefined;
+    const stopped = alone.build === null ? alone.refusal : undefined;
     return {
       control,
       world,
       code: stopped?.code ?? null,
       message: stopped?.message ?? 'let through',
-      offPercent: firstPercent(facts, stable, locks === ROLLBACK_LOCKS),
+      offPercent: firstPercent(facts, stable, checks === ROLLBACK_CHECKS),
     };
   });
 }
@@ -80,12 +79,12 @@ function approaches(stable: Build, staging: Build): readonly Approach[] {
     [present, 'it runs in production and says that it is for staging', runs(answers(staging.guid, 'staging'))],
   ];
   return [
-    ...made.map(([control, world, more]) => ({ control, world, facts: facts(more), locks: LOCKS })),
+    ...made.map(([control, world, more]) => ({ control, world, facts: facts(more), checks: CHECKS })),
     ...['the build was known-good here', 'no other scope has the build'].map((control) => ({
       control,
       world: 'a rollback is given its GUID',
       facts: facts(listedTwice),
-      locks: ROLLBACK_LOCKS,
+      checks: ROLLBACK_CHECKS,
     })),
   ];
 }
@@ -101,8 +100,10 @@ function worldOf(stable: Build, staging: Build): Facts {
   return {
     scope: PRODUCTION,
     guid: staging.guid,
+    gathered: ['files', 'target', 'plan', 'write'],
     listed: [],
     atPlace: [],
+    listing: undefined,
     otherLedgers: [],
     history,
     environments: ['staging', 'production'],
@@ -111,6 +112,9 @@ function worldOf(stable: Build, staging: Build): Facts {
     candidateAnswers: { guid: staging.guid, environment: null, said: staging.guid },
     knownGoodAnswers: { guid: stable.guid, environment: 'production', said: stable.guid },
     pointer: { knownGood: stable.guid, damaged: [], ledgerCut: null },
+    required: null,
+    impossible: undefined,
+    silent: undefined,
     diskProblem: null,
   };
 }
@@ -131,7 +135,7 @@ const SETTINGS: PlanSettings = {
 
 const PLANNING: Planning = { id: 'r-2', actor: 'replay', reason: null, sources: [], places: [] };
 
-/** What the build gets at its first step where no lock is turned. */
+/** What the build gets at its first step where nothing is checked. */
 function firstPercent(facts: Facts, stable: Build, rollback: boolean): number | null {
   const { build } = admit(facts, []);
   if (build === null) return null;

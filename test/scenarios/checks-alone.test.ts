@@ -1,24 +1,24 @@
 /** The table of controls, without traffic: each check of admission refuses the incident on its own, and nothing does with all of them off. */
 import { describe, expect, it } from 'vitest';
-import { LOCKS, ROLLBACK_LOCKS } from '../../src/core/admission/admission.ts';
-import { locksAlone } from '../../src/scenarios/locks.ts';
+import { CHECKS, ROLLBACK_CHECKS } from '../../src/core/admission/admission.ts';
+import { checksAlone } from '../../src/scenarios/checks-alone.ts';
 import type { PlayedRow } from '../../src/scenarios/player.ts';
 import { incident } from '../../src/scenarios/replay.ts';
 import { controlLines, controlsOf } from '../../src/scenarios/replay-text.ts';
 
-const alone = locksAlone(incident('2023-10-30'));
+const alone = checksAlone(incident('2023-10-30'));
 
 describe('each check of admission on its own', () => {
-  it.each(alone.map((lock) => [lock.control, lock.world, lock] as const))(
+  it.each(alone.map((check) => [check.control, check.world, check] as const))(
     '%s stops the staging build when %s',
-    (control, _world, lock) => {
-      expect([...LOCKS, ...ROLLBACK_LOCKS].map(({ name }) => name)).toContain(control);
-      expect(lock.code).not.toBeNull();
-      expect(lock.message).toMatch(/\.$/);
+    (control, _world, check) => {
+      expect([...CHECKS, ...ROLLBACK_CHECKS].map(({ name }) => name)).toContain(control);
+      expect(check.code).not.toBeNull();
+      expect(check.message).toMatch(/\.$/);
     },
   );
 
-  it.each(alone.map((lock) => [lock.control, lock.world, lock] as const))(
+  it.each(alone.map((check) => [check.control, check.world, check] as const))(
     'without %s, and every other check, the staging build gets production traffic when %s',
     (_control, _world, { offPercent }) => {
       expect([5, 100]).toContain(offPercent);
@@ -44,8 +44,8 @@ describe('the table of controls', () => {
   });
 
   it('the table counts a check as not stopping the build if something else still refused without it', () => {
-    const [lock] = alone;
-    expect(controlsOf(lock === undefined ? [] : [{ ...lock, offPercent: null }], [])).toMatchObject([{ stoppedBy: null }]);
+    const [check] = alone;
+    expect(controlsOf(check === undefined ? [] : [{ ...check, offPercent: null }], [])).toMatchObject([{ stoppedBy: null }]);
   });
 
   it.each([60, 100, 130])('the table fits into %d columns', (width) => {

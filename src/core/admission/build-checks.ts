@@ -1,0 +1,161 @@
+/** The checks of the build itself: its rows in the manifests, its ledger, its place. They look at files and ask nothing. */
+import type { Scope } from '../../base/scope.ts';
+import { currentKnownGood } from '../ledger/history.ts';
+import type { ListedBuild } from '../manifest/manifest.ts';
+import { sameScope, scopeFlags, scopeText, shortGuid } from '../scope.ts';
+import { type Check, type Facts, offered, ownRows, rowsOf } from './facts.ts';
+
+const placeOf = ({ file, line, column }: ListedBuild, note?: string) => ({
+  file,
+  line,
+  column,
+  ...(note === undefined ? {} : { note }),
+});
+
+const buildsHint = ({ scope }: Facts) => `Promote a build made for ${scope.environment}: kvdeploy builds ${scopeFlags(scope)}`;
+
+/** The manifest says the requested scope. Its path proves nothing. */
+export const rightScope: Check = {
+  name: 'the manifest says this scope',
+  hazard: 'foreign-build',
+  needs: 'files',
+  judge(facts) {
+    const taken = offered(facts);
+    const looked = [...facts.atPlace.filter((row) => row.build.guid === facts.guid), ...ownRows(facts)];
+    const stray = (taken === undefined ? looked : [...looked, taken]).find((row) => !saysScope(row, facts.scope));
+    if (stray === undefined) return undefined;
+    const stamp = sameScope(stray.scope, facts.scope) ? stray.build.environment : undefined;
+    const says = stamp === undefined ? `is in a manifest of ${scopeText(stray.scope)}` : `is stamped for ${stamp}`;
+    return {
+      code: 'WRONG_SCOPE',
+      message: `Build ${shortGuid(facts.guid)} ${says}, so it cannot enter ${scopeText(facts.scope)}.`,
+      hint: buildsHint(facts),
+      places: [placeOf(stray)],
+    };
+  },
+};
+
+function saysScope(row: ListedBuild, scope: Scope): boolean {
+  return sameScope(row.scope, scope) && (row.build.environment ?? scope.environment) === scope.environment;
+}
+
+/** This scope's manifest lists the GUID, exactly once. */
+export const listedOnce: Check = {
+  name: 'the build is listed here, once',
+  hazard: 'foreign-build',
+  needs: 'files',
+  judge(facts) {
+    const rows = ownRows(facts);
+    if (rows.length === 1) return undefined;
+    const times = rows.length === 0 ? 'is not listed' : `is listed ${rows.length} times`;
+    return {
+      code: 'UNLISTED_BUILD',
+      message: `Build ${shortGuid(facts.guid)} ${times} in the manifest of ${scopeText(facts.scope)}.`,
+      hint: rows.length === 0 ? buildsHint(facts) : 'Keep one entry per GUID: kvdeploy validate',
+      places: rows.map((row) => placeOf(row)),
+    };
+  },
+};
+
+/** No other scope lists the GUID, or has it in its ledger. */
+export const notForeign: Check = {
+  name: 'no other scope has the build',
+  hazard: 'foreign-build',
+  needs: 'files',
+  judge(facts) {
+    const foreign = rowsOf(facts).filter((row) => !sameScope(row.scope, facts.scope));
+    const owner = foreign[0]?.scope ?? facts.otherLedgers.find((other) => other.guids.has(facts.guid))?.scope;
+    if (owner === undefined) return undefined;
+    const { tenant, environment } = facts.scope;
+    const name = owner.tenant === tenant && owner.environment !== environment ? owner.environment : scopeText(owner);
+    return {
+      code: 'FOREIGN_BUILD',
+      message: `Build ${shortGuid(facts.guid)} belongs to ${name}, so it cannot enter ${environment}.`,
+      hint: buildsHint(facts),
+      places: [
+        ...ownRows(facts).map((row) => placeOf(row)),
+        ...foreign.map((row) => placeOf(row, `listed for ${scopeText(row.scope)}`)),
+      ],
+    };
+  },
+};
+
+/** Newer than anything ever known-good here. An older build is reached by `rollback`, which has its own checks. */
+export const newer: Check = {
+  name: 'newer than anything known-good here',
+  hazard: 'older-build',
+  needs: 'files',
+  judge(facts) {
+    const highest = facts.history.highestSequence;
+    const build = offered(facts)?.build;
+    if (highest === null || build === undefined || build.sequence > highest) return undefined;
+    const known = facts.history.knownGood.some((entry) => entry.build.guid === facts.guid);
+    const current = currentKnownGood(facts.history)?.build.guid === facts.guid;
+    return {
+      code: 'OLD_SEQUENCE',
+      message: current
+        ? `Build ${shortGuid(facts.guid)} is the known-good build already.`
+        : `Build ${shortGuid(facts.guid)} has sequence ${build.sequence}, but ${highest} was known-good here. Use rollback, not promote, to return to an older build.`,
+      hint:
+        !known || current || facts.history.bad.has(facts.guid)
+          ? buildsHint(facts)
+          : `Roll back with: kvdeploy rollback ${scopeFlags(facts.scope)} --to ${facts.guid}`,
+    };
+  },
+};
+
+/** Not marked bad here. */
+export const notBad: Check = {
+  name: 'the build is not marked bad',
+  hazard: 'bad-again',
+  needs: 'files',
+  judge(facts) {
+    const why = facts.history.bad.get(facts.guid);
+    if (why === undefined) return undefined;
+    return {
+      code: 'BAD_BUILD',
+      message: `Build ${shortGuid(facts.guid)} is marked bad: ${why}.`,
+      hint: 'Fix the source and build it again; a new build has a new GUID.',
+    };
+  },
+};
+
+/** The candidate must not overwrite the stable build: they need two places. */
+export const ownPlace: Check = {
+  name: 'both builds have a place of their own',
+  hazard: 'way-back-depends',
+  needs: 'files',
+  judge(facts) {
+    const known = currentKnownGood(facts.history)?.build;
+    const build = offered(facts)?.build;
+    if (known === undefined || build === undefined || build.ref !== known.ref || build.guid === known.guid) return undefined;
+    return {
+      code: 'SAME_PLACE',
+      message: `Build ${shortGuid(build.guid)} has the place ${build.ref}, but the known-good build ${shortGuid(known.guid)} runs there.`,
+      hint: 'Deploy the new build to another place and set its ref: both must run at once.',
+    };
+  },
+};
+
+/** The other rows of the listing are this scope's own too; else nothing of it is promoted. */
+export const ownListing: Check = {
+  name: 'the listing holds its own builds only',
+  hazard: 'foreign-build',
+  needs: 'files',
+  judge: (facts) => facts.listing,
+};
+
+/** A rollback is judged on what this scope's own ledger and pointer kept. */
+export const onceKnownGood: Check = {
+  name: 'the build was known-good here',
+  hazard: 'no-known-good',
+  needs: 'files',
+  judge(facts) {
+    if (facts.history.knownGood.some((known) => known.build.guid === facts.guid)) return undefined;
+    return {
+      code: 'NOT_KNOWN_GOOD',
+      message: `Build ${shortGuid(facts.guid)} was never known-good in ${scopeText(facts.scope)}.`,
+      hint: `See which were: kvdeploy pointer show ${scopeFlags(facts.scope)}`,
+    };
+  },
+};

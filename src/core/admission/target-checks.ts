@@ -1,0 +1,156 @@
+/** The checks of the target and of the rollback path. They judge what was answered; no answer is never a yes. */
+import type { Scope } from '../../base/scope.ts';
+import type { Refusal } from '../errors.ts';
+import { currentKnownGood } from '../ledger/history.ts';
+import { splitsAgree, splitText } from '../rollout/split.ts';
+import { type Guid, scopeFlags, scopeText, shortGuid } from '../scope.ts';
+import type { Answer, Check } from './facts.ts';
+
+/** The target itself reports this environment, and no other. */
+export const rightTarget: Check = {
+  name: 'the target says this environment',
+  hazard: 'wrong-target',
+  needs: 'target',
+  judge(facts) {
+    const words = new Set(facts.targetSays);
+    const others = facts.environments.filter((name) => name !== facts.scope.environment && words.has(name));
+    if (words.has(facts.scope.environment) && others.length === 0) return undefined;
+    const says = others.length > 0 ? `reports the environment ${others.join(' and ')}` : 'does not report its environment';
+    return {
+      code: 'WRONG_TARGET',
+      message: `The router's target ${says}, but ${scopeText(facts.scope)} was requested.`,
+      hint: `Make the target report its environment, or point the router settings of ${scopeText(facts.scope)} at the right one.`,
+    };
+  },
+};
+
+/** This very build answers at its place, and reports this environment where it reports one. */
+export const present: Check = {
+  name: 'the build itself answers at its place',
+  hazard: 'build-absent',
+  needs: 'target',
+  judge: ({ scope, guid, candidateAnswers }) =>
+    presenceProblem(scope, guid, candidateAnswers, 'Deploy the build to its place first, then try again.'),
+};
+
+/** Why a build is not proven to run at its place, or undefined. */
+export function presenceProblem(scope: Scope, guid: Guid, answer: Answer | null, hint: string): Refusal | undefined {
+  const code = 'BUILD_GONE';
+  if (answer === null) return { code, message: `The router's target has no place for build ${shortGuid(guid)}.`, hint };
+  if ('unreachable' in answer)
+    return { code, message: `Build ${shortGuid(guid)} does not answer at its place: ${answer.unreachable}.`, hint };
+  if (answer.guid !== guid) {
+    return { code, message: `Another build answers at the place of ${shortGuid(guid)}: ${answer.guid ?? answer.said}.`, hint };
+  }
+  if (answer.environment === null || answer.environment === scope.environment) return undefined;
+  return {
+    code: 'WRONG_SCOPE',
+    message: `The build at the place of ${shortGuid(guid)} reports that it was made for ${answer.environment}, not ${scope.environment}.`,
+    hint,
+  };
+}
+
+/** There is a build to roll back to, and `rollback` would accept it. */
+export const rollbackGoal: Check = {
+  name: 'there is a known-good build',
+  hazard: 'no-known-good',
+  needs: 'target',
+  judge({ scope, history, members }) {
+    const known = currentKnownGood(history)?.build.guid;
+    const names = scopeFlags(scope);
+    if (known !== undefined) {
+      const why = history.bad.get(known);
+      if (why === undefined) return undefined;
+      return {
+        code: 'NO_KNOWN_GOOD',
+        message: `The known-good build ${shortGuid(known)} is marked bad (${why}), so there is no rollback path.`,
+        hint: `Roll back to one that is not first; see which there are: kvdeploy pointer show ${names}`,
+      };
+    }
+    const serving = members.filter((member) => member.percent > 0);
+    if (history.nextSeq === 1 && serving.length > 0) {
+      return {
+        code: 'NO_STATE',
+        message: `There is no state for ${scopeText(scope)} here, but the target serves ${splitText(serving)}. A new state could lose the rollback path.`,
+        hint: `Run this on the host with the state, import the pointer: kvdeploy pointer import FILE ${names}, or adopt the build currently serving: kvdeploy adopt ${names}`,
+      };
+    }
+    return {
+      code: 'NO_KNOWN_GOOD',
+      message: `No build was ever known-good in ${scopeText(scope)}, so there is no rollback path.`,
+      hint: `Adopt the build currently serving: kvdeploy adopt ${names}`,
+    };
+  },
+};
+
+/** The pointer on local disk verifies and agrees with the ledger. */
+export const pointerSound: Check = {
+  name: 'the pointer on local disk verifies',
+  hazard: 'no-known-good',
+  needs: 'target',
+  judge({ scope, history, pointer }) {
+    const known = currentKnownGood(history);
+    if (known === null) return undefined;
+    const hint = `Look at it, then rewrite it: kvdeploy pointer verify ${scopeFlags(scope)}`;
+    if (pointer.knownGood === null) {
+      const damage = pointer.damaged.map((entry) => `${entry.file}: ${entry.why}`).join('; ');
+      return {
+        code: 'POINTER_DAMAGED',
+        message: `The known-good pointer cannot be read${damage === '' ? ': there is none' : `: ${damage}`}.`,
+        hint,
+      };
+    }
+    if (pointer.ledgerCut !== null) {
+      return {
+        code: 'LEDGER_CUT',
+        message: `The ledger is incomplete: ${pointer.ledgerCut}.`,
+        hint: `Restore it from a backup. If it is permanently lost, continue from what is left: kvdeploy pointer verify --renew ${scopeFlags(scope)}`,
+      };
+    }
+    if (pointer.knownGood === known.build.guid) return undefined;
+    return {
+      code: 'POINTER_STALE',
+      message: `The pointer names ${shortGuid(pointer.knownGood)}, but the ledger says that ${shortGuid(known.build.guid)} is known-good.`,
+      hint,
+    };
+  },
+};
+
+/** The known-good build still runs at the target, and serves everything. */
+export const rollbackPath: Check = {
+  name: 'the known-good build still serves',
+  hazard: 'no-known-good',
+  needs: 'target',
+  judge({ scope, history, members, knownGoodAnswers }) {
+    const known = currentKnownGood(history)?.build;
+    if (known === undefined) return undefined;
+    const hint = 'Without the known-good build at the target there is no rollback path: restore it first.';
+    const gone = presenceProblem(scope, known.guid, knownGoodAnswers, hint);
+    if (gone !== undefined) return gone;
+    if (members.some((member) => member.place === known.ref && !member.up)) {
+      const message = `The router reports ${known.ref} as down, where the known-good build ${shortGuid(known.guid)} runs.`;
+      return { code: 'BUILD_GONE', message, hint };
+    }
+    if (splitsAgree(members, [{ place: known.ref, percent: 100 }])) return undefined;
+    return {
+      code: 'UNEXPECTED_SPLIT',
+      message: `The target serves ${splitText(members)}, not only the known-good build ${shortGuid(known.guid)} at ${known.ref}.`,
+      hint: `Restore the known-good build: kvdeploy rollback ${scopeFlags(scope)}`,
+    };
+  },
+};
+
+/** The state directory keeps what it acknowledges. Looking may show that it cannot; that it can shows only by writing. */
+export const diskKeeps: Check = {
+  name: 'the state directory keeps its word',
+  hazard: 'disk',
+  needs: 'write',
+  judge({ diskProblem }) {
+    if (diskProblem === null) return undefined;
+    return {
+      code: 'STATE_UNSAFE',
+      message: `The state directory cannot guarantee to keep the rollback path: ${diskProblem}.`,
+      hint: 'Put it on a local disk with room: --state-dir, KVDEPLOY_STATE_DIR or stateDir in the config.',
+    };
+  },
+};

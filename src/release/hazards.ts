@@ -1,0 +1,78 @@
+/** Gathers what the hazards of a release are judged on. Must not judge, ask the network, or change anything. */
+import { filesystemOf } from '../base/durable/state-dir.ts';
+import { readPointers } from '../base/pointer/pointer.ts';
+import { type Hazard, type Looked, unverified } from '../core/admission/hazard.ts';
+import { hazardsOf } from '../core/admission/hazard-list.ts';
+import { currentKnownGood } from '../core/ledger/history.ts';
+import type { Plan } from '../core/rollout/plan.ts';
+import { nearestFolder } from '../engine/facts.ts';
+import { restoringSplit } from '../engine/pointer-writer.ts';
+import type { Target } from '../engine/target.ts';
+import type { Io } from '../io.ts';
+import type { Reading } from '../routers/router.ts';
+import type { Deps } from './deps.ts';
+import type { Opened } from './open.ts';
+
+/** How the release is confirmed: `--confirm`, where it was given already. */
+export interface Confirmation {
+  readonly confirm?: string | undefined;
+}
+
+/** What a release was judged on, as far as its hazards need it. */
+interface Judged extends Pick<Looked, 'checked' | 'plan' | 'otherScopes' | 'unseenLedgers' | 'measured'> {
+  readonly read: Plan['sources'];
+  readonly target: Target | null;
+  readonly reading: Reading | null;
+}
+
+/** Every hazard of this release, from the verdicts and facts that the release was judged on. */
+export function lookAtHazards(judged: Judged, opened: Opened, confirmation: Confirmation, deps: Deps): readonly Hazard[] {
+  const { newest } = readPointers(opened.pointerDirs[0] ?? '', deps.io.fs, opened.scope);
+  return hazardsOf({
+    ...judged,
+    scope: opened.scope,
+    filesRead: judged.read.length,
+    entries: opened.entries.length,
+    leaderSince: opened.history.leader?.since ?? null,
+    pointerGeneration: newest?.generation ?? null,
+    members: judged.reading?.members ?? null,
+    forgetful: judged.reading?.forgetful,
+    wayBack: restoring(judged, opened),
+    disk: filesystemOf(nearestFolder(opened.stateDir, deps.io), deps.io.fs),
+    copies: (opened.settings?.copies ?? []).map((dir) => ({ dir, elsewhere: onAnotherDisk(dir, opened.stateDir, deps.io) })),
+    confirmation: confirmationOf(opened, confirmation, deps),
+  });
+}
+
+/** Shows each hazard that has something not verified; `plan` shows the others too. */
+export function warnOfHazards(hazards: readonly Hazard[], deps: Deps): void {
+  for (const hazard of hazards) {
+    const doubts = unverified(hazard).map(({ control, detail }) => `${control}: ${detail}`);
+    if (doubts.length === 0) continue;
+    deps.line({ type: 'check', name: `hazard: ${hazard.hazard.replace(/\.$/, '')}`, ok: null, message: doubts.join('; ') });
+  }
+}
+
+/** The changes that the pointer will hold before the first shift; null where the release did not get as far as a target. */
+function restoring({ target, reading }: Judged, opened: Opened): Looked['wayBack'] {
+  const known = currentKnownGood(opened.history)?.build;
+  if (target === null || reading === null || known === undefined) return null;
+  return target.changes(restoringSplit(known, reading), 'at-once');
+}
+
+/** By device number; null where the copy cannot be looked at. */
+function onAnotherDisk(copy: string, stateDir: string, io: Io): boolean | null {
+  try {
+    const deviceOf = (dir: string) => io.fs.statSync(nearestFolder(dir, io)).dev;
+    return deviceOf(copy) !== deviceOf(stateDir);
+  } catch {
+    return null;
+  }
+}
+
+function confirmationOf(opened: Opened, { confirm }: Confirmation, deps: Deps): Looked['confirmation'] {
+  const isProtected = opened.settings?.protected ?? true;
+  const wants = isProtected ? `--confirm ${opened.scope.environment}` : '--yes';
+  const said = confirm !== undefined || (!isProtected && deps.globals.yes === true);
+  return { wants, given: said ? 'flag' : deps.canAsk ? 'terminal' : 'nobody' };
+}

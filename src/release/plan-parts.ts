@@ -1,0 +1,44 @@
+/** What a plan is made of: the settings of the service, what its comparing gates see, and who plans. Must not change anything. */
+import type { Planning, PlanSettings } from '../core/rollout/make-plan.ts';
+import type { Plan } from '../core/rollout/plan.ts';
+import { lookAtComparison, type SeenGate } from '../engine/look-at-gates.ts';
+import type { Target } from '../engine/target.ts';
+import type { Io } from '../io.ts';
+import type { Reading } from '../routers/router.ts';
+import type { Deps } from './deps.ts';
+import type { Opened, Promotable } from './open.ts';
+
+/** The settings of a plan, once every comparing gate was asked about the build currently serving. */
+export interface SeenSettings {
+  readonly settings: PlanSettings;
+  readonly gates: readonly SeenGate[];
+  /** Why one of them cannot judge, or undefined. */
+  readonly silent: string | undefined;
+}
+
+/** Asks the comparing gates. `builds` has no stable one for an adoption. */
+export async function seenSettings(
+  settings: Promotable,
+  builds: Pick<Plan, 'candidate' | 'stable'>,
+  { target, reading }: { readonly target: Target; readonly reading: Reading },
+  io: Io,
+): Promise<SeenSettings> {
+  // Null where the router does not answer the second time.
+  const again = () => target.read().catch(() => null);
+  const { compared, evidence, scope } = settings;
+  const { comparison, gates } = await lookAtComparison(compared, evidence, { scope, ...builds }, reading, again, io);
+  const silent = gates.find((gate) => gate.silent !== undefined)?.silent;
+  return { settings: { ...settings, comparison }, gates, silent };
+}
+
+/** What a plan keeps about its making. */
+export function planning(
+  opened: Opened,
+  sources: Plan['sources'],
+  reading: Reading,
+  deps: Deps,
+  reason: string | null = null,
+): Planning {
+  const places = reading.members.map((member) => member.place);
+  return { id: `r-${deps.io.randomId()}`, actor: opened.actor, reason, sources, places };
+}
