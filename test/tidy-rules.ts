@@ -326,3 +326,37 @@ export const noOutsideReferences: Rule = ({ text }) =>
     const found = /\bR[0-9]{1,2}\b|\b(?:DESIGN|CONTRACT|REQUIREMENTS|FORMATS)\b(?:\.md)?/.exec(comment);
     return found === null ? [] : [`line ${line}: ${found[0]} is not in the repository`];
   });
+
+const CONTINUES = new Set(
+  (
+    'of in with for when from and but that by at to also even which is are has on as where who without under after before ' +
+    'or nor while until if whose was were have had be may can could would will does do did not never than into through between once'
+  ).split(' '),
+);
+const FEWEST_WORDS = 4;
+
+/** The title of every test that is written where the test is declared, as it stands in the source, with its line. */
+export function testTitles(text: string): readonly (readonly [number, string])[] {
+  const code = codeOf(text);
+  const literal = new RegExp(`\\s*(${STRING}|${TEMPLATE})`, 'y');
+  return [...code.matchAll(/(?<![.\w])(?:it|test)(?:\.\w+)*(?:<[^(]*>)?\(/g)].flatMap(({ index, 0: call }) => {
+    // Behind a table comes the call with the title, which is blank in `code`.
+    const titled = /\.(?:each|for)\b/.test(call) ? /\)\s*\((?=\s)/g : /\(/g;
+    titled.lastIndex = index + call.length - 1;
+    titled.exec(code);
+    literal.lastIndex = titled.lastIndex;
+    const title = literal.exec(text)?.[1];
+    return title === undefined ? [] : [[text.slice(0, index).split('\n').length, title.slice(1, -1)]];
+  });
+}
+
+/** A title that goes on with its `describe`, or says too little: a report may show it alone. Each placeholder is a word. */
+export const wholeTitles: Rule = ({ text }) =>
+  testTitles(text).flatMap(([line, title]) => {
+    const words = title
+      .replace(/\$\{[^}]*\}/g, '%s')
+      .trim()
+      .split(/\s+/);
+    const isWhole = words.length >= FEWEST_WORDS && !CONTINUES.has(words[0] ?? '');
+    return isWhole ? [] : [`line ${line}: "${title}" does not read alone`];
+  });

@@ -246,7 +246,7 @@ describe('what it refuses', () => {
     ['another environment', ['--env', 'staging', '--reason', REASON, '--confirm', 'staging'], 2, 'UNKNOWN_NAME'],
     ['an unknown build', [...SURE, '--to', 'deadbeef'], 3, 'NOT_KNOWN_GOOD'],
     ['an unknown option', [...SURE, '--force'], 2, 'USAGE'],
-  ] as const)('break-glass refuses %s', async (_, args, exit, said) => {
+  ] as const)('break-glass refuses a rescue with %s', async (_, args, exit, said) => {
     const { code, stderr } = await glass(args);
     expect([code, stderr]).toEqual([exit, expect.stringContaining(said)]);
     untouched();

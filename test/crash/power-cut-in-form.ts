@@ -7,7 +7,7 @@ import { cutPower } from './power-cut.ts';
 
 /** `times`: how often power is cut at each acknowledgement. */
 export function powerCuts(name: string, times: number): void {
-  it('a power cut at the moment of an acknowledgement takes nothing away that was acknowledged, and would without the flushes', {
+  it('a power cut at an acknowledgement takes nothing away that was acknowledged, and would without the flushes', {
     timeout: 280_000,
   }, async () => {
     if (!mayMount(`${3 + 3 * times + 1} power cuts on ext4`)) return;

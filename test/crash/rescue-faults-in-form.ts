@@ -8,7 +8,7 @@ const LANES = 2;
 
 /** `each`: every so-many-th fault. */
 export function faultsOfARescue(name: string, each: number): void {
-  it('break-glass on a failing or lying machine brings traffic back or says what it could not do, and claims nothing untrue', {
+  it('break-glass on a failing or lying machine restores traffic or says what failed, and claims nothing untrue', {
     timeout: 1_200_000,
   }, async () => {
     const began = performance.now();

@@ -13,7 +13,7 @@ const SLACK_MS = 3000;
 
 /** `rounds` of each of these. */
 export function wakeThemUp(name: string, wakes: readonly Wake[], rounds: number): void {
-  it('the frozen leader on another host makes its last change, and the second application puts it right within the idle timeout', {
+  it('a leader frozen on another host makes its last change; the second application corrects it in the idle timeout', {
     timeout: 600_000,
   }, async () => {
     if (!mayPlayAnotherHost(wakes.length * rounds)) return;

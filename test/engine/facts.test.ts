@@ -35,7 +35,7 @@ async function promoted() {
 }
 
 describe('facts', () => {
-  it('from files alone leave everything about the target unknown', async () => {
+  it('facts from files alone leave everything about the target unknown', async () => {
     const { facts } = await promoted();
     expect((await facts()).facts).toMatchObject({
       gathered: ['files'],
@@ -46,19 +46,19 @@ describe('facts', () => {
     });
   });
 
-  it('name the build that the pointer names', async () => {
+  it('facts name the build that the pointer names', async () => {
     const { facts } = await promoted();
     expect((await facts()).facts.pointer).toEqual({ knownGood: CANDIDATE, damaged: [], ledgerCut: null });
   });
 
-  it('know every build that another scope ever planned with', async () => {
+  it('facts know every build that another scope ever planned with', async () => {
     const { facts } = await promoted();
     const [other] = (await facts({ ...SCOPE, environment: 'staging' })).facts.otherLedgers;
     expect(other?.scope).toEqual(SCOPE);
     expect([...(other?.guids ?? [])].sort()).toEqual([STABLE, CANDIDATE].sort());
   });
 
-  it('say which ledger could not be read, instead of passing over it', async () => {
+  it('facts say which ledger could not be read, instead of passing over it', async () => {
     const { facts, sim } = await promoted();
     putFile(sim.disk, `${STATE_DIR}/acme/staging/kv-gateway/ledger/0001.jsonl`, 'damaged\n');
     const { facts: known, unseen } = await facts();
@@ -66,7 +66,7 @@ describe('facts', () => {
     expect(unseen).toEqual([expect.stringMatching(/acme\/staging\/kv-gateway is damaged/)]);
   });
 
-  it('from the target have its members, its own word, and what runs at both places', async () => {
+  it('facts from the target have its members, its own word, and what runs at both places', async () => {
     const { facts, sim, io } = await promoted();
     const added = await targetFacts((await facts()).facts, targetIn(sim, io, planOf()), 'blue');
     expect(added.facts).toMatchObject({
@@ -82,7 +82,7 @@ describe('facts', () => {
     });
   });
 
-  it('about the disk come from a probe, where the state lies or will lie, and it leaves nothing', async () => {
+  it('facts about the disk come from a probe where the state lies or will lie, and it leaves nothing', async () => {
     const { sim, io } = await promoted();
     const before = sim.disk.readdirSync(STATE_DIR).length;
     expect(diskFact(STATE_DIR, io)).toBeNull();

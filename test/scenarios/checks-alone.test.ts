@@ -19,7 +19,7 @@ describe('each check of admission on its own', () => {
   );
 
   it.each(alone.map((check) => [check.control, check.world, check] as const))(
-    'without %s, and every other check, the staging build gets production traffic when %s',
+    'the staging build gets production traffic without %s and every other check, when %s',
     (_control, _world, { offPercent }) => {
       expect([5, 100]).toContain(offPercent);
     },

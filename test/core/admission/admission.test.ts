@@ -225,7 +225,7 @@ const ALONE: readonly (readonly [check: string, code: Code, when: string, facts:
 ];
 
 describe('everything in order', () => {
-  it('lets the build through, and only as the build of this scope', () => {
+  it('a build with everything in order goes through, and only as the build of this scope', () => {
     const { checked, build } = admit(factsWith());
     expect(checked.filter((check) => check.refusal !== undefined)).toEqual([]);
     expect(build).toEqual(CANDIDATE);
@@ -233,7 +233,7 @@ describe('everything in order', () => {
 });
 
 describe('each check alone', () => {
-  it.each(ALONE)('%s, or %s: %s', (name, code, _when, facts) => {
+  it.each(ALONE)('the check "%s" refuses with %s when %s', (name, code, _when, facts) => {
     expect(names(refusing(facts))).toEqual([name]);
     const only = CHECKS.filter((check) => check.name === name);
     const { checked, build } = admit(facts, only);
@@ -245,7 +245,7 @@ describe('each check alone', () => {
   });
 
   it.each(ALONE.filter(([, , , facts]) => facts.listed.length > 0))(
-    '%s, or %s; without this check alone the build goes through: %s',
+    'only the check "%s" (%s) keeps the build out when %s',
     (name, _c, _w, facts) => {
       expect(
         admit(
@@ -256,7 +256,7 @@ describe('each check alone', () => {
     },
   );
 
-  it('is in the table above: no check without a case of its own', () => {
+  it('every check has a case of its own in the table', () => {
     expect([...new Set(ALONE.map(([name]) => name))].sort()).toEqual(names(CHECKS).toSorted());
   });
 });
@@ -265,7 +265,7 @@ describe('what was gathered', () => {
   const foreign = { code: 'FOREIGN_BUILD', message: 'Another row is foreign.', hint: 'Remove it.' } as const;
 
   it.each(['files', 'target', 'plan', 'write'] as const)(
-    'of %s alone, no check of anything else is judged, and nothing is admitted but at the target',
+    'admission of %s alone judges no check of anything else, and admits nothing but at the target',
     (needs) => {
       const { checked, refusal, build } = admit(factsWith({ gathered: [needs] }));
       expect(checked.map(({ name }) => name)).toEqual(names(CHECKS.filter((check) => check.needs === needs)));
@@ -274,7 +274,7 @@ describe('what was gathered', () => {
     },
   );
 
-  it('of a plan is judged by what another environment has run, where one is required', () => {
+  it('a plan is judged by what another environment has run, where one is required', () => {
     const there = { scope: STAGING, history: fold([]) };
     const required = { environment: 'staging', soakMs: 0, there, nowMs: 0 };
     expect(codeOf(factsWith({ required }), promotionChecks('staging'))).toBe('REQUIREMENT_UNMET');
@@ -284,12 +284,12 @@ describe('what was gathered', () => {
     expect(() => admit(factsWith(), promotionChecks('staging'))).toThrow('staging');
   });
 
-  it('of files asks no check of the target, not even one that would refuse', () => {
+  it('admission of files alone asks no check of the target, not even one that would refuse', () => {
     expect(codeOf(factsWith({ gathered: ['files'], targetSays: ['staging'] }))).toBeUndefined();
     expect(codeOf(factsWith({ gathered: ['files', 'target'], targetSays: ['staging'] }))).toBe('WRONG_TARGET');
   });
 
-  it('heads the error with a fault of the build before one of another row of the listing', () => {
+  it('the error is headed by a fault of the build before one of another row of the listing', () => {
     expect(codeOf(factsWith({ listing: foreign, listed: [listedAs(STABLE)] }))).toBe('UNLISTED_BUILD');
     expect(codeOf(factsWith({ listing: foreign }))).toBe('FOREIGN_BUILD');
   });
@@ -309,7 +309,7 @@ const incident = (stamped: boolean): Facts => {
 };
 
 describe('the incident: a staging build listed among production builds', () => {
-  it('is caught by three checks, each on its own: its stamp, the other scope that has it, and the target that does not', () => {
+  it('a staging build listed in production is caught by three checks, each on its own: stamp, scope, target', () => {
     expect(names(refusing(incident(true)))).toEqual([
       'the manifest says this scope',
       'no other scope has the build',
@@ -319,13 +319,13 @@ describe('the incident: a staging build listed among production builds', () => {
     expect(codeOf(incident(true))).toBe('FOREIGN_BUILD');
   });
 
-  it('is caught by two where CI stamps no environment, and by one still where staging has never heard of it', () => {
+  it('a staging build that CI did not stamp is caught by two, and by one where staging never heard of it', () => {
     expect(names(refusing(incident(false)))).toEqual(['no other scope has the build', 'the build itself answers at its place']);
     const alone = { ...incident(false), listed: [listedAs(STABLE), listedAs(FOREIGN)], otherLedgers: [] };
     expect(names(refusing({ ...alone, listed: alone.atPlace }))).toEqual(['the build itself answers at its place']);
   });
 
-  it('is caught by what the build says of itself where a staging binary runs behind a production server', () => {
+  it('a staging binary behind a production server is caught by what the build says of itself', () => {
     const runs = {
       ...incident(false),
       listed: incident(false).atPlace,
@@ -336,7 +336,7 @@ describe('the incident: a staging build listed among production builds', () => {
     expect(names(refusing(runs))).toEqual(['the build itself answers at its place']);
   });
 
-  it('would get production traffic with every check off: that is the harm', () => {
+  it('a staging build would get production traffic with every check off: that is the harm', () => {
     const { build } = admit(incident(true), []);
     expect(build?.guid).toBe(FOREIGN.guid);
     if (build === null) throw new Error('no check, yet refused');
@@ -346,7 +346,7 @@ describe('the incident: a staging build listed among production builds', () => {
     expect('split' in effect && effect.split.find((share) => share.build === FOREIGN.guid)?.percent).toBe(10);
   });
 
-  it.each(['77'.padStart(8, '0'), 'upper', 'braces', 'urn', 'URN'])('is caught in every spelling of its GUID: %s', (kind) => {
+  it.each(['77'.padStart(8, '0'), 'upper', 'braces', 'urn', 'URN'])('a staging GUID is caught in every spelling: %s', (kind) => {
     const plain = FOREIGN.guid;
     const spelled =
       { upper: plain.toUpperCase(), braces: `{${plain}}`, urn: `urn:uuid:${plain}`, URN: `URN:UUID:${plain.toUpperCase()}` }[
@@ -358,7 +358,7 @@ describe('the incident: a staging build listed among production builds', () => {
     expect(codeOf(facts)).toBe('FOREIGN_BUILD');
   });
 
-  it('is refused by its scope, its listing and its owner where only staging lists it and someone types its GUID', () => {
+  it('a staging build whose GUID is typed is refused by its scope, its listing and its owner', () => {
     const typed = factsWith({ guid: FOREIGN.guid, candidateAnswers: answerOf(FOREIGN, null) });
     expect(names(refusing(typed))).toEqual([
       'the manifest says this scope',
@@ -367,7 +367,7 @@ describe('the incident: a staging build listed among production builds', () => {
     ]);
   });
 
-  it('names both places, with file and line', () => {
+  it('the refusal of a staging build names both places, with file and line', () => {
     const refusal = headline(admit(incident(true)).checked);
     expect(refusal?.places).toEqual([
       { file: 'releases/production/kv-gateway.yaml', line: 9, column: 11 },
@@ -386,7 +386,7 @@ describe('the headline', () => {
     [['OLD_SEQUENCE', 'BAD_BUILD'], 'BAD_BUILD'],
     [['BUILD_GONE', 'NO_KNOWN_GOOD'], 'BUILD_GONE'],
     [[], undefined],
-  ] as const)('of %j is %s', (codes, heads) => {
+  ] as const)('the headline of %j is %s', (codes, heads) => {
     expect(headline([{ name: 'passed', hazard: 'bad-again', refusal: undefined }, ...codes.map(refusal)])?.code).toBe(heads);
   });
 });
@@ -407,13 +407,13 @@ describe('unknown is never yes', () => {
   };
 
   it.each(['listed', 'history', 'targetSays', 'members', 'candidateAnswers', 'knownGoodAnswers', 'pointer'] as const)(
-    'refuses where nothing is known of %s',
+    'a build is refused where nothing is known of %s',
     (fact) => {
       expect(admit({ ...factsWith(), [fact]: nothing[fact] }).build).toBeNull();
     },
   );
 
-  it('refuses where nothing is known at all, for a promotion, a rollback and an adoption', () => {
+  it('a build is refused where nothing is known at all, for a promotion, a rollback and an adoption', () => {
     for (const checks of [CHECKS, ROLLBACK_CHECKS, ADOPTION_CHECKS]) expect(refusing(nothing, checks).length).toBeGreaterThan(1);
     expect(codeOf(nothing)).toBe('UNLISTED_BUILD');
   });
@@ -424,7 +424,7 @@ describe('unknown is never yes', () => {
 });
 
 describe('the first promotion', () => {
-  it('says adopt when there was never a known-good build, and where to look for state when something serves', () => {
+  it('the first promotion says adopt when nothing was known-good, and where to look when something serves', () => {
     const refused = (facts: Facts) =>
       headline(
         admit(
@@ -441,7 +441,7 @@ describe('the first promotion', () => {
 });
 
 describe('an older build', () => {
-  it('is not promoted; one that was known-good is offered as a rollback, by its whole command', () => {
+  it('an older build is not promoted; one that was known-good is offered as a rollback, by its whole command', () => {
     const known = { build: buildOf(0, 'old'), since: '2026-01-01T00:00:00Z', rollout: 'r-0' };
     const history = historyWith();
     const facts = factsWith({
@@ -460,7 +460,7 @@ describe('an older build', () => {
     expect(refusal?.hint).toContain(`--to ${known.build.guid}`);
   });
 
-  it('is said to be known-good already where it is', () => {
+  it('an older build is said to be known-good already where it is', () => {
     const facts = factsWith({ guid: STABLE.guid });
     expect(
       headline(
@@ -489,11 +489,11 @@ describe('going back', () => {
       ...more,
     });
 
-  it('needs no manifest, no pointer, no disk and nothing that serves', () => {
+  it('a rollback needs no manifest, no pointer, no disk and nothing that serves', () => {
     expect(names(refusing(sick(), ROLLBACK_CHECKS))).toEqual([]);
   });
 
-  it('is not blocked by a manifest of its own that lists the build twice, or stamps it differently', () => {
+  it('a rollback is not blocked by its own manifest that lists the build twice, or stamps it differently', () => {
     const row = listedAs({ ...STABLE, environment: 'staging' });
     expect(names(refusing(sick({ listed: [row, row], atPlace: [row] }), ROLLBACK_CHECKS))).toEqual([]);
   });
@@ -512,12 +512,12 @@ describe('going back', () => {
     ['another build has taken its place', 'BUILD_GONE', sick({ candidateAnswers: answerOf(CANDIDATE) })],
     ['its place answers for staging', 'WRONG_SCOPE', sick({ candidateAnswers: answerOf(STABLE, 'staging') })],
     ['its place does not answer', 'BUILD_GONE', sick({ candidateAnswers: { unreachable: 'timeout' } })],
-  ] as const)('is refused, by one check alone, when %s', (_what, code, facts) => {
+  ] as const)('a rollback is refused, by one check alone, when %s', (_what, code, facts) => {
     expect(refusing(facts, ROLLBACK_CHECKS)).toHaveLength(1);
     expect(codeOf(facts, ROLLBACK_CHECKS)).toBe(code);
   });
 
-  it('never goes to a staging build, though it was listed among ours: the second half of the incident', () => {
+  it('a rollback never goes to a staging build that was listed among ours: the second half of the incident', () => {
     const facts = { ...incident(true), candidateAnswers: answerOf(FOREIGN, null) };
     expect(codeOf(facts, ROLLBACK_CHECKS)).toBe('FOREIGN_BUILD');
     for (const name of ['no other scope has the build', 'the build was known-good here']) {
@@ -542,7 +542,7 @@ describe('adopting', () => {
       ...more,
     });
 
-  it('judges the build and the target, and asks for a disk that keeps its word; nothing was known-good before', () => {
+  it('an adoption judges the build and the target, and asks for a disk that keeps its word', () => {
     expect(names(ADOPTION_CHECKS)).toEqual([
       'the manifest says this scope',
       'the build is listed here, once',
@@ -564,7 +564,7 @@ describe('adopting', () => {
     ['another build answers', 'BUILD_GONE', first({ candidateAnswers: answerOf(CANDIDATE) })],
     ['it is marked bad', 'BAD_BUILD', first({ history: historyWith({ bad: new Map([[STABLE.guid, 'rolled back from']]) }) })],
     ['the disk forgets', 'STATE_UNSAFE', first({ diskProblem: 'kept in memory' })],
-  ] as const)('is refused, by one check alone, when %s', (_what, code, facts) => {
+  ] as const)('an adoption is refused, by one check alone, when %s', (_what, code, facts) => {
     expect(refusing(facts, ADOPTION_CHECKS)).toHaveLength(1);
     expect(codeOf(facts, ADOPTION_CHECKS)).toBe(code);
   });

@@ -57,7 +57,7 @@ const toAddress = (address: string): Looked['wayBack'] => [
 ];
 const toUrl = (url: string): Looked['wayBack'] => [{ kind: 'request', method: 'PUT', url, expect: [200], timeoutMs: 2000 }];
 
-it('with good facts every hazard is controlled, and every control was verified', () => {
+it('every hazard is controlled with good facts, and every control was verified', () => {
   const hazards = hazardsOf(lookedWith());
   expect(hazards.flatMap(unverified)).toEqual([]);
   expect(hazards.filter(({ controlled }) => !controlled)).toEqual([]);
@@ -126,7 +126,7 @@ const UNCONTROLLED: readonly (readonly [HazardId, string, Looked])[] = [
 ];
 
 describe('each hazard alone, not controlled', () => {
-  it.each(UNCONTROLLED)('%s: %s', (id, _when, looked) => {
+  it.each(UNCONTROLLED)('the hazard %s is not controlled when %s', (id, _when, looked) => {
     expect(open(looked)).toEqual([id]);
     const refusal = hazardRefusal(hazardsOf(looked));
     expect(refusal?.code).toBe('HAZARD_UNCONTROLLED');
@@ -134,7 +134,7 @@ describe('each hazard alone, not controlled', () => {
     expect(refusal?.hint).toBe(hazard(looked, id).fix);
   });
 
-  it('every hazard has such a case, but for three whose controls cannot be taken away, and gates that are not there', () => {
+  it('every hazard has a case, but for three whose controls cannot be taken away, and gates that are not there', () => {
     const shown = new Set(UNCONTROLLED.map(([id]) => id));
     const others = hazardsOf(lookedWith()).flatMap(({ id }) => (shown.has(id) ? [] : [id]));
     expect(others).toEqual(['stale-plan', 'black-hole', 'two-runners', 'no-answer']);
@@ -168,11 +168,11 @@ const DOUBTS: readonly (readonly [HazardId, string, Looked])[] = [
 ];
 
 describe('a doubt is a warning where another mechanism was verified', () => {
-  it.each(DOUBTS)('%s: %s', (id, _when, looked) => {
+  it.each(DOUBTS)('a doubt about the hazard %s is a warning when %s', (id, _when, looked) => {
     expect([doubtful(looked), open(looked)]).toEqual([[id], []]);
   });
 
-  it('but not where everything is in doubt', () => {
+  it('a doubt about every control of a hazard is no mere warning', () => {
     const looked = lookedWith({
       checked: checkedIn(factsWith()).filter((check) => check.hazard !== 'disk'),
       disk: { kind: 'unsure', name: 'nfs' },
@@ -201,7 +201,7 @@ describe('the hierarchy of controls', () => {
     ['a mechanism in doubt next to a mechanism', [doubt, control('engineering')], true],
     ['a mechanism in doubt next to a lesser danger', [doubt, control('substitution')], true],
     ['a mechanism that failed next to one that holds', [control('engineering', 'absent'), control('elimination')], false],
-  ] as const)('%s', (_what, controls, controlled) => {
+  ] as const)('a hazard is controlled, or not, by %s', (_what, controls, controlled) => {
     expect(isControlled(controls)).toBe(controlled);
   });
 });
