@@ -1,18 +1,18 @@
-/** What a backtest comes to: the first rollback, else the first advance, else hold; and how each step went. No I/O. */
+/** What a backtest comes to: the first `fail` or `give-up`, else the first `pass`, else `hold`; and how each step went. No I/O. */
 import { safeLine } from '../base/text.ts';
 import type { Block, Counted } from '../core/gates/evidence/e-process.ts';
+import { type EvidenceVerdict, inShort, reasonText } from '../core/gates/verdict/evidence-verdict.ts';
 import type { Verdict } from '../core/gates/verdict/verdict.ts';
-import { inShort, reasonText } from '../core/gates/verdict/verdict-holds.ts';
-import { countText, fractionText, msText } from '../core/text.ts';
-import type { Culprit, TraceMoment } from './backtest.ts';
+import { countText, fractionText, listText, msText } from '../core/text.ts';
+import type { Blamed, TraceMoment } from './backtest.ts';
 import type { Calibration } from './calibration.ts';
 
 export interface TraceDecision {
-  readonly verdict: 'rollback' | 'advance' | 'hold';
+  readonly verdict: Verdict;
   /** Seconds since the rollout began; of a hold the end of the trace. */
   readonly tS: number;
   readonly badRequests: number;
-  /** The slice that is to blame; null for all of the traffic, and where no evidence decided. */
+  /** The blamed slice; null for all of the traffic, and where no evidence decided. */
   readonly slice: string | null;
   readonly logE: number;
   /** From 1. */
@@ -30,21 +30,21 @@ export interface StepSummary {
   readonly intervals: number;
   readonly counts: Block;
   readonly greatestLogE: number;
-  /** When it could first have gone on; null where never. */
+  /** When it could first have advanced; null where never. */
   readonly advancedS: number | null;
-  /** What it was waiting for at its end, or why it went back. */
+  /** What it was waiting for at its end, or why it rolled back. */
   readonly why: string;
 }
 
 export interface Backtest {
   readonly decision: TraceDecision;
   /** What the comparing gates said when it was decided; null without one. */
-  readonly compared: Verdict | null;
-  readonly culprit: Culprit | null;
+  readonly compared: EvidenceVerdict | null;
+  readonly blamed: Blamed | null;
   readonly steps: readonly StepSummary[];
 }
 
-/** Looks at every moment until one goes back. Undefined where there is none at all. */
+/** Looks at every moment until one rolls back. Undefined where there is none at all. */
 export function decide(moments: Iterable<TraceMoment>): Backtest | undefined {
   const steps: StepSummary[] = [];
   let advanced: TraceMoment | undefined;
@@ -52,21 +52,21 @@ export function decide(moments: Iterable<TraceMoment>): Backtest | undefined {
   for (const moment of moments) {
     addMoment(steps, moment);
     last = moment;
-    if (moment.verdict === 'rollback')
-      return { decision: decisionOf(moment), compared: moment.compared, culprit: moment.culprit, steps };
-    if (moment.verdict === 'advance') advanced ??= moment;
+    if (moment.verdict === 'fail' || moment.verdict === 'give-up')
+      return { decision: decisionOf(moment), compared: moment.compared, blamed: moment.blamed, steps };
+    if (moment.verdict === 'pass') advanced ??= moment;
   }
   const decided = advanced ?? last;
-  return decided === undefined ? undefined : { decision: decisionOf(decided), compared: decided.compared, culprit: null, steps };
+  return decided === undefined ? undefined : { decision: decisionOf(decided), compared: decided.compared, blamed: null, steps };
 }
 
-function decisionOf({ verdict, tS, badRequests, logE, step, why, culprit }: TraceMoment): TraceDecision {
-  return { verdict, tS, badRequests, slice: culprit?.slice ?? null, logE, step: step + 1, why };
+function decisionOf({ verdict, tS, badRequests, logE, step, why, blamed }: TraceMoment): TraceDecision {
+  return { verdict, tS, badRequests, slice: blamed?.slice ?? null, logE, step: step + 1, why };
 }
 
 function addMoment(steps: StepSummary[], moment: TraceMoment): void {
   const { fromS, tS, counts, logE, why } = moment;
-  const advancedS = moment.verdict === 'advance' ? tS : null;
+  const advancedS = moment.verdict === 'pass' ? tS : null;
   const last = steps.at(-1);
   if (last === undefined || last.step !== moment.step + 1) {
     const at = { step: moment.step + 1, share: moment.share, fromS, toS: tS };
@@ -101,7 +101,7 @@ export function backtestText(what: string, { decision, compared, steps }: Backte
     field('verdict', `${verdict} at ${seconds(tS)}, ${counted}`),
     field('why', safeLine(why)),
     ...(slice === null ? [] : [field('slice', safeLine(slice))]),
-    field('bad', `${badRequests} ${badRequests === 1 ? 'request' : 'requests'} of the candidate failed until then`),
+    field('bad', `${badRequests} ${badRequests === 1 ? 'request' : 'requests'} of the candidate had failed by then`),
     ...neededLines(compared),
     '',
     ...stepTable(steps),
@@ -117,14 +117,19 @@ function seconds(value: number): string {
 }
 
 /** How far the evidence was from each verdict. */
-function neededLines(compared: Verdict | null): string[] {
+function neededLines(compared: EvidenceVerdict | null): string[] {
   if (compared === null) return [];
-  const evidence = field('evidence', `ln E ${digits(compared.logE)} of the ${digits(compared.neededLogE)} that go back`);
+  const evidence = field('evidence', `ln E ${digits(compared.logE)}; rollback at ${digits(compared.neededLogE)}`);
   switch (compared.verdict) {
-    case 'rollback':
+    case 'give-up':
+      return [evidence];
+    case 'fail':
       return [evidence, ...suspectLines(compared)];
-    case 'advance':
-      return [evidence, ...compared.unverified.map((slice) => field('unknown', `${safeLine(slice)}: too small to be certified`))];
+    case 'pass':
+      return [
+        evidence,
+        ...compared.unverified.map((slice) => field('unknown', `${safeLine(slice)}: too small to rule harm out`)),
+      ];
     case 'hold':
       return [
         evidence,
@@ -133,24 +138,20 @@ function neededLines(compared: Verdict | null): string[] {
   }
 }
 
-function suspectLines({ confirmed, suspects }: Extract<Verdict, { verdict: 'rollback' }>): string[] {
+function suspectLines({ confirmed, suspects }: Extract<EvidenceVerdict, { verdict: 'fail' }>): string[] {
   const named = confirmed.flatMap(({ metric, slice }) => (slice === null ? [] : [`${metric} in ${slice}`]));
   const also = suspects.flatMap(({ metric, slice }) => (slice === null ? [] : [`${metric} in ${slice}`]));
   return [
-    ...(named.length === 0 ? [] : [field('to blame', safeLine(few(named)))]),
-    ...(also.length === 0 ? [] : [field('suspects', safeLine(few(also)))]),
+    ...(named.length === 0 ? [] : [field('blamed', safeLine(listText(named)))]),
+    ...(also.length === 0 ? [] : [field('suspects', safeLine(listText(also)))]),
   ];
-}
-
-function few(names: readonly string[]): string {
-  return names.length > 5 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ');
 }
 
 function digits(value: number): string {
   return value.toFixed(2);
 }
 
-const HEAD = ['step', 'share', 'from', 'to', 'candidate failed', 'stable failed', 'ln E', 'could go on'] as const;
+const HEAD = ['step', 'share', 'from', 'to', 'candidate failed', 'stable failed', 'ln E', 'could advance'] as const;
 
 function stepTable(steps: readonly StepSummary[]): string[] {
   const rows = [HEAD, ...steps.map(stepCells)];
@@ -174,7 +175,7 @@ function stepCells({ step, share, fromS, toS, counts, greatestLogE, advancedS }:
 
 /** What a calibration comes to, with what to write into the config. `configured`: the threshold that stands there now. */
 export function calibrationText(what: string, found: Calibration, configured: number | null): string {
-  const { greatest, dispersion, clumps } = found;
+  const { greatest, dispersion, clusters } = found;
   const most =
     greatest.length === 0
       ? 'none'
@@ -182,9 +183,12 @@ export function calibrationText(what: string, found: Calibration, configured: nu
   return [
     `calibration by ${safeLine(what)}`,
     field('replays', `${greatest.length} of ${msText(found.replayS * 1000)}, ${most}`),
-    dispersion === null || clumps === null
-      ? field('clumps', 'too few failures to measure how many come together')
-      : field('clumps', `${upTo(clumps)}, on ${dispersion.pairs} pairs of intervals; write compare: { clumps: ${upTo(clumps)} }`),
+    dispersion === null || clusters === null
+      ? field('clusters', 'too few failures to measure how many come together')
+      : field(
+          'clusters',
+          `${upTo(clusters)}, on ${dispersion.pairs} pairs of intervals; write compare: { clusters: ${upTo(clusters)} }`,
+        ),
     field('ln E', thresholdText(found, configured)),
   ].join('\n');
 }

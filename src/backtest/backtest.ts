@@ -3,10 +3,13 @@ import { type ComparedGate, comparisonOf, type EvidenceLimits } from '../core/ga
 import type { GatePoll } from '../core/gates/counting/poll.ts';
 import type { Block } from '../core/gates/evidence/e-process.ts';
 import { beginStep, type Evidence, feed, openEvidence } from '../core/gates/evidence/evidence.ts';
+import { harmBounds } from '../core/gates/evidence/non-inferiority.ts';
 import { type GateSettings, WHOLE } from '../core/gates/gate-settings.ts';
-import { isAlone, type Standing, standings, standingText } from '../core/gates/verdict/culprits.ts';
-import { emptyMemory, type GateMemory, judgeAll, judgeGate } from '../core/gates/verdict/gate.ts';
-import { judge, type Verdict } from '../core/gates/verdict/verdict.ts';
+import { isAlone, oddsText, type Standing, standings, standingText } from '../core/gates/verdict/blamed.ts';
+import type { EvidenceVerdict } from '../core/gates/verdict/evidence-verdict.ts';
+import { emptyMemory, type GateMemory } from '../core/gates/verdict/gate.ts';
+import { type ComparedGates, judge, type LimitedGate } from '../core/gates/verdict/judge.ts';
+import type { Verdict } from '../core/gates/verdict/verdict.ts';
 import { msText } from '../core/text.ts';
 import { type StatusNames, TraceCounts, type TraceForm } from './trace-counts.ts';
 import { type Interval, type Intervals, stepAt, type TraceStep } from './trace-intervals.ts';
@@ -37,7 +40,7 @@ export interface TraceMoment {
   /** When the interval began, and when it ended. */
   readonly fromS: number;
   readonly tS: number;
-  readonly verdict: 'rollback' | 'advance' | 'hold';
+  readonly verdict: Verdict;
   readonly why: string;
   /** ln E of the comparing gates; 0 without one. */
   readonly logE: number;
@@ -49,9 +52,9 @@ export interface TraceMoment {
   /** Failures of the candidate since the rollout began. */
   readonly badRequests: number;
   /** What the comparing gates said; null without one. */
-  readonly compared: Verdict | null;
+  readonly compared: EvidenceVerdict | null;
   /** Whom the evidence speaks against, where it decided. */
-  readonly culprit: Culprit | null;
+  readonly blamed: Blamed | null;
 }
 
 /** Walks through the trace. It begins with the candidate's first line: what the stable build did before is where slices come from. */
@@ -83,7 +86,7 @@ class Walk {
   readonly #everyS: number;
   #evidence: Evidence | null = null;
   #step: TraceStep | undefined;
-  #memories = new Map<string, GateMemory>();
+  #memories: ReadonlyMap<string, GateMemory> = new Map();
   /** When the step began, and the end of the last interval. */
   #sinceMs = 0;
   #atMs: number | null = null;
@@ -150,42 +153,50 @@ class Walk {
   #judged([fromS, tS]: readonly [number, number], polls: ReadonlyMap<string, GatePoll>, counts: Block): TraceMoment {
     const { settings, steps, fixed } = this.#gates;
     const { index, share } = this.#step ?? { index: 0, share: 0 };
-    const next = steps[index + 1];
-    const compared =
-      settings === null || this.#evidence === null
-        ? null
-        : judge(settings, this.#evidence, { nowMs: tS * 1000, nextShare: next === undefined ? null : next.percent / 100 });
-    const culprit =
-      settings === null || this.#evidence === null || compared === null ? null : culpritOf(settings, this.#evidence, compared);
-    const limits = fixed.map((gate) => this.#limit(gate, polls.get(gate.name)));
-    const said = together(compared, limits, (steps[index]?.bakeMs ?? 0) - (tS * 1000 - this.#sinceMs));
+    const evidence = this.#evidence;
+    const {
+      verdict,
+      why,
+      memories,
+      evidence: compared,
+    } = judge({
+      router: [],
+      limited: fixed.map((gate) => this.#limited(gate, polls.get(gate.name))),
+      compared: settings === null || evidence === null ? null : compare(settings, evidence, tS, steps[index + 1]?.percent),
+      patience: null,
+    });
+    this.#memories = memories;
+    const blamed = settings === null || evidence === null || compared === null ? null : blamedOf(settings, evidence, compared);
+    const bakeMs = (steps[index]?.bakeMs ?? 0) - (tS * 1000 - this.#sinceMs);
+    const bakes = verdict === 'pass' && bakeMs > 0;
     return {
       fromS,
       tS,
-      verdict: said.verdict,
-      why: culprit?.why ?? said.why,
+      verdict: bakes ? 'hold' : verdict,
+      why: bakes ? `the step bakes for another ${msText(bakeMs)}` : (blamed?.why ?? why),
       logE: compared?.logE ?? 0,
       step: index,
       share,
       counts,
-      badRequests: Math.max(this.#badRequests, culprit?.standing.all.candidate.failures ?? 0),
+      badRequests: Math.max(this.#badRequests, blamed?.standing.all.candidate.failures ?? 0),
       compared,
-      culprit,
+      blamed,
     };
   }
 
-  #limit(gate: FixedGate, poll: GatePoll | undefined): { readonly verdict: 'pass' | 'fail' | 'not-yet'; readonly why: string } {
-    const before = this.#memories.get(gate.name) ?? emptyMemory(null);
+  #limited(gate: FixedGate, poll: GatePoll | undefined): LimitedGate {
+    const memory = this.#memories.get(gate.name) ?? emptyMemory(null);
     const arm = poll?.candidate ?? { state: 'missing' as const, why: 'the trace has no line' };
     const { requests, failures } = poll?.blocks['errors']?.[WHOLE]?.candidate ?? NOTHING.candidate;
-    const measurement =
-      arm.state === 'counted'
-        ? ({ requests, errors: failures, counting: 'sample' } as const)
-        : { missing: 'why' in arm ? arm.why : 'the candidate is not counted' };
-    const { judged, memory } = judgeGate(gate, before, measurement);
-    this.#memories.set(gate.name, memory);
-    return { verdict: judged.verdict, why: `gate ${gate.name}: ${judged.why}` };
+    if (arm.state === 'counted') return { gate, memory, measurement: { requests, errors: failures, counting: 'sample' } };
+    return { gate, memory, measurement: { missing: 'why' in arm ? arm.why : 'the candidate is not counted' } };
   }
+}
+
+/** No gate needs a result of its own here, nor standings beyond those of the blame. */
+function compare(settings: GateSettings, evidence: Evidence, tS: number, nextPercent: number | undefined): ComparedGates {
+  const moment = { nowMs: tS * 1000, nextShare: nextPercent === undefined ? null : nextPercent / 100 };
+  return { names: [], settings, weighed: { evidence, bounds: harmBounds(settings, evidence), standings: [] }, moment };
 }
 
 /** The part of the last requests of both builds that one must have, so that the other has none by plan. */
@@ -193,28 +204,10 @@ const TAKEN_OVER = 0.8;
 
 const NOTHING: Block = { candidate: { requests: 0, failures: 0 }, stable: { requests: 0, failures: 0 } };
 
-/** Any gate takes the rollout back; only all of them together, and the step's own time, let it go on. */
-function together(
-  compared: Verdict | null,
-  limits: readonly { readonly verdict: 'pass' | 'fail' | 'not-yet'; readonly why: string }[],
-  bakeMs: number,
-): Pick<TraceMoment, 'verdict' | 'why'> {
-  if (compared?.verdict === 'rollback') return { verdict: 'rollback', why: compared.why };
-  const failed = limits.find(({ verdict }) => verdict === 'fail');
-  if (failed !== undefined) return { verdict: 'rollback', why: failed.why };
-  if (compared?.verdict === 'hold') return { verdict: 'hold', why: compared.why };
-  const waiting = limits.find(({ verdict }) => verdict === 'not-yet');
-  if (waiting !== undefined) return { verdict: 'hold', why: waiting.why };
-  if (bakeMs > 0) return { verdict: 'hold', why: `the step bakes for another ${msText(bakeMs)}` };
-  const passes = judgeAll([...(compared === null ? [] : [{ verdict: 'pass' as const }]), ...limits]) === 'pass';
-  const why = [...(compared === null ? [] : [compared.why]), ...limits.map((limit) => limit.why)].join('; ');
-  return passes ? { verdict: 'advance', why } : { verdict: 'hold', why: 'no gate judges' };
-}
-
 // The one to blame for a rollback: a slice only where the rest of the traffic does not show the same. Must acquit nobody. No I/O.
 
 /** `slice` null: all of the traffic, or a slice whose part of the evidence is not enough to name it. `standing` is what failed, with its counts. */
-export interface Culprit {
+export interface Blamed {
   readonly standing: Standing;
   readonly slice: string | null;
   readonly why: string;
@@ -224,8 +217,8 @@ export interface Culprit {
 const NEARLY_ALL = 0.9;
 
 /** Null where it is not evidence that decided. */
-export function culpritOf(settings: GateSettings, evidence: Evidence, compared: Verdict): Culprit | null {
-  if (compared.verdict !== 'rollback' || compared.grounds !== 'evidence') return null;
+function blamedOf(settings: GateSettings, evidence: Evidence, compared: EvidenceVerdict): Blamed | null {
+  if (compared.verdict !== 'fail') return null;
   const first = compared.confirmed[0] ?? compared.heaviest;
   const whole = standings(settings, evidence).find(
     ({ gate, metric, slice }) => gate === first.gate && metric === first.metric && slice === null,
@@ -233,8 +226,8 @@ export function culpritOf(settings: GateSettings, evidence: Evidence, compared: 
   const enough = Math.log(first.weight) + first.logE >= compared.neededLogE + Math.log(NEARLY_ALL);
   const named = first.slice !== null && enough && (whole === undefined || isAlone(first, whole));
   const standing = named ? first : (whole ?? first);
-  const odds = compared.falseAlarm === null ? '' : `; by chance at most once in ${Math.round(1 / compared.falseAlarm)} rollouts`;
-  return { standing, slice: named ? first.slice : null, why: `${standingText(named || !enough ? first : standing)}${odds}` };
+  const why = `${standingText(named || !enough ? first : standing)}; ${oddsText(compared.falseAlarm)}`;
+  return { standing, slice: named ? first.slice : null, why };
 }
 
 // The comparing gates of a trace: what the trace counts, judged by the margins that were asked for. Weights come from its beginning. No I/O.

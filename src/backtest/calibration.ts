@@ -1,6 +1,6 @@
 /** Replays the stable build against itself: how far the evidence goes where nothing is wrong, and how failures come together. No I/O. */
 import type { ComparedGate, EvidenceLimits } from '../core/gates/comparison.ts';
-import { clumpsFor, type Dispersion, dispersionOf } from '../core/gates/evidence/clumps.ts';
+import { clustersFor, type Dispersion, dispersionOf } from '../core/gates/evidence/clusters.ts';
 import type { Counted } from '../core/gates/evidence/e-process.ts';
 import { calibratedLogE, SETTINGS_DEFAULTS, WHOLE } from '../core/gates/gate-settings.ts';
 import { type GateTrace, replayTrace, traceSettings } from './backtest.ts';
@@ -27,7 +27,7 @@ export interface Calibration {
   readonly threshold: number | null;
   /** Null where too little failed to measure it. */
   readonly dispersion: Dispersion | null;
-  readonly clumps: number | null;
+  readonly clusters: number | null;
 }
 
 /** Never crossed, so that a replay shows how far it would have gone. */
@@ -43,17 +43,17 @@ export function calibrate(rows: readonly TraceRow[], wish: CalibrationWish, name
   const counts = stableCounts(all, names);
   const dispersion = dispersionOf(counts) ?? null;
   const failures = counts.reduce((sum, counted) => sum + counted.failures, 0) / Math.max(1, counts.length);
-  const clumps = dispersion === null ? null : clumpsFor(dispersion, failures * Math.max(0, ...shares));
+  const clusters = dispersion === null ? null : clustersFor(dispersion, failures * Math.max(0, ...shares));
   const together = dispersion === null ? 1 : Math.max(1, Math.round(dispersion.base + dispersion.growth * failures));
   const dwellS = (wish.evidence.dwellMs ?? SETTINGS_DEFAULTS.dwellMs) / 1000;
   const length = Math.max(1, Math.ceil((dwellS * shares.length) / everyS));
-  const gate = withClumps(wish.gate, clumps);
+  const gate = withClusters(wish.gate, clusters);
   const greatest: number[] = [];
   for (let from = 0; from + length <= all.length; from += length) {
     const stretch = all.slice(from, from + length);
     const startS = (all[from]?.tS ?? 0) - everyS;
     const random = seeded(wish.seed + greatest.length);
-    const played = dealt(stretch, { shares, startS, clump: together, random }, names);
+    const played = dealt(stretch, { shares, startS, cluster: together, random }, names);
     greatest.push(greatestLogE(played, { ...wish, gate }, names));
   }
   const alpha = wish.evidence.alpha ?? SETTINGS_DEFAULTS.alpha;
@@ -63,12 +63,12 @@ export function calibrate(rows: readonly TraceRow[], wish: CalibrationWish, name
     replayS: length * everyS,
     threshold: calibratedLogE(greatest, alpha) ?? null,
     dispersion,
-    clumps,
+    clusters,
   };
 }
 
-function withClumps(gate: ComparedGate, clumps: number | null): ComparedGate {
-  return clumps === null ? gate : { ...gate, compare: { ...gate.compare, clumps } };
+function withClusters(gate: ComparedGate, clusters: number | null): ComparedGate {
+  return clusters === null ? gate : { ...gate, compare: { ...gate.compare, clusters } };
 }
 
 /** What a calibrated gate would have seen: the count process takes part, as it will once the threshold is written down. */

@@ -1,13 +1,13 @@
 /** Counters that were read at even moments as the lines of a trace. A moment without a whole window before it is missing, never a zero. No I/O. */
 
-import { type ArmDelta, type CounterMemory, countersSince, NO_COUNTERS, type Reading } from '../core/gates/counting/counters.ts';
+import { type ArmDelta, type CounterMemory, type Counters, countersSince, NO_COUNTERS } from '../core/gates/counting/counters.ts';
 import { ALL_BUCKETS, BUCKET_PREFIX, type MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import type { TraceRow } from './trace.ts';
 
 export interface RecordedMoment {
   /** Seconds, of the same clock as the rollout's start. */
   readonly atS: number;
-  readonly reading: Reading;
+  readonly reading: Counters;
 }
 
 type Arm = TraceRow['arm'];
@@ -35,7 +35,7 @@ class Differences {
   }
 
   /** Undefined where a build was not counted here or at the moment before: what came after a hole would be longer than its interval. */
-  next(reading: Reading): ArmDelta | undefined {
+  next(reading: Counters): ArmDelta | undefined {
     const begun = this.#memory !== NO_COUNTERS;
     const { candidate, memory } = countersSince(this.#memory, { candidate: reading[this.#arm], stable: { absent: true } }, 0);
     const usable = candidate.arm.state === 'counted';

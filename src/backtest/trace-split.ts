@@ -9,7 +9,7 @@ export interface Deal {
   /** When the made-up rollout begins, in seconds of the recorded one. */
   readonly startS: number;
   /** So many failures fall to one build together. */
-  readonly clump: number;
+  readonly cluster: number;
   readonly random: () => number;
 }
 
@@ -25,7 +25,7 @@ export function seeded(seed: number): () => number {
 }
 
 /**
- * The rows of both builds. Requests are dealt by the share, what is left of one interval going to the next; failures by chance, in clumps;
+ * The rows of both builds. Requests are dealt by the share, what is left of one interval going to the next; failures by chance, in clusters;
  * requests in a latency bucket by chance, one by one.
  */
 export function dealt(intervals: readonly Interval[], deal: Deal, names: StatusNames): TraceRow[] {
@@ -77,8 +77,8 @@ class Dealer {
 
   #row(row: TraceRow, share: number): TraceRow[] {
     const failed = row.status !== null && this.#names.metricOf(row.status) !== undefined;
-    const requests = failed ? this.#clumps(row.requests, share) : this.#requests(row, share);
-    const errors = failed ? Math.min(row.errors, requests) : this.#clumps(row.errors, share);
+    const requests = failed ? this.#clusters(row.requests, share) : this.#requests(row, share);
+    const errors = failed ? Math.min(row.errors, requests) : this.#clusters(row.errors, share);
     // Of what fell to one build no more can have failed than there was.
     const least = Math.max(0, row.errors - (row.requests - requests));
     return bothBuilds(row, requests, Math.min(requests, Math.max(least, errors)));
@@ -92,11 +92,11 @@ class Dealer {
     return now;
   }
 
-  #clumps(count: number, share: number): number {
-    const { clump, random } = this.#deal;
-    const whole = Math.floor(count / clump);
-    const rest = count - whole * clump;
-    return clump * chosen(random, whole, share) + (random() < share ? rest : 0);
+  #clusters(count: number, share: number): number {
+    const { cluster, random } = this.#deal;
+    const whole = Math.floor(count / cluster);
+    const rest = count - whole * cluster;
+    return cluster * chosen(random, whole, share) + (random() < share ? rest : 0);
   }
 
   /** Each request falls into one bucket, and is dealt there. */

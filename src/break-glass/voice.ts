@@ -41,7 +41,7 @@ export class Voice {
     this.#json = options.json;
     this.#quiet = options.quiet;
     const kvdeploy = typeof KVDEPLOY_VERSION === 'string' ? KVDEPLOY_VERSION : '0.0.0-source';
-    this.#line({ type: 'version', kvdeploy, schema: 'kvdeploy.dev/output/v1' });
+    this.#line({ type: 'version', kvdeploy, schema: 'kvdeploy.dev/output/v2' });
   }
 
   /** One line for people, on stderr. Control characters become visible. */

@@ -22,6 +22,8 @@ const above = (least: number) =>
     .max(1000)
     .describe(`Multiple of the stable build's rate, such as ${least === 1 ? 1.2 : least}`);
 
+const clusterSchema = z.number().min(1).max(1000);
+
 /** How a gate without a fixed limit judges; every key is optional. */
 const compareSchema = z
   .strictObject({
@@ -36,17 +38,20 @@ const compareSchema = z
         'The harm that must be ruled out before the next step: { times: 2, plus: 1% }; the default of plus depends on the step',
       ),
     limit: partSchema.optional().describe('The failure rate that neither build may exceed, such as 1% (the default)'),
-    clumps: z
-      .number()
-      .min(1)
-      .max(1000)
+    clusters: clusterSchema
       .optional()
       .describe('The average size of a cluster of failures, such as 4 (the default); `backtest --calibrate` measures it'),
+    clumps: clusterSchema.optional().describe('The old name of clusters'),
     traffic: z
       .boolean()
       .optional()
       .describe('false if clients stick to a build (cookies): then the split says nothing about its health; default true'),
   })
+  .refine(({ clusters, clumps }) => clusters === undefined || clumps === undefined, {
+    path: ['clumps'],
+    error: 'clumps is the old name of clusters: keep one of the two',
+  })
+  .transform(({ clumps, ...rest }) => (clumps === undefined ? rest : { ...rest, clusters: clumps }))
   .describe('Compares with the stable build: { tolerate: { times: 1.2, plus: 0.05% }, limit: 1% }; {} for the defaults');
 
 const gateSchema = z.discriminatedUnion(

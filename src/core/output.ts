@@ -1,6 +1,6 @@
 /** The lines of `--json`: what every command tells machines, and what the terminal report turns into words. No I/O. */
 import * as z from 'zod';
-import { gateResultSchema } from './ledger/events.ts';
+import { gateResultSchema, verdictSchema } from './gates/verdict/verdict.ts';
 import { scopeSchema } from './scope.ts';
 
 const shareSchema = z.strictObject({ build: z.string().nullable(), place: z.string().optional(), percent: z.number() });
@@ -15,7 +15,7 @@ const buildSummarySchema = z.strictObject({ guid: z.string(), version: z.string(
 const versionLineSchema = z.strictObject({
   type: z.literal('version'),
   kvdeploy: z.string(),
-  schema: z.literal('kvdeploy.dev/output/v1'),
+  schema: z.literal('kvdeploy.dev/output/v2'),
 });
 
 /** One check of admission or of the plan. `ok` null: not verified, which is not the same as passed. */
@@ -73,7 +73,7 @@ const pollLineSchema = z.strictObject({
   percent: z.number(),
   bakeMs: z.number(),
   watchedMs: z.number(),
-  verdict: z.enum(['pass', 'fail', 'not-yet']),
+  verdict: verdictSchema,
   gates: z.array(gateResultSchema),
   /** The next thing it waits for: `112 more requests or 41s`. */
   waitingFor: z.string(),
@@ -85,11 +85,11 @@ const noteLineSchema = z.strictObject({ type: z.literal('note'), level: z.enum([
 const documentLineSchema = z.strictObject({ type: z.literal('document'), name: z.string(), data: z.unknown() });
 
 export const traceDecisionSchema = z.strictObject({
-  verdict: z.enum(['rollback', 'advance', 'hold']),
+  verdict: verdictSchema,
   t_s: z.number(),
   /** Failures of the candidate up to then. */
   badRequests: z.int(),
-  /** The slice to blame; null for all of the traffic. */
+  /** The blamed slice; null for all of the traffic. */
   slice: z.string().nullable(),
   /** The evidence of harm in nats. */
   logE: z.number(),

@@ -28,3 +28,9 @@ export function fractionText(fraction: number): string {
 export function countText(part: number, whole: number): string {
   return whole === 0 ? `${part} of 0` : `${part} of ${whole} (${fractionText(part / whole)})`;
 }
+
+/** At most five names, and how many more there are. */
+export function listText(names: readonly string[]): string {
+  const more = names.length - 5;
+  return `${names.slice(0, 5).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}

@@ -1,25 +1,15 @@
-/** One poll of the comparing gates: count both builds, feed the evidence, judge. Must hand on every missing answer as missing. */
+/** One poll of the comparing gates: count both builds, feed the evidence. Must hand on every missing answer as missing. */
 import type { Comparison } from '../core/gates/comparison.ts';
 import { gatePollOf } from '../core/gates/counting/counter-blocks.ts';
-import {
-  type CounterMemory,
-  type Reading as Counters,
-  countersSince,
-  hasMoved,
-  NO_COUNTERS,
-} from '../core/gates/counting/counters.ts';
+import { type CounterMemory, type Counters, countersSince, hasMoved, NO_COUNTERS } from '../core/gates/counting/counters.ts';
 import { type GatePoll, pollEveryMs } from '../core/gates/counting/poll.ts';
-import { type Certificate, certificates } from '../core/gates/evidence/certificate.ts';
-import { beginStep, continued, type Evidence, feed, openEvidence } from '../core/gates/evidence/evidence.ts';
+import { beginStep, continued, feed, openEvidence } from '../core/gates/evidence/evidence.ts';
 import { compactEvidence, misfit } from '../core/gates/evidence/evidence-store.ts';
 import { type GateSettings, WHOLE } from '../core/gates/gate-settings.ts';
-import { heaviestOf, type Standing, standings } from '../core/gates/verdict/culprits.ts';
-import { judge, progress, type Verdict } from '../core/gates/verdict/verdict.ts';
-import { inShort, type Reason } from '../core/gates/verdict/verdict-holds.ts';
-import { type EvidenceRecord, type GateResult, storedRecord } from '../core/ledger/events.ts';
+import { type ComparedGates, type Weighed, weigh } from '../core/gates/verdict/judge.ts';
+import { type EvidenceRecord, storedRecord } from '../core/ledger/events.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import type { State } from '../core/rollout/rollout.ts';
-import { countText } from '../core/text.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
 import type { Reading } from '../routers/router.ts';
@@ -42,21 +32,9 @@ interface ComparisonMemory {
   readonly movedMs: Readonly<Record<string, number>>;
 }
 
-/** Evidence and what follows from it alone: with many slices that is worked out once a poll, not at every look. */
-interface Weighed {
-  readonly evidence: Evidence;
-  readonly certified: readonly Certificate[];
-  readonly standings: readonly Standing[];
-}
-
+/** What one poll has for the judge, and what the ledger keeps of it. */
 export interface Compared {
-  readonly results: readonly GateResult[];
-  /** Something was not counted. */
-  readonly blind: boolean;
-  /** Everything is counted, only not enough yet, and traffic is as well as it should be. */
-  readonly gathering: boolean;
-  /** Nothing, or the candidate alone, was not counted for too long: no verdict on the build, and no reason to stay. */
-  readonly tooLong: boolean;
+  readonly gates: ComparedGates;
   readonly record: EvidenceRecord;
   readonly checkpoint: boolean;
 }
@@ -64,7 +42,7 @@ export interface Compared {
 /** Sources answer within this time, for one build sooner than for the other. */
 const ANSWER_MS = 2000;
 
-/** Evidence is kept at least this often, and seldom enough that the ledger grows by no more than so many bytes a second. */
+/** Evidence is kept at least this often, and rarely enough that the ledger grows by no more than so many bytes a second. */
 const CHECKPOINT_MS = 30_000;
 
 const CHECKPOINT_BYTES_PER_S = 500;
@@ -92,7 +70,7 @@ export class Comparing {
     this.#memory = { ...memory, record: { ...memory.record, counters } };
   }
 
-  /** Judges now; counts first where the source can have something new. Undefined for a plan without comparing gates. */
+  /** What there is to judge now; counts first where the source can have something new. Undefined for a plan without comparing gates. */
   async poll(state: State, reading: Reading | null): Promise<Compared | undefined> {
     const { comparison } = state.plan;
     if (comparison === undefined) return undefined;
@@ -102,30 +80,17 @@ export class Comparing {
     const isDue = isNewStep || io.monotonic() >= before.dueMs;
     const after = isDue ? await poll(comparison, state, before, reading, isNewStep, io) : before;
     const checkpoint = isDue && io.monotonic() >= after.keepMs;
-    const { weighed } = after;
     // Only what may be written down is made small: rounding costs time.
     const record = checkpoint ? compactRecord(after.record) : after.record;
     this.#memory = checkpoint ? { ...after, keepMs: io.monotonic() + keepEveryMs(record) } : after;
     const nextPercent = state.plan.steps[state.step + 1]?.percent;
-    const nextShare = nextPercent === undefined ? null : nextPercent / 100;
-    const nowMs = after.aheadMs + io.monotonic();
-    const verdict = judge(comparison.settings, weighed.evidence, { nowMs, nextShare }, weighed.certified);
-    const reasons = verdict.verdict === 'hold' ? verdict.reasons : [];
-    const blind = reasons.some(({ what }) => what === 'data');
-    // Nobody can say that the candidate does no harm to both, or that what is evidently worse is bad enough: as long as patience lasts.
-    const failing = reasons.some(({ what }) => what === 'limit' || what === 'worse');
-    return {
-      results: resultsOf(comparison, weighed, verdict, nowMs),
-      blind,
-      gathering: verdict.verdict === 'hold' && !blind && !failing,
-      tooLong: verdict.verdict === 'rollback' && verdict.grounds !== 'evidence',
-      record: checkpoint || verdict.verdict === 'hold' ? record : compactRecord(record),
-      checkpoint,
-    };
+    const moment = { nowMs: after.aheadMs + io.monotonic(), nextShare: nextPercent === undefined ? null : nextPercent / 100 };
+    const names = comparison.gates.map(({ name }) => name);
+    return { gates: { names, settings: comparison.settings, weighed: after.weighed, moment }, record, checkpoint };
   }
 }
 
-/** What one gate's source counts for both builds now; `stable` null where nothing serves beside the candidate. Never rejects. */
+/** What one gate's source counts for both builds now; `stable` null where nothing serves with the candidate. Never rejects. */
 export async function countGate(
   gate: Comparison['gates'][number],
   plan: Pick<Plan, 'scope' | 'candidate'> & { readonly stable: Plan['stable'] },
@@ -167,10 +132,6 @@ function memoryOf(settings: GateSettings, record: EvidenceRecord, atMs: number, 
   return { record, weighed, aheadMs: atMs - io.monotonic(), dueMs: 0, keepMs: 0, settledMs: null, movedMs: {} };
 }
 
-function weigh(settings: GateSettings, evidence: Evidence): Weighed {
-  return { evidence, certified: certificates(settings, evidence), standings: standings(settings, evidence) };
-}
-
 async function poll(
   comparison: Comparison,
   state: State,
@@ -192,7 +153,7 @@ async function poll(
   const fed = feed(settings, before.record.evidence, { atMs, gates: polls });
   const evidence = isNewStep ? beginStep(settings, fed, { atMs, share: shareAt(state) }) : fed;
   const floorMs = Math.max(state.plan.pollMs, ...comparison.gates.map(lagOf));
-  // Seldomer than blocks end would be too seldom for what was counted to be fresh.
+  // Less often than blocks end would be too rare for what was counted to be fresh.
   const everyMs = Math.min(pollEveryMs(atMs - evidence.stepSinceMs, floorMs), Math.max(floorMs, settings.blockMs));
   const dueMs = io.monotonic() + everyMs;
   const movedMs = { ...before.movedMs, ...Object.fromEntries(moved.map((gate) => [gate, atMs])) };
@@ -206,13 +167,13 @@ async function counted(
   { record, aheadMs }: ComparisonMemory,
   reading: Reading | null,
   io: Io,
-  beside: boolean,
+  both: boolean,
 ): Promise<{ gates: Record<string, GatePoll>; counters: Record<string, CounterMemory>; moved: readonly string[] }> {
   // Sources that date their counts by our clock get the evidence's, which never goes back.
   const dated: Io = { ...io, now: () => aheadMs + io.monotonic() };
   const asked = await Promise.all(
     gates.map(async (gate) => {
-      const counters = await countGate(gate, { ...plan, stable: beside ? plan.stable : null }, reading, dated);
+      const counters = await countGate(gate, { ...plan, stable: both ? plan.stable : null }, reading, dated);
       const memory = ownOf(record.counters, gate.name) ?? NO_COUNTERS;
       const delta = countersSince(memory, counters, Math.max(settings.lagMs, ANSWER_MS));
       return { name: gate.name, poll: gatePollOf(delta, metricsOf(gate, counters)), memory, kept: delta.memory };
@@ -240,8 +201,8 @@ function lagOf(gate: Comparison['gates'][number]): number {
 }
 
 function withoutTraffic(poll: GatePoll): GatePoll {
-  const nobody = { requests: 0, failures: 0 };
-  return { ...poll, blocks: { ...poll.blocks, traffic: { [WHOLE]: { candidate: nobody, stable: nobody } } } };
+  const none = { requests: 0, failures: 0 };
+  return { ...poll, blocks: { ...poll.blocks, traffic: { [WHOLE]: { candidate: none, stable: none } } } };
 }
 
 /** A gate may be called as anything is that every object has, such as `constructor`. */
@@ -253,49 +214,10 @@ function mapEntries<A, B>(record: Readonly<Record<string, A>>, change: (key: str
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(key, value)]));
 }
 
-function compactRecord(record: EvidenceRecord): EvidenceRecord {
+export function compactRecord(record: EvidenceRecord): EvidenceRecord {
   return { ...record, evidence: compactEvidence(record.evidence) };
 }
 
 function keepEveryMs(record: EvidenceRecord): number {
   return Math.max(CHECKPOINT_MS, (JSON.stringify(storedRecord(record)).length / CHECKPOINT_BYTES_PER_S) * 1000);
-}
-
-// What the one verdict of the comparing gates means for each of them, in words. Decides nothing.
-
-/** One result for each gate, in the words of the one verdict that they have together. `nowMs` on the clock of the polls. */
-export function resultsOf({ gates, settings }: Comparison, weighed: Weighed, verdict: Verdict, nowMs: number): GateResult[] {
-  const { back, on } = progress(settings, weighed.evidence, nowMs, weighed.certified);
-  return gates.map(({ name }) => {
-    const own = weighed.standings.filter(({ gate }) => gate === name);
-    const whole = own.find(({ slice }) => slice === null);
-    const { requests, failures } = whole?.step.candidate ?? { requests: 0, failures: 0 };
-    const heaviest = heaviestOf(own);
-    const { logE, neededLogE } = verdict;
-    const bars = { back, on, logE, neededLogE, slice: heaviest?.slice ?? null };
-    return { gate: name, ...said(name, verdict, countText(failures, requests)), requests, errors: failures, evidence: bars };
-  });
-}
-
-function said(name: string, verdict: Verdict, counts: string): Pick<GateResult, 'verdict' | 'why'> {
-  switch (verdict.verdict) {
-    case 'rollback': {
-      if (verdict.grounds !== 'evidence') return { verdict: 'not-yet', why: verdict.why };
-      const culprit = verdict.confirmed[0] ?? verdict.heaviest;
-      return culprit.gate === name ? { verdict: 'fail', why: verdict.why } : { verdict: 'not-yet', why: `${counts} failed` };
-    }
-    case 'advance':
-      return { verdict: 'pass', why: verdict.why };
-    case 'hold': {
-      const reasons = verdict.reasons.filter(({ gate }) => gate === null || gate === name);
-      if (reasons.length === 0) return { verdict: 'pass', why: `${counts} failed` };
-      return { verdict: 'not-yet', why: waitingText(reasons, counts) };
-    }
-  }
-}
-
-/** A certificate has the counts in it. */
-function waitingText(reasons: readonly Reason[], counts: string): string {
-  const texts = inShort(reasons).map(({ why }) => why);
-  return (reasons.some(({ what }) => what === 'certificate') ? texts : [...texts, `${counts} failed`]).join('; ');
 }

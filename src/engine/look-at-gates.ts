@@ -8,7 +8,7 @@ import {
   usualRates,
 } from '../core/gates/comparison.ts';
 import { gatePollOf } from '../core/gates/counting/counter-blocks.ts';
-import { type ArmReading, countersSince, counterTotals, NO_COUNTERS } from '../core/gates/counting/counters.ts';
+import { type ArmCounters, countersSince, counterTotals, NO_COUNTERS } from '../core/gates/counting/counters.ts';
 import { BUCKET_PREFIX, boundOf, judgedBounds, type MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import type { Counted } from '../core/gates/evidence/e-process.ts';
 import { WHOLE } from '../core/gates/gate-settings.ts';
@@ -102,7 +102,7 @@ async function lookAtGate(
   return { gate: gate.name, silent: undefined, countable, traffic };
 }
 
-function silence(arm: ArmReading): string | undefined {
+function silence(arm: ArmCounters): string | undefined {
   if ('missing' in arm) return arm.missing;
   if ('absent' in arm) return 'it was not asked';
   const dumb = Object.entries(arm.targets).find(([, target]) => target.counters === null);
@@ -110,18 +110,18 @@ function silence(arm: ArmReading): string | undefined {
   return Object.keys(arm.targets).length === 0 ? 'nothing counts it' : undefined;
 }
 
-function seesCrashes(arm: ArmReading): boolean {
+function seesCrashes(arm: ArmCounters): boolean {
   return 'targets' in arm && Object.values(arm.targets).some(({ downs }) => typeof downs === 'number');
 }
 
 /** Bounds of latency that most requests exceed anyway say little; the rest of the metrics stays. */
-function worthJudging(metrics: readonly MetricCounters[], arm: ArmReading): readonly MetricCounters[] {
+function worthJudging(metrics: readonly MetricCounters[], arm: ArmCounters): readonly MetricCounters[] {
   const buckets = [...counterTotals(arm)].filter(([name]) => name.startsWith(BUCKET_PREFIX));
   const judged = judgedBounds(buckets.map(([name, count]) => ({ le: boundOf(name), count })));
   return metrics.filter(({ counts, failures }) => counts !== 'slower' || judged.includes(boundOf(failures)));
 }
 
-function countedOf(metrics: readonly MetricCounters[], arm: ArmReading): (readonly [string, Counted])[] {
+function countedOf(metrics: readonly MetricCounters[], arm: ArmCounters): (readonly [string, Counted])[] {
   const sums = counterTotals(arm);
   const failing = metrics.filter(({ counts }) => counts === 'failures');
   return failing.map(({ metric, requests, failures }) => {
@@ -129,7 +129,7 @@ function countedOf(metrics: readonly MetricCounters[], arm: ArmReading): (readon
   });
 }
 
-function requestsBySlice(arm: ArmReading): Record<string, number> {
+function requestsBySlice(arm: ArmCounters): Record<string, number> {
   // A slice may be called as anything is, such as `constructor`.
   const requests = new Map<string, number>();
   if (!('targets' in arm)) return {};

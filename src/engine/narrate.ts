@@ -50,8 +50,9 @@ function pollLine(at: string, before: State, event: Extract<Event, { type: 'poll
 /** The next thing that a bake waits for. */
 function waitingFor(event: Extract<Event, { type: 'polled' }>, bakeLeftMs: number, patienceLeftMs: number): string {
   if (event.verdict === 'fail') return 'nothing: a gate failed';
-  if (event.verdict === 'not-yet') {
-    const gate = event.gates.find((one) => one.verdict === 'not-yet');
+  if (event.verdict === 'give-up') return 'nothing: health was missing for too long';
+  if (event.verdict === 'hold') {
+    const gate = event.gates.find((one) => one.verdict === 'hold');
     const reverts = `reverts in ${msText(Math.max(0, patienceLeftMs))} without it`;
     if (gate === undefined) return reverts;
     // Missing health has an end; evidence that is gathered has as long as the traffic needs.

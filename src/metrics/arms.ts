@@ -1,6 +1,6 @@
 /** What sources share: two builds asked alike, one measurement out of a reading, a text in one line. Must not ask anything itself. */
 
-import { type ArmReading, type Reading as Counters, counterTotals, type RawCounter } from '../core/gates/counting/counters.ts';
+import { type ArmCounters, type Counters, counterTotals, type RawCounter } from '../core/gates/counting/counters.ts';
 import type { MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import type { Measurement } from '../core/gates/verdict/gate.ts';
 import type { Pair, Question } from './metric-source.ts';
@@ -8,14 +8,14 @@ import type { Pair, Question } from './metric-source.ts';
 /** Both builds asked at the same time; without a stable build by plan it is absent. */
 export async function bothBuilds(
   { candidate, stable }: Pair,
-  ask: (question: Question) => ArmReading | Promise<ArmReading>,
+  ask: (question: Question) => ArmCounters | Promise<ArmCounters>,
 ): Promise<Counters> {
   const [ours, theirs] = await Promise.all([ask(candidate), stable === null ? ({ absent: true } as const) : ask(stable)]);
   return { candidate: ours, stable: theirs };
 }
 
 /** Requests and errors of one build, for a gate with a fixed limit. An error series is born with its first error: until then it is 0. */
-export function measurementOf(arm: ArmReading): Measurement {
+export function measurementOf(arm: ArmCounters): Measurement {
   if (!('targets' in arm)) return { missing: 'missing' in arm ? arm.missing : 'there is no such build' };
   const totals = counterTotals(arm);
   return { requests: totals.get('requests') ?? 0, errors: totals.get('errors') ?? 0, counting: 'total' };

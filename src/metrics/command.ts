@@ -1,6 +1,6 @@
 /** Counts from a program of the user's: argv in, JSON out. Must not use a shell, and must not believe what it cannot read. */
 import * as z from 'zod';
-import type { ArmReading, RawCounter } from '../core/gates/counting/counters.ts';
+import type { ArmCounters, RawCounter } from '../core/gates/counting/counters.ts';
 import type { Io } from '../io.ts';
 import { bothBuilds, briefly, measurementOf, STATUS_METRICS } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
@@ -69,7 +69,7 @@ export const command: MetricSource<CommandConfig> = {
   describe: ({ argv }, question) => argv.map((part) => filled(part, question)).join(' '),
 };
 
-async function ask({ argv }: CommandConfig, question: Question, io: Io): Promise<ArmReading> {
+async function ask({ argv }: CommandConfig, question: Question, io: Io): Promise<ArmCounters> {
   const asked = argv.map((part) => filled(part, question));
   const atMs = io.now();
   try {
@@ -81,7 +81,7 @@ async function ask({ argv }: CommandConfig, question: Question, io: Io): Promise
   }
 }
 
-function read(program: string, stdout: string, atMs: number): ArmReading {
+function read(program: string, stdout: string, atMs: number): ArmCounters {
   let json: unknown;
   let unreadable = false;
   try {

@@ -1,6 +1,6 @@
 /** Health by asking the build itself over HTTP. Must never take an unexpected answer for a good one. */
 import * as z from 'zod';
-import type { ArmReading, Reading as Counters } from '../core/gates/counting/counters.ts';
+import type { ArmCounters, Counters } from '../core/gates/counting/counters.ts';
 import { durationSchema, type Measurement } from '../core/gates/verdict/gate.ts';
 import { msText } from '../core/text.ts';
 import type { Io } from '../io.ts';
@@ -92,7 +92,7 @@ function count(settings: HttpProbeConfig, pair: Pair, io: Io): Promise<Counters>
   return bothBuilds(pair, (question) => probedArm(settings, question, io));
 }
 
-async function probedArm(settings: HttpProbeConfig, question: Question, io: Io): Promise<ArmReading> {
+async function probedArm(settings: HttpProbeConfig, question: Question, io: Io): Promise<ArmCounters> {
   const measurement = await measure(settings, question, io);
   if ('missing' in measurement) return { missing: measurement.missing };
   const memory = probed.get(settings) ?? { startedMs: io.now(), places: new Map() };

@@ -1,7 +1,7 @@
 /** The metric source port: where measurements come from. Must never turn missing data into a zero. */
 import type * as z from 'zod';
 import type { Scope } from '../base/scope.ts';
-import type { ArmReading, Reading as Counters } from '../core/gates/counting/counters.ts';
+import type { ArmCounters, Counters } from '../core/gates/counting/counters.ts';
 import type { MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import type { Measurement } from '../core/gates/verdict/gate.ts';
 import type { Guid } from '../core/scope.ts';
@@ -47,7 +47,7 @@ export interface MetricSource<Config> {
    * Why its first reading of the build that serves now does not show that errors would be seen, with what to do; undefined where it does.
    * Absent where errors are counted in the same breath as requests. Pure.
    */
-  unproven?(config: Config, serving: ArmReading): string | undefined;
+  unproven?(config: Config, serving: ArmCounters): string | undefined;
   /** How long after a request it is counted at the latest: asking more often shows nothing new. Milliseconds. */
   lagMs(config: Config): number;
   /** False where it sends requests of its own, which say nothing about the traffic. */

@@ -1,6 +1,6 @@
 /** The router's own counters: no scrape between a request and its count. Must not count what another location counted. */
 import * as z from 'zod';
-import type { ArmReading } from '../core/gates/counting/counters.ts';
+import type { ArmCounters } from '../core/gates/counting/counters.ts';
 import type { MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import { bothBuilds, CLASS_METRICS, measurementOf, STATUS_METRICS, statusCounters } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
@@ -39,7 +39,7 @@ function routerCounters(kind: string, metrics: readonly MetricCounters[], summar
   };
 }
 
-function armOf({ router, place }: Question, metrics: readonly MetricCounters[], atMs: number): ArmReading {
+function armOf({ router, place }: Question, metrics: readonly MetricCounters[], atMs: number): ArmCounters {
   if (router === null || router === undefined) return { missing: 'the router cannot be read' };
   const member = router.members.find((one) => one.place === place);
   if (member === undefined) return { missing: `the router has no place ${place}` };

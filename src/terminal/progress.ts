@@ -50,9 +50,9 @@ function withPhase(progress: Progress, phase: Line<'phase'>): Progress {
   return seen({ ...progress, phase, steps }, phase.at);
 }
 
-/** The gate that decides: one that fails, else one that is not decided, else the one with the most requests. */
+/** The gate that decides: one that fails, else one that gives up or holds, else the one with the most requests. */
 export function decidingGate(poll: Line<'poll'>): Line<'poll'>['gates'][number] | undefined {
-  const order = { fail: 0, 'not-yet': 1, pass: 2 };
+  const order = { fail: 0, 'give-up': 1, hold: 2, pass: 3 };
   return poll.gates.toSorted((a, b) => order[a.verdict] - order[b.verdict] || b.requests - a.requests)[0];
 }
 

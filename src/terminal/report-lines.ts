@@ -60,7 +60,7 @@ export function stillText({ started, phase, lastMs }: Progress, nowMs: number): 
   return `${scopeName(started)}${stepText(phase)}still ${phase.phase}; nothing new for ${msText(nowMs - (lastMs ?? nowMs))}`;
 }
 
-const VERDICTS = { pass: 'passes', fail: 'FAILED', 'not-yet': 'not decided' } as const;
+const VERDICTS = { pass: 'passes', fail: 'FAILED', hold: 'holds', 'give-up': 'GIVES UP' } as const;
 
 /** What a gate has said already is not said again. */
 function waitingText({ gates, waitingFor }: Line<'poll'>): string {
@@ -73,7 +73,8 @@ function waitingText({ gates, waitingFor }: Line<'poll'>): string {
 /** What every gate says (with its counts, as `why` has them), then what is still waited for. */
 export function pollText(line: Line<'poll'>, started: Started | undefined, paint: Paint): string {
   const gates = line.gates.map((gate) => {
-    const verdict = gate.verdict === 'fail' ? paint.bad(VERDICTS.fail) : VERDICTS[gate.verdict];
+    const verdict =
+      gate.verdict === 'fail' || gate.verdict === 'give-up' ? paint.bad(VERDICTS[gate.verdict]) : VERDICTS[gate.verdict];
     return `${safeLine(gate.gate)} ${verdict}: ${safeLine(gate.why)}`;
   });
   const watched = `${msText(line.watchedMs)} of ${msText(line.bakeMs)}`;

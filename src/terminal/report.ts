@@ -36,7 +36,7 @@ export interface ReportOptions {
   readonly clock: Clock;
 }
 
-const SCHEMA = 'kvdeploy.dev/output/v1';
+const SCHEMA = 'kvdeploy.dev/output/v2';
 
 function createJsonReport({ stdout }: ReportOptions): Report {
   const line = (line: OutputLine) => void stdout.write(`${safeJson(line)}\n`);

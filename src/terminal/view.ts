@@ -60,15 +60,15 @@ function stepLines(step: StepProgress, index: number, of: number, columns: numbe
   return [`  ${[...cells, counts].join('  ')}`.trimEnd(), `      ${outcome}`.trimEnd()];
 }
 
-/** For each comparing gate how far the evidence is on its way to going back and to going on, and where it points. */
+/** For each comparing gate how far the evidence is on its way to fail and to pass, and where it points. */
 function evidenceLines({ steps }: Progress, columns: number, unicode: boolean): readonly string[] {
   const gates = steps.findLast((step) => step.state === 'now')?.poll?.gates ?? [];
   const width = columns < NARROW_COLUMNS + WIDE_BAR ? NARROW_BAR : WIDE_BAR / 2;
   return gates.flatMap((gate) => {
     if (gate.evidence === undefined) return [];
-    const { back, on, slice } = gate.evidence;
+    const { fail, pass, slice } = gate.evidence;
     const where = slice === null ? '' : `  most in ${safeLine(slice)}`;
-    const bars = `back ${bar(back * 100, width, unicode)} ${percentText(back * 100)}  on ${bar(on * 100, width, unicode)} ${percentText(on * 100)}`;
+    const bars = `fail ${bar(fail * 100, width, unicode)} ${percentText(fail * 100)}  pass ${bar(pass * 100, width, unicode)} ${percentText(pass * 100)}`;
     return [`  ${safeLine(gate.gate)}  ${countText(gate.errors, gate.requests)}  ${bars}${where}`];
   });
 }

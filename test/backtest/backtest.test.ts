@@ -26,7 +26,7 @@ describe('our own vectors as a trace', () => {
 describe('a candidate', () => {
   it('that is as good as the stable build goes on as soon as it may', () => {
     const { decision, steps } = decided(example('healthy'));
-    expect(decision).toMatchObject({ verdict: 'advance', tS: 180, slice: null, step: 1 });
+    expect(decision).toMatchObject({ verdict: 'pass', tS: 180, slice: null, step: 1 });
     expect(steps).toMatchObject([{ step: 1, share: 0.05, fromS: 0, toS: 600, intervals: 40, advancedS: 180 }]);
   });
 
@@ -39,7 +39,7 @@ describe('a candidate', () => {
     ({ candidate, polls }) => {
       for (let seed = 1; seed <= 20; seed += 1) {
         const { decision } = decided(traceOf({ seed, candidate, share: 0.01 }));
-        expect(decision, `seed ${seed}`).toMatchObject({ verdict: 'rollback', slice: null });
+        expect(decision, `seed ${seed}`).toMatchObject({ verdict: 'fail', slice: null });
         expect(decision.tS, `seed ${seed}`).toBeLessThanOrEqual(15 * polls);
       }
     },
@@ -48,25 +48,25 @@ describe('a candidate', () => {
   it('that fails one tenant goes back, and the tenant is named', () => {
     for (let seed = 1; seed <= 10; seed += 1) {
       const bad = { slice: 'tenant-007', rate: 0.2 };
-      const { decision, culprit } = decided(traceOf({ seed, slices: tenants(20), bad }));
-      expect(decision, `seed ${seed}`).toMatchObject({ verdict: 'rollback', slice: 'tenant-007' });
-      expect(culprit?.why).toMatch(/^errors in tenant-007: .* at most once in 100 rollouts$/);
+      const { decision, blamed } = decided(traceOf({ seed, slices: tenants(20), bad }));
+      expect(decision, `seed ${seed}`).toMatchObject({ verdict: 'fail', slice: 'tenant-007' });
+      expect(blamed?.why).toMatch(/^errors in tenant-007: .* at most once in 100 rollouts$/);
     }
   });
 
   it('that fails everywhere goes back without a slice being blamed', () => {
     for (let seed = 1; seed <= 10; seed += 1)
       expect(decided(traceOf({ seed, slices: { eu: 0.5, us: 0.3, asia: 0.2 }, candidate: 1 })).decision).toMatchObject({
-        verdict: 'rollback',
+        verdict: 'fail',
         slice: null,
       });
   });
 
   it('that answers 401 goes back, though nothing of it is a 5xx; the 401 are its bad requests', () => {
-    const { decision, culprit } = decided(example('outage-of-401'));
-    expect(decision).toMatchObject({ verdict: 'rollback', slice: null });
+    const { decision, blamed } = decided(example('outage-of-401'));
+    expect(decision).toMatchObject({ verdict: 'fail', slice: null });
     expect(decision.badRequests).toBeGreaterThan(700);
-    expect(culprit?.standing.metric).toBe('401');
+    expect(blamed?.standing.metric).toBe('401');
   });
 
   it('that hangs goes back by its latency buckets', () => {
@@ -77,9 +77,9 @@ describe('a candidate', () => {
         return [`${start},${all},0,`, `${start},${all - slow},0,0.5`, `${start},${all - 2},0,2.5`, `${start},${all},0,+Inf`];
       }),
     );
-    const { decision, culprit } = decided(csv(rows, `${HEADER},le`));
-    expect(decision.verdict).toBe('rollback');
-    expect(culprit?.standing.metric).toBe('slower than 0.5s');
+    const { decision, blamed } = decided(csv(rows, `${HEADER},le`));
+    expect(decision.verdict).toBe('fail');
+    expect(blamed?.standing.metric).toBe('slower than 0.5s');
   });
 });
 
@@ -88,15 +88,15 @@ describe('missing data never lets a build go on', () => {
   const sliced = linesOf({ slices: { eu: 0.6, us: 0.4 } });
   const zero = (line: string) => line.replace(/,candidate,.*/, ',candidate,0,0');
   const cases: readonly (readonly [string, string, RegExp])[] = [
-    ['no line of the candidate any more', csv(lines.filter((line) => at(line) <= 60 || line.includes('stable'))), /rollback/],
+    ['no line of the candidate any more', csv(lines.filter((line) => at(line) <= 60 || line.includes('stable'))), /give-up/],
     ['no line of the stable build any more', csv(lines.filter((line) => at(line) <= 60 || line.includes('candidate'))), /hold/],
-    ['no line at all for a while, until the end', csv(lines.filter((line) => at(line) <= 90 || at(line) >= 590)), /rollback/],
+    ['no line at all for a while, until the end', csv(lines.filter((line) => at(line) <= 90 || at(line) >= 590)), /give-up/],
     ['a candidate without a request', csv(lines.map(zero)), /hold/],
     ['a candidate that falls silent', csv(lines.map((line) => (at(line) > 60 ? zero(line) : line))), /hold/],
     [
       'a slice of the candidate without lines',
       csv(sliced.filter((line) => at(line) <= 60 || !line.includes('us,candidate'))),
-      /rollback/,
+      /give-up/,
     ],
     [
       'a slice of the stable build without lines',
@@ -106,7 +106,7 @@ describe('missing data never lets a build go on', () => {
     [
       'no line for the whole service any more',
       csv(lines.flatMap((line) => [...(at(line) <= 60 ? [line] : []), line.replace(',,', ',eu,')])),
-      /rollback|hold/,
+      /give-up|hold/,
     ],
     [
       'latency bounds in place of counts',
@@ -114,7 +114,7 @@ describe('missing data never lets a build go on', () => {
         lines.map((line) => line.replace(/,(\d+),\d+$/, (found, count) => (at(line) <= 60 ? `${found},` : `,${count},0,+Inf`))),
         `${HEADER},le`,
       ),
-      /rollback/,
+      /give-up/,
     ],
     ['a trace that is too short', csv(lines.filter((line) => at(line) <= 165)), /hold/],
     ['a stable build that fails as well', traceOf({ candidate: 0.1, stable: 0.1 }), /hold/],
@@ -128,7 +128,7 @@ describe('missing data never lets a build go on', () => {
   it.each(cases)('%s', (_what, text, verdict) => {
     const { decision } = decided(text);
     expect(decision.verdict).toMatch(verdict);
-    expect(moments(text).map((moment) => moment.verdict)).not.toContain('advance');
+    expect(moments(text).map((moment) => moment.verdict)).not.toContain('pass');
     expect(decision.why).not.toBe('');
   });
 
@@ -136,7 +136,7 @@ describe('missing data never lets a build go on', () => {
     const few = linesOf({ slices: { eu: 0.999, small: 0.001 } }).filter(
       (line) => !(line.includes('small,candidate') && at(line) > 15),
     );
-    expect(decided(csv(few)).decision.verdict).toBe('advance');
+    expect(decided(csv(few)).decision.verdict).toBe('pass');
   });
 });
 
@@ -186,7 +186,7 @@ describe('what came later', () => {
         : [line],
     );
     const { decision } = decided(csv(late));
-    expect(decision).toMatchObject({ verdict: 'rollback', slice: 'other' });
+    expect(decision).toMatchObject({ verdict: 'fail', slice: 'other' });
   });
 });
 
@@ -207,7 +207,7 @@ describe('the steps', () => {
       { step: 4, share: 1, fromS: 900, toS: 1200 },
     ]);
     expect(steps.every(({ advancedS }) => advancedS !== null)).toBe(true);
-    expect(decision).toMatchObject({ verdict: 'advance', step: 1 });
+    expect(decision).toMatchObject({ verdict: 'pass', step: 1 });
   });
 
   it('need no line of the stable build at 100 %, once it had one with no requests', () => {
@@ -226,7 +226,7 @@ describe('the steps', () => {
 
   it('bake as long as the config says', () => {
     const gates = { steps: [{ percent: 5, bakeMs: 300_000 }] };
-    expect(decided(example('healthy'), { gates }).decision).toMatchObject({ verdict: 'advance', tS: 300 });
+    expect(decided(example('healthy'), { gates }).decision).toMatchObject({ verdict: 'pass', tS: 300 });
   });
 });
 
@@ -239,7 +239,7 @@ describe('a rollout begins with the first line of the candidate', () => {
     });
     const later = before.filter((line) => at(line) > 60 || line.includes('stable'));
     expect(moments(csv(later))[0]?.tS).toBe(75);
-    expect(decided(csv(later)).decision.verdict).toBe('advance');
+    expect(decided(csv(later)).decision.verdict).toBe('pass');
   });
 });
 
@@ -249,10 +249,10 @@ describe('a fixed limit', () => {
   const alone = { gates: { settings: null, fixed, steps } };
 
   it('goes back as soon as it cannot be kept', () => {
-    expect(decided(example('five-percent'), alone).decision).toMatchObject({ verdict: 'rollback', tS: 15, logE: 0, slice: null });
+    expect(decided(example('five-percent'), alone).decision).toMatchObject({ verdict: 'fail', tS: 15, logE: 0, slice: null });
   });
   it('goes on when enough was seen for long enough', () => {
-    expect(decided(example('healthy'), alone).decision).toMatchObject({ verdict: 'advance', tS: 120 });
+    expect(decided(example('healthy'), alone).decision).toMatchObject({ verdict: 'pass', tS: 120 });
   });
   it('holds while the candidate is not counted', () => {
     const early = csv(linesOf({}).filter((line) => at(line) <= 60 || line.includes('stable')));
@@ -261,7 +261,7 @@ describe('a fixed limit', () => {
   it('beside a comparing gate lets a build go on only where both do', () => {
     expect(decided(example('healthy'), { gates: { fixed, steps: [{ percent: 5, bakeMs: 0 }] } }).decision.tS).toBe(180);
     const strict = [{ name: 'errors', max: 0.0001, minRequests: 2000 }];
-    expect(decided(example('healthy'), { gates: { fixed: strict } }).decision.verdict).toBe('rollback');
+    expect(decided(example('healthy'), { gates: { fixed: strict } }).decision.verdict).toBe('fail');
   });
 });
 
@@ -291,7 +291,7 @@ describe('intervals', () => {
       lines.map((line) => (at(line) === 4 * everyS ? `${3 * everyS + 1}${line.slice(line.indexOf(','))}` : line)),
     );
     const [even, uneven] = [csv(lines), early].map((trace) => decided(trace).decision);
-    expect([even?.verdict, uneven?.verdict]).toEqual(['advance', 'advance']);
+    expect([even?.verdict, uneven?.verdict]).toEqual(['pass', 'pass']);
     expect((uneven?.tS ?? 0) - (even?.tS ?? 0)).toBeLessThanOrEqual(everyS);
   });
   it('of holes everywhere are not many times the lines', () => {
@@ -306,7 +306,7 @@ describe('intervals', () => {
 describe('the text', () => {
   it('of a calibration by more replays than a function takes arguments names the greatest', () => {
     const greatest = Array.from({ length: 300_000 }, (_, index) => index / 100_000);
-    const found = { greatest, replaysNeeded: 99, replayS: 15, threshold: 5, dispersion: null, clumps: null };
+    const found = { greatest, replaysNeeded: 99, replayS: 15, threshold: 5, dispersion: null, clusters: null };
     expect(calibrationText('x.csv', found, null)).toMatch(/300000 of 15s, greatest ln E 3\.00/);
   });
 
@@ -315,7 +315,7 @@ describe('the text', () => {
     expect(hold).toMatch(/^backtest of x\.csv\n {2}verdict {2}hold at 90 s/);
     expect(hold).toMatch(/needed .*watched for 1m30s of 3m/);
     const back = backtestText('x.csv', decided(example('one-tenant')));
-    for (const word of ['verdict  rollback', 'slice    tenant-007', 'ln E', 'step  share', 'could go on'])
+    for (const word of ['verdict  fail', 'slice    tenant-007', 'ln E', 'step  share', 'could advance'])
       expect(back).toContain(word);
     expect(back.split('\n').filter((line) => / $/.test(line))).toEqual([]);
   });

@@ -5,7 +5,7 @@ import { type Calibration, calibrate } from '../../src/backtest/calibration.ts';
 import { readTrace, type TraceRow } from '../../src/backtest/trace.ts';
 import { intervalsOf } from '../../src/backtest/trace-intervals.ts';
 import { dealt, seeded } from '../../src/backtest/trace-split.ts';
-import { clumpsFor, dispersionOf } from '../../src/core/gates/evidence/clumps.ts';
+import { clustersFor, dispersionOf } from '../../src/core/gates/evidence/clusters.ts';
 import { binomial } from '../core/gates/verdict/judged.ts';
 import { HEADER, linesOf, SEED, statusTrace, tenants } from '../traces.ts';
 import { csv, STATUSES } from './replayed.ts';
@@ -13,11 +13,11 @@ import { csv, STATUSES } from './replayed.ts';
 const PERCENTS = [5, 25, 50, 100];
 const rowsOf = (text: string) => readTrace(text, 'trace.csv', 'stable').rows;
 
-/** So many hours of a stable build whose failures come in clumps. */
-function history(clump: number, hours: number): readonly TraceRow[] {
-  const random = seeded(SEED + clump);
+/** So many hours of a stable build whose failures come in clusters. */
+function history(cluster: number, hours: number): readonly TraceRow[] {
+  const random = seeded(SEED + cluster);
   const lines = Array.from({ length: hours * 240 }, (_, index) => {
-    return `${15 * (index + 1)},,stable,15000,${clump * binomial(random, Math.round(15_000 / clump), 0.001)}`;
+    return `${15 * (index + 1)},,stable,15000,${cluster * binomial(random, Math.round(15_000 / cluster), 0.001)}`;
   });
   return rowsOf(csv(lines));
 }
@@ -42,10 +42,10 @@ describe('a calibration', () => {
     expect(calibration(history(1, 1).slice(0, 10)).greatest).toEqual([]);
   });
 
-  it.each([5, 20])('does not call a build bad whose failures come in clumps of %i', (clump) => {
-    const found = calibration(history(clump, 15));
-    expect(found.clumps).toBeGreaterThan(clump);
-    expect(found.clumps).toBeLessThan(2.5 * clump);
+  it.each([5, 20])('does not call a build bad whose failures come in clusters of %i', (cluster) => {
+    const found = calibration(history(cluster, 15));
+    expect(found.clusters).toBeGreaterThan(cluster);
+    expect(found.clusters).toBeLessThan(2.5 * cluster);
     expect(found.greatest.filter((logE) => logE >= Math.log(100)).length).toBeLessThanOrEqual(1);
   });
 
@@ -57,19 +57,19 @@ describe('a calibration', () => {
   });
 });
 
-describe('clumps', () => {
-  const counted = (clump: number, noise: number) => {
+describe('clusters', () => {
+  const counted = (cluster: number, noise: number) => {
     const random = seeded(SEED);
     return Array.from({ length: 4000 }, () => {
       const rate = 0.001 * (1 + noise * (2 * random() - 1));
-      return { requests: 15_000, failures: clump * binomial(random, Math.round(15_000 / clump), rate) };
+      return { requests: 15_000, failures: cluster * binomial(random, Math.round(15_000 / cluster), rate) };
     });
   };
 
-  it.each([1, 5, 20])('of %i are measured', (clump) => {
-    const found = dispersionOf(counted(clump, 0));
-    expect((found?.base ?? 0) + (found?.growth ?? 0) * 15).toBeCloseTo(clump, clump === 1 ? 0 : -1);
-    expect(found === undefined ? 0 : clumpsFor(found, 15)).toBeGreaterThanOrEqual(1.5 * clump * 0.9);
+  it.each([1, 5, 20])('of %i are measured', (cluster) => {
+    const found = dispersionOf(counted(cluster, 0));
+    expect((found?.base ?? 0) + (found?.growth ?? 0) * 15).toBeCloseTo(cluster, cluster === 1 ? 0 : -1);
+    expect(found === undefined ? 0 : clustersFor(found, 15)).toBeGreaterThanOrEqual(1.5 * cluster * 0.9);
   });
 
   it('are not what a rate that slowly moves looks like', () => {
@@ -78,7 +78,7 @@ describe('clumps', () => {
       requests: 15_000,
       failures: binomial(random, 15_000, 0.001 * (1.5 + Math.sin(index / 200))),
     }));
-    expect(clumpsFor(dispersionOf(slow) ?? expect.fail('not measured'), 15)).toBeLessThan(2);
+    expect(clustersFor(dispersionOf(slow) ?? expect.fail('not measured'), 15)).toBeLessThan(2);
   });
 
   it('are not measured on few failures', () => {
@@ -100,7 +100,7 @@ describe('dealing', () => {
     `${HEADER},le`,
   );
   const intervals = intervalsOf(rowsOf(text)).all;
-  const deal = (seed: number) => dealt(intervals, { shares: [0.1], startS: 0, clump: 3, random: seeded(seed) }, STATUSES);
+  const deal = (seed: number) => dealt(intervals, { shares: [0.1], startS: 0, cluster: 3, random: seeded(seed) }, STATUSES);
 
   it('loses nothing, makes nothing, and leaves a trace that can be read', () => {
     for (let seed = 1; seed <= 50; seed += 1) {

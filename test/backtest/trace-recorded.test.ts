@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { stepAt } from '../../src/backtest/trace-intervals.ts';
 import { recordedRows } from '../../src/backtest/trace-recorded.ts';
-import type { ArmReading } from '../../src/core/gates/counting/counters.ts';
+import type { ArmCounters } from '../../src/core/gates/counting/counters.ts';
 import { ALL_BUCKETS, type MetricCounters } from '../../src/core/gates/counting/metric-counters.ts';
 import { STATUS_METRICS } from '../../src/metrics/arms.ts';
 
@@ -23,7 +23,7 @@ function rows(
   );
 }
 
-function armOf(totals: Totals, atS: number): ArmReading {
+function armOf(totals: Totals, atS: number): ArmCounters {
   if (totals === null) return { missing: 'no fresh series' };
   const counters = Object.entries(totals).map(([name, value]) => {
     const [counter = '', slice = ''] = name.split('@');

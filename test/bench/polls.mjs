@@ -17,7 +17,7 @@ const ROUND = 200;
 const { feed, openEvidence } = await loadTypeScript('src/core/gates/evidence/evidence.ts');
 const { compactEvidence, storedEvidence } = await loadTypeScript('src/core/gates/evidence/evidence-store.ts');
 const { METRIC_DEFAULTS, SETTINGS_DEFAULTS, weighted } = await loadTypeScript('src/core/gates/gate-settings.ts');
-const { judge } = await loadTypeScript('src/core/gates/verdict/verdict.ts');
+const { judgeEvidence } = await loadTypeScript('src/core/gates/verdict/evidence-verdict.ts');
 
 /** A healthy poll: some slices had a failure somewhere, so that no stream is spared its work. */
 function gatePoll(number, slices) {
@@ -51,7 +51,7 @@ function measure(count, calibrated) {
   const made = Array.from({ length: ROUND }, (_, number) => gatePoll(number, count));
   const polled = (evidence, poll) => {
     const next = feed(settings, evidence, { atMs: poll * 15_000, gates: { errors: made[poll % ROUND] } });
-    judge(settings, next, { nowMs: poll * 15_000, nextShare: 0.25 });
+    judgeEvidence(settings, next, { nowMs: poll * 15_000, nextShare: 0.25 });
     return next;
   };
   const opened = openEvidence(settings, { atMs: 0, share: 0.05 });

@@ -40,11 +40,11 @@ function configFolder(service: string, names: readonly string[] = ['hello']): st
 
 describe('a trace', () => {
   it.each([
-    ['healthy', { verdict: 'advance', t_s: 180, badRequests: 12, slice: null, step: 1 }],
-    ['five-percent', { verdict: 'rollback', slice: null, step: 1 }],
-    ['one-tenant', { verdict: 'rollback', slice: 'tenant-007', step: 1 }],
-    ['outage-of-401', { verdict: 'rollback', slice: null, step: 1 }],
-    ['scrape-gap', { verdict: 'rollback', slice: null, step: 1 }],
+    ['healthy', { verdict: 'pass', t_s: 180, badRequests: 12, slice: null, step: 1 }],
+    ['five-percent', { verdict: 'fail', slice: null, step: 1 }],
+    ['one-tenant', { verdict: 'fail', slice: 'tenant-007', step: 1 }],
+    ['outage-of-401', { verdict: 'fail', slice: null, step: 1 }],
+    ['scrape-gap', { verdict: 'fail', slice: null, step: 1 }],
   ])('a backtest of the trace %s ends with exit code 0 and its verdict on the result line', async (name, expected) => {
     const result = await resultOf(['--trace', join(TRACES, `${name}.csv`)]);
     expect(result).toMatchObject({ ok: true, code: null, exitCode: 0, command: 'backtest', ...expected });
@@ -141,18 +141,18 @@ describe('the gates of a config', () => {
   it('a backtest judges with the margins of the gates in the config', async () => {
     const cwd = configFolder(asking('compare: { tolerate: { plus: 8% }, ruleOut: { plus: 9% }, limit: 20% }'));
     expect(await resultOf(['--trace', trace, '--env', 'production'], { cwd })).toMatchObject({
-      verdict: 'advance',
+      verdict: 'pass',
       scope: { tenant: 'acme', environment: 'production', service: 'hello' },
     });
-    expect(await resultOf(['--trace', trace], { cwd })).toMatchObject({ verdict: 'advance' });
+    expect(await resultOf(['--trace', trace], { cwd })).toMatchObject({ verdict: 'pass' });
     const named = join(cwd, 'kvdeploy.config.yaml');
-    expect(await resultOf(['--trace', trace, '-c', named])).toMatchObject({ verdict: 'advance' });
+    expect(await resultOf(['--trace', trace, '-c', named])).toMatchObject({ verdict: 'pass' });
   });
 
   it('a backtest judges with a fixed limit of the config too', async () => {
     const cwd = configFolder(asking('max: 2%, minRequests: 500'));
-    expect(await resultOf(['--trace', trace], { cwd })).toMatchObject({ verdict: 'rollback', logE: 0, t_s: 15 });
-    expect(await resultOf(['--trace', join(TRACES, 'healthy.csv')], { cwd })).toMatchObject({ verdict: 'advance', t_s: 120 });
+    expect(await resultOf(['--trace', trace], { cwd })).toMatchObject({ verdict: 'fail', logE: 0, t_s: 15 });
+    expect(await resultOf(['--trace', join(TRACES, 'healthy.csv')], { cwd })).toMatchObject({ verdict: 'pass', t_s: 120 });
   });
 
   it('a config of several services wants one named; one that was merely found does not', async () => {
@@ -160,7 +160,7 @@ describe('the gates of a config', () => {
     const config = ['-c', join(cwd, 'kvdeploy.config.yaml')];
     expect(await resultOf(['--trace', trace, ...config], { cwd })).toMatchObject({ code: 'SCOPE_UNCLEAR', exitCode: 2 });
     expect(await resultOf(['--trace', trace, '--env', 'production', '--service', 'two'], { cwd })).toMatchObject({
-      verdict: 'rollback',
+      verdict: 'fail',
       scope: { service: 'two' },
     });
     expect(await resultOf(['--trace', trace, '--env', 'prodution'], { cwd })).toMatchObject({
@@ -168,7 +168,7 @@ describe('the gates of a config', () => {
       hint: 'Did you mean production?',
     });
     const found = await resultOf(['--trace', trace], { cwd });
-    expect(found).toMatchObject({ verdict: 'rollback', scope: null });
+    expect(found).toMatchObject({ verdict: 'fail', scope: null });
     expect(found.lines.find(({ type }) => type === 'note')).toMatchObject({
       message: expect.stringMatching(/the default gate judges/),
     });
@@ -192,7 +192,7 @@ describe('--calibrate', () => {
     const { stdout, exitCode } = await run(['--trace', name, '--calibrate']);
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/write evidence: \{ threshold: \d/);
-    expect(stdout).toMatch(/write compare: \{ clumps: \d/);
+    expect(stdout).toMatch(/write compare: \{ clusters: \d/);
     const cwd = configFolder(
       `{ router: { kind: local, listen: '127.0.0.1:1', routes: /tmp/nothing.json, addresses: { a: 'http://127.0.0.1:2' } }, gates: [errors], evidence: { threshold: 3 } }`,
     );
@@ -241,7 +241,7 @@ describe('--from-prometheus', () => {
 
   it('backtest --from-prometheus replays what was recorded, by the queries of the config', async () => {
     const result = await resultOf(fetched('--build', GREEN, '--stable', BLUE), { cwd: cwd() });
-    expect(result).toMatchObject({ exitCode: 0, verdict: 'rollback', slice: null, step: 3 });
+    expect(result).toMatchObject({ exitCode: 0, verdict: 'fail', slice: null, step: 3 });
     expect(result.badRequests).toBeGreaterThan(500);
   });
 

@@ -46,10 +46,15 @@ describe('gates', () => {
   it('a gate hands on margins and how sure to be', async () => {
     const service = await load(
       LOCAL,
-      `gates: [{ ${PROBE}, compare: { tolerate: { times: 1.5 }, ruleOut: { plus: 0.5% }, limit: 2%, clumps: 9 } }]`,
+      `gates: [{ ${PROBE}, compare: { tolerate: { times: 1.5 }, ruleOut: { plus: 0.5% }, limit: 2%, clusters: 9 } }]`,
       'evidence: { alpha: 0.5%, confidence: 99%, dwell: 2m, block: 5s, threshold: 5.5, unverified: 10% }',
     );
-    expect(service?.compared[0]?.compare).toEqual({ tolerate: { times: 1.5 }, ruleOut: { plus: 0.005 }, limit: 0.02, clumps: 9 });
+    expect(service?.compared[0]?.compare).toEqual({
+      tolerate: { times: 1.5 },
+      ruleOut: { plus: 0.005 },
+      limit: 0.02,
+      clusters: 9,
+    });
     expect(service?.evidence).toEqual({
       alpha: 0.005,
       confidence: 0.99,

@@ -12,7 +12,13 @@ const prometheus = {
   slices: 'region',
   latency: 'l{build="${build}"}',
   interval: '15s',
-  compare: { tolerate: { times: 1.2, plus: '0.05%' }, ruleOut: { times: 2, plus: '1%' }, limit: '1%', clumps: 4, traffic: false },
+  compare: {
+    tolerate: { times: 1.2, plus: '0.05%' },
+    ruleOut: { times: 2, plus: '1%' },
+    limit: '1%',
+    clusters: 4,
+    traffic: false,
+  },
 };
 const probe = {
   name: 'probe',

@@ -4,7 +4,7 @@ import { until } from '../servers/program.ts';
 import { type E2eBuild, openSite, PRODUCTION, type Ran, type Site, type SiteOptions } from './site.ts';
 
 /** Quick, since the tests have no minutes: a second for a block, and failures that come one by one. */
-export const COMPARE = 'compare: { ruleOut: { plus: 0.5% }, clumps: 1 }';
+export const COMPARE = 'compare: { ruleOut: { plus: 0.5% }, clusters: 1 }';
 export const EVIDENCE = '{ dwell: 2s, block: 1s }';
 export const ROUTER_GATE = `[{ name: errors, source: haproxy, ${COMPARE} }]`;
 const STEPS = '[{ percent: 50, bake: 1s }, { percent: 100, bake: 1s }]';

@@ -124,7 +124,7 @@ describe('a build on the counters of Prometheus', () => {
         .flatMap((line) => (line.type === 'poll' ? line.gates : []))
         .filter(({ why }) => /no fresh series/.test(why));
       expect(held.length).toBeGreaterThan(0);
-      expect(held.every(({ verdict }) => verdict === 'not-yet')).toBe(true);
+      expect(held.every(({ verdict }) => verdict === 'hold')).toBe(true);
     });
   });
 

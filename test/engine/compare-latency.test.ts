@@ -1,4 +1,4 @@
-/** A slow candidate in a whole rollout: no certificate speaks of latency, so patience has the last word. */
+/** A slow candidate in a whole rollout: no non-inferiority bound speaks of latency, so patience has the last word. */
 import { describe, expect, it } from 'vitest';
 import { comparisonOf } from '../../src/core/gates/comparison.ts';
 import { SLOW_S } from '../simulator/counters.ts';

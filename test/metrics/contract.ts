@@ -1,6 +1,6 @@
 /** What every metric source owes, whatever it is: the first line of each source's test calls this. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ArmReading } from '../../src/core/gates/counting/counters.ts';
+import type { ArmCounters } from '../../src/core/gates/counting/counters.ts';
 import type { Measurement } from '../../src/core/gates/verdict/gate.ts';
 import type { Io } from '../../src/io.ts';
 import type { MetricSource, Question } from '../../src/metrics/metric-source.ts';
@@ -128,14 +128,14 @@ function counted(measurement: Measurement) {
   return measurement;
 }
 
-function targetsOf(arm: ArmReading) {
+function targetsOf(arm: ArmCounters) {
   if (!('targets' in arm)) throw new Error(JSON.stringify(arm));
   expect(Object.keys(arm.targets).length).toBeGreaterThan(0);
   return Object.values(arm.targets);
 }
 
 /** Totals by counter, over targets and slices. */
-function totalsOf(arm: ArmReading): ReadonlyMap<string, number> {
+function totalsOf(arm: ArmCounters): ReadonlyMap<string, number> {
   const sums = new Map<string, number>();
   for (const { counters } of targetsOf(arm))
     for (const { counter, value } of counters ?? []) sums.set(counter, (sums.get(counter) ?? 0) + value);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { gatePollOf } from '../../src/core/gates/counting/counter-blocks.ts';
-import { type ArmReading, type Reading as Counters, countersSince, NO_COUNTERS } from '../../src/core/gates/counting/counters.ts';
+import { type ArmCounters, type Counters, countersSince, NO_COUNTERS } from '../../src/core/gates/counting/counters.ts';
 import { WHOLE } from '../../src/core/gates/gate-settings.ts';
 import type { Guid } from '../../src/core/scope.ts';
 import type { MetricSource, Question } from '../../src/metrics/metric-source.ts';
@@ -144,13 +144,13 @@ async function count({ source, read }: Routed): Promise<Counters> {
   return source.count({}, { candidate: question('green', router), stable: question('blue', router) }, realIo);
 }
 
-function targets(arm: ArmReading) {
+function targets(arm: ArmCounters) {
   if (!('targets' in arm)) throw new Error(JSON.stringify(arm));
   return Object.values(arm.targets);
 }
 
 /** The counters of one build that are not 0. */
-function nonzero(arm: ArmReading): Record<string, number> {
+function nonzero(arm: ArmCounters): Record<string, number> {
   const sums: Record<string, number> = {};
   for (const target of targets(arm))
     for (const { counter, value } of target.counters ?? []) if (value > 0) sums[counter] = (sums[counter] ?? 0) + value;

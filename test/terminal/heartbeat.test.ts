@@ -6,7 +6,7 @@ import { poll } from './rollout-lines.ts';
 type Poll = Extract<OutputLine, { type: 'poll' }>;
 
 /** The seconds at which a poll a second is printed. */
-function printed(lastSecond: number, verdict: (second: number) => 'pass' | 'not-yet' = () => 'not-yet'): readonly number[] {
+function printed(lastSecond: number, verdict: (second: number) => 'pass' | 'hold' = () => 'hold'): readonly number[] {
   const heartbeat = createHeartbeat();
   return Array.from({ length: lastSecond }, (_, index) => index + 1).filter((second) => {
     const isDue = heartbeat.due(poll({ seconds: second, verdict: verdict(second) }) as Poll, second * 1000);
@@ -21,7 +21,7 @@ describe('the heartbeat of a log', () => {
   });
 
   test('the heartbeat of a log comes at once when a verdict changes', () => {
-    expect(printed(15, (second) => (second < 5 ? 'not-yet' : 'pass'))).toEqual([1, 5, 15]);
+    expect(printed(15, (second) => (second < 5 ? 'hold' : 'pass'))).toEqual([1, 5, 15]);
   });
 
   test('the heartbeat of a log has no gap over 12 s in a 35 s rollout that is polled every 2 s', () => {

@@ -57,7 +57,7 @@ describe('the report for people, in a pipe', () => {
       19:52:04Z production/kv-gateway step 1/2 5 % shifting
       19:52:04Z production/kv-gateway traffic 41d0a6c3 (blue) 95 %, 9f1c2b7e (green) 5 % (served)
       19:52:04Z production/kv-gateway step 1/2 5 % baking, at the earliest until 19:53:04Z
-      19:52:04Z production/kv-gateway step 1/2 5 % watched 1s of 1m; errors not decided: 1 of 40 failed, limit 2 %; waiting for 112 more requests or 41s
+      19:52:04Z production/kv-gateway step 1/2 5 % watched 1s of 1m; errors holds: 1 of 40 failed, limit 2 %; waiting for 112 more requests or 41s
       note  hello
       "
     `);
@@ -175,7 +175,7 @@ describe('the report for machines', () => {
       .trimEnd()
       .split('\n')
       .map((line) => outputLineSchema.parse(JSON.parse(line)));
-    expect(lines[0]).toMatchObject({ type: 'version', schema: 'kvdeploy.dev/output/v1' });
+    expect(lines[0]).toMatchObject({ type: 'version', schema: 'kvdeploy.dev/output/v2' });
     expect(lines.slice(1)).toEqual(everything);
     expect(err).toBe('');
   });

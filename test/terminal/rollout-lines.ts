@@ -41,7 +41,7 @@ export interface PollFacts {
   readonly seconds: number;
   readonly requests?: number;
   readonly errors?: number;
-  readonly verdict?: 'pass' | 'fail' | 'not-yet';
+  readonly verdict?: 'pass' | 'fail' | 'hold';
   readonly waitingFor?: string;
 }
 
@@ -49,7 +49,7 @@ export function poll({
   seconds,
   requests = 40,
   errors = 1,
-  verdict = 'not-yet',
+  verdict = 'hold',
   waitingFor = '112 more requests or 41s',
 }: PollFacts): OutputLine {
   const gate = { gate: 'errors', verdict, why: `${errors} of ${requests} failed, limit 2 %`, requests, errors };

@@ -25,7 +25,7 @@ export interface ComparedGate {
     readonly tolerate?: MarginAsked | undefined;
     readonly ruleOut?: MarginAsked | undefined;
     readonly limit?: number | undefined;
-    readonly clumps?: number | undefined;
+    readonly clusters?: number | undefined;
     /** False: how many requests the candidate gets says nothing about its health, as where clients stay with a build. */
     readonly traffic?: boolean | undefined;
   };
@@ -98,16 +98,16 @@ function countableOf({ name }: ComparedGate, countable: ReadonlyMap<string, Coun
 function metricsOf(gate: ComparedGate, countable: Countable, isOfTraffic: boolean): UnweightedMetric[] {
   return [
     ...countable.metrics.map((metric): UnweightedMetric => failuresOf(gate, metric, countable)),
-    ...(isOfTraffic ? [{ ...uncertified(gate, 'traffic'), kind: 'traffic' as const, dispersion: TRAFFIC_DISPERSION }] : []),
-    ...(countable.countsProcesses === true ? [uncertified(gate, RESTARTS)] : []),
+    ...(isOfTraffic ? [{ ...harmOnly(gate, 'traffic'), kind: 'traffic' as const, dispersion: TRAFFIC_DISPERSION }] : []),
+    ...(countable.countsProcesses === true ? [harmOnly(gate, RESTARTS)] : []),
     ...(countable.seesCrashes === true
-      ? [{ ...uncertified(gate, RESTARTS), kind: 'crashes' as const, limit: CRASH_LIMIT, limitsAlone: true }]
+      ? [{ ...harmOnly(gate, RESTARTS), kind: 'crashes' as const, limit: CRASH_LIMIT, limitsAlone: true }]
       : []),
   ];
 }
 
 /** Evidence of harm, and no proof of health: what neither builds fail nor requests end in. */
-function uncertified(gate: ComparedGate, metric: 'traffic' | typeof RESTARTS): UnweightedMetric {
+function harmOnly(gate: ComparedGate, metric: 'traffic' | typeof RESTARTS): UnweightedMetric {
   return {
     ...METRIC_DEFAULTS,
     gate: gate.name,
@@ -122,7 +122,7 @@ function uncertified(gate: ComparedGate, metric: 'traffic' | typeof RESTARTS): U
 }
 
 function failuresOf(gate: ComparedGate, metric: string, { slices, usualRates = {} }: Countable): UnweightedMetric {
-  const { tolerate, ruleOut, limit, clumps } = gate.compare;
+  const { tolerate, ruleOut, limit, clusters } = gate.compare;
   const isErrors = metric === 'errors';
   const isLatency = metric.startsWith(SLOWER);
   const tolerated = isLatency ? LATENCY_MARGIN : METRIC_DEFAULTS.tolerated;
@@ -136,7 +136,7 @@ function failuresOf(gate: ComparedGate, metric: string, { slices, usualRates = {
     limit: isErrors ? (limit ?? usualLimit(usualRates[metric])) : isLatency ? null : statusLimit(usualRates[metric]),
     // How often a status is right depends on who asks: with nothing to compare it with nobody can tell.
     limitsAlone: isErrors,
-    dispersion: clumps ?? METRIC_DEFAULTS.dispersion,
+    dispersion: clusters ?? METRIC_DEFAULTS.dispersion,
     holdsInIncident: isErrors,
     // A metric that only the comparison judges must be certified as well: an outage can be made of 401 alone.
     certified: !isLatency,

@@ -32,7 +32,7 @@ export const judgedMetricSchema = z.strictObject({
   limitsAlone: z.boolean(),
   /** How many failures come together, at most on average; 1 is exact for independent requests. */
   dispersion: z.number().min(1).max(1000),
-  /** Whether a step needs this metric's certificate, and whether a stable build beyond half the limit holds the rollout. */
+  /** Whether a step needs this metric's non-inferiority bound, and whether a stable build beyond half the limit holds the rollout. */
   certified: z.boolean(),
   holdsInIncident: z.boolean(),
   weight: z.number().gt(0).max(1),
@@ -42,7 +42,7 @@ export const judgedMetricSchema = z.strictObject({
 export const gateSettingsSchema = z.strictObject({
   /** The chance, over the whole rollout, of calling a build bad that is within every margin. */
   alpha: fraction,
-  /** How sure a certificate is. */
+  /** How sure a non-inferiority bound is. */
   confidence: fraction,
   /** Least ln E that rolls back, where replays of healthy rollouts asked for more than ln 1/alpha; null otherwise. */
   leastLogE: z.number().nullable(),
@@ -60,7 +60,7 @@ export const gateSettingsSchema = z.strictObject({
   /** How long the candidate alone, or everything, may go uncounted before the rollout goes back. */
   missingMs: spanMs,
   blindMs: spanMs,
-  /** The part of the traffic that may advance in slices too small for a certificate. */
+  /** The part of the traffic that may advance in slices too small for a non-inferiority bound. */
   unverifiedShare: z.number().min(0).max(1),
   metrics: z.array(judgedMetricSchema).min(1),
 });
@@ -167,8 +167,8 @@ export function rollbackLogE(settings: GateSettings, lost: number): number {
   return Math.max(settings.leastLogE ?? 0, -Math.log(settings.alpha)) + lost * Math.LN2;
 }
 
-/** ln C that a certificate needs: ln of 1 / (1 - confidence). */
-export function certificateLogC(settings: GateSettings): number {
+/** ln C that a non-inferiority bound needs: ln of 1 / (1 - confidence). */
+export function harmBoundLogC(settings: GateSettings): number {
   return -Math.log(1 - settings.confidence);
 }
 

@@ -5,6 +5,7 @@
 import * as z from 'zod';
 import { counterMemorySchema } from '../gates/counting/counters.ts';
 import { storedEvidence, storedEvidenceSchema } from '../gates/evidence/evidence-store.ts';
+import { type GateResult, gateResultSchema, type Verdict, verdictSchema } from '../gates/verdict/verdict.ts';
 import { buildSchema, guidSchema } from '../manifest/manifest.ts';
 import { planSchema } from '../rollout/plan.ts';
 
@@ -30,17 +31,27 @@ export const countsSchema = z.strictObject({
   detail: z.string().optional(),
 });
 
-/** What one gate said at one poll. */
-export const gateResultSchema = z.strictObject({
-  gate: z.string(),
-  verdict: z.enum(['pass', 'fail', 'not-yet']),
-  /** One sentence with the counts: `3 of 40 failed (7.5 %), limit 1 %`. */
-  why: z.string(),
-  requests: z.number(),
-  errors: z.number(),
-  /** How far a comparing gate is on its way to a rollback and to the next step, 0..1, and the slice that weighs most. */
+/** The verdict as a line has it: before format 3, which a ledger's claims tell, `hold` was called `not-yet`. */
+const keptVerdictSchema = z
+  .enum([...verdictSchema.options, 'not-yet'])
+  .transform((word): Verdict => (word === 'not-yet' ? 'hold' : word));
+
+/** Before format 3 the two ways of the evidence were called `back` and `on`. */
+const keptResultSchema = gateResultSchema.extend({
+  verdict: keptVerdictSchema,
   evidence: z
-    .strictObject({ back: z.number(), on: z.number(), logE: z.number(), neededLogE: z.number(), slice: z.string().nullable() })
+    .union([
+      gateResultSchema.shape.evidence,
+      z
+        .strictObject({
+          back: z.number(),
+          on: z.number(),
+          logE: z.number(),
+          neededLogE: z.number(),
+          slice: z.string().nullable(),
+        })
+        .transform(({ back, on, ...rest }): GateResult['evidence'] => ({ fail: back, pass: on, ...rest })),
+    ])
     .optional(),
 });
 
@@ -59,7 +70,7 @@ export const eventSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('claimed'), atMs, claim: claimSchema }),
   z.strictObject({ type: z.literal('released'), atMs }),
   z.strictObject({ type: z.literal('planned'), atMs, plan: planSchema }),
-  /** Every check passed and the rollback path is durable as this pointer generation. */
+  /** Every check passed and the way back is durable as this pointer generation. */
   z.strictObject({ type: z.literal('prepared'), atMs, generation: z.int().nullable() }),
   z.strictObject({ type: z.literal('refused'), atMs, code: z.string(), message: z.string(), hint: z.string() }),
   z.strictObject({ type: z.literal('shifted'), atMs, split: z.array(shareSchema), certainty: certaintySchema }),
@@ -70,23 +81,23 @@ export const eventSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('polled'),
     atMs,
-    verdict: z.enum(['pass', 'fail', 'not-yet']),
+    verdict: keptVerdictSchema,
     /** Milliseconds watched in this bake (it begins again after a gap), and without health in a row, up to and with this poll. */
     watchedMs: z.number(),
     missingMs: z.number(),
     /** False while a person has paused the rollout: gates are watched, but no further step begins. */
     advance: z.boolean(),
-    gates: z.array(gateResultSchema),
+    gates: z.array(keptResultSchema),
     evidence: evidenceRecordSchema.optional(),
     /** True when the evidence must be kept although nothing else changed. */
     checkpoint: z.boolean().optional(),
   }),
-  /** Someone else moved the traffic. */
+  /** Somebody else moved the traffic. */
   z.strictObject({ type: z.literal('drifted'), atMs, why: z.string(), split: z.array(shareSchema) }),
   z.strictObject({ type: z.literal('pointed'), atMs, generation: z.int(), warnings: z.array(z.string()) }),
   z.strictObject({ type: z.literal('point-failed'), atMs, why: z.string(), attempt: z.int() }),
   z.strictObject({ type: z.literal('abort-requested'), atMs, actor: z.string(), reason: z.string() }),
-  /** The runner left while traffic may be split; no one watches until `resume`. */
+  /** The runner left while traffic may be split; nobody watches until `resume`. */
   z.strictObject({ type: z.literal('left'), atMs, why: z.enum(['interrupted', 'max-wait', 'until']) }),
   /** A known-good build brought over from another machine's pointer. */
   z.strictObject({
@@ -113,8 +124,6 @@ export const eventSchema = z.discriminatedUnion('type', [
 export type Event = z.infer<typeof eventSchema>;
 
 export type Claim = z.infer<typeof claimSchema>;
-
-export type GateResult = z.infer<typeof gateResultSchema>;
 
 export type EvidenceRecord = z.infer<typeof evidenceRecordSchema>;
 

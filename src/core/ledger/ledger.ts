@@ -9,7 +9,7 @@ import { type Event, eventSchema, storedEvent } from './events.ts';
  * Reading is strict, so whoever adds a field or an event adds it here as optional and raises this number: a program that does not
  * know it then says so, and not that the ledger is damaged. `formatVersion` keeps its place and meaning for ever.
  */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
 /** What a writer hands in; the store adds the sequence and the previous hash. */
 export interface NewEntry {

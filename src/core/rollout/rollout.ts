@@ -1,4 +1,5 @@
 /** The rollout state machine: `next` says the one thing to do, `apply` what the answer means. No I/O, no clock, no randomness. */
+import type { Verdict } from '../gates/verdict/verdict.ts';
 import type { Baseline, Event, EvidenceRecord } from '../ledger/events.ts';
 import { leavingAt, type Plan, stableSplit, stepSplit } from './plan.ts';
 import { type Split, splitsAgree, splitText } from './split.ts';
@@ -182,24 +183,32 @@ function notConverged(state: State, event: Extract<Event, { type: 'not-converged
 
 function polled(before: State, event: Extract<Event, { type: 'polled' }>): State {
   const state = event.evidence === undefined ? before : { ...before, evidence: event.evidence };
-  if (event.verdict === 'fail') {
-    const failed = event.gates.find((gate) => gate.verdict === 'fail');
-    const why = failed === undefined ? 'a gate failed' : `gate ${failed.gate} failed: ${failed.why}`;
-    return { ...fallBack(state, why, 'GATE_FAILED'), gateFailed: true };
+  const { gates, watchedMs, missingMs } = event;
+  const first = (word: Verdict) => gates.find(({ verdict }) => verdict === word);
+  switch (verdictOf(event, state.plan)) {
+    case 'pass': {
+      const step = state.plan.steps[state.step];
+      const baked = step !== undefined && watchedMs >= step.bakeMs;
+      return event.advance && baked ? advance(state) : { ...state, watchedMs, missingMs };
+    }
+    case 'hold':
+      return { ...state, watchedMs, missingMs };
+    case 'fail': {
+      const failed = first('fail');
+      const why = failed === undefined ? 'a gate failed' : `gate ${failed.gate} failed: ${failed.why}`;
+      return { ...fallBack(state, why, 'GATE_FAILED'), gateFailed: true };
+    }
+    case 'give-up': {
+      const waiting = first('give-up') ?? first('hold');
+      const which = waiting === undefined ? '' : `: gate ${waiting.gate}: ${waiting.why}`;
+      return fallBack(state, `health was missing for too long${which}`, 'GATE_NOT_READY');
+    }
   }
-  const { watchedMs, missingMs } = event;
-  const step = state.plan.steps[state.step];
-  if (event.verdict === 'pass') {
-    const baked = step !== undefined && watchedMs >= step.bakeMs;
-    return event.advance && baked ? advance(state) : { ...state, watchedMs, missingMs };
-  }
-  if (missingMs <= state.plan.patienceMs) return { ...state, watchedMs, missingMs };
-  const waiting = event.gates.find((gate) => gate.verdict === 'not-yet');
-  return fallBack(
-    state,
-    `health was missing for too long${waiting === undefined ? '' : `: gate ${waiting.gate}: ${waiting.why}`}`,
-    'GATE_NOT_READY',
-  );
+}
+
+/** Before format 3 a ledger's word for giving up was a time beyond patience. */
+function verdictOf({ verdict, missingMs }: Extract<Event, { type: 'polled' }>, { patienceMs }: Plan): Verdict {
+  return verdict === 'hold' && !(missingMs <= patienceMs) ? 'give-up' : verdict;
 }
 
 function advance(state: State): State {

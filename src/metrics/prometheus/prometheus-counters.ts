@@ -1,5 +1,5 @@
 /** Series of one build as raw counters by process and slice. Must not count a series whose labels do not say what it counts. No I/O. */
-import type { ArmReading, RawCounter, Target } from '../../core/gates/counting/counters.ts';
+import type { ArmCounters, RawCounter, Target } from '../../core/gates/counting/counters.ts';
 import { ALL_BUCKETS, BUCKET_PREFIX } from '../../core/gates/counting/metric-counters.ts';
 import { msText } from '../../core/text.ts';
 import { briefly, CLASS_METRICS, STATUS_METRICS, statusCounters } from '../arms.ts';
@@ -32,7 +32,7 @@ interface Tally {
 class Fault extends Error {}
 
 /** The reading of one build out of an answer about both, as of `atMs`. */
-export function armOf(arm: Arm, series: readonly Series[], atMs: number, how: Labelled): ArmReading {
+export function armOf(arm: Arm, series: readonly Series[], atMs: number, how: Labelled): ArmCounters {
   const own = series.filter(({ labels }) => labels[BUILD_LABEL] === arm);
   if (!series.every(isAsked)) return { missing: `${how.url} answered series that nobody asked for` };
   try {

@@ -1,6 +1,6 @@
 /** A stretch of the past from Prometheus: both builds' counters at even moments, as a live gate would have read them. Must not mend holes. */
 
-import type { Reading as Counters } from '../../core/gates/counting/counters.ts';
+import type { Counters } from '../../core/gates/counting/counters.ts';
 import type { MetricCounters } from '../../core/gates/counting/metric-counters.ts';
 import type { Io } from '../../io.ts';
 import type { Pair } from '../metric-source.ts';

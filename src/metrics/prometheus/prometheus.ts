@@ -1,6 +1,6 @@
 /** Prometheus: raw counts of both builds by one instant query, and one more for latency. Must not let a query pass that counts something else. */
 import * as z from 'zod';
-import type { ArmReading, Reading as Counters } from '../../core/gates/counting/counters.ts';
+import type { ArmCounters, Counters } from '../../core/gates/counting/counters.ts';
 import {
   ALL_BUCKETS,
   BUCKET_PREFIX,
@@ -138,7 +138,7 @@ export function readArm(
   arm: Arm,
   [counts, buckets]: readonly [Answer, Answer],
   freshMs?: number,
-): ArmReading {
+): ArmCounters {
   if ('missing' in counts) return counts;
   if ('missing' in buckets) return buckets;
   const { requests, errors, latency } = settings;
@@ -176,7 +176,7 @@ function metrics({ status, latency }: PrometheusConfig, seen?: Counters): readon
 }
 
 /** A query that finds nothing looks like a service without errors: of the build that serves now it must find something. */
-function unproven({ errors, latency }: PrometheusConfig, serving: ArmReading): string | undefined {
+function unproven({ errors, latency }: PrometheusConfig, serving: ArmCounters): string | undefined {
   const counters = namesOf(serving);
   if (errors !== undefined && !counters.has('errors')) {
     const fix =
@@ -188,7 +188,7 @@ function unproven({ errors, latency }: PrometheusConfig, serving: ArmReading): s
   return undefined;
 }
 
-function namesOf(arm: ArmReading): ReadonlySet<string> {
+function namesOf(arm: ArmCounters): ReadonlySet<string> {
   if (!('targets' in arm)) return new Set();
   return new Set(Object.values(arm.targets).flatMap(({ counters }) => (counters ?? []).map(({ counter }) => counter)));
 }

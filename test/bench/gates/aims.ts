@@ -85,7 +85,7 @@ function tenantCaught(rows: readonly Row[]): readonly string[] {
   });
 }
 
-/** False advances at the boundary of the certificate: 5 %; more than that by chance is not yet missed. */
+/** False advances at the boundary of the non-inferiority bound: 5 %; more than that by chance is not yet missed. */
 function fewFalseAdvances(rows: readonly Row[]): readonly string[] {
   return rows.flatMap(({ experiment, workload, judge, summary: { advanced, runs } }) => {
     if (experiment !== 'boundary' || upperBound(runs - advanced, runs) >= 0.95) return [];

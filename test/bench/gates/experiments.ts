@@ -3,7 +3,7 @@ import { AB, type Cell, held, P0, percent, workloadName } from './cell.ts';
 import type { NewJudge } from './judge.ts';
 import { flaggerDuration, kayentaDuration, type Slowness, slowerThanBaseline, slowWorkload } from './latency.ts';
 import { DOCUMENTED, figuresOnly, holders, tenantRivals, walkers } from './line-ups.ts';
-import { certificateHarm, evenPolls, ours, ownPolls } from './ours.ts';
+import { evenPolls, harmAtBound, ours, ownPolls } from './ours.ts';
 import { oracle, peekedZ } from './sequential.ts';
 import { walkOften } from './simulate.ts';
 import { flagger } from './thresholds.ts';
@@ -105,8 +105,8 @@ function tenantCells(runs: (of: number) => number, seed: number): readonly Cell[
 export const HEALTHY: readonly (readonly [string, Omit<Failures, 'p1'>])[] = [
   ['independent, 0.1 %', { p0: P0 }],
   ['independent, 1 %', { p0: 0.01 }],
-  ['clumps of 5', { p0: P0, clusterMean: 5 }],
-  ['clumps of 20', { p0: P0, clusterMean: 20 }],
+  ['clusters of 5', { p0: P0, clusterMean: 5 }],
+  ['clusters of 20', { p0: P0, clusterMean: 20 }],
   ['both fail 10 % for 3 minutes', { p0: P0, incident: { fromS: 1200, toS: 1380, share: 0.1 } }],
   ['noise of both, sd 1', { p0: P0, sharedSd: 1 }],
   ['noise of the candidate, sd 1', { p0: P0, candidateSd: 1 }],
@@ -114,7 +114,7 @@ export const HEALTHY: readonly (readonly [string, Omit<Failures, 'p1'>])[] = [
   ['lasting bias, sd 0.5', { p0: P0, biasSd: 0.5 }],
 ];
 
-/** Variance over mean of the candidate's failures in one poll: of clumps 2 x mean - 1, and the variance of its own noise times the mean. */
+/** Variance over mean of the candidate's failures in one poll: of clusters 2 x mean - 1, and the variance of its own noise times the mean. */
 function dispersionOf({ p0, clusterMean = 1, candidateSd = 0 }: Omit<Failures, 'p1'>, requests: number): number {
   return 2 * clusterMean - 1 + (Math.exp(candidateSd ** 2) - 1) * requests * p0;
 }
@@ -143,12 +143,12 @@ function lateCells(runs: (of: number) => number, seed: number): readonly Cell[] 
 
 /** E9: when the gate polls by itself. What is healthy is counted for the whole hour, a late fault from its first request on. */
 export const OWN_HEALTHY: typeof HEALTHY = HEALTHY.filter(([name]) =>
-  /^(?:independent|clumps|noise of the candidate)/.test(name),
+  /^(?:independent|clusters|noise of the candidate)/.test(name),
 );
 /** With a tenth of the traffic, where a burst that lasts is most of what the candidate serves meanwhile. */
 export const OWN_BURSTS: typeof HEALTHY = [
-  ['clumps of 20 over 5 s', { p0: P0, clusterMean: 20, clusterLasts: 5 }],
-  ['clumps of 50 over 10 s', { p0: P0, clusterMean: 50, clusterLasts: 10 }],
+  ['clusters of 20 over 5 s', { p0: P0, clusterMean: 20, clusterLasts: 5 }],
+  ['clusters of 50 over 10 s', { p0: P0, clusterMean: 50, clusterLasts: 10 }],
 ];
 export const OWN_LATE = [0.01, 0.05, 0.2, 1] as const;
 
@@ -185,12 +185,12 @@ function latencyCells(runs: (of: number) => number, seed: number): readonly Cell
   );
 }
 
-/** E8: the candidate is exactly as bad as the certificate must refuse to let on. */
+/** E8: the candidate is exactly as bad as the non-inferiority bound must refuse to let on. */
 function boundaryCells(runs: (of: number) => number, seed: number): readonly Cell[] {
   return [1, 5, 25, 50].flatMap((share) =>
     [1, 5, 20].map((clusterMean) => {
-      const p1 = certificateHarm(share, P0);
-      const workload = `${share} %, ${clusterMean === 1 ? 'independent' : `clumps of ${clusterMean}`}`;
+      const p1 = harmAtBound(share, P0);
+      const workload = `${share} %, ${clusterMean === 1 ? 'independent' : `clusters of ${clusterMean}`}`;
       const place = holdAt(share, { p0: P0, p1, clusterMean });
       return held('boundary', workload, place, ours({ dispersion: 2 * clusterMean - 1 }), runs(200), seed);
     }),

@@ -47,7 +47,7 @@ export interface Judge {
   /** `tS`: seconds from the rollout's start to the end of the interval that the counts are of. */
   poll(tS: number, candidate: Arm, stable: Arm, parts?: Parts): Verdict;
   /** After a rollback: the slices that are to blame. */
-  culprits?(): readonly string[];
+  blamedSlices?(): readonly string[];
 }
 
 export type NewJudge = () => Judge;

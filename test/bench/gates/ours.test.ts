@@ -1,7 +1,7 @@
 /** kvdeploy's gate in the comparison reaches, in few runs, what the whole benchmark shows in many. */
 import { describe, expect, it } from 'vitest';
 import { P0 } from './cell.ts';
-import { certificateHarm, ours } from './ours.ts';
+import { harmAtBound, ours } from './ours.ts';
 import { informationLimit } from './sequential.ts';
 import { holdOften, walkOften } from './simulate.ts';
 import { holdAt, oneBadTenant, type Sample, tenantName, walkOf } from './workloads.ts';
@@ -23,9 +23,9 @@ describe(`the default and the calibrated gate (seed ${SEED})`, () => {
     expect(byDefault?.meanBad).toBeLessThan(4 * badAtPolls);
   });
 
-  it('end no healthy rollout, not even where failures come in clumps of 20, and are at 100 % within 15 minutes', () => {
-    const clumps = holdAt(50, { p0: P0, p1: P0, clusterMean: 20 });
-    expect(holdOften('ours clumps', clumps, ours({ dispersion: 39 }), 20, SEED).map(({ rolledBack }) => rolledBack)).toEqual([
+  it('end no healthy rollout, not even where failures come in clusters of 20, and are at 100 % within 15 minutes', () => {
+    const clusters = holdAt(50, { p0: P0, p1: P0, clusterMean: 20 });
+    expect(holdOften('ours clusters', clusters, ours({ dispersion: 39 }), 20, SEED).map(({ rolledBack }) => rolledBack)).toEqual([
       0, 0,
     ]);
     const walk = walkOf([1, 5, 25, 50, 100], { p0: P0, p1: P0 });
@@ -46,8 +46,8 @@ describe(`the default and the calibrated gate (seed ${SEED})`, () => {
     }
   });
 
-  it('rarely advance a candidate exactly as bad as the certificate must rule out', () => {
-    const place = holdAt(25, { p0: P0, p1: certificateHarm(25, P0) });
+  it('rarely advance a candidate exactly as bad as the non-inferiority bound must rule out', () => {
+    const place = holdAt(25, { p0: P0, p1: harmAtBound(25, P0) });
     for (const { advanced } of holdOften('ours boundary', place, ours(), 60, SEED)) expect(advanced).toBeLessThanOrEqual(8);
   });
 });

@@ -13,8 +13,8 @@ import {
   WHOLE,
   weighted,
 } from '../../../src/core/gates/gate-settings.ts';
-import { culprits } from '../../../src/core/gates/verdict/culprits.ts';
-import { judge } from '../../../src/core/gates/verdict/verdict.ts';
+import { blameOf } from '../../../src/core/gates/verdict/blamed.ts';
+import { judgeEvidence } from '../../../src/core/gates/verdict/evidence-verdict.ts';
 import {
   type Arm,
   type Histogram,
@@ -71,8 +71,8 @@ export function ours(options: Options = {}): readonly NewJudge[] {
   return [() => new Ours(DEFAULT, byDefault(options)), () => new Ours(CALIBRATED, calibrated)];
 }
 
-/** The failing share that a certificate must rule out at `percent` of the traffic, while the stable build fails at `p0`. */
-export function certificateHarm(percent: number, p0: number): number {
+/** The failing share that a non-inferiority bound must rule out at `percent` of the traffic, while the stable build fails at `p0`. */
+export function harmAtBound(percent: number, p0: number): number {
   const { times, plus } = harmAt(METRIC_DEFAULTS.harm, percent / 100);
   return times * p0 + plus;
 }
@@ -125,6 +125,9 @@ function slowBlocks({ le, candidate, stable }: Histogram): Readonly<Record<strin
   return Object.fromEntries(blocks);
 }
 
+/** In the words of the table, which other tools' judges share. */
+const OF_RIVALS = { pass: 'advance', fail: 'rollback', 'give-up': 'rollback', hold: 'hold' } as const;
+
 class Ours implements Judge {
   readonly name: string;
   readonly #settingsOf: Settings;
@@ -160,22 +163,22 @@ class Ours implements Judge {
     this.#evidence = feed(this.#settings, this.#evidence, { atMs: 1000 * tS, gates });
     if (this.#isThrough) return this.#evidence.crossed === null ? 'hold' : 'rollback';
     const next = this.#percents[this.#step + 1];
-    const { verdict } = judge(this.#settings, this.#evidence, {
+    const { verdict } = judgeEvidence(this.#settings, this.#evidence, {
       nowMs: 1000 * tS,
       nextShare: next === undefined ? null : next / 100,
     });
-    this.#isThrough = verdict === 'advance' && next === undefined;
-    if (verdict === 'advance' && next !== undefined) {
+    this.#isThrough = verdict === 'pass' && next === undefined;
+    if (verdict === 'pass' && next !== undefined) {
       this.#step += 1;
       this.#evidence = beginStep(this.#settings, this.#evidence, { atMs: 1000 * tS, share: this.#share() });
     }
-    return verdict;
+    return OF_RIVALS[verdict];
   }
 
   /** Every slice that is confirmed, or the one that weighs most where only all of them together were enough. */
-  culprits(): readonly string[] {
+  blamedSlices(): readonly string[] {
     if (this.#settings === undefined || this.#evidence === undefined) return [];
-    const { confirmed, heaviest } = culprits(this.#settings, this.#evidence);
+    const { confirmed, heaviest } = blameOf(this.#settings, this.#evidence);
     const named = confirmed.length > 0 ? confirmed : [heaviest];
     return named.flatMap(({ slice }) => slice ?? []);
   }

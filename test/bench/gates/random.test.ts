@@ -13,7 +13,7 @@ describe(`chance (seed ${SEED})`, () => {
     ['binomial, most', 45, 4.5, () => random.binomial(50, 0.9)],
     ['Poisson, few', 2, 2, () => random.poisson(2)],
     ['Poisson, many', 80, 80, () => random.poisson(80)],
-    ['clump sizes', 5, 20, () => random.geometric(5)],
+    ['cluster sizes', 5, 20, () => random.geometric(5)],
     ['normal', 0, 1, () => random.normal()],
     ['noise of mean 1', 1, Math.E - 1, () => random.lognormal(1)],
   ];

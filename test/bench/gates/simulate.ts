@@ -14,7 +14,7 @@ export interface Outcome {
   /** Failures of the candidate, and its requests, until it was rolled back or the run was over. */
   readonly bad: number;
   readonly requests: number;
-  readonly culprits: readonly string[];
+  readonly blamedSlices: readonly string[];
 }
 
 /** What is counted of a run. */
@@ -73,7 +73,7 @@ export function hold(
     for (const each of watched) if (each.rolledBackS === null) see(each, tS, sample, bad);
     if (watched.every(({ rolledBackS }) => rolledBackS !== null)) break;
   }
-  return watched.map(({ judge, ...rest }) => ({ ...rest, wholeS: null, culprits: blamed(judge, rest.rolledBackS) }));
+  return watched.map(({ judge, ...rest }) => ({ ...rest, wholeS: null, blamedSlices: blamed(judge, rest.rolledBackS) }));
 }
 
 function see(each: Watched, tS: number, sample: Sample, bad: number): void {
@@ -85,7 +85,7 @@ function see(each: Watched, tS: number, sample: Sample, bad: number): void {
 }
 
 function blamed(judge: Judge, rolledBackS: number | null): readonly string[] {
-  return rolledBackS === null ? [] : (judge.culprits?.() ?? []);
+  return rolledBackS === null ? [] : (judge.blamedSlices?.() ?? []);
 }
 
 /** One judge that leads the rollout through its steps. The last one ends by its word, or, at 100 %, when it has been watched. */
@@ -110,7 +110,7 @@ export function walk(workload: Workload, make: NewJudge, seed: number): Outcome 
     if (step >= workload.percents.length) break;
   }
   const { judge, ...rest } = watched;
-  return { ...rest, wholeS, culprits: blamed(judge, rest.rolledBackS) };
+  return { ...rest, wholeS, blamedSlices: blamed(judge, rest.rolledBackS) };
 }
 
 /** What many runs came to. */
@@ -145,7 +145,7 @@ export function summaryOf(outcomes: readonly Outcome[], badSlice = ''): Summary 
     medianWholeS: median(outcomes.map(({ wholeS }) => wholeS)),
     advanced: outcomes.filter(({ firstAdvanceS }) => firstAdvanceS !== null).length,
     medianAdvanceS: median(outcomes.map(({ firstAdvanceS }) => firstAdvanceS)),
-    namedRight: rolledBack.filter(({ culprits }) => culprits.length === 1 && culprits[0] === badSlice).length,
+    namedRight: rolledBack.filter(({ blamedSlices }) => blamedSlices.length === 1 && blamedSlices[0] === badSlice).length,
   };
 }
 

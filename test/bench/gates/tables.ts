@@ -187,12 +187,12 @@ function latencyTable(rows: readonly Row[]): Table {
 
 function boundaryTable(rows: readonly Row[]): Table {
   const workloads = [1, 5, 25, 50].flatMap((at) =>
-    ['independent', 'clumps of 5', 'clumps of 20'].map((how) => `${at} %, ${how}`),
+    ['independent', 'clusters of 5', 'clusters of 20'].map((how) => `${at} %, ${how}`),
   );
   const advanced = (summary: Summary) => falseCell(summary.advanced, summary.runs);
   const columns = workloads.map((workload): Column => [workload, workload, advanced]);
   const notes = [
-    'The candidate is exactly as bad as a certificate must rule out (twice the stable build and the margin of the step): how often it was let on within an hour.',
+    'The candidate is exactly as bad as a non-inferiority bound must rule out (twice the stable build and the margin of the step): how often it was let on within an hour.',
   ];
   return { title: 'False advances', ...grid(rows, 'boundary', columns), notes };
 }

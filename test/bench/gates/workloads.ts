@@ -37,9 +37,9 @@ export interface Failures {
   readonly onsetS?: number;
   /** Requests come by chance (Poisson) instead of evenly. */
   readonly areArrivalsRandom?: boolean;
-  /** Failures come in clumps of geometric size with this mean. */
+  /** Failures come in clusters of geometric size with this mean. */
   readonly clusterMean?: number;
-  /** Each clump is spread by chance over so many intervals; 1 unless said. */
+  /** Each cluster is spread by chance over so many intervals; 1 unless said. */
   readonly clusterLasts?: number;
   /** Standard deviations of the logarithms of factors drawn for every interval: one for both builds, one for each alone. */
   readonly sharedSd?: number;
@@ -51,7 +51,7 @@ export interface Failures {
   readonly incident?: { readonly fromS: number; readonly toS: number; readonly share: number };
 }
 
-/** Failures among so many requests: independent ones, or clumps that come by themselves (compound Poisson). */
+/** Failures among so many requests: independent ones, or clusters that come by themselves (compound Poisson). */
 function failuresOf(random: Random, requests: number, share: number, clusterMean: number, most = requests): number {
   if (clusterMean <= 1) return random.binomial(requests, share);
   const clusters = random.poisson((requests * share) / clusterMean);

@@ -22,7 +22,7 @@ const C = buildOf(3, 'red');
 
 const pass: Event = { type: 'polled', atMs, verdict: 'pass', watchedMs: 60_000, missingMs: 0, advance: true, gates: [] };
 const fail: Event = { ...pass, verdict: 'fail' };
-const missing: Event = { ...pass, verdict: 'not-yet', missingMs: 1_000_000 };
+const missing: Event = { ...pass, verdict: 'hold', missingMs: 1_000_000 };
 const converged: Event = { type: 'converged', atMs, baseline: {}, certainty: 'configured' };
 const pointed: Event = { type: 'pointed', atMs, generation: 1, warnings: [] };
 const prepared: Event = { type: 'prepared', atMs, generation: 1 };

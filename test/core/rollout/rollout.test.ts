@@ -20,7 +20,7 @@ const POINTED: Event = { type: 'pointed', atMs, generation: 2, warnings: [] };
 const ABORT: Event = { type: 'abort-requested', atMs, actor: 'bob', reason: 'looks wrong' };
 const DRIFTED: Event = { type: 'drifted', atMs, why: 'someone else moved the traffic', split: [] };
 
-function polled(verdict: 'pass' | 'fail' | 'not-yet', more: Partial<Extract<Event, { type: 'polled' }>> = {}): Event {
+function polled(verdict: 'pass' | 'fail' | 'hold', more: Partial<Extract<Event, { type: 'polled' }>> = {}): Event {
   const gates = [{ gate: 'errors', verdict, why: `${verdict}, it says`, requests: 200, errors: 3 }];
   return { type: 'polled', atMs, verdict, watchedMs: 60_000, missingMs: 0, advance: true, gates, ...more };
 }
@@ -73,7 +73,7 @@ describe('a promotion', () => {
   it.each([
     ['before the bake is over', polled('pass', { watchedMs: 59_999 })],
     ['while a person holds it', polled('pass', { advance: false })],
-    ['without a verdict', polled('not-yet')],
+    ['without a verdict', polled('hold')],
     ['when the watched time is no number', polled('pass', { watchedMs: Number.NaN })],
   ])('a promotion begins no further step %s', (_when, event) => {
     expect(stateAfter(TWO, ...AT_TEN, event)).toMatchObject({ phase: 'baking', step: 0 });
@@ -92,14 +92,14 @@ describe('a promotion', () => {
 
   it('a promotion holds while health is missing, and reverts once patience ends, without blaming the candidate', () => {
     const { patienceMs } = TWO;
-    const waiting = stateAfter(TWO, ...AT_TEN, polled('not-yet', { missingMs: patienceMs }));
+    const waiting = stateAfter(TWO, ...AT_TEN, polled('hold', { missingMs: patienceMs }));
     expect(waiting).toMatchObject({ phase: 'baking', step: 0 });
-    const gone = apply(waiting, polled('not-yet', { missingMs: patienceMs + 1 }));
+    const gone = apply(waiting, polled('hold', { missingMs: patienceMs + 1 }));
     expect(gone).toMatchObject({ phase: 'reverting', gateFailed: false, why: expect.stringContaining('gate errors') });
   });
 
   it('a promotion reverts when the missing time is no number: unknown is not patience', () => {
-    expect(stateAfter(TWO, ...AT_TEN, polled('not-yet', { missingMs: Number.NaN })).phase).toBe('reverting');
+    expect(stateAfter(TWO, ...AT_TEN, polled('hold', { missingMs: Number.NaN })).phase).toBe('reverting');
   });
 
   it('a promotion tries a shift three times, then reverts', () => {
@@ -238,7 +238,7 @@ describe('an adoption', () => {
 
   it.each([
     ['a failing gate', polled('fail'), 'GATE_FAILED'],
-    ['missing health', polled('not-yet', { missingMs: 1_000_000 }), 'GATE_NOT_READY'],
+    ['missing health', polled('hold', { missingMs: 1_000_000 }), 'GATE_NOT_READY'],
     ['an abort', ABORT, 'ABORTED'],
   ])('an adoption ends as refused by %s, with traffic as it was', (_what, event, code) => {
     expect(stateAfter(plan, PREPARED, CONVERGED, event)).toMatchObject({ phase: 'refused', code });

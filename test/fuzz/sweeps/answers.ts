@@ -110,7 +110,7 @@ export const measurements: Sweep<{ readonly max: number; readonly minRequests: n
   },
   judge: ({ max, minRequests, told }) => {
     let memory = emptyMemory(null);
-    let word = 'not-yet';
+    let word = 'hold';
     for (const measurement of told.filter(isMeasurement)) {
       const { judged, memory: next } = judgeGate({ max, minRequests }, memory, measurement);
       memory = next;
@@ -122,7 +122,7 @@ export const measurements: Sweep<{ readonly max: number; readonly minRequests: n
     }
     return word;
   },
-  must: ['pass', 'fail', 'not-yet'],
+  must: ['pass', 'fail', 'hold'],
 };
 
 /** Of the right shape, as the type system holds it for every source; the numbers are anybody's. */

@@ -13,7 +13,7 @@ function compareOf(luck: Luck): Settings {
     tolerate: someOf(luck, { times: luck.pick([1, 1.2, 1000]), plus: luck.pick(['0%', '0.05%', '100%']) }),
     ruleOut: someOf(luck, { times: luck.pick([1, 2, 1000]), plus: luck.pick(['0.0001%', '1%', '99.9999%']) }),
     limit: luck.pick(['0.0001%', '1%', '99.9%']),
-    clumps: luck.pick([1, 4, 2.5, 1000]),
+    clusters: luck.pick([1, 4, 2.5, 1000]),
     traffic: luck.chance(0.5),
   });
 }

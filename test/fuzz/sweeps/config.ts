@@ -10,7 +10,7 @@ import type { GatePoll } from '../../../src/core/gates/counting/poll.ts';
 import { feed, openEvidence } from '../../../src/core/gates/evidence/evidence.ts';
 import { compactEvidence, storedEvidence, storedEvidenceSchema } from '../../../src/core/gates/evidence/evidence-store.ts';
 import { WHOLE } from '../../../src/core/gates/gate-settings.ts';
-import { judge } from '../../../src/core/gates/verdict/verdict.ts';
+import { judgeEvidence } from '../../../src/core/gates/verdict/evidence-verdict.ts';
 import { openSource } from '../../../src/metrics/index.ts';
 import { hostileText, mutated } from '../hostile.ts';
 import type { Luck } from '../luck.ts';
@@ -153,7 +153,7 @@ function mustBeJudged({ compared, evidence }: ServiceSettings): void {
     const atMs = settings.blockMs + 1;
     const fedOnce = feed(settings, openEvidence(settings, { atMs: 0, share }), { atMs, gates });
     const fedTwice = compactEvidence(feed(settings, fedOnce, { atMs: 2 * atMs, gates }));
-    const { logE, why } = judge(settings, fedTwice, { nowMs: 2 * atMs, nextShare: null });
+    const { logE, why } = judgeEvidence(settings, fedTwice, { nowMs: 2 * atMs, nextShare: null });
     must(Number.isFinite(logE) && !why.includes('NaN'), `it judges by ${logE}: ${why}`);
     const written = JSON.parse(JSON.stringify(storedEvidence(fedTwice)));
     must(storedEvidenceSchema.safeParse(written).success, 'the ledger cannot hold its evidence');

@@ -1,6 +1,6 @@
 /** What a counting program prints: whole counts as it wrote them, or missing. */
 import { gatePollOf } from '../../../src/core/gates/counting/counter-blocks.ts';
-import { type ArmReading, countersSince, counterTotals, NO_COUNTERS } from '../../../src/core/gates/counting/counters.ts';
+import { type ArmCounters, countersSince, counterTotals, NO_COUNTERS } from '../../../src/core/gates/counting/counters.ts';
 import { countsFault } from '../../../src/core/gates/counting/poll.ts';
 import type { Guid } from '../../../src/core/scope.ts';
 import type { Io } from '../../../src/io.ts';
@@ -75,7 +75,7 @@ function strictTotals({ exitCode, stdout }: Printed): ReadonlyMap<string, number
   }
 }
 
-function mustBeWhatWasPrinted(arm: ArmReading, printed: Printed): void {
+function mustBeWhatWasPrinted(arm: ArmCounters, printed: Printed): void {
   if (!('targets' in arm)) return;
   const strict = strictTotals(printed);
   const read = counterTotals(arm);

@@ -45,18 +45,18 @@ const EVENTS: readonly Event[] = [
   {
     type: 'polled',
     atMs: 1,
-    verdict: 'not-yet',
+    verdict: 'hold',
     watchedMs: 60_000,
     missingMs: 0,
     advance: true,
     gates: [
       {
         gate: 'errors',
-        verdict: 'not-yet',
+        verdict: 'hold',
         why: '1 of 150 (0.67 %) failed',
         requests: 150,
         errors: 1,
-        evidence: { back: 0.1, on: 0.2, logE: 0.3, neededLogE: 4.6, slice: 'eu' },
+        evidence: { fail: 0.1, pass: 0.2, logE: 0.3, neededLogE: 4.6, slice: 'eu' },
       },
     ],
     evidence: compared,

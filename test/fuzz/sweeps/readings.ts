@@ -1,5 +1,6 @@
 /** Readings of comparing gates, poll after poll, through the engine's own counting and judging: nothing unread leads on. */
 import { isDeepStrictEqual } from 'node:util';
+import { judge } from '../../../src/core/gates/verdict/judge.ts';
 import { type EvidenceRecord, evidenceRecordSchema, storedRecord } from '../../../src/core/ledger/events.ts';
 import { type State, start } from '../../../src/core/rollout/rollout.ts';
 import { Comparing } from '../../../src/engine/compare.ts';
@@ -65,7 +66,7 @@ function gateOf({ name, status, slices, latency, errors }: Form) {
     ...(slices ? { slices: 'region' } : {}),
     ...(latency ? { latency: query('l') } : {}),
   };
-  const compared = { ruleOut: { times: 2, plus: 0.5 }, clumps: 1, traffic: false };
+  const compared = { ruleOut: { times: 2, plus: 0.5 }, clusters: 1, traffic: false };
   return { name, source: 'prometheus', settings, compare: compared };
 }
 
@@ -98,10 +99,10 @@ async function walked({ form, polls, resumed }: Readings, said: Set<string>): Pr
     const compared = await comparing.poll(state, READING);
     if (compared === undefined) throw new Error('nothing was compared');
     state = { ...state, evidence: mustKeep(compared.record) };
-    for (const { why } of compared.results) said.add(why);
-    const [result] = compared.results;
-    if (compared.tooLong || result?.verdict === 'fail') return 'went back';
-    if (result?.verdict !== 'pass') continue;
+    const { verdict, gates } = judge({ router: [], limited: [], compared: compared.gates, patience: null });
+    for (const { why } of gates) said.add(why);
+    if (verdict === 'give-up' || verdict === 'fail') return 'went back';
+    if (verdict !== 'pass') continue;
     mustHaveBeenRead(polls, scraped.asked, form);
     end = 'went on';
     if (state.step > 0) return end;

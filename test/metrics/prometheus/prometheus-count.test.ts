@@ -3,7 +3,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { gatePollOf } from '../../../src/core/gates/counting/counter-blocks.ts';
-import { countersSince, NO_COUNTERS, type Reading } from '../../../src/core/gates/counting/counters.ts';
+import { type Counters, countersSince, NO_COUNTERS } from '../../../src/core/gates/counting/counters.ts';
 import type { Guid } from '../../../src/core/scope.ts';
 import type { Io } from '../../../src/io.ts';
 import type { Question } from '../../../src/metrics/metric-source.ts';
@@ -276,11 +276,11 @@ function configOf(settings: object): PrometheusConfig {
   return prometheus.config.parse(all) as PrometheusConfig;
 }
 
-function read(settings: object): Promise<Reading> {
+function read(settings: object): Promise<Counters> {
   return prometheus.count(configOf(settings), PAIR, realIo);
 }
 
-function deltaOf(before: Reading, after: Reading) {
+function deltaOf(before: Counters, after: Counters) {
   return countersSince(countersSince(NO_COUNTERS, before, 15_000).memory, after, 15_000);
 }
 
@@ -288,13 +288,13 @@ function countOf({ counts }: ReturnType<typeof deltaOf>['candidate']): number {
   return [...(counts.get('requests')?.values() ?? [])].reduce((sum, value) => sum + value, 0);
 }
 
-function targets(arm: Reading['candidate']) {
+function targets(arm: Counters['candidate']) {
   if (!('targets' in arm)) throw new Error(JSON.stringify(arm));
   return arm.targets;
 }
 
-const targetsOf = (arm: Reading['candidate']) => Object.values(targets(arm));
-const freshOf = (arm: Reading['candidate']) => targetsOf(arm)[0]?.freshMs;
+const targetsOf = (arm: Counters['candidate']) => Object.values(targets(arm));
+const freshOf = (arm: Counters['candidate']) => targetsOf(arm)[0]?.freshMs;
 
 function total(guid: Guid, value: number, labels = 'code="200"'): string {
   return `http_requests_total{build="${guid}",${labels}} ${value}`;

@@ -5,6 +5,7 @@ import { calibrate } from '../../../backtest/calibration.ts';
 import { formOf, type StatusNames } from '../../../backtest/trace-counts.ts';
 import { intervalsOf } from '../../../backtest/trace-intervals.ts';
 import { KvdeployError } from '../../../core/errors.ts';
+import type { Verdict } from '../../../core/gates/verdict/verdict.ts';
 import { CLASS_METRICS, metricOfStatus, STATUS_METRICS } from '../../../metrics/arms.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
 import { type AskedGates, gatesToTest } from './backtest-gates.ts';
@@ -99,9 +100,10 @@ function calibrated(what: string, asked: AskedGates, traces: readonly Fetched[],
   return done(found.threshold === null ? `Not calibrated: ${more} more replays are needed.` : 'Calibrated.');
 }
 
-const WORDS = {
-  rollback: 'The gates would have gone back',
-  advance: 'The gates would have gone on',
+const WORDS: Readonly<Record<Verdict, string>> = {
+  fail: 'The gates would have rolled back',
+  'give-up': 'The gates would have given up and rolled back',
+  pass: 'The gates would have advanced',
   hold: 'The gates would still hold',
 };
 

@@ -25,13 +25,13 @@ export interface Target {
 }
 
 /** `absent`: by plan nothing serves beside the candidate. Targets that are up but have counted nothing yet must be there, with no counters. */
-export type ArmReading =
+export type ArmCounters =
   | { readonly targets: Readonly<Record<string, Target>> }
   | { readonly missing: string }
   | { readonly absent: true };
 
 /** Totals by counter, over all targets and slices of a reading; empty where there is none. */
-export function counterTotals(arm: ArmReading): ReadonlyMap<string, number> {
+export function counterTotals(arm: ArmCounters): ReadonlyMap<string, number> {
   const totals = new Map<string, number>();
   if (!('targets' in arm)) return totals;
   for (const { counters } of Object.values(arm.targets))
@@ -39,9 +39,9 @@ export function counterTotals(arm: ArmReading): ReadonlyMap<string, number> {
   return totals;
 }
 
-export interface Reading {
-  readonly candidate: ArmReading;
-  readonly stable: ArmReading;
+export interface Counters {
+  readonly candidate: ArmCounters;
+  readonly stable: ArmCounters;
 }
 
 const targetMemorySchema = z.strictObject({
@@ -101,7 +101,7 @@ export function hasMoved(before: CounterMemory, after: CounterMemory): boolean {
  * waited for, and a counter that is gone: an answer cut short looks the same. While one is late, or the candidate cannot be used, neither
  * memory moves: the next difference spans the gap for both alike.
  */
-export function countersSince(memory: CounterMemory, reading: Reading, lagMs: number): Delta {
+export function countersSince(memory: CounterMemory, reading: Counters, lagMs: number): Delta {
   const candidate = armDelta(memory.candidate, reading.candidate, lagMs);
   const stable = armDelta(memory.stable, reading.stable, lagMs);
   const both = [candidate, stable];
@@ -152,7 +152,7 @@ function overdue(delta: ArmDelta): ArmDelta {
   return delta.arm.state === 'late' ? { ...delta, arm: { state: 'missing', why: delta.arm.why } } : delta;
 }
 
-function armDelta(memory: ArmMemory, reading: ArmReading, lagMs: number): Read {
+function armDelta(memory: ArmMemory, reading: ArmCounters, lagMs: number): Read {
   const kept = { has: 'nothing' as const, memory, unmoved: memory, freshMs: memory.freshMs ?? Number.NEGATIVE_INFINITY };
   if ('missing' in reading) return { ...kept, delta: silent({ state: 'missing', why: reading.missing }) };
   if ('absent' in reading) return { ...kept, delta: silent({ state: 'absent' }) };
@@ -301,12 +301,6 @@ export function since(from: Origin, was: TargetMemory | undefined, key: string, 
 
 /** How often a healthy build may go down of its own accord while the stable build does not, per second that it is watched: once an hour. */
 export const CRASH_LIMIT = 1 / 3600;
-
-/**
- * Where no gate judges crashes, so many at one step take a build back: about as many as gates that compare need for a build that goes down every
- * few seconds or minutes. A rule of thumb, which calls no build bad.
- */
-export const CRASHES_MAX = 5;
 
 /** What is remembered of one router: what it saw since the last look is added. One that began anew counts from 0, and nothing is counted again. */
 export function withCrashes(was: TargetMemory | undefined, now: TargetMemory): TargetMemory {

@@ -30,7 +30,7 @@ export const BETS = [0.02, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8] as const;
 /** How many times worse than the tolerated margin the count process looks for, mixed equally (costs at most ln 12 = 2.5 nats). */
 export const WORSE_BY = [1.5, 2, 3, 5, 8, 13, 22, 36, 60, 100, 250, 700] as const;
 
-/** How far below the harm the certificate expects a healthy candidate, mixed equally. */
+/** How far below the harm the non-inferiority bound expects a healthy candidate, mixed equally. */
 export const BETTER_BY = [0.02, 0.1, 0.2, 0.35, 0.5, 0.7] as const;
 
 /** ln of the sum of e^value. Of nothing: LOG_NOTHING. */
@@ -64,7 +64,7 @@ export function exposure(block: Block): number {
 /**
  * Count factor. H0: in every block the candidate's rate is at most `tolerated` x the stable build's, whatever that is and however it
  * moves. `worseBy` > 1 is the alternative, in multiples of `tolerated.times`. Guarantee: mean at most 1 for independent requests
- * (Poisson exact on the boundary, Bernoulli below it); failures that come in clumps break it: temper the log by their dispersion.
+ * (Poisson exact on the boundary, Bernoulli below it); failures that come in clusters break it: temper the log by their dispersion.
  * `plus` is the derandomised form of adding Poisson(stable requests x plus / times) failures to the stable build.
  * Source: conditional binomial likelihood ratio, Lindon and Malek (NeurIPS 2022), with a two-part margin. In nats.
  */
@@ -92,7 +92,7 @@ const RARE = 0.005;
 
 /**
  * Share of the failures that fell on the candidate, in multiples of what `tolerated` allows; undefined when nothing failed and
- * nothing is allowed. Under H0 (each clump of failures falls on the candidate with at most the tolerated chance) its mean is at most 1.
+ * nothing is allowed. Under H0 (each cluster of failures falls on the candidate with at most the tolerated chance) its mean is at most 1.
  */
 export function shareOfFailures(block: Block, tolerated: Margin): number | undefined {
   const { candidate, stable } = block;
@@ -146,11 +146,11 @@ export function rateLogFactor(counted: Counted, limit: number, rate: number): nu
 }
 
 /**
- * Certificate factor. H0 is the harm: the candidate's rate is at least `harm` in every block. `betterBy` < 1 is the alternative, in multiples
+ * HarmBound factor. H0 is the harm: the candidate's rate is at least `harm` in every block. `betterBy` < 1 is the alternative, in multiples
  * of `harm.times`. Guarantee as for the count factor; reaching 1/beta rules the harm out with confidence 1 - beta. Nothing counted
  * leaves it at 1, so silence certifies nothing. In nats.
  */
-export function certificateLogFactor(block: Block, harm: Margin, betterBy: number): number {
+export function harmBoundLogFactor(block: Block, harm: Margin, betterBy: number): number {
   return countLogFactor(block, harm, betterBy);
 }
 

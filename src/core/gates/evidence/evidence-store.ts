@@ -21,7 +21,7 @@ function compactStream(stream: Stream): Stream {
     share: stream.share.map(rounded),
     absolute: stream.absolute.map(rounded),
     count: stream.count.map(rounded),
-    certificate: stream.certificate.map(rounded),
+    harmBound: stream.harmBound.map(rounded),
   };
 }
 
@@ -31,7 +31,7 @@ function rounded(log: number): number {
   return Math.floor(log * unit) / unit;
 }
 
-const PROCESSES = ['share', 'absolute', 'count', 'certificate'] as const;
+const PROCESSES = ['share', 'absolute', 'count', 'harmBound'] as const;
 
 const COUNTS = ['open', 'step', 'all', 'recent', 'last'] as const;
 
@@ -39,7 +39,7 @@ const COUNTS = ['open', 'step', 'all', 'recent', 'last'] as const;
 const storedStreamsSchema = z.strictObject({
   /** Every list of logarithms once: streams that saw no failure have the same. */
   logs: z.array(z.array(z.number())),
-  /** Of each stream: where in `logs` its share, absolute, count and certificate are, then its open, step, all, recent and last. */
+  /** Of each stream: where in `logs` its share, absolute, count and bound are, then its open, step, all, recent and last. */
   streams: z.array(z.array(z.number().min(0)).length(20)),
 });
 
@@ -47,8 +47,19 @@ type StoredStreams = z.infer<typeof storedStreamsSchema>;
 
 /** Evidence as a line of the ledger has it. */
 export const storedEvidenceSchema = evidenceSchema
-  .extend({ streams: z.record(z.string(), storedStreamsSchema) })
-  .transform(({ streams, ...rest }): Evidence => ({ ...rest, streams: mapped(streams, unpacked) }));
+  .extend({
+    streams: z.record(z.string(), storedStreamsSchema),
+    clusters: evidenceSchema.shape.clusters.optional(),
+    /** What ledgers before format 3 call the clusters. */
+    clumps: evidenceSchema.shape.clusters.optional(),
+  })
+  .transform(
+    ({ streams, clumps = {}, clusters = clumps, ...rest }): Evidence => ({
+      ...rest,
+      clusters,
+      streams: mapped(streams, unpacked),
+    }),
+  );
 
 /** Evidence as it is written on a line of the ledger; storedEvidenceSchema reads it, to the last bit. */
 export function storedEvidence({ streams, ...rest }: Evidence): z.input<typeof storedEvidenceSchema> {
@@ -74,14 +85,14 @@ function packed(streams: readonly Stream[]): StoredStreams {
 function unpacked({ logs, streams }: StoredStreams): Stream[] {
   return streams.map((all) => {
     // Of a list that is not there the evidence is lost, which misfit notices.
-    const [share = [], absolute = [], count = [], certificate = []] = all.slice(0, 4).map((place) => logs[place] ?? []);
+    const [share = [], absolute = [], count = [], harmBound = []] = all.slice(0, 4).map((place) => logs[place] ?? []);
     const at = (index: number) => all[index] ?? 0;
     const four = (from: number): Stream['open'] => [at(from), at(from + 1), at(from + 2), at(from + 3)];
     return {
       share,
       absolute,
       count,
-      certificate,
+      harmBound,
       open: four(4),
       step: four(8),
       all: four(12),

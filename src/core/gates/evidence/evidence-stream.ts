@@ -32,9 +32,9 @@ export const streamSchema = z.strictObject({
   share: logs,
   absolute: logs,
   count: logs,
-  /** ln of each alternative's part of the certificate of this step. */
-  certificate: logs,
-  /** The block of the share process that is still open; counts of this step that the certificate rests on; counts of the whole rollout. */
+  /** ln of each alternative's part of the non-inferiority bound of this step. */
+  harmBound: logs,
+  /** The block of the share process that is still open; counts of this step that the non-inferiority bound rests on; counts of the whole rollout. */
   open: counts4,
   step: counts4,
   all: counts4,
@@ -60,7 +60,7 @@ export function openStream(settings: GateSettings, metric: JudgedMetric): Stream
     share: nothing(failures ? BETS.length : 0),
     absolute: nothing(failures && metric.limit !== null ? BETS.length : 0),
     count: nothing(failures ? counting : TRAFFIC_ALTERNATIVES),
-    certificate: openCertificate(metric),
+    harmBound: openHarmBound(metric),
     open: NO_COUNTS,
     step: NO_COUNTS,
     all: NO_COUNTS,
@@ -69,7 +69,7 @@ export function openStream(settings: GateSettings, metric: JudgedMetric): Stream
   };
 }
 
-function openCertificate(metric: JudgedMetric): number[] {
+function openHarmBound(metric: JudgedMetric): number[] {
   return metric.certified ? Array.from(BETTER_BY, () => -Math.log(BETTER_BY.length)) : [];
 }
 
@@ -84,7 +84,7 @@ export interface Turn {
   readonly incident: boolean;
 }
 
-/** `both` builds were counted, the `candidate` alone, or `neither`; `restarted`: what this step's certificate rests on has a hole. */
+/** `both` builds were counted, the `candidate` alone, or `neither`; `restarted`: what this step's non-inferiority bound rests on has a hole. */
 export interface Seen {
   readonly block: Block;
   readonly arms: 'both' | 'candidate' | 'neither';
@@ -108,11 +108,11 @@ export function feedStream(metric: JudgedMetric, stream: Stream, turn: Turn, see
         ? feedCrashes(metric, stream.absolute, turn.begin, closed ? { open, all } : null)
         : feedAbsolute(metric, stream, turn, seen),
     count: stream.count.length === 0 ? stream.count : feedCount(metric, stream.count, turn, comparable ? block : null),
-    certificate: seen.restarted
-      ? openCertificate(metric)
+    harmBound: seen.restarted
+      ? openHarmBound(metric)
       : counts
-        ? feedCertificate(metric, stream.certificate, turn, block)
-        : stream.certificate,
+        ? feedHarmBound(metric, stream.harmBound, turn, block)
+        : stream.harmBound,
     open: closed ? NO_COUNTS : open,
     step: seen.restarted ? NO_COUNTS : counts ? withBlock(stream.step, block, arms) : stream.step,
     all,
@@ -128,14 +128,14 @@ function feedShare(metric: JudgedMetric, logs: readonly number[], block: Block, 
   return grow(logs, begin, betLogFactors(multiple));
 }
 
-/** The stream at the beginning of a step: the certificate speaks for one step only, the evidence of harm goes on. */
+/** The stream at the beginning of a step: the non-inferiority bound speaks for one step only, the evidence of harm goes on. */
 export function nextStepStream(metric: JudgedMetric, stream: Stream): Stream {
   const { open } = stream;
   return {
     ...stream,
     absolute: metric.kind === 'crashes' ? feedCrashes(metric, stream.absolute, 0, stream) : stream.absolute,
     share: stream.share.length === 0 ? stream.share : feedShare(metric, stream.share, blockOf(open), 0),
-    certificate: openCertificate(metric),
+    harmBound: openHarmBound(metric),
     open: NO_COUNTS,
     step: NO_COUNTS,
     recent: recentStable(stream.recent, open),
@@ -194,18 +194,18 @@ function seesAll(turn: Turn, { arms }: Seen): boolean {
   return arms === 'both' || (arms === 'candidate' && turn.share >= 1);
 }
 
-function feedCertificate(metric: JudgedMetric, logs: readonly number[], turn: Turn, block: Block): number[] {
-  return grow(logs, 0, certificateFactors(metric, block, turn.share));
+function feedHarmBound(metric: JudgedMetric, logs: readonly number[], turn: Turn, block: Block): number[] {
+  return grow(logs, 0, harmBoundFactors(metric, block, turn.share));
 }
 
 /** Beside a stable build the harm is a comparison; alone it is the limit, and the claim no more than that. */
-function certificateFactors(metric: JudgedMetric, block: Block, share: number): number[] | null {
+function harmBoundFactors(metric: JudgedMetric, block: Block, share: number): number[] | null {
   const { dispersion } = metric;
   const limit = limitAlone(metric);
   if (share >= 1)
     return limit === null ? null : Array.from(BETTER_BY, (by) => rateLogFactor(block.candidate, limit, limit * by) / dispersion);
   if (block.candidate.requests === 0 || block.stable.requests === 0) return null;
-  // The certificate's factor is the count's, with the harm for a margin.
+  // The bound's factor is the count's, with the harm for a margin.
   return countLogFactors(block, harmAt(metric.harm, share), BETTER_BY, dispersion);
 }
 
@@ -217,7 +217,7 @@ export interface Waiting {
 
 /**
  * ln E of the stream: H0 is that the candidate is within `tolerated` of the stable build and within `limit`. Uncalibrated 0.7 share + 0.3
- * absolute, which hold for failures in clumps; calibrated 0.35 share + 0.15 absolute + 0.5 count, tempered by the dispersion.
+ * absolute, which hold for failures in clusters; calibrated 0.35 share + 0.15 absolute + 0.5 count, tempered by the dispersion.
  */
 export function streamLogE({ share, absolute, count }: Stream, waiting: Waiting): number {
   if (share.length === 0) return mixtureLogE(count, waiting.poll);
@@ -231,11 +231,11 @@ export function streamLogE({ share, absolute, count }: Stream, waiting: Waiting)
   return most + Math.log(sum);
 }
 
-/** ln C of this step's certificate; 0 while nothing was counted. `temper`, 0..1: what its logarithms are multiplied by beyond the settings. */
-export function streamLogC({ certificate }: Stream, temper = 1): number {
-  if (certificate.length === 0) return 0;
-  const open = -Math.log(certificate.length);
-  return logSumExp(temper === 1 ? certificate : certificate.map((log) => open + temper * (log - open)));
+/** ln C of this step's non-inferiority bound; 0 while nothing was counted. `temper`, 0..1: what its logarithms are multiplied by beyond the settings. */
+export function streamLogC({ harmBound }: Stream, temper = 1): number {
+  if (harmBound.length === 0) return 0;
+  const open = -Math.log(harmBound.length);
+  return logSumExp(temper === 1 ? harmBound : harmBound.map((log) => open + temper * (log - open)));
 }
 
 export function blockOf(counts: Counts4): Block {
@@ -255,7 +255,7 @@ export class FedStream implements Stream {
   readonly share: Stream['share'];
   readonly absolute: Stream['absolute'];
   readonly count: Stream['count'];
-  readonly certificate: Stream['certificate'];
+  readonly harmBound: Stream['harmBound'];
   readonly open: Stream['open'];
   readonly step: Stream['step'];
   readonly all: Stream['all'];
@@ -266,7 +266,7 @@ export class FedStream implements Stream {
     this.share = fields.share;
     this.absolute = fields.absolute;
     this.count = fields.count;
-    this.certificate = fields.certificate;
+    this.harmBound = fields.harmBound;
     this.open = fields.open;
     this.step = fields.step;
     this.all = fields.all;

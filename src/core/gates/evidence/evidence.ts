@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { RESTARTS } from '../counting/metric-counters.ts';
 import { type ArmState, checkedGatePoll, type GatePoll, type Poll, streamBlocks } from '../counting/poll.ts';
 import { type GateSettings, type JudgedMetric, rollbackLogE, WHOLE } from '../gate-settings.ts';
-import { type Clumps, clumpsSchema, clumpsUpTo } from './clumps.ts';
+import { type Clusters, clustersSchema, clustersUpTo } from './clusters.ts';
 import { logSumExp } from './e-process.ts';
 import {
   feedStream,
@@ -76,7 +76,7 @@ export const evidenceSchema = z.strictObject({
   /** By `gate/metric`: the whole, then each slice in the order of the settings. */
   streams: z.record(z.string(), z.array(streamSchema)),
   /** By `gate/metric`: how many of the stable build's failures come together. */
-  clumps: z.record(z.string(), clumpsSchema),
+  clusters: z.record(z.string(), clustersSchema),
   /** ln E of the whole rollout after the last poll. */
   logE: z.number(),
   /** When the evidence first was enough to roll back. That stays: looking again must not undo it. */
@@ -116,13 +116,13 @@ export function openEvidence(
     waiting: { poll: 1, block: 1 },
     gates: Object.fromEntries(gates),
     streams: Object.fromEntries(streams),
-    clumps: {},
+    clusters: {},
     logE: 0,
     crossed: null,
   };
 }
 
-/** The step that gives the candidate `share` (0..1) begins: certificates and dwell begin again, evidence of harm goes on. */
+/** The step that gives the candidate `share` (0..1) begins: non-inferiority bounds and dwell begin again, evidence of harm goes on. */
 export function beginStep(
   settings: GateSettings,
   evidence: Evidence,
@@ -171,15 +171,15 @@ export function feed(settings: GateSettings, evidence: Evidence, poll: Poll): Ev
     waiting: { poll: less(evidence.waiting.poll, begin), block: less(evidence.waiting.block, beginBlock ?? 0) },
     streams: fedStreams(settings, evidence, polls, { share: evidence.share, begin, beginBlock }),
   };
-  return settled(settings, { ...fed, clumps: closes ? clumpsOf(settings, fed) : fed.clumps });
+  return settled(settings, { ...fed, clusters: closes ? clustersOf(settings, fed) : fed.clusters });
 }
 
 /** What the block of the share process that ends with this poll shows. */
-function clumpsOf(settings: GateSettings, evidence: Evidence): Evidence['clumps'] {
-  const measured = settings.metrics.map((metric): [string, Clumps] => {
+function clustersOf(settings: GateSettings, evidence: Evidence): Evidence['clusters'] {
+  const measured = settings.metrics.map((metric): [string, Clusters] => {
     const key = streamsKey(metric);
     const [, , requests, failures] = streamsOf(evidence, metric)[0]?.all ?? [0, 0, 0, 0];
-    return [key, clumpsUpTo(evidence.clumps[key], { requests, failures })];
+    return [key, clustersUpTo(evidence.clusters[key], { requests, failures })];
   });
   return Object.fromEntries(measured);
 }

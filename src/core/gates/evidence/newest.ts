@@ -66,7 +66,7 @@ function weighed([requests, failures, stableRequests, stableFailures]: Counts4, 
 const SOME_FAILURES = 3;
 
 /**
- * True where the candidate's newest requests fail beyond the harm that its certificate rules out for the step so far: a fault that has just
+ * True where the candidate's newest requests fail beyond the harm that its non-inferiority bound rules out for the step so far: a fault that has just
  * begun. `harm` null: beyond the limit. A rule of thumb without a bound, fit to hold and for nothing else.
  */
 export function failsNow(metric: JudgedMetric, stream: Newest, harm: Margin | null): boolean {
@@ -83,7 +83,7 @@ export function failsNow(metric: JudgedMetric, stream: Newest, harm: Margin | nu
 const NO_CHANCE = 3;
 
 /**
- * True where the candidate's failures of this step are evidently more than is tolerated beside the stable build's: for what no certificate
+ * True where the candidate's failures of this step are evidently more than is tolerated beside the stable build's: for what no non-inferiority bound
  * speaks of, as latency. A rule of thumb too.
  */
 export function exceedsTolerated({ tolerated, dispersion }: JudgedMetric, { step }: Newest): boolean {

@@ -19,7 +19,7 @@ export function toleratedShare(planned: number): { readonly least: number; reado
 /**
  * Traffic factors of one block, one for each alternative. H0: each request goes to the candidate with a chance inside the tolerance of
  * `planned` (0..1), which may move from block to block. Guarantee: means at most 1 for requests routed independently; clients that stay
- * with a build come in clumps, so the logs are divided by `dispersion`. At 0 and at 100 % there is nothing to compare: all are 0. In nats.
+ * with a build come in clusters, so the logs are divided by `dispersion`. At 0 and at 100 % there is nothing to compare: all are 0. In nats.
  * Source: sequential test of a sample ratio (Lindon and Malek), with a tolerance in place of a point.
  */
 export function trafficLogFactors(block: Block, planned: number, dispersion: number): number[] {
@@ -32,7 +32,7 @@ export function trafficLogFactors(block: Block, planned: number, dispersion: num
   return [...low, ...high];
 }
 
-/** True when what was measured is inside the tolerance: a certificate speaks for the share that was planned, or for none. */
+/** True when what was measured is inside the tolerance: a non-inferiority bound speaks for the share that was planned, or for none. */
 export function shareIsAsPlanned(measured: number, planned: number): boolean {
   const { least, most } = toleratedShare(planned);
   return measured >= least && measured <= most;

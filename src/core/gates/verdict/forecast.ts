@@ -3,8 +3,8 @@ import { fractionText, msText } from '../../text.ts';
 import type { Comparison } from '../comparison.ts';
 import { SLOWER } from '../counting/metric-counters.ts';
 import { type GatePoll, pollEveryMs } from '../counting/poll.ts';
-import { requestsToCertify } from '../evidence/certificate.ts';
 import { feed, openEvidence } from '../evidence/evidence.ts';
+import { requestsToRuleOut } from '../evidence/non-inferiority.ts';
 import { type GateSettings, type JudgedMetric, WHOLE } from '../gate-settings.ts';
 
 /** What is known of the service before the rollout. */
@@ -29,7 +29,7 @@ export function forecast(gate: string, { comparison, traffic, share, floorMs }: 
   const found = RATES.map((rate) => ({ rate, found: detection(comparison.settings, stream, { traffic: at, rate, floorMs }) }));
   return [
     `at ${requestsText(at)} ${foundText(found)}`,
-    certificateText(comparison, metric, at),
+    harmBoundText(comparison, metric, at),
     ...(metric.limit === null
       ? []
       : [`neither build may fail more than ${fractionText(metric.limit)}; it holds while the stable build fails half of that`]),
@@ -68,8 +68,8 @@ function foundText(found: readonly { readonly rate: number; readonly found: Dete
   return `${caught.join(', ')}${missed.length === 0 ? '' : `; ${missed.join(' and ')} failing not within an hour`}`;
 }
 
-function certificateText({ settings }: Comparison, metric: JudgedMetric, traffic: Traffic): string {
-  const needed = requestsToCertify(settings, metric, traffic.share, traffic.stableRate);
+function harmBoundText({ settings }: Comparison, metric: JudgedMetric, traffic: Traffic): string {
+  const needed = requestsToRuleOut(settings, metric, traffic.share, traffic.stableRate);
   const perSecond = traffic.requestsPerSecond * traffic.share;
   if (!Number.isFinite(needed)) return 'a good build cannot be certified here: the stable build fails too often for this limit';
   const tookMs = Math.max(settings.dwellMs, (needed / perSecond) * 1000);

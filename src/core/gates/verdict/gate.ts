@@ -1,6 +1,7 @@
 /** Gates: limits in, measurements in, a verdict out. Missing data is never health. No I/O. */
 import * as z from 'zod';
 import { countText, fractionText } from '../../text.ts';
+import type { Verdict } from './verdict.ts';
 
 const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
 
@@ -54,6 +55,12 @@ function nameOfGate() {
   return z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'a gate is named with a-z, 0-9 and -');
 }
 
+/** At most this share of requests may fail; fewer requests prove nothing. */
+export interface Limits {
+  readonly max: number;
+  readonly minRequests: number;
+}
+
 /** Raw counts of one build. `total` grows since the source began to count; `sample` counts this poll only. */
 export interface Counts {
   readonly requests: number;
@@ -80,7 +87,7 @@ export const emptyMemory = (baseline: Counts | null): GateMemory => ({
 
 /** What one gate says now. */
 export interface Judged {
-  readonly verdict: 'pass' | 'fail' | 'not-yet';
+  readonly verdict: Verdict;
   readonly why: string;
   readonly requests: number;
   readonly errors: number;
@@ -89,17 +96,17 @@ export interface Judged {
 /**
  * Judges the candidate's counts since the bake began against the limit. *Fail* as soon as the limit cannot be kept any
  * more: more errors than `max` allows over the requests seen, or over `minRequests` while fewer were seen. *Pass* needs
- * `minRequests`. Missing data and counters that went back are *not yet*.
+ * `minRequests`. Missing data and counters that went back are *hold*.
  */
 export function judgeGate(
-  limits: { readonly max: number; readonly minRequests: number },
+  limits: Limits,
   memory: GateMemory,
   measurement: Measurement,
 ): { readonly judged: Judged; readonly memory: GateMemory } {
-  if ('missing' in measurement) return { judged: notYet(`no data: ${measurement.missing}`, 0, 0), memory };
+  if ('missing' in measurement) return { judged: holds(`no data: ${measurement.missing}`, 0, 0), memory };
   if (!countsMakeSense(measurement)) {
     return {
-      judged: notYet(`the counts make no sense: ${measurement.errors} errors of ${measurement.requests} requests`, 0, 0),
+      judged: holds(`the counts make no sense: ${measurement.errors} errors of ${measurement.requests} requests`, 0, 0),
       memory,
     };
   }
@@ -111,10 +118,10 @@ export function judgeGate(
     return { judged: judgeCounts(limits, sampled, measurement.detail), memory: { ...memory, sampled } };
   }
   const began = memory.baseline;
-  if (began === null) return { judged: notYet('first counts seen just now', 0, 0), memory: { ...memory, baseline: measurement } };
+  if (began === null) return { judged: holds('first counts seen just now', 0, 0), memory: { ...memory, baseline: measurement } };
   if (measurement.requests < began.requests || measurement.errors < began.errors) {
     return {
-      judged: notYet('the counters went back (a restart?); counting begins again', 0, 0),
+      judged: holds('the counters went back (a restart?); counting begins again', 0, 0),
       memory: { ...memory, baseline: measurement },
     };
   }
@@ -128,27 +135,21 @@ function countsMakeSense(counts: Counts): boolean {
 }
 
 function judgeCounts(
-  limits: { readonly max: number; readonly minRequests: number },
+  limits: Limits,
   counts: { readonly requests: number; readonly errors: number },
   detail: string | undefined,
 ): Judged {
   const { requests, errors } = counts;
   // Both totals make sense, yet since the bake began errors can be counted a moment before the requests they belong to.
-  if (errors > requests) return notYet(`${errors} errors but only ${requests} requests so far`, requests, errors);
+  if (errors > requests) return holds(`${errors} errors but only ${requests} requests so far`, requests, errors);
   const text = `${countText(errors, requests)} failed${detail === undefined ? '' : ` (${detail})`}, limit ${fractionText(limits.max)}`;
   // A quotient is rounded once: 29 errors of 100 are exactly at a limit of 29 %, while 0.29 * 100 is below 29.
   const least = errors / Math.max(requests, limits.minRequests);
   if (least > limits.max) return { verdict: 'fail', why: text, requests, errors };
   if (least <= limits.max && requests >= limits.minRequests) return { verdict: 'pass', why: text, requests, errors };
-  return notYet(`needs ${limits.minRequests - requests} more requests; ${text}`, requests, errors);
+  return holds(`needs ${limits.minRequests - requests} more requests; ${text}`, requests, errors);
 }
 
-function notYet(why: string, requests: number, errors: number): Judged {
-  return { verdict: 'not-yet', why, requests, errors };
-}
-
-/** The one verdict of all gates: any failure fails, all must pass to pass. Without gates nothing passes. */
-export function judgeAll(gates: readonly { readonly verdict: Judged['verdict'] }[]): Judged['verdict'] {
-  if (gates.some((gate) => gate.verdict === 'fail')) return 'fail';
-  return gates.length > 0 && gates.every((gate) => gate.verdict === 'pass') ? 'pass' : 'not-yet';
+function holds(why: string, requests: number, errors: number): Judged {
+  return { verdict: 'hold', why, requests, errors };
 }

@@ -2,14 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import { gatePollOf } from '../../../../src/core/gates/counting/counter-blocks.ts';
 import {
-  type ArmReading,
+  type ArmCounters,
   type CounterMemory,
+  type Counters,
   counterMemorySchema,
   countersSince,
   type Delta,
   hasMoved,
   NO_COUNTERS,
-  type Reading,
   type Target,
 } from '../../../../src/core/gates/counting/counters.ts';
 import { judgedBounds, type MetricCounters, RESTARTS } from '../../../../src/core/gates/counting/metric-counters.ts';
@@ -28,18 +28,18 @@ function target(atS: number, values: Readonly<Record<string, number>>, startedMs
   return { startedMs, freshMs: atS * 1000, counters };
 }
 
-const one = (it: Target): ArmReading => ({ targets: { a: it } });
-const of = (atS: number, requests: number, errors?: number): ArmReading =>
+const one = (it: Target): ArmCounters => ({ targets: { a: it } });
+const of = (atS: number, requests: number, errors?: number): ArmCounters =>
   one(target(atS, errors === undefined ? { requests } : { requests, errors }));
 
 /** The last difference of readings, one after the other. */
-function read(readings: readonly Reading[], memory: CounterMemory = NO_COUNTERS): Delta {
+function read(readings: readonly Counters[], memory: CounterMemory = NO_COUNTERS): Delta {
   let delta: Delta | undefined;
   for (const reading of readings) delta = countersSince(delta?.memory ?? memory, reading, LAG_MS);
   return delta ?? expect.fail('no reading');
 }
 
-const both = (atS: number, requests: number, errors?: number): Reading => ({
+const both = (atS: number, requests: number, errors?: number): Counters => ({
   candidate: of(atS, requests, errors),
   stable: of(atS, 10 * requests, errors),
 });
@@ -52,7 +52,7 @@ describe('counters', () => {
   });
 
   it('of a target that no ledger can keep are invalid, not forgotten', () => {
-    const named = (atS: number): ArmReading => ({ targets: { ['__proto__']: target(atS, { requests: 10 * atS }) } });
+    const named = (atS: number): ArmCounters => ({ targets: { ['__proto__']: target(atS, { requests: 10 * atS }) } });
     const delta = read([15, 30].map((atS) => ({ candidate: named(atS), stable: of(atS, atS) })));
     expect(delta.candidate.arm).toEqual({ state: 'invalid', why: 'a target called __proto__ cannot be remembered' });
   });
@@ -70,7 +70,7 @@ describe('counters', () => {
   });
 
   it('of a target that started since we looked count from 0; of one that was there before only from now', () => {
-    const two = (startedMs: number | null): Reading => ({
+    const two = (startedMs: number | null): Counters => ({
       candidate: { targets: { a: target(15, { requests: 100 }), b: target(15, { requests: 70, errors: 7 }, startedMs) } },
       stable: of(15, 2000),
     });
@@ -102,7 +102,7 @@ describe('counters', () => {
   it('that went back, or are gone, without a restart are invalid: an answer cut short must not come back as new failures', () => {
     const back = read([both(0, 1000, 5), both(15, 1100, 4)]);
     expect(states(back)).toEqual(['invalid', 'invalid']);
-    const gone: Reading = { candidate: of(15, 1100), stable: of(15, 11_000, 5) };
+    const gone: Counters = { candidate: of(15, 1100), stable: of(15, 11_000, 5) };
     expect(states(read([both(0, 1000, 5), gone]))).toEqual(['invalid', 'counted']);
     const whole = read([both(0, 1000, 5), gone, both(30, 1200, 6)]);
     expect(states(whole)).toEqual(['counted', 'counted']);
@@ -110,11 +110,11 @@ describe('counters', () => {
   });
 
   describe('that are gone', () => {
-    const without = (atS: number, requests: number): Reading => ({
+    const without = (atS: number, requests: number): Counters => ({
       candidate: of(atS, requests),
       stable: of(atS, 10 * requests, 5),
     });
-    const withErrors = (atS: number, requests: number, errors: number): Reading => ({
+    const withErrors = (atS: number, requests: number, errors: number): Counters => ({
       candidate: of(atS, requests, errors),
       stable: of(atS, 10 * requests, 5),
     });
@@ -145,8 +145,8 @@ describe('counters', () => {
       const cut = read([...begun, without(20, 1150), withErrors(25, 1200, 6), without(40, 1250)]);
       expect(states(cut)).toEqual(['invalid', 'counted']);
       // Nothing moved but what was noticed, and a whole answer that cannot be used for the other build's sake clears that.
-      const stableDown = (atS: number): Reading => ({ candidate: { missing: 'down' }, stable: of(atS, 13_000, 7) });
-      const stableCut = (atS: number): Reading => ({ candidate: { missing: 'down' }, stable: of(atS, 13_000) });
+      const stableDown = (atS: number): Counters => ({ candidate: { missing: 'down' }, stable: of(atS, 13_000, 7) });
+      const stableCut = (atS: number): Counters => ({ candidate: { missing: 'down' }, stable: of(atS, 13_000) });
       const seen = read([both(25, 1200, 6), stableCut(30), stableDown(41), stableCut(42)]);
       expect(states(seen)).toEqual(['missing', 'invalid']);
       expect(hasMoved(read([both(25, 1200, 6)]).memory, seen.memory)).toBe(false);
@@ -155,7 +155,7 @@ describe('counters', () => {
   });
 
   it('of a target that is gone are lost, and that is said once', () => {
-    const two = (atS: number, requests: number): Reading => ({
+    const two = (atS: number, requests: number): Counters => ({
       candidate: { targets: { a: target(atS, { requests }), b: target(atS, { requests }) } },
       stable: of(atS, 10 * requests),
     });
@@ -179,7 +179,7 @@ describe('counters', () => {
   });
 
   it('of a target that does not answer are missing, and so are those of no target', () => {
-    const mute: ArmReading = {
+    const mute: ArmCounters = {
       targets: { a: target(15, { requests: 10 }), b: { startedMs: 0, freshMs: 15_000, counters: null } },
     };
     expect(read([both(0, 0), { candidate: mute, stable: of(15, 10) }]).candidate.arm).toEqual({
@@ -194,10 +194,10 @@ describe('counters', () => {
   });
 
   it('of several processes that nobody can tell apart begin anew once they went back, or one is gone', () => {
-    const sum = (atS: number, values: Readonly<Record<string, number>>): ArmReading => ({
+    const sum = (atS: number, values: Readonly<Record<string, number>>): ArmCounters => ({
       targets: { total: { ...target(atS, values, null), several: true } },
     });
-    const pair = (atS: number, values: Readonly<Record<string, number>>): Reading => ({
+    const pair = (atS: number, values: Readonly<Record<string, number>>): Counters => ({
       candidate: sum(atS, values),
       stable: of(atS, 100 * atS),
     });
@@ -216,7 +216,7 @@ describe('counters', () => {
 
 describe('the window', () => {
   it('is the same for both: while one is late nothing moves, and the next difference spans the gap', () => {
-    const late: Reading = { candidate: of(15, 1150), stable: of(6, 10_600) };
+    const late: Counters = { candidate: of(15, 1150), stable: of(6, 10_600) };
     const waiting = read([both(6, 1060), late]);
     expect(states(waiting)).toEqual(['late', 'late']);
     expect(waiting.memory).toEqual(read([both(6, 1060)]).memory);
@@ -233,7 +233,7 @@ describe('the window', () => {
   });
 
   it('begins anew for a stable build that was missing while the candidate went on', () => {
-    const alone: Reading = { candidate: of(15, 1150, 3), stable: { missing: 'down' } };
+    const alone: Counters = { candidate: of(15, 1150, 3), stable: { missing: 'down' } };
     const without = read([both(0, 1000, 0), alone]);
     expect(states(without)).toEqual(['counted', 'missing']);
     expect(errorsOf(without)?.candidate).toEqual({ requests: 150, failures: 3 });
@@ -243,7 +243,7 @@ describe('the window', () => {
   });
 
   it('of a candidate that was missing spans the gap for both', () => {
-    const gap: Reading = { candidate: { missing: 'timeout' }, stable: of(15, 11_500) };
+    const gap: Counters = { candidate: { missing: 'timeout' }, stable: of(15, 11_500) };
     const missing = read([both(0, 1000), gap]);
     expect(states(missing)).toEqual(['missing', 'counted']);
     expect(errorsOf(missing)).toEqual(blockOf([0, 0, 0, 0]));
@@ -251,14 +251,14 @@ describe('the window', () => {
   });
 
   it('of a candidate that comes to be during the rollout begins with both', () => {
-    const before: Reading = { candidate: { targets: {} }, stable: of(0, 10_000) };
+    const before: Counters = { candidate: { targets: {} }, stable: of(0, 10_000) };
     const born = read([before, { ...before, stable: of(15, 11_500) }, both(30, 1300)]);
     expect(states(born)).toEqual(['missing', 'counted']);
     expect(errorsOf(read([both(45, 1450)], born.memory))).toEqual(blockOf([0, 150, 0, 1500]));
   });
 
   it('of a candidate alone, by plan, needs no stable build', () => {
-    const alone = (atS: number, requests: number): Reading => ({ candidate: of(atS, requests), stable: { absent: true } });
+    const alone = (atS: number, requests: number): Counters => ({ candidate: of(atS, requests), stable: { absent: true } });
     expect(states(read([both(0, 1000), alone(15, 1100), alone(30, 1300)]))).toEqual(['counted', 'absent']);
   });
 
@@ -284,7 +284,7 @@ describe('blocks', () => {
   });
 
   const SLOW: MetricCounters = { metric: 'slow', requests: 'le:+Inf', failures: 'le:0.5', counts: 'slower' };
-  const buckets = (atS: number, counts: Readonly<Record<string, number>>): ArmReading => one(target(atS, counts));
+  const buckets = (atS: number, counts: Readonly<Record<string, number>>): ArmCounters => one(target(atS, counts));
   const slow = (candidate: Readonly<Record<string, number>>, stable = candidate) => {
     const zeros = (counts: Readonly<Record<string, number>>) => Object.fromEntries(Object.keys(counts).map((name) => [name, 0]));
     const delta = read([

@@ -4,7 +4,7 @@ import { seeded } from '../../../../src/backtest/trace-split.ts';
 import { comparisonOf } from '../../../../src/core/gates/comparison.ts';
 import { gatePollOf } from '../../../../src/core/gates/counting/counter-blocks.ts';
 import {
-  type ArmReading,
+  type ArmCounters,
   type CounterMemory,
   counterMemorySchema,
   countersSince,
@@ -14,8 +14,8 @@ import { RESTARTS } from '../../../../src/core/gates/counting/metric-counters.ts
 import { pollEveryMs } from '../../../../src/core/gates/counting/poll.ts';
 import { type Evidence, feed, openEvidence } from '../../../../src/core/gates/evidence/evidence.ts';
 import { WHOLE } from '../../../../src/core/gates/gate-settings.ts';
-import { culprits, standingText } from '../../../../src/core/gates/verdict/culprits.ts';
-import { judge } from '../../../../src/core/gates/verdict/verdict.ts';
+import { blameOf, standingText } from '../../../../src/core/gates/verdict/blamed.ts';
+import { judgeEvidence } from '../../../../src/core/gates/verdict/evidence-verdict.ts';
 
 const SEED = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
 const RUNS = 100;
@@ -37,7 +37,7 @@ const { settings } = comparisonOf(
 );
 
 /** A build as locations count it: its requests at the first, and how often each of them saw it go down. */
-function watched(atMs: number, requests: number, downs: readonly (number | null)[]): ArmReading {
+function watched(atMs: number, requests: number, downs: readonly (number | null)[]): ArmCounters {
   const targets = downs.map((times, index) => {
     const counters = [{ counter: 'requests', slice: '', value: index === 0 ? requests : 0 }];
     return [`location ${index}`, { startedMs: null, freshMs: atMs, counters, downs: times }] as const;
@@ -91,7 +91,7 @@ describe('a build that crashes and comes back while the stable build does not', 
     const ended = rollout(moments, [], HOUR_S);
     expect(isBack(ended)).toBe(true);
     expect(ended.crashes).toBeLessThanOrEqual(most);
-    const { heaviest } = culprits(settings, ended.evidence);
+    const { heaviest } = blameOf(settings, ended.evidence);
     expect(heaviest.metric).toBe(RESTARTS);
     expect(standingText(heaviest)).toMatch(/^restarts: the candidate went down \d+ times in \d+ s, the stable build not once$/);
   });
@@ -99,7 +99,7 @@ describe('a build that crashes and comes back while the stable build does not', 
   it('once only is not taken back, and is not believed before a whole new time of proof', () => {
     const { evidence } = rollout([100], [], 130);
     expect(evidence.crossed).toBeNull();
-    expect(judge(settings, evidence, { nowMs: evidence.atMs, nextShare: 1 })).toMatchObject({ verdict: 'hold' });
+    expect(judgeEvidence(settings, evidence, { nowMs: evidence.atMs, nextShare: 1 })).toMatchObject({ verdict: 'hold' });
     expect(evidence.gates['errors']?.blocks).toBeLessThan(3);
   });
 });
@@ -123,7 +123,7 @@ describe('false alarms by crashes', () => {
 });
 
 describe('what is counted', () => {
-  const since = (before: ArmReading, after: ArmReading) => {
+  const since = (before: ArmCounters, after: ArmCounters) => {
     const first = countersSince(NO_COUNTERS, { candidate: before, stable: watched(1000, 0, [0]) }, 2000);
     return countersSince(first.memory, { candidate: after, stable: watched(6000, 0, [0]) }, 2000).candidate;
   };

@@ -5,9 +5,9 @@ import {
   BETTER_BY,
   type Block,
   betLogFactor,
-  certificateLogFactor,
   countLogFactor,
   grow,
+  harmBoundLogFactor,
   LOG_NOTHING,
   logSumExp,
   type Margin,
@@ -48,11 +48,11 @@ describe('our own vectors', () => {
     expect(countLogFactor(blockOf([0, 150, 0, 14_850]), TOLERATED, 5)).toBeCloseTo(-0.282857142857, EXACT);
   });
 
-  it('of the count process from the first block, and of the certificate', () => {
+  it('of the count process from the first block, and of the non-inferiority bound', () => {
     const count: number[] = [];
-    const certificate: number[] = [];
+    const bound: number[] = [];
     let ofCount = new Array<number>(WORSE_BY.length).fill(-Math.log(WORSE_BY.length));
-    let ofCertificate = new Array<number>(BETTER_BY.length).fill(-Math.log(BETTER_BY.length));
+    let ofBound = new Array<number>(BETTER_BY.length).fill(-Math.log(BETTER_BY.length));
     for (const counts of OUR_BLOCKS) {
       const block = blockOf(counts);
       ofCount = grow(
@@ -61,18 +61,18 @@ describe('our own vectors', () => {
         WORSE_BY.map((by) => countLogFactor(block, TOLERATED, by)),
       );
       const harm = { times: 2, plus: 0.01 };
-      ofCertificate = grow(
-        ofCertificate,
+      ofBound = grow(
+        ofBound,
         0,
-        BETTER_BY.map((by) => certificateLogFactor(block, harm, by)),
+        BETTER_BY.map((by) => harmBoundLogFactor(block, harm, by)),
       );
       count.push(mixtureLogE(ofCount, 0));
-      certificate.push(logSumExp(ofCertificate));
+      bound.push(logSumExp(ofBound));
     }
     const expectedCount = [-0.277230838739, -0.980601232291, 2.06361186245, 3.96883911581, 11.9076416382];
-    const expectedCertificate = [-0.183920551471, 0.938132894832, -0.792008004278, -1.19488914625, -2.84902344042];
+    const expectedBound = [-0.183920551471, 0.938132894832, -0.792008004278, -1.19488914625, -2.84902344042];
     for (const [index, value] of expectedCount.entries()) expect(count[index]).toBeCloseTo(value, EXACT);
-    for (const [index, value] of expectedCertificate.entries()) expect(certificate[index]).toBeCloseTo(value, EXACT);
+    for (const [index, value] of expectedBound.entries()) expect(bound[index]).toBeCloseTo(value, EXACT);
   });
 });
 
@@ -188,22 +188,22 @@ describe('while nothing is worse than the margin, the mean is at most 1, enumera
     expect(worst).toBeLessThanOrEqual(1 + ROUNDING);
   });
 
-  it('of the share factor where failures come in clumps of 20 that fall on one build or the other', () => {
-    // Clumps as such: each falls on the candidate with its fair chance; how many there are does not matter.
+  it('of the share factor where failures come in clusters of 20 that fall on one build or the other', () => {
+    // Clusters as such: each falls on the candidate with its fair chance; how many there are does not matter.
     const [nc, nb] = [50, 150];
     const fair = (1.2 * 0.25) / (0.75 + 1.2 * 0.25);
     for (const bet of BETS)
-      for (const clumps of [1, 2, 5]) {
+      for (const clusters of [1, 2, 5]) {
         let mean = 0;
-        for (let ours = 0; ours <= clumps; ours += 1) {
-          const block = blockOf([ours * 20, nc, (clumps - ours) * 20, nb]);
-          mean += Math.exp(logBinomial(ours, clumps, fair) + share(block, { times: 1.2, plus: 0 }, bet));
+        for (let ours = 0; ours <= clusters; ours += 1) {
+          const block = blockOf([ours * 20, nc, (clusters - ours) * 20, nb]);
+          mean += Math.exp(logBinomial(ours, clusters, fair) + share(block, { times: 1.2, plus: 0 }, bet));
         }
         expect(mean).toBeLessThanOrEqual(1 + ROUNDING);
       }
   });
 
-  it.each(BETS)('of the absolute factor with a bet of %f, clumped or not', (bet) => {
+  it.each(BETS)('of the absolute factor with a bet of %f, clustered or not', (bet) => {
     const absolute = (block: Block) => betLogFactor(block.candidate.failures / block.candidate.requests / 0.01, bet);
     for (const nc of [1, 40, 300]) {
       for (const pc of [0.01, 0.005, 0]) expect(meanOf(nc, 0, pc, 0, absolute)).toBeLessThanOrEqual(1 + ROUNDING);
@@ -223,14 +223,14 @@ describe('while nothing is worse than the margin, the mean is at most 1, enumera
     }
   });
 
-  it.each(BETTER_BY)('of the certificate that expects %f of the harm, while there is harm', (betterBy) => {
+  it.each(BETTER_BY)('of the non-inferiority bound that expects %f of the harm, while there is harm', (betterBy) => {
     let worst = 0;
     for (const [nc, nb] of SIZES)
       for (const pb of RATES)
         for (const plus of [0.01, 0.001])
           for (const more of [1, 1.5]) {
             const pc = Math.min(1, (2 * pb + plus) * more);
-            const factor = (block: Block) => certificateLogFactor(block, { times: 2, plus }, betterBy);
+            const factor = (block: Block) => harmBoundLogFactor(block, { times: 2, plus }, betterBy);
             worst = Math.max(worst, meanOf(nc, nb, pc, pb, factor));
           }
     expect(worst).toBeLessThanOrEqual(1 + ROUNDING);

@@ -1,10 +1,10 @@
-/** Chance: over many rollouts, false alarms stay below alpha and false certificates below beta, however often one looks. */
+/** Chance: over many rollouts, false alarms stay below alpha and false non-inferiority bounds below beta, however often one looks. */
 import { describe, expect, it } from 'vitest';
 import { seeded } from '../../../../src/backtest/trace-split.ts';
 import { usualLimit } from '../../../../src/core/gates/comparison.ts';
 import { feed, streamsOf } from '../../../../src/core/gates/evidence/evidence.ts';
 import { streamLogC } from '../../../../src/core/gates/evidence/evidence-stream.ts';
-import { certificateLogC, type GateSettings, WHOLE } from '../../../../src/core/gates/gate-settings.ts';
+import { type GateSettings, harmBoundLogC, WHOLE } from '../../../../src/core/gates/gate-settings.ts';
 import { binomial, blockOf, type Counts, counted, fed, settingsOf, whole } from '../verdict/judged.ts';
 
 const SEED = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
@@ -78,17 +78,17 @@ describe('false alarms, exactly at the margin', () => {
     }
   });
 
-  it('are at most alpha where failures come in clumps of 20', () => {
+  it('are at most alpha where failures come in clusters of 20', () => {
     const traffic: Traffic = { share: 0.1, requests: 5000, stableRate: () => 0.001 / 20, rate: (rate) => 1.2 * rate };
     const settings = settingsOf({ alpha: ALPHA });
     let found = 0;
     for (let run = 0; run < RUNS; run += 1) {
       const random = seeded(SEED * 1000 + run);
-      const clumps = Array.from({ length: POLLS }, (_, poll) => {
+      const clusters = Array.from({ length: POLLS }, (_, poll) => {
         const [kc, nc, kb, nb] = countsOf(traffic, random, poll);
         return whole([Math.min(nc, 20 * kc), nc, Math.min(nb, 20 * kb), nb]);
       });
-      if (fed(settings, clumps, traffic.share).crossed !== null) found += 1;
+      if (fed(settings, clusters, traffic.share).crossed !== null) found += 1;
     }
     expect(found, `seed ${SEED}`).toBeLessThanOrEqual(atMost(ALPHA));
   });
@@ -138,7 +138,7 @@ describe('tenants that fail whatever serves them', () => {
   });
 });
 
-describe('false certificates, exactly at the harm', () => {
+describe('false non-inferiority bounds, exactly at the harm', () => {
   it.each([
     [0.01, 0.01],
     [0.5, 0.001],
@@ -146,7 +146,7 @@ describe('false certificates, exactly at the harm', () => {
     const traffic: Traffic = { share, requests: 6000, stableRate: () => 0.001, rate: (rate) => 2 * rate + plus };
     const settings = settingsOf({}, { dispersion: 1 });
     const [metric] = settings.metrics;
-    const need = certificateLogC(settings);
+    const need = harmBoundLogC(settings);
     const found = runs(settings, traffic, SEED, (evidence) => {
       const [stream] = metric === undefined ? [] : streamsOf(evidence, metric);
       return stream !== undefined && streamLogC(stream) >= need;

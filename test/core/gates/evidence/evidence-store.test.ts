@@ -67,7 +67,7 @@ describe('evidence that is written down', () => {
       event: {
         type: 'polled',
         atMs: 0,
-        verdict: 'not-yet',
+        verdict: 'hold',
         watchedMs: 0,
         missingMs: 0,
         advance: true,

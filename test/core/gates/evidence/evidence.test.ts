@@ -25,7 +25,7 @@ import {
   WHOLE,
   weighted,
 } from '../../../../src/core/gates/gate-settings.ts';
-import { culprits, standings, standingText } from '../../../../src/core/gates/verdict/culprits.ts';
+import { blameOf, standings, standingText } from '../../../../src/core/gates/verdict/blamed.ts';
 import { blockOf, type Counts, counted, ERRORS, fed, settingsOf, whole } from '../verdict/judged.ts';
 
 const BLOCKS: readonly Counts[] = [
@@ -84,7 +84,7 @@ describe('our own vectors, poll by poll', () => {
     );
   });
 
-  it('of the certificate', () => {
+  it('of the non-inferiority bound', () => {
     const expected = [-0.183920551471, 0.938132894832, -0.792008004278, -1.19488914625, -2.84902344042];
     expectVector(
       alongBlocks(settingsOf(HORIZON, { dispersion: 1 }), (evidence) => streamLogC(stream(evidence))),
@@ -329,7 +329,7 @@ describe('one bad slice of many', () => {
       evidence = feed(settings, evidence, { atMs: evidence.atMs + 15_000, gates: { errors: poll(failures) } });
     }
     expect(bad).toBeLessThan(10);
-    const blame = culprits(settings, evidence);
+    const blame = blameOf(settings, evidence);
     expect(blame.heaviest.slice).toBe('tenant-42');
     expect([...blame.confirmed, ...blame.suspects].filter(({ slice }) => slice !== null).map(({ slice }) => slice)).toEqual([
       'tenant-42',

@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { seeded } from '../../../../src/backtest/trace-split.ts';
 import type { SliceBlocks } from '../../../../src/core/gates/counting/poll.ts';
-import { certificates } from '../../../../src/core/gates/evidence/certificate.ts';
 import type { Block } from '../../../../src/core/gates/evidence/e-process.ts';
 import { type Evidence, feed, openEvidence } from '../../../../src/core/gates/evidence/evidence.ts';
+import { harmBounds } from '../../../../src/core/gates/evidence/non-inferiority.ts';
 import { type GateSettings, type JudgedMetric, SETTINGS_DEFAULTS, WHOLE } from '../../../../src/core/gates/gate-settings.ts';
 import { binomial, blockOf, ERRORS } from '../verdict/judged.ts';
 
@@ -55,10 +55,10 @@ describe('nobody is taken back for a status', () => {
     );
   });
 
-  it('where nothing serves beside it, and no certificate speaks of it there', () => {
+  it('where nothing serves beside it, and no non-inferiority bound speaks of it there', () => {
     const settings = settingsWith();
     expect(secondsUntilCrossed(settings, 1, 300, () => ({ [WHOLE]: blockOf([500, 1000, 0, 0]) }))).toBe(Number.POSITIVE_INFINITY);
-    const names = certificates(settings, openEvidence(settings, { atMs: 0, share: 1 })).map(({ metric }) => metric.metric);
+    const names = harmBounds(settings, openEvidence(settings, { atMs: 0, share: 1 })).map(({ metric }) => metric.metric);
     expect(names).toEqual(['errors']);
   });
 

@@ -1,7 +1,7 @@
 /** Forecasts: the limit that no rule beats, and what our gate will take at this traffic. */
 import { describe, expect, it } from 'vitest';
 import { comparisonOf } from '../../../../src/core/gates/comparison.ts';
-import { requestsToCertify } from '../../../../src/core/gates/evidence/certificate.ts';
+import { requestsToRuleOut } from '../../../../src/core/gates/evidence/non-inferiority.ts';
 import { detection, forecast, informationLimit } from '../../../../src/core/gates/verdict/forecast.ts';
 import { ERRORS, settingsOf } from './judged.ts';
 
@@ -47,13 +47,13 @@ describe('a forecast', () => {
   it('says about how many requests a healthy build needs before the next step', () => {
     const independent = settingsOf({}, { dispersion: 1 });
     // Where nothing fails, ln 20 over the harm is the floor; the mixture costs a little more.
-    const floor = requestsToCertify(independent, independent.metrics[0] ?? ERRORS, 0.01, 0);
+    const floor = requestsToRuleOut(independent, independent.metrics[0] ?? ERRORS, 0.01, 0);
     expect(floor).toBeGreaterThan(299);
     expect(floor).toBeLessThan(450);
-    const needed = requestsToCertify(SETTINGS, ERRORS, 0.01, 0);
+    const needed = requestsToRuleOut(SETTINGS, ERRORS, 0.01, 0);
     expect(needed / floor).toBeCloseTo(4, 1);
-    expect(requestsToCertify(SETTINGS, { ...ERRORS, limit: null }, 1, 0)).toBe(Number.POSITIVE_INFINITY);
-    expect(requestsToCertify(SETTINGS, ERRORS, 0, 0)).toBe(Number.POSITIVE_INFINITY);
+    expect(requestsToRuleOut(SETTINGS, { ...ERRORS, limit: null }, 1, 0)).toBe(Number.POSITIVE_INFINITY);
+    expect(requestsToRuleOut(SETTINGS, ERRORS, 0, 0)).toBe(Number.POSITIVE_INFINITY);
   });
 
   it('names everything that the gate goes back for, and of the bounds of latency the first and the last', () => {

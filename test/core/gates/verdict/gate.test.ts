@@ -8,11 +8,11 @@ import {
   fractionSchema,
   type GateMemory,
   gateLimitsSchema,
-  judgeAll,
   judgeGate,
   type Measurement,
   parseDuration,
 } from '../../../../src/core/gates/verdict/gate.ts';
+import { judgeAll } from '../../../../src/core/gates/verdict/verdict.ts';
 import { countText, fractionText, msText } from '../../../../src/core/text.ts';
 
 const SEED = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
@@ -36,14 +36,14 @@ const verdictOf = (requests: number, errors: number, limits = LIMITS) => verdict
 
 describe('a limit of 1 % with at least 100 requests', () => {
   it.each([
-    [0, 0, 'not-yet'],
-    [99, 0, 'not-yet'],
+    [0, 0, 'hold'],
+    [99, 0, 'hold'],
     [100, 0, 'pass'],
     [100, 1, 'pass'],
     [100, 2, 'fail'],
-    [99, 1, 'not-yet'],
+    [99, 1, 'hold'],
     [2, 2, 'fail'],
-    [1, 1, 'not-yet'],
+    [1, 1, 'hold'],
     [10_000, 100, 'pass'],
     [10_000, 101, 'fail'],
   ])('judges %i requests with %i errors as %s', (requests, errors, verdict) => {
@@ -51,13 +51,13 @@ describe('a limit of 1 % with at least 100 requests', () => {
   });
 
   it('fails as soon as 100 requests could not keep the limit any more, not only at the hundredth', () => {
-    expect(verdicts([total(1, 1), total(2, 2)])).toEqual(['not-yet', 'fail']);
+    expect(verdicts([total(1, 1), total(2, 2)])).toEqual(['hold', 'fail']);
   });
 
   it('says counts, percentage and limit, and what is missing', () => {
     const [waiting, failed, passed] = [total(40, 1), total(40, 3), total(500, 1)].map((one) => judged([one])[0]);
     expect(waiting).toEqual({
-      verdict: 'not-yet',
+      verdict: 'hold',
       why: 'needs 60 more requests; 1 of 40 (2.5 %) failed, limit 1 %',
       requests: 40,
       errors: 1,
@@ -86,9 +86,9 @@ describe('what is neither health nor failure', () => {
   ] as const;
 
   it.each(nonsense)('%s is not yet, and is forgotten', (_what, measurement) => {
-    expect(verdicts([measurement])).toEqual(['not-yet']);
-    expect(verdicts([measurement, total(200, 0)])).toEqual(['not-yet', 'pass']);
-    expect(verdicts([total(200, 0), measurement])).toEqual(['pass', 'not-yet']);
+    expect(verdicts([measurement])).toEqual(['hold']);
+    expect(verdicts([measurement, total(200, 0)])).toEqual(['hold', 'pass']);
+    expect(verdicts([total(200, 0), measurement])).toEqual(['pass', 'hold']);
     expect(judgeGate(LIMITS, FRESH, measurement).memory).toEqual(FRESH);
   });
 
@@ -99,30 +99,30 @@ describe('what is neither health nor failure', () => {
 
   it('errors that are counted a moment before their requests are not yet, though both totals make sense', () => {
     const [result] = judged([total(101, 3)], LIMITS, emptyMemory(total(100, 0)));
-    expect(result).toEqual({ verdict: 'not-yet', why: '3 errors but only 1 requests so far', requests: 1, errors: 3 });
+    expect(result).toEqual({ verdict: 'hold', why: '3 errors but only 1 requests so far', requests: 1, errors: 3 });
   });
 
   it.each([
     ['a limit', { max: Number.NaN, minRequests: 100 }],
     ['a minimum', { max: 0.01, minRequests: Number.NaN }],
   ])('%s that is no number passes nothing', (_what, limits) => {
-    expect(verdictOf(1000, 0, limits)).toBe('not-yet');
+    expect(verdictOf(1000, 0, limits)).toBe('hold');
   });
 
   it('no request passes nothing, even where none is required', () => {
-    expect(verdictOf(0, 0, { max: 0.01, minRequests: 0 })).toBe('not-yet');
+    expect(verdictOf(0, 0, { max: 0.01, minRequests: 0 })).toBe('hold');
   });
 });
 
 describe('totals', () => {
   it('count from the beginning of the bake', () => {
     const began = emptyMemory(total(1000, 500));
-    expect(verdicts([total(1099, 500), total(1100, 501), total(1100, 502)], LIMITS, began)).toEqual(['not-yet', 'pass', 'fail']);
+    expect(verdicts([total(1099, 500), total(1100, 501), total(1100, 502)], LIMITS, began)).toEqual(['hold', 'pass', 'fail']);
   });
 
   it('count from the first counts where nothing was known at the beginning', () => {
     const results = judged([total(1000, 500), total(1100, 500)], LIMITS, emptyMemory(null));
-    expect(results.map((one) => one.verdict)).toEqual(['not-yet', 'pass']);
+    expect(results.map((one) => one.verdict)).toEqual(['hold', 'pass']);
     expect(results[0]?.why).toBe('first counts seen just now');
   });
 
@@ -134,7 +134,7 @@ describe('totals', () => {
     const began = emptyMemory(total(500, 2));
     const on = total(back.requests + 100, back.errors);
     const results = judged([back, on, total(on.requests, on.errors + 2)], LIMITS, began);
-    expect(results.map((one) => one.verdict)).toEqual(['not-yet', 'pass', 'fail']);
+    expect(results.map((one) => one.verdict)).toEqual(['hold', 'pass', 'fail']);
     expect(results[0]?.why).toContain('went back');
   });
 
@@ -145,8 +145,8 @@ describe('totals', () => {
 
 describe('samples', () => {
   it('add up over the polls', () => {
-    expect(verdicts([sample(50, 0), sample(49, 1), sample(1, 0)])).toEqual(['not-yet', 'not-yet', 'pass']);
-    expect(verdicts([sample(50, 1), sample(5, 1)])).toEqual(['not-yet', 'fail']);
+    expect(verdicts([sample(50, 0), sample(49, 1), sample(1, 0)])).toEqual(['hold', 'hold', 'pass']);
+    expect(verdicts([sample(50, 1), sample(5, 1)])).toEqual(['hold', 'fail']);
   });
 
   it('have no beginning: a baseline of samples is none', () => {
@@ -156,12 +156,14 @@ describe('samples', () => {
 
 describe('all gates together', () => {
   it.each([
-    [[], 'not-yet'],
+    [[], 'hold'],
     [['pass'], 'pass'],
     [['pass', 'pass'], 'pass'],
-    [['pass', 'not-yet'], 'not-yet'],
-    [['not-yet', 'fail'], 'fail'],
+    [['pass', 'hold'], 'hold'],
+    [['hold', 'fail'], 'fail'],
     [['pass', 'fail'], 'fail'],
+    [['hold', 'give-up', 'pass'], 'give-up'],
+    [['give-up', 'fail'], 'fail'],
   ] as const)('%j say %s', (all, verdict) => {
     expect(judgeAll(all.map((one) => ({ verdict: one })))).toBe(verdict);
   });
@@ -181,7 +183,7 @@ describe(`any counts (seed ${SEED})`, () => {
         const [requests, errors] = [Math.max(one, other), Math.min(one, other)];
         const least = BigInt(Math.max(requests, minRequests)) * BigInt(limit.millionths);
         const broken = BigInt(errors) * 1_000_000n > least;
-        const wanted = broken ? 'fail' : requests >= minRequests ? 'pass' : 'not-yet';
+        const wanted = broken ? 'fail' : requests >= minRequests ? 'pass' : 'hold';
         expect(verdictOf(requests, errors, { max, minRequests })).toBe(wanted);
       }),
       { seed: SEED, numRuns: 3000 },
@@ -212,7 +214,7 @@ describe(`any counts (seed ${SEED})`, () => {
       fc.property(fc.array(measurement, { maxLength: 12 }), (all) => {
         for (const [index, one] of judged(all, LIMITS, emptyMemory(null)).entries()) {
           const now = all[index];
-          if (one.verdict === 'not-yet') continue;
+          if (one.verdict === 'hold') continue;
           expect(now).toBeDefined();
           if (now === undefined || 'missing' in now) throw new Error('missing data was judged');
           expect(Number.isFinite(now.requests) && now.errors <= now.requests && now.errors >= 0).toBe(true);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type GatePoll, type Poll, unusable } from '../../../../src/core/gates/counting/poll.ts';
 import { beginStep, type Evidence, feed } from '../../../../src/core/gates/evidence/evidence.ts';
 import { type GateSettings, METRIC_DEFAULTS, WHOLE } from '../../../../src/core/gates/gate-settings.ts';
-import { judge, progress, type Verdict } from '../../../../src/core/gates/verdict/verdict.ts';
+import { type EvidenceVerdict, judgeEvidence, progress } from '../../../../src/core/gates/verdict/evidence-verdict.ts';
 import { blockOf, type Counts, counted, ERRORS, fed, settingsOf, whole } from './judged.ts';
 
 const SEED = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
@@ -15,36 +15,36 @@ const healthy = (polls: number) => Array.from({ length: polls }, () => whole(HEA
 /** Enough for an advance at 5 %. */
 const ENOUGH = 20;
 
-function verdictOf(evidence: Evidence, settings: GateSettings = SETTINGS): Verdict {
-  return judge(settings, evidence, { nowMs: evidence.atMs, nextShare: 0.25 });
+function verdictOf(evidence: Evidence, settings: GateSettings = SETTINGS): EvidenceVerdict {
+  return judgeEvidence(settings, evidence, { nowMs: evidence.atMs, nextShare: 0.25 });
 }
 
 /** The verdict after healthy polls and then these, 15 s apart. */
-function afterHealth(polls: readonly GatePoll[], settings: GateSettings = SETTINGS, share = SHARE): Verdict {
+function afterHealth(polls: readonly GatePoll[], settings: GateSettings = SETTINGS, share = SHARE): EvidenceVerdict {
   return verdictOf(fed(settings, [...healthy(ENOUGH), ...polls], share), settings);
 }
 
-function afterHealthOf(polls: readonly GatePoll[], settings: GateSettings): Verdict {
+function afterHealthOf(polls: readonly GatePoll[], settings: GateSettings): EvidenceVerdict {
   return verdictOf(fed(settings, polls, SHARE), settings);
 }
 
-function reasonsOf(verdict: Verdict): string {
+function reasonsOf(verdict: EvidenceVerdict): string {
   return verdict.verdict === 'hold' ? verdict.reasons.map(({ why }) => why).join('\n') : verdict.verdict;
 }
 
 describe('an advance', () => {
   it('says what was ruled out, how surely, and the worst that it still allows', () => {
     const verdict = afterHealth([]);
-    expect(verdict).toMatchObject({ verdict: 'advance', confidence: 0.95, unverified: [] });
-    if (verdict.verdict !== 'advance') return;
+    expect(verdict).toMatchObject({ verdict: 'pass', confidence: 0.95, unverified: [] });
+    if (verdict.verdict !== 'pass') return;
     expect(verdict.why).toBe(
       '95 % sure: errors fails less than 2 x stable + 0.5 % (20 of 15000 (0.13 %) seen, dispersion 4); ' +
         'at most 1.5 extra failures a second at the next step',
     );
     // 1,000 requests a second, a quarter of them next, at most 0.5 points and once more what stable fails.
     expect(verdict.bounds[0]?.extraPerSecond).toBeCloseTo(250 * (0.005 + 14 / 14_250), 9);
-    expect(judge(SETTINGS, fed(SETTINGS, healthy(ENOUGH), SHARE), { nowMs: 300_000, nextShare: null })).toMatchObject({
-      verdict: 'advance',
+    expect(judgeEvidence(SETTINGS, fed(SETTINGS, healthy(ENOUGH), SHARE), { nowMs: 300_000, nextShare: null })).toMatchObject({
+      verdict: 'pass',
       why: expect.stringMatching(/dispersion 4\)$/),
       bounds: [{ extraPerSecond: null }],
     });
@@ -65,10 +65,10 @@ describe('an advance', () => {
   it('needs the least time at a step, and says until when', () => {
     const verdict = verdictOf(fed(SETTINGS, healthy(11), SHARE));
     expect(verdict).toMatchObject({ verdict: 'hold', why: 'watched for 2m45s of 3m', untilMs: 180_000 });
-    expect(verdictOf(fed(SETTINGS, healthy(12), SHARE)).verdict).toBe('advance');
+    expect(verdictOf(fed(SETTINGS, healthy(12), SHARE)).verdict).toBe('pass');
   });
 
-  it('needs a certificate of this step: what was seen before another share began counts no more', () => {
+  it('needs a non-inferiority bound of this step: what was seen before another share began counts no more', () => {
     const before = fed(SETTINGS, healthy(ENOUGH), SHARE);
     const next = beginStep(SETTINGS, before, { atMs: before.atMs, share: 0.25 });
     expect(verdictOf(next).verdict).toBe('hold');
@@ -90,7 +90,7 @@ describe('an advance', () => {
     };
     const polls = Array.from({ length: 12 }, () => alone);
     const verdict = verdictOf(fed(SETTINGS, polls, 1));
-    expect(verdict).toMatchObject({ verdict: 'advance' });
+    expect(verdict).toMatchObject({ verdict: 'pass' });
     expect(verdict.why).toMatch(/less than 1 %, with nothing to compare it with/);
     const unlimited = settingsOf({}, { limit: null });
     expect(reasonsOf(verdictOf(fed(unlimited, polls, 1), unlimited))).toMatch(/no gate here can prove health/);
@@ -100,15 +100,15 @@ describe('an advance', () => {
 describe('a way back', () => {
   it('names metric, counts, the chance of a false alarm and when the evidence was enough', () => {
     const verdict = afterHealth(Array.from({ length: 8 }, () => whole([150, 750, 14, 14_250])));
-    expect(verdict).toMatchObject({ verdict: 'rollback', grounds: 'evidence', falseAlarm: 0.01 });
+    expect(verdict).toMatchObject({ verdict: 'fail', falseAlarm: 0.01 });
     expect(verdict.why).toMatch(/^errors: \d+ of \d+ \([\d.]+ %\) against .* at most once in 100 rollouts$/);
-    expect(progress(SETTINGS, fed(SETTINGS, healthy(ENOUGH), SHARE))).toMatchObject({ on: 1 });
+    expect(progress(SETTINGS, fed(SETTINGS, healthy(ENOUGH), SHARE))).toMatchObject({ pass: 1 });
   });
 
   it('comes at the second poll when everything fails at 1 % of the traffic', () => {
     const broken = Array.from({ length: 2 }, () => whole([150, 150, 15, 14_850]));
     expect(verdictOf(fed(SETTINGS, broken.slice(0, 1), 0.01)).verdict).toBe('hold');
-    expect(verdictOf(fed(SETTINGS, broken, 0.01)).verdict).toBe('rollback');
+    expect(verdictOf(fed(SETTINGS, broken, 0.01)).verdict).toBe('fail');
   });
 
   it('is never an advance while the evidence is half-way there, or while the newest requests fail', () => {
@@ -116,7 +116,7 @@ describe('a way back', () => {
     expect(young.crossed).toBeNull();
     expect(verdictOf(young).logE).toBeGreaterThan(-Math.log(0.01) / 2);
     expect(reasonsOf(verdictOf(young))).toMatch(/more than half-way/);
-    // After an hour of health the certificate outweighs one bad block by far, and the evidence has only begun.
+    // After an hour of health the non-inferiority bound outweighs one bad block by far, and the evidence has only begun.
     const long = fed(SETTINGS, [...healthy(240), whole([40, 750, 14, 14_250])], SHARE);
     expect(reasonsOf(verdictOf(long))).toBe('errors: 40 of 750 (5.33 %) of the newest requests failed');
   });
@@ -176,11 +176,11 @@ describe('no path leads on from', () => {
 
   it('a last poll that is too old, or from the future', () => {
     const evidence = fed(SETTINGS, healthy(ENOUGH), SHARE);
-    const at = (nowMs: number) => reasonsOf(judge(SETTINGS, evidence, { nowMs, nextShare: 0.25 }));
-    expect(at(evidence.atMs + 30_000)).toBe('advance');
+    const at = (nowMs: number) => reasonsOf(judgeEvidence(SETTINGS, evidence, { nowMs, nextShare: 0.25 }));
+    expect(at(evidence.atMs + 30_000)).toBe('pass');
     expect(at(evidence.atMs + 30_001)).toMatch(/the last poll is 30s old/);
     expect(at(evidence.atMs - 1)).toMatch(/from the future/);
-    expect(at(Number.NaN)).not.toBe('advance');
+    expect(at(Number.NaN)).not.toBe('pass');
   });
 
   it('nothing at all', () => {
@@ -218,7 +218,7 @@ describe('no path leads on from', () => {
           (evidence, [poll, ms]) => feed(SETTINGS, evidence, { atMs: evidence.atMs + ms, gates: { errors: poll } }),
           start,
         );
-        expect(verdictOf(end).verdict, `seed ${seed}`).not.toBe('advance');
+        expect(verdictOf(end).verdict, `seed ${seed}`).not.toBe('pass');
       }),
       { seed, numRuns: 100 },
     );
@@ -226,7 +226,7 @@ describe('no path leads on from', () => {
 });
 
 describe('progress', () => {
-  const on = (evidence: Evidence, settings: GateSettings = SETTINGS) => progress(settings, evidence).on;
+  const on = (evidence: Evidence, settings: GateSettings = SETTINGS) => progress(settings, evidence).pass;
 
   it('is as far as whatever is furthest behind: time, blocks, requests', () => {
     expect(on(fed(SETTINGS, healthy(6), SHARE))).toBeCloseTo(0.5, 12);
@@ -249,17 +249,18 @@ describe('progress', () => {
       expect(on(fed(SETTINGS, [...good, poll], SHARE))).toBe(0);
     expect(on(fed(SETTINGS, [...good, ...good.map(() => whole([75, 750, 1425, 14_250]))], SHARE))).toBe(0);
     const evidence = fed(SETTINGS, good, SHARE);
-    expect([30_000, 30_001].map((ms) => progress(SETTINGS, evidence, evidence.atMs + ms).on)).toEqual([1, 0]);
+    expect([30_000, 30_001].map((ms) => progress(SETTINGS, evidence, evidence.atMs + ms).pass)).toEqual([1, 0]);
   });
 
-  it('is whole exactly where the verdict is to go on', () => {
+  it('is whole exactly where the verdict is pass', () => {
     const seed = SEED;
     const some = fc.constantFrom(whole(HEALTHY), whole(HEALTHY), whole([30, 750, 14, 14_250]), unusable('late', 'nothing newer'));
     fc.assert(
       fc.property(fc.array(some, { maxLength: 30 }), (polls) => {
         const evidence = fed(SETTINGS, polls, SHARE);
         const verdict = verdictOf(evidence);
-        if (verdict.verdict !== 'rollback') expect(on(evidence) === 1, `seed ${seed}`).toBe(verdict.verdict === 'advance');
+        if (verdict.verdict === 'pass' || verdict.verdict === 'hold')
+          expect(on(evidence) === 1, `seed ${seed}`).toBe(verdict.verdict === 'pass');
       }),
       { seed, numRuns: 200 },
     );
@@ -269,13 +270,14 @@ describe('progress', () => {
 describe('what is missing', () => {
   const row = (poll: GatePoll, polls: number) => afterHealth(Array.from({ length: polls }, () => poll));
 
-  it('of the candidate alone: holds at once and goes back after a minute', () => {
-    expect([1, 3, 4].map((polls) => row(candidateMissing, polls).verdict)).toEqual(['hold', 'hold', 'rollback']);
-    expect(row(candidateMissing, 4)).toMatchObject({ grounds: 'missing', falseAlarm: null });
+  it('of the candidate alone: holds at once and gives up after a minute', () => {
+    expect([1, 3, 4].map((polls) => row(candidateMissing, polls).verdict)).toEqual(['hold', 'hold', 'give-up']);
+    expect(row(candidateMissing, 4)).toMatchObject({ grounds: 'missing' });
+    expect(row(candidateMissing, 4)).not.toHaveProperty('falseAlarm');
   });
 
-  it('of both: holds, and goes back after two minutes above 1 % of the traffic', () => {
-    expect([1, 7, 8].map((polls) => row(missing, polls).verdict)).toEqual(['hold', 'hold', 'rollback']);
+  it('of both: holds, and gives up after two minutes above 1 % of the traffic', () => {
+    expect([1, 7, 8].map((polls) => row(missing, polls).verdict)).toEqual(['hold', 'hold', 'give-up']);
     expect(row(missing, 8)).toMatchObject({ grounds: 'blind' });
     const small = [...healthy(ENOUGH), ...Array.from({ length: 50 }, () => missing)];
     expect(verdictOf(fed(SETTINGS, small, 0.01)).verdict).toBe('hold');
@@ -284,7 +286,7 @@ describe('what is missing', () => {
   it('of the stable build: holds, while the limit still guards', () => {
     expect(row(stableMissing, 40).verdict).toBe('hold');
     const failing: GatePoll = { ...stableMissing, ...{ blocks: whole([750, 750, 0, 0]).blocks } };
-    expect(row(failing, 6)).toMatchObject({ verdict: 'rollback', grounds: 'evidence' });
+    expect(row(failing, 6)).toMatchObject({ verdict: 'fail' });
   });
 
   it('after a long time without a poll is no silence of hours', () => {
@@ -295,14 +297,14 @@ describe('what is missing', () => {
   });
 
   it('one poll is made up for by the next one', () => {
-    expect(afterHealth([missing, whole(HEALTHY)]).verdict).toBe('advance');
-    expect(afterHealth([missing, candidateMissing, missing, whole(HEALTHY)]).verdict).toBe('advance');
+    expect(afterHealth([missing, whole(HEALTHY)]).verdict).toBe('pass');
+    expect(afterHealth([missing, candidateMissing, missing, whole(HEALTHY)]).verdict).toBe('pass');
   });
 
-  it('with a restart of the candidate: its certificate begins again', () => {
+  it('with a restart of the candidate: its non-inferiority bound begins again', () => {
     const reset: GatePoll = { ...whole(HEALTHY), candidate: { state: 'reset', why: 'it restarted' } };
     expect(afterHealth([reset, ...healthy(5)]).verdict).toBe('hold');
-    expect(afterHealth([reset, ...healthy(12)]).verdict).toBe('advance');
+    expect(afterHealth([reset, ...healthy(12)]).verdict).toBe('pass');
   });
 });
 
@@ -371,12 +373,12 @@ describe('slices', () => {
     );
   };
 
-  it('too small for a certificate may go on while they are little of the traffic, and are named', () => {
-    expect(verdict(2)).toMatchObject({ verdict: 'advance', unverified: ['errors in small'] });
-    expect(verdict(2).why).toMatch(/at the next step; too small to be certified: errors in small$/);
+  it('too small for a non-inferiority bound may go on while they are little of the traffic, and are named', () => {
+    expect(verdict(2)).toMatchObject({ verdict: 'pass', unverified: ['errors in small'] });
+    expect(verdict(2).why).toMatch(/at the next step; too small to rule harm out: errors in small$/);
   });
 
-  it('that could be certified, and are not, hold', () => {
+  it('large enough to rule harm out in, where it is not ruled out, hold', () => {
     expect(reasonsOf(verdict(30))).toMatch(/harm is not ruled out in small/);
     const settings = sliced(30);
     const evidence = fed(
@@ -384,7 +386,7 @@ describe('slices', () => {
       Array.from({ length: ENOUGH }, () => poll(30, 0)),
       SHARE,
     );
-    expect(progress(settings, evidence).on).toBeLessThan(1);
+    expect(progress(settings, evidence).pass).toBeLessThan(1);
   });
 
   it('that are much of the traffic and in no slice hold', () => {
@@ -427,8 +429,8 @@ describe('the split', () => {
         ),
         settings,
       );
-    expect(run(HEALTHY).verdict).toBe('advance');
-    expect(reasonsOf(run([0, 500, 14, 14_500]))).not.toBe('advance');
+    expect(run(HEALTHY).verdict).toBe('pass');
+    expect(reasonsOf(run([0, 500, 14, 14_500]))).not.toBe('pass');
   });
 
   it('with a candidate that gets nothing goes back, though nothing fails', () => {
@@ -440,7 +442,7 @@ describe('the split', () => {
       ),
       settings,
     );
-    expect(verdict).toMatchObject({ verdict: 'rollback', grounds: 'evidence', heaviest: { metric: 'traffic' } });
+    expect(verdict).toMatchObject({ verdict: 'fail', heaviest: { metric: 'traffic' } });
   });
 });
 
@@ -458,7 +460,7 @@ describe('a poll', () => {
       for (let index = 0; index < ENOUGH; index += 1) evidence = feed(two, evidence, { atMs: evidence.atMs + 15_000, gates });
       return verdictOf(feed(two, evidence, { atMs: evidence.atMs + 15_000, gates: last }), two);
     };
-    expect(run({ errors: whole(HEALTHY), probe: whole(HEALTHY) }).verdict).toBe('advance');
+    expect(run({ errors: whole(HEALTHY), probe: whole(HEALTHY) }).verdict).toBe('pass');
     expect(run({ errors: whole(HEALTHY) }).verdict).toBe('hold');
     expect(run({ errors: whole(HEALTHY), probe: missing }).verdict).toBe('hold');
   });

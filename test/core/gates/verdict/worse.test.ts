@@ -1,4 +1,4 @@
-/** What no certificate speaks of keeps a build from the next step all the same, once it is evidently worse than is tolerated. */
+/** What no non-inferiority bound speaks of keeps a build from the next step all the same, once it is evidently worse than is tolerated. */
 import { describe, expect, it } from 'vitest';
 import type { Block } from '../../../../src/core/gates/evidence/e-process.ts';
 import { feed, openEvidence } from '../../../../src/core/gates/evidence/evidence.ts';
@@ -10,7 +10,7 @@ import {
   SETTINGS_DEFAULTS,
   WHOLE,
 } from '../../../../src/core/gates/gate-settings.ts';
-import { judge, type Verdict } from '../../../../src/core/gates/verdict/verdict.ts';
+import { type EvidenceVerdict, judgeEvidence } from '../../../../src/core/gates/verdict/evidence-verdict.ts';
 import { blockOf, type Counts, ERRORS } from './judged.ts';
 
 const SLOWER = 'slower than 0.05s';
@@ -36,7 +36,7 @@ const settings: GateSettings = {
 };
 
 /** After eight blocks at half of the traffic without an error, of which so many requests of each build were slow. */
-function verdictOf(slow: number, slowOfStable: number, blocks = 8): Verdict {
+function verdictOf(slow: number, slowOfStable: number, blocks = 8): EvidenceVerdict {
   const blockWith = (counts: Counts): Record<string, Block> => ({ [WHOLE]: blockOf(counts) });
   const counted = { state: 'counted' } as const;
   let evidence = openEvidence(settings, { atMs: 0, share: 0.5 });
@@ -50,7 +50,7 @@ function verdictOf(slow: number, slowOfStable: number, blocks = 8): Verdict {
       gates: { errors: { candidate: counted, stable: counted, blocks: blocksOf } },
     });
   }
-  return judge(settings, evidence, { nowMs: evidence.atMs, nextShare: 1 });
+  return judgeEvidence(settings, evidence, { nowMs: evidence.atMs, nextShare: 1 });
 }
 
 describe('a build that is slow, and answers without errors', () => {
@@ -71,7 +71,7 @@ describe('a build that is slow, and answers without errors', () => {
     [48, 40],
     [2180, 2000],
   ])('goes on where it is as slow as is tolerated: %i beside %i', (slow, slowOfStable) => {
-    expect(verdictOf(slow, slowOfStable).verdict).toBe('advance');
+    expect(verdictOf(slow, slowOfStable).verdict).toBe('pass');
   });
 
   it('holds for that reason, which uses up patience', () => {
@@ -87,6 +87,6 @@ describe('a build that is slow, and answers without errors', () => {
   });
 
   it('goes back once the evidence is enough', () => {
-    expect(verdictOf(4000, 0, 40)).toMatchObject({ verdict: 'rollback', heaviest: { metric: SLOWER } });
+    expect(verdictOf(4000, 0, 40)).toMatchObject({ verdict: 'fail', heaviest: { metric: SLOWER } });
   });
 });

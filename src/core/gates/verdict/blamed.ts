@@ -47,7 +47,7 @@ function standing(metric: JudgedMetric, stream: Stream, index: number, evidence:
 /** Of the suspects, at most this part is wrongly suspected on average. */
 const FALSE_DISCOVERIES = 0.1;
 
-export interface Culprits {
+export interface Blame {
   /** Weighted Bonferroni: the chance that any of them is within its margins is at most alpha. */
   readonly confirmed: readonly Standing[];
   /** e-BH (Wang and Ramdas, JRSS B 2022): expected part of false ones at most 10 %, at the present moment. */
@@ -59,7 +59,7 @@ export interface Culprits {
 }
 
 /** Who is to blame, most evidence first. A slice that is not named is not thereby healthy. */
-export function culprits(settings: GateSettings, evidence: Evidence): Culprits {
+export function blameOf(settings: GateSettings, evidence: Evidence): Blame {
   const all = standings(settings, evidence);
   const sorted = all.toSorted((a, b) => b.logE - a.logE);
   const needed = rollbackLogE(settings, evidence.lost);
@@ -120,4 +120,9 @@ function partText({ candidate, stable }: Block): string {
   const requests = candidate.requests + stable.requests;
   if (requests === 0) return 'none of 0 requests at this step';
   return `${candidate.requests} of ${requests} requests (${fractionText(candidate.requests / requests)})`;
+}
+
+/** The chance of such evidence against a build within its margins, in words. */
+export function oddsText(falseAlarm: number): string {
+  return `by chance at most once in ${Math.round(1 / falseAlarm)} rollouts`;
 }

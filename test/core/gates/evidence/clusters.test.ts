@@ -1,27 +1,27 @@
-/** How many failures come together: measured on the stable build, and what a certificate makes of it. */
+/** How many failures come together: measured on the stable build, and what a non-inferiority bound makes of it. */
 import { describe, expect, it } from 'vitest';
 import { seeded } from '../../../../src/backtest/trace-split.ts';
-import { type Clumps, clumpsUpTo, dispersionSeen } from '../../../../src/core/gates/evidence/clumps.ts';
+import { type Clusters, clustersUpTo, dispersionSeen } from '../../../../src/core/gates/evidence/clusters.ts';
 import { feed, openEvidence } from '../../../../src/core/gates/evidence/evidence.ts';
-import { judge } from '../../../../src/core/gates/verdict/verdict.ts';
+import { judgeEvidence } from '../../../../src/core/gates/verdict/evidence-verdict.ts';
 import { binomial, fed, settingsOf, whole } from '../verdict/judged.ts';
 
 const SEED = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
 const REQUESTS = 15_000;
 
 /** After blocks of so many requests and failures each. */
-function measured(failures: readonly number[]): Clumps | undefined {
-  let clumps: Clumps | undefined;
+function measured(failures: readonly number[]): Clusters | undefined {
+  let clusters: Clusters | undefined;
   let all = 0;
   failures.forEach((count, index) => {
     all += count;
-    clumps = clumpsUpTo(clumps, { requests: (index + 1) * REQUESTS, failures: all });
+    clusters = clustersUpTo(clusters, { requests: (index + 1) * REQUESTS, failures: all });
   });
-  return clumps;
+  return clusters;
 }
 
 /** So many blocks with `perBlock` failures on average, of which `size` come at once. */
-function inClumpsOf(size: number, perBlock: number, blocks: number): number[] {
+function inClustersOf(size: number, perBlock: number, blocks: number): number[] {
   const random = seeded(SEED);
   return Array.from({ length: blocks }, () => size * binomial(random, 100_000, perBlock / size / 100_000));
 }
@@ -33,44 +33,44 @@ describe('failures that come together', () => {
     let mean = 0;
     for (let failures = 0; failures <= 3; failures += 1) {
       const ways = [1, 3, 3, 1][failures] ?? 0;
-      const first = clumpsUpTo(undefined, { requests: 1000, failures });
-      const { apart } = clumpsUpTo(first, { requests: 4000, failures: 3 });
+      const first = clustersUpTo(undefined, { requests: 1000, failures });
+      const { apart } = clustersUpTo(first, { requests: 4000, failures: 3 });
       mean += ways * part ** failures * (1 - part) ** (3 - failures) * apart;
     }
     expect(mean).toBeCloseTo(1, 12);
   });
 
   it.each([5, 20])('are seen to come %i at a time', (size) => {
-    const clumps = measured(inClumpsOf(size, 15, 4000));
-    const together = (clumps?.apart ?? 0) / (clumps?.pairs ?? 1);
+    const clusters = measured(inClustersOf(size, 15, 4000));
+    const together = (clusters?.apart ?? 0) / (clusters?.pairs ?? 1);
     // Half of what was seen is forgotten now and then, so some 32 to 64 pairs speak.
     expect(together, `seed ${SEED}`).toBeGreaterThan(size / 3);
-    expect(dispersionSeen(clumps, 4), `seed ${SEED}`).toBeGreaterThan(size / 2);
+    expect(dispersionSeen(clusters, 4), `seed ${SEED}`).toBeGreaterThan(size / 2);
   });
 
   it('change nothing where they come one by one, at a steady rate or a drifting one', () => {
     const random = seeded(SEED);
     const drifting = Array.from({ length: 240 }, (_, block) => binomial(random, REQUESTS, 0.001 * (2 + Math.sin(block / 20))));
-    for (const failures of [inClumpsOf(1, 15, 240), drifting]) {
+    for (const failures of [inClustersOf(1, 15, 240), drifting]) {
       const seen = failures.map((_, index) => dispersionSeen(measured(failures.slice(0, index + 1)), 4));
       expect(seen.filter((dispersion) => dispersion > 4).length, `seed ${SEED}`).toBeLessThan(24);
     }
   });
 
   it('count a rate that leaps, as in an incident, for little', () => {
-    const incident = inClumpsOf(1, 15, 120).map((failures, block) => (block >= 80 && block < 92 ? 100 * failures : failures));
+    const incident = inClustersOf(1, 15, 120).map((failures, block) => (block >= 80 && block < 92 ? 100 * failures : failures));
     expect(dispersionSeen(measured(incident), 4), `seed ${SEED}`).toBeLessThan(20);
   });
 
-  it('never make a certificate surer than the settings do', () => {
-    for (const failures of [[], [0, 0, 0], [1, 1, 1, 1], inClumpsOf(1, 3, 100)])
+  it('never make a non-inferiority bound surer than the settings do', () => {
+    for (const failures of [[], [0, 0, 0], [1, 1, 1, 1], inClustersOf(1, 3, 100)])
       expect(dispersionSeen(measured(failures), 7)).toBeGreaterThanOrEqual(7);
   });
 
   it('are not taken for none while nothing was asked, and not for fewer after a counter that went back', () => {
-    const before = clumpsUpTo(measured([3, 3]), { requests: 0, failures: 0 });
+    const before = clustersUpTo(measured([3, 3]), { requests: 0, failures: 0 });
     expect(before.pairs).toBe(1);
-    expect(clumpsUpTo(before, { requests: REQUESTS, failures: 3 }).apart).toBe(0);
+    expect(clustersUpTo(before, { requests: REQUESTS, failures: 3 }).apart).toBe(0);
   });
 });
 
@@ -78,7 +78,7 @@ describe('a build at the very edge of harm, with failures that come 20 at a time
   const RUNS = 100;
   const BLOCKS = 120;
 
-  /** How many of the rollouts are let on within half an hour; `sees`: whether the clumps are looked at. */
+  /** How many of the rollouts are let on within half an hour; `sees`: whether the clusters are looked at. */
   function letOn(sees: boolean): number {
     const settings = settingsOf();
     let found = 0;
@@ -89,8 +89,8 @@ describe('a build at the very edge of harm, with failures that come 20 at a time
         const candidate = Math.min(150, 20 * binomial(random, 150, 0.012 / 20));
         const poll = whole([candidate, 150, 20 * binomial(random, 14_850, 0.001 / 20), 14_850]);
         evidence = feed(settings, evidence, { atMs: block * 15_000, gates: { errors: poll } });
-        const looked = sees ? evidence : { ...evidence, clumps: {} };
-        if (judge(settings, looked, { nowMs: block * 15_000, nextShare: 0.05 }).verdict !== 'advance') continue;
+        const looked = sees ? evidence : { ...evidence, clusters: {} };
+        if (judgeEvidence(settings, looked, { nowMs: block * 15_000, nextShare: 0.05 }).verdict !== 'pass') continue;
         found += 1;
         break;
       }
@@ -102,14 +102,14 @@ describe('a build at the very edge of harm, with failures that come 20 at a time
     expect(letOn(true), `seed ${SEED}`).toBeLessThanOrEqual(RUNS * 0.05 + 4 * Math.sqrt(RUNS * 0.05));
   });
 
-  it('would be let on in many were the clumps not looked at', () => {
+  it('would be let on in many were the clusters not looked at', () => {
     expect(letOn(false), `seed ${SEED}`).toBeGreaterThan(RUNS / 4);
   });
 
   it('says so while it holds', () => {
     const settings = settingsOf();
     const polls = Array.from({ length: 40 }, (_, block) => whole([0, 150, block % 2 === 0 ? 40 : 0, 14_850]));
-    const verdict = judge(settings, fed(settings, polls), { nowMs: 600_000, nextShare: 0.05 });
+    const verdict = judgeEvidence(settings, fed(settings, polls), { nowMs: 600_000, nextShare: 0.05 });
     expect(verdict).toMatchObject({ verdict: 'hold' });
     expect(verdict.why).toMatch(/while the failures of the stable build come together/);
   });

@@ -1,17 +1,17 @@
-/** Certificates: which harm is ruled out for the candidate at this step, in the whole and in each slice, and what is missing. No I/O. */
-import { certificateLogC, type GateSettings, harmAt, type JudgedMetric, limitAlone } from '../gate-settings.ts';
-import { dispersionSeen } from './clumps.ts';
-import { BETTER_BY, certificateLogFactor, logSumExp, type Margin, rateLogFactor } from './e-process.ts';
+/** Non-inferiority bounds: which harm is ruled out for the candidate at this step, in the whole and in each slice, and what is missing. No I/O. */
+import { type GateSettings, harmAt, harmBoundLogC, type JudgedMetric, limitAlone } from '../gate-settings.ts';
+import { dispersionSeen } from './clusters.ts';
+import { BETTER_BY, harmBoundLogFactor, logSumExp, type Margin, rateLogFactor } from './e-process.ts';
 import { type Evidence, streamsKey, streamsOf } from './evidence.ts';
 import { type Stream, streamLogC } from './evidence-stream.ts';
 
-/** What a metric's certificate says at one moment. */
-export interface Certificate {
+/** What a metric's non-inferiority bound says at one moment. */
+export interface HarmBound {
   readonly metric: JudgedMetric;
   /** The harm compared with the stable build; null where the candidate serves alone and only the limit is claimed. */
   readonly harm: Margin | null;
   readonly logC: number;
-  readonly certified: boolean;
+  readonly ruledOut: boolean;
   /** How many failures come together: as the settings say, or as the stable build evidently shows where that is more. */
   readonly dispersion: number;
   readonly stream: Stream;
@@ -27,21 +27,21 @@ export interface Certificate {
 }
 
 /** The certificate of every metric that a step like this needs one of. Alone, a metric without a limit can prove nothing. */
-export function certificates(settings: GateSettings, evidence: Evidence): Certificate[] {
+export function harmBounds(settings: GateSettings, evidence: Evidence): HarmBound[] {
   return settings.metrics
     .filter((metric) => metric.certified && metric.kind === 'failures' && (evidence.share < 1 || limitAlone(metric) !== null))
-    .map((metric) => certificateOf(settings, evidence, metric));
+    .map((metric) => harmBoundOf(settings, evidence, metric));
 }
 
-function certificateOf(settings: GateSettings, evidence: Evidence, metric: JudgedMetric): Certificate {
+function harmBoundOf(settings: GateSettings, evidence: Evidence, metric: JudgedMetric): HarmBound {
   const [whole, ...slices] = streamsOf(evidence, metric);
   if (whole === undefined) throw new Error(`no evidence of ${metric.metric}`);
-  const need = certificateLogC(settings);
-  const dispersion = dispersionSeen(evidence.clumps[streamsKey(metric)], metric.dispersion);
+  const need = harmBoundLogC(settings);
+  const dispersion = dispersionSeen(evidence.clusters[streamsKey(metric)], metric.dispersion);
   const logCOf = (stream: Stream) => streamLogC(stream, metric.dispersion / dispersion);
   const logC = logCOf(whole);
   const asSeen = { ...metric, dispersion };
-  const requestsNeeded = requestsToCertify(settings, asSeen, evidence.share, stableRate(whole, evidence.share));
+  const requestsNeeded = requestsToRuleOut(settings, asSeen, evidence.share, stableRate(whole, evidence.share));
   const watchedMs = evidence.atMs - evidence.stepSinceMs;
   // What a slice will have been asked when the step has lasted as long as it may.
   const outlook = watchedMs > 0 ? Math.max(1, settings.maxDwellMs / watchedMs) : 1;
@@ -52,18 +52,18 @@ function certificateOf(settings: GateSettings, evidence: Evidence, metric: Judge
   slices.forEach((stream, index) => {
     const name = metric.slices[index]?.name ?? '';
     const ofSlice = logCOf(stream);
-    const certified = ofSlice >= need;
+    const ruledOut = ofSlice >= need;
     const possible = stream.step[0] * outlook >= requestsNeeded;
-    if (certified || possible) spokenFor += requestsOf(stream);
-    if (!certified) (possible ? waiting : unverified).push(name);
-    if (!certified && possible) leastLogC = Math.min(leastLogC, ofSlice);
+    if (ruledOut || possible) spokenFor += requestsOf(stream);
+    if (!ruledOut) (possible ? waiting : unverified).push(name);
+    if (!ruledOut && possible) leastLogC = Math.min(leastLogC, ofSlice);
   });
   const all = requestsOf(whole);
   return {
     metric,
     harm: evidence.share < 1 ? harmAt(metric.harm, evidence.share) : null,
     logC,
-    certified: logC >= need,
+    ruledOut: logC >= need,
     dispersion,
     stream: whole,
     requestsNeeded,
@@ -85,11 +85,11 @@ function stableRate({ step }: Stream, share: number): number {
 
 /**
  * About how many requests a candidate that fails as rarely as the stable build (`rate`) must serve before it is certified, at its `share` of
- * the traffic (0..1): where the expected growth of the certificate reaches ln 1/beta. Infinity where that never comes.
+ * the traffic (0..1): where the expected growth of the non-inferiority bound reaches ln 1/beta. Infinity where that never comes.
  */
-export function requestsToCertify(settings: GateSettings, metric: JudgedMetric, share: number, rate: number): number {
+export function requestsToRuleOut(settings: GateSettings, metric: JudgedMetric, share: number, rate: number): number {
   const growths = BETTER_BY.map((betterBy) => growth(metric, share, rate, betterBy) / metric.dispersion);
-  const need = certificateLogC(settings);
+  const need = harmBoundLogC(settings);
   const logC = (requests: number) => logSumExp(growths.map((each) => each * requests)) - Math.log(growths.length);
   if (Math.max(...growths) <= 0) return Number.POSITIVE_INFINITY;
   let most = 1;
@@ -102,7 +102,7 @@ export function requestsToCertify(settings: GateSettings, metric: JudgedMetric, 
   return Math.ceil(most);
 }
 
-/** Expected ln of the certificate's factor for one request of the candidate. */
+/** Expected ln of the bound's factor for one request of the candidate. */
 function growth(metric: JudgedMetric, share: number, rate: number, betterBy: number): number {
   const candidate = { requests: 1, failures: rate };
   const alone = limitAlone(metric);
@@ -110,5 +110,5 @@ function growth(metric: JudgedMetric, share: number, rate: number, betterBy: num
   if (share <= 0) return 0;
   const others = (1 - share) / share;
   const block = { candidate, stable: { requests: others, failures: rate * others } };
-  return certificateLogFactor(block, harmAt(metric.harm, share), betterBy);
+  return harmBoundLogFactor(block, harmAt(metric.harm, share), betterBy);
 }

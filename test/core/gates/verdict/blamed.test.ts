@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { feed, openEvidence } from '../../../../src/core/gates/evidence/evidence.ts';
 import { type GateSettings, WHOLE } from '../../../../src/core/gates/gate-settings.ts';
-import { judge } from '../../../../src/core/gates/verdict/verdict.ts';
+import { judgeEvidence } from '../../../../src/core/gates/verdict/evidence-verdict.ts';
 import { blockOf, counted, settingsOf } from './judged.ts';
 
 const REGIONS = ['eu', 'us', 'asia', 'africa'];
@@ -19,12 +19,12 @@ function rollbackWith(bad: readonly string[], weightOfSlices = 1) {
     const gates = { errors: counted({ ...Object.fromEntries(slices), [WHOLE]: whole }) };
     evidence = feed(settings, evidence, { atMs: poll * 15_000, gates });
   }
-  const verdict = judge(settings, evidence, { nowMs: evidence.atMs, nextShare: 1 });
-  if (verdict.verdict !== 'rollback' || verdict.grounds !== 'evidence') throw new Error(verdict.verdict);
+  const verdict = judgeEvidence(settings, evidence, { nowMs: evidence.atMs, nextShare: 1 });
+  if (verdict.verdict !== 'fail') throw new Error(verdict.verdict);
   return verdict;
 }
 
-describe('the culprit', () => {
+describe('the blamed', () => {
   it('is all of the traffic where that slice alone is not confirmed, and the slice is told with it', () => {
     const { confirmed, nearlyAllIn, why } = rollbackWith(['asia'], 1e-9);
     expect(confirmed.map(({ slice }) => slice)).toEqual([null]);

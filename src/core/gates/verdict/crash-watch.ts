@@ -1,0 +1,49 @@
+/** Crashes that the router sees, where no gate compares them: judged by the very evidence of gates that do. No I/O, no clock. */
+import { comparisonOf } from '../comparison.ts';
+import { gatePollOf } from '../counting/counter-blocks.ts';
+import { type ArmCounters, type CounterMemory, countersSince, NO_COUNTERS } from '../counting/counters.ts';
+import { type Evidence, feed, openEvidence } from '../evidence/evidence.ts';
+import { standings } from './blamed.ts';
+
+const GATE = 'router';
+
+const { settings: SETTINGS } = comparisonOf(
+  [{ name: GATE, source: GATE, settings: {}, compare: {} }],
+  {},
+  new Map([[GATE, { metrics: [], slices: {}, countsTraffic: false, seesCrashes: true, lagMs: 0 }]]),
+);
+
+/** With a stable build any share: crashes are counted by the second, not by the request. */
+const BOTH = 0.5;
+
+export interface CrashWatch {
+  readonly counters: CounterMemory;
+  readonly evidence: Evidence;
+}
+
+/** How often each location of the router saw a build go down, since the router began to count. */
+export type Downs = Readonly<Record<string, number>>;
+
+/** The watch after one more reading. `stable` null: by plan nothing serves with the candidate. */
+export function watched(
+  before: CrashWatch | undefined,
+  downs: { readonly candidate: Downs; readonly stable: Downs | null },
+  atMs: number,
+): CrashWatch {
+  const share = downs.stable === null ? 1 : BOTH;
+  const { counters, evidence } = before ?? { counters: NO_COUNTERS, evidence: openEvidence(SETTINGS, { atMs, share }) };
+  const stable = downs.stable === null ? ({ absent: true } as const) : countersOf(downs.stable, atMs);
+  const delta = countersSince(counters, { candidate: countersOf(downs.candidate, atMs), stable }, 0);
+  const gates = { [GATE]: gatePollOf(delta, []) };
+  return { counters: delta.memory, evidence: feed(SETTINGS, evidence, { atMs, gates }) };
+}
+
+function countersOf(downs: Downs, freshMs: number): ArmCounters {
+  const targets = Object.entries(downs).map(([name, times]) => [name, { startedMs: null, freshMs, counters: [], downs: times }]);
+  return { targets: Object.fromEntries(targets) };
+}
+
+/** How often the candidate went down, once that is evidence against it; otherwise null. */
+export function crashesTooOften({ evidence }: CrashWatch): number | null {
+  return evidence.crossed === null ? null : (standings(SETTINGS, evidence)[0]?.all.candidate.failures ?? 0);
+}

@@ -1,0 +1,396 @@
+/**
+ * What the evidence of the comparing gates says at one moment: fail, give up, pass, or hold, with every reason. Whatever is not known to be
+ * fine holds. No I/O, no clock.
+ */
+
+import { countText, fractionText, listText, msText } from '../../text.ts';
+import { type Evidence, type GateData, streamsOf } from '../evidence/evidence.ts';
+import { exceedsTolerated, failingTogether, failsNow, stableInIncident } from '../evidence/newest.ts';
+import { type HarmBound, harmBounds } from '../evidence/non-inferiority.ts';
+import { shareIsAsPlanned, toleratedShare } from '../evidence/traffic-share.ts';
+import { type GateSettings, harmBoundLogC, type JudgedMetric, rollbackLogE } from '../gate-settings.ts';
+import { type Blame, blameOf, oddsText, standingText } from './blamed.ts';
+
+interface Base {
+  readonly why: string;
+  readonly logE: number;
+  readonly neededLogE: number;
+}
+
+/** Evidence of harm, under the bound alpha. */
+export interface Fail extends Base, Blame {
+  readonly verdict: 'fail';
+  /** The chance of such evidence against a build within its margins. */
+  readonly falseAlarm: number;
+  readonly sinceMs: number;
+}
+
+/** The candidate alone is silent (`missing`), or nothing is counted (`blind`): policy, and no word on the build. */
+export interface GiveUp extends Base {
+  readonly verdict: 'give-up';
+  readonly grounds: 'missing' | 'blind';
+  readonly sinceMs: number;
+}
+
+export interface Pass extends Base {
+  readonly verdict: 'pass';
+  readonly confidence: number;
+  readonly bounds: readonly RuledOut[];
+  /** Slices too small to rule harm out, as `metric in slice`; never called healthy. */
+  readonly unverified: readonly string[];
+}
+
+/** What one non-inferiority bound rules out. `extraPerSecond`: failures that it still allows at the next step; null after the last. */
+export interface RuledOut {
+  readonly gate: string;
+  readonly metric: string;
+  readonly why: string;
+  readonly requests: number;
+  readonly failures: number;
+  readonly extraPerSecond: number | null;
+}
+
+export interface Hold extends Base {
+  readonly verdict: 'hold';
+  /** Never empty. */
+  readonly reasons: readonly Reason[];
+  /** When all of it may be over, on the clock of the polls; null where no one can say. */
+  readonly untilMs: number | null;
+}
+
+export interface Reason {
+  /**
+   * `data`: not counted or not whole. `incident`: the stable build fails too; `limit`: both together fail beyond the limit. `evidence`: some
+   * harm is likely, though not proven; `worse`: it is evident, though no `bound` covers it and the evidence is not enough yet.
+   */
+  readonly what: 'data' | 'incident' | 'limit' | 'evidence' | 'worse' | 'split' | 'dwell' | 'bound' | 'slices';
+  readonly gate: string | null;
+  readonly why: string;
+  /** When it may be over, on the clock of the polls; null where no one can say. */
+  readonly untilMs: number | null;
+}
+
+export type EvidenceVerdict = Fail | GiveUp | Pass | Hold;
+
+/** `nowMs` on the clock of the polls; `nextShare` of the next step, 0..1, or null at the last. */
+export interface Moment {
+  readonly nowMs: number;
+  readonly nextShare: number | null;
+}
+
+/**
+ * Judges. Nothing but bounds from data that are whole, fresh and sufficient passes. `bounds` must be of the same evidence: whoever judges it
+ * again and again works them out once.
+ */
+export function judgeEvidence(
+  settings: GateSettings,
+  evidence: Evidence,
+  moment: Moment,
+  bounds: readonly HarmBound[] = harmBounds(settings, evidence),
+): EvidenceVerdict {
+  const base = { logE: evidence.logE, neededLogE: rollbackLogE(settings, evidence.lost) };
+  const bad = onEvidence(settings, evidence, base.neededLogE) ?? onSilence(settings, evidence, base);
+  if (bad !== undefined) return bad;
+  const reasons = reasonsToHold(settings, evidence, moment.nowMs, bounds);
+  const [first] = reasons;
+  if (first === undefined) return passed(settings, evidence, moment, bounds, base);
+  const ends = reasons.map(({ untilMs }) => untilMs);
+  const untilMs = ends.reduce((latest, end) => (latest === null || end === null ? null : Math.max(latest, end)), moment.nowMs);
+  return { verdict: 'hold', why: reasonText(first), ...base, reasons, untilMs };
+}
+
+function onEvidence(settings: GateSettings, evidence: Evidence, neededLogE: number): Fail | undefined {
+  if (evidence.crossed === null) return undefined;
+  const blame = blameOf(settings, evidence);
+  const named = blame.confirmed[0] ?? blame.heaviest;
+  const where = blame.nearlyAllIn === null ? '' : `; ${standingText(blame.nearlyAllIn)}`;
+  // The longest odds that are still true: the bound, not the evidence, is what was promised beforehand.
+  const falseAlarm = settings.alpha / 2 ** evidence.lost;
+  return {
+    verdict: 'fail',
+    why: `${standingText(named)}${where}; ${oddsText(falseAlarm)}`,
+    logE: evidence.crossed.logE,
+    neededLogE,
+    falseAlarm,
+    sinceMs: evidence.crossed.atMs,
+    ...blame,
+  };
+}
+
+/** At so many polls in a row, at least, silence is more than a hiccup. */
+const SILENT_POLLS = 3;
+
+/** Up to this share blindness costs so little that holding is better than rolling back. */
+const SMALL_SHARE = 0.01;
+
+function onSilence(settings: GateSettings, evidence: Evidence, base: Omit<Base, 'why'>): GiveUp | undefined {
+  for (const [gate, { candidate, stable }] of Object.entries(evidence.gates)) {
+    if (candidate.polls < SILENT_POLLS || candidate.state === 'reset') continue;
+    const alone = stable.polls === 0 && evidence.share < 1;
+    const silentMs = evidence.atMs - candidate.sinceMs;
+    if (silentMs < (alone ? settings.missingMs : settings.blindMs)) continue;
+    if (!alone && evidence.share <= SMALL_SHARE) continue;
+    const who = alone ? 'the candidate, and only it, was not counted' : 'nothing was counted';
+    const why = `${who} for ${msText(silentMs)} (gate ${gate}): ${candidate.why}`;
+    return { verdict: 'give-up', grounds: alone ? 'missing' : 'blind', why, ...base, sinceMs: candidate.sinceMs };
+  }
+  return undefined;
+}
+
+function passed(
+  settings: GateSettings,
+  evidence: Evidence,
+  { nextShare }: Moment,
+  harms: readonly HarmBound[],
+  base: Omit<Base, 'why'>,
+): Pass {
+  const bounds = harms.map((one) => ruledOut(one, evidence, nextShare));
+  const sure = `${fractionText(settings.confidence)} sure: ${bounds.map(({ why }) => why).join('; ')}`;
+  const unverified = harms.flatMap(({ metric, unverified }) => unverified.map((slice) => `${metric.metric} in ${slice}`));
+  const left = unverified.length === 0 ? [] : [`too small to rule harm out: ${listText(unverified)}`];
+  // Of many metrics the largest; none after the last step.
+  const open = bounds.flatMap(({ extraPerSecond }) => extraPerSecond ?? []);
+  const worst = open.length === 0 ? [] : [`at most ${roundedUp(Math.max(...open))} extra failures a second at the next step`];
+  const why = [sure, ...worst, ...left].join('; ');
+  return { verdict: 'pass', why, ...base, confidence: settings.confidence, bounds, unverified };
+}
+
+/** Two digits that promise no less than there may be; nothing below a hundredth. */
+function roundedUp(amount: number): number {
+  if (amount <= 0.01) return 0.01;
+  const digits = Math.max(0, 1 - Math.floor(Math.log10(amount)));
+  return Math.ceil(Number((amount * 10 ** digits).toFixed(6))) / 10 ** digits;
+}
+
+function ruledOut({ metric, harm, stream, dispersion }: HarmBound, evidence: Evidence, nextShare: number | null): RuledOut {
+  const [requests, failures, stableRequests, stableFailures] = stream.step;
+  const seconds = (evidence.atMs - evidence.stepSinceMs) / 1000;
+  const stableRate = stableRequests === 0 ? 0 : stableFailures / stableRequests;
+  const extra = harm === null ? (metric.limit ?? 1) : (harm.times - 1) * stableRate + harm.plus;
+  const claim =
+    harm === null
+      ? `less than ${fractionText(metric.limit ?? 1)}, with nothing to compare it with`
+      : `less than ${harm.times} x stable + ${fractionText(harm.plus)}`;
+  return {
+    gate: metric.gate,
+    metric: metric.metric,
+    why: `${metric.metric} fails ${claim} (${countText(failures, requests)} seen, dispersion ${roundedUp(dispersion)})`,
+    requests,
+    failures,
+    extraPerSecond: nextShare === null ? null : (extra * nextShare * (requests + stableRequests)) / seconds,
+  };
+}
+
+/**
+ * How far the evidence is on its way, 0..1, for a bar: to `fail`, and to `pass` by whatever is furthest behind (0 while something holds that
+ * waiting alone does not end). `nowMs` on the clock of the polls.
+ */
+export function progress(
+  settings: GateSettings,
+  evidence: Evidence,
+  nowMs: number = evidence.atMs,
+  bounds: readonly HarmBound[] = harmBounds(settings, evidence),
+): { readonly fail: number; readonly pass: number } {
+  const fail = evidence.crossed === null ? partOf(evidence.logE, rollbackLogE(settings, evidence.lost)) : 1;
+  return { fail, pass: readiness(settings, evidence, nowMs, bounds) };
+}
+
+/** Reasons that waiting alone does not end. */
+const IN_THE_WAY: readonly Reason['what'][] = ['data', 'incident', 'limit', 'evidence', 'worse', 'split'];
+
+/** How much of what a pass needs is there, 0..1: of time, blocks, bounds and slices the least; 1 only where nothing holds. */
+function readiness(settings: GateSettings, evidence: Evidence, nowMs: number, bounds: readonly HarmBound[]): number {
+  if (bounds.length === 0) return 0;
+  if (reasonsToHold(settings, evidence, nowMs, bounds).some(({ what }) => IN_THE_WAY.includes(what))) return 0;
+  const need = harmBoundLogC(settings);
+  return Math.min(
+    partOf(evidence.atMs - evidence.stepSinceMs, leastDwellMs(settings)),
+    ...Object.values(evidence.gates).map(({ blocks }) => partOf(blocks, LEAST_BLOCKS)),
+    ...bounds.map(({ leastLogC }) => partOf(leastLogC, need)),
+    ...bounds.map(({ unverifiedShare }) => partOf(1 - unverifiedShare, 1 - settings.unverifiedShare)),
+  );
+}
+
+function partOf(is: number, needed: number): number {
+  return is >= needed ? 1 : Math.max(0, is / needed);
+}
+
+/** With the gate that it is about, for whoever reads several gates' reasons in one place. */
+export function reasonText({ gate, why }: Reason): string {
+  return gate === null ? why : `gate ${gate}: ${why}`;
+}
+
+/** The same with one bound for all of a gate's, after what is nearer: there is one for each status, and they wait for the same requests. */
+export function inShort(reasons: readonly Reason[]): Reason[] {
+  const bounds = reasons.filter(({ what }) => what === 'bound');
+  const alike = bounds.flatMap((one): Reason[] => {
+    const own = bounds.filter(({ gate }) => gate === one.gate);
+    if (own[0] !== one) return [];
+    return [own.length === 1 ? one : { ...one, why: `${one.why} (and so ${own.length - 1} more metrics)` }];
+  });
+  return [...reasons.filter(({ what }) => what !== 'bound'), ...alike];
+}
+
+/** Closed blocks that a bound needs at least, and how many lags a step lasts: a fault shows no sooner. */
+const LEAST_BLOCKS = 8;
+
+const LEAST_LAGS = 2;
+
+/** Every reason, the gravest first. An empty list is the only way to a pass. */
+function reasonsToHold(settings: GateSettings, evidence: Evidence, nowMs: number, bounds: readonly HarmBound[]): Reason[] {
+  return [
+    ...Object.entries(evidence.gates).flatMap(([gate, data]) => dataReasons(settings, evidence, gate, data)),
+    ...staleReasons(settings, evidence, nowMs),
+    ...incidentReasons(settings, evidence),
+    ...evidenceReasons(settings, evidence),
+    ...bounds.flatMap((one) => failingReasons(evidence, one)),
+    ...worseReasons(settings, evidence),
+    ...splitReasons(settings, evidence),
+    ...dwellReasons(settings, evidence),
+    ...boundReasons(settings, evidence, bounds),
+  ];
+}
+
+function reason(what: Reason['what'], gate: string | null, why: string, untilMs: number | null = null): Reason {
+  return { what, gate, why, untilMs };
+}
+
+function leastDwellMs({ dwellMs, lagMs }: GateSettings): number {
+  return Math.max(dwellMs, LEAST_LAGS * lagMs);
+}
+
+function dataReasons(settings: GateSettings, evidence: Evidence, gate: string, data: GateData): Reason[] {
+  const reasons = (['candidate', 'stable'] as const).flatMap((arm) => {
+    const { state, why } = data[arm];
+    const fine = state === 'counted' || (arm === 'stable' && evidence.share >= 1 && state === 'absent');
+    return fine ? [] : [reason('data', gate, `${arm} ${state}${why === '' ? '' : `: ${why}`}`)];
+  });
+  // Silence is no health: what was ruled out before the candidate fell silent was ruled out for another time.
+  const silentMs = evidence.atMs - (data.servedMs ?? evidence.stepSinceMs);
+  if (data.servedMs === null) return [...reasons, reason('data', gate, 'the candidate had no request yet')];
+  if (silentMs < settings.blockMs) return reasons;
+  return [...reasons, reason('data', gate, `the candidate had no request for ${msText(silentMs)}`)];
+}
+
+function staleReasons(settings: GateSettings, evidence: Evidence, nowMs: number): Reason[] {
+  const oldMs = nowMs - evidence.atMs;
+  if (oldMs >= 0 && oldMs <= settings.lagMs + settings.blockMs) return [];
+  return [reason('data', null, oldMs < 0 ? 'the last poll is from the future' : `the last poll is ${msText(oldMs)} old`)];
+}
+
+function incidentReasons(settings: GateSettings, evidence: Evidence): Reason[] {
+  if (evidence.share >= 1) return [];
+  return settings.metrics.flatMap((metric): Reason[] => {
+    if (!metric.holdsInIncident || metric.limit === null) return [];
+    const streams = streamsOf(evidence, metric);
+    const found = streams.findIndex((stream) => stableInIncident(metric, stream));
+    const step = streams[0]?.step;
+    const bad = step !== undefined && step[2] > 0 && step[3] / step[2] > metric.limit;
+    if (found === -1 && !bad) return [];
+    const limit = `the limit ${fractionText(metric.limit)} of ${metric.metric}`;
+    const together = streams[0] === undefined ? 0 : failingTogether(streams[0], evidence.share);
+    if (together > metric.limit) {
+      const part = `both together ${fractionText(together)} of the newest requests`;
+      return [reason('limit', metric.gate, `the stable build fails as well: ${part}, beyond ${limit}`)];
+    }
+    const where = whereText(metric, found);
+    return [reason('incident', metric.gate, `the stable build fails as well${where}: more than half of ${limit}`)];
+  });
+}
+
+/** Which of a metric's streams it is: nothing of the whole, else its slice. */
+function whereText({ slices }: JudgedMetric, index: number): string {
+  return index > 0 ? ` in ${slices[index - 1]?.name}` : '';
+}
+
+/** Half-way to a rollback is no time for the next step: a brake by rule of thumb, outside every bound. */
+function evidenceReasons({ alpha }: GateSettings, { logE }: Evidence): Reason[] {
+  return logE < -Math.log(alpha) / 2
+    ? []
+    : [reason('evidence', null, 'the evidence of harm is more than half-way to a rollback')];
+}
+
+/** A bound covers the whole step, and what went well for long outweighs what has just begun to fail. */
+function failingReasons(evidence: Evidence, { metric, harm }: HarmBound): Reason[] {
+  const streams = streamsOf(evidence, metric);
+  const found = streams.findIndex((stream) => failsNow(metric, stream, harm));
+  const stream = streams[found];
+  if (stream === undefined) return [];
+  const newest = countText(stream.last[1] + stream.open[1], stream.last[0] + stream.open[0]);
+  const why = `${metric.metric}${whereText(metric, found)}: ${newest} of the newest requests failed`;
+  return [reason('evidence', metric.gate, why)];
+}
+
+/** No bound covers latency, so nothing but this keeps a slow build from the next step until the evidence is enough for a rollback. */
+function worseReasons(settings: GateSettings, evidence: Evidence): Reason[] {
+  if (evidence.share >= 1) return [];
+  return settings.metrics.flatMap((metric): Reason[] => {
+    if (metric.certified || metric.kind !== 'failures') return [];
+    const streams = streamsOf(evidence, metric);
+    const found = streams.findIndex((stream) => exceedsTolerated(metric, stream));
+    const step = streams[found]?.step;
+    if (step === undefined) return [];
+    const counts = `${countText(step[1], step[0])} against ${countText(step[3], step[2])}`;
+    return [reason('worse', metric.gate, `${metric.metric}${whereText(metric, found)}: ${counts}, more than is tolerated`)];
+  });
+}
+
+function splitReasons(settings: GateSettings, evidence: Evidence): Reason[] {
+  if (evidence.share <= 0 || evidence.share >= 1) return [];
+  return settings.metrics.flatMap((metric): Reason[] => {
+    const step = metric.kind === 'traffic' ? streamsOf(evidence, metric)[0]?.step : undefined;
+    if (step === undefined) return [];
+    const requests = step[0] + step[2];
+    const measured = step[0] / requests;
+    const { least, most } = toleratedShare(evidence.share);
+    const bound = measured < least ? least : most;
+    const noise = 3 * Math.sqrt((bound * (1 - bound)) / requests);
+    if (requests > 0 && (shareIsAsPlanned(measured, evidence.share) || Math.abs(measured - bound) <= noise)) return [];
+    const had = `the candidate had ${countText(step[0], requests)} of the requests`;
+    return [reason('split', metric.gate, `${had}, planned were ${fractionText(evidence.share)}`)];
+  });
+}
+
+function dwellReasons(settings: GateSettings, evidence: Evidence): Reason[] {
+  const least = leastDwellMs(settings);
+  const watchedMs = evidence.atMs - evidence.stepSinceMs;
+  const why = `watched for ${msText(watchedMs)} of ${msText(least)}`;
+  const dwell = watchedMs < least ? [reason('dwell', null, why, evidence.stepSinceMs + least)] : [];
+  const blocks = Object.entries(evidence.gates).flatMap(([gate, { blocks: whole }]) => {
+    const counted = `${whole} of ${LEAST_BLOCKS} blocks of ${msText(settings.blockMs)} were counted whole`;
+    const untilMs = evidence.atMs + (LEAST_BLOCKS - whole) * settings.blockMs;
+    return whole >= LEAST_BLOCKS ? [] : [reason('dwell', gate, counted, untilMs)];
+  });
+  return [...dwell, ...blocks];
+}
+
+function boundReasons(settings: GateSettings, evidence: Evidence, bounds: readonly HarmBound[]): Reason[] {
+  if (bounds.length === 0) return [reason('bound', null, 'no gate here can prove health, and silence does not')];
+  return bounds.flatMap((one): Reason[] => {
+    const { gate, metric } = one.metric;
+    const [requests, failures] = one.stream.step;
+    const reasons: Reason[] = [];
+    if (!one.ruledOut) {
+      const needs = Number.isFinite(one.requestsNeeded)
+        ? `${requests} of about ${one.requestsNeeded} requests that rule harm out in a good build`
+        : 'no number of requests rules harm out at this limit';
+      const since = one.dispersion > one.metric.dispersion ? ' while the failures of the stable build come together' : '';
+      const why = `${needs}${since}; ${metric}: ${countText(failures, requests)} failed`;
+      reasons.push(reason('bound', gate, why, untilMs(evidence, requests, one.requestsNeeded)));
+    }
+    if (one.waiting.length > 0)
+      reasons.push(reason('slices', gate, `${metric}: harm is not ruled out in ${listText(one.waiting)}`));
+    if (one.unverifiedShare > settings.unverifiedShare) {
+      const part = `${fractionText(one.unverifiedShare)} of the traffic`;
+      const why = `${metric}: ${part} is in slices too small to rule harm out (${listText(one.unverified)})`;
+      reasons.push(reason('slices', gate, why));
+    }
+    return reasons;
+  });
+}
+
+function untilMs(evidence: Evidence, requests: number, needed: number): number | null {
+  const watchedMs = evidence.atMs - evidence.stepSinceMs;
+  if (requests === 0 || needed <= requests || !Number.isFinite(needed)) return null;
+  return evidence.stepSinceMs + (watchedMs * needed) / requests;
+}

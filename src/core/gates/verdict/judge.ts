@@ -1,0 +1,146 @@
+/** The one verdict of a poll: fixed limits and the comparison are two judges behind it, and only here is given up. No I/O, no clock. */
+import { countText } from '../../text.ts';
+import type { Evidence } from '../evidence/evidence.ts';
+import { type HarmBound, harmBounds } from '../evidence/non-inferiority.ts';
+import type { GateSettings } from '../gate-settings.ts';
+import { heaviestOf, type Standing, standings } from './blamed.ts';
+import { type EvidenceVerdict, inShort, judgeEvidence, type Moment, progress, type Reason } from './evidence-verdict.ts';
+import { type GateMemory, judgeGate, type Limits, type Measurement } from './gate.ts';
+import { type GateResult, judgeAll, type Verdict } from './verdict.ts';
+
+/** A gate with a fixed limit: what its source says now, and what was remembered of it. */
+export interface LimitedGate {
+  readonly gate: Limits & { readonly name: string };
+  readonly memory: GateMemory;
+  readonly measurement: Measurement;
+}
+
+/** Evidence and what follows from it alone: with many slices that is worked out once a poll, not at every look. */
+export interface Weighed {
+  readonly evidence: Evidence;
+  readonly bounds: readonly HarmBound[];
+  readonly standings: readonly Standing[];
+}
+
+export function weigh(settings: GateSettings, evidence: Evidence): Weighed {
+  return { evidence, bounds: harmBounds(settings, evidence), standings: standings(settings, evidence) };
+}
+
+/** The gates that compare, with the one evidence that they have together. `names`: of those a result of their own is wanted. */
+export interface ComparedGates {
+  readonly names: readonly string[];
+  readonly settings: GateSettings;
+  readonly weighed: Weighed;
+  readonly moment: Moment;
+}
+
+/** How long health had been missing at this step, what this poll adds to that, and how long it may be missing. */
+export interface Patience {
+  readonly missingMs: number;
+  readonly spentMs: number;
+  readonly patienceMs: number;
+}
+
+/** What one poll brought. `router`: what the router says of itself, each as the result of a gate. */
+export interface Brought {
+  readonly router: readonly GateResult[];
+  readonly limited: readonly LimitedGate[];
+  readonly compared: ComparedGates | null;
+  /** Null where it has no end. */
+  readonly patience: Patience | null;
+}
+
+export interface Judgement {
+  readonly verdict: Verdict;
+  readonly why: string;
+  readonly gates: readonly GateResult[];
+  /** What to remember of each gate with a fixed limit. */
+  readonly memories: ReadonlyMap<string, GateMemory>;
+  /** What the evidence says; null without gates that compare. */
+  readonly evidence: EvidenceVerdict | null;
+  /** Something was not counted. */
+  readonly blind: boolean;
+  readonly missingMs: number;
+}
+
+/** Judges everything that a poll brought. Whatever is not known to be fine holds, for as long as patience lasts. */
+export function judge({ router, limited, compared, patience }: Brought): Judgement {
+  const limits = limited.map(({ gate, memory, measurement }) => ({ gate: gate.name, ...judgeGate(gate, memory, measurement) }));
+  const others = [...router, ...limits.map(({ gate, judged }): GateResult => ({ gate, ...judged }))];
+  const evidence = compared === null ? null : evidenceOf(compared);
+  const said = judgeAll(evidence === null ? others : [...others, evidence]);
+  const reasons = evidence?.verdict === 'hold' ? evidence.reasons.map(({ what }) => what) : [];
+  const silent = reasons.includes('data');
+  // What a bound needs depends on the traffic, not on patience. Yet no one can say that the candidate does no harm to both builds, or that what
+  // is evidently worse is bad enough: that lasts as long as patience does.
+  const gathers = reasons.length > 0 && others.every(({ verdict }) => verdict === 'pass') && !reasons.some(usesUpPatience);
+  const missingMs = patience === null ? 0 : missingWith(patience, gathers, said);
+  const isOver = said === 'hold' && patience !== null && !(missingMs <= patience.patienceMs);
+  return {
+    verdict: isOver ? 'give-up' : said,
+    why: whyOf(said, others, evidence),
+    gates: compared === null || evidence === null ? others : [...others, ...resultsOf(compared, evidence)],
+    memories: new Map(limits.map(({ gate, memory }) => [gate, memory])),
+    evidence,
+    blind: router.length > 0 || silent || limited.some(({ measurement }) => 'missing' in measurement),
+    missingMs,
+  };
+}
+
+function evidenceOf({ settings, weighed: { evidence, bounds }, moment }: ComparedGates): EvidenceVerdict {
+  return judgeEvidence(settings, evidence, moment, bounds);
+}
+
+function usesUpPatience(what: Reason['what']): boolean {
+  return what === 'data' || what === 'limit' || what === 'worse';
+}
+
+/** Trouble that comes and goes adds up: what was missing is made good by as much time in which evidence was gathered. */
+function missingWith({ missingMs, spentMs }: Patience, gathers: boolean, said: Verdict): number {
+  if (gathers) return Math.max(0, missingMs - spentMs);
+  return said === 'hold' ? missingMs + spentMs : 0;
+}
+
+function whyOf(verdict: Verdict, others: readonly GateResult[], evidence: EvidenceVerdict | null): string {
+  const texts = others.map((one) => ({ verdict: one.verdict, why: `gate ${one.gate}: ${one.why}` }));
+  const said = [...(evidence === null ? [] : [evidence]), ...texts].filter((one) => one.verdict === verdict);
+  const [first] = said;
+  if (first === undefined) return 'no gate judges';
+  return verdict === 'pass' ? said.map(({ why }) => why).join('; ') : first.why;
+}
+
+/** One result for each gate that compares, in the words of the one verdict that they have together. */
+function resultsOf({ names, settings, weighed, moment }: ComparedGates, said: EvidenceVerdict): GateResult[] {
+  if (names.length === 0) return [];
+  const ways = progress(settings, weighed.evidence, moment.nowMs, weighed.bounds);
+  return names.map((name) => {
+    const own = weighed.standings.filter(({ gate }) => gate === name);
+    const whole = own.find(({ slice }) => slice === null);
+    const { requests, failures } = whole?.step.candidate ?? { requests: 0, failures: 0 };
+    const { logE, neededLogE } = said;
+    const evidence = { ...ways, logE, neededLogE, slice: heaviestOf(own)?.slice ?? null };
+    return { gate: name, ...ofGate(name, said, countText(failures, requests)), requests, errors: failures, evidence };
+  });
+}
+
+function ofGate(name: string, said: EvidenceVerdict, counts: string): Pick<GateResult, 'verdict' | 'why'> {
+  switch (said.verdict) {
+    case 'give-up':
+    case 'pass':
+      return { verdict: said.verdict, why: said.why };
+    case 'fail': {
+      const blamed = said.confirmed[0] ?? said.heaviest;
+      return blamed.gate === name ? { verdict: 'fail', why: said.why } : { verdict: 'hold', why: `${counts} failed` };
+    }
+    case 'hold': {
+      const reasons = inShort(said.reasons.filter(({ gate }) => gate === null || gate === name));
+      if (reasons.length === 0) return { verdict: 'pass', why: `${counts} failed` };
+      const texts = reasons.map(({ why }) => why);
+      // What says how many requests a bound needs has the counts in it.
+      return {
+        verdict: 'hold',
+        why: [...texts, ...(reasons.some(({ what }) => what === 'bound') ? [] : [`${counts} failed`])].join('; '),
+      };
+    }
+  }
+}
