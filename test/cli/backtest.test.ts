@@ -44,7 +44,7 @@ describe('a trace', () => {
     ['five-percent', { verdict: 'fail', slice: null, step: 1 }],
     ['one-tenant', { verdict: 'fail', slice: 'tenant-007', step: 1 }],
     ['outage-of-401', { verdict: 'fail', slice: null, step: 1 }],
-    ['scrape-gap', { verdict: 'fail', slice: null, step: 1 }],
+    ['scrape-gap', { verdict: 'give-up', slice: null, step: 1 }],
   ])('a backtest of the trace %s ends with exit code 0 and its verdict on the result line', async (name, expected) => {
     const result = await resultOf(['--trace', join(TRACES, `${name}.csv`)]);
     expect(result).toMatchObject({ ok: true, code: null, exitCode: 0, command: 'backtest', ...expected });
@@ -73,7 +73,7 @@ describe('a trace', () => {
   it('the result of a trace is told to people in words', async () => {
     const { stdout, stderr, exitCode } = await run(['--trace', join(TRACES, 'one-tenant.csv')]);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-    for (const text of ['verdict  rollback at', 'slice    tenant-007', 'step  share', '✔ The gates would have gone back at'])
+    for (const text of ['verdict  fail at', 'slice    tenant-007', 'step  share', '✔ The gates would have rolled back at'])
       expect(stdout).toContain(text);
   });
 });

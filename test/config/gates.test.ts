@@ -43,6 +43,14 @@ describe('gates', () => {
     expect(await kinds(', max: 1%, compare: {}')).toEqual([1, 1]);
   });
 
+  it('a gate reads clumps, the old name of clusters, and not both', async () => {
+    const service = await load(LOCAL, `gates: [{ ${PROBE}, compare: { clumps: 9 } }]`);
+    expect(service?.compared[0]?.compare).toEqual({ clusters: 9 });
+    await expect(load(LOCAL, `gates: [{ ${PROBE}, compare: { clumps: 9, clusters: 9 } }]`)).rejects.toThrow(
+      /keep one of the two/,
+    );
+  });
+
   it('a gate hands on margins and how sure to be', async () => {
     const service = await load(
       LOCAL,

@@ -46,10 +46,20 @@ interface Rollout {
   readonly steps: number;
   readonly percent: number;
   readonly changedAt: string | null;
-  readonly evidence: { readonly at: string; readonly back: number; readonly on: number } | null;
+  readonly evidence: Ways | null;
 }
+
+/** How far the evidence is on its two ways: `back` and `on` are the words of version 0.1.0. */
+type Ways = { readonly at: string } & (
+  | { readonly back: number; readonly on: number }
+  | { readonly fail: number; readonly pass: number }
+);
 interface Builds {
   readonly builds: readonly { readonly guid: string; readonly state: string; readonly percent: number; readonly code: string }[];
+}
+
+function waysOf(evidence: Ways): number[] {
+  return 'back' in evidence ? [evidence.back, evidence.on] : [evidence.fail, evidence.pass];
 }
 
 /** What a status means, without the sentences that another version may word otherwise. */
@@ -63,7 +73,7 @@ function meaningOf({ traffic, trouble, drift, knownGood, waysBack, rollout, lead
     waysBack,
     rollout: rollout && [rollout.id, rollout.kind, rollout.candidate, rollout.stable, rollout.phase, rollout.over],
     step: rollout && [rollout.step, rollout.steps, rollout.percent, rollout.changedAt],
-    evidence: evidence && [evidence.at, evidence.back.toFixed(6), evidence.on.toFixed(6)],
+    evidence: evidence && [evidence.at, ...waysOf(evidence).map((way) => way.toFixed(6))],
     leader: leader && [leader.host, leader.pid, leader.actor],
     hold: hold?.file ?? null,
     pointers,
@@ -81,19 +91,17 @@ function expectEnd(answer: CliAnswer, exitCode: number, code: string | null): vo
 }
 
 interface Evidence {
-  readonly back: number;
+  readonly fail: number;
   readonly logE: number;
 }
 
 /** The evidence of the comparing gate at every poll, as a run with `--json` told it. */
 function evidenceTold({ json }: CliAnswer): readonly Evidence[] {
-  return json.flatMap((line) =>
-    line.type === 'poll' ? (line.gates.flatMap(({ evidence }) => evidence ?? []) as Evidence[]) : [],
-  );
+  return json.flatMap((line) => (line.type === 'poll' ? line.gates.flatMap(({ evidence }) => evidence ?? []) : []));
 }
 
-/** The evidence that the ledger kept last. */
-function evidenceKept(service: Service): Evidence {
+/** The evidence that the ledger kept last, in the words of version 0.1.0. */
+function evidenceKept(service: Service): { readonly back: number; readonly logE: number } {
   const dir = join(ROOT, `state/acme/production/${service}/ledger`);
   const lines = readdirSync(dir)
     .sort()
@@ -200,8 +208,8 @@ describe('a rollout that version 0.1.0 left open', () => {
       const answer = await resumed.ended;
       expectEnd(answer, 4, 'REVERTED');
       const told = evidenceTold(answer);
-      expect(told[0]?.back).toBeCloseTo(kept.back, 2);
-      expect(told.at(-1)?.back).toBe(1);
+      expect(told[0]?.fail).toBeCloseTo(kept.back, 2);
+      expect(told.at(-1)?.fail).toBe(1);
       expect(await old.split('suspect')).toEqual({ blue: 100 });
       expectEnd(await old.run('suspect', promote('suspect', 'green')), 3, 'BAD_BUILD');
     }),

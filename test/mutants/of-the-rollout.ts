@@ -10,7 +10,7 @@ export const OF_THE_GATES: readonly Mutant[] = [
     'a gate passes on no data',
     'simulator',
     'core/gates/verdict/gate.ts',
-    "if ('missing' in measurement) return { judged: notYet(`no data: ${measurement.missing}`, 0, 0), memory };",
+    "if ('missing' in measurement) return { judged: holds(`no data: ${measurement.missing}`, 0, 0), memory };",
     "if ('missing' in measurement) return { judged: { verdict: 'pass', why: '', requests: limits.minRequests, errors: 0 }, memory };",
   ),
   mutant(
@@ -21,7 +21,7 @@ export const OF_THE_GATES: readonly Mutant[] = [
     'if (least <= limits.max) return',
   ),
   mutant(
-    'a gate that fails counts as not yet',
+    'a gate that fails passes',
     'simulator',
     'core/gates/verdict/gate.ts',
     "if (least > limits.max) return { verdict: 'fail',",
@@ -31,8 +31,8 @@ export const OF_THE_GATES: readonly Mutant[] = [
     'the percentage rises when patience is at its end',
     'simulator',
     ROLLOUT,
-    '  if (missingMs <= state.plan.patienceMs) return { ...state, watchedMs, missingMs };',
-    '  if (missingMs > state.plan.patienceMs / 2) return advance(state);\n  if (missingMs <= state.plan.patienceMs) return { ...state, watchedMs, missingMs };',
+    "case 'hold':\n      return { ...state, watchedMs, missingMs };",
+    "case 'hold':\n      return missingMs > state.plan.patienceMs / 2 ? advance(state) : { ...state, watchedMs, missingMs };",
   ),
   mutant(
     'a build is known-good before its last bake',
@@ -52,15 +52,15 @@ export const OF_THE_GATES: readonly Mutant[] = [
     'a build that crashes over and over holds for ever',
     'crash loop',
     BAKE,
-    'return Math.max(0, ...crashes.values());',
-    'return Math.min(0, ...crashes.values());',
+    'const times = crashesTooOften(memory.crashes);',
+    'const times = null as number | null;',
   ),
   mutant(
     'a crash that is over before the next look is forgotten',
     'crash loop',
-    BAKE,
-    'crashes.set(location, (crashes.get(location) ?? 0) + times);',
-    'crashes.set(location, times);',
+    'core/gates/counting/counters.ts',
+    'const failures = Math.max(0, mostSeen(now) - mostSeen(before));',
+    'const failures = 0 * mostSeen(now) * mostSeen(before);',
   ),
 ];
 

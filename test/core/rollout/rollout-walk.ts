@@ -52,8 +52,8 @@ function failures(state: State): Event[] {
 function polls(state: State): Event[] {
   const bakeMs = state.plan.steps[state.step]?.bakeMs ?? 0;
   const watched = [0, Math.min(state.watchedMs + bakeMs / 2, bakeMs)];
-  const missing = { pass: [0], fail: [0], hold: [0, state.missingMs + 0.6 * state.plan.patienceMs] };
-  return (['pass', 'fail', 'hold'] as const).flatMap((verdict) =>
+  const missing = { pass: [0], fail: [0], hold: [0, state.missingMs + 0.6 * state.plan.patienceMs], 'give-up': [0] };
+  return (['pass', 'fail', 'hold', 'give-up'] as const).flatMap((verdict) =>
     watched.flatMap((watchedMs) =>
       missing[verdict].flatMap((missingMs) =>
         [true, false].map((advance): Event => {

@@ -1,5 +1,6 @@
 /** The rollout, sentence by sentence of the design; the exhaustive walk is in rollout-model.test.ts. */
 import { describe, expect, it } from 'vitest';
+import type { Verdict } from '../../../src/core/gates/verdict/verdict.ts';
 import type { Event } from '../../../src/core/ledger/events.ts';
 import { type Plan, planSchema, stepSplit } from '../../../src/core/rollout/plan.ts';
 import {
@@ -20,7 +21,7 @@ const POINTED: Event = { type: 'pointed', atMs, generation: 2, warnings: [] };
 const ABORT: Event = { type: 'abort-requested', atMs, actor: 'bob', reason: 'looks wrong' };
 const DRIFTED: Event = { type: 'drifted', atMs, why: 'someone else moved the traffic', split: [] };
 
-function polled(verdict: 'pass' | 'fail' | 'hold', more: Partial<Extract<Event, { type: 'polled' }>> = {}): Event {
+function polled(verdict: Verdict, more: Partial<Extract<Event, { type: 'polled' }>> = {}): Event {
   const gates = [{ gate: 'errors', verdict, why: `${verdict}, it says`, requests: 200, errors: 3 }];
   return { type: 'polled', atMs, verdict, watchedMs: 60_000, missingMs: 0, advance: true, gates, ...more };
 }
@@ -96,6 +97,14 @@ describe('a promotion', () => {
     expect(waiting).toMatchObject({ phase: 'baking', step: 0 });
     const gone = apply(waiting, polled('hold', { missingMs: patienceMs + 1 }));
     expect(gone).toMatchObject({ phase: 'reverting', gateFailed: false, why: expect.stringContaining('gate errors') });
+  });
+
+  it('a promotion reverts on give-up, as on the time beyond patience that ledgers before format 3 have in its place', () => {
+    const { patienceMs } = TWO;
+    const gates = [{ gate: 'errors', verdict: 'hold' as const, why: 'no data', requests: 0, errors: 0 }];
+    const old = stateAfter(TWO, ...AT_TEN, polled('hold', { missingMs: patienceMs + 1, gates }));
+    expect(stateAfter(TWO, ...AT_TEN, polled('give-up', { gates }))).toEqual(old);
+    expect(old).toMatchObject({ phase: 'reverting', code: null, gateFailed: false });
   });
 
   it('a promotion reverts when the missing time is no number: unknown is not patience', () => {

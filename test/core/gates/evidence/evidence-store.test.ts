@@ -11,6 +11,7 @@ import {
   storedEvidenceSchema,
 } from '../../../../src/core/gates/evidence/evidence-store.ts';
 import { METRIC_DEFAULTS, WHOLE, weighted } from '../../../../src/core/gates/gate-settings.ts';
+import { type Event, eventSchema, storedEvent } from '../../../../src/core/ledger/events.ts';
 import { EMPTY_HEAD, type Entry, encodeLine, parseEntry } from '../../../../src/core/ledger/ledger.ts';
 import { blockOf, counted, ERRORS, fed, settingsOf } from '../verdict/judged.ts';
 
@@ -79,6 +80,29 @@ describe('evidence that is written down', () => {
     const line = encodeLine(entry);
     expect(parseEntry(line.subarray(0, -1))).toEqual(entry);
     expect(line.length).toBeLessThan(bytes(entry) * 0.8);
+  });
+
+  it('is read in the words of formats 1 and 2 as well, and never written in them', () => {
+    const evidence = compactEvidence(polledFor(20, 0.01));
+    const result = { gate: 'errors', why: 'few', requests: 1, errors: 0 };
+    const ways = { logE: 0.3, neededLogE: 4.6, slice: null };
+    const polled = { type: 'polled', atMs: 0, watchedMs: 0, missingMs: 0, advance: true } as const;
+    const { clusters, ...rest } = storedEvidence(evidence);
+    const old = {
+      ...polled,
+      verdict: 'not-yet',
+      gates: [{ ...result, verdict: 'not-yet', evidence: { back: 0.1, on: 0.2, ...ways } }],
+      evidence: { evidence: { ...rest, clumps: clusters }, counters: {} },
+    };
+    expect(Object.keys(clusters ?? {})).not.toEqual([]);
+    const event: Event = {
+      ...polled,
+      verdict: 'hold',
+      gates: [{ ...result, verdict: 'hold', evidence: { fail: 0.1, pass: 0.2, ...ways } }],
+      evidence: { evidence, counters: {} },
+    };
+    expect(eventSchema.parse(JSON.parse(JSON.stringify(old)))).toEqual(event);
+    expect(JSON.stringify(storedEvent(event))).not.toMatch(/not-yet|clumps|"back"/);
   });
 
   it('has each list of logarithms once: slices that saw nothing cost next to nothing', () => {
