@@ -1,5 +1,6 @@
 /** The decision: which build to roll back to. Pure; must offer no build that is bad, foreign, never known-good, or whose place is taken. */
-import { type Pointer, plainGuid, type Restore } from '../base/pointer/pointer-format.ts';
+import type { Pointer, Restore } from '../base/pointer/pointer-format.ts';
+import { plainGuid } from '../base/scope.ts';
 import { Refused } from './refusal.ts';
 
 /** A build that was known-good in this scope. */

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Fs } from '../base/durable/fs.ts';
 import { copyDir, type DamagedPointer, type PointersRead, readPointers } from '../base/pointer/pointer.ts';
 import type { Pointer } from '../base/pointer/pointer-format.ts';
-import type { Scope } from '../base/scope.ts';
+import { NAME, type Scope } from '../base/scope.ts';
 import { canonical } from '../base/shape.ts';
 import { shellWord } from '../base/text.ts';
 import { Refused } from './refusal.ts';
@@ -41,8 +41,6 @@ export interface Wanted {
   /** The command so far, to be completed with options and pasted. */
   readonly program: string;
 }
-
-const NAME = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Every pointer folder below `roots`, and `ownDir` if it is one itself. Never throws. */
 export function findPlaces(roots: readonly string[], ownDir: string | undefined, fs: Fs): Place[] {

@@ -1,6 +1,6 @@
 /** Scopes and GUIDs: the names that every fact belongs to. Must not normalise a bad name into a good one. */
 import * as z from 'zod';
-import type { Scope } from '../base/scope.ts';
+import { GUID, NAME, type Scope } from '../base/scope.ts';
 
 declare const brand: unique symbol;
 
@@ -9,11 +9,7 @@ type Branded<T, Name extends string> = T & { readonly [brand]: Name };
 /** A build's GUID in its one canonical form: lower case, 8-4-4-4-12, no braces, no `urn:uuid:`. */
 export type Guid = Branded<string, 'Guid'>;
 
-const NAME = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-
 const WINDOWS_RESERVED = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])$/;
-
-const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** Says why `name` cannot name a tenant, environment or service, or undefined when it can. */
 export function nameProblem(name: string): string | undefined {

@@ -1,7 +1,7 @@
 /** Checks: reads back the result of changes. Must never count a missing answer as success, or change anything. */
 import { constants } from 'node:fs';
 import { readAll, withFile } from '../durable/open-file.ts';
-import { saysTheSame } from '../pointer/pointer-format.ts';
+import { saysTheSame } from '../scope.ts';
 import { safeLine } from '../text.ts';
 import type { Check, FileCheck, HttpCheck, Outside, TableCheck } from './change.ts';
 

@@ -1,7 +1,7 @@
 /** The text format of the pointer: a line of canonical JSON and a line with its SHA-256. No I/O. */
 import { createHash } from 'node:crypto';
 import type { Change, Check, HttpCheck } from '../changes/change.ts';
-import type { Scope } from '../scope.ts';
+import { GUID, NAME, type Scope } from '../scope.ts';
 import { byKind, canonical, list, mapOf, oneOf, orNull, type Reader, shape, text, whole } from '../shape.ts';
 
 /** What the pointer keeps of a build. */
@@ -45,21 +45,6 @@ export interface Pointer {
 export const MAX_POINTER_BYTES = 64 * 1024;
 
 const MAX_EARLIER = 5;
-
-const NAME = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-
-const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
-/** Several spellings of a GUID (RFC 9562) name the same build. Any other text is returned trimmed and in lower case. */
-export function plainGuid(said: string): string {
-  const plain = said.trim().toLowerCase();
-  return plain.startsWith('urn:uuid:') ? plain.slice('urn:uuid:'.length) : plain.replace(/^\{(.*)\}$/, '$1');
-}
-
-/** True for equal texts, and for two spellings of one GUID. Names of places that differ in case are different places. */
-export function saysTheSame(a: string, b: string): boolean {
-  return a === b || (GUID.test(plainGuid(a)) && plainGuid(a) === plainGuid(b));
-}
 
 const name = text(63, NAME);
 

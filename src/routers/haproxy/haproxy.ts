@@ -95,7 +95,7 @@ function changes(settings: HaproxyConfig, split: Split, how: Leaving): readonly 
     lines.map((commands): Socket => ({ kind: 'socket', address, commands, timeoutMs: TIMEOUT_MS })),
   );
   // Saved after every socket was set: a full disk must not stop the shift at the next location.
-  const save = stateFiles(settings).map((saveTo, index): Socket => {
+  const save = stateFiles(settings.serverStateFile).map((saveTo, index): Socket => {
     const address = settings.sockets[index] ?? '';
     return { kind: 'socket', address, commands: ['show servers state'], saveTo, timeoutMs: TIMEOUT_MS };
   });
@@ -157,7 +157,7 @@ async function read(settings: HaproxyConfig, io: Io, since?: Reading): Promise<R
     }),
   );
   const reading = readingOf(answered, settings.balance, since);
-  const files = stateFiles(settings);
+  const files = stateFiles(settings.serverStateFile);
   if (files.length === 0)
     return { ...reading, forgetful: 'without serverStateFile, a reload restores the weights in haproxy.cfg' };
   const missing = files.find((file) => !io.fs.existsSync(dirname(file)));
@@ -209,16 +209,12 @@ function joinable(commands: readonly string[]): string[][] {
   return lines;
 }
 
-function stateFiles({
-  serverStateFile,
-}: {
-  readonly serverStateFile?: string | readonly string[] | undefined;
-}): readonly string[] {
+function stateFiles(serverStateFile: string | readonly string[] | undefined): readonly string[] {
   if (serverStateFile === undefined) return [];
   return typeof serverStateFile === 'string' ? [serverStateFile] : serverStateFile;
 }
 
 function stateFilesFit(sockets: readonly string[], serverStateFile: string | readonly string[] | undefined): boolean {
-  const files = stateFiles({ serverStateFile });
+  const files = stateFiles(serverStateFile);
   return files.length === 0 || (files.length === sockets.length && new Set(files).size === files.length);
 }

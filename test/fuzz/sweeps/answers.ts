@@ -1,6 +1,6 @@
 /** What metric sources and builds answer: garbage is missing, never a count, and nobody is whom he does not say he is. */
 import { check } from '../../../src/base/changes/checks.ts';
-import { plainGuid } from '../../../src/base/pointer/pointer-format.ts';
+import { plainGuid } from '../../../src/base/scope.ts';
 import { emptyMemory, judgeGate, type Measurement } from '../../../src/core/gates/verdict/gate.ts';
 import { type Guid, parseGuid } from '../../../src/core/scope.ts';
 import { askBuild } from '../../../src/engine/target.ts';

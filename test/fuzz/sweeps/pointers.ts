@@ -1,12 +1,6 @@
 /** Pointer files: believed only when whole, and then no choice made from them is bad, foreign or unspeakable. */
-import {
-  decodePointer,
-  encodePointer,
-  type Pointer,
-  plainGuid,
-  type Restore,
-  sha256,
-} from '../../../src/base/pointer/pointer-format.ts';
+import { decodePointer, encodePointer, type Pointer, type Restore, sha256 } from '../../../src/base/pointer/pointer-format.ts';
+import { plainGuid } from '../../../src/base/scope.ts';
 import { canonical } from '../../../src/base/shape.ts';
 import { chooseBuild } from '../../../src/break-glass/choose.ts';
 import { showPlan } from '../../../src/break-glass/plan-text.ts';
