@@ -11,7 +11,7 @@ const at = (line: string) => Number(line.split(',')[0]);
 const verdictsOf = (text: string) => moments(text).map(({ tS, verdict }) => `${tS} ${verdict}`);
 
 describe('our own vectors as a trace', () => {
-  it('give the evidence of the default composite, poll by poll', () => {
+  it('our own vectors as a trace give the evidence of the default composite, poll by poll', () => {
     const lines = OUR_BLOCKS.flatMap(([kc, nc, kb, nb], index) => [
       `${15 * (index + 1)},,candidate,${nc},${kc}`,
       `${15 * (index + 1)},,stable,${nb},${kb}`,
@@ -24,7 +24,7 @@ describe('our own vectors as a trace', () => {
 });
 
 describe('a candidate', () => {
-  it('that is as good as the stable build goes on as soon as it may', () => {
+  it('a candidate that is as good as the stable build goes on as soon as it may', () => {
     const { decision, steps } = decided(example('healthy'));
     expect(decision).toMatchObject({ verdict: 'pass', tS: 180, slice: null, step: 1 });
     expect(steps).toMatchObject([{ step: 1, share: 0.05, fromS: 0, toS: 600, intervals: 40, advancedS: 180 }]);
@@ -35,7 +35,7 @@ describe('a candidate', () => {
     { candidate: 0.2, polls: 2 },
     { candidate: 0.05, polls: 6 },
   ])(
-    'that fails the part $candidate of its requests, at 1 % of the traffic, goes back within $polls polls',
+    'a candidate that fails $candidate of its requests at 1 % of the traffic is rolled back within $polls polls',
     ({ candidate, polls }) => {
       for (let seed = 1; seed <= 20; seed += 1) {
         const { decision } = decided(traceOf({ seed, candidate, share: 0.01 }));
@@ -45,7 +45,7 @@ describe('a candidate', () => {
     },
   );
 
-  it('that fails one tenant goes back, and the tenant is named', () => {
+  it('a candidate that fails one tenant is rolled back, and the tenant is named', () => {
     for (let seed = 1; seed <= 10; seed += 1) {
       const bad = { slice: 'tenant-007', rate: 0.2 };
       const { decision, blamed } = decided(traceOf({ seed, slices: tenants(20), bad }));
@@ -54,7 +54,7 @@ describe('a candidate', () => {
     }
   });
 
-  it('that fails everywhere goes back without a slice being blamed', () => {
+  it('a candidate that fails everywhere is rolled back without a slice being blamed', () => {
     for (let seed = 1; seed <= 10; seed += 1)
       expect(decided(traceOf({ seed, slices: { eu: 0.5, us: 0.3, asia: 0.2 }, candidate: 1 })).decision).toMatchObject({
         verdict: 'fail',
@@ -62,14 +62,14 @@ describe('a candidate', () => {
       });
   });
 
-  it('that answers 401 goes back, though nothing of it is a 5xx; the 401 are its bad requests', () => {
+  it('a candidate that answers 401 is rolled back, though nothing of it is a 5xx; the 401 are its bad requests', () => {
     const { decision, blamed } = decided(example('outage-of-401'));
     expect(decision).toMatchObject({ verdict: 'fail', slice: null });
     expect(decision.badRequests).toBeGreaterThan(700);
     expect(blamed?.standing.metric).toBe('401');
   });
 
-  it('that hangs goes back by its latency buckets', () => {
+  it('a candidate that hangs is rolled back by its latency buckets', () => {
     const rows = [1, 2, 3, 4, 5, 6].flatMap((index) =>
       (['candidate', 'stable'] as const).flatMap((build) => {
         const [all, slow] = build === 'candidate' ? [750, 400] : [14_250, 10];
@@ -125,14 +125,14 @@ describe('missing data never lets a build go on', () => {
     ],
   ];
 
-  it.each(cases)('%s', (_what, text, verdict) => {
+  it.each(cases)('missing data never lets a build go on: %s', (_what, text, verdict) => {
     const { decision } = decided(text);
     expect(decision.verdict).toMatch(verdict);
     expect(moments(text).map((moment) => moment.verdict)).not.toContain('pass');
     expect(decision.why).not.toBe('');
   });
 
-  it('and a slice without lines is zero requests where chance can say so', () => {
+  it('a slice without lines is zero requests where chance can say so', () => {
     const few = linesOf({ slices: { eu: 0.999, small: 0.001 } }).filter(
       (line) => !(line.includes('small,candidate') && at(line) > 15),
     );
@@ -141,7 +141,7 @@ describe('missing data never lets a build go on', () => {
 });
 
 describe('what came later', () => {
-  it('changes nothing that was said before: a cut trace says the same as the whole one up to its end', () => {
+  it('a cut trace says the same as the whole one up to its end: what comes later changes nothing', () => {
     const traces = [
       example('one-tenant'),
       example('scrape-gap'),
@@ -167,7 +167,7 @@ describe('what came later', () => {
     );
   });
 
-  it('neither does the order of the columns', () => {
+  it('the order of the columns changes nothing', () => {
     const shuffled = example('one-tenant')
       .trimEnd()
       .split('\n')
@@ -179,7 +179,7 @@ describe('what came later', () => {
     expect(decided(shuffled)).toEqual(decided(example('one-tenant')));
   });
 
-  it('neither does a slice that comes late: it is judged with the others', () => {
+  it('a slice that comes late changes nothing: it is judged with the others', () => {
     const late = linesOf({ slices: { eu: 1 } }).flatMap((line) =>
       at(line) > 150
         ? [line, line.replace(/eu,(\w+),.*/, (_found, build) => `new,${build},${build === 'stable' ? '5000,5' : '250,250'}`)]
@@ -198,7 +198,7 @@ describe('the steps', () => {
       ),
     );
 
-  it('follow the measured share, up to a stable build without requests', () => {
+  it('the steps follow the measured share, up to a stable build without requests', () => {
     const { decision, steps } = decided(csv(walk([0.05, 0.25, 0.5, 1])));
     expect(steps).toMatchObject([
       { step: 1, share: 0.05, fromS: 0, toS: 300 },
@@ -210,21 +210,21 @@ describe('the steps', () => {
     expect(decision).toMatchObject({ verdict: 'pass', step: 1 });
   });
 
-  it('need no line of the stable build at 100 %, once it had one with no requests', () => {
+  it('the steps need no line of the stable build at 100 %, once it had one with no requests', () => {
     const lines = walk([0.5, 1]).filter((line) => !(line.includes('stable') && at(line) > 330));
     expect(decided(csv(lines)).steps).toMatchObject([{ step: 3 }, { step: 4, share: 1, advancedS: expect.any(Number) }]);
   });
 
-  it('keep the share that was recorded where it was under another plan', () => {
+  it('the steps keep the share that was recorded where it was under another plan', () => {
     expect(decided(traceOf({ share: 0.01 })).steps).toMatchObject([{ step: 1, share: 0.01 }]);
   });
 
-  it('are not left by chance', () => {
+  it('the steps are not left by chance', () => {
     const { steps } = decided(traceOf({ requests: 40, slices: { eu: 1 }, share: 0.05, intervals: 200 }));
     expect(steps).toHaveLength(1);
   });
 
-  it('bake as long as the config says', () => {
+  it('the steps bake as long as the config says', () => {
     const gates = { steps: [{ percent: 5, bakeMs: 300_000 }] };
     expect(decided(example('healthy'), { gates }).decision).toMatchObject({ verdict: 'pass', tS: 300 });
   });
@@ -232,7 +232,7 @@ describe('the steps', () => {
 
 describe('a rollout begins with the first line of the candidate', () => {
   const before = linesOf({ stable: 0.03, candidate: 0.03 });
-  it('and what the stable build did before says what is usual', () => {
+  it('a rollout begins with the first line of the candidate; the stable build before it says what is usual', () => {
     expect(decided(csv(before)).decision).toMatchObject({
       verdict: 'hold',
       why: expect.stringMatching(/the stable build fails as well/),
@@ -248,17 +248,17 @@ describe('a fixed limit', () => {
   const steps = [{ percent: 5, bakeMs: 120_000 }];
   const alone = { gates: { settings: null, fixed, steps } };
 
-  it('goes back as soon as it cannot be kept', () => {
+  it('a fixed limit fails as soon as it cannot be kept', () => {
     expect(decided(example('five-percent'), alone).decision).toMatchObject({ verdict: 'fail', tS: 15, logE: 0, slice: null });
   });
-  it('goes on when enough was seen for long enough', () => {
+  it('a fixed limit passes when enough was seen for long enough', () => {
     expect(decided(example('healthy'), alone).decision).toMatchObject({ verdict: 'pass', tS: 120 });
   });
-  it('holds while the candidate is not counted', () => {
+  it('a fixed limit holds while the candidate is not counted', () => {
     const early = csv(linesOf({}).filter((line) => at(line) <= 60 || line.includes('stable')));
     expect(decided(early, alone).decision).toMatchObject({ verdict: 'hold', why: expect.stringMatching(/no data/) });
   });
-  it('beside a comparing gate lets a build go on only where both do', () => {
+  it('a fixed limit next to a comparing gate lets a build go on only where both do', () => {
     expect(decided(example('healthy'), { gates: { fixed, steps: [{ percent: 5, bakeMs: 0 }] } }).decision.tS).toBe(180);
     const strict = [{ name: 'errors', max: 0.0001, minRequests: 2000 }];
     expect(decided(example('healthy'), { gates: { fixed: strict } }).decision.verdict).toBe('fail');
@@ -269,7 +269,7 @@ describe('intervals', () => {
   const count = (...times: readonly number[]) =>
     gateTrace(csv(times.flatMap((t) => [`${t},,candidate,1,0`, `${t},,stable,1,0`]))).intervals;
 
-  it('are as long as the first is from the second, and holes among them are missing', () => {
+  it('the intervals are as long as the first is from the second, and holes among them are missing', () => {
     expect(count(15, 30, 75, 90)).toMatchObject({
       everyS: 15,
       all: [{ tS: 15 }, { tS: 30 }, { tS: 45, rows: [] }, { tS: 60, rows: [] }, { tS: 75 }, { tS: 90 }],
@@ -278,14 +278,14 @@ describe('intervals', () => {
     expect(count(3600, 3605).everyS).toBe(5);
     expect(count(7).everyS).toBe(7);
   });
-  it('are as long as the others where the first began before the rollout, or a hole follows it', () => {
+  it('the intervals are as long as the others where the first began before the rollout, or a hole follows it', () => {
     expect(count(5, 20, 35, 50)).toMatchObject({ everyS: 15, all: [{ tS: 5 }, { tS: 20 }, { tS: 35 }, { tS: 50 }] });
     expect(count(15, 45, 60, 75)).toMatchObject({ everyS: 15, all: [{ tS: 15 }, { tS: 30, rows: [] }, { tS: 45 }, {}, {}] });
     const early = csv(linesOf({}).map((line) => `${at(line) - 10}${line.slice(line.indexOf(','))}`));
     expect(decided(early).decision.verdict).toBe(decided(csv(linesOf({}))).decision.verdict);
     expect(moments(early)[0]?.fromS).toBe(0);
   });
-  it.each([15, 60, 120, 180])('of %i s are no holes where one line came early', (everyS) => {
+  it.each([15, 60, 120, 180])('intervals of %i s are no holes where one line came early', (everyS) => {
     const lines = linesOf({ everyS });
     const early = csv(
       lines.map((line) => (at(line) === 4 * everyS ? `${3 * everyS + 1}${line.slice(line.indexOf(','))}` : line)),
@@ -294,23 +294,23 @@ describe('intervals', () => {
     expect([even?.verdict, uneven?.verdict]).toEqual(['pass', 'pass']);
     expect((uneven?.tS ?? 0) - (even?.tS ?? 0)).toBeLessThanOrEqual(everyS);
   });
-  it('of holes everywhere are not many times the lines', () => {
+  it('the intervals of holes everywhere are not many times the lines', () => {
     const times = Array.from({ length: 2000 }, (_, index) => (index < 5 ? index : index * 1000));
     expect(count(...times).all.length).toBeLessThan(20_000 + 4 * times.length);
   });
-  it('of a hole without end are few', () => {
+  it('the intervals of a hole without end are few', () => {
     expect(count(0.001, 0.002, 31_000_000).all.length).toBeLessThan(300);
   });
 });
 
 describe('the text', () => {
-  it('of a calibration by more replays than a function takes arguments names the greatest', () => {
+  it('the text of a calibration by more replays than a function takes arguments names the greatest', () => {
     const greatest = Array.from({ length: 300_000 }, (_, index) => index / 100_000);
     const found = { greatest, replaysNeeded: 99, replayS: 15, threshold: 5, dispersion: null, clusters: null };
     expect(calibrationText('x.csv', found, null)).toMatch(/300000 of 15s, greatest ln E 3\.00/);
   });
 
-  it('says verdict, when, why, who, what is missing, and each step', () => {
+  it('the text of a backtest says verdict, when, why, who, what is missing, and each step', () => {
     const hold = backtestText('x.csv', decided(csv(linesOf({ intervals: 6 }))));
     expect(hold).toMatch(/^backtest of x\.csv\n {2}verdict {2}hold at 90 s/);
     expect(hold).toMatch(/needed .*watched for 1m30s of 3m/);

@@ -27,7 +27,7 @@ function calibration(rows: readonly TraceRow[]): Calibration {
 }
 
 describe('a calibration', () => {
-  it('of fifteen hours sets the threshold, the same each time', () => {
+  it('a calibration of fifteen hours sets the threshold, the same each time', () => {
     const found = calibration(history(1, 15));
     expect(found).toMatchObject({ replaysNeeded: 99, replayS: 540 });
     expect(found.greatest).toHaveLength(100);
@@ -35,21 +35,21 @@ describe('a calibration', () => {
     expect(calibration(history(1, 15))).toEqual(found);
   });
 
-  it('of less says how many replays are missing', () => {
+  it('a calibration of less says how many replays are missing', () => {
     const found = calibration(history(1, 1));
     expect(found.threshold).toBeNull();
     expect(found.greatest).toHaveLength(6);
     expect(calibration(history(1, 1).slice(0, 10)).greatest).toEqual([]);
   });
 
-  it.each([5, 20])('does not call a build bad whose failures come in clusters of %i', (cluster) => {
+  it.each([5, 20])('a build whose failures come in clusters of %i is not called bad', (cluster) => {
     const found = calibration(history(cluster, 15));
     expect(found.clusters).toBeGreaterThan(cluster);
     expect(found.clusters).toBeLessThan(2.5 * cluster);
     expect(found.greatest.filter((logE) => logE >= Math.log(100)).length).toBeLessThanOrEqual(1);
   });
 
-  it('plays slices and statuses too', () => {
+  it('a calibration plays slices and statuses too', () => {
     const sliced = rowsOf(csv(linesOf({ slices: tenants(20), intervals: 80 })));
     expect(calibration(sliced).greatest).toHaveLength(2);
     const statuses = calibration(rowsOf(statusTrace()));
@@ -66,13 +66,13 @@ describe('clusters', () => {
     });
   };
 
-  it.each([1, 5, 20])('of %i are measured', (cluster) => {
+  it.each([1, 5, 20])('clusters of %i are measured', (cluster) => {
     const found = dispersionOf(counted(cluster, 0));
     expect((found?.base ?? 0) + (found?.growth ?? 0) * 15).toBeCloseTo(cluster, cluster === 1 ? 0 : -1);
     expect(found === undefined ? 0 : clustersFor(found, 15)).toBeGreaterThanOrEqual(1.5 * cluster * 0.9);
   });
 
-  it('are not what a rate that slowly moves looks like', () => {
+  it('a rate that slowly moves does not look like clusters', () => {
     const random = seeded(SEED);
     const slow = Array.from({ length: 2000 }, (_, index) => ({
       requests: 15_000,
@@ -81,7 +81,7 @@ describe('clusters', () => {
     expect(clustersFor(dispersionOf(slow) ?? expect.fail('not measured'), 15)).toBeLessThan(2);
   });
 
-  it('are not measured on few failures', () => {
+  it('clusters are not measured on few failures', () => {
     expect(dispersionOf(counted(1, 0).slice(0, 20))).toBeUndefined();
     expect(dispersionOf([])).toBeUndefined();
   });
@@ -102,7 +102,7 @@ describe('dealing', () => {
   const intervals = intervalsOf(rowsOf(text)).all;
   const deal = (seed: number) => dealt(intervals, { shares: [0.1], startS: 0, cluster: 3, random: seeded(seed) }, STATUSES);
 
-  it('loses nothing, makes nothing, and leaves a trace that can be read', () => {
+  it('a deal of a trace loses nothing, makes nothing, and leaves a trace that can be read', () => {
     for (let seed = 1; seed <= 50; seed += 1) {
       const rows = deal(seed);
       for (const { slice, le, requests, errors } of rowsOf(text)) {
@@ -119,7 +119,7 @@ describe('dealing', () => {
     }
   });
 
-  it('is the same for the same seed, and another for another', () => {
+  it('a deal of a trace is the same for the same seed, and another for another', () => {
     expect(deal(1)).toEqual(deal(1));
     expect(deal(1)).not.toEqual(deal(2));
   });

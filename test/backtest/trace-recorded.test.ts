@@ -35,15 +35,15 @@ function armOf(totals: Totals, atS: number): ArmCounters {
 const total = (requests: number, errors = 0) => ({ requests, errors });
 
 describe('recorded counters', () => {
-  it('become what was counted between two moments', () => {
+  it('recorded counters become what was counted between two moments', () => {
     expect(rows([total(10), total(20, 1)], [total(500, 3), total(900, 5)])).toEqual(['15 candidate  10 1 ', '15 stable  400 2 ']);
   });
 
-  it('begin with the first error', () => {
+  it('recorded counters of errors begin with the first error', () => {
     expect(rows([{ requests: 10 }, { requests: 20, errors: 4 }], [total(5), total(6)])[0]).toBe('15 candidate  10 4 ');
   });
 
-  it('of the stable build are there before the candidate is', () => {
+  it('recorded counters of the stable build are there before the candidate is', () => {
     expect(rows([null, null, total(5), total(9)], [total(1), total(2), total(3), total(4)])).toEqual([
       '15 stable  1 0 ',
       '30 stable  1 0 ',
@@ -52,22 +52,22 @@ describe('recorded counters', () => {
     ]);
   });
 
-  it('with a hole give no line there, nor for the longer window after it', () => {
+  it('recorded counters with a hole give no line there, nor for the longer window after it', () => {
     const found = rows([total(1), total(2), null, total(9), total(10)], [total(1), total(2), total(3), total(4), total(5)]);
     expect(found.filter((row) => row.includes('candidate'))).toEqual(['15 candidate  1 0 ', '60 candidate  1 0 ']);
     expect(found.filter((row) => row.includes('stable'))).toHaveLength(4);
   });
 
-  it('that went back give no line, since nobody knows what was lost', () => {
+  it('recorded counters that went back give no line, since no one knows what was lost', () => {
     const found = rows([total(100), total(120), total(5), total(9)], [total(1), total(2), total(3), total(4)]);
     expect(found.filter((row) => row.includes('candidate'))).toEqual(['15 candidate  20 0 ', '45 candidate  4 0 ']);
   });
 
-  it('with more errors than requests give no line', () => {
+  it('recorded counters with more errors than requests give no line', () => {
     expect(rows([total(1), { requests: 2, errors: 3 }], [total(1), total(2)])).toEqual(['15 stable  1 0 ']);
   });
 
-  it('keep slices, statuses and buckets', () => {
+  it('recorded counters keep slices, statuses and buckets', () => {
     const before = { 'requests@eu': 1, '401@eu': 0, 'other 4xx@eu': 0, 'le:0.5@eu': 0, [`${ALL_BUCKETS}@eu`]: 1 };
     const after = { 'requests@eu': 11, '401@eu': 3, 'other 4xx@eu': 2, 'le:0.5@eu': 7, [`${ALL_BUCKETS}@eu`]: 11 };
     const found = rows([before, after], [null, null], STATUS_METRICS);
@@ -94,11 +94,11 @@ describe('the step of an interval', () => {
     [block(100, 0), { index: 3, share: 1 }],
     [block(99, 1), { index: 3, share: 0.99 }],
     [block(0, 0), { index: 0, share: 0.05 }],
-  ])('is the nearest one', (counts, step) => {
+  ])('the step of an interval is the nearest one', (counts, step) => {
     expect(stepAt(percents, undefined, counts)).toEqual(step);
   });
 
-  it('stays where chance or silence can explain what was measured', () => {
+  it('the step of an interval stays where chance or silence can explain what was measured', () => {
     const now = { index: 0, share: 0.05 };
     expect(stepAt(percents, now, block(2, 8))).toBe(now);
     expect(stepAt(percents, now, block(0, 1000))).toBe(now);

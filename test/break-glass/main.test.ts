@@ -65,7 +65,7 @@ function untouched(): void {
   expect(records()).toEqual([]);
 }
 
-describe('the way back', () => {
+describe('break-glass', () => {
   it('break-glass restores the known-good build, reads it back, sets the hold, keeps a record, and says what is next', async () => {
     const { code, stdout, stderr } = await glass(SURE);
     expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);

@@ -343,7 +343,7 @@ describe('doctor --break-glass', () => {
   });
 });
 
-describe('a way back that runs through the service itself', () => {
+describe('a rollback path that runs through the service itself', () => {
   const request = (url: string, bearerSecret?: string) =>
     ({
       kind: 'request',

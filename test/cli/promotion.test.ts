@@ -163,7 +163,7 @@ describe('what may not be promoted', () => {
   });
 });
 
-describe('going back', () => {
+describe('a rollback', () => {
   beforeEach(() => site.restore('promoted'));
 
   test('a rollback is refused where the known-good build serves; the printed commands for earlier builds work', async () => {

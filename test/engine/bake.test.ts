@@ -24,7 +24,7 @@ const fail = (here: ReturnType<typeof scene>, share: number) => {
 };
 
 describe('a bake', () => {
-  it('reverts at the first poll that fails, long before its time is over, and marks the build as bad', async () => {
+  it('a bake reverts at the first poll that fails, long before its time is over, and marks the build as bad', async () => {
     const here = scene();
     here.sim.after(8000, () => fail(here, 0.5));
     expect(await here.go(LONG)).toMatchObject({
@@ -35,7 +35,7 @@ describe('a bake', () => {
     expect((await historyIn(here.sim)).bad.has(planOf().candidate.guid)).toBe(true);
   });
 
-  it('at 100 % is judged as well: a build that fails there reverts and is not known-good', async () => {
+  it('a bake at 100 % is judged as well: a build that fails there reverts and is not known-good', async () => {
     const here = scene();
     when(here, begins('baking', 2), () => fail(here, 0.5));
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted' } });
@@ -43,7 +43,7 @@ describe('a bake', () => {
     expect((await historyIn(here.sim)).knownGood).toEqual([]);
   });
 
-  it('passes only with the minimum of samples, however long it takes', async () => {
+  it('a bake passes only with the minimum of samples, however long it takes', async () => {
     const here = scene();
     const [gate] = planOf().gates;
     if (gate === undefined) throw new Error('the plan has a gate');
@@ -54,7 +54,7 @@ describe('a bake', () => {
   });
 
   it.each<Sight>(['nothing', 'stands still', 'is down'])(
-    'with metrics that say %s holds up to its patience, then reverts',
+    'a bake with metrics that say %s holds up to its patience, then reverts',
     async (sight) => {
       const here = scene();
       sightOfGreen(here, sight);
@@ -67,7 +67,7 @@ describe('a bake', () => {
     },
   );
 
-  it('that missed its metrics leaves no mark: the build may be promoted again', async () => {
+  it('a bake that missed its metrics leaves no mark: the build may be promoted again', async () => {
     const here = scene();
     sightOfGreen(here, 'nothing');
     await here.go();
@@ -76,7 +76,7 @@ describe('a bake', () => {
     expect(await promote(here.sim, here.process(13), planOf({ id: 'r-2' }))).toMatchObject({ state: { phase: 'done' } });
   });
 
-  it('gets over metrics that are gone for less than its patience', async () => {
+  it('a bake gets over metrics that are gone for less than its patience', async () => {
     const here = scene();
     here.sim.after(3000, () => sightOfGreen(here, 'is down'));
     here.sim.after(15_000, () => sightOfGreen(here, 'counts'));
@@ -84,7 +84,7 @@ describe('a bake', () => {
     expect(here.sim.monotonicMs).toBeGreaterThan(16_000);
   });
 
-  it('counts no time as watched in which it saw nothing', async () => {
+  it('a bake counts no time as watched in which it saw nothing', async () => {
     const here = scene();
     here.sim.after(3000, () => sightOfGreen(here, 'is down'));
     here.sim.after(15_000, () => sightOfGreen(here, 'counts'));
@@ -93,13 +93,13 @@ describe('a bake', () => {
     expect((here.sim.moved[1]?.atMs ?? 0) - (here.sim.moved[0]?.atMs ?? 0)).toBeGreaterThan(5000 + blindMs - 2000);
   });
 
-  it('goes on counting from new when the counters begin again', async () => {
+  it('a bake goes on counting from new when the counters begin again', async () => {
     const here = scene();
     here.sim.after(3000, () => void Object.assign(here.sim.metrics.get(CANDIDATE) ?? {}, { requests: 0, errors: 0 }));
     expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
   });
 
-  it('reverts even when router and metrics are so slow that every poll is late', async () => {
+  it('a bake reverts even when router and metrics are so slow that every poll is late', async () => {
     const here = scene();
     when(here, begins('baking'), () => {
       here.sim.routerDown = true;
@@ -113,7 +113,7 @@ describe('a bake', () => {
     expect(here.sim.monotonicMs).toBeLessThan(400_000);
   });
 
-  it('holds while the router cannot be read, and goes on when it can', async () => {
+  it('a bake holds while the router cannot be read, and goes on when it can', async () => {
     const here = scene();
     when(here, begins('baking'), () => {
       here.sim.routerDown = true;
@@ -127,7 +127,7 @@ describe('a bake', () => {
 });
 
 describe('watched time', () => {
-  it('begins again after a gap in the process itself', async () => {
+  it('the watched time begins again after a gap in the process itself', async () => {
     const here = scene();
     let froze = false;
     here.sim.after(18_000, () => {
@@ -142,7 +142,7 @@ describe('watched time', () => {
     expect(here.sim.moved[1]?.atMs).toBeGreaterThan(78_000 + 20_000);
   });
 
-  it('goes on where only the stable build crashed and came back, since this build may be its fix', async () => {
+  it('the watched time goes on where only the stable build crashed: this build may be its fix', async () => {
     const here = scene();
     here.sim.after(18_000, () => {
       const blue = here.sim.builds.get('blue');
@@ -152,7 +152,7 @@ describe('watched time', () => {
     expect(here.sim.moved[1]?.atMs).toBeLessThan(18_000 + 20_000);
   });
 
-  it('begins again where a build crashed and came back between two polls, which is seen and said', async () => {
+  it('the watched time begins again where a build crashed and came back between two polls, which is said', async () => {
     const here = scene();
     here.sim.after(18_000, () => {
       const green = here.sim.builds.get('green');
@@ -176,7 +176,7 @@ describe('watched time', () => {
     it.each([
       [4000, 8],
       [12_000, 3],
-    ])('ends by the evidence of gates that compare, with a crash every %i ms after %i', async (everyMs, times) => {
+    ])('a build that crashes every %i ms is rolled back after %i crashes', async (everyMs, times) => {
       const here = scene({ leaveAtMs: 600_000 });
       when(here, begins('baking'), () => crash(here, 100, everyMs));
       expect(await here.go(LONG)).toMatchObject({
@@ -191,7 +191,7 @@ describe('watched time', () => {
       expect((await historyIn(here.sim)).bad.size).toBe(0);
     });
 
-    it('is not rolled back for what takes the stable build down as often', async () => {
+    it('a build that crashes over and over is not rolled back for what takes the stable build down as often', async () => {
       const here = scene();
       const blue = here.sim.builds.get('blue');
       when(here, begins('baking'), () => {
@@ -201,20 +201,20 @@ describe('watched time', () => {
       expect(await here.go(LONG)).toMatchObject({ state: { phase: 'done' } });
     });
 
-    it('goes on after four, once it baked without one', async () => {
+    it('a build that crashed four times goes on once it baked without a crash', async () => {
       const here = scene();
       when(here, begins('baking'), () => crash(here, 4));
       expect(await here.go(LONG)).toMatchObject({ state: { phase: 'done' } });
     });
 
-    it('counts what each step saw by itself', async () => {
+    it('the crashes count for each step by itself', async () => {
       const here = scene();
       for (const step of [1, 2]) when(here, begins('baking', step), () => crash(here, 4));
       expect(await here.go(LONG)).toMatchObject({ state: { phase: 'done' } });
     });
   });
 
-  it('begins again in the process that resumes', async () => {
+  it('the watched time begins again in the process that resumes', async () => {
     const here = scene({ leaveAtMs: 18_000 });
     expect(await here.go(LONG)).toMatchObject({ how: 'left', why: 'max-wait' });
     const resumedMs = here.sim.monotonicMs;
@@ -222,7 +222,7 @@ describe('watched time', () => {
     expect((here.sim.moved[1]?.atMs ?? 0) - resumedMs).toBeGreaterThan(20_000);
   });
 
-  it('that nobody watched is judged first, from the counters of when the bake began', async () => {
+  it('the time that no one watched is judged first, from the counters of when the bake began', async () => {
     const here = scene({ leaveAtMs: 8000 });
     await here.go(LONG);
     // Everything fails while nobody looks, and is well again when somebody does.
@@ -234,7 +234,7 @@ describe('watched time', () => {
     expect(here.sim.monotonicMs - resumedMs).toBeLessThan(1000);
   });
 
-  it('is not shortened by a wall clock that jumps', async () => {
+  it('the watched time is not shortened by a wall clock that jumps', async () => {
     const here = scene();
     here.sim.after(5000, () => {
       here.sim.nowMs += 3_600_000;
@@ -243,7 +243,7 @@ describe('watched time', () => {
     expect((here.sim.moved[1]?.atMs ?? 0) - (here.sim.moved[0]?.atMs ?? 0)).toBeGreaterThanOrEqual(20_000);
   });
 
-  it('means the same in the ledger, which has none of the quiet polls', async () => {
+  it('the watched time means the same in the ledger, which has none of the quiet polls', async () => {
     const here = scene();
     const end = await here.go();
     const { entries } = await storeOf(here.process(12).io).read(SCOPE);

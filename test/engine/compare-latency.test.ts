@@ -22,14 +22,14 @@ describe('a rollout that compares, whose candidate is slow and answers without e
   it.each([
     [0.22, 0.2],
     [0.27, 0.27],
-  ])('goes all the way where a part of %d is slow beside one of %d', async (green, blue) => {
+  ])('a slow candidate goes all the way where a part of %d is slow next to one of %d', async (green, blue) => {
     const here = scene();
     slow(here, green, blue);
     expect(await here.go(latency())).toMatchObject({ state: { phase: 'done' } });
     expect(greenIn(here)).toEqual([50, 100]);
   });
 
-  it('goes back when it was evidently slower than is tolerated for longer than patience, and is not called bad', async () => {
+  it('a slow candidate is reverted when it was slower than tolerated for longer than patience, and is not bad', async () => {
     const here = scene();
     slow(here, 0.27, 0.2);
     const why =

@@ -98,7 +98,7 @@ describe('converging', () => {
   });
 });
 
-describe('traffic that somebody else moves', () => {
+describe('traffic that someone else moves', () => {
   it.each([
     ['converging', 1],
     ['baking', 1],

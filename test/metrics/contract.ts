@@ -35,24 +35,24 @@ export function sourceContract<Config>(name: string, setup: () => Promise<Source
     afterEach(() => subject.close());
     const ask = (question: Question) => subject.source.measure(subject.config, question, subject.io);
 
-    it('counts the requests of a healthy build, without errors', async () => {
+    it('a source counts the requests of a healthy build, without errors', async () => {
       const counts = counted(await ask(subject.healthy));
       expect(counts.requests).toBeGreaterThan(0);
       expect(counts.errors).toBe(0);
     });
 
-    it('counts the errors of a failing build, never more than its requests', async () => {
+    it('a source counts the errors of a failing build, never more than its requests', async () => {
       const counts = counted(await ask(subject.failing));
       expect(counts.errors).toBeGreaterThan(0);
       expect(counts.errors).toBeLessThanOrEqual(counts.requests);
     });
 
-    it('says what is missing, instead of zero, about a build that it knows nothing of', async () => {
+    it('a source says what is missing, instead of zero, about a build that it knows nothing of', async () => {
       const measurement = await ask(subject.unknown);
       expect(measurement).toEqual({ missing: expect.stringMatching(/\S/) });
     });
 
-    it('never passes for health within the deadline when nobody answers', async () => {
+    it('a source never passes for health within the deadline when no one answers', async () => {
       await subject.hang();
       const startedAt = performance.now();
       const measurement = await ask(subject.healthy);
@@ -66,7 +66,7 @@ export function sourceContract<Config>(name: string, setup: () => Promise<Source
     const count = (candidate: Question, stable: Question | null) =>
       subject.source.count(subject.config, { candidate, stable }, subject.io);
 
-    it('counts raw totals of both builds over one window, each failure under its metric', async () => {
+    it('a source counts raw totals of both builds over one window, each failure under its metric', async () => {
       const before = Date.now();
       const reading = await count(subject.failing, subject.healthy);
       const [sick, well] = [totalsOf(reading.candidate), totalsOf(reading.stable)];
@@ -85,7 +85,7 @@ export function sourceContract<Config>(name: string, setup: () => Promise<Source
       expect(subject.source.unproven?.(subject.config, reading.candidate)).toBeUndefined();
     });
 
-    it('never counts down, and counts nothing that is no count', async () => {
+    it('a source never counts down, and counts nothing that is no count', async () => {
       const [once, twice] = [await count(subject.failing, subject.healthy), await count(subject.failing, subject.healthy)];
       for (const arm of ['candidate', 'stable'] as const) {
         const later = totalsOf(twice[arm]);
@@ -95,7 +95,7 @@ export function sourceContract<Config>(name: string, setup: () => Promise<Source
       }
     });
 
-    it('counts one build where no other serves, and says of an unknown one what is missing', async () => {
+    it('a source counts one build where no other serves, and says of an unknown one what is missing', async () => {
       expect(await count(subject.healthy, null)).toMatchObject({
         candidate: { targets: expect.anything() },
         stable: { absent: true },
@@ -105,7 +105,7 @@ export function sourceContract<Config>(name: string, setup: () => Promise<Source
       expect(stable).toMatchObject({ targets: expect.anything() });
     });
 
-    it('takes nobody for healthy within the deadline when nobody answers', async () => {
+    it('a source takes no build for healthy within the deadline when no one answers', async () => {
       await subject.hang();
       const startedAt = performance.now();
       const { candidate } = await count(subject.healthy, null);
@@ -116,7 +116,7 @@ export function sourceContract<Config>(name: string, setup: () => Promise<Source
       expect(totals.get('errors')).toBe(totals.get('requests'));
     });
 
-    it('describes the question with the name that a person would look for', () => {
+    it('a source describes the question with the name that a person would look for', () => {
       expect(subject.source.describe(subject.config, subject.healthy)).toMatch(/\S/);
     });
   });

@@ -47,25 +47,25 @@ describe('http-probe', () => {
   const measure = (more: object, address = backend?.address ?? null) =>
     httpProbe.measure(settings(more), question(address), nodeIo);
 
-  it('counts each probe of a poll, on a fresh connection each', async () => {
+  it('an http-probe counts each probe of a poll, on a fresh connection each', async () => {
     answering = (_request, response) => response.end('ok');
     expect(await measure({ probes: 20 })).toEqual({ requests: 20, errors: 0, counting: 'sample', detail: '20 x 200' });
     expect(backend?.connections()).toBe(20);
   });
 
-  it.each([401, 403, 404, 302, 500, 503])('counts %i as a failure', async (code) => {
+  it.each([401, 403, 404, 302, 500, 503])('an http-probe counts %i as a failure', async (code) => {
     answering = (_request, response) => response.writeHead(code, { location: '/elsewhere' }).end();
     expect(await measure({})).toEqual({ requests: 10, errors: 10, counting: 'sample', detail: `10 x ${code}` });
   });
 
-  it('takes 401 for good only where it is expected, and then 200 no longer', async () => {
+  it('an http-probe takes 401 for good only where it is expected, and then 200 no longer', async () => {
     answering = (_request, response) => response.writeHead(401).end();
     expect(await measure({ expectStatus: [401] })).toMatchObject({ requests: 10, errors: 0 });
     answering = (_request, response) => response.end();
     expect(await measure({ expectStatus: [401] })).toMatchObject({ requests: 10, errors: 10 });
   });
 
-  it('says what it saw, the commonest first', async () => {
+  it('an http-probe says what it saw, the commonest first', async () => {
     let count = 0;
     answering = (_request, response) => {
       count += 1;
@@ -74,7 +74,7 @@ describe('http-probe', () => {
     expect(await measure({ probes: 12 })).toEqual({ requests: 12, errors: 3, counting: 'sample', detail: '9 x 200, 3 x 401' });
   });
 
-  it('fails an answer with another header, or without the expected text', async () => {
+  it('an http-probe fails an answer with another header, or without the expected text', async () => {
     answering = (_request, response) => response.setHeader('x-ready', 'almost').end('warming up');
     expect(await measure({ header: { name: 'X-Ready', equals: 'yes' } })).toMatchObject({
       errors: 10,
@@ -85,7 +85,7 @@ describe('http-probe', () => {
     expect(await measure({ bodyIncludes: 'warming' })).toMatchObject({ errors: 0 });
   });
 
-  it('fails an answer that is slower than its limit', async () => {
+  it('an http-probe fails an answer that is slower than its limit', async () => {
     answering = (_request, response) => void setTimeout(() => response.end('ok'), 80);
     expect(await measure({ probes: 5, maxLatency: '40ms' })).toMatchObject({
       requests: 5,
@@ -94,19 +94,19 @@ describe('http-probe', () => {
     });
   });
 
-  it('counts a refused connection as a failure, not as missing', async () => {
+  it('an http-probe counts a refused connection as a failure, not as missing', async () => {
     const address = backend?.address ?? '';
     await backend?.close();
     backend = undefined;
     expect(await measure({}, address)).toEqual({ requests: 10, errors: 10, counting: 'sample', detail: '10 x refused' });
   });
 
-  it('counts a connection that is cut off as a failure', async () => {
+  it('an http-probe counts a connection that is cut off as a failure', async () => {
     answering = (request) => request.socket.resetAndDestroy();
     expect(await measure({})).toMatchObject({ requests: 10, errors: 10, detail: '10 x cut off' });
   });
 
-  it('counts a timeout as a failure, and sends fewer probes to a build that hangs', async () => {
+  it('an http-probe counts a timeout as a failure, and sends fewer probes to a build that hangs', async () => {
     answering = () => undefined;
     expect(await measure({ probes: 100, timeout: '300ms' })).toMatchObject({
       detail: expect.stringMatching(/^\d+ x timed out$/),
@@ -117,13 +117,13 @@ describe('http-probe', () => {
     expect(performance.now() - startedAt).toBeLessThan(2500);
   });
 
-  it('does not blame a slow but good build for the end of the poll', async () => {
+  it('an http-probe does not blame a slow but good build for the end of the poll', async () => {
     answering = (_request, response) => void setTimeout(() => response.end('ok'), 200);
     const measurement = await measure({ probes: 100 });
     expect(measurement).toMatchObject({ errors: 0 });
   });
 
-  it('counts an answer that is no HTTP as a failure', async () => {
+  it('an http-probe counts an answer that is no HTTP as a failure', async () => {
     const sockets = new Set<Socket>();
     const odd = createServer((socket) => {
       sockets.add(socket);
@@ -137,7 +137,7 @@ describe('http-probe', () => {
     odd.close();
   });
 
-  it('is missing, with the reason, where the router reports no address or a strange one', async () => {
+  it('an http-probe counts as missing, with the reason, where the router reports no address or a strange one', async () => {
     expect(await httpProbe.measure(settings({}), question(null), nodeIo)).toEqual({
       missing: expect.stringMatching(/no address for green/),
     });
@@ -152,11 +152,11 @@ describe('http-probe', () => {
     ['a path with a space', { path: '/a b' }],
     ['an unknown key', { status: 200 }],
     ['an empty list of statuses', { expectStatus: [] }],
-  ])('does not take %s', (_what, more) => {
+  ])('an http-probe does not take %s', (_what, more) => {
     expect(httpProbe.config.safeParse(more).success).toBe(false);
   });
 
-  it('says its question as a person would ask it', () => {
+  it('an http-probe says its question as a person would ask it', () => {
     expect(httpProbe.describe(settings({ maxLatency: '250ms' }), question('http://127.0.0.1:9002'))).toBe(
       '10 x GET http://127.0.0.1:9002/healthz, expecting any 2xx, within 250ms',
     );
@@ -183,7 +183,7 @@ describe('http-probe as a paired test', () => {
     return gatePollOf(delta, httpProbe.metrics(settings({}))).blocks['errors']?.[WHOLE];
   };
 
-  it('probes both builds alike, at the same time, and counts on from poll to poll', async () => {
+  it('a paired http-probe probes both builds alike, at the same time, and counts on from poll to poll', async () => {
     const times: Record<string, number[]> = { green: [], blue: [] };
     const noting =
       (place: string): Answering =>
@@ -205,7 +205,7 @@ describe('http-probe as a paired test', () => {
     });
   });
 
-  it('shows the candidate alone as worse where the candidate alone is', async () => {
+  it('a paired http-probe shows the candidate alone as worse where the candidate alone is', async () => {
     const asked = pair(await backend((_request, response) => response.writeHead(401).end()), await backend(well));
     const config = settings({ probes: 10 });
     const first = await httpProbe.count(config, asked, nodeIo);
@@ -215,7 +215,7 @@ describe('http-probe as a paired test', () => {
     });
   });
 
-  it('lets a fault of our own network fall on both, so that it is no evidence against either', async () => {
+  it('a paired http-probe lets a fault of our own network fall on both: no evidence against either', async () => {
     const asked = pair(await backend(well), await backend(well));
     let down = false;
     // A second apart, however quickly a dead network answers.
@@ -242,7 +242,7 @@ describe('http-probe as a paired test', () => {
     });
   });
 
-  it('says for each build by itself where it cannot be asked', async () => {
+  it('a paired http-probe says for each build by itself where it cannot be asked', async () => {
     const stable = { ...question((await backend(well)).address), place: 'blue' };
     const reading = await httpProbe.count(settings({}), { candidate: question(null), stable }, nodeIo);
     expect(reading).toMatchObject({
@@ -251,7 +251,7 @@ describe('http-probe as a paired test', () => {
     });
   });
 
-  it('begins anew in another process, and counts what that one probes', async () => {
+  it('a paired http-probe begins anew in another process, and counts what that one probes', async () => {
     const asked = pair(await backend(well), await backend(well));
     const before = await httpProbe.count(settings({ probes: 10 }), asked, nodeIo);
     const at = Date.now();

@@ -217,7 +217,7 @@ for (const [kind, begin] of kinds) {
   });
 
   describe(`the counters of ${kind}`, () => {
-    it('count every request of a build once, by how it ended, and none of the other build', async () => {
+    it(`the counters of ${kind} count every request of a build once, by how it ended, and none of the other build`, async () => {
       const routed = await begin();
       await routed.only('green');
       await send(routed.urls[0] ?? '', ['200', '204', '302', '500', '503', '401', '401', '404']);
@@ -227,14 +227,14 @@ for (const [kind, begin] of kinds) {
       expect(nonzero(stable)).toEqual({});
     });
 
-    it('count a connection that was cut, with no answer, as an error', async () => {
+    it(`the counters of ${kind} count a connection that was cut, with no answer, as an error`, async () => {
       const routed = await begin();
       await routed.only('green');
       await send(routed.urls[0] ?? '', ['200', 'cut', 'cut']);
       expect(nonzero((await counted(routed, 3)).candidate)).toMatchObject({ requests: 3, errors: 2 });
     });
 
-    it('count a client that left in the middle of a good answer for no error', async () => {
+    it(`the counters of ${kind} count a client that left in the middle of a good answer for no error`, async () => {
       const routed = await begin();
       await routed.only('green');
       await send(routed.urls[0] ?? '', ['slow'], 100);
@@ -243,7 +243,7 @@ for (const [kind, begin] of kinds) {
     });
 
     // HAProxy tries three times more, a second apart, before it counts.
-    it('count a build that is gone as errors', { timeout: 60_000 }, async () => {
+    it(`the counters of ${kind} count a build that is gone as errors`, { timeout: 60_000 }, async () => {
       const routed = await begin();
       await routed.only('green');
       await send(routed.urls[0] ?? '', ['200']);
@@ -265,7 +265,7 @@ for (const [kind, begin] of kinds) {
       expect(failures).toBeLessThanOrEqual(requests);
     });
 
-    it('never lose an error of an answer that breaks off half-way, nor count more errors than requests', async () => {
+    it(`the counters of ${kind} never lose an error of a broken-off answer, nor count more errors than requests`, async () => {
       const routed = await begin();
       await routed.only('green');
       await send(routed.urls[0] ?? '', ['half', 'half', '200']);
@@ -274,14 +274,14 @@ for (const [kind, begin] of kinds) {
       expect(errors).toBeLessThanOrEqual(requests);
     });
 
-    it('count a client that gave up waiting as an error of the build', async () => {
+    it(`the counters of ${kind} count a client that gave up waiting as an error of the build`, async () => {
       const routed = await begin();
       await routed.only('green');
       await send(routed.urls[0] ?? '', ['hang'], 100);
       expect(nonzero((await counted(routed, 1)).candidate)).toEqual({ requests: 1, errors: 1 });
     });
 
-    it('begin anew with the router, which is seen and invents nothing', async () => {
+    it(`the counters of ${kind} begin anew with the router, which is seen and invents nothing`, async () => {
       const routed = await begin();
       await routed.only('green');
       await send(routed.urls[0] ?? '', ['200', '200', '500', '500']);
@@ -296,7 +296,7 @@ for (const [kind, begin] of kinds) {
       expect(blocks['errors']?.[WHOLE]?.candidate).toEqual({ requests: 2, failures: 1 });
     });
 
-    it('are missing, with the reason, for a place that is not there and while the router cannot be read', async () => {
+    it(`the counters of ${kind} are missing, with the reason, for a lost place and for an unread router`, async () => {
       const routed = await begin();
       const reading = await routed.read();
       const missing = async (asked: Question) =>
@@ -308,21 +308,21 @@ for (const [kind, begin] of kinds) {
 }
 
 describe('HAProxy alone', () => {
-  it('counts a request that hangs until its own timeout as an error', async () => {
+  it('HAProxy counts a request that hangs until its own timeout as an error', async () => {
     const routed = await throughHaproxy();
     await routed.only('green');
     await send(routed.urls[0] ?? '', ['hang', '200']);
     expect(nonzero((await counted(routed, 2)).candidate)).toEqual({ requests: 2, errors: 1 });
   });
 
-  it('counts a reset before the answer twice, as measured: never too few errors', async () => {
+  it('HAProxy counts a reset before the answer twice, as measured: never too few errors', async () => {
     const routed = await throughHaproxy();
     await routed.only('green');
     await send(routed.urls[0] ?? '', ['reset', '200']);
     expect(nonzero((await counted(routed, 3)).candidate)).toEqual({ requests: 3, errors: 2 });
   });
 
-  it('counts at each of two locations by itself: the reload of one is seen', async () => {
+  it('HAProxy counts at each of two locations by itself: the reload of one is seen', async () => {
     const routed = await throughHaproxy({ sockets: 2 });
     await routed.only('green');
     for (const url of routed.urls) await send(url, ['200', '500']);
@@ -331,7 +331,7 @@ describe('HAProxy alone', () => {
     expect(nonzero(candidate)).toEqual({ requests: 4, errors: 2 });
   });
 
-  it('tells how often a build went down by its health check, at each location: not without a check, nor for maintenance', async () => {
+  it('HAProxy tells how often a health check took a build down, at each location; maintenance does not count', async () => {
     const routed = await throughHaproxy({ sockets: 2 });
     await routed.only('green');
     const downs = async (place: string) => (await routed.read()).members.find((one) => one.place === place)?.downs;
@@ -353,7 +353,7 @@ describe('HAProxy alone', () => {
     expect((await unchecked.read()).members.map(({ downs: none }) => none)).toEqual([undefined, undefined]);
   });
 
-  it('does not count in TCP mode, and says so', async () => {
+  it('HAProxy does not count in TCP mode, and says so', async () => {
     const routed = await throughHaproxy({ backendLines: ['mode tcp'], frontendLines: ['mode tcp'] });
     expect((await count(routed)).candidate).toEqual({ missing: expect.stringMatching(/not in HTTP mode/) });
   });

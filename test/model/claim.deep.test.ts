@@ -5,7 +5,7 @@ import { search, spinVersion } from './spin.ts';
 
 const THREE = ['-DRUNNERS=3', '-DSHORT'];
 
-it('three runners and a rescuer keep all four promises, and acknowledged entries where nobody can be ended', () => {
+it('three runners and a rescuer keep all four promises, and acknowledged entries where no process can be ended', () => {
   const [ended, remote] = [search(...THREE), search(...THREE, '-DREMOTE')];
   expect([ended.broken, remote.broken]).toEqual([null, null]);
   const points = ended.states + remote.states;

@@ -14,7 +14,7 @@ describe(`the default and the calibrated gate (seed ${SEED})`, () => {
     [0.05, 1.5],
     [0.2, 1.5],
     [1, 1.5],
-  ])('at %d failing: the calibrated one within %d times the limit, the default one within four', (p1, times) => {
+  ])('our gates at %d failing: the calibrated one within %d times the limit, the default one within four', (p1, times) => {
     const [byDefault, calibrated] = holdOften(`ours ${p1}`, holdAt(1, { p0: P0, p1 }), ours(), 60, SEED);
     const { badAtPolls } = informationLimit(P0, p1, 150);
     expect(calibrated?.rolledBack).toBe(60);
@@ -23,7 +23,7 @@ describe(`the default and the calibrated gate (seed ${SEED})`, () => {
     expect(byDefault?.meanBad).toBeLessThan(4 * badAtPolls);
   });
 
-  it('end no healthy rollout, not even where failures come in clusters of 20, and are at 100 % within 15 minutes', () => {
+  it('our gates end no healthy rollout, even one with clusters of 20 failures, and reach 100 % within 15 minutes', () => {
     const clusters = holdAt(50, { p0: P0, p1: P0, clusterMean: 20 });
     expect(holdOften('ours clusters', clusters, ours({ dispersion: 39 }), 20, SEED).map(({ rolledBack }) => rolledBack)).toEqual([
       0, 0,
@@ -36,7 +36,7 @@ describe(`the default and the calibrated gate (seed ${SEED})`, () => {
     }
   });
 
-  it('find and name the one tenant of a hundred that fails 20 %, for fewer than ten bad requests', () => {
+  it('our gates find and name the one tenant of a hundred that fails 20 %, for fewer than ten bad requests', () => {
     const badOf = ({ parts }: Sample) => parts?.slices?.[49]?.candidate.failures ?? 0;
     const badSlice = tenantName(49);
     const found = holdOften('ours tenant', oneBadTenant(1, 49, P0, 0.2), ours(), 10, SEED, { badOf, badSlice });
@@ -46,7 +46,7 @@ describe(`the default and the calibrated gate (seed ${SEED})`, () => {
     }
   });
 
-  it('rarely advance a candidate exactly as bad as the non-inferiority bound must rule out', () => {
+  it('our gates rarely pass a candidate exactly as bad as the non-inferiority bound must rule out', () => {
     const place = holdAt(25, { p0: P0, p1: harmAtBound(25, P0) });
     for (const { advanced } of holdOften('ours boundary', place, ours(), 60, SEED)) expect(advanced).toBeLessThanOrEqual(8);
   });

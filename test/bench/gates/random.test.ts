@@ -18,7 +18,7 @@ describe(`chance (seed ${SEED})`, () => {
     ['noise of mean 1', 1, Math.E - 1, () => random.lognormal(1)],
   ];
 
-  it.each(draws)('%s has the mean and the variance that it should', (_name, mean, variance, draw) => {
+  it.each(draws)('the distribution %s has the mean and the variance that it should', (_name, mean, variance, draw) => {
     let [sum, squares] = [0, 0];
     for (let nth = 0; nth < often; nth += 1) {
       const value = draw();
@@ -29,7 +29,7 @@ describe(`chance (seed ${SEED})`, () => {
     expect(Math.abs(squares / often / variance - 1)).toBeLessThan(_name === 'noise of mean 1' ? 0.4 : 0.05);
   });
 
-  it('is bounded above as Clopper and Pearson do', () => {
+  it('chance is bounded above as Clopper and Pearson do', () => {
     expect(upperBound(0, 180)).toBeCloseTo(0.0165, 4);
     expect(upperBound(0, 20_000)).toBeCloseTo(0.00015, 5);
     expect(upperBound(3, 100)).toBeCloseTo(0.0757, 4);

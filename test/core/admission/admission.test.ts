@@ -473,7 +473,7 @@ describe('an older build', () => {
   });
 });
 
-describe('going back', () => {
+describe('a rollback', () => {
   /** STABLE is to be gone back to, where everything that only a healthy service has is gone. */
   const sick = (more: Partial<Facts> = {}): Facts =>
     factsWith({

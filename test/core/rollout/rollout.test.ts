@@ -188,7 +188,7 @@ describe('an abort', () => {
     ['shifting', [PREPARED]],
     ['converging', [PREPARED, shiftedTo(TWO, 0)]],
     ['baking', AT_TEN],
-  ])('an abort goes back to stable while %s, and the end says that it was one', (_phase, events) => {
+  ])('an abort reverts to stable while %s, and the end says that it was one', (_phase, events) => {
     const state = stateAfter(TWO, ...events, ABORT);
     expect(state).toMatchObject({ phase: 'reverting', abort: { actor: 'bob', reason: 'looks wrong' }, gateFailed: false });
     expect(apply(state, BACK)).toMatchObject({ phase: 'reverted', code: 'ABORTED', why: 'aborted by bob: looks wrong' });

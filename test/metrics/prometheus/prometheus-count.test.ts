@@ -40,7 +40,7 @@ afterAll(async () => {
 beforeEach(() => say([], []));
 
 describe('both builds at once', () => {
-  it('asks at most twice, however many builds, slices, statuses and buckets there are', async () => {
+  it('the prometheus source asks at most twice, whatever builds, slices, statuses and buckets there are', async () => {
     const regions = Array.from({ length: 40 }, (_, index) => `region="r${index}"`);
     const lines = (guid: Guid) =>
       regions.flatMap((region) => [
@@ -79,7 +79,7 @@ describe('both builds at once', () => {
     ]);
   });
 
-  it('counts each process by itself, so that the restart of one is seen and nothing is invented', async () => {
+  it('the prometheus source counts each process by itself: the restart of one is seen, nothing is invented', async () => {
     await say([total(BLUE, 1000), total(GREEN, 500)], [total(BLUE, 2000)]);
     const before = await read({});
     expect(Object.keys(targets(before.stable))).toEqual(exporters.map(({ address }) => `gateway ${address}`).sort());
@@ -94,7 +94,7 @@ describe('both builds at once', () => {
     expect(countOf(delta.stable)).toBe(10 + 30);
   });
 
-  it('takes a sum over processes for one of which a decrease tells nothing', async () => {
+  it('the prometheus source takes a sum over processes for one of which a decrease tells nothing', async () => {
     await say([total(BLUE, 1000), total(GREEN, 500, 'code="200"'), total(GREEN, 9, 'code="500"')], [total(BLUE, 2000)]);
     const before = await read(SUMMED);
     expect(targets(before.stable)).toMatchObject({ 'the total': { several: true } });
@@ -105,7 +105,7 @@ describe('both builds at once', () => {
     expect(countOf(delta.candidate)).toBe(10);
   });
 
-  it('counts an error series that is born from 0, in the whole and in its slice', async () => {
+  it('the prometheus source counts an error series that is born from 0, in the whole and in its slice', async () => {
     const settings = { slices: 'region', status: undefined, errors: ERRORS };
     await say([total(BLUE, 100, 'code="200",region="eu"'), total(GREEN, 50, 'code="200",region="eu"')], []);
     const before = await read(settings);
@@ -120,7 +120,7 @@ describe('both builds at once', () => {
     });
   });
 
-  it('says about each build by itself what is missing', async () => {
+  it('the prometheus source says about each build by itself what is missing', async () => {
     await say([total(BLUE, 100)], []);
     const reading = await read({});
     expect(reading.candidate).toEqual({
@@ -133,7 +133,7 @@ describe('both builds at once', () => {
     expect(candidate).toEqual({ missing: expect.stringMatching(/NaN/) });
   });
 
-  it('has no counts of a process whose scrape failed, and invents none when it is back', async () => {
+  it('the prometheus source has no counts of a process whose scrape failed, and invents none when it is back', async () => {
     await say([total(BLUE, 100), total(GREEN, 100)], [total(BLUE, 5000)]);
     const before = await read({});
     exporters[1]?.down();
@@ -164,7 +164,7 @@ describe('labels that do not say what they should', () => {
     ],
     ['latency without bounds', { latency: RAW }, /without the label le/],
     ['errors added up, requests not', { status: undefined, errors: SUMMED.errors }, /the total has errors but no requests/],
-  ])('is missing: %s', async (_what, settings, why) => {
+  ])('a label that does not say what it should is missing: %s', async (_what, settings, why) => {
     const lines = (guid: Guid) => [total(guid, 9, 'code="500",verdict="OK"'), ...buckets(guid, { 0.5: 5, '+Inf': 9 })];
     await say([...lines(BLUE), ...lines(GREEN)], []);
     const reading = await read(settings);
@@ -174,7 +174,7 @@ describe('labels that do not say what they should', () => {
     ]);
   });
 
-  it('reads classes of statuses, as the exporter of HAProxy has them, and judges 4xx together', async () => {
+  it('the prometheus source reads classes of statuses, as HAProxy’s exporter has them, and judges 4xx together', async () => {
     const lines = (guid: Guid) => ['2xx', '4xx', '5xx', 'other'].map((code, index) => total(guid, 10 + index, `code="${code}"`));
     await say([...lines(BLUE), ...lines(GREEN)], []);
     const reading = await read({});
@@ -190,14 +190,14 @@ describe('labels that do not say what they should', () => {
 describe('before the first step', () => {
   const serving = async (settings: object) => prometheus.unproven?.(configOf(settings), (await read(settings)).stable);
 
-  it('has seen errors where the status says them, or their series exists', async () => {
+  it('an error was seen before the first step where the status says it, or its series exists', async () => {
     await say([total(BLUE, 9), total(GREEN, 9)], []);
     expect(await serving({})).toBeUndefined();
     await say([total(BLUE, 9), total(BLUE, 0, 'code="500"')], []);
     expect(await serving({ status: undefined, errors: ERRORS })).toBeUndefined();
   });
 
-  it('names the fix where an errors query, or a latency query, finds nothing of the build that serves', async () => {
+  it('an errors or latency query that finds nothing of the serving build is refused with the fix', async () => {
     await say([total(BLUE, 9)], []);
     expect(await serving({ status: undefined, errors: ERRORS })).toMatch(
       /errors query finds no series.*begin a counter at 0.*status: LABEL/,
@@ -207,7 +207,7 @@ describe('before the first step', () => {
 });
 
 describe('latency', () => {
-  it('is failures slower than a bound, with bounds of one kind however a client writes them', async () => {
+  it('latency is failures slower than a bound, with bounds of one kind however a client writes them', async () => {
     const settings = configOf({ latency: 'http_seconds_bucket{build="${build}"}' });
     const lines = (blue: number, green: number) => [
       ...[total(BLUE, blue), total(GREEN, green)],
@@ -229,7 +229,7 @@ describe('latency', () => {
 
 describe('series that are labelled as no part of the query is', () => {
   it.each([{ kvdeploy_build: 'other' }, { kvdeploy_build: '' }, { kvdeploy_counter: 'more' }])(
-    'are refused: %o',
+    'series labelled as no part of the query is are refused: %o',
     async (wrong) => {
       const row = (labels: object) => ({
         metric: { kvdeploy_build: 'candidate', kvdeploy_counter: 'requests', instance: 'a:1', code: '200', ...labels },
@@ -244,7 +244,7 @@ describe('series that are labelled as no part of the query is', () => {
 });
 
 describe('old data', () => {
-  it('is refused by the time of its scrape, though the server goes on answering', async () => {
+  it('old data are refused by the time of their scrape, though the server goes on answering', async () => {
     const now = 1_700_000_100;
     const row = (counter: string, value: string) => ({
       metric: { kvdeploy_build: 'candidate', kvdeploy_counter: counter, instance: 'a:1', code: '200' },

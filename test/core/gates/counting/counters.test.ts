@@ -47,29 +47,29 @@ const states = ({ candidate, stable }: Delta) => [candidate.arm.state, stable.ar
 const errorsOf = (delta: Delta) => gatePollOf(delta, [ERRORS]).blocks['errors']?.[WHOLE];
 
 describe('counters', () => {
-  it('begin with the first reading: it is no difference yet', () => {
+  it('counters begin with the first reading: it is no difference yet', () => {
     expect(states(read([both(0, 1000, 5)]))).toEqual(['missing', 'missing']);
   });
 
-  it('of a target that no ledger can keep are invalid, not forgotten', () => {
+  it('counters of a target that no ledger can keep are invalid, not forgotten', () => {
     const named = (atS: number): ArmCounters => ({ targets: { ['__proto__']: target(atS, { requests: 10 * atS }) } });
     const delta = read([15, 30].map((atS) => ({ candidate: named(atS), stable: of(atS, atS) })));
     expect(delta.candidate.arm).toEqual({ state: 'invalid', why: 'a target called __proto__ cannot be remembered' });
   });
 
-  it('are what was counted since', () => {
+  it('counters say what was counted since', () => {
     const delta = read([both(0, 1000, 5), both(15, 1150, 7)]);
     expect(states(delta)).toEqual(['counted', 'counted']);
     expect(errorsOf(delta)).toEqual(blockOf([2, 150, 2, 1500]));
   });
 
-  it('of errors are born with the first: one that was not there while its target was up counts from 0', () => {
+  it('a counter of errors is born with the first: one that was not there while its target was up counts from 0', () => {
     const delta = read([both(0, 1000), both(15, 1150, 7)]);
     expect(errorsOf(delta)).toEqual(blockOf([7, 150, 7, 1500]));
     expect(errorsOf(read([both(0, 1000), both(15, 1150)]))).toEqual(blockOf([0, 150, 0, 1500]));
   });
 
-  it('of a target that started since we looked count from 0; of one that was there before only from now', () => {
+  it('counters of a target that started since count from 0; of one that was there before only from now', () => {
     const two = (startedMs: number | null): Counters => ({
       candidate: { targets: { a: target(15, { requests: 100 }), b: target(15, { requests: 70, errors: 7 }, startedMs) } },
       stable: of(15, 2000),
@@ -80,7 +80,7 @@ describe('counters', () => {
     expect(errorsOf(read([begun, two(null)]))?.candidate).toEqual({ requests: 0, failures: 0 });
   });
 
-  it('that went back restarted: what they show is a lower bound, and a restart is counted', () => {
+  it('counters that went back restarted: what they show is a lower bound, and a restart is counted', () => {
     const restarted = read([
       both(0, 1000, 5),
       { candidate: one(target(15, { requests: 40, errors: 4 }, 9000)), stable: of(15, 11_000, 6) },
@@ -99,7 +99,7 @@ describe('counters', () => {
     expect(errorsOf(guessed)?.candidate).toEqual({ requests: 40, failures: 1 });
   });
 
-  it('that went back, or are gone, without a restart are invalid: an answer cut short must not come back as new failures', () => {
+  it('counters that went back or are gone without a restart are invalid: a cut answer makes no new failures', () => {
     const back = read([both(0, 1000, 5), both(15, 1100, 4)]);
     expect(states(back)).toEqual(['invalid', 'invalid']);
     const gone: Counters = { candidate: of(15, 1100), stable: of(15, 11_000, 5) };
@@ -120,7 +120,7 @@ describe('counters', () => {
     });
     const begun = [both(0, 1000, 5), both(15, 1100, 5)];
 
-    it('for longer than data are waited for begin anew, with no difference and no restart, and are counted again from there', () => {
+    it('counters gone for longer than data are waited for begin anew, with no difference and no restart', () => {
       const early = read([...begun, without(20, 1150), without(30, 1200)]);
       expect(states(early)).toEqual(['invalid', 'counted']);
       const late = read([without(31, 1250)], early.memory);
@@ -133,7 +133,7 @@ describe('counters', () => {
       expect(counterMemorySchema.parse(JSON.parse(JSON.stringify(next.memory)))).toEqual(next.memory);
     });
 
-    it.each([5, 9, 3])('and come back at %i begin there: nobody knows where they count from', (value) => {
+    it.each([5, 9, 3])('counters that come back at %i begin there: no one knows where they count from', (value) => {
       const given = read([...begun, without(20, 1150), without(31, 1250), without(45, 1300)]);
       const back = read([withErrors(60, 1400, value)], given.memory);
       expect(states(back)).toEqual(['counted', 'counted']);
@@ -141,7 +141,7 @@ describe('counters', () => {
       expect(errorsOf(read([withErrors(75, 1500, value + 2)], back.memory))?.candidate).toEqual({ requests: 100, failures: 2 });
     });
 
-    it('from an answer now and then are only cut short: whole ones between them are counted whole', () => {
+    it('counters missing from an answer now and then are only cut short: whole answers between are counted', () => {
       const cut = read([...begun, without(20, 1150), withErrors(25, 1200, 6), without(40, 1250)]);
       expect(states(cut)).toEqual(['invalid', 'counted']);
       // Nothing moved but what was noticed, and a whole answer that cannot be used for the other build's sake clears that.
@@ -154,7 +154,7 @@ describe('counters', () => {
     });
   });
 
-  it('of a target that is gone are lost, and that is said once', () => {
+  it('counters of a target that is gone are lost, and that is said once', () => {
     const two = (atS: number, requests: number): Counters => ({
       candidate: { targets: { a: target(atS, { requests }), b: target(atS, { requests }) } },
       stable: of(atS, 10 * requests),
@@ -164,11 +164,11 @@ describe('counters', () => {
     expect(states(read([both(30, 300)], gone.memory))).toEqual(['counted', 'counted']);
   });
 
-  it.each([Number.NaN, Number.POSITIVE_INFINITY, -1, 0.5, 1e300])('of %f are invalid', (value) => {
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, -1, 0.5, 1e300])('counters of %f are invalid', (value) => {
     expect(states(read([both(0, 0), { candidate: of(15, value), stable: of(15, 10) }]))).toEqual(['invalid', 'counted']);
   });
 
-  it('that are there twice are invalid, and so are those of no known time', () => {
+  it('counters that are there twice are invalid, and so are those of no known time', () => {
     const twice: Target = {
       ...target(15, { requests: 10 }),
       counters: [10, 11].map((value) => ({ counter: 'requests', slice: '', value })),
@@ -178,7 +178,7 @@ describe('counters', () => {
     expect(states(read([both(0, 0), { candidate: one(timeless), stable: of(15, 10) }]))[0]).toBe('invalid');
   });
 
-  it('of a target that does not answer are missing, and so are those of no target', () => {
+  it('counters of a target that does not answer are missing, and so are those of no target', () => {
     const mute: ArmCounters = {
       targets: { a: target(15, { requests: 10 }), b: { startedMs: 0, freshMs: 15_000, counters: null } },
     };
@@ -193,7 +193,7 @@ describe('counters', () => {
     ]);
   });
 
-  it('of several processes that nobody can tell apart begin anew once they went back, or one is gone', () => {
+  it('counters of several processes that cannot be told apart begin anew once they go back, or one is gone', () => {
     const sum = (atS: number, values: Readonly<Record<string, number>>): ArmCounters => ({
       targets: { total: { ...target(atS, values, null), several: true } },
     });
@@ -215,7 +215,7 @@ describe('counters', () => {
 });
 
 describe('the window', () => {
-  it('is the same for both: while one is late nothing moves, and the next difference spans the gap', () => {
+  it('the window is the same for both: while one is late nothing moves, and the next difference spans the gap', () => {
     const late: Counters = { candidate: of(15, 1150), stable: of(6, 10_600) };
     const waiting = read([both(6, 1060), late]);
     expect(states(waiting)).toEqual(['late', 'late']);
@@ -223,16 +223,16 @@ describe('the window', () => {
     expect(errorsOf(read([both(20, 1200)], waiting.memory))).toEqual(blockOf([0, 140, 0, 1400]));
   });
 
-  it('of a build that is late for too long is missing', () => {
+  it('the window of a build that is late for too long is missing', () => {
     expect(states(read([both(0, 1000), { candidate: of(15, 1150), stable: of(0, 10_000) }]))).toEqual(['counted', 'missing']);
     expect(states(read([both(0, 1000), { candidate: of(0, 1000), stable: of(15, 11_500) }]))).toEqual(['missing', 'counted']);
   });
 
-  it('of builds that end far apart is none', () => {
+  it('there is no window of builds that end far apart', () => {
     expect(states(read([both(0, 1000), { candidate: of(15, 1150), stable: of(26, 12_600) }]))).toEqual(['late', 'late']);
   });
 
-  it('begins anew for a stable build that was missing while the candidate went on', () => {
+  it('the window begins anew for a stable build that was missing while the candidate went on', () => {
     const alone: Counters = { candidate: of(15, 1150, 3), stable: { missing: 'down' } };
     const without = read([both(0, 1000, 0), alone]);
     expect(states(without)).toEqual(['counted', 'missing']);
@@ -242,7 +242,7 @@ describe('the window', () => {
     expect(errorsOf(read([both(45, 1450, 4)], again.memory))).toEqual(blockOf([0, 150, 0, 1500]));
   });
 
-  it('of a candidate that was missing spans the gap for both', () => {
+  it('the window of a candidate that was missing spans the gap for both', () => {
     const gap: Counters = { candidate: { missing: 'timeout' }, stable: of(15, 11_500) };
     const missing = read([both(0, 1000), gap]);
     expect(states(missing)).toEqual(['missing', 'counted']);
@@ -250,26 +250,26 @@ describe('the window', () => {
     expect(errorsOf(read([both(30, 1300)], missing.memory))).toEqual(blockOf([0, 300, 0, 3000]));
   });
 
-  it('of a candidate that comes to be during the rollout begins with both', () => {
+  it('the window of a candidate that comes to be during the rollout begins with both', () => {
     const before: Counters = { candidate: { targets: {} }, stable: of(0, 10_000) };
     const born = read([before, { ...before, stable: of(15, 11_500) }, both(30, 1300)]);
     expect(states(born)).toEqual(['missing', 'counted']);
     expect(errorsOf(read([both(45, 1450)], born.memory))).toEqual(blockOf([0, 150, 0, 1500]));
   });
 
-  it('of a candidate alone, by plan, needs no stable build', () => {
+  it('the window of a candidate alone, by plan, needs no stable build', () => {
     const alone = (atS: number, requests: number): Counters => ({ candidate: of(atS, requests), stable: { absent: true } });
     expect(states(read([both(0, 1000), alone(15, 1100), alone(30, 1300)]))).toEqual(['counted', 'absent']);
   });
 
-  it('outlives the process: the memory is plain JSON', () => {
+  it('the window outlives the process: the memory is plain JSON', () => {
     const { memory } = read([both(0, 1000, 5)]);
     expect(counterMemorySchema.parse(JSON.parse(JSON.stringify(memory)))).toEqual(memory);
   });
 });
 
 describe('blocks', () => {
-  it('are counted by slice, and their sum is the whole', () => {
+  it('the blocks are counted by slice, and their sum is the whole', () => {
     const slices = (atS: number, times: number) =>
       one(target(atS, { 'requests|eu': 100 * times, 'requests|a': 10 * times, 'errors|eu': 2 * times }));
     const delta = read([
@@ -294,12 +294,12 @@ describe('blocks', () => {
     return gatePollOf(delta, [SLOW]);
   };
 
-  it('of a latency bound count the requests that were slower', () => {
+  it('the blocks of a latency bound count the requests that were slower', () => {
     const poll = slow({ 'le:0.1': 60, 'le:0.5': 90, 'le:+Inf': 100 }, { 'le:0.1': 700, 'le:0.5': 995, 'le:+Inf': 1000 });
     expect(poll.blocks['slow']?.[WHOLE]).toEqual(blockOf([10, 100, 5, 1000]));
   });
 
-  it('of buckets that make no sense are invalid', () => {
+  it('the blocks of buckets that make no sense are invalid', () => {
     const faults = [
       slow({ 'le:0.1': 91, 'le:0.5': 90, 'le:+Inf': 100 }),
       slow({ 'le:0.5': 101, 'le:+Inf': 100 }),
@@ -314,7 +314,7 @@ describe('blocks', () => {
     });
   });
 
-  it('of a build that had requests and lost its histogram are invalid, since its latency would not be judged', () => {
+  it('a build that had requests and lost its histogram is invalid, since its latency would not be judged', () => {
     const histogram = { 'le:0.5': 90, 'le:+Inf': 100 };
     const beside = (candidate: Readonly<Record<string, number>>, stable: Readonly<Record<string, number>>) => {
       const zeros = (counts: Readonly<Record<string, number>>) =>
@@ -334,7 +334,7 @@ describe('blocks', () => {
     expect(beside({ requests: 100 }, { requests: 100 }).state).toBe('counted');
   });
 
-  it('judge the bounds that most of the stable build keeps, and never infinity', () => {
+  it('the blocks judge the bounds that most of the stable build keeps, and never infinity', () => {
     const stable = [
       { le: Number.POSITIVE_INFINITY, count: 1000 },
       { le: 0.1, count: 399 },

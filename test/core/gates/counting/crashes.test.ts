@@ -87,7 +87,7 @@ describe('a build that crashes and comes back while the stable build does not', 
     ['every three minutes', every(180, HOUR_S), 6],
     ['every five minutes', every(300, HOUR_S), 8],
     ['with a back-off that doubles', [3, 13, 33, 73, 153, 313, 613, 913], 4],
-  ])('%s goes back within a handful of crashes', (_often, moments, most) => {
+  ])('a build that crashes %s is rolled back within a handful of crashes', (_often, moments, most) => {
     const ended = rollout(moments, [], HOUR_S);
     expect(isBack(ended)).toBe(true);
     expect(ended.crashes).toBeLessThanOrEqual(most);
@@ -96,7 +96,7 @@ describe('a build that crashes and comes back while the stable build does not', 
     expect(standingText(heaviest)).toMatch(/^restarts: the candidate went down \d+ times in \d+ s, the stable build not once$/);
   });
 
-  it('once only is not taken back, and is not believed before a whole new time of proof', () => {
+  it('a build that crashes once is not rolled back, nor believed before a whole new time of proof', () => {
     const { evidence } = rollout([100], [], 130);
     expect(evidence.crossed).toBeNull();
     expect(judgeEvidence(settings, evidence, { nowMs: evidence.atMs, nextShare: 1 })).toMatchObject({ verdict: 'hold' });
@@ -105,7 +105,7 @@ describe('a build that crashes and comes back while the stable build does not', 
 });
 
 describe('false alarms by crashes', () => {
-  it('are at most 1 % of rollouts of two hours where both builds crash once an hour', () => {
+  it('false alarms are at most 1 % of two-hour rollouts where both builds crash once an hour', () => {
     const random = seeded(SEED);
     const runs = Array.from({ length: RUNS }, () =>
       rollout(byChance(1, 2 * HOUR_S, random), byChance(1, 2 * HOUR_S, random), 2 * HOUR_S),
@@ -113,7 +113,7 @@ describe('false alarms by crashes', () => {
     expect(runs.filter(isBack).length, `seed ${SEED}`).toBeLessThanOrEqual(RUNS * 0.01 + 4 * Math.sqrt(RUNS * 0.01));
   });
 
-  it('are none where both go down together, a second apart in either order, over and over', () => {
+  it('no alarm is raised where both builds go down together, a second apart in either order, over and over', () => {
     const random = seeded(SEED);
     const shared = every(40, HOUR_S);
     const later = shared.map((at) => at + random());
@@ -128,17 +128,17 @@ describe('what is counted', () => {
     return countersSince(first.memory, { candidate: after, stable: watched(6000, 0, [0]) }, 2000).candidate;
   };
 
-  it('is a crash that several locations see once, and the seconds of watching', () => {
+  it('a crash that several locations see counts once, with the seconds of watching', () => {
     expect(since(watched(1000, 5, [3, 0]), watched(6000, 50, [5, 1])).crashes).toEqual({ requests: 7, failures: 2 });
   });
 
-  it('is nothing twice when a location begins anew, and nothing at all from where it cannot tell', () => {
+  it('a crash counts once when a location begins anew, and not at all from where it cannot tell', () => {
     expect(since(watched(1000, 50, [3]), watched(6000, 5, [1])).crashes).toEqual({ requests: 5, failures: 0 });
     expect(since(watched(1000, 5, [null]), watched(6000, 50, [4])).crashes).toEqual({ requests: 0, failures: 0 });
     expect(since(watched(1000, 5, [4]), watched(6000, 50, [null])).crashes).toEqual({ requests: 0, failures: 0 });
   });
 
-  it('goes on from what the ledger kept', () => {
+  it('the count of crashes goes on from what the ledger kept', () => {
     const pair = (atMs: number, times: number | null) => ({
       candidate: watched(atMs, 5, [times]),
       stable: watched(atMs, 5, [null]),
@@ -149,7 +149,7 @@ describe('what is counted', () => {
     expect(countersSince(kept, pair(60_000, 4), 2000).candidate.crashes).toEqual({ requests: 61, failures: 2 });
   });
 
-  it('is never the restart of a router for one of the build', () => {
+  it('the restart of a router never counts as a crash of the build', () => {
     const reloaded = since(watched(1000, 50, [null]), watched(6000, 5, [null]));
     expect(reloaded.arm.state).toBe('reset');
     const stable = { arm: { state: 'counted' }, counts: new Map(), targets: 1, restarts: 0 } as const;
@@ -157,7 +157,7 @@ describe('what is counted', () => {
     expect(blocks[RESTARTS]?.[WHOLE]?.candidate).toEqual({ requests: 0, failures: 0 });
   });
 
-  it('is one where two routers see it in different polls', () => {
+  it('a crash that two routers see in different polls counts once', () => {
     const looks = [
       [0, 0],
       [1, 0],
@@ -174,7 +174,7 @@ describe('what is counted', () => {
     expect(found).toEqual([0, 1, 0, 0]);
   });
 
-  it('is no metric where nobody checks health', () => {
+  it('crashes are no metric where health is not checked', () => {
     const gate = { name: 'errors', source: 'haproxy', settings: {}, compare: {} };
     const unwatched = comparisonOf([gate], {}, new Map([['errors', { ...SEEN, seesCrashes: false }]]));
     expect(unwatched.settings.metrics.map(({ metric }) => metric)).not.toContain(RESTARTS);

@@ -27,7 +27,7 @@ function inClustersOf(size: number, perBlock: number, blocks: number): number[] 
 }
 
 describe('failures that come together', () => {
-  it('are one apart on average, exactly, where each falls on either of two blocks by itself', () => {
+  it('failures are one apart on average, exactly, where each falls on either of two blocks by itself', () => {
     // Every way in which three failures fall on a block of 1,000 requests and one of 3,000.
     const part = 0.25;
     let mean = 0;
@@ -40,7 +40,7 @@ describe('failures that come together', () => {
     expect(mean).toBeCloseTo(1, 12);
   });
 
-  it.each([5, 20])('are seen to come %i at a time', (size) => {
+  it.each([5, 20])('failures are seen to come %i at a time', (size) => {
     const clusters = measured(inClustersOf(size, 15, 4000));
     const together = (clusters?.apart ?? 0) / (clusters?.pairs ?? 1);
     // Half of what was seen is forgotten now and then, so some 32 to 64 pairs speak.
@@ -48,7 +48,7 @@ describe('failures that come together', () => {
     expect(dispersionSeen(clusters, 4), `seed ${SEED}`).toBeGreaterThan(size / 2);
   });
 
-  it('change nothing where they come one by one, at a steady rate or a drifting one', () => {
+  it('failures change nothing where they come one by one, at a steady rate or a drifting one', () => {
     const random = seeded(SEED);
     const drifting = Array.from({ length: 240 }, (_, block) => binomial(random, REQUESTS, 0.001 * (2 + Math.sin(block / 20))));
     for (const failures of [inClustersOf(1, 15, 240), drifting]) {
@@ -57,17 +57,17 @@ describe('failures that come together', () => {
     }
   });
 
-  it('count a rate that leaps, as in an incident, for little', () => {
+  it('failures at a rate that leaps, as in an incident, count for little', () => {
     const incident = inClustersOf(1, 15, 120).map((failures, block) => (block >= 80 && block < 92 ? 100 * failures : failures));
     expect(dispersionSeen(measured(incident), 4), `seed ${SEED}`).toBeLessThan(20);
   });
 
-  it('never make a non-inferiority bound surer than the settings do', () => {
+  it('failures that come together never make a non-inferiority bound surer than the settings do', () => {
     for (const failures of [[], [0, 0, 0], [1, 1, 1, 1], inClustersOf(1, 3, 100)])
       expect(dispersionSeen(measured(failures), 7)).toBeGreaterThanOrEqual(7);
   });
 
-  it('are not taken for none while nothing was asked, and not for fewer after a counter that went back', () => {
+  it('clusters are not taken for none while nothing was asked, nor for fewer after a counter that went back', () => {
     const before = clustersUpTo(measured([3, 3]), { requests: 0, failures: 0 });
     expect(before.pairs).toBe(1);
     expect(clustersUpTo(before, { requests: REQUESTS, failures: 3 }).apart).toBe(0);
@@ -98,15 +98,15 @@ describe('a build at the very edge of harm, with failures that come 20 at a time
     return found;
   }
 
-  it('is let on in at most one of twenty rollouts', () => {
+  it('a build at the very edge of harm is let on in at most one of twenty rollouts', () => {
     expect(letOn(true), `seed ${SEED}`).toBeLessThanOrEqual(RUNS * 0.05 + 4 * Math.sqrt(RUNS * 0.05));
   });
 
-  it('would be let on in many were the clusters not looked at', () => {
+  it('a build at the very edge of harm would be let on in many were the clusters not looked at', () => {
     expect(letOn(false), `seed ${SEED}`).toBeGreaterThan(RUNS / 4);
   });
 
-  it('says so while it holds', () => {
+  it('a build whose failures come in clusters is said to be, while it holds', () => {
     const settings = settingsOf();
     const polls = Array.from({ length: 40 }, (_, block) => whole([0, 150, block % 2 === 0 ? 40 : 0, 14_850]));
     const verdict = judgeEvidence(settings, fed(settings, polls), { nowMs: 600_000, nextShare: 0.05 });

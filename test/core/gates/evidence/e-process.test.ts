@@ -31,7 +31,7 @@ const TOLERATED: Margin = { times: 1.2, plus: 0.0005 };
 const EXACT = 9;
 
 describe('logarithms', () => {
-  it('add what they stand for, with nothing as their zero, and stay numbers in JSON', () => {
+  it('logarithms add what they stand for, with nothing as their zero, and stay numbers in JSON', () => {
     expect(logSumExp([Math.log(2), Math.log(3)])).toBeCloseTo(Math.log(5), 14);
     expect(logSumExp([LOG_NOTHING, Math.log(3)])).toBe(Math.log(3));
     expect(logSumExp([LOG_NOTHING, LOG_NOTHING])).toBe(LOG_NOTHING);
@@ -43,12 +43,12 @@ describe('logarithms', () => {
 });
 
 describe('our own vectors', () => {
-  it('of a single count factor', () => {
+  it('a single count factor has the values of our vectors', () => {
     expect(countLogFactor(blockOf([3, 150, 12, 14_850]), TOLERATED, 5)).toBeCloseTo(3.84357417184, EXACT);
     expect(countLogFactor(blockOf([0, 150, 0, 14_850]), TOLERATED, 5)).toBeCloseTo(-0.282857142857, EXACT);
   });
 
-  it('of the count process from the first block, and of the non-inferiority bound', () => {
+  it('the count process from the first block, and the non-inferiority bound, have the values of our vectors', () => {
     const count: number[] = [];
     const bound: number[] = [];
     let ofCount = new Array<number>(WORSE_BY.length).fill(-Math.log(WORSE_BY.length));
@@ -79,7 +79,7 @@ describe('our own vectors', () => {
 describe('closed forms of the literature', () => {
   const PLAIN: Margin = { times: 1, plus: 0 };
 
-  it('confseq: the beta-binomial mixture is as published, and our count factor mixed over the same prior is the same number', () => {
+  it('confseq: the beta-binomial mixture is as published, and our count factor mixed over its prior is the same', () => {
     const published = betaBinomialLogMixture(10, 100, 100, 0.2, 0.8);
     expect(published).toBeCloseTo(-0.6941012, 6);
     const { a, b, k, n, th } = confseqAsBeta(10, 100, 100, 0.2, 0.8);
@@ -153,7 +153,7 @@ function worstMean(rates: readonly number[], factor: (block: Block, margin: Marg
 }
 
 describe('while nothing is worse than the margin, the mean is at most 1, enumerated', () => {
-  it.each(WORSE_BY)('of the count factor that looks for %f times worse', (worseBy) => {
+  it.each(WORSE_BY)('the count factor that looks for %f times worse has a mean of at most 1, enumerated', (worseBy) => {
     expect(worstMean(RATES, (block, margin) => countLogFactor(block, margin, worseBy))).toBeLessThanOrEqual(1 + ROUNDING);
   });
 
@@ -162,12 +162,12 @@ describe('while nothing is worse than the margin, the mean is at most 1, enumera
     return multiple === undefined ? 0 : betLogFactor(multiple, bet);
   };
 
-  it.each(BETS)('of the share factor with a bet of %f, at any rate', (bet) => {
+  it.each(BETS)('the share factor with a bet of %f has a mean of at most 1, at any rate', (bet) => {
     const mean = worstMean([...RATES, 0.003, 0.5, 0.8], (block, margin) => share(block, margin, bet));
     expect(mean).toBeLessThanOrEqual(1 + ROUNDING);
   });
 
-  it('of the share factor in blocks of a few requests, where rates in place of odds would gain up to 9 %', () => {
+  it('the share factor has a mean of at most 1 in small blocks, where rates for odds would gain up to 9 %', () => {
     let worst = 0;
     for (const [nc, nb] of [
       [1, 1],
@@ -188,7 +188,7 @@ describe('while nothing is worse than the margin, the mean is at most 1, enumera
     expect(worst).toBeLessThanOrEqual(1 + ROUNDING);
   });
 
-  it('of the share factor where failures come in clusters of 20 that fall on one build or the other', () => {
+  it('the share factor has a mean of at most 1 where clusters of 20 failures fall on one build or the other', () => {
     // Clusters as such: each falls on the candidate with its fair chance; how many there are does not matter.
     const [nc, nb] = [50, 150];
     const fair = (1.2 * 0.25) / (0.75 + 1.2 * 0.25);
@@ -203,7 +203,7 @@ describe('while nothing is worse than the margin, the mean is at most 1, enumera
       }
   });
 
-  it.each(BETS)('of the absolute factor with a bet of %f, clustered or not', (bet) => {
+  it.each(BETS)('the absolute factor with a bet of %f has a mean of at most 1, clustered or not', (bet) => {
     const absolute = (block: Block) => betLogFactor(block.candidate.failures / block.candidate.requests / 0.01, bet);
     for (const nc of [1, 40, 300]) {
       for (const pc of [0.01, 0.005, 0]) expect(meanOf(nc, 0, pc, 0, absolute)).toBeLessThanOrEqual(1 + ROUNDING);
@@ -213,7 +213,7 @@ describe('while nothing is worse than the margin, the mean is at most 1, enumera
     }
   });
 
-  it('of the likelihood ratio against a limit, on either side of it', () => {
+  it('the likelihood ratio against a limit has a mean of at most 1, on either side of it', () => {
     const factor = (rate: number) => (block: Block) => rateLogFactor(block.candidate, 0.01, rate);
     for (const nc of [1, 40, 300]) {
       for (const rate of [0.015, 0.1, 0.9])
@@ -223,7 +223,7 @@ describe('while nothing is worse than the margin, the mean is at most 1, enumera
     }
   });
 
-  it.each(BETTER_BY)('of the non-inferiority bound that expects %f of the harm, while there is harm', (betterBy) => {
+  it.each(BETTER_BY)('the bound that expects %f of the harm has a mean of at most 1 while there is harm', (betterBy) => {
     let worst = 0;
     for (const [nc, nb] of SIZES)
       for (const pb of RATES)
@@ -236,7 +236,7 @@ describe('while nothing is worse than the margin, the mean is at most 1, enumera
     expect(worst).toBeLessThanOrEqual(1 + ROUNDING);
   });
 
-  it('of the traffic factors, for every share that is tolerated', () => {
+  it('the traffic factors have a mean of at most 1 for every share that is tolerated', () => {
     for (const planned of [0.01, 0.05, 0.5, 0.75])
       for (const requests of [1, 30, 400]) {
         const { least, most } = toleratedShare(planned);
@@ -252,12 +252,12 @@ describe('while nothing is worse than the margin, the mean is at most 1, enumera
       }
   });
 
-  it('of a tempered factor: less certain, and so below 1', () => {
+  it('a tempered factor has a mean below 1: it is less certain', () => {
     const tempered = (block: Block) => countLogFactor(block, TOLERATED, 5) / 4;
     expect(meanOf(50, 50, 0.0125, 0.01, tempered)).toBeLessThan(1);
   });
 
-  it('of a mixture over start times, whatever has begun', () => {
+  it('a mixture over start times has a mean of at most 1, whatever has begun', () => {
     // Two blocks of one request each; the mass that begins with the second was fixed beforehand.
     const rate = 0.01;
     let mean = 0;

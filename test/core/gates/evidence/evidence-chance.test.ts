@@ -70,7 +70,7 @@ const TRAFFIC: readonly (readonly [string, Traffic, Partial<GateSettings['metric
 ];
 
 describe('false alarms, exactly at the margin', () => {
-  it.each(TRAFFIC)('are at most alpha with %s', (_name, traffic, metric) => {
+  it.each(TRAFFIC)('false alarms exactly at the margin are at most alpha with %s', (_name, traffic, metric) => {
     for (const calibrated of [false, true]) {
       const settings = settingsOf({ alpha: ALPHA, calibrated }, { dispersion: 1, ...metric });
       const found = runs(settings, traffic, SEED, ({ crossed }) => crossed !== null);
@@ -78,7 +78,7 @@ describe('false alarms, exactly at the margin', () => {
     }
   });
 
-  it('are at most alpha where failures come in clusters of 20', () => {
+  it('false alarms exactly at the margin are at most alpha where failures come in clusters of 20', () => {
     const traffic: Traffic = { share: 0.1, requests: 5000, stableRate: () => 0.001 / 20, rate: (rate) => 1.2 * rate };
     const settings = settingsOf({ alpha: ALPHA });
     let found = 0;
@@ -130,7 +130,7 @@ describe('tenants that fail whatever serves them', () => {
     ['three always, at a quarter of the traffic', [1, 1, 1], 0.25, [0.01, 0.1]],
     // With so few requests to the stable build the limit must follow what is usual, as it does before a rollout.
     ['one always, at nearly all of the traffic', [1], 0.9, [usualLimit(0.1)]],
-  ])('raise no false alarm: %s', (_what, failing, share, limits) => {
+  ])('tenants that fail whatever serves them raise no false alarm: %s', (_what, failing, share, limits) => {
     for (const limit of limits) {
       const most = RUNS * 0.01 + 4 * Math.sqrt(RUNS * 0.01);
       expect(falseAlarms(failing, share, limit), `seed ${SEED}, limit ${limit}`).toBeLessThanOrEqual(most);
@@ -142,7 +142,7 @@ describe('false non-inferiority bounds, exactly at the harm', () => {
   it.each([
     [0.01, 0.01],
     [0.5, 0.001],
-  ])('are at most 1 - confidence at a share of %f', (share, plus) => {
+  ])('false bounds exactly at the harm are at most 1 - confidence at a share of %f', (share, plus) => {
     const traffic: Traffic = { share, requests: 6000, stableRate: () => 0.001, rate: (rate) => 2 * rate + plus };
     const settings = settingsOf({}, { dispersion: 1 });
     const [metric] = settings.metrics;

@@ -47,7 +47,7 @@ const bytes = (value: unknown) => JSON.stringify(value).length;
 const readAgain = (evidence: Evidence) => storedEvidenceSchema.parse(JSON.parse(JSON.stringify(storedEvidence(evidence))));
 
 describe('evidence that is written down', () => {
-  it('is read again to the last bit, whether it was made compact or not', () => {
+  it('evidence is read again to the last bit, whether it was made compact or not', () => {
     const states = [openEvidence(many, { atMs: 0, share: 0.1 }), polledFor(1, 0), polledFor(30, 0.001), polledFor(30, 0.2)];
     for (const evidence of states) {
       expect(readAgain(evidence)).toEqual(evidence);
@@ -56,7 +56,7 @@ describe('evidence that is written down', () => {
     }
   });
 
-  it('is on its line of the ledger what it was in the event', () => {
+  it('evidence is on its line of the ledger what it was in the event', () => {
     const evidence = compactEvidence(polledFor(20, 0.01));
     const entry: Entry = {
       seq: 1,
@@ -82,7 +82,7 @@ describe('evidence that is written down', () => {
     expect(line.length).toBeLessThan(bytes(entry) * 0.8);
   });
 
-  it('is read in the words of formats 1 and 2 as well, and never written in them', () => {
+  it('evidence is read in the words of formats 1 and 2 as well, and never written in them', () => {
     const evidence = compactEvidence(polledFor(20, 0.01));
     const result = { gate: 'errors', why: 'few', requests: 1, errors: 0 };
     const ways = { logE: 0.3, neededLogE: 4.6, slice: null };
@@ -105,7 +105,7 @@ describe('evidence that is written down', () => {
     expect(JSON.stringify(storedEvent(event))).not.toMatch(/not-yet|clumps|"back"/);
   });
 
-  it('has each list of logarithms once: slices that saw nothing cost next to nothing', () => {
+  it('evidence has each list of logarithms once: slices that saw nothing cost next to nothing', () => {
     const quiet = storedEvidence(compactEvidence(polledFor(20, 0)));
     expect(quiet.streams['errors/errors']?.logs.length).toBeLessThan(10);
     expect(bytes(quiet)).toBeLessThan(100 * SLICES);
@@ -113,7 +113,7 @@ describe('evidence that is written down', () => {
     expect(bytes(storedEvidence(compactEvidence(polledFor(40, 0.2))))).toBeLessThan(500 * SLICES);
   });
 
-  it('keeps seven digits of a logarithm however far it fell, and loses no evidence to speak of', () => {
+  it('evidence keeps seven digits of a logarithm however far it fell, and loses nothing to speak of', () => {
     const [stream = expect.fail('no stream')] = streamsOf(polledFor(1, 0), many.metrics[0] ?? ERRORS);
     const logs = [-0.123456789, 9.87654321, -12.3456789, -1234.56789, -123_456.789, 1_234_567.89, 0, LOG_NOTHING];
     const evidence = { ...polledFor(1, 0), streams: { 'errors/errors': [{ ...stream, share: logs }] } };
@@ -121,7 +121,7 @@ describe('evidence that is written down', () => {
     expect(compact?.share).toEqual([-0.12346, 9.87654, -12.34568, -1234.568, -123_456.8, 1_234_567, 0, LOG_NOTHING]);
   });
 
-  it('is lost, and not something else, where its line names lists that are not there', () => {
+  it('evidence is lost, and not something else, where its line names lists that are not there', () => {
     const { streams, ...rest } = storedEvidence(polledFor(5, 0.01));
     const cut = { ...rest, streams: { 'errors/errors': { logs: [], streams: streams['errors/errors']?.streams ?? [] } } };
     expect(misfit(many, storedEvidenceSchema.parse(cut))).toMatch(/other processes/);

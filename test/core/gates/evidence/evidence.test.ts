@@ -53,17 +53,17 @@ describe('our own vectors, poll by poll', () => {
   const alone = (part: 'share' | 'absolute' | 'count') => (evidence: Evidence) =>
     mixtureLogE(stream(evidence)[part], evidence.waiting[waitingOf[part]]);
 
-  it('of the share process', () => {
+  it('the share process has the values of our vectors, poll by poll', () => {
     const expected = [0.361059124668, 0.0502494947935, 0.985224114667, 2.07485398864, 4.25485711084];
     expectVector(alongBlocks(settingsOf(HORIZON), alone('share')), expected);
   });
 
-  it('of the absolute process', () => {
+  it('the absolute process has the values of our vectors, poll by poll', () => {
     const expected = [-0.0505416972082, -0.187709855166, -0.118176844099, -0.0873795307326, 0.1310720782];
     expectVector(alongBlocks(settingsOf(HORIZON), alone('absolute')), expected);
   });
 
-  it('of the count process, as it is and tempered by 4', () => {
+  it('the count process has the values of our vectors, as it is and tempered by 4', () => {
     const exact = settingsOf({ ...HORIZON, calibrated: true }, { dispersion: 1 });
     const tempered = settingsOf({ ...HORIZON, calibrated: true }, { dispersion: 4 });
     expectVector(
@@ -76,7 +76,7 @@ describe('our own vectors, poll by poll', () => {
     );
   });
 
-  it('of the default composite', () => {
+  it('the default composite has the values of our vectors, poll by poll', () => {
     const expected = [0.254338366808, -0.0153878488526, 0.761483232149, 1.76631640847, 3.90509385945];
     expectVector(
       alongBlocks(settingsOf(HORIZON), (evidence) => evidenceLogE(settingsOf(HORIZON), evidence)),
@@ -84,7 +84,7 @@ describe('our own vectors, poll by poll', () => {
     );
   });
 
-  it('of the non-inferiority bound', () => {
+  it('the non-inferiority bound has the values of our vectors, poll by poll', () => {
     const expected = [-0.183920551471, 0.938132894832, -0.792008004278, -1.19488914625, -2.84902344042];
     expectVector(
       alongBlocks(settingsOf(HORIZON, { dispersion: 1 }), (evidence) => streamLogC(stream(evidence))),
@@ -96,7 +96,7 @@ describe('our own vectors, poll by poll', () => {
 describe('polls shorter than a block', () => {
   const third = (counts: Counts) => counts.map((count) => count / 3) as unknown as Counts;
 
-  it('feed the share process with blocks of 15 s, and the absolute one at once', () => {
+  it('polls shorter than a block feed the share process with blocks of 15 s, and the absolute one at once', () => {
     const [block] = [[3, 150, 12, 14_850]] as const;
     const inOne = fed(settingsOf(), [whole(block)]);
     const inThree = fed(settingsOf(), [whole(third(block)), whole(third(block)), whole(third(block))], 0.01, 5000);
@@ -109,7 +109,7 @@ describe('polls shorter than a block', () => {
     expect(streamsOf(young, ERRORS)[0]?.open).toEqual([100, 2, 9900, 8]);
   });
 
-  it('compare nothing that was seen of the candidate alone, unless it serves alone', () => {
+  it('polls compare nothing that was seen of the candidate alone, unless it serves alone', () => {
     const alone = { ...whole([40, 50, 0, 0]), stable: { state: 'missing', why: 'down' } } as const;
     const beginningWith = (first: GatePoll) =>
       streamsOf(fed(settingsOf(), [first, whole([0, 50, 0, 950]), whole([0, 50, 0, 950])], 0.05, 5000), ERRORS)[0];
@@ -120,7 +120,7 @@ describe('polls shorter than a block', () => {
     expect(streamsOf(fed(settingsOf(), [alone], 1, 5000), ERRORS)[0]?.open).toEqual([50, 40, 0, 0]);
   });
 
-  it('close a block that is still open when the next step begins, since what was seen must count', () => {
+  it('a block that is still open when the next step begins is closed, since what was seen must count', () => {
     const young = fed(settingsOf(), [whole([50, 50, 4, 4950])], 0.01, 5000);
     const next = beginStep(settingsOf(), young, { atMs: 5000, share: 0.05 });
     const [stream] = streamsOf(next, ERRORS);
@@ -148,7 +148,7 @@ describe('the state', () => {
     return counted({ [WHOLE]: all, ...Object.fromEntries(blocks) });
   };
 
-  it('is plain JSON from the first moment: it survives the ledger to the last bit', () => {
+  it('the evidence is plain JSON from the first moment: it survives the ledger to the last bit', () => {
     const random = seeded(7);
     const states = [
       fed(many, []),
@@ -161,7 +161,7 @@ describe('the state', () => {
     for (const evidence of states) expect(evidenceSchema.parse(JSON.parse(JSON.stringify(evidence)))).toEqual(evidence);
   });
 
-  it('does not grow with polls', () => {
+  it('the evidence does not grow with polls', () => {
     const random = seeded(8);
     const size = (evidence: Evidence) => JSON.stringify(compactEvidence(evidence)).length;
     let evidence = fed(
@@ -176,7 +176,7 @@ describe('the state', () => {
     expect(size(evidence)).toBeLessThan(early * 1.2);
   });
 
-  it('made compact errs towards no evidence, by next to nothing', () => {
+  it('the evidence made compact errs towards no evidence, by next to nothing', () => {
     const random = seeded(9);
     const evidence = fed(
       many,
@@ -190,14 +190,14 @@ describe('the state', () => {
     expect(JSON.stringify(compact).length).toBeLessThan(JSON.stringify(evidence).length);
   });
 
-  it('says when it does not belong to these settings', () => {
+  it('the evidence says when it does not belong to these settings', () => {
     expect(misfit(many, fed(many, []))).toBeUndefined();
     expect(misfit(settingsOf(), fed(many, []))).toMatch(/errors\/errors has 21 streams, the settings 1/);
     expect(misfit(settingsOf({ calibrated: true }), fed(settingsOf(), []))).toMatch(/other processes/);
     expect(misfit(settingsOf({}, { metric: 'other' }), fed(settingsOf(), []))).toMatch(/errors\/other/);
   });
 
-  it('goes on where it was after a resume, and spends alpha / 2^k where it was lost k times', () => {
+  it('the evidence goes on after a resume, and spends alpha / 2^k where it was lost k times', () => {
     const split = Math.floor(BLOCKS.length / 2);
     const before = fed(settingsOf(), BLOCKS.slice(0, split).map(whole));
     let resumed = evidenceSchema.parse(JSON.parse(JSON.stringify(before)));
@@ -221,13 +221,13 @@ describe('the state', () => {
     const [first = expect.fail('no block')] = BLOCKS;
     const good = fed(settingsOf(), [whole(first)]);
 
-    it('begins with the last good poll where that was recent, otherwise with the first that saw it', () => {
+    it('a silence begins with the last good poll where that was recent, otherwise with the first that saw it', () => {
       expect(since(then(good, 30_000))).toMatchObject({ sinceMs: 15_000, polls: 1 });
       expect(since(then(good, 30_001))).toMatchObject({ sinceMs: 45_001, polls: 1 });
       expect(since(then(then(good, HOURS_MS), 1000))).toMatchObject({ sinceMs: 15_000 + HOURS_MS, polls: 2 });
     });
 
-    it('is not the time in which a machine slept', () => {
+    it('a silence is not the time in which a machine slept', () => {
       const slept = then(then(then(good, 1000), HOURS_MS), 1000);
       expect(slept.atMs - (since(slept)?.sinceMs ?? 0)).toBeLessThanOrEqual(settingsOf().missingMs + 2000);
       // Polls that come seldom are no sleep.
@@ -235,7 +235,7 @@ describe('the state', () => {
       expect(since(seldom)).toMatchObject({ sinceMs: 75_000, polls: 3 });
     });
 
-    it('begins anew with a new process, which knows what was, and not since when', () => {
+    it('a silence begins anew with a new process, which knows what was, and not since when', () => {
       const silent = then(then(good, 15_000), 15_000);
       const resumed = continued(silent, silent.atMs + HOURS_MS);
       expect(since(resumed)).toEqual({ state: 'missing', why: 'down', sinceMs: silent.atMs + HOURS_MS, polls: 0 });
@@ -246,7 +246,7 @@ describe('the state', () => {
     });
   });
 
-  it('remembers that it crossed, whatever comes after', () => {
+  it('the evidence remembers that it crossed, whatever comes after', () => {
     const bad = fed(
       settingsOf(),
       Array.from({ length: 8 }, () => whole([150, 150, 15, 14_850])),
@@ -271,7 +271,7 @@ describe('weights', () => {
     slices,
   });
 
-  it('sum to 1, half for the whole and half for the slices, and what is not judged leaves its part to the rest', () => {
+  it('the weights sum to 1, half for the whole and half for slices; what is not judged leaves its part to the rest', () => {
     const all = weighted([
       metric('errors', 'errors', [
         { name: 'a', part: 1 },
@@ -290,7 +290,7 @@ describe('weights', () => {
     expect(all[1]?.weight).toBeCloseTo(all[2]?.weight ?? 0, 12);
   });
 
-  it('of the harm by step: 1 point at 1 %, 0.1 points from half on, a line of logs between', () => {
+  it('the weights of the harm by step: 1 point at 1 %, 0.1 points from half on, a line of logs between', () => {
     const plus = (share: number) => harmAt({ times: 2, plus: null }, share).plus;
     expect([0.001, 0.01, 0.05, 0.25, 0.5, 1].map(plus)).toEqual([0.01, 0.01, 0.005, 0.002, 0.001, 0.001]);
     expect(plus(0.1)).toBeGreaterThan(0.002);
@@ -298,7 +298,7 @@ describe('weights', () => {
     expect(harmAt({ times: 3, plus: 0.02 }, 0.5)).toEqual({ times: 3, plus: 0.02 });
   });
 
-  it('of a calibrated threshold: never below ln 1/alpha, and unknown from fewer replays than can show it', () => {
+  it('a calibrated threshold is never below ln 1/alpha, and unknown from fewer replays than can show it', () => {
     const replays = Array.from({ length: 99 }, (_, index) => index / 10);
     expect(calibratedLogE(replays, 0.01)).toBeCloseTo(9.8, 12);
     expect(calibratedLogE(replays.slice(1), 0.01)).toBeUndefined();
@@ -320,7 +320,7 @@ describe('one bad slice of many', () => {
     return counted({ [WHOLE]: blockOf([failures, 200, 0, 14_800]), ...Object.fromEntries(blocks) });
   };
 
-  it('is found after a few failures, and named', () => {
+  it('one bad slice of many is found after a few failures, and named', () => {
     let evidence = fed(settings, []);
     let bad = 0;
     for (let index = 0; evidence.crossed === null && index < 100; index += 1) {
@@ -336,14 +336,14 @@ describe('one bad slice of many', () => {
     ]);
   });
 
-  it('has as many standings as streams, in the order of the settings', () => {
+  it('the evidence has as many standings as streams, in the order of the settings', () => {
     const all = standings(settings, fed(settings, [poll(1)]));
     expect(all).toHaveLength(101);
     expect(all[0]?.slice).toBeNull();
     expect(all[43]).toMatchObject({ slice: 'tenant-42', all: blockOf([1, 2, 0, 148]) });
   });
 
-  it('is said with its counts beside those of the stable build; traffic with what was planned', () => {
+  it('a bad slice is said with its counts next to those of the stable build; traffic with what was planned', () => {
     const traffic = { ...ERRORS, metric: 'traffic', kind: 'traffic' as const, certified: false, weight: 0.5 };
     const two = settingsOf({ metrics: [{ ...ERRORS, weight: 0.5 }, traffic] });
     const both = (counts: Counts) => ({
@@ -361,7 +361,7 @@ describe('one bad slice of many', () => {
     );
   });
 
-  it('that nobody named before counts as other where there is such a slice', () => {
+  it('a slice that no one named before counts as other where there is such a slice', () => {
     const late = settingsOf(
       {},
       {

@@ -36,33 +36,33 @@ function secondsUntilCrossed(settings: GateSettings, share: number, seconds: num
   return Number.POSITIVE_INFINITY;
 }
 
-describe('a candidate at 5 % of the traffic that answers everybody 401', () => {
+describe('a candidate at 5 % of the traffic that answers everyone 401', () => {
   const outage = () => ({ [WHOLE]: blockOf([50, 50, 0, 950]) });
 
-  it('is taken back within seconds', () => {
+  it('a candidate at 5 % of the traffic that answers everyone 401 is rolled back within seconds', () => {
     expect(secondsUntilCrossed(settingsWith(), 0.05, 120, outage)).toBeLessThanOrEqual(8);
   });
 
-  it('would cost more than half a minute by comparison alone', () => {
+  it('a candidate that answers everyone 401 would cost more than half a minute by comparison alone', () => {
     expect(secondsUntilCrossed(settingsWith({ limit: null }), 0.05, 120, outage)).toBeGreaterThan(30);
   });
 });
 
-describe('nobody is taken back for a status', () => {
-  it('that the stable build answers as often', () => {
+describe('no build is rolled back for a status', () => {
+  it('no build is rolled back for a status that the stable build answers as often', () => {
     expect(secondsUntilCrossed(settingsWith(), 0.05, 300, () => ({ [WHOLE]: blockOf([25, 50, 475, 950]) }))).toBe(
       Number.POSITIVE_INFINITY,
     );
   });
 
-  it('where nothing serves beside it, and no non-inferiority bound speaks of it there', () => {
+  it('no build is rolled back for a status where it serves alone, and no bound speaks of it there', () => {
     const settings = settingsWith();
     expect(secondsUntilCrossed(settings, 1, 300, () => ({ [WHOLE]: blockOf([500, 1000, 0, 0]) }))).toBe(Number.POSITIVE_INFINITY);
     const names = harmBounds(settings, openEvidence(settings, { atMs: 0, share: 1 })).map(({ metric }) => metric.metric);
     expect(names).toEqual(['errors']);
   });
 
-  it('that one small slice answers often at both builds, whatever chance does', () => {
+  it('no build is rolled back for a status that one small slice answers often at both builds', () => {
     // Three of five requests of this tenant are refused, as ever; it has four requests a second, and the limit is a tenth.
     const settings = settingsWith({ weight: 0.25, slices: [{ name: 'tenant', weight: 0.25 }] });
     let found = 0;

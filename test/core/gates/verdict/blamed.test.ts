@@ -25,14 +25,14 @@ function rollbackWith(bad: readonly string[], weightOfSlices = 1) {
 }
 
 describe('the blamed', () => {
-  it('is all of the traffic where that slice alone is not confirmed, and the slice is told with it', () => {
+  it('all of the traffic is blamed where one slice alone is not confirmed, and the slice is told with it', () => {
     const { confirmed, nearlyAllIn, why } = rollbackWith(['asia'], 1e-9);
     expect(confirmed.map(({ slice }) => slice)).toEqual([null]);
     expect(nearlyAllIn?.slice).toBe('asia');
     expect(why).toMatch(/^errors: \d+ of \d+ \(25 %\) against 0 of \d+ \(0 %\); errors in asia: (\d+) of \1 \(100 %\) against/);
   });
 
-  it.each([[['asia', 'us']], [REGIONS]])('is no single slice where %j fail alike', (bad) => {
+  it.each([[['asia', 'us']], [REGIONS]])('no single slice is blamed where %j fail alike', (bad) => {
     const { confirmed, nearlyAllIn, why } = rollbackWith(bad, 1e-9);
     expect(confirmed[0]?.slice).toBeNull();
     expect(nearlyAllIn).toBeNull();

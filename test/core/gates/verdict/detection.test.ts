@@ -17,26 +17,26 @@ describe('the information limit', () => {
     [0.2, 0.01, 5.2, 1.04],
     [0.01, 0.05, 213, 2.13],
     [0.01, 0.001, 491, 4.91],
-  ])('for %f failing at alpha %f is %f requests, %f of them bad', (rate, alpha, requests, bad) => {
+  ])('the information limit for %f failing at alpha %f is %f requests, %f of them bad', (rate, alpha, requests, bad) => {
     const limit = informationLimit(rate, 0.001, alpha);
     expect(Math.abs(limit.requests / requests - 1)).toBeLessThan(0.01);
     expect(Math.abs(limit.badRequests / bad - 1)).toBeLessThan(0.01);
   });
 
-  it('is one failed request at the least, and never reached by what is tolerated', () => {
+  it('the information limit is one failed request at least, and never reached by what is tolerated', () => {
     expect(informationLimit(1, 0.001, 0.01)).toEqual({ requests: 1, badRequests: 1 });
     expect(informationLimit(0.001, 0.001, 0.01).requests).toBe(Number.POSITIVE_INFINITY);
   });
 });
 
 describe('a forecast', () => {
-  it('grows with the interval of the source: a build that fails everything costs two polls', () => {
+  it('a forecast grows with the interval of the source: a build that fails everything costs two polls', () => {
     expect(found(1, 15_000)).toEqual({ requests: 300, badRequests: 300, afterMs: 30_000, polls: 2 });
     expect(found(1, 5000)?.badRequests).toBeLessThanOrEqual(150);
     expect(found(1, 0)?.badRequests).toBeLessThanOrEqual(30);
   });
 
-  it('of 1 %, 5 % and 20 % failing is a handful of bad requests, and of what is tolerated none', () => {
+  it('a forecast of 1 %, 5 % and 20 % failing is a handful of bad requests, and of what is tolerated none', () => {
     const bad = [0.01, 0.05, 0.2].map((rate) => found(rate, 15_000)?.badRequests ?? Number.POSITIVE_INFINITY);
     expect(bad[0]).toBeLessThan(20);
     expect(bad[1]).toBeLessThan(40);
@@ -44,7 +44,7 @@ describe('a forecast', () => {
     expect(found(0.0015, 15_000)).toBeUndefined();
   });
 
-  it('says about how many requests a healthy build needs before the next step', () => {
+  it('a forecast says about how many requests a healthy build needs before the next step', () => {
     const independent = settingsOf({}, { dispersion: 1 });
     // Where nothing fails, ln 20 over the harm is the floor; the mixture costs a little more.
     const floor = requestsToRuleOut(independent, independent.metrics[0] ?? ERRORS, 0.01, 0);
@@ -56,7 +56,7 @@ describe('a forecast', () => {
     expect(requestsToRuleOut(SETTINGS, ERRORS, 0, 0)).toBe(Number.POSITIVE_INFINITY);
   });
 
-  it('names everything that the gate goes back for, and of the bounds of latency the first and the last', () => {
+  it('a forecast names everything that the gate reverts for, and of the bounds of latency the first and the last', () => {
     const metrics = ['errors', '4xx', 'slower than 0.005s', 'slower than 0.1s', 'slower than 1s'];
     const countable = { metrics, slices: {}, countsTraffic: true, seesCrashes: true, lagMs: 0 };
     const gate = { name: 'errors', source: 'prometheus', settings: {}, compare: {} };

@@ -46,15 +46,15 @@ describe('a limit of 1 % with at least 100 requests', () => {
     [1, 1, 'hold'],
     [10_000, 100, 'pass'],
     [10_000, 101, 'fail'],
-  ])('judges %i requests with %i errors as %s', (requests, errors, verdict) => {
+  ])('a limit of 1 % judges %i requests with %i errors as %s', (requests, errors, verdict) => {
     expect(verdictOf(requests, errors)).toBe(verdict);
   });
 
-  it('fails as soon as 100 requests could not keep the limit any more, not only at the hundredth', () => {
+  it('a limit fails as soon as 100 requests could not keep it any more, not only at the hundredth', () => {
     expect(verdicts([total(1, 1), total(2, 2)])).toEqual(['hold', 'fail']);
   });
 
-  it('says counts, percentage and limit, and what is missing', () => {
+  it('a limit says counts, percentage and limit, and what is missing', () => {
     const [waiting, failed, passed] = [total(40, 1), total(40, 3), total(500, 1)].map((one) => judged([one])[0]);
     expect(waiting).toEqual({
       verdict: 'hold',
@@ -66,7 +66,7 @@ describe('a limit of 1 % with at least 100 requests', () => {
     expect(passed).toMatchObject({ verdict: 'pass', why: '1 of 500 (0.2 %) failed, limit 1 %' });
   });
 
-  it('shows what the source says about them', () => {
+  it('a limit shows what the source says about the counts', () => {
     const [result] = judged([{ ...sample(20, 20), detail: '20 probes answered 401' }]);
     expect(result?.why).toBe('20 of 20 (100 %) failed (20 probes answered 401), limit 1 %');
   });
@@ -85,14 +85,14 @@ describe('what is neither health nor failure', () => {
     ['no data', { missing: 'no series' }],
   ] as const;
 
-  it.each(nonsense)('%s is not yet, and is forgotten', (_what, measurement) => {
+  it.each(nonsense)('a measurement of %s is not yet, and is forgotten', (_what, measurement) => {
     expect(verdicts([measurement])).toEqual(['hold']);
     expect(verdicts([measurement, total(200, 0)])).toEqual(['hold', 'pass']);
     expect(verdicts([total(200, 0), measurement])).toEqual(['pass', 'hold']);
     expect(judgeGate(LIMITS, FRESH, measurement).memory).toEqual(FRESH);
   });
 
-  it.each(nonsense)('%s is no beginning to count from', (_what, measurement) => {
+  it.each(nonsense)('a measurement of %s is no beginning to count from', (_what, measurement) => {
     if ('missing' in measurement) return;
     expect(emptyMemory(measurement).baseline).toBeNull();
   });
@@ -109,18 +109,18 @@ describe('what is neither health nor failure', () => {
     expect(verdictOf(1000, 0, limits)).toBe('hold');
   });
 
-  it('no request passes nothing, even where none is required', () => {
+  it('no request at all passes nothing, even where none is required', () => {
     expect(verdictOf(0, 0, { max: 0.01, minRequests: 0 })).toBe('hold');
   });
 });
 
 describe('totals', () => {
-  it('count from the beginning of the bake', () => {
+  it('totals count from the beginning of the bake', () => {
     const began = emptyMemory(total(1000, 500));
     expect(verdicts([total(1099, 500), total(1100, 501), total(1100, 502)], LIMITS, began)).toEqual(['hold', 'pass', 'fail']);
   });
 
-  it('count from the first counts where nothing was known at the beginning', () => {
+  it('totals count from the first counts where nothing was known at the beginning', () => {
     const results = judged([total(1000, 500), total(1100, 500)], LIMITS, emptyMemory(null));
     expect(results.map((one) => one.verdict)).toEqual(['hold', 'pass']);
     expect(results[0]?.why).toBe('first counts seen just now');
@@ -130,7 +130,7 @@ describe('totals', () => {
     ['requests', total(10, 2)],
     ['both', total(10, 0)],
     ['errors', total(600, 1)],
-  ])('that go back (%s) are not yet, and counting begins again there', (_which, back) => {
+  ])('totals that go back (%s) are not yet, and counting begins again there', (_which, back) => {
     const began = emptyMemory(total(500, 2));
     const on = total(back.requests + 100, back.errors);
     const results = judged([back, on, total(on.requests, on.errors + 2)], LIMITS, began);
@@ -138,18 +138,18 @@ describe('totals', () => {
     expect(results[0]?.why).toContain('went back');
   });
 
-  it('do not add up: the same total twice is the same count', () => {
+  it('totals do not add up: the same total twice is the same count', () => {
     expect(judged([total(60, 0), total(60, 0)]).map((one) => one.requests)).toEqual([60, 60]);
   });
 });
 
 describe('samples', () => {
-  it('add up over the polls', () => {
+  it('samples add up over the polls', () => {
     expect(verdicts([sample(50, 0), sample(49, 1), sample(1, 0)])).toEqual(['hold', 'hold', 'pass']);
     expect(verdicts([sample(50, 1), sample(5, 1)])).toEqual(['hold', 'fail']);
   });
 
-  it('have no beginning: a baseline of samples is none', () => {
+  it('samples have no beginning: a baseline of samples is none', () => {
     expect(emptyMemory(sample(50, 50)).baseline).toBeNull();
   });
 });
@@ -164,7 +164,7 @@ describe('all gates together', () => {
     [['pass', 'fail'], 'fail'],
     [['hold', 'give-up', 'pass'], 'give-up'],
     [['give-up', 'fail'], 'fail'],
-  ] as const)('%j say %s', (all, verdict) => {
+  ] as const)('all gates together: %j say %s', (all, verdict) => {
     expect(judgeAll(all.map((one) => ({ verdict: one })))).toBe(verdict);
   });
 });
@@ -175,7 +175,7 @@ describe(`any counts (seed ${SEED})`, () => {
   const limits = fc.record({ millionths, minRequests: fc.integer({ min: 1, max: 1_000_000_000 }) });
   const count = fc.oneof(fc.nat(500), fc.nat(1_000_000_000));
 
-  it('fail exactly when, in whole numbers, the limit cannot be kept any more, and pass exactly when it is kept by enough', () => {
+  it('any counts fail exactly when the limit cannot be kept any more, and pass exactly when it is kept by enough', () => {
     fc.assert(
       fc.property(limits, count, count, (limit, one, other) => {
         const { minRequests } = limit;
@@ -190,7 +190,7 @@ describe(`any counts (seed ${SEED})`, () => {
     );
   });
 
-  it('exactly at a limit are within it, whatever the limit', () => {
+  it('any counts exactly at a limit are within it, whatever the limit', () => {
     for (let percent = 0; percent <= 100; percent += 1) {
       const max = fractionSchema.parse(`${percent}%`);
       expect([percent, verdictOf(100, percent, { max, minRequests: 100 })]).toEqual([percent, 'pass']);
@@ -201,7 +201,7 @@ describe(`any counts (seed ${SEED})`, () => {
     }
   });
 
-  it('never pass on what they have not seen: a pass has enough requests since the last gap', () => {
+  it('any counts pass only on what was seen: a pass has enough requests since the last gap', () => {
     const measurement: fc.Arbitrary<Measurement> = fc.oneof(
       fc.record({
         requests: fc.oneof(fc.nat(300), fc.double()),
@@ -226,7 +226,7 @@ describe(`any counts (seed ${SEED})`, () => {
     );
   });
 
-  it('once failed stay failed until a limit could be kept again: a longer bake with only errors never passes', () => {
+  it('any counts that failed stay failed until a limit could be kept again: only errors never pass', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(40), { minLength: 1, maxLength: 30 }), (steps) => {
         let requests = 0;
@@ -251,11 +251,11 @@ describe('texts', () => {
     [0.0001, '0.01 %'],
     [0.00001, '0.001 %'],
     [0.000001, '0.0001 %'],
-  ])('of the share %d: %s', (fraction, text) => {
+  ])('the text of the share %d is %s', (fraction, text) => {
     expect(fractionText(fraction)).toBe(text);
   });
 
-  it('put the count before every percentage', () => {
+  it('the text of a rate puts the count before every percentage', () => {
     expect(countText(3, 40)).toBe('3 of 40 (7.5 %)');
     expect(countText(0, 0)).toBe('0 of 0');
   });
@@ -269,12 +269,12 @@ describe('what is written in the config', () => {
     ['100%', 1],
     ['0%', 0],
     ['0.0001%', 0.000001],
-  ])('a share of %s', (text, fraction) => {
+  ])('the config may give a share of %s', (text, fraction) => {
     expect(fractionSchema.parse(text)).toBe(fraction);
   });
 
   it.each(['1', '0.01', '101%', '100.0001%', '-1%', '1 percent', '1  %', '1.00001%', '.5%', '1,5%', '1%\n', '', '٣%'])(
-    'no share: %j',
+    'the config may not give %j as a share',
     (text) => {
       expect(fractionSchema.safeParse(text).success).toBe(false);
     },

@@ -32,8 +32,8 @@ function reasonsOf(verdict: EvidenceVerdict): string {
   return verdict.verdict === 'hold' ? verdict.reasons.map(({ why }) => why).join('\n') : verdict.verdict;
 }
 
-describe('an advance', () => {
-  it('says what was ruled out, how surely, and the worst that it still allows', () => {
+describe('a pass', () => {
+  it('a pass says what was ruled out, how surely, and the worst that it still allows', () => {
     const verdict = afterHealth([]);
     expect(verdict).toMatchObject({ verdict: 'pass', confidence: 0.95, unverified: [] });
     if (verdict.verdict !== 'pass') return;
@@ -50,7 +50,7 @@ describe('an advance', () => {
     });
   });
 
-  it('says the largest of what several metrics leave open, and never less than that', () => {
+  it('a pass says the largest of what several metrics leave open, and never less than that', () => {
     const metrics = [
       { ...ERRORS, weight: 0.5 },
       { ...ERRORS, metric: 'slow', harm: { times: 2, plus: 0.0201 }, weight: 0.5 },
@@ -62,19 +62,19 @@ describe('an advance', () => {
     expect(afterHealthOf(polls, settings).why).toMatch(/dispersion 4\); at most 5\.3 extra failures a second at the next step$/);
   });
 
-  it('needs the least time at a step, and says until when', () => {
+  it('a pass needs the least time at a step, and says until when', () => {
     const verdict = verdictOf(fed(SETTINGS, healthy(11), SHARE));
     expect(verdict).toMatchObject({ verdict: 'hold', why: 'watched for 2m45s of 3m', untilMs: 180_000 });
     expect(verdictOf(fed(SETTINGS, healthy(12), SHARE)).verdict).toBe('pass');
   });
 
-  it('needs a non-inferiority bound of this step: what was seen before another share began counts no more', () => {
+  it('a pass needs a bound of this step: what was seen before another share began counts no more', () => {
     const before = fed(SETTINGS, healthy(ENOUGH), SHARE);
     const next = beginStep(SETTINGS, before, { atMs: before.atMs, share: 0.25 });
     expect(verdictOf(next).verdict).toBe('hold');
   });
 
-  it('waits for enough requests, and says about how many a healthy build needs', () => {
+  it('a pass waits for enough requests, and says about how many a healthy build needs', () => {
     const few = Array.from({ length: 20 }, () => whole([0, 10, 0, 190]));
     const verdict = verdictOf(fed(SETTINGS, few, SHARE));
     expect(reasonsOf(verdict)).toMatch(
@@ -83,7 +83,7 @@ describe('an advance', () => {
     if (verdict.verdict === 'hold') expect(verdict.untilMs).toBeGreaterThan(300_000);
   });
 
-  it('at 100 % claims no more than the limit, having nothing to compare with', () => {
+  it('a pass at 100 % claims no more than the limit, having nothing to compare with', () => {
     const alone: GatePoll = {
       ...whole([3, 15_000, 0, 0]),
       stable: { state: 'absent' },
@@ -97,21 +97,21 @@ describe('an advance', () => {
   });
 });
 
-describe('a way back', () => {
-  it('names metric, counts, the chance of a false alarm and when the evidence was enough', () => {
+describe('a fail verdict', () => {
+  it('a fail verdict names metric, counts, the chance of a false alarm and when the evidence was enough', () => {
     const verdict = afterHealth(Array.from({ length: 8 }, () => whole([150, 750, 14, 14_250])));
     expect(verdict).toMatchObject({ verdict: 'fail', falseAlarm: 0.01 });
     expect(verdict.why).toMatch(/^errors: \d+ of \d+ \([\d.]+ %\) against .* at most once in 100 rollouts$/);
     expect(progress(SETTINGS, fed(SETTINGS, healthy(ENOUGH), SHARE))).toMatchObject({ pass: 1 });
   });
 
-  it('comes at the second poll when everything fails at 1 % of the traffic', () => {
+  it('a fail verdict comes at the second poll when everything fails at 1 % of the traffic', () => {
     const broken = Array.from({ length: 2 }, () => whole([150, 150, 15, 14_850]));
     expect(verdictOf(fed(SETTINGS, broken.slice(0, 1), 0.01)).verdict).toBe('hold');
     expect(verdictOf(fed(SETTINGS, broken, 0.01)).verdict).toBe('fail');
   });
 
-  it('is never an advance while the evidence is half-way there, or while the newest requests fail', () => {
+  it('a pass never comes while the evidence is half-way there, or while the newest requests fail', () => {
     const young = fed(SETTINGS, [whole([150, 150, 15, 14_850])], 0.01);
     expect(young.crossed).toBeNull();
     expect(verdictOf(young).logE).toBeGreaterThan(-Math.log(0.01) / 2);
@@ -153,19 +153,19 @@ const DEFECTS: readonly (readonly [string, GatePoll, RegExp])[] = [
 ];
 
 describe('no path leads on from', () => {
-  it.each(DEFECTS)('%s', (_name, poll, why) => {
+  it.each(DEFECTS)('no pass comes after a poll with %s', (_name, poll, why) => {
     const verdict = afterHealth([poll]);
     expect(verdict.verdict).toBe('hold');
     expect(reasonsOf(verdict)).toMatch(why);
   });
 
-  it('a gate that the poll does not even name', () => {
+  it('no pass comes from a gate that the poll does not even name', () => {
     const evidence = fed(SETTINGS, healthy(ENOUGH), SHARE);
     const next = feed(SETTINGS, evidence, { atMs: evidence.atMs + 15_000, gates: {} });
     expect(reasonsOf(verdictOf(next))).toMatch(/its source said nothing/);
   });
 
-  it('a poll from the past, and one that comes twice: it adds nothing', () => {
+  it('no pass comes from a poll of the past, nor from one that comes twice: it adds nothing', () => {
     const evidence = fed(SETTINGS, healthy(ENOUGH), SHARE);
     for (const atMs of [evidence.atMs, evidence.atMs - 1, Number.NaN]) {
       const again = feed(SETTINGS, evidence, { atMs, gates: { errors: whole([750, 750, 0, 14_250]) } });
@@ -174,7 +174,7 @@ describe('no path leads on from', () => {
     }
   });
 
-  it('a last poll that is too old, or from the future', () => {
+  it('no pass comes from a last poll that is too old, or from the future', () => {
     const evidence = fed(SETTINGS, healthy(ENOUGH), SHARE);
     const at = (nowMs: number) => reasonsOf(judgeEvidence(SETTINGS, evidence, { nowMs, nextShare: 0.25 }));
     expect(at(evidence.atMs + 30_000)).toBe('pass');
@@ -183,7 +183,7 @@ describe('no path leads on from', () => {
     expect(at(Number.NaN)).not.toBe('pass');
   });
 
-  it('nothing at all', () => {
+  it('no pass comes from nothing at all', () => {
     expect(verdictOf(fed(SETTINGS, [], SHARE)).verdict).toBe('hold');
     expect(
       verdictOf(
@@ -196,12 +196,12 @@ describe('no path leads on from', () => {
     ).toBe('hold');
   });
 
-  it('the end of the longest time at a step: it holds, however long', () => {
+  it('no pass comes at the end of the longest time at a step: it holds, however long', () => {
     const silent = Array.from({ length: 300 }, () => whole([0, 5, 0, 95]));
     expect(verdictOf(fed(SETTINGS, silent, SHARE)).verdict).toBe('hold');
   });
 
-  it.each([...Array.from({ length: 4 }, (_, k) => k)])('any sequence with a defect at its end (%i)', (round) => {
+  it.each([...Array.from({ length: 4 }, (_, k) => k)])('no pass comes after any sequence that ends in a defect (%i)', (round) => {
     const seed = SEED + round;
     const anything = fc.oneof(
       { arbitrary: fc.constant(whole(HEALTHY)), weight: 6 },
@@ -228,7 +228,7 @@ describe('no path leads on from', () => {
 describe('progress', () => {
   const on = (evidence: Evidence, settings: GateSettings = SETTINGS) => progress(settings, evidence).pass;
 
-  it('is as far as whatever is furthest behind: time, blocks, requests', () => {
+  it('the progress is as far as whatever is furthest behind: time, blocks, requests', () => {
     expect(on(fed(SETTINGS, healthy(6), SHARE))).toBeCloseTo(0.5, 12);
     expect(on(fed(SETTINGS, healthy(11), SHARE))).toBeCloseTo(11 / 12, 12);
     expect(on(fed(SETTINGS, healthy(12), SHARE))).toBe(1);
@@ -243,7 +243,7 @@ describe('progress', () => {
     expect(on(few)).toBeLessThan(1);
   });
 
-  it('is nothing while something is in the way that no waiting ends', () => {
+  it('the progress is nothing while something is in the way that no waiting ends', () => {
     const good = healthy(ENOUGH);
     for (const poll of [unusable('missing', 'down'), whole([0, 0, 14, 14_250]), whole([40, 750, 14, 14_250])])
       expect(on(fed(SETTINGS, [...good, poll], SHARE))).toBe(0);
@@ -252,7 +252,7 @@ describe('progress', () => {
     expect([30_000, 30_001].map((ms) => progress(SETTINGS, evidence, evidence.atMs + ms).pass)).toEqual([1, 0]);
   });
 
-  it('is whole exactly where the verdict is pass', () => {
+  it('the progress is whole exactly where the verdict is pass', () => {
     const seed = SEED;
     const some = fc.constantFrom(whole(HEALTHY), whole(HEALTHY), whole([30, 750, 14, 14_250]), unusable('late', 'nothing newer'));
     fc.assert(
@@ -270,38 +270,38 @@ describe('progress', () => {
 describe('what is missing', () => {
   const row = (poll: GatePoll, polls: number) => afterHealth(Array.from({ length: polls }, () => poll));
 
-  it('of the candidate alone: holds at once and gives up after a minute', () => {
+  it('missing data of the candidate alone: holds at once and gives up after a minute', () => {
     expect([1, 3, 4].map((polls) => row(candidateMissing, polls).verdict)).toEqual(['hold', 'hold', 'give-up']);
     expect(row(candidateMissing, 4)).toMatchObject({ grounds: 'missing' });
     expect(row(candidateMissing, 4)).not.toHaveProperty('falseAlarm');
   });
 
-  it('of both: holds, and gives up after two minutes above 1 % of the traffic', () => {
+  it('missing data of both builds: holds, and gives up after two minutes above 1 % of the traffic', () => {
     expect([1, 7, 8].map((polls) => row(missing, polls).verdict)).toEqual(['hold', 'hold', 'give-up']);
     expect(row(missing, 8)).toMatchObject({ grounds: 'blind' });
     const small = [...healthy(ENOUGH), ...Array.from({ length: 50 }, () => missing)];
     expect(verdictOf(fed(SETTINGS, small, 0.01)).verdict).toBe('hold');
   });
 
-  it('of the stable build: holds, while the limit still guards', () => {
+  it('missing data of the stable build: holds, while the limit still guards', () => {
     expect(row(stableMissing, 40).verdict).toBe('hold');
     const failing: GatePoll = { ...stableMissing, ...{ blocks: whole([750, 750, 0, 0]).blocks } };
     expect(row(failing, 6)).toMatchObject({ verdict: 'fail' });
   });
 
-  it('after a long time without a poll is no silence of hours', () => {
+  it('missing data after a long time without a poll is no silence of hours', () => {
     let evidence = fed(SETTINGS, healthy(ENOUGH), SHARE);
     for (const ms of [5 * 3_600_000, 1000, 1000])
       evidence = feed(SETTINGS, evidence, { atMs: evidence.atMs + ms, gates: { errors: missing } });
     expect(verdictOf(evidence).verdict).toBe('hold');
   });
 
-  it('one poll is made up for by the next one', () => {
+  it('missing data of one poll is made up for by the next one', () => {
     expect(afterHealth([missing, whole(HEALTHY)]).verdict).toBe('pass');
     expect(afterHealth([missing, candidateMissing, missing, whole(HEALTHY)]).verdict).toBe('pass');
   });
 
-  it('with a restart of the candidate: its non-inferiority bound begins again', () => {
+  it('missing data by a restart of the candidate: its non-inferiority bound begins again', () => {
     const reset: GatePoll = { ...whole(HEALTHY), candidate: { state: 'reset', why: 'it restarted' } };
     expect(afterHealth([reset, ...healthy(5)]).verdict).toBe('hold');
     expect(afterHealth([reset, ...healthy(12)]).verdict).toBe('pass');
@@ -311,7 +311,7 @@ describe('what is missing', () => {
 describe('an incident that both builds share', () => {
   const shared = Array.from({ length: 12 }, () => whole([75, 750, 1425, 14_250]));
 
-  it('holds and blames nobody', () => {
+  it('an incident that both builds share holds and blames no one', () => {
     for (let polls = 1; polls <= shared.length; polls += 1) {
       const verdict = afterHealth(shared.slice(0, polls));
       expect(verdict.verdict).toBe('hold');
@@ -319,7 +319,7 @@ describe('an incident that both builds share', () => {
     }
   });
 
-  it('is said within two minutes to be beyond the limit where one request a second is all that there is', () => {
+  it('an incident at one request a second is said within two minutes to be beyond the limit', () => {
     const settings = settingsOf({}, { limit: 0.01 });
     const polls = Array.from({ length: 9 }, () => whole([1, 1, 14, 14]));
     expect(verdictOf(fed(settings, polls, 0.05), settings)).toMatchObject({
@@ -328,7 +328,7 @@ describe('an incident that both builds share', () => {
     });
   });
 
-  it('is no incident where one request of a small slice failed', () => {
+  it('one failed request of a small slice is no incident', () => {
     const settings = settingsOf({}, { weight: 0.5, slices: [{ name: 'small', weight: 0.5 }] });
     const poll = counted({ [WHOLE]: blockOf(HEALTHY), small: blockOf([0, 5, 1, 95]) });
     const verdict = verdictOf(
@@ -373,12 +373,12 @@ describe('slices', () => {
     );
   };
 
-  it('too small for a non-inferiority bound may go on while they are little of the traffic, and are named', () => {
+  it('slices too small for a bound may go on while they are little of the traffic, and are named', () => {
     expect(verdict(2)).toMatchObject({ verdict: 'pass', unverified: ['errors in small'] });
     expect(verdict(2).why).toMatch(/at the next step; too small to rule harm out: errors in small$/);
   });
 
-  it('large enough to rule harm out in, where it is not ruled out, hold', () => {
+  it('slices large enough to rule harm out in, where it is not ruled out, hold', () => {
     expect(reasonsOf(verdict(30))).toMatch(/harm is not ruled out in small/);
     const settings = sliced(30);
     const evidence = fed(
@@ -389,7 +389,7 @@ describe('slices', () => {
     expect(progress(settings, evidence).pass).toBeLessThan(1);
   });
 
-  it('that are much of the traffic and in no slice hold', () => {
+  it('requests that are much of the traffic and in no slice hold', () => {
     const settings = sliced(0);
     const polls = Array.from({ length: ENOUGH }, () =>
       counted({ [WHOLE]: blockOf(HEALTHY), big: blockOf([1, 600, 14, 11_400]) }),
@@ -419,7 +419,7 @@ describe('the split', () => {
     blocks: { errors: { [WHOLE]: blockOf(counts) }, traffic: { [WHOLE]: blockOf([0, counts[1], 0, counts[3]]) } },
   });
 
-  it('as planned advances, off it holds', () => {
+  it('a split as planned passes, off it holds', () => {
     const run = (counts: Counts) =>
       verdictOf(
         fed(
@@ -433,7 +433,7 @@ describe('the split', () => {
     expect(reasonsOf(run([0, 500, 14, 14_500]))).not.toBe('pass');
   });
 
-  it('with a candidate that gets nothing goes back, though nothing fails', () => {
+  it('a split with a candidate that gets nothing gives up, though nothing fails', () => {
     const verdict = verdictOf(
       fed(
         settings,
@@ -447,7 +447,7 @@ describe('the split', () => {
 });
 
 describe('a poll', () => {
-  it('of two gates holds while either is missing', () => {
+  it('a poll of two gates holds while either is missing', () => {
     const two = settingsOf({
       metrics: [
         { ...ERRORS, weight: 0.5 },

@@ -59,7 +59,7 @@ describe('a build that is slow, and answers without errors', () => {
     [200, 20],
     [80, 40],
     [2400, 2000],
-  ])('at %i of 4000 requests beside %i stays at its step, and the reason says so', (slow, slowOfStable) => {
+  ])('a build that is slow at %i of 4000 requests against %i stays at its step, and the reason says so', (slow, slowOfStable) => {
     const verdict = verdictOf(slow, slowOfStable);
     expect(verdict.verdict).toBe('hold');
     expect(verdict.why).toMatch(/half-way|slower than 0\.05s: \d+ of 32000 .* against \d+ of 32000 .*, more than is tolerated/);
@@ -70,23 +70,23 @@ describe('a build that is slow, and answers without errors', () => {
     [20, 20],
     [48, 40],
     [2180, 2000],
-  ])('goes on where it is as slow as is tolerated: %i beside %i', (slow, slowOfStable) => {
+  ])('a build as slow as is tolerated goes on: %i against %i', (slow, slowOfStable) => {
     expect(verdictOf(slow, slowOfStable).verdict).toBe('pass');
   });
 
-  it('holds for that reason, which uses up patience', () => {
+  it('a slow build holds for that reason, which uses up patience', () => {
     const verdict = verdictOf(2400, 2000);
     expect(verdict).toMatchObject({ verdict: 'hold', reasons: [{ what: 'worse' }] });
   });
 
-  it('is not called slower for a small slice in which chance had all of the few slow requests', () => {
+  it('a build is not called slower for a small slice in which chance had all of the few slow requests', () => {
     const metric = settings.metrics[1] ?? ERRORS;
     const few = { open: [0, 0, 0, 0], recent: [0, 0], last: [0, 0] } as const;
     expect(exceedsTolerated(metric, { ...few, step: [10, 3, 10, 0] })).toBe(false);
     expect(exceedsTolerated(metric, { ...few, step: [1000, 300, 1000, 0] })).toBe(true);
   });
 
-  it('goes back once the evidence is enough', () => {
+  it('a slow build is rolled back once the evidence is enough', () => {
     expect(verdictOf(4000, 0, 40)).toMatchObject({ verdict: 'fail', heaviest: { metric: SLOWER } });
   });
 });
