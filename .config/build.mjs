@@ -10,18 +10,18 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /**
  * Code that kvdeploy never uses. cosmiconfig can load YAML, JSON, JavaScript and TypeScript, but kvdeploy reads configs with its own
- * strict parser and never runs one. ora has ninety spinners; kvdeploy draws its own. execa has as many symbols for a log that is
- * never enabled. The proxy uses `debug` for loggers that no one reads, and `follow-redirects` only with an option that is not set.
+ * strict parser and never runs one. ora has ninety spinners; kvdeploy draws its own. The prompts have as many
+ * symbols; kvdeploy needs the tick. execa has symbols and times for a log that is never enabled. The proxy uses `debug` for loggers that no one reads, and `follow-redirects` only with an option that is not set.
  */
 const leftOut = {
   name: 'left-out',
   setup(options) {
-    options.onResolve({ filter: /^debug$/ }, (found) => ({ path: found.path, namespace: 'silent' }));
+    options.onResolve({ filter: /^(debug|pretty-ms)$/ }, (found) => ({ path: found.path, namespace: 'silent' }));
     options.onLoad({ filter: /.*/, namespace: 'silent' }, () => ({ contents: 'module.exports = () => () => {};' }));
     options.onResolve({ filter: /^follow-redirects$/ }, (found) => ({ path: found.path, namespace: 'empty' }));
-    options.onResolve({ filter: /^figures$/ }, (found) => ({ path: found.path, namespace: 'unmarked' }));
+    options.onResolve({ filter: /^(@inquirer\/)?figures$/ }, (found) => ({ path: found.path, namespace: 'unmarked' }));
     options.onLoad({ filter: /.*/, namespace: 'unmarked' }, () => ({
-      contents: "export default { tick: 'ok', cross: 'x', warning: '!' };",
+      contents: "export default { tick: '✔', line: '─' };",
     }));
     options.onLoad({ filter: /.*/, namespace: 'empty' }, () => ({ contents: 'module.exports = {};' }));
     options.onResolve({ filter: /^(js-yaml|typescript|parse-json|import-fresh)$/ }, (found) => ({

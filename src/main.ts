@@ -110,6 +110,8 @@ function depsFor(globals: Globals, report: Report, situation: Situation, { io, a
     situation,
     line: (line) => report.line(line),
     print: (text) => report.print(text.replace(/\n$/, '')),
+    write: report.write,
+    columns: process.stdout.columns || undefined,
     stdin: readStdin,
     colour,
     canAsk: ask.canAsk({ stdinTty: process.stdin.isTTY === true, stderrTty: process.stderr.isTTY === true, ci, noInput }),

@@ -1,4 +1,4 @@
-/** What every command is given and what it returns. Must not print: main does. */
+/** What every command is given and what it returns. A command says everything through `line`, `print` and `write`. */
 import type { Code } from '../base/codes.ts';
 import type { Scope } from '../base/scope.ts';
 import type { Place } from '../core/errors.ts';
@@ -36,6 +36,10 @@ export interface Deps {
   readonly line: (line: OutputLine) => void;
   /** A command's own text result on stdout; nothing with --json. */
   readonly print: (text: string) => void;
+  /** As `print`, but as it is: text that is painted already, and safe in its parts. */
+  readonly write: (text: string, to: 'stdout' | 'stderr') => void;
+  /** How wide stdout is where it is a terminal. */
+  readonly columns?: number | undefined;
   /** All of standard input, or a little more than `most` bytes of it; 1 MiB where nothing is said. */
   readonly stdin: (most?: number) => Promise<Uint8Array>;
   /** True when stdout shows colour. */

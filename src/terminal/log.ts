@@ -1,6 +1,7 @@
 /** The log that people read in a pipe, or above the live view. Must not say the same again and again, nor fall silent for long. */
 import type { OutputLine } from '../core/output.ts';
 import type { Io } from '../io.ts';
+import { columnsOf, hang } from './layout.ts';
 import { clockText } from './words.ts';
 
 /** Wall-clock milliseconds, and a timer that keeps no process alive. */
@@ -22,12 +23,15 @@ export interface Log {
 
 const TICK_MS = 1000;
 
+/** Of what a terminal has no room for on the first line. */
+const INDENT = 2;
+
 export function createLog(stream: NodeJS.WritableStream, clock: Clock, dim: (text: string) => string): Log {
   const heartbeat = createHeartbeat();
   let said = '';
   let stop: (() => void) | undefined;
   const say = (text: string) => {
-    stream.write(`${text}\n`);
+    stream.write(`${hang('', text, columnsOf(stream), INDENT)}\n`);
     heartbeat.spoke(clock.now());
     said = text;
   };

@@ -1,13 +1,16 @@
-/** Reports output lines to people (lines or a live view) or machines (JSON lines). Must be the only printer besides main. */
+/**
+ * Reports output lines to people (lines or a live view) or machines (JSON lines). Everything that a command says goes through here;
+ * only prompts (ask.ts), the repaint of `status --watch` (live.ts) and main's stack of a bug do not.
+ */
 import { safeJson, safeText } from '../base/text.ts';
 import type { OutputLine } from '../core/output.ts';
 import { version } from '../version.ts';
-import { type ColourFlag, colourLevel, type Environment, speaksUnicode } from './colour.ts';
+import { type ColourFlag, colourLevel, createPaint, type Environment, speaksUnicode } from './colour.ts';
+import { columnsOf, fitted } from './layout.ts';
+import { checkText, noteText, phaseText, pollText, resultText, startedText, stillText, trafficLineText } from './lines.ts';
+import { createPainter, type Painter } from './live.ts';
 import { type Clock, createLog } from './log.ts';
 import { fold, type Progress } from './progress.ts';
-import { checkText, noteText, phaseText, pollText, resultText, startedText, stillText, trafficLineText } from './report-lines.ts';
-import { createPainter, type Painter } from './report-live.ts';
-import { createPaint } from './report-paint.ts';
 import { view } from './view.ts';
 
 export interface Report {
@@ -15,6 +18,8 @@ export interface Report {
   line(line: OutputLine): void;
   /** A command's own text on stdout; nothing with `--json`, where its `document` line says it. Line feeds are kept, escapes are not. */
   print(text: string): void;
+  /** As `print`, but as it is, for text that is painted already and safe in its parts. */
+  write(text: string, to: 'stdout' | 'stderr'): void;
   /** Ends a live view. Must be called on every way out; a second call does nothing. */
   close(): void;
 }
@@ -32,7 +37,6 @@ export interface ReportOptions {
   /** True when stderr is a terminal on which a live view can be painted. */
   readonly tty: boolean;
   readonly unicode: boolean;
-  readonly columns: () => number;
   readonly clock: Clock;
 }
 
@@ -41,7 +45,7 @@ const SCHEMA = 'kvdeploy.dev/output/v2';
 function createJsonReport({ stdout }: ReportOptions): Report {
   const line = (line: OutputLine) => void stdout.write(`${safeJson(line)}\n`);
   line({ type: 'version', kvdeploy: version, schema: SCHEMA });
-  return { line, print: () => {}, close: () => {} };
+  return { line, print: () => {}, write: () => {}, close: () => {} };
 }
 
 /** Lines that belong on the live view, so that the terminal's history keeps only what matters. */
@@ -92,7 +96,7 @@ function createPeopleReport(options: ReportOptions): Report {
   const end = (line: Extract<OutputLine, { type: 'result' }>) => {
     close();
     const stream = line.ok ? stdout : stderr;
-    const lines = resultText(line, line.ok ? paint.stdout : paint.stderr, progress !== undefined);
+    const lines = resultText(line, line.ok ? paint.stdout : paint.stderr, progress !== undefined, columnsOf(stream));
     for (const text of lines) stream.write(`${text}\n`);
   };
 
@@ -106,9 +110,10 @@ function createPeopleReport(options: ReportOptions): Report {
       if (!live && !options.quiet) log.keepAlive((nowMs) => (progress === undefined ? '' : stillText(progress, nowMs)));
       if (!live) return;
       painter ??= createPainter(stderr as NodeJS.WriteStream, { colour: options.colour.stderr, unicode });
-      painter.show(view(progress, options.columns(), unicode));
+      painter.show(view(progress, columnsOf(stderr) ?? 80, unicode));
     },
-    print: (text) => void stdout.write(`${safeText(text)}\n`),
+    print: (text) => void stdout.write(`${fitted(safeText(text), columnsOf(stdout))}\n`),
+    write: (text, to) => void options[to].write(text),
     close,
   };
 }
@@ -144,7 +149,6 @@ export function reportOptions(
     },
     tty: stderr.isTTY === true && !isCi && env['TERM'] !== 'dumb',
     unicode: speaksUnicode(env),
-    columns: () => stderr.columns ?? 80,
     clock,
   };
 }

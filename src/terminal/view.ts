@@ -1,8 +1,9 @@
 /** Draws a rollout as a block of plain lines, none wider than the terminal. Pure; must not print. */
 import { safeLine } from '../base/text.ts';
 import { countText, percentText } from '../core/text.ts';
+import { clip, hang } from './layout.ts';
 import { decidingGate, type Progress, type StepProgress } from './progress.ts';
-import { bar, clip, clockText, shortBuild, sparkline, stopwatch } from './words.ts';
+import { bar, clockText, shortBuild, sparkline, stopwatch } from './words.ts';
 
 const NARROW_COLUMNS = 60;
 
@@ -57,7 +58,7 @@ function stepLines(step: StepProgress, index: number, of: number, columns: numbe
   if (line.length < columns || step.poll === undefined) return [line];
   if (step.state === 'passed') return [`  ${[...cells, outcome].join('  ')}`];
   // What it waits for is what a person wants to know most, so it is not what is cut off.
-  return [`  ${[...cells, counts].join('  ')}`.trimEnd(), `      ${outcome}`.trimEnd()];
+  return [`  ${[...cells, counts].join('  ')}`.trimEnd(), ...hang('      ', outcome, columns - 1).split('\n')];
 }
 
 /** For each comparing gate how far the evidence is on its way to fail and to pass, and where it points. */
@@ -73,10 +74,10 @@ function evidenceLines({ steps }: Progress, columns: number, unicode: boolean): 
   });
 }
 
-function phaseLine({ phase, lastMs }: Progress): readonly string[] {
+function phaseLines({ phase, lastMs }: Progress, columns: number): readonly string[] {
   if (phase === undefined || lastMs === undefined) return [];
   const why = phase.why === '' ? '' : `: ${safeLine(phase.why)}`;
-  return [`  ${clockText(lastMs)}  ${phase.phase}${why}`];
+  return hang(`  ${clockText(lastMs)}  `, `${phase.phase}${why}`, columns - 1).split('\n');
 }
 
 /** The block for a terminal of `columns`; the first line leaves room for a spinner in front. */
@@ -87,7 +88,7 @@ export function view(progress: Progress, columns: number, unicode: boolean): rea
     '',
     ...progress.steps.flatMap((step, index) => stepLines(step, index, progress.steps.length, columns, unicode)),
     ...evidenceLines(progress, columns, unicode),
-    ...phaseLine(progress),
+    ...phaseLines(progress, columns),
   ];
   const room = Math.max(1, columns - 1);
   return lines.map((line, index) => clip(line, index === 0 ? room - 2 : room));

@@ -48,9 +48,3 @@ export function sparkline(rates: readonly number[], unicode: boolean): string {
   const top = Math.max(...rates, 0.01);
   return rates.map((rate) => marks[Math.min(marks.length - 1, Math.ceil((rate / top) * (marks.length - 1)))]).join('');
 }
-
-/** Cuts a line to `width` characters, so that a terminal never wraps it. */
-export function clip(line: string, width: number): string {
-  const chars = [...line];
-  return chars.length <= width ? line : chars.slice(0, Math.max(0, width)).join('');
-}

@@ -69,7 +69,6 @@ export function mustPrintSafely(lines: readonly OutputLine[]): void {
       colour: { stdout: false, stderr: false },
       tty: false,
       unicode: true,
-      columns: () => 100,
       clock: { now: () => 0, every: () => () => undefined },
     });
     for (const line of lines) report.line(line);

@@ -54,6 +54,7 @@ function depsOf(io: Io, lines: OutputLine[]): Deps {
   const says = {
     line: (line: OutputLine) => void lines.push(line),
     print: () => undefined,
+    write: () => undefined,
     stdin: async () => new Uint8Array(),
     colour: false,
   };

@@ -17,7 +17,6 @@ function reported(lines: readonly OutputLine[], options: Partial<ReportOptions> 
     colour: { stdout: false, stderr: false },
     tty: false,
     unicode: true,
-    columns: () => 80,
     clock: { now: () => START_MS, every: () => () => undefined },
     ...options,
   });

@@ -39,7 +39,6 @@ async function told(plan: ReturnType<typeof planOf>, mischief: (sim: Simulation)
     colour: { stdout: false, stderr: false },
     tty: false,
     unicode: true,
-    columns: () => 80,
     clock: { now: () => sim.nowMs, every: new Process(sim, 3).io.every },
   });
   report.line({ ...started, steps: plan.steps });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { countText, msText } from '../../src/core/text.ts';
-import { bar, clip, sharesText, sparkline, stopwatch } from '../../src/terminal/words.ts';
+import { bar, sharesText, sparkline, stopwatch } from '../../src/terminal/words.ts';
 
 describe('words', () => {
   test('a duration is said as people write it', () => {
@@ -30,9 +30,5 @@ describe('words', () => {
   test('a list of rates is drawn as a line of marks', () => {
     expect(sparkline([0, 0.1, 0.2], true)).toBe('▁▅█');
     expect(sparkline([0, 0, 0], false)).toBe('___');
-  });
-
-  test('a text is cut by characters, not inside one', () => {
-    expect(clip('a🙂b', 2)).toBe('a🙂');
   });
 });

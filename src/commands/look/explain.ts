@@ -4,6 +4,7 @@ import { KvdeployError } from '../../core/errors.ts';
 import { nearest } from '../../core/nearest.ts';
 import { EXIT_WORDS, EXPLANATIONS, exitOf } from '../../explain/explanations.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
+import { table, widest } from '../../terminal/layout.ts';
 
 const EXIT_CODES = 'exit-codes';
 
@@ -59,10 +60,7 @@ function first(text: string): string {
 function exitCodes(deps: Deps): Outcome {
   const rows = (Object.keys(EXIT) as (keyof typeof EXIT)[]).map((name) => ({ exitCode: EXIT[name], ...EXIT_WORDS[name] }));
   deps.line({ type: 'document', name: EXIT_CODES, data: rows });
-  const width = Math.max(...rows.map(({ means }) => means.length));
-  const line = (code: string, means: string, traffic: string) => `${code.padStart(4)}  ${means.padEnd(width)}  ${traffic}`;
-  deps.print(
-    [line('exit', 'meaning', 'traffic'), ...rows.map((row) => line(String(row.exitCode), row.means, row.traffic))].join('\n'),
-  );
+  const cells = [['exit', 'meaning', 'traffic'], ...rows.map((row) => [`${row.exitCode}`.padStart(4), row.means, row.traffic])];
+  deps.print(table(cells, widest(cells, deps.columns)).join('\n'));
   return done('');
 }

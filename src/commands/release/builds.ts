@@ -9,6 +9,7 @@ import { fileFacts } from '../../engine/facts.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { readOffers } from '../../release/offers.ts';
 import { type Opened, openScope, targetOf } from '../../release/open.ts';
+import { table, widest } from '../../terminal/layout.ts';
 
 interface BuildState {
   readonly guid: string;
@@ -42,7 +43,7 @@ export async function builds(deps: Deps): Promise<Outcome> {
   const facts = guid && (await fileFacts({ ...opened, ...offers, guid }, deps.io)).facts;
   const states = own.flatMap((build) => (facts ? stateOf(build, { ...facts, guid: build.guid }, live) : []));
   deps.line({ type: 'document', name: 'builds', data: { scope: opened.scope, builds: states } });
-  deps.print(tableOf(states));
+  deps.print(tableOf(states, deps));
   return done(`${states.length} build${states.length === 1 ? '' : 's'} listed for ${scopeText(opened.scope)}.`);
 }
 
@@ -85,12 +86,10 @@ async function liveIfKnown(opened: Opened, deps: Deps): Promise<Live | null> {
   }
 }
 
-function tableOf(states: readonly BuildState[]): string {
+function tableOf(states: readonly BuildState[], { columns }: Deps): string {
   const rows = states.map((state) => {
     const live = state.percent !== null && state.percent > 0 ? `live ${state.percent} %` : '';
     return [shortGuid(state.guid), state.version, `sequence ${state.sequence}`, `at ${state.ref}`, state.state, live, state.why];
   });
-  const widths = [0, 1, 2, 3, 4, 5].map((column) => Math.max(0, ...rows.map((row) => (row[column] ?? '').length)));
-  const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ');
-  return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
+  return table(rows, widest(rows, columns)).join('\n');
 }

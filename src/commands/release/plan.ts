@@ -18,10 +18,10 @@ import { breakGlassCommand } from '../../lead/outcome.ts';
 import type { Wanted } from '../../release/chosen-build.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { unjudged } from '../../release/gatekeeper.ts';
-import { hazardTable } from '../../release/hazard-table.ts';
 import { isForeign, judgeRelease, type Release, showRelease } from '../../release/judge-release.ts';
 import { type Opened, openScope } from '../../release/open.ts';
 import { writePlanFile } from '../../release/saved-plan.ts';
+import { hazardTable } from '../../terminal/hazard-table.ts';
 
 export interface PlanOptions extends Wanted {
   /** Where to write the plan file. */
@@ -39,7 +39,7 @@ export async function plan(options: PlanOptions, deps: Deps): Promise<Outcome> {
   const document = release.plan === null ? null : await planDocument(release, release.plan, opened, deps);
   deps.line({ type: 'document', name: 'plan', data: document ?? { scope: opened.scope, hazards: release.hazards } });
   const told = document === null || release.plan === null ? [] : planLines(document, release.plan);
-  deps.print(`${[...told, ...hazardTable(release.hazards)].join('\n')}\n`);
+  deps.print(`${[...told, ...hazardTable(release.hazards, deps.columns)].join('\n')}\n`);
   const open = openRollout(opened.history);
   if (open !== null && !isForeign(release.refusal)) assertNoHold(opened, deps);
   if ((open !== null || release.refusal !== undefined) && !isForeign(release.refusal)) await assertNothingBegan(opened, deps);

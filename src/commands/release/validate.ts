@@ -85,7 +85,7 @@ async function render({ manifests, configs, findings }: Checked, options: Valida
 /** Colours are loaded only where they are shown. */
 async function paintFor({ colour }: ValidateOptions): Promise<FindingPaint | undefined> {
   if (colour !== true) return undefined;
-  const { createPaint } = await import('../../terminal/report-paint.ts');
+  const { createPaint } = await import('../../terminal/colour.ts');
   return createPaint(true, true);
 }
 
@@ -220,13 +220,11 @@ export async function validateCommand(
       out: (more) => {
         text += more;
       },
-      err: (more) => {
-        if (!asLines) process.stderr.write(more);
-      },
+      err: (more) => deps.write(more, 'stderr'),
     },
   );
   if (!asLines) {
-    process.stdout.write(text);
+    deps.write(text, 'stdout');
     return { code: null, exitCode, message: '', silent: true };
   }
   if (text !== '') deps.line({ type: 'document', name: 'validation', data: JSON.parse(text) });

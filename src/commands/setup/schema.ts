@@ -16,7 +16,7 @@ export function schema(name: string): string {
 
 export async function schemaCommand(name: string, deps: Deps): Promise<Outcome> {
   const text = schema(name);
-  if (deps.globals.json === true) deps.line({ type: 'document', name: 'schema', data: JSON.parse(text) });
-  else process.stdout.write(text);
+  deps.line({ type: 'document', name: 'schema', data: JSON.parse(text) });
+  deps.print(text);
   return { code: null, message: '', silent: deps.globals.json !== true };
 }

@@ -21,8 +21,8 @@ export async function traceRows(file: string, needs: 'both' | 'stable', deps: De
   const [first] = findings;
   if (first === undefined) return rows;
   const json = deps.globals.json === true;
-  if (json) deps.line({ type: 'document', name: 'findings', data: findings });
-  else process.stderr.write(`${findingsText(findings)}\n`);
+  deps.line({ type: 'document', name: 'findings', data: findings });
+  deps.write(`${findingsText(findings)}\n`, 'stderr');
   throw new KvdeployError('TRACE_INVALID', {
     message: findings.length === 1 ? `${first.message}.` : `${shown} has ${findings.length} faults.`,
     hint: first.fix,

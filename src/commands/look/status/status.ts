@@ -13,8 +13,8 @@ import { type Deps, done, type Outcome } from '../../../release/deps.ts';
 import { type Opened, openScope, targetOf } from '../../../release/open.ts';
 import { buildsAtPlaces, showTraffic, trafficOf } from '../../../release/traffic.ts';
 import type { Reading } from '../../../routers/router.ts';
-import { evidenceLines, evidenceOf } from './status-evidence.ts';
-import { watchStatus } from './status-watch.ts';
+import { evidenceLines, evidenceOf } from './evidence.ts';
+import { watchStatus } from './watch.ts';
 
 export async function status(options: { readonly watch?: boolean }, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'optional' });

@@ -9,17 +9,20 @@ import { type Opened, openedScope, scopeOf, targetOf, tryConfig } from '../../..
 import { groupOf, stateDirOf } from '../../../release/state-dir.ts';
 import { localStore } from '../../../stores/local.ts';
 import type { StoredLedger } from '../../../stores/store.ts';
-import { type DoctorCheck, within } from './doctor-check.ts';
-import { fileChecks, machineChecks } from './doctor-machine.ts';
-import { pointerChecks, type Seen } from './doctor-pointer.ts';
-import { rehearsalChecks } from './doctor-rehearsal.ts';
-import { folderChecks, holdCheck, leaderCheck, ledgerCheck } from './doctor-state.ts';
-import { buildChecks, clockCheck, gateChecks, routerChecks } from './doctor-target.ts';
+import { advice, hang } from '../../../terminal/layout.ts';
+import { type DoctorCheck, within } from './check.ts';
+import { fileChecks, machineChecks } from './machine.ts';
+import { rehearsalChecks } from './rehearsal.ts';
+import { folderChecks, holdCheck, leaderCheck, ledgerCheck, pointerChecks, type Seen } from './state.ts';
+import { buildChecks, clockCheck, gateChecks, routerChecks } from './target.ts';
 
 /** Each group of checks that asks something outside; with those before it, well under 15 s. */
 const GROUP_MS = 5000;
 
 const REHEARSAL_MS = 12_000;
+
+/** Where what was found begins. */
+const INDENT = 22;
 
 /** The checks of one scope, or of the machine where `scope` is null. */
 interface Section {
@@ -147,8 +150,8 @@ function show({ scope, checks }: Section, deps: Deps): void {
   const where = scope === null ? 'this machine' : scopeText(scope);
   const shown = checks.filter(({ level }) => level !== 'ok' || deps.globals.quiet !== true);
   const lines = shown.flatMap(({ level, name, found, fix }) => [
-    `  ${level.padEnd(4)}  ${name.padEnd(12)}  ${found}`,
-    ...(fix === null ? [] : [`        ${''.padEnd(12)}  try: ${fix}`]),
+    hang(`  ${level.padEnd(4)}  ${name.padEnd(12)}  `, found, deps.columns, INDENT),
+    ...(fix === null ? [] : [advice(`${' '.repeat(INDENT)}try: `, fix, deps.columns)]),
   ]);
   if (lines.length > 0) deps.print([where, ...lines].join('\n'));
   if (deps.globals.json !== true) return;

@@ -1,6 +1,6 @@
 /** What `status` says of the comparing gates, out of the ledger alone. */
 import { describe, expect, it } from 'vitest';
-import { evidenceLines, evidenceOf } from '../../../../src/commands/look/status/status-evidence.ts';
+import { evidenceLines, evidenceOf } from '../../../../src/commands/look/status/evidence.ts';
 import { comparing } from '../../../engine/comparing.ts';
 import { begins, scene, when } from '../../../engine/scene.ts';
 import { historyIn } from '../../../simulator/rollouts.ts';

@@ -1,5 +1,7 @@
 /** Paints a block of lines in place on a terminal. Must leave the cursor visible on every way out (ora sees to signals). */
 import type { Ora } from 'ora';
+import { safeText } from '../base/text.ts';
+import { clip, columnsOf, fitted } from './layout.ts';
 
 /** The part of a terminal stream that painting needs. */
 export type Terminal = NodeJS.WriteStream;
@@ -56,6 +58,29 @@ export function createPainter(terminal: Terminal, look: { colour: boolean; unico
     stop() {
       state = 'stopped';
       spinner?.stop();
+    },
+  };
+}
+
+// Shows a block of text in place of the one before, on a terminal. Must never scroll, and must leave the last block to be read.
+
+export interface Repaint {
+  show(text: string): void;
+}
+
+/** Lines are cut to the terminal's width and the block to its height, so that it is known how far up the last one began. */
+export function createRepaint(terminal: NodeJS.WriteStream): Repaint {
+  let height = 0;
+  return {
+    show(text) {
+      const lines = fitted(safeText(text.replace(/\n$/, '')), columnsOf(terminal))
+        .split('\n')
+        .slice(0, Math.max(1, (terminal.rows ?? 24) - 1));
+      if (height > 0) terminal.moveCursor(0, -height);
+      terminal.cursorTo(0);
+      terminal.clearScreenDown();
+      terminal.write(lines.map((line) => `${clip(line, (columnsOf(terminal) ?? 80) - 1)}\n`).join(''));
+      height = lines.length;
     },
   };
 }

@@ -4,7 +4,7 @@ import type { LoadedConfig } from '../../../config/settings.ts';
 import type { KvdeployError } from '../../../core/errors.ts';
 import type { Io } from '../../../io.ts';
 import type { Deps } from '../../../release/deps.ts';
-import { type DoctorCheck, fail, ok, warn } from './doctor-check.ts';
+import { type DoctorCheck, fail, ok, warn } from './check.ts';
 
 /** Settings that reach into every Node process, and what each does. */
 const REACHING = {

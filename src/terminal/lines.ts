@@ -3,8 +3,9 @@ import { safeLine } from '../base/text.ts';
 import type { OutputLine, ResultLine } from '../core/output.ts';
 import { scopeFlags } from '../core/scope.ts';
 import { msText, percentText } from '../core/text.ts';
+import type { Paint } from './colour.ts';
+import { advice, hang } from './layout.ts';
 import type { Progress } from './progress.ts';
-import type { Paint } from './report-paint.ts';
 import { clockText, sharesText, shortBuild } from './words.ts';
 
 type Line<Type extends OutputLine['type']> = Extract<OutputLine, { type: Type }>;
@@ -92,8 +93,8 @@ const BUSY = 6;
 /** Exit codes by which a command left before the end, without anything being wrong. */
 const LEFT = new Set([75, 130]);
 
-function field(name: string, text: string): string {
-  return `  ${name.padEnd(7)}  ${text}`;
+function label(name: string): string {
+  return `  ${name.padEnd(7)}  `;
 }
 
 function trafficText({ traffic, exitCode, ok, scope }: ResultLine, begun: boolean): string | undefined {
@@ -110,31 +111,34 @@ function placeText(place: ResultLine['places'][number]): string {
   return place.note === undefined ? safeLine(at) : `${safeLine(at)}   ${safeLine(place.note)}`;
 }
 
-function failure(line: ResultLine, paint: Paint, begun: boolean): readonly string[] {
+function failure(line: ResultLine, paint: Paint, begun: boolean, columns: number | undefined): readonly string[] {
   const symbol = LEFT.has(line.exitCode) ? paint.warn('!') : paint.no;
-  const [first, ...others] = line.places.map(placeText);
   return [
-    `${symbol} ${paint.strong(safeLine(line.code ?? 'FAILED'))}  ${safeLine(line.message)}`,
-    ...(first === undefined ? [] : [field('at', first)]),
-    ...others.map((place) => field('', place)),
-    ...(line.hint === null ? [] : [field('try', safeLine(line.hint))]),
-    ...line.next.map((command, index) => field(index === 0 ? 'next' : '', safeLine(command))),
-    field('traffic', trafficText(line, begun) ?? 'unchanged'),
+    hang(`${symbol} `, `${paint.strong(safeLine(line.code ?? 'FAILED'))}  ${safeLine(line.message)}`, columns),
+    ...line.places.map((place, index) => `${label(index === 0 ? 'at' : '')}${placeText(place)}`),
+    ...adviceLines(line, columns),
+    hang(label('traffic'), trafficText(line, begun) ?? 'unchanged', columns),
   ];
 }
 
-function success(line: ResultLine, paint: Paint): readonly string[] {
+function success(line: ResultLine, paint: Paint, columns: number | undefined): readonly string[] {
   const traffic = trafficText(line, true);
   return [
-    `${paint.yes} ${safeLine(line.message)}`,
-    ...(traffic === undefined ? [] : [field('traffic', traffic)]),
-    ...(line.hint === null ? [] : [field('try', safeLine(line.hint))]),
-    ...line.next.map((command, index) => field(index === 0 ? 'next' : '', safeLine(command))),
+    hang(`${paint.yes} `, safeLine(line.message), columns),
+    ...(traffic === undefined ? [] : [hang(label('traffic'), traffic, columns)]),
+    ...adviceLines(line, columns),
+  ];
+}
+
+function adviceLines({ hint, next }: ResultLine, columns: number | undefined): readonly string[] {
+  return [
+    ...(hint === null ? [] : [advice(label('try'), safeLine(hint), columns)]),
+    ...next.map((command, index) => `${label(index === 0 ? 'next' : '')}${safeLine(command)}`),
   ];
 }
 
 /** The last lines of a command; the last one of a failure says where traffic is. `begun`: it had begun to lead a rollout. */
-export function resultText(line: ResultLine, paint: Paint, begun: boolean): readonly string[] {
+export function resultText(line: ResultLine, paint: Paint, begun: boolean, columns: number | undefined): readonly string[] {
   if (line.ok && line.message === '') return [];
-  return line.ok ? success(line, paint) : failure(line, paint, begun);
+  return line.ok ? success(line, paint, columns) : failure(line, paint, begun, columns);
 }

@@ -2,7 +2,7 @@
 import { scopeText } from '../../../core/scope.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
 import type { Opened } from '../../../release/open.ts';
-import { createRepaint } from '../../../terminal/repaint.ts';
+import { createRepaint } from '../../../terminal/live.ts';
 
 /** What one look at a scope gave, for machines and for people. */
 export interface Look {

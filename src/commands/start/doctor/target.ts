@@ -9,7 +9,7 @@ import type { Deps } from '../../../release/deps.ts';
 import type { Opened } from '../../../release/open.ts';
 import { buildsAtPlaces } from '../../../release/traffic.ts';
 import type { Member, Reading } from '../../../routers/router.ts';
-import { type DoctorCheck, fail, ok, warn } from './doctor-check.ts';
+import { type DoctorCheck, fail, ok, warn } from './check.ts';
 
 const SKEW_MS = 5000;
 

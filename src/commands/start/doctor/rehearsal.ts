@@ -7,7 +7,7 @@ import { type OutputLine, outputLineSchema } from '../../../core/output.ts';
 import { scopeFlags } from '../../../core/scope.ts';
 import type { Deps } from '../../../release/deps.ts';
 import type { Opened } from '../../../release/open.ts';
-import { type DoctorCheck, fail, ok, warn } from './doctor-check.ts';
+import { type DoctorCheck, fail, ok, warn } from './check.ts';
 
 const RUN_MS = 10_000;
 
