@@ -4,14 +4,14 @@ import { describe, expect, test } from 'vitest';
 import { advice, clip, fitted, hang, sideBySide, table, widest, wrap } from '../../src/terminal/layout.ts';
 
 describe('a line for a terminal', () => {
-  test('is cut by columns, and never inside a character', () => {
+  test('a line is cut by columns, and never inside a character', () => {
     expect(clip('a🙂b', 3)).toBe('a🙂');
     expect(clip('a🙂b', 2)).toBe('a');
     expect(clip('日本語', 4)).toBe('日本');
     expect(clip('plain', 5)).toBe('plain');
   });
 
-  test('is never wider than the terminal, and holds every word, however it is wrapped', () => {
+  test('a wrapped text is never wider than the terminal, and holds every word', () => {
     fc.assert(
       fc.property(
         fc.array(fc.constantFrom('to', 'rollout', '日本語', '🙂', 'a-very-long-word-without-blanks'), { minLength: 1 }),
@@ -24,7 +24,7 @@ describe('a line for a terminal', () => {
     );
   });
 
-  test('goes on below its text, between words', () => {
+  test('a text goes on below itself, between words', () => {
     expect(hang('  try      ', 'Look at the router, and run the command again.', 40)).toBe(
       '  try      Look at the router, and run\n           the command again.',
     );
@@ -33,19 +33,19 @@ describe('a line for a terminal', () => {
     );
   });
 
-  test('is left whole in a pipe, and where it is a command to paste', () => {
+  test('a text is left whole in a pipe, and where it is a command to paste', () => {
     const text = 'Carry on with kvdeploy resume --env production --tenant acme';
     expect(hang('  try      ', text, undefined)).toBe(`  try      ${text}`);
     expect(advice('  try      ', text, 40)).toBe(`  try      ${text}`);
     expect(fitted(`  next       ${text}`, 40)).toBe(`  next       ${text}`);
   });
 
-  test('keeps a path in one piece, to be copied', () => {
+  test('a path stays in one piece, to be copied', () => {
     const path = '/var/lib/kvdeploy/acme/production/kv-gateway/pointer';
     expect(hang('  ', `the pointer in ${path} is damaged`, 30)).toBe(`  the pointer in\n  ${path}\n  is damaged`);
   });
 
-  test('goes on below what follows its label', () => {
+  test('a line of a text goes on below what follows its label', () => {
     const text = 'acme/production\n  traffic     the router did not answer in time\n    1  claimed by ana on a host with a name';
     expect(fitted(text, 36).split('\n')).toEqual([
       'acme/production',
@@ -63,18 +63,18 @@ describe('a table', () => {
     ['b', 'a longer cell'],
   ];
 
-  test('is aligned under wide characters', () => {
+  test('a table is aligned under wide characters', () => {
     expect(table(rows)).toEqual(['日本  one', 'b     a longer cell']);
   });
 
-  test('gets narrower in its widest column, and wraps there', () => {
+  test('a table gets narrower in its widest column, and wraps there', () => {
     expect(widest(rows, 14)).toEqual([4, 8]);
     expect(table(rows, widest(rows, 14))).toEqual(['日本  one', 'b     a longer', '      cell']);
     expect(widest(rows, 1)).toEqual([1, 1]);
     expect(table([])).toEqual([]);
   });
 
-  test('has blocks side by side', () => {
+  test('blocks of lines stand side by side', () => {
     expect(sideBySide([['a', 'b'], [], ['c']], [2, 0])).toEqual(['a     c', 'b']);
   });
 });
