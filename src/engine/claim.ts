@@ -197,14 +197,12 @@ export class LedgerWriter {
 }
 
 /** A lead that this process has. */
-export interface Led {
+export interface Led extends Pick<Taken, 'tornBytes'> {
   readonly ledger: LedgerWriter;
   /** The claim was taken from a process that could not be ended: what it has in flight may still arrive. */
   readonly unended: boolean;
   /** An abort that was asked of the leader before, which had not written it down. */
   readonly inherited: AbortRequest | undefined;
-  /** Bytes that a crash had left half written at the ledger's end; they were put aside. */
-  readonly tornBytes: number;
   /** Gives the claim back. Never rejects: a claim whose process is gone can be taken over without this. */
   end(): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { stepSplit } from '../core/rollout/plan.ts';
 import type { Effect, State } from '../core/rollout/rollout.ts';
 import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
 import { scopeFlags } from '../core/scope.ts';
+import type { Reading } from '../routers/router.ts';
 import { Bake } from './bake.ts';
 import { Comparing } from './compare.ts';
 import { measureBaseline, measureStable, silentGate } from './measure.ts';
@@ -73,29 +74,31 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
 
 /** Matching percentages, no trouble, and the very build that was admitted behind the candidate's place. */
 async function converge(split: Split, state: State, runner: Runner): Promise<Event | undefined> {
-  const { io, target, watch, readBack } = runner;
+  const { io, watch, readBack } = runner;
   const beganMs = io.monotonic();
   const found = await readBack.read();
-  let why: string | undefined;
-  let final = false;
-  if ('why' in found) why = found.why;
-  else if (!splitsAgree(found.reading.members, split)) {
-    return drifted(split, found.reading, io.now());
-  } else if (found.reading.trouble.length > 0) why = found.reading.trouble.join('; ');
-  else {
-    const answer = await target.ask(state.plan.candidate.ref, found.reading);
-    const stranger = strangerIn(answer, state);
-    if (stranger !== undefined) [why, final] = [stranger, true];
-    else if (answer === null || 'unreachable' in answer)
-      why = `the build at ${state.plan.candidate.ref} does not answer: ${answer === null ? 'no such place' : answer.unreachable}`;
-    else if (answer.guid === null) why = `the build at ${state.plan.candidate.ref} does not say which one it is: ${answer.said}`;
-  }
-  if (why === undefined && !('why' in found)) {
+  if ('reading' in found && !splitsAgree(found.reading.members, split)) return drifted(split, found.reading, io.now());
+  const problem = 'why' in found ? { why: found.why, final: false } : await notReady(found.reading, state, runner);
+  if ('reading' in found && problem === undefined) {
     const baseline = await measureBaseline(state.plan, found.reading, io);
     return { type: 'converged', atMs: io.now(), baseline, certainty: found.reading.certainty };
   }
+  const { why, final } = problem ?? { why: '', final: false };
   if (!final && !(await watch.wait(CONVERGE_POLL_MS))) return undefined;
-  return { type: 'not-converged', atMs: io.now(), why: why ?? '', waitedMs: state.waitedMs + io.monotonic() - beganMs, final };
+  return { type: 'not-converged', atMs: io.now(), why, waitedMs: state.waitedMs + io.monotonic() - beganMs, final };
+}
+
+/** Why the candidate cannot bake yet, and whether it never will. */
+async function notReady(reading: Reading, state: State, { target }: Runner) {
+  if (reading.trouble.length > 0) return { why: reading.trouble.join('; '), final: false };
+  const { ref } = state.plan.candidate;
+  const answer = await target.ask(ref, reading);
+  const stranger = strangerIn(answer, state);
+  if (stranger !== undefined) return { why: stranger, final: true };
+  if (answer === null) return { why: `the build at ${ref} does not answer: no such place`, final: false };
+  if ('unreachable' in answer) return { why: `the build at ${ref} does not answer: ${answer.unreachable}`, final: false };
+  if (answer.guid === null) return { why: `the build at ${ref} does not report its GUID: ${answer.said}`, final: false };
+  return undefined;
 }
 
 /** Writes the generation that names the new known-good build. Reading the layout first: it is rendered over every member. */

@@ -203,7 +203,7 @@ export function staleness(pointer: Pointer, fresh: PointerDraft): string | null 
   }
   // By value: what was read back has its keys in another order than what was rendered just now.
   if (!isDeepStrictEqual(pointer.knownGood.changes, fresh.knownGood.changes)) {
-    return 'the changes that restore it differ from those rendered now: the target or its settings have changed since';
+    return 'the stored changes differ from those rendered now: the target or its settings have changed';
   }
   return null;
 }

@@ -1,16 +1,37 @@
 /** What a process leads a rollout with. Nothing here changes while it leads: what does change is private to its one owner. */
+import { readHold } from '../base/pointer/hold.ts';
 import type { OutputLine } from '../core/output.ts';
+import { scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
-import type { Store } from '../stores/store.ts';
+import type { AbortRequest, Store } from '../stores/store.ts';
 import type { Led, LedgerWriter } from './claim.ts';
 import { type PointerPlaces, pointerDirsOf } from './pointer-writer.ts';
 import { ReadBack } from './read-back.ts';
 import type { Target } from './target.ts';
-import { type Control, Watch } from './watch.ts';
+
+/** What people and flags ask of a running rollout, as of the moment that it is read. */
+export interface Control {
+  /** Begin no further step; gates are still watched. */
+  readonly paused: boolean;
+  /** Write down and leave now. */
+  readonly leave: boolean;
+  /** Leave once the step of this percent has baked. */
+  readonly untilPercent: number | null;
+  /** Monotonic milliseconds at which to leave. */
+  readonly leaveAtMs: number | null;
+}
+
+/** Why the loop must stop before doing the next thing. */
+export type Interruption =
+  | { readonly kind: 'held'; readonly why: string }
+  | { readonly kind: 'superseded' }
+  | { readonly kind: 'abort'; readonly by: { readonly actor: string; readonly reason: string } }
+  | { readonly kind: 'leave'; readonly why: 'interrupted' | 'max-wait' };
 
 /** The doors to the outside, and to the person who runs the command. */
 export interface Ports {
   readonly io: Io;
+  readonly store: Store;
   readonly target: Target;
   readonly control: Control;
   readonly report: (line: OutputLine) => void;
@@ -27,9 +48,79 @@ export interface Runner extends Ports {
 }
 
 /** The runner of a lead that this process has taken. */
-export function runnerOf(ports: Ports, store: Store, { ledger, inherited, unended }: Led): Runner {
-  const { io, target, control, places } = ports;
-  const { scope } = places;
-  const watch = new Watch({ io, store, scope, control, pointerDirs: pointerDirsOf(places), ledger, inherited });
-  return { ...ports, ledger, watch, readBack: new ReadBack(target), unended };
+export function runnerOf(ports: Ports, led: Led): Runner {
+  const { ledger, unended } = led;
+  return { ...ports, ledger, watch: new Watch(ports, led), readBack: new ReadBack(ports.target), unended };
+}
+
+const LOOK_MS = 1000;
+
+/** What can stop a runner: the hold, a lost claim, an abort, people and flags. Must be asked right before every change. */
+export class Watch {
+  readonly #ports: Ports;
+  readonly #led: Led;
+  readonly #pointerDirs: readonly string[];
+  #revertTried = false;
+
+  constructor(ports: Ports, led: Led) {
+    this.#ports = ports;
+    this.#led = led;
+    this.#pointerDirs = pointerDirsOf(ports.places);
+  }
+
+  /** Why nothing may be changed now, or undefined. Synchronous, for `make` to ask right before the first byte leaves. */
+  forbidden = (): string | undefined => {
+    const { io, store, places } = this.#ports;
+    const hold = readHold(this.#pointerDirs, io.fs);
+    if (hold !== undefined) return `a hold is in force: ${hold.text}`;
+    return store.owns(places.scope) ? undefined : `another process leads ${scopeText(places.scope)} now`;
+  };
+
+  /** From now on it may leave although traffic is not back on the stable build: it has tried that once. */
+  revertIsTried(): void {
+    this.#revertTried = true;
+  }
+
+  /** What stands in the way of going on, looked at before every effect and every second while waiting. */
+  async look(): Promise<Interruption | undefined> {
+    const { io, store, control, places } = this.#ports;
+    const { ledger, inherited } = this.#led;
+    const held = this.#held();
+    if (held !== undefined) return held;
+    if (!store.owns(places.scope)) return { kind: 'superseded' };
+    let request: AbortRequest | undefined;
+    try {
+      if (!ledger.hasAbort) request = (await store.requestedAbort(places.scope)) ?? inherited;
+    } catch (error) {
+      // Where the ledger was lost a rescue may have come first, and its hold says more than a failed look.
+      const since = this.#held();
+      if (since === undefined) throw error;
+      return since;
+    }
+    if (request !== undefined) return { kind: 'abort', by: { actor: request.actor, reason: request.reason } };
+    // A runner that is reverting tries that once before it leaves, and never leaves for want of time.
+    const reverting = ledger.history.rollout?.phase === 'reverting';
+    if (control.leave && !(reverting && !this.#revertTried)) return { kind: 'leave', why: 'interrupted' };
+    if (!reverting && control.leaveAtMs !== null && io.monotonic() >= control.leaveAtMs)
+      return { kind: 'leave', why: 'max-wait' };
+    return undefined;
+  }
+
+  #held(): Interruption | undefined {
+    const hold = readHold(this.#pointerDirs, this.#ports.io.fs);
+    return hold === undefined ? undefined : { kind: 'held', why: hold.text };
+  }
+
+  /** Waits, looking up every second. False when something came up before the time was over. */
+  async wait(ms: number): Promise<boolean> {
+    const { io, control } = this.#ports;
+    const endMs = io.monotonic() + ms;
+    for (;;) {
+      const leftMs = endMs - io.monotonic();
+      if (leftMs <= 0) return true;
+      const untilLeaveMs = (control.leaveAtMs ?? 0) - io.monotonic();
+      await io.sleep(Math.min(leftMs, LOOK_MS, untilLeaveMs > 0 ? untilLeaveMs : LOOK_MS));
+      if ((await this.look()) !== undefined) return false;
+    }
+  }
 }

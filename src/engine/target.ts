@@ -1,4 +1,7 @@
-/** A router bound to one scope's settings, and the builds behind it asked for their identity. Must not decide anything. */
+/**
+ * A router bound to one scope's settings, and the builds behind it asked for their identity: never the router's word, or a place's name,
+ * instead. Must not decide anything.
+ */
 import type { Change, Check, HttpAnswer } from '../base/changes/change.ts';
 import type { Answer } from '../core/admission/facts.ts';
 import { KvdeployError } from '../core/errors.ts';
@@ -55,16 +58,10 @@ function bind(settings: { readonly kind: string }): ReturnType<typeof openRouter
   try {
     return openRouter({ ...settings });
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new KvdeployError('CONFIG_INVALID', {
-      message: `The router settings do not fit this kvdeploy: ${why}.`,
-      hint: 'kvdeploy validate',
-      cause,
-    });
+    const message = `The router settings do not fit this kvdeploy: ${cause instanceof Error ? cause.message : String(cause)}.`;
+    throw new KvdeployError('CONFIG_INVALID', { message, hint: 'kvdeploy validate', cause });
   }
 }
-
-// Asks a build itself who it is. Must not take the router's word, or a place's name, for it.
 
 const TIMEOUT_MS = 2000;
 
@@ -91,9 +88,8 @@ export async function askBuild(
     const url = `${new URL(address).origin}${identity.path}`;
     answer = await io.http({ method: 'GET', url, timeoutMs: TIMEOUT_MS }, () => undefined);
   } catch (error) {
-    return {
-      unreachable: `${address}${identity.path} does not answer: ${error instanceof Error ? error.message : String(error)}`,
-    };
+    const why = error instanceof Error ? error.message : String(error);
+    return { unreachable: `${address}${identity.path} does not answer: ${why}` };
   }
   if (answer.body.length > MAX_BODY_CHARS) return { unreachable: `${address}${identity.path} answers with more than 64 KiB` };
   const guidText = wordOf(answer, identity.header, identity.json);
@@ -127,9 +123,7 @@ function jsonWord(body: string, path: string): string | null {
 function sentence(identity: IdentityConfig, status: number, guidText: string | null, environment: string | null): string {
   const name = (header: string | undefined, json: string | undefined) => header ?? `JSON ${json}`;
   const shown = (text: string | null) => (text === null ? 'nothing' : JSON.stringify(text.slice(0, 80)));
-  const parts = [`status ${status}`, `${name(identity.header, identity.json)}: ${shown(guidText)}`];
-  if (identity.environmentHeader !== undefined || identity.environmentJson !== undefined) {
-    parts.push(`${name(identity.environmentHeader, identity.environmentJson)}: ${shown(environment)}`);
-  }
-  return parts.join(', ');
+  const said = `status ${status}, ${name(identity.header, identity.json)}: ${shown(guidText)}`;
+  if (identity.environmentHeader === undefined && identity.environmentJson === undefined) return said;
+  return `${said}, ${name(identity.environmentHeader, identity.environmentJson)}: ${shown(environment)}`;
 }

@@ -2,8 +2,7 @@
 import { KvdeployError } from '../core/errors.ts';
 import { parseDuration } from '../core/gates/verdict/gate.ts';
 import { scopeFlags } from '../core/scope.ts';
-import type { Runner } from '../engine/runner.ts';
-import type { Control } from '../engine/watch.ts';
+import type { Control, Runner } from '../engine/runner.ts';
 import type { Deps } from '../release/deps.ts';
 
 /** What the flags ask of a run, and from `listen` on its signals too. */
@@ -55,15 +54,13 @@ function untilOf(text: string | undefined): number | null {
   if (text === undefined) return null;
   const percent = Number(text.replace(/ ?%$/, ''));
   if (percent > 0 && percent <= 100) return percent;
-  throw new KvdeployError('USAGE', {
-    message: `--until ${text} is not a percentage above 0 and at most 100.`,
-    hint: 'For example: --until 25',
-  });
+  const message = `--until ${text} is not a percentage above 0 and at most 100.`;
+  throw new KvdeployError('USAGE', { message, hint: 'For example: --until 25' });
 }
 
-function leaveAtOf(deps: Deps, text: string | undefined): number | null {
+function leaveAtOf({ io }: Deps, text: string | undefined): number | null {
   if (text === undefined) return null;
   const ms = parseDuration(text);
-  if (ms !== undefined && ms > 0) return deps.io.monotonic() + ms;
+  if (ms !== undefined && ms > 0) return io.monotonic() + ms;
   throw new KvdeployError('USAGE', { message: `--max-wait ${text} is not a duration.`, hint: 'For example: --max-wait 10m' });
 }

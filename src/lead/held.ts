@@ -8,10 +8,7 @@ import type { Deps } from '../release/deps.ts';
 import type { Opened } from '../release/open.ts';
 import { recordFallbacks } from '../release/state-dir.ts';
 
-/**
- * Throws HELD while a break-glass rescue waits for its review: a hold is in force, or a rescue began (its intent is on disk) and
- * was cut short before it could set one.
- */
+/** Throws HELD while a rescue waits for its review: a hold is in force, or a rescue began and was cut short before it could set one. */
 export function assertNoHold(opened: Opened, deps: Deps): void {
   const hold = readHold(opened.pointerDirs, deps.io.fs);
   if (hold !== undefined) throw heldError(opened.scope, hold.text);
@@ -34,8 +31,7 @@ export function idOf(rescue: Rescue): string {
 
 /** The error of a scope in which nothing may move. */
 export function heldError(scope: Scope, why: string): KvdeployError {
-  return new KvdeployError('HELD', {
-    message: `Nothing moves traffic in ${scopeText(scope)}: ${why}.`,
-    hint: `After the review, write it down and lift the hold: kvdeploy reconcile ${scopeFlags(scope)}`,
-  });
+  const message = `Nothing moves traffic in ${scopeText(scope)}: ${why}.`;
+  const hint = `After the review, write it down and lift the hold: kvdeploy reconcile ${scopeFlags(scope)}`;
+  return new KvdeployError('HELD', { message, hint });
 }

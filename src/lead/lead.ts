@@ -55,7 +55,7 @@ export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead):
   if (doubt !== undefined) warn(doubt);
   const target = targetOfPlan(plan, deps);
   const led = await takeLead({ io, store, scope, actor }, wants.command, { takeOver: wants.takeOver });
-  const runner = runnerOf({ io, target, control: wants.control, report: deps.line, places }, store, led);
+  const runner = runnerOf({ io, store, target, control: wants.control, report: deps.line, places }, led);
   if (led.tornBytes > 0) warn(`${led.tornBytes} bytes that a crash had left half written were put aside from the ledger`);
   showTraffic(deps, target, new Map(buildsOf(plan)), () => runner.readBack.since);
   const stopListening = wants.control.listen(runner);
@@ -79,11 +79,9 @@ async function walk(runner: Runner, state: State, opened: Opened): Promise<End> 
     const { rollout } = runner.ledger.history;
     if (!(error instanceof KvdeployError) || rollout === null || rollout.phase === 'checking') throw error;
     const where = `${rollout.phase}, step ${rollout.step + 1} of ${rollout.plan.steps.length}`;
-    throw new KvdeployError('STUCK', {
-      message: `The rollout stops where it is (${where}), and no one is watching the gates: ${error.message.replace(/\.$/, '')}.`,
-      hint: `${breakGlassCommand(opened)}   or, once the cause is fixed: kvdeploy resume ${opened.flags}`,
-      cause: error,
-    });
+    const message = `The rollout stops where it is (${where}), and no one is watching the gates: ${error.message.replace(/\.$/, '')}.`;
+    const hint = `${breakGlassCommand(opened)}   or, once the cause is fixed: kvdeploy resume ${opened.flags}`;
+    throw new KvdeployError('STUCK', { message, hint, cause: error });
   }
 }
 
@@ -102,10 +100,8 @@ export function beginNew(plan: Plan, judgedOn: History): Lead['begin'] {
 /** Claims and releases aside, the ledger must be the one that the checks looked at. Throws BUSY. */
 function assertSame(history: History, judgedOn: History, scope: Scope): void {
   if (history.changedAt === judgedOn.changedAt && history.knownGood[0]?.rollout === judgedOn.knownGood[0]?.rollout) return;
-  throw new KvdeployError('BUSY', {
-    message: `Something else happened in ${scopeText(scope)} since this plan was judged.`,
-    hint: 'Run the same command again: it will judge everything as it is now.',
-  });
+  const message = `Something else happened in ${scopeText(scope)} since this plan was judged.`;
+  throw new KvdeployError('BUSY', { message, hint: 'Run the same command again: it will judge everything as it is now.' });
 }
 
 /** Before a refusal is believed: what the checks saw of the target may have been another rollout that has just begun. Throws BUSY or UNFINISHED then. */
@@ -118,11 +114,10 @@ export async function assertNothingBegan(opened: Opened, deps: Deps): Promise<vo
 
 /** The error of a scope whose last rollout no one finished. */
 function unfinished(scope: Scope, open: State): KvdeployError {
-  const names = scopeFlags(scope);
-  return new KvdeployError('UNFINISHED', {
-    message: `Rollout ${open.plan.id} of ${scopeText(scope)} is not finished: ${open.phase} at step ${open.step + 1} of ${open.plan.steps.length}, and no one is watching it.`,
-    hint: `Carry on: kvdeploy resume ${names}   or roll back: kvdeploy abort ${names}`,
-  });
+  const where = `${open.phase} at step ${open.step + 1} of ${open.plan.steps.length}`;
+  const message = `Rollout ${open.plan.id} of ${scopeText(scope)} is not finished: ${where}, and no one is watching it.`;
+  const hint = `Continue: kvdeploy resume ${scopeFlags(scope)}   or roll back: kvdeploy abort ${scopeFlags(scope)}`;
+  return new KvdeployError('UNFINISHED', { message, hint });
 }
 
 /** Refuses to begin while another rollout is open: BUSY while someone leads it, UNFINISHED when no one does. */

@@ -11,29 +11,24 @@ import { showTraffic } from '../release/traffic.ts';
 import { Wishes } from './control.ts';
 import { type Lead, lead, targetOfPlan } from './lead.ts';
 
-/** The open rollout, or NOTHING_TO_DO. */
-export function mustBeOpen(opened: Opened): State {
-  const open = openRollout(opened.history);
+/** The open rollout. Throws NOTHING_TO_DO. */
+export function mustBeOpen({ history, scope, flags }: Opened): State {
+  const { rollout } = history;
+  const open = openRollout(history);
   if (open !== null) return open;
-  const last = opened.history.rollout;
-  throw new KvdeployError('NOTHING_TO_DO', {
-    message:
-      last === null
-        ? `There was never a rollout in ${scopeText(opened.scope)}.`
-        : `The last rollout of ${scopeText(opened.scope)} is over: ${last.phase}.`,
-    hint: `kvdeploy status ${opened.flags}`,
-  });
+  if (rollout === null) throw nothing(`There was never a rollout in ${scopeText(scope)}.`, flags);
+  throw nothing(`The last rollout of ${scopeText(scope)} is over: ${rollout.phase}.`, flags);
 }
 
-/** Goes on where the ledger stands; a build that has become foreign meanwhile is aborted instead. */
+function nothing(message: string, flags: string): KvdeployError {
+  return new KvdeployError('NOTHING_TO_DO', { message, hint: `kvdeploy status ${flags}` });
+}
+
+/** Continues where the ledger stands; a build that has become foreign in the meantime is aborted instead. */
 export function carryOn(foreign: string | undefined): Lead['begin'] {
   return async (runner) => {
     const open = openRollout(runner.ledger.history);
-    if (open === null)
-      throw new KvdeployError('NOTHING_TO_DO', {
-        message: 'The rollout ended while this command was starting.',
-        hint: `kvdeploy status ${scopeFlags(runner.places.scope)}`,
-      });
+    if (open === null) throw nothing('The rollout ended while this command was starting.', scopeFlags(runner.places.scope));
     if (foreign === undefined || open.plan.kind !== 'promote') return open;
     return askAbort(runner, open, 'kvdeploy', foreign);
   };
@@ -56,9 +51,8 @@ export async function abortRollout(opened: Opened, reason: string, deps: Deps): 
   const { plan } = open;
   if (leaderMayAnswer(opened, deps) && (await leaderAborts(opened, reason, deps))) {
     showTraffic(deps, targetOfPlan(plan, deps), new Map([[plan.stable?.ref ?? '', plan.stable?.guid ?? '']]));
-    return done(`Aborted by its own runner; traffic is back on ${shortGuid(plan.stable?.guid ?? plan.candidate.guid)}.`, [
-      `kvdeploy history ${opened.flags}`,
-    ]);
+    const message = `Aborted by its own runner; traffic is back on ${shortGuid(plan.stable?.guid ?? plan.candidate.guid)}.`;
+    return done(message, [`kvdeploy history ${opened.flags}`]);
   }
   const outcome = await lead(opened, plan, deps, {
     command: 'abort',
@@ -74,12 +68,8 @@ export async function abortRollout(opened: Opened, reason: string, deps: Deps): 
   if (outcome.code === 'ABORTED' || outcome.code === 'REVERTED') return { ...outcome, code: null, exitCode: EXIT.done };
   if (outcome.code !== null) return outcome;
   const message = `Too late to abort: the rollout is finished. ${outcome.message}`;
-  return {
-    ...outcome,
-    code: 'NOTHING_TO_DO',
-    message,
-    hint: `To roll back a finished rollout: kvdeploy rollback ${opened.flags}`,
-  };
+  const hint = `To roll back a finished rollout: kvdeploy rollback ${opened.flags}`;
+  return { ...outcome, code: 'NOTHING_TO_DO', message, hint };
 }
 
 /** False when no one leads, or the process that did is known to be gone: then there is no one to wait for. */
@@ -93,11 +83,8 @@ function leaderMayAnswer(opened: Opened, deps: Deps): boolean {
 async function leaderAborts(opened: Opened, reason: string, deps: Deps): Promise<boolean> {
   const { store, scope } = opened;
   await store.requestAbort(scope, { actor: opened.actor, reason, atMs: deps.io.now() });
-  deps.line({
-    type: 'note',
-    level: 'info',
-    message: `asked the leading runner to revert; taking over in ${LEADER_MS / 1000}s if it does not`,
-  });
+  const message = `asked the leading runner to revert; taking over in ${LEADER_MS / 1000}s if it does not`;
+  deps.line({ type: 'note', level: 'info', message });
   const endMs = deps.io.monotonic() + LEADER_MS;
   while (deps.io.monotonic() < endMs) {
     await deps.io.sleep(LOOK_MS);

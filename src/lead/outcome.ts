@@ -4,6 +4,7 @@ import { type Code, EXIT, EXIT_OF } from '../base/codes.ts';
 import { RESCUE_FILE } from '../base/pointer/pointer.ts';
 import { shellWord } from '../base/text.ts';
 import { rollbackTargets } from '../core/ledger/history.ts';
+import type { Plan } from '../core/rollout/plan.ts';
 import type { State } from '../core/rollout/rollout.ts';
 import { scopeFlags, shortGuid } from '../core/scope.ts';
 import { sameProcess } from '../engine/claim.ts';
@@ -33,11 +34,8 @@ export async function supersededOutcome(state: State, opened: Opened, { io }: De
   // Whoever takes over fences first, and claims a moment later.
   const named = claim !== undefined && !sameProcess(claim.by, io.self());
   const who = !named ? 'Another runner' : `${claim.actor} with ${claim.command} (pid ${claim.by.pid} on ${claim.by.host})`;
-  return {
-    code: 'BUSY',
-    message: `${who} leads this rollout now. ${stoppedMidway(state)}`,
-    hint: `See where it stands: kvdeploy status ${opened.flags}`,
-  };
+  const message = `${who} leads this rollout now. ${stoppedMidway(state)}`;
+  return { code: 'BUSY', message, hint: `See where it stands: kvdeploy status ${opened.flags}` };
 }
 
 /** A runner that may not go on knows where it was, not where things are. */
@@ -48,33 +46,31 @@ function stoppedMidway(state: State): string {
 }
 
 function overOutcome(state: State, opened: Opened): Outcome {
-  const { plan } = state;
+  const { plan, phase, why, abort } = state;
   const { flags } = opened;
-  switch (state.phase) {
-    case 'done':
+  const rescue = breakGlassCommand(opened);
+  const history = `kvdeploy history ${flags}`;
+  switch (phase) {
+    case 'done': {
+      const undo = plan.stable === null ? '' : ` --to ${plan.stable.guid}`;
       return {
         code: null,
-        message: doneMessage(state),
-        next: plan.kind === 'promote' ? [`kvdeploy rollback ${flags}${undoTo(state)}`] : [],
+        message: doneMessage(plan),
+        next: plan.kind === 'promote' ? [`kvdeploy rollback ${flags}${undo}`] : [],
       };
+    }
     case 'refused': {
       const code = codeOf(state, 'UNEXPECTED_SPLIT');
       // Nothing was changed: whatever the code means elsewhere, here it is a refusal or something out of reach.
       const exitCode = EXIT_OF[code] === EXIT.unreachable ? EXIT.unreachable : EXIT.refused;
-      return { code, exitCode, message: sentence(state.why), hint: `See what the target serves: kvdeploy status ${flags}` };
+      return { code, exitCode, message: sentence(why), hint: `See what the target serves: kvdeploy status ${flags}` };
     }
-    case 'reverted':
-      return {
-        code: state.abort === null ? 'REVERTED' : 'ABORTED',
-        message: `${sentence(state.why)} Traffic is back on ${shortGuid(plan.stable?.guid ?? '')}; the known-good build is unchanged.`,
-        hint: `See what happened: kvdeploy history ${flags}`,
-      };
+    case 'reverted': {
+      const message = `${sentence(why)} Traffic is back on ${shortGuid(plan.stable?.guid ?? '')}; the known-good build is unchanged.`;
+      return { code: abort === null ? 'REVERTED' : 'ABORTED', message, hint: `See what happened: ${history}` };
+    }
     case 'rescued':
-      return {
-        code: 'ABORTED',
-        message: `The rollout ended with a break-glass rescue: ${state.why}.`,
-        hint: `kvdeploy history ${flags}`,
-      };
+      return { code: 'ABORTED', message: `The rollout ended with a break-glass rescue: ${why}.`, hint: history };
     case 'stuck':
     case 'checking':
     case 'shifting':
@@ -82,13 +78,7 @@ function overOutcome(state: State, opened: Opened): Outcome {
     case 'baking':
     case 'pointing':
     case 'reverting':
-      return {
-        code: codeOf(state, 'STUCK'),
-        exitCode: EXIT.stuck,
-        message: sentence(state.why),
-        hint: breakGlassCommand(opened),
-        next: [breakGlassCommand(opened)],
-      };
+      return { code: codeOf(state, 'STUCK'), exitCode: EXIT.stuck, message: sentence(why), hint: rescue, next: [rescue] };
   }
 }
 
@@ -96,41 +86,32 @@ function codeOf(state: State, otherwise: Code): Code {
   return state.code !== null && state.code in EXIT_OF ? (state.code as Code) : otherwise;
 }
 
-function doneMessage(state: State): string {
-  const { plan } = state;
+function doneMessage(plan: Plan): string {
   const name = `${shortGuid(plan.candidate.guid)} (${plan.candidate.version})`;
   switch (plan.kind) {
     case 'promote':
       return `${name} serves ${plan.scope.environment} and is the known-good build now.`;
     case 'adopt':
-      return `${name} was taken over: it is the known-good build of ${plan.scope.environment} now.`;
+      return `${name} was adopted: it is the known-good build of ${plan.scope.environment} now.`;
     case 'rollback':
       return `Back on ${name}.${plan.stable === null ? '' : ` ${shortGuid(plan.stable.guid)} is marked bad.`}`;
   }
 }
 
-function undoTo(state: State): string {
-  return state.plan.stable === null ? '' : ` --to ${state.plan.stable.guid}`;
-}
-
 function leftOutcome(state: State, why: 'interrupted' | 'max-wait' | 'until', opened: Opened): Outcome {
   const { flags } = opened;
   const percent = state.plan.steps[state.step]?.percent ?? 0;
+  const at = `${state.phase} at ${percent} %`;
   const unwatched = 'No one is watching the gates now.';
   const next = [`kvdeploy resume ${flags}`, `kvdeploy abort ${flags}`];
-  const hint = `Carry on: ${next[0]}   or roll back: ${next[1]}`;
+  const hint = `Continue: ${next[0]}   or roll back: ${next[1]}`;
   switch (why) {
     case 'until':
       return { code: null, message: `Stopped before ${percent} %, as asked. ${unwatched}`, next };
     case 'max-wait':
-      return {
-        code: 'STILL_BAKING',
-        message: `Still ${state.phase} at ${percent} %: --max-wait ran out. ${unwatched}`,
-        hint,
-        next,
-      };
+      return { code: 'STILL_BAKING', message: `Still ${at}: --max-wait ran out. ${unwatched}`, hint, next };
     case 'interrupted':
-      return { code: 'INTERRUPTED', message: `Interrupted while ${state.phase} at ${percent} %. ${unwatched}`, hint, next };
+      return { code: 'INTERRUPTED', message: `Interrupted while ${at}. ${unwatched}`, hint, next };
   }
 }
 
@@ -141,12 +122,10 @@ function sentence(text: string): string {
 
 /** The earlier builds that a rollback can go to, each as the exact command. */
 export function earlierCommands(opened: Opened, except: string): readonly string[] {
-  return rollbackTargets(opened.history)
-    .filter((known) => known.build.guid !== except)
-    .map(
-      (known) =>
-        `kvdeploy rollback ${opened.flags} --to ${known.build.guid}   # ${known.build.version}, known-good since ${known.since}`,
-    );
+  const others = rollbackTargets(opened.history).filter(({ build }) => build.guid !== except);
+  return others.map(({ build, since }) => {
+    return `kvdeploy rollback ${opened.flags} --to ${build.guid}   # ${build.version}, known-good since ${since}`;
+  });
 }
 
 /** The rollback path that needs nothing else: node, and the program that lies with the pointer. */

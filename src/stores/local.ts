@@ -162,16 +162,15 @@ class LocalStore implements Store {
   }
 
   async scopes(): Promise<readonly Scope[]> {
-    return this.#try('UNREACHABLE', `cannot list the scopes below ${this.#root.dir}`, () =>
-      this.#names([]).flatMap((tenant) =>
-        this.#names([tenant]).flatMap((environment) =>
-          this.#names([tenant, environment]).flatMap((service) => {
-            const scope = { tenant, environment, service };
-            return this.#newest(scope) === undefined ? [] : [scope];
-          }),
-        ),
-      ),
-    );
+    return this.#try('UNREACHABLE', `cannot list the scopes below ${this.#root.dir}`, () => {
+      const environments = this.#names([]).flatMap((tenant) =>
+        this.#names([tenant]).map((environment) => ({ tenant, environment })),
+      );
+      const scopes = environments.flatMap((one) => {
+        return this.#names([one.tenant, one.environment]).map((service) => ({ ...one, service }));
+      });
+      return scopes.filter((scope) => this.#newest(scope) !== undefined);
+    });
   }
 
   /** Directories with a scope's name below these; files (the rescue program) and other names are not scopes. */

@@ -30,8 +30,8 @@ export function ledgerNames(scope: Scope): string[] {
   for (const name of names) {
     const problem = nameProblem(name);
     if (problem === undefined) continue;
-    const hint = 'Name the tenant, environment and service as the release manifests do.';
-    throw new KvdeployError('SCOPE_UNCLEAR', { message: `${JSON.stringify(name)} is no usable name: ${problem}`, hint });
+    const hint = 'Give the tenant, environment and service as the release manifests do.';
+    throw new KvdeployError('SCOPE_UNCLEAR', { message: `${JSON.stringify(name)} is not a usable name: ${problem}`, hint });
   }
   return [...names, 'ledger'];
 }
@@ -120,7 +120,7 @@ export function loadLedger(io: Io, root: StateRoot, scope: Scope, earlier: Loade
     return { number, file, bytes };
   });
   const read = readSegments(segments, from);
-  if ('why' in read) throw read.newer === undefined ? damaged(scope, read) : newer(scope, read);
+  if ('why' in read) throw unreadable(scope, read);
   return { ...read, newest: segments.at(-1), listed };
 }
 
@@ -140,15 +140,15 @@ function toRead(io: Io, dir: string, { settled, listed }: Loaded) {
   return { from, numbers: numbers.slice(from.segments), listed: { inode: ino, changedAtMs: mtimeMs, atMs } };
 }
 
-function newer(scope: Scope, { file, line, why }: Damage): KvdeployError {
-  const message = `nothing is read from the ledger of ${scopeText(scope)}: ${file}:${line}: ${why}`;
-  const hint = 'Update kvdeploy here, then run the same command again; kvdeploy rollback --break-glass needs no ledger.';
-  return new KvdeployError('LEDGER_NEWER', { message, hint, places: [{ file, line, note: why }] });
-}
-
-function damaged(scope: Scope, { file, line, why }: Damage): KvdeployError {
+function unreadable(scope: Scope, { file, line, why, newer }: Damage): KvdeployError {
+  const rescue = 'kvdeploy rollback --break-glass needs no ledger.';
+  const places = [{ file, line, note: why }];
+  if (newer !== undefined) {
+    const message = `nothing is read from the ledger of ${scopeText(scope)}: ${file}:${line}: ${why}`;
+    const hint = `Update kvdeploy here, then run the same command again; ${rescue}`;
+    return new KvdeployError('LEDGER_NEWER', { message, hint, places });
+  }
   const message = `the ledger of ${scopeText(scope)} is damaged, and nothing is read from it: ${file}:${line}: ${why}`;
-  const hint =
-    'No crash does this. Keep the files as they are, compare them with a backup; kvdeploy rollback --break-glass needs no ledger.';
-  return new KvdeployError('LEDGER_DAMAGED', { message, hint, places: [{ file, line, note: why }] });
+  const hint = `No crash does this. Keep the files as they are, compare them with a backup; ${rescue}`;
+  return new KvdeployError('LEDGER_DAMAGED', { message, hint, places });
 }

@@ -5,10 +5,9 @@
 import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { NotAllowed } from '../../src/base/changes/change.ts';
 import { make } from '../../src/base/changes/make.ts';
-import { pointerDir } from '../../src/base/pointer/pointer.ts';
-import { keepBeating, releaseClaim, takeClaim } from '../../src/engine/claim.ts';
+import { releaseClaim, takeClaim, takeLead } from '../../src/engine/claim.ts';
+import { type Ports, Watch } from '../../src/engine/runner.ts';
 import { openTarget } from '../../src/engine/target.ts';
-import { Watch, type Watched } from '../../src/engine/watch.ts';
 import { nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { SCOPE } from '../stores/entries.ts';
@@ -25,11 +24,10 @@ function say(line: string): void {
 
 /** Shifts until it is not allowed to any more. */
 async function shift(): Promise<void> {
-  await claim();
-  keepBeating(alice);
+  const led = await takeLead(alice, what, { takeOver: false });
   const target = openTarget(JSON.parse(argument), null, nodeIo);
-  const over = { io: nodeIo, store, scope: SCOPE, pointerDirs: [pointerDir(stateDir, SCOPE)] };
-  const { forbidden } = new Watch(over as unknown as Watched);
+  const ports = { io: nodeIo, store, places: { scope: SCOPE, stateDir, copies: [] } } as unknown as Ports;
+  const { forbidden } = new Watch(ports, led);
   say('leads');
   for (let green = 10; ; green = green === 90 ? 10 : green + 10) {
     try {

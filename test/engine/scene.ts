@@ -3,7 +3,7 @@ import { readPointers } from '../../src/base/pointer/pointer.ts';
 import type { Event } from '../../src/core/ledger/events.ts';
 import type { OutputLine } from '../../src/core/output.ts';
 import type { Plan } from '../../src/core/rollout/plan.ts';
-import type { Control } from '../../src/engine/watch.ts';
+import type { Control } from '../../src/engine/runner.ts';
 import { Process } from '../simulator/process.ts';
 import { type Ended, furnish, historyIn, planOf, promote, storeOf } from '../simulator/rollouts.ts';
 import { POINTER_DIR, SCOPE, Simulation } from '../simulator/simulation.ts';

@@ -4,7 +4,7 @@
  *
  *   src/engine/claim.ts       take over: fence the leader, end it, read again, claim
  *   src/stores/local.ts       claim: link the next segment; append: look, write, look again, and only then acknowledge
- *   src/engine/watch.ts       forbidden: hold and claim, looked at after connecting and right before the first byte leaves
+ *   src/engine/runner.ts      forbidden: hold and claim, looked at after connecting and right before the first byte leaves
  *   src/break-glass/rescue.ts set the hold, end the leader, then make the changes
  *
  * Holds:  1  no effect of a runner that was fenced and ended

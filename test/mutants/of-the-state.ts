@@ -1,7 +1,7 @@
 /** Faults of the disk's protocols, and of leading. */
 import { type Mutant, mutant } from './mutant.ts';
 
-const WATCH = 'engine/watch.ts';
+const RUNNER = 'engine/runner.ts';
 const STORE = 'stores/local.ts';
 const DURABLE = 'base/durable/durable-file.ts';
 
@@ -75,9 +75,9 @@ export const OF_LEADING: readonly Mutant[] = [
   mutant(
     'the claim is not looked at before a change',
     'simulator',
-    WATCH,
-    'return store.owns(scope) ? undefined :',
-    'return store.owns(scope) || true ? undefined :',
+    RUNNER,
+    'return store.owns(places.scope) ? undefined :',
+    'return store.owns(places.scope) || true ? undefined :',
   ),
   mutant('a fence is ignored', 'fences', STORE, "if (look(pathOf(dir, segment, 'fenced'), fs) !== undefined) return false;", ''),
   mutant(
@@ -90,7 +90,7 @@ export const OF_LEADING: readonly Mutant[] = [
   mutant(
     'the hold is not looked at before a change',
     'simulator',
-    WATCH,
+    RUNNER,
     'if (hold !== undefined) return `a hold is in force: ${hold.text}`;',
     '',
   ),

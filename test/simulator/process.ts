@@ -1,6 +1,6 @@
 /** One process in the simulation: it can be killed at any call, frozen for a while, and reaches everything through its own Io. */
 import { NotAllowed } from '../../src/base/changes/change.ts';
-import type { Control } from '../../src/engine/watch.ts';
+import type { Control } from '../../src/engine/runner.ts';
 import type { Io } from '../../src/io.ts';
 import { diskOf } from './process-disk.ts';
 import { identityOf, type Simulation } from './simulation.ts';

@@ -205,7 +205,7 @@ async function walk(
   const report = wants.report ?? (() => undefined);
   const places = { scope: SCOPE, stateDir: STATE_DIR, copies: plan.copies, modes: OWNER_ONLY };
   const led = await takeLead({ io, store, scope: SCOPE, actor: 'alice' }, wants.command, { takeOver: wants.takeOver ?? false });
-  const runner = runnerOf({ io, target, control, report, places }, store, led);
+  const runner = runnerOf({ io, store, target, control, report, places }, led);
   try {
     return await run(runner, await wants.begin(runner));
   } finally {

@@ -21,34 +21,23 @@ import { recordStatePlaces } from '../../release/state-dir.ts';
 export async function showPointer(deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'optional' });
   const places = opened.pointerDirs.map((dir) => ({ dir, ...readPointers(dir, deps.io.fs, opened.scope) }));
-  deps.line({
-    type: 'document',
-    name: 'pointer',
-    data: {
-      scope: opened.scope,
-      places: places.map(({ dir, all, damaged, readable }) => ({ dir, readable, generations: all, damaged })),
-    },
-  });
+  const documented = places.map(({ dir, all, damaged, readable }) => ({ dir, readable, generations: all, damaged }));
+  deps.line({ type: 'document', name: 'pointer', data: { scope: opened.scope, places: documented } });
   for (const { dir, all, damaged } of places) {
-    const lines = all.map(
-      (pointer) =>
-        `  ${String(pointer.generation).padStart(4)}  ${pointer.writtenAt}  ${shortGuid(pointer.knownGood.build.guid)}  ${pointer.knownGood.build.version}  ${pointer.why}`,
-    );
+    const lines = all.map(({ generation, writtenAt, knownGood: { build }, why }) => {
+      return `  ${String(generation).padStart(4)}  ${writtenAt}  ${shortGuid(build.guid)}  ${build.version}  ${why}`;
+    });
     const bad = damaged.map((entry) => `  DAMAGED  ${entry.file}: ${entry.why}`);
     deps.print(`${dir}\n${[...lines, ...bad, ...(all.length + bad.length === 0 ? ['  none'] : [])].join('\n')}\n`);
   }
   const newest = places[0]?.newest;
-  if (newest == null)
-    throw new KvdeployError('NO_KNOWN_GOOD', {
-      message: `There is no pointer of ${scopeText(opened.scope)} here.`,
-      hint: `kvdeploy adopt ${opened.flags}`,
-    });
-  deps.print(
-    `restores ${newest.knownGood.build.guid} with\n${newest.knownGood.changes.map((change) => `  ${describe(change)}`).join('\n')}\n`,
-  );
-  return done(`Known-good is ${shortGuid(newest.knownGood.build.guid)} (${newest.knownGood.build.version}).`, [
-    breakGlassCommand(opened),
-  ]);
+  if (newest == null) {
+    const message = `There is no pointer of ${scopeText(opened.scope)} here.`;
+    throw new KvdeployError('NO_KNOWN_GOOD', { message, hint: `kvdeploy adopt ${opened.flags}` });
+  }
+  const { build, changes } = newest.knownGood;
+  deps.print(`restores ${build.guid} with\n${changes.map((change) => `  ${describe(change)}`).join('\n')}\n`);
+  return done(`Known-good is ${shortGuid(build.guid)} (${build.version}).`, [breakGlassCommand(opened)]);
 }
 
 /** Renders the rollback path again for the current target and compares; with `renew` writes it again. */
@@ -63,17 +52,14 @@ export async function verifyPointer(options: { readonly renew?: boolean }, deps:
     return done(`Every copy verifies and restores ${shortGuid(fresh.knownGood.build.guid)} on the current target.`);
   if (options.renew !== true) {
     const code = problems.some((problem) => problem.damaged) ? 'POINTER_DAMAGED' : 'POINTER_STALE';
-    throw new KvdeployError(code, {
-      message: problems.map(({ dir, why }) => `${dir}: ${why}`).join('; '),
-      hint: `Rewrite it: kvdeploy pointer verify --renew ${opened.flags}`,
-    });
+    const message = problems.map(({ dir, why }) => `${dir}: ${why}`).join('; ');
+    throw new KvdeployError(code, { message, hint: `Rewrite it: kvdeploy pointer verify --renew ${opened.flags}` });
   }
   assertNoHold(opened, deps);
-  if (openRollout(opened.history) !== null)
-    throw new KvdeployError('BUSY', {
-      message: 'A rollout is open; the pointer was rendered for it.',
-      hint: `kvdeploy status ${opened.flags}`,
-    });
+  if (openRollout(opened.history) !== null) {
+    const message = 'A rollout is open; the pointer was rendered for it.';
+    throw new KvdeployError('BUSY', { message, hint: `kvdeploy status ${opened.flags}` });
+  }
   const { generation, warnings } = publishPointer(idlePlaces(opened, deps), fresh, deps.io);
   for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
   return done(`Written again as generation ${generation}.`, [breakGlassCommand(opened)]);
@@ -105,45 +91,34 @@ export async function importPointer(file: string, options: { readonly confirm?: 
   assertNoHold(opened, deps);
   const settings = promotable(opened);
   const imported = readExport(file, deps);
-  if (!sameScope(imported.scope, opened.scope))
-    throw new KvdeployError('WRONG_SCOPE', {
-      message: `${file} belongs to ${scopeText(imported.scope)}, not ${scopeText(opened.scope)}.`,
-      hint: 'Export the pointer of this scope.',
-    });
-  if (currentKnownGood(opened.history) !== null)
-    throw new KvdeployError('NOTHING_TO_DO', {
-      message: `${scopeText(opened.scope)} has a ledger with a known-good build here already.`,
-      hint: `kvdeploy status ${opened.flags}`,
-    });
+  if (!sameScope(imported.scope, opened.scope)) {
+    const message = `${file} belongs to ${scopeText(imported.scope)}, not ${scopeText(opened.scope)}.`;
+    throw new KvdeployError('WRONG_SCOPE', { message, hint: 'Export the pointer of this scope.' });
+  }
+  if (currentKnownGood(opened.history) !== null) {
+    const message = `${scopeText(opened.scope)} has a ledger with a known-good build here already.`;
+    throw new KvdeployError('NOTHING_TO_DO', { message, hint: `kvdeploy status ${opened.flags}` });
+  }
   const target = targetOf(opened, deps);
   const reading = await target.read();
   const { build } = imported;
   const absent = presenceProblem(opened.scope, build.guid, await target.ask(build.ref, reading), 'Import where the build runs.');
   if (absent !== undefined) throw refusalError(absent);
-  if (!(await target.identify()).includes(opened.scope.environment))
-    throw new KvdeployError('WRONG_TARGET', {
-      message: `The target does not say that it is ${opened.scope.environment}.`,
-      hint: 'Check the router settings.',
-    });
-  await confirm(
-    opened,
-    `Take ${shortGuid(build.guid)} (${build.version}) as the known-good build of ${scopeText(opened.scope)}`,
-    options,
-    deps,
-  );
+  if (!(await target.identify()).includes(opened.scope.environment)) {
+    const message = `The target does not report that it is ${opened.scope.environment}.`;
+    throw new KvdeployError('WRONG_TARGET', { message, hint: 'Check the router settings.' });
+  }
+  const question = `Take ${shortGuid(build.guid)} (${build.version}) as the known-good build of ${scopeText(opened.scope)}`;
+  await confirm(opened, question, options, deps);
   recordStatePlaces([opened.stateDir, ...settings.copies], deps);
   const event: Event = { type: 'imported', atMs: deps.io.now(), build, since: imported.since, bad: imported.bad, file };
-  const { generation, warnings } = await recordEvent(
-    opened,
-    { command: 'pointer import', event, takeOver: false },
-    deps,
-    (history, ledgerHead) => {
-      const [knownGood] = history.knownGood;
-      if (knownGood === undefined) throw new Error('an imported build is known-good');
-      const draft = renderIdle(opened, { target, reading, history, knownGood, ledgerHead, why: 'imported' }, deps);
-      return publishPointer(idlePlaces(opened, deps), draft, deps.io);
-    },
-  );
+  const what = { command: 'pointer import', event, takeOver: false };
+  const { generation, warnings } = await recordEvent(opened, what, deps, (history, ledgerHead) => {
+    const [knownGood] = history.knownGood;
+    if (knownGood === undefined) throw new Error('an imported build is known-good');
+    const draft = renderIdle(opened, { target, reading, history, knownGood, ledgerHead, why: 'imported' }, deps);
+    return publishPointer(idlePlaces(opened, deps), draft, deps.io);
+  });
   for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
   return done(`${shortGuid(build.guid)} is the known-good build here now, pointer generation ${generation}.`);
 }

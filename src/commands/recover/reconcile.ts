@@ -27,73 +27,37 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
   const hold = readHold(opened.pointerDirs, deps.io.fs);
   const { rescues, damaged } = unreviewedRescues(opened, deps);
   if (hold === undefined && rescues.length === 0) {
-    throw new KvdeployError('NOTHING_TO_DO', {
-      message: `No hold is in force in ${scopeText(opened.scope)}, and every rescue was reviewed.`,
-      hint: `kvdeploy status ${opened.flags}`,
-    });
+    const message = `No hold is in force in ${scopeText(opened.scope)}, and every rescue was reviewed.`;
+    throw new KvdeployError('NOTHING_TO_DO', { message, hint: `kvdeploy status ${opened.flags}` });
   }
   const target = shownTarget(opened, deps, openRollout(opened.history) === null ? 'config' : 'ledger');
   const reading = await target.read();
   const serving = await servingNow(target, reading);
   const bad = builtBad(opened, serving, rescues);
   const records = rescues.map((rescue) => ({ id: idOf(rescue), text: recordText(rescue) }));
+  const note = (level: 'info' | 'warning', message: string) => deps.line({ type: 'note', level, message });
   for (const message of [...(hold === undefined ? [] : [hold.text]), ...records.map((record) => record.text)])
-    deps.line({ type: 'note', level: 'info', message });
-  for (const { file, line, why } of damaged)
-    deps.line({ type: 'note', level: 'warning', message: `${file}:${line} of the rescue's record: ${why}` });
-  deps.line({
-    type: 'note',
-    level: serving === null ? 'warning' : 'info',
-    message: `serving now: ${splitText(reading.members)}${serving === null ? ', which is not one known build alone' : ` = ${serving}`}`,
-  });
-  if (bad.length > 0) deps.line({ type: 'note', level: 'info', message: `will be marked bad: ${bad.map(shortGuid).join(', ')}` });
+    note('info', message);
+  for (const { file, line, why } of damaged) note('warning', `${file}:${line} of the rescue's record: ${why}`);
+  const which = serving === null ? ', which is not one known build alone' : ` = ${serving}`;
+  note(serving === null ? 'warning' : 'info', `serving now: ${splitText(reading.members)}${which}`);
+  if (bad.length > 0) note('info', `will be marked bad: ${bad.map(shortGuid).join(', ')}`);
   await confirm(opened, `Write the rescue down and lift the hold of ${scopeText(opened.scope)}`, options, deps);
-  const warnings = await writeDown(
-    opened,
-    { reading, serving, bad, records, reason: options.reason ?? 'reviewed' },
-    target,
-    deps,
-  );
-  for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
-  return done(
-    `The rescue is in the ledger and the hold is lifted.${serving === null ? ' Traffic is not on one known build: use kvdeploy rollback.' : ''}`,
-    [`kvdeploy status ${opened.flags}`],
-  );
-}
-
-interface Reviewed {
-  readonly reading: Reading;
-  readonly serving: Guid | null;
-  readonly bad: readonly Guid[];
-  readonly records: readonly { readonly id: string; readonly text: string }[];
-  readonly reason: string;
-}
-
-/** Ledger first, then the pointer, then the hold: a crash in between leaves the hold, and reconcile can be run again. */
-async function writeDown(opened: Opened, reviewed: Reviewed, target: Target, deps: Deps): Promise<readonly string[]> {
-  const { reason, serving, bad, records } = reviewed;
-  const event: Event = { type: 'reconciled', atMs: deps.io.now(), reason, serving, bad: [...bad], records: [...records] };
+  const reason = options.reason ?? 'reviewed';
+  const event: Event = { type: 'reconciled', atMs: deps.io.now(), reason, serving, bad: [...bad], records };
+  // Ledger first, then the pointer, then the hold: a crash in between leaves the hold, and reconcile can be run again.
   const what = { command: 'reconcile', event, takeOver: true };
-  return recordEvent(opened, what, deps, (history, ledgerHead) => {
-    const warnings = pointAtServing(opened, { ...reviewed, ledgerHead }, target, deps, history);
+  const warnings = await recordEvent(opened, what, deps, (history, ledgerHead) => {
+    const knownGood = history.knownGood.find((known) => known.build.guid === serving);
+    // A pointer that names what serves, so that ledger and pointer agree again.
+    const seen = knownGood && { target, reading, history, knownGood, ledgerHead, why: 'rolled-back' as const };
+    const published = seen && publishPointer(idlePlaces(opened, deps), renderIdle(opened, seen, deps), deps.io);
     liftHold(opened.pointerDirs, deps.io.fs);
-    return warnings;
+    return published?.warnings ?? [];
   });
-}
-
-/** A pointer generation that names what serves, so that ledger and pointer agree again. */
-function pointAtServing(
-  opened: Opened,
-  reviewed: Reviewed & { readonly ledgerHead: string },
-  target: Target,
-  deps: Deps,
-  history: Opened['history'],
-): readonly string[] {
-  const knownGood = history.knownGood.find((entry) => entry.build.guid === reviewed.serving);
-  if (knownGood === undefined) return [];
-  const { reading, ledgerHead } = reviewed;
-  const draft = renderIdle(opened, { target, reading, history, knownGood, ledgerHead, why: 'rolled-back' }, deps);
-  return publishPointer(idlePlaces(opened, deps), draft, deps.io).warnings;
+  for (const message of warnings) note('warning', message);
+  const unclear = serving === null ? ' Traffic is not on one known build: use kvdeploy rollback.' : '';
+  return done(`The rescue is in the ledger and the hold is lifted.${unclear}`, [`kvdeploy status ${opened.flags}`]);
 }
 
 /** The one build that serves everything, by its own word; null when it is not one alone. */

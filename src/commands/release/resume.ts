@@ -30,10 +30,8 @@ function assertSameTarget(opened: Opened, open: State): void {
   if (today === null || isOver(open)) return;
   const differences = differencesOf(open.plan.router, today);
   if (differences.length === 0) return;
-  throw new KvdeployError('TARGET_CHANGED', {
-    message: `The config names a different target than this rollout uses: ${differences.join('; ')}.`,
-    hint: `Roll back on the old target: kvdeploy abort ${opened.flags}`,
-  });
+  const message = `The config names a different target than this rollout uses: ${differences.join('; ')}.`;
+  throw new KvdeployError('TARGET_CHANGED', { message, hint: `Roll back on the old target: kvdeploy abort ${opened.flags}` });
 }
 
 function differencesOf(planned: Readonly<Record<string, unknown>>, today: Readonly<Record<string, unknown>>): string[] {

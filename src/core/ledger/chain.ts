@@ -101,12 +101,8 @@ interface End {
   readonly lines: number;
 }
 
-/** The segment before: where its chain ended, its number (0 for none) and how many of its bytes were accepted. */
-interface Before {
-  readonly head: Head;
-  readonly number: number;
-  readonly bytes: number;
-}
+/** The segment before: where its chain ended, how many of its bytes were accepted, and its number (0 for none). */
+type Before = Pick<End, 'head' | 'bytes'> & { readonly number: number };
 
 /** How many bytes of `segment` the first line of `next` accepts, and that line. */
 function acceptedOf(segment: Segment, next: Segment): { readonly bytes: number; readonly opening: Entry } | Damage {

@@ -73,28 +73,22 @@ export function parsePlanFile(text: string): PlanFile {
 }
 
 function plainObject(text: string): Readonly<Record<string, unknown>> {
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return z.record(z.string(), z.unknown()).catch({}).parse(JSON.parse(text));
   } catch {
     throw new Error('it is not JSON');
   }
-  return z.record(z.string(), z.unknown()).catch({}).parse(value);
 }
 
-/** What is different now from what a plan was made from, in words; empty when nothing is. A null was not looked at. */
+/** What is different now from what a plan was made from, in words; empty when nothing is. A null was not read. */
 export function whatMoved(
   then: PlanRead,
   now: Omit<PlanRead, 'router'> & { readonly router: PlanRead['router'] | null },
 ): string[] {
-  return [
-    ...movedFiles(then.files, now.files),
-    ...movedLedger(then.ledger, now.ledger),
-    ...(then.pointer.generation === now.pointer.generation
-      ? []
-      : [`the pointer is at generation ${now.pointer.generation ?? 'none'}, and was at ${then.pointer.generation ?? 'none'}`]),
-    ...(now.router === null ? [] : movedMembers(then.router, now.router)),
-  ];
+  const [was, is] = [then.pointer.generation ?? 'none', now.pointer.generation ?? 'none'];
+  const pointer = was === is ? [] : [`the pointer is at generation ${is}, and was at ${was}`];
+  const members = now.router === null ? [] : movedMembers(then.router, now.router);
+  return [...movedFiles(then.files, now.files), ...movedLedger(then.ledger, now.ledger), ...pointer, ...members];
 }
 
 function movedLedger(then: PlanRead['ledger'], now: PlanRead['ledger']): string[] {

@@ -61,21 +61,11 @@ export const CONVERGE_MS_MAX = 30_000;
 
 const VOLATILE = { attempts: 0, waitedMs: 0, watchedMs: 0, missingMs: 0 };
 
+const UNTOUCHED = { step: 0, code: null, again: false, baseline: {}, evidence: null, abort: null, gateFailed: false };
+
 /** The state before anything was done. */
 export function start(plan: Plan): State {
-  return {
-    ...VOLATILE,
-    plan,
-    phase: 'checking',
-    step: 0,
-    why: 'planned',
-    code: null,
-    again: false,
-    baseline: {},
-    evidence: null,
-    abort: null,
-    gateFailed: false,
-  };
+  return { ...VOLATILE, ...UNTOUCHED, plan, phase: 'checking', why: 'planned' };
 }
 
 /** True in the phases after which nothing is left to do. */
