@@ -64,7 +64,7 @@ export class Bake {
       router: routerResults(trouble, crashes !== null),
       limited,
       compared: compared?.gates ?? null,
-      // Gaps count as missing health too, up to what a poll may take: else polls that are always late would hold for ever.
+      // Gaps count as missing health too, up to what a poll may take: else polls that are always late would hold forever.
       patience: {
         missingMs: sinceMs === undefined ? 0 : state.missingMs,
         spentMs: Math.min(sinceMs ?? 0, mostMs),
@@ -73,14 +73,14 @@ export class Bake {
     });
     memory.gates = judged.memories;
     // After a gap (a new process, a pause) and after trouble of the router (a build that crashes and comes back) the bake begins again, and time
-    // in which a source or the router did not answer is not counted. The baseline keeps what happened meanwhile.
-    const anew = sinceMs === undefined || sinceMs > mostMs || (reading !== null && trouble.length > 0);
+    // in which a source or the router did not answer is not counted. The baseline keeps what happened in the meantime.
+    const again = sinceMs === undefined || sinceMs > mostMs || (reading !== null && trouble.length > 0);
     const { verdict, missingMs, gates } = judged;
     return {
       type: 'polled',
       atMs: io.now(),
       verdict,
-      watchedMs: anew ? 0 : state.watchedMs + (judged.blind ? 0 : sinceMs),
+      watchedMs: again ? 0 : state.watchedMs + (judged.blind ? 0 : sinceMs),
       missingMs,
       advance: !control.paused,
       gates: [...gates],
@@ -115,7 +115,7 @@ function memberAt(reading: Reading | undefined, place: string) {
 
 /**
  * What the router says is wrong, and a candidate that went down and came back between two readings: quicker than the poll, and trouble all the
- * same. Not so the stable build: this candidate may be its fix. A location that began anew, or that was not there before, shows nothing.
+ * same. Not so the stable build: this candidate may be its fix. A location that began again, or that was not there before, shows nothing.
  */
 function troubleOf(
   { plan }: State,
@@ -133,7 +133,7 @@ function troubleOf(
 
 /**
  * Crashes of the candidate that are evidence, in words; null without, and where comparing gates judge them. Each crash begins the bake again, and
- * patience with it as soon as the candidate is up: a crash loop would hold for ever.
+ * patience with it as soon as the candidate is up: a crash loop would hold forever.
  */
 function crashesAtStep(
   { plan }: State,

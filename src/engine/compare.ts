@@ -146,7 +146,7 @@ async function poll(
   const { gates, counters, moved } = await counted(comparison, state.plan, before, reading, io, share < 1);
   const atMs = before.aheadMs + io.monotonic();
   const settledMs = isNewStep ? null : before.settledMs;
-  // What was counted across a shift, or while nobody watched, may have had another split: it is evidence of failures, but of no split.
+  // What was counted across a shift, or while no one watched, may have had another split: it is evidence of failures, but of no split.
   const isOfThisSplit = (gate: string) =>
     settledMs !== null && (ownOf(before.movedMs, gate) ?? Number.NEGATIVE_INFINITY) - settings.lagMs >= settledMs;
   const polls = mapEntries(gates, (gate, one) => (isOfThisSplit(gate) ? one : withoutTraffic(one)));

@@ -1,4 +1,4 @@
-/** What comparing gates can see before a rollout: metrics, slices, traffic of the build that serves now. Asks only. */
+/** What comparing gates can see before a rollout: metrics, slices, traffic of the build currently serving. Asks only. */
 import {
   type ComparedGate,
   type Comparison,
@@ -27,7 +27,7 @@ export interface SeenGate {
   readonly silent: string | undefined;
   readonly countable: Countable | undefined;
   /**
-   * Looks again, once something new can be counted: the traffic of the build that serves now, or undefined where there was none. Takes as
+   * Looks again, once something new can be counted: the traffic of the build currently serving, or undefined where there was none. Takes as
    * long as the source lags, and a second at least.
    */
   readonly traffic: () => Promise<Pick<Traffic, 'requestsPerSecond' | 'stableRate'> | undefined>;
@@ -44,7 +44,7 @@ type Builds = Pick<Plan, 'scope' | 'candidate' | 'stable'>;
 /** Two looks so far apart, and as far as the source lags, show how much traffic there is. */
 const APART_MS = 1000;
 
-/** Asks every comparing gate about the build that serves now (`stable`; for an adoption the candidate). Never rejects. */
+/** Asks every comparing gate about the build currently serving (`stable`; for an adoption the candidate). Never rejects. */
 export async function lookAtComparison(
   compared: readonly ComparedGate[],
   limits: EvidenceLimits,
@@ -75,7 +75,7 @@ async function lookAtGate(
   const { source, config } = openSource(asked);
   const silent = silence(first.candidate) ?? source.unproven?.(config, first.candidate);
   if (silent !== undefined) {
-    const why = `Gate ${gate.name} has no data for ${shortGuid(serving.candidate.guid)}, which serves now: ${silent}.`;
+    const why = `Gate ${gate.name} has no data for ${shortGuid(serving.candidate.guid)}, the build currently serving: ${silent}.`;
     return { gate: gate.name, silent: why, countable: undefined, traffic: async () => undefined };
   }
   const metrics = worthJudging(source.metrics(config, first), first.candidate);

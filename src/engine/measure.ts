@@ -42,7 +42,7 @@ export interface Measured {
   readonly measurement: Measurement;
 }
 
-/** What every gate says of the build that serves now. */
+/** What every gate says of the build currently serving. */
 export async function measureStable(plan: Plan, reading: Reading, io: Io): Promise<readonly Measured[]> {
   const build = plan.stable ?? plan.candidate;
   const measure = async (gate: PlannedGate) => ({
@@ -52,12 +52,12 @@ export async function measureStable(plan: Plan, reading: Reading, io: Io): Promi
   return Promise.all(plan.gates.map(measure));
 }
 
-/** Why a gate could not judge even the build that serves now, or undefined when each has data for it. */
+/** Why a gate could not judge even the build currently serving, or undefined when each has data for it. */
 export function silentGate(plan: Plan, measured: readonly Measured[]): string | undefined {
   const build = plan.stable ?? plan.candidate;
   for (const { gate, measurement } of measured) {
     if ('missing' in measurement)
-      return `Gate ${gate} has no data for ${shortGuid(build.guid)}, which serves now: ${measurement.missing}.`;
+      return `Gate ${gate} has no data for ${shortGuid(build.guid)}, the build currently serving: ${measurement.missing}.`;
   }
   return undefined;
 }

@@ -69,7 +69,7 @@ export class Watch {
   }
 
   /** Why nothing may be changed now, or undefined. Synchronous, for `make` to ask right before the first byte leaves. */
-  forbidden = (): string | undefined => {
+  readonly forbidden = (): string | undefined => {
     const { io, store, places } = this.#ports;
     const hold = readHold(this.#pointerDirs, io.fs);
     if (hold !== undefined) return `a hold is in force: ${hold.text}`;

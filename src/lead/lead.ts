@@ -108,7 +108,7 @@ function assertSame(history: History, judgedOn: History, scope: Scope): void {
 export async function assertNothingBegan(opened: Opened, deps: Deps): Promise<void> {
   const history = fold((await opened.store.read(opened.scope)).entries);
   const open = openRollout(history);
-  if (open !== null) return refuseBeside(opened, open, deps);
+  if (open !== null) return refuseWhileOpen(opened, open, deps);
   assertSame(history, opened.history, opened.scope);
 }
 
@@ -121,7 +121,7 @@ function unfinished(scope: Scope, open: State): KvdeployError {
 }
 
 /** Refuses to begin while another rollout is open: BUSY while someone leads it, UNFINISHED when no one does. */
-export async function refuseBeside(opened: Opened, open: State, deps: Deps): Promise<never> {
+export async function refuseWhileOpen(opened: Opened, open: State, deps: Deps): Promise<never> {
   await assertNoOneLeads({ io: deps.io, store: opened.store, scope: opened.scope });
   throw unfinished(opened.scope, open);
 }

@@ -11,7 +11,7 @@ import { fileFacts } from '../../engine/facts.ts';
 import type { Target } from '../../engine/target.ts';
 import { Wishes } from '../../lead/control.ts';
 import { assertNoHold } from '../../lead/held.ts';
-import { beginNew, lead, refuseBeside } from '../../lead/lead.ts';
+import { beginNew, lead, refuseWhileOpen } from '../../lead/lead.ts';
 import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
 import { judgeBuild, judgeByWriting, mustPass } from '../../release/gatekeeper.ts';
@@ -30,7 +30,7 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   const opened = await openScope(deps, { config: 'needed' });
   assertNoHold(opened, deps);
   const open = openRollout(opened.history);
-  if (open !== null) return refuseBeside(opened, open, deps);
+  if (open !== null) return refuseWhileOpen(opened, open, deps);
   const settings = promotable(opened);
   const target = shownTarget(opened, deps);
   const serving = await servingBuild(opened, target);

@@ -70,7 +70,7 @@ export const eventSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('claimed'), atMs, claim: claimSchema }),
   z.strictObject({ type: z.literal('released'), atMs }),
   z.strictObject({ type: z.literal('planned'), atMs, plan: planSchema }),
-  /** Every check passed and the way back is durable as this pointer generation. */
+  /** Every check passed and the rollback path is durable as this pointer generation. */
   z.strictObject({ type: z.literal('prepared'), atMs, generation: z.int().nullable() }),
   z.strictObject({ type: z.literal('refused'), atMs, code: z.string(), message: z.string(), hint: z.string() }),
   z.strictObject({ type: z.literal('shifted'), atMs, split: z.array(shareSchema), certainty: certaintySchema }),
@@ -92,12 +92,12 @@ export const eventSchema = z.discriminatedUnion('type', [
     /** True when the evidence must be kept although nothing else changed. */
     checkpoint: z.boolean().optional(),
   }),
-  /** Somebody else moved the traffic. */
+  /** Someone else moved the traffic. */
   z.strictObject({ type: z.literal('drifted'), atMs, why: z.string(), split: z.array(shareSchema) }),
   z.strictObject({ type: z.literal('pointed'), atMs, generation: z.int(), warnings: z.array(z.string()) }),
   z.strictObject({ type: z.literal('point-failed'), atMs, why: z.string(), attempt: z.int() }),
   z.strictObject({ type: z.literal('abort-requested'), atMs, actor: z.string(), reason: z.string() }),
-  /** The runner left while traffic may be split; nobody watches until `resume`. */
+  /** The runner left while traffic may be split; no one watches until `resume`. */
   z.strictObject({ type: z.literal('left'), atMs, why: z.enum(['interrupted', 'max-wait', 'until']) }),
   /** A known-good build brought over from another machine's pointer. */
   z.strictObject({

@@ -7,7 +7,7 @@ import { type Event, eventSchema, storedEvent } from './events.ts';
 /**
  * The version of what this program writes, said by each claim for the segment that it opens; a claim that says none is of version 1.
  * Reading is strict, so whoever adds a field or an event adds it here as optional and raises this number: a program that does not
- * know it then says so, and not that the ledger is damaged. `formatVersion` keeps its place and meaning for ever.
+ * know it then says so, and not that the ledger is damaged. `formatVersion` keeps its place and meaning forever.
  */
 export const FORMAT_VERSION = 3;
 

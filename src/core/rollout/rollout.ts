@@ -208,7 +208,7 @@ function advance(state: State): State {
 }
 
 /**
- * Between two steps, for however long: whoever comes next bakes the one before again, judged by all that was counted meanwhile.
+ * Between two steps, for however long: whoever comes next bakes the one before again, judged by all that was counted in the meantime.
  * Where a shift may have been begun already, that step's split is set again first.
  */
 function bakesAgain(state: State, phase: 'baking' | 'shifting'): State {
