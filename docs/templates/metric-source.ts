@@ -1,6 +1,6 @@
 /** The toy source: counts that a program writes into a JSON file. Copy it to src/metrics/<kind>.ts. Must not turn missing data into a zero. */
 import * as z from 'zod';
-import type { ArmReading } from '../core/gates/counting/counters.ts';
+import type { ArmCounters } from '../core/gates/counting/counters.ts';
 import { bothBuilds, measurementOf, STATUS_METRICS, statusCounters } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
 
@@ -24,7 +24,7 @@ export const toy: MetricSource<Config> = {
 };
 
 /** One build's raw totals, or the reason why there are none. */
-function armOf({ file }: Config, { place }: Question, io: Parameters<typeof toy.count>[2]): ArmReading {
+function armOf({ file }: Config, { place }: Question, io: Parameters<typeof toy.count>[2]): ArmCounters {
   try {
     const byStatus = counts.parse(JSON.parse(String(io.fs.readFileSync(file, 'utf8'))))[place];
     if (byStatus === undefined) return { missing: `${file} does not count ${place}` };

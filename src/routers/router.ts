@@ -73,7 +73,7 @@ export interface Router<Config> {
   readonly config: z.ZodObject;
   /** Names of everything it changes; a config with two scopes that share one of them does not load. */
   targets(config: Config): readonly string[];
-  /** Why this router cannot give the candidate exactly `percent`, or undefined if it can. Pure. */
+  /** Why this router's granularity does not allow exactly `percent` for the candidate, or undefined if it does. Pure. */
   impossible(config: Config, reading: Reading, percent: number): string | undefined;
   /** The changes after which the live split equals `split`. Pure; sets every member; names secrets, never contains them. */
   changes(config: Config, split: Split, how: Leaving): readonly Change[];

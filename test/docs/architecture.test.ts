@@ -27,7 +27,9 @@ test('every file and folder that docs/architecture.md names exists', () => {
 
 test('docs/architecture.md lists every room of src', () => {
   const rooms = readdirSync(join(root, 'src')).filter((name) => name !== 'version.ts');
-  const listed = rowsUnder('The rooms').flatMap(([names = '']) => [...names.matchAll(/`src\/([\w.-]+)`/g)].map(([, name]) => name));
+  const listed = rowsUnder('The rooms').flatMap(([names = '']) =>
+    [...names.matchAll(/`src\/([\w.-]+)`/g)].map(([, name]) => name),
+  );
   expect(listed.sort()).toEqual(rooms.sort());
 });
 
@@ -35,10 +37,13 @@ test('docs/architecture.md answers ten questions', () => {
   expect(QUESTIONS).toHaveLength(10);
 });
 
-test.each(QUESTIONS)('"$question" is answered in at most two files, the first of which grep finds', ({ word, files }) => {
-  const { stdout } = spawnSync('grep', ['-rlw', '--include=*.ts', word, 'src'], { cwd: root, encoding: 'utf8' });
-  const found = stdout.split('\n');
-  expect(files.length).toBeGreaterThan(0);
-  expect(files.length).toBeLessThanOrEqual(2);
-  expect(found).toContain(files[0]);
-});
+test.each(QUESTIONS.map((row) => [row.question, row] as const))(
+  'grep finds the file that answers: %s',
+  (_question, { word, files }) => {
+    const { stdout } = spawnSync('grep', ['-rlw', '--include=*.ts', word, 'src'], { cwd: root, encoding: 'utf8' });
+    const found = stdout.split('\n');
+    expect(files.length).toBeGreaterThan(0);
+    expect(files.length).toBeLessThanOrEqual(2);
+    expect(found).toContain(files[0]);
+  },
+);

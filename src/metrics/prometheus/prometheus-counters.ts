@@ -97,6 +97,7 @@ function addSeries({ statuses, counters }: Tally, part: 'requests' | 'errors' | 
   counters.set(counter, bySlice.set(slice, (bySlice.get(slice) ?? 0) + value));
 }
 
+/** A whole number. NaN, Inf and fractions are faults, and a fault is missing data: the gate holds. */
 function countOf(text: string, query: string): number {
   const count = Number(text);
   if (/^[0-9.eE+]+$/.test(text) && Number.isSafeInteger(count)) return count;

@@ -79,6 +79,7 @@ export const haproxy: Router<HaproxyConfig> = {
   idleTimeoutMs: 10_000,
 };
 
+/** The granularity of weights: whole numbers up to 256, one of which is within 1 % of the share that was asked for. */
 function impossible(_config: HaproxyConfig, reading: Reading, percent: number): string | undefined {
   if (reading.unusable !== undefined) return reading.unusable;
   if (percent === 0 || percent === 100) return undefined;
