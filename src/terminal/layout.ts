@@ -2,8 +2,11 @@
 import { wrapAnsi } from 'fast-wrap-ansi';
 import stringWidth from 'string-width';
 
-/** Beyond it what stands in front of two blanks is no label but a sentence. */
-const LONGEST_LABEL = 24;
+/** What stands in front of two blanks is no label, but a sentence, where it is longer. */
+const LONGEST_LABEL = 22;
+
+/** In a text for people: one with flags, or at the end. */
+const COMMAND = /(?:^|\s)--[a-z]|\bkvdeploy [a-z]+$/;
 
 /** How wide a stream is; undefined where it is no terminal, since what reads a pipe wants whole lines. */
 export function columnsOf(stream: NodeJS.WritableStream): number | undefined {
@@ -25,7 +28,12 @@ export function clip(line: string, columns: number): string {
 
 /** The text in lines of at most `columns`, broken between words, and inside only those that are longer than a line. */
 export function wrap(text: string, columns: number): readonly string[] {
-  return stringWidth(text) <= columns ? [text] : wrapAnsi(text, Math.max(1, columns), { hard: true }).split('\n');
+  return stringWidth(text) <= columns ? [text] : broken(text, Math.max(1, columns), true);
+}
+
+/** Broken between words; a number and its `%` are one. */
+function broken(text: string, columns: number, hard: boolean): readonly string[] {
+  return wrapAnsi(text.replaceAll(' %', '\u00a0%'), columns, { hard }).replaceAll('\u00a0%', ' %').split('\n');
 }
 
 /**
@@ -34,22 +42,22 @@ export function wrap(text: string, columns: number): readonly string[] {
  */
 export function hang(label: string, text: string, columns: number | undefined, indent = stringWidth(label)): string {
   if (columns === undefined || stringWidth(label + text) <= columns) return label + text;
-  return label + wrapAnsi(text, Math.max(20, columns - indent)).replaceAll('\n', `\n${' '.repeat(indent)}`);
+  return label + broken(text, Math.max(20, columns - indent), false).join(`\n${' '.repeat(indent)}`);
 }
 
 /** As `hang`, but whole where the text names a command, which can be pasted from one line only. */
 export function advice(label: string, text: string, columns: number | undefined): string {
-  return hang(label, text, /\bkvdeploy [a-z]/.test(text) ? undefined : columns);
+  return hang(label, text, COMMAND.test(text) ? undefined : columns);
 }
 
-/** Lines of a text for people, each of which goes on below what follows its label: leading blanks, and words before two blanks. */
+/** Lines of a text for people, each of which goes on below what follows its labels: leading blanks, and words before two blanks. */
 export function fitted(text: string, columns: number | undefined): string {
-  const broken = (line: string) => {
-    const label = /^ *(?:\S+(?: \S+)* {2,})?/.exec(line)?.[0] ?? '';
-    const end = label.length <= LONGEST_LABEL ? label.length : line.length - line.trimStart().length;
-    return advice(line.slice(0, end), line.slice(end), columns);
+  const labels = [/^ *(?:\S+(?: \S+)* {2,}){2}/, /^ *\S+(?: \S+)* {2,}/, /^ */];
+  const line = (whole: string) => {
+    const label = labels.flatMap((one) => one.exec(whole) ?? []).find(({ length }) => length <= LONGEST_LABEL) ?? '';
+    return advice(label, whole.slice(label.length), columns);
   };
-  return columns === undefined ? text : text.split('\n').map(broken).join('\n');
+  return columns === undefined ? text : text.split('\n').map(line).join('\n');
 }
 
 /** Blocks of lines next to each other, two blanks apart; the last one needs no width. */

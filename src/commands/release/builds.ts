@@ -9,7 +9,7 @@ import { fileFacts } from '../../engine/facts.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { readOffers } from '../../release/offers.ts';
 import { type Opened, openScope, targetOf } from '../../release/open.ts';
-import { table, widest } from '../../terminal/layout.ts';
+import { table } from '../../terminal/layout.ts';
 
 interface BuildState {
   readonly guid: string;
@@ -89,7 +89,11 @@ async function liveIfKnown(opened: Opened, deps: Deps): Promise<Live | null> {
 function tableOf(states: readonly BuildState[], { columns }: Deps): string {
   const rows = states.map((state) => {
     const live = state.percent !== null && state.percent > 0 ? `live ${state.percent} %` : '';
-    return [shortGuid(state.guid), state.version, `sequence ${state.sequence}`, `at ${state.ref}`, state.state, live, state.why];
+    return [shortGuid(state.guid), state.version, `sequence ${state.sequence}`, `at ${state.ref}`, state.state, live];
   });
-  return table(rows, widest(rows, columns)).join('\n');
+  const lines = table(rows.map((row, index) => [...row, states[index]?.why ?? '']));
+  if (columns === undefined || lines.every((line) => line.length <= columns)) return lines.join('\n');
+  return table(rows)
+    .map((line, index) => `${line}\n${' '.repeat(10)}${states[index]?.why}`.trimEnd())
+    .join('\n');
 }

@@ -9,7 +9,6 @@ import { type Opened, openedScope, scopeOf, targetOf, tryConfig } from '../../..
 import { groupOf, stateDirOf } from '../../../release/state-dir.ts';
 import { localStore } from '../../../stores/local.ts';
 import type { StoredLedger } from '../../../stores/store.ts';
-import { advice, hang } from '../../../terminal/layout.ts';
 import { type DoctorCheck, within } from './check.ts';
 import { fileChecks, machineChecks } from './machine.ts';
 import { rehearsalChecks } from './rehearsal.ts';
@@ -20,9 +19,6 @@ import { buildChecks, clockCheck, gateChecks, routerChecks } from './target.ts';
 const GROUP_MS = 5000;
 
 const REHEARSAL_MS = 12_000;
-
-/** Where what was found begins. */
-const INDENT = 22;
 
 /** The checks of one scope, or of the machine where `scope` is null. */
 interface Section {
@@ -150,8 +146,8 @@ function show({ scope, checks }: Section, deps: Deps): void {
   const where = scope === null ? 'this machine' : scopeText(scope);
   const shown = checks.filter(({ level }) => level !== 'ok' || deps.globals.quiet !== true);
   const lines = shown.flatMap(({ level, name, found, fix }) => [
-    hang(`  ${level.padEnd(4)}  ${name.padEnd(12)}  `, found, deps.columns, INDENT),
-    ...(fix === null ? [] : [advice(`${' '.repeat(INDENT)}try: `, fix, deps.columns)]),
+    `  ${level.padEnd(4)}  ${name.padEnd(12)}  ${found}`,
+    ...(fix === null ? [] : [`${' '.repeat(22)}try: ${fix}`]),
   ]);
   if (lines.length > 0) deps.print([where, ...lines].join('\n'));
   if (deps.globals.json !== true) return;
