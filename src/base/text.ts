@@ -11,7 +11,7 @@ export function safeText(text: string): string {
   return text.replace(UNSAFE, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`);
 }
 
-/** A value as JSON on one line that any reader of JSON reads as ever, but that holds no unsafe character. */
+/** A value as JSON on one line, the same to any reader of JSON, without unsafe characters. */
 export function safeJson(value: unknown): string {
   return JSON.stringify(value).replace(UNSAFE, (char) => char.replace(/[\s\S]/g, escaped));
 }

@@ -1,4 +1,4 @@
-/** Asks a person at a terminal. Must never take silence, a pipe or a missing terminal for a yes. */
+/** Asks a person at a terminal. Must never read silence, a pipe or a missing terminal as a yes. */
 
 export interface Situation {
   readonly stdinTty: boolean;
@@ -13,13 +13,13 @@ export function canAsk({ stdinTty, stderrTty, ci, noInput }: Situation): boolean
   return stdinTty && stderrTty && !ci && !noInput;
 }
 
-/** Anything but an answer (no terminal, Ctrl-C, Ctrl-D, a closed terminal) is a no. */
+/** No terminal, Ctrl-C, Ctrl-D or a closed terminal is a no. */
 async function answer(ask: (signal: AbortSignal) => Promise<boolean>): Promise<boolean> {
-  // The prompts would take a line from a pipe for an answer: `echo y |` is nobody's yes.
+  // The prompts accept a line from a pipe, but `echo y |` is no one's yes.
   if (process.stdin.isTTY !== true || process.stderr.isTTY !== true) return false;
   const ended = new AbortController();
   const stop = () => ended.abort();
-  // The prompts never settle at the end of input, and a program with nothing left to wait for ends as if all were well.
+  // The prompts never settle at the end of input, and a program with nothing left to wait for exits as if it succeeded.
   const listen = (_text: unknown, key: { readonly ctrl?: boolean; readonly name?: string } | undefined) => {
     if (key?.ctrl === true && key.name === 'd') stop();
   };

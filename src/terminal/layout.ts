@@ -8,7 +8,7 @@ const LONGEST_LABEL = 22;
 /** In a text for people: one with flags, or at the end. */
 const COMMAND = /(?:^|\s)--[a-z]|\bkvdeploy [a-z]+$/;
 
-/** How wide a stream is; undefined where it is no terminal, since what reads a pipe wants whole lines. */
+/** How wide a terminal is; undefined for a pipe, whose reader needs whole lines. */
 export function columnsOf(stream: NodeJS.WritableStream): number | undefined {
   const { columns } = stream as Partial<NodeJS.WriteStream>;
   return columns === 0 ? undefined : columns;

@@ -1,4 +1,4 @@
-/** Says each output line in one line of plain words. Pure; must show nobody else's text without making it safe. */
+/** Says each output line in one line of plain words. Pure; must make every text from elsewhere safe. */
 import { safeLine } from '../base/text.ts';
 import type { OutputLine, ResultLine } from '../core/output.ts';
 import { scopeFlags } from '../core/scope.ts';
@@ -45,7 +45,7 @@ const LOUD = new Set(['refused', 'reverting', 'reverted', 'stuck', 'rescued']);
 
 export function phaseText(line: Line<'phase'>, started: Started | undefined, paint: Paint): string {
   const bakeMs = line.phase === 'baking' ? started?.steps[line.step - 1]?.bakeMs : undefined;
-  const end = bakeMs === undefined ? '' : `, at the earliest until ${clockText(Date.parse(line.at) + bakeMs)}`;
+  const end = bakeMs === undefined ? '' : `, until ${clockText(Date.parse(line.at) + bakeMs)} at the earliest`;
   const why = line.why === '' ? '' : `: ${safeLine(line.why)}`;
   const phase = LOUD.has(line.phase) ? paint.bad(line.phase.toUpperCase()) : line.phase;
   return `${scopeName(started)}${stepText(line)}${phase}${end}${why}`;
@@ -55,15 +55,15 @@ export function trafficLineText(line: Line<'traffic'>, started: Started | undefi
   return `${scopeName(started)}traffic ${sharesText(line.traffic.split)} (${line.traffic.certainty})`;
 }
 
-/** A sign of life where nothing was said for long: what is still going on, and how old the last word of it is. */
+/** A sign of life after a long silence: what is still running, and how long nothing changed. */
 export function stillText({ started, phase, lastMs }: Progress, nowMs: number): string {
-  if (phase === undefined) return `${scopeName(started)}still at it`;
+  if (phase === undefined) return `${scopeName(started)}still running`;
   return `${scopeName(started)}${stepText(phase)}still ${phase.phase}; nothing new for ${msText(nowMs - (lastMs ?? nowMs))}`;
 }
 
 const VERDICTS = { pass: 'passes', fail: 'FAILED', hold: 'holds', 'give-up': 'GIVES UP' } as const;
 
-/** What a gate has said already is not said again. */
+/** What it waits for, without the text that a gate has said already. */
 function waitingText({ gates, waitingFor }: Line<'poll'>): string {
   const told = gates.map((gate) => `${gate.gate}: ${gate.why}`).find((text) => waitingFor.startsWith(text));
   const rest = told === undefined ? waitingFor : waitingFor.slice(told.length).replace(/^; /, '');
@@ -102,8 +102,8 @@ function trafficText({ traffic, exitCode, ok, scope }: ResultLine, begun: boolea
     traffic === null || traffic.certainty === 'unknown' ? undefined : `${sharesText(traffic.split)} (${traffic.certainty})`;
   if (UNCHANGED.has(exitCode) && !(begun && exitCode === BUSY)) return now === undefined ? 'unchanged' : `unchanged: ${now}`;
   if (now !== undefined) return now;
-  if (ok) return traffic === null ? undefined : 'not known: the router did not answer';
-  return `not known; ask: kvdeploy status ${scope === null ? '--env E' : scopeFlags(scope)}`;
+  if (ok) return traffic === null ? undefined : 'unknown: the router did not answer';
+  return `unknown; run kvdeploy status ${scope === null ? '--env E' : scopeFlags(scope)}`;
 }
 
 function placeText(place: ResultLine['places'][number]): string {

@@ -157,7 +157,7 @@ const BROKEN: readonly Breakage[] = [
   ['a copy that is gone', () => rmSync(join(site.folder, 'copy'), { recursive: true }), ['FAIL pointer copy 1']],
   ['a rescue program of another version', () => writeFileSync(join(pointerDir(), 'break-glass.mjs'), ''), ['warn pointer']],
   [
-    'a place that the way back does not know',
+    'a place that the rollback path does not know',
     () =>
       edit(
         join(site.checkout, 'kvdeploy.config.yaml'),
@@ -285,12 +285,12 @@ describe('doctor --break-glass', () => {
     expect({ exitCode, bad }).toEqual({ exitCode: 0, bad: [] });
     expect(fingerprint(...everything())).toEqual(before);
     const found = (name: string) => checks.find((check) => check.name === name)?.found;
-    expect(found('way back')).toMatch(new RegExp(`back to ${BLUE.guid}.*ready for the first change \\d+ ms`));
-    expect(found('no network')).toBe('cut off from every network, it comes to the same decision');
+    expect(found('rescue')).toMatch(new RegExp(`back to ${BLUE.guid}.*ready for the first change \\d+ ms`));
+    expect(found('no network')).toBe('without any network, it makes the same decision');
     expect(found('read back')).toContain('REHEARSED, nothing was written');
     // Once from the state, once from the copy.
     expect(checks.map(({ name }) => name)).toEqual(
-      Array(2).fill(['way back', 'no network', 'read back', 'circularity', 'secrets']).flat(),
+      Array(2).fill(['rescue', 'no network', 'read back', 'circularity', 'secrets']).flat(),
     );
   });
 
@@ -313,7 +313,7 @@ describe('doctor --break-glass', () => {
       found: expect.stringMatching(/^BUILD_GONE/),
     });
     for (const name of readdirSync(pointerDir())) if (name.startsWith('ptr.')) writeFileSync(join(pointerDir(), name), '');
-    expect((await rehearse()).bad).toEqual(['FAIL way back']);
+    expect((await rehearse()).bad).toEqual(['FAIL rescue']);
   });
 
   test('the rescue program opens nothing for writing, makes no folder and ends no process, by the word of the kernel', async () => {

@@ -224,7 +224,7 @@ describe('every exit code of the table, from the built program', () => {
       traffic: { split: expect.arrayContaining([{ build: GREEN.guid, place: 'green', percent: 25 }]) },
     });
     await until('the claim to be given back', async () =>
-      (await site.run(['status', ...PRODUCTION])).stdout.includes('leader      nobody') ? true : undefined,
+      (await site.run(['status', ...PRODUCTION])).stdout.includes('leader      none') ? true : undefined,
     );
   });
 });

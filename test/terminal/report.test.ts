@@ -55,7 +55,7 @@ describe('the report for people, in a pipe', () => {
       19:52:04Z acme/production/kv-gateway r-7f3k promote 9f1c2b7e (2026.11.21-3) in place of 41d0a6c3 (2026.11.20-1): 5 % 1m, 100 % 10m; by ana@example.com
       19:52:04Z production/kv-gateway step 1/2 5 % shifting
       19:52:04Z production/kv-gateway traffic 41d0a6c3 (blue) 95 %, 9f1c2b7e (green) 5 % (served)
-      19:52:04Z production/kv-gateway step 1/2 5 % baking, at the earliest until 19:53:04Z
+      19:52:04Z production/kv-gateway step 1/2 5 % baking, until 19:53:04Z at the earliest
       19:52:04Z production/kv-gateway step 1/2 5 % watched 1s of 1m; errors holds: 1 of 40 failed, limit 2 %; waiting for 112 more requests or 41s
       note  hello
       "
@@ -118,8 +118,8 @@ describe('the report for people, in a pipe', () => {
   test.each([
     [2, 'unchanged'],
     [7, 'unchanged'],
-    [1, 'not known; ask: kvdeploy status --env production --tenant acme --service kv-gateway'],
-    [5, 'not known; ask: kvdeploy status --env production --tenant acme --service kv-gateway'],
+    [1, 'unknown; run kvdeploy status --env production --tenant acme --service kv-gateway'],
+    [5, 'unknown; run kvdeploy status --env production --tenant acme --service kv-gateway'],
   ])('a report ends a failure with exit code %i and unknown traffic by saying: %s', (exitCode, text) => {
     const { err } = reported([result({ ok: false, code: 'X', exitCode, traffic: null, next: [] })]);
     expect(err.trimEnd().split('\n').at(-1)).toBe(`  traffic  ${text}`);
@@ -137,7 +137,7 @@ describe('the report for people, in a pipe', () => {
       'whose router is silent',
       [started],
       { split: [], certainty: 'unknown' },
-      'not known; ask: kvdeploy status --env production --tenant acme --service kv-gateway',
+      'unknown; run kvdeploy status --env production --tenant acme --service kv-gateway',
     ],
   ] as const)('a report of a runner %s and ends as busy says what is true now', (_who, before, traffic, text) => {
     const busy = result({ ok: false, code: 'BUSY', exitCode: 6, traffic: { ...traffic, split: [...traffic.split] }, next: [] });

@@ -30,7 +30,7 @@ export function wordsOf(event: Event): string {
     case 'claimed':
       return `${event.claim.command} took the claim (pid ${event.claim.by.pid} on ${event.claim.by.host})${event.claim.from === null ? '' : ` from ${event.claim.from.actor}${event.claim.from.ended ? '' : ', whose process could not be ended'}`}`;
     case 'released':
-      return 'gave the claim back';
+      return 'released the claim';
     case 'planned': {
       const { plan } = event;
       const steps = plan.steps.map((step) => `${step.percent} % for ${msText(step.bakeMs)}`).join(', ');
@@ -39,7 +39,7 @@ export function wordsOf(event: Event): string {
     case 'prepared':
       return event.generation === null
         ? 'every check passed'
-        : `every check passed; the way back is durable as pointer generation ${event.generation}`;
+        : `every check passed; the rollback path is durable as pointer generation ${event.generation}`;
     case 'refused':
       return `refused (${event.code}): ${event.message}`;
     case 'shifted':
@@ -61,7 +61,7 @@ export function wordsOf(event: Event): string {
     case 'abort-requested':
       return `abort asked by ${event.actor}: ${event.reason}`;
     case 'left':
-      return `left (${event.why}): nobody watched from here on`;
+      return `left (${event.why}): no one watched from here on`;
     case 'imported':
       return `imported ${shortGuid(event.build.guid)} (${event.build.version}) as known-good from ${event.file}`;
     case 'reconciled':

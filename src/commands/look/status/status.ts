@@ -75,7 +75,7 @@ function documentOf(opened: Opened, reading: Reading | { readonly why: string },
 
 type StatusDocument = ReturnType<typeof documentOf>;
 
-/** `running` is null where nobody here can say, since it leads from another host. */
+/** `running` is null for a leader on another host: it cannot be seen from here. */
 function leaderOf({ leader }: History, { io }: Deps) {
   if (leader === null) return null;
   const { by, actor, command } = leader.claim;
@@ -132,7 +132,7 @@ function messageOf(document: StatusDocument): string {
   const { rollout, leader } = document;
   if (rollout === null) return 'No rollout yet.';
   const alone = !rollout.over && (leader === null || leader.running === false);
-  return `The last rollout is ${rollout.phase}${alone ? ', and nobody leads it or watches its gates' : ''}.`;
+  return `The last rollout is ${rollout.phase}${alone ? ', and no one leads it or watches its gates' : ''}.`;
 }
 
 function textOf(document: StatusDocument, opened: Opened): string {
@@ -147,7 +147,7 @@ function textOf(document: StatusDocument, opened: Opened): string {
     `  known-good  ${knownGood === null ? 'none' : `${shortGuid(knownGood.guid)}  ${knownGood.version}  since ${knownGood.since}${knownGood.bad ? '  MARKED BAD' : ''}`}`,
     `  rollout     ${rollout === null ? 'none' : `${rollout.id}  ${rollout.kind} of ${shortGuid(rollout.candidate)}  ${rollout.phase} at step ${rollout.step}/${rollout.steps} (${rollout.percent} %): ${safeLine(rollout.why)}`}`,
     ...evidenceLines(rollout?.evidence ?? null),
-    `  leader      ${leader === null ? 'nobody' : `${leader.actor}, pid ${leader.pid} on ${leader.host}, ${leader.command} since ${leader.since}${running}`}`,
+    `  leader      ${leader === null ? 'none' : `${leader.actor}, pid ${leader.pid} on ${leader.host}, ${leader.command} since ${leader.since}${running}`}`,
     `  hold        ${hold === null ? 'none' : hold.text}`,
     ...document.pointers.map(
       (pointer) =>
@@ -174,7 +174,7 @@ function summaryOf({ traffic, trouble, drift, knownGood, rollout, leader, hold }
 }
 
 function splitOf(traffic: Traffic): string {
-  if (traffic.certainty === 'unknown') return 'not known';
+  if (traffic.certainty === 'unknown') return 'unknown';
   const shares = traffic.split.map(
     (share) => `${share.build === null ? `unknown build at ${share.place ?? '?'}` : shortGuid(share.build)} ${share.percent} %`,
   );

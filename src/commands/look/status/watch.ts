@@ -14,12 +14,12 @@ export interface Look {
 
 const EVERY_MS = 1000;
 
-/** Goes on until a signal, or until nobody reads standard output any more. */
+/** Repeats until a signal, or until no one reads standard output any more. */
 export async function watchStatus(opened: Opened, look: () => Promise<Look>, deps: Deps): Promise<Outcome> {
   const ended = new AbortController();
   const end = () => ended.abort();
   const stopListening = deps.onSignal(end);
-  // Whoever closed the pipe shows only when something is written to it.
+  // A closed pipe is noticed only when something is written to it.
   process.stdout.once('error', end).once('close', end);
   const show = showing(opened, deps);
   try {

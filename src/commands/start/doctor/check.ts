@@ -1,4 +1,4 @@
-/** One check of `doctor`: its shape, and how it is kept from waiting for ever. Must not look at anything itself. */
+/** One check of `doctor`: its shape and its time limit. Must not inspect anything itself. */
 import type { Deps } from '../../../release/deps.ts';
 
 /** `warn`: not as it should be, or not known; `FAIL`: an emergency, or the next promotion, would fail on it. */
@@ -7,7 +7,7 @@ export interface DoctorCheck {
   readonly level: 'ok' | 'warn' | 'FAIL';
   /** What was tried, and what came of it. */
   readonly found: string;
-  /** The one thing to do; null where nothing is to be done. */
+  /** The one thing to do; null if there is nothing to do. */
   readonly fix: string | null;
 }
 
@@ -31,9 +31,7 @@ export async function within(
   work: () => Promise<readonly DoctorCheck[]> | readonly DoctorCheck[],
 ): Promise<readonly DoctorCheck[]> {
   const enough = new AbortController();
-  const late = deps.io
-    .sleep(ms, enough.signal)
-    .then(() => [fail(name, `no answer within ${ms} ms`, 'Look why it hangs: nothing can be known about it.')]);
+  const late = deps.io.sleep(ms, enough.signal).then(() => [fail(name, `no answer within ${ms} ms`, 'Find out why it hangs.')]);
   const made = (async () => work())().catch((error: unknown) => [fail(name, textOf(error), hintOf(error))]);
   return Promise.race([made, late]).finally(() => enough.abort());
 }
@@ -43,5 +41,5 @@ function textOf(error: unknown): string {
 }
 
 function hintOf(error: unknown): string {
-  return error instanceof Error && 'hint' in error ? String(error.hint) : 'Mend what the message names.';
+  return error instanceof Error && 'hint' in error ? String(error.hint) : 'Fix what the message names.';
 }

@@ -1,4 +1,4 @@
-/** `doctor`: looks at everything that an emergency would need. Must change nothing, and must report what it cannot reach. */
+/** `doctor`: checks everything that an emergency needs. Must change nothing, and must report what it cannot reach. */
 import type { Scope } from '../../../base/scope.ts';
 import type { LoadedConfig } from '../../../config/settings.ts';
 import { openRollout } from '../../../core/ledger/history.ts';
@@ -53,7 +53,7 @@ function stateOf(config: LoadedConfig | null, deps: Deps): State {
   return { config, stateDir, store: localStore(stateDir, deps.io, groupIfAny(config, deps)) };
 }
 
-/** A group that this machine does not have is a finding of the state's folder, not the end of the examination. */
+/** A group that this machine does not have is a finding of the state's folder; the other checks still run. */
 function groupIfAny(config: LoadedConfig | null, deps: Deps): ReturnType<typeof groupOf> {
   try {
     return groupOf(config, deps.io);
@@ -77,7 +77,7 @@ interface Read {
   readonly checks: readonly DoctorCheck[];
 }
 
-/** A ledger that cannot be read is a finding, and everything else is still looked at. */
+/** A ledger that cannot be read is a finding; everything else is still checked. */
 async function readLedger(scope: Scope, state: State, deps: Deps): Promise<Read> {
   let opened = openedScope(scope, state, NO_LEDGER, deps);
   const checks = await within('ledger', GROUP_MS, deps, async () => {
@@ -109,7 +109,7 @@ async function examined(scope: Scope, state: State, deps: Deps): Promise<readonl
   return [...local, ...pointer, ...router, ...(await asked(seen, opened, deps))];
 }
 
-/** Everything behind the router; nothing where the router did not answer, which is a FAIL of its own. */
+/** Everything behind the router; nothing if the router did not answer, which is a FAIL of its own. */
 async function asked(seen: Seen | null, opened: Opened, deps: Deps): Promise<readonly DoctorCheck[]> {
   if (seen === null) return [];
   const { target, reading } = seen;
@@ -130,14 +130,14 @@ async function rehearsed(scope: Scope, state: State, deps: Deps): Promise<readon
   const { opened } = await readLedger(scope, state, deps);
   const listen = opened.settings?.router?.['listen'];
   const addresses: string[] = typeof listen === 'string' ? [listen] : [];
-  // What the builds' addresses are, only the router knows; a rehearsal does not hang on its answer.
+  // Only the router knows the addresses of the builds; the rehearsal does not depend on its answer.
   await within('router', GROUP_MS, deps, async () => {
     const { members } = await targetNow(opened, deps).read();
     addresses.push(...members.flatMap(({ address }) => address ?? []));
     return [];
   });
   const dirs = await Promise.all(
-    opened.pointerDirs.map((dir) => within('way back', REHEARSAL_MS, deps, () => rehearsalChecks(opened, dir, addresses, deps))),
+    opened.pointerDirs.map((dir) => within('rescue', REHEARSAL_MS, deps, () => rehearsalChecks(opened, dir, addresses, deps))),
   );
   return dirs.flat();
 }
@@ -163,8 +163,8 @@ function outcomeOf(sections: readonly Section[]): Outcome {
   const warned = checks.filter(({ level }) => level === 'warn').length;
   const all = `${checks.length} checks, ${warned} ${warned === 1 ? 'warning' : 'warnings'}`;
   if (checks.length === 0)
-    return { code: 'DOCTOR_FAILED', message: 'There is no service to look at.', hint: 'Name one: --env production' };
+    return { code: 'DOCTOR_FAILED', message: 'There is no service to check.', hint: 'Name one: --env production' };
   if (failed === 0) return done(`${all}, no failure; nothing was changed.`);
-  const message = `${failed} of ${all}: what says FAIL would fail in an emergency, or stop the next promotion. Nothing was changed.`;
-  return { code: 'DOCTOR_FAILED', message, hint: 'Do what stands under each FAIL: it is one thing each.' };
+  const message = `${failed} of ${all}: each FAIL would fail in an emergency, or stop the next promotion. Nothing was changed.`;
+  return { code: 'DOCTOR_FAILED', message, hint: 'Do what is written under each FAIL.' };
 }

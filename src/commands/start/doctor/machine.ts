@@ -8,9 +8,9 @@ import { type DoctorCheck, fail, ok, warn } from './check.ts';
 
 /** Settings that reach into every Node process, and what each does. */
 const REACHING = {
-  NODE_EXTRA_CA_CERTS: 'makes every start slower, and trusts what lies in that file',
+  NODE_EXTRA_CA_CERTS: 'makes every start slower, and trusts the certificates in that file',
   NODE_OPTIONS: 'changes how every Node program runs, the rescue program too',
-  LD_PRELOAD: 'puts other code into every program',
+  LD_PRELOAD: 'loads other code into every program',
 } as const;
 
 export function machineChecks(io: Io): readonly DoctorCheck[] {
@@ -23,8 +23,8 @@ export function machineChecks(io: Io): readonly DoctorCheck[] {
     found.push(
       fail(
         'environment',
-        'NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate checks off for everything',
-        'Unset it; no command that moves traffic starts with it. Name a private CA with NODE_EXTRA_CA_CERTS.',
+        'NODE_TLS_REJECT_UNAUTHORIZED=0 disables all certificate checks',
+        'Unset it: no command that moves traffic starts with it. For a private CA, use NODE_EXTRA_CA_CERTS.',
       ),
     );
   const names = [...Object.keys(REACHING), 'NODE_TLS_REJECT_UNAUTHORIZED'].join(', ');
@@ -37,7 +37,7 @@ export async function fileChecks(
   deps: Deps,
 ): Promise<readonly DoctorCheck[]> {
   if (config === null)
-    return [fail('config', why?.message ?? 'there is none', `${why?.hint ?? ''} Going back works without one.`.trim())];
+    return [fail('config', why?.message ?? 'there is none', `${why?.hint ?? ''} Rollback works without one.`.trim())];
   const services = `${config.services.length} service${config.services.length === 1 ? '' : 's'}`;
   const { manifests, findings } = await loadManifests(config, config.manifestsDir, deps.io);
   const first = findings[0];

@@ -1,4 +1,4 @@
-/** `doctor --break-glass`: the real rescue program, with nothing around it, up to its first write. Must not let it go further. */
+/** `doctor --break-glass`: the real rescue program, with nothing around it, up to its first write. Must stop it there. */
 import { join } from 'node:path';
 import type { Change } from '../../../base/changes/change.ts';
 import { RESCUE_FILE, readPointers } from '../../../base/pointer/pointer.ts';
@@ -23,7 +23,7 @@ export async function rehearsalChecks(
   const { scope } = opened;
   const { newest } = readPointers(dir, deps.io.fs, scope);
   if (newest === null)
-    return [fail('way back', `no pointer in ${dir} verifies`, `kvdeploy pointer verify --renew ${opened.flags}`)];
+    return [fail('rescue', `no pointer in ${dir} verifies`, `kvdeploy pointer verify --renew ${opened.flags}`)];
   const { changes } = newest.knownGood;
   const secrets = secretsOf(changes);
   const [whole, cut] = await Promise.all([
@@ -44,7 +44,7 @@ interface Rehearsed {
   readonly lines: readonly OutputLine[];
 }
 
-/** An empty environment, the root folder, no input, and the program that lies beside the pointer. */
+/** An empty environment, the root folder, no input, and the program next to the pointer. */
 async function run(
   dir: string,
   scope: Scope,
@@ -67,7 +67,7 @@ function lineOf(text: string): OutputLine[] {
   }
 }
 
-/** How a program is run without any network here, or undefined where that is not possible. */
+/** How to run a program without any network here; undefined if that is not possible. */
 async function isolation({ io }: Deps): Promise<readonly string[] | undefined> {
   for (const prefix of [
     ['unshare', '-n'],
@@ -96,14 +96,14 @@ function decisionCheck(dir: string, whole: Rehearsed): DoctorCheck {
   const how = `${join(dir, RESCUE_FILE)} with an empty environment, from /`;
   if (plan === undefined) {
     const { message, hint } = resultOf(whole);
-    return fail('way back', `${how}: ${message}`, hint);
+    return fail('rescue', `${how}: ${message}`, hint);
   }
   const { guid, version } = plan['build'] as { guid: string; version: string };
   const took =
     times === undefined
       ? ''
       : `; decided ${ms(times['decidedAfterMs'])} after its start, ready for the first change ${ms(times['readyAfterMs'])}`;
-  return ok('way back', `${how}: it would go back to ${guid} (${version})${took}`);
+  return ok('rescue', `${how}: it would roll back to ${guid} (${version})${took}`);
 }
 
 function ms(value: unknown): string {
@@ -113,14 +113,10 @@ function ms(value: unknown): string {
 function networkCheck(cut: Rehearsed | undefined): DoctorCheck {
   const name = 'no network';
   if (cut === undefined)
-    return warn(
-      name,
-      'not verified: this user cannot cut a program off from the network (unshare -n)',
-      'Run doctor as root once.',
-    );
-  if (documentOf(cut, 'break-glass') !== undefined) return ok(name, 'cut off from every network, it comes to the same decision');
+    return warn(name, 'not verified: this user cannot run a program without network (unshare -n)', 'Run doctor once as root.');
+  if (documentOf(cut, 'break-glass') !== undefined) return ok(name, 'without any network, it makes the same decision');
   const { message, hint } = resultOf(cut);
-  return fail(name, `cut off from every network, it does not decide: ${message}`, hint);
+  return fail(name, `without any network, it does not decide: ${message}`, hint);
 }
 
 function readBackCheck(whole: Rehearsed, { flags }: Opened): DoctorCheck {
@@ -130,22 +126,22 @@ function readBackCheck(whole: Rehearsed, { flags }: Opened): DoctorCheck {
 }
 
 function circularCheck(circular: readonly string[]): DoctorCheck {
-  if (circular.length === 0) return ok('circularity', 'no change of the way back runs through the service itself');
+  if (circular.length === 0) return ok('circularity', 'no change of the rollback path runs through the service itself');
   return fail(
     'circularity',
-    `the way back runs through the service itself: ${circular.join(', ')}`,
-    'Give the router an address of its own for its changes.',
+    `the rollback path runs through the service itself: ${circular.join(', ')}`,
+    'Give the router a separate address for changes.',
   );
 }
 
 function secretCheck(secrets: readonly string[], { io }: Deps): DoctorCheck {
   const missing = secrets.filter((name) => (io.secret(name) ?? '') === '');
   if (missing.length > 0)
-    return fail('secrets', `not set here: ${missing.join(', ')}`, 'Keep them where whoever comes to the rescue has them.');
+    return fail('secrets', `not set here: ${missing.join(', ')}`, 'Keep them where the person on call has them.');
   return ok('secrets', secrets.length === 0 ? 'the changes need none' : `${secrets.join(', ')}: set`);
 }
 
-// Whether a way back runs through the very thing that it has to bring back. Pure; must take no name for an address.
+// Whether a rollback path runs through the very service that it must restore. Pure; must not treat a name as an address.
 
 /** `127.0.0.1:8080` of a URL or a socket address; undefined for a path on this machine. Loopback has one name. */
 function endpointOf(address: string): string | undefined {

@@ -1,4 +1,4 @@
-/** What `doctor` says about the state of one scope: folder, disk, ledger, leader, hold. Writes only the disk's probe, and removes it. */
+/** What `doctor` says about the state of one scope: folder, disk, ledger, leader, hold, pointers. Writes only a probe, and removes it. */
 import { diskProblem, filesystemOf, stateDirExists } from '../../../base/durable/state-dir.ts';
 import { readHold } from '../../../base/pointer/hold.ts';
 import { readPointers } from '../../../base/pointer/pointer.ts';
@@ -21,25 +21,25 @@ const ELSEWHERE = 'Put the state on a local disk: stateDir in the config, KVDEPL
 export function folderChecks({ scope, stateDir, config }: Opened, deps: Deps): readonly DoctorCheck[] {
   const { fs } = deps.io;
   const modes = modesOf(groupOf(config, deps.io));
-  // Throws where a folder is a link, or somebody else could write it.
+  // Throws where a folder is a link, or another user could write it.
   const exists = stateDirExists(stateDir, [scope.tenant, scope.environment, scope.service, 'pointer'], fs, modes);
   const disk = nearestFolder(stateDir, deps.io);
   const { kind, name } = filesystemOf(disk, fs);
   const problem = diskProblem(disk, fs);
   const open = (fs.statSync(disk).mode & 0o007) !== 0 && exists;
-  const where = exists ? stateDir : `${stateDir} (nothing of this service there yet)`;
+  const where = exists ? stateDir : `${stateDir} (nothing of this service is there yet)`;
   const checks: DoctorCheck[] = [];
   if (kind === 'volatile')
-    checks.push(fail('state disk', `${where} lies on ${name}: a restart takes the way back with it`, ELSEWHERE));
+    checks.push(fail('state disk', `${where} is on ${name}: a restart loses the rollback path`, ELSEWHERE));
   else if (kind === 'unsure')
-    checks.push(warn('state disk', `${where} lies on ${name}, whose promises depend on somebody else`, ELSEWHERE));
-  else checks.push(ok('state disk', `${where} lies on ${name}`));
+    checks.push(warn('state disk', `${where} is on ${name}, whose promises depend on another machine`, ELSEWHERE));
+  else checks.push(ok('state disk', `${where} is on ${name}`));
   checks.push(
     problem === undefined
       ? ok('state keeps', `wrote, linked, flushed and removed a file in ${disk}`)
-      : fail('state keeps', problem, 'Make room, or let this user write there.'),
+      : fail('state keeps', problem, 'Free some space, or let this user write there.'),
   );
-  if (open) checks.push(warn('state modes', `others may look into ${stateDir}`, `chmod o-rwx ${stateDir}`));
+  if (open) checks.push(warn('state modes', `others can read ${stateDir}`, `chmod o-rwx ${stateDir}`));
   return exists ? [...checks, placeCheck(stateDir, deps)] : checks;
 }
 
@@ -58,30 +58,34 @@ function placeCheck(stateDir: string, deps: Deps): DoctorCheck {
 export function ledgerCheck(opened: Opened, took: { readonly ms: number; readonly tornBytes: number }): DoctorCheck {
   const { entries, flags } = opened;
   if (entries.length === 0)
-    return warn('ledger', 'no entry yet: nothing was ever adopted or promoted here', `kvdeploy adopt ${flags}`);
+    return warn('ledger', 'no entries yet: nothing was ever adopted or promoted here', `kvdeploy adopt ${flags}`);
   const found = `the chain of ${entries.length} entries verifies (${(took.ms / 1000).toFixed(2)} s)`;
   if (took.tornBytes === 0) return ok('ledger', found);
   return warn(
     'ledger',
-    `${found}, but for ${took.tornBytes} bytes that a crash left`,
-    'Nothing: the next claim puts them aside.',
+    `${found}, except for ${took.tornBytes} bytes that a crash left`,
+    'Nothing to do: the next claim sets them aside.',
   );
 }
 
-/** Who leads, and whether somebody watches what is open. */
+/** Who leads, and whether someone watches the open rollout. */
 export function leaderCheck({ history, flags }: Opened, deps: Deps): DoctorCheck {
   const open = openRollout(history);
-  const carryOn = `kvdeploy resume ${flags}   or go back: kvdeploy abort ${flags}`;
+  const carryOn = `kvdeploy resume ${flags}   or roll back: kvdeploy abort ${flags}`;
   if (history.leader === null) {
-    if (open === null) return ok('leader', 'nobody leads, and no rollout is open');
-    return warn('leader', `rollout ${open.plan.id} is ${open.phase}, and nobody watches it`, carryOn);
+    if (open === null) return ok('leader', 'no one leads, and no rollout is open');
+    return warn('leader', `rollout ${open.plan.id} is ${open.phase}, and no one watches it`, carryOn);
   }
   const { by, actor, command } = history.leader.claim;
   const who = `${actor}, pid ${by.pid} on ${by.host}, leads since ${history.leader.since} (${command})`;
   if (by.host !== deps.io.self().host)
-    return warn('leader', `${who}; whether it runs cannot be seen from here`, 'Look on that host.');
+    return warn('leader', `${who}; whether it runs cannot be seen from here`, 'Check on that host.');
   if (deps.io.isRunning(by)) return ok('leader', `${who} and is running`);
-  return warn('leader', `${who}, but that process is gone`, open === null ? 'Nothing: the next command takes over.' : carryOn);
+  return warn(
+    'leader',
+    `${who}, but that process is gone`,
+    open === null ? 'Nothing to do: the next command takes over.' : carryOn,
+  );
 }
 
 /** Whether a rescue waits for its review. */
@@ -105,15 +109,13 @@ export function holdCheck(opened: Opened, deps: Deps): DoctorCheck {
   return ok('hold', 'no hold is in force, and no rescue waits for its review');
 }
 
-// What `doctor` says about the known-good pointer and each of its copies. Reads only.
-
 /** The target as far as it answered. */
 export interface Seen {
   readonly target: Target;
   readonly reading: Reading;
 }
 
-/** `seen` null: the way back is not rendered again, and that is said. */
+/** `seen` null: the rollback path is not rendered again, which is a warning. */
 export function pointerChecks(opened: Opened, seen: Seen | null, deps: Deps): readonly DoctorCheck[] {
   const { history, ledgerHead, scope, flags } = opened;
   const knownGood = currentKnownGood(history);
@@ -132,9 +134,9 @@ export function pointerChecks(opened: Opened, seen: Seen | null, deps: Deps): re
     const text = `generation ${newest.generation} in ${dir} verifies, ${age} old, and leads to ${shortGuid(newest.knownGood.build.guid)}`;
     const pointer =
       fresh === null
-        ? warn(name, `${text}; not compared with the target of now: ${uncompared}`, 'Mend that, then run doctor again.')
-        : ok(name, `${text}; rendered again over the target of now, it is the same`);
+        ? warn(name, `${text}; not compared with the current target: ${uncompared}`, 'Fix that, then run doctor again.')
+        : ok(name, `${text}; rendered again for the current target, it is the same`);
     const rescue = rescueProblem(dir, deps.io);
-    return [pointer, rescue === undefined ? ok(name, 'break-glass.mjs lies beside it, as installed') : warn(name, rescue, renew)];
+    return [pointer, rescue === undefined ? ok(name, 'break-glass.mjs is next to it, as installed') : warn(name, rescue, renew)];
   });
 }

@@ -15,7 +15,7 @@ const SKEW_MS = 5000;
 
 const TIMEOUT_MS = 2000;
 
-const CONFIGURE = 'Correct the router settings in the config; its form: kvdeploy schema config';
+const CONFIGURE = 'Correct the router settings in the config. Schema: kvdeploy schema config';
 
 /** What the router says of itself. */
 export async function routerChecks(target: Target, reading: Reading, opened: Opened): Promise<readonly DoctorCheck[]> {
@@ -27,7 +27,7 @@ export async function routerChecks(target: Target, reading: Reading, opened: Ope
     unusable !== undefined
       ? fail('router', unusable, CONFIGURE)
       : wrong.length > 0
-        ? warn('router', `${asked}; ${wrong.join('; ')}`, 'Mend what it names: traffic may not be where it seems.')
+        ? warn('router', `${asked}; ${wrong.join('; ')}`, 'Fix what it names: traffic may not be where it seems.')
         : ok('router', asked),
     targetCheck(await target.identify(), opened),
     members.length >= 2
@@ -39,13 +39,9 @@ export async function routerChecks(target: Target, reading: Reading, opened: Ope
 
 function targetCheck(said: readonly string[], { scope, config }: Opened): DoctorCheck {
   const others = (config?.environments(scope.tenant) ?? []).filter((name) => name !== scope.environment && said.includes(name));
-  if (others.length > 0) return fail('target', `it says that it is ${others.join(' and ')}, not ${scope.environment}`, CONFIGURE);
-  if (said.includes(scope.environment)) return ok('target', `it says itself that it is ${scope.environment}`);
-  return fail(
-    'target',
-    'it does not say which environment it is',
-    `Let the target name ${scope.environment}: see docs/haproxy.md`,
-  );
+  if (others.length > 0) return fail('target', `it reports ${others.join(' and ')}, not ${scope.environment}`, CONFIGURE);
+  if (said.includes(scope.environment)) return ok('target', `it reports ${scope.environment}`);
+  return fail('target', 'it does not report its environment', `Make the target report ${scope.environment}: see docs/haproxy.md`);
 }
 
 function stepCheck(target: Target, reading: Reading, { settings, history }: Opened): DoctorCheck {
@@ -55,7 +51,7 @@ function stepCheck(target: Target, reading: Reading, { settings, history }: Open
   return ok('steps', `the router can give each of ${steps.map(({ percent }) => `${percent} %`).join(', ')}`);
 }
 
-/** What each build says of itself. One that serves must be the one that the ledger knows there. */
+/** What each build reports. One that serves must be the one that the ledger names there. */
 export async function buildChecks(target: Target, reading: Reading, opened: Opened): Promise<readonly DoctorCheck[]> {
   const known = buildsAtPlaces(opened);
   return Promise.all(reading.members.map((member) => buildCheck(member, known.get(member.place), target, reading, opened)));
@@ -73,27 +69,27 @@ async function buildCheck(
   const serves = percent > 0 ? `, which gets ${percent} %` : ', which gets nothing';
   const sick = percent > 0 ? fail : warn;
   if (answer === null || 'unreachable' in answer)
-    return sick(name, `${answer?.unreachable ?? 'no address'}${serves}`, 'Start the build there, or take the place away.');
+    return sick(name, `${answer?.unreachable ?? 'no address'}${serves}`, 'Start the build there, or remove the place.');
   if (answer.environment !== null && answer.environment !== scope.environment)
     return fail(
       name,
-      `it says that it was made for ${answer.environment}${serves}`,
+      `it reports that it was made for ${answer.environment}${serves}`,
       `Start a build made for ${scope.environment} there.`,
     );
   if (answer.guid === null)
     return sick(
       name,
-      `it does not say a GUID (${answer.said})${serves}`,
-      'Let the build answer as identity: in the config says.',
+      `it does not report a GUID (${answer.said})${serves}`,
+      'Make the build answer as identity: in the config describes.',
     );
   const other = expected !== undefined && expected !== answer.guid;
   if (other && percent > 0)
     return fail(
       name,
-      `${answer.guid} answers there, and the ledger knows ${shortGuid(expected)}${serves}`,
+      `${answer.guid} answers there, but the ledger names ${shortGuid(expected)}${serves}`,
       'Start the right build there.',
     );
-  return ok(name, `${shortGuid(answer.guid)} answers for itself${serves}${other ? ' and is new there' : ''}`);
+  return ok(name, `${shortGuid(answer.guid)} answers${serves}${other ? ' and is new there' : ''}`);
 }
 
 /** Whether each gate has data for the build that is known-good. */
@@ -101,7 +97,7 @@ export async function gateChecks(reading: Reading, opened: Opened, deps: Deps): 
   const { settings, history, scope } = opened;
   const planned = history.rollout?.plan;
   const compared = settings?.compared ?? planned?.comparison?.gates ?? [];
-  // What compares has no limit of its own here: only whether it has data.
+  // A gate that compares has no limit here: only whether it has data counts.
   const gates = [...(settings?.gates ?? planned?.gates ?? []), ...compared.map((gate) => ({ ...gate, max: 1 }))];
   if (gates.length === 0)
     return [fail('gates', 'there is none, so nothing would judge a build', 'Add one: kvdeploy schema config')];
@@ -113,12 +109,12 @@ export async function gateChecks(reading: Reading, opened: Opened, deps: Deps): 
       const name = `gate ${gate.name}`;
       const now = await measureGate(gate, { scope }, build, reading, deps.io);
       const asked = `${gate.source} asked about ${shortGuid(build.guid)}`;
-      const mend = 'Mend the source or the query: missing data is not health.';
-      if ('missing' in now) return fail(name, `${asked}: no data: ${now.missing}`, mend);
+      const repair = 'Fix the source or the query: missing data is never treated as healthy.';
+      if ('missing' in now) return fail(name, `${asked}: no data: ${now.missing}`, repair);
       const counts = `${asked}: ${now.errors} of ${now.requests} requests failed`;
-      if (now.requests === 0) return fail(name, counts, mend);
+      if (now.requests === 0) return fail(name, counts, repair);
       if (now.errors / now.requests <= gate.max) return ok(name, counts);
-      return warn(name, `${counts}, more than ${fractionText(gate.max)}`, 'Look at the build that serves now.');
+      return warn(name, `${counts}, more than ${fractionText(gate.max)}`, 'Check the build currently serving.');
     }),
   );
 }
@@ -131,9 +127,11 @@ export async function clockCheck(target: Target, reading: Reading, deps: Deps): 
     if (Number.isNaN(date)) continue;
     const offMs = deps.io.now() - date;
     const found = `${Math.abs(Math.round(offMs / 1000))} s ${offMs >= 0 ? 'ahead of' : 'behind'} the Date of ${url}`;
-    return [Math.abs(offMs) <= SKEW_MS ? ok('clock', found) : warn('clock', found, 'Let both machines follow one clock (NTP).')];
+    return [
+      Math.abs(offMs) <= SKEW_MS ? ok('clock', found) : warn('clock', found, 'Synchronize both machines with one clock (NTP).'),
+    ];
   }
-  return [warn('clock', 'nothing that answered says a Date to compare with', 'Let a build send the Date header.')];
+  return [warn('clock', 'no answer has a Date to compare with', 'Make a build send the Date header.')];
 }
 
 async function dateOf(url: string, deps: Deps): Promise<number> {
