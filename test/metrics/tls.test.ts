@@ -84,8 +84,8 @@ describe.each([
   });
 
   it.each([
-    ['a CA that nobody named', 'good', '', 'unable to verify the first certificate (a CA of your own: NODE_EXTRA_CA_CERTS)'],
-    ['nobody but itself', 'self-signed', 'ca', 'self-signed certificate (a CA of your own: NODE_EXTRA_CA_CERTS)'],
+    ['a CA that nobody named', 'good', '', 'unable to verify the first certificate (private CA: set NODE_EXTRA_CA_CERTS)'],
+    ['nobody but itself', 'self-signed', 'ca', 'self-signed certificate (private CA: set NODE_EXTRA_CA_CERTS)'],
     ['another host', 'other-host', 'ca', "Hostname/IP does not match certificate's altnames"],
     ['the past', 'expired', 'ca', 'certificate has expired'],
   ])('a source does not believe a certificate of %s, and says so', async (_whose, name, trusting, why) => {
@@ -98,7 +98,7 @@ describe.each([
     const old = await served('good', { minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' });
     const lax = { NODE_OPTIONS: '--tls-min-v1.0 --tls-cipher-list=DEFAULT@SECLEVEL=0' };
     for (const env of [{}, lax])
-      expect(await asked(kind, old, 'ca', env)).toContain(refused('no TLS of version 1.2 or newer there ('));
+      expect(await asked(kind, old, 'ca', env)).toContain(refused('the server does not support TLS 1.2 or newer ('));
   });
 
   it('a source stays closed to all under NODE_TLS_REJECT_UNAUTHORIZED=0', async () => {

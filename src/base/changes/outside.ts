@@ -123,8 +123,7 @@ const UNTRUSTED = [
 /** OpenSSL's reasons for refusing a connection, with what to do about them. */
 function inWords(error: Error & { readonly code?: string; readonly reason?: string }): Error {
   const { code = '', reason } = error;
-  if (UNTRUSTED.includes(code))
-    return new Error(`${error.message} (for a private CA, set NODE_EXTRA_CA_CERTS)`, { cause: error });
+  if (UNTRUSTED.includes(code)) return new Error(`${error.message} (private CA: set NODE_EXTRA_CA_CERTS)`, { cause: error });
   if (code !== 'EPROTO' && !code.startsWith('ERR_SSL_')) return error;
   return new Error(`the server does not support TLS 1.2 or newer (${reason ?? code})`, { cause: error });
 }

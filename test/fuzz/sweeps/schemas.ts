@@ -35,7 +35,7 @@ const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
   ['labels that have a meaning of their own', said(/le names the bounds of buckets|name another label than status/)],
   ['sources that could not tell errors or builds', said(/say which requests failed|one argument names the build/)],
   ['gates that are only a word, beside a router that counts nothing', said(/counts failures itself/)],
-  ['shares and spans that make no gate', said(/a share above 0%|a chance above 0%|at least 50%|at least 100ms/)],
+  ['shares and spans that make no gate', said(/a share above 0%|a probability above 0%|at least 50%|at least 100ms/)],
   ['addresses that are no address', said(/an address like|no password, no \? and no #/)],
 ];
 
