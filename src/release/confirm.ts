@@ -1,37 +1,42 @@
 /** Asks before anything is changed. Must never take silence, a pipe or CI for a yes. */
+import type { Code } from '../base/codes.ts';
 import { KvdeployError } from '../core/errors.ts';
 import { scopeText } from '../core/scope.ts';
 import type { Deps } from './deps.ts';
 import type { Opened } from './open.ts';
 
+/** What a command wants as confirmation here, and from whom it would come. */
+export function confirmation(
+  { scope, settings }: Opened,
+  given: { readonly confirm?: string | undefined },
+  { globals, canAsk }: Deps,
+): { readonly isProtected: boolean; readonly wants: string; readonly given: 'flag' | 'terminal' | 'no one' } {
+  const isProtected = settings?.protected ?? true;
+  const flag = given.confirm !== undefined || (!isProtected && globals.yes === true);
+  const wants = isProtected ? `--confirm ${scope.environment}` : '--yes';
+  return { isProtected, wants, given: flag ? 'flag' : canAsk ? 'terminal' : 'no one' };
+}
+
 /**
  * A protected environment wants its name, typed at a terminal or given by `--confirm`; another one a yes, or `--yes`.
- * Throws NO_TERMINAL when nobody can be asked, NOT_CONFIRMED when the answer is anything else.
+ * Throws NO_TERMINAL when no one can be asked, NOT_CONFIRMED when the answer is anything else.
  */
-export async function confirm(opened: Opened, what: string, given: { readonly confirm?: string }, deps: Deps): Promise<void> {
+export async function confirm(opened: Opened, what: string, options: { readonly confirm?: string }, deps: Deps): Promise<void> {
   const { environment } = opened.scope;
-  const isProtected = opened.settings?.protected ?? true;
-  if (given.confirm !== undefined) {
-    if (given.confirm === environment) return;
-    throw new KvdeployError('NOT_CONFIRMED', {
-      message: `--confirm ${given.confirm} does not name ${environment}; nothing was changed.`,
-      hint: `Say the name of the environment itself: --confirm ${environment}`,
-    });
+  const { isProtected, wants, given } = confirmation(opened, options, deps);
+  const refuse = (code: Code, message: string, hint: string) => new KvdeployError(code, { message, hint });
+  if (options.confirm !== undefined && options.confirm !== environment) {
+    const message = `--confirm ${options.confirm} does not name ${environment}; nothing was changed.`;
+    throw refuse('NOT_CONFIRMED', message, `Give the name of the environment itself: --confirm ${environment}`);
   }
-  if (!isProtected && deps.globals.yes === true) return;
-  const flag = isProtected ? `--confirm ${environment}` : '--yes';
-  if (!deps.canAsk) {
-    throw new KvdeployError('NO_TERMINAL', {
-      message: `${what} in ${scopeText(opened.scope)} needs a confirmation, and there is no terminal to ask on. Nothing was changed.`,
-      hint: `Say it with ${flag}; text on standard input is never taken for an answer.`,
-    });
+  if (given === 'flag') return;
+  if (given === 'no one') {
+    const message = `${what} in ${scopeText(opened.scope)} needs a confirmation, but there is no terminal to ask on. Nothing was changed.`;
+    throw refuse('NO_TERMINAL', message, `Give it with ${wants}; kvdeploy never reads a confirmation from standard input.`);
   }
   const agreed = isProtected
-    ? await deps.askName(`${what}. Type ${environment} to go on:`, environment)
+    ? await deps.askName(`${what}. Type ${environment} to continue:`, environment)
     : await deps.askYes(`${what}?`);
   if (!agreed)
-    throw new KvdeployError('NOT_CONFIRMED', {
-      message: 'Not confirmed; nothing was changed.',
-      hint: `Run it again when you are sure, or say ${flag}.`,
-    });
+    throw refuse('NOT_CONFIRMED', 'Not confirmed; nothing was changed.', `Run it again when you are sure, or give ${wants}.`);
 }

@@ -1,11 +1,15 @@
 /** Gathers what the hazards of a release are judged on. Must not judge, ask the network, or change anything. */
 import { filesystemOf } from '../base/durable/state-dir.ts';
 import { readPointers } from '../base/pointer/pointer.ts';
+import type { Facts } from '../core/admission/facts.ts';
 import { type Hazard, type Looked, unverified } from '../core/admission/hazard.ts';
 import { hazardsOf } from '../core/admission/hazard-list.ts';
+import type { Refusal } from '../core/errors.ts';
 import { currentKnownGood } from '../core/ledger/history.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import { nearestFolder } from '../engine/facts.ts';
+import type { SeenGate } from '../engine/look-at-gates.ts';
+import type { Measured } from '../engine/measure.ts';
 import { restoringSplit } from '../engine/pointer-writer.ts';
 import type { Target } from '../engine/target.ts';
 import type { Io } from '../io.ts';
@@ -13,20 +17,28 @@ import type { Reading } from '../routers/router.ts';
 import type { Deps } from './deps.ts';
 import type { Opened } from './open.ts';
 
-/** How the release is confirmed: `--confirm`, where it was given already. */
-export interface Confirmation {
-  readonly confirm?: string | undefined;
-}
-
-/** What a release was judged on, as far as its hazards need it. */
-interface Judged extends Pick<Looked, 'checked' | 'plan' | 'otherScopes' | 'unseenLedgers' | 'measured'> {
-  readonly read: Plan['sources'];
+/** What the checks of a release said, and everything that was looked at for them. The plan is null until the build is admitted. */
+export interface JudgedRelease extends Pick<Looked, 'checked' | 'plan' | 'otherScopes' | 'unseenLedgers'> {
+  /** Why it may not begin; undefined when it may. */
+  readonly refusal: Refusal | undefined;
+  readonly facts: Facts;
   readonly target: Target | null;
   readonly reading: Reading | null;
+  /** The config and every manifest, as they were read. */
+  readonly read: Plan['sources'];
+  /** What each gate says of the build currently serving. */
+  readonly measured: readonly Measured[];
+  /** What each comparing gate sees of it. */
+  readonly compared: readonly SeenGate[];
 }
 
 /** Every hazard of this release, from the verdicts and facts that the release was judged on. */
-export function lookAtHazards(judged: Judged, opened: Opened, confirmation: Confirmation, deps: Deps): readonly Hazard[] {
+export function lookAtHazards(
+  judged: JudgedRelease,
+  opened: Opened,
+  { wants, given }: Looked['confirmation'],
+  deps: Deps,
+): readonly Hazard[] {
   const { newest } = readPointers(opened.pointerDirs[0] ?? '', deps.io.fs, opened.scope);
   return hazardsOf({
     ...judged,
@@ -40,7 +52,7 @@ export function lookAtHazards(judged: Judged, opened: Opened, confirmation: Conf
     wayBack: restoring(judged, opened),
     disk: filesystemOf(nearestFolder(opened.stateDir, deps.io), deps.io.fs),
     copies: (opened.settings?.copies ?? []).map((dir) => ({ dir, elsewhere: onAnotherDisk(dir, opened.stateDir, deps.io) })),
-    confirmation: confirmationOf(opened, confirmation, deps),
+    confirmation: { wants, given },
   });
 }
 
@@ -54,7 +66,7 @@ export function warnOfHazards(hazards: readonly Hazard[], deps: Deps): void {
 }
 
 /** The changes that the pointer will hold before the first shift; null where the release did not get as far as a target. */
-function restoring({ target, reading }: Judged, opened: Opened): Looked['wayBack'] {
+function restoring({ target, reading }: JudgedRelease, opened: Opened): Looked['wayBack'] {
   const known = currentKnownGood(opened.history)?.build;
   if (target === null || reading === null || known === undefined) return null;
   return target.changes(restoringSplit(known, reading), 'at-once');
@@ -68,11 +80,4 @@ function onAnotherDisk(copy: string, stateDir: string, io: Io): boolean | null {
   } catch {
     return null;
   }
-}
-
-function confirmationOf(opened: Opened, { confirm }: Confirmation, deps: Deps): Looked['confirmation'] {
-  const isProtected = opened.settings?.protected ?? true;
-  const wants = isProtected ? `--confirm ${opened.scope.environment}` : '--yes';
-  const said = confirm !== undefined || (!isProtected && deps.globals.yes === true);
-  return { wants, given: said ? 'flag' : deps.canAsk ? 'terminal' : 'nobody' };
 }

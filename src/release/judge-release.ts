@@ -1,21 +1,18 @@
 /** What `plan` and `promote` share: from what was typed to a judged build and its plan. Must not change anything. */
 import { admit, promotionChecks } from '../core/admission/admission.ts';
-import { type Check, type Checked, type Facts, ownRows } from '../core/admission/facts.ts';
+import { type Check, type Facts, ownRows } from '../core/admission/facts.ts';
 import { type Hazard, hazardRefusal } from '../core/admission/hazard.ts';
 import type { Refusal } from '../core/errors.ts';
 import { currentKnownGood } from '../core/ledger/history.ts';
 import { promotionPlan } from '../core/rollout/make-plan.ts';
-import type { Plan } from '../core/rollout/plan.ts';
 import { sameScope, scopeText } from '../core/scope.ts';
 import { fileFacts } from '../engine/facts.ts';
-import type { SeenGate } from '../engine/look-at-gates.ts';
-import { type Measured, measureStable, silentGate } from '../engine/measure.ts';
-import type { Target } from '../engine/target.ts';
-import type { Reading } from '../routers/router.ts';
+import { measureStable, silentGate } from '../engine/measure.ts';
 import { otherHistory, type Wanted, wantedGuid } from './chosen-build.ts';
+import { confirmation } from './confirm.ts';
 import type { Deps } from './deps.ts';
 import { type Judged, judgeBuild, showChecked } from './gatekeeper.ts';
-import { type Confirmation, lookAtHazards } from './hazards.ts';
+import { type JudgedRelease, lookAtHazards } from './hazards.ts';
 import { type Offers, readOffers } from './offers.ts';
 import { type Opened, type Promotable, promotable } from './open.ts';
 import { planning, seenSettings } from './plan-parts.ts';
@@ -26,27 +23,6 @@ export interface Release extends JudgedRelease {
   readonly hazards: readonly Hazard[];
 }
 
-/** What the checks said, and everything that was looked at for them. */
-export interface JudgedRelease {
-  readonly checked: readonly Checked[];
-  /** Why it may not begin; undefined when it may. */
-  readonly refusal: Refusal | undefined;
-  readonly facts: Facts;
-  /** Null until the build got as far as having a plan. */
-  readonly plan: Plan | null;
-  readonly target: Target | null;
-  readonly reading: Reading | null;
-  /** Other scopes whose manifests were seen; none is unverified, not passed. */
-  readonly otherScopes: number;
-  readonly unseenLedgers: number;
-  /** The config and every manifest, as they were read. */
-  readonly read: Plan['sources'];
-  /** What each gate says of the build currently serving. */
-  readonly measured: readonly Measured[];
-  /** What each comparing gate sees of it. */
-  readonly compared: readonly SeenGate[];
-}
-
 interface Asked {
   readonly opened: Opened;
   readonly settings: Promotable;
@@ -55,7 +31,12 @@ interface Asked {
 }
 
 /** Judges a release by every check, then by its hazards, of which each must be controlled. Changes nothing. */
-export async function judgeRelease(opened: Opened, wanted: Wanted, deps: Deps, confirmation: Confirmation): Promise<Release> {
+export async function judgeRelease(
+  opened: Opened,
+  wanted: Wanted,
+  deps: Deps,
+  given: { readonly confirm?: string | undefined },
+): Promise<Release> {
   const settings = promotable(opened);
   const offers = await readOffers(opened, deps);
   const guid = await wantedGuid(opened, offers, wanted, deps);
@@ -70,7 +51,7 @@ export async function judgeRelease(opened: Opened, wanted: Wanted, deps: Deps, c
     ...byTarget,
     ...(await judgePlan(byTarget, asked, deps)),
   };
-  const hazards = lookAtHazards(judged, opened, confirmation, deps);
+  const hazards = lookAtHazards(judged, opened, confirmation(opened, given, deps), deps);
   return { ...judged, refusal: judged.refusal ?? hazardRefusal(hazards), hazards };
 }
 

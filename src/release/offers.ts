@@ -29,13 +29,13 @@ export async function readOffers(opened: Opened, deps: Deps): Promise<Offers> {
   if (config === null)
     throw new KvdeployError('CONFIG_MISSING', {
       message: 'There is no config.',
-      hint: 'Run kvdeploy where kvdeploy.config.yaml lies, or say --config FILE.',
+      hint: 'Run this where kvdeploy.config.yaml is, or give --config FILE.',
     });
   const { manifests, findings } = await loadManifests(config, config.manifestsDir, deps.io);
   const unreadable = findings.filter((finding) => finding.kind === 'syntax');
   if (unreadable.length > 0) {
     throw new KvdeployError('MANIFEST_INVALID', {
-      message: `${unreadable.length} finding${unreadable.length === 1 ? '' : 's'} in the manifests; a file that cannot be read could list any build, so nothing is promotable.`,
+      message: `${unreadable.length} finding${unreadable.length === 1 ? '' : 's'} in the manifests. An invalid file could list any build, so nothing can be promoted.`,
       hint: 'See all of them: kvdeploy validate',
       places: unreadable.slice(0, 5).map(placeOf),
     });
@@ -86,8 +86,8 @@ function listingRefusal(findings: readonly Finding[], isOurs: (file: string) => 
   if (worst === undefined) return undefined;
   return {
     code: worst.code === 'FOREIGN_BUILD' ? 'FOREIGN_BUILD' : 'MANIFESTS_DISAGREE',
-    message: `The builds listed for ${scopeText(scope)} are refused whole: ${worst.message}`,
-    hint: `${worst.fix} Nothing of this listing is promotable until then.`,
+    message: `The whole listing for ${scopeText(scope)} is refused: ${worst.message}`,
+    hint: `${worst.fix} Until then, nothing of this listing can be promoted.`,
     places: [placeOf(worst), ...(worst.related ?? [])],
   };
 }

@@ -36,7 +36,7 @@ export interface Opened {
 
 /**
  * Opens the scope that the flags name. With `config: 'optional'` a missing or broken config is a warning, and the ledger's
- * own plan is used: going back must not depend on files that can be broken.
+ * own plan is used: a rollback must not depend on files that can be broken.
  */
 export async function openScope(deps: Deps, options: { readonly config: 'needed' | 'optional' }): Promise<Opened> {
   const { config, why } = await tryConfig(deps);
@@ -88,81 +88,57 @@ export async function tryConfig(deps: Deps): Promise<Tried> {
 async function goOnWithout(why: KvdeployError, store: Store, deps: Deps): Promise<void> {
   if ((await store.scopes()).length === 0) {
     const { code, message, places, findings } = why;
-    const hint = `${why.hint} Without a config, say where the state lies: --state-dir DIR.`;
+    const hint = `${why.hint} Without a config, give the state directory: --state-dir DIR.`;
     throw new KvdeployError(code, { message, hint, places, findings, cause: why });
   }
-  deps.line({ type: 'note', level: 'warning', message: `${why.message} Going on with what the ledger knows.` });
+  deps.line({ type: 'note', level: 'warning', message: `${why.message} Continuing with what the ledger contains.` });
 }
 
 /** The scope that the flags, the config and the state name together; each missing part must have exactly one answer. */
 export async function scopeOf(deps: Deps, config: LoadedConfig | null, store: Store): Promise<Scope> {
-  const environment = deps.globals.env ?? deps.io.env('KVDEPLOY_ENV');
-  if (environment === undefined || environment === '') {
+  const asked = deps.globals.env ?? deps.io.env('KVDEPLOY_ENV');
+  if (asked === undefined || asked === '') {
     throw new KvdeployError('USAGE', {
-      message: 'No environment was named, and there is no default one.',
-      hint: 'Say which: --env production',
+      message: 'No environment was given, and there is no default.',
+      hint: 'Name it: --env production',
     });
   }
   const known = config === null ? await store.scopes() : config.services.map((service) => service.scope);
-  const problem = nameProblem(environment);
-  if (problem !== undefined)
-    throw unknownName(
-      'environment',
-      environment,
-      known.map((scope) => scope.environment),
-      problem,
-    );
-  const tenant = pick(
-    'tenant',
-    deps.globals.tenant,
-    known.map((scope) => scope.tenant),
-  );
+  // A word that cannot be a name is refused as one, before anything is said of tenants.
+  if (nameProblem(asked) !== undefined) throw unknownName('environment', asked, known);
+  const tenant = pick('tenant', deps.globals.tenant, known);
   const inTenant = known.filter((scope) => scope.tenant === tenant);
-  if (!inTenant.some((scope) => scope.environment === environment)) {
-    throw unknownName(
-      'environment',
-      environment,
-      inTenant.map((scope) => scope.environment),
-    );
-  }
+  const environment = pick('environment', asked, inTenant);
   const here = inTenant.filter((scope) => scope.environment === environment);
-  return {
-    tenant,
-    environment,
-    service: pick(
-      'service',
-      deps.globals.service,
-      here.map((scope) => scope.service),
-    ),
-  };
+  return { tenant, environment, service: pick('service', deps.globals.service, here) };
 }
 
-function pick(what: 'tenant' | 'service', asked: string | undefined, known: readonly string[]): string {
-  const names = [...new Set(known)];
+function pick(part: keyof Scope, asked: string | undefined, known: readonly Scope[]): string {
+  const names = [...new Set(known.map((scope) => scope[part]))];
   if (asked !== undefined) {
     if (names.includes(asked)) return asked;
-    throw unknownName(what, asked, names, nameProblem(asked));
+    throw unknownName(part, asked, known);
   }
-  const only = names[0];
+  const [only] = names;
   if (only !== undefined && names.length === 1) return only;
-  if (only === undefined) {
-    throw new KvdeployError('SCOPE_UNCLEAR', {
-      message: `Neither config nor state knows any ${what}.`,
-      hint: `Name it: --${what} NAME, or run where the config or the state lies.`,
-    });
-  }
-  throw new KvdeployError('SCOPE_UNCLEAR', {
-    message: `There are several ${what}s: ${names.join(', ')}.`,
-    hint: `Say which: --${what} ${only}`,
-  });
+  throw new KvdeployError(
+    'SCOPE_UNCLEAR',
+    only === undefined
+      ? {
+          message: `Neither config nor state knows any ${part}.`,
+          hint: `Name it: --${part} NAME, or run this where the config or the state is.`,
+        }
+      : { message: `There are several ${part}s: ${names.join(', ')}.`, hint: `Choose one: --${part} ${only}` },
+  );
 }
 
-function unknownName(what: string, asked: string, known: readonly string[], problem?: string): KvdeployError {
-  const names = [...new Set(known)];
+function unknownName(part: keyof Scope, asked: string, known: readonly Scope[]): KvdeployError {
+  const names = [...new Set(known.map((scope) => scope[part]))];
+  const problem = nameProblem(asked);
   const near = nearest(asked, names);
-  const flag = what === 'environment' ? '--env' : `--${what}`;
+  const flag = part === 'environment' ? '--env' : `--${part}`;
   return new KvdeployError('UNKNOWN_NAME', {
-    message: `There is no ${what} ${JSON.stringify(asked)}${problem === undefined ? '' : `: ${problem}`}.`,
+    message: `There is no ${part} ${JSON.stringify(asked)}${problem === undefined ? '' : `: ${problem}`}.`,
     hint: near === undefined ? `Known: ${names.join(', ') || 'none'}` : `Did you mean ${flag} ${near}?`,
   });
 }
@@ -176,24 +152,17 @@ function flagsOf(scope: Scope, { globals }: Deps): string {
 }
 
 /** Who is asking, for the ledger: the CI's actor where there is one, else the user at this host. */
-function actorOf(deps: Deps): string {
-  const user =
-    deps.io.env('GITHUB_ACTOR') ??
-    deps.io.env('GITLAB_USER_LOGIN') ??
-    deps.io.env('SUDO_USER') ??
-    deps.io.env('USER') ??
-    deps.io.env('LOGNAME') ??
-    'unknown';
-  return `${user}@${deps.io.self().host}`;
+function actorOf({ io }: Deps): string {
+  const variables = ['GITHUB_ACTOR', 'GITLAB_USER_LOGIN', 'SUDO_USER', 'USER', 'LOGNAME'];
+  const user = variables.map((name) => io.env(name)).find((said) => said !== undefined);
+  return `${user ?? 'unknown'}@${io.self().host}`;
 }
 
 /** The router and the identity of a scope: from today's config, else from the ledger's last plan. */
 export function targetOf(opened: Opened, deps: Deps, from: 'config' | 'ledger' = 'config'): Target {
   const plan = opened.history.rollout?.plan ?? null;
-  const useConfig = from === 'config' && opened.settings !== null;
-  const router = useConfig ? opened.settings?.router : plan?.router;
-  const identity = useConfig ? (opened.settings?.identity ?? null) : (plan?.identity ?? null);
-  if (router === undefined || router === null) {
+  const { router, identity } = (from === 'config' ? opened.settings : null) ?? plan ?? { router: null, identity: null };
+  if (router === null) {
     throw new KvdeployError('NO_ROUTER', {
       message: `${scopeText(opened.scope)} has no router, so nothing can be promoted there.`,
       hint: `Add router: { kind: … } to the service in ${opened.config?.file ?? 'the config'}: kvdeploy schema config`,
@@ -215,13 +184,9 @@ export function promotable({ settings, scope, config }: Opened): Promotable {
     });
   if (settings === null) throw missing('UNKNOWN_NAME', `The config has no service ${name}.`);
   const { router, identity, gates, compared, steps } = settings;
-  if (router === null) throw missing('NO_ROUTER', `${name} has no router, and none is assumed.`);
-  if (identity === null)
-    throw missing(
-      'NO_IDENTITY',
-      `${name} does not say how a build reports its GUID (identity), so no one could know what runs at a place.`,
-    );
-  if (gates.length + compared.length === 0) throw missing('NO_GATE', `${name} has no gate to judge the health of a build.`);
+  if (router === null) throw missing('NO_ROUTER', `${name} has no router, so nothing can be promoted there.`);
+  if (identity === null) throw missing('NO_IDENTITY', `${name} does not say how a build reports its GUID (identity).`);
+  if (gates.length + compared.length === 0) throw missing('NO_GATE', `${name} has no gate to judge its health.`);
   if (steps.length === 0) throw missing('CONFIG_INVALID', `${name} has no steps.`);
   return { ...settings, router };
 }

@@ -1,4 +1,4 @@
-/** Plan files: written by `plan --out`, promoted by `promote --plan` as long as nothing they were made from has moved. */
+/** Plan files: written by `plan --out`, promoted by `promote --plan` as long as nothing they were made from has changed. */
 import { resolve } from 'node:path';
 import { replaceFile } from '../base/durable/durable-file.ts';
 import { readPointers } from '../base/pointer/pointer.ts';
@@ -38,7 +38,7 @@ export function writePlanFile(file: string, release: Release, plan: Plan, opened
 
 /** Reads a plan file of this scope. Throws PLAN_INVALID, or WRONG_SCOPE for another scope's. */
 export function readPlanFile(file: string, opened: Opened, deps: Deps): PlanFile {
-  const hint = `Make it again: kvdeploy plan ${opened.flags} --build GUID --out ${file}`;
+  const hint = `Create it again: kvdeploy plan ${opened.flags} --build GUID --out ${file}`;
   const made = parsed(file, hint, deps);
   if (sameScope(made.scope, opened.scope) && sameScope(made.plan.scope, opened.scope)) return made;
   throw new KvdeployError('WRONG_SCOPE', {
@@ -68,7 +68,7 @@ export function staleness(file: string, made: PlanFile, release: Release, opened
   return {
     code: 'STALE_PLAN',
     message: `${file} is stale: ${why.join('; ')}.`,
-    hint: `Make it again, and look at it again: kvdeploy plan ${opened.flags} --build ${made.plan.candidate.guid} --out ${file}`,
+    hint: `Create and review it again: kvdeploy plan ${opened.flags} --build ${made.plan.candidate.guid} --out ${file}`,
   };
 }
 

@@ -1,4 +1,4 @@
-/** Where state lies and with which modes: one rule for every command. */
+/** Where the state is, and with which modes: one rule for every command. */
 import { isAbsolute, resolve } from 'node:path';
 import { groupModes, type Modes, OWNER_ONLY } from '../base/durable/durable-file.ts';
 import { defaultStateDir, knownPlaces, recordPlace, rootsOf } from '../base/durable/places.ts';
@@ -40,7 +40,7 @@ export function modesOf(group: { readonly gid: number } | undefined): Modes {
   return group === undefined ? OWNER_ONLY : groupModes(group.gid);
 }
 
-/** Notes where this state lies, so that break-glass finds it without a config. */
+/** Notes where this state is, so that break-glass finds it without a config. */
 export function recordStatePlaces(dirs: readonly string[], deps: Deps): void {
   for (const dir of dirs) {
     try {

@@ -29,11 +29,26 @@ export function showTraffic(
   };
 }
 
+/** The members that get traffic. */
+export function servingIn({ members }: Pick<Reading, 'members'>): Reading['members'] {
+  return members.filter((member) => member.percent > 0);
+}
+
+/** The one member that gets all traffic, and what runs there by its own word; null where several get some. */
+export async function servingAlone(target: Target, reading: Reading) {
+  const [only, ...others] = servingIn(reading);
+  if (only === undefined || others.length > 0) return null;
+  return { place: only.place, answer: await target.ask(only.place, reading) };
+}
+
 /** The places that get traffic, with the builds known to be there. */
 export function trafficOf(reading: Reading, builds: ReadonlyMap<string, string>): Traffic {
-  const serving = reading.members.filter((member) => member.percent > 0);
   return {
-    split: serving.map((member) => ({ build: builds.get(member.place) ?? null, place: member.place, percent: member.percent })),
+    split: servingIn(reading).map((member) => ({
+      build: builds.get(member.place) ?? null,
+      place: member.place,
+      percent: member.percent,
+    })),
     certainty: reading.certainty,
   };
 }

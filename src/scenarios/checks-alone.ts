@@ -17,7 +17,7 @@ export interface CheckAlone {
   /** The check's own name in the core. */
   readonly control: string;
   /** How the staging build comes to the door. */
-  readonly world: string;
+  readonly approach: string;
   /** The refusal's code, or null: then this check did not stop it. */
   readonly code: string | null;
   readonly message: string;
@@ -27,7 +27,7 @@ export interface CheckAlone {
 
 interface Approach {
   readonly control: string;
-  readonly world: string;
+  readonly approach: string;
   readonly facts: Facts;
   readonly checks: readonly Check[];
 }
@@ -36,7 +36,7 @@ interface Approach {
 export function checksAlone(scenario: Scenario): readonly CheckAlone[] {
   const stable = buildOf(scenario.cast['stable']);
   const staging = buildOf(scenario.cast['staging']);
-  return approaches(stable, staging).map(({ control, world, facts, checks }) => {
+  return approaches(stable, staging).map(({ control, approach, facts, checks }) => {
     const alone = admit(
       facts,
       checks.filter((check) => check.name === control),
@@ -44,7 +44,7 @@ export function checksAlone(scenario: Scenario): readonly CheckAlone[] {
     const stopped = alone.build === null ? alone.refusal : undefined;
     return {
       control,
-      world,
+      approach,
       code: stopped?.code ?? null,
       message: stopped?.message ?? 'let through',
       offPercent: firstPercent(facts, stable, checks === ROLLBACK_CHECKS),
@@ -59,11 +59,11 @@ function approaches(stable: Build, staging: Build): readonly Approach[] {
   const listedTwice: Partial<Facts> = { listed: [own, stray, theirs], atPlace: [own, stray] };
   const alone: Partial<Facts> = { listed: [own, stray], atPlace: [own, stray] };
   const stamped = row({ ...staging, environment: 'staging' }, PRODUCTION);
-  const facts = (more: Partial<Facts>): Facts => ({ ...worldOf(stable, staging), ...more });
+  const facts = (more: Partial<Facts>): Facts => ({ ...factsOf(stable, staging), ...more });
   const runs = (answer: Answer | null): Partial<Facts> => ({ ...alone, candidateAnswers: answer });
   const answers = (guid: Build['guid'], environment: string | null): Answer => ({ guid, environment, said: guid });
   const present = 'the build itself answers at its place';
-  const made: readonly (readonly [control: string, world: string, facts: Partial<Facts>])[] = [
+  const made: readonly (readonly [control: string, approach: string, facts: Partial<Facts>])[] = [
     ['the manifest says this scope', 'CI stamped it for staging', { ...alone, listed: [own, stamped], atPlace: [own, stamped] }],
     ['the build is listed here, once', 'its GUID is typed; only staging lists it', { listed: [own, theirs], atPlace: [own] }],
     ['no other scope has the build', 'both environments list it', listedTwice],
@@ -74,15 +74,15 @@ function approaches(stable: Build, staging: Build): readonly Approach[] {
     ],
     ['the target says this environment', "the router that was asked is staging's", { ...alone, targetSays: ['staging'] }],
     [present, 'it runs nowhere in production', runs(null)],
-    [present, 'nobody answers at its place', runs({ unreachable: 'connection refused' })],
+    [present, 'nothing answers at its place', runs({ unreachable: 'connection refused' })],
     [present, 'another build answers at its place', runs(answers(stable.guid, 'production'))],
-    [present, 'it runs in production and says that it is for staging', runs(answers(staging.guid, 'staging'))],
+    [present, 'it runs in production and reports that it is for staging', runs(answers(staging.guid, 'staging'))],
   ];
   return [
-    ...made.map(([control, world, more]) => ({ control, world, facts: facts(more), checks: CHECKS })),
+    ...made.map(([control, approach, more]) => ({ control, approach, facts: facts(more), checks: CHECKS })),
     ...['the build was known-good here', 'no other scope has the build'].map((control) => ({
       control,
-      world: 'a rollback is given its GUID',
+      approach: 'a rollback is given its GUID',
       facts: facts(listedTwice),
       checks: ROLLBACK_CHECKS,
     })),
@@ -90,7 +90,7 @@ function approaches(stable: Build, staging: Build): readonly Approach[] {
 }
 
 /** Production in order, the stable build known-good, and the staging build as if it were one of production's own. */
-function worldOf(stable: Build, staging: Build): Facts {
+function factsOf(stable: Build, staging: Build): Facts {
   const history: History = {
     ...fold([]),
     nextSeq: 9,

@@ -66,9 +66,9 @@ export interface Control {
 }
 
 export function controlsOf(checks: readonly CheckAlone[], rows: readonly PlayedRow[]): readonly Control[] {
-  const cores = checks.map(({ control, world, code, offPercent }) => ({
+  const cores = checks.map(({ control, approach, code, offPercent }) => ({
     control,
-    approach: world,
+    approach,
     where: 'core' as const,
     stoppedBy: offPercent === null ? null : code,
     offPercent,

@@ -47,7 +47,7 @@ describe('without a terminal nothing is ever taken for a yes', () => {
     ];
     for (const answer of await Promise.all(scripts.map((script) => site.shell(script)))) {
       expect(answer).toMatchObject({ exitCode: 2 });
-      expect(answer.stderr).toMatch(/✖ NO_TERMINAL {2}.*Nothing was changed\.\n {2}try {6}Say it with --confirm production/);
+      expect(answer.stderr).toMatch(/✖ NO_TERMINAL {2}.*Nothing was changed\.\n {2}try {6}Give it with --confirm production/);
       expect(answer.stderr.trimEnd().split('\n').at(-1)).toMatch(/^ {2}traffic {2}unchanged/);
     }
     const json = await site.run([...args, '--json']);
@@ -96,7 +96,7 @@ describe('without a terminal nothing is ever taken for a yes', () => {
 describe('at a real terminal', () => {
   beforeEach(() => site.restore('adopted'));
   const promote = ['promote', ...PRODUCTION, '--build', GREEN.guid];
-  const question = /Type production to go on/;
+  const question = /Type production to continue/;
 
   test.each([
     ['another name', 'prod\r'],

@@ -106,7 +106,7 @@ describe('what every command says, to machines and to people', () => {
     writeFileSync(file, whole);
     expect({ exitCode, times: stderr.match(/Did you mean "protected"/g)?.length }).toEqual({ exitCode: 2, times: 1 });
     expect(stderr).toMatch(
-      / {2}try {6}Rename it to protected, or remove it\. Without a config, say where the state lies: --state-dir DIR\.\n/,
+      / {2}try {6}Rename it to protected, or remove it\. Without a config, give the state directory: --state-dir DIR\.\n/,
     );
   });
 

@@ -46,7 +46,7 @@ describe('--from another environment', () => {
   test('promote --from refuses a source that several builds have, and lists them', async () => {
     expect(await result(inStaging(STAGING.amber.guid))).toMatchObject({ ok: true });
     const refused = await result(toProduction('--from', 'staging'));
-    expect(refused).toMatchObject({ code: 'SOURCE_UNCLEAR', exitCode: 3, hint: `Say which: --build ${AMBER.guid}` });
+    expect(refused).toMatchObject({ code: 'SOURCE_UNCLEAR', exitCode: 3, hint: `Choose one: --build ${AMBER.guid}` });
     expect(refused.message).toContain(VIOLET.guid);
     expect(refused.places).toHaveLength(2);
   });

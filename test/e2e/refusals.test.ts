@@ -136,5 +136,5 @@ it('refuses a target that says it is staging', async () => {
   await site.haproxy.reload();
   const ran = await refused(`promote --build ${amber.guid} ${PRODUCTION}`);
   expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([3, 'WRONG_TARGET']);
-  expect(ran.result.message).toContain('reports the environment staging');
+  expect(ran.result.message).toContain('reports staging');
 });

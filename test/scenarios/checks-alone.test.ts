@@ -9,18 +9,18 @@ import { controlLines, controlsOf } from '../../src/scenarios/replay-text.ts';
 const alone = checksAlone(incident('2023-10-30'));
 
 describe('each check of admission on its own', () => {
-  it.each(alone.map((check) => [check.control, check.world, check] as const))(
+  it.each(alone.map((check) => [check.control, check.approach, check] as const))(
     '%s stops the staging build when %s',
-    (control, _world, check) => {
+    (control, _approach, check) => {
       expect([...CHECKS, ...ROLLBACK_CHECKS].map(({ name }) => name)).toContain(control);
       expect(check.code).not.toBeNull();
       expect(check.message).toMatch(/\.$/);
     },
   );
 
-  it.each(alone.map((check) => [check.control, check.world, check] as const))(
+  it.each(alone.map((check) => [check.control, check.approach, check] as const))(
     'the staging build gets production traffic without %s and every other check, when %s',
-    (_control, _world, { offPercent }) => {
+    (_control, _approach, { offPercent }) => {
       expect([5, 100]).toContain(offPercent);
     },
   );

@@ -18,7 +18,7 @@ import { judgeBuild, judgeByWriting, mustPass } from '../../release/gatekeeper.t
 import { readOffers } from '../../release/offers.ts';
 import { type Opened, openScope, promotable } from '../../release/open.ts';
 import { planning, seenSettings } from '../../release/plan-parts.ts';
-import { shownTarget } from '../../release/traffic.ts';
+import { servingAlone, shownTarget } from '../../release/traffic.ts';
 
 export interface AdoptOptions {
   readonly confirm?: string;
@@ -64,24 +64,21 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   return lead(opened, plan, deps, { command: 'adopt', control, takeOver: false, begin: beginNew(plan, opened.history) });
 }
 
-/** The one build that serves everything, by what it says of itself. Throws UNEXPECTED_SPLIT or BUILD_GONE. */
+/** The one build that serves everything, by its own word. Throws UNEXPECTED_SPLIT or BUILD_GONE. */
 async function servingBuild(opened: Opened, target: Target): Promise<{ readonly guid: Guid; readonly place: string }> {
   const reading = await target.read();
-  const serving = reading.members.filter((member) => member.percent > 0);
-  const only = serving[0];
-  if (only === undefined || serving.length !== 1) {
+  const serving = await servingAlone(target, reading);
+  if (serving === null) {
     throw new KvdeployError('UNEXPECTED_SPLIT', {
       message: `${scopeText(opened.scope)} serves ${splitText(reading.members)}; only one build at 100 % can be adopted.`,
       hint: 'Shift all traffic to one build first.',
     });
   }
-  const answer = await target.ask(only.place, reading);
-  if (answer === null || 'unreachable' in answer || answer.guid === null) {
-    const why = answer === null ? 'the target has no such place' : 'unreachable' in answer ? answer.unreachable : answer.said;
-    throw new KvdeployError('BUILD_GONE', {
-      message: `The build at ${only.place} does not say which one it is: ${why}.`,
-      hint: 'Make the build report its GUID as identity in the config says.',
-    });
-  }
-  return { guid: answer.guid, place: only.place };
+  const { place, answer } = serving;
+  if (answer !== null && 'guid' in answer && answer.guid !== null) return { guid: answer.guid, place };
+  const why = answer === null ? 'the target has no such place' : 'unreachable' in answer ? answer.unreachable : answer.said;
+  throw new KvdeployError('BUILD_GONE', {
+    message: `The build at ${place} does not report its GUID: ${why}.`,
+    hint: 'Make the build report its GUID as identity in the config says.',
+  });
 }

@@ -14,7 +14,7 @@ import { recordEvent } from '../../lead/lead.ts';
 import { confirm } from '../../release/confirm.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { type Opened, openScope } from '../../release/open.ts';
-import { shownTarget } from '../../release/traffic.ts';
+import { servingAlone, shownTarget } from '../../release/traffic.ts';
 import type { Reading } from '../../routers/router.ts';
 
 export interface ReconcileOptions {
@@ -62,10 +62,7 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
 
 /** The one build that serves everything, by its own word; null when it is not one alone. */
 async function servingNow(target: Target, reading: Reading): Promise<Guid | null> {
-  const serving = reading.members.filter((member) => member.percent > 0);
-  const only = serving[0];
-  if (only === undefined || serving.length !== 1) return null;
-  const answer = await target.ask(only.place, reading);
+  const answer = (await servingAlone(target, reading))?.answer ?? null;
   return answer === null || 'unreachable' in answer ? null : answer.guid;
 }
 

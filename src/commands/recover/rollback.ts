@@ -4,12 +4,13 @@ import { KvdeployError } from '../../core/errors.ts';
 import { currentKnownGood, type History, type KnownGood, openRollout } from '../../core/ledger/history.ts';
 import type { Build } from '../../core/manifest/manifest.ts';
 import { type PlanSettings, rollbackPlan } from '../../core/rollout/make-plan.ts';
+import type { Plan } from '../../core/rollout/plan.ts';
 import type { State } from '../../core/rollout/rollout.ts';
-import { type Guid, scopeText, shortGuid } from '../../core/scope.ts';
+import { scopeText, shortGuid } from '../../core/scope.ts';
 import { fileFacts } from '../../engine/facts.ts';
 import { Wishes } from '../../lead/control.ts';
 import { assertNoHold } from '../../lead/held.ts';
-import { beginNew, lead } from '../../lead/lead.ts';
+import { beginNew, type Lead, lead } from '../../lead/lead.ts';
 import { abortRollout, carryOn } from '../../lead/open-rollout.ts';
 import { breakGlassCommand, earlierCommands } from '../../lead/outcome.ts';
 import { guidOf } from '../../release/chosen-build.ts';
@@ -19,7 +20,7 @@ import { judgeBuild, mustPass } from '../../release/gatekeeper.ts';
 import { offersIfReadable } from '../../release/offers.ts';
 import { type Opened, openScope } from '../../release/open.ts';
 import { planning } from '../../release/plan-parts.ts';
-import { shownTarget } from '../../release/traffic.ts';
+import { servingIn, shownTarget } from '../../release/traffic.ts';
 import type { Reading } from '../../routers/router.ts';
 
 export interface RollbackOptions {
@@ -32,31 +33,28 @@ export async function rollback(options: RollbackOptions, deps: Deps): Promise<Ou
   const opened = await openScope(deps, { config: 'optional' });
   assertNoHold(opened, deps);
   const to = goalOf(opened, options);
-  await confirm(
-    opened,
-    `Roll back ${scopeText(opened.scope)} to ${shortGuid(to.build.guid)} (${to.build.version})`,
-    options,
-    deps,
-  );
+  const what = `Roll back ${scopeText(opened.scope)} to ${shortGuid(to.build.guid)} (${to.build.version})`;
+  await confirm(opened, what, options, deps);
   const open = openRollout(opened.history);
   if (open === null) return rollbackTo(opened, to, options, deps);
-  if (leadsTo(open, to.build)) {
-    const control = new Wishes(deps);
-    return lead(opened, open.plan, deps, { command: 'rollback', control, takeOver: false, begin: carryOn(undefined) });
-  }
+  if (leadsTo(open, to.build)) return leadRollback(opened, open.plan, carryOn(undefined), deps);
   const aborted = await abortRollout(opened, options.reason ?? 'rollback', deps);
   if (aborted.code === null && open.plan.stable?.guid === to.build.guid) return aborted;
-  // Too late to abort, or a rollback to another build that was stopped where it was: both are left by going back from there.
+  // Too late to abort, or a rollback to another build that was stopped where it was: this rollback begins from there.
   if (aborted.code !== null && aborted.code !== 'NOTHING_TO_DO' && open.plan.kind !== 'rollback') return aborted;
   return rollbackTo(await openScope(deps, { config: 'optional' }), to, options, deps);
 }
 
-/** True for an unfinished rollback to this very build: it is carried on, since aborting it would leave traffic where it is. */
+function leadRollback(opened: Opened, plan: Plan, begin: Lead['begin'], deps: Deps): Promise<Outcome> {
+  return lead(opened, plan, deps, { command: 'rollback', control: new Wishes(deps), takeOver: false, begin });
+}
+
+/** True for an unfinished rollback to this very build: it is continued, since aborting it would leave traffic where it is. */
 function leadsTo({ plan }: State, build: Build): boolean {
   return plan.kind === 'rollback' && plan.candidate.guid === build.guid;
 }
 
-/** The build to go back to. Throws before anything is asked or changed. */
+/** The build to roll back to. Throws before anything is asked or changed. */
 function goalOf(opened: Opened, options: RollbackOptions): KnownGood {
   const { history, scope } = opened;
   const known = history.knownGood;
@@ -67,39 +65,31 @@ function goalOf(opened: Opened, options: RollbackOptions): KnownGood {
     const current = begun ?? currentKnownGood(history);
     if (current !== null) return current;
     throw new KvdeployError('NO_KNOWN_GOOD', {
-      message: `No build was ever known-good in ${scopeText(scope)}, so there is none to go back to.`,
+      message: `No build was ever known-good in ${scopeText(scope)}, so there is none to roll back to.`,
       hint: `kvdeploy status ${opened.flags}`,
     });
   }
-  const guid = guidOf(
-    options.to,
-    known.map((entry) => entry.build.guid),
-    `kvdeploy pointer show ${opened.flags}`,
-  );
+  const guids = known.map((entry) => entry.build.guid);
+  const guid = guidOf(options.to, guids, `kvdeploy pointer show ${opened.flags}`);
   const found = known.find((entry) => entry.build.guid === guid);
   if (found !== undefined) return found;
   throw new KvdeployError('NOT_KNOWN_GOOD', {
-    message: `Build ${shortGuid(guid)} was never known-good in ${scopeText(scope)}; going back goes only to builds that were.`,
+    message: `Build ${shortGuid(guid)} was never known-good in ${scopeText(scope)}; a rollback is only possible to builds that were.`,
     hint:
       known.length === 0
         ? `None ever was: kvdeploy adopt ${opened.flags}`
-        : `Those that were: kvdeploy pointer show ${opened.flags}`,
+        : `See which were: kvdeploy pointer show ${opened.flags}`,
   });
 }
 
 async function rollbackTo(opened: Opened, to: KnownGood, options: RollbackOptions, deps: Deps): Promise<Outcome> {
   const reading = await judge(opened, to.build, deps);
-  if (options.to === undefined && servesAlone(reading, to.build)) return knownGoodServes(opened, to);
+  const [only, ...others] = servingIn(reading);
+  const serves = only?.place === to.build.ref && others.length === 0;
+  if (options.to === undefined && serves) return knownGoodServes(opened, to);
   const left = leftBuild(opened.history, to.build, reading);
   const plan = rollbackPlan(settingsOf(opened), planning(opened, [], reading, deps, options.reason ?? null), to.build, left);
-  const control = new Wishes(deps);
-  const outcome = await lead(opened, plan, deps, {
-    command: 'rollback',
-    control,
-    takeOver: false,
-    begin: beginNew(plan, opened.history),
-  });
-  return outcome;
+  return leadRollback(opened, plan, beginNew(plan, opened.history), deps);
 }
 
 /** Judged on what ledger and pointer kept; broken manifests are a warning, a foreign row refuses. */
@@ -113,32 +103,28 @@ async function judge(opened: Opened, build: Build, deps: Deps): Promise<Reading>
   return mustPass(judged, deps, `   If the target is not as this says: ${breakGlassCommand(opened)}`);
 }
 
-function servesAlone(reading: Reading, build: Build): boolean {
-  const serving = reading.members.filter((member) => member.percent > 0);
-  return serving.length === 1 && serving[0]?.place === build.ref;
-}
-
 /** It turned out bad after it was promoted: say which builds were good before, and never guess among them. */
 function knownGoodServes(opened: Opened, current: KnownGood): Outcome {
   const next = earlierCommands(opened, current.build.guid);
   return {
     code: 'KNOWN_GOOD_SERVES',
-    message: `${shortGuid(current.build.guid)} (${current.build.version}) is the known-good build, and it serves everything already.`,
+    message: `${shortGuid(current.build.guid)} (${current.build.version}) is the known-good build and already serves all traffic.`,
     hint:
-      next.length === 0 ? 'No earlier build was known-good here.' : 'If it turned out bad, go back further, with one of these:',
+      next.length === 0
+        ? 'No earlier build was known-good here.'
+        : 'If it turned out to be bad, roll back further with one of these:',
     next,
   };
 }
 
-/** The build that serves most of what is taken away, as far as the ledger knows it. */
+/** The build that loses the most traffic, as far as the ledger knows it. */
 function leftBuild(history: History, to: Build, reading: Reading): Build | null {
-  const serving = [...reading.members]
-    .filter((member) => member.percent > 0 && member.place !== to.ref)
-    .sort((a, b) => b.percent - a.percent)[0];
+  const others = servingIn(reading).filter((member) => member.place !== to.ref);
+  const [serving] = others.toSorted((a, b) => b.percent - a.percent);
   if (serving === undefined) return null;
   const plan = history.rollout?.plan;
   const builds = [plan?.candidate, plan?.stable, ...history.knownGood.map((known) => known.build)];
-  return builds.find((build): build is Build => build?.ref === serving.place && build.guid !== (to.guid as Guid)) ?? null;
+  return builds.find((build): build is Build => build?.ref === serving.place && build.guid !== to.guid) ?? null;
 }
 
 /** Today's settings, else those of the ledger's last plan. */
@@ -148,7 +134,7 @@ function settingsOf(opened: Opened): PlanSettings {
   if (settings !== null && settings.router !== null) return { ...settings, router: settings.router };
   if (plan === undefined)
     throw new KvdeployError('NO_ROUTER', {
-      message: `Neither config nor ledger knows the router of ${scopeText(opened.scope)}.`,
+      message: `Neither the config nor the ledger knows the router of ${scopeText(opened.scope)}.`,
       hint: breakGlassCommand(opened),
     });
   return plan;

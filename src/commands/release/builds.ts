@@ -9,6 +9,7 @@ import { fileFacts } from '../../engine/facts.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { readOffers } from '../../release/offers.ts';
 import { type Opened, openScope, targetOf } from '../../release/open.ts';
+import { servingIn } from '../../release/traffic.ts';
 import { table } from '../../terminal/layout.ts';
 
 interface BuildState {
@@ -31,7 +32,7 @@ export async function builds(deps: Deps): Promise<Outcome> {
   if (stray !== undefined) {
     throw refusalError({
       code: 'WRONG_SCOPE',
-      message: `The manifest at the place of ${scopeText(opened.scope)} says that it is ${scopeText(stray.scope)}; it is refused whole.`,
+      message: `The manifest at the place of ${scopeText(opened.scope)} declares ${scopeText(stray.scope)}, so all of it is refused.`,
       hint: 'kvdeploy validate',
       places: [{ file: stray.file, line: stray.line, column: stray.column }],
     });
@@ -71,7 +72,7 @@ async function liveIfKnown(opened: Opened, deps: Deps): Promise<Live | null> {
     const target = targetOf(opened, deps);
     const reading = await target.read();
     const live = new Map<string, number>();
-    for (const { place, percent } of reading.members.filter((member) => member.percent > 0)) {
+    for (const { place, percent } of servingIn(reading)) {
       const answer = await target.ask(place, reading);
       if (answer !== null && 'guid' in answer && answer.guid !== null) live.set(answer.guid, percent);
     }
@@ -80,7 +81,7 @@ async function liveIfKnown(opened: Opened, deps: Deps): Promise<Live | null> {
     deps.line({
       type: 'note',
       level: 'warning',
-      message: `which build is live is not known: ${error instanceof Error ? error.message : String(error)}`,
+      message: `cannot tell which build is live: ${error instanceof Error ? error.message : String(error)}`,
     });
     return null;
   }

@@ -40,35 +40,32 @@ export async function plan(options: PlanOptions, deps: Deps): Promise<Outcome> {
   deps.line({ type: 'document', name: 'plan', data: document ?? { scope: opened.scope, hazards: release.hazards } });
   const told = document === null || release.plan === null ? [] : planLines(document, release.plan);
   deps.print(`${[...told, ...hazardTable(release.hazards, deps.columns)].join('\n')}\n`);
-  const open = openRollout(opened.history);
-  if (open !== null && !isForeign(release.refusal)) assertNoHold(opened, deps);
-  if ((open !== null || release.refusal !== undefined) && !isForeign(release.refusal)) await assertNothingBegan(opened, deps);
-  if (release.refusal !== undefined || release.plan === null) {
-    throw refusalError(
-      release.refusal ?? { code: 'BUG', message: 'The release has neither plan nor refusal.', hint: 'Report this, please.' },
-    );
+  const { refusal, plan: planned } = release;
+  const open = openRollout(opened.history) !== null;
+  if (!isForeign(refusal)) {
+    if (open) assertNoHold(opened, deps);
+    if (open || refusal !== undefined) await assertNothingBegan(opened, deps);
   }
+  if (refusal !== undefined) throw refusalError(refusal);
+  if (planned === null) throw new Error('a release without refusal has a plan');
   assertNoHold(opened, deps);
-  const { flags } = opened;
+  const promote = `kvdeploy promote ${opened.flags}`;
   if (options.out === undefined)
-    return done('The plan can begin; nothing was changed.', [`kvdeploy promote ${flags} --build ${release.plan.candidate.guid}`]);
-  writePlanFile(options.out, release, release.plan, opened, deps);
-  return done(`The plan can begin; it was written to ${options.out}, and nothing else was changed.`, [
-    `kvdeploy promote ${flags} --plan ${shellWord(options.out)}`,
-  ]);
+    return done('The plan can begin; nothing was changed.', [`${promote} --build ${planned.candidate.guid}`]);
+  writePlanFile(options.out, release, planned, opened, deps);
+  const message = `The plan can begin; it was written to ${options.out}, and nothing else was changed.`;
+  return done(message, [`${promote} --plan ${shellWord(options.out)}`]);
 }
 
 /** Everything that a reviewer wants to see, as data. */
 async function planDocument(release: Release, planned: Plan, opened: Opened, deps: Deps) {
   const { target, reading } = release;
-  const gates = planned.gates.map((gate) => ({
-    name: gate.name,
-    source: gate.source,
-    max: gate.max,
-    minRequests: gate.minRequests,
-    question: describeGate(gate, planned, planned.candidate),
-    stableNow: release.measured.find((each) => each.gate === gate.name)?.measurement ?? { missing: 'it was not asked' },
-  }));
+  const { scope, candidate, stable, sources } = planned;
+  const gates = planned.gates.map((gate) => {
+    const { name, source, max, minRequests } = gate;
+    const stableNow = release.measured.find((each) => each.gate === name)?.measurement ?? { missing: 'it was not asked' };
+    return { name, source, max, minRequests, question: describeGate(gate, planned, candidate), stableNow };
+  });
   const comparison = await Promise.all((planned.comparison?.gates ?? []).map((gate) => comparedGate(gate, release, planned)));
   const steps = planned.steps.map((step, index) => {
     const split = stepSplit(planned, index);
@@ -77,12 +74,7 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
   });
   const { newest } = readPointers(opened.pointerDirs[0] ?? '', deps.io.fs, opened.scope);
   return {
-    scope: planned.scope,
-    candidate: planned.candidate,
-    stable: planned.stable,
-    gates,
-    comparison,
-    steps,
+    ...{ scope, candidate, stable, gates, comparison, steps },
     router: planned.router.kind,
     serving: reading?.members ?? [],
     wayBack: {
@@ -92,11 +84,11 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
       breakGlass: breakGlassCommand(opened),
     },
     hazards: release.hazards,
-    sources: planned.sources,
+    sources,
   };
 }
 
-/** What one comparing gate asks and will catch, at the traffic of now. */
+/** What one comparing gate asks and will catch, at the current traffic. */
 async function comparedGate(gate: Comparison['gates'][number], { compared }: Release, planned: Plan) {
   const seen = compared.find((each) => each.gate === gate.name);
   const traffic = (await seen?.traffic()) ?? null;
@@ -130,14 +122,14 @@ function planLines(document: PlanDocument, planned: Plan): readonly string[] {
     ...document.gates.flatMap((gate) => [
       `  gate       ${gate.name}: at most ${fractionText(gate.max)} of at least ${gate.minRequests} requests (${gate.source})`,
       `               asks ${gate.question}`,
-      `               now, for the build that serves: ${measurementText(gate.stableNow)}`,
+      `               now, for the build currently serving: ${measurementText(gate.stableNow)}`,
     ]),
     ...document.comparison.flatMap((gate) => [
       `  gate       ${gate.name}: compares with the stable build (${gate.source}${gate.slices === 0 ? '' : `, ${gate.slices} slices`})`,
       `               asks ${gate.question}`,
       ...gate.expects.map((sentence) => `               ${sentence}`),
     ]),
-    `  way back   ${document.wayBack.build === null ? 'none' : `${shortGuid(document.wayBack.build.guid)}, pointer generation ${String(document.wayBack.generation)}`}`,
+    `  rollback   ${document.wayBack.build === null ? 'none' : `${shortGuid(document.wayBack.build.guid)}, pointer generation ${String(document.wayBack.generation)}`}`,
     ...document.wayBack.changes.map((change) => `               ${describe(change)}`),
     `               ${document.wayBack.breakGlass}`,
   ];

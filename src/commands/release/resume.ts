@@ -1,4 +1,4 @@
-/** `resume`: carry on with the rollout that the ledger holds open, from any process. Uses the ledger's plan, never today's files; the plan was confirmed when it began. */
+/** `resume`: continue the rollout that the ledger holds open, from any process. Uses the ledger's plan, never today's files; the plan was confirmed when it began. */
 import { KvdeployError } from '../../core/errors.ts';
 import { isOver, type State } from '../../core/rollout/rollout.ts';
 import { Wishes } from '../../lead/control.ts';

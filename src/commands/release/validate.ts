@@ -89,7 +89,7 @@ async function paintFor({ colour }: ValidateOptions): Promise<FindingPaint | und
   return createPaint(true, true);
 }
 
-/** Reads everything below the root and everything named, each file once, then holds all manifests against each other. */
+/** Reads everything below the root and everything named, each file once, then compares all manifests. */
 async function checkAll(options: ValidateOptions, deps: ValidateDeps): Promise<Checked> {
   const own = readConfig({ file: options.config, cwd: deps.cwd }, deps.io);
   const root = manifestRoot(own.config ?? null, deps.cwd, deps.io);
@@ -119,7 +119,7 @@ async function checkAll(options: ValidateOptions, deps: ValidateDeps): Promise<C
   };
 }
 
-/** With files named, a rule broken between two others is not theirs. Others that cannot be read at all are: nothing was held against them. */
+/** With files named, a rule broken between two others is not theirs. Others that cannot be read at all are: nothing was compared with them. */
 function concerns(finding: Finding, mine: readonly One[]): boolean {
   const files = new Set(mine.map((each) => each.file));
   return files.has(finding.file) || (finding.related ?? []).some((place) => files.has(place.file));
@@ -130,13 +130,12 @@ interface One extends ManifestReading {
   readonly kind: 'manifest' | 'config';
 }
 
-/** What comes on standard input stands for the file of the same scope: it is what that file is about to become. */
+/** Standard input replaces the file of the same scope: it is what that file is about to become. */
 function withoutReplaced(rest: readonly One[], piped: readonly One[]): readonly One[] {
   const scopes = piped.flatMap((each) => (each.manifest ? [scopeOf(each.manifest.manifest)] : []));
-  return rest.filter((each) => {
-    const manifest: ReadManifest | undefined = each.manifest;
-    return manifest === undefined || !scopes.some((scope) => sameScope(scope, scopeOf(manifest.manifest)));
-  });
+  return rest.filter(
+    ({ manifest }) => manifest === undefined || !scopes.some((scope) => sameScope(scope, scopeOf(manifest.manifest))),
+  );
 }
 
 function readOne(file: string, root: string, named: boolean, deps: ValidateDeps): One {
@@ -157,81 +156,59 @@ function isConfig(shown: string, bytes: Uint8Array): boolean {
   return valueAt(strictParse(shown, bytes).document?.value, ['kind']) === 'Config';
 }
 
-/** The files that the arguments name, each once, the config left out: it is checked anyway. */
-function chosenFiles(
-  args: readonly string[],
-  config: string | undefined,
-  deps: ValidateDeps,
-): { readonly files: readonly string[]; readonly findings: readonly Finding[] } {
-  const findings: Finding[] = [];
-  const files = args
-    .filter((arg) => arg !== '-')
-    .flatMap((arg) => {
-      const file = path.resolve(deps.cwd, arg);
-      const found = filesOf(arg, file, deps);
-      findings.push(...found.findings);
-      return found.files;
-    });
-  return { files: [...new Set(files)].filter((file) => file !== config), findings };
+interface Chosen {
+  readonly files: readonly string[];
+  readonly findings: readonly Finding[];
 }
 
-function filesOf(
-  arg: string,
-  file: string,
-  deps: ValidateDeps,
-): { readonly files: readonly string[]; readonly findings: readonly Finding[] } {
+/** The files that the arguments name, each once, the config left out: it is checked anyway. */
+function chosenFiles(args: readonly string[], config: string | undefined, deps: ValidateDeps): Chosen {
+  const chosen = args.filter((arg) => arg !== '-').map((arg) => filesOf(arg, deps));
+  const files = new Set(chosen.flatMap((each) => each.files));
+  return { files: [...files].filter((file) => file !== config), findings: chosen.flatMap((each) => each.findings) };
+}
+
+function filesOf(arg: string, deps: ValidateDeps): Chosen {
   const { fs } = deps.io;
-  const refuse = (code: 'CONFIG_RUNS_CODE' | 'MANIFEST_MISSING', message: string, fix: string) => ({
+  const file = path.resolve(deps.cwd, arg);
+  const refuse = (code: 'CONFIG_RUNS_CODE' | 'MANIFEST_MISSING', message: string, fix: string): Chosen => ({
     files: [],
     findings: [findingWithoutText(shownPath(deps.cwd, file), { code, message, fix })],
   });
   if (isFolder(fs, file)) return dataFilesBelow(fs, file, deps.cwd);
   if (isGlob(arg) && !fs.existsSync(file)) {
     const files = expandGlob(fs, arg, deps.cwd);
-    return files.length > 0
-      ? { files, findings: [] }
-      : refuse('MANIFEST_MISSING', 'No file matches.', 'Check the pattern; it knows *, ** and ?.');
+    if (files.length > 0) return { files, findings: [] };
+    return refuse('MANIFEST_MISSING', 'No file matches.', 'Check the pattern; it knows *, ** and ?.');
   }
-  if (runsCode(file))
-    return refuse(
-      'CONFIG_RUNS_CODE',
-      'This is code, not data, so it is not read.',
-      'Manifests and configs are .yaml, .yml or .json.',
-    );
+  if (runsCode(file)) {
+    const fix = 'Manifests and configs are .yaml, .yml or .json.';
+    return refuse('CONFIG_RUNS_CODE', 'This is code, not data, so it is not read.', fix);
+  }
   return { files: [file], findings: [] };
 }
 
-// Wires `validate` to the process: its findings are the result, in the format that was asked for.
-
-/** With --json the findings are one document line; with --format json they are the one document. */
+/** Wires `validate` to the process: with --json the findings are one document line; with --format json they are the one document. */
 export async function validateCommand(
   files: readonly string[],
-  options: { readonly format: 'text' | 'json' | 'github' },
+  options: { readonly format: ValidateFormat },
   deps: Deps,
 ): Promise<Outcome> {
+  const { io, cwd, stdin, colour } = deps;
   const asLines = deps.globals.json === true;
   let text = '';
-  const exitCode = await validate(
-    { files, format: asLines ? 'json' : options.format, config: deps.globals.config, colour: deps.colour },
-    {
-      io: deps.io,
-      cwd: deps.cwd,
-      stdin: deps.stdin,
-      out: (more) => {
-        text += more;
-      },
-      err: (more) => deps.write(more, 'stderr'),
-    },
-  );
+  const out = (more: string) => {
+    text += more;
+  };
+  const err = (more: string) => deps.write(more, 'stderr');
+  const format = asLines ? 'json' : options.format;
+  const exitCode = await validate({ files, format, config: deps.globals.config, colour }, { io, cwd, stdin, out, err });
   if (!asLines) {
     deps.write(text, 'stdout');
     return { code: null, exitCode, message: '', silent: true };
   }
   if (text !== '') deps.line({ type: 'document', name: 'validation', data: JSON.parse(text) });
   if (exitCode === 0) return done('No findings.');
-  return {
-    code: exitCode === 2 ? 'MANIFEST_INVALID' : 'MANIFESTS_DISAGREE',
-    message: 'There are findings.',
-    hint: 'Each finding in the document says its fix.',
-  };
+  const code = exitCode === 2 ? 'MANIFEST_INVALID' : 'MANIFESTS_DISAGREE';
+  return { code, message: 'There are findings.', hint: 'Each finding in the document has its fix.' };
 }

@@ -47,10 +47,10 @@ export const listedOnce: Check = {
   judge(facts) {
     const rows = ownRows(facts);
     if (rows.length === 1) return undefined;
-    const times = rows.length === 0 ? 'is not listed' : `is listed ${rows.length} times`;
+    const lists = rows.length === 0 ? 'does not list' : `lists ${rows.length} times`;
     return {
       code: 'UNLISTED_BUILD',
-      message: `Build ${shortGuid(facts.guid)} ${times} in the manifest of ${scopeText(facts.scope)}.`,
+      message: `The manifest of ${scopeText(facts.scope)} ${lists} build ${shortGuid(facts.guid)}.`,
       hint: rows.length === 0 ? buildsHint(facts) : 'Keep one entry per GUID: kvdeploy validate',
       places: rows.map((row) => placeOf(row)),
     };

@@ -1,4 +1,4 @@
-/** The hazards that every release is judged by, with what stands in the way of each. To add one: a row here, and a world in its test. */
+/** The hazards that every release is judged by, with what stands in the way of each. To add one: a row here, and a case in its test. */
 import type { Change } from '../../base/changes/change.ts';
 import type { Plan, PlannedGate } from '../rollout/plan.ts';
 import { shortGuid } from '../scope.ts';
@@ -24,7 +24,7 @@ interface Row extends Pick<Hazard, 'id' | 'hazard' | 'fix'> {
   readonly controls: (looked: Looked, by: ByChecks) => readonly Control[];
 }
 
-type ByChecks = (control: string, detail: string, notMade?: Sight) => Control;
+type ByChecks = (control: string, detail: string | ((plan: Plan) => string), notMade?: Sight) => Control;
 
 const BUILD_HAZARDS: readonly Row[] = [
   {
@@ -69,11 +69,8 @@ const BUILD_HAZARDS: readonly Row[] = [
     id: 'older-build',
     hazard: 'An older build is promoted again.',
     fix: 'To return to an older build, use rollback.',
-    controls: ({ plan }, by) => [
-      by(
-        'its sequence is above every sequence that was ever known-good here',
-        plan === null ? '' : `sequence ${plan.candidate.sequence}`,
-      ),
+    controls: (_looked, by) => [
+      by('its sequence is above every sequence that was ever known-good here', (plan) => `sequence ${plan.candidate.sequence}`),
     ],
   },
   {
@@ -110,10 +107,7 @@ const ROLLBACK_HAZARDS: readonly Row[] = [
     hazard: 'The rollback path depends on what is being changed.',
     fix: 'Give the router an address of its own, and the new build another place than the known-good one.',
     controls: (looked, by) => [
-      by(
-        'both builds have a place of their own',
-        looked.plan === null ? '' : `${looked.plan.candidate.ref} and ${looked.plan.stable?.ref ?? 'none'}`,
-      ),
+      by('both builds have a place of their own', (plan) => `${plan.candidate.ref} and ${plan.stable?.ref ?? 'none'}`),
       engineering('no change that restores runs through the service itself', throughService(looked)),
       engineering('a copy of the pointer is on another disk', copySight(looked)),
     ],
@@ -170,10 +164,9 @@ const TRAFFIC_HAZARDS: readonly Row[] = [
     id: 'rounded-split',
     hazard: 'The router gives a step another share than requested.',
     fix: 'Change the steps in the config.',
-    controls: ({ plan }, by) => [
-      by(
-        'the router can serve every step, and each is read back',
-        plan === null ? '' : plan.steps.map(({ percent }) => `${percent} %`).join(', '),
+    controls: (_looked, by) => [
+      by('the router can serve every step, and each is read back', ({ steps }) =>
+        steps.map(({ percent }) => `${percent} %`).join(', '),
       ),
     ],
   },
@@ -229,7 +222,7 @@ const RUNNER_HAZARDS: readonly Row[] = [
       engineering('without an answer nothing begins', seen(`it wants ${wants}`)),
       engineering(
         'someone can answer',
-        given === 'nobody'
+        given === 'no one'
           ? unsure(`no terminal here, and no ${wants}`)
           : seen(given === 'flag' ? 'by flag' : 'at this terminal'),
       ),
@@ -241,7 +234,11 @@ const RUNNER_HAZARDS: readonly Row[] = [
 export function hazardsOf(looked: Looked): readonly Hazard[] {
   const rows = [...BUILD_HAZARDS, ...ROLLBACK_HAZARDS, ...TRAFFIC_HAZARDS, ...RUNNER_HAZARDS];
   return rows.flatMap(({ id, hazard, fix, controls: look }) => {
-    const controls = look(looked, (control, ...said) => engineering(control, byChecks(looked, id, ...said)));
+    const by: ByChecks = (control, detail, notMade) => {
+      const text = typeof detail === 'string' ? detail : looked.plan === null ? '' : detail(looked.plan);
+      return engineering(control, byChecks(looked, id, text, notMade));
+    };
+    const controls = look(looked, by);
     return controls.length === 0 ? [] : [{ id, hazard, controls, controlled: isControlled(controls), fix }];
   });
 }

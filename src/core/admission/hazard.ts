@@ -61,7 +61,7 @@ export interface Looked {
   readonly disk: { readonly kind: 'durable' | 'volatile' | 'unsure'; readonly name: string };
   /** Copies of the pointer, and whether each is on another disk than the state; null where that cannot be seen. */
   readonly copies: readonly { readonly dir: string; readonly elsewhere: boolean | null }[];
-  readonly confirmation: { readonly wants: string; readonly given: 'flag' | 'terminal' | 'nobody' };
+  readonly confirmation: { readonly wants: string; readonly given: 'flag' | 'terminal' | 'no one' };
 }
 
 /** A mechanism of this program, as most controls are. */

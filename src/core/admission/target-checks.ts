@@ -15,7 +15,7 @@ export const rightTarget: Check = {
     const words = new Set(facts.targetSays);
     const others = facts.environments.filter((name) => name !== facts.scope.environment && words.has(name));
     if (words.has(facts.scope.environment) && others.length === 0) return undefined;
-    const says = others.length > 0 ? `reports the environment ${others.join(' and ')}` : 'does not report its environment';
+    const says = others.length > 0 ? `reports ${others.join(' and ')}` : 'does not report its environment';
     return {
       code: 'WRONG_TARGET',
       message: `The router's target ${says}, but ${scopeText(facts.scope)} was requested.`,

@@ -1,8 +1,8 @@
-/** A finding: one thing wrong with one file, with everything a person needs to mend it. No I/O. */
+/** A finding: one thing wrong with one file, with everything a person needs to fix it. No I/O. */
 import { safeLine, safeText } from '../../base/text.ts';
 import type { Finding, Place } from '../errors.ts';
 
-/** By file, then line, then column: the order in which a person mends them. */
+/** By file, then line, then column: the order in which a person fixes them. */
 export function inFileOrder(findings: readonly Finding[]): readonly Finding[] {
   const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
   return [...findings].sort(

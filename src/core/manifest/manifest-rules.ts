@@ -1,11 +1,11 @@
-/** The rules that hold between manifests: a build belongs to one scope, once. Must judge what stands in the files alone. No I/O. */
+/** The rules between manifests: a build belongs to one scope, once. Must judge the files alone. No I/O. */
 import type { Code } from '../../base/codes.ts';
 import type { FindingCode } from '../errors.ts';
 import { lookAlike } from '../nearest.ts';
 import { sameScope, scopeText, shortGuid } from '../scope.ts';
 import { type Build, type Manifest, scopeOf } from './manifest.ts';
 
-/** A well-formed manifest, and where its file lies. */
+/** A well-formed manifest, and where its file is. */
 export interface PlacedManifest {
   readonly file: string;
   readonly manifest: Manifest;
@@ -36,7 +36,7 @@ interface Listing extends PlacedManifest {
   readonly index: number;
 }
 
-/** Every rule over all manifests. Of several places a breach stands at the last in the order given. */
+/** Every rule over all manifests. Of several places a breach is at the last in the order given. */
 export function manifestBreaches(manifests: readonly PlacedManifest[], names: KnownNames | null): readonly Breach[] {
   const listings = manifests.flatMap((each) => each.manifest.builds.map((build, index) => ({ ...each, build, index })));
   const byGuid = groups(listings, (listing) => listing.build.guid);
@@ -79,7 +79,7 @@ function placeBreaches({ file, manifest, place }: PlacedManifest, names: KnownNa
     {
       code: 'WRONG_PLACE',
       at: { file, path: ['environment'] },
-      message: `This manifest is for ${scopeText(scopeOf(manifest))}, but it lies ${found === undefined ? 'outside the manifest root' : `at ${found} below the manifest root`}.`,
+      message: `This manifest is for ${scopeText(scopeOf(manifest))}, but ${found === undefined ? 'it is outside the manifest root' : `its path below the manifest root is ${found}`}.`,
       fix: `Move it to ${where}.yaml below the manifest root, or correct its tenant, environment or service.`,
       related: [],
     },
@@ -114,7 +114,7 @@ function repeatedScope(group: readonly PlacedManifest[]): readonly Breach[] {
   return lastAgainstRest(group, () => true, 'also this file').map(({ last, related }) => ({
     code: 'REPEATED_SCOPE',
     at: { file: last.file, path: ['service'] },
-    message: `${scopeText(scopeOf(last.manifest))} has ${group.length} manifests; it must be clear which one counts.`,
+    message: `${scopeText(scopeOf(last.manifest))} has ${group.length} manifests; only one is allowed.`,
     fix: 'Merge them into one file.',
     related: related.map((note) => ({ ...note, path: ['service'] })),
   }));
@@ -127,8 +127,8 @@ function foreign(group: readonly Listing[]): readonly Breach[] {
     return {
       code: 'FOREIGN_BUILD',
       at: partOf(last, 'guid'),
-      message: `Build ${shortGuid(last.build.guid)} stands in ${scopes.length} scopes: ${scopes.join(' and ')}. A build belongs to exactly one.`,
-      fix: 'Keep it where it was built for, and make a build of its own for the other; a GUID never crosses over.',
+      message: `Build ${shortGuid(last.build.guid)} is listed in ${scopes.length} scopes: ${scopes.join(' and ')}. A build belongs to exactly one.`,
+      fix: 'Keep it where it was built for, and make another build for the other; a GUID is never used in two environments.',
       related,
     };
   });
@@ -150,7 +150,7 @@ function twoDigests(group: readonly Listing[]): readonly Breach[] {
   return lastAgainstRest(group, differs, 'another digest here').map(({ last, related }) => ({
     code: 'TWO_DIGESTS',
     at: partOf(last, 'digest'),
-    message: `Build ${shortGuid(last.build.guid)} is listed with two digests: a GUID names the same bytes for ever.`,
+    message: `Build ${shortGuid(last.build.guid)} is listed with two digests: a GUID always identifies the same bytes.`,
     fix: 'Publish the new bytes under a new GUID; do not edit the digest.',
     related: related.map((part) => ({ ...part, path: [...part.path.slice(0, -1), 'digest'] })),
   }));
@@ -161,8 +161,8 @@ function repeatedSequence(group: readonly Listing[]): readonly Breach[] {
   return lastAgainstRest(group, differs, 'the same sequence here').map(({ last, related }) => ({
     code: 'REPEATED_SEQUENCE',
     at: partOf(last, 'sequence'),
-    message: `Sequence ${last.build.sequence} is used twice for ${scopeText(scopeOf(last.manifest))}, so it cannot tell which build is newer.`,
-    fix: 'Give every build a sequence of its own, higher than all before it.',
+    message: `Sequence ${last.build.sequence} is used twice for ${scopeText(scopeOf(last.manifest))}, so it is unclear which build is newer.`,
+    fix: 'Give every build a unique sequence, higher than all earlier ones.',
     related: related.map((part) => ({ ...part, path: [...part.path.slice(0, -1), 'sequence'] })),
   }));
 }

@@ -1,4 +1,4 @@
-/** `requires` and `--from`: what one environment may ask of another. A GUID never crosses over; only a source does. No I/O. */
+/** `requires` and `--from`: what one environment may ask of another. A GUID is never used in two environments; a source may be. No I/O. */
 import type { Scope } from '../../base/scope.ts';
 import type { Refusal } from '../errors.ts';
 import { currentKnownGood, type History, type KnownGood } from '../ledger/history.ts';
@@ -22,36 +22,27 @@ export function requirementRefusal(
   there: { readonly scope: Scope; readonly history: History },
   nowMs: number,
 ): Refusal | undefined {
-  const name = requires.environment;
   const refuse = (message: string, hint: string): Refusal => ({ code: 'REQUIREMENT_UNMET', message, hint });
   if (candidate.source === undefined) {
-    return refuse(
-      `${scopeText(there.scope)} must have run this build's source first, but build ${shortGuid(candidate.guid)} does not say its source.`,
-      'Let CI write source: { repository, commit } into the manifest.',
-    );
+    const message = `${scopeText(there.scope)} must have run this build's source first, but build ${shortGuid(candidate.guid)} does not state its source.`;
+    return refuse(message, 'Let CI write source: { repository, commit } into the manifest.');
   }
-  const commit = `Commit ${candidate.source.commit.slice(0, 12)}`;
+  const [name, commit] = [requires.environment, `Commit ${candidate.source.commit.slice(0, 12)}`];
   const ofSource = there.history.knownGood.filter((entry) => sameSource(entry.build, candidate));
   const longest = ofSource.toSorted((a, b) => soakedMs(b, nowMs) - soakedMs(a, nowMs))[0];
   if (longest === undefined) {
-    return refuse(
-      `${commit} was never known-good in ${name}.`,
-      `Promote it there first: kvdeploy builds ${scopeFlags(there.scope)}`,
-    );
+    const hint = `Promote it there first: kvdeploy builds ${scopeFlags(there.scope)}`;
+    return refuse(`${commit} was never known-good in ${name}.`, hint);
   }
-  const bad = ofSource.find((entry) => there.history.bad.has(entry.build.guid))?.build.guid;
-  if (bad !== undefined) {
-    return refuse(
-      `${commit} is marked bad in ${name}: ${there.history.bad.get(bad)}.`,
-      'Mend it and promote the new build there first.',
-    );
-  }
+  const bad = ofSource.map((entry) => there.history.bad.get(entry.build.guid)).find((why) => why !== undefined);
+  if (bad !== undefined)
+    return refuse(`${commit} is marked bad in ${name}: ${bad}.`, 'Fix it and promote the new build there first.');
   const soaked = soakedMs(longest, nowMs);
   if (soaked >= requires.soakMs) return undefined;
   const [was, hint] =
     longest.until === undefined
       ? ['has been', `Wait ${msText(requires.soakMs - soaked)}.`]
-      : ['was', `Another build replaced it there at ${longest.until}: bring a build of this source back there first.`];
+      : ['was', `Another build replaced it there at ${longest.until}: promote a build of this source there again first.`];
   return refuse(`${commit} ${was} known-good in ${name} for ${msText(soaked)}; ${msText(requires.soakMs)} are required.`, hint);
 }
 
@@ -68,36 +59,28 @@ export function buildOfSameSource(
   listed: readonly ListedBuild[],
 ): Build | Refusal {
   const there = from.knownGood;
+  const none = (message: string, hint: string): Refusal => ({ code: 'NO_SUCH_SOURCE', message, hint });
   if (there === null) {
-    return {
-      code: 'NO_SUCH_SOURCE',
-      message: `Nothing is known-good in ${from.environment}.`,
-      hint: `Promote there first: kvdeploy builds ${scopeFlags({ ...scope, environment: from.environment })}`,
-    };
+    const hint = `Promote there first: kvdeploy builds ${scopeFlags({ ...scope, environment: from.environment })}`;
+    return none(`Nothing is known-good in ${from.environment}.`, hint);
   }
   if (there.source === undefined) {
-    return {
-      code: 'NO_SUCH_SOURCE',
-      message: `The known-good build ${shortGuid(there.guid)} of ${from.environment} does not say its source.`,
-      hint: 'Let CI write source: { repository, commit } into the manifests.',
-    };
+    const message = `The known-good build ${shortGuid(there.guid)} of ${from.environment} does not state its source.`;
+    return none(message, 'Let CI write source: { repository, commit } into the manifests.');
   }
   const commit = there.source.commit.slice(0, 12);
   const matches = listed.filter((entry) => sameScope(entry.scope, scope) && sameSource(entry.build, there));
   const only = matches[0];
   if (only === undefined) {
-    return {
-      code: 'NO_SUCH_SOURCE',
-      message: `${scopeText(scope)} lists no build of commit ${commit}, which is known-good in ${from.environment}.`,
-      hint: `Build that commit for ${scope.environment} and list it.`,
-    };
+    const message = `${scopeText(scope)} lists no build of commit ${commit}, which is known-good in ${from.environment}.`;
+    return none(message, `Build that commit for ${scope.environment} and list it.`);
   }
   if (matches.length === 1) return only.build;
   return {
     code: 'SOURCE_UNCLEAR',
-    message: `${scopeText(scope)} lists ${matches.length} builds of commit ${commit}: ${matches.map((entry) => entry.build.guid).join(', ')}.`,
-    hint: `Say which: --build ${only.build.guid}`,
-    places: matches.map((entry) => ({ file: entry.file, line: entry.line, column: entry.column })),
+    message: `${scopeText(scope)} lists ${matches.length} builds of commit ${commit}: ${matches.map(({ build }) => build.guid).join(', ')}.`,
+    hint: `Choose one: --build ${only.build.guid}`,
+    places: matches.map(({ file, line, column }) => ({ file, line, column })),
   };
 }
 

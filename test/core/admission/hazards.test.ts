@@ -164,7 +164,7 @@ const DOUBTS: readonly (readonly [HazardId, string, Looked])[] = [
     lookedWith({ measured: [{ gate: 'errors', measurement: { requests: 10, errors: 0, counting: 'total' } }] }),
   ],
   ['two-runners', 'a claim was not given back', lookedWith({ leaderSince: '2026-11-21T09:12:00Z' })],
-  ['no-answer', 'there is no terminal', lookedWith({ confirmation: { wants: '--confirm production', given: 'nobody' } })],
+  ['no-answer', 'there is no terminal', lookedWith({ confirmation: { wants: '--confirm production', given: 'no one' } })],
 ];
 
 describe('a doubt is a warning where another mechanism was verified', () => {

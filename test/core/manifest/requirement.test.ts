@@ -75,10 +75,10 @@ describe('a soak of 24 h in staging', () => {
     });
   });
 
-  it('a soak is not met by a candidate that does not say its source', () => {
+  it('a soak is not met by a candidate that does not state its source', () => {
     const { source: _, ...silent } = CANDIDATE;
     const refusal = requirementRefusal(silent, { environment: 'staging', soakMs: 0 }, there([known(THERE, 48)]), NOW);
-    expect(refusal?.message).toContain('does not say its source');
+    expect(refusal?.message).toContain('does not state its source');
   });
 
   it('a soak of no time asks only that the source was known-good', () => {
@@ -121,7 +121,7 @@ describe('--from staging', () => {
       { ...from, knownGood: buildOf(7, 'one') },
       [listedAs(CANDIDATE)],
       'NO_SUCH_SOURCE',
-      'does not say its source',
+      'does not state its source',
     ],
     ['no build of the source is listed', from, [], 'NO_SUCH_SOURCE', 'lists no build of commit 3f2a9c1d'],
     ['only staging lists one', from, [listedAs(THERE, STAGING)], 'NO_SUCH_SOURCE', 'acme/production/kv-gateway lists no build'],
