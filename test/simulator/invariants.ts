@@ -70,7 +70,7 @@ export class Invariants {
   /** A rescue has said its last word. */
   rescued(pid: number, code: string | null, message: string): void {
     // A review that came in between has lifted the hold already.
-    if (code !== null || message.includes('NO HOLD') || this.#reviewedMs > (this.#rescuers.get(pid) ?? 0)) return;
+    if (code !== null || message.includes('HOLD NOT WRITTEN') || this.#reviewedMs > (this.#rescuers.get(pid) ?? 0)) return;
     this.#mustHold = true;
     this.#rescuedMs = this.#sim.monotonicMs;
   }
