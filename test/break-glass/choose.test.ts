@@ -51,7 +51,7 @@ describe('the build', () => {
 
   it.each([
     ['a foreign one', RED, 'FOREIGN_BUILD', [[RED, 'acme/staging/kv-gateway']]],
-    ['one that nobody knows', RED, 'NOT_KNOWN_GOOD', []],
+    ['one that no one knows', RED, 'NOT_KNOWN_GOOD', []],
     ['seven characters', BLUE.slice(0, 7), 'USAGE', []],
     ['no GUID', 'previous', 'USAGE', []],
   ] as const)('the build to restore is refused: %s', (_, to, code, foreign) => {
@@ -60,7 +60,7 @@ describe('the build', () => {
 
   it.each([
     ['the known-good one is bad', pointerOf({ bad: [GREEN] }), undefined],
-    ['another is named that nobody knows', pointerOf({ bad: [GREEN] }), RED],
+    ['another is named that no one knows', pointerOf({ bad: [GREEN] }), RED],
     ['what is named is no GUID', pointerOf({ bad: [GREEN] }), 'previous'],
   ])('the build to restore is refused without announcing others where there are none: %s', (_, pointer, to) => {
     expect(refusal(() => choose(numbered(pointer), to))).toMatchObject({

@@ -72,7 +72,7 @@ describe('what every command says, to machines and to people', () => {
     ['validate', ['validate'], null],
     ['schema', ['schema', 'release-manifest'], null],
     ['a refused plan', ['plan', ...PRODUCTION, '--build', GLOBEX.green.guid], 'FOREIGN_BUILD'],
-    ['a build that nobody lists', promote('00000000-0000-4000-8000-000000000000'), 'UNLISTED_BUILD'],
+    ['a build that is not listed', promote('00000000-0000-4000-8000-000000000000'), 'UNLISTED_BUILD'],
     ['adopting twice', ['adopt', ...PRODUCTION, ...SURE], 'NOTHING_TO_DO'],
     ['going back from known-good', ['rollback', ...PRODUCTION, ...SURE], 'KNOWN_GOOD_SERVES'],
     ['nothing to resume', ['resume', ...PRODUCTION], 'NOTHING_TO_DO'],

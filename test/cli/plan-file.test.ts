@@ -151,7 +151,7 @@ const MOVES: readonly (readonly [string, RegExp, () => void | Promise<void>])[] 
     },
   ],
   [
-    'somebody moved traffic',
+    'someone moved traffic',
     /the target serves blue 60 %, green 40 %, and served blue 100 %/,
     async () => {
       const split = [

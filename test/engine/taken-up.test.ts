@@ -45,7 +45,7 @@ describe('a rollout whose runner died between two steps', () => {
     ['less than it had', { blue: 95, green: 5 }],
     ['more than it was to have', { blue: 20, green: 80 }],
     ['nothing', { blue: 100, green: 0 }],
-    ['a part, and somebody else a part too', { blue: 80, green: 10, grey: 10 }],
+    ['a part, and another build a part too', { blue: 80, green: 10, grey: 10 }],
   ])('a rollout taken up is called drift when its build has %s by then', async (_what, moved) => {
     const here = await diedAfter(2, moved);
     expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'stuck', code: 'DRIFT' } });

@@ -25,7 +25,7 @@ describe('a fault in the code is noticed:', () => {
   });
 
   it.each(MUTANTS.flatMap(({ name, mutations }) => mutations.map((mutation) => ({ name, ...mutation }))))(
-    'the fault "$name" has its one place in $file',
+    'the fault $name has its one place in $file',
     ({ file, from, to }) => {
       const text = readFileSync(join(import.meta.dirname, '../..', file), 'utf8');
       expect(text.split(from)).toHaveLength(2);

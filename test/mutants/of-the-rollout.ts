@@ -80,14 +80,14 @@ export const OF_THE_WAY_BACK: readonly Mutant[] = [
     '',
   ),
   mutant(
-    'nobody asks which build runs at its place',
+    'no one asks which build runs at its place',
     'simulator',
     SHIFT,
     'if (answer.guid !== guid) return `another build answers at ${ref}: ${answer.guid}`;',
     'if (answer.guid !== guid) return undefined;',
   ),
   mutant(
-    'nobody asks again after a long sleep',
+    'no one asks again after a long sleep',
     'simulator',
     SHIFT,
     '!back && io.monotonic() - askedMs > ASKED_WITHIN_MS',

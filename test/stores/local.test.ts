@@ -340,7 +340,7 @@ describe('the state directory', () => {
       linkSync(file, join(elsewhere, 'y'));
       linkSync(file, join(elsewhere, 'z'));
     },
-    'a folder that everybody can write': (dir) => {
+    'a folder that anyone can write': (dir) => {
       mkdirSync(ledgerDir(dir), { recursive: true, mode: 0o700 });
       chmodSync(dirname(ledgerDir(dir)), 0o777);
     },

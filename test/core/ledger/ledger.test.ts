@@ -242,8 +242,8 @@ describe('a segment that a newer kvdeploy wrote', () => {
   });
 
   it.each([
-    ['a field that nobody announced', { approvedBy: 'carol' }],
-    ['an event that nobody announced', { event: { type: 'shared-claim' } }],
+    ['a field that was not announced', { approvedBy: 'carol' }],
+    ['an event that was not announced', { event: { type: 'shared-claim' } }],
     ['a version that is no number', { formatVersion: 'next' }],
   ])('a segment is damaged with %s', (_what, more) => {
     const found = damage(third(said(more)));

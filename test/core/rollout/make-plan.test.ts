@@ -11,7 +11,7 @@ describe('a plan', () => {
   it.each([
     ['promotion', promotion],
     ['rollback', rollbackPlan(SETTINGS, PLANNING, STABLE, CANDIDATE)],
-    ['rollback from nobody knows what', rollbackPlan(SETTINGS, PLANNING, STABLE, null)],
+    ['rollback from an unknown build', rollbackPlan(SETTINGS, PLANNING, STABLE, null)],
     ['adoption', adoptionPlan(SETTINGS, PLANNING, STABLE)],
   ])('the plan of a %s is read from the ledger as it was written', (_kind, plan) => {
     expect(planSchema.parse(JSON.parse(JSON.stringify(plan)))).toEqual(plan);

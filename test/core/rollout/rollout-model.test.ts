@@ -19,7 +19,7 @@ const PLANS: Readonly<Record<string, Plan>> = {
   'a promotion of three steps': promotion([10, 50, 100]),
   'a promotion without a bake': promotion([10, 100], 0),
   'a rollback': rollbackTo(STABLE, CANDIDATE),
-  'a rollback from nobody knows what': rollbackTo(STABLE, null),
+  'a rollback from an unknown build': rollbackTo(STABLE, null),
   'an adoption': adoption(STABLE),
 };
 

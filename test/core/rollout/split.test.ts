@@ -40,7 +40,7 @@ describe(`a split (seed ${SEED})`, () => {
   });
 
   it.each([
-    ['a rest that nobody gets', () => splitBetween(new Map(), GREEN, null, 99)],
+    ['a rest that no build gets', () => splitBetween(new Map(), GREEN, null, 99)],
     ['one place for both', () => splitBetween(new Map(), GREEN, { ...BLUE, place: 'green' }, 10)],
     ['more than everything', () => splitBetween(new Map(), GREEN, BLUE, 101)],
     ['less than nothing', () => splitBetween(new Map(), GREEN, BLUE, -1)],

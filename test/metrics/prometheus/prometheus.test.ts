@@ -218,7 +218,7 @@ describe('configuration', () => {
     ['an errors query that names no build', { errors: 'sum(http_requests_total{code=~"5.."})' }, /could not tell a bad one/],
     ['a placeholder that does not exist', { requests: 'sum(x{a="${build}",b="${guid}"})' }, /only placeholders/],
     ['a rate', { requests: 'sum(rate(x{build="${build}"}[5m]))' }, /raw counter total/],
-    ['an answer for builds that nobody knows', { requests: 'sum(x{a="${build}"}) or vector(0)' }, /missing data would pass/],
+    ['an answer for unknown builds', { requests: 'sum(x{a="${build}"}) or vector(0)' }, /missing data would pass/],
     ['neither errors nor a status', { errors: undefined }, /which requests failed/],
     ['a label of ours', { slices: 'kvdeploy_build' }, /name of a label/],
     ['the bounds of buckets for slices', { slices: 'le' }, /bounds of buckets/],

@@ -148,7 +148,7 @@ const DEFECTS: readonly (readonly [string, GatePoll, RegExp])[] = [
   ['a metric that was not counted', counted({ [WHOLE]: blockOf(HEALTHY) }, 'other'), /did not count it/],
   ['slices without the whole', counted({ a: blockOf(HEALTHY) }), /did not count it/],
   ['slices that hold more than the whole', counted({ [WHOLE]: blockOf(HEALTHY), a: blockOf([1, 751, 0, 0]) }), /slices hold/],
-  ['a stable build called absent beside the candidate', { ...whole(HEALTHY), stable: { state: 'absent' } }, /did not ask/],
+  ['a stable build called absent next to the candidate', { ...whole(HEALTHY), stable: { state: 'absent' } }, /did not ask/],
   ['a candidate called absent', { ...whole(HEALTHY), candidate: { state: 'absent' } }, /did not ask/],
 ];
 
