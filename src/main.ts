@@ -1,4 +1,4 @@
-/** argv in, exit code out. The only catch that prints. */
+/** argv in, exit code out. The only place that turns an error into a result. */
 import { EXIT, EXIT_OF } from './base/codes.ts';
 import { buildProgram, parseError } from './cli.ts';
 import { KvdeployError } from './core/errors.ts';
@@ -45,7 +45,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 /** The parser's words as an error of the house; a group without a part has only shown its help. */
 function usageError(text: string, command: string): KvdeployError {
   const [first = '', ...rest] = text.replace(/^error: /, '').split('\n');
-  const message = first === '(outputHelp)' ? `kvdeploy ${command} needs a subcommand` : first.replace(/\.$/, '');
+  const message = first === '(outputHelp)' ? `the command ${command} needs a subcommand` : first.replace(/\.$/, '');
   const guess = rest
     .join(' ')
     .trim()
@@ -93,14 +93,10 @@ function refuseUnsafeEnvironment(): void {
   });
 }
 
-interface Parts {
-  readonly io: Deps['io'];
-  readonly ask: typeof import('./terminal/ask.ts');
-  readonly colour: boolean;
-}
+type Parts = Pick<Deps, 'io' | 'colour'> & { readonly ask: typeof import('./terminal/ask.ts') };
 
 function depsFor(globals: Globals, report: Report, situation: Situation, { io, ask, colour }: Parts): Deps {
-  const atTerminal = process.stdin.isTTY === true && process.stderr.isTTY === true;
+  const [stdinTty, stderrTty] = [process.stdin.isTTY === true, process.stderr.isTTY === true];
   const ci = (process.env['CI'] ?? '') !== '' && process.env['CI'] !== 'false';
   const noInput = globals.input === false || globals.json === true || (process.env['KVDEPLOY_NO_INPUT'] ?? '') !== '';
   return {
@@ -114,11 +110,11 @@ function depsFor(globals: Globals, report: Report, situation: Situation, { io, a
     columns: process.stdout.columns || undefined,
     stdin: readStdin,
     colour,
-    canAsk: ask.canAsk({ stdinTty: process.stdin.isTTY === true, stderrTty: process.stderr.isTTY === true, ci, noInput }),
+    canAsk: ask.canAsk({ stdinTty, stderrTty, ci, noInput }),
     askName: ask.askName,
     askYes: ask.askYes,
     onSignal,
-    atTerminal,
+    atTerminal: stdinTty && stderrTty,
   };
 }
 

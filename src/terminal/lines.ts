@@ -74,8 +74,8 @@ function waitingText({ gates, waitingFor }: Line<'poll'>): string {
 /** What every gate says (with its counts, as `why` has them), then what is still waited for. */
 export function pollText(line: Line<'poll'>, started: Started | undefined, paint: Paint): string {
   const gates = line.gates.map((gate) => {
-    const verdict =
-      gate.verdict === 'fail' || gate.verdict === 'give-up' ? paint.bad(VERDICTS[gate.verdict]) : VERDICTS[gate.verdict];
+    const isBad = gate.verdict === 'fail' || gate.verdict === 'give-up';
+    const verdict = isBad ? paint.bad(VERDICTS[gate.verdict]) : VERDICTS[gate.verdict];
     return `${safeLine(gate.gate)} ${verdict}: ${safeLine(gate.why)}`;
   });
   const watched = `${msText(line.watchedMs)} of ${msText(line.bakeMs)}`;
@@ -87,7 +87,6 @@ export function pollText(line: Line<'poll'>, started: Started | undefined, paint
 
 /** Exit codes by which a command says that it changed nothing; a rollout that had begun may also end as busy midway. */
 const UNCHANGED = new Set([2, 3, 6, 7, 8]);
-
 const BUSY = 6;
 
 /** Exit codes by which a command left before the end, without anything being wrong. */
@@ -111,34 +110,19 @@ function placeText(place: ResultLine['places'][number]): string {
   return place.note === undefined ? safeLine(at) : `${safeLine(at)}   ${safeLine(place.note)}`;
 }
 
-function failure(line: ResultLine, paint: Paint, begun: boolean, columns: number | undefined): readonly string[] {
-  const symbol = LEFT.has(line.exitCode) ? paint.warn('!') : paint.no;
-  return [
-    hang(`${symbol} `, `${paint.strong(safeLine(line.code ?? 'FAILED'))}  ${safeLine(line.message)}`, columns),
-    ...line.places.map((place, index) => `${label(index === 0 ? 'at' : '')}${placeText(place)}`),
-    ...adviceLines(line, columns),
-    hang(label('traffic'), trafficText(line, begun) ?? 'unchanged', columns),
-  ];
-}
-
-function success(line: ResultLine, paint: Paint, columns: number | undefined): readonly string[] {
-  const traffic = trafficText(line, true);
-  return [
-    hang(`${paint.yes} `, safeLine(line.message), columns),
-    ...(traffic === undefined ? [] : [hang(label('traffic'), traffic, columns)]),
-    ...adviceLines(line, columns),
-  ];
-}
-
-function adviceLines({ hint, next }: ResultLine, columns: number | undefined): readonly string[] {
-  return [
-    ...(hint === null ? [] : [advice(label('try'), safeLine(hint), columns)]),
-    ...next.map((command, index) => `${label(index === 0 ? 'next' : '')}${safeLine(command)}`),
-  ];
-}
-
 /** The last lines of a command; the last one of a failure says where traffic is. `begun`: it had begun to lead a rollout. */
 export function resultText(line: ResultLine, paint: Paint, begun: boolean, columns: number | undefined): readonly string[] {
-  if (line.ok && line.message === '') return [];
-  return line.ok ? success(line, paint, columns) : failure(line, paint, begun, columns);
+  const { ok, message, hint, next } = line;
+  if (ok && message === '') return [];
+  const symbol = ok ? paint.yes : LEFT.has(line.exitCode) ? paint.warn('!') : paint.no;
+  const code = ok ? '' : `${paint.strong(safeLine(line.code ?? 'FAILED'))}  `;
+  const traffic = trafficText(line, ok || begun) ?? (ok ? undefined : 'unchanged');
+  const trafficLines = traffic === undefined ? [] : [hang(label('traffic'), traffic, columns)];
+  return [
+    hang(`${symbol} `, `${code}${safeLine(message)}`, columns),
+    ...(ok ? trafficLines : line.places.map((place, index) => `${label(index === 0 ? 'at' : '')}${placeText(place)}`)),
+    ...(hint === null ? [] : [advice(label('try'), safeLine(hint), columns)]),
+    ...next.map((command, index) => `${label(index === 0 ? 'next' : '')}${safeLine(command)}`),
+    ...(ok ? [] : trafficLines),
+  ];
 }

@@ -52,10 +52,9 @@ export function createLog(stream: NodeJS.WritableStream, clock: Clock, dim: (tex
   };
 }
 
-// Thins the polls of a bake to a heartbeat for logs. Must never hide that a verdict changed. Pure, but for what it remembers.
-
 type Poll = Extract<OutputLine, { type: 'poll' }>;
 
+/** Thins the polls of a bake for logs. Must never hide that a verdict changed. */
 export interface Heartbeat {
   /** True when this poll should be printed. */
   due(poll: Poll, nowMs: number): boolean;
@@ -66,10 +65,8 @@ export interface Heartbeat {
 }
 
 const EARLY_MS = 10_000;
-
-const LATE_MS = 30_000;
-
 const EARLY_UNTIL_MS = 60_000;
+const LATE_MS = 30_000;
 
 /** A heartbeat a little early is better than one a whole poll late. */
 const EARLIER_MS = 500;

@@ -69,18 +69,7 @@ function withPoll(progress: Progress, poll: Line<'poll'>): Progress {
 export function fold(progress: Progress | undefined, line: OutputLine): Progress | undefined {
   if (line.type === 'started') return begin(line);
   if (progress === undefined) return undefined;
-  switch (line.type) {
-    case 'phase':
-      return withPhase(progress, line);
-    case 'poll':
-      return withPoll(progress, line);
-    case 'traffic':
-      return seen({ ...progress, traffic: line.traffic }, line.at);
-    case 'version':
-    case 'check':
-    case 'note':
-    case 'document':
-    case 'result':
-      return progress;
-  }
+  if (line.type === 'phase') return withPhase(progress, line);
+  if (line.type === 'poll') return withPoll(progress, line);
+  return line.type === 'traffic' ? seen({ ...progress, traffic: line.traffic }, line.at) : progress;
 }

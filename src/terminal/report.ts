@@ -24,12 +24,15 @@ export interface Report {
   close(): void;
 }
 
-export interface ReportOptions {
+interface Form {
   readonly json: boolean;
   /** Only results, warnings and failures. */
   readonly quiet: boolean;
   /** Every poll, not only a heartbeat. */
   readonly verbose: boolean;
+}
+
+export interface ReportOptions extends Form {
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
   /** Each stream has its own, as only one of them may be a terminal. */
@@ -50,9 +53,8 @@ function createJsonReport({ stdout }: ReportOptions): Report {
 
 /** Lines that belong on the live view, so that the terminal's history keeps only what matters. */
 function isOnView(line: OutputLine): boolean {
-  return (
-    line.type === 'poll' || line.type === 'traffic' || (line.type === 'phase' && ['shifting', 'converging'].includes(line.phase))
-  );
+  if (line.type === 'phase') return line.phase === 'shifting' || line.phase === 'converging';
+  return line.type === 'poll' || line.type === 'traffic';
 }
 
 function createPeopleReport(options: ReportOptions): Report {
@@ -123,16 +125,9 @@ export function createReport(options: ReportOptions): Report {
   return options.json ? createJsonReport(options) : createPeopleReport(options);
 }
 
-export interface ReportWish {
-  readonly json: boolean;
-  readonly quiet: boolean;
-  readonly verbose: boolean;
-  readonly colour: ColourFlag;
-}
-
 /** The options of a report for these streams and this environment. */
 export function reportOptions(
-  wish: ReportWish,
+  wish: Form & { readonly colour: ColourFlag },
   streams: { readonly stdout: NodeJS.WriteStream; readonly stderr: NodeJS.WriteStream },
   env: Environment,
   clock: Clock,

@@ -52,6 +52,7 @@ function documentOf(opened: Opened, reading: Reading | { readonly why: string },
     const { newest, damaged } = readPointers(dir, deps.io.fs, scope);
     return { dir, generation: newest?.generation ?? null, knownGood: newest?.knownGood.build.guid ?? null, damaged };
   });
+  const build = ({ guid, version }: { guid: string; version: string }, since: string) => ({ guid, version, since });
   const known = currentKnownGood(history);
   const leader = leaderOf(history, deps);
   const traffic: Traffic = 'why' in reading ? { split: [], certainty: 'unknown' } : trafficOf(reading, buildsAtPlaces(opened));
@@ -60,11 +61,8 @@ function documentOf(opened: Opened, reading: Reading | { readonly why: string },
     traffic,
     trouble: 'why' in reading ? [reading.why] : reading.trouble,
     drift: 'why' in reading ? null : driftOf(history, open, reading),
-    knownGood:
-      known === null
-        ? null
-        : { guid: known.build.guid, version: known.build.version, since: known.since, bad: history.bad.has(known.build.guid) },
-    waysBack: rollbackTargets(history).map(({ build, since }) => ({ guid: build.guid, version: build.version, since })),
+    knownGood: known && { ...build(known.build, known.since), bad: history.bad.has(known.build.guid) },
+    waysBack: rollbackTargets(history).map((each) => build(each.build, each.since)),
     rollout: rolloutOf(history.rollout, history.changedAt),
     leader,
     hold: hold === undefined ? null : { file: hold.file, text: hold.text },
@@ -85,7 +83,6 @@ function leaderOf({ leader }: History, { io }: Deps) {
 function rolloutOf(state: State | null, changedAt: string | null) {
   if (state === null) return null;
   const { plan } = state;
-  const percent = plan.steps[state.step]?.percent ?? 0;
   return {
     id: plan.id,
     kind: plan.kind,
@@ -95,14 +92,14 @@ function rolloutOf(state: State | null, changedAt: string | null) {
     over: isOver(state),
     step: state.step + 1,
     steps: plan.steps.length,
-    percent,
+    percent: plan.steps[state.step]?.percent ?? 0,
     why: state.why,
     changedAt,
     evidence: evidenceOf(state),
   };
 }
 
-/** What the ledger expects of the router, where it expects anything definite. */
+/** What differs from what the ledger expects of the router, where it expects anything definite. */
 function driftOf(history: History, open: State | null, reading: Reading): string | null {
   const expected = expectedSplit(history, open);
   if (expected === null || splitsAgree(reading.members, expected)) return null;
@@ -113,10 +110,8 @@ function driftOf(history: History, open: State | null, reading: Reading): string
 function expectedSplit(history: History, open: State | null): Split | null {
   if (open !== null) return open.phase === 'baking' || open.phase === 'pointing' ? stepSplit(open.plan, open.step) : null;
   const known = currentKnownGood(history);
-  const phase = history.rollout?.phase;
-  return known !== null && (phase === 'done' || phase === 'reverted')
-    ? [{ place: known.build.ref, build: known.build.guid, percent: 100 }]
-    : null;
+  const isSettled = ['done', 'reverted'].includes(history.rollout?.phase ?? '');
+  return known !== null && isSettled ? [{ place: known.build.ref, build: known.build.guid, percent: 100 }] : null;
 }
 
 function nextOf(opened: Opened, open: State | null, hold: Hold | undefined, isLed: boolean): string[] {
@@ -137,24 +132,29 @@ function messageOf(document: StatusDocument): string {
 
 function textOf(document: StatusDocument, opened: Opened): string {
   const { knownGood, rollout, leader, hold } = document;
-  const running =
-    leader === null ? '' : leader.running === false ? ', but that process is gone' : leader.running === null ? '' : ', running';
-  const lines = [
+  const running = leader?.running === true ? ', running' : leader?.running === false ? ', but that process is gone' : '';
+  const field = (name: string, text: string) => `  ${name.padEnd(10)}  ${text}`;
+  const rolloutText = ({ id, kind, candidate, phase, step, steps, percent, why }: NonNullable<typeof rollout>) =>
+    `${id}  ${kind} of ${shortGuid(candidate)}  ${phase} at step ${step}/${steps} (${percent} %): ${safeLine(why)}`;
+  const known = ({ guid, version, since, bad }: NonNullable<typeof knownGood>) =>
+    `${shortGuid(guid)}  ${version}  since ${since}${bad ? '  MARKED BAD' : ''}`;
+  const leads = ({ actor, pid, host, command, since }: NonNullable<typeof leader>) =>
+    `${actor}, pid ${pid} on ${host}, ${command} since ${since}${running}`;
+  return [
     scopeText(opened.scope),
-    `  traffic     ${splitOf(document.traffic)}`,
-    ...document.trouble.map((trouble) => `  trouble     ${trouble}`),
-    ...(document.drift === null ? [] : [`  drift       ${document.drift}`]),
-    `  known-good  ${knownGood === null ? 'none' : `${shortGuid(knownGood.guid)}  ${knownGood.version}  since ${knownGood.since}${knownGood.bad ? '  MARKED BAD' : ''}`}`,
-    `  rollout     ${rollout === null ? 'none' : `${rollout.id}  ${rollout.kind} of ${shortGuid(rollout.candidate)}  ${rollout.phase} at step ${rollout.step}/${rollout.steps} (${rollout.percent} %): ${safeLine(rollout.why)}`}`,
+    field('traffic', splitOf(document.traffic)),
+    ...document.trouble.map((trouble) => field('trouble', trouble)),
+    ...(document.drift === null ? [] : [field('drift', document.drift)]),
+    field('known-good', knownGood === null ? 'none' : known(knownGood)),
+    field('rollout', rollout === null ? 'none' : rolloutText(rollout)),
     ...evidenceLines(rollout?.evidence ?? null),
-    `  leader      ${leader === null ? 'none' : `${leader.actor}, pid ${leader.pid} on ${leader.host}, ${leader.command} since ${leader.since}${running}`}`,
-    `  hold        ${hold === null ? 'none' : hold.text}`,
-    ...document.pointers.map(
-      (pointer) =>
-        `  pointer     ${pointer.generation === null ? 'none' : `generation ${pointer.generation}, ${shortGuid(pointer.knownGood ?? '')}`}  in ${pointer.dir}${pointer.damaged.length === 0 ? '' : `  (${pointer.damaged.length} damaged)`}`,
-    ),
-  ];
-  return `${lines.join('\n')}\n`;
+    field('leader', leader === null ? 'none' : leads(leader)),
+    field('hold', hold === null ? 'none' : hold.text),
+    ...document.pointers.map(({ generation, knownGood: guid, dir, damaged }) => {
+      const what = generation === null ? 'none' : `generation ${generation}, ${shortGuid(guid ?? '')}`;
+      return field('pointer', `${what}  in ${dir}${damaged.length === 0 ? '' : `  (${damaged.length} damaged)`}`);
+    }),
+  ].join('\n');
 }
 
 /** The same in one line, without anything that changes by itself. */

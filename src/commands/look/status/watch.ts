@@ -47,8 +47,8 @@ function showing(opened: Opened, deps: Deps): (look: Look) => void {
     };
   const clock = () => new Date(deps.io.now()).toISOString();
   if (process.stdout.isTTY && deps.io.env('TERM') !== 'dumb') {
-    const screen = createRepaint(process.stdout);
-    return ({ text }) => screen.show(`${text}  looked at    ${clock()}; Ctrl-C ends`);
+    const repaint = createRepaint(process.stdout);
+    return ({ text }) => repaint(`${text}\n  looked at   ${clock()}; Ctrl-C ends`);
   }
   return ({ summary }) => {
     if (changed(summary)) deps.print(`${clock()}  ${scopeText(opened.scope)}  ${summary}`);

@@ -11,17 +11,9 @@ export interface DoctorCheck {
   readonly fix: string | null;
 }
 
-export function ok(name: string, found: string): DoctorCheck {
-  return { name, level: 'ok', found, fix: null };
-}
-
-export function warn(name: string, found: string, fix: string): DoctorCheck {
-  return { name, level: 'warn', found, fix };
-}
-
-export function fail(name: string, found: string, fix: string): DoctorCheck {
-  return { name, level: 'FAIL', found, fix };
-}
+export const ok = (name: string, found: string): DoctorCheck => ({ name, level: 'ok', found, fix: null });
+export const warn = (name: string, found: string, fix: string): DoctorCheck => ({ name, level: 'warn', found, fix });
+export const fail = (name: string, found: string, fix: string): DoctorCheck => ({ name, level: 'FAIL', found, fix });
 
 /** The checks that `work` makes; when it throws or takes longer than `ms`, one FAIL in their place. Never rejects. */
 export async function within(
@@ -32,14 +24,8 @@ export async function within(
 ): Promise<readonly DoctorCheck[]> {
   const enough = new AbortController();
   const late = deps.io.sleep(ms, enough.signal).then(() => [fail(name, `no answer within ${ms} ms`, 'Find out why it hangs.')]);
-  const made = (async () => work())().catch((error: unknown) => [fail(name, textOf(error), hintOf(error))]);
+  const made = (async () => work())().catch((error: Error & { readonly hint?: string }) => [
+    fail(name, error.message, error.hint ?? 'Fix what the message names.'),
+  ]);
   return Promise.race([made, late]).finally(() => enough.abort());
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function hintOf(error: unknown): string {
-  return error instanceof Error && 'hint' in error ? String(error.hint) : 'Fix what the message names.';
 }

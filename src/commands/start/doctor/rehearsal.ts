@@ -10,7 +10,6 @@ import type { Opened } from '../../../release/open.ts';
 import { type DoctorCheck, fail, ok, warn } from './check.ts';
 
 const RUN_MS = 10_000;
-
 const TRY_MS = 2000;
 
 /** Rehearses with the program and the pointer of one folder; `serviceAddresses`: where the service and its builds are reached. */
@@ -20,16 +19,13 @@ export async function rehearsalChecks(
   serviceAddresses: readonly string[],
   deps: Deps,
 ): Promise<readonly DoctorCheck[]> {
-  const { scope } = opened;
-  const { newest } = readPointers(dir, deps.io.fs, scope);
+  const { newest } = readPointers(dir, deps.io.fs, opened.scope);
   if (newest === null)
     return [fail('rescue', `no pointer in ${dir} verifies`, `kvdeploy pointer verify --renew ${opened.flags}`)];
   const { changes } = newest.knownGood;
   const secrets = secretsOf(changes);
-  const [whole, cut] = await Promise.all([
-    run(dir, scope, secrets, [], deps),
-    isolation(deps).then((prefix) => (prefix === undefined ? undefined : run(dir, scope, secrets, prefix, deps))),
-  ]);
+  const run = (prefix: readonly string[]) => rehearse(dir, opened.scope, secrets, prefix, deps);
+  const [whole, cut] = await Promise.all([run([]), isolation(deps).then((prefix) => prefix && run(prefix))]);
   return [
     decisionCheck(dir, whole),
     networkCheck(cut),
@@ -45,7 +41,7 @@ interface Rehearsed {
 }
 
 /** An empty environment, the root folder, no input, and the program next to the pointer. */
-async function run(
+async function rehearse(
   dir: string,
   scope: Scope,
   secrets: readonly string[],
@@ -99,15 +95,9 @@ function decisionCheck(dir: string, whole: Rehearsed): DoctorCheck {
     return fail('rescue', `${how}: ${message}`, hint);
   }
   const { guid, version } = plan['build'] as { guid: string; version: string };
-  const took =
-    times === undefined
-      ? ''
-      : `; decided ${ms(times['decidedAfterMs'])} after its start, ready for the first change ${ms(times['readyAfterMs'])}`;
-  return ok('rescue', `${how}: it would roll back to ${guid} (${version})${took}`);
-}
-
-function ms(value: unknown): string {
-  return `${Math.round(Number(value))} ms`;
+  const ms = (name: string) => `${Math.round(Number(times?.[name]))} ms`;
+  const took = `; decided ${ms('decidedAfterMs')} after its start, ready for the first change ${ms('readyAfterMs')}`;
+  return ok('rescue', `${how}: it would roll back to ${guid} (${version})${times === undefined ? '' : took}`);
 }
 
 function networkCheck(cut: Rehearsed | undefined): DoctorCheck {
@@ -127,11 +117,8 @@ function readBackCheck(whole: Rehearsed, { flags }: Opened): DoctorCheck {
 
 function circularCheck(circular: readonly string[]): DoctorCheck {
   if (circular.length === 0) return ok('circularity', 'no change of the rollback path runs through the service itself');
-  return fail(
-    'circularity',
-    `the rollback path runs through the service itself: ${circular.join(', ')}`,
-    'Give the router a separate address for changes.',
-  );
+  const found = `the rollback path runs through the service itself: ${circular.join(', ')}`;
+  return fail('circularity', found, 'Give the router a separate address for changes.');
 }
 
 function secretCheck(secrets: readonly string[], { io }: Deps): DoctorCheck {

@@ -28,30 +28,27 @@ export function folderChecks({ scope, stateDir, config }: Opened, deps: Deps): r
   const problem = diskProblem(disk, fs);
   const open = (fs.statSync(disk).mode & 0o007) !== 0 && exists;
   const where = exists ? stateDir : `${stateDir} (nothing of this service is there yet)`;
-  const checks: DoctorCheck[] = [];
-  if (kind === 'volatile')
-    checks.push(fail('state disk', `${where} is on ${name}: a restart loses the rollback path`, ELSEWHERE));
-  else if (kind === 'unsure')
-    checks.push(warn('state disk', `${where} is on ${name}, whose promises depend on another machine`, ELSEWHERE));
-  else checks.push(ok('state disk', `${where} is on ${name}`));
-  checks.push(
+  const disks = {
+    volatile: () => fail('state disk', `${where} is on ${name}: a restart loses the rollback path`, ELSEWHERE),
+    unsure: () => warn('state disk', `${where} is on ${name}, whose promises depend on another machine`, ELSEWHERE),
+    durable: () => ok('state disk', `${where} is on ${name}`),
+  };
+  return [
+    disks[kind](),
     problem === undefined
       ? ok('state keeps', `wrote, linked, flushed and removed a file in ${disk}`)
       : fail('state keeps', problem, 'Free some space, or let this user write there.'),
-  );
-  if (open) checks.push(warn('state modes', `others can read ${stateDir}`, `chmod o-rwx ${stateDir}`));
-  return exists ? [...checks, placeCheck(stateDir, deps)] : checks;
+    ...(open ? [warn('state modes', `others can read ${stateDir}`, `chmod o-rwx ${stateDir}`)] : []),
+    ...(exists ? [placeCheck(stateDir, deps)] : []),
+  ];
 }
 
 function placeCheck(stateDir: string, deps: Deps): DoctorCheck {
-  const name = 'state found';
-  if (notedPlaces(deps).includes(deps.io.fs.realpathSync(stateDir)) || notedPlaces(deps).includes(stateDir))
-    return ok(name, 'break-glass finds this state without a config');
-  return warn(
-    name,
-    'break-glass as this user would not find this state without a config',
-    `The next rollout notes it; until then break-glass needs --state-dir ${stateDir}`,
-  );
+  const noted = notedPlaces(deps);
+  if (noted.includes(deps.io.fs.realpathSync(stateDir)) || noted.includes(stateDir))
+    return ok('state found', 'break-glass finds this state without a config');
+  const found = 'break-glass as this user would not find this state without a config';
+  return warn('state found', found, `The next rollout notes it; until then break-glass needs --state-dir ${stateDir}`);
 }
 
 /** How far the ledger goes, and how long it took to verify it. */
@@ -61,11 +58,8 @@ export function ledgerCheck(opened: Opened, took: { readonly ms: number; readonl
     return warn('ledger', 'no entries yet: nothing was ever adopted or promoted here', `kvdeploy adopt ${flags}`);
   const found = `the chain of ${entries.length} entries verifies (${(took.ms / 1000).toFixed(2)} s)`;
   if (took.tornBytes === 0) return ok('ledger', found);
-  return warn(
-    'ledger',
-    `${found}, except for ${took.tornBytes} bytes that a crash left`,
-    'Nothing to do: the next claim sets them aside.',
-  );
+  const torn = `${found}, except for ${took.tornBytes} bytes that a crash left`;
+  return warn('ledger', torn, 'Nothing to do: the next claim sets them aside.');
 }
 
 /** Who leads, and whether someone watches the open rollout. */
@@ -81,11 +75,8 @@ export function leaderCheck({ history, flags }: Opened, deps: Deps): DoctorCheck
   if (by.host !== deps.io.self().host)
     return warn('leader', `${who}; whether it runs cannot be seen from here`, 'Check on that host.');
   if (deps.io.isRunning(by)) return ok('leader', `${who} and is running`);
-  return warn(
-    'leader',
-    `${who}, but that process is gone`,
-    open === null ? 'Nothing to do: the next command takes over.' : carryOn,
-  );
+  const fix = open === null ? 'Nothing to do: the next command takes over.' : carryOn;
+  return warn('leader', `${who}, but that process is gone`, fix);
 }
 
 /** Whether a rescue waits for its review. */
@@ -97,11 +88,8 @@ export function holdCheck(opened: Opened, deps: Deps): DoctorCheck {
   const [doubtful] = rescues;
   if (doubtful !== undefined) {
     const state = doubtful.outcome?.result ?? 'in doubt: its outcome was never written';
-    return fail(
-      'hold',
-      `there is no hold, but a rescue begun ${doubtful.intent?.at ?? 'at an unknown time'} is ${state}`,
-      review,
-    );
+    const begun = doubtful.intent?.at ?? 'at an unknown time';
+    return fail('hold', `there is no hold, but a rescue begun ${begun} is ${state}`, review);
   }
   const [line] = damaged;
   if (line !== undefined)

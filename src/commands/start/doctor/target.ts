@@ -12,7 +12,6 @@ import type { Member, Reading } from '../../../routers/router.ts';
 import { type DoctorCheck, fail, ok, warn } from './check.ts';
 
 const SKEW_MS = 5000;
-
 const TIMEOUT_MS = 2000;
 
 const CONFIGURE = 'Correct the router settings in the config. Schema: kvdeploy schema config';
@@ -23,12 +22,12 @@ export async function routerChecks(target: Target, reading: Reading, opened: Ope
   const asked = `the ${target.kind} router answers: ${splitText(members)} over ${members.length} places`;
   const down = members.filter((member) => !member.up && member.percent > 0).map((member) => member.place);
   const wrong = [...trouble, ...(down.length > 0 ? [`${down.join(', ')} should serve and is down`] : [])];
+  const router =
+    wrong.length > 0
+      ? warn('router', `${asked}; ${wrong.join('; ')}`, 'Fix what it names: traffic may not be where it seems.')
+      : ok('router', asked);
   return [
-    unusable !== undefined
-      ? fail('router', unusable, CONFIGURE)
-      : wrong.length > 0
-        ? warn('router', `${asked}; ${wrong.join('; ')}`, 'Fix what it names: traffic may not be where it seems.')
-        : ok('router', asked),
+    unusable === undefined ? router : fail('router', unusable, CONFIGURE),
     targetCheck(await target.identify(), opened),
     members.length >= 2
       ? ok('places', `candidate and stable can run at once: ${members.map((member) => member.place).join(', ')}`)
@@ -67,29 +66,19 @@ async function buildCheck(
   const name = `build ${place}`;
   const answer = await target.ask(place, reading);
   const serves = percent > 0 ? `, which gets ${percent} %` : ', which gets nothing';
+  const problem = (level: typeof fail, found: string, fix: string) => level(name, `${found}${serves}`, fix);
   const sick = percent > 0 ? fail : warn;
   if (answer === null || 'unreachable' in answer)
-    return sick(name, `${answer?.unreachable ?? 'no address'}${serves}`, 'Start the build there, or remove the place.');
-  if (answer.environment !== null && answer.environment !== scope.environment)
-    return fail(
-      name,
-      `it reports that it was made for ${answer.environment}${serves}`,
-      `Start a build made for ${scope.environment} there.`,
-    );
-  if (answer.guid === null)
-    return sick(
-      name,
-      `it does not report a GUID (${answer.said})${serves}`,
-      'Make the build answer as identity: in the config describes.',
-    );
-  const other = expected !== undefined && expected !== answer.guid;
+    return problem(sick, answer?.unreachable ?? 'no address', 'Start the build there, or remove the place.');
+  const { environment, guid, said } = answer;
+  if (environment !== null && environment !== scope.environment)
+    return problem(fail, `it reports that it was made for ${environment}`, `Start a build made for ${scope.environment} there.`);
+  if (guid === null)
+    return problem(sick, `it does not report a GUID (${said})`, 'Make the build answer as identity: in the config describes.');
+  const other = expected !== undefined && expected !== guid;
   if (other && percent > 0)
-    return fail(
-      name,
-      `${answer.guid} answers there, but the ledger names ${shortGuid(expected)}${serves}`,
-      'Start the right build there.',
-    );
-  return ok(name, `${shortGuid(answer.guid)} answers${serves}${other ? ' and is new there' : ''}`);
+    return problem(fail, `${guid} answers there, but the ledger names ${shortGuid(expected)}`, 'Start the right build there.');
+  return ok(name, `${shortGuid(guid)} answers${serves}${other ? ' and is new there' : ''}`);
 }
 
 /** Whether each gate has data for the build that is known-good. */
