@@ -126,10 +126,7 @@ function neededLines(compared: EvidenceVerdict | null): string[] {
     case 'fail':
       return [evidence, ...suspectLines(compared)];
     case 'pass':
-      return [
-        evidence,
-        ...compared.unverified.map((slice) => field('unknown', `${safeLine(slice)}: too small to rule harm out`)),
-      ];
+      return [evidence, ...compared.unverified.map((slice) => field('unknown', `${safeLine(slice)}: too small to judge`))];
     case 'hold':
       return [
         evidence,
@@ -184,10 +181,10 @@ export function calibrationText(what: string, found: Calibration, configured: nu
     `calibration by ${safeLine(what)}`,
     field('replays', `${greatest.length} of ${msText(found.replayS * 1000)}, ${most}`),
     dispersion === null || clusters === null
-      ? field('clusters', 'too few failures to measure how many come together')
+      ? field('clusters', 'too few failures to measure their clustering')
       : field(
           'clusters',
-          `${upTo(clusters)}, on ${dispersion.pairs} pairs of intervals; write compare: { clusters: ${upTo(clusters)} }`,
+          `${upTo(clusters)}, from ${dispersion.pairs} pairs of intervals; set compare: { clusters: ${upTo(clusters)} }`,
         ),
     field('ln E', thresholdText(found, configured)),
   ].join('\n');
@@ -198,11 +195,11 @@ function thresholdText({ threshold, greatest, replaysNeeded, replayS }: Calibrat
     const more = replaysNeeded - greatest.length;
     return `not calibrated: ${more} more replays are needed, another ${msText(more * replayS * 1000)} of the stable build`;
   }
-  if (configured === null) return `write evidence: { threshold: ${upTo(threshold)} }`;
+  if (configured === null) return `set evidence: { threshold: ${upTo(threshold)} }`;
   const enough = configured >= threshold;
   return enough
-    ? `the threshold ${configured} of the config is enough`
-    : `the threshold ${configured} of the config is too low: write ${upTo(threshold)}`;
+    ? `the threshold ${configured} in the config is high enough`
+    : `the threshold ${configured} in the config is too low: set ${upTo(threshold)}`;
 }
 
 /** Two decimals, never less than it is. */

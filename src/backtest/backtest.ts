@@ -173,7 +173,7 @@ class Walk {
       fromS,
       tS,
       verdict: bakes ? 'hold' : verdict,
-      why: bakes ? `the step bakes for another ${msText(bakeMs)}` : (blamed?.why ?? why),
+      why: bakes ? `the bake continues for another ${msText(bakeMs)}` : (blamed?.why ?? why),
       logE: compared?.logE ?? 0,
       step: index,
       share,
@@ -186,7 +186,7 @@ class Walk {
 
   #limited(gate: FixedGate, poll: GatePoll | undefined): LimitedGate {
     const memory = this.#memories.get(gate.name) ?? emptyMemory(null);
-    const arm = poll?.candidate ?? { state: 'missing' as const, why: 'the trace has no line' };
+    const arm = poll?.candidate ?? { state: 'missing' as const, why: 'the trace has no line for it' };
     const { requests, failures } = poll?.blocks['errors']?.[WHOLE]?.candidate ?? NOTHING.candidate;
     if (arm.state === 'counted') return { gate, memory, measurement: { requests, errors: failures, counting: 'sample' } };
     return { gate, memory, measurement: { missing: 'why' in arm ? arm.why : 'the candidate is not counted' } };

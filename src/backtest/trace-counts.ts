@@ -125,14 +125,14 @@ export class TraceCounts {
 
   #delta(counts: Record<Arm, Counts>, arm: Arm): ArmDelta {
     const own = counts[arm];
-    if (own.size === 0) return missing(`the trace has no line of the ${arm} build`);
-    if (!own.has('requests')) return missing('the trace has latency bounds only, and no line that counts requests');
+    if (own.size === 0) return missing(`the trace has no line for the ${arm} build`);
+    if (!own.has('requests')) return missing('the trace has only latency bounds, and no line that counts requests');
     if (this.#form.hasWhole && own.get('requests')?.has('') !== true)
-      return missing('the trace has no line of the whole service');
+      return missing('the trace has no line for the whole service');
     const quiet = this.#quietSlice(counts, arm);
-    if (quiet !== undefined) return missing(`the trace has no line of slice ${quiet}`);
+    if (quiet !== undefined) return missing(`the trace has no line for slice ${quiet}`);
     const whole = withoutSlices(own);
-    if (whole === undefined) return silent({ state: 'invalid', why: 'the slices hold more than the whole service' });
+    if (whole === undefined) return silent({ state: 'invalid', why: 'the slices add up to more than the whole service' });
     return { arm: { state: 'counted' }, counts: whole, targets: 1, restarts: 0 };
   }
 

@@ -35,7 +35,7 @@ const LONGEST_S = 31_536_000;
 
 const FINDINGS_MAX = 50;
 
-const FORM = 'a trace is CSV with the header t_s,slice,build,requests,errors and, where it has them, status and le';
+const FORM = 'a trace is CSV with the header t_s,slice,build,requests,errors and optionally status and le';
 
 /**
  * Reads a trace. Findings name line and column; with any of them there are no rows, since half a trace would tell another
@@ -74,7 +74,7 @@ class Reader {
       this.#row(index + 1, text, columns);
     }
     if (this.findings.length > 0) return;
-    if (this.rows.length === 0) this.#find(1, 0, 'the trace has a header and nothing below it', FORM);
+    if (this.rows.length === 0) this.#find(1, 0, 'the trace has a header but no data', FORM);
     for (const { line, message, fix } of sumFaults(this.rows, needs).slice(0, FINDINGS_MAX)) this.#find(line, 0, message, fix);
   }
 
@@ -86,14 +86,14 @@ class Reader {
     if (text.trim() === '') this.#find(1, 0, `the header has no ${missing.join(', no ')}`, FORM);
     else if (unknown !== undefined)
       this.#find(1, text.indexOf(unknown), `there is no column "${unknown}".${didYouMean(unknown, KNOWN)}`, FORM);
-    else if (twice !== undefined) this.#find(1, text.lastIndexOf(twice), `the column ${twice} stands there twice`, FORM);
+    else if (twice !== undefined) this.#find(1, text.lastIndexOf(twice), `the column ${twice} occurs twice`, FORM);
     else if (missing.length > 0) this.#find(1, 0, `the header has no ${missing.join(', no ')}`, FORM);
     return this.findings.length === 0 ? (names as Column[]) : undefined;
   }
 
   #row(line: number, text: string, columns: readonly Column[]): void {
     if (text.includes('"')) {
-      this.#find(line, text.indexOf('"'), 'quoted cells are not read', 'Write slices without quotes and commas.');
+      this.#find(line, text.indexOf('"'), 'quoted cells are not supported', 'Write slices without quotes and commas.');
       return;
     }
     const cells = text.split(',').map((cell) => cell.trim());
@@ -130,14 +130,14 @@ class Reader {
         line,
         at('errors'),
         `${row.errors} errors of only ${row.requests} requests`,
-        'Errors are a part of the requests.',
+        'Errors are included in the requests.',
       );
     else if (status !== null && le !== null)
       this.#find(line, at('le'), 'a line has a status or a latency bound, not both', 'Write two lines.');
     else if (last !== undefined && tS < last.tS)
-      this.#find(line, at('t_s'), `time goes back from ${last.tS} to ${tS}`, 'Sort the trace by t_s.');
+      this.#find(line, at('t_s'), `time runs backwards from ${last.tS} to ${tS}`, 'Sort the trace by t_s.');
     else if (twin !== undefined)
-      this.#find(line, 0, `line ${twin} says this interval, slice and build already`, 'Keep one of the two lines.');
+      this.#find(line, 0, `line ${twin} already has this interval, slice and build`, 'Keep one of the two lines.');
     else {
       this.#seen.set(key, line);
       this.rows.push(row);
@@ -167,7 +167,7 @@ class Reader {
   #status(line: number, column: number, text: string): string | null {
     if (text === '') return null;
     if (/^(?:[1-5](?:\d\d|xx)|none)$/.test(text)) return text;
-    this.#find(line, column, `${JSON.stringify(text)} is no status`, 'A status is written 503, 5xx, or none for no response.');
+    this.#find(line, column, `${JSON.stringify(text)} is not a status`, 'A status is written 503, 5xx, or none for no response.');
     return null;
   }
 
@@ -176,7 +176,7 @@ class Reader {
     if (text === '+Inf') return Number.POSITIVE_INFINITY;
     const bound = Number(text);
     if (/^\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i.test(text) && Number.isFinite(bound)) return bound;
-    this.#find(line, column, `${JSON.stringify(text)} is no latency bound`, 'Bounds are seconds, such as 0.25, or +Inf.');
+    this.#find(line, column, `${JSON.stringify(text)} is not a latency bound`, 'Bounds are seconds, such as 0.25, or +Inf.');
     return null;
   }
 
@@ -255,10 +255,10 @@ function meetingFaults(rows: readonly TraceRow[], seen: Record<Arm, boolean>, to
   if (last === undefined || together) return [];
   const absent = (['candidate', 'stable'] as const).find((arm) => !seen[arm]);
   if (absent !== undefined) {
-    const message = `no line is of the ${absent} build, so there is nothing to compare`;
+    const message = `there is no line for the ${absent} build, so there is nothing to compare`;
     return [{ line: last.line, message, fix: 'Record both builds over the same time.' }];
   }
-  const message = 'no interval has lines of both builds';
+  const message = 'no interval has lines for both builds';
   return [{ line: last.line, message, fix: 'Write the same t_s for both builds of an interval.' }];
 }
 
@@ -281,8 +281,8 @@ function cellFaults({ plain, statuses, buckets }: Cell): SumFault[] {
   if (plain !== undefined && statuses !== undefined && statuses.requests > plain.requests)
     faults.push({
       line: statuses.line,
-      message: `the statuses hold ${statuses.requests} requests, line ${plain.line} only ${plain.requests}`,
-      fix: 'A line without a status counts the requests of every status together.',
+      message: `the statuses add up to ${statuses.requests} requests, but line ${plain.line} has only ${plain.requests}`,
+      fix: 'A line without a status counts the requests of all statuses.',
     });
   return faults;
 }
@@ -291,7 +291,7 @@ function bucketFaults(buckets: readonly TraceRow[]): SumFault[] {
   const sorted = buckets.toSorted((a, b) => (a.le ?? 0) - (b.le ?? 0));
   const last = sorted.at(-1);
   if (last === undefined) return [];
-  const fix = 'Buckets are cumulative: each holds every request that took at most so long, +Inf holds all.';
+  const fix = 'Buckets are cumulative: each counts all requests up to its bound, and +Inf counts all requests.';
   if (last.le !== Number.POSITIVE_INFINITY) return [{ line: last.line, message: 'there is no latency bound +Inf', fix }];
   return sorted.flatMap((row, index) => {
     const below = sorted[index - 1];
@@ -313,6 +313,6 @@ function sliceFaults(cells: ReadonlyMap<string | null, Cell>): SumFault[] {
   const requests = slices.reduce((sum, row) => sum + row.requests, 0);
   const errors = slices.reduce((sum, row) => sum + row.errors, 0);
   if (requests <= whole.requests && errors <= whole.errors) return [];
-  const message = `the slices hold ${errors} errors of ${requests} requests, the whole service only ${whole.errors} of ${whole.requests}`;
-  return [{ line: whole.line, message, fix: 'A line without a slice counts the whole service, its slices among it.' }];
+  const message = `the slices add up to ${errors} errors of ${requests} requests, but the whole service has only ${whole.errors} of ${whole.requests}`;
+  return [{ line: whole.line, message, fix: 'A line without a slice counts the whole service, including all slices.' }];
 }

@@ -128,7 +128,7 @@ function troubleOf(
   if (now === undefined || !now.up || now.percent <= 0) return reading.trouble;
   const was = memberAt(before, ref)?.downs ?? {};
   const wentDown = Object.entries(now.downs ?? {}).some(([location, times]) => times > (was[location] ?? times));
-  return wentDown ? [...reading.trouble, `${ref} went down and came back since the last look`] : reading.trouble;
+  return wentDown ? [...reading.trouble, `${ref} went down and came back since the last poll`] : reading.trouble;
 }
 
 /**

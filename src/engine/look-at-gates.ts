@@ -104,10 +104,10 @@ async function lookAtGate(
 
 function silence(arm: ArmCounters): string | undefined {
   if ('missing' in arm) return arm.missing;
-  if ('absent' in arm) return 'it was not asked';
+  if ('absent' in arm) return 'it was not polled';
   const dumb = Object.entries(arm.targets).find(([, target]) => target.counters === null);
   if (dumb !== undefined) return `${dumb[0]} does not answer`;
-  return Object.keys(arm.targets).length === 0 ? 'nothing counts it' : undefined;
+  return Object.keys(arm.targets).length === 0 ? 'no target counts it' : undefined;
 }
 
 function seesCrashes(arm: ArmCounters): boolean {

@@ -16,7 +16,7 @@ export async function bothBuilds(
 
 /** Requests and errors of one build, for a gate with a fixed limit. An error series is born with its first error: until then it is 0. */
 export function measurementOf(arm: ArmCounters): Measurement {
-  if (!('targets' in arm)) return { missing: 'missing' in arm ? arm.missing : 'there is no such build' };
+  if (!('targets' in arm)) return { missing: 'missing' in arm ? arm.missing : 'the build does not exist' };
   const totals = counterTotals(arm);
   return { requests: totals.get('requests') ?? 0, errors: totals.get('errors') ?? 0, counting: 'total' };
 }

@@ -14,13 +14,8 @@ const config = z.strictObject({
     .array(z.string().min(1).max(4096))
     .min(1)
     .max(100)
-    .refine(
-      (argv) => argv.some((part) => part.match(PLACEHOLDER) !== null),
-      `one argument names the build: \${build} or \${place}`,
-    )
-    .describe(
-      `A program and its arguments, run once for each build: [/usr/local/bin/counts, "\${build}"]; no shell, at most 2 s`,
-    ),
+    .refine((argv) => argv.some((part) => part.match(PLACEHOLDER) !== null), `one argument must contain \${build} or \${place}`)
+    .describe(`A program and its arguments, run once per build: [/usr/local/bin/counts, "\${build}"]; no shell, at most 2 s`),
 });
 
 export type CommandConfig = z.infer<typeof config>;
@@ -57,7 +52,7 @@ const answerSchema = z.strictObject({
 /** Follows the MetricSource port; see there for what it owes. */
 export const command: MetricSource<CommandConfig> = {
   kind: 'command',
-  summary: 'counts as JSON from a program, run once for each build',
+  summary: 'counts as JSON from a program, run once per build',
   config,
   ofRouter: false,
   countsTraffic: true,
@@ -74,7 +69,7 @@ async function ask({ argv }: CommandConfig, question: Question, io: Io): Promise
   const atMs = io.now();
   try {
     const { exitCode, stdout, stderr } = await io.run(asked, TIMEOUT_MS, () => undefined);
-    if (exitCode !== 0) return { missing: `${asked[0]} ended with ${exitCode}: ${briefly(stderr)}` };
+    if (exitCode !== 0) return { missing: `${asked[0]} exited ${exitCode}: ${briefly(stderr)}` };
     return read(String(asked[0]), stdout, atMs);
   } catch (error) {
     return { missing: error instanceof Error ? error.message : String(error) };
@@ -90,15 +85,15 @@ function read(program: string, stdout: string, atMs: number): ArmCounters {
       return value;
     });
   } catch {
-    return { missing: `${program} printed no JSON: ${briefly(stdout)}` };
+    return { missing: `${program} did not print JSON: ${briefly(stdout)}` };
   }
   // A record is read without a key of this name, so its counts would be left out and nobody would know.
-  if (unreadable) return { missing: `${program} calls something __proto__, which cannot be counted; rename it` };
+  if (unreadable) return { missing: `${program} uses the name __proto__, which is not allowed; rename it` };
   const answer = answerSchema.safeParse(json);
   if (!answer.success) {
     const [issue] = answer.error.issues;
     return {
-      missing: `${program} printed other JSON than counts, at ${issue?.path.join('.') || 'the top'}: ${issue?.message ?? ''}`,
+      missing: `${program} printed JSON that is not valid counts, at ${issue?.path.join('.') || 'the top'}: ${issue?.message ?? ''}`,
     };
   }
   const targets = Object.entries(answer.data.targets).map(([name, { startedAt, slices }]) => {

@@ -20,28 +20,28 @@ const config = z.strictObject({
     .string()
     .regex(/^\/[\x21-\x7e]*$/, 'a path starts with / and has no spaces')
     .default('/healthz')
-    .describe('Path to ask, with its query'),
+    .describe('Path to request, with its query'),
   expectStatus: z
     .array(z.int().min(100).max(599))
     .min(1)
     .optional()
-    .describe('Good status codes; without it any 2xx. 401, 403 and 404 are failures unless they stand here'),
-  maxLatency: durationSchema.optional().describe('A slower answer is a failure: 250ms'),
+    .describe('Good status codes; default any 2xx. 401, 403 and 404 are failures unless listed here'),
+  maxLatency: durationSchema.optional().describe('A slower response is a failure: 250ms'),
   header: z
     .strictObject({ name: z.string().regex(/^[A-Za-z0-9-]{1,64}$/), equals: z.string().max(1024) })
     .optional()
-    .describe('A header that a good answer carries, and its exact value'),
-  bodyIncludes: z.string().min(1).max(1024).optional().describe('A text that stands in every good answer'),
+    .describe('A header of every good response, and its exact value'),
+  bodyIncludes: z.string().min(1).max(1024).optional().describe('A text that every good response contains'),
   probes: z
     .int()
     .min(1)
     .max(100)
     .default(10)
-    .describe('Requests per poll; fewer are sent when the build answers slowly, since a poll ends within 2 s'),
+    .describe('Requests per poll; fewer if the build responds slowly, because a poll ends within 2 s'),
   timeout: durationSchema
     .refine((ms) => ms >= 1 && ms <= 2000, 'at most 2s')
     .prefault('1s')
-    .describe('An answer that takes longer is a failure; at most 2s'),
+    .describe('A response that takes longer is a failure; at most 2s'),
 });
 
 export type HttpProbeConfig = z.infer<typeof config>;
@@ -49,7 +49,7 @@ export type HttpProbeConfig = z.infer<typeof config>;
 /** Follows the MetricSource port; see there for what it owes. */
 export const httpProbe: MetricSource<HttpProbeConfig> = {
   kind: 'http-probe',
-  summary: 'asks the build itself over HTTP: status, latency, header or body',
+  summary: 'sends HTTP requests to the build: checks status, latency, header or body',
   config,
   ofRouter: false,
   countsTraffic: false,
@@ -69,7 +69,7 @@ interface Probe {
 
 async function measure(settings: HttpProbeConfig, question: Question, io: Io): Promise<Measurement> {
   const { address } = question;
-  if (address === null) return { missing: `the router reports no address for ${question.place}, so its build cannot be asked` };
+  if (address === null) return { missing: `the router reports no address for ${question.place}, so its build cannot be probed` };
   const url = urlOf(address, settings.path);
   if (url === undefined) return { missing: `${address} is not an http address` };
   const probes = await probeAll(settings, url, io);
@@ -141,7 +141,7 @@ function fault(settings: HttpProbeConfig, answer: Answer, tookMs: number): strin
   if (!good) return String(answer.status);
   if (maxLatency !== undefined && tookMs > maxLatency) return `${answer.status} slower than ${msText(maxLatency)}`;
   if (header !== undefined && answer.headers[header.name.toLowerCase()] !== header.equals)
-    return `${answer.status} with another ${header.name}`;
+    return `${answer.status} with a different ${header.name}`;
   if (bodyIncludes !== undefined && !answer.body.includes(bodyIncludes)) return `${answer.status} without the expected text`;
   return undefined;
 }
@@ -177,5 +177,5 @@ function reasonOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'ECONNREFUSED') return 'refused';
   if (code === 'ECONNRESET') return 'cut off';
-  return (error instanceof Error ? error.message : String(error)).slice(0, 80);
+  return (error instanceof Error ? error.message : String(error)).slice(0, 100);
 }

@@ -27,7 +27,7 @@ export function openSource(gate: { readonly source: string; readonly settings: R
   if (known?.source.kind === gate.source) return known;
   const source = sourceOf(gate.source);
   if (source === undefined) {
-    throw new Error(`no metric source is called "${gate.source}"; known: ${metricSources.map((each) => each.kind).join(', ')}`);
+    throw new Error(`there is no metric source "${gate.source}". Known: ${metricSources.map((each) => each.kind).join(', ')}`);
   }
   const open = { source, config: source.config.parse(gate.settings) };
   opened.set(gate.settings, open);

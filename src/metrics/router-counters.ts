@@ -11,14 +11,14 @@ const config = z.strictObject({});
 export const haproxyCounters = routerCounters(
   'haproxy',
   CLASS_METRICS,
-  'the counters of the servers in HAProxy: classes of statuses, no answer',
+  'the counters of the HAProxy servers: status classes and missing responses',
 );
 
 /** What `kvdeploy serve` counts: single statuses. */
 export const localCounters = routerCounters(
   'local',
   STATUS_METRICS,
-  'the counters of `kvdeploy serve`: single statuses, no answer',
+  'the counters of `kvdeploy serve`: individual statuses and missing responses',
 );
 
 function routerCounters(kind: string, metrics: readonly MetricCounters[], summary: string): MetricSource<unknown> {
@@ -35,7 +35,7 @@ function routerCounters(kind: string, metrics: readonly MetricCounters[], summar
       const atMs = io.now();
       return bothBuilds(pair, (question) => armOf(question, metrics, atMs));
     },
-    describe: (_config, { place }) => `what the router counts for ${place}: 5xx and no answer are errors`,
+    describe: (_config, { place }) => `the router's counts for ${place}: 5xx and missing responses are errors`,
   };
 }
 
@@ -43,7 +43,7 @@ function armOf({ router, place }: Question, metrics: readonly MetricCounters[], 
   if (router === null || router === undefined) return { missing: 'the router cannot be read' };
   const member = router.members.find((one) => one.place === place);
   if (member === undefined) return { missing: `the router has no place ${place}` };
-  if (member.answers === undefined) return { missing: 'this router does not count answers (HAProxy: not in HTTP mode)' };
+  if (member.answers === undefined) return { missing: 'this router does not count responses (HAProxy: not in HTTP mode)' };
   const targets = member.answers.map(({ location, byClass }) => {
     const downs = member.downs?.[location] ?? null;
     return [location, { startedMs: null, freshMs: atMs, counters: statusCounters(byClass, metrics), downs }] as const;

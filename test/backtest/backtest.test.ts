@@ -50,7 +50,7 @@ describe('a candidate', () => {
       const bad = { slice: 'tenant-007', rate: 0.2 };
       const { decision, blamed } = decided(traceOf({ seed, slices: tenants(20), bad }));
       expect(decision, `seed ${seed}`).toMatchObject({ verdict: 'fail', slice: 'tenant-007' });
-      expect(blamed?.why).toMatch(/^errors in tenant-007: .* at most once in 100 rollouts$/);
+      expect(blamed?.why).toMatch(/^errors in tenant-007: .* in at most 1 of 100 rollouts$/);
     }
   });
 
@@ -235,7 +235,7 @@ describe('a rollout begins with the first line of the candidate', () => {
   it('a rollout begins with the first line of the candidate; the stable build before it says what is usual', () => {
     expect(decided(csv(before)).decision).toMatchObject({
       verdict: 'hold',
-      why: expect.stringMatching(/the stable build fails as well/),
+      why: expect.stringMatching(/the stable build fails too/),
     });
     const later = before.filter((line) => at(line) > 60 || line.includes('stable'));
     expect(moments(csv(later))[0]?.tS).toBe(75);

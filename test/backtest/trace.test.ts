@@ -54,30 +54,30 @@ describe('a trace', () => {
 
   it('a trace that goes back in time, or says an interval twice, is refused', () => {
     expect(read('30,,stable,10,0', '15,,stable,10,0').findings).toMatchObject([
-      { line: 3, message: 'time goes back from 30 to 15' },
+      { line: 3, message: 'time runs backwards from 30 to 15' },
     ]);
     expect(read('30,,stable,10,0', '30,,stable,10,0').findings).toMatchObject([
-      { line: 3, message: expect.stringMatching(/^line 2 says/) },
+      { line: 3, message: expect.stringMatching(/^line 2 already has/) },
     ]);
   });
 
   it.each([
     ['', /the header has no t_s/],
     ['t_s,slice,build,requests', /the header has no errors/],
-    ['t_s,slice,build,requests,errors,errors', /errors stands there twice/],
+    ['t_s,slice,build,requests,errors,errors', /errors occurs twice/],
     ['t_s,slice,build,requests,erors', /no column "erors". Did you mean/],
   ])('a trace with the header "%s" is refused', (header, message) => {
     const { findings } = readTrace(`${header}\n1,2,3`, 'trace.csv');
     expect(findings).toMatchObject([{ line: 1, message: expect.stringMatching(message) }]);
   });
 
-  it('a trace with nothing below its header is refused', () => {
-    expect(read().findings).toMatchObject([{ message: expect.stringMatching(/nothing below/) }]);
+  it('a trace with a header but no datas header is refused', () => {
+    expect(read().findings).toMatchObject([{ message: expect.stringMatching(/no data/) }]);
   });
 
   it.each([
-    ['status', 't_s,slice,build,requests,errors,status\n1,,stable,1,0,teapot', /"teapot" is no status/],
-    ['bound', 't_s,slice,build,requests,errors,le\n1,,stable,1,0,fast', /"fast" is no latency bound/],
+    ['status', 't_s,slice,build,requests,errors,status\n1,,stable,1,0,teapot', /"teapot" is not a status/],
+    ['bound', 't_s,slice,build,requests,errors,le\n1,,stable,1,0,fast', /"fast" is not a latency bound/],
     ['both', 't_s,slice,build,requests,errors,status,le\n1,,stable,1,0,200,0.5', /not both/],
   ])('a trace with a wrong %s is refused', (_what, text, message) => {
     expect(readTrace(text, 'trace.csv').findings).toMatchObject([{ line: 2, message: expect.stringMatching(message) }]);
@@ -86,15 +86,15 @@ describe('a trace', () => {
   it('a trace of one build is refused, but for a calibration', () => {
     const alone = [HEADER, '15,,stable,10,0', '30,,stable,10,0'].join('\n');
     expect(readTrace(alone, 'trace.csv').findings).toMatchObject([
-      { line: 3, message: expect.stringMatching(/no line is of the candidate/) },
+      { line: 3, message: expect.stringMatching(/no line for the candidate/) },
     ]);
     expect(readTrace(alone, 'trace.csv', 'stable').findings).toEqual([]);
-    expect(read('15,,candidate,10,0').findings).toMatchObject([{ message: expect.stringMatching(/no line is of the stable/) }]);
+    expect(read('15,,candidate,10,0').findings).toMatchObject([{ message: expect.stringMatching(/no line for the stable/) }]);
   });
 
   it('a trace whose builds are never counted in one interval is refused', () => {
     expect(read('15,,candidate,10,0', '15.2,,stable,10,0').findings).toMatchObject([
-      { message: 'no interval has lines of both builds' },
+      { message: 'no interval has lines for both builds' },
     ]);
   });
 
@@ -103,9 +103,9 @@ describe('a trace', () => {
       'slices with more requests than the whole',
       ['15,,stable,10,1', '15,eu,stable,8,0', '15,us,stable,8,0'],
       2,
-      /hold 0 errors of 16 requests/,
+      /add up to 0 errors of 16 requests/,
     ],
-    ['slices with more errors than the whole', ['15,,stable,20,1', '15,eu,stable,8,2'], 2, /the slices hold 2 errors/],
+    ['slices with more errors than the whole', ['15,,stable,20,1', '15,eu,stable,8,2'], 2, /the slices add up to 2 errors/],
   ])('a trace with %s is refused', (_what, lines, line, message) => {
     const { findings } = read(...lines, '15,,candidate,1,0');
     expect(findings).toMatchObject([{ line, message: expect.stringMatching(message), fix: expect.stringMatching(/./) }]);
@@ -117,7 +117,7 @@ describe('a trace', () => {
       'status',
       ['10,0,', '8,0,200', '3,0,404'],
       4,
-      /the statuses hold 11 requests, line 2 only 10/,
+      /the statuses add up to 11 requests, but line 2 has only 10/,
     ],
     ['latency bounds without +Inf', 'le', ['10,0,', '8,0,0.5'], 3, /no latency bound \+Inf/],
     ['latency bounds that fall', 'le', ['10,0,', '8,0,0.5', '5,0,1', '10,0,+Inf'], 4, /5 requests up to 1 s, but 8 up to 0.5 s/],

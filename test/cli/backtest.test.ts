@@ -81,8 +81,8 @@ describe('a trace', () => {
 describe('a trace is refused', () => {
   it.each([
     ['', 'the header has no t_s'],
-    [`${HEADER}\n`, 'nothing below it'],
-    [`${HEADER}\n15,,stable,10,0\n`, 'no line is of the candidate build'],
+    [`${HEADER}\n`, 'a header but no data'],
+    [`${HEADER}\n15,,stable,10,0\n`, 'no line for the candidate build'],
     [`${HEADER}\n15,,candidate,10,12\n15,,stable,9,0\n`, '12 errors of only 10 requests'],
     [`${HEADER}\n15,,candidate,-3,0\n15,,stable,9,0\n`, 'is not a whole number'],
     ['%PDF-1.7', 'there is no column'],
@@ -104,7 +104,7 @@ describe('a trace is refused', () => {
     const name = file('many.csv', `${HEADER}\n15,,canary,1,0\n15,,stable,1,2\nx,,stable,1,0\n`);
     const { stderr } = await run(['--trace', name]);
     for (const place of ['many.csv:2:5', 'many.csv:3:14', 'many.csv:4:1']) expect(stderr).toContain(place);
-    expect(stderr).toContain('many.csv has 3 faults.');
+    expect(stderr).toContain('many.csv has 3 errors.');
   });
 
   it('a trace that cannot be read, is no file, is no text, or is too large, is refused', async () => {
@@ -113,9 +113,9 @@ describe('a trace is refused', () => {
     writeFileSync(join(folder, 'huge.csv'), Buffer.alloc(34 * 1024 * 1024, 'x'));
     for (const [name, reason] of [
       ['nowhere.csv', /there is no such file/],
-      ['.', /not a plain file/],
-      ['binary.csv', /not text in UTF-8/],
-      ['huge.csv', /larger than the 32 MiB/],
+      ['.', /not a regular file/],
+      ['binary.csv', /not UTF-8 text/],
+      ['huge.csv', /larger than the limit of 32 MiB/],
     ] as const)
       expect(await resultOf(['--trace', name])).toMatchObject({
         code: 'TRACE_INVALID',
@@ -170,7 +170,7 @@ describe('the gates of a config', () => {
     const found = await resultOf(['--trace', trace], { cwd });
     expect(found).toMatchObject({ verdict: 'fail', scope: null });
     expect(found.lines.find(({ type }) => type === 'note')).toMatchObject({
-      message: expect.stringMatching(/the default gate judges/),
+      message: expect.stringMatching(/the default gate is used/),
     });
   });
 
@@ -191,13 +191,13 @@ describe('--calibrate', () => {
     const name = file('day.csv', [HEADER, ...stable].join('\n'));
     const { stdout, exitCode } = await run(['--trace', name, '--calibrate']);
     expect(exitCode).toBe(0);
-    expect(stdout).toMatch(/write evidence: \{ threshold: \d/);
-    expect(stdout).toMatch(/write compare: \{ clusters: \d/);
+    expect(stdout).toMatch(/set evidence: \{ threshold: \d/);
+    expect(stdout).toMatch(/set compare: \{ clusters: \d/);
     const cwd = configFolder(
       `{ router: { kind: local, listen: '127.0.0.1:1', routes: /tmp/nothing.json, addresses: { a: 'http://127.0.0.1:2' } }, gates: [errors], evidence: { threshold: 3 } }`,
     );
     const checked = await run(['--trace', join(folder, name), '--calibrate'], { cwd });
-    expect(checked.stdout).toMatch(/the threshold 3 of the config is too low: write 4\.61/);
+    expect(checked.stdout).toMatch(/the threshold 3 in the config is too low: set 4\.61/);
   });
 
   it('backtest --calibrate says how many replays are missing', async () => {
@@ -258,26 +258,30 @@ describe('--from-prometheus', () => {
       [
         fetched('--build', '00000000-0000-4000-8000-000000000000', '--stable', BLUE),
         'TRACE_INVALID',
-        /counts nothing of the candidate build/,
+        /has no counts of the candidate build/,
       ],
-      [['--from-prometheus', 'http://127.0.0.1:9', ...range, ...both], 'UNREACHABLE', /cannot be asked/],
+      [['--from-prometheus', 'http://127.0.0.1:9', ...range, ...both], 'UNREACHABLE', /cannot be queried/],
       [fetched('--build', GREEN), 'USAGE', /--stable is missing/],
-      [fetched('--build', 'green', '--stable', BLUE), 'USAGE', /ask for \$\{build\}, which --build green does not say/],
-      [['--from-prometheus', server.url, ...both, '--start', 'yesterday', '--end', '1800000000'], 'USAGE', /no time with a zone/],
+      [fetched('--build', 'green', '--stable', BLUE), 'USAGE', /use \$\{build\}, but --build green does not give it/],
+      [
+        ['--from-prometheus', server.url, ...both, '--start', 'yesterday', '--end', '1800000000'],
+        'USAGE',
+        /not a time with a time zone/,
+      ],
       [
         ['--from-prometheus', server.url, ...both, '--start', '2026-11-22T10:00:00', '--end', '1800000000'],
         'USAGE',
-        /no time with a zone/,
+        /not a time with a time zone/,
       ],
       [
         ['--from-prometheus', server.url, ...both, '--start', '1800000000', '--end', '1700000000'],
         'USAGE',
-        /less than one interval/,
+        /at least one interval/,
       ],
       [
         ['--from-prometheus', server.url, ...both, '--start', '1700000000', '--end', '1800000000'],
         'USAGE',
-        /more than the 11000/,
+        /exceed Prometheus's limit of 11000/,
       ],
     ] as const;
     const home = cwd();

@@ -74,7 +74,7 @@ describe('what it becomes', () => {
     expect(openRouter(again.router).router.kind).toBe('local');
     expect(openSource(again.gates[0])).toMatchObject({ source: { kind: 'http-probe' }, config: { timeout: 500 } });
     expect(() => openRouter({ kind: 'gone' })).toThrow(/there is no router "gone"/);
-    expect(() => openSource({ source: 'gone', settings: {} })).toThrow(/no metric source is called "gone"/);
+    expect(() => openSource({ source: 'gone', settings: {} })).toThrow(/there is no metric source "gone"/);
     expect([routerOf('gone'), sourceOf('gone')]).toEqual([undefined, undefined]);
   });
 

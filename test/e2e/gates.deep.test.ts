@@ -27,7 +27,7 @@ describe('a build on the counters of HAProxy', () => {
   it('a build that answers 401 to everyone is rolled back, though no answer is a 5xx', SLOW, () =>
     reverts(({ candidate }) => {
       candidate.backend.setStatus(401);
-    }, /Gate errors failed: 4xx: \d+ of \d+ \(100 %\) against 0 of/),
+    }, /Gate errors failed: 4xx: \d+ of \d+ \(100 %\) vs 0 of/),
   );
 
   it('a build that hangs in 1 % of requests is rolled back', SLOW, () =>

@@ -161,7 +161,7 @@ describe('watched time', () => {
     expect(await here.go(LONG)).toMatchObject({ state: { phase: 'done' } });
     expect(here.sim.moved[1]?.atMs).toBeGreaterThan(18_000 + 20_000);
     const whys = here.lines.flatMap((line) => (line.type === 'poll' ? line.gates.map(({ why }) => why) : []));
-    expect(whys).toContain('green went down and came back since the last look');
+    expect(whys).toContain('green went down and came back since the last poll');
   });
 
   describe('of a build that crashes over and over, and is well in between', () => {

@@ -33,14 +33,14 @@ describe('a rollout that compares, whose candidate is slow and answers without e
     const here = scene();
     slow(here, 0.27, 0.2);
     const why =
-      /^health was missing for too long: gate errors: slower than 0\.5s: \d+ of \d+ \(27(\.\d+)? %\) against \d+ of \d+ \(20(\.\d+)? %\), more than is tolerated/;
+      /^health was missing for too long: gate errors: slower than 0\.5s: \d+ of \d+ \(27(\.\d+)? %\) vs \d+ of \d+ \(20(\.\d+)? %\), more than tolerated/;
     expect(await here.go(latency())).toMatchObject({
       state: { phase: 'reverted', gateFailed: false, why: expect.stringMatching(why) },
     });
     expect(greenIn(here)).toEqual([50, 0]);
     expect((await historyIn(here.sim)).bad.size).toBe(0);
     const polls = here.lines.flatMap((line) => (line.type === 'poll' ? line.gates : []));
-    const evident = polls.findIndex((gate) => gate.why.includes('more than is tolerated'));
+    const evident = polls.findIndex((gate) => gate.why.includes('more than tolerated'));
     // It takes 8,000 requests of each build to be evident, and then as long as patience lasts, one poll a second.
     expect(polls.slice(evident).length).toBeGreaterThanOrEqual(30);
     expect(polls.slice(evident).length).toBeLessThan(60);

@@ -35,7 +35,7 @@ describe('a rollout that compares', () => {
     when(here, begins('baking'), () => fail(here, 1));
     const ended = await here.go(comparing());
     expect(ended).toMatchObject({
-      state: { phase: 'reverted', gateFailed: true, why: expect.stringMatching(/against 0 of \d+/) },
+      state: { phase: 'reverted', gateFailed: true, why: expect.stringMatching(/vs 0 of \d+/) },
     });
     expect(here.sim.split).toEqual(ALL_BLUE);
     expect(secondsAtFirst(here)).toBeLessThan(10);
@@ -105,7 +105,7 @@ describe('a rollout that compares', () => {
       state: {
         phase: 'reverted',
         gateFailed: false,
-        why: expect.stringMatching(/the stable build fails as well: both together (29|30|31)\.?\d* %/),
+        why: expect.stringMatching(/the stable build fails too: together both builds fail (29|30|31)\.?\d* %/),
       },
     });
     expect((await historyIn(here.sim)).bad.size).toBe(0);

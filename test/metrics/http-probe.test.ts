@@ -78,7 +78,7 @@ describe('http-probe', () => {
     answering = (_request, response) => response.setHeader('x-ready', 'almost').end('warming up');
     expect(await measure({ header: { name: 'X-Ready', equals: 'yes' } })).toMatchObject({
       errors: 10,
-      detail: '10 x 200 with another X-Ready',
+      detail: '10 x 200 with a different X-Ready',
     });
     expect(await measure({ header: { name: 'X-Ready', equals: 'almost' } })).toMatchObject({ errors: 0 });
     expect(await measure({ bodyIncludes: 'ready' })).toMatchObject({ errors: 10, detail: '10 x 200 without the expected text' });

@@ -76,7 +76,7 @@ afterAll(() => {
 });
 
 describe.each([
-  ['prometheus', '{"requests":5,"errors":5,"counting":"total"}', (why: string) => `cannot be asked: ${why}`],
+  ['prometheus', '{"requests":5,"errors":5,"counting":"total"}', (why: string) => `cannot be queried: ${why}`],
   ['http-probe', '{"requests":3,"errors":0,"counting":"sample","detail":"3 x 200"}', (why: string) => `3 x ${why}`],
 ])('%s over TLS', (kind, counted, refused) => {
   it('a source believes a certificate of a CA that NODE_EXTRA_CA_CERTS names', async () => {

@@ -58,7 +58,7 @@ async function asked(server: Server, path: string, what: Readonly<Record<string,
     const answer = await io.http({ ...request, mostBytes: MOST_BYTES }, () => undefined);
     return readData(answer.status, answer.body, server.url);
   } catch (error) {
-    return { missing: `${server.url} cannot be asked: ${briefly(error instanceof Error ? error.message : String(error))}` };
+    return { missing: `${server.url} cannot be queried: ${briefly(error instanceof Error ? error.message : String(error))}` };
   }
 }
 
@@ -94,7 +94,7 @@ function readData(status: number, body: string, url: string): Data | Missing {
   const answer = answerSchema.safeParse(parseJson(body)).data;
   if (answer?.status === 'error') return { missing: `${url} refused the query (${answer.errorType}): ${briefly(answer.error)}` };
   if (status !== 200) return { missing: `${url} answered ${status}` };
-  if (answer === undefined) return { missing: `${url} answered something that is not Prometheus's format` };
+  if (answer === undefined) return { missing: `${url} returned a response that is not in Prometheus's format` };
   const { warnings, data } = answer;
   return warnings.length > 0 ? { missing: `${url} gave only partial data: ${briefly(warnings.join('; '))}` } : data;
 }
@@ -130,11 +130,11 @@ function readSeries<T>(
 ): { readonly series: readonly T[] } | Missing {
   if (resultType !== wanted) return { missing: `${url} answered a ${briefly(resultType)}, not a ${wanted}` };
   if (Array.isArray(result) && result.length > MOST_SERIES) {
-    const fix = 'add them up by fewer labels: sum by (job, instance, …) (…)';
-    return { missing: `${url} answered ${result.length} series, at most ${MOST_SERIES} are read; ${fix}` };
+    const fix = 'aggregate by fewer labels: sum by (job, instance, …) (…)';
+    return { missing: `${url} returned ${result.length} series; the limit is ${MOST_SERIES}; ${fix}` };
   }
   const series = schema.safeParse(result).data;
-  return series === undefined ? { missing: `${url} answered samples that are not plain numbers` } : { series };
+  return series === undefined ? { missing: `${url} returned samples that are not plain numbers` } : { series };
 }
 
 function parseJson(text: string): unknown {

@@ -34,7 +34,7 @@ class Fault extends Error {}
 /** The reading of one build out of an answer about both, as of `atMs`. */
 export function armOf(arm: Arm, series: readonly Series[], atMs: number, how: Labelled): ArmCounters {
   const own = series.filter(({ labels }) => labels[BUILD_LABEL] === arm);
-  if (!series.every(isAsked)) return { missing: `${how.url} answered series that nobody asked for` };
+  if (!series.every(isAsked)) return { missing: `${how.url} returned series that were not requested` };
   try {
     if (partOf(own, 'requests').length === 0) {
       return {
@@ -73,7 +73,7 @@ function partOf(series: readonly Series[], part: Part): Series[] {
 function checkSeen({ labels, value }: Series, atMs: number, { url, oldestMs }: Labelled): void {
   const oldMs = atMs - Number(value) * 1000;
   if (Number.isFinite(oldMs) && oldMs <= oldestMs) return;
-  throw new Fault(`${url} scraped ${processOf(labels) ?? 'the build'} ${msText(Math.max(0, oldMs))} ago, which is too old`);
+  throw new Fault(`${url} scraped ${processOf(labels) ?? 'the build'} ${msText(Math.max(0, oldMs))} ago, which is too long`);
 }
 
 function addSeries({ statuses, counters }: Tally, part: 'requests' | 'errors' | 'latency', series: Series, how: Labelled): void {
@@ -82,7 +82,7 @@ function addSeries({ statuses, counters }: Tally, part: 'requests' | 'errors' | 
   const value = countOf(series.value, query);
   const slice = how.slices === undefined ? '' : labels[how.slices];
   if (slice === undefined || (how.slices !== undefined && slice === ''))
-    throw new Fault(`there are series without the label ${how.slices}, by which slices are told apart; keep it in ${query}`);
+    throw new Fault(`some series do not have the slice label ${how.slices}; keep it in ${query}`);
   if (part !== 'latency' && labels['le'] !== undefined)
     throw new Fault(`these are buckets, which count a request several times: ${query}`);
   if (part === 'requests' && how.status !== undefined) {
@@ -101,17 +101,17 @@ function addSeries({ statuses, counters }: Tally, part: 'requests' | 'errors' | 
 function countOf(text: string, query: string): number {
   const count = Number(text);
   if (/^[0-9.eE+]+$/.test(text) && Number.isSafeInteger(count)) return count;
-  throw new Fault(`the query gives ${briefly(text)}, which is not a count of requests; ask for the raw counter total: ${query}`);
+  throw new Fault(`the query returns ${briefly(text)}, which is not a request count; query the raw counter total: ${query}`);
 }
 
 /** `503`, `5xx` (also written `5`), or `none`. Anything else is no status, and would pass for an error. */
 function statusOf(text: string | undefined, label: string, query: string): string {
   if (text === undefined || text === '')
-    throw new Fault(`there are series without the label ${label}, which should say the status; keep it in ${query}`);
+    throw new Fault(`some series do not have the status label ${label}; keep it in ${query}`);
   const [, digit, code] = /^([1-5])(?:xx?|(\d\d))?$/i.exec(text) ?? [];
   if (digit !== undefined) return code === undefined ? `${digit}xx` : text;
   if (/^(?:0|000|none|other)$/i.test(text)) return 'none';
-  throw new Fault(`${label}="${briefly(text)}" is no HTTP status, so errors cannot be told by it; write an errors query`);
+  throw new Fault(`${label}="${briefly(text)}" is not an HTTP status, so it cannot identify errors; add an errors query`);
 }
 
 function isClass(status: string): boolean {
@@ -119,11 +119,10 @@ function isClass(status: string): boolean {
 }
 
 function bucketOf(le: string | undefined, query: string): string {
-  if (le === undefined || le === '')
-    throw new Fault(`there are series without the label le, which says a bucket's bound; keep it in ${query}`);
+  if (le === undefined || le === '') throw new Fault(`some series do not have the bucket label le; keep it in ${query}`);
   const seconds = Number(le);
   if (le === '+Inf') return ALL_BUCKETS;
-  if (!Number.isFinite(seconds)) throw new Fault(`le="${briefly(le)}" is no bound of a bucket: ${query}`);
+  if (!Number.isFinite(seconds)) throw new Fault(`le="${briefly(le)}" is not a valid bucket bound: ${query}`);
   // Some clients write 1.0 where others write 1.
   return `${BUCKET_PREFIX}${seconds}`;
 }

@@ -25,22 +25,22 @@ const querySchema = z
   .refine((text) => !/\p{Cc}/u.test(text.replace(/[\n\t]/g, '')), 'a query has no control characters')
   .refine(
     (text) => /\$\{(?:build|place)\}/.test(text),
-    `the query has neither \${build} nor \${place}, so it would count every build together and could not tell a bad one from a good one`,
+    `the query contains neither \${build} nor \${place}, so it would count all builds together and could not distinguish a bad build from a good one`,
   )
   .refine(
     (text) =>
       [...text.matchAll(/\$\{([^}]*)\}?/g)].every(
         ([whole, name]) => whole.endsWith('}') && (name === 'build' || name === 'place'),
       ),
-    `the only placeholders are \${build} (the GUID) and \${place} (what the router calls its place)`,
+    `the only placeholders are \${build} (the GUID) and \${place} (the router's name for its place)`,
   )
   .refine(
     (text) => !/\b(?:rate|irate|increase)\s*\(/.test(text),
-    'ask for the raw counter total, without rate() or increase(); kvdeploy takes the difference itself',
+    'query the raw counter total, without rate() or increase(); kvdeploy calculates the difference itself',
   )
   .refine(
     (text) => !/\b(?:vector|absent|absent_over_time)\s*\(/.test(text),
-    'vector() and absent() answer for builds that nobody knows, so missing data would pass for none; leave it out',
+    'vector() and absent() return values even for builds that do not exist, so missing data would look like zero; remove it',
   );
 
 /** Not one of those that tell counters apart by themselves. */
@@ -56,24 +56,22 @@ const config = z
         protocol: /^https?$/,
         error: 'an address like http://127.0.0.1:9090',
       })
-      .refine((text) => /^[^?#@]+$/.test(text), 'no password, no ? and no # in the address')
-      .describe('Where Prometheus answers, without /api/v1'),
+      .refine((text) => /^[^?#@]+$/.test(text), 'the address must not contain a password, ? or #')
+      .describe('Base URL of Prometheus, without /api/v1'),
     requests: querySchema.describe(
-      `PromQL for all requests of one build, each process by itself: http_requests_total{build="\${build}"}`,
+      `PromQL for all requests of one build, one series per process: http_requests_total{build="\${build}"}`,
     ),
     errors: querySchema
       .optional()
-      .describe(
-        `PromQL for its failed requests: http_requests_total{build="\${build}",code=~"5.."}; with status it may be left out`,
-      ),
+      .describe(`PromQL for its failed requests: http_requests_total{build="\${build}",code=~"5.."}; optional with status`),
     status: labelSchema
       .optional()
       .describe(
-        'The label of requests that says the status, such as code: 5xx and no answer are errors, 401, 403, 404, 408 and 429 are judged alone',
+        'The label of requests that contains the status, such as code: 5xx and no response are errors; 401, 403, 404, 408 and 429 are judged separately',
       ),
     slices: labelSchema
       .optional()
-      .describe('The label by which slices of the traffic are told apart and judged one by one, such as region or tenant'),
+      .describe('The label that distinguishes slices of the traffic, such as region or tenant; each slice is judged separately'),
     latency: querySchema
       .optional()
       .describe(
@@ -82,19 +80,19 @@ const config = z
     timeout: durationSchema
       .refine((ms) => ms >= 1 && ms <= MAX_TIMEOUT_MS, 'at most 2s')
       .prefault('1s')
-      .describe('How long an answer may take; at most 2s'),
+      .describe('The maximum time for a response; at most 2s'),
     interval: durationSchema
-      .refine((ms) => ms >= 1, 'longer than nothing')
+      .refine((ms) => ms >= 1, 'longer than 0')
       .prefault('15s')
-      .describe('The scrape interval; samples older than two of them and a second are refused'),
+      .describe('The scrape interval; samples older than two intervals plus one second are refused'),
   })
   .refine(({ errors, status }) => errors !== undefined || status !== undefined, {
     path: ['errors'],
-    error: 'say which requests failed: the label of their status (status: code), or a query of their own (errors: …)',
+    error: 'define which requests failed: give the status label (status: code) or a separate query (errors: …)',
   })
   .refine(({ slices, status }) => slices === undefined || slices !== status, {
     path: ['slices'],
-    error: 'a slice is a part of the traffic, not how it ended; name another label than status',
+    error: 'a slice is a part of the traffic, not its outcome; use a different label than status',
   });
 
 export type PrometheusConfig = z.infer<typeof config>;
@@ -102,7 +100,7 @@ export type PrometheusConfig = z.infer<typeof config>;
 /** Follows the MetricSource port. Protocol: Prometheus HTTP API v1, instant queries. */
 export const prometheus: MetricSource<PrometheusConfig> = {
   kind: 'prometheus',
-  summary: 'raw counts of both builds from a Prometheus server, by at most two queries a poll',
+  summary: 'raw counts of both builds from a Prometheus server, with at most two queries per poll',
   config,
   ofRouter: false,
   countsTraffic: true,
@@ -179,12 +177,11 @@ function metrics({ status, latency }: PrometheusConfig, seen?: Counters): readon
 function unproven({ errors, latency }: PrometheusConfig, serving: ArmCounters): string | undefined {
   const counters = namesOf(serving);
   if (errors !== undefined && !counters.has('errors')) {
-    const fix =
-      'let it exist from the start (most client libraries can begin a counter at 0), correct the query, or use status: LABEL instead';
-    return `its errors query finds no series for the build that serves now, so nobody knows whether it would ever find one; ${fix}`;
+    const fix = 'initialize it to 0 (most client libraries can), fix the query, or use status: LABEL instead';
+    return `its errors query returns no series for the build currently serving, so it may never return one; ${fix}`;
   }
   if (latency !== undefined && !counters.has(ALL_BUCKETS))
-    return 'its latency query finds no bucket le="+Inf" for the build that serves now; name a histogram’s _bucket series';
+    return 'its latency query returns no bucket le="+Inf" for the build currently serving; use the _bucket series of a histogram';
   return undefined;
 }
 

@@ -100,7 +100,7 @@ describe('both builds at once', () => {
     expect(targets(before.stable)).toMatchObject({ 'the total': { several: true } });
     await say([total(BLUE, 1010), total(GREEN, 510, 'code="200"'), total(GREEN, 9, 'code="500"')], [total(BLUE, 30)]);
     const delta = deltaOf(before, await read(SUMMED));
-    expect(delta.stable).toMatchObject({ arm: { state: 'reset', why: 'the total went back' } });
+    expect(delta.stable).toMatchObject({ arm: { state: 'reset', why: 'a counter of the total decreased' } });
     expect(countOf(delta.stable)).toBe(0);
     expect(countOf(delta.candidate)).toBe(10);
   });
@@ -128,7 +128,7 @@ describe('both builds at once', () => {
     });
     expect(reading.stable).toMatchObject({ targets: expect.anything() });
     await say([total(BLUE, 100), `http_requests_total{build="${GREEN}",code="200"} NaN`], []);
-    expect((await read({})).candidate).toEqual({ missing: expect.stringMatching(/gives NaN, which is not a count/) });
+    expect((await read({})).candidate).toEqual({ missing: expect.stringMatching(/returns NaN, which is not a request count/) });
     const { candidate } = await prometheus.count(configOf({}), { ...PAIR, stable: null }, realIo);
     expect(candidate).toEqual({ missing: expect.stringMatching(/NaN/) });
   });
@@ -153,16 +153,16 @@ describe('both builds at once', () => {
 
 describe('labels that do not say what they should', () => {
   it.each([
-    ['requests without the status', { status: 'status' }, /without the label status.*keep it in http_requests/],
-    ['requests that were added up over statuses', { requests: `sum(${RAW})` }, /without the label code/],
-    ['a status that is none', { status: 'verdict' }, /verdict="OK" is no HTTP status.*write an errors query/],
-    ['requests without the slice', { slices: 'region' }, /without the label region, by which slices/],
+    ['requests without the status', { status: 'status' }, /the status label status; keep it in http_requests/],
+    ['requests that were added up over statuses', { requests: `sum(${RAW})` }, /the status label code/],
+    ['a status that is none', { status: 'verdict' }, /verdict="OK" is not an HTTP status.*add an errors query/],
+    ['requests without the slice', { slices: 'region' }, /the slice label region/],
     [
       'buckets for requests',
       { requests: 'http_seconds_bucket{build="${build}"}', status: undefined, errors: ERRORS },
       /buckets, which count/,
     ],
-    ['latency without bounds', { latency: RAW }, /without the label le/],
+    ['latency without bounds', { latency: RAW }, /the bucket label le/],
     ['errors added up, requests not', { status: undefined, errors: SUMMED.errors }, /the total has errors but no requests/],
   ])('a label that does not say what it should is missing: %s', async (_what, settings, why) => {
     const lines = (guid: Guid) => [total(guid, 9, 'code="500",verdict="OK"'), ...buckets(guid, { 0.5: 5, '+Inf': 9 })];
@@ -200,9 +200,9 @@ describe('before the first step', () => {
   it('an errors or latency query that finds nothing of the serving build is refused with the fix', async () => {
     await say([total(BLUE, 9)], []);
     expect(await serving({ status: undefined, errors: ERRORS })).toMatch(
-      /errors query finds no series.*begin a counter at 0.*status: LABEL/,
+      /errors query returns no series.*initialize it to 0.*status: LABEL/,
     );
-    expect(await serving({ latency: 'http_seconds_bucket{build="${build}"}' })).toMatch(/latency query finds no bucket/);
+    expect(await serving({ latency: 'http_seconds_bucket{build="${build}"}' })).toMatch(/latency query returns no bucket/);
   });
 });
 
@@ -238,7 +238,7 @@ describe('series that are labelled as no part of the query is', () => {
       const body = JSON.stringify({ status: 'success', data: { resultType: 'vector', result: [row({}), row(wrong)] } });
       const http = async () => ({ status: 200, headers: {}, body });
       const { candidate } = await prometheus.count(configOf({}), { ...PAIR, stable: null }, { ...realIo, http });
-      expect(candidate).toEqual({ missing: expect.stringMatching(/series that nobody asked for/) });
+      expect(candidate).toEqual({ missing: expect.stringMatching(/series that were not requested/) });
     },
   );
 });
@@ -261,7 +261,7 @@ describe('old data', () => {
         .candidate;
     // By the asker's clock, whatever the server's says.
     expect(await at(now - 30.5)).toMatchObject({ targets: { 'a:1': { freshMs: ASKED_MS } } });
-    expect(await at(now - 32)).toEqual({ missing: expect.stringMatching(/scraped a:1 32s ago, which is too old/) });
+    expect(await at(now - 32)).toEqual({ missing: expect.stringMatching(/scraped a:1 32s ago, which is too long/) });
   });
 });
 

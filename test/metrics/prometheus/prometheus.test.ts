@@ -82,10 +82,10 @@ describe('a real Prometheus', () => {
 
   it.each([
     ['a mistake in the query', 'sum(http_requests_total{build="${build}"}', /refused the query \(bad_data\): .*parse error/],
-    ['not a number', 'sum(http_requests_total{build="${build}"}) * 0 / 0', /gives NaN/],
-    ['infinity', 'sum(http_requests_total{build="${build}"}) / 0', /gives \+Inf/],
-    ['a negative number', '-sum(http_requests_total{build="${build}"})', /gives -50/],
-    ['a fraction', 'sum(http_requests_total{build="${build}"}) / 3', /not a count of requests/],
+    ['not a number', 'sum(http_requests_total{build="${build}"}) * 0 / 0', /returns NaN/],
+    ['infinity', 'sum(http_requests_total{build="${build}"}) / 0', /returns \+Inf/],
+    ['a negative number', '-sum(http_requests_total{build="${build}"})', /returns -50/],
+    ['a fraction', 'sum(http_requests_total{build="${build}"}) / 3', /not a request count/],
     ['a scalar', 'scalar(sum(http_requests_total{build="${build}"}))', /refused the query .*got scalar/],
     ['a range', 'http_requests_total{build="${build}"}[1m]', /refused the query .*got range vector/],
   ])('the prometheus source answers %s with what is missing, in either query', async (_what, query, why) => {
@@ -117,7 +117,7 @@ describe('a real Prometheus', () => {
     await server.freeze();
     try {
       const startedAt = performance.now();
-      expect(await measure({ timeout: '2s' }, about(BLUE))).toEqual({ missing: expect.stringMatching(/cannot be asked/) });
+      expect(await measure({ timeout: '2s' }, about(BLUE))).toEqual({ missing: expect.stringMatching(/cannot be queried/) });
       expect(performance.now() - startedAt).toBeLessThan(2800);
     } finally {
       await server.thaw();
@@ -144,7 +144,7 @@ describe('a real Prometheus', () => {
       );
       expect(gone).toMatch(/no fresh series/);
       await other.stop();
-      expect(await measure({ url: other.url }, about(NOBODY))).toEqual({ missing: expect.stringMatching(/cannot be asked/) });
+      expect(await measure({ url: other.url }, about(NOBODY))).toEqual({ missing: expect.stringMatching(/cannot be queried/) });
     } finally {
       await other.stop();
     }
@@ -168,24 +168,24 @@ describe('a server that misbehaves', () => {
 
   it.each([
     ['a redirect', 302, '', /answered 302/],
-    ['a login page', 200, '<html>Sign in</html>', /not Prometheus's format/],
-    ['no body', 200, '', /not Prometheus's format/],
+    ['a login page', 200, '<html>Sign in</html>', /not in Prometheus's format/],
+    ['no body', 200, '', /not in Prometheus's format/],
     ['an error page', 502, 'Bad Gateway', /answered 502/],
     ['good data under a bad status', 503, JSON.stringify(sample('5')), /answered 503/],
     ['its own error', 422, '{"status":"error","errorType":"execution","error":"too many samples"}', /too many samples/],
     ['partial data', 200, JSON.stringify({ ...sample('5'), warnings: ['one store did not answer'] }), /partial data: one store/],
     ['a scalar', 200, '{"status":"success","data":{"resultType":"scalar","result":[1,"5"]}}', /answered a scalar/],
     ['a number that is no text', 200, JSON.stringify(sample(5)), /not plain numbers/],
-    ['hexadecimal', 200, JSON.stringify(sample('0x10')), /not a count/],
-    ['no value', 200, JSON.stringify(sample('')), /not a count/],
+    ['hexadecimal', 200, JSON.stringify(sample('0x10')), /not a request count/],
+    ['no value', 200, JSON.stringify(sample('')), /not a request count/],
     [
       'another question',
       200,
       '{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"5"]}]}}',
-      /nobody asked/,
+      /not requested/,
     ],
-    ['more than 50,000 series', 200, series(50_001), /50001 series, at most 50000 are read/],
-    ['more than sixteen megabytes', 200, JSON.stringify(sample('5')).padEnd(17 * 1024 * 1024), /cannot be asked/],
+    ['more than 50,000 series', 200, series(50_001), /50001 series; the limit is 50000/],
+    ['more than sixteen megabytes', 200, JSON.stringify(sample('5')).padEnd(17 * 1024 * 1024), /cannot be queried/],
   ])('a misbehaving Prometheus is answered with what is missing: %s', async (_what, status, body, why) => {
     const { url, close } = await fakeServer((_request, response) => response.writeHead(status, { location: '/login' }).end(body));
     expect(await measure({ url, timeout: '2s' }, about(BLUE))).toEqual({ missing: expect.stringMatching(why) });
@@ -214,19 +214,23 @@ describe('a server that misbehaves', () => {
 
 describe('configuration', () => {
   it.each([
-    ['a query that names no build', { requests: 'sum(http_requests_total)' }, /could not tell a bad one/],
-    ['an errors query that names no build', { errors: 'sum(http_requests_total{code=~"5.."})' }, /could not tell a bad one/],
+    ['a query that names no build', { requests: 'sum(http_requests_total)' }, /could not distinguish a bad build/],
+    [
+      'an errors query that names no build',
+      { errors: 'sum(http_requests_total{code=~"5.."})' },
+      /could not distinguish a bad build/,
+    ],
     ['a placeholder that does not exist', { requests: 'sum(x{a="${build}",b="${guid}"})' }, /only placeholders/],
     ['a rate', { requests: 'sum(rate(x{build="${build}"}[5m]))' }, /raw counter total/],
     ['an answer for unknown builds', { requests: 'sum(x{a="${build}"}) or vector(0)' }, /missing data would pass/],
     ['neither errors nor a status', { errors: undefined }, /which requests failed/],
     ['a label of ours', { slices: 'kvdeploy_build' }, /name of a label/],
     ['the bounds of buckets for slices', { slices: 'le' }, /bounds of buckets/],
-    ['slices by status', { status: 'code', slices: 'code' }, /another label/],
-    ['a latency query that names no build', { latency: 'x_bucket' }, /could not tell a bad one/],
+    ['slices by status', { status: 'code', slices: 'code' }, /a different label/],
+    ['a latency query that names no build', { latency: 'x_bucket' }, /could not distinguish a bad build/],
     ['a timeout above two seconds', { timeout: '3s' }, /at most 2s/],
     ['an address without http', { url: 'localhost:9090' }, /address like/],
-    ['a password in the address', { url: 'http://me:secret@localhost:9090' }, /no password/],
+    ['a password in the address', { url: 'http://me:secret@localhost:9090' }, /must not contain a password/],
     ['an unknown key', { token: 'x' }, /Unrecognized key|unrecognized/i],
   ])('the prometheus source refuses %s', (_what, settings, why) => {
     const { error } = prometheus.config.safeParse({

@@ -30,7 +30,7 @@ export async function gatesToTest(deps: Deps): Promise<AskedGates> {
     deps.line({
       type: 'note',
       level: 'warning',
-      message: 'No --env says which service of the config is meant: the default gate judges.',
+      message: 'No --env was given, so the default gate is used, not the gates of the config.',
     });
     return defaults();
   }
@@ -38,8 +38,8 @@ export async function gatesToTest(deps: Deps): Promise<AskedGates> {
   const { compared, gates: fixed, evidence, steps } = service;
   if (compared.length + fixed.length > 0) return { compared, fixed, evidence, steps };
   throw new KvdeployError('NO_GATE', {
-    message: `${scopeText(service.scope)} has no gate, so nothing can be judged.`,
-    hint: `Write gates: [errors] to the service in ${config.file}, or leave the config out to try the default gate.`,
+    message: `${scopeText(service.scope)} has no gate, so there is nothing to test.`,
+    hint: `Add gates: [errors] to the service in ${config.file}, or run without a config to use the default gate.`,
   });
 }
 
@@ -69,7 +69,7 @@ function chosenService({ services }: LoadedConfig, deps: Deps): ServiceSettings 
   if (deps.globals.config === undefined && environment === undefined) return undefined;
   throw new KvdeployError('SCOPE_UNCLEAR', {
     message: `There are several services: ${found.map(({ scope }) => scopeText(scope)).join(', ')}.`,
-    hint: `Say which: ${scopeFlags(first.scope)}`,
+    hint: `Choose one: ${scopeFlags(first.scope)}`,
   });
 }
 

@@ -42,7 +42,7 @@ export async function fetchTraces(
   const gates = new Map([...asked.compared, ...asked.fixed].map((gate) => [gate.name, gate]));
   const ours = [...gates.values()].filter(({ source }) => source === 'prometheus');
   if (ours.length === 0)
-    throw usage('No gate of the config asks Prometheus, so nothing says which queries to ask.', '--config FILE --env E');
+    throw usage('No gate of the config uses Prometheus, so there are no queries to run.', '--config FILE --env E');
   const traces: Fetched[] = [];
   for (const gate of ours) {
     const config = openSource(gate).config as PrometheusConfig;
@@ -54,7 +54,7 @@ export async function fetchTraces(
     if ('missing' in found) {
       throw new KvdeployError('UNREACHABLE', {
         message: `Gate ${gate.name}: ${found.missing}.`,
-        hint: 'Ask the same by hand, and see that Prometheus keeps data for so long.',
+        hint: 'Run the query by hand, and check that Prometheus still has data for this range.',
       });
     }
     const rows = recordedRows(found.moments, range.startS, found.metrics);
@@ -81,24 +81,21 @@ function nothingThere(
   moments: readonly { readonly reading: object }[],
 ): KvdeployError {
   const readings = moments.map(({ reading }) => (reading as Record<typeof arm, { missing?: string }>)[arm]);
-  const why = readings.find(({ missing }) => missing !== undefined)?.missing ?? 'no two moments in a row';
+  const why = readings.find(({ missing }) => missing !== undefined)?.missing ?? 'no two consecutive samples';
   return new KvdeployError('TRACE_INVALID', {
-    message: `Gate ${gate} counts nothing of the ${arm} build between --start and --end: ${why}.`,
+    message: `Gate ${gate} has no counts of the ${arm} build between --start and --end: ${why}.`,
     hint: 'Check --start and --end (with a time zone), and the builds: --build GUID@PLACE --stable GUID@PLACE',
   });
 }
 
 function rangeOf({ start, end, step }: RangeOptions, intervalMs: number): { startS: number; endS: number; stepS: number } {
   const stepMs = step === undefined ? intervalMs : parseDuration(step);
-  if (stepMs === undefined || stepMs < 100) throw usage(`--step ${step} is no length of an interval.`, '--step 15s');
+  if (stepMs === undefined || stepMs < 100) throw usage(`--step ${step} is not a valid interval.`, '--step 15s');
   const range = { startS: momentOf('--start', start), endS: momentOf('--end', end), stepS: stepMs / 1000 };
   const count = momentsIn(range);
-  if (count < 2) throw usage('--end is less than one interval after --start.', `--end at least ${range.stepS} s later`);
+  if (count < 2) throw usage('--end must be at least one interval after --start.', `--end at least ${range.stepS} s later`);
   if (count > MOMENTS_MAX)
-    throw usage(
-      `${count} intervals are more than the ${MOMENTS_MAX} that Prometheus gives.`,
-      'A longer --step, or a shorter range.',
-    );
+    throw usage(`${count} intervals exceed Prometheus's limit of ${MOMENTS_MAX}.`, 'Use a longer --step or a shorter range.');
   return range;
 }
 
@@ -108,7 +105,7 @@ function momentOf(flag: string, text: string | undefined): number {
   if (text === undefined) throw usage(`${flag} is missing.`, example);
   if (/^\d{9,11}(?:\.\d{1,3})?$/.test(text)) return Number(text);
   const ms = /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(ms)) throw usage(`${flag} ${JSON.stringify(text)} is no time with a zone.`, example);
+  if (Number.isNaN(ms)) throw usage(`${flag} ${JSON.stringify(text)} is not a time with a time zone.`, example);
   return ms / 1000;
 }
 
@@ -129,7 +126,7 @@ function questionOf(
     ['place', place],
   ] as const)
     if (queries.includes(`\${${name}}`) && (value ?? '') === '')
-      throw usage(`The queries ask for \${${name}}, which ${flag} ${text} does not say.`, `${flag} GUID@PLACE`);
-  if (scope === null) throw usage('Nothing says which service this is.', '--config FILE --env E');
+      throw usage(`The queries use \${${name}}, but ${flag} ${text} does not give it.`, `${flag} GUID@PLACE`);
+  if (scope === null) throw usage('No service was given.', '--config FILE --env E');
   return { scope, build: guid ?? ('' as Guid), place, address: null };
 }

@@ -10,7 +10,7 @@ const TRACE_BYTES_MAX = 32 * 1024 * 1024;
 
 const MEBIBYTE = 1024 * 1024;
 
-const HINT = 'A trace is CSV with the header t_s,slice,build,requests,errors; kvdeploy explain TRACE_INVALID';
+const HINT = 'A trace is a CSV file with the header t_s,slice,build,requests,errors. See: kvdeploy explain TRACE_INVALID';
 
 /** The rows, in order of time. Throws TRACE_INVALID; every finding is told first. */
 export async function traceRows(file: string, needs: 'both' | 'stable', deps: Deps): Promise<readonly TraceRow[]> {
@@ -24,7 +24,7 @@ export async function traceRows(file: string, needs: 'both' | 'stable', deps: De
   deps.line({ type: 'document', name: 'findings', data: findings });
   deps.write(`${findingsText(findings)}\n`, 'stderr');
   throw new KvdeployError('TRACE_INVALID', {
-    message: findings.length === 1 ? `${first.message}.` : `${shown} has ${findings.length} faults.`,
+    message: findings.length === 1 ? `${first.message}.` : `${shown} has ${findings.length} errors.`,
     hint: first.fix,
     ...(json ? { findings } : { places: [{ file: shown, line: first.line, column: first.column }] }),
   });
@@ -35,7 +35,7 @@ function textOf(bytes: Uint8Array, shown: string): string {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     throw new KvdeployError('TRACE_INVALID', {
-      message: `${shown} is not text in UTF-8.`,
+      message: `${shown} is not UTF-8 text.`,
       hint: HINT,
       places: [{ file: shown }],
     });
@@ -48,7 +48,7 @@ function fileBytes(file: string, deps: Deps): Uint8Array {
   let size: number;
   try {
     const stat = deps.io.fs.statSync(path);
-    if (!stat.isFile()) throw new Error('it is not a plain file');
+    if (!stat.isFile()) throw new Error('it is not a regular file');
     size = stat.size;
     if (size <= TRACE_BYTES_MAX) return deps.io.fs.readFileSync(path);
   } catch (cause) {
@@ -56,7 +56,7 @@ function fileBytes(file: string, deps: Deps): Uint8Array {
     const why = code === 'ENOENT' ? 'there is no such file' : (code ?? message);
     throw new KvdeployError('TRACE_INVALID', {
       message: `${file} cannot be read: ${why}.`,
-      hint: 'Check the name, and who may read it.',
+      hint: 'Check the name and the permissions.',
       places,
       cause,
     });
@@ -66,8 +66,8 @@ function fileBytes(file: string, deps: Deps): Uint8Array {
 
 function tooLarge(shown: string): KvdeployError {
   return new KvdeployError('TRACE_INVALID', {
-    message: `${shown} is larger than the ${TRACE_BYTES_MAX / MEBIBYTE} MiB that are read.`,
-    hint: 'Record longer intervals, or cut it into several traces: a verdict needs no more than hours.',
+    message: `${shown} is larger than the limit of ${TRACE_BYTES_MAX / MEBIBYTE} MiB.`,
+    hint: 'Record longer intervals, or split the trace; a few hours are enough for a verdict.',
     places: [{ file: shown }],
   });
 }

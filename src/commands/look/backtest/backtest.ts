@@ -26,7 +26,7 @@ const STATUSES: StatusNames = { single: STATUS_METRICS, classes: CLASS_METRICS, 
 export async function backtest(options: BacktestOptions, deps: Deps): Promise<Outcome> {
   if ((options.trace === undefined) === (options.fromPrometheus === undefined)) {
     throw new KvdeployError('USAGE', {
-      message: 'Say what to test the gates on: a trace, or a range of Prometheus.',
+      message: 'Give a trace or a Prometheus range to test the gates on.',
       hint: 'kvdeploy backtest --trace FILE',
     });
   }
@@ -70,7 +70,7 @@ function triedGates(asked: AskedGates, traces: readonly Fetched[], deps: Deps): 
   const others = [...asked.compared, ...asked.fixed].filter((gate) => !isTried(gate)).map(({ name }) => name);
   if (others.length > 0) {
     const tried = traces.map(({ gate }) => gate).join(', ');
-    const message = `Tried with what was recorded: ${tried}; not tried: ${[...new Set(others)].join(', ')}.`;
+    const message = `Tested on the recorded data: ${tried}; not tested: ${[...new Set(others)].join(', ')}.`;
     deps.line({ type: 'note', level: 'warning', message });
   }
   return { ...asked, compared: asked.compared.filter(isTried), fixed: asked.fixed.filter(isTried) };
@@ -87,7 +87,7 @@ function calibrated(what: string, asked: AskedGates, traces: readonly Fetched[],
   const trace = traces.find((one) => one.gate === gate?.name);
   if (gate === undefined || trace === undefined) {
     throw new KvdeployError('NO_GATE', {
-      message: 'No gate of this service compares, so there is nothing to calibrate.',
+      message: 'No gate of this service compares builds, so there is nothing to calibrate.',
       hint: 'A gate without max compares: gates: [errors]',
     });
   }
@@ -104,7 +104,7 @@ const WORDS: Readonly<Record<Verdict, string>> = {
   fail: 'The gates would have rolled back',
   'give-up': 'The gates would have given up and rolled back',
   pass: 'The gates would have advanced',
-  hold: 'The gates would still hold',
+  hold: 'The verdict would still be hold',
 };
 
 /** Says the same to people, to machines and on the result line. */

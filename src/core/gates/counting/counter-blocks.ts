@@ -58,13 +58,13 @@ function countedOf({ counts }: ArmDelta, metric: MetricCounters, slice: string):
 function bucketsFault({ candidate, stable }: Delta, metrics: readonly MetricCounters[]): string | undefined {
   const [ours, theirs] = [boundsOf(candidate), boundsOf(stable)];
   if (ours.length > 0 && theirs.length > 0 && ours.join() !== theirs.join())
-    return `the builds have other buckets: ${ours.join(' ')} and ${theirs.join(' ')}`;
+    return `the builds have different buckets: ${ours.join(' ')} and ${theirs.join(' ')}`;
   const arms = [['candidate', candidate] as const, ['stable', stable] as const];
   // A build that lost its histogram would otherwise be judged without its latency, and nobody would know.
   const bare = arms.find(
     ([, delta]) => ours.length + theirs.length > 0 && boundsOf(delta).length === 0 && served(delta, metrics),
   );
-  if (bare !== undefined) return `${bare[0]}: it had requests and has no bucket, the other build has`;
+  if (bare !== undefined) return `${bare[0]} had requests but has no buckets, unlike the other build`;
   for (const [arm, delta] of arms) {
     const fault = monotoneFault(delta);
     if (fault !== undefined) return `${arm}: ${fault}`;
@@ -86,12 +86,12 @@ function boundsOf({ counts }: ArmDelta): string[] {
 function monotoneFault(delta: ArmDelta): string | undefined {
   const bounds = boundsOf(delta);
   if (bounds.length === 0) return undefined;
-  if (bounds.some((name) => Number.isNaN(boundOf(name)))) return `${bounds.join(' ')} are no bounds`;
+  if (bounds.some((name) => Number.isNaN(boundOf(name)))) return `${bounds.join(' ')} are not valid bounds`;
   if (bounds.at(-1) !== ALL_BUCKETS) return `there is no bucket ${ALL_BUCKETS}`;
   for (const slice of delta.counts.get(ALL_BUCKETS)?.keys() ?? []) {
     const counts = bounds.map((name) => delta.counts.get(name)?.get(slice) ?? 0);
     const at = counts.findIndex((count, index) => index > 0 && count < (counts[index - 1] ?? 0));
-    if (at !== -1) return `bucket ${bounds[at]} holds less than ${bounds[at - 1]}`;
+    if (at !== -1) return `bucket ${bounds[at]} has a lower count than bucket ${bounds[at - 1]}`;
   }
   return undefined;
 }

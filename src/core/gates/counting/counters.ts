@@ -168,10 +168,10 @@ function armDelta(memory: ArmMemory, reading: ArmCounters, lagMs: number): Read 
       memory: now,
       unmoved: memory,
       freshMs,
-      delta: silent({ state: 'missing', why: 'counting begins with this reading' }),
+      delta: silent({ state: 'missing', why: 'counting starts with this reading' }),
     };
   if (freshMs <= memory.freshMs)
-    return { ...kept, has: 'late', delta: silent({ state: 'late', why: 'nothing newer than what was judged' }) };
+    return { ...kept, has: 'late', delta: silent({ state: 'late', why: 'no data newer than what was already judged' }) };
   const unmoved = noticing(memory, now);
   const { delta, given } = differences(unmoved, now, lagMs);
   return delta.arm.state === 'invalid' ? { ...kept, unmoved, delta } : { has: 'window', memory: given, unmoved, freshMs, delta };
@@ -179,13 +179,13 @@ function armDelta(memory: ArmMemory, reading: ArmCounters, lagMs: number): Read 
 
 function targetFault(name: string, { counters, freshMs }: Target): ArmState | undefined {
   // Whoever reads the ledger leaves a key of this name out, and what was counted with it.
-  if (name === '__proto__') return { state: 'invalid', why: 'a target called __proto__ cannot be remembered' };
+  if (name === '__proto__') return { state: 'invalid', why: 'a target cannot be called __proto__' };
   if (counters === null) return { state: 'missing', why: `${name} does not answer` };
   const wrong = counters.find(({ value }) => !(Number.isSafeInteger(value) && value >= 0));
   if (wrong !== undefined) return { state: 'invalid', why: `${name}: ${keyOf(wrong)} is ${wrong.value}, not a count` };
   const keys = new Set(counters.map(keyOf));
-  if (keys.size !== counters.length) return { state: 'invalid', why: `${name}: a counter is there more than once` };
-  return Number.isFinite(freshMs) ? undefined : { state: 'invalid', why: `${name}: nobody knows when it was asked` };
+  if (keys.size !== counters.length) return { state: 'invalid', why: `${name}: a counter occurs more than once` };
+  return Number.isFinite(freshMs) ? undefined : { state: 'invalid', why: `${name}: the time of the reading is unknown` };
 }
 
 function keyOf({ counter, slice }: RawCounter): string {
@@ -209,11 +209,11 @@ function differences(before: ArmMemory, now: ArmMemory, lagMs: number): { readon
     const from = origin(was, target, before.freshMs ?? Number.POSITIVE_INFINITY, lagMs);
     if (from === 'invalid')
       return {
-        delta: silent({ state: 'invalid', why: `${name}: a counter is gone or went back without a restart` }),
+        delta: silent({ state: 'invalid', why: `${name}: a counter disappeared or decreased without a restart` }),
         given: before,
       };
     if (from === 'reset' || from === 'restarted') restarts.push(`${name} restarted`);
-    if (from === 'anew') restarts.push(`${name} went back`);
+    if (from === 'anew') restarts.push(`a counter of ${name} decreased`);
     if (from === 'expired' && was !== undefined) expired.push(`${name} no longer has ${keysText(goneFrom(was, target))}`);
     for (const [key, value] of Object.entries(target.values)) add(sums, key, value - since(from, was, key, value));
     given[name] = withCrashes(was, withGivenUp(from, was, target));

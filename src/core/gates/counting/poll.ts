@@ -35,9 +35,9 @@ const has = (arm: ArmState) => arm.state === 'counted' || arm.state === 'reset';
 
 /** The gate's poll, or an unusable one with the reason where counts are missing or make no sense. */
 export function checkedGatePoll(settings: GateSettings, gate: string, poll: GatePoll | undefined, share: number): GatePoll {
-  if (poll === undefined) return unusable('missing', 'its source said nothing');
-  if (poll.candidate.state === 'absent') return unusable('missing', 'its source did not ask for the candidate');
-  if (poll.stable.state === 'absent' && share < 1) return unusable('missing', 'its source did not ask for the stable build');
+  if (poll === undefined) return unusable('missing', 'its source returned nothing');
+  if (poll.candidate.state === 'absent') return unusable('missing', 'its source did not poll the candidate');
+  if (poll.stable.state === 'absent' && share < 1) return unusable('missing', 'its source did not poll the stable build');
   if (!has(poll.candidate) && !has(poll.stable)) return poll;
   for (const metric of settings.metrics) {
     if (metric.gate !== gate) continue;
@@ -70,14 +70,15 @@ function armFault(arm: 'candidate' | 'stable', names: readonly string[], slices:
   const all = whole[arm];
   if (sum.requests <= all.requests && sum.failures <= all.failures) return undefined;
   const text = ({ requests, failures }: Counted) => `${failures} of ${requests}`;
-  return `${arm}: its slices hold ${text(sum)}, all of the traffic only ${text(all)}`;
+  return `${arm}: its slices add up to ${text(sum)}, more than the total of ${text(all)}`;
 }
 
 /** What is wrong with counts, or undefined: whole numbers, none below 0, no more failures than requests. */
 export function countsFault(counted: Counted): string | undefined {
   const { requests, failures } = counted;
-  if (!Number.isSafeInteger(requests) || !Number.isSafeInteger(failures)) return `${failures} of ${requests} are no counts`;
-  if (requests < 0 || failures < 0) return `${failures} of ${requests} are below zero`;
+  if (!Number.isSafeInteger(requests) || !Number.isSafeInteger(failures))
+    return `${failures} of ${requests} are not valid counts`;
+  if (requests < 0 || failures < 0) return `${failures} of ${requests} are negative`;
   if (failures > requests) return `${failures} failures but only ${requests} requests`;
   return undefined;
 }

@@ -113,7 +113,7 @@ export function misfit(settings: GateSettings, evidence: Evidence): string | und
     const key = streamsKey(metric);
     const [has, needs] = [streamsOf(evidence, metric), streamsOf(fresh, metric)];
     if (!Object.hasOwn(evidence.gates, metric.gate) || has.length !== needs.length)
-      return `${key} has ${has.length} streams, the settings ${needs.length}`;
+      return `${key} has ${has.length} streams, but the settings need ${needs.length}`;
     if (has.some((stream, index) => PROCESSES.some((name) => stream[name].length !== needs[index]?.[name].length)))
       return `${key} was judged by other processes`;
   }

@@ -160,7 +160,7 @@ export function feed(settings: GateSettings, evidence: Evidence, poll: Poll): Ev
     polls.set(gate, checkedGatePoll(settings, gate, said, evidence.share));
   }
   if (old)
-    return withData(settings, evidence, { atMs: evidence.atMs, polls, late: 'no newer than the poll before', closes: false });
+    return withData(settings, evidence, { atMs: evidence.atMs, polls, late: 'no newer than the previous poll', closes: false });
   const closes = poll.atMs - evidence.closedMs >= WHOLE_BLOCK * settings.blockMs;
   const begin = beginning(settings, evidence.waiting.poll, poll.atMs - evidence.atMs);
   const beginBlock = closes ? beginning(settings, evidence.waiting.block, poll.atMs - evidence.closedMs) : null;

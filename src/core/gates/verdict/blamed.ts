@@ -110,10 +110,10 @@ function weighed({ weight, logE }: Standing): number {
 /** `errors in eu-west: 7 of 40 (17.5 %) against 3 of 9900 (0.03 %)`; of traffic, what the candidate had and should have had of it; of crashes, how many. */
 export function standingText({ metric, slice, all, step, planned, crashes }: Standing): string {
   const where = slice === null ? metric : `${metric} in ${slice}`;
-  if (planned !== null) return `${where}: the candidate had ${partText(step)}, planned were ${fractionText(planned)}`;
+  if (planned !== null) return `${where}: the candidate had ${partText(step)}; the plan was ${fractionText(planned)}`;
   if (crashes) return `${where}: ${crashesText(all.candidate, all.stable)}`;
   const candidate = countText(all.candidate.failures, all.candidate.requests);
-  return `${where}: ${candidate} against ${countText(all.stable.failures, all.stable.requests)}`;
+  return `${where}: ${candidate} vs ${countText(all.stable.failures, all.stable.requests)}`;
 }
 
 function partText({ candidate, stable }: Block): string {
@@ -124,5 +124,5 @@ function partText({ candidate, stable }: Block): string {
 
 /** The chance of such evidence against a build within its margins, in words. */
 export function oddsText(falseAlarm: number): string {
-  return `by chance at most once in ${Math.round(1 / falseAlarm)} rollouts`;
+  return `by chance in at most 1 of ${Math.round(1 / falseAlarm)} rollouts`;
 }

@@ -3,15 +3,22 @@ import { comparisonOf } from '../comparison.ts';
 import { gatePollOf } from '../counting/counter-blocks.ts';
 import { type ArmCounters, type CounterMemory, countersSince, NO_COUNTERS } from '../counting/counters.ts';
 import { type Evidence, feed, openEvidence } from '../evidence/evidence.ts';
+import { FAMILY_PARTS, type GateSettings } from '../gate-settings.ts';
 import { standings } from './blamed.ts';
 
 const GATE = 'router';
 
-const { settings: SETTINGS } = comparisonOf(
+const { settings } = comparisonOf(
   [{ name: GATE, source: GATE, settings: {}, compare: {} }],
   {},
   new Map([[GATE, { metrics: [], slices: {}, countsTraffic: false, seesCrashes: true, lagMs: 0 }]]),
 );
+
+/** Crashes may spend no more of alpha than they may where other metrics are judged as well. */
+const SETTINGS: GateSettings = {
+  ...settings,
+  metrics: settings.metrics.map((metric) => ({ ...metric, weight: FAMILY_PARTS.restarts })),
+};
 
 /** With a stable build any share: crashes are counted by the second, not by the request. */
 const BOTH = 0.5;

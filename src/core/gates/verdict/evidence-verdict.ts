@@ -130,7 +130,7 @@ function onSilence(settings: GateSettings, evidence: Evidence, base: Omit<Base, 
     const silentMs = evidence.atMs - candidate.sinceMs;
     if (silentMs < (alone ? settings.missingMs : settings.blindMs)) continue;
     if (!alone && evidence.share <= SMALL_SHARE) continue;
-    const who = alone ? 'the candidate, and only it, was not counted' : 'nothing was counted';
+    const who = alone ? 'only the candidate was not counted' : 'nothing was counted';
     const why = `${who} for ${msText(silentMs)} (gate ${gate}): ${candidate.why}`;
     return { verdict: 'give-up', grounds: alone ? 'missing' : 'blind', why, ...base, sinceMs: candidate.sinceMs };
   }
@@ -145,12 +145,12 @@ function passed(
   base: Omit<Base, 'why'>,
 ): Pass {
   const bounds = harms.map((one) => ruledOut(one, evidence, nextShare));
-  const sure = `${fractionText(settings.confidence)} sure: ${bounds.map(({ why }) => why).join('; ')}`;
+  const sure = `with ${fractionText(settings.confidence)} confidence: ${bounds.map(({ why }) => why).join('; ')}`;
   const unverified = harms.flatMap(({ metric, unverified }) => unverified.map((slice) => `${metric.metric} in ${slice}`));
-  const left = unverified.length === 0 ? [] : [`too small to rule harm out: ${listText(unverified)}`];
+  const left = unverified.length === 0 ? [] : [`too small to judge: ${listText(unverified)}`];
   // Of many metrics the largest; none after the last step.
   const open = bounds.flatMap(({ extraPerSecond }) => extraPerSecond ?? []);
-  const worst = open.length === 0 ? [] : [`at most ${roundedUp(Math.max(...open))} extra failures a second at the next step`];
+  const worst = open.length === 0 ? [] : [`at most ${roundedUp(Math.max(...open))} extra failures per second at the next step`];
   const why = [sure, ...worst, ...left].join('; ');
   return { verdict: 'pass', why, ...base, confidence: settings.confidence, bounds, unverified };
 }
@@ -169,7 +169,7 @@ function ruledOut({ metric, harm, stream, dispersion }: HarmBound, evidence: Evi
   const extra = harm === null ? (metric.limit ?? 1) : (harm.times - 1) * stableRate + harm.plus;
   const claim =
     harm === null
-      ? `less than ${fractionText(metric.limit ?? 1)}, with nothing to compare it with`
+      ? `less than ${fractionText(metric.limit ?? 1)}, with no stable build to compare with`
       : `less than ${harm.times} x stable + ${fractionText(harm.plus)}`;
   return {
     gate: metric.gate,
@@ -226,7 +226,7 @@ export function inShort(reasons: readonly Reason[]): Reason[] {
   const alike = bounds.flatMap((one): Reason[] => {
     const own = bounds.filter(({ gate }) => gate === one.gate);
     if (own[0] !== one) return [];
-    return [own.length === 1 ? one : { ...one, why: `${one.why} (and so ${own.length - 1} more metrics)` }];
+    return [own.length === 1 ? one : { ...one, why: `${one.why} (and ${own.length - 1} more metrics)` }];
   });
   return [...reasons.filter(({ what }) => what !== 'bound'), ...alike];
 }
@@ -267,15 +267,15 @@ function dataReasons(settings: GateSettings, evidence: Evidence, gate: string, d
   });
   // Silence is no health: what was ruled out before the candidate fell silent was ruled out for another time.
   const silentMs = evidence.atMs - (data.servedMs ?? evidence.stepSinceMs);
-  if (data.servedMs === null) return [...reasons, reason('data', gate, 'the candidate had no request yet')];
+  if (data.servedMs === null) return [...reasons, reason('data', gate, 'the candidate has had no requests yet')];
   if (silentMs < settings.blockMs) return reasons;
-  return [...reasons, reason('data', gate, `the candidate had no request for ${msText(silentMs)}`)];
+  return [...reasons, reason('data', gate, `the candidate has had no requests for ${msText(silentMs)}`)];
 }
 
 function staleReasons(settings: GateSettings, evidence: Evidence, nowMs: number): Reason[] {
   const oldMs = nowMs - evidence.atMs;
   if (oldMs >= 0 && oldMs <= settings.lagMs + settings.blockMs) return [];
-  return [reason('data', null, oldMs < 0 ? 'the last poll is from the future' : `the last poll is ${msText(oldMs)} old`)];
+  return [reason('data', null, oldMs < 0 ? 'the last poll has a future timestamp' : `the last poll is ${msText(oldMs)} old`)];
 }
 
 function incidentReasons(settings: GateSettings, evidence: Evidence): Reason[] {
@@ -287,14 +287,14 @@ function incidentReasons(settings: GateSettings, evidence: Evidence): Reason[] {
     const step = streams[0]?.step;
     const bad = step !== undefined && step[2] > 0 && step[3] / step[2] > metric.limit;
     if (found === -1 && !bad) return [];
-    const limit = `the limit ${fractionText(metric.limit)} of ${metric.metric}`;
+    const limit = `the limit of ${fractionText(metric.limit)} for ${metric.metric}`;
     const together = streams[0] === undefined ? 0 : failingTogether(streams[0], evidence.share);
     if (together > metric.limit) {
-      const part = `both together ${fractionText(together)} of the newest requests`;
-      return [reason('limit', metric.gate, `the stable build fails as well: ${part}, beyond ${limit}`)];
+      const part = `together both builds fail ${fractionText(together)} of the newest requests`;
+      return [reason('limit', metric.gate, `the stable build fails too: ${part}, above ${limit}`)];
     }
     const where = whereText(metric, found);
-    return [reason('incident', metric.gate, `the stable build fails as well${where}: more than half of ${limit}`)];
+    return [reason('incident', metric.gate, `the stable build fails too${where}: more than half of ${limit}`)];
   });
 }
 
@@ -303,11 +303,9 @@ function whereText({ slices }: JudgedMetric, index: number): string {
   return index > 0 ? ` in ${slices[index - 1]?.name}` : '';
 }
 
-/** Half-way to a rollback is no time for the next step: a brake by rule of thumb, outside every bound. */
+/** Halfway to a rollback is no time for the next step: a brake by rule of thumb, outside every bound. */
 function evidenceReasons({ alpha }: GateSettings, { logE }: Evidence): Reason[] {
-  return logE < -Math.log(alpha) / 2
-    ? []
-    : [reason('evidence', null, 'the evidence of harm is more than half-way to a rollback')];
+  return logE < -Math.log(alpha) / 2 ? [] : [reason('evidence', null, 'the evidence of harm is more than halfway to a rollback')];
 }
 
 /** A bound covers the whole step, and what went well for long outweighs what has just begun to fail. */
@@ -330,8 +328,8 @@ function worseReasons(settings: GateSettings, evidence: Evidence): Reason[] {
     const found = streams.findIndex((stream) => exceedsTolerated(metric, stream));
     const step = streams[found]?.step;
     if (step === undefined) return [];
-    const counts = `${countText(step[1], step[0])} against ${countText(step[3], step[2])}`;
-    return [reason('worse', metric.gate, `${metric.metric}${whereText(metric, found)}: ${counts}, more than is tolerated`)];
+    const counts = `${countText(step[1], step[0])} vs ${countText(step[3], step[2])}`;
+    return [reason('worse', metric.gate, `${metric.metric}${whereText(metric, found)}: ${counts}, more than tolerated`)];
   });
 }
 
@@ -347,7 +345,7 @@ function splitReasons(settings: GateSettings, evidence: Evidence): Reason[] {
     const noise = 3 * Math.sqrt((bound * (1 - bound)) / requests);
     if (requests > 0 && (shareIsAsPlanned(measured, evidence.share) || Math.abs(measured - bound) <= noise)) return [];
     const had = `the candidate had ${countText(step[0], requests)} of the requests`;
-    return [reason('split', metric.gate, `${had}, planned were ${fractionText(evidence.share)}`)];
+    return [reason('split', metric.gate, `${had}; the plan was ${fractionText(evidence.share)}`)];
   });
 }
 
@@ -357,7 +355,7 @@ function dwellReasons(settings: GateSettings, evidence: Evidence): Reason[] {
   const why = `watched for ${msText(watchedMs)} of ${msText(least)}`;
   const dwell = watchedMs < least ? [reason('dwell', null, why, evidence.stepSinceMs + least)] : [];
   const blocks = Object.entries(evidence.gates).flatMap(([gate, { blocks: whole }]) => {
-    const counted = `${whole} of ${LEAST_BLOCKS} blocks of ${msText(settings.blockMs)} were counted whole`;
+    const counted = `${whole} of ${LEAST_BLOCKS} blocks of ${msText(settings.blockMs)} are complete`;
     const untilMs = evidence.atMs + (LEAST_BLOCKS - whole) * settings.blockMs;
     return whole >= LEAST_BLOCKS ? [] : [reason('dwell', gate, counted, untilMs)];
   });
@@ -365,24 +363,24 @@ function dwellReasons(settings: GateSettings, evidence: Evidence): Reason[] {
 }
 
 function boundReasons(settings: GateSettings, evidence: Evidence, bounds: readonly HarmBound[]): Reason[] {
-  if (bounds.length === 0) return [reason('bound', null, 'no gate here can prove health, and silence does not')];
+  if (bounds.length === 0) return [reason('bound', null, 'no gate here can rule out harm, and missing data does not')];
   return bounds.flatMap((one): Reason[] => {
     const { gate, metric } = one.metric;
     const [requests, failures] = one.stream.step;
     const reasons: Reason[] = [];
     if (!one.ruledOut) {
       const needs = Number.isFinite(one.requestsNeeded)
-        ? `${requests} of about ${one.requestsNeeded} requests that rule harm out in a good build`
-        : 'no number of requests rules harm out at this limit';
-      const since = one.dispersion > one.metric.dispersion ? ' while the failures of the stable build come together' : '';
+        ? `${requests} of about ${one.requestsNeeded} requests needed to rule out harm`
+        : 'harm cannot be ruled out at this limit, whatever the number of requests';
+      const since = one.dispersion > one.metric.dispersion ? ' while the failures of the stable build are clustered' : '';
       const why = `${needs}${since}; ${metric}: ${countText(failures, requests)} failed`;
       reasons.push(reason('bound', gate, why, untilMs(evidence, requests, one.requestsNeeded)));
     }
     if (one.waiting.length > 0)
-      reasons.push(reason('slices', gate, `${metric}: harm is not ruled out in ${listText(one.waiting)}`));
+      reasons.push(reason('slices', gate, `${metric}: harm is not yet ruled out in ${listText(one.waiting)}`));
     if (one.unverifiedShare > settings.unverifiedShare) {
       const part = `${fractionText(one.unverifiedShare)} of the traffic`;
-      const why = `${metric}: ${part} is in slices too small to rule harm out (${listText(one.unverified)})`;
+      const why = `${metric}: ${part} is in slices too small to judge (${listText(one.unverified)})`;
       reasons.push(reason('slices', gate, why));
     }
     return reasons;

@@ -23,7 +23,7 @@ const RATES = [1, 0.2, 0.05, 0.01] as const;
 export function forecast(gate: string, { comparison, traffic, share, floorMs }: Outlook): readonly string[] {
   const metric = comparison.settings.metrics.find((one) => one.gate === gate && one.metric === 'errors');
   if (metric === undefined) return [];
-  if (traffic === undefined) return ['no traffic was seen just now, so nobody can say how soon it decides'];
+  if (traffic === undefined) return ['there was no traffic just now, so the time to a decision is unknown'];
   const at = { requestsPerSecond: traffic.requestsPerSecond, share, stableRate: traffic.stableRate };
   const stream = { metric, weight: metric.weight };
   const found = RATES.map((rate) => ({ rate, found: detection(comparison.settings, stream, { traffic: at, rate, floorMs }) }));
@@ -32,7 +32,9 @@ export function forecast(gate: string, { comparison, traffic, share, floorMs }: 
     harmBoundText(comparison, metric, at),
     ...(metric.limit === null
       ? []
-      : [`neither build may fail more than ${fractionText(metric.limit)}; it holds while the stable build fails half of that`]),
+      : [
+          `neither build may fail more than ${fractionText(metric.limit)}; the verdict is hold while the stable build fails more than half of that`,
+        ]),
     ...besidesText(gate, comparison),
     floorText(at, floorMs, comparison),
   ];
@@ -46,7 +48,7 @@ function besidesText(gate: string, { settings }: Comparison): string[] {
   const named = others.flatMap((metric) =>
     slower.includes(metric) ? (metric === first ? [bounds(metric, last)] : []) : [metric],
   );
-  return named.length === 0 ? [] : [`beside errors it goes back for: ${named.join(', ')}`];
+  return named.length === 0 ? [] : [`it also rolls back for: ${named.join(', ')}`];
 }
 
 function bounds(first: string, last = first): string {
@@ -54,34 +56,35 @@ function bounds(first: string, last = first): string {
 }
 
 function requestsText({ requestsPerSecond, share }: Traffic): string {
-  return `${rounded(requestsPerSecond)} requests a second and ${fractionText(share)} of them`;
+  return `${rounded(requestsPerSecond)} requests per second and a share of ${fractionText(share)}`;
 }
 
 function foundText(found: readonly { readonly rate: number; readonly found: Detection | undefined }[]): string {
   const caught = found.flatMap(({ rate, found: one }) =>
     one === undefined
       ? []
-      : [`${fractionText(rate)} failing is found after ${one.badRequests} bad requests (${msText(one.afterMs)})`],
+      : [`a failure rate of ${fractionText(rate)} is detected after ${one.badRequests} bad requests (${msText(one.afterMs)})`],
   );
   const missed = found.filter((one) => one.found === undefined).map(({ rate }) => fractionText(rate));
-  if (caught.length === 0) return 'it finds nothing within an hour: there is too little traffic';
-  return `${caught.join(', ')}${missed.length === 0 ? '' : `; ${missed.join(' and ')} failing not within an hour`}`;
+  if (caught.length === 0) return 'nothing is detected within an hour: there is too little traffic';
+  return `${caught.join(', ')}${missed.length === 0 ? '' : `; ${missed.join(' and ')} is not detected within an hour`}`;
 }
 
 function harmBoundText({ settings }: Comparison, metric: JudgedMetric, traffic: Traffic): string {
   const needed = requestsToRuleOut(settings, metric, traffic.share, traffic.stableRate);
   const perSecond = traffic.requestsPerSecond * traffic.share;
-  if (!Number.isFinite(needed)) return 'a good build cannot be certified here: the stable build fails too often for this limit';
+  if (!Number.isFinite(needed))
+    return 'a good build cannot be shown to be no worse: the stable build fails too often for this limit';
   const tookMs = Math.max(settings.dwellMs, (needed / perSecond) * 1000);
-  return `a good build needs about ${needed} of its own requests to go on (${msText(tookMs)})`;
+  return `a good build needs about ${needed} requests of its own to advance (${msText(tookMs)})`;
 }
 
 /** No test can undo what is served between two looks. */
 function floorText({ requestsPerSecond, share }: Traffic, floorMs: number, { settings }: Comparison): string {
   const [firstMs, laterMs] = [pollEveryMs(0, floorMs), pollEveryMs(Number.POSITIVE_INFINITY, floorMs)];
   const bad = (everyMs: number) => Math.ceil((requestsPerSecond * share * everyMs) / 1000);
-  const later = laterMs === firstMs ? '' : `, and every ${msText(laterMs)} after a minute, up to ${bad(laterMs)}`;
-  return `it looks every ${msText(firstMs)}, which alone costs up to ${bad(firstMs)} bad requests${later}; a false alarm comes in at most ${fractionText(settings.alpha)} of rollouts`;
+  const later = laterMs === firstMs ? '' : `, then every ${msText(laterMs)} after a minute, up to ${bad(laterMs)}`;
+  return `it polls every ${msText(firstMs)}, which alone costs up to ${bad(firstMs)} bad requests${later}; at most ${fractionText(settings.alpha)} of good rollouts are falsely rolled back`;
 }
 
 function rounded(value: number): string {

@@ -41,14 +41,9 @@ export const fractionSchema = z
 
 /** The part of a gate's configuration that is the same for every metric source. */
 export const gateLimitsSchema = z.strictObject({
-  name: nameOfGate().describe('What the gate is called, such as errors'),
+  name: nameOfGate().describe('Name of the gate, such as errors'),
   max: fractionSchema.describe('The share of requests that may fail, such as 1% or 0.5%'),
-  minRequests: z
-    .int()
-    .min(1)
-    .max(1_000_000_000)
-    .default(100)
-    .describe('Fewer requests prove nothing, such as 200; 100 when left out'),
+  minRequests: z.int().min(1).max(1_000_000_000).default(100).describe('Minimum number of requests, such as 200; default 100'),
 });
 
 function nameOfGate() {
@@ -106,7 +101,7 @@ export function judgeGate(
   if ('missing' in measurement) return { judged: holds(`no data: ${measurement.missing}`, 0, 0), memory };
   if (!countsMakeSense(measurement)) {
     return {
-      judged: holds(`the counts make no sense: ${measurement.errors} errors of ${measurement.requests} requests`, 0, 0),
+      judged: holds(`the counts are impossible: ${measurement.errors} errors of ${measurement.requests} requests`, 0, 0),
       memory,
     };
   }
@@ -118,10 +113,10 @@ export function judgeGate(
     return { judged: judgeCounts(limits, sampled, measurement.detail), memory: { ...memory, sampled } };
   }
   const began = memory.baseline;
-  if (began === null) return { judged: holds('first counts seen just now', 0, 0), memory: { ...memory, baseline: measurement } };
+  if (began === null) return { judged: holds('this is the first reading', 0, 0), memory: { ...memory, baseline: measurement } };
   if (measurement.requests < began.requests || measurement.errors < began.errors) {
     return {
-      judged: holds('the counters went back (a restart?); counting begins again', 0, 0),
+      judged: holds('the counters decreased (a restart?); counting starts again', 0, 0),
       memory: { ...memory, baseline: measurement },
     };
   }
@@ -147,7 +142,7 @@ function judgeCounts(
   const least = errors / Math.max(requests, limits.minRequests);
   if (least > limits.max) return { verdict: 'fail', why: text, requests, errors };
   if (least <= limits.max && requests >= limits.minRequests) return { verdict: 'pass', why: text, requests, errors };
-  return holds(`needs ${limits.minRequests - requests} more requests; ${text}`, requests, errors);
+  return holds(`${limits.minRequests - requests} more requests needed; ${text}`, requests, errors);
 }
 
 function holds(why: string, requests: number, errors: number): Judged {

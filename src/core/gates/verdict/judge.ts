@@ -105,7 +105,7 @@ function whyOf(verdict: Verdict, others: readonly GateResult[], evidence: Eviden
   const texts = others.map((one) => ({ verdict: one.verdict, why: `gate ${one.gate}: ${one.why}` }));
   const said = [...(evidence === null ? [] : [evidence]), ...texts].filter((one) => one.verdict === verdict);
   const [first] = said;
-  if (first === undefined) return 'no gate judges';
+  if (first === undefined) return 'there is no gate';
   return verdict === 'pass' ? said.map(({ why }) => why).join('; ') : first.why;
 }
 

@@ -54,7 +54,7 @@ describe('counters', () => {
   it('counters of a target that no ledger can keep are invalid, not forgotten', () => {
     const named = (atS: number): ArmCounters => ({ targets: { ['__proto__']: target(atS, { requests: 10 * atS }) } });
     const delta = read([15, 30].map((atS) => ({ candidate: named(atS), stable: of(atS, atS) })));
-    expect(delta.candidate.arm).toEqual({ state: 'invalid', why: 'a target called __proto__ cannot be remembered' });
+    expect(delta.candidate.arm).toEqual({ state: 'invalid', why: 'a target cannot be called __proto__' });
   });
 
   it('counters say what was counted since', () => {
@@ -205,7 +205,7 @@ describe('counters', () => {
     expect(errorsOf(read(known))?.candidate).toEqual({ requests: 100, failures: 0 });
     for (const fewer of [{ requests: 700, errors: 12 }, { requests: 1200 }] as const) {
       const back = read([...known, pair(30, fewer)]);
-      expect(back.candidate).toMatchObject({ arm: { state: 'reset', why: 'total went back' }, restarts: 1 });
+      expect(back.candidate).toMatchObject({ arm: { state: 'reset', why: 'a counter of total decreased' }, restarts: 1 });
       expect(errorsOf(back)?.candidate).toEqual({ requests: 0, failures: 0 });
       const more = { ...fewer, requests: fewer.requests + 50 };
       expect(errorsOf(read([pair(45, more)], back.memory))?.candidate).toEqual({ requests: 50, failures: 0 });
@@ -310,7 +310,7 @@ describe('blocks', () => {
     for (const poll of faults) expect(poll.candidate.state).toBe('invalid');
     expect(slow({ 'le:0.5': 90, 'le:+Inf': 100 }, { 'le:0.25': 90, 'le:+Inf': 100 }).candidate).toEqual({
       state: 'invalid',
-      why: 'the builds have other buckets: le:0.5 le:+Inf and le:0.25 le:+Inf',
+      why: 'the builds have different buckets: le:0.5 le:+Inf and le:0.25 le:+Inf',
     });
   });
 
@@ -327,7 +327,7 @@ describe('blocks', () => {
     };
     expect(beside({ requests: 100 }, { requests: 100, ...histogram })).toEqual({
       state: 'invalid',
-      why: 'candidate: it had requests and has no bucket, the other build has',
+      why: 'candidate had requests but has no buckets, unlike the other build',
     });
     expect(beside({ requests: 100, ...histogram }, { requests: 100 }).state).toBe('invalid');
     expect(beside({ requests: 0 }, { requests: 100, ...histogram }).state).toBe('counted');

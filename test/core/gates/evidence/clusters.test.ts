@@ -111,6 +111,6 @@ describe('a build at the very edge of harm, with failures that come 20 at a time
     const polls = Array.from({ length: 40 }, (_, block) => whole([0, 150, block % 2 === 0 ? 40 : 0, 14_850]));
     const verdict = judgeEvidence(settings, fed(settings, polls), { nowMs: 600_000, nextShare: 0.05 });
     expect(verdict).toMatchObject({ verdict: 'hold' });
-    expect(verdict.why).toMatch(/while the failures of the stable build come together/);
+    expect(verdict.why).toMatch(/while the failures of the stable build are clustered/);
   });
 });

@@ -192,7 +192,7 @@ describe('the state', () => {
 
   it('the evidence says when it does not belong to these settings', () => {
     expect(misfit(many, fed(many, []))).toBeUndefined();
-    expect(misfit(settingsOf(), fed(many, []))).toMatch(/errors\/errors has 21 streams, the settings 1/);
+    expect(misfit(settingsOf(), fed(many, []))).toMatch(/errors\/errors has 21 streams, but the settings need 1/);
     expect(misfit(settingsOf({ calibrated: true }), fed(settingsOf(), []))).toMatch(/other processes/);
     expect(misfit(settingsOf({}, { metric: 'other' }), fed(settingsOf(), []))).toMatch(/errors\/other/);
   });
@@ -353,11 +353,11 @@ describe('one bad slice of many', () => {
     const before = beginStep(two, fed(two, [both([0, 5000, 0, 5000])], 0.5), { atMs: 15_000, share: 0.25 });
     const after = feed(two, before, { atMs: 30_000, gates: { errors: both([1, 8075, 3, 149_425]) } });
     expect(standings(two, after).map(standingText)).toEqual([
-      'errors: 1 of 13075 (0.0076 %) against 3 of 154425 (0.0019 %)',
-      'traffic: the candidate had 8075 of 157500 requests (5.13 %), planned were 25 %',
+      'errors: 1 of 13075 (0.0076 %) vs 3 of 154425 (0.0019 %)',
+      'traffic: the candidate had 8075 of 157500 requests (5.13 %); the plan was 25 %',
     ]);
     expect(standings(two, before).map(standingText)[1]).toBe(
-      'traffic: the candidate had none of 0 requests at this step, planned were 25 %',
+      'traffic: the candidate had none of 0 requests at this step; the plan was 25 %',
     );
   });
 

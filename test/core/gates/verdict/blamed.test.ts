@@ -29,7 +29,7 @@ describe('the blamed', () => {
     const { confirmed, nearlyAllIn, why } = rollbackWith(['asia'], 1e-9);
     expect(confirmed.map(({ slice }) => slice)).toEqual([null]);
     expect(nearlyAllIn?.slice).toBe('asia');
-    expect(why).toMatch(/^errors: \d+ of \d+ \(25 %\) against 0 of \d+ \(0 %\); errors in asia: (\d+) of \1 \(100 %\) against/);
+    expect(why).toMatch(/^errors: \d+ of \d+ \(25 %\) vs 0 of \d+ \(0 %\); errors in asia: (\d+) of \1 \(100 %\) vs/);
   });
 
   it.each([[['asia', 'us']], [REGIONS]])('no single slice is blamed where %j fail alike', (bad) => {

@@ -63,7 +63,7 @@ describe('a forecast', () => {
     const comparison = comparisonOf([gate], {}, new Map([['errors', countable]]));
     const traffic = { requestsPerSecond: 100, stableRate: 0 };
     expect(forecast('errors', { comparison, traffic, share: 0.5, floorMs: 1000 })).toContain(
-      'beside errors it goes back for: 4xx, slower than 0.005s to 1s, traffic, restarts',
+      'it also rolls back for: 4xx, slower than 0.005s to 1s, traffic, restarts',
     );
   });
 });

@@ -58,7 +58,7 @@ describe('a limit of 1 % with at least 100 requests', () => {
     const [waiting, failed, passed] = [total(40, 1), total(40, 3), total(500, 1)].map((one) => judged([one])[0]);
     expect(waiting).toEqual({
       verdict: 'hold',
-      why: 'needs 60 more requests; 1 of 40 (2.5 %) failed, limit 1 %',
+      why: '60 more requests needed; 1 of 40 (2.5 %) failed, limit 1 %',
       requests: 40,
       errors: 1,
     });
@@ -123,7 +123,7 @@ describe('totals', () => {
   it('totals count from the first counts where nothing was known at the beginning', () => {
     const results = judged([total(1000, 500), total(1100, 500)], LIMITS, emptyMemory(null));
     expect(results.map((one) => one.verdict)).toEqual(['hold', 'pass']);
-    expect(results[0]?.why).toBe('first counts seen just now');
+    expect(results[0]?.why).toBe('this is the first reading');
   });
 
   it.each([
@@ -135,7 +135,7 @@ describe('totals', () => {
     const on = total(back.requests + 100, back.errors);
     const results = judged([back, on, total(on.requests, on.errors + 2)], LIMITS, began);
     expect(results.map((one) => one.verdict)).toEqual(['hold', 'pass', 'fail']);
-    expect(results[0]?.why).toContain('went back');
+    expect(results[0]?.why).toContain('decreased');
   });
 
   it('totals do not add up: the same total twice is the same count', () => {

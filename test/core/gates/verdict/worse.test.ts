@@ -62,7 +62,7 @@ describe('a build that is slow, and answers without errors', () => {
   ])('a build that is slow at %i of 4000 requests against %i stays at its step, and the reason says so', (slow, slowOfStable) => {
     const verdict = verdictOf(slow, slowOfStable);
     expect(verdict.verdict).toBe('hold');
-    expect(verdict.why).toMatch(/half-way|slower than 0\.05s: \d+ of 32000 .* against \d+ of 32000 .*, more than is tolerated/);
+    expect(verdict.why).toMatch(/halfway|slower than 0\.05s: \d+ of 32000.* vs \d+ of 32000 .*, more than tolerated/);
   });
 
   it.each([
