@@ -25,9 +25,7 @@ export interface CheckAlone {
   readonly offPercent: number | null;
 }
 
-interface Approach {
-  readonly control: string;
-  readonly approach: string;
+interface Approach extends Pick<CheckAlone, 'control' | 'approach'> {
   readonly facts: Facts;
   readonly checks: readonly Check[];
 }
@@ -37,10 +35,8 @@ export function checksAlone(scenario: Scenario): readonly CheckAlone[] {
   const stable = buildOf(scenario.cast['stable']);
   const staging = buildOf(scenario.cast['staging']);
   return approaches(stable, staging).map(({ control, approach, facts, checks }) => {
-    const alone = admit(
-      facts,
-      checks.filter((check) => check.name === control),
-    );
+    const one = checks.filter((check) => check.name === control);
+    const alone = admit(facts, one);
     const stopped = alone.build === null ? alone.refusal : undefined;
     return {
       control,

@@ -85,7 +85,7 @@ interface Play {
 /** Plays the scenario's opening and its rows. Never rejects; the world is gone afterwards, unless its folder is kept. */
 export async function play(scenario: Scenario, options: PlayOptions, telling: Telling): Promise<Ended | Unfinished> {
   const startedAt = performance.now();
-  const { ended, stop } = endingOf(options);
+  const ended = endingOf(options);
   let world: World | undefined;
   try {
     world = await openWorld(scenario, options.program);
@@ -93,7 +93,6 @@ export async function play(scenario: Scenario, options: PlayOptions, telling: Te
   } catch (error) {
     return { unfinished: 'broken', why: error instanceof Error ? error.message : String(error) };
   } finally {
-    stop();
     if (world !== undefined) await closeWorld(world, options.keep);
     if (world !== undefined && options.keep) telling.say(`Kept: ${world.folder}`);
   }
@@ -157,8 +156,7 @@ type Done = Look & Partial<Pick<Played, 'exit' | 'code' | 'message' | 'seconds'>
 async function playAct(act: Act, on: Play): Promise<Done> {
   const before = await countsOf(on.world);
   const done = await doAct(act, on);
-  const seen = both([done, await look(act, before, on.world)]);
-  return { ...done, ...seen };
+  return { ...done, ...both([done, await look(act, before, on.world)]) };
 }
 
 async function doAct(act: Act, on: Play): Promise<Done> {
@@ -240,14 +238,7 @@ function filled(text: string, world: World): string {
 }
 
 /** Resolves when it was interrupted or takes too long. */
-function endingOf({ signal, limitMs }: PlayOptions): { readonly ended: Promise<Unfinished>; stop(): void } {
-  let timer: NodeJS.Timeout | undefined;
-  const ended = new Promise<Unfinished>((resolve) => {
-    const interrupted = () => resolve({ unfinished: 'interrupted', why: 'it was interrupted' });
-    if (signal.aborted) interrupted();
-    signal.addEventListener('abort', interrupted, { once: true });
-    const why = `it did not finish within ${limitMs / 1000} s`;
-    timer = setTimeout(() => resolve({ unfinished: 'too long', why }), limitMs);
-  });
-  return { ended, stop: () => clearTimeout(timer) };
+function endingOf({ signal, limitMs }: PlayOptions): Promise<Unfinished> {
+  const late: Unfinished = { unfinished: 'too long', why: `it did not finish within ${limitMs / 1000} s` };
+  return pause(limitMs, late, { signal, ref: false }).catch(() => ({ unfinished: 'interrupted', why: 'it was interrupted' }));
 }

@@ -3,15 +3,10 @@ import { Agent, get } from 'node:http';
 import { BUILD_HEADER } from '../routers/local/local-routes.ts';
 
 const PER_TICK = 5;
-
 const TICK_MS = 20;
-
 const MAX_OPEN = 64;
-
 const MAX_REQUESTS = 40_000;
-
 const MAX_MS = 150_000;
-
 const TIMEOUT_MS = 5000;
 
 /** What the visitors saw since the counting began. */
@@ -30,11 +25,7 @@ export interface Visitors {
   stop(): void;
 }
 
-interface Counter {
-  requests: number;
-  failed: number;
-  readonly byGuid: Map<string, number>;
-}
+type Counter = ReturnType<typeof counter>;
 
 /** Sends about 250 requests a second until stopped, and at most 40,000 in at most 150 s. */
 export function startVisitors(url: string): Visitors {
@@ -94,8 +85,8 @@ function visit(url: string, agent: Agent): Promise<Visit> {
   });
 }
 
-function counter(): Counter {
-  return { requests: 0, failed: 0, byGuid: new Map() };
+function counter() {
+  return { requests: 0, failed: 0, byGuid: new Map<string, number>() };
 }
 
 function count(into: Counter, { guid, ok }: Visit): void {

@@ -89,10 +89,8 @@ async function furnish(scenario: Scenario, program: string, folder: string, clos
     undo: undefined,
   };
   // The places stand in the config in the order of the listing.
-  for (const member of new Set([
-    ...scenario.listed.production.map((name) => memberOf(ground, name)),
-    ...Object.values(scenario.cast),
-  ])) {
+  for (const name of new Set([...scenario.listed.production, ...Object.keys(scenario.cast)])) {
+    const member = memberOf(ground, name);
     if (member.place === NOWHERE) continue;
     const backend = await startBackend(member);
     closing.steps.push(() => backend.close());
@@ -184,16 +182,11 @@ async function startRouter(world: Ground): Promise<void> {
   const router = start(world, ['serve', '--env', 'production', '--initially', place], (line) => said.push(line));
   const endsAt = performance.now() + START_MS;
   while (router.isRunning() && performance.now() < endsAt) {
-    const answers = await statusOf(world).then(
-      () => true,
-      () => false,
-    );
-    if (answers) return;
+    if ((await statusOf(world).catch(() => null)) !== null) return;
     await pause(50);
   }
-  throw new Error(
-    `kvdeploy serve did not start: ${said.join(' / ') || `no answer at ${world.listen} within ${START_MS / 1000} s`}`,
-  );
+  const why = said.join(' / ') || `no answer at ${world.listen} within ${START_MS / 1000} s`;
+  throw new Error(`kvdeploy serve did not start: ${why}`);
 }
 
 /** What the router itself reports. */

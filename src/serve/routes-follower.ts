@@ -1,5 +1,6 @@
 /** Follows the routes file while serving. Must never serve by a file that it could not read whole and sound. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import fs, { constants } from 'node:fs';
+import { readAll, withFile } from '../base/durable/open-file.ts';
 import type { Split } from '../core/rollout/split.ts';
 import { appliedText, hundredths, parseRoutes, routesText } from '../routers/local/local-routes.ts';
 
@@ -82,29 +83,18 @@ function readRoutes(
 }
 
 function readBounded(path: string): string {
-  const file = openSync(path, 'r');
-  try {
-    const { size } = fstatSync(file);
+  return withFile(path, constants.O_RDONLY, fs, (file) => {
+    const { size } = fs.fstatSync(file);
     if (size > MAX_BYTES) throw new Error(`it has ${size} bytes, at most ${MAX_BYTES} are read`);
-    const bytes = Buffer.alloc(size);
-    let filled = 0;
-    while (filled < size) {
-      const count = readSync(file, bytes, filled, size - filled, filled);
-      if (count === 0) break;
-      filled += count;
-    }
-    return bytes.toString('utf8', 0, filled);
-  } finally {
-    closeSync(file);
-  }
+    return readAll(file, size, fs).toString('utf8');
+  });
 }
-
-// Smooth weighted round-robin: which place gets the next request. Must not be random, so that small traffic fits the split too.
 
 /**
  * Returns a function that gives the place of each next request. Any run of n requests is within about one request per
- * place of the exact shares, and the places alternate instead of coming in bursts (the method of nginx's upstream
- * balancing). A place at 0 % never comes. The weights are hundredths of a percent.
+ * place of the exact shares, and the places alternate instead of coming in bursts (smooth weighted round-robin, as in nginx's
+ * upstream balancing). Not random, so that small traffic fits the split too. A place at 0 % never comes. The weights are
+ * hundredths of a percent.
  */
 export function rotation(split: readonly { place: string; percent: number }[]): () => string {
   const entries = split
@@ -112,9 +102,8 @@ export function rotation(split: readonly { place: string; percent: number }[]): 
     .map(({ place, percent }) => ({ place, weight: hundredths(percent), current: 0 }));
   const total = entries.reduce((sum, { weight }) => sum + weight, 0);
   return () => {
-    const [first] = entries;
-    if (first === undefined) throw new Error('a split without a place');
-    let best = first;
+    let [best] = entries;
+    if (best === undefined) throw new Error('a split without a place');
     for (const entry of entries) {
       entry.current += entry.weight;
       if (entry.current > best.current) best = entry;

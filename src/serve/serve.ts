@@ -24,7 +24,7 @@ export interface ServeSettings {
   readonly routes: string;
   readonly addresses: Readonly<Record<string, string>>;
   /** Place that gets all traffic if there is no routes file yet; the file is then written. */
-  readonly initially?: string;
+  readonly initially?: string | undefined;
 }
 
 export interface Serving {
@@ -55,7 +55,8 @@ export async function serve(settings: ServeSettings, tell: (line: string) => voi
 }
 
 function attach(server: Server, settings: ServeSettings, following: Following): Set<Duplex> {
-  const served = new Map<string, number>();
+  const { scope, routes, addresses } = settings;
+  const served = new Map(Object.keys(addresses).map((place) => [place, 0]));
   const servedByBuild = new Map<string, number>();
   const answered = new AnswerCounter();
   const upgraded = new Set<Duplex>();
@@ -72,7 +73,7 @@ function attach(server: Server, settings: ServeSettings, following: Following): 
   /** Counts when a request begins, so that a place at 0 % gets no count from requests that end late. */
   const take = (): Choice | undefined => {
     const place = following.next();
-    const target = place === undefined ? undefined : settings.addresses[place];
+    const target = place === undefined ? undefined : addresses[place];
     if (place === undefined || target === undefined) return undefined;
     const build = following.split().find((share) => share.place === place)?.build ?? null;
     served.set(place, (served.get(place) ?? 0) + 1);
@@ -82,14 +83,17 @@ function attach(server: Server, settings: ServeSettings, following: Following): 
   const status = (): ServeStatus => {
     following.look();
     return {
-      ...statusOf(settings, following),
-      served: counts(settings, served),
+      ...{ formatVersion: 1, scope, routes, addresses },
+      applied: following.applied(),
+      split: following.split().map((share) => ({ ...share })),
+      problem: following.problem(),
+      served: Object.fromEntries(served),
       servedByBuild: Object.fromEntries(servedByBuild),
       answered: answered.counts(),
     };
   };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    if (isStatus(request)) answerStatus(request, response, status);
+    if (request.url === STATUS_PATH) answerStatus(request, response, status);
     else pass(proxy, request, response, take(), answered);
   });
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
@@ -115,11 +119,8 @@ function pass(
   answered: AnswerCounter,
 ): void {
   if (choice === undefined) {
-    answer(
-      response,
-      503,
-      'No split yet: start `kvdeploy serve` with --initially PLACE, or let kvdeploy write the routes file.\n',
-    );
+    const why = 'No split yet: start `kvdeploy serve` with --initially PLACE, or let kvdeploy write the routes file.\n';
+    answer(response, 503, why);
     return;
   }
   response.setHeader(BUILD_HEADER, choice.label);
@@ -143,10 +144,6 @@ function upgrade(proxy: ProxyServer, request: IncomingMessage, socket: Socket, h
   });
 }
 
-function isStatus(request: IncomingMessage): boolean {
-  return request.url === STATUS_PATH;
-}
-
 function answerStatus(request: IncomingMessage, response: ServerResponse, status: () => ServeStatus): void {
   const { remoteAddress = '' } = request.socket;
   if (!/^(?:::ffff:)?127\.|^::1$/.test(remoteAddress)) answer(response, 403, 'Only for clients on this machine.\n');
@@ -157,22 +154,6 @@ function answerStatus(request: IncomingMessage, response: ServerResponse, status
 function answer(response: ServerResponse, code: number, text: string, type = 'text/plain; charset=utf-8'): void {
   response.writeHead(code, { 'content-type': type, 'cache-control': 'no-store' });
   response.end(text);
-}
-
-function statusOf({ scope, routes, addresses }: ServeSettings, following: Following) {
-  return {
-    formatVersion: 1,
-    scope,
-    routes,
-    addresses,
-    applied: following.applied(),
-    split: following.split().map((share) => ({ ...share })),
-    problem: following.problem(),
-  } as const;
-}
-
-function counts(settings: ServeSettings, served: ReadonlyMap<string, number>): Record<string, number> {
-  return Object.fromEntries(Object.keys(settings.addresses).map((place) => [place, served.get(place) ?? 0]));
 }
 
 function checkInitially({ initially, addresses }: ServeSettings): void {
@@ -202,15 +183,11 @@ async function listen(server: Server, address: string): Promise<string> {
   const host = address.slice(0, at).replace(/^\[|\]$/g, '');
   const port = Number(address.slice(at + 1));
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) =>
-      reject(
-        new KvdeployError('UNREACHABLE', {
-          message: `Cannot listen on ${address}: ${cause.message}.`,
-          hint: 'Stop the program that is listening there, or set another address in the config.',
-          cause,
-        }),
-      ),
-    );
+    server.once('error', (cause) => {
+      const message = `Cannot listen on ${address}: ${cause.message}.`;
+      const hint = 'Stop the program that is listening there, or set another address in the config.';
+      reject(new KvdeployError('UNREACHABLE', { message, hint, cause }));
+    });
     server.listen(port, host, resolve);
   });
   const { port: real } = server.address() as AddressInfo;
@@ -229,12 +206,8 @@ async function close(server: Server, following: Following, upgraded: ReadonlySet
   clearTimeout(cut);
 }
 
-// Counts how requests ended, by place and status. Must count each request once, when it is over.
-
-/** By place, then by status (`200`, `503`), or `none` if no answer came. */
-export type Answered = Readonly<Record<string, Readonly<Record<string, number>>>>;
-
-export class AnswerCounter {
+/** Counts how requests ended, by place, then by status (`200`, `503`), or `none` if no answer came. */
+class AnswerCounter {
   readonly #places = new Map<string, Map<string, number>>();
 
   /**
@@ -256,7 +229,7 @@ export class AnswerCounter {
   }
 
   /** What was counted since the process began, for every place that answered anything. */
-  counts(): Answered {
+  counts(): ServeStatus['answered'] {
     return Object.fromEntries([...this.#places].map(([place, counts]) => [place, Object.fromEntries(counts)]));
   }
 }

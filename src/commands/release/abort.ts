@@ -1,5 +1,4 @@
 /** `abort`: revert to the stable build, from any process that shares the state. Asks nothing: the safe direction is never made harder. */
-
 import { assertNoHold } from '../../lead/held.ts';
 import { abortRollout } from '../../lead/open-rollout.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';

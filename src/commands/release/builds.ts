@@ -12,18 +12,6 @@ import { type Opened, openScope, targetOf } from '../../release/open.ts';
 import { servingIn } from '../../release/traffic.ts';
 import { table } from '../../terminal/layout.ts';
 
-interface BuildState {
-  readonly guid: string;
-  readonly version: string;
-  readonly sequence: number;
-  readonly ref: string;
-  readonly state: 'known-good' | 'promotable' | 'refused';
-  /** Percent of traffic that it currently serves; null where the router could not be asked. */
-  readonly percent: number | null;
-  readonly code: string | null;
-  readonly why: string;
-}
-
 export async function builds(deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'needed' });
   const offers = await readOffers(opened, deps);
@@ -48,18 +36,16 @@ export async function builds(deps: Deps): Promise<Outcome> {
   return done(`${states.length} build${states.length === 1 ? '' : 's'} listed for ${scopeText(opened.scope)}.`);
 }
 
-function stateOf(build: Build, facts: Facts, live: Live | null): BuildState {
-  const known = currentKnownGood(facts.history)?.build.guid === build.guid;
-  const { refusal } = admit(facts, CHECKS);
+function stateOf({ guid, version, sequence, ref }: Build, facts: Facts, live: Live | null) {
+  const known = currentKnownGood(facts.history)?.build.guid === guid;
+  const refusal = known ? undefined : admit(facts, CHECKS).refusal;
   return {
-    guid: build.guid,
-    version: build.version,
-    sequence: build.sequence,
-    ref: build.ref,
+    ...{ guid, version, sequence, ref },
     state: known ? 'known-good' : refusal === undefined ? 'promotable' : 'refused',
-    percent: live === null ? null : (live.get(build.guid) ?? 0),
-    code: known ? null : (refusal?.code ?? null),
-    why: known ? '' : (refusal?.message ?? ''),
+    /** Percent of traffic that it currently serves; null where the router could not be asked. */
+    percent: live === null ? null : (live.get(guid) ?? 0),
+    code: refusal?.code ?? null,
+    why: refusal?.message ?? '',
   };
 }
 
@@ -78,16 +64,13 @@ async function liveIfKnown(opened: Opened, deps: Deps): Promise<Live | null> {
     }
     return live;
   } catch (error) {
-    deps.line({
-      type: 'note',
-      level: 'warning',
-      message: `cannot tell which build is live: ${error instanceof Error ? error.message : String(error)}`,
-    });
+    const message = `cannot tell which build is live: ${error instanceof Error ? error.message : String(error)}`;
+    deps.line({ type: 'note', level: 'warning', message });
     return null;
   }
 }
 
-function tableOf(states: readonly BuildState[], { columns }: Deps): string {
+function tableOf(states: readonly ReturnType<typeof stateOf>[], { columns }: Deps): string {
   const rows = states.map((state) => {
     const live = state.percent !== null && state.percent > 0 ? `live ${state.percent} %` : '';
     return [shortGuid(state.guid), state.version, `sequence ${state.sequence}`, `at ${state.ref}`, state.state, live];

@@ -13,7 +13,6 @@ export async function serveCommand(
   deps: Pick<Deps, 'line' | 'print' | 'onSignal'>,
 ): Promise<Outcome> {
   const { listen, routes, addresses } = localSettings(service);
-  const initially = options.initially === undefined ? {} : { initially: options.initially };
   // Listening for signals begins before serving does, so that none is missed.
   let stop = (): void => undefined;
   const stopped = new Promise<void>((resolve) => {
@@ -21,9 +20,8 @@ export async function serveCommand(
   });
   const endListening = deps.onSignal(() => stop());
   try {
-    const serving = await serve({ scope: service.scope, listen, routes, addresses, ...initially }, (message) =>
-      deps.line({ type: 'note', level: 'warning', message }),
-    );
+    const settings = { scope: service.scope, listen, routes, addresses, initially: options.initially };
+    const serving = await serve(settings, (message) => deps.line({ type: 'note', level: 'warning', message }));
     const ready = `serving ${serving.url} for ${scopeText(service.scope)}`;
     deps.line({ type: 'document', name: 'serve', data: { url: serving.url, scope: service.scope } });
     deps.print(ready);

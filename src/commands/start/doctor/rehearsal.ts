@@ -128,8 +128,6 @@ function secretCheck(secrets: readonly string[], { io }: Deps): DoctorCheck {
   return ok('secrets', secrets.length === 0 ? 'the changes need none' : `${secrets.join(', ')}: set`);
 }
 
-// Whether a rollback path runs through the very service that it must restore. Pure; must not treat a name as an address.
-
 /** `127.0.0.1:8080` of a URL or a socket address; undefined for a path on this machine. Loopback has one name. */
 function endpointOf(address: string): string | undefined {
   if (address.startsWith('/')) return undefined;
