@@ -53,7 +53,7 @@ function stepLines(step: StepProgress, index: number, of: number, columns: numbe
   const outcome = stepOutcome(step);
   const cells = [`${mark} ${index + 1}/${of}`, percentText(step.percent).padStart(7), bake.padEnd(11)];
   const line = `  ${[...cells, counts.padEnd(26), sparkline(step.rates, unicode).padEnd(8), outcome].join('  ')}`.trimEnd();
-  if (line.length < columns || step.poll === undefined) return [line];
+  if (clip(line, columns - 1) === line || step.poll === undefined) return [line];
   if (step.state === 'passed') return [`  ${[...cells, outcome].join('  ')}`];
   // What it waits for is what a person wants to know most, so it is not what is cut off.
   return [`  ${[...cells, counts].join('  ')}`.trimEnd(), ...hang('      ', outcome, columns - 1).split('\n')];

@@ -1,3 +1,4 @@
+import stringWidth from 'string-width';
 import { describe, expect, test } from 'vitest';
 import type { OutputLine } from '../../src/core/output.ts';
 import { fold, type Progress } from '../../src/terminal/progress.ts';
@@ -63,7 +64,12 @@ describe('the live view', () => {
   });
 
   test.each([20, 40, 61, 80, 200])('the live view is never wider than a terminal of %i columns', (columns) => {
-    for (const line of view(baking, columns, true)) expect([...line].length).toBeLessThan(columns);
+    const wide = poll({
+      seconds: 40,
+      waitingFor: '東京と大阪の二百件の要求、またはaVeryLongWordWithoutAnyBlankThatGoesOnAndOn、四十秒',
+    });
+    for (const progress of [baking, fold(baking, wide) as Progress])
+      for (const line of view(progress, columns, true)) expect(stringWidth(line)).toBeLessThan(columns);
   });
 
   test('the live view shows foreign text harmless', () => {
