@@ -362,3 +362,20 @@ export const wholeTitles: Rule = ({ text }) =>
     const isWhole = words.length >= FEWEST_WORDS && !CONTINUES.has(words[0] ?? '');
     return isWhole ? [] : [`line ${line}: "${title}" does not read alone`];
   });
+
+/** Words that are not plain English, or that have a usual name: fix, rolled back, no one, less often, cluster, blamed slice. */
+const UNPLAIN =
+  /\bmend(?:s|ed|ing)?\b|\bnobody\b|\bt(?:ake|akes|aken|aking|ook)(?: it)? back\b|\boftener\b|\bseldomer\b|culprit|clump/gi;
+
+/** Configs and ledgers of 0.1.0 say `clumps`; it is read as `clusters`. */
+const READ_AS_CLUSTERS = ['src/config/schema.ts', 'src/core/gates/evidence/evidence-store.ts'];
+
+/** Any of those words in code, comments or pages. */
+export const plainWords: Rule = ({ path, text }) =>
+  text
+    .split('\n')
+    .flatMap((line, index) =>
+      [...line.matchAll(UNPLAIN)]
+        .filter(([word]) => word !== 'clump' || !READ_AS_CLUSTERS.includes(path))
+        .map(([word]) => `line ${index + 1}: not the word ${word}`),
+    );

@@ -9,6 +9,7 @@ import {
   importCircles,
   noOutsideReferences,
   noSwitchedOffTests,
+  plainWords,
   type Rule,
   SOURCE_RULES,
   type Source,
@@ -21,7 +22,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 function sources(folder: string): readonly Source[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\.m?[jt]s$/.test(name))
+    .filter((name) => /\.(?:m?[jt]s|md)$/.test(name))
     .map((name) => ({ path: `${folder}/${name}`, text: readFileSync(join(ROOT, folder, name), 'utf8') }));
 }
 
@@ -48,6 +49,14 @@ describe('the source keeps the rules of the house', () => {
 
   test('every title of a test reads without its describe', () => {
     expect(faults(wholeTitles, 'test')).toEqual([]);
+  });
+
+  test.each(['src', 'bin', 'docs'])('every word in %s is plain', (folder) => {
+    expect(faults(plainWords, folder)).toEqual([]);
+  });
+
+  test.each(['README.md', 'CONTRIBUTING.md'])('every word in %s is plain', (path) => {
+    expect(plainWords({ path, text: readFileSync(join(ROOT, path), 'utf8') })).toEqual([]);
   });
 
   test.each(['src', 'test', 'bin'])('no comment in %s cites what is not in the repository', (folder) => {
@@ -197,6 +206,23 @@ describe('the titles of tests', () => {
   test('every way to declare a test is seen, with its line', () => {
     const text = "it('a', go);\ntest.concurrent('b', go);\nit.each(f(\")\"))\n('c', go);\ntest.for([1])(`d ${')'}`, go);";
     expect(testTitles(text).map(([line]) => line)).toEqual([1, 2, 3, 5]);
+  });
+});
+
+describe('a word that is not plain', () => {
+  test.each(['// Mend it.', 'Nobody looks.', 'It was taken back.', 'const culpritOf = 1;', '{ clumps: 4 }'])(
+    'a word that is not plain is found: %s',
+    (text) => {
+      expect(plainWords({ path: 'src/x.ts', text })).toHaveLength(1);
+    },
+  );
+
+  test.each(['amendment', 'No one rolls it back.', 'Take the book back.'])('a plain word is no fault: %s', (text) => {
+    expect(plainWords({ path: 'src/x.ts', text })).toEqual([]);
+  });
+
+  test('the old name of a key is allowed where old configs and ledgers are read', () => {
+    expect(plainWords({ path: 'src/config/schema.ts', text: 'clumps: z.number()' })).toEqual([]);
   });
 });
 
