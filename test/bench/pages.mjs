@@ -83,10 +83,11 @@ ${table(columns, rows)}
 
 function gatesPage() {
   const found = read('bench').find((each) => each.name === 'gates');
-  if (found === undefined) throw new Error('run this first: npm run bench:gates');
+  if (found === undefined) throw new Error('run npm run bench:gates first');
   const { date, seed, seconds, machine, tables, missed } = found;
   const sections = tables.map(({ title, columns, rows, notes }) => [`## ${title}`, table(columns, rows), ...notes].join('\n\n'));
-  const aims = missed.length === 0 ? 'All targets were met.' : `**Missed:**\n\n${missed.map((aim) => `- ${aim}`).join('\n')}`;
+  const aims =
+    missed.length === 0 ? 'All targets were met.' : `**Missed targets:**\n\n${missed.map((aim) => `- ${aim}`).join('\n')}`;
   return `# Gates compared
 
 ${MADE_BY}

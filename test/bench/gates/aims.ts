@@ -41,7 +41,7 @@ function tenTimesFewer(rows: readonly Row[], found: Found): readonly string[] {
     if (experiment !== 'documented' && experiment !== 'hold' && experiment !== 'walk') return [];
     if (workload.startsWith('healthy') || !IS_DOCUMENTED.test(judge) || summary.rolledBack < summary.runs / 2) return [];
     const bad = found(experiment, workload, DEFAULT)?.meanBad ?? Number.POSITIVE_INFINITY;
-    const times = `${(summary.meanBad / bad).toFixed(1)} × fewer bad requests than ${judge} ${WHERE[experiment]}, not 10 ×`;
+    const times = `${(summary.meanBad / bad).toFixed(1)} × fewer bad requests than ${judge} ${WHERE[experiment]} (target: 10 ×)`;
     return bad * 10 <= summary.meanBad ? [] : [`${DEFAULT}, ${workload}: ${times}`];
   });
 }
@@ -54,21 +54,23 @@ function threeTimesSooner(rows: readonly Row[], found: Found): readonly string[]
     const whole = found('walk', workload, DEFAULT)?.medianWholeS ?? Number.POSITIVE_INFINITY;
     return whole * 3 <= summary.medianWholeS
       ? []
-      : [`${(summary.medianWholeS / whole).toFixed(1)} × sooner at 100 % than ${judge}, not 3 ×`];
+      : [`${(summary.medianWholeS / whole).toFixed(1)} × faster to 100 % than ${judge} (target: 3 ×)`];
   });
 }
 
-/** False aborts: 1 % with bursts, incidents and noise; 0.1 % where failures are independent. A lasting bias is excepted: no test mends it. */
+/** False aborts: 1 % with bursts, incidents and noise; 0.1 % where failures are independent. A persistent bias is excepted: no test can remove it. */
 function fewFalseAborts(rows: readonly Row[]): readonly string[] {
   return rows.flatMap(({ experiment, workload, judge, summary }) => {
     const isOwn = judge === OWN_POLLS && [...OWN_HEALTHY, ...OWN_BURSTS].some(([name]) => workload.startsWith(`${name};`));
     const isHealthy = isOwn || (judge === DEFAULT && (experiment === 'healthy' || workload.startsWith('healthy')));
-    if (!isHealthy || workload.startsWith('lasting bias')) return [];
+    if (!isHealthy || workload.startsWith('persistent bias')) return [];
     const most = (isOwn || experiment === 'healthy') && !workload.startsWith('independent') ? 0.01 : 0.001;
     const share = summary.rolledBack / summary.runs;
     return share <= most
       ? []
-      : [`${isOwn ? `${OWN_POLLS}, ` : ''}${workload}: ${(100 * share).toFixed(2)} % false aborts, at most ${100 * most} %`];
+      : [
+          `${isOwn ? `${OWN_POLLS}, ` : ''}${workload}: ${(100 * share).toFixed(2)} % false aborts (target: at most ${100 * most} %)`,
+        ];
   });
 }
 
@@ -89,7 +91,7 @@ function tenantCaught(rows: readonly Row[]): readonly string[] {
 function fewFalseAdvances(rows: readonly Row[]): readonly string[] {
   return rows.flatMap(({ experiment, workload, judge, summary: { advanced, runs } }) => {
     if (experiment !== 'boundary' || upperBound(runs - advanced, runs) >= 0.95) return [];
-    return [`${judge}, ${workload}: ${((100 * advanced) / runs).toFixed(1)} % false advances, at most 5 %`];
+    return [`${judge}, ${workload}: ${((100 * advanced) / runs).toFixed(1)} % false advances (target: at most 5 %)`];
   });
 }
 

@@ -108,10 +108,10 @@ export const HEALTHY: readonly (readonly [string, Omit<Failures, 'p1'>])[] = [
   ['clusters of 5', { p0: P0, clusterMean: 5 }],
   ['clusters of 20', { p0: P0, clusterMean: 20 }],
   ['both fail 10 % for 3 minutes', { p0: P0, incident: { fromS: 1200, toS: 1380, share: 0.1 } }],
-  ['noise of both, sd 1', { p0: P0, sharedSd: 1 }],
+  ['noise in both builds, sd 1', { p0: P0, sharedSd: 1 }],
   ['noise of the candidate, sd 1', { p0: P0, candidateSd: 1 }],
-  ['noise of each arm, sd 1', { p0: P0, candidateSd: 1, stableSd: 1 }],
-  ['lasting bias, sd 0.5', { p0: P0, biasSd: 0.5 }],
+  ['independent noise in each build, sd 1', { p0: P0, candidateSd: 1, stableSd: 1 }],
+  ['persistent bias, sd 0.5', { p0: P0, biasSd: 0.5 }],
 ];
 
 /** Variance over mean of the candidate's failures in one poll: of clusters 2 x mean - 1, and the variance of its own noise times the mean. */

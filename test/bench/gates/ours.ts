@@ -30,7 +30,7 @@ import { BOUNDS_S, bucketChances } from './latency.ts';
 
 export const DEFAULT = 'kvdeploy, default';
 export const CALIBRATED = 'kvdeploy, calibrated';
-export const OWN_POLLS = 'kvdeploy, default, when it polls by itself';
+export const OWN_POLLS = 'kvdeploy, default, own polling';
 export const OURS: readonly string[] = [DEFAULT, CALIBRATED];
 
 const MINUTE_MS = 60_000;

@@ -83,11 +83,11 @@ function holdTable(rows: readonly Row[], pollS: number): Table {
     limitLine(`**limit, at polls of ${pollS} s**`, (p1) => informationLimit(P0, p1, 10 * pollS).badAtPolls),
   ];
   return {
-    title: `The candidate stays at 1 % of 1,000 requests a second, up to an hour, polls of ${pollS} s`,
+    title: `The candidate stays at 1 % of 1,000 requests per second, up to an hour, polled every ${pollS} s`,
     columns: found.columns,
     rows: [...limits, ...found.rows],
     notes: [
-      'Bad requests served before the rollback (all of the hour without one), by the share that fails; the stable build fails 0.1 %. In brackets: how many runs were ended at all, where not every one was.',
+      'Bad requests served before the rollback (or in the whole hour without one), by failure rate of the candidate; the stable build fails 0.1 %. In brackets: the share of runs that were rolled back, if not all were.',
     ],
   };
 }
@@ -103,7 +103,7 @@ function documentedTable(rows: readonly Row[], rps: number): Table {
     title: `Documented settings in their own steps, ${rps.toLocaleString('en-US')} requests a second`,
     ...grid(rows, 'documented', columns),
     notes: [
-      'Bad requests until the rollback or until the candidate has all the traffic, after which most of these settings look no more. kvdeploy walks 1, 5, 25, 50 %. *Whole service* is the query as Argo documents it, *candidate only* a fairer one; Flagger documents the latter. With a normal rate of 1 % nothing is wrong either.',
+      'Bad requests until the rollback, or until the candidate has all the traffic, when most of these settings stop checking. kvdeploy uses steps of 1, 5, 25, 50 %. *Whole service* is the query as Argo documents it; *candidate only* is a fairer one, which Flagger documents. In the last two columns 1 % is the normal failure rate, so nothing is wrong there either.',
     ],
   };
 }
@@ -115,10 +115,10 @@ function walkTable(rows: readonly Row[], pollS: number): Table {
     ...BAD.map((p1): Column => [percent(p1), workloadName(p1, pollS), badCell]),
   ];
   return {
-    title: `A whole rollout: 1, 5, 25, 50, 100 % of 1,000 requests a second, polls of ${pollS} s`,
+    title: `A whole rollout: 1, 5, 25, 50, 100 % of 1,000 requests per second, polled every ${pollS} s`,
     ...grid(rows, 'walk', columns),
     notes: [
-      'Bad requests over the whole rollout and ten minutes at 100 %. Rules that cannot say *advance* stay ten minutes at each step; Kayenta stays an hour at the first.',
+      'Bad requests over the whole rollout plus ten minutes at 100 %. Rules that cannot return *advance* stay ten minutes at each step; Kayenta stays an hour at the first.',
     ],
   };
 }
@@ -135,17 +135,17 @@ function tenantTable(rows: readonly Row[]): Table {
   return {
     title: 'One tenant of a hundred fails 20 %',
     ...grid(rows, 'tenant', columns),
-    notes: ['Bad requests of that tenant before the rollback, median time, and how often exactly that tenant was named.'],
+    notes: ['Bad requests of that tenant before the rollback, median time, and how often exactly that tenant was blamed.'],
   };
 }
 
 function healthyTable(rows: readonly Row[], at: number): Table {
   const columns = HEALTHY.map(([name]): Column => [name, `${name}; candidate at ${at} %`, aborted]);
   return {
-    title: `Nothing is wrong with the candidate, which has ${at} % of the traffic for an hour: false aborts`,
+    title: `False aborts: a healthy candidate at ${at} % of the traffic for an hour`,
     ...grid(rows, 'healthy', columns),
     notes: [
-      'In brackets the upper end of the 95 % interval. The calibrated gate is told 1.5 times the true dispersion. A lasting difference between the arms is a bias, which no test can tell from a fault.',
+      'In brackets: the upper end of the 95 % interval. The calibrated gate is given 1.5 times the true dispersion. A persistent difference between the builds is a bias; no test can distinguish it from a fault.',
     ],
   };
 }
@@ -153,9 +153,9 @@ function healthyTable(rows: readonly Row[], at: number): Table {
 function lateTable(rows: readonly Row[]): Table {
   const columns = [0.005, 0.01, 0.05, 0.2, 1].map((p1): Column => [percent(p1), percent(p1), badCell]);
   const notes = [
-    'The candidate begins to fail after 20 minutes at 1 %: bad requests after that, in the runs that no false abort had ended before.',
+    'The candidate begins to fail after 20 minutes at 1 %. Bad requests after that, in the runs that were not falsely aborted before.',
   ];
-  return { title: 'A fault that comes late', ...grid(rows, 'late', columns), notes };
+  return { title: 'A late fault', ...grid(rows, 'late', columns), notes };
 }
 
 function ownTable(rows: readonly Row[]): Table {
@@ -169,9 +169,9 @@ function ownTable(rows: readonly Row[]): Table {
     [1, 10].map((at): Column => [`${percent(p1)} fail, at ${at} %`, `${percent(p1)}; ${at} %`, badCell]),
   );
   const notes = [
-    'Where the source can be asked every second, kvdeploy asks every second in the first minute of a step, every 5 s later. First false aborts in an hour without a fault (the bursts that last are taken for one where they fall into the first minute), then bad requests of a fault that begins after 20 minutes, by the share of 1,000 requests a second that the candidate has.',
+    'If the source can be polled every second, kvdeploy polls every second in the first minute of a step, then every 5 s. The first columns show false aborts in an hour without a fault (a long burst in the first minute can be mistaken for one). The others show bad requests of a fault that begins after 20 minutes, by the share of 1,000 requests per second that the candidate has.',
   ];
-  return { title: 'When it polls by itself', ...grid(rows, 'own', [...healthy, ...bursts, ...late]), notes };
+  return { title: "With kvdeploy's own polling", ...grid(rows, 'own', [...healthy, ...bursts, ...late]), notes };
 }
 
 function latencyTable(rows: readonly Row[]): Table {
@@ -180,7 +180,7 @@ function latencyTable(rows: readonly Row[]): Table {
   const found = grid(rows, 'latency', [['healthy: false aborts', healthy?.[0] ?? '', aborted], ...columns]);
   const limit = ['**limit, request by request**', '', ...slow.map(([, slowness]) => number(bucketLimit(slowness)))];
   const notes = [
-    "Requests the candidate served before the rollback, 1 % of 1,000 a second, Prometheus' default buckets; half of the healthy requests take 40 ms, 99 % at most 257 ms.",
+    "Requests that the candidate served before the rollback, at 1 % of 1,000 per second, with Prometheus's default buckets. Healthy requests have a median of 40 ms and a 99th percentile of 257 ms.",
   ];
   return { title: 'A slow candidate', columns: found.columns, rows: [limit, ...found.rows], notes };
 }
@@ -192,7 +192,7 @@ function boundaryTable(rows: readonly Row[]): Table {
   const advanced = (summary: Summary) => falseCell(summary.advanced, summary.runs);
   const columns = workloads.map((workload): Column => [workload, workload, advanced]);
   const notes = [
-    'The candidate is exactly as bad as a non-inferiority bound must rule out (twice the stable build and the margin of the step): how often it was let on within an hour.',
+    "The candidate is exactly as bad as a non-inferiority bound must rule out (twice the stable build's rate plus the margin of the step). How often it advanced within an hour.",
   ];
   return { title: 'False advances', ...grid(rows, 'boundary', columns), notes };
 }
