@@ -204,7 +204,7 @@ const TAKEN_OVER = 0.8;
 
 const NOTHING: Block = { candidate: { requests: 0, failures: 0 }, stable: { requests: 0, failures: 0 } };
 
-// The one to blame for a rollback: a slice only where the rest of the traffic does not show the same. Must acquit nobody. No I/O.
+// The one to blame for a rollback: a slice only where the rest of the traffic does not show the same. Must acquit no build. No I/O.
 
 /** `slice` null: all of the traffic, or a slice whose part of the evidence is not enough to name it. `standing` is what failed, with its counts. */
 export interface Blamed {

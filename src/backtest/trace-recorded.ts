@@ -59,7 +59,7 @@ function rowsOf({ counts }: ArmDelta, arm: Arm, tS: number, metrics: readonly Me
       ...buckets.map((bucket) => ({ ...base, requests: count(bucket, slice), le: secondsOf(bucket) })),
     ];
   });
-  // Errors can be counted a moment before the requests they belong to; then nobody knows this interval.
+  // Errors can be counted a moment before the requests they belong to; the interval is then unknown.
   return rows.some(({ errors, requests }) => errors > requests) ? [] : rows;
 }
 

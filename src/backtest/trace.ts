@@ -205,7 +205,7 @@ function starts(text: string, column: number): number {
   return at + (/^\s*/.exec(text.slice(at))?.[0].length ?? 0);
 }
 
-// What the lines of a trace say together: sums that cannot be, and builds that never meet. Finds, never mends. No I/O.
+// What the lines of a trace say together: sums that cannot be, and builds that never meet. Finds errors, never fixes them. No I/O.
 
 /** What is wrong, at which line. */
 export interface SumFault {

@@ -87,7 +87,7 @@ function read(program: string, stdout: string, atMs: number): ArmCounters {
   } catch {
     return { missing: `${program} did not print JSON: ${briefly(stdout)}` };
   }
-  // A record is read without a key of this name, so its counts would be left out and nobody would know.
+  // A record is read without a key of this name, so its counts would be silently omitted.
   if (unreadable) return { missing: `${program} uses the name __proto__, which is not allowed; rename it` };
   const answer = answerSchema.safeParse(json);
   if (!answer.success) {

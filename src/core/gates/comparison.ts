@@ -134,7 +134,7 @@ function failuresOf(gate: ComparedGate, metric: string, { slices, usualRates = {
     tolerated: { times: tolerate?.times ?? tolerated.times, plus: tolerate?.plus ?? tolerated.plus },
     harm: { times: ruleOut?.times ?? METRIC_DEFAULTS.harm.times, plus: ruleOut?.plus ?? METRIC_DEFAULTS.harm.plus },
     limit: isErrors ? (limit ?? usualLimit(usualRates[metric])) : isLatency ? null : statusLimit(usualRates[metric]),
-    // How often a status is right depends on who asks: with nothing to compare it with nobody can tell.
+    // How often a status is right depends on the clients: without another build to compare with, it is unknown.
     limitsAlone: isErrors,
     dispersion: clusters ?? METRIC_DEFAULTS.dispersion,
     holdsInIncident: isErrors,
@@ -155,7 +155,7 @@ export function usualLimit(usualRate: number | undefined): number {
   return Math.min(LIMIT_MAX, Math.max(METRIC_DEFAULTS.limit, wanted));
 }
 
-/** Of fewer requests nobody can say what is usual. */
+/** With fewer requests it is unknown what is usual. */
 const ENOUGH_REQUESTS = 1000;
 
 /** How often each metric usually fails, of what was counted of it; those of too few requests are left out. */
@@ -168,7 +168,7 @@ const STATUS_LIMIT = 0.1;
 
 /**
  * How often one status may be answered beside a stable build: 10 %, or four times what is usual. Null, and judged by comparison only, where
- * nobody knows what is usual or where that is much.
+ * it is unknown what is usual or how much is too much.
  */
 function statusLimit(usualRate: number | undefined): number | null {
   if (usualRate === undefined || USUAL_TIMES * usualRate > LIMIT_MAX) return null;

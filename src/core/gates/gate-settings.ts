@@ -8,7 +8,7 @@ const spanMs = z.number().min(0);
 
 const marginSchema = z.strictObject({ times: z.number().min(1).max(1000), plus: z.number().min(0).max(1) });
 
-/** The name of the slice that is all of the traffic, and of the one that takes what nobody named before the rollout. */
+/** The name of the slice that is all of the traffic, and of the one that takes every slice that was not known before the rollout. */
 export const WHOLE = '';
 
 export const OTHER = 'other';
@@ -26,7 +26,7 @@ export const judgedMetricSchema = z.strictObject({
   tolerated: marginSchema,
   /** What must be ruled out before the next step; `plus` null means by the step's share. */
   harm: z.strictObject({ times: z.number().min(1).max(1000), plus: fraction.nullable() }),
-  /** The rate that nobody may fail, beside a stable build or alone; null: judged by comparison only. */
+  /** The failure rate that no build may exceed, with or without a stable build; null: judged by comparison only. */
   limit: fraction.nullable(),
   /** Whether the limit also holds where nothing serves beside the candidate. */
   limitsAlone: z.boolean(),
@@ -134,7 +134,7 @@ export function weighted(metrics: readonly UnweightedMetric[]): JudgedMetric[] {
   });
 }
 
-/** The limit of a candidate that serves alone; null where nobody can say. */
+/** The limit of a candidate that serves alone; null if it is unknown. */
 export function limitAlone({ limit, limitsAlone }: JudgedMetric): number | null {
   return limitsAlone ? limit : null;
 }

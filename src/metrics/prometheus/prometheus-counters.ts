@@ -6,7 +6,7 @@ import { briefly, CLASS_METRICS, STATUS_METRICS, statusCounters } from '../arms.
 import type { Series } from './prometheus-answer.ts';
 import { type Arm, BUILD_LABEL, COUNTER_LABEL, type Counter as Part, PROCESS_LABELS } from './prometheus-query.ts';
 
-/** Which labels say what, and the build's queries as they were sent, for whoever must mend them. */
+/** Which labels say what, and the build's queries as they were sent, for whoever must fix them. */
 export interface Labelled {
   readonly url: string;
   readonly status?: string | undefined;

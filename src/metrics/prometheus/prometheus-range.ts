@@ -1,4 +1,4 @@
-/** A stretch of the past from Prometheus: both builds' counters at even moments, as a live gate would have read them. Must not mend holes. */
+/** A stretch of the past from Prometheus: both builds' counters at even moments, as a live gate would have read them. Must not fill gaps. */
 
 import type { Counters } from '../../core/gates/counting/counters.ts';
 import type { MetricCounters } from '../../core/gates/counting/metric-counters.ts';

@@ -17,7 +17,7 @@ export interface AskedGates {
   readonly steps: TraceGates['steps'];
 }
 
-/** The gates of the one service that is meant; the default gate where there is no config, or one that nobody asked for and that is unclear. */
+/** The gates of the one service that is meant; the default gate if there is no config, or one that was not requested and is unclear. */
 export async function gatesToTest(deps: Deps): Promise<AskedGates> {
   const { config, why } = await tryConfig(deps);
   if (config === null) {
@@ -44,7 +44,7 @@ export async function gatesToTest(deps: Deps): Promise<AskedGates> {
 }
 
 function defaults(): AskedGates {
-  // Without a config nobody asked for a bake; the gate's own least time is enough.
+  // Without a config no bake is set; the gate's own minimum time is enough.
   return {
     compared: [DEFAULT_GATE],
     fixed: [],

@@ -60,7 +60,7 @@ function bucketsFault({ candidate, stable }: Delta, metrics: readonly MetricCoun
   if (ours.length > 0 && theirs.length > 0 && ours.join() !== theirs.join())
     return `the builds have different buckets: ${ours.join(' ')} and ${theirs.join(' ')}`;
   const arms = [['candidate', candidate] as const, ['stable', stable] as const];
-  // A build that lost its histogram would otherwise be judged without its latency, and nobody would know.
+  // A build that lost its histogram would otherwise silently be judged without its latency.
   const bare = arms.find(
     ([, delta]) => ours.length + theirs.length > 0 && boundsOf(delta).length === 0 && served(delta, metrics),
   );

@@ -15,7 +15,7 @@ export interface Target {
   readonly startedMs: number | null;
   readonly freshMs: number;
   readonly counters: readonly RawCounter[] | null;
-  /** It is a sum over processes that nobody can tell apart: a total that went back says nothing about what was counted since. */
+  /** It is a sum over processes that cannot be told apart: a total that went back says nothing about what was counted since. */
   readonly several?: true;
   /**
    * Where it is no process of the build, but watches them (a router with health checks): how often it saw one go down, null while it cannot
@@ -55,7 +55,7 @@ const targetMemorySchema = z.strictObject({
   crashes: z.number().optional(),
   /** Since which answer, in an unbroken row of answers, a counter of `values` has not been there. */
   goneMs: z.number().optional(),
-  /** Counters that were given up as gone: one that comes back begins with that reading, since nobody knows where it counts from. */
+  /** Counters that were given up as gone: one that comes back begins with that reading, since it is unknown from where it counts. */
   gone: z.array(z.string()).optional(),
 });
 
@@ -311,7 +311,7 @@ export function withCrashes(was: TargetMemory | undefined, now: TargetMemory): T
 
 /**
  * Seconds that a build was watched, and how often it went down in them. Every router sees the same crash, sooner or later, so the one that saw
- * most counts. Undefined where nobody watches by plan.
+ * most counts. Undefined if no one watches by plan.
  */
 export function crashesSeen(before: ArmMemory, now: ArmMemory): Counted | undefined {
   const watchers = Object.entries(now.targets).filter(([, { downs }]) => downs !== undefined);

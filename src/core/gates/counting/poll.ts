@@ -86,7 +86,7 @@ export function countsFault(counted: Counted): string | undefined {
 const NOTHING: Block = { candidate: { requests: 0, failures: 0 }, stable: { requests: 0, failures: 0 } };
 
 /**
- * The metric's blocks in the order of its streams: the whole, then each slice. A slice that nobody named before the rollout goes to `other`
+ * The metric's blocks in the order of its streams: the whole, then each slice. A slice that was not known before the rollout goes to `other`
  * where there is one, and otherwise counts in the whole alone.
  */
 export function streamBlocks(metric: JudgedMetric, slices: SliceBlocks): Block[] {
@@ -121,7 +121,7 @@ const MINUTE_MS = 60_000;
 const LATER_MS = 5000;
 
 /**
- * Milliseconds to the next poll: often while a step is young, since a poll's wait is what a plain fault costs; seldomer later. It depends on
+ * Milliseconds to the next poll: often while a step is young, since a poll's wait is what a plain fault costs; less often later. It depends on
  * the clock alone: each poll is a bet on the limit, and polls that were quicker while something fails would bet on one burst many times.
  * `floorMs` is the source's own interval: no poll sees more often than that, and share x requests per second x floor is the least that a
  * fault can cost.

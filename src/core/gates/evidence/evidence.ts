@@ -17,7 +17,7 @@ import {
 } from './evidence-stream.ts';
 import { inIncident } from './newest.ts';
 
-// Whether each build was counted, and for how long it was not. Must not call a time silent in which nobody asked. No I/O, no clock.
+// Whether each build was counted, and for how long it was not. Must not call a time silent in which no poll was made. No I/O, no clock.
 
 const armSchema = z.strictObject({
   state: z.enum(['counted', 'absent', 'reset', 'late', 'missing', 'invalid']),
@@ -39,7 +39,7 @@ export type GateData = z.infer<typeof gateDataSchema>;
 
 /**
  * Trouble begins with the poll before the first that saw it where that was recent, otherwise with that first one. Of a long time without
- * any poll (a machine that slept) no more counts than what silence may last: nobody looked, and that is no fault of the build.
+ * any poll (a machine that slept) no more counts than what silence may last: no one polled, and that is not the build's fault.
  */
 export function armData(
   { lagMs, blockMs, missingMs }: GateSettings,
@@ -140,7 +140,7 @@ export function beginStep(
   });
 }
 
-/** A new process goes on with evidence that was kept: while nobody looked nothing was silent, and nothing was well either. */
+/** A new process goes on with evidence that was kept: while no one polled, nothing was silent, and nothing was healthy either. */
 export function continued(evidence: Evidence, atMs: number): Evidence {
   const gates = Object.entries(evidence.gates).map(([gate, data]) => {
     return [gate, { ...data, candidate: unwatched(data.candidate, atMs), stable: unwatched(data.stable, atMs) }] as const;

@@ -106,7 +106,7 @@ function isIncident({ limit }: JudgedMetric, requests: number, failures: number)
   return limit !== null && requests > 0 && failures / requests > limit / 2;
 }
 
-/** Of fewer requests to the stable build nobody knows whether it fails as well: some tenants are refused whatever serves them. */
+/** With fewer requests to the stable build it is unknown whether it fails as well: some tenants are refused whatever serves them. */
 const ENOUGH_TO_KNOW = 20;
 
 /** True where the stable build was asked often enough, with this block, and failed seldom until then. */

@@ -1,4 +1,4 @@
-/** Where the evidence points: every stream's standing, the slices that are to blame and those under suspicion. Must acquit nobody. No I/O. */
+/** Where the evidence points: every stream's standing, the slices that are to blame and those under suspicion. Must acquit no build. No I/O. */
 import { countText, fractionText } from '../../text.ts';
 import { crashesText } from '../counting/counters.ts';
 import type { Block, Counted } from '../evidence/e-process.ts';
