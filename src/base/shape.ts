@@ -5,7 +5,8 @@ export type Reader<T> = (value: unknown, at: string) => T;
 
 type Fields = Readonly<Record<string, Reader<unknown>>>;
 
-type Shaped<F extends Fields> = { readonly [K in keyof F]: ReturnType<F[K]> };
+/** What the readers of these fields return. */
+export type Shaped<F extends Fields> = { readonly [K in keyof F]: ReturnType<F[K]> };
 
 function wrong(at: string, expected: string): Error {
   return new Error(`${at} must be ${expected}`);
@@ -56,7 +57,9 @@ export function mapOf<T>(reader: Reader<T>, max: number): Reader<Readonly<Record
 }
 
 /** An object with exactly the `required` fields, and any of the `optional` ones. */
-export function shape<F extends Fields, O extends Fields>(required: F, optional: O): Reader<Shaped<F> & Partial<Shaped<O>>> {
+export function shape<F extends Fields>(required: F): Reader<Shaped<F>>;
+export function shape<F extends Fields, O extends Fields>(required: F, optional: O): Reader<Shaped<F> & Partial<Shaped<O>>>;
+export function shape(required: Fields, optional: Fields = {}): Reader<Readonly<Record<string, unknown>>> {
   const known = new Map<string, Reader<unknown>>(Object.entries({ ...required, ...optional }));
   const needed = Object.keys(required);
   return (value, at) => {
@@ -69,7 +72,7 @@ export function shape<F extends Fields, O extends Fields>(required: F, optional:
     }
     const absent = needed.find((name) => !Object.hasOwn(given, name));
     if (absent !== undefined) throw new Error(`${at} has no ${absent}`);
-    return read as Shaped<F> & Partial<Shaped<O>>;
+    return read;
   };
 }
 

@@ -17,7 +17,7 @@ const HEAD_BYTES = 64 * 1024;
 
 const TAIL_BYTES = 1024 * 1024;
 
-const processReader = shape({ host: text(256), boot: text(64), pid: whole(1, 2 ** 31), started: text(32) }, {});
+const processReader = shape({ host: text(256), boot: text(64), pid: whole(1, 2 ** 31), started: text(32) });
 
 /** Ends the leader that the ledger next to `pointerDir` names, if it runs on this host and boot. Never throws. */
 export async function endLeader(pointerDir: string, fs: Fs, machine: Machine): Promise<Leader> {

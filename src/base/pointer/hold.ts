@@ -4,16 +4,15 @@ import { placeMark } from '../durable/durable-file.ts';
 import type { Fs } from '../durable/fs.ts';
 import { codeOf, flushDir, look } from '../durable/open-file.ts';
 import { readRegular, whyOf } from '../durable/state-dir.ts';
-import { canonical, oneOf, type Reader, shape, text } from '../shape.ts';
+import { canonical, oneOf, shape, text } from '../shape.ts';
 import { safeLine } from '../text.ts';
-import { type Deed, deedFields } from './records.ts';
+import { deedFields } from './records.ts';
+
+/** `recordId` names the break-glass record with all details. */
+const noteReader = shape({ ...deedFields, formatVersion: oneOf(1), recordId: text(64) });
 
 /** What break-glass writes into the hold, for whoever finds it. */
-export interface HoldNote extends Deed {
-  readonly formatVersion: 1;
-  /** The break-glass record with all details. */
-  readonly recordId: string;
-}
+export type HoldNote = ReturnType<typeof noteReader>;
 
 export interface Hold {
   readonly file: string;
@@ -25,15 +24,9 @@ export interface Hold {
 
 const MAX_HOLD_BYTES = 16 * 1024;
 
-const noteReader: Reader<HoldNote> = shape({ ...deedFields, formatVersion: oneOf(1), recordId: text(64) }, {});
-
 /** The hold in the first of `dirs` that has one. A missing folder has none; a folder that cannot be checked counts as held. */
 export function readHold(dirs: readonly string[], fs: Fs): Hold | undefined {
-  for (const dir of dirs) {
-    const hold = holdIn(dir, fs);
-    if (hold !== undefined) return hold;
-  }
-  return undefined;
+  return dirs.map((dir) => holdIn(dir, fs)).find((hold) => hold !== undefined);
 }
 
 function holdIn(dir: string, fs: Fs): Hold | undefined {

@@ -4,51 +4,13 @@ import type { Change, Check, HttpCheck } from '../changes/change.ts';
 import { GUID, NAME, type Scope } from '../scope.ts';
 import { byKind, canonical, list, mapOf, oneOf, orNull, type Reader, shape, text, whole } from '../shape.ts';
 
-/** What the pointer keeps of a build. */
-export interface PointedBuild {
-  readonly guid: string;
-  readonly digest: string;
-  readonly version: string;
-  readonly sequence: number;
-  /** The router's name for its place. */
-  readonly ref: string;
-}
-
-/** A build that was known-good, and everything needed to restore it. */
-export interface Restore {
-  readonly build: PointedBuild;
-  /** RFC 3339, UTC. */
-  readonly knownGoodSince: string;
-  readonly changes: readonly Change[];
-  readonly checks: readonly Check[];
-  /** Queries the build at its own address for its GUID; null if the builds here do not report it. */
-  readonly identity: HttpCheck | null;
-}
-
-export interface Pointer {
-  readonly formatVersion: 1;
-  readonly generation: number;
-  readonly scope: Scope;
-  readonly writtenAt: string;
-  readonly why: 'adopted' | 'before-rollout' | 'promoted' | 'rolled-back' | 'imported' | 'rendered-again';
-  readonly rollout: string | null;
-  readonly ledgerHead: string | null;
-  readonly knownGood: Restore;
-  /** Up to 5 earlier known-good builds, newest first, each rendered for the current members. */
-  readonly earlier: readonly Restore[];
-  /** GUIDs of builds marked bad. */
-  readonly bad: readonly string[];
-  /** How long the router can still act on a connection after kvdeploy's last byte. */
-  readonly idleTimeoutMs: number;
-}
-
 export const MAX_POINTER_BYTES = 64 * 1024;
 
 const MAX_EARLIER = 5;
 
 const name = text(63, NAME);
 
-export const scopeReader: Reader<Scope> = shape({ tenant: name, environment: name, service: name }, {});
+export const scopeReader: Reader<Scope> = shape({ tenant: name, environment: name, service: name });
 
 export const guidReader = text(36, GUID);
 
@@ -73,12 +35,12 @@ const content = text(MAX_POINTER_BYTES);
 const method = oneOf('GET', 'PUT', 'POST', 'PATCH', 'DELETE');
 
 const changeReader: Reader<Change> = byKind<Change>('kind', {
-  'write-file': shape({ kind: oneOf('write-file'), path, content }, {}),
+  'write-file': shape({ kind: oneOf('write-file'), path, content }),
   request: shape(
     { kind: oneOf('request'), method, url, expect: list(whole(100, 599), 32, 1), timeoutMs },
     { headers: mapOf(text(4096, /^[^\r\n\0]*$/), 32), body: content, bearerSecret: secretName },
   ),
-  run: shape({ kind: oneOf('run'), argv: list(text(8192, /^[^\0]*$/), 256, 1), timeoutMs }, {}),
+  run: shape({ kind: oneOf('run'), argv: list(text(8192, /^[^\0]*$/), 256, 1), timeoutMs }),
   socket: shape({ kind: oneOf('socket'), address, commands: list(line, 512, 1), timeoutMs }, { saveTo: path }),
 });
 
@@ -92,60 +54,58 @@ const texts = list(text(256), 64);
 const tableColumns = mapOf(texts, 16);
 
 const checkReader: Reader<Check> = byKind<Check>('kind', {
-  file: shape({ kind: oneOf('file'), path, content }, {}),
+  file: shape({ kind: oneOf('file'), path, content }),
   http: httpCheckReader,
-  table: shape(
-    {
-      kind: oneOf('table'),
-      address,
-      command: line,
-      separator: oneOf<' ' | ','>(' ', ','),
-      where: mapOf(text(256), 16),
-      key: text(128),
-      rows: mapOf(tableColumns, 512),
-      others: list(tableColumns, 16),
-      timeoutMs,
-    },
-    {},
-  ),
+  table: shape({
+    kind: oneOf('table'),
+    address,
+    command: line,
+    separator: oneOf(' ', ','),
+    where: mapOf(text(256), 16),
+    key: text(128),
+    rows: mapOf(tableColumns, 512),
+    others: list(tableColumns, 16),
+    timeoutMs,
+  }),
 });
 
-const restoreReader: Reader<Restore> = shape(
-  {
-    build: shape(
-      {
-        guid: guidReader,
-        digest: text(71, /^sha256:[0-9a-f]{64}$/),
-        version: text(128),
-        sequence: whole(0, Number.MAX_SAFE_INTEGER),
-        ref: text(128, /^[A-Za-z0-9][A-Za-z0-9._:-]*$/),
-      },
-      {},
-    ),
-    knownGoodSince: timeReader,
-    changes: list(changeReader, 128, 1),
-    checks: list(checkReader, 128),
-    identity: orNull(httpCheckReader),
-  },
-  {},
-);
+const restoreReader = shape({
+  build: shape({
+    guid: guidReader,
+    digest: text(71, /^sha256:[0-9a-f]{64}$/),
+    version: text(128),
+    sequence: whole(0, Number.MAX_SAFE_INTEGER),
+    /** The router's name for its place. */
+    ref: text(128, /^[A-Za-z0-9][A-Za-z0-9._:-]*$/),
+  }),
+  knownGoodSince: timeReader,
+  changes: list(changeReader, 128, 1),
+  checks: list(checkReader, 128),
+  /** Queries the build at its own address for its GUID; null if the builds here do not report it. */
+  identity: orNull(httpCheckReader),
+});
 
-const pointerReader: Reader<Pointer> = shape(
-  {
-    formatVersion: oneOf(1),
-    generation: whole(1, 999_999_999_999),
-    scope: scopeReader,
-    writtenAt: timeReader,
-    why: oneOf('adopted', 'before-rollout', 'promoted', 'rolled-back', 'imported', 'rendered-again'),
-    rollout: orNull(text(128)),
-    ledgerHead: orNull(text(128)),
-    knownGood: restoreReader,
-    earlier: list(restoreReader, MAX_EARLIER),
-    bad: list(guidReader, 1024),
-    idleTimeoutMs: whole(0, 60_000),
-  },
-  {},
-);
+/** A build that was known-good, and everything needed to restore it. */
+export type Restore = ReturnType<typeof restoreReader>;
+
+const pointerReader = shape({
+  formatVersion: oneOf(1),
+  generation: whole(1, 999_999_999_999),
+  scope: scopeReader,
+  writtenAt: timeReader,
+  why: oneOf('adopted', 'before-rollout', 'promoted', 'rolled-back', 'imported', 'rendered-again'),
+  rollout: orNull(text(128)),
+  ledgerHead: orNull(text(128)),
+  knownGood: restoreReader,
+  /** Earlier known-good builds, newest first, each rendered for the current members. */
+  earlier: list(restoreReader, MAX_EARLIER),
+  /** GUIDs of builds marked bad. */
+  bad: list(guidReader, 1024),
+  /** How long the router can still act on a connection after kvdeploy's last byte. */
+  idleTimeoutMs: whole(0, 60_000),
+});
+
+export type Pointer = ReturnType<typeof pointerReader>;
 
 /** SHA-256, lower-case hex. */
 export function sha256(data: string | Uint8Array): string {

@@ -8,6 +8,7 @@ import type { Fs } from '../durable/fs.ts';
 import { codeOf, quietly } from '../durable/open-file.ts';
 import { readRegular, whyOf } from '../durable/state-dir.ts';
 import type { Scope } from '../scope.ts';
+import { canonical } from '../shape.ts';
 import { decodePointer, encodePointer, MAX_POINTER_BYTES, type Pointer, scopeReader } from './pointer-format.ts';
 
 const KEPT_GENERATIONS = 10;
@@ -79,8 +80,7 @@ function readGeneration(dir: string, name: string, fs: Fs, scope: Scope | undefi
   const pointer = decodePointer(readRegular(dir, name, MAX_POINTER_BYTES, fs));
   if (fileName(pointer.generation) !== name) throw new Error(`its content says generation ${pointer.generation}`);
   const { tenant, environment, service } = pointer.scope;
-  if (scope === undefined) return pointer;
-  if (tenant === scope.tenant && environment === scope.environment && service === scope.service) return pointer;
+  if (scope === undefined || canonical(scope) === canonical(pointer.scope)) return pointer;
   throw new Error(`it belongs to ${tenant}/${environment}/${service}`);
 }
 

@@ -7,19 +7,8 @@ import { look } from '../durable/open-file.ts';
 import type { Roots } from '../durable/places.ts';
 import { readRegular, whyOf } from '../durable/state-dir.ts';
 import type { Scope } from '../scope.ts';
-import { byKind, canonical, list, oneOf, type Reader, shape, text, whole } from '../shape.ts';
+import { byKind, canonical, list, oneOf, type Shaped, shape, text, whole } from '../shape.ts';
 import { guidReader, scopeReader, sha256, timeReader } from './pointer-format.ts';
-
-/** Who ran break-glass in which scope, when, why, and for which build. */
-export interface Deed {
-  readonly scope: Scope;
-  readonly at: string;
-  readonly actor: string;
-  readonly host: string;
-  readonly pid: number;
-  readonly reason: string;
-  readonly toGuid: string;
-}
 
 export const deedFields = {
   scope: scopeReader,
@@ -31,27 +20,39 @@ export const deedFields = {
   toGuid: guidReader,
 };
 
-/** Written before anything else happens. */
-export interface Intent extends Deed {
-  readonly type: 'intent';
-  readonly id: string;
-  readonly toVersion: string;
-  /** The pointer generation with the changes. */
-  readonly generation: number;
-  /** The known-good build of that generation; if it is not `toGuid`, break-glass rolled back from it. */
-  readonly knownGood: string;
-  readonly changes: readonly string[];
-}
+/** Who ran break-glass in which scope, when, why, and for which build. */
+export type Deed = Shaped<typeof deedFields>;
 
-export interface Outcome {
-  readonly type: 'outcome';
-  readonly id: string;
-  readonly scope: Scope;
-  readonly at: string;
-  readonly result: 'verified' | 'not-verified' | 'failed';
+const id = text(64, /^[A-Za-z0-9-]+$/);
+
+const note = text(4096);
+
+const intentFields = {
+  type: oneOf('intent'),
+  id,
+  ...deedFields,
+  toVersion: text(128),
+  /** The pointer generation with the changes. */
+  generation: whole(1, 999_999_999_999),
+  /** The known-good build of that generation; if it is not `toGuid`, break-glass rolled back from it. */
+  knownGood: guidReader,
+  changes: list(note, 128),
+};
+
+/** Written before anything else happens. */
+export type Intent = Shaped<typeof intentFields>;
+
+const outcomeFields = {
+  type: oneOf('outcome'),
+  id,
+  scope: scopeReader,
+  at: timeReader,
+  result: oneOf('verified', 'not-verified', 'failed'),
   /** What was changed, what failed, what was read back. */
-  readonly notes: readonly string[];
-}
+  notes: list(note, 512),
+};
+
+export type Outcome = Shaped<typeof outcomeFields>;
 
 export type BreakGlassRecord = Intent | Outcome;
 
@@ -72,42 +73,12 @@ const MAX_RECORDS_BYTES = 4 * 1024 * 1024;
 
 const FIRST = '0'.repeat(64);
 
-const id = text(64, /^[A-Za-z0-9-]+$/);
-
 const prev = text(64, /^[0-9a-f]{64}$/);
 
-const note = text(4096);
-
-const recordReader: Reader<BreakGlassRecord & { readonly prev: string }> = byKind<BreakGlassRecord & { readonly prev: string }>(
-  'type',
-  {
-    intent: shape(
-      {
-        prev,
-        type: oneOf('intent'),
-        id,
-        ...deedFields,
-        toVersion: text(128),
-        generation: whole(1, 999_999_999_999),
-        knownGood: guidReader,
-        changes: list(note, 128),
-      },
-      {},
-    ),
-    outcome: shape(
-      {
-        prev,
-        type: oneOf('outcome'),
-        id,
-        scope: scopeReader,
-        at: timeReader,
-        result: oneOf('verified', 'not-verified', 'failed'),
-        notes: list(note, 512),
-      },
-      {},
-    ),
-  },
-);
+const recordReader = byKind<BreakGlassRecord & { readonly prev: string }>('type', {
+  intent: shape({ prev, ...intentFields }),
+  outcome: shape({ prev, ...outcomeFields }),
+});
 
 /** Where a record goes if no pointer folder accepts it: the home state, then a private folder below the temporary one. */
 export function fallbackDirs(roots: Roots, fs: Fs): string[] {
