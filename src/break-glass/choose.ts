@@ -65,12 +65,8 @@ function knownBuilds(pointers: readonly Pointer[]): Known[] {
 function named(to: string, known: readonly Known[], foreign: Foreign, next: readonly string[]): Known {
   const asked = plainGuid(to);
   if (!/^[0-9a-f-]{8,36}$/.test(asked)) {
-    throw refused(
-      'USAGE',
-      `${JSON.stringify(to)} is not a GUID or a GUID prefix of at least 8 characters.`,
-      'Copy it from the list below.',
-      next,
-    );
+    const message = `${JSON.stringify(to)} is not a GUID or a GUID prefix of at least 8 characters.`;
+    throw refused('USAGE', message, 'Copy it from the list below.', next);
   }
   const found = known.filter(({ restore }) => restore.build.guid.startsWith(asked));
   const [one] = found;
@@ -82,12 +78,8 @@ function named(to: string, known: readonly Known[], foreign: Foreign, next: read
     const message = `Build ${elsewhere[0]} belongs to ${elsewhere[1]}, so it cannot be used here.`;
     throw refused('FOREIGN_BUILD', message, 'Roll back to a build that was known-good here:', next);
   }
-  throw refused(
-    'NOT_KNOWN_GOOD',
-    `According to the pointer, build ${asked} was never known-good here.`,
-    'Roll back to one of these:',
-    next,
-  );
+  const message = `According to the pointer, build ${asked} was never known-good here.`;
+  throw refused('NOT_KNOWN_GOOD', message, 'Roll back to one of these:', next);
 }
 
 function whyNot(

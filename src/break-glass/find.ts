@@ -105,12 +105,8 @@ export function chooseSource(places: readonly Place[], wanted: Wanted): Source {
   );
   const scopes = [...new Map(matching.map(({ scope }) => [canonical(scope), scope])).values()];
   if (wanted.environment === undefined) {
-    throw new Refused(
-      'USAGE',
-      'No environment was given, and there is no default.',
-      'Give one: --env production',
-      commands(scopes, wanted),
-    );
+    const message = 'No environment was given, and there is no default.';
+    throw new Refused('USAGE', message, 'Give one: --env production', commands(scopes, wanted));
   }
   if (scopes.length > 1) {
     const message = `${scopes.length} services match.`;
@@ -139,12 +135,8 @@ function nothingFound(places: readonly Place[], wanted: Wanted): Refused {
     return new Refused('UNKNOWN_NAME', message, `Check --env, or ${hint}`);
   }
   const scopes = places.filter(({ scope }) => scope.environment === wanted.environment).map(({ scope }) => scope);
-  return new Refused(
-    'UNKNOWN_NAME',
-    'There is no pointer here for that tenant and service.',
-    'Run one of the commands below.',
-    commands(scopes, wanted),
-  );
+  const message = 'There is no pointer here for that tenant and service.';
+  return new Refused('UNKNOWN_NAME', message, 'Run one of the commands below.', commands(scopes, wanted));
 }
 
 /** Copies of one state contain equal generations; two states that only share names do not, and are never mixed. */

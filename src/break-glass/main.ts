@@ -21,7 +21,7 @@ import { checkedReason, confirm, HELP, type Options, parseOptions, type Terminal
 import { showPlan } from './plan-text.ts';
 import { Refused } from './refusal.ts';
 import { REASON_TO_SAY, rehearse } from './rehearsal.ts';
-import { rescue } from './rescue.ts';
+import { type Rescuing, rescue } from './rescue.ts';
 import { type Ending, Voice } from './voice.ts';
 
 /** Everything that a run needs from outside. */
@@ -87,10 +87,9 @@ function failure(error: unknown, { scope, acting }: Progress): Ending {
 async function run(options: Options, surroundings: Surroundings, voice: Voice, progress: Progress): Promise<Ending> {
   const { outside, env } = surroundings;
   const reason = options.rehearse && options.reason === undefined ? REASON_TO_SAY : checkedReason(options.reason);
-  const program = programWith(options, surroundings);
   const { places, preferred } = lookAround(options, surroundings);
   const { environment, tenant, service } = options;
-  const full = `${program} --reason ${shellWord(reason)}`;
+  const full = `${surroundings.program}${stateOption(options)} --reason ${shellWord(reason)}`;
   const source = chooseSource(places, { environment, tenant, service, preferred, program: full });
   progress.scope = source.scope;
   const commandFor = (guid: string) => `${full} ${scopeOptions(source.scope)} --to ${guid}`;
@@ -106,12 +105,7 @@ async function run(options: Options, surroundings: Surroundings, voice: Voice, p
   return act({ source, choice, reason, next: nextCommands(options, source, choice, commandFor) }, surroundings, voice);
 }
 
-interface Decided {
-  readonly source: Source;
-  readonly choice: Choice;
-  readonly reason: string;
-  readonly next: readonly string[];
-}
+type Decided = Pick<Rescuing, 'source' | 'choice' | 'reason' | 'next'>;
 
 async function act(decided: Decided, { outside, machine, roots, env }: Surroundings, voice: Voice): Promise<Ending> {
   const id = randomBytes(6).toString('hex');
@@ -120,8 +114,7 @@ async function act(decided: Decided, { outside, machine, roots, env }: Surroundi
   for (const signal of signals) process.on(signal, stay);
   try {
     const { host, pid } = machine.self();
-    const rescuing = { ...decided, id, actor: actorOf(env), host, pid };
-    return await rescue(rescuing, { outside, machine, voice, roots });
+    return await rescue({ ...decided, id, actor: actorOf(env), host, pid }, { outside, machine, voice, roots });
   } catch (error) {
     if (error instanceof Refused && error.next.length === 0)
       throw new Refused(error.code, error.message, error.hint, decided.next.slice(1));
@@ -131,16 +124,14 @@ async function act(decided: Decided, { outside, machine, roots, env }: Surroundi
   }
 }
 
-function programWith(options: Options, { program }: Surroundings): string {
-  return options.stateDir === undefined ? program : `${program} --state-dir ${shellWord(options.stateDir)}`;
+function stateOption({ stateDir }: Options): string {
+  return stateDir === undefined ? '' : ` --state-dir ${shellWord(stateDir)}`;
 }
 
 function lookAround(options: Options, surroundings: Surroundings): { places: Place[]; preferred: string[] } {
   const { outside, env, roots, ownDir } = surroundings;
   const own = ownDir !== undefined && holdsPointers(ownDir, outside) ? ownDir : undefined;
-  const named = [options.stateDir, env.KVDEPLOY_STATE_DIR].map((dir) =>
-    dir === undefined || dir === '' ? undefined : absolute(dir),
-  );
+  const named = [options.stateDir, env.KVDEPLOY_STATE_DIR].map((dir) => (dir ? absolute(dir) : undefined));
   const preferred = [named[0], own === undefined ? undefined : rootOf(own), named[1]].filter((dir) => dir !== undefined);
   return { places: findPlaces([...preferred, ...knownPlaces(outside.fs, roots)], own, outside.fs), preferred };
 }
@@ -168,11 +159,8 @@ function foreignBuilds(places: readonly Place[], source: Source): Map<string, st
 }
 
 function nextCommands(options: Options, source: Source, choice: Choice, commandFor: (guid: string) => string): string[] {
-  const state = options.stateDir === undefined ? '' : ` --state-dir ${shellWord(options.stateDir)}`;
-  return [
-    `kvdeploy reconcile ${scopeOptions(source.scope)}${state}`,
-    ...choice.others.map(({ restore }) => commandFor(restore.build.guid)),
-  ];
+  const others = choice.others.map(({ restore }) => commandFor(restore.build.guid));
+  return [`kvdeploy reconcile ${scopeOptions(source.scope)}${stateOption(options)}`, ...others];
 }
 
 function actorOf(env: Surroundings['env']): string {

@@ -3,23 +3,7 @@ import { createInterface } from 'node:readline';
 import { safeLine } from '../base/text.ts';
 import { Refused } from './refusal.ts';
 
-export interface Options {
-  readonly environment: string | undefined;
-  readonly tenant: string | undefined;
-  readonly service: string | undefined;
-  readonly to: string | undefined;
-  readonly reason: string | undefined;
-  readonly confirm: string | undefined;
-  readonly stateDir: string | undefined;
-  readonly json: boolean;
-  readonly noInput: boolean;
-  readonly quiet: boolean;
-  readonly help: boolean;
-  /** Do everything up to the first write, but not that. */
-  readonly rehearse: boolean;
-  /** Options of other commands that are accepted but have no effect here. */
-  readonly ignored: readonly string[];
-}
+export type Options = Readonly<ReturnType<typeof parseOptions>>;
 
 export const HELP = `kvdeploy rollback --break-glass: roll back to the known-good build with only the local disk and the router
 
@@ -69,7 +53,7 @@ const SHORT = new Map([
 ]);
 
 /** Reads `argv` (without node and the program); throws Refused USAGE for an unknown, repeated or incomplete option. */
-export function parseOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Options {
+export function parseOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>) {
   const given = collect(argv);
   const textOf = (name: keyof typeof TEXTS) => given.get(name);
   if (given.has('--rehearse') && given.has('--confirm'))
@@ -87,7 +71,9 @@ export function parseOptions(argv: readonly string[], env: Readonly<Record<strin
     noInput: given.has('--no-input'),
     quiet: given.has('--quiet'),
     help: given.has('--help'),
+    /** Do everything up to the first write, but not that. */
     rehearse: given.has('--rehearse'),
+    /** Options of other commands that are accepted but have no effect here. */
     ignored: ['--config', '--yes'].filter((name) => given.has(name)),
   };
 }
@@ -95,11 +81,10 @@ export function parseOptions(argv: readonly string[], env: Readonly<Record<strin
 function collect(argv: readonly string[]): Map<string, string> {
   const given = new Map<string, string>();
   const words = argv.flatMap(splitShort);
-  let command: string | undefined;
-  while (words.length > 0) {
-    const word = words.shift() ?? '';
-    if (word === 'rollback' && command === undefined) {
-      command = word;
+  let named = false;
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    if (word === 'rollback' && !named) {
+      named = true;
       continue;
     }
     const [name, inline] = nameAndValue(word);

@@ -4,27 +4,21 @@ import { dirname } from 'node:path';
 import type { Change, Check, Outside } from '../base/changes/change.ts';
 import { check } from '../base/changes/checks.ts';
 import { withFile } from '../base/durable/open-file.ts';
-import type { Choice } from './choose.ts';
-import type { Source } from './find.ts';
 import { Refused } from './refusal.ts';
-import type { Ending, Voice } from './voice.ts';
+import type { Rescuing, Tools } from './rescue.ts';
+import type { Ending } from './voice.ts';
 
 /** The placeholder in the commands that a rehearsal prints. */
 export const REASON_TO_SAY = 'why, in at least 10 characters';
-
-export interface Rehearsing {
-  readonly source: Source;
-  readonly choice: Choice;
-}
 
 /**
  * What break-glass would find now. `decidedAfterMs`: milliseconds from the start of the process to the decision. Throws Refused if
  * break-glass would; ends with NOT_VERIFIED if a query got no answer. It is not an error if another build serves now.
  */
 export async function rehearse(
-  { source, choice }: Rehearsing,
+  { source, choice }: Pick<Rescuing, 'source' | 'choice'>,
   decidedAfterMs: number,
-  { outside, voice }: { readonly outside: Outside; readonly voice: Voice },
+  { outside, voice }: Pick<Tools, 'outside' | 'voice'>,
 ): Promise<Ending> {
   const { build, changes, checks, identity } = choice.restore;
   const doubts = identity === null ? ['the builds here do not report their GUID'] : await identityDoubts(identity, outside);
@@ -43,12 +37,8 @@ export async function rehearse(
   for (const doubt of doubts) voice.warn(doubt);
   voice.document({ build, decidedAfterMs, readyAfterMs, checks: checks.length, differences, doubts }, 'rehearsal');
   const serves = differences.length === 0 && doubts.length === 0;
-  const base = {
-    scope: source.scope,
-    serving: serves ? { guid: build.guid, place: build.ref } : null,
-    traffic: 'unchanged',
-    next: [],
-  };
+  const serving = serves ? { guid: build.guid, place: build.ref } : null;
+  const base = { scope: source.scope, serving, traffic: 'unchanged', next: [] };
   if (doubts.length > 0) {
     const message = `REHEARSED with problems: ${doubts.join('; ')}. Nothing was written.`;
     return { ...base, code: 'NOT_VERIFIED', message, hint: 'Fix this now, before an emergency, and rehearse again.' };
@@ -64,11 +54,8 @@ async function identityDoubts(identity: Check, outside: Outside): Promise<string
   const answer = await check(identity, outside);
   if ('unknown' in answer) return [`the build does not report its GUID: ${answer.unknown}`];
   if (answer.ok) return [];
-  throw new Refused(
-    'BUILD_GONE',
-    `The build is gone: ${answer.why}.`,
-    'Break-glass would also refuse this. Name an earlier build: --to GUID',
-  );
+  const hint = 'Break-glass would also refuse this. Name an earlier build: --to GUID';
+  throw new Refused('BUILD_GONE', `The build is gone: ${answer.why}.`, hint);
 }
 
 /** What would stop this change, as far as that is visible without making it. */

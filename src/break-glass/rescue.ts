@@ -156,7 +156,7 @@ async function readBack({ choice }: Rescuing, { outside, machine, voice }: Tools
   const until = machine.monotonic() + VERIFY_WITHIN_MS;
   for (;;) {
     const answers = await Promise.all(wanted.map((one) => check(one, outside)));
-    const doubts = answers.flatMap((answer) => doubtOf(answer));
+    const doubts = answers.flatMap(doubtOf);
     if (doubts.length === 0) voice.progress(`read back: ${wanted.length} of ${wanted.length} checks passed`);
     if (doubts.length === 0 || machine.monotonic() > until) return doubts;
     await machine.sleep(VERIFY_EVERY_MS);
@@ -192,11 +192,10 @@ function ending(
   doubts: readonly string[],
   held: boolean,
 ): Ending {
-  const { build } = choice.restore;
-  const what = `build ${build.guid} (version ${build.version}) at ${build.ref}`;
+  const { guid, version, ref } = choice.restore.build;
   const base = { scope: source.scope, next };
   const byHand = 'Run the same command again (it is safe to repeat), or make the changes by hand with the commands above.';
-  const unknown = { ...base, serving: null, hint: byHand, traffic: `unknown; the changes send all traffic to ${build.guid}` };
+  const unknown = { ...base, serving: null, hint: byHand, traffic: `unknown; the changes send all traffic to ${guid}` };
   if (failures.length > 0)
     return { ...unknown, code: 'STUCK', message: `${failures.length} changes failed: ${failures.join('; ')}` };
   if (doubts.length > 0)
@@ -204,15 +203,8 @@ function ending(
   const hold = held
     ? 'The hold stops every rollout until you run kvdeploy reconcile.'
     : 'HOLD NOT WRITTEN: stop every other runner by hand, or it may shift traffic again.';
-  const message = `✔ rolled back to ${what}: every change was made and read back. ${hold}`;
-  return {
-    ...base,
-    serving: { guid: build.guid, place: build.ref },
-    code: null,
-    message,
-    hint: null,
-    traffic: `${build.guid} 100 %`,
-  };
+  const message = `✔ rolled back to build ${guid} (version ${version}) at ${ref}: every change was made and read back. ${hold}`;
+  return { ...base, serving: { guid, place: ref }, code: null, message, hint: null, traffic: `${guid} 100 %` };
 }
 
 function timeOf(machine: Machine): string {
