@@ -65,12 +65,8 @@ function issueFindings(checking: Checking, issue: z.core.$ZodIssue): readonly Fi
   const at = (trouble: Trouble, what?: 'key' | 'value') => document.finding([...base, ...path], trouble, what);
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(checking, path, key));
   if (issue.code === 'invalid_key') {
-    return [
-      at(
-        { code: 'SCHEMA', message: `"${path.at(-1)}" is ${issue.issues[0]?.message ?? 'not allowed here'}.`, fix: 'Rename it.' },
-        'key',
-      ),
-    ];
+    const message = `"${path.at(-1)}" is ${issue.issues[0]?.message ?? 'not allowed here'}.`;
+    return [at({ code: 'SCHEMA', message, fix: 'Rename it.' }, 'key')];
   }
   const found = valueAt(checking.value, path);
   if (found === undefined) return [missingKey(checking, path, issue)];
@@ -83,15 +79,9 @@ function issueFindings(checking: Checking, issue: z.core.$ZodIssue): readonly Fi
 function unknownKey({ document, schema, base, value }: Checking, path: readonly PathPart[], key: string): Finding {
   const known = knownKeys(schema, path, value);
   const meant = nearest(key, known);
-  return document.finding(
-    [...base, ...path, key],
-    {
-      code: 'UNKNOWN_KEY',
-      message: `Unknown key "${key}".${didYouMean(key, known)}`,
-      fix: meant === undefined ? `Remove it. Known here: ${known.join(', ')}.` : `Rename it to ${meant}, or remove it.`,
-    },
-    'key',
-  );
+  const message = `Unknown key "${key}".${didYouMean(key, known)}`;
+  const fix = meant === undefined ? `Remove it. Known here: ${known.join(', ')}.` : `Rename it to ${meant}, or remove it.`;
+  return document.finding([...base, ...path, key], { code: 'UNKNOWN_KEY', message, fix }, 'key');
 }
 
 function missingKey(checking: Checking, path: readonly PathPart[], issue: z.core.$ZodIssue): Finding {
@@ -163,7 +153,7 @@ export function schemaAt(schema: Schema, path: readonly PathPart[], value: unkno
   const [part, ...rest] = path;
   const open = chosen(schema, value);
   if (part === undefined) return open;
-  const inside = value !== null && typeof value === 'object' ? (value as Record<string, unknown>)[part] : undefined;
+  const inside = valueAt(value, [part]);
   const { def } = (open as z.core.$ZodTypes)._zod;
   if (def.type === 'object') {
     const child = def.shape[part];
@@ -187,7 +177,7 @@ function chosen(schema: Schema, value: unknown): Schema {
     const meant = wordOrMap(def.options, value);
     return meant === undefined ? schema : chosen(meant, value);
   }
-  const name = value !== null && typeof value === 'object' ? (value as Record<string, unknown>)[discriminator] : undefined;
+  const name = valueAt(value, [discriminator]);
   const option = def.options.find((each) => each._zod.propValues?.[discriminator]?.has(name as z.core.util.Primitive));
   return option === undefined ? schema : chosen(option, value);
 }
@@ -219,8 +209,7 @@ export function descriptionAt(schema: Schema, path: readonly PathPart[], value: 
 
 /** The plain value at `path`. */
 export function valueAt(value: unknown, path: readonly PathPart[]): unknown {
-  return path.reduce<unknown>(
-    (at, part) => (at !== null && typeof at === 'object' ? (at as Record<PathPart, unknown>)[part] : undefined),
-    value,
-  );
+  let at = value;
+  for (const part of path) at = at !== null && typeof at === 'object' ? (at as Record<PathPart, unknown>)[part] : undefined;
+  return at;
 }

@@ -1,6 +1,7 @@
 /** Finds and reads manifests and configs, by name, folder or glob. Regular files of limited size only. Must not write or follow symlinks. */
 import path from 'node:path';
 import type { Fs } from '../base/durable/fs.ts';
+import { readAll, withFile } from '../base/durable/open-file.ts';
 import type { Finding } from '../core/errors.ts';
 import { findingWithoutText, type Trouble } from './parse/source.ts';
 import { MAX_BYTES, tooLarge } from './parse/text-check.ts';
@@ -11,17 +12,13 @@ const DEEPEST_FOLDER = 12;
 
 const SKIPPED_FOLDERS = new Set(['.git', 'node_modules']);
 
-const SYMLINK: Trouble = {
-  code: 'NOT_A_FILE',
-  message: 'This is a symlink; it is not followed.',
-  fix: 'Put the file itself here.',
-};
+const SYMLINK = trouble('This is a symlink; it is not followed.', 'Put the file itself here.');
 
-const NOT_REGULAR: Trouble = {
-  code: 'NOT_A_FILE',
-  message: 'This is not a regular file.',
-  fix: 'Give a file, or a folder of files.',
-};
+const NOT_REGULAR = trouble('This is not a regular file.', 'Give a file, or a folder of files.');
+
+function trouble(message: string, fix: string): Trouble {
+  return { code: 'NOT_A_FILE', message, fix };
+}
 
 export type Read = { readonly bytes: Uint8Array } | { readonly trouble: Trouble };
 
@@ -42,28 +39,17 @@ export function readBytes(fs: Fs, file: string, options: { readonly followSymlin
 }
 
 /** Every file is read into this buffer and copied out: a separate buffer would keep 256 KiB alive for each file. */
-const scratch = new Uint8Array(MAX_BYTES + 1);
+const scratch = Buffer.alloc(MAX_BYTES + 1);
 
 function readUpToMost(fs: Fs, file: string): Uint8Array {
-  const handle = fs.openSync(file, 'r');
-  try {
-    let length = 0;
-    while (length < scratch.length) {
-      const count = fs.readSync(handle, scratch, length, scratch.length - length, null);
-      if (count === 0) break;
-      length += count;
-    }
-    return scratch.slice(0, length);
-  } finally {
-    fs.closeSync(handle);
-  }
+  return withFile(file, fs.constants.O_RDONLY, fs, (fd) => new Uint8Array(readAll(fd, scratch.length, fs, 0, scratch)));
 }
 
 function unreadable(error: unknown): Trouble {
   const code = (error as NodeJS.ErrnoException).code ?? String(error);
   if (code === 'ENOENT' || code === 'ENOTDIR')
     return { code: 'MANIFEST_MISSING', message: 'There is no such file.', fix: 'Check the name and the current folder.' };
-  return { code: 'NOT_A_FILE', message: `The file cannot be read (${code}).`, fix: 'Check the permissions.' };
+  return trouble(`The file cannot be read (${code}).`, 'Check the permissions.');
 }
 
 /** True for the extensions of manifests, in upper or lower case, so that `.YAML` hides none. */
@@ -98,12 +84,8 @@ export function dataFilesBelow(
     walk(folder, 1);
   } catch (error) {
     const why = error instanceof RangeError ? error.message : String((error as NodeJS.ErrnoException).code ?? error);
-    const trouble = {
-      code: 'NOT_A_FILE',
-      message: `This folder cannot be read completely (${why}).`,
-      fix: 'Give a folder that contains only manifests.',
-    } as const;
-    findings.push(findingWithoutText(shownPath(cwd, folder), trouble));
+    const fix = 'Give a folder that contains only manifests.';
+    findings.push(findingWithoutText(shownPath(cwd, folder), trouble(`This folder cannot be read completely (${why}).`, fix)));
   }
   return { files, findings };
 }

@@ -24,14 +24,17 @@ export interface ReadConfig {
 
 type Files = Pick<Io, 'fs'>;
 
+/** Where to look: at the file that the command line names, or from `cwd` upwards. */
+interface Wanted {
+  readonly file?: string | undefined;
+  readonly cwd: string;
+}
+
 /**
  * The config that `file` names, or the one found from `cwd` upwards.
  * @throws KvdeployError CONFIG_MISSING, CONFIG_INVALID (with every finding) or CONFIG_RUNS_CODE.
  */
-export async function loadConfig(
-  options: { readonly file?: string | undefined; readonly cwd: string },
-  io: Files,
-): Promise<LoadedConfig> {
+export async function loadConfig(options: Wanted, io: Files): Promise<LoadedConfig> {
   const { file, config, findings } = readConfig(options, io);
   if (config !== undefined) return config;
   if (file === undefined) {
@@ -51,7 +54,7 @@ export async function loadConfig(
 }
 
 /** As `loadConfig`, but returns every error as a finding. */
-export function readConfig(options: { readonly file?: string | undefined; readonly cwd: string }, io: Files): ReadConfig {
+export function readConfig(options: Wanted, io: Files): ReadConfig {
   const located = options.file === undefined ? locateConfig(io.fs, options.cwd) : named(path.resolve(options.cwd, options.file));
   switch (located.found) {
     case 'none':
@@ -86,7 +89,7 @@ function codeFinding(file: string): Finding {
   });
 }
 
-function readFile(file: string, options: { readonly file?: string | undefined; readonly cwd: string }, io: Files): ReadConfig {
+function readFile(file: string, options: Wanted, io: Files): ReadConfig {
   const shown = shownPath(options.cwd, file);
   const read = readBytes(io.fs, file, { followSymlink: options.file !== undefined });
   if ('trouble' in read) {
@@ -97,11 +100,7 @@ function readFile(file: string, options: { readonly file?: string | undefined; r
 }
 
 /** Checks the bytes of the config `file`. */
-export function parseConfig(
-  file: string,
-  shown: string,
-  bytes: Uint8Array,
-): { readonly config?: LoadedConfig; readonly findings: readonly Finding[] } {
+export function parseConfig(file: string, shown: string, bytes: Uint8Array): Omit<ReadConfig, 'file'> {
   const { document, findings } = strictParse(shown, bytes);
   if (document === undefined) return { findings };
   const base: readonly PathPart[] = path.basename(file) === 'package.json' ? ['kvdeploy'] : [];

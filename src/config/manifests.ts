@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { Finding } from '../core/errors.ts';
 import { type ListedBuild, type Manifest, manifestSchema, scopeOf } from '../core/manifest/manifest.ts';
-import { type KnownNames, manifestBreaches, type Part, type PlacedManifest } from '../core/manifest/manifest-rules.ts';
+import { type KnownNames, manifestBreaches, type PlacedManifest } from '../core/manifest/manifest-rules.ts';
 import { didYouMean } from '../core/nearest.ts';
 import type { Io } from '../io.ts';
 import { check, valueAt } from './check.ts';
@@ -63,8 +63,7 @@ export function parseManifest(shown: string, bytes: Uint8Array, place: PlacedMan
   if (checked.value === undefined) return { findings: checked.findings };
   const manifest = checked.value;
   const builds = manifest.builds.map((build, index) => {
-    const { line, column } = document.finding(['builds', index, 'guid'], { code: 'SCHEMA', message: '', fix: '' });
-    return { scope: scopeOf(manifest), build, file: shown, line, column };
+    return { scope: scopeOf(manifest), build, ...document.place(['builds', index, 'guid']) };
   });
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   return { manifest: { file: shown, manifest, builds, sha256, bytes, place }, findings: [] };
@@ -88,29 +87,13 @@ export function placeBelow(root: string, file: string): readonly string[] | 'out
 
 /** The broken rules between these manifests, with line, column and frame. If there are several places, the last file comes first. */
 export function ruleFindings(manifests: readonly ReadManifest[], names: KnownNames | null): readonly Finding[] {
+  const breaches = manifestBreaches(manifests, names);
+  const blamed = new Set(breaches.flatMap(({ at, related }) => [at, ...related]).map(({ file }) => file));
   // Ten thousand parsed documents at once would use too much memory; only those with a finding are needed.
-  const documents = new Map(manifests.map(({ file, bytes }) => [file, once(() => strictParse(file, bytes).document)]));
-  const place = ({ file, path: at }: Part) => {
-    const found = documents.get(file)?.()?.finding(at, { code: 'SCHEMA', message: '', fix: '' });
-    return { file, line: found?.line ?? 1, column: found?.column ?? 1 };
-  };
-  return manifestBreaches(manifests, names).flatMap(({ code, at, message, fix, related }) => {
-    const trouble = {
-      code,
-      message,
-      fix,
-      kind: 'rule' as const,
-      related: related.map((part) => ({ ...place(part), note: part.note })),
-    };
-    return documents.get(at.file)?.()?.finding(at.path, trouble) ?? [];
+  const parsed = manifests.filter(({ file }) => blamed.has(file)).map(({ file, bytes }) => strictParse(file, bytes).document);
+  const documents = new Map(parsed.flatMap((document) => (document === undefined ? [] : [[document.file, document]])));
+  return breaches.flatMap(({ code, at, message, fix, related }) => {
+    const places = related.map(({ file, path: part, note }) => ({ ...documents.get(file)?.place(part), file, note }));
+    return documents.get(at.file)?.finding(at.path, { code, message, fix, kind: 'rule', related: places }) ?? [];
   });
-}
-
-/** Calls `make` at the first use and keeps the result. */
-function once<T>(make: () => T): () => T {
-  let made: T | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
 }

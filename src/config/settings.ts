@@ -149,19 +149,13 @@ export function sharedTargets(config: Config, document: StrictDocument, base: re
         seen.set(key, placed);
         return [];
       }
-      const { file, line, column } = document.finding([...base, ...first.path, 'router'], {
+      const other = document.place([...base, ...first.path, 'router']);
+      return document.finding(at, {
         code: 'SHARED_TARGET',
-        message: '',
-        fix: '',
+        message: `${scopeText(placed.scope)} and ${scopeText(first.scope)} use the same target: ${target}. A rollout of one would shift the other's traffic.`,
+        fix: 'Give each scope its own backend, routes file or service.',
+        related: [{ ...other, note: `${scopeText(first.scope)} names it here` }],
       });
-      return [
-        document.finding(at, {
-          code: 'SHARED_TARGET',
-          message: `${scopeText(placed.scope)} and ${scopeText(first.scope)} use the same target: ${target}. A rollout of one would shift the other's traffic.`,
-          fix: 'Give each scope its own backend, routes file or service.',
-          related: [{ file, line, column, note: `${scopeText(first.scope)} names it here` }],
-        }),
-      ];
     });
   });
 }

@@ -61,13 +61,8 @@ function keyFindings(source: SourceText, node: MapNode): readonly Finding[] {
     const earlier = first.get(key);
     if (findings.length > MOST_FINDINGS) break;
     if (FORBIDDEN_KEYS.has(key)) {
-      findings.push(
-        findingAt(source, keySpan, {
-          code: 'FORBIDDEN_KEY',
-          message: `The key "${key}" is not allowed anywhere.`,
-          fix: 'Remove it.',
-        }),
-      );
+      const message = `The key "${key}" is not allowed anywhere.`;
+      findings.push(findingAt(source, keySpan, { code: 'FORBIDDEN_KEY', message, fix: 'Remove it.' }));
     }
     if (earlier === undefined) first.set(key, keySpan);
     else findings.push(duplicateKey(source, key, keySpan, earlier));

@@ -67,13 +67,11 @@ export function findingWithoutText(file: string, trouble: Trouble): Finding {
 export function limited(findings: readonly Finding[]): readonly Finding[] {
   const last = findings[MOST_FINDINGS - 1];
   if (last === undefined || findings.length === MOST_FINDINGS) return findings;
-  return [
-    ...findings.slice(0, MOST_FINDINGS - 1),
-    { ...last, message: `${last.message} (This file has more findings, not shown.)` },
-  ];
+  const message = `${last.message} (This file has more findings, not shown.)`;
+  return [...findings.slice(0, MOST_FINDINGS - 1), { ...last, message }];
 }
 
 function lineText(source: SourceText, line: number): string {
   const text = source.text.slice(source.lineStarts[line - 1], source.lineStarts[line]);
-  return text.endsWith('\r\n') ? text.slice(0, -2) : text.endsWith('\n') || text.endsWith('\r') ? text.slice(0, -1) : text;
+  return text.replace(/\r?\n$|\r$/, '');
 }

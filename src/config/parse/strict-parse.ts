@@ -2,7 +2,7 @@
 import type { Finding } from '../../core/errors.ts';
 import { jsonNodes } from './json-nodes.ts';
 import { find, nodeFindings, type PathPart, plainValue, type SourceNode } from './nodes.ts';
-import { findingAt, limited, type SourceText, type Span, type Trouble } from './source.ts';
+import { findingAt, limited, placeOf, type SourceText, type Span, type Trouble } from './source.ts';
 import { checkText } from './text-check.ts';
 import { yamlNodes } from './yaml-nodes.ts';
 
@@ -10,12 +10,18 @@ import { yamlNodes } from './yaml-nodes.ts';
 export interface StrictDocument {
   readonly file: string;
   readonly value: unknown;
-  /** The place of the value at `path` or, for `key`, of the key that leads to it; of the deepest part that exists. */
-  span(path: readonly PathPart[], what?: 'value' | 'key'): Span;
   /** The text of the value at `path` in the file; undefined if there is none. */
   written(path: readonly PathPart[]): string | undefined;
-  /** A finding at `path`. */
+  /** The place of the value at `path`, or of the deepest part that exists. */
+  place(path: readonly PathPart[]): Place;
+  /** A finding there; with `key`, at the key that leads there. */
   finding(path: readonly PathPart[], trouble: Trouble, what?: 'value' | 'key'): Finding;
+}
+
+interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
 }
 
 export interface Parsed {
@@ -34,15 +40,8 @@ export function strictParse(file: string, bytes: Uint8Array): Parsed {
   const { source, findings } = checkText(file, bytes);
   if (source === undefined) return { findings };
   if (isEmpty(source)) {
-    return {
-      findings: [
-        findingAt(
-          source,
-          { from: 0, to: 1 },
-          { code: 'SYNTAX', message: 'The file is empty.', fix: 'Add content, or remove the file.' },
-        ),
-      ],
-    };
+    const trouble = { code: 'SYNTAX', message: 'The file is empty.', fix: 'Add content, or remove the file.' } as const;
+    return { findings: [findingAt(source, { from: 0, to: 1 }, trouble)] };
   }
   const parsed = file.toLowerCase().endsWith('.json') ? jsonNodes(source) : yamlNodes(source);
   if (parsed.root === undefined) return { findings: limited(parsed.findings) };
@@ -68,7 +67,7 @@ function documentOf(source: SourceText, root: SourceNode): StrictDocument {
   return {
     file: source.file,
     value: plainValue(root),
-    span,
+    place: (path) => ({ file: source.file, ...placeOf(source, span(path).from) }),
     written: (path) => {
       const { node, whole } = find(root, path);
       return whole && node.type === 'scalar' ? source.text.slice(node.from, node.to) : undefined;

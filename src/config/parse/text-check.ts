@@ -52,9 +52,9 @@ function byteOrderMark(bytes: Uint8Array): { message: string; fix: string } | un
   return undefined;
 }
 
-function decode(bytes: Uint8Array): string | undefined {
+function decode(bytes: Uint8Array, stream = false): string | undefined {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes, { stream });
   } catch {
     return undefined;
   }
@@ -64,20 +64,12 @@ function invalidUtf8(file: string, bytes: Uint8Array): Finding {
   // The longest prefix that decodes, found by bisecting; streaming accepts an incomplete character at its end.
   let good = 0;
   let bad = bytes.length;
-  const stream = (to: number) => {
-    try {
-      new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(0, to), { stream: true });
-      return true;
-    } catch {
-      return false;
-    }
-  };
   while (good < bad) {
     const middle = Math.ceil((good + bad) / 2);
-    if (stream(middle)) good = middle;
+    if (decode(bytes.subarray(0, middle), true) !== undefined) good = middle;
     else bad = middle - 1;
   }
-  const before = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(0, good), { stream: true });
+  const before = decode(bytes.subarray(0, good), true) ?? '';
   const { lineStarts } = sourceText(file, before);
   const shown = (bytes[good] ?? bytes[bytes.length - 1] ?? 0).toString(16).padStart(2, '0');
   return {
@@ -93,13 +85,10 @@ function invalidUtf8(file: string, bytes: Uint8Array): Finding {
 
 function forbiddenCharacter(source: SourceText, offset: number, char: string): Finding {
   const point = `U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
-  return findingAt(
-    source,
-    { from: offset, to: offset + char.length },
-    {
-      code: 'NOT_TEXT',
-      message: `The character ${point} is not allowed: it is invisible, or hides or reorders text.`,
-      fix: 'Remove it, or write it as an escape inside a string.',
-    },
-  );
+  const span = { from: offset, to: offset + char.length };
+  return findingAt(source, span, {
+    code: 'NOT_TEXT',
+    message: `The character ${point} is not allowed: it is invisible, or hides or reorders text.`,
+    fix: 'Remove it, or write it as an escape inside a string.',
+  });
 }

@@ -1,5 +1,5 @@
 /** YAML 1.2, core schema, one document, to nodes with places. Must refuse every ambiguous feature. */
-import { CST, isMap, isPair, isScalar, isSeq, Lexer, parseDocument } from 'yaml';
+import { CST, isMap, isPair, isScalar, isSeq, Lexer, parseDocument, type YAMLError } from 'yaml';
 import type { Finding } from '../../core/errors.ts';
 import { MAX_DEPTH, type MapNode, type SourceNode, tooDeep } from './nodes.ts';
 import { findingAt, MOST_FINDINGS, type SourceText, type Span } from './source.ts';
@@ -122,28 +122,19 @@ function forbidden(source: SourceText, span: Span, what: string, fix: string): F
   });
 }
 
-interface YamlTrouble {
-  readonly code: string;
-  readonly pos: readonly [number, number];
-  readonly message: string;
-}
-
-function syntaxFinding(source: SourceText, error: YamlTrouble): Finding {
-  const span = { from: error.pos[0], to: error.pos[0] + 1 };
-  if (error.code === 'MULTIPLE_DOCS') {
-    return findingAt(
-      source,
-      { from: error.pos[0], to: error.pos[0] + 3 },
-      {
-        code: 'FORBIDDEN_YAML',
-        message: 'A second document begins here; a file must contain exactly one.',
-        fix: 'Move it to a separate file.',
-      },
-    );
+function syntaxFinding(source: SourceText, { code, pos: [from], message }: YAMLError): Finding {
+  if (code === 'MULTIPLE_DOCS') {
+    const marker = { from, to: from + '---'.length };
+    return findingAt(source, marker, {
+      code: 'FORBIDDEN_YAML',
+      message: 'A second document begins here; a file must contain exactly one.',
+      fix: 'Move it to a separate file.',
+    });
   }
+  const span = { from, to: from + 1 };
   return findingAt(source, span, {
     code: 'SYNTAX',
-    message: `Not YAML: ${sentence(error.message)}`,
+    message: `Not YAML: ${sentence(message)}`,
     fix: 'Check quotes, brackets and indentation on this line and the one before it.',
   });
 }
