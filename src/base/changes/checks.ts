@@ -104,15 +104,16 @@ function parseTable(text: string, separator: ' ' | ','): Table {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   const marked = lines.findIndex((line) => line.startsWith('#'));
   const at = marked === -1 ? 0 : marked;
-  const columns = cells((lines[at] ?? '').replace(/^#\s*/, ''), separator);
+  const columns = cellsOf((lines[at] ?? '').replace(/^#\s*/, ''), separator);
   const rows = lines.slice(at + 1).map((line) => {
-    const values = cells(line, separator);
+    const values = cellsOf(line, separator);
     return new Map(columns.map((column, index) => [column, values[index] ?? '']));
   });
   return { columns, rows };
 }
 
-function cells(line: string, separator: ' ' | ','): string[] {
+/** The cells of one line of a table; with commas, cells in double quotes may contain them. */
+export function cellsOf(line: string, separator: ' ' | ','): string[] {
   if (separator === ' ') return line.trim().split(/\s+/);
   const found = line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g);
   return [...found].map(([, quoted, plain]) => (quoted === undefined ? (plain ?? '').trim() : quoted.replaceAll('""', '"')));

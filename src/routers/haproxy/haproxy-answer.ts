@@ -1,4 +1,5 @@
 /** The answer of one HAProxy: its servers, their states and counters, as data. Must not guess missing values. */
+import { cellsOf } from '../../base/changes/checks.ts';
 
 /** `show cli level` shows the permissions, `show servers state` the weights, `show stat` the counters. */
 export function readingLine(backend: string): string {
@@ -66,15 +67,13 @@ export function parseLocation(answer: string, backend: string): Location | strin
   if (/^Can't find backend/m.test(answer)) return `it has no backend "${backend}"`;
   const level = /^(admin|operator|user)$/m.exec(answer)?.[1] ?? 'unknown';
   const states = table(answer, '# be_id ', (line) => line.split(' '));
-  const stats = table(answer, '# pxname,', csvCells).filter((row) => row.get('pxname') === backend);
+  const stats = table(answer, '# pxname,', (line) => cellsOf(line, ',')).filter((row) => row.get('pxname') === backend);
   const whole = stats.find((row) => row.get('svname') === 'BACKEND');
   if (whole === undefined) return 'its answer has no statistics for the backend';
   const servers: Server[] = [];
   for (const row of states.filter((state) => state.get('be_name') === backend)) {
-    const server = readServer(
-      row,
-      stats.find((stat) => stat.get('svname') === row.get('srv_name')),
-    );
+    const stat = stats.find((each) => each.get('svname') === row.get('srv_name'));
+    const server = readServer(row, stat);
     if (server === undefined) return `its answer for server "${row.get('srv_name')}" is incomplete`;
     if (servers.some(({ name }) => name === server.name)) return `its answer has server "${server.name}" twice`;
     servers.push(server);
@@ -84,10 +83,8 @@ export function parseLocation(answer: string, backend: string): Location | strin
 }
 
 function readServer(state: Row, stat: Row | undefined): Server | undefined {
-  const numbers = ['srv_admin_state', 'srv_op_state', 'srv_uweight', 'srv_iweight'].map((column) =>
-    wholeNumber(state.get(column)),
-  );
-  const [admin, operational, weight, configuredWeight] = numbers;
+  const columns = ['srv_admin_state', 'srv_op_state', 'srv_uweight', 'srv_iweight'];
+  const [admin, operational, weight, configuredWeight] = columns.map((column) => wholeNumber(state.get(column)));
   const chosen = wholeNumber(stat?.get('stot'));
   const name = state.get('srv_name');
   if (name === undefined || stat === undefined || chosen === undefined) return undefined;
@@ -157,9 +154,4 @@ function table(text: string, opening: string, cells: (line: string) => string[])
     rows.push(new Map(columns.map((column, index) => [column, values[index] ?? ''])));
   }
   return rows;
-}
-
-function csvCells(line: string): string[] {
-  const cells = line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g);
-  return [...cells].map(([, quoted, plain]) => (quoted === undefined ? (plain ?? '') : quoted.replaceAll('""', '"')));
 }
