@@ -26,6 +26,7 @@ export function buildProgram(run: Runner): Command {
     .description('Refuse builds from other environments, roll out behind health gates, and keep a rollback path.')
     .version(version, '-V, --version')
     .addHelpText('after', EXAMPLES)
+    // Every subcommand inherits these two.
     .exitOverride()
     .configureOutput({ outputError: () => {} });
   start(program, run);
@@ -125,11 +126,7 @@ function recover(program: Command, run: Runner): void {
 }
 
 function pointer(program: Command, run: Runner): void {
-  const group = program
-    .command('pointer')
-    .description('show, verify, export or import the known-good pointer')
-    .exitOverride()
-    .configureOutput({ outputError: () => {} });
+  const group = program.command('pointer').description('show, verify, export or import the known-good pointer');
   add(group, 'show', 'show every generation, and the changes that restore the known-good build').action(
     does(run, 'pointer show', async (_options, deps) => (await import('./commands/recover/pointer.ts')).showPointer(deps)),
   );
@@ -244,9 +241,7 @@ function everywhere(command: Command): Command {
     .option('-v, --verbose', 'print every poll')
     .option('-y, --yes', 'answer yes; a protected environment still requires --confirm')
     .option('--no-input', 'never prompt')
-    .option('--no-color', 'disable colour')
-    .exitOverride()
-    .configureOutput({ outputError: () => {} });
+    .option('--no-color', 'disable colour');
 }
 
 function wanted(command: Command): Command {
