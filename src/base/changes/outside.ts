@@ -24,11 +24,7 @@ export const nodeOutside: Outside = {
 export async function askHttp(request: Asking, allowed: Allowed): Promise<HttpAnswer> {
   const url = webAddress(request.url);
   const deadline = AbortSignal.timeout(request.timeoutMs);
-  const socket = await connected(
-    () => dialWeb(url),
-    deadline,
-    `${url.host} did not accept a connection within ${request.timeoutMs} ms`,
-  );
+  const socket = await connected(dialWeb(url), deadline, url.host, request.timeoutMs);
   try {
     permit(allowed);
     return await orLate(exchange(socket, url, request), deadline, late(request.url, request.timeoutMs));
@@ -43,11 +39,7 @@ export async function askHttp(request: Asking, allowed: Allowed): Promise<HttpAn
  */
 export async function askSocket(address: string, line: string, timeoutMs: number, allowed: Allowed): Promise<string> {
   const deadline = AbortSignal.timeout(timeoutMs);
-  const socket = await connected(
-    () => dialLine(address),
-    deadline,
-    `${address} did not accept a connection within ${timeoutMs} ms`,
-  );
+  const socket = await connected(dialLine(address), deadline, address, timeoutMs);
   try {
     permit(allowed);
     socket.write(`${line}\n`);
@@ -70,7 +62,13 @@ function webAddress(text: string): URL {
   return url;
 }
 
-function dialWeb(url: URL): { socket: NetSocket; ready: string } {
+interface Dialled {
+  readonly socket: NetSocket;
+  /** The event after which it can be used. */
+  readonly ready: string;
+}
+
+function dialWeb(url: URL): Dialled {
   const host = url.hostname.replace(/^\[|\]$/g, '');
   if (url.protocol === 'http:') return { socket: connectPlain({ host, port: Number(url.port || 80) }), ready: 'connect' };
   const name = isIP(host) === 0 ? { servername: host } : {};
@@ -85,26 +83,22 @@ function dialWeb(url: URL): { socket: NetSocket; ready: string } {
   return { socket, ready: 'secureConnect' };
 }
 
-function dialLine(address: string): { socket: NetSocket; ready: string } {
+function dialLine(address: string): Dialled {
   if (address.startsWith('/')) return { socket: connectPlain({ path: address }), ready: 'connect' };
   const [, host, port] = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(address) ?? [];
   if (host === undefined || port === undefined) throw new Error(`not a socket address (a path or host:port): ${address}`);
   return { socket: connectPlain({ host, port: Number(port) }), ready: 'connect' };
 }
 
-async function connected(
-  dial: () => { socket: NetSocket; ready: string },
-  deadline: AbortSignal,
-  tooLate: string,
-): Promise<NetSocket> {
-  const { socket, ready } = dial();
+async function connected(dialled: Dialled, deadline: AbortSignal, to: string, timeoutMs: number): Promise<NetSocket> {
+  const { socket, ready } = dialled;
   const opened = new Promise<void>((resolve, reject) => {
     socket.once(ready, resolve);
     // Stays for the socket's life: an error that no one awaits must not end the process.
     socket.on('error', (error) => reject(inWords(error)));
   });
   try {
-    await orLate(opened, deadline, tooLate);
+    await orLate(opened, deadline, `${to} did not accept a connection within ${timeoutMs} ms`);
   } catch (error) {
     socket.destroy();
     throw error;
@@ -151,10 +145,8 @@ function exchange(socket: NetSocket, url: URL, request: Asking): Promise<HttpAns
         createConnection: () => socket,
       },
       (answer) => {
-        wholeText(answer, url.host, request.mostBytes).then(
-          (text) => resolve({ status: answer.statusCode ?? 0, headers: flat(answer), body: text }),
-          reject,
-        );
+        const all = wholeText(answer, url.host, request.mostBytes);
+        all.then((body) => resolve({ status: answer.statusCode ?? 0, headers: flat(answer), body }), reject);
       },
     );
     outgoing.on('error', reject);
@@ -163,11 +155,7 @@ function exchange(socket: NetSocket, url: URL, request: Asking): Promise<HttpAns
 }
 
 function flat(answer: IncomingMessage): Record<string, string> {
-  const pairs = Object.entries(answer.headers).map(([name, value]) => [
-    name,
-    Array.isArray(value) ? value.join(', ') : (value ?? ''),
-  ]);
-  return Object.fromEntries(pairs) as Record<string, string>;
+  return Object.fromEntries(Object.entries(answer.headers).map(([name, value]) => [name, [value ?? ''].flat().join(', ')]));
 }
 
 function wholeText(stream: NetSocket | IncomingMessage, from: string, mostBytes = MAX_ANSWER_BYTES): Promise<string> {

@@ -47,16 +47,7 @@ function intoFile(path: string): string {
 
 function requestCommand(change: Request): string {
   const seconds = Math.max(1, Math.ceil(change.timeoutMs / 1000));
-  const words = [
-    'curl',
-    '--fail-with-body',
-    '--silent',
-    '--show-error',
-    '--max-time',
-    String(seconds),
-    '--request',
-    change.method,
-  ];
+  const words = [`curl --fail-with-body --silent --show-error --max-time ${seconds} --request ${change.method}`];
   for (const [name, value] of Object.entries(change.headers ?? {})) words.push('--header', shellWord(`${name}: ${value}`));
   if (change.body !== undefined) words.push(...contentType(change), '--data-raw', shellWord(change.body));
   if (change.bearerSecret === undefined) return [...words, shellWord(change.url)].join(' ');

@@ -48,9 +48,8 @@ export function writeAll(fd: number, bytes: Uint8Array, fs: Fs): void {
   }
 }
 
-/** At most `limit` bytes of an open file, beginning at `from`. */
-export function readAll(fd: number, limit: number, fs: Fs, from = 0): Buffer {
-  const buffer = Buffer.alloc(limit);
+/** At most `limit` bytes of an open file, beginning at `from`, in `buffer`. */
+export function readAll(fd: number, limit: number, fs: Fs, from = 0, buffer = Buffer.alloc(limit)): Buffer {
   let length = 0;
   while (length < limit) {
     const count = fs.readSync(fd, buffer, length, limit - length, from + length);
