@@ -28,10 +28,7 @@ export class KvdeployError extends Error {
   /** Everything that is wrong with the files at hand, where that is why. Printed before the hint. */
   readonly findings: readonly Finding[];
 
-  constructor(
-    code: Code,
-    what: { message: string; hint: string; places?: readonly Place[]; findings?: readonly Finding[]; cause?: unknown },
-  ) {
+  constructor(code: Code, what: Omit<Refusal, 'code'> & { readonly findings?: readonly Finding[]; readonly cause?: unknown }) {
     super(what.message, what.cause === undefined ? undefined : { cause: what.cause });
     this.name = 'KvdeployError';
     this.code = code;
@@ -69,14 +66,10 @@ export type FindingCode =
   | 'WRONG_PLACE'
   | 'SHARED_TARGET';
 
-export interface Finding {
+export interface Finding extends Required<Omit<Place, 'note'>> {
   readonly code: Code | FindingCode;
   /** `syntax`: cannot be read as a manifest or config (exit 2). `rule`: well formed, but breaks a rule between files (exit 3). */
   readonly kind: 'syntax' | 'rule';
-  readonly file: string;
-  /** From 1. */
-  readonly line: number;
-  readonly column: number;
   /** One sentence, without the place. */
   readonly message: string;
   /** One sentence or command. */

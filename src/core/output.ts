@@ -1,6 +1,7 @@
 /** The lines of `--json`: what every command tells machines, and what the terminal report turns into words. No I/O. */
 import * as z from 'zod';
 import { gateResultSchema, verdictSchema } from './gates/verdict/verdict.ts';
+import { PHASES } from './rollout/rollout.ts';
 import { scopeSchema } from './scope.ts';
 
 const shareSchema = z.strictObject({ build: z.string().nullable(), place: z.string().optional(), percent: z.number() });
@@ -42,19 +43,7 @@ const startedLineSchema = z.strictObject({
 const phaseLineSchema = z.strictObject({
   type: z.literal('phase'),
   at: z.string(),
-  phase: z.enum([
-    'checking',
-    'shifting',
-    'converging',
-    'baking',
-    'pointing',
-    'done',
-    'refused',
-    'reverting',
-    'reverted',
-    'stuck',
-    'rescued',
-  ]),
+  phase: z.enum(PHASES),
   /** Step from 1, 0 when the phase belongs to none. */
   step: z.int(),
   steps: z.int(),
@@ -129,9 +118,6 @@ export const outputLineSchema = z.discriminatedUnion('type', [
 ]);
 
 export type OutputLine = z.infer<typeof outputLineSchema>;
-
 export type TraceDecisionLine = z.infer<typeof traceDecisionSchema>;
-
 export type ResultLine = z.infer<typeof resultLineSchema>;
-
 export type Traffic = z.infer<typeof trafficSchema>;

@@ -4,10 +4,8 @@ import { GUID, NAME, type Scope } from '../base/scope.ts';
 
 declare const brand: unique symbol;
 
-type Branded<T, Name extends string> = T & { readonly [brand]: Name };
-
 /** A build's GUID in its one canonical form: lower case, 8-4-4-4-12, no braces, no `urn:uuid:`. */
-export type Guid = Branded<string, 'Guid'>;
+export type Guid = string & { readonly [brand]: 'Guid' };
 
 const WINDOWS_RESERVED = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])$/;
 

@@ -5,7 +5,7 @@
 import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
 import type { Claim, Event } from '../core/ledger/events.ts';
-import { fold, foldEntry, type History, openRollout } from '../core/ledger/history.ts';
+import { fold, type History, openRollout } from '../core/ledger/history.ts';
 import { type Entry, leaderOf, type NewEntry } from '../core/ledger/ledger.ts';
 import { scopeFlags, scopeText } from '../core/scope.ts';
 import type { Io, ProcessIdentity } from '../io.ts';
@@ -34,7 +34,6 @@ interface Place {
   readonly scope: Scope;
 }
 
-/** Who takes a claim, and where. */
 export interface Claimant extends Place {
   readonly actor: string;
 }
@@ -95,8 +94,7 @@ async function claimAfter(by: Claimant, command: string, entries: readonly Entry
 async function succeed(place: Place, leader: Leader, ledger: StoredLedger, takeOver: boolean) {
   const { io, store, scope } = place;
   const { by, actor } = leader.claim;
-  if (sameProcess(by, io.self())) throw busy(place, leader, ledger);
-  if (!takeOver && !(await isLost(place, leader, ledger))) throw busy(place, leader, ledger);
+  if (sameProcess(by, io.self()) || !(takeOver || (await isLost(place, leader, ledger)))) throw busy(place, leader, ledger);
   await store.fence(scope, leader.seq);
   return { by, actor, ended: await io.end(by) };
 }
@@ -185,7 +183,7 @@ export class LedgerWriter {
     const entry = entryOf(this.#by, event);
     const seq = this.#history.nextSeq;
     if ((await this.#by.store.append(this.#by.scope, seq, entry)) === 'conflict') return false;
-    this.#history = foldEntry(this.#history, { ...entry, seq, prev: '' });
+    this.#history = fold([{ ...entry, seq, prev: '' }], this.#history);
     if (event.type === 'abort-requested') this.#hasAbort = true;
     return true;
   }
@@ -196,7 +194,6 @@ export class LedgerWriter {
   }
 }
 
-/** A lead that this process has. */
 export interface Led extends Pick<Taken, 'tornBytes'> {
   readonly ledger: LedgerWriter;
   /** The claim was taken from a process that could not be ended: what it has in flight may still arrive. */

@@ -9,7 +9,6 @@ export interface Segment {
   readonly bytes: Buffer;
 }
 
-/** A whole chain. */
 export interface Chain {
   readonly entries: readonly Entry[];
   readonly head: Head;
@@ -31,14 +30,15 @@ export interface Settled {
   readonly growing: Growing | undefined;
 }
 
-interface Growing {
+interface Growing extends Pick<Settled, 'entries' | 'head'> {
   readonly bytes: Buffer;
   readonly lines: number;
-  readonly entries: readonly Entry[];
-  readonly head: Head;
 }
 
 export const NOTHING_SETTLED: Settled = { segments: 0, entries: [], head: EMPTY_HEAD, bytes: 0, growing: undefined };
+
+/** Of a scope without a ledger. */
+export const NO_CHAIN: Chain = { entries: [], head: EMPTY_HEAD, acceptedBytes: 0, tornBytes: 0, settled: NOTHING_SETTLED };
 
 /** Something that no crash leaves behind. */
 export interface Damage {
@@ -94,9 +94,7 @@ function grown({ growing }: Settled, segment: Segment | undefined, next: Segment
   return segment.bytes.subarray(0, growing.bytes.length).equals(growing.bytes) ? growing : undefined;
 }
 
-interface End {
-  readonly head: Head;
-  readonly bytes: number;
+interface End extends Pick<Settled, 'head' | 'bytes'> {
   readonly torn: number;
   readonly lines: number;
 }
@@ -109,20 +107,16 @@ function acceptedOf(segment: Segment, next: Segment): { readonly bytes: number; 
   const first = next.bytes.indexOf(NEWLINE);
   const opening = first < 0 ? undefined : readLine(next, 1, next.bytes.subarray(0, first));
   if (opening !== undefined && 'why' in opening && opening.newer !== undefined) return opening;
-  const after = opening === undefined || 'why' in opening ? undefined : opening.after;
-  if (opening === undefined || 'why' in opening || after === undefined)
+  if (opening === undefined || 'why' in opening || opening.after === undefined)
     return { file: next.file, line: 1, why: 'it does not begin with a claim' };
-  if (after === null || after.segment !== segment.number)
+  if (opening.after?.segment !== segment.number)
     return { file: next.file, line: 1, why: `its claim does not follow segment ${segment.number}` };
-  if (after.bytes > segment.bytes.length) {
-    const line = countLines(segment.bytes) + 1;
-    return { file: segment.file, line, why: `it has ${segment.bytes.length} bytes, but ${after.bytes} were accepted` };
-  }
-  if (segment.bytes[after.bytes - 1] !== NEWLINE) {
-    const line = countLines(segment.bytes.subarray(0, after.bytes)) + 1;
-    return { file: segment.file, line, why: `no line ends at the accepted length of ${after.bytes} bytes` };
-  }
-  return { bytes: after.bytes, opening };
+  const { bytes } = opening.after;
+  if (segment.bytes[bytes - 1] === NEWLINE) return { bytes, opening };
+  const { length } = segment.bytes;
+  const short = bytes > length ? `it has ${length} bytes, but ${bytes} were accepted` : undefined;
+  const line = countLines(segment.bytes.subarray(0, bytes)) + 1;
+  return { file: segment.file, line, why: short ?? `no line ends at the accepted length of ${bytes} bytes` };
 }
 
 /** The entry on one line. Only the claim that opens a segment says which version all of its lines have. */
@@ -180,10 +174,9 @@ function linkProblem(entry: Entry, head: Head): string | undefined {
 function openingProblem(entry: Entry, line: number, before: Before): string | undefined {
   const { after, formatVersion } = entry;
   const claims = entry.event.type === 'claimed';
-  const opens = claims && after !== undefined;
   if (line > 1)
     return claims || after !== undefined || formatVersion !== undefined ? 'a claim stands inside a segment' : undefined;
-  if (!opens) return 'it does not begin with a claim';
+  if (!claims || after === undefined) return 'it does not begin with a claim';
   if (before.number === 0) return after === null ? undefined : 'the first claim names a segment before it';
   const same = after?.segment === before.number && after.bytes === before.bytes && after.sha256 === before.head.hash;
   return same ? undefined : 'its claim does not accept what stands in the segment before';

@@ -122,10 +122,9 @@ export const eventSchema = z.discriminatedUnion('type', [
 ]);
 
 export type Event = z.infer<typeof eventSchema>;
-
 export type Claim = z.infer<typeof claimSchema>;
-
 export type EvidenceRecord = z.infer<typeof evidenceRecordSchema>;
+export type Baseline = z.infer<typeof baselineSchema>;
 
 /** The event as a line of the ledger has it: eventSchema reads it. */
 export function storedEvent(event: Event): z.input<typeof eventSchema> {
@@ -137,5 +136,3 @@ export function storedEvent(event: Event): z.input<typeof eventSchema> {
 export function storedRecord({ evidence, counters }: EvidenceRecord): z.input<typeof evidenceRecordSchema> {
   return { evidence: storedEvidence(evidence), counters };
 }
-
-export type Baseline = z.infer<typeof baselineSchema>;

@@ -71,17 +71,13 @@ function making(from: History): Making {
   return { history: { ...from, ...lists }, good: new Set(knownGood.map(({ build }) => build.guid)) };
 }
 
-/** Folds the entries of one scope's ledger, oldest first. */
-export function fold(entries: readonly Entry[]): History {
-  const made = making(EMPTY);
+/**
+ * Folds entries of one scope's ledger, oldest first: all of them, or those after `before`, which stays as it was. An event of a
+ * rollout that no plan began changes nothing.
+ */
+export function fold(entries: readonly Entry[], before = EMPTY): History {
+  const made = making(before);
   for (const entry of entries) add(made, entry);
-  return made.history;
-}
-
-/** One entry more; `history` stays as it was. An event of a rollout that no plan began changes nothing. */
-export function foldEntry(history: History, entry: Entry): History {
-  const made = making(history);
-  add(made, entry);
   return made.history;
 }
 

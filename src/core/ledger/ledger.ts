@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import * as z from 'zod';
 import { KvdeployError } from '../errors.ts';
-import { type Event, eventSchema, storedEvent } from './events.ts';
+import { eventSchema, storedEvent } from './events.ts';
 
 /**
  * The version of what this program writes, said by each claim for the segment that it opens; a claim that says none is of version 1.
@@ -10,37 +10,6 @@ import { type Event, eventSchema, storedEvent } from './events.ts';
  * know it then says so, and not that the ledger is damaged. `formatVersion` keeps its place and meaning forever.
  */
 export const FORMAT_VERSION = 3;
-
-/** What a writer hands in; the store adds the sequence and the previous hash. */
-export interface NewEntry {
-  /** RFC 3339, UTC. */
-  readonly at: string;
-  readonly actor: string;
-  readonly host: string;
-  readonly boot: string;
-  readonly event: Event;
-}
-
-/** How much of the segment before counts; whatever its owner wrote beyond that is void. */
-export interface Accepted {
-  readonly segment: number;
-  readonly bytes: number;
-  /** SHA-256, hex, of the last accepted line without its newline. */
-  readonly sha256: string;
-  /** Bytes of a torn tail that were found there and put aside; 0 when none. */
-  readonly torn: number;
-}
-
-export interface Entry extends NewEntry {
-  /** From 1, without gaps. */
-  readonly seq: number;
-  /** SHA-256, hex, of the previous line's bytes without its newline; 64 zeros for the first. */
-  readonly prev: string;
-  /** Only on a `claimed` entry, which opens a segment; null in the very first. */
-  readonly after?: Accepted | null | undefined;
-  /** Only on a `claimed` entry: of every line of its segment. */
-  readonly formatVersion?: number | undefined;
-}
 
 /** Where a chain ends: the next entry has `seq + 1` and `prev` = `hash`. */
 export interface Head {
@@ -50,23 +19,40 @@ export interface Head {
 
 export const EMPTY_HEAD: Head = { seq: 0, hash: '0'.repeat(64) };
 
-const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
+/** How much of the segment before counts; whatever its owner wrote beyond that is void. */
+const acceptedSchema = z.strictObject({
+  segment: z.int().min(1),
+  bytes: z.int().min(1),
+  /** Of the last accepted line without its newline. */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Bytes of a torn tail that were found there and put aside; 0 when none. */
+  torn: z.int().min(0),
+});
+
+export type Accepted = Readonly<z.infer<typeof acceptedSchema>>;
 
 const entrySchema = z.strictObject({
+  /** From 1, without gaps. */
   seq: z.int().min(1),
+  /** SHA-256, hex, of the previous line's bytes without its newline; 64 zeros for the first. */
   // No pattern: it must equal the hash of the line before, and matching it took a fortieth of a long ledger's time.
   prev: z.string().length(64),
+  /** RFC 3339, UTC. */
   at: z.string(),
   actor: z.string(),
   host: z.string(),
   boot: z.string(),
   event: eventSchema,
-  after: z
-    .strictObject({ segment: z.int().min(1), bytes: z.int().min(1), sha256: sha256Schema, torn: z.int().min(0) })
-    .nullable()
-    .optional(),
+  /** Only on a `claimed` entry, which opens a segment; null in the very first. */
+  after: acceptedSchema.nullable().optional(),
+  /** Only on a `claimed` entry: of every line of its segment. */
   formatVersion: z.int().min(1).max(FORMAT_VERSION).optional(),
 });
+
+export type Entry = Readonly<z.infer<typeof entrySchema>>;
+
+/** What a writer hands in; the store adds the sequence and the previous hash. */
+export type NewEntry = Pick<Entry, 'at' | 'actor' | 'host' | 'boot' | 'event'>;
 
 /** What a claim of every later version will say. */
 const newerSchema = z.looseObject({ formatVersion: z.int().min(FORMAT_VERSION + 1) });

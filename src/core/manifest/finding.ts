@@ -21,8 +21,6 @@ export function findingsExitCode(findings: readonly Finding[]): 0 | 2 | 3 {
   return findings.length > 0 ? 3 : 0;
 }
 
-// Findings as text for people: place, line of code, reason, fix. Must let nothing from a file reach the terminal raw. No I/O.
-
 /** How parts of the text are set apart; what it gives back must hold the text itself. */
 export interface FindingPaint {
   bad(text: string): string;
@@ -32,7 +30,7 @@ export interface FindingPaint {
 
 const plainPaint: FindingPaint = { bad: (text) => text, dim: (text) => text, strong: (text) => text };
 
-/** One block per kind of finding, with a blank line between; ends in a line feed. Empty without findings. */
+/** One block per kind of finding, with a blank line between; ends in a line feed. Nothing from a file reaches the terminal raw. */
 export function findingsText(findings: readonly Finding[], paint: FindingPaint = plainPaint): string {
   const groups = new Map<string, Finding[]>();
   for (const finding of findings) {
@@ -75,13 +73,13 @@ function placeText(place: Place): string {
   return `${safeLine(place.file)}${line}${line !== '' && place.column !== undefined ? `:${place.column}` : ''}`;
 }
 
-// Findings as GitHub workflow commands, which become annotations. Must let no text from a file start a command of its own.
-// https://docs.github.com/actions/reference/workflow-commands-for-github-actions
-
 /** GitHub shows this many errors of a step; what comes after them is lost without a word. */
 const MOST_ANNOTATIONS = 10;
 
-/** At most ten `::error` lines, then one `::notice` with the number left out; each ends in a line feed. */
+/**
+ * At most ten `::error` lines, then one `::notice` with the number left out; no text from a file starts a command of its own.
+ * https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+ */
 export function githubAnnotations(findings: readonly Finding[]): string {
   const lines = findings.slice(0, MOST_ANNOTATIONS).map(annotation);
   const left = findings.length - lines.length;
@@ -94,7 +92,7 @@ export function githubAnnotations(findings: readonly Finding[]): string {
 
 function annotation(finding: Finding): string {
   const also = (finding.related ?? [])
-    .map((place) => `\nalso ${place.file}:${place.line ?? 1}${place.note ? ` (${place.note})` : ''}`)
+    .map(({ file, line = 1, note }) => `\nalso ${file}:${line}${note ? ` (${note})` : ''}`)
     .join('');
   const place = `file=${property(finding.file)},line=${finding.line},col=${finding.column}`;
   return `::error ${place},title=${property(finding.code)}::${data(`${finding.message}${also}\nFix: ${finding.fix}`)}`;

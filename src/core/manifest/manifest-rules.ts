@@ -3,7 +3,7 @@ import type { Code } from '../../base/codes.ts';
 import type { FindingCode } from '../errors.ts';
 import { lookAlike } from '../nearest.ts';
 import { sameScope, scopeText, shortGuid } from '../scope.ts';
-import { type Build, type Manifest, scopeOf } from './manifest.ts';
+import type { Build, Manifest } from './manifest.ts';
 
 /** A well-formed manifest, and where its file is. */
 export interface PlacedManifest {
@@ -40,10 +40,10 @@ interface Listing extends PlacedManifest {
 export function manifestBreaches(manifests: readonly PlacedManifest[], names: KnownNames | null): readonly Breach[] {
   const listings = manifests.flatMap((each) => each.manifest.builds.map((build, index) => ({ ...each, build, index })));
   const byGuid = groups(listings, (listing) => listing.build.guid);
-  const bySequence = groups(listings, (listing) => `${scopeText(scopeOf(listing.manifest))} ${listing.build.sequence}`);
+  const bySequence = groups(listings, (listing) => `${scopeText(listing.manifest)} ${listing.build.sequence}`);
   return [
     ...manifests.flatMap((each) => [...stampBreaches(each), ...placeBreaches(each, names), ...nameBreaches(each, names)]),
-    ...groups(manifests, (each) => scopeText(scopeOf(each.manifest))).flatMap(repeatedScope),
+    ...groups(manifests, (each) => scopeText(each.manifest)).flatMap(repeatedScope),
     ...byGuid.flatMap((group) => [...foreign(group), ...repeatedGuid(group), ...twoDigests(group)]),
     ...bySequence.flatMap(repeatedSequence),
   ];
@@ -79,7 +79,7 @@ function placeBreaches({ file, manifest, place }: PlacedManifest, names: KnownNa
     {
       code: 'WRONG_PLACE',
       at: { file, path: ['environment'] },
-      message: `This manifest is for ${scopeText(scopeOf(manifest))}, but ${found === undefined ? 'it is outside the manifest root' : `its path below the manifest root is ${found}`}.`,
+      message: `This manifest is for ${scopeText(manifest)}, but ${found === undefined ? 'it is outside the manifest root' : `its path below the manifest root is ${found}`}.`,
       fix: `Move it to ${where}.yaml below the manifest root, or correct its tenant, environment or service.`,
       related: [],
     },
@@ -111,77 +111,72 @@ function nameBreaches({ file, manifest }: PlacedManifest, names: KnownNames | nu
 }
 
 function repeatedScope(group: readonly PlacedManifest[]): readonly Breach[] {
-  return lastAgainstRest(group, () => true, 'also this file').map(({ last, related }) => ({
+  return lastAgainstRest(group, () => true, servicePart, 'also this file').map(({ last, ...parts }) => ({
     code: 'REPEATED_SCOPE',
-    at: { file: last.file, path: ['service'] },
-    message: `${scopeText(scopeOf(last.manifest))} has ${group.length} manifests; only one is allowed.`,
+    ...parts,
+    message: `${scopeText(last.manifest)} has ${group.length} manifests; only one is allowed.`,
     fix: 'Merge them into one file.',
-    related: related.map((note) => ({ ...note, path: ['service'] })),
   }));
 }
 
 function foreign(group: readonly Listing[]): readonly Breach[] {
-  const differs = (a: Listing, b: Listing) => !sameScope(scopeOf(a.manifest), scopeOf(b.manifest));
-  return lastAgainstRest(group, differs, 'also listed here').map(({ last, others, related }) => {
-    const scopes = [...new Set([...others, last].map((each) => scopeText(scopeOf(each.manifest))))];
+  const differs = (a: Listing, b: Listing) => !sameScope(a.manifest, b.manifest);
+  return lastAgainstRest(group, differs, partOf('guid'), 'also listed here').map(({ last, others, ...parts }) => {
+    const scopes = [...new Set([...others, last].map((each) => scopeText(each.manifest)))];
     return {
       code: 'FOREIGN_BUILD',
-      at: partOf(last, 'guid'),
+      ...parts,
       message: `Build ${shortGuid(last.build.guid)} is listed in ${scopes.length} scopes: ${scopes.join(' and ')}. A build belongs to exactly one.`,
       fix: 'Keep it where it was built for, and make another build for the other; a GUID is never used in two environments.',
-      related,
     };
   });
 }
 
 function repeatedGuid(group: readonly Listing[]): readonly Breach[] {
-  const same = (a: Listing, b: Listing) => sameScope(scopeOf(a.manifest), scopeOf(b.manifest));
-  return lastAgainstRest(group, same, 'also listed here').map(({ last, related }) => ({
+  const same = (a: Listing, b: Listing) => sameScope(a.manifest, b.manifest);
+  return lastAgainstRest(group, same, partOf('guid'), 'also listed here').map(({ last, ...parts }) => ({
     code: 'REPEATED_GUID',
-    at: partOf(last, 'guid'),
-    message: `Build ${shortGuid(last.build.guid)} is listed more than once for ${scopeText(scopeOf(last.manifest))}.`,
+    ...parts,
+    message: `Build ${shortGuid(last.build.guid)} is listed more than once for ${scopeText(last.manifest)}.`,
     fix: 'Keep one entry. Spellings with capitals, braces or urn:uuid: name the same build.',
-    related,
   }));
 }
 
 function twoDigests(group: readonly Listing[]): readonly Breach[] {
   const differs = (a: Listing, b: Listing) => a.build.digest !== b.build.digest;
-  return lastAgainstRest(group, differs, 'another digest here').map(({ last, related }) => ({
+  return lastAgainstRest(group, differs, partOf('digest'), 'another digest here').map(({ last, ...parts }) => ({
     code: 'TWO_DIGESTS',
-    at: partOf(last, 'digest'),
+    ...parts,
     message: `Build ${shortGuid(last.build.guid)} is listed with two digests: a GUID always identifies the same bytes.`,
     fix: 'Publish the new bytes under a new GUID; do not edit the digest.',
-    related: related.map((part) => ({ ...part, path: [...part.path.slice(0, -1), 'digest'] })),
   }));
 }
 
 function repeatedSequence(group: readonly Listing[]): readonly Breach[] {
   const differs = (a: Listing, b: Listing) => a.build.guid !== b.build.guid;
-  return lastAgainstRest(group, differs, 'the same sequence here').map(({ last, related }) => ({
+  return lastAgainstRest(group, differs, partOf('sequence'), 'the same sequence here').map(({ last, ...parts }) => ({
     code: 'REPEATED_SEQUENCE',
-    at: partOf(last, 'sequence'),
-    message: `Sequence ${last.build.sequence} is used twice for ${scopeText(scopeOf(last.manifest))}, so it is unclear which build is newer.`,
+    ...parts,
+    message: `Sequence ${last.build.sequence} is used twice for ${scopeText(last.manifest)}, so it is unclear which build is newer.`,
     fix: 'Give every build a unique sequence, higher than all earlier ones.',
-    related: related.map((part) => ({ ...part, path: [...part.path.slice(0, -1), 'sequence'] })),
   }));
 }
 
-/** The last of a group, with those of the rest that clash with it; nothing when none does. */
-function lastAgainstRest<T extends PlacedManifest>(group: readonly T[], clash: (a: T, b: T) => boolean, note: string) {
+/** The last of a group, with those of the rest that clash with it and the part that is meant of each; nothing when none does. */
+function lastAgainstRest<T>(group: readonly T[], clash: (a: T, b: T) => boolean, part: (each: T) => Part, note: string) {
   const last = group.at(-1);
   if (last === undefined) return [];
   const others = group.slice(0, -1).filter((each) => clash(each, last));
   if (others.length === 0) return [];
-  return [{ last, others, related: others.map((each) => ({ file: each.file, path: pathOf(each), note })) }];
+  return [{ last, others, at: part(last), related: others.map((each) => ({ ...part(each), note })) }];
 }
 
-function pathOf(each: PlacedManifest & { readonly index?: number }): readonly (string | number)[] {
-  return each.index === undefined ? [] : ['builds', each.index, 'guid'];
+function servicePart({ file }: PlacedManifest): Part {
+  return { file, path: ['service'] };
 }
 
-function partOf(listing: Listing, key: 'guid' | 'digest' | 'sequence'): Part {
-  return { file: listing.file, path: ['builds', listing.index, key] };
+function partOf(key: 'guid' | 'digest' | 'sequence') {
+  return ({ file, index }: Listing): Part => ({ file, path: ['builds', index, key] });
 }
 
 /** Groups of at least two, in the order given. */

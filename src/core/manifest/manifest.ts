@@ -1,6 +1,7 @@
 /** The release manifest: its zod definition, the only one. No I/O. */
 import * as z from 'zod';
 import type { Scope } from '../../base/scope.ts';
+import type { Place } from '../errors.ts';
 import { type Guid, nameSchema, parseGuid } from '../scope.ts';
 
 const HEX_GUID = '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}';
@@ -66,14 +67,10 @@ export const manifestSchema = z
 
 export type Manifest = z.infer<typeof manifestSchema>;
 
-/** Where a build stands: for messages that name file and line. */
-export interface ListedBuild {
+/** A build and where its GUID stands: for messages that name file and line. */
+export interface ListedBuild extends Required<Omit<Place, 'note'>> {
   readonly scope: Scope;
   readonly build: Build;
-  readonly file: string;
-  /** Of the GUID, from 1. */
-  readonly line: number;
-  readonly column: number;
 }
 
 /** Why `text` is no GUID, as precisely as a person can use it. */

@@ -1,32 +1,18 @@
 /** Makes plans out of settings and builds. No I/O. */
-import type { Scope } from '../../base/scope.ts';
 import type { AdmittedBuild } from '../admission/admission.ts';
-import type { Comparison } from '../gates/comparison.ts';
-import type { IdentityConfig } from '../identity.ts';
 import type { Build } from '../manifest/manifest.ts';
 import type { Guid } from '../scope.ts';
 import type { Plan, PlannedGate } from './plan.ts';
 
 /** What a plan takes from the config (or, for a rollback, from the plan before). */
-export interface PlanSettings {
-  readonly scope: Scope;
-  readonly router: { readonly kind: string } & Readonly<Record<string, unknown>>;
-  readonly identity: IdentityConfig | null;
-  readonly steps: readonly { readonly percent: number; readonly bakeMs: number }[];
+export interface PlanSettings extends Pick<Plan, 'scope' | 'router' | 'identity' | 'comparison' | 'pollMs' | 'patienceMs'> {
+  readonly steps: readonly Plan['steps'][number][];
   readonly gates: readonly PlannedGate[];
-  /** The comparing gates, with what they will be judged by; absent where there are none. */
-  readonly comparison?: Comparison | undefined;
-  readonly pollMs: number;
-  readonly patienceMs: number;
   readonly copies: readonly string[];
 }
 
 /** Who plans, when, from which files. */
-export interface Planning {
-  readonly id: string;
-  readonly actor: string;
-  readonly reason: string | null;
-  readonly sources: Plan['sources'];
+export interface Planning extends Pick<Plan, 'id' | 'actor' | 'reason' | 'sources'> {
   /** Every place of the target as it is now. */
   readonly places: readonly string[];
 }
@@ -73,19 +59,10 @@ function gatesOf({ gates, comparison }: PlanSettings): Pick<Plan, 'gates' | 'com
 }
 
 function common(settings: PlanSettings, planning: Planning, builds: readonly Build[]) {
+  const { scope, router, identity, patienceMs, pollMs, copies } = settings;
+  const { id, actor, reason, sources } = planning;
   const guids = new Map<string, Guid>(builds.map((build) => [build.ref, build.guid]));
   const places = [...new Set([...planning.places, ...guids.keys()])];
-  return {
-    id: planning.id,
-    scope: settings.scope,
-    router: { ...settings.router },
-    identity: settings.identity,
-    members: places.map((place) => ({ place, build: guids.get(place) ?? null })),
-    patienceMs: settings.patienceMs,
-    pollMs: settings.pollMs,
-    copies: [...settings.copies],
-    actor: planning.actor,
-    reason: planning.reason,
-    sources: planning.sources,
-  };
+  const members = places.map((place) => ({ place, build: guids.get(place) ?? null }));
+  return { id, scope, router: { ...router }, identity, members, patienceMs, pollMs, copies: [...copies], actor, reason, sources };
 }

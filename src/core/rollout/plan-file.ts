@@ -19,6 +19,8 @@ const readSchema = z.strictObject({
   router: z.array(z.strictObject({ place: z.string(), percent: z.number(), address: z.string().nullable() })),
 });
 
+const controlSchema = z.strictObject({ control: z.string(), level: z.string(), status: z.string(), detail: z.string() });
+
 const bodySchema = z.strictObject({
   kind: z.literal('PlanFile'),
   formatVersion: z.literal(FORMAT_VERSION),
@@ -27,28 +29,17 @@ const bodySchema = z.strictObject({
   plan: planSchema,
   /** For the reader of the file; they are judged again before anything begins. */
   hazards: z.array(
-    z.strictObject({
-      id: z.string(),
-      hazard: z.string(),
-      controlled: z.boolean(),
-      controls: z.array(z.strictObject({ control: z.string(), level: z.string(), status: z.string(), detail: z.string() })),
-    }),
+    z.strictObject({ id: z.string(), hazard: z.string(), controlled: z.boolean(), controls: z.array(controlSchema) }),
   ),
   read: readSchema,
 });
 
 /** Everything that a plan was made from. */
 export type PlanRead = z.infer<typeof readSchema>;
-
 export type PlanFile = z.infer<typeof bodySchema>;
 
 /** A plan file's one text form. Its own SHA-256 shows an edit by hand; it is no signature. */
-export function planFileText(made: {
-  readonly madeAt: string;
-  readonly plan: Plan;
-  readonly hazards: readonly Hazard[];
-  readonly read: PlanRead;
-}): string {
+export function planFileText(made: Pick<PlanFile, 'madeAt' | 'plan' | 'read'> & { readonly hazards: readonly Hazard[] }): string {
   const hazards = made.hazards.map(({ id, hazard, controlled, controls }) => ({ id, hazard, controlled, controls }));
   return textOf({ kind: 'PlanFile', formatVersion: FORMAT_VERSION, ...made, scope: made.plan.scope, hazards });
 }

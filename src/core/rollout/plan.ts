@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { comparisonSchema } from '../gates/comparison.ts';
 import { identitySchema } from '../identity.ts';
 import { type Build, buildSchema, guidSchema } from '../manifest/manifest.ts';
-import { type Guid, scopeSchema } from '../scope.ts';
+import { scopeSchema } from '../scope.ts';
 import { SPLIT_TOLERANCE_PERCENT, type Split, splitBetween } from './split.ts';
 
 /** A gate in a plan: its limits, and the settings of its source as the config gave them (parsed again by that source). */
@@ -48,17 +48,15 @@ export const planSchema = z
   });
 
 export type Plan = z.infer<typeof planSchema>;
-
 export type PlannedGate = z.infer<typeof plannedGateSchema>;
 
 /** Why the state machine could not walk this plan to a right end, or undefined. No such plan gets into a ledger. */
-function planProblem(plan: {
-  readonly kind: 'promote' | 'rollback' | 'adopt';
-  readonly candidate: Build;
-  readonly stable: Build | null;
-  readonly steps: readonly { readonly percent: number }[];
-}): string | undefined {
-  const { kind, candidate, stable, steps } = plan;
+function planProblem({
+  kind,
+  candidate,
+  stable,
+  steps,
+}: Pick<Plan, 'kind' | 'candidate' | 'stable' | 'steps'>): string | undefined {
   const percents = steps.map((step) => step.percent);
   if (percents.at(-1) !== 100) return 'the last step is not 100 %';
   if (percents.some((percent, index) => !(percent > (percents[index - 1] ?? 0)))) return 'the percentages do not rise';
@@ -74,13 +72,13 @@ function planProblem(plan: {
 export function stepSplit(plan: Plan, step: number): Split {
   const percent = plan.steps[step]?.percent;
   if (percent === undefined) throw new Error(`plan ${plan.id} has no step ${step}`);
-  return splitBetween(membersOf(plan), placeOf(plan.candidate), plan.stable === null ? null : placeOf(plan.stable), percent);
+  return splitOf(plan, plan.candidate, plan.stable, percent);
 }
 
 /** Everything on stable: where a revert goes. */
 export function stableSplit(plan: Plan): Split {
   if (plan.stable === null) throw new Error(`plan ${plan.id} has no stable build to revert to`);
-  return splitBetween(membersOf(plan), placeOf(plan.stable), null, 100);
+  return splitOf(plan, plan.stable, null, 100);
 }
 
 /** How the step's shift leaves places at 0 %: a good rollout lets the old build finish its clients, a rollback takes them away from the bad one. */
@@ -99,10 +97,8 @@ export function isOnTheWayOn(plan: Plan, step: number, split: readonly { place: 
   return percent > 0 && between && split.every((share) => share.percent === 0 || own.includes(share.place));
 }
 
-function membersOf(plan: Plan): Map<string, Guid | null> {
-  return new Map(plan.members.map((member) => [member.place, member.build]));
-}
-
-function placeOf(build: { ref: string; guid: Guid }): { place: string; guid: Guid } {
-  return { place: build.ref, guid: build.guid };
+function splitOf(plan: Plan, candidate: Build, stable: Build | null, percent: number): Split {
+  const members = new Map(plan.members.map((member) => [member.place, member.build]));
+  const placeOf = ({ ref, guid }: Build) => ({ place: ref, guid });
+  return splitBetween(members, placeOf(candidate), stable === null ? null : placeOf(stable), percent);
 }

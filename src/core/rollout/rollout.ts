@@ -4,18 +4,21 @@ import type { Baseline, Event, EvidenceRecord } from '../ledger/events.ts';
 import { leavingAt, type Plan, stableSplit, stepSplit } from './plan.ts';
 import { type Split, splitsAgree, splitText } from './split.ts';
 
-export type Phase =
-  | 'checking'
-  | 'shifting'
-  | 'converging'
-  | 'baking'
-  | 'pointing'
-  | 'done'
-  | 'refused'
-  | 'reverting'
-  | 'reverted'
-  | 'stuck'
-  | 'rescued';
+export const PHASES = [
+  'checking',
+  'shifting',
+  'converging',
+  'baking',
+  'pointing',
+  'done',
+  'refused',
+  'reverting',
+  'reverted',
+  'stuck',
+  'rescued',
+] as const;
+
+export type Phase = (typeof PHASES)[number];
 
 export interface State {
   readonly plan: Plan;
@@ -53,14 +56,12 @@ export type Effect =
 
 /** Tries of a forward shift, and of anything that restores a known-good build, before giving up. */
 export const ATTEMPTS_MAX = 3;
-
 export const REVERT_ATTEMPTS_MAX = 10;
 
 /** How long the router may take to report the split that was asked for. */
 export const CONVERGE_MS_MAX = 30_000;
 
 const VOLATILE = { attempts: 0, waitedMs: 0, watchedMs: 0, missingMs: 0 };
-
 const UNTOUCHED = { step: 0, code: null, again: false, baseline: {}, evidence: null, abort: null, gateFailed: false };
 
 /** The state before anything was done. */

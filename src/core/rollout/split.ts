@@ -1,5 +1,4 @@
 /** Splits: percent of traffic per place and per build. They always sum to 100. No I/O. */
-
 import type { Guid } from '../scope.ts';
 import { percentText } from '../text.ts';
 
@@ -27,17 +26,13 @@ export function splitBetween(
   percent: number,
 ): Split {
   const rest = 100 - percent;
-  const impossible = !(percent >= 0 && rest >= 0) || stable?.place === candidate.place || (stable === null && rest > 0);
-  if (impossible)
+  if (!(percent >= 0 && rest >= 0) || stable?.place === candidate.place || (stable === null && rest > 0))
     throw new Error(`no split gives ${percent} % to ${candidate.place} and the rest to ${stable?.place ?? 'no build'}`);
   const places = new Map(members);
   if (stable !== null) places.set(stable.place, stable.guid);
   places.set(candidate.place, candidate.guid);
-  return [...places].map(([place, build]) => {
-    if (place === candidate.place) return { place, build, percent };
-    if (stable !== null && place === stable.place) return { place, build, percent: rest };
-    return { place, build, percent: 0 };
-  });
+  const percentAt = (place: string) => (place === candidate.place ? percent : place === stable?.place ? rest : 0);
+  return [...places].map(([place, build]) => ({ place, build, percent: percentAt(place) }));
 }
 
 /** True when both give every place the same percent, within the tolerance. A place that one does not know counts as 0 %. */
@@ -47,8 +42,7 @@ export function splitsAgree(
   tolerance = SPLIT_TOLERANCE_PERCENT,
 ): boolean {
   const of = (split: typeof a) => new Map(split.map((share) => [share.place, share.percent]));
-  const left = of(a);
-  const right = of(b);
+  const [left, right] = [of(a), of(b)];
   return [...new Set([...left.keys(), ...right.keys()])].every((place) => {
     const one = left.get(place) ?? 0;
     const other = right.get(place) ?? 0;

@@ -2,14 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { AdmittedBuild } from '../../../src/core/admission/admission.ts';
 import type { Event } from '../../../src/core/ledger/events.ts';
-import {
-  currentKnownGood,
-  fold,
-  foldEntry,
-  type History,
-  openRollout,
-  rollbackTargets,
-} from '../../../src/core/ledger/history.ts';
+import { currentKnownGood, fold, type History, openRollout, rollbackTargets } from '../../../src/core/ledger/history.ts';
 import type { Build } from '../../../src/core/manifest/manifest.ts';
 import { adoptionPlan, promotionPlan } from '../../../src/core/rollout/make-plan.ts';
 import { type Plan, stableSplit, stepSplit } from '../../../src/core/rollout/plan.ts';
@@ -255,7 +248,7 @@ describe('the last rollout', () => {
 describe('a fold', () => {
   it('a history is the same folded in one go and entry by entry', () => {
     const entries = entriesOf([...adopted(A), ...promoted(B, A), ...rolledBack(A, B), imported(C), reconciled(C, [A])]);
-    const stepwise = entries.reduce((sum, entry) => foldEntry(sum, entry), fold([]));
+    const stepwise = entries.reduce((sum, entry) => fold([entry], sum), fold([]));
     expect(stepwise).toEqual(fold(entries));
   });
 
@@ -263,7 +256,7 @@ describe('a fold', () => {
     const entries = entriesOf([...adopted(A), ...promoted(B, A), ...rolledBack(A, B), imported(C), reconciled(C, [A])]);
     entries.reduce((sum, entry) => {
       const before = structuredClone(sum);
-      const after = foldEntry(sum, entry);
+      const after = fold([entry], sum);
       expect(sum).toEqual(before);
       return after;
     }, fold([]));
