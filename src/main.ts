@@ -2,7 +2,7 @@
 import { EXIT, EXIT_OF } from './base/codes.ts';
 import { buildProgram, parseError } from './cli.ts';
 import { KvdeployError } from './core/errors.ts';
-import type { ResultLine, Traffic } from './core/output.ts';
+import type { ResultLine } from './core/output.ts';
 import type { Deps, Globals, Outcome, Situation } from './release/deps.ts';
 import type { Report } from './terminal/report.ts';
 
@@ -46,10 +46,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 function usageError(text: string, command: string): KvdeployError {
   const [first = '', ...rest] = text.replace(/^error: /, '').split('\n');
   const message = first === '(outputHelp)' ? `the command ${command} needs a subcommand` : first.replace(/\.$/, '');
-  const guess = rest
-    .join(' ')
-    .trim()
-    .replace(/^\((.*)\)$/, '$1');
+  const more = rest.join(' ').trim();
+  const guess = more.replace(/^\((.*)\)$/, '$1');
   const help = command === '' || command === 'help' ? 'kvdeploy --help' : `kvdeploy ${command} --help`;
   return new KvdeployError('USAGE', {
     message: `${message.charAt(0).toUpperCase()}${message.slice(1)}.`,
@@ -130,11 +128,11 @@ async function readStdin(most = STDIN_BYTES_MAX): Promise<Uint8Array> {
 }
 
 function onSignal(heard: Parameters<Deps['onSignal']>[0]): () => void {
-  const times = new Map<string, number>();
   const listeners = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) => {
+    let times = 0;
     const listener = () => {
-      times.set(signal, (times.get(signal) ?? 0) + 1);
-      heard(signal, times.get(signal) ?? 1);
+      times += 1;
+      heard(signal, times);
     };
     process.on(signal, listener);
     return { signal, listener };
@@ -149,7 +147,7 @@ function outcomeOfError(error: unknown): Outcome {
     const found = error.findings
       .filter(({ message }) => message !== error.message)
       .slice(0, FINDINGS_SHOWN)
-      .map((finding) => ({ file: finding.file, line: finding.line, column: finding.column, note: finding.message }));
+      .map(({ file, line, column, message }) => ({ file, line, column, note: message }));
     return { code: error.code, message: error.message, hint: error.hint, places: [...error.places, ...found] };
   }
   if ((process.env['KVDEPLOY_DEBUG'] ?? '') !== '' && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
@@ -163,7 +161,6 @@ function outcomeOfError(error: unknown): Outcome {
 async function tell(command: string, outcome: Outcome, situation: Situation, report: Report): Promise<number> {
   if (outcome.silent === true) return outcome.exitCode ?? EXIT.done;
   const exitCode = outcome.exitCode ?? (outcome.code === null ? EXIT.done : EXIT_OF[outcome.code]);
-  const traffic: Traffic | null = situation.traffic === null ? null : await situation.traffic();
   const line: ResultLine = {
     type: 'result',
     command,
@@ -173,7 +170,7 @@ async function tell(command: string, outcome: Outcome, situation: Situation, rep
     message: outcome.message,
     hint: outcome.hint ?? null,
     scope: situation.scope,
-    traffic,
+    traffic: (await situation.traffic?.()) ?? null,
     places: (outcome.places ?? []).map((place) => ({ ...place })),
     next: [...(outcome.next ?? [])],
     ...outcome.decision,

@@ -8,16 +8,8 @@ import { currentKnownGood, fold } from '../core/ledger/history.ts';
 import type { Entry } from '../core/ledger/ledger.ts';
 import { type Guid, sameScope } from '../core/scope.ts';
 import type { Io } from '../io.ts';
-import type { Reading } from '../routers/router.ts';
 import type { Store } from '../stores/store.ts';
 import type { Target } from './target.ts';
-
-/** What is known before anything outside is asked. */
-export interface FileFacts {
-  readonly facts: Facts;
-  /** Why the ledgers of other scopes could not be read: admission did not see them. */
-  readonly unseen: readonly string[];
-}
 
 export interface FactSources
   extends Pick<Facts, 'scope' | 'guid' | 'listed' | 'atPlace' | 'listing' | 'environments' | 'history'> {
@@ -30,8 +22,11 @@ export interface FactSources
   readonly pointerDirs: readonly string[];
 }
 
-/** Facts from files alone; everything about the target is still unknown, and therefore not fine. */
-export async function fileFacts(from: FactSources, io: Io): Promise<FileFacts> {
+/**
+ * Facts from files alone; everything about the target is still unknown, and therefore not fine. `unseen` says why the ledgers of
+ * other scopes could not be read: admission did not see them.
+ */
+export async function fileFacts(from: FactSources, io: Io) {
   const { ledgers, unseen } = await otherLedgers(from.store, from.scope);
   const { scope, guid, listed, atPlace, listing, environments, history } = from;
   const facts: Facts = {
@@ -52,11 +47,7 @@ export async function fileFacts(from: FactSources, io: Io): Promise<FileFacts> {
 }
 
 /** Adds what the target says. `candidatePlace` is where the build to be judged should run. Rejects UNREACHABLE. */
-export async function targetFacts(
-  facts: Facts,
-  target: Target,
-  candidatePlace: string,
-): Promise<{ readonly facts: Facts; readonly reading: Reading }> {
+export async function targetFacts(facts: Facts, target: Target, candidatePlace: string) {
   const [reading, targetSays] = await Promise.all([target.read(), target.identify()]);
   const known = currentKnownGood(facts.history)?.build;
   const [candidateAnswers, knownGoodAnswers] = await Promise.all([
@@ -65,7 +56,8 @@ export async function targetFacts(
   ]);
   // A disk that a reboot empties needs no probe to be refused.
   const gathered: Facts['gathered'] = facts.diskProblem === null ? ['files', 'target'] : ['files', 'target', 'write'];
-  return { facts: { ...facts, gathered, members: reading.members, targetSays, candidateAnswers, knownGoodAnswers }, reading };
+  const seen: Facts = { ...facts, gathered, members: reading.members, targetSays, candidateAnswers, knownGoodAnswers };
+  return { facts: seen, reading };
 }
 
 /** Facts of what shows only by writing: whether the state directory keeps its word. */
@@ -88,9 +80,8 @@ function volatileDisk(stateDir: string, io: Io): string | null {
 /** What is not known of the state directory's filesystem, for a warning; undefined where it keeps its word as far as is known. */
 export function diskDoubt(stateDir: string, io: Io): string | undefined {
   const { kind, name } = filesystemOf(nearestFolder(stateDir, io), io.fs);
-  return kind === 'unsure'
-    ? `${stateDir} is on ${name}: whether a power cut can lose acknowledged state is not known`
-    : undefined;
+  if (kind !== 'unsure') return undefined;
+  return `${stateDir} is on ${name}: whether a power cut can lose acknowledged state is not known`;
 }
 
 /** The state directory, or before it is first made the folder that it will be made in. */

@@ -34,17 +34,9 @@ function placeOf({ plan, step }: State) {
 
 function pollLine(at: string, before: State, event: Extract<Event, { type: 'polled' }>, after: State): OutputLine {
   const bakeMs = before.plan.steps[before.step]?.bakeMs ?? 0;
-  const { watchedMs } = event;
-  return {
-    type: 'poll',
-    at,
-    ...placeOf(before),
-    bakeMs,
-    watchedMs,
-    verdict: event.verdict,
-    gates: event.gates,
-    waitingFor: waitingFor(event, bakeMs - watchedMs, before.plan.patienceMs - after.missingMs),
-  };
+  const { watchedMs, verdict, gates } = event;
+  const waits = waitingFor(event, bakeMs - watchedMs, before.plan.patienceMs - after.missingMs);
+  return { type: 'poll', at, ...placeOf(before), bakeMs, watchedMs, verdict, gates, waitingFor: waits };
 }
 
 /** The next thing that a bake waits for. */

@@ -11,7 +11,7 @@ import { measureBaseline, measureStable, silentGate } from './measure.ts';
 import { publishRollout } from './pointer-writer.ts';
 import { drifted, driftText } from './read-back.ts';
 import type { Runner } from './runner.ts';
-import { RETRY_MS, Shifting, strangerIn, textOf } from './shift.ts';
+import { RETRY_MS, shifter, strangerIn, textOf } from './shift.ts';
 
 const CONVERGE_POLL_MS = 300;
 
@@ -19,13 +19,13 @@ const CONVERGE_POLL_MS = 300;
 export function performer(runner: Runner): (effect: Exclude<Effect, { do: 'stop' }>, state: State) => Promise<Event | undefined> {
   const comparing = new Comparing(runner.io);
   const bake = new Bake(runner, comparing);
-  const shifting = new Shifting(runner, comparing);
+  const shift = shifter(runner, comparing);
   return async (effect, state) => {
     switch (effect.do) {
       case 'prepare':
         return prepare(state, runner);
       case 'shift':
-        return shifting.shift(effect, state);
+        return shift(effect, state);
       case 'converge':
         return converge(effect.split, state, runner);
       case 'poll':
@@ -39,9 +39,13 @@ export function performer(runner: Runner): (effect: Exclude<Effect, { do: 'stop'
 /** The last look before the first shift, and the rollback path made durable for {stable 100, candidate 0}. */
 async function prepare(state: State, runner: Runner): Promise<Event | undefined> {
   const { io, ledger, watch, readBack } = runner;
-  const refuse = (code: string, message: string, hint: string): Event => {
-    return { type: 'refused', atMs: io.now(), code, message, hint };
-  };
+  const refuse = (code: string, message: string, hint: string): Event => ({
+    type: 'refused',
+    atMs: io.now(),
+    code,
+    message,
+    hint,
+  });
   // A rollback needs no new pointer: the one there is names a known-good build already, and nothing may stand in its way.
   if (state.plan.kind === 'rollback') return { type: 'prepared', atMs: io.now(), generation: null };
   const before = await readBack.read();

@@ -50,12 +50,8 @@ export function publishRollout(
   if (build === null) throw new Error(`plan ${plan.id} has no build for the pointer`);
   const before = seen.history.knownGood.find((known) => known.build.guid === build.guid);
   const knownGood = before !== undefined && why === 'before-rollout' ? before : { build, since: atIso, rollout: plan.id };
-  const { identity } = plan;
-  return publishPointer(
-    places,
-    renderPointer({ ...seen, scope: places.scope, target, identity, knownGood, why, plan, atIso }),
-    io,
-  );
+  const rendering = { ...seen, scope: places.scope, target, identity: plan.identity, knownGood, why, plan, atIso };
+  return publishPointer(places, renderPointer(rendering), io);
 }
 
 /** Writes one generation everywhere. The state directory decides; a copy that fails is a loud warning. */
@@ -70,13 +66,10 @@ export function publishPointer(places: PointerPlaces, draft: PointerDraft, io: I
 function publish(places: PointerPlaces, draft: PointerDraft, io: Io): Published {
   const { scope, stateDir, copies, modes } = places;
   const dir = makePointerDir(stateDir, scope, modes, io);
-  placeRescue(dir, rescueSource(), io.fs, modes);
   const warnings: string[] = [];
   const copyDirs = copies.flatMap((copy) => {
     try {
-      const made = makePointerDir(copy, scope, modes, io);
-      placeRescue(made, rescueSource(), io.fs, modes);
-      return [made];
+      return [makePointerDir(copy, scope, modes, io)];
     } catch (error) {
       warnings.push(copyWarning(copy, error));
       return [];
@@ -100,9 +93,11 @@ function copyWarning(dir: string, error: unknown): string {
   return `THE COPY of the known-good pointer in ${dir} was not written: ${error instanceof Error ? error.message : String(error)}`;
 }
 
-/** Makes the scope's pointer directory in the state directory or in a copy, durable and with the right modes. */
-function makePointerDir(root: string, scope: Scope, modes: Modes, io: Io): string {
-  return openStateDir(root, [scope.tenant, scope.environment, scope.service, 'pointer'], io.fs, modes);
+/** Makes the scope's pointer directory in the state directory or in a copy, durable, with the right modes and the rescue program. */
+function makePointerDir(root: string, scope: Scope, modes: Modes, { fs }: Io): string {
+  const dir = openStateDir(root, [scope.tenant, scope.environment, scope.service, 'pointer'], fs, modes);
+  placeRescue(dir, rescueSource(), fs, modes);
+  return dir;
 }
 
 /** The rescue program that is put next to every pointer. */
@@ -113,7 +108,6 @@ export function rescueSource(): string {
 export type PointerDraft = Omit<Pointer, 'generation'>;
 
 const EARLIER_MAX = 5;
-
 const IDENTITY_TIMEOUT_MS = 2000;
 
 /** What a pointer is rendered from. */
@@ -182,10 +176,8 @@ function renderRestore(rendering: Rendering, known: KnownGood): Restore {
 /** Everything to one build, nothing to every other member that the target has now. */
 export function restoringSplit(build: Build, reading: Reading): Split {
   const others = reading.members.filter((member) => member.place !== build.ref);
-  return [
-    { place: build.ref, build: build.guid, percent: 100 },
-    ...others.map((member) => ({ place: member.place, build: null, percent: 0 })),
-  ];
+  const none = others.map(({ place }) => ({ place, build: null, percent: 0 }));
+  return [{ place: build.ref, build: build.guid, percent: 100 }, ...none];
 }
 
 function identityCheck(rendering: Rendering, build: Build): Restore['identity'] {

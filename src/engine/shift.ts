@@ -16,32 +16,22 @@ export const RETRY_MS = 1000;
 /** Longer than asking and sending can take. */
 const ASKED_WITHIN_MS = 10_000;
 
-/** The shifts of one runner, one after the other. */
-export class Shifting {
-  readonly #runner: Runner;
-  readonly #comparing: Comparing;
+/** Makes the split of an effect, and makes sure that it is the last word: for one runner, whose shifts come one after the other. */
+export function shifter(runner: Runner, comparing: Comparing) {
+  const { io, target, watch, readBack } = runner;
   /** Monotonic time until which the router can still act on an attempt of this process that failed. */
-  #inFlightUntilMs = 0;
-
-  constructor(runner: Runner, comparing: Comparing) {
-    this.#runner = runner;
-    this.#comparing = comparing;
-  }
-
-  /** Makes the split of this effect, and makes sure that it is the last word. */
-  async shift(effect: Extract<Effect, { do: 'shift' }>, state: State): Promise<Event | undefined> {
-    const runner = this.#runner;
-    const { io, target, watch, readBack } = runner;
+  let inFlightUntilMs = 0;
+  return async (effect: Extract<Effect, { do: 'shift' }>, state: State): Promise<Event | undefined> => {
     assertOwnBuilds(effect.split, state);
     const mayArriveLate = () => {
-      this.#inFlightUntilMs = io.monotonic() + target.idleTimeoutMs;
+      inFlightUntilMs = io.monotonic() + target.idleTimeoutMs;
     };
     const failed = (why: string): Event => {
       mayArriveLate();
       return { type: 'shift-failed', atMs: io.now(), why, attempt: state.attempts + 1, final: false };
     };
     if (state.attempts > 0 && !(await watch.wait(RETRY_MS))) return undefined;
-    await this.#comparing.countFromTheFirstRequest(state, () => readBack.read());
+    await comparing.countFromTheFirstRequest(state, () => readBack.read());
     let askedMs = io.monotonic();
     const met = await lookBeforeShift(state, runner);
     if (met !== undefined) return met;
@@ -51,9 +41,8 @@ export class Shifting {
     // Whoever slept since must ask again: another build may have come to the place.
     const stale = () => (!back && io.monotonic() - askedMs > ASKED_WITHIN_MS ? 'the build was asked too long ago' : undefined);
     const problem = await makeAll(changes, back, runner, stale);
-    if (problem === 'look again') return undefined;
-    if (problem !== undefined) return failed(problem);
-    const inFlightMs = runner.unended ? target.idleTimeoutMs : this.#inFlightUntilMs - io.monotonic();
+    if (problem !== undefined) return problem === 'look again' ? undefined : failed(problem);
+    const inFlightMs = runner.unended ? target.idleTimeoutMs : inFlightUntilMs - io.monotonic();
     if (inFlightMs > 0) {
       // What another process, or an attempt of ours that failed, has in flight can arrive until then; this must be the last word.
       if (!(await watch.wait(inFlightMs))) return undefined;
@@ -65,8 +54,7 @@ export class Shifting {
         return since;
       }
       const again = await makeAll(changes, back, runner, stale);
-      if (again === 'look again') return undefined;
-      if (again !== undefined) return failed(again);
+      if (again !== undefined) return again === 'look again' ? undefined : failed(again);
     }
     const after = await readBack.read();
     if ('why' in after) return failed(`the shift was asked for, but the router cannot be read back: ${after.why}`);
@@ -74,9 +62,9 @@ export class Shifting {
       return failed(`asked for ${splitText(effect.split)}, but the router reports ${splitText(after.reading.members)}`);
     }
     readBack.countFrom(after.reading);
-    const split = effect.split.filter((share) => share.percent > 0).map((share) => ({ ...share }));
+    const split = effect.split.filter((share) => share.percent > 0);
     return { type: 'shifted', atMs: io.now(), split, certainty: after.reading.certainty };
-  }
+  };
 }
 
 /** The second half of a pair with admission: no split may name a build that this plan was not admitted for. */

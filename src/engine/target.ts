@@ -7,7 +7,7 @@ import type { Answer } from '../core/admission/facts.ts';
 import { KvdeployError } from '../core/errors.ts';
 import type { IdentityConfig } from '../core/identity.ts';
 import type { Split } from '../core/rollout/split.ts';
-import { type Guid, parseGuid } from '../core/scope.ts';
+import { parseGuid } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import { openRouter } from '../routers/index.ts';
 import type { Leaving, Reading } from '../routers/router.ts';
@@ -30,8 +30,7 @@ export interface Target {
 /** Binds the router of a plan or of the config. Throws CONFIG_INVALID when the settings do not fit the router any more. */
 export function openTarget(settings: { readonly kind: string }, identity: IdentityConfig | null, io: Io): Target {
   const { router, config } = bind(settings);
-  const addressOf = (place: string, reading: Reading) =>
-    reading.members.find((member) => member.place === place)?.address ?? null;
+  const memberAt = (place: string, reading: Reading) => reading.members.find((member) => member.place === place);
   return {
     kind: settings.kind,
     idleTimeoutMs: router.idleTimeoutMs,
@@ -41,14 +40,14 @@ export function openTarget(settings: { readonly kind: string }, identity: Identi
     read: (since) => router.read(config, io, since),
     identify: () => router.identify(config, io),
     ask: async (place, reading) => {
-      if (!reading.members.some((member) => member.place === place)) return null;
-      const address = addressOf(place, reading);
+      const address = memberAt(place, reading)?.address;
+      if (address === undefined) return null;
       if (address === null) return { unreachable: `the router reports no address for ${place}` };
       if (identity === null) return { unreachable: 'the config does not say where a build tells its GUID (identity)' };
       return askBuild(identity, address, io);
     },
     identityUrl: (place, reading) => {
-      const address = addressOf(place, reading);
+      const address = memberAt(place, reading)?.address ?? null;
       return address === null || identity === null ? null : `${address.replace(/\/+$/, '')}${identity.path}`;
     },
   };
@@ -67,22 +66,12 @@ const TIMEOUT_MS = 2000;
 
 const MAX_BODY_CHARS = 64 * 1024;
 
-/** What a build said. A null is something it did not say; `said` shows people what came instead. */
-export interface BuildAnswer {
-  readonly guid: Guid | null;
-  readonly environment: string | null;
-  readonly said: string;
-}
-
 /**
  * Asks the build at `address` (`http://127.0.0.1:9002`) for its GUID, and for its environment where the config says how.
- * Any status counts: a sick build still knows its name. Never rejects; no answer within 2 s, or one of over 64 KiB, is `unreachable`.
+ * A null is something it did not say; `said` shows people what came instead. Any status counts: a sick build still knows its name.
+ * Never rejects; no answer within 2 s, or one of over 64 KiB, is `unreachable`.
  */
-export async function askBuild(
-  identity: IdentityConfig,
-  address: string,
-  io: Io,
-): Promise<BuildAnswer | { readonly unreachable: string }> {
+export async function askBuild(identity: IdentityConfig, address: string, io: Io): Promise<Answer> {
   let answer: HttpAnswer;
   try {
     const url = `${new URL(address).origin}${identity.path}`;

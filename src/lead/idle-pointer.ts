@@ -77,9 +77,6 @@ export async function renderNow(opened: Opened, deps: Deps): Promise<PointerDraf
   const { history, ledgerHead } = opened;
   const knownGood = mustKnowGood(opened);
   const target = targetOf(opened, deps, openRollout(history) === null ? 'config' : 'ledger');
-  return renderIdle(
-    opened,
-    { target, reading: await target.read(), history, knownGood, ledgerHead, why: 'rendered-again' },
-    deps,
-  );
+  const seen = { target, reading: await target.read(), history, knownGood, ledgerHead, why: 'rendered-again' } as const;
+  return renderIdle(opened, seen, deps);
 }

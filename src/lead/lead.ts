@@ -57,12 +57,13 @@ export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead):
   const led = await takeLead({ io, store, scope, actor }, wants.command, { takeOver: wants.takeOver });
   const runner = runnerOf({ io, store, target, control: wants.control, report: deps.line, places }, led);
   if (led.tornBytes > 0) warn(`${led.tornBytes} bytes that a crash had left half written were put aside from the ledger`);
-  showTraffic(deps, target, new Map(buildsOf(plan)), () => runner.readBack.since);
+  const builds = plan.members.flatMap(({ place, build }) => (build === null ? [] : [[place, build] as const]));
+  showTraffic(deps, target, new Map(builds), () => runner.readBack.since);
   const stopListening = wants.control.listen(runner);
   try {
     const state = await wants.begin(runner);
     deps.line(startedLine(state.plan, actor, state.phase !== 'checking'));
-    deps.line(phaseLine(new Date(deps.io.now()).toISOString(), state));
+    deps.line(phaseLine(new Date(io.now()).toISOString(), state));
     const ended = await walk(runner, state, opened);
     return ended.how === 'superseded' ? await supersededOutcome(ended.state, opened, deps) : outcomeOf(ended, opened);
   } finally {
@@ -144,10 +145,6 @@ export async function recordEvent<T>(
   } finally {
     await end();
   }
-}
-
-function* buildsOf(plan: Plan): Generator<[string, string]> {
-  for (const member of plan.members) if (member.build !== null) yield [member.place, member.build];
 }
 
 function startedLine(plan: Plan, actor: string, resumed: boolean): OutputLine {

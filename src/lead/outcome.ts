@@ -9,7 +9,7 @@ import type { State } from '../core/rollout/rollout.ts';
 import { scopeFlags, shortGuid } from '../core/scope.ts';
 import { sameProcess } from '../engine/claim.ts';
 import type { End } from '../engine/run.ts';
-import type { Deps, Outcome } from '../release/deps.ts';
+import { type Deps, done, type Outcome } from '../release/deps.ts';
 import type { Opened } from '../release/open.ts';
 import { heldError } from './held.ts';
 
@@ -53,11 +53,7 @@ function overOutcome(state: State, opened: Opened): Outcome {
   switch (phase) {
     case 'done': {
       const undo = plan.stable === null ? '' : ` --to ${plan.stable.guid}`;
-      return {
-        code: null,
-        message: doneMessage(plan),
-        next: plan.kind === 'promote' ? [`kvdeploy rollback ${flags}${undo}`] : [],
-      };
+      return done(doneMessage(plan), plan.kind === 'promote' ? [`kvdeploy rollback ${flags}${undo}`] : []);
     }
     case 'refused': {
       const code = codeOf(state, 'UNEXPECTED_SPLIT');
@@ -107,7 +103,7 @@ function leftOutcome(state: State, why: 'interrupted' | 'max-wait' | 'until', op
   const hint = `Continue: ${next[0]}   or roll back: ${next[1]}`;
   switch (why) {
     case 'until':
-      return { code: null, message: `Stopped before ${percent} %, as asked. ${unwatched}`, next };
+      return done(`Stopped before ${percent} %, as asked. ${unwatched}`, next);
     case 'max-wait':
       return { code: 'STILL_BAKING', message: `Still ${at}: --max-wait ran out. ${unwatched}`, hint, next };
     case 'interrupted':
@@ -123,8 +119,8 @@ function sentence(text: string): string {
 /** The earlier builds that a rollback can go to, each as the exact command. */
 export function earlierCommands(opened: Opened, except: string): readonly string[] {
   const others = rollbackTargets(opened.history).filter(({ build }) => build.guid !== except);
-  return others.map(({ build, since }) => {
-    return `kvdeploy rollback ${opened.flags} --to ${build.guid}   # ${build.version}, known-good since ${since}`;
+  return others.map(({ build: { guid, version }, since }) => {
+    return `kvdeploy rollback ${opened.flags} --to ${guid}   # ${version}, known-good since ${since}`;
   });
 }
 

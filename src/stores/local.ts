@@ -39,6 +39,8 @@ import type { AbortRequest, Store, StoredLedger } from './store.ts';
 /** A request that was overtaken by a new claim is made again, this often. */
 const REQUEST_ATTEMPTS = 5;
 
+const MAX_REQUEST_BYTES = 64 * 1024;
+
 /**
  * Keeps ledgers below `stateDir`, shared by `group` when given. Claims are compare-and-swap by `link(2)`. Rejects with LEDGER_DAMAGED,
  * STATE_UNSAFE, STATE_UNWRITABLE, UNREACHABLE or IN_DOUBT. What it cannot close: the claim is looked at before a change is made, not by
@@ -123,7 +125,7 @@ class LocalStore implements Store {
       const claim = entries.findLast(({ event }) => event.type === 'claimed');
       // Each claim opens one segment. One that has been succeeded needs no fence.
       if (claim?.seq !== claimSeq || newest === undefined) return;
-      placeMark(pathOf(this.#dir(scope), newest.number, 'fenced'), '', this.#io.fs);
+      placeMark(pathOf(ledgerDir(this.#root, scope), newest.number, 'fenced'), '', this.#io.fs);
     });
   }
 
@@ -139,11 +141,13 @@ class LocalStore implements Store {
 
   async requestAbort(scope: Scope, request: AbortRequest): Promise<void> {
     this.#try('STATE_UNWRITABLE', `cannot ask for an abort in ${scopeText(scope)}`, () => {
+      const dir = ledgerDir(this.#root, scope);
+      const wish = Buffer.from(`${JSON.stringify(requestSchema.parse(request))}\n`);
       for (let attempt = 0; attempt < REQUEST_ATTEMPTS; attempt += 1) {
         const newest = this.#newest(scope);
         if (newest === undefined) break;
         // A name that is taken is a wish that someone had before: as good.
-        createWhole(pathOf(this.#dir(scope), newest, 'abort'), requestBytes(request), this.#root.modes, this.#io.fs);
+        createWhole(pathOf(dir, newest, 'abort'), wish, this.#root.modes, this.#io.fs);
         if (this.#newest(scope) === newest) return;
       }
       const hint = 'Look with kvdeploy status who leads now, then ask again.';
@@ -155,7 +159,7 @@ class LocalStore implements Store {
     return this.#try('UNREACHABLE', `cannot look for an abort in ${scopeText(scope)}`, () => {
       const newest = this.#newest(scope);
       if (newest === undefined) return undefined;
-      const path = pathOf(this.#dir(scope), newest, 'abort');
+      const path = pathOf(ledgerDir(this.#root, scope), newest, 'abort');
       if (look(path, this.#io.fs) === undefined) return undefined;
       return parseRequest(readState(this.#io.fs, this.#root, path, MAX_REQUEST_BYTES), this.#io.now());
     });
@@ -163,12 +167,11 @@ class LocalStore implements Store {
 
   async scopes(): Promise<readonly Scope[]> {
     return this.#try('UNREACHABLE', `cannot list the scopes below ${this.#root.dir}`, () => {
-      const environments = this.#names([]).flatMap((tenant) =>
-        this.#names([tenant]).map((environment) => ({ tenant, environment })),
-      );
-      const scopes = environments.flatMap((one) => {
-        return this.#names([one.tenant, one.environment]).map((service) => ({ ...one, service }));
-      });
+      const within = (names: string[]) => this.#names(names).map((name) => [...names, name]);
+      const scopes = within([])
+        .flatMap(within)
+        .flatMap(within)
+        .map(([tenant = '', environment = '', service = '']) => ({ tenant, environment, service }));
       return scopes.filter((scope) => this.#newest(scope) !== undefined);
     });
   }
@@ -178,9 +181,8 @@ class LocalStore implements Store {
     const { fs } = this.#io;
     if (!stateDirExists(this.#root.dir, below, fs, this.#root.modes)) return [];
     const dir = [this.#root.dir, ...below].join('/');
-    return fs
-      .readdirSync(dir)
-      .filter((name) => nameProblem(name) === undefined && look(`${dir}/${name}`, fs)?.isFile() === false);
+    const isFolder = (name: string) => look(`${dir}/${name}`, fs)?.isFile() === false;
+    return fs.readdirSync(dir).filter((name) => nameProblem(name) === undefined && isFolder(name));
   }
 
   #load(scope: Scope): Loaded {
@@ -189,14 +191,10 @@ class LocalStore implements Store {
     return loaded;
   }
 
-  #dir(scope: Scope): string {
-    return ledgerDir(this.#root, scope);
-  }
-
   #newest(scope: Scope): number | undefined {
     if (!stateDirExists(this.#root.dir, ledgerNames(scope), this.#io.fs, this.#root.modes)) return undefined;
     const known = this.#loaded.get(scopeText(scope))?.newest?.number ?? 0;
-    const newest = newestSegment(this.#io.fs, this.#dir(scope), known);
+    const newest = newestSegment(this.#io.fs, ledgerDir(this.#root, scope), known);
     return newest === 0 ? undefined : newest;
   }
 
@@ -266,7 +264,7 @@ class OwnSegment {
     const fs = this.#fs;
     if (this.#doubt !== undefined) throw this.#doubt;
     if (seq !== this.#head.seq + 1 || !this.#stands()) return false;
-    const next: Entry = { ...entry, seq, prev: this.#head.hash };
+    const next = { ...entry, seq, prev: this.#head.hash };
     const line = encodeLine(next);
     const path = pathOf(this.#dir, this.#segment, 'jsonl');
     try {
@@ -305,17 +303,9 @@ function headOf(entry: Entry, line: Buffer): Head {
   return { seq: entry.seq, hash: lineHash(line.subarray(0, -1)) };
 }
 
-// A wish to abort, as a file next to the owner's segment. Must not lose a wish because it cannot be read.
-
-export const MAX_REQUEST_BYTES = 64 * 1024;
-
 const requestSchema = z.strictObject({ actor: z.string(), reason: z.string(), atMs: z.number() });
 
-export function requestBytes(request: AbortRequest): Buffer {
-  return Buffer.from(`${JSON.stringify(requestSchema.parse(request))}\n`);
-}
-
-/** What the file says. One that cannot be read is still a wish to abort: aborting is the safe side. */
+/** What the file of a wish to abort says. One that cannot be read is still a wish to abort: aborting is the safe side. */
 export function parseRequest(bytes: Buffer, nowMs: number): AbortRequest {
   try {
     return requestSchema.parse(JSON.parse(bytes.toString('utf8')));

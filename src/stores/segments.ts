@@ -5,8 +5,7 @@ import { look } from '../base/durable/open-file.ts';
 import { readOurs, stateDirExists, strangerProblem } from '../base/durable/state-dir.ts';
 import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
-import { type Chain, type Damage, NOTHING_SETTLED, readSegments, type Segment } from '../core/ledger/chain.ts';
-import { EMPTY_HEAD } from '../core/ledger/ledger.ts';
+import { type Chain, type Damage, NO_CHAIN, NOTHING_SETTLED, readSegments, type Segment } from '../core/ledger/chain.ts';
 import { nameProblem, scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 
@@ -91,15 +90,7 @@ interface Listed {
 /** Times of files go in steps of some milliseconds, so a folder that was listed right after a change may have changed again. */
 const SETTLES_MS = 2_000;
 
-const NOTHING: Loaded = {
-  entries: [],
-  head: EMPTY_HEAD,
-  acceptedBytes: 0,
-  tornBytes: 0,
-  newest: undefined,
-  settled: NOTHING_SETTLED,
-  listed: undefined,
-};
+const NOTHING: Loaded = { ...NO_CHAIN, newest: undefined, listed: undefined };
 
 /**
  * Reads and verifies all segments. After an `earlier` reading only what can have changed since: the newest segment, whose bytes are
@@ -111,11 +102,10 @@ export function loadLedger(io: Io, root: StateRoot, scope: Scope, earlier: Loade
   if (!stateDirExists(root.dir, ledgerNames(scope), fs, root.modes)) return NOTHING;
   const dir = ledgerDir(root, scope);
   const { from, numbers, listed } = toRead(io, dir, earlier);
-  const home = fs.statSync(root.dir);
   let left = MAX_LEDGER_BYTES;
   const segments = numbers.map((number): Segment => {
     const file = pathOf(dir, number, 'jsonl');
-    const bytes = readOurs(file, left, fs, (stat) => strangerProblem(stat, home, root.modes.gid));
+    const bytes = readState(fs, root, file, left);
     left -= bytes.length;
     return { number, file, bytes };
   });
