@@ -83,7 +83,7 @@ export async function assertNoOneLeads(place: Place): Promise<void> {
 async function claimAfter(by: Claimant, command: string, entries: readonly Entry[], from: Claim['from']) {
   const { io, store, scope, actor } = by;
   const leader = leaderOf(entries);
-  if (leader !== undefined && !(from !== null && sameProcess(leader.claim.by, from.by))) return undefined;
+  if (leader !== undefined && (from === null || !sameProcess(leader.claim.by, from.by))) return undefined;
   const seq = entries.length + 1;
   const claim: Claim = { by: io.self(), actor, command, from };
   const answer = await store.append(scope, seq, entryOf(by, { type: 'claimed', atMs: io.now(), claim }));
@@ -106,8 +106,7 @@ async function isLost(place: Place, { claim }: Leader, ledger: StoredLedger): Pr
   if (local && !io.isRunning(claim.by)) return true;
   // A beat from the future is as odd as an old one: a clock was set, so only watching tells.
   const silentMs = ledger.beatAtMs === null ? Number.POSITIVE_INFINITY : Math.abs(io.now() - ledger.beatAtMs);
-  if (silentMs < (local ? LEASE_MS : REMOTE_LEASE_MS)) return false;
-  return staysSilent(place, ledger);
+  return silentMs >= (local ? LEASE_MS : REMOTE_LEASE_MS) && staysSilent(place, ledger);
 }
 
 async function staysSilent({ io, store, scope }: Place, before: StoredLedger): Promise<boolean> {

@@ -27,12 +27,11 @@ export interface FactSources
  * other scopes could not be read: admission did not see them.
  */
 export async function fileFacts(from: FactSources, io: Io) {
-  const { ledgers, unseen } = await otherLedgers(from.store, from.scope);
+  const { otherLedgers, unseen } = await ledgersBut(from.scope, from.store);
   const { scope, guid, listed, atPlace, listing, environments, history } = from;
   const facts: Facts = {
-    ...{ scope, guid, listed, atPlace, listing, environments, history },
+    ...{ scope, guid, listed, atPlace, listing, environments, history, otherLedgers },
     gathered: ['files'],
-    otherLedgers: ledgers,
     pointer: pointerFact(from, io),
     targetSays: [],
     members: [],
@@ -91,18 +90,18 @@ export function nearestFolder(dir: string, io: Io): string {
   return parent === '' ? '/' : nearestFolder(parent, io);
 }
 
-async function otherLedgers(store: Store, scope: Scope) {
-  const ledgers: { scope: Scope; guids: ReadonlySet<Guid> }[] = [];
+async function ledgersBut(scope: Scope, store: Store) {
+  const otherLedgers: { scope: Scope; guids: ReadonlySet<Guid> }[] = [];
   const unseen: string[] = [];
   for (const other of await store.scopes()) {
     if (sameScope(other, scope)) continue;
     try {
-      ledgers.push({ scope: other, guids: fold((await store.read(other)).entries).guids });
+      otherLedgers.push({ scope: other, guids: fold((await store.read(other)).entries).guids });
     } catch (error) {
       unseen.push(error instanceof Error ? error.message : String(error));
     }
   }
-  return { ledgers, unseen };
+  return { otherLedgers, unseen };
 }
 
 function pointerFact(from: FactSources, io: Io): PointerFact {

@@ -18,14 +18,8 @@ import type { Deps } from '../release/deps.ts';
 import { type Opened, targetOf } from '../release/open.ts';
 import { groupOf, modesOf } from '../release/state-dir.ts';
 
-export interface PointerProblem {
-  readonly dir: string;
-  readonly why: string;
-  readonly damaged: boolean;
-}
-
 /** What is wrong with the pointer in `dir`; `fresh` is what would be written now, or null where that cannot be known. */
-export function pointerProblems(dir: string, fresh: PointerDraft | null, scope: Scope, io: Io): PointerProblem[] {
+export function pointerProblems(dir: string, fresh: PointerDraft | null, scope: Scope, io: Io) {
   const { newest, damaged } = readPointers(dir, io.fs, scope);
   if (newest === null)
     return [{ dir, why: damaged[0] === undefined ? 'there is none' : `${damaged[0].file}: ${damaged[0].why}`, damaged: true }];

@@ -38,7 +38,7 @@ export const OF_THE_GATES: readonly Mutant[] = [
     'a build is known-good before its last bake',
     'simulator',
     ROLLOUT,
-    "if (state.plan.kind === 'rollback') return enter(state, 'pointing', 'the router reports the build that was asked for');",
+    "if (kind === 'rollback') return enter(state, 'pointing', 'the router reports the build that was asked for');",
     "if (state.step + 1 === state.plan.steps.length) return enter(state, 'pointing', 'early');",
   ),
   mutant(
@@ -76,7 +76,7 @@ export const OF_THE_WAY_BACK: readonly Mutant[] = [
     'what a failed attempt has in flight is forgotten',
     'simulator',
     SHIFT,
-    'this.#inFlightUntilMs = io.monotonic() + target.idleTimeoutMs;',
+    'inFlightUntilMs = io.monotonic() + target.idleTimeoutMs;',
     '',
   ),
   mutant(

@@ -4,15 +4,9 @@ import type { Finding, Place } from '../errors.ts';
 
 /** By file, then line, then column: the order in which a person fixes them. */
 export function inFileOrder(findings: readonly Finding[]): readonly Finding[] {
-  const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-  return [...findings].sort(
-    (a, b) =>
-      compare(a.file, b.file) ||
-      a.line - b.line ||
-      a.column - b.column ||
-      compare(a.code, b.code) ||
-      compare(a.message, b.message),
-  );
+  const by = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+  const byPlace = (a: Finding, b: Finding) => by(a.file, b.file) || a.line - b.line || a.column - b.column;
+  return findings.toSorted((a, b) => byPlace(a, b) || by(a.code, b.code) || by(a.message, b.message));
 }
 
 /** What `validate` ends with: 2 when a file cannot be read as what it should be, else 3 when a rule is broken, else 0. */
@@ -83,10 +77,8 @@ const MOST_ANNOTATIONS = 10;
 export function githubAnnotations(findings: readonly Finding[]): string {
   const lines = findings.slice(0, MOST_ANNOTATIONS).map(annotation);
   const left = findings.length - lines.length;
-  if (left > 0)
-    lines.push(
-      `::notice title=kvdeploy::${left} more ${left === 1 ? 'finding is' : 'findings are'} not shown here. Run kvdeploy validate to see all.`,
-    );
+  const more = `${left} more ${left === 1 ? 'finding is' : 'findings are'} not shown here`;
+  if (left > 0) lines.push(`::notice title=kvdeploy::${more}. Run kvdeploy validate to see all.`);
   return lines.map((line) => `${line}\n`).join('');
 }
 

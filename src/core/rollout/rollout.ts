@@ -100,15 +100,12 @@ export function next(state: State): Effect {
 
 /** What an answer means. Events that do not fit the phase (a late answer, an abort that comes twice) change nothing. */
 export function apply(state: State, event: Event): State {
+  const { kind } = state.plan;
   switch (event.type) {
     case 'prepared':
       if (state.phase !== 'checking') return state;
       // Adopting takes over what already serves, so there is nothing to shift.
-      return enter(
-        state,
-        state.plan.kind === 'adopt' ? 'converging' : 'shifting',
-        'every check passed, the rollback path is durable',
-      );
+      return enter(state, kind === 'adopt' ? 'converging' : 'shifting', 'every check passed, the rollback path is durable');
     case 'refused':
       return state.phase === 'checking' ? end(state, 'refused', event.message, event.code) : state;
     case 'shifted':
@@ -118,7 +115,7 @@ export function apply(state: State, event: Event): State {
     case 'converged':
       if (state.phase !== 'converging') return state;
       // A rollback waits for no gate: only a healthy service could answer one.
-      if (state.plan.kind === 'rollback') return enter(state, 'pointing', 'the router reports the build that was asked for');
+      if (kind === 'rollback') return enter(state, 'pointing', 'the router reports the build that was asked for');
       return {
         ...enter(state, 'baking', `the router reports ${splitText(stepSplit(state.plan, state.step))}`),
         baseline: event.baseline,
@@ -203,8 +200,7 @@ function verdictOf({ verdict, missingMs }: Extract<Event, { type: 'polled' }>, {
 }
 
 function advance(state: State): State {
-  const last = state.step + 1 >= state.plan.steps.length;
-  if (last) return enter(state, 'pointing', 'every gate passed at 100 %');
+  if (state.step + 1 >= state.plan.steps.length) return enter(state, 'pointing', 'every gate passed at 100 %');
   return enter({ ...state, step: state.step + 1 }, 'shifting', 'the gates passed');
 }
 
