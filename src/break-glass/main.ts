@@ -11,7 +11,6 @@ import type { Outside } from '../base/changes/change.ts';
 import { nodeOutside } from '../base/changes/outside.ts';
 import { knownPlaces, type Roots, rootsOf } from '../base/durable/places.ts';
 import { readHold } from '../base/pointer/hold.ts';
-import type { Pointer } from '../base/pointer/pointer-format.ts';
 import { canonical } from '../base/shape.ts';
 import { shellWord } from '../base/text.ts';
 import { type Choice, chooseBuild } from './choose.ts';
@@ -154,8 +153,10 @@ function holdsPointers(dir: string, { fs }: Outside): boolean {
 
 function foreignBuilds(places: readonly Place[], source: Source): Map<string, string> {
   const others = places.filter(({ scope }) => canonical(scope) !== canonical(source.scope)).flatMap(({ read }) => read.all);
-  const guids = (pointer: Pointer) => [pointer.knownGood, ...pointer.earlier].map(({ build }) => build.guid);
-  return new Map(others.flatMap((pointer) => guids(pointer).map((guid) => [guid, Object.values(pointer.scope).join('/')])));
+  const builds = others.flatMap(({ scope, knownGood, earlier }) =>
+    [knownGood, ...earlier].map(({ build }) => ({ scope, build })),
+  );
+  return new Map(builds.map(({ scope, build }) => [build.guid, `${scope.tenant}/${scope.environment}/${scope.service}`]));
 }
 
 function nextCommands(options: Options, source: Source, choice: Choice, commandFor: (guid: string) => string): string[] {

@@ -252,6 +252,15 @@ describe('what it refuses', () => {
     untouched();
   });
 
+  it('break-glass refuses a build of another environment, and names the scope that it belongs to', async () => {
+    const staging = { ...SCOPE, environment: 'staging' };
+    const build = '0000aaaa-2222-4222-8222-000000000022';
+    stateWith(state, [pointerOf({ scope: staging, knownGood: restoreOf(build) })], staging);
+    const { code, stderr } = await glass([...SURE, '--to', build]);
+    expect([code, stderr]).toEqual([3, expect.stringContaining(`Build ${build} belongs to acme/staging/kv-gateway`)]);
+    untouched();
+  });
+
   it('break-glass refuses a build whose place answers with another GUID, before anything is written', async () => {
     const builds = await httpServer(() => ({ headers: { 'x-build-guid': BLUE } }));
     const identity = { kind: 'http', url: builds.url, header: 'x-build-guid', equals: GREEN, timeoutMs: 1000 } as const;
