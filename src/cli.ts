@@ -63,13 +63,10 @@ function start(program: Command, run: Runner): void {
   add(program, 'demo [scene]', 'run a demo with real HTTP on loopback, no setup: good, bad, wrong-env, sso-down, tour')
     .option('--keep', 'keep the temporary folder and print its path')
     .action((scene: string | undefined, options: { keep?: boolean }, command: Command) =>
-      run('demo', globalsOf(command), async (deps) =>
-        (await import('./commands/start/demo.ts')).demoCommand(
-          scene ?? 'tour',
-          { ...options, program: process.argv[1] ?? '' },
-          deps,
-        ),
-      ),
+      run('demo', globalsOf(command), async (deps) => {
+        const { demoCommand } = await import('./commands/start/demo.ts');
+        return demoCommand(scene ?? 'tour', { ...options, program: process.argv[1] ?? '' }, deps);
+      }),
     );
   add(program, 'doctor', 'check machine, state, router, gates and rollback path; without --env, of every service')
     .option('--break-glass', 'rehearse the whole break-glass path without config and network; write nothing')
@@ -206,11 +203,8 @@ function setup(program: Command, run: Runner): void {
       run('serve', globalsOf(command), async (deps) => {
         const { openScope } = await import('./release/open.ts');
         const { scope, settings } = await openScope(deps, { config: 'needed' });
-        return (await import('./commands/setup/serve.ts')).serveCommand(
-          { scope, router: settings?.router ?? null },
-          options,
-          deps,
-        );
+        const { serveCommand } = await import('./commands/setup/serve.ts');
+        return serveCommand({ scope, router: settings?.router ?? null }, options, deps);
       }),
     );
   add(program, 'schema <name>', 'print a JSON Schema: release-manifest, config, output-line').action(
@@ -269,12 +263,6 @@ function watched(command: Command): Command {
 
 /** Flags may be given before or after the command; the last one given for the command itself wins, defaults never do. */
 function globalsOf(command: Command): Globals {
-  const chain = [];
-  for (let at: Command | null = command; at !== null; at = at.parent) chain.unshift(at);
-  const merged: Record<string, unknown> = {};
-  for (const one of chain) {
-    for (const [name, value] of Object.entries(one.opts()))
-      if (one.getOptionValueSource(name) !== 'default') merged[name] = value;
-  }
-  return merged as Globals;
+  const given = Object.entries(command.opts()).filter(([name]) => command.getOptionValueSource(name) !== 'default');
+  return { ...(command.parent === null ? {} : globalsOf(command.parent)), ...Object.fromEntries(given) };
 }

@@ -1,11 +1,12 @@
 /** Finds the pointers of a scope on this machine. Must not mix two states that only share a name, or write anything. */
 import { basename, dirname, join } from 'node:path';
 import type { Fs } from '../base/durable/fs.ts';
-import { copyDir, type DamagedPointer, type PointersRead, readPointers } from '../base/pointer/pointer.ts';
+import { type DamagedPointer, type PointersRead, pointerDir, readPointers } from '../base/pointer/pointer.ts';
 import type { Pointer } from '../base/pointer/pointer-format.ts';
 import { NAME, type Scope } from '../base/scope.ts';
 import { canonical } from '../base/shape.ts';
 import { shellWord } from '../base/text.ts';
+import type { Options } from './options.ts';
 import { Refused } from './refusal.ts';
 
 /** One folder with a pointer: in a state, in a copy, or next to the running program. */
@@ -32,10 +33,7 @@ export interface Source {
 }
 
 /** The scope and state that the command line selects. */
-export interface Wanted {
-  readonly environment: string | undefined;
-  readonly tenant: string | undefined;
-  readonly service: string | undefined;
+export interface Wanted extends Pick<Options, 'environment' | 'tenant' | 'service'> {
   /** Roots that take precedence: the option, then the program's own folder, then the environment variable. */
   readonly preferred: readonly string[];
   /** The command so far, to be completed with options and pasted. */
@@ -55,7 +53,7 @@ export function findPlaces(roots: readonly string[], ownDir: string | undefined,
   };
   if (ownDir !== undefined) add(ownDir, rootOf(ownDir), scopeOfPath(ownDir));
   for (const root of roots) {
-    for (const scope of scopesBelow(root, fs)) add(copyDir(root, scope), root, scope);
+    for (const scope of scopesBelow(root, fs)) add(pointerDir(root, scope), root, scope);
   }
   return [...places.values()];
 }
@@ -69,8 +67,8 @@ function realPath(dir: string, fs: Fs): string | undefined {
 }
 
 /** `<root>/<tenant>/<environment>/<service>/pointer` */
-export function rootOf(pointerDir: string): string {
-  return scopeOfPath(pointerDir) === undefined ? pointerDir : dirname(dirname(dirname(dirname(pointerDir))));
+export function rootOf(dir: string): string {
+  return scopeOfPath(dir) === undefined ? dir : dirname(dirname(dirname(dirname(dir))));
 }
 
 function scopeOfPath(dir: string): Scope | undefined {

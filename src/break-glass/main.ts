@@ -87,9 +87,8 @@ async function run(options: Options, surroundings: Surroundings, voice: Voice, p
   const { outside, env } = surroundings;
   const reason = options.rehearse && options.reason === undefined ? REASON_TO_SAY : checkedReason(options.reason);
   const { places, preferred } = lookAround(options, surroundings);
-  const { environment, tenant, service } = options;
   const full = `${surroundings.program}${stateOption(options)} --reason ${shellWord(reason)}`;
-  const source = chooseSource(places, { environment, tenant, service, preferred, program: full });
+  const source = chooseSource(places, { ...options, preferred, program: full });
   progress.scope = source.scope;
   const commandFor = (guid: string) => `${full} ${scopeOptions(source.scope)} --to ${guid}`;
   const choice = chooseBuild([source.newest, ...source.pointers.slice(1)], options.to, foreignBuilds(places, source), commandFor);

@@ -151,11 +151,8 @@ export async function confirm(
   if (given !== undefined)
     throw new Refused('NOT_CONFIRMED', `--confirm says ${JSON.stringify(given)}, not ${environment}.`, hint);
   if (!mayAsk || terminal.stdin.isTTY !== true || terminal.stderr.isTTY !== true) {
-    throw new Refused(
-      'NO_TERMINAL',
-      "There is no terminal on which to type the environment's name, and nothing else counts as confirmation.",
-      hint,
-    );
+    const message = "There is no terminal on which to type the environment's name, and nothing else counts as confirmation.";
+    throw new Refused('NO_TERMINAL', message, hint);
   }
   const typed = await ask(`Type the environment's name to continue (${environment}): `, hint, terminal);
   if (typed.trim() !== environment) throw new Refused('NOT_CONFIRMED', `${JSON.stringify(typed)} is not ${environment}.`, hint);

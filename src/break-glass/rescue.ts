@@ -13,14 +13,10 @@ import { Refused } from './refusal.ts';
 import type { Ending, Voice } from './voice.ts';
 
 /** A confirmed rescue. */
-export interface Rescuing {
+export interface Rescuing extends Pick<Deed, 'reason' | 'actor' | 'host' | 'pid'> {
   readonly source: Source;
   readonly choice: Choice;
   readonly id: string;
-  readonly reason: string;
-  readonly actor: string;
-  readonly host: string;
-  readonly pid: number;
   /** Commands for afterwards. */
   readonly next: readonly string[];
 }
@@ -75,7 +71,7 @@ async function askIdentity({ choice }: Rescuing, { outside, voice }: Tools): Pro
 
 function deedOf({ source, choice, reason, actor, host, pid }: Rescuing, machine: Machine): Deed {
   const toGuid = choice.restore.build.guid;
-  return { scope: source.scope, at: timeOf(machine), actor, host, pid, reason, toGuid };
+  return { scope: source.scope, at: new Date(machine.now()).toISOString(), actor, host, pid, reason, toGuid };
 }
 
 function recordIntent(rescuing: Rescuing, { outside, machine, voice, roots }: Tools): void {
@@ -178,7 +174,7 @@ function recordOutcome(
     type: 'outcome',
     id,
     scope: source.scope,
-    at: timeOf(machine),
+    at: new Date(machine.now()).toISOString(),
     result: failures.length > 0 ? 'failed' : doubts.length > 0 ? 'not-verified' : 'verified',
     notes: [...failures, ...doubts].map((line) => line.slice(0, 1000)),
   };
@@ -205,8 +201,4 @@ function ending(
     : 'HOLD NOT WRITTEN: stop every other runner by hand, or it may shift traffic again.';
   const message = `✔ rolled back to build ${guid} (version ${version}) at ${ref}: every change was made and read back. ${hold}`;
   return { ...base, serving: { guid, place: ref }, code: null, message, hint: null, traffic: `${guid} 100 %` };
-}
-
-function timeOf(machine: Machine): string {
-  return new Date(machine.now()).toISOString();
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import type { Modes } from '../base/durable/durable-file.ts';
 import { openStateDir } from '../base/durable/state-dir.ts';
-import { copyDir, copyPointer, placeRescue, pointerDir, readPointers, writePointer } from '../base/pointer/pointer.ts';
+import { copyPointer, placeRescue, pointerDir, readPointers, writePointer } from '../base/pointer/pointer.ts';
 import type { Pointer, Restore } from '../base/pointer/pointer-format.ts';
 import type { Scope } from '../base/scope.ts';
 import type { IdentityConfig } from '../core/identity.ts';
@@ -29,7 +29,7 @@ export interface PointerPlaces {
 
 /** The pointer's own directory first, then each copy. */
 export function pointerDirsOf({ scope, stateDir, copies }: Pick<PointerPlaces, 'scope' | 'stateDir' | 'copies'>): string[] {
-  return [pointerDir(stateDir, scope), ...copies.map((copy) => copyDir(copy, scope))];
+  return [stateDir, ...copies].map((root) => pointerDir(root, scope));
 }
 
 /** A generation that is durable, and the copies that failed. */

@@ -15,12 +15,8 @@ export interface Explanation {
   readonly todo: readonly string[];
 }
 
-const OF_ERRORS: Readonly<Record<Code, Explanation>> = { ...REQUESTS, ...ROLLOUTS };
-
-const OF_FINDINGS: Readonly<Record<FindingCode, Explanation>> = FINDINGS;
-
 /** Every code there is, errors first. */
-export const EXPLANATIONS: Readonly<Record<Code | FindingCode, Explanation>> = { ...OF_ERRORS, ...OF_FINDINGS };
+export const EXPLANATIONS: Readonly<Record<Code | FindingCode, Explanation>> = { ...REQUESTS, ...ROLLOUTS, ...FINDINGS };
 
 /** Findings about files that are valid one by one and contradict each other. */
 const CONTRADICTIONS: readonly FindingCode[] = [
@@ -34,7 +30,7 @@ const CONTRADICTIONS: readonly FindingCode[] = [
 /** The exit code of a command that stops with this code; undefined if it is not a code. */
 export function exitOf(code: string): number | undefined {
   if (Object.hasOwn(EXIT_OF, code)) return EXIT_OF[code as Code];
-  if (!Object.hasOwn(OF_FINDINGS, code)) return undefined;
+  if (!Object.hasOwn(FINDINGS, code)) return undefined;
   return CONTRADICTIONS.includes(code as FindingCode) ? EXIT.refused : EXIT.usage;
 }
 

@@ -1,6 +1,6 @@
 /** Finds what a command is about: config, scope, state, ledger. Must not guess an environment, and must not change anything. */
 import type { Code } from '../base/codes.ts';
-import { copyDir, pointerDir } from '../base/pointer/pointer.ts';
+import { pointerDir } from '../base/pointer/pointer.ts';
 import type { Scope } from '../base/scope.ts';
 import { shellWord } from '../base/text.ts';
 import { loadConfig } from '../config/load.ts';
@@ -66,7 +66,7 @@ export function openedScope(
     entries,
     ledgerHead: head,
     history,
-    pointerDirs: [pointerDir(from.stateDir, scope), ...copies.map((copy) => copyDir(copy, scope))],
+    pointerDirs: [from.stateDir, ...copies].map((root) => pointerDir(root, scope)),
     actor: actorOf(deps),
     flags: flagsOf(scope, deps),
   };

@@ -1,6 +1,6 @@
 /** What the pointer names, and what it would do, after each thing that can become of a rollout. */
 import { describe, expect, it } from 'vitest';
-import { copyDir } from '../../src/base/pointer/pointer.ts';
+import { pointerDir } from '../../src/base/pointer/pointer.ts';
 import { buildAt, CANDIDATE, planOf, promote, rollbackOf, STABLE } from '../simulator/rollouts.ts';
 import { COPY_DIR, SCOPE } from '../simulator/simulation.ts';
 import { ALL_BLUE, pointersIn, scene } from './scene.ts';
@@ -63,7 +63,7 @@ describe('the pointer', () => {
 
   it('the pointer is the same in the copy, and a copy that cannot be written is a loud warning', async () => {
     const here = await promoted();
-    expect(pointersIn(here, copyDir(COPY_DIR, SCOPE)).newest).toEqual(pointersIn(here).newest);
+    expect(pointersIn(here, pointerDir(COPY_DIR, SCOPE)).newest).toEqual(pointersIn(here).newest);
     const alone = scene();
     await alone.go(planOf({ copies: ['/srv/here'] }));
     expect(alone.lines).toContainEqual(

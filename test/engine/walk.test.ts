@@ -1,6 +1,6 @@
 /** One rollout from the first look to known-good, and every way in which the router or a build does not play along. */
 import { describe, expect, it } from 'vitest';
-import { copyDir } from '../../src/base/pointer/pointer.ts';
+import { pointerDir } from '../../src/base/pointer/pointer.ts';
 import { CANDIDATE, planOf, STABLE } from '../simulator/rollouts.ts';
 import { COPY_DIR, type Fate, SCOPE } from '../simulator/simulation.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, phaseIn, pointersIn, scene, typesIn, when } from './scene.ts';
@@ -43,7 +43,7 @@ describe('a healthy rollout', () => {
     const here = scene();
     let before: ReturnType<typeof pointersIn>[] = [];
     here.sim.onShift = () => {
-      if (before.length === 0) before = [pointersIn(here), pointersIn(here, copyDir(COPY_DIR, SCOPE))];
+      if (before.length === 0) before = [pointersIn(here), pointersIn(here, pointerDir(COPY_DIR, SCOPE))];
     };
     await here.go();
     const changes = [{ body: JSON.stringify(ALL_BLUE) }];

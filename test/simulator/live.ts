@@ -1,5 +1,5 @@
 /** Lives through one schedule: everybody at once in one simulation, then faults stop, and what was promised is looked at. */
-import { copyDir } from '../../src/base/pointer/pointer.ts';
+import { pointerDir } from '../../src/base/pointer/pointer.ts';
 import { Refused } from '../../src/break-glass/refusal.ts';
 import { KvdeployError } from '../../src/core/errors.ts';
 import { openRollout } from '../../src/core/ledger/history.ts';
@@ -168,7 +168,7 @@ const RESCUED_WHILE: Readonly<Partial<Record<Phase, Trouble>>> = {
 
 async function review(sim: Simulation, process: Process, invariants: Invariants): Promise<string> {
   // A hold may stand in the copy alone: half written, where the rescue said that none could be.
-  const dirs = [POINTER_DIR, copyDir(COPY_DIR, SCOPE)];
+  const dirs = [POINTER_DIR, pointerDir(COPY_DIR, SCOPE)];
   if (!dirs.some((dir) => sim.disk.existsSync(`${dir}/hold`))) return 'nothing to reconcile';
   await reconcile(sim, process, () => invariants.reviewed());
   return 'reconciled';

@@ -1,6 +1,6 @@
 /** Break-glass in the simulation, by its own code from the search for the pointer on, and the review afterwards. */
 import { liftHold } from '../../src/base/pointer/hold.ts';
-import { copyDir } from '../../src/base/pointer/pointer.ts';
+import { pointerDir } from '../../src/base/pointer/pointer.ts';
 import { chooseBuild } from '../../src/break-glass/choose.ts';
 import { chooseSource, findPlaces } from '../../src/break-glass/find.ts';
 import { rescue as actOn } from '../../src/break-glass/rescue.ts';
@@ -34,7 +34,7 @@ export async function reconcile(sim: Simulation, process: Process, lifting: () =
   const event = { type: 'reconciled', atMs: io.now(), reason: 'reviewed', serving: null } as const;
   if (await ledger.append({ ...event, bad: [], records: [] })) {
     lifting();
-    liftHold([POINTER_DIR, copyDir(COPY_DIR, SCOPE)], io.fs);
+    liftHold([POINTER_DIR, pointerDir(COPY_DIR, SCOPE)], io.fs);
   }
   await end();
 }

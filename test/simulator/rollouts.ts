@@ -1,7 +1,7 @@
 /** Rollouts in the simulation: plans, a router to drive, and the commands as processes would run them. */
 import { OWNER_ONLY } from '../../src/base/durable/durable-file.ts';
 import { readHold } from '../../src/base/pointer/hold.ts';
-import { copyDir } from '../../src/base/pointer/pointer.ts';
+import { pointerDir } from '../../src/base/pointer/pointer.ts';
 import { fold, type History, openRollout } from '../../src/core/ledger/history.ts';
 import type { Entry } from '../../src/core/ledger/ledger.ts';
 import type { Build } from '../../src/core/manifest/manifest.ts';
@@ -197,7 +197,7 @@ async function walk(
 ): Promise<End | { how: 'failed'; code: string; message: string }> {
   const { io, control } = process;
   const { plan } = wants;
-  const pointerDirs = [POINTER_DIR, ...plan.copies.map((copy) => copyDir(copy, SCOPE))];
+  const pointerDirs = [POINTER_DIR, ...plan.copies.map((copy) => pointerDir(copy, SCOPE))];
   const hold = readHold(pointerDirs, io.fs);
   if (hold !== undefined) return { how: 'failed', code: 'HELD', message: hold.text };
   const store = tellingStore(sim, process);

@@ -86,21 +86,15 @@ export function createFile(path: string, bytes: Uint8Array, fs: Fs, prepare: (fd
 }
 
 /** As createFile, under a temporary name in `dir`, which it returns. After a failed fsync it tries again with a new file. */
-function createTemporary(dir: string, bytes: Uint8Array, fs: Fs, prepare: (fd: number) => void): string {
-  const create = () => {
-    const path = temporaryName(dir);
+function createTemporary(dir: string, bytes: Uint8Array, fs: Fs, prepare: (fd: number) => void, attempts = 2): string {
+  const path = temporaryName(dir);
+  try {
     createFile(path, bytes, fs, prepare);
     return path;
-  };
-  try {
-    return create();
-  } catch (first) {
-    if (!(first instanceof FsyncFailed)) throw first;
-    try {
-      return create();
-    } catch (second) {
-      throw second instanceof FsyncFailed ? new InDoubt(second) : second;
-    }
+  } catch (error) {
+    if (!(error instanceof FsyncFailed)) throw error;
+    if (attempts === 1) throw new InDoubt(error);
+    return createTemporary(dir, bytes, fs, prepare, attempts - 1);
   }
 }
 

@@ -22,14 +22,9 @@ export function scopeDir(stateDir: string, scope: Scope): string {
   return join(stateDir, tenant, environment, service);
 }
 
-/** The folder of a scope's pointer, hold and break-glass.mjs. */
+/** The folder of a scope's pointer, hold and break-glass.mjs, in a state directory or in a copy: one copy serves many scopes. */
 export function pointerDir(stateDir: string, scope: Scope): string {
   return join(scopeDir(stateDir, scope), 'pointer');
-}
-
-/** The same inside a copy: one copy directory serves many scopes and has the layout of a state directory. */
-export function copyDir(copy: string, scope: Scope): string {
-  return pointerDir(copy, scope);
 }
 
 /** A generation that does not verify. It is reported, never deleted. */

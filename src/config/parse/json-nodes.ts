@@ -81,11 +81,8 @@ function readMap(source: SourceText, tokens: Tokens, open: Token, depth: number)
     if (key === undefined || !key.text.startsWith('"')) throw unexpected(source, key, 'a key in double quotes');
     const colon = tokens.take();
     if (colon?.text !== ':') throw unexpected(source, colon, '":"');
-    entries.push({
-      key: JSON.parse(key.text),
-      keySpan: { from: key.from, to: key.to },
-      value: readValue(source, tokens, depth + 1),
-    });
+    const keySpan = { from: key.from, to: key.to };
+    entries.push({ key: JSON.parse(key.text), keySpan, value: readValue(source, tokens, depth + 1) });
   });
   return { type: 'map', entries, from: open.from, to };
 }
@@ -111,11 +108,6 @@ function unexpected(source: SourceText, token: Token | undefined, wanted?: strin
   const span = token ?? { from: source.text.trimEnd().length, to: source.text.trimEnd().length + 1 };
   const found = token === undefined ? 'the file ends' : `there is ${JSON.stringify(token.text.slice(0, 40))}`;
   const expected = wanted === undefined ? '' : `expected ${wanted}, but `;
-  return new JsonTrouble(
-    findingAt(source, span, {
-      code: 'SYNTAX',
-      message: `Not JSON: ${expected}${found}.`,
-      fix: 'Use strict JSON: double quotes, no comments, no trailing commas.',
-    }),
-  );
+  const fix = 'Use strict JSON: double quotes, no comments, no trailing commas.';
+  return new JsonTrouble(findingAt(source, span, { code: 'SYNTAX', message: `Not JSON: ${expected}${found}.`, fix }));
 }
