@@ -289,7 +289,7 @@ describe('--from-prometheus', () => {
       expect(await resultOf(args, { cwd: home })).toMatchObject({ code, message: expect.stringMatching(message) });
     expect(await resultOf(fetched(...both))).toMatchObject({
       code: 'USAGE',
-      message: expect.stringMatching(/No gate of the config asks Prometheus/),
+      message: expect.stringMatching(/No gate of the config uses Prometheus/),
     });
   });
 });

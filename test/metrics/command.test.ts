@@ -149,7 +149,7 @@ describe('command', () => {
     ],
     ['more errors than requests', `echo '${totals(10, 11)}'`, /more errors than requests/],
     ['more statuses than requests', `echo '${totals(10, 5, ',"statuses":{"401":6}')}'`, /more errors and statuses than requests/],
-    ['a status that is not judged', `echo '${totals(10, 0, ',"statuses":{"200":5}')}'`, /other JSON than counts/],
+    ['a status that is not judged', `echo '${totals(10, 0, ',"statuses":{"200":5}')}'`, /JSON that is not valid counts/],
     ['more than a megabyte', 'head -c 1100000 /dev/zero | tr "\\0" x', /sent|printed|more than/],
   ])('a command source counts as missing, with the reason, when the program gives %s', async (_what, script, why) => {
     expect(await counted(script)).toEqual({ missing: expect.stringMatching(why) });

@@ -36,7 +36,7 @@ const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
   ['sources that could not tell errors or builds', said(/define which requests failed|one argument must contain/)],
   ['gates that are only a word, beside a router that counts nothing', said(/counts failures itself/)],
   ['shares and spans that make no gate', said(/a share above 0%|a probability above 0%|at least 50%|at least 100ms/)],
-  ['addresses that are no address', said(/an address like|no password, no \? and no #/)],
+  ['addresses that are no address', said(/an address like|must not contain a password/)],
 ];
 
 /** Short enough in code points. */

@@ -222,7 +222,7 @@ describe('configuration', () => {
     ],
     ['a placeholder that does not exist', { requests: 'sum(x{a="${build}",b="${guid}"})' }, /only placeholders/],
     ['a rate', { requests: 'sum(rate(x{build="${build}"}[5m]))' }, /raw counter total/],
-    ['an answer for unknown builds', { requests: 'sum(x{a="${build}"}) or vector(0)' }, /missing data would pass/],
+    ['an answer for unknown builds', { requests: 'sum(x{a="${build}"}) or vector(0)' }, /missing data would look like zero/],
     ['neither errors nor a status', { errors: undefined }, /which requests failed/],
     ['a label of ours', { slices: 'kvdeploy_build' }, /name of a label/],
     ['the bounds of buckets for slices', { slices: 'le' }, /bounds of buckets/],
