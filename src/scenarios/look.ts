@@ -87,10 +87,10 @@ function lookAtPointer(wanted: NonNullable<Expected['pointer']>, { place, routes
   const { generation, knownGood } = pointerSchema.parse(JSON.parse(readFileSync(file, 'utf8').split('\n', 1)[0] ?? ''));
   if (wanted === 'before-routes') {
     const earlierMs = statSync(routes).mtimeMs - statSync(file).mtimeMs;
-    const seen = [
-      `disk: pointer generation ${generation} was written ${Math.round(earlierMs)} ms before the routes file changed`,
-    ];
-    return { seen, differences: earlierMs >= 0 ? [] : ['expected the pointer on disk before the routes file changed'] };
+    return {
+      seen: [`disk: pointer generation ${generation} was written ${Math.round(earlierMs)} ms before the routes file changed`],
+      differences: earlierMs >= 0 ? [] : ['expected the pointer on disk before the routes file changed'],
+    };
   }
   const [change] = knownGood.changes;
   const isRoutes = knownGood.changes.length === 1 && change?.path === routes && change.content === readFileSync(routes, 'utf8');

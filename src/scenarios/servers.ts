@@ -127,8 +127,7 @@ const QUESTION =
 export async function startMetricsBoard(backends: ReadonlyMap<string, Pick<Backend, 'answered'>>): Promise<MetricsBoard> {
   let silent = false;
   const count = (what: string, guid: string): number | undefined => {
-    if (silent) return undefined;
-    const seen = [...backends.values()].flatMap((backend) => backend.answered().get(guid) ?? []);
+    const seen = silent ? [] : [...backends.values()].flatMap((backend) => backend.answered().get(guid) ?? []);
     if (seen.length === 0) return undefined;
     return seen.reduce((sum, { requests, errors }) => sum + (what === 'errors' ? errors : requests), 0);
   };

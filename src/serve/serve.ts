@@ -158,10 +158,8 @@ function answer(response: ServerResponse, code: number, text: string, type = 'te
 
 function checkInitially({ initially, addresses }: ServeSettings): void {
   if (initially === undefined || Object.hasOwn(addresses, initially)) return;
-  throw new KvdeployError('USAGE', {
-    message: `--initially ${initially}: the router's config has no such place.`,
-    hint: `Use one of: ${Object.keys(addresses).join(', ')}.`,
-  });
+  const message = `--initially ${initially}: the router's config has no such place.`;
+  throw new KvdeployError('USAGE', { message, hint: `Use one of: ${Object.keys(addresses).join(', ')}.` });
 }
 
 async function writeInitial({ initially, routes, addresses }: ServeSettings): Promise<void> {

@@ -386,7 +386,7 @@ describe('the clock', () => {
   const judge = async (date: string | undefined) => {
     const answer = { status: 200, headers: date === undefined ? {} : { date }, body: '' };
     const io = { now: () => at, http: async () => answer };
-    return (await clockCheck(target, reading, { io } as unknown as Deps))[0];
+    return (await clockCheck({ target, reading }, { io } as unknown as Deps))[0];
   };
 
   test.each([

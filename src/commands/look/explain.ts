@@ -47,9 +47,8 @@ function list(deps: Deps): Outcome {
   const codes = Object.keys(EXPLANATIONS) as Known[];
   const rows = codes.map((code) => ({ code, exitCode: exitOf(code), means: EXPLANATIONS[code].means }));
   deps.line({ type: 'document', name: 'explanations', data: rows });
-  deps.print(
-    rows.map(({ code, exitCode, means }) => `${code.padEnd(20)} ${String(exitCode).padStart(3)}  ${first(means)}`).join('\n'),
-  );
+  const lines = rows.map((row) => `${row.code.padEnd(20)} ${String(row.exitCode).padStart(3)}  ${first(row.means)}`);
+  deps.print(lines.join('\n'));
   return done('');
 }
 

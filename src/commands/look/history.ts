@@ -15,9 +15,8 @@ export async function history(options: { readonly limit?: number }, deps: Deps):
   deps.line({ type: 'document', name: 'history', data: { scope: opened.scope, entries } });
   if (entries.length > 0) deps.print(entries.map((entry) => `${lineOf(entry)}\n`).join(''));
   const { length } = opened.entries;
-  return done(
-    `${length} ${length === 1 ? 'entry' : 'entries'} in the ledger of ${scopeText(opened.scope)}${entries.length < length ? `, the last ${entries.length} shown` : ''}.`,
-  );
+  const shown = entries.length < length ? `, the last ${entries.length} shown` : '';
+  return done(`${length} ${length === 1 ? 'entry' : 'entries'} in the ledger of ${scopeText(opened.scope)}${shown}.`);
 }
 
 function lineOf(entry: Entry): string {

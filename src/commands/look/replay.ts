@@ -45,8 +45,6 @@ function incidentNamed(incident: string): IncidentName {
   const known = INCIDENT_NAMES.find((name) => name === incident);
   if (known !== undefined) return known;
   const near = nearest(incident, INCIDENT_NAMES);
-  throw new KvdeployError('UNKNOWN_NAME', {
-    message: `There is no incident ${JSON.stringify(incident)}. Known: ${INCIDENT_NAMES.join(', ')}.`,
-    hint: `kvdeploy replay ${near ?? INCIDENT_NAMES[0]}`,
-  });
+  const message = `There is no incident ${JSON.stringify(incident)}. Known: ${INCIDENT_NAMES.join(', ')}.`;
+  throw new KvdeployError('UNKNOWN_NAME', { message, hint: `kvdeploy replay ${near ?? INCIDENT_NAMES[0]}` });
 }

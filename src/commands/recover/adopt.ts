@@ -35,10 +35,8 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   const target = shownTarget(opened, deps);
   const serving = await servingBuild(opened, target);
   if (currentKnownGood(opened.history)?.build.guid === serving.guid) {
-    throw new KvdeployError('NOTHING_TO_DO', {
-      message: `${shortGuid(serving.guid)} serves and is the known-good build already.`,
-      hint: `kvdeploy status ${opened.flags}`,
-    });
+    const message = `${shortGuid(serving.guid)} serves and is the known-good build already.`;
+    throw new KvdeployError('NOTHING_TO_DO', { message, hint: `kvdeploy status ${opened.flags}` });
   }
   const offers = await readOffers(opened, deps);
   const { facts } = await fileFacts({ ...opened, ...offers, guid: serving.guid }, deps.io);
@@ -69,16 +67,12 @@ async function servingBuild(opened: Opened, target: Target): Promise<{ readonly 
   const reading = await target.read();
   const serving = await servingAlone(target, reading);
   if (serving === null) {
-    throw new KvdeployError('UNEXPECTED_SPLIT', {
-      message: `${scopeText(opened.scope)} serves ${splitText(reading.members)}; only one build at 100 % can be adopted.`,
-      hint: 'Shift all traffic to one build first.',
-    });
+    const message = `${scopeText(opened.scope)} serves ${splitText(reading.members)}; only one build at 100 % can be adopted.`;
+    throw new KvdeployError('UNEXPECTED_SPLIT', { message, hint: 'Shift all traffic to one build first.' });
   }
   const { place, answer } = serving;
   if (answer !== null && 'guid' in answer && answer.guid !== null) return { guid: answer.guid, place };
   const why = answer === null ? 'the target has no such place' : 'unreachable' in answer ? answer.unreachable : answer.said;
-  throw new KvdeployError('BUILD_GONE', {
-    message: `The build at ${place} does not report its GUID: ${why}.`,
-    hint: 'Make the build report its GUID as identity in the config says.',
-  });
+  const message = `The build at ${place} does not report its GUID: ${why}.`;
+  throw new KvdeployError('BUILD_GONE', { message, hint: 'Make the build report its GUID as identity in the config says.' });
 }

@@ -64,10 +64,8 @@ function goalOf(opened: Opened, options: RollbackOptions): KnownGood {
     const begun = open === null ? undefined : known.find((entry) => leadsTo(open, entry.build));
     const current = begun ?? currentKnownGood(history);
     if (current !== null) return current;
-    throw new KvdeployError('NO_KNOWN_GOOD', {
-      message: `No build was ever known-good in ${scopeText(scope)}, so there is none to roll back to.`,
-      hint: `kvdeploy status ${opened.flags}`,
-    });
+    const message = `No build was ever known-good in ${scopeText(scope)}, so there is none to roll back to.`;
+    throw new KvdeployError('NO_KNOWN_GOOD', { message, hint: `kvdeploy status ${opened.flags}` });
   }
   const guids = known.map((entry) => entry.build.guid);
   const guid = guidOf(options.to, guids, `kvdeploy pointer show ${opened.flags}`);

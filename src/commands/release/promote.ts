@@ -57,8 +57,6 @@ export async function promote(options: PromoteOptions, deps: Deps): Promise<Outc
 /** The plan of `--plan`, which says itself which build it is about. */
 function plannedIn(file: string, { build, from }: PromoteOptions, opened: Opened, deps: Deps): PlanFile {
   if (build === undefined && from === undefined) return readPlanFile(file, opened, deps);
-  throw new KvdeployError('USAGE', {
-    message: `--plan ${file} already names the build; it cannot be used with --build or --from.`,
-    hint: `kvdeploy promote ${opened.flags} --plan ${shellWord(file)}`,
-  });
+  const message = `--plan ${file} already names the build; it cannot be used with --build or --from.`;
+  throw new KvdeployError('USAGE', { message, hint: `kvdeploy promote ${opened.flags} --plan ${shellWord(file)}` });
 }

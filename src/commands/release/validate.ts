@@ -38,29 +38,30 @@ export interface ValidateOptions {
   readonly colour?: boolean;
 }
 
-export interface ValidateDeps {
+export interface ValidateDeps extends Pick<Deps, 'cwd' | 'stdin'> {
   readonly io: Pick<Io, 'fs'>;
-  readonly cwd: string;
-  readonly stdin: () => Promise<Uint8Array>;
-  readonly out: (text: string) => void;
-  readonly err: (text: string) => void;
+}
+
+/** 2 when a file cannot be read as what it should be, 3 when files together break a rule; and what is said of it. */
+interface Validated {
+  readonly exitCode: 0 | 2 | 3;
+  readonly out: string;
+  readonly err: string;
 }
 
 const STDIN = '<stdin>';
 
-/** Prints every finding; returns 0, 2 when a file cannot be read as what it should be, 3 when files together break a rule. */
-export async function validate(options: ValidateOptions, deps: ValidateDeps): Promise<0 | 2 | 3> {
+/** Checks everything, and says every finding. */
+export async function validate(options: ValidateOptions, deps: ValidateDeps): Promise<Validated> {
   const checked = await checkAll(options, deps);
   const findings = inFileOrder(checked.findings);
   const exitCode = findingsExitCode(findings);
   if (checked.manifests + checked.configs === 0 && findings.length === 0) {
-    deps.err(
-      '✖ MANIFEST_MISSING  There is nothing to validate: no config, and no manifest below releases/.\n  try  Name files or a folder: kvdeploy validate FILE…\n',
-    );
-    return 2;
+    const err =
+      '✖ MANIFEST_MISSING  There is nothing to validate: no config, and no manifest below releases/.\n  try  Name files or a folder: kvdeploy validate FILE…\n';
+    return { exitCode: 2, out: '', err };
   }
-  deps.out(await render({ ...checked, findings }, options, exitCode));
-  return exitCode;
+  return { exitCode, out: await render({ ...checked, findings }, options, exitCode), err: '' };
 }
 
 interface Checked {
@@ -156,10 +157,7 @@ function isConfig(shown: string, bytes: Uint8Array): boolean {
   return valueAt(strictParse(shown, bytes).document?.value, ['kind']) === 'Config';
 }
 
-interface Chosen {
-  readonly files: readonly string[];
-  readonly findings: readonly Finding[];
-}
+type Chosen = ReturnType<typeof dataFilesBelow>;
 
 /** The files that the arguments name, each once, the config left out: it is checked anyway. */
 function chosenFiles(args: readonly string[], config: string | undefined, deps: ValidateDeps): Chosen {
@@ -194,20 +192,16 @@ export async function validateCommand(
   options: { readonly format: ValidateFormat },
   deps: Deps,
 ): Promise<Outcome> {
-  const { io, cwd, stdin, colour } = deps;
-  const asLines = deps.globals.json === true;
-  let text = '';
-  const out = (more: string) => {
-    text += more;
-  };
-  const err = (more: string) => deps.write(more, 'stderr');
+  const { globals, colour } = deps;
+  const asLines = globals.json === true;
   const format = asLines ? 'json' : options.format;
-  const exitCode = await validate({ files, format, config: deps.globals.config, colour }, { io, cwd, stdin, out, err });
+  const { exitCode, out, err } = await validate({ files, format, config: globals.config, colour }, deps);
+  if (err !== '') deps.write(err, 'stderr');
   if (!asLines) {
-    deps.write(text, 'stdout');
+    deps.write(out, 'stdout');
     return { code: null, exitCode, message: '', silent: true };
   }
-  if (text !== '') deps.line({ type: 'document', name: 'validation', data: JSON.parse(text) });
+  if (out !== '') deps.line({ type: 'document', name: 'validation', data: JSON.parse(out) });
   if (exitCode === 0) return done('No findings.');
   const code = exitCode === 2 ? 'MANIFEST_INVALID' : 'MANIFESTS_DISAGREE';
   return { code, message: 'There are findings.', hint: 'Each finding in the document has its fix.' };

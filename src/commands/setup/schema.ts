@@ -8,10 +8,8 @@ import type { Deps, Outcome } from '../../release/deps.ts';
 export function schema(name: string): string {
   const known = schemaNames.find((each) => each === name);
   if (known !== undefined) return schemaText(known);
-  throw new KvdeployError('UNKNOWN_NAME', {
-    message: `There is no schema "${name}".${didYouMean(name, schemaNames)}`,
-    hint: `Known: ${schemaNames.join(', ')}`,
-  });
+  const message = `There is no schema "${name}".${didYouMean(name, schemaNames)}`;
+  throw new KvdeployError('UNKNOWN_NAME', { message, hint: `Known: ${schemaNames.join(', ')}` });
 }
 
 export async function schemaCommand(name: string, deps: Deps): Promise<Outcome> {

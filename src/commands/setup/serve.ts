@@ -44,8 +44,6 @@ function localSettings({ scope, router }: Parameters<typeof serveCommand>[0]): L
   const parsed = local.config.safeParse(settings);
   if (parsed.success) return parsed.data as LocalConfig;
   const why = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
-  throw new KvdeployError('CONFIG_INVALID', {
-    message: `The settings of the local router are invalid: ${why}.`,
-    hint: 'kvdeploy validate',
-  });
+  const message = `The settings of the local router are invalid: ${why}.`;
+  throw new KvdeployError('CONFIG_INVALID', { message, hint: 'kvdeploy validate' });
 }

@@ -34,8 +34,6 @@ function sceneNamed(scene: string): string {
   const known = SCENE_NAMES.find((name) => name === scene);
   if (known !== undefined) return known;
   const near = nearest(scene, SCENE_NAMES);
-  throw new KvdeployError('UNKNOWN_NAME', {
-    message: `There is no demo ${JSON.stringify(scene)}. Known: ${SCENE_NAMES.join(', ')}.`,
-    hint: `kvdeploy demo ${near ?? 'tour'}`,
-  });
+  const message = `There is no demo ${JSON.stringify(scene)}. Known: ${SCENE_NAMES.join(', ')}.`;
+  throw new KvdeployError('UNKNOWN_NAME', { message, hint: `kvdeploy demo ${near ?? 'tour'}` });
 }

@@ -40,23 +40,8 @@ builds:
 }
 
 export async function run(cwd: string, options: Partial<ValidateOptions> = {}, stdin: string | Uint8Array = '') {
-  let out = '';
-  let err = '';
-  const exitCode = await validate(
-    { files: [], format: 'text', ...options },
-    {
-      io: { fs },
-      cwd,
-      stdin: async () => Buffer.from(stdin),
-      out: (text) => {
-        out += text;
-      },
-      err: (text) => {
-        err += text;
-      },
-    },
-  );
-  return { exitCode, out, err };
+  const deps = { io: { fs }, cwd, stdin: async () => Buffer.from(stdin) };
+  return validate({ files: [], format: 'text', ...options }, deps);
 }
 
 /** The findings of a run, from its JSON document. */

@@ -120,17 +120,9 @@ describe('what is read', () => {
       },
     } as typeof fs;
     const { validate } = await import('../../../src/commands/release/validate.ts');
-    let out = '';
-    const deps = {
-      io: { fs: counting },
-      cwd: folder,
-      stdin: async () => new Uint8Array(),
-      out: (text: string) => {
-        out += text;
-      },
-      err: () => undefined,
-    };
-    expect(await validate({ files: [], format: 'text' }, deps)).toBe(2);
+    const deps = { io: { fs: counting }, cwd: folder, stdin: async () => new Uint8Array() };
+    const { exitCode, out } = await validate({ files: [], format: 'text' }, deps);
+    expect(exitCode).toBe(2);
     expect(out).toContain('TOO_LARGE');
     expect(bytesRead).toBe(0);
   });

@@ -1,5 +1,4 @@
 /** What `status` says of the comparing gates: how far the evidence is on each way, where it points, and what it waits for. No I/O. */
-
 import { safeLine } from '../../../base/text.ts';
 import { harmBounds } from '../../../core/gates/evidence/non-inferiority.ts';
 import { blameOf, standingText } from '../../../core/gates/verdict/blamed.ts';

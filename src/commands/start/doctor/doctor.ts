@@ -72,13 +72,8 @@ async function scopesOf(config: LoadedConfig | null, { store }: State, deps: Dep
 
 const NO_LEDGER: Pick<StoredLedger, 'entries' | 'head'> = { entries: [], head: '0'.repeat(64) };
 
-interface Read {
-  readonly opened: Opened;
-  readonly checks: readonly DoctorCheck[];
-}
-
 /** A ledger that cannot be read is a finding; everything else is still checked. */
-async function readLedger(scope: Scope, state: State, deps: Deps): Promise<Read> {
+async function readLedger(scope: Scope, state: State, deps: Deps) {
   let opened = openedScope(scope, state, NO_LEDGER, deps);
   const checks = await within('ledger', GROUP_MS, deps, async () => {
     const startedMs = deps.io.monotonic();
@@ -91,8 +86,7 @@ async function readLedger(scope: Scope, state: State, deps: Deps): Promise<Read>
 
 async function examined(scope: Scope, state: State, deps: Deps): Promise<readonly DoctorCheck[]> {
   const { opened, checks } = await readLedger(scope, state, deps);
-  const group = (name: string, work: () => Promise<readonly DoctorCheck[]> | readonly DoctorCheck[]) =>
-    within(name, GROUP_MS, deps, work);
+  const group = (name: string, work: Parameters<typeof within>[3]) => within(name, GROUP_MS, deps, work);
   const local = [
     ...(await group('state folder', () => folderChecks(opened, deps))),
     ...checks,
@@ -103,7 +97,7 @@ async function examined(scope: Scope, state: State, deps: Deps): Promise<readonl
     const target = targetNow(opened, deps);
     const reading = await target.read();
     seen = { target, reading };
-    return routerChecks(target, reading, opened);
+    return routerChecks({ target, reading }, opened);
   });
   const pointer = await group('pointer', () => pointerChecks(opened, seen, deps));
   return [...local, ...pointer, ...router, ...(await asked(seen, opened, deps))];
@@ -112,11 +106,10 @@ async function examined(scope: Scope, state: State, deps: Deps): Promise<readonl
 /** Everything behind the router; nothing if the router did not answer, which is a FAIL of its own. */
 async function asked(seen: Seen | null, opened: Opened, deps: Deps): Promise<readonly DoctorCheck[]> {
   if (seen === null) return [];
-  const { target, reading } = seen;
   const groups = await Promise.all([
-    within('builds', GROUP_MS, deps, () => buildChecks(target, reading, opened)),
-    within('gates', GROUP_MS, deps, () => gateChecks(reading, opened, deps)),
-    within('clock', GROUP_MS, deps, () => clockCheck(target, reading, deps)),
+    within('builds', GROUP_MS, deps, () => buildChecks(seen, opened)),
+    within('gates', GROUP_MS, deps, () => gateChecks(seen, opened, deps)),
+    within('clock', GROUP_MS, deps, () => clockCheck(seen, deps)),
   ]);
   return groups.flat();
 }

@@ -145,10 +145,7 @@ export function circularChanges(changes: readonly Change[], serviceAddresses: re
   const addresses = changes.flatMap((change) =>
     change.kind === 'request' ? [change.url] : change.kind === 'socket' ? [change.address] : [],
   );
-  return [...new Set(addresses)].filter((address) => {
-    const endpoint = endpointOf(address);
-    return endpoint !== undefined && own.has(endpoint);
-  });
+  return [...new Set(addresses)].filter((address) => own.has(endpointOf(address) ?? ''));
 }
 
 /** Names of the secrets that the changes need. */

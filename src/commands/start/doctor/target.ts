@@ -4,12 +4,12 @@ import { splitText } from '../../../core/rollout/split.ts';
 import { shortGuid } from '../../../core/scope.ts';
 import { fractionText } from '../../../core/text.ts';
 import { measureGate } from '../../../engine/measure.ts';
-import type { Target } from '../../../engine/target.ts';
 import type { Deps } from '../../../release/deps.ts';
 import type { Opened } from '../../../release/open.ts';
 import { buildsAtPlaces } from '../../../release/traffic.ts';
-import type { Member, Reading } from '../../../routers/router.ts';
+import type { Member } from '../../../routers/router.ts';
 import { type DoctorCheck, fail, ok, warn } from './check.ts';
+import type { Seen } from './state.ts';
 
 const SKEW_MS = 5000;
 const TIMEOUT_MS = 2000;
@@ -17,7 +17,8 @@ const TIMEOUT_MS = 2000;
 const CONFIGURE = 'Correct the router settings in the config. Schema: kvdeploy schema config';
 
 /** What the router says of itself. */
-export async function routerChecks(target: Target, reading: Reading, opened: Opened): Promise<readonly DoctorCheck[]> {
+export async function routerChecks(seen: Seen, opened: Opened): Promise<readonly DoctorCheck[]> {
+  const { target, reading } = seen;
   const { members, trouble, unusable } = reading;
   const asked = `the ${target.kind} router answers: ${splitText(members)} over ${members.length} places`;
   const down = members.filter((member) => !member.up && member.percent > 0).map((member) => member.place);
@@ -32,7 +33,7 @@ export async function routerChecks(target: Target, reading: Reading, opened: Ope
     members.length >= 2
       ? ok('places', `candidate and stable can run at once: ${members.map((member) => member.place).join(', ')}`)
       : fail('places', `there are ${members.length} places, so candidate and stable cannot run at once`, CONFIGURE),
-    stepCheck(target, reading, opened),
+    stepCheck(seen, opened),
   ];
 }
 
@@ -43,7 +44,7 @@ function targetCheck(said: readonly string[], { scope, config }: Opened): Doctor
   return fail('target', 'it does not report its environment', `Make the target report ${scope.environment}: see docs/haproxy.md`);
 }
 
-function stepCheck(target: Target, reading: Reading, { settings, history }: Opened): DoctorCheck {
+function stepCheck({ target, reading }: Seen, { settings, history }: Opened): DoctorCheck {
   const steps = settings?.steps ?? history.rollout?.plan.steps ?? [];
   const why = steps.map(({ percent }) => target.impossible(reading, percent)).find((one) => one !== undefined);
   if (why !== undefined) return fail('steps', why, 'Change the steps in the config.');
@@ -51,18 +52,13 @@ function stepCheck(target: Target, reading: Reading, { settings, history }: Open
 }
 
 /** What each build reports. One that serves must be the one that the ledger names there. */
-export async function buildChecks(target: Target, reading: Reading, opened: Opened): Promise<readonly DoctorCheck[]> {
-  const known = buildsAtPlaces(opened);
-  return Promise.all(reading.members.map((member) => buildCheck(member, known.get(member.place), target, reading, opened)));
+export async function buildChecks(seen: Seen, opened: Opened): Promise<readonly DoctorCheck[]> {
+  return Promise.all(seen.reading.members.map((member) => buildCheck(member, seen, opened)));
 }
 
-async function buildCheck(
-  { place, percent }: Member,
-  expected: string | undefined,
-  target: Target,
-  reading: Reading,
-  { scope }: Opened,
-): Promise<DoctorCheck> {
+async function buildCheck({ place, percent }: Member, { target, reading }: Seen, opened: Opened): Promise<DoctorCheck> {
+  const { environment: wanted } = opened.scope;
+  const expected = buildsAtPlaces(opened).get(place);
   const name = `build ${place}`;
   const answer = await target.ask(place, reading);
   const serves = percent > 0 ? `, which gets ${percent} %` : ', which gets nothing';
@@ -71,8 +67,8 @@ async function buildCheck(
   if (answer === null || 'unreachable' in answer)
     return problem(sick, answer?.unreachable ?? 'no address', 'Start the build there, or remove the place.');
   const { environment, guid, said } = answer;
-  if (environment !== null && environment !== scope.environment)
-    return problem(fail, `it reports that it was made for ${environment}`, `Start a build made for ${scope.environment} there.`);
+  if (environment !== null && environment !== wanted)
+    return problem(fail, `it reports that it was made for ${environment}`, `Start a build made for ${wanted} there.`);
   if (guid === null)
     return problem(sick, `it does not report a GUID (${said})`, 'Make the build answer as identity: in the config describes.');
   const other = expected !== undefined && expected !== guid;
@@ -82,7 +78,7 @@ async function buildCheck(
 }
 
 /** Whether each gate has data for the build that is known-good. */
-export async function gateChecks(reading: Reading, opened: Opened, deps: Deps): Promise<readonly DoctorCheck[]> {
+export async function gateChecks({ reading }: Seen, opened: Opened, deps: Deps): Promise<readonly DoctorCheck[]> {
   const { settings, history, scope } = opened;
   const planned = history.rollout?.plan;
   const compared = settings?.compared ?? planned?.comparison?.gates ?? [];
@@ -109,7 +105,7 @@ export async function gateChecks(reading: Reading, opened: Opened, deps: Deps): 
 }
 
 /** This clock against the `Date` of a build (RFC 9110, 6.6.1), which has whole seconds. */
-export async function clockCheck(target: Target, reading: Reading, deps: Deps): Promise<readonly DoctorCheck[]> {
+export async function clockCheck({ target, reading }: Seen, deps: Deps): Promise<readonly DoctorCheck[]> {
   const urls = reading.members.flatMap(({ place }) => target.identityUrl(place, reading) ?? []);
   for (const url of urls) {
     const date = await dateOf(url, deps);
