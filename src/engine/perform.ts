@@ -39,13 +39,9 @@ export function performer(runner: Runner): (effect: Exclude<Effect, { do: 'stop'
 /** The last look before the first shift, and the rollback path made durable for {stable 100, candidate 0}. */
 async function prepare(state: State, runner: Runner): Promise<Event | undefined> {
   const { io, ledger, watch, readBack } = runner;
-  const refuse = (code: string, message: string, hint: string): Event => ({
-    type: 'refused',
-    atMs: io.now(),
-    code,
-    message,
-    hint,
-  });
+  const refuse = (code: string, message: string, hint: string): Event => {
+    return { type: 'refused', atMs: io.now(), code, message, hint };
+  };
   // A rollback needs no new pointer: the one there is names a known-good build already, and nothing may stand in its way.
   if (state.plan.kind === 'rollback') return { type: 'prepared', atMs: io.now(), generation: null };
   const before = await readBack.read();

@@ -4,7 +4,7 @@ import type { OutputLine } from '../core/output.ts';
 import { scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import type { AbortRequest, Store } from '../stores/store.ts';
-import type { Led, LedgerWriter } from './claim.ts';
+import type { Led } from './claim.ts';
 import { type PointerPlaces, pointerDirsOf } from './pointer-writer.ts';
 import { ReadBack } from './read-back.ts';
 import type { Target } from './target.ts';
@@ -39,12 +39,9 @@ export interface Ports {
   readonly places: PointerPlaces;
 }
 
-export interface Runner extends Ports {
-  readonly ledger: LedgerWriter;
+export interface Runner extends Ports, Pick<Led, 'ledger' | 'unended'> {
   readonly watch: Watch;
   readonly readBack: ReadBack;
-  /** The claim was taken from a process that could not be ended: what it has in flight may still arrive. */
-  readonly unended: boolean;
 }
 
 /** The runner of a lead that this process has taken. */

@@ -75,8 +75,7 @@ export async function abortRollout(opened: Opened, reason: string, deps: Deps): 
 /** False when no one leads, or the process that did is known to be gone: then there is no one to wait for. */
 function leaderMayAnswer(opened: Opened, deps: Deps): boolean {
   const by = opened.history.leader?.claim.by;
-  if (by === undefined) return false;
-  return by.host !== deps.io.self().host || deps.io.isRunning(by);
+  return by !== undefined && (by.host !== deps.io.self().host || deps.io.isRunning(by));
 }
 
 /** True once the leader has reverted by itself within its time. */

@@ -11,7 +11,7 @@ export const soakedIn = (environment: string): Check => ({
     const build = offered(facts)?.build;
     const { required } = facts;
     if (build === undefined || required === null) throw new Error(`the plan was made without what ${environment} must have run`);
-    return requirementRefusal(build, required, required.there, required.nowMs);
+    return requirementRefusal(build, required);
   },
 });
 

@@ -54,9 +54,8 @@ function frameLines(finding: Finding, paint: FindingPaint): readonly string[] {
   const from = finding.column - 1;
   const before = safeLine(text.slice(0, from));
   const marked = safeLine(text.slice(from, from + length));
-  const number = String(finding.line).padStart(5);
   return [
-    `${paint.dim(`${number} │`)} ${safeLine(text)}`,
+    `${paint.dim(`${String(finding.line).padStart(5)} │`)} ${safeLine(text)}`,
     `${paint.dim('      │')} ${' '.repeat([...before].length)}${paint.bad('^'.repeat(Math.max(1, [...marked].length)))}`,
   ];
 }

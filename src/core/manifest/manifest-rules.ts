@@ -70,17 +70,16 @@ function placeBreaches({ file, manifest, place }: PlacedManifest, names: KnownNa
   const { tenant, environment, service } = manifest;
   const short = `${environment}/${service}`;
   const long = `${tenant}/${short}`;
-  const wanted = names === null ? [short, long] : names.size > 1 ? [long] : [short, long];
+  const wanted = names !== null && names.size > 1 ? [long] : [short, long];
   const found = place === 'outside' ? undefined : place.join('/');
   if (found !== undefined && wanted.some((path) => ['.yaml', '.yml', '.json'].some((extension) => found === path + extension)))
     return [];
-  const where = wanted[0] ?? short;
   return [
     {
       code: 'WRONG_PLACE',
       at: { file, path: ['environment'] },
       message: `This manifest is for ${scopeText(manifest)}, but ${found === undefined ? 'it is outside the manifest root' : `its path below the manifest root is ${found}`}.`,
-      fix: `Move it to ${where}.yaml below the manifest root, or correct its tenant, environment or service.`,
+      fix: `Move it to ${wanted[0]}.yaml below the manifest root, or correct its tenant, environment or service.`,
       related: [],
     },
   ];

@@ -1,5 +1,6 @@
 /** `requires` and `--from`: what one environment may ask of another. A GUID is never used in two environments; a source may be. No I/O. */
 import type { Scope } from '../../base/scope.ts';
+import type { Required } from '../admission/facts.ts';
 import type { Refusal } from '../errors.ts';
 import { currentKnownGood, type History, type KnownGood } from '../ledger/history.ts';
 import { sameScope, scopeFlags, scopeText, shortGuid } from '../scope.ts';
@@ -16,34 +17,29 @@ export function sameSource(a: Build, b: Build): boolean {
  * The other environment must have had a build of the same source as its known-good build for at least `soakMs`, without a
  * break, and none of that source may be bad there. `nowMs` is the wall clock; a soak that began in the future counts as none.
  */
-export function requirementRefusal(
-  candidate: Build,
-  requires: { readonly environment: string; readonly soakMs: number },
-  there: { readonly scope: Scope; readonly history: History },
-  nowMs: number,
-): Refusal | undefined {
+export function requirementRefusal(candidate: Build, { environment, soakMs, there, nowMs }: Required): Refusal | undefined {
   const refuse = (message: string, hint: string): Refusal => ({ code: 'REQUIREMENT_UNMET', message, hint });
   if (candidate.source === undefined) {
     const message = `${scopeText(there.scope)} must have run this build's source first, but build ${shortGuid(candidate.guid)} does not state its source.`;
     return refuse(message, 'Let CI write source: { repository, commit } into the manifest.');
   }
-  const [name, commit] = [requires.environment, `Commit ${candidate.source.commit.slice(0, 12)}`];
+  const commit = `Commit ${candidate.source.commit.slice(0, 12)}`;
   const ofSource = there.history.knownGood.filter((entry) => sameSource(entry.build, candidate));
   const longest = ofSource.toSorted((a, b) => soakedMs(b, nowMs) - soakedMs(a, nowMs))[0];
   if (longest === undefined) {
     const hint = `Promote it there first: kvdeploy builds ${scopeFlags(there.scope)}`;
-    return refuse(`${commit} was never known-good in ${name}.`, hint);
+    return refuse(`${commit} was never known-good in ${environment}.`, hint);
   }
   const bad = ofSource.map((entry) => there.history.bad.get(entry.build.guid)).find((why) => why !== undefined);
   if (bad !== undefined)
-    return refuse(`${commit} is marked bad in ${name}: ${bad}.`, 'Fix it and promote the new build there first.');
+    return refuse(`${commit} is marked bad in ${environment}: ${bad}.`, 'Fix it and promote the new build there first.');
   const soaked = soakedMs(longest, nowMs);
-  if (soaked >= requires.soakMs) return undefined;
+  if (soaked >= soakMs) return undefined;
   const [was, hint] =
     longest.until === undefined
-      ? ['has been', `Wait ${msText(requires.soakMs - soaked)}.`]
+      ? ['has been', `Wait ${msText(soakMs - soaked)}.`]
       : ['was', `Another build replaced it there at ${longest.until}: promote a build of this source there again first.`];
-  return refuse(`${commit} ${was} known-good in ${name} for ${msText(soaked)}; ${msText(requires.soakMs)} are required.`, hint);
+  return refuse(`${commit} ${was} known-good in ${environment} for ${msText(soaked)}; ${msText(soakMs)} are required.`, hint);
 }
 
 /** How long it stayed the known-good build; 0 for times that cannot be read. */

@@ -24,7 +24,7 @@ const there = (knownGood: readonly KnownGood[], bad: History['bad'] = new Map())
   history: { ...fold([]), knownGood, bad },
 });
 const refusalOf = (...[knownGood, bad]: Parameters<typeof there>) =>
-  requirementRefusal(CANDIDATE, { environment: 'staging', soakMs: 24 * HOUR }, there(knownGood, bad), NOW);
+  requirementRefusal(CANDIDATE, { environment: 'staging', soakMs: 24 * HOUR, there: there(knownGood, bad), nowMs: NOW });
 
 describe('a soak of 24 h in staging', () => {
   it.each([
@@ -77,14 +77,21 @@ describe('a soak of 24 h in staging', () => {
 
   it('a soak is not met by a candidate that does not state its source', () => {
     const { source: _, ...silent } = CANDIDATE;
-    const refusal = requirementRefusal(silent, { environment: 'staging', soakMs: 0 }, there([known(THERE, 48)]), NOW);
+    const refusal = requirementRefusal(silent, {
+      environment: 'staging',
+      soakMs: 0,
+      there: there([known(THERE, 48)]),
+      nowMs: NOW,
+    });
     expect(refusal?.message).toContain('does not state its source');
   });
 
   it('a soak of no time asks only that the source was known-good', () => {
     const requires = { environment: 'staging', soakMs: 0 };
-    expect(requirementRefusal(CANDIDATE, requires, there([known(THERE, 0)]), NOW)).toBeUndefined();
-    expect(requirementRefusal(CANDIDATE, requires, there([]), NOW)).toMatchObject({ code: 'REQUIREMENT_UNMET' });
+    expect(requirementRefusal(CANDIDATE, { ...requires, there: there([known(THERE, 0)]), nowMs: NOW })).toBeUndefined();
+    expect(requirementRefusal(CANDIDATE, { ...requires, there: there([]), nowMs: NOW })).toMatchObject({
+      code: 'REQUIREMENT_UNMET',
+    });
   });
 });
 
