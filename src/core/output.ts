@@ -39,7 +39,6 @@ const startedLineSchema = z.strictObject({
   resumed: z.boolean(),
 });
 
-/** The rollout entered a phase. */
 const phaseLineSchema = z.strictObject({
   type: z.literal('phase'),
   at: z.string(),

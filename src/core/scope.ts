@@ -22,7 +22,6 @@ export function nameProblem(name: string): string | undefined {
   return undefined;
 }
 
-/** A tenant, environment or service name. */
 export const nameSchema = z
   .string()
   .superRefine((name, check) => {

@@ -27,7 +27,6 @@ const WATCH_POLL_MS = 250;
 /** Others may take the claim between reading and claiming, so often. */
 const ATTEMPTS = 8;
 
-/** Where a claim is looked for. */
 interface Place {
   readonly io: Io;
   readonly store: Store;

@@ -16,7 +16,6 @@ export interface FactSources
   readonly stateDir: string;
   readonly store: Store;
   readonly entries: readonly Entry[];
-  /** Hash of the ledger's last line. */
   readonly ledgerHead: string;
   /** The first is the one that admission judges. */
   readonly pointerDirs: readonly string[];

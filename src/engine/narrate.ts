@@ -39,7 +39,6 @@ function pollLine(at: string, before: State, event: Extract<Event, { type: 'poll
   return { type: 'poll', at, ...placeOf(before), bakeMs, watchedMs, verdict, gates, waitingFor: waits };
 }
 
-/** The next thing that a bake waits for. */
 function waitingFor(event: Extract<Event, { type: 'polled' }>, bakeLeftMs: number, patienceLeftMs: number): string {
   if (event.verdict === 'fail') return 'nothing: a gate failed';
   if (event.verdict === 'give-up') return 'nothing: health was missing for too long';

@@ -110,7 +110,6 @@ export type PointerDraft = Omit<Pointer, 'generation'>;
 const EARLIER_MAX = 5;
 const IDENTITY_TIMEOUT_MS = 2000;
 
-/** What a pointer is rendered from. */
 export interface Rendering {
   readonly scope: Scope;
   readonly target: Target;

@@ -3,7 +3,6 @@ import type { Io } from '../io.ts';
 import { localStore } from './local.ts';
 import type { Store } from './store.ts';
 
-/** What every store is opened with. */
 export interface StoreSettings {
   readonly stateDir: string;
   /** From `stateGroup`; absent when the state belongs to one user. */

@@ -14,7 +14,6 @@ const MAX_LEDGER_BYTES = 256 * 1024 * 1024;
 
 const SEGMENT = /^([0-9]{4,})\.jsonl$/;
 
-/** Where ledgers lie, and with which modes. */
 export interface StateRoot {
   readonly dir: string;
   readonly modes: Modes;

@@ -2,7 +2,6 @@
 import type { Scope } from '../base/scope.ts';
 import type { Entry, NewEntry } from '../core/ledger/ledger.ts';
 
-/** The ledger as it is now. */
 export interface StoredLedger {
   readonly entries: readonly Entry[];
   /** SHA-256, hex, of the last accepted line without its newline; 64 zeros when there is none. */
