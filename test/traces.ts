@@ -1,6 +1,6 @@
 /** Example traces in fixtures/traces: recorded rollouts of a made-up service, the same from the same seed. `node test/bench/traces.mjs` writes them. */
 import { fileURLToPath } from 'node:url';
-import { seeded } from '../src/backtest/trace-split.ts';
+import { seeded } from '../src/backtest/calibration.ts';
 import { binomial } from './core/gates/verdict/judged.ts';
 
 export const SEED = 20261122;

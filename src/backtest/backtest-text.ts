@@ -1,6 +1,6 @@
 /** What a backtest comes to: the first `fail` or `give-up`, else the first `pass`, else `hold`; and how each step went. No I/O. */
 import { safeLine } from '../base/text.ts';
-import type { Block, Counted } from '../core/gates/evidence/e-process.ts';
+import { addBlocks, type Block } from '../core/gates/evidence/e-process.ts';
 import { type EvidenceVerdict, inShort, reasonText } from '../core/gates/verdict/evidence-verdict.ts';
 import type { Verdict } from '../core/gates/verdict/verdict.ts';
 import { countText, fractionText, listText, msText } from '../core/text.ts';
@@ -77,15 +77,11 @@ function addMoment(steps: StepSummary[], moment: TraceMoment): void {
     ...last,
     toS: tS,
     intervals: last.intervals + 1,
-    counts: { candidate: sum(last.counts.candidate, counts.candidate), stable: sum(last.counts.stable, counts.stable) },
+    counts: addBlocks(last.counts, counts),
     greatestLogE: Math.max(last.greatestLogE, logE),
     advancedS: last.advancedS ?? advancedS,
     why,
   };
-}
-
-function sum(a: Counted, b: Counted): Counted {
-  return { requests: a.requests + b.requests, failures: a.failures + b.failures };
 }
 
 // A backtest in words: the verdict, when and why, who is to blame, what would have been needed, and each step. No I/O.

@@ -1,7 +1,7 @@
 /** Runs gates over a recorded rollout, interval by interval, as they would have run over the real one. Judges nothing by what came later. No I/O. */
 import { type ComparedGate, comparisonOf, type EvidenceLimits } from '../core/gates/comparison.ts';
-import type { GatePoll } from '../core/gates/counting/poll.ts';
-import type { Block } from '../core/gates/evidence/e-process.ts';
+import type { GatePoll } from '../core/gates/counting/blocks.ts';
+import { type Block, NO_BLOCK } from '../core/gates/evidence/e-process.ts';
 import { beginStep, type Evidence, feed, openEvidence } from '../core/gates/evidence/evidence.ts';
 import { harmBounds } from '../core/gates/evidence/non-inferiority.ts';
 import { type GateSettings, WHOLE } from '../core/gates/gate-settings.ts';
@@ -11,8 +11,15 @@ import { emptyMemory, type GateMemory } from '../core/gates/verdict/gate.ts';
 import { type ComparedGates, judge, type LimitedGate } from '../core/gates/verdict/judge.ts';
 import type { Verdict } from '../core/gates/verdict/verdict.ts';
 import { msText } from '../core/text.ts';
-import { type StatusNames, TraceCounts, type TraceForm } from './trace-counts.ts';
-import { type Interval, type Intervals, stepAt, type TraceStep } from './trace-intervals.ts';
+import {
+  type Interval,
+  type Intervals,
+  type StatusNames,
+  stepAt,
+  TraceCounts,
+  type TraceForm,
+  type TraceStep,
+} from './trace-counts.ts';
 
 /** What one gate's source counted. */
 export interface GateTrace {
@@ -111,7 +118,7 @@ class Walk {
       }),
     );
     const [first] = polls.values();
-    const counts = first?.blocks['errors']?.[WHOLE] ?? NOTHING;
+    const counts = first?.blocks['errors']?.[WHOLE] ?? NO_BLOCK;
     this.#enter(counts, first, fromMs);
     this.#badRequests += counts.candidate.failures;
     this.#atMs = atMs;
@@ -187,7 +194,7 @@ class Walk {
   #limited(gate: FixedGate, poll: GatePoll | undefined): LimitedGate {
     const memory = this.#memories.get(gate.name) ?? emptyMemory(null);
     const arm = poll?.candidate ?? { state: 'missing' as const, why: 'the trace has no line for it' };
-    const { requests, failures } = poll?.blocks['errors']?.[WHOLE]?.candidate ?? NOTHING.candidate;
+    const { requests, failures } = poll?.blocks['errors']?.[WHOLE]?.candidate ?? NO_BLOCK.candidate;
     if (arm.state === 'counted') return { gate, memory, measurement: { requests, errors: failures, counting: 'sample' } };
     return { gate, memory, measurement: { missing: 'why' in arm ? arm.why : 'the candidate is not counted' } };
   }
@@ -201,8 +208,6 @@ function compare(settings: GateSettings, evidence: Evidence, tS: number, nextPer
 
 /** The part of the last requests of both builds that one must have, so that the other has none by plan. */
 const TAKEN_OVER = 0.8;
-
-const NOTHING: Block = { candidate: { requests: 0, failures: 0 }, stable: { requests: 0, failures: 0 } };
 
 // The one to blame for a rollback: a slice only where the rest of the traffic does not show the same. Must acquit no build. No I/O.
 

@@ -102,20 +102,24 @@ class Reader {
       return;
     }
     const at = (column: Column) => starts(text, columns.indexOf(column));
-    const cell = (column: Column) => cells[columns.indexOf(column)] ?? '';
     const before = this.findings.length;
+    const read = <T>(column: Column, { value, wants, fix }: CellForm<T>): T | undefined => {
+      const cell = cells[columns.indexOf(column)] ?? '';
+      const found = value(cell);
+      if (found === undefined) this.#find(line, at(column), `${JSON.stringify(cell)} is ${wants(cell)}`, fix);
+      return found;
+    };
     const row: TraceRow = {
       line,
-      tS: this.#number(line, at('t_s'), cell('t_s'), LONGEST_S, false),
-      slice: cell('slice') === '' ? null : cell('slice'),
-      arm: this.#arm(line, at('build'), cell('build')),
-      requests: this.#number(line, at('requests'), cell('requests'), MOST, true),
-      errors: this.#number(line, at('errors'), cell('errors'), MOST, true),
-      status: this.#status(line, at('status'), cell('status')),
-      le: this.#bound(line, at('le'), cell('le')),
+      tS: read('t_s', SECONDS) ?? Number.NaN,
+      slice: cells[columns.indexOf('slice')] || null,
+      arm: read('build', BUILD) ?? 'stable',
+      requests: read('requests', COUNT) ?? Number.NaN,
+      errors: read('errors', COUNT) ?? Number.NaN,
+      status: read('status', STATUS) ?? null,
+      le: read('le', BOUND) ?? null,
     };
-    if (this.findings.length > before) return;
-    this.#fits(row, at);
+    if (this.findings.length === before) this.#fits(row, at);
   }
 
   /** What no cell shows alone: more errors than requests, time that goes back, a line that says again what another said. */
@@ -144,59 +148,57 @@ class Reader {
     }
   }
 
-  #number(line: number, column: number, text: string, most: number, whole: boolean): number {
-    const value = Number(text);
-    if (/^\d+(?:\.\d+)?$/.test(text) && value <= most && (!whole || Number.isSafeInteger(value))) return value;
-    const wants = whole ? `a whole number from 0 to ${most}` : `seconds from 0 to ${most}`;
-    this.#find(
-      line,
-      column,
-      `${JSON.stringify(text)} is not ${wants}`,
-      whole ? 'Counts are per interval, never negative.' : FORM,
-    );
-    return Number.NaN;
-  }
-
-  #arm(line: number, column: number, text: string): TraceRow['arm'] {
-    if (text === 'candidate' || text === 'stable') return text;
-    const near = didYouMean(text, ['candidate', 'stable']);
-    this.#find(line, column, `${JSON.stringify(text)} is neither candidate nor stable.${near}`, 'Call the new build candidate.');
-    return 'stable';
-  }
-
-  #status(line: number, column: number, text: string): string | null {
-    if (text === '') return null;
-    if (/^(?:[1-5](?:\d\d|xx)|none)$/.test(text)) return text;
-    this.#find(line, column, `${JSON.stringify(text)} is not a status`, 'A status is written 503, 5xx, or none for no response.');
-    return null;
-  }
-
-  #bound(line: number, column: number, text: string): number | null {
-    if (text === '') return null;
-    if (text === '+Inf') return Number.POSITIVE_INFINITY;
-    const bound = Number(text);
-    if (/^\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i.test(text) && Number.isFinite(bound)) return bound;
-    this.#find(line, column, `${JSON.stringify(text)} is not a latency bound`, 'Bounds are seconds, such as 0.25, or +Inf.');
-    return null;
-  }
-
   #find(line: number, index: number, message: string, fix: string): void {
     const text = this.#lines[line - 1] ?? '';
     const rest = text.slice(Math.max(0, index));
     const length = Math.max(1, /^[^,]*/.exec(rest)?.[0].length ?? 1);
     const column = Math.max(0, index) + 1;
-    this.findings.push({
-      code: 'TRACE_INVALID',
-      kind: 'syntax',
-      file: this.#file,
-      line,
-      column,
-      message,
-      fix,
-      frame: { text, length },
-    });
+    const at = { file: this.#file, line, column, frame: { text, length } };
+    this.findings.push({ code: 'TRACE_INVALID', kind: 'syntax', ...at, message, fix });
   }
 }
+
+/** How a cell is read: `value` undefined for one that says nothing, which `wants` and `fix` then say. */
+interface CellForm<T> {
+  readonly value: (text: string) => T | undefined;
+  readonly wants: (text: string) => string;
+  readonly fix: string;
+}
+
+const DECIMAL = /^\d+(?:\.\d+)?$/;
+
+const SECONDS: CellForm<number> = {
+  value: (text) => (DECIMAL.test(text) && Number(text) <= LONGEST_S ? Number(text) : undefined),
+  wants: () => `not seconds from 0 to ${LONGEST_S}`,
+  fix: FORM,
+};
+
+const COUNT: CellForm<number> = {
+  value: (text) => (DECIMAL.test(text) && Number(text) <= MOST && Number.isSafeInteger(Number(text)) ? Number(text) : undefined),
+  wants: () => `not a whole number from 0 to ${MOST}`,
+  fix: 'Counts are per interval, never negative.',
+};
+
+const BUILD: CellForm<TraceRow['arm']> = {
+  value: (text) => (text === 'candidate' || text === 'stable' ? text : undefined),
+  wants: (text) => `neither candidate nor stable.${didYouMean(text, ['candidate', 'stable'])}`,
+  fix: 'Call the new build candidate.',
+};
+
+const STATUS: CellForm<string | null> = {
+  value: (text) => (text === '' ? null : /^(?:[1-5](?:\d\d|xx)|none)$/.test(text) ? text : undefined),
+  wants: () => 'not a status',
+  fix: 'A status is written 503, 5xx, or none for no response.',
+};
+
+const BOUND: CellForm<number | null> = {
+  value: (text) => {
+    if (text === '' || text === '+Inf') return text === '' ? null : Number.POSITIVE_INFINITY;
+    return /^\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i.test(text) && Number.isFinite(Number(text)) ? Number(text) : undefined;
+  },
+  wants: () => 'not a latency bound',
+  fix: 'Bounds are seconds, such as 0.25, or +Inf.',
+};
 
 /** Where the cell of a column begins in its line. */
 function starts(text: string, column: number): number {

@@ -22,6 +22,8 @@ interface StepMemory {
   gates: ReadonlyMap<string, GateMemory>;
   /** How often the router saw each build go down; undefined before its first reading. */
   crashes: CrashWatch | undefined;
+  /** How often the candidate went down, once that is evidence against it. */
+  crashed: number | null;
   /** Monotonic time of the last poll; undefined before the first. */
   polledMs: number | undefined;
 }
@@ -49,8 +51,8 @@ export class Bake {
     if (!('why' in found) && !splitsAgree(found.reading.members, split)) return drifted(split, found.reading, io.now());
     const reading = 'why' in found ? null : found.reading;
     const before = this.#reading ?? readBack.since;
-    const crashes = reading === null ? null : crashesAtStep(state, [before ?? reading, reading], memory, io.monotonic());
-    const trouble = 'why' in found ? [found.why] : troubleOf(state, [before, found.reading], crashes);
+    const trouble =
+      'why' in found ? [found.why] : troubleOf(state, [before ?? found.reading, found.reading], memory, io.monotonic());
     this.#reading = reading ?? this.#reading;
     const [limited, compared] = await Promise.all([
       measureLimited(state, reading, memory.gates, io),
@@ -61,7 +63,7 @@ export class Bake {
     const sinceMs = memory.polledMs === undefined ? undefined : nowMs - memory.polledMs;
     memory.polledMs = nowMs;
     const judged = judge({
-      router: routerResults(trouble, crashes !== null),
+      router: routerResults(trouble, memory.crashed !== null),
       limited,
       compared: compared?.gates ?? null,
       // Gaps count as missing health too, up to what a poll may take: else polls that are always late would hold forever.
@@ -90,7 +92,8 @@ export class Bake {
 
   /** A process bakes each step once. */
   #memoryAt(step: number): StepMemory {
-    if (this.#memory?.step !== step) this.#memory = { step, gates: new Map(), crashes: undefined, polledMs: undefined };
+    if (this.#memory?.step !== step)
+      this.#memory = { step, gates: new Map(), crashes: undefined, crashed: null, polledMs: undefined };
     return this.#memory;
   }
 }
@@ -109,47 +112,34 @@ function routerResults(trouble: readonly string[], crashed: boolean): GateResult
   return [{ gate: 'router', verdict: crashed ? 'give-up' : 'hold', why: trouble.join('; '), requests: 0, errors: 0 }];
 }
 
-function memberAt(reading: Reading | undefined, place: string) {
-  return reading?.members.find((member) => member.place === place);
+function memberAt({ members }: Reading, place: string) {
+  return members.find((member) => member.place === place);
 }
 
 /**
  * What the router says is wrong, and a candidate that went down and came back between two readings: quicker than the poll, and trouble all the
- * same. Not so the stable build: this candidate may be its fix. A location that began again, or that was not there before, shows nothing.
+ * same. Not so the stable build: this candidate may be its fix. Each crash begins the bake again, and patience with it as soon as the candidate
+ * is up, so that a crash loop would hold forever: crashes that are evidence come first, where no comparing gate judges them.
  */
 function troubleOf(
-  { plan }: State,
-  [before, reading]: readonly [Reading | undefined, Reading],
-  crashes: string | null,
-): readonly string[] {
-  if (crashes !== null) return [crashes, ...reading.trouble];
-  const { ref } = plan.candidate;
-  const now = memberAt(reading, ref);
-  if (now === undefined || !now.up || now.percent <= 0) return reading.trouble;
-  const was = memberAt(before, ref)?.downs ?? {};
-  const wentDown = Object.entries(now.downs ?? {}).some(([location, times]) => times > (was[location] ?? times));
-  return wentDown ? [...reading.trouble, `${ref} went down and came back since the last poll`] : reading.trouble;
-}
-
-/**
- * Crashes of the candidate that are evidence, in words; null without, and where comparing gates judge them. Each crash begins the bake again, and
- * patience with it as soon as the candidate is up: a crash loop would hold forever.
- */
-function crashesAtStep(
   { plan }: State,
   [before, reading]: readonly [Reading, Reading],
   memory: StepMemory,
   nowMs: number,
-): string | null {
-  if (plan.comparison?.settings.metrics.some(({ kind }) => kind === 'crashes') === true) return null;
+): readonly string[] {
+  const { ref } = plan.candidate;
   const downs = (one: Reading, place: string) => memberAt(one, place)?.downs ?? {};
   const both = (one: Reading) => ({
-    candidate: downs(one, plan.candidate.ref),
+    candidate: downs(one, ref),
     stable: plan.stable === null ? null : downs(one, plan.stable.ref),
   });
   memory.crashes = watched(memory.crashes ?? watched(undefined, both(before), nowMs - 1), both(reading), nowMs);
-  const times = crashesTooOften(memory.crashes);
-  return times === null ? null : `${plan.candidate.ref} went down ${times} times at this step`;
+  const isCompared = plan.comparison?.settings.metrics.some(({ kind }) => kind === 'crashes') === true;
+  memory.crashed = isCompared ? null : crashesTooOften(memory.crashes);
+  if (memory.crashed !== null) return [`${ref} went down ${memory.crashed} times at this step`, ...reading.trouble];
+  const now = memberAt(reading, ref);
+  const cameBack = memory.crashes.downs > 0 && now?.up === true && now.percent > 0;
+  return cameBack ? [...reading.trouble, `${ref} went down and came back since the last poll`] : reading.trouble;
 }
 
 /** Every gate with a fixed limit, and what its source says now. */

@@ -1,8 +1,8 @@
 /** One poll of the comparing gates: count both builds, feed the evidence. Must hand on every missing answer as missing. */
 import type { Comparison } from '../core/gates/comparison.ts';
-import { gatePollOf } from '../core/gates/counting/counter-blocks.ts';
+import { type GatePoll, gatePollOf, pollEveryMs } from '../core/gates/counting/blocks.ts';
 import { type CounterMemory, type Counters, countersSince, hasMoved, NO_COUNTERS } from '../core/gates/counting/counters.ts';
-import { type GatePoll, pollEveryMs } from '../core/gates/counting/poll.ts';
+import { NO_BLOCK } from '../core/gates/evidence/e-process.ts';
 import { beginStep, continued, feed, openEvidence } from '../core/gates/evidence/evidence.ts';
 import { compactEvidence, misfit } from '../core/gates/evidence/evidence-store.ts';
 import { type GateSettings, WHOLE } from '../core/gates/gate-settings.ts';
@@ -201,8 +201,7 @@ function lagOf(gate: Comparison['gates'][number]): number {
 }
 
 function withoutTraffic(poll: GatePoll): GatePoll {
-  const none = { requests: 0, failures: 0 };
-  return { ...poll, blocks: { ...poll.blocks, traffic: { [WHOLE]: { candidate: none, stable: none } } } };
+  return { ...poll, blocks: { ...poll.blocks, traffic: { [WHOLE]: NO_BLOCK } } };
 }
 
 /** A gate may be called as anything is that every object has, such as `constructor`. */

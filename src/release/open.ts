@@ -132,7 +132,8 @@ function pick(part: keyof Scope, asked: string | undefined, known: readonly Scop
   );
 }
 
-function unknownName(part: keyof Scope, asked: string, known: readonly Scope[]): KvdeployError {
+/** A name that no known scope has, with the near miss or all that there are. */
+export function unknownName(part: keyof Scope, asked: string, known: readonly Scope[]): KvdeployError {
   const names = [...new Set(known.map((scope) => scope[part]))];
   const problem = nameProblem(asked);
   const near = nearest(asked, names);

@@ -3,10 +3,15 @@ import { Agent, get } from 'node:http';
 import { BUILD_HEADER } from '../routers/local/local-routes.ts';
 
 const PER_TICK = 5;
+
 const TICK_MS = 20;
+
 const MAX_OPEN = 64;
+
 const MAX_REQUESTS = 40_000;
+
 const MAX_MS = 150_000;
+
 const TIMEOUT_MS = 5000;
 
 /** What the visitors saw since the counting began. */

@@ -87,6 +87,7 @@ export function pollText(line: Line<'poll'>, started: Started | undefined, paint
 
 /** Exit codes by which a command says that it changed nothing; a rollout that had begun may also end as busy midway. */
 const UNCHANGED = new Set([2, 3, 6, 7, 8]);
+
 const BUSY = 6;
 
 /** Exit codes by which a command left before the end, without anything being wrong. */

@@ -65,7 +65,9 @@ export interface Heartbeat {
 }
 
 const EARLY_MS = 10_000;
+
 const EARLY_UNTIL_MS = 60_000;
+
 const LATE_MS = 30_000;
 
 /** A heartbeat a little early is better than one a whole poll late. */

@@ -6,7 +6,9 @@ import { decidingGate, type Progress, type StepProgress } from './progress.ts';
 import { bar, clockText, shortBuild, sparkline, stopwatch } from './words.ts';
 
 const NARROW_COLUMNS = 60;
+
 const NARROW_BAR = 12;
+
 const WIDE_BAR = 40;
 
 const MARKS = {

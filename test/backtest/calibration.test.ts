@@ -1,10 +1,9 @@
 /** The stable build against itself: what is measured, what is dealt, and what is said while too little was recorded. */
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_GATE } from '../../src/backtest/backtest.ts';
-import { type Calibration, calibrate } from '../../src/backtest/calibration.ts';
+import { type Calibration, calibrate, dealt, seeded } from '../../src/backtest/calibration.ts';
 import { readTrace, type TraceRow } from '../../src/backtest/trace.ts';
-import { intervalsOf } from '../../src/backtest/trace-intervals.ts';
-import { dealt, seeded } from '../../src/backtest/trace-split.ts';
+import { intervalsOf } from '../../src/backtest/trace-counts.ts';
 import { clustersFor, dispersionOf } from '../../src/core/gates/evidence/clusters.ts';
 import { binomial } from '../core/gates/verdict/judged.ts';
 import { HEADER, linesOf, SEED, statusTrace, tenants } from '../traces.ts';

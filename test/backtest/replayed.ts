@@ -9,8 +9,7 @@ import {
 } from '../../src/backtest/backtest.ts';
 import { decide } from '../../src/backtest/backtest-text.ts';
 import { readTrace } from '../../src/backtest/trace.ts';
-import { formOf, type StatusNames } from '../../src/backtest/trace-counts.ts';
-import { intervalsOf } from '../../src/backtest/trace-intervals.ts';
+import { formOf, intervalsOf, type StatusNames } from '../../src/backtest/trace-counts.ts';
 import type { ComparedGate, EvidenceLimits } from '../../src/core/gates/comparison.ts';
 import { CLASS_METRICS, metricOfStatus, STATUS_METRICS } from '../../src/metrics/arms.ts';
 import { HEADER } from '../traces.ts';

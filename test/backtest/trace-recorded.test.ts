@@ -1,9 +1,9 @@
 /** Counters read at even moments as a trace: holes, births and restarts. */
 import { describe, expect, it } from 'vitest';
-import { stepAt } from '../../src/backtest/trace-intervals.ts';
+import { stepAt } from '../../src/backtest/trace-counts.ts';
 import { recordedRows } from '../../src/backtest/trace-recorded.ts';
+import { ALL_BUCKETS, type MetricCounters } from '../../src/core/gates/counting/blocks.ts';
 import type { ArmCounters } from '../../src/core/gates/counting/counters.ts';
-import { ALL_BUCKETS, type MetricCounters } from '../../src/core/gates/counting/metric-counters.ts';
 import { STATUS_METRICS } from '../../src/metrics/arms.ts';
 
 type Totals = Readonly<Record<string, number>> | null;

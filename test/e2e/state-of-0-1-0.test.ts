@@ -1,5 +1,4 @@
 /** State, ledger, pointers, plans and config that version 0.1.0 left, an open rollout included, in the hands of the version of today. */
-
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import type net from 'node:net';
 import { join } from 'node:path';

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { gatePollOf } from '../../src/core/gates/counting/counter-blocks.ts';
+import { gatePollOf } from '../../src/core/gates/counting/blocks.ts';
 import { countersSince, NO_COUNTERS } from '../../src/core/gates/counting/counters.ts';
 import { WHOLE } from '../../src/core/gates/gate-settings.ts';
 import type { Guid } from '../../src/core/scope.ts';

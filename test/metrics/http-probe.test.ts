@@ -1,6 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { gatePollOf } from '../../src/core/gates/counting/counter-blocks.ts';
+import { gatePollOf } from '../../src/core/gates/counting/blocks.ts';
 import { type Counters, countersSince, NO_COUNTERS } from '../../src/core/gates/counting/counters.ts';
 import { WHOLE } from '../../src/core/gates/gate-settings.ts';
 import { parseGuid } from '../../src/core/scope.ts';

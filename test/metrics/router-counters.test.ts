@@ -4,7 +4,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { gatePollOf } from '../../src/core/gates/counting/counter-blocks.ts';
+import { gatePollOf } from '../../src/core/gates/counting/blocks.ts';
 import { type ArmCounters, type Counters, countersSince, NO_COUNTERS } from '../../src/core/gates/counting/counters.ts';
 import { WHOLE } from '../../src/core/gates/gate-settings.ts';
 import type { Guid } from '../../src/core/scope.ts';

@@ -52,8 +52,8 @@ export const OF_THE_GATES: readonly Mutant[] = [
     'a build that crashes over and over holds for ever',
     'crash loop',
     BAKE,
-    'const times = crashesTooOften(memory.crashes);',
-    'const times = null as number | null;',
+    'memory.crashed = isCompared ? null : crashesTooOften(memory.crashes);',
+    'memory.crashed = isCompared && memory.crashes.downs > 0 ? crashesTooOften(memory.crashes) : null;',
   ),
   mutant(
     'a crash that is over before the next look is forgotten',

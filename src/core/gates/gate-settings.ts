@@ -99,10 +99,8 @@ export const SETTINGS_DEFAULTS = {
   unverifiedShare: 0.05,
 } as const satisfies Omit<GateSettings, 'metrics'>;
 
-/** Latency: a bound judges requests slower than it; bounds at which requests time out get the narrower margin. */
+/** Latency: a bound judges requests slower than it. */
 export const LATENCY_MARGIN = { times: 1.1, plus: 0.002 } as const;
-
-export const TIMEOUT_MARGIN = { times: 1.1, plus: 0.0005 } as const;
 
 /** Requests of one client come together, so a share of traffic is surer of itself than it should be. */
 export const TRAFFIC_DISPERSION = 20;

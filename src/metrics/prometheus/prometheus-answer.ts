@@ -27,7 +27,11 @@ export type Answer = { readonly series: readonly Series[]; readonly atMs: number
 /** Asks one query. Never rejects: whatever is not a whole vector is missing, with the reason. */
 export async function askPrometheus(server: Server, query: string, io: Io): Promise<Answer> {
   const data = await asked(server, 'query', { query }, io);
-  return 'missing' in data ? data : readVector(data, server.url);
+  const read = 'missing' in data ? data : readMoments(data, 'vector', server.url);
+  if ('missing' in read) return read;
+  const [[seconds, series] = [undefined, []], ...others] = read.moments;
+  if (others.length > 0) return { missing: `${server.url} returned samples of several moments` };
+  return { series, atMs: seconds === undefined ? undefined : Math.round(seconds * 1000) };
 }
 
 /** Moments evenly apart, in seconds since 1970, both ends among them. */
@@ -43,7 +47,7 @@ export type RangeAnswer = { readonly moments: ReadonlyMap<number, readonly Serie
 export async function askPrometheusRange(server: Server, query: string, range: Range, io: Io): Promise<RangeAnswer> {
   const { startS, endS, stepS } = range;
   const data = await asked(server, 'query_range', { query, start: String(startS), end: String(endS), step: String(stepS) }, io);
-  return 'missing' in data ? data : readMatrix(data, server.url);
+  return 'missing' in data ? data : readMoments(data, 'matrix', server.url);
 }
 
 async function asked(server: Server, path: string, what: Readonly<Record<string, string>>, io: Io): Promise<Data | Missing> {
@@ -84,10 +88,16 @@ const answerSchema = z.discriminatedUnion('status', [
   }),
 ]);
 
-const vectorSchema = z.array(z.object({ metric: z.record(z.string(), z.string()), value: z.tuple([z.number(), z.string()]) }));
+const sample = z.tuple([z.number(), z.string()]);
 
-const matrixSchema = z.array(
-  z.object({ metric: z.record(z.string(), z.string()), values: z.array(z.tuple([z.number(), z.string()])) }),
+const metric = z.record(z.string(), z.string());
+
+/** Of a matrix each series has many samples, of a vector one. */
+const seriesSchema = z.array(
+  z.union([
+    z.object({ metric, values: z.array(sample) }),
+    z.object({ metric, value: sample }).transform(({ value, ...rest }) => ({ ...rest, values: [value] })),
+  ]),
 );
 
 function readData(status: number, body: string, url: string): Data | Missing {
@@ -99,42 +109,22 @@ function readData(status: number, body: string, url: string): Data | Missing {
   return warnings.length > 0 ? { missing: `${url} gave only partial data: ${briefly(warnings.join('; '))}` } : data;
 }
 
-function readVector(data: Data, url: string): Answer {
-  const samples = readSeries(data, 'vector', vectorSchema, url);
-  if ('missing' in samples) return samples;
-  const seconds = samples.series[0]?.value[0];
-  return {
-    series: samples.series.map(({ metric, value }) => ({ labels: metric, value: value[1] })),
-    atMs: seconds === undefined ? undefined : Math.round(seconds * 1000),
-  };
-}
-
-function readMatrix(data: Data, url: string): RangeAnswer {
-  const found = readSeries(data, 'matrix', matrixSchema, url);
-  if ('missing' in found) return found;
+function readMoments({ resultType, result }: Data, wanted: 'vector' | 'matrix', url: string): RangeAnswer {
+  if (resultType !== wanted) return { missing: `${url} answered a ${briefly(resultType)}, not a ${wanted}` };
+  if (Array.isArray(result) && result.length > MOST_SERIES) {
+    const fix = 'aggregate by fewer labels: sum by (job, instance, …) (…)';
+    return { missing: `${url} returned ${result.length} series; the limit is ${MOST_SERIES}; ${fix}` };
+  }
+  const found = seriesSchema.safeParse(result).data;
+  if (found === undefined) return { missing: `${url} returned samples that are not plain numbers` };
   const moments = new Map<number, Series[]>();
-  for (const { metric, values } of found.series)
+  for (const { metric, values } of found)
     for (const [seconds, value] of values) {
       const series = moments.get(seconds) ?? [];
       moments.set(seconds, series);
       series.push({ labels: metric, value });
     }
   return { moments };
-}
-
-function readSeries<T>(
-  { resultType, result }: Data,
-  wanted: string,
-  schema: z.ZodType<T[]>,
-  url: string,
-): { readonly series: readonly T[] } | Missing {
-  if (resultType !== wanted) return { missing: `${url} answered a ${briefly(resultType)}, not a ${wanted}` };
-  if (Array.isArray(result) && result.length > MOST_SERIES) {
-    const fix = 'aggregate by fewer labels: sum by (job, instance, …) (…)';
-    return { missing: `${url} returned ${result.length} series; the limit is ${MOST_SERIES}; ${fix}` };
-  }
-  const series = schema.safeParse(result).data;
-  return series === undefined ? { missing: `${url} returned samples that are not plain numbers` } : { series };
 }
 
 function parseJson(text: string): unknown {

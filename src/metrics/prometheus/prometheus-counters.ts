@@ -1,10 +1,70 @@
-/** Series of one build as raw counters by process and slice. Must not count a series whose labels do not say what it counts. No I/O. */
+/**
+ * PromQL for every counter of both builds at once, each series labelled with what it counts, and the answer as raw counters by process and
+ * slice. Must keep a user's query whole, and must not count a series whose labels do not say what it counts. No I/O.
+ */
+import { ALL_BUCKETS, BUCKET_PREFIX } from '../../core/gates/counting/blocks.ts';
 import type { ArmCounters, RawCounter, Target } from '../../core/gates/counting/counters.ts';
-import { ALL_BUCKETS, BUCKET_PREFIX } from '../../core/gates/counting/metric-counters.ts';
 import { msText } from '../../core/text.ts';
 import { briefly, CLASS_METRICS, STATUS_METRICS, statusCounters } from '../arms.ts';
+import type { Pair, Question } from '../metric-source.ts';
 import type { Series } from './prometheus-answer.ts';
-import { type Arm, BUILD_LABEL, COUNTER_LABEL, type Counter as Part, PROCESS_LABELS } from './prometheus-query.ts';
+
+/** Labels that tell the parts of one answer apart. */
+export const BUILD_LABEL = 'kvdeploy_build';
+
+export const COUNTER_LABEL = 'kvdeploy_counter';
+
+/** What tells one counting process from another; `exported_` where a federation put its own names above theirs. */
+export const PROCESS_LABELS = ['job', 'instance', 'exported_job', 'exported_instance'] as const;
+
+export type Arm = 'candidate' | 'stable';
+
+/** `seen` is when the newest sample of each process was scraped, in seconds. */
+export type Counter = 'requests' | 'errors' | 'latency' | 'seen';
+
+export interface Queries {
+  readonly requests: string;
+  readonly errors?: string | undefined;
+  readonly latency?: string | undefined;
+}
+
+/** One query for the requests and errors of both builds, and when they were scraped. */
+export function countsQuery({ requests, errors }: Queries, pair: Pair): string {
+  return union(pair, (question) => {
+    const query = filled(requests, question);
+    const seen = `max by (${PROCESS_LABELS.join(', ')}) (timestamp(\n${query}\n))`;
+    return { requests: query, seen, ...(errors === undefined ? {} : { errors: filled(errors, question) }) };
+  });
+}
+
+/** One query for the buckets of both builds. */
+export function latencyQuery(latency: string, pair: Pair): string {
+  return union(pair, (question) => ({ latency: filled(latency, question) }));
+}
+
+function union(pair: Pair, parts: (question: Question) => Partial<Record<Counter, string>>): string {
+  const arms = [['candidate', pair.candidate] as const, ['stable', pair.stable] as const];
+  const queries = arms.flatMap(([arm, question]) =>
+    question === null ? [] : Object.entries(parts(question)).map(([counter, query]) => labelled(query, arm, counter)),
+  );
+  return queries.join(' or ');
+}
+
+/** Each query stands on lines of its own, so that a comment at its end hides nothing of ours. */
+function labelled(query: string, arm: Arm, counter: string): string {
+  return `label_replace(label_replace(\n${query}\n, "${BUILD_LABEL}", "${arm}", "", ""), "${COUNTER_LABEL}", "${counter}", "", "")`;
+}
+
+export function filled(query: string, { build, place }: Question): string {
+  return query.replace(/\$\{(build|place)\}/g, (_whole, name: string) => quoted(name === 'build' ? build : place));
+}
+
+/** Safe inside a PromQL string, whichever of the two quotes it stands in. */
+function quoted(value: string): string {
+  return value.replace(/[\\"'`]/g, '\\$&').replace(/\n/g, '\\n');
+}
+
+// Series of one build as raw counters by process and slice. Must not count a series whose labels do not say what it counts. No I/O.
 
 /** Which labels say what, and the build's queries as they were sent, for whoever must fix them. */
 export interface Labelled {
@@ -15,7 +75,7 @@ export interface Labelled {
   readonly ownErrors: boolean;
   /** How old the newest sample of a process may be, milliseconds. */
   readonly oldestMs: number;
-  readonly sent: Readonly<Partial<Record<Part, string>>>;
+  readonly sent: Readonly<Partial<Record<Counter, string>>>;
   /** When the server was asked, by the asker's clock: servers' clocks may go back. Left out: the moment that was asked about. */
   readonly freshMs?: number;
 }
@@ -58,14 +118,14 @@ export function armOf(arm: Arm, series: readonly Series[], atMs: number, how: La
 
 const ARMS: readonly (string | undefined)[] = ['candidate', 'stable'] satisfies readonly Arm[];
 
-const PARTS: readonly (string | undefined)[] = ['requests', 'errors', 'latency', 'seen'] satisfies readonly Part[];
+const PARTS: readonly (string | undefined)[] = ['requests', 'errors', 'latency', 'seen'] satisfies readonly Counter[];
 
 /** Labelled as the query labels all of its parts: what is not may be a part of the counts that lost its name. */
 function isAsked({ labels }: Series): boolean {
   return ARMS.includes(labels[BUILD_LABEL]) && PARTS.includes(labels[COUNTER_LABEL]);
 }
 
-function partOf(series: readonly Series[], part: Part): Series[] {
+function partOf(series: readonly Series[], part: Counter): Series[] {
   return series.filter(({ labels }) => labels[COUNTER_LABEL] === part);
 }
 

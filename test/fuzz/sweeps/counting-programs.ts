@@ -1,7 +1,6 @@
 /** What a counting program prints: whole counts as it wrote them, or missing. */
-import { gatePollOf } from '../../../src/core/gates/counting/counter-blocks.ts';
+import { countsFault, gatePollOf } from '../../../src/core/gates/counting/blocks.ts';
 import { type ArmCounters, countersSince, counterTotals, NO_COUNTERS } from '../../../src/core/gates/counting/counters.ts';
-import { countsFault } from '../../../src/core/gates/counting/poll.ts';
 import type { Guid } from '../../../src/core/scope.ts';
 import type { Io } from '../../../src/io.ts';
 import { command } from '../../../src/metrics/command.ts';

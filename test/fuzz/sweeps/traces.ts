@@ -6,8 +6,7 @@ import { DEFAULT_GATE, replayTrace, traceSettings } from '../../../src/backtest/
 import { type Backtest, backtestText, calibrationText, decide } from '../../../src/backtest/backtest-text.ts';
 import { calibrate } from '../../../src/backtest/calibration.ts';
 import { readTrace, type TraceRow } from '../../../src/backtest/trace.ts';
-import { formOf, type StatusNames } from '../../../src/backtest/trace-counts.ts';
-import { FIRST_ONES, intervalsOf } from '../../../src/backtest/trace-intervals.ts';
+import { FIRST_ONES, formOf, intervalsOf, type StatusNames } from '../../../src/backtest/trace-counts.ts';
 import { CLASS_METRICS, metricOfStatus, STATUS_METRICS } from '../../../src/metrics/arms.ts';
 import { hostileText } from '../hostile.ts';
 import type { Luck } from '../luck.ts';

@@ -2,7 +2,7 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { gatePollOf } from '../../../src/core/gates/counting/counter-blocks.ts';
+import { gatePollOf } from '../../../src/core/gates/counting/blocks.ts';
 import { type Counters, countersSince, NO_COUNTERS } from '../../../src/core/gates/counting/counters.ts';
 import type { Guid } from '../../../src/core/scope.ts';
 import type { Io } from '../../../src/io.ts';

@@ -1,13 +1,13 @@
 /** Which gates a backtest runs: those of the service that config and flags name, or the default one. Must not guess a service. */
 import { DEFAULT_GATE, type TraceGates } from '../../../backtest/backtest.ts';
+import type { Scope } from '../../../base/scope.ts';
 import { DEFAULT_STEPS, type LoadedConfig, type ServiceSettings } from '../../../config/settings.ts';
 import { KvdeployError } from '../../../core/errors.ts';
 import type { ComparedGate, EvidenceLimits } from '../../../core/gates/comparison.ts';
-import { nearest } from '../../../core/nearest.ts';
 import type { PlannedGate } from '../../../core/rollout/plan.ts';
 import { scopeFlags, scopeText } from '../../../core/scope.ts';
 import type { Deps } from '../../../release/deps.ts';
-import { tryConfig } from '../../../release/open.ts';
+import { tryConfig, unknownName } from '../../../release/open.ts';
 
 /** What is asked for, before a trace says what it counts. */
 export interface AskedGates {
@@ -53,6 +53,8 @@ function defaults(): AskedGates {
   };
 }
 
+const PARTS = ['tenant', 'environment', 'service'] as const;
+
 function asked({ globals, io }: Deps): readonly (string | undefined)[] {
   return [globals.tenant, globals.env ?? io.env('KVDEPLOY_ENV'), globals.service];
 }
@@ -60,8 +62,7 @@ function asked({ globals, io }: Deps): readonly (string | undefined)[] {
 function chosenService({ services }: LoadedConfig, deps: Deps): ServiceSettings | undefined {
   const [tenant, environment, service] = asked(deps);
   const wanted = { tenant, environment, service };
-  const fits = ({ scope }: ServiceSettings) =>
-    (['tenant', 'environment', 'service'] as const).every((part) => wanted[part] === undefined || wanted[part] === scope[part]);
+  const fits = ({ scope }: ServiceSettings) => PARTS.every((part) => wanted[part] === undefined || wanted[part] === scope[part]);
   const found = services.filter(fits);
   const [first, second] = found;
   if (first !== undefined && second === undefined) return first;
@@ -74,25 +75,12 @@ function chosenService({ services }: LoadedConfig, deps: Deps): ServiceSettings 
 }
 
 function unknownService(
-  wanted: Readonly<Record<'tenant' | 'environment' | 'service', string | undefined>>,
+  wanted: Readonly<Record<keyof Scope, string | undefined>>,
   services: readonly ServiceSettings[],
 ): KvdeployError {
-  const part = (['tenant', 'environment', 'service'] as const).find(
-    (each) => wanted[each] !== undefined && !services.some(({ scope }) => scope[each] === wanted[each]),
-  );
-  const text = part === undefined ? 'There is no such service.' : `There is no ${part} ${JSON.stringify(wanted[part])}.`;
-  const near =
-    part === undefined
-      ? undefined
-      : nearest(
-          wanted[part] ?? '',
-          services.map(({ scope }) => scope[part]),
-        );
-  return new KvdeployError('UNKNOWN_NAME', {
-    message: text,
-    hint:
-      near === undefined
-        ? `Known: ${services.map(({ scope }) => scopeText(scope)).join(', ') || 'none'}`
-        : `Did you mean ${near}?`,
-  });
+  const known = services.map(({ scope }) => scope);
+  const part = PARTS.find((each) => wanted[each] !== undefined && !known.some((scope) => scope[each] === wanted[each]));
+  if (part !== undefined) return unknownName(part, wanted[part] ?? '', known);
+  const hint = `Known: ${known.map(scopeText).join(', ') || 'none'}`;
+  return new KvdeployError('UNKNOWN_NAME', { message: 'There is no such service.', hint });
 }

@@ -2,15 +2,13 @@
 import { replayTrace, type TraceGates, traceSettings } from '../../../backtest/backtest.ts';
 import { type Backtest, backtestText, calibrationText, decide } from '../../../backtest/backtest-text.ts';
 import { calibrate } from '../../../backtest/calibration.ts';
-import { formOf, type StatusNames } from '../../../backtest/trace-counts.ts';
-import { intervalsOf } from '../../../backtest/trace-intervals.ts';
+import { formOf, intervalsOf, type StatusNames } from '../../../backtest/trace-counts.ts';
 import { KvdeployError } from '../../../core/errors.ts';
 import type { Verdict } from '../../../core/gates/verdict/verdict.ts';
 import { CLASS_METRICS, metricOfStatus, STATUS_METRICS } from '../../../metrics/arms.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
 import { type AskedGates, gatesToTest } from './backtest-gates.ts';
-import { type Fetched, fetchTraces, type RangeOptions } from './backtest-prometheus.ts';
-import { traceRows } from './backtest-read.ts';
+import { type Fetched, fetchTraces, type RangeOptions, traceRows } from './backtest-traces.ts';
 
 export interface BacktestOptions extends RangeOptions {
   /** A file, or `-` for standard input. */

@@ -1,7 +1,6 @@
 /** Raw counters in, differences out: restarts, births, lateness and nonsense told apart, one window for both builds. Never guesses a count. No I/O. */
 import * as z from 'zod';
 import type { Counted } from '../evidence/e-process.ts';
-import type { ArmState } from './poll.ts';
 
 /** One raw counter of one target: `requests`, `errors`, `401`, `le:0.5`; the slice is empty where it has none. */
 export interface RawCounter {
@@ -138,7 +137,7 @@ function whyOf(arm: ArmState): string {
 
 const NO_COUNTS: ArmDelta['counts'] = new Map();
 
-function silent(arm: ArmState): ArmDelta {
+export function silent(arm: ArmState): ArmDelta {
   return { arm, counts: NO_COUNTS, targets: 0, restarts: 0 };
 }
 
@@ -336,3 +335,11 @@ export function crashesText(candidate: Counted, stable: Counted): string {
   const times = ({ failures }: Counted) => (failures === 0 ? 'not once' : failures === 1 ? 'once' : `${failures} times`);
   return `the candidate went down ${times(candidate)} in ${candidate.requests} s, the stable build ${times(stable)}`;
 }
+
+/**
+ * How much one build's counts can be trusted. `reset`: counted, but what came before a restart is lost. `late`: nothing newer than what was
+ * judged before. `absent`: by plan there is no stable build beside the candidate.
+ */
+export type ArmState =
+  | { readonly state: 'counted' | 'absent' }
+  | { readonly state: 'reset' | 'late' | 'missing' | 'invalid'; readonly why: string };

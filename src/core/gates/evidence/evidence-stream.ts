@@ -15,10 +15,11 @@ import {
   mixtureLogE,
   rateLogFactor,
   shareOfFailures,
+  TRAFFIC_ALTERNATIVES,
+  trafficLogFactors,
   WORSE_BY,
 } from './e-process.ts';
 import { inIncident, lastOfCandidate, recentStable, stableIsWell } from './newest.ts';
-import { TRAFFIC_ALTERNATIVES, trafficLogFactors } from './traffic-share.ts';
 
 const logs = z.array(z.number());
 

@@ -1,6 +1,6 @@
 /** Crashes that the router sees, where no gate compares them: judged by the very evidence of gates that do. No I/O, no clock. */
 import { comparisonOf } from '../comparison.ts';
-import { gatePollOf } from '../counting/counter-blocks.ts';
+import { gatePollOf } from '../counting/blocks.ts';
 import { type ArmCounters, type CounterMemory, countersSince, NO_COUNTERS } from '../counting/counters.ts';
 import { type Evidence, feed, openEvidence } from '../evidence/evidence.ts';
 import { FAMILY_PARTS, type GateSettings } from '../gate-settings.ts';
@@ -26,6 +26,8 @@ const BOTH = 0.5;
 export interface CrashWatch {
   readonly counters: CounterMemory;
   readonly evidence: Evidence;
+  /** How often the candidate went down since the reading before. */
+  readonly downs: number;
 }
 
 /** How often each location of the router saw a build go down, since the router began to count. */
@@ -42,7 +44,8 @@ export function watched(
   const stable = downs.stable === null ? ({ absent: true } as const) : countersOf(downs.stable, atMs);
   const delta = countersSince(counters, { candidate: countersOf(downs.candidate, atMs), stable }, 0);
   const gates = { [GATE]: gatePollOf(delta, []) };
-  return { counters: delta.memory, evidence: feed(SETTINGS, evidence, { atMs, gates }) };
+  const evident = feed(SETTINGS, evidence, { atMs, gates });
+  return { counters: delta.memory, evidence: evident, downs: delta.candidate.crashes?.failures ?? 0 };
 }
 
 function countersOf(downs: Downs, freshMs: number): ArmCounters {

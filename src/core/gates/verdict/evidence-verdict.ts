@@ -2,12 +2,11 @@
  * What the evidence of the comparing gates says at one moment: fail, give up, pass, or hold, with every reason. Whatever is not known to be
  * fine holds. No I/O, no clock.
  */
-
 import { countText, fractionText, listText, msText } from '../../text.ts';
+import { shareIsAsPlanned, toleratedShare } from '../evidence/e-process.ts';
 import { type Evidence, type GateData, streamsOf } from '../evidence/evidence.ts';
 import { exceedsTolerated, failingTogether, failsNow, stableInIncident } from '../evidence/newest.ts';
 import { type HarmBound, harmBounds } from '../evidence/non-inferiority.ts';
-import { shareIsAsPlanned, toleratedShare } from '../evidence/traffic-share.ts';
 import { type GateSettings, harmBoundLogC, type JudgedMetric, rollbackLogE } from '../gate-settings.ts';
 import { type Blame, blameOf, oddsText, standingText } from './blamed.ts';
 

@@ -1,8 +1,8 @@
 /** What a comparing gate will catch, in one sentence for the plan: worked out with the evidence itself, at the traffic of now. No I/O. */
 import { fractionText, msText } from '../../text.ts';
 import type { Comparison } from '../comparison.ts';
-import { SLOWER } from '../counting/metric-counters.ts';
-import { type GatePoll, pollEveryMs } from '../counting/poll.ts';
+import { type GatePoll, pollEveryMs, SLOWER } from '../counting/blocks.ts';
+import type { Block, Counted } from '../evidence/e-process.ts';
 import { feed, openEvidence } from '../evidence/evidence.ts';
 import { requestsToRuleOut } from '../evidence/non-inferiority.ts';
 import { type GateSettings, type JudgedMetric, WHOLE } from '../gate-settings.ts';
@@ -109,18 +109,6 @@ export interface Detection {
   readonly polls: number;
 }
 
-/**
- * What no rule can beat: any that calls a good build bad with chance alpha at most, and surely finds one that fails at `rate`, needs
- * ln(1/alpha) / KL(rate, tolerated rate) requests of the candidate on average, even knowing the stable rate (Wald 1945). Infinity where
- * `rate` is tolerated. Not rounded, except that nothing is found before one request failed.
- */
-export function informationLimit(rate: number, tolerated: number, alpha: number): { requests: number; badRequests: number } {
-  if (rate <= tolerated) return { requests: Number.POSITIVE_INFINITY, badRequests: Number.POSITIVE_INFINITY };
-  const part = (p: number, q: number) => (p === 0 ? 0 : p * Math.log(p / q));
-  const requests = -Math.log(alpha) / (part(rate, tolerated) + part(1 - rate, 1 - tolerated));
-  return { requests: Math.max(requests, 1 / rate), badRequests: Math.max(1, rate * requests) };
-}
-
 const HOUR_MS = 3_600_000;
 
 /**
@@ -142,40 +130,28 @@ export function detection(
     const now = countsAt(traffic, rate, atMs);
     evidence = feed(alone, evidence, { atMs, gates: { [stream.metric.gate]: pollBetween(stream.metric, before, now) } });
     before = now;
-    if (evidence.crossed !== null) return { requests: now.requests, badRequests: now.failures, afterMs: atMs, polls };
+    if (evidence.crossed !== null) {
+      const { requests, failures } = now.candidate;
+      return { requests, badRequests: failures, afterMs: atMs, polls };
+    }
   }
   return undefined;
 }
 
-type Total = {
-  readonly requests: number;
-  readonly failures: number;
-  readonly stableRequests: number;
-  readonly stableFailures: number;
-};
-
 /** The k-th failure of each build comes half-way through its k-th span. */
-function countsAt({ requestsPerSecond, share, stableRate }: Traffic, rate: number, atMs: number): Total {
-  const all = (requestsPerSecond * atMs) / 1000;
-  const requests = Math.floor(all * share);
-  const stableRequests = Math.floor(all * (1 - share));
-  return {
-    requests,
-    failures: Math.min(requests, Math.floor(requests * rate + 0.5)),
-    stableRequests,
-    stableFailures: Math.min(stableRequests, Math.floor(stableRequests * stableRate + 0.5)),
+function countsAt({ requestsPerSecond, share, stableRate }: Traffic, rate: number, atMs: number): Block {
+  const arm = (part: number, failing: number): Counted => {
+    const requests = Math.floor((requestsPerSecond * atMs * part) / 1000);
+    return { requests, failures: Math.min(requests, Math.floor(requests * failing + 0.5)) };
   };
+  return { candidate: arm(share, rate), stable: arm(1 - share, stableRate) };
 }
 
-function pollBetween(metric: JudgedMetric, before: Total, now: Total): GatePoll {
-  const candidate = { requests: now.requests - before.requests, failures: now.failures - before.failures };
-  const stable = {
-    requests: now.stableRequests - before.stableRequests,
-    failures: now.stableFailures - before.stableFailures,
-  };
-  return {
-    candidate: { state: 'counted' },
-    stable: { state: 'counted' },
-    blocks: { [metric.metric]: { [WHOLE]: { candidate, stable } } },
-  };
+function pollBetween(metric: JudgedMetric, before: Block, now: Block): GatePoll {
+  const since = (arm: 'candidate' | 'stable'): Counted => ({
+    requests: now[arm].requests - before[arm].requests,
+    failures: now[arm].failures - before[arm].failures,
+  });
+  const block: Block = { candidate: since('candidate'), stable: since('stable') };
+  return { candidate: { state: 'counted' }, stable: { state: 'counted' }, blocks: { [metric.metric]: { [WHOLE]: block } } };
 }

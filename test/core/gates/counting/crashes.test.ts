@@ -1,8 +1,8 @@
 /** Crashes that a router saw: counted once, held against the stable build and against once an hour, within a handful of them. */
 import { describe, expect, it } from 'vitest';
-import { seeded } from '../../../../src/backtest/trace-split.ts';
+import { seeded } from '../../../../src/backtest/calibration.ts';
 import { comparisonOf } from '../../../../src/core/gates/comparison.ts';
-import { gatePollOf } from '../../../../src/core/gates/counting/counter-blocks.ts';
+import { gatePollOf, pollEveryMs, RESTARTS } from '../../../../src/core/gates/counting/blocks.ts';
 import {
   type ArmCounters,
   type CounterMemory,
@@ -10,8 +10,6 @@ import {
   countersSince,
   NO_COUNTERS,
 } from '../../../../src/core/gates/counting/counters.ts';
-import { RESTARTS } from '../../../../src/core/gates/counting/metric-counters.ts';
-import { pollEveryMs } from '../../../../src/core/gates/counting/poll.ts';
 import { type Evidence, feed, openEvidence } from '../../../../src/core/gates/evidence/evidence.ts';
 import { WHOLE } from '../../../../src/core/gates/gate-settings.ts';
 import { blameOf, standingText } from '../../../../src/core/gates/verdict/blamed.ts';

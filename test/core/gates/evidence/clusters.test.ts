@@ -1,6 +1,6 @@
 /** How many failures come together: measured on the stable build, and what a non-inferiority bound makes of it. */
 import { describe, expect, it } from 'vitest';
-import { seeded } from '../../../../src/backtest/trace-split.ts';
+import { seeded } from '../../../../src/backtest/calibration.ts';
 import { type Clusters, clustersUpTo, dispersionSeen } from '../../../../src/core/gates/evidence/clusters.ts';
 import { feed, openEvidence } from '../../../../src/core/gates/evidence/evidence.ts';
 import { judgeEvidence } from '../../../../src/core/gates/verdict/evidence-verdict.ts';

@@ -14,9 +14,11 @@ import {
   mixtureLogE,
   rateLogFactor,
   shareOfFailures,
+  TRAFFIC_ALTERNATIVES,
+  toleratedShare,
+  trafficLogFactors,
   WORSE_BY,
 } from '../../../../src/core/gates/evidence/e-process.ts';
-import { TRAFFIC_ALTERNATIVES, toleratedShare, trafficLogFactors } from '../../../../src/core/gates/evidence/traffic-share.ts';
 import { blockOf, OUR_BLOCKS } from '../verdict/judged.ts';
 import {
   betaBinomialLogMixture,

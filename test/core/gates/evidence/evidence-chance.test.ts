@@ -1,6 +1,6 @@
 /** Chance: over many rollouts, false alarms stay below alpha and false non-inferiority bounds below beta, however often one looks. */
 import { describe, expect, it } from 'vitest';
-import { seeded } from '../../../../src/backtest/trace-split.ts';
+import { seeded } from '../../../../src/backtest/calibration.ts';
 import { usualLimit } from '../../../../src/core/gates/comparison.ts';
 import { feed, streamsOf } from '../../../../src/core/gates/evidence/evidence.ts';
 import { streamLogC } from '../../../../src/core/gates/evidence/evidence-stream.ts';

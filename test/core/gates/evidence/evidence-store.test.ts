@@ -1,7 +1,7 @@
 /** Evidence on a line of the ledger: short, bounded, and read again to the last bit. */
 import { describe, expect, it } from 'vitest';
-import { seeded } from '../../../../src/backtest/trace-split.ts';
-import type { GatePoll } from '../../../../src/core/gates/counting/poll.ts';
+import { seeded } from '../../../../src/backtest/calibration.ts';
+import type { GatePoll } from '../../../../src/core/gates/counting/blocks.ts';
 import { LOG_NOTHING } from '../../../../src/core/gates/evidence/e-process.ts';
 import { type Evidence, openEvidence, streamsOf } from '../../../../src/core/gates/evidence/evidence.ts';
 import {

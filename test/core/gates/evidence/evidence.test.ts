@@ -1,7 +1,7 @@
 /** The evidence of a rollout: the vectors poll by poll, what the ledger keeps of it, who is to blame. */
 import { describe, expect, it } from 'vitest';
-import { seeded } from '../../../../src/backtest/trace-split.ts';
-import { type GatePoll, unusable } from '../../../../src/core/gates/counting/poll.ts';
+import { seeded } from '../../../../src/backtest/calibration.ts';
+import { type GatePoll, unusable } from '../../../../src/core/gates/counting/blocks.ts';
 import { LOG_NOTHING, mixtureLogE } from '../../../../src/core/gates/evidence/e-process.ts';
 import {
   beginStep,

@@ -1,7 +1,7 @@
 /** How often one status may be answered at most: an outage made of 401 alone ends within seconds, and nobody else is taken back for it. */
 import { describe, expect, it } from 'vitest';
-import { seeded } from '../../../../src/backtest/trace-split.ts';
-import type { SliceBlocks } from '../../../../src/core/gates/counting/poll.ts';
+import { seeded } from '../../../../src/backtest/calibration.ts';
+import type { SliceBlocks } from '../../../../src/core/gates/counting/blocks.ts';
 import type { Block } from '../../../../src/core/gates/evidence/e-process.ts';
 import { type Evidence, feed, openEvidence } from '../../../../src/core/gates/evidence/evidence.ts';
 import { harmBounds } from '../../../../src/core/gates/evidence/non-inferiority.ts';

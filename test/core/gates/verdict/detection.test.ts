@@ -2,13 +2,25 @@
 import { describe, expect, it } from 'vitest';
 import { comparisonOf } from '../../../../src/core/gates/comparison.ts';
 import { requestsToRuleOut } from '../../../../src/core/gates/evidence/non-inferiority.ts';
-import { detection, forecast, informationLimit } from '../../../../src/core/gates/verdict/forecast.ts';
+import { detection, forecast } from '../../../../src/core/gates/verdict/forecast.ts';
 import { ERRORS, settingsOf } from './judged.ts';
 
 const SETTINGS = settingsOf();
 const TRAFFIC = { requestsPerSecond: 1000, share: 0.01, stableRate: 0.001 };
 const found = (rate: number, floorMs: number, settings = SETTINGS) =>
   detection(settings, { metric: settings.metrics[0] ?? ERRORS, weight: 1 }, { traffic: TRAFFIC, rate, floorMs });
+
+/**
+ * What no rule can beat: any that calls a good build bad with chance alpha at most, and surely finds one that fails at `rate`, needs
+ * ln(1/alpha) / KL(rate, tolerated rate) requests of the candidate on average, even knowing the stable rate (Wald 1945). Infinity where
+ * `rate` is tolerated. Not rounded, except that nothing is found before one request failed.
+ */
+function informationLimit(rate: number, tolerated: number, alpha: number): { requests: number; badRequests: number } {
+  if (rate <= tolerated) return { requests: Number.POSITIVE_INFINITY, badRequests: Number.POSITIVE_INFINITY };
+  const part = (p: number, q: number) => (p === 0 ? 0 : p * Math.log(p / q));
+  const requests = -Math.log(alpha) / (part(rate, tolerated) + part(1 - rate, 1 - tolerated));
+  return { requests: Math.max(requests, 1 / rate), badRequests: Math.max(1, rate * requests) };
+}
 
 describe('the information limit', () => {
   it.each([

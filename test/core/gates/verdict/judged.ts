@@ -1,5 +1,5 @@
 /** What the tests of the gates share: settings of one metric, polls, and rollouts of many. */
-import type { GatePoll, SliceBlocks } from '../../../../src/core/gates/counting/poll.ts';
+import type { GatePoll, SliceBlocks } from '../../../../src/core/gates/counting/blocks.ts';
 import type { Block } from '../../../../src/core/gates/evidence/e-process.ts';
 import { type Evidence, feed, openEvidence } from '../../../../src/core/gates/evidence/evidence.ts';
 import {

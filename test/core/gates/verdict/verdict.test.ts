@@ -1,7 +1,7 @@
 /** Verdicts: what leads back, what leads on, and that nothing which is missing, late or senseless ever leads on. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type GatePoll, type Poll, unusable } from '../../../../src/core/gates/counting/poll.ts';
+import { type GatePoll, type Poll, unusable } from '../../../../src/core/gates/counting/blocks.ts';
 import { beginStep, type Evidence, feed } from '../../../../src/core/gates/evidence/evidence.ts';
 import { type GateSettings, METRIC_DEFAULTS, WHOLE } from '../../../../src/core/gates/gate-settings.ts';
 import { type EvidenceVerdict, judgeEvidence, progress } from '../../../../src/core/gates/verdict/evidence-verdict.ts';

@@ -1,0 +1,260 @@
+/**
+ * One poll of the gates: differences of counters as blocks of counts by metric and slice, and for each build whether they are all that there
+ * was. What makes no sense is invalid, never zero. No I/O.
+ */
+import { addBlocks, type Block, type Counted, NO_BLOCK } from '../evidence/e-process.ts';
+import { type GateSettings, type JudgedMetric, OTHER, WHOLE } from '../gate-settings.ts';
+import type { ArmDelta, ArmState, Delta } from './counters.ts';
+
+/** How one metric is made of counters. `slower`: requests of `requests` that are not in the bucket `failures`. */
+export interface MetricCounters {
+  readonly metric: string;
+  readonly requests: string;
+  readonly failures: string;
+  readonly counts: 'failures' | 'slower';
+}
+
+/**
+ * The metric that counts restarts: targets that lost their counts (a candidate that crashes and comes back loses its failures with it), or
+ * crashes that a router saw, in the seconds that it watched.
+ */
+export const RESTARTS = 'restarts';
+
+// Latency buckets: how their counters and metrics are called, and which bounds are worth judging. No I/O.
+
+/** Counters of latency buckets, cumulative as Prometheus has them: `le:0.5`; `le:+Inf` is every request. */
+export const BUCKET_PREFIX = 'le:';
+
+export const ALL_BUCKETS = 'le:+Inf';
+
+/** Seconds of `le:0.5`; Infinity of `le:+Inf`. */
+export function boundOf(name: string): number {
+  return name === ALL_BUCKETS ? Number.POSITIVE_INFINITY : Number(name.slice(BUCKET_PREFIX.length));
+}
+
+/** What the name of a metric begins with that judges latency by a bound: `slower than 0.5s`. */
+export const SLOWER = 'slower than ';
+
+/** The metric of a bound in seconds. */
+export function slowerThan(seconds: number): MetricCounters {
+  return { metric: `${SLOWER}${seconds}s`, requests: ALL_BUCKETS, failures: `${BUCKET_PREFIX}${seconds}`, counts: 'slower' };
+}
+
+/** A bound that most requests exceed anyway says little about a fault. */
+const MOST_EXCEEDANCE = 0.6;
+
+/**
+ * The bounds worth judging, from what the stable build did before the rollout: cumulative counts by bound in seconds. Those that at most
+ * 60 % of its requests exceed; never +Inf, which nothing exceeds. Empty when nothing was counted. Fix them before the rollout begins.
+ */
+export function judgedBounds(stable: readonly { readonly le: number; readonly count: number }[]): number[] {
+  const all = Math.max(0, ...stable.map(({ count }) => count));
+  if (all === 0) return [];
+  const judged = stable.filter(({ le, count }) => Number.isFinite(le) && 1 - count / all <= MOST_EXCEEDANCE);
+  return judged.map(({ le }) => le).toSorted((a, b) => a - b);
+}
+
+// One poll of the gates: blocks of counts, and for each build whether they are all that there was. What makes no sense is invalid, never zero. No I/O.
+
+/** Counts by slice; WHOLE is all of the traffic and must be there. */
+export type SliceBlocks = Readonly<Record<string, Block>>;
+
+/** What one gate's source said at one poll. `blocks` by metric: since the last poll that this gate could use, not since the last one at all. */
+export interface GatePoll {
+  readonly candidate: ArmState;
+  readonly stable: ArmState;
+  readonly blocks: Readonly<Record<string, SliceBlocks>>;
+}
+
+/** `atMs`: up to when every gate's blocks count. A gate that is not there has said nothing, which is missing data. */
+export interface Poll {
+  readonly atMs: number;
+  readonly gates: Readonly<Record<string, GatePoll>>;
+}
+
+/** A poll of one gate that could not be made, or must not be used. */
+export function unusable(state: 'late' | 'missing' | 'invalid', why: string): GatePoll {
+  return { candidate: { state, why }, stable: { state, why }, blocks: {} };
+}
+
+const has = (arm: ArmState) => arm.state === 'counted' || arm.state === 'reset';
+
+/** The gate's poll, or an unusable one with the reason where counts are missing or make no sense. */
+export function checkedGatePoll(settings: GateSettings, gate: string, poll: GatePoll | undefined, share: number): GatePoll {
+  if (poll === undefined) return unusable('missing', 'its source returned nothing');
+  if (poll.candidate.state === 'absent') return unusable('missing', 'its source did not poll the candidate');
+  if (poll.stable.state === 'absent' && share < 1) return unusable('missing', 'its source did not poll the stable build');
+  if (!has(poll.candidate) && !has(poll.stable)) return poll;
+  for (const metric of settings.metrics) {
+    if (metric.gate !== gate) continue;
+    const fault = faultOf(poll, Object.hasOwn(poll.blocks, metric.metric) ? poll.blocks[metric.metric] : undefined);
+    if (fault !== undefined) return unusable('invalid', `${metric.metric}: ${fault}`);
+  }
+  return poll;
+}
+
+function faultOf(poll: GatePoll, slices: SliceBlocks | undefined): string | undefined {
+  const whole = slices?.[WHOLE];
+  if (slices === undefined || whole === undefined) return 'its source did not count it';
+  const names = Object.keys(slices);
+  return (
+    (has(poll.candidate) ? armFault('candidate', names, slices, whole) : undefined) ??
+    (has(poll.stable) ? armFault('stable', names, slices, whole) : undefined)
+  );
+}
+
+function armFault(arm: 'candidate' | 'stable', names: readonly string[], slices: SliceBlocks, whole: Block): string | undefined {
+  const sum = { requests: 0, failures: 0 };
+  for (const name of names) {
+    const counted = (slices[name] ?? whole)[arm];
+    const fault = countsFault(counted);
+    if (fault !== undefined) return `${arm}${name === WHOLE ? '' : ` in ${name}`}: ${fault}`;
+    if (name === WHOLE) continue;
+    sum.requests += counted.requests;
+    sum.failures += counted.failures;
+  }
+  const all = whole[arm];
+  if (sum.requests <= all.requests && sum.failures <= all.failures) return undefined;
+  const text = ({ requests, failures }: Counted) => `${failures} of ${requests}`;
+  return `${arm}: its slices add up to ${text(sum)}, more than the total of ${text(all)}`;
+}
+
+/** What is wrong with counts, or undefined: whole numbers, none below 0, no more failures than requests. */
+export function countsFault(counted: Counted): string | undefined {
+  const { requests, failures } = counted;
+  if (!Number.isSafeInteger(requests) || !Number.isSafeInteger(failures))
+    return `${failures} of ${requests} are not valid counts`;
+  if (requests < 0 || failures < 0) return `${failures} of ${requests} are negative`;
+  if (failures > requests) return `${failures} failures but only ${requests} requests`;
+  return undefined;
+}
+
+/**
+ * The metric's blocks in the order of its streams: the whole, then each slice. A slice that was not known before the rollout goes to `other`
+ * where there is one, and otherwise counts in the whole alone.
+ */
+export function streamBlocks(metric: JudgedMetric, slices: SliceBlocks): Block[] {
+  const late = lateSlices(metric, slices);
+  const streams = metric.slices.map(({ name }) => {
+    const block = (Object.hasOwn(slices, name) ? slices[name] : undefined) ?? NO_BLOCK;
+    return name === OTHER ? late.reduce(addBlocks, block) : block;
+  });
+  return [slices[WHOLE] ?? NO_BLOCK, ...streams];
+}
+
+function lateSlices(metric: JudgedMetric, slices: SliceBlocks): Block[] {
+  if (!metric.slices.some(({ name }) => name === OTHER)) return [];
+  const known = new Set(metric.slices.map(({ name }) => name));
+  const late = Object.entries(slices).filter(([name]) => name !== WHOLE && !known.has(name));
+  return late.map(([, block]) => block);
+}
+
+// When comparing gates look again: what a look costs is little, and what is not looked at goes on failing. No I/O, no clock.
+
+const MINUTE_MS = 60_000;
+
+/** After the first minute of a step. Four of these outlast a block of failures that come together. */
+const LATER_MS = 5000;
+
+/**
+ * Milliseconds to the next poll: often while a step is young, since a poll's wait is what a plain fault costs; less often later. It depends on
+ * the clock alone: each poll is a bet on the limit, and polls that were quicker while something fails would bet on one burst many times.
+ * `floorMs` is the source's own interval: no poll sees more often than that, and share x requests per second x floor is the least that a
+ * fault can cost.
+ */
+export function pollEveryMs(sinceStepMs: number, floorMs: number): number {
+  return Math.max(floorMs, sinceStepMs < MINUTE_MS ? 1000 : LATER_MS);
+}
+
+// Differences of counters as the blocks that gates judge: failures per metric, latency bounds, restarts. What does not fit is invalid. No I/O.
+
+/** The gate's poll: each metric's blocks, the whole being the sum of all slices, and the restarts of targets. */
+export function gatePollOf(delta: Delta, metrics: readonly MetricCounters[]): GatePoll {
+  const buckets = bucketsFault(delta, metrics);
+  if (buckets !== undefined) return unusable('invalid', buckets);
+  const restarts: Block = { candidate: restartsOf(delta.candidate), stable: restartsOf(delta.stable) };
+  const blocks = metrics.map((metric) => [metric.metric, sliceBlocks(delta, metric)] as const);
+  return {
+    candidate: stateOf(delta.candidate),
+    stable: delta.stable.arm,
+    blocks: { ...Object.fromEntries(blocks), [RESTARTS]: { [WHOLE]: restarts } },
+  };
+}
+
+function restartsOf({ targets, restarts, crashes }: ArmDelta): Counted {
+  return crashes ?? { requests: targets + restarts, failures: restarts };
+}
+
+/** What was certified before a crash says nothing of the process that came back, even where a router kept the counts. */
+function stateOf({ arm, crashes }: ArmDelta): ArmState {
+  const downs = crashes?.failures ?? 0;
+  if (arm.state !== 'counted' || downs === 0) return arm;
+  return { state: 'reset', why: `the router saw it go down ${downs === 1 ? 'once' : `${downs} times`}` };
+}
+
+function sliceBlocks(delta: Delta, metric: MetricCounters): SliceBlocks {
+  const slices = new Set([...slicesOf(delta.candidate, metric), ...slicesOf(delta.stable, metric)]);
+  const parts = [...slices].map((slice) => {
+    const block: Block = { candidate: countedOf(delta.candidate, metric, slice), stable: countedOf(delta.stable, metric, slice) };
+    return [slice, block] as const;
+  });
+  const sum = (arm: 'candidate' | 'stable'): Counted => ({
+    requests: parts.reduce((total, [, block]) => total + block[arm].requests, 0),
+    failures: parts.reduce((total, [, block]) => total + block[arm].failures, 0),
+  });
+  const named = parts.filter(([slice]) => slice !== WHOLE);
+  return { ...Object.fromEntries(named), [WHOLE]: { candidate: sum('candidate'), stable: sum('stable') } };
+}
+
+function slicesOf({ counts }: ArmDelta, { requests, failures }: MetricCounters): string[] {
+  return [...(counts.get(requests)?.keys() ?? []), ...(counts.get(failures)?.keys() ?? [])];
+}
+
+/** A counter of failures that is not there while requests are counted is zero failures: it is born with the first. */
+function countedOf({ counts }: ArmDelta, metric: MetricCounters, slice: string): Counted {
+  const requests = counts.get(metric.requests)?.get(slice) ?? 0;
+  const found = counts.get(metric.failures)?.get(slice) ?? 0;
+  return { requests, failures: metric.counts === 'slower' ? requests - found : found };
+}
+
+/** Both builds must have the same buckets, each holding at least what the one below it holds; without requests one may have none yet. */
+function bucketsFault({ candidate, stable }: Delta, metrics: readonly MetricCounters[]): string | undefined {
+  const [ours, theirs] = [boundsOf(candidate), boundsOf(stable)];
+  if (ours.length > 0 && theirs.length > 0 && ours.join() !== theirs.join())
+    return `the builds have different buckets: ${ours.join(' ')} and ${theirs.join(' ')}`;
+  const arms = [['candidate', candidate] as const, ['stable', stable] as const];
+  // A build that lost its histogram would otherwise silently be judged without its latency.
+  const bare = arms.find(
+    ([, delta]) => ours.length + theirs.length > 0 && boundsOf(delta).length === 0 && served(delta, metrics),
+  );
+  if (bare !== undefined) return `${bare[0]} had requests but has no buckets, unlike the other build`;
+  for (const [arm, delta] of arms) {
+    const fault = monotoneFault(delta);
+    if (fault !== undefined) return `${arm}: ${fault}`;
+  }
+  return undefined;
+}
+
+/** Had requests, by whatever is counted beside the buckets. */
+function served({ counts }: ArmDelta, metrics: readonly MetricCounters[]): boolean {
+  const counters = new Set(metrics.map(({ requests }) => requests).filter((name) => !name.startsWith(BUCKET_PREFIX)));
+  return [...counters].some((name) => [...(counts.get(name)?.values() ?? [])].some((requests) => requests > 0));
+}
+
+function boundsOf({ counts }: ArmDelta): string[] {
+  const names = [...counts.keys()].filter((name) => name.startsWith(BUCKET_PREFIX));
+  return names.toSorted((a, b) => boundOf(a) - boundOf(b));
+}
+
+function monotoneFault(delta: ArmDelta): string | undefined {
+  const bounds = boundsOf(delta);
+  if (bounds.length === 0) return undefined;
+  if (bounds.some((name) => Number.isNaN(boundOf(name)))) return `${bounds.join(' ')} are not valid bounds`;
+  if (bounds.at(-1) !== ALL_BUCKETS) return `there is no bucket ${ALL_BUCKETS}`;
+  for (const slice of delta.counts.get(ALL_BUCKETS)?.keys() ?? []) {
+    const counts = bounds.map((name) => delta.counts.get(name)?.get(slice) ?? 0);
+    const at = counts.findIndex((count, index) => index > 0 && count < (counts[index - 1] ?? 0));
+    if (at !== -1) return `bucket ${bounds[at]} has a lower count than bucket ${bounds[at - 1]}`;
+  }
+  return undefined;
+}
