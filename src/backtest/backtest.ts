@@ -35,7 +35,7 @@ export interface FixedGate {
   readonly minRequests: number;
 }
 
-/** What judges. `settings` null where every gate has a fixed limit. A step's `bakeMs` is its least time, beside what the gates ask for. */
+/** What judges. `settings` null where every gate has a fixed limit. A step's `bakeMs` is its least time, as well as what the gates ask for. */
 export interface TraceGates {
   readonly settings: GateSettings | null;
   readonly fixed: readonly FixedGate[];

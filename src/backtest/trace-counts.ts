@@ -136,7 +136,7 @@ export interface TraceForm {
   readonly metrics: readonly MetricCounters[];
   /** Requests of the stable build by slice. */
   readonly slices: Readonly<Record<string, number>>;
-  /** True where lines without a slice stand beside those with one. */
+  /** True where there are lines both without and with a slice. */
   readonly hasWhole: boolean;
   /** By metric, the part of the stable build's requests that failed before the rollout; none where that were too few. */
   readonly usualRates: Readonly<Record<string, number>>;
@@ -215,7 +215,7 @@ export class TraceCounts {
     this.#names = names;
   }
 
-  /** `alone`: nothing serves beside the candidate by plan, so that a stable build without a line is not missing. */
+  /** `alone`: the candidate serves alone by plan, so that a stable build without a line is not missing. */
   poll(interval: Interval, alone: boolean): GatePoll {
     const counts = { candidate: this.#counts(interval, 'candidate'), stable: this.#counts(interval, 'stable') };
     const [candidate, stable] = [this.#delta(counts, 'candidate'), this.#delta(counts, 'stable')];

@@ -39,7 +39,7 @@ const FORM = 'a trace is CSV with the header t_s,slice,build,requests,errors and
 
 /**
  * Reads a trace. Findings name line and column; with any of them there are no rows, since half a trace would tell another
- * story. Rows come in the order of the file, which must not go back in time. `needs`: a calibration does without a candidate.
+ * story. Rows come in the order of the file, whose time must not run backwards. `needs`: a calibration does without a candidate.
  */
 export function readTrace(
   text: string,
@@ -57,7 +57,7 @@ class Reader {
   readonly findings: Finding[] = [];
   readonly #file: string;
   readonly #lines: readonly string[];
-  /** Of the newest interval only: time never goes back. */
+  /** Of the newest interval only: time never runs backwards. */
   readonly #seen = new Map<string, number>();
 
   constructor(text: string, file: string) {
@@ -122,7 +122,7 @@ class Reader {
     if (this.findings.length === before) this.#fits(row, at);
   }
 
-  /** What no cell shows alone: more errors than requests, time that goes back, a line that says again what another said. */
+  /** What no cell shows alone: more errors than requests, time that runs backwards, a line that repeats another. */
   #fits(row: TraceRow, at: (column: Column) => number): void {
     const { line, tS, slice, arm, status, le } = row;
     const last = this.rows.at(-1);

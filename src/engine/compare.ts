@@ -169,7 +169,7 @@ async function counted(
   io: Io,
   both: boolean,
 ): Promise<{ gates: Record<string, GatePoll>; counters: Record<string, CounterMemory>; moved: readonly string[] }> {
-  // Sources that date their counts by our clock get the evidence's, which never goes back.
+  // Sources that date their counts by our clock get the evidence's, which never runs backwards.
   const dated: Io = { ...io, now: () => aheadMs + io.monotonic() };
   const asked = await Promise.all(
     gates.map(async (gate) => {

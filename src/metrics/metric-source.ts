@@ -20,7 +20,7 @@ export interface Question {
   readonly router?: Reading | null;
 }
 
-/** Two builds to be counted over the same time. `stable` null: by plan nothing serves beside the candidate. */
+/** Two builds to be counted over the same time. `stable` null: by plan the candidate serves alone. */
 export interface Pair {
   readonly candidate: Question;
   readonly stable: Question | null;

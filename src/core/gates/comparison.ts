@@ -51,7 +51,7 @@ export type Comparison = z.infer<typeof comparisonSchema>;
 
 /** What a gate's source can tell apart, as its first answer about the stable build shows. */
 export interface Countable {
-  /** Metrics of failures, `errors` first; `401` and the like are judged by comparison, and by a limit only beside a stable build. */
+  /** Metrics of failures, `errors` first; `401` and the like are judged by comparison, and by a limit only next to a stable build. */
   readonly metrics: readonly string[];
   /** Requests of the stable build by slice; empty where there are none. */
   readonly slices: Readonly<Record<string, number>>;
@@ -167,7 +167,7 @@ export function usualRates(counted: Iterable<readonly [metric: string, counts: C
 const STATUS_LIMIT = 0.1;
 
 /**
- * How often one status may be answered beside a stable build: 10 %, or four times what is usual. Null, and judged by comparison only, where
+ * How often one status may be answered next to a stable build: 10 %, or four times what is usual. Null, and judged by comparison only, where
  * it is unknown what is usual or how much is too much.
  */
 function statusLimit(usualRate: number | undefined): number | null {

@@ -28,7 +28,7 @@ export const judgedMetricSchema = z.strictObject({
   harm: z.strictObject({ times: z.number().min(1).max(1000), plus: fraction.nullable() }),
   /** The failure rate that no build may exceed, with or without a stable build; null: judged by comparison only. */
   limit: fraction.nullable(),
-  /** Whether the limit also holds where nothing serves beside the candidate. */
+  /** Whether the limit also holds where the candidate serves alone. */
   limitsAlone: z.boolean(),
   /** How many failures come together, at most on average; 1 is exact for independent requests. */
   dispersion: z.number().min(1).max(1000),
@@ -57,7 +57,7 @@ export const gateSettingsSchema = z.strictObject({
   blockMs: z.number().gt(0),
   /** After the first block, the time over which the late half of the evidence begins. */
   horizonMs: z.number().gt(0),
-  /** How long the candidate alone, or everything, may go uncounted before the rollout goes back. */
+  /** How long the candidate alone, or everything, may go uncounted before the rollout rolls back. */
   missingMs: spanMs,
   blindMs: spanMs,
   /** The part of the traffic that may advance in slices too small for a non-inferiority bound. */
@@ -160,7 +160,7 @@ function harmPlus(share: number): number {
   return Math.exp(Math.log(lower[1]) + part * Math.log(upper[1] / lower[1]));
 }
 
-/** ln E at which the rollout goes back. `lost` is how often the evidence was lost: the k-th new beginning may spend alpha / 2^k. */
+/** ln E at which the verdict is fail. `lost` is how often the evidence was lost: the k-th new beginning may spend alpha / 2^k. */
 export function rollbackLogE(settings: GateSettings, lost: number): number {
   return Math.max(settings.leastLogE ?? 0, -Math.log(settings.alpha)) + lost * Math.LN2;
 }

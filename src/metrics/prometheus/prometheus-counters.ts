@@ -76,7 +76,7 @@ export interface Labelled {
   /** How old the newest sample of a process may be, milliseconds. */
   readonly oldestMs: number;
   readonly sent: Readonly<Partial<Record<Counter, string>>>;
-  /** When the server was asked, by the asker's clock: servers' clocks may go back. Left out: the moment that was asked about. */
+  /** When the server was asked, by the asker's clock: servers' clocks may run backwards. Left out: the moment that was asked about. */
   readonly freshMs?: number;
 }
 

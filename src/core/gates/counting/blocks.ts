@@ -235,7 +235,7 @@ function bucketsFault({ candidate, stable }: Delta, metrics: readonly MetricCoun
   return undefined;
 }
 
-/** Had requests, by whatever is counted beside the buckets. */
+/** Had requests, by whatever is counted besides the buckets. */
 function served({ counts }: ArmDelta, metrics: readonly MetricCounters[]): boolean {
   const counters = new Set(metrics.map(({ requests }) => requests).filter((name) => !name.startsWith(BUCKET_PREFIX)));
   return [...counters].some((name) => [...(counts.get(name)?.values() ?? [])].some((requests) => requests > 0));

@@ -23,7 +23,7 @@ export interface Target {
   readonly downs?: number | null;
 }
 
-/** `absent`: by plan nothing serves beside the candidate. Targets that are up but have counted nothing yet must be there, with no counters. */
+/** `absent`: by plan the candidate serves alone. Targets that are up but have counted nothing yet must be there, with no counters. */
 export type ArmCounters =
   | { readonly targets: Readonly<Record<string, Target>> }
   | { readonly missing: string }
@@ -60,7 +60,7 @@ const targetMemorySchema = z.strictObject({
 
 const armMemorySchema = z.strictObject({ freshMs: z.number().nullable(), targets: z.record(z.string(), targetMemorySchema) });
 
-/** What was counted last; it lives in the ledger beside the evidence, so that whoever resumes counts what happened meanwhile. */
+/** What was counted last; it lives in the ledger with the evidence, so that whoever resumes counts what happened meanwhile. */
 export const counterMemorySchema = z.strictObject({ candidate: armMemorySchema, stable: armMemorySchema });
 
 export type CounterMemory = z.infer<typeof counterMemorySchema>;
@@ -296,7 +296,7 @@ export function since(from: Origin, was: TargetMemory | undefined, key: string, 
   return value < before ? 0 : before;
 }
 
-// Crashes as a router's own health checks see them, beside the builds: how many, in how much time. Must not count one crash twice. No I/O.
+// Crashes as a router's own health checks see them: how many, in how much time. Must not count one crash twice. No I/O.
 
 /** How often a healthy build may go down of its own accord while the stable build does not, per second that it is watched: once an hour. */
 export const CRASH_LIMIT = 1 / 3600;
@@ -338,7 +338,7 @@ export function crashesText(candidate: Counted, stable: Counted): string {
 
 /**
  * How much one build's counts can be trusted. `reset`: counted, but what came before a restart is lost. `late`: nothing newer than what was
- * judged before. `absent`: by plan there is no stable build beside the candidate.
+ * judged before. `absent`: by plan there is no stable build next to the candidate.
  */
 export type ArmState =
   | { readonly state: 'counted' | 'absent' }

@@ -83,7 +83,7 @@ export function failsNow(metric: JudgedMetric, stream: Newest, harm: Margin | nu
 const NO_CHANCE = 3;
 
 /**
- * True where the candidate's failures of this step are evidently more than is tolerated beside the stable build's: for what no non-inferiority bound
+ * True where the candidate's failures of this step are evidently more than is tolerated compared with the stable build's: for what no non-inferiority bound
  * speaks of, as latency. A rule of thumb too.
  */
 export function exceedsTolerated({ tolerated, dispersion }: JudgedMetric, { step }: Newest): boolean {
@@ -109,7 +109,7 @@ function isIncident({ limit }: JudgedMetric, requests: number, failures: number)
 /** With fewer requests to the stable build it is unknown whether it fails as well: some tenants are refused whatever serves them. */
 const ENOUGH_TO_KNOW = 20;
 
-/** True where the stable build was asked often enough, with this block, and failed seldom until then. */
+/** True where the stable build was asked often enough, with this block, and rarely failed until then. */
 export function stableIsWell(metric: JudgedMetric, [, , requests, failures]: Counts4, { stable }: Block): boolean {
   return requests + stable.requests >= ENOUGH_TO_KNOW && !isIncident(metric, requests, failures);
 }

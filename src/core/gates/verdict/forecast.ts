@@ -40,7 +40,7 @@ export function forecast(gate: string, { comparison, traffic, share, floorMs }: 
   ];
 }
 
-/** What else it goes back for; of the bounds of latency the first and the last. */
+/** What else it rolls back for; of the bounds of latency the first and the last. */
 function besidesText(gate: string, { settings }: Comparison): string[] {
   const others = settings.metrics.filter((one) => one.gate === gate && one.metric !== 'errors').map(({ metric }) => metric);
   const slower = others.filter((metric) => metric.startsWith(SLOWER));
@@ -102,7 +102,7 @@ export interface Traffic {
 }
 
 export interface Detection {
-  /** Candidate requests, failures among them, and time, until the gate goes back. */
+  /** Candidate requests, failures among them, and time, until the gate fails. */
   readonly requests: number;
   readonly badRequests: number;
   readonly afterMs: number;
