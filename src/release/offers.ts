@@ -1,7 +1,7 @@
 /** The manifests as commands use them. Must refuse a listing whole when any row of it is not its own. */
 import type { Scope } from '../base/scope.ts';
 import { loadManifests } from '../config/load.ts';
-import { type Finding, KvdeployError, type Refusal } from '../core/errors.ts';
+import { type Finding, KvdeployError, type Place, type Refusal } from '../core/errors.ts';
 import type { ListedBuild } from '../core/manifest/manifest.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import { sameScope, scopeText } from '../core/scope.ts';
@@ -37,7 +37,7 @@ export async function readOffers(opened: Opened, deps: Deps): Promise<Offers> {
     throw new KvdeployError('MANIFEST_INVALID', {
       message: `${unreadable.length} finding${unreadable.length === 1 ? '' : 's'} in the manifests. An invalid file could list any build, so nothing can be promoted.`,
       hint: 'See all of them: kvdeploy validate',
-      places: unreadable.slice(0, 5).map(placeOf),
+      places: unreadable.slice(0, 5).map(findingPlace),
     });
   }
   const atPlace = manifests.filter((entry) => atPlaceOf(entry.file, scope, config.tenants.length > 1));
@@ -88,10 +88,8 @@ function listingRefusal(findings: readonly Finding[], isOurs: (file: string) => 
     code: worst.code === 'FOREIGN_BUILD' ? 'FOREIGN_BUILD' : 'MANIFESTS_DISAGREE',
     message: `The whole listing for ${scopeText(scope)} is refused: ${worst.message}`,
     hint: `${worst.fix} Until then, nothing of this listing can be promoted.`,
-    places: [placeOf(worst), ...(worst.related ?? [])],
+    places: [findingPlace(worst), ...(worst.related ?? [])],
   };
 }
 
-function placeOf(finding: Finding) {
-  return { file: finding.file, line: finding.line, column: finding.column, note: finding.message };
-}
+const findingPlace = ({ file, line, column, message }: Finding): Place => ({ file, line, column, note: message });

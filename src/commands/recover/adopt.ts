@@ -4,6 +4,7 @@ import { offered } from '../../core/admission/facts.ts';
 import { gatesSee } from '../../core/admission/plan-checks.ts';
 import { KvdeployError, refusalError } from '../../core/errors.ts';
 import { currentKnownGood, openRollout } from '../../core/ledger/history.ts';
+import { placeOf } from '../../core/manifest/manifest.ts';
 import { adoptionPlan } from '../../core/rollout/make-plan.ts';
 import { splitText } from '../../core/rollout/split.ts';
 import { type Guid, scopeText, shortGuid } from '../../core/scope.ts';
@@ -49,7 +50,7 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
     throw new KvdeployError('BUILD_GONE', {
       message: `Build ${shortGuid(build.guid)} serves at ${serving.place}, but its manifest says that its place is ${build.ref}.`,
       hint: `Correct the ref in ${listed.file}.`,
-      places: [{ file: listed.file, line: listed.line, column: listed.column }],
+      places: [placeOf(listed)],
     });
   }
   const seen = await seenSettings(settings, { candidate: build, stable: null }, { target, reading }, deps.io);

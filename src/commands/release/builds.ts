@@ -3,7 +3,7 @@ import { admit, CHECKS } from '../../core/admission/admission.ts';
 import type { Facts } from '../../core/admission/facts.ts';
 import { refusalError } from '../../core/errors.ts';
 import { currentKnownGood } from '../../core/ledger/history.ts';
-import type { Build } from '../../core/manifest/manifest.ts';
+import { type Build, placeOf } from '../../core/manifest/manifest.ts';
 import { sameScope, scopeText, shortGuid } from '../../core/scope.ts';
 import { fileFacts } from '../../engine/facts.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
@@ -22,7 +22,7 @@ export async function builds(deps: Deps): Promise<Outcome> {
       code: 'WRONG_SCOPE',
       message: `The manifest at the place of ${scopeText(opened.scope)} declares ${scopeText(stray.scope)}, so all of it is refused.`,
       hint: 'kvdeploy validate',
-      places: [{ file: stray.file, line: stray.line, column: stray.column }],
+      places: [placeOf(stray)],
     });
   }
   const live = await liveIfKnown(opened, deps);

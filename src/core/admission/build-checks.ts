@@ -1,16 +1,9 @@
 /** The checks of the build itself: its rows in the manifests, its ledger, its place. They look at files and ask nothing. */
 import type { Scope } from '../../base/scope.ts';
 import { currentKnownGood } from '../ledger/history.ts';
-import type { ListedBuild } from '../manifest/manifest.ts';
+import { type ListedBuild, placeOf } from '../manifest/manifest.ts';
 import { sameScope, scopeFlags, scopeText, shortGuid } from '../scope.ts';
 import { type Check, type Facts, offered, ownRows, rowsOf } from './facts.ts';
-
-const placeOf = ({ file, line, column }: ListedBuild, note?: string) => ({
-  file,
-  line,
-  column,
-  ...(note === undefined ? {} : { note }),
-});
 
 const buildsHint = ({ scope }: Facts) => `Promote a build made for ${scope.environment}: kvdeploy builds ${scopeFlags(scope)}`;
 

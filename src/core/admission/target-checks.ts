@@ -35,17 +35,15 @@ export const present: Check = {
 
 /** Why a build is not proven to run at its place, or undefined. */
 export function presenceProblem(scope: Scope, guid: Guid, answer: Answer | null, hint: string): Refusal | undefined {
-  const code = 'BUILD_GONE';
-  if (answer === null) return { code, message: `The router's target has no place for build ${shortGuid(guid)}.`, hint };
-  if ('unreachable' in answer)
-    return { code, message: `Build ${shortGuid(guid)} does not answer at its place: ${answer.unreachable}.`, hint };
-  if (answer.guid !== guid) {
-    return { code, message: `Another build answers at the place of ${shortGuid(guid)}: ${answer.guid ?? answer.said}.`, hint };
-  }
+  const gone = (message: string): Refusal => ({ code: 'BUILD_GONE', message, hint });
+  const build = shortGuid(guid);
+  if (answer === null) return gone(`The router's target has no place for build ${build}.`);
+  if ('unreachable' in answer) return gone(`Build ${build} does not answer at its place: ${answer.unreachable}.`);
+  if (answer.guid !== guid) return gone(`Another build answers at the place of ${build}: ${answer.guid ?? answer.said}.`);
   if (answer.environment === null || answer.environment === scope.environment) return undefined;
   return {
     code: 'WRONG_SCOPE',
-    message: `The build at the place of ${shortGuid(guid)} reports that it was made for ${answer.environment}, not ${scope.environment}.`,
+    message: `The build at the place of ${build} reports that it was made for ${answer.environment}, not ${scope.environment}.`,
     hint,
   };
 }

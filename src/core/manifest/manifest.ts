@@ -73,6 +73,11 @@ export interface ListedBuild extends Required<Omit<Place, 'note'>> {
   readonly build: Build;
 }
 
+/** Where the row of a build is, for an error. */
+export function placeOf({ file, line, column }: ListedBuild, note?: string): Place {
+  return { file, line, column, ...(note === undefined ? {} : { note }) };
+}
+
 /** Why `text` is no GUID, as precisely as a person can use it. */
 function guidTrouble(text: string): string {
   const groups = text.split('-');

@@ -5,7 +5,7 @@ import type { Refusal } from '../errors.ts';
 import { currentKnownGood, type History, type KnownGood } from '../ledger/history.ts';
 import { sameScope, scopeFlags, scopeText, shortGuid } from '../scope.ts';
 import { msText } from '../text.ts';
-import type { Build, ListedBuild } from './manifest.ts';
+import { type Build, type ListedBuild, placeOf } from './manifest.ts';
 
 /** True when both builds were made of the same repository and commit. */
 export function sameSource(a: Build, b: Build): boolean {
@@ -76,7 +76,7 @@ export function buildOfSameSource(
     code: 'SOURCE_UNCLEAR',
     message: `${scopeText(scope)} lists ${matches.length} builds of commit ${commit}: ${matches.map(({ build }) => build.guid).join(', ')}.`,
     hint: `Choose one: --build ${only.build.guid}`,
-    places: matches.map(({ file, line, column }) => ({ file, line, column })),
+    places: matches.map((row) => placeOf(row)),
   };
 }
 
