@@ -12,6 +12,6 @@ export const identitySchema = z
     environmentHeader: headerSchema.optional(),
     environmentJson: z.string().min(1).max(128).optional(),
   })
-  .refine((it) => (it.header === undefined) !== (it.json === undefined), 'say either header or json');
+  .refine((it) => (it.header === undefined) !== (it.json === undefined), 'give either header or json');
 
 export type IdentityConfig = z.infer<typeof identitySchema>;

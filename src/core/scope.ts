@@ -14,10 +14,10 @@ export function nameProblem(name: string): string | undefined {
   const odd = [...name].find((char) => !/[\x20-\x7e]/.test(char));
   if (odd !== undefined) {
     const point = (odd.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
-    return `it has the character U+${point}, which can look like another one; names are plain a-z, 0-9 and -`;
+    return `it has the character U+${point}, which can look like another character; names contain only a-z, 0-9 and -`;
   }
   if (!NAME.test(name))
-    return 'names start with a-z, hold only a-z, 0-9 and -, end in a letter or digit, and have at most 63 characters';
+    return 'names start with a-z, contain only a-z, 0-9 and -, end with a letter or digit, and have at most 63 characters';
   if (WINDOWS_RESERVED.test(name)) return 'it is a reserved device name on Windows';
   return undefined;
 }

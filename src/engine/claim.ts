@@ -68,7 +68,10 @@ export async function takeClaim(by: Claimant, command: string, options: { readon
     const seq = await claimAfter(by, command, last.entries, from);
     if (seq !== undefined) return { entries: (await store.read(scope)).entries, seq, from, abort, tornBytes: last.tornBytes };
   }
-  throw new KvdeployError('BUSY', { message: `others keep taking the claim of ${scopeText(scope)}`, hint: busyHint(scope) });
+  throw new KvdeployError('BUSY', {
+    message: `other runners keep taking the claim of ${scopeText(scope)}`,
+    hint: busyHint(scope),
+  });
 }
 
 /** Throws BUSY, saying who leads, while another living leader is at work. Takes nothing. */
@@ -126,7 +129,7 @@ function busy({ io, scope }: Place, { atMs, claim }: Leader, { beatAtMs }: Store
   const { by, actor, command } = claim;
   const since = new Date(atMs).toISOString();
   const sign =
-    beatAtMs === null ? 'no sign of life' : `last sign of life ${Math.max(0, Math.round((io.now() - beatAtMs) / 1000))} s ago`;
+    beatAtMs === null ? 'no heartbeat' : `last heartbeat ${Math.max(0, Math.round((io.now() - beatAtMs) / 1000))} s ago`;
   const message = `${actor} leads ${scopeText(scope)} with ${command} on ${by.host} (pid ${by.pid}) since ${since}, ${sign}`;
   return new KvdeployError('BUSY', { message, hint: busyHint(scope) });
 }

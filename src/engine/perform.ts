@@ -48,7 +48,7 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
   if ('why' in before) return refuse('UNREACHABLE', before.why, 'Nothing was changed. Try again when the router answers.');
   const serving = state.plan.stable ?? state.plan.candidate;
   if (!splitsAgree(before.reading.members, [{ place: serving.ref, percent: 100 }])) {
-    const message = `The target serves ${splitText(before.reading.members)}, not ${serving.ref} alone.`;
+    const message = `The target serves ${splitText(before.reading.members)}, not only ${serving.ref}.`;
     return refuse('UNEXPECTED_SPLIT', message, 'Someone moved traffic after the plan was made: see kvdeploy status.');
   }
   readBack.countFrom(before.reading);
@@ -68,7 +68,7 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
     return { type: 'prepared', atMs: io.now(), generation };
   } catch (error) {
     const message = `The rollback path could not be made durable: ${textOf(error)}.`;
-    return refuse('STATE_UNWRITABLE', message, 'Nothing was changed. Make room in the state directory, then try again.');
+    return refuse('STATE_UNWRITABLE', message, 'Nothing was changed. Free space in the state directory, then try again.');
   }
 }
 

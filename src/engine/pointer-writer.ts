@@ -85,7 +85,7 @@ function publish(places: PointerPlaces, draft: PointerDraft, io: Io): Published 
   }
   // Read as break-glass would read it: what cannot be read again was not written.
   if (readPointers(dir, io.fs, scope).newest?.generation !== generation)
-    throw new Error(`generation ${generation} was written to ${dir}, but does not read back as the newest`);
+    throw new Error(`generation ${generation} was written to ${dir}, but is not the newest when read back`);
   return { generation, warnings };
 }
 
@@ -190,7 +190,7 @@ function identityCheck(rendering: Rendering, build: Build): Restore['identity'] 
 /** Why the restoring changes in force would not lead to `knownGood` on the current target, or null (pointer verify). */
 export function staleness(pointer: Pointer, fresh: PointerDraft): string | null {
   if (pointer.knownGood.build.guid !== fresh.knownGood.build.guid) {
-    return `it names ${pointer.knownGood.build.guid}, the ledger ${fresh.knownGood.build.guid}`;
+    return `it names ${pointer.knownGood.build.guid}, but the ledger names ${fresh.knownGood.build.guid}`;
   }
   // By value: what was read back has its keys in another order than what was rendered just now.
   if (!isDeepStrictEqual(pointer.knownGood.changes, fresh.knownGood.changes)) {

@@ -69,7 +69,7 @@ export class Watch {
   readonly forbidden = (): string | undefined => {
     const { io, store, places } = this.#ports;
     const hold = readHold(this.#pointerDirs, io.fs);
-    if (hold !== undefined) return `a hold is in force: ${hold.text}`;
+    if (hold !== undefined) return `a hold is set: ${hold.text}`;
     return store.owns(places.scope) ? undefined : `another process leads ${scopeText(places.scope)} now`;
   };
 

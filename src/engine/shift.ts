@@ -39,7 +39,7 @@ export function shifter(runner: Runner, comparing: Comparing) {
     if (state.phase === 'reverting') watch.revertIsTried();
     const back = state.phase === 'reverting' || state.plan.kind === 'rollback';
     // Whoever slept since must ask again: another build may have come to the place.
-    const stale = () => (!back && io.monotonic() - askedMs > ASKED_WITHIN_MS ? 'the build was asked too long ago' : undefined);
+    const stale = () => (!back && io.monotonic() - askedMs > ASKED_WITHIN_MS ? 'the last GUID check is too old' : undefined);
     const problem = await makeAll(changes, back, runner, stale);
     if (problem !== undefined) return problem === 'look again' ? undefined : failed(problem);
     const inFlightMs = runner.unended ? target.idleTimeoutMs : inFlightUntilMs - io.monotonic();
@@ -57,9 +57,9 @@ export function shifter(runner: Runner, comparing: Comparing) {
       if (again !== undefined) return again === 'look again' ? undefined : failed(again);
     }
     const after = await readBack.read();
-    if ('why' in after) return failed(`the shift was asked for, but the router cannot be read back: ${after.why}`);
+    if ('why' in after) return failed(`the shift was requested, but the router cannot be read back: ${after.why}`);
     if (!splitsAgree(after.reading.members, effect.split)) {
-      return failed(`asked for ${splitText(effect.split)}, but the router reports ${splitText(after.reading.members)}`);
+      return failed(`requested ${splitText(effect.split)}, but the router reports ${splitText(after.reading.members)}`);
     }
     readBack.countFrom(after.reading);
     const split = effect.split.filter((share) => share.percent > 0);
@@ -100,7 +100,7 @@ export function strangerIn(answer: Answer | null, { plan }: State): string | und
   const { ref, guid } = plan.candidate;
   if (answer.guid !== guid) return `another build answers at ${ref}: ${answer.guid}`;
   if (answer.environment === null || answer.environment === plan.scope.environment) return undefined;
-  return `the build at ${ref} says that it was made for ${answer.environment}`;
+  return `the build at ${ref} reports that it was made for ${answer.environment}`;
 }
 
 /**

@@ -43,7 +43,7 @@ export function openTarget(settings: { readonly kind: string }, identity: Identi
       const address = memberAt(place, reading)?.address;
       if (address === undefined) return null;
       if (address === null) return { unreachable: `the router reports no address for ${place}` };
-      if (identity === null) return { unreachable: 'the config does not say where a build tells its GUID (identity)' };
+      if (identity === null) return { unreachable: 'the config does not say where a build reports its GUID (identity)' };
       return askBuild(identity, address, io);
     },
     identityUrl: (place, reading) => {
@@ -80,7 +80,7 @@ export async function askBuild(identity: IdentityConfig, address: string, io: Io
     const why = error instanceof Error ? error.message : String(error);
     return { unreachable: `${address}${identity.path} does not answer: ${why}` };
   }
-  if (answer.body.length > MAX_BODY_CHARS) return { unreachable: `${address}${identity.path} answers with more than 64 KiB` };
+  if (answer.body.length > MAX_BODY_CHARS) return { unreachable: `${address}${identity.path} returns more than 64 KiB` };
   const guidText = wordOf(answer, identity.header, identity.json);
   const environment = wordOf(answer, identity.environmentHeader, identity.environmentJson);
   return {

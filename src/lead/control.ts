@@ -37,7 +37,7 @@ export class Wishes implements Control {
     return onSignal((signal, times) => {
       if (signal !== 'SIGINT' || !atTerminal || times > 1) {
         this.#leave = true;
-        line({ type: 'note', level: 'warning', message: `${signal}: writing down where this stands, then leaving` });
+        line({ type: 'note', level: 'warning', message: `${signal}: recording the state of the rollout, then exiting` });
         return;
       }
       this.#paused = true;

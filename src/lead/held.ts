@@ -15,8 +15,9 @@ export function assertNoHold(opened: Opened, deps: Deps): void {
   const doubtful = unreviewedRescues(opened, deps).rescues[0];
   if (doubtful === undefined) return;
   const began = doubtful.intent === null ? 'at an unknown time' : `at ${doubtful.intent.at} by ${doubtful.intent.actor}`;
-  const state = doubtful.outcome === null ? 'in doubt: no outcome was written' : `${doubtful.outcome.result}, but without a hold`;
-  throw heldError(opened.scope, `a rescue begun ${began} is ${state}`);
+  const state =
+    doubtful.outcome === null ? 'in doubt: no outcome was recorded' : `${doubtful.outcome.result}, but without a hold`;
+  throw heldError(opened.scope, `a break-glass run begun ${began} is ${state}`);
 }
 
 /** The uses of break-glass that no `reconcile` has written into the ledger yet. */
@@ -32,6 +33,6 @@ export function idOf(rescue: Rescue): string {
 /** The error of a scope in which nothing may move. */
 export function heldError(scope: Scope, why: string): KvdeployError {
   const message = `Nothing moves traffic in ${scopeText(scope)}: ${why}.`;
-  const hint = `After the review, write it down and lift the hold: kvdeploy reconcile ${scopeFlags(scope)}`;
+  const hint = `Review the incident, then record it and lift the hold: kvdeploy reconcile ${scopeFlags(scope)}`;
   return new KvdeployError('HELD', { message, hint });
 }

@@ -22,7 +22,9 @@ import { groupOf, modesOf } from '../release/state-dir.ts';
 export function pointerProblems(dir: string, fresh: PointerDraft | null, scope: Scope, io: Io) {
   const { newest, damaged } = readPointers(dir, io.fs, scope);
   if (newest === null)
-    return [{ dir, why: damaged[0] === undefined ? 'there is none' : `${damaged[0].file}: ${damaged[0].why}`, damaged: true }];
+    return [
+      { dir, why: damaged[0] === undefined ? 'there is no pointer' : `${damaged[0].file}: ${damaged[0].why}`, damaged: true },
+    ];
   const stale = fresh === null ? null : staleness(newest, fresh);
   const newer = damaged.filter((entry) => entry.file > `${dir}/ptr.${String(newest.generation).padStart(12, '0')}`);
   return [
@@ -36,7 +38,7 @@ export function rescueProblem(dir: string, { fs }: Io): string | undefined {
   const file = join(dir, RESCUE_FILE);
   try {
     if (fs.readFileSync(file).equals(fs.readFileSync(rescueSource()))) return undefined;
-    return `${file} is of another version than this kvdeploy`;
+    return `${file} has a different version than this kvdeploy`;
   } catch (error) {
     return `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`;
   }

@@ -101,7 +101,7 @@ export function beginNew(plan: Plan, judgedOn: History): Lead['begin'] {
 /** Claims and releases aside, the ledger must be the one that the checks looked at. Throws BUSY. */
 function assertSame(history: History, judgedOn: History, scope: Scope): void {
   if (history.changedAt === judgedOn.changedAt && history.knownGood[0]?.rollout === judgedOn.knownGood[0]?.rollout) return;
-  const message = `Something else happened in ${scopeText(scope)} since this plan was judged.`;
+  const message = `The ledger of ${scopeText(scope)} has changed since this plan was checked.`;
   throw new KvdeployError('BUSY', { message, hint: 'Run the same command again: it will judge everything as it is now.' });
 }
 

@@ -51,7 +51,7 @@ export async function abortRollout(opened: Opened, reason: string, deps: Deps): 
   const { plan } = open;
   if (leaderMayAnswer(opened, deps) && (await leaderAborts(opened, reason, deps))) {
     showTraffic(deps, targetOfPlan(plan, deps), new Map([[plan.stable?.ref ?? '', plan.stable?.guid ?? '']]));
-    const message = `Aborted by its own runner; traffic is back on ${shortGuid(plan.stable?.guid ?? plan.candidate.guid)}.`;
+    const message = `Its own runner aborted the rollout; all traffic is on ${shortGuid(plan.stable?.guid ?? plan.candidate.guid)}.`;
     return done(message, [`kvdeploy history ${opened.flags}`]);
   }
   const outcome = await lead(opened, plan, deps, {
@@ -67,7 +67,7 @@ export async function abortRollout(opened: Opened, reason: string, deps: Deps): 
   // What was asked for has happened: for this command that is success.
   if (outcome.code === 'ABORTED' || outcome.code === 'REVERTED') return { ...outcome, code: null, exitCode: EXIT.done };
   if (outcome.code !== null) return outcome;
-  const message = `Too late to abort: the rollout is finished. ${outcome.message}`;
+  const message = `Too late to abort: the rollout has finished. ${outcome.message}`;
   const hint = `To roll back a finished rollout: kvdeploy rollback ${opened.flags}`;
   return { ...outcome, code: 'NOTHING_TO_DO', message, hint };
 }

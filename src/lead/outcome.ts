@@ -35,14 +35,14 @@ export async function supersededOutcome(state: State, opened: Opened, { io }: De
   const named = claim !== undefined && !sameProcess(claim.by, io.self());
   const who = !named ? 'Another runner' : `${claim.actor} with ${claim.command} (pid ${claim.by.pid} on ${claim.by.host})`;
   const message = `${who} leads this rollout now. ${stoppedMidway(state)}`;
-  return { code: 'BUSY', message, hint: `See where it stands: kvdeploy status ${opened.flags}` };
+  return { code: 'BUSY', message, hint: `See its state: kvdeploy status ${opened.flags}` };
 }
 
 /** A runner that may not go on knows where it was, not where things are. */
 function stoppedMidway(state: State): string {
   const { plan, phase, step } = state;
   const where = phase === 'checking' ? 'before its first shift' : `while ${phase} at ${plan.steps[step]?.percent ?? 0} %`;
-  return `This runner stopped ${where} and changes nothing any more.`;
+  return `This runner stopped ${where} and makes no further changes.`;
 }
 
 function overOutcome(state: State, opened: Opened): Outcome {
@@ -62,7 +62,7 @@ function overOutcome(state: State, opened: Opened): Outcome {
       return { code, exitCode, message: sentence(why), hint: `See what the target serves: kvdeploy status ${flags}` };
     }
     case 'reverted': {
-      const message = `${sentence(why)} Traffic is back on ${shortGuid(plan.stable?.guid ?? '')}; the known-good build is unchanged.`;
+      const message = `${sentence(why)} All traffic is on ${shortGuid(plan.stable?.guid ?? '')}; the known-good build is unchanged.`;
       return { code: abort === null ? 'REVERTED' : 'ABORTED', message, hint: `See what happened: ${history}` };
     }
     case 'rescued':
@@ -86,11 +86,11 @@ function doneMessage(plan: Plan): string {
   const name = `${shortGuid(plan.candidate.guid)} (${plan.candidate.version})`;
   switch (plan.kind) {
     case 'promote':
-      return `${name} serves ${plan.scope.environment} and is the known-good build now.`;
+      return `${name} now serves ${plan.scope.environment} and is the known-good build.`;
     case 'adopt':
       return `${name} was adopted: it is the known-good build of ${plan.scope.environment} now.`;
     case 'rollback':
-      return `Back on ${name}.${plan.stable === null ? '' : ` ${shortGuid(plan.stable.guid)} is marked bad.`}`;
+      return `Rolled back to ${name}.${plan.stable === null ? '' : ` ${shortGuid(plan.stable.guid)} is marked bad.`}`;
   }
 }
 
@@ -103,7 +103,7 @@ function leftOutcome(state: State, why: 'interrupted' | 'max-wait' | 'until', op
   const hint = `Continue: ${next[0]}   or roll back: ${next[1]}`;
   switch (why) {
     case 'until':
-      return done(`Stopped before ${percent} %, as asked. ${unwatched}`, next);
+      return done(`Stopped before ${percent} %, as requested. ${unwatched}`, next);
     case 'max-wait':
       return { code: 'STILL_BAKING', message: `Still ${at}: --max-wait ran out. ${unwatched}`, hint, next };
     case 'interrupted':

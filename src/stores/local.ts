@@ -136,11 +136,11 @@ class LocalStore implements Store {
   async beat(scope: Scope): Promise<void> {
     const own = this.#own.get(scopeText(scope));
     if (own?.isOurs() !== true) return;
-    this.#try('STATE_UNWRITABLE', `cannot give a sign of life for ${scopeText(scope)}`, () => own.beat(this.#io.now() / 1000));
+    this.#try('STATE_UNWRITABLE', `cannot write the heartbeat of ${scopeText(scope)}`, () => own.beat(this.#io.now() / 1000));
   }
 
   async requestAbort(scope: Scope, request: AbortRequest): Promise<void> {
-    this.#try('STATE_UNWRITABLE', `cannot ask for an abort in ${scopeText(scope)}`, () => {
+    this.#try('STATE_UNWRITABLE', `cannot request an abort in ${scopeText(scope)}`, () => {
       const dir = ledgerDir(this.#root, scope);
       const wish = Buffer.from(`${JSON.stringify(requestSchema.parse(request))}\n`);
       for (let attempt = 0; attempt < REQUEST_ATTEMPTS; attempt += 1) {
@@ -150,13 +150,13 @@ class LocalStore implements Store {
         createWhole(pathOf(dir, newest, 'abort'), wish, this.#root.modes, this.#io.fs);
         if (this.#newest(scope) === newest) return;
       }
-      const hint = 'Look with kvdeploy status who leads now, then ask again.';
+      const hint = 'See who leads with kvdeploy status, then try again.';
       throw new KvdeployError('BUSY', { message: `no leader of ${scopeText(scope)} could be asked for an abort`, hint });
     });
   }
 
   async requestedAbort(scope: Scope): Promise<AbortRequest | undefined> {
-    return this.#try('UNREACHABLE', `cannot look for an abort in ${scopeText(scope)}`, () => {
+    return this.#try('UNREACHABLE', `cannot check for an abort request in ${scopeText(scope)}`, () => {
       const newest = this.#newest(scope);
       if (newest === undefined) return undefined;
       const path = pathOf(ledgerDir(this.#root, scope), newest, 'abort');

@@ -133,11 +133,11 @@ function unreadable(scope: Scope, { file, line, why, newer }: Damage): KvdeployE
   const rescue = 'kvdeploy rollback --break-glass needs no ledger.';
   const places = [{ file, line, note: why }];
   if (newer !== undefined) {
-    const message = `nothing is read from the ledger of ${scopeText(scope)}: ${file}:${line}: ${why}`;
+    const message = `the ledger of ${scopeText(scope)} cannot be used: ${file}:${line}: ${why}`;
     const hint = `Update kvdeploy here, then run the same command again; ${rescue}`;
     return new KvdeployError('LEDGER_NEWER', { message, hint, places });
   }
-  const message = `the ledger of ${scopeText(scope)} is damaged, and nothing is read from it: ${file}:${line}: ${why}`;
+  const message = `the ledger of ${scopeText(scope)} is damaged and cannot be used: ${file}:${line}: ${why}`;
   const hint = `No crash does this. Keep the files as they are, compare them with a backup; ${rescue}`;
   return new KvdeployError('LEDGER_DAMAGED', { message, hint, places });
 }

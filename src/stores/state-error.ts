@@ -13,8 +13,8 @@ export function stateError(code: Code, what: string, cause: unknown): KvdeployEr
   }
   const why = cause instanceof Error ? cause.message : String(cause);
   if (cause instanceof InDoubt) {
-    const message = `${what}: ${why}. Whether that write lasts is unknown, so nothing more is written there by this process`;
-    const hint = 'Look at the disk (dmesg, df), then run kvdeploy status; kvdeploy resume goes on from what is really there.';
+    const message = `${what}: ${why}. It is unknown whether that write is durable, so this process writes nothing more there`;
+    const hint = 'Check the disk (dmesg, df), then run kvdeploy status. kvdeploy resume continues from what is actually on disk.';
     return new KvdeployError('IN_DOUBT', { message, hint, cause });
   }
   const hint = 'Check the disk and the permissions of the state directory, then run the same command again.';

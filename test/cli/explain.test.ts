@@ -111,7 +111,7 @@ describe('explain', () => {
   test.each([
     ['FOREIGN_BILD', 'kvdeploy explain FOREIGN_BUILD'],
     ['exit-code', 'kvdeploy explain exit-codes'],
-    ['WHATEVER', 'See all of them: kvdeploy explain'],
+    ['WHATEVER', 'See all codes: kvdeploy explain'],
   ])('explain refuses %s and suggests: %s', async (asked, hint) => {
     const { exitCode, stderr } = await runCli(['explain', asked]);
     expect(exitCode).toBe(2);

@@ -59,7 +59,7 @@ git add kvdeploy.config.yaml releases; git commit -qm "Release"; git remote add 
     await startSshd();
     const recipe = block('ci').replace('/srv/gateway', walk.folder);
     const printed = walk.shell(recipe, { DEPLOY_HOST: 'deploy-host', BUILD: '22222222' });
-    expect(printed).toContain('is the known-good build now');
+    expect(printed).toContain('and is the known-good build');
     expect(walk.ask('http://127.0.0.1:8080/')).toContain('hello from 22222222');
   });
 });

@@ -106,7 +106,7 @@ describe('a build on the counters of Prometheus', () => {
       const ran = await running.ended;
       await prometheus.thaw();
       expect(sharesOf(ran).every((percent) => percent === 50)).toBe(true);
-      await expectReverted(scene, ran, /health was missing for too long: gate errors:/i);
+      await expectReverted(scene, ran, /health was unknown for too long: gate errors:/i);
     });
   });
 

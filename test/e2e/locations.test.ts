@@ -51,7 +51,7 @@ describe.concurrent('two locations', () => {
       await site.haproxy.thaw(1);
       const ran = await running.ended;
       expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([4, 'REVERTED']);
-      expect(ran.result.message).toMatch(/health was missing for too long: gate router: .*cannot be queried/i);
+      expect(ran.result.message).toMatch(/health was unknown for too long: gate router: .*cannot be queried/i);
       expect(await both(site)).toEqual([{ blue: 100 }, { blue: 100 }]);
     }),
   );

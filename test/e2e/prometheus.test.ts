@@ -88,7 +88,7 @@ describe.concurrent('judged by Prometheus', () => {
       const { blue, green } = site.builds;
       const reverted = await site.run(`promote --build ${green.guid} ${PRODUCTION}`);
       expect([reverted.exitCode, reverted.result.code], reverted.stderr).toEqual([4, 'REVERTED']);
-      expect(reverted.result.message).toMatch(/health was missing for too long: gate errors: no data/i);
+      expect(reverted.result.message).toMatch(/health was unknown for too long: gate errors: no data/i);
       const polls = reverted.json.flatMap((line) => (line.type === 'poll' ? [line] : []));
       expect(polls.every(({ percent }) => percent === 25)).toBe(true);
       expect(polls.slice(0, -1).every(({ verdict }) => verdict === 'hold')).toBe(true);
@@ -109,7 +109,7 @@ describe.concurrent('judged by Prometheus', () => {
       await freezing.freeze();
       const reverted = await running.ended;
       expect([reverted.exitCode, reverted.result.code], reverted.stderr).toEqual([4, 'REVERTED']);
-      expect(reverted.result.message).toMatch(/health was missing for too long: gate errors: no data/i);
+      expect(reverted.result.message).toMatch(/health was unknown for too long: gate errors: no data/i);
       expect(await site.split()).toEqual({ blue: 100 });
       await agreesEverywhere(site, blue.guid);
       const refused = await site.run(`promote --build ${green.guid} ${PRODUCTION}`);

@@ -59,7 +59,7 @@ describe('a bake', () => {
       const here = scene();
       sightOfGreen(here, sight);
       expect(await here.go()).toMatchObject({
-        state: { phase: 'reverted', why: expect.stringMatching(/health was missing for too long/) },
+        state: { phase: 'reverted', why: expect.stringMatching(/health was unknown for too long/) },
       });
       const heldMs = (here.sim.moved[1]?.atMs ?? 0) - (here.sim.moved[0]?.atMs ?? 0);
       expect(heldMs).toBeGreaterThan(20_000);
@@ -183,7 +183,7 @@ describe('watched time', () => {
         state: {
           phase: 'reverted',
           gateFailed: false,
-          why: `health was missing for too long: gate router: green went down ${times} times at this step`,
+          why: `health was unknown for too long: gate router: green went down ${times} times at this step`,
         },
       });
       expect(greenIn(here)).toEqual([10, 0]);

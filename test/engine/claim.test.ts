@@ -79,7 +79,7 @@ describe('taking a claim', () => {
     expect(error).toHaveProperty(
       'message',
       expect.stringMatching(
-        /^alice leads acme\/production\/kv-gateway with promote on deploy-1 \(pid 71\) since \d{4}-.*Z, last sign of life 2 s ago$/,
+        /^alice leads acme\/production\/kv-gateway with promote on deploy-1 \(pid 71\) since \d{4}-.*Z, last heartbeat 2 s ago$/,
       ),
     );
     expect(error).toHaveProperty('hint', expect.stringMatching(/kvdeploy status .*kvdeploy abort /));

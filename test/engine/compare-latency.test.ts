@@ -33,7 +33,7 @@ describe('a rollout that compares, whose candidate is slow and answers without e
     const here = scene();
     slow(here, 0.27, 0.2);
     const why =
-      /^health was missing for too long: gate errors: slower than 0\.5s: \d+ of \d+ \(27(\.\d+)? %\) vs \d+ of \d+ \(20(\.\d+)? %\), more than tolerated/;
+      /^health was unknown for too long: gate errors: slower than 0\.5s: \d+ of \d+ \(27(\.\d+)? %\) vs \d+ of \d+ \(20(\.\d+)? %\), more than tolerated/;
     expect(await here.go(latency())).toMatchObject({
       state: { phase: 'reverted', gateFailed: false, why: expect.stringMatching(why) },
     });

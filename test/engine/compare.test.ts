@@ -123,7 +123,7 @@ describe('a rollout that compares', () => {
       for (const build of builds) sight(here, of, build);
     });
     expect(await here.go(comparing({ patienceMs: 30_000 }))).toMatchObject({
-      state: { phase: 'reverted', gateFailed: false, why: expect.stringMatching(/health was missing for too long/) },
+      state: { phase: 'reverted', gateFailed: false, why: expect.stringMatching(/health was unknown for too long/) },
     });
     expect(greenIn(here)).toEqual([50, 0]);
   });

@@ -129,7 +129,7 @@ describe('a shift', () => {
   it('a shift of a router that lies brings no visitors, so no gate passes and it reverts', async () => {
     const here = scene();
     here.sim.fate = fates('lie');
-    expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/health was missing/) } });
+    expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/health was unknown/) } });
     expect(here.sim.split).toEqual(ALL_BLUE);
   });
 

@@ -97,7 +97,7 @@ describe('leading a rollout', () => {
   it('leading a rollout tells each phase, ends as done, and gives the claim back', async () => {
     const lines: OutputLine[] = [];
     const { go, store, sim } = await begun(lines);
-    expect(await go()).toMatchObject({ code: null, message: expect.stringMatching(/is the known-good build now/) });
+    expect(await go()).toMatchObject({ code: null, message: expect.stringMatching(/is the known-good build\.$/) });
     expect(lines.flatMap((line) => (line.type === 'phase' ? [line.phase] : []))).toEqual([
       'checking',
       'shifting',
@@ -142,7 +142,7 @@ describe('leading a rollout', () => {
     expect(await go()).toMatchObject({
       code: 'HELD',
       message: expect.stringMatching(
-        /^Nothing moves traffic in .*hold.* This runner stopped while baking at 10 % and changes nothing any more\.$/,
+        /^Nothing moves traffic in .*hold.* This runner stopped while baking at 10 % and makes no further changes\.$/,
       ),
       hint: expect.stringContaining('kvdeploy reconcile --env'),
     });
@@ -157,8 +157,8 @@ describe('leading a rollout', () => {
     expect(await go()).toMatchObject({
       code: 'BUSY',
       message:
-        'bob@deploy-2 with abort (pid 12 on deploy-2) leads this rollout now. This runner stopped while baking at 10 % and changes nothing any more.',
-      hint: 'See where it stands: kvdeploy status --env production',
+        'bob@deploy-2 with abort (pid 12 on deploy-2) leads this rollout now. This runner stopped while baking at 10 % and makes no further changes.',
+      hint: 'See its state: kvdeploy status --env production',
     });
   });
 

@@ -38,7 +38,7 @@ export const OF_THE_GATES: readonly Mutant[] = [
     'a build is known-good before its last bake',
     'simulator',
     ROLLOUT,
-    "if (kind === 'rollback') return enter(state, 'pointing', 'the router reports the build that was asked for');",
+    "if (kind === 'rollback') return enter(state, 'pointing', 'the router reports the requested build');",
     "if (state.step + 1 === state.plan.steps.length) return enter(state, 'pointing', 'early');",
   ),
   mutant(

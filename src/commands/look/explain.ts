@@ -39,7 +39,7 @@ function unknownCode(asked: string, code: string): KvdeployError {
   const near = asked.startsWith('exit') ? EXIT_CODES : nearest(code, Object.keys(EXPLANATIONS));
   return new KvdeployError('UNKNOWN_NAME', {
     message: `There is no code ${JSON.stringify(asked)}.`,
-    hint: near === undefined ? 'See all of them: kvdeploy explain' : `kvdeploy explain ${near}`,
+    hint: near === undefined ? 'See all codes: kvdeploy explain' : `kvdeploy explain ${near}`,
   });
 }
 

@@ -27,7 +27,7 @@ function lineOf(entry: Entry): string {
 export function wordsOf(event: Event): string {
   switch (event.type) {
     case 'claimed':
-      return `${event.claim.command} took the claim (pid ${event.claim.by.pid} on ${event.claim.by.host})${event.claim.from === null ? '' : ` from ${event.claim.from.actor}${event.claim.from.ended ? '' : ', whose process could not be ended'}`}`;
+      return `${event.claim.command} claimed the scope (pid ${event.claim.by.pid} on ${event.claim.by.host})${event.claim.from === null ? '' : ` from ${event.claim.from.actor}${event.claim.from.ended ? '' : ', whose process could not be ended'}`}`;
     case 'released':
       return 'released the claim';
     case 'planned': {
@@ -58,12 +58,12 @@ export function wordsOf(event: Event): string {
     case 'point-failed':
       return `the known-good pointer was not written: ${event.why}`;
     case 'abort-requested':
-      return `abort asked by ${event.actor}: ${event.reason}`;
+      return `abort requested by ${event.actor}: ${event.reason}`;
     case 'left':
       return `left (${event.why}): no one watched from here on`;
     case 'imported':
       return `imported ${shortGuid(event.build.guid)} (${event.build.version}) as known-good from ${event.file}`;
     case 'reconciled':
-      return `reconciled a break-glass rescue: ${event.reason}${event.bad.length === 0 ? '' : `; bad: ${event.bad.map(shortGuid).join(', ')}`}`;
+      return `reconciled after break-glass: ${event.reason}${event.bad.length === 0 ? '' : `; bad: ${event.bad.map(shortGuid).join(', ')}`}`;
   }
 }

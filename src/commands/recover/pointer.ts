@@ -62,10 +62,10 @@ export async function verifyPointer(options: { readonly renew?: boolean }, deps:
   }
   const { generation, warnings } = publishPointer(idlePlaces(opened, deps), fresh, deps.io);
   for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
-  return done(`Written again as generation ${generation}.`, [breakGlassCommand(opened)]);
+  return done(`Rewritten as generation ${generation}.`, [breakGlassCommand(opened)]);
 }
 
-/** Prints the known-good build as a file for another machine. */
+/** Prints write the known-good build to stdout, for another machine. */
 export async function exportPointer(deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'optional' });
   const known = mustKnowGood(opened);
@@ -96,19 +96,24 @@ export async function importPointer(file: string, options: { readonly confirm?: 
     throw new KvdeployError('WRONG_SCOPE', { message, hint: 'Export the pointer of this scope.' });
   }
   if (currentKnownGood(opened.history) !== null) {
-    const message = `${scopeText(opened.scope)} has a ledger with a known-good build here already.`;
+    const message = `${scopeText(opened.scope)} already has a ledger with a known-good build here.`;
     throw new KvdeployError('NOTHING_TO_DO', { message, hint: `kvdeploy status ${opened.flags}` });
   }
   const target = targetOf(opened, deps);
   const reading = await target.read();
   const { build } = imported;
-  const absent = presenceProblem(opened.scope, build.guid, await target.ask(build.ref, reading), 'Import where the build runs.');
+  const absent = presenceProblem(
+    opened.scope,
+    build.guid,
+    await target.ask(build.ref, reading),
+    'Import on a target where the build runs.',
+  );
   if (absent !== undefined) throw refusalError(absent);
   if (!(await target.identify()).includes(opened.scope.environment)) {
     const message = `The target does not report that it is ${opened.scope.environment}.`;
     throw new KvdeployError('WRONG_TARGET', { message, hint: 'Check the router settings.' });
   }
-  const question = `Take ${shortGuid(build.guid)} (${build.version}) as the known-good build of ${scopeText(opened.scope)}`;
+  const question = `Import ${shortGuid(build.guid)} (${build.version}) as the known-good build of ${scopeText(opened.scope)}`;
   await confirm(opened, question, options, deps);
   recordStatePlaces([opened.stateDir, ...settings.copies], deps);
   const event: Event = { type: 'imported', atMs: deps.io.now(), build, since: imported.since, bad: imported.bad, file };
@@ -120,5 +125,5 @@ export async function importPointer(file: string, options: { readonly confirm?: 
     return publishPointer(idlePlaces(opened, deps), draft, deps.io);
   });
   for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
-  return done(`${shortGuid(build.guid)} is the known-good build here now, pointer generation ${generation}.`);
+  return done(`${shortGuid(build.guid)} is now the known-good build here, pointer generation ${generation}.`);
 }

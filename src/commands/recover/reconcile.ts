@@ -27,7 +27,7 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
   const hold = readHold(opened.pointerDirs, deps.io.fs);
   const { rescues, damaged } = unreviewedRescues(opened, deps);
   if (hold === undefined && rescues.length === 0) {
-    const message = `No hold is in force in ${scopeText(opened.scope)}, and every rescue was reviewed.`;
+    const message = `No hold is set in ${scopeText(opened.scope)}, and every break-glass run has been reconciled.`;
     throw new KvdeployError('NOTHING_TO_DO', { message, hint: `kvdeploy status ${opened.flags}` });
   }
   const target = shownTarget(opened, deps, openRollout(opened.history) === null ? 'config' : 'ledger');
@@ -38,11 +38,11 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
   const note = (level: 'info' | 'warning', message: string) => deps.line({ type: 'note', level, message });
   for (const message of [...(hold === undefined ? [] : [hold.text]), ...records.map((record) => record.text)])
     note('info', message);
-  for (const { file, line, why } of damaged) note('warning', `${file}:${line} of the rescue's record: ${why}`);
-  const which = serving === null ? ', which is not one known build alone' : ` = ${serving}`;
+  for (const { file, line, why } of damaged) note('warning', `${file}:${line} of the break-glass record: ${why}`);
+  const which = serving === null ? ', which is not a single known build' : ` = ${serving}`;
   note(serving === null ? 'warning' : 'info', `serving now: ${splitText(reading.members)}${which}`);
   if (bad.length > 0) note('info', `will be marked bad: ${bad.map(shortGuid).join(', ')}`);
-  await confirm(opened, `Write the rescue down and lift the hold of ${scopeText(opened.scope)}`, options, deps);
+  await confirm(opened, `Record the break-glass run and lift the hold of ${scopeText(opened.scope)}`, options, deps);
   const reason = options.reason ?? 'reviewed';
   const event: Event = { type: 'reconciled', atMs: deps.io.now(), reason, serving, bad: [...bad], records };
   // Ledger first, then the pointer, then the hold: a crash in between leaves the hold, and reconcile can be run again.
@@ -80,6 +80,6 @@ function builtBad(opened: Opened, serving: Guid | null, rescues: readonly Rescue
 
 function recordText(rescue: Rescue): string {
   const { intent, outcome } = rescue;
-  const began = intent === null ? 'an intent that was lost' : `${intent.at} ${intent.actor} on ${intent.host}: ${intent.reason}`;
+  const began = intent === null ? 'a lost intent record' : `${intent.at} ${intent.actor} on ${intent.host}: ${intent.reason}`;
   return `${began} → ${outcome === null ? 'IN DOUBT: no outcome was written' : outcome.result}`;
 }

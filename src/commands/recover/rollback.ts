@@ -75,8 +75,8 @@ function goalOf(opened: Opened, options: RollbackOptions): KnownGood {
     message: `Build ${shortGuid(guid)} was never known-good in ${scopeText(scope)}; a rollback is only possible to builds that were.`,
     hint:
       known.length === 0
-        ? `None ever was: kvdeploy adopt ${opened.flags}`
-        : `See which were: kvdeploy pointer show ${opened.flags}`,
+        ? `There are none. Adopt the build currently serving: kvdeploy adopt ${opened.flags}`
+        : `See the known-good builds: kvdeploy pointer show ${opened.flags}`,
   });
 }
 

@@ -68,7 +68,7 @@ export function readSegments(segments: readonly Segment[], settled: Settled = NO
   let opening: Entry | undefined;
   for (const [index, segment] of segments.entries()) {
     const number = settled.segments + index + 1;
-    if (segment.number !== number) return { file: segment.file, line: 1, why: `segment ${number} before it is missing` };
+    if (segment.number !== number) return { file: segment.file, line: 1, why: `the previous segment ${number} is missing` };
     const next = segments[index + 1];
     if (next === undefined && index > 0)
       before = { segments: number - 1, entries: known.concat(added), head: end.head, bytes: end.bytes, growing: undefined };
@@ -125,7 +125,7 @@ function readLine({ file }: Segment, line: number, raw: Buffer): Entry | Damage 
   if (entry !== undefined) return entry;
   const newer = line === 1 ? newerVersion(raw) : undefined;
   if (newer === undefined) return { file, line, why: 'this is not an entry' };
-  const why = `it was written by a newer kvdeploy (ledger format ${newer}), and this one knows formats up to ${FORMAT_VERSION}`;
+  const why = `it was written by a newer kvdeploy (ledger format ${newer}), but this version supports formats up to ${FORMAT_VERSION}`;
   return { file, line, why, newer };
 }
 
@@ -165,8 +165,8 @@ function readSegment(
 }
 
 function linkProblem(entry: Entry, head: Head): string | undefined {
-  if (entry.seq !== head.seq + 1) return `its sequence is ${entry.seq}, but ${head.seq + 1} must follow here`;
-  if (entry.prev !== head.hash) return 'it does not carry the hash of the line before: one of the two was changed';
+  if (entry.seq !== head.seq + 1) return `its sequence is ${entry.seq}, but ${head.seq + 1} was expected`;
+  if (entry.prev !== head.hash) return 'it does not contain the hash of the previous line: one of the two lines was changed';
   return undefined;
 }
 
@@ -175,11 +175,13 @@ function openingProblem(entry: Entry, line: number, before: Before): string | un
   const { after, formatVersion } = entry;
   const claims = entry.event.type === 'claimed';
   if (line > 1)
-    return claims || after !== undefined || formatVersion !== undefined ? 'a claim stands inside a segment' : undefined;
+    return claims || after !== undefined || formatVersion !== undefined
+      ? 'there is a claim in the middle of a segment'
+      : undefined;
   if (!claims || after === undefined) return 'it does not begin with a claim';
   if (before.number === 0) return after === null ? undefined : 'the first claim names a segment before it';
   const same = after?.segment === before.number && after.bytes === before.bytes && after.sha256 === before.head.hash;
-  return same ? undefined : 'its claim does not accept what stands in the segment before';
+  return same ? undefined : 'its claim does not match the previous segment';
 }
 
 function closingProblem(last: Entry | undefined, line: number): string | undefined {

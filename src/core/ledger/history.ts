@@ -136,14 +136,14 @@ function makeKnownGood({ history, good }: Making, entry: KnownGood, at: string):
 }
 
 function imported(making: Making, event: Extract<Event, { type: 'imported' }>, at: string): void {
-  for (const guid of event.bad) making.history.bad.set(guid, 'marked bad where it was imported from');
+  for (const guid of event.bad) making.history.bad.set(guid, 'marked bad on the machine it was imported from');
   makeKnownGood(making, { build: event.build, since: event.since, rollout: 'imported' }, at);
 }
 
 function reconciled(making: Making, event: Extract<Event, { type: 'reconciled' }>, at: string): void {
   const { knownGood, bad, reviewed } = making.history;
   for (const { id } of event.records) reviewed.add(id);
-  for (const guid of event.bad) bad.set(guid, `left by break-glass: ${event.reason}`);
+  for (const guid of event.bad) bad.set(guid, `rolled back by break-glass: ${event.reason}`);
   const serving = knownGood.find((known) => known.build.guid === event.serving);
   if (serving !== undefined && serving !== knownGood[0])
     makeKnownGood(making, { build: serving.build, since: at, rollout: serving.rollout }, at);

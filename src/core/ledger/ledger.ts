@@ -67,7 +67,10 @@ export function encodeLine(entry: Entry): Buffer {
   const readBack = entrySchema.safeParse(JSON.parse(text));
   if (!readBack.success) {
     const message = `an entry of the type ${event.type} could not be read again: ${z.prettifyError(readBack.error)}`;
-    throw new KvdeployError('BUG', { message, hint: 'Nothing was written. Please report this with the command that you ran.' });
+    throw new KvdeployError('BUG', {
+      message,
+      hint: 'Nothing was written. Please report this bug with the command that you ran.',
+    });
   }
   return Buffer.from(`${text}\n`);
 }

@@ -53,9 +53,9 @@ function textOf(body: unknown): string {
 /** Reads a plan file. Throws an Error that says why it cannot be used. */
 export function parsePlanFile(text: string): PlanFile {
   const { sha256: _, ...body } = plainObject(text);
-  if (body['kind'] !== 'PlanFile') throw new Error('it is not a file that plan --out wrote');
+  if (body['kind'] !== 'PlanFile') throw new Error('it is not a file written by plan --out');
   if (body['formatVersion'] !== FORMAT_VERSION) {
-    throw new Error(`its format is ${JSON.stringify(body['formatVersion'])}, and this kvdeploy reads format ${FORMAT_VERSION}`);
+    throw new Error(`its format is ${JSON.stringify(body['formatVersion'])}, but this version reads format ${FORMAT_VERSION}`);
   }
   const parsed = bodySchema.safeParse(body);
   // One spelling only: a repeated key, of which JSON.parse takes the last, shows here as well as any other edit.
@@ -83,8 +83,8 @@ export function whatMoved(
 }
 
 function movedLedger(then: PlanRead['ledger'], now: PlanRead['ledger']): string[] {
-  if (then.nextSeq !== now.nextSeq) return [`the ledger has ${now.nextSeq - 1} entries, and had ${then.nextSeq - 1}`];
-  return then.head === now.head ? [] : ['the ledger ends in another entry'];
+  if (then.nextSeq !== now.nextSeq) return [`the ledger now has ${now.nextSeq - 1} entries, had ${then.nextSeq - 1}`];
+  return then.head === now.head ? [] : ['the last ledger entry has changed'];
 }
 
 function movedFiles(then: PlanRead['files'], now: PlanRead['files']): string[] {
@@ -100,7 +100,7 @@ function movedMembers(then: PlanRead['router'], now: PlanRead['router']): string
   const addresses = (members: PlanRead['router']) => new Map(members.map(({ place, address }) => [place, address]));
   const [before, after] = [addresses(then), addresses(now)];
   const places = [...new Set([...before.keys(), ...after.keys()])].flatMap((place) => {
-    if (!after.has(place)) return [`the target has no place ${place} any more`];
+    if (!after.has(place)) return [`the target no longer has the place ${place}`];
     if (!before.has(place)) return [`the target has a new place ${place}`];
     return before.get(place) === after.get(place) ? [] : [`${place} is at ${after.get(place) ?? 'no address'} now`];
   });

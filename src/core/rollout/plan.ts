@@ -59,12 +59,12 @@ function planProblem({
 }: Pick<Plan, 'kind' | 'candidate' | 'stable' | 'steps'>): string | undefined {
   const percents = steps.map((step) => step.percent);
   if (percents.at(-1) !== 100) return 'the last step is not 100 %';
-  if (percents.some((percent, index) => !(percent > (percents[index - 1] ?? 0)))) return 'the percentages do not rise';
+  if (percents.some((percent, index) => !(percent > (percents[index - 1] ?? 0)))) return 'the percentages do not increase';
   if (kind !== 'promote' && steps.length > 1) return `a plan of the kind ${kind} has one step`;
   if ((kind === 'promote' && stable === null) || (kind === 'adopt' && stable !== null)) {
     return `a plan of the kind ${kind} has ${stable === null ? 'no' : 'a'} stable build`;
   }
-  if (stable?.ref === candidate.ref || stable?.guid === candidate.guid) return 'candidate and stable are one';
+  if (stable?.ref === candidate.ref || stable?.guid === candidate.guid) return 'candidate and stable build are the same';
   return undefined;
 }
 

@@ -115,7 +115,7 @@ export function apply(state: State, event: Event): State {
     case 'converged':
       if (state.phase !== 'converging') return state;
       // A rollback waits for no gate: only a healthy service could answer one.
-      if (kind === 'rollback') return enter(state, 'pointing', 'the router reports the build that was asked for');
+      if (kind === 'rollback') return enter(state, 'pointing', 'the router reports the requested build');
       return {
         ...enter(state, 'baking', `the router reports ${splitText(stepSplit(state.plan, state.step))}`),
         baseline: event.baseline,
@@ -150,7 +150,7 @@ function shifted(state: State, event: Extract<Event, { type: 'shifted' }>): Stat
   // The late answer to an earlier shift must not pass for this one's: after an abort it would call a split traffic reverted.
   if (effect.do !== 'shift' || !splitsAgree(event.split, effect.split)) return state;
   if (state.again) return enter(state, 'baking', state.why);
-  if (state.phase === 'shifting') return enter(state, 'converging', `asked for ${splitText(event.split)}`);
+  if (state.phase === 'shifting') return enter(state, 'converging', `requested ${splitText(event.split)}`);
   if (state.phase === 'reverting') return end(state, 'reverted', state.why, state.abort === null ? 'REVERTED' : 'ABORTED');
   return state;
 }
@@ -160,7 +160,7 @@ function shiftFailed(state: State, event: Extract<Event, { type: 'shift-failed' 
     return event.final ? fallBack(state, event.why) : tried(state, event, (why) => fallBack(state, why));
   if (state.phase !== 'reverting') return state;
   if (event.attempt < REVERT_ATTEMPTS_MAX) return { ...state, attempts: event.attempt };
-  return end(state, 'stuck', `traffic could not be put back on the stable build: ${event.why}`, 'STUCK');
+  return end(state, 'stuck', `traffic could not be rolled back to the stable build: ${event.why}`, 'STUCK');
 }
 
 function notConverged(state: State, event: Extract<Event, { type: 'not-converged' }>): State {
@@ -189,7 +189,7 @@ function polled(before: State, event: Extract<Event, { type: 'polled' }>): State
     case 'give-up': {
       const waiting = first('give-up') ?? first('hold');
       const which = waiting === undefined ? '' : `: gate ${waiting.gate}: ${waiting.why}`;
-      return fallBack(state, `health was missing for too long${which}`, 'GATE_NOT_READY');
+      return fallBack(state, `health was unknown for too long${which}`, 'GATE_NOT_READY');
     }
   }
 }

@@ -184,7 +184,7 @@ describe('break-glass, reconciled', () => {
     const history = historyOf(adopted(A), promoted(B, A), begun(promotionTo(C, B)), reconciled(A, [C, B]));
     expect(refs(history)).toEqual(['blue', 'green']);
     expect(badRefs(history)).toEqual(['green', 'red']);
-    expect(history.bad.get(C.guid)).toBe('left by break-glass: gateway was down');
+    expect(history.bad.get(C.guid)).toBe('rolled back by break-glass: gateway was down');
     expect(history.rollout?.phase).toBe('rescued');
     expect(openRollout(history)).toBeNull();
     expect([...history.reviewed]).toEqual(['x1']);

@@ -216,9 +216,9 @@ describe('damage', () => {
     expect(damage(withBytes(2, Buffer.concat(lines.with(1, edited))))).toMatchObject({ file: '0003.jsonl', line: 3 });
   });
 
-  it('a ledger is damaged when something follows a release, or a claim stands inside a segment', () => {
+  it('a ledger is damaged when something follows a release, or there is a claim in the middle of a segment', () => {
     expect(damage(written([[claimedBy(BY), RELEASED, note('late')]])).why).toMatch(/release/);
-    expect(damage(written([[claimedBy(BY), claimedBy(BY)]])).why).toMatch(/inside/);
+    expect(damage(written([[claimedBy(BY), claimedBy(BY)]])).why).toMatch(/in the middle of a segment/);
   });
 });
 

@@ -58,13 +58,13 @@ describe('a plan file', () => {
 
   it.each([
     ['nothing', '', 'not JSON'],
-    ['a list', '[]', 'not a file that plan --out wrote'],
-    ['null', 'null', 'not a file that plan --out wrote'],
-    ['an export', '{"kind":"PointerExport"}', 'not a file that plan --out wrote'],
+    ['a list', '[]', 'not a file written by plan --out'],
+    ['null', 'null', 'not a file written by plan --out'],
+    ['an export', '{"kind":"PointerExport"}', 'not a file written by plan --out'],
     [
       'a later format',
       TEXT.replace('"formatVersion": 1', '"formatVersion": 2'),
-      'its format is 2, and this kvdeploy reads format 1',
+      'its format is 2, but this version reads format 1',
     ],
   ])('a file that is no plan file of this version is refused: %s', (_what, text, why) => {
     expect(() => parsePlanFile(text)).toThrow(why);
@@ -85,8 +85,8 @@ describe('what moved', () => {
     ['a manifest', { files: [config, { ...manifest, sha256: SHA('d') }] }, 'releases/production/kv-gateway.yaml has changed'],
     ['a new file', { files: [config, manifest, { file: 'x.yaml', sha256: SHA('d') }] }, 'x.yaml is new'],
     ['a lost file', { files: [config] }, 'releases/production/kv-gateway.yaml is gone'],
-    ['the ledger', { ledger: { nextSeq: 10, head: SHA('d') } }, 'the ledger has 9 entries, and had 7'],
-    ['a ledger of the same length', { ledger: { nextSeq: 8, head: SHA('d') } }, 'the ledger ends in another entry'],
+    ['the ledger', { ledger: { nextSeq: 10, head: SHA('d') } }, 'the ledger now has 9 entries, had 7'],
+    ['a ledger of the same length', { ledger: { nextSeq: 8, head: SHA('d') } }, 'the last ledger entry has changed'],
     ['the pointer', { pointer: { generation: 5 } }, 'the pointer is at generation 5, and was at 4'],
     ['a lost pointer', { pointer: { generation: null } }, 'the pointer is at generation none, and was at 4'],
     [
@@ -100,7 +100,7 @@ describe('what moved', () => {
       'the target serves blue 99.5 %, green 0.5 %, and served blue 100 %',
     ],
     ['a new place', { router: [blue, green, { place: 'amber', percent: 0, address: null }] }, 'the target has a new place amber'],
-    ['a lost place', { router: [blue] }, 'the target has no place green any more'],
+    ['a lost place', { router: [blue] }, 'the target no longer has the place green'],
     ['an address', { router: [blue, { ...green, address: 'http://127.0.0.1:9' }] }, 'green is at http://127.0.0.1:9 now'],
   ])('a plan is stale once something has moved: %s', (_what, now, words) => {
     expect(whatMoved(READ, { ...READ, ...now })).toEqual([words]);

@@ -91,7 +91,7 @@ function mustBeWalkable(config: Config): void {
         must(percents.at(-1) === 100, 'the last step is not 100 %');
         must(
           percents.every((percent, index) => percent > (percents[index - 1] ?? 0)),
-          'the percentages do not rise',
+          'the percentages do not increase',
         );
         must(
           (steps ?? []).every((step) => step.bake > 0),

@@ -27,7 +27,7 @@ const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
   ['environments that are not there, or require themselves', said(/this tenant has no environment|requires itself/)],
   ['sockets and state files that do not pair up', said(/each socket once|one file per socket/)],
   ['a router without a place', said(/at least one place/)],
-  ['an identity with two answers or none', said(/say either header or json/)],
+  ['an identity with two answers or none', said(/give either header or json/)],
   [
     'queries: placeholders, rates, made-up samples and control characters',
     said(/placeholders|would count all builds together|raw counter total|missing data would look like zero|control characters/),

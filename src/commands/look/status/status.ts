@@ -1,4 +1,4 @@
-/** `status`: where traffic is, what is known-good, who leads, and whether router and ledger agree. Changes nothing. */
+/** `status`: show where traffic goes, which build is known-good, and who leads, and whether router and ledger agree. Changes nothing. */
 import { type Hold, readHold } from '../../../base/pointer/hold.ts';
 import { readPointers } from '../../../base/pointer/pointer.ts';
 import { safeLine } from '../../../base/text.ts';
@@ -122,7 +122,7 @@ function nextOf(opened: Opened, open: State | null, hold: Hold | undefined, isLe
 }
 
 function messageOf(document: StatusDocument): string {
-  if (document.hold !== null) return 'A break-glass hold is in force.';
+  if (document.hold !== null) return 'A break-glass hold is set.';
   if (document.drift !== null) return `Drift: ${document.drift}.`;
   const { rollout, leader } = document;
   if (rollout === null) return 'No rollout yet.';

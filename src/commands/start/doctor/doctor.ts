@@ -157,7 +157,7 @@ function outcomeOf(sections: readonly Section[]): Outcome {
   const all = `${checks.length} checks, ${warned} ${warned === 1 ? 'warning' : 'warnings'}`;
   if (checks.length === 0)
     return { code: 'DOCTOR_FAILED', message: 'There is no service to check.', hint: 'Name one: --env production' };
-  if (failed === 0) return done(`${all}, no failure; nothing was changed.`);
+  if (failed === 0) return done(`${all}, no failures; nothing was changed.`);
   const message = `${failed} of ${all}: each FAIL would fail in an emergency, or stop the next promotion. Nothing was changed.`;
   return { code: 'DOCTOR_FAILED', message, hint: 'Do what is written under each FAIL.' };
 }

@@ -9,7 +9,7 @@ import { type DoctorCheck, fail, ok, warn } from './check.ts';
 /** Settings that reach into every Node process, and what each does. */
 const REACHING = {
   NODE_EXTRA_CA_CERTS: 'makes every start slower, and trusts the certificates in that file',
-  NODE_OPTIONS: 'changes how every Node program runs, the rescue program too',
+  NODE_OPTIONS: 'changes how every Node program runs, including the rescue program',
   LD_PRELOAD: 'loads other code into every program',
 } as const;
 
@@ -17,7 +17,7 @@ export function machineChecks(io: Io): readonly DoctorCheck[] {
   const node = ok('node', `Node ${process.versions.node} at ${process.execPath}`);
   const set = Object.entries(REACHING).filter(([name]) => (io.env(name) ?? '') !== '');
   const found = set.map(([name, what]) =>
-    warn('environment', `${name} is set: it ${what}`, `Unset ${name} where kvdeploy runs, unless it is needed.`),
+    warn('environment', `${name} is set: it ${what}`, `Unset ${name} where kvdeploy runs, unless you need it.`),
   );
   if (io.env('NODE_TLS_REJECT_UNAUTHORIZED') === '0')
     found.push(
@@ -37,7 +37,7 @@ export async function fileChecks(
   deps: Deps,
 ): Promise<readonly DoctorCheck[]> {
   if (config === null)
-    return [fail('config', why?.message ?? 'there is none', `${why?.hint ?? ''} Rollback works without one.`.trim())];
+    return [fail('config', why?.message ?? 'there is no pointer', `${why?.hint ?? ''} Rollback works without one.`.trim())];
   const services = `${config.services.length} service${config.services.length === 1 ? '' : 's'}`;
   const { manifests, findings } = await loadManifests(config, config.manifestsDir, deps.io);
   const first = findings[0];
@@ -45,7 +45,7 @@ export async function fileChecks(
   return [
     ok('config', `${config.file} loads: ${services}`),
     first === undefined
-      ? ok('manifests', `${checked}, alone and together`)
+      ? ok('manifests', `${checked}, each valid and consistent with the others`)
       : fail(
           'manifests',
           `${findings.length} finding${findings.length === 1 ? '' : 's'}, the first at ${first.file}:${first.line}: ${first.message}`,

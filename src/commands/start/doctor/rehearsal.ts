@@ -82,7 +82,7 @@ function documentOf({ lines }: Rehearsed, name: string): Readonly<Record<string,
 
 function resultOf({ lines, exitCode }: Rehearsed): { readonly message: string; readonly hint: string } {
   const result = lines.find((line) => line.type === 'result');
-  if (result?.type !== 'result') return { message: `it ended with ${exitCode} and said nothing`, hint: 'Run it by hand.' };
+  if (result?.type !== 'result') return { message: `it exited ${exitCode} without output`, hint: 'Run it by hand.' };
   return { message: `${result.code ?? ''} ${result.message}`.trim(), hint: result.hint ?? 'Run it by hand.' };
 }
 
@@ -124,7 +124,7 @@ function circularCheck(circular: readonly string[]): DoctorCheck {
 function secretCheck(secrets: readonly string[], { io }: Deps): DoctorCheck {
   const missing = secrets.filter((name) => (io.secret(name) ?? '') === '');
   if (missing.length > 0)
-    return fail('secrets', `not set here: ${missing.join(', ')}`, 'Keep them where the person on call has them.');
+    return fail('secrets', `not set in the environment: ${missing.join(', ')}`, 'Keep them where the person on call has them.');
   return ok('secrets', secrets.length === 0 ? 'the changes need none' : `${secrets.join(', ')}: set`);
 }
 

@@ -15,7 +15,7 @@ import { groupOf, modesOf, notedPlaces } from '../../../release/state-dir.ts';
 import type { Reading } from '../../../routers/router.ts';
 import { type DoctorCheck, fail, ok, warn } from './check.ts';
 
-const ELSEWHERE = 'Put the state on a local disk: stateDir in the config, KVDEPLOY_STATE_DIR or --state-dir.';
+const ELSEWHERE = 'Put the state on a local disk: set stateDir in the config, KVDEPLOY_STATE_DIR or --state-dir.';
 
 /** The folder, the disk under it, and whether break-glass would find it. */
 export function folderChecks({ scope, stateDir, config }: Opened, deps: Deps): readonly DoctorCheck[] {
@@ -36,7 +36,7 @@ export function folderChecks({ scope, stateDir, config }: Opened, deps: Deps): r
   return [
     disks[kind](),
     problem === undefined
-      ? ok('state keeps', `wrote, linked, flushed and removed a file in ${disk}`)
+      ? ok('state keeps', `a test file in ${disk} was written, linked, flushed and removed`)
       : fail('state keeps', problem, 'Free some space, or let this user write there.'),
     ...(open ? [warn('state modes', `others can read ${stateDir}`, `chmod o-rwx ${stateDir}`)] : []),
     ...(exists ? [placeCheck(stateDir, deps)] : []),
@@ -47,8 +47,8 @@ function placeCheck(stateDir: string, deps: Deps): DoctorCheck {
   const noted = notedPlaces(deps);
   if (noted.includes(deps.io.fs.realpathSync(stateDir)) || noted.includes(stateDir))
     return ok('state found', 'break-glass finds this state without a config');
-  const found = 'break-glass as this user would not find this state without a config';
-  return warn('state found', found, `The next rollout notes it; until then break-glass needs --state-dir ${stateDir}`);
+  const found = 'without a config, break-glass as this user does not find this state';
+  return warn('state found', found, `The next rollout records it; until then, break-glass needs --state-dir ${stateDir}`);
 }
 
 /** How far the ledger goes, and how long it took to verify it. */
@@ -73,7 +73,7 @@ export function leaderCheck({ history, flags }: Opened, deps: Deps): DoctorCheck
   const { by, actor, command } = history.leader.claim;
   const who = `${actor}, pid ${by.pid} on ${by.host}, leads since ${history.leader.since} (${command})`;
   if (by.host !== deps.io.self().host)
-    return warn('leader', `${who}; whether it runs cannot be seen from here`, 'Check on that host.');
+    return warn('leader', `${who}; cannot check from here whether it is running`, 'Check on that host.');
   if (deps.io.isRunning(by)) return ok('leader', `${who} and is running`);
   const fix = open === null ? 'Nothing to do: the next command takes over.' : carryOn;
   return warn('leader', `${who}, but that process is gone`, fix);
@@ -81,20 +81,20 @@ export function leaderCheck({ history, flags }: Opened, deps: Deps): DoctorCheck
 
 /** Whether a rescue waits for its review. */
 export function holdCheck(opened: Opened, deps: Deps): DoctorCheck {
-  const review = `Review it, then: kvdeploy reconcile ${opened.flags} --reason "…"`;
+  const review = `Review it, then run: kvdeploy reconcile ${opened.flags} --reason "…"`;
   const hold = readHold(opened.pointerDirs, deps.io.fs);
   if (hold !== undefined) return fail('hold', hold.text, review);
   const { rescues, damaged } = unreviewedRescues(opened, deps);
   const [doubtful] = rescues;
   if (doubtful !== undefined) {
-    const state = doubtful.outcome?.result ?? 'in doubt: its outcome was never written';
+    const state = doubtful.outcome?.result ?? 'in doubt: its outcome was never recorded';
     const begun = doubtful.intent?.at ?? 'at an unknown time';
     return fail('hold', `there is no hold, but a rescue begun ${begun} is ${state}`, review);
   }
   const [line] = damaged;
   if (line !== undefined)
     return warn('hold', `no hold; a record of break-glass is damaged: ${line.file}:${line.line}: ${line.why}`, review);
-  return ok('hold', 'no hold is in force, and no rescue waits for its review');
+  return ok('hold', 'no hold is set, and no break-glass run needs a review');
 }
 
 /** The target as far as it answered. */
@@ -117,9 +117,9 @@ export function pointerChecks(opened: Opened, seen: Seen | null, deps: Deps): re
     const name = index === 0 ? 'pointer' : `pointer copy ${index}`;
     const [problem] = pointerProblems(dir, fresh, scope, deps.io);
     const { newest } = readPointers(dir, deps.io.fs, scope);
-    if (problem !== undefined || newest === null) return [fail(name, `${dir}: ${problem?.why ?? 'there is none'}`, renew)];
+    if (problem !== undefined || newest === null) return [fail(name, `${dir}: ${problem?.why ?? 'there is no pointer'}`, renew)];
     const age = msText(Math.max(0, deps.io.now() - Date.parse(newest.writtenAt)));
-    const text = `generation ${newest.generation} in ${dir} verifies, ${age} old, and leads to ${shortGuid(newest.knownGood.build.guid)}`;
+    const text = `generation ${newest.generation} in ${dir} verifies, ${age} old, and restores ${shortGuid(newest.knownGood.build.guid)}`;
     const pointer =
       fresh === null
         ? warn(name, `${text}; not compared with the current target: ${uncompared}`, 'Fix that, then run doctor again.')

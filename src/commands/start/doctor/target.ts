@@ -22,7 +22,7 @@ export async function routerChecks(seen: Seen, opened: Opened): Promise<readonly
   const { members, trouble, unusable } = reading;
   const asked = `the ${target.kind} router answers: ${splitText(members)} over ${members.length} places`;
   const down = members.filter((member) => !member.up && member.percent > 0).map((member) => member.place);
-  const wrong = [...trouble, ...(down.length > 0 ? [`${down.join(', ')} should serve and is down`] : [])];
+  const wrong = [...trouble, ...(down.length > 0 ? [`${down.join(', ')} should serve but is down`] : [])];
   const router =
     wrong.length > 0
       ? warn('router', `${asked}; ${wrong.join('; ')}`, 'Fix what it names: traffic may not be where it seems.')
@@ -31,8 +31,8 @@ export async function routerChecks(seen: Seen, opened: Opened): Promise<readonly
     unusable === undefined ? router : fail('router', unusable, CONFIGURE),
     targetCheck(await target.identify(), opened),
     members.length >= 2
-      ? ok('places', `candidate and stable can run at once: ${members.map((member) => member.place).join(', ')}`)
-      : fail('places', `there are ${members.length} places, so candidate and stable cannot run at once`, CONFIGURE),
+      ? ok('places', `candidate and stable build can run at once: ${members.map((member) => member.place).join(', ')}`)
+      : fail('places', `there are only ${members.length} places, so candidate and stable build cannot run at once`, CONFIGURE),
     stepCheck(seen, opened),
   ];
 }
@@ -48,7 +48,7 @@ function stepCheck({ target, reading }: Seen, { settings, history }: Opened): Do
   const steps = settings?.steps ?? history.rollout?.plan.steps ?? [];
   const why = steps.map(({ percent }) => target.impossible(reading, percent)).find((one) => one !== undefined);
   if (why !== undefined) return fail('steps', why, 'Change the steps in the config.');
-  return ok('steps', `the router can give each of ${steps.map(({ percent }) => `${percent} %`).join(', ')}`);
+  return ok('steps', `the router can set each of ${steps.map(({ percent }) => `${percent} %`).join(', ')}`);
 }
 
 /** What each build reports. One that serves must be the one that the ledger names there. */
@@ -61,7 +61,7 @@ async function buildCheck({ place, percent }: Member, { target, reading }: Seen,
   const expected = buildsAtPlaces(opened).get(place);
   const name = `build ${place}`;
   const answer = await target.ask(place, reading);
-  const serves = percent > 0 ? `, which gets ${percent} %` : ', which gets nothing';
+  const serves = percent > 0 ? `, which gets ${percent} %` : ', which gets no traffic';
   const problem = (level: typeof fail, found: string, fix: string) => level(name, `${found}${serves}`, fix);
   const sick = percent > 0 ? fail : warn;
   if (answer === null || 'unreachable' in answer)
@@ -85,15 +85,15 @@ export async function gateChecks({ reading }: Seen, opened: Opened, deps: Deps):
   // A gate that compares has no limit here: only whether it has data counts.
   const gates = [...(settings?.gates ?? planned?.gates ?? []), ...compared.map((gate) => ({ ...gate, max: 1 }))];
   if (gates.length === 0)
-    return [fail('gates', 'there is none, so nothing would judge a build', 'Add one: kvdeploy schema config')];
+    return [fail('gates', 'there is no gate, so no build can be judged', 'Add one: kvdeploy schema config')];
   const build = currentKnownGood(history)?.build;
   if (build === undefined)
-    return [warn('gates', 'not asked: the ledger names no known-good build', `kvdeploy adopt ${opened.flags}`)];
+    return [warn('gates', 'not polled: the ledger names no known-good build', `kvdeploy adopt ${opened.flags}`)];
   return Promise.all(
     gates.map(async (gate) => {
       const name = `gate ${gate.name}`;
       const now = await measureGate(gate, { scope }, build, reading, deps.io);
-      const asked = `${gate.source} asked about ${shortGuid(build.guid)}`;
+      const asked = `${gate.source} polled for ${shortGuid(build.guid)}`;
       const repair = 'Fix the source or the query: missing data is never treated as healthy.';
       if ('missing' in now) return fail(name, `${asked}: no data: ${now.missing}`, repair);
       const counts = `${asked}: ${now.errors} of ${now.requests} requests failed`;
