@@ -56,7 +56,8 @@ export function guidOf(typed: string, known: readonly Guid[], seeCommand: string
   const matches = [...new Set(known)].filter((guid) => guid.startsWith(prefix));
   const only = matches[0];
   if (only !== undefined && matches.length === 1) return only;
-  if (only !== undefined) throw unclear(`${typed} matches ${matches.length} builds: ${matches.join(', ')}.`, 'Type more of it.');
+  if (only !== undefined)
+    throw unclear(`${typed} matches ${matches.length} builds: ${matches.join(', ')}.`, 'Give more characters.');
   const heads = known.map((guid) => guid.slice(0, prefix.length));
   const near = nearest(prefix, heads);
   const meant = near === undefined ? undefined : (known[heads.indexOf(near)] ?? near);
@@ -92,7 +93,7 @@ async function knownGoodFrom(
   if (from === opened.scope.environment)
     throw new KvdeployError('USAGE', {
       message: `--from and --env both name ${from}.`,
-      hint: 'Name the environment that the source comes from.',
+      hint: 'Give the environment that the source comes from.',
     });
   const environments = opened.config?.environments(opened.scope.tenant) ?? [];
   if (!environments.includes(from)) {
@@ -135,7 +136,7 @@ export function readExport(file: string, deps: Deps): PointerExport {
     const why = issues.length > 0 ? issues.join('; ') : error instanceof Error ? error.message : String(error);
     throw new KvdeployError('USAGE', {
       message: `${file} is not a pointer export: ${why}.`,
-      hint: 'Write one with: kvdeploy pointer export --env E > pointer.json',
+      hint: 'Create one with: kvdeploy pointer export --env E > pointer.json',
       cause: error,
     });
   }

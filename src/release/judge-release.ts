@@ -93,6 +93,6 @@ export function showRelease({ checked, otherScopes: count }: Release, { scope }:
   const message =
     count === 0
       ? `no scope other than ${scopeText(scope)} is known, so that no other one has the build is not verified`
-      : `${count} other scope${count === 1 ? '' : 's'} looked at`;
+      : `${count} other scope${count === 1 ? '' : 's'} checked`;
   deps.line({ type: 'check', name: 'other scopes', ok: count === 0 ? null : true, message });
 }

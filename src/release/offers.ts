@@ -36,7 +36,7 @@ export async function readOffers(opened: Opened, deps: Deps): Promise<Offers> {
   if (unreadable.length > 0) {
     throw new KvdeployError('MANIFEST_INVALID', {
       message: `${unreadable.length} finding${unreadable.length === 1 ? '' : 's'} in the manifests. An invalid file could list any build, so nothing can be promoted.`,
-      hint: 'See all of them: kvdeploy validate',
+      hint: 'See all findings: kvdeploy validate',
       places: unreadable.slice(0, 5).map(findingPlace),
     });
   }

@@ -30,7 +30,7 @@ export function writePlanFile(file: string, release: Release, plan: Plan, opened
   } catch (cause) {
     throw new KvdeployError('USAGE', {
       message: `The plan cannot be written to ${file}: ${cause instanceof Error ? cause.message : String(cause)}.`,
-      hint: 'Name a file in a folder that you may write, with --out FILE.',
+      hint: 'Give --out FILE in a folder that you can write to.',
       cause,
     });
   }
@@ -63,7 +63,7 @@ function parsed(file: string, hint: string, deps: Deps): PlanFile {
 export function staleness(file: string, made: PlanFile, release: Release, opened: Opened, deps: Deps): Refusal | undefined {
   const moved = whatMoved(made.read, readNow(release, opened, deps));
   const parts = release.plan === null ? [] : planDifference(made.plan, release.plan);
-  const why = moved.length > 0 || parts.length === 0 ? moved : [`a plan made now has other ${parts.join(', ')}`];
+  const why = moved.length > 0 || parts.length === 0 ? moved : [`a new plan would have different ${parts.join(', ')}`];
   if (why.length === 0) return undefined;
   return {
     code: 'STALE_PLAN',

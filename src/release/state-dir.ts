@@ -32,7 +32,7 @@ export function groupOf(config: LoadedConfig | null, io: Io): { readonly gid: nu
   if (Number.isInteger(gid)) return { gid };
   throw new KvdeployError('CONFIG_INVALID', {
     message: `This machine has no group ${name} (stateGroup).`,
-    hint: 'Create the group, or leave stateGroup out.',
+    hint: 'Create the group, or remove stateGroup.',
   });
 }
 
@@ -50,7 +50,7 @@ export function recordStatePlaces(dirs: readonly string[], deps: Deps): void {
       deps.line({
         type: 'note',
         level: 'warning',
-        message: `${dir} could not be noted for break-glass (${why}); it will need --state-dir ${dir}`,
+        message: `${dir} could not be recorded for break-glass (${why}); break-glass will need --state-dir ${dir}`,
       });
     }
   }

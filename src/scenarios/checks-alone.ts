@@ -60,15 +60,23 @@ function approaches(stable: Build, staging: Build): readonly Approach[] {
   const answers = (guid: Build['guid'], environment: string | null): Answer => ({ guid, environment, said: guid });
   const present = 'the build itself answers at its place';
   const made: readonly (readonly [control: string, approach: string, facts: Partial<Facts>])[] = [
-    ['the manifest says this scope', 'CI stamped it for staging', { ...alone, listed: [own, stamped], atPlace: [own, stamped] }],
-    ['the build is listed here, once', 'its GUID is typed; only staging lists it', { listed: [own, theirs], atPlace: [own] }],
+    [
+      'the manifest declares this scope',
+      'CI stamped it for staging',
+      { ...alone, listed: [own, stamped], atPlace: [own, stamped] },
+    ],
+    [
+      'the build is listed here exactly once',
+      'its GUID is typed; only staging lists it',
+      { listed: [own, theirs], atPlace: [own] },
+    ],
     ['no other scope has the build', 'both environments list it', listedTwice],
     [
       'no other scope has the build',
-      'staging pruned it, but once released it',
+      'staging no longer lists it, but released it once',
       { ...alone, otherLedgers: [{ scope: STAGING, guids: new Set([staging.guid]) }] },
     ],
-    ['the target says this environment', "the router that was asked is staging's", { ...alone, targetSays: ['staging'] }],
+    ['the target reports this environment', "the router is staging's", { ...alone, targetSays: ['staging'] }],
     [present, 'it runs nowhere in production', runs(null)],
     [present, 'nothing answers at its place', runs({ unreachable: 'connection refused' })],
     [present, 'another build answers at its place', runs(answers(stable.guid, 'production'))],
@@ -78,7 +86,7 @@ function approaches(stable: Build, staging: Build): readonly Approach[] {
     ...made.map(([control, approach, more]) => ({ control, approach, facts: facts(more), checks: CHECKS })),
     ...['the build was known-good here', 'no other scope has the build'].map((control) => ({
       control,
-      approach: 'a rollback is given its GUID',
+      approach: 'rollback is run with its GUID',
       facts: facts(listedTwice),
       checks: ROLLBACK_CHECKS,
     })),

@@ -43,7 +43,7 @@ describe('a build is named by its GUID', () => {
 
   test.each([
     ['7 characters', GREEN.guid.slice(0, 7), 'kvdeploy builds'],
-    ['a prefix of two builds', AMBER.guid.slice(0, 8), 'Type more of it.'],
+    ['a prefix of two builds', AMBER.guid.slice(0, 8), 'Give more characters.'],
     ['a prefix of none, near one', '7c9e6670', `Did you mean ${GREEN.guid}?`],
     ['a prefix of none', '12345678', 'kvdeploy builds'],
     ['a word', 'latest', 'kvdeploy builds'],

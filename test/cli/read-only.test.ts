@@ -67,9 +67,9 @@ describe('commands that look change nothing', () => {
     expect(stderr).toBe('');
     expect(json).toContainEqual({
       type: 'check',
-      name: 'the state directory keeps its word',
+      name: 'the state directory is durable',
       ok: null,
-      message: 'only promote tries it, since that writes a file',
+      message: 'checked only by promote, because the check writes a file',
     });
     const document = json.find((line) => line.type === 'document');
     const routes = site.routes('production');

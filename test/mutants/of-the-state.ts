@@ -91,7 +91,7 @@ export const OF_LEADING: readonly Mutant[] = [
     'the hold is not looked at before a change',
     'simulator',
     RUNNER,
-    'if (hold !== undefined) return `a hold is in force: ${hold.text}`;',
+    'if (hold !== undefined) return `a hold is set: ${hold.text}`;',
     '',
   ),
   mutant(

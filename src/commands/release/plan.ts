@@ -33,9 +33,9 @@ export async function plan(options: PlanOptions, deps: Deps): Promise<Outcome> {
   const release = await judgeRelease(opened, options, deps, {});
   showRelease(release, opened, deps);
   for (const { name } of unjudged(release.checked))
-    deps.line({ type: 'check', name, ok: null, message: 'only promote tries it, since that writes a file' });
+    deps.line({ type: 'check', name, ok: null, message: 'checked only by promote, because the check writes a file' });
   const hold = readHold(opened.pointerDirs, deps.io.fs);
-  if (hold !== undefined) deps.line({ type: 'check', name: 'no hold is in force', ok: false, message: hold.text });
+  if (hold !== undefined) deps.line({ type: 'check', name: 'no hold is set', ok: false, message: hold.text });
   const document = release.plan === null ? null : await planDocument(release, release.plan, opened, deps);
   deps.line({ type: 'document', name: 'plan', data: document ?? { scope: opened.scope, hazards: release.hazards } });
   const told = document === null || release.plan === null ? [] : planLines(document, release.plan);
@@ -51,9 +51,9 @@ export async function plan(options: PlanOptions, deps: Deps): Promise<Outcome> {
   assertNoHold(opened, deps);
   const promote = `kvdeploy promote ${opened.flags}`;
   if (options.out === undefined)
-    return done('The plan can begin; nothing was changed.', [`${promote} --build ${planned.candidate.guid}`]);
+    return done('The plan can run; nothing was changed.', [`${promote} --build ${planned.candidate.guid}`]);
   writePlanFile(options.out, release, planned, opened, deps);
-  const message = `The plan can begin; it was written to ${options.out}, and nothing else was changed.`;
+  const message = `The plan can run. It was written to ${options.out}; nothing else was changed.`;
   return done(message, [`${promote} --plan ${shellWord(options.out)}`]);
 }
 
@@ -63,7 +63,7 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
   const { scope, candidate, stable, sources } = planned;
   const gates = planned.gates.map((gate) => {
     const { name, source, max, minRequests } = gate;
-    const stableNow = release.measured.find((each) => each.gate === name)?.measurement ?? { missing: 'it was not asked' };
+    const stableNow = release.measured.find((each) => each.gate === name)?.measurement ?? { missing: 'it was not polled' };
     return { name, source, max, minRequests, question: describeGate(gate, planned, candidate), stableNow };
   });
   const comparison = await Promise.all((planned.comparison?.gates ?? []).map((gate) => comparedGate(gate, release, planned)));
@@ -137,5 +137,5 @@ function planLines(document: PlanDocument, planned: Plan): readonly string[] {
 
 function measurementText(now: PlanDocument['gates'][number]['stableNow']): string {
   if ('missing' in now) return `no data: ${now.missing}`;
-  return `${now.errors} errors of ${now.requests} requests${now.counting === 'total' ? ' counted so far' : ' just sent'}${now.detail === undefined ? '' : ` (${now.detail})`}`;
+  return `${now.errors} errors of ${now.requests} requests${now.counting === 'total' ? ' counted so far' : ' sent just now'}${now.detail === undefined ? '' : ` (${now.detail})`}`;
 }

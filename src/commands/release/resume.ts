@@ -38,5 +38,5 @@ function differencesOf(planned: Readonly<Record<string, unknown>>, today: Readon
   const keys = [...new Set([...Object.keys(planned), ...Object.keys(today)])];
   return keys
     .filter((key) => JSON.stringify(planned[key]) !== JSON.stringify(today[key]))
-    .map((key) => `${key} was ${JSON.stringify(planned[key])}, is ${JSON.stringify(today[key])}`);
+    .map((key) => `${key} was ${JSON.stringify(planned[key])}, is now ${JSON.stringify(today[key])}`);
 }

@@ -58,7 +58,7 @@ export async function validate(options: ValidateOptions, deps: ValidateDeps): Pr
   const exitCode = findingsExitCode(findings);
   if (checked.manifests + checked.configs === 0 && findings.length === 0) {
     const err =
-      '✖ MANIFEST_MISSING  There is nothing to validate: no config, and no manifest below releases/.\n  try  Name files or a folder: kvdeploy validate FILE…\n';
+      '✖ MANIFEST_MISSING  There is nothing to validate: no config, and no manifest below releases/.\n  try  Give files or a folder: kvdeploy validate FILE…\n';
     return { exitCode: 2, out: '', err };
   }
   return { exitCode, out: await render({ ...checked, findings }, options, exitCode), err: '' };
@@ -177,11 +177,11 @@ function filesOf(arg: string, deps: ValidateDeps): Chosen {
   if (isGlob(arg) && !fs.existsSync(file)) {
     const files = expandGlob(fs, arg, deps.cwd);
     if (files.length > 0) return { files, findings: [] };
-    return refuse('MANIFEST_MISSING', 'No file matches.', 'Check the pattern; it knows *, ** and ?.');
+    return refuse('MANIFEST_MISSING', 'No file matches.', 'Check the pattern; it supports *, ** and ?.');
   }
   if (runsCode(file)) {
-    const fix = 'Manifests and configs are .yaml, .yml or .json.';
-    return refuse('CONFIG_RUNS_CODE', 'This is code, not data, so it is not read.', fix);
+    const fix = 'Use .yaml, .yml or .json for manifests and configs.';
+    return refuse('CONFIG_RUNS_CODE', 'This is code, not data, so kvdeploy does not load it.', fix);
   }
   return { files: [file], findings: [] };
 }

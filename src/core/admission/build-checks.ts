@@ -9,7 +9,7 @@ const buildsHint = ({ scope }: Facts) => `Promote a build made for ${scope.envir
 
 /** The manifest says the requested scope. Its path proves nothing. */
 export const rightScope: Check = {
-  name: 'the manifest says this scope',
+  name: 'the manifest declares this scope',
   hazard: 'foreign-build',
   needs: 'files',
   judge(facts) {
@@ -34,7 +34,7 @@ function saysScope(row: ListedBuild, scope: Scope): boolean {
 
 /** This scope's manifest lists the GUID, exactly once. */
 export const listedOnce: Check = {
-  name: 'the build is listed here, once',
+  name: 'the build is listed here exactly once',
   hazard: 'foreign-build',
   needs: 'files',
   judge(facts) {
@@ -75,7 +75,7 @@ export const notForeign: Check = {
 
 /** Newer than anything ever known-good here. An older build is reached by `rollback`, which has its own checks. */
 export const newer: Check = {
-  name: 'newer than anything known-good here',
+  name: 'the build is newer than every known-good build here',
   hazard: 'older-build',
   needs: 'files',
   judge(facts) {
@@ -87,7 +87,7 @@ export const newer: Check = {
     return {
       code: 'OLD_SEQUENCE',
       message: current
-        ? `Build ${shortGuid(facts.guid)} is the known-good build already.`
+        ? `Build ${shortGuid(facts.guid)} is already the known-good build.`
         : `Build ${shortGuid(facts.guid)} has sequence ${build.sequence}, but ${highest} was known-good here. Use rollback, not promote, to return to an older build.`,
       hint:
         !known || current || facts.history.bad.has(facts.guid)
@@ -115,7 +115,7 @@ export const notBad: Check = {
 
 /** The candidate must not overwrite the stable build: they need two places. */
 export const ownPlace: Check = {
-  name: 'both builds have a place of their own',
+  name: 'each build has its own place',
   hazard: 'way-back-depends',
   needs: 'files',
   judge(facts) {
@@ -132,7 +132,7 @@ export const ownPlace: Check = {
 
 /** The other rows of the listing are this scope's own too; else nothing of it is promoted. */
 export const ownListing: Check = {
-  name: 'the listing holds its own builds only',
+  name: 'the listing contains only its own builds',
   hazard: 'foreign-build',
   needs: 'files',
   judge: (facts) => facts.listing,
@@ -148,7 +148,7 @@ export const onceKnownGood: Check = {
     return {
       code: 'NOT_KNOWN_GOOD',
       message: `Build ${shortGuid(facts.guid)} was never known-good in ${scopeText(facts.scope)}.`,
-      hint: `See which were: kvdeploy pointer show ${scopeFlags(facts.scope)}`,
+      hint: `See the known-good builds: kvdeploy pointer show ${scopeFlags(facts.scope)}`,
     };
   },
 };

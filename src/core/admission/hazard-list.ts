@@ -30,15 +30,18 @@ const BUILD_HAZARDS: readonly Row[] = [
   {
     id: 'foreign-build',
     hazard: 'A build of another environment, tenant or service is admitted.',
-    fix: 'Keep the manifests of all environments below one root, so that they can be looked at.',
+    fix: 'Keep the manifests of all environments below one root, so that they can be checked.',
     controls: (looked, by) => [
-      by('its own manifest lists it, once, and no other manifest or ledger does', `${counted(looked.filesRead, 'file')} read`),
-      engineering('other scopes are looked at', otherScopes(looked)),
+      by(
+        'only its own manifest lists it, exactly once, and no other ledger contains it',
+        `${counted(looked.filesRead, 'file')} read`,
+      ),
+      engineering('other scopes are checked', otherScopes(looked)),
     ],
   },
   {
     id: 'build-absent',
-    hazard: 'The build is not where the router would send traffic.',
+    hazard: 'The build is not at the place to which the router sends traffic.',
     fix: 'Deploy the build to its place first.',
     controls: ({ plan }, by) => [
       by(
@@ -56,11 +59,11 @@ const BUILD_HAZARDS: readonly Row[] = [
   {
     id: 'stale-plan',
     hazard: 'The plan or the configuration is out of date.',
-    fix: 'Make the plan again.',
+    fix: 'Create the plan again.',
     controls: ({ plan, filesRead, entries }) => [
       leveled(
         'elimination',
-        'the plan is made of what is read now, and judged once more under the claim',
+        'the plan is created from current data, and checked again under the claim',
         lookedAt(plan, () => seen(`${counted(filesRead, 'file')}, ${counted(entries, 'entry', 'entries')}`)),
       ),
     ],
@@ -81,11 +84,11 @@ const BUILD_HAZARDS: readonly Row[] = [
   },
   {
     id: 'untried-source',
-    hazard: 'The source has run nowhere before.',
+    hazard: 'The source has not run anywhere before.',
     fix: 'Promote it in the required environment first.',
     controls: ({ checked }, by) =>
       checked.some(({ hazard }) => hazard === 'untried-source')
-        ? [by('it must have been known-good in another environment', 'it has soaked there')]
+        ? [by('it was known-good in another environment', 'it has soaked there')]
         : [],
   },
 ];
@@ -99,26 +102,26 @@ const ROLLBACK_HAZARDS: readonly Row[] = [
       const stable = plan?.stable ?? null;
       const build = stable === null ? '' : `${shortGuid(stable.guid)} at ${stable.ref}, `;
       const detail = `${build}generation ${pointerGeneration ?? 'unknown'}`;
-      return [by('the pointer on local disk verifies, and its build serves and answers now', detail)];
+      return [by('the pointer on local disk verifies, and its build is serving and answering now', detail)];
     },
   },
   {
     id: 'way-back-depends',
     hazard: 'The rollback path depends on what is being changed.',
-    fix: 'Give the router an address of its own, and the new build another place than the known-good one.',
+    fix: 'Give the router a separate address, and give the new build a different place than the known-good build.',
     controls: (looked, by) => [
-      by('both builds have a place of their own', (plan) => `${plan.candidate.ref} and ${plan.stable?.ref ?? 'none'}`),
-      engineering('no change that restores runs through the service itself', throughService(looked)),
+      by('each build has its own place', (plan) => `${plan.candidate.ref} and ${plan.stable?.ref ?? 'none'}`),
+      engineering('no restoring change goes through the service itself', throughService(looked)),
       engineering('a copy of the pointer is on another disk', copySight(looked)),
     ],
   },
   {
     id: 'disk',
     hazard: 'The disk cannot keep what it acknowledges.',
-    fix: 'Put the state on a local disk with room: --state-dir, KVDEPLOY_STATE_DIR or stateDir in the config.',
+    fix: 'Put the state on a local disk with free space: --state-dir, KVDEPLOY_STATE_DIR or stateDir in the config.',
     controls: (looked, by) => [
       by('a file is written, linked, flushed and read back', 'done just now', unsure('only promote tries it: it writes a file')),
-      engineering('the filesystem keeps what it flushes', filesystemSight(looked)),
+      engineering('the file system keeps flushed data', filesystemSight(looked)),
       engineering(
         'the newest pointer reads back whole',
         looked.pointerGeneration === null ? unsure('there is none yet') : seen(`generation ${looked.pointerGeneration}`),
@@ -141,7 +144,7 @@ const TRAFFIC_HAZARDS: readonly Row[] = [
         'the first step is small',
         lookedAt(plan, ({ steps }) => {
           const percent = steps[0]?.percent ?? 100;
-          return percent < 100 ? seen(`${percent} % at first`) : unsure('the first step moves everything at once');
+          return percent < 100 ? seen(`${percent} % at first`) : unsure('the first step shifts all traffic at once');
         }),
       ),
     ],
@@ -157,7 +160,7 @@ const TRAFFIC_HAZARDS: readonly Row[] = [
   {
     id: 'late-gates',
     hazard: 'The gates cannot fail in time.',
-    fix: 'Lower minRequests, send more probes, or give the service more patience.',
+    fix: 'Lower minRequests, send more probes, or increase the patience of the service.',
     controls: lateGates,
   },
   {
@@ -173,11 +176,11 @@ const TRAFFIC_HAZARDS: readonly Row[] = [
   {
     id: 'forgetful-router',
     hazard: 'A router reload restores an earlier split.',
-    fix: 'Configure serverStateFile, and load-server-state-from-file in haproxy.cfg.',
+    fix: 'Set serverStateFile, and load-server-state-from-file in haproxy.cfg.',
     controls: ({ plan, forgetful }) => [
       forgetful === undefined
         ? engineering(
-            'the router loads the split that was saved last',
+            'the router loads the last saved split',
             lookedAt(plan, ({ router }) => seen(`by the settings of ${router.kind}`)),
           )
         : leveled('ppe', 'someone remembers it at every reload', unsure(forgetful)),
@@ -188,8 +191,8 @@ const TRAFFIC_HAZARDS: readonly Row[] = [
 const RUNNER_HAZARDS: readonly Row[] = [
   {
     id: 'two-runners',
-    hazard: 'Two runners move the same traffic.',
-    fix: 'Let the other one finish, or abort it.',
+    hazard: 'Two runners shift the same traffic.',
+    fix: 'Let the other runner finish, or abort it.',
     controls: ({ entries, leaderSince }) => [
       engineering(
         'one claim per scope, taken by compare-and-swap in the ledger',
@@ -203,7 +206,7 @@ const RUNNER_HAZARDS: readonly Row[] = [
   },
   {
     id: 'crash-midway',
-    hazard: 'The runner dies in the middle.',
+    hazard: 'The runner dies during the rollout.',
     fix: 'Fix what keeps the rollback path from being rendered.',
     controls: ({ wayBack }) => [
       engineering(
@@ -219,7 +222,7 @@ const RUNNER_HAZARDS: readonly Row[] = [
     hazard: 'No one can answer the prompt.',
     fix: 'Give the confirmation on the command line.',
     controls: ({ confirmation: { wants, given } }) => [
-      engineering('without an answer nothing begins', seen(`it wants ${wants}`)),
+      engineering('nothing begins without confirmation', seen(`it requires ${wants}`)),
       engineering(
         'someone can answer',
         given === 'no one'
@@ -247,7 +250,7 @@ const counted = (count: number, one: string, many = `${one}s`) => `${count} ${co
 
 function otherScopes({ otherScopes, unseenLedgers }: Looked): Sight {
   if (unseenLedgers > 0) return unsure(`${counted(unseenLedgers, 'ledger')} could not be read`);
-  return otherScopes === 0 ? unsure('no other scope is known here') : seen(counted(otherScopes, 'scope'));
+  return otherScopes === 0 ? unsure('no other scope is known') : seen(counted(otherScopes, 'scope'));
 }
 
 /** A restoring change that is sent to a member of the target needs the very service that may be down by then. */
@@ -285,7 +288,7 @@ function copySight({ copies }: Looked): Sight {
   const elsewhere = copies.find((copy) => copy.elsewhere === true);
   if (elsewhere !== undefined) return seen(elsewhere.dir);
   const unseen = copies.find((copy) => copy.elsewhere === null);
-  return unsure(unseen === undefined ? 'every copy is on the disk of the state' : `${unseen.dir} cannot be looked at`);
+  return unsure(unseen === undefined ? 'every copy is on the disk of the state' : `${unseen.dir} cannot be checked`);
 }
 
 function filesystemSight({ disk: { kind, name } }: Looked): Sight {
@@ -295,7 +298,7 @@ function filesystemSight({ disk: { kind, name } }: Looked): Sight {
     case 'unsure':
       return unsure(`${name}: its promises depend on someone else`);
     case 'volatile':
-      return absent(`${name} is gone after a restart`);
+      return absent(`${name} is empty after a reboot`);
   }
 }
 
@@ -320,7 +323,7 @@ function lateGates(looked: Looked): readonly Control[] {
   if (plan === null) return [inTime(lookedAt(plan, seen))];
   if (!hasGate(plan)) return [inTime(absent('there is no gate'))];
   if (plan.gates.length === 0)
-    return [engineering('evidence decides as soon as it is enough, and holds until then', seen('by comparison'))];
+    return [engineering('the gate decides as soon as there is enough evidence, and waits until then', seen('by comparison'))];
   const within = msText(plan.patienceMs);
   const reaches = plan.gates.map((gate) => ({ ...gate, most: mostRequests(gate, plan, looked) }));
   const never = reaches.find(({ minRequests, most }) => most !== null && most < minRequests);
@@ -330,8 +333,8 @@ function lateGates(looked: Looked): readonly Control[] {
   if (unknown.length === 0)
     return [inTime(seen(reaches.map(({ name, minRequests, most }) => `${name}: ${minRequests} of up to ${most}`).join(', ')))];
   return [
-    inTime(unsure(`the traffic of ${unknown.join(', ')} cannot be known from one look`)),
-    engineering('too few requests hold, then revert', seen(`after ${within}`)),
+    inTime(unsure(`the traffic of ${unknown.join(', ')} cannot be estimated from a single reading`)),
+    engineering('with too few requests, the rollout waits, then reverts', seen(`after ${within}`)),
   ];
 }
 

@@ -77,7 +77,7 @@ export const unsure = (detail: string): Sight => ({ status: 'not-verified', deta
 
 export const absent = (detail: string): Sight => ({ status: 'absent', detail });
 
-const REFUSED_BEFORE = unsure('not looked at, since something else refuses already');
+const REFUSED_BEFORE = unsure('not checked, because another check already refuses');
 
 /** What the checks against this hazard said: their verdict, never a second one. */
 export function byChecks({ checked }: Looked, id: HazardId, detail: string, notMade: Sight = REFUSED_BEFORE): Sight {

@@ -17,7 +17,7 @@ export const soakedIn = (environment: string): Check => ({
 
 /** The router can give every step exactly its percentage. */
 export const stepsPossible: Check = {
-  name: 'the router can serve every step',
+  name: 'the router can set every step',
   hazard: 'rounded-split',
   needs: 'plan',
   judge: ({ impossible }) =>

@@ -8,7 +8,7 @@ import type { Answer, Check } from './facts.ts';
 
 /** The target itself reports this environment, and no other. */
 export const rightTarget: Check = {
-  name: 'the target says this environment',
+  name: 'the target reports this environment',
   hazard: 'wrong-target',
   needs: 'target',
   judge(facts) {
@@ -116,7 +116,7 @@ export const pointerSound: Check = {
 
 /** The known-good build still runs at the target, and serves everything. */
 export const rollbackPath: Check = {
-  name: 'the known-good build still serves',
+  name: 'the known-good build is still serving',
   hazard: 'no-known-good',
   needs: 'target',
   judge({ scope, history, members, knownGoodAnswers }) {
@@ -140,7 +140,7 @@ export const rollbackPath: Check = {
 
 /** The state directory keeps what it acknowledges. Looking may show that it cannot; that it can shows only by writing. */
 export const diskKeeps: Check = {
-  name: 'the state directory keeps its word',
+  name: 'the state directory is durable',
   hazard: 'disk',
   needs: 'write',
   judge({ diskProblem }) {
@@ -148,7 +148,7 @@ export const diskKeeps: Check = {
     return {
       code: 'STATE_UNSAFE',
       message: `The state directory cannot guarantee to keep the rollback path: ${diskProblem}.`,
-      hint: 'Put it on a local disk with room: --state-dir, KVDEPLOY_STATE_DIR or stateDir in the config.',
+      hint: 'Put it on a local disk with free space: --state-dir, KVDEPLOY_STATE_DIR or stateDir in the config.',
     };
   },
 };

@@ -57,8 +57,8 @@ export function stampBreaches({ file, manifest }: PlacedManifest): readonly Brea
       {
         code: 'FOREIGN_BUILD' as const,
         at: { file, path: ['builds', index, 'environment'] },
-        message: `Build ${shortGuid(build.guid)} is stamped for ${build.environment}, but this file offers builds to ${manifest.environment}; the whole file is refused.`,
-        fix: `Offer it in ${build.environment}'s manifest, and list a build made for ${manifest.environment} here.`,
+        message: `Build ${shortGuid(build.guid)} is stamped for ${build.environment}, but this file lists builds for ${manifest.environment}, so the whole file is refused.`,
+        fix: `List it in ${build.environment}'s manifest, and list a build made for ${manifest.environment} here.`,
         related: [{ file, path: ['environment'], note: 'the file is for this environment' }],
       },
     ];
@@ -79,7 +79,7 @@ function placeBreaches({ file, manifest, place }: PlacedManifest, names: KnownNa
       code: 'WRONG_PLACE',
       at: { file, path: ['environment'] },
       message: `This manifest is for ${scopeText(manifest)}, but ${found === undefined ? 'it is outside the manifest root' : `its path below the manifest root is ${found}`}.`,
-      fix: `Move it to ${wanted[0]}.yaml below the manifest root, or correct its tenant, environment or service.`,
+      fix: `Move it to ${wanted[0]}.yaml below the manifest root, or fix its tenant, environment or service.`,
       related: [],
     },
   ];
@@ -137,7 +137,7 @@ function repeatedGuid(group: readonly Listing[]): readonly Breach[] {
     code: 'REPEATED_GUID',
     ...parts,
     message: `Build ${shortGuid(last.build.guid)} is listed more than once for ${scopeText(last.manifest)}.`,
-    fix: 'Keep one entry. Spellings with capitals, braces or urn:uuid: name the same build.',
+    fix: 'Keep one entry. GUIDs that differ only in capitals, braces or urn:uuid: are the same build.',
   }));
 }
 

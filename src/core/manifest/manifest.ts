@@ -20,22 +20,25 @@ export const guidSchema = z
 
 const sourceSchema = z
   .strictObject({
-    repository: z.string().min(1).max(512).describe('Where the source lives, such as https://example.com/acme/gateway'),
+    repository: z.string().min(1).max(512).describe('Repository of the source, such as https://example.com/acme/gateway'),
     commit: z
       .string()
       .regex(/^[0-9a-f]{7,64}$/, 'a commit has 7 to 64 lower-case hex digits')
       .describe('The commit that was built, such as 3f2a9c1d; in quotes when it has digits only'),
   })
-  .describe('What was built. `promote --from` finds the build of the same source by it');
+  .describe('The source that was built. `promote --from` uses it to find the build of the same source');
 
 export const buildSchema = z.strictObject({
   guid: guidSchema.describe('The build, such as 7c9e6679-7425-40de-944b-e07fc1f90ae7; compared in one canonical form'),
-  version: z.string().min(1).max(128).describe('The version that people know it by, such as "2026.11.21-3"'),
+  version: z.string().min(1).max(128).describe('The version shown to people, such as "2026.11.21-3"'),
   digest: z
     .string()
     .regex(/^sha256:[0-9a-f]{64}$/, 'a digest is sha256: and 64 lower-case hex digits')
-    .describe('Of the bytes that were built, such as sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'),
-  sequence: z.int().min(0).describe('Rises with every build of this tenant, environment and service, such as 41'),
+    .describe('The digest of the build, such as sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'),
+  sequence: z
+    .int()
+    .min(0)
+    .describe('A number that increases with every build of this tenant, environment and service, such as 41'),
   createdAt: z.iso.datetime({ offset: true }).describe('When it was built, such as 2026-11-21T09:12:00Z'),
   ref: z
     .string()
@@ -43,7 +46,7 @@ export const buildSchema = z.strictObject({
     .describe('What the router calls its place: a server, a version id, a Service, such as green'),
   environment: nameSchema
     .optional()
-    .describe('Stamped by CI: where it may go, such as production. One that differs from the file refuses the file'),
+    .describe('Set by CI: the environment it may enter, such as production. A stamp that differs from the file refuses the file'),
   source: sourceSchema.optional(),
   record: z.string().optional().describe('The signed record that binds the build to its scope'),
 });
@@ -56,14 +59,17 @@ export const manifestSchema = z
     apiVersion: z.literal('kvdeploy.dev/v1').describe('Always kvdeploy.dev/v1'),
     kind: z.literal('ReleaseManifest').describe('Always ReleaseManifest'),
     tenant: nameSchema.describe('Whose releases these are, such as acme'),
-    environment: nameSchema.describe('The one environment that these builds may enter, such as production'),
+    environment: nameSchema.describe('The only environment that these builds may enter, such as production'),
     service: nameSchema.describe('What is released, such as kv-gateway'),
     builds: z
       .array(buildSchema)
       .max(10_000)
-      .describe('The builds that are offered to this environment, for example [{ guid: …, ref: green, … }]'),
+      .describe('The builds that may be promoted in this environment, for example [{ guid: …, ref: green, … }]'),
   })
-  .meta({ title: 'kvdeploy release manifest', description: 'Offers builds to one environment of one service.' });
+  .meta({
+    title: 'kvdeploy release manifest',
+    description: 'Lists the builds that may be promoted in one environment of one service.',
+  });
 
 export type Manifest = z.infer<typeof manifestSchema>;
 
@@ -85,7 +91,7 @@ function guidTrouble(text: string): string {
   const lengths = [8, 4, 4, 4, 12];
   const odd = /[^0-9a-f-]/i.exec(text)?.[0];
   if (groups.length !== 5) return 'it needs 8-4-4-4-12 hex digits with hyphens between them';
-  if (odd !== undefined) return `it has the character ${JSON.stringify(odd)}, which is no hex digit`;
+  if (odd !== undefined) return `it has the character ${JSON.stringify(odd)}, which is not a hex digit`;
   const wrong = groups.findIndex((group, index) => group.length !== lengths[index]);
   return `the ${names[wrong]} group has ${groups[wrong]?.length} of ${lengths[wrong]} digits`;
 }

@@ -21,7 +21,7 @@ export function requirementRefusal(candidate: Build, { environment, soakMs, ther
   const refuse = (message: string, hint: string): Refusal => ({ code: 'REQUIREMENT_UNMET', message, hint });
   if (candidate.source === undefined) {
     const message = `${scopeText(there.scope)} must have run this build's source first, but build ${shortGuid(candidate.guid)} does not state its source.`;
-    return refuse(message, 'Let CI write source: { repository, commit } into the manifest.');
+    return refuse(message, 'Make CI write source: { repository, commit } to the manifest.');
   }
   const commit = `Commit ${candidate.source.commit.slice(0, 12)}`;
   const ofSource = there.history.knownGood.filter((entry) => sameSource(entry.build, candidate));
@@ -62,7 +62,7 @@ export function buildOfSameSource(
   }
   if (there.source === undefined) {
     const message = `The known-good build ${shortGuid(there.guid)} of ${from.environment} does not state its source.`;
-    return none(message, 'Let CI write source: { repository, commit } into the manifests.');
+    return none(message, 'Make CI write source: { repository, commit } to the manifests.');
   }
   const commit = there.source.commit.slice(0, 12);
   const matches = listed.filter((entry) => sameScope(entry.scope, scope) && sameSource(entry.build, there));

@@ -32,26 +32,31 @@ const bad = new Map([[CANDIDATE.guid, 'gate errors failed']]);
 
 /** For each check the cases in which it, and it alone, refuses. */
 const ALONE: readonly (readonly [check: string, code: Code, when: string, facts: Facts])[] = [
-  ['the manifest says this scope', 'WRONG_SCOPE', 'the build is stamped for staging', withCandidate({ environment: 'staging' })],
   [
-    'the manifest says this scope',
+    'the manifest declares this scope',
+    'WRONG_SCOPE',
+    'the build is stamped for staging',
+    withCandidate({ environment: 'staging' }),
+  ],
+  [
+    'the manifest declares this scope',
     'WRONG_SCOPE',
     'the file at our place says staging',
     factsWith({ atPlace: [listedAs(CANDIDATE, STAGING)] }),
   ],
   [
-    'the manifest says this scope',
+    'the manifest declares this scope',
     'WRONG_SCOPE',
     'the file at our place says another tenant',
     factsWith({ atPlace: [listedAs(CANDIDATE, { ...SCOPE, tenant: 'umbrella' })] }),
   ],
   [
-    'the build is listed here, once',
+    'the build is listed here exactly once',
     'UNLISTED_BUILD',
     'it is listed twice',
     factsWith({ listed: [listedAs(STABLE), listedAs(CANDIDATE), listedAs(CANDIDATE)] }),
   ],
-  ['the build is listed here, once', 'UNLISTED_BUILD', 'it is listed nowhere', factsWith({ listed: [], atPlace: [] })],
+  ['the build is listed here exactly once', 'UNLISTED_BUILD', 'it is listed nowhere', factsWith({ listed: [], atPlace: [] })],
   [
     'no other scope has the build',
     'FOREIGN_BUILD',
@@ -76,13 +81,18 @@ const ALONE: readonly (readonly [check: string, code: Code, when: string, facts:
     "staging's ledger has it, though no manifest does",
     factsWith({ otherLedgers: [{ scope: STAGING, guids: new Set([CANDIDATE.guid]) }] }),
   ],
-  ['newer than anything known-good here', 'OLD_SEQUENCE', 'it is as old as what was known-good', withCandidate({ sequence: 1 })],
-  ['newer than anything known-good here', 'OLD_SEQUENCE', 'it is older', withCandidate({ sequence: 0 })],
-  ['the target says this environment', 'WRONG_TARGET', 'it says nothing', factsWith({ targetSays: [] })],
-  ['the target says this environment', 'WRONG_TARGET', 'it says staging', factsWith({ targetSays: ['staging'] })],
-  ['the target says this environment', 'WRONG_TARGET', 'it says both', factsWith({ targetSays: ['production', 'staging'] })],
   [
-    'the target says this environment',
+    'the build is newer than every known-good build here',
+    'OLD_SEQUENCE',
+    'it is as old as what was known-good',
+    withCandidate({ sequence: 1 }),
+  ],
+  ['the build is newer than every known-good build here', 'OLD_SEQUENCE', 'it is older', withCandidate({ sequence: 0 })],
+  ['the target reports this environment', 'WRONG_TARGET', 'it says nothing', factsWith({ targetSays: [] })],
+  ['the target reports this environment', 'WRONG_TARGET', 'it says staging', factsWith({ targetSays: ['staging'] })],
+  ['the target reports this environment', 'WRONG_TARGET', 'it says both', factsWith({ targetSays: ['production', 'staging'] })],
+  [
+    'the target reports this environment',
     'WRONG_TARGET',
     'it says it in part',
     factsWith({ targetSays: ['production-eu', 'Production'] }),
@@ -151,27 +161,27 @@ const ALONE: readonly (readonly [check: string, code: Code, when: string, facts:
     factsWith({ pointer: { knownGood: STABLE.guid, damaged: [], ledgerCut: 'generation 7 knows an entry that is gone' } }),
   ],
   [
-    'the known-good build still serves',
+    'the known-good build is still serving',
     'BUILD_GONE',
     'it does not answer',
     factsWith({ knownGoodAnswers: { unreachable: 'timeout' } }),
   ],
-  ['the known-good build still serves', 'BUILD_GONE', 'its place is gone', factsWith({ knownGoodAnswers: null })],
+  ['the known-good build is still serving', 'BUILD_GONE', 'its place is gone', factsWith({ knownGoodAnswers: null })],
   [
-    'the known-good build still serves',
+    'the known-good build is still serving',
     'BUILD_GONE',
     'another build is at its place',
     factsWith({ knownGoodAnswers: answerOf(FOREIGN) }),
   ],
   [
-    'the known-good build still serves',
+    'the known-good build is still serving',
     'BUILD_GONE',
     'the router calls it down',
     factsWith({ members: [{ place: 'blue', percent: 100, up: false }] }),
   ],
-  ['the known-good build still serves', 'UNEXPECTED_SPLIT', 'nothing serves', factsWith({ members: [] })],
+  ['the known-good build is still serving', 'UNEXPECTED_SPLIT', 'nothing serves', factsWith({ members: [] })],
   [
-    'the known-good build still serves',
+    'the known-good build is still serving',
     'UNEXPECTED_SPLIT',
     'something else serves a little',
     factsWith({
@@ -182,7 +192,7 @@ const ALONE: readonly (readonly [check: string, code: Code, when: string, facts:
     }),
   ],
   [
-    'the known-good build still serves',
+    'the known-good build is still serving',
     'UNEXPECTED_SPLIT',
     'a share is no number',
     factsWith({
@@ -193,19 +203,14 @@ const ALONE: readonly (readonly [check: string, code: Code, when: string, facts:
     }),
   ],
   [
-    'the state directory keeps its word',
+    'the state directory is durable',
     'STATE_UNSAFE',
     'it is kept in memory',
     factsWith({ diskProblem: '/run is kept in memory' }),
   ],
+  ['each build has its own place', 'SAME_PLACE', 'its ref is where the stable build runs', withCandidate({ ref: 'blue' })],
   [
-    'both builds have a place of their own',
-    'SAME_PLACE',
-    'its ref is where the stable build runs',
-    withCandidate({ ref: 'blue' }),
-  ],
-  [
-    'the router can serve every step',
+    'the router can set every step',
     'SPLIT_IMPOSSIBLE',
     'a weight is too small',
     factsWith({ impossible: 'It cannot give 0.1 %' }),
@@ -217,7 +222,7 @@ const ALONE: readonly (readonly [check: string, code: Code, when: string, facts:
     factsWith({ silent: 'Gate errors has no data.' }),
   ],
   [
-    'the listing holds its own builds only',
+    'the listing contains only its own builds',
     'MANIFESTS_DISAGREE',
     'another row of it is listed twice',
     factsWith({ listing: { code: 'MANIFESTS_DISAGREE', message: 'The listing is refused whole.', hint: 'Keep one row.' } }),
@@ -311,7 +316,7 @@ const incident = (stamped: boolean): Facts => {
 describe('the incident: a staging build listed among production builds', () => {
   it('a staging build listed in production is caught by three checks, each on its own: stamp, scope, target', () => {
     expect(names(refusing(incident(true)))).toEqual([
-      'the manifest says this scope',
+      'the manifest declares this scope',
       'no other scope has the build',
       'the build itself answers at its place',
     ]);
@@ -361,8 +366,8 @@ describe('the incident: a staging build listed among production builds', () => {
   it('a staging build whose GUID is typed is refused by its scope, its listing and its owner', () => {
     const typed = factsWith({ guid: FOREIGN.guid, candidateAnswers: answerOf(FOREIGN, null) });
     expect(names(refusing(typed))).toEqual([
-      'the manifest says this scope',
-      'the build is listed here, once',
+      'the manifest declares this scope',
+      'the build is listed here exactly once',
       'no other scope has the build',
     ]);
   });
@@ -452,7 +457,7 @@ describe('an older build', () => {
     const refusal = headline(
       admit(
         facts,
-        CHECKS.filter((check) => check.name === 'newer than anything known-good here'),
+        CHECKS.filter((check) => check.name === 'the build is newer than every known-good build here'),
       ).checked,
     );
     expect(refusal).toMatchObject({ code: 'OLD_SEQUENCE' });
@@ -466,7 +471,7 @@ describe('an older build', () => {
       headline(
         admit(
           facts,
-          CHECKS.filter((check) => check.name === 'newer than anything known-good here'),
+          CHECKS.filter((check) => check.name === 'the build is newer than every known-good build here'),
         ).checked,
       )?.message,
     ).toContain('already');
@@ -544,14 +549,14 @@ describe('adopting', () => {
 
   it('an adoption judges the build and the target, and asks for a disk that keeps its word', () => {
     expect(names(ADOPTION_CHECKS)).toEqual([
-      'the manifest says this scope',
-      'the build is listed here, once',
+      'the manifest declares this scope',
+      'the build is listed here exactly once',
       'no other scope has the build',
-      'the target says this environment',
+      'the target reports this environment',
       'the build itself answers at its place',
       'the build is not marked bad',
-      'the state directory keeps its word',
-      'the listing holds its own builds only',
+      'the state directory is durable',
+      'the listing contains only its own builds',
     ]);
     expect(names(refusing(first(), ADOPTION_CHECKS))).toEqual([]);
   });

@@ -216,13 +216,13 @@ it('what was not looked at, because a check refused before, is never called veri
   const looked = lookedWith({ plan: null, wayBack: null, members: null, checked: [], measured: [] });
   const verified = hazardsOf(looked).flatMap(({ controls }) => controls.filter(({ status }) => status === 'verified'));
   expect(verified.map(({ control }) => control)).toEqual([
-    'other scopes are looked at',
+    'other scopes are checked',
     'a copy of the pointer is on another disk',
-    'the filesystem keeps what it flushes',
+    'the file system keeps flushed data',
     'the newest pointer reads back whole',
     'one claim per scope, taken by compare-and-swap in the ledger',
     'no one else leads',
-    'without an answer nothing begins',
+    'nothing begins without confirmation',
     'someone can answer',
   ]);
 });
