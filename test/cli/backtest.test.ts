@@ -165,7 +165,7 @@ describe('the gates of a config', () => {
     });
     expect(await resultOf(['--trace', trace, '--env', 'prodution'], { cwd })).toMatchObject({
       code: 'UNKNOWN_NAME',
-      hint: 'Did you mean production?',
+      hint: 'Did you mean --env production?',
     });
     const found = await resultOf(['--trace', trace], { cwd });
     expect(found).toMatchObject({ verdict: 'fail', scope: null });

@@ -9,7 +9,7 @@ const SLOW = { timeout: 180_000 };
 /** Kills the rollout while its gate gathers evidence; says how many requests of the candidate the gate had seen at each poll. */
 async function killed({ site, candidate }: Scene): Promise<readonly number[]> {
   const running = site.start(`promote --build ${candidate.guid} ${PRODUCTION}`);
-  await running.waitFor(/rule harm out in a good build; errors: 0 of [1-9]/);
+  await running.waitFor(/needed to rule out harm; errors: 0 of [1-9]/);
   running.signal('SIGKILL');
   await running.ended.catch(() => undefined);
   const lines = running.stdout().split('\n').slice(0, -1);

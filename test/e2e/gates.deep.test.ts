@@ -57,7 +57,7 @@ describe('a build on the counters of HAProxy', () => {
       scene.candidate.backend.crashLoop({ upMs: 2500, downMs: 400 });
       const ran = await running.ended;
       expect(sharesOf(ran).every((percent) => percent === 50)).toBe(true);
-      await expectReverted(scene, ran, /gate router: green went down 5 times at this step/);
+      await expectReverted(scene, ran, /gate router: green went down \d+ times at this step/);
     });
   });
 });
