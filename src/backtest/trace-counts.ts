@@ -3,16 +3,15 @@
  * it alone. No I/O.
  */
 import { usualRates } from '../core/gates/comparison.ts';
+import { type GatePoll, gatePollOf } from '../core/gates/counting/blocks.ts';
+import { type ArmDelta, type Delta, NO_COUNTERS, silent } from '../core/gates/counting/counters.ts';
 import {
   ALL_BUCKETS,
   BUCKET_PREFIX,
-  type GatePoll,
-  gatePollOf,
   judgedBounds,
   type MetricCounters,
   slowerThan,
-} from '../core/gates/counting/blocks.ts';
-import { type ArmDelta, type Delta, NO_COUNTERS, silent } from '../core/gates/counting/counters.ts';
+} from '../core/gates/counting/metric-counters.ts';
 import { addCounts, type Block, type Counted, NO_BLOCK, toleratedShare } from '../core/gates/evidence/e-process.ts';
 import { WHOLE } from '../core/gates/gate-settings.ts';
 import { byTime, type TraceRow } from './trace.ts';

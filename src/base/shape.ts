@@ -58,7 +58,9 @@ export function mapOf<T>(reader: Reader<T>, max: number): Reader<Readonly<Record
 
 /** An object with exactly the `required` fields, and any of the `optional` ones. */
 export function shape<F extends Fields>(required: F): Reader<Shaped<F>>;
+
 export function shape<F extends Fields, O extends Fields>(required: F, optional: O): Reader<Shaped<F> & Partial<Shaped<O>>>;
+
 export function shape(required: Fields, optional: Fields = {}): Reader<Readonly<Record<string, unknown>>> {
   const known = new Map<string, Reader<unknown>>(Object.entries({ ...required, ...optional }));
   const needed = Object.keys(required);

@@ -117,6 +117,9 @@ export const outputLineSchema = z.discriminatedUnion('type', [
 ]);
 
 export type OutputLine = z.infer<typeof outputLineSchema>;
+
 export type TraceDecisionLine = z.infer<typeof traceDecisionSchema>;
+
 export type ResultLine = z.infer<typeof resultLineSchema>;
+
 export type Traffic = z.infer<typeof trafficSchema>;

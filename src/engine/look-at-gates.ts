@@ -7,8 +7,9 @@ import {
   type EvidenceLimits,
   usualRates,
 } from '../core/gates/comparison.ts';
-import { BUCKET_PREFIX, boundOf, gatePollOf, judgedBounds, type MetricCounters } from '../core/gates/counting/blocks.ts';
+import { gatePollOf } from '../core/gates/counting/blocks.ts';
 import { type ArmCounters, countersSince, counterTotals, NO_COUNTERS } from '../core/gates/counting/counters.ts';
+import { BUCKET_PREFIX, boundOf, judgedBounds, type MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import type { Counted } from '../core/gates/evidence/e-process.ts';
 import { WHOLE } from '../core/gates/gate-settings.ts';
 import type { Traffic } from '../core/gates/verdict/forecast.ts';

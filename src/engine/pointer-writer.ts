@@ -108,6 +108,7 @@ export function rescueSource(): string {
 export type PointerDraft = Omit<Pointer, 'generation'>;
 
 const EARLIER_MAX = 5;
+
 const IDENTITY_TIMEOUT_MS = 2000;
 
 export interface Rendering {

@@ -1,7 +1,7 @@
 /** What sources share: two builds asked alike, one measurement out of a reading, a text in one line. Must not ask anything itself. */
 
-import type { MetricCounters } from '../core/gates/counting/blocks.ts';
 import { type ArmCounters, type Counters, counterTotals, type RawCounter } from '../core/gates/counting/counters.ts';
+import type { MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import type { Measurement } from '../core/gates/verdict/gate.ts';
 import type { Pair, Question } from './metric-source.ts';
 

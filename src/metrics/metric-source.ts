@@ -1,8 +1,8 @@
 /** The metric source port: where measurements come from. Must never turn missing data into a zero. */
 import type * as z from 'zod';
 import type { Scope } from '../base/scope.ts';
-import type { MetricCounters } from '../core/gates/counting/blocks.ts';
 import type { ArmCounters, Counters } from '../core/gates/counting/counters.ts';
+import type { MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import type { Measurement } from '../core/gates/verdict/gate.ts';
 import type { Guid } from '../core/scope.ts';
 import type { Io } from '../io.ts';

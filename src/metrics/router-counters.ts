@@ -1,7 +1,7 @@
 /** The router's own counters: no scrape between a request and its count. Must not count what another location counted. */
 import * as z from 'zod';
-import type { MetricCounters } from '../core/gates/counting/blocks.ts';
 import type { ArmCounters } from '../core/gates/counting/counters.ts';
+import type { MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import { bothBuilds, CLASS_METRICS, measurementOf, STATUS_METRICS, statusCounters } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
 

@@ -3,6 +3,7 @@ import type { CheckAlone } from './checks-alone.ts';
 import type { PlayedRow } from './player.ts';
 
 const TIME_WIDTH = 16;
+
 const MOST = 150;
 
 /** Below this, two columns are too narrow to read, and one follows the other. */

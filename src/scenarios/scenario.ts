@@ -118,14 +118,18 @@ export const scenarioSchema = z.strictObject({
 });
 
 export type Scenario = z.infer<typeof scenarioSchema>;
+
 export type Row = z.infer<typeof rowSchema>;
+
 export type Act = z.infer<typeof actSchema>;
+
 export type RunAct = z.infer<typeof runSchema>;
 
 /** A build of the cast. */
 export type Member = z.infer<typeof memberSchema>;
 
 export type Settings = z.infer<typeof settingsSchema>;
+
 export type Environment = z.infer<typeof environmentSchema>;
 
 /** What may be expected of traffic and pointer after an act. */

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { stepAt } from '../../src/backtest/trace-counts.ts';
 import { recordedRows } from '../../src/backtest/trace-recorded.ts';
-import { ALL_BUCKETS, type MetricCounters } from '../../src/core/gates/counting/blocks.ts';
 import type { ArmCounters } from '../../src/core/gates/counting/counters.ts';
+import { ALL_BUCKETS, type MetricCounters } from '../../src/core/gates/counting/metric-counters.ts';
 import { STATUS_METRICS } from '../../src/metrics/arms.ts';
 
 type Totals = Readonly<Record<string, number>> | null;

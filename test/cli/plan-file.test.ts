@@ -82,7 +82,7 @@ describe('promote --plan', () => {
     expect(answer.json.find((line) => line.type === 'started')).toMatchObject({ rollout: plan.id, steps: plan.steps });
     expect(await refused()).toMatchObject({
       code: 'STALE_PLAN',
-      message: expect.stringMatching(/the ledger has .* the pointer is at generation 3/),
+      message: expect.stringMatching(/the ledger now has .* the pointer is at generation 3/),
     });
   });
 
@@ -144,7 +144,7 @@ const MOVES: readonly (readonly [string, RegExp, () => void | Promise<void>])[] 
   ['the config was edited', /kvdeploy.config.yaml has changed/, () => site.writeConfig({ bakeMs: 400 })],
   [
     'another rollout ran',
-    /the ledger has \d+ entries, and had \d+/,
+    /the ledger now has \d+ entries, had \d+/,
     async () => {
       expect(await result(['promote', ...PRODUCTION, '--build', AMBER.guid, ...SURE])).toMatchObject({ ok: true });
       expect(await result(['rollback', ...PRODUCTION, '--to', BLUE.guid, ...SURE])).toMatchObject({ ok: true });

@@ -1,7 +1,7 @@
 /** Gates that compare candidate and stable, from what the config asks to what the evidence judges. Fixed before the first step. No I/O. */
 import * as z from 'zod';
-import { RESTARTS, SLOWER } from './counting/blocks.ts';
 import { CRASH_LIMIT } from './counting/counters.ts';
+import { RESTARTS, SLOWER } from './counting/metric-counters.ts';
 import type { Counted } from './evidence/e-process.ts';
 import {
   type GateSettings,

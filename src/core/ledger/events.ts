@@ -122,8 +122,11 @@ export const eventSchema = z.discriminatedUnion('type', [
 ]);
 
 export type Event = z.infer<typeof eventSchema>;
+
 export type Claim = z.infer<typeof claimSchema>;
+
 export type EvidenceRecord = z.infer<typeof evidenceRecordSchema>;
+
 export type Baseline = z.infer<typeof baselineSchema>;
 
 /** The event as a line of the ledger has it: eventSchema reads it. */

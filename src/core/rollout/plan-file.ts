@@ -36,6 +36,7 @@ const bodySchema = z.strictObject({
 
 /** Everything that a plan was made from. */
 export type PlanRead = z.infer<typeof readSchema>;
+
 export type PlanFile = z.infer<typeof bodySchema>;
 
 /** A plan file's one text form. Its own SHA-256 shows an edit by hand; it is no signature. */

@@ -48,6 +48,7 @@ export const planSchema = z
   });
 
 export type Plan = z.infer<typeof planSchema>;
+
 export type PlannedGate = z.infer<typeof plannedGateSchema>;
 
 /** Why the state machine could not walk this plan to a right end, or undefined. No such plan gets into a ledger. */

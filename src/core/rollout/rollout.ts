@@ -56,12 +56,14 @@ export type Effect =
 
 /** Tries of a forward shift, and of anything that restores a known-good build, before giving up. */
 export const ATTEMPTS_MAX = 3;
+
 export const REVERT_ATTEMPTS_MAX = 10;
 
 /** How long the router may take to report the split that was asked for. */
 export const CONVERGE_MS_MAX = 30_000;
 
 const VOLATILE = { attempts: 0, waitedMs: 0, watchedMs: 0, missingMs: 0 };
+
 const UNTOUCHED = { step: 0, code: null, again: false, baseline: {}, evidence: null, abort: null, gateFailed: false };
 
 /** The state before anything was done. */

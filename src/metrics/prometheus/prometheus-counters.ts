@@ -2,8 +2,9 @@
  * PromQL for every counter of both builds at once, each series labelled with what it counts, and the answer as raw counters by process and
  * slice. Must keep a user's query whole, and must not count a series whose labels do not say what it counts. No I/O.
  */
-import { ALL_BUCKETS, BUCKET_PREFIX } from '../../core/gates/counting/blocks.ts';
+
 import type { ArmCounters, RawCounter, Target } from '../../core/gates/counting/counters.ts';
+import { ALL_BUCKETS, BUCKET_PREFIX } from '../../core/gates/counting/metric-counters.ts';
 import { msText } from '../../core/text.ts';
 import { briefly, CLASS_METRICS, STATUS_METRICS, statusCounters } from '../arms.ts';
 import type { Pair, Question } from '../metric-source.ts';

@@ -1,7 +1,13 @@
 /** Prometheus: raw counts of both builds by one instant query, and one more for latency. Must not let a query pass that counts something else. */
 import * as z from 'zod';
-import { ALL_BUCKETS, BUCKET_PREFIX, boundOf, type MetricCounters, slowerThan } from '../../core/gates/counting/blocks.ts';
 import type { ArmCounters, Counters } from '../../core/gates/counting/counters.ts';
+import {
+  ALL_BUCKETS,
+  BUCKET_PREFIX,
+  boundOf,
+  type MetricCounters,
+  slowerThan,
+} from '../../core/gates/counting/metric-counters.ts';
 import { durationSchema, type Measurement } from '../../core/gates/verdict/gate.ts';
 import type { Io } from '../../io.ts';
 import { CLASS_METRICS, measurementOf, STATUS_METRICS } from '../arms.ts';

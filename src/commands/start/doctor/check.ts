@@ -12,7 +12,9 @@ export interface DoctorCheck {
 }
 
 export const ok = (name: string, found: string): DoctorCheck => ({ name, level: 'ok', found, fix: null });
+
 export const warn = (name: string, found: string, fix: string): DoctorCheck => ({ name, level: 'warn', found, fix });
+
 export const fail = (name: string, found: string, fix: string): DoctorCheck => ({ name, level: 'FAIL', found, fix });
 
 /** The checks that `work` makes; when it throws or takes longer than `ms`, one FAIL in their place. Never rejects. */

@@ -10,6 +10,7 @@ import type { Opened } from '../../../release/open.ts';
 import { type DoctorCheck, fail, ok, warn } from './check.ts';
 
 const RUN_MS = 10_000;
+
 const TRY_MS = 2000;
 
 /** Rehearses with the program and the pointer of one folder; `serviceAddresses`: where the service and its builds are reached. */

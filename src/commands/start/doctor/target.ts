@@ -12,6 +12,7 @@ import { type DoctorCheck, fail, ok, warn } from './check.ts';
 import type { Seen } from './state.ts';
 
 const SKEW_MS = 5000;
+
 const TIMEOUT_MS = 2000;
 
 const CONFIGURE = 'Correct the router settings in the config. Schema: kvdeploy schema config';

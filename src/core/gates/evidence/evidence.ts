@@ -1,7 +1,8 @@
 /** The evidence of a rollout: every stream, what has begun to bet, and whether its data are whole. Small plain JSON for the ledger. No I/O. */
 import * as z from 'zod';
-import { checkedGatePoll, type GatePoll, type Poll, RESTARTS, streamBlocks } from '../counting/blocks.ts';
+import { checkedGatePoll, type GatePoll, type Poll, streamBlocks } from '../counting/blocks.ts';
 import type { ArmState } from '../counting/counters.ts';
+import { RESTARTS } from '../counting/metric-counters.ts';
 import { type GateSettings, type JudgedMetric, rollbackLogE, WHOLE } from '../gate-settings.ts';
 import { type Clusters, clustersSchema, clustersUpTo } from './clusters.ts';
 import { logSumExp } from './e-process.ts';

@@ -1,7 +1,8 @@
 /** What a comparing gate will catch, in one sentence for the plan: worked out with the evidence itself, at the traffic of now. No I/O. */
 import { fractionText, msText } from '../../text.ts';
 import type { Comparison } from '../comparison.ts';
-import { type GatePoll, pollEveryMs, SLOWER } from '../counting/blocks.ts';
+import { type GatePoll, pollEveryMs } from '../counting/blocks.ts';
+import { SLOWER } from '../counting/metric-counters.ts';
 import type { Block, Counted } from '../evidence/e-process.ts';
 import { feed, openEvidence } from '../evidence/evidence.ts';
 import { requestsToRuleOut } from '../evidence/non-inferiority.ts';

@@ -1,6 +1,6 @@
 /** Raw counters: differences over one window of both builds, and every way in which there is none. */
 import { describe, expect, it } from 'vitest';
-import { gatePollOf, judgedBounds, type MetricCounters, RESTARTS } from '../../../../src/core/gates/counting/blocks.ts';
+import { gatePollOf } from '../../../../src/core/gates/counting/blocks.ts';
 import {
   type ArmCounters,
   type CounterMemory,
@@ -12,6 +12,7 @@ import {
   NO_COUNTERS,
   type Target,
 } from '../../../../src/core/gates/counting/counters.ts';
+import { judgedBounds, type MetricCounters, RESTARTS } from '../../../../src/core/gates/counting/metric-counters.ts';
 import { WHOLE } from '../../../../src/core/gates/gate-settings.ts';
 import { blockOf } from '../verdict/judged.ts';
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { seeded } from '../../../../src/backtest/calibration.ts';
 import { comparisonOf } from '../../../../src/core/gates/comparison.ts';
-import { gatePollOf, pollEveryMs, RESTARTS } from '../../../../src/core/gates/counting/blocks.ts';
+import { gatePollOf, pollEveryMs } from '../../../../src/core/gates/counting/blocks.ts';
 import {
   type ArmCounters,
   type CounterMemory,
@@ -10,6 +10,7 @@ import {
   countersSince,
   NO_COUNTERS,
 } from '../../../../src/core/gates/counting/counters.ts';
+import { RESTARTS } from '../../../../src/core/gates/counting/metric-counters.ts';
 import { type Evidence, feed, openEvidence } from '../../../../src/core/gates/evidence/evidence.ts';
 import { WHOLE } from '../../../../src/core/gates/gate-settings.ts';
 import { blameOf, standingText } from '../../../../src/core/gates/verdict/blamed.ts';
