@@ -69,7 +69,7 @@ function start(program: Command, run: Runner): void {
       }),
     );
   add(program, 'doctor', 'check machine, state, router, gates and rollback path; without --env, of every service')
-    .option('--break-glass', 'rehearse the whole break-glass path without config and network; write nothing')
+    .option('--break-glass', 'rehearse break-glass up to its first write, with and without network; write nothing')
     .action(
       does(run, 'doctor', async (options, deps) => (await import('./commands/start/doctor/doctor.ts')).doctor(options, deps)),
     );
@@ -243,7 +243,7 @@ function wanted(command: Command): Command {
     .option('--build <guid>', 'select the build by its GUID, or by at least 8 characters of it')
     .option(
       '--from <environment>',
-      "select this environment's build of the source that is known-good there, or in a file of pointer export",
+      'select the build made from the source that is known-good in that environment, or in a file from pointer export',
     );
 }
 

@@ -45,7 +45,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 /** The parser's words as an error of the house; a group without a part has only shown its help. */
 function usageError(text: string, command: string): KvdeployError {
   const [first = '', ...rest] = text.replace(/^error: /, '').split('\n');
-  const message = first === '(outputHelp)' ? `the command ${command} needs a subcommand` : first.replace(/\.$/, '');
+  const missing = command === '' ? 'no command was given' : `the command ${command} needs a subcommand`;
+  const message = first === '(outputHelp)' ? missing : first.replace(/\.$/, '');
   const more = rest.join(' ').trim();
   const guess = more.replace(/^\((.*)\)$/, '$1');
   const help = command === '' || command === 'help' ? 'kvdeploy --help' : `kvdeploy ${command} --help`;

@@ -56,7 +56,7 @@ export const REQUESTS = {
     todo: ['Review the plan again, then confirm this environment: kvdeploy plan --env E --build GUID'],
   },
   UNSAFE_ENVIRONMENT: {
-    means: 'A setting of the process disables a protection globally, so kvdeploy does not start.',
+    means: 'An environment variable disables a protection for the whole process, so kvdeploy does not start.',
     example: 'NODE_TLS_REJECT_UNAUTHORIZED=0 disables all certificate checks.',
     causes: ['NODE_TLS_REJECT_UNAUTHORIZED=0 in a profile, a CI variable or a container image.'],
     todo: ['Unset it. For a private CA, use NODE_EXTRA_CA_CERTS.', 'See what else is set: kvdeploy doctor'],
@@ -85,7 +85,7 @@ export const REQUESTS = {
   },
   NOTHING_TO_DO: {
     means: 'There is nothing to do: no rollout is open, or the requested state is already reached.',
-    example: 'The last rollout of acme/production/kv-gateway has ended: done.',
+    example: 'The last rollout of acme/production/kv-gateway is over: done.',
     causes: [
       'The rollout has ended in the meantime.',
       'The command was run twice.',
@@ -105,7 +105,7 @@ export const REQUESTS = {
   },
   DOCTOR_FAILED: {
     means: 'At least one check of `doctor` failed: something that the next promotion or an emergency needs is missing.',
-    example: '2 of 19 checks failed: router, gate answers.',
+    example: '2 of 19 checks, 1 warning: each FAIL would fail in an emergency, or stop the next promotion.',
     causes: ['Each failed check states its cause.'],
     todo: ['Follow the advice under each FAIL, then check again: kvdeploy doctor --env E'],
   },
@@ -118,7 +118,7 @@ export const REQUESTS = {
   CONFIG_INVALID: {
     means: 'The config is invalid: it cannot be read, violates its schema, or needs something that this machine does not have.',
     example: 'kvdeploy.config.yaml has 2 errors.',
-    causes: ['A misspelt key.', 'Two config files in one folder.', 'A stateGroup that this machine does not have.'],
+    causes: ['A misspelled key.', 'Two config files in one folder.', 'A stateGroup that this machine does not have.'],
     todo: ['See every error with its line and fix: kvdeploy validate'],
   },
   CONFIG_RUNS_CODE: {

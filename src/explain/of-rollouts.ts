@@ -117,7 +117,7 @@ export const ROLLOUTS = {
   },
   LEDGER_NEWER: {
     means: 'A newer kvdeploy wrote the ledger in a format that this version does not know. kvdeploy does not read it.',
-    example: '0007.jsonl was written by a newer kvdeploy (ledger format 2); this version supports formats up to 1.',
+    example: '0007.jsonl was written by a newer kvdeploy (ledger format 9), but this version supports formats up to 3.',
     causes: [
       'Another runner that shares the state has a newer version.',
       'An older version of kvdeploy was installed here again.',
@@ -215,7 +215,7 @@ export const ROLLOUTS = {
     example: 'The rollout stopped (baking, step 1 of 2) and no one is watching the gates: the disk is full.',
     causes: ['The router refuses changes.', 'The state directory cannot be written.', 'The stable build is also gone.'],
     todo: [
-      'Run the break-glass command that the error prints: kvdeploy rollback --break-glass --env E --reason "…"',
+      'Run the break-glass command that the error prints, or: kvdeploy rollback --break-glass --env E --reason "…"',
       'When the cause is fixed: kvdeploy resume --env E',
     ],
   },
@@ -252,7 +252,7 @@ export const ROLLOUTS = {
   },
   BUSY: {
     means: 'Another runner leads this scope, or has taken over. Only one runner may shift its traffic.',
-    example: 'ci@runner-7 (pid 4711) has led acme/production/kv-gateway since 14:02:11: promote.',
+    example: 'ci@runner-7 leads acme/production/kv-gateway with promote on runner-7 (pid 4711) since 2026-11-21T14:02:11Z.',
     causes: ['A rollout is running.', 'A second CI run.', 'Someone aborted or resumed it elsewhere.'],
     todo: ['See who: kvdeploy status --env E', 'Stop it: kvdeploy abort --env E', 'Watch it: kvdeploy status --env E --watch'],
   },

@@ -32,7 +32,7 @@ export function idOf(rescue: Rescue): string {
 
 /** The error of a scope in which nothing may move. */
 export function heldError(scope: Scope, why: string): KvdeployError {
-  const message = `Nothing moves traffic in ${scopeText(scope)}: ${why}.`;
+  const message = `Traffic in ${scopeText(scope)} must not be shifted: ${why}.`;
   const hint = `Review the incident, then record it and lift the hold: kvdeploy reconcile ${scopeFlags(scope)}`;
   return new KvdeployError('HELD', { message, hint });
 }

@@ -142,7 +142,7 @@ describe('leading a rollout', () => {
     expect(await go()).toMatchObject({
       code: 'HELD',
       message: expect.stringMatching(
-        /^Nothing moves traffic in .*hold.* This runner stopped while baking at 10 % and makes no further changes\.$/,
+        /^Traffic in .* must not be shifted: .*hold.* This runner stopped while baking at 10 % and makes no further changes\.$/,
       ),
       hint: expect.stringContaining('kvdeploy reconcile --env'),
     });
