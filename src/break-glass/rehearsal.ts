@@ -44,9 +44,9 @@ export async function rehearse(
     return { ...base, code: 'NOT_VERIFIED', message, hint: 'Fix this now, before an emergency, and rehearse again.' };
   }
   const now = serves
-    ? 'already serves all traffic'
-    : `does not serve all traffic now (${differences.length} of ${checks.length} checks differ)`;
-  const message = `✔ REHEARSED, nothing was written: the rollback path to ${build.guid} (version ${build.version}) at ${build.ref} works; this build ${now}.`;
+    ? 'this build already serves all traffic'
+    : `the router is not in exactly that state now (${differences.length} of ${checks.length} checks differ)`;
+  const message = `✔ REHEARSED, nothing was written: the rollback path to ${build.guid} (version ${build.version}) at ${build.ref} works; ${now}.`;
   return { ...base, code: null, message, hint: null };
 }
 

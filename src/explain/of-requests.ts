@@ -105,7 +105,7 @@ export const REQUESTS = {
   },
   DOCTOR_FAILED: {
     means: 'At least one check of `doctor` failed: something that the next promotion or an emergency needs is missing.',
-    example: '2 of 19 checks, 1 warning: each FAIL would fail in an emergency, or stop the next promotion.',
+    example: '2 of 19 checks failed, 1 warning. Each FAIL matters in an emergency or stops the next promotion.',
     causes: ['Each failed check states its cause.'],
     todo: ['Follow the advice under each FAIL, then check again: kvdeploy doctor --env E'],
   },

@@ -50,7 +50,7 @@ describe('a rehearsal', () => {
     const { code, stdout, stderr } = await saying(GREEN, (identity) => rehearse({ identity }));
     expect(code).toBe(0);
     expect(stdout).toContain('REHEARSED, nothing was written');
-    expect(stdout).toContain('does not serve all traffic now (1 of 1 checks differ)');
+    expect(stdout).toContain('the router is not in exactly that state now (1 of 1 checks differ)');
     for (const said of ['REHEARSAL: nothing is written', `write ${routes}`, `--to ${BLUE}`, 'ready for the first change after'])
       expect(stderr).toContain(said);
   });

@@ -154,10 +154,10 @@ function outcomeOf(sections: readonly Section[]): Outcome {
   const checks = sections.flatMap((section) => section.checks);
   const failed = checks.filter(({ level }) => level === 'FAIL').length;
   const warned = checks.filter(({ level }) => level === 'warn').length;
-  const all = `${checks.length} checks, ${warned} ${warned === 1 ? 'warning' : 'warnings'}`;
+  const warnings = `${warned} ${warned === 1 ? 'warning' : 'warnings'}`;
   if (checks.length === 0)
     return { code: 'DOCTOR_FAILED', message: 'There is no service to check.', hint: 'Name one: --env production' };
-  if (failed === 0) return done(`${all}, no failures; nothing was changed.`);
-  const message = `${failed} of ${all}: each FAIL would fail in an emergency, or stop the next promotion. Nothing was changed.`;
+  if (failed === 0) return done(`${checks.length} checks, ${warnings}, no failures; nothing was changed.`);
+  const message = `${failed} of ${checks.length} checks failed, ${warnings}. Each FAIL matters in an emergency or stops the next promotion. Nothing was changed.`;
   return { code: 'DOCTOR_FAILED', message, hint: 'Do what is written under each FAIL.' };
 }
