@@ -41,7 +41,7 @@ const compareSchema = z
     clusters: clusterSchema
       .optional()
       .describe('The average size of a cluster of failures, such as 4 (the default); `backtest --calibrate` measures it'),
-    clumps: clusterSchema.optional().describe('The old name of clusters'),
+    clumps: clusterSchema.optional().describe('The old name of clusters, such as 4'),
     traffic: z
       .boolean()
       .optional()

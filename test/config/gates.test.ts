@@ -49,6 +49,9 @@ describe('gates', () => {
     await expect(load(LOCAL, `gates: [{ ${PROBE}, compare: { clumps: 9, clusters: 9 } }]`)).rejects.toThrow(
       /keep one of the two/,
     );
+    await expect(load(LOCAL, `gates: [{ ${PROBE}, compare: { clumps: many } }]`)).rejects.toMatchObject({
+      hint: expect.stringContaining('such as 4'),
+    });
   });
 
   it('a gate hands on margins and how sure to be', async () => {
