@@ -8,6 +8,24 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
+/** What string-width makes when it is loaded, and needs only for text that is not plain ASCII: it costs more than the rest of a start. */
+const MADE_EARLY = [
+  [
+    'const segmenter = new Intl.Segmenter();',
+    'const segmenter = { segment: (text) => (made.segmenter ??= new Intl.Segmenter()).segment(text) };',
+  ],
+  [
+    'const rgiEmojiRegex = /^\\p{RGI_Emoji}$/v;',
+    'const rgiEmojiRegex = { test: (text) => (made.emoji ??= /^\\p{RGI_Emoji}$/v).test(text) };',
+  ],
+];
+
+function madeLater(source) {
+  const lost = MADE_EARLY.find(([early]) => !source.includes(early));
+  if (lost !== undefined) throw new Error(`string-width no longer has: ${lost[0]}`);
+  return MADE_EARLY.reduce((text, [early, late]) => text.replace(early, () => late), `const made = {};\n${source}`);
+}
+
 /**
  * Code that kvdeploy never uses. cosmiconfig can load YAML, JSON, JavaScript and TypeScript, but kvdeploy reads configs with its own
  * strict parser and never runs one. ora has ninety spinners; kvdeploy draws its own. The prompts have as many
@@ -30,6 +48,9 @@ const leftOut = {
     }));
     options.onLoad({ filter: /.*/, namespace: 'left-out' }, (found) => ({
       contents: `throw new Error('${found.path} is not part of kvdeploy');`,
+    }));
+    options.onLoad({ filter: /string-width[/\\]index\.js$/ }, ({ path }) => ({
+      contents: madeLater(readFileSync(path, 'utf8')),
     }));
     options.onLoad({ filter: /cli-spinners[/\\]spinners\.json$/ }, () => ({
       contents: '{ "dots": { "interval": 200, "frames": ["."] }, "line": { "interval": 200, "frames": ["-"] } }',
