@@ -40,15 +40,26 @@ function goOnUnheard(error) {
 let isUnheard = false;
 
 /** Nothing can have been changed yet. */
-function refuse(text) {
+function refuse(text, exitCode = 2) {
   process.stderr.write(`${text}\ntraffic  unchanged\n`);
-  return 2;
+  return exitCode;
+}
+
+/** The program's own files cannot be read: too many open files, a failing disk. */
+function refuseSystem(error) {
+  if (error.errno === undefined && error.code !== 'EMFILE' && error.code !== 'ENFILE') throw error;
+  return refuse(
+    `SYSTEM_ERROR: kvdeploy could not be loaded: ${error.message}.\nCheck the limit of open files (ulimit -n) and the disk.`,
+    7,
+  );
 }
 
 function printVersion() {
   process.stdout.write(`${JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version}\n`);
   return 0;
 }
+
+function tolerate() {}
 
 async function start(argv) {
   if (isTooOld(process.versions.node)) {
@@ -57,7 +68,10 @@ async function start(argv) {
   if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) return printVersion();
   const bundle = new URL(isBreakGlass(argv) ? '../dist/break-glass.mjs' : '../dist/main.js', import.meta.url);
   if (!existsSync(bundle)) return refuse('kvdeploy is not built yet. In a clone, run: npm run build');
+  // Of files that are loaded at once each may fail; the first failure is told, and the others must not end the process before it.
+  process.on('unhandledRejection', tolerate);
   const loaded = await import(bundle.href);
+  process.off('unhandledRejection', tolerate);
   return isBreakGlass(argv) ? loaded.breakGlass(argv) : loaded.main(argv);
 }
 
@@ -65,6 +79,8 @@ async function start(argv) {
 process.exitCode = 1;
 process.stdout.on('error', goOnUnheard);
 process.stderr.on('error', goOnUnheard);
-start(process.argv.slice(2)).then((exitCode) => {
-  process.exitCode = exitCode;
-});
+start(process.argv.slice(2))
+  .catch(refuseSystem)
+  .then((exitCode) => {
+    process.exitCode = exitCode;
+  });

@@ -3,6 +3,7 @@ import { EXIT, EXIT_OF } from './base/codes.ts';
 import { buildProgram, parseError } from './cli.ts';
 import { KvdeployError } from './core/errors.ts';
 import type { ResultLine } from './core/output.ts';
+import { systemError } from './core/system-error.ts';
 import type { Deps, Globals, Outcome, Situation } from './release/deps.ts';
 import type { Report } from './terminal/report.ts';
 
@@ -143,7 +144,8 @@ function onSignal(heard: Parameters<Deps['onSignal']>[0]): () => void {
   };
 }
 
-function outcomeOfError(error: unknown): Outcome {
+function outcomeOfError(thrown: unknown): Outcome {
+  const error = systemError(thrown) ?? thrown;
   if (error instanceof KvdeployError) {
     const found = error.findings
       .filter(({ message }) => message !== error.message)

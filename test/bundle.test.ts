@@ -72,8 +72,8 @@ function pack(): Packed {
 describe('the bundle stays small', () => {
   const start = staticClosure(outputOf('src/main.ts'));
 
-  test('what every start parses is at most 60 kB, and has none of the heavy libraries', () => {
-    expect(bytesOf(start) + statSync(BIN).size).toBeLessThanOrEqual(60_000);
+  test('what every start parses is at most 66 kB, and has none of the heavy libraries', () => {
+    expect(bytesOf(start) + statSync(BIN).size).toBeLessThanOrEqual(66_000);
     const heavy = ['zod', 'execa', 'ora', '@inquirer/prompts', '@inquirer/core', 'yaml', 'cosmiconfig', 'http-proxy-3'];
     expect([...packagesIn(start)].filter((name) => heavy.includes(name))).toEqual([]);
   });

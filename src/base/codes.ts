@@ -76,6 +76,7 @@ export const EXIT_OF = {
   UNFINISHED: EXIT.busy,
   UNREACHABLE: EXIT.unreachable,
   STATE_UNWRITABLE: EXIT.unreachable,
+  SYSTEM_ERROR: EXIT.unreachable,
   STILL_BAKING: EXIT.baking,
   INTERRUPTED: EXIT.interrupted,
 } as const;

@@ -274,6 +274,20 @@ export const ROLLOUTS = {
     causes: ['It is not running.', 'This user may not open the socket.', 'The config has a wrong address.'],
     todo: ['See everything that does not answer: kvdeploy doctor --env E'],
   },
+  SYSTEM_ERROR: {
+    means:
+      'The operating system refused something that kvdeploy needs: a file could not be opened, read or written. This is not a bug.',
+    example: "The operating system reports: EMFILE: too many open files, open '/etc/kvdeploy/machine.json'.",
+    causes: [
+      'Too many open files.',
+      'A disk or a network file system that fails or is full.',
+      'Permissions of a file or folder.',
+    ],
+    todo: [
+      'Fix what the message names: it has the call, the file and the error of the operating system.',
+      'Run the same command again.',
+    ],
+  },
   STATE_UNWRITABLE: {
     means: 'The ledger, the pointer or a routes file could not be written. kvdeploy does nothing that it cannot record.',
     example: 'cannot write the ledger of acme/production/kv-gateway: ENOSPC: no space left on device',

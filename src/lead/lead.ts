@@ -9,6 +9,7 @@ import type { OutputLine } from '../core/output.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import { type State, start } from '../core/rollout/rollout.ts';
 import { scopeFlags, scopeText } from '../core/scope.ts';
+import { systemError } from '../core/system-error.ts';
 import { assertNoOneLeads, takeLead } from '../engine/claim.ts';
 import { diskDoubt } from '../engine/facts.ts';
 import { phaseLine } from '../engine/narrate.ts';
@@ -76,9 +77,10 @@ export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead):
 async function walk(runner: Runner, state: State, opened: Opened): Promise<End> {
   try {
     return await run(runner, state);
-  } catch (error) {
+  } catch (thrown) {
     const { rollout } = runner.ledger.history;
-    if (!(error instanceof KvdeployError) || rollout === null || rollout.phase === 'checking') throw error;
+    const error = systemError(thrown);
+    if (error === undefined || rollout === null || rollout.phase === 'checking') throw thrown;
     const where = `${rollout.phase}, step ${rollout.step + 1} of ${rollout.plan.steps.length}`;
     const message = `The rollout stops where it is (${where}), and no one is watching the gates: ${error.message.replace(/\.$/, '')}.`;
     const hint = `${breakGlassCommand(opened)}   or, once the cause is fixed: kvdeploy resume ${opened.flags}`;

@@ -1,6 +1,6 @@
 /** `kvdeploy serve`: a small reverse proxy that follows the routes file. Must decide nothing about a rollout. */
 import { existsSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type ClientRequest, createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyServer, type ProxyServer } from 'http-proxy-3';
@@ -9,6 +9,8 @@ import { nodeOutside } from '../base/changes/outside.ts';
 import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
 import { BUILD_HEADER, routesText, type ServeStatus, STATUS_PATH } from '../routers/local/local-routes.ts';
+import { AnswerCounter } from './answer-counter.ts';
+import { statusRefusal, stripForUpgrade, stripHopByHop } from './forwarding.ts';
 import { type Following, followRoutes } from './routes-follower.ts';
 
 const UPSTREAM_TIMEOUT_MS = 120_000;
@@ -63,8 +65,9 @@ function attach(server: Server, settings: ServeSettings, following: Following): 
   const proxy = createProxyServer({ xfwd: true, proxyTimeout: UPSTREAM_TIMEOUT_MS });
   // This proxy sets both: which build answered, and whether the client's connection stays open.
   proxy.on('proxyRes', (answered, _request, response) => {
+    stripHopByHop(answered.headers);
     delete answered.headers[BUILD_HEADER];
-    delete answered.headers['connection'];
+    delete answered.headers.connection;
     // Left open, the client would wait for the rest of a response that was cut off.
     answered.once('close', () => {
       if (!answered.complete) response.destroy(new Error('the response was cut off'));
@@ -93,13 +96,13 @@ function attach(server: Server, settings: ServeSettings, following: Following): 
     };
   };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    if (request.url === STATUS_PATH) answerStatus(request, response, status);
+    if (request.url === STATUS_PATH) answerStatus(request, response, settings.listen, status);
     else pass(proxy, request, response, take(), answered);
   });
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     upgraded.add(socket);
     socket.on('close', () => upgraded.delete(socket));
-    upgrade(proxy, request, socket, head, take());
+    upgrade({ proxy, request, socket, head }, take, answered);
   });
   return upgraded;
 }
@@ -124,6 +127,7 @@ function pass(
     return;
   }
   response.setHeader(BUILD_HEADER, choice.label);
+  stripHopByHop(request.headers);
   const unanswered = answered.watch(choice.place, response);
   proxy.web(request, response, { target: choice.target }, (error) => {
     unanswered();
@@ -132,21 +136,53 @@ function pass(
   });
 }
 
-function upgrade(proxy: ProxyServer, request: IncomingMessage, socket: Socket, head: Buffer, choice: Choice | undefined): void {
-  socket.on('error', () => socket.destroy());
-  if (choice === undefined) {
-    socket.end('HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
-    return;
-  }
-  proxy.ws(request, socket, head, { target: choice.target }, () => {
-    // Before the switch of protocols the client still understands an HTTP answer.
-    if (socket.bytesWritten === 0) socket.end('HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
-  });
+interface Upgrade {
+  readonly proxy: ProxyServer;
+  readonly request: IncomingMessage;
+  readonly socket: Socket;
+  readonly head: Buffer;
 }
 
-function answerStatus(request: IncomingMessage, response: ServerResponse, status: () => ServeStatus): void {
-  const { remoteAddress = '' } = request.socket;
-  if (!/^(?:::ffff:)?127\.|^::1$/.test(remoteAddress)) answer(response, 403, 'Only for clients on this machine.\n');
+/** The only protocol that is passed on. */
+const WEBSOCKET = /^websocket$/i;
+
+function upgrade({ proxy, request, socket, head }: Upgrade, take: () => Choice | undefined, answered: AnswerCounter): void {
+  socket.on('error', () => socket.destroy());
+  const passes = request.method === 'GET' && WEBSOCKET.test(request.headers.upgrade ?? '');
+  const choice = passes ? take() : undefined;
+  if (choice === undefined) {
+    refuseUpgrade(socket, passes ? '503 Service Unavailable' : '501 Not Implemented');
+    return;
+  }
+  const count = answered.watchUpgrade(choice.place, socket);
+  stripForUpgrade(request.headers);
+  /** The headers are this proxy's own here too: which build answered, and that a refusal ends the connection. */
+  const own = ({ headers, statusCode = 0 }: IncomingMessage, connection: string) => {
+    stripForUpgrade(headers);
+    headers.connection = connection;
+    headers[BUILD_HEADER] = choice.label;
+    count(statusCode);
+  };
+  // Told within `ws`, before the proxy itself listens for the answer.
+  const watch = (outgoing: ClientRequest) => {
+    outgoing.once('upgrade', (answer) => own(answer, 'Upgrade'));
+    outgoing.once('response', (answer) => own(answer, 'close'));
+  };
+  proxy.on('proxyReqWs', watch);
+  proxy.ws(request, socket, head, { target: choice.target }, () => {
+    // Before the switch of protocols the client still understands an HTTP answer.
+    if (socket.bytesWritten === 0) refuseUpgrade(socket, '502 Bad Gateway');
+  });
+  proxy.off('proxyReqWs', watch);
+}
+
+function refuseUpgrade(socket: Socket, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+}
+
+function answerStatus(request: IncomingMessage, response: ServerResponse, listen: string, status: () => ServeStatus): void {
+  const refusal = statusRefusal(request, listen);
+  if (refusal !== undefined) answer(response, 403, `${refusal}\n`);
   else if (request.method !== 'GET') answer(response, 405, 'Only GET.\n');
   else answer(response, 200, `${JSON.stringify(status(), null, 2)}\n`, 'application/json');
 }
@@ -202,32 +238,4 @@ async function close(server: Server, following: Following, upgraded: ReadonlySet
   await closed;
   clearInterval(idle);
   clearTimeout(cut);
-}
-
-/** Counts how requests ended, by place, then by status (`200`, `503`), or `none` if no answer came. */
-class AnswerCounter {
-  readonly #places = new Map<string, Map<string, number>>();
-
-  /**
-   * Counts this request at its place once it is over: by its status once the place had answered, even if the client left before the
-   * end; as `none` if the client left without an answer, if the answer was cut off, or if the returned function was called.
-   */
-  watch(place: string, response: ServerResponse): () => void {
-    let answered = true;
-    response.once('close', () => {
-      // With an error it was cut from our side: its place said only a part.
-      const whole = answered && response.headersSent && response.errored === null;
-      const status = whole ? String(response.statusCode) : 'none';
-      const counts = this.#places.get(place) ?? new Map<string, number>();
-      this.#places.set(place, counts.set(status, (counts.get(status) ?? 0) + 1));
-    });
-    return () => {
-      answered = false;
-    };
-  }
-
-  /** What was counted since the process began, for every place that answered anything. */
-  counts(): ServeStatus['answered'] {
-    return Object.fromEntries([...this.#places].map(([place, counts]) => [place, Object.fromEntries(counts)]));
-  }
 }

@@ -179,6 +179,73 @@ describe('kvdeploy serve', () => {
     await ended;
   });
 
+  it('serve passes on no header that is meant for one connection only, in either direction', async () => {
+    await blue.close();
+    const heard: string[][] = [];
+    blue = await startBackend(BLUE, (request, response) => {
+      heard.push(Object.keys(request.headers));
+      response.setHeader('connection', 'x-of-this-hop, keep-alive');
+      response.setHeader('x-of-this-hop', 'secret');
+      response.setHeader('keep-alive', 'timeout=600');
+      response.setHeader('proxy-authenticate', 'Basic');
+      response.setHeader('x-kept', '1');
+      response.end('ok');
+    });
+    put(routes, [100, 0]);
+    const url = await start();
+    const said = await raw(url, [
+      'GET /a HTTP/1.1',
+      'host: x',
+      'connection: close, x-mine, host, x-reflected',
+      'x-mine: 1',
+      'te: trailers',
+      'proxy-authorization: Basic eDp5',
+      'keep-alive: timeout=5',
+    ]);
+    expect(said).toMatch(/^HTTP\/1\.1 200 /);
+    expect(said).toMatch(/x-kept: 1/i);
+    expect(said).not.toMatch(/x-of-this-hop|timeout=600|proxy-authenticate|x-reflected/i);
+    const [headers = []] = heard;
+    expect(headers).toContain('host');
+    expect(headers.filter((name) => /x-mine|^te$|proxy-auth|keep-alive/.test(name))).toEqual([]);
+  });
+
+  it('serve counts an upgrade that its build refuses or drops, and names the build itself', async () => {
+    await blue.close();
+    blue = await startBackend(BLUE);
+    blue.onUpgrade((request, socket) => {
+      if (request.url === '/drop') socket.destroy();
+      else
+        socket.end(
+          `HTTP/1.1 401 Unauthorized\r\n${BUILD_HEADER}: ${GREEN}\r\nx-hop: 1\r\nconnection: x-hop\r\ncontent-length: 0\r\n\r\n`,
+        );
+    });
+    put(routes, [100, 0]);
+    const url = await start();
+    const websocket = (path: string) =>
+      raw(url, [`GET ${path} HTTP/1.1`, 'host: x', 'connection: upgrade', 'upgrade: websocket']);
+    const refused = await websocket('/');
+    expect(refused).toMatch(/^HTTP\/1\.1 401 /);
+    expect(refused).toContain(`${BUILD_HEADER}: ${BLUE}`);
+    expect(refused).not.toMatch(new RegExp(`${GREEN}|x-hop`));
+    expect(await websocket('/drop')).toMatch(/^HTTP\/1\.1 502 /);
+    expect(await raw(url, ['GET / HTTP/1.1', 'host: x', 'connection: upgrade', 'upgrade: h2c'])).toMatch(/^HTTP\/1\.1 501 /);
+    await expect.poll(async () => (await status(url)).answered).toEqual({ blue: { 401: 1, none: 1 } });
+  });
+
+  it('serve tells its status only to those who ask by a loopback name and not through a proxy', async () => {
+    put(routes, [100, 0]);
+    const url = await start();
+    const { port } = new URL(url);
+    const asked = async (...headers: string[]) =>
+      (await raw(url, [`GET ${STATUS_PATH} HTTP/1.1`, 'connection: close', ...headers])).slice(9, 12);
+    for (const host of [`127.0.0.1:${port}`, 'localhost', '[::1]:80'])
+      expect([host, await asked(`host: ${host}`)]).toEqual([host, '200']);
+    for (const host of ['example.com', `127.0.0.1.example.com:${port}`, 'localhost.example.com'])
+      expect([host, await asked(`host: ${host}`)]).toEqual([host, '403']);
+    expect(await asked('host: localhost', 'x-forwarded-for: 203.0.113.7')).toBe('403');
+  });
+
   it('serve tells its status only to clients on this machine', async () => {
     const outside = Object.values(networkInterfaces())
       .flatMap((entries) => entries ?? [])
@@ -226,6 +293,18 @@ function ask(url: string, agent?: Agent): Promise<Answer> {
       response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body, localPort }));
     });
     request.on('error', reject).on('timeout', () => request.destroy(new Error('timed out')));
+  });
+}
+
+/** What comes back on one connection until it is closed. */
+function raw(url: string, lines: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write(`${lines.join('\r\n')}\r\n\r\n`));
+    socket.setEncoding('utf8').on('data', (chunk) => {
+      said += chunk;
+    });
+    socket.on('close', () => resolve(said)).on('error', reject);
   });
 }
 
