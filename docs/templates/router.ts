@@ -22,6 +22,7 @@ export const toy: Router<Config> = {
   checks: ({ file }, split): readonly Check[] => [{ kind: 'file', path: file, content: contentOf(split) }],
   read: async ({ file }, io) => readingOf(parsed(file, io)),
   identify: async ({ file }, io) => [parsed(file, io).environment],
+  questions: () => [],
   idleTimeoutMs: 0,
 };
 

@@ -1,11 +1,12 @@
 /** The rehearsal: everything up to the first write, then only queries. Must write nothing, end no process and make no change. */
 import { constants } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Change, Check, Outside } from '../base/changes/change.ts';
+import type { Change, Outside } from '../base/changes/change.ts';
 import { check } from '../base/changes/checks.ts';
+import { identify } from '../base/changes/identity.ts';
 import { withFile } from '../base/durable/open-file.ts';
-import { Refused } from './refusal.ts';
-import type { Rescuing, Tools } from './rescue.ts';
+import type { Choice } from './choose.ts';
+import { buildGone, type Rescuing, type Tools } from './rescue.ts';
 import type { Ending } from './voice.ts';
 
 /** The placeholder in the commands that a rehearsal prints. */
@@ -20,8 +21,8 @@ export async function rehearse(
   decidedAfterMs: number,
   { outside, voice }: Pick<Tools, 'outside' | 'voice'>,
 ): Promise<Ending> {
-  const { build, changes, checks, identity } = choice.restore;
-  const doubts = identity === null ? ['the builds here do not report their GUID'] : await identityDoubts(identity, outside);
+  const { build, changes, checks } = choice.restore;
+  const doubts = await identityDoubts(choice, outside);
   const readyAfterMs = performance.now();
   voice.progress(
     `decided after ${Math.round(decidedAfterMs)} ms, ready for the first change after ${Math.round(readyAfterMs)} ms`,
@@ -50,12 +51,14 @@ export async function rehearse(
   return { ...base, code: null, message, hint: null };
 }
 
-async function identityDoubts(identity: Check, outside: Outside): Promise<string[]> {
-  const answer = await check(identity, outside);
-  if ('unknown' in answer) return [`the build does not report its GUID: ${answer.unknown}`];
-  if (answer.ok) return [];
-  const hint = 'Break-glass would also refuse this. Name an earlier build: --to GUID';
-  throw new Refused('BUILD_GONE', `The build is gone: ${answer.why}.`, hint);
+async function identityDoubts(choice: Choice, outside: Outside): Promise<string[]> {
+  const { identity } = choice.restore;
+  if (identity.length === 0) return ['the builds here do not report their GUID'];
+  const answers = await Promise.all(identity.map((one) => identify(one, outside)));
+  return answers.flatMap((answer) => {
+    if (answer.kind === 'gone') throw buildGone(choice, answer.why);
+    return answer.kind === 'silent' ? [`the build does not report its GUID: ${answer.why}`] : [];
+  });
 }
 
 /** What would stop this change, as far as that is visible without making it. */

@@ -1,6 +1,7 @@
 /** Acts on the decision: record, hold, end the leader, make the changes, read back. Must not run without a confirmation. */
-import type { Change, Check, Outside } from '../base/changes/change.ts';
+import type { Change, Outside } from '../base/changes/change.ts';
 import { type Checked, check } from '../base/changes/checks.ts';
+import { identify } from '../base/changes/identity.ts';
 import { make } from '../base/changes/make.ts';
 import { describe } from '../base/changes/wording.ts';
 import type { Roots } from '../base/durable/places.ts';
@@ -54,19 +55,23 @@ export async function rescue(rescuing: Rescuing, tools: Tools): Promise<Ending> 
   return ending(rescuing, failures, doubts, held);
 }
 
-/** Queries the build at its own address: a place that answers with another GUID must get no traffic. */
+/** Queries every member of the build's place: a place where another build answers must get no traffic. */
 async function askIdentity({ choice }: Rescuing, { outside, voice }: Tools): Promise<void> {
   const { identity, build } = choice.restore;
-  if (identity === null) {
+  if (identity.length === 0) {
     voice.warn(`NOT VERIFIED that ${build.guid} is still at ${build.ref}: the builds here do not report their GUID.`);
     return;
   }
-  const answer = await check(identity, outside);
-  if ('unknown' in answer) voice.warn(`The build does not report its GUID (${answer.unknown}); continuing.`);
-  else if (!answer.ok) {
-    const hint = choice.others.length === 0 ? NOWHERE_ELSE : 'Another build runs at its place. Roll back to an earlier build:';
-    throw new Refused('BUILD_GONE', `Build ${build.guid} is gone: ${answer.why}.`, hint);
+  for (const answer of await Promise.all(identity.map((one) => identify(one, outside)))) {
+    if (answer.kind === 'silent') voice.warn(`NOT VERIFIED: the build does not report its GUID (${answer.why}); continuing.`);
+    if (answer.kind === 'gone') throw buildGone(choice, answer.why);
   }
+}
+
+/** Another build, or one of another environment, runs at its place. */
+export function buildGone({ restore, others }: Choice, why: string): Refused {
+  const hint = others.length === 0 ? NOWHERE_ELSE : 'Another build runs at its place. Roll back to an earlier build:';
+  return new Refused('BUILD_GONE', `Build ${restore.build.guid} is gone: ${why}.`, hint);
 }
 
 function deedOf({ source, choice, reason, actor, host, pid }: Rescuing, machine: Machine): Deed {
@@ -148,12 +153,13 @@ async function makeAll(changes: readonly Change[], { outside, voice }: Tools): P
 async function readBack({ choice }: Rescuing, { outside, machine, voice }: Tools): Promise<string[]> {
   const { checks, identity } = choice.restore;
   if (checks.length === 0) return ['these changes cannot be read back'];
-  const wanted: readonly Check[] = identity === null ? checks : [...checks, identity];
+  const count = checks.length + identity.length;
   const until = machine.monotonic() + VERIFY_WITHIN_MS;
   for (;;) {
-    const answers = await Promise.all(wanted.map((one) => check(one, outside)));
-    const doubts = answers.flatMap(doubtOf);
-    if (doubts.length === 0) voice.progress(`read back: ${wanted.length} of ${wanted.length} checks passed`);
+    const answers = await Promise.all(checks.map((one) => check(one, outside)));
+    const members = await Promise.all(identity.map((one) => identify(one, outside)));
+    const doubts = [...answers.flatMap(doubtOf), ...members.flatMap((one) => (one.kind === 'right' ? [] : [one.why]))];
+    if (doubts.length === 0) voice.progress(`read back: ${count} of ${count} checks passed`);
     if (doubts.length === 0 || machine.monotonic() > until) return doubts;
     await machine.sleep(VERIFY_EVERY_MS);
   }

@@ -8,7 +8,7 @@ import type { Reading } from '../routers/router.ts';
 import { Bake } from './bake.ts';
 import { Comparing } from './compare.ts';
 import { measureBaseline, measureStable, silentGate } from './measure.ts';
-import { publishRollout } from './pointer-writer.ts';
+import { draftRollout, publishPointer } from './pointer-writer.ts';
 import { drifted, driftText } from './read-back.ts';
 import type { Runner } from './runner.ts';
 import { RETRY_MS, shifter, strangerIn, textOf } from './shift.ts';
@@ -59,11 +59,11 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
     return refuse('GATE_NOT_READY', silent, `Nothing was changed. See: ${plan}`);
   }
   try {
-    const ledgerHead = await ledger.head();
+    const seen = { history: ledger.history, reading: before.reading, ledgerHead: await ledger.head() };
+    const draft = await draftRollout('before-rollout', state.plan, seen, runner);
     // A runner that slept until here would put its old pointer over the generation of whoever leads by now.
     if (watch.forbidden() !== undefined) return undefined;
-    const seen = { history: ledger.history, reading: before.reading, ledgerHead };
-    const { generation, warnings } = publishRollout('before-rollout', state.plan, seen, runner);
+    const { generation, warnings } = publishPointer(runner.places, draft, io);
     for (const message of warnings) runner.report({ type: 'note', level: 'warning', message });
     return { type: 'prepared', atMs: io.now(), generation };
   } catch (error) {
@@ -112,11 +112,11 @@ async function point(state: State, runner: Runner): Promise<Event | undefined> {
   const served = stepSplit(state.plan, state.step);
   if (!splitsAgree(found.reading.members, served)) return failed(driftText(served, found.reading));
   try {
-    const ledgerHead = await ledger.head();
-    if (watch.forbidden() !== undefined) return undefined;
     const why = state.plan.kind === 'adopt' ? 'adopted' : state.plan.kind === 'rollback' ? 'rolled-back' : 'promoted';
-    const seen = { history: ledger.history, reading: found.reading, ledgerHead };
-    const { generation, warnings } = publishRollout(why, state.plan, seen, runner);
+    const seen = { history: ledger.history, reading: found.reading, ledgerHead: await ledger.head() };
+    const draft = await draftRollout(why, state.plan, seen, runner);
+    if (watch.forbidden() !== undefined) return undefined;
+    const { generation, warnings } = publishPointer(runner.places, draft, io);
     return { type: 'pointed', atMs: io.now(), generation, warnings: [...warnings] };
   } catch (error) {
     return failed(`the known-good pointer could not be written: ${textOf(error)}`);

@@ -4,8 +4,10 @@
  */
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
+import type { IdentityCheck } from '../base/changes/identity.ts';
 import type { Modes } from '../base/durable/durable-file.ts';
 import { openStateDir } from '../base/durable/state-dir.ts';
+import { hostsOfPointer } from '../base/pointer/host-names.ts';
 import { copyPointer, placeRescue, pointerDir, readPointers, writePointer } from '../base/pointer/pointer.ts';
 import type { Pointer, Restore } from '../base/pointer/pointer-format.ts';
 import type { Scope } from '../base/scope.ts';
@@ -25,6 +27,8 @@ export interface PointerPlaces {
   readonly stateDir: string;
   readonly copies: readonly string[];
   readonly modes: Modes;
+  /** Every environment that is known: a target that names another one of them is another target. */
+  readonly environments: readonly string[];
 }
 
 /** The pointer's own directory first, then each copy. */
@@ -38,20 +42,40 @@ export interface Published {
   readonly warnings: readonly string[];
 }
 
-/** Makes a rollout's generation durable in the state directory and then in each copy. */
-export function publishRollout(
+/** The generation that a rollout writes next. */
+export function draftRollout(
   why: 'before-rollout' | 'adopted' | 'promoted' | 'rolled-back',
   plan: Plan,
   seen: Pick<Rendering, 'history' | 'reading' | 'ledgerHead'>,
   { places, target, io }: { readonly places: PointerPlaces; readonly target: Target; readonly io: Io },
-): Published {
+): Promise<PointerDraft> {
   const atIso = new Date(io.now()).toISOString();
   const build = why === 'before-rollout' ? plan.stable : plan.candidate;
   if (build === null) throw new Error(`plan ${plan.id} has no build for the pointer`);
   const before = seen.history.knownGood.find((known) => known.build.guid === build.guid);
   const knownGood = before !== undefined && why === 'before-rollout' ? before : { build, since: atIso, rollout: plan.id };
-  const rendering = { ...seen, scope: places.scope, target, identity: plan.identity, knownGood, why, plan, atIso };
-  return publishPointer(places, renderPointer(rendering), io);
+  const { scope, environments } = places;
+  const rendering = { ...seen, scope, environments, target, identity: plan.identity, knownGood, why, plan, atIso };
+  return completed(places, renderPointer(rendering), io);
+}
+
+/**
+ * Keeps what each host name resolves to now. What cannot be seen now (no name resolves, there is no config that knows the environments)
+ * is taken from the generation before.
+ */
+export async function completed(places: PointerPlaces, drafted: PointerDraft, io: Io): Promise<PointerDraft> {
+  const before = readPointers(pointerDirsOf(places)[0] ?? '', io.fs, places.scope).newest;
+  const known = before === null || places.environments.length > 0 ? drafted.target.others : before.target.others;
+  const draft = { ...drafted, target: { ...drafted.target, others: known } };
+  const hosts = hostsOfPointer(draft);
+  if (hosts.length === 0) return draft;
+  const found = await Promise.all(
+    hosts.map(async (host) => {
+      const addresses = await io.resolve(host, RESOLVE_MS).catch(() => before?.addresses[host] ?? []);
+      return [host, [...new Set(addresses)].sort().slice(0, ADDRESSES_MAX)] as const;
+    }),
+  );
+  return { ...draft, addresses: Object.fromEntries(found.filter(([, addresses]) => addresses.length > 0)) };
 }
 
 /** Writes one generation everywhere. The state directory decides; a copy that fails is a loud warning. */
@@ -93,7 +117,10 @@ function copyWarning(dir: string, error: unknown): string {
   return `THE COPY of the known-good pointer in ${dir} was not written: ${error instanceof Error ? error.message : String(error)}`;
 }
 
-/** Makes the scope's pointer directory in the state directory or in a copy, durable, with the right modes and the rescue program. */
+/**
+ * Makes the scope's pointer directory in the state directory or in a copy, durable, with the right modes and the rescue program. This
+ * comes before any generation is written: an older program next to a newer format would roll back to an older generation.
+ */
 function makePointerDir(root: string, scope: Scope, modes: Modes, { fs }: Io): string {
   const dir = openStateDir(root, [scope.tenant, scope.environment, scope.service, 'pointer'], fs, modes);
   placeRescue(dir, rescueSource(), fs, modes);
@@ -111,9 +138,14 @@ const EARLIER_MAX = 5;
 
 const IDENTITY_TIMEOUT_MS = 2000;
 
+const RESOLVE_MS = 2000;
+
+const ADDRESSES_MAX = 8;
+
 export interface Rendering {
   readonly scope: Scope;
   readonly target: Target;
+  readonly environments: readonly string[];
   readonly identity: IdentityConfig | null;
   readonly reading: Reading;
   readonly history: History;
@@ -128,11 +160,11 @@ export interface Rendering {
 
 /** The pointer to write; pure but for the router's own pure renderers. */
 export function renderPointer(rendering: Rendering): PointerDraft {
-  const { scope, target, history, knownGood, why, plan, ledgerHead, atIso } = rendering;
+  const { scope, environments, target, history, knownGood, why, plan, ledgerHead, atIso } = rendering;
   const left = why === 'rolled-back' && plan?.stable ? [plan.stable.guid] : [];
   const bad = new Set<string>([...history.bad.keys(), ...left]);
   return {
-    formatVersion: 1,
+    formatVersion: 2,
     scope,
     writtenAt: atIso,
     why,
@@ -142,6 +174,8 @@ export function renderPointer(rendering: Rendering): PointerDraft {
     earlier: earlierBuilds(rendering, bad).map((known) => renderRestore(rendering, known)),
     bad: [...bad],
     idleTimeoutMs: target.idleTimeoutMs,
+    target: { questions: target.questions, others: environments.filter((name) => name !== scope.environment) },
+    addresses: {},
   };
 }
 
@@ -169,7 +203,8 @@ function renderRestore(rendering: Rendering, known: KnownGood): Restore {
     knownGoodSince: known.since,
     changes: rendering.target.changes(split, 'at-once'),
     checks: rendering.target.checks(split),
-    identity: identityCheck(rendering, build),
+    identity: identityChecks(rendering, build),
+    ...(known.imported === undefined ? {} : { imported: known.imported }),
   };
 }
 
@@ -180,12 +215,19 @@ export function restoringSplit(build: Build, reading: Reading): Split {
   return [{ place: build.ref, build: build.guid, percent: 100 }, ...none];
 }
 
-function identityCheck(rendering: Rendering, build: Build): Restore['identity'] {
-  const url = rendering.target.identityUrl(build.ref, rendering.reading);
-  const { identity } = rendering;
-  if (url === null || identity === null) return null;
-  const where = identity.header === undefined ? { json: (identity.json ?? '').split('.') } : { header: identity.header };
-  return { kind: 'http', url, ...where, equals: build.guid, timeoutMs: IDENTITY_TIMEOUT_MS };
+/** One for each member of the place that has an address. */
+function identityChecks({ target, reading, identity, scope }: Rendering, build: Build): readonly IdentityCheck[] {
+  const url = target.identityUrl(build.ref, reading);
+  if (url === null || identity === null) return [];
+  const stamp = whereSaid(identity.environmentHeader, identity.environmentJson);
+  const environment = stamp === undefined ? {} : { environment: { ...stamp, equals: scope.environment } };
+  const where = whereSaid(identity.header, identity.json);
+  return [{ kind: 'http', url, ...where, ...environment, equals: build.guid, timeoutMs: IDENTITY_TIMEOUT_MS }];
+}
+
+function whereSaid(header: string | undefined, json: string | undefined) {
+  if (header !== undefined) return { header };
+  return json === undefined ? undefined : { json: json.split('.') };
 }
 
 /** Why the restoring changes in force would not lead to `knownGood` on the current target, or null (pointer verify). */

@@ -3,6 +3,7 @@
  * instead. Must not decide anything.
  */
 import type { Change, Check, HttpAnswer } from '../base/changes/change.ts';
+import type { TargetQuestion } from '../base/changes/target-question.ts';
 import type { Answer } from '../core/admission/facts.ts';
 import { KvdeployError } from '../core/errors.ts';
 import type { IdentityConfig } from '../core/identity.ts';
@@ -21,6 +22,8 @@ export interface Target {
   impossible(reading: Reading, percent: number): string | undefined;
   read(since?: Reading): Promise<Reading>;
   identify(): Promise<readonly string[]>;
+  /** How each location of the target is asked which environment it is. */
+  readonly questions: readonly TargetQuestion[];
   /** Asks what runs at a place, at the address that the reading gives; null when the target has no such place. */
   ask(place: string, reading: Reading): Promise<Answer | null>;
   /** Where a build at this place is asked, or null. */
@@ -39,6 +42,7 @@ export function openTarget(settings: { readonly kind: string }, identity: Identi
     impossible: (reading, percent) => router.impossible(config, reading, percent),
     read: (since) => router.read(config, io, since),
     identify: () => router.identify(config, io),
+    questions: router.questions(config),
     ask: async (place, reading) => {
       const address = memberAt(place, reading)?.address;
       if (address === undefined) return null;

@@ -6,8 +6,11 @@ import { KvdeployError } from '../core/errors.ts';
 import { currentKnownGood, type KnownGood, openRollout } from '../core/ledger/history.ts';
 import { scopeText } from '../core/scope.ts';
 import {
+  completed,
   type PointerDraft,
   type PointerPlaces,
+  type Published,
+  publishPointer,
   type Rendering,
   renderPointer,
   rescueSource,
@@ -15,7 +18,7 @@ import {
 } from '../engine/pointer-writer.ts';
 import type { Io } from '../io.ts';
 import type { Deps } from '../release/deps.ts';
-import { type Opened, targetOf } from '../release/open.ts';
+import { environmentsOf, type Opened, targetOf } from '../release/open.ts';
 import { groupOf, modesOf } from '../release/state-dir.ts';
 
 /** What is wrong with the pointer in `dir`; `fresh` is what would be written now, or null where that cannot be known. */
@@ -45,19 +48,28 @@ export function rescueProblem(dir: string, { fs }: Io): string | undefined {
 }
 
 /** The settings that a pointer is rendered with while no rollout is walking: today's, else those of the ledger's last plan. */
-export function idlePlaces(opened: Opened, deps: Deps): PointerPlaces {
+function idlePlaces(opened: Opened, deps: Deps): PointerPlaces {
   const copies = opened.settings?.copies ?? opened.history.rollout?.plan.copies ?? [];
-  return { scope: opened.scope, stateDir: opened.stateDir, copies, modes: modesOf(groupOf(opened.config, deps.io)) };
+  const modes = modesOf(groupOf(opened.config, deps.io));
+  return { scope: opened.scope, stateDir: opened.stateDir, copies, modes, environments: environmentsOf(opened) };
+}
+
+/** Writes a generation everywhere while no rollout is walking. */
+export async function publishIdle(opened: Opened, draft: PointerDraft, deps: Deps): Promise<Published> {
+  const places = idlePlaces(opened, deps);
+  return publishPointer(places, await completed(places, draft, deps.io), deps.io);
 }
 
 /** The pointer that names `knownGood` while no rollout is walking. */
 export function renderIdle(
-  { scope, settings }: Opened,
+  opened: Opened,
   seen: Pick<Rendering, 'target' | 'reading' | 'history' | 'knownGood' | 'ledgerHead' | 'why'>,
   { io }: Deps,
 ): PointerDraft {
+  const { scope, settings } = opened;
   const identity = settings?.identity ?? seen.history.rollout?.plan.identity ?? null;
-  return renderPointer({ ...seen, scope, identity, plan: null, atIso: new Date(io.now()).toISOString() });
+  const environments = environmentsOf(opened);
+  return renderPointer({ ...seen, scope, environments, identity, plan: null, atIso: new Date(io.now()).toISOString() });
 }
 
 /** The build that the pointer must name. Throws NO_KNOWN_GOOD. */

@@ -18,7 +18,7 @@ import { type End, run } from '../engine/run.ts';
 import { type Runner, runnerOf } from '../engine/runner.ts';
 import { openTarget, type Target } from '../engine/target.ts';
 import type { Deps, Outcome } from '../release/deps.ts';
-import type { Opened } from '../release/open.ts';
+import { environmentsOf, type Opened } from '../release/open.ts';
 import { groupOf, modesOf, recordStatePlaces } from '../release/state-dir.ts';
 import { showTraffic } from '../release/traffic.ts';
 import type { Wishes } from './control.ts';
@@ -48,7 +48,8 @@ export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead):
   const { scope, store, stateDir, actor } = opened;
   const { io } = deps;
   const warn = (message: string) => deps.line({ type: 'note', level: 'warning', message });
-  const places = { scope, stateDir, copies: plan.copies, modes: modesOf(groupOf(opened.config, io)) };
+  const environments = environmentsOf(opened);
+  const places = { scope, stateDir, copies: plan.copies, modes: modesOf(groupOf(opened.config, io)), environments };
   const hold = readHold(pointerDirsOf(places), io.fs);
   if (hold !== undefined) throw heldError(scope, hold.text);
   recordStatePlaces([stateDir, ...plan.copies], deps);
@@ -137,13 +138,13 @@ export async function recordEvent<T>(
   { store, scope, actor }: Opened,
   what: { readonly command: string; readonly event: Event; readonly takeOver: boolean },
   { io }: Deps,
-  then: (history: History, ledgerHead: string) => T,
+  then: (history: History, ledgerHead: string) => T | Promise<T>,
 ): Promise<T> {
   const { ledger, end } = await takeLead({ io, store, scope, actor }, what.command, { takeOver: what.takeOver });
   try {
     if (!(await ledger.append(what.event)))
       throw new KvdeployError('BUSY', { message: 'Another process took the claim.', hint: `Run ${what.command} again.` });
-    return then(ledger.history, await ledger.head());
+    return await then(ledger.history, await ledger.head());
   } finally {
     await end();
   }

@@ -172,6 +172,11 @@ export function targetOf(opened: Opened, deps: Deps, from: 'config' | 'ledger' =
   return openTarget(router, identity, deps.io);
 }
 
+/** Every environment that the config names; none without a config. */
+export function environmentsOf({ config }: Pick<Opened, 'config'>): readonly string[] {
+  return [...new Set(config?.services.map(({ scope }) => scope.environment) ?? [])];
+}
+
 /** Settings with everything that a promotion needs. */
 export type Promotable = ServiceSettings & { readonly router: NonNullable<ServiceSettings['router']> };
 

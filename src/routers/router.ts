@@ -1,6 +1,7 @@
 /** The router port: splits traffic. Must report the actual state, never the last request. */
 import type * as z from 'zod';
 import type { Change, Check } from '../base/changes/change.ts';
+import type { TargetQuestion } from '../base/changes/target-question.ts';
 import { type Split, servedFits, splitsAgree } from '../core/rollout/split.ts';
 import type { Io } from '../io.ts';
 
@@ -86,6 +87,8 @@ export interface Router<Config> {
   read(config: Config, io: Io, since?: Reading): Promise<Reading>;
   /** The words in which the target itself reports its environment; empty if it does not report one. */
   identify(config: Config, io: Io): Promise<readonly string[]>;
+  /** How break-glass asks each location which environment it is, without this code. Pure; empty if the target cannot say. */
+  questions(config: Config): readonly TargetQuestion[];
   /** How long the router can still act on a connection after kvdeploy's last byte. */
   readonly idleTimeoutMs: number;
 }

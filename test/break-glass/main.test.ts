@@ -263,7 +263,7 @@ describe('what it refuses', () => {
 
   it('break-glass refuses a build whose place answers with another GUID, before anything is written', async () => {
     const builds = await httpServer(() => ({ headers: { 'x-build-guid': BLUE } }));
-    const identity = { kind: 'http', url: builds.url, header: 'x-build-guid', equals: GREEN, timeoutMs: 1000 } as const;
+    const identity = [{ kind: 'http', url: builds.url, header: 'x-build-guid', equals: GREEN, timeoutMs: 1000 }] as const;
     stateWith(state, [pointerOf({ knownGood: restoreOf(GREEN, { ...routesTo(routes, 'green'), identity }), bad: [BLUE] })]);
     const { code, stderr } = await glass(SURE);
     expect([code, stderr]).toEqual([3, expect.stringContaining('BUILD_GONE')]);
@@ -288,7 +288,7 @@ describe('made, but not verified', () => {
 
   it('break-glass ends with 5 when the build does not report its GUID, though traffic moves', async () => {
     const { code, stderr } = await exitOf({
-      identity: { kind: 'http', url: 'http://127.0.0.1:1/', header: 'x', equals: GREEN, timeoutMs: 500 },
+      identity: [{ kind: 'http', url: 'http://127.0.0.1:1/', header: 'x', equals: GREEN, timeoutMs: 500 }],
     });
     expect([code, serving()]).toEqual([5, '{"serve":"green"}\n']);
     expect(stderr).toContain('does not report its GUID');

@@ -39,7 +39,7 @@ async function rehearse(over: Partial<Restore>, env: Record<string, string> = {}
 async function saying<T>(guid: string, work: (identity: Restore['identity']) => Promise<T>): Promise<T> {
   const build = await httpServer(() => ({ headers: { 'x-build-guid': guid } }));
   try {
-    return await work({ kind: 'http', url: build.url, header: 'x-build-guid', equals: GREEN, timeoutMs: 2000 });
+    return await work([{ kind: 'http', url: build.url, header: 'x-build-guid', equals: GREEN, timeoutMs: 2000 }]);
   } finally {
     await build.close();
   }

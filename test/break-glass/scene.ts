@@ -33,14 +33,14 @@ export function restoreOf(guid: string, over: Partial<Restore> & { ref?: string 
     knownGoodSince: '2026-11-20T09:00:00Z',
     changes: [{ kind: 'run', argv: ['true'], timeoutMs: 2000 }],
     checks: [],
-    identity: null,
+    identity: [],
     ...rest,
   };
 }
 
 export function pointerOf(over: Partial<Pointer> = {}): Omit<Pointer, 'generation'> {
   return {
-    formatVersion: 1,
+    formatVersion: 2,
     scope: SCOPE,
     writtenAt: '2026-11-21T10:00:00Z',
     why: 'promoted',
@@ -50,6 +50,8 @@ export function pointerOf(over: Partial<Pointer> = {}): Omit<Pointer, 'generatio
     earlier: [],
     bad: [],
     idleTimeoutMs: 100,
+    target: { questions: [], others: [] },
+    addresses: {},
     ...over,
   };
 }

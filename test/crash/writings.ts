@@ -20,16 +20,18 @@ export function pointerOf(version: string): Omit<Pointer, 'generation'> {
   const build = { guid: GUID, digest: `sha256:${'a'.repeat(64)}`, version, sequence: 40, ref: 'green' };
   const changes = [{ kind: 'run', argv: ['true'], timeoutMs: 2000 }] as const;
   return {
-    formatVersion: 1,
+    formatVersion: 2,
     scope: SCOPE,
     writtenAt: AT,
     why: 'promoted',
     rollout: 'r-1',
     ledgerHead: null,
-    knownGood: { build, knownGoodSince: AT, changes, checks: [], identity: null },
+    knownGood: { build, knownGoodSince: AT, changes, checks: [], identity: [] },
     earlier: [],
     bad: [],
     idleTimeoutMs: 100,
+    target: { questions: [], others: [] },
+    addresses: {},
   };
 }
 

@@ -1,8 +1,11 @@
 /** What the pointer names, and what it would do, after each thing that can become of a rollout. */
 import { describe, expect, it } from 'vitest';
+import { OWNER_ONLY } from '../../src/base/durable/durable-file.ts';
+import type { Fs } from '../../src/base/durable/fs.ts';
 import { pointerDir } from '../../src/base/pointer/pointer.ts';
+import { publishPointer } from '../../src/engine/pointer-writer.ts';
 import { buildAt, CANDIDATE, planOf, promote, rollbackOf, STABLE } from '../simulator/rollouts.ts';
-import { COPY_DIR, SCOPE } from '../simulator/simulation.ts';
+import { COPY_DIR, POINTER_DIR, SCOPE, STATE_DIR } from '../simulator/simulation.ts';
 import { ALL_BLUE, pointersIn, scene } from './scene.ts';
 
 const THIRD = 'face0000-0000-4000-8000-000000000004';
@@ -22,6 +25,10 @@ async function promoted() {
   return here;
 }
 
+function pointerMissing(): never {
+  throw new Error('there is no pointer');
+}
+
 describe('the pointer', () => {
   it('the pointer after a promotion names the new build, and the one before it to roll back to', async () => {
     const { newest } = pointersIn(await promoted());
@@ -34,7 +41,33 @@ describe('the pointer', () => {
 
   it('the pointer writer asks the restored build itself who it is', async () => {
     const { newest } = pointersIn(await promoted());
-    expect(newest?.knownGood.identity).toMatchObject({ url: 'http://green/healthz', header: 'x-build-guid', equals: CANDIDATE });
+    expect(newest?.knownGood.identity).toMatchObject([
+      { url: 'http://green/healthz', header: 'x-build-guid', equals: CANDIDATE },
+    ]);
+  });
+
+  it('the rescue program is replaced next to the pointer and every copy before a generation is written', async () => {
+    const here = await promoted();
+    const { io } = here.process(13);
+    const [dir, copy] = [POINTER_DIR, pointerDir(COPY_DIR, SCOPE)];
+    for (const old of [dir, copy]) io.fs.unlinkSync(`${old}/break-glass.mjs`);
+    const named: string[] = [];
+    const fs = new Proxy(io.fs, {
+      get: (disk, name: keyof Fs) => {
+        const call = disk[name];
+        if (name !== 'linkSync' && name !== 'renameSync') return typeof call === 'function' ? call.bind(disk) : call;
+        return (from: string, to: string) => {
+          named.push(to.replace(/ptr\.\d+$/, 'ptr'));
+          disk[name](from, to);
+        };
+      },
+    });
+    const { generation: _, ...draft } = pointersIn(here).newest ?? pointerMissing();
+    publishPointer({ scope: SCOPE, stateDir: STATE_DIR, copies: [COPY_DIR], modes: OWNER_ONLY, environments: [] }, draft, {
+      ...io,
+      fs,
+    });
+    expect(named).toEqual([`${dir}/break-glass.mjs`, `${copy}/break-glass.mjs`, `${dir}/ptr`, `${copy}/ptr`]);
   });
 
   it('the pointer offers no earlier build whose place another one has taken', async () => {

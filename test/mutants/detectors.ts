@@ -65,10 +65,10 @@ function choices(): Complaints {
     knownGoodSince: '2026-11-20T09:00:00Z',
     changes: [],
     checks: [],
-    identity: null,
+    identity: [],
   });
   const pointer = (more: Partial<Pointer>): Pointer => ({
-    formatVersion: 1,
+    formatVersion: 2,
     generation: 2,
     scope: SCOPE,
     writtenAt: '2026-11-21T10:00:00Z',
@@ -79,6 +79,8 @@ function choices(): Complaints {
     earlier: [restore(STABLE)],
     bad: [],
     idleTimeoutMs: 0,
+    target: { questions: [], others: [] },
+    addresses: {},
     ...more,
   });
   const goesTo = (one: Pointer, to?: string) => {

@@ -70,6 +70,7 @@ export class Process {
       socket: never,
       run: never,
       secret: () => undefined,
+      resolve: never,
       env: () => undefined,
       now: () => sim.nowMs,
       monotonic: () => sim.monotonicMs,

@@ -116,6 +116,7 @@ export function targetIn(sim: Simulation, io: Io, plan: Plan): Target {
       return { members, certainty: 'configured', trouble: sim.trouble };
     },
     identify: async () => [SCOPE.environment],
+    questions: [],
     ask: async (place) => (plan.identity === null ? null : askBuild(plan.identity, addressOf(place), io)),
     identityUrl: (place) => `${addressOf(place)}/healthz`,
   };
@@ -203,7 +204,13 @@ async function walk(
   const store = tellingStore(sim, process);
   const target = targetIn(sim, io, plan);
   const report = wants.report ?? (() => undefined);
-  const places = { scope: SCOPE, stateDir: STATE_DIR, copies: plan.copies, modes: OWNER_ONLY };
+  const places = {
+    scope: SCOPE,
+    stateDir: STATE_DIR,
+    copies: plan.copies,
+    modes: OWNER_ONLY,
+    environments: [SCOPE.environment, 'staging'],
+  };
   const led = await takeLead({ io, store, scope: SCOPE, actor: 'alice' }, wants.command, { takeOver: wants.takeOver ?? false });
   const runner = runnerOf({ io, store, target, control, report, places }, led);
   try {

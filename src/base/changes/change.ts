@@ -1,15 +1,20 @@
 /** Changes: absolute, repeatable instructions to the outside, how they are read back, and the port that makes them. Types only. */
 import type { Fs } from '../durable/fs.ts';
 
+/** What every change and check may say: the location (one router process) that it is for. */
+interface Located {
+  readonly at?: string;
+}
+
 /** Writes `content` to `path` so that after success a crash or power cut cannot lose it. */
-export interface WriteFile {
+export interface WriteFile extends Located {
   readonly kind: 'write-file';
   readonly path: string;
   readonly content: string;
 }
 
 /** Sends one HTTP request; any status not in `expect` is a failure. Secrets are named, never held. */
-export interface Request {
+export interface Request extends Located {
   readonly kind: 'request';
   readonly method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
   readonly url: string;
@@ -21,7 +26,7 @@ export interface Request {
 }
 
 /** Runs one program without a shell; any exit code but 0 is a failure. */
-export interface Run {
+export interface Run extends Located {
   readonly kind: 'run';
   readonly argv: readonly string[];
   readonly timeoutMs: number;
@@ -31,7 +36,7 @@ export interface Run {
  * Sends commands, in one line joined by `;`, on a UNIX socket (a path) or TCP socket (`host:port`). With `saveTo` the
  * answer is written durably to that file; without it, any text in the answer is a refusal by the other side.
  */
-export interface Socket {
+export interface Socket extends Located {
   readonly kind: 'socket';
   readonly address: string;
   readonly commands: readonly string[];
@@ -43,14 +48,14 @@ export interface Socket {
 export type Change = WriteFile | Request | Run | Socket;
 
 /** A file must have exactly this content. */
-export interface FileCheck {
+export interface FileCheck extends Located {
   readonly kind: 'file';
   readonly path: string;
   readonly content: string;
 }
 
 /** An HTTP answer must have `equals` in a header, or at a path of keys in its JSON body. */
-export interface HttpCheck {
+export interface HttpCheck extends Located {
   readonly kind: 'http';
   readonly url: string;
   readonly header?: string;
@@ -65,7 +70,7 @@ export interface HttpCheck {
  * that is not named there must match at least one of `others` in the same way (in maintenance, or at weight 0): if it
  * matches none, it is an unknown member that still serves.
  */
-export interface TableCheck {
+export interface TableCheck extends Located {
   readonly kind: 'table';
   readonly address: string;
   readonly command: string;
@@ -94,8 +99,10 @@ export interface HttpAnswer {
 }
 
 /** One HTTP request. `mostBytes`: the maximum length of the answer (default: 1 MiB). */
-export interface Asking extends Omit<Request, 'kind' | 'expect' | 'bearerSecret'> {
+export interface Asking extends Omit<Request, 'kind' | 'expect' | 'bearerSecret' | 'at'> {
   readonly mostBytes?: number;
+  /** The address to connect to instead of the URL's host, which is still the name that TLS verifies. */
+  readonly connectTo?: string;
 }
 
 export interface RunAnswer {
@@ -114,6 +121,8 @@ export interface Outside {
   socket(address: string, line: string, timeoutMs: number, allowed: Allowed): Promise<string>;
   run(argv: readonly string[], timeoutMs: number, allowed: Allowed): Promise<RunAnswer>;
   secret(name: string): string | undefined;
+  /** The IP addresses of a host name. Rejects if there are none, or no answer within `timeoutMs`. */
+  resolve(host: string, timeoutMs: number): Promise<readonly string[]>;
 }
 
 /** A change that `allowed` stopped: nothing was sent. */

@@ -4,6 +4,7 @@ import { readAll, withFile } from '../durable/open-file.ts';
 import { saysTheSame } from '../scope.ts';
 import { safeLine } from '../text.ts';
 import type { Check, FileCheck, HttpCheck, Outside, TableCheck } from './change.ts';
+import { textAt } from './json-path.ts';
 
 /** `unknown`: the other side could not be queried, or its answer does not say. This never counts as success. */
 export type Checked = { readonly ok: true } | { readonly ok: false; readonly why: string } | { readonly unknown: string };
@@ -40,20 +41,12 @@ function checkFile(wanted: FileCheck, { fs }: Outside): Checked {
 
 async function checkHttp(wanted: HttpCheck, outside: Outside): Promise<Checked> {
   const answer = await outside.http({ method: 'GET', url: wanted.url, timeoutMs: wanted.timeoutMs }, always);
-  const said = wanted.header === undefined ? atPath(answer.body, wanted.json ?? []) : answer.headers[wanted.header.toLowerCase()];
+  if (answer.status >= 300 && answer.status < 400) return { unknown: `${wanted.url} answered ${answer.status}, a redirect` };
+  const said = wanted.header === undefined ? textAt(answer.body, wanted.json ?? []) : answer.headers[wanted.header.toLowerCase()];
   const where = wanted.header ?? wanted.json?.join('.') ?? '';
   if (said === undefined) return { unknown: `${wanted.url} answered ${answer.status} without ${where}` };
   if (saysTheSame(said, wanted.equals)) return OK;
   return { ok: false, why: `${wanted.url} returned ${safeLine(said.slice(0, 80))} in ${where}, not ${wanted.equals}` };
-}
-
-function atPath(body: string, path: readonly string[]): string | undefined {
-  let value: unknown = JSON.parse(body);
-  for (const key of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
-    value = (value as Record<string, unknown>)[key];
-  }
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
 }
 
 async function checkTable(wanted: TableCheck, outside: Outside): Promise<Checked> {

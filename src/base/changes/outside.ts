@@ -1,4 +1,5 @@
 /** The outside for `make`: HTTP and line sockets with deadlines. Must send nothing before it has called `allowed`. */
+import { lookup } from 'node:dns/promises';
 import nodeFs from 'node:fs';
 import { type IncomingMessage, request as startRequest } from 'node:http';
 import { connect as connectPlain, isIP, type Socket as NetSocket } from 'node:net';
@@ -15,6 +16,7 @@ export const nodeOutside: Outside = {
   socket: askSocket,
   run: runProgram,
   secret: (name) => process.env[name],
+  resolve: resolveHost,
 };
 
 /**
@@ -24,7 +26,7 @@ export const nodeOutside: Outside = {
 export async function askHttp(request: Asking, allowed: Allowed): Promise<HttpAnswer> {
   const url = webAddress(request.url);
   const deadline = AbortSignal.timeout(request.timeoutMs);
-  const socket = await connected(dialWeb(url), deadline, url.host, request.timeoutMs);
+  const socket = await connected(dialWeb(url, request.connectTo), deadline, url.host, request.timeoutMs);
   try {
     permit(allowed);
     return await orLate(exchange(socket, url, request), deadline, late(request.url, request.timeoutMs));
@@ -49,6 +51,13 @@ export async function askSocket(address: string, line: string, timeoutMs: number
   }
 }
 
+/** The addresses of a host name, as a connection to it would look them up. */
+async function resolveHost(host: string, timeoutMs: number): Promise<readonly string[]> {
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const found = await orLate(lookup(host, { all: true }), deadline, `${host} was not resolved within ${timeoutMs} ms`);
+  return found.map(({ address }) => address);
+}
+
 function late(address: string, timeoutMs: number): string {
   return `${address} returned no complete answer within ${timeoutMs} ms; it is unknown whether it made the change`;
 }
@@ -68,10 +77,11 @@ interface Dialled {
   readonly ready: string;
 }
 
-function dialWeb(url: URL): Dialled {
-  const host = url.hostname.replace(/^\[|\]$/g, '');
+function dialWeb(url: URL, connectTo: string | undefined): Dialled {
+  const named = url.hostname.replace(/^\[|\]$/g, '');
+  const host = connectTo ?? named;
   if (url.protocol === 'http:') return { socket: connectPlain({ host, port: Number(url.port || 80) }), ready: 'connect' };
-  const name = isIP(host) === 0 ? { servername: host } : {};
+  const name = isIP(named) === 0 ? { servername: named } : {};
   const socket = connectTls({
     host,
     port: Number(url.port || 443),

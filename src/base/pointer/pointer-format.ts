@@ -1,6 +1,12 @@
-/** The text format of the pointer: a line of canonical JSON and a line with its SHA-256. No I/O. */
+/**
+ * The text format of the pointer: a line of canonical JSON and a line with its SHA-256. No I/O. Format 2 is written; format 1, which
+ * older versions wrote, is read as what it means in format 2. Later keys of format 2 are optional ones.
+ */
 import { createHash } from 'node:crypto';
-import type { Change, Check, HttpCheck } from '../changes/change.ts';
+import { isIP } from 'node:net';
+import type { Change, Check } from '../changes/change.ts';
+import type { IdentityCheck } from '../changes/identity.ts';
+import type { TargetQuestion } from '../changes/target-question.ts';
 import { GUID, NAME, type Scope } from '../scope.ts';
 import { byKind, canonical, list, mapOf, oneOf, orNull, type Reader, shape, text, whole } from '../shape.ts';
 
@@ -34,42 +40,64 @@ const content = text(MAX_POINTER_BYTES);
 
 const method = oneOf('GET', 'PUT', 'POST', 'PATCH', 'DELETE');
 
+const located = { at: text(512, /^[^\r\n\0]+$/) };
+
+/** Before the first that is written, every break-glass.mjs next to a pointer is replaced by one that reads it. */
+const FORMAT = 2;
+
 const changeReader: Reader<Change> = byKind<Change>('kind', {
-  'write-file': shape({ kind: oneOf('write-file'), path, content }),
+  'write-file': shape({ kind: oneOf('write-file'), path, content }, located),
   request: shape(
     { kind: oneOf('request'), method, url, expect: list(whole(100, 599), 32, 1), timeoutMs },
-    { headers: mapOf(text(4096, /^[^\r\n\0]*$/), 32), body: content, bearerSecret: secretName },
+    { headers: mapOf(text(4096, /^[^\r\n\0]*$/), 32), body: content, bearerSecret: secretName, ...located },
   ),
-  run: shape({ kind: oneOf('run'), argv: list(text(8192, /^[^\0]*$/), 256, 1), timeoutMs }),
-  socket: shape({ kind: oneOf('socket'), address, commands: list(line, 512, 1), timeoutMs }, { saveTo: path }),
+  run: shape({ kind: oneOf('run'), argv: list(text(8192, /^[^\0]*$/), 256, 1), timeoutMs }, located),
+  socket: shape({ kind: oneOf('socket'), address, commands: list(line, 512, 1), timeoutMs }, { saveTo: path, ...located }),
 });
 
-const httpCheckReader: Reader<HttpCheck> = shape(
-  { kind: oneOf('http'), url, equals: text(256), timeoutMs },
-  { header, json: list(text(128), 16, 1) },
-);
+const keys = list(text(128), 16, 1);
+
+const httpCheck = { kind: oneOf('http'), url, equals: text(256), timeoutMs };
+
+const httpPlace = { header, json: keys, ...located };
 
 const texts = list(text(256), 64);
 
 const tableColumns = mapOf(texts, 16);
 
 const checkReader: Reader<Check> = byKind<Check>('kind', {
-  file: shape({ kind: oneOf('file'), path, content }),
-  http: httpCheckReader,
-  table: shape({
-    kind: oneOf('table'),
-    address,
-    command: line,
-    separator: oneOf(' ', ','),
-    where: mapOf(text(256), 16),
-    key: text(128),
-    rows: mapOf(tableColumns, 512),
-    others: list(tableColumns, 16),
-    timeoutMs,
-  }),
+  file: shape({ kind: oneOf('file'), path, content }, located),
+  http: shape(httpCheck, httpPlace),
+  table: shape(
+    {
+      kind: oneOf('table'),
+      address,
+      command: line,
+      separator: oneOf(' ', ','),
+      where: mapOf(text(256), 16),
+      key: text(128),
+      rows: mapOf(tableColumns, 512),
+      others: list(tableColumns, 16),
+      timeoutMs,
+    },
+    located,
+  ),
 });
 
-const restoreReader = shape({
+const identityReader: Reader<IdentityCheck> = shape(httpCheck, {
+  ...httpPlace,
+  environment: shape({ equals: name }, { header, json: keys }),
+});
+
+const questionReader: Reader<TargetQuestion> = byKind<TargetQuestion>('kind', {
+  socket: shape(
+    { kind: oneOf('socket'), address, command: line, field: text(128), timeoutMs },
+    { level: shape({ command: line, answer: text(128) }), ...located },
+  ),
+  http: shape({ kind: oneOf('http'), url, json: keys, timeoutMs }, located),
+});
+
+const restoreFields = {
   build: shape({
     guid: guidReader,
     digest: text(71, /^sha256:[0-9a-f]{64}$/),
@@ -81,31 +109,94 @@ const restoreReader = shape({
   knownGoodSince: timeReader,
   changes: list(changeReader, 128, 1),
   checks: list(checkReader, 128),
-  /** Queries the build at its own address for its GUID; null if the builds here do not report it. */
-  identity: orNull(httpCheckReader),
-});
+};
+
+const restoreReader = shape(
+  {
+    ...restoreFields,
+    /** Each queries one member of its place, at its own address, for the build's GUID; empty if the builds here do not report it. */
+    identity: list(identityReader, 128),
+  },
+  {
+    /** Who took it over from another machine, and when: its bake and its gates were seen there, not here. */
+    imported: shape({ at: timeReader, by: text(256) }),
+  },
+);
 
 /** A build that was known-good, and everything needed to restore it. */
 export type Restore = ReturnType<typeof restoreReader>;
 
-const pointerReader = shape({
-  formatVersion: oneOf(1),
+const pointerFields = {
   generation: whole(1, 999_999_999_999),
   scope: scopeReader,
   writtenAt: timeReader,
-  why: oneOf('adopted', 'before-rollout', 'promoted', 'rolled-back', 'imported', 'rendered-again'),
   rollout: orNull(text(128)),
   ledgerHead: orNull(text(128)),
-  knownGood: restoreReader,
-  /** Earlier known-good builds, newest first, each rendered for the current members. */
-  earlier: list(restoreReader, MAX_EARLIER),
   /** GUIDs of builds marked bad. */
   bad: list(guidReader, 1024),
   /** How long the router can still act on a connection after kvdeploy's last byte. */
   idleTimeoutMs: whole(0, 60_000),
+};
+
+const WRITTEN = ['adopted', 'before-rollout', 'promoted', 'rolled-back', 'imported', 'rendered-again'] as const;
+
+const ip: Reader<string> = (value, at) => {
+  if (typeof value === 'string' && isIP(value) !== 0) return value;
+  throw new Error(`${at} must be an IP address`);
+};
+
+const pointerReader = shape({
+  ...pointerFields,
+  formatVersion: oneOf(FORMAT),
+  why: oneOf(...WRITTEN, 'before-rollback'),
+  knownGood: restoreReader,
+  /** Earlier known-good builds, newest first, each rendered for the current members. */
+  earlier: list(restoreReader, MAX_EARLIER),
+  /** How the target itself says which environment it is, and the environments that were known then and that it must not be. */
+  target: shape({ questions: list(questionReader, 64), others: list(name, 64) }),
+  /** What the host names in changes, checks and questions resolved to when this was written: for when no name resolves. */
+  addresses: mapOf(list(ip, 16, 1), 64),
 });
 
 export type Pointer = ReturnType<typeof pointerReader>;
+
+const restoreReader1 = shape({ ...restoreFields, identity: orNull(shape(httpCheck, { header, json: keys })) });
+
+const pointerReader1 = shape({
+  ...pointerFields,
+  formatVersion: oneOf(1),
+  why: oneOf(...WRITTEN),
+  knownGood: restoreReader1,
+  earlier: list(restoreReader1, MAX_EARLIER),
+});
+
+/** A pointer of format 1 in format 2. What it does not say is not known: no environments, no addresses. */
+function fromFormat1(pointer: ReturnType<typeof pointerReader1>): Pointer {
+  const upgraded = ({ identity, ...rest }: ReturnType<typeof restoreReader1>): Restore => ({
+    ...rest,
+    identity: identity === null ? [] : [identity],
+  });
+  return {
+    ...pointer,
+    formatVersion: FORMAT,
+    knownGood: upgraded(pointer.knownGood),
+    earlier: pointer.earlier.map(upgraded),
+    target: { questions: questionsOfFormat1(pointer.knownGood), others: [] },
+    addresses: {},
+  };
+}
+
+/** Format 1 was written for two routers: the sockets of HAProxy, and the status of the local router. */
+function questionsOfFormat1({ changes, checks }: Pick<Restore, 'changes' | 'checks'>): TargetQuestion[] {
+  const sockets = new Set(changes.flatMap((change) => (change.kind === 'socket' ? [change.address] : [])));
+  const statuses = checks.flatMap((check) => (check.kind === 'http' && check.json?.[0] === 'applied' ? [check] : []));
+  return [
+    ...[...sockets].map((address): TargetQuestion => {
+      return { kind: 'socket', address, command: 'show info', field: 'description', timeoutMs: 2000 };
+    }),
+    ...statuses.map(({ url }): TargetQuestion => ({ kind: 'http', url, json: ['scope', 'environment'], timeoutMs: 2000 })),
+  ];
+}
 
 /** SHA-256, lower-case hex. */
 export function sha256(data: string | Uint8Array): string {
@@ -128,9 +219,10 @@ export function decodePointer(encoded: string): Pointer {
   if (sum !== `sha256:${sha256(first)}`) throw new Error('its checksum does not match');
   const said = JSON.parse(first) as { formatVersion?: unknown } | null;
   const version = said?.formatVersion;
-  if (version !== 1) throw new Error(`its format is ${String(version)}, but this program supports only format 1`);
-  const pointer = pointerReader(said, 'pointer');
+  if (version !== 1 && version !== FORMAT)
+    throw new Error(`its format is ${String(version)}, but this program supports only formats 1 and ${FORMAT}`);
+  const pointer = version === 1 ? pointerReader1(said, 'pointer') : pointerReader(said, 'pointer');
   // This finds a repeated key, of which JSON.parse takes the last.
   if (canonical(pointer) !== first) throw new Error('its JSON is not in canonical form');
-  return pointer;
+  return pointer.formatVersion === 1 ? fromFormat1(pointer) : pointer;
 }

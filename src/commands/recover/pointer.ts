@@ -6,9 +6,8 @@ import { KvdeployError, refusalError } from '../../core/errors.ts';
 import type { Event } from '../../core/ledger/events.ts';
 import { currentKnownGood, openRollout } from '../../core/ledger/history.ts';
 import { sameScope, scopeText, shortGuid } from '../../core/scope.ts';
-import { publishPointer } from '../../engine/pointer-writer.ts';
 import { assertNoHold } from '../../lead/held.ts';
-import { idlePlaces, mustKnowGood, pointerProblems, renderIdle, renderNow, rescueProblem } from '../../lead/idle-pointer.ts';
+import { mustKnowGood, pointerProblems, publishIdle, renderIdle, renderNow, rescueProblem } from '../../lead/idle-pointer.ts';
 import { recordEvent } from '../../lead/lead.ts';
 import { breakGlassCommand } from '../../lead/outcome.ts';
 import { type PointerExport, readExport } from '../../release/chosen-build.ts';
@@ -60,7 +59,7 @@ export async function verifyPointer(options: { readonly renew?: boolean }, deps:
     const message = 'A rollout is open; the pointer was rendered for it.';
     throw new KvdeployError('BUSY', { message, hint: `kvdeploy status ${opened.flags}` });
   }
-  const { generation, warnings } = publishPointer(idlePlaces(opened, deps), fresh, deps.io);
+  const { generation, warnings } = await publishIdle(opened, fresh, deps);
   for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
   return done(`Rewritten as generation ${generation}.`, [breakGlassCommand(opened)]);
 }
@@ -122,7 +121,7 @@ export async function importPointer(file: string, options: { readonly confirm?: 
     const [knownGood] = history.knownGood;
     if (knownGood === undefined) throw new Error('an imported build is known-good');
     const draft = renderIdle(opened, { target, reading, history, knownGood, ledgerHead, why: 'imported' }, deps);
-    return publishPointer(idlePlaces(opened, deps), draft, deps.io);
+    return publishIdle(opened, draft, deps);
   });
   for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
   return done(`${shortGuid(build.guid)} is now the known-good build here, pointer generation ${generation}.`);

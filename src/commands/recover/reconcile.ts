@@ -6,10 +6,9 @@ import type { Event } from '../../core/ledger/events.ts';
 import { openRollout } from '../../core/ledger/history.ts';
 import { splitText } from '../../core/rollout/split.ts';
 import { type Guid, scopeText, shortGuid } from '../../core/scope.ts';
-import { publishPointer } from '../../engine/pointer-writer.ts';
 import type { Target } from '../../engine/target.ts';
 import { idOf, unreviewedRescues } from '../../lead/held.ts';
-import { idlePlaces, renderIdle } from '../../lead/idle-pointer.ts';
+import { publishIdle, renderIdle } from '../../lead/idle-pointer.ts';
 import { recordEvent } from '../../lead/lead.ts';
 import { confirm } from '../../release/confirm.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
@@ -47,11 +46,11 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
   const event: Event = { type: 'reconciled', atMs: deps.io.now(), reason, serving, bad: [...bad], records };
   // Ledger first, then the pointer, then the hold: a crash in between leaves the hold, and reconcile can be run again.
   const what = { command: 'reconcile', event, takeOver: true };
-  const warnings = await recordEvent(opened, what, deps, (history, ledgerHead) => {
+  const warnings = await recordEvent(opened, what, deps, async (history, ledgerHead) => {
     const knownGood = history.knownGood.find((known) => known.build.guid === serving);
     // A pointer that names what serves, so that ledger and pointer agree again.
     const seen = knownGood && { target, reading, history, knownGood, ledgerHead, why: 'rolled-back' as const };
-    const published = seen && publishPointer(idlePlaces(opened, deps), renderIdle(opened, seen, deps), deps.io);
+    const published = seen && (await publishIdle(opened, renderIdle(opened, seen, deps), deps));
     liftHold(opened.pointerDirs, deps.io.fs);
     return published?.warnings ?? [];
   });

@@ -18,7 +18,7 @@ import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
 import { judgeBuild, mustPass } from '../../release/gatekeeper.ts';
 import { offersIfReadable } from '../../release/offers.ts';
-import { type Opened, openScope } from '../../release/open.ts';
+import { environmentsOf, type Opened, openScope } from '../../release/open.ts';
 import { planning } from '../../release/plan-parts.ts';
 import { servingIn, shownTarget } from '../../release/traffic.ts';
 import type { Reading } from '../../routers/router.ts';
@@ -93,8 +93,7 @@ async function rollbackTo(opened: Opened, to: KnownGood, options: RollbackOption
 /** Judged on what ledger and pointer kept; broken manifests are a warning, a foreign row refuses. */
 async function judge(opened: Opened, build: Build, deps: Deps): Promise<Reading> {
   const target = shownTarget(opened, deps);
-  const environments = opened.config?.services.map(({ scope }) => scope.environment) ?? [];
-  const unread = { listed: [], atPlace: [], listing: undefined, environments };
+  const unread = { listed: [], atPlace: [], listing: undefined, environments: environmentsOf(opened) };
   const offers = (await offersIfReadable(opened, deps)) ?? unread;
   const { facts } = await fileFacts({ ...opened, ...offers, guid: build.guid }, deps.io);
   const judged = await judgeBuild(ROLLBACK_CHECKS, facts, build.ref, () => target);

@@ -14,6 +14,8 @@ export interface KnownGood {
   /** RFC 3339: when another build took its place; absent while it is the known-good build. */
   readonly until?: string;
   readonly rollout: string;
+  /** Who took it over from another machine, and when; absent if it was promoted, adopted or rolled back to here. */
+  readonly imported?: { readonly at: string; readonly by: string };
 }
 
 export interface History {
@@ -90,7 +92,7 @@ function add(making: Making, entry: Entry): void {
     if (history.rollout !== null) history.rollout = apply(history.rollout, event);
   } else if (event.type === 'released') history.leader = null;
   else if (event.type === 'planned') planned(history, event.plan, at);
-  else if (event.type === 'imported') imported(making, event, at);
+  else if (event.type === 'imported') imported(making, event, { at, by: history.leader?.claim.actor ?? 'unknown' });
   else {
     if (event.type === 'reconciled') reconciled(making, event, at);
     afterRollout(making, event, at);
@@ -135,9 +137,9 @@ function makeKnownGood({ history, good }: Making, entry: KnownGood, at: string):
   history.highestSequence = Math.max(history.highestSequence ?? 0, sequence);
 }
 
-function imported(making: Making, event: Extract<Event, { type: 'imported' }>, at: string): void {
+function imported(making: Making, event: Extract<Event, { type: 'imported' }>, by: { at: string; by: string }): void {
   for (const guid of event.bad) making.history.bad.set(guid, 'marked bad on the machine it was imported from');
-  makeKnownGood(making, { build: event.build, since: event.since, rollout: 'imported' }, at);
+  makeKnownGood(making, { build: event.build, since: event.since, rollout: 'imported', imported: by }, by.at);
 }
 
 function reconciled(making: Making, event: Extract<Event, { type: 'reconciled' }>, at: string): void {

@@ -2,6 +2,7 @@
 import { dirname, normalize } from 'node:path';
 import * as z from 'zod';
 import type { Change, Check, Socket, TableCheck } from '../../base/changes/change.ts';
+import { type TargetQuestion, wordsOf } from '../../base/changes/target-question.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Share, Split } from '../../core/rollout/split.ts';
 import type { Io } from '../../io.ts';
@@ -75,6 +76,7 @@ export const haproxy: Router<HaproxyConfig> = {
   checks,
   read,
   identify,
+  questions,
   // The default `stats timeout`.
   idleTimeoutMs: 10_000,
 };
@@ -169,7 +171,14 @@ async function read(settings: HaproxyConfig, io: Io, since?: Reading): Promise<R
 async function identify(settings: HaproxyConfig, io: Io): Promise<readonly string[]> {
   const answers = await Promise.all(settings.sockets.map((socket) => ask(socket, 'show info', io)));
   const said = answers.map((answer) => new RegExp(`^${settings.identify}: *(.*)$`, 'im').exec(answer)?.[1] ?? '');
-  return [...new Set(said.flatMap((text) => text.toLowerCase().split(/[^a-z0-9-]+/)))].filter((word) => word !== '');
+  return [...new Set(said.flatMap(wordsOf))];
+}
+
+function questions({ sockets, identify: field }: HaproxyConfig): readonly TargetQuestion[] {
+  return sockets.map((address) => {
+    const level = { command: 'show cli level', answer: 'admin' };
+    return { kind: 'socket', address, command: 'show info', field, level, timeoutMs: TIMEOUT_MS, at: address };
+  });
 }
 
 async function ask(socket: string, line: string, io: Io): Promise<string> {

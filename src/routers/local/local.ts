@@ -52,6 +52,7 @@ export const local: Router<LocalConfig> = {
     const { scope } = await askServe(settings, io);
     return [scope.environment, scopeText(scope)];
   },
+  questions: (settings) => [{ kind: 'http', url: statusUrl(settings), json: ['scope', 'environment'], timeoutMs: TIMEOUT_MS }],
   // `kvdeploy serve` reads a complete file that was renamed into place: there is never a request in progress.
   idleTimeoutMs: 0,
 };

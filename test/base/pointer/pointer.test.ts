@@ -213,7 +213,9 @@ describe('the format', () => {
     ['an unknown field', seal(json.replace('"bad":[]', '"bad":[],"bbb":1')), 'unknown field bbb'],
     ['a repeated key', seal(json.replace('"bad":[]', '"bad":[],"bad":[]')), 'canonical'],
     ['another spelling', seal(json.replace('"bad":[]', '"bad": []')), 'canonical'],
-    ['a later format', seal(json.replace('"formatVersion":1', '"formatVersion":2')), 'supports only format 1'],
+    ['a later format', seal(json.replace('"formatVersion":2', '"formatVersion":3')), 'supports only formats 1 and 2'],
+    ['keys of format 2 under the number 1', seal(json.replace('"formatVersion":2', '"formatVersion":1')), 'unknown field'],
+    ['an address that is a name', seal(json.replace('"addresses":{}', '"addresses":{"a.test":["b.test"]}')), 'an IP address'],
     ['a name that climbs', seal(json.replace('"kv-gateway"', '"../x"')), 'pointer.scope.service'],
     ['an unknown kind of change', seal(json.replace('"kind":"run"', '"kind":"eval"')), 'kind must be'],
     ['no changes', seal(canonical({ ...whole, knownGood: restoreOf(GREEN, { changes: [] }) })), 'changes must be a list'],
@@ -222,10 +224,36 @@ describe('the format', () => {
     ['a __proto__', seal(json.replace('"bad":[]', '"__proto__":{},"bad":[]')), '__proto__'],
     ['a third line', `${seal(json)}x`, 'two complete lines'],
     ['no last newline', seal(json).slice(0, -1), 'two complete lines'],
-    ['null', seal('null'), 'supports only format 1'],
+    ['null', seal('null'), 'supports only formats 1 and 2'],
     ['no JSON', seal('{'), 'JSON'],
   ])('a pointer with %s is refused', (_, encoded, why) => {
     expect(() => decodePointer(encoded)).toThrow(why);
+  });
+
+  it('a pointer of format 1 is read as what it means in format 2', () => {
+    const { target: _, addresses: __, ...rest } = whole;
+    const socket = { kind: 'socket', address: '/run/haproxy.sock', commands: ['set weight gw/green 256'], timeoutMs: 2000 };
+    const applied = {
+      kind: 'http',
+      url: 'http://127.0.0.1:8080/status',
+      json: ['applied'],
+      equals: 'green=100',
+      timeoutMs: 2000,
+    };
+    const identity = { kind: 'http', url: 'http://127.0.0.1:9002/', header: 'x-build-guid', equals: GREEN, timeoutMs: 1000 };
+    const { identity: ___, ...restore } = restoreOf(GREEN);
+    const knownGood = { ...restore, changes: [socket], checks: [applied], identity };
+    const old = { ...rest, formatVersion: 1, knownGood, earlier: [{ ...restore, identity: null }] };
+    const read = decodePointer(seal(canonical(old)));
+    expect(read).toMatchObject({ knownGood: { identity: [identity] }, earlier: [{ identity: [] }], addresses: {} });
+    expect(read.target).toMatchObject({
+      others: [],
+      questions: [
+        { address: '/run/haproxy.sock', command: 'show info' },
+        { url: applied.url, json: ['scope', 'environment'] },
+      ],
+    });
+    expect(decodePointer(encodePointer(read))).toEqual(read);
   });
 });
 

@@ -38,7 +38,7 @@ function restore(luck: Luck, guid: string): Restore {
       },
       { kind: 'run', argv: ['true', luck.chance(0.3) ? hostileText(luck).replaceAll('\0', '') : '-x'], timeoutMs: 2000 },
     ].slice(luck.below(3)) as Restore['changes'],
-    identity: luck.chance(0.5) ? { kind: 'http', url, header: 'x-build-guid', equals: guid, timeoutMs: 1000 } : null,
+    identity: luck.chance(0.5) ? [{ kind: 'http', url, header: 'x-build-guid', equals: guid, timeoutMs: 1000 }] : [],
   });
 }
 

@@ -1,0 +1,83 @@
+/** Asks a target itself which environment it is. Must never take a missing answer for a yes, or change anything. */
+import { safeLine } from '../text.ts';
+import type { Outside } from './change.ts';
+import { textAt } from './json-path.ts';
+
+/** The answer to a socket command has a line `field: words`; the words name the environment (`gateway environment=production`). */
+export interface SocketQuestion {
+  readonly kind: 'socket';
+  readonly address: string;
+  readonly command: string;
+  readonly field: string;
+  /** What this socket must allow: the answer to a second command that a change needs. */
+  readonly level?: { readonly command: string; readonly answer: string };
+  readonly timeoutMs: number;
+  readonly at?: string;
+}
+
+/** An HTTP answer names exactly the environment at a path of keys in its JSON body. */
+export interface HttpQuestion {
+  readonly kind: 'http';
+  readonly url: string;
+  readonly json: readonly string[];
+  readonly timeoutMs: number;
+  readonly at?: string;
+}
+
+export type TargetQuestion = SocketQuestion | HttpQuestion;
+
+/** `unsaid`: no answer, or one that names no environment. This is neither a yes nor a no. */
+export type Environment = { readonly kind: 'own' } | { readonly kind: 'other' | 'unsaid'; readonly why: string };
+
+const always = () => undefined;
+
+/** Asks one question of a target that must be `own`; `others` are the environments that it must not be. Never throws. */
+export async function askTarget(
+  question: TargetQuestion,
+  own: string,
+  others: readonly string[],
+  outside: Outside,
+): Promise<Environment> {
+  const where = question.kind === 'socket' ? question.address : question.url;
+  let said: string | undefined;
+  try {
+    said = question.kind === 'socket' ? await fieldOf(question, outside) : await namedIn(question, outside);
+  } catch (error) {
+    return { kind: 'unsaid', why: `${where} does not say which environment it is: ${safeLine((error as Error).message)}` };
+  }
+  if (said === undefined || said.trim() === '')
+    return { kind: 'unsaid', why: `${where} answers, but does not say which environment it is` };
+  const shown = safeLine(said.trim().slice(0, 120));
+  const other = question.kind === 'socket' ? otherIn(said, own, others) : said === own ? undefined : shown;
+  if (other !== undefined) return { kind: 'other', why: `${where} says that it is ${other} (${shown}), not ${own}` };
+  if (question.kind === 'http' || wordsOf(said).includes(own)) return { kind: 'own' };
+  return { kind: 'unsaid', why: `${where} does not say which environment it is: ${shown}` };
+}
+
+/** The words in which a target describes itself. */
+export function wordsOf(text: string): readonly string[] {
+  return text
+    .toLowerCase()
+    .split(/[^a-z0-9-]+/)
+    .filter((word) => word !== '');
+}
+
+/** Another environment that these words name: a known one, or whatever follows `environment=`. */
+function otherIn(text: string, own: string, others: readonly string[]): string | undefined {
+  const known = wordsOf(text).find((word) => word !== own && others.includes(word));
+  if (known !== undefined) return known;
+  const [, stated] = /\benv(?:ironment)?\s*[=:]\s*([a-z0-9-]+)/i.exec(text) ?? [];
+  return stated === undefined || stated.toLowerCase() === own ? undefined : stated.toLowerCase();
+}
+
+async function fieldOf({ address, command, field, timeoutMs }: SocketQuestion, outside: Outside): Promise<string | undefined> {
+  const lines = (await outside.socket(address, command, timeoutMs, always)).split('\n');
+  const start = `${field.toLowerCase()}:`;
+  return lines.find((line) => line.toLowerCase().startsWith(start))?.slice(start.length);
+}
+
+async function namedIn({ url, json, timeoutMs }: HttpQuestion, outside: Outside): Promise<string | undefined> {
+  const answer = await outside.http({ method: 'GET', url, timeoutMs }, always);
+  if (answer.status !== 200) throw new Error(`it answered ${answer.status}`);
+  return textAt(answer.body, json);
+}

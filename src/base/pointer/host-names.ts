@@ -1,0 +1,42 @@
+/** The host names that a restore depends on: what cannot be reached while no name resolves. No I/O. */
+import { isIP } from 'node:net';
+import type { Change, Check } from '../changes/change.ts';
+import type { TargetQuestion } from '../changes/target-question.ts';
+import type { Pointer, Restore } from './pointer-format.ts';
+
+/** The host name in an address (a path, `host:port` or a URL); undefined for a path, an IP address, or this machine itself. */
+export function hostNameIn(address: string): string | undefined {
+  if (address.startsWith('/')) return undefined;
+  const host = hostOf(address)?.toLowerCase() ?? '';
+  const needsNoName = host === '' || isIP(host) !== 0 || host === 'localhost' || host.endsWith('.localhost');
+  return needsNoName ? undefined : host;
+}
+
+function hostOf(address: string): string | undefined {
+  if (!address.includes('://')) return /^\[?([^\]]+?)\]?:\d{1,5}$/.exec(address)?.[1];
+  return URL.canParse(address) ? new URL(address).hostname.replace(/^\[|\]$/g, '') : undefined;
+}
+
+/** Where a change, check or question is sent; undefined if it stays on this machine. */
+export function addressOf(one: Change | Check | TargetQuestion): string | undefined {
+  return 'url' in one ? one.url : 'address' in one ? one.address : undefined;
+}
+
+/** Every host name in the changes, each once. */
+export function hostsOfChanges(changes: readonly Change[]): readonly string[] {
+  return [...new Set(changes.flatMap((change) => hostNameIn(addressOf(change) ?? '') ?? []))];
+}
+
+/** Every host name that a rescue may have to resolve, each once. */
+export function hostsOfPointer({
+  knownGood,
+  earlier,
+  target,
+}: Pick<Pointer, 'knownGood' | 'earlier' | 'target'>): readonly string[] {
+  const all = [...target.questions, ...[knownGood, ...earlier].flatMap(partsOf)];
+  return [...new Set(all.flatMap((one) => hostNameIn(addressOf(one) ?? '') ?? []))];
+}
+
+function partsOf({ changes, checks, identity }: Restore): readonly (Change | Check)[] {
+  return [...changes, ...checks, ...identity];
+}
