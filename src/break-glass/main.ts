@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import type { Outside } from '../base/changes/change.ts';
 import { nodeOutside } from '../base/changes/outside.ts';
 import { knownPlaces, type Roots, rootsOf } from '../base/durable/places.ts';
+import { readMachine } from '../base/owners/machine-file.ts';
 import { readHold } from '../base/pointer/hold.ts';
 import { canonical } from '../base/shape.ts';
 import { shellWord } from '../base/text.ts';
@@ -86,6 +87,8 @@ function failure(error: unknown, { scope, acting }: Progress): Ending {
 async function run(options: Options, surroundings: Surroundings, voice: Voice, progress: Progress): Promise<Ending> {
   const { outside, env } = surroundings;
   const reason = options.rehearse && options.reason === undefined ? REASON_TO_SAY : checkedReason(options.reason);
+  for (const { file, why } of readMachine(env, outside.fs).broken)
+    voice.warn(`The machine file ${file} does not count: ${why}. Continuing without it.`);
   const { places, preferred } = lookAround(options, surroundings);
   const full = `${surroundings.program}${stateOption(options)} --reason ${shellWord(reason)}`;
   const source = chooseSource(places, { ...options, preferred, program: full });

@@ -61,6 +61,21 @@ export const REQUESTS = {
     causes: ['NODE_TLS_REJECT_UNAUTHORIZED=0 in a profile, a CI variable or a container image.'],
     todo: ['Unset it. For a private CA, use NODE_EXTRA_CA_CERTS.', 'See what else is set: kvdeploy doctor'],
   },
+  MACHINE_FILE_INVALID: {
+    means:
+      'A machine file exists, but cannot be used, so kvdeploy does not guess what this machine allows. Break-glass goes on without it, and says so.',
+    example: 'The machine file does not count: it is not JSON: Unexpected token } in JSON at position 41.',
+    causes: [
+      'It is not strict JSON, or has a key that kvdeploy does not know.',
+      '/etc/kvdeploy/machine.json does not belong to root, or others can write to it or to its folder.',
+      '~/.config/kvdeploy/machine.json is not mode 0600, or belongs to another user.',
+    ],
+    todo: [
+      'Do what the hint says; the error names the file. Its format: docs/machine-file.md.',
+      'Check it: kvdeploy doctor',
+      'In an emergency: kvdeploy rollback --break-glass --env E --reason "…"',
+    ],
+  },
   NO_ROUTER: {
     means:
       'The service has no router in the config, and there is no default; or `serve` was run for a service with a router of another kind.',

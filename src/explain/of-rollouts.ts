@@ -133,6 +133,19 @@ export const ROLLOUTS = {
     causes: ['tmpfs, or a full or read-only disk.', 'Other users can write to a folder.', 'A symlink in the state directory.'],
     todo: ['Put it on a local disk, with mode 0700 or shared with stateGroup, then run: kvdeploy doctor --env E'],
   },
+  TARGET_NOT_ALLOWED: {
+    means:
+      'Others than root and this user can write the state, so a change from its pointer may only touch what the machine file lists.',
+    example: 'The machine file does not allow acme/production/web to touch /run/haproxy/admin.sock.',
+    causes: [
+      'The state is shared with a group (stateGroup), or belongs to another account.',
+      'The router, its addresses or a program changed, and the machine file was not changed with it.',
+    ],
+    todo: [
+      'Review the stanza that the error prints, then have root add it to /etc/kvdeploy/machine.json (docs/machine-file.md).',
+      'In an emergency: run the printed break-glass command as the owner of the state, or make the printed changes by hand.',
+    ],
+  },
   SPLIT_IMPOSSIBLE: {
     means: 'The router cannot set the exact percentage of a step.',
     example: "HAProxy's maximum weight is 256, so it cannot set 0.1 %; the nearest possible value is 0.391 %.",

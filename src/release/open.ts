@@ -14,6 +14,7 @@ import { openTarget, type Target } from '../engine/target.ts';
 import { stores } from '../stores/index.ts';
 import type { Store, StoredLedger } from '../stores/store.ts';
 import type { Deps } from './deps.ts';
+import { machineOf } from './machine.ts';
 import { groupOf, stateDirOf } from './state-dir.ts';
 
 /** A scope with everything that commands need to work on it. */
@@ -39,6 +40,7 @@ export interface Opened {
  * own plan is used: a rollback must not depend on files that can be broken.
  */
 export async function openScope(deps: Deps, options: { readonly config: 'needed' | 'optional' }): Promise<Opened> {
+  machineOf(deps.io);
   const { config, why } = await tryConfig(deps);
   if (why !== null && options.config === 'needed') throw why;
   const stateDir = stateDirOf(deps, config);

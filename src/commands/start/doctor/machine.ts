@@ -1,4 +1,5 @@
 /** What `doctor` says about this machine and the files of the repository. Reads only. */
+import { MACHINE_FILE, readMachine } from '../../../base/owners/machine-file.ts';
 import { loadManifests } from '../../../config/load.ts';
 import type { LoadedConfig } from '../../../config/settings.ts';
 import type { KvdeployError } from '../../../core/errors.ts';
@@ -28,7 +29,16 @@ export function machineChecks(io: Io): readonly DoctorCheck[] {
       ),
     );
   const names = [...Object.keys(REACHING), 'NODE_TLS_REJECT_UNAUTHORIZED'].join(', ');
-  return [node, ...(found.length > 0 ? found : [ok('environment', `none of ${names} is set`)])];
+  return [node, machineFileCheck(io), ...(found.length > 0 ? found : [ok('environment', `none of ${names} is set`)])];
+}
+
+/** A machine file that does not count stops every command but this one and break-glass. */
+function machineFileCheck(io: Io): DoctorCheck {
+  const name = 'machine file';
+  const { files, broken } = readMachine({ HOME: io.env('HOME') }, io.fs);
+  const [first] = broken;
+  if (first !== undefined) return fail(name, `${first.file} does not count: ${first.why}`, first.fix);
+  return ok(name, files.length === 0 ? `there is none (${MACHINE_FILE}); a state of one user needs none` : files.join(' and '));
 }
 
 export async function fileChecks(

@@ -1,0 +1,39 @@
+/** The home folder of whoever runs this. Must never throw: containers and `sudo -u '#54321'` have no account entry. */
+import { homedir, userInfo } from 'node:os';
+import { isAbsolute } from 'node:path';
+import type { Fs } from '../durable/fs.ts';
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The home folder, or undefined if there is none. A relative or empty HOME counts as none. As root, HOME counts only if root owns it
+ * and no one else can write it: `sudo` may keep the HOME of the caller, who could plant a state there.
+ */
+export function homeFolder(env: Env, fs: Fs, user = process.geteuid?.() ?? 0): string | undefined {
+  const said = env.HOME;
+  if (said !== undefined && isAbsolute(said) && isTrusted(said, user, fs)) return said;
+  return [ofAccount, homedir].map(quietly).find((home) => home !== undefined && isAbsolute(home) && isTrusted(home, user, fs));
+}
+
+function ofAccount(): string {
+  return userInfo().homedir;
+}
+
+function quietly(ask: () => string): string | undefined {
+  try {
+    return ask();
+  } catch {
+    return undefined;
+  }
+}
+
+/** A home that is not there yet holds nothing that could be believed by mistake. */
+function isTrusted(home: string, user: number, fs: Fs): boolean {
+  if (user !== 0) return true;
+  try {
+    const stat = fs.statSync(home, { throwIfNoEntry: false });
+    return stat === undefined || (stat.uid === 0 && (stat.mode & 0o022) === 0);
+  } catch {
+    return false;
+  }
+}
