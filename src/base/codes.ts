@@ -40,6 +40,7 @@ export const EXIT_OF = {
   MACHINE_FILE_INVALID: EXIT.usage,
   WRONG_SCOPE: EXIT.refused,
   UNLISTED_BUILD: EXIT.refused,
+  SCOPE_UNSEEN: EXIT.refused,
   FOREIGN_BUILD: EXIT.refused,
   OLD_SEQUENCE: EXIT.refused,
   WRONG_TARGET: EXIT.refused,

@@ -3,7 +3,7 @@ import { diskProblem, filesystemOf } from '../base/durable/state-dir.ts';
 import { readPointers } from '../base/pointer/pointer.ts';
 import type { Pointer } from '../base/pointer/pointer-format.ts';
 import type { Scope } from '../base/scope.ts';
-import type { Facts, PointerFact } from '../core/admission/facts.ts';
+import type { Facts, PointerFact, Unseen } from '../core/admission/facts.ts';
 import { currentKnownGood, fold } from '../core/ledger/history.ts';
 import type { Entry } from '../core/ledger/ledger.ts';
 import { type Guid, sameScope } from '../core/scope.ts';
@@ -12,7 +12,8 @@ import type { Store } from '../stores/store.ts';
 import type { Target } from './target.ts';
 
 export interface FactSources
-  extends Pick<Facts, 'scope' | 'guid' | 'listed' | 'atPlace' | 'listing' | 'environments' | 'history'> {
+  extends Pick<Facts, 'scope' | 'guid' | 'listed' | 'atPlace' | 'listing' | 'environments' | 'history' | 'unseen'> {
+  readonly settings: { readonly protected: boolean } | null;
   readonly stateDir: string;
   readonly store: Store;
   readonly entries: readonly Entry[];
@@ -21,15 +22,16 @@ export interface FactSources
   readonly pointerDirs: readonly string[];
 }
 
-/**
- * Facts from files alone; everything about the target is still unknown, and therefore not fine. `unseen` says why the ledgers of
- * other scopes could not be read: admission did not see them.
- */
-export async function fileFacts(from: FactSources, io: Io) {
-  const { otherLedgers, unseen } = await ledgersBut(from.scope, from.store);
+/** Facts from files alone; everything about the target is still unknown, and therefore not fine. */
+export async function fileFacts(from: FactSources, io: Io): Promise<Facts> {
+  const others = await otherLedgers(from);
   const { scope, guid, listed, atPlace, listing, environments, history } = from;
-  const facts: Facts = {
-    ...{ scope, guid, listed, atPlace, listing, environments, history, otherLedgers },
+  return {
+    ...{ scope, guid, listed, atPlace, listing, environments, history },
+    otherLedgers: others.seen,
+    unseen: [...from.unseen, ...others.unseen],
+    // Without settings nothing says that it is not.
+    protected: from.settings?.protected ?? true,
     gathered: ['files'],
     pointer: pointerFact(from, io),
     targetSays: [],
@@ -41,7 +43,6 @@ export async function fileFacts(from: FactSources, io: Io) {
     silent: undefined,
     diskProblem: volatileDisk(from.stateDir, io),
   };
-  return { facts, unseen };
 }
 
 /** Adds what the target says. `candidatePlace` is where the build to be judged should run. Rejects UNREACHABLE. */
@@ -89,19 +90,24 @@ export function nearestFolder(dir: string, io: Io): string {
   return parent === '' ? '/' : nearestFolder(parent, io);
 }
 
-async function ledgersBut(scope: Scope, store: Store) {
-  const otherLedgers: { scope: Scope; guids: ReadonlySet<Guid> }[] = [];
-  const unseen: string[] = [];
+/** The ledgers of all other scopes, and those that could not be read. */
+async function otherLedgers({ scope, store }: FactSources) {
+  const seen: { scope: Scope; guids: ReadonlySet<Guid> }[] = [];
+  const unseen: Unseen[] = [];
   for (const other of await store.scopes()) {
     if (sameScope(other, scope)) continue;
     try {
-      otherLedgers.push({ scope: other, guids: fold((await store.read(other)).entries).guids });
+      seen.push({ scope: other, guids: fold((await store.read(other)).entries).guids });
     } catch (error) {
-      unseen.push(error instanceof Error ? error.message : String(error));
+      unseen.push({ why: sentence(error), fix: LEDGER_FIX, expected: false });
     }
   }
-  return { otherLedgers, unseen };
+  return { seen, unseen };
 }
+
+const LEDGER_FIX = 'Restore the ledger that it names from a backup, or remove that scope from the config.';
+
+const sentence = (error: unknown) => (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');
 
 function pointerFact(from: FactSources, io: Io): PointerFact {
   const { newest, damaged } = readPointers(from.pointerDirs[0] ?? '', io.fs, from.scope);

@@ -26,6 +26,21 @@ export const ROLLOUTS = {
     causes: ['The checkout is older than the build.', 'The build was listed for another service.'],
     todo: ['Update the checkout, then see what is listed: kvdeploy builds --env E'],
   },
+  SCOPE_UNSEEN: {
+    means:
+      'A manifest or ledger of another scope cannot be read, so it could have the build. A protected environment refuses; elsewhere the check is not verified.',
+    example: 'acme/staging/kv-gateway has no manifest: it could have the build, so nothing enters acme/production/kv-gateway.',
+    causes: [
+      'A manifest was deleted, renamed, linked or moved to another folder.',
+      'A file below the manifest folder cannot be read.',
+      'A ledger that was seen before is damaged, unreadable or gone.',
+    ],
+    todo: [
+      'Put the manifest back: kvdeploy validate names what is missing',
+      'A scope without builds gets a manifest with builds: []. One whose manifest is elsewhere says manifest: none in the config.',
+      'Restore the ledger from a backup, or remove that scope from the config.',
+    ],
+  },
   OLD_SEQUENCE: {
     means:
       'The build is not newer than a build that was known-good here. To go to an older build, use rollback, which has its own checks.',

@@ -36,10 +36,12 @@ export function mustPass({ checked, refusal, reading }: Judged, deps: Deps, hint
   return reading;
 }
 
-/** One line per check. */
+/** One line per check: passed, refused, or not verified. */
 export function showChecked(checked: readonly Checked[], deps: Deps): void {
-  for (const { name, refusal } of checked)
-    deps.line({ type: 'check', name, ok: refusal === undefined, message: refusal?.message ?? '' });
+  for (const { name, refusal, notVerified } of checked) {
+    const ok = refusal !== undefined ? false : notVerified === undefined ? true : null;
+    deps.line({ type: 'check', name, ok, message: refusal?.message ?? notVerified ?? '' });
+  }
 }
 
 /** What looking could not judge. */
@@ -58,6 +60,6 @@ export function judgeByWriting(facts: Facts, opened: Opened, deps: Deps): void {
 export async function foreignNow(opened: Opened, open: State, deps: Deps): Promise<string | undefined> {
   const offers = await offersIfReadable(opened, deps);
   if (offers === null) return undefined;
-  const { facts } = await fileFacts({ ...opened, ...offers, guid: open.plan.candidate.guid }, deps.io);
+  const facts = await fileFacts({ ...opened, ...offers, guid: open.plan.candidate.guid }, deps.io);
   return admit(facts, [notForeign]).refusal?.message;
 }

@@ -18,7 +18,7 @@ import type { Deps } from './deps.ts';
 import type { Opened } from './open.ts';
 
 /** What the checks of a release said, and everything that was looked at for them. The plan is null until the build is admitted. */
-export interface JudgedRelease extends Pick<Looked, 'checked' | 'plan' | 'otherScopes' | 'unseenLedgers'> {
+export interface JudgedRelease extends Pick<Looked, 'checked' | 'plan' | 'otherScopes'> {
   /** Why it may not begin; undefined when it may. */
   readonly refusal: Refusal | undefined;
   readonly facts: Facts;

@@ -40,13 +40,11 @@ export async function judgeRelease(
   const settings = promotable(opened);
   const offers = await readOffers(opened, deps);
   const guid = await wantedGuid(opened, offers, wanted, deps);
-  const { facts, unseen } = await fileFacts({ ...opened, ...offers, guid }, deps.io);
-  for (const why of unseen)
-    deps.line({ type: 'note', level: 'warning', message: `Admission could not see the ledger of another scope: ${why}` });
+  const facts = await fileFacts({ ...opened, ...offers, guid }, deps.io);
   const asked: Asked = { opened, settings, offers, checks: promotionChecks(settings.requires?.environment ?? null) };
   const byTarget = await judgeBuild(asked.checks, facts, ownRows(facts)[0]?.build.ref ?? '', () => shownTarget(opened, deps));
   const judged: JudgedRelease = {
-    ...{ plan: null, measured: [], compared: [], read: offers.read, unseenLedgers: unseen.length },
+    ...{ plan: null, measured: [], compared: [], read: offers.read },
     otherScopes: offers.scopes.filter((scope) => !sameScope(scope, opened.scope)).length,
     ...byTarget,
     ...(await judgePlan(byTarget, asked, deps)),

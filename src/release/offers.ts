@@ -1,6 +1,7 @@
 /** The manifests as commands use them. Must refuse a listing whole when any row of it is not its own. */
 import type { Scope } from '../base/scope.ts';
 import { loadManifests } from '../config/load.ts';
+import type { Unseen } from '../core/admission/facts.ts';
 import { type Finding, KvdeployError, type Place, type Refusal } from '../core/errors.ts';
 import type { ListedBuild } from '../core/manifest/manifest.ts';
 import type { Plan } from '../core/rollout/plan.ts';
@@ -19,6 +20,8 @@ export interface Offers {
   readonly sources: Plan['sources'];
   /** Everything that was read: the config, and the manifests of every scope. */
   readonly read: Plan['sources'];
+  /** Manifests of other scopes that could not be read. */
+  readonly unseen: readonly Unseen[];
   /** Why nothing of this scope's listing may be promoted: a row of it is not its own. */
   readonly listing: Refusal | undefined;
 }
@@ -57,6 +60,7 @@ export async function readOffers(opened: Opened, deps: Deps): Promise<Offers> {
       ...manifests.filter((entry) => own.has(entry.file)).map(({ file, sha256 }) => ({ file, sha256 })),
     ],
     read: [{ file: config.file, sha256: config.sha256 }, ...manifests.map(({ file, sha256 }) => ({ file, sha256 }))],
+    unseen: [],
     listing: listingRefusal(findings, (file) => own.has(file) || atPlaceOf(file, scope, config.tenants.length > 1), scope),
   };
 }

@@ -61,7 +61,7 @@ function approaches(stable: Build, staging: Build): readonly Approach[] {
   const present = 'the build itself answers at its place';
   const made: readonly (readonly [control: string, approach: string, facts: Partial<Facts>])[] = [
     [
-      'the manifest declares this scope',
+      'the build is not stamped for another environment',
       'CI stamped it for staging',
       { ...alone, listed: [own, stamped], atPlace: [own, stamped] },
     ],
@@ -105,7 +105,7 @@ function factsOf(stable: Build, staging: Build): Facts {
     scope: PRODUCTION,
     guid: staging.guid,
     gathered: ['files', 'target', 'plan', 'write'],
-    ...{ listed: [], atPlace: [], listing: undefined, otherLedgers: [], history },
+    ...{ listed: [], atPlace: [], listing: undefined, otherLedgers: [], unseen: [], protected: true, history },
     environments: ['staging', 'production'],
     targetSays: ['production'],
     members: [{ place: stable.ref, percent: 100, up: true }],

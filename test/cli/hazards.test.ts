@@ -75,7 +75,10 @@ describe('plan', () => {
     expect(resultOf(answer)).toMatchObject({ code: 'FOREIGN_BUILD', exitCode: 3 });
     expect(hazardsIn(answer).find(({ id }) => id === 'foreign-build')).toMatchObject({
       controlled: false,
-      controls: [{ status: 'absent', detail: expect.stringContaining('belongs to') }, { status: 'verified' }],
+      controls: [
+        { status: 'absent', detail: expect.stringContaining('is in a manifest of globex') },
+        { status: 'absent', detail: expect.stringContaining('belongs to') },
+      ],
     });
   });
 

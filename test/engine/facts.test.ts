@@ -21,6 +21,8 @@ async function promoted() {
         listed: [],
         atPlace: [],
         listing: undefined,
+        unseen: [],
+        settings: { protected: true },
         environments: [],
         history,
         store: storeOf(io),
@@ -37,7 +39,7 @@ async function promoted() {
 describe('facts', () => {
   it('facts from files alone leave everything about the target unknown', async () => {
     const { facts } = await promoted();
-    expect((await facts()).facts).toMatchObject({
+    expect(await facts()).toMatchObject({
       gathered: ['files'],
       targetSays: [],
       members: [],
@@ -48,12 +50,12 @@ describe('facts', () => {
 
   it('facts name the build that the pointer names', async () => {
     const { facts } = await promoted();
-    expect((await facts()).facts.pointer).toEqual({ knownGood: CANDIDATE, damaged: [], ledgerCut: null });
+    expect((await facts()).pointer).toEqual({ knownGood: CANDIDATE, damaged: [], ledgerCut: null });
   });
 
   it('facts know every build that another scope ever planned with', async () => {
     const { facts } = await promoted();
-    const [other] = (await facts({ ...SCOPE, environment: 'staging' })).facts.otherLedgers;
+    const [other] = (await facts({ ...SCOPE, environment: 'staging' })).otherLedgers;
     expect(other?.scope).toEqual(SCOPE);
     expect([...(other?.guids ?? [])].sort()).toEqual([STABLE, CANDIDATE].sort());
   });
@@ -61,14 +63,16 @@ describe('facts', () => {
   it('facts say which ledger could not be read, instead of passing over it', async () => {
     const { facts, sim } = await promoted();
     putFile(sim.disk, `${STATE_DIR}/acme/staging/kv-gateway/ledger/0001.jsonl`, 'damaged\n');
-    const { facts: known, unseen } = await facts();
-    expect(known.otherLedgers).toEqual([]);
-    expect(unseen).toEqual([expect.stringMatching(/acme\/staging\/kv-gateway is damaged/)]);
+    const { otherLedgers, unseen } = await facts();
+    expect(otherLedgers).toEqual([]);
+    expect(unseen).toEqual([
+      expect.objectContaining({ why: expect.stringMatching(/acme\/staging\/kv-gateway is damaged/), expected: false }),
+    ]);
   });
 
   it('facts from the target have its members, its own word, and what runs at both places', async () => {
     const { facts, sim, io } = await promoted();
-    const added = await targetFacts((await facts()).facts, targetIn(sim, io, planOf()), 'blue');
+    const added = await targetFacts(await facts(), targetIn(sim, io, planOf()), 'blue');
     expect(added.facts).toMatchObject({
       gathered: ['files', 'target'],
       targetSays: ['production'],

@@ -27,6 +27,8 @@ type Complaints = readonly string[];
 /** More calls than a takeover makes. */
 const CROSSINGS = 120;
 
+const UNSEEN = { why: 'The manifest of acme/staging/kv-gateway is missing', fix: 'Put it back.', expected: true };
+
 /** Facts in which exactly one check stands between the build and its promotion. */
 function admission(): Complaints {
   const listed = (...listed: Facts['listed']) => factsWith({ listed, atPlace: listed.slice(0, 2) });
@@ -35,6 +37,7 @@ function admission(): Complaints {
     'listed elsewhere too': listed(...own, listedAs(CANDIDATE, STAGING)),
     'known to the ledger of staging': factsWith({ otherLedgers: [{ scope: STAGING, guids: new Set([CANDIDATE.guid]) }] }),
     'stamped for staging': listed(listedAs(STABLE), listedAs({ ...CANDIDATE, environment: 'staging' })),
+    'not compared with a manifest that is missing': factsWith({ unseen: [UNSEEN] }),
     'listed twice': listed(...own, listedAs(CANDIDATE)),
     'older than the known-good build': factsWith({ history: historyWith({ highestSequence: 99 }) }),
     'marked bad': factsWith({ history: historyWith({ bad: new Map([[CANDIDATE.guid, 'a gate failed']]) }) }),
@@ -51,7 +54,9 @@ function admission(): Complaints {
     history: historyWith({ bad: new Map([[STABLE.guid, 'bad']]) }),
   });
   const backToBad = admit(back, ROLLBACK_CHECKS).checked.every(({ refusal }) => refusal === undefined);
+  const unsure = admit(factsWith({ unseen: [{ ...UNSEEN, expected: false }] })).checked;
   return [
+    ...(unsure.some(({ notVerified }) => notVerified === UNSEEN.why) ? [] : ['calls a scope verified that was not seen']),
     ...(admit(factsWith()).build === null ? ['refuses a good build'] : []),
     ...let_in.map(([which]) => `lets a build in that is ${which}`),
     ...(backToBad ? ['goes back to a bad build'] : []),

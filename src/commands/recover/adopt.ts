@@ -1,5 +1,5 @@
 /** `adopt`: the build currently serving becomes the first known-good build, after one bake with passing gates. Shifts nothing. */
-import { ADOPTION_CHECKS } from '../../core/admission/admission.ts';
+import { ADOPTION_CHECKS, admit } from '../../core/admission/admission.ts';
 import { offered } from '../../core/admission/facts.ts';
 import { gatesSee } from '../../core/admission/plan-checks.ts';
 import { KvdeployError, refusalError } from '../../core/errors.ts';
@@ -40,7 +40,7 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
     throw new KvdeployError('NOTHING_TO_DO', { message, hint: `kvdeploy status ${opened.flags}` });
   }
   const offers = await readOffers(opened, deps);
-  const { facts } = await fileFacts({ ...opened, ...offers, guid: serving.guid }, deps.io);
+  const facts = await fileFacts({ ...opened, ...offers, guid: serving.guid }, deps.io);
   const judged = await judgeBuild(ADOPTION_CHECKS, facts, serving.place, () => target);
   const reading = mustPass(judged, deps);
   const listed = offered(facts);
@@ -54,8 +54,8 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
     });
   }
   const seen = await seenSettings(settings, { candidate: build, stable: null }, { target, reading }, deps.io);
-  const silent = gatesSee.judge({ ...facts, silent: seen.silent });
-  if (silent !== undefined) throw refusalError(silent);
+  const { refusal } = admit({ ...facts, gathered: ['plan'], silent: seen.silent }, [gatesSee]);
+  if (refusal !== undefined) throw refusalError(refusal);
   const plan = adoptionPlan(seen.settings, planning(opened, offers.sources, reading, deps), build);
   const what = `Adopt ${shortGuid(build.guid)} (${build.version}), the build currently serving ${scopeText(opened.scope)}`;
   await confirm(opened, what, options, deps);

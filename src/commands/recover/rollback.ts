@@ -90,12 +90,20 @@ async function rollbackTo(opened: Opened, to: KnownGood, options: RollbackOption
   return leadRollback(opened, plan, beginNew(plan, opened.history), deps);
 }
 
+const MANIFESTS_UNREAD = { why: 'the manifests were not read', fix: 'kvdeploy validate', expected: true };
+
 /** Judged on what ledger and pointer kept; broken manifests are a warning, a foreign row refuses. */
 async function judge(opened: Opened, build: Build, deps: Deps): Promise<Reading> {
   const target = shownTarget(opened, deps);
-  const unread = { listed: [], atPlace: [], listing: undefined, environments: environmentsOf(opened) };
+  const unread = {
+    listed: [],
+    atPlace: [],
+    listing: undefined,
+    environments: environmentsOf(opened),
+    unseen: [MANIFESTS_UNREAD],
+  };
   const offers = (await offersIfReadable(opened, deps)) ?? unread;
-  const { facts } = await fileFacts({ ...opened, ...offers, guid: build.guid }, deps.io);
+  const facts = await fileFacts({ ...opened, ...offers, guid: build.guid }, deps.io);
   const judged = await judgeBuild(ROLLBACK_CHECKS, facts, build.ref, () => target);
   return mustPass(judged, deps, `   If the target is not as this says: ${breakGlassCommand(opened)}`);
 }

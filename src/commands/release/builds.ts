@@ -29,7 +29,7 @@ export async function builds(deps: Deps): Promise<Outcome> {
   const own = offers.listed.flatMap(({ scope, build }) => (sameScope(scope, opened.scope) ? [build] : []));
   own.sort((a, b) => b.sequence - a.sequence);
   const guid = own[0]?.guid;
-  const facts = guid && (await fileFacts({ ...opened, ...offers, guid }, deps.io)).facts;
+  const facts = guid && (await fileFacts({ ...opened, ...offers, guid }, deps.io));
   const states = own.flatMap((build) => (facts ? stateOf(build, { ...facts, guid: build.guid }, live) : []));
   deps.line({ type: 'document', name: 'builds', data: { scope: opened.scope, builds: states } });
   deps.print(tableOf(states, deps));

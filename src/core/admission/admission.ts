@@ -2,8 +2,19 @@
 import type { Code } from '../../base/codes.ts';
 import type { Refusal } from '../errors.ts';
 import type { Build } from '../manifest/manifest.ts';
-import { listedOnce, newer, notBad, notForeign, onceKnownGood, ownListing, ownPlace, rightScope } from './build-checks.ts';
-import { type Check, type Checked, type Facts, offered } from './facts.ts';
+import {
+  listedOnce,
+  newer,
+  notBad,
+  notForeign,
+  onceKnownGood,
+  othersSeen,
+  ownListing,
+  ownPlace,
+  ownStamp,
+  rightScope,
+} from './build-checks.ts';
+import { type Check, type Checked, type Facts, judged, offered } from './facts.ts';
 import { gatesSee, soakedIn, stepsPossible } from './plan-checks.ts';
 import { diskKeeps, pointerSound, present, rightTarget, rollbackGoal, rollbackPath } from './target-checks.ts';
 
@@ -13,6 +24,8 @@ export function promotionChecks(required: string | null): readonly Check[] {
     rightScope,
     listedOnce,
     notForeign,
+    ownStamp,
+    othersSeen,
     newer,
     ownPlace,
     rightTarget,
@@ -33,13 +46,15 @@ export function promotionChecks(required: string | null): readonly Check[] {
 export const CHECKS: readonly Check[] = promotionChecks(null);
 
 /** A manifest that has since been broken or pruned does not block a rollback; one that gives this GUID to another scope does. */
-export const ROLLBACK_CHECKS: readonly Check[] = [notForeign, onceKnownGood, notBad, rightTarget, present];
+export const ROLLBACK_CHECKS: readonly Check[] = [notForeign, ownStamp, onceKnownGood, notBad, rightTarget, present];
 
 /** The build currently serving becomes known-good: it must be this scope's own, at the right target, and not bad. */
 export const ADOPTION_CHECKS: readonly Check[] = [
   rightScope,
   listedOnce,
   notForeign,
+  ownStamp,
+  othersSeen,
   rightTarget,
   present,
   notBad,
@@ -63,8 +78,7 @@ export interface Admission {
 
 /** Judges every check whose facts were gathered. All refusals are reported. */
 export function admit(facts: Facts, checks: readonly Check[] = CHECKS): Admission {
-  const judged = checks.filter(({ needs }) => facts.gathered.includes(needs));
-  const checked = judged.map(({ name, hazard, judge }) => ({ name, hazard, refusal: judge(facts) }));
+  const checked = checks.filter(({ needs }) => facts.gathered.includes(needs)).map((check) => judged(check, facts));
   // The other rows of the listing count only where nothing is wrong with the build itself.
   const refusal = headline(checked.filter(({ name }) => name !== ownListing.name)) ?? headline(checked);
   const whole = refusal === undefined && facts.gathered.includes('target');

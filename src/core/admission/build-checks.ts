@@ -1,9 +1,8 @@
 /** The checks of the build itself: its rows in the manifests, its ledger, its place. They look at files and ask nothing. */
-import type { Scope } from '../../base/scope.ts';
 import { currentKnownGood } from '../ledger/history.ts';
 import { type ListedBuild, placeOf } from '../manifest/manifest.ts';
 import { sameScope, scopeFlags, scopeText, shortGuid } from '../scope.ts';
-import { type Check, type Facts, offered, ownRows, rowsOf } from './facts.ts';
+import { type Check, type Facts, type NotVerified, offered, ownRows, rowsOf } from './facts.ts';
 
 const buildsHint = ({ scope }: Facts) => `Promote a build made for ${scope.environment}: kvdeploy builds ${scopeFlags(scope)}`;
 
@@ -14,23 +13,40 @@ export const rightScope: Check = {
   needs: 'files',
   judge(facts) {
     const taken = offered(facts);
-    const looked = [...facts.atPlace.filter((row) => row.build.guid === facts.guid), ...ownRows(facts)];
-    const stray = (taken === undefined ? looked : [...looked, taken]).find((row) => !saysScope(row, facts.scope));
+    const looked = rowsHere(facts);
+    const stray = (taken === undefined ? looked : [...looked, taken]).find((row) => !sameScope(row.scope, facts.scope));
     if (stray === undefined) return undefined;
-    const stamp = sameScope(stray.scope, facts.scope) ? stray.build.environment : undefined;
-    const says = stamp === undefined ? `is in a manifest of ${scopeText(stray.scope)}` : `is stamped for ${stamp}`;
     return {
       code: 'WRONG_SCOPE',
-      message: `Build ${shortGuid(facts.guid)} ${says}, so it cannot enter ${scopeText(facts.scope)}.`,
+      message: `Build ${shortGuid(facts.guid)} is in a manifest of ${scopeText(stray.scope)}, so it cannot enter ${scopeText(facts.scope)}.`,
       hint: buildsHint(facts),
       places: [placeOf(stray)],
     };
   },
 };
 
-function saysScope(row: ListedBuild, scope: Scope): boolean {
-  return sameScope(row.scope, scope) && (row.build.environment ?? scope.environment) === scope.environment;
+/** The build's rows in this scope's manifest, and in the file at its place. */
+function rowsHere(facts: Facts): readonly ListedBuild[] {
+  return [...facts.atPlace.filter((row) => row.build.guid === facts.guid), ...ownRows(facts)];
 }
+
+/** What CI stamped a row for. */
+export const ownStamp: Check = {
+  name: 'the build is not stamped for another environment',
+  hazard: 'foreign-build',
+  needs: 'files',
+  judge(facts) {
+    const { environment } = facts.scope;
+    const stray = rowsHere(facts).find(({ build }) => build.environment !== undefined && build.environment !== environment);
+    if (stray === undefined) return undefined;
+    return {
+      code: 'FOREIGN_BUILD',
+      message: `Build ${shortGuid(facts.guid)} is stamped for ${stray.build.environment}, so it cannot enter ${environment}.`,
+      hint: buildsHint(facts),
+      places: [placeOf(stray)],
+    };
+  },
+};
 
 /** This scope's manifest lists the GUID, exactly once. */
 export const listedOnce: Check = {
@@ -58,7 +74,7 @@ export const notForeign: Check = {
   judge(facts) {
     const foreign = rowsOf(facts).filter((row) => !sameScope(row.scope, facts.scope));
     const owner = foreign[0]?.scope ?? facts.otherLedgers.find((other) => other.guids.has(facts.guid))?.scope;
-    if (owner === undefined) return undefined;
+    if (owner === undefined) return unseenOf(facts);
     const { tenant, environment } = facts.scope;
     const name = owner.tenant === tenant && owner.environment !== environment ? owner.environment : scopeText(owner);
     return {
@@ -69,6 +85,30 @@ export const notForeign: Check = {
         ...ownRows(facts).map((row) => placeOf(row)),
         ...foreign.map((row) => placeOf(row, `listed for ${scopeText(row.scope)}`)),
       ],
+    };
+  },
+};
+
+/** What was not looked at could have any build. */
+function unseenOf({ unseen }: Facts): NotVerified | undefined {
+  return unseen.length === 0 ? undefined : { notVerified: unseen.map(({ why }) => why).join('; ') };
+}
+
+/** Every other scope was looked at: its manifest, and its ledger where it has one. In a protected environment, nothing else will do. */
+export const othersSeen: Check = {
+  name: 'every other scope was looked at',
+  hazard: 'foreign-build',
+  needs: 'files',
+  judge(facts) {
+    const missing = facts.protected ? facts.unseen.filter(({ expected }) => expected) : [];
+    const [first] = missing;
+    if (first === undefined) return unseenOf(facts);
+    const more = missing.length === 1 ? '' : `, and ${missing.length - 1} more`;
+    return {
+      code: 'SCOPE_UNSEEN',
+      message: `${first.why}${more}: it could have the build, so nothing enters ${scopeText(facts.scope)}.`,
+      hint: first.fix,
+      places: missing.flatMap(({ place }) => place ?? []),
     };
   },
 };

@@ -1,6 +1,6 @@
 /** What admission judges, and the form of a check. Facts are gathered by the edges and judged here. No I/O. */
 import type { Scope } from '../../base/scope.ts';
-import type { Refusal } from '../errors.ts';
+import type { Place, Refusal } from '../errors.ts';
 import type { History } from '../ledger/history.ts';
 import type { ListedBuild } from '../manifest/manifest.ts';
 import { type Guid, sameScope } from '../scope.ts';
@@ -28,6 +28,10 @@ export interface Facts {
   readonly atPlace: readonly ListedBuild[];
   /** Why this scope's listing is refused whole: a row of it is not its own. */
   readonly listing: Refusal | undefined;
+  /** What could not be looked at of other scopes: any of it could have the build. */
+  readonly unseen: readonly Unseen[];
+  /** In a protected environment what should have been seen refuses. */
+  readonly protected: boolean;
   /** GUIDs that the ledgers of other scopes name. */
   readonly otherLedgers: readonly { readonly scope: Scope; readonly guids: ReadonlySet<Guid> }[];
   readonly history: History;
@@ -47,6 +51,17 @@ export interface Facts {
   readonly silent: string | undefined;
   /** Why the state directory cannot keep what it acknowledges, or null. */
   readonly diskProblem: string | null;
+}
+
+/** A manifest, a ledger or a file of another scope that could not be looked at. */
+export interface Unseen {
+  /** A sentence without its full stop. */
+  readonly why: string;
+  /** One sentence or command: how it is seen again. */
+  readonly fix: string;
+  readonly place?: Place | undefined;
+  /** False where no one expects to see it: the config says so, or it never was seen. Then it is not verified, and does not refuse. */
+  readonly expected: boolean;
 }
 
 /** What the local pointer says, as far as admission needs it. */
@@ -71,15 +86,29 @@ export interface Check {
   readonly hazard: HazardId;
   /** Judged as soon as this is gathered. */
   readonly needs: Needs;
-  /** The refusal, or undefined. */
-  readonly judge: (facts: Facts) => Refusal | undefined;
+  /** The refusal; or what it could not see, which is neither a pass nor a refusal; or undefined where it passes. */
+  readonly judge: (facts: Facts) => Refusal | NotVerified | undefined;
 }
 
-/** The verdict of one check. */
+/** Nothing was found that refuses, but not everything was seen. */
+export interface NotVerified {
+  /** What was not seen: a sentence without its full stop. */
+  readonly notVerified: string;
+}
+
+/** The verdict of one check: refused, not verified, or (neither) passed. */
 export interface Checked {
   readonly name: string;
   readonly hazard: HazardId;
   readonly refusal: Refusal | undefined;
+  readonly notVerified?: string | undefined;
+}
+
+/** Judges one check. */
+export function judged({ name, hazard, judge }: Check, facts: Facts): Checked {
+  const verdict = judge(facts);
+  if (verdict === undefined || !('notVerified' in verdict)) return { name, hazard, refusal: verdict };
+  return { name, hazard, refusal: undefined, notVerified: verdict.notVerified };
 }
 
 export type HazardId =

@@ -3,6 +3,7 @@ import type { Change } from '../../base/changes/change.ts';
 import type { Plan, PlannedGate } from '../rollout/plan.ts';
 import { shortGuid } from '../scope.ts';
 import { msText } from '../text.ts';
+import { listedOnce, notForeign, othersSeen, ownListing, ownStamp, rightScope } from './build-checks.ts';
 import {
   absent,
   byChecks,
@@ -24,7 +25,7 @@ interface Row extends Pick<Hazard, 'id' | 'hazard' | 'fix'> {
   readonly controls: (looked: Looked, by: ByChecks) => readonly Control[];
 }
 
-type ByChecks = (control: string, detail: string | ((plan: Plan) => string), notMade?: Sight) => Control;
+type ByChecks = (control: string, detail: string | ((plan: Plan) => string), how?: Parameters<typeof byChecks>[3]) => Control;
 
 const BUILD_HAZARDS: readonly Row[] = [
   {
@@ -32,11 +33,12 @@ const BUILD_HAZARDS: readonly Row[] = [
     hazard: 'A build of another environment, tenant or service is admitted.',
     fix: 'Keep the manifests of all environments below one root, so that they can be checked.',
     controls: (looked, by) => [
-      by(
-        'only its own manifest lists it, exactly once, and no other ledger contains it',
-        `${counted(looked.filesRead, 'file')} read`,
-      ),
-      engineering('other scopes are checked', otherScopes(looked)),
+      by('its own manifest lists it, exactly once', `${counted(looked.filesRead, 'file')} read`, {
+        names: [rightScope.name, ownStamp.name, listedOnce.name, ownListing.name],
+      }),
+      looked.otherScopes === 0
+        ? engineering('other scopes are checked', unsure('no other scope is known'))
+        : by('other scopes are checked', counted(looked.otherScopes, 'scope'), { names: [notForeign.name, othersSeen.name] }),
     ],
   },
   {
@@ -120,7 +122,9 @@ const ROLLBACK_HAZARDS: readonly Row[] = [
     hazard: 'The disk cannot keep what it acknowledges.',
     fix: 'Put the state on a local disk with free space: --state-dir, KVDEPLOY_STATE_DIR or stateDir in the config.',
     controls: (looked, by) => [
-      by('a file is written, linked, flushed and read back', 'done just now', unsure('only promote tries it: it writes a file')),
+      by('a file is written, linked, flushed and read back', 'done just now', {
+        notMade: unsure('only promote tries it: it writes a file'),
+      }),
       engineering('the file system keeps flushed data', filesystemSight(looked)),
       engineering(
         'the newest pointer reads back whole',
@@ -237,9 +241,9 @@ const RUNNER_HAZARDS: readonly Row[] = [
 export function hazardsOf(looked: Looked): readonly Hazard[] {
   const rows = [...BUILD_HAZARDS, ...ROLLBACK_HAZARDS, ...TRAFFIC_HAZARDS, ...RUNNER_HAZARDS];
   return rows.flatMap(({ id, hazard, fix, controls: look }) => {
-    const by: ByChecks = (control, detail, notMade) => {
+    const by: ByChecks = (control, detail, how) => {
       const text = typeof detail === 'string' ? detail : looked.plan === null ? '' : detail(looked.plan);
-      return engineering(control, byChecks(looked, id, text, notMade));
+      return engineering(control, byChecks(looked, id, text, how));
     };
     const controls = look(looked, by);
     return controls.length === 0 ? [] : [{ id, hazard, controls, controlled: isControlled(controls), fix }];
@@ -247,11 +251,6 @@ export function hazardsOf(looked: Looked): readonly Hazard[] {
 }
 
 const counted = (count: number, one: string, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
-
-function otherScopes({ otherScopes, unseenLedgers }: Looked): Sight {
-  if (unseenLedgers > 0) return unsure(`${counted(unseenLedgers, 'ledger')} could not be read`);
-  return otherScopes === 0 ? unsure('no other scope is known') : seen(counted(otherScopes, 'scope'));
-}
 
 /** A restoring change that is sent to a member of the target needs the very service that may be down by then. */
 function throughService({ wayBack, members }: Looked): Sight {

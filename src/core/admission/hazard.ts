@@ -43,8 +43,6 @@ export interface Looked {
   readonly checked: readonly Checked[];
   readonly plan: Plan | null;
   readonly otherScopes: number;
-  /** Ledgers of other scopes that could not be read. */
-  readonly unseenLedgers: number;
   /** Config and manifests that were read and hashed. */
   readonly filesRead: number;
   readonly entries: number;
@@ -79,11 +77,18 @@ export const absent = (detail: string): Sight => ({ status: 'absent', detail });
 
 const REFUSED_BEFORE = unsure('not checked, because another check already refuses');
 
-/** What the checks against this hazard said: their verdict, never a second one. */
-export function byChecks({ checked }: Looked, id: HazardId, detail: string, notMade: Sight = REFUSED_BEFORE): Sight {
-  const made = checked.filter((check) => check.hazard === id);
+/** What the checks against this hazard (those of these `names`, where given) said: their verdict, never a second one. */
+export function byChecks(
+  { checked }: Looked,
+  id: HazardId,
+  detail: string,
+  { notMade = REFUSED_BEFORE, names }: { readonly notMade?: Sight; readonly names?: readonly string[] } = {},
+): Sight {
+  const made = checked.filter(({ hazard, name }) => hazard === id && (names?.includes(name) ?? true));
   const refusal = headline(made);
   if (refusal !== undefined) return absent(refusal.message.replace(/\.$/, ''));
+  const doubts = [...new Set(made.flatMap(({ notVerified }) => notVerified ?? []))];
+  if (doubts.length > 0) return unsure(doubts.join('; '));
   return made.length === 0 ? notMade : seen(detail);
 }
 

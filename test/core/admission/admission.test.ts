@@ -9,7 +9,7 @@ import {
   promotionChecks,
   ROLLBACK_CHECKS,
 } from '../../../src/core/admission/admission.ts';
-import type { Check, Facts } from '../../../src/core/admission/facts.ts';
+import { type Check, type Facts, judged } from '../../../src/core/admission/facts.ts';
 import { fold } from '../../../src/core/ledger/history.ts';
 import { guidSchema } from '../../../src/core/manifest/manifest.ts';
 import { promotionPlan } from '../../../src/core/rollout/make-plan.ts';
@@ -19,7 +19,7 @@ import { buildOf, CANDIDATE, guidOf, listedAs, PLANNING, SCOPE, SETTINGS, STABLE
 import { answerOf, FOREIGN, factsWith, historyWith } from './facts.ts';
 
 const names = (checks: readonly Check[]) => checks.map((check) => check.name);
-const refusing = (facts: Facts, checks = CHECKS) => checks.filter((check) => check.judge(facts) !== undefined);
+const refusing = (facts: Facts, checks = CHECKS) => checks.filter((check) => judged(check, facts).refusal !== undefined);
 const codeOf = (facts: Facts, checks = CHECKS) => admit(facts, checks).refusal?.code;
 
 /** Facts in which CANDIDATE is changed like this, and listed so. */
@@ -28,13 +28,15 @@ function withCandidate(more: Partial<typeof CANDIDATE>): Facts {
   return factsWith({ listed: own, atPlace: own });
 }
 
+const UNSEEN = { why: 'The manifest of acme/staging/kv-gateway is missing', fix: 'Put it back.', expected: true };
+
 const bad = new Map([[CANDIDATE.guid, 'gate errors failed']]);
 
 /** For each check the cases in which it, and it alone, refuses. */
 const ALONE: readonly (readonly [check: string, code: Code, when: string, facts: Facts])[] = [
   [
-    'the manifest declares this scope',
-    'WRONG_SCOPE',
+    'the build is not stamped for another environment',
+    'FOREIGN_BUILD',
     'the build is stamped for staging',
     withCandidate({ environment: 'staging' }),
   ],
@@ -80,6 +82,12 @@ const ALONE: readonly (readonly [check: string, code: Code, when: string, facts:
     'FOREIGN_BUILD',
     "staging's ledger has it, though no manifest does",
     factsWith({ otherLedgers: [{ scope: STAGING, guids: new Set([CANDIDATE.guid]) }] }),
+  ],
+  [
+    'every other scope was looked at',
+    'SCOPE_UNSEEN',
+    'the manifest of staging is missing and the environment is protected',
+    factsWith({ unseen: [UNSEEN] }),
   ],
   [
     'the build is newer than every known-good build here',
@@ -266,6 +274,32 @@ describe('each check alone', () => {
   });
 });
 
+describe('what was not seen', () => {
+  const others = ['no other scope has the build', 'every other scope was looked at'];
+  const doubtful = (facts: Facts) => admit(facts).checked.filter(({ notVerified }) => notVerified !== undefined);
+
+  it.each([
+    ['a protected environment where no one expects to see it', true, false],
+    ['an environment that is not protected', false, true],
+  ])('a scope that was not seen is never a pass, and does not refuse in %s', (_where, isProtected, expected) => {
+    const facts = factsWith({ protected: isProtected, unseen: [{ ...UNSEEN, expected }] });
+    expect(admit(facts).build).not.toBeNull();
+    expect(doubtful(facts).map(({ name }) => name)).toEqual(others);
+    for (const { notVerified } of doubtful(facts)) expect(notVerified).toBe(UNSEEN.why);
+  });
+
+  it('a scope that was not seen takes the pass from the check that no other scope has the build, and no refusal', () => {
+    expect(doubtful(factsWith({ unseen: [UNSEEN] })).map(({ name }) => name)).toEqual(['no other scope has the build']);
+    const foreign = factsWith({ unseen: [UNSEEN], listed: [listedAs(CANDIDATE), listedAs(CANDIDATE, STAGING)] });
+    expect(codeOf(foreign)).toBe('FOREIGN_BUILD');
+  });
+
+  it('a rollback is not refused for a scope that cannot be seen', () => {
+    const back = factsWith({ guid: STABLE.guid, candidateAnswers: answerOf(STABLE), unseen: [UNSEEN] });
+    expect(codeOf(back, ROLLBACK_CHECKS)).toBeUndefined();
+  });
+});
+
 describe('what was gathered', () => {
   const foreign = { code: 'FOREIGN_BUILD', message: 'Another row is foreign.', hint: 'Remove it.' } as const;
 
@@ -316,8 +350,8 @@ const incident = (stamped: boolean): Facts => {
 describe('the incident: a staging build listed among production builds', () => {
   it('a staging build listed in production is caught by three checks, each on its own: stamp, scope, target', () => {
     expect(names(refusing(incident(true)))).toEqual([
-      'the manifest declares this scope',
       'no other scope has the build',
+      'the build is not stamped for another environment',
       'the build itself answers at its place',
     ]);
     for (const check of refusing(incident(true))) expect(admit(incident(true), [check]).build).toBeNull();
@@ -498,8 +532,8 @@ describe('a rollback', () => {
     expect(names(refusing(sick(), ROLLBACK_CHECKS))).toEqual([]);
   });
 
-  it('a rollback is not blocked by its own manifest that lists the build twice, or stamps it differently', () => {
-    const row = listedAs({ ...STABLE, environment: 'staging' });
+  it('a rollback is not blocked by its own manifest that lists the build twice', () => {
+    const row = listedAs(STABLE);
     expect(names(refusing(sick({ listed: [row, row], atPlace: [row] }), ROLLBACK_CHECKS))).toEqual([]);
   });
 
@@ -510,6 +544,7 @@ describe('a rollback', () => {
       'FOREIGN_BUILD',
       sick({ otherLedgers: [{ scope: STAGING, guids: new Set([STABLE.guid]) }] }),
     ],
+    ['CI stamped it for staging', 'FOREIGN_BUILD', sick({ listed: [listedAs({ ...STABLE, environment: 'staging' })] })],
     ['it was never known-good here', 'NOT_KNOWN_GOOD', sick({ guid: CANDIDATE.guid, candidateAnswers: answerOf(CANDIDATE) })],
     ['it is marked bad', 'BAD_BUILD', sick({ history: historyWith({ bad: new Map([[STABLE.guid, 'rolled back from']]) }) })],
     ['the target says another environment', 'WRONG_TARGET', sick({ targetSays: ['staging'] })],
@@ -552,6 +587,8 @@ describe('adopting', () => {
       'the manifest declares this scope',
       'the build is listed here exactly once',
       'no other scope has the build',
+      'the build is not stamped for another environment',
+      'every other scope was looked at',
       'the target reports this environment',
       'the build itself answers at its place',
       'the build is not marked bad',
@@ -562,7 +599,7 @@ describe('adopting', () => {
   });
 
   it.each([
-    ['the build is stamped for staging', 'WRONG_SCOPE', first({ listed: [listedAs({ ...STABLE, environment: 'staging' })] })],
+    ['the build is stamped for staging', 'FOREIGN_BUILD', first({ listed: [listedAs({ ...STABLE, environment: 'staging' })] })],
     ['the build is not listed', 'UNLISTED_BUILD', first({ listed: [] })],
     ['staging lists it too', 'FOREIGN_BUILD', first({ listed: [listedAs(STABLE), listedAs(STABLE, STAGING)] })],
     ['the target says staging', 'WRONG_TARGET', first({ targetSays: ['staging'] })],

@@ -38,6 +38,8 @@ export function factsWith(more: Partial<Facts> = {}): Facts {
     listed: [...own, listedAs(FOREIGN, STAGING)],
     atPlace: own,
     listing: undefined,
+    unseen: [],
+    protected: true,
     otherLedgers: [{ scope: STAGING, guids: new Set([FOREIGN.guid]) }],
     history: historyWith(),
     environments: ['staging', 'production'],

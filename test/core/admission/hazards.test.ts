@@ -8,6 +8,8 @@ import type { Plan } from '../../../src/core/rollout/plan.ts';
 import { CANDIDATE, guidOf, listedAs, promotion, SCOPE, STABLE, STAGING } from '../manifest/builds.ts';
 import { factsWith, historyWith } from './facts.ts';
 
+const UNSEEN = { why: 'the ledger of acme/qa/kv-gateway cannot be read', fix: 'Let this user read it.', expected: false };
+
 const PLAN: Plan = { ...promotion([10, 100]), pollMs: 1000, patienceMs: 100_000 };
 
 /** Verdicts as a release has them: of the real checks over these facts, and of a requirement, which passed. */
@@ -22,7 +24,6 @@ function lookedWith(more: Partial<Looked> = {}, facts: Partial<Facts> = {}): Loo
     checked: checkedIn(factsWith(facts)),
     plan: PLAN,
     otherScopes: 1,
-    unseenLedgers: 0,
     filesRead: 3,
     entries: 7,
     leaderSince: null,
@@ -147,7 +148,7 @@ describe('each hazard alone, not controlled', () => {
 /** Cases with a doubt that another mechanism covers: a warning, not a refusal. */
 const DOUBTS: readonly (readonly [HazardId, string, Looked])[] = [
   ['foreign-build', 'no other scope is known', lookedWith({ otherScopes: 0 })],
-  ['foreign-build', 'a ledger could not be read', lookedWith({ unseenLedgers: 1 })],
+  ['foreign-build', 'a ledger that no one expects to see could not be read', lookedWith({}, { unseen: [UNSEEN] })],
   ['way-back-depends', 'there is no copy', lookedWith({ copies: [] })],
   ['way-back-depends', 'the copy is on the same disk', lookedWith({ copies: [{ dir: '/srv/copy', elsewhere: false }] })],
   ['way-back-depends', 'the copy cannot be looked at', lookedWith({ copies: [{ dir: '/srv/copy', elsewhere: null }] })],
@@ -216,7 +217,6 @@ it('what was not looked at, because a check refused before, is never called veri
   const looked = lookedWith({ plan: null, wayBack: null, members: null, checked: [], measured: [] });
   const verified = hazardsOf(looked).flatMap(({ controls }) => controls.filter(({ status }) => status === 'verified'));
   expect(verified.map(({ control }) => control)).toEqual([
-    'other scopes are checked',
     'a copy of the pointer is on another disk',
     'the file system keeps flushed data',
     'the newest pointer reads back whole',
