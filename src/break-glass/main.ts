@@ -99,14 +99,17 @@ async function run(options: Options, surroundings: Surroundings, voice: Voice, p
     voice.warn(`${name} is ignored: break-glass reads no config, and only the environment's name confirms.`);
   if (options.rehearse) voice.say('REHEARSAL: nothing is written, prompted or changed.');
   showPlan({ source, choice, hold: readHold(source.dirs, outside.fs), commandFor, nowMs: Date.now() }, voice);
-  if (options.rehearse) return rehearse({ source, choice }, performance.now(), { outside, voice });
+  const otherCommands = choice.others.map(({ restore }) => commandFor(restore.build.guid));
+  const decided = { source, choice, environments: otherEnvironments(places, source), otherCommands };
+  if (options.rehearse) return rehearse(decided, performance.now(), { outside, voice });
   const mayAsk = !options.noInput && !options.json && (env.CI ?? '') === '';
   await confirm(source.scope.environment, options.confirm, mayAsk, surroundings);
   progress.acting = true;
-  return act({ source, choice, reason, next: nextCommands(options, source, choice, commandFor) }, surroundings, voice);
+  const reconcile = `kvdeploy reconcile ${scopeOptions(source.scope)}${stateOption(options)}`;
+  return act({ ...decided, reason, next: [reconcile, ...otherCommands] }, surroundings, voice);
 }
 
-type Decided = Pick<Rescuing, 'source' | 'choice' | 'reason' | 'next'>;
+type Decided = Omit<Rescuing, 'id' | 'actor' | 'host' | 'pid'>;
 
 async function act(decided: Decided, { outside, machine, roots, env }: Surroundings, voice: Voice): Promise<Ending> {
   const id = randomBytes(6).toString('hex');
@@ -116,10 +119,6 @@ async function act(decided: Decided, { outside, machine, roots, env }: Surroundi
   try {
     const { host, pid } = machine.self();
     return await rescue({ ...decided, id, actor: actorOf(env), host, pid }, { outside, machine, voice, roots });
-  } catch (error) {
-    if (error instanceof Refused && error.next.length === 0)
-      throw new Refused(error.code, error.message, error.hint, decided.next.slice(1));
-    throw error;
   } finally {
     for (const signal of signals) process.off(signal, stay);
   }
@@ -161,9 +160,10 @@ function foreignBuilds(places: readonly Place[], source: Source): Map<string, st
   return new Map(builds.map(({ scope, build }) => [build.guid, `${scope.tenant}/${scope.environment}/${scope.service}`]));
 }
 
-function nextCommands(options: Options, source: Source, choice: Choice, commandFor: (guid: string) => string): string[] {
-  const others = choice.others.map(({ restore }) => commandFor(restore.build.guid));
-  return [`kvdeploy reconcile ${scopeOptions(source.scope)}${stateOption(options)}`, ...others];
+/** The environments of this tenant's other scopes: a target that is one of them is not this one. */
+function otherEnvironments(places: readonly Place[], { scope }: Source): readonly string[] {
+  const own = places.filter((place) => place.scope.tenant === scope.tenant).map((place) => place.scope.environment);
+  return [...new Set(own)].filter((name) => name !== scope.environment);
 }
 
 function actorOf(env: Surroundings['env']): string {

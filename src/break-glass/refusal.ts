@@ -11,6 +11,7 @@ export const RESCUE_CODES = [
   'NO_TERMINAL',
   'NOT_CONFIRMED',
   'FOREIGN_BUILD',
+  'WRONG_TARGET',
   'BUILD_GONE',
   'BAD_BUILD',
   'NO_STATE',

@@ -3,10 +3,10 @@ import { constants } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Change, Outside } from '../base/changes/change.ts';
 import { check } from '../base/changes/checks.ts';
-import { identify } from '../base/changes/identity.ts';
 import { withFile } from '../base/durable/open-file.ts';
-import type { Choice } from './choose.ts';
-import { buildGone, type Rescuing, type Tools } from './rescue.ts';
+import { askBefore } from './ask.ts';
+import { reachNames } from './names.ts';
+import type { Rescuing, Tools } from './rescue.ts';
 import type { Ending } from './voice.ts';
 
 /** The placeholder in the commands that a rehearsal prints. */
@@ -17,12 +17,16 @@ export const REASON_TO_SAY = 'why, in at least 10 characters';
  * break-glass would; ends with NOT_VERIFIED if a query got no answer. It is not an error if another build serves now.
  */
 export async function rehearse(
-  { source, choice }: Pick<Rescuing, 'source' | 'choice'>,
+  rehearsed: Pick<Rescuing, 'source' | 'choice' | 'environments' | 'otherCommands'>,
   decidedAfterMs: number,
-  { outside, voice }: Pick<Tools, 'outside' | 'voice'>,
+  tools: Pick<Tools, 'outside' | 'voice'>,
 ): Promise<Ending> {
+  const { source, choice } = rehearsed;
+  const { voice } = tools;
   const { build, changes, checks } = choice.restore;
-  const doubts = await identityDoubts(choice, outside);
+  const asked = { ...rehearsed, scope: source.scope };
+  const { outside, notes } = await reachNames(asked, tools.outside);
+  const doubts = [...notes, ...(await askBefore(asked, outside))];
   const readyAfterMs = performance.now();
   voice.progress(
     `decided after ${Math.round(decidedAfterMs)} ms, ready for the first change after ${Math.round(readyAfterMs)} ms`,
@@ -49,16 +53,6 @@ export async function rehearse(
     : `the router is not in exactly that state now (${differences.length} of ${checks.length} checks differ)`;
   const message = `✔ REHEARSED, nothing was written: the rollback path to ${build.guid} (version ${build.version}) at ${build.ref} works; ${now}.`;
   return { ...base, code: null, message, hint: null };
-}
-
-async function identityDoubts(choice: Choice, outside: Outside): Promise<string[]> {
-  const { identity } = choice.restore;
-  if (identity.length === 0) return ['the builds here do not report their GUID'];
-  const answers = await Promise.all(identity.map((one) => identify(one, outside)));
-  return answers.flatMap((answer) => {
-    if (answer.kind === 'gone') throw buildGone(choice, answer.why);
-    return answer.kind === 'silent' ? [`the build does not report its GUID: ${answer.why}`] : [];
-  });
 }
 
 /** What would stop this change, as far as that is visible without making it. */

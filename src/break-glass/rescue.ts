@@ -7,10 +7,11 @@ import { describe } from '../base/changes/wording.ts';
 import type { Roots } from '../base/durable/places.ts';
 import { writeHold } from '../base/pointer/hold.ts';
 import { type Deed, fallbackDirs, type Intent, type Outcome, writeRecord } from '../base/pointer/records.ts';
-import { type Choice, NOWHERE_ELSE } from './choose.ts';
+import { askBefore } from './ask.ts';
+import type { Choice } from './choose.ts';
 import type { Source } from './find.ts';
 import { endLeader, type Leader, type Machine } from './leader.ts';
-import { Refused } from './refusal.ts';
+import { reachNames } from './names.ts';
 import type { Ending, Voice } from './voice.ts';
 
 /** A confirmed rescue. */
@@ -18,6 +19,10 @@ export interface Rescuing extends Pick<Deed, 'reason' | 'actor' | 'host' | 'pid'
   readonly source: Source;
   readonly choice: Choice;
   readonly id: string;
+  /** The environments of other scopes on this machine. */
+  readonly environments: readonly string[];
+  /** Commands that roll back to other builds. */
+  readonly otherCommands: readonly string[];
   /** Commands for afterwards. */
   readonly next: readonly string[];
 }
@@ -37,8 +42,15 @@ const VERIFY_EVERY_MS = 200;
 const always = () => undefined;
 
 /** Restores the chosen build. Throws Refused only before anything was changed. */
-export async function rescue(rescuing: Rescuing, tools: Tools): Promise<Ending> {
-  await askIdentity(rescuing, tools);
+export async function rescue(rescuing: Rescuing, given: Tools): Promise<Ending> {
+  const { voice } = given;
+  const asked = { ...rescuing, scope: rescuing.source.scope };
+  const { outside, notes } = await reachNames(asked, given.outside);
+  for (const note of notes) voice.warn(note);
+  const tools = { ...given, outside };
+  if (rescuing.choice.pointer.target.questions.length === 0)
+    voice.warn('NOT VERIFIED: this pointer does not say how to ask the target which environment it is; continuing.');
+  for (const doubt of await askBefore(asked, outside)) voice.warn(`NOT VERIFIED: ${doubt}; continuing.`);
   recordIntent(rescuing, tools);
   const held = setHold(rescuing, tools);
   const left = await endLeaders(rescuing, tools, held);
@@ -53,25 +65,6 @@ export async function rescue(rescuing: Rescuing, tools: Tools): Promise<Ending> 
   const doubts = await readBack(rescuing, tools);
   recordOutcome(rescuing, tools, failures, doubts);
   return ending(rescuing, failures, doubts, held);
-}
-
-/** Queries every member of the build's place: a place where another build answers must get no traffic. */
-async function askIdentity({ choice }: Rescuing, { outside, voice }: Tools): Promise<void> {
-  const { identity, build } = choice.restore;
-  if (identity.length === 0) {
-    voice.warn(`NOT VERIFIED that ${build.guid} is still at ${build.ref}: the builds here do not report their GUID.`);
-    return;
-  }
-  for (const answer of await Promise.all(identity.map((one) => identify(one, outside)))) {
-    if (answer.kind === 'silent') voice.warn(`NOT VERIFIED: the build does not report its GUID (${answer.why}); continuing.`);
-    if (answer.kind === 'gone') throw buildGone(choice, answer.why);
-  }
-}
-
-/** Another build, or one of another environment, runs at its place. */
-export function buildGone({ restore, others }: Choice, why: string): Refused {
-  const hint = others.length === 0 ? NOWHERE_ELSE : 'Another build runs at its place. Roll back to an earlier build:';
-  return new Refused('BUILD_GONE', `Build ${restore.build.guid} is gone: ${why}.`, hint);
 }
 
 function deedOf({ source, choice, reason, actor, host, pid }: Rescuing, machine: Machine): Deed {

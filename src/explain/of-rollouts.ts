@@ -63,6 +63,7 @@ export const ROLLOUTS = {
       'It was never started there, or has crashed.',
       'Another build was started at its place.',
       'ref names the wrong place.',
+      'In break-glass: its place answers 2xx without the GUID, with another GUID, or for another environment. Silence, a redirect and a 503 go on.',
     ],
     todo: [
       'Start it at its place, then run: kvdeploy plan --env E --build GUID',
@@ -80,8 +81,15 @@ export const ROLLOUTS = {
   WRONG_TARGET: {
     means: "The router's target does not report this environment, or reports another one.",
     example: "The router's target reports staging, but acme/production/kv-gateway was requested.",
-    causes: ['The config names the socket or the address of another environment.', 'The target does not report its environment.'],
-    todo: ['Fix the router settings, or make the target report its environment, then run: kvdeploy doctor --env E'],
+    causes: [
+      'The config names the socket or the address of another environment.',
+      'The target does not report its environment.',
+      'In break-glass: the address in the pointer now leads to the router of another environment. No answer is never a reason there.',
+    ],
+    todo: [
+      'Fix the router settings, or make the target report its environment, then run: kvdeploy doctor --env E',
+      'In break-glass: correct where the address leads and run the same command again, or make the printed changes by hand at the right router.',
+    ],
   },
   NO_KNOWN_GOOD: {
     means: 'No build was ever known-good here, or the known-good build is marked bad, so there is no rollback path.',

@@ -22,7 +22,18 @@ export async function rescue(process: Process, say: (line: string) => void = () 
   const wanted = { ...SCOPE, preferred: [STATE_DIR], program: 'node break-glass.mjs' };
   const source = chooseSource(findPlaces([STATE_DIR, COPY_DIR], undefined, io.fs), wanted);
   const choice = chooseBuild([source.newest, ...source.pointers.slice(1)], undefined, new Map(), commandFor);
-  const rescuing = { source, choice, id: io.randomId(), reason: 'sign-in is down', actor: 'carol', host, pid, next: [] };
+  const rescuing = {
+    source,
+    choice,
+    id: io.randomId(),
+    reason: 'sign-in is down',
+    actor: 'carol',
+    host,
+    pid,
+    next: [],
+    environments: [],
+    otherCommands: [],
+  };
   return actOn(rescuing, { outside: io, machine: io, voice, roots: ROOTS });
 }
 

@@ -62,12 +62,11 @@ export function wordsOf(text: string): readonly string[] {
     .filter((word) => word !== '');
 }
 
-/** Another environment that these words name: a known one, or whatever follows `environment=`. */
+/** Another environment that these words name: whatever follows `environment=`, or without that a known one. */
 function otherIn(text: string, own: string, others: readonly string[]): string | undefined {
-  const known = wordsOf(text).find((word) => word !== own && others.includes(word));
-  if (known !== undefined) return known;
   const [, stated] = /\benv(?:ironment)?\s*[=:]\s*([a-z0-9-]+)/i.exec(text) ?? [];
-  return stated === undefined || stated.toLowerCase() === own ? undefined : stated.toLowerCase();
+  if (stated !== undefined) return stated.toLowerCase() === own ? undefined : stated.toLowerCase();
+  return wordsOf(text).find((word) => word !== own && others.includes(word));
 }
 
 async function fieldOf({ address, command, field, timeoutMs }: SocketQuestion, outside: Outside): Promise<string | undefined> {

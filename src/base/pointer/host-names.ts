@@ -27,16 +27,17 @@ export function hostsOfChanges(changes: readonly Change[]): readonly string[] {
   return [...new Set(changes.flatMap((change) => hostNameIn(addressOf(change) ?? '') ?? []))];
 }
 
-/** Every host name that a rescue may have to resolve, each once. */
+/** Every host name that a rescue to this build has to resolve, each once. */
+export function hostsOfRestore({ changes, checks, identity }: Restore, questions: readonly TargetQuestion[]): readonly string[] {
+  const all = [...questions, ...changes, ...checks, ...identity];
+  return [...new Set(all.flatMap((one) => hostNameIn(addressOf(one) ?? '') ?? []))];
+}
+
+/** The same for every build in the pointer. */
 export function hostsOfPointer({
   knownGood,
   earlier,
   target,
 }: Pick<Pointer, 'knownGood' | 'earlier' | 'target'>): readonly string[] {
-  const all = [...target.questions, ...[knownGood, ...earlier].flatMap(partsOf)];
-  return [...new Set(all.flatMap((one) => hostNameIn(addressOf(one) ?? '') ?? []))];
-}
-
-function partsOf({ changes, checks, identity }: Restore): readonly (Change | Check)[] {
-  return [...changes, ...checks, ...identity];
+  return [...new Set([knownGood, ...earlier].flatMap((restore) => hostsOfRestore(restore, target.questions)))];
 }
