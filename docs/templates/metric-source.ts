@@ -15,7 +15,7 @@ export const toy: MetricSource<Config> = {
   summary: 'requests by status in a JSON file, for people who write a metric source',
   config,
   ofRouter: false,
-  countsTraffic: true,
+  countsTraffic: () => true,
   metrics: () => STATUS_METRICS,
   lagMs: () => 0,
   measure: async (settings, question, io) => measurementOf(armOf(settings, question, io)),

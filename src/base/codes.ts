@@ -63,6 +63,7 @@ export const EXIT_OF = {
   UNEXPECTED_SPLIT: EXIT.refused,
   TARGET_CHANGED: EXIT.refused,
   GATE_NOT_READY: EXIT.refused,
+  PROBES_ONLY: EXIT.refused,
   GATE_FAILED: EXIT.refused,
   HAZARD_UNCONTROLLED: EXIT.refused,
   STALE_PLAN: EXIT.refused,

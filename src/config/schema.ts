@@ -81,6 +81,12 @@ export const gatesSchema = z
   .max(50)
   .superRefine((gates, context) => {
     if (!Array.isArray(gates)) return;
+    gates.forEach((gate, index) => {
+      if (gate === null || typeof gate !== 'object' || gate['expect'] === undefined || gate['max'] !== undefined) return;
+      const message =
+        'expect belongs to a fixed limit: add max, or leave it out, because a gate that compares knows what is usual';
+      context.addIssue({ code: 'custom', path: [index, 'expect'], message });
+    });
     const names = gates.map((gate) => (typeof gate === 'string' ? gate : gate?.name));
     names.forEach((name, index) => {
       if (name === undefined || names.indexOf(name) === index) return;
@@ -183,6 +189,10 @@ const serviceSchema = z.strictObject({
   identity: identitySchema.optional().describe('Where a build reports its GUID: { path: /healthz, header: x-build-guid }'),
   steps: stepsSchema.optional(),
   gates: gatesSchema.optional(),
+  probesOnly: z
+    .boolean()
+    .optional()
+    .describe('true if probes are enough to judge this service by: no gate counts the requests of its clients'),
   evidence: evidenceSchema.optional(),
   pointer: z
     .strictObject({ copies: z.array(pathSchema).max(8).describe('Folders, such as [/mnt/other-disk/kvdeploy]') })

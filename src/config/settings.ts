@@ -44,6 +44,8 @@ export interface ServiceSettings {
   /** Their settings as the config wrote them; `openSource` reads them. */
   readonly gates: readonly PlannedGate[];
   readonly compared: readonly ComparedGate[];
+  /** Someone decided that probes are enough to judge it by. */
+  readonly probesOnly: boolean;
   readonly evidence: EvidenceLimits;
   /** Absolute. */
   readonly copies: readonly string[];
@@ -97,6 +99,7 @@ export function serviceSettings(config: Config, written: unknown, root: string):
     identity: service.identity ?? null,
     steps: service.steps?.map(({ percent, bake }) => ({ percent, bakeMs: bake })) ?? DEFAULT_STEPS,
     ...gatesOf(service, (index) => valueAt(written, [...at, 'gates', index])),
+    probesOnly: service.probesOnly ?? false,
     evidence: evidenceOf(service.evidence),
     copies: (service.pointer?.copies ?? []).map((copy) => path.resolve(root, copy)),
     pollMs: service.poll ?? DEFAULT_POLL_MS,

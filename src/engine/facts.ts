@@ -41,6 +41,7 @@ export async function fileFacts(from: FactSources, io: Io): Promise<Facts> {
     required: null,
     impossible: undefined,
     silent: undefined,
+    clients: null,
     diskProblem: volatileDisk(from.stateDir, io),
   };
 }

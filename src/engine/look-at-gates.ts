@@ -82,7 +82,7 @@ async function lookAtGate(
   const countable: Countable = {
     metrics: metrics.map(({ metric }) => metric),
     slices: requestsBySlice(first.candidate),
-    countsTraffic: source.countsTraffic,
+    countsTraffic: source.countsTraffic(config),
     countsProcesses: source.countsProcesses ?? false,
     seesCrashes: seesCrashes(first.candidate),
     usualRates: usualRates(countedOf(metrics, first.candidate)),

@@ -206,6 +206,18 @@ export const ROLLOUTS = {
     causes: ['The router settings were changed while a rollout was open.'],
     todo: ['Roll back on the old target: kvdeploy abort --env E', 'Revert the config, then run: kvdeploy resume --env E'],
   },
+  PROBES_ONLY: {
+    means:
+      'Every gate judges by requests of its own, and the environment is protected: a build that answers each probe and refuses every client would pass.',
+    example:
+      'Every gate of acme/production/kv-gateway judges by probes of its own, so that no one would see a build that answers each probe and refuses every client.',
+    causes: ['All gates are http-probe, a command with probes: true, or a query about the blackbox exporter.'],
+    todo: [
+      'Count the requests of clients, by the router or by Prometheus: gates: [errors]',
+      'If probes are enough for this service, say so next to its gates: probesOnly: true',
+      'See the gates: kvdeploy plan --env E --build GUID',
+    ],
+  },
   GATE_NOT_READY: {
     means: 'A gate has no data. Missing data is never treated as healthy, so the rollout does not begin or continue.',
     example: 'Gate errors has no data for 0b9f1c2d, the build currently serving: the query returns no series.',

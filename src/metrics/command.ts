@@ -16,6 +16,10 @@ const config = z.strictObject({
     .max(100)
     .refine((argv) => argv.some((part) => part.match(PLACEHOLDER) !== null), `one argument must contain \${build} or \${place}`)
     .describe(`A program and its arguments, run once per build: [/usr/local/bin/counts, "\${build}"]; no shell, at most 2 s`),
+  probes: z
+    .boolean()
+    .default(false)
+    .describe('true if the program counts requests of its own, not those of clients; default false'),
 });
 
 export type CommandConfig = z.infer<typeof config>;
@@ -55,7 +59,7 @@ export const command: MetricSource<CommandConfig> = {
   summary: 'counts as JSON from a program, run once per build',
   config,
   ofRouter: false,
-  countsTraffic: true,
+  countsTraffic: ({ probes }) => !probes,
   countsProcesses: true,
   metrics: () => STATUS_METRICS,
   lagMs: () => 0,

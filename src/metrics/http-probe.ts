@@ -52,7 +52,7 @@ export const httpProbe: MetricSource<HttpProbeConfig> = {
   summary: 'sends HTTP requests to the build: checks status, latency, header or body',
   config,
   ofRouter: false,
-  countsTraffic: false,
+  countsTraffic: () => false,
   measure,
   count,
   metrics: () => [{ metric: 'errors', requests: 'requests', failures: 'errors', counts: 'failures' }],

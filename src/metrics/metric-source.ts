@@ -50,8 +50,11 @@ export interface MetricSource<Config> {
   unproven?(config: Config, serving: ArmCounters): string | undefined;
   /** How long after a request it is counted at the latest: asking more often shows nothing new. Milliseconds. */
   lagMs(config: Config): number;
-  /** False where it sends requests of its own, which say nothing about the traffic. */
-  readonly countsTraffic: boolean;
+  /**
+   * True where it counts the requests of clients; false where it sends requests of its own, which say nothing about the traffic, and
+   * see no failure that only clients see. Pure.
+   */
+  countsTraffic(config: Config): boolean;
   /** True where its targets are the build's own processes, so that their restarts are the build's. */
   readonly countsProcesses?: boolean;
   /** The question as a person would ask it by hand, for `plan` and for errors. */

@@ -2,15 +2,32 @@
 import * as z from 'zod';
 import type { ArmCounters } from '../core/gates/counting/counters.ts';
 import type { MetricCounters } from '../core/gates/counting/metric-counters.ts';
-import { bothBuilds, CLASS_METRICS, measurementOf, STATUS_METRICS, statusCounters } from './arms.ts';
+import type { Measurement } from '../core/gates/verdict/gate.ts';
+import type { Member } from '../routers/router.ts';
+import { bothBuilds, CLASS_METRICS, metricOfStatus, STATUS_METRICS, statusCounters } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
 
-const config = z.strictObject({});
+const single = z
+  .int()
+  .min(400, 'a status from 400 to 499; 5xx are always errors')
+  .max(499, 'a status from 400 to 499; 5xx are always errors')
+  .transform(String);
+
+const ONE_CLASS =
+  'HAProxy counts 4xx as one class: write [4xx], after which 401 is expected too, or compare with gates: [errors], or count single statuses with prometheus';
+
+/** Read as any status, so that a single one is answered with more than what is allowed. */
+const wholeClass = z
+  .union([z.string(), z.number()])
+  .refine((status) => status === '4xx', ONE_CLASS)
+  .transform(String)
+  .meta({ enum: ['4xx'] });
 
 /** HAProxy's `show stat`: classes of statuses only. */
 export const haproxyCounters = routerCounters(
   'haproxy',
   CLASS_METRICS,
+  wholeClass,
   'the counters of the HAProxy servers: status classes and missing responses',
 );
 
@@ -18,35 +35,83 @@ export const haproxyCounters = routerCounters(
 export const localCounters = routerCounters(
   'local',
   STATUS_METRICS,
+  single,
   'the counters of `kvdeploy serve`: individual statuses and missing responses',
 );
 
-function routerCounters(kind: string, metrics: readonly MetricCounters[], summary: string): MetricSource<unknown> {
+interface RouterCountersConfig {
+  /** Statuses, or classes of them, that a fixed limit does not count as failures. */
+  readonly expect?: readonly string[] | undefined;
+}
+
+function routerCounters(
+  kind: 'haproxy' | 'local',
+  metrics: readonly MetricCounters[],
+  status: z.ZodType<string>,
+  summary: string,
+): MetricSource<RouterCountersConfig> {
+  const example = kind === 'haproxy' ? '[4xx]' : '[404]';
   return {
     kind,
     summary,
-    config,
+    config: z.strictObject({
+      expect: z
+        .array(status)
+        .min(1)
+        .max(100)
+        .optional()
+        .describe(`Statuses that a fixed limit (max) does not count as failures, such as ${example}; 4xx are failures otherwise`),
+    }),
     ofRouter: true,
-    countsTraffic: true,
+    countsTraffic: () => true,
     metrics: () => metrics,
     lagMs: () => 0,
-    measure: async (_config, question) => measurementOf(armOf(question, metrics, 0)),
+    measure: async (config, question) => limited(question, config.expect ?? []),
     count: (_config, pair, io) => {
       const atMs = io.now();
       return bothBuilds(pair, (question) => armOf(question, metrics, atMs));
     },
-    describe: (_config, { place }) => `the router's counts for ${place}: 5xx and missing responses are errors`,
+    describe: ({ expect }, { place }) =>
+      `the router's counts for ${place}: 5xx and missing responses are errors; with a fixed limit 4xx too${expect === undefined ? '' : `, except ${expect.join(', ')}`}`,
   };
 }
 
-function armOf({ router, place }: Question, metrics: readonly MetricCounters[], atMs: number): ArmCounters {
-  if (router === null || router === undefined) return { missing: 'the router cannot be read' };
-  const member = router.members.find((one) => one.place === place);
-  if (member === undefined) return { missing: `the router has no place ${place}` };
-  if (member.answers === undefined) return { missing: 'this router does not count responses (HAProxy: not in HTTP mode)' };
-  const targets = member.answers.map(({ location, byClass }) => {
-    const downs = member.downs?.[location] ?? null;
+/** For a fixed limit every failure counts, 4xx too: a build that refuses each client with 401 is an outage. */
+function limited(question: Question, expected: readonly string[]): Measurement {
+  const counted = answersOf(question);
+  if ('missing' in counted) return counted;
+  const failed: Record<string, number> = {};
+  let [requests, errors] = [0, 0];
+  for (const { byClass } of counted.answers)
+    for (const [status, count] of Object.entries(byClass)) {
+      const metric = metricOfStatus(status);
+      if (metric !== 'errors' && status.startsWith('1')) continue;
+      requests += count;
+      if (metric === undefined || expected.includes(status)) continue;
+      errors += count;
+      failed[status] = (failed[status] ?? 0) + count;
+    }
+  return { requests, errors, counting: 'total', failed };
+}
+
+function armOf(question: Question, metrics: readonly MetricCounters[], atMs: number): ArmCounters {
+  const counted = answersOf(question);
+  if ('missing' in counted) return counted;
+  const targets = counted.answers.map(({ location, byClass }) => {
+    const downs = counted.downs?.[location] ?? null;
     return [location, { startedMs: null, freshMs: atMs, counters: statusCounters(byClass, metrics), downs }] as const;
   });
   return { targets: Object.fromEntries(targets) };
+}
+
+function answersOf({
+  router,
+  place,
+}: Question): (Required<Pick<Member, 'answers'>> & Pick<Member, 'downs'>) | { readonly missing: string } {
+  if (router === null || router === undefined) return { missing: 'the router cannot be read' };
+  const member = router.members.find((one) => one.place === place);
+  if (member === undefined) return { missing: `the router has no place ${place}` };
+  const { answers, downs } = member;
+  if (answers === undefined) return { missing: 'this router does not count responses (HAProxy: not in HTTP mode)' };
+  return { answers, ...(downs === undefined ? {} : { downs }) };
 }

@@ -49,6 +49,7 @@ export function lookAtHazards(
     pointerGeneration: newest?.generation ?? null,
     members: judged.reading?.members ?? null,
     forgetful: judged.reading?.forgetful,
+    clients: judged.facts.clients,
     wayBack: restoring(judged, opened),
     disk: filesystemOf(nearestFolder(opened.stateDir, deps.io), deps.io.fs),
     copies: (opened.settings?.copies ?? []).map((dir) => ({ dir, elsewhere: onAnotherDisk(dir, opened.stateDir, deps.io) })),

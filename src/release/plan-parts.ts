@@ -1,9 +1,11 @@
 /** What a plan is made of: the settings of the service, what its comparing gates see, and who plans. Must not change anything. */
+import type { ClientsSeen } from '../core/admission/facts.ts';
 import type { Planning, PlanSettings } from '../core/rollout/make-plan.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import { lookAtComparison, type SeenGate } from '../engine/look-at-gates.ts';
 import type { Target } from '../engine/target.ts';
 import type { Io } from '../io.ts';
+import { openSource } from '../metrics/index.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Deps } from './deps.ts';
 import type { Opened, Promotable } from './open.ts';
@@ -29,6 +31,16 @@ export async function seenSettings(
   const { comparison, gates } = await lookAtComparison(compared, evidence, { scope, ...builds }, reading, again, io);
   const silent = gates.find((gate) => gate.silent !== undefined)?.silent;
   return { settings: { ...settings, comparison }, gates, silent };
+}
+
+/** Which gates of the service count the requests of clients. */
+export function clientsSeen(settings: Pick<Promotable, 'gates' | 'compared' | 'protected' | 'probesOnly'>): ClientsSeen {
+  const counting = [...settings.gates, ...settings.compared].filter((gate) => {
+    const { source, config } = openSource(gate);
+    return source.countsTraffic(config);
+  });
+  const gates = [...new Set(counting.map(({ name }) => name))];
+  return { gates, isProtected: settings.protected, probesOnly: settings.probesOnly };
 }
 
 /** What a plan keeps about its making. */

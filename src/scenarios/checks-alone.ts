@@ -113,6 +113,7 @@ function factsOf(stable: Build, staging: Build): Facts {
     knownGoodAnswers: { guid: stable.guid, environment: 'production', said: stable.guid },
     pointer: { knownGood: stable.guid, damaged: [], ledgerCut: null },
     ...{ required: null, impossible: undefined, silent: undefined, diskProblem: null },
+    clients: { gates: ['errors'], isProtected: true, probesOnly: false },
   };
 }
 

@@ -61,6 +61,10 @@ export interface Wishes {
   readonly copies?: readonly string[];
   readonly stateGroup?: string;
   readonly patience?: string;
+  /** The one probing gate that the site has otherwise. */
+  readonly gates?: string;
+  /** False: no service says that probes are enough. */
+  readonly probesOnly?: boolean;
 }
 
 /** What the config says of one scope. */
@@ -117,7 +121,10 @@ export function configText(places: readonly Placed[], stateDir: string, wishes: 
   ].join('\n')}\n`;
 }
 
-function serviceText({ port, routes, backends, name }: Placed, { bakeMs = 300, copies, patience = '20s' }: Wishes): string {
+const PROBES = '[{ name: answers, source: http-probe, path: /probe, probes: 5, max: 10%, minRequests: 5 }]';
+
+function serviceText({ port, routes, backends, name }: Placed, wishes: Wishes): string {
+  const { bakeMs = 300, copies, patience = '20s', gates = PROBES, probesOnly = true } = wishes;
   const addresses = [...backends].map(([ref, { address }]) => `${ref}: ${JSON.stringify(address)}`).join(', ');
   return [
     '        services:',
@@ -127,7 +134,8 @@ function serviceText({ port, routes, backends, name }: Placed, { bakeMs = 300, c
     `            steps: [{ percent: 25, bake: ${bakeMs}ms }, { percent: 100, bake: 200ms }]`,
     '            poll: 100ms',
     `            patience: ${patience}`,
-    '            gates: [{ name: answers, source: http-probe, path: /probe, probes: 5, max: 10%, minRequests: 5 }]',
+    ...(probesOnly ? ['            probesOnly: true'] : []),
+    `            gates: ${gates}`,
     ...(copies === undefined || name !== 'production' ? [] : [`            pointer: { copies: ${JSON.stringify(copies)} }`]),
   ].join('\n');
 }

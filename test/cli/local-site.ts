@@ -33,6 +33,8 @@ export interface LocalSite {
   readonly home: string;
   backend(name: Name, ref: string): Backend;
   routes(name: Name): string;
+  /** Where clients reach the service. */
+  url(name: Name): string;
   writeConfig(wishes?: Wishes): void;
   writeManifest(name: Name, builds: readonly SiteBuild[]): void;
   run(args: readonly string[], options?: CliOptions): Promise<CliAnswer>;
@@ -80,6 +82,7 @@ export async function openLocalSite(serving: readonly Name[] = ['production']): 
     home,
     backend: (name, ref) => place(name).backends.get(ref) as Backend,
     routes: (name) => place(name).routes,
+    url: (name) => `http://127.0.0.1:${place(name).port}/`,
     writeConfig: (wishes = {}) =>
       writeFileSync(join(checkout, 'kvdeploy.config.yaml'), configText([...places.values()], stateDir, wishes)),
     writeManifest: (name, builds) => {

@@ -77,6 +77,26 @@ describe('gates', () => {
     });
   });
 
+  it('a fixed limit on router counters may expect statuses, and a service may say that probes are enough', async () => {
+    const service = await load(LOCAL, 'probesOnly: true', 'gates: [{ name: a, source: local, max: 1%, expect: [404, 401] }]');
+    expect(service).toMatchObject({ probesOnly: true, gates: [{ settings: { expect: [404, 401] } }] });
+    expect(await load(LOCAL, 'gates: [errors]')).toMatchObject({ probesOnly: false });
+    const classes = await load(LOCAL, 'gates: [{ name: a, source: haproxy, max: 1%, expect: [4xx] }]');
+    expect(classes?.gates[0]?.settings).toEqual({ expect: ['4xx'] });
+  });
+
+  it.each([
+    [
+      'a single status of HAProxy, which counts 4xx as one class',
+      'source: haproxy, max: 1%, expect: [404]',
+      /one class: write \[4xx\]/,
+    ],
+    ['5xx as expected', 'source: local, max: 1%, expect: [503]', /from 400 to 499/],
+    ['statuses that a comparing gate would expect', 'source: local, expect: [404]', /belongs to a fixed limit/],
+  ])('the gates of a config do not take %s', async (_what, rest, message) => {
+    expect(String(await findings(LOCAL, `gates: [{ name: a, ${rest} }]`))).toMatch(message);
+  });
+
   it.each([
     ['a word that is none', [LOCAL, 'gates: [erors]'], /"erors" is not allowed here. Did you mean/],
     ['a word without a router that counts', ['gates: [errors]'], /only a router of the kind haproxy or local counts/i],

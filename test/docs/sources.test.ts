@@ -14,7 +14,7 @@ const blocks = (language: string) =>
   [...PAGE.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map((found) => found[1] ?? '');
 
 it('docs/sources.md has gates that the config takes', () => {
-  expect(blocks('yaml').length).toBe(2);
+  expect(blocks('yaml').length).toBe(3);
   for (const text of blocks('yaml')) expect(gatesSchema.safeParse(parse(text).gates).error).toBeUndefined();
 });
 

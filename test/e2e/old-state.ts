@@ -1,6 +1,7 @@
 /** What version 0.1.0 left on a disk (fixtures/state-0.1.0), brought back to where it lay, with its builds and routers at their addresses. */
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { join } from 'node:path';
@@ -134,6 +135,22 @@ function restore(): void {
     chmodSync(path, statSync(path).isDirectory() ? 0o700 : 0o600);
     utimesSync(path, longAgo, longAgo);
   }
+}
+
+/** What PROBES_ONLY asks for: each service that only probes judge says so. Plan files are of the config with it. */
+export function sayThatProbesAreEnough(): void {
+  const file = join(CHECKOUT, 'kvdeploy.config.yaml');
+  const before = readFileSync(file, 'utf8');
+  const after = before.replace(/^( +)gates: \[\{ name: answers, source: http-probe/gm, '$1probesOnly: true\n$&');
+  writeFileSync(file, after);
+  const hash = (text: string) => createHash('sha256').update(text).digest('hex');
+  const path = join(ROOT, 'written/plan-promoted.json');
+  const { sha256: _, ...plan } = JSON.parse(readFileSync(path, 'utf8').replaceAll(hash(before), hash(after)));
+  writeFileSync(
+    path,
+    `${JSON.stringify({ ...plan, sha256: hash(JSON.stringify(plan)) }, null, 2)}
+`,
+  );
 }
 
 async function startBuild(guid: string, address: string, failsOneOf: () => number): Promise<http.Server> {

@@ -27,6 +27,7 @@ export function configText(haproxy: Haproxy, stateDir: string, options: SiteOpti
     `            steps: ${options.steps ?? QUICK_STEPS}`,
     '            poll: 200ms',
     `            patience: ${options.patience ?? '10s'}`,
+    '            probesOnly: true',
     `            gates: ${options.gates ?? PROBE}`,
     ...(options.evidence === undefined ? [] : [`            evidence: ${options.evidence}`]),
     '',

@@ -14,6 +14,7 @@ import {
   type Service,
   SURE,
   saidBefore,
+  sayThatProbesAreEnough,
   waitForTurn,
 } from './old-state.ts';
 
@@ -155,6 +156,7 @@ describe('what version 0.1.0 left', () => {
 describe('a plan file of version 0.1.0', () => {
   it('a plan file of version 0.1.0 with fixed limits is promoted to its end, since nothing has moved', () =>
     inOldState(['promoted'], async (old) => {
+      sayThatProbesAreEnough();
       const answer = await old.run('promoted', ['promote', '--plan', '../written/plan-promoted.json', ...SURE, '--json']);
       expectEnd(answer, 0, null);
       expect(await old.split('promoted')).toEqual({ amber: 100 });
@@ -172,6 +174,8 @@ describe('a plan file of version 0.1.0', () => {
 
   it('a plan file of version 0.1.0 is stale once someone has moved on', () =>
     inOldState(['promoted'], async (old) => {
+      expectEnd(await old.run('promoted', promote('promoted', 'amber')), 3, 'PROBES_ONLY');
+      sayThatProbesAreEnough();
       expectEnd(await old.run('promoted', promote('promoted', 'amber')), 0, null);
       const answer = await old.run('promoted', ['promote', '--plan', '../written/plan-promoted.json', ...SURE, '--json']);
       expectEnd(answer, 3, 'STALE_PLAN');
@@ -267,6 +271,7 @@ describe('the pointer that version 0.1.0 wrote', () => {
 
   it('a rescue by version 0.1.0 holds until reconciled; what it left is bad then, and the next build is promoted', () =>
     inOldState(['held'], async (old) => {
+      sayThatProbesAreEnough();
       for (const words of [promote('held', 'amber'), resume]) expectEnd(await old.run('held', words), 6, 'HELD');
       expectEnd(await old.run('held', ['reconcile', '--reason', 'reviewed', ...SURE, '--json']), 0, null);
       expect(await statusOf(old, 'held')).toMatchObject({ hold: null, rollout: { phase: 'rescued', over: true } });

@@ -10,6 +10,9 @@ import { strictParse } from '../../src/config/parse/strict-parse.ts';
 import { admit, ROLLBACK_CHECKS } from '../../src/core/admission/admission.ts';
 import type { Facts } from '../../src/core/admission/facts.ts';
 import { manifestBreaches } from '../../src/core/manifest/manifest-rules.ts';
+import type { Io } from '../../src/io.ts';
+import { localCounters } from '../../src/metrics/router-counters.ts';
+import type { Reading } from '../../src/routers/router.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { answerOf, factsWith, historyWith } from '../core/admission/facts.ts';
 import { CANDIDATE, listedAs, SCOPE, STABLE, STAGING } from '../core/manifest/builds.ts';
@@ -45,6 +48,7 @@ function admission(): Complaints {
     'not at its place': factsWith({ candidateAnswers: answerOf(STABLE) }),
     'answering for staging': factsWith({ candidateAnswers: answerOf(CANDIDATE, 'staging') }),
     'without a pointer': factsWith({ pointer: { knownGood: null, damaged: [], ledgerCut: null } }),
+    'judged by probes alone': factsWith({ clients: { gates: [], isProtected: true, probesOnly: false } }),
     'on a disk that keeps nothing': factsWith({ diskProblem: 'tmpfs' }),
   };
   const let_in = Object.entries(refused).filter(([, facts]) => admit(facts).build !== null);
@@ -229,8 +233,20 @@ function lyingDisk(): Complaints {
   }
 }
 
+/** Every way in which clients are refused counts against a fixed limit. */
+async function counters(): Promise<Complaints> {
+  const member = { place: 'green', percent: 1, up: true, address: null, servedTotal: null };
+  const answers = [{ location: 'edge', byClass: { 200: 1, 401: 1, 404: 1, 500: 1, none: 1 } }];
+  const router: Reading = { members: [{ ...member, answers }], certainty: 'served', trouble: [] };
+  const question = { scope: SCOPE, build: CANDIDATE.guid, place: 'green', address: null, router };
+  const measurement = await localCounters.measure({ expect: ['404'] }, question, {} as Io);
+  const counted = 'missing' in measurement ? 'nothing' : `${measurement.errors} of ${measurement.requests}`;
+  return counted === '3 of 5' ? [] : [`counts ${counted} as failed`];
+}
+
 const DETECTORS = {
   admission,
+  counters,
   choices,
   manifests,
   claims,

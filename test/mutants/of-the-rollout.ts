@@ -190,6 +190,20 @@ export const OF_THE_DOOR: readonly Mutant[] = [
     "const why = facts.history.bad.get('');",
   ),
   mutant(
+    'probes alone judge a protected environment',
+    'admission',
+    'core/admission/plan-checks.ts',
+    'if (clients.gates.length > 0 || clients.probesOnly || !clients.isProtected) return undefined;',
+    'if (clients.gates.length >= 0) return undefined;',
+  ),
+  mutant(
+    'a fixed limit does not see clients that are refused',
+    'counters',
+    'metrics/router-counters.ts',
+    'if (metric === undefined || expected.includes(status)) continue;',
+    "if (metric !== 'errors' || expected.includes(status)) continue;",
+  ),
+  mutant(
     'a target of another environment is taken',
     'admission',
     'core/admission/target-checks.ts',

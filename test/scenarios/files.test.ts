@@ -26,7 +26,7 @@ describe('the files of the local world', () => {
       const config = configSchema.parse(parse(text));
       const service = config.tenants['demo']?.environments['production']?.services?.['kv-gateway'];
       expect(service?.router).toMatchObject({ kind: 'local', addresses });
-      expect(service?.gates?.[0]).toMatchObject({ source: 'http-probe', max: 0.02, minRequests: 60, probes: 20 });
+      expect(service?.gates?.[0]).toMatchObject({ source: 'local', max: 0.01, minRequests: 20 });
     },
   );
 });

@@ -19,8 +19,8 @@ export interface Backend {
   /** `http://127.0.0.1:<port>` */
   readonly address: string;
   setFailPercent(percent: number): void;
-  /** The status of every answer that does not fail; also of `/healthz`. */
-  setStatus(status: number): void;
+  /** The status of every answer that does not fail; also of `/healthz`, unless it has one of its own. */
+  setStatus(status: number, healthz?: number): void;
   setGuid(guid: string): void;
   setEnvironment(environment: string): void;
   setDelayMs(ms: number): void;
@@ -50,6 +50,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     environment: options.environment,
     failPercent: options.failPercent ?? 0,
     status: 200,
+    healthz: 200,
     delayMs: options.delayMs ?? 0,
     requests: 0,
     hangPercent: 0,
@@ -63,7 +64,7 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     response.setHeader('x-build-guid', state.guid);
     if (state.environment !== undefined) response.setHeader('x-build-environment', state.environment);
     if (request.url === '/metrics') return void (state.scraped ? response.end(counted.text()) : response.writeHead(503).end());
-    if (request.url === '/healthz') return void response.writeHead(state.status).end(JSON.stringify({ guid: state.guid }));
+    if (request.url === '/healthz') return void response.writeHead(state.healthz).end(JSON.stringify({ guid: state.guid }));
     state.requests += 1;
     if ((state.requests * state.hangPercent) % 100 < state.hangPercent) return;
     const beganMs = performance.now();
@@ -94,8 +95,9 @@ export async function startBackend(options: BackendOptions): Promise<Backend> {
     setFailPercent(percent) {
       state.failPercent = percent;
     },
-    setStatus(status) {
+    setStatus(status, healthz = status) {
       state.status = status;
+      state.healthz = healthz;
     },
     setGuid(guid) {
       state.guid = guid;

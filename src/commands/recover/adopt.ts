@@ -1,7 +1,7 @@
 /** `adopt`: the build currently serving becomes the first known-good build, after one bake with passing gates. Shifts nothing. */
 import { ADOPTION_CHECKS, admit } from '../../core/admission/admission.ts';
 import { offered } from '../../core/admission/facts.ts';
-import { gatesSee } from '../../core/admission/plan-checks.ts';
+import { clientsCounted, gatesSee } from '../../core/admission/plan-checks.ts';
 import { KvdeployError, refusalError } from '../../core/errors.ts';
 import { currentKnownGood, openRollout } from '../../core/ledger/history.ts';
 import { placeOf } from '../../core/manifest/manifest.ts';
@@ -18,7 +18,7 @@ import type { Deps, Outcome } from '../../release/deps.ts';
 import { judgeBuild, judgeByWriting, mustPass } from '../../release/gatekeeper.ts';
 import { readOffers } from '../../release/offers.ts';
 import { type Opened, openScope, promotable } from '../../release/open.ts';
-import { planning, seenSettings } from '../../release/plan-parts.ts';
+import { clientsSeen, planning, seenSettings } from '../../release/plan-parts.ts';
 import { servingAlone, shownTarget } from '../../release/traffic.ts';
 
 export interface AdoptOptions {
@@ -54,7 +54,8 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
     });
   }
   const seen = await seenSettings(settings, { candidate: build, stable: null }, { target, reading }, deps.io);
-  const { refusal } = admit({ ...facts, gathered: ['plan'], silent: seen.silent }, [gatesSee]);
+  const ofGates = { ...facts, gathered: ['plan'] as const, silent: seen.silent, clients: clientsSeen(settings) };
+  const { refusal } = admit(ofGates, [clientsCounted, gatesSee]);
   if (refusal !== undefined) throw refusalError(refusal);
   const plan = adoptionPlan(seen.settings, planning(opened, offers.sources, reading, deps), build);
   const what = `Adopt ${shortGuid(build.guid)} (${build.version}), the build currently serving ${scopeText(opened.scope)}`;

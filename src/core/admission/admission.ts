@@ -15,7 +15,7 @@ import {
   rightScope,
 } from './build-checks.ts';
 import { type Check, type Checked, type Facts, judged, offered } from './facts.ts';
-import { gatesSee, soakedIn, stepsPossible } from './plan-checks.ts';
+import { clientsCounted, gatesSee, soakedIn, stepsPossible } from './plan-checks.ts';
 import { diskKeeps, pointerSound, present, rightTarget, rollbackGoal, rollbackPath } from './target-checks.ts';
 
 /** What a promotion is judged by; `required` is the environment that must have run its source first. */
@@ -37,6 +37,7 @@ export function promotionChecks(required: string | null): readonly Check[] {
     diskKeeps,
     ...(required === null ? [] : [soakedIn(required)]),
     stepsPossible,
+    clientsCounted,
     gatesSee,
     ownListing,
   ];

@@ -49,6 +49,8 @@ export interface Facts {
   readonly impossible: string | undefined;
   /** Which gate has no data for the build currently serving, and why. */
   readonly silent: string | undefined;
+  /** What of the gates sees the requests of clients; null before there is a plan. */
+  readonly clients: ClientsSeen | null;
   /** Why the state directory cannot keep what it acknowledges, or null. */
   readonly diskProblem: string | null;
 }
@@ -70,6 +72,15 @@ export interface PointerFact {
   readonly damaged: readonly { readonly file: string; readonly why: string }[];
   /** Why the ledger cannot be the one that this pointer was written from: its end was cut off, or it is another one. Or null. */
   readonly ledgerCut: string | null;
+}
+
+/** Whether a failure that only clients see would be seen: a build can answer each probe, and 401 to everyone else. */
+export interface ClientsSeen {
+  /** The gates that count the requests of clients; none where all of them send probes of their own. */
+  readonly gates: readonly string[];
+  readonly isProtected: boolean;
+  /** The service says that probes are enough. */
+  readonly probesOnly: boolean;
 }
 
 export interface Required {
@@ -125,6 +136,7 @@ export type HazardId =
   | 'black-hole'
   | 'silent-metrics'
   | 'late-gates'
+  | 'client-failures'
   | 'rounded-split'
   | 'forgetful-router'
   | 'two-runners'

@@ -162,6 +162,17 @@ const TRAFFIC_HAZARDS: readonly Row[] = [
     ],
   },
   {
+    id: 'client-failures',
+    hazard: 'A failure that only clients see is taken for health.',
+    fix: 'Count the requests of clients: gates: [errors].',
+    controls: ({ clients }, by) => {
+      if (clients === null || clients.gates.length > 0 || (clients.isProtected && !clients.probesOnly))
+        return [by('a gate counts the requests of clients', clients?.gates.join(', ') ?? '')];
+      const said = clients.probesOnly ? 'probesOnly: true' : 'it is not protected';
+      return [leveled('administration', 'someone decided that probes are enough here', seen(said))];
+    },
+  },
+  {
     id: 'late-gates',
     hazard: 'The gates cannot fail in time.',
     fix: 'Lower minRequests, send more probes, or increase the patience of the service.',

@@ -1,6 +1,9 @@
 /** The checks of the plan that an admitted build gets: where its source ran before, its steps, its gates. No I/O. */
+import type { Scope } from '../../base/scope.ts';
+import type { Refusal } from '../errors.ts';
 import { requirementRefusal } from '../manifest/requirement.ts';
-import { type Check, offered } from './facts.ts';
+import { scopeText } from '../scope.ts';
+import { type Check, type ClientsSeen, offered } from './facts.ts';
 
 /** The required environment has run the source of this build for long enough. */
 export const soakedIn = (environment: string): Check => ({
@@ -25,6 +28,27 @@ export const stepsPossible: Check = {
       ? undefined
       : { code: 'SPLIT_IMPOSSIBLE', message: `${impossible}.`, hint: 'Change the steps in the config.' },
 };
+
+/** A protected environment is judged by what its clients get, unless its service says that probes are enough. */
+export const clientsCounted: Check = {
+  name: 'a gate counts the requests of clients',
+  hazard: 'client-failures',
+  needs: 'plan',
+  judge({ clients, scope }) {
+    if (clients === null) throw new Error('the plan was made without its gates');
+    return probesOnly(scope, clients);
+  },
+};
+
+/** The refusal of a protected environment in which probes alone would judge; undefined where something else does, or where that was decided. */
+export function probesOnly(scope: Scope, clients: ClientsSeen): Refusal | undefined {
+  if (clients.gates.length > 0 || clients.probesOnly || !clients.isProtected) return undefined;
+  return {
+    code: 'PROBES_ONLY',
+    message: `Every gate of ${scopeText(scope)} judges by probes of its own, so that no one would see a build that answers each probe and refuses every client.`,
+    hint: 'Count the requests of clients: gates: [errors], or source: prometheus. If probes are enough for this service, say so next to its gates: probesOnly: true',
+  };
+}
 
 /** Every gate has data for the build currently serving. */
 export const gatesSee: Check = {

@@ -29,6 +29,7 @@ export const countsSchema = z.strictObject({
   errors: z.number(),
   counting: z.enum(['total', 'sample']),
   detail: z.string().optional(),
+  failed: z.record(z.string(), z.number()).optional(),
 });
 
 /** The verdict as a line has it: before format 3, which a ledger's claims tell, `hold` was called `not-yet`. */

@@ -55,6 +55,9 @@ const labelSchema = z
   .regex(/^(?!__|kvdeploy_)[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of a label, such as code')
   .refine((label) => label !== 'le', 'le names the bounds of buckets');
 
+/** Metrics of the blackbox exporter: it counts its own probes, not the requests of clients. */
+const BLACKBOX = /\bprobe_(?:success|duration_seconds|http_[a-z_]+)\b/;
+
 const config = z
   .strictObject({
     url: z
@@ -109,7 +112,7 @@ export const prometheus: MetricSource<PrometheusConfig> = {
   summary: 'raw counts of both builds from a Prometheus server, with at most two queries per poll',
   config,
   ofRouter: false,
-  countsTraffic: true,
+  countsTraffic: ({ requests }) => !BLACKBOX.test(requests),
   countsProcesses: true,
   measure,
   count,

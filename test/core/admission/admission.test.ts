@@ -224,6 +224,12 @@ const ALONE: readonly (readonly [check: string, code: Code, when: string, facts:
     factsWith({ impossible: 'It cannot give 0.1 %' }),
   ],
   [
+    'a gate counts the requests of clients',
+    'PROBES_ONLY',
+    'every gate sends probes of its own',
+    factsWith({ clients: { gates: [], isProtected: true, probesOnly: false } }),
+  ],
+  [
     'every gate has data for the build currently serving',
     'GATE_NOT_READY',
     'the query returns no series',

@@ -54,6 +54,7 @@ export function factsWith(more: Partial<Facts> = {}): Facts {
     required: null,
     impossible: undefined,
     silent: undefined,
+    clients: { gates: ['errors'], isProtected: true, probesOnly: false },
     diskProblem: null,
     ...more,
   };

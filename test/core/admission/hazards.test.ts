@@ -33,6 +33,7 @@ function lookedWith(more: Partial<Looked> = {}, facts: Partial<Facts> = {}): Loo
       { place: 'green', address: 'http://127.0.0.1:9002/' },
     ],
     forgetful: undefined,
+    clients: factsWith(facts).clients,
     measured: [{ gate: 'errors', measurement: { requests: 10, errors: 0, counting: 'sample' } }],
     wayBack: [{ kind: 'write-file', path: '/var/lib/edge/routes.json', content: '{}' }],
     disk: { kind: 'durable', name: 'ext4' },
@@ -118,6 +119,11 @@ const UNCONTROLLED: readonly (readonly [HazardId, string, Looked])[] = [
   ['silent-metrics', 'a gate has no data', lookedWith({ checked: refusing('silent-metrics') })],
   ['rounded-split', 'a step is impossible', lookedWith({ checked: refusing('rounded-split') })],
   [
+    'client-failures',
+    'probes alone judge a protected environment',
+    lookedWith({}, { clients: { gates: [], isProtected: true, probesOnly: false } }),
+  ],
+  [
     'late-gates',
     'more requests are wanted than are sent before patience runs out',
     lookedWith({ plan: { ...PLAN, gates: PLAN.gates.map((gate) => ({ ...gate, minRequests: 1021 })) } }),
@@ -167,6 +173,17 @@ const DOUBTS: readonly (readonly [HazardId, string, Looked])[] = [
   ['two-runners', 'a claim was not given back', lookedWith({ leaderSince: '2026-11-21T09:12:00Z' })],
   ['no-answer', 'there is no terminal', lookedWith({ confirmation: { wants: '--confirm production', given: 'no one' } })],
 ];
+
+it.each([
+  ['the service says that probes are enough', { gates: [], isProtected: true, probesOnly: true }, 'probesOnly: true'],
+  ['the environment is not protected', { gates: [], isProtected: false, probesOnly: false }, 'it is not protected'],
+] as const)(
+  'the hazard of failures that only clients see has a row, controlled by a decision, when %s',
+  (_when, clients, detail) => {
+    const row = hazard(lookedWith({}, { clients }), 'client-failures');
+    expect([row.controlled, row.controls]).toMatchObject([true, [{ level: 'administration', status: 'verified', detail }]]);
+  },
+);
 
 describe('a doubt is a warning where another mechanism was verified', () => {
   it.each(DOUBTS)('a doubt about the hazard %s is a warning when %s', (id, _when, looked) => {

@@ -140,7 +140,7 @@ function mustBeJudged({ compared, evidence }: ServiceSettings): void {
   const metrics = ['errors', '401', `${SLOWER}0.5s`];
   const countable = compared.map((gate) => {
     const { source, config } = openSource({ source: gate.source, settings: gate.settings });
-    const { countsTraffic } = source;
+    const countsTraffic = source.countsTraffic(config);
     return [gate.name, { metrics, slices: { eu: 10 }, countsTraffic, seesCrashes: true, lagMs: source.lagMs(config) }] as const;
   });
   const comparison = comparisonOf(compared, evidence, new Map(countable));

@@ -1,4 +1,5 @@
 /** What `doctor` says about the router, the builds behind it, the gates and the clock. Asks only; must not send a change. */
+import { probesOnly } from '../../../core/admission/plan-checks.ts';
 import { currentKnownGood } from '../../../core/ledger/history.ts';
 import { splitText } from '../../../core/rollout/split.ts';
 import { shortGuid } from '../../../core/scope.ts';
@@ -6,6 +7,7 @@ import { fractionText } from '../../../core/text.ts';
 import { measureGate } from '../../../engine/measure.ts';
 import type { Deps } from '../../../release/deps.ts';
 import type { Opened } from '../../../release/open.ts';
+import { clientsSeen } from '../../../release/plan-parts.ts';
 import { buildsAtPlaces } from '../../../release/traffic.ts';
 import type { Member } from '../../../routers/router.ts';
 import { type DoctorCheck, fail, ok, warn } from './check.ts';
@@ -87,10 +89,12 @@ export async function gateChecks({ reading }: Seen, opened: Opened, deps: Deps):
   const gates = [...(settings?.gates ?? planned?.gates ?? []), ...compared.map((gate) => ({ ...gate, max: 1 }))];
   if (gates.length === 0)
     return [fail('gates', 'there is no gate, so no build can be judged', 'Add one: kvdeploy schema config')];
+  const refusal = settings === null ? undefined : probesOnly(scope, clientsSeen(settings));
+  const clients = refusal === undefined ? [] : [fail('gates', refusal.message, refusal.hint)];
   const build = currentKnownGood(history)?.build;
   if (build === undefined)
-    return [warn('gates', 'not polled: the ledger names no known-good build', `kvdeploy adopt ${opened.flags}`)];
-  return Promise.all(
+    return [...clients, warn('gates', 'not polled: the ledger names no known-good build', `kvdeploy adopt ${opened.flags}`)];
+  const asked = await Promise.all(
     gates.map(async (gate) => {
       const name = `gate ${gate.name}`;
       const now = await measureGate(gate, { scope }, build, reading, deps.io);
@@ -103,6 +107,7 @@ export async function gateChecks({ reading }: Seen, opened: Opened, deps: Deps):
       return warn(name, `${counts}, more than ${fractionText(gate.max)}`, 'Check the build currently serving.');
     }),
   );
+  return [...clients, ...asked];
 }
 
 /** This clock against the `Date` of a build (RFC 9110, 6.6.1), which has whole seconds. */

@@ -61,6 +61,8 @@ export interface Counts {
   readonly requests: number;
   readonly errors: number;
   readonly counting: 'total' | 'sample';
+  /** The errors by how they ended (`401`, `5xx`, `none`), counted as the errors are; absent where the source cannot tell. */
+  readonly failed?: Readonly<Record<string, number>> | undefined;
   /** What is behind the counts, for people: `3 of 20 probes answered 401`. */
   readonly detail?: string | undefined;
 }
@@ -113,7 +115,9 @@ export function judgeGate(
     return { judged: judgeCounts(limits, sampled, measurement.detail), memory: { ...memory, sampled } };
   }
   const began = memory.baseline;
-  if (began === null) return { judged: holds('this is the first reading', 0, 0), memory: { ...memory, baseline: measurement } };
+  // A baseline of version 0.1.0 has other errors: it did not count 4xx, and cannot be subtracted.
+  if (began === null || (began.failed === undefined) !== (measurement.failed === undefined))
+    return { judged: holds('this is the first reading', 0, 0), memory: { ...memory, baseline: measurement } };
   if (measurement.requests < began.requests || measurement.errors < began.errors) {
     return {
       judged: holds('the counters decreased (a restart?); counting starts again', 0, 0),
@@ -121,7 +125,16 @@ export function judgeGate(
     };
   }
   const since = { requests: measurement.requests - began.requests, errors: measurement.errors - began.errors };
-  return { judged: judgeCounts(limits, since, measurement.detail), memory };
+  return { judged: judgeCounts(limits, since, measurement.detail ?? failedText(measurement, began)), memory };
+}
+
+/** `27 x 401, 3 x no answer`, the commonest first; undefined where nothing failed or no one can tell. */
+function failedText({ failed = {} }: Counts, { failed: before = {} }: Counts): string | undefined {
+  const since = Object.entries(failed).map(
+    ([how, count]) => [how === 'none' ? 'no answer' : how, count - (before[how] ?? 0)] as const,
+  );
+  const some = since.filter(([, count]) => count > 0).toSorted(([a, one], [b, other]) => other - one || (a < b ? -1 : 1));
+  return some.length === 0 ? undefined : some.map(([how, count]) => `${count} x ${how}`).join(', ');
 }
 
 function countsMakeSense(counts: Counts): boolean {
