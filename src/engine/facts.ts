@@ -36,8 +36,8 @@ export async function fileFacts(from: FactSources, io: Io): Promise<Facts> {
     pointer: pointerFact(from, io),
     targetSays: [],
     members: [],
-    candidateAnswers: null,
-    knownGoodAnswers: null,
+    candidateAnswers: [],
+    knownGoodAnswers: [],
     required: null,
     impossible: undefined,
     silent: undefined,
@@ -52,7 +52,7 @@ export async function targetFacts(facts: Facts, target: Target, candidatePlace: 
   const known = currentKnownGood(facts.history)?.build;
   const [candidateAnswers, knownGoodAnswers] = await Promise.all([
     target.ask(candidatePlace, reading),
-    known === undefined ? null : target.ask(known.ref, reading),
+    known === undefined ? [] : target.ask(known.ref, reading),
   ]);
   // A disk that a reboot empties needs no probe to be refused.
   const gathered: Facts['gathered'] = facts.diskProblem === null ? ['files', 'target'] : ['files', 'target', 'write'];

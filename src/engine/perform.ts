@@ -11,7 +11,7 @@ import { measureBaseline, measureStable, silentGate } from './measure.ts';
 import { draftRollout, publishPointer } from './pointer-writer.ts';
 import { drifted, driftText } from './read-back.ts';
 import type { Runner } from './runner.ts';
-import { RETRY_MS, shifter, strangerIn, textOf } from './shift.ts';
+import { hearCandidate, RETRY_MS, shifter, textOf } from './shift.ts';
 
 const CONVERGE_POLL_MS = 300;
 
@@ -89,16 +89,10 @@ async function converge(split: Split, state: State, runner: Runner): Promise<Eve
 }
 
 /** Why the candidate cannot bake yet, and whether it never will. */
-async function notReady(reading: Reading, state: State, { target }: Runner) {
+async function notReady(reading: Reading, state: State, runner: Runner) {
   if (reading.trouble.length > 0) return { why: reading.trouble.join('; '), final: false };
-  const { ref } = state.plan.candidate;
-  const answer = await target.ask(ref, reading);
-  const stranger = strangerIn(answer, state);
-  if (stranger !== undefined) return { why: stranger, final: true };
-  if (answer === null) return { why: `the build at ${ref} does not answer: no such place`, final: false };
-  if ('unreachable' in answer) return { why: `the build at ${ref} does not answer: ${answer.unreachable}`, final: false };
-  if (answer.guid === null) return { why: `the build at ${ref} does not report its GUID: ${answer.said}`, final: false };
-  return undefined;
+  const said = await hearCandidate(state, runner, reading);
+  return said.is === 'right' ? undefined : { why: said.why, final: said.is === 'wrong' };
 }
 
 /** Writes the generation that names the new known-good build. Reading the layout first: it is rendered over every member. */

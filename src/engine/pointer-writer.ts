@@ -217,12 +217,12 @@ export function restoringSplit(build: Build, reading: Reading): Split {
 
 /** One for each member of the place that has an address. */
 function identityChecks({ target, reading, identity, scope }: Rendering, build: Build): readonly IdentityCheck[] {
-  const url = target.identityUrl(build.ref, reading);
-  if (url === null || identity === null) return [];
+  if (identity === null) return [];
   const stamp = whereSaid(identity.environmentHeader, identity.environmentJson);
   const environment = stamp === undefined ? {} : { environment: { ...stamp, equals: scope.environment } };
   const where = whereSaid(identity.header, identity.json);
-  return [{ kind: 'http', url, ...where, ...environment, equals: build.guid, timeoutMs: IDENTITY_TIMEOUT_MS }];
+  const asked = { ...where, ...environment, equals: build.guid, timeoutMs: IDENTITY_TIMEOUT_MS };
+  return target.identityUrls(build.ref, reading).map((url) => ({ kind: 'http', url, ...asked }));
 }
 
 function whereSaid(header: string | undefined, json: string | undefined) {

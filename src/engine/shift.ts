@@ -1,11 +1,12 @@
 /** Shifts traffic: looks, asks, makes the changes, reads back. Must leave nothing in flight that could undo what comes after. */
 import { type Change, NotAllowed } from '../base/changes/change.ts';
 import { make } from '../base/changes/make.ts';
-import type { Answer } from '../core/admission/facts.ts';
+import { type Heard, heard } from '../core/admission/answers.ts';
 import type { Event } from '../core/ledger/events.ts';
 import { isOnTheWayOn, stepSplit } from '../core/rollout/plan.ts';
 import type { Effect, State } from '../core/rollout/rollout.ts';
 import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
+import type { Reading } from '../routers/router.ts';
 import type { Comparing } from './compare.ts';
 import { drifted } from './read-back.ts';
 import type { Runner } from './runner.ts';
@@ -94,13 +95,10 @@ async function makeAll(changes: readonly Change[], back: boolean, runner: Runner
   return failures.length === 0 ? undefined : failures.join('; ');
 }
 
-/** Why whoever answers at the candidate's place is certainly not the build that was admitted, or undefined. */
-export function strangerIn(answer: Answer | null, { plan }: State): string | undefined {
-  if (answer === null || 'unreachable' in answer || answer.guid === null) return undefined;
-  const { ref, guid } = plan.candidate;
-  if (answer.guid !== guid) return `another build answers at ${ref}: ${answer.guid}`;
-  if (answer.environment === null || answer.environment === plan.scope.environment) return undefined;
-  return `the build at ${ref} reports that it was made for ${answer.environment}`;
+/** What the members of the candidate's place say: whether it is the build that was admitted. */
+export async function hearCandidate({ plan }: State, { target }: Runner, reading: Reading): Promise<Heard> {
+  const { guid, ref } = plan.candidate;
+  return heard(await target.ask(ref, reading), { guid, scope: plan.scope, where: `at ${ref}` });
 }
 
 /**
@@ -117,8 +115,8 @@ async function lookBeforeShift(state: State, runner: Runner): Promise<Event | un
   if ('why' in found) return again ? failed(found.why, false) : undefined;
   if (again && !isOnTheWayOn(plan, step, found.reading.members))
     return drifted(stepSplit(plan, step), found.reading, runner.io.now());
-  const stranger = strangerIn(await runner.target.ask(plan.candidate.ref, found.reading), state);
-  return stranger === undefined ? undefined : failed(stranger, true);
+  const said = await hearCandidate(state, runner, found.reading);
+  return said.is === 'wrong' ? failed(said.why, true) : undefined;
 }
 
 export function textOf(error: unknown): string {

@@ -4,14 +4,14 @@
  */
 import type { Change, Check, HttpAnswer } from '../base/changes/change.ts';
 import type { TargetQuestion } from '../base/changes/target-question.ts';
-import type { Answer } from '../core/admission/facts.ts';
+import type { Answer, MemberAnswer } from '../core/admission/answers.ts';
 import { KvdeployError } from '../core/errors.ts';
 import type { IdentityConfig } from '../core/identity.ts';
 import type { Split } from '../core/rollout/split.ts';
 import { parseGuid } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import { openRouter } from '../routers/index.ts';
-import type { Leaving, Reading } from '../routers/router.ts';
+import type { Ask, Leaving, Member, Reading } from '../routers/router.ts';
 
 /** Everything that the engine needs of one router and the builds behind it. */
 export interface Target {
@@ -24,10 +24,10 @@ export interface Target {
   identify(): Promise<readonly string[]>;
   /** How each location of the target is asked which environment it is. */
   readonly questions: readonly TargetQuestion[];
-  /** Asks what runs at a place, at the address that the reading gives; null when the target has no such place. */
-  ask(place: string, reading: Reading): Promise<Answer | null>;
-  /** Where a build at this place is asked, or null. */
-  identityUrl(place: string, reading: Reading): string | null;
+  /** Asks every location's member of a place, all at once, at the addresses that the reading gives; none where there is no such place. */
+  ask(place: string, reading: Reading): Promise<readonly MemberAnswer[]>;
+  /** Where every member of this place is asked; none where that is not known. */
+  identityUrls(place: string, reading: Reading): readonly string[];
 }
 
 /** Binds the router of a plan or of the config. Throws CONFIG_INVALID when the settings do not fit the router any more. */
@@ -44,15 +44,14 @@ export function openTarget(settings: { readonly kind: string }, identity: Identi
     identify: () => router.identify(config, io),
     questions: router.questions(config),
     ask: async (place, reading) => {
-      const address = memberAt(place, reading)?.address;
-      if (address === undefined) return null;
-      if (address === null) return { unreachable: `the router reports no address for ${place}` };
-      if (identity === null) return { unreachable: 'the config does not say where a build reports its GUID (identity)' };
-      return askBuild(identity, address, io);
+      const member = memberAt(place, reading);
+      return member === undefined ? [] : askMembers(identity, member, io);
     },
-    identityUrl: (place, reading) => {
-      const address = memberAt(place, reading)?.address ?? null;
-      return address === null || identity === null ? null : `${address.replace(/\/+$/, '')}${identity.path}`;
+    identityUrls: (place, reading) => {
+      const member = memberAt(place, reading);
+      if (member === undefined || identity === null) return [];
+      const addresses = [...new Set(asksOf(member).map(({ address }) => address))];
+      return addresses.flatMap((address) => (address === null ? [] : [`${address.replace(/\/+$/, '')}${identity.path}`]));
     },
   };
 }
@@ -66,6 +65,23 @@ function bind(settings: { readonly kind: string }): ReturnType<typeof openRouter
   }
 }
 
+const asksOf = (member: Member): readonly Ask[] => member.asks ?? [{ location: null, address: member.address }];
+
+/** Each address once, however many locations send there. */
+async function askMembers(identity: IdentityConfig | null, member: Member, io: Io): Promise<readonly MemberAnswer[]> {
+  const asks = asksOf(member);
+  const addresses = [...new Set(asks.map(({ address }) => address))];
+  return Promise.all(
+    addresses.map(async (address) => {
+      const locations = asks.flatMap((ask) => (ask.address === address && ask.location !== null ? [ask.location] : []));
+      const at = `${address ?? member.place}${locations.length === 0 ? '' : ` of ${locations.join(' and ')}`}`;
+      if (address === null) return { at, answer: { unreachable: `the router reports no address for ${member.place}` } };
+      const unset = 'the config does not say where a build reports its GUID (identity)';
+      return { at, answer: identity === null ? { unreachable: unset } : await askBuild(identity, address, io) };
+    }),
+  );
+}
+
 const TIMEOUT_MS = 2000;
 
 const MAX_BODY_CHARS = 64 * 1024;
@@ -73,7 +89,7 @@ const MAX_BODY_CHARS = 64 * 1024;
 /**
  * Asks the build at `address` (`http://127.0.0.1:9002`) for its GUID, and for its environment where the config says how.
  * A null is something it did not say; `said` shows people what came instead. Any status counts: a sick build still knows its name.
- * Never rejects; no answer within 2 s, or one of over 64 KiB, is `unreachable`.
+ * Never rejects; no answer within 2 s, one of over 64 KiB, or a redirect, which speaks for some other address, is `unreachable`.
  */
 export async function askBuild(identity: IdentityConfig, address: string, io: Io): Promise<Answer> {
   let answer: HttpAnswer;
@@ -85,11 +101,16 @@ export async function askBuild(identity: IdentityConfig, address: string, io: Io
     return { unreachable: `${address}${identity.path} does not answer: ${why}` };
   }
   if (answer.body.length > MAX_BODY_CHARS) return { unreachable: `${address}${identity.path} returns more than 64 KiB` };
+  if (answer.status >= 300 && answer.status < 400)
+    return { unreachable: `${address}${identity.path} answers ${answer.status}, a redirect, which is never an identity` };
   const guidText = wordOf(answer, identity.header, identity.json);
   const environment = wordOf(answer, identity.environmentHeader, identity.environmentJson);
   return {
     guid: guidText === null ? null : (parseGuid(guidText) ?? null),
     environment,
+    ...(asksEnvironment(identity) && environment === null
+      ? { unsaid: nameOf(identity.environmentHeader, identity.environmentJson) }
+      : {}),
     said: sentence(identity, answer.status, guidText, environment),
   };
 }
@@ -113,10 +134,14 @@ function jsonWord(body: string, path: string): string | null {
   return typeof here === 'string' ? here : null;
 }
 
+const asksEnvironment = ({ environmentHeader, environmentJson }: IdentityConfig) =>
+  environmentHeader !== undefined || environmentJson !== undefined;
+
+const nameOf = (header: string | undefined, json: string | undefined) => header ?? `JSON ${json}`;
+
 function sentence(identity: IdentityConfig, status: number, guidText: string | null, environment: string | null): string {
-  const name = (header: string | undefined, json: string | undefined) => header ?? `JSON ${json}`;
   const shown = (text: string | null) => (text === null ? 'nothing' : JSON.stringify(text.slice(0, 80)));
-  const said = `status ${status}, ${name(identity.header, identity.json)}: ${shown(guidText)}`;
-  if (identity.environmentHeader === undefined && identity.environmentJson === undefined) return said;
-  return `${said}, ${name(identity.environmentHeader, identity.environmentJson)}: ${shown(environment)}`;
+  const said = `status ${status}, ${nameOf(identity.header, identity.json)}: ${shown(guidText)}`;
+  if (!asksEnvironment(identity)) return said;
+  return `${said}, ${nameOf(identity.environmentHeader, identity.environmentJson)}: ${shown(environment)}`;
 }

@@ -57,11 +57,14 @@ export const ROLLOUTS = {
     todo: ['Fix the source and build it again; a new build has a new GUID.', 'See why: kvdeploy history --env E'],
   },
   BUILD_GONE: {
-    means: 'The build does not answer at its place, or another build answers there.',
+    means:
+      'The build is not proven to run at its place: another build answers at one of its members, or one does not say what it is asked.',
     example: 'Another build answers at the place of 7c9e6679: 0b9f1c2d-1111-4aaa-8bbb-000000000040.',
     causes: [
       'It was never started there, or has crashed.',
-      'Another build was started at its place.',
+      'Another build was started at its place, perhaps at one location only.',
+      'identity names environmentHeader or environmentJson, and the build does not send it.',
+      'identity.path answers with a redirect, which is never an identity.',
       'ref names the wrong place.',
       'In break-glass: its place answers 2xx without the GUID, with another GUID, or for another environment. Silence, a redirect and a 503 go on.',
     ],

@@ -34,11 +34,11 @@ export function servingIn({ members }: Pick<Reading, 'members'>): Reading['membe
   return members.filter((member) => member.percent > 0);
 }
 
-/** The one member that gets all traffic, and what runs there by its own word; null where several get some. */
+/** The one member that gets all traffic, and what its members say that they are; null where several get some. */
 export async function servingAlone(target: Target, reading: Reading) {
   const [only, ...others] = servingIn(reading);
   if (only === undefined || others.length > 0) return null;
-  return { place: only.place, answer: await target.ask(only.place, reading) };
+  return { place: only.place, answers: await target.ask(only.place, reading) };
 }
 
 /** The places that get traffic, with the builds known to be there. */

@@ -15,6 +15,14 @@ export interface Answers {
   readonly byClass: Readonly<Record<string, number>>;
 }
 
+/** How one member of a place is asked directly, at one location. A way that a plain address does not describe belongs here. */
+export interface Ask {
+  /** The router process that sends traffic there; null where the router has one location. */
+  readonly location: string | null;
+  /** As the router reports it: `http://127.0.0.1:9002`; null where it reports none. */
+  readonly address: string | null;
+}
+
 /** One member of a router's target: a place that can get traffic. */
 export interface Member {
   readonly place: string;
@@ -24,6 +32,8 @@ export interface Member {
   readonly up: boolean;
   /** The address of the build for direct queries, as the router reports it: `http://127.0.0.1:9002`. */
   readonly address: string | null;
+  /** Every member behind this place, at every location: which build runs there is asked of each. Absent where `address` is the only one. */
+  readonly asks?: readonly Ask[];
   /** Requests it has served since the router began to count; null if the router does not count. */
   readonly servedTotal: number | null;
   /** How its requests ended, at each location; absent if the router does not count answers. */

@@ -1,7 +1,8 @@
 /** The first incident against one check at a time: each alone refuses, none lets it through. Pure; nothing in the product turns a check off. */
 import type { Scope } from '../base/scope.ts';
 import { admit, CHECKS, ROLLBACK_CHECKS } from '../core/admission/admission.ts';
-import type { Answer, Check, Facts } from '../core/admission/facts.ts';
+import type { Answer } from '../core/admission/answers.ts';
+import type { Check, Facts } from '../core/admission/facts.ts';
 import { fold, type History } from '../core/ledger/history.ts';
 import { type Build, guidSchema, type ListedBuild } from '../core/manifest/manifest.ts';
 import { type Planning, type PlanSettings, promotionPlan, rollbackPlan } from '../core/rollout/make-plan.ts';
@@ -56,7 +57,10 @@ function approaches(stable: Build, staging: Build): readonly Approach[] {
   const alone: Partial<Facts> = { listed: [own, stray], atPlace: [own, stray] };
   const stamped = row({ ...staging, environment: 'staging' }, PRODUCTION);
   const facts = (more: Partial<Facts>): Facts => ({ ...factsOf(stable, staging), ...more });
-  const runs = (answer: Answer | null): Partial<Facts> => ({ ...alone, candidateAnswers: answer });
+  const runs = (answer: Answer | null): Partial<Facts> => ({
+    ...alone,
+    candidateAnswers: answer === null ? [] : [{ at: 'green', answer }],
+  });
   const answers = (guid: Build['guid'], environment: string | null): Answer => ({ guid, environment, said: guid });
   const present = 'the build itself answers at its place';
   const made: readonly (readonly [control: string, approach: string, facts: Partial<Facts>])[] = [
@@ -109,8 +113,8 @@ function factsOf(stable: Build, staging: Build): Facts {
     environments: ['staging', 'production'],
     targetSays: ['production'],
     members: [{ place: stable.ref, percent: 100, up: true }],
-    candidateAnswers: { guid: staging.guid, environment: null, said: staging.guid },
-    knownGoodAnswers: { guid: stable.guid, environment: 'production', said: stable.guid },
+    candidateAnswers: [{ at: 'green', answer: { guid: staging.guid, environment: null, said: staging.guid } }],
+    knownGoodAnswers: [{ at: 'blue', answer: { guid: stable.guid, environment: 'production', said: stable.guid } }],
     pointer: { knownGood: stable.guid, damaged: [], ledgerCut: null },
     ...{ required: null, impossible: undefined, silent: undefined, diskProblem: null },
     clients: { gates: ['errors'], isProtected: true, probesOnly: false },

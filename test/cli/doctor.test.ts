@@ -382,7 +382,7 @@ describe('the clock', () => {
     certainty: 'configured',
     trouble: [],
   } as const;
-  const target = { identityUrl: () => 'http://b/healthz' } as unknown as Target;
+  const target = { identityUrls: () => ['http://b/healthz'] } as unknown as Target;
   const judge = async (date: string | undefined) => {
     const answer = { status: 200, headers: date === undefined ? {} : { date }, body: '' };
     const io = { now: () => at, http: async () => answer };

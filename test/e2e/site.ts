@@ -34,6 +34,8 @@ export interface SiteOptions {
   /** Lines added to HAProxy's backend. */
   readonly backendLines?: readonly string[];
   readonly sockets?: 1 | 2;
+  /** The members of the second location, where it has backends of its own. */
+  readonly elsewhere?: Builds;
   readonly description?: string;
   /** What the router's config names in place of HAProxy's own sockets. */
   readonly configSockets?: (sockets: readonly string[]) => readonly string[];
@@ -85,6 +87,13 @@ let sites = 0;
 /** One build at each place. GUIDs differ between the sites of a file, which may share a metrics server. */
 export async function startBuilds(): Promise<Builds> {
   sites += 1;
+  return startedBuilds();
+}
+
+/** The same builds once more, as another data centre runs them. */
+export const startElsewhere = (): Promise<Builds> => startedBuilds();
+
+async function startedBuilds(): Promise<Builds> {
   const site = String(sites).padStart(4, '0');
   const made = PLACES.map(async (place, index): Promise<[PlaceName, E2eBuild]> => {
     const guid = `${String(index + 1).repeat(8)}-${site}-4000-8000-00000000000${index + 1}`;
@@ -98,7 +107,12 @@ export async function openSite(options: SiteOptions = {}): Promise<Site> {
   const builds = options.builds ?? (await startBuilds());
   const { folder, remove } = tempFolder();
   const haproxy = await startHaproxy({
-    servers: PLACES.map((name) => ({ name, port: builds[name].backend.port, ...(name === 'blue' ? {} : { extra: 'disabled' }) })),
+    servers: PLACES.map((name) => ({
+      name,
+      port: builds[name].backend.port,
+      ...(options.elsewhere === undefined ? {} : { ports: [builds, options.elsewhere].map((at) => at[name].backend.port) }),
+      ...(name === 'blue' ? {} : { extra: 'disabled' }),
+    })),
     sockets: options.sockets ?? 1,
     ...(options.description === undefined ? {} : { description: options.description }),
     ...(options.backendLines === undefined ? {} : { backendLines: options.backendLines }),
@@ -117,7 +131,8 @@ export async function openSite(options: SiteOptions = {}): Promise<Site> {
     leaving.abort();
     await visits;
     await haproxy.stop();
-    await Promise.all(PLACES.map((place) => builds[place].backend.close()));
+    const all = [builds, ...(options.elsewhere === undefined ? [] : [options.elsewhere])];
+    await Promise.all(all.flatMap((at) => PLACES.map((place) => at[place].backend.close())));
     remove();
   };
   const site = furnish(folder, builds, haproxy, options, close);

@@ -55,6 +55,16 @@ describe('asking a build who it is', () => {
     expect(await ask({ header: 'x-build-guid' }, answer)).toMatchObject({ guid: null });
   });
 
+  it('a build is silent about its environment where the config says how it reports it, and it does not', async () => {
+    const identity = { header: 'x-build-guid', environmentHeader: 'x-environment' };
+    expect(await ask(identity)).toMatchObject({ guid: GUID, environment: null, unsaid: 'x-environment' });
+  });
+
+  it.each([300, 302, 308, 399])('a redirect (%i) is no identity, whatever it carries', async (status) => {
+    const answer: Answering = (_request, response) => response.writeHead(status, { location: '/other' }).end();
+    expect(await ask({ header: 'x-build-guid' }, answer)).toEqual({ unreachable: expect.stringContaining('a redirect') });
+  });
+
   it.each(['{"build":', '[]', '{"build":{"id":7}}', '{"build":null}', '{"__proto__":{"build":{"id":"x"}}}'])(
     'a build’s GUID is unknown in the body %s',
     async (body) => {

@@ -43,8 +43,8 @@ describe('facts', () => {
       gathered: ['files'],
       targetSays: [],
       members: [],
-      candidateAnswers: null,
-      knownGoodAnswers: null,
+      candidateAnswers: [],
+      knownGoodAnswers: [],
     });
   });
 
@@ -81,8 +81,8 @@ describe('facts', () => {
         { place: 'green', percent: 100 },
         { place: 'grey', percent: 0 },
       ],
-      candidateAnswers: { guid: STABLE },
-      knownGoodAnswers: { guid: CANDIDATE },
+      candidateAnswers: [{ answer: { guid: STABLE } }],
+      knownGoodAnswers: [{ answer: { guid: CANDIDATE } }],
     });
   });
 

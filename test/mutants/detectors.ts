@@ -14,7 +14,7 @@ import type { Io } from '../../src/io.ts';
 import { localCounters } from '../../src/metrics/router-counters.ts';
 import type { Reading } from '../../src/routers/router.ts';
 import { localStore } from '../../src/stores/local.ts';
-import { answerOf, factsWith, historyWith } from '../core/admission/facts.ts';
+import { answerOf, factsWith, historyWith, saying } from '../core/admission/facts.ts';
 import { CANDIDATE, listedAs, SCOPE, STABLE, STAGING } from '../core/manifest/builds.ts';
 import { begins, scene, when } from '../engine/scene.ts';
 import { putFile, watched } from '../simulator/disk.ts';
@@ -45,8 +45,8 @@ function admission(): Complaints {
     'older than the known-good build': factsWith({ history: historyWith({ highestSequence: 99 }) }),
     'marked bad': factsWith({ history: historyWith({ bad: new Map([[CANDIDATE.guid, 'a gate failed']]) }) }),
     'at a target that says staging': factsWith({ targetSays: ['staging'] }),
-    'not at its place': factsWith({ candidateAnswers: answerOf(STABLE) }),
-    'answering for staging': factsWith({ candidateAnswers: answerOf(CANDIDATE, 'staging') }),
+    'not at its place': factsWith({ candidateAnswers: saying(answerOf(STABLE)) }),
+    'answering for staging': factsWith({ candidateAnswers: saying(answerOf(CANDIDATE, 'staging')) }),
     'without a pointer': factsWith({ pointer: { knownGood: null, damaged: [], ledgerCut: null } }),
     'judged by probes alone': factsWith({ clients: { gates: [], isProtected: true, probesOnly: false } }),
     'on a disk that keeps nothing': factsWith({ diskProblem: 'tmpfs' }),
@@ -54,7 +54,7 @@ function admission(): Complaints {
   const let_in = Object.entries(refused).filter(([, facts]) => admit(facts).build !== null);
   const back = factsWith({
     guid: STABLE.guid,
-    candidateAnswers: answerOf(STABLE),
+    candidateAnswers: saying(answerOf(STABLE)),
     history: historyWith({ bad: new Map([[STABLE.guid, 'bad']]) }),
   });
   const backToBad = admit(back, ROLLBACK_CHECKS).checked.every(({ refusal }) => refusal === undefined);

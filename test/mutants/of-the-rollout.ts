@@ -3,6 +3,7 @@ import { type Mutant, mutant } from './mutant.ts';
 
 const SHIFT = 'engine/shift.ts';
 const ROLLOUT = 'core/rollout/rollout.ts';
+const ANSWERS = 'core/admission/answers.ts';
 const BAKE = 'engine/bake.ts';
 
 export const OF_THE_GATES: readonly Mutant[] = [
@@ -82,9 +83,9 @@ export const OF_THE_WAY_BACK: readonly Mutant[] = [
   mutant(
     'no one asks which build runs at its place',
     'simulator',
-    SHIFT,
-    'if (answer.guid !== guid) return `another build answers at ${ref}: ${answer.guid}`;',
-    'if (answer.guid !== guid) return undefined;',
+    ANSWERS,
+    'if (answer.guid !== null && answer.guid !== guid)',
+    'if (answer.guid === guid && scope.tenant === guid)',
   ),
   mutant(
     'no one asks again after a long sleep',
@@ -96,9 +97,9 @@ export const OF_THE_WAY_BACK: readonly Mutant[] = [
   mutant(
     'the environment that a build says is not looked at',
     'simulator',
-    SHIFT,
-    'if (answer.environment === null || answer.environment === plan.scope.environment) return undefined;',
-    'if (answer.environment !== plan.id) return undefined;',
+    ANSWERS,
+    'if (answer.environment !== null && answer.environment !== scope.environment) {',
+    'if (answer.environment === guid) {',
   ),
   {
     name: 'a pointer is acknowledged that was never written',

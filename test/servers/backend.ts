@@ -22,7 +22,8 @@ export interface Backend {
   /** The status of every answer that does not fail; also of `/healthz`, unless it has one of its own. */
   setStatus(status: number, healthz?: number): void;
   setGuid(guid: string): void;
-  setEnvironment(environment: string): void;
+  /** Undefined: it says none. */
+  setEnvironment(environment: string | undefined): void;
   setDelayMs(ms: number): void;
   /** So many of each hundred requests take so many milliseconds longer; `/healthz` and `/metrics` do not. */
   setSlow(slow: { readonly percent: number; readonly ms: number }): void;

@@ -7,6 +7,8 @@ import { freePort, type Program, startProgram, tempFolder, until } from './progr
 export interface HaproxyServer {
   readonly name: string;
   readonly port: number;
+  /** Its port at each location, where these have backends of their own. */
+  readonly ports?: readonly number[];
   readonly weight?: number;
   /** Persistence cookie of this server; any makes the backend set cookies. */
   readonly cookie?: string;
@@ -167,6 +169,7 @@ function runtimeCommand(socket: string, line: string): Promise<string> {
 function configText(
   options: HaproxyOptions,
   place: {
+    index: number;
     socket: string;
     stateFile: string;
     port: number;
@@ -200,13 +203,13 @@ function configText(
     ...(cookies ? ['  cookie GW insert indirect'] : []),
     ...(options.backendLines ?? []).map((line) => `  ${line}`),
     '  default-server inter 100ms fall 2 rise 1',
-    ...options.servers.map(serverLine),
+    ...options.servers.map((server) => serverLine(server, place.index)),
     '',
   ].join('\n');
 }
 
-function serverLine(server: HaproxyServer): string {
+function serverLine(server: HaproxyServer, location: number): string {
   const cookie = server.cookie === undefined ? '' : ` cookie ${server.cookie}`;
   const extra = server.extra === undefined ? '' : ` ${server.extra}`;
-  return `  server ${server.name} 127.0.0.1:${server.port} check weight ${server.weight ?? 100}${cookie}${extra}`;
+  return `  server ${server.name} 127.0.0.1:${server.ports?.[location] ?? server.port} check weight ${server.weight ?? 100}${cookie}${extra}`;
 }

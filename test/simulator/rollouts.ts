@@ -117,8 +117,9 @@ export function targetIn(sim: Simulation, io: Io, plan: Plan): Target {
     },
     identify: async () => [SCOPE.environment],
     questions: [],
-    ask: async (place) => (plan.identity === null ? null : askBuild(plan.identity, addressOf(place), io)),
-    identityUrl: (place) => `${addressOf(place)}/healthz`,
+    ask: async (place) =>
+      plan.identity === null ? [] : [{ at: addressOf(place), answer: await askBuild(plan.identity, addressOf(place), io) }],
+    identityUrls: (place) => [`${addressOf(place)}/healthz`],
   };
 }
 

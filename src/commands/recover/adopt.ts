@@ -1,5 +1,6 @@
 /** `adopt`: the build currently serving becomes the first known-good build, after one bake with passing gates. Shifts nothing. */
 import { ADOPTION_CHECKS, admit } from '../../core/admission/admission.ts';
+import { answersText, guidOfAll } from '../../core/admission/answers.ts';
 import { offered } from '../../core/admission/facts.ts';
 import { clientsCounted, gatesSee } from '../../core/admission/plan-checks.ts';
 import { KvdeployError, refusalError } from '../../core/errors.ts';
@@ -72,9 +73,9 @@ async function servingBuild(opened: Opened, target: Target): Promise<{ readonly 
     const message = `${scopeText(opened.scope)} serves ${splitText(reading.members)}; only one build at 100 % can be adopted.`;
     throw new KvdeployError('UNEXPECTED_SPLIT', { message, hint: 'Shift all traffic to one build first.' });
   }
-  const { place, answer } = serving;
-  if (answer !== null && 'guid' in answer && answer.guid !== null) return { guid: answer.guid, place };
-  const why = answer === null ? 'the target has no such place' : 'unreachable' in answer ? answer.unreachable : answer.said;
-  const message = `The build at ${place} does not report its GUID: ${why}.`;
+  const { place, answers } = serving;
+  const guid = guidOfAll(answers);
+  if (guid !== null) return { guid, place };
+  const message = `The build at ${place} does not report its GUID, or not the same one everywhere: ${answersText(answers)}.`;
   throw new KvdeployError('BUILD_GONE', { message, hint: 'Make the build report its GUID as identity in the config says.' });
 }

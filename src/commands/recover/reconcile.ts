@@ -1,6 +1,8 @@
 /** `reconcile`: after break-glass, look, write it into the ledger, lift the hold. */
+
 import { liftHold, readHold } from '../../base/pointer/hold.ts';
 import type { Rescue } from '../../base/pointer/records.ts';
+import { guidOfAll } from '../../core/admission/answers.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Event } from '../../core/ledger/events.ts';
 import { openRollout } from '../../core/ledger/history.ts';
@@ -61,8 +63,8 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
 
 /** The one build that serves everything, by its own word; null when it is not one alone. */
 async function servingNow(target: Target, reading: Reading): Promise<Guid | null> {
-  const answer = (await servingAlone(target, reading))?.answer ?? null;
-  return answer === null || 'unreachable' in answer ? null : answer.guid;
+  const serving = await servingAlone(target, reading);
+  return serving === null ? null : guidOfAll(serving.answers);
 }
 
 /** What the rescue left: the candidate of an unfinished rollout, and a known-good build that an earlier one replaced. */

@@ -1,5 +1,7 @@
 /** `builds`: this environment's builds, and why each may or may not be promoted. Changes nothing, filters nothing silently. */
+
 import { admit, CHECKS } from '../../core/admission/admission.ts';
+import { guidOfAll } from '../../core/admission/answers.ts';
 import type { Facts } from '../../core/admission/facts.ts';
 import { refusalError } from '../../core/errors.ts';
 import { currentKnownGood } from '../../core/ledger/history.ts';
@@ -59,8 +61,8 @@ async function liveIfKnown(opened: Opened, deps: Deps): Promise<Live | null> {
     const reading = await target.read();
     const live = new Map<string, number>();
     for (const { place, percent } of servingIn(reading)) {
-      const answer = await target.ask(place, reading);
-      if (answer !== null && 'guid' in answer && answer.guid !== null) live.set(answer.guid, percent);
+      const guid = guidOfAll(await target.ask(place, reading));
+      if (guid !== null) live.set(guid, percent);
     }
     return live;
   } catch (error) {

@@ -4,17 +4,13 @@ import type { Place, Refusal } from '../errors.ts';
 import type { History } from '../ledger/history.ts';
 import type { ListedBuild } from '../manifest/manifest.ts';
 import { type Guid, sameScope } from '../scope.ts';
+import type { MemberAnswer } from './answers.ts';
 
 /**
  * What a check looks at: files and ledgers; the router and the builds behind it; the plan of an admitted build and its gates; or
  * something that shows only when a file is written.
  */
 export type Needs = 'files' | 'target' | 'plan' | 'write';
-
-/** What a build answered when it was asked directly, at the address that the router reports for its place. */
-export type Answer =
-  | { readonly guid: Guid | null; readonly environment: string | null; readonly said: string }
-  | { readonly unreachable: string };
 
 /** Everything that the checks look at. */
 export interface Facts {
@@ -41,8 +37,9 @@ export interface Facts {
   /** The words in which the target says which environment it is. */
   readonly targetSays: readonly string[];
   readonly members: readonly { readonly place: string; readonly percent: number; readonly up: boolean }[];
-  readonly candidateAnswers: Answer | null;
-  readonly knownGoodAnswers: Answer | null;
+  /** Every member of their places, asked directly at every location; none where the target has no such place. */
+  readonly candidateAnswers: readonly MemberAnswer[];
+  readonly knownGoodAnswers: readonly MemberAnswer[];
   /** What another environment must have run first, and what it did; null where nothing is required. */
   readonly required: Required | null;
   /** Why the router cannot serve one of the steps. */

@@ -4,7 +4,8 @@ import type { Refusal } from '../errors.ts';
 import { currentKnownGood } from '../ledger/history.ts';
 import { splitsAgree, splitText } from '../rollout/split.ts';
 import { type Guid, scopeFlags, scopeText, shortGuid } from '../scope.ts';
-import type { Answer, Check } from './facts.ts';
+import { heard, type MemberAnswer } from './answers.ts';
+import type { Check } from './facts.ts';
 
 /** The target itself reports this environment, and no other. */
 export const rightTarget: Check = {
@@ -24,7 +25,7 @@ export const rightTarget: Check = {
   },
 };
 
-/** This very build answers at its place, and reports this environment where it reports one. */
+/** This very build answers at every location's member of its place, and reports this environment where the config says how. */
 export const present: Check = {
   name: 'the build itself answers at its place',
   hazard: 'build-absent',
@@ -34,18 +35,11 @@ export const present: Check = {
 };
 
 /** Why a build is not proven to run at its place, or undefined. */
-export function presenceProblem(scope: Scope, guid: Guid, answer: Answer | null, hint: string): Refusal | undefined {
-  const gone = (message: string): Refusal => ({ code: 'BUILD_GONE', message, hint });
-  const build = shortGuid(guid);
-  if (answer === null) return gone(`The router's target has no place for build ${build}.`);
-  if ('unreachable' in answer) return gone(`Build ${build} does not answer at its place: ${answer.unreachable}.`);
-  if (answer.guid !== guid) return gone(`Another build answers at the place of ${build}: ${answer.guid ?? answer.said}.`);
-  if (answer.environment === null || answer.environment === scope.environment) return undefined;
-  return {
-    code: 'WRONG_SCOPE',
-    message: `The build at the place of ${build} reports that it was made for ${answer.environment}, not ${scope.environment}.`,
-    hint,
-  };
+export function presenceProblem(scope: Scope, guid: Guid, answers: readonly MemberAnswer[], hint: string): Refusal | undefined {
+  const said = heard(answers, { guid, scope, where: `at the place of ${shortGuid(guid)}` });
+  if (said.is === 'right') return undefined;
+  const code = said.is === 'wrong' ? said.code : 'BUILD_GONE';
+  return { code, message: `${said.why.charAt(0).toUpperCase()}${said.why.slice(1)}.`, hint };
 }
 
 /** There is a build to roll back to, and `rollback` would accept it. */

@@ -1,6 +1,6 @@
 /** Combines the answers of all HAProxy processes into one reading. Must report a disagreement, never average it silently. */
 import { splitsAgree, splitText } from '../../core/rollout/split.ts';
-import { type Member, type Reading, seen } from '../router.ts';
+import { type Ask, type Member, type Reading, seen } from '../router.ts';
 import type { Location, Server } from './haproxy-answer.ts';
 
 /** The answer of one socket. */
@@ -43,10 +43,19 @@ function memberOf(name: string, answered: readonly Answered[]): Member {
     percent: sum(percents) / percents.length,
     up: servers.every((server) => server.up),
     address: servers[0]?.address ?? null,
+    ...(answered.length > 1 ? { asks: asksOf(name, answered) } : {}),
     servedTotal: countsRequests ? sum(servers.map(({ chosen }) => chosen)) : null,
     ...(countsRequests ? answersOf(name, answered) : {}),
     ...downsOf(name, answered),
   };
+}
+
+/** Two data centres may have their own members for one place: each is asked. */
+function asksOf(name: string, answered: readonly Answered[]): readonly Ask[] {
+  return answered.flatMap(({ socket, location }) => {
+    const server = location.servers.find((one) => one.name === name);
+    return server === undefined ? [] : [{ location: socket, address: server.address }];
+  });
 }
 
 function answersOf(name: string, answered: readonly Answered[]): Pick<Member, 'answers'> {
@@ -88,12 +97,6 @@ function disagreements(answered: readonly Answered[], names: readonly string[]):
   for (const other of others) {
     if (!splitsAgree(split(first), split(other))) {
       trouble.push(`${other.socket} reports ${splitText(split(other))}, but ${first.socket} reports ${splitText(split(first))}`);
-    }
-    for (const server of other.location.servers) {
-      const same = first.location.servers.find(({ name }) => name === server.name);
-      if (same !== undefined && same.address !== server.address) {
-        trouble.push(`${other.socket} has ${server.name} at ${server.address}, but ${first.socket} has it at ${same.address}`);
-      }
     }
   }
   return trouble;

@@ -16,7 +16,7 @@ import { promotionPlan } from '../../../src/core/rollout/make-plan.ts';
 import { apply, next, start } from '../../../src/core/rollout/rollout.ts';
 import type { Guid } from '../../../src/core/scope.ts';
 import { buildOf, CANDIDATE, guidOf, listedAs, PLANNING, SCOPE, SETTINGS, STABLE, STAGING } from '../manifest/builds.ts';
-import { answerOf, FOREIGN, factsWith, historyWith } from './facts.ts';
+import { answerOf, FOREIGN, factsWith, historyWith, saying } from './facts.ts';
 
 const names = (checks: readonly Check[]) => checks.map((check) => check.name);
 const refusing = (facts: Facts, checks = CHECKS) => checks.filter((check) => judged(check, facts).refusal !== undefined);
@@ -105,30 +105,48 @@ const ALONE: readonly (readonly [check: string, code: Code, when: string, facts:
     'it says it in part',
     factsWith({ targetSays: ['production-eu', 'Production'] }),
   ],
-  ['the build itself answers at its place', 'BUILD_GONE', 'there is no such place', factsWith({ candidateAnswers: null })],
+  ['the build itself answers at its place', 'BUILD_GONE', 'there is no such place', factsWith({ candidateAnswers: [] })],
   [
     'the build itself answers at its place',
     'BUILD_GONE',
     'it does not answer',
-    factsWith({ candidateAnswers: { unreachable: 'connection refused' } }),
+    factsWith({ candidateAnswers: saying({ unreachable: 'connection refused' }) }),
   ],
   [
     'the build itself answers at its place',
     'BUILD_GONE',
     'what answers does not say who it is',
-    factsWith({ candidateAnswers: { guid: null, environment: 'production', said: 'nothing' } }),
+    factsWith({ candidateAnswers: saying({ guid: null, environment: 'production', said: 'nothing' }) }),
   ],
   [
     'the build itself answers at its place',
     'BUILD_GONE',
     'another build answers',
-    factsWith({ candidateAnswers: answerOf(FOREIGN) }),
+    factsWith({ candidateAnswers: saying(answerOf(FOREIGN)) }),
   ],
   [
     'the build itself answers at its place',
     'WRONG_SCOPE',
     'it says that it was made for staging',
-    factsWith({ candidateAnswers: answerOf(CANDIDATE, 'staging') }),
+    factsWith({ candidateAnswers: saying(answerOf(CANDIDATE, 'staging')) }),
+  ],
+  [
+    'the build itself answers at its place',
+    'BUILD_GONE',
+    'it does not say its environment where the config says how',
+    factsWith({ candidateAnswers: saying({ ...answerOf(CANDIDATE, null), unsaid: 'x-env' }) }),
+  ],
+  [
+    'the build itself answers at its place',
+    'BUILD_GONE',
+    'another build answers at the second location',
+    factsWith({ candidateAnswers: [...saying(answerOf(CANDIDATE)), ...saying(answerOf(FOREIGN))] }),
+  ],
+  [
+    'the build itself answers at its place',
+    'BUILD_GONE',
+    'the second location does not answer',
+    factsWith({ candidateAnswers: [...saying(answerOf(CANDIDATE)), ...saying({ unreachable: 'timeout' })] }),
   ],
   ['the build is not marked bad', 'BAD_BUILD', 'its gate failed here', factsWith({ history: historyWith({ bad }) })],
   [
@@ -172,14 +190,14 @@ const ALONE: readonly (readonly [check: string, code: Code, when: string, facts:
     'the known-good build is still serving',
     'BUILD_GONE',
     'it does not answer',
-    factsWith({ knownGoodAnswers: { unreachable: 'timeout' } }),
+    factsWith({ knownGoodAnswers: saying({ unreachable: 'timeout' }) }),
   ],
-  ['the known-good build is still serving', 'BUILD_GONE', 'its place is gone', factsWith({ knownGoodAnswers: null })],
+  ['the known-good build is still serving', 'BUILD_GONE', 'its place is gone', factsWith({ knownGoodAnswers: [] })],
   [
     'the known-good build is still serving',
     'BUILD_GONE',
     'another build is at its place',
-    factsWith({ knownGoodAnswers: answerOf(FOREIGN) }),
+    factsWith({ knownGoodAnswers: saying(answerOf(FOREIGN)) }),
   ],
   [
     'the known-good build is still serving',
@@ -301,7 +319,7 @@ describe('what was not seen', () => {
   });
 
   it('a rollback is not refused for a scope that cannot be seen', () => {
-    const back = factsWith({ guid: STABLE.guid, candidateAnswers: answerOf(STABLE), unseen: [UNSEEN] });
+    const back = factsWith({ guid: STABLE.guid, candidateAnswers: saying(answerOf(STABLE)), unseen: [UNSEEN] });
     expect(codeOf(back, ROLLBACK_CHECKS)).toBeUndefined();
   });
 });
@@ -349,7 +367,7 @@ const incident = (stamped: boolean): Facts => {
     guid: FOREIGN.guid,
     listed: [...own, listedAs(FOREIGN, STAGING)],
     atPlace: own,
-    candidateAnswers: { unreachable: 'the target has no such build' },
+    candidateAnswers: saying({ unreachable: 'the target has no such build' }),
   });
 };
 
@@ -375,7 +393,7 @@ describe('the incident: a staging build listed among production builds', () => {
       ...incident(false),
       listed: incident(false).atPlace,
       otherLedgers: [],
-      candidateAnswers: answerOf(FOREIGN, 'staging'),
+      candidateAnswers: saying(answerOf(FOREIGN, 'staging')),
     };
     expect(codeOf(runs)).toBe('WRONG_SCOPE');
     expect(names(refusing(runs))).toEqual(['the build itself answers at its place']);
@@ -404,7 +422,7 @@ describe('the incident: a staging build listed among production builds', () => {
   });
 
   it('a staging build whose GUID is typed is refused by its scope, its listing and its owner', () => {
-    const typed = factsWith({ guid: FOREIGN.guid, candidateAnswers: answerOf(FOREIGN, null) });
+    const typed = factsWith({ guid: FOREIGN.guid, candidateAnswers: saying(answerOf(FOREIGN, null)) });
     expect(names(refusing(typed))).toEqual([
       'the manifest declares this scope',
       'the build is listed here exactly once',
@@ -446,8 +464,8 @@ describe('unknown is never yes', () => {
     environments: [],
     targetSays: [],
     members: [],
-    candidateAnswers: null,
-    knownGoodAnswers: null,
+    candidateAnswers: [],
+    knownGoodAnswers: [],
     pointer: { knownGood: null, damaged: [], ledgerCut: null },
   };
 
@@ -463,8 +481,8 @@ describe('unknown is never yes', () => {
     expect(codeOf(nothing)).toBe('UNLISTED_BUILD');
   });
 
-  it('a build that does not say its environment is not refused for it: its GUID is proof', () => {
-    expect(admit(factsWith({ candidateAnswers: answerOf(CANDIDATE, null) })).build).not.toBeNull();
+  it('a build that does not say its environment is not refused where the config does not ask for it', () => {
+    expect(admit(factsWith({ candidateAnswers: saying(answerOf(CANDIDATE, null)) })).build).not.toBeNull();
   });
 });
 
@@ -527,8 +545,8 @@ describe('a rollback', () => {
       atPlace: [],
       otherLedgers: [],
       members: [{ place: 'green', percent: 100, up: false }],
-      candidateAnswers: answerOf(STABLE),
-      knownGoodAnswers: null,
+      candidateAnswers: saying(answerOf(STABLE)),
+      knownGoodAnswers: [],
       pointer: { knownGood: null, damaged: [{ file: '0001.json', why: 'torn' }], ledgerCut: null },
       diskProblem: 'no space left on device',
       ...more,
@@ -551,20 +569,24 @@ describe('a rollback', () => {
       sick({ otherLedgers: [{ scope: STAGING, guids: new Set([STABLE.guid]) }] }),
     ],
     ['CI stamped it for staging', 'FOREIGN_BUILD', sick({ listed: [listedAs({ ...STABLE, environment: 'staging' })] })],
-    ['it was never known-good here', 'NOT_KNOWN_GOOD', sick({ guid: CANDIDATE.guid, candidateAnswers: answerOf(CANDIDATE) })],
+    [
+      'it was never known-good here',
+      'NOT_KNOWN_GOOD',
+      sick({ guid: CANDIDATE.guid, candidateAnswers: saying(answerOf(CANDIDATE)) }),
+    ],
     ['it is marked bad', 'BAD_BUILD', sick({ history: historyWith({ bad: new Map([[STABLE.guid, 'rolled back from']]) }) })],
     ['the target says another environment', 'WRONG_TARGET', sick({ targetSays: ['staging'] })],
     ['the target says nothing', 'WRONG_TARGET', sick({ targetSays: [] })],
-    ['another build has taken its place', 'BUILD_GONE', sick({ candidateAnswers: answerOf(CANDIDATE) })],
-    ['its place answers for staging', 'WRONG_SCOPE', sick({ candidateAnswers: answerOf(STABLE, 'staging') })],
-    ['its place does not answer', 'BUILD_GONE', sick({ candidateAnswers: { unreachable: 'timeout' } })],
+    ['another build has taken its place', 'BUILD_GONE', sick({ candidateAnswers: saying(answerOf(CANDIDATE)) })],
+    ['its place answers for staging', 'WRONG_SCOPE', sick({ candidateAnswers: saying(answerOf(STABLE, 'staging')) })],
+    ['its place does not answer', 'BUILD_GONE', sick({ candidateAnswers: saying({ unreachable: 'timeout' }) })],
   ] as const)('a rollback is refused, by one check alone, when %s', (_what, code, facts) => {
     expect(refusing(facts, ROLLBACK_CHECKS)).toHaveLength(1);
     expect(codeOf(facts, ROLLBACK_CHECKS)).toBe(code);
   });
 
   it('a rollback never goes to a staging build that was listed among ours: the second half of the incident', () => {
-    const facts = { ...incident(true), candidateAnswers: answerOf(FOREIGN, null) };
+    const facts = { ...incident(true), candidateAnswers: saying(answerOf(FOREIGN, null)) };
     expect(codeOf(facts, ROLLBACK_CHECKS)).toBe('FOREIGN_BUILD');
     for (const name of ['no other scope has the build', 'the build was known-good here']) {
       expect(
@@ -583,8 +605,8 @@ describe('adopting', () => {
       guid: STABLE.guid,
       history: fold([]),
       pointer: { knownGood: null, damaged: [], ledgerCut: null },
-      candidateAnswers: answerOf(STABLE),
-      knownGoodAnswers: null,
+      candidateAnswers: saying(answerOf(STABLE)),
+      knownGoodAnswers: [],
       ...more,
     });
 
@@ -609,7 +631,7 @@ describe('adopting', () => {
     ['the build is not listed', 'UNLISTED_BUILD', first({ listed: [] })],
     ['staging lists it too', 'FOREIGN_BUILD', first({ listed: [listedAs(STABLE), listedAs(STABLE, STAGING)] })],
     ['the target says staging', 'WRONG_TARGET', first({ targetSays: ['staging'] })],
-    ['another build answers', 'BUILD_GONE', first({ candidateAnswers: answerOf(CANDIDATE) })],
+    ['another build answers', 'BUILD_GONE', first({ candidateAnswers: saying(answerOf(CANDIDATE)) })],
     ['it is marked bad', 'BAD_BUILD', first({ history: historyWith({ bad: new Map([[STABLE.guid, 'rolled back from']]) }) })],
     ['the disk forgets', 'STATE_UNSAFE', first({ diskProblem: 'kept in memory' })],
   ] as const)('an adoption is refused, by one check alone, when %s', (_what, code, facts) => {

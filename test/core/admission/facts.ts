@@ -1,4 +1,5 @@
 /** Facts with which every check lets one build through; tests break one of them at a time. No I/O. */
+import type { Answer, MemberAnswer } from '../../../src/core/admission/answers.ts';
 import type { Facts } from '../../../src/core/admission/facts.ts';
 import { fold, type History } from '../../../src/core/ledger/history.ts';
 import type { Build } from '../../../src/core/manifest/manifest.ts';
@@ -28,6 +29,11 @@ export function answerOf(build: { readonly guid: Guid }, environment: string | n
   return { guid: build.guid, environment, said: build.guid };
 }
 
+/** What a place with one member answers. */
+export function saying(answer: Answer): readonly MemberAnswer[] {
+  return [{ at: 'http://127.0.0.1:9002', answer }];
+}
+
 /** CANDIDATE waits at green for admission; STABLE serves everything at blue. */
 export function factsWith(more: Partial<Facts> = {}): Facts {
   const own = [listedAs(STABLE), listedAs(CANDIDATE)];
@@ -48,8 +54,8 @@ export function factsWith(more: Partial<Facts> = {}): Facts {
       { place: 'blue', percent: 100, up: true },
       { place: 'green', percent: 0, up: true },
     ],
-    candidateAnswers: answerOf(CANDIDATE),
-    knownGoodAnswers: answerOf(STABLE),
+    candidateAnswers: saying(answerOf(CANDIDATE)),
+    knownGoodAnswers: saying(answerOf(STABLE)),
     pointer: { knownGood: STABLE.guid, damaged: [], ledgerCut: null },
     required: null,
     impossible: undefined,

@@ -6,7 +6,7 @@ import { type Control, hazardRefusal, isControlled, type Looked, unverified } fr
 import { hazardsOf } from '../../../src/core/admission/hazard-list.ts';
 import type { Plan } from '../../../src/core/rollout/plan.ts';
 import { CANDIDATE, guidOf, listedAs, promotion, SCOPE, STABLE, STAGING } from '../manifest/builds.ts';
-import { factsWith, historyWith } from './facts.ts';
+import { factsWith, historyWith, saying } from './facts.ts';
 
 const UNSEEN = { why: 'the ledger of acme/qa/kv-gateway cannot be read', fix: 'Let this user read it.', expected: false };
 
@@ -74,7 +74,7 @@ const UNCONTROLLED: readonly (readonly [HazardId, string, Looked])[] = [
     'staging lists the build too',
     lookedWith({}, { listed: [listedAs(STABLE), listedAs(CANDIDATE), listedAs(CANDIDATE, STAGING)] }),
   ],
-  ['build-absent', 'it does not answer', lookedWith({}, { candidateAnswers: { unreachable: 'connection refused' } })],
+  ['build-absent', 'it does not answer', lookedWith({}, { candidateAnswers: saying({ unreachable: 'connection refused' }) })],
   ['wrong-target', 'the target says staging', lookedWith({}, { targetSays: ['staging'] })],
   ['older-build', 'a higher sequence was known-good', lookedWith({}, { history: historyWith({ highestSequence: 9 }) })],
   [

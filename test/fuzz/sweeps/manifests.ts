@@ -5,7 +5,7 @@ import { admit } from '../../../src/core/admission/admission.ts';
 import { type ListedBuild, type Manifest, manifestSchema, scopeOf } from '../../../src/core/manifest/manifest.ts';
 import { manifestBreaches } from '../../../src/core/manifest/manifest-rules.ts';
 import { sameScope } from '../../../src/core/scope.ts';
-import { answerOf, factsWith } from '../../core/admission/facts.ts';
+import { answerOf, factsWith, saying } from '../../core/admission/facts.ts';
 import { hostileText, mutated, respelled } from '../hostile.ts';
 import type { Luck } from '../luck.ts';
 import { must, type Sweep } from '../sweep.ts';
@@ -115,7 +115,7 @@ function mustAdmitOnlyOwn(first: Manifest, all: readonly ListedBuild[], isForeig
         { place: 'blue', percent: 100, up: true },
         { place: build.ref, percent: 0, up: true },
       ],
-      candidateAnswers: answerOf(build, scope.environment),
+      candidateAnswers: saying(answerOf(build, scope.environment)),
     });
     if (admit(facts).build === null) continue;
     word = 'admitted';

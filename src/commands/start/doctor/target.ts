@@ -1,4 +1,5 @@
 /** What `doctor` says about the router, the builds behind it, the gates and the clock. Asks only; must not send a change. */
+import { answersText, guidOfAll, type MemberAnswer } from '../../../core/admission/answers.ts';
 import { probesOnly } from '../../../core/admission/plan-checks.ts';
 import { currentKnownGood } from '../../../core/ledger/history.ts';
 import { splitText } from '../../../core/rollout/split.ts';
@@ -63,21 +64,40 @@ async function buildCheck({ place, percent }: Member, { target, reading }: Seen,
   const { environment: wanted } = opened.scope;
   const expected = buildsAtPlaces(opened).get(place);
   const name = `build ${place}`;
-  const answer = await target.ask(place, reading);
+  const answers = await target.ask(place, reading);
   const serves = percent > 0 ? `, which gets ${percent} %` : ', which gets no traffic';
   const problem = (level: typeof fail, found: string, fix: string) => level(name, `${found}${serves}`, fix);
   const sick = percent > 0 ? fail : warn;
-  if (answer === null || 'unreachable' in answer)
-    return problem(sick, answer?.unreachable ?? 'no address', 'Start the build there, or remove the place.');
-  const { environment, guid, said } = answer;
-  if (environment !== null && environment !== wanted)
-    return problem(fail, `it reports that it was made for ${environment}`, `Start a build made for ${wanted} there.`);
+  const guid = guidOfAll(answers);
+  const wrong = answers.map((each) => answerProblem(each, answers.length > 1, wanted)).find((one) => one !== undefined);
+  if (wrong !== undefined) return problem(wrong.foreign ? fail : sick, wrong.found, wrong.fix);
   if (guid === null)
-    return problem(sick, `it does not report a GUID (${said})`, 'Make the build answer as identity: in the config describes.');
+    return problem(sick, answers.length === 0 ? 'no address' : answersText(answers), 'Start one build at every location.');
   const other = expected !== undefined && expected !== guid;
   if (other && percent > 0)
     return problem(fail, `${guid} answers there, but the ledger names ${shortGuid(expected)}`, 'Start the right build there.');
   return ok(name, `${shortGuid(guid)} answers${serves}${other ? ' and is new there' : ''}`);
+}
+
+/** What is wrong with the answer of one member, whichever build it is. */
+function answerProblem({ at, answer }: MemberAnswer, several: boolean, wanted: string) {
+  const where = several ? ` (${at})` : '';
+  if ('unreachable' in answer)
+    return { found: answer.unreachable, fix: 'Start the build there, or remove the place.', foreign: false };
+  const { environment, guid, said, unsaid } = answer;
+  if (environment !== null && environment !== wanted)
+    return {
+      found: `it reports that it was made for ${environment}${where}`,
+      fix: `Start a build made for ${wanted} there.`,
+      foreign: true,
+    };
+  if (guid !== null && unsaid === undefined) return undefined;
+  const what = guid === null ? 'a GUID' : 'its environment';
+  return {
+    found: `it does not report ${what} (${said})${where}`,
+    fix: 'Make the build answer as identity: in the config describes.',
+    foreign: false,
+  };
 }
 
 /** Whether each gate has data for the build that is known-good. */
@@ -112,7 +132,7 @@ export async function gateChecks({ reading }: Seen, opened: Opened, deps: Deps):
 
 /** This clock against the `Date` of a build (RFC 9110, 6.6.1), which has whole seconds. */
 export async function clockCheck({ target, reading }: Seen, deps: Deps): Promise<readonly DoctorCheck[]> {
-  const urls = reading.members.flatMap(({ place }) => target.identityUrl(place, reading) ?? []);
+  const urls = reading.members.flatMap(({ place }) => target.identityUrls(place, reading));
   for (const url of urls) {
     const date = await dateOf(url, deps);
     if (Number.isNaN(date)) continue;

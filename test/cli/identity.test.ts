@@ -1,0 +1,52 @@
+/** What a build must say for itself: silence where an answer is configured, and a redirect, are never a yes. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { GREEN, PRODUCTION, SURE } from './local-builds.ts';
+import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
+
+let site: LocalSite;
+
+const promote = ['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE];
+const plan = ['plan', ...PRODUCTION, '--build', GREEN.guid];
+const result = async (args: readonly string[]) => resultOf(await site.run([...args, '--json']));
+
+beforeAll(async () => {
+  site = await openLocalSite();
+  site.keep('empty');
+  expect(await result(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ ok: true });
+  site.keep('adopted');
+});
+afterAll(() => site.close());
+beforeEach(() => site.restore('adopted'));
+afterEach(() => {
+  for (const ref of ['green', 'blue']) {
+    site.backend('production', ref).setEnvironment('production');
+    site.backend('production', ref).setStatus(200);
+  }
+});
+
+describe('what a build says for itself', () => {
+  test.each([
+    ['plan', plan],
+    ['promote', promote],
+  ])('%s refuses a build that does not send the environment header that the config names', async (_what, args) => {
+    site.backend('production', 'green').setEnvironment(undefined);
+    const refused = await result(args);
+    expect(refused).toMatchObject({ code: 'BUILD_GONE', exitCode: 3 });
+    expect(refused.message).toContain('does not report its environment in x-build-environment');
+    expect(await site.percent('production', 'blue')).toBe(100);
+  });
+
+  test('adopt refuses a build that does not send the environment header that the config names', async () => {
+    await site.restore('empty');
+    site.backend('production', 'blue').setEnvironment(undefined);
+    expect(await result(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ code: 'BUILD_GONE', exitCode: 3 });
+  });
+
+  test('a redirect that carries the right GUID is never taken for the build', async () => {
+    site.backend('production', 'green').setStatus(302);
+    const refused = await result(promote);
+    expect(refused).toMatchObject({ code: 'BUILD_GONE', exitCode: 3 });
+    expect(refused.message).toContain('answers 302, a redirect');
+    expect(await site.percent('production', 'blue')).toBe(100);
+  });
+});
