@@ -28,13 +28,14 @@ function madeLater(source) {
 
 /**
  * Code that kvdeploy never uses. cosmiconfig can load YAML, JSON, JavaScript and TypeScript, but kvdeploy reads configs with its own
- * strict parser and never runs one. ora has ninety spinners; kvdeploy draws its own. The prompts have as many
+ * strict parser and never runs one; where it would look for a config of the user (env-paths), which asks for a home folder
+ * while it is loaded, kvdeploy does not look. ora has ninety spinners; kvdeploy draws its own. The prompts have as many
  * symbols; kvdeploy needs the tick. execa has symbols and times for a log that is never enabled. The proxy uses `debug` for loggers that no one reads, and `follow-redirects` only with an option that is not set.
  */
 const leftOut = {
   name: 'left-out',
   setup(options) {
-    options.onResolve({ filter: /^(debug|pretty-ms)$/ }, (found) => ({ path: found.path, namespace: 'silent' }));
+    options.onResolve({ filter: /^(debug|pretty-ms|env-paths)$/ }, (found) => ({ path: found.path, namespace: 'silent' }));
     options.onLoad({ filter: /.*/, namespace: 'silent' }, () => ({ contents: 'module.exports = () => () => {};' }));
     options.onResolve({ filter: /^follow-redirects$/ }, (found) => ({ path: found.path, namespace: 'empty' }));
     options.onResolve({ filter: /^(@inquirer\/)?figures$/ }, (found) => ({ path: found.path, namespace: 'unmarked' }));

@@ -102,7 +102,7 @@ function depsFor(globals: Globals, report: Report, situation: Situation, { io, a
   return {
     io,
     globals,
-    cwd: process.cwd(),
+    cwd: currentFolder(),
     situation,
     line: (line) => report.line(line),
     print: (text) => report.print(text.replace(/\n$/, '')),
@@ -116,6 +116,19 @@ function depsFor(globals: Globals, report: Report, situation: Situation, { io, a
     onSignal,
     atTerminal: stdinTty && stderrTty,
   };
+}
+
+function currentFolder(): string {
+  try {
+    return process.cwd();
+  } catch (cause) {
+    const hint = 'Change to another folder. In an emergency, break-glass needs none: kvdeploy rollback --break-glass.';
+    throw new KvdeployError('USAGE', {
+      message: 'The current folder no longer exists, or this user may not look at it.',
+      hint,
+      cause,
+    });
+  }
 }
 
 async function readStdin(most = STDIN_BYTES_MAX): Promise<Uint8Array> {

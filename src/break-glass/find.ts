@@ -38,6 +38,10 @@ export interface Wanted extends Pick<Options, 'environment' | 'tenant' | 'servic
   readonly preferred: readonly string[];
   /** The command so far, to be completed with options and pasted. */
   readonly program: string;
+  /** Every root that was searched. */
+  readonly searched: readonly string[];
+  /** False if there is no home folder, which would be searched too. */
+  readonly hasHome: boolean;
 }
 
 /** Every pointer folder below `roots`, and `ownDir` if it is one itself. Never throws. */
@@ -127,7 +131,10 @@ export function scopeOptions({ tenant, environment, service }: Scope): string {
 function nothingFound(places: readonly Place[], wanted: Wanted): Refused {
   const known = [...new Set(places.map(({ scope }) => scope.environment))];
   const hint = 'give the state directory or a copy of it: --state-dir DIR';
-  if (known.length === 0) return new Refused('NO_STATE', 'No known-good pointer was found on this machine.', `S${hint.slice(1)}`);
+  if (known.length === 0) {
+    const where = `${wanted.searched.join(', ')}${wanted.hasHome ? '' : '; there is no home folder'}`;
+    return new Refused('NO_STATE', `No known-good pointer was found on this machine (in ${where}).`, `G${hint.slice(1)}`);
+  }
   if (!known.includes(wanted.environment ?? '')) {
     const message = `There is no pointer for environment ${JSON.stringify(wanted.environment)} here. Known: ${known.join(', ')}.`;
     return new Refused('UNKNOWN_NAME', message, `Check --env, or ${hint}`);

@@ -42,7 +42,7 @@ export function realSurroundings(): Surroundings {
   const { stdin, stdout, stderr, env } = process;
   const file = fileURLToPath(import.meta.url);
   const program = isMainProgram() ? `node ${shellWord(file)}` : 'kvdeploy rollback --break-glass';
-  const roots = rootsOf(env);
+  const roots = rootsOf(env, nodeOutside.fs);
   return { stdin, stdout, stderr, env, outside: nodeOutside, machine: nodeMachine, roots, ownDir: dirname(file), program };
 }
 
@@ -89,9 +89,15 @@ async function run(options: Options, surroundings: Surroundings, voice: Voice, p
   const reason = options.rehearse && options.reason === undefined ? REASON_TO_SAY : checkedReason(options.reason);
   for (const { file, why } of readMachine(env, outside.fs).broken)
     voice.warn(`The machine file ${file} does not count: ${why}. Continuing without it.`);
-  const { places, preferred } = lookAround(options, surroundings);
+  const { places, preferred, searched } = lookAround(options, surroundings);
   const full = `${surroundings.program}${stateOption(options)} --reason ${shellWord(reason)}`;
-  const source = chooseSource(places, { ...options, preferred, program: full });
+  const source = chooseSource(places, {
+    ...options,
+    preferred,
+    program: full,
+    searched,
+    hasHome: surroundings.roots.home !== undefined,
+  });
   progress.scope = source.scope;
   const commandFor = (guid: string) => `${full} ${scopeOptions(source.scope)} --to ${guid}`;
   const choice = chooseBuild([source.newest, ...source.pointers.slice(1)], options.to, foreignBuilds(places, source), commandFor);
@@ -128,12 +134,13 @@ function stateOption({ stateDir }: Options): string {
   return stateDir === undefined ? '' : ` --state-dir ${shellWord(stateDir)}`;
 }
 
-function lookAround(options: Options, surroundings: Surroundings): { places: Place[]; preferred: string[] } {
+function lookAround(options: Options, surroundings: Surroundings) {
   const { outside, env, roots, ownDir } = surroundings;
   const own = ownDir !== undefined && holdsPointers(ownDir, outside) ? ownDir : undefined;
   const named = [options.stateDir, env.KVDEPLOY_STATE_DIR].map((dir) => (dir ? absolute(dir) : undefined));
   const preferred = [named[0], own === undefined ? undefined : rootOf(own), named[1]].filter((dir) => dir !== undefined);
-  return { places: findPlaces([...preferred, ...knownPlaces(outside.fs, roots)], own, outside.fs), preferred };
+  const searched = [...new Set([...preferred, ...knownPlaces(outside.fs, roots)])];
+  return { places: findPlaces(searched, own, outside.fs), preferred, searched };
 }
 
 function absolute(dir: string): string {

@@ -2,6 +2,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { groupModes, type Modes, OWNER_ONLY } from '../base/durable/durable-file.ts';
 import { defaultStateDir, knownPlaces, recordPlace, rootsOf } from '../base/durable/places.ts';
+import { gidOf } from '../base/owners/accounts.ts';
 import { fallbackDirs } from '../base/pointer/records.ts';
 import type { LoadedConfig } from '../config/settings.ts';
 import { KvdeployError } from '../core/errors.ts';
@@ -12,11 +13,17 @@ import type { Deps } from './deps.ts';
 export function stateDirOf(deps: Deps, config: LoadedConfig | null): string {
   const said = deps.globals.stateDir ?? deps.io.env('KVDEPLOY_STATE_DIR');
   if (said !== undefined && said !== '') return isAbsolute(said) ? said : resolve(deps.cwd, said);
-  return config?.stateDir ?? defaultStateDir(deps.io.fs, roots(deps.io));
+  const dir = config?.stateDir ?? defaultStateDir(deps.io.fs, roots(deps.io));
+  if (dir !== undefined) return dir;
+  throw new KvdeployError('USAGE', {
+    message:
+      'Nothing says where the state is, and there is no home folder: HOME is not an absolute path, and this user has no account entry.',
+    hint: 'Say where: --state-dir DIR, KVDEPLOY_STATE_DIR, or stateDir in the config.',
+  });
 }
 
 function roots(io: Io) {
-  return rootsOf({ HOME: io.env('HOME'), XDG_STATE_HOME: io.env('XDG_STATE_HOME') });
+  return rootsOf({ HOME: io.env('HOME'), XDG_STATE_HOME: io.env('XDG_STATE_HOME') }, io.fs);
 }
 
 /** The group that shares the state, as a gid, or undefined. Throws CONFIG_INVALID for a group that this machine does not have. */
@@ -24,15 +31,11 @@ export function groupOf(config: LoadedConfig | null, io: Io): { readonly gid: nu
   const name = config?.stateGroup ?? null;
   if (name === null) return undefined;
   if (/^\d+$/.test(name)) return { gid: Number(name) };
-  const line = String(io.fs.readFileSync('/etc/group', 'utf8'))
-    .split('\n')
-    .map((text) => text.split(':'))
-    .find((fields) => fields[0] === name);
-  const gid = Number(line?.[2] ?? Number.NaN);
-  if (Number.isInteger(gid)) return { gid };
+  const gid = gidOf(name, io.fs);
+  if (gid !== undefined) return { gid };
   throw new KvdeployError('CONFIG_INVALID', {
     message: `This machine has no group ${name} (stateGroup).`,
-    hint: 'Create the group, or remove stateGroup.',
+    hint: 'Create the group, give its number, or remove stateGroup.',
   });
 }
 

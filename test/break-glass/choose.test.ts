@@ -112,7 +112,15 @@ describe('the state', () => {
   });
   afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-  const wanted = { environment: 'production', tenant: undefined, service: undefined, preferred: [], program: 'rescue' };
+  const wanted = {
+    environment: 'production',
+    tenant: undefined,
+    service: undefined,
+    preferred: [],
+    program: 'rescue',
+    searched: [],
+    hasHome: true,
+  };
   const source = (over: Partial<Parameters<typeof chooseSource>[1]> = {}) =>
     chooseSource(findPlaces([state, copy], undefined, fs), { ...wanted, ...over });
 

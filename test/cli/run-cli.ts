@@ -16,6 +16,8 @@ export interface CliOptions {
   /** Text for standard input; without it standard input is /dev/null. */
   readonly input?: string;
   readonly timeoutMs?: number;
+  /** Runs it as this user, in no group but its own number; needs root. */
+  readonly uid?: number;
   /** Runs this program instead of kvdeploy: for tests of parts. */
   readonly program?: string;
 }
@@ -60,6 +62,7 @@ function launch(command: string, argv: readonly string[], args: readonly string[
     cwd: options.cwd ?? home,
     env: cleanEnvironment(home, options.env),
     stdio: [stdin, 'pipe', 'pipe'],
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   };
   const child = spawn(command, [...argv], spawned);
   const said = { stdout: '', stderr: '' };

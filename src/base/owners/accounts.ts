@@ -29,6 +29,12 @@ export function accountName(uid: number, fs: Fs): string {
   return fieldsOf('/etc/passwd', fs).find((fields) => fields[2] === String(uid))?.[0] ?? `#${uid}`;
 }
 
+/** The gid of a group in /etc/group. */
+export function gidOf(group: string, fs: Fs): number | undefined {
+  const gid = fieldsOf('/etc/group', fs).find(([name]) => name === group)?.[2];
+  return gid === undefined || !/^\d+$/.test(gid) ? undefined : Number(gid);
+}
+
 /** The name of a group, or its number. */
 export function groupName(gid: number, fs: Fs): string {
   return fieldsOf('/etc/group', fs).find((fields) => fields[2] === String(gid))?.[0] ?? String(gid);

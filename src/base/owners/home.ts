@@ -11,8 +11,8 @@ export type Env = Readonly<Record<string, string | undefined>>;
  */
 export function homeFolder(env: Env, fs: Fs, user = process.geteuid?.() ?? 0): string | undefined {
   const said = env.HOME;
-  if (said !== undefined && isAbsolute(said) && isTrusted(said, user, fs)) return said;
-  return [ofAccount, homedir].map(quietly).find((home) => home !== undefined && isAbsolute(home) && isTrusted(home, user, fs));
+  if (said !== undefined && isTrustedHome(said, fs, user)) return said;
+  return [ofAccount, homedir].map(quietly).find((home) => home !== undefined && isTrustedHome(home, fs, user));
 }
 
 function ofAccount(): string {
@@ -27,8 +27,9 @@ function quietly(ask: () => string): string | undefined {
   }
 }
 
-/** A home that is not there yet holds nothing that could be believed by mistake. */
-function isTrusted(home: string, user: number, fs: Fs): boolean {
+/** True for an absolute path that counts as a home folder. One that is not there yet holds nothing that could be believed by mistake. */
+export function isTrustedHome(home: string, fs: Fs, user = process.geteuid?.() ?? 0): boolean {
+  if (!isAbsolute(home)) return false;
   if (user !== 0) return true;
   try {
     const stat = fs.statSync(home, { throwIfNoEntry: false });

@@ -84,7 +84,8 @@ const recordReader = byKind<BreakGlassRecord & { readonly prev: string }>('type'
 export function fallbackDirs(roots: Roots, fs: Fs): string[] {
   const uid = process.geteuid?.() ?? 0;
   const own = join(tmpdir(), `kvdeploy-${uid}`);
-  return isOwnOrFree(own, uid, fs) ? [roots.homePlaces, own] : [roots.homePlaces];
+  const home = roots.homePlaces === undefined ? [] : [roots.homePlaces];
+  return isOwnOrFree(own, uid, fs) ? [...home, own] : home;
 }
 
 function isOwnOrFree(dir: string, uid: number, fs: Fs): boolean {

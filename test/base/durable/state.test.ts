@@ -205,7 +205,7 @@ describe('places', () => {
 
   it('the places of state are noted in the home folder, once, and in the system folder where it exists', () => {
     expect(defaultStateDir(fs, roots)).toBe(roots.home);
-    expect(recordPlace('/srv/state', fs, roots)).toBe(join(roots.homePlaces, 'places'));
+    expect(recordPlace('/srv/state', fs, roots)).toBe(join(folder, 'home/.local/state/kvdeploy/places'));
     expect(fs.existsSync(roots.system)).toBe(false);
     recordPlace('/srv/state', fs, roots);
     fs.mkdirSync(roots.system);
@@ -226,12 +226,29 @@ describe('places', () => {
   });
 
   it('the places of state follow XDG_STATE_HOME, and the list of them the home folder', () => {
-    expect(rootsOf({ HOME: '/home/ada', XDG_STATE_HOME: '/data' })).toEqual({
+    expect(rootsOf({ HOME: '/home/ada', XDG_STATE_HOME: '/data' }, fs)).toEqual({
       system: '/var/lib/kvdeploy',
       home: '/data/kvdeploy',
       homePlaces: '/home/ada/.local/state/kvdeploy',
     });
-    expect(rootsOf({ HOME: '/home/ada', XDG_STATE_HOME: 'relative' }).home).toBe('/home/ada/.local/state/kvdeploy');
+    expect(rootsOf({ HOME: '/home/ada', XDG_STATE_HOME: 'relative' }, fs).home).toBe('/home/ada/.local/state/kvdeploy');
+  });
+});
+
+describe('the home folder', () => {
+  it('a relative or empty HOME counts as none, and is never a folder below the current one', () => {
+    for (const HOME of ['', 'relative', '.'])
+      for (const dir of [rootsOf({ HOME }, fs).home, rootsOf({ HOME }, fs).homePlaces]) expect(dir ?? '/nowhere').toMatch(/^\//);
+  });
+
+  it('root uses HOME only where root owns it and no one else can write it', () => {
+    expect(rootsOf({ HOME: folder }, fs).homePlaces).toBe(join(folder, '.local/state/kvdeploy'));
+    fs.chownSync(folder, 1234, 1234);
+    expect(rootsOf({ HOME: folder }, fs)).toMatchObject({ elsewhere: join(folder, '.local/state/kvdeploy') });
+    expect(rootsOf({ HOME: folder }, fs).homePlaces ?? '').not.toContain(folder);
+    fs.chownSync(folder, 0, 0);
+    fs.chmodSync(folder, 0o777);
+    expect(rootsOf({ HOME: folder, XDG_STATE_HOME: folder }, fs).home ?? '').not.toContain(folder);
   });
 });
 
