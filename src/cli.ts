@@ -202,7 +202,7 @@ function setup(program: Command, run: Runner): void {
     .action((options: { initially?: string }, command: Command) =>
       run('serve', globalsOf(command), async (deps) => {
         const { openScope } = await import('./release/open.ts');
-        const { scope, settings } = await openScope(deps, { config: 'needed' });
+        const { scope, settings } = await openScope(deps, { config: 'needed', anyState: true });
         const { serveCommand } = await import('./commands/setup/serve.ts');
         return serveCommand({ scope, router: settings?.router ?? null }, options, deps);
       }),

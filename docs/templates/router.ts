@@ -4,7 +4,7 @@ import type { Change, Check } from '../base/changes/change.ts';
 import { KvdeployError } from '../core/errors.ts';
 import type { Split } from '../core/rollout/split.ts';
 import type { Io } from '../io.ts';
-import type { Reading, Router } from './router.ts';
+import { markFile, type Reading, type Router } from './router.ts';
 
 const config = z.strictObject({ file: z.string().regex(/^\//, 'an absolute path') });
 type Config = z.infer<typeof config>;
@@ -23,6 +23,7 @@ export const toy: Router<Config> = {
   read: async ({ file }, io) => readingOf(parsed(file, io)),
   identify: async ({ file }, io) => [parsed(file, io).environment],
   questions: () => [],
+  marks: ({ file }) => [markFile(file)],
   idleTimeoutMs: 0,
 };
 

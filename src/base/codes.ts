@@ -77,6 +77,7 @@ export const EXIT_OF = {
   IN_DOUBT: EXIT.stuck,
   BUSY: EXIT.busy,
   HELD: EXIT.busy,
+  OTHER_STATE: EXIT.busy,
   UNFINISHED: EXIT.busy,
   UNREACHABLE: EXIT.unreachable,
   STATE_UNWRITABLE: EXIT.unreachable,

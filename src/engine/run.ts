@@ -9,7 +9,7 @@ import type { Runner } from './runner.ts';
 export type End =
   | { readonly how: 'over'; readonly state: State }
   | { readonly how: 'left'; readonly state: State; readonly why: 'interrupted' | 'max-wait' | 'until' }
-  | { readonly how: 'held'; readonly state: State; readonly why: string }
+  | { readonly how: 'held' | 'other-state'; readonly state: State; readonly why: string }
   | { readonly how: 'superseded'; readonly state: State };
 
 /**
@@ -24,7 +24,7 @@ export async function run(runner: Runner, from: State): Promise<End> {
     const effect = next(state);
     if (effect.do === 'stop') return { how: 'over', state };
     const came = await watch.look();
-    if (came?.kind === 'held') return { how: 'held', state, why: came.why };
+    if (came?.kind === 'held' || came?.kind === 'other-state') return { how: came.kind, state, why: came.why };
     if (came?.kind === 'superseded') return { how: 'superseded', state };
     if (came?.kind === 'leave') return leaveAs(runner, state, came.why);
     if (came === undefined && reachedUntil(runner, state)) return leaveAs(runner, state, 'until');

@@ -24,6 +24,7 @@ export interface Control {
 /** Why the loop must stop before doing the next thing. */
 export type Interruption =
   | { readonly kind: 'held'; readonly why: string }
+  | { readonly kind: 'other-state'; readonly why: string }
   | { readonly kind: 'superseded' }
   | { readonly kind: 'abort'; readonly by: { readonly actor: string; readonly reason: string } }
   | { readonly kind: 'leave'; readonly why: 'interrupted' | 'max-wait' };
@@ -37,6 +38,10 @@ export interface Ports {
   readonly report: (line: OutputLine) => void;
   /** Where the pointer is kept: its own directory and the copies. A hold can be in each. */
   readonly places: PointerPlaces;
+  /** Further folders in which a hold counts. */
+  readonly holdDirs?: readonly string[];
+  /** Why the target is another state's to drive by now, or undefined. Synchronous. */
+  readonly othersTarget?: () => string | undefined;
 }
 
 export interface Runner extends Ports, Pick<Led, 'ledger' | 'unended'> {
@@ -62,7 +67,7 @@ export class Watch {
   constructor(ports: Ports, led: Led) {
     this.#ports = ports;
     this.#led = led;
-    this.#pointerDirs = pointerDirsOf(ports.places);
+    this.#pointerDirs = [...pointerDirsOf(ports.places), ...(ports.holdDirs ?? [])];
   }
 
   /** Why nothing may be changed now, or undefined. Synchronous, for `make` to ask right before the first byte leaves. */
@@ -70,6 +75,8 @@ export class Watch {
     const { io, store, places } = this.#ports;
     const hold = readHold(this.#pointerDirs, io.fs);
     if (hold !== undefined) return `a hold is set: ${hold.text}`;
+    const others = this.#ports.othersTarget?.();
+    if (others !== undefined) return others;
     return store.owns(places.scope) ? undefined : `another process leads ${scopeText(places.scope)} now`;
   };
 
@@ -84,6 +91,8 @@ export class Watch {
     const { ledger, inherited } = this.#led;
     const held = this.#held();
     if (held !== undefined) return held;
+    const others = this.#ports.othersTarget?.();
+    if (others !== undefined) return { kind: 'other-state', why: others };
     if (!store.owns(places.scope)) return { kind: 'superseded' };
     let request: AbortRequest | undefined;
     try {

@@ -17,6 +17,8 @@ import type { Ask, Leaving, Member, Reading } from '../routers/router.ts';
 export interface Target {
   readonly kind: string;
   readonly idleTimeoutMs: number;
+  /** Where the marker of the state that drives it lies. */
+  readonly marks: readonly string[];
   changes(split: Split, leaving: Leaving['leaving']): readonly Change[];
   checks(split: Split): readonly Check[];
   impossible(reading: Reading, percent: number): string | undefined;
@@ -37,6 +39,7 @@ export function openTarget(settings: { readonly kind: string }, identity: Identi
   return {
     kind: settings.kind,
     idleTimeoutMs: router.idleTimeoutMs,
+    marks: router.marks(config),
     changes: (split, leaving) => router.changes(config, split, { leaving }),
     checks: (split) => router.checks(config, split),
     impossible: (reading, percent) => router.impossible(config, reading, percent),

@@ -107,7 +107,7 @@ export const ROLLOUTS = {
     todo: [
       'Run the command on the host with the state, or give --state-dir.',
       'Import the pointer from the other machine: kvdeploy pointer import FILE --env E',
-      'Adopt the build currently serving: kvdeploy adopt --env E',
+      'Where there never was any state of this target, adopt the build currently serving: kvdeploy adopt --env E',
     ],
   },
   NOT_KNOWN_GOOD: {
@@ -312,6 +312,21 @@ export const ROLLOUTS = {
     example: 'Traffic in acme/production/kv-gateway must not be shifted: root on edge-1 ran break-glass at 2026-11-21T10:00:00Z.',
     causes: ['A break-glass rollback, finished or interrupted.'],
     todo: ['Review it, record the result and lift the hold: kvdeploy reconcile --env E --reason "…"'],
+  },
+  OTHER_STATE: {
+    means:
+      'Another state directory drives this target. Its hold, its leader and its bad marks count here, so a second state must not move the traffic.',
+    example: 'The state /var/lib/kvdeploy (acme/production/kv-gateway, account deploy) drives this target.',
+    causes: [
+      'Two operators whose HOME, account or --state-dir differ.',
+      'The state was lost, or its disk is not mounted.',
+      'The service has been renamed, or its target was another service’s before.',
+    ],
+    todo: [
+      'Work with the state that is named: --state-dir DIR, or as its account.',
+      'Where it is lost for good, or no longer drives this target, remove the marker that is named (FILE.kvdeploy-state).',
+      'In an emergency, kvdeploy rollback --break-glass never asks for this.',
+    ],
   },
   UNFINISHED: {
     means: 'The last rollout is unfinished and no one is watching it. No other rollout can begin until it ends.',

@@ -18,7 +18,9 @@ import { type End, run } from '../engine/run.ts';
 import { type Runner, runnerOf } from '../engine/runner.ts';
 import { openTarget, type Target } from '../engine/target.ts';
 import type { Deps, Outcome } from '../release/deps.ts';
+import { markTarget, othersMark } from '../release/mark-target.ts';
 import { environmentsOf, type Opened } from '../release/open.ts';
+import { marksOf } from '../release/other-state.ts';
 import { groupOf, modesOf, recordStatePlaces } from '../release/state-dir.ts';
 import { showTraffic } from '../release/traffic.ts';
 import type { Wishes } from './control.ts';
@@ -31,6 +33,8 @@ export interface Lead {
   readonly control: Wishes;
   /** Take the claim from a living leader too. */
   readonly takeOver: boolean;
+  /** Replace a marker at the target whose state is gone. */
+  readonly replacesMark?: boolean;
   /** Decides, from the ledger as it is under the claim, which rollout to walk. */
   readonly begin: (runner: Runner) => Promise<State>;
 }
@@ -50,14 +54,17 @@ export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead):
   const warn = (message: string) => deps.line({ type: 'note', level: 'warning', message });
   const environments = environmentsOf(opened);
   const places = { scope, stateDir, copies: plan.copies, modes: modesOf(groupOf(opened.config, io)), environments };
-  const hold = readHold(pointerDirsOf(places), io.fs);
+  const holdDirs = opened.marking.twin === null ? [] : [opened.marking.twin];
+  const hold = readHold([...pointerDirsOf(places), ...holdDirs], io.fs);
   if (hold !== undefined) throw heldError(scope, hold.text);
   recordStatePlaces([stateDir, ...plan.copies], deps);
   const doubt = diskDoubt(stateDir, io);
   if (doubt !== undefined) warn(doubt);
   const target = targetOfPlan(plan, deps);
+  const own = markTarget(opened, target.marks, deps, wants.replacesMark);
   const led = await takeLead({ io, store, scope, actor }, wants.command, { takeOver: wants.takeOver });
-  const runner = runnerOf({ io, store, target, control: wants.control, report: deps.line, places }, led);
+  const marks = { holdDirs, othersTarget: () => othersMark(own, io) };
+  const runner = runnerOf({ io, store, target, control: wants.control, report: deps.line, places, ...marks }, led);
   if (led.tornBytes > 0) warn(`${led.tornBytes} bytes that a crash had left half written were put aside from the ledger`);
   const builds = plan.members.flatMap(({ place, build }) => (build === null ? [] : [[place, build] as const]));
   showTraffic(deps, target, new Map(builds), () => runner.readBack.since);
@@ -135,11 +142,14 @@ export async function refuseWhileOpen(opened: Opened, open: State, deps: Deps): 
  * the new last line, gives the claim back. When `then` throws the event stays written. Throws BUSY when another process leads.
  */
 export async function recordEvent<T>(
-  { store, scope, actor }: Opened,
-  what: { readonly command: string; readonly event: Event; readonly takeOver: boolean },
-  { io }: Deps,
+  opened: Opened,
+  what: Pick<Lead, 'command' | 'takeOver' | 'replacesMark'> & { readonly event: Event },
+  deps: Deps,
   then: (history: History, ledgerHead: string) => T | Promise<T>,
 ): Promise<T> {
+  const { store, scope, actor, settings, history } = opened;
+  const { io } = deps;
+  markTarget(opened, marksOf(settings?.router ?? history.rollout?.plan.router ?? null), deps, what.replacesMark);
   const { ledger, end } = await takeLead({ io, store, scope, actor }, what.command, { takeOver: what.takeOver });
   try {
     if (!(await ledger.append(what.event)))

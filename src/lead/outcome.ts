@@ -6,7 +6,7 @@ import { shellWord } from '../base/text.ts';
 import { rollbackTargets } from '../core/ledger/history.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import type { State } from '../core/rollout/rollout.ts';
-import { scopeFlags, shortGuid } from '../core/scope.ts';
+import { scopeFlags, scopeText, shortGuid } from '../core/scope.ts';
 import { sameProcess } from '../engine/claim.ts';
 import type { End } from '../engine/run.ts';
 import { type Deps, done, type Outcome } from '../release/deps.ts';
@@ -20,6 +20,10 @@ export function outcomeOf(end: Exclude<End, { how: 'superseded' }>, opened: Open
       return overOutcome(end.state, opened);
     case 'left':
       return leftOutcome(end.state, end.why, opened);
+    case 'other-state': {
+      const message = `Traffic in ${scopeText(opened.scope)} must not be shifted: ${end.why}. ${stoppedMidway(end.state)}`;
+      return { code: 'OTHER_STATE', message, hint: `kvdeploy status ${opened.flags}` };
+    }
     case 'held': {
       const { message, hint } = heldError(opened.scope, end.why);
       return { code: 'HELD', message: `${message} ${stoppedMidway(end.state)}`, hint };

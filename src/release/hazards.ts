@@ -46,6 +46,7 @@ export function lookAtHazards(
     filesRead: judged.read.length,
     entries: opened.entries.length,
     leaderSince: opened.history.leader?.since ?? null,
+    markDoubt: opened.marking.doubt,
     pointerGeneration: newest?.generation ?? null,
     members: judged.reading?.members ?? null,
     forgetful: judged.reading?.forgetful,

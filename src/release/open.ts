@@ -15,6 +15,7 @@ import { stores } from '../stores/index.ts';
 import type { Store, StoredLedger } from '../stores/store.ts';
 import type { Deps } from './deps.ts';
 import { machineOf } from './machine.ts';
+import { assertOwnTarget, type Marking, markingOf, NOT_MARKED } from './other-state.ts';
 import { groupOf, stateDirOf } from './state-dir.ts';
 
 /** A scope with everything that commands need to work on it. */
@@ -29,7 +30,10 @@ export interface Opened {
   /** SHA-256 of the ledger's last line; 64 zeros when it has none. */
   readonly ledgerHead: string;
   readonly history: History;
+  /** Its own first, then the copies, then that of another copy of the same state: a hold counts in each. */
   readonly pointerDirs: readonly string[];
+  /** Whether the target is this state's to drive. */
+  readonly marking: Marking;
   readonly actor: string;
   /** What a printed command needs to be about the same scope, config and state as this one. */
   readonly flags: string;
@@ -37,9 +41,13 @@ export interface Opened {
 
 /**
  * Opens the scope that the flags name. With `config: 'optional'` a missing or broken config is a warning, and the ledger's
- * own plan is used: a rollback must not depend on files that can be broken.
+ * own plan is used: a rollback must not depend on files that can be broken. Throws OTHER_STATE where another state drives the target;
+ * with `anyState` the command itself says so.
  */
-export async function openScope(deps: Deps, options: { readonly config: 'needed' | 'optional' }): Promise<Opened> {
+export async function openScope(
+  deps: Deps,
+  options: { readonly config: 'needed' | 'optional'; readonly anyState?: true },
+): Promise<Opened> {
   machineOf(deps.io);
   const { config, why } = await tryConfig(deps);
   if (why !== null && options.config === 'needed') throw why;
@@ -48,7 +56,16 @@ export async function openScope(deps: Deps, options: { readonly config: 'needed'
   if (why !== null) await goOnWithout(why, store, deps);
   const scope = await scopeOf(deps, config, store);
   deps.situation.scope = scope;
-  return openedScope(scope, { config, stateDir, store }, await store.read(scope), deps);
+  const opened = await marked(openedScope(scope, { config, stateDir, store }, await store.read(scope), deps), deps);
+  if (options.anyState !== true) assertOwnTarget(opened, deps);
+  return opened;
+}
+
+/** With what the markers at the target say. */
+export async function marked(opened: Opened, deps: Deps): Promise<Opened> {
+  const marking = await markingOf(opened, deps);
+  const twin = marking.twin === null ? [] : [marking.twin];
+  return { ...opened, marking, pointerDirs: [...opened.pointerDirs, ...twin] };
 }
 
 /** What config, state and ledger make of a scope together. */
@@ -68,6 +85,7 @@ export function openedScope(
     entries,
     ledgerHead: head,
     history,
+    marking: NOT_MARKED,
     pointerDirs: [from.stateDir, ...copies].map((root) => pointerDir(root, scope)),
     actor: actorOf(deps),
     flags: flagsOf(scope, deps),

@@ -99,6 +99,11 @@ export interface Router<Config> {
   identify(config: Config, io: Io): Promise<readonly string[]>;
   /** How break-glass asks each location which environment it is, without this code. Pure; empty if the target cannot say. */
   questions(config: Config): readonly TargetQuestion[];
+  /**
+   * Where the marker of the state that drives this target lies: a file of its own next to what the router itself keeps on this host,
+   * the same for every config that names the target. Empty if the router keeps nothing here. Pure.
+   */
+  marks(config: Config): readonly string[];
   /** How long the router can still act on a connection after kvdeploy's last byte. */
   readonly idleTimeoutMs: number;
 }
@@ -114,4 +119,9 @@ export function seen(members: readonly Member[], since: Reading | undefined): bo
     deltas.set(place, servedTotal - earlier);
   }
   return servedFits(members, deltas);
+}
+
+/** The marker next to what a router keeps. */
+export function markFile(kept: string): string {
+  return `${kept}.kvdeploy-state`;
 }

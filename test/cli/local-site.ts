@@ -156,9 +156,10 @@ async function openPlace(name: Name, folder: string): Promise<Place> {
 
 function copyAll(from: string, to: string): void {
   mkdirSync(to, { recursive: true });
-  for (const name of ['state', 'copy', 'routes-production.json', 'routes-staging.json', 'routes-globex.json']) {
+  const routes = (Object.keys(SCOPES) as Name[]).map((name) => `routes-${name}.json`);
+  for (const name of ['state', 'copy', ...routes, ...routes.map((file) => `${file}.kvdeploy-state`)]) {
     // A routes file is replaced, never removed: whoever follows it would rightly complain.
-    if (!name.startsWith('routes') || !existsSync(join(from, name))) rmSync(join(to, name), { recursive: true, force: true });
+    if (!name.endsWith('.json') || !existsSync(join(from, name))) rmSync(join(to, name), { recursive: true, force: true });
     if (existsSync(join(from, name))) cpSync(join(from, name), join(to, name), { recursive: true, preserveTimestamps: true });
   }
 }

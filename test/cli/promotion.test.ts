@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../servers/program.ts';
@@ -126,7 +126,8 @@ describe('beginning a history', () => {
     const exported = await site.shell(`kvdeploy pointer export ${PRODUCTION.join(' ')} > pointer.json`);
     expect(exported).toMatchObject({ exitCode: 0 });
     const env = { KVDEPLOY_STATE_DIR: join(site.folder, `second-${Date.now()}`) };
-    expect(await result(toProduction('--build', GREEN.guid), env)).toMatchObject({ code: 'NO_STATE' });
+    expect(await result(toProduction('--build', GREEN.guid), env)).toMatchObject({ code: 'OTHER_STATE' });
+    rmSync(site.stateDir, { recursive: true });
     expect(await result(['pointer', 'import', 'pointer.json', ...IN_STAGING, '--yes'], env)).toMatchObject({
       code: 'WRONG_SCOPE',
       exitCode: 3,

@@ -68,8 +68,8 @@ it('refuses to begin a history of its own where the state is somewhere else', as
   const ran = await refused(
     `promote --build ${site.builds.green.guid} --state-dir ${join(site.checkout, 'elsewhere')} ${PRODUCTION}`,
   );
-  expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([3, 'NO_STATE']);
-  expect(ran.result.hint).toMatch(/pointer import.*adopt/);
+  expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([6, 'OTHER_STATE']);
+  expect(ran.result.hint).toContain(`--state-dir ${site.stateDir}`);
 });
 
 it('refuses a server-state file that could never be written, before the first shift', async () => {

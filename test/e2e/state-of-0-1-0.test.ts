@@ -1,5 +1,5 @@
 /** State, ledger, pointers, plans and config that version 0.1.0 left, an open rollout included, in the hands of the version of today. */
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import type net from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -284,6 +284,8 @@ describe('the pointer that version 0.1.0 wrote', () => {
     inOldState(['promoted'], async (old) => {
       const other = ['--state-dir', join(ROOT, 'third-state')];
       const words = ['pointer', 'import', '../written/pointer-export.json', ...SURE, ...other, '--json'];
+      // The other machine does not see the first one's disk.
+      renameSync(join(ROOT, 'state'), join(ROOT, 'state-of-the-first'));
       expectEnd(await old.run('promoted', words), 0, null);
       for (const dir of ['second-state', 'third-state']) {
         const status = await old.run('promoted', ['status', '--state-dir', join(ROOT, dir), '--json']);

@@ -8,6 +8,7 @@ import { Wishes } from '../../src/lead/control.ts';
 import { beginNew, lead } from '../../src/lead/lead.ts';
 import type { Deps } from '../../src/release/deps.ts';
 import type { Opened } from '../../src/release/open.ts';
+import { NOT_MARKED } from '../../src/release/other-state.ts';
 import { appliedText, parseRoutes, routesText, STATUS_PATH } from '../../src/routers/local/local-routes.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { putFile } from '../simulator/disk.ts';
@@ -85,6 +86,7 @@ async function begun(lines: OutputLine[] = []) {
     ledgerHead: '0'.repeat(64),
     history,
     pointerDirs: [POINTER_DIR],
+    marking: NOT_MARKED,
     flags: '--env production',
     actor: 'alice',
   };

@@ -98,6 +98,7 @@ export function targetIn(sim: Simulation, io: Io, plan: Plan): Target {
   return {
     kind: 'scripted',
     idleTimeoutMs: IDLE_MS,
+    marks: [],
     changes: (split) => [{ kind: 'request', method: 'PUT', url, body: bodyOf(split), expect: [200], timeoutMs }],
     checks: (split) => [
       { kind: 'http', url: 'http://router/text', json: ['text'], equals: splitText(inOrder(split)), timeoutMs },

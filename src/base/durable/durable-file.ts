@@ -117,6 +117,19 @@ export function createWhole(path: string, bytes: Uint8Array, modes: Modes, fs: F
   }
 }
 
+/** As `createWhole`, but for a folder that is not the state's: every user can read the file. */
+export function createForAll(path: string, bytes: Uint8Array, fs: Fs): boolean {
+  const dir = dirname(path);
+  const temporary = createTemporary(dir, bytes, fs, (fd) => fs.fchmodSync(fd, 0o644));
+  try {
+    if (!linkNew(temporary, path, fs)) return false;
+    flushDirOrDoubt(dir, fs);
+    return true;
+  } finally {
+    quietly(() => fs.unlinkSync(temporary));
+  }
+}
+
 function linkNew(from: string, to: string, fs: Fs): boolean {
   try {
     fs.linkSync(from, to);

@@ -10,7 +10,7 @@ import { openScope } from '../../release/open.ts';
 const LIMIT = 50;
 
 export async function history(options: { readonly limit?: number }, deps: Deps): Promise<Outcome> {
-  const opened = await openScope(deps, { config: 'optional' });
+  const opened = await openScope(deps, { config: 'optional', anyState: true });
   const entries = opened.entries.slice(-(options.limit ?? LIMIT));
   deps.line({ type: 'document', name: 'history', data: { scope: opened.scope, entries } });
   if (entries.length > 0) deps.print(entries.map((entry) => `${lineOf(entry)}\n`).join(''));

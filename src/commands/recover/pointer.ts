@@ -14,6 +14,7 @@ import { type PointerExport, readExport } from '../../release/chosen-build.ts';
 import { confirm } from '../../release/confirm.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { openScope, promotable, targetOf } from '../../release/open.ts';
+import { assertOwnTarget } from '../../release/other-state.ts';
 import { recordStatePlaces } from '../../release/state-dir.ts';
 
 /** Shows every generation that verifies, and says which do not. */
@@ -86,7 +87,8 @@ export async function exportPointer(deps: Deps): Promise<Outcome> {
 
 /** Begins a ledger on this machine with the known-good build of another one. Only into an empty ledger, and only what the target confirms. */
 export async function importPointer(file: string, options: { readonly confirm?: string }, deps: Deps): Promise<Outcome> {
-  const opened = await openScope(deps, { config: 'needed' });
+  const opened = await openScope(deps, { config: 'needed', anyState: true });
+  assertOwnTarget(opened, deps, 'replacing what is gone');
   assertNoHold(opened, deps);
   const settings = promotable(opened);
   const imported = readExport(file, deps);
@@ -116,7 +118,7 @@ export async function importPointer(file: string, options: { readonly confirm?: 
   await confirm(opened, question, options, deps);
   recordStatePlaces([opened.stateDir, ...settings.copies], deps);
   const event: Event = { type: 'imported', atMs: deps.io.now(), build, since: imported.since, bad: imported.bad, file };
-  const what = { command: 'pointer import', event, takeOver: false };
+  const what = { command: 'pointer import', event, takeOver: false, replacesMark: true };
   const { generation, warnings } = await recordEvent(opened, what, deps, (history, ledgerHead) => {
     const [knownGood] = history.knownGood;
     if (knownGood === undefined) throw new Error('an imported build is known-good');

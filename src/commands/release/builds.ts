@@ -15,7 +15,7 @@ import { servingIn } from '../../release/traffic.ts';
 import { table } from '../../terminal/layout.ts';
 
 export async function builds(deps: Deps): Promise<Outcome> {
-  const opened = await openScope(deps, { config: 'needed' });
+  const opened = await openScope(deps, { config: 'needed', anyState: true });
   const offers = await readOffers(opened, deps);
   if (offers.listing !== undefined) throw refusalError(offers.listing);
   const stray = offers.atPlace.find((entry) => !sameScope(entry.scope, opened.scope));

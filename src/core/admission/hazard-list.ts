@@ -208,7 +208,7 @@ const RUNNER_HAZARDS: readonly Row[] = [
     id: 'two-runners',
     hazard: 'Two runners shift the same traffic.',
     fix: 'Let the other runner finish, or abort it.',
-    controls: ({ entries, leaderSince }) => [
+    controls: ({ entries, leaderSince, markDoubt }) => [
       engineering(
         'one claim per scope, taken by compare-and-swap in the ledger',
         seen(`${counted(entries, 'entry', 'entries')} verified, ${entries + 1} is next`),
@@ -216,6 +216,10 @@ const RUNNER_HAZARDS: readonly Row[] = [
       engineering(
         'no one else leads',
         leaderSince === null ? seen('there is no claim') : unsure(`a claim of ${leaderSince} was not given back`),
+      ),
+      engineering(
+        'no other state drives this target',
+        markDoubt === null ? seen('no marker of another state lies next to what the router keeps') : unsure(markDoubt),
       ),
     ],
   },

@@ -48,6 +48,8 @@ export interface Looked {
   readonly entries: number;
   /** Since when a claim was not given back; null when no one leads. */
   readonly leaderSince: string | null;
+  /** Why it is not certain that no other state drives the target; null where it is. */
+  readonly markDoubt: string | null;
   readonly pointerGeneration: number | null;
   readonly members: readonly { readonly place: string; readonly address: string | null }[] | null;
   /** Why the router would lose the split in a reload; undefined when it keeps it. */

@@ -6,7 +6,7 @@ import { type TargetQuestion, wordsOf } from '../../base/changes/target-question
 import { KvdeployError } from '../../core/errors.ts';
 import type { Share, Split } from '../../core/rollout/split.ts';
 import type { Io } from '../../io.ts';
-import type { Leaving, Reading, Router } from '../router.ts';
+import { type Leaving, markFile, type Reading, type Router } from '../router.ts';
 import { ADMIN_STATES, parseLocation, readingLine } from './haproxy-answer.ts';
 import { type Answered, readingOf } from './haproxy-reading.ts';
 import { nearestPercent, SMALLEST_PERCENT, weightsFor } from './haproxy-weights.ts';
@@ -77,6 +77,7 @@ export const haproxy: Router<HaproxyConfig> = {
   read,
   identify,
   questions,
+  marks,
   // The default `stats timeout`.
   idleTimeoutMs: 10_000,
 };
@@ -179,6 +180,13 @@ function questions({ sockets, identify: field }: HaproxyConfig): readonly Target
     const level = { command: 'show cli level', answer: 'admin' };
     return { kind: 'socket', address, command: 'show info', field, level, timeoutMs: TIMEOUT_MS, at: address };
   });
+}
+
+/** Next to each state file; without one, next to each socket of this host. One HAProxy has many backends, so each has its own. */
+function marks({ sockets, serverStateFile, backend }: HaproxyConfig): readonly string[] {
+  const files = stateFiles(serverStateFile);
+  const kept = files.length > 0 ? files : sockets.filter((socket) => socket.startsWith('/'));
+  return kept.map((path) => markFile(`${normalize(path)}.${backend}`));
 }
 
 async function ask(socket: string, line: string, io: Io): Promise<string> {

@@ -6,7 +6,7 @@ import { KvdeployError } from '../../core/errors.ts';
 import { type Split, splitText } from '../../core/rollout/split.ts';
 import { scopeText } from '../../core/scope.ts';
 import type { Io } from '../../io.ts';
-import { type Member, type Reading, type Router, seen } from '../router.ts';
+import { type Member, markFile, type Reading, type Router, seen } from '../router.ts';
 import {
   appliedText,
   parseRoutes,
@@ -53,6 +53,7 @@ export const local: Router<LocalConfig> = {
     return [scope.environment, scopeText(scope)];
   },
   questions: (settings) => [{ kind: 'http', url: statusUrl(settings), json: ['scope', 'environment'], timeoutMs: TIMEOUT_MS }],
+  marks: ({ routes }) => [markFile(normalize(routes))],
   // `kvdeploy serve` reads a complete file that was renamed into place: there is never a request in progress.
   idleTimeoutMs: 0,
 };

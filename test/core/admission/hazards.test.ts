@@ -27,6 +27,7 @@ function lookedWith(more: Partial<Looked> = {}, facts: Partial<Facts> = {}): Loo
     filesRead: 3,
     entries: 7,
     leaderSince: null,
+    markDoubt: null,
     pointerGeneration: 4,
     members: [
       { place: 'blue', address: 'http://127.0.0.1:9001' },
@@ -170,6 +171,7 @@ const DOUBTS: readonly (readonly [HazardId, string, Looked])[] = [
     'a source that counts cannot say what it will count',
     lookedWith({ measured: [{ gate: 'errors', measurement: { requests: 10, errors: 0, counting: 'total' } }] }),
   ],
+  ['two-runners', 'another state may drive the target', lookedWith({ markDoubt: 'the folder cannot be read' })],
   ['two-runners', 'a claim was not given back', lookedWith({ leaderSince: '2026-11-21T09:12:00Z' })],
   ['no-answer', 'there is no terminal', lookedWith({ confirmation: { wants: '--confirm production', given: 'no one' } })],
 ];
@@ -239,6 +241,7 @@ it('what was not looked at, because a check refused before, is never called veri
     'the newest pointer reads back whole',
     'one claim per scope, taken by compare-and-swap in the ledger',
     'no one else leads',
+    'no other state drives this target',
     'nothing begins without confirmation',
     'someone can answer',
   ]);

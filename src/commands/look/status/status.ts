@@ -11,17 +11,19 @@ import { scopeText, shortGuid } from '../../../core/scope.ts';
 import { breakGlassCommand } from '../../../lead/outcome.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
 import { type Opened, openScope, targetOf } from '../../../release/open.ts';
+import { assertOwnTarget } from '../../../release/other-state.ts';
 import { buildsAtPlaces, showTraffic, trafficOf } from '../../../release/traffic.ts';
 import type { Reading } from '../../../routers/router.ts';
 import { evidenceLines, evidenceOf } from './evidence.ts';
 import { watchStatus } from './watch.ts';
 
 export async function status(options: { readonly watch?: boolean }, deps: Deps): Promise<Outcome> {
-  const opened = await openScope(deps, { config: 'optional' });
+  const opened = await openScope(deps, { config: 'optional', anyState: true });
   if (options.watch === true) return watchStatus(opened, () => lookAt(opened, deps), deps);
   const { document, text } = await lookAt(opened, deps);
   deps.line({ type: 'document', name: 'status', data: document });
   deps.print(text);
+  assertOwnTarget(opened, deps);
   return done(messageOf(document), document.next);
 }
 

@@ -5,14 +5,14 @@ import { openRollout } from '../../../core/ledger/history.ts';
 import { scopeText } from '../../../core/scope.ts';
 import type { Target } from '../../../engine/target.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
-import { type Opened, openedScope, scopeOf, targetOf, tryConfig } from '../../../release/open.ts';
+import { marked, type Opened, openedScope, scopeOf, targetOf, tryConfig } from '../../../release/open.ts';
 import { groupOf, stateDirOf } from '../../../release/state-dir.ts';
 import { localStore } from '../../../stores/local.ts';
 import type { StoredLedger } from '../../../stores/store.ts';
 import { type DoctorCheck, within } from './check.ts';
 import { fileChecks, machineChecks } from './machine.ts';
 import { rehearsalChecks } from './rehearsal.ts';
-import { folderChecks, holdCheck, leaderCheck, ledgerCheck, pointerChecks, type Seen } from './state.ts';
+import { folderChecks, holdCheck, leaderCheck, ledgerCheck, markCheck, pointerChecks, type Seen } from './state.ts';
 import { buildChecks, clockCheck, gateChecks, routerChecks } from './target.ts';
 
 /** Each group of checks that asks something outside; with those before it, well under 15 s. */
@@ -78,7 +78,7 @@ async function readLedger(scope: Scope, state: State, deps: Deps) {
   const checks = await within('ledger', GROUP_MS, deps, async () => {
     const startedMs = deps.io.monotonic();
     const ledger = await state.store.read(scope);
-    opened = openedScope(scope, state, ledger, deps);
+    opened = await marked(openedScope(scope, state, ledger, deps), deps);
     return [ledgerCheck(opened, { ms: deps.io.monotonic() - startedMs, tornBytes: ledger.tornBytes }), leaderCheck(opened, deps)];
   });
   return { opened, checks };
@@ -90,7 +90,7 @@ async function examined(scope: Scope, state: State, deps: Deps): Promise<readonl
   const local = [
     ...(await group('state folder', () => folderChecks(opened, deps))),
     ...checks,
-    ...(await group('hold', () => [holdCheck(opened, deps)])),
+    ...(await group('hold', () => [holdCheck(opened, deps), markCheck(opened, deps)])),
   ];
   let seen: Seen | null = null;
   const router = await group('router', async () => {

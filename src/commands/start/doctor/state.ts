@@ -11,6 +11,7 @@ import { unreviewedRescues } from '../../../lead/held.ts';
 import { pointerProblems, renderIdle, rescueProblem } from '../../../lead/idle-pointer.ts';
 import type { Deps } from '../../../release/deps.ts';
 import type { Opened } from '../../../release/open.ts';
+import { otherState } from '../../../release/other-state.ts';
 import { groupOf, modesOf, notedPlaces } from '../../../release/state-dir.ts';
 import type { Reading } from '../../../routers/router.ts';
 import { type DoctorCheck, fail, ok, warn } from './check.ts';
@@ -77,6 +78,17 @@ export function leaderCheck({ history, flags }: Opened, deps: Deps): DoctorCheck
   if (deps.io.isRunning(by)) return ok('leader', `${who} and is running`);
   const fix = open === null ? 'Nothing to do: the next command takes over.' : carryOn;
   return warn('leader', `${who}, but that process is gone`, fix);
+}
+
+/** Whether the target is this state's to drive. */
+export function markCheck({ marking, flags }: Opened, deps: Deps): DoctorCheck {
+  const { obstacle, doubt } = marking;
+  if (obstacle !== null) {
+    const { message, hint } = otherState(obstacle, flags, deps.io);
+    return fail('other state', message, hint);
+  }
+  if (doubt === null) return ok('other state', 'no marker of another state lies at the target');
+  return warn('other state', `not verified that no other state drives this target: ${doubt}`, 'kvdeploy explain OTHER_STATE');
 }
 
 /** Whether a rescue waits for its review. */
