@@ -41,11 +41,11 @@ function folder({ mode = 0o755, owner = process.geteuid?.() ?? 0 }: { mode?: num
       ? Object.assign(stat, { uid: owner })
       : stat;
   };
-  const lie = (how: 'lstatSync' | 'statSync') => (path: string, options: object) => {
-    const stat = nodeFs[how](path, options) as Stats | undefined;
+  const lie = (how: typeof nodeFs.lstatSync | typeof nodeFs.statSync) => (path: string, options: object) => {
+    const stat = how(path, options) as Stats | undefined;
     return stat === undefined ? undefined : told(stat, path);
   };
-  const fs = { ...nodeFs, lstatSync: lie('lstatSync'), statSync: lie('statSync') } as unknown as Fs;
+  const fs = { ...nodeFs, lstatSync: lie(nodeFs.lstatSync), statSync: lie(nodeFs.statSync) } as unknown as Fs;
   return { file, fs };
 }
 
