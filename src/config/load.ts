@@ -2,17 +2,19 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { type Finding, KvdeployError } from '../core/errors.ts';
-import { type KnownNames, stampBreaches } from '../core/manifest/manifest-rules.ts';
+import type { KnownNames } from '../core/manifest/manifest-rules.ts';
 import type { Io } from '../io.ts';
 import { check, valueAt } from './check.ts';
-import { dataFilesBelow, readBytes, shownPath } from './files.ts';
+import { dataFilesBelow } from './data-files.ts';
+import { readBytes, shownPath } from './files.ts';
 import { type Located, locateConfig, runsCode } from './locate.ts';
-import { type LoadedManifest, readManifestFile, ruleFindings } from './manifests.ts';
+import { type LoadedManifest, missingManifests, readManifestFile, ruleFindings } from './manifests.ts';
 import type { PathPart } from './parse/nodes.ts';
 import { findingWithoutText } from './parse/source.ts';
 import { strictParse } from './parse/strict-parse.ts';
+import { MAX_CONFIG_BYTES } from './parse/text-check.ts';
 import { type Config, configSchema } from './schema.ts';
-import { type LoadedConfig, serviceSettings, sharedTargets } from './settings.ts';
+import { type LoadedConfig, type PlaceOf, serviceSettings, sharedTargets } from './settings.ts';
 
 export interface ReadConfig {
   /** The file that was read or refused, absolute; undefined when there is none at all. */
@@ -91,7 +93,7 @@ function codeFinding(file: string): Finding {
 
 function readFile(file: string, options: Wanted, io: Files): ReadConfig {
   const shown = shownPath(options.cwd, file);
-  const read = readBytes(io.fs, file, { followSymlink: options.file !== undefined });
+  const read = readBytes(io.fs, file, { followSymlink: options.file !== undefined, maxBytes: MAX_CONFIG_BYTES });
   if ('trouble' in read) {
     const code = read.trouble.code === 'MANIFEST_MISSING' ? 'CONFIG_MISSING' : read.trouble.code;
     return { file, findings: [findingWithoutText(shown, { ...read.trouble, code })] };
@@ -108,10 +110,11 @@ export function parseConfig(file: string, shown: string, bytes: Uint8Array): Omi
   if (checked.value === undefined) return { findings: checked.findings };
   const shared = sharedTargets(checked.value, document, base);
   if (shared.length > 0) return { findings: shared };
-  return { config: loaded(file, checked.value, valueAt(document.value, base), bytes), findings: [] };
+  const placeOf = (at: readonly PathPart[]) => document.place([...base, ...at]);
+  return { config: loaded(file, checked.value, valueAt(document.value, base), bytes, placeOf), findings: [] };
 }
 
-function loaded(file: string, config: Config, written: unknown, bytes: Uint8Array): LoadedConfig {
+function loaded(file: string, config: Config, written: unknown, bytes: Uint8Array, placeOf: PlaceOf): LoadedConfig {
   const folder = path.dirname(file);
   const root = path.basename(folder) === '.config' ? path.dirname(folder) : folder;
   const names: KnownNames = new Map(
@@ -129,15 +132,14 @@ function loaded(file: string, config: Config, written: unknown, bytes: Uint8Arra
     sha256: createHash('sha256').update(bytes).digest('hex'),
     tenants: [...names.keys()],
     environments: (tenant) => [...(names.get(tenant)?.keys() ?? [])],
-    services: serviceSettings(config, written, root),
+    services: serviceSettings(config, written, root, placeOf),
     names,
   };
 }
 
 /**
- * Every manifest below `root`, and every finding about one of them or several together. A file with its own finding, or with a
- * build made for another scope, is only in the findings: none of its builds is offered. Files are named relative to the
- * config's folder.
+ * Every manifest below `root`, and every finding about one of them or several together, or about what is not there or not read. A
+ * file with its own finding is only in the findings: none of its builds is offered. Files are named relative to the config's folder.
  */
 export async function loadManifests(
   config: LoadedConfig | null,
@@ -146,10 +148,9 @@ export async function loadManifests(
 ): Promise<{ readonly manifests: readonly LoadedManifest[]; readonly findings: readonly Finding[] }> {
   const from = config?.root ?? path.dirname(root);
   const { files, findings } = dataFilesBelow(io.fs, root, from);
-  const all = files.map((file) => readManifestFile(file, root, from, io, { followSymlink: false }));
+  const all = files.map((file) => readManifestFile(file, root, from, io));
   const read = all.flatMap((each) => each.manifest ?? []);
-  return {
-    manifests: read.filter((each) => stampBreaches(each).length === 0),
-    findings: [...findings, ...all.flatMap((each) => each.findings), ...ruleFindings(read, config?.names ?? null)],
-  };
+  const own = [...findings, ...all.flatMap((each) => each.findings)];
+  const missing = config === null ? [] : missingManifests(config, from, { manifests: read, findings: own });
+  return { manifests: read, findings: [...own, ...ruleFindings(read, config?.names ?? null), ...missing] };
 }

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { ExplorerSync } from 'cosmiconfig/dist/ExplorerSync.js';
 import type { Fs } from '../base/durable/fs.ts';
 import { namesIn, repositoryRoot } from './files.ts';
-import { MAX_BYTES } from './parse/text-check.ts';
+import { MAX_CONFIG_BYTES } from './parse/text-check.ts';
 
 /** The names of a config in a folder; a `kvdeploy` key in package.json also counts. */
 const CONFIG_PLACES = [
@@ -72,7 +72,7 @@ function joined(folder: string, names: readonly string[]): readonly string[] {
 function isSmallFile(fs: Fs, file: string): boolean {
   if (!fs.existsSync(file)) return false;
   const stat = fs.statSync(file);
-  return stat.isFile() && stat.size <= MAX_BYTES;
+  return stat.isFile() && stat.size <= MAX_CONFIG_BYTES;
 }
 
 function search(folder: string, places: readonly string[]): string | undefined {

@@ -1,15 +1,18 @@
 /** Reads release manifests and checks them against each other. Each file is read once; the hash is of the bytes that were parsed. */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
+import type { Scope } from '../base/scope.ts';
 import type { Finding } from '../core/errors.ts';
 import { type ListedBuild, type Manifest, manifestSchema, scopeOf } from '../core/manifest/manifest.ts';
 import { type KnownNames, manifestBreaches, type PlacedManifest } from '../core/manifest/manifest-rules.ts';
 import { didYouMean } from '../core/nearest.ts';
+import { scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import { check, valueAt } from './check.ts';
 import { readBytes, repositoryRoot, shownPath } from './files.ts';
 import { findingWithoutText } from './parse/source.ts';
 import { type StrictDocument, strictParse } from './parse/strict-parse.ts';
+import { MAX_BYTES } from './parse/text-check.ts';
 import type { LoadedConfig } from './settings.ts';
 
 type Files = Pick<Io, 'fs'>;
@@ -40,15 +43,9 @@ export interface ManifestReading {
   readonly findings: readonly Finding[];
 }
 
-export function readManifestFile(
-  file: string,
-  root: string,
-  cwd: string,
-  io: Files,
-  options: { followSymlink: boolean },
-): ManifestReading {
+export function readManifestFile(file: string, root: string, cwd: string, io: Files): ManifestReading {
   const shown = shownPath(cwd, file);
-  const read = readBytes(io.fs, file, options);
+  const read = readBytes(io.fs, file, { followSymlink: false, maxBytes: MAX_BYTES });
   if ('trouble' in read) return { findings: [findingWithoutText(shown, read.trouble)] };
   return parseManifest(shown, read.bytes, placeBelow(root, file));
 }
@@ -77,6 +74,44 @@ function otherKind(document: StrictDocument, kind: unknown): Finding {
       : ['This is not a release manifest: it has no kind.', ''];
   const fix = 'Set kind: ReleaseManifest, or move other files out of the manifest folder.';
   return document.finding(['kind'], { code: 'SCHEMA', message: `${message}${guess}`, fix });
+}
+
+/**
+ * A finding for each scope of the config that no manifest declares. Where a file at its place has a finding of its own, that is
+ * enough. `from`: the folder to which files are shown.
+ */
+export function missingManifests(
+  config: LoadedConfig,
+  from: string,
+  read: { readonly manifests: readonly ReadManifest[]; readonly findings: readonly Finding[] },
+): readonly Finding[] {
+  const declared = new Set(read.manifests.map(({ manifest }) => scopeText(manifest)));
+  const file = shownPath(from, config.file);
+  return config.services.flatMap(({ scope, hasManifest, declaredAt }) => {
+    if (!hasManifest || declared.has(scopeText(scope))) return [];
+    if (read.findings.some((finding) => isPlaceOf(finding.file, scope, config.tenants.length > 1))) return [];
+    return {
+      ...declaredAt,
+      file,
+      code: 'SCOPE_UNSEEN' as const,
+      kind: 'rule' as const,
+      message: `${scopeText(scope)} has no manifest.`,
+      fix: `Put it back at ${placesOf(scope, config).join(' or ')}; without builds it says builds: []. If it is kept elsewhere, write manifest: none here.`,
+    };
+  });
+}
+
+function placesOf(scope: Scope, { manifestsDir, root, tenants }: LoadedConfig): readonly string[] {
+  const folder = shownPath(root, manifestsDir);
+  const place = `${scope.environment}/${scope.service}.yaml`;
+  return [`${folder}/${tenants.length > 1 ? `${scope.tenant}/` : ''}${place}`];
+}
+
+/** True for `<environment>/<service>.yaml`, below `<tenant>/` where there are several tenants. */
+export function isPlaceOf(file: string, scope: Scope, severalTenants: boolean): boolean {
+  const parts = file.replace(/\.(?:yaml|yml|json)$/, '').split('/');
+  const place = [...(severalTenants ? [scope.tenant] : []), scope.environment, scope.service];
+  return place.every((part, index) => parts[parts.length - place.length + index] === part);
 }
 
 /** The path of a file below the root, in parts. */

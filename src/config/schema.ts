@@ -185,6 +185,10 @@ function wordsProblem(service: unknown): { readonly index: number; readonly mess
 }
 
 const serviceSchema = z.strictObject({
+  manifest: z
+    .literal('none')
+    .optional()
+    .describe('none if its manifest is not below the manifest folder: whether it has a build is then never verified'),
   router: routerSchema.optional(),
   identity: identitySchema.optional().describe('Where a build reports its GUID: { path: /healthz, header: x-build-guid }'),
   steps: stepsSchema.optional(),

@@ -35,6 +35,10 @@ export interface LoadedConfig {
 
 export interface ServiceSettings {
   readonly scope: Scope;
+  /** Where the config declares it. */
+  readonly declaredAt: { readonly line: number; readonly column: number };
+  /** False for `manifest: none`: what it lists is not seen here. */
+  readonly hasManifest: boolean;
   readonly protected: boolean;
   readonly requires: { readonly environment: string; readonly soakMs: number } | null;
   /** As the config wrote it; `openRouter` reads it. */
@@ -89,10 +93,15 @@ function placedServices(config: Config): readonly Placed[] {
   );
 }
 
+/** Where the value at a path of the config stands in its file. */
+export type PlaceOf = (at: readonly PathPart[]) => { readonly line: number; readonly column: number };
+
 /** `written` is the config's plain value before zod: routers and sources parse their settings themselves, and durations only once. */
-export function serviceSettings(config: Config, written: unknown, root: string): readonly ServiceSettings[] {
+export function serviceSettings(config: Config, written: unknown, root: string, placeOf: PlaceOf): readonly ServiceSettings[] {
   return placedServices(config).map(({ scope, path: at, environment, service }) => ({
     scope,
+    declaredAt: placeOf(at),
+    hasManifest: service.manifest === undefined,
     protected: environment.protected ?? false,
     requires: environment.requires ? { environment: environment.requires.environment, soakMs: environment.requires.soak } : null,
     router: service.router === undefined ? null : (valueAt(written, [...at, 'router']) as { kind: string }),

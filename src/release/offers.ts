@@ -1,6 +1,9 @@
 /** The manifests as commands use them. Must refuse a listing whole when any row of it is not its own. */
 import type { Scope } from '../base/scope.ts';
+import { shownPath } from '../config/files.ts';
 import { loadManifests } from '../config/load.ts';
+import { isPlaceOf } from '../config/manifests.ts';
+import type { LoadedConfig } from '../config/settings.ts';
 import type { Unseen } from '../core/admission/facts.ts';
 import { type Finding, KvdeployError, type Place, type Refusal } from '../core/errors.ts';
 import type { ListedBuild } from '../core/manifest/manifest.ts';
@@ -35,7 +38,8 @@ export async function readOffers(opened: Opened, deps: Deps): Promise<Offers> {
       hint: 'Run this where kvdeploy.config.yaml is, or give --config FILE.',
     });
   const { manifests, findings } = await loadManifests(config, config.manifestsDir, deps.io);
-  const unreadable = findings.filter((finding) => finding.kind === 'syntax');
+  const isOurs = (file: string) => isPlaceOf(file, scope, config.tenants.length > 1);
+  const unreadable = findings.filter(({ kind, code, file }) => kind === 'syntax' && (code !== 'NOT_A_FILE' || isOurs(file)));
   if (unreadable.length > 0) {
     throw new KvdeployError('MANIFEST_INVALID', {
       message: `${unreadable.length} finding${unreadable.length === 1 ? '' : 's'} in the manifests. An invalid file could list any build, so nothing can be promoted.`,
@@ -43,7 +47,7 @@ export async function readOffers(opened: Opened, deps: Deps): Promise<Offers> {
       places: unreadable.slice(0, 5).map(findingPlace),
     });
   }
-  const atPlace = manifests.filter((entry) => atPlaceOf(entry.file, scope, config.tenants.length > 1));
+  const atPlace = manifests.filter((entry) => isOurs(entry.file));
   const own = new Set([...manifests.filter((entry) => sameScope(entry.manifest, scope)), ...atPlace].map((entry) => entry.file));
   return {
     listed: manifests.flatMap((entry) => entry.builds),
@@ -60,8 +64,8 @@ export async function readOffers(opened: Opened, deps: Deps): Promise<Offers> {
       ...manifests.filter((entry) => own.has(entry.file)).map(({ file, sha256 }) => ({ file, sha256 })),
     ],
     read: [{ file: config.file, sha256: config.sha256 }, ...manifests.map(({ file, sha256 }) => ({ file, sha256 }))],
-    unseen: [],
-    listing: listingRefusal(findings, (file) => own.has(file) || atPlaceOf(file, scope, config.tenants.length > 1), scope),
+    unseen: unseenIn(findings, config, scope),
+    listing: listingRefusal(findings, (file) => own.has(file) || isOurs(file), scope),
   };
 }
 
@@ -77,15 +81,36 @@ export async function offersIfReadable(opened: Opened, deps: Deps): Promise<Offe
   }
 }
 
-/** True for `<environment>/<service>.yaml`, below `<tenant>/` where there are several tenants. */
-function atPlaceOf(file: string, scope: Scope, severalTenants: boolean): boolean {
-  const parts = file.replace(/\.(?:yaml|yml|json)$/, '').split('/');
-  const place = [...(severalTenants ? [scope.tenant] : []), scope.environment, scope.service];
-  return place.every((part, index) => parts[parts.length - place.length + index] === part);
+/** What is not read below the manifest folder, or not there; without this scope's own manifest, which no build of it can do without. */
+function unseenIn(findings: readonly Finding[], config: LoadedConfig, scope: Scope): readonly Unseen[] {
+  const unread = findings.filter(({ code }) => code === 'NOT_A_FILE' || code === 'SCOPE_UNSEEN');
+  const elsewhere = config.services.filter((service) => !service.hasManifest && !sameScope(service.scope, scope));
+  const file = shownPath(config.root, config.file);
+  const own = config.services.find((service) => sameScope(service.scope, scope))?.declaredAt;
+  const isOwn = (at: Finding) => at.file === file && at.line === own?.line && at.column === own.column;
+  return [
+    ...unread
+      .filter((finding) => !isOwn(finding))
+      .map((finding) => ({
+        why: finding.file === file ? sentence(finding) : `${finding.file}: ${sentence(finding)}`,
+        fix: finding.fix,
+        place: findingPlace(finding),
+        expected: true,
+      })),
+    ...elsewhere.map((service) => ({
+      why: `${scopeText(service.scope)} has manifest: none`,
+      fix: 'Keep its manifest below the manifest folder.',
+      expected: false,
+    })),
+  ];
 }
 
+const sentence = ({ message }: Finding) => message.replace(/\.$/, '');
+
 function listingRefusal(findings: readonly Finding[], isOurs: (file: string) => boolean, scope: Scope): Refusal | undefined {
-  const ours = findings.filter((finding) => isOurs(finding.file) || (finding.related ?? []).some((place) => isOurs(place.file)));
+  const ours = findings
+    .filter(({ code }) => code !== 'SCOPE_UNSEEN')
+    .filter((finding) => isOurs(finding.file) || (finding.related ?? []).some((place) => isOurs(place.file)));
   const worst = ours.find((finding) => finding.code === 'FOREIGN_BUILD') ?? ours[0];
   if (worst === undefined) return undefined;
   return {

@@ -203,7 +203,7 @@ describe('no code from the repository', () => {
 });
 
 describe('loadManifests', () => {
-  test('loaded manifests have their places and hashes, and offer nothing of one with a build stamped for elsewhere', async () => {
+  test('loaded manifests have their places and hashes, and a build stamped for elsewhere is a finding', async () => {
     const folder = freshFolder();
     const stamped = manifest('staging', '11111111-1111-4111-8111-111111111111').replace(
       '    ref:',
@@ -219,7 +219,7 @@ describe('loadManifests', () => {
     expect(findings.map((each) => [each.code, each.kind, each.file, each.line])).toEqual([
       ['FOREIGN_BUILD', 'rule', 'releases/staging/kv-gateway.yaml', 12],
     ]);
-    expect(manifests).toHaveLength(1);
+    expect(manifests).toHaveLength(2);
     expect(manifests[0]).toMatchObject({
       file: 'releases/production/kv-gateway.yaml',
       sha256: createHash('sha256').update(manifest('production')).digest('hex'),

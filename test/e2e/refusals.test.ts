@@ -1,5 +1,5 @@
 /** What must never get traffic on a real HAProxy: builds and targets of another environment, and builds that answer 401. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openSite, PRODUCTION, type Ran, type Site } from './site.ts';
@@ -34,7 +34,6 @@ async function refused(words: string): Promise<Ran> {
 it('refuses a build that staging lists too, before HAProxy hears a single byte', async () => {
   const { amber } = site.builds;
   const listing = join(site.checkout, 'releases/staging/gw.yaml');
-  mkdirSync(dirname(listing), { recursive: true });
   writeFileSync(listing, manifestText('staging', [amber]));
   const before = tap.connections();
   const ran = await refused(`promote --build ${amber.guid} ${PRODUCTION}`);
@@ -48,19 +47,18 @@ it('refuses a build that staging lists too, before HAProxy hears a single byte',
   // Nothing is promotable from such a listing, the good builds in it neither.
   const other = await refused(`promote --build ${site.builds.green.guid} ${PRODUCTION}`);
   expect([other.exitCode, other.result.code]).toEqual([3, 'FOREIGN_BUILD']);
-  rmSync(listing);
+  site.writeManifest();
 });
 
 it('refuses a build of staging that only staging lists', async () => {
   const { amber, blue, green } = site.builds;
   const listing = join(site.checkout, 'releases/staging/gw.yaml');
-  writeFileSync(listing, manifestText('staging', [amber]));
   site.writeManifest([blue, green]);
+  writeFileSync(listing, manifestText('staging', [amber]));
   const before = tap.connections();
   const ran = await refused(`promote --build ${amber.guid} ${PRODUCTION}`);
   expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([3, 'FOREIGN_BUILD']);
   expect(tap.connections()).toBe(before);
-  rmSync(listing);
   site.writeManifest();
 });
 

@@ -47,5 +47,5 @@ export function manifestText(environment: string, builds: readonly Pick<E2eBuild
     `environment: ${environment}`,
     'service: gw',
   ];
-  return [...head, 'builds:', ...rows, ''].join('\n');
+  return [...head, rows.length === 0 ? 'builds: []' : 'builds:', ...rows, ''].join('\n');
 }

@@ -182,8 +182,10 @@ function furnish(folder: string, builds: Builds, haproxy: Haproxy, options: Site
     writeConfig: (changed = {}) =>
       writeFileSync(join(checkout, 'kvdeploy.config.yaml'), configText(haproxy, stateDir, { ...options, ...changed })),
     writeManifest: (listed = PLACES.map((place) => builds[place])) => {
-      mkdirSync(join(checkout, 'releases/production'), { recursive: true });
-      writeFileSync(join(checkout, 'releases/production/gw.yaml'), manifestText('production', listed));
+      for (const [environment, builds] of [['production', listed] as const, ['staging', []] as const]) {
+        mkdirSync(join(checkout, 'releases', environment), { recursive: true });
+        writeFileSync(join(checkout, 'releases', environment, 'gw.yaml'), manifestText(environment, builds));
+      }
     },
     close,
   };

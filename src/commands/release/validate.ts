@@ -2,12 +2,14 @@
 import path from 'node:path';
 import { safeJson } from '../../base/text.ts';
 import { valueAt } from '../../config/check.ts';
-import { dataFilesBelow, expandGlob, isFolder, isGlob, readBytes, shownPath } from '../../config/files.ts';
+import { type DataFiles, dataFilesBelow, expandGlob, isGlob } from '../../config/data-files.ts';
+import { isFolder, readBytes, shownPath } from '../../config/files.ts';
 import { parseConfig, readConfig } from '../../config/load.ts';
 import { runsCode } from '../../config/locate.ts';
 import {
   type ManifestReading,
   manifestRoot,
+  missingManifests,
   parseManifest,
   placeBelow,
   type ReadManifest,
@@ -15,6 +17,7 @@ import {
 } from '../../config/manifests.ts';
 import { findingWithoutText } from '../../config/parse/source.ts';
 import { strictParse } from '../../config/parse/strict-parse.ts';
+import { MAX_BYTES } from '../../config/parse/text-check.ts';
 import type { Finding } from '../../core/errors.ts';
 import {
   type FindingPaint,
@@ -103,16 +106,22 @@ async function checkAll(options: ValidateOptions, deps: ValidateDeps): Promise<C
   const piped = options.files.includes('-') ? [readManifest(STDIN, await deps.stdin(), null)] : [];
   const mine = [...asked.files.map((file) => readOne(file, root, true, deps)), ...piped];
   const all = [...withoutReplaced(rest, piped), ...mine];
-  const rules = ruleFindings(
-    all.flatMap((each) => each.manifest ?? []),
-    own.config?.names ?? null,
-  );
+  const manifests = all.flatMap((each) => each.manifest ?? []);
+  const missing =
+    own.config === undefined
+      ? []
+      : missingManifests(own.config, deps.cwd, {
+          manifests,
+          findings: [...below.findings, ...all.flatMap((each) => each.findings)],
+        });
+  const rules = ruleFindings(manifests, own.config?.names ?? null);
   return {
     manifests: all.filter((each) => each.kind === 'manifest').length,
     configs: (own.file === undefined ? 0 : 1) + all.filter((each) => each.kind === 'config').length,
     findings: [
       ...own.findings,
       ...below.findings,
+      ...missing,
       ...asked.findings,
       ...all.flatMap((each) => each.findings),
       ...(options.files.length === 0 ? rules : rules.filter((finding) => concerns(finding, mine))),
@@ -120,7 +129,7 @@ async function checkAll(options: ValidateOptions, deps: ValidateDeps): Promise<C
   };
 }
 
-/** With files named, a rule broken between two others is not theirs. Others that cannot be read at all are: nothing was compared with them. */
+/** With files named, a rule broken between two others is not theirs. Others that cannot be read at all, or are not there, are: nothing was compared with them. */
 function concerns(finding: Finding, mine: readonly One[]): boolean {
   const files = new Set(mine.map((each) => each.file));
   return files.has(finding.file) || (finding.related ?? []).some((place) => files.has(place.file));
@@ -141,7 +150,7 @@ function withoutReplaced(rest: readonly One[], piped: readonly One[]): readonly 
 
 function readOne(file: string, root: string, named: boolean, deps: ValidateDeps): One {
   const shown = shownPath(deps.cwd, file);
-  const read = readBytes(deps.io.fs, file, { followSymlink: false });
+  const read = readBytes(deps.io.fs, file, { followSymlink: false, maxBytes: MAX_BYTES });
   if ('trouble' in read) return { file: shown, kind: 'manifest', findings: [findingWithoutText(shown, read.trouble)] };
   if (named && isConfig(shown, read.bytes)) {
     return { file: shown, kind: 'config', findings: parseConfig(file, shown, read.bytes).findings };
@@ -157,19 +166,17 @@ function isConfig(shown: string, bytes: Uint8Array): boolean {
   return valueAt(strictParse(shown, bytes).document?.value, ['kind']) === 'Config';
 }
 
-type Chosen = ReturnType<typeof dataFilesBelow>;
-
 /** The files that the arguments name, each once, the config left out: it is checked anyway. */
-function chosenFiles(args: readonly string[], config: string | undefined, deps: ValidateDeps): Chosen {
+function chosenFiles(args: readonly string[], config: string | undefined, deps: ValidateDeps): DataFiles {
   const chosen = args.filter((arg) => arg !== '-').map((arg) => filesOf(arg, deps));
   const files = new Set(chosen.flatMap((each) => each.files));
   return { files: [...files].filter((file) => file !== config), findings: chosen.flatMap((each) => each.findings) };
 }
 
-function filesOf(arg: string, deps: ValidateDeps): Chosen {
+function filesOf(arg: string, deps: ValidateDeps): DataFiles {
   const { fs } = deps.io;
   const file = path.resolve(deps.cwd, arg);
-  const refuse = (code: 'CONFIG_RUNS_CODE' | 'MANIFEST_MISSING', message: string, fix: string): Chosen => ({
+  const refuse = (code: 'CONFIG_RUNS_CODE' | 'MANIFEST_MISSING', message: string, fix: string): DataFiles => ({
     files: [],
     findings: [findingWithoutText(shownPath(deps.cwd, file), { code, message, fix })],
   });

@@ -2,7 +2,10 @@
 import type { Finding } from '../../core/errors.ts';
 import { findingAt, findingWithoutText, type SourceText, sourceText, type Trouble } from './source.ts';
 
-/** Larger files are refused unread. */
+/** Larger configs are refused unread, */
+export const MAX_CONFIG_BYTES = 256 * 1024;
+
+/** and larger manifests. */
 export const MAX_BYTES = 256 * 1024;
 
 /** Controls except tab and line ends, line separators, bidi controls, byte order marks, code points that are not characters. */
@@ -12,10 +15,10 @@ const FORBIDDEN = /(?!\t|\n|\r\n)[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Noncharac
 const MOST_FORBIDDEN = 10;
 
 /** What is wrong with a file of `bytes` bytes. */
-export function tooLarge(bytes: number): Trouble {
+export function tooLarge(bytes: number, most: number): Trouble {
   return {
     code: 'TOO_LARGE',
-    message: `The file has ${bytes.toLocaleString('en')} bytes; the limit is ${MAX_BYTES.toLocaleString('en')}.`,
+    message: `The file has ${bytes.toLocaleString('en')} bytes; the limit is ${most.toLocaleString('en')}.`,
     fix: 'Remove builds that can no longer be promoted, or check that this is the right file.',
   };
 }
@@ -24,7 +27,7 @@ export function checkText(
   file: string,
   bytes: Uint8Array,
 ): { readonly source?: SourceText; readonly findings: readonly Finding[] } {
-  if (bytes.length > MAX_BYTES) return { findings: [findingWithoutText(file, tooLarge(bytes.length))] };
+  if (bytes.length > MAX_BYTES) return { findings: [findingWithoutText(file, tooLarge(bytes.length, MAX_BYTES))] };
   const mark = byteOrderMark(bytes);
   if (mark !== undefined) return { findings: [findingWithoutText(file, { code: 'NOT_TEXT', ...mark })] };
   const text = decode(bytes);

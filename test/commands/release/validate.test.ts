@@ -2,6 +2,7 @@
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { validate } from '../../../src/commands/release/validate.ts';
 import { findings, freshFolder, GUID, manifest, put, run } from './validate-run.ts';
 
 const fixtures = path.resolve(import.meta.dirname, '../../../fixtures/validate');
@@ -19,6 +20,70 @@ describe('fixtures', () => {
       for (const each of result.findings) expect(each.fix).not.toBe('');
     });
   }
+});
+
+describe('what is not read', () => {
+  const config =
+    'apiVersion: kvdeploy.dev/v1\nkind: Config\ntenants: { acme: { environments: { staging: { services: { kv-gateway: {} } } } } }\n';
+  const codes = async (folder: string, options = {}) =>
+    (await findings(folder, options)).findings.map(({ code, file }) => `${code} ${file}`);
+
+  test('a manifest under another ending, in JSON or after its builds, is a finding with its name', async () => {
+    const folder = freshFolder();
+    const { head, builds } = {
+      head: manifest('staging').split('builds:')[0] ?? '',
+      builds: manifest('staging').split('builds:')[1],
+    };
+    put(folder, {
+      'releases/staging/a.yaml.bak': manifest('staging'),
+      'releases/staging/b.json.old': '{ "apiVersion": "kvdeploy.dev/v1", "kind": "ReleaseManifest" }',
+      'releases/staging/c.txt': `builds:${builds}${head}`,
+      'releases/staging/d': manifest('staging'),
+      'releases/staging/e.md': manifest('staging'),
+      'releases/staging/f.txt': 'This folder has one ReleaseManifest for each kind: staging and production.\n',
+    });
+    expect(await codes(folder)).toEqual(
+      ['a.yaml.bak', 'b.json.old', 'c.txt', 'd'].map((name) => `SCOPE_UNSEEN releases/staging/${name}`),
+    );
+  });
+
+  test('a file or folder that cannot be opened is a finding of its own, and the others are read', async () => {
+    const folder = freshFolder();
+    put(folder, {
+      'releases/locked/kv-gateway.yaml': manifest('staging'),
+      'releases/production/kv-gateway.yaml': manifest('production'),
+      'releases/secret.txt': 'x',
+    });
+    const allowed = (name: string) => {
+      if (/locked$|secret\.txt$/.test(name)) throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
+      return name;
+    };
+    const lockedFs = {
+      ...fs,
+      readdirSync: (name: string) => fs.readdirSync(allowed(name)),
+      openSync: (name: string, ...rest: [number]) => fs.openSync(allowed(name), ...rest),
+    } as unknown as typeof fs;
+    const deps = { io: { fs: lockedFs }, cwd: folder, stdin: async () => Buffer.from('') };
+    const { out } = await validate({ files: [], format: 'text' }, deps);
+    expect(out).toMatch(/NOT_A_FILE {2}This folder cannot be read \(EACCES\)\.\n {2}at {3}releases\/locked/);
+    expect(out).toMatch(/NOT_A_FILE {2}The file cannot be read \(EACCES\)\.\n {2}at {3}releases\/secret\.txt/);
+    expect(out).toContain('1 manifest, 0 configs: 2 findings');
+  });
+
+  test('a scope of the config without a manifest is a finding at its place in the config, also where other files are named', async () => {
+    const folder = freshFolder();
+    put(folder, { 'kvdeploy.config.yaml': config, 'releases/production/kv-gateway.yaml': manifest('production') });
+    expect(await codes(folder)).toEqual(['SCOPE_UNSEEN kvdeploy.config.yaml']);
+    expect(await codes(folder, { files: ['releases/production/kv-gateway.yaml'] })).toHaveLength(1);
+    put(folder, { 'kvdeploy.config.yaml': config.replace('kv-gateway: {}', 'kv-gateway: { manifest: none }') });
+    expect(await codes(folder)).toEqual([]);
+  });
+
+  test('a scope whose manifest has a finding of its own is no second finding', async () => {
+    const folder = freshFolder();
+    put(folder, { 'kvdeploy.config.yaml': config, 'releases/staging/kv-gateway.yaml': '' });
+    expect(await codes(folder)).toEqual(['SYNTAX releases/staging/kv-gateway.yaml']);
+  });
 });
 
 describe('what is read', () => {
