@@ -86,9 +86,7 @@ function release(program: Command, run: Runner): void {
         (await import('./commands/release/validate.ts')).validateCommand(files, options, deps),
       ),
     );
-  add(program, 'builds', 'list the builds that may be promoted here, and why the others may not').action(
-    does(run, 'builds', async (_options, deps) => (await import('./commands/release/builds.ts')).builds(deps)),
-  );
+  builds(program, run);
   wanted(add(program, 'plan', 'show everything that promote would check and do; change nothing'))
     .option('--out <file>', 'write the plan, with hashes of all its inputs, for promote --plan')
     .action(does(run, 'plan', async (options, deps) => (await import('./commands/release/plan.ts')).plan(options, deps)));
@@ -105,17 +103,34 @@ function release(program: Command, run: Runner): void {
   ).action(does(run, 'abort', async (options, deps) => (await import('./commands/release/abort.ts')).abort(options, deps)));
 }
 
+function builds(program: Command, run: Runner): void {
+  const group = add(program, 'builds', 'list the builds that may be promoted here, and why the others may not').action(
+    does(run, 'builds', async (_options, deps) => (await import('./commands/release/builds.ts')).builds(deps)),
+  );
+  reasoned(confirmed(add(group, 'pardon <guid>', 'take the bad mark of a build away; the ledger keeps both'))).action(
+    (guid: string, options: object, command: Command) =>
+      run('builds pardon', globalsOf(command), async (deps) =>
+        (await import('./commands/release/pardon.ts')).pardon(guid, options, deps),
+      ),
+  );
+}
+
 function recover(program: Command, run: Runner): void {
   program.commandsGroup('Recover:');
   reasoned(confirmed(add(program, 'rollback', 'roll back to the known-good build, or to an earlier known-good one')))
     .option('--to <guid>', 'roll back to this earlier known-good build')
+    .option('--bad', 'mark the build that is left bad; without --bad and --not-bad a terminal asks, else nothing is marked')
+    .option('--not-bad', 'do not mark it')
     .option('--break-glass', 'use only the local disk and the router: no config, ledger or sign-in')
     .action(
       does(run, 'rollback', async (options, deps) => (await import('./commands/recover/rollback.ts')).rollback(options, deps)),
     );
-  reasoned(confirmed(add(program, 'reconcile', 'after break-glass: review, record, and lift the hold'))).action(
-    does(run, 'reconcile', async (options, deps) => (await import('./commands/recover/reconcile.ts')).reconcile(options, deps)),
-  );
+  reasoned(confirmed(add(program, 'reconcile', 'after break-glass: review, record, and lift the hold')))
+    .option('--bad', 'mark the build that break-glass left bad, whatever was said then')
+    .option('--not-bad', 'do not mark it, whatever was said then')
+    .action(
+      does(run, 'reconcile', async (options, deps) => (await import('./commands/recover/reconcile.ts')).reconcile(options, deps)),
+    );
   confirmed(add(program, 'adopt', 'adopt a service: make the build currently serving known-good'))
     .option('--max-wait <duration>', 'stop waiting after this time; exit 75')
     .action(does(run, 'adopt', async (options, deps) => (await import('./commands/recover/adopt.ts')).adopt(options, deps)));

@@ -99,6 +99,13 @@ function depsFor(globals: Globals, report: Report, situation: Situation, { io, a
   const [stdinTty, stderrTty] = [process.stdin.isTTY === true, process.stderr.isTTY === true];
   const ci = (process.env['CI'] ?? '') !== '' && process.env['CI'] !== 'false';
   const noInput = globals.input === false || globals.json === true || (process.env['KVDEPLOY_NO_INPUT'] ?? '') !== '';
+  // A live view would paint over the question.
+  const below =
+    <A extends readonly unknown[], T>(question: (...args: A) => Promise<T>) =>
+    (...args: A) => {
+      report.close();
+      return question(...args);
+    };
   return {
     io,
     globals,
@@ -111,8 +118,9 @@ function depsFor(globals: Globals, report: Report, situation: Situation, { io, a
     stdin: readStdin,
     colour,
     canAsk: ask.canAsk({ stdinTty, stderrTty, ci, noInput }),
-    askName: ask.askName,
-    askYes: ask.askYes,
+    askName: below(ask.askName),
+    askYes: below(ask.askYes),
+    askText: below(ask.askText),
     onSignal,
     atTerminal: stdinTty && stderrTty,
   };

@@ -111,8 +111,8 @@ async function run(options: Options, surroundings: Surroundings, voice: Voice, p
   const mayAsk = !options.noInput && !options.json && (env.CI ?? '') === '';
   await confirm(source.scope.environment, options.confirm, mayAsk, surroundings);
   progress.acting = true;
-  const reconcile = `kvdeploy reconcile ${scopeOptions(source.scope)}${stateOption(options)}`;
-  return act({ ...decided, reason, next: [reconcile, ...otherCommands] }, surroundings, voice);
+  const reconcile = `kvdeploy reconcile ${scopeOptions(source.scope)}${stateOption(options)} --reason "…"`;
+  return act({ ...decided, reason, mark: options.mark, next: [reconcile, ...otherCommands] }, surroundings, voice);
 }
 
 type Decided = Omit<Rescuing, 'id' | 'actor' | 'host' | 'pid'>;

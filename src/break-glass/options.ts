@@ -15,6 +15,8 @@ export const HELP = `kvdeploy rollback --break-glass: roll back to the known-goo
   -s, --service S      select the service, if the state has several
       --to GUID        roll back to this earlier known-good build; 8 characters are enough
       --reason TEXT    record the reason; at least 10 characters
+      --bad            the build that is left is bad: kvdeploy reconcile marks it so that it is not promoted again
+      --not-bad        it is not; without either, nothing is marked
       --confirm E      confirm by naming the environment, instead of typing it
       --state-dir DIR  use this state directory or copy; or KVDEPLOY_STATE_DIR
       --rehearse       rehearse: run every check, write and change nothing; no reason needed
@@ -39,7 +41,19 @@ const TEXTS = {
   '--config': 'kvdeploy.config.yaml',
 } as const;
 
-const SWITCHES = ['--json', '--no-input', '--quiet', '--help', '--rehearse', '--break-glass', '--yes', '--verbose', '--no-color'];
+const SWITCHES = [
+  '--bad',
+  '--not-bad',
+  '--json',
+  '--no-input',
+  '--quiet',
+  '--help',
+  '--rehearse',
+  '--break-glass',
+  '--yes',
+  '--verbose',
+  '--no-color',
+];
 
 const SHORT = new Map([
   ['-e', '--env'],
@@ -67,6 +81,7 @@ export function parseOptions(argv: readonly string[], env: Readonly<Record<strin
     reason: textOf('--reason'),
     confirm: textOf('--confirm'),
     stateDir: textOf('--state-dir'),
+    mark: markOf(given),
     json: given.has('--json'),
     noInput: given.has('--no-input'),
     quiet: given.has('--quiet'),
@@ -76,6 +91,13 @@ export function parseOptions(argv: readonly string[], env: Readonly<Record<strin
     /** Options of other commands that are accepted but have no effect here. */
     ignored: ['--config', '--yes'].filter((name) => given.has(name)),
   };
+}
+
+/** What was said of the build that is left. Contradicting flags refuse: nothing was done yet, and the message says which to leave out. */
+function markOf(given: ReadonlyMap<string, string>): 'bad' | 'not-bad' | undefined {
+  if (given.has('--bad') && given.has('--not-bad'))
+    throw usage('--bad and --not-bad contradict each other. Give one, or neither.');
+  return given.has('--bad') ? 'bad' : given.has('--not-bad') ? 'not-bad' : undefined;
 }
 
 function collect(argv: readonly string[]): Map<string, string> {

@@ -23,6 +23,8 @@ export interface Rescuing extends Pick<Deed, 'reason' | 'actor' | 'host' | 'pid'
   readonly environments: readonly string[];
   /** Commands that roll back to other builds. */
   readonly otherCommands: readonly string[];
+  /** What was said of the build that is left. */
+  readonly mark: Intent['mark'];
   /** Commands for afterwards. */
   readonly next: readonly string[];
 }
@@ -73,7 +75,7 @@ function deedOf({ source, choice, reason, actor, host, pid }: Rescuing, machine:
 }
 
 function recordIntent(rescuing: Rescuing, { outside, machine, voice, roots }: Tools): void {
-  const { source, choice, id } = rescuing;
+  const { source, choice, id, mark } = rescuing;
   const { build, changes } = choice.restore;
   const intent: Intent = {
     ...deedOf(rescuing, machine),
@@ -83,10 +85,19 @@ function recordIntent(rescuing: Rescuing, { outside, machine, voice, roots }: To
     generation: choice.pointer.generation,
     knownGood: source.newest.knownGood.build.guid,
     changes: changes.map((change) => describe(change).slice(0, 1000)),
+    ...(mark === undefined ? {} : { mark }),
   };
   const recorded = writeRecord([...source.dirs, ...fallbackDirs(roots, outside.fs)], intent, outside.fs);
   if (recorded.file !== undefined) voice.progress(`recorded in ${recorded.file}`);
   else voice.warn(`NOT RECORDED anywhere (${recorded.failed.join('; ')}). Keep this line: ${JSON.stringify(intent)}`);
+  const unsaid = 'neither --bad nor --not-bad was given, so the build that is left is not marked bad';
+  voice.progress(
+    mark === 'bad'
+      ? '--bad is recorded: kvdeploy reconcile marks the build that is left'
+      : mark === undefined
+        ? unsaid
+        : '--not-bad is recorded',
+  );
 }
 
 /** True if the hold was set in at least one folder. */

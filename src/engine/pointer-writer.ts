@@ -161,7 +161,7 @@ export interface Rendering {
 /** The pointer to write; pure but for the router's own pure renderers. */
 export function renderPointer(rendering: Rendering): PointerDraft {
   const { scope, environments, target, history, knownGood, why, plan, ledgerHead, atIso } = rendering;
-  const left = why === 'rolled-back' && plan?.stable ? [plan.stable.guid] : [];
+  const left = why === 'rolled-back' && plan?.stable && plan.marksNothing !== true ? [plan.stable.guid] : [];
   const bad = new Set<string>([...history.bad.keys(), ...left]);
   return {
     formatVersion: 2,

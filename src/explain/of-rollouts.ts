@@ -47,14 +47,22 @@ export const ROLLOUTS = {
     example:
       'Build 0b9f1c2d has sequence 40, but 41 was known-good here. Use rollback, not promote, to return to an older build.',
     causes: ['An older build was given.', 'The sequence does not increase with every build.'],
-    todo: ['Roll back: kvdeploy rollback --env E --to GUID', 'See newer builds: kvdeploy builds --env E'],
+    todo: [
+      'Roll back: kvdeploy rollback --env E --to GUID',
+      'Let a build that was rolled back from be promoted again: kvdeploy builds pardon GUID --env E --reason "…"',
+      'See newer builds: kvdeploy builds --env E',
+    ],
   },
   BAD_BUILD: {
     means:
-      'The build is marked bad: its gate failed, or someone rolled back from it. It can never be promoted again under this GUID.',
+      'The build is marked bad: its gate failed, or a person who rolled back from it said so (--bad). It is neither promoted nor rolled back to.',
     example: 'Build 7c9e6679 is marked bad: answers failed: 4 of 40 (10 %).',
     causes: ['The same build was tried again.'],
-    todo: ['Fix the source and build it again; a new build has a new GUID.', 'See why: kvdeploy history --env E'],
+    todo: [
+      'Fix the source and build it again; a new build has a new GUID.',
+      'See why: kvdeploy history --env E',
+      'Take a mark away that is wrong: kvdeploy builds pardon GUID --env E --reason "…"',
+    ],
   },
   BUILD_GONE: {
     means:
@@ -97,7 +105,7 @@ export const ROLLOUTS = {
   NO_KNOWN_GOOD: {
     means: 'No build was ever known-good here, or the known-good build is marked bad, so there is no rollback path.',
     example: 'No build was ever known-good in acme/production/kv-gateway.',
-    causes: ['The first promotion of a service.', 'The known-good build was marked bad after a rollback or a rescue.'],
+    causes: ['The first promotion of a service.', 'A person marked the known-good build bad (--bad).'],
     todo: ['Adopt the build currently serving: kvdeploy adopt --env E', 'See earlier ones: kvdeploy pointer show --env E'],
   },
   NO_STATE: {

@@ -94,7 +94,7 @@ function doneMessage(plan: Plan): string {
     case 'adopt':
       return `${name} was adopted: it is the known-good build of ${plan.scope.environment} now.`;
     case 'rollback':
-      return `Rolled back to ${name}.${plan.stable === null ? '' : ` ${shortGuid(plan.stable.guid)} is marked bad.`}`;
+      return `Rolled back to ${name}.${plan.stable === null || plan.marksNothing ? '' : ` ${shortGuid(plan.stable.guid)} is marked bad.`}`;
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Code } from '../base/codes.ts';
 import { KvdeployError } from '../core/errors.ts';
 import { scopeText } from '../core/scope.ts';
-import type { Deps } from './deps.ts';
+import { type Deps, reasonOf } from './deps.ts';
 import type { Opened } from './open.ts';
 
 /** What a command wants as confirmation here, and from whom it would come. */
@@ -39,4 +39,18 @@ export async function confirm(opened: Opened, what: string, options: { readonly 
     : await deps.askYes(`${what}?`);
   if (!agreed)
     throw refuse('NOT_CONFIRMED', 'Not confirmed; nothing was changed.', `Run it again when you are sure, or give ${wants}.`);
+}
+
+/** The reason that a command cannot do without: `--reason`, or what a person types. Throws USAGE. */
+export async function mustHaveReason(
+  options: { readonly reason?: string },
+  { what, question }: { readonly what: string; readonly question: string },
+  { canAsk, askText }: Deps,
+): Promise<string> {
+  const reason = reasonOf(options) ?? (canAsk ? reasonOf({ reason: (await askText(question)) ?? '' }) : null);
+  if (reason !== null) return reason;
+  throw new KvdeployError('USAGE', {
+    message: `${what} needs a reason; nothing was changed.`,
+    hint: 'Give it with --reason "…"',
+  });
 }

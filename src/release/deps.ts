@@ -1,6 +1,7 @@
 /** What every command is given and what it returns. A command says everything through `line`, `print` and `write`. */
 import type { Code } from '../base/codes.ts';
 import type { Scope } from '../base/scope.ts';
+import { safeLine } from '../base/text.ts';
 import type { Place } from '../core/errors.ts';
 import type { OutputLine, TraceDecisionLine, Traffic } from '../core/output.ts';
 import type { Io } from '../io.ts';
@@ -48,6 +49,8 @@ export interface Deps {
   readonly canAsk: boolean;
   readonly askName: (question: string, expected: string) => Promise<boolean>;
   readonly askYes: (question: string) => Promise<boolean>;
+  /** What a person typed; null for nothing. */
+  readonly askText: (question: string) => Promise<string | null>;
   /** Calls back on the first and on each further signal; returns how to stop listening. */
   readonly onSignal: (heard: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', times: number) => void) => () => void;
   /** True when SIGINT comes from a person at a terminal. */
@@ -73,4 +76,14 @@ export interface Outcome {
 /** Nothing went wrong. */
 export function done(message: string, next: readonly string[] = []): Outcome {
   return { code: null, message, next };
+}
+
+const REASON_CHARS_MAX = 500;
+
+/** The reason as it is recorded: one line, whatever was pasted. Null where none was given, or only spaces. */
+export function reasonOf({ reason }: { readonly reason?: string }): string | null {
+  // The dots of a printed command that was pasted as it is are no reason.
+  if (reason === '…') return null;
+  const line = safeLine((reason ?? '').replace(/\s+/gu, ' ').trim()).slice(0, REASON_CHARS_MAX);
+  return line === '' ? null : line;
 }

@@ -14,9 +14,9 @@ export function canAsk({ stdinTty, stderrTty, ci, noInput }: Situation): boolean
 }
 
 /** No terminal, Ctrl-C, Ctrl-D or a closed terminal is a no. */
-async function answer(ask: (signal: AbortSignal) => Promise<boolean>): Promise<boolean> {
+async function answer<T>(no: T, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
   // The prompts accept a line from a pipe, but `echo y |` is no one's yes.
-  if (process.stdin.isTTY !== true || process.stderr.isTTY !== true) return false;
+  if (process.stdin.isTTY !== true || process.stderr.isTTY !== true) return no;
   const ended = new AbortController();
   const stop = () => ended.abort();
   // The prompts never settle at the end of input, and a program with nothing left to wait for exits as if it succeeded.
@@ -27,7 +27,7 @@ async function answer(ask: (signal: AbortSignal) => Promise<boolean>): Promise<b
   try {
     return await ask(ended.signal);
   } catch (error) {
-    if (error instanceof Error && ['ExitPromptError', 'AbortPromptError', 'CancelPromptError'].includes(error.name)) return false;
+    if (error instanceof Error && ['ExitPromptError', 'AbortPromptError', 'CancelPromptError'].includes(error.name)) return no;
     throw error;
   } finally {
     process.stdin.off('keypress', listen).off('end', stop);
@@ -36,7 +36,7 @@ async function answer(ask: (signal: AbortSignal) => Promise<boolean>): Promise<b
 
 /** Whether the person typed exactly `expected`. Only to be called when `canAsk`. */
 export async function askName(question: string, expected: string): Promise<boolean> {
-  return answer(async (signal) => {
+  return answer(false, async (signal) => {
     const { input } = await import('./ask-prompts.ts');
     return (await input({ message: question }, { output: process.stderr, signal })).trim() === expected;
   });
@@ -44,8 +44,16 @@ export async function askName(question: string, expected: string): Promise<boole
 
 /** A yes or no question whose default is no. Only to be called when `canAsk`. */
 export async function askYes(question: string): Promise<boolean> {
-  return answer(async (signal) => {
+  return answer(false, async (signal) => {
     const { confirm } = await import('./ask-prompts.ts');
     return confirm({ message: question, default: false }, { output: process.stderr, signal });
+  });
+}
+
+/** What the person typed; null for nothing. Only to be called when `canAsk`. */
+export async function askText(question: string): Promise<string | null> {
+  return answer<string | null>(null, async (signal) => {
+    const { input } = await import('./ask-prompts.ts');
+    return (await input({ message: question }, { output: process.stderr, signal })).trim() || null;
   });
 }

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ServeStatus, STATUS_PATH, statusSchema } from '../../src/routers/local/local-routes.ts';
+import { routesText, type ServeStatus, STATUS_PATH, statusSchema } from '../../src/routers/local/local-routes.ts';
 import { type Backend, startBackend } from '../servers/backend.ts';
 import { freePort, tempFolder, until } from '../servers/program.ts';
 import { configText, manifestText, type Name, SCOPES, type SiteBuild, type Wishes } from './local-builds.ts';
@@ -45,6 +45,8 @@ export interface LocalSite {
   status(name: Name): Promise<ServeStatus>;
   /** Percent at a place, by the router's word. */
   percent(name: Name, ref: string): Promise<number>;
+  /** As a person would by hand: all traffic to one place, behind kvdeploy's back. */
+  moveTraffic(name: Name, ref: string): Promise<void>;
   /** Keeps the state and the routes files under a name, and brings them back. */
   keep(as: string): void;
   restore(as: string): Promise<void>;
@@ -97,6 +99,14 @@ export async function openLocalSite(serving: readonly Name[] = ['production']): 
     shell: (script, options) => runShell(script, inSite(options)),
     status: (name) => askStatus(place(name)),
     percent: async (name, ref) => (await askStatus(place(name))).split.find((share) => share.place === ref)?.percent ?? 0,
+    moveTraffic: async (name, ref) => {
+      const places = [...place(name).backends.keys()];
+      writeFileSync(
+        place(name).routes,
+        routesText(places.map((one) => ({ place: one, build: null, percent: one === ref ? 100 : 0 }))),
+      );
+      await until(`${name} to follow its routes`, async () => isSettled(place(name)));
+    },
     keep: (as) => copyAll(folder, join(folder, `kept-${as}`)),
     restore: async (as) => {
       const from = join(folder, `kept-${as}`);

@@ -174,16 +174,19 @@ describe('a rollback', () => {
       exitCode: 2,
       next: [expect.stringContaining(`--to ${BLUE.guid}`)],
     });
-    const keys = [{ waitFor: /Type production/, type: 'production\r' }];
+    const keys = [
+      { waitFor: /Type production/, type: 'production\r' },
+      { waitFor: /Is 7c9e6679 bad\?/, type: '\r' },
+    ];
     const { exitCode, screen } = await site.atTerminal(pasted(refused.next[0] ?? ''), { keys });
     expect({ exitCode, screen }).toMatchObject({ exitCode: 0 });
     expect(await site.percent('production', 'blue')).toBe(100);
   });
 
-  test('the command that undoes a promotion is printed with it, works, and marks what it left as bad', async () => {
+  test('the command that undoes a promotion is printed with it, works, and with --bad marks what it left', async () => {
     await site.restore('adopted');
     const done = await result(toProduction('--build', GREEN.guid));
-    expect(await result([...pasted(done.next[0] ?? ''), ...SURE])).toMatchObject({
+    expect(await result([...pasted(done.next[0] ?? ''), '--bad', ...SURE])).toMatchObject({
       ok: true,
       message: expect.stringContaining('7c9e6679 is marked bad'),
     });

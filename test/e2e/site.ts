@@ -59,7 +59,7 @@ export interface Site {
   /** Runs kvdeploy to its end with these words; `--json` lines are checked against schemas/output-line.json. */
   run(words: string): Promise<Ran>;
   start(words: string): Started;
-  /** Runs it at a terminal, where a person types the environment's name when asked. */
+  /** Runs it at a terminal, where a person types the environment's name when asked, and calls what a rollback leaves bad. */
   type(words: string): Promise<{ readonly exitCode: number; readonly screen: string }>;
   /** Percent by place, from HAProxy's own `show servers state`. */
   split(location?: number): Promise<Readonly<Record<string, number>>>;
@@ -170,7 +170,10 @@ function furnish(folder: string, builds: Builds, haproxy: Haproxy, options: Site
         cwd: checkout,
         env,
         timeoutMs: 30_000,
-        keys: [{ waitFor: /Type production/, type: 'production\r' }],
+        keys: [
+          { waitFor: /Type production/, type: 'production\r' },
+          ...(words.startsWith('rollback') ? [{ waitFor: /Is \S+ bad\?/, type: 'y\r' }] : []),
+        ],
       }),
     split: async (location) => percentsOf(await command('show servers state gw', location)),
     states: async () => statesOf(await command('show servers state gw')),

@@ -243,7 +243,7 @@ describe('a rollout that version 0.1.0 left open', () => {
 describe('the pointer that version 0.1.0 wrote', () => {
   it('the pointer of version 0.1.0 leads an ordinary rollback to the build before', () =>
     inOldState(['promoted'], async (old) => {
-      const rollback = ['rollback', '--to', guidOf('promoted', 'blue'), '--reason', 'slow', ...SURE, '--json'];
+      const rollback = ['rollback', '--to', guidOf('promoted', 'blue'), '--bad', '--reason', 'slow', ...SURE, '--json'];
       expectEnd(await old.run('promoted', rollback), 0, null);
       expect(await old.split('promoted')).toEqual({ blue: 100 });
       expectEnd(await old.run('promoted', promote('promoted', 'green')), 3, 'BAD_BUILD');
@@ -269,11 +269,11 @@ describe('the pointer that version 0.1.0 wrote', () => {
       expect(await old.split('promoted')).toEqual({ blue: 100 });
     }));
 
-  it('a rescue by version 0.1.0 holds until reconciled; what it left is bad then, and the next build is promoted', () =>
+  it('a rescue by version 0.1.0 holds until reconciled; what it left is bad where the review says so, and the next build is promoted', () =>
     inOldState(['held'], async (old) => {
       sayThatProbesAreEnough();
       for (const words of [promote('held', 'amber'), resume]) expectEnd(await old.run('held', words), 6, 'HELD');
-      expectEnd(await old.run('held', ['reconcile', '--reason', 'reviewed', ...SURE, '--json']), 0, null);
+      expectEnd(await old.run('held', ['reconcile', '--bad', '--reason', 'reviewed', ...SURE, '--json']), 0, null);
       expect(await statusOf(old, 'held')).toMatchObject({ hold: null, rollout: { phase: 'rescued', over: true } });
       expectEnd(await old.run('held', promote('held', 'green')), 3, 'BAD_BUILD');
       expectEnd(await old.run('held', promote('held', 'amber')), 0, null);

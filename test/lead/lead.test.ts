@@ -51,7 +51,14 @@ function serving(sim: Simulation, io: Io): Io {
 
 function depsOf(io: Io, lines: OutputLine[]): Deps {
   const no = async () => false;
-  const asks = { canAsk: false, askName: no, askYes: no, onSignal: () => () => undefined, atTerminal: false };
+  const asks = {
+    canAsk: false,
+    askName: no,
+    askYes: no,
+    askText: async () => null,
+    onSignal: () => () => undefined,
+    atTerminal: false,
+  };
   const says = {
     line: (line: OutputLine) => void lines.push(line),
     print: () => undefined,

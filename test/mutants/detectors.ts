@@ -9,13 +9,26 @@ import { chooseBuild } from '../../src/break-glass/choose.ts';
 import { strictParse } from '../../src/config/parse/strict-parse.ts';
 import { admit, ROLLBACK_CHECKS } from '../../src/core/admission/admission.ts';
 import type { Facts } from '../../src/core/admission/facts.ts';
+import type { Event } from '../../src/core/ledger/events.ts';
+import { fold, servedBefore } from '../../src/core/ledger/history.ts';
 import { manifestBreaches } from '../../src/core/manifest/manifest-rules.ts';
+import { type Plan, stableSplit, stepSplit } from '../../src/core/rollout/plan.ts';
 import type { Io } from '../../src/io.ts';
 import { localCounters } from '../../src/metrics/router-counters.ts';
 import type { Reading } from '../../src/routers/router.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { answerOf, factsWith, historyWith, saying } from '../core/admission/facts.ts';
-import { CANDIDATE, listedAs, SCOPE, STABLE, STAGING } from '../core/manifest/builds.ts';
+import {
+  CANDIDATE,
+  entriesOf,
+  guidOf,
+  listedAs,
+  promotion,
+  rollbackTo,
+  SCOPE,
+  STABLE,
+  STAGING,
+} from '../core/manifest/builds.ts';
 import { begins, scene, when } from '../engine/scene.ts';
 import { putFile, watched } from '../simulator/disk.ts';
 import { memoryDisk } from '../simulator/memory-disk.ts';
@@ -64,6 +77,32 @@ function admission(): Complaints {
     ...(admit(factsWith()).build === null ? ['refuses a good build'] : []),
     ...let_in.map(([which]) => `lets a build in that is ${which}`),
     ...(backToBad ? ['goes back to a bad build'] : []),
+  ];
+}
+
+/** Nothing is bad without a gate that failed or a person's word, and a pardon is no way around a newer known-good build. */
+function marks(): Complaints {
+  const events = (plan: Plan): Event[] => [
+    { type: 'planned', atMs: 1, plan },
+    { type: 'prepared', atMs: 1, generation: 1 },
+    { type: 'shifted', atMs: 1, split: [...stepSplit(plan, 0)], certainty: 'served' },
+    { type: 'converged', atMs: 1, baseline: {}, certainty: 'served' },
+  ];
+  const pass: Event = { type: 'polled', atMs: 1, verdict: 'pass', watchedMs: 60_000, missingMs: 0, advance: true, gates: [] };
+  const pointed: Event = { type: 'pointed', atMs: 1, generation: 1, warnings: [] };
+  const promoted = [...events(promotion([100])), pass, pointed];
+  const abort: Event = { type: 'abort-requested', atMs: 1, actor: 'bob', reason: 'looks wrong' };
+  const back: Event = { type: 'shifted', atMs: 1, split: [...stableSplit(promotion([100]))], certainty: 'served' };
+  const left = fold(entriesOf([...promoted, ...events(rollbackTo(STABLE, CANDIDATE)), pointed]));
+  const aborted = fold(entriesOf([...events(promotion([100])), abort, back]));
+  const cleared = historyWith({ cleared: new Set([CANDIDATE.guid]), highestSequence: 99 });
+  const newest = { build: { ...STABLE, guid: guidOf(99), sequence: 99 }, since: '', rollout: 'r-9' };
+  const passed = factsWith({ history: { ...cleared, knownGood: [...cleared.knownGood, newest] } });
+  return [
+    ...(left.bad.size === 0 ? [] : ['a rollback without a word marks the build that it leaves']),
+    ...(aborted.bad.size === 0 ? [] : ['an abort marks its candidate']),
+    ...(servedBefore(aborted, STABLE.guid).length === 0 ? [] : ['traffic that was moved by hand is blamed on a build']),
+    ...(admit(passed).build === null ? [] : ['a pardoned build passes a newer known-good one']),
   ];
 }
 
@@ -248,6 +287,7 @@ const DETECTORS = {
   admission,
   counters,
   choices,
+  marks,
   manifests,
   claims,
   fences,

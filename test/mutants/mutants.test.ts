@@ -9,10 +9,23 @@ import { MUTANTS } from './mutants.ts';
 const QUICK = [
   'an entry is acknowledged before it is flushed',
   'a bad build is let in',
+  'a rollback marks what it leaves without a word',
+  'a build is blamed for its share of the traffic alone',
+  'a pardoned build passes a newer one that was known-good',
   'a key that stands twice is accepted',
   'a build that crashes over and over holds for ever',
 ];
-const PROGRAMS = ['admission', 'choices', 'manifests', 'claims', 'fences', 'in flight', 'crash loop', 'lying disk'] as const;
+const PROGRAMS = [
+  'admission',
+  'choices',
+  'marks',
+  'manifests',
+  'claims',
+  'fences',
+  'in flight',
+  'crash loop',
+  'lying disk',
+] as const;
 
 describe('a fault in the code is noticed:', () => {
   it.each(MUTANTS.filter(({ name }) => QUICK.includes(name)))('a fault in the code is noticed: $name', async (mutant) => {

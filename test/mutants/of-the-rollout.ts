@@ -147,6 +147,30 @@ export const OF_THE_WAY_BACK: readonly Mutant[] = [
   ),
 ];
 
+export const OF_THE_MARKS: readonly Mutant[] = [
+  mutant(
+    'a rollback marks what it leaves without a word',
+    'marks',
+    'core/ledger/history.ts',
+    "if (kind === 'rollback' && stable !== null && marksNothing !== true)",
+    "if (kind === 'rollback' && stable !== null)",
+  ),
+  mutant(
+    'a build is blamed for its share of the traffic alone',
+    'marks',
+    'core/ledger/history.ts',
+    "rollout?.plan.kind === 'promote' && !SETTLED.includes(rollout.phase)",
+    "rollout?.plan.kind === 'promote'",
+  ),
+  mutant(
+    'a pardoned build passes a newer one that was known-good',
+    'marks',
+    'core/admission/build-checks.ts',
+    'facts.history.cleared.has(facts.guid) ? highestOther(facts)',
+    'facts.history.cleared.has(facts.guid) ? null',
+  ),
+];
+
 export const OF_THE_DOOR: readonly Mutant[] = [
   mutant(
     'a build of another scope is let in',

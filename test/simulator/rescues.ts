@@ -33,6 +33,7 @@ export async function rescue(process: Process, say: (line: string) => void = () 
     next: [],
     environments: [],
     otherCommands: [],
+    mark: undefined,
   };
   return actOn(rescuing, { outside: io, machine: io, voice, roots: ROOTS });
 }

@@ -39,8 +39,13 @@ const intentFields = {
   changes: list(note, 128),
 };
 
+const intentExtras = {
+  /** What the person said of the build that is left; without it, nothing was said. */
+  mark: oneOf('bad', 'not-bad'),
+};
+
 /** Written before anything else happens. */
-export type Intent = Shaped<typeof intentFields>;
+export type Intent = Shaped<typeof intentFields> & Partial<Shaped<typeof intentExtras>>;
 
 const outcomeFields = {
   type: oneOf('outcome'),
@@ -76,7 +81,7 @@ const FIRST = '0'.repeat(64);
 const prev = text(64, /^[0-9a-f]{64}$/);
 
 const recordReader = byKind<BreakGlassRecord & { readonly prev: string }>('type', {
-  intent: shape({ prev, ...intentFields }),
+  intent: shape({ prev, ...intentFields }, intentExtras),
   outcome: shape({ prev, ...outcomeFields }),
 });
 

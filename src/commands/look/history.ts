@@ -1,4 +1,5 @@
 /** `history`: the ledger of a scope, for people and as JSON. Changes nothing. */
+import { safeLine } from '../../base/text.ts';
 import type { Event } from '../../core/ledger/events.ts';
 import type { Entry } from '../../core/ledger/ledger.ts';
 import { splitText } from '../../core/rollout/split.ts';
@@ -20,7 +21,8 @@ export async function history(options: { readonly limit?: number }, deps: Deps):
 }
 
 function lineOf(entry: Entry): string {
-  return `${String(entry.seq).padStart(5)}  ${entry.at}  ${entry.actor}  ${wordsOf(entry.event)}`;
+  // One line each, whatever a reason or an actor of before contains.
+  return safeLine(`${String(entry.seq).padStart(5)}  ${entry.at}  ${entry.actor}  ${wordsOf(entry.event)}`);
 }
 
 /** One event as a sentence. */
@@ -63,6 +65,10 @@ export function wordsOf(event: Event): string {
       return `left (${event.why}): no one watched from here on`;
     case 'imported':
       return `imported ${shortGuid(event.build.guid)} (${event.build.version}) as known-good from ${event.file}`;
+    case 'marked':
+      return `marked ${shortGuid(event.guid)} ${event.bad ? 'bad' : 'as not bad'}: ${event.why}`;
+    case 'pardoned':
+      return `pardoned ${shortGuid(event.guid)}, which is not marked bad any more: ${event.reason}`;
     case 'reconciled':
       return `reconciled after break-glass: ${event.reason}${event.bad.length === 0 ? '' : `; bad: ${event.bad.map(shortGuid).join(', ')}`}`;
   }

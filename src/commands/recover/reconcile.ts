@@ -5,7 +5,7 @@ import type { Rescue } from '../../base/pointer/records.ts';
 import { guidOfAll } from '../../core/admission/answers.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Event } from '../../core/ledger/events.ts';
-import { openRollout } from '../../core/ledger/history.ts';
+import { openRollout, servedBefore } from '../../core/ledger/history.ts';
 import { splitText } from '../../core/rollout/split.ts';
 import { type Guid, scopeText, shortGuid } from '../../core/scope.ts';
 import type { Target } from '../../engine/target.ts';
@@ -13,15 +13,13 @@ import { idOf, unreviewedRescues } from '../../lead/held.ts';
 import { publishIdle, renderIdle } from '../../lead/idle-pointer.ts';
 import { recordEvent } from '../../lead/lead.ts';
 import { confirm } from '../../release/confirm.ts';
-import { type Deps, done, type Outcome } from '../../release/deps.ts';
+import { type Deps, done, type Outcome, reasonOf } from '../../release/deps.ts';
 import { type Opened, openScope } from '../../release/open.ts';
 import { servingAlone, shownTarget } from '../../release/traffic.ts';
 import type { Reading } from '../../routers/router.ts';
+import { assertOneWord, type BlameOptions, saysBad } from './blame.ts';
 
-export interface ReconcileOptions {
-  readonly confirm?: string;
-  readonly reason?: string;
-}
+export type ReconcileOptions = BlameOptions;
 
 export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'optional' });
@@ -34,7 +32,6 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
   const target = shownTarget(opened, deps, openRollout(opened.history) === null ? 'config' : 'ledger');
   const reading = await target.read();
   const serving = await servingNow(target, reading);
-  const bad = builtBad(opened, serving, rescues);
   const records = rescues.map((rescue) => ({ id: idOf(rescue), text: recordText(rescue) }));
   const note = (level: 'info' | 'warning', message: string) => deps.line({ type: 'note', level, message });
   for (const message of [...(hold === undefined ? [] : [hold.text]), ...records.map((record) => record.text)])
@@ -42,10 +39,12 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
   for (const { file, line, why } of damaged) note('warning', `${file}:${line} of the break-glass record: ${why}`);
   const which = serving === null ? ', which is not a single known build' : ` = ${serving}`;
   note(serving === null ? 'warning' : 'info', `serving now: ${splitText(reading.members)}${which}`);
+  const { bad, notBad, unsaid } = await badByWord(opened, { serving, rescues }, options, deps);
   if (bad.length > 0) note('info', `will be marked bad: ${bad.map(shortGuid).join(', ')}`);
+  if (unsaid.length > 0) note('info', `not marked bad, since no one said --bad: ${unsaid.map(shortGuid).join(', ')}`);
   await confirm(opened, `Record the break-glass run and lift the hold of ${scopeText(opened.scope)}`, options, deps);
-  const reason = options.reason ?? 'reviewed';
-  const event: Event = { type: 'reconciled', atMs: deps.io.now(), reason, serving, bad: [...bad], records };
+  const reason = reasonOf(options) ?? 'reviewed';
+  const event: Event = { type: 'reconciled', atMs: deps.io.now(), reason, serving, bad: [...bad], notBad: [...notBad], records };
   // Ledger first, then the pointer, then the hold: a crash in between leaves the hold, and reconcile can be run again.
   const what = { command: 'reconcile', event, takeOver: true };
   const warnings = await recordEvent(opened, what, deps, async (history, ledgerHead) => {
@@ -67,16 +66,32 @@ async function servingNow(target: Target, reading: Reading): Promise<Guid | null
   return serving === null ? null : guidOfAll(serving.answers);
 }
 
-/** What the rescue left: the candidate of an unfinished rollout, and a known-good build that an earlier one replaced. */
-function builtBad(opened: Opened, serving: Guid | null, rescues: readonly Rescue[]): readonly Guid[] {
-  if (serving === null || rescues.length === 0) return [];
-  const { history } = opened;
-  const open = openRollout(history);
-  const left = [
-    open?.plan.kind === 'promote' ? open.plan.candidate.guid : null,
-    history.knownGood.some((known) => known.build.guid === serving) ? (history.knownGood[0]?.build.guid ?? null) : null,
-  ];
-  return [...new Set(left.filter((guid): guid is Guid => guid !== null && guid !== serving))];
+interface Reviewed {
+  readonly serving: Guid | null;
+  readonly rescues: readonly Rescue[];
+}
+
+/** What a person says of the builds that the rescues left: by the flags now, else by those of each rescue, else asked. */
+async function badByWord(opened: Opened, { serving, rescues }: Reviewed, options: BlameOptions, deps: Deps) {
+  assertOneWord(options);
+  const words = new Map<Guid, 'bad' | 'not-bad' | undefined>();
+  for (const [index, rescue] of rescues.entries())
+    for (const guid of leftBy(rescue, index === 0, opened)) {
+      if (guid !== serving) words.set(guid, rescue.intent?.mark ?? words.get(guid));
+    }
+  const now = options.bad === true ? 'bad' : options.notBad === true ? 'not-bad' : undefined;
+  const called = (word: 'bad' | 'not-bad' | undefined) =>
+    [...words].flatMap(([guid, said]) => ((now ?? said) === word ? [guid] : []));
+  const said = { bad: called('bad'), notBad: called('not-bad'), unsaid: called(undefined) };
+  const isBad = await saysBad(said.unsaid, opened, options, deps);
+  return isBad ? { ...said, bad: [...said.bad, ...said.unsaid], unsaid: [] } : said;
+}
+
+/** What served until this rescue, by ledger and pointer: the candidate of a promotion that did not end well, and the known-good build. */
+function leftBy({ intent }: Rescue, isFirst: boolean, { history }: Opened): readonly Guid[] {
+  if (intent === null) return [];
+  if (isFirst) return servedBefore(history, intent.toGuid as Guid).map(({ guid }) => guid);
+  return intent.knownGood === intent.toGuid ? [] : [intent.knownGood as Guid];
 }
 
 function recordText(rescue: Rescue): string {

@@ -1,7 +1,7 @@
 /** `rollback`: to the known-good build, or to an earlier one by `--to`. Never to a bad one, never to "the previous one". */
 import { ROLLBACK_CHECKS } from '../../core/admission/admission.ts';
 import { KvdeployError } from '../../core/errors.ts';
-import { currentKnownGood, type History, type KnownGood, openRollout } from '../../core/ledger/history.ts';
+import { currentKnownGood, type History, type KnownGood, openRollout, servedBefore } from '../../core/ledger/history.ts';
 import type { Build } from '../../core/manifest/manifest.ts';
 import { type PlanSettings, rollbackPlan } from '../../core/rollout/make-plan.ts';
 import type { Plan } from '../../core/rollout/plan.ts';
@@ -15,34 +15,53 @@ import { abortRollout, carryOn } from '../../lead/open-rollout.ts';
 import { breakGlassCommand, earlierCommands } from '../../lead/outcome.ts';
 import { guidOf } from '../../release/chosen-build.ts';
 import { confirm } from '../../release/confirm.ts';
-import type { Deps, Outcome } from '../../release/deps.ts';
+import { type Deps, type Outcome, reasonOf } from '../../release/deps.ts';
 import { judgeBuild, mustPass } from '../../release/gatekeeper.ts';
 import { offersIfReadable } from '../../release/offers.ts';
 import { environmentsOf, type Opened, openScope } from '../../release/open.ts';
 import { planning } from '../../release/plan-parts.ts';
 import { servingIn, shownTarget } from '../../release/traffic.ts';
 import type { Reading } from '../../routers/router.ts';
+import { assertOneWord, type BlameOptions, hasWord, marking, markNow, namesOf, settleBlame } from './blame.ts';
 
-export interface RollbackOptions {
+export interface RollbackOptions extends BlameOptions {
   readonly to?: string;
-  readonly confirm?: string;
-  readonly reason?: string;
 }
 
 export async function rollback(options: RollbackOptions, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'optional' });
   assertNoHold(opened, deps);
   const to = goalOf(opened, options);
-  const what = `Roll back ${scopeText(opened.scope)} to ${shortGuid(to.build.guid)} (${to.build.version})`;
+  assertOneWord(options);
+  const left = servedBefore(opened.history, to.build.guid);
+  const marked = options.bad === true && left.length > 0 ? `, and mark ${namesOf(guidsOf(left))} bad` : '';
+  const what = `Roll back ${scopeText(opened.scope)} to ${shortGuid(to.build.guid)} (${to.build.version})${marked}`;
   await confirm(opened, what, options, deps);
+  const outcome = await rollbackFrom(opened, { to, left }, options, deps);
+  // Only now, so that no question keeps traffic on the build that is left.
+  return settleBlame(outcome, guidsOf(left), opened, options, deps);
+}
+
+const guidsOf = (builds: readonly Build[]) => builds.map(({ guid }) => guid);
+
+/** Where to, and the builds that are left. */
+interface Goal {
+  readonly to: KnownGood;
+  readonly left: readonly Build[];
+}
+
+async function rollbackFrom(opened: Opened, goal: Goal, options: RollbackOptions, deps: Deps): Promise<Outcome> {
+  const { to, left } = goal;
   const open = openRollout(opened.history);
-  if (open === null) return rollbackTo(opened, to, options, deps);
-  if (leadsTo(open, to.build)) return leadRollback(opened, open.plan, carryOn(undefined), deps);
-  const aborted = await abortRollout(opened, options.reason ?? 'rollback', deps);
-  if (aborted.code === null && open.plan.stable?.guid === to.build.guid) return aborted;
+  if (open === null) return rollbackTo(opened, goal, options, deps);
+  if (leadsTo(open, to.build)) return leadRollback(opened, open.plan, marking(carryOn(undefined), left, options, deps), deps);
+  const aborted = await abortRollout(opened, reasonOf(options) ?? 'rollback', deps);
   // Too late to abort, or a rollback to another build that was stopped where it was: this rollback begins from there.
-  if (aborted.code !== null && aborted.code !== 'NOTHING_TO_DO' && open.plan.kind !== 'rollback') return aborted;
-  return rollbackTo(await openScope(deps, { config: 'optional' }), to, options, deps);
+  const stays = aborted.code !== null && aborted.code !== 'NOTHING_TO_DO' && open.plan.kind !== 'rollback';
+  if (!stays && (aborted.code !== null || open.plan.stable?.guid !== to.build.guid))
+    return rollbackTo(await openScope(deps, { config: 'optional' }), goal, options, deps);
+  if (hasWord(options)) await markNow(guidsOf(left), options.bad === true, opened, options, deps);
+  return aborted;
 }
 
 function leadRollback(opened: Opened, plan: Plan, begin: Lead['begin'], deps: Deps): Promise<Outcome> {
@@ -80,14 +99,14 @@ function goalOf(opened: Opened, options: RollbackOptions): KnownGood {
   });
 }
 
-async function rollbackTo(opened: Opened, to: KnownGood, options: RollbackOptions, deps: Deps): Promise<Outcome> {
+async function rollbackTo(opened: Opened, { to, left }: Goal, options: RollbackOptions, deps: Deps): Promise<Outcome> {
   const reading = await judge(opened, to.build, deps);
   const [only, ...others] = servingIn(reading);
   const serves = only?.place === to.build.ref && others.length === 0;
   if (options.to === undefined && serves) return knownGoodServes(opened, to);
-  const left = leftBuild(opened.history, to.build, reading);
-  const plan = rollbackPlan(settingsOf(opened), planning(opened, [], reading, deps, options.reason ?? null), to.build, left);
-  return leadRollback(opened, plan, beginNew(plan, opened.history), deps);
+  const stable = leftBuild(opened.history, to.build, reading);
+  const plan = rollbackPlan(settingsOf(opened), planning(opened, [], reading, deps, reasonOf(options)), to.build, stable);
+  return leadRollback(opened, plan, marking(beginNew(plan, opened.history), left, options, deps), deps);
 }
 
 const MANIFESTS_UNREAD = { why: 'the manifests were not read', fix: 'kvdeploy validate', expected: true };

@@ -4,9 +4,9 @@ import { admit, CHECKS } from '../../core/admission/admission.ts';
 import { guidOfAll } from '../../core/admission/answers.ts';
 import type { Facts } from '../../core/admission/facts.ts';
 import { refusalError } from '../../core/errors.ts';
-import { currentKnownGood } from '../../core/ledger/history.ts';
+import { currentKnownGood, type History } from '../../core/ledger/history.ts';
 import { type Build, placeOf } from '../../core/manifest/manifest.ts';
-import { sameScope, scopeText, shortGuid } from '../../core/scope.ts';
+import { type Guid, sameScope, scopeText, shortGuid } from '../../core/scope.ts';
 import { fileFacts } from '../../engine/facts.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { readOffers } from '../../release/offers.ts';
@@ -47,8 +47,16 @@ function stateOf({ guid, version, sequence, ref }: Build, facts: Facts, live: Li
     /** Percent of traffic that it currently serves; null where the router could not be asked. */
     percent: live === null ? null : (live.get(guid) ?? 0),
     code: refusal?.code ?? null,
-    why: refusal?.message ?? '',
+    why: [refusal?.message ?? [], pardonText(facts.history, guid)].flat().join(' '),
   };
+}
+
+/** A pardon is never forgotten. */
+function pardonText({ pardons }: History, guid: Guid): string[] {
+  const pardon = pardons.get(guid);
+  if (pardon === undefined) return [];
+  const mark = pardon.was === null ? '' : ` (it was marked bad: ${pardon.was})`;
+  return [`Pardoned by ${pardon.actor} at ${pardon.at}: ${pardon.reason}${mark}.`];
 }
 
 /** Percent of traffic by build, by the word of the builds at the places that serve. */

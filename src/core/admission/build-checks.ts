@@ -113,29 +113,44 @@ export const othersSeen: Check = {
   },
 };
 
-/** Newer than anything ever known-good here. An older build is reached by `rollback`, which has its own checks. */
+/**
+ * Newer than anything ever known-good here. An older build is reached by `rollback`, which has its own checks. A build that a person rolled
+ * back from and then cleared may come back where it is newer than every other good one: that is no step back.
+ */
 export const newer: Check = {
   name: 'the build is newer than every known-good build here',
   hazard: 'older-build',
   needs: 'files',
   judge(facts) {
-    const highest = facts.history.highestSequence;
     const build = offered(facts)?.build;
-    if (highest === null || build === undefined || build.sequence > highest) return undefined;
     const known = facts.history.knownGood.some((entry) => entry.build.guid === facts.guid);
+    const highest = facts.history.cleared.has(facts.guid) ? highestOther(facts) : facts.history.highestSequence;
+    if (highest === null || build === undefined || build.sequence > highest) return undefined;
     const current = currentKnownGood(facts.history)?.build.guid === facts.guid;
     return {
       code: 'OLD_SEQUENCE',
       message: current
         ? `Build ${shortGuid(facts.guid)} is already the known-good build.`
         : `Build ${shortGuid(facts.guid)} has sequence ${build.sequence}, but ${highest} was known-good here. Use rollback, not promote, to return to an older build.`,
-      hint:
-        !known || current || facts.history.bad.has(facts.guid)
-          ? buildsHint(facts)
-          : `Roll back with: kvdeploy rollback ${scopeFlags(facts.scope)} --to ${facts.guid}`,
+      hint: !known || current || facts.history.bad.has(facts.guid) ? buildsHint(facts) : returnHint(facts, build.sequence),
     };
   },
 };
+
+/** How a build comes back that was known-good and is not bad: a step back by a rollback, a step forward behind its gates. */
+function returnHint({ history, guid, scope }: Facts, sequence: number): string {
+  const flags = scopeFlags(scope);
+  const isForward = sequence > (currentKnownGood(history)?.build.sequence ?? 0);
+  if (!isForward) return `Roll back with: kvdeploy rollback ${flags} --to ${guid}`;
+  return `It was left without a word on it. If it is not bad: kvdeploy builds pardon ${guid} ${flags} --reason "…"`;
+}
+
+/** Without bad builds and, unless it is the known-good build, without the candidate. */
+function highestOther({ history, guid }: Facts): number | null {
+  if (currentKnownGood(history)?.build.guid === guid) return history.highestSequence;
+  const others = history.knownGood.filter(({ build }) => build.guid !== guid && !history.bad.has(build.guid));
+  return others.length === 0 ? null : Math.max(...others.map(({ build }) => build.sequence));
+}
 
 /** Not marked bad here. */
 export const notBad: Check = {
@@ -148,7 +163,7 @@ export const notBad: Check = {
     return {
       code: 'BAD_BUILD',
       message: `Build ${shortGuid(facts.guid)} is marked bad: ${why}.`,
-      hint: 'Fix the source and build it again; a new build has a new GUID.',
+      hint: `Fix the source and build it again; a new build has a new GUID. If the mark is wrong: kvdeploy builds pardon ${facts.guid} ${scopeFlags(facts.scope)} --reason "…"`,
     };
   },
 };

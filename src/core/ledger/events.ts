@@ -109,14 +109,20 @@ export const eventSchema = z.discriminatedUnion('type', [
     bad: z.array(guidSchema),
     file: z.string(),
   }),
+  /** A person who rolled back says whether the build that was left is bad. */
+  z.strictObject({ type: z.literal('marked'), atMs, guid: guidSchema, bad: z.boolean(), why: z.string() }),
+  /** A person took the bad mark of a build away. */
+  z.strictObject({ type: z.literal('pardoned'), atMs, guid: guidSchema, reason: z.string() }),
   /** A break-glass rescue was reviewed and written down, and its hold lifted. */
   z.strictObject({
     type: z.literal('reconciled'),
     atMs,
     reason: z.string(),
     serving: guidSchema.nullable(),
-    /** Builds that the rescue left: bad from now on. */
+    /** Builds that the rescue left and that a person calls bad: bad from now on. */
     bad: z.array(guidSchema),
+    /** Those that a person calls not bad. */
+    notBad: z.array(guidSchema).optional(),
     /** The rescues that were reviewed, as break-glass had recorded them. */
     records: z.array(z.strictObject({ id: z.string(), text: z.string() })),
   }),

@@ -1,7 +1,7 @@
 /** What a ledger means: who leads, what was known-good, what is bad, where the last rollout stands. A fold, no I/O. */
 import type { Build } from '../manifest/manifest.ts';
 import type { Plan } from '../rollout/plan.ts';
-import { apply, isOver, type State, start } from '../rollout/rollout.ts';
+import { apply, isOver, type Phase, type State, start } from '../rollout/rollout.ts';
 import type { Guid } from '../scope.ts';
 import type { Claim, Event } from './events.ts';
 import type { Entry } from './ledger.ts';
@@ -18,6 +18,13 @@ export interface KnownGood {
   readonly imported?: { readonly at: string; readonly by: string };
 }
 
+/** Who took the bad mark of a build away, when and why, and why it was there. */
+export interface Pardon extends Pick<Entry, 'at' | 'actor'> {
+  readonly reason: string;
+  /** Null for a build that was only left, by a rollback that said nothing of it. */
+  readonly was: string | null;
+}
+
 export interface History {
   /** Sequence of the next entry. */
   readonly nextSeq: number;
@@ -27,6 +34,10 @@ export interface History {
   readonly knownGood: readonly KnownGood[];
   /** Why each bad build is bad. */
   readonly bad: ReadonlyMap<Guid, string>;
+  /** Builds that a person called not bad, or pardoned, and that nothing made bad since: they may be promoted again. */
+  readonly cleared: ReadonlySet<Guid>;
+  /** The last pardon of each build that ever had one; it may have been marked bad again since. */
+  readonly pardons: ReadonlyMap<Guid, Pardon>;
   /** The highest sequence ever known-good here. */
   readonly highestSequence: number | null;
   /** The last rollout, over or not. */
@@ -45,6 +56,8 @@ const EMPTY: History = {
   leader: null,
   knownGood: [],
   bad: new Map(),
+  cleared: new Set(),
+  pardons: new Map(),
   highestSequence: null,
   rollout: null,
   plannedAt: null,
@@ -63,13 +76,16 @@ interface Making {
 type Own<H extends History> = { -readonly [Key in keyof H]: H[Key] } & {
   readonly knownGood: KnownGood[];
   readonly bad: Map<Guid, string>;
+  readonly cleared: Set<Guid>;
+  readonly pardons: Map<Guid, Pardon>;
   readonly guids: Set<Guid>;
   readonly reviewed: Set<string>;
 };
 
 function making(from: History): Making {
-  const { knownGood, bad, guids, reviewed } = from;
-  const lists = { knownGood: [...knownGood], bad: new Map(bad), guids: new Set(guids), reviewed: new Set(reviewed) };
+  const { knownGood, bad, cleared, pardons, guids, reviewed } = from;
+  const maps = { bad: new Map(bad), cleared: new Set(cleared), pardons: new Map(pardons) };
+  const lists = { knownGood: [...knownGood], ...maps, guids: new Set(guids), reviewed: new Set(reviewed) };
   return { history: { ...from, ...lists }, good: new Set(knownGood.map(({ build }) => build.guid)) };
 }
 
@@ -93,6 +109,7 @@ function add(making: Making, entry: Entry): void {
   } else if (event.type === 'released') history.leader = null;
   else if (event.type === 'planned') planned(history, event.plan, at);
   else if (event.type === 'imported') imported(making, event, { at, by: history.leader?.claim.actor ?? 'unknown' });
+  else if (event.type === 'marked' || event.type === 'pardoned') judged(history, event, entry);
   else {
     if (event.type === 'reconciled') reconciled(making, event, at);
     afterRollout(making, event, at);
@@ -107,6 +124,29 @@ function planned(history: Making['history'], plan: Plan, at: string): void {
   history.changedAt = at;
 }
 
+/** A person's word on a build. Whoever planned on the word before must judge again. */
+function judged(
+  history: Making['history'],
+  event: Extract<Event, { type: 'marked' | 'pardoned' }>,
+  { at, actor }: Pick<Entry, 'at' | 'actor'>,
+): void {
+  history.changedAt = at;
+  const { guid } = event;
+  if (event.type === 'marked') {
+    if (event.bad) markBad(history, guid, event.why);
+    else if (!history.bad.has(guid)) history.cleared.add(guid);
+    return;
+  }
+  history.pardons.set(guid, { at, actor, reason: event.reason, was: history.bad.get(guid) ?? null });
+  history.bad.delete(guid);
+  history.cleared.add(guid);
+}
+
+function markBad(history: Making['history'], guid: Guid, why: string): void {
+  history.bad.set(guid, why);
+  history.cleared.delete(guid);
+}
+
 function afterRollout(making: Making, event: Event, at: string): void {
   const { history } = making;
   const before = history.rollout;
@@ -114,12 +154,12 @@ function afterRollout(making: Making, event: Event, at: string): void {
   const after = apply(before, event);
   history.rollout = after;
   history.changedAt = at;
-  const { candidate, stable, kind, id, reason } = after.plan;
-  if (after.gateFailed && !before.gateFailed && kind === 'promote') history.bad.set(candidate.guid, after.why);
+  const { candidate, stable, kind, id, reason, marksNothing } = after.plan;
+  if (after.gateFailed && !before.gateFailed && kind === 'promote') markBad(history, candidate.guid, after.why);
   else if (after.phase === 'done' && before.phase !== 'done') {
     makeKnownGood(making, { build: candidate, since: at, rollout: id }, at);
-    if (kind === 'rollback' && stable !== null)
-      history.bad.set(stable.guid, `rolled back from${reason === null ? '' : `: ${reason}`}`);
+    if (kind === 'rollback' && stable !== null && marksNothing !== true)
+      markBad(history, stable.guid, `rolled back from${reason === null ? '' : `: ${reason}`}`);
   }
 }
 
@@ -132,20 +172,22 @@ function makeKnownGood({ history, good }: Making, entry: KnownGood, at: string):
   const earlier = good.has(guid) ? knownGood.findIndex(({ build }) => build.guid === guid) : -1;
   if (earlier >= 0) knownGood.splice(earlier, 1);
   knownGood.unshift(entry);
+  history.cleared.delete(guid);
   good.add(guid);
   history.guids.add(guid);
   history.highestSequence = Math.max(history.highestSequence ?? 0, sequence);
 }
 
 function imported(making: Making, event: Extract<Event, { type: 'imported' }>, by: { at: string; by: string }): void {
-  for (const guid of event.bad) making.history.bad.set(guid, 'marked bad on the machine it was imported from');
+  for (const guid of event.bad) markBad(making.history, guid, 'marked bad on the machine it was imported from');
   makeKnownGood(making, { build: event.build, since: event.since, rollout: 'imported', imported: by }, by.at);
 }
 
 function reconciled(making: Making, event: Extract<Event, { type: 'reconciled' }>, at: string): void {
-  const { knownGood, bad, reviewed } = making.history;
+  const { knownGood, bad, cleared, reviewed } = making.history;
   for (const { id } of event.records) reviewed.add(id);
-  for (const guid of event.bad) bad.set(guid, `rolled back by break-glass: ${event.reason}`);
+  for (const guid of event.notBad ?? []) if (!bad.has(guid)) cleared.add(guid);
+  for (const guid of event.bad) markBad(making.history, guid, `rolled back by break-glass: ${event.reason}`);
   const serving = knownGood.find((known) => known.build.guid === event.serving);
   if (serving !== undefined && serving !== knownGood[0])
     makeKnownGood(making, { build: serving.build, since: at, rollout: serving.rollout }, at);
@@ -164,4 +206,17 @@ export function rollbackTargets(history: History): readonly KnownGood[] {
 /** The build that a revert restores, or null when none was ever known-good. */
 export function currentKnownGood(history: History): KnownGood | null {
   return history.knownGood[0] ?? null;
+}
+
+/** After these, a promotion's candidate gets no traffic by the ledger's word, or is the known-good build. */
+const SETTLED: readonly Phase[] = ['checking', 'done', 'refused', 'reverted'];
+
+/**
+ * The builds that a rollback to `to` leaves and that really served, by the ledger's word: the candidate of a promotion that did not end
+ * well, and the known-good build. Never one that only has traffic: drift says nothing about a build.
+ */
+export function servedBefore({ rollout, knownGood }: Pick<History, 'rollout' | 'knownGood'>, to: Guid): readonly Build[] {
+  const begun = rollout?.plan.kind === 'promote' && !SETTLED.includes(rollout.phase) ? [rollout.plan.candidate] : [];
+  const builds = [...begun, ...knownGood.slice(0, 1).map(({ build }) => build)].filter(({ guid }) => guid !== to);
+  return builds.filter(({ guid }, index) => builds.findIndex((build) => build.guid === guid) === index);
 }

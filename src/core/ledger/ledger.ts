@@ -9,7 +9,7 @@ import { eventSchema, storedEvent } from './events.ts';
  * Reading is strict, so whoever adds a field or an event adds it here as optional and raises this number: a program that does not
  * know it then says so, and not that the ledger is damaged. `formatVersion` keeps its place and meaning forever.
  */
-export const FORMAT_VERSION = 3;
+export const FORMAT_VERSION = 4;
 
 /** Where a chain ends: the next entry has `seq + 1` and `prev` = `hash`. */
 export interface Head {

@@ -29,11 +29,12 @@ export function promotionPlan(settings: PlanSettings, planning: Planning, candid
   };
 }
 
-/** A rollback: one step, no gate, since metrics may be down too. `left` is the build currently serving, where it is known. */
+/** A rollback: one step, no gate, since metrics may be down too; it marks nothing bad by itself. `left` is the build currently serving, where it is known. */
 export function rollbackPlan(settings: PlanSettings, planning: Planning, to: Build, left: Build | null): Plan {
   return {
     ...common(settings, planning, left === null ? [to] : [to, left]),
     kind: 'rollback',
+    marksNothing: true,
     candidate: to,
     stable: left,
     steps: [{ percent: 100, bakeMs: 0 }],

@@ -35,6 +35,8 @@ export const planSchema = z
     comparison: comparisonSchema.optional(),
     /** How long health may be missing at one step before the rollout reverts. */
     patienceMs: z.number(),
+    /** Of a rollback since format 4: only an event marks a build bad. Without it, the rollback itself marks what it left. */
+    marksNothing: z.literal(true).optional(),
     pollMs: z.number(),
     copies: z.array(z.string()),
     actor: z.string(),

@@ -143,6 +143,8 @@ export function apply(state: State, event: Event): State {
     case 'released':
     case 'planned':
     case 'imported':
+    case 'marked':
+    case 'pardoned':
       return state;
   }
 }

@@ -2,7 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import type { AdmittedBuild } from '../../../src/core/admission/admission.ts';
 import type { Event } from '../../../src/core/ledger/events.ts';
-import { currentKnownGood, fold, type History, openRollout, rollbackTargets } from '../../../src/core/ledger/history.ts';
+import {
+  currentKnownGood,
+  fold,
+  type History,
+  openRollout,
+  rollbackTargets,
+  servedBefore,
+} from '../../../src/core/ledger/history.ts';
 import type { Build } from '../../../src/core/manifest/manifest.ts';
 import { adoptionPlan, promotionPlan } from '../../../src/core/rollout/make-plan.ts';
 import { type Plan, stableSplit, stepSplit } from '../../../src/core/rollout/plan.ts';
@@ -47,10 +54,18 @@ const reverted = (candidate: Build, stable: Build, why: Event) => {
   const plan = promotionTo(candidate, stable);
   return [...begun(plan), why, back(plan)];
 };
-const rolledBack = (to: Build, left: Build | null, reason: string | null = null) => {
-  const plan = rollbackTo(to, left, { reason });
+const rolledBack = (to: Build, left: Build | null, word?: 'bad' | 'not bad') => {
+  const plan = rollbackTo(to, left);
+  const marked: Event[] =
+    word === undefined || left === null ? [] : [{ type: 'marked', atMs, guid: left.guid, bad: word === 'bad', why: 'said' }];
+  return [planned(plan), ...marked, ...begun(plan).slice(1), pointed];
+};
+/** As ledgers before format 4 have it: the rollback itself marks what it leaves. */
+const rolledBackBefore = (to: Build, left: Build | null, reason: string | null = null) => {
+  const { marksNothing: _, ...plan } = rollbackTo(to, left, { reason });
   return [...begun(plan), pointed];
 };
+const pardoned = (build: Build): Event => ({ type: 'pardoned', atMs, guid: build.guid, reason: 'the disk was full' });
 const adopted = (serving: Build) => [planned(adoptionPlan(SETTINGS, PLANNING, serving)), prepared, converged, pass, pointed];
 const reconciled = (serving: Build | null, bad: readonly Build[]): Event => ({
   type: 'reconciled',
@@ -132,33 +147,46 @@ describe('known-good', () => {
 });
 
 describe('a rollback', () => {
-  it('a rollback makes its goal known-good again and marks what it left bad, with the reason', () => {
-    const history = historyOf(adopted(A), promoted(B, A), rolledBack(A, B, 'errors in Paris'));
-    expect(refs(history)).toEqual(['blue', 'green']);
+  it('a rollback in a ledger before format 4 keeps the mark that it made by itself', () => {
+    const history = historyOf(adopted(A), promoted(B, A), rolledBackBefore(A, B, 'errors in Paris'));
     expect(history.bad.get(B.guid)).toBe('rolled back from: errors in Paris');
+    const half = historyOf(adopted(A), promoted(B, A), rolledBackBefore(A, B).slice(0, 4));
+    expect(badRefs(half)).toEqual([]);
+    expect(badRefs(historyOf(adopted(A), promoted(B, A), rolledBackBefore(A, null)))).toEqual([]);
+  });
+
+  it('a rollback makes its goal known-good again and marks what it left bad only where a person says so', () => {
+    const history = historyOf(adopted(A), promoted(B, A), rolledBack(A, B, 'bad'));
+    expect(badRefs(historyOf(adopted(A), promoted(B, A), rolledBack(A, B)))).toEqual([]);
+    expect(badRefs(historyOf(adopted(A), promoted(B, A), rolledBack(A, B, 'not bad')))).toEqual([]);
+    expect(refs(history)).toEqual(['blue', 'green']);
+    expect(history.bad.get(B.guid)).toBe('said');
     expect(rollbackTargets(history).map((known) => known.build.ref)).toEqual(['blue']);
     expect(history.knownGood.map((known) => [known.since, known.until])).toEqual([
-      [minute(15), undefined],
-      [minute(10), minute(15)],
+      [minute(16), undefined],
+      [minute(10), minute(16)],
     ]);
   });
 
   it('a rollback can go to an earlier build; the sequence never sinks', () => {
-    const history = historyOf(adopted(A), promoted(B, A), promoted(C, B), rolledBack(A, C));
+    const history = historyOf(adopted(A), promoted(B, A), promoted(C, B), rolledBack(A, C, 'bad'));
     expect(refs(history)).toEqual(['blue', 'red', 'green']);
-    expect(history.bad.get(C.guid)).toBe('rolled back from');
     expect(rollbackTargets(history).map((known) => known.build.ref)).toEqual(['blue', 'green']);
     expect(history.highestSequence).toBe(3);
   });
 
-  it('a rollback marks nothing bad until it is done, and nothing where no one knows what it left', () => {
-    const half = historyOf(adopted(A), promoted(B, A), begun(rollbackTo(A, B)));
-    expect([refs(half), badRefs(half)]).toEqual([['green', 'blue'], []]);
-    expect(badRefs(historyOf(adopted(A), promoted(B, A), rolledBack(A, null)))).toEqual([]);
+  it('a rollback leaves the known-good build, or the candidate of a promotion that did not end well, and never drift', () => {
+    const leaves = (to: Build, ...events: readonly (Event | readonly Event[])[]) => servedBefore(historyOf(...events), to.guid);
+    expect(leaves(A, adopted(A), promoted(B, A))).toEqual([B]);
+    expect(leaves(B, adopted(A), promoted(B, A))).toEqual([]);
+    expect(leaves(A, adopted(A), begun(promotionTo(B, A)))).toEqual([B]);
+    expect(leaves(A, adopted(A), planned(promotionTo(B, A)))).toEqual([]);
+    expect(leaves(A, adopted(A), reverted(B, A, fail))).toEqual([]);
+    expect(leaves(A, adopted(A), promoted(B, A), begun(promotionTo(C, B)))).toEqual([C, B]);
   });
 
   it('a rollback is followed by a promotion that has the goal as its stable build', () => {
-    const history = historyOf(adopted(A), promoted(B, A), rolledBack(A, B), promoted(C, A));
+    const history = historyOf(adopted(A), promoted(B, A), rolledBack(A, B, 'bad'), promoted(C, A));
     expect(refs(history)).toEqual(['red', 'blue', 'green']);
     expect(rollbackTargets(history).map((known) => known.build.ref)).toEqual(['red', 'blue']);
   });
@@ -176,6 +204,27 @@ describe('an adoption', () => {
     expect(history.rollout?.phase).toBe('refused');
     expect([refs(history), badRefs(history), history.highestSequence]).toEqual([[], [], null]);
     expect(refs(historyOf(events, adopted(A)))).toEqual(['blue']);
+  });
+});
+
+describe('a pardon', () => {
+  it('a pardon takes the mark away, keeps why it was there, and lets the build come back', () => {
+    const history = historyOf(adopted(A), promoted(B, A), rolledBack(A, B, 'bad'), pardoned(B));
+    expect([badRefs(history), [...history.cleared]]).toEqual([[], [B.guid]]);
+    expect(history.pardons.get(B.guid)).toMatchObject({ reason: 'the disk was full', was: 'said' });
+  });
+
+  it('a pardon does not outlive the next mark, nor the next time that the build is known-good', () => {
+    const bad = historyOf(adopted(A), promoted(B, A), rolledBack(A, B, 'bad'), pardoned(B), reverted(B, A, fail));
+    expect([badRefs(bad), bad.cleared.size, bad.pardons.size]).toEqual([['green'], 0, 1]);
+    const good = historyOf(adopted(A), promoted(B, A), rolledBack(A, B, 'bad'), pardoned(B), promoted(B, A));
+    expect([badRefs(good), good.cleared.size]).toEqual([[], 0]);
+  });
+
+  it('a build that a rollback left without a word stays unmarked, and a word clears it', () => {
+    expect(historyOf(adopted(A), promoted(B, A), rolledBack(A, B)).cleared.size).toBe(0);
+    expect([...historyOf(adopted(A), promoted(B, A), rolledBack(A, B, 'not bad')).cleared]).toEqual([B.guid]);
+    expect(historyOf(adopted(A), promoted(B, A), rolledBack(A, B, 'bad'), rolledBack(A, B, 'not bad')).cleared.size).toBe(0);
   });
 });
 

@@ -65,6 +65,8 @@ function documentOf(opened: Opened, reading: Reading | { readonly why: string },
     drift: 'why' in reading ? null : driftOf(history, open, reading),
     knownGood: known && { ...build(known.build, known.since), bad: history.bad.has(known.build.guid) },
     waysBack: rollbackTargets(history).map((each) => build(each.build, each.since)),
+    bad: [...history.bad].map(([guid, why]) => ({ guid, why })),
+    pardons: [...history.pardons].map(([guid, pardon]) => ({ guid, ...pardon })),
     rollout: rolloutOf(history.rollout, history.changedAt),
     leader,
     hold: hold === undefined ? null : { file: hold.file, text: hold.text },
@@ -135,7 +137,7 @@ function messageOf(document: StatusDocument): string {
 function textOf(document: StatusDocument, opened: Opened): string {
   const { knownGood, rollout, leader, hold } = document;
   const running = leader?.running === true ? ', running' : leader?.running === false ? ', but that process is gone' : '';
-  const field = (name: string, text: string) => `  ${name.padEnd(10)}  ${text}`;
+  const field = (name: string, text: string) => `  ${name.padEnd(10)}  ${safeLine(text)}`;
   const rolloutText = ({ id, kind, candidate, phase, step, steps, percent, why }: NonNullable<typeof rollout>) =>
     `${id}  ${kind} of ${shortGuid(candidate)}  ${phase} at step ${step}/${steps} (${percent} %): ${safeLine(why)}`;
   const known = ({ guid, version, since, bad }: NonNullable<typeof knownGood>) =>
@@ -148,6 +150,8 @@ function textOf(document: StatusDocument, opened: Opened): string {
     ...document.trouble.map((trouble) => field('trouble', trouble)),
     ...(document.drift === null ? [] : [field('drift', document.drift)]),
     field('known-good', knownGood === null ? 'none' : known(knownGood)),
+    ...document.bad.map(({ guid, why }) => field('bad', `${shortGuid(guid)}  ${why}`)),
+    ...document.pardons.map((pardon) => field('pardoned', pardonText(pardon))),
     field('rollout', rollout === null ? 'none' : rolloutText(rollout)),
     ...evidenceLines(rollout?.evidence ?? null),
     field('leader', leader === null ? 'none' : leads(leader)),
@@ -157,6 +161,10 @@ function textOf(document: StatusDocument, opened: Opened): string {
       return field('pointer', `${what}  in ${dir}${damaged.length === 0 ? '' : `  (${damaged.length} damaged)`}`);
     }),
   ].join('\n');
+}
+
+function pardonText({ guid, at, actor, reason, was }: StatusDocument['pardons'][number]): string {
+  return `${shortGuid(guid)}  by ${actor} at ${at}: ${reason}${was === null ? '' : ` (it was marked: ${was})`}`;
 }
 
 /** The same in one line, without anything that changes by itself. */
