@@ -14,7 +14,7 @@ import { readMachine } from '../base/owners/machine-file.ts';
 import { readHold } from '../base/pointer/hold.ts';
 import { canonical } from '../base/shape.ts';
 import { shellWord } from '../base/text.ts';
-import { type Choice, chooseBuild } from './choose.ts';
+import { chooseBuild } from './choose.ts';
 import { chooseSource, findPlaces, type Place, rootOf, type Source, scopeOptions } from './find.ts';
 import { type Machine, nodeMachine } from './leader.ts';
 import { checkedReason, confirm, HELP, type Options, parseOptions, type Terminal } from './options.ts';

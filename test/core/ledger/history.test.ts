@@ -260,7 +260,7 @@ describe('break-glass, reconciled', () => {
 describe('an import', () => {
   it('an import brings a known-good build, its time and what was bad there', () => {
     const history = historyOf(imported(B, [C]));
-    expect(currentKnownGood(history)).toEqual({ build: B, since: '2025-12-01T00:00:00Z', rollout: 'imported' });
+    expect(currentKnownGood(history)).toMatchObject({ build: B, since: '2025-12-01T00:00:00Z', rollout: 'imported' });
     expect(badRefs(history)).toEqual(['red']);
     expect(history.highestSequence).toBe(2);
     expect([...history.guids]).toEqual([B.guid]);
