@@ -36,8 +36,12 @@ export interface Source {
 export interface Wanted extends Pick<Options, 'environment' | 'tenant' | 'service'> {
   /** Roots that take precedence: the option, then the program's own folder, then the environment variable. */
   readonly preferred: readonly string[];
+  /** The root that `--state-dir` names: what lies elsewhere cannot make it ambiguous. */
+  readonly named?: string | undefined;
   /** The command so far, to be completed with options and pasted. */
   readonly program: string;
+  /** The same without a state directory. */
+  readonly stateless: string;
   /** Every root that was searched. */
   readonly searched: readonly string[];
   /** False if there is no home folder, which would be searched too. */
@@ -105,7 +109,8 @@ export function chooseSource(places: readonly Place[], wanted: Wanted): Source {
     ({ scope }) =>
       fits(wanted.environment, scope.environment) && fits(wanted.tenant, scope.tenant) && fits(wanted.service, scope.service),
   );
-  const scopes = [...new Map(matching.map(({ scope }) => [canonical(scope), scope])).values()];
+  const there = matching.filter(({ root }) => wanted.named === undefined || root === wanted.named);
+  const scopes = [...new Map(there.map(({ scope }) => [canonical(scope), scope])).values()];
   if (wanted.environment === undefined) {
     const message = 'No environment was given, and there is no default.';
     throw new Refused('USAGE', message, 'Give one: --env production', commands(scopes, wanted));
@@ -115,8 +120,9 @@ export function chooseSource(places: readonly Place[], wanted: Wanted): Source {
     throw new Refused('SCOPE_UNCLEAR', message, 'Run one of the commands below.', commands(scopes, wanted));
   }
   const [scope] = scopes;
-  if (scope === undefined) throw nothingFound(places, wanted);
-  return sourceOf(scope, oneState(matching, scope, wanted));
+  if (scope === undefined) throw matching.length === 0 ? nothingFound(places, wanted) : elsewhere(matching, wanted);
+  const ofScope = matching.filter((place) => canonical(place.scope) === canonical(scope));
+  return sourceOf(scope, oneState(ofScope, scope, wanted));
 }
 
 function commands(scopes: readonly Scope[], wanted: Wanted): string[] {
@@ -144,16 +150,36 @@ function nothingFound(places: readonly Place[], wanted: Wanted): Refused {
   return new Refused('UNKNOWN_NAME', message, 'Run one of the commands below.', commands(scopes, wanted));
 }
 
+/** The state directory that was named has no such pointer, and others have: a person chooses among them. */
+function elsewhere(places: readonly Place[], wanted: Wanted): Refused {
+  const next = places.map(({ scope, root }) => inState(scope, root, wanted));
+  const message = `There is no such pointer in ${wanted.named}.`;
+  return new Refused('UNKNOWN_NAME', message, 'Check --state-dir, or run one of the commands below.', [...new Set(next)]);
+}
+
+function inState(scope: Scope, root: string, { stateless }: Wanted): string {
+  return `${stateless} ${scopeOptions(scope)} --state-dir ${shellWord(root)}`;
+}
+
 /** Copies of one state contain equal generations; two states that only share names do not, and are never mixed. */
 function oneState(places: readonly Place[], scope: Scope, wanted: Wanted): readonly Place[] {
-  const silent = places.filter(({ read }) => read.newest === null);
+  // What cannot be read may be of this state, or of any other one.
+  const silent = places.filter(({ read, root }) => read.newest === null && (wanted.named ?? root) === root);
   const states = groupByHistory(places.filter(({ read }) => read.newest !== null));
   for (const root of wanted.preferred) {
     const state = states.find((members) => members.some((place) => place.root === root));
     if (state !== undefined) return [...state, ...silent];
   }
   if (states.length > 1) {
-    const next = states.map(([place]) => `${wanted.program} ${scopeOptions(scope)} --state-dir ${shellWord(place?.root ?? '')}`);
+    const next = states.map(([place]) => inState(scope, place?.root ?? '', wanted));
+    const [damaged] = silent.flatMap(({ read }) => read.damaged);
+    if (wanted.named !== undefined && damaged !== undefined)
+      throw new Refused(
+        'POINTER_DAMAGED',
+        `The pointer in ${wanted.named} is damaged: ${damaged.file}: ${damaged.why}.`,
+        'If one of the states below is a copy of it, use that one.',
+        next,
+      );
     const message = `${states.length} unrelated state directories on this machine contain this service.`;
     throw new Refused('SCOPE_UNCLEAR', message, 'Choose one: run one of the commands below.', next);
   }

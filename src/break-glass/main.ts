@@ -89,13 +89,13 @@ async function run(options: Options, surroundings: Surroundings, voice: Voice, p
   const reason = options.rehearse && options.reason === undefined ? REASON_TO_SAY : checkedReason(options.reason);
   for (const { file, why } of readMachine(env, outside.fs).broken)
     voice.warn(`The machine file ${file} does not count: ${why}. Continuing without it.`);
-  const { places, preferred, searched } = lookAround(options, surroundings);
+  const { places, ...looked } = lookAround(options, surroundings);
   const full = `${surroundings.program}${stateOption(options)} --reason ${shellWord(reason)}`;
   const source = chooseSource(places, {
     ...options,
-    preferred,
+    ...looked,
     program: full,
-    searched,
+    stateless: `${surroundings.program} --reason ${shellWord(reason)}`,
     hasHome: surroundings.roots.home !== undefined,
   });
   progress.scope = source.scope;
@@ -137,10 +137,21 @@ function stateOption({ stateDir }: Options): string {
 function lookAround(options: Options, surroundings: Surroundings) {
   const { outside, env, roots, ownDir } = surroundings;
   const own = ownDir !== undefined && holdsPointers(ownDir, outside) ? ownDir : undefined;
-  const named = [options.stateDir, env.KVDEPLOY_STATE_DIR].map((dir) => (dir ? absolute(dir) : undefined));
-  const preferred = [named[0], own === undefined ? undefined : rootOf(own), named[1]].filter((dir) => dir !== undefined);
+  const ownRoot = own === undefined ? undefined : rootOf(own);
+  const [option, variable] = [options.stateDir, env.KVDEPLOY_STATE_DIR].map((dir) => (dir ? absolute(dir) : undefined));
+  const named = option !== undefined && ownRoot !== undefined && isSame(option, ownRoot, outside) ? ownRoot : option;
+  const preferred = [named, ownRoot, variable].filter((dir) => dir !== undefined);
   const searched = [...new Set([...preferred, ...knownPlaces(outside.fs, roots)])];
-  return { places: findPlaces(searched, own, outside.fs), preferred, searched };
+  return { places: findPlaces(searched, own, outside.fs), preferred, searched, named };
+}
+
+/** Two spellings of one folder: with a link, or a slash at the end. */
+function isSame(one: string, other: string, { fs }: Outside): boolean {
+  try {
+    return fs.realpathSync(one) === fs.realpathSync(other);
+  } catch {
+    return false;
+  }
 }
 
 function absolute(dir: string): string {

@@ -7,6 +7,7 @@ import { describe } from '../base/changes/wording.ts';
 import type { Roots } from '../base/durable/places.ts';
 import { writeHold } from '../base/pointer/hold.ts';
 import { type Deed, fallbackDirs, type Intent, type Outcome, writeRecord } from '../base/pointer/records.ts';
+import { namesOfState } from '../base/pointer/state-id.ts';
 import { askBefore } from './ask.ts';
 import type { Choice } from './choose.ts';
 import type { Source } from './find.ts';
@@ -81,6 +82,7 @@ function recordIntent(rescuing: Rescuing, { outside, machine, voice, roots }: To
     ...deedOf(rescuing, machine),
     type: 'intent',
     id,
+    state: stateName(source, outside),
     toVersion: build.version,
     generation: choice.pointer.generation,
     knownGood: source.newest.knownGood.build.guid,
@@ -98,6 +100,12 @@ function recordIntent(rescuing: Rescuing, { outside, machine, voice, roots }: To
         ? unsaid
         : '--not-bad is recorded',
   );
+}
+
+/** A record in a folder that several states share must hold this one alone. */
+function stateName({ dirs, from }: Source, { fs }: Outside): string {
+  const ids = dirs.map((dir) => namesOfState(dir, fs)).find((names) => names.length > 1);
+  return (ids ?? namesOfState(from, fs))[0];
 }
 
 /** True if the hold was set in at least one folder. */
@@ -183,6 +191,7 @@ function recordOutcome(
   const outcome: Outcome = {
     type: 'outcome',
     id,
+    state: stateName(source, outside),
     scope: source.scope,
     at: new Date(machine.now()).toISOString(),
     result: failures.length > 0 ? 'failed' : doubts.length > 0 ? 'not-verified' : 'verified',

@@ -1,6 +1,7 @@
 /** What holds a scope: a hold file, or a break-glass rescue that no one has reviewed yet. Looked for before a command does anything else. */
 import { readHold } from '../base/pointer/hold.ts';
 import { type RecordsRead, type Rescue, readRecords } from '../base/pointer/records.ts';
+import { namesOfState } from '../base/pointer/state-id.ts';
 import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
 import { scopeFlags, scopeText } from '../core/scope.ts';
@@ -22,7 +23,10 @@ export function assertNoHold(opened: Opened, deps: Deps): void {
 
 /** The uses of break-glass that no `reconcile` has written into the ledger yet. */
 export function unreviewedRescues(opened: Opened, deps: Deps): RecordsRead {
-  const read = readRecords([...opened.pointerDirs, ...recordFallbacks(deps)], opened.scope, deps.io.fs);
+  const { pointerDirs, scope } = opened;
+  const { fs } = deps.io;
+  const shared = { dirs: recordFallbacks(deps), states: pointerDirs.flatMap((dir) => namesOfState(dir, fs)) };
+  const read = readRecords(pointerDirs, scope, fs, shared);
   return { ...read, rescues: read.rescues.filter((rescue) => !opened.history.reviewed.has(idOf(rescue))) };
 }
 

@@ -1,5 +1,6 @@
 /** Marks a target as driven by this state, before anything is moved. Must let exactly one of two states win. */
 import { type Mark, type MarkSeen, placeMarks, readMark } from '../base/durable/marker.ts';
+import { quietly } from '../base/durable/open-file.ts';
 import { accountName } from '../base/owners/accounts.ts';
 import { placeStateId } from '../base/pointer/state-id.ts';
 import { scopeText } from '../core/scope.ts';
@@ -23,12 +24,15 @@ export interface OwnMark {
  */
 export function markTarget(opened: Opened, files: readonly string[], deps: Deps, replace = false): OwnMark {
   const { scope, flags } = opened;
+  const copies = opened.settings?.copies ?? opened.history.rollout?.plan.copies ?? [];
   const { io } = deps;
   const owners = stateOwners(io);
   const stateId = ownStateId(opened, deps);
   const stateDir = io.fs.realpathSync(opened.stateDir);
   const uid = process.geteuid?.() ?? 0;
   const mark: Mark = { formatVersion: 1, stateId, stateDir, scope, account: accountName(uid, io.fs), uid };
+  // A copy knows whose it is, so that a rescue from it does too. One that cannot be written is named when the pointer is.
+  for (const copy of copies) quietly(() => placeStateId(copy, scope, stateId, modesOf(groupOf(opened.config, io)), io.fs));
   const gives = (seen: MarkSeen) => replace && (seen.kind === 'damaged' || isGone(seen, io));
   const { other, unmarked } = placeMarks(files, mark, { owners, gives }, io.fs);
   const obstacle = other === null ? undefined : obstacleIn(other, stateId, io);

@@ -118,6 +118,7 @@ describe('the state', () => {
     service: undefined,
     preferred: [],
     program: 'rescue',
+    stateless: 'rescue',
     searched: [],
     hasHome: true,
   };

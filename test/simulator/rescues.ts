@@ -19,7 +19,14 @@ export async function rescue(process: Process, say: (line: string) => void = () 
   const voice = new Voice({ stdout: stream, stderr: stream }, { json: false, quiet: false });
   const { host, pid } = io.self();
   const commandFor = (guid: string) => `--to ${guid}`;
-  const wanted = { ...SCOPE, preferred: [STATE_DIR], program: 'node break-glass.mjs', searched: [], hasHome: true };
+  const wanted = {
+    ...SCOPE,
+    preferred: [STATE_DIR],
+    program: 'node break-glass.mjs',
+    stateless: '',
+    searched: [],
+    hasHome: true,
+  };
   const source = chooseSource(findPlaces([STATE_DIR, COPY_DIR], undefined, io.fs), wanted);
   const choice = chooseBuild([source.newest, ...source.pointers.slice(1)], undefined, new Map(), commandFor);
   const rescuing = {

@@ -20,6 +20,12 @@ export const deedFields = {
   toGuid: guidReader,
 };
 
+/**
+ * Whose record it is, in a folder that several states share: the id of the state, else its folder. Records of earlier versions do not
+ * say it, and count for every state of their scope.
+ */
+const ofState = { state: text(4096) };
+
 /** Who ran break-glass in which scope, when, why, and for which build. */
 export type Deed = Shaped<typeof deedFields>;
 
@@ -46,6 +52,7 @@ const intentExtras = {
 
 /** Written before anything else happens. */
 export type Intent = Shaped<typeof intentFields> & Partial<Shaped<typeof intentExtras>>;
+export type Intent = Shaped<typeof intentFields> & Partial<Shaped<typeof ofState>>;
 
 const outcomeFields = {
   type: oneOf('outcome'),
@@ -57,7 +64,7 @@ const outcomeFields = {
   notes: list(note, 512),
 };
 
-export type Outcome = Shaped<typeof outcomeFields>;
+export type Outcome = Shaped<typeof outcomeFields> & Partial<Shaped<typeof ofState>>;
 
 export type BreakGlassRecord = Intent | Outcome;
 
@@ -83,6 +90,8 @@ const prev = text(64, /^[0-9a-f]{64}$/);
 const recordReader = byKind<BreakGlassRecord & { readonly prev: string }>('type', {
   intent: shape({ prev, ...intentFields }, intentExtras),
   outcome: shape({ prev, ...outcomeFields }),
+  intent: shape({ prev, ...intentFields }, ofState),
+  outcome: shape({ prev, ...outcomeFields }, ofState),
 });
 
 /** Where a record goes if no pointer folder accepts it: the home state, then a private folder below the temporary one. */
@@ -134,18 +143,31 @@ function lastHash(content: string): string {
   return last === '' ? FIRST : sha256(last);
 }
 
+/** Folders that several states write their records to, and the names of the one that asks: its id, and its folders. */
+export interface SharedRecords {
+  readonly dirs: readonly string[];
+  readonly states: readonly string[];
+}
+
 /**
- * Every run of break-glass recorded in these folders for `scope`, oldest first; its two lines may be in different folders. Lines
- * that are unreadable, or do not follow the one before, are reported; readable content is kept.
+ * Every run of break-glass recorded in these folders for `scope`, oldest first; its two lines may be in different folders. Of the
+ * folders that are shared only the records of this state count. Lines that are unreadable, or do not follow the one before, are
+ * reported; readable content is kept.
  */
-export function readRecords(dirs: readonly string[], scope: Scope, fs: Fs): RecordsRead {
+export function readRecords(
+  dirs: readonly string[],
+  scope: Scope,
+  fs: Fs,
+  shared: SharedRecords = { dirs: [], states: [] },
+): RecordsRead {
   const rescues = new Map<string, Rescue>();
   const damaged: { file: string; line: number; why: string }[] = [];
-  for (const dir of dirs.filter((dir) => fs.existsSync(join(dir, RECORDS_FILE)))) {
+  for (const dir of [...dirs, ...shared.dirs].filter((dir) => fs.existsSync(join(dir, RECORDS_FILE)))) {
     const file = join(dir, RECORDS_FILE);
     for (const [entry, line, why] of recordsIn(dir, fs)) {
       if (why !== undefined) damaged.push({ file, line, why });
       if (entry === undefined || canonical(entry.scope) !== canonical(scope)) continue;
+      if (!dirs.includes(dir) && entry.state !== undefined && !shared.states.includes(entry.state)) continue;
       const before = rescues.get(entry.id) ?? { intent: null, outcome: null };
       rescues.set(entry.id, entry.type === 'intent' ? { ...before, intent: entry } : { ...before, outcome: entry });
     }

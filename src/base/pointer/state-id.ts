@@ -38,3 +38,18 @@ export function placeStateId(root: string, scope: Scope, wanted: string, modes: 
   if ('why' in now || now.id === null) throw new Error(`${join(dir, FILE)} was written, but cannot be read back`);
   return now.id;
 }
+
+/** What a record can call the state of this pointer folder: its id, and the folder that it lies in. Never throws; never empty. */
+export function namesOfState(pointerDir: string, fs: Fs): readonly [string, ...string[]] {
+  const read = readStateId(pointerDir, fs);
+  const folder = realOf(pointerDir, fs);
+  return 'id' in read && read.id !== null ? [read.id, folder] : [folder];
+}
+
+function realOf(pointerDir: string, fs: Fs): string {
+  try {
+    return fs.realpathSync(pointerDir);
+  } catch {
+    return pointerDir;
+  }
+}
