@@ -48,11 +48,11 @@ const intentFields = {
 const intentExtras = {
   /** What the person said of the build that is left; without it, nothing was said. */
   mark: oneOf('bad', 'not-bad'),
+  ...ofState,
 };
 
 /** Written before anything else happens. */
 export type Intent = Shaped<typeof intentFields> & Partial<Shaped<typeof intentExtras>>;
-export type Intent = Shaped<typeof intentFields> & Partial<Shaped<typeof ofState>>;
 
 const outcomeFields = {
   type: oneOf('outcome'),
@@ -89,8 +89,6 @@ const prev = text(64, /^[0-9a-f]{64}$/);
 
 const recordReader = byKind<BreakGlassRecord & { readonly prev: string }>('type', {
   intent: shape({ prev, ...intentFields }, intentExtras),
-  outcome: shape({ prev, ...outcomeFields }),
-  intent: shape({ prev, ...intentFields }, ofState),
   outcome: shape({ prev, ...outcomeFields }, ofState),
 });
 
