@@ -1,7 +1,7 @@
 /** The judged polls of a bake. Must never take silence for health. */
 import { type CrashWatch, crashesTooOften, watched } from '../core/gates/verdict/crash-watch.ts';
 import { emptyMemory, type GateMemory } from '../core/gates/verdict/gate.ts';
-import { judge, type LimitedGate } from '../core/gates/verdict/judge.ts';
+import { type Brought, judge, type LimitedGate } from '../core/gates/verdict/judge.ts';
 import type { GateResult, Verdict } from '../core/gates/verdict/verdict.ts';
 import type { Event } from '../core/ledger/events.ts';
 import type { State } from '../core/rollout/rollout.ts';
@@ -9,6 +9,7 @@ import { type Split, splitsAgree } from '../core/rollout/split.ts';
 import type { Io } from '../io.ts';
 import type { Reading } from '../routers/router.ts';
 import { type Compared, type Comparing, compactRecord } from './compare.ts';
+import { ASK_EVERY_MS, unfitOf } from './condition.ts';
 import { measureGate } from './measure.ts';
 import { drifted } from './read-back.ts';
 import type { Runner } from './runner.ts';
@@ -43,10 +44,12 @@ export class Bake {
 
   /** Waits for the next poll, reads the split back, judges every gate. */
   async poll(split: Split, state: State): Promise<Event | undefined> {
-    const { io, watch, readBack, control } = this.#runner;
+    const { io, ledger, readBack, control, condition } = this.#runner;
     const memory = this.#memoryAt(state.step);
-    if (memory.polledMs !== undefined && !(await watch.wait(memory.polledMs + state.plan.pollMs - io.monotonic())))
-      return undefined;
+    if (memory.polledMs !== undefined) {
+      const wait = await this.#waitUntil(memory.polledMs + state.plan.pollMs, state);
+      if (wait !== undefined) return wait === 'look again' ? undefined : wait;
+    }
     const found = await readBack.read();
     if (!('why' in found) && !splitsAgree(found.reading.members, split)) return drifted(split, found.reading, io.now());
     const reading = 'why' in found ? null : found.reading;
@@ -54,6 +57,8 @@ export class Bake {
     const trouble =
       'why' in found ? [found.why] : troubleOf(state, [before ?? found.reading, found.reading], memory, io.monotonic());
     this.#reading = reading ?? this.#reading;
+    // Asked next to the gates: it must not keep one that fails waiting.
+    const looked = reading === null ? undefined : condition.watched(state, ledger.history, reading);
     const [limited, compared] = await Promise.all([
       measureLimited(state, reading, memory.gates, io),
       this.#comparing.poll(state, reading),
@@ -62,7 +67,7 @@ export class Bake {
     const nowMs = io.monotonic();
     const sinceMs = memory.polledMs === undefined ? undefined : nowMs - memory.polledMs;
     memory.polledMs = nowMs;
-    const judged = judge({
+    const brought: Brought = {
       router: routerResults(trouble, memory.crashed !== null),
       limited,
       compared: compared?.gates ?? null,
@@ -72,7 +77,13 @@ export class Bake {
         spentMs: Math.min(sinceMs ?? 0, mostMs),
         patienceMs: state.plan.patienceMs,
       },
-    });
+    };
+    const alone = judge(brought);
+    const standing = alone.verdict === 'fail' || alone.verdict === 'give-up' ? undefined : await looked;
+    const unfit = standing === undefined ? undefined : unfitOf(standing, io.now());
+    if (unfit !== undefined) return unfit;
+    const judged =
+      standing?.is === 'silent' ? judge({ ...brought, router: [...brought.router, holdOf(standing.what, standing.why)] }) : alone;
     memory.gates = judged.memories;
     // After a gap (a new process, a pause) and after trouble of the router (a build that crashes and comes back) the bake begins again, and time
     // in which a source or the router did not answer is not counted. The baseline keeps what happened in the meantime.
@@ -88,6 +99,20 @@ export class Bake {
       gates: [...gates],
       ...(compared === undefined ? {} : recordOf(compared, verdict)),
     };
+  }
+
+  /** Waits for the next poll. However rare the polls are, the members are asked as often as they must be. */
+  async #waitUntil(dueMs: number, state: State): Promise<Event | 'look again' | undefined> {
+    const { io, ledger, watch, condition } = this.#runner;
+    const reading = this.#reading;
+    const rare = state.plan.pollMs > ASK_EVERY_MS && reading !== undefined;
+    for (;;) {
+      const leftMs = dueMs - io.monotonic();
+      if (!(await watch.wait(rare ? Math.min(leftMs, condition.restMs) : leftMs))) return 'look again';
+      if (!rare || dueMs - io.monotonic() <= 0) return undefined;
+      const unfit = unfitOf(await condition.watched(state, ledger.history, reading), io.now());
+      if (unfit !== undefined) return unfit;
+    }
   }
 
   /** A process bakes each step once. */
@@ -109,7 +134,11 @@ function recordOf(
 /** A router that cannot be read, or that is in trouble, keeps the bake waiting like a gate without data; crashes that are evidence end it. */
 function routerResults(trouble: readonly string[], crashed: boolean): GateResult[] {
   if (trouble.length === 0) return [];
-  return [{ gate: 'router', verdict: crashed ? 'give-up' : 'hold', why: trouble.join('; '), requests: 0, errors: 0 }];
+  return [{ ...holdOf('router', trouble.join('; ')), verdict: crashed ? 'give-up' : 'hold' }];
+}
+
+function holdOf(gate: string, why: string): GateResult {
+  return { gate, verdict: 'hold', why, requests: 0, errors: 0 };
 }
 
 function memberAt({ members }: Reading, place: string) {

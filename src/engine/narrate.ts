@@ -14,7 +14,10 @@ export function linesOf(before: State, event: Event, after: State): readonly Out
     lines.push({ type: 'traffic', at, traffic: { split, certainty: event.certainty } });
   }
   const moved = before.phase !== after.phase || before.step !== after.step;
-  if (!moved && (event.type === 'shift-failed' || event.type === 'not-converged' || event.type === 'point-failed')) {
+  if (
+    !moved &&
+    (event.type === 'shift-failed' || event.type === 'not-converged' || event.type === 'point-failed' || event.type === 'unseen')
+  ) {
     const level = event.type === 'not-converged' ? 'info' : 'warning';
     lines.push({ type: 'note', level, message: `${event.why}; trying again` });
   }

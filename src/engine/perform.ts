@@ -7,13 +7,16 @@ import { scopeFlags } from '../core/scope.ts';
 import type { Reading } from '../routers/router.ts';
 import { Bake } from './bake.ts';
 import { Comparing } from './compare.ts';
+import { ASKED_WITHIN_MS, type Standing, unfitOf } from './condition.ts';
 import { measureBaseline, measureStable, silentGate } from './measure.ts';
 import { draftRollout, publishPointer } from './pointer-writer.ts';
 import { drifted, driftText } from './read-back.ts';
 import type { Runner } from './runner.ts';
-import { hearCandidate, RETRY_MS, shifter, textOf } from './shift.ts';
+import { RETRY_MS, shifter, textOf } from './shift.ts';
 
 const CONVERGE_POLL_MS = 300;
+
+const CODE_OF_SILENCE = { identity: 'BUILD_GONE', manifests: 'MANIFEST_INVALID', target: 'WRONG_TARGET' } as const;
 
 /** Does what an effect says and returns what happened; remembers between two effects what one process needs to. */
 export function performer(runner: Runner): (effect: Exclude<Effect, { do: 'stop' }>, state: State) => Promise<Event | undefined> {
@@ -38,14 +41,23 @@ export function performer(runner: Runner): (effect: Exclude<Effect, { do: 'stop'
 
 /** The last look before the first shift, and the rollback path made durable for {stable 100, candidate 0}. */
 async function prepare(state: State, runner: Runner): Promise<Event | undefined> {
-  const { io, ledger, watch, readBack } = runner;
+  const { io, ledger, watch, readBack, condition } = runner;
   const refuse = (code: string, message: string, hint: string): Event => {
     return { type: 'refused', atMs: io.now(), code, message, hint };
   };
   // A rollback needs no new pointer: the one there is names a known-good build already, and nothing may stand in its way.
-  if (state.plan.kind === 'rollback') return { type: 'prepared', atMs: io.now(), generation: null };
   const before = await readBack.read();
+  if (state.plan.kind === 'rollback' && 'why' in before) return { type: 'prepared', atMs: io.now(), generation: null };
   if ('why' in before) return refuse('UNREACHABLE', before.why, 'Nothing was changed. Try again when the router answers.');
+  const isBack = state.plan.kind === 'rollback';
+  const standing = await (isBack
+    ? condition.identity(state, before.reading)
+    : condition.whole(state, ledger.history, before.reading));
+  if (standing.is !== 'right') {
+    const code = standing.is === 'wrong' ? standing.code : CODE_OF_SILENCE[standing.what];
+    return refuse(code, standing.why, 'Nothing was changed.');
+  }
+  if (isBack) return { type: 'prepared', atMs: io.now(), generation: null };
   const serving = state.plan.stable ?? state.plan.candidate;
   if (!splitsAgree(before.reading.members, [{ place: serving.ref, percent: 100 }])) {
     const message = `The target serves ${splitText(before.reading.members)}, not only ${serving.ref}.`;
@@ -78,21 +90,28 @@ async function converge(split: Split, state: State, runner: Runner): Promise<Eve
   const beganMs = io.monotonic();
   const found = await readBack.read();
   if ('reading' in found && !splitsAgree(found.reading.members, split)) return drifted(split, found.reading, io.now());
-  const problem = 'why' in found ? { why: found.why, final: false } : await notReady(found.reading, state, runner);
-  if ('reading' in found && problem === undefined) {
+  const ready = 'why' in found ? { why: found.why } : await notReady(found.reading, state, runner);
+  if (ready !== undefined && 'type' in ready) return ready;
+  if ('reading' in found && ready === undefined) {
     const baseline = await measureBaseline(state.plan, found.reading, io);
     return { type: 'converged', atMs: io.now(), baseline, certainty: found.reading.certainty };
   }
-  const { why, final } = problem ?? { why: '', final: false };
-  if (!final && !(await watch.wait(CONVERGE_POLL_MS))) return undefined;
-  return { type: 'not-converged', atMs: io.now(), why, waitedMs: state.waitedMs + io.monotonic() - beganMs, final };
+  if (!(await watch.wait(CONVERGE_POLL_MS))) return undefined;
+  const waitedMs = state.waitedMs + io.monotonic() - beganMs;
+  return { type: 'not-converged', atMs: io.now(), why: ready?.why ?? '', waitedMs, final: false };
 }
 
-/** Why the candidate cannot bake yet, and whether it never will. */
-async function notReady(reading: Reading, state: State, runner: Runner) {
-  if (reading.trouble.length > 0) return { why: reading.trouble.join('; '), final: false };
-  const said = await hearCandidate(state, runner, reading);
-  return said.is === 'right' ? undefined : { why: said.why, final: said.is === 'wrong' };
+/** Why the candidate cannot bake yet, or the event of a rollout that must not go on. */
+async function notReady(reading: Reading, state: State, { condition, io }: Runner) {
+  if (reading.trouble.length > 0) return { why: reading.trouble.join('; ') };
+  const standing = await condition.identity(state, reading);
+  return standing.is === 'silent' ? { why: standing.why } : unfitOf(standing, io.now());
+}
+
+/** What becomes known-good is what admission would let in now; a rollback's build was admitted when it first became so. */
+function stillAdmitted(state: State, reading: Reading, { condition, ledger }: Runner): Promise<Standing> {
+  if (state.plan.kind === 'rollback') return condition.identity(state, reading);
+  return condition.whole(state, ledger.history, reading);
 }
 
 /** Writes the generation that names the new known-good build. Reading the layout first: it is rendered over every member. */
@@ -101,15 +120,23 @@ async function point(state: State, runner: Runner): Promise<Event | undefined> {
   const failed = (why: string): Event => ({ type: 'point-failed', atMs: io.now(), why, attempt: state.attempts + 1 });
   if (state.attempts > 0 && !(await watch.wait(RETRY_MS))) return undefined;
   const found = await readBack.read();
-  if ('why' in found) return failed(found.why);
+  const missing = (why: string): Event => {
+    if (state.plan.kind === 'rollback') return failed(why);
+    return { type: 'unseen', atMs: io.now(), why, missingMs: 0, tried: false };
+  };
+  if ('why' in found) return missing(found.why);
   // Known-good is what serves everything now, not what did when the last gate passed.
   const served = stepSplit(state.plan, state.step);
   if (!splitsAgree(found.reading.members, served)) return failed(driftText(served, found.reading));
+  const askedMs = io.monotonic();
+  const standing = await stillAdmitted(state, found.reading, runner);
+  if (standing.is !== 'right') return unfitOf(standing, io.now()) ?? missing(standing.why);
   try {
     const why = state.plan.kind === 'adopt' ? 'adopted' : state.plan.kind === 'rollback' ? 'rolled-back' : 'promoted';
     const seen = { history: ledger.history, reading: found.reading, ledgerHead: await ledger.head() };
     const draft = await draftRollout(why, state.plan, seen, runner);
-    if (watch.forbidden() !== undefined) return undefined;
+    // Whoever slept since must look again: another build may have come to the place.
+    if (watch.forbidden() !== undefined || io.monotonic() - askedMs > ASKED_WITHIN_MS) return undefined;
     const { generation, warnings } = publishPointer(runner.places, draft, io);
     return { type: 'pointed', atMs: io.now(), generation, warnings: [...warnings] };
   } catch (error) {

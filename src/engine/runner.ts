@@ -5,6 +5,7 @@ import { scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import type { AbortRequest, Store } from '../stores/store.ts';
 import type { Led } from './claim.ts';
+import { Condition, type FilesAgain } from './condition.ts';
 import { type PointerPlaces, pointerDirsOf } from './pointer-writer.ts';
 import { ReadBack } from './read-back.ts';
 import type { Target } from './target.ts';
@@ -36,6 +37,8 @@ export interface Ports {
   readonly target: Target;
   readonly control: Control;
   readonly report: (line: OutputLine) => void;
+  /** Judges the files again while the rollout walks. */
+  readonly files: FilesAgain;
   /** Where the pointer is kept: its own directory and the copies. A hold can be in each. */
   readonly places: PointerPlaces;
   /** Further folders in which a hold counts. */
@@ -46,13 +49,15 @@ export interface Ports {
 
 export interface Runner extends Ports, Pick<Led, 'ledger' | 'unended'> {
   readonly watch: Watch;
+  readonly condition: Condition;
   readonly readBack: ReadBack;
 }
 
 /** The runner of a lead that this process has taken. */
 export function runnerOf(ports: Ports, led: Led): Runner {
   const { ledger, unended } = led;
-  return { ...ports, ledger, watch: new Watch(ports, led), readBack: new ReadBack(ports.target), unended };
+  const condition = new Condition(ports);
+  return { ...ports, ledger, watch: new Watch(ports, led), condition, readBack: new ReadBack(ports.target), unended };
 }
 
 const LOOK_MS = 1000;

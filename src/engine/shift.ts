@@ -1,27 +1,25 @@
 /** Shifts traffic: looks, asks, makes the changes, reads back. Must leave nothing in flight that could undo what comes after. */
 import { type Change, NotAllowed } from '../base/changes/change.ts';
 import { make } from '../base/changes/make.ts';
-import { type Heard, heard } from '../core/admission/answers.ts';
 import type { Event } from '../core/ledger/events.ts';
 import { isOnTheWayOn, stepSplit } from '../core/rollout/plan.ts';
 import type { Effect, State } from '../core/rollout/rollout.ts';
 import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Comparing } from './compare.ts';
+import { ASKED_WITHIN_MS, unfitOf } from './condition.ts';
 import { drifted } from './read-back.ts';
 import type { Runner } from './runner.ts';
 
 /** Before anything is tried again that failed. */
 export const RETRY_MS = 1000;
 
-/** Longer than asking and sending can take. */
-const ASKED_WITHIN_MS = 10_000;
-
 /** Makes the split of an effect, and makes sure that it is the last word: for one runner, whose shifts come one after the other. */
 export function shifter(runner: Runner, comparing: Comparing) {
   const { io, target, watch, readBack } = runner;
   /** Monotonic time until which the router can still act on an attempt of this process that failed. */
   let inFlightUntilMs = 0;
+  let made = false;
   return async (effect: Extract<Effect, { do: 'shift' }>, state: State): Promise<Event | undefined> => {
     assertOwnBuilds(effect.split, state);
     const mayArriveLate = () => {
@@ -34,13 +32,14 @@ export function shifter(runner: Runner, comparing: Comparing) {
     if (state.attempts > 0 && !(await watch.wait(RETRY_MS))) return undefined;
     await comparing.countFromTheFirstRequest(state, () => readBack.read());
     let askedMs = io.monotonic();
-    const met = await lookBeforeShift(state, runner);
+    const met = await lookBeforeShift(state, runner, made);
     if (met !== undefined) return met;
     const changes = target.changes(effect.split, effect.leaving);
     if (state.phase === 'reverting') watch.revertIsTried();
     const back = state.phase === 'reverting' || state.plan.kind === 'rollback';
     // Whoever slept since must ask again: another build may have come to the place.
     const stale = () => (!back && io.monotonic() - askedMs > ASKED_WITHIN_MS ? 'the last GUID check is too old' : undefined);
+    made = true;
     const problem = await makeAll(changes, back, runner, stale);
     if (problem !== undefined) return problem === 'look again' ? undefined : failed(problem);
     const inFlightMs = runner.unended ? target.idleTimeoutMs : inFlightUntilMs - io.monotonic();
@@ -48,7 +47,7 @@ export function shifter(runner: Runner, comparing: Comparing) {
       // What another process, or an attempt of ours that failed, has in flight can arrive until then; this must be the last word.
       if (!(await watch.wait(inFlightMs))) return undefined;
       askedMs = io.monotonic();
-      const since = await lookBeforeShift(state, runner);
+      const since = await lookBeforeShift(state, runner, made);
       if (since !== undefined) {
         // So may what was sent a moment ago: the revert is made twice.
         mayArriveLate();
@@ -95,28 +94,45 @@ async function makeAll(changes: readonly Change[], back: boolean, runner: Runner
   return failures.length === 0 ? undefined : failures.join('; ');
 }
 
-/** What the members of the candidate's place say: whether it is the build that was admitted. */
-export async function hearCandidate({ plan }: State, { target }: Runner, reading: Reading): Promise<Heard> {
-  const { guid, ref } = plan.candidate;
-  return heard(await target.ask(ref, reading), { guid, scope: plan.scope, where: `at ${ref}` });
+/**
+ * What the candidate was admitted on may be different since the last look (for a rollout that is resumed, days ago): more traffic goes only to
+ * what admission would let in now. Where no one watched, someone may have moved the traffic too.
+ */
+async function lookBeforeShift(state: State, runner: Runner, made: boolean): Promise<Event | undefined> {
+  const { plan, phase, step, attempts, again } = state;
+  if (phase !== 'shifting' || plan.kind === 'adopt') return undefined;
+  const { io, ledger, condition, readBack } = runner;
+  const beganMs = io.monotonic();
+  const failed = (why: string): Event => ({ type: 'shift-failed', atMs: io.now(), why, attempt: attempts + 1, final: false });
+  const unseen = (why: string): Event => {
+    const missingMs = state.missingMs + io.monotonic() - beganMs + RETRY_MS;
+    return { type: 'unseen', atMs: io.now(), why, missingMs, tried: attempts > 0 };
+  };
+  const found = await readBack.read();
+  if (plan.kind === 'rollback') return 'why' in found ? undefined : lookBeforeRollback(state, found.reading, runner, made);
+  if ('why' in found) return again ? failed(found.why) : waits(unseen(found.why), state, runner);
+  if (again && !isOnTheWayOn(plan, step, found.reading.members)) return drifted(stepSplit(plan, step), found.reading, io.now());
+  const standing = await condition.whole(state, ledger.history, found.reading);
+  // What only sets the step again that has baked already raises nothing.
+  if (standing.is !== 'silent' || again) return unfitOf(standing, io.now());
+  return waits(unseen(standing.why), state, runner);
 }
 
-/**
- * The binary may have been replaced since the last look (for a rollout that is resumed, days ago): more traffic goes only to the very build.
- * A place that does not answer is left to the read-back after the shift. Where no one watched, someone may have moved the traffic too.
- */
-async function lookBeforeShift(state: State, runner: Runner): Promise<Event | undefined> {
-  const { plan, phase, step, attempts, again } = state;
-  if (phase !== 'shifting' || plan.kind !== 'promote') return undefined;
-  const failed = (why: string, final: boolean): Event => {
-    return { type: 'shift-failed', atMs: runner.io.now(), why, attempt: attempts + 1, final };
-  };
-  const found = await runner.readBack.read();
-  if ('why' in found) return again ? failed(found.why, false) : undefined;
-  if (again && !isOnTheWayOn(plan, step, found.reading.members))
-    return drifted(stepSplit(plan, step), found.reading, runner.io.now());
-  const said = await hearCandidate(state, runner, found.reading);
-  return said.is === 'wrong' ? failed(said.why, true) : undefined;
+/** Before the first shift there is no bake to go back to: a moment, then the next look. */
+async function waits(event: Event, state: State, { watch }: Runner): Promise<Event | undefined> {
+  return state.step > 0 || (await watch.wait(RETRY_MS)) ? event : undefined;
+}
+
+/** A rollback must not lead to another build either. One that has begun is finished, whoever falls silent. */
+async function lookBeforeRollback(
+  state: State,
+  reading: Reading,
+  { io, condition }: Runner,
+  made: boolean,
+): Promise<Event | undefined> {
+  const standing = await condition.identity(state, reading);
+  if (standing.is !== 'silent' || made) return unfitOf(standing, io.now());
+  return { type: 'shift-failed', atMs: io.now(), why: standing.why, attempt: state.attempts + 1, final: false };
 }
 
 export function textOf(error: unknown): string {

@@ -24,6 +24,7 @@ import { marksOf } from '../release/other-state.ts';
 import { groupOf, modesOf, recordStatePlaces } from '../release/state-dir.ts';
 import { showTraffic } from '../release/traffic.ts';
 import type { Wishes } from './control.ts';
+import { filesAgain } from './files-again.ts';
 import { heldError } from './held.ts';
 import { breakGlassCommand, outcomeOf, supersededOutcome } from './outcome.ts';
 
@@ -63,7 +64,7 @@ export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead):
   const target = targetOfPlan(plan, deps);
   const own = markTarget(opened, target.marks, deps, wants.replacesMark);
   const led = await takeLead({ io, store, scope, actor }, wants.command, { takeOver: wants.takeOver });
-  const marks = { holdDirs, othersTarget: () => othersMark(own, io) };
+  const marks = { holdDirs, othersTarget: () => othersMark(own, io), files: filesAgain(opened, deps) };
   const runner = runnerOf({ io, store, target, control: wants.control, report: deps.line, places, ...marks }, led);
   if (led.tornBytes > 0) warn(`${led.tornBytes} bytes that a crash had left half written were put aside from the ledger`);
   const builds = plan.members.flatMap(({ place, build }) => (build === null ? [] : [[place, build] as const]));

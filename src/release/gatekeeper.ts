@@ -4,11 +4,12 @@ import { notForeign } from '../core/admission/build-checks.ts';
 import type { Check, Checked, Facts } from '../core/admission/facts.ts';
 import { refusalError } from '../core/errors.ts';
 import type { State } from '../core/rollout/rollout.ts';
+import type { Guid } from '../core/scope.ts';
 import { diskFacts, fileFacts, targetFacts } from '../engine/facts.ts';
 import type { Target } from '../engine/target.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Deps } from './deps.ts';
-import { offersIfReadable } from './offers.ts';
+import { offersIfReadable, readOffers } from './offers.ts';
 import type { Opened } from './open.ts';
 
 /** A verdict, and what it was judged on. */
@@ -47,6 +48,17 @@ export function showChecked(checked: readonly Checked[], deps: Deps): void {
 /** What looking could not judge. */
 export function unjudged(checked: readonly Checked[]): readonly Check[] {
   return CHECKS.filter(({ name, needs }) => needs === 'write' && !checked.some((check) => check.name === name));
+}
+
+/** Judges the files again, as they are once someone has confirmed: minutes may have gone by. Throws what refuses. */
+export async function judgeFilesAgain(checks: readonly Check[], guid: Guid, opened: Opened, deps: Deps): Promise<void> {
+  const facts = await fileFacts({ ...opened, ...(await readOffers(opened, deps)), guid }, deps.io);
+  const { checked, refusal } = admit(facts, checks);
+  showChecked(
+    checked.filter((check) => check.refusal !== undefined),
+    deps,
+  );
+  if (refusal !== undefined) throw refusalError(refusal);
 }
 
 /** Judges what shows only by writing, with a file that is removed again. Only after a confirmation. Throws what refuses. */

@@ -36,8 +36,8 @@ describe('converging', () => {
   it('a build that came to the place before the first shift gets no traffic, as may be on a resume', async () => {
     const here = scene();
     here.sim.place('green', CANDIDATE, { environment: 'staging' });
-    expect(await here.go()).toMatchObject({ state: { phase: 'reverted', why: expect.stringMatching(/made for staging/) } });
-    expect(greenIn(here)).toEqual([0]);
+    expect(await here.go()).toMatchObject({ state: { phase: 'refused', why: expect.stringMatching(/made for staging/) } });
+    expect(greenIn(here)).toEqual([]);
   });
 
   it('a build is asked again before a second shift: another binary may have come while it waited', async () => {
@@ -82,7 +82,7 @@ describe('converging', () => {
     ['does not say which build it is', { guid: null }],
   ])('a shift waits for a build that %s, and reverts in the end', async (_what, said) => {
     const here = scene();
-    Object.assign(here.sim.builds.get('green') ?? {}, said);
+    when(here, begins('converging'), () => Object.assign(here.sim.builds.get('green') ?? {}, said));
     expect(await here.go()).toMatchObject({ state: { phase: 'reverted' } });
     expect((here.sim.moved[1]?.atMs ?? 0) - (here.sim.moved[0]?.atMs ?? 0)).toBeGreaterThan(25_000);
   });
@@ -90,10 +90,11 @@ describe('converging', () => {
   it('a shift goes on once a build that was starting says who it is', async () => {
     const here = scene();
     const green = here.sim.builds.get('green');
-    if (green !== undefined) green.guid = null;
-    here.sim.after(6000, () => {
-      if (green !== undefined) green.guid = CANDIDATE;
-    });
+    const says = (guid: string | null) => () => {
+      if (green !== undefined) green.guid = guid;
+    };
+    when(here, begins('converging'), says(null));
+    here.sim.after(6000, says(CANDIDATE));
     expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
   });
 });
@@ -190,7 +191,8 @@ describe('a rollback', () => {
       here.sim.split = { ...ALL_GREEN };
       if (why === 'the router refuses') here.sim.fate = () => 'refused';
       else here.sim.place('blue', 'dead0000-0000-4000-8000-000000000009');
-      expect(await here.go(rollbackOf())).toMatchObject({ state: { phase: 'stuck' } });
+      const phase = why === 'the router refuses' ? 'stuck' : 'refused';
+      expect(await here.go(rollbackOf())).toMatchObject({ state: { phase } });
       expect(greenIn(here).filter((percent) => percent > 0)).toEqual([]);
     },
   );

@@ -1,12 +1,13 @@
 /** Every fault that is put into the code on purpose. */
 import type { Mutant } from './mutant.ts';
-import { OF_THE_DOOR, OF_THE_GATES, OF_THE_MARKS, OF_THE_WAY_BACK } from './of-the-rollout.ts';
+import { OF_THE_CONDITION, OF_THE_DOOR, OF_THE_GATES, OF_THE_MARKS, OF_THE_WAY_BACK } from './of-the-rollout.ts';
 import { OF_LEADING, OF_THE_DISK } from './of-the-state.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   ...OF_THE_DISK,
   ...OF_LEADING,
   ...OF_THE_GATES,
+  ...OF_THE_CONDITION,
   ...OF_THE_WAY_BACK,
   ...OF_THE_MARKS,
   ...OF_THE_DOOR,

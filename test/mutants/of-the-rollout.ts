@@ -65,6 +65,51 @@ export const OF_THE_GATES: readonly Mutant[] = [
   ),
 ];
 
+export const OF_THE_CONDITION: readonly Mutant[] = [
+  mutant(
+    'what was admitted is not looked at again before a shift',
+    'simulator',
+    SHIFT,
+    'const standing = await condition.whole(state, ledger.history, found.reading);',
+    "const standing = { is: 'right' } as { is: 'right' } | Awaited<ReturnType<typeof condition.whole>>;",
+  ),
+  mutant(
+    'what was admitted is not looked at again before it becomes known-good',
+    'simulator',
+    'engine/perform.ts',
+    'const standing = await stillAdmitted(state, found.reading, runner);',
+    "const standing = { is: 'right' } as Awaited<ReturnType<typeof stillAdmitted>>;",
+  ),
+  mutant(
+    'only the first location is asked which build runs there',
+    'simulator',
+    ANSWERS,
+    'const said = answers.map(({ at, answer }) => {',
+    'const said = answers.slice(0, 1).map(({ at, answer }) => {',
+  ),
+  mutant(
+    'silence is taken for a yes',
+    'condition',
+    ANSWERS,
+    "const silent = (why: string): Heard => ({ is: 'silent', why: `the build ${where} does not ${why}` });",
+    "const silent = (why: string): Heard => (why === '' ? { is: 'silent', why } : { is: 'right' });",
+  ),
+  mutant(
+    'a build that is exchanged while it bakes is not noticed',
+    'condition',
+    BAKE,
+    'const unfit = standing === undefined ? undefined : unfitOf(standing, io.now());',
+    'const unfit = standing === undefined || Number.isFinite(0) ? undefined : unfitOf(standing, io.now());',
+  ),
+  mutant(
+    'a manifest that cannot be read does not stop a raise',
+    'condition',
+    'engine/condition.ts',
+    "return seen.find(({ is }) => is === 'wrong') ?? seen.find(({ is }) => is === 'silent') ?? RIGHT;",
+    "return seen.find(({ is }) => is === 'wrong') ?? RIGHT;",
+  ),
+];
+
 export const OF_THE_WAY_BACK: readonly Mutant[] = [
   mutant(
     'a shift is not read back',
@@ -232,8 +277,8 @@ export const OF_THE_DOOR: readonly Mutant[] = [
     'a target of another environment is taken',
     'admission',
     'core/admission/target-checks.ts',
-    'if (words.has(facts.scope.environment) && others.length === 0) return undefined;',
-    'if (words.size > 0) return undefined;',
+    "return says.includes(scope.environment) ? { is: 'right' } :",
+    "return says.length > 0 ? { is: 'right' } :",
   ),
   mutant(
     'a key that stands twice is accepted',

@@ -67,7 +67,41 @@ export function beginFault(sim: Simulation, { what, lastsMs }: Fault, invariants
       sim.met('foreign binary at the candidate');
       invariants.foreignSinceMs ??= sim.monotonicMs;
       sim.place('green', FOREIGN);
+      return;
+    case 'foreign binary at the second location':
+      sim.met('foreign binary at the second location');
+      invariants.foreignSinceMs ??= sim.monotonicMs;
+      sim.elsewhere.set('green.elsewhere', { ...runningBuild });
+      return;
+    case 'its row turns foreign':
+      sim.met('row turns foreign');
+      invariants.foreignSinceMs ??= sim.monotonicMs;
+      sim.files = { is: 'wrong', code: 'FOREIGN_BUILD', why: 'the build belongs to staging' };
+      return;
+    case 'its manifest cannot be read':
+    case 'green is silent':
+      goUnseen(sim, what.kind, lastsMs, invariants);
   }
+}
+
+const runningBuild = { guid: FOREIGN, environment: 'production', failing: 0, slow: 0, up: true, downs: 0 };
+
+/** For a while no one can say whether the candidate may still be there. */
+function goUnseen(sim: Simulation, kind: Fault['what']['kind'], lastsMs: number, invariants: Invariants): void {
+  const green = sim.builds.get('green');
+  const isSilent = kind === 'green is silent';
+  sim.met(isSilent ? 'candidate falls silent' : 'manifest cannot be read');
+  if (isSilent) Object.assign(green ?? {}, { up: false });
+  else if (sim.files.is === 'right') sim.files = { is: 'silent', what: 'manifests', why: 'releases/a.yaml cannot be read' };
+  invariants.unseenSinceMs = sim.monotonicMs;
+  sim.after(lastsMs, () => seeAgain(sim, invariants));
+}
+
+/** What was silent can be seen again; what was wrong stays so. */
+export function seeAgain(sim: Simulation, invariants: Invariants): void {
+  for (const build of sim.builds.values()) build.up = true;
+  if (sim.files.is === 'silent') sim.files = { is: 'right' };
+  invariants.unseenSinceMs = undefined;
 }
 
 /** Every process dies at once, and of what was not flushed nobody knows what was written. */

@@ -1,7 +1,8 @@
 /**
  * What must hold in every simulation, whatever happens in it. Looks at the simulation itself, never at what a runner believes.
  *
- * I1 Nothing gives traffic to a build of another environment, or to a place that the plan does not name.
+ * I1 Nothing gives traffic to a build of another environment, or to a place that the plan does not name; nothing raises it, or makes it
+ *    known-good, without having asked again who it is, at every location, nor where that or its files cannot be seen.
  * I2 Nothing is changed by a process whose claim is not the one in force, nor anything but what the ledger wants next.
  * I3 Whatever was acknowledged, a ledger entry or a generation of the pointer, is still there after crashes and power cuts.
  * I4 At most one process leads: no two are ever told that the same entry is theirs.
@@ -39,6 +40,9 @@ export class Invariants {
   #rescuedMs: number | undefined;
   #mustHold = false;
   foreignSinceMs: number | undefined;
+  /** Since when the candidate, or its manifest, cannot be seen; undefined while both can. */
+  unseenSinceMs: number | undefined;
+  #enteredMs = 0;
 
   constructor(sim: Simulation, schedule: Schedule) {
     this.#sim = sim;
@@ -91,15 +95,18 @@ export class Invariants {
     if (before !== undefined) this.fail('I4', `processes ${before.by} and ${by} were both told that entry ${seq} is theirs`);
     this.#acknowledged.set(seq, { by, entry });
     if (entry.event.type === 'claimed' && entry.event.claim.from !== null) this.#sim.met('takeover');
-    if (entry.event.type === 'pointed') this.#checks.push(this.#mayPoint(by));
+    if (entry.event.type === 'pointed') this.#checks.push(this.#mayPoint(by, this.#enteredMs));
+    this.#enteredMs = this.#sim.monotonicMs;
     if (entry.event.type === 'shifted') this.#shiftedMs = this.#sim.monotonicMs;
     if (entry.event.type === 'converged') this.#convergedMs = this.#sim.monotonicMs;
   }
 
   /** What a promotion names known-good has served everything for its whole last bake. */
-  async #mayPoint(by: number): Promise<void> {
+  async #mayPoint(by: number, enteredMs: number): Promise<void> {
+    const doubts = this.#notAdmitted(by, enteredMs);
     const servedMs = this.#sim.monotonicMs - this.#shiftedMs;
     const { rollout } = await historyIn(this.#sim);
+    if (rollout?.plan.kind === 'promote') for (const doubt of doubts) this.fail('I1', `process ${by} named ${doubt} known-good`);
     if (rollout?.plan.kind === 'promote' && servedMs < (rollout.plan.steps.at(-1)?.bakeMs ?? 0))
       this.fail('I7', `process ${by} named a build known-good after ${servedMs} ms`);
   }
@@ -120,14 +127,8 @@ export class Invariants {
     if (held) this.fail('I5', `process ${by} changed traffic under a hold`);
     const stray = sharesOf(asked).find(({ place, percent }) => percent > 0 && place !== 'blue' && place !== 'green');
     if (stray !== undefined) this.fail('I1', `process ${by} gave traffic to ${stray.place}`);
-    if (
-      rises &&
-      this.foreignSinceMs !== undefined &&
-      this.foreignSinceMs < monotonicMs - ASKED_BEFORE_MS &&
-      this.#schedule.plan.kind === 'promote' &&
-      this.#asksWell()
-    )
-      this.fail('I1', `process ${by} sent more traffic to a build of somewhere else`);
+    if (rises && this.#schedule.plan.kind === 'promote')
+      for (const doubt of this.#notAdmitted(by, this.#enteredMs)) this.fail('I1', `process ${by} sent more traffic to ${doubt}`);
     const convergedMs = this.#convergedMs;
     const { entries, history } = await ledgerIn(this.#sim);
     this.#leads(by, asked, history);
@@ -140,9 +141,15 @@ export class Invariants {
       this.fail('I7', `process ${by} raised the percentage, and nothing was counted since the step before began to bake`);
   }
 
-  /** Where router reads fail too, who is at the place cannot be asked before the shift, only after it. */
-  #asksWell(): boolean {
-    return !this.#schedule.faults.some(({ what }) => what.kind === 'router down');
+  /** Why it is not certain now that the candidate may get more: what was seen too long ago counts no more. */
+  #notAdmitted(by: number, enteredMs: number): readonly string[] {
+    const { monotonicMs, askedMs } = this.#sim;
+    const long = (since: number | undefined) => since !== undefined && since < monotonicMs - ASKED_BEFORE_MS;
+    return [
+      ...(long(this.foreignSinceMs) ? ['a build of somewhere else'] : []),
+      ...(long(this.unseenSinceMs) ? ['a build that cannot be seen'] : []),
+      ...((askedMs.get(`${by} green`) ?? 0) < enteredMs ? ['a build that was not asked again'] : []),
+    ];
   }
 
   #leads(by: number, asked: Readonly<Record<string, number>>, { rollout, leader }: History): void {

@@ -5,7 +5,7 @@ import { KvdeployError } from '../../src/core/errors.ts';
 import { openRollout } from '../../src/core/ledger/history.ts';
 import { isOver, type Phase } from '../../src/core/rollout/rollout.ts';
 import type { Trouble } from './coverage.ts';
-import { beginFault, FIRST_PID, FOREIGN } from './faults.ts';
+import { beginFault, FIRST_PID, FOREIGN, seeAgain } from './faults.ts';
 import { Invariants } from './invariants.ts';
 import { Process } from './process.ts';
 import { Killed } from './process-disk.ts';
@@ -187,6 +187,7 @@ async function settle(sim: Simulation, schedule: Schedule, invariants: Invariant
   sim.fate = () => 'done';
   Object.assign(sim, { full: false, syncFails: false, shortWrites: false, lies: false, routerDown: false, trouble: [] });
   for (const counters of sim.metrics.values()) counters.sight = 'counts';
+  seeAgain(sim, invariants);
   invariants.holdStands();
   await review(sim, new Process(sim, 100), invariants);
   const open = openRollout(await historyIn(sim));

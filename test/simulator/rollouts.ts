@@ -9,6 +9,7 @@ import type { OutputLine } from '../../src/core/output.ts';
 import { type Plan, planSchema } from '../../src/core/rollout/plan.ts';
 import { type Split, splitText } from '../../src/core/rollout/split.ts';
 import { takeLead } from '../../src/engine/claim.ts';
+import type { FilesAgain } from '../../src/engine/condition.ts';
 import { type End, run } from '../../src/engine/run.ts';
 import { runnerOf } from '../../src/engine/runner.ts';
 import { askBuild, type Target } from '../../src/engine/target.ts';
@@ -118,10 +119,19 @@ export function targetIn(sim: Simulation, io: Io, plan: Plan): Target {
     },
     identify: async () => [SCOPE.environment],
     questions: [],
-    ask: async (place) =>
-      plan.identity === null ? [] : [{ at: addressOf(place), answer: await askBuild(plan.identity, addressOf(place), io) }],
+    ask: async (place) => {
+      const { identity } = plan;
+      if (identity === null) return [];
+      const addresses = [addressOf(place), ...(sim.elsewhere.has(`${place}.elsewhere`) ? [`${addressOf(place)}.elsewhere`] : [])];
+      return Promise.all(addresses.map(async (at) => ({ at, answer: await askBuild(identity, at, io) })));
+    },
     identityUrls: (place) => [`${addressOf(place)}/healthz`],
   };
+}
+
+/** The files that the candidate was admitted on, as they are now. */
+function filesIn(sim: Simulation): FilesAgain {
+  return { judge: async ({ kind }) => (kind === 'rollback' ? { is: 'right' } : sim.files) };
 }
 
 export function storeOf(io: Io) {
@@ -214,7 +224,7 @@ async function walk(
     environments: [SCOPE.environment, 'staging'],
   };
   const led = await takeLead({ io, store, scope: SCOPE, actor: 'alice' }, wants.command, { takeOver: wants.takeOver ?? false });
-  const runner = runnerOf({ io, store, target, control, report, places }, led);
+  const runner = runnerOf({ io, store, target, control, report, places, files: filesIn(sim) }, led);
   try {
     return await run(runner, await wants.begin(runner));
   } finally {

@@ -41,7 +41,11 @@ export interface Fault {
           | 'short writes'
           | 'disk lies'
           | 'green fails'
-          | 'foreign binary at green';
+          | 'foreign binary at green'
+          | 'foreign binary at the second location'
+          | 'green is silent'
+          | 'its row turns foreign'
+          | 'its manifest cannot be read';
       };
 }
 
@@ -200,6 +204,10 @@ const WHATS: readonly ((luck: Luck) => Fault['what'])[] = [
       'disk lies',
       'green fails',
       'foreign binary at green',
+      'foreign binary at the second location',
+      'green is silent',
+      'its row turns foreign',
+      'its manifest cannot be read',
     ] as const
   ).map((kind) => () => ({ kind })),
 ];

@@ -4,6 +4,7 @@ import { pointerDir } from '../../src/base/pointer/pointer.ts';
 import type { Scope } from '../../src/base/scope.ts';
 import type { NewEntry } from '../../src/core/ledger/ledger.ts';
 import { type Split, splitText } from '../../src/core/rollout/split.ts';
+import type { Standing } from '../../src/engine/condition.ts';
 import { rescueSource } from '../../src/engine/pointer-writer.ts';
 import type { ProcessIdentity } from '../../src/io.ts';
 import { type Counters, type Running, type Sight, SLOW_S, seen } from './counters.ts';
@@ -78,6 +79,8 @@ export class Simulation {
   split: Record<string, number>;
   says: Record<string, number> | undefined;
   trouble: string[] = [];
+  /** What manifests and ledgers say of the candidate. */
+  files: Standing = { is: 'right' };
   routerDown = false;
   fate: () => Fate = () => 'done';
   /** Called with every change that a process sends, before it is made. */
@@ -93,6 +96,10 @@ export class Simulation {
   readonly troubles = new Set<Trouble>();
   readonly moved: Moved[] = [];
   readonly builds = new Map<string, Running>();
+  /** What runs at a place's member of the second location, where there is one: by `green.elsewhere`. */
+  readonly elsewhere = new Map<string, Running>();
+  /** When a process last asked a build who it is: monotonic, by `11 green`. */
+  readonly askedMs = new Map<string, number>();
   readonly metrics = new Map<string, Counters>();
   /** When the metric source last gave a number of requests for a build. */
   readonly countedMs = new Map<string, number>();
@@ -191,7 +198,8 @@ export class Simulation {
     const url = parsed(request.url);
     if (url.host === 'router') return this.#router(request, url.pathname, by);
     if (url.host === 'prometheus') return this.#query(url, request.timeoutMs);
-    const build = this.builds.get(url.host);
+    const build = this.builds.get(url.host) ?? this.elsewhere.get(url.host);
+    this.askedMs.set(`${by} ${url.host}`, this.monotonicMs);
     if (build === undefined || !build.up) throw new Error('connection refused');
     const headers: Record<string, string> = {};
     if (build.guid !== null) headers['x-build-guid'] = build.guid;

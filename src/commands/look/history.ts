@@ -53,6 +53,10 @@ export function wordsOf(event: Event): string {
       return `no convergence: ${event.why}`;
     case 'polled':
       return `gates: ${event.verdict}: ${event.gates.map((gate) => `${gate.gate} ${gate.verdict}: ${gate.why}`).join('; ')}`;
+    case 'unfit':
+      return `no longer admitted (${event.code}): ${event.why}`;
+    case 'unseen':
+      return `not seen again, so nothing is raised: ${event.why}`;
     case 'drifted':
       return `drift: ${event.why}`;
     case 'pointed':

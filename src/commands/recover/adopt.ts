@@ -16,7 +16,7 @@ import { assertNoHold } from '../../lead/held.ts';
 import { beginNew, lead, refuseWhileOpen } from '../../lead/lead.ts';
 import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
-import { judgeBuild, judgeByWriting, mustPass } from '../../release/gatekeeper.ts';
+import { judgeBuild, judgeByWriting, judgeFilesAgain, mustPass } from '../../release/gatekeeper.ts';
 import { readOffers } from '../../release/offers.ts';
 import { type Opened, openScope, promotable } from '../../release/open.ts';
 import { clientsSeen, planning, seenSettings } from '../../release/plan-parts.ts';
@@ -61,6 +61,7 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   const plan = adoptionPlan(seen.settings, planning(opened, offers.sources, reading, deps), build);
   const what = `Adopt ${shortGuid(build.guid)} (${build.version}), the build currently serving ${scopeText(opened.scope)}`;
   await confirm(opened, what, options, deps);
+  await judgeFilesAgain(ADOPTION_CHECKS, build.guid, opened, deps);
   judgeByWriting(judged.facts, opened, deps);
   return lead(opened, plan, deps, { command: 'adopt', control, takeOver: false, begin: beginNew(plan, opened.history) });
 }

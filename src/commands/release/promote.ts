@@ -1,5 +1,6 @@
 /** `promote`: judge the release, ask, then lead its rollout. */
 import { shellWord } from '../../base/text.ts';
+import { CHECKS } from '../../core/admission/admission.ts';
 import { KvdeployError, refusalError } from '../../core/errors.ts';
 import { openRollout } from '../../core/ledger/history.ts';
 import type { PlanFile } from '../../core/rollout/plan-file.ts';
@@ -10,7 +11,7 @@ import { assertNothingBegan, beginNew, lead } from '../../lead/lead.ts';
 import type { Wanted } from '../../release/chosen-build.ts';
 import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
-import { judgeByWriting } from '../../release/gatekeeper.ts';
+import { judgeByWriting, judgeFilesAgain } from '../../release/gatekeeper.ts';
 import { warnOfHazards } from '../../release/hazards.ts';
 import { isForeign, judgeRelease, showRelease } from '../../release/judge-release.ts';
 import { type Opened, openScope } from '../../release/open.ts';
@@ -50,6 +51,7 @@ export async function promote(options: PromoteOptions, deps: Deps): Promise<Outc
     options,
     deps,
   );
+  await judgeFilesAgain(CHECKS, plan.candidate.guid, opened, deps);
   judgeByWriting(release.facts, opened, deps);
   return lead(opened, plan, deps, { command: 'promote', control, takeOver: false, begin: beginNew(plan, opened.history) });
 }

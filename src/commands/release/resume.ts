@@ -2,6 +2,7 @@
 import { KvdeployError } from '../../core/errors.ts';
 import { isOver, type State } from '../../core/rollout/rollout.ts';
 import { Wishes } from '../../lead/control.ts';
+import { tellUnseenFiles } from '../../lead/files-again.ts';
 import { assertNoHold } from '../../lead/held.ts';
 import { lead } from '../../lead/lead.ts';
 import { carryOn, mustBeOpen } from '../../lead/open-rollout.ts';
@@ -20,6 +21,7 @@ export async function resume(options: ResumeOptions, deps: Deps): Promise<Outcom
   assertNoHold(opened, deps);
   const open = mustBeOpen(opened);
   assertSameTarget(opened, open);
+  tellUnseenFiles(opened, deps);
   const foreign = await foreignNow(opened, open, deps);
   return lead(opened, open.plan, deps, { command: 'resume', control, takeOver: false, begin: carryOn(foreign) });
 }

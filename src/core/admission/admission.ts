@@ -63,6 +63,12 @@ export const ADOPTION_CHECKS: readonly Check[] = [
   ownListing,
 ];
 
+/** What a rollout under way is judged by again: what its candidate was admitted on, as far as files and ledgers say it. */
+export const FILES_AGAIN_CHECKS: readonly Check[] = [rightScope, notForeign, ownStamp, notBad, listedOnce];
+
+/** The same where there is no checkout. */
+export const LEDGERS_AGAIN_CHECKS: readonly Check[] = [notForeign, notBad];
+
 declare const admitted: unique symbol;
 
 /** A build that every check let through. Only `admit` makes one, and only one can become a promotion's plan. */

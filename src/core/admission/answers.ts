@@ -1,4 +1,5 @@
 /** What the builds at one place answered for themselves, and what that means together. Silence is never a yes. No I/O. */
+import type { Code } from '../../base/codes.ts';
 import type { Scope } from '../../base/scope.ts';
 import type { Guid } from '../scope.ts';
 
@@ -23,7 +24,7 @@ export interface MemberAnswer {
 /** What all members of a place together prove about the build there. `wrong` outweighs `silent`: it needs only one of them. */
 export type Heard =
   | { readonly is: 'right' }
-  | { readonly is: 'wrong'; readonly code: 'BUILD_GONE' | 'WRONG_SCOPE'; readonly why: string }
+  | { readonly is: 'wrong'; readonly code: Code; readonly why: string }
   | { readonly is: 'silent'; readonly why: string };
 
 /** What is to be heard there. `where` is the place in words: `at green`. */

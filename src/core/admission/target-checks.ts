@@ -4,7 +4,7 @@ import type { Refusal } from '../errors.ts';
 import { currentKnownGood } from '../ledger/history.ts';
 import { splitsAgree, splitText } from '../rollout/split.ts';
 import { type Guid, scopeFlags, scopeText, shortGuid } from '../scope.ts';
-import { heard, type MemberAnswer } from './answers.ts';
+import { type Heard, heard, type MemberAnswer } from './answers.ts';
 import type { Check } from './facts.ts';
 
 /** The target itself reports this environment, and no other. */
@@ -12,18 +12,26 @@ export const rightTarget: Check = {
   name: 'the target reports this environment',
   hazard: 'wrong-target',
   needs: 'target',
-  judge(facts) {
-    const words = new Set(facts.targetSays);
-    const others = facts.environments.filter((name) => name !== facts.scope.environment && words.has(name));
-    if (words.has(facts.scope.environment) && others.length === 0) return undefined;
-    const says = others.length > 0 ? `reports ${others.join(' and ')}` : 'does not report its environment';
+  judge({ scope, environments, targetSays }) {
+    const said = targetHeard(scope, environments, targetSays);
+    if (said.is === 'right') return undefined;
     return {
       code: 'WRONG_TARGET',
-      message: `The router's target ${says}, but ${scopeText(facts.scope)} was requested.`,
-      hint: `Make the target report its environment, or point the router settings of ${scopeText(facts.scope)} at the right one.`,
+      message: `${capitalized(said.why)}.`,
+      hint: `Make the target report its environment, or point the router settings of ${scopeText(scope)} at the right one.`,
     };
   },
 };
+
+/** Whether the words of a target are those of this environment, and of no other. */
+export function targetHeard(scope: Scope, environments: readonly string[], says: readonly string[]): Heard {
+  const others = environments.filter((name) => name !== scope.environment && says.includes(name));
+  const why = (said: string) => `the router's target ${said}, but ${scopeText(scope)} was requested`;
+  if (others.length > 0) return { is: 'wrong', code: 'WRONG_TARGET', why: why(`reports ${others.join(' and ')}`) };
+  return says.includes(scope.environment) ? { is: 'right' } : { is: 'silent', why: why('does not report its environment') };
+}
+
+const capitalized = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 
 /** This very build answers at every location's member of its place, and reports this environment where the config says how. */
 export const present: Check = {
@@ -39,7 +47,7 @@ export function presenceProblem(scope: Scope, guid: Guid, answers: readonly Memb
   const said = heard(answers, { guid, scope, where: `at the place of ${shortGuid(guid)}` });
   if (said.is === 'right') return undefined;
   const code = said.is === 'wrong' ? said.code : 'BUILD_GONE';
-  return { code, message: `${said.why.charAt(0).toUpperCase()}${said.why.slice(1)}.`, hint };
+  return { code, message: `${capitalized(said.why)}.`, hint };
 }
 
 /** There is a build to roll back to, and `rollback` would accept it. */

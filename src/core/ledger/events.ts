@@ -93,6 +93,10 @@ export const eventSchema = z.discriminatedUnion('type', [
     /** True when the evidence must be kept although nothing else changed. */
     checkpoint: z.boolean().optional(),
   }),
+  /** What the candidate was admitted on is so no more: another build answers at its place, or the files or the ledger say that it may not be here. */
+  z.strictObject({ type: z.literal('unfit'), atMs, code: z.string(), why: z.string() }),
+  /** It could not be seen again: nothing is raised, and nothing becomes known-good. `tried`: a shift may have been begun. */
+  z.strictObject({ type: z.literal('unseen'), atMs, why: z.string(), missingMs: z.number(), tried: z.boolean() }),
   /** Someone else moved the traffic. */
   z.strictObject({ type: z.literal('drifted'), atMs, why: z.string(), split: z.array(shareSchema) }),
   z.strictObject({ type: z.literal('pointed'), atMs, generation: z.int(), warnings: z.array(z.string()) }),

@@ -126,6 +126,10 @@ export function apply(state: State, event: Event): State {
       return notConverged(state, event);
     case 'polled':
       return state.phase === 'baking' ? polled(state, event) : state;
+    case 'unfit':
+      return unfit(state, event);
+    case 'unseen':
+      return unseen(state, event);
     case 'drifted':
       return ['baking', 'converging'].includes(state.phase) || state.again ? end(state, 'stuck', event.why, 'DRIFT') : state;
     case 'pointed':
@@ -137,9 +141,9 @@ export function apply(state: State, event: Event): State {
     case 'reconciled':
       return isOver(state) ? state : end(state, 'rescued', event.reason, 'ABORTED');
     case 'left':
-      return event.why === 'until' ? bakesAgain(state, 'baking') : state;
+      return event.why === 'until' ? bakesAgain(state, 'baking', UNWATCHED) : state;
     case 'claimed':
-      return bakesAgain(state, 'shifting');
+      return bakesAgain(state, 'shifting', UNWATCHED);
     case 'released':
     case 'planned':
     case 'imported':
@@ -171,6 +175,22 @@ function notConverged(state: State, event: Extract<Event, { type: 'not-converged
   if (state.phase !== 'converging') return state;
   if (event.final || !(event.waitedMs < CONVERGE_MS_MAX)) return fallBack(state, event.why);
   return { ...state, waitedMs: event.waitedMs };
+}
+
+/** It rolls back at once and is never known-good. Nothing was proven against the build itself, so it is not marked bad. */
+function unfit(state: State, { why, code }: Extract<Event, { type: 'unfit' }>): State {
+  if (state.phase === 'checking') return end(state, 'refused', why, code);
+  return ['shifting', 'converging', 'baking', 'pointing'].includes(state.phase) ? fallBack(state, why, code) : state;
+}
+
+/** Back to the bake, where the gates watch the traffic that there is, and where what stays unseen uses up patience. */
+function unseen(state: State, { why, missingMs, tried }: Extract<Event, { type: 'unseen' }>): State {
+  if (state.plan.kind === 'rollback') return state;
+  if (state.phase === 'pointing') return enter(state, 'baking', why);
+  if (state.phase !== 'shifting' || state.again) return state;
+  if (state.step > 0) return bakesAgain(state, tried ? 'shifting' : 'baking', why);
+  // Nothing was shifted yet, so there is no bake to go back to.
+  return missingMs <= state.plan.patienceMs ? { ...state, missingMs } : fallBack(state, why, 'GATE_NOT_READY');
 }
 
 function polled(before: State, event: Extract<Event, { type: 'polled' }>): State {
@@ -208,13 +228,15 @@ function advance(state: State): State {
   return enter({ ...state, step: state.step + 1 }, 'shifting', 'the gates passed');
 }
 
+const UNWATCHED = 'it bakes again, since no one watched it';
+
 /**
  * Between two steps, for however long: whoever comes next bakes the one before again, judged by all that was counted in the meantime.
  * Where a shift may have been begun already, that step's split is set again first.
  */
-function bakesAgain(state: State, phase: 'baking' | 'shifting'): State {
+function bakesAgain(state: State, phase: 'baking' | 'shifting', why: string): State {
   if (state.phase !== 'shifting' || state.step === 0 || state.again) return state;
-  const back = enter({ ...state, step: state.step - 1 }, phase, 'it bakes again, since no one watched it');
+  const back = enter({ ...state, step: state.step - 1 }, phase, why);
   return { ...back, again: phase === 'shifting' };
 }
 
@@ -259,5 +281,5 @@ function doneText(plan: Plan): string {
 export function isDurable(before: State, event: Event, after: State): boolean {
   if (before.phase !== after.phase || before.step !== after.step) return true;
   if (event.type === 'polled') return event.checkpoint === true;
-  return event.type !== 'not-converged' && event.type !== 'shift-failed' && event.type !== 'point-failed';
+  return !['not-converged', 'shift-failed', 'point-failed', 'unseen'].includes(event.type);
 }

@@ -25,6 +25,8 @@ function anytime(state: State): Event[] {
     { type: 'refused', atMs, code: 'UNREACHABLE', message: 'no answer', hint: 'try again' },
     { type: 'converged', atMs, baseline: {}, certainty: 'served' },
     { type: 'converged', atMs, baseline: { errors: { requests: 5, errors: 0, counting: 'total' } }, certainty: 'served' },
+    { type: 'unfit', atMs, code: 'BUILD_GONE', why: 'another build answers' },
+    ...unseen(state),
     { type: 'drifted', atMs, why: 'someone else moved the traffic', split: [] },
     { type: 'pointed', atMs, generation: 2, warnings: [] },
     { type: 'abort-requested', atMs, actor: 'bob', reason: 'looks wrong' },
@@ -35,6 +37,13 @@ function anytime(state: State): Event[] {
     { type: 'reconciled', atMs, reason: 'rescued', serving: state.plan.stable?.guid ?? null, bad: [], records: [] },
     { type: 'imported', atMs, build: state.plan.candidate, since: '2026-01-01T00:00:00Z', bad: [guidOf(9)], file: 'x.json' },
   ];
+}
+
+/** What was admitted cannot be seen, for a moment or for too long, before a shift was tried and after. */
+function unseen({ missingMs, plan }: State): Event[] {
+  return [missingMs, missingMs + 0.6 * plan.patienceMs].flatMap((ms) =>
+    [true, false].map((tried): Event => ({ type: 'unseen', atMs, why: 'no answer', missingMs: ms, tried })),
+  );
 }
 
 /** Failures, which count on from the state. The steps of the clocks are coarse, so that there are few states. */
@@ -74,10 +83,10 @@ export function everyEvent(state: State): Event[] {
 export function ownAnswers(state: State): Event[] {
   const types: Record<ReturnType<typeof next>['do'], readonly Event['type'][]> = {
     prepare: ['prepared', 'refused'],
-    shift: ['shifted', 'shift-failed'],
-    converge: ['converged', 'not-converged', 'drifted'],
-    poll: ['polled', 'drifted'],
-    point: ['pointed', 'point-failed'],
+    shift: ['shifted', 'shift-failed', 'unfit', 'unseen'],
+    converge: ['converged', 'not-converged', 'drifted', 'unfit'],
+    poll: ['polled', 'drifted', 'unfit'],
+    point: ['pointed', 'point-failed', 'unfit', 'unseen'],
     stop: [],
   };
   return everyEvent(state).filter((event) => types[next(state).do].includes(event.type));
@@ -113,6 +122,7 @@ export function faults(before: State, event: Event, after: State): string[] {
   return [
     ...forward(before, event, after),
     ...backward(before, event, after),
+    ...condition(before, event, after),
     ...aborts(before, event, after),
     ...marks(before, event, after),
     ...writing(before, event, after),
@@ -130,8 +140,9 @@ function forward(before: State, event: Event, after: State): string[] {
   const found: string[] = [];
   const grew = (candidatePercent(after) ?? 0) > (candidatePercent(before) ?? 100);
   if (grew && !passed(before, event)) found.push('the percent grew without a judged pass and a watched bake');
-  const bakesNow = after.phase === 'baking' && event.type === 'left';
-  const bakesSoon = after.phase === 'shifting' && after.again && event.type === 'claimed';
+  const goesBack = event.type === 'unseen';
+  const bakesNow = after.phase === 'baking' && (event.type === 'left' || goesBack);
+  const bakesSoon = after.phase === 'shifting' && after.again && (event.type === 'claimed' || goesBack);
   const bakesAgain = after.step === before.step - 1 && (bakesNow || bakesSoon);
   if (after.step !== before.step && !bakesAgain && (after.step !== before.step + 1 || !passed(before, event)))
     found.push('a step was skipped');
@@ -172,6 +183,19 @@ function backward(before: State, event: Event, after: State): string[] {
   if (event.type === 'drifted' && (phase === 'baking' || phase === 'converging' || before.again)) {
     if (after.phase !== 'stuck' || after.code !== 'DRIFT') found.push('drift goes unsaid');
   }
+  return found;
+}
+
+/** What is not admitted any more, or cannot be seen, gets no more traffic and is never known-good. */
+function condition(before: State, event: Event, after: State): string[] {
+  if (event.type !== 'unfit' && event.type !== 'unseen') return [];
+  const found: string[] = [];
+  if ((candidatePercent(after) ?? 0) > (candidatePercent(before) ?? 100)) found.push(`an ${event.type} build gets more traffic`);
+  if (['pointing', 'done'].includes(after.phase) && before.phase !== 'done' && before.plan.kind !== 'rollback')
+    found.push(`an ${event.type} build goes on to be known-good`);
+  const walks = ['checking', 'shifting', 'converging', 'baking', 'pointing'].includes(before.phase);
+  if (event.type === 'unfit' && walks && !['reverting', 'refused', 'stuck'].includes(after.phase))
+    found.push('an unfit build stays');
   return found;
 }
 

@@ -1,0 +1,106 @@
+/**
+ * Admission is a condition, not a moment: looks again, while a rollout walks, at what its candidate was admitted on. Must not decide what
+ * follows from it, and must never take silence for a yes.
+ */
+import type { Code } from '../base/codes.ts';
+import { heard } from '../core/admission/answers.ts';
+import { targetHeard } from '../core/admission/target-checks.ts';
+import type { Event } from '../core/ledger/events.ts';
+import type { History } from '../core/ledger/history.ts';
+import type { Plan } from '../core/rollout/plan.ts';
+import type { State } from '../core/rollout/rollout.ts';
+import type { Io } from '../io.ts';
+import type { Reading } from '../routers/router.ts';
+import type { Target } from './target.ts';
+
+/** What was seen of it. `wrong`: admission would refuse. `silent`: it could not be seen. */
+export type Standing =
+  | { readonly is: 'right' }
+  | { readonly is: 'wrong'; readonly code: Code; readonly why: string }
+  | { readonly is: 'silent'; readonly what: 'identity' | 'manifests' | 'target'; readonly why: string };
+
+/** Judges the files again that a candidate was admitted on. */
+export interface FilesAgain {
+  /** `whole`: even where they look untouched since the last time. Never rejects. */
+  judge(plan: Plan, history: History, whole: boolean): Promise<Standing>;
+}
+
+/** Every member of the candidate's place is asked this often. */
+export const ASK_EVERY_MS = 5000;
+
+/** An answer counts for so long: whoever slept since must ask again. Longer than asking and sending can take. */
+export const ASKED_WITHIN_MS = 10_000;
+
+const RIGHT: Standing = { is: 'right' };
+
+interface Doors {
+  readonly io: Io;
+  readonly target: Target;
+  readonly files: FilesAgain;
+  readonly places: { readonly environments: readonly string[] };
+}
+
+/** The condition of one rollout, for one runner. */
+export class Condition {
+  readonly #ports: Doors;
+  #askedMs = Number.NEGATIVE_INFINITY;
+  #last: Standing = RIGHT;
+
+  constructor(ports: Doors) {
+    this.#ports = ports;
+  }
+
+  /** How long until the members are asked again. */
+  get restMs(): number {
+    return Math.max(0, this.#askedMs + ASK_EVERY_MS - this.#ports.io.monotonic());
+  }
+
+  /** What the members of the candidate's place say. */
+  async identity({ plan: { candidate, scope } }: Pick<State, 'plan'>, reading: Reading): Promise<Standing> {
+    this.#askedMs = this.#ports.io.monotonic();
+    const answers = await this.#ports.target.ask(candidate.ref, reading);
+    const said = heard(answers, { guid: candidate.guid, scope, where: `at ${candidate.ref}` });
+    return said.is === 'silent' ? { ...said, what: 'identity' } : said;
+  }
+
+  /** While it bakes: the members, and the files where they changed, once in five seconds. In between, what was seen last counts. */
+  async watched(state: State, history: History, reading: Reading): Promise<Standing> {
+    if (this.restMs > 0) return this.#last;
+    const { files } = this.#ports;
+    this.#last = worst(await Promise.all([this.identity(state, reading), files.judge(state.plan, history, false)]));
+    return this.#last;
+  }
+
+  /** Right before more traffic goes to the candidate, or before it becomes known-good: everything again. */
+  async whole(state: State, history: History, reading: Reading): Promise<Standing> {
+    const { files } = this.#ports;
+    const first = state.phase !== 'shifting' || state.step === 0;
+    this.#last = worst(
+      await Promise.all([
+        this.identity(state, reading),
+        files.judge(state.plan, history, true),
+        first ? this.#targetIsOurs(state) : RIGHT,
+      ]),
+    );
+    return this.#last;
+  }
+
+  async #targetIsOurs({ plan: { scope } }: State): Promise<Standing> {
+    const { target, places } = this.#ports;
+    try {
+      const said = targetHeard(scope, places.environments, await target.identify());
+      return said.is === 'silent' ? { ...said, what: 'target' } : said;
+    } catch (error) {
+      return { is: 'silent', what: 'target', why: error instanceof Error ? error.message : String(error) };
+    }
+  }
+}
+
+function worst(seen: readonly Standing[]): Standing {
+  return seen.find(({ is }) => is === 'wrong') ?? seen.find(({ is }) => is === 'silent') ?? RIGHT;
+}
+
+/** The event of what is wrong; undefined where nothing is. */
+export function unfitOf(standing: Standing, atMs: number): Extract<Event, { type: 'unfit' }> | undefined {
+  return standing.is === 'wrong' ? { type: 'unfit', atMs, code: standing.code, why: standing.why } : undefined;
+}

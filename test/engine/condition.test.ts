@@ -1,0 +1,156 @@
+/** What a candidate was admitted on, while its rollout walks: identity at every location, manifests, ledger. */
+import { describe, expect, it } from 'vitest';
+import type { Standing } from '../../src/engine/condition.ts';
+import { CANDIDATE, historyIn, planOf, rollbackOf } from '../simulator/rollouts.ts';
+import { ALL_BLUE, ALL_GREEN, begins, greenIn, type Scene, scene, typesIn, when } from './scene.ts';
+
+const FOREIGN = 'dead0000-0000-4000-8000-000000000009';
+const UNREADABLE: Standing = { is: 'silent', what: 'manifests', why: 'releases/production.yaml cannot be read' };
+const AWAY: Standing = { is: 'wrong', code: 'FOREIGN_BUILD', why: 'the build belongs to staging' };
+
+const exchange = ({ sim }: Scene) => sim.place('green', FOREIGN);
+const exchangeElsewhere = ({ sim }: Scene) => {
+  sim.elsewhere.set('green.elsewhere', { guid: FOREIGN, environment: 'production', failing: 0, slow: 0, up: true, downs: 0 });
+};
+const silence = ({ sim }: Scene) => void Object.assign(sim.builds.get('green') ?? {}, { up: false });
+const files = (standing: Standing) => (here: Scene) => {
+  here.sim.files = standing;
+};
+
+const reverted = { how: 'over', state: { phase: 'reverted', gateFailed: false } };
+
+describe('what was admitted, while it bakes', () => {
+  it.each([
+    ['another build comes to the place', exchange, /another build answers at green/],
+    [
+      'another build comes to the second location',
+      exchangeElsewhere,
+      /another build answers at green \(http:\/\/green\.elsewhere\)/,
+    ],
+    ['its own row turns foreign', files(AWAY), /belongs to staging/],
+  ])('a rollout rolls back within seconds, and marks nothing, when %s', async (_what, act, why) => {
+    const here = scene();
+    let atMs = 0;
+    when(here, begins('baking'), () => {
+      here.sim.after(1000, () => {
+        atMs = here.sim.monotonicMs;
+        act(here);
+      });
+    });
+    const steps = [10, 100].map((percent) => ({ percent, bakeMs: 60_000 }));
+    expect(await here.go(planOf({ steps }))).toMatchObject({
+      how: 'over',
+      state: { ...reverted.state, why: expect.stringMatching(why) },
+    });
+    expect(here.sim.monotonicMs - atMs).toBeLessThan(8000);
+    expect(greenIn(here)).toEqual([10, 0]);
+    expect(await typesIn(here)).toContain('unfit');
+    expect((await historyIn(here.sim)).bad.size).toBe(0);
+  });
+
+  it.each([
+    ['another build comes to the place', exchange],
+    ['another build comes to the second location', exchangeElsewhere],
+  ])('a rollout that polls rarely still asks every five seconds, and sees that %s', async (_what, act) => {
+    const here = scene();
+    let atMs = 0;
+    when(
+      here,
+      ({ type }) => type === 'poll',
+      () => {
+        atMs = here.sim.monotonicMs;
+        act(here);
+      },
+    );
+    const steps = [10, 100].map((percent) => ({ percent, bakeMs: 600_000 }));
+    expect(await here.go(planOf({ steps, pollMs: 120_000, patienceMs: 600_000 }))).toMatchObject(reverted);
+    expect(here.sim.monotonicMs - atMs).toBeLessThan(10_000);
+  });
+
+  it.each([
+    ['falls silent', silence, /gate identity: the build at green does not answer/],
+    ['has a manifest that cannot be read', files(UNREADABLE), /gate manifests: releases\/production\.yaml cannot be read/],
+  ])('a build that %s gets no more traffic, and goes back when patience ends', async (_what, act, why) => {
+    const here = scene();
+    when(here, begins('baking'), () => act(here));
+    expect(await here.go()).toMatchObject({ how: 'over', state: { ...reverted.state, why: expect.stringMatching(why) } });
+    expect(greenIn(here)).toEqual([10, 0]);
+    expect((await historyIn(here.sim)).bad.size).toBe(0);
+  });
+
+  it.each([
+    ['a build that was silent', silence],
+    ['a manifest that could not be read', files(UNREADABLE)],
+  ])('a rollout goes on once %s can be seen again', async (_what, act) => {
+    const here = scene();
+    when(here, begins('baking'), () => {
+      act(here);
+      here.sim.after(9000, () => {
+        here.sim.files = { is: 'right' };
+        Object.assign(here.sim.builds.get('green') ?? {}, { up: true });
+      });
+    });
+    expect(await here.go()).toMatchObject({ how: 'over', state: { phase: 'done' } });
+  });
+});
+
+describe('what was admitted, right before a step', () => {
+  it.each([
+    ['another build comes to the place', exchange],
+    ['another build comes to the second location', exchangeElsewhere],
+    ['its row turns foreign', files(AWAY)],
+  ])('a rollout gives no second step when %s at the last moment', async (_what, act) => {
+    const here = scene();
+    when(here, begins('shifting', 2), () => act(here));
+    expect(await here.go()).toMatchObject(reverted);
+    expect(greenIn(here)).toEqual([10, 0]);
+  });
+
+  it.each([
+    ['falls silent', silence],
+    ['loses its manifest', files(UNREADABLE)],
+  ])('a build that %s right before a step goes back to the bake, watched, and never further', async (_what, act) => {
+    const here = scene();
+    when(here, begins('shifting', 2), () => act(here));
+    expect(await here.go()).toMatchObject(reverted);
+    expect(greenIn(here)).toEqual([10, 0]);
+    expect(await typesIn(here)).toContain('unseen');
+  });
+});
+
+describe('what was admitted, right before it becomes known-good', () => {
+  it.each([
+    ['another build comes to the place', exchange],
+    ['another build comes to the second location', exchangeElsewhere],
+    ['its row turns foreign', files(AWAY)],
+    ['it falls silent', silence],
+    ['its manifest cannot be read', files(UNREADABLE)],
+  ])('a build is rolled back, and never known-good, when %s', async (_what, act) => {
+    const here = scene();
+    when(here, begins('pointing', 2), () => act(here));
+    expect(await here.go()).toMatchObject(reverted);
+    expect(here.sim.split).toEqual(ALL_BLUE);
+    const { knownGood, bad } = await historyIn(here.sim);
+    expect(knownGood.map(({ build }) => build.guid)).not.toContain(CANDIDATE);
+    expect(bad.size).toBe(0);
+  });
+});
+
+describe('a rollback and what answers at its place', () => {
+  it('a rollback is refused before its first shift when the second location runs another build', async () => {
+    const here = scene();
+    here.sim.split = { ...ALL_GREEN };
+    here.sim.elsewhere.set('blue.elsewhere', {
+      ...{ guid: FOREIGN, environment: 'production', failing: 0, slow: 0, up: true, downs: 0 },
+    });
+    expect(await here.go(rollbackOf())).toMatchObject({ state: { phase: 'refused', code: 'BUILD_GONE' } });
+    expect(here.sim.moved).toEqual([]);
+  });
+
+  it('a rollback needs no manifest: one that cannot be read does not stop it', async () => {
+    const here = scene();
+    here.sim.split = { ...ALL_GREEN };
+    here.sim.files = AWAY;
+    expect(await here.go(rollbackOf())).toMatchObject({ state: { phase: 'done' } });
+  });
+});
