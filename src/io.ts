@@ -4,10 +4,10 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Outside, permit } from './base/changes/change.ts';
 import { nodeOutside } from './base/changes/outside.ts';
-import { end, isRunning, type ProcessIdentity, thisProcess } from './base/changes/process-identity.ts';
+import { type Claimed, end, lookFor, type ProcessIdentity, type Seen, thisProcess } from './base/changes/process-identity.ts';
 import { childEnvironment, endGroup, lateText, MAX_OUTPUT_BYTES, programOf, tooMuchText } from './base/changes/run-program.ts';
 
-export type { ProcessIdentity };
+export type { Claimed, ProcessIdentity, Seen };
 
 export interface Io extends Outside {
   /** Wall clock, milliseconds since 1970. For people and records only. */
@@ -22,10 +22,10 @@ export interface Io extends Outside {
   randomId(): string;
   env(name: string): string | undefined;
   self(): ProcessIdentity;
-  /** True if exactly this process (not another one with its pid) exists on this host. */
-  isRunning(process: ProcessIdentity): boolean;
-  /** Sends SIGKILL to exactly this process and waits until it is gone. False if it cannot be ended from here. */
-  end(process: ProcessIdentity): Promise<boolean>;
+  /** Whether exactly the process of this claim is there. */
+  lookFor(claimed: Claimed): Seen;
+  /** Sends SIGKILL to exactly this process and waits until it is gone. */
+  end(claimed: Claimed): Promise<Exclude<Seen, { is: 'running' }>>;
 }
 
 /** The real outside. HTTP, sockets and secrets work exactly as in break-glass. */
@@ -43,7 +43,7 @@ export const nodeIo: Io = {
   randomId: () => randomBytes(6).toString('hex'),
   env: (name) => process.env[name],
   self: thisProcess,
-  isRunning,
+  lookFor,
   end,
 };
 

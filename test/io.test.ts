@@ -1,83 +1,11 @@
-import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { NotAllowed } from '../src/base/changes/change.ts';
-import { nodeIo, type ProcessIdentity } from '../src/io.ts';
+import { nodeIo } from '../src/io.ts';
 import { freshFolder } from './fresh-folder.ts';
 
 const yes = () => undefined;
-
-function startOf(pid: number): string {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
-}
-
-/** A process that sleeps, and who it is. */
-async function sleeper() {
-  const child = spawn('sleep', ['60'], { stdio: 'ignore' });
-  await new Promise((resolve) => child.once('spawn', resolve));
-  const one: ProcessIdentity = { ...nodeIo.self(), pid: Number(child.pid), started: startOf(Number(child.pid)) };
-  return { child, one };
-}
-
-describe('a process', () => {
-  it('a process is running, is ended exactly, and is gone then', async () => {
-    const { child, one } = await sleeper();
-    expect(nodeIo.isRunning(one)).toBe(true);
-    expect(await nodeIo.end(one)).toBe(true);
-    expect(nodeIo.isRunning(one)).toBe(false);
-    await new Promise((resolve) => (child.signalCode === null ? child.once('exit', resolve) : resolve(undefined)));
-    expect(child.signalCode).toBe('SIGKILL');
-  });
-
-  it('a process is ended although it is stopped', async () => {
-    const { child, one } = await sleeper();
-    child.kill('SIGSTOP');
-    expect(await nodeIo.end(one)).toBe(true);
-  });
-
-  it('a process is not taken for another one that got its number, and that one is left alone', async () => {
-    const { child, one } = await sleeper();
-    for (const former of [
-      { ...one, started: `${Number(one.started) - 100}` },
-      { ...one, boot: 'before the restart' },
-    ]) {
-      expect(nodeIo.isRunning(former)).toBe(false);
-      expect(await nodeIo.end(former)).toBe(true);
-    }
-    expect(nodeIo.isRunning(one)).toBe(true);
-    child.kill('SIGKILL');
-  });
-
-  it('a process on another host is neither running here nor ended from here', async () => {
-    const { child, one } = await sleeper();
-    expect(nodeIo.isRunning({ ...one, host: 'elsewhere' })).toBe(false);
-    expect(await nodeIo.end({ ...one, host: 'elsewhere' })).toBe(false);
-    expect(nodeIo.isRunning(one)).toBe(true);
-    child.kill('SIGKILL');
-  });
-
-  it('a process that ended and was not reaped yet counts as gone', async () => {
-    const parent = spawn('sh', ['-c', 'sleep 0.01 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
-    const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)));
-    const one = { ...nodeIo.self(), pid, started: startOf(pid) };
-    const deadline = performance.now() + 5_000;
-    while (!readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ') && performance.now() < deadline) await nodeIo.sleep(5);
-    expect(nodeIo.isRunning(one)).toBe(false);
-    parent.kill('SIGKILL');
-  });
-
-  it('a process to end is never this one, init, or a whole group', async () => {
-    const me = nodeIo.self();
-    expect(nodeIo.isRunning(me)).toBe(true);
-    expect(await nodeIo.end(me)).toBe(false);
-    for (const pid of [1, 0, -1, -me.pid, 1.5]) {
-      const one = { ...me, pid };
-      expect(nodeIo.isRunning(one) && (await nodeIo.end(one))).toBe(false);
-    }
-  });
-});
 
 describe('a program', () => {
   it('a program gets its arguments as they are, says what it said, and how it ended', async () => {

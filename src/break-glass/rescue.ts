@@ -42,6 +42,8 @@ const VERIFY_WITHIN_MS = 3000;
 
 const VERIFY_EVERY_MS = 200;
 
+const WATCH_EVERY_MS = 1000;
+
 const always = () => undefined;
 
 /** Restores the chosen build. Throws Refused only before anything was changed. */
@@ -57,15 +59,8 @@ export async function rescue(rescuing: Rescuing, given: Tools): Promise<Ending> 
   recordIntent(rescuing, tools);
   const held = setHold(rescuing, tools);
   const left = await endLeaders(rescuing, tools, held);
-  const { changes } = rescuing.choice.restore;
-  let failures = await makeAll(changes, tools);
-  if (left) {
-    const waitMs = rescuing.source.newest.idleTimeoutMs;
-    tools.voice.progress(`The runner may still act for ${waitMs} ms; after that, every change is made again.`);
-    await tools.machine.sleep(waitMs);
-    failures = await makeAll(changes, tools);
-  }
-  const doubts = await readBack(rescuing, tools);
+  const failures = await makeLast(rescuing, tools, left.length > 0);
+  const doubts = [...(await readBack(rescuing, tools)), ...left];
   recordOutcome(rescuing, tools, failures, doubts);
   return ending(rescuing, failures, doubts, held);
 }
@@ -120,8 +115,8 @@ function setHold(rescuing: Rescuing, { outside, machine, voice }: Tools): boolea
   return written.length > 0;
 }
 
-/** True if a leader may still act. */
-async function endLeaders({ source }: Rescuing, { outside, machine, voice }: Tools, held: boolean): Promise<boolean> {
+/** One sentence for each leader that may still act. */
+async function endLeaders({ source }: Rescuing, { outside, machine, voice }: Tools, held: boolean): Promise<string[]> {
   const leaders = await Promise.all(source.dirs.map((dir) => endLeader(dir, outside.fs, machine)));
   for (const leader of leaders) {
     if (leader.kind === 'none') continue;
@@ -129,7 +124,7 @@ async function endLeaders({ source }: Rescuing, { outside, machine, voice }: Too
     if (leader.kind === 'left') voice.warn(held ? line : `HOLD NOT WRITTEN: ${line}`);
     else voice.progress(line);
   }
-  return leaders.some((leader) => leader.kind === 'left');
+  return leaders.flatMap((leader) => (leader.kind === 'left' ? [`${leaderText(leader)}, and it can still make one change`] : []));
 }
 
 function leaderText(leader: Exclude<Leader, { kind: 'none' }>): string {
@@ -142,6 +137,28 @@ function leaderText(leader: Exclude<Leader, { kind: 'none' }>): string {
     case 'left':
       return `${who} may still be running: ${leader.why}`;
   }
+}
+
+/**
+ * Makes every change. No router here can refuse a late one, so where a runner is `left` they are made once more after the router's idle
+ * timeout, and meanwhile as soon as something differs from them.
+ */
+async function makeLast({ source, choice }: Rescuing, tools: Tools, left: boolean): Promise<string[]> {
+  const { machine, outside, voice } = tools;
+  const { changes, checks } = choice.restore;
+  const failures = await makeAll(changes, tools);
+  if (!left) return failures;
+  const waitMs = source.newest.idleTimeoutMs;
+  voice.progress(`The runner may still act. Watching for ${waitMs} ms; after that, every change is made again.`);
+  const until = machine.monotonic() + waitMs;
+  for (let leftMs = waitMs; leftMs > 0; leftMs = until - machine.monotonic()) {
+    await machine.sleep(Math.min(leftMs, WATCH_EVERY_MS));
+    const answers = await Promise.all(checks.map((one) => check(one, outside)));
+    if (!answers.some((answer) => !('unknown' in answer) && !answer.ok)) continue;
+    voice.warn('Something was changed since: making every change again.');
+    await makeAll(changes, tools);
+  }
+  return makeAll(changes, tools);
 }
 
 /** Makes every change, even after one failed; returns what went wrong. */

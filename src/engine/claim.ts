@@ -2,20 +2,21 @@
  * Leading a scope, whatever the store: how the claim is taken, fenced, kept and given back, and how a leader is found lost. Must end a
  * paused leader before it takes its place.
  */
+import { sameProcess } from '../base/changes/process-identity.ts';
 import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
 import type { Claim, Event } from '../core/ledger/events.ts';
 import { fold, type History, openRollout } from '../core/ledger/history.ts';
 import { type Entry, leaderOf, type NewEntry } from '../core/ledger/ledger.ts';
 import { scopeFlags, scopeText } from '../core/scope.ts';
-import type { Io, ProcessIdentity } from '../io.ts';
+import type { Claimed, Io } from '../io.ts';
 import type { AbortRequest, Store, StoredLedger } from '../stores/store.ts';
 
 /** A leader without a sign of life for so long is taken for paused. */
 export const LEASE_MS = 10_000;
 
-/** Whether a process on another host is there cannot be seen from here, so its silence must last longer. */
-const REMOTE_LEASE_MS = 3 * LEASE_MS;
+/** A process that cannot be seen from here (in another container, of a hidden user) must be silent for longer. */
+const UNSURE_LEASE_MS = 3 * LEASE_MS;
 
 const BEAT_MS = 1_000;
 
@@ -98,17 +99,22 @@ async function succeed(place: Place, leader: Leader, ledger: StoredLedger, takeO
   const { by, actor } = leader.claim;
   if (sameProcess(by, io.self()) || !(takeOver || (await isLost(place, leader, ledger)))) throw busy(place, leader, ledger);
   await store.fence(scope, leader.seq);
-  return { by, actor, ended: await io.end(by) };
+  return { by, actor, ended: (await io.end(claimedOf(leader.claim, ledger))).is === 'gone' };
+}
+
+/** A claim with what its store proves of it. */
+export function claimedOf({ by }: Claim, { claimFile }: Pick<StoredLedger, 'claimFile'>): Claimed {
+  return { by, ...(claimFile ?? { owner: null, shared: true }) };
 }
 
 /** True when the leader is gone, or has been silent for longer than its lease and stays so while it is watched. */
 async function isLost(place: Place, { claim }: Leader, ledger: StoredLedger): Promise<boolean> {
   const { io } = place;
-  const local = claim.by.host === io.self().host;
-  if (local && !io.isRunning(claim.by)) return true;
+  const seen = io.lookFor(claimedOf(claim, ledger));
+  if (seen.is === 'gone') return true;
   // A beat from the future is as odd as an old one: a clock was set, so only watching tells.
   const silentMs = ledger.beatAtMs === null ? Number.POSITIVE_INFINITY : Math.abs(io.now() - ledger.beatAtMs);
-  return silentMs >= (local ? LEASE_MS : REMOTE_LEASE_MS) && staysSilent(place, ledger);
+  return silentMs >= (seen.is === 'running' ? LEASE_MS : UNSURE_LEASE_MS) && staysSilent(place, ledger);
 }
 
 async function staysSilent({ io, store, scope }: Place, before: StoredLedger): Promise<boolean> {
@@ -119,10 +125,6 @@ async function staysSilent({ io, store, scope }: Place, before: StoredLedger): P
     if (now.beatAtMs !== before.beatAtMs || now.entries.length !== before.entries.length) return false;
   }
   return true;
-}
-
-export function sameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
-  return a.host === b.host && a.boot === b.boot && a.pid === b.pid && a.started === b.started;
 }
 
 function busy({ io, scope }: Place, { atMs, claim }: Leader, { beatAtMs }: StoredLedger): KvdeployError {

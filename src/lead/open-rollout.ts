@@ -4,6 +4,7 @@ import { KvdeployError } from '../core/errors.ts';
 import { fold, openRollout } from '../core/ledger/history.ts';
 import type { State } from '../core/rollout/rollout.ts';
 import { scopeFlags, scopeText, shortGuid } from '../core/scope.ts';
+import { claimedOf } from '../engine/claim.ts';
 import type { Runner } from '../engine/runner.ts';
 import { type Deps, done, type Outcome } from '../release/deps.ts';
 import type { Opened } from '../release/open.ts';
@@ -74,8 +75,8 @@ export async function abortRollout(opened: Opened, reason: string, deps: Deps): 
 
 /** False when no one leads, or the process that did is known to be gone: then there is no one to wait for. */
 function leaderMayAnswer(opened: Opened, deps: Deps): boolean {
-  const by = opened.history.leader?.claim.by;
-  return by !== undefined && (by.host !== deps.io.self().host || deps.io.isRunning(by));
+  const { leader } = opened.history;
+  return leader !== null && deps.io.lookFor(claimedOf(leader.claim, opened)).is !== 'gone';
 }
 
 /** True once the leader has reverted by itself within its time. */

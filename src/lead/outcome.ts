@@ -1,5 +1,6 @@
 /** Turns the end of a run into what a person and a script are told. */
 import { join } from 'node:path';
+import { sameProcess } from '../base/changes/process-identity.ts';
 import { type Code, EXIT, EXIT_OF } from '../base/codes.ts';
 import { RESCUE_FILE } from '../base/pointer/pointer.ts';
 import { shellWord } from '../base/text.ts';
@@ -7,7 +8,6 @@ import { rollbackTargets } from '../core/ledger/history.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import type { State } from '../core/rollout/rollout.ts';
 import { scopeFlags, scopeText, shortGuid } from '../core/scope.ts';
-import { sameProcess } from '../engine/claim.ts';
 import type { End } from '../engine/run.ts';
 import { type Deps, done, type Outcome } from '../release/deps.ts';
 import type { Opened } from '../release/open.ts';

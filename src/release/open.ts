@@ -30,6 +30,8 @@ export interface Opened {
   /** SHA-256 of the ledger's last line; 64 zeros when it has none. */
   readonly ledgerHead: string;
   readonly history: History;
+  /** What the store proves of whoever leads; null when no one does. */
+  readonly claimFile: StoredLedger['claimFile'];
   /** Its own first, then the copies, then that of another copy of the same state: a hold counts in each. */
   readonly pointerDirs: readonly string[];
   /** Whether the target is this state's to drive. */
@@ -72,7 +74,7 @@ export async function marked(opened: Opened, deps: Deps): Promise<Opened> {
 export function openedScope(
   scope: Scope,
   from: Pick<Opened, 'config' | 'stateDir' | 'store'>,
-  { entries, head }: Pick<StoredLedger, 'entries' | 'head'>,
+  { entries, head, claimFile }: Pick<StoredLedger, 'entries' | 'head' | 'claimFile'>,
   deps: Deps,
 ): Opened {
   const settings = from.config?.services.find((service) => sameScope(service.scope, scope)) ?? null;
@@ -86,6 +88,7 @@ export function openedScope(
     ledgerHead: head,
     history,
     marking: NOT_MARKED,
+    claimFile,
     pointerDirs: [from.stateDir, ...copies].map((root) => pointerDir(root, scope)),
     actor: actorOf(deps),
     flags: flagsOf(scope, deps),

@@ -7,7 +7,7 @@ import type { Code } from '../base/codes.ts';
 import { createWhole, groupModes, InDoubt, OWNER_ONLY, placeMark, sweepTemporaries } from '../base/durable/durable-file.ts';
 import type { Fs } from '../base/durable/fs.ts';
 import { flush, look, READ_ONLY, readAll, withFile, writeAll } from '../base/durable/open-file.ts';
-import { openStateDir, stateDirExists } from '../base/durable/state-dir.ts';
+import { mayBeShared, openStateDir, stateDirExists } from '../base/durable/state-dir.ts';
 import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
 import {
@@ -66,7 +66,11 @@ class LocalStore implements Store {
     return this.#try('UNREACHABLE', `cannot read the ledger of ${scopeText(scope)}`, () => {
       const { entries, head, tornBytes, newest } = this.#load(scope);
       const led = newest !== undefined && leaderOf(entries) !== undefined;
-      return { entries, head: head.hash, tornBytes, beatAtMs: led ? this.#io.fs.lstatSync(newest.file).mtimeMs : null };
+      if (!led) return { entries, head: head.hash, tornBytes, beatAtMs: null, claimFile: null };
+      const { fs } = this.#io;
+      const { mtimeMs, uid } = fs.lstatSync(newest.file);
+      const claimFile = { owner: uid, shared: mayBeShared(this.#root.dir, fs) };
+      return { entries, head: head.hash, tornBytes, beatAtMs: mtimeMs, claimFile };
     });
   }
 
@@ -96,7 +100,7 @@ class LocalStore implements Store {
     const first = { ...entry, seq, prev: ledger.head.hash, after, formatVersion: FORMAT_VERSION };
     const line = encodeLine(first);
     const path = pathOf(dir, newest + 1, 'jsonl');
-    if (!createWhole(path, line, this.#root.modes, fs)) return false;
+    if (!createWhole(path, line, { ...this.#root.modes, keepsOwner: true }, fs)) return false;
     sweepTemporaries(dir, this.#io.now(), fs);
     const own = new OwnSegment(fs, dir, newest + 1, headOf(first, line), line.length);
     this.#drop(scope);

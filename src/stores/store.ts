@@ -1,4 +1,5 @@
 /** The store port: keeps one ledger per scope. Must never accept an entry from anyone but the owner of the claim. */
+import type { Claimed } from '../base/changes/process-identity.ts';
 import type { Scope } from '../base/scope.ts';
 import type { Entry, NewEntry } from '../core/ledger/ledger.ts';
 
@@ -10,7 +11,11 @@ export interface StoredLedger {
   readonly tornBytes: number;
   /** Wall-clock milliseconds of the owner's last sign of life; null when no one holds the claim. */
   readonly beatAtMs: number | null;
+  /** What the store proves of whoever wrote the last claim; null when there is none. */
+  readonly claimFile: ClaimFile | null;
 }
+
+export type ClaimFile = Pick<Claimed, 'owner' | 'shared'>;
 
 /** A wish from another process than the owner: the owner writes it down, or a takeover does. */
 export interface AbortRequest {

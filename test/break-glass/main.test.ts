@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { thisProcess } from '../../src/base/changes/process-identity.ts';
+import { type ProcessIdentity, thisProcess } from '../../src/base/changes/process-identity.ts';
 import { OWNER_ONLY } from '../../src/base/durable/durable-file.ts';
 import { readHold } from '../../src/base/pointer/hold.ts';
 import { copyPointer, placeRescue, readPointers } from '../../src/base/pointer/pointer.ts';
@@ -331,61 +331,97 @@ describe('made, but not verified', () => {
 });
 
 describe('the leader of a rollout', () => {
-  const { host, boot } = thisProcess();
+  const { host, boot, pidNamespace = '' } = thisProcess();
   const startOf = (pid: number) => {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
   };
-  const leads = (by: { host: string; boot: string; pid: number; started: string }, last: object = { type: 'shifted' }) => {
+  const leads = (by: Partial<ProcessIdentity> & { pid: number }, last: object = { type: 'shifted' }) => {
     const ledger = join(dir, '../ledger');
     fs.mkdirSync(ledger, { recursive: true });
     const lines = [
-      { seq: 1, event: { type: 'claimed', claim: { by } } },
+      { seq: 1, event: { type: 'claimed', claim: { by: { host, boot, pidNamespace, ...by } } } },
       { seq: 2, event: last },
     ].map((line) => JSON.stringify(line));
     fs.writeFileSync(join(ledger, '0001.jsonl'), '{"seq":0,"event":{"type":"claimed"}}\n');
     fs.writeFileSync(join(ledger, '0002.jsonl'), `${lines.join('\n')}\n{"torn`);
   };
-  const sleeper = async () => {
-    const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+  const sleeper = async (argv = ['sleep', '60']) => {
+    const child = spawn(argv[0] ?? '', argv.slice(1), { stdio: 'ignore' });
     const ended = new Promise<string | null>((resolve) => child.on('exit', (_, signal) => resolve(signal)));
     await until(() => child.pid !== undefined && fs.existsSync(`/proc/${child.pid}/stat`));
     return { pid: child.pid ?? 0, ended, child };
   };
 
+  const kvdeploy = () => {
+    const file = join(state, 'kvdeploy.js');
+    fs.writeFileSync(file, 'setInterval(() => {}, 1000);\n');
+    return sleeper([process.execPath, file, 'promote']);
+  };
+
   it('break-glass ends the leader of a rollout on this host before the first change, even one that is stopped', async () => {
-    const { pid, ended } = await sleeper();
+    const { pid, ended } = await kvdeploy();
+    // Until node has started, the process is still called as the one that started it.
+    await until(() => fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('kvdeploy.js'));
     process.kill(pid, 'SIGSTOP');
-    leads({ host, boot, pid, started: startOf(pid) });
+    leads({ host: 'renamed-since', pid, started: startOf(pid) });
     const { code, stderr } = await glass(SURE);
     expect([code, await ended]).toEqual([0, 'SIGKILL']);
     expect(stderr.indexOf('was ended')).toBeLessThan(stderr.indexOf('made 1 of 1'));
-    expect(stderr).toContain(`pid ${pid} on ${host}, was ended`);
+    expect(stderr).toContain(`pid ${pid} on renamed-since, was ended`);
   });
 
   it('break-glass leaves the leader alone when its pid is another process, or the claim was released', async () => {
     const { pid, child } = await sleeper();
-    leads({ host, boot, pid, started: '1' });
+    leads({ pid, started: '1' });
     expect((await glass(SURE)).stderr).toContain('has already exited');
-    leads({ host, boot, pid, started: startOf(pid) }, { type: 'released' });
+    leads({ boot: 'before the restart', pid, started: startOf(pid) });
+    expect((await glass(SURE)).stderr).toContain('has already exited');
+    leads({ pid, started: startOf(pid) }, { type: 'released' });
     expect((await glass(SURE)).code).toBe(0);
     expect(fs.existsSync(`/proc/${pid}/stat`)).toBe(true);
     child.kill('SIGKILL');
   });
 
-  it('break-glass makes every change once more after the idle timeout where the leader runs on another host', async () => {
-    leads({ host: 'another-host', boot: 'x', pid: 4242, started: '1' });
+  it('break-glass ends with 5 and makes every change once more after the idle timeout while a leader is unsure', async () => {
+    leads({ pidNamespace: 'pid:[4026500000]', pid: 4242, started: '1' });
     const { code, stderr } = await glass(SURE);
-    expect(code).toBe(0);
-    expect(stderr).toContain('pid 4242 on another-host, may still be running');
+    expect([code, serving()]).toEqual([5, '{"serve":"green"}\n']);
+    expect(stderr).toContain(`pid 4242 on ${host}, may still be running: it runs in another pid namespace`);
+    expect(stderr).toContain('NOT_VERIFIED');
     expect(stderr.match(/made 1 of 1/g)).toHaveLength(2);
+    expect(records()).toMatchObject([{ outcome: { result: 'not-verified' } }]);
+  });
+
+  it('break-glass never ends what a forged claim names: init, or a process of this user that is not kvdeploy', async () => {
+    const { pid, child } = await sleeper();
+    for (const named of [pid, 1]) {
+      leads({ pid: named, started: startOf(named) });
+      const { code, stderr } = await glass(SURE);
+      expect([code, serving()], stderr).toEqual([5, '{"serve":"green"}\n']);
+      expect(stderr).not.toContain('was ended');
+    }
+    expect([child.exitCode, child.signalCode]).toEqual([null, null]);
+    child.kill('SIGKILL');
+  });
+
+  it('break-glass watches while a leader is unsure, and corrects a late change as soon as it sees it', async () => {
+    const slow = { ...routesTo(routes, 'green') };
+    stateWith(state, [pointerOf({ knownGood: restoreOf(GREEN, slow), idleTimeoutMs: 3000 })]);
+    leads({ pidNamespace: 'pid:[4026500000]', pid: 4242, started: '1' });
+    const going = glass(SURE);
+    await until(() => serving() === '{"serve":"green"}\n');
+    fs.writeFileSync(routes, '{"serve":"blue"}\n');
+    const { code, stderr } = await going;
+    expect([code, serving()]).toEqual([5, '{"serve":"green"}\n']);
+    expect(stderr).toContain('Something was changed since: making every change again.');
   });
 
   it('break-glass fears a leader whose ledger cannot be understood', async () => {
     fs.mkdirSync(join(dir, '../ledger'));
     fs.writeFileSync(join(dir, '../ledger/0001.jsonl'), 'nonsense\n');
     const { code, stderr } = await glass(SURE);
-    expect([code, stderr]).toEqual([0, expect.stringContaining('the ledger cannot be read')]);
+    expect([code, stderr]).toEqual([5, expect.stringContaining('the ledger cannot be read')]);
     expect(stderr.match(/made 1 of 1/g)).toHaveLength(2);
   });
 });

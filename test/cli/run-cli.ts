@@ -20,6 +20,8 @@ export interface CliOptions {
   readonly uid?: number;
   /** Runs this program instead of kvdeploy: for tests of parts. */
   readonly program?: string;
+  /** Words that start it: another user, another host name, another view of the machine. */
+  readonly via?: readonly string[];
 }
 
 export interface CliAnswer {
@@ -123,7 +125,8 @@ const KEYBOARD = '\u0000keyboard';
 
 /** Starts it and leaves it running; await `ended`, and end it with `signal` where it does not end by itself. */
 export function startCli(args: readonly string[], options: CliOptions = {}): RunningCli {
-  return launch(process.execPath, [options.program ?? BIN, ...args], args, options);
+  const [command, ...argv] = [...(options.via ?? []), process.execPath, options.program ?? BIN, ...args];
+  return launch(command ?? '', argv, args, options);
 }
 
 /** Runs it to its end, in pipes. */

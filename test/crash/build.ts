@@ -5,7 +5,8 @@ import { freshFolder } from '../fresh-folder.ts';
 
 /** Builds `<name>.ts` of this folder; returns the file. */
 export async function buildProgram(name: string): Promise<string> {
-  const outfile = join(freshFolder(), `${name}.mjs`);
+  // Only what is called kvdeploy is ever ended.
+  const outfile = join(freshFolder(), 'kvdeploy.mjs');
   const entry = join(import.meta.dirname, `${name}.ts`);
   await build({
     entryPoints: [entry],

@@ -40,7 +40,7 @@ export async function takeOver({ leader, stopper, settings, rounds, seed, canEnd
   const random = seeded(seed);
   const faults: string[] = [];
   let stale = 0;
-  const io: Io = canEnd ? nodeIo : { ...nodeIo, end: async () => false };
+  const io: Io = canEnd ? nodeIo : { ...nodeIo, end: async () => ({ is: 'unsure', why: 'as if it ran in another container' }) };
   const target = openTarget(settings, null, nodeIo);
   const apply = async () => {
     for (const change of target.changes(splitOf(0), 'at-once')) await make(change, nodeIo, () => undefined);

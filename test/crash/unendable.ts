@@ -1,9 +1,10 @@
 /**
- * A rollout on another host that nobody can end, stopped between its last look and its change, and woken after somebody else went back. On real
+ * A rollout in another container that nobody can end, stopped between its last look and its change, and woken after somebody else went back. On real
  * HAProxy, by the real commands: the second application must be the last word. Must not decide what is expected of a round.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { BIN } from '../cli/run-cli.ts';
 import { openSite, PRODUCTION, type Ran, type Site } from '../e2e/site.ts';
 import { until } from '../servers/program.ts';
@@ -31,14 +32,16 @@ const BACK = { blue: 100 };
 
 const same = (one: object, other: object) => JSON.stringify(one) === JSON.stringify(other);
 
-/** True when this process may take another host name. Otherwise: fails under CI, and says what is left out elsewhere. */
-export function mayPlayAnotherHost(rounds: number): boolean {
+const CONTAINER = ['--kill-child', '--pid', '--fork', '--mount-proc', 'sh', '-c', '"$@"; exit $?', 'sh'];
+
+/** True when this process may have a pid namespace of its own. Otherwise: fails under CI, and says what is left out elsewhere. */
+export function mayContain(rounds: number): boolean {
   try {
-    execFileSync('unshare', ['--uts', 'hostname', 'deploy-2'], { stdio: 'pipe' });
+    execFileSync('unshare', [...CONTAINER, 'true'], { stdio: 'pipe' });
     return true;
   } catch (error) {
     if (process.env['CI'] === 'true') throw error;
-    console.log(`SKIPPED ${rounds} leaders on another host: a host name of one's own needs root`);
+    console.log(`SKIPPED ${rounds} leaders in another container: a pid namespace of one's own needs root`);
     return false;
   }
 }
@@ -48,12 +51,13 @@ export async function wakeUp({ by, wakes }: Wake, stopper: string, nth: number):
   const site = await openSite({ steps: STEPS });
   const frozen = promoteElsewhere(site, stopping(stopper, 'haproxy', nth));
   try {
-    await stopped(frozen.pid);
+    const pid = await frozen.pid();
+    await stopped(pid);
     const going = site.start(commandOf(by, site));
     // Nothing but the first application brings this about, and only then does anything stale count.
     await until('the first application', async () => (same(await site.split(), BACK) ? true : undefined), 20_000);
     if (wakes === 'too late') await going.ended;
-    frozen.wake();
+    process.kill(pid, 'SIGCONT');
     const stale = wakes === 'in time' ? await arrival(site, going.ended) : null;
     const back = await going.ended;
     const said = await frozen.ended;
@@ -69,10 +73,10 @@ function commandOf(by: Wake['by'], { builds }: Site): string {
   return `rollback --break-glass --to ${builds.blue.guid} --reason it-does-not-answer ${PRODUCTION}`;
 }
 
-/** Its host has another name, so that nobody here takes its process for one of this host. */
+/** It has a pid namespace of its own, as in a container, so that nobody here can see or end it. */
 function promoteElsewhere(site: Site, env: Readonly<Record<string, string>>) {
   const words = `promote --build ${site.builds.green.guid} ${PRODUCTION}`.split(' ');
-  const argv = ['--uts', 'sh', '-c', 'hostname deploy-2 && exec "$@"', 'sh', process.execPath, BIN, ...words];
+  const argv = [...CONTAINER, process.execPath, BIN, ...words];
   const child = spawn('unshare', argv, {
     cwd: site.checkout,
     env: { PATH: process.env['PATH'], ...site.env, ...env },
@@ -85,11 +89,19 @@ function promoteElsewhere(site: Site, env: Readonly<Record<string, string>>) {
       said += text;
     });
   return {
-    pid: child.pid ?? 0,
-    wake: () => child.kill('SIGCONT'),
+    /** Of node, as it is called out here. */
+    pid: () =>
+      until('node in its container', () => {
+        const [init] = childrenOf(child.pid ?? 0);
+        return init === undefined ? undefined : childrenOf(init)[0];
+      }),
     end: () => child.kill('SIGKILL'),
     ended: closed.then(() => said),
   };
+}
+
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 }
 
 /** Watches the router until the stale change has arrived and was put right, or until it no longer can. */

@@ -2,15 +2,16 @@ import { utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { keepBeating, LEASE_MS, releaseClaim, takeClaim } from '../../src/engine/claim.ts';
-import { type Io, nodeIo, type ProcessIdentity } from '../../src/io.ts';
+import { type Io, nodeIo, type ProcessIdentity, type Seen } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { freshFolder } from '../fresh-folder.ts';
 import { ledgerDir, note, notes, SCOPE } from '../stores/entries.ts';
 
-const LEADER: ProcessIdentity = { host: 'deploy-1', boot: 'boot', pid: 71, started: '1' };
-const OTHER: ProcessIdentity = { host: 'deploy-1', boot: 'boot', pid: 72, started: '2' };
-const REMOTE: ProcessIdentity = { ...OTHER, host: 'deploy-2' };
+const LEADER: ProcessIdentity = { host: 'deploy-1', boot: 'boot', pidNamespace: 'pid:[1]', uid: 7, pid: 71, started: '1' };
+const OTHER: ProcessIdentity = { ...LEADER, pid: 72, started: '2' };
+const CONTAINED: ProcessIdentity = { ...OTHER, pidNamespace: 'pid:[2]' };
+const UNSURE: Seen & { is: 'unsure' } = { is: 'unsure', why: 'it runs in another pid namespace (container)' };
 const ALICE = { scope: SCOPE, actor: 'alice' };
 const GENTLE = { takeOver: false };
 
@@ -26,10 +27,15 @@ function processIn(machine: Machine, self: ProcessIdentity): Io {
       machine.nowMs += ms;
       await machine.whileAsleep?.();
     },
-    isRunning: (one) => one.host === self.host && machine.running.has(one.pid),
-    end: async (one) => {
-      machine.ended.push(one.pid);
-      return one.host === self.host && (machine.running.delete(one.pid) || true);
+    lookFor: ({ by }) => {
+      if (by.pidNamespace !== self.pidNamespace) return UNSURE;
+      return { is: machine.running.has(by.pid) ? 'running' : 'gone' };
+    },
+    end: async ({ by }) => {
+      machine.ended.push(by.pid);
+      if (by.pidNamespace !== self.pidNamespace) return UNSURE;
+      machine.running.delete(by.pid);
+      return { is: 'gone' };
     },
   };
 }
@@ -111,12 +117,18 @@ describe('taking a claim', () => {
     }
   });
 
-  it('a claim from a leader on another host waits three leases, and says that its process could not be ended', async () => {
+  it('a claim from a leader in another container waits three leases, and says that its process could not be ended', async () => {
     const young = await led(3 * LEASE_MS - 1_000);
-    await expect(young.claimAs(REMOTE)).rejects.toMatchObject({ code: 'BUSY' });
+    await expect(young.claimAs(CONTAINED)).rejects.toMatchObject({ code: 'BUSY' });
     const old = await led(3 * LEASE_MS + 1_000);
-    expect((await old.claimAs(REMOTE)).from).toEqual({ by: LEADER, actor: 'alice', ended: false });
+    expect((await old.claimAs(CONTAINED)).from).toEqual({ by: LEADER, actor: 'alice', ended: false });
     expect(old.leader.owns(SCOPE)).toBe(false);
+  });
+
+  it('a claim of a host with another name sees and ends the leader like any other: names decide nothing', async () => {
+    const { claimAs, machine } = await led(LEASE_MS + 1);
+    expect((await claimAs({ ...OTHER, host: 'renamed' })).from?.ended).toBe(true);
+    expect(machine.ended).toEqual([71]);
   });
 
   it('a claim on a person’s explicit wish ends even a lively leader', async () => {

@@ -62,8 +62,8 @@ describe('a hold', () => {
       here.runner.freeze = () => {
         if (slept) return undefined;
         slept = true;
-        // From another host nobody can end the runner.
-        return rescue(here.process(60, { host: 'deploy-2' })).then(() => here.sim.pass(600_000));
+        // From another container nobody can end the runner.
+        return rescue(here.process(60, { sees: 'container' })).then(() => here.sim.pass(600_000));
       };
     });
     expect(await here.go()).toMatchObject({ how: 'held' });
@@ -172,7 +172,7 @@ describe('another leader', () => {
     });
     expect(await here.go()).toEqual({ how: 'died' });
     here.sim.fate = () => 'done';
-    const away = here.process(70, { host: 'deploy-2' });
+    const away = here.process(70, { sees: 'container' });
     expect(await abort(here.sim, away)).toMatchObject({ state: { phase: 'reverted' } });
     const ours = here.sim.moved.filter(({ by }) => by === 70);
     expect(ours).toHaveLength(2);

@@ -6,7 +6,7 @@ import type { Plan } from '../../src/core/rollout/plan.ts';
 import type { Control } from '../../src/engine/runner.ts';
 import { Process } from '../simulator/process.ts';
 import { type Ended, furnish, historyIn, planOf, promote, storeOf } from '../simulator/rollouts.ts';
-import { POINTER_DIR, SCOPE, Simulation } from '../simulator/simulation.ts';
+import { POINTER_DIR, SCOPE, type Sees, Simulation } from '../simulator/simulation.ts';
 
 export const ALL_BLUE = { blue: 100, green: 0, grey: 0 };
 export const ALL_GREEN = { blue: 0, green: 100, grey: 0 };
@@ -18,7 +18,7 @@ export interface Scene {
   /** Runs the plan as a new rollout. */
   readonly go: (plan?: Plan) => Promise<Ended>;
   /** Another process of the same simulation. */
-  readonly process: (pid: number, options?: { host?: string; control?: Partial<Control> }) => Process;
+  readonly process: (pid: number, options?: { host?: string; sees?: Sees; control?: Partial<Control> }) => Process;
   /** Everything that was written down, without the claims. */
   readonly events: () => Promise<Event[]>;
 }

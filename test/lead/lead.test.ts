@@ -92,6 +92,7 @@ async function begun(lines: OutputLine[] = []) {
     entries: [],
     ledgerHead: '0'.repeat(64),
     history,
+    claimFile: null,
     pointerDirs: [POINTER_DIR],
     marking: NOT_MARKED,
     flags: '--env production',
@@ -159,7 +160,7 @@ describe('leading a rollout', () => {
 
   it('leading a rollout says midway who leads it now, with what, and how to see more', async () => {
     const { go, sim } = await begun();
-    const other = new Process(sim, 12, { host: 'deploy-2' });
+    const other = new Process(sim, 12, { host: 'deploy-2', sees: 'container' });
     sim.after(3000, () =>
       takeClaim({ io: other.io, store: storeOf(other.io), scope: SCOPE, actor: 'bob@deploy-2' }, 'abort', { takeOver: true }),
     );

@@ -13,7 +13,8 @@
  *         4  at most one effective leader: whoever makes an effect owns the newest segment
  * Take a guard away and spin finds the way to break one of them: -DNO_LOOK_AFTER_APPEND (with -DREMOTE), -DNO_KILL_BEFORE_CLAIM,
  * -DNO_KILL_BY_RESCUER, -DNO_HOLD_LOOK, -DNO_EXCLUSIVE_LINK, -DNO_SEQUENCE_CHECK.
- * -DREMOTE: processes cannot be ended (another host). Then 3 still holds and 1, 2 and 4 do not: -DREMOTE_EFFECTS shows it.
+ * So it does where a process that hidepid hides, or that is in another container, is called gone: -DHIDDEN_IS_GONE.
+ * -DREMOTE: processes cannot be ended (another container). Then 3 still holds and 1, 2 and 4 do not: -DREMOTE_EFFECTS shows it.
  */
 #ifndef RUNNERS
 #define RUNNERS 2
@@ -32,7 +33,7 @@ bool rescued = false;                   /* the rescuer begins its changes */
 
 inline end_process(who) {
   d_step {
-#ifndef REMOTE
+#if !defined(REMOTE) && !defined(HIDDEN_IS_GONE)
     alive[who] = false;
 #endif
     over[who] = true

@@ -27,6 +27,7 @@ describe('spin finds the error', () => {
       'seen<=accepted',
     ],
     ['no kill before the claim: a runner that was taken over from makes a change', ['-DNO_KILL_BEFORE_CLAIM'], 'over[me]'],
+    ['a process that is hidden is called gone: it makes a change after the takeover', ['-DHIDDEN_IS_GONE'], 'over[me]'],
     ['no kill by the rescuer: a sleeping runner makes a change after it', ['-DNO_KILL_BY_RESCUER'], 'rescued'],
     ['the hold looked at only when a command begins: a runner makes a change after the rescuer', ['-DNO_HOLD_LOOK'], 'rescued'],
     ['a claim that does not exclude another: two lead', ['-DNO_EXCLUSIVE_LINK'], 'rescued'],

@@ -2,7 +2,13 @@
  * Small programs that must fail on a mutant and pass without one: `--name N` runs one of them, prints what it found, and exits 1 if
  * anything. They look at the parts that the simulator does not reach.
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { type Claimed, end, lookFor, type Seen, thisProcess } from '../../src/base/changes/process-identity.ts';
 import { createFile } from '../../src/base/durable/durable-file.ts';
 import type { Pointer } from '../../src/base/pointer/pointer-format.ts';
 import { chooseBuild } from '../../src/break-glass/choose.ts';
@@ -16,6 +22,7 @@ import { type Plan, stableSplit, stepSplit } from '../../src/core/rollout/plan.t
 import type { Io } from '../../src/io.ts';
 import { localCounters } from '../../src/metrics/router-counters.ts';
 import type { Reading } from '../../src/routers/router.ts';
+import { takeClaim } from '../../src/engine/claim.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { answerOf, factsWith, historyWith, saying } from '../core/admission/facts.ts';
 import {
@@ -192,7 +199,43 @@ async function claims(): Promise<Complaints> {
     .append(SCOPE, 3, claimedBy(one.io.self()))
     .catch(() => 'failed');
   const both = first === 'ok' && (await answer) === 'ok';
-  return both ? ['two processes were told that they lead'] : (await answer) === 'ok' ? [] : ['nobody leads'];
+  const found = both ? ['two processes were told that they lead'] : (await answer) === 'ok' ? [] : ['nobody leads'];
+  const hidden = new Process(sim, 13, { sees: 'hidepid' });
+  const by = { io: hidden.io, store: localStore(STATE_DIR, hidden.io), scope: SCOPE, actor: 'bob' };
+  const taken = await takeClaim(by, 'resume', { takeOver: false }).catch(() => undefined);
+  return taken === undefined ? found : [...found, 'the claim of a leader that is hidden was taken'];
+}
+
+/** Real processes, and claims that name them. */
+async function processes(): Promise<Complaints> {
+  const owner = process.geteuid?.() ?? -1;
+  const script = join(mkdtempSync(join(tmpdir(), 'kvdeploy-mutant-')), 'kvdeploy.js');
+  writeFileSync(script, "process.stdout.write('up'); setInterval(() => {}, 1000);");
+  cpSync(script, `${script}.server.js`);
+  const begun = async (argv: readonly string[]) => {
+    const child = spawn(argv[0] ?? '', argv.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(child.stdout, 'data');
+    const stat = readFileSync(`/proc/${child.pid}/stat`, 'utf8');
+    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    return { child, by: { ...thisProcess(), pid: child.pid ?? 0, started } };
+  };
+  const [leader, server] = [await begun([process.execPath, script]), await begun([process.execPath, `${script}.server.js`])];
+  const shell = await begun(['sh', '-c', 'echo up; exec sleep 60']);
+  const wrong: string[] = [];
+  const must = async (what: string, claimed: Claimed, is: Seen['is']) => {
+    const seen = [lookFor(claimed).is, (await end(claimed)).is];
+    if (seen.some((each) => each !== is)) wrong.push(`${what}: ${seen.join(', ')} instead of ${is}`);
+  };
+  const { by } = leader;
+  await must('a shell', { by: shell.by, owner, shared: false }, 'unsure');
+  await must('another program of node', { by: server.by, owner, shared: false }, 'unsure');
+  await must('a claim of someone else', { by, owner: owner + 1, shared: false }, 'unsure');
+  await must('a free pid elsewhere', { by: { ...by, pid: 4_194_303, pidNamespace: 'pid:[7]' }, owner, shared: false }, 'unsure');
+  await must('another machine', { by: { ...by, boot: 'another' }, owner, shared: true }, 'unsure');
+  if (lookFor({ by: { ...by, host: 'renamed' }, owner, shared: false }).is !== 'running') wrong.push('a host was renamed');
+  for (const { child } of [leader, server, shell]) child.kill('SIGKILL');
+  rmSync(dirname(script), { recursive: true });
+  return wrong;
 }
 
 /** A leader that nobody can end appends while it is taken over, at every place where the two can cross. */
@@ -218,7 +261,7 @@ async function fences(): Promise<Complaints> {
   return lost;
 }
 
-/** A leader on another host has a change on its way when break-glass acts, and it arrives after the first application. */
+/** A leader in another container has a change on its way when break-glass acts, and it arrives after the first application. */
 async function inFlight(): Promise<Complaints> {
   const here = scene();
   let sent = false;
@@ -233,7 +276,7 @@ async function inFlight(): Promise<Complaints> {
   };
   const end = await here.go();
   here.sim.fate = () => 'done';
-  await rescue(here.process(60, { host: 'deploy-2' }));
+  await rescue(here.process(60, { sees: 'container' }));
   const order = here.sim.moved.map(({ by }) => by).join();
   if (end.how !== 'died' || !order.startsWith('60,11')) return [`nothing was in flight: ${order}`];
   return here.sim.split['blue'] === 100 ? [] : ['what a runner had in flight was the last word'];
@@ -315,6 +358,7 @@ const DETECTORS = {
   marks,
   manifests,
   claims,
+  processes,
   fences,
   'in flight': inFlight,
   'crash loop': crashLoop,

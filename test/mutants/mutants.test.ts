@@ -23,6 +23,7 @@ const PROGRAMS = [
   'marks',
   'manifests',
   'claims',
+  'processes',
   'fences',
   'in flight',
   'crash loop',

@@ -4,6 +4,8 @@ import { type Mutant, mutant } from './mutant.ts';
 const RUNNER = 'engine/runner.ts';
 const STORE = 'stores/local.ts';
 const DURABLE = 'base/durable/durable-file.ts';
+const IDENTITY = 'base/changes/process-identity.ts';
+const PROC = 'base/changes/proc.ts';
 
 export const OF_THE_DISK: readonly Mutant[] = [
   mutant(
@@ -98,8 +100,57 @@ export const OF_LEADING: readonly Mutant[] = [
     'a takeover leaves the leader alive and says it ended it',
     'simulator',
     'engine/claim.ts',
-    'ended: await io.end(by) };',
+    "ended: (await io.end(claimedOf(leader.claim, ledger))).is === 'gone' };",
     'ended: true };',
+  ),
+  mutant(
+    'a leader that cannot be seen is called gone',
+    'claims',
+    'engine/claim.ts',
+    "if (seen.is === 'gone') return true;",
+    "if (seen.is !== 'running') return true;",
+  ),
+  mutant(
+    'whatever a forged claim names is ended',
+    'processes',
+    IDENTITY,
+    'const problem = strangerProblem(by.pid, owner);',
+    'const problem = undefined as string | undefined;',
+  ),
+  mutant(
+    'any program that node runs is ended',
+    'processes',
+    PROC,
+    'return runsNode(program) && isKvdeploy(argv) ?',
+    'return runsNode(program) ?',
+  ),
+  mutant(
+    'a process of whomever is ended, whoever wrote the claim',
+    'processes',
+    PROC,
+    'if (owner === null || uids.length !== 4 || uids.some((uid) => uid !== String(owner)))',
+    'if (owner === null)',
+  ),
+  mutant(
+    'a pid of another container is looked for in this one',
+    'processes',
+    IDENTITY,
+    'if (namespaceOf(by) !== here.pidNamespace)',
+    "if (namespaceOf(by) === '')",
+  ),
+  mutant(
+    'another boot is gone wherever the state lies',
+    'processes',
+    IDENTITY,
+    'return shared ? unsure(',
+    "return shared && by.boot === '' ? unsure(",
+  ),
+  mutant(
+    'the name of a host decides',
+    'processes',
+    IDENTITY,
+    'const here = kernel();',
+    'const here = kernel();\n  if (by.host !== hostname()) return GONE;',
   ),
   {
     name: 'entries are promised to one who has lost the claim',

@@ -68,9 +68,12 @@ function putAtGreen(sim: Simulation, green: Schedule['green']): void {
 async function act(sim: Simulation, actor: Actor, pid: number, schedule: Schedule, invariants: Invariants): Promise<void> {
   await sim.pass(actor.startMs);
   if ([...sim.running].some((other) => other >= FIRST_PID)) sim.met('two operators at once');
-  const process = new Process(sim, pid, { host: actor.host });
+  const process = new Process(sim, pid, { host: actor.host, sees: actor.sees });
   const who = `process ${pid}`;
   sim.tell?.(who, `${actor.command} begins on ${actor.host}`);
+  if (actor.host !== 'deploy-1') sim.met('another host name');
+  if (actor.sees === 'container') sim.met('another pid namespace');
+  if (actor.sees === 'hidepid') sim.met('hidepid');
   beset(sim, process, actor);
   const ended = await Promise.race([command(sim, process, actor, schedule, invariants).catch(plainly), process.death]);
   sim.tell?.(who, `${actor.command} ${process.alive ? 'ends' : 'was killed'}: ${ended}`);

@@ -1,9 +1,9 @@
 /** One process in the simulation: it can be killed at any call, frozen for a while, and reaches everything through its own Io. */
 import { NotAllowed } from '../../src/base/changes/change.ts';
 import type { Control } from '../../src/engine/runner.ts';
-import type { Io } from '../../src/io.ts';
+import type { Io, ProcessIdentity } from '../../src/io.ts';
 import { diskOf } from './process-disk.ts';
-import { identityOf, type Simulation } from './simulation.ts';
+import { identityOf, type Sees, type Simulation } from './simulation.ts';
 
 /** A promise of its own each time: one for all would keep every simulation that ever waited for it. */
 const forEver = () => new Promise<never>(() => undefined);
@@ -32,17 +32,16 @@ export class Process {
   #ids = 0;
   #die: () => void = () => undefined;
 
-  constructor(sim: Simulation, pid: number, options: { host?: string; control?: Partial<Control>; endable?: boolean } = {}) {
+  constructor(sim: Simulation, pid: number, options: { host?: string; sees?: Sees; control?: Partial<Control> } = {}) {
     this.#sim = sim;
     this.pid = pid;
     this.control = { paused: false, leave: false, untilPercent: null, leaveAtMs: null, ...options.control };
     this.death = new Promise((resolve) => {
       this.#die = () => resolve('died');
     });
-    const host = options.host ?? 'deploy-1';
     sim.running.add(pid);
     sim.kill.set(pid, () => this.kill());
-    this.io = this.#door(host);
+    this.io = this.#door(identityOf(pid, options.host, options.sees), options.sees ?? 'all');
   }
 
   /** SIGKILL. */
@@ -54,7 +53,7 @@ export class Process {
     this.#die();
   }
 
-  #door(host: string): Io {
+  #door(self: ProcessIdentity, sees: Sees): Io {
     const sim = this.#sim;
     const never = () => Promise.reject(new Error('there is nothing like that in this simulation'));
     return {
@@ -80,13 +79,21 @@ export class Process {
       },
       every: (ms, act) => this.#every(ms, act),
       randomId: () => (this.pid * 0x1000000 + ++this.#ids).toString(16).padStart(12, '0'),
-      self: () => identityOf(this.pid, host),
-      isRunning: (one) => one.host === host && sim.running.has(one.pid),
-      end: async (one) => {
-        if (one.host !== host) return false;
-        if (sim.unendable.has(one.pid)) await this.io.sleep(GONE_WITHIN_MS);
-        else sim.kill.get(one.pid)?.();
-        return !sim.unendable.has(one.pid) || !sim.running.has(one.pid);
+      self: () => self,
+      lookFor: ({ by }) => {
+        if (by.pidNamespace !== self.pidNamespace) return { is: 'unsure', why: 'it runs in another pid namespace (container)' };
+        if (!sim.running.has(by.pid)) return { is: 'gone' };
+        if (sees === 'hidepid' && by.pid !== this.pid) return { is: 'unsure', why: 'its pid is in use, but hidden in /proc' };
+        return sim.strangers.has(by.pid) ? { is: 'unsure', why: 'it is not kvdeploy, but sleep' } : { is: 'running' };
+      },
+      end: async (claimed) => {
+        const { pid } = claimed.by;
+        const seen = this.io.lookFor(claimed);
+        if (seen.is !== 'running') return seen;
+        if (sim.unendable.has(pid)) await this.io.sleep(GONE_WITHIN_MS);
+        else sim.kill.get(pid)?.();
+        const left = sim.unendable.has(pid) && sim.running.has(pid);
+        return left ? { is: 'unsure', why: 'it is still there after SIGKILL' } : { is: 'gone' };
       },
     };
   }

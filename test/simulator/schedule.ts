@@ -3,13 +3,14 @@ import type { Plan } from '../../src/core/rollout/plan.ts';
 import { seeded } from '../stores/entries.ts';
 import type { Sight } from './counters.ts';
 import { planOf, rollbackOf } from './rollouts.ts';
-import type { Fate } from './simulation.ts';
+import type { Fate, Sees } from './simulation.ts';
 
 /** Somebody with a command, and what becomes of the process. */
 export interface Actor {
   readonly command: 'promote' | 'resume' | 'abort' | 'rollback' | 'rescue' | 'reconcile' | 'ask for an abort';
   readonly startMs: number;
   readonly host: string;
+  readonly sees: Sees;
   /** Killed at this one of its calls: writes half way, and before and after each request. */
   readonly dieAt: number | null;
   /** Whether what it had sent when it was killed still arrives. */
@@ -139,6 +140,7 @@ function actorFor(luck: Luck, command: Actor['command'], startMs: number): Actor
     command,
     startMs,
     host: luck.chance(0.2) ? 'deploy-2' : 'deploy-1',
+    sees: luck.chance(0.2) ? luck.one(['container', 'hidepid'] as const) : 'all',
     dieAt: luck.chance(0.3) ? luck.one([luck.below(60), luck.below(250)]) : null,
     lastWord: luck.one(['now', 'never'] as const),
     leaveAfterMs: luck.chance(0.15) ? luck.below(12_000) : null,

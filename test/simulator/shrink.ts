@@ -54,5 +54,6 @@ function* calmerThan(actor: Actor): Generator<Actor> {
   if (actor.leaveAfterMs !== null) yield { ...actor, leaveAfterMs: null };
   if (actor.holdAfterMs !== null) yield { ...actor, holdAfterMs: null };
   if (actor.host !== 'deploy-1') yield { ...actor, host: 'deploy-1' };
+  if (actor.sees !== 'all') yield { ...actor, sees: 'all' };
   if (actor.startMs > 0) yield { ...actor, startMs: 0 };
 }

@@ -73,6 +73,8 @@ export class Simulation {
   lies = false;
   readonly running = new Set<number>();
   readonly kill = new Map<number, () => void>();
+  /** Processes of this machine that are not kvdeploy, whatever a claim says. */
+  readonly strangers = new Set<number>();
   /** Processes that nobody can end: they hang in the kernel, or the host does not answer. */
   readonly unendable = new Set<number>();
   /** Traffic as it really is, and what the router says where it lies. */
@@ -303,9 +305,12 @@ function parsed(address: string): URL {
   return url;
 }
 
-/** Processes of this host. */
-export function identityOf(pid: number, host = 'deploy-1'): ProcessIdentity {
-  return { host, boot: 'boot', pid, started: String(pid) };
+/** What a process can see of others: every one, none that is not in its container, or (hidepid) none of other users. */
+export type Sees = 'all' | 'container' | 'hidepid';
+
+/** Processes of one machine, whatever it is called at the time. */
+export function identityOf(pid: number, host = 'deploy-1', sees: Sees = 'all'): ProcessIdentity {
+  return { host, boot: 'boot', pidNamespace: sees === 'container' ? 'pid:[2]' : 'pid:[1]', uid: 7, pid, started: String(pid) };
 }
 
 /** A router's split in the words of the core, places in order. */

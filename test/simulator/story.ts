@@ -30,8 +30,8 @@ function cast({ seed, plan, green, actors, mishaps, faults, end }: Schedule): st
   ];
 }
 
-function actorText({ command, startMs, host, dieAt, lastWord, leaveAfterMs, holdAfterMs, freeze }: Actor): string {
-  const parts = [`${command} at ${startMs} ms on ${host}`];
+function actorText({ command, startMs, host, sees, dieAt, lastWord, leaveAfterMs, holdAfterMs, freeze }: Actor): string {
+  const parts = [`${command} at ${startMs} ms on ${host}${sees === 'all' ? '' : ` (${sees})`}`];
   if (freeze !== null)
     parts.push(`frozen at call ${freeze.atCall} for ${freeze.forMs} ms${freeze.endable ? '' : ' and cannot be ended'}`);
   if (dieAt !== null) parts.push(`killed at call ${dieAt} (what it has sent arrives ${lastWord})`);

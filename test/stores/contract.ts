@@ -12,7 +12,7 @@ export function storeContract(kind: string, open: () => Promise<readonly [Store,
   describe(`the ${kind} store keeps the contract of stores:`, () => {
     it('an untouched scope has an empty ledger, no owner and no requests', async () => {
       const [a] = await open();
-      expect(await a.read(SCOPE)).toEqual({ entries: [], head: '0'.repeat(64), tornBytes: 0, beatAtMs: null });
+      expect(await a.read(SCOPE)).toEqual({ entries: [], head: '0'.repeat(64), tornBytes: 0, beatAtMs: null, claimFile: null });
       expect(a.owns(SCOPE)).toBe(false);
       expect(await a.requestedAbort(SCOPE)).toBeUndefined();
       expect(await a.scopes()).toEqual([]);

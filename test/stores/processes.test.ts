@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { LEASE_MS, takeClaim } from '../../src/engine/claim.ts';
-import { nodeIo } from '../../src/io.ts';
+import { type Io, nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { freshFolder } from '../fresh-folder.ts';
 import { ledgerDir, note, notes, SCOPE, seeded } from './entries.ts';
@@ -13,7 +13,8 @@ import { ledgerDir, note, notes, SCOPE, seeded } from './entries.ts';
 vi.setConfig({ testTimeout: 90_000 });
 
 const BOB = { io: nodeIo, scope: SCOPE, actor: 'bob' };
-const bundle = join(freshFolder(), 'runner.mjs');
+// Only what is called kvdeploy is ever ended.
+const bundle = join(freshFolder(), 'kvdeploy.mjs');
 const children: ChildProcess[] = [];
 
 beforeAll(async () => {
@@ -157,7 +158,7 @@ describe('a leader that is paused', () => {
     process.kill(Number(leader.child.pid), 'SIGSTOP');
     await until('it stands still', () => readFileSync(`/proc/${leader.child.pid}/stat`, 'utf8').includes(') T '));
     const store = localStore(dir, nodeIo);
-    const io = { ...nodeIo, end: async () => false };
+    const io: Io = { ...nodeIo, end: async () => ({ is: 'unsure', why: 'as if it ran in another container' }) };
     const taken = await takeClaim({ ...BOB, store, io }, 'abort', { takeOver: true });
     expect(taken.from?.ended).toBe(false);
     expect(await store.append(SCOPE, taken.seq + 1, note('mine'))).toBe('ok');

@@ -13,6 +13,8 @@ export interface Modes {
   readonly dir: number;
   readonly file: number;
   readonly gid: number | undefined;
+  /** What root makes stays root's, readable for the folder's owner: the owner of a claim is the proof of who made it. */
+  readonly keepsOwner?: boolean;
 }
 
 export const OWNER_ONLY: Modes = { dir: 0o700, file: 0o600, gid: undefined };
@@ -26,13 +28,14 @@ export function groupModes(gid: number): Modes {
  * Gives a new file or folder to the owners of its folder `dir`: to its user, whom root would otherwise lock out, and to the group
  * `gid`, or to the folder's group if that may write there. The mode comes last, because chown clears set-group-ID.
  */
-export function share(fd: number, dir: string, gid: number | undefined, fs: Fs): void {
+export function share(fd: number, dir: string, gid: number | undefined, fs: Fs, keepsOwner = false): void {
   const [made, folder] = [fs.fstatSync(fd), fs.statSync(dir)];
   const group = gid ?? ((folder.mode & 0o020) === 0 ? undefined : folder.gid);
   const modes = group === undefined ? OWNER_ONLY : groupModes(group);
-  if (made.uid === 0 && folder.uid !== 0) fs.fchownSync(fd, folder.uid, group ?? folder.gid);
+  const lockedOut = made.uid === 0 && folder.uid !== 0;
+  if (lockedOut && !keepsOwner) fs.fchownSync(fd, folder.uid, group ?? folder.gid);
   else if (group !== undefined) fs.fchownSync(fd, -1, group);
-  fs.fchmodSync(fd, made.isDirectory() ? modes.dir : modes.file);
+  fs.fchmodSync(fd, made.isDirectory() ? modes.dir : modes.file | (lockedOut && keepsOwner ? 0o044 : 0));
 }
 
 /** The write may or may not be on disk; this is unknown until the next start. It is neither acknowledged nor undone. */
@@ -105,7 +108,7 @@ function createTemporary(dir: string, bytes: Uint8Array, fs: Fs, prepare: (fd: n
  */
 export function createWhole(path: string, bytes: Uint8Array, modes: Modes, fs: Fs, stands: () => boolean = () => true): boolean {
   const dir = dirname(path);
-  const temporary = createTemporary(dir, bytes, fs, (fd) => share(fd, dir, modes.gid, fs));
+  const temporary = createTemporary(dir, bytes, fs, (fd) => share(fd, dir, modes.gid, fs, modes.keepsOwner));
   try {
     if (!linkNew(temporary, path, fs)) return false;
     const kept = stands();

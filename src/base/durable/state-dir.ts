@@ -181,6 +181,16 @@ export function filesystemOf(dir: string, fs: Fs): Filesystem {
   return FILESYSTEMS.get(type) ?? { kind: 'unsure', name: `filesystem 0x${type.toString(16)}` };
 }
 
+/** True where another machine may write to the same file system, as far as its type tells. */
+export function mayBeShared(dir: string, fs: Fs): boolean {
+  try {
+    const { kind, name } = filesystemOf(dir, fs);
+    return kind === 'unsure' && name !== 'overlay';
+  } catch {
+    return true;
+  }
+}
+
 /** Writes, links, flushes and removes a probe in `dir`. Returns what went wrong, or undefined. */
 export function diskProblem(dir: string, fs: Fs): string | undefined {
   const probe = temporaryName(dir);

@@ -9,7 +9,15 @@ import { type GateResult, gateResultSchema, type Verdict, verdictSchema } from '
 import { buildSchema, guidSchema } from '../manifest/manifest.ts';
 import { planSchema } from '../rollout/plan.ts';
 
-const processSchema = z.strictObject({ host: z.string(), boot: z.string(), pid: z.int(), started: z.string() });
+const processSchema = z.strictObject({
+  host: z.string(),
+  boot: z.string(),
+  /** Since format 4. */
+  pidNamespace: z.string().optional(),
+  uid: z.int().optional(),
+  pid: z.int(),
+  started: z.string(),
+});
 
 /** Who leads a scope, and since when. */
 export const claimSchema = z.strictObject({

@@ -8,6 +8,7 @@ import { stepSplit } from '../../../core/rollout/plan.ts';
 import { isOver, type State } from '../../../core/rollout/rollout.ts';
 import { type Split, splitsAgree, splitText } from '../../../core/rollout/split.ts';
 import { scopeText, shortGuid } from '../../../core/scope.ts';
+import { claimedOf } from '../../../engine/claim.ts';
 import { breakGlassCommand } from '../../../lead/outcome.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
 import { type Opened, openScope, targetOf } from '../../../release/open.ts';
@@ -56,7 +57,7 @@ function documentOf(opened: Opened, reading: Reading | { readonly why: string },
   });
   const build = ({ guid, version }: { guid: string; version: string }, since: string) => ({ guid, version, since });
   const known = currentKnownGood(history);
-  const leader = leaderOf(history, deps);
+  const leader = leaderOf(opened, deps);
   const traffic: Traffic = 'why' in reading ? { split: [], certainty: 'unknown' } : trafficOf(reading, buildsAtPlaces(opened));
   return {
     scope,
@@ -77,11 +78,13 @@ function documentOf(opened: Opened, reading: Reading | { readonly why: string },
 
 type StatusDocument = ReturnType<typeof documentOf>;
 
-/** `running` is null for a leader on another host: it cannot be seen from here. */
-function leaderOf({ leader }: History, { io }: Deps) {
+/** `running` is null for a leader that cannot be seen from here, in another container for example. */
+function leaderOf(opened: Opened, { io }: Deps) {
+  const { leader } = opened.history;
   if (leader === null) return null;
   const { by, actor, command } = leader.claim;
-  return { ...by, actor, command, since: leader.since, running: by.host === io.self().host ? io.isRunning(by) : null };
+  const seen = io.lookFor(claimedOf(leader.claim, opened));
+  return { ...by, actor, command, since: leader.since, running: seen.is === 'unsure' ? null : seen.is === 'running' };
 }
 
 function rolloutOf(state: State | null, changedAt: string | null) {

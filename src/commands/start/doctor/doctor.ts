@@ -70,7 +70,7 @@ async function scopesOf(config: LoadedConfig | null, { store }: State, deps: Dep
   return known.filter((scope) => (tenant ?? scope.tenant) === scope.tenant && (service ?? scope.service) === scope.service);
 }
 
-const NO_LEDGER: Pick<StoredLedger, 'entries' | 'head'> = { entries: [], head: '0'.repeat(64) };
+const NO_LEDGER: Pick<StoredLedger, 'entries' | 'head' | 'claimFile'> = { entries: [], head: '0'.repeat(64), claimFile: null };
 
 /** A ledger that cannot be read is a finding; everything else is still checked. */
 async function readLedger(scope: Scope, state: State, deps: Deps) {

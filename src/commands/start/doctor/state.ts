@@ -5,6 +5,7 @@ import { readPointers } from '../../../base/pointer/pointer.ts';
 import { currentKnownGood, openRollout } from '../../../core/ledger/history.ts';
 import { shortGuid } from '../../../core/scope.ts';
 import { msText } from '../../../core/text.ts';
+import { claimedOf } from '../../../engine/claim.ts';
 import { nearestFolder } from '../../../engine/facts.ts';
 import type { Target } from '../../../engine/target.ts';
 import { unreviewedRescues } from '../../../lead/held.ts';
@@ -64,7 +65,8 @@ export function ledgerCheck(opened: Opened, took: { readonly ms: number; readonl
 }
 
 /** Who leads, and whether someone watches the open rollout. */
-export function leaderCheck({ history, flags }: Opened, deps: Deps): DoctorCheck {
+export function leaderCheck(opened: Opened, deps: Deps): DoctorCheck {
+  const { history, flags } = opened;
   const open = openRollout(history);
   const carryOn = `kvdeploy resume ${flags}   or roll back: kvdeploy abort ${flags}`;
   if (history.leader === null) {
@@ -73,9 +75,10 @@ export function leaderCheck({ history, flags }: Opened, deps: Deps): DoctorCheck
   }
   const { by, actor, command } = history.leader.claim;
   const who = `${actor}, pid ${by.pid} on ${by.host}, leads since ${history.leader.since} (${command})`;
-  if (by.host !== deps.io.self().host)
-    return warn('leader', `${who}; cannot check from here whether it is running`, 'Check on that host.');
-  if (deps.io.isRunning(by)) return ok('leader', `${who} and is running`);
+  const seen = deps.io.lookFor(claimedOf(history.leader.claim, opened));
+  if (seen.is === 'unsure')
+    return warn('leader', `${who}; cannot see from here whether it is running: ${seen.why}`, 'Look where it runs.');
+  if (seen.is === 'running') return ok('leader', `${who} and is running`);
   const fix = open === null ? 'Nothing to do: the next command takes over.' : carryOn;
   return warn('leader', `${who}, but that process is gone`, fix);
 }
