@@ -4,16 +4,15 @@ import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { stopped } from '../crash/stopper.ts';
+import { contained, IN_CONTAINER, stopped } from '../crash/stopper.ts';
 import { until } from '../servers/program.ts';
-import { BLUE, GREEN, PRODUCTION, SURE } from './local-builds.ts';
+import { GREEN, PRODUCTION, SURE } from './local-builds.ts';
 import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
 import type { CliOptions, RunningCli } from './run-cli.ts';
 
 const isRoot = process.getuid?.() === 0;
 const RESCUE = ['rollback', '--break-glass', '--env', 'production', '--reason', 'sign-in is down today', ...SURE];
 const RENAMED = ['unshare', '--uts', 'sh', '-c', 'hostname renamed-since; exec "$@"', 'sh'];
-const IN_CONTAINER = ['unshare', '--kill-child', '--pid', '--fork', '--mount-proc', 'sh', '-c', '"$@"; exit $?', 'sh'];
 
 let site: LocalSite;
 beforeAll(async () => {
@@ -84,7 +83,11 @@ test('break-glass never ends a process that is not kvdeploy, whatever claim name
 test.runIf(isRoot)(
   'a leader in another container is left alone, and break-glass says that its changes are not verified',
   async () => {
-    await leads({ via: IN_CONTAINER });
+    const promotion = await leads({ via: IN_CONTAINER });
+    // Otherwise it would see the hold, and stop by itself.
+    const pid = await contained(promotion.process.pid ?? 0);
+    process.kill(pid, 'SIGSTOP');
+    await stopped(pid);
     const { exitCode, stderr, result } = await rescue();
     expect([exitCode, result.code], stderr).toEqual([5, 'NOT_VERIFIED']);
     expect(stderr).toContain('may still be running: it runs in another pid namespace');
@@ -105,7 +108,9 @@ describe.runIf(isRoot)('a leader of root that another user cannot see', () => {
     for (const name of ['bin', 'dist', 'package.json'])
       cpSync(fileURLToPath(new URL(`../../${name}`, import.meta.url)), join(site.folder, 'installed', name), { recursive: true });
     mkdirSync(join(site.folder, 'tmp'));
-    await leads();
+    const promotion = await leads();
+    promotion.signal('SIGSTOP');
+    await stopped(promotion.process.pid ?? 0);
     for (const path of [site.folder, site.home, site.stateDir, join(site.folder, 'tmp'), site.routes('production')])
       execFileSync('chown', ['-R', '1234:1234', path]);
     chmodSync(site.folder, 0o755);
@@ -116,6 +121,5 @@ describe.runIf(isRoot)('a leader of root that another user cannot see', () => {
     expect([exitCode, result.code], stderr).toEqual([5, 'NOT_VERIFIED']);
     expect(stderr).toContain('may still be running: its pid is in use, but hidden in /proc');
     expect(await site.percent('production', 'blue')).toBe(100);
-    expect(BLUE.ref).toBe('blue');
   });
 });

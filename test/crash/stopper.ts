@@ -23,6 +23,19 @@ export async function stopped(pid: number): Promise<void> {
   await until(`process ${pid} to stop`, () => (stateOf(pid) === 'T' ? true : undefined), 20_000);
 }
 
+/** Starts a program in a pid namespace of its own, as in a container. Not as its first process: that one cannot be stopped from inside. */
+export const IN_CONTAINER = ['unshare', '--kill-child', '--pid', '--fork', '--mount-proc', 'sh', '-c', '"$@"; exit $?', 'sh'];
+
+/** The pid out here of what was started in a container by `unshare`, whose pid is given. */
+export function contained(pid: number): Promise<number> {
+  const childrenOf = (parent: number) =>
+    readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  return until('the program in its container', () => {
+    const [init] = childrenOf(pid);
+    return init === undefined ? undefined : childrenOf(init)[0];
+  });
+}
+
 /** proc(5): the third field of its stat. */
 function stateOf(pid: number): string {
   try {

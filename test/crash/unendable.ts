@@ -4,11 +4,10 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { BIN } from '../cli/run-cli.ts';
 import { openSite, PRODUCTION, type Ran, type Site } from '../e2e/site.ts';
 import { until } from '../servers/program.ts';
-import { stopped, stopping } from './stopper.ts';
+import { contained, IN_CONTAINER, stopped, stopping } from './stopper.ts';
 
 /** Who goes back, and whether the frozen one wakes before or after HAProxy has closed its idle connection. */
 export interface Wake {
@@ -32,12 +31,10 @@ const BACK = { blue: 100 };
 
 const same = (one: object, other: object) => JSON.stringify(one) === JSON.stringify(other);
 
-const CONTAINER = ['--kill-child', '--pid', '--fork', '--mount-proc', 'sh', '-c', '"$@"; exit $?', 'sh'];
-
 /** True when this process may have a pid namespace of its own. Otherwise: fails under CI, and says what is left out elsewhere. */
 export function mayContain(rounds: number): boolean {
   try {
-    execFileSync('unshare', [...CONTAINER, 'true'], { stdio: 'pipe' });
+    execFileSync('unshare', [...IN_CONTAINER.slice(1), 'true'], { stdio: 'pipe' });
     return true;
   } catch (error) {
     if (process.env['CI'] === 'true') throw error;
@@ -76,7 +73,7 @@ function commandOf(by: Wake['by'], { builds }: Site): string {
 /** It has a pid namespace of its own, as in a container, so that nobody here can see or end it. */
 function promoteElsewhere(site: Site, env: Readonly<Record<string, string>>) {
   const words = `promote --build ${site.builds.green.guid} ${PRODUCTION}`.split(' ');
-  const argv = [...CONTAINER, process.execPath, BIN, ...words];
+  const argv = [...IN_CONTAINER.slice(1), process.execPath, BIN, ...words];
   const child = spawn('unshare', argv, {
     cwd: site.checkout,
     env: { PATH: process.env['PATH'], ...site.env, ...env },
@@ -90,18 +87,10 @@ function promoteElsewhere(site: Site, env: Readonly<Record<string, string>>) {
     });
   return {
     /** Of node, as it is called out here. */
-    pid: () =>
-      until('node in its container', () => {
-        const [init] = childrenOf(child.pid ?? 0);
-        return init === undefined ? undefined : childrenOf(init)[0];
-      }),
+    pid: () => contained(child.pid ?? 0),
     end: () => child.kill('SIGKILL'),
     ended: closed.then(() => said),
   };
-}
-
-function childrenOf(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 }
 
 /** Watches the router until the stale change has arrived and was put right, or until it no longer can. */
