@@ -4,13 +4,13 @@ import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { isRoot } from '../as-root.ts';
 import { contained, IN_CONTAINER, stopped } from '../crash/stopper.ts';
 import { until } from '../servers/program.ts';
 import { GREEN, PRODUCTION, SURE } from './local-builds.ts';
 import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
 import type { CliOptions, RunningCli } from './run-cli.ts';
 
-const isRoot = process.getuid?.() === 0;
 const RESCUE = ['rollback', '--break-glass', '--env', 'production', '--reason', 'sign-in is down today', ...SURE];
 const RENAMED = ['unshare', '--uts', 'sh', '-c', 'hostname renamed-since; exec "$@"', 'sh'];
 
@@ -60,7 +60,8 @@ function forge(pid: number): void {
   writeFileSync(join(ledger(), '0099.jsonl'), `${JSON.stringify(line)}\n`, { mode: 0o600 });
 }
 
-test.runIf(isRoot)('break-glass ends a frozen leader whose host was renamed since', async () => {
+test('break-glass ends a frozen leader whose host was renamed since', async () => {
+  if (!isRoot('a host with another name')) return;
   const promotion = await leads({ via: RENAMED });
   promotion.signal('SIGSTOP');
   await stopped(promotion.process.pid ?? 0);
@@ -80,29 +81,29 @@ test('break-glass never ends a process that is not kvdeploy, whatever claim name
   sleeper.kill('SIGKILL');
 });
 
-test.runIf(isRoot)(
-  'a leader in another container is left alone, and break-glass says that its changes are not verified',
-  async () => {
-    const promotion = await leads({ via: IN_CONTAINER });
-    // Otherwise it would see the hold, and stop by itself.
-    const pid = await contained(promotion.process.pid ?? 0);
-    process.kill(pid, 'SIGSTOP');
-    await stopped(pid);
-    const { exitCode, stderr, result } = await rescue();
-    expect([exitCode, result.code], stderr).toEqual([5, 'NOT_VERIFIED']);
-    expect(stderr).toContain('may still be running: it runs in another pid namespace');
-    expect(await site.percent('production', 'blue')).toBe(100);
-  },
-);
+test('a leader in another container is left alone, and break-glass says that its changes are not verified', async () => {
+  if (!isRoot('a container')) return;
+  const promotion = await leads({ via: IN_CONTAINER });
+  // Otherwise it would see the hold, and stop by itself.
+  const pid = await contained(promotion.process.pid ?? 0);
+  process.kill(pid, 'SIGSTOP');
+  await stopped(pid);
+  const { exitCode, stderr, result } = await rescue();
+  expect([exitCode, result.code], stderr).toEqual([5, 'NOT_VERIFIED']);
+  expect(stderr).toContain('may still be running: it runs in another pid namespace');
+  expect(await site.percent('production', 'blue')).toBe(100);
+});
 
-test.runIf(isRoot)('resume takes over from a leader in another container only once it is silent', async () => {
+test('resume takes over from a leader in another container only once it is silent', async () => {
+  if (!isRoot('a container')) return;
   await leads({ via: IN_CONTAINER });
   const resumed = await site.run(['resume', ...PRODUCTION, '--json']);
   expect([resumed.exitCode, resultOf(resumed).code], resumed.stderr).toEqual([6, 'BUSY']);
 });
 
-describe.runIf(isRoot)('a leader of root that another user cannot see', () => {
+describe('a leader of root that another user cannot see', () => {
   test('a leader that hidepid hides is not called gone, and break-glass says that its changes are not verified', async () => {
+    if (!isRoot('hidepid')) return;
     // Where the other user can read it.
     const program = join(site.folder, 'installed/bin/kvdeploy.js');
     for (const name of ['bin', 'dist', 'package.json'])

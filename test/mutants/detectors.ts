@@ -19,10 +19,10 @@ import type { Event } from '../../src/core/ledger/events.ts';
 import { fold, servedBefore } from '../../src/core/ledger/history.ts';
 import { manifestBreaches } from '../../src/core/manifest/manifest-rules.ts';
 import { type Plan, stableSplit, stepSplit } from '../../src/core/rollout/plan.ts';
+import { takeClaim } from '../../src/engine/claim.ts';
 import type { Io } from '../../src/io.ts';
 import { localCounters } from '../../src/metrics/router-counters.ts';
 import type { Reading } from '../../src/routers/router.ts';
-import { takeClaim } from '../../src/engine/claim.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { answerOf, factsWith, historyWith, saying } from '../core/admission/facts.ts';
 import {

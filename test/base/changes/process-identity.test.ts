@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Claimed, end, lookFor, sameProcess, thisProcess } from '../../../src/base/changes/process-identity.ts';
+import { isRoot } from '../../as-root.ts';
 import { freshFolder } from '../../fresh-folder.ts';
 import { until } from '../../servers/program.ts';
 
@@ -13,7 +14,6 @@ afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
 });
 
-const isRoot = process.getuid?.() === 0;
 const me = process.geteuid?.() ?? -1;
 const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
 
@@ -150,7 +150,8 @@ describe('a process that is not certainly ours', () => {
     expect(isThere()).toBe(true);
   });
 
-  it.runIf(isRoot)('a process of another user is ended by root only where that user owns the claim', async () => {
+  it('a process of another user is ended by root only where that user owns the claim', async () => {
+    if (!isRoot('a process of another user')) return;
     const { claimed, gone, isThere } = await started(
       ['setpriv', '--reuid=1234', '--regid=1234', '--clear-groups', process.execPath, script()],
       'up',
@@ -173,7 +174,7 @@ describe('a process that is not certainly ours', () => {
 });
 
 /** What a process sees that was started by `argv` with a view of its own. */
-describe.runIf(isRoot)('what hides processes', () => {
+describe('what hides processes', () => {
   const program = join(freshFolder(), 'identity.mjs');
   beforeAll(async () => {
     const entry = join(import.meta.dirname, '../../../src/base/changes/process-identity.ts');
@@ -205,13 +206,15 @@ describe.runIf(isRoot)('what hides processes', () => {
     ['a folder called /proc', inMounts('mount -t tmpfs none /proc'), /no \/proc/],
     ['another pid namespace', ['unshare', '--pid', '--fork', '--mount-proc'], /another pid namespace/],
     ['another pid namespace that sees the /proc of the machine', ['unshare', '--pid', '--fork'], /another pid namespace/],
-  ])('through %s a living process is unsure, not gone, and is not ended', async (_, view, why) => {
+  ])('a living process is unsure through %s, not gone, and is not ended', async (what, view, why) => {
+    if (!isRoot(what)) return;
     const { claimed, isThere } = await kvdeploy();
     for (const seen of seenBy(claimed, view)) expect(seen).toMatchObject({ is: 'unsure', why: expect.stringMatching(why) });
     expect(isThere()).toBe(true);
   });
 
   it('a process that is gone is gone under hidepid too', async () => {
+    if (!isRoot('hidepid')) return;
     const { claimed, child, gone } = await kvdeploy();
     child.kill('SIGKILL');
     await gone;
