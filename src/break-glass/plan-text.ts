@@ -17,10 +17,12 @@ export interface Shown {
 export function showPlan(shown: Shown, voice: Voice): void {
   const { source, choice, hold } = shown;
   const { tenant, environment, service } = source.scope;
-  const { build, changes, knownGoodSince } = choice.restore;
+  const { build, changes, knownGoodSince, imported } = choice.restore;
   voice.say(`BREAK-GLASS  ${tenant}/${environment}/${service}`);
   voice.say(`  to       ${build.guid}  version ${build.version}, at ${build.ref}, known-good since ${knownGoodSince}`);
   voice.say(`           ${build.digest}`);
+  if (imported !== undefined)
+    voice.say(`           imported from another machine at ${imported.at} by ${imported.by}; never judged by gates here`);
   voice.say(`  pointer  ${source.from}, generation ${choice.pointer.generation} (${choice.pointer.why}, ${age(shown)})`);
   voice.say('  changes');
   for (const change of changes) voice.say(`    ${describe(change)}`);
@@ -36,11 +38,12 @@ export function showPlan(shown: Shown, voice: Voice): void {
 }
 
 function planDocument({ source, choice, commandFor }: Shown): unknown {
-  const { build, changes, knownGoodSince } = choice.restore;
+  const { build, changes, knownGoodSince, imported } = choice.restore;
   return {
     scope: source.scope,
     build,
     knownGoodSince,
+    ...(imported === undefined ? {} : { imported }),
     generation: choice.pointer.generation,
     writtenAt: choice.pointer.writtenAt,
     from: source.from,

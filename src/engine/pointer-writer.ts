@@ -11,6 +11,7 @@ import { hostsOfPointer } from '../base/pointer/host-names.ts';
 import { copyPointer, placeRescue, pointerDir, readPointers, writePointer } from '../base/pointer/pointer.ts';
 import type { Pointer, Restore } from '../base/pointer/pointer-format.ts';
 import type { Scope } from '../base/scope.ts';
+import { admittedBefore } from '../core/admission/admitted.ts';
 import type { IdentityConfig } from '../core/identity.ts';
 import { type History, type KnownGood, rollbackTargets } from '../core/ledger/history.ts';
 import type { Build } from '../core/manifest/manifest.ts';
@@ -53,7 +54,8 @@ export function draftRollout(
   const build = why === 'before-rollout' ? plan.stable : plan.candidate;
   if (build === null) throw new Error(`plan ${plan.id} has no build for the pointer`);
   const before = seen.history.knownGood.find((known) => known.build.guid === build.guid);
-  const knownGood = before !== undefined && why === 'before-rollout' ? before : { build, since: atIso, rollout: plan.id };
+  const knownGood =
+    before !== undefined && why === 'before-rollout' ? before : { build: admittedBefore(build), since: atIso, rollout: plan.id };
   const { scope, environments } = places;
   const rendering = { ...seen, scope, environments, target, identity: plan.identity, knownGood, why, plan, atIso };
   return completed(places, renderPointer(rendering), io);

@@ -1,10 +1,12 @@
 /** The gatekeeper: has the core judge a build as far as its facts were gathered, and shows what it said. Files are asked first. */
 import { type Admission, admit, CHECKS } from '../core/admission/admission.ts';
+import type { AdmittedBuild } from '../core/admission/admitted.ts';
 import { notForeign } from '../core/admission/build-checks.ts';
-import type { Check, Checked, Facts } from '../core/admission/facts.ts';
-import { refusalError } from '../core/errors.ts';
+import { type Check, type Checked, type Facts, offered } from '../core/admission/facts.ts';
+import { KvdeployError, refusalError } from '../core/errors.ts';
+import { placeOf } from '../core/manifest/manifest.ts';
 import type { State } from '../core/rollout/rollout.ts';
-import type { Guid } from '../core/scope.ts';
+import { type Guid, shortGuid } from '../core/scope.ts';
 import { diskFacts, fileFacts, targetFacts } from '../engine/facts.ts';
 import type { Target } from '../engine/target.ts';
 import type { Reading } from '../routers/router.ts';
@@ -35,6 +37,18 @@ export function mustPass({ checked, refusal, reading }: Judged, deps: Deps, hint
   if (refusal !== undefined) throw refusalError({ ...refusal, hint: `${refusal.hint}${hint}` });
   if (reading === null) throw new Error('what the files do not refuse is judged at the target');
   return reading;
+}
+
+/** The build that passed, as its manifest lists it: at the place where it serves. */
+export function mustBeAdmitted({ build, facts }: Judged, place: string): AdmittedBuild {
+  const listed = offered(facts);
+  if (build === null || listed === undefined) throw new Error('a build that nothing refuses is listed and admitted');
+  if (build.ref === place) return build;
+  throw new KvdeployError('BUILD_GONE', {
+    message: `Build ${shortGuid(build.guid)} serves at ${place}, but its manifest says that its place is ${build.ref}.`,
+    hint: `Correct the ref in ${listed.file}.`,
+    places: [placeOf(listed)],
+  });
 }
 
 /** One line per check: passed, refused, or not verified. */

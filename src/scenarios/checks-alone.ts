@@ -1,6 +1,7 @@
 /** The first incident against one check at a time: each alone refuses, none lets it through. Pure; nothing in the product turns a check off. */
 import type { Scope } from '../base/scope.ts';
 import { admit, CHECKS, ROLLBACK_CHECKS } from '../core/admission/admission.ts';
+import { admittedBefore } from '../core/admission/admitted.ts';
 import type { Answer } from '../core/admission/answers.ts';
 import type { Check, Facts } from '../core/admission/facts.ts';
 import { fold, type History } from '../core/ledger/history.ts';
@@ -102,7 +103,7 @@ function factsOf(stable: Build, staging: Build): Facts {
   const history: History = {
     ...fold([]),
     nextSeq: 9,
-    knownGood: [{ build: stable, since: '2023-10-30T18:00:00Z', rollout: 'r-1' }],
+    knownGood: [{ build: admittedBefore(stable), since: '2023-10-30T18:00:00Z', rollout: 'r-1' }],
     highestSequence: stable.sequence,
   };
   return {

@@ -57,6 +57,7 @@ export const IN_GLOBEX = ['--tenant', 'globex', '--env', 'production'];
 /** What a test may want to be otherwise in the config. */
 export interface Wishes {
   readonly bakeMs?: number;
+  readonly lastBakeMs?: number;
   readonly requires?: { readonly soak: string };
   readonly copies?: readonly string[];
   readonly stateGroup?: string;
@@ -124,14 +125,14 @@ export function configText(places: readonly Placed[], stateDir: string, wishes: 
 const PROBES = '[{ name: answers, source: http-probe, path: /probe, probes: 5, max: 10%, minRequests: 5 }]';
 
 function serviceText({ port, routes, backends, name }: Placed, wishes: Wishes): string {
-  const { bakeMs = 300, copies, patience = '20s', gates = PROBES, probesOnly = true } = wishes;
+  const { bakeMs = 300, lastBakeMs = 200, copies, patience = '20s', gates = PROBES, probesOnly = true } = wishes;
   const addresses = [...backends].map(([ref, { address }]) => `${ref}: ${JSON.stringify(address)}`).join(', ');
   return [
     '        services:',
     '          kv-gateway:',
     `            router: { kind: local, listen: "127.0.0.1:${port}", routes: ${JSON.stringify(routes)}, addresses: { ${addresses} } }`,
     '            identity: { path: /healthz, header: x-build-guid, environmentHeader: x-build-environment }',
-    `            steps: [{ percent: 25, bake: ${bakeMs}ms }, { percent: 100, bake: 200ms }]`,
+    `            steps: [{ percent: 25, bake: ${bakeMs}ms }, { percent: 100, bake: ${lastBakeMs}ms }]`,
     '            poll: 100ms',
     `            patience: ${patience}`,
     ...(probesOnly ? ['            probesOnly: true'] : []),

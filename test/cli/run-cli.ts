@@ -135,8 +135,8 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
 }
 
 export interface TerminalOptions extends Omit<CliOptions, 'input'> {
-  /** Each is typed once its question is on the screen; `waitFor` looks at what came after the previous one. `\u0003` is Ctrl-C, `\r` Enter. */
-  readonly keys?: readonly { readonly waitFor: RegExp; readonly type: string }[];
+  /** Each is typed once its question is on the screen, and `before` was called; `waitFor` looks at what came after the previous one. `\u0003` is Ctrl-C, `\r` Enter. */
+  readonly keys?: readonly { readonly waitFor: RegExp; readonly type: string; readonly before?: () => void }[];
   readonly columns?: number;
 }
 
@@ -157,6 +157,7 @@ export async function runInTerminal(args: readonly string[], options: TerminalOp
   for (const key of options.keys ?? []) {
     await waitForAfter(running, key.waitFor, from);
     from = running.stdout().length;
+    key.before?.();
     running.process.stdin?.write(key.type);
   }
   const { exitCode, stdout } = await running.ended;

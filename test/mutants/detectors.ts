@@ -14,6 +14,7 @@ import type { Pointer } from '../../src/base/pointer/pointer-format.ts';
 import { chooseBuild } from '../../src/break-glass/choose.ts';
 import { strictParse } from '../../src/config/parse/strict-parse.ts';
 import { admit, ROLLBACK_CHECKS } from '../../src/core/admission/admission.ts';
+import { admittedBefore } from '../../src/core/admission/admitted.ts';
 import type { Facts } from '../../src/core/admission/facts.ts';
 import type { Event } from '../../src/core/ledger/events.ts';
 import { fold, servedBefore } from '../../src/core/ledger/history.ts';
@@ -103,7 +104,7 @@ function marks(): Complaints {
   const left = fold(entriesOf([...promoted, ...events(rollbackTo(STABLE, CANDIDATE)), pointed]));
   const aborted = fold(entriesOf([...events(promotion([100])), abort, back]));
   const cleared = historyWith({ cleared: new Set([CANDIDATE.guid]), highestSequence: 99 });
-  const newest = { build: { ...STABLE, guid: guidOf(99), sequence: 99 }, since: '', rollout: 'r-9' };
+  const newest = { build: admittedBefore({ ...STABLE, guid: guidOf(99), sequence: 99 }), since: '', rollout: 'r-9' };
   const passed = factsWith({ history: { ...cleared, knownGood: [...cleared.knownGood, newest] } });
   return [
     ...(left.bad.size === 0 ? [] : ['a rollback without a word marks the build that it leaves']),

@@ -1,11 +1,9 @@
 /** `adopt`: the build currently serving becomes the first known-good build, after one bake with passing gates. Shifts nothing. */
 import { ADOPTION_CHECKS, admit } from '../../core/admission/admission.ts';
 import { answersText, guidOfAll } from '../../core/admission/answers.ts';
-import { offered } from '../../core/admission/facts.ts';
 import { clientsCounted, gatesSee } from '../../core/admission/plan-checks.ts';
 import { KvdeployError, refusalError } from '../../core/errors.ts';
 import { currentKnownGood, openRollout } from '../../core/ledger/history.ts';
-import { placeOf } from '../../core/manifest/manifest.ts';
 import { adoptionPlan } from '../../core/rollout/make-plan.ts';
 import { splitText } from '../../core/rollout/split.ts';
 import { type Guid, scopeText, shortGuid } from '../../core/scope.ts';
@@ -16,7 +14,7 @@ import { assertNoHold } from '../../lead/held.ts';
 import { beginNew, lead, refuseWhileOpen } from '../../lead/lead.ts';
 import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
-import { judgeBuild, judgeByWriting, judgeFilesAgain, mustPass } from '../../release/gatekeeper.ts';
+import { judgeBuild, judgeByWriting, judgeFilesAgain, mustBeAdmitted, mustPass } from '../../release/gatekeeper.ts';
 import { readOffers } from '../../release/offers.ts';
 import { type Opened, openScope, promotable } from '../../release/open.ts';
 import { clientsSeen, planning, seenSettings } from '../../release/plan-parts.ts';
@@ -44,16 +42,7 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   const facts = await fileFacts({ ...opened, ...offers, guid: serving.guid }, deps.io);
   const judged = await judgeBuild(ADOPTION_CHECKS, facts, serving.place, () => target);
   const reading = mustPass(judged, deps);
-  const listed = offered(facts);
-  if (listed === undefined) throw new Error('an admitted build is listed');
-  const { build } = listed;
-  if (build.ref !== serving.place) {
-    throw new KvdeployError('BUILD_GONE', {
-      message: `Build ${shortGuid(build.guid)} serves at ${serving.place}, but its manifest says that its place is ${build.ref}.`,
-      hint: `Correct the ref in ${listed.file}.`,
-      places: [placeOf(listed)],
-    });
-  }
+  const build = mustBeAdmitted(judged, serving.place);
   const seen = await seenSettings(settings, { candidate: build, stable: null }, { target, reading }, deps.io);
   const ofGates = { ...facts, gathered: ['plan'] as const, silent: seen.silent, clients: clientsSeen(settings) };
   const { refusal } = admit(ofGates, [clientsCounted, gatesSee]);

@@ -1,11 +1,14 @@
 /** `pointer`: show, verify, export and import the known-good pointer. */
 import { describe } from '../../base/changes/wording.ts';
 import { readPointers } from '../../base/pointer/pointer.ts';
-import { presenceProblem } from '../../core/admission/target-checks.ts';
-import { KvdeployError, refusalError } from '../../core/errors.ts';
+import { IMPORT_CHECKS } from '../../core/admission/admission.ts';
+import type { AdmittedBuild } from '../../core/admission/admitted.ts';
+import { KvdeployError } from '../../core/errors.ts';
 import type { Event } from '../../core/ledger/events.ts';
 import { currentKnownGood, openRollout } from '../../core/ledger/history.ts';
 import { sameScope, scopeText, shortGuid } from '../../core/scope.ts';
+import { fileFacts } from '../../engine/facts.ts';
+import type { Target } from '../../engine/target.ts';
 import { assertNoHold } from '../../lead/held.ts';
 import { mustKnowGood, pointerProblems, publishIdle, renderIdle, renderNow, rescueProblem } from '../../lead/idle-pointer.ts';
 import { recordEvent } from '../../lead/lead.ts';
@@ -13,7 +16,9 @@ import { breakGlassCommand } from '../../lead/outcome.ts';
 import { type PointerExport, readExport } from '../../release/chosen-build.ts';
 import { confirm } from '../../release/confirm.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
-import { openScope, promotable, targetOf } from '../../release/open.ts';
+import { type Judged, judgeBuild, judgeByWriting, judgeFilesAgain, mustBeAdmitted, mustPass } from '../../release/gatekeeper.ts';
+import { readOffers } from '../../release/offers.ts';
+import { type Opened, openScope, promotable, targetOf } from '../../release/open.ts';
 import { assertOwnTarget } from '../../release/other-state.ts';
 import { recordStatePlaces } from '../../release/state-dir.ts';
 
@@ -24,8 +29,8 @@ export async function showPointer(deps: Deps): Promise<Outcome> {
   const documented = places.map(({ dir, all, damaged, readable }) => ({ dir, readable, generations: all, damaged }));
   deps.line({ type: 'document', name: 'pointer', data: { scope: opened.scope, places: documented } });
   for (const { dir, all, damaged } of places) {
-    const lines = all.map(({ generation, writtenAt, knownGood: { build }, why }) => {
-      return `  ${String(generation).padStart(4)}  ${writtenAt}  ${shortGuid(build.guid)}  ${build.version}  ${why}`;
+    const lines = all.map(({ generation, writtenAt, knownGood: { build, imported }, why }) => {
+      return `  ${String(generation).padStart(4)}  ${writtenAt}  ${shortGuid(build.guid)}  ${build.version}  ${why}${imported === undefined ? '' : importedText(imported)}`;
     });
     const bad = damaged.map((entry) => `  DAMAGED  ${entry.file}: ${entry.why}`);
     deps.print(`${dir}\n${[...lines, ...bad, ...(all.length + bad.length === 0 ? ['  none'] : [])].join('\n')}\n`);
@@ -37,8 +42,14 @@ export async function showPointer(deps: Deps): Promise<Outcome> {
   }
   const { build, changes } = newest.knownGood;
   deps.print(`restores ${build.guid} with\n${changes.map((change) => `  ${describe(change)}`).join('\n')}\n`);
-  return done(`Known-good is ${shortGuid(build.guid)} (${build.version}).`, [breakGlassCommand(opened)]);
+  const taken = newest.knownGood.imported;
+  const how = taken === undefined ? '' : importedText(taken).trimStart();
+  return done(`Known-good is ${shortGuid(build.guid)} (${build.version})${how === '' ? '' : ` ${how}`}.`, [
+    breakGlassCommand(opened),
+  ]);
 }
+
+const importedText = ({ at, by }: { readonly at: string; readonly by: string }) => `  (imported ${at} by ${by})`;
 
 /** Renders the rollback path again for the current target and compares; with `renew` writes it again. */
 export async function verifyPointer(options: { readonly renew?: boolean }, deps: Deps): Promise<Outcome> {
@@ -101,23 +112,22 @@ export async function importPointer(file: string, options: { readonly confirm?: 
     throw new KvdeployError('NOTHING_TO_DO', { message, hint: `kvdeploy status ${opened.flags}` });
   }
   const target = targetOf(opened, deps);
-  const reading = await target.read();
-  const { build } = imported;
-  const absent = presenceProblem(
-    opened.scope,
-    build.guid,
-    await target.ask(build.ref, reading),
-    'Import on a target where the build runs.',
-  );
-  if (absent !== undefined) throw refusalError(absent);
-  if (!(await target.identify()).includes(opened.scope.environment)) {
-    const message = `The target does not report that it is ${opened.scope.environment}.`;
-    throw new KvdeployError('WRONG_TARGET', { message, hint: 'Check the router settings.' });
+  const judged = await judgeImport(opened, imported, target, deps);
+  const reading = mustPass(judged, deps);
+  const build = mustBeAdmitted(judged, imported.build.ref);
+  if (build.digest !== imported.build.digest) {
+    const message = `${file} has ${shortGuid(build.guid)} with the digest ${imported.build.digest}, but its manifest lists ${build.digest}.`;
+    throw new KvdeployError('MANIFESTS_DISAGREE', {
+      message,
+      hint: 'One of them is not this build: export it again, or fix the manifest.',
+    });
   }
   const question = `Import ${shortGuid(build.guid)} (${build.version}) as the known-good build of ${scopeText(opened.scope)}`;
   await confirm(opened, question, options, deps);
+  await judgeFilesAgain(IMPORT_CHECKS, build.guid, opened, deps);
+  judgeByWriting(judged.facts, opened, deps);
   recordStatePlaces([opened.stateDir, ...settings.copies], deps);
-  const event: Event = { type: 'imported', atMs: deps.io.now(), build, since: imported.since, bad: imported.bad, file };
+  const event = importedEvent(build, imported, { atMs: deps.io.now(), file });
   const what = { command: 'pointer import', event, takeOver: false, replacesMark: true };
   const { generation, warnings } = await recordEvent(opened, what, deps, (history, ledgerHead) => {
     const [knownGood] = history.knownGood;
@@ -127,4 +137,21 @@ export async function importPointer(file: string, options: { readonly confirm?: 
   });
   for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
   return done(`${shortGuid(build.guid)} is now the known-good build here, pointer generation ${generation}.`);
+}
+
+/** By the checks of an adoption, and by what either machine calls bad: what someone exported is only their word. */
+async function judgeImport(opened: Opened, { build, bad }: PointerExport, target: Target, deps: Deps): Promise<Judged> {
+  const there = bad.map((guid) => [guid, 'marked bad on the machine that exported it'] as const);
+  const history = { ...opened.history, bad: new Map([...opened.history.bad, ...there]) };
+  const facts = await fileFacts({ ...opened, history, ...(await readOffers(opened, deps)), guid: build.guid }, deps.io);
+  return judgeBuild(IMPORT_CHECKS, facts, build.ref, () => target);
+}
+
+/** Only an admitted build can be imported. */
+function importedEvent(
+  build: AdmittedBuild,
+  { since, bad }: PointerExport,
+  { atMs, file }: { readonly atMs: number; readonly file: string },
+): Event {
+  return { type: 'imported', atMs, build, since, bad, file };
 }

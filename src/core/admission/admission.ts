@@ -1,7 +1,7 @@
 /** Admission: independent checks on one door, and the one function that judges them. No I/O. */
 import type { Code } from '../../base/codes.ts';
 import type { Refusal } from '../errors.ts';
-import type { Build } from '../manifest/manifest.ts';
+import { type AdmittedBuild, admittedNow } from './admitted.ts';
 import {
   listedOnce,
   newer,
@@ -63,16 +63,14 @@ export const ADOPTION_CHECKS: readonly Check[] = [
   ownListing,
 ];
 
+/** What another machine knew as good becomes known-good here only where this scope would admit it, and its target has it. */
+export const IMPORT_CHECKS: readonly Check[] = ADOPTION_CHECKS;
+
 /** What a rollout under way is judged by again: what its candidate was admitted on, as far as files and ledgers say it. */
 export const FILES_AGAIN_CHECKS: readonly Check[] = [rightScope, notForeign, ownStamp, notBad, listedOnce];
 
 /** The same where there is no checkout. */
 export const LEDGERS_AGAIN_CHECKS: readonly Check[] = [notForeign, notBad];
-
-declare const admitted: unique symbol;
-
-/** A build that every check let through. Only `admit` makes one, and only one can become a promotion's plan. */
-export type AdmittedBuild = Build & { readonly [admitted]: true };
 
 /** What the checks said. */
 export interface Admission {
@@ -89,7 +87,8 @@ export function admit(facts: Facts, checks: readonly Check[] = CHECKS): Admissio
   // The other rows of the listing count only where nothing is wrong with the build itself.
   const refusal = headline(checked.filter(({ name }) => name !== ownListing.name)) ?? headline(checked);
   const whole = refusal === undefined && facts.gathered.includes('target');
-  return { checked, refusal, build: whole ? ((offered(facts)?.build as AdmittedBuild | undefined) ?? null) : null };
+  const build = offered(facts)?.build;
+  return { checked, refusal, build: whole && build !== undefined ? admittedNow(build) : null };
 }
 
 /** Codes that head the error before any other: a foreign build first; and a bad one must not be offered as a rollback. */

@@ -1,4 +1,5 @@
 /** What a ledger means: who leads, what was known-good, what is bad, where the last rollout stands. A fold, no I/O. */
+import { type AdmittedBuild, admittedBefore } from '../admission/admitted.ts';
 import type { Build } from '../manifest/manifest.ts';
 import type { Plan } from '../rollout/plan.ts';
 import { apply, isOver, type Phase, type State, start } from '../rollout/rollout.ts';
@@ -8,7 +9,7 @@ import type { Entry } from './ledger.ts';
 
 /** A build that passed 100 % with its bake, or that a person rolled back to. */
 export interface KnownGood {
-  readonly build: Build;
+  readonly build: AdmittedBuild;
   /** RFC 3339: since when it has been the known-good build (its latest time). */
   readonly since: string;
   /** RFC 3339: when another build took its place; absent while it is the known-good build. */
@@ -157,7 +158,7 @@ function afterRollout(making: Making, event: Event, at: string): void {
   const { candidate, stable, kind, id, reason, marksNothing } = after.plan;
   if (after.gateFailed && !before.gateFailed && kind === 'promote') markBad(history, candidate.guid, after.why);
   else if (after.phase === 'done' && before.phase !== 'done') {
-    makeKnownGood(making, { build: candidate, since: at, rollout: id }, at);
+    makeKnownGood(making, { build: admittedBefore(candidate), since: at, rollout: id }, at);
     if (kind === 'rollback' && stable !== null && marksNothing !== true)
       markBad(history, stable.guid, `rolled back from${reason === null ? '' : `: ${reason}`}`);
   }
@@ -180,7 +181,7 @@ function makeKnownGood({ history, good }: Making, entry: KnownGood, at: string):
 
 function imported(making: Making, event: Extract<Event, { type: 'imported' }>, by: { at: string; by: string }): void {
   for (const guid of event.bad) markBad(making.history, guid, 'marked bad on the machine it was imported from');
-  makeKnownGood(making, { build: event.build, since: event.since, rollout: 'imported', imported: by }, by.at);
+  makeKnownGood(making, { build: admittedBefore(event.build), since: event.since, rollout: 'imported', imported: by }, by.at);
 }
 
 function reconciled(making: Making, event: Extract<Event, { type: 'reconciled' }>, at: string): void {

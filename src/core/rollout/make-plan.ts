@@ -1,5 +1,5 @@
 /** Makes plans out of settings and builds. No I/O. */
-import type { AdmittedBuild } from '../admission/admission.ts';
+import type { AdmittedBuild } from '../admission/admitted.ts';
 import type { Build } from '../manifest/manifest.ts';
 import type { Guid } from '../scope.ts';
 import type { Plan, PlannedGate } from './plan.ts';
@@ -30,7 +30,7 @@ export function promotionPlan(settings: PlanSettings, planning: Planning, candid
 }
 
 /** A rollback: one step, no gate, since metrics may be down too; it marks nothing bad by itself. `left` is the build currently serving, where it is known. */
-export function rollbackPlan(settings: PlanSettings, planning: Planning, to: Build, left: Build | null): Plan {
+export function rollbackPlan(settings: PlanSettings, planning: Planning, to: AdmittedBuild, left: Build | null): Plan {
   return {
     ...common(settings, planning, left === null ? [to] : [to, left]),
     kind: 'rollback',
@@ -43,7 +43,7 @@ export function rollbackPlan(settings: PlanSettings, planning: Planning, to: Bui
 }
 
 /** Adopting the build currently serving: nothing is shifted; one bake with passing gates makes it known-good. */
-export function adoptionPlan(settings: PlanSettings, planning: Planning, serving: Build): Plan {
+export function adoptionPlan(settings: PlanSettings, planning: Planning, serving: AdmittedBuild): Plan {
   const bakeMs = settings.steps.at(-1)?.bakeMs ?? 0;
   return {
     ...common(settings, planning, [serving]),

@@ -1,4 +1,5 @@
 /** The rollout state machine: `next` says the one thing to do, `apply` what the answer means. No I/O, no clock, no randomness. */
+import { type AdmittedBuild, admittedBefore } from '../admission/admitted.ts';
 import type { Verdict } from '../gates/verdict/verdict.ts';
 import type { Baseline, Event, EvidenceRecord } from '../ledger/events.ts';
 import { leavingAt, type Plan, stableSplit, stepSplit } from './plan.ts';
@@ -69,6 +70,11 @@ const UNTOUCHED = { step: 0, code: null, again: false, baseline: {}, evidence: n
 /** The state before anything was done. */
 export function start(plan: Plan): State {
   return { ...VOLATILE, ...UNTOUCHED, plan, phase: 'checking', why: 'planned' };
+}
+
+/** What becomes known-good now: the candidate of a plan whose every step is behind it; null in every other phase. */
+export function toBePointed({ phase, plan }: State): AdmittedBuild | null {
+  return phase === 'pointing' ? admittedBefore(plan.candidate) : null;
 }
 
 /** True in the phases after which nothing is left to do. */

@@ -9,6 +9,7 @@ import {
   promotionChecks,
   ROLLBACK_CHECKS,
 } from '../../../src/core/admission/admission.ts';
+import { admittedBefore } from '../../../src/core/admission/admitted.ts';
 import { type Check, type Facts, judged } from '../../../src/core/admission/facts.ts';
 import { fold } from '../../../src/core/ledger/history.ts';
 import { guidSchema } from '../../../src/core/manifest/manifest.ts';
@@ -505,7 +506,7 @@ describe('the first promotion', () => {
 
 describe('an older build', () => {
   it('an older build is not promoted; one that was known-good is offered as a rollback, by its whole command', () => {
-    const known = { build: buildOf(0, 'old'), since: '2026-01-01T00:00:00Z', rollout: 'r-0' };
+    const known = { build: admittedBefore(buildOf(0, 'old')), since: '2026-01-01T00:00:00Z', rollout: 'r-0' };
     const history = historyWith();
     const facts = factsWith({
       guid: known.build.guid,

@@ -1,6 +1,6 @@
 /** What a ledger means: known-good builds, bad ones, the last rollout. */
 import { describe, expect, it } from 'vitest';
-import type { AdmittedBuild } from '../../../src/core/admission/admission.ts';
+import { admittedBefore } from '../../../src/core/admission/admitted.ts';
 import type { Event } from '../../../src/core/ledger/events.ts';
 import {
   currentKnownGood,
@@ -40,7 +40,7 @@ const back = (plan: Plan): Event => ({ type: 'shifted', atMs, split: [...stableS
 
 function promotionTo(candidate: Build, stable: Build, id = 'r-1'): Plan {
   const steps = [{ percent: 100, bakeMs: 60_000 }];
-  return promotionPlan({ ...SETTINGS, steps }, { ...PLANNING, id }, candidate as AdmittedBuild, stable);
+  return promotionPlan({ ...SETTINGS, steps }, { ...PLANNING, id }, admittedBefore(candidate), stable);
 }
 
 const begun = (plan: Plan) => [planned(plan), prepared, shifted(plan), converged];
@@ -66,7 +66,13 @@ const rolledBackBefore = (to: Build, left: Build | null, reason: string | null =
   return [...begun(plan), pointed];
 };
 const pardoned = (build: Build): Event => ({ type: 'pardoned', atMs, guid: build.guid, reason: 'the disk was full' });
-const adopted = (serving: Build) => [planned(adoptionPlan(SETTINGS, PLANNING, serving)), prepared, converged, pass, pointed];
+const adopted = (serving: Build) => [
+  planned(adoptionPlan(SETTINGS, PLANNING, admittedBefore(serving))),
+  prepared,
+  converged,
+  pass,
+  pointed,
+];
 const reconciled = (serving: Build | null, bad: readonly Build[]): Event => ({
   type: 'reconciled',
   atMs,
@@ -193,7 +199,7 @@ describe('a rollback', () => {
 });
 
 describe('an adoption', () => {
-  const plan = adoptionPlan(SETTINGS, PLANNING, A);
+  const plan = adoptionPlan(SETTINGS, PLANNING, admittedBefore(A));
   it.each([
     ['its gate fails', [planned(plan), prepared, converged, fail]],
     ['health is missing', [planned(plan), prepared, converged, missing]],

@@ -1,6 +1,6 @@
 /** Builds, plans and ledger entries for tests of the core. No I/O. */
 import type { Scope } from '../../../src/base/scope.ts';
-import type { AdmittedBuild } from '../../../src/core/admission/admission.ts';
+import { admittedBefore } from '../../../src/core/admission/admitted.ts';
 import type { Event } from '../../../src/core/ledger/events.ts';
 import type { Entry } from '../../../src/core/ledger/ledger.ts';
 import type { Build, ListedBuild } from '../../../src/core/manifest/manifest.ts';
@@ -64,15 +64,15 @@ export const PLANNING: Planning = { id: 'r-1', actor: 'alice', reason: null, sou
 /** A promotion from STABLE to CANDIDATE over these percentages, each baking 60 s. */
 export function promotion(percents: readonly number[], bakeMs = 60_000): Plan {
   const steps = percents.map((percent) => ({ percent, bakeMs }));
-  return promotionPlan({ ...SETTINGS, steps }, PLANNING, CANDIDATE as AdmittedBuild, STABLE);
+  return promotionPlan({ ...SETTINGS, steps }, PLANNING, admittedBefore(CANDIDATE), STABLE);
 }
 
 export function rollbackTo(to: Build, left: Build | null, planning: Partial<Planning> = {}): Plan {
-  return rollbackPlan(SETTINGS, { ...PLANNING, ...planning }, to, left);
+  return rollbackPlan(SETTINGS, { ...PLANNING, ...planning }, admittedBefore(to), left);
 }
 
 export function adoption(serving: Build): Plan {
-  return adoptionPlan(SETTINGS, PLANNING, serving);
+  return adoptionPlan(SETTINGS, PLANNING, admittedBefore(serving));
 }
 
 /** The events as a ledger has them, one every minute from 12:00. */

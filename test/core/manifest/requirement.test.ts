@@ -1,5 +1,7 @@
 /** What one environment may ask of another: a soak of the same source, and the own build of it. */
+
 import { describe, expect, it } from 'vitest';
+import { admittedBefore } from '../../../src/core/admission/admitted.ts';
 import { fold, type History, type KnownGood } from '../../../src/core/ledger/history.ts';
 import type { Build } from '../../../src/core/manifest/manifest.ts';
 import { buildOfSameSource, requirementRefusal, sameSource, soundKnownGood } from '../../../src/core/manifest/requirement.ts';
@@ -14,7 +16,7 @@ const THERE = buildOf(7, 'one', { source: SOURCE });
 
 const hoursAgo = (hours: number) => new Date(NOW - hours * HOUR).toISOString();
 const known = (build: Build, since: number, until?: number): KnownGood => ({
-  build,
+  build: admittedBefore(build),
   since: hoursAgo(since),
   rollout: 'r-1',
   ...(until === undefined ? {} : { until: hoursAgo(until) }),

@@ -64,7 +64,11 @@ function documentOf(opened: Opened, reading: Reading | { readonly why: string },
     traffic,
     trouble: 'why' in reading ? [reading.why] : reading.trouble,
     drift: 'why' in reading ? null : driftOf(history, open, reading),
-    knownGood: known && { ...build(known.build, known.since), bad: history.bad.has(known.build.guid) },
+    knownGood: known && {
+      ...build(known.build, known.since),
+      bad: history.bad.has(known.build.guid),
+      imported: known.imported ?? null,
+    },
     waysBack: rollbackTargets(history).map((each) => build(each.build, each.since)),
     bad: [...history.bad].map(([guid, why]) => ({ guid, why })),
     pardons: [...history.pardons].map(([guid, pardon]) => ({ guid, ...pardon })),
@@ -143,8 +147,8 @@ function textOf(document: StatusDocument, opened: Opened): string {
   const field = (name: string, text: string) => `  ${name.padEnd(10)}  ${safeLine(text)}`;
   const rolloutText = ({ id, kind, candidate, phase, step, steps, percent, why }: NonNullable<typeof rollout>) =>
     `${id}  ${kind} of ${shortGuid(candidate)}  ${phase} at step ${step}/${steps} (${percent} %): ${safeLine(why)}`;
-  const known = ({ guid, version, since, bad }: NonNullable<typeof knownGood>) =>
-    `${shortGuid(guid)}  ${version}  since ${since}${bad ? '  MARKED BAD' : ''}`;
+  const known = ({ guid, version, since, bad, imported }: NonNullable<typeof knownGood>) =>
+    `${shortGuid(guid)}  ${version}  since ${since}${bad ? '  MARKED BAD' : ''}${imported === null ? '' : `  imported ${imported.at} by ${safeLine(imported.by)}`}`;
   const leads = ({ actor, pid, host, command, since }: NonNullable<typeof leader>) =>
     `${actor}, pid ${pid} on ${host}, ${command} since ${since}${running}`;
   return [
