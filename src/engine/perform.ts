@@ -9,8 +9,8 @@ import { Bake } from './bake.ts';
 import { Comparing } from './compare.ts';
 import { ASKED_WITHIN_MS, type Standing, unfitOf } from './condition.ts';
 import { measureBaseline, measureStable, silentGate } from './measure.ts';
-import { draftRollout, publishPointer } from './pointer-writer.ts';
-import { drifted, driftText } from './read-back.ts';
+import { draftRollout, publishPointer, redirected } from './pointer-writer.ts';
+import { drifted, driftText, type Found } from './read-back.ts';
 import type { Runner } from './runner.ts';
 import { RETRY_MS, shifter, textOf } from './shift.ts';
 
@@ -45,9 +45,8 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
   const refuse = (code: string, message: string, hint: string): Event => {
     return { type: 'refused', atMs: io.now(), code, message, hint };
   };
-  // A rollback needs no new pointer: the one there is names a known-good build already, and nothing may stand in its way.
   const before = await readBack.read();
-  if (state.plan.kind === 'rollback' && 'why' in before) return { type: 'prepared', atMs: io.now(), generation: null };
+  if (state.plan.kind === 'rollback' && 'why' in before) return prepareRollback(state, before, runner);
   if ('why' in before) return refuse('UNREACHABLE', before.why, 'Nothing was changed. Try again when the router answers.');
   const isBack = state.plan.kind === 'rollback';
   const standing = await (isBack
@@ -57,7 +56,7 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
     const code = standing.is === 'wrong' ? standing.code : CODE_OF_SILENCE[standing.what];
     return refuse(code, standing.why, 'Nothing was changed.');
   }
-  if (isBack) return { type: 'prepared', atMs: io.now(), generation: null };
+  if (isBack) return prepareRollback(state, before, runner);
   const serving = state.plan.stable ?? state.plan.candidate;
   if (!splitsAgree(before.reading.members, [{ place: serving.ref, percent: 100 }])) {
     const message = `The target serves ${splitText(before.reading.members)}, not only ${serving.ref}.`;
@@ -81,6 +80,32 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
   } catch (error) {
     const message = `The rollback path could not be made durable: ${textOf(error)}.`;
     return refuse('STATE_UNWRITABLE', message, 'Nothing was changed. Free space in the state directory, then try again.');
+  }
+}
+
+/**
+ * The rollback's target in the pointer, so that a rescue in its middle cannot return to the build that it leaves. Nothing may stand in
+ * the way of a rollback: where this cannot be written, or the router not be read, that is a warning.
+ */
+async function prepareRollback({ plan }: State, found: Found, runner: Runner): Promise<Event | undefined> {
+  const { io, ledger, watch, places } = runner;
+  const prepared = (generation: number | null): Event => ({ type: 'prepared', atMs: io.now(), generation });
+  const warn = (message: string) => runner.report({ type: 'note', level: 'warning', message });
+  try {
+    const ledgerHead = await ledger.head();
+    const draft =
+      'why' in found
+        ? redirected(plan, ledgerHead, runner)
+        : await draftRollout('before-rollback', plan, { history: ledger.history, reading: found.reading, ledgerHead }, runner);
+    if (watch.forbidden() !== undefined) return undefined;
+    const { generation, warnings } = publishPointer(places, draft, io);
+    for (const message of warnings) warn(message);
+    return prepared(generation);
+  } catch (error) {
+    warn(
+      `THE POINTER still names another build (${textOf(error)}). If this rollback is interrupted: --to ${plan.candidate.guid}`,
+    );
+    return prepared(null);
   }
 }
 

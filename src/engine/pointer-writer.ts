@@ -45,7 +45,7 @@ export interface Published {
 
 /** The generation that a rollout writes next. */
 export function draftRollout(
-  why: 'before-rollout' | 'adopted' | 'promoted' | 'rolled-back',
+  why: 'before-rollout' | 'before-rollback' | 'adopted' | 'promoted' | 'rolled-back',
   plan: Plan,
   seen: Pick<Rendering, 'history' | 'reading' | 'ledgerHead'>,
   { places, target, io }: { readonly places: PointerPlaces; readonly target: Target; readonly io: Io },
@@ -54,11 +54,24 @@ export function draftRollout(
   const build = why === 'before-rollout' ? plan.stable : plan.candidate;
   if (build === null) throw new Error(`plan ${plan.id} has no build for the pointer`);
   const before = seen.history.knownGood.find((known) => known.build.guid === build.guid);
-  const knownGood =
-    before !== undefined && why === 'before-rollout' ? before : { build: admittedBefore(build), since: atIso, rollout: plan.id };
+  const isBefore = why === 'before-rollout' || why === 'before-rollback';
+  const knownGood = before !== undefined && isBefore ? before : { build: admittedBefore(build), since: atIso, rollout: plan.id };
   const { scope, environments } = places;
   const rendering = { ...seen, scope, environments, target, identity: plan.identity, knownGood, why, plan, atIso };
   return completed(places, renderPointer(rendering), io);
+}
+
+/** The newest generation, but naming the target of a rollback, with the changes that were rendered for it earlier: for a router that cannot be read. */
+export function redirected(plan: Plan, ledgerHead: string, { places, io }: { places: PointerPlaces; io: Io }): PointerDraft {
+  const { newest, all } = readPointers(pointerDirsOf(places)[0] ?? '', io.fs, places.scope);
+  const restores = all.flatMap(({ knownGood, earlier }) => [knownGood, ...earlier]);
+  const knownGood = restores.find(({ build }) => build.guid === plan.candidate.guid);
+  if (newest === null || knownGood === undefined) throw new Error('the router cannot be read, and no generation has this build');
+  const others = newest.earlier.filter(
+    ({ build }) => ![plan.candidate.guid, plan.stable?.guid].some((guid) => guid === build.guid),
+  );
+  const writtenAt = new Date(io.now()).toISOString();
+  return { ...newest, why: 'before-rollback', writtenAt, rollout: plan.id, ledgerHead, knownGood, earlier: others };
 }
 
 /**
@@ -182,13 +195,14 @@ export function renderPointer(rendering: Rendering): PointerDraft {
 }
 
 /** Earlier known-good builds that can still be restored: not bad, their place still theirs and still at the target. */
-function earlierBuilds({ history, knownGood, reading, plan }: Rendering, bad: ReadonlySet<string>): readonly KnownGood[] {
+function earlierBuilds({ history, knownGood, reading, plan, why }: Rendering, bad: ReadonlySet<string>): readonly KnownGood[] {
+  const left = why === 'before-rollback' ? plan?.stable?.guid : undefined;
   const taken = new Set([knownGood.build.ref]);
   const occupants = new Map([plan?.candidate, plan?.stable].flatMap((build) => (build ? [[build.ref, build.guid]] : [])));
   const possible: KnownGood[] = [];
   for (const known of rollbackTargets(history)) {
     const { guid, ref } = known.build;
-    if (guid === knownGood.build.guid || bad.has(guid) || taken.has(ref)) continue;
+    if (guid === knownGood.build.guid || guid === left || bad.has(guid) || taken.has(ref)) continue;
     taken.add(ref);
     if ((occupants.get(ref) ?? guid) !== guid) continue;
     if (reading.members.some((member) => member.place === ref)) possible.push(known);

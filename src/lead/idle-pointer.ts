@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { RESCUE_FILE, readPointers } from '../base/pointer/pointer.ts';
 import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
-import { currentKnownGood, type KnownGood, openRollout } from '../core/ledger/history.ts';
+import { type KnownGood, openRollout, rescueGoal } from '../core/ledger/history.ts';
 import { scopeText } from '../core/scope.ts';
 import {
   completed,
@@ -74,7 +74,7 @@ export function renderIdle(
 
 /** The build that the pointer must name. Throws NO_KNOWN_GOOD. */
 export function mustKnowGood({ history, scope, flags }: Opened): KnownGood {
-  const known = currentKnownGood(history);
+  const known = rescueGoal(history);
   if (known !== null) return known;
   const message = `No build was ever known-good in ${scopeText(scope)}.`;
   throw new KvdeployError('NO_KNOWN_GOOD', { message, hint: `kvdeploy adopt ${flags}` });

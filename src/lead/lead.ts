@@ -26,7 +26,7 @@ import { showTraffic } from '../release/traffic.ts';
 import type { Wishes } from './control.ts';
 import { filesAgain } from './files-again.ts';
 import { heldError } from './held.ts';
-import { breakGlassCommand, outcomeOf, supersededOutcome } from './outcome.ts';
+import { breakGlassCommand, goalOfRollout, outcomeOf, supersededOutcome } from './outcome.ts';
 
 /** What a command wants to happen once it leads. */
 export interface Lead {
@@ -75,7 +75,7 @@ export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead):
     deps.line(startedLine(state.plan, actor, state.phase !== 'checking'));
     deps.line(phaseLine(new Date(io.now()).toISOString(), state));
     const ended = await walk(runner, state, opened);
-    return ended.how === 'superseded' ? await supersededOutcome(ended.state, opened, deps) : outcomeOf(ended, opened);
+    return ended.how === 'superseded' ? await supersededOutcome(ended.state, opened, deps) : outcomeOf(ended, opened, deps);
   } finally {
     stopListening();
     await led.end();
@@ -92,7 +92,7 @@ async function walk(runner: Runner, state: State, opened: Opened): Promise<End> 
     if (error === undefined || rollout === null || rollout.phase === 'checking') throw thrown;
     const where = `${rollout.phase}, step ${rollout.step + 1} of ${rollout.plan.steps.length}`;
     const message = `The rollout stops where it is (${where}), and no one is watching the gates: ${error.message.replace(/\.$/, '')}.`;
-    const hint = `${breakGlassCommand(opened)}   or, once the cause is fixed: kvdeploy resume ${opened.flags}`;
+    const hint = `${breakGlassCommand(opened, runner.io, goalOfRollout(rollout))}   or, once the cause is fixed: kvdeploy resume ${opened.flags}`;
     throw new KvdeployError('STUCK', { message, hint, cause: error });
   }
 }

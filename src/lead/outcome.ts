@@ -2,22 +2,23 @@
 import { join } from 'node:path';
 import { sameProcess } from '../base/changes/process-identity.ts';
 import { type Code, EXIT, EXIT_OF } from '../base/codes.ts';
-import { RESCUE_FILE } from '../base/pointer/pointer.ts';
+import { RESCUE_FILE, readPointers } from '../base/pointer/pointer.ts';
 import { shellWord } from '../base/text.ts';
-import { rollbackTargets } from '../core/ledger/history.ts';
+import { rescueGoal, rollbackTargets } from '../core/ledger/history.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import type { State } from '../core/rollout/rollout.ts';
 import { scopeFlags, scopeText, shortGuid } from '../core/scope.ts';
 import type { End } from '../engine/run.ts';
+import type { Io } from '../io.ts';
 import { type Deps, done, type Outcome } from '../release/deps.ts';
 import type { Opened } from '../release/open.ts';
 import { heldError } from './held.ts';
 
 /** What to say about the end of a run that no one else took over. */
-export function outcomeOf(end: Exclude<End, { how: 'superseded' }>, opened: Opened): Outcome {
+export function outcomeOf(end: Exclude<End, { how: 'superseded' }>, opened: Opened, { io }: Deps): Outcome {
   switch (end.how) {
     case 'over':
-      return overOutcome(end.state, opened);
+      return overOutcome(end.state, opened, io);
     case 'left':
       return leftOutcome(end.state, end.why, opened);
     case 'other-state': {
@@ -49,10 +50,9 @@ function stoppedMidway(state: State): string {
   return `This runner stopped ${where} and makes no further changes.`;
 }
 
-function overOutcome(state: State, opened: Opened): Outcome {
+function overOutcome(state: State, opened: Opened, io: Io): Outcome {
   const { plan, phase, why, abort } = state;
   const { flags } = opened;
-  const rescue = breakGlassCommand(opened);
   const history = `kvdeploy history ${flags}`;
   switch (phase) {
     case 'done': {
@@ -77,8 +77,10 @@ function overOutcome(state: State, opened: Opened): Outcome {
     case 'converging':
     case 'baking':
     case 'pointing':
-    case 'reverting':
+    case 'reverting': {
+      const rescue = breakGlassCommand(opened, io, goalOfRollout(state));
       return { code: codeOf(state, 'STUCK'), exitCode: EXIT.stuck, message: sentence(why), hint: rescue, next: [rescue] };
+    }
   }
 }
 
@@ -128,8 +130,24 @@ export function earlierCommands(opened: Opened, except: string): readonly string
   });
 }
 
-/** The rollback path that needs nothing else: node, and the program that lies with the pointer. */
-export function breakGlassCommand(opened: Pick<Opened, 'scope' | 'pointerDirs'>): string {
-  const program = join(opened.pointerDirs[0] ?? '', RESCUE_FILE);
-  return `node ${shellWord(program)} ${scopeFlags(opened.scope)} --reason "…"`;
+/**
+ * The rollback path that needs nothing else: node, and the program that lies with the pointer. It names the build with `--to` unless
+ * the pointer itself names it. `goal`: the build to lead to, if it is not the one that the history says.
+ */
+export function breakGlassCommand(
+  opened: Pick<Opened, 'scope' | 'pointerDirs' | 'history'>,
+  io: Io,
+  goal: string | undefined = rescueGoal(opened.history)?.build.guid,
+): string {
+  const [dir = ''] = opened.pointerDirs;
+  const program = join(dir, RESCUE_FILE);
+  const newest = opened.pointerDirs.flatMap((each) => readPointers(each, io.fs, opened.scope).newest ?? []);
+  const [obeyed] = newest.toSorted((a, b) => b.generation - a.generation);
+  const to = goal === undefined || obeyed?.knownGood.build.guid === goal ? '' : ` --to ${goal}`;
+  return `node ${shellWord(program)} ${scopeFlags(opened.scope)}${to} --reason "…"`;
+}
+
+/** The build that an emergency during this rollout, or after it got stuck, leads to; undefined if it leaves none. */
+export function goalOfRollout({ plan }: State): string | undefined {
+  return plan.kind === 'rollback' ? plan.candidate.guid : plan.stable?.guid;
 }

@@ -45,7 +45,7 @@ export async function showPointer(deps: Deps): Promise<Outcome> {
   const taken = newest.knownGood.imported;
   const how = taken === undefined ? '' : importedText(taken).trimStart();
   return done(`Known-good is ${shortGuid(build.guid)} (${build.version})${how === '' ? '' : ` ${how}`}.`, [
-    breakGlassCommand(opened),
+    breakGlassCommand(opened, deps.io),
   ]);
 }
 
@@ -73,7 +73,7 @@ export async function verifyPointer(options: { readonly renew?: boolean }, deps:
   }
   const { generation, warnings } = await publishIdle(opened, fresh, deps);
   for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
-  return done(`Rewritten as generation ${generation}.`, [breakGlassCommand(opened)]);
+  return done(`Rewritten as generation ${generation}.`, [breakGlassCommand(opened, deps.io)]);
 }
 
 /** Prints write the known-good build to stdout, for another machine. */

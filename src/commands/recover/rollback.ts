@@ -1,7 +1,7 @@
 /** `rollback`: to the known-good build, or to an earlier one by `--to`. Never to a bad one, never to "the previous one". */
 import { ROLLBACK_CHECKS } from '../../core/admission/admission.ts';
 import { KvdeployError } from '../../core/errors.ts';
-import { currentKnownGood, type History, type KnownGood, openRollout, servedBefore } from '../../core/ledger/history.ts';
+import { type History, type KnownGood, openRollout, rescueGoal, servedBefore } from '../../core/ledger/history.ts';
 import type { Build } from '../../core/manifest/manifest.ts';
 import { type PlanSettings, rollbackPlan } from '../../core/rollout/make-plan.ts';
 import type { Plan } from '../../core/rollout/plan.ts';
@@ -78,10 +78,8 @@ function goalOf(opened: Opened, options: RollbackOptions): KnownGood {
   const { history, scope } = opened;
   const known = history.knownGood;
   if (options.to === undefined) {
-    // While a rollback is unfinished, the ledger still calls the build good that it is leaving.
-    const open = openRollout(history);
-    const begun = open === null ? undefined : known.find((entry) => leadsTo(open, entry.build));
-    const current = begun ?? currentKnownGood(history);
+    // The ledger still calls the build good that an unfinished rollback leaves: a rollback never returns to that one by itself.
+    const current = rescueGoal(history);
     if (current !== null) return current;
     const message = `No build was ever known-good in ${scopeText(scope)}, so there is none to roll back to.`;
     throw new KvdeployError('NO_KNOWN_GOOD', { message, hint: `kvdeploy status ${opened.flags}` });
@@ -105,7 +103,7 @@ async function rollbackTo(opened: Opened, { to, left }: Goal, options: RollbackO
   const serves = only?.place === to.build.ref && others.length === 0;
   if (options.to === undefined && serves) return knownGoodServes(opened, to);
   const stable = leftBuild(opened.history, to.build, reading);
-  const plan = rollbackPlan(settingsOf(opened), planning(opened, [], reading, deps, reasonOf(options)), to.build, stable);
+  const plan = rollbackPlan(settingsOf(opened, to, deps), planning(opened, [], reading, deps, reasonOf(options)), to.build, stable);
   return leadRollback(opened, plan, marking(beginNew(plan, opened.history), left, options, deps), deps);
 }
 
@@ -124,7 +122,7 @@ async function judge(opened: Opened, build: Build, deps: Deps): Promise<Reading>
   const offers = (await offersIfReadable(opened, deps)) ?? unread;
   const facts = await fileFacts({ ...opened, ...offers, guid: build.guid }, deps.io);
   const judged = await judgeBuild(ROLLBACK_CHECKS, facts, build.ref, () => target);
-  return mustPass(judged, deps, `   If the target is not as this says: ${breakGlassCommand(opened)}`);
+  return mustPass(judged, deps, `   If the target is not as this says: ${breakGlassCommand(opened, deps.io, build.guid)}`);
 }
 
 /** It turned out bad after it was promoted: say which builds were good before, and never guess among them. */
@@ -152,14 +150,14 @@ function leftBuild(history: History, to: Build, reading: Reading): Build | null 
 }
 
 /** Today's settings, else those of the ledger's last plan. */
-function settingsOf(opened: Opened): PlanSettings {
+function settingsOf(opened: Opened, to: KnownGood, { io }: Deps): PlanSettings {
   const plan = opened.history.rollout?.plan;
   const { settings } = opened;
   if (settings !== null && settings.router !== null) return { ...settings, router: settings.router };
   if (plan === undefined)
     throw new KvdeployError('NO_ROUTER', {
       message: `Neither the config nor the ledger knows the router of ${scopeText(opened.scope)}.`,
-      hint: breakGlassCommand(opened),
+      hint: breakGlassCommand(opened, io, to.build.guid),
     });
   return plan;
 }

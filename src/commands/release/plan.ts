@@ -81,7 +81,7 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
       build: newest?.knownGood.build ?? null,
       generation: newest?.generation ?? null,
       changes: newest?.knownGood.changes ?? [],
-      breakGlass: breakGlassCommand(opened),
+      breakGlass: breakGlassCommand(opened, deps.io),
     },
     hazards: release.hazards,
     sources,

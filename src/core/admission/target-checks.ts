@@ -1,7 +1,7 @@
 /** The checks of the target and of the rollback path. They judge what was answered; no answer is never a yes. */
 import type { Scope } from '../../base/scope.ts';
 import type { Refusal } from '../errors.ts';
-import { currentKnownGood } from '../ledger/history.ts';
+import { currentKnownGood, rescueGoal } from '../ledger/history.ts';
 import { splitsAgree, splitText } from '../rollout/split.ts';
 import { type Guid, scopeFlags, scopeText, shortGuid } from '../scope.ts';
 import { type Heard, heard, type MemberAnswer } from './answers.ts';
@@ -108,6 +108,15 @@ export const pointerSound: Check = {
       };
     }
     if (pointer.knownGood === known.build.guid) return undefined;
+    const goal = rescueGoal(history)?.build.guid;
+    if (pointer.knownGood === goal) {
+      const back = `kvdeploy rollback ${scopeFlags(scope)} --to`;
+      return {
+        code: 'POINTER_STALE',
+        message: `A rollback to ${shortGuid(goal)} began and is not finished: the pointer names it, but ${shortGuid(known.build.guid)} is still known-good.`,
+        hint: `Finish it: ${back} ${goal}   or stay on the other build: ${back} ${known.build.guid}`,
+      };
+    }
     return {
       code: 'POINTER_STALE',
       message: `The pointer names ${shortGuid(pointer.knownGood)}, but the ledger says that ${shortGuid(known.build.guid)} is known-good.`,

@@ -43,6 +43,8 @@ export interface History {
   readonly highestSequence: number | null;
   /** The last rollout, over or not. */
   readonly rollout: State | null;
+  /** Where a rollback leads that is open or stuck, until it is finished or a person has reviewed a rescue since. */
+  readonly rollingBackTo: Guid | null;
   /** When the last rollout was planned, and when it last changed, RFC 3339. */
   readonly plannedAt: string | null;
   readonly changedAt: string | null;
@@ -61,6 +63,7 @@ const EMPTY: History = {
   pardons: new Map(),
   highestSequence: null,
   rollout: null,
+  rollingBackTo: null,
   plannedAt: null,
   changedAt: null,
   guids: new Set(),
@@ -121,6 +124,7 @@ function planned(history: Making['history'], plan: Plan, at: string): void {
   history.guids.add(plan.candidate.guid);
   if (plan.stable !== null) history.guids.add(plan.stable.guid);
   history.rollout = start(plan);
+  history.rollingBackTo = plan.kind === 'rollback' ? plan.candidate.guid : null;
   history.plannedAt = at;
   history.changedAt = at;
 }
@@ -155,6 +159,7 @@ function afterRollout(making: Making, event: Event, at: string): void {
   const after = apply(before, event);
   history.rollout = after;
   history.changedAt = at;
+  if (event.type === 'reconciled' || (isOver(after) && after.phase !== 'stuck')) history.rollingBackTo = null;
   const { candidate, stable, kind, id, reason, marksNothing } = after.plan;
   if (after.gateFailed && !before.gateFailed && kind === 'promote') markBad(history, candidate.guid, after.why);
   else if (after.phase === 'done' && before.phase !== 'done') {
@@ -220,4 +225,13 @@ export function servedBefore({ rollout, knownGood }: Pick<History, 'rollout' | '
   const begun = rollout?.plan.kind === 'promote' && !SETTLED.includes(rollout.phase) ? [rollout.plan.candidate] : [];
   const builds = [...begun, ...knownGood.slice(0, 1).map(({ build }) => build)].filter(({ guid }) => guid !== to);
   return builds.filter(({ guid }, index) => builds.findIndex((build) => build.guid === guid) === index);
+}
+
+/**
+ * The build that traffic is to go to in an emergency: where a rollback that is not finished (open, or stuck) leads, although the ledger
+ * still calls the build good that it leaves; otherwise the known-good build.
+ */
+export function rescueGoal(history: History): KnownGood | null {
+  const { rollingBackTo, knownGood } = history;
+  return knownGood.find(({ build }) => build.guid === rollingBackTo) ?? currentKnownGood(history);
 }

@@ -76,7 +76,7 @@ function documentOf(opened: Opened, reading: Reading | { readonly why: string },
     leader,
     hold: hold === undefined ? null : { file: hold.file, text: hold.text },
     pointers,
-    next: nextOf(opened, open, hold, leader?.running === true),
+    next: nextOf(opened, open, hold, leader?.running === true, deps),
   };
 }
 
@@ -125,11 +125,11 @@ function expectedSplit(history: History, open: State | null): Split | null {
   return known !== null && isSettled ? [{ place: known.build.ref, build: known.build.guid, percent: 100 }] : null;
 }
 
-function nextOf(opened: Opened, open: State | null, hold: Hold | undefined, isLed: boolean): string[] {
-  const { flags } = opened;
-  if (hold !== undefined) return [`kvdeploy reconcile ${flags}`, breakGlassCommand(opened)];
+function nextOf(opened: Opened, open: State | null, hold: Hold | undefined, isLed: boolean, { io }: Deps): string[] {
+  const { flags, history } = opened;
+  if (hold !== undefined) return [`kvdeploy reconcile ${flags}`, breakGlassCommand(opened, io, hold.note?.toGuid)];
   if (open !== null) return [`kvdeploy ${isLed ? 'status --watch' : 'resume'} ${flags}`, `kvdeploy abort ${flags}`];
-  return opened.history.rollout?.phase === 'stuck' ? [`kvdeploy rollback ${flags}`, breakGlassCommand(opened)] : [];
+  return history.rollout?.phase === 'stuck' ? [`kvdeploy rollback ${flags}`, breakGlassCommand(opened, io)] : [];
 }
 
 function messageOf(document: StatusDocument): string {

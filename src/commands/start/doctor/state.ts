@@ -2,7 +2,7 @@
 import { diskProblem, filesystemOf, stateDirExists } from '../../../base/durable/state-dir.ts';
 import { readHold } from '../../../base/pointer/hold.ts';
 import { readPointers } from '../../../base/pointer/pointer.ts';
-import { currentKnownGood, openRollout } from '../../../core/ledger/history.ts';
+import { openRollout, rescueGoal } from '../../../core/ledger/history.ts';
 import { shortGuid } from '../../../core/scope.ts';
 import { msText } from '../../../core/text.ts';
 import { claimedOf } from '../../../engine/claim.ts';
@@ -121,7 +121,7 @@ export interface Seen {
 /** `seen` null: the rollback path is not rendered again, which is a warning. */
 export function pointerChecks(opened: Opened, seen: Seen | null, deps: Deps): readonly DoctorCheck[] {
   const { history, ledgerHead, scope, flags } = opened;
-  const knownGood = currentKnownGood(history);
+  const knownGood = rescueGoal(history);
   const fresh =
     knownGood === null || seen === null
       ? null
