@@ -183,7 +183,7 @@ describe('kill -9 in the middle', () => {
     await site.restore('promoted');
     // Long enough asked for its GUID that the kill comes between the shift and its read-back.
     site.backend('production', 'blue').setDelayMs(1000);
-    const first = site.start(['rollback', ...PRODUCTION, '--to', BLUE.guid, ...SURE, '--json']);
+    const first = site.start(['rollback', ...PRODUCTION, '--to', BLUE.guid, '--bad', ...SURE, '--json']);
     await first.waitFor(/"phase":"converging"/);
     first.signal('SIGKILL');
     await first.ended;

@@ -120,7 +120,8 @@ describe('stuck', () => {
     expect(stuck).toMatchObject({ exitCode: 5, code: 'STUCK', message: expect.stringContaining('nother build answers at blue') });
     const command = (stuck.next[0] ?? '').replace('"…"', '"the rollback is stuck"');
     expect(await elsewhere(`${command} --confirm production`)).toMatchObject({ exitCode: 0 });
-    expect(await site.percent('production', 'green')).toBe(100);
+    // To the rollback's target, never back to the build that it leaves.
+    expect(await site.percent('production', 'blue')).toBe(100);
   });
 
   test('a stuck rollout prints the break-glass command, which works as it stands once a reason is filled in', async () => {

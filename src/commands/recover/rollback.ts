@@ -103,7 +103,12 @@ async function rollbackTo(opened: Opened, { to, left }: Goal, options: RollbackO
   const serves = only?.place === to.build.ref && others.length === 0;
   if (options.to === undefined && serves) return knownGoodServes(opened, to);
   const stable = leftBuild(opened.history, to.build, reading);
-  const plan = rollbackPlan(settingsOf(opened, to, deps), planning(opened, [], reading, deps, reasonOf(options)), to.build, stable);
+  const plan = rollbackPlan(
+    settingsOf(opened, to, deps),
+    planning(opened, [], reading, deps, reasonOf(options)),
+    to.build,
+    stable,
+  );
   return leadRollback(opened, plan, marking(beginNew(plan, opened.history), left, options, deps), deps);
 }
 
