@@ -1,7 +1,8 @@
 /** Finds the pointers of a scope on this machine. Must not mix two states that only share a name, or write anything. */
 import { basename, dirname, join } from 'node:path';
 import type { Fs } from '../base/durable/fs.ts';
-import { type DamagedPointer, type PointersRead, pointerDir, readPointers } from '../base/pointer/pointer.ts';
+import type { Stranger } from '../base/owners/path-owners.ts';
+import { type DamagedPointer, type PointersRead, pointerDir, RESCUE_FILE, readPointers } from '../base/pointer/pointer.ts';
 import type { Pointer } from '../base/pointer/pointer-format.ts';
 import { NAME, type Scope } from '../base/scope.ts';
 import { canonical } from '../base/shape.ts';
@@ -30,6 +31,8 @@ export interface Source {
   readonly from: string;
   readonly damaged: readonly DamagedPointer[];
   readonly warnings: readonly string[];
+  /** Everyone besides root and this user who could have written what is used here. */
+  readonly others: readonly string[];
 }
 
 /** The scope and state that the command line selects. */
@@ -46,6 +49,8 @@ export interface Wanted extends Pick<Options, 'environment' | 'tenant' | 'servic
   readonly searched: readonly string[];
   /** False if there is no home folder, which would be searched too. */
   readonly hasHome: boolean;
+  /** What to do about a folder that is not believed, so that `command` works. */
+  readonly strangerHint: (stranger: Stranger, command: string) => string;
 }
 
 /** Every pointer folder below `roots`, and `ownDir` if it is one itself. Never throws. */
@@ -122,7 +127,7 @@ export function chooseSource(places: readonly Place[], wanted: Wanted): Source {
   const [scope] = scopes;
   if (scope === undefined) throw matching.length === 0 ? nothingFound(places, wanted) : elsewhere(matching, wanted);
   const ofScope = matching.filter((place) => canonical(place.scope) === canonical(scope));
-  return sourceOf(scope, oneState(ofScope, scope, wanted));
+  return sourceOf(scope, oneState(ofScope, scope, wanted), wanted);
 }
 
 function commands(scopes: readonly Scope[], wanted: Wanted): string[] {
@@ -166,6 +171,8 @@ function oneState(places: readonly Place[], scope: Scope, wanted: Wanted): reado
   // What cannot be read may be of this state, or of any other one.
   const silent = places.filter(({ read, root }) => read.newest === null && (wanted.named ?? root) === root);
   const states = groupByHistory(places.filter(({ read }) => read.newest !== null));
+  if (wanted.named !== undefined && silent.some(({ read }) => read.stranger !== undefined))
+    throw notReadable(silent, scope, wanted);
   for (const root of wanted.preferred) {
     const state = states.find((members) => members.some((place) => place.root === root));
     if (state !== undefined) return [...state, ...silent];
@@ -185,12 +192,29 @@ function oneState(places: readonly Place[], scope: Scope, wanted: Wanted): reado
   }
   const [state] = states;
   if (state !== undefined) return [...state, ...silent];
+  throw notReadable(silent, scope, wanted);
+}
+
+/** Nothing can be read: because it is not believed, with the line that works, or because it is damaged. */
+function notReadable(silent: readonly Place[], scope: Scope, { program, strangerHint }: Wanted): Refused {
+  const strange = silent.find(({ read }) => read.stranger !== undefined);
+  if (strange?.read.stranger !== undefined) {
+    const { stranger } = strange.read;
+    const command = `${rescueIn(strange.dir)}${program.slice(program.indexOf(' --reason'))} ${scopeOptions(scope)}`;
+    const message = `The pointer in ${strange.dir} is not believed: ${stranger.at}: ${stranger.why}.`;
+    return new Refused('STATE_UNSAFE', message, strangerHint(stranger, command));
+  }
   const [damaged] = silent.flatMap(({ read }) => read.damaged);
-  throw new Refused(
+  return new Refused(
     'POINTER_DAMAGED',
     `Every generation of the pointer is damaged: ${damaged?.file}: ${damaged?.why}.`,
     'Use a copy with --state-dir DIR, or restore the pointer with kvdeploy pointer import.',
   );
+}
+
+/** The command that runs the program next to a pointer. */
+function rescueIn(dir: string): string {
+  return `node ${shellWord(join(dir, RESCUE_FILE))}`;
 }
 
 function groupByHistory(places: readonly Place[]): Place[][] {
@@ -205,20 +229,48 @@ function groupByHistory(places: readonly Place[]): Place[][] {
   return states.map((state) => state.places);
 }
 
-function sourceOf(scope: Scope, places: readonly Place[]): Source {
-  const unique = new Map(places.flatMap(({ read }) => read.all).map((pointer) => [canonical(pointer), pointer]));
+/** What others could have written counts only where there is nothing else; what is not used is named. */
+function sourceOf(scope: Scope, places: readonly Place[], wanted: Wanted): Source {
+  const readable = places.filter(({ read }) => read.newest !== null);
+  const ours = readable.filter(({ read }) => read.others.length === 0);
+  const used = ours.length > 0 ? ours : readable;
+  const unique = new Map(used.flatMap(({ read }) => read.all).map((pointer) => [canonical(pointer), pointer]));
   const pointers = [...unique.values()].sort((a, b) => b.generation - a.generation || (a.writtenAt < b.writtenAt ? 1 : -1));
   const newest = pointers[0] as Pointer;
-  const from = places.find(({ read }) => read.all.some((pointer) => canonical(pointer) === canonical(newest)));
-  const later = pointers.find((pointer) => Date.parse(pointer.writtenAt) > Date.parse(newest.writtenAt));
-  const warning = `Generation ${newest.generation} is used, but generation ${later?.generation} has a later timestamp. Compare them.`;
+  const from = used.find(({ read }) => read.all.some((pointer) => canonical(pointer) === canonical(newest)));
   return {
     scope,
-    dirs: places.map(({ dir }) => dir),
+    dirs: places.filter(({ read }) => read.stranger === undefined).map(({ dir }) => dir),
     pointers,
     newest,
     from: from?.dir ?? '',
     damaged: places.flatMap(({ read }) => read.damaged),
-    warnings: later === undefined ? [] : [warning],
+    warnings: [...laterTime(newest, pointers), ...newerElsewhere(newest, from, used, wanted), ...unused(newest, readable, used)],
+    others: [...new Set(used.flatMap(({ read }) => read.others))],
   };
+}
+
+function laterTime(newest: Pointer, pointers: readonly Pointer[]): string[] {
+  const later = pointers.find((pointer) => Date.parse(pointer.writtenAt) > Date.parse(newest.writtenAt));
+  if (later === undefined) return [];
+  return [`Generation ${newest.generation} is used, but generation ${later.generation} has a later timestamp. Compare them.`];
+}
+
+/** The newest generation stands in a copy, and not in the directory that was named. */
+function newerElsewhere(newest: Pointer, from: Place | undefined, used: readonly Place[], { preferred }: Wanted): string[] {
+  const named = preferred.map((root) => used.find((place) => place.root === root)).find((place) => place !== undefined);
+  const there = named?.read.newest;
+  if (!there || from === undefined || canonical(there) === canonical(newest) || there.generation > newest.generation) return [];
+  if (named?.read.all.some((pointer) => canonical(pointer) === canonical(newest))) return [];
+  const other = `generation ${newest.generation} in ${from.dir}`;
+  return [`${other} is used: it is newer than generation ${there.generation} in ${named?.dir}, which was named. Compare them.`];
+}
+
+/** Newer generations that others could have written, while there are some that they could not. */
+function unused(newest: Pointer, readable: readonly Place[], used: readonly Place[]): string[] {
+  const shared = readable.filter((place) => !used.includes(place) && (place.read.newest?.generation ?? 0) > newest.generation);
+  return shared.map(
+    ({ dir, read }) =>
+      `Generation ${read.newest?.generation} in ${dir} is newer and is not used: ${read.others.join(', ')} can write there.`,
+  );
 }

@@ -11,6 +11,7 @@ import type { Outside } from '../base/changes/change.ts';
 import { nodeOutside } from '../base/changes/outside.ts';
 import { knownPlaces, type Roots, rootsOf } from '../base/durable/places.ts';
 import { readMachine } from '../base/owners/machine-file.ts';
+import { strangerHint } from '../base/owners/owner-rule.ts';
 import { readHold } from '../base/pointer/hold.ts';
 import { canonical } from '../base/shape.ts';
 import { shellWord } from '../base/text.ts';
@@ -23,6 +24,7 @@ import { Refused } from './refusal.ts';
 import { REASON_TO_SAY, rehearse } from './rehearsal.ts';
 import { type Rescuing, rescue } from './rescue.ts';
 import { type Ending, Voice } from './voice.ts';
+import { refuseStrangeChanges, withoutStrangeAddresses } from './whose.ts';
 
 /** Everything that a run needs from outside. */
 export interface Surroundings extends Terminal {
@@ -97,14 +99,17 @@ async function run(options: Options, surroundings: Surroundings, voice: Voice, p
     program: full,
     stateless: `${surroundings.program} --reason ${shellWord(reason)}`,
     hasHome: surroundings.roots.home !== undefined,
+    strangerHint: (stranger, command) => strangerHint(stranger, command, outside.fs),
   });
   progress.scope = source.scope;
   const commandFor = (guid: string) => `${full} ${scopeOptions(source.scope)} --to ${guid}`;
-  const choice = chooseBuild([source.newest, ...source.pointers.slice(1)], options.to, foreignBuilds(places, source), commandFor);
+  const chosen = chooseBuild([source.newest, ...source.pointers.slice(1)], options.to, foreignBuilds(places, source), commandFor);
+  const choice = withoutStrangeAddresses(source, chosen);
   for (const name of options.ignored)
     voice.warn(`${name} is ignored: break-glass reads no config, and only the environment's name confirms.`);
   if (options.rehearse) voice.say('REHEARSAL: nothing is written, prompted or changed.');
   showPlan({ source, choice, hold: readHold(source.dirs, outside.fs), commandFor, nowMs: Date.now() }, voice);
+  refuseStrangeChanges(source, choice, env, outside.fs, voice);
   const otherCommands = choice.others.map(({ restore }) => commandFor(restore.build.guid));
   const decided = { source, choice, environments: otherEnvironments(places, source), otherCommands };
   if (options.rehearse) return rehearse(decided, performance.now(), { outside, voice });

@@ -18,6 +18,8 @@ export const RESCUE_CODES = [
   'NO_KNOWN_GOOD',
   'NOT_KNOWN_GOOD',
   'POINTER_DAMAGED',
+  'STATE_UNSAFE',
+  'TARGET_NOT_ALLOWED',
   'STUCK',
   'NOT_VERIFIED',
 ] as const satisfies readonly Code[];

@@ -40,7 +40,10 @@ export function ledgerDir(root: StateRoot, scope: Scope): string {
 
 /** A file of the state that no one else can have written. */
 export function readState(fs: Fs, root: StateRoot, path: string, maxBytes: number): Buffer {
-  return readOurs(path, maxBytes, fs, (stat) => strangerProblem(stat, fs.statSync(root.dir), root.modes.gid));
+  return readOurs(path, maxBytes, fs, (stat) => {
+    const why = strangerProblem(stat, fs.statSync(root.dir), root.modes.gid, fs);
+    return why === undefined ? undefined : { at: path, why, uid: stat.uid };
+  });
 }
 
 /** `0007.jsonl`; grows beyond four digits by itself. */

@@ -8,7 +8,8 @@ import { KvdeployError } from '../core/errors.ts';
 export function stateError(code: Code, what: string, cause: unknown): KvdeployError {
   if (cause instanceof KvdeployError) return cause;
   if (cause instanceof Unsafe) {
-    const hint = 'Find out who put it there. State belongs to one user (or to stateGroup), and no one else may write in it.';
+    const plain = 'Find out who put it there. State belongs to one user (or to stateGroup), and no one else may write in it.';
+    const hint = cause.hint ?? plain;
     return new KvdeployError('STATE_UNSAFE', { message: cause.message, hint, places: [{ file: cause.file }], cause });
   }
   const why = cause instanceof Error ? cause.message : String(cause);

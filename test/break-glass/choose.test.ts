@@ -121,6 +121,7 @@ describe('the state', () => {
     stateless: 'rescue',
     searched: [],
     hasHome: true,
+    strangerHint: (_stranger: unknown, command: string) => command,
   };
   const source = (over: Partial<Parameters<typeof chooseSource>[1]> = {}) =>
     chooseSource(findPlaces([state, copy], undefined, fs), { ...wanted, ...over });

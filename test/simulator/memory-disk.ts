@@ -115,7 +115,7 @@ export class MemoryDisk {
   }
 
   lstatSync(path: string, options?: { throwIfNoEntry?: boolean }): Stats | undefined {
-    const inode = this.#paths.get(path);
+    const inode = this.#paths.get(path === '/' ? '' : path);
     if (inode === undefined && options?.throwIfNoEntry === false) return undefined;
     return new MemoryStats(inode ?? this.#need(path, 'lstat')) as unknown as Stats;
   }

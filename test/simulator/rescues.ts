@@ -26,6 +26,7 @@ export async function rescue(process: Process, say: (line: string) => void = () 
     stateless: '',
     searched: [],
     hasHome: true,
+    strangerHint: () => '',
   };
   const source = chooseSource(findPlaces([STATE_DIR, COPY_DIR], undefined, io.fs), wanted);
   const choice = chooseBuild([source.newest, ...source.pointers.slice(1)], undefined, new Map(), commandFor);

@@ -19,6 +19,7 @@ import { FORMAT_VERSION } from '../../src/core/ledger/ledger.ts';
 import { type Io, nodeIo } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { isRoot } from '../as-root.ts';
+import { machineFs } from '../base/owners/lying-fs.ts';
 import { freshFolder } from '../fresh-folder.ts';
 import { storeContract } from './contract.ts';
 import { claimedBy, ledgerDir, note, notes, RELEASED, SCOPE } from './entries.ts';
@@ -316,7 +317,8 @@ describe('the state directory', () => {
     if (!isRoot('a state of another user')) return;
     const dir = freshFolder();
     execFileSync('chown', [`${somebody.uid}:${somebody.gid}`, dir]);
-    await claimed(dir);
+    await expect(claimed(dir)).rejects.toMatchObject({ code: 'STATE_UNSAFE', hint: expect.stringContaining('as its owner: ') });
+    await claimed(dir, { ...nodeIo, fs: machineFs(freshFolder(), { stateOwners: [somebody.uid] }) });
     expect(statSync(ledgerDir(dir)).uid).toBe(somebody.uid);
     const { uid, mode } = statSync(join(ledgerDir(dir), '0001.jsonl'));
     expect([uid, mode & 0o777]).toEqual([0, 0o644]);

@@ -1,6 +1,8 @@
 /** Folders and files of the state: who may own and write them, and which filesystem stores them. Must not follow symlinks. */
 import { constants, type Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileStranger, judgeFolder, stateOwners, strangerHint } from '../owners/owner-rule.ts';
+import { judgeOne, type Stranger } from '../owners/path-owners.ts';
 import { createFile, type Modes, makeFolders, share, temporaryName } from './durable-file.ts';
 import type { Fs } from './fs.ts';
 import { codeOf, flushDir, look, quietly, READ_ONLY, readAll, withFile } from './open-file.ts';
@@ -9,12 +11,19 @@ import { codeOf, flushDir, look, quietly, READ_ONLY, readAll, withFile } from '.
 export class Unsafe extends Error {
   readonly file: string;
   readonly why: string;
+  /** What to do about it, if that follows from the owner rule. */
+  readonly hint: string | undefined;
 
-  constructor(file: string, why: string, cause?: unknown) {
+  constructor(file: string, why: string, cause?: unknown, hint?: string) {
     super(`${file}: ${why}`, { cause });
     this.file = file;
     this.why = why;
+    this.hint = hint;
   }
+}
+
+function unsafe(stranger: Stranger, fs: Fs): Unsafe {
+  return new Unsafe(stranger.at, stranger.why, undefined, strangerHint(stranger, 'kvdeploy …', fs));
 }
 
 /** The reason, without the file name. */
@@ -29,14 +38,14 @@ export function whyOf(error: unknown): string {
 export function openStateDir(stateDir: string, below: readonly string[], fs: Fs, modes: Modes): string {
   if (look(stateDir, fs, 'statSync') === undefined) makeRoot(stateDir, fs, modes);
   let dir = fs.realpathSync(stateDir);
-  const home = homeOf(dir, fs.statSync(dir));
+  const home = homeOf(dir, fs, modes.gid);
   // Its creator may have been killed before its name was durable; nothing is written into it before that.
   if (look(join(dir, below[0] ?? ''), fs) === undefined) flushNames(dir, fs);
   for (const name of below) {
     if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) throw new Error(`not a folder name: ${name}`);
     const next = join(dir, name);
     if (look(next, fs) === undefined) makeDir(next, fs, (fd) => share(fd, dir, modes.gid, fs));
-    mustBeOurs(next, fs.lstatSync(next), home, modes.gid);
+    mustBeOurs(next, fs.lstatSync(next), home, modes.gid, fs);
     // An existing folder is flushed too: its creator may have been killed before this point.
     flushDir(dir, fs);
     dir = next;
@@ -48,12 +57,12 @@ export function openStateDir(stateDir: string, below: readonly string[], fs: Fs,
 export function stateDirExists(stateDir: string, below: readonly string[], fs: Fs, modes: Modes): boolean {
   const root = look(stateDir, fs, 'statSync');
   if (root === undefined) return false;
-  const home = homeOf(stateDir, root);
+  const home = homeOf(stateDir, fs, modes.gid);
   let dir = stateDir;
   return below.every((name) => {
     dir = join(dir, name);
     const stat = look(dir, fs);
-    if (stat !== undefined) mustBeOurs(dir, stat, home, modes.gid);
+    if (stat !== undefined) mustBeOurs(dir, stat, home, modes.gid, fs);
     return stat !== undefined;
   });
 }
@@ -88,19 +97,19 @@ function makeDir(dir: string, fs: Fs, prepare: (fd: number) => void): void {
   withFile(dir, READ_ONLY | constants.O_DIRECTORY, fs, prepare);
 }
 
-/** The stats of the state directory; everything below it is judged by them. Only root may use another user's directory. */
-function homeOf(dir: string, stat: Stats): Stats {
-  const user = process.geteuid?.();
-  const ours = user === 0 || stat.uid === 0 || stat.uid === user || isShared(stat);
-  if (!ours) throw new Unsafe(dir, `it belongs to user ${stat.uid}, not to root or this user`);
-  mustBeOurs(dir, stat, stat, undefined);
+/** The stats of the state directory, whose path is judged up to `/`; everything below it is judged by them. */
+function homeOf(dir: string, fs: Fs, gid: number | undefined): Stats {
+  const { stranger } = judgeFolder(dir, fs, gid);
+  if (stranger !== undefined) throw unsafe(stranger, fs);
+  const stat = fs.statSync(dir);
+  if (!stat.isDirectory()) throw new Unsafe(dir, 'it is not a directory');
   return stat;
 }
 
-function mustBeOurs(dir: string, stat: Stats, home: Stats, gid: number | undefined): void {
+function mustBeOurs(dir: string, stat: Stats, home: Stats, gid: number | undefined, fs: Fs): void {
   if (stat.isSymbolicLink()) throw new Unsafe(dir, 'it is a symlink');
   if (!stat.isDirectory()) throw new Unsafe(dir, 'it is not a directory');
-  const problem = strangerProblem(stat, home, gid);
+  const problem = strangerProblem(stat, home, gid, fs);
   if (problem !== undefined) throw new Unsafe(dir, problem);
 }
 
@@ -109,32 +118,28 @@ function isShared(dir: Stats): boolean {
 }
 
 /**
- * Why someone else could have created or changed a file of the state, or undefined. Its owner must be root, this user or the owner
- * of `home`, or its group must be `gid` or the group that shares `home`. Without either group, no group may write to it.
+ * Why someone else could have created or changed a file of the state, or undefined. Its owner must be believed or own `home`, or its
+ * group must be `gid` or the group that shares `home`. Without either group, no group may write to it.
  */
-export function strangerProblem(stat: Stats, home: Stats, gid: number | undefined): string | undefined {
+export function strangerProblem(stat: Stats, home: Stats, gid: number | undefined, fs: Fs): string | undefined {
   const groupMay = (stat.mode & 0o020) === 0 || gid !== undefined || isShared(home);
-  const problem = groupMay ? undefined : 'its group can write to it, but the state is not shared with a group';
-  return foreignProblem(stat, home, gid) ?? problem;
-}
-
-/** The same without the last rule: break-glass accepts files that were restored with a careless umask. */
-function foreignProblem(stat: Stats, home: Stats, gid: number | undefined): string | undefined {
-  if ((stat.mode & 0o002) !== 0) return 'any user can write to it';
-  const user = stat.uid === 0 || stat.uid === home.uid || stat.uid === process.geteuid?.();
-  const group = stat.gid === gid || (isShared(home) && stat.gid === home.gid);
-  return user || group ? undefined : `it belongs to user ${stat.uid}`;
+  const group = gid ?? (isShared(home) ? home.gid : undefined);
+  const believed = { user: process.geteuid?.() ?? 0, owners: [...stateOwners(fs), home.uid], group };
+  const { stranger } = judgeOne('', stat, believed, fs, { closed: true });
+  return stranger?.why ?? (groupMay ? undefined : 'its group can write to it, but the state is not shared with a group');
 }
 
 /**
  * Reads a regular file of at most `maxBytes` that passes `judge`; throws Unsafe otherwise. Never hangs on a FIFO or follows a link.
  */
-export function readOurs(path: string, maxBytes: number, fs: Fs, judge: (stat: Stats) => string | undefined): Buffer {
+export function readOurs(path: string, maxBytes: number, fs: Fs, judge: (stat: Stats) => Stranger | undefined): Buffer {
   try {
     return withFile(path, READ_ONLY, fs, (fd) => {
       const stat = fs.fstatSync(fd);
-      const problem = fileProblem(stat, maxBytes) ?? judge(stat);
+      const problem = fileProblem(stat, maxBytes);
       if (problem !== undefined) throw new Unsafe(path, problem);
+      const stranger = judge(stat);
+      if (stranger !== undefined) throw unsafe(stranger, fs);
       return readAll(fd, stat.size, fs);
     });
   } catch (error) {
@@ -148,9 +153,9 @@ function fileProblem(file: Stats, maxBytes: number): string | undefined {
   return file.size > maxBytes ? `it has more than ${maxBytes} bytes` : undefined;
 }
 
-/** The text of a regular file in `dir`, read as `readOurs` does, judged only by its folder: this needs no config. */
-export function readRegular(dir: string, name: string, maxBytes: number, fs: Fs): string {
-  const bytes = readOurs(join(dir, name), maxBytes, fs, (stat) => foreignProblem(stat, fs.statSync(dir), undefined));
+/** The text of a regular file in `dir`, read as `readOurs` does, judged by the owner rule: this needs no config. */
+export function readRegular(dir: string, name: string, maxBytes: number, fs: Fs, folder = judgeFolder(dir, fs)): string {
+  const bytes = readOurs(join(dir, name), maxBytes, fs, (stat) => fileStranger(join(dir, name), stat, folder, fs));
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
 }
 

@@ -44,8 +44,9 @@ export function readMachine(env: Env, fs: Fs, user = process.geteuid?.() ?? 0): 
   const tries = [readOne(MACHINE_FILE, 0, fs), own === undefined ? undefined : readOne(own, user, fs)];
   const there = tries.filter((one) => one !== undefined);
   const read = there.filter((one) => 'machine' in one);
+  const [one, other] = read.map(({ machine }) => machine);
   return {
-    machine: read.map(({ machine }) => machine).reduce(together, {}),
+    machine: other === undefined ? (one ?? {}) : together(one ?? {}, other),
     files: read.map(({ file }) => file),
     broken: there.filter((one) => 'why' in one),
   };

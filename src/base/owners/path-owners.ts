@@ -31,23 +31,31 @@ export interface Judged {
   readonly others: readonly string[];
 }
 
+/** A folder, and whether one of the folders above it keeps every other user and group out. */
+export interface PathJudged extends Judged {
+  readonly closed: boolean;
+}
+
 /** Judges every folder of `real`, which has no links, from `/` down to itself. Throws where a part cannot be looked at. */
-export function judgePath(real: string, believed: Believed, fs: Fs): Judged {
+export function judgePath(real: string, believed: Believed, fs: Fs): PathJudged {
   const others = new Set<string>();
   const parts = partsOf(real);
   const top = fs.lstatSync('/');
   // Where a user namespace does not know root, root's folders belong to a number without a user, as `/` does.
   let alias = top.uid === 0 ? undefined : top.uid;
+  let closed = false;
   for (const [index, at] of parts.entries()) {
     const stat = at === '/' ? top : fs.lstatSync(at);
     const isLast = index === parts.length - 1;
     const rooted = stat.uid === alias && stat.isDirectory();
-    const judged = judgeOne(at, stat, rooted ? { ...believed, owners: [...believed.owners, stat.uid] } : believed, fs, !isLast);
-    if (judged.stranger !== undefined) return { ...judged, others: [...others] };
+    const whom = rooted ? { ...believed, owners: [...believed.owners, stat.uid] } : believed;
+    const judged = judgeOne(at, stat, whom, fs, { closed, passage: !isLast });
+    if (judged.stranger !== undefined) return { ...judged, others: [...others], closed };
     for (const other of rooted ? [] : judged.others) others.add(other);
     if (!rooted || (stat.mode & 0o022) !== 0) alias = undefined;
+    if (stat.isDirectory() && (stat.mode & 0o011) === 0) closed = true;
   }
-  return { stranger: undefined, others: [...others] };
+  return { stranger: undefined, others: [...others], closed };
 }
 
 /** `/a/b` is `/`, `/a`, `/a/b`. */
@@ -57,8 +65,16 @@ function partsOf(path: string): string[] {
   return parts;
 }
 
-/** Judges one folder or file by itself. A sticky folder keeps others from renaming what is in it, so any user may write there. */
-export function judgeOne(at: string, stat: Stats, believed: Believed, fs: Fs, mayBeSticky = false): Judged {
+/** Where a folder or file is. */
+export interface Situated {
+  /** A folder above it keeps every other user and group out. */
+  readonly closed?: boolean;
+  /** It is a folder on the way: if it is sticky, any user may write there, because no one can rename what belongs to others. */
+  readonly passage?: boolean;
+}
+
+/** Judges one folder or file by itself. */
+export function judgeOne(at: string, stat: Stats, believed: Believed, fs: Fs, { closed, passage }: Situated = {}): Judged {
   const others: string[] = [];
   const refused = (why: string, uid?: number): Judged => ({ stranger: { at, why, uid }, others });
   if (stat.isSymbolicLink()) return refused('it is a symlink');
@@ -68,12 +84,12 @@ export function judgeOne(at: string, stat: Stats, believed: Believed, fs: Fs, ma
     else if (isGroups) others.push(`group ${groupName(stat.gid, fs)}`);
     else return refused(`it belongs to user ${nameAndUid(stat.uid, fs)}`, stat.uid);
   }
-  const sticky = mayBeSticky && stat.isDirectory() && (stat.mode & 0o1000) !== 0;
-  if (sticky) return { stranger: undefined, others };
+  const fine: Judged = { stranger: undefined, others };
+  if (passage === true && stat.isDirectory() && (stat.mode & 0o1000) !== 0) return fine;
   if ((stat.mode & 0o002) !== 0) return refused('any user can write to it');
-  if ((stat.mode & 0o020) === 0 || stat.gid === 0) return { stranger: undefined, others };
+  if ((stat.mode & 0o020) === 0 || stat.gid === 0 || (closed === true && !isGroups)) return fine;
   if (isGroups) return { stranger: undefined, others: [...others, `group ${groupName(stat.gid, fs)}`] };
-  if (isPrivateGroup(stat.gid, stat.uid, fs)) return { stranger: undefined, others };
+  if (isPrivateGroup(stat.gid, stat.uid, fs)) return fine;
   return refused(`group ${groupName(stat.gid, fs)} can write to it, but the state is not shared with that group`);
 }
 

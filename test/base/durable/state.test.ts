@@ -17,6 +17,7 @@ import {
   writeRecord,
 } from '../../../src/base/pointer/records.ts';
 import { freshFolder, GREEN, pointerOf, REASON, runToEnd, SCOPE } from '../../break-glass/scene.ts';
+import { machineFs } from '../owners/lying-fs.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -76,26 +77,34 @@ describe('the state directory', () => {
 
   it('the state directory has the owner of the folder above, even when root makes it, and its sharing group', () => {
     fs.chownSync(folder, 1234, 1235);
-    const alone = openStateDir(folder, ['acme'], fs, OWNER_ONLY);
+    const believing = machineFs(freshFolder(), { stateOwners: [1234] });
+    const alone = openStateDir(folder, ['acme'], believing, OWNER_ONLY);
     expect(fs.statSync(alone)).toMatchObject({ uid: 1234, gid: 1235 });
     fs.chmodSync(folder, 0o770);
-    const shared = openStateDir(folder, ['beta'], fs, OWNER_ONLY);
+    const shared = openStateDir(folder, ['beta'], believing, OWNER_ONLY);
     expect([modeOf(shared), fs.statSync(shared).gid]).toEqual(['770', 1235]);
-    const pointer = writePointer(shared, pointerOf(), fs, OWNER_ONLY);
+    const pointer = writePointer(shared, pointerOf(), believing, OWNER_ONLY);
     expect([pointer, modeOf(join(shared, 'ptr.000000000001'))]).toEqual([1, '660']);
     expect(fs.statSync(join(shared, 'ptr.000000000001'))).toMatchObject({ uid: 1234, gid: 1235 });
   });
 
-  it('the state directory of another user is only for root and for those whom it is shared with', () => {
+  it('the state directory of another user is only for those whom it is shared with, and not even for root', () => {
     fs.chownSync(folder, 4321, 4321);
-    const euid = vi.spyOn(process as Required<NodeJS.Process>, 'geteuid').mockReturnValue(1000);
+    expect(() => openStateDir(folder, [], fs, OWNER_ONLY)).toThrow('it belongs to user 4321');
+    const user = (geteuid: number, groups: number[]) => {
+      vi.spyOn(process as Required<NodeJS.Process>, 'geteuid').mockReturnValue(geteuid);
+      vi.spyOn(process as Required<NodeJS.Process>, 'getegid').mockReturnValue(geteuid);
+      vi.spyOn(process as Required<NodeJS.Process>, 'getgroups').mockReturnValue(groups);
+    };
     try {
-      expect(() => openStateDir(folder, [], fs, OWNER_ONLY)).toThrow('it belongs to user 4321');
+      user(1000, [1000]);
       expect(() => stateDirExists(folder, ['acme'], fs, OWNER_ONLY)).toThrow('it belongs to user 4321');
       fs.chmodSync(folder, 0o770);
+      expect(() => openStateDir(folder, [], fs, OWNER_ONLY)).toThrow('it belongs to user 4321');
+      user(1000, [1000, 4321]);
       expect(openStateDir(folder, [], fs, OWNER_ONLY)).toBe(folder);
     } finally {
-      euid.mockRestore();
+      vi.restoreAllMocks();
     }
   });
 

@@ -2,6 +2,7 @@
 import fs, { type Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Fs } from '../../../src/base/durable/fs.ts';
+import { MACHINE_FILE } from '../../../src/base/owners/machine-file.ts';
 
 /** What stands at a path in place of what is really there. */
 export interface Lie {
@@ -46,4 +47,10 @@ export function lyingFs(folder: string, lies: Readonly<Record<string, Lie>>): Fs
     },
     fstatSync: ((fd: number) => told(opened.get(fd) ?? '', fs.fstatSync(fd))) as Fs['fstatSync'],
   } as unknown as Fs;
+}
+
+/** The real file system of a machine whose machine file says this. */
+export function machineFs(folder: string, machine: object): Fs {
+  const file = { content: JSON.stringify(machine), uid: 0, gid: 0, mode: 0o644 };
+  return lyingFs(folder, { '/etc/kvdeploy': { uid: 0, gid: 0, mode: 0o755 }, [MACHINE_FILE]: file });
 }

@@ -27,7 +27,11 @@ const WHOLE = {
 const read = (lie: Lie, more: Readonly<Record<string, Lie>> = {}) =>
   readMachine(
     { HOME: '/nonexistent' },
-    lyingFs(freshFolder(), { [MACHINE_FILE]: { uid: 0, gid: 0, mode: 0o644, ...lie }, ...more }),
+    lyingFs(freshFolder(), {
+      '/etc/kvdeploy': { uid: 0, gid: 0, mode: 0o755 },
+      [MACHINE_FILE]: { uid: 0, gid: 0, mode: 0o644, ...lie },
+      ...more,
+    }),
     0,
   );
 

@@ -298,7 +298,14 @@ describe('reading', () => {
   });
 
   it('a pointer is said to be "none" only for a folder that could be read', () => {
-    expect(readPointers(dir, fs, SCOPE)).toEqual({ newest: null, all: [], damaged: [], readable: true, exists: true });
+    expect(readPointers(dir, fs, SCOPE)).toEqual({
+      newest: null,
+      all: [],
+      damaged: [],
+      readable: true,
+      exists: true,
+      others: [],
+    });
     expect(readPointers(join(dir, 'not-there'), fs, SCOPE)).toMatchObject({ newest: null, readable: false, exists: false });
     const denied = faulty({ readdirSync: (() => fail('EACCES')) as unknown as Fs['readdirSync'] });
     expect(readPointers(dir, denied, SCOPE)).toMatchObject({
@@ -315,7 +322,7 @@ describe('reading', () => {
     expect(readPointers(dir, fs, SCOPE)).toMatchObject({
       newest: null,
       readable: false,
-      damaged: [{ why: 'any user can write to this folder' }],
+      damaged: [{ why: 'any user can write to it' }],
     });
   });
 

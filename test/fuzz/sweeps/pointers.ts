@@ -128,6 +128,7 @@ function chosen(pointers: readonly [Pointer, ...Pointer[]], to: string | null): 
       from: '/s',
       damaged: [],
       warnings: [],
+      others: [],
     };
     const shown = {
       source,

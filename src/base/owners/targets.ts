@@ -1,0 +1,105 @@
+/** What the changes of a pointer touch, held against the machine file. Exact matches only. No I/O. */
+import type { Change, Check } from '../changes/change.ts';
+import type { TargetQuestion } from '../changes/target-question.ts';
+import { canonical } from '../shape.ts';
+import type { Allowance, Machine } from './machine-format.ts';
+
+/** The parts of a pointer that reach outside. */
+export interface Reaching {
+  readonly changes: readonly Change[];
+  readonly checks: readonly Check[];
+  readonly identity: readonly Check[];
+  readonly questions: readonly TargetQuestion[];
+}
+
+/** An allowance with every list; empty lists allow nothing. */
+export type Reach = { readonly [K in keyof Required<Allowance>]: NonNullable<Allowance[K]> };
+
+const LISTS = ['files', 'sockets', 'programs', 'checks', 'requests'] as const;
+
+const NOTHING: Reach = { files: [], sockets: [], programs: [], checks: [], requests: [] };
+
+/** Everything that these parts touch: each thing once, in the machine file's own form. */
+export function reachOf({ changes, checks, identity, questions }: Reaching): Reach {
+  const parts = [...changes.map(ofChange), ...[...checks, ...identity].map(ofCheck), ...questions.map(ofQuestion)];
+  return mapLists((name) => unique(parts.flatMap((part) => (part[name] ?? []) as readonly unknown[])));
+}
+
+/** What of `reach` the machine file does not allow to this scope; undefined if it allows everything. */
+export function notAllowed(reach: Reach, machine: Machine, scope: string): Reach | undefined {
+  const targets = machine.targets ?? {};
+  const given: Allowance = (Object.hasOwn(targets, scope) ? targets[scope] : undefined) ?? {};
+  const missing = mapLists((name) => {
+    const allowed = new Set(((given[name] ?? []) as readonly unknown[]).map(canonical));
+    return (reach[name] as readonly unknown[]).filter((one) => !allowed.has(canonical(one)));
+  });
+  return LISTS.some((name) => missing[name].length > 0) ? missing : undefined;
+}
+
+/** Everything in one line for a sentence. */
+export function reachText(reach: Reach): string {
+  const requests = reach.requests.map(
+    ({ method, url, secret }) => `${method} ${url}${secret === undefined ? '' : ` with ${secret}`}`,
+  );
+  const programs = reach.programs.map((argv) => argv.join(' '));
+  return [...reach.files, ...reach.sockets, ...programs, ...reach.checks, ...requests].join(', ');
+}
+
+/**
+ * What is missing in the machine file, ready to paste: the stanza of this scope with what it has already, or the whole file if it has
+ * no targets yet.
+ */
+export function stanza(missing: Reach, machine: Machine, scope: string): readonly string[] {
+  const targets = machine.targets ?? {};
+  const given: Allowance = (Object.hasOwn(targets, scope) ? targets[scope] : undefined) ?? {};
+  const lists = LISTS.flatMap((name) => {
+    const all = [...((given[name] ?? []) as readonly unknown[]), ...(missing[name] as readonly unknown[])];
+    return all.length === 0 ? [] : [`      "${name}": [${all.map((one) => JSON.stringify(one)).join(', ')}]`];
+  });
+  const own = [
+    `    ${JSON.stringify(scope)}: {`,
+    ...lists.map((line, at) => (at < lists.length - 1 ? `${line},` : line)),
+    '    }',
+  ];
+  return Object.keys(machine).some((key) => key !== 'targets') || Object.keys(targets).length > 0
+    ? own
+    : ['{', '  "targets": {', ...own, '  }', '}'];
+}
+
+function mapLists(list: (name: (typeof LISTS)[number]) => readonly unknown[]): Reach {
+  return Object.fromEntries(LISTS.map((name) => [name, list(name)])) as unknown as Reach;
+}
+
+function unique(all: readonly unknown[]): unknown[] {
+  return [...new Map(all.map((one) => [canonical(one), one])).values()];
+}
+
+function ofChange(change: Change): Reach {
+  switch (change.kind) {
+    case 'write-file':
+      return { ...NOTHING, files: [change.path] };
+    case 'request': {
+      const { method, url, bearerSecret } = change;
+      return { ...NOTHING, requests: [{ method, url, ...(bearerSecret === undefined ? {} : { secret: bearerSecret }) }] };
+    }
+    case 'run':
+      return { ...NOTHING, programs: [change.argv] };
+    case 'socket':
+      return { ...NOTHING, sockets: [change.address], files: change.saveTo === undefined ? [] : [change.saveTo] };
+  }
+}
+
+function ofCheck(check: Check): Reach {
+  switch (check.kind) {
+    case 'file':
+      return { ...NOTHING, files: [check.path] };
+    case 'http':
+      return { ...NOTHING, checks: [check.url] };
+    case 'table':
+      return { ...NOTHING, sockets: [check.address] };
+  }
+}
+
+function ofQuestion(question: TargetQuestion): Reach {
+  return question.kind === 'http' ? { ...NOTHING, checks: [question.url] } : { ...NOTHING, sockets: [question.address] };
+}

@@ -1,0 +1,267 @@
+/** Whose state break-glass believes, and whose changes it makes: the emergency program on states that others could have written. */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { groupModes } from '../../src/base/durable/durable-file.ts';
+import { openStateDir } from '../../src/base/durable/state-dir.ts';
+import { encodePointer } from '../../src/base/pointer/pointer-format.ts';
+import { etcWith, onMachine } from '../crash/machine.ts';
+import { mayMount } from '../crash/mounts.ts';
+import {
+  bundle,
+  freshFolder,
+  GREEN,
+  httpServer,
+  pointerOf,
+  type Ran,
+  REASON,
+  restoreOf,
+  runToEnd,
+  SCOPE,
+  stateWith,
+} from './scene.ts';
+
+const STRANGER = 54_321;
+const GROUP = 1235;
+const NAME = 'acme/production/kv-gateway';
+const SURE = ['--env', 'production', '--reason', REASON, '--confirm', 'production'];
+
+let built: string;
+let folder: string;
+let state: string;
+let trace: string;
+
+beforeAll(async () => {
+  built = await bundle('src/break-glass/main.ts', freshFolder());
+});
+afterAll(() => fs.rmSync(join(built, '..'), { recursive: true, force: true }));
+beforeEach(() => {
+  folder = freshFolder();
+  fs.chmodSync(folder, 0o755);
+  state = join(folder, 'state');
+  trace = join(folder, 'trace');
+});
+afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+const touch = (file = trace) => ['/usr/bin/touch', file];
+const pointerTo = (argv: readonly string[]) =>
+  pointerOf({ knownGood: restoreOf(GREEN, { changes: [{ kind: 'run', argv: [...argv], timeoutMs: 5000 }] }) });
+const ownState = (argv = touch()) => stateWith(state, [pointerTo(argv)]);
+const made = () => fs.existsSync(trace);
+
+/** A state that a group shares, as stateGroup makes it. */
+function groupState(argv = touch()): string {
+  const dir = openStateDir(state, [...Object.values(SCOPE), 'pointer'], fs, groupModes(GROUP));
+  forge(dir, 1, argv);
+  return dir;
+}
+
+/** What a member of the group can write: a generation with a right checksum. */
+function forge(dir: string, generation: number, argv: readonly string[], uid = STRANGER): void {
+  const file = join(dir, `ptr.${String(generation).padStart(12, '0')}`);
+  fs.writeFileSync(file, encodePointer({ ...pointerTo(argv), generation }), { mode: 0o660 });
+  fs.chownSync(file, uid, GROUP);
+}
+
+function rescue(root = state, more: readonly string[] = [], etc?: string): Promise<Ran> {
+  const words = [process.execPath, built, ...SURE, '--state-dir', root, ...more];
+  return runToEnd(etc === undefined ? words : [...onMachine(etc), ...words], { env: { HOME: folder } });
+}
+
+describe('the owner rule', () => {
+  test('a state that only root and this user can write is obeyed as it stands, also below /tmp', async () => {
+    ownState();
+    expect(await rescue()).toMatchObject({ stderr: expect.stringContaining('made 1 of 1') });
+    expect(made()).toBe(true);
+  });
+
+  const plants: Record<string, (dir: string) => void> = {
+    'a pointer folder that is a link': (dir) => {
+      fs.renameSync(dir, join(folder, 'moved'));
+      fs.symlinkSync(join(folder, 'moved'), dir);
+    },
+    'a service folder that is a link': (dir) => {
+      fs.renameSync(join(dir, '..'), join(folder, 'moved'));
+      fs.symlinkSync(join(folder, 'moved'), join(dir, '..'));
+    },
+    'a pointer folder of a stranger': (dir) => fs.chownSync(dir, STRANGER, STRANGER),
+    'a state directory of a stranger': () => fs.chownSync(state, STRANGER, STRANGER),
+    'a state below a folder of a stranger': () => fs.chownSync(folder, STRANGER, STRANGER),
+    'a state below a folder that any user can write': () => fs.chmodSync(folder, 0o777),
+    'a state below a folder that a group can write': () => {
+      fs.chownSync(folder, 0, GROUP);
+      fs.chmodSync(folder, 0o775);
+    },
+    'a pointer folder that any user can write': (dir) => fs.chmodSync(dir, 0o777),
+  };
+  test.each(Object.keys(plants))('break-glass believes nothing in %s', async (how) => {
+    plants[how]?.(ownState());
+    const { code, stderr } = await rescue();
+    expect(stderr).toContain('STATE_UNSAFE');
+    expect(code).toBe(3);
+    expect(made()).toBe(false);
+  });
+
+  test('a state whose root is a link to a folder of our own is believed', async () => {
+    ownState();
+    fs.symlinkSync(state, join(folder, 'linked'));
+    await rescue(join(folder, 'linked'));
+    expect(made()).toBe(true);
+  });
+
+  test('a sticky folder that any user can write does no harm above a state of our own', async () => {
+    fs.chmodSync(folder, 0o1777);
+    ownState();
+    await rescue();
+    expect(made()).toBe(true);
+  });
+
+  test('root refuses the state of a deploy user, and the line that it prints rolls back as that user', async () => {
+    const { uid, gid } = accountOf('games');
+    const dir = ownState();
+    fs.copyFileSync(built, join(dir, 'break-glass.mjs'));
+    execFileSync('chown', ['-R', `${uid}:${gid}`, state]);
+    fs.writeFileSync(trace, '');
+    fs.chownSync(trace, uid, gid);
+    fs.utimesSync(trace, 1, 1);
+    const { code, stderr } = await rescue();
+    expect(code).toBe(3);
+    const line = /Run it as its owner: (runuser -u games -- node .*?) {3}\(/.exec(stderr)?.[1] ?? '';
+    expect(line).toContain(`runuser -u games -- node ${join(dir, 'break-glass.mjs')} --reason`);
+    expect(fs.statSync(trace).mtimeMs).toBe(1000);
+    const ran = await runToEnd(['sh', '-c', `${line} --confirm production`]);
+    expect(ran.stderr).toContain('made 1 of 1');
+    expect(fs.statSync(trace).mtimeMs).toBeGreaterThan(1000);
+  });
+
+  test('a stranger who plants a generation in a state of our own is not believed', async () => {
+    const dir = ownState(touch(join(folder, 'right')));
+    forge(dir, 2, touch());
+    expect((await rescue()).stderr).toContain(
+      `Damaged, not used: ${join(dir, 'ptr.000000000002')}: it belongs to user ${STRANGER}`,
+    );
+    expect(made()).toBe(false);
+    expect(fs.existsSync(join(folder, 'right'))).toBe(true);
+  });
+});
+
+describe('whose changes', () => {
+  test("a group member's pointer is not obeyed by root without the machine file, and its changes are shown", async () => {
+    groupState();
+    const { code, stderr } = await rescue();
+    expect(stderr).toMatch(/TARGET_NOT_ALLOWED {2}group 1235 could have written this pointer/);
+    expect(stderr).toContain(`    /usr/bin/touch ${trace}`);
+    expect(stderr).toContain(`"programs": [["/usr/bin/touch","${trace}"]]`);
+    expect(code).toBe(3);
+    expect(made()).toBe(false);
+    expect(fs.existsSync(join(state, NAME, 'pointer/hold'))).toBe(false);
+  });
+
+  test('the stanza that break-glass prints makes the same command work', async () => {
+    if (!mayMount('the machine file')) return;
+    groupState();
+    const printed = /missing in \S+\n([\s\S]*?\n {2}\}\n)/.exec((await rescue()).stderr)?.[1] ?? '';
+    const etc = etcWith(printed);
+    expect((await rescue(state, [], etc)).stderr).toContain('made 1 of 1');
+    expect(made()).toBe(true);
+  });
+
+  test('a machine file allows exact matches of this scope only', async () => {
+    if (!mayMount('the machine file')) return;
+    groupState();
+    for (const targets of [
+      { [NAME]: { programs: [['/usr/bin/touch']] } },
+      { [NAME]: { programs: [[...touch(), 'more']] } },
+      { 'acme/staging/kv-gateway': { programs: [touch()] } },
+      { [NAME]: { files: [trace] } },
+    ])
+      expect(await rescue(state, [], etcWith({ targets }))).toMatchObject({ code: 3 });
+    expect(made()).toBe(false);
+  });
+
+  test('the state of an account that the machine file names is believed, but needs its targets', async () => {
+    if (!mayMount('the machine file')) return;
+    ownState();
+    execFileSync('chown', ['-R', `${STRANGER}:${STRANGER}`, state]);
+    const refused = await rescue(state, [], etcWith({ stateOwners: [STRANGER] }));
+    expect(refused).toMatchObject({ code: 3, stderr: expect.stringContaining('TARGET_NOT_ALLOWED') });
+    const allowed = etcWith({ stateOwners: [STRANGER], targets: { [NAME]: { programs: [touch()] } } });
+    expect((await rescue(state, [], allowed)).stderr).toContain('made 1 of 1');
+    expect(made()).toBe(true);
+  });
+
+  test('a newer generation in a copy that a group can write is named, and what is ours is used', async () => {
+    const dir = ownState(touch(join(folder, 'right')));
+    const copy = join(folder, 'copy');
+    const copied = openStateDir(copy, [...Object.values(SCOPE), 'pointer'], fs, groupModes(GROUP));
+    fs.copyFileSync(join(dir, 'ptr.000000000001'), join(copied, 'ptr.000000000001'));
+    forge(copied, 2, touch());
+    fs.mkdirSync(join(folder, '.local/state/kvdeploy'), { recursive: true });
+    fs.writeFileSync(join(folder, '.local/state/kvdeploy/places'), `${copy}\n`);
+    const { stderr } = await rescue();
+    expect(stderr).toContain(`Generation 2 in ${copied} is newer and is not used: group 1235 can write there.`);
+    expect(made()).toBe(false);
+    expect(fs.existsSync(join(folder, 'right'))).toBe(true);
+  });
+
+  test('a newer generation in a copy of our own is used, and named', async () => {
+    const dir = ownState(touch(join(folder, 'old')));
+    const copied = stateWith(join(folder, 'copy'), [pointerTo(touch(join(folder, 'old'))), pointerTo(touch())]);
+    fs.mkdirSync(join(folder, '.local/state/kvdeploy'), { recursive: true });
+    fs.writeFileSync(join(folder, '.local/state/kvdeploy/places'), `${join(folder, 'copy')}\n`);
+    const { stderr } = await rescue();
+    expect(stderr).toContain(`generation 2 in ${copied} is used: it is newer than generation 1 in ${dir}, which was named`);
+    expect(made()).toBe(true);
+  });
+
+  test.each([999_999_999, 999_999_999_999])('generation %i that jumps ahead is named and not used', async (generation) => {
+    const dir = ownState(touch(join(folder, 'right')));
+    forge(dir, generation, touch(), 0);
+    const { stderr } = await rescue();
+    expect(stderr).toContain(
+      `ptr.${String(generation).padStart(12, '0')}: its number jumps far ahead of every other generation, so it is not used`,
+    );
+    expect(made()).toBe(false);
+    expect(fs.existsSync(join(folder, 'right'))).toBe(true);
+  });
+
+  test('a secret goes only to the host that the machine file names with it, when others could have written the pointer', async () => {
+    if (!mayMount('the machine file')) return;
+    const server = await httpServer(() => ({ status: 200 }));
+    const secret = { ...pointerOf(), generation: 2 };
+    const dir = groupState();
+    const request = {
+      kind: 'request',
+      method: 'POST',
+      url: `${server.url}/steal`,
+      bearerSecret: 'CF_TOKEN',
+      expect: [200],
+      timeoutMs: 2000,
+    } as const;
+    fs.writeFileSync(
+      join(dir, 'ptr.000000000002'),
+      encodePointer({ ...secret, knownGood: restoreOf(GREEN, { changes: [request] }) }),
+      { mode: 0o660 },
+    );
+    fs.chownSync(join(dir, 'ptr.000000000002'), STRANGER, GROUP);
+    const words = [process.execPath, built, ...SURE, '--state-dir', state];
+    const env = { HOME: folder, CF_TOKEN: 'very-secret' };
+    const elsewhere = { [NAME]: { requests: [{ method: 'POST', url: 'https://api.example.com/steal', secret: 'CF_TOKEN' }] } };
+    const unnamed = { [NAME]: { requests: [{ method: 'POST', url: request.url }] } };
+    for (const targets of [elsewhere, unnamed])
+      expect(await runToEnd([...onMachine(etcWith({ targets })), ...words], { env })).toMatchObject({ code: 3 });
+    expect(server.requests).toEqual([]);
+    const targets = { [NAME]: { requests: [{ method: 'POST', url: request.url, secret: 'CF_TOKEN' }] } };
+    await runToEnd([...onMachine(etcWith({ targets })), ...words], { env });
+    expect(server.requests).toMatchObject([{ headers: { authorization: 'Bearer very-secret' } }]);
+    await server.close();
+  });
+});
+
+function accountOf(name: string): { uid: number; gid: number } {
+  const [uid = '', gid = ''] = execFileSync('sh', ['-c', `id -u ${name}; id -g ${name}`], { encoding: 'utf8' })
+    .trim()
+    .split('\n');
+  return { uid: Number(uid), gid: Number(gid) };
+}
