@@ -187,7 +187,7 @@ const BROKEN: readonly Breakage[] = [
   [
     'a state that anyone can write',
     () => chmodSync(site.stateDir, 0o777),
-    ['FAIL state folder', 'FAIL ledger', 'warn pointer', 'warn pointer copy 1', 'warn gates'],
+    ['FAIL state folder', 'FAIL ledger', 'FAIL pointer', 'warn pointer copy 1', 'warn gates'],
   ],
   [
     'a state with a link in it',

@@ -1,6 +1,6 @@
 /** A user without account entry, HOME, USER or /proc: a container, `sudo -u '#54321'`, a directory service that is down. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { mayMount } from '../crash/mounts.ts';
@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => site.close());
 beforeEach(async () => {
   await site.restore('promoted');
-  execFileSync('chown', ['-R', `${NO_ONE}:${NO_ONE}`, site.stateDir, site.routes('production')]);
+  execFileSync('chown', ['-R', `${NO_ONE}:${NO_ONE}`, site.folder]);
 });
 
 describe('a user without an account entry and without HOME', () => {
@@ -82,6 +82,8 @@ describe('a user without an account entry and without HOME', () => {
 
 describe('a machine with less', () => {
   test('an empty HOME makes no folder in the checkout, and names the option that helps', async () => {
+    await site.restore('nothing');
+    rmSync(`${site.routes('production')}.kvdeploy-state`, { force: true });
     const before = readdirSync(site.checkout);
     const answer = await site.run(['adopt', ...PRODUCTION, ...SURE, '--json', '--state-dir', join(site.folder, 'other')], {
       uid: NO_ONE,
@@ -94,7 +96,7 @@ describe('a machine with less', () => {
 
   test('break-glass rolls back on a machine without /proc', async () => {
     if (!mayMount('a machine without /proc')) return;
-    execFileSync('chown', ['-R', '0:0', site.stateDir]);
+    execFileSync('chown', ['-R', '0:0', site.folder]);
     const words = [
       process.execPath,
       BIN,
@@ -119,7 +121,7 @@ describe('a machine with less', () => {
     const status = await site.shell(script(`status ${PRODUCTION.join(' ')}`));
     expect(status.stdout).toContain('The current folder no longer exists');
     expect(status.exitCode).toBe(2);
-    execFileSync('chown', ['-R', '0:0', site.stateDir]);
+    execFileSync('chown', ['-R', '0:0', site.folder]);
     const words = RESCUE.map((word) => `'${word}'`).join(' ');
     const rescue = await site.shell(script(`rollback --break-glass ${words} --to ${BLUE.guid} --state-dir ${site.stateDir}`));
     expect(rescue, rescue.stderr).toMatchObject({ exitCode: 0 });
