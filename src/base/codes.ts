@@ -64,6 +64,7 @@ export const EXIT_OF = {
   TARGET_CHANGED: EXIT.refused,
   GATE_NOT_READY: EXIT.refused,
   PROBES_ONLY: EXIT.refused,
+  POINTER_TOO_LARGE: EXIT.refused,
   GATE_FAILED: EXIT.refused,
   HAZARD_UNCONTROLLED: EXIT.refused,
   STALE_PLAN: EXIT.refused,

@@ -39,8 +39,11 @@ export async function fileFacts(from: FactSources, io: Io): Promise<Facts> {
     candidateAnswers: [],
     knownGoodAnswers: [],
     required: null,
+    unusable: undefined,
+    silentLocations: [],
     impossible: undefined,
     silent: undefined,
+    unfit: undefined,
     clients: null,
     diskProblem: volatileDisk(from.stateDir, io),
   };
@@ -56,7 +59,9 @@ export async function targetFacts(facts: Facts, target: Target, candidatePlace: 
   ]);
   // A disk that a reboot empties needs no probe to be refused.
   const gathered: Facts['gathered'] = facts.diskProblem === null ? ['files', 'target'] : ['files', 'target', 'write'];
-  const seen: Facts = { ...facts, gathered, members: reading.members, targetSays, candidateAnswers, knownGoodAnswers };
+  const { members, unusable, unseen: silentLocations = [] } = reading;
+  const answers = { targetSays, candidateAnswers, knownGoodAnswers };
+  const seen: Facts = { ...facts, ...answers, gathered, members, unusable, silentLocations };
   return { facts: seen, reading };
 }
 

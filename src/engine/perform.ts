@@ -57,6 +57,8 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
     return refuse(code, standing.why, 'Nothing was changed.');
   }
   if (isBack) return prepareRollback(state, before, runner);
+  const [unseen] = before.reading.unseen ?? [];
+  if (unseen !== undefined) return refuse('UNREACHABLE', `${unseen.why}.`, `Nothing was changed. ${unseen.cure}`);
   const serving = state.plan.stable ?? state.plan.candidate;
   if (!splitsAgree(before.reading.members, [{ place: serving.ref, percent: 100 }])) {
     const message = `The target serves ${splitText(before.reading.members)}, not only ${serving.ref}.`;

@@ -9,7 +9,7 @@ import type { Modes } from '../base/durable/durable-file.ts';
 import { openStateDir } from '../base/durable/state-dir.ts';
 import { hostsOfPointer } from '../base/pointer/host-names.ts';
 import { copyPointer, placeRescue, pointerDir, readPointers, writePointer } from '../base/pointer/pointer.ts';
-import type { Pointer, Restore } from '../base/pointer/pointer-format.ts';
+import { encodePointer, type Pointer, type Restore } from '../base/pointer/pointer-format.ts';
 import type { Scope } from '../base/scope.ts';
 import { admittedBefore } from '../core/admission/admitted.ts';
 import type { IdentityConfig } from '../core/identity.ts';
@@ -93,6 +93,25 @@ export async function completed(places: PointerPlaces, drafted: PointerDraft, io
   return { ...draft, addresses: Object.fromEntries(found.filter(([, addresses]) => addresses.length > 0)) };
 }
 
+/** Why a pointer that this rollout writes does not fit into its file, or undefined: known before anything moves. Pure, as the router's renderers. */
+export function pointerTooLarge(
+  plan: Plan,
+  seen: Pick<Rendering, 'history' | 'reading' | 'target' | 'environments'>,
+): string | undefined {
+  const builds = [plan.stable, plan.candidate].filter((build) => build !== null);
+  for (const build of builds) {
+    const knownGood = { build, since: SOME_TIME, rollout: plan.id };
+    const draft = { scope: plan.scope, identity: plan.identity, knownGood, plan, ledgerHead: '0'.repeat(64), atIso: SOME_TIME };
+    try {
+      // Earlier builds are left out where there is no room for them.
+      encodePointer({ ...renderPointer({ ...seen, ...draft, why: 'promoted' }), earlier: [], generation: 1 });
+    } catch (error) {
+      return `${error instanceof Error ? error.message : String(error)} (the target has ${seen.reading.members.length} members)`;
+    }
+  }
+  return undefined;
+}
+
 /** Writes one generation everywhere. The state directory decides; a copy that fails is a loud warning. */
 export function publishPointer(places: PointerPlaces, draft: PointerDraft, io: Io): Published {
   try {
@@ -148,6 +167,9 @@ export function rescueSource(): string {
 }
 
 export type PointerDraft = Omit<Pointer, 'generation'>;
+
+/** Every time takes as much room as this one. */
+const SOME_TIME = '2026-01-01T00:00:00.000Z';
 
 const EARLIER_MAX = 5;
 

@@ -217,6 +217,16 @@ export const ROLLOUTS = {
     causes: ['The router settings were changed while a rollout was open.'],
     todo: ['Roll back on the old target: kvdeploy abort --env E', 'Revert the config, then run: kvdeploy resume --env E'],
   },
+  POINTER_TOO_LARGE: {
+    means: 'The router has more servers than the known-good pointer can hold the changes of. Nothing was changed.',
+    example:
+      'The rollback path could not be written down: the pointer would have more than 65536 bytes (the target has 400 members).',
+    causes: ['The backend has hundreds of servers with an address. Slots without one are left out.'],
+    todo: [
+      'Move servers that are no places of this service to a backend of their own.',
+      'See the places: kvdeploy doctor --env E',
+    ],
+  },
   PROBES_ONLY: {
     means:
       'Every gate judges by requests of its own, and the environment is protected: a build that answers each probe and refuses every client would pass.',

@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import type { ArmCounters } from '../core/gates/counting/counters.ts';
 import type { MetricCounters } from '../core/gates/counting/metric-counters.ts';
-import type { Measurement } from '../core/gates/verdict/gate.ts';
+import type { Measurement, Part } from '../core/gates/verdict/gate.ts';
 import type { Member } from '../routers/router.ts';
 import { bothBuilds, CLASS_METRICS, metricOfStatus, STATUS_METRICS, statusCounters } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
@@ -80,18 +80,22 @@ function routerCounters(
 function limited(question: Question, expected: readonly string[]): Measurement {
   const counted = answersOf(question);
   if ('missing' in counted) return counted;
+  const parts = counted.answers.map(({ location, byClass }) => [location, partOf(byClass, expected)] as const);
+  const sum = (key: 'requests' | 'errors') => parts.reduce((total, [, part]) => total + part[key], 0);
+  return { requests: sum('requests'), errors: sum('errors'), counting: 'total', parts: Object.fromEntries(parts) };
+}
+
+function partOf(byClass: Readonly<Record<string, number>>, expected: readonly string[]): Part {
   const failed: Record<string, number> = {};
   let [requests, errors] = [0, 0];
-  for (const { byClass } of counted.answers)
-    for (const [status, count] of Object.entries(byClass)) {
-      const metric = metricOfStatus(status);
-      if (metric !== 'errors' && status.startsWith('1')) continue;
-      requests += count;
-      if (metric === undefined || expected.includes(status)) continue;
-      errors += count;
-      failed[status] = (failed[status] ?? 0) + count;
-    }
-  return { requests, errors, counting: 'total', failed };
+  for (const [status, count] of Object.entries(byClass)) {
+    if (status.startsWith('1')) continue;
+    requests += count;
+    if (metricOfStatus(status) === undefined || expected.includes(status)) continue;
+    errors += count;
+    failed[status] = count;
+  }
+  return { requests, errors, failed };
 }
 
 function armOf(question: Question, metrics: readonly MetricCounters[], atMs: number): ArmCounters {

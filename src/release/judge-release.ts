@@ -15,7 +15,7 @@ import { type Judged, judgeBuild, showChecked } from './gatekeeper.ts';
 import { type JudgedRelease, lookAtHazards } from './hazards.ts';
 import { type Offers, readOffers } from './offers.ts';
 import { type Opened, type Promotable, promotable } from './open.ts';
-import { clientsSeen, planning, seenSettings } from './plan-parts.ts';
+import { planFacts as factsOfPlan, planning, seenSettings } from './plan-parts.ts';
 import { shownTarget } from './traffic.ts';
 
 /** A release with every check that was judged, and whether it may begin. */
@@ -68,9 +68,8 @@ async function judgePlan(
     ...facts,
     gathered: [...facts.gathered, 'plan'],
     required: await requiredOf(opened, settings, deps),
-    impossible: settings.steps.map(({ percent }) => target.impossible(reading, percent)).find((why) => why !== undefined),
+    ...factsOfPlan(plan, { settings, opened, target, reading }),
     silent: silentGate(plan, measured) ?? seen.silent,
-    clients: clientsSeen(settings),
   };
   const { checked, refusal } = admit(planFacts, checks);
   return { checked, refusal, facts: planFacts, plan, measured, compared: seen.gates };

@@ -1,14 +1,15 @@
 /** What a plan is made of: the settings of the service, what its comparing gates see, and who plans. Must not change anything. */
-import type { ClientsSeen } from '../core/admission/facts.ts';
+import type { ClientsSeen, Facts } from '../core/admission/facts.ts';
 import type { Planning, PlanSettings } from '../core/rollout/make-plan.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import { lookAtComparison, type SeenGate } from '../engine/look-at-gates.ts';
+import { pointerTooLarge } from '../engine/pointer-writer.ts';
 import type { Target } from '../engine/target.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Deps } from './deps.ts';
-import type { Opened, Promotable } from './open.ts';
+import { environmentsOf, type Opened, type Promotable } from './open.ts';
 
 /** The settings of a plan, once every comparing gate was asked about the build currently serving. */
 export interface SeenSettings {
@@ -31,6 +32,24 @@ export async function seenSettings(
   const { comparison, gates } = await lookAtComparison(compared, evidence, { scope, ...builds }, reading, again, io);
   const silent = gates.find((gate) => gate.silent !== undefined)?.silent;
   return { settings: { ...settings, comparison }, gates, silent };
+}
+
+/** What the checks of a plan look at, but for its gates' answers. */
+export function planFacts(plan: Plan, seen: PlanSeen): Pick<Facts, 'impossible' | 'unfit' | 'clients'> {
+  const { settings, opened, target, reading } = seen;
+  const { history } = opened;
+  return {
+    impossible: settings.steps.map(({ percent }) => target.impossible(reading, percent)).find((why) => why !== undefined),
+    unfit: pointerTooLarge(plan, { history, reading, target, environments: environmentsOf(opened) }),
+    clients: clientsSeen(settings),
+  };
+}
+
+export interface PlanSeen {
+  readonly settings: Promotable;
+  readonly opened: Opened;
+  readonly target: Target;
+  readonly reading: Reading;
 }
 
 /** Which gates of the service count the requests of clients. */

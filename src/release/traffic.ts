@@ -49,7 +49,8 @@ export function trafficOf(reading: Reading, builds: ReadonlyMap<string, string>)
       place: member.place,
       percent: member.percent,
     })),
-    certainty: reading.certainty,
+    // A location that cannot be read may serve anything.
+    certainty: reading.unseen === undefined ? reading.certainty : 'unknown',
   };
 }
 

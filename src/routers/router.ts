@@ -45,6 +45,15 @@ export interface Member {
   readonly downs?: Readonly<Record<string, number>>;
 }
 
+/** What is wrong, and what to write or do so that it is not. */
+export interface Unusable {
+  readonly why: string;
+  readonly cure: string;
+}
+
+/** A location that does not answer. */
+export type Unseen = Unusable;
+
 /** What the router reports about itself. */
 export interface Reading {
   /** Every member of the target, including those at 0 %. */
@@ -59,7 +68,9 @@ export interface Reading {
   /** Why it can give a place only all traffic or none, so that only the step 100 % is possible. Absent if it can split. */
   readonly wholeOnly?: string;
   /** Why kvdeploy cannot use this target with its present setup. Absent if it can. */
-  readonly unusable?: string;
+  readonly unusable?: Unusable;
+  /** Locations that could not be read: what they serve is unknown. Everything else here is what the others show. Absent if all answered. */
+  readonly unseen?: readonly Unseen[];
   /** Why a reload or restart of the router would restore an earlier split. Absent if it keeps the last one. */
   readonly forgetful?: string;
 }
@@ -92,7 +103,7 @@ export interface Router<Config> {
   checks(config: Config, split: Split): readonly Check[];
   /**
    * The current state. `since` is an earlier reading, to observe traffic by the difference of the counters.
-   * Rejects with KvdeployError UNREACHABLE if the router does not answer within 2 s.
+   * Rejects with KvdeployError UNREACHABLE if no location of the router answers within 2 s; one that does not is `unseen` and trouble.
    */
   read(config: Config, io: Io, since?: Reading): Promise<Reading>;
   /** The words in which the target itself reports its environment; empty if it does not report one. */

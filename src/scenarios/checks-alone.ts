@@ -117,7 +117,15 @@ function factsOf(stable: Build, staging: Build): Facts {
     candidateAnswers: [{ at: 'green', answer: { guid: staging.guid, environment: null, said: staging.guid } }],
     knownGoodAnswers: [{ at: 'blue', answer: { guid: stable.guid, environment: 'production', said: stable.guid } }],
     pointer: { knownGood: stable.guid, damaged: [], ledgerCut: null },
-    ...{ required: null, impossible: undefined, silent: undefined, diskProblem: null },
+    ...{
+      required: null,
+      unusable: undefined,
+      unfit: undefined,
+      silentLocations: [],
+      impossible: undefined,
+      silent: undefined,
+      diskProblem: null,
+    },
     clients: { gates: ['errors'], isProtected: true, probesOnly: false },
   };
 }

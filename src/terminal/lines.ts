@@ -98,8 +98,9 @@ function label(name: string): string {
 }
 
 function trafficText({ traffic, exitCode, ok, scope }: ResultLine, begun: boolean): string | undefined {
-  const now =
-    traffic === null || traffic.certainty === 'unknown' ? undefined : `${sharesText(traffic.split)} (${traffic.certainty})`;
+  const isKnown = traffic !== null && (traffic.certainty !== 'unknown' || traffic.split.length > 0);
+  const how = traffic?.certainty === 'unknown' ? 'where the router answers, unknown elsewhere' : traffic?.certainty;
+  const now = isKnown ? `${sharesText(traffic.split)} (${how})` : undefined;
   if (UNCHANGED.has(exitCode) && !(begun && exitCode === BUSY)) return now === undefined ? 'unchanged' : `unchanged: ${now}`;
   if (now !== undefined) return now;
   if (ok) return traffic === null ? undefined : 'unknown: the router did not answer';

@@ -66,11 +66,44 @@ describe.concurrent('two locations', () => {
         const ran = await running.ended;
         expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([5, 'STUCK']);
         expect(ran.result.message).toContain(site.haproxy.sockets[0]);
-        expect(ran.result.traffic).toEqual({ split: [], certainty: 'unknown' });
+        const { guid } = site.builds.blue;
+        expect(ran.result.traffic).toEqual({ split: [{ build: guid, place: 'blue', percent: 100 }], certainty: 'unknown' });
         expect(ran.result.next.join('\n')).toContain('break-glass.mjs');
         expect(await site.split(1)).toEqual({ blue: 100 });
         expect(await site.answers(20, 1)).toEqual({ blue: 20 });
       }),
+  );
+
+  it.each([
+    ['a probe', undefined],
+    ['the counters of the living one', '[{ name: answers, source: haproxy, max: 2%, minRequests: 20 }]'],
+  ])('one dead socket blinds no gate: %s rolls a bad build back long before patience', { timeout: 60_000 }, (_what, gates) =>
+    within({ steps: LONG, patience: '10m', visitors: 100, ...(gates === undefined ? {} : { gates }) }, async (site) => {
+      const running = await bakingAtHalf(site);
+      await kill(site, 1);
+      await running.waitFor(/"gate":"router","verdict":"hold"/, 20_000);
+      site.builds.green.backend.setStatus(500);
+      await running.waitFor(/"phase":"reverting"/, 20_000);
+      const ran = await running.ended;
+      expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([5, 'STUCK']);
+      expect(ran.stdout).toMatch(/"gate":"answers","verdict":"fail"/);
+      expect(ran.result.message).toContain(site.haproxy.sockets[1]);
+      expect(await site.split(0)).toEqual({ blue: 100 });
+    }),
+  );
+
+  it('a dead socket keeps no rollback from the locations that live', { timeout: 60_000 }, () =>
+    within({}, async (site) => {
+      const { green, blue } = site.builds;
+      expect((await site.run(`promote --build ${green.guid} ${PRODUCTION}`)).exitCode).toBe(0);
+      await kill(site, 1);
+      const status = await site.run('status --env production --json');
+      expect(status.stdout).toContain(`HAProxy at ${site.haproxy.sockets[1]} cannot be queried`);
+      const ran = await site.run(`rollback --to ${blue.guid} ${PRODUCTION}`);
+      expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([5, 'STUCK']);
+      expect(ran.result.message).toContain(site.haproxy.sockets[1]);
+      expect(await site.split(0)).toEqual({ blue: 100 });
+    }),
   );
 
   it('a rollout over two locations stops when someone moves the traffic of one of them', { timeout: 60_000 }, () =>

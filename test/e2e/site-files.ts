@@ -9,7 +9,12 @@ const SAYS = { header: 'x-build-guid', environmentHeader: 'x-build-environment' 
 /** kvdeploy.config.yaml. */
 export function configText(haproxy: Haproxy, stateDir: string, options: SiteOptions): string {
   const sockets = options.configSockets?.(haproxy.sockets) ?? haproxy.sockets;
-  const router = { kind: 'haproxy', sockets, backend: haproxy.backend, serverStateFile: haproxy.stateFiles };
+  const router = {
+    kind: 'haproxy',
+    sockets,
+    backend: haproxy.backend,
+    serverStateFile: options.configStateFiles?.(haproxy.stateFiles) ?? haproxy.stateFiles,
+  };
   return [
     'apiVersion: kvdeploy.dev/v1',
     'kind: Config',

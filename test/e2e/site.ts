@@ -5,7 +5,7 @@ import { Ajv } from 'ajv';
 import type { OutputLine, ResultLine } from '../../src/core/output.ts';
 import { type CliAnswer, type RunningCli, runInTerminal, startCli } from '../cli/run-cli.ts';
 import { type Backend, startBackend } from '../servers/backend.ts';
-import { type Haproxy, startHaproxy } from '../servers/haproxy.ts';
+import { type Haproxy, type HaproxyOptions, startHaproxy } from '../servers/haproxy.ts';
 import { load } from '../servers/load.ts';
 import { tempFolder } from '../servers/program.ts';
 import { configText, manifestText } from './site-files.ts';
@@ -33,12 +33,16 @@ export interface SiteOptions {
   readonly evidence?: string;
   /** Lines added to HAProxy's backend. */
   readonly backendLines?: readonly string[];
+  /** Anything else that HAProxy is started with. */
+  readonly proxy?: Partial<HaproxyOptions>;
   readonly sockets?: 1 | 2;
   /** The members of the second location, where it has backends of its own. */
   readonly elsewhere?: Builds;
   readonly description?: string;
   /** What the router's config names in place of HAProxy's own sockets. */
   readonly configSockets?: (sockets: readonly string[]) => readonly string[];
+  /** What the router's config says in place of HAProxy's own state files. */
+  readonly configStateFiles?: (files: readonly string[]) => readonly string[];
   /** False: nothing is adopted yet. */
   readonly adopted?: boolean;
   /** Real requests per second to the first location, all the time. */
@@ -114,6 +118,7 @@ export async function openSite(options: SiteOptions = {}): Promise<Site> {
       ...(name === 'blue' ? {} : { extra: 'disabled' }),
     })),
     sockets: options.sockets ?? 1,
+    ...options.proxy,
     ...(options.description === undefined ? {} : { description: options.description }),
     ...(options.backendLines === undefined ? {} : { backendLines: options.backendLines }),
   });
@@ -139,10 +144,10 @@ export async function openSite(options: SiteOptions = {}): Promise<Site> {
   site.writeConfig();
   site.writeManifest();
   if (options.adopted === false) return site;
-  const { exitCode, stderr } = await site.run(`adopt ${PRODUCTION}`);
+  const { exitCode, stderr, result } = await site.run(`adopt ${PRODUCTION}`);
   if (exitCode === 0) return site;
   await close();
-  throw new Error(`adopt ended with ${exitCode}: ${stderr}`);
+  throw new Error(`adopt ended with ${exitCode}: ${result.message} ${stderr}`);
 }
 
 function furnish(folder: string, builds: Builds, haproxy: Haproxy, options: SiteOptions, close: Site['close']): Site {

@@ -270,8 +270,8 @@ export const OF_THE_DOOR: readonly Mutant[] = [
     'a fixed limit does not see clients that are refused',
     'counters',
     'metrics/router-counters.ts',
-    'if (metric === undefined || expected.includes(status)) continue;',
-    "if (metric !== 'errors' || expected.includes(status)) continue;",
+    'if (metricOfStatus(status) === undefined || expected.includes(status)) continue;',
+    "if (metricOfStatus(status) !== 'errors' || expected.includes(status)) continue;",
   ),
   mutant(
     'a target of another environment is taken',

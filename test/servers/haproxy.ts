@@ -24,6 +24,11 @@ export interface HaproxyOptions {
   /** Lines added to the backend, or to the frontend. */
   readonly backendLines?: readonly string[];
   readonly frontendLines?: readonly string[];
+  /** Lines added to `global`, and sections after the backend. */
+  readonly globalLines?: readonly string[];
+  readonly sections?: readonly string[];
+  /** The name of the frontend, `edge` otherwise. */
+  readonly frontend?: string;
   /** False leaves out the server-state file. */
   readonly stateFile?: boolean;
   /** How many HAProxy processes, each with its own socket: locations. */
@@ -185,6 +190,7 @@ function configText(
     ...(stateFile ? [`  server-state-file ${place.stateFile}`] : []),
     `  description "${options.description ?? 'gateway environment=production'}"`,
     '  nbthread 2',
+    ...(options.globalLines ?? []).map((line) => `  ${line}`),
     'defaults',
     '  mode http',
     '  timeout connect 1s',
@@ -194,7 +200,7 @@ function configText(
     ...(options.metrics === true
       ? ['frontend metrics', `  bind 127.0.0.1:${place.metricsPort}`, '  http-request use-service prometheus-exporter']
       : []),
-    'frontend edge',
+    `frontend ${options.frontend ?? 'edge'}`,
     `  bind 127.0.0.1:${place.port}`,
     '  default_backend gw',
     ...(options.frontendLines ?? []).map((line) => `  ${line}`),
@@ -204,6 +210,7 @@ function configText(
     ...(options.backendLines ?? []).map((line) => `  ${line}`),
     '  default-server inter 100ms fall 2 rise 1',
     ...options.servers.map((server) => serverLine(server, place.index)),
+    ...(options.sections ?? []),
     '',
   ].join('\n');
 }

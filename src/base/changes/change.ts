@@ -64,9 +64,15 @@ export interface HttpCheck extends Located {
   readonly timeoutMs: number;
 }
 
+/** A whole number of which at least one of these bits is set, or none; what its other bits mean does not matter. */
+export type Bits = { readonly any: number } | { readonly none: number };
+
+/** What each named column may be: one of these texts, or a number with these bits. */
+export type Columns = Readonly<Record<string, readonly string[] | Bits>>;
+
 /**
  * The answer to a socket command is a table: lines of cells, the header line naming the columns. Each row in `rows`
- * (by its key) must have one of the given texts in each named column; a named row that is missing is a failure. A row
+ * (by its key) must be as `Columns` says in each named column; a named row that is missing is a failure. A row
  * that is not named there must match at least one of `others` in the same way (in maintenance, or at weight 0): if it
  * matches none, it is an unknown member that still serves.
  */
@@ -78,8 +84,8 @@ export interface TableCheck extends Located {
   /** Column that must equal a text for a row to count at all, e.g. the backend's name. */
   readonly where: Readonly<Record<string, string>>;
   readonly key: string;
-  readonly rows: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
-  readonly others: readonly Readonly<Record<string, readonly string[]>>[];
+  readonly rows: Readonly<Record<string, Columns>>;
+  readonly others: readonly Columns[];
   readonly timeoutMs: number;
 }
 

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { readAll, withFile } from '../durable/open-file.ts';
 import { saysTheSame } from '../scope.ts';
 import { safeLine } from '../text.ts';
-import type { Check, FileCheck, HttpCheck, Outside, TableCheck } from './change.ts';
+import type { Bits, Check, Columns, FileCheck, HttpCheck, Outside, TableCheck } from './change.ts';
 import { textAt } from './json-path.ts';
 
 /** `unknown`: the other side could not be queried, or its answer does not say. This never counts as success. */
@@ -66,8 +66,6 @@ function columnsOf(wanted: TableCheck): string[] {
   return [...Object.values(wanted.rows), ...wanted.others].flatMap((columns) => Object.keys(columns));
 }
 
-type Limits = Readonly<Record<string, readonly string[]>>;
-
 type Row = ReadonlyMap<string, string>;
 
 function rowTrouble(row: Row, wanted: TableCheck): string | undefined {
@@ -82,9 +80,26 @@ function rowTrouble(row: Row, wanted: TableCheck): string | undefined {
   return `the unknown member ${safeLine(name)} may still serve: it has ${misfits.join(', ')}`;
 }
 
-function misfit(row: Row, limits: Limits): string | undefined {
-  const wrong = Object.entries(limits).find(([column, allowed]) => !allowed.includes(row.get(column) ?? ''));
-  return wrong === undefined ? undefined : `${wrong[0]} ${safeLine(row.get(wrong[0]) ?? '')}, not ${wrong[1].join(' or ')}`;
+function misfit(row: Row, limits: Columns): string | undefined {
+  const wrong = Object.entries(limits).find(([column, allowed]) => !fits(row.get(column) ?? '', allowed));
+  if (wrong === undefined) return undefined;
+  const [column, allowed] = wrong;
+  const expected = isTexts(allowed) ? `not ${allowed.join(' or ')}` : bitsText(allowed);
+  return `${column} ${safeLine(row.get(column) ?? '')}, ${expected}`;
+}
+
+const isTexts = (allowed: readonly string[] | Bits): allowed is readonly string[] => Array.isArray(allowed);
+
+function fits(text: string, allowed: readonly string[] | Bits): boolean {
+  if (isTexts(allowed)) return allowed.includes(text);
+  if (!/^\d{1,9}$/.test(text)) return false;
+  return 'any' in allowed ? (Number(text) & allowed.any) !== 0 : (Number(text) & allowed.none) === 0;
+}
+
+function bitsText(bits: Bits): string {
+  const [word, mask] = 'any' in bits ? ['without', bits.any] : ['with', bits.none];
+  const each = Array.from({ length: 31 }, (_, at) => 2 ** at).filter((bit) => (mask & bit) !== 0);
+  return `${word} any of the bits ${each.join(', ')}`;
 }
 
 interface Table {

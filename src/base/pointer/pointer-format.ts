@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
-import type { Change, Check } from '../changes/change.ts';
+import type { Bits, Change, Check } from '../changes/change.ts';
 import type { IdentityCheck } from '../changes/identity.ts';
 import type { TargetQuestion } from '../changes/target-question.ts';
 import { GUID, NAME, type Scope } from '../scope.ts';
@@ -63,7 +63,18 @@ const httpPlace = { header, json: keys, ...located };
 
 const texts = list(text(256), 64);
 
-const tableColumns = mapOf(texts, 16);
+const bits = whole(1, 2 ** 30);
+
+const anyBits = shape({ any: bits });
+
+const noBits = shape({ none: bits });
+
+function limitReader(value: unknown, at: string): readonly string[] | Bits {
+  if (Array.isArray(value)) return texts(value, at);
+  return Object.hasOwn(Object(value), 'any') ? anyBits(value, at) : noBits(value, at);
+}
+
+const tableColumns = mapOf(limitReader, 16);
 
 const checkReader: Reader<Check> = byKind<Check>('kind', {
   file: shape({ kind: oneOf('file'), path, content }, located),

@@ -1,7 +1,8 @@
 /** `adopt`: the build currently serving becomes the first known-good build, after one bake with passing gates. Shifts nothing. */
 import { ADOPTION_CHECKS, admit } from '../../core/admission/admission.ts';
 import { answersText, guidOfAll } from '../../core/admission/answers.ts';
-import { clientsCounted, gatesSee } from '../../core/admission/plan-checks.ts';
+import { forgetfulRefusal } from '../../core/admission/hazard-list.ts';
+import { clientsCounted, gatesSee, pointerFits, stepsPossible } from '../../core/admission/plan-checks.ts';
 import { KvdeployError, refusalError } from '../../core/errors.ts';
 import { currentKnownGood, openRollout } from '../../core/ledger/history.ts';
 import { adoptionPlan } from '../../core/rollout/make-plan.ts';
@@ -17,7 +18,7 @@ import type { Deps, Outcome } from '../../release/deps.ts';
 import { judgeBuild, judgeByWriting, judgeFilesAgain, mustBeAdmitted, mustPass } from '../../release/gatekeeper.ts';
 import { readOffers } from '../../release/offers.ts';
 import { type Opened, openScope, promotable } from '../../release/open.ts';
-import { clientsSeen, planning, seenSettings } from '../../release/plan-parts.ts';
+import { planFacts, planning, seenSettings } from '../../release/plan-parts.ts';
 import { servingAlone, shownTarget } from '../../release/traffic.ts';
 
 export interface AdoptOptions {
@@ -44,16 +45,19 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   const reading = mustPass(judged, deps);
   const build = mustBeAdmitted(judged, serving.place);
   const seen = await seenSettings(settings, { candidate: build, stable: null }, { target, reading }, deps.io);
-  const ofGates = { ...facts, gathered: ['plan'] as const, silent: seen.silent, clients: clientsSeen(settings) };
-  const { refusal } = admit(ofGates, [clientsCounted, gatesSee]);
-  if (refusal !== undefined) throw refusalError(refusal);
   const plan = adoptionPlan(seen.settings, planning(opened, offers.sources, reading, deps), build);
+  const planned = { ...facts, ...planFacts(plan, { settings, opened, target, reading }), silent: seen.silent };
+  const refusal = admit({ ...planned, gathered: ['plan'] }, PLAN_CHECKS).refusal ?? forgetfulRefusal(reading.forgetful);
+  if (refusal !== undefined) throw refusalError(refusal);
   const what = `Adopt ${shortGuid(build.guid)} (${build.version}), the build currently serving ${scopeText(opened.scope)}`;
   await confirm(opened, what, options, deps);
   await judgeFilesAgain(ADOPTION_CHECKS, build.guid, opened, deps);
   judgeByWriting(judged.facts, opened, deps);
   return lead(opened, plan, deps, { command: 'adopt', control, takeOver: false, begin: beginNew(plan, opened.history) });
 }
+
+/** What the next promotion would be refused for: an adoption must not promise a rollback path that could not be used. */
+const PLAN_CHECKS = [stepsPossible, pointerFits, clientsCounted, gatesSee];
 
 /** The one build that serves everything, by its own word. Throws UNEXPECTED_SPLIT or BUILD_GONE. */
 async function servingBuild(opened: Opened, target: Target): Promise<{ readonly guid: Guid; readonly place: string }> {

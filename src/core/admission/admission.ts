@@ -15,8 +15,8 @@ import {
   rightScope,
 } from './build-checks.ts';
 import { type Check, type Checked, type Facts, judged, offered } from './facts.ts';
-import { clientsCounted, gatesSee, soakedIn, stepsPossible } from './plan-checks.ts';
-import { diskKeeps, pointerSound, present, rightTarget, rollbackGoal, rollbackPath } from './target-checks.ts';
+import { clientsCounted, gatesSee, pointerFits, soakedIn, stepsPossible } from './plan-checks.ts';
+import { allSeen, diskKeeps, pointerSound, present, rightTarget, rollbackGoal, rollbackPath, usable } from './target-checks.ts';
 
 /** What a promotion is judged by; `required` is the environment that must have run its source first. */
 export function promotionChecks(required: string | null): readonly Check[] {
@@ -29,6 +29,8 @@ export function promotionChecks(required: string | null): readonly Check[] {
     newer,
     ownPlace,
     rightTarget,
+    allSeen,
+    usable,
     present,
     notBad,
     rollbackGoal,
@@ -37,6 +39,7 @@ export function promotionChecks(required: string | null): readonly Check[] {
     diskKeeps,
     ...(required === null ? [] : [soakedIn(required)]),
     stepsPossible,
+    pointerFits,
     clientsCounted,
     gatesSee,
     ownListing,
@@ -57,6 +60,8 @@ export const ADOPTION_CHECKS: readonly Check[] = [
   ownStamp,
   othersSeen,
   rightTarget,
+  allSeen,
+  usable,
   present,
   notBad,
   diskKeeps,

@@ -42,10 +42,16 @@ export interface Facts {
   readonly knownGoodAnswers: readonly MemberAnswer[];
   /** What another environment must have run first, and what it did; null where nothing is required. */
   readonly required: Required | null;
+  /** Why the router cannot be used as it is set up, and what to do about it. */
+  readonly unusable: Remedy | undefined;
+  /** Locations of the router that do not answer. */
+  readonly silentLocations: readonly Remedy[];
   /** Why the router cannot serve one of the steps. */
   readonly impossible: string | undefined;
   /** Which gate has no data for the build currently serving, and why. */
   readonly silent: string | undefined;
+  /** Why the pointer of this rollout could not be written. */
+  readonly unfit: string | undefined;
   /** What of the gates sees the requests of clients; null before there is a plan. */
   readonly clients: ClientsSeen | null;
   /** Why the state directory cannot keep what it acknowledges, or null. */
@@ -69,6 +75,12 @@ export interface PointerFact {
   readonly damaged: readonly { readonly file: string; readonly why: string }[];
   /** Why the ledger cannot be the one that this pointer was written from: its end was cut off, or it is another one. Or null. */
   readonly ledgerCut: string | null;
+}
+
+/** What is wrong, and what to write or do so that it is not. */
+export interface Remedy {
+  readonly why: string;
+  readonly cure: string;
 }
 
 /** Whether a failure that only clients see would be seen: a build can answer each probe, and 401 to everyone else. */

@@ -1,5 +1,6 @@
 /** The hazards that every release is judged by, with what stands in the way of each. To add one: a row here, and a case in its test. */
 import type { Change } from '../../base/changes/change.ts';
+import type { Refusal } from '../errors.ts';
 import type { Plan, PlannedGate } from '../rollout/plan.ts';
 import { shortGuid } from '../scope.ts';
 import { msText } from '../text.ts';
@@ -202,6 +203,13 @@ const TRAFFIC_HAZARDS: readonly Row[] = [
     ],
   },
 ];
+
+/** What an adoption is refused for, as a promotion is by its hazards; undefined where the router keeps the last split. */
+export function forgetfulRefusal(forgetful: string | undefined): Refusal | undefined {
+  const row = TRAFFIC_HAZARDS.find(({ id }) => id === 'forgetful-router');
+  if (forgetful === undefined || row === undefined) return undefined;
+  return { code: 'HAZARD_UNCONTROLLED', message: `${row.hazard.replace(/\.$/, '')}: ${forgetful}.`, hint: row.fix };
+}
 
 const RUNNER_HAZARDS: readonly Row[] = [
   {

@@ -29,6 +29,21 @@ export const stepsPossible: Check = {
       : { code: 'SPLIT_IMPOSSIBLE', message: `${impossible}.`, hint: 'Change the steps in the config.' },
 };
 
+/** The pointer that restores the known-good build fits into its file. */
+export const pointerFits: Check = {
+  name: 'the rollback path fits into the pointer',
+  hazard: 'no-known-good',
+  needs: 'plan',
+  judge: ({ unfit }) =>
+    unfit === undefined
+      ? undefined
+      : {
+          code: 'POINTER_TOO_LARGE',
+          message: `The rollback path could not be written down: ${unfit}.`,
+          hint: 'Keep only the places that kvdeploy shifts between in this backend; move the other servers to a backend of their own.',
+        },
+};
+
 /** A protected environment is judged by what its clients get, unless its service says that probes are enough. */
 export const clientsCounted: Check = {
   name: 'a gate counts the requests of clients',

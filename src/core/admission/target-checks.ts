@@ -33,6 +33,29 @@ export function targetHeard(scope: Scope, environments: readonly string[], says:
 
 const capitalized = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 
+/** Every location of the router answers: what cannot be read cannot be split, and may serve anything. */
+export const allSeen: Check = {
+  name: 'every location of the router answers',
+  hazard: 'rounded-split',
+  needs: 'target',
+  judge({ silentLocations: [first, ...more] }) {
+    if (first === undefined) return undefined;
+    const others = more.length === 0 ? '' : ` ${more.length} more cannot be queried either.`;
+    return { code: 'UNREACHABLE', message: `${first.why}.${others}`, hint: first.cure };
+  },
+};
+
+/** The router is set up so that it can do what the plan and the rollback path ask of it. */
+export const usable: Check = {
+  name: 'the router can be used as it is set up',
+  hazard: 'rounded-split',
+  needs: 'target',
+  judge: ({ unusable }) =>
+    unusable === undefined
+      ? undefined
+      : { code: 'SPLIT_IMPOSSIBLE', message: `The router cannot be used as it is set up: ${unusable.why}.`, hint: unusable.cure },
+};
+
 /** This very build answers at every location's member of its place, and reports this environment where the config says how. */
 export const present: Check = {
   name: 'the build itself answers at its place',

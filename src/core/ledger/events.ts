@@ -32,12 +32,19 @@ const shareSchema = z.strictObject({ place: z.string(), build: guidSchema.nullab
 
 const certaintySchema = z.enum(['served', 'configured']);
 
+/** What one location of the router counted. */
+const partSchema = z.strictObject({
+  requests: z.number(),
+  errors: z.number(),
+  failed: z.record(z.string(), z.number()),
+});
+
 export const countsSchema = z.strictObject({
   requests: z.number(),
   errors: z.number(),
   counting: z.enum(['total', 'sample']),
   detail: z.string().optional(),
-  failed: z.record(z.string(), z.number()).optional(),
+  parts: z.record(z.string(), partSchema).optional(),
 });
 
 /** The verdict as a line has it: before format 3, which a ledger's claims tell, `hold` was called `not-yet`. */

@@ -1,9 +1,28 @@
 /** The answer of one HAProxy: its servers, their states and counters, as data. Must not guess missing values. */
 import { cellsOf } from '../../base/changes/checks.ts';
 
-/** `show cli level` shows the permissions, `show servers state` the weights, `show stat` the counters. */
+/**
+ * `show cli level` shows the permissions, `show servers state` the weights, `show stat` the counters: of this backend only, however many
+ * servers HAProxy has elsewhere. Without `quit` a master socket would never end its answer.
+ */
 export function readingLine(backend: string): string {
-  return `show cli level;show servers state ${backend};show stat -1 6 -1`;
+  return `show cli level;show servers state ${backend};show stat ${backend} 6 -1;quit`;
+}
+
+/** A frontend may have the same name, and then `show stat` by name shows the frontend. A backend's number is its own. */
+export function statisticsLine(answer: string): string | undefined {
+  const id = table(answer, '# be_id ', (line) => line.split(' '))[0]?.get('be_id');
+  return id !== undefined && /^\d{1,9}$/.test(id) ? `show stat ${id} 6 -1` : undefined;
+}
+
+/** The answer with these statistics instead of its own. */
+export function withStatistics(answer: string, statistics: string): string {
+  return `${answer.split('# pxname,')[0]}\n${statistics}`;
+}
+
+/** What HAProxy's master socket answers: it knows its processes, and no backend. */
+export function isMaster(answer: string): boolean {
+  return /^#<PID> |^ *show proc\b/m.test(answer);
 }
 
 /** One server line of the backend. */
@@ -39,26 +58,18 @@ export interface Location {
   readonly servers: readonly Server[];
 }
 
-// Bits of srv_admin_state (HAProxy, include/haproxy/server-t.h). 4 only means that haproxy.cfg has `disabled`.
-const MAINT_BITS = [1, 2, 32];
+// Bits of srv_admin_state (HAProxy, include/haproxy/server-t.h). Others say nothing about traffic: 4 means that haproxy.cfg has `disabled`,
+// 64 that the server's name was set at run time.
+const MAINT_BITS = 1 | 2 | 32;
 
-const DRAIN_BITS = [8, 16];
+const DRAIN_BITS = 8 | 16;
 
-const CONFIGURED_BIT = 4;
-
-/** Every value of `srv_admin_state` that means maintenance, draining, or ready. */
+/** What `srv_admin_state` must be: in maintenance, out of rotation in either way, or ready. */
 export const ADMIN_STATES = {
-  maint: adminStates(MAINT_BITS),
-  drain: adminStates(DRAIN_BITS),
-  ready: ['0', String(CONFIGURED_BIT)],
+  maint: { any: MAINT_BITS },
+  out: { any: MAINT_BITS | DRAIN_BITS },
+  ready: { none: MAINT_BITS | DRAIN_BITS },
 } as const;
-
-function adminStates(bits: readonly number[]): string[] {
-  const known = [...MAINT_BITS, ...DRAIN_BITS, CONFIGURED_BIT].reduce((all, bit) => all | bit, 0);
-  const others = known & ~bits.reduce((all, bit) => all | bit, CONFIGURED_BIT);
-  const sums = Array.from({ length: known + 1 }, (_, sum) => sum);
-  return sums.filter((sum) => (sum & ~known) === 0 && (sum & others) === 0 && bits.some((bit) => (sum & bit) !== 0)).map(String);
-}
 
 type Row = ReadonlyMap<string, string>;
 
@@ -71,15 +82,23 @@ export function parseLocation(answer: string, backend: string): Location | strin
   const whole = stats.find((row) => row.get('svname') === 'BACKEND');
   if (whole === undefined) return 'its answer has no statistics for the backend';
   const servers: Server[] = [];
-  for (const row of states.filter((state) => state.get('be_name') === backend)) {
+  for (const row of states.filter((state) => state.get('be_name') === backend && !isSpare(state))) {
     const stat = stats.find((each) => each.get('svname') === row.get('srv_name'));
     const server = readServer(row, stat);
     if (server === undefined) return `its answer for server "${row.get('srv_name')}" is incomplete`;
     if (servers.some(({ name }) => name === server.name)) return `its answer has server "${server.name}" twice`;
     servers.push(server);
   }
-  if (servers.length === 0) return `backend "${backend}" has no servers`;
+  if (servers.length === 0) return `backend "${backend}" has no servers that have an address`;
   return { level, algorithm: whole.get('algo') ?? '', mode: whole.get('mode') ?? '', servers };
+}
+
+/** A slot that waits for an address, as `server-template` and DNS keep them: it is in maintenance, and HAProxy cannot send anything there. */
+function isSpare(state: Row): boolean {
+  const admin = wholeNumber(state.get('srv_admin_state'));
+  return (
+    admin !== undefined && administrative(admin) === 'maint' && ['-', '0.0.0.0', '::'].includes(state.get('srv_addr') ?? '-')
+  );
 }
 
 function readServer(state: Row, stat: Row | undefined): Server | undefined {
@@ -125,8 +144,8 @@ function answersOf(stat: Row): Server['answers'] {
 }
 
 function administrative(bits: number): Server['state'] {
-  if (MAINT_BITS.some((bit) => (bits & bit) !== 0)) return 'maint';
-  return DRAIN_BITS.some((bit) => (bits & bit) !== 0) ? 'drain' : 'ready';
+  if ((bits & MAINT_BITS) !== 0) return 'maint';
+  return (bits & DRAIN_BITS) !== 0 ? 'drain' : 'ready';
 }
 
 function address(state: Row): string | null {

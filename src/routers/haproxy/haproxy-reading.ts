@@ -1,7 +1,8 @@
 /** Combines the answers of all HAProxy processes into one reading. Must report a disagreement, never average it silently. */
 import { splitsAgree, splitText } from '../../core/rollout/split.ts';
-import { type Ask, type Member, type Reading, seen } from '../router.ts';
+import { type Ask, type Member, type Reading, seen, type Unseen } from '../router.ts';
 import type { Location, Server } from './haproxy-answer.ts';
+import { type Balance, unusableBecause } from './haproxy-setup.ts';
 
 /** The answer of one socket. */
 export interface Answered {
@@ -9,32 +10,29 @@ export interface Answered {
   readonly location: Location;
 }
 
-/** The `balance` setting of the router's config. */
-export type Balance = 'dynamic' | 'static';
-
-// `random` is "unknown" in the statistics of 2.6. Every other algorithm accepts only the configured weight or 0.
-const SPLITTING = ['roundrobin', 'leastconn', 'random', 'unknown'];
-
-/** Not `__proto__`: JavaScript would set a prototype, and the member would be missing from the reading. */
-const NAME = /^(?!__proto__$)[A-Za-z0-9_.:-]{1,256}$/;
-
-/** One reading from the answers of all sockets; at least one. */
-export function readingOf(answered: readonly Answered[], balance: Balance, since: Reading | undefined): Reading {
+/** One reading from the answers of the sockets, at least one, and of those that did not answer: nothing is known of their split. */
+export function readingOf(
+  answered: readonly Answered[],
+  unseen: readonly Unseen[],
+  balance: Balance,
+  since: Reading | undefined,
+): Reading {
   const names = [...new Set(answered.flatMap(({ location }) => location.servers.map(({ name }) => name)))].sort();
-  const members = names.map((name) => memberOf(name, answered));
-  const trouble = [...disagreements(answered, names), ...answered.flatMap(faults)];
-  const unusable = answered.map((one) => unusableBecause(one, balance)).find((why) => why !== undefined);
+  const members = names.map((name) => memberOf(name, answered, unseen.length === 0));
+  const trouble = [...unseen.map(({ why }) => why), ...disagreements(answered, names), ...answered.flatMap(faults)];
+  const unusable = answered.map((one) => unusableBecause(one, balance)).find((one) => one !== undefined);
   const wholeOnly = wholeOnlyBecause(answered, balance);
   return {
     members,
     certainty: trouble.length === 0 && seen(members, since) ? 'served' : 'configured',
     trouble,
+    ...(unseen.length === 0 ? {} : { unseen }),
     ...(unusable === undefined ? {} : { unusable }),
     ...(wholeOnly === undefined ? {} : { wholeOnly }),
   };
 }
 
-function memberOf(name: string, answered: readonly Answered[]): Member {
+function memberOf(name: string, answered: readonly Answered[], isWhole: boolean): Member {
   const servers = answered.flatMap(({ location }) => location.servers.filter((server) => server.name === name));
   const percents = answered.map(({ location }) => percentOf(name, location));
   const countsRequests = answered.every(({ location }) => location.mode === 'http');
@@ -44,7 +42,7 @@ function memberOf(name: string, answered: readonly Answered[]): Member {
     up: servers.every((server) => server.up),
     address: servers[0]?.address ?? null,
     ...(answered.length > 1 ? { asks: asksOf(name, answered) } : {}),
-    servedTotal: countsRequests ? sum(servers.map(({ chosen }) => chosen)) : null,
+    servedTotal: countsRequests && isWhole ? sum(servers.map(({ chosen }) => chosen)) : null,
     ...(countsRequests ? answersOf(name, answered) : {}),
     ...downsOf(name, answered),
   };
@@ -110,25 +108,6 @@ function faults({ socket, location }: Answered): string[] {
     const slow = slowStartPercent !== null && slowStartPercent < 100;
     return slow ? [`${socket}: ${name} is in slow start, at ${slowStartPercent} % of its weight`] : [];
   });
-}
-
-function unusableBecause({ socket, location }: Answered, balance: Balance): string | undefined {
-  const { level, algorithm, servers } = location;
-  if (level !== 'admin') return `${socket} has level ${level}; set \`level admin\` on its stats socket line`;
-  const odd = servers.find(({ name }) => !NAME.test(name));
-  if (odd !== undefined) return `${socket} has a server whose name cannot be written into a command safely`;
-  const backup = servers.find((server) => server.backup);
-  if (backup !== undefined) {
-    return `${backup.name} is a backup server: HAProxy sends traffic to it by itself when the others are down; remove it from the backend`;
-  }
-  if (balance === 'dynamic' && !SPLITTING.includes(algorithm) && algorithm !== 'first') {
-    return `\`balance ${algorithm}\` supports only 0 % and 100 % at run time; use roundrobin, or set \`balance: static\` in the router's config`;
-  }
-  const silent = servers.find((server) => server.configuredWeight === 0);
-  if (balance === 'static' && silent !== undefined) {
-    return `${silent.name} has weight 0 in haproxy.cfg, so it could never serve; give it the same weight as the others, and \`disabled\` if it must not serve at start`;
-  }
-  return undefined;
 }
 
 function wholeOnlyBecause(answered: readonly Answered[], balance: Balance): string | undefined {

@@ -1,14 +1,15 @@
 /** HAProxy through its runtime API, on one or more sockets that must all agree. Must not trust its own last command. */
-import { dirname, normalize } from 'node:path';
+import { normalize } from 'node:path';
 import * as z from 'zod';
-import type { Change, Check, Socket, TableCheck } from '../../base/changes/change.ts';
+import type { Change, Check, Columns, Socket, TableCheck } from '../../base/changes/change.ts';
 import { type TargetQuestion, wordsOf } from '../../base/changes/target-question.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Share, Split } from '../../core/rollout/split.ts';
 import type { Io } from '../../io.ts';
-import { type Leaving, markFile, type Reading, type Router } from '../router.ts';
-import { ADMIN_STATES, parseLocation, readingLine } from './haproxy-answer.ts';
+import { type Leaving, markFile, type Reading, type Router, type Unseen } from '../router.ts';
+import { ADMIN_STATES, isMaster, parseLocation, readingLine, statisticsLine, withStatistics } from './haproxy-answer.ts';
 import { type Answered, readingOf } from './haproxy-reading.ts';
+import { adminCure, masterCure, unsavable } from './haproxy-setup.ts';
 import { nearestPercent, SMALLEST_PERCENT, weightsFor } from './haproxy-weights.ts';
 
 const TIMEOUT_MS = 2000;
@@ -84,7 +85,7 @@ export const haproxy: Router<HaproxyConfig> = {
 
 /** The granularity of weights: whole numbers up to 256, one of which is within 1 % of the share that was asked for. */
 function impossible(_config: HaproxyConfig, reading: Reading, percent: number): string | undefined {
-  if (reading.unusable !== undefined) return reading.unusable;
+  if (reading.unusable !== undefined) return reading.unusable.why;
   if (percent === 0 || percent === 100) return undefined;
   if (reading.wholeOnly !== undefined) return `${reading.wholeOnly}; use the single step 100 %`;
   const nearest = nearestPercent(percent);
@@ -128,7 +129,7 @@ function commandsFor({ backend, balance }: HaproxyConfig, split: Split, { leavin
 }
 
 function checks(settings: HaproxyConfig, split: Split): readonly Check[] {
-  const rows: Record<string, Record<string, readonly string[]>> = {};
+  const rows: Record<string, Columns> = {};
   for (const { share, weight } of weighted(split)) {
     const exact = settings.balance === 'static' ? {} : { srv_uweight: [String(weight)] };
     rows[share.place] = { srv_admin_state: ADMIN_STATES.ready, srv_op_state: ['1', '2'], ...exact };
@@ -145,32 +146,53 @@ function checks(settings: HaproxyConfig, split: Split): readonly Check[] {
       where: { be_name: settings.backend },
       key: 'srv_name',
       rows,
-      others: [{ srv_admin_state: [...ADMIN_STATES.maint, ...ADMIN_STATES.drain] }, { srv_uweight: ['0'] }],
+      others: [{ srv_admin_state: ADMIN_STATES.out }, { srv_uweight: ['0'] }],
       timeoutMs: TIMEOUT_MS,
     }),
   );
 }
 
 async function read(settings: HaproxyConfig, io: Io, since?: Reading): Promise<Reading> {
-  const line = readingLine(settings.backend);
-  const answered = await Promise.all(
-    settings.sockets.map(async (socket): Promise<Answered> => {
-      const location = parseLocation(await ask(socket, line, io), settings.backend);
-      if (typeof location === 'string') throw unreachable(socket, location, undefined);
-      return { socket, location };
-    }),
-  );
-  const reading = readingOf(answered, settings.balance, since);
+  const found = await Promise.all(settings.sockets.map((socket) => look(socket, settings.backend, io)));
+  const answered = found.filter((one) => 'location' in one);
+  const [first, ...others] = found.filter((one) => 'error' in one);
+  if (first !== undefined && answered.length === 0) throw first.error;
+  const unread = first === undefined ? [] : [first, ...others];
+  const unseen = unread.map(({ error }): Unseen => ({ why: error.message.replace(/\.$/, ''), cure: error.hint }));
+  const reading = readingOf(answered, unseen, settings.balance, since);
   const files = stateFiles(settings.serverStateFile);
   if (files.length === 0)
     return { ...reading, forgetful: 'without serverStateFile, a reload restores the weights in haproxy.cfg' };
-  const missing = files.find((file) => !io.fs.existsSync(dirname(file)));
-  if (missing === undefined) return reading;
-  return { unusable: `the folder of serverStateFile ${missing} does not exist, so no shift could be saved`, ...reading };
+  const unusable = reading.unusable ?? unsavable(files, io);
+  return unusable === undefined ? reading : { ...reading, unusable };
 }
 
+/** What one HAProxy answers, or why it does not. One that is dead must not hide what the others show. Never rejects. */
+async function look(socket: string, backend: string, io: Io): Promise<Answered | { readonly error: KvdeployError }> {
+  try {
+    const answer = await ask(socket, readingLine(backend), io);
+    if (isMaster(answer)) throw unreachable(socket, 'it is the master socket, which knows no backend', undefined, masterCure());
+    let location = parseLocation(answer, backend);
+    const byNumber = typeof location === 'string' ? statisticsLine(answer) : undefined;
+    if (byNumber !== undefined) {
+      location = parseLocation(withStatistics(answer, await ask(socket, byNumber, io)), backend);
+    }
+    if (typeof location !== 'string') return { socket, location };
+    const level = /^(operator|user)$/m.exec(answer)?.[1];
+    if (level === undefined) throw unreachable(socket, location, undefined);
+    throw unreachable(socket, `it has level ${level}, which may not look`, undefined, adminCure(socket));
+  } catch (error) {
+    if (error instanceof KvdeployError) return { error };
+    throw error;
+  }
+}
+
+/** By every HAProxy that answers: one that is dead must not keep the others from a rollback. Rejects where none answers. */
 async function identify(settings: HaproxyConfig, io: Io): Promise<readonly string[]> {
-  const answers = await Promise.all(settings.sockets.map((socket) => ask(socket, 'show info', io)));
+  const asked = await Promise.allSettled(settings.sockets.map((socket) => ask(socket, 'show info', io)));
+  const answers = asked.filter((one) => one.status === 'fulfilled').map(({ value }) => value);
+  const [dead] = asked.filter((one) => one.status === 'rejected');
+  if (answers.length === 0 && dead !== undefined) throw dead.reason;
   const said = answers.map((answer) => new RegExp(`^${settings.identify}: *(.*)$`, 'im').exec(answer)?.[1] ?? '');
   return [...new Set(said.flatMap(wordsOf))];
 }
@@ -197,10 +219,12 @@ async function ask(socket: string, line: string, io: Io): Promise<string> {
   }
 }
 
-function unreachable(socket: string, why: string, cause: unknown): KvdeployError {
+function unreachable(socket: string, why: string, cause: unknown, cure?: string): KvdeployError {
   return new KvdeployError('UNREACHABLE', {
     message: `HAProxy at ${socket} cannot be queried: ${why}.`,
-    hint: `Check that HAProxy is running, has this backend, and allows this user to connect: echo "show info" | socat stdio ${socket}`,
+    hint:
+      cure ??
+      `Check that HAProxy is running, has this backend, and allows this user to connect: echo "show info" | socat stdio ${socket}`,
     cause,
   });
 }

@@ -237,10 +237,28 @@ const ALONE: readonly (readonly [check: string, code: Code, when: string, facts:
   ],
   ['each build has its own place', 'SAME_PLACE', 'its ref is where the stable build runs', withCandidate({ ref: 'blue' })],
   [
+    'every location of the router answers',
+    'UNREACHABLE',
+    'one of two does not',
+    factsWith({ silentLocations: [{ why: 'HAProxy at /b.sock cannot be queried: refused', cure: 'Start it.' }] }),
+  ],
+  [
+    'the router can be used as it is set up',
+    'SPLIT_IMPOSSIBLE',
+    'its socket has level operator',
+    factsWith({ unusable: { why: '/a.sock has level operator', cure: 'Write `level admin`.' } }),
+  ],
+  [
     'the router can set every step',
     'SPLIT_IMPOSSIBLE',
     'a weight is too small',
     factsWith({ impossible: 'It cannot give 0.1 %' }),
+  ],
+  [
+    'the rollback path fits into the pointer',
+    'POINTER_TOO_LARGE',
+    'the target has hundreds of members',
+    factsWith({ unfit: 'the pointer would have more than 65536 bytes' }),
   ],
   [
     'a gate counts the requests of clients',
@@ -619,6 +637,8 @@ describe('adopting', () => {
       'the build is not stamped for another environment',
       'every other scope was looked at',
       'the target reports this environment',
+      'every location of the router answers',
+      'the router can be used as it is set up',
       'the build itself answers at its place',
       'the build is not marked bad',
       'the state directory is durable',

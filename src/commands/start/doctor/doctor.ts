@@ -13,7 +13,7 @@ import { type DoctorCheck, within } from './check.ts';
 import { fileChecks, machineChecks } from './machine.ts';
 import { rehearsalChecks } from './rehearsal.ts';
 import { folderChecks, holdCheck, leaderCheck, ledgerCheck, markCheck, pointerChecks, type Seen } from './state.ts';
-import { buildChecks, clockCheck, gateChecks, routerChecks } from './target.ts';
+import { buildChecks, clockCheck, gateChecks, routerChecks, setupChecks } from './target.ts';
 
 /** Each group of checks that asks something outside; with those before it, well under 15 s. */
 const GROUP_MS = 5000;
@@ -123,16 +123,17 @@ async function rehearsed(scope: Scope, state: State, deps: Deps): Promise<readon
   const { opened } = await readLedger(scope, state, deps);
   const listen = opened.settings?.router?.['listen'];
   const addresses: string[] = typeof listen === 'string' ? [listen] : [];
-  // Only the router knows the addresses of the builds; the rehearsal does not depend on its answer.
-  await within('router', GROUP_MS, deps, async () => {
-    const { members } = await targetNow(opened, deps).read();
-    addresses.push(...members.flatMap(({ address }) => address ?? []));
-    return [];
+  // Only the router knows the addresses of the builds, and how it is set up; the rehearsal does not depend on its answer.
+  const router = await within('router', GROUP_MS, deps, async () => {
+    const target = targetNow(opened, deps);
+    const reading = await target.read();
+    addresses.push(...reading.members.flatMap(({ address }) => address ?? []));
+    return setupChecks({ target, reading }, opened);
   });
   const dirs = await Promise.all(
     opened.pointerDirs.map((dir) => within('rescue', REHEARSAL_MS, deps, () => rehearsalChecks(opened, dir, addresses, deps))),
   );
-  return dirs.flat();
+  return [...dirs.flat(), ...router];
 }
 
 function show({ scope, checks }: Section, deps: Deps): void {

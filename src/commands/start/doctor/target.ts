@@ -1,5 +1,6 @@
 /** What `doctor` says about the router, the builds behind it, the gates and the clock. Asks only; must not send a change. */
 import { answersText, guidOfAll, type MemberAnswer } from '../../../core/admission/answers.ts';
+import { forgetfulRefusal } from '../../../core/admission/hazard-list.ts';
 import { probesOnly } from '../../../core/admission/plan-checks.ts';
 import { currentKnownGood } from '../../../core/ledger/history.ts';
 import { splitText } from '../../../core/rollout/split.ts';
@@ -23,22 +24,37 @@ const CONFIGURE = 'Correct the router settings in the config. Schema: kvdeploy s
 /** What the router says of itself. */
 export async function routerChecks(seen: Seen, opened: Opened): Promise<readonly DoctorCheck[]> {
   const { target, reading } = seen;
-  const { members, trouble, unusable } = reading;
-  const asked = `the ${target.kind} router answers: ${splitText(members)} over ${members.length} places`;
-  const down = members.filter((member) => !member.up && member.percent > 0).map((member) => member.place);
-  const wrong = [...trouble, ...(down.length > 0 ? [`${down.join(', ')} should serve but is down`] : [])];
-  const router =
-    wrong.length > 0
-      ? warn('router', `${asked}; ${wrong.join('; ')}`, 'Fix what it names: traffic may not be where it seems.')
-      : ok('router', asked);
+  const { members } = reading;
   return [
-    unusable === undefined ? router : fail('router', unusable, CONFIGURE),
+    ...setupChecks(seen, opened),
     targetCheck(await target.identify(), opened),
     members.length >= 2
       ? ok('places', `candidate and stable build can run at once: ${members.map((member) => member.place).join(', ')}`)
       : fail('places', `there are only ${members.length} places, so candidate and stable build cannot run at once`, CONFIGURE),
-    stepCheck(seen, opened),
   ];
+}
+
+/** Everything of the router and its settings that an adoption or a promotion would be refused for. */
+export function setupChecks(seen: Seen, opened: Opened): readonly DoctorCheck[] {
+  const { unusable, forgetful } = seen.reading;
+  const reload = forgetfulRefusal(forgetful);
+  return [
+    unusable === undefined ? answerCheck(seen) : fail('router', unusable.why, unusable.cure),
+    ...(reload === undefined ? [] : [fail('reload', reload.message, reload.hint)]),
+    ...(unusable === undefined ? [stepCheck(seen, opened)] : []),
+  ];
+}
+
+function answerCheck({ target, reading }: Seen): DoctorCheck {
+  const { members, trouble, unseen = [] } = reading;
+  const asked = `the ${target.kind} router answers: ${splitText(members)} over ${members.length} places`;
+  const down = members.filter((member) => !member.up && member.percent > 0).map((member) => member.place);
+  const wrong = [...trouble, ...(down.length > 0 ? [`${down.join(', ')} should serve but is down`] : [])];
+  if (wrong.length === 0) return ok('router', asked);
+  const [silent] = unseen;
+  if (silent !== undefined) return fail('router', `${wrong.join('; ')}; the others serve ${splitText(members)}`, silent.cure);
+  const found = `${asked}; ${wrong.join('; ')}`;
+  return warn('router', found, 'Fix what it names: traffic may not be where it seems.');
 }
 
 function targetCheck(said: readonly string[], { scope, config }: Opened): DoctorCheck {

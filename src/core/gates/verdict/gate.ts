@@ -56,13 +56,27 @@ export interface Limits {
   readonly minRequests: number;
 }
 
+/** What one location of the router counted. */
+export interface Part {
+  readonly requests: number;
+  readonly errors: number;
+  /** The errors by how they ended: `401`, `5xx`, `none`. */
+  readonly failed: Readonly<Record<string, number>>;
+}
+
+/** Where the counts of one location begin, and what they were when it last answered. */
+interface PartMemory {
+  readonly from: Part;
+  readonly last: Part;
+}
+
 /** Raw counts of one build. `total` grows since the source began to count; `sample` counts this poll only. */
 export interface Counts {
   readonly requests: number;
   readonly errors: number;
   readonly counting: 'total' | 'sample';
-  /** The errors by how they ended (`401`, `5xx`, `none`), counted as the errors are; absent where the source cannot tell. */
-  readonly failed?: Readonly<Record<string, number>> | undefined;
+  /** The same by location of the router, where several count: each can begin again, or be silent for a while, on its own. */
+  readonly parts?: Readonly<Record<string, Part>> | undefined;
   /** What is behind the counts, for people: `3 of 20 probes answered 401`. */
   readonly detail?: string | undefined;
 }
@@ -75,12 +89,15 @@ export interface GateMemory {
   /** Totals at the beginning of what is judged; null until the source first answers. */
   readonly baseline: Counts | null;
   readonly sampled: { readonly requests: number; readonly errors: number };
+  /** By location; empty until one first answers. */
+  readonly parts: Readonly<Record<string, PartMemory>>;
 }
 
-export const emptyMemory = (baseline: Counts | null): GateMemory => ({
-  baseline: baseline?.counting === 'total' && countsMakeSense(baseline) ? baseline : null,
-  sampled: { requests: 0, errors: 0 },
-});
+export function emptyMemory(baseline: Counts | null): GateMemory {
+  const kept = baseline?.counting === 'total' && countsMakeSense(baseline) ? baseline : null;
+  const parts = Object.entries(kept?.parts ?? {}).map(([location, part]) => [location, { from: part, last: part }] as const);
+  return { baseline: kept, sampled: { requests: 0, errors: 0 }, parts: Object.fromEntries(parts) };
+}
 
 /** What one gate says now. */
 export interface Judged {
@@ -115,9 +132,8 @@ export function judgeGate(
     return { judged: judgeCounts(limits, sampled, measurement.detail), memory: { ...memory, sampled } };
   }
   const began = memory.baseline;
-  // A baseline of version 0.1.0 has other errors: it did not count 4xx, and cannot be subtracted.
-  if (began === null || (began.failed === undefined) !== (measurement.failed === undefined))
-    return { judged: holds('this is the first reading', 0, 0), memory: { ...memory, baseline: measurement } };
+  if (measurement.parts !== undefined) return judgeParts(limits, memory, measurement.parts);
+  if (began === null) return { judged: holds('this is the first reading', 0, 0), memory: { ...memory, baseline: measurement } };
   if (measurement.requests < began.requests || measurement.errors < began.errors) {
     return {
       judged: holds('the counters decreased (a restart?); counting starts again', 0, 0),
@@ -125,16 +141,50 @@ export function judgeGate(
     };
   }
   const since = { requests: measurement.requests - began.requests, errors: measurement.errors - began.errors };
-  return { judged: judgeCounts(limits, since, measurement.detail ?? failedText(measurement, began)), memory };
+  return { judged: judgeCounts(limits, since, measurement.detail), memory };
 }
 
-/** `27 x 401, 3 x no answer`, the commonest first; undefined where nothing failed or no one can tell. */
-function failedText({ failed = {} }: Counts, { failed: before = {} }: Counts): string | undefined {
-  const since = Object.entries(failed).map(
-    ([how, count]) => [how === 'none' ? 'no answer' : how, count - (before[how] ?? 0)] as const,
-  );
-  const some = since.filter(([, count]) => count > 0).toSorted(([a, one], [b, other]) => other - one || (a < b ? -1 : 1));
-  return some.length === 0 ? undefined : some.map(([how, count]) => `${count} x ${how}`).join(', ');
+/**
+ * Each location by itself. One that is silent keeps what it showed last; one that began again, or was never seen before, goes on from what it
+ * shows now: what it counted before this bake is nothing of this build's.
+ */
+function judgeParts(limits: Limits, memory: GateMemory, now: Readonly<Record<string, Part>>): ReturnType<typeof judgeGate> {
+  const isFirst = Object.keys(memory.parts).length === 0;
+  const seen = Object.entries(now).map(([location, last]) => {
+    const was = Object.hasOwn(memory.parts, location) ? memory.parts[location] : undefined;
+    if (was === undefined) return [location, { from: last, last }] as const;
+    const isBack = last.requests < was.last.requests || last.errors < was.last.errors;
+    return [location, { from: isBack ? minus(last, minus(was.last, was.from)) : was.from, last }] as const;
+  });
+  const parts = { ...memory.parts, ...Object.fromEntries(seen) };
+  if (isFirst) return { judged: holds('this is the first reading', 0, 0), memory: { ...memory, parts } };
+  const since = Object.values(parts).reduce((sum, { from, last }) => plus(sum, minus(last, from)), NOTHING);
+  return { judged: judgeCounts(limits, since, failedText(since)), memory: { ...memory, parts } };
+}
+
+const NOTHING: Part = { requests: 0, errors: 0, failed: {} };
+
+const minus = (a: Part, b: Part): Part => combined(a, b, -1);
+
+const plus = (a: Part, b: Part): Part => combined(a, b, 1);
+
+function combined(a: Part, b: Part, sign: 1 | -1): Part {
+  const hows = [...new Set([...Object.keys(a.failed), ...Object.keys(b.failed)])];
+  return {
+    requests: a.requests + sign * b.requests,
+    errors: a.errors + sign * b.errors,
+    failed: Object.fromEntries(hows.map((how) => [how, (a.failed[how] ?? 0) + sign * (b.failed[how] ?? 0)])),
+  };
+}
+
+/** `27 x 401, 3 x no answer`, the commonest first; undefined where nothing failed. */
+function failedText({ failed }: Part): string | undefined {
+  const some = Object.entries(failed)
+    .filter(([, count]) => count > 0)
+    .toSorted(([a, one], [b, other]) => other - one || (a < b ? -1 : 1));
+  return some.length === 0
+    ? undefined
+    : some.map(([how, count]) => `${count} x ${how === 'none' ? 'no answer' : how}`).join(', ');
 }
 
 function countsMakeSense(counts: Counts): boolean {

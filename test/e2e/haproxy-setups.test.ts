@@ -1,0 +1,139 @@
+/** HAProxy as people set it up: what cannot work is named with its cure before anything moves, and what is beside the point stays out of the way. */
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { startProgram, until } from '../servers/program.ts';
+import { openSite, PRODUCTION, type Site, type SiteOptions } from './site.ts';
+
+const open: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0).reverse()) await close();
+});
+
+async function siteWith(options: SiteOptions): Promise<Site> {
+  const site = await openSite(options);
+  open.push(() => site.close());
+  return site;
+}
+
+const withLevel = (level: string): SiteOptions => ({
+  proxy: { globalLines: [`stats socket unix@other.sock level ${level}`] },
+  configSockets: ([socket = '']) => [join(dirname(socket), 'other.sock')],
+});
+
+/** How each is set up after it was adopted in good order, the code of the refusal, what it names, and its cure. */
+const BAD: readonly (readonly [what: string, SiteOptions, code: string, says: RegExp, cure: RegExp])[] = [
+  [
+    'a socket of level operator',
+    withLevel('operator'),
+    'SPLIT_IMPOSSIBLE',
+    /level operator/,
+    /`stats socket \S+other.sock mode 660 level admin`/,
+  ],
+  [
+    'a socket of level user',
+    withLevel('user'),
+    'SPLIT_IMPOSSIBLE',
+    /level user/,
+    /`stats socket \S+other.sock mode 660 level admin`/,
+  ],
+  [
+    'a state file that is a folder',
+    { configStateFiles: ([file = '']) => [dirname(file)] },
+    'SPLIT_IMPOSSIBLE',
+    /is a folder/,
+    /serverStateFile: \S+\/state, with `server-state-file/,
+  ],
+];
+
+describe('a HAProxy that cannot be used as it is set up', () => {
+  it.each(BAD)('%s is refused with its cure by adopt, plan, promote and the rehearsal', { timeout: 60_000 }, async (...bad) => {
+    const [, options, code, says, cure] = bad;
+    const site = await siteWith({ ...options, adopted: false });
+    const refused = { exitCode: 3, code, message: expect.stringMatching(says), hint: expect.stringMatching(cure) };
+    expect((await site.run(`adopt ${PRODUCTION}`)).result).toMatchObject(refused);
+    site.writeConfig({ configSockets: (own) => own, configStateFiles: (own) => own });
+    expect((await site.run(`adopt ${PRODUCTION}`)).result).toMatchObject({ ok: true });
+    site.writeConfig();
+    const { guid } = site.builds.green;
+    expect((await site.run(`plan --env production --build ${guid} --json`)).result).toMatchObject(refused);
+    expect((await site.run(`promote --build ${guid} ${PRODUCTION}`)).result).toMatchObject(refused);
+    const rehearsed = await site.run('doctor --env production --break-glass --json');
+    expect(rehearsed.exitCode).toBe(3);
+    expect(rehearsed.stdout).toMatch(cure);
+    expect(await site.split()).toEqual({ blue: 100 });
+  });
+
+  it('a backup server is refused by adopt, with the word to remove', async () => {
+    const site = await siteWith({ adopted: false, backendLines: ['server spare 127.0.0.1:1 check backup'] });
+    const { result } = await site.run(`adopt ${PRODUCTION}`);
+    expect(result).toMatchObject({ code: 'SPLIT_IMPOSSIBLE', message: expect.stringContaining('spare is a backup server') });
+    expect(result.hint).toMatch(/Remove the word `backup` from the line `server spare …`/);
+  });
+
+  it("HAProxy's master socket is named as one, with the socket to use instead", async () => {
+    const site = await siteWith({ adopted: false });
+    const folder = dirname(site.haproxy.sockets[0] ?? '');
+    const master = join(folder, 'master.sock');
+    const program = await startProgram('haproxy', ['-W', '-S', master, '-f', join(folder, 'haproxy-0.cfg')], folder);
+    open.push(async () => void (await program.signal('SIGTERM')));
+    await until('the master socket', async () => existsSync(master) || undefined);
+    site.writeConfig({ configSockets: () => [master] });
+    const { result } = await site.run(`adopt ${PRODUCTION}`);
+    expect(result).toMatchObject({
+      code: 'UNREACHABLE',
+      exitCode: 7,
+      message: expect.stringContaining('it is the master socket'),
+    });
+    expect(result.hint).toContain('stats socket /run/haproxy/admin.sock mode 660 level admin');
+  });
+});
+
+const RESOLVERS = ['resolvers nowhere', '  nameserver none 127.0.0.1:1'];
+const SPARE_SLOTS = 'server-template autoscale-pool-eu-west-1- 400 nothere.test:8080 check resolvers nowhere init-addr none';
+
+describe('a HAProxy with more in it than kvdeploy needs', () => {
+  it('hundreds of spare slots stay out of pointer and doctor, and nothing is stuck', { timeout: 60_000 }, async () => {
+    const site = await siteWith({
+      backendLines: [SPARE_SLOTS, 'server parked 0.0.0.0:80 disabled'],
+      proxy: { sections: RESOLVERS },
+    });
+    expect((await site.run(`promote --build ${site.builds.green.guid} ${PRODUCTION}`)).result).toMatchObject({ ok: true });
+    const doctor = await site.run('doctor --env production --json');
+    expect(doctor.stdout).not.toMatch(/autoscale|parked/);
+    expect((await site.run('pointer show --env production --json')).stdout).not.toMatch(/autoscale|parked/);
+    const rescue = `rollback --break-glass --reason sign-in-is-down --to ${site.builds.blue.guid} ${PRODUCTION}`;
+    expect((await site.run(rescue)).result).toMatchObject({ code: null, exitCode: 0 });
+    expect(await site.split()).toEqual({ blue: 100 });
+  });
+
+  it('a pointer that would be too large refuses adoption before the bake', { timeout: 60_000 }, async () => {
+    const servers = Array.from(
+      { length: 400 },
+      (_, at) => `server autoscale-pool-eu-west-1-${at} 127.0.0.1:${2000 + at} disabled`,
+    );
+    const site = await siteWith({ adopted: false, backendLines: servers });
+    const { result } = await site.run(`adopt ${PRODUCTION}`);
+    expect(result).toMatchObject({ code: 'POINTER_TOO_LARGE', exitCode: 3, message: expect.stringContaining('403 members') });
+  });
+
+  it('thousands of servers elsewhere, and a frontend of the same name, do not matter', { timeout: 60_000 }, async () => {
+    const name = 'elsewhere-with-a-name-that-takes-room-in-every-answer';
+    const others = Array.from({ length: 4000 }, (_, at) => `  server ${name}-${at} 127.0.0.1:1 disabled`);
+    const site = await siteWith({ proxy: { frontend: 'gw', sections: ['backend elsewhere', ...others] } });
+    expect((await site.run(`promote --build ${site.builds.green.guid} ${PRODUCTION}`)).result).toMatchObject({ ok: true });
+    expect(await site.split()).toEqual({ green: 100 });
+  });
+
+  it('a server whose name was set at run time is still checked by break-glass', { timeout: 60_000 }, async () => {
+    const site = await siteWith({
+      backendLines: ['default-server resolvers nowhere init-addr last,none'],
+      proxy: { sections: RESOLVERS },
+    });
+    for (const words of ['fqdn app.test', 'state ready', 'state maint'])
+      expect(await site.haproxy.command(`set server gw/green ${words}`)).not.toMatch(/denied|Unknown|could not/);
+    expect(await site.haproxy.command('show servers state gw')).toMatch(/ green \S+ \d (?:6[5-9]|7\d) /);
+    const rescue = `rollback --break-glass --reason sign-in-is-down ${PRODUCTION}`;
+    expect((await site.run(rescue)).result).toMatchObject({ code: null, exitCode: 0 });
+  });
+});
