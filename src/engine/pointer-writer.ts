@@ -100,7 +100,7 @@ export function pointerTooLarge(
 ): string | undefined {
   const builds = [plan.stable, plan.candidate].filter((build) => build !== null);
   for (const build of builds) {
-    const knownGood = { build, since: SOME_TIME, rollout: plan.id };
+    const knownGood = { build: admittedBefore(build), since: SOME_TIME, rollout: plan.id };
     const draft = { scope: plan.scope, identity: plan.identity, knownGood, plan, ledgerHead: '0'.repeat(64), atIso: SOME_TIME };
     try {
       // Earlier builds are left out where there is no room for them.
