@@ -78,7 +78,13 @@ async function askMembers(identity: IdentityConfig | null, member: Member, io: I
     addresses.map(async (address) => {
       const locations = asks.flatMap((ask) => (ask.address === address && ask.location !== null ? [ask.location] : []));
       const at = `${address ?? member.place}${locations.length === 0 ? '' : ` of ${locations.join(' and ')}`}`;
-      if (address === null) return { at, answer: { unreachable: `the router reports no address for ${member.place}` } };
+      if (address === null)
+        return {
+          at,
+          answer: {
+            unreachable: `the router reports no TCP address for ${member.place}; a server on a unix socket, or without a resolved name, cannot be asked`,
+          },
+        };
       const unset = 'the config does not say where a build reports its GUID (identity)';
       return { at, answer: identity === null ? { unreachable: unset } : await askBuild(identity, address, io) };
     }),
@@ -101,7 +107,7 @@ export async function askBuild(identity: IdentityConfig, address: string, io: Io
     answer = await io.http({ method: 'GET', url, timeoutMs: TIMEOUT_MS }, () => undefined);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return { unreachable: `${address}${identity.path} does not answer: ${why}` };
+    return { unreachable: `${address}${identity.path} does not answer: ${why}${wayIn(address, why)}` };
   }
   if (answer.body.length > MAX_BODY_CHARS) return { unreachable: `${address}${identity.path} returns more than 64 KiB` };
   if (answer.status >= 300 && answer.status < 400)
@@ -116,6 +122,13 @@ export async function askBuild(identity: IdentityConfig, address: string, io: Io
       : {}),
     said: sentence(identity, answer.status, guidText, environment),
   };
+}
+
+/** What a router can do, and a direct question cannot, where that may be the reason: see docs/haproxy.md. */
+function wayIn(address: string, why: string): string {
+  if (address.startsWith('https:'))
+    return '; it is asked over TLS at this very address, for which its certificate must be valid here';
+  return /hang up|reset/i.test(why) ? '; a server that expects the PROXY protocol (send-proxy) cannot be asked' : '';
 }
 
 function wordOf(answer: HttpAnswer, header: string | undefined, json: string | undefined): string | null {

@@ -42,6 +42,28 @@ describe('two data centres', () => {
     expect(await both()).toEqual([{ blue: 100 }, { blue: 100 }]);
   });
 
+  it('two data centres: another build at the second one while it bakes rolls both back, and is never known-good', async () => {
+    site.writeConfig({ steps: '[{ percent: 50, bake: 10m }, { percent: 100, bake: 400ms }]' });
+    const running = site.start(`promote --build ${site.builds.green.guid} ${PRODUCTION}`);
+    await running.waitFor(/"type":"poll"[^\n]*"percent":50/);
+    elsewhere.green.backend.setGuid(STAGING_GUID);
+    const ran = await running.ended;
+    site.writeConfig();
+    expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([4, 'REVERTED']);
+    expect(ran.result.message).toContain(STAGING_GUID);
+    expect(await both()).toEqual([{ blue: 100 }, { blue: 100 }]);
+    const known = await site.run('status --env production --json');
+    expect(known.stdout).toContain(`"knownGood":{"guid":"${site.builds.blue.guid}"`);
+  });
+
+  it('two data centres: a rollback is refused where the second one has another build at its place, and names it', async () => {
+    elsewhere.blue.backend.setGuid(STAGING_GUID);
+    const ran = await site.run(`rollback --to ${site.builds.blue.guid} ${PRODUCTION}`);
+    elsewhere.blue.backend.setGuid(site.builds.blue.guid);
+    expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([3, 'BUILD_GONE']);
+    expect(ran.result.message).toContain(STAGING_GUID);
+  });
+
   it('two data centres with backends of their own are adopted, promoted and rolled back together', async () => {
     const promoted = await site.run(`promote --build ${site.builds.green.guid} ${PRODUCTION}`);
     expect([promoted.exitCode, promoted.result.code], promoted.stderr).toEqual([0, null]);

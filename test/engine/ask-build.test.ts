@@ -60,6 +60,15 @@ describe('asking a build who it is', () => {
     expect(await ask(identity)).toMatchObject({ guid: GUID, environment: null, unsaid: 'x-environment' });
   });
 
+  it('a build behind TLS or the PROXY protocol is not reached plainly, and the reason says so', async () => {
+    const identity = identitySchema.parse({ path: '/healthz', header: 'x-build-guid' });
+    expect(await ask({ header: 'x-build-guid' }, (request) => request.socket.destroy())).toEqual({
+      unreachable: expect.stringContaining('send-proxy'),
+    });
+    const address = backend?.address.replace('http:', 'https:') ?? '';
+    expect(await askBuild(identity, address, nodeIo)).toEqual({ unreachable: expect.stringContaining('over TLS') });
+  });
+
   it.each([300, 302, 308, 399])('a redirect (%i) is no identity, whatever it carries', async (status) => {
     const answer: Answering = (_request, response) => response.writeHead(status, { location: '/other' }).end();
     expect(await ask({ header: 'x-build-guid' }, answer)).toEqual({ unreachable: expect.stringContaining('a redirect') });
