@@ -1,7 +1,7 @@
 /** One effect in, one event out. Never throws for what the outside does; undefined means: look again first. */
 import type { Event } from '../core/ledger/events.ts';
 import { stepSplit } from '../core/rollout/plan.ts';
-import type { Effect, State } from '../core/rollout/rollout.ts';
+import { type Effect, type State, toBePointed } from '../core/rollout/rollout.ts';
 import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
 import { scopeFlags } from '../core/scope.ts';
 import type { Reading } from '../routers/router.ts';
@@ -73,7 +73,7 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
   }
   try {
     const seen = { history: ledger.history, reading: before.reading, ledgerHead: await ledger.head() };
-    const draft = await draftRollout('before-rollout', state.plan, seen, runner);
+    const draft = await draftRollout({ why: 'before-rollout' }, state.plan, seen, runner);
     // A runner that slept until here would put its old pointer over the generation of whoever leads by now.
     if (watch.forbidden() !== undefined) return undefined;
     const { generation, warnings } = publishPointer(runner.places, draft, io);
@@ -98,7 +98,12 @@ async function prepareRollback({ plan }: State, found: Found, runner: Runner): P
     const draft =
       'why' in found
         ? redirected(plan, ledgerHead, runner)
-        : await draftRollout('before-rollback', plan, { history: ledger.history, reading: found.reading, ledgerHead }, runner);
+        : await draftRollout(
+            { why: 'before-rollback' },
+            plan,
+            { history: ledger.history, reading: found.reading, ledgerHead },
+            runner,
+          );
     if (watch.forbidden() !== undefined) return undefined;
     const { generation, warnings } = publishPointer(places, draft, io);
     for (const message of warnings) warn(message);
@@ -145,7 +150,8 @@ function stillAdmitted(state: State, reading: Reading, { condition, ledger }: Ru
 async function point(state: State, runner: Runner): Promise<Event | undefined> {
   const { io, ledger, watch, readBack } = runner;
   const failed = (why: string): Event => ({ type: 'point-failed', atMs: io.now(), why, attempt: state.attempts + 1 });
-  if (state.attempts > 0 && !(await watch.wait(RETRY_MS))) return undefined;
+  const build = toBePointed(state);
+  if (build === null || (state.attempts > 0 && !(await watch.wait(RETRY_MS)))) return undefined;
   const found = await readBack.read();
   const missing = (why: string): Event => {
     if (state.plan.kind === 'rollback') return failed(why);
@@ -161,7 +167,7 @@ async function point(state: State, runner: Runner): Promise<Event | undefined> {
   try {
     const why = state.plan.kind === 'adopt' ? 'adopted' : state.plan.kind === 'rollback' ? 'rolled-back' : 'promoted';
     const seen = { history: ledger.history, reading: found.reading, ledgerHead: await ledger.head() };
-    const draft = await draftRollout(why, state.plan, seen, runner);
+    const draft = await draftRollout({ why, build }, state.plan, seen, runner);
     // Whoever slept since must look again: another build may have come to the place.
     if (watch.forbidden() !== undefined || io.monotonic() - askedMs > ASKED_WITHIN_MS) return undefined;
     const { generation, warnings } = publishPointer(runner.places, draft, io);

@@ -11,9 +11,9 @@ import { hostsOfPointer } from '../base/pointer/host-names.ts';
 import { copyPointer, placeRescue, pointerDir, readPointers, writePointer } from '../base/pointer/pointer.ts';
 import { encodePointer, type Pointer, type Restore } from '../base/pointer/pointer-format.ts';
 import type { Scope } from '../base/scope.ts';
-import { admittedBefore } from '../core/admission/admitted.ts';
+import type { AdmittedBuild } from '../core/admission/admitted.ts';
 import type { IdentityConfig } from '../core/identity.ts';
-import { type History, type KnownGood, rollbackTargets } from '../core/ledger/history.ts';
+import { type History, type KnownGood, recordedBuild, rollbackTargets } from '../core/ledger/history.ts';
 import type { Build } from '../core/manifest/manifest.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import type { Split } from '../core/rollout/split.ts';
@@ -43,19 +43,25 @@ export interface Published {
   readonly warnings: readonly string[];
 }
 
+/** What a generation names: before its first shift the build that the ledger has as known-good; at its end an admitted one, and no other. */
+type Naming =
+  | { readonly why: 'before-rollout' | 'before-rollback' }
+  | { readonly why: 'adopted' | 'promoted' | 'rolled-back'; readonly build: AdmittedBuild };
+
 /** The generation that a rollout writes next. */
 export function draftRollout(
-  why: 'before-rollout' | 'before-rollback' | 'adopted' | 'promoted' | 'rolled-back',
+  naming: Naming,
   plan: Plan,
   seen: Pick<Rendering, 'history' | 'reading' | 'ledgerHead'>,
   { places, target, io }: { readonly places: PointerPlaces; readonly target: Target; readonly io: Io },
 ): Promise<PointerDraft> {
   const atIso = new Date(io.now()).toISOString();
-  const build = why === 'before-rollout' ? plan.stable : plan.candidate;
-  if (build === null) throw new Error(`plan ${plan.id} has no build for the pointer`);
-  const before = seen.history.knownGood.find((known) => known.build.guid === build.guid);
-  const isBefore = why === 'before-rollout' || why === 'before-rollback';
-  const knownGood = before !== undefined && isBefore ? before : { build: admittedBefore(build), since: atIso, rollout: plan.id };
+  const { why } = naming;
+  const { history } = seen;
+  const knownGood =
+    'build' in naming
+      ? { build: naming.build, since: atIso, rollout: plan.id }
+      : recordedBuild(history, plan, why === 'before-rollout' ? plan.stable : plan.candidate);
   const { scope, environments } = places;
   const rendering = { ...seen, scope, environments, target, identity: plan.identity, knownGood, why, plan, atIso };
   return completed(places, renderPointer(rendering), io);
@@ -100,7 +106,7 @@ export function pointerTooLarge(
 ): string | undefined {
   const builds = [plan.stable, plan.candidate].filter((build) => build !== null);
   for (const build of builds) {
-    const knownGood = { build: admittedBefore(build), since: SOME_TIME, rollout: plan.id };
+    const knownGood = { ...recordedBuild(seen.history, plan, build), since: SOME_TIME };
     const draft = { scope: plan.scope, identity: plan.identity, knownGood, plan, ledgerHead: '0'.repeat(64), atIso: SOME_TIME };
     try {
       // Earlier builds are left out where there is no room for them.

@@ -1,7 +1,7 @@
 /** `pointer`: show, verify, export and import the known-good pointer. */
 import { describe } from '../../base/changes/wording.ts';
 import { readPointers } from '../../base/pointer/pointer.ts';
-import { IMPORT_CHECKS } from '../../core/admission/admission.ts';
+import { ADOPTION_CHECKS } from '../../core/admission/admission.ts';
 import type { AdmittedBuild } from '../../core/admission/admitted.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Event } from '../../core/ledger/events.ts';
@@ -124,7 +124,7 @@ export async function importPointer(file: string, options: { readonly confirm?: 
   }
   const question = `Import ${shortGuid(build.guid)} (${build.version}) as the known-good build of ${scopeText(opened.scope)}`;
   await confirm(opened, question, options, deps);
-  await judgeFilesAgain(IMPORT_CHECKS, build.guid, opened, deps);
+  await judgeFilesAgain(ADOPTION_CHECKS, build.guid, opened, deps);
   judgeByWriting(judged.facts, opened, deps);
   recordStatePlaces([opened.stateDir, ...settings.copies], deps);
   const event = importedEvent(build, imported, { atMs: deps.io.now(), file });
@@ -144,7 +144,7 @@ async function judgeImport(opened: Opened, { build, bad }: PointerExport, target
   const there = bad.map((guid) => [guid, 'marked bad on the machine that exported it'] as const);
   const history = { ...opened.history, bad: new Map([...opened.history.bad, ...there]) };
   const facts = await fileFacts({ ...opened, history, ...(await readOffers(opened, deps)), guid: build.guid }, deps.io);
-  return judgeBuild(IMPORT_CHECKS, facts, build.ref, () => target);
+  return judgeBuild(ADOPTION_CHECKS, facts, build.ref, () => target);
 }
 
 /** Only an admitted build can be imported. */

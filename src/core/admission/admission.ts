@@ -52,7 +52,7 @@ export const CHECKS: readonly Check[] = promotionChecks(null);
 /** A manifest that has since been broken or pruned does not block a rollback; one that gives this GUID to another scope does. */
 export const ROLLBACK_CHECKS: readonly Check[] = [notForeign, ownStamp, onceKnownGood, notBad, rightTarget, present];
 
-/** The build currently serving becomes known-good: it must be this scope's own, at the right target, and not bad. */
+/** The build currently serving, or one that another machine knew as good, becomes known-good: it must be this scope's own, at the right target, and not bad. */
 export const ADOPTION_CHECKS: readonly Check[] = [
   rightScope,
   listedOnce,
@@ -67,9 +67,6 @@ export const ADOPTION_CHECKS: readonly Check[] = [
   diskKeeps,
   ownListing,
 ];
-
-/** What another machine knew as good becomes known-good here only where this scope would admit it, and its target has it. */
-export const IMPORT_CHECKS: readonly Check[] = ADOPTION_CHECKS;
 
 /** What a rollout under way is judged by again: what its candidate was admitted on, as far as files and ledgers say it. */
 export const FILES_AGAIN_CHECKS: readonly Check[] = [rightScope, notForeign, ownStamp, notBad, listedOnce];

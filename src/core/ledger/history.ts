@@ -199,6 +199,13 @@ function reconciled(making: Making, event: Extract<Event, { type: 'reconciled' }
     makeKnownGood(making, { build: serving.build, since: at, rollout: serving.rollout }, at);
 }
 
+/** The build that a plan rolls back to, as this ledger recorded it: it was known-good here, or was when its plan was written down. */
+export function recordedBuild({ knownGood, plannedAt }: History, plan: Plan, build: Build | null): KnownGood {
+  if (build === null) throw new Error(`plan ${plan.id} has no build to roll back to`);
+  const known = knownGood.find((one) => one.build.guid === build.guid);
+  return known ?? { build: admittedBefore(build), since: plannedAt ?? '', rollout: plan.id };
+}
+
 /** The rollout that still has something to do, or null. */
 export function openRollout(history: History): State | null {
   return history.rollout !== null && !isOver(history.rollout) ? history.rollout : null;
