@@ -132,6 +132,7 @@ function recover(program: Command, run: Runner): void {
       does(run, 'reconcile', async (options, deps) => (await import('./commands/recover/reconcile.ts')).reconcile(options, deps)),
     );
   confirmed(add(program, 'adopt', 'adopt a service: make the build currently serving known-good'))
+    .option('--to <guid>', 'after a lost state: move all traffic to this build first')
     .option('--max-wait <duration>', 'stop waiting after this time; exit 75')
     .action(does(run, 'adopt', async (options, deps) => (await import('./commands/recover/adopt.ts')).adopt(options, deps)));
   pointer(program, run);

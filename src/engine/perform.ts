@@ -60,7 +60,7 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
   const [unseen] = before.reading.unseen ?? [];
   if (unseen !== undefined) return refuse('UNREACHABLE', `${unseen.why}.`, `Nothing was changed. ${unseen.cure}`);
   const serving = state.plan.stable ?? state.plan.candidate;
-  if (!splitsAgree(before.reading.members, [{ place: serving.ref, percent: 100 }])) {
+  if (!state.plan.moves && !splitsAgree(before.reading.members, [{ place: serving.ref, percent: 100 }])) {
     const message = `The target serves ${splitText(before.reading.members)}, not only ${serving.ref}.`;
     return refuse('UNEXPECTED_SPLIT', message, 'Someone moved traffic after the plan was made: see kvdeploy status.');
   }

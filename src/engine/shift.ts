@@ -36,7 +36,7 @@ export function shifter(runner: Runner, comparing: Comparing) {
     if (met !== undefined) return met;
     const changes = target.changes(effect.split, effect.leaving);
     if (state.phase === 'reverting') watch.revertIsTried();
-    const back = state.phase === 'reverting' || state.plan.kind === 'rollback';
+    const back = state.phase === 'reverting' || state.plan.kind !== 'promote';
     // Whoever slept since must ask again: another build may have come to the place.
     const stale = () => (!back && io.monotonic() - askedMs > ASKED_WITHIN_MS ? 'the last GUID check is too old' : undefined);
     made = true;
@@ -100,7 +100,7 @@ async function makeAll(changes: readonly Change[], back: boolean, runner: Runner
  */
 async function lookBeforeShift(state: State, runner: Runner, made: boolean): Promise<Event | undefined> {
   const { plan, phase, step, attempts, again } = state;
-  if (phase !== 'shifting' || plan.kind === 'adopt') return undefined;
+  if (phase !== 'shifting') return undefined;
   const { io, ledger, condition, readBack } = runner;
   const beganMs = io.monotonic();
   const failed = (why: string): Event => ({ type: 'shift-failed', atMs: io.now(), why, attempt: attempts + 1, final: false });
@@ -109,7 +109,7 @@ async function lookBeforeShift(state: State, runner: Runner, made: boolean): Pro
     return { type: 'unseen', atMs: io.now(), why, missingMs, tried: attempts > 0 };
   };
   const found = await readBack.read();
-  if (plan.kind === 'rollback') return 'why' in found ? undefined : lookBeforeRollback(state, found.reading, runner, made);
+  if (plan.kind !== 'promote') return 'why' in found ? undefined : lookBeforeRollback(state, found.reading, runner, made);
   if ('why' in found) return again ? failed(found.why) : waits(unseen(found.why), state, runner);
   if (again && !isOnTheWayOn(plan, step, found.reading.members)) return drifted(stepSplit(plan, step), found.reading, io.now());
   const standing = await condition.whole(state, ledger.history, found.reading);
@@ -123,7 +123,7 @@ async function waits(event: Event, state: State, { watch }: Runner): Promise<Eve
   return state.step > 0 || (await watch.wait(RETRY_MS)) ? event : undefined;
 }
 
-/** A rollback must not lead to another build either. One that has begun is finished, whoever falls silent. */
+/** A rollback, or the adoption of a build by name, must not lead to another build either. One that has begun is finished, whoever falls silent. */
 async function lookBeforeRollback(
   state: State,
   reading: Reading,

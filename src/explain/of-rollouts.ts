@@ -342,7 +342,8 @@ export const ROLLOUTS = {
     ],
     todo: [
       'Work with the state that is named: --state-dir DIR, or as its account.',
-      'Where it is lost for good, or no longer drives this target, remove the marker that is named (FILE.kvdeploy-state).',
+      'Where it is lost for good, name the build that is to serve: kvdeploy adopt --env E --to GUID',
+      'Where it no longer drives this target, remove the marker that is named (FILE.kvdeploy-state).',
       'In an emergency, kvdeploy rollback --break-glass never asks for this.',
     ],
   },

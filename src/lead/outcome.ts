@@ -78,10 +78,20 @@ function overOutcome(state: State, opened: Opened, io: Io): Outcome {
     case 'baking':
     case 'pointing':
     case 'reverting': {
+      if (plan.kind === 'adopt') return stuckAdoption(state, opened);
       const rescue = breakGlassCommand(opened, io, goalOfRollout(state));
       return { code: codeOf(state, 'STUCK'), exitCode: EXIT.stuck, message: sentence(why), hint: rescue, next: [rescue] };
     }
   }
+}
+
+/** There is no stable build and no pointer yet: a person names another build, or adopts this one once it is healthy. */
+function stuckAdoption(state: State, { flags }: Opened): Outcome {
+  const { candidate } = state.plan;
+  const message = `${sentence(state.why)} No build is known-good yet; all traffic was to go to ${shortGuid(candidate.guid)}.`;
+  const next = [`kvdeploy adopt ${flags} --to ${candidate.guid}`];
+  const hint = `Fix the cause and run it again, or name another build: kvdeploy adopt ${flags} --to GUID`;
+  return { code: codeOf(state, 'STUCK'), exitCode: EXIT.stuck, message, hint, next };
 }
 
 function codeOf(state: State, otherwise: Code): Code {

@@ -65,15 +65,17 @@ export async function markingOf(opened: Asking, deps: Deps): Promise<Marking> {
   return { ...NOT_MARKED, obstacle: earlier, doubt: doubtIn(seen) };
 }
 
-/** Throws OTHER_STATE where another state drives the target; when `replacing`, only where that state is not known to be gone. */
+/** Throws OTHER_STATE where another state drives the target. */
 export function assertOwnTarget(
   { marking, flags }: { readonly marking: Marking; readonly flags: string },
-  { io }: Deps,
-  replacing?: 'replacing what is gone',
+  { io }: Pick<Deps, 'io'>,
 ): void {
-  const { obstacle } = marking;
-  const gone = obstacle !== null && (obstacle.state === 'gone' || obstacle.state === 'damaged');
-  if (obstacle !== null && !(gone && replacing !== undefined)) throw otherState(obstacle, flags, io);
+  if (marking.obstacle !== null) throw otherState(marking.obstacle, flags, io);
+}
+
+/** True where the marker's state is known to be gone, or the marker does not say which it is: a person may replace it. */
+export function isReplaceable({ obstacle }: Marking): boolean {
+  return obstacle !== null && (obstacle.state === 'gone' || obstacle.state === 'damaged');
 }
 
 /** Accounts whose marker counts although they are neither root, this user nor the owner of the router's folder. */
@@ -172,8 +174,13 @@ async function lastPlan(stateDir: string, scope: Scope, io: Io) {
   }
 }
 
-/** The refusal, with the command that works. */
-export function otherState({ file, mark, state, why }: Obstacle, flags: string, io: Io): KvdeployError {
+/** The refusal, with the command that works; `adoptions` are those that work once the other state is lost for good. */
+export function otherState(
+  { file, mark, state, why }: Obstacle,
+  flags: string,
+  io: Io,
+  adoptions = `kvdeploy adopt ${flags} --to GUID`,
+): KvdeployError {
   const places = file === null ? [] : [{ file, note: 'the marker of the state that drives this target' }];
   const remove = file === null ? '' : ` If no such state drives this target any more, remove ${shellWord(file)}.`;
   if (mark === null) {
@@ -202,7 +209,7 @@ export function otherState({ file, mark, state, why }: Obstacle, flags: string, 
     case 'damaged':
       return refusal(
         `The state ${that} drives this target, but it is gone.`,
-        `Bring it back: mount its disk, or restore a backup. If it is lost for good, remove ${shellWord(file ?? '')}, then: kvdeploy adopt ${flags}`,
+        `Bring it back: mount its disk, or restore a backup. If it is lost for good, name the build that is to serve: ${adoptions}`,
       );
   }
 }

@@ -144,7 +144,7 @@ describe('a state without a marker', () => {
     rmSync(site.stateDir, { recursive: true });
     const refused = await asSecond(promote(GREEN.guid));
     expect(refused).toMatchObject({ code: 'OTHER_STATE', exitCode: 6 });
-    expect(refused.hint).toMatch(/Bring it back.*remove .*kvdeploy adopt/);
+    expect(refused.hint).toMatch(/Bring it back.*kvdeploy adopt .*--to GUID/);
   });
 });
 

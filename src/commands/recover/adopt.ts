@@ -1,4 +1,7 @@
-/** `adopt`: the build currently serving becomes the first known-good build, after one bake with passing gates. Shifts nothing. */
+/**
+ * `adopt`: the build currently serving becomes the first known-good build, after one bake with passing gates. Shifts nothing, unless a person
+ * names the build with --to: that is the way out where the state is lost and traffic is split.
+ */
 import { ADOPTION_CHECKS, admit } from '../../core/admission/admission.ts';
 import { answersText, guidOfAll } from '../../core/admission/answers.ts';
 import { forgetfulRefusal } from '../../core/admission/hazard-list.ts';
@@ -6,70 +9,135 @@ import { clientsCounted, gatesSee, pointerFits, stepsPossible } from '../../core
 import { KvdeployError, refusalError } from '../../core/errors.ts';
 import { currentKnownGood, openRollout } from '../../core/ledger/history.ts';
 import { adoptionPlan } from '../../core/rollout/make-plan.ts';
-import { splitText } from '../../core/rollout/split.ts';
-import { type Guid, scopeText, shortGuid } from '../../core/scope.ts';
+import { splitsAgree, splitText } from '../../core/rollout/split.ts';
+import { type Guid, sameScope, scopeText, shortGuid } from '../../core/scope.ts';
 import { fileFacts } from '../../engine/facts.ts';
 import type { Target } from '../../engine/target.ts';
 import { Wishes } from '../../lead/control.ts';
 import { assertNoHold } from '../../lead/held.ts';
 import { beginNew, lead, refuseWhileOpen } from '../../lead/lead.ts';
+import { guidOf } from '../../release/chosen-build.ts';
 import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
 import { judgeBuild, judgeByWriting, judgeFilesAgain, mustBeAdmitted, mustPass } from '../../release/gatekeeper.ts';
-import { readOffers } from '../../release/offers.ts';
+import { type Offers, readOffers } from '../../release/offers.ts';
 import { type Opened, openScope, promotable } from '../../release/open.ts';
+import { assertOwnTarget, isReplaceable, otherState } from '../../release/other-state.ts';
 import { planFacts, planning, seenSettings } from '../../release/plan-parts.ts';
-import { servingAlone, shownTarget } from '../../release/traffic.ts';
+import { servingAlone, servingIn, shownTarget } from '../../release/traffic.ts';
+import type { Reading } from '../../routers/router.ts';
 
 export interface AdoptOptions {
   readonly confirm?: string;
   readonly maxWait?: string;
+  readonly to?: string;
 }
 
 export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome> {
   const control = new Wishes(deps, options);
-  const opened = await openScope(deps, { config: 'needed' });
+  const opened = await openScope(deps, { config: 'needed', anyState: true });
+  if (!isReplaceable(opened.marking)) assertOwnTarget(opened, deps);
   assertNoHold(opened, deps);
   const open = openRollout(opened.history);
   if (open !== null) return refuseWhileOpen(opened, open, deps);
   const settings = promotable(opened);
   const target = shownTarget(opened, deps);
-  const serving = await servingBuild(opened, target);
-  if (currentKnownGood(opened.history)?.build.guid === serving.guid) {
-    const message = `${shortGuid(serving.guid)} serves and is the known-good build already.`;
-    throw new KvdeployError('NOTHING_TO_DO', { message, hint: `kvdeploy status ${opened.flags}` });
-  }
+  // A new history begins only with a build that a person names.
+  if (options.to === undefined && opened.marking.obstacle !== null)
+    throw otherState(opened.marking.obstacle, opened.flags, deps.io, await adoptions(opened, target, await target.read()));
+  const serving = options.to === undefined ? await servingBuild(opened, target) : null;
   const offers = await readOffers(opened, deps);
-  const facts = await fileFacts({ ...opened, ...offers, guid: serving.guid }, deps.io);
-  const judged = await judgeBuild(ADOPTION_CHECKS, facts, serving.place, () => target);
+  const { guid, place, moves } = serving ?? (await namedBuild(opened, offers, target, options.to ?? '', deps));
+  const facts = await fileFacts({ ...opened, ...offers, guid }, deps.io);
+  const judged = await judgeBuild(ADOPTION_CHECKS, facts, place, () => target);
   const reading = mustPass(judged, deps);
-  const build = mustBeAdmitted(judged, serving.place);
+  const build = mustBeAdmitted(judged, place);
   const seen = await seenSettings(settings, { candidate: build, stable: null }, { target, reading }, deps.io);
-  const plan = adoptionPlan(seen.settings, planning(opened, offers.sources, reading, deps), build);
-  const planned = { ...facts, ...planFacts(plan, { settings, opened, target, reading }), silent: seen.silent };
+  const plan = adoptionPlan(seen.settings, planning(opened, offers.sources, reading, deps), build, moves);
+  // Whoever must bring traffic together waits for no metrics; without them the build does not become known-good.
+  const silent = moves ? undefined : seen.silent;
+  const planned = { ...facts, ...planFacts(plan, { settings, opened, target, reading }), silent };
   const refusal = admit({ ...planned, gathered: ['plan'] }, PLAN_CHECKS).refusal ?? forgetfulRefusal(reading.forgetful);
   if (refusal !== undefined) throw refusalError(refusal);
-  const what = `Adopt ${shortGuid(build.guid)} (${build.version}), the build currently serving ${scopeText(opened.scope)}`;
+  const name = `${shortGuid(build.guid)} (${build.version})`;
+  const what = moves
+    ? `Move all traffic of ${scopeText(opened.scope)} (now ${splitText(servingIn(reading))}) to ${name} at ${place}, and adopt it`
+    : `Adopt ${name}, the build currently serving ${scopeText(opened.scope)}`;
   await confirm(opened, what, options, deps);
   await judgeFilesAgain(ADOPTION_CHECKS, build.guid, opened, deps);
   judgeByWriting(judged.facts, opened, deps);
-  return lead(opened, plan, deps, { command: 'adopt', control, takeOver: false, begin: beginNew(plan, opened.history) });
+  const begin = beginNew(plan, opened.history);
+  return lead(opened, plan, deps, { command: 'adopt', control, takeOver: false, replacesMark: options.to !== undefined, begin });
+}
+
+interface Chosen {
+  readonly guid: Guid;
+  readonly place: string;
+  /** Traffic is not all there yet. */
+  readonly moves: boolean;
+}
+
+/** The build that a person names, after showing what every place that serves says that it is. Only where nothing is known-good. */
+async function namedBuild(opened: Opened, offers: Offers, target: Target, to: string, deps: Deps): Promise<Chosen> {
+  const { scope, flags, history } = opened;
+  const known = currentKnownGood(history)?.build.guid;
+  const own = offers.listed.filter((row) => sameScope(row.scope, scope)).map(({ build }) => build);
+  const guid = guidOf(
+    to,
+    own.map((build) => build.guid),
+    `kvdeploy builds ${flags}`,
+  );
+  if (known !== undefined) {
+    const message = `The state is not lost: ${shortGuid(known)} is known-good here, so its ledger says where traffic belongs.`;
+    throw new KvdeployError('NOTHING_TO_DO', { message, hint: `kvdeploy rollback ${flags} --to ${guid}` });
+  }
+  const place = own.find((build) => build.guid === guid)?.ref ?? '';
+  const reading = await target.read();
+  const shown = reading.members.filter((member) => member.percent > 0 || member.place === place);
+  for (const member of shown) {
+    const message = `${member.place}, ${member.percent} %: ${answersText(await target.ask(member.place, reading))}`;
+    deps.line({ type: 'note', level: 'info', message });
+  }
+  return { guid, place, moves: !splitsAgree(reading.members, [{ place, percent: 100 }]) };
 }
 
 /** What the next promotion would be refused for: an adoption must not promise a rollback path that could not be used. */
 const PLAN_CHECKS = [stepsPossible, pointerFits, clientsCounted, gatesSee];
 
 /** The one build that serves everything, by its own word. Throws UNEXPECTED_SPLIT or BUILD_GONE. */
-async function servingBuild(opened: Opened, target: Target): Promise<{ readonly guid: Guid; readonly place: string }> {
+async function servingBuild(opened: Opened, target: Target): Promise<Chosen> {
   const reading = await target.read();
   const serving = await servingAlone(target, reading);
-  if (serving === null) {
-    const message = `${scopeText(opened.scope)} serves ${splitText(reading.members)}; only one build at 100 % can be adopted.`;
-    throw new KvdeployError('UNEXPECTED_SPLIT', { message, hint: 'Shift all traffic to one build first.' });
-  }
+  if (serving === null) throw await splitError(opened, target, reading);
   const { place, answers } = serving;
   const guid = guidOfAll(answers);
-  if (guid !== null) return { guid, place };
+  if (guid !== null && currentKnownGood(opened.history)?.build.guid === guid) {
+    const message = `${shortGuid(guid)} serves and is the known-good build already.`;
+    throw new KvdeployError('NOTHING_TO_DO', { message, hint: `kvdeploy status ${opened.flags}` });
+  }
+  if (guid !== null) return { guid, place, moves: false };
   const message = `The build at ${place} does not report its GUID, or not the same one everywhere: ${answersText(answers)}.`;
   throw new KvdeployError('BUILD_GONE', { message, hint: 'Make the build report its GUID as identity in the config says.' });
+}
+
+/** Several builds serve: which one is to stay is a person's decision, so there is one command for each. */
+async function splitError(opened: Opened, target: Target, reading: Reading): Promise<KvdeployError> {
+  const { scope, flags, history } = opened;
+  const message = `${scopeText(scope)} serves ${splitText(servingIn(reading))}; only one build at 100 % can be adopted.`;
+  if (currentKnownGood(history) !== null)
+    return new KvdeployError('UNEXPECTED_SPLIT', {
+      message,
+      hint: `Send all traffic to the known-good build: kvdeploy rollback ${flags}`,
+    });
+  return new KvdeployError('UNEXPECTED_SPLIT', {
+    message,
+    hint: `Name the build that is to serve: ${await adoptions(opened, target, reading)}`,
+  });
+}
+
+/** One command for each build that serves by its own word. */
+async function adoptions({ flags }: Opened, target: Target, reading: Reading): Promise<string> {
+  const asked = await Promise.all(servingIn(reading).map(({ place }) => target.ask(place, reading)));
+  const guids = [...new Set(asked.map(guidOfAll).filter((guid) => guid !== null))];
+  return (guids.length === 0 ? ['GUID'] : guids).map((guid) => `kvdeploy adopt ${flags} --to ${guid}`).join('   or: ');
 }

@@ -19,7 +19,7 @@ import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { type Judged, judgeBuild, judgeByWriting, judgeFilesAgain, mustBeAdmitted, mustPass } from '../../release/gatekeeper.ts';
 import { readOffers } from '../../release/offers.ts';
 import { type Opened, openScope, promotable, targetOf } from '../../release/open.ts';
-import { assertOwnTarget } from '../../release/other-state.ts';
+import { assertOwnTarget, isReplaceable } from '../../release/other-state.ts';
 import { recordStatePlaces } from '../../release/state-dir.ts';
 
 /** Shows every generation that verifies, and says which do not. */
@@ -99,7 +99,7 @@ export async function exportPointer(deps: Deps): Promise<Outcome> {
 /** Begins a ledger on this machine with the known-good build of another one. Only into an empty ledger, and only what the target confirms. */
 export async function importPointer(file: string, options: { readonly confirm?: string }, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'needed', anyState: true });
-  assertOwnTarget(opened, deps, 'replacing what is gone');
+  if (!isReplaceable(opened.marking)) assertOwnTarget(opened, deps);
   assertNoHold(opened, deps);
   const settings = promotable(opened);
   const imported = readExport(file, deps);

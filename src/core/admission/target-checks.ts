@@ -95,7 +95,7 @@ export const rollbackGoal: Check = {
       return {
         code: 'NO_STATE',
         message: `There is no state for ${scopeText(scope)} here, but the target serves ${splitText(serving)}. A new state could lose the rollback path.`,
-        hint: `Run this on the host with the state, import the pointer: kvdeploy pointer import FILE ${names}, or adopt the build currently serving: kvdeploy adopt ${names}`,
+        hint: `Run this on the host with the state, import the pointer: kvdeploy pointer import FILE ${names}, or adopt the build ${serving.length > 1 ? `that is to serve: kvdeploy adopt ${names} --to GUID` : `currently serving: kvdeploy adopt ${names}`}`,
       };
     }
     return {

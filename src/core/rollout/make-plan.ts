@@ -42,12 +42,13 @@ export function rollbackPlan(settings: PlanSettings, planning: Planning, to: Adm
   };
 }
 
-/** Adopting the build currently serving: nothing is shifted; one bake with passing gates makes it known-good. */
-export function adoptionPlan(settings: PlanSettings, planning: Planning, serving: AdmittedBuild): Plan {
+/** Adopting a build: one bake with passing gates makes it known-good. Nothing is shifted, unless it `moves` all traffic there first. */
+export function adoptionPlan(settings: PlanSettings, planning: Planning, serving: AdmittedBuild, moves = false): Plan {
   const bakeMs = settings.steps.at(-1)?.bakeMs ?? 0;
   return {
     ...common(settings, planning, [serving]),
     kind: 'adopt',
+    ...(moves ? { moves } : {}),
     candidate: serving,
     stable: null,
     steps: [{ percent: 100, bakeMs }],

@@ -19,6 +19,8 @@ export const planSchema = z
   .strictObject({
     id: z.string(),
     kind: z.enum(['promote', 'rollback', 'adopt']),
+    /** An adoption that first moves all traffic to its build: after a lost state. */
+    moves: z.literal(true).optional(),
     scope: scopeSchema,
     /** The build coming in; for a rollback the build to restore. */
     candidate: buildSchema,
@@ -59,7 +61,8 @@ function planProblem({
   candidate,
   stable,
   steps,
-}: Pick<Plan, 'kind' | 'candidate' | 'stable' | 'steps'>): string | undefined {
+  moves,
+}: Pick<Plan, 'kind' | 'candidate' | 'stable' | 'steps' | 'moves'>): string | undefined {
   const percents = steps.map((step) => step.percent);
   if (percents.at(-1) !== 100) return 'the last step is not 100 %';
   if (percents.some((percent, index) => !(percent > (percents[index - 1] ?? 0)))) return 'the percentages do not increase';
@@ -67,6 +70,7 @@ function planProblem({
   if ((kind === 'promote' && stable === null) || (kind === 'adopt' && stable !== null)) {
     return `a plan of the kind ${kind} has ${stable === null ? 'no' : 'a'} stable build`;
   }
+  if (moves && kind !== 'adopt') return `a plan of the kind ${kind} moves by its steps`;
   if (stable?.ref === candidate.ref || stable?.guid === candidate.guid) return 'candidate and stable build are the same';
   return undefined;
 }

@@ -113,7 +113,11 @@ export function apply(state: State, event: Event): State {
     case 'prepared':
       if (state.phase !== 'checking') return state;
       // Adopting takes over what already serves, so there is nothing to shift.
-      return enter(state, kind === 'adopt' ? 'converging' : 'shifting', 'every check passed, the rollback path is durable');
+      return enter(
+        state,
+        kind === 'adopt' && !state.plan.moves ? 'converging' : 'shifting',
+        'every check passed, the rollback path is durable',
+      );
     case 'refused':
       return state.phase === 'checking' ? end(state, 'refused', event.message, event.code) : state;
     case 'shifted':
@@ -262,12 +266,14 @@ function fallBack(state: State, why: string, code = 'STUCK'): State {
     case 'rollback':
       return end(state, 'stuck', why, 'STUCK');
     case 'adopt':
+      // Traffic may be on its build by now, and there is no stable one to go back to.
+      if (state.plan.moves) return end(state, 'stuck', why, code);
       return end(state, 'refused', why, code === 'STUCK' ? 'UNEXPECTED_SPLIT' : code);
   }
 }
 
 function tried(state: State, event: { readonly why: string; readonly attempt: number }, giveUp: (why: string) => State): State {
-  const most = state.plan.kind === 'rollback' ? REVERT_ATTEMPTS_MAX : ATTEMPTS_MAX;
+  const most = state.plan.kind === 'rollback' || state.plan.moves ? REVERT_ATTEMPTS_MAX : ATTEMPTS_MAX;
   return event.attempt >= most ? giveUp(event.why) : { ...state, attempts: event.attempt };
 }
 
