@@ -45,6 +45,7 @@ export function toyStore(memory: Memory, now: () => number): Store {
       kept.abort ??= request;
     },
     requestedAbort: async (scope) => keptOf(memory, scope).abort,
+    unlisted: async () => [],
     scopes: async () => [...memory.values()].filter(({ entries }) => entries.length > 0).map(({ scope }) => scope),
   };
 }

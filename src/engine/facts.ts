@@ -6,7 +6,7 @@ import type { Scope } from '../base/scope.ts';
 import type { Facts, PointerFact, Unseen } from '../core/admission/facts.ts';
 import { currentKnownGood, fold } from '../core/ledger/history.ts';
 import type { Entry } from '../core/ledger/ledger.ts';
-import { type Guid, sameScope } from '../core/scope.ts';
+import { type Guid, sameScope, scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import type { Store } from '../stores/store.ts';
 import type { Target } from './target.ts';
@@ -14,6 +14,7 @@ import type { Target } from './target.ts';
 export interface FactSources
   extends Pick<Facts, 'scope' | 'guid' | 'listed' | 'atPlace' | 'listing' | 'environments' | 'history' | 'unseen'> {
   readonly settings: { readonly protected: boolean } | null;
+  readonly config: { readonly services: readonly { readonly scope: Scope }[] } | null;
   readonly stateDir: string;
   readonly store: Store;
   readonly entries: readonly Entry[];
@@ -96,22 +97,30 @@ export function nearestFolder(dir: string, io: Io): string {
   return parent === '' ? '/' : nearestFolder(parent, io);
 }
 
-/** The ledgers of all other scopes, and those that could not be read. */
-async function otherLedgers({ scope, store }: FactSources) {
+/** The ledgers of all other scopes, and those that could not be read. One that was read before must stay in sight. */
+async function otherLedgers({ scope, store, history, config }: FactSources) {
   const seen: { scope: Scope; guids: ReadonlySet<Guid> }[] = [];
-  const unseen: Unseen[] = [];
-  for (const other of await store.scopes()) {
-    if (sameScope(other, scope)) continue;
+  const unseen: Unseen[] = (await store.unlisted()).map((why) => ({ why, fix: LEDGER_FIX, expected: false }));
+  const wasSeen = (config?.services ?? []).map((service) => service.scope).filter((other) => history.seen.has(scopeText(other)));
+  const known = (await store.scopes()).filter((other) => !sameScope(other, scope));
+  for (const other of known) {
     try {
       seen.push({ scope: other, guids: fold((await store.read(other)).entries).guids });
     } catch (error) {
-      unseen.push({ why: sentence(error), fix: LEDGER_FIX, expected: false });
+      const expected = wasSeen.some((before) => sameScope(before, other));
+      unseen.push({ why: sentence(error), fix: expected ? SEEN_FIX : LEDGER_FIX, expected });
     }
   }
+  const gone = wasSeen.filter((before) => !known.some((other) => sameScope(before, other)));
+  for (const other of gone)
+    unseen.push({ why: `the ledger of ${scopeText(other)}, which was read before, is not there`, fix: SEEN_FIX, expected: true });
   return { seen, unseen };
 }
 
-const LEDGER_FIX = 'Restore the ledger that it names from a backup, or remove that scope from the config.';
+const LEDGER_FIX = 'Let this account read it, if it should be checked.';
+
+const SEEN_FIX =
+  'Restore that ledger from a backup, or let this account read it again. If the scope is given up, remove it from the config.';
 
 const sentence = (error: unknown) => (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');
 

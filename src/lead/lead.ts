@@ -1,6 +1,7 @@
 /** Leads one rollout from claim to outcome. Every command that moves traffic ends here. */
 import { readHold } from '../base/pointer/hold.ts';
 import type { Scope } from '../base/scope.ts';
+import type { Facts } from '../core/admission/facts.ts';
 import { KvdeployError } from '../core/errors.ts';
 import type { Event } from '../core/ledger/events.ts';
 import { fold, type History, openRollout } from '../core/ledger/history.ts';
@@ -97,13 +98,17 @@ async function walk(runner: Runner, state: State, opened: Opened): Promise<End> 
   }
 }
 
-/** Begins a new rollout: nothing else may be open, and nothing may have happened since the plan was judged. */
-export function beginNew(plan: Plan, judgedOn: History): Lead['begin'] {
+/**
+ * Begins a new rollout: nothing else may be open, and nothing may have happened since the plan was judged. `ledgers` are those of
+ * other scopes that were read for it.
+ */
+export function beginNew(plan: Plan, judgedOn: History, ledgers: Facts['otherLedgers'] = []): Lead['begin'] {
   return async ({ ledger, io }) => {
     const open = openRollout(ledger.history);
     if (open !== null) throw unfinished(plan.scope, open);
     assertSame(ledger.history, judgedOn, plan.scope);
-    if (await ledger.append({ type: 'planned', atMs: io.now(), plan })) return start(plan);
+    const seen = ledgers.map(({ scope }) => scope);
+    if (await ledger.append({ type: 'planned', atMs: io.now(), plan, ...(seen.length > 0 && { seen }) })) return start(plan);
     const message = 'Another runner took over before the rollout could begin.';
     throw new KvdeployError('BUSY', { message, hint: `kvdeploy status ${scopeFlags(plan.scope)}` });
   };

@@ -7,7 +7,7 @@ import type { Code } from '../base/codes.ts';
 import { createWhole, groupModes, InDoubt, OWNER_ONLY, placeMark, sweepTemporaries } from '../base/durable/durable-file.ts';
 import type { Fs } from '../base/durable/fs.ts';
 import { flush, look, READ_ONLY, readAll, withFile, writeAll } from '../base/durable/open-file.ts';
-import { mayBeShared, openStateDir, stateDirExists } from '../base/durable/state-dir.ts';
+import { mayBeShared, openStateDir, stateDirExists, whyOf } from '../base/durable/state-dir.ts';
 import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
 import {
@@ -170,14 +170,40 @@ class LocalStore implements Store {
   }
 
   async scopes(): Promise<readonly Scope[]> {
-    return this.#try('UNREACHABLE', `cannot list the scopes below ${this.#root.dir}`, () => {
-      const within = (names: string[]) => this.#names(names).map((name) => [...names, name]);
-      const scopes = within([])
-        .flatMap(within)
-        .flatMap(within)
-        .map(([tenant = '', environment = '', service = '']) => ({ tenant, environment, service }));
-      return scopes.filter((scope) => this.#newest(scope) !== undefined);
-    });
+    return this.#survey().scopes;
+  }
+
+  async unlisted(): Promise<readonly string[]> {
+    return this.#survey().unlisted;
+  }
+
+  /** One folder that cannot be looked into, such as another account's, hides only what is in it. */
+  #survey(): { readonly scopes: readonly Scope[]; readonly unlisted: readonly string[] } {
+    const unlisted: string[] = [];
+    const within = (names: string[]) => this.#names(names).map((name) => [...names, name]);
+    const withinIfSeen = (names: string[]) => {
+      try {
+        return within(names);
+      } catch (error) {
+        unlisted.push(`${names.join('/')} cannot be looked into: ${whyOf(error)}`);
+        return [];
+      }
+    };
+    const tops = this.#try('UNREACHABLE', `cannot list the scopes below ${this.#root.dir}`, () => within([]));
+    const scopes = tops
+      .flatMap(withinIfSeen)
+      .flatMap(withinIfSeen)
+      .map(([tenant = '', environment = '', service = '']) => ({ tenant, environment, service }));
+    return { scopes: scopes.filter((scope) => this.#mayHaveLedger(scope)), unlisted };
+  }
+
+  /** Where that cannot be seen, reading the ledger says why. */
+  #mayHaveLedger(scope: Scope): boolean {
+    try {
+      return this.#newest(scope) !== undefined;
+    } catch {
+      return true;
+    }
   }
 
   /** Directories with a scope's name below these; files (the rescue program) and other names are not scopes. */

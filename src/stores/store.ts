@@ -45,6 +45,8 @@ export interface Store {
   requestAbort(scope: Scope, request: AbortRequest): Promise<void>;
   /** The abort that someone asked of the current owner, if any. */
   requestedAbort(scope: Scope): Promise<AbortRequest | undefined>;
-  /** Every scope of which it keeps a ledger. */
+  /** Every scope of which it keeps a ledger, as far as that can be seen. */
   scopes(): Promise<readonly Scope[]>;
+  /** Where there may be ledgers of further scopes that `scopes` could not see, and why: one sentence each, without its full stop. */
+  unlisted(): Promise<readonly string[]>;
 }

@@ -1,20 +1,34 @@
 /** A manifest of another scope that cannot be seen could list the build: what a protected environment says then, and what others do. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { GLOBEX, GREEN, IN_GLOBEX, PRODUCTION, SCOPES, STAGING, SURE } from './local-builds.ts';
+import { AMBER, GLOBEX, GREEN, IN_GLOBEX, PRODUCTION, SCOPES, STAGING, SURE } from './local-builds.ts';
 import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
 import type { CliAnswer } from './run-cli.ts';
 
 let site: LocalSite;
+let withoutManifest: CliAnswer;
 const manifest = () => join(site.checkout, 'releases/acme/staging/kv-gateway.yaml');
+const ledger = (tenant: string) => join(site.stateDir, tenant, 'production/kv-gateway/ledger/0001.jsonl');
+const damage = (file: string) => writeFileSync(file, readFileSync(file, 'utf8').replace('"actor"', '"acter"'));
 const stranger = { ...STAGING.green, ref: 'green' };
 
 beforeAll(async () => {
   site = await openLocalSite(['production', 'globex']);
-  expect(resultOf(await site.run(['adopt', ...PRODUCTION, ...SURE, '--json']))).toMatchObject({ ok: true });
   expect(resultOf(await site.run(['adopt', ...IN_GLOBEX, '--yes', '--json']))).toMatchObject({ ok: true });
+  rmSync(manifest());
+  withoutManifest = await site.run(['adopt', ...PRODUCTION, ...SURE, '--json']);
+  site.writeManifest('staging', SCOPES.staging.builds);
+  // Another account's folder, and a ledger that cannot be read: neither was ever seen here.
+  mkdirSync(join(site.stateDir, 'umbrella'));
+  chmodSync(join(site.stateDir, 'umbrella'), 0o777);
+  const whole = readFileSync(ledger('globex'));
+  damage(ledger('globex'));
+  expect(resultOf(await site.run(['adopt', ...PRODUCTION, ...SURE, '--json']))).toMatchObject({ ok: true });
+  site.keep('never-read');
+  rmSync(join(site.stateDir, 'umbrella'), { recursive: true });
+  writeFileSync(ledger('globex'), whole);
   site.keep('adopted');
 });
 afterAll(() => site.close());
@@ -22,6 +36,7 @@ beforeEach(async () => {
   rmSync(join(site.checkout, 'releases'), { recursive: true, force: true });
   for (const name of ['production', 'staging', 'globex'] as const) site.writeManifest(name, SCOPES[name].builds);
   site.writeConfig();
+  await site.restore('adopted');
 });
 
 const checksIn = ({ json }: CliAnswer) => json.flatMap((line) => (line.type === 'check' ? [line] : []));
@@ -82,10 +97,7 @@ describe('the manifest of another scope cannot be seen', () => {
     }
     const listed = await site.run(['builds', ...PRODUCTION, '--json']);
     expect(listed.stdout).toMatch(new RegExp(`${GREEN.guid}[^}]*"state":"refused"[^}]*SCOPE_UNSEEN`));
-    rmSync(site.stateDir, { recursive: true });
-    const adopted = resultOf(await site.run(['adopt', ...PRODUCTION, ...SURE, '--json']));
-    await site.restore('adopted');
-    expect(adopted).toMatchObject({ code: 'SCOPE_UNSEEN', exitCode: 3 });
+    expect(resultOf(withoutManifest)).toMatchObject({ code: 'SCOPE_UNSEEN', exitCode: 3, command: 'adopt' });
   });
 
   test('an unprotected environment goes on, and calls it not verified, never a pass', async () => {
@@ -104,6 +116,56 @@ describe('the manifest of another scope cannot be seen', () => {
     const answer = await site.run(['rollback', ...PRODUCTION, ...SURE, '--json']);
     expect(resultOf(answer)).toMatchObject({ code: 'KNOWN_GOOD_SERVES' });
     expect(sayOf(answer, 'no other scope has the build')?.ok).toBeNull();
+  });
+});
+
+describe('the ledger of another scope goes out of sight', () => {
+  /** The ledger of acme/production has read that of globex when it promoted GREEN. */
+  const readBefore = async () => {
+    expect(resultOf(await site.run(['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE, '--json']))).toMatchObject({
+      ok: true,
+    });
+  };
+  const nextBuild = () => site.run(['plan', ...PRODUCTION, '--build', AMBER.guid, '--json']);
+
+  test('a ledger that was read before and is damaged, gone or a link refuses, until its scope leaves the config', async () => {
+    await readBefore();
+    site.keep('read-before');
+    const losses: Readonly<Record<string, () => void>> = {
+      'is damaged': () => damage(ledger('globex')),
+      'was read before, is not there': () => rmSync(join(site.stateDir, 'globex'), { recursive: true }),
+      'is a symlink': () => {
+        renameSync(join(site.stateDir, 'globex'), join(site.folder, 'globex-state'));
+        symlinkSync(join(site.folder, 'globex-state'), join(site.stateDir, 'globex'));
+      },
+    };
+    for (const [how, lose] of Object.entries(losses)) {
+      await site.restore('read-before');
+      lose();
+      const answer = await nextBuild();
+      expect(resultOf(answer), how).toMatchObject({ code: 'SCOPE_UNSEEN', exitCode: 3 });
+      expect(resultOf(answer).hint).toMatch(/Restore that ledger.*remove it from the config/);
+      expect(sayOf(answer, 'no other scope has the build'), how).toMatchObject({
+        ok: null,
+        message: expect.stringContaining(how),
+      });
+    }
+    const config = join(site.checkout, 'kvdeploy.config.yaml');
+    writeFileSync(config, readFileSync(config, 'utf8').split('  globex:')[0] ?? '');
+    const after = await nextBuild();
+    expect(resultOf(after)).toMatchObject({ ok: true });
+    expect(sayOf(after, 'no other scope has the build')?.ok).toBeNull();
+  });
+
+  test('a ledger that was never read before and cannot be read is not verified, and refuses nothing', async () => {
+    await site.restore('never-read');
+    chmodSync(join(site.stateDir, 'umbrella'), 0o777);
+    const answer = await site.run(['plan', ...PRODUCTION, '--build', GREEN.guid, '--json']);
+    expect(resultOf(answer)).toMatchObject({ ok: true });
+    expect(sayOf(answer, 'no other scope has the build')).toMatchObject({
+      ok: null,
+      message: expect.stringMatching(/umbrella.*globex/),
+    });
   });
 });
 

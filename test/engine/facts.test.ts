@@ -23,6 +23,7 @@ async function promoted() {
         listing: undefined,
         unseen: [],
         settings: { protected: true },
+        config: null,
         environments: [],
         history,
         store: storeOf(io),

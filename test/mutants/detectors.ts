@@ -45,6 +45,7 @@ import { rescue } from '../simulator/rescues.ts';
 import { planOf } from '../simulator/rollouts.ts';
 import { Simulation, STATE_DIR } from '../simulator/simulation.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
+import { digests, sights } from './detect-ledgers.ts';
 
 type Complaints = readonly string[];
 
@@ -354,6 +355,8 @@ async function counters(): Promise<Complaints> {
 
 const DETECTORS = {
   admission,
+  digests,
+  sights,
   counters,
   choices,
   marks,

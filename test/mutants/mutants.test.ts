@@ -19,6 +19,8 @@ const QUICK = [
 ];
 const PROGRAMS = [
   'admission',
+  'digests',
+  'sights',
   'choices',
   'marks',
   'manifests',

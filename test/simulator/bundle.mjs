@@ -62,12 +62,12 @@ function safely(text: string) {
     file: 'src/core/ledger/ledger.ts',
     from: `    const value: unknown = JSON.parse(text);
     const parsed = entrySchema.safeParse(value);
-    return parsed.success && JSON.stringify(value) === text`,
+    return parsed.success && digestsHold(raw, parsed.data, value) && JSON.stringify(value) === text`,
     to: `    const known = lines.get(text);
     if (known !== undefined) return known;
     const value: unknown = JSON.parse(text);
     const parsed = entrySchema.safeParse(value);
-    return parsed.success && JSON.stringify(value) === text && remember(text, parsed.data)`,
+    return parsed.success && digestsHold(raw, parsed.data, value) && JSON.stringify(value) === text && remember(text, parsed.data)`,
   },
 ];
 

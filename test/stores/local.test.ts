@@ -82,7 +82,7 @@ describe('a damaged ledger', () => {
     await store.append(SCOPE, 3, note('two'));
     const file = join(ledgerDir(dir), '0001.jsonl');
     writeFileSync(file, readFileSync(file, 'utf8').replace('"one"', '"won"'));
-    const expected = { code: 'LEDGER_DAMAGED', places: [{ file, line: 3 }] };
+    const expected = { code: 'LEDGER_DAMAGED', places: [{ file, line: 2 }] };
     const other = localStore(dir, nodeIo);
     await expect(other.read(SCOPE)).rejects.toMatchObject(expected);
     await expect(other.fence(SCOPE, 1)).rejects.toMatchObject(expected);

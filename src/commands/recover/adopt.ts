@@ -66,7 +66,7 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   await confirm(opened, what, options, deps);
   await judgeFilesAgain(ADOPTION_CHECKS, build.guid, opened, deps);
   judgeByWriting(judged.facts, opened, deps);
-  const begin = beginNew(plan, opened.history);
+  const begin = beginNew(plan, opened.history, judged.facts.otherLedgers);
   return lead(opened, plan, deps, { command: 'adopt', control, takeOver: false, replacesMark: options.to !== undefined, begin });
 }
 

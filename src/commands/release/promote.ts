@@ -53,7 +53,12 @@ export async function promote(options: PromoteOptions, deps: Deps): Promise<Outc
   );
   await judgeFilesAgain(CHECKS, plan.candidate.guid, opened, deps);
   judgeByWriting(release.facts, opened, deps);
-  return lead(opened, plan, deps, { command: 'promote', control, takeOver: false, begin: beginNew(plan, opened.history) });
+  return lead(opened, plan, deps, {
+    command: 'promote',
+    control,
+    takeOver: false,
+    begin: beginNew(plan, opened.history, release.facts.otherLedgers),
+  });
 }
 
 /** The plan of `--plan`, which says itself which build it is about. */

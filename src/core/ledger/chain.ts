@@ -1,5 +1,15 @@
 /** The chain: how a ledger's raw segments become entries, every line verified. Must never half-read a damaged one. No I/O. */
-import { EMPTY_HEAD, type Entry, FORMAT_VERSION, type Head, lineHash, newerVersion, parseEntry } from './ledger.ts';
+import {
+  DIGEST_SINCE,
+  digestHolds,
+  EMPTY_HEAD,
+  type Entry,
+  FORMAT_VERSION,
+  type Head,
+  lineHash,
+  newerVersion,
+  parseEntry,
+} from './ledger.ts';
 
 /** One segment as it was found. Segments are numbered from 1. */
 export interface Segment {
@@ -33,6 +43,7 @@ export interface Settled {
 interface Growing extends Pick<Settled, 'entries' | 'head'> {
   readonly bytes: Buffer;
   readonly lines: number;
+  readonly digested: boolean;
 }
 
 export const NOTHING_SETTLED: Settled = { segments: 0, entries: [], head: EMPTY_HEAD, bytes: 0, growing: undefined };
@@ -54,7 +65,7 @@ const NEWLINE = 0x0a;
 /**
  * Reads whole segments, oldest first, and verifies every line: JSON, schema, sequence, previous hash, and that each claim
  * accepts what really stands in the segment before. Only the newest segment may end in a torn line, since a crash cuts an
- * append: one without its newline, or with zeros where a disk kept a file's length but not its content. A cut at the end of
+ * append: a beginning of it, or with zeros where a disk kept a file's length but not its content. A cut at the end of
  * the newest segment that leaves whole lines cannot be seen from the chain alone. With `settled`, from an earlier
  * reading, `segments` are only those after it, and what it verified costs a comparison of bytes. Where nothing is new, `entries`
  * are the very same.
@@ -64,7 +75,7 @@ export function readSegments(segments: readonly Segment[], settled: Settled = NO
   const known = (growing ?? settled).entries;
   const added: Entry[] = [];
   let before = settled;
-  let end: End = { head: settled.head, bytes: settled.bytes, torn: 0, lines: 0 };
+  let end: End = { head: settled.head, bytes: settled.bytes, torn: 0, lines: 0, digested: false };
   let opening: Entry | undefined;
   for (const [index, segment] of segments.entries()) {
     const number = settled.segments + index + 1;
@@ -82,7 +93,8 @@ export function readSegments(segments: readonly Segment[], settled: Settled = NO
   }
   const newest = segments.at(-1);
   const entries = added.length === 0 ? known : known.concat(added);
-  const open = newest && { bytes: newest.bytes.subarray(0, end.bytes), lines: end.lines, entries, head: end.head };
+  const { lines, digested } = end;
+  const open = newest && { bytes: newest.bytes.subarray(0, end.bytes), lines, digested, entries, head: end.head };
   return { entries, head: end.head, acceptedBytes: end.bytes, tornBytes: end.torn, settled: { ...before, growing: open } };
 }
 
@@ -97,6 +109,8 @@ function grown({ growing }: Settled, segment: Segment | undefined, next: Segment
 interface End extends Pick<Settled, 'head' | 'bytes'> {
   readonly torn: number;
   readonly lines: number;
+  /** Its claim is of a version of which every line has a digest. */
+  readonly digested: boolean;
 }
 
 /** The segment before: where its chain ended, how many of its bytes were accepted, and its number (0 for none). */
@@ -124,7 +138,8 @@ function readLine({ file }: Segment, line: number, raw: Buffer): Entry | Damage 
   const entry = parseEntry(raw);
   if (entry !== undefined) return entry;
   const newer = line === 1 ? newerVersion(raw) : undefined;
-  if (newer === undefined) return { file, line, why: 'this is not an entry' };
+  const changed = digestHolds(raw) === false ? 'its digest does not match: this line was changed' : 'this is not an entry';
+  if (newer === undefined) return { file, line, why: changed };
   const why = `it was written by a newer kvdeploy (ledger format ${newer}), but this version supports formats up to ${FORMAT_VERSION}`;
   return { file, line, why, newer };
 }
@@ -142,17 +157,22 @@ function readSegment(
   added: Entry[],
 ): End | Damage {
   const bytes = segment.bytes.subarray(0, limit);
-  let { head, start, lines } = { head: before.head, start: 0, lines: 0, ...(known && { ...known, start: known.bytes.length }) };
+  let { head, start, lines, digested } = {
+    ...{ head: before.head, start: 0, lines: 0, digested: false },
+    ...(known && { ...known, start: known.bytes.length }),
+  };
   let last = known?.entries.at(-1);
   while (start < bytes.length) {
     const line = lines + 1;
     const end = bytes.indexOf(NEWLINE, start);
     const raw = end < 0 ? undefined : bytes.subarray(start, end);
-    if (limit === undefined && line > 1 && (raw === undefined || (end === bytes.length - 1 && raw.includes(0)))) break;
+    if (limit === undefined && line > 1 && isTorn(bytes.subarray(start), raw)) break;
     if (raw === undefined) return { file: segment.file, line, why: 'this is not an entry' };
     const entry: Entry | Damage = line === 1 && opening !== undefined ? opening : readLine(segment, line, raw);
     if ('why' in entry) return entry;
-    const why = linkProblem(entry, head) ?? openingProblem(entry, line, before) ?? closingProblem(last, line);
+    if (line === 1) digested = (entry.formatVersion ?? 1) >= DIGEST_SINCE;
+    const undigested = digested && entry.digest === undefined ? 'it has no digest' : undefined;
+    const why = linkProblem(entry, head) ?? openingProblem(entry, line, before) ?? closingProblem(last, line) ?? undigested;
     if (why !== undefined) return { file: segment.file, line, why };
     added.push(entry);
     last = entry;
@@ -161,7 +181,17 @@ function readSegment(
     lines = line;
   }
   if (start === 0) return { file: segment.file, line: 1, why: 'it is empty' };
-  return { head, bytes: start, torn: bytes.length - start, lines };
+  return { head, bytes: start, torn: bytes.length - start, lines, digested };
+}
+
+/** Zeros where a disk lost what was written come in numbers; a single one is a changed character. */
+const LOST = Buffer.alloc(2);
+
+/** True for a `tail` that a crash leaves of the last line. `line` is all of it but its newline; undefined where it has none. */
+function isTorn(tail: Buffer, line: Buffer | undefined): boolean {
+  if (line !== undefined) return line.length + 1 === tail.length && line.includes(LOST);
+  // A whole line and one more character: what stands in the place of the newline is not what was appended.
+  return digestHolds(tail.subarray(0, -1)) !== true;
 }
 
 function linkProblem(entry: Entry, head: Head): string | undefined {

@@ -2,12 +2,14 @@
  * Events: what happened, as the ledger keeps it. Time enters the core only here, as `atMs` (wall clock). Counts and times are
  * totals, never increments: most polls are not written down, and the one that is must mean the same without them. No I/O.
  */
+import { hash } from 'node:crypto';
 import * as z from 'zod';
 import { counterMemorySchema } from '../gates/counting/counters.ts';
 import { storedEvidence, storedEvidenceSchema } from '../gates/evidence/evidence-store.ts';
 import { type GateResult, gateResultSchema, type Verdict, verdictSchema } from '../gates/verdict/verdict.ts';
 import { buildSchema, guidSchema } from '../manifest/manifest.ts';
 import { planSchema } from '../rollout/plan.ts';
+import { scopeSchema } from '../scope.ts';
 
 const processSchema = z.strictObject({
   host: z.string(),
@@ -85,7 +87,15 @@ const atMs = z.number();
 export const eventSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('claimed'), atMs, claim: claimSchema }),
   z.strictObject({ type: z.literal('released'), atMs }),
-  z.strictObject({ type: z.literal('planned'), atMs, plan: planSchema }),
+  z.strictObject({
+    type: z.literal('planned'),
+    atMs,
+    plan: planSchema,
+    /** Other scopes whose ledgers were read for it: from then on they must not go out of sight. */
+    seen: z.array(scopeSchema).optional(),
+    /** Of the plan as it stands on the line: SHA-256, hex. */
+    digest: z.string().length(64).optional(),
+  }),
   /** Every check passed and the rollback path is durable as this pointer generation. */
   z.strictObject({ type: z.literal('prepared'), atMs, generation: z.int().nullable() }),
   z.strictObject({ type: z.literal('refused'), atMs, code: z.string(), message: z.string(), hint: z.string() }),
@@ -157,9 +167,15 @@ export type Baseline = z.infer<typeof baselineSchema>;
 
 /** The event as a line of the ledger has it: eventSchema reads it. */
 export function storedEvent(event: Event): z.input<typeof eventSchema> {
+  if (event.type === 'planned') return { ...event, digest: planDigest(event.plan) };
   if (event.type !== 'polled') return event;
   const { evidence: record, ...rest } = event;
   return record === undefined ? rest : { ...rest, evidence: storedRecord(record) };
+}
+
+/** Of a plan, in the order of keys in which it is written. */
+export function planDigest(plan: unknown): string {
+  return hash('sha256', JSON.stringify(plan));
 }
 
 export function storedRecord({ evidence, counters }: EvidenceRecord): z.input<typeof evidenceRecordSchema> {

@@ -3,7 +3,7 @@ import { type AdmittedBuild, admittedBefore } from '../admission/admitted.ts';
 import type { Build } from '../manifest/manifest.ts';
 import type { Plan } from '../rollout/plan.ts';
 import { apply, isOver, type Phase, type State, start } from '../rollout/rollout.ts';
-import type { Guid } from '../scope.ts';
+import { type Guid, scopeText } from '../scope.ts';
 import type { Claim, Event } from './events.ts';
 import type { Entry } from './ledger.ts';
 
@@ -52,6 +52,8 @@ export interface History {
   readonly guids: ReadonlySet<Guid>;
   /** Ids of the break-glass rescues that were reconciled. */
   readonly reviewed: ReadonlySet<string>;
+  /** Other scopes, by name, whose ledgers were read for a plan of this one. */
+  readonly seen: ReadonlySet<string>;
 }
 
 const EMPTY: History = {
@@ -68,6 +70,7 @@ const EMPTY: History = {
   changedAt: null,
   guids: new Set(),
   reviewed: new Set(),
+  seen: new Set(),
 };
 
 /** A history in the making. Its fields are set in place: a new object for each entry would make long ledgers slow. */
@@ -84,12 +87,14 @@ type Own<H extends History> = { -readonly [Key in keyof H]: H[Key] } & {
   readonly pardons: Map<Guid, Pardon>;
   readonly guids: Set<Guid>;
   readonly reviewed: Set<string>;
+  readonly seen: Set<string>;
 };
 
 function making(from: History): Making {
-  const { knownGood, bad, cleared, pardons, guids, reviewed } = from;
+  const { knownGood, bad, cleared, pardons, guids, reviewed, seen } = from;
   const maps = { bad: new Map(bad), cleared: new Set(cleared), pardons: new Map(pardons) };
-  const lists = { knownGood: [...knownGood], ...maps, guids: new Set(guids), reviewed: new Set(reviewed) };
+  const sets = { guids: new Set(guids), reviewed: new Set(reviewed), seen: new Set(seen) };
+  const lists = { knownGood: [...knownGood], ...maps, ...sets };
   return { history: { ...from, ...lists }, good: new Set(knownGood.map(({ build }) => build.guid)) };
 }
 
@@ -111,7 +116,7 @@ function add(making: Making, entry: Entry): void {
     history.leader = { claim: event.claim, since: at };
     if (history.rollout !== null) history.rollout = apply(history.rollout, event);
   } else if (event.type === 'released') history.leader = null;
-  else if (event.type === 'planned') planned(history, event.plan, at);
+  else if (event.type === 'planned') planned(history, event, at);
   else if (event.type === 'imported') imported(making, event, { at, by: history.leader?.claim.actor ?? 'unknown' });
   else if (event.type === 'marked' || event.type === 'pardoned') judged(history, event, entry);
   else {
@@ -120,7 +125,8 @@ function add(making: Making, entry: Entry): void {
   }
 }
 
-function planned(history: Making['history'], plan: Plan, at: string): void {
+function planned(history: Making['history'], { plan, seen }: Extract<Event, { type: 'planned' }>, at: string): void {
+  for (const scope of seen ?? []) history.seen.add(scopeText(scope));
   history.guids.add(plan.candidate.guid);
   if (plan.stable !== null) history.guids.add(plan.stable.guid);
   history.rollout = start(plan);

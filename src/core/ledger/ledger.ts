@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import * as z from 'zod';
 import { KvdeployError } from '../errors.ts';
-import { eventSchema, storedEvent } from './events.ts';
+import { eventSchema, planDigest, storedEvent } from './events.ts';
 
 /**
  * The version of what this program writes, said by each claim for the segment that it opens; a claim that says none is of version 1.
@@ -10,6 +10,9 @@ import { eventSchema, storedEvent } from './events.ts';
  * know it then says so, and not that the ledger is damaged. `formatVersion` keeps its place and meaning forever.
  */
 export const FORMAT_VERSION = 4;
+
+/** From this version on every line ends with a digest of itself, so that also a change of the last line is seen. */
+export const DIGEST_SINCE = 4;
 
 /** Where a chain ends: the next entry has `seq + 1` and `prev` = `hash`. */
 export interface Head {
@@ -47,6 +50,8 @@ const entrySchema = z.strictObject({
   after: acceptedSchema.nullable().optional(),
   /** Only on a `claimed` entry: of every line of its segment. */
   formatVersion: z.int().min(1).max(FORMAT_VERSION).optional(),
+  /** Last on the line: SHA-256, hex, of its bytes before this key. */
+  digest: z.string().length(64).optional(),
 });
 
 export type Entry = Readonly<z.infer<typeof entrySchema>>;
@@ -63,7 +68,8 @@ const newerSchema = z.looseObject({ formatVersion: z.int().min(FORMAT_VERSION + 
  */
 export function encodeLine(entry: Entry): Buffer {
   const { seq, prev, at, actor, host, boot, event, after, formatVersion } = entry;
-  const text = JSON.stringify({ seq, prev, at, actor, host, boot, event: storedEvent(event), after, formatVersion });
+  const body = JSON.stringify({ seq, prev, at, actor, host, boot, event: storedEvent(event), after, formatVersion }).slice(0, -1);
+  const text = `${body}${DIGEST_KEY}${hash('sha256', body)}"}`;
   const readBack = entrySchema.safeParse(JSON.parse(text));
   if (!readBack.success) {
     const message = `an entry of the type ${event.type} could not be read again: ${z.prettifyError(readBack.error)}`;
@@ -75,26 +81,47 @@ export function encodeLine(entry: Entry): Buffer {
   return Buffer.from(`${text}\n`);
 }
 
+const DIGEST_KEY = ',"digest":"';
+
+const DIGEST_END = /^,"digest":"([0-9a-f]{64})"\}$/;
+
+const DIGEST_BYTES = DIGEST_KEY.length + 64 + 2;
+
+/** Whether the digest at the end of a line is that of what stands before it; undefined where the line has none. */
+export function digestHolds(raw: Uint8Array): boolean | undefined {
+  const at = raw.length - DIGEST_BYTES;
+  const said = at < 0 ? undefined : DIGEST_END.exec(Buffer.from(raw.subarray(at)).toString('latin1'))?.[1];
+  return said === undefined ? undefined : said === hash('sha256', raw.subarray(0, at));
+}
+
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * The entry on a line without its newline; undefined when it is none. One spelling only: a repeated key, which JSON.parse takes
- * the last of and others the first, is none.
+ * the last of and others the first, is none. A digest that does not fit makes it none, also that of a plan.
  */
 export function parseEntry(raw: Uint8Array): Entry | undefined {
   try {
     const text = utf8.decode(raw);
     const value: unknown = JSON.parse(text);
     const parsed = entrySchema.safeParse(value);
-    return parsed.success && JSON.stringify(value) === text ? parsed.data : undefined;
+    return parsed.success && digestsHold(raw, parsed.data, value) && JSON.stringify(value) === text ? parsed.data : undefined;
   } catch {
     return undefined;
   }
 }
 
+/** The digest of the line, and of a plan on it, where it has one. */
+function digestsHold(raw: Uint8Array, { event, digest }: Entry, value: unknown): boolean {
+  if (digestHolds(raw) !== (digest === undefined ? undefined : true)) return false;
+  if (event.type !== 'planned' || event.digest === undefined) return true;
+  return event.digest === planDigest((value as { readonly event: { readonly plan: unknown } }).event.plan);
+}
+
 /** The version of a claim that a newer kvdeploy wrote; undefined when it is none. */
 export function newerVersion(raw: Uint8Array): number | undefined {
   try {
+    if (digestHolds(raw) === false) return undefined;
     return newerSchema.safeParse(JSON.parse(utf8.decode(raw))).data?.formatVersion;
   } catch {
     return undefined;

@@ -12,16 +12,22 @@ import {
   type NewEntry,
 } from '../../../src/core/ledger/ledger.ts';
 import { claimedBy, note, RELEASED } from '../../stores/entries.ts';
+import { adoption, STABLE } from '../manifest/builds.ts';
 
 const BY = { host: 'deploy-1', boot: 'boot', pid: 77, started: '12345' };
 
-/** Segments as a correct store writes them. */
-function written(contents: readonly (readonly NewEntry[])[]): Segment[] {
+/** Segments as a correct store writes them, their claims with a version or, like the first ones ever, without. */
+function written(contents: readonly (readonly NewEntry[])[], formatVersion?: number): Segment[] {
   let head = EMPTY_HEAD;
   let after: Accepted | null = null;
   return contents.map((entries, index) => {
     const lines = entries.map((entry, at) => {
-      const line = encodeLine({ ...entry, seq: head.seq + 1, prev: head.hash, ...(at === 0 ? { after } : {}) });
+      const line = encodeLine({
+        ...entry,
+        seq: head.seq + 1,
+        prev: head.hash,
+        ...(at === 0 ? { after, formatVersion } : {}),
+      } as Entry);
       head = { seq: head.seq + 1, hash: lineHash(line.subarray(0, -1)) };
       return line;
     });
@@ -31,11 +37,13 @@ function written(contents: readonly (readonly NewEntry[])[]): Segment[] {
   });
 }
 
-const THREE = written([
+const CONTENTS = [
   [claimedBy(BY), note('one'), note('two'), RELEASED],
   [claimedBy(BY), note('three'), note('four')],
-  [claimedBy(BY), note('five'), note('six'), note('seven')],
-]);
+  [claimedBy(BY), note('five'), note('six'), note('seven @ home')],
+];
+
+const THREE = written(CONTENTS);
 
 function whole(read: Chain | Damage): Chain {
   if ('why' in read) throw new Error(`${read.file}:${read.line}: ${read.why}`);
@@ -63,7 +71,7 @@ describe('a line', () => {
   it('a line of the ledger has its keys in a fixed order, whatever order they came in', () => {
     const { event, boot, host, actor, at } = note('x');
     const line = encodeLine({ event, boot, host, actor, at, prev: EMPTY_HEAD.hash, seq: 1 } as Entry).toString();
-    expect(Object.keys(JSON.parse(line))).toEqual(['seq', 'prev', 'at', 'actor', 'host', 'boot', 'event']);
+    expect(Object.keys(JSON.parse(line))).toEqual(['seq', 'prev', 'at', 'actor', 'host', 'boot', 'event', 'digest']);
     expect(line.endsWith('}\n')).toBe(true);
   });
 
@@ -205,6 +213,32 @@ describe('damage', () => {
     });
   });
 
+  it.each([1, 2, 4, 8, 16, 32, 64, 128])(
+    'a ledger of this version is damaged by a flipped bit %i anywhere in its last line',
+    (bit) => {
+      const segments = written(CONTENTS, FORMAT_VERSION);
+      const { bytes } = segments[2] as Segment;
+      const last = linesOf(bytes).at(-1) as Buffer;
+      for (let at = bytes.length - last.length; at < bytes.length; at += 1) {
+        const flipped = Buffer.from(bytes);
+        flipped[at] = (flipped[at] ?? 0) ^ bit;
+        const read = readSegments(segments.with(2, { ...(segments[2] as Segment), bytes: flipped }));
+        expect(read, `byte ${at}`).toHaveProperty('why');
+      }
+    },
+  );
+
+  it.each([1, 2, 4, 8, 16, 32, 64])('a flipped bit %i of a claim never makes it one of a newer kvdeploy', (bit) => {
+    const [segment] = written([[claimedBy(BY)]], FORMAT_VERSION) as [Segment];
+    for (let at = 0; at < segment.bytes.length; at += 1) {
+      const flipped = Buffer.from(segment.bytes);
+      flipped[at] = (flipped[at] ?? 0) ^ bit;
+      const read = readSegments([{ ...segment, bytes: flipped }]);
+      expect(read, `byte ${at}`).toHaveProperty('why');
+      expect(read, `byte ${at}`).not.toHaveProperty('newer');
+    }
+  });
+
   it('a ledger is damaged when a segment is missing, and the place is named', () => {
     expect(damage([THREE[0] as Segment, THREE[2] as Segment])).toMatchObject({ file: '0003.jsonl', line: 1 });
     expect(damage(THREE.slice(1))).toMatchObject({ file: '0002.jsonl', line: 1 });
@@ -213,7 +247,30 @@ describe('damage', () => {
   it('damage by an edited entry is named with its file and the line after it', () => {
     const lines = linesOf((THREE[2] as Segment).bytes);
     const edited = Buffer.from(String(lines[1]).replace('five', 'four'));
-    expect(damage(withBytes(2, Buffer.concat(lines.with(1, edited))))).toMatchObject({ file: '0003.jsonl', line: 3 });
+    expect(damage(withBytes(2, Buffer.concat(lines.with(1, edited))))).toMatchObject({ file: '0003.jsonl', line: 2 });
+  });
+
+  it('a line without a digest is damage in a segment of this version, and none in an older one', () => {
+    const plain = (line: Buffer) => Buffer.from(`${String(line).replace(/,"digest":"[0-9a-f]{64}"}\n$/, '}')}\n`);
+    const bare = (formatVersion: number) => {
+      const [segment] = written([[claimedBy(BY), note('last')]], formatVersion) as [Segment];
+      const [first, last] = linesOf(segment.bytes) as [Buffer, Buffer];
+      return readSegments([{ ...segment, bytes: Buffer.concat([first, plain(last)]) }]);
+    };
+    expect(bare(FORMAT_VERSION)).toMatchObject({ line: 2, why: 'it has no digest' });
+    expect(whole(bare(3)).entries).toHaveLength(2);
+  });
+
+  it('a plan that is not the one of its digest is damage, however the line itself was made', () => {
+    const planned = { ...note('x'), event: { type: 'planned', atMs: 1, plan: adoption(STABLE) } } as NewEntry;
+    const [segment] = written([[claimedBy(BY), planned]], FORMAT_VERSION) as [Segment];
+    const [first, last] = linesOf(segment.bytes) as [Buffer, Buffer];
+    const body = String(last)
+      .replace('"percent":100', '"percent":99')
+      .replace(/,"digest":"[0-9a-f]{64}"}\n$/, '');
+    const forged = Buffer.from(`${body},"digest":"${hash('sha256', body)}"}\n`);
+    expect(whole(readSegments([segment])).entries).toHaveLength(2);
+    expect(readSegments([{ ...segment, bytes: Buffer.concat([first, forged]) }])).toMatchObject({ line: 2 });
   });
 
   it('a ledger is damaged when something follows a release, or there is a claim in the middle of a segment', () => {
@@ -225,7 +282,7 @@ describe('damage', () => {
 describe('a segment that a newer kvdeploy wrote', () => {
   const next = FORMAT_VERSION + 1;
   const [claim, ...rest] = linesOf((THREE[2] as Segment).bytes) as [Buffer, ...Buffer[]];
-  const said = (more: object) => Buffer.from(`${JSON.stringify({ ...JSON.parse(String(claim)), ...more })}\n`);
+  const said = (more: object) => Buffer.from(`${JSON.stringify({ ...JSON.parse(String(claim)), ...more, digest: undefined })}\n`);
   const third = (first: Buffer) => withBytes(2, Buffer.concat([first, ...rest]));
 
   it.each([
@@ -259,9 +316,10 @@ describe('a segment that a newer kvdeploy wrote', () => {
 
   it('a segment of this version is read, whether it says so or not', () => {
     const saying = linesOf((THREE[0] as Segment).bytes);
-    const first = { ...JSON.parse(String(saying[0])), formatVersion: FORMAT_VERSION };
-    const alone = Buffer.from(`${JSON.stringify(first)}\n`);
-    expect(whole(readSegments([{ ...(THREE[0] as Segment), bytes: alone }])).entries).toEqual([first]);
+    const { digest: _, ...first } = JSON.parse(String(saying[0]));
+    const alone = encodeLine({ ...first, formatVersion: FORMAT_VERSION });
+    const { entries } = whole(readSegments([{ ...(THREE[0] as Segment), bytes: alone }]));
+    expect(entries).toEqual([{ ...first, formatVersion: FORMAT_VERSION, digest: expect.any(String) }]);
     expect(whole(readSegments(THREE)).entries[0]?.formatVersion).toBeUndefined();
   });
 });
