@@ -55,11 +55,14 @@ export class Condition {
     return Math.max(0, this.#askedMs + ASK_EVERY_MS - this.#ports.io.monotonic());
   }
 
-  /** What the members of the candidate's place say. */
-  async identity({ plan: { candidate, scope } }: Pick<State, 'plan'>, reading: Reading): Promise<Standing> {
+  /** What the members of the candidate's place say, at every location. */
+  async identity({ plan: { candidate, scope, kind } }: Pick<State, 'plan'>, reading: Reading): Promise<Standing> {
     this.#askedMs = this.#ports.io.monotonic();
     const answers = await this.#ports.target.ask(candidate.ref, reading);
     const said = heard(answers, { guid: candidate.guid, scope, where: `at ${candidate.ref}` });
+    // What a location that cannot be read sends its traffic to cannot be asked. A rollback leads the others away from a bad build all the same.
+    const gone = kind === 'rollback' ? undefined : reading.unseen?.[0];
+    if (said.is === 'right' && gone !== undefined) return { is: 'silent', what: 'identity', why: gone.why };
     return said.is === 'silent' ? { ...said, what: 'identity' } : said;
   }
 

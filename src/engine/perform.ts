@@ -49,6 +49,8 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
   if (state.plan.kind === 'rollback' && 'why' in before) return prepareRollback(state, before, runner);
   if ('why' in before) return refuse('UNREACHABLE', before.why, 'Nothing was changed. Try again when the router answers.');
   const isBack = state.plan.kind === 'rollback';
+  const [unseen] = before.reading.unseen ?? [];
+  if (unseen !== undefined && !isBack) return refuse('UNREACHABLE', `${unseen.why}.`, `Nothing was changed. ${unseen.cure}`);
   const standing = await (isBack
     ? condition.identity(state, before.reading)
     : condition.whole(state, ledger.history, before.reading));
@@ -57,8 +59,6 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
     return refuse(code, standing.why, 'Nothing was changed.');
   }
   if (isBack) return prepareRollback(state, before, runner);
-  const [unseen] = before.reading.unseen ?? [];
-  if (unseen !== undefined) return refuse('UNREACHABLE', `${unseen.why}.`, `Nothing was changed. ${unseen.cure}`);
   const serving = state.plan.stable ?? state.plan.candidate;
   if (!state.plan.moves && !splitsAgree(before.reading.members, [{ place: serving.ref, percent: 100 }])) {
     const message = `The target serves ${splitText(before.reading.members)}, not only ${serving.ref}.`;

@@ -77,6 +77,8 @@ async function judged(
   const listed = manifests.flatMap(({ builds }) => builds);
   const atPlace = manifests.filter(({ file }) => isOurs(file)).flatMap(({ builds }) => builds);
   const facts = await fileFacts({ ...opened, ...unread, listed, atPlace, history, guid }, deps.io);
+  for (const { why } of facts.unseen.filter(({ expected }) => expected))
+    warn(`${why}. The rollout continues: it is another scope's ledger.`);
   const standing = standingOf(admit(facts, FILES_AGAIN_CHECKS).refusal);
   const own = unreadable.find(({ file }) => isOurs(file));
   if (standing.is === 'wrong') return standing;

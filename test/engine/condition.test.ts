@@ -136,6 +136,29 @@ describe('what was admitted, right before it becomes known-good', () => {
   });
 });
 
+describe('a location that cannot be read', () => {
+  it.each(['shifting', 'pointing'])('a build goes no further while a location cannot be read (%s)', async (phase) => {
+    const here = scene({ leaveAtMs: 60_000 });
+    when(here, begins(phase, 2), () => {
+      here.sim.unseen = [{ why: 'HAProxy at haproxy-2 cannot be queried', cure: 'Start it.' }];
+    });
+    expect(await here.go()).toMatchObject(reverted);
+    const { knownGood } = await historyIn(here.sim);
+    expect(knownGood.map(({ build }) => build.guid)).not.toContain(CANDIDATE);
+  });
+});
+
+describe('an adoption', () => {
+  it('an adoption ends refused, and makes nothing known-good, when another build comes while it bakes', async () => {
+    const here = scene();
+    when(here, begins('baking'), () => here.sim.place('blue', FOREIGN));
+    const serving = planOf().stable ?? planOf().candidate;
+    const plan = planOf({ kind: 'adopt', candidate: serving, stable: null, steps: [{ percent: 100, bakeMs: 30_000 }] });
+    expect(await here.go(plan)).toMatchObject({ state: { phase: 'refused', code: 'BUILD_GONE' } });
+    expect((await historyIn(here.sim)).knownGood).toEqual([]);
+  });
+});
+
 describe('a rollback and what answers at its place', () => {
   it('a rollback is refused before its first shift when the second location runs another build', async () => {
     const here = scene();

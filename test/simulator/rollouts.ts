@@ -115,7 +115,8 @@ export function targetIn(sim: Simulation, io: Io, plan: Plan): Target {
         servedTotal: null,
         downs: { router: sim.builds.get(place)?.downs ?? 0 },
       }));
-      return { members, certainty: 'configured', trouble: sim.trouble };
+      const trouble = [...sim.trouble, ...sim.unseen.map(({ why }) => why)];
+      return { members, certainty: 'configured', trouble, ...(sim.unseen.length === 0 ? {} : { unseen: sim.unseen }) };
     },
     identify: async () => [SCOPE.environment],
     questions: [],

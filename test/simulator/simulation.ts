@@ -7,6 +7,7 @@ import { type Split, splitText } from '../../src/core/rollout/split.ts';
 import type { Standing } from '../../src/engine/condition.ts';
 import { rescueSource } from '../../src/engine/pointer-writer.ts';
 import type { ProcessIdentity } from '../../src/io.ts';
+import type { Reading } from '../../src/routers/router.ts';
 import { type Counters, type Running, type Sight, SLOW_S, seen } from './counters.ts';
 import type { Trouble } from './coverage.ts';
 import { putFile } from './disk.ts';
@@ -81,6 +82,8 @@ export class Simulation {
   split: Record<string, number>;
   says: Record<string, number> | undefined;
   trouble: string[] = [];
+  /** Locations that cannot be read. */
+  unseen: NonNullable<Reading['unseen']> = [];
   /** What manifests and ledgers say of the candidate. */
   files: Standing = { is: 'right' };
   routerDown = false;
