@@ -122,7 +122,7 @@ export class Invariants {
   async #mayShift(by: number, asked: Readonly<Record<string, number>>): Promise<void> {
     const held = this.#sim.disk.existsSync(`${POINTER_DIR}/hold`);
     const rises = (asked.green ?? 0) > (this.#sim.split.green ?? 0);
-    const { countedMs, monotonicMs } = this.#sim;
+    const { countedMs } = this.#sim;
     const counted = countedMs.get(CANDIDATE) ?? Number.NEGATIVE_INFINITY;
     if (held) this.fail('I5', `process ${by} changed traffic under a hold`);
     const stray = sharesOf(asked).find(({ place, percent }) => percent > 0 && place !== 'blue' && place !== 'green');
