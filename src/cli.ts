@@ -131,6 +131,11 @@ function recover(program: Command, run: Runner): void {
     .action(
       does(run, 'reconcile', async (options, deps) => (await import('./commands/recover/reconcile.ts')).reconcile(options, deps)),
     );
+  reasoned(
+    confirmed(add(program, 'converge', 'put what drifted or was moved by hand back to what the ledger says; mark nothing')),
+  ).action(
+    does(run, 'converge', async (options, deps) => (await import('./commands/recover/converge.ts')).converge(options, deps)),
+  );
   confirmed(add(program, 'adopt', 'adopt a service: make the build currently serving known-good'))
     .option('--to <guid>', 'after a lost state: move all traffic to this build first')
     .option('--max-wait <duration>', 'stop waiting after this time; exit 75')

@@ -11,6 +11,7 @@ export const EXIT = {
   busy: 6,
   unreachable: 7,
   notAllowed: 8,
+  attention: 9,
   baking: 75,
   interrupted: 130,
 } as const;
@@ -83,6 +84,7 @@ export const EXIT_OF = {
   UNREACHABLE: EXIT.unreachable,
   STATE_UNWRITABLE: EXIT.unreachable,
   SYSTEM_ERROR: EXIT.unreachable,
+  NEEDS_ATTENTION: EXIT.attention,
   STILL_BAKING: EXIT.baking,
   INTERRUPTED: EXIT.interrupted,
 } as const;

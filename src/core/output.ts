@@ -30,7 +30,7 @@ const checkLineSchema = z.strictObject({
 const startedLineSchema = z.strictObject({
   type: z.literal('started'),
   rollout: z.string(),
-  kind: z.enum(['promote', 'rollback', 'adopt']),
+  kind: z.enum(['promote', 'rollback', 'adopt', 'converge']),
   scope: scopeSchema,
   actor: z.string(),
   candidate: buildSummarySchema,

@@ -59,7 +59,7 @@ export function draftRollout(
   const { why } = naming;
   const { history } = seen;
   const knownGood =
-    'build' in naming
+    'build' in naming && plan.converges !== true
       ? { build: naming.build, since: atIso, rollout: plan.id }
       : recordedBuild(history, plan, why === 'before-rollout' ? plan.stable : plan.candidate);
   const { scope, environments } = places;

@@ -51,6 +51,11 @@ export const EXIT_WORDS: Readonly<Record<keyof typeof EXIT, { readonly means: st
   },
   unreachable: { means: 'something required was unreachable; nothing was changed', traffic: 'unchanged' },
   notAllowed: { means: 'not signed in, or not allowed (reserved: this release has no sign-in)', traffic: 'unchanged' },
+  attention: {
+    means:
+      'not as it should be, and nothing is being done about it: drift, a location missing or on another build, a hold that waits',
+    traffic: 'stated in the output',
+  },
   baking: { means: 'still baking: `--max-wait` ran out; run `resume`', traffic: 'stated in the output' },
   interrupted: { means: 'interrupted; `resume` continues', traffic: 'stated in the output' },
 };

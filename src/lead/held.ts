@@ -11,14 +11,20 @@ import { recordFallbacks } from '../release/state-dir.ts';
 
 /** Throws HELD while a rescue waits for its review: a hold is in force, or a rescue began and was cut short before it could set one. */
 export function assertNoHold(opened: Opened, deps: Deps): void {
+  const why = heldBecause(opened, deps);
+  if (why !== undefined) throw heldError(opened.scope, why);
+}
+
+/** Why nothing may move until `reconcile`, or undefined. */
+export function heldBecause(opened: Opened, deps: Deps): string | undefined {
   const hold = readHold(opened.pointerDirs, deps.io.fs);
-  if (hold !== undefined) throw heldError(opened.scope, hold.text);
+  if (hold !== undefined) return hold.text;
   const doubtful = unreviewedRescues(opened, deps).rescues[0];
-  if (doubtful === undefined) return;
+  if (doubtful === undefined) return undefined;
   const began = doubtful.intent === null ? 'at an unknown time' : `at ${doubtful.intent.at} by ${doubtful.intent.actor}`;
   const state =
     doubtful.outcome === null ? 'in doubt: no outcome was recorded' : `${doubtful.outcome.result}, but without a hold`;
-  throw heldError(opened.scope, `a break-glass run begun ${began} is ${state}`);
+  return `a break-glass run begun ${began} is ${state}`;
 }
 
 /** The uses of break-glass that no `reconcile` has written into the ledger yet. */
@@ -37,6 +43,6 @@ export function idOf(rescue: Rescue): string {
 /** The error of a scope in which nothing may move. */
 export function heldError(scope: Scope, why: string): KvdeployError {
   const message = `Traffic in ${scopeText(scope)} must not be shifted: ${why}.`;
-  const hint = `Review the incident, then record it and lift the hold: kvdeploy reconcile ${scopeFlags(scope)}`;
+  const hint = `Review the incident, then record it and lift the hold: kvdeploy reconcile ${scopeFlags(scope)} --reason "…"`;
   return new KvdeployError('HELD', { message, hint });
 }

@@ -7,7 +7,7 @@ import type { Event } from '../core/ledger/events.ts';
 import { fold, type History, openRollout } from '../core/ledger/history.ts';
 import type { Build } from '../core/manifest/manifest.ts';
 import type { OutputLine } from '../core/output.ts';
-import type { Plan } from '../core/rollout/plan.ts';
+import { kindOf, type Plan } from '../core/rollout/plan.ts';
 import { type State, start } from '../core/rollout/rollout.ts';
 import { scopeFlags, scopeText } from '../core/scope.ts';
 import { systemError } from '../core/system-error.ts';
@@ -168,7 +168,8 @@ export async function recordEvent<T>(
 
 function startedLine(plan: Plan, actor: string, resumed: boolean): OutputLine {
   const summary = ({ guid, version, ref, sequence }: Build) => ({ guid, version, ref, sequence });
-  const { id: rollout, kind, scope, steps } = plan;
+  const { id: rollout, scope, steps } = plan;
+  const kind = kindOf(plan);
   const stable = plan.stable === null ? null : summary(plan.stable);
   return { type: 'started', rollout, kind, scope, actor, candidate: summary(plan.candidate), stable, steps, resumed };
 }

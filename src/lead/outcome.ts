@@ -4,7 +4,7 @@ import { sameProcess } from '../base/changes/process-identity.ts';
 import { type Code, EXIT, EXIT_OF } from '../base/codes.ts';
 import { RESCUE_FILE, readPointers } from '../base/pointer/pointer.ts';
 import { shellWord } from '../base/text.ts';
-import { rescueGoal, rollbackTargets } from '../core/ledger/history.ts';
+import { type History, rescueGoal, rollbackTargets } from '../core/ledger/history.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import type { State } from '../core/rollout/rollout.ts';
 import { scopeFlags, scopeText, shortGuid } from '../core/scope.ts';
@@ -106,6 +106,8 @@ function doneMessage(plan: Plan): string {
     case 'adopt':
       return `${name} was adopted: it is the known-good build of ${plan.scope.environment} now.`;
     case 'rollback':
+      if (plan.converges === true)
+        return `Converged: all traffic of ${plan.scope.environment} is on ${name}, as the ledger says. Nothing was marked bad.`;
       return `Rolled back to ${name}.${plan.stable === null || plan.marksNothing ? '' : ` ${shortGuid(plan.stable.guid)} is marked bad.`}`;
   }
 }
@@ -138,6 +140,11 @@ export function earlierCommands(opened: Opened, except: string): readonly string
   return others.map(({ build: { guid, version }, since }) => {
     return `kvdeploy rollback ${opened.flags} --to ${guid}   # ${version}, known-good since ${since}`;
   });
+}
+
+/** After a rollback that ended stuck, `--to` names its goal: the ledger still calls the build good that it was leaving. */
+export function stuckTarget({ rollingBackTo }: Pick<History, 'rollingBackTo'>): string {
+  return rollingBackTo === null ? '' : ` --to ${rollingBackTo}`;
 }
 
 /**

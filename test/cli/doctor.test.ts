@@ -128,7 +128,7 @@ const BROKEN: readonly Breakage[] = [
   [
     'another build at the place that serves',
     () => site.backend('production', 'blue').setGuid(GREEN.guid),
-    ['FAIL build blue'],
+    ['FAIL drift', 'FAIL build blue'],
     () => site.backend('production', 'blue').setGuid(BLUE.guid),
   ],
   [
@@ -164,7 +164,7 @@ const BROKEN: readonly Breakage[] = [
         /(protected: true[\s\S]*?addresses: \{)/,
         '$1 teal: "http://127.0.0.1:1",',
       ),
-    ['FAIL pointer', 'FAIL pointer copy 1', 'warn router', 'warn build teal'],
+    ['FAIL pointer', 'FAIL pointer copy 1', 'warn router', 'FAIL drift', 'warn build teal'],
   ],
   [
     'a ledger that was edited',
@@ -210,7 +210,8 @@ describe('doctor finds', () => {
           existsSync(site.stateDir) ? [...PRODUCTION, '--state-dir', site.stateDir] : PRODUCTION,
         );
         expect(bad).toEqual(expected);
-        expect(exitCode).toBe(expected.some((name) => name.startsWith('FAIL')) ? 3 : 0);
+        const isUrgent = expected.includes('FAIL drift') || expected.includes('FAIL hold');
+        expect(exitCode).toBe(isUrgent ? 9 : expected.some((name) => name.startsWith('FAIL')) ? 3 : 0);
         for (const { level, fix } of checks) expect(fix === null).toBe(level === 'ok');
       } finally {
         chmodSync(site.stateDir, 0o700);
@@ -245,7 +246,7 @@ describe('doctor', () => {
     const startedMs = performance.now();
     const { exitCode, bad } = await examine();
     site.backend('production', 'blue').setDelayMs(0);
-    expect({ exitCode, bad }).toEqual({ exitCode: 3, bad: ['FAIL build blue', 'warn gate answers'] });
+    expect({ exitCode, bad }).toEqual({ exitCode: 9, bad: ['FAIL drift', 'FAIL build blue', 'warn gate answers'] });
     expect(performance.now() - startedMs).toBeLessThan(15_000);
   });
 

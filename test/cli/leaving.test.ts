@@ -188,7 +188,7 @@ describe('kill -9 in the middle', () => {
     first.signal('SIGKILL');
     await first.ended;
     site.backend('production', 'blue').setDelayMs(0);
-    expect(await result(['rollback', ...PRODUCTION, ...SURE])).toMatchObject({
+    expect(await result(['rollback', ...PRODUCTION, '--bad', ...SURE])).toMatchObject({
       ok: true,
       traffic: { split: [{ build: BLUE.guid, percent: 100 }] },
     });

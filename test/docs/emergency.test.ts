@@ -47,7 +47,10 @@ describe('the break-glass card', () => {
     expect(walk.runText(byNode)).toContain('rolled back to build 11111111');
     await walk.says('http://127.0.0.1:8080/', 'hello from 11111111');
 
-    expect(walk.runText(card('look'), { KVDEPLOY_STATE_DIR: join(walk.folder, 'state') })).toContain('11111111');
+    // Until it is reviewed, the hold needs attention: exit 9.
+    expect(walk.runText(`${card('look').trim()} || [ $? = 9 ]`, { KVDEPLOY_STATE_DIR: join(walk.folder, 'state') })).toContain(
+      '11111111',
+    );
     walk.shell('mv ../kvdeploy.config.yaml ../releases .');
     expect(walk.runText(confirmed('reconcile'))).toContain('hold is lifted');
     expect(existsSync(hold)).toBe(false);

@@ -81,7 +81,7 @@ it('break-glass brings the known-good build back with only the socket left, and 
   }
   expect(await site.split()).toEqual({ blue: 100 });
 
-  const reviewed = await site.run(`reconcile ${PRODUCTION}`);
+  const reviewed = await site.run(`reconcile --bad --reason reviewed ${PRODUCTION}`);
   expect(reviewed.exitCode, reviewed.stderr).toBe(0);
   const history = await site.run('history --env production --json');
   expect(history.stdout).toContain('sign-in-is-down-gateway-answers-401');
@@ -100,7 +100,7 @@ it('break-glass first ends the runner that is still at work, even a frozen one',
   expect([rescued.exitCode, rescued.result.code], rescued.stderr).toEqual([0, null]);
   expect((await running.ended).exitCode).toBe(137);
   expect(await site.split()).toEqual({ blue: 100 });
-  const reviewed = await site.run(`reconcile ${PRODUCTION}`);
+  const reviewed = await site.run(`reconcile --reason reviewed ${PRODUCTION}`);
   expect(reviewed.exitCode, reviewed.stderr).toBe(0);
   expect(documentOf(await site.run('status --env production --json'))).toMatchObject({
     hold: null,
@@ -138,7 +138,7 @@ it('a rescue whose ledger never comes back: the serving build is adopted, and re
   running.signal('SIGCONT');
   expect((await running.ended).exitCode).toBe(6);
   site.writeConfig({ steps: '[{ percent: 50, bake: 400ms }, { percent: 100, bake: 400ms }]' });
-  const reviewed = await site.run(`reconcile ${PRODUCTION}`);
+  const reviewed = await site.run(`reconcile --reason reviewed ${PRODUCTION}`);
   expect(reviewed.exitCode, reviewed.stderr).toBe(0);
   const refused = await site.run(`promote --build ${amber.guid} ${PRODUCTION}`);
   expect([refused.exitCode, refused.result.code]).toEqual([3, 'NO_KNOWN_GOOD']);

@@ -116,4 +116,26 @@ describe.concurrent('two locations', () => {
       expect((await site.split(1))['green']).toBeCloseTo(100 / 6, 5);
     }),
   );
+
+  it(
+    'a location that comes back on the build before is reported with exit 9, and put right without a mark',
+    { timeout: 60_000 },
+    () =>
+      within({}, async (site) => {
+        const { blue, green } = site.builds;
+        expect((await site.run(`promote --build ${green.guid} ${PRODUCTION}`)).exitCode).toBe(0);
+        expect((await site.run('status --env production --json')).exitCode).toBe(0);
+        for (const line of ['set server gw/blue weight 256', 'set server gw/blue state ready', 'set server gw/green state maint'])
+          await site.haproxy.command(line, 1);
+        expect(await both(site)).toEqual([{ green: 100 }, { blue: 100 }]);
+
+        const drifted = await site.run('status --env production --json');
+        expect([drifted.exitCode, drifted.result.code], drifted.stderr).toEqual([9, 'NEEDS_ATTENTION']);
+        expect(drifted.result.message).toContain(site.haproxy.sockets[1]);
+        const converged = await site.run(`converge ${PRODUCTION}`);
+        expect(converged.exitCode, converged.stderr).toBe(0);
+        expect(await both(site)).toEqual([{ green: 100 }, { green: 100 }]);
+        expect((await site.run(`rollback --to ${blue.guid} ${PRODUCTION}`)).exitCode).toBe(0);
+      }),
+  );
 });

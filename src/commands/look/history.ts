@@ -2,6 +2,7 @@
 import { safeLine } from '../../base/text.ts';
 import type { Event } from '../../core/ledger/events.ts';
 import type { Entry } from '../../core/ledger/ledger.ts';
+import { kindOf } from '../../core/rollout/plan.ts';
 import { splitText } from '../../core/rollout/split.ts';
 import { scopeText, shortGuid } from '../../core/scope.ts';
 import { msText } from '../../core/text.ts';
@@ -35,7 +36,7 @@ export function wordsOf(event: Event): string {
     case 'planned': {
       const { plan } = event;
       const steps = plan.steps.map((step) => `${step.percent} % for ${msText(step.bakeMs)}`).join(', ');
-      return `planned ${plan.id}: ${plan.kind} ${shortGuid(plan.candidate.guid)} (${plan.candidate.version})${plan.stable === null ? '' : ` from ${shortGuid(plan.stable.guid)}`}: ${steps}`;
+      return `planned ${plan.id}: ${kindOf(plan)} ${shortGuid(plan.candidate.guid)} (${plan.candidate.version})${plan.stable === null ? '' : ` from ${shortGuid(plan.stable.guid)}`}: ${steps}`;
     }
     case 'prepared':
       return event.generation === null

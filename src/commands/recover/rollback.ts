@@ -1,24 +1,21 @@
 /** `rollback`: to the known-good build, or to an earlier one by `--to`. Never to a bad one, never to "the previous one". */
-import { ROLLBACK_CHECKS } from '../../core/admission/admission.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import { type History, type KnownGood, openRollout, rescueGoal, servedBefore } from '../../core/ledger/history.ts';
 import type { Build } from '../../core/manifest/manifest.ts';
-import { type PlanSettings, rollbackPlan } from '../../core/rollout/make-plan.ts';
+import { rollbackPlan } from '../../core/rollout/make-plan.ts';
 import type { Plan } from '../../core/rollout/plan.ts';
 import type { State } from '../../core/rollout/rollout.ts';
 import { scopeText, shortGuid } from '../../core/scope.ts';
-import { fileFacts } from '../../engine/facts.ts';
 import { Wishes } from '../../lead/control.ts';
 import { assertNoHold } from '../../lead/held.ts';
+import { judgeRollback, rollbackSettings } from '../../lead/judge-rollback.ts';
 import { beginNew, type Lead, lead } from '../../lead/lead.ts';
 import { abortRollout, carryOn } from '../../lead/open-rollout.ts';
 import { breakGlassCommand, earlierCommands } from '../../lead/outcome.ts';
 import { guidOf } from '../../release/chosen-build.ts';
 import { confirm } from '../../release/confirm.ts';
 import { type Deps, type Outcome, reasonOf } from '../../release/deps.ts';
-import { judgeBuild, mustPass } from '../../release/gatekeeper.ts';
-import { offersIfReadable } from '../../release/offers.ts';
-import { environmentsOf, type Opened, openScope } from '../../release/open.ts';
+import { type Opened, openScope } from '../../release/open.ts';
 import { planning } from '../../release/plan-parts.ts';
 import { servingIn, shownTarget } from '../../release/traffic.ts';
 import type { Reading } from '../../routers/router.ts';
@@ -98,36 +95,19 @@ function goalOf(opened: Opened, options: RollbackOptions): KnownGood {
 }
 
 async function rollbackTo(opened: Opened, { to, left }: Goal, options: RollbackOptions, deps: Deps): Promise<Outcome> {
-  const reading = await judge(opened, to.build, deps);
+  const rescue = breakGlassCommand(opened, deps.io, to.build.guid);
+  const reading = await judgeRollback(opened, to.build, shownTarget(opened, deps), rescue, deps);
   const [only, ...others] = servingIn(reading);
   const serves = only?.place === to.build.ref && others.length === 0;
   if (options.to === undefined && serves) return knownGoodServes(opened, to);
   const stable = leftBuild(opened.history, to.build, reading);
   const plan = rollbackPlan(
-    settingsOf(opened, to, deps),
+    rollbackSettings(opened, rescue),
     planning(opened, [], reading, deps, reasonOf(options)),
     to.build,
     stable,
   );
   return leadRollback(opened, plan, marking(beginNew(plan, opened.history), left, options, deps), deps);
-}
-
-const MANIFESTS_UNREAD = { why: 'the manifests were not read', fix: 'kvdeploy validate', expected: true };
-
-/** Judged on what ledger and pointer kept; broken manifests are a warning, a foreign row refuses. */
-async function judge(opened: Opened, build: Build, deps: Deps): Promise<Reading> {
-  const target = shownTarget(opened, deps);
-  const unread = {
-    listed: [],
-    atPlace: [],
-    listing: undefined,
-    environments: environmentsOf(opened),
-    unseen: [MANIFESTS_UNREAD],
-  };
-  const offers = (await offersIfReadable(opened, deps)) ?? unread;
-  const facts = await fileFacts({ ...opened, ...offers, guid: build.guid }, deps.io);
-  const judged = await judgeBuild(ROLLBACK_CHECKS, facts, build.ref, () => target);
-  return mustPass(judged, deps, `   If the target is not as this says: ${breakGlassCommand(opened, deps.io, build.guid)}`);
 }
 
 /** It turned out bad after it was promoted: say which builds were good before, and never guess among them. */
@@ -152,17 +132,4 @@ function leftBuild(history: History, to: Build, reading: Reading): Build | null 
   const plan = history.rollout?.plan;
   const builds = [plan?.candidate, plan?.stable, ...history.knownGood.map((known) => known.build)];
   return builds.find((build): build is Build => build?.ref === serving.place && build.guid !== to.guid) ?? null;
-}
-
-/** Today's settings, else those of the ledger's last plan. */
-function settingsOf(opened: Opened, to: KnownGood, { io }: Deps): PlanSettings {
-  const plan = opened.history.rollout?.plan;
-  const { settings } = opened;
-  if (settings !== null && settings.router !== null) return { ...settings, router: settings.router };
-  if (plan === undefined)
-    throw new KvdeployError('NO_ROUTER', {
-      message: `Neither the config nor the ledger knows the router of ${scopeText(opened.scope)}.`,
-      hint: breakGlassCommand(opened, io, to.build.guid),
-    });
-  return plan;
 }

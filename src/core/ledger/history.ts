@@ -45,6 +45,8 @@ export interface History {
   readonly rollout: State | null;
   /** Where a rollback leads that is open or stuck, until it is finished or a person has reviewed a rescue since. */
   readonly rollingBackTo: Guid | null;
+  /** A review since the last rollout found one build serving, so that the ledger says again which one should. */
+  readonly settled: boolean;
   /** When the last rollout was planned, and when it last changed, RFC 3339. */
   readonly plannedAt: string | null;
   readonly changedAt: string | null;
@@ -66,6 +68,7 @@ const EMPTY: History = {
   highestSequence: null,
   rollout: null,
   rollingBackTo: null,
+  settled: false,
   plannedAt: null,
   changedAt: null,
   guids: new Set(),
@@ -131,6 +134,7 @@ function planned(history: Making['history'], { plan, seen }: Extract<Event, { ty
   if (plan.stable !== null) history.guids.add(plan.stable.guid);
   history.rollout = start(plan);
   history.rollingBackTo = plan.kind === 'rollback' ? plan.candidate.guid : null;
+  history.settled = false;
   history.plannedAt = at;
   history.changedAt = at;
 }
@@ -166,10 +170,10 @@ function afterRollout(making: Making, event: Event, at: string): void {
   history.rollout = after;
   history.changedAt = at;
   if (event.type === 'reconciled' || (isOver(after) && after.phase !== 'stuck')) history.rollingBackTo = null;
-  const { candidate, stable, kind, id, reason, marksNothing } = after.plan;
+  const { candidate, stable, kind, id, reason, marksNothing, converges } = after.plan;
   if (after.gateFailed && !before.gateFailed && kind === 'promote') markBad(history, candidate.guid, after.why);
   else if (after.phase === 'done' && before.phase !== 'done') {
-    makeKnownGood(making, { build: admittedBefore(candidate), since: at, rollout: id }, at);
+    if (converges !== true) makeKnownGood(making, { build: admittedBefore(candidate), since: at, rollout: id }, at);
     if (kind === 'rollback' && stable !== null && marksNothing !== true)
       markBad(history, stable.guid, `rolled back from${reason === null ? '' : `: ${reason}`}`);
   }
@@ -197,6 +201,7 @@ function imported(making: Making, event: Extract<Event, { type: 'imported' }>, b
 
 function reconciled(making: Making, event: Extract<Event, { type: 'reconciled' }>, at: string): void {
   const { knownGood, bad, cleared, reviewed } = making.history;
+  making.history.settled = event.serving !== null;
   for (const { id } of event.records) reviewed.add(id);
   for (const guid of event.notBad ?? []) if (!bad.has(guid)) cleared.add(guid);
   for (const guid of event.bad) markBad(making.history, guid, `rolled back by break-glass: ${event.reason}`);

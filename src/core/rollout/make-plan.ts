@@ -42,6 +42,11 @@ export function rollbackPlan(settings: PlanSettings, planning: Planning, to: Adm
   };
 }
 
+/** Puts everything back to the known-good build, where something else than a rollout moved traffic away from it. It marks nothing. */
+export function convergencePlan(settings: PlanSettings, planning: Planning, to: AdmittedBuild): Plan {
+  return { ...rollbackPlan(settings, planning, to, null), converges: true };
+}
+
 /** Adopting a build: one bake with passing gates makes it known-good. Nothing is shifted, unless it `moves` all traffic there first. */
 export function adoptionPlan(settings: PlanSettings, planning: Planning, serving: AdmittedBuild, moves = false): Plan {
   const bakeMs = settings.steps.at(-1)?.bakeMs ?? 0;

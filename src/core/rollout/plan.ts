@@ -39,6 +39,8 @@ export const planSchema = z
     patienceMs: z.number(),
     /** Of a rollback since format 4: only an event marks a build bad. Without it, the rollback itself marks what it left. */
     marksNothing: z.literal(true).optional(),
+    /** Of a rollback that only restores what the ledger says: the known-good build stays what it was. */
+    converges: z.literal(true).optional(),
     pollMs: z.number(),
     copies: z.array(z.string()),
     actor: z.string(),
@@ -108,4 +110,9 @@ function splitOf(plan: Plan, candidate: Build, stable: Build | null, percent: nu
   const members = new Map(plan.members.map((member) => [member.place, member.build]));
   const placeOf = ({ ref, guid }: Build) => ({ place: ref, guid });
   return splitBetween(members, placeOf(candidate), stable === null ? null : placeOf(stable), percent);
+}
+
+/** What a plan does, in one word. */
+export function kindOf({ kind, converges }: Pick<Plan, 'kind' | 'converges'>): Plan['kind'] | 'converge' {
+  return converges === true ? 'converge' : kind;
 }

@@ -1,15 +1,18 @@
 /** `status`: show where traffic goes, which build is known-good, and who leads, and whether router and ledger agree. Changes nothing. */
-import { type Hold, readHold } from '../../../base/pointer/hold.ts';
+import { readHold } from '../../../base/pointer/hold.ts';
 import { readPointers } from '../../../base/pointer/pointer.ts';
 import { safeLine } from '../../../base/text.ts';
-import { currentKnownGood, fold, type History, openRollout, rollbackTargets } from '../../../core/ledger/history.ts';
+import { answersText } from '../../../core/admission/answers.ts';
+import { isUnsettled } from '../../../core/ledger/expected.ts';
+import { currentKnownGood, fold, openRollout, rollbackTargets } from '../../../core/ledger/history.ts';
 import type { Traffic } from '../../../core/output.ts';
-import { stepSplit } from '../../../core/rollout/plan.ts';
+import { kindOf } from '../../../core/rollout/plan.ts';
 import { isOver, type State } from '../../../core/rollout/rollout.ts';
-import { type Split, splitsAgree, splitText } from '../../../core/rollout/split.ts';
 import { scopeText, shortGuid } from '../../../core/scope.ts';
 import { claimedOf } from '../../../engine/claim.ts';
-import { breakGlassCommand } from '../../../lead/outcome.ts';
+import { lookAround, type Seen, unattended } from '../../../lead/drift.ts';
+import { heldBecause } from '../../../lead/held.ts';
+import { breakGlassCommand, stuckTarget } from '../../../lead/outcome.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
 import { type Opened, openScope, targetOf } from '../../../release/open.ts';
 import { assertOwnTarget } from '../../../release/other-state.ts';
@@ -25,7 +28,10 @@ export async function status(options: { readonly watch?: boolean }, deps: Deps):
   deps.line({ type: 'document', name: 'status', data: document });
   deps.print(text);
   assertOwnTarget(opened, deps);
-  return done(messageOf(document), document.next);
+  if (document.attention.length === 0) return done(messageOf(document), document.next);
+  const { attention, next } = document;
+  const hint = next[0] ?? `Look closer: kvdeploy doctor ${opened.flags}`;
+  return { code: 'NEEDS_ATTENTION', message: `${messageOf(document)} ${sentences(attention)}`.trim(), hint, next };
 }
 
 /** One look at everything: the ledger as it is now, the router as it answers now. */
@@ -36,18 +42,22 @@ async function lookAt(before: Opened, deps: Deps) {
   return { document, text: textOf(document, opened), summary: summaryOf(document) };
 }
 
-async function readIfAny(opened: Opened, deps: Deps): Promise<Reading | { readonly why: string }> {
+/** What router and builds answer now, or why the router does not. */
+type Looked = (Seen & { readonly reading: Reading }) | { readonly why: string };
+
+async function readIfAny(opened: Opened, deps: Deps): Promise<Looked> {
   try {
     const open = openRollout(opened.history);
     const target = targetOf(opened, deps, open === null ? 'config' : 'ledger');
     showTraffic(deps, target, buildsAtPlaces(opened));
-    return await target.read();
+    const reading = await target.read();
+    return { reading, ...(await lookAround(opened, target, reading)) };
   } catch (error) {
     return { why: error instanceof Error ? error.message : String(error) };
   }
 }
 
-function documentOf(opened: Opened, reading: Reading | { readonly why: string }, deps: Deps) {
+function documentOf(opened: Opened, seen: Looked, deps: Deps) {
   const { history, scope } = opened;
   const open = openRollout(history);
   const hold = readHold(opened.pointerDirs, deps.io.fs);
@@ -58,12 +68,19 @@ function documentOf(opened: Opened, reading: Reading | { readonly why: string },
   const build = ({ guid, version }: { guid: string; version: string }, since: string) => ({ guid, version, since });
   const known = currentKnownGood(history);
   const leader = leaderOf(opened, deps);
-  const traffic: Traffic = 'why' in reading ? { split: [], certainty: 'unknown' } : trafficOf(reading, buildsAtPlaces(opened));
+  const unread: Traffic = { split: [], certainty: 'unknown' };
+  const held = heldBecause(opened, deps);
+  const isLed = leader !== null && leader.running !== false;
+  const drifted = !('why' in seen) && seen.split !== null;
   return {
     scope,
-    traffic,
-    trouble: 'why' in reading ? [reading.why] : reading.trouble,
-    drift: 'why' in reading ? null : driftOf(history, open, reading),
+    traffic: 'why' in seen ? unread : trafficOf(seen.reading, buildsAtPlaces(opened)),
+    trouble: 'why' in seen ? [seen.why] : seen.reading.trouble,
+    drift: 'why' in seen ? null : seen.split,
+    /** What each place that serves, or should, really answers. */
+    places: 'why' in seen ? [] : seen.places,
+    /** Why this exits 9; empty where nothing is to be done. */
+    attention: attentionOf(opened, seen, held, isLed),
     knownGood: known && {
       ...build(known.build, known.since),
       bad: history.bad.has(known.build.guid),
@@ -76,7 +93,7 @@ function documentOf(opened: Opened, reading: Reading | { readonly why: string },
     leader,
     hold: hold === undefined ? null : { file: hold.file, text: hold.text },
     pointers,
-    next: nextOf(opened, open, hold, leader?.running === true, deps),
+    next: nextOf(opened, open, held, { isLed: leader?.running === true, drifted, rescuedTo: hold?.note?.toGuid }, deps),
   };
 }
 
@@ -96,7 +113,7 @@ function rolloutOf(state: State | null, changedAt: string | null) {
   const { plan } = state;
   return {
     id: plan.id,
-    kind: plan.kind,
+    kind: kindOf(plan),
     candidate: plan.candidate.guid,
     stable: plan.stable?.guid ?? null,
     phase: state.phase,
@@ -110,35 +127,38 @@ function rolloutOf(state: State | null, changedAt: string | null) {
   };
 }
 
-/** What differs from what the ledger expects of the router, where it expects anything definite. */
-function driftOf(history: History, open: State | null, reading: Reading): string | null {
-  const expected = expectedSplit(history, open);
-  if (expected === null || splitsAgree(reading.members, expected)) return null;
-  return `the ledger expects ${splitText(expected)}, the router reports ${splitText(reading.members)}`;
+function attentionOf(opened: Opened, seen: Looked, held: string | undefined, isLed: boolean): readonly string[] {
+  if (held !== undefined) return [`a break-glass run waits for its review: ${held}`];
+  if (!('why' in seen)) return unattended(opened.history, seen, isLed);
+  const unread = `the router does not say where traffic goes: ${seen.why}`;
+  return unattended(opened.history, { split: null, wrong: [unread] }, isLed);
 }
 
-/** Once a rollout is over, that is the known-good build alone: a rescue that was reconciled since has changed which one that is. */
-function expectedSplit(history: History, open: State | null): Split | null {
-  if (open !== null) return open.phase === 'baking' || open.phase === 'pointing' ? stepSplit(open.plan, open.step) : null;
-  const known = currentKnownGood(history);
-  const isSettled = ['done', 'reverted'].includes(history.rollout?.phase ?? '');
-  return known !== null && isSettled ? [{ place: known.build.ref, build: known.build.guid, percent: 100 }] : null;
-}
-
-function nextOf(opened: Opened, open: State | null, hold: Hold | undefined, isLed: boolean, { io }: Deps): string[] {
+function nextOf(
+  opened: Opened,
+  open: State | null,
+  held: string | undefined,
+  now: { isLed: boolean; drifted: boolean; rescuedTo: string | undefined },
+  { io }: Deps,
+): string[] {
   const { flags, history } = opened;
-  if (hold !== undefined) return [`kvdeploy reconcile ${flags}`, breakGlassCommand(opened, io, hold.note?.toGuid)];
-  if (open !== null) return [`kvdeploy ${isLed ? 'status --watch' : 'resume'} ${flags}`, `kvdeploy abort ${flags}`];
-  return history.rollout?.phase === 'stuck' ? [`kvdeploy rollback ${flags}`, breakGlassCommand(opened, io)] : [];
+  if (held !== undefined) return [`kvdeploy reconcile ${flags} --reason "…"`, breakGlassCommand(opened, io, now.rescuedTo)];
+  if (open !== null) return [`kvdeploy ${now.isLed ? 'status --watch' : 'resume'} ${flags}`, `kvdeploy abort ${flags}`];
+  if (isUnsettled(history)) return [`kvdeploy rollback ${flags}${stuckTarget(history)}`, breakGlassCommand(opened, io)];
+  return now.drifted ? [`kvdeploy converge ${flags}`, breakGlassCommand(opened, io)] : [];
 }
 
 function messageOf(document: StatusDocument): string {
   if (document.hold !== null) return 'A break-glass hold is set.';
-  if (document.drift !== null) return `Drift: ${document.drift}.`;
+  if (document.drift !== null) return 'Drift.';
   const { rollout, leader } = document;
   if (rollout === null) return 'No rollout yet.';
   const alone = !rollout.over && (leader === null || leader.running === false);
   return `The last rollout is ${rollout.phase}${alone ? ', and no one leads it or watches its gates' : ''}.`;
+}
+
+function sentences(texts: readonly string[]): string {
+  return texts.map((text) => `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, '')}.`).join(' ');
 }
 
 function textOf(document: StatusDocument, opened: Opened): string {
@@ -156,6 +176,7 @@ function textOf(document: StatusDocument, opened: Opened): string {
     field('traffic', splitOf(document.traffic)),
     ...document.trouble.map((trouble) => field('trouble', trouble)),
     ...(document.drift === null ? [] : [field('drift', document.drift)]),
+    ...document.places.map(({ place, answers }) => field('answers', `${place}  ${answersText(answers)}`)),
     field('known-good', knownGood === null ? 'none' : known(knownGood)),
     ...document.bad.map(({ guid, why }) => field('bad', `${shortGuid(guid)}  ${why}`)),
     ...document.pardons.map((pardon) => field('pardoned', pardonText(pardon))),
@@ -175,7 +196,7 @@ function pardonText({ guid, at, actor, reason, was }: StatusDocument['pardons'][
 }
 
 /** The same in one line, without anything that changes by itself. */
-function summaryOf({ traffic, trouble, drift, knownGood, rollout, leader, hold }: StatusDocument): string {
+function summaryOf({ traffic, trouble, drift, attention, knownGood, rollout, leader, hold }: StatusDocument): string {
   const parts = [
     `traffic ${splitOf(traffic)}`,
     `known-good ${knownGood === null ? 'none' : shortGuid(knownGood.guid)}`,
@@ -185,6 +206,7 @@ function summaryOf({ traffic, trouble, drift, knownGood, rollout, leader, hold }
     ...(leader === null ? [] : [`led by ${leader.actor}${leader.running === false ? ', whose process is gone' : ''}`]),
     ...(hold === null ? [] : ['HOLD']),
     ...(drift === null ? [] : ['DRIFT']),
+    ...attention.filter((text) => text !== drift && !trouble.includes(text)),
     ...trouble,
   ];
   return parts.join('; ');

@@ -5,6 +5,8 @@ import type { Deps } from '../../../release/deps.ts';
 export interface DoctorCheck {
   readonly name: string;
   readonly level: 'ok' | 'warn' | 'FAIL';
+  /** True where this is about production now, and nothing is being done about it: exit 9. */
+  readonly attention?: true;
   /** What was tried, and what came of it. */
   readonly found: string;
   /** The one thing to do; null if there is nothing to do. */
@@ -16,6 +18,9 @@ export const ok = (name: string, found: string): DoctorCheck => ({ name, level: 
 export const warn = (name: string, found: string, fix: string): DoctorCheck => ({ name, level: 'warn', found, fix });
 
 export const fail = (name: string, found: string, fix: string): DoctorCheck => ({ name, level: 'FAIL', found, fix });
+
+/** Not as it should be, and nothing is being done about it. */
+export const attend = (name: string, found: string, fix: string): DoctorCheck => ({ ...fail(name, found, fix), attention: true });
 
 /** The checks that `work` makes; when it throws or takes longer than `ms`, one FAIL in their place. Never rejects. */
 export async function within(

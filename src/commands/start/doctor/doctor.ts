@@ -13,7 +13,7 @@ import { type DoctorCheck, within } from './check.ts';
 import { fileChecks, machineChecks } from './machine.ts';
 import { rehearsalChecks } from './rehearsal.ts';
 import { folderChecks, holdCheck, leaderCheck, ledgerCheck, markCheck, pointerChecks, type Seen } from './state.ts';
-import { buildChecks, clockCheck, gateChecks, routerChecks, setupChecks } from './target.ts';
+import { buildChecks, clockCheck, driftCheck, gateChecks, routerChecks, setupChecks } from './target.ts';
 
 /** Each group of checks that asks something outside; with those before it, well under 15 s. */
 const GROUP_MS = 5000;
@@ -107,6 +107,7 @@ async function examined(scope: Scope, state: State, deps: Deps): Promise<readonl
 async function asked(seen: Seen | null, opened: Opened, deps: Deps): Promise<readonly DoctorCheck[]> {
   if (seen === null) return [];
   const groups = await Promise.all([
+    within('drift', GROUP_MS, deps, async () => [await driftCheck(seen, opened, deps)]),
     within('builds', GROUP_MS, deps, () => buildChecks(seen, opened)),
     within('gates', GROUP_MS, deps, () => gateChecks(seen, opened, deps)),
     within('clock', GROUP_MS, deps, () => clockCheck(seen, deps)),
@@ -159,6 +160,17 @@ function outcomeOf(sections: readonly Section[]): Outcome {
   if (checks.length === 0)
     return { code: 'DOCTOR_FAILED', message: 'There is no service to check.', hint: 'Name one: --env production' };
   if (failed === 0) return done(`${checks.length} checks, ${warnings}, no failures; nothing was changed.`);
-  const message = `${failed} of ${checks.length} checks failed, ${warnings}. Each FAIL matters in an emergency or stops the next promotion. Nothing was changed.`;
+  const urgent = checks.find(({ attention }) => attention === true);
+  const failures = `${failed} of ${checks.length} checks failed, ${warnings}.`;
+  if (urgent !== undefined) {
+    const message = `${urgent.name}: ${urgent.found.replace(/\.$/, '')}. ${failures} Nothing was changed.`;
+    return {
+      code: 'NEEDS_ATTENTION',
+      message,
+      hint: urgent.fix ?? '',
+      next: urgent.fix?.startsWith('kvdeploy ') ? [urgent.fix] : [],
+    };
+  }
+  const message = `${failures} Each FAIL matters in an emergency or stops the next promotion. Nothing was changed.`;
   return { code: 'DOCTOR_FAILED', message, hint: 'Do what is written under each FAIL.' };
 }

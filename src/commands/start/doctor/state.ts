@@ -15,7 +15,7 @@ import type { Opened } from '../../../release/open.ts';
 import { otherState } from '../../../release/other-state.ts';
 import { groupOf, modesOf, notedPlaces } from '../../../release/state-dir.ts';
 import type { Reading } from '../../../routers/router.ts';
-import { type DoctorCheck, fail, ok, warn } from './check.ts';
+import { attend, type DoctorCheck, fail, ok, warn } from './check.ts';
 
 const ELSEWHERE = 'Put the state on a local disk: set stateDir in the config, KVDEPLOY_STATE_DIR or --state-dir.';
 
@@ -98,13 +98,13 @@ export function markCheck({ marking, flags }: Opened, deps: Deps): DoctorCheck {
 export function holdCheck(opened: Opened, deps: Deps): DoctorCheck {
   const review = `Review it, then run: kvdeploy reconcile ${opened.flags} --reason "…"`;
   const hold = readHold(opened.pointerDirs, deps.io.fs);
-  if (hold !== undefined) return fail('hold', hold.text, review);
+  if (hold !== undefined) return attend('hold', hold.text, review);
   const { rescues, damaged } = unreviewedRescues(opened, deps);
   const [doubtful] = rescues;
   if (doubtful !== undefined) {
     const state = doubtful.outcome?.result ?? 'in doubt: its outcome was never recorded';
     const begun = doubtful.intent?.at ?? 'at an unknown time';
-    return fail('hold', `there is no hold, but a rescue begun ${begun} is ${state}`, review);
+    return attend('hold', `there is no hold, but a rescue begun ${begun} is ${state}`, review);
   }
   const [line] = damaged;
   if (line !== undefined)

@@ -2,17 +2,21 @@
 import { answersText, guidOfAll, type MemberAnswer } from '../../../core/admission/answers.ts';
 import { forgetfulRefusal } from '../../../core/admission/hazard-list.ts';
 import { probesOnly } from '../../../core/admission/plan-checks.ts';
-import { currentKnownGood } from '../../../core/ledger/history.ts';
+import { isUnsettled } from '../../../core/ledger/expected.ts';
+import { currentKnownGood, openRollout } from '../../../core/ledger/history.ts';
 import { splitText } from '../../../core/rollout/split.ts';
 import { shortGuid } from '../../../core/scope.ts';
 import { fractionText } from '../../../core/text.ts';
+import { claimedOf } from '../../../engine/claim.ts';
 import { measureGate } from '../../../engine/measure.ts';
+import { lookAround, unattended } from '../../../lead/drift.ts';
+import { stuckTarget } from '../../../lead/outcome.ts';
 import type { Deps } from '../../../release/deps.ts';
 import type { Opened } from '../../../release/open.ts';
 import { clientsSeen } from '../../../release/plan-parts.ts';
 import { buildsAtPlaces } from '../../../release/traffic.ts';
 import type { Member } from '../../../routers/router.ts';
-import { type DoctorCheck, fail, ok, warn } from './check.ts';
+import { attend, type DoctorCheck, fail, ok, warn } from './check.ts';
 import type { Seen } from './state.ts';
 
 const SKEW_MS = 5000;
@@ -55,6 +59,21 @@ function answerCheck({ target, reading }: Seen): DoctorCheck {
   if (silent !== undefined) return fail('router', `${wrong.join('; ')}; the others serve ${splitText(members)}`, silent.cure);
   const found = `${asked}; ${wrong.join('; ')}`;
   return warn('router', found, 'Fix what it names: traffic may not be where it seems.');
+}
+
+/** Whether places and builds are what the ledger says. */
+export async function driftCheck({ target, reading }: Seen, opened: Opened, deps: Deps): Promise<DoctorCheck> {
+  const { history, flags } = opened;
+  const leader = history.leader?.claim;
+  const isLed = leader !== undefined && deps.io.lookFor(claimedOf(leader, opened)).is !== 'gone';
+  const found = await lookAround(opened, target, reading);
+  const wrong = unattended(history, found, isLed);
+  if (wrong.length === 0) return ok('drift', 'nothing differs from what the ledger says');
+  const said = found.places.map(({ place, percent, answers }) => `${place} ${percent} %: ${answersText(answers)}`);
+  const isOpen = openRollout(history) !== null;
+  const next = isOpen ? 'resume' : isUnsettled(history) ? 'rollback' : found.split === null ? 'status' : 'converge';
+  const to = next === 'rollback' ? stuckTarget(history) : '';
+  return attend('drift', `${wrong.join('; ')}. Now: ${said.join(', ')}`, `kvdeploy ${next} ${flags}${to}`);
 }
 
 function targetCheck(said: readonly string[], { scope, config }: Opened): DoctorCheck {

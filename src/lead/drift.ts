@@ -1,0 +1,65 @@
+/** What the places of a target really answer, and where that is not what the ledger says. Asks only; must not call silence fine. */
+import { heard, type MemberAnswer } from '../core/admission/answers.ts';
+import { expectedSplit, isUnsettled } from '../core/ledger/expected.ts';
+import { currentKnownGood, type History, openRollout } from '../core/ledger/history.ts';
+import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
+import { shortGuid } from '../core/scope.ts';
+import type { Target } from '../engine/target.ts';
+import type { Opened } from '../release/open.ts';
+import type { Reading } from '../routers/router.ts';
+
+/** A place that serves, or should. */
+interface PlaceSeen {
+  readonly place: string;
+  readonly percent: number;
+  readonly answers: readonly MemberAnswer[];
+}
+
+export interface Seen {
+  readonly places: readonly PlaceSeen[];
+  /** How the split differs from what the ledger expects; null where it does not, or nothing is expected. */
+  readonly split: string | null;
+  /** What else is not as it should be: another build at a place, silence, trouble of the router. */
+  readonly wrong: readonly string[];
+}
+
+/** Asks every place that serves, or should, which build it is. */
+export async function lookAround(opened: Pick<Opened, 'history' | 'scope'>, target: Target, reading: Reading): Promise<Seen> {
+  const expected = expectedSplit(opened.history);
+  const named = (expected ?? []).filter(({ percent }) => percent > 0).map(({ place }) => place);
+  const serving = reading.members.filter(({ percent }) => percent > 0).map(({ place }) => place);
+  const places = await Promise.all(
+    [...new Set([...named, ...serving])].map(async (place) => ({
+      place,
+      percent: reading.members.find((member) => member.place === place)?.percent ?? 0,
+      answers: await target.ask(place, reading),
+    })),
+  );
+  const differs = expected !== null && !splitsAgree(reading.members, expected);
+  const split = differs ? `the ledger expects ${splitText(expected)}, the router reports ${splitText(reading.members)}` : null;
+  return { places, split, wrong: [...wrongAt(places, expected ?? [], { ...opened, target, reading }), ...reading.trouble] };
+}
+
+function wrongAt(
+  places: readonly PlaceSeen[],
+  expected: Split,
+  { scope, target, reading }: Pick<Opened, 'scope'> & { readonly target: Target; readonly reading: Reading },
+): readonly string[] {
+  return expected.flatMap(({ place, build, percent }) => {
+    if (percent === 0 || build === null) return [];
+    // Where the config does not say how a build reports its GUID, no one can ask.
+    if (target.identityUrls(place, reading).length === 0 && reading.members.some((member) => member.place === place)) return [];
+    const answers = places.find((seen) => seen.place === place)?.answers ?? [];
+    const said = heard(answers, { guid: build, scope, where: `at ${place}` });
+    return said.is === 'right' ? [] : [`${said.why} (the ledger says ${shortGuid(build)})`];
+  });
+}
+
+/** What is not as it should be while nothing is being done about it. A rollout that is led is being looked after. */
+export function unattended(history: History, { split, wrong }: Pick<Seen, 'split' | 'wrong'>, isLed: boolean): readonly string[] {
+  if (openRollout(history) !== null && isLed) return [];
+  const stuck = isUnsettled(history) ? [`the last rollout is ${history.rollout?.phase}: ${history.rollout?.why}`] : [];
+  // A service that nothing was ever adopted or promoted in has nothing to be unlike.
+  if (currentKnownGood(history) === null) return stuck;
+  return [...stuck, ...(split === null ? [] : [split]), ...wrong];
+}
