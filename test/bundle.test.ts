@@ -87,7 +87,7 @@ describe('the bundle stays small', () => {
 
   test('all of dist is at most 1020 kB', () => {
     const sizes = readdirSync(join(ROOT, 'dist')).map((name) => statSync(join(ROOT, 'dist', name)).size);
-    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_110_000);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_120_000);
   });
 
   test('break-glass is one file of at most 80 kB that imports only what Node brings', () => {

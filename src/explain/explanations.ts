@@ -1,6 +1,7 @@
 /** Everything that `explain` knows: each code, and each exit code. Must have every code, which its type sees to. No I/O. */
 import { type Code, EXIT, EXIT_OF } from '../base/codes.ts';
 import type { FindingCode } from '../core/errors.ts';
+import { LOOKS } from './of-looks.ts';
 import { FINDINGS, REQUESTS } from './of-requests.ts';
 import { ROLLOUTS } from './of-rollouts.ts';
 
@@ -16,7 +17,12 @@ export interface Explanation {
 }
 
 /** Every code there is, errors first. */
-export const EXPLANATIONS: Readonly<Record<Code | FindingCode, Explanation>> = { ...REQUESTS, ...ROLLOUTS, ...FINDINGS };
+export const EXPLANATIONS: Readonly<Record<Code | FindingCode, Explanation>> = {
+  ...REQUESTS,
+  ...ROLLOUTS,
+  ...LOOKS,
+  ...FINDINGS,
+};
 
 /** Findings about files that are valid one by one and contradict each other. */
 const CONTRADICTIONS: readonly FindingCode[] = [

@@ -379,30 +379,4 @@ export const ROLLOUTS = {
     causes: ['A full or read-only disk.', 'Another user owns the state.'],
     todo: ['Free disk space or fix the permissions, then run: kvdeploy doctor --env E'],
   },
-  NEEDS_ATTENTION: {
-    means: 'Something is not as it should be, and nothing is being done about it. Nothing was changed by looking.',
-    example: 'Drift. The ledger expects green 100 %, the router reports green 50 %, blue 50 %.',
-    causes: [
-      'Someone moved traffic by hand, or a router came back with an older split.',
-      'A build or a location does not answer, or another build answers at a place.',
-      'A break-glass run waits for its review.',
-    ],
-    todo: [
-      'Put traffic back to what the ledger says: kvdeploy converge --env E',
-      'After break-glass: kvdeploy reconcile --env E --reason "…"',
-      'See what each place answers: kvdeploy status --env E',
-    ],
-  },
-  STILL_BAKING: {
-    means: '--max-wait ran out while the rollout was healthy but not finished. No one is watching it now.',
-    example: 'Still baking at 25 %: --max-wait ran out.',
-    causes: ['The steps bake longer than the CI step may run.'],
-    todo: ['Continue: kvdeploy resume --env E --max-wait 50m', 'Roll back: kvdeploy abort --env E'],
-  },
-  INTERRUPTED: {
-    means: 'A signal ended the command. The state of the rollout is recorded, but no one is watching it now.',
-    example: 'Interrupted while baking at 25 %.',
-    causes: ['Ctrl-C, a closed terminal, or a cancelled CI run.'],
-    todo: ['Continue: kvdeploy resume --env E', 'Roll back: kvdeploy abort --env E'],
-  },
 };
