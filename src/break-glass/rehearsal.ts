@@ -1,11 +1,8 @@
 /** The rehearsal: everything up to the first write, then only queries. Must write nothing, end no process and make no change. */
-import { constants } from 'node:fs';
-import { dirname } from 'node:path';
-import type { Change, Outside } from '../base/changes/change.ts';
 import { check } from '../base/changes/checks.ts';
-import { withFile } from '../base/durable/open-file.ts';
 import { askBefore } from './ask.ts';
 import { reachNames } from './names.ts';
+import { levelObstacles, obstacles } from './obstacles.ts';
 import type { Rescuing, Tools } from './rescue.ts';
 import type { Ending } from './voice.ts';
 
@@ -31,7 +28,9 @@ export async function rehearse(
   voice.progress(
     `decided after ${Math.round(decidedAfterMs)} ms, ready for the first change after ${Math.round(readyAfterMs)} ms`,
   );
-  for (const change of changes) doubts.push(...obstacles(change, outside));
+  const { questions } = choice.pointer.target;
+  const levels = await Promise.all(questions.map((question) => levelObstacles(question, outside)));
+  doubts.push(...levels.flat(), ...changes.flatMap((change) => obstacles(change, outside)));
   if (checks.length === 0) doubts.push('these changes cannot be read back');
   const differences: string[] = [];
   for (const answer of await Promise.all(checks.map((one) => check(one, outside)))) {
@@ -53,20 +52,4 @@ export async function rehearse(
     : `the router is not in exactly that state now (${differences.length} of ${checks.length} checks differ)`;
   const message = `✔ REHEARSED, nothing was written: the rollback path to ${build.guid} (version ${build.version}) at ${build.ref} works; ${now}.`;
   return { ...base, code: null, message, hint: null };
-}
-
-/** What would stop this change, as far as that is visible without making it. */
-function obstacles(change: Change, { fs, secret }: Outside): string[] {
-  if (change.kind === 'request' && change.bearerSecret !== undefined && (secret(change.bearerSecret) ?? '') === '')
-    return [`the secret ${change.bearerSecret} is not set in the environment`];
-  const path = change.kind === 'write-file' ? change.path : change.kind === 'socket' ? change.saveTo : undefined;
-  if (path === undefined) return [];
-  if (!fs.existsSync(path)) return fs.existsSync(dirname(path)) ? [] : [`${dirname(path)} does not exist`];
-  try {
-    // Opening it is the only way to find a read-only disk or a missing permission without writing.
-    withFile(path, constants.O_WRONLY | constants.O_NONBLOCK, fs, () => {});
-    return [];
-  } catch (error) {
-    return [`${path} cannot be written: ${(error as Error).message}`];
-  }
 }

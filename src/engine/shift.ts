@@ -1,6 +1,7 @@
 /** Shifts traffic: looks, asks, makes the changes, reads back. Must leave nothing in flight that could undo what comes after. */
 import { type Change, NotAllowed } from '../base/changes/change.ts';
 import { make } from '../base/changes/make.ts';
+import { ownChanges } from '../base/changes/own-changes.ts';
 import type { Event } from '../core/ledger/events.ts';
 import { isOnTheWayOn, stepSplit } from '../core/rollout/plan.ts';
 import type { Effect, State } from '../core/rollout/rollout.ts';
@@ -20,6 +21,8 @@ export function shifter(runner: Runner, comparing: Comparing) {
   /** Monotonic time until which the router can still act on an attempt of this process that failed. */
   let inFlightUntilMs = 0;
   let made = false;
+  const { scope, environments } = runner.places;
+  const own = { questions: target.questions, environment: scope.environment, others: environments };
   return async (effect: Extract<Effect, { do: 'shift' }>, state: State): Promise<Event | undefined> => {
     assertOwnBuilds(effect.split, state);
     const mayArriveLate = () => {
@@ -34,14 +37,16 @@ export function shifter(runner: Runner, comparing: Comparing) {
     let askedMs = io.monotonic();
     const met = await lookBeforeShift(state, runner, made);
     if (met !== undefined) return met;
-    const changes = target.changes(effect.split, effect.leaving);
-    if (state.phase === 'reverting') watch.revertIsTried();
+    const wanted = target.changes(effect.split, effect.leaving);
     const back = state.phase === 'reverting' || state.plan.kind !== 'promote';
+    const { changes, stranger } = back ? await ownChanges(wanted, own, io) : { changes: wanted, stranger: undefined };
+    if (state.phase === 'reverting') watch.revertIsTried();
     // Whoever slept since must ask again: another build may have come to the place.
     const stale = () => (!back && io.monotonic() - askedMs > ASKED_WITHIN_MS ? 'the last GUID check is too old' : undefined);
     made = true;
     const problem = await makeAll(changes, back, runner, stale);
     if (problem !== undefined) return problem === 'look again' ? undefined : failed(problem);
+    if (stranger !== undefined) return failed(stranger);
     const inFlightMs = runner.unended ? target.idleTimeoutMs : inFlightUntilMs - io.monotonic();
     if (inFlightMs > 0) {
       // What another process, or an attempt of ours that failed, has in flight can arrive until then; this must be the last word.

@@ -1,5 +1,6 @@
 /** Gathers what the hazards of a release are judged on. Must not judge, ask the network, or change anything. */
 import { filesystemOf } from '../base/durable/state-dir.ts';
+import { hostsOfChanges } from '../base/pointer/host-names.ts';
 import { readPointers } from '../base/pointer/pointer.ts';
 import type { Facts } from '../core/admission/facts.ts';
 import { type Hazard, type Looked, unverified } from '../core/admission/hazard.ts';
@@ -39,6 +40,7 @@ export function lookAtHazards(
   { wants, given }: Looked['confirmation'],
   deps: Deps,
 ): readonly Hazard[] {
+  const wayBack = restoring(judged, opened);
   const { newest } = readPointers(opened.pointerDirs[0] ?? '', deps.io.fs, opened.scope);
   return hazardsOf({
     ...judged,
@@ -51,7 +53,8 @@ export function lookAtHazards(
     members: judged.reading?.members ?? null,
     forgetful: judged.reading?.forgetful,
     clients: judged.facts.clients,
-    wayBack: restoring(judged, opened),
+    wayBack,
+    wayBackHosts: hostsOfChanges(wayBack ?? []),
     disk: filesystemOf(nearestFolder(opened.stateDir, deps.io), deps.io.fs),
     copies: (opened.settings?.copies ?? []).map((dir) => ({ dir, elsewhere: onAnotherDisk(dir, opened.stateDir, deps.io) })),
     confirmation: { wants, given },

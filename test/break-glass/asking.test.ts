@@ -235,3 +235,76 @@ describe('a name that does not resolve', () => {
     expect([code, stderr]).toEqual([5, expect.stringContaining('and the pointer has no address for it')]);
   });
 });
+
+describe('a rehearsal does what a rescue does', () => {
+  const REHEARSE = ['--env', 'production', '--rehearse'];
+  const leveled = (address: string): Pointer['target'] => ({
+    questions: [
+      { ...asks(address).questions[0], level: { command: 'show cli level', answer: 'admin' } },
+    ] as Pointer['target']['questions'],
+    others: ['staging'],
+  });
+
+  it.each([
+    ['operator', 'operator\n\n', 'answers "operator" to "show cli level", not "admin": it would refuse every change'],
+    ['user', 'user\n', 'answers "user" to "show cli level"'],
+  ])('a rehearsal finds a socket of level %s', async (_, said, doubt) => {
+    router = await lineServer(join(folder, 'admin.sock'), (line) =>
+      line === 'show cli level' ? said : 'description: environment=production\n',
+    );
+    const { code, stderr } = await rescue({ target: leveled(router.address) }, [], REHEARSE);
+    expect([code, stderr]).toEqual([5, expect.stringContaining(doubt)]);
+    expect(router.lines).not.toContain(expect.stringContaining('set '));
+  });
+
+  it('a rehearsal finds nothing wrong with a socket of level admin', async () => {
+    router = await lineServer(join(folder, 'admin.sock'), (line) =>
+      line === 'show cli level' ? 'admin\n\n' : 'description: environment=production\n',
+    );
+    const { stderr } = await rescue({ target: leveled(router.address) }, [], REHEARSE);
+    expect(stderr).not.toContain('show cli level');
+  });
+
+  const save = (saveTo: string) => ({
+    knownGood: restoreOf(GREEN, {
+      changes: [{ kind: 'socket', address: '/run/no.sock', commands: ['show servers state'], timeoutMs: 500, saveTo }],
+    }),
+  });
+
+  it('a rehearsal finds a file to save that is a folder, and a folder that is not there', async () => {
+    for (const [saveTo, doubt] of [
+      [folder, `${folder} cannot be written: it is not a regular file`],
+      ['/nonexistent/state', '/nonexistent does not exist'],
+    ] as const) {
+      const { code, stderr } = await rescue(save(saveTo), [], REHEARSE);
+      expect([code, stderr]).toEqual([5, expect.stringContaining(`! ${doubt}`)]);
+    }
+  });
+
+  it('a rehearsal finds a line of commands that HAProxy would not take, and a program that is not there', async () => {
+    const commands = Array.from({ length: 500 }, (_, index) => `set server gw/server-number-${index} weight 0`);
+    const changes = [
+      { kind: 'socket', address: '/run/no.sock', commands, timeoutMs: 500 },
+      { kind: 'run', argv: ['/nonexistent/reload'], timeoutMs: 500 },
+    ] as const;
+    const { stderr } = await rescue({ knownGood: restoreOf(GREEN, { changes }) }, [], REHEARSE);
+    expect(stderr).toMatch(/! the commands for \/run\/no\.sock have \d{5} bytes in one line/);
+    expect(stderr).toContain('! /nonexistent/reload cannot be run');
+  });
+
+  it('a rehearsal finds a folder in which this user cannot replace the file', async () => {
+    const closed = join(folder, 'closed');
+    fs.mkdirSync(closed, { mode: 0o755 });
+    fs.writeFileSync(join(closed, 'routes.json'), '{}', { mode: 0o666 });
+    const state = join(folder, 'state');
+    const knownGood = restoreOf(GREEN, routesTo(join(closed, 'routes.json'), 'green'));
+    stateWith(state, [pointerOf({ knownGood })]);
+    for (const path of [folder, ...fs.readdirSync(state, { recursive: true }).map((name) => join(state, String(name))), state])
+      fs.chownSync(path, 65534, 65534);
+    const readable = join(folder, 'break-glass.mjs');
+    fs.copyFileSync(program, readable);
+    fs.chmodSync(readable, 0o755);
+    const { stderr } = await runToEnd([process.execPath, readable, '--state-dir', state, ...REHEARSE], { uid: 65534 });
+    expect(stderr).toMatch(/! \S+routes\.json cannot be written: EACCES/);
+  });
+});

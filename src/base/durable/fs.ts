@@ -21,6 +21,7 @@ export type Fs = Pick<
   | 'mkdirSync'
   | 'readdirSync'
   | 'existsSync'
+  | 'accessSync'
   | 'realpathSync'
   | 'ftruncateSync'
   | 'futimesSync'

@@ -203,7 +203,8 @@ function questionsOfFormat1({ changes, checks }: Pick<Restore, 'changes' | 'chec
   const statuses = checks.flatMap((check) => (check.kind === 'http' && check.json?.[0] === 'applied' ? [check] : []));
   return [
     ...[...sockets].map((address): TargetQuestion => {
-      return { kind: 'socket', address, command: 'show info', field: 'description', timeoutMs: 2000 };
+      const level = { command: 'show cli level', answer: 'admin' };
+      return { kind: 'socket', address, command: 'show info', field: 'description', level, timeoutMs: 2000 };
     }),
     ...statuses.map(({ url }): TargetQuestion => ({ kind: 'http', url, json: ['scope', 'environment'], timeoutMs: 2000 })),
   ];

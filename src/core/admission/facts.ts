@@ -141,6 +141,7 @@ export type HazardId =
   | 'untried-source'
   | 'no-known-good'
   | 'way-back-depends'
+  | 'way-back-names'
   | 'disk'
   | 'black-hole'
   | 'silent-metrics'

@@ -119,6 +119,22 @@ const ROLLBACK_HAZARDS: readonly Row[] = [
     ],
   },
   {
+    id: 'way-back-names',
+    hazard: 'The rollback path needs a host name to be resolved (DNS).',
+    fix: 'Give the router by an IP address or a UNIX socket.',
+    controls: ({ wayBackHosts }) => {
+      const hosts = wayBackHosts.join(', ');
+      if (hosts === '') return [];
+      return [
+        engineering('no restoring change needs a host name', unsure(`${hosts} must resolve`)),
+        engineering(
+          'break-glass reaches the address in the pointer where the name does not resolve',
+          seen('written with the pointer before the first shift; used only if what answers there is this environment'),
+        ),
+      ];
+    },
+  },
+  {
     id: 'disk',
     hazard: 'The disk cannot keep what it acknowledges.',
     fix: 'Put the state on a local disk with free space: --state-dir, KVDEPLOY_STATE_DIR or stateDir in the config.',

@@ -60,6 +60,8 @@ export interface Looked {
   readonly measured: readonly { readonly gate: string; readonly measurement: Measurement }[];
   /** The changes that restore the known-good build, rendered just now. */
   readonly wayBack: readonly Change[] | null;
+  /** The host names in them, which must resolve. */
+  readonly wayBackHosts: readonly string[];
   readonly disk: { readonly kind: 'durable' | 'volatile' | 'unsure'; readonly name: string };
   /** Copies of the pointer, and whether each is on another disk than the state; null where that cannot be seen. */
   readonly copies: readonly { readonly dir: string; readonly elsewhere: boolean | null }[];

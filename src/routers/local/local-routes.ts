@@ -71,9 +71,16 @@ export function appliedText(split: readonly { place: string; percent: number }[]
     .join(',');
 }
 
-/** The complete text of the routes file, one share per line so that people can read and paste it. Equal splits give equal bytes. */
+/**
+ * The complete text of the routes file, one share per line so that people can read and paste it. Equal splits give equal bytes: a place
+ * without traffic has no build there, whoever wrote it, since nothing is counted for it.
+ */
 export function routesText(split: Split): string {
-  const shares = sorted(split).map(({ place, build, percent }) => ({ place, build, percent: hundredths(percent) / HUNDREDTHS }));
+  const shares = sorted(split).map(({ place, build, percent }) => ({
+    place,
+    build: percent === 0 ? null : build,
+    percent: hundredths(percent) / HUNDREDTHS,
+  }));
   return `{"formatVersion":1,"split":[\n${shares.map((share) => JSON.stringify(share)).join(',\n')}\n]}\n`;
 }
 

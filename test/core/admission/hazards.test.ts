@@ -37,6 +37,7 @@ function lookedWith(more: Partial<Looked> = {}, facts: Partial<Facts> = {}): Loo
     clients: factsWith(facts).clients,
     measured: [{ gate: 'errors', measurement: { requests: 10, errors: 0, counting: 'sample' } }],
     wayBack: [{ kind: 'write-file', path: '/var/lib/edge/routes.json', content: '{}' }],
+    wayBackHosts: [],
     disk: { kind: 'durable', name: 'ext4' },
     copies: [{ dir: '/mnt/other-disk/kvdeploy', elsewhere: true }],
     confirmation: { wants: '--confirm production', given: 'flag' },
@@ -245,4 +246,13 @@ it('what was not looked at, because a check refused before, is never called veri
     'nothing begins without confirmation',
     'someone can answer',
   ]);
+});
+
+it('a rollback path that needs a host name is a hazard of its own, named but controlled; without a name there is no such row', () => {
+  expect(hazardsOf(lookedWith()).map(({ id }) => id)).not.toContain('way-back-names');
+  const named = hazard(lookedWith({ wayBackHosts: ['gw-admin.lab.test'] }), 'way-back-names');
+  expect(named).toMatchObject({
+    controlled: true,
+    controls: [{ status: 'not-verified', detail: 'gw-admin.lab.test must resolve' }, { status: 'verified' }],
+  });
 });

@@ -8,6 +8,7 @@ import { scopeFlags } from '../../../core/scope.ts';
 import type { Deps } from '../../../release/deps.ts';
 import type { Opened } from '../../../release/open.ts';
 import { type DoctorCheck, fail, ok, warn } from './check.ts';
+import { namesCheck } from './state.ts';
 
 const RUN_MS = 10_000;
 
@@ -33,6 +34,7 @@ export async function rehearsalChecks(
     readBackCheck(whole, opened),
     circularCheck(circularChanges(changes, serviceAddresses)),
     secretCheck(secrets, deps),
+    ...namesCheck(newest),
   ];
 }
 

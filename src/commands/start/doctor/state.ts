@@ -1,7 +1,9 @@
 /** What `doctor` says about the state of one scope: folder, disk, ledger, leader, hold, pointers. Writes only a probe, and removes it. */
 import { diskProblem, filesystemOf, stateDirExists } from '../../../base/durable/state-dir.ts';
 import { readHold } from '../../../base/pointer/hold.ts';
+import { hostsOfChanges } from '../../../base/pointer/host-names.ts';
 import { readPointers } from '../../../base/pointer/pointer.ts';
+import type { Pointer } from '../../../base/pointer/pointer-format.ts';
 import { openRollout, rescueGoal } from '../../../core/ledger/history.ts';
 import { shortGuid } from '../../../core/scope.ts';
 import { msText } from '../../../core/text.ts';
@@ -140,6 +142,20 @@ export function pointerChecks(opened: Opened, seen: Seen | null, deps: Deps): re
         ? warn(name, `${text}; not compared with the current target: ${uncompared}`, 'Fix that, then run doctor again.')
         : ok(name, `${text}; rendered again for the current target, it is the same`);
     const rescue = rescueProblem(dir, deps.io);
-    return [pointer, rescue === undefined ? ok(name, 'break-glass.mjs is next to it, as installed') : warn(name, rescue, renew)];
+    return [
+      pointer,
+      ...namesCheck(newest),
+      rescue === undefined ? ok(name, 'break-glass.mjs is next to it, as installed') : warn(name, rescue, renew),
+    ];
   });
+}
+
+/** A rollback path that needs DNS is named; nothing where every address is a number or a file. */
+export function namesCheck({ knownGood, addresses }: Pointer): readonly DoctorCheck[] {
+  const hosts = hostsOfChanges(knownGood.changes);
+  if (hosts.length === 0) return [];
+  const kept = hosts.map((host) => `${host} (the pointer keeps ${addresses[host]?.join(', ') ?? 'no address for it'})`);
+  const fix =
+    'Give the router by an IP address or a UNIX socket. For new addresses in the pointer: kvdeploy pointer verify --renew';
+  return [warn('names', `the rollback path needs a host name to be resolved (DNS): ${kept.join('; ')}`, fix)];
 }
