@@ -260,7 +260,10 @@ export function restoringSplit(build: Build, reading: Reading): Split {
 }
 
 /** One for each member of the place that has an address. */
-function identityChecks({ target, reading, identity, scope }: Rendering, build: Build): readonly IdentityCheck[] {
+export function identityChecks(
+  { target, reading, identity, scope }: Pick<Rendering, 'target' | 'reading' | 'identity' | 'scope'>,
+  build: Build,
+): readonly IdentityCheck[] {
   if (identity === null) return [];
   const stamp = whereSaid(identity.environmentHeader, identity.environmentJson);
   const environment = stamp === undefined ? {} : { environment: { ...stamp, equals: scope.environment } };

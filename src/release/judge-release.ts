@@ -8,6 +8,7 @@ import { promotionPlan } from '../core/rollout/make-plan.ts';
 import { sameScope, scopeText } from '../core/scope.ts';
 import { fileFacts } from '../engine/facts.ts';
 import { measureStable, silentGate } from '../engine/measure.ts';
+import { targetRefusal } from './allowed-targets.ts';
 import { otherHistory, type Wanted, wantedGuid } from './chosen-build.ts';
 import { confirmation } from './confirm.ts';
 import type { Deps } from './deps.ts';
@@ -72,7 +73,8 @@ async function judgePlan(
     silent: silentGate(plan, measured) ?? seen.silent,
   };
   const { checked, refusal } = admit(planFacts, checks);
-  return { checked, refusal, facts: planFacts, plan, measured, compared: seen.gates };
+  const refused = refusal ?? targetRefusal(opened, [build, stable], { target, reading }, deps);
+  return { checked, refusal: refused, facts: planFacts, plan, measured, compared: seen.gates };
 }
 
 async function requiredOf(opened: Opened, { requires }: Promotable, deps: Deps): Promise<Facts['required']> {

@@ -1,6 +1,8 @@
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { onMachineWith } from '../crash/machine.ts';
+import { mayMount } from '../crash/mounts.ts';
 import { BLUE, GREEN, PRODUCTION, SURE, VIOLET } from './local-builds.ts';
 import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
 
@@ -97,11 +99,15 @@ describe('the state directory', () => {
     await site.restore('empty');
     const group = /^games:[^:]*:(\d+)/m.exec(readFileSync('/etc/group', 'utf8'));
     site.writeConfig({ stateGroup: 'games', copies: [join(site.folder, 'copy')] });
-    expect(await result(['adopt', ...PRODUCTION, ...SURE])).toMatchObject({ ok: true });
+    const refused = await result(['adopt', ...PRODUCTION, ...SURE]);
+    expect(refused).toMatchObject({ code: 'TARGET_NOT_ALLOWED' });
+    if (!mayMount('the machine file')) return;
+    const machine = /Add to \S+: (\{.*\})$/.exec(refused.hint ?? '')?.[1] ?? '';
+    expect(await site.shell(onMachineWith(machine, ['adopt', ...PRODUCTION, ...SURE]))).toMatchObject({ exitCode: 0 });
     const shared = modes(site.stateDir);
     expect(shared.filter((mode) => !/^(?:folder 770|file 660|file 770)$/.test(mode))).toEqual([]);
     expect(lstatSync(join(site.stateDir, below)).gid).toBe(Number(group?.[1]));
-    expect(await result(promote(GREEN.guid))).toMatchObject({ ok: true });
+    expect(await site.shell(onMachineWith(machine, promote(GREEN.guid)))).toMatchObject({ exitCode: 0 });
     chmodSync(site.stateDir, 0o700);
   });
 });

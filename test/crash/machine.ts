@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { BIN } from '../cli/run-cli.ts';
 import { freshFolder } from '../fresh-folder.ts';
 
 const KEPT = ['passwd', 'group', 'hosts', 'nsswitch.conf', 'resolv.conf', 'ld.so.cache', 'localtime'];
@@ -21,4 +22,10 @@ export function etcWith(machine: object | string, mode = 0o644): string {
 /** The words before a command that run it with that /etc. Nothing outside of it sees the mount. */
 export function onMachine(etc: string): readonly string[] {
   return ['unshare', '-m', 'sh', '-c', 'mount --bind "$0" /etc && exec "$@"', etc];
+}
+
+/** A shell script that runs kvdeploy with these arguments on a machine with this machine file. */
+export function onMachineWith(machine: object | string, args: readonly string[]): string {
+  const [first = '', ...words] = [...onMachine(etcWith(machine)), process.execPath, BIN, ...args];
+  return [first, ...words.map((word) => `'${word}'`)].join(' ');
 }

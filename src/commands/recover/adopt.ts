@@ -16,6 +16,7 @@ import type { Target } from '../../engine/target.ts';
 import { Wishes } from '../../lead/control.ts';
 import { assertNoHold } from '../../lead/held.ts';
 import { beginNew, lead, refuseWhileOpen } from '../../lead/lead.ts';
+import { targetRefusal } from '../../release/allowed-targets.ts';
 import { guidOf } from '../../release/chosen-build.ts';
 import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
@@ -57,7 +58,10 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   // Whoever must bring traffic together waits for no metrics; without them the build does not become known-good.
   const silent = moves ? undefined : seen.silent;
   const planned = { ...facts, ...planFacts(plan, { settings, opened, target, reading }), silent };
-  const refusal = admit({ ...planned, gathered: ['plan'] }, PLAN_CHECKS).refusal ?? forgetfulRefusal(reading.forgetful);
+  const refusal =
+    admit({ ...planned, gathered: ['plan'] }, PLAN_CHECKS).refusal ??
+    forgetfulRefusal(reading.forgetful) ??
+    (moves ? undefined : targetRefusal(opened, [build], { target, reading }, deps));
   if (refusal !== undefined) throw refusalError(refusal);
   const name = `${shortGuid(build.guid)} (${build.version})`;
   const what = moves

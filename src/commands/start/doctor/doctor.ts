@@ -12,7 +12,16 @@ import type { StoredLedger } from '../../../stores/store.ts';
 import { type DoctorCheck, within } from './check.ts';
 import { fileChecks, machineChecks } from './machine.ts';
 import { rehearsalChecks } from './rehearsal.ts';
-import { folderChecks, holdCheck, leaderCheck, ledgerCheck, markCheck, pointerChecks, type Seen } from './state.ts';
+import {
+  allowanceCheck,
+  folderChecks,
+  holdCheck,
+  leaderCheck,
+  ledgerCheck,
+  markCheck,
+  pointerChecks,
+  type Seen,
+} from './state.ts';
 import { buildChecks, clockCheck, driftCheck, gateChecks, routerChecks, setupChecks } from './target.ts';
 
 /** Each group of checks that asks something outside; with those before it, well under 15 s. */
@@ -99,7 +108,7 @@ async function examined(scope: Scope, state: State, deps: Deps): Promise<readonl
     seen = { target, reading };
     return routerChecks({ target, reading }, opened);
   });
-  const pointer = await group('pointer', () => pointerChecks(opened, seen, deps));
+  const pointer = await group('pointer', () => [...pointerChecks(opened, seen, deps), ...allowanceCheck(opened, seen, deps)]);
   return [...local, ...pointer, ...router, ...(await asked(seen, opened, deps))];
 }
 

@@ -5,6 +5,8 @@ import { RESCUE_FILE, readPointers } from '../../../base/pointer/pointer.ts';
 import type { Scope } from '../../../base/scope.ts';
 import { type OutputLine, outputLineSchema } from '../../../core/output.ts';
 import { scopeFlags } from '../../../core/scope.ts';
+import { rescueSource } from '../../../engine/pointer-writer.ts';
+import { rescueProblem } from '../../../lead/idle-pointer.ts';
 import type { Deps } from '../../../release/deps.ts';
 import type { Opened } from '../../../release/open.ts';
 import { type DoctorCheck, fail, ok, warn } from './check.ts';
@@ -22,8 +24,10 @@ export async function rehearsalChecks(
   deps: Deps,
 ): Promise<readonly DoctorCheck[]> {
   const { newest } = readPointers(dir, deps.io.fs, opened.scope);
-  if (newest === null)
-    return [fail('rescue', `no pointer in ${dir} verifies`, `kvdeploy pointer verify --renew ${opened.flags}`)];
+  const renew = `Find out who changed it, then: kvdeploy pointer verify --renew ${opened.flags}`;
+  if (newest === null) return [fail('rescue', `no pointer in ${dir} verifies`, renew)];
+  const other = rescueProblem(dir, deps.io);
+  if (other !== undefined) return [fail('rescue', `${other}: another version, or TAMPERING. It was not run`, renew)];
   const { changes } = newest.knownGood;
   const secrets = secretsOf(changes);
   const run = (prefix: readonly string[]) => rehearse(dir, opened.scope, secrets, prefix, deps);
@@ -43,7 +47,10 @@ interface Rehearsed {
   readonly lines: readonly OutputLine[];
 }
 
-/** An empty environment, the root folder, no input, and the program next to the pointer. */
+/**
+ * An empty environment, the root folder, no input, and the installed program, which has the bytes of the one next to the pointer: that
+ * one could be exchanged before it runs. Of a secret only its name goes along: a rehearsal sends none.
+ */
 async function rehearse(
   dir: string,
   scope: Scope,
@@ -51,11 +58,24 @@ async function rehearse(
   prefix: readonly string[],
   { io }: Deps,
 ): Promise<Rehearsed> {
-  const given = secrets.flatMap((name) => (io.secret(name) === undefined ? [] : [`${name}=${io.secret(name)}`]));
+  const given = secrets.flatMap((name) => ((io.secret(name) ?? '') === '' ? [] : [`${name}=set`]));
   const bare = ['sh', '-c', 'cd / && exec "$@"', 'sh', ...prefix, 'env', '-i', ...given];
-  const program = [process.execPath, join(dir, RESCUE_FILE), '--rehearse', '--json', ...scopeFlags(scope).split(' ')];
+  const program = [
+    process.execPath,
+    rescueSource(),
+    '--state-dir',
+    rootOfPointer(dir),
+    '--rehearse',
+    '--json',
+    ...scopeFlags(scope).split(' '),
+  ];
   const { exitCode, stdout } = await io.run([...bare, ...program], RUN_MS, () => undefined);
   return { exitCode, lines: stdout.split('\n').flatMap(lineOf) };
+}
+
+/** The state directory, or the copy, that a pointer's folder lies in: below it are tenant, environment and service. */
+function rootOfPointer(dir: string): string {
+  return join(dir, '..', '..', '..', '..');
 }
 
 function lineOf(text: string): OutputLine[] {

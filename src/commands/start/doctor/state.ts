@@ -12,6 +12,7 @@ import { nearestFolder } from '../../../engine/facts.ts';
 import type { Target } from '../../../engine/target.ts';
 import { unreviewedRescues } from '../../../lead/held.ts';
 import { pointerProblems, renderIdle, rescueProblem } from '../../../lead/idle-pointer.ts';
+import { targetNotAllowed } from '../../../release/allowed-targets.ts';
 import type { Deps } from '../../../release/deps.ts';
 import type { Opened } from '../../../release/open.ts';
 import { otherState } from '../../../release/other-state.ts';
@@ -158,4 +159,12 @@ export function namesCheck({ knownGood, addresses }: Pointer): readonly DoctorCh
   const fix =
     'Give the router by an IP address or a UNIX socket. For new addresses in the pointer: kvdeploy pointer verify --renew';
   return [warn('names', `the rollback path needs a host name to be resolved (DNS): ${kept.join('; ')}`, fix)];
+}
+
+/** Whether break-glass obeys the pointer where others can write the state; nothing to say where no one else can. */
+export function allowanceCheck(opened: Opened, seen: Seen | null, deps: Deps): readonly DoctorCheck[] {
+  const known = rescueGoal(opened.history);
+  if (seen === null || known === null) return [];
+  const problem = targetNotAllowed(opened, [known.build], seen, deps);
+  return problem === undefined ? [] : [fail('machine file', `TARGET_NOT_ALLOWED: ${problem.message}`, problem.fix)];
 }

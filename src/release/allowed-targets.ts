@@ -1,0 +1,89 @@
+/**
+ * Whether break-glass will obey the pointer that is about to be written: where others can write the state, only if the machine file names
+ * everything that it touches. Asked before anything moves, so that no stanza is missing in an emergency. Changes nothing.
+ */
+import { groupName } from '../base/owners/accounts.ts';
+import { MACHINE_FILE, ownMachineFile } from '../base/owners/machine-file.ts';
+import { judgeFolder } from '../base/owners/owner-rule.ts';
+import { notAllowed, type Reach, reachOf, reachText, stanza } from '../base/owners/targets.ts';
+import type { Refusal } from '../core/errors.ts';
+import type { Build } from '../core/manifest/manifest.ts';
+import { scopeText } from '../core/scope.ts';
+import { nearestFolder } from '../engine/facts.ts';
+import { identityChecks, restoringSplit } from '../engine/pointer-writer.ts';
+import type { Target } from '../engine/target.ts';
+import type { Io } from '../io.ts';
+import type { Reading } from '../routers/router.ts';
+import type { Deps } from './deps.ts';
+import { machineOf } from './machine.ts';
+import type { Opened } from './open.ts';
+import { groupOf } from './state-dir.ts';
+
+/** What is missing in the machine file, in words and ready to paste. */
+export interface NotAllowed {
+  readonly message: string;
+  readonly fix: string;
+}
+
+/** Why break-glass would not make the changes that restore these builds, or one that was known-good before; undefined if it would. */
+export function targetNotAllowed(
+  opened: Opened,
+  builds: readonly Build[],
+  seen: { readonly target: Target; readonly reading: Reading },
+  { io }: Deps,
+): NotAllowed | undefined {
+  const others = othersOf(opened, io);
+  if (others.length === 0) return undefined;
+  const name = scopeText(opened.scope);
+  const machine = machineOf(io);
+  const missing = notAllowed(reachOfBuilds(opened, builds, seen), machine, name);
+  if (missing === undefined) return undefined;
+  // What is pasted names every place of the target, so that the next promotion misses nothing.
+  const everywhere = seen.reading.members.flatMap(({ place }) => builds.slice(0, 1).map((build) => ({ ...build, ref: place })));
+  const toPaste = notAllowed(reachOfBuilds(opened, [...builds, ...everywhere], seen), machine, name) ?? missing;
+  const own = ownMachineFile({ HOME: io.env('HOME') }, io.fs);
+  const where = own === undefined ? MACHINE_FILE : `${MACHINE_FILE} (or, for this user alone, ${own})`;
+  const lines = stanza(toPaste, machine, name).map((line) => line.trim());
+  return {
+    message: `${others.join(' and ')} can write the state of ${name}, and the machine file does not allow a change of it to touch ${reachText(missing)}.`,
+    fix: `Add to ${where}: ${lines.join(' ')}`,
+  };
+}
+
+/** The same as a refusal. */
+export function targetRefusal(...asked: Parameters<typeof targetNotAllowed>): Refusal | undefined {
+  const problem = targetNotAllowed(...asked);
+  return problem && { code: 'TARGET_NOT_ALLOWED', message: problem.message, hint: problem.fix };
+}
+
+/** Everyone besides root and this user who can write the state or a copy of it. */
+function othersOf({ config, pointerDirs }: Opened, io: Io): readonly string[] {
+  const group = groupOf(config, io);
+  const shared = group === undefined ? [] : [`group ${groupName(group.gid, io.fs)}`];
+  const found = pointerDirs.flatMap((dir) => judgeFolder(nearestFolder(dir, io), io.fs, group?.gid).others);
+  return [...new Set([...shared, ...found])];
+}
+
+function reachOfBuilds(
+  { history, settings, scope }: Opened,
+  builds: readonly Build[],
+  { target, reading }: { readonly target: Target; readonly reading: Reading },
+): Reach {
+  const identity = settings?.identity ?? history.rollout?.plan.identity ?? null;
+  const isThere = ({ ref }: Build) => reading.members.some((member) => member.place === ref);
+  const known = history.knownGood.map(({ build }) => build).filter(isThere);
+  const restores = [...builds, ...known].map((build) => {
+    const split = restoringSplit(build, reading);
+    return {
+      changes: target.changes(split, 'at-once'),
+      checks: target.checks(split),
+      identity: identityChecks({ target, reading, identity, scope }, build),
+    };
+  });
+  return reachOf({
+    changes: restores.flatMap(({ changes }) => changes),
+    checks: restores.flatMap(({ checks }) => checks),
+    identity: restores.flatMap((restore) => restore.identity),
+    questions: target.questions,
+  });
+}
