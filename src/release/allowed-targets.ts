@@ -6,6 +6,7 @@ import { groupName } from '../base/owners/accounts.ts';
 import { MACHINE_FILE, ownMachineFile } from '../base/owners/machine-file.ts';
 import { judgeFolder } from '../base/owners/owner-rule.ts';
 import { notAllowed, type Reach, reachOf, reachText, stanza } from '../base/owners/targets.ts';
+import { machineOf } from '../config/machine.ts';
 import type { Refusal } from '../core/errors.ts';
 import type { Build } from '../core/manifest/manifest.ts';
 import { scopeText } from '../core/scope.ts';
@@ -15,7 +16,6 @@ import type { Target } from '../engine/target.ts';
 import type { Io } from '../io.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Deps } from './deps.ts';
-import { machineOf } from './machine.ts';
 import type { Opened } from './open.ts';
 import { groupOf } from './state-dir.ts';
 

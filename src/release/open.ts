@@ -4,6 +4,7 @@ import { pointerDir } from '../base/pointer/pointer.ts';
 import type { Scope } from '../base/scope.ts';
 import { shellWord } from '../base/text.ts';
 import { loadConfig } from '../config/load.ts';
+import { machineOf } from '../config/machine.ts';
 import type { LoadedConfig, ServiceSettings } from '../config/settings.ts';
 import { KvdeployError } from '../core/errors.ts';
 import { fold, type History } from '../core/ledger/history.ts';
@@ -14,7 +15,6 @@ import { openTarget, type Target } from '../engine/target.ts';
 import { stores } from '../stores/index.ts';
 import type { Store, StoredLedger } from '../stores/store.ts';
 import type { Deps } from './deps.ts';
-import { machineOf } from './machine.ts';
 import { assertOwnTarget, type Marking, markingOf, NOT_MARKED } from './other-state.ts';
 import { groupOf, stateDirOf } from './state-dir.ts';
 

@@ -7,6 +7,7 @@ import { pointerDir } from '../base/pointer/pointer.ts';
 import { readStateId } from '../base/pointer/state-id.ts';
 import type { Scope } from '../base/scope.ts';
 import { shellWord } from '../base/text.ts';
+import { machineOf } from '../config/machine.ts';
 import type { ServiceSettings } from '../config/settings.ts';
 import { KvdeployError } from '../core/errors.ts';
 import { fold, type History } from '../core/ledger/history.ts';
@@ -16,7 +17,6 @@ import type { Io } from '../io.ts';
 import { openRouter } from '../routers/index.ts';
 import { stores } from '../stores/index.ts';
 import type { Deps } from './deps.ts';
-import { machineOf } from './machine.ts';
 import { notedPlaces } from './state-dir.ts';
 
 /** What keeps this state from driving its target. `gone`: the state that the marker names is not there any more. */
