@@ -60,9 +60,9 @@ export async function markingOf(opened: Asking, deps: Deps): Promise<Marking> {
   const obstacle = seen.flatMap((each) => obstacleIn(each, ownId, deps.io) ?? [])[0];
   if (obstacle !== undefined) return { ...NOT_MARKED, obstacle };
   const mark = seen.flatMap((each) => (each.kind === 'mark' ? [each.mark] : []))[0];
-  if (mark !== undefined) return { ...(await twinOf(opened, mark, deps.io)), doubt: doubtIn(seen) };
+  if (mark !== undefined) return { ...(await twinOf(opened, mark, deps.io)), doubt: doubtIn(seen, ownId) };
   const earlier = opened.entries.length === 0 ? await stateBefore(opened, files, deps) : null;
-  return { ...NOT_MARKED, obstacle: earlier, doubt: doubtIn(seen) };
+  return { ...NOT_MARKED, obstacle: earlier, doubt: doubtIn(seen, ownId) };
 }
 
 /** Throws OTHER_STATE where another state drives the target. */
@@ -108,8 +108,10 @@ export function obstacleIn(seen: MarkSeen, ownId: string | null, io: Io): Obstac
   return { file: seen.file, mark: seen.mark, state: presenceOf(seen.mark, io), why: '' };
 }
 
-function doubtIn(seen: readonly MarkSeen[]): string | null {
+function doubtIn(seen: readonly MarkSeen[], ownId: string | null): string | null {
   const doubts = seen.flatMap((each) => {
+    // This state marks its target before it moves anything, so the folder does not take or keep the marker.
+    if (each.kind === 'none') return ownId === null ? [] : [`${each.file} is not there: it could not be written, or was removed`];
     if (each.kind === 'stranger') return [`${each.file} belongs to user ${each.uid}, who has no say here, and is ignored`];
     return each.kind === 'unseen' ? [`${each.file} cannot be looked for: ${each.why}`] : [];
   });

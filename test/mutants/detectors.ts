@@ -46,6 +46,7 @@ import { planOf } from '../simulator/rollouts.ts';
 import { Simulation, STATE_DIR } from '../simulator/simulation.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
 import { digests, sights } from './detect-ledgers.ts';
+import { secondState } from './second-state.ts';
 
 type Complaints = readonly string[];
 
@@ -368,6 +369,7 @@ const DETECTORS = {
   'crash loop': crashLoop,
   condition,
   'lying disk': lyingDisk,
+  'second state': secondState,
 } as const;
 export type Detector = keyof typeof DETECTORS;
 

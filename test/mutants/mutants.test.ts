@@ -31,6 +31,7 @@ const PROGRAMS = [
   'crash loop',
   'condition',
   'lying disk',
+  'second state',
 ] as const;
 
 describe('a fault in the code is noticed:', () => {

@@ -2,6 +2,7 @@
 import type { Mutant } from './mutant.ts';
 import { OF_THE_CONDITION, OF_THE_DOOR, OF_THE_GATES, OF_THE_MARKS, OF_THE_WAY_BACK } from './of-the-rollout.ts';
 import { OF_LEADING, OF_THE_DISK } from './of-the-state.ts';
+import { OF_THE_TARGET } from './of-the-target.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   ...OF_THE_DISK,
@@ -11,4 +12,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...OF_THE_WAY_BACK,
   ...OF_THE_MARKS,
   ...OF_THE_DOOR,
+  ...OF_THE_TARGET,
 ];

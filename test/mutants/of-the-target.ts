@@ -1,0 +1,38 @@
+/** Faults of what says whose a target is. */
+import { type Mutant, mutant } from './mutant.ts';
+
+const MARKER = 'base/durable/marker.ts';
+const OTHER = 'release/other-state.ts';
+
+export const OF_THE_TARGET: readonly Mutant[] = [
+  mutant(
+    'the marker of another state is ignored',
+    'second state',
+    OTHER,
+    'seen.mark.stateId === ownId) return undefined;',
+    "seen.mark.stateId === ownId || ownId !== '') return undefined;",
+  ),
+  mutant('a marker is written over the one that is there', 'second state', MARKER, 'isOurs(seen, mark) || gives(seen)', 'true'),
+  mutant(
+    'a marker of a stranger is believed',
+    'second state',
+    MARKER,
+    '  return sticky && ![0,',
+    '  return false && sticky && ![0,',
+  ),
+  mutant(
+    'a state that lost one marker keeps the others',
+    'second state',
+    MARKER,
+    '        for (const own of made) quietly(() => fs.unlinkSync(own));\n',
+    '',
+  ),
+  mutant('a state that is there can be replaced', 'second state', OTHER, "? 'there' : 'gone';", "? 'gone' : 'there';"),
+  mutant(
+    'a record in a shared folder holds every state',
+    'second state',
+    'base/pointer/records.ts',
+    '!shared.states.includes(entry.state)) continue;',
+    'shared.states.length === 0) continue;',
+  ),
+];
