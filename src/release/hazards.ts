@@ -52,6 +52,7 @@ export function lookAtHazards(
     pointerGeneration: newest?.generation ?? null,
     members: judged.reading?.members ?? null,
     forgetful: judged.reading?.forgetful,
+    routerDoubts: judged.reading?.doubts ?? [],
     clients: judged.facts.clients,
     wayBack,
     wayBackHosts: hostsOfChanges(wayBack ?? []),

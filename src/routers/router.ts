@@ -72,7 +72,9 @@ export interface Reading {
   /** Locations that could not be read: what they serve is unknown. Everything else here is what the others show. Absent if all answered. */
   readonly unseen?: readonly Unseen[];
   /** Why a reload or restart of the router would restore an earlier split. Absent if it keeps the last one. */
-  readonly forgetful?: string;
+  readonly forgetful?: Unusable;
+  /** What of its set-up a person should look at: it could not be looked at from here, or reaches further than this target. */
+  readonly doubts?: readonly string[];
 }
 
 /**

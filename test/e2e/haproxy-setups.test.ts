@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startProgram, until } from '../servers/program.ts';
-import { openSite, PRODUCTION, type Site, type SiteOptions } from './site.ts';
+import { openSite, PRODUCTION, type Site, type SiteOptions, startBuilds } from './site.ts';
 
 const open: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -86,6 +86,58 @@ describe('a HAProxy that cannot be used as it is set up', () => {
       message: expect.stringContaining('it is the master socket'),
     });
     expect(result.hint).toContain('stats socket /run/haproxy/admin.sock mode 660 level admin');
+  });
+});
+
+describe('a HAProxy whose haproxy.cfg says something else', () => {
+  it('a server that was added at run time is refused, because a reload removes it', { timeout: 60_000 }, async () => {
+    const site = await siteWith({});
+    expect(await site.haproxy.command(`add server gw/violet 127.0.0.1:${site.builds.amber.backend.port}`)).toContain(
+      'registered',
+    );
+    const refused = {
+      exitCode: 3,
+      code: 'HAZARD_UNCONTROLLED',
+      message: expect.stringMatching(/violet was added at run time .* no line of backend gw in \S+haproxy-0\.cfg/),
+      hint: expect.stringContaining('Write `server violet'),
+    };
+    const { guid } = site.builds.green;
+    expect((await site.run(`plan --env production --build ${guid} --json`)).result).toMatchObject(refused);
+    expect((await site.run(`promote --build ${guid} ${PRODUCTION}`)).result).toMatchObject(refused);
+    const doctor = await site.run('doctor --env production --json');
+    expect(doctor.stdout).toMatch(/violet was added at run time/);
+    // An emergency is none of this check's business.
+    const rescue = `rollback --break-glass --reason sign-in-is-down ${PRODUCTION}`;
+    expect((await site.run(rescue)).result).toMatchObject({ code: null, exitCode: 0 });
+  });
+
+  it('adopt refuses where a server was added at run time', { timeout: 60_000 }, async () => {
+    const site = await siteWith({ adopted: false });
+    await site.haproxy.command('add server gw/violet 127.0.0.1:1');
+    expect((await site.run(`adopt ${PRODUCTION}`)).result).toMatchObject({ code: 'HAZARD_UNCONTROLLED', exitCode: 3 });
+  });
+
+  it('the same servers in a second backend are named by adopt, plan and doctor', { timeout: 60_000 }, async () => {
+    const builds = await startBuilds();
+    const again = [`  server again 127.0.0.1:${builds.green.backend.port}`];
+    const site = await siteWith({ builds, adopted: false, proxy: { sections: ['backend second', ...again] } });
+    const named = /backend second sends to green too \(server again \S+\).*use backend gw for both \(use_backend gw\)/;
+    const adopted = await site.run(`adopt ${PRODUCTION}`);
+    expect(adopted.result).toMatchObject({ ok: true });
+    expect(adopted.stdout).toMatch(named);
+    expect((await site.run(`plan --env production --build ${builds.green.guid} --json`)).stdout).toMatch(named);
+    expect((await site.run('doctor --env production --json')).stdout).toMatch(named);
+  });
+
+  it('two servers that run one build are no split, and adopt says so', { timeout: 60_000 }, async () => {
+    const builds = await startBuilds();
+    const twin = `server blue2 127.0.0.1:${builds.blue.backend.port} weight 100`;
+    const site = await siteWith({ builds, adopted: false, backendLines: [twin] });
+    const { result } = await site.run(`adopt ${PRODUCTION}`);
+    expect(result).toMatchObject({
+      code: 'UNEXPECTED_SPLIT',
+      hint: expect.stringMatching(/All of them run build 1{8}.*one server per build/),
+    });
   });
 });
 

@@ -16,6 +16,7 @@ import { strictParse } from '../../src/config/parse/strict-parse.ts';
 import { admit, ROLLBACK_CHECKS } from '../../src/core/admission/admission.ts';
 import { admittedBefore } from '../../src/core/admission/admitted.ts';
 import type { Facts } from '../../src/core/admission/facts.ts';
+import { emptyMemory, judgeGate } from '../../src/core/gates/verdict/gate.ts';
 import type { Event } from '../../src/core/ledger/events.ts';
 import { fold, servedBefore } from '../../src/core/ledger/history.ts';
 import { manifestBreaches } from '../../src/core/manifest/manifest-rules.ts';
@@ -72,6 +73,9 @@ function admission(): Complaints {
     'answering for staging': factsWith({ candidateAnswers: saying(answerOf(CANDIDATE, 'staging')) }),
     'without a pointer': factsWith({ pointer: { knownGood: null, damaged: [], ledgerCut: null } }),
     'judged by probes alone': factsWith({ clients: { gates: [], isProtected: true, probesOnly: false } }),
+    'at a location that does not answer': factsWith({ silentLocations: [{ why: 'refused', cure: 'Start it.' }] }),
+    'at a socket that may only look': factsWith({ unusable: { why: 'level operator', cure: 'Write level admin.' } }),
+    'with a pointer that is too large': factsWith({ unfit: 'it would have more than 65536 bytes' }),
     'on a disk that keeps nothing': factsWith({ diskProblem: 'tmpfs' }),
   };
   const let_in = Object.entries(refused).filter(([, facts]) => admit(facts).build !== null);
@@ -351,7 +355,32 @@ async function counters(): Promise<Complaints> {
   const question = { scope: SCOPE, build: CANDIDATE.guid, place: 'green', address: null, router };
   const measurement = await localCounters.measure({ expect: ['404'] }, question, {} as Io);
   const counted = 'missing' in measurement ? 'nothing' : `${measurement.errors} of ${measurement.requests}`;
-  return counted === '3 of 5' ? [] : [`counts ${counted} as failed`];
+  const shown = counted === '3 of 5' ? [] : [`counts ${counted} as failed`];
+  return [...shown, ...silences()];
+}
+
+/** One location of two is silent for a while: what it counted before the bake is nothing of this build's, when it is back. */
+function silences(): Complaints {
+  const limits = { max: 0.01, minRequests: 20 };
+  const part = (requests: number, errors: number) => ({ requests, errors, failed: { '5xx': errors } });
+  const reading = (parts: Readonly<Record<string, ReturnType<typeof part>>>) => ({
+    requests: 0,
+    errors: 0,
+    counting: 'total' as const,
+    parts,
+  });
+  const polls = [
+    reading({ one: part(100, 0) }),
+    reading({ one: part(150, 0), two: part(900, 90) }),
+    reading({ one: part(200, 0) }),
+  ];
+  let memory = emptyMemory(null);
+  const verdicts = polls.map((poll) => {
+    const judged = judgeGate(limits, memory, poll);
+    memory = judged.memory;
+    return judged.judged.verdict;
+  });
+  return verdicts.join(' ') === 'hold pass pass' ? [] : [`says ${verdicts.join(' ')} of a build that never failed here`];
 }
 
 const DETECTORS = {

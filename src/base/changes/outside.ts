@@ -9,6 +9,9 @@ import { runProgram } from './run-program.ts';
 
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
+/** Of a line socket: the states of all servers of a HAProxy, some 100 bytes each. */
+const MAX_LINES_BYTES = 16 * 1024 * 1024;
+
 /** Everything break-glass needs of the machine. Secrets are environment variables. */
 export const nodeOutside: Outside = {
   fs: nodeFs,
@@ -37,7 +40,7 @@ export async function askHttp(request: Asking, allowed: Allowed): Promise<HttpAn
 
 /**
  * Sends one line on a UNIX socket (a path) or TCP (`host:port`) and reads until the other side closes. Calls `allowed` after
- * connecting. The answer has at most 1 MiB; `timeoutMs` covers everything.
+ * connecting. The answer has at most 16 MiB; `timeoutMs` covers everything.
  */
 export async function askSocket(address: string, line: string, timeoutMs: number, allowed: Allowed): Promise<string> {
   const deadline = AbortSignal.timeout(timeoutMs);
@@ -45,7 +48,7 @@ export async function askSocket(address: string, line: string, timeoutMs: number
   try {
     permit(allowed);
     socket.write(`${line}\n`);
-    return await orLate(wholeText(socket, address), deadline, late(address, timeoutMs));
+    return await orLate(wholeText(socket, address, MAX_LINES_BYTES), deadline, late(address, timeoutMs));
   } finally {
     socket.destroy();
   }

@@ -61,12 +61,14 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   const refusal =
     admit({ ...planned, gathered: ['plan'] }, PLAN_CHECKS).refusal ??
     forgetfulRefusal(reading.forgetful) ??
-    (moves ? undefined : targetRefusal(opened, [build], { target, reading }, deps));
-  if (refusal !== undefined) throw refusalError(refusal);
+    targetRefusal(opened, [build], { target, reading }, deps);
+  // The way out of a lost state in mid-rollout: what only the next promotion needs does not stand in it.
+  if (refusal !== undefined && !moves) throw refusalError(refusal);
   const name = `${shortGuid(build.guid)} (${build.version})`;
   const what = moves
     ? `Move all traffic of ${scopeText(opened.scope)} (now ${splitText(servingIn(reading))}) to ${name} at ${place}, and adopt it`
     : `Adopt ${name}, the build currently serving ${scopeText(opened.scope)}`;
+  for (const doubt of reading.doubts ?? []) deps.line({ type: 'note', level: 'warning', message: `Not verified: ${doubt}.` });
   await confirm(opened, what, options, deps);
   await judgeFilesAgain(ADOPTION_CHECKS, build.guid, opened, deps);
   judgeByWriting(judged.facts, opened, deps);
@@ -133,10 +135,15 @@ async function splitError(opened: Opened, target: Target, reading: Reading): Pro
       message,
       hint: `Send all traffic to the known-good build: kvdeploy rollback ${flags}`,
     });
-  return new KvdeployError('UNEXPECTED_SPLIT', {
-    message,
-    hint: `Name the build that is to serve: ${await adoptions(opened, target, reading)}`,
-  });
+  const answers = await Promise.all(servingIn(reading).map(({ place }) => target.ask(place, reading)));
+  // Several servers that run one build are the commonest reason.
+  const guid = guidOfAll(answers.flat());
+  const replicas =
+    guid === null
+      ? ''
+      : `All of them run build ${shortGuid(guid)}, but kvdeploy knows one server per build: put its replicas behind one address, or keep one server of each build in this backend. `;
+  const hint = `${replicas}Name the build that is to serve: ${await adoptions(opened, target, reading)}`;
+  return new KvdeployError('UNEXPECTED_SPLIT', { message, hint });
 }
 
 /** One command for each build that serves by its own word. */

@@ -5,6 +5,7 @@ import type { Plan, PlannedGate } from '../rollout/plan.ts';
 import { shortGuid } from '../scope.ts';
 import { msText } from '../text.ts';
 import { listedOnce, notForeign, othersSeen, ownListing, ownStamp, rightScope } from './build-checks.ts';
+import type { Remedy } from './facts.ts';
 import {
   absent,
   byChecks,
@@ -21,7 +22,8 @@ import {
 } from './hazard.ts';
 
 /** One row. Without a control it is no hazard of this release. */
-interface Row extends Pick<Hazard, 'id' | 'hazard' | 'fix'> {
+interface Row extends Pick<Hazard, 'id' | 'hazard'> {
+  readonly fix: string | ((looked: Looked) => string);
   /** `by` makes the control that the checks against this hazard are. */
   readonly controls: (looked: Looked, by: ByChecks) => readonly Control[];
 }
@@ -208,23 +210,25 @@ const TRAFFIC_HAZARDS: readonly Row[] = [
   {
     id: 'forgetful-router',
     hazard: 'A router reload restores an earlier split.',
-    fix: 'Set serverStateFile, and load-server-state-from-file in haproxy.cfg.',
-    controls: ({ plan, forgetful }) => [
+    fix: ({ forgetful }) => forgetful?.cure ?? '',
+    controls: ({ plan, forgetful, routerDoubts }) => [
       forgetful === undefined
         ? engineering(
             'the router loads the last saved split',
             lookedAt(plan, ({ router }) => seen(`by the settings of ${router.kind}`)),
           )
-        : leveled('ppe', 'someone remembers it at every reload', unsure(forgetful)),
+        : leveled('ppe', 'someone remembers it at every reload', unsure(forgetful.why)),
+      ...routerDoubts.map((doubt) => engineering("the router's own configuration is as kvdeploy needs it", unsure(doubt))),
     ],
   },
 ];
 
 /** What an adoption is refused for, as a promotion is by its hazards; undefined where the router keeps the last split. */
-export function forgetfulRefusal(forgetful: string | undefined): Refusal | undefined {
+export function forgetfulRefusal(forgetful: Remedy | undefined): Refusal | undefined {
   const row = TRAFFIC_HAZARDS.find(({ id }) => id === 'forgetful-router');
   if (forgetful === undefined || row === undefined) return undefined;
-  return { code: 'HAZARD_UNCONTROLLED', message: `${row.hazard.replace(/\.$/, '')}: ${forgetful}.`, hint: row.fix };
+  const message = `${row.hazard.replace(/\.$/, '')}: ${forgetful.why}.`;
+  return { code: 'HAZARD_UNCONTROLLED', message, hint: forgetful.cure };
 }
 
 const RUNNER_HAZARDS: readonly Row[] = [
@@ -285,7 +289,9 @@ export function hazardsOf(looked: Looked): readonly Hazard[] {
       return engineering(control, byChecks(looked, id, text, how));
     };
     const controls = look(looked, by);
-    return controls.length === 0 ? [] : [{ id, hazard, controls, controlled: isControlled(controls), fix }];
+    return controls.length === 0
+      ? []
+      : [{ id, hazard, controls, controlled: isControlled(controls), fix: typeof fix === 'string' ? fix : fix(looked) }];
   });
 }
 

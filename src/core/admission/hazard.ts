@@ -5,7 +5,7 @@ import type { Refusal } from '../errors.ts';
 import type { Measurement } from '../gates/verdict/gate.ts';
 import type { Plan } from '../rollout/plan.ts';
 import { headline } from './admission.ts';
-import type { Checked, ClientsSeen, HazardId } from './facts.ts';
+import type { Checked, ClientsSeen, HazardId, Remedy } from './facts.ts';
 
 /**
  * The hierarchy of controls, as other trades order it, strongest first: the danger is removed (elimination), replaced by a
@@ -53,7 +53,9 @@ export interface Looked {
   readonly pointerGeneration: number | null;
   readonly members: readonly { readonly place: string; readonly address: string | null }[] | null;
   /** Why the router would lose the split in a reload; undefined when it keeps it. */
-  readonly forgetful: string | undefined;
+  readonly forgetful: Remedy | undefined;
+  /** What of the router's set-up a person should look at. */
+  readonly routerDoubts: readonly string[];
   /** What of the gates sees the requests of clients. */
   readonly clients: ClientsSeen | null;
   /** What each gate's source says of the build currently serving. */

@@ -6,8 +6,9 @@ import { type TargetQuestion, wordsOf } from '../../base/changes/target-question
 import { KvdeployError } from '../../core/errors.ts';
 import type { Share, Split } from '../../core/rollout/split.ts';
 import type { Io } from '../../io.ts';
-import { type Leaving, markFile, type Reading, type Router, type Unseen } from '../router.ts';
+import { type Leaving, markFile, type Reading, type Router, type Unseen, type Unusable } from '../router.ts';
 import { ADMIN_STATES, isMaster, parseLocation, readingLine, statisticsLine, withStatistics } from './haproxy-answer.ts';
+import { type Written, writtenOf } from './haproxy-file.ts';
 import { type Answered, readingOf } from './haproxy-reading.ts';
 import { adminCure, masterCure, unsavable } from './haproxy-setup.ts';
 import { nearestPercent, SMALLEST_PERCENT, weightsFor } from './haproxy-weights.ts';
@@ -161,10 +162,30 @@ async function read(settings: HaproxyConfig, io: Io, since?: Reading): Promise<R
   const unseen = unread.map(({ error }): Unseen => ({ why: error.message.replace(/\.$/, ''), cure: error.hint }));
   const reading = readingOf(answered, unseen, settings.balance, since);
   const files = stateFiles(settings.serverStateFile);
-  if (files.length === 0)
-    return { ...reading, forgetful: 'without serverStateFile, a reload restores the weights in haproxy.cfg' };
   const unusable = reading.unusable ?? unsavable(files, io);
-  return unusable === undefined ? reading : { ...reading, unusable };
+  // What is written changes only with a reload: it is looked at before a rollout, not at every poll.
+  const written = since === undefined ? await Promise.all(answered.map((one) => filesBehind(one, settings.backend, io))) : [];
+  const forgetful = files.length === 0 ? UNSAVED : written.map(({ fleeting }) => fleeting).find((one) => one !== undefined);
+  const doubts = [...new Set(written.flatMap((one) => one.doubts))];
+  return {
+    ...reading,
+    ...(unusable === undefined ? {} : { unusable }),
+    ...(forgetful === undefined ? {} : { forgetful }),
+    ...(doubts.length === 0 ? {} : { doubts }),
+  };
+}
+
+const UNSAVED: Unusable = {
+  why: 'without serverStateFile, a reload restores the weights in haproxy.cfg',
+  cure: 'Set serverStateFile in the config, and in haproxy.cfg `server-state-file` (global) and `load-server-state-from-file global` (defaults).',
+};
+
+/** What stands in the files of one HAProxy; unknown where its process is not on this host. Never rejects. */
+async function filesBehind({ socket, location }: Answered, backend: string, io: Io): Promise<Written> {
+  const info = socket.startsWith('/') ? await ask(socket, 'show info', io).catch(() => '') : '';
+  const pid = /^Pid: (\d{1,9})$/m.exec(info)?.[1];
+  const names = location.servers.map(({ name }) => name);
+  return writtenOf(names, backend, pid === undefined ? null : Number(pid), io);
 }
 
 /** What one HAProxy answers, or why it does not. One that is dead must not hide what the others show. Never rejects. */

@@ -34,6 +34,7 @@ function lookedWith(more: Partial<Looked> = {}, facts: Partial<Facts> = {}): Loo
       { place: 'green', address: 'http://127.0.0.1:9002/' },
     ],
     forgetful: undefined,
+    routerDoubts: [],
     clients: factsWith(facts).clients,
     measured: [{ gate: 'errors', measurement: { requests: 10, errors: 0, counting: 'sample' } }],
     wayBack: [{ kind: 'write-file', path: '/var/lib/edge/routes.json', content: '{}' }],
@@ -130,7 +131,11 @@ const UNCONTROLLED: readonly (readonly [HazardId, string, Looked])[] = [
     'more requests are wanted than are sent before patience runs out',
     lookedWith({ plan: { ...PLAN, gates: PLAN.gates.map((gate) => ({ ...gate, minRequests: 1021 })) } }),
   ],
-  ['forgetful-router', 'a reload restores old weights', lookedWith({ forgetful: 'without serverStateFile it forgets' })],
+  [
+    'forgetful-router',
+    'a reload restores old weights',
+    lookedWith({ forgetful: { why: 'without serverStateFile it forgets', cure: 'Set it.' } }),
+  ],
   ['crash-midway', 'no rollback path can be rendered', lookedWith({ wayBack: [] })],
 ];
 
@@ -173,6 +178,7 @@ const DOUBTS: readonly (readonly [HazardId, string, Looked])[] = [
     lookedWith({ measured: [{ gate: 'errors', measurement: { requests: 10, errors: 0, counting: 'total' } }] }),
   ],
   ['two-runners', 'another state may drive the target', lookedWith({ markDoubt: 'the folder cannot be read' })],
+  ['forgetful-router', 'haproxy.cfg cannot be read', lookedWith({ routerDoubts: ['haproxy.cfg cannot be read'] })],
   ['two-runners', 'a claim was not given back', lookedWith({ leaderSince: '2026-11-21T09:12:00Z' })],
   ['no-answer', 'there is no terminal', lookedWith({ confirmation: { wants: '--confirm production', given: 'no one' } })],
 ];

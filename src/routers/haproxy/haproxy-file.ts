@@ -1,0 +1,128 @@
+/**
+ * haproxy.cfg as the running process was given it: the runtime API does not say which servers stand there, nor which other backend sends to
+ * them. Reads only; must take a file that it cannot find or understand for unknown, never for a yes.
+ */
+import { basename, join } from 'node:path';
+import type { Io } from '../../io.ts';
+import type { Unusable } from '../router.ts';
+
+const MAX_BYTES = 4 * 1024 * 1024;
+
+/** A `server` line of one section. */
+interface Line {
+  readonly section: string;
+  readonly name: string;
+  readonly address: string;
+}
+
+/** What the files say of one backend and its servers. */
+export interface Written {
+  /** Why a reload would lose a server, or undefined. */
+  readonly fleeting: Unusable | undefined;
+  /** What is to be looked at by a person: other backends with the same servers, or that the files could not be read. */
+  readonly doubts: readonly string[];
+}
+
+/** Compares the running servers of a backend with the files of the process `pid`; null: the process is not known. */
+export function writtenOf(servers: readonly string[], backend: string, pid: number | null, { fs }: Pick<Io, 'fs'>): Written {
+  const unknown = (why: string): Written => ({
+    fleeting: undefined,
+    doubts: [`${why}, so whether each server stands in haproxy.cfg, and in no other backend, is not known`],
+  });
+  if (pid === null) return unknown('HAProxy runs on another host');
+  let files: readonly string[];
+  let lines: readonly Line[] | undefined;
+  try {
+    files = filesOf(pid, fs);
+    if (files.length === 0) return unknown('the process of HAProxy is not visible from here');
+    lines = linesOf(files.map((file) => textOf(file, fs)).join('\n'));
+  } catch (error) {
+    return unknown(`haproxy.cfg cannot be read (${error instanceof Error ? error.message : String(error)})`);
+  }
+  const own = lines?.filter(({ section }) => section === backend) ?? [];
+  if (lines === undefined || own.length === 0)
+    return unknown(`the servers of backend ${backend} cannot be found in ${files.join(', ')}`);
+  return { fleeting: fleetingOf(servers, backend, own, files), doubts: twicesOf(servers, backend, own, lines) };
+}
+
+function fleetingOf(
+  servers: readonly string[],
+  backend: string,
+  own: readonly Line[],
+  files: readonly string[],
+): Unusable | undefined {
+  const lost = servers.filter((name) => !own.some((line) => isOf(line, name)));
+  if (lost.length === 0) return undefined;
+  const names = lost.join(', ');
+  return {
+    why: `${names} was added at run time (add server) and stands in no line of backend ${backend} in ${files.join(', ')}, so a reload removes it with its traffic`,
+    cure: `Write \`server ${lost[0]} ADDRESS:PORT check\` into backend ${backend}, with the weight of the others, and \`disabled\` if it must not serve at start; then reload HAProxy.`,
+  };
+}
+
+/** A template has its names from a prefix. */
+function isOf({ name }: Line, server: string): boolean {
+  return name.endsWith('*') ? new RegExp(`^${escaped(name.slice(0, -1))}\\d+$`).test(server) : name === server;
+}
+
+const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+function twicesOf(servers: readonly string[], backend: string, own: readonly Line[], lines: readonly Line[]): string[] {
+  return lines.flatMap(({ section, name, address }) => {
+    const same =
+      section === backend ? undefined : own.find((line) => line.address === address && servers.some((one) => isOf(line, one)));
+    if (same === undefined) return [];
+    return [
+      `backend ${section} sends to ${same.name} too (server ${name} ${address}), and kvdeploy does not shift that traffic: use backend ${backend} for both (use_backend ${backend}), or remove the server from ${section}`,
+    ];
+  });
+}
+
+/** The files after -f on the command line of the process, if it is a HAProxy; a folder stands for the .cfg files in it. */
+function filesOf(pid: number, fs: Io['fs']): readonly string[] {
+  const words = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  if (!/haproxy/.test(basename(words[0] ?? ''))) return [];
+  const end = words.indexOf('--');
+  const options = end === -1 ? words : words.slice(0, end);
+  const given = options.flatMap((word, at) => (options[at - 1] === '-f' ? [word] : []));
+  const all = [...given, ...(end === -1 ? [] : words.slice(end + 1))].filter((word) => word !== '');
+  return all.flatMap((word) => {
+    const file = word.startsWith('/') ? word : join(`/proc/${pid}/cwd`, word);
+    if (!fs.statSync(file).isDirectory()) return [file];
+    const names = fs.readdirSync(file) as string[];
+    return names.filter((name) => name.endsWith('.cfg') && !name.startsWith('.')).map((name) => join(file, name));
+  });
+}
+
+function textOf(file: string, fs: Io['fs']): string {
+  if (!fs.statSync(file).isFile()) throw new Error(`${file} is not a plain file`);
+  if (fs.statSync(file).size > MAX_BYTES) throw new Error(`${file} has more than 4 MiB`);
+  return fs.readFileSync(file, 'utf8');
+}
+
+/** Undefined where a name is made of variables, or quoted: what it is at run time is unknown. */
+function linesOf(text: string): readonly Line[] | undefined {
+  let section = '';
+  const lines: Line[] = [];
+  for (const line of text.split('\n')) {
+    const [word = '', name = '', address = ''] = line.trim().split(/\s+/);
+    if (/^(?:backend|listen)$/.test(word)) section = name;
+    // Sections begin in the first column by habit only; each has a keyword of its own.
+    else if (SECTIONS.has(word)) section = '';
+    if (section === '' || (word !== 'server' && word !== 'server-template')) continue;
+    if (/["'$\\]/.test(`${name}${section}`)) return undefined;
+    const isTemplate = word === 'server-template';
+    lines.push({
+      section,
+      name: isTemplate ? `${name}*` : name,
+      address: isTemplate ? (line.trim().split(/\s+/)[3] ?? '') : address,
+    });
+  }
+  return lines;
+}
+
+const SECTIONS = new Set(
+  'global defaults frontend resolvers peers userlist mailers cache program http-errors ring log-forward fcgi-app crt-store'.split(
+    ' ',
+  ),
+);
