@@ -84,7 +84,7 @@ function documentOf(opened: Opened, seen: Looked, deps: Deps) {
     knownGood: known && {
       ...build(known.build, known.since),
       bad: history.bad.has(known.build.guid),
-      imported: known.imported ?? null,
+      ...(known.imported === undefined ? {} : { imported: known.imported }),
     },
     waysBack: rollbackTargets(history).map((each) => build(each.build, each.since)),
     bad: [...history.bad].map(([guid, why]) => ({ guid, why })),
@@ -168,7 +168,7 @@ function textOf(document: StatusDocument, opened: Opened): string {
   const rolloutText = ({ id, kind, candidate, phase, step, steps, percent, why }: NonNullable<typeof rollout>) =>
     `${id}  ${kind} of ${shortGuid(candidate)}  ${phase} at step ${step}/${steps} (${percent} %): ${safeLine(why)}`;
   const known = ({ guid, version, since, bad, imported }: NonNullable<typeof knownGood>) =>
-    `${shortGuid(guid)}  ${version}  since ${since}${bad ? '  MARKED BAD' : ''}${imported === null ? '' : `  imported ${imported.at} by ${safeLine(imported.by)}`}`;
+    `${shortGuid(guid)}  ${version}  since ${since}${bad ? '  MARKED BAD' : ''}${imported === undefined ? '' : `  imported ${imported.at} by ${safeLine(imported.by)}`}`;
   const leads = ({ actor, pid, host, command, since }: NonNullable<typeof leader>) =>
     `${actor}, pid ${pid} on ${host}, ${command} since ${since}${running}`;
   return [
