@@ -108,14 +108,21 @@ export function pointerTooLarge(
   for (const build of builds) {
     const knownGood = { ...recordedBuild(seen.history, plan, build), since: SOME_TIME };
     const draft = { scope: plan.scope, identity: plan.identity, knownGood, plan, ledgerHead: '0'.repeat(64), atIso: SOME_TIME };
-    try {
-      // Earlier builds are left out where there is no room for them.
-      encodePointer({ ...renderPointer({ ...seen, ...draft, why: 'promoted' }), earlier: [], generation: 1 });
-    } catch (error) {
-      return `${error instanceof Error ? error.message : String(error)} (the target has ${seen.reading.members.length} members)`;
-    }
+    const why = draftTooLarge(renderPointer({ ...seen, ...draft, why: 'promoted' }), seen.reading);
+    if (why !== undefined) return why;
   }
   return undefined;
+}
+
+/** The same of one generation. */
+export function draftTooLarge(draft: PointerDraft, { members }: Reading): string | undefined {
+  try {
+    // Earlier builds are left out where there is no room for them.
+    encodePointer({ ...draft, earlier: [], generation: 1 });
+    return undefined;
+  } catch (error) {
+    return `${error instanceof Error ? error.message : String(error)} (the target has ${members.length} members)`;
+  }
 }
 
 /** Writes one generation everywhere. The state directory decides; a copy that fails is a loud warning. */

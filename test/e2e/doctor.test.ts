@@ -28,6 +28,6 @@ test('doctor says which location hangs, and ends within 15 s', async () => {
   const { exitCode, stdout } = await site.run('doctor --env production');
   expect(performance.now() - startedMs).toBeLessThan(15_000);
   await site.haproxy.thaw(1);
-  expect(exitCode).toBe(3);
+  expect(exitCode).toBe(9);
   expect(stdout).toMatch(/FAIL {2}router +HAProxy at .* cannot be queried/);
 });

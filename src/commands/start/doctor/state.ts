@@ -9,6 +9,7 @@ import { shortGuid } from '../../../core/scope.ts';
 import { msText } from '../../../core/text.ts';
 import { claimedOf } from '../../../engine/claim.ts';
 import { nearestFolder } from '../../../engine/facts.ts';
+import { draftTooLarge } from '../../../engine/pointer-writer.ts';
 import type { Target } from '../../../engine/target.ts';
 import { unreviewedRescues } from '../../../lead/held.ts';
 import { pointerProblems, renderIdle, rescueProblem } from '../../../lead/idle-pointer.ts';
@@ -19,6 +20,8 @@ import { otherState } from '../../../release/other-state.ts';
 import { groupOf, modesOf, notedPlaces } from '../../../release/state-dir.ts';
 import type { Reading } from '../../../routers/router.ts';
 import { attend, type DoctorCheck, fail, ok, warn } from './check.ts';
+
+const FEWER_SERVERS = 'Keep only the places of this service in the backend; move the other servers to a backend of their own.';
 
 const ELSEWHERE = 'Put the state on a local disk: set stateDir in the config, KVDEPLOY_STATE_DIR or --state-dir.';
 
@@ -129,9 +132,11 @@ export function pointerChecks(opened: Opened, seen: Seen | null, deps: Deps): re
     knownGood === null || seen === null
       ? null
       : renderIdle(opened, { ...seen, history, knownGood, ledgerHead, why: 'rendered-again' }, deps);
+  const tooLarge = fresh === null || seen === null ? undefined : draftTooLarge(fresh, seen.reading);
+  const size = tooLarge === undefined ? [] : [fail('pointer', `it could not be written again: ${tooLarge}`, FEWER_SERVERS)];
   const renew = knownGood === null ? `kvdeploy adopt ${flags}` : `kvdeploy pointer verify --renew ${flags}`;
   const uncompared = knownGood === null ? 'the ledger names no known-good build' : 'the router did not answer';
-  return opened.pointerDirs.flatMap((dir, index) => {
+  const each = opened.pointerDirs.flatMap((dir, index) => {
     const name = index === 0 ? 'pointer' : `pointer copy ${index}`;
     const [problem] = pointerProblems(dir, fresh, scope, deps.io);
     const { newest } = readPointers(dir, deps.io.fs, scope);
@@ -149,6 +154,7 @@ export function pointerChecks(opened: Opened, seen: Seen | null, deps: Deps): re
       rescue === undefined ? ok(name, 'break-glass.mjs is next to it, as installed') : warn(name, rescue, renew),
     ];
   });
+  return [...size, ...each];
 }
 
 /** A rollback path that needs DNS is named; nothing where every address is a number or a file. */

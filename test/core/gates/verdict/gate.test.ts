@@ -301,3 +301,50 @@ describe('what is written in the config', () => {
     }
   });
 });
+
+describe('counts by location of the router', () => {
+  const part = (requests: number, errors: number) => ({ requests, errors, failed: { 401: errors } });
+  const at = (parts: Readonly<Record<string, ReturnType<typeof part>>>): Counts => {
+    const sum = (key: 'requests' | 'errors') => Object.values(parts).reduce((all, one) => all + one[key], 0);
+    return { requests: sum('requests'), errors: sum('errors'), counting: 'total', parts };
+  };
+  const began = emptyMemory(at({ a: part(1000, 0), b: part(1000, 500) }));
+
+  it('a location that is silent keeps what it counted, and another still fails the limit', () => {
+    const polls = [at({ a: part(1060, 0), b: part(1060, 500) }), at({ a: part(1090, 0) }), at({ a: part(1100, 5) })];
+    expect(judged(polls, LIMITS, began).map(({ verdict, requests }) => [verdict, requests])).toEqual([
+      ['pass', 120],
+      ['pass', 150],
+      ['fail', 160],
+    ]);
+  });
+
+  it('a location that comes back goes on from where it was, and a new one from what it shows first', () => {
+    const polls = [at({ a: part(1100, 0) }), at({ a: part(1100, 0), b: part(1100, 500), c: part(900, 900) })];
+    expect(judged(polls, LIMITS, began).map(({ verdict, requests, errors }) => [verdict, requests, errors])).toEqual([
+      ['pass', 100, 0],
+      ['pass', 200, 0],
+    ]);
+  });
+
+  it('a location whose counters begin again loses no failure that was seen', () => {
+    const polls = [
+      at({ a: part(1100, 1), b: part(1000, 500) }),
+      at({ a: part(3, 0), b: part(1100, 500) }),
+      at({ a: part(53, 2) }),
+    ];
+    expect(judged(polls, LIMITS, began).map(({ verdict, errors }) => [verdict, errors])).toEqual([
+      ['pass', 1],
+      ['pass', 1],
+      ['fail', 3],
+    ]);
+  });
+
+  it('a failed limit names the statuses, and a baseline of an older version only begins', () => {
+    expect(judged([at({ a: part(1100, 30), b: part(1000, 500) })], LIMITS, began)[0]?.why).toMatch(/\(30 x 401\), limit 1 %/);
+    expect(verdicts([at({ a: part(5000, 4000) }), at({ a: part(5200, 4000) })], LIMITS, emptyMemory(total(5000, 0)))).toEqual([
+      'hold',
+      'pass',
+    ]);
+  });
+});
