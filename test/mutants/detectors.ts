@@ -47,6 +47,7 @@ import { planOf } from '../simulator/rollouts.ts';
 import { Simulation, STATE_DIR } from '../simulator/simulation.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
 import { digests, sights } from './detect-ledgers.ts';
+import { owners } from './detect-owners.ts';
 import { secondState } from './second-state.ts';
 
 type Complaints = readonly string[];
@@ -399,6 +400,7 @@ const DETECTORS = {
   condition,
   'lying disk': lyingDisk,
   'second state': secondState,
+  owners,
 } as const;
 export type Detector = keyof typeof DETECTORS;
 

@@ -16,6 +16,7 @@ const QUICK = [
   'a build that crashes over and over holds for ever',
   'what was admitted is not looked at again before it becomes known-good',
   'silence is taken for a yes',
+  "a group's pointer is obeyed without the machine file",
 ];
 const PROGRAMS = [
   'admission',
@@ -32,6 +33,7 @@ const PROGRAMS = [
   'condition',
   'lying disk',
   'second state',
+  'owners',
 ] as const;
 
 describe('a fault in the code is noticed:', () => {
