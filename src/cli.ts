@@ -228,7 +228,7 @@ function setup(program: Command, run: Runner): void {
         return serveCommand({ scope, router: settings?.router ?? null }, options, deps);
       }),
     );
-  add(program, 'schema <name>', 'print a JSON Schema: release-manifest, config, output-line').action(
+  add(program, 'schema <name>', 'print a JSON Schema: release-manifest, config, machine, output-line').action(
     (name: string, _options: object, command: Command) =>
       run('schema', globalsOf(command), async (deps) => (await import('./commands/setup/schema.ts')).schemaCommand(name, deps)),
   );

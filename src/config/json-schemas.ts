@@ -2,9 +2,15 @@
 import * as z from 'zod';
 import { manifestSchema } from '../core/manifest/manifest.ts';
 import { outputLineSchema } from '../core/output.ts';
+import { machineSchema } from './machine-schema.ts';
 import { configSchema } from './schema.ts';
 
-const SCHEMAS = { 'release-manifest': manifestSchema, config: configSchema, 'output-line': outputLineSchema } as const;
+const SCHEMAS = {
+  'release-manifest': manifestSchema,
+  config: configSchema,
+  'output-line': outputLineSchema,
+  machine: machineSchema,
+} as const;
 
 export type SchemaName = keyof typeof SCHEMAS;
 

@@ -259,6 +259,28 @@ describe('whose changes', () => {
   });
 });
 
+describe('secrets', () => {
+  test('a secret does not follow a redirect to another host, and stands in no argument list', async () => {
+    const thief = await httpServer(() => ({ status: 200 }));
+    const api = await httpServer(() => ({ status: 307, headers: { location: `${thief.url}/steal` } }));
+    const request = {
+      kind: 'request',
+      method: 'POST',
+      url: `${api.url}/deploy`,
+      bearerSecret: 'CF_TOKEN',
+      expect: [307],
+      timeoutMs: 2000,
+    } as const;
+    stateWith(state, [pointerOf({ knownGood: restoreOf(GREEN, { changes: [request] }) })]);
+    const words = [process.execPath, built, ...SURE, '--state-dir', state];
+    const ran = await runToEnd(words, { env: { HOME: folder, CF_TOKEN: 'very-secret' } });
+    expect(api.requests).toMatchObject([{ headers: { authorization: 'Bearer very-secret' } }]);
+    expect(thief.requests).toEqual([]);
+    expect(`${ran.stdout}${ran.stderr}`).not.toContain('very-secret');
+    await Promise.all([thief.close(), api.close()]);
+  });
+});
+
 function accountOf(name: string): { uid: number; gid: number } {
   const [uid = '', gid = ''] = execFileSync('sh', ['-c', `id -u ${name}; id -g ${name}`], { encoding: 'utf8' })
     .trim()

@@ -5,6 +5,7 @@ import { Ajv } from 'ajv';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { parseMachine } from '../../src/base/owners/machine-format.ts';
 import { schema } from '../../src/commands/setup/schema.ts';
 import { type SchemaName, schemaNames, schemaText } from '../../src/config/json-schemas.ts';
 import { configSchema } from '../../src/config/schema.ts';
@@ -153,3 +154,34 @@ function manifests(): fc.Arbitrary<unknown> {
     { weight: 1, arbitrary: whole.map((each) => ({ ...each, extra: 1 })) },
   );
 }
+
+test('the schema of the machine file and its reader are of one mind', () => {
+  const valid = compile('machine');
+  const reads = (value: unknown) => {
+    try {
+      parseMachine(JSON.stringify(value));
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const scope = 'acme/production/web';
+  const samples: readonly [unknown, boolean][] = [
+    [{}, true],
+    [{ stateOwners: ['kvdeploy', 1001], configOwners: [0], programs: [['/bin/true']], drill: { warnDays: 30 } }, true],
+    [
+      {
+        targets: {
+          [scope]: { files: ['/a'], sockets: ['edge:9999'], requests: [{ method: 'POST', url: 'https://a.example/' }] },
+        },
+      },
+      true,
+    ],
+    [{ stateOwner: [] }, false],
+    [{ stateOwners: 'kvdeploy' }, false],
+    [{ programs: [[]] }, false],
+    [{ targets: { [scope]: { files: ['relative'] } } }, false],
+    [{ targets: { [scope]: { requests: [{ url: 'https://a.example/' }] } } }, false],
+  ];
+  for (const [value, expected] of samples) expect([value, valid(value), reads(value)]).toEqual([value, expected, expected]);
+});
