@@ -324,9 +324,8 @@ describe('doctor --break-glass', () => {
     expect(answer.stdout).toContain('REHEARSED, nothing was written');
     const lines = readFileSync(trace, 'utf8').split('\n');
     const ours = lines.filter((line) => line.includes(site.folder) && !/O_RDONLY|write\(\d+<(?:socket|pipe|\/dev\/)/.test(line));
-    // Opened to see that it could be written, and closed again.
-    expect(ours.filter((line) => !line.includes(`"${site.routes('production')}", O_WRONLY|O_NONBLOCK`))).toEqual([]);
-    expect(ours).toHaveLength(1);
+    expect(lines.some((line) => line.includes(site.folder))).toBe(true);
+    expect(ours).toEqual([]);
     expect(lines.filter((line) => /\bkill\(/.test(line))).toEqual([]);
   });
 

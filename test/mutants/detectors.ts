@@ -48,6 +48,7 @@ import { Simulation, STATE_DIR } from '../simulator/simulation.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
 import { digests, sights } from './detect-ledgers.ts';
 import { owners } from './detect-owners.ts';
+import { rescues } from './detect-rescues.ts';
 import { secondState } from './second-state.ts';
 
 type Complaints = readonly string[];
@@ -398,6 +399,7 @@ const DETECTORS = {
   'in flight': inFlight,
   'crash loop': crashLoop,
   condition,
+  rescues,
   'lying disk': lyingDisk,
   'second state': secondState,
   owners,

@@ -31,6 +31,7 @@ const PROGRAMS = [
   'in flight',
   'crash loop',
   'condition',
+  'rescues',
   'lying disk',
   'second state',
   'owners',

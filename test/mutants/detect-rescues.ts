@@ -1,0 +1,76 @@
+/** What stands between an emergency and the wrong target, the wrong build or the wrong command; for the mutants. */
+import type { Outside } from '../../src/base/changes/change.ts';
+import { identify } from '../../src/base/changes/identity.ts';
+import { ownChanges } from '../../src/base/changes/own-changes.ts';
+import type { TargetQuestion } from '../../src/base/changes/target-question.ts';
+import { askBefore } from '../../src/break-glass/ask.ts';
+import { admittedBefore } from '../../src/core/admission/admitted.ts';
+import { breakGlassCommand } from '../../src/lead/outcome.ts';
+import type { Opened } from '../../src/release/open.ts';
+import { historyWith } from '../core/admission/facts.ts';
+import { CANDIDATE, SCOPE, STABLE } from '../core/manifest/builds.ts';
+import { begins, pointersIn, scene, when } from '../engine/scene.ts';
+import { memoryDisk } from '../simulator/memory-disk.ts';
+import { planOf, promote, rollbackOf } from '../simulator/rollouts.ts';
+
+const ADDRESS = '/run/haproxy.sock';
+
+const QUESTION: TargetQuestion = { kind: 'socket', address: ADDRESS, command: 'show info', field: 'description', timeoutMs: 9 };
+
+const CHANGE = { kind: 'socket', address: ADDRESS, commands: ['set server gw/blue weight 256'], timeoutMs: 9 } as const;
+
+const IDENTITY = { kind: 'http', url: 'http://blue/', header: 'x-build', equals: STABLE.guid, timeoutMs: 9 } as const;
+
+/** A staging router, and a place that answers with this status and GUID. */
+function outside(status: number, guid?: string): Outside {
+  const headers: Record<string, string> = guid === undefined ? {} : { 'x-build': guid };
+  return {
+    socket: async () => 'description: environment=staging\n',
+    http: async () => ({ status, headers, body: '' }),
+  } as unknown as Outside;
+}
+
+/** What is wrong with the questions before the first change, the identity of a build, and the printed command. */
+export async function rescues(): Promise<readonly string[]> {
+  const restore = { build: STABLE, knownGoodSince: '', changes: [CHANGE], checks: [], identity: [IDENTITY] };
+  const asked = {
+    scope: SCOPE,
+    choice: { restore, pointer: { target: { questions: [QUESTION], others: [] } }, others: [] },
+    environments: [],
+    otherCommands: [],
+  } as unknown as Parameters<typeof askBefore>[0];
+  const refused = await askBefore(asked, outside(200, STABLE.guid)).then(
+    () => false,
+    () => true,
+  );
+  const own = { questions: [QUESTION], environment: SCOPE.environment, others: [] };
+  const { changes } = await ownChanges([CHANGE], own, outside(200));
+  const history = historyWith({
+    knownGood: [CANDIDATE, STABLE].map((build) => ({ build: admittedBefore(build), since: '', rollout: 'r' })),
+  });
+  const opened = { scope: SCOPE, pointerDirs: ['/state'], history: { ...history, rollingBackTo: STABLE.guid } };
+  const command = breakGlassCommand(opened as unknown as Opened, { fs: memoryDisk(() => 0) } as never);
+  return [
+    ...(refused ? [] : ['a rescue changes the router of staging']),
+    ...(changes.length === 0 ? [] : ['a revert changes the router of staging']),
+    ...((await identify(IDENTITY, outside(302, STABLE.guid))).kind === 'right' ? ['a redirect is an identity'] : []),
+    ...((await identify(IDENTITY, outside(200))).kind === 'gone' ? [] : ['a place that answers without a GUID is not refused']),
+    ...((await identify(IDENTITY, outside(503))).kind === 'silent' ? [] : ['a sick build is refused']),
+    ...(command.includes(`--to ${STABLE.guid}`) ? [] : ['the printed command does not name the build that it must lead to']),
+    ...(await killedRollback()),
+  ];
+}
+
+/** Where the pointer leads when a rollback dies right before its first shift. */
+async function killedRollback(): Promise<readonly string[]> {
+  const here = scene();
+  await here.go(planOf({ id: 'r-1' }));
+  const runner = here.process(13);
+  const back = rollbackOf({ id: 'r-2' });
+  when(here, begins('shifting'), () => runner.kill());
+  await promote(here.sim, runner, back, (line) => here.lines.push(line));
+  const { newest } = pointersIn(here);
+  return newest?.knownGood.build.guid === back.candidate.guid
+    ? []
+    : ['a rescue in the middle of a rollback returns to what it left'];
+}

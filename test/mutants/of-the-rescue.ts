@@ -1,0 +1,47 @@
+/** Faults of what an emergency asks first, and of where it leads. */
+import { type Mutant, mutant } from './mutant.ts';
+
+export const OF_THE_RESCUE: readonly Mutant[] = [
+  mutant(
+    'break-glass does not ask which environment the target is',
+    'rescues',
+    'break-glass/ask.ts',
+    "if (answer.kind === 'other') throw wrongTarget(answer.why);",
+    "if (answer.kind === 'other') continue;",
+  ),
+  mutant(
+    'a revert writes to the router of another environment',
+    'rescues',
+    'base/changes/own-changes.ts',
+    'changes: changes.filter((change) => !isOthers(change)),',
+    'changes: changes.filter((change) => isOthers(change)),',
+  ),
+  mutant(
+    'a redirect is taken for an identity',
+    'rescues',
+    'base/changes/identity.ts',
+    'if (answer.status >= 300 && answer.status < 400)',
+    'if (answer.status >= 900)',
+  ),
+  mutant(
+    'break-glass goes to a place that answers without a GUID',
+    'rescues',
+    'base/changes/identity.ts',
+    "kind: well ? 'gone' : 'silent'",
+    "kind: well ? 'silent' : 'silent'",
+  ),
+  mutant(
+    'the emergency command is printed without --to',
+    'rescues',
+    'lead/outcome.ts',
+    "=== goal ? '' : ` --to ${goal}`;",
+    "=== goal ? '' : '';",
+  ),
+  mutant(
+    'a rollback does not write its target before its first shift',
+    'rescues',
+    'engine/perform.ts',
+    '  if (isBack) return prepareRollback(state, before, runner);',
+    "  if (isBack) return { type: 'prepared', atMs: io.now(), generation: null };",
+  ),
+];
