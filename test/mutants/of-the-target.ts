@@ -29,6 +29,13 @@ export const OF_THE_TARGET: readonly Mutant[] = [
   ),
   mutant('a state that is there can be replaced', 'second state', OTHER, "? 'there' : 'gone';", "? 'gone' : 'there';"),
   mutant(
+    'the marker is not looked at before a change',
+    'simulator',
+    'engine/runner.ts',
+    '    if (others !== undefined) return others;\n',
+    '',
+  ),
+  mutant(
     'a record in a shared folder holds every state',
     'second state',
     'base/pointer/records.ts',

@@ -42,6 +42,7 @@ export const TROUBLES = [
   'candidate falls silent',
   'row turns foreign',
   'manifest cannot be read',
+  'second state directory',
   'rescue before any rollout',
   'rescue while checking',
   'rescue while shifting',

@@ -78,6 +78,10 @@ export function beginFault(sim: Simulation, { what, lastsMs }: Fault, invariants
       invariants.foreignSinceMs ??= sim.monotonicMs;
       sim.files = { is: 'wrong', code: 'FOREIGN_BUILD', why: 'the build belongs to staging' };
       return;
+    case 'another state drives the target':
+      sim.met('second state directory');
+      forAWhile({ others: 'the state /home/bob drives this target now' }, { others: undefined });
+      return;
     case 'its manifest cannot be read':
     case 'green is silent':
       goUnseen(sim, what.kind, lastsMs, invariants);

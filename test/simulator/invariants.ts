@@ -3,7 +3,8 @@
  *
  * I1 Nothing gives traffic to a build of another environment, or to a place that the plan does not name; nothing raises it, or makes it
  *    known-good, without having asked again who it is, at every location, nor where that or its files cannot be seen.
- * I2 Nothing is changed by a process whose claim is not the one in force, nor anything but what the ledger wants next.
+ * I2 Nothing is changed by a process whose claim is not the one in force, or at a target that another state drives, nor anything but
+ *    what the ledger wants next.
  * I3 Whatever was acknowledged, a ledger entry or a generation of the pointer, is still there after crashes and power cuts.
  * I4 At most one process leads: no two are ever told that the same entry is theirs.
  * I5 Under a hold nothing moves traffic but another rescue; after a rescue nothing of a rollout arrives any more; no hold gets lost.
@@ -124,6 +125,7 @@ export class Invariants {
     const rises = (asked.green ?? 0) > (this.#sim.split.green ?? 0);
     const { countedMs } = this.#sim;
     const counted = countedMs.get(CANDIDATE) ?? Number.NEGATIVE_INFINITY;
+    if (this.#sim.others !== undefined) this.fail('I2', `process ${by} changed traffic that is another state's to move`);
     if (held) this.fail('I5', `process ${by} changed traffic under a hold`);
     const stray = sharesOf(asked).find(({ place, percent }) => percent > 0 && place !== 'blue' && place !== 'green');
     if (stray !== undefined) this.fail('I1', `process ${by} gave traffic to ${stray.place}`);

@@ -188,7 +188,15 @@ async function settle(sim: Simulation, schedule: Schedule, invariants: Invariant
   sim.tell?.('simulation', 'all faults stop');
   sim.calm();
   sim.fate = () => 'done';
-  Object.assign(sim, { full: false, syncFails: false, shortWrites: false, lies: false, routerDown: false, trouble: [] });
+  Object.assign(sim, {
+    full: false,
+    syncFails: false,
+    shortWrites: false,
+    lies: false,
+    routerDown: false,
+    trouble: [],
+    others: undefined,
+  });
   for (const counters of sim.metrics.values()) counters.sight = 'counts';
   seeAgain(sim, invariants);
   invariants.holdStands();

@@ -214,6 +214,7 @@ async function walk(
   const pointerDirs = [POINTER_DIR, ...plan.copies.map((copy) => pointerDir(copy, SCOPE))];
   const hold = readHold(pointerDirs, io.fs);
   if (hold !== undefined) return { how: 'failed', code: 'HELD', message: hold.text };
+  if (sim.others !== undefined) return { how: 'failed', code: 'OTHER_STATE', message: sim.others };
   const store = tellingStore(sim, process);
   const target = targetIn(sim, io, plan);
   const report = wants.report ?? (() => undefined);
@@ -225,7 +226,10 @@ async function walk(
     environments: [SCOPE.environment, 'staging'],
   };
   const led = await takeLead({ io, store, scope: SCOPE, actor: 'alice' }, wants.command, { takeOver: wants.takeOver ?? false });
-  const runner = runnerOf({ io, store, target, control, report, places, files: filesIn(sim) }, led);
+  const runner = runnerOf(
+    { io, store, target, control, report, places, files: filesIn(sim), othersTarget: () => sim.others },
+    led,
+  );
   try {
     return await run(runner, await wants.begin(runner));
   } finally {

@@ -46,7 +46,8 @@ export interface Fault {
           | 'foreign binary at the second location'
           | 'green is silent'
           | 'its row turns foreign'
-          | 'its manifest cannot be read';
+          | 'its manifest cannot be read'
+          | 'another state drives the target';
       };
 }
 
@@ -210,6 +211,7 @@ const WHATS: readonly ((luck: Luck) => Fault['what'])[] = [
       'green is silent',
       'its row turns foreign',
       'its manifest cannot be read',
+      'another state drives the target',
     ] as const
   ).map((kind) => () => ({ kind })),
 ];

@@ -86,6 +86,8 @@ export class Simulation {
   unseen: NonNullable<Reading['unseen']> = [];
   /** What manifests and ledgers say of the candidate. */
   files: Standing = { is: 'right' };
+  /** What the marker at the target says, once it names another state. */
+  others: string | undefined;
   routerDown = false;
   fate: () => Fate = () => 'done';
   /** Called with every change that a process sends, before it is made. */
