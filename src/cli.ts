@@ -251,6 +251,7 @@ function everywhere(command: Command): Command {
     .option('-e, --env <name>', 'select the environment; required (or KVDEPLOY_ENV)')
     .option('-s, --service <name>', 'select the service; optional if there is only one')
     .option('--state-dir <dir>', 'use this state directory (ledger, pointer, hold); or KVDEPLOY_STATE_DIR')
+    .option('--run-programs', 'let plan and doctor run programs that the config names')
     .option('--json', 'print one JSON object per line on stdout; implies --no-input')
     .option('-q, --quiet', 'print only results, warnings and errors')
     .option('-v, --verbose', 'print every poll')

@@ -42,6 +42,20 @@ export const REQUESTS = {
     ],
     todo: ['See every build with its GUID: kvdeploy builds --env E'],
   },
+  CONFIG_NOT_OURS: {
+    means:
+      'The config that was found, or its checkout, belongs to another account. It could make kvdeploy act for that account, so it is not used (git calls this dubious ownership).',
+    example: '/srv/app belongs to user 1001, so the config /srv/app/kvdeploy.config.yaml, which no one named, is not used.',
+    causes: [
+      'A checkout of another user, such as the CI account, or a container job that runs as root.',
+      'Someone left a config in a folder that everyone can write to.',
+    ],
+    todo: [
+      'If you trust it, name it: kvdeploy --config FILE …',
+      'For CI: list the account under configOwners in /etc/kvdeploy/machine.json',
+      'kvdeploy validate reads it in any case: it acts on nothing.',
+    ],
+  },
   NO_TERMINAL: {
     means:
       'The command needs a confirmation, but there is no terminal to ask on. kvdeploy never reads a confirmation from standard input.',

@@ -61,6 +61,7 @@ export const command: MetricSource<CommandConfig> = {
   ofRouter: false,
   countsTraffic: ({ probes }) => !probes,
   countsProcesses: true,
+  program: ({ argv }) => argv,
   metrics: () => STATUS_METRICS,
   lagMs: () => 0,
   measure: async (settings, question, io) => measurementOf(await ask(settings, question, io)),

@@ -57,6 +57,8 @@ export interface MetricSource<Config> {
   countsTraffic(config: Config): boolean;
   /** True where its targets are the build's own processes, so that their restarts are the build's. */
   readonly countsProcesses?: boolean;
+  /** The argv that it runs, as the config writes it; absent where it runs no program. Pure. */
+  program?(config: Config): readonly string[];
   /** The question as a person would ask it by hand, for `plan` and for errors. */
   describe(config: Config, question: Question): string;
 }

@@ -16,6 +16,7 @@ export interface Globals {
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly verbose?: boolean;
+  readonly runPrograms?: boolean;
   readonly yes?: boolean;
   readonly input?: boolean;
   readonly color?: boolean;

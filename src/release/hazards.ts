@@ -45,6 +45,7 @@ export function lookAtHazards(
   return hazardsOf({
     ...judged,
     scope: opened.scope,
+    unasked: judged.facts.unasked,
     filesRead: judged.read.length,
     entries: opened.entries.length,
     leaderSince: opened.history.leader?.since ?? null,

@@ -18,6 +18,7 @@ import { type Offers, readOffers } from './offers.ts';
 import { type Opened, type Promotable, promotable } from './open.ts';
 import { planFacts as factsOfPlan, planning, seenSettings } from './plan-parts.ts';
 import { shownTarget } from './traffic.ts';
+import type { Withheld } from './trust/programs.ts';
 
 /** A release with every check that was judged, and whether it may begin. */
 export interface Release extends JudgedRelease {
@@ -29,6 +30,7 @@ interface Asked {
   readonly settings: Promotable;
   readonly offers: Offers;
   readonly checks: readonly Check[];
+  readonly withheld: Withheld;
 }
 
 /** Judges a release by every check, then by its hazards, of which each must be controlled. Changes nothing. */
@@ -36,13 +38,14 @@ export async function judgeRelease(
   opened: Opened,
   wanted: Wanted,
   deps: Deps,
-  given: { readonly confirm?: string | undefined },
+  given: { readonly confirm?: string | undefined; readonly withheld?: Withheld },
 ): Promise<Release> {
   const settings = promotable(opened);
   const offers = await readOffers(opened, deps);
   const guid = await wantedGuid(opened, offers, wanted, deps);
   const facts = await fileFacts({ ...opened, ...offers, guid }, deps.io);
-  const asked: Asked = { opened, settings, offers, checks: promotionChecks(settings.requires?.environment ?? null) };
+  const checks = promotionChecks(settings.requires?.environment ?? null);
+  const asked: Asked = { opened, settings, offers, checks, withheld: given.withheld ?? (() => undefined) };
   const byTarget = await judgeBuild(asked.checks, facts, ownRows(facts)[0]?.build.ref ?? '', () => shownTarget(opened, deps));
   const judged: JudgedRelease = {
     ...{ plan: null, measured: [], compared: [], read: offers.read },
@@ -57,20 +60,23 @@ export async function judgeRelease(
 /** Makes the plan of an admitted build, asks its gates, and judges it; nothing where the build is refused. */
 async function judgePlan(
   { build, facts, target, reading }: Judged,
-  { opened, settings, offers, checks }: Asked,
+  { opened, settings, offers, checks, withheld }: Asked,
   deps: Deps,
 ): Promise<Partial<JudgedRelease>> {
   const stable = currentKnownGood(opened.history)?.build;
   if (build === null || stable === undefined || target === null || reading === null) return {};
-  const seen = await seenSettings(settings, { candidate: build, stable }, { target, reading }, deps.io);
+  const isAsked = (gate: Parameters<Withheld>[0]) => withheld(gate) === undefined;
+  const compared = settings.compared.filter(isAsked);
+  const seen = await seenSettings({ ...settings, compared }, { candidate: build, stable }, { target, reading }, deps.io);
   const plan = promotionPlan(seen.settings, planning(opened, offers.sources, reading, deps), build, stable);
-  const measured = await measureStable(plan, reading, deps.io);
+  const measured = await measureStable({ ...plan, gates: plan.gates.filter(isAsked) }, reading, deps.io);
   const planFacts: Facts = {
     ...facts,
     gathered: [...facts.gathered, 'plan'],
     required: await requiredOf(opened, settings, deps),
     ...factsOfPlan(plan, { settings, opened, target, reading }),
     silent: silentGate(plan, measured) ?? seen.silent,
+    unasked: [...settings.gates, ...settings.compared].map(withheld).find((why) => why !== undefined),
   };
   const { checked, refusal } = admit(planFacts, checks);
   const refused = refusal ?? targetRefusal(opened, [build, stable], { target, reading }, deps);

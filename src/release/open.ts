@@ -17,6 +17,7 @@ import type { Store, StoredLedger } from '../stores/store.ts';
 import type { Deps } from './deps.ts';
 import { assertOwnTarget, type Marking, markingOf, NOT_MARKED } from './other-state.ts';
 import { groupOf, stateDirOf } from './state-dir.ts';
+import { assertConfigOwned } from './trust/config-owner.ts';
 
 /** A scope with everything that commands need to work on it. */
 export interface Opened {
@@ -100,7 +101,9 @@ type Tried = { readonly config: LoadedConfig; readonly why: null } | { readonly 
 /** The config, or why there is none. */
 export async function tryConfig(deps: Deps): Promise<Tried> {
   try {
-    return { config: await loadConfig({ file: deps.globals.config, cwd: deps.cwd }, deps.io), why: null };
+    const config = await loadConfig({ file: deps.globals.config, cwd: deps.cwd }, deps.io);
+    if (deps.globals.config === undefined) assertConfigOwned(config, deps.io);
+    return { config, why: null };
   } catch (error) {
     if (!(error instanceof KvdeployError)) throw error;
     return { config: null, why: error };

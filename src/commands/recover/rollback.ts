@@ -1,11 +1,14 @@
 /** `rollback`: to the known-good build, or to an earlier one by `--to`. Never to a bad one, never to "the previous one". */
-import { KvdeployError } from '../../core/errors.ts';
+import { admit } from '../../core/admission/admission.ts';
+import { notForeign, ownStamp } from '../../core/admission/build-checks.ts';
+import { KvdeployError, refusalError } from '../../core/errors.ts';
 import { type History, type KnownGood, openRollout, rescueGoal, servedBefore } from '../../core/ledger/history.ts';
 import type { Build } from '../../core/manifest/manifest.ts';
 import { rollbackPlan } from '../../core/rollout/make-plan.ts';
 import type { Plan } from '../../core/rollout/plan.ts';
 import type { State } from '../../core/rollout/rollout.ts';
-import { scopeText, shortGuid } from '../../core/scope.ts';
+import { type Guid, scopeText, shortGuid } from '../../core/scope.ts';
+import { fileFacts } from '../../engine/facts.ts';
 import { Wishes } from '../../lead/control.ts';
 import { assertNoHold } from '../../lead/held.ts';
 import { judgeRollback, rollbackSettings } from '../../lead/judge-rollback.ts';
@@ -15,6 +18,7 @@ import { breakGlassCommand, earlierCommands } from '../../lead/outcome.ts';
 import { guidOf } from '../../release/chosen-build.ts';
 import { confirm } from '../../release/confirm.ts';
 import { type Deps, type Outcome, reasonOf } from '../../release/deps.ts';
+import { type Offers, offersIfReadable } from '../../release/offers.ts';
 import { type Opened, openScope } from '../../release/open.ts';
 import { planning } from '../../release/plan-parts.ts';
 import { servingIn, shownTarget } from '../../release/traffic.ts';
@@ -28,7 +32,7 @@ export interface RollbackOptions extends BlameOptions {
 export async function rollback(options: RollbackOptions, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'optional' });
   assertNoHold(opened, deps);
-  const to = goalOf(opened, options);
+  const to = await goalOf(opened, options, deps);
   assertOneWord(options);
   const left = servedBefore(opened.history, to.build.guid);
   const marked = options.bad === true && left.length > 0 ? `, and mark ${namesOf(guidsOf(left))} bad` : '';
@@ -71,7 +75,7 @@ function leadsTo({ plan }: State, build: Build): boolean {
 }
 
 /** The build to roll back to. Throws before anything is asked or changed. */
-function goalOf(opened: Opened, options: RollbackOptions): KnownGood {
+async function goalOf(opened: Opened, options: RollbackOptions, deps: Deps): Promise<KnownGood> {
   const { history, scope } = opened;
   const known = history.knownGood;
   if (options.to === undefined) {
@@ -82,9 +86,13 @@ function goalOf(opened: Opened, options: RollbackOptions): KnownGood {
     throw new KvdeployError('NO_KNOWN_GOOD', { message, hint: `kvdeploy status ${opened.flags}` });
   }
   const guids = known.map((entry) => entry.build.guid);
-  const guid = guidOf(options.to, guids, `kvdeploy pointer show ${opened.flags}`);
+  const offers = guids.some((each) => each.startsWith(String(options.to))) ? null : await offersIfReadable(opened, deps);
+  // A build that was never known-good here may be another scope's: then that is what is wrong with it.
+  const listed = offers?.listed.map(({ build }) => build.guid) ?? [];
+  const guid = guidOf(options.to, [...guids, ...listed], `kvdeploy pointer show ${opened.flags}`);
   const found = known.find((entry) => entry.build.guid === guid);
   if (found !== undefined) return found;
+  if (offers !== null) await mustNotBeForeign(guid, offers, opened, deps);
   throw new KvdeployError('NOT_KNOWN_GOOD', {
     message: `Build ${shortGuid(guid)} was never known-good in ${scopeText(scope)}; a rollback is only possible to builds that were.`,
     hint:
@@ -92,6 +100,11 @@ function goalOf(opened: Opened, options: RollbackOptions): KnownGood {
         ? `There are none. Adopt the build currently serving: kvdeploy adopt ${opened.flags}`
         : `See the known-good builds: kvdeploy pointer show ${opened.flags}`,
   });
+}
+
+async function mustNotBeForeign(guid: Guid, offers: Offers, opened: Opened, deps: Deps): Promise<void> {
+  const { refusal } = admit(await fileFacts({ ...opened, ...offers, guid }, deps.io), [notForeign, ownStamp]);
+  if (refusal !== undefined) throw refusalError(refusal);
 }
 
 async function rollbackTo(opened: Opened, { to, left }: Goal, options: RollbackOptions, deps: Deps): Promise<Outcome> {

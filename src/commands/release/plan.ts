@@ -3,7 +3,7 @@ import { describe } from '../../base/changes/wording.ts';
 import { readHold } from '../../base/pointer/hold.ts';
 import { readPointers } from '../../base/pointer/pointer.ts';
 import { shellWord } from '../../base/text.ts';
-import { refusalError } from '../../core/errors.ts';
+import { KvdeployError, refusalError } from '../../core/errors.ts';
 import type { Comparison } from '../../core/gates/comparison.ts';
 import { forecast } from '../../core/gates/verdict/forecast.ts';
 import { openRollout } from '../../core/ledger/history.ts';
@@ -21,6 +21,7 @@ import { unjudged } from '../../release/gatekeeper.ts';
 import { isForeign, judgeRelease, type Release, showRelease } from '../../release/judge-release.ts';
 import { type Opened, openScope } from '../../release/open.ts';
 import { writePlanFile } from '../../release/saved-plan.ts';
+import { RUN_PROGRAMS, withheldBy } from '../../release/trust/programs.ts';
 import { hazardTable } from '../../terminal/hazard-table.ts';
 
 export interface PlanOptions extends Wanted {
@@ -30,7 +31,7 @@ export interface PlanOptions extends Wanted {
 
 export async function plan(options: PlanOptions, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'needed' });
-  const release = await judgeRelease(opened, options, deps, {});
+  const release = await judgeRelease(opened, options, deps, { withheld: withheldBy(deps) });
   showRelease(release, opened, deps);
   for (const { name } of unjudged(release.checked))
     deps.line({ type: 'check', name, ok: null, message: 'checked only by promote, because the check writes a file' });
@@ -52,6 +53,9 @@ export async function plan(options: PlanOptions, deps: Deps): Promise<Outcome> {
   const promote = `kvdeploy promote ${opened.flags}`;
   if (options.out === undefined)
     return done('The plan can run; nothing was changed.', [`${promote} --build ${planned.candidate.guid}`]);
+  const { unasked } = release.facts;
+  if (unasked !== undefined)
+    throw new KvdeployError('USAGE', { message: `A plan is not written without its gates: ${unasked}.`, hint: RUN_PROGRAMS });
   writePlanFile(options.out, release, planned, opened, deps);
   const message = `The plan can run. It was written to ${options.out}; nothing else was changed.`;
   return done(message, [`${promote} --plan ${shellWord(options.out)}`]);

@@ -54,6 +54,8 @@ export interface Facts {
   readonly unfit: string | undefined;
   /** What of the gates sees the requests of clients; null before there is a plan. */
   readonly clients: ClientsSeen | null;
+  /** Which gate was not asked, since it runs a program and only a look was wanted. */
+  readonly unasked?: string | undefined;
   /** Why the state directory cannot keep what it acknowledges, or null. */
   readonly diskProblem: string | null;
 }

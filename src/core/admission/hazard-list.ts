@@ -158,10 +158,12 @@ const TRAFFIC_HAZARDS: readonly Row[] = [
     id: 'black-hole',
     hazard: 'Traffic goes where nothing answers.',
     fix: 'Give the service gates that count requests.',
-    controls: ({ plan }) => [
+    controls: ({ plan, unasked }) => [
       engineering(
         'missing health is never healthy: it holds, then reverts',
-        lookedAt(plan, (of) => (hasGate(of) ? seen(`after ${msText(of.patienceMs)}`) : absent('there is no gate'))),
+        lookedAt(plan, (of) =>
+          hasGate(of) || unasked !== undefined ? seen(`after ${msText(of.patienceMs)}`) : absent('there is no gate'),
+        ),
       ),
       engineering(
         'the first step is small',
@@ -178,6 +180,7 @@ const TRAFFIC_HAZARDS: readonly Row[] = [
     fix: 'Fix the source or the query.',
     controls: (looked, by) => [
       by('every gate has data for the build currently serving, or nothing begins', measuredText(looked)),
+      ...askedByPromote(looked),
     ],
   },
   {
@@ -361,10 +364,16 @@ function measuredText({ measured, plan }: Looked): string {
  * Whether each gate can reach its least number of requests before patience runs out. A source that sends its own requests says
  * so by what it sends now. How much traffic a counting source will see cannot be known from one look; there too few revert.
  */
+/** Where `plan` asked a gate nothing, promote does, and begins nothing without its data. */
+function askedByPromote({ unasked }: Looked): readonly Control[] {
+  return unasked === undefined ? [] : [engineering('promote asks the gates itself, before anything moves', seen('always'))];
+}
+
 function lateGates(looked: Looked): readonly Control[] {
   const { plan } = looked;
   const inTime = (sight: Sight) => engineering('every gate can reach its least number of requests in time', sight);
   if (plan === null) return [inTime(lookedAt(plan, seen))];
+  if (looked.unasked !== undefined) return [inTime(unsure(looked.unasked)), ...askedByPromote(looked)];
   if (!hasGate(plan)) return [inTime(absent('there is no gate'))];
   if (plan.gates.length === 0)
     return [engineering('the gate decides as soon as there is enough evidence, and waits until then', seen('by comparison'))];

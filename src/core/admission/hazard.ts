@@ -43,6 +43,8 @@ export interface Looked {
   readonly checked: readonly Checked[];
   readonly plan: Plan | null;
   readonly otherScopes: number;
+  /** Which gate was not asked, since only a look was wanted. */
+  readonly unasked?: string | undefined;
   /** Config and manifests that were read and hashed. */
   readonly filesRead: number;
   readonly entries: number;

@@ -70,8 +70,8 @@ export const gatesSee: Check = {
   name: 'every gate has data for the build currently serving',
   hazard: 'silent-metrics',
   needs: 'plan',
-  judge({ silent }) {
-    if (silent === undefined) return undefined;
+  judge({ silent, unasked }) {
+    if (silent === undefined) return unasked === undefined ? undefined : { notVerified: unasked };
     const hint = 'Missing data is never treated as healthy: fix the source or the query, then try again.';
     return { code: 'GATE_NOT_READY', message: silent, hint };
   },

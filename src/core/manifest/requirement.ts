@@ -65,7 +65,10 @@ export function buildOfSameSource(
     return none(message, 'Make CI write source: { repository, commit } to the manifests.');
   }
   const commit = there.source.commit.slice(0, 12);
-  const matches = listed.filter((entry) => sameScope(entry.scope, scope) && sameSource(entry.build, there));
+  const ofSource = listed.filter((entry) => sameScope(entry.scope, scope) && sameSource(entry.build, there));
+  // One that is stamped for another environment is chosen only where there is no other, for admission to refuse.
+  const own = ofSource.filter(({ build }) => (build.environment ?? scope.environment) === scope.environment);
+  const matches = own.length > 0 ? own : ofSource;
   const only = matches[0];
   if (only === undefined) {
     const message = `${scopeText(scope)} lists no build of commit ${commit}, which is known-good in ${from.environment}.`;

@@ -15,6 +15,7 @@ import type { Deps } from '../../../release/deps.ts';
 import type { Opened } from '../../../release/open.ts';
 import { clientsSeen } from '../../../release/plan-parts.ts';
 import { buildsAtPlaces } from '../../../release/traffic.ts';
+import { RUN_PROGRAMS, withheldBy } from '../../../release/trust/programs.ts';
 import type { Member } from '../../../routers/router.ts';
 import { attend, type DoctorCheck, fail, ok, warn } from './check.ts';
 import type { Seen } from './state.ts';
@@ -150,9 +151,12 @@ export async function gateChecks({ reading }: Seen, opened: Opened, deps: Deps):
   const build = currentKnownGood(history)?.build;
   if (build === undefined)
     return [...clients, warn('gates', 'not polled: the ledger names no known-good build', `kvdeploy adopt ${opened.flags}`)];
+  const withheld = withheldBy(deps);
   const asked = await Promise.all(
     gates.map(async (gate) => {
       const name = `gate ${gate.name}`;
+      const why = withheld(gate);
+      if (why !== undefined) return warn(name, `not verified: ${why}`, RUN_PROGRAMS);
       const now = await measureGate(gate, { scope }, build, reading, deps.io);
       const asked = `${gate.source} polled for ${shortGuid(build.guid)}`;
       const repair = 'Fix the source or the query: missing data is never treated as healthy.';

@@ -78,7 +78,7 @@ describe('evidence that is written down', () => {
       },
     };
     const line = encodeLine(entry);
-    expect(parseEntry(line.subarray(0, -1))).toEqual(entry);
+    expect(parseEntry(line.subarray(0, -1))).toEqual({ ...entry, digest: expect.any(String) });
     expect(line.length).toBeLessThan(bytes(entry) * 0.8);
   });
 
