@@ -164,8 +164,16 @@ export const ROLLOUTS = {
   STATE_UNSAFE: {
     means: 'The state directory cannot guarantee to keep the rollback path, or others may have written to it.',
     example: 'The state directory cannot guarantee to keep the rollback path: it is on tmpfs.',
-    causes: ['tmpfs, or a full or read-only disk.', 'Other users can write to a folder.', 'A symlink in the state directory.'],
-    todo: ['Put it on a local disk, with mode 0700 or shared with stateGroup, then run: kvdeploy doctor --env E'],
+    causes: [
+      'tmpfs, or a full or read-only disk.',
+      'It belongs to another account, which the machine file does not name (stateOwners).',
+      'Other users can write to it, or to a folder above it.',
+      'A symlink in the state directory.',
+    ],
+    todo: [
+      'Another account owns it: run the line that the error prints (runuser -u OWNER -- …).',
+      'Put it on a local disk, with mode 0700 or shared with stateGroup, then run: kvdeploy doctor --env E',
+    ],
   },
   TARGET_NOT_ALLOWED: {
     means:

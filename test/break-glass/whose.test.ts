@@ -191,6 +191,34 @@ describe('whose changes', () => {
     expect(made()).toBe(true);
   });
 
+  test('a member of the group rolls back with a machine file of their own, and no one outside the group does', async () => {
+    const trail = join(folder, 'home/trace');
+    groupState(touch(trail));
+    fs.copyFileSync(built, join(folder, 'break-glass.mjs'));
+    const file = join(folder, 'home/.config/kvdeploy/machine.json');
+    fs.mkdirSync(join(file, '..'), { recursive: true });
+    fs.writeFileSync(file, JSON.stringify({ targets: { [NAME]: { programs: [touch(trail)] } } }), { mode: 0o600 });
+    execFileSync('chown', ['-R', '23456:23456', join(folder, 'home')]);
+    const as = (groups: string) =>
+      runToEnd(
+        [
+          ...['setpriv', '--reuid=23456', '--regid=23456', groups, process.execPath, join(folder, 'break-glass.mjs')],
+          ...[...SURE, '--state-dir', state],
+        ],
+        { env: { HOME: join(folder, 'home') } },
+      );
+    expect(await as('--clear-groups')).toMatchObject({ code: 3, stderr: expect.stringContaining('NO_STATE') });
+    fs.rmSync(file);
+    expect(await as(`--groups=${GROUP}`)).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining(`or for this user alone in ${file}`),
+    });
+    fs.writeFileSync(file, JSON.stringify({ targets: { [NAME]: { programs: [touch(trail)] } } }), { mode: 0o600 });
+    fs.chownSync(file, 23_456, 23_456);
+    expect((await as(`--groups=${GROUP}`)).stderr).toContain('made 1 of 1');
+    expect(fs.existsSync(trail)).toBe(true);
+  });
+
   test('a newer generation in a copy that a group can write is named, and what is ours is used', async () => {
     const dir = ownState(touch(join(folder, 'right')));
     const copy = join(folder, 'copy');
