@@ -4,12 +4,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Outside } from '../base/changes/change.ts';
 import { nodeOutside } from '../base/changes/outside.ts';
 import { knownPlaces, type Roots, rootsOf } from '../base/durable/places.ts';
+import { actorOf, claimsOf } from '../base/owners/actor.ts';
 import { readMachine } from '../base/owners/machine-file.ts';
 import { strangerHint } from '../base/owners/owner-rule.ts';
 import { readHold } from '../base/pointer/hold.ts';
@@ -120,7 +120,7 @@ async function run(options: Options, surroundings: Surroundings, voice: Voice, p
   return act({ ...decided, reason, mark: options.mark, next: [reconcile, ...otherCommands] }, surroundings, voice);
 }
 
-type Decided = Omit<Rescuing, 'id' | 'actor' | 'host' | 'pid'>;
+type Decided = Omit<Rescuing, 'id' | 'actor' | 'claims' | 'host' | 'pid'>;
 
 async function act(decided: Decided, { outside, machine, roots, env }: Surroundings, voice: Voice): Promise<Ending> {
   const id = randomBytes(6).toString('hex');
@@ -129,7 +129,11 @@ async function act(decided: Decided, { outside, machine, roots, env }: Surroundi
   for (const signal of signals) process.on(signal, stay);
   try {
     const { host, pid } = machine.self();
-    return await rescue({ ...decided, id, actor: actorOf(env), host, pid }, { outside, machine, voice, roots });
+    const actor = actorOf(outside.fs);
+    return await rescue(
+      { ...decided, id, actor, claims: claimsOf((name) => env[name], actor), host, pid },
+      { outside, machine, voice, roots },
+    );
   } finally {
     for (const signal of signals) process.off(signal, stay);
   }
@@ -187,15 +191,6 @@ function foreignBuilds(places: readonly Place[], source: Source): Map<string, st
 function otherEnvironments(places: readonly Place[], { scope }: Source): readonly string[] {
   const own = places.filter((place) => place.scope.tenant === scope.tenant).map((place) => place.scope.environment);
   return [...new Set(own)].filter((name) => name !== scope.environment);
-}
-
-function actorOf(env: Surroundings['env']): string {
-  const sudo = env.SUDO_USER === undefined ? '' : ` (${env.SUDO_USER})`;
-  try {
-    return `${userInfo().username}${sudo}`.slice(0, 200);
-  } catch {
-    return `uid ${process.getuid?.() ?? '?'}${sudo}`;
-  }
 }
 
 function isMainProgram(): boolean {

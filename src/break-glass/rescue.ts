@@ -26,6 +26,7 @@ export interface Rescuing extends Pick<Deed, 'reason' | 'actor' | 'host' | 'pid'
   readonly otherCommands: readonly string[];
   /** What was said of the build that is left. */
   readonly mark: Intent['mark'];
+  readonly claims: Intent['claims'];
   /** Commands for afterwards. */
   readonly next: readonly string[];
 }
@@ -83,6 +84,7 @@ function recordIntent(rescuing: Rescuing, { outside, machine, voice, roots }: To
     knownGood: source.newest.knownGood.build.guid,
     changes: changes.map((change) => describe(change).slice(0, 1000)),
     ...(mark === undefined ? {} : { mark }),
+    ...(rescuing.claims === undefined ? {} : { claims: rescuing.claims }),
   };
   const recorded = writeRecord([...source.dirs, ...fallbackDirs(roots, outside.fs)], intent, outside.fs);
   if (recorded.file !== undefined) voice.progress(`recorded in ${recorded.file}`);

@@ -36,6 +36,7 @@ interface Place {
 
 export interface Claimant extends Place {
   readonly actor: string;
+  readonly claims?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface Taken {
@@ -88,7 +89,7 @@ async function claimAfter(by: Claimant, command: string, entries: readonly Entry
   const leader = leaderOf(entries);
   if (leader !== undefined && (from === null || !sameProcess(leader.claim.by, from.by))) return undefined;
   const seq = entries.length + 1;
-  const claim: Claim = { by: io.self(), actor, command, from };
+  const claim: Claim = { by: io.self(), actor, ...(by.claims && { claims: { ...by.claims } }), command, from };
   const answer = await store.append(scope, seq, entryOf(by, { type: 'claimed', atMs: io.now(), claim }));
   return answer === 'ok' ? seq : undefined;
 }

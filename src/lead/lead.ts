@@ -51,7 +51,7 @@ export function targetOfPlan(plan: Plan, deps: Deps): Target {
  * the open rollout's own, or a new one. Throws HELD, BUSY and what the store throws.
  */
 export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead): Promise<Outcome> {
-  const { scope, store, stateDir, actor } = opened;
+  const { scope, store, stateDir, actor, claims } = opened;
   const { io } = deps;
   const warn = (message: string) => deps.line({ type: 'note', level: 'warning', message });
   const environments = environmentsOf(opened);
@@ -64,7 +64,7 @@ export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead):
   if (doubt !== undefined) warn(doubt);
   const target = targetOfPlan(plan, deps);
   const own = markTarget(opened, target.marks, deps, wants.replacesMark);
-  const led = await takeLead({ io, store, scope, actor }, wants.command, { takeOver: wants.takeOver });
+  const led = await takeLead({ io, store, scope, actor, claims }, wants.command, { takeOver: wants.takeOver });
   const marks = { holdDirs, othersTarget: () => othersMark(own, io), files: filesAgain(opened, deps) };
   const runner = runnerOf({ io, store, target, control: wants.control, report: deps.line, places, ...marks }, led);
   if (led.tornBytes > 0) warn(`${led.tornBytes} bytes that a crash had left half written were put aside from the ledger`);
@@ -153,10 +153,10 @@ export async function recordEvent<T>(
   deps: Deps,
   then: (history: History, ledgerHead: string) => T | Promise<T>,
 ): Promise<T> {
-  const { store, scope, actor, settings, history } = opened;
+  const { store, scope, actor, claims, settings, history } = opened;
   const { io } = deps;
   markTarget(opened, marksOf(settings?.router ?? history.rollout?.plan.router ?? null), deps, what.replacesMark);
-  const { ledger, end } = await takeLead({ io, store, scope, actor }, what.command, { takeOver: what.takeOver });
+  const { ledger, end } = await takeLead({ io, store, scope, actor, claims }, what.command, { takeOver: what.takeOver });
   try {
     if (!(await ledger.append(what.event)))
       throw new KvdeployError('BUSY', { message: 'Another process took the claim.', hint: `Run ${what.command} again.` });

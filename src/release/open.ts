@@ -1,5 +1,6 @@
 /** Finds what a command is about: config, scope, state, ledger. Must not guess an environment, and must not change anything. */
 import type { Code } from '../base/codes.ts';
+import { actorOf, claimsOf } from '../base/owners/actor.ts';
 import { pointerDir } from '../base/pointer/pointer.ts';
 import type { Scope } from '../base/scope.ts';
 import { shellWord } from '../base/text.ts';
@@ -37,7 +38,10 @@ export interface Opened {
   readonly pointerDirs: readonly string[];
   /** Whether the target is this state's to drive. */
   readonly marking: Marking;
+  /** The account that asks. */
   readonly actor: string;
+  /** What the environment claims of who asks; undefined where it claims nothing else. */
+  readonly claims: Readonly<Record<string, string>> | undefined;
   /** What a printed command needs to be about the same scope, config and state as this one. */
   readonly flags: string;
 }
@@ -81,6 +85,7 @@ export function openedScope(
   const settings = from.config?.services.find((service) => sameScope(service.scope, scope)) ?? null;
   const history = fold(entries);
   const copies = settings?.copies ?? history.rollout?.plan.copies ?? [];
+  const actor = actorOf(deps.io.fs);
   return {
     ...from,
     scope,
@@ -91,7 +96,8 @@ export function openedScope(
     marking: NOT_MARKED,
     claimFile,
     pointerDirs: [from.stateDir, ...copies].map((root) => pointerDir(root, scope)),
-    actor: actorOf(deps),
+    actor,
+    claims: claimsOf(deps.io.env, actor),
     flags: flagsOf(scope, deps),
   };
 }
@@ -176,13 +182,6 @@ function flagsOf(scope: Scope, { globals }: Deps): string {
     ['--config', globals.config],
   ] as const;
   return [scopeFlags(scope), ...said.flatMap(([flag, value]) => (value === undefined ? [] : [flag, shellWord(value)]))].join(' ');
-}
-
-/** Who is asking, for the ledger: the CI's actor where there is one, else the user at this host. */
-function actorOf({ io }: Deps): string {
-  const variables = ['GITHUB_ACTOR', 'GITLAB_USER_LOGIN', 'SUDO_USER', 'USER', 'LOGNAME'];
-  const user = variables.map((name) => io.env(name)).find((said) => said !== undefined);
-  return `${user ?? 'unknown'}@${io.self().host}`;
 }
 
 /** The router and the identity of a scope: from today's config, else from the ledger's last plan. */

@@ -13,7 +13,7 @@ const ASKING: readonly (readonly [string, string, readonly string[]])[] = [
   ['promote', 'adopted', ['promote', ...PRODUCTION, '--build', GREEN.guid]],
   ['adopt', 'empty', ['adopt', ...PRODUCTION]],
   ['rollback', 'adopted', ['rollback', ...PRODUCTION]],
-  ['reconcile', 'held', ['reconcile', ...PRODUCTION]],
+  ['reconcile', 'held', ['reconcile', ...PRODUCTION, '--reason', 'seen']],
   ['pointer import', 'empty', ['pointer', 'import', 'pointer.json', ...PRODUCTION]],
 ];
 

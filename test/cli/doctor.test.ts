@@ -168,7 +168,7 @@ const BROKEN: readonly Breakage[] = [
   ],
   [
     'a ledger that was edited',
-    () => edit(join(scopeDir(), 'ledger/0001.jsonl'), 'tess@', 'mary@'),
+    () => edit(join(scopeDir(), 'ledger/0001.jsonl'), 'USER":"tess', 'USER":"mary'),
     ['FAIL ledger', 'warn pointer', 'warn pointer copy 1', 'warn gates'],
   ],
   ['a hold', () => writeFileSync(join(pointerDir(), 'hold'), ''), ['FAIL hold']],

@@ -1,5 +1,7 @@
+import fs from 'node:fs';
 import { hostname } from 'node:os';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { actorOf } from '../../src/base/owners/actor.ts';
 import { until } from '../servers/program.ts';
 import { AMBER, BLUE, GLOBEX, GREEN, PRODUCTION, SURE } from './local-builds.ts';
 import { type LocalSite, openLocalSite, pasted, resultOf } from './local-site.ts';
@@ -127,7 +129,7 @@ describe('two runners', () => {
         hint: expect.stringMatching(/kvdeploy status --env production --tenant acme/),
       });
       expect(second.message).toContain(
-        `tess@${hostname()} leads acme/production/kv-gateway with promote on ${hostname()} (pid ${first.process.pid}) since 20`,
+        `${actorOf(fs)} leads acme/production/kv-gateway with promote on ${hostname()} (pid ${first.process.pid}) since 20`,
       );
     }
     expect(await site.percent('production', 'green')).toBe(25);

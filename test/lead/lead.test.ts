@@ -97,6 +97,7 @@ async function begun(lines: OutputLine[] = []) {
     marking: NOT_MARKED,
     flags: '--env production',
     actor: 'alice',
+    claims: undefined,
   };
   const go = () =>
     lead(opened, PLAN, deps, { command: 'promote', control: new Wishes(deps), takeOver: false, begin: beginNew(PLAN, history) });

@@ -42,6 +42,7 @@ export async function rescue(process: Process, say: (line: string) => void = () 
     environments: [],
     otherCommands: [],
     mark: undefined,
+    claims: undefined,
   };
   return actOn(rescuing, { outside: io, machine: io, voice, roots: ROOTS });
 }

@@ -7,7 +7,7 @@ import { look } from '../durable/open-file.ts';
 import type { Roots } from '../durable/places.ts';
 import { readRegular, whyOf } from '../durable/state-dir.ts';
 import type { Scope } from '../scope.ts';
-import { byKind, canonical, list, oneOf, type Shaped, shape, text, whole } from '../shape.ts';
+import { byKind, canonical, list, mapOf, oneOf, type Shaped, shape, text, whole } from '../shape.ts';
 import { guidReader, scopeReader, sha256, timeReader } from './pointer-format.ts';
 
 export const deedFields = {
@@ -48,6 +48,8 @@ const intentFields = {
 const intentExtras = {
   /** What the person said of the build that is left; without it, nothing was said. */
   mark: oneOf('bad', 'not-bad'),
+  /** What the environment claimed of who the actor is. */
+  claims: mapOf(text(256), 16),
   ...ofState,
 };
 

@@ -1,4 +1,5 @@
 /** `history`: the ledger of a scope, for people and as JSON. Changes nothing. */
+import { claimsText } from '../../base/owners/actor.ts';
 import { safeLine } from '../../base/text.ts';
 import type { Event } from '../../core/ledger/events.ts';
 import type { Entry } from '../../core/ledger/ledger.ts';
@@ -30,7 +31,7 @@ function lineOf(entry: Entry): string {
 export function wordsOf(event: Event): string {
   switch (event.type) {
     case 'claimed':
-      return `${event.claim.command} claimed the scope (pid ${event.claim.by.pid} on ${event.claim.by.host})${event.claim.from === null ? '' : ` from ${event.claim.from.actor}${event.claim.from.ended ? '' : ', whose process could not be ended'}`}`;
+      return `${event.claim.command} claimed the scope (pid ${event.claim.by.pid} on ${event.claim.by.host}${claimsText(event.claim.claims)})${event.claim.from === null ? '' : ` from ${event.claim.from.actor}${event.claim.from.ended ? '' : ', whose process could not be ended'}`}`;
     case 'released':
       return 'released the claim';
     case 'planned': {

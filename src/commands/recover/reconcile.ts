@@ -1,5 +1,6 @@
 /** `reconcile`: after break-glass, look, write it into the ledger, lift the hold. */
 
+import { claimsText } from '../../base/owners/actor.ts';
 import { liftHold, readHold } from '../../base/pointer/hold.ts';
 import type { Rescue } from '../../base/pointer/records.ts';
 import { guidOfAll } from '../../core/admission/answers.ts';
@@ -12,8 +13,8 @@ import type { Target } from '../../engine/target.ts';
 import { idOf, unreviewedRescues } from '../../lead/held.ts';
 import { publishIdle, renderIdle } from '../../lead/idle-pointer.ts';
 import { recordEvent } from '../../lead/lead.ts';
-import { confirm } from '../../release/confirm.ts';
-import { type Deps, done, type Outcome, reasonOf } from '../../release/deps.ts';
+import { confirm, mustHaveReason } from '../../release/confirm.ts';
+import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { type Opened, openScope } from '../../release/open.ts';
 import { servingAlone, shownTarget } from '../../release/traffic.ts';
 import type { Reading } from '../../routers/router.ts';
@@ -42,8 +43,8 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
   const { bad, notBad, unsaid } = await badByWord(opened, { serving, rescues }, options, deps);
   if (bad.length > 0) note('info', `will be marked bad: ${bad.map(shortGuid).join(', ')}`);
   if (unsaid.length > 0) note('info', `not marked bad, since no one said --bad: ${unsaid.map(shortGuid).join(', ')}`);
+  const reason = await mustHaveReason(options, { what: 'The review', question: 'What was found?' }, deps);
   await confirm(opened, `Record the break-glass run and lift the hold of ${scopeText(opened.scope)}`, options, deps);
-  const reason = reasonOf(options) ?? 'reviewed';
   const event: Event = { type: 'reconciled', atMs: deps.io.now(), reason, serving, bad: [...bad], notBad: [...notBad], records };
   // Ledger first, then the pointer, then the hold: a crash in between leaves the hold, and reconcile can be run again.
   const what = { command: 'reconcile', event, takeOver: true };
@@ -96,6 +97,9 @@ function leftBy({ intent }: Rescue, isFirst: boolean, { history }: Opened): read
 
 function recordText(rescue: Rescue): string {
   const { intent, outcome } = rescue;
-  const began = intent === null ? 'a lost intent record' : `${intent.at} ${intent.actor} on ${intent.host}: ${intent.reason}`;
+  const began =
+    intent === null
+      ? 'a lost intent record'
+      : `${intent.at} ${intent.actor} on ${intent.host}${claimsText(intent.claims)}: ${intent.reason}`;
   return `${began} → ${outcome === null ? 'IN DOUBT: no outcome was written' : outcome.result}`;
 }

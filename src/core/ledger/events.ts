@@ -24,7 +24,10 @@ const processSchema = z.strictObject({
 /** Who leads a scope, and since when. */
 export const claimSchema = z.strictObject({
   by: processSchema,
+  /** The account: its name and uid. */
   actor: z.string(),
+  /** What the environment claimed of who that is: variables that anyone can set. */
+  claims: z.record(z.string(), z.string()).optional(),
   command: z.string(),
   /** The claim that was taken over from, and whether its process is known to be gone. */
   from: z.strictObject({ by: processSchema, actor: z.string(), ended: z.boolean() }).nullable(),
