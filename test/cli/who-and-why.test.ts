@@ -14,7 +14,8 @@ const result = async (args: readonly string[], env = {}) => resultOf(await site.
 const entries = async () => {
   const { json } = await site.run(['history', ...PRODUCTION, '--json']);
   const document = json.find((line) => line.type === 'document');
-  return (document?.data as { entries: { actor: string; event: { type: string; claim?: object; reason?: string } }[] }).entries;
+  if (document?.type !== 'document') throw new Error('there is no history');
+  return (document.data as { entries: { actor: string; event: { type: string; claim?: object; reason?: string } }[] }).entries;
 };
 
 beforeAll(async () => {
@@ -56,7 +57,8 @@ describe('the actor', () => {
 describe('a reason', () => {
   test('a reason with newlines and control characters is one line in ledger, history, status and errors', async () => {
     expect(await result(rollback('--bad', '--reason', 'errors in Paris\n\u001b[2Jand\tin Rome'))).toMatchObject({ ok: true });
-    expect((await entries()).flatMap(({ event }) => event.reason ?? []).join()).not.toMatch(/[\n\u001b]/);
+    const reasons = (await entries()).flatMap(({ event }) => event.reason ?? []).join();
+    for (const odd of ['\n', '\u001b']) expect(reasons).not.toContain(odd);
     const said = [
       (await site.run(['history', ...PRODUCTION])).stdout,
       (await site.run(['status', ...PRODUCTION])).stdout,
