@@ -45,7 +45,8 @@ export function shifter(runner: Runner, comparing: Comparing) {
     const stale = () => (!back && io.monotonic() - askedMs > ASKED_WITHIN_MS ? 'the last GUID check is too old' : undefined);
     made = true;
     const problem = await makeAll(changes, back, runner, stale);
-    if (problem !== undefined) return problem === 'look again' ? undefined : failed(problem);
+    if (problem !== undefined)
+      return problem === 'look again' ? undefined : failed(await withOthers(problem, effect.split, runner));
     if (stranger !== undefined) return failed(stranger);
     const inFlightMs = runner.unended ? target.idleTimeoutMs : inFlightUntilMs - io.monotonic();
     if (inFlightMs > 0) {
@@ -96,7 +97,14 @@ async function makeAll(changes: readonly Change[], back: boolean, runner: Runner
       if (!back) break;
     }
   }
-  return failures.length === 0 ? undefined : failures.join('; ');
+  return failures.length === 0 ? undefined : [...new Set(failures)].join('; ');
+}
+
+/** What failed at one location, and that the others did what was asked of them, where they did. */
+async function withOthers(problem: string, split: Split, { readBack }: Runner): Promise<string> {
+  const found = await readBack.read();
+  const isElsewhere = !('why' in found) && found.reading.unseen !== undefined && splitsAgree(found.reading.members, split);
+  return isElsewhere ? `${problem}; every location that answers serves ${splitText(split)}` : problem;
 }
 
 /**

@@ -88,6 +88,7 @@ describe.concurrent('two locations', () => {
       expect([ran.exitCode, ran.result.code], ran.stderr).toEqual([5, 'STUCK']);
       expect(ran.stdout).toMatch(/"gate":"answers","verdict":"fail"/);
       expect(ran.result.message).toContain(site.haproxy.sockets[1]);
+      expect(ran.result.message).toContain('every location that answers serves blue 100 %');
       expect(await site.split(0)).toEqual({ blue: 100 });
     }),
   );
