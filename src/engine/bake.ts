@@ -17,6 +17,9 @@ import type { Runner } from './runner.ts';
 /** What a poll may take beyond its interval: reading the router, then the metrics, each with a deadline of 2 s. Later, no one watched. */
 const GAP_MS = 5000;
 
+/** How soon an answer is noticed that comes between two polls. */
+const LOOK_MS = 1000;
+
 /** What is remembered between the polls at one step. Volatile by design: a resumed bake has the baseline alone. */
 interface StepMemory {
   readonly step: number;
@@ -57,8 +60,7 @@ export class Bake {
     const trouble =
       'why' in found ? [found.why] : troubleOf(state, [before ?? found.reading, found.reading], memory, io.monotonic());
     this.#reading = reading ?? this.#reading;
-    // Asked next to the gates: it must not keep one that fails waiting.
-    const looked = reading === null ? undefined : condition.watched(state, ledger.history, reading);
+    if (reading !== null) condition.look(state, ledger.history, reading);
     const [limited, compared] = await Promise.all([
       measureLimited(state, reading, memory.gates, io),
       this.#comparing.poll(state, reading),
@@ -78,12 +80,11 @@ export class Bake {
         patienceMs: state.plan.patienceMs,
       },
     };
-    const alone = judge(brought);
-    const standing = alone.verdict === 'fail' || alone.verdict === 'give-up' ? undefined : await looked;
-    const unfit = standing === undefined ? undefined : unfitOf(standing, io.now());
+    const { seen } = condition;
+    const unfit = unfitOf(seen, io.now());
     if (unfit !== undefined) return unfit;
-    const judged =
-      standing?.is === 'silent' ? judge({ ...brought, router: [...brought.router, holdOf(standing.what, standing.why)] }) : alone;
+    const unseen = seen.is === 'silent' ? [holdOf(seen.what, seen.why)] : [];
+    const judged = judge({ ...brought, router: [...brought.router, ...unseen] });
     memory.gates = judged.memories;
     // After a gap (a new process, a pause) and after trouble of the router (a build that crashes and comes back) the bake begins again, and time
     // in which a source or the router did not answer is not counted. The baseline keeps what happened in the meantime.
@@ -108,9 +109,10 @@ export class Bake {
     const rare = state.plan.pollMs > ASK_EVERY_MS && reading !== undefined;
     for (;;) {
       const leftMs = dueMs - io.monotonic();
-      if (!(await watch.wait(rare ? Math.min(leftMs, condition.restMs) : leftMs))) return 'look again';
+      if (!(await watch.wait(rare ? Math.min(leftMs, LOOK_MS) : leftMs))) return 'look again';
       if (!rare || dueMs - io.monotonic() <= 0) return undefined;
-      const unfit = unfitOf(await condition.watched(state, ledger.history, reading), io.now());
+      condition.look(state, ledger.history, reading);
+      const unfit = unfitOf(condition.seen, io.now());
       if (unfit !== undefined) return unfit;
     }
   }

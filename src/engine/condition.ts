@@ -45,6 +45,7 @@ export class Condition {
   readonly #ports: Doors;
   #askedMs = Number.NEGATIVE_INFINITY;
   #last: Standing = RIGHT;
+  #looking: Promise<Standing> | undefined;
 
   constructor(ports: Doors) {
     this.#ports = ports;
@@ -66,18 +67,29 @@ export class Condition {
     return said.is === 'silent' ? { ...said, what: 'identity' } : said;
   }
 
-  /** While it bakes: the members, and the files where they changed, once in five seconds. In between, what was seen last counts. */
-  async watched(state: State, history: History, reading: Reading): Promise<Standing> {
-    if (this.restMs > 0) return this.#last;
-    const { files } = this.#ports;
-    this.#last = worst(await Promise.all([this.identity(state, reading), files.judge(state.plan, history, false)]));
+  /** What was seen last. */
+  get seen(): Standing {
     return this.#last;
+  }
+
+  /**
+   * While it bakes, once in five seconds: asks the members, and judges the files where they changed. Waits for no answer, since a build that
+   * hangs must not keep a gate that fails waiting: what was seen last counts until then.
+   */
+  look(state: State, history: History, reading: Reading): void {
+    if (this.restMs > 0) return;
+    const looking = Promise.all([this.identity(state, reading), this.#ports.files.judge(state.plan, history, false)]).then(worst);
+    this.#looking = looking;
+    void looking.then((standing) => {
+      if (this.#looking === looking) this.#last = standing;
+    });
   }
 
   /** Right before more traffic goes to the candidate, or before it becomes known-good: everything again. */
   async whole(state: State, history: History, reading: Reading): Promise<Standing> {
     const { files } = this.#ports;
     const first = state.phase !== 'shifting' || state.step === 0;
+    this.#looking = undefined;
     this.#last = worst(
       await Promise.all([
         this.identity(state, reading),

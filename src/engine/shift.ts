@@ -2,6 +2,7 @@
 import { type Change, NotAllowed } from '../base/changes/change.ts';
 import { make } from '../base/changes/make.ts';
 import { ownChanges } from '../base/changes/own-changes.ts';
+import { readPointers } from '../base/pointer/pointer.ts';
 import type { Event } from '../core/ledger/events.ts';
 import { isOnTheWayOn, stepSplit } from '../core/rollout/plan.ts';
 import type { Effect, State } from '../core/rollout/rollout.ts';
@@ -9,6 +10,7 @@ import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Comparing } from './compare.ts';
 import { ASKED_WITHIN_MS, unfitOf } from './condition.ts';
+import { draftRollout, pointerDirsOf, publishPointer } from './pointer-writer.ts';
 import { drifted } from './read-back.ts';
 import type { Runner } from './runner.ts';
 
@@ -66,6 +68,10 @@ export function shifter(runner: Runner, comparing: Comparing) {
     if ('why' in after) return failed(`the shift was requested, but the router cannot be read back: ${after.why}`);
     if (!splitsAgree(after.reading.members, effect.split)) {
       return failed(`requested ${splitText(effect.split)}, but the router reports ${splitText(after.reading.members)}`);
+    }
+    if (state.phase === 'reverting') {
+      const stale = await nameStableAgain(state, after.reading, runner);
+      if (stale !== undefined) return failed(stale);
     }
     readBack.countFrom(after.reading);
     const split = effect.split.filter((share) => share.percent > 0);
@@ -146,6 +152,26 @@ async function lookBeforeRollback(
   const standing = await condition.identity(state, reading);
   if (standing.is !== 'silent' || made) return unfitOf(standing, io.now());
   return { type: 'shift-failed', atMs: io.now(), why: standing.why, attempt: state.attempts + 1, final: false };
+}
+
+/**
+ * For a revert that comes after the pointer was written already (a crash lay in between): it names the stable build again, or why it does
+ * not. Until it does, break-glass would lead back to the build that was left.
+ */
+async function nameStableAgain({ plan }: State, reading: Reading, runner: Runner): Promise<string | undefined> {
+  const { places, io, ledger, watch } = runner;
+  const { newest } = readPointers(pointerDirsOf(places)[0] ?? '', io.fs, places.scope);
+  if (newest?.knownGood.build.guid !== plan.candidate.guid) return undefined;
+  try {
+    const seen = { history: ledger.history, reading, ledgerHead: await ledger.head() };
+    const draft = await draftRollout({ why: 'before-rollout' }, plan, seen, runner);
+    const against = watch.forbidden();
+    if (against !== undefined) return against;
+    for (const message of publishPointer(places, draft, io).warnings) runner.report({ type: 'note', level: 'warning', message });
+    return undefined;
+  } catch (error) {
+    return `the pointer still names ${plan.candidate.guid}: ${textOf(error)}`;
+  }
 }
 
 export function textOf(error: unknown): string {

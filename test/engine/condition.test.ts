@@ -1,8 +1,10 @@
 /** What a candidate was admitted on, while its rollout walks: identity at every location, manifests, ledger. */
 import { describe, expect, it } from 'vitest';
+import { pointerDir } from '../../src/base/pointer/pointer.ts';
 import type { Standing } from '../../src/engine/condition.ts';
-import { CANDIDATE, historyIn, planOf, rollbackOf } from '../simulator/rollouts.ts';
-import { ALL_BLUE, ALL_GREEN, begins, greenIn, type Scene, scene, typesIn, when } from './scene.ts';
+import { CANDIDATE, historyIn, planOf, resume, rollbackOf, STABLE } from '../simulator/rollouts.ts';
+import { COPY_DIR, SCOPE } from '../simulator/simulation.ts';
+import { ALL_BLUE, ALL_GREEN, begins, greenIn, pointersIn, type Scene, scene, typesIn, when } from './scene.ts';
 
 const FOREIGN = 'dead0000-0000-4000-8000-000000000009';
 const UNREADABLE: Standing = { is: 'silent', what: 'manifests', why: 'releases/production.yaml cannot be read' };
@@ -133,6 +135,57 @@ describe('what was admitted, right before it becomes known-good', () => {
     const { knownGood, bad } = await historyIn(here.sim);
     expect(knownGood.map(({ build }) => build.guid)).not.toContain(CANDIDATE);
     expect(bad.size).toBe(0);
+  });
+});
+
+describe('a crash right after the pointer was written', () => {
+  it.each([
+    ['another build has come to the place', exchange],
+    ['its manifest cannot be read', files(UNREADABLE)],
+  ])('the pointer names the stable build again when %s by then, and the rollout is reverted', async (_what, act) => {
+    const here = scene();
+    here.sim.onPointed = () => {
+      if (pointersIn(here).newest?.why === 'promoted') here.runner.kill();
+    };
+    expect(await here.go()).toEqual({ how: 'died' });
+    expect(pointersIn(here).newest?.knownGood.build.guid).toBe(CANDIDATE);
+    act(here);
+    expect(await resume(here.sim, here.process(12))).toMatchObject(reverted);
+    expect(here.sim.split).toEqual(ALL_BLUE);
+    const copy = pointersIn(here, pointerDir(COPY_DIR, SCOPE));
+    for (const { newest } of [pointersIn(here), copy]) expect(newest?.knownGood.build.guid).toBe(STABLE);
+  });
+});
+
+describe('asking while a gate fails', () => {
+  /** How long after its bake began a build is away again that begins to fail every request. */
+  async function awayAfterMs(hangs: boolean, failsAfterMs: number): Promise<number> {
+    const here = scene();
+    const { http } = here.runner.io;
+    let bakes = false;
+    Object.assign(here.runner.io, {
+      http: async (...[request, allowed]: Parameters<typeof http>) => {
+        if (!(hangs && bakes && new URL(request.url).host === 'green')) return http(request, allowed);
+        await here.sim.pass(2000);
+        throw new Error('timed out');
+      },
+    });
+    let beganMs = 0;
+    when(here, begins('baking'), () => {
+      bakes = true;
+      beganMs = here.sim.monotonicMs;
+      here.sim.after(failsAfterMs, () => Object.assign(here.sim.builds.get('green') ?? {}, { failing: 1 }));
+    });
+    const steps = [10, 100].map((percent) => ({ percent, bakeMs: 30_000 }));
+    expect(await here.go(planOf({ steps }))).toMatchObject({ state: { phase: 'reverted', gateFailed: true } });
+    return (here.sim.moved.at(-1)?.atMs ?? 0) - beganMs;
+  }
+
+  it('a gate that fails rolls back at once, although the build hangs when it is asked who it is', async () => {
+    for (const failsAfterMs of [3500, 4500, 5500]) {
+      const answering = await awayAfterMs(false, failsAfterMs);
+      expect(Math.abs((await awayAfterMs(true, failsAfterMs)) - answering)).toBeLessThan(100);
+    }
   });
 });
 

@@ -98,8 +98,8 @@ export const OF_THE_CONDITION: readonly Mutant[] = [
     'a build that is exchanged while it bakes is not noticed',
     'condition',
     BAKE,
-    'const unfit = standing === undefined ? undefined : unfitOf(standing, io.now());',
-    'const unfit = standing === undefined || Number.isFinite(0) ? undefined : unfitOf(standing, io.now());',
+    'const unfit = unfitOf(seen, io.now());',
+    "const unfit = seen.is === 'silent' ? unfitOf(seen, io.now()) : undefined;",
   ),
   mutant(
     'a manifest that cannot be read does not stop a raise',
