@@ -19,11 +19,11 @@ import { stores } from '../stores/index.ts';
 import type { Deps } from './deps.ts';
 import { notedPlaces } from './state-dir.ts';
 
-/** What keeps this state from driving its target. `gone`: the state that the marker names is not there any more. */
+/** What keeps this state from driving its target. `gone`: the state that the marker names is not there any more. `elsewhere`: its last rollout was at another target. */
 export interface Obstacle {
   readonly file: string | null;
   readonly mark: Pick<Mark, 'stateDir' | 'scope' | 'account' | 'uid'> | null;
-  readonly state: 'there' | 'unreadable' | 'gone' | 'damaged' | 'newer';
+  readonly state: 'there' | 'elsewhere' | 'unreadable' | 'gone' | 'damaged' | 'newer';
   readonly why: string;
 }
 
@@ -58,7 +58,7 @@ export async function markingOf(opened: Asking, deps: Deps): Promise<Marking> {
   const ownId = 'id' in own ? own.id : null;
   const seen = files.map((file) => readMark(file, stateOwners(deps.io), fs));
   const obstacle = seen.flatMap((each) => obstacleIn(each, ownId, deps.io) ?? [])[0];
-  if (obstacle !== undefined) return { ...NOT_MARKED, obstacle };
+  if (obstacle !== undefined) return { ...NOT_MARKED, obstacle: await whereNow(obstacle, deps.io) };
   const mark = seen.flatMap((each) => (each.kind === 'mark' ? [each.mark] : []))[0];
   if (mark !== undefined) return { ...(await twinOf(opened, mark, deps.io)), doubt: doubtIn(seen, ownId) };
   const earlier = opened.entries.length === 0 ? await stateBefore(opened, files, deps) : null;
@@ -106,6 +106,14 @@ export function obstacleIn(seen: MarkSeen, ownId: string | null, io: Io): Obstac
   if (seen.kind === 'damaged') return { file: seen.file, mark: null, state: 'damaged', why: seen.why };
   if (seen.kind !== 'mark' || seen.mark.stateId === ownId) return undefined;
   return { file: seen.file, mark: seen.mark, state: presenceOf(seen.mark, io), why: '' };
+}
+
+/** A service that was given another target leaves its marker behind at the old one. */
+async function whereNow(obstacle: Obstacle, io: Io): Promise<Obstacle> {
+  const { mark, file, state } = obstacle;
+  if (state !== 'there' || mark === null || file === null) return obstacle;
+  const plan = await lastPlan(mark.stateDir, mark.scope, io);
+  return plan === null || marksOf(plan.router).includes(file) ? obstacle : { ...obstacle, state: 'elsewhere' };
 }
 
 function doubtIn(seen: readonly MarkSeen[], ownId: string | null): string | null {
@@ -202,6 +210,11 @@ export function otherState(
         `Give every command that state: ${status}`,
       );
     }
+    case 'elsewhere':
+      return refusal(
+        `The state ${that} drove this target, and its last rollout was at another one.`,
+        `See where it stands: ${status}${remove}`,
+      );
     case 'unreadable':
       return refusal(
         `The state ${that} drives this target, and this account cannot read it.`,

@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { AMBER, GREEN, PRODUCTION, SURE } from './local-builds.ts';
+import { AMBER, GREEN, IN_STAGING, PRODUCTION, SURE } from './local-builds.ts';
 import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
 
 let site: LocalSite;
@@ -122,6 +122,15 @@ describe('the same state in another place', () => {
     expect(await asSecond(promote(GREEN.guid))).toMatchObject({ code: 'HELD', exitCode: 6 });
     expect(await site.percent('production', 'green')).toBe(0);
   });
+});
+
+test('a marker that a service left behind at an old target is refused, and the way to free that target is said', async () => {
+  const left = `${site.routes('staging')}.kvdeploy-state`;
+  cpSync(marker(), left);
+  const refused = await result(['adopt', ...IN_STAGING, '--yes']);
+  rmSync(left);
+  expect(refused).toMatchObject({ code: 'OTHER_STATE', exitCode: 6, hint: expect.stringContaining(`remove ${left}`) });
+  expect(refused.message).toContain('acme/production/kv-gateway');
 });
 
 describe('a state without a marker', () => {
