@@ -85,7 +85,7 @@ describe('break-glass', () => {
 
   it('break-glass is small enough to be carried next to every pointer', () => {
     expect(fs.statSync(program).size).toBeLessThan(80_000);
-    expect(fs.readFileSync(program, 'utf8')).not.toMatch(/import\(/);
+    expect(fs.readFileSync(program, 'utf8')).not.toMatch(/import\((?!"node:)/);
   });
 
   it('break-glass may be used again under its own hold, to an earlier build, and adds to the record', async () => {

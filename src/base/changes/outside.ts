@@ -1,5 +1,4 @@
 /** The outside for `make`: HTTP and line sockets with deadlines. Must send nothing before it has called `allowed`. */
-import { lookup } from 'node:dns/promises';
 import nodeFs from 'node:fs';
 import { type IncomingMessage, request as startRequest } from 'node:http';
 import { connect as connectPlain, isIP, type Socket as NetSocket } from 'node:net';
@@ -56,6 +55,8 @@ export async function askSocket(address: string, line: string, timeoutMs: number
 
 /** The addresses of a host name, as a connection to it would look them up. */
 async function resolveHost(host: string, timeoutMs: number): Promise<readonly string[]> {
+  // Loaded here, since most rescues need no name, and it takes as long as all else that is loaded.
+  const { lookup } = await import('node:dns/promises');
   const deadline = AbortSignal.timeout(timeoutMs);
   const found = await orLate(lookup(host, { all: true }), deadline, `${host} was not resolved within ${timeoutMs} ms`);
   return found.map(({ address }) => address);
