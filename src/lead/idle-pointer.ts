@@ -1,5 +1,6 @@
 /** The pointer while no rollout is walking: what it would be now, and what is wrong with the one that is there. Reads only. */
 import { join } from 'node:path';
+import { fileStranger, judgeFolder } from '../base/owners/owner-rule.ts';
 import { RESCUE_FILE, readPointers } from '../base/pointer/pointer.ts';
 import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
@@ -40,6 +41,8 @@ export function pointerProblems(dir: string, fresh: PointerDraft | null, scope: 
 export function rescueProblem(dir: string, { fs }: Io): string | undefined {
   const file = join(dir, RESCUE_FILE);
   try {
+    const stranger = fileStranger(file, fs.lstatSync(file), judgeFolder(dir, fs), fs);
+    if (stranger !== undefined) return `${stranger.at}: ${stranger.why}`;
     if (fs.readFileSync(file).equals(fs.readFileSync(rescueSource()))) return undefined;
     return `${file} has a different version than this kvdeploy`;
   } catch (error) {

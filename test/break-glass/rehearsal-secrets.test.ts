@@ -17,6 +17,7 @@ test('a rehearsal passes the name of a secret on, and never its value', async ()
   } as const;
   const dir = stateWith(freshFolder(), [pointerOf({ knownGood: restoreOf(GREEN, { changes: [request] }) })]);
   const installed = Buffer.from('the installed program');
+  fs.writeFileSync(join(dir, 'break-glass.mjs'), installed, { mode: 0o600 });
   const isProgram = (path: unknown) => path === join(dir, 'break-glass.mjs') || path === rescueSource();
   const reading = {
     ...fs,

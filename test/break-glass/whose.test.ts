@@ -103,6 +103,26 @@ describe('the owner rule', () => {
     expect(made()).toBe(false);
   });
 
+  test('a state that was made with umask 002 belongs to its user alone, since only that user is in the private group', async () => {
+    const trail = join(folder, 'home/trace');
+    const dir = ownState(touch(trail));
+    fs.mkdirSync(join(folder, 'home'));
+    fs.copyFileSync(built, join(folder, 'break-glass.mjs'));
+    execFileSync('chown', ['-R', '23456:23456', state, join(folder, 'home')]);
+    execFileSync('chmod', ['-R', 'g+w', state]);
+    const words = [
+      'setpriv',
+      '--reuid=23456',
+      '--regid=23456',
+      '--clear-groups',
+      process.execPath,
+      join(folder, 'break-glass.mjs'),
+    ];
+    const { stderr } = await runToEnd([...words, ...SURE, '--state-dir', state], { env: { HOME: join(folder, 'home') } });
+    expect(stderr).toContain(`hold set in ${dir}`);
+    expect(fs.existsSync(trail)).toBe(true);
+  });
+
   test('a state whose root is a link to a folder of our own is believed', async () => {
     ownState();
     fs.symlinkSync(state, join(folder, 'linked'));

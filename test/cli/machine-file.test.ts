@@ -63,6 +63,11 @@ describe('a broken machine file', () => {
     expect(stderr).toContain('NO_STATE');
   });
 
+  test('an account in the machine file that this machine does not know is named by doctor', () => {
+    if (!may) return;
+    expect(run({ stateOwners: ['nobody-knows'] }, ['doctor']).stdout).toMatch(/warn +machine file +it names nobody-knows/);
+  });
+
   test('a whole machine file changes nothing for a state that needs none', () => {
     if (!may) return;
     const { stdout } = run({ stateOwners: ['root'] }, ['doctor']);

@@ -1,5 +1,5 @@
 /** A state that a group shares: what everyday commands refuse first, so that nothing is missing in an emergency. */
-import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { onMachineWith } from '../crash/machine.ts';
@@ -76,6 +76,14 @@ describe('what a stranger plants', () => {
     expect(readdirSync(pointerDir()).filter((name) => /^ptr\.0000000000/.test(name)).length).toBeGreaterThan(1);
     const shown = await site.run(['pointer', 'show', ...PRODUCTION]);
     expect(`${shown.stdout}${shown.stderr}`).toContain('jumps far ahead');
+  });
+
+  test('a program next to the pointer that any user can write is named by doctor, and not run', async () => {
+    chmodSync(join(pointerDir(), 'break-glass.mjs'), 0o666);
+    expect((await site.run(['doctor', ...PRODUCTION])).stdout).toMatch(
+      /warn +pointer +\S*break-glass\.mjs: any user can write to it/,
+    );
+    expect(await site.run(['doctor', '--break-glass', ...PRODUCTION])).toMatchObject({ exitCode: 3 });
   });
 
   test('the rehearsal never runs a program that is not the installed one, and names it', async () => {

@@ -42,7 +42,8 @@ export function groupName(gid: number, fs: Fs): string {
 
 /**
  * True if no one but `uid` is known to be in the group: the private group that most systems give each user, with which files are
- * group-writable by habit (umask 002). A group that does not stand in the files counts as private only with the number of its user.
+ * group-writable by habit (umask 002), or a group without members (`staff` of /usr/local). A group that does not stand in the files
+ * counts as private only with the number of its user.
  */
 export function isPrivateGroup(gid: number, uid: number, fs: Fs): boolean {
   const group = fieldsOf('/etc/group', fs).find((fields) => fields[2] === String(gid));
@@ -50,5 +51,5 @@ export function isPrivateGroup(gid: number, uid: number, fs: Fs): boolean {
   const own = accounts.find((fields) => fields[2] === String(uid))?.[0];
   const primary = accounts.filter((fields) => fields[3] === String(gid)).map(([name]) => name);
   const members = [...primary, ...(group?.[3] ?? '').split(',').filter((name) => name !== '')];
-  return members.every((name) => name === own) && (members.length > 0 || gid === uid);
+  return members.every((name) => name === own) && (members.length > 0 || gid === uid || group !== undefined);
 }

@@ -3,7 +3,7 @@
  * itself: whose state is believed, and what a change may touch. Must never write one, or believe one that others can write.
  */
 import { constants, type Stats } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Fs } from '../durable/fs.ts';
 import { codeOf, readAll, withFile } from '../durable/open-file.ts';
 import { type Env, homeFolder } from './home.ts';
@@ -85,7 +85,7 @@ function fileProblem(stat: Stats, owner: number): string | undefined {
 }
 
 function ownFix(file: string, owner: number): string {
-  return owner === 0 ? `As root: chown root: ${file} && chmod 0644 ${file}` : `chmod 0600 ${file}`;
+  return owner === 0 ? `As root: chown root: ${file} && chmod 0644 ${file} && chmod 0755 ${dirname(file)}` : `chmod 0600 ${file}`;
 }
 
 function textFix(file: string, owner: number, { message }: Error): string {

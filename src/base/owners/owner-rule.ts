@@ -6,7 +6,7 @@
 import type { Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Fs } from '../durable/fs.ts';
-import { accountName, uidOf } from './accounts.ts';
+import { accountName, isPrivateGroup, uidOf } from './accounts.ts';
 import { readMachine } from './machine-file.ts';
 import { type Believed, judgeOne, judgePath, type PathJudged, type Stranger } from './path-owners.ts';
 
@@ -45,7 +45,10 @@ export function judgeFolder(dir: string, fs: Fs, gid?: number): FolderJudged {
   const key = [dir, stat.ino, stat.uid, stat.gid, stat.mode, gid, user].join('\n');
   const before = judgedBefore.get(fs)?.get(key);
   if (before !== undefined) return before;
-  const shared = (stat.mode & 0o020) !== 0 && stat.gid !== 0 && isMember(stat.gid) ? stat.gid : undefined;
+  const mayBeShared = (stat.mode & 0o020) !== 0 && stat.gid !== 0 && isMember(stat.gid);
+  // Who is in the group of someone else knows that it is not private, whatever the files say.
+  const isOthers = user !== 0 && user !== stat.uid;
+  const shared = mayBeShared && (isOthers || !isPrivateGroup(stat.gid, stat.uid, fs)) ? stat.gid : undefined;
   const believed = { user, owners: stateOwners(fs), group: gid ?? shared };
   const judged = { ...judgePath(fs.realpathSync(dir), believed, fs), believed };
   if (judged.stranger === undefined)
@@ -69,7 +72,8 @@ export function linkBelow(dir: string, levels: number, fs: Fs): Stranger | undef
 
 /** What to do about a state that is not believed, with the line that works; `command` is what was wanted. */
 export function strangerHint({ at, uid }: Stranger, command: string, fs: Fs): string {
-  if (uid === undefined) return `Find out who could change it. If all is well, close it with: chmod o-w,g-w ${at}`;
+  if (uid === undefined)
+    return `Find out who could change it. If all is well: chmod o-w,g-w ${at}   (or, for a folder above the state that others need: chmod +t ${at})`;
   const name = accountName(uid, fs);
   const listed = `or have root list ${name} as "stateOwners" in the machine file`;
   return `Run it as its owner: ${asOwner(uid, name, command)}   (${listed})`;

@@ -1,4 +1,5 @@
 /** What `doctor` says about this machine and the files of the repository. Reads only. */
+import { uidOf } from '../../../base/owners/accounts.ts';
 import { MACHINE_FILE, readMachine } from '../../../base/owners/machine-file.ts';
 import { loadManifests } from '../../../config/load.ts';
 import type { LoadedConfig } from '../../../config/settings.ts';
@@ -35,9 +36,18 @@ export function machineChecks(io: Io): readonly DoctorCheck[] {
 /** A machine file that does not count stops every command but this one and break-glass. */
 function machineFileCheck(io: Io): DoctorCheck {
   const name = 'machine file';
-  const { files, broken } = readMachine({ HOME: io.env('HOME') }, io.fs);
+  const { files, broken, machine } = readMachine({ HOME: io.env('HOME') }, io.fs);
   const [first] = broken;
+  const unknown = [...(machine.stateOwners ?? []), ...(machine.configOwners ?? [])].find(
+    (one) => uidOf(one, io.fs) === undefined,
+  );
   if (first !== undefined) return fail(name, `${first.file} does not count: ${first.why}`, first.fix);
+  if (unknown !== undefined)
+    return warn(
+      name,
+      `it names ${unknown}, which /etc/passwd does not have, so it believes no one by it`,
+      'Give the number of the account (id -u).',
+    );
   return ok(name, files.length === 0 ? `there is none (${MACHINE_FILE}); a state of one user needs none` : files.join(' and '));
 }
 
