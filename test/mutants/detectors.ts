@@ -16,15 +16,11 @@ import { strictParse } from '../../src/config/parse/strict-parse.ts';
 import { admit, ROLLBACK_CHECKS } from '../../src/core/admission/admission.ts';
 import { admittedBefore } from '../../src/core/admission/admitted.ts';
 import type { Facts } from '../../src/core/admission/facts.ts';
-import { emptyMemory, judgeGate } from '../../src/core/gates/verdict/gate.ts';
 import type { Event } from '../../src/core/ledger/events.ts';
 import { fold, servedBefore } from '../../src/core/ledger/history.ts';
 import { manifestBreaches } from '../../src/core/manifest/manifest-rules.ts';
 import { type Plan, stableSplit, stepSplit } from '../../src/core/rollout/plan.ts';
 import { takeClaim } from '../../src/engine/claim.ts';
-import type { Io } from '../../src/io.ts';
-import { localCounters } from '../../src/metrics/router-counters.ts';
-import type { Reading } from '../../src/routers/router.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { answerOf, factsWith, historyWith, saying } from '../core/admission/facts.ts';
 import {
@@ -46,6 +42,7 @@ import { rescue } from '../simulator/rescues.ts';
 import { planOf } from '../simulator/rollouts.ts';
 import { Simulation, STATE_DIR } from '../simulator/simulation.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
+import { counters, sockets } from './detect-haproxy.ts';
 import { digests, sights } from './detect-ledgers.ts';
 import { owners } from './detect-owners.ts';
 import { rescues } from './detect-rescues.ts';
@@ -349,43 +346,8 @@ function lyingDisk(): Complaints {
   }
 }
 
-/** Every way in which clients are refused counts against a fixed limit. */
-async function counters(): Promise<Complaints> {
-  const member = { place: 'green', percent: 1, up: true, address: null, servedTotal: null };
-  const answers = [{ location: 'edge', byClass: { 200: 1, 401: 1, 404: 1, 500: 1, none: 1 } }];
-  const router: Reading = { members: [{ ...member, answers }], certainty: 'served', trouble: [] };
-  const question = { scope: SCOPE, build: CANDIDATE.guid, place: 'green', address: null, router };
-  const measurement = await localCounters.measure({ expect: ['404'] }, question, {} as Io);
-  const counted = 'missing' in measurement ? 'nothing' : `${measurement.errors} of ${measurement.requests}`;
-  const shown = counted === '3 of 5' ? [] : [`counts ${counted} as failed`];
-  return [...shown, ...silences()];
-}
-
-/** One location of two is silent for a while: what it counted before the bake is nothing of this build's, when it is back. */
-function silences(): Complaints {
-  const limits = { max: 0.01, minRequests: 20 };
-  const part = (requests: number, errors: number) => ({ requests, errors, failed: { '5xx': errors } });
-  const reading = (parts: Readonly<Record<string, ReturnType<typeof part>>>) => ({
-    requests: 0,
-    errors: 0,
-    counting: 'total' as const,
-    parts,
-  });
-  const polls = [
-    reading({ one: part(100, 0) }),
-    reading({ one: part(150, 0), two: part(900, 90) }),
-    reading({ one: part(200, 0) }),
-  ];
-  let memory = emptyMemory(null);
-  const verdicts = polls.map((poll) => {
-    const judged = judgeGate(limits, memory, poll);
-    memory = judged.memory;
-    return judged.judged.verdict;
-  });
-  return verdicts.join(' ') === 'hold pass pass' ? [] : [`says ${verdicts.join(' ')} of a build that never failed here`];
-}
-
 const DETECTORS = {
+  sockets,
   admission,
   digests,
   sights,
