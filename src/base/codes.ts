@@ -75,6 +75,7 @@ export const EXIT_OF = {
   ABORTED: EXIT.reverted,
   STUCK: EXIT.stuck,
   DRIFT: EXIT.stuck,
+  STATE_LOST: EXIT.stuck,
   NOT_VERIFIED: EXIT.stuck,
   LEDGER_DAMAGED: EXIT.stuck,
   IN_DOUBT: EXIT.stuck,

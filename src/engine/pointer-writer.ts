@@ -43,6 +43,12 @@ export interface Published {
   readonly warnings: readonly string[];
 }
 
+/** True if break-glass would find the stable build of this plan in the state directory. */
+export function isPointerThere({ scope, stateDir }: PointerPlaces, plan: Plan, { fs }: Io): boolean {
+  const { newest } = readPointers(pointerDir(stateDir, scope), fs, scope);
+  return newest !== null && newest.knownGood.build.guid === plan.stable?.guid;
+}
+
 /** What a generation names: before its first shift the build that the ledger has as known-good; at its end an admitted one, and no other. */
 type Naming =
   | { readonly why: 'before-rollout' | 'before-rollback' }

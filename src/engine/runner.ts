@@ -1,5 +1,6 @@
 /** What a process leads a rollout with. Nothing here changes while it leads: what does change is private to its one owner. */
-import { readHold } from '../base/pointer/hold.ts';
+import { join } from 'node:path';
+import { readHolds } from '../base/pointer/hold.ts';
 import type { OutputLine } from '../core/output.ts';
 import { scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
@@ -27,6 +28,7 @@ export type Interruption =
   | { readonly kind: 'held'; readonly why: string }
   | { readonly kind: 'other-state'; readonly why: string }
   | { readonly kind: 'superseded' }
+  | { readonly kind: 'lost'; readonly why: string }
   | { readonly kind: 'abort'; readonly by: { readonly actor: string; readonly reason: string } }
   | { readonly kind: 'leave'; readonly why: 'interrupted' | 'max-wait' };
 
@@ -68,6 +70,7 @@ export class Watch {
   readonly #led: Led;
   readonly #pointerDirs: readonly string[];
   #revertTried = false;
+  #stateLost = false;
 
   constructor(ports: Ports, led: Led) {
     this.#ports = ports;
@@ -77,13 +80,40 @@ export class Watch {
 
   /** Why nothing may be changed now, or undefined. Synchronous, for `make` to ask right before the first byte leaves. */
   readonly forbidden = (): string | undefined => {
-    const { io, store, places } = this.#ports;
-    const hold = readHold(this.#pointerDirs, io.fs);
-    if (hold !== undefined) return `a hold is set: ${hold.text}`;
-    const others = this.#ports.othersTarget?.();
-    if (others !== undefined) return others;
-    return store.owns(places.scope) ? undefined : `another process leads ${scopeText(places.scope)} now`;
+    const came = this.#obstacle();
+    switch (came?.kind) {
+      case undefined:
+        return undefined;
+      case 'held':
+        return `a hold is set: ${came.why}`;
+      case 'other-state':
+        return came.why;
+      case 'superseded':
+        return `another process leads ${scopeText(this.#ports.places.scope)} now`;
+      case 'lost':
+        return `the state is lost: ${came.why}`;
+    }
   };
+
+  /** From now on a lost state stands in the way of nothing: a hold or a new leader that can be seen still does. */
+  goOnWithoutState(): void {
+    this.#stateLost = true;
+  }
+
+  /** What the state directory, wherever it is by now, and the marker at the target have against any change. */
+  #obstacle(): Extract<Interruption, { kind: 'held' | 'other-state' | 'superseded' | 'lost' }> | undefined {
+    const { io, store, places } = this.#ports;
+    const standing = store.standing(places.scope);
+    const moved = typeof standing === 'object' && standing.movedTo !== undefined ? [join(standing.movedTo, '../pointer')] : [];
+    const holds = readHolds([...this.#pointerDirs, ...moved], io.fs);
+    const held = holds.find(({ seen }) => seen);
+    if (held !== undefined) return { kind: 'held', why: held.text };
+    const others = this.#ports.othersTarget?.();
+    if (others !== undefined) return { kind: 'other-state', why: others };
+    if (standing === 'taken') return { kind: 'superseded' };
+    const lost = typeof standing === 'object' ? standing.lost : holds[0]?.text;
+    return lost === undefined || this.#stateLost ? undefined : { kind: 'lost', why: lost };
+  }
 
   /** From now on it may leave although traffic is not back on the stable build: it has tried that once. */
   revertIsTried(): void {
@@ -94,32 +124,22 @@ export class Watch {
   async look(): Promise<Interruption | undefined> {
     const { io, store, control, places } = this.#ports;
     const { ledger, inherited } = this.#led;
-    const held = this.#held();
-    if (held !== undefined) return held;
-    const others = this.#ports.othersTarget?.();
-    if (others !== undefined) return { kind: 'other-state', why: others };
-    if (!store.owns(places.scope)) return { kind: 'superseded' };
+    const came = this.#obstacle();
+    if (came !== undefined) return came;
     let request: AbortRequest | undefined;
     try {
-      if (!ledger.hasAbort) request = (await store.requestedAbort(places.scope)) ?? inherited;
+      if (!ledger.hasAbort && !this.#stateLost) request = (await store.requestedAbort(places.scope)) ?? inherited;
     } catch (error) {
       // Where the ledger was lost a rescue may have come first, and its hold says more than a failed look.
-      const since = this.#held();
-      if (since === undefined) throw error;
-      return since;
+      return this.#obstacle() ?? { kind: 'lost', why: error instanceof Error ? error.message : String(error) };
     }
     if (request !== undefined) return { kind: 'abort', by: { actor: request.actor, reason: request.reason } };
     // A runner that is reverting tries that once before it leaves, and never leaves for want of time.
-    const reverting = ledger.history.rollout?.phase === 'reverting';
+    const reverting = this.#stateLost || ledger.history.rollout?.phase === 'reverting';
     if (control.leave && !(reverting && !this.#revertTried)) return { kind: 'leave', why: 'interrupted' };
     if (!reverting && control.leaveAtMs !== null && io.monotonic() >= control.leaveAtMs)
       return { kind: 'leave', why: 'max-wait' };
     return undefined;
-  }
-
-  #held(): Interruption | undefined {
-    const hold = readHold(this.#pointerDirs, this.#ports.io.fs);
-    return hold === undefined ? undefined : { kind: 'held', why: hold.text };
   }
 
   /** Waits, looking up every second. False when something came up before the time was over. */

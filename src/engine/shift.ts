@@ -10,7 +10,7 @@ import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Comparing } from './compare.ts';
 import { ASKED_WITHIN_MS, unfitOf } from './condition.ts';
-import { draftRollout, pointerDirsOf, publishPointer } from './pointer-writer.ts';
+import { draftRollout, isPointerThere, pointerDirsOf, publishPointer } from './pointer-writer.ts';
 import { drifted } from './read-back.ts';
 import type { Runner } from './runner.ts';
 
@@ -133,8 +133,26 @@ async function lookBeforeShift(state: State, runner: Runner, made: boolean): Pro
   if (again && !isOnTheWayOn(plan, step, found.reading.members)) return drifted(stepSplit(plan, step), found.reading, io.now());
   const standing = await condition.whole(state, ledger.history, found.reading);
   // What only sets the step again that has baked already raises nothing.
-  if (standing.is !== 'silent' || again) return unfitOf(standing, io.now());
-  return waits(unseen(standing.why), state, runner);
+  if (standing.is === 'silent' && !again) return waits(unseen(standing.why), state, runner);
+  return unfitOf(standing, io.now()) ?? (await keepRollbackPath(state, found.reading, runner));
+}
+
+/** No more traffic without a pointer on disk that leads back: one that someone removed is written again first. */
+async function keepRollbackPath(state: State, reading: Reading, runner: Runner): Promise<Event | undefined> {
+  const { io, ledger, places, watch } = runner;
+  if (isPointerThere(places, state.plan, io)) return undefined;
+  try {
+    const seen = { history: ledger.history, reading, ledgerHead: await ledger.head() };
+    const draft = await draftRollout({ why: 'before-rollout' }, state.plan, seen, runner);
+    if (watch.forbidden() !== undefined) return undefined;
+    const { generation } = publishPointer(places, draft, io);
+    const message = `no pointer in ${places.stateDir} led to the stable build; it was written again as generation ${generation}`;
+    runner.report({ type: 'note', level: 'warning', message });
+    return undefined;
+  } catch (error) {
+    const why = `the rollback path is not on disk, and could not be written again: ${textOf(error)}`;
+    return { type: 'shift-failed', atMs: io.now(), why, attempt: state.attempts + 1, final: false };
+  }
 }
 
 /** Before the first shift there is no bake to go back to: a moment, then the next look. */

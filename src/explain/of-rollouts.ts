@@ -302,6 +302,17 @@ export const ROLLOUTS = {
     causes: ['Someone changed the router by hand.', 'Another tool changed it.', 'The router restarted without its saved state.'],
     todo: ['See the current split: kvdeploy status --env E', 'Restore the known-good build: kvdeploy rollback --env E'],
   },
+  STATE_LOST: {
+    means:
+      'The state directory was lost in mid-rollout: removed, moved, unreadable, or its disk is gone. The leader sent all traffic back to the stable build, if it could.',
+    example:
+      'The state in /var/lib/kvdeploy was lost (0007.jsonl is gone) while it was promote r-1. All traffic was sent to 0b9f1c2d (1.40.0), and read back.',
+    causes: ['Someone removed or moved the folder, or changed its mode.', 'The disk failed, or was unmounted.'],
+    todo: [
+      'Find out what happened to it. What the leader did is in the state-lost.jsonl that it names.',
+      'If it comes back: kvdeploy abort --env E. If it is gone for good: kvdeploy adopt --env E --to GUID',
+    ],
+  },
   NOT_VERIFIED: {
     means: 'Break-glass made every change but could not verify them. In a rehearsal: the rollback path cannot be verified.',
     example: 'Changes made but not verified: 127.0.0.1:8080 did not accept a connection within 2000 ms',

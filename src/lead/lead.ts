@@ -28,6 +28,7 @@ import type { Wishes } from './control.ts';
 import { filesAgain } from './files-again.ts';
 import { heldError } from './held.ts';
 import { breakGlassCommand, goalOfRollout, outcomeOf, supersededOutcome } from './outcome.ts';
+import { lostOutcome } from './state-lost.ts';
 
 /** What a command wants to happen once it leads. */
 export interface Lead {
@@ -76,6 +77,7 @@ export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead):
     deps.line(startedLine(state.plan, actor, state.phase !== 'checking'));
     deps.line(phaseLine(new Date(io.now()).toISOString(), state));
     const ended = await walk(runner, state, opened);
+    if (ended.how === 'lost') return lostOutcome(ended.state, ended.why, runner, opened, deps);
     return ended.how === 'superseded' ? await supersededOutcome(ended.state, opened, deps) : outcomeOf(ended, opened, deps);
   } finally {
     stopListening();

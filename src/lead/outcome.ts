@@ -15,7 +15,7 @@ import type { Opened } from '../release/open.ts';
 import { heldError } from './held.ts';
 
 /** What to say about the end of a run that no one else took over. */
-export function outcomeOf(end: Exclude<End, { how: 'superseded' }>, opened: Opened, { io }: Deps): Outcome {
+export function outcomeOf(end: Exclude<End, { how: 'superseded' } | { how: 'lost' }>, opened: Opened, { io }: Deps): Outcome {
   switch (end.how) {
     case 'over':
       return overOutcome(end.state, opened, io);

@@ -2,6 +2,7 @@
  * The local store: a directory of segments per scope, on one file system. Taking a claim links the next segment, and only who linked the
  * newest one appends to it. Must never answer for another's.
  */
+import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod';
 import type { Code } from '../base/codes.ts';
 import { createWhole, groupModes, InDoubt, OWNER_ONLY, placeMark, sweepTemporaries } from '../base/durable/durable-file.ts';
@@ -34,7 +35,7 @@ import {
   type StateRoot,
 } from './segments.ts';
 import { stateError } from './state-error.ts';
-import type { AbortRequest, Store, StoredLedger } from './store.ts';
+import type { AbortRequest, Standing, Store, StoredLedger } from './store.ts';
 
 /** A request that was overtaken by a new claim is made again, this often. */
 const REQUEST_ATTEMPTS = 5;
@@ -102,7 +103,7 @@ class LocalStore implements Store {
     const path = pathOf(dir, newest + 1, 'jsonl');
     if (!createWhole(path, line, { ...this.#root.modes, keepsOwner: true }, fs)) return false;
     sweepTemporaries(dir, this.#io.now(), fs);
-    const own = new OwnSegment(fs, dir, newest + 1, headOf(first, line), line.length);
+    const own = new OwnSegment(fs, dir, newest + 1, headOf(first, line), line.length, ledger.entries[0] ?? first, first);
     this.#drop(scope);
     this.#own.set(scopeText(scope), own);
     return true;
@@ -134,12 +135,35 @@ class LocalStore implements Store {
   }
 
   owns(scope: Scope): boolean {
-    return this.#own.get(scopeText(scope))?.isOurs() ?? false;
+    return this.standing(scope) === 'ours';
+  }
+
+  standing(scope: Scope): Standing {
+    const own = this.#own.get(scopeText(scope));
+    if (own === undefined) return 'taken';
+    const standing = own.standing();
+    return typeof standing === 'object' && this.#isSucceeded(scope, own) ? 'taken' : standing;
+  }
+
+  /** True where another state, or a ledger that went on without this process, lies where its claim was. */
+  #isSucceeded(scope: Scope, { first, claim }: OwnSegment): boolean {
+    try {
+      const { entries } = loadLedger(this.#io, this.#root, scope);
+      const [begin] = entries;
+      if (begin === undefined) return false;
+      if (!isDeepStrictEqual(begin.event, first.event)) return true;
+      // An older copy of the same ledger, brought back: no one leads there who came after this process.
+      if (entries.length < claim.seq) return false;
+      const since = entries.slice(claim.seq - 1);
+      return !isDeepStrictEqual(since[0]?.event, claim.event) || since.slice(1).some(({ event }) => event.type === 'claimed');
+    } catch {
+      return false;
+    }
   }
 
   async beat(scope: Scope): Promise<void> {
     const own = this.#own.get(scopeText(scope));
-    if (own?.isOurs() !== true) return;
+    if (own?.standing() !== 'ours') return;
     this.#try('STATE_UNWRITABLE', `cannot write the heartbeat of ${scopeText(scope)}`, () => own.beat(this.#io.now() / 1000));
   }
 
@@ -243,7 +267,12 @@ class OwnSegment {
   readonly #dir: string;
   readonly #segment: number;
   readonly #fd: number;
+  /** The folder, kept open: it shows where the folder is when it is moved. */
+  readonly #folder: number;
   readonly #inode: number;
+  /** The first entry of the ledger, and the claim. */
+  readonly first: Pick<Entry, 'event'>;
+  readonly claim: Pick<Entry, 'seq' | 'event'>;
   /** The end of the last accepted entry. */
   #head: Head;
   #bytes: number;
@@ -251,14 +280,25 @@ class OwnSegment {
   #doubt: InDoubt | undefined;
 
   /** Throws InDoubt where the segment cannot be opened: then this process leads, and yet cannot write. */
-  constructor(fs: Fs, dir: string, segment: number, head: Head, bytes: number) {
+  constructor(
+    fs: Fs,
+    dir: string,
+    segment: number,
+    head: Head,
+    bytes: number,
+    first: OwnSegment['first'],
+    claim: OwnSegment['claim'],
+  ) {
+    this.first = first;
+    this.claim = claim;
     this.#fs = fs;
     this.#dir = dir;
     this.#segment = segment;
     this.#head = head;
     this.#bytes = bytes;
-    const { O_RDWR, O_APPEND, O_NOFOLLOW } = fs.constants;
+    const { O_RDONLY, O_DIRECTORY, O_RDWR, O_APPEND, O_NOFOLLOW } = fs.constants;
     try {
+      this.#folder = fs.openSync(dir, O_RDONLY | O_DIRECTORY);
       this.#fd = fs.openSync(pathOf(dir, segment, 'jsonl'), O_RDWR | O_APPEND | O_NOFOLLOW);
     } catch (error) {
       throw new InDoubt(error as Error);
@@ -270,20 +310,42 @@ class OwnSegment {
    * True while the segment is still there, is the newest, and is not fenced. Throws where that cannot be seen. A fence is made
    * before its maker reads how far the segment is accepted; so an append that finds none after its fsync is accepted.
    */
-  #stands(): boolean {
-    const [fs, dir, segment] = [this.#fs, this.#dir, this.#segment];
+  #stands(dir = this.#dir): boolean {
+    const [fs, segment] = [this.#fs, this.#segment];
     if (look(pathOf(dir, segment, 'jsonl'), fs)?.ino !== this.#inode) return false;
     if (look(pathOf(dir, segment, 'fenced'), fs) !== undefined) return false;
     return look(pathOf(dir, segment + 1, 'jsonl'), fs) === undefined;
   }
 
   /** Whoever cannot see that the claim stands does not hold it. */
-  isOurs(): boolean {
+  standing(): Standing {
+    const where = this.#whereabouts();
+    if ('lost' in where) return where;
     try {
-      return this.#doubt === undefined && this.#stands();
-    } catch {
-      return false;
+      if (!this.#stands(where.dir)) return 'taken';
+    } catch (error) {
+      return { lost: (error as Error).message };
     }
+    if (this.#doubt !== undefined) return { lost: this.#doubt.message };
+    return where.dir === this.#dir ? 'ours' : { lost: `${this.#dir} was moved to ${where.dir}`, movedTo: where.dir };
+  }
+
+  /** The folder in which this segment lies by now. */
+  #whereabouts(): { readonly dir: string } | { readonly lost: string } {
+    const [fs, dir] = [this.#fs, this.#dir];
+    let lost = `${pathOf(dir, this.#segment, 'jsonl')} is gone`;
+    try {
+      if (look(pathOf(dir, this.#segment, 'jsonl'), fs)?.ino === this.#inode) return { dir };
+    } catch (error) {
+      lost = (error as Error).message;
+    }
+    try {
+      const moved = fs.realpathSync(`/proc/self/fd/${this.#folder}`);
+      if (look(pathOf(moved, this.#segment, 'jsonl'), fs)?.ino === this.#inode) return { dir: moved };
+    } catch {
+      // It was removed, or there is no /proc: then it is lost.
+    }
+    return { lost };
   }
 
   /**
@@ -293,7 +355,10 @@ class OwnSegment {
   append(seq: number, entry: NewEntry): boolean {
     const fs = this.#fs;
     if (this.#doubt !== undefined) throw this.#doubt;
-    if (seq !== this.#head.seq + 1 || !this.#stands()) return false;
+    if (seq !== this.#head.seq + 1) return false;
+    const where = this.#whereabouts();
+    // Where the folder was moved the ledger goes on there, for whoever finds it.
+    if ('lost' in where || !this.#stands(where.dir)) return false;
     const next = { ...entry, seq, prev: this.#head.hash };
     const line = encodeLine(next);
     const path = pathOf(this.#dir, this.#segment, 'jsonl');
@@ -301,7 +366,7 @@ class OwnSegment {
       writeAll(this.#fd, line, fs);
       flush(this.#fd, path, fs);
       if (!readAll(this.#fd, line.length + 1, fs, this.#bytes).equals(line)) throw this.#rolledBack(path);
-      const accepted = this.#stands();
+      const accepted = this.#stands(where.dir);
       this.#head = headOf(next, line);
       this.#bytes += line.length;
       return accepted;
@@ -325,6 +390,7 @@ class OwnSegment {
 
   /** All that was acknowledged is synced, so nothing hangs on this. */
   close(): void {
+    this.#fs.closeSync(this.#folder);
     this.#fs.closeSync(this.#fd);
   }
 }

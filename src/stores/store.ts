@@ -17,6 +17,16 @@ export interface StoredLedger {
 
 export type ClaimFile = Pick<Claimed, 'owner' | 'shared'>;
 
+/** How a claim stands. `lost`: the store lost it (removed, moved, unreadable), and no one who took over can be seen either. */
+export type Standing =
+  | 'ours'
+  | 'taken'
+  | {
+      readonly lost: string;
+      /** Where the folder of the ledger is by now, if it was moved. */
+      readonly movedTo?: string;
+    };
+
 /** A wish from another process than the owner: the owner writes it down, or a takeover does. */
 export interface AbortRequest {
   readonly actor: string;
@@ -38,8 +48,10 @@ export interface Store {
    * neither fenced nor has released is a `conflict`.
    */
   fence(scope: Scope, claimSeq: number): Promise<void>;
-  /** True while this process's claim stands: neither fenced nor succeeded. Synchronous: looked at before every change. */
+  /** True while this process's claim stands: neither fenced nor succeeded. */
   owns(scope: Scope): boolean;
+  /** The same in detail. Synchronous: looked at before every change. */
+  standing(scope: Scope): Standing;
   /** A sign of life of the owner. */
   beat(scope: Scope): Promise<void>;
   requestAbort(scope: Scope, request: AbortRequest): Promise<void>;

@@ -1,12 +1,12 @@
 /** Break-glass and takeovers against leaders that it must end, must not end, or cannot see: with real processes, names and views. */
-import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { isRoot } from '../as-root.ts';
 import { contained, IN_CONTAINER, stopped } from '../crash/stopper.ts';
 import { until } from '../servers/program.ts';
+import { givenToAnotherUser } from './another-user.ts';
 import { GREEN, PRODUCTION, SURE } from './local-builds.ts';
 import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
 import type { CliOptions, RunningCli } from './run-cli.ts';
@@ -104,21 +104,12 @@ test('resume takes over from a leader in another container only once it is silen
 describe('a leader of root that another user cannot see', () => {
   test('a leader that hidepid hides is not called gone, and break-glass says that its changes are not verified', async () => {
     if (!isRoot('hidepid')) return;
-    // Where the other user can read it.
-    const program = join(site.folder, 'installed/bin/kvdeploy.js');
-    for (const name of ['bin', 'dist', 'package.json'])
-      cpSync(fileURLToPath(new URL(`../../${name}`, import.meta.url)), join(site.folder, 'installed', name), { recursive: true });
-    mkdirSync(join(site.folder, 'tmp'));
     const promotion = await leads();
     promotion.signal('SIGSTOP');
     await stopped(promotion.process.pid ?? 0);
-    for (const path of [site.folder, site.home, site.stateDir, join(site.folder, 'tmp'), site.routes('production')])
-      execFileSync('chown', ['-R', '1234:1234', path]);
-    chmodSync(site.folder, 0o755);
-    const user = ['setpriv', '--reuid=1234', '--regid=1234', '--clear-groups'];
-    const hidden = ['unshare', '-m', 'sh', '-c', 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', 'sh', ...user];
-    const env = { TMPDIR: join(site.folder, 'tmp') };
-    const { exitCode, stderr, result } = await rescue({ via: hidden, program, cwd: site.folder, env });
+    const { via: user, ...theirs } = givenToAnotherUser(site);
+    const via = ['unshare', '-m', 'sh', '-c', 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', 'sh', ...user];
+    const { exitCode, stderr, result } = await rescue({ ...theirs, via });
     expect([exitCode, result.code], stderr).toEqual([5, 'NOT_VERIFIED']);
     expect(stderr).toContain('may still be running: its pid is in use, but hidden in /proc');
     expect(await site.percent('production', 'blue')).toBe(100);

@@ -34,14 +34,20 @@ export function ext4Image(): string {
   return image;
 }
 
-/** Mounts it in a fresh folder, which it returns. */
-export function mount(type: string, source: string, options: readonly string[]): string {
-  const dir = join(freshFolder(), 'mount');
-  mkdirSync(dir);
+/** Mounts it in a fresh folder, or in the one given, which it returns. */
+export function mount(type: string, source: string, options: readonly string[], there?: string): string {
+  const dir = there ?? join(freshFolder(), 'mount');
+  if (there === undefined) mkdirSync(dir);
   const chosen = options.length === 0 ? [] : ['-o', options.join(',')];
   execFileSync('mount', ['-t', type, ...chosen, source, dir], { stdio: 'pipe' });
   mounted.push(dir);
   return dir;
+}
+
+/** As a disk that was pulled out: files that are open stay open, and nothing is where it was. */
+export function unmountAtOnce(dir: string): void {
+  execFileSync('umount', ['-l', dir], { stdio: 'pipe' });
+  mounted.splice(mounted.indexOf(dir), 1);
 }
 
 export function unmount(dir: string): void {

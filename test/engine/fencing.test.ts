@@ -16,7 +16,8 @@ import {
   STABLE,
   storeOf,
 } from '../simulator/rollouts.ts';
-import { COPY_DIR, POINTER_DIR, SCOPE } from '../simulator/simulation.ts';
+import { COPY_DIR, POINTER_DIR, SCOPE, STATE_DIR } from '../simulator/simulation.ts';
+import { claimedBy } from '../stores/entries.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, phaseIn, pointersIn, type Scene, scene, when } from './scene.ts';
 
 const LONG = planOf({ steps: [10, 100].map((percent) => ({ percent, bakeMs: 20_000 })) });
@@ -187,21 +188,72 @@ describe('what cannot be written down', () => {
     ['shifting', 1],
     ['shifting', 2],
     ['reverting', 1],
-  ])('a disk that fills up before %s at step %i stops the runner: what cannot be written is not done', async (phase, step) => {
+  ])(
+    'a disk that fills up before %s at step %i raises nothing more: the runner goes back, and says that it could not write',
+    async (phase, step) => {
+      const here = scene();
+      if (phase === 'reverting') fail(here);
+      const fill = () => {
+        here.sim.full = true;
+      };
+      if (phase === 'shifting' && step === 1) here.sim.after(10, fill);
+      else when(here, begins('baking'), fill);
+      const first = phase === 'shifting' && step === 1;
+      expect(await here.go()).toMatchObject(
+        first ? { how: 'failed', code: 'STATE_UNWRITABLE' } : { how: 'lost', state: { phase: 'reverted' } },
+      );
+      expect([here.sim.split, Math.max(0, ...greenIn(here))]).toEqual([ALL_BLUE, first ? 0 : 10]);
+      here.sim.full = false;
+      expect(openRollout(await historyIn(here.sim))?.plan.candidate.guid ?? CANDIDATE).toBe(CANDIDATE);
+      await resume(here.sim, here.process(13));
+      expect([ALL_GREEN, ALL_BLUE]).toContainEqual(here.sim.split);
+    },
+  );
+
+  it('a rollout whose state is removed or replaced in mid-rollout goes back to the stable build, and says that it is lost', async () => {
+    for (const then of [() => undefined, (here: Scene) => void here.sim.disk.mkdirSync(STATE_DIR)]) {
+      const here = scene();
+      when(here, begins('baking'), () => {
+        here.sim.disk.renameSync(STATE_DIR, '/srv/lost');
+        then(here);
+      });
+      expect(await here.go()).toMatchObject({
+        how: 'lost',
+        state: { phase: 'reverted' },
+        why: expect.stringContaining('is gone'),
+      });
+      expect([here.sim.split, greenIn(here)]).toEqual([ALL_BLUE, [10, 0]]);
+    }
+  });
+
+  it('a rollout whose state is lost changes nothing under a hold in a copy, nor where another state took its place', async () => {
+    const held = scene();
+    when(held, begins('baking'), () => {
+      held.sim.disk.renameSync(STATE_DIR, '/srv/lost');
+      hold(held, POINTER_DIR.replace(STATE_DIR, COPY_DIR));
+    });
+    expect(await held.go(planOf({ copies: [COPY_DIR] }))).toMatchObject({ how: 'held' });
+    expect(greenIn(held)).toEqual([10]);
+    const adopted = scene();
+    const other = adopted.process(12);
+    when(adopted, begins('baking'), () => {
+      adopted.sim.disk.renameSync(STATE_DIR, '/srv/lost');
+      void storeOf(other.io).append(SCOPE, 1, claimedBy(other.io.self()));
+    });
+    expect(await adopted.go()).toMatchObject({ how: 'superseded' });
+    expect(greenIn(adopted)).toEqual([10]);
+  });
+
+  it('a pointer that is gone in mid-rollout is written again before the next shift', async () => {
     const here = scene();
-    if (phase === 'reverting') fail(here);
-    const before = phase === 'shifting' && step === 1 ? ALL_BLUE : { blue: 90, green: 10, grey: 0 };
-    const fill = () => {
-      here.sim.full = true;
+    when(here, begins('baking'), () => here.sim.disk.renameSync(POINTER_DIR, '/srv/lost'));
+    here.sim.onShift = () => {
+      if (greenIn(here).length > 0) expect(pointersIn(here).newest?.knownGood.build.guid).toBe(STABLE);
     };
-    if (phase === 'shifting' && step === 1) here.sim.after(10, fill);
-    else when(here, begins('baking'), fill);
-    expect(await here.go()).toMatchObject({ how: 'failed', code: 'STATE_UNWRITABLE' });
-    expect(here.sim.split).toEqual(before);
-    here.sim.full = false;
-    expect(openRollout(await historyIn(here.sim))?.plan.candidate.guid ?? CANDIDATE).toBe(CANDIDATE);
-    await resume(here.sim, here.process(13));
-    expect([ALL_GREEN, ALL_BLUE]).toContainEqual(here.sim.split);
+    expect(await here.go()).toMatchObject({ how: 'over', state: { phase: 'done' } });
+    expect(here.lines).toContainEqual(
+      expect.objectContaining({ message: expect.stringContaining('led to the stable build; it was written again') }),
+    );
   });
 
   it('a rollout is resumed with the plan of the ledger, whatever the config says by now', async () => {

@@ -124,20 +124,18 @@ describe('leading a rollout', () => {
     expect(fold((await store.read(SCOPE)).entries).leader).toBeNull();
   });
 
-  it('a rollout is stuck, not merely out of reach, when its ledger fails midway, and names the way out', async () => {
+  it('a rollout whose state is lost midway goes back, exits 5, prints the changes and names what is next', async () => {
     const lines: OutputLine[] = [];
     const { go, sim } = await begun(lines);
-    sim.after(3000, () => {
-      sim.full = true;
-    });
-    const error = await go().catch((reason: unknown) => reason);
-    expect(error).toMatchObject({
-      code: 'STUCK',
+    sim.after(3000, () => sim.disk.renameSync(STATE_DIR, '/srv/lost'));
+    expect(await go()).toMatchObject({
+      code: 'STATE_LOST',
       exitCode: 5,
-      message: expect.stringMatching(/baking, step 1 of 2.*no one is watching.*ENOSPC/),
+      message: expect.stringMatching(/^The state in .* was lost \(.*is gone.*All traffic was sent to .* and read back\.$/),
+      hint: expect.stringMatching(/kvdeploy abort .*kvdeploy adopt /),
     });
-    expect(error).toHaveProperty('hint', expect.stringMatching(/break-glass\.mjs.*kvdeploy resume/));
-    expect(sim.split.green).toBe(10);
+    expect(lines).toContainEqual(expect.objectContaining({ message: expect.stringMatching(/^by hand: /) }));
+    expect(sim.split.green).toBe(0);
   });
 
   it('leading a rollout is refused under a hold before it claims anything', async () => {

@@ -40,7 +40,7 @@ import { memoryDisk } from '../simulator/memory-disk.ts';
 import { Process } from '../simulator/process.ts';
 import { rescue } from '../simulator/rescues.ts';
 import { planOf } from '../simulator/rollouts.ts';
-import { Simulation, STATE_DIR } from '../simulator/simulation.ts';
+import { POINTER_DIR, Simulation, STATE_DIR } from '../simulator/simulation.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
 import { counters, sockets } from './detect-haproxy.ts';
 import { digests, sights } from './detect-ledgers.ts';
@@ -212,6 +212,25 @@ async function claims(): Promise<Complaints> {
   return taken === undefined ? found : [...found, 'the claim of a leader that is hidden was taken'];
 }
 
+/** The state goes in the middle of a bake: all of it with another one in its place, or only the pointer. */
+async function lostState(): Promise<Complaints> {
+  const replaced = scene();
+  const other = replaced.process(12);
+  when(replaced, begins('baking'), () => {
+    replaced.sim.disk.renameSync(STATE_DIR, '/srv/lost');
+    void localStore(STATE_DIR, other.io).append(SCOPE, 1, claimedBy(other.io.self()));
+  });
+  const ended = await replaced.go();
+  const gone = scene();
+  const missing: string[] = [];
+  when(gone, begins('baking'), () => gone.sim.disk.renameSync(POINTER_DIR, '/srv/lost'));
+  gone.sim.onShift = () => {
+    if (gone.sim.moved.length > 0 && !gone.sim.disk.existsSync(POINTER_DIR)) missing.push('a shift without a pointer');
+  };
+  await gone.go();
+  return ended.how === 'superseded' ? missing : [...missing, `another state drives the target, and this one ended ${ended.how}`];
+}
+
 /** Real processes, and claims that name them. */
 async function processes(): Promise<Complaints> {
   const owner = process.geteuid?.() ?? -1;
@@ -357,6 +376,7 @@ const DETECTORS = {
   manifests,
   claims,
   processes,
+  'lost state': lostState,
   fences,
   'in flight': inFlight,
   'crash loop': crashLoop,

@@ -27,6 +27,7 @@ const PROGRAMS = [
   'manifests',
   'claims',
   'processes',
+  'lost state',
   'fences',
   'in flight',
   'crash loop',

@@ -106,8 +106,8 @@ export const OF_LEADING: readonly Mutant[] = [
     'the claim is not looked at before a change',
     'simulator',
     RUNNER,
-    'return store.owns(places.scope) ? undefined :',
-    'return store.owns(places.scope) || true ? undefined :',
+    "if (standing === 'taken') return { kind: 'superseded' };",
+    '',
   ),
   mutant('a fence is ignored', 'fences', STORE, "if (look(pathOf(dir, segment, 'fenced'), fs) !== undefined) return false;", ''),
   mutant(
@@ -121,7 +121,7 @@ export const OF_LEADING: readonly Mutant[] = [
     'the hold is not looked at before a change',
     'simulator',
     RUNNER,
-    'if (hold !== undefined) return `a hold is set: ${hold.text}`;',
+    "if (held !== undefined) return { kind: 'held', why: held.text };",
     '',
   ),
   mutant(
@@ -186,12 +186,27 @@ export const OF_LEADING: readonly Mutant[] = [
     mutations: [
       {
         file: 'src/stores/local.ts',
-        from: 'if (seq !== this.#head.seq + 1 || !this.#stands()) return false;',
-        to: 'if (seq !== this.#head.seq + 1) return false;',
+        from: "if ('lost' in where || !this.#stands(where.dir)) return false;",
+        to: "if ('lost' in where) return false;",
       },
-      { file: 'src/stores/local.ts', from: 'const accepted = this.#stands();', to: 'const accepted = true;' },
+      { file: 'src/stores/local.ts', from: 'const accepted = this.#stands(where.dir);', to: 'const accepted = true;' },
     ],
   },
+  mutant('a runner that cannot write goes on', 'simulator', 'engine/run.ts', 'if (goesOnWithoutState(state)) return;', 'return;'),
+  mutant(
+    'a lost state goes on without looking who took over',
+    'lost state',
+    STORE,
+    "return typeof standing === 'object' && this.#isSucceeded(scope, own) ? 'taken' : standing;",
+    'return standing;',
+  ),
+  mutant(
+    'a pointer that is gone is not written again',
+    'lost state',
+    'engine/shift.ts',
+    'if (isPointerThere(places, state.plan, io)) return undefined;',
+    'if (io !== undefined) return undefined;',
+  ),
   mutant(
     'a shift is not written down',
     'simulator',

@@ -5,6 +5,8 @@
  *    known-good, without having asked again who it is, at every location, nor where that or its files cannot be seen.
  * I2 Nothing is changed by a process whose claim is not the one in force, or at a target that another state drives, nor anything but
  *    what the ledger wants next.
+ * I2 Nothing is changed by a process whose claim is not the one in force, nor anything but what the ledger wants next, or, where it could
+ *    not be written, a way to the stable build.
  * I3 Whatever was acknowledged, a ledger entry or a generation of the pointer, is still there after crashes and power cuts.
  * I4 At most one process leads: no two are ever told that the same entry is theirs.
  * I5 Under a hold nothing moves traffic but another rescue; after a rescue nothing of a rollout arrives any more; no hold gets lost.
@@ -17,6 +19,7 @@ import { pointerDir, readPointers } from '../../src/base/pointer/pointer.ts';
 import type { Event } from '../../src/core/ledger/events.ts';
 import type { History } from '../../src/core/ledger/history.ts';
 import type { Entry, NewEntry } from '../../src/core/ledger/ledger.ts';
+import { stableSplit } from '../../src/core/rollout/plan.ts';
 import { isOver, next, type State } from '../../src/core/rollout/rollout.ts';
 import { splitsAgree, splitText } from '../../src/core/rollout/split.ts';
 import { CANDIDATE, historyIn, ledgerIn, STABLE } from './rollouts.ts';
@@ -159,6 +162,8 @@ export class Invariants {
     const effect = rollout === null ? undefined : next(rollout);
     if (leader?.claim.by.pid !== by)
       this.fail('I2', `process ${by} changed traffic while ${leader?.claim.by.pid ?? 'nobody'} led`);
+    const back = rollout?.plan.kind === 'promote' && splitsAgree(split, stableSplit(rollout.plan));
+    if (back && this.#sim.unwritten.has(by)) return;
     if (effect?.do !== 'shift')
       this.fail('I2', `process ${by} set ${splitText(split)} while the ledger says ${rollout?.phase ?? 'nothing'}`);
     else if (!splitsAgree(effect.split, split))

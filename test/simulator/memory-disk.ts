@@ -145,6 +145,12 @@ export class MemoryDisk {
     folder.names.set(name, inode);
     this.#paths.delete(from);
     this.#paths.set(to, inode);
+    if (inode.names === undefined) return;
+    for (const [path, below] of [...this.#paths]) {
+      if (!path.startsWith(`${from}/`)) continue;
+      this.#paths.delete(path);
+      this.#paths.set(`${to}${path.slice(from.length)}`, below);
+    }
   }
 
   unlinkSync(path: string): void {

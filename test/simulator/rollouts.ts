@@ -150,7 +150,10 @@ export function tellingStore(sim: Simulation, process: Process): ReturnType<type
       sim.onPointed(event.generation);
       sim.tell?.(`process ${process.pid}`, `pointer generation ${event.generation}: ${event.type}`);
     }
-    const answer = await append(scope, seq, entry);
+    const answer = await append(scope, seq, entry).catch((error: unknown) => {
+      sim.unwritten.add(process.pid);
+      throw error;
+    });
     if (answer === 'ok') sim.onAppended(process.pid, seq, entry);
     sim.tell?.(`process ${process.pid}`, `entry ${seq}: ${event.type}${answer === 'ok' ? '' : `, ${answer}`}`);
     return answer;

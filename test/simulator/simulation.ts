@@ -74,6 +74,8 @@ export class Simulation {
   lies = false;
   readonly running = new Set<number>();
   readonly kill = new Map<number, () => void>();
+  /** Processes that could not write to their ledger: all that they may still do is go back. */
+  readonly unwritten = new Set<number>();
   /** Processes of this machine that are not kvdeploy, whatever a claim says. */
   readonly strangers = new Set<number>();
   /** Processes that nobody can end: they hang in the kernel, or the host does not answer. */

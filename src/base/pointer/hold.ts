@@ -20,6 +20,8 @@ export interface Hold {
   readonly text: string;
   /** Null if the file cannot be read as a note. */
   readonly note: HoldNote | null;
+  /** False if whether there is a hold cannot be seen: then nothing may begin. */
+  readonly seen: boolean;
 }
 
 const MAX_HOLD_BYTES = 16 * 1024;
@@ -35,14 +37,14 @@ function holdIn(dir: string, fs: Fs): Hold | undefined {
     if (look(file, fs) === undefined) return undefined;
   } catch (error) {
     if (isAbsence(error)) return undefined;
-    return { file, text: `cannot check for a hold in ${dir} (${(error as Error).message})`, note: null };
+    return { file, text: `cannot check for a hold in ${dir} (${(error as Error).message})`, note: null, seen: false };
   }
   try {
     const note = noteReader(JSON.parse(readRegular(dir, 'hold', MAX_HOLD_BYTES, fs)), 'hold');
     const said = `${note.actor} on ${note.host} ran break-glass at ${note.at} and rolled back to ${note.toGuid}: ${note.reason}`;
-    return { file, text: safeLine(said), note };
+    return { file, text: safeLine(said), note, seen: true };
   } catch (error) {
-    return { file, text: `${file} exists but cannot be read (${safeLine(whyOf(error))})`, note: null };
+    return { file, text: `${file} exists but cannot be read (${safeLine(whyOf(error))})`, note: null, seen: true };
   }
 }
 
@@ -54,6 +56,11 @@ export interface HoldWritten {
   /** Folders that now have a hold, including an earlier one. */
   readonly written: readonly string[];
   readonly failed: readonly { readonly dir: string; readonly why: string }[];
+}
+
+/** Every hold in `dirs`, seen or not. */
+export function readHolds(dirs: readonly string[], fs: Fs): readonly Hold[] {
+  return dirs.flatMap((dir) => holdIn(dir, fs) ?? []);
 }
 
 /** Sets the hold in each of `dirs`, durably. An existing one is not changed. Never throws. */
