@@ -26,7 +26,9 @@ export function toyStore(memory: Memory, now: () => number): Store {
   return {
     read: async (scope) => {
       const { entries, head, beatAtMs, owner } = keptOf(memory, scope);
-      return { entries, head, tornBytes: 0, beatAtMs: owner === null ? null : beatAtMs };
+      // A memory proves nothing of the process, so no one here is ever ended.
+      const claimFile = owner === null ? null : { owner: null, shared: true };
+      return { entries, head, tornBytes: 0, beatAtMs: owner === null ? null : beatAtMs, claimFile };
     },
     append: async (scope, seq, entry) => append(keptOf(memory, scope), self, seq, entry, now()),
     fence: async (scope, claimSeq) => {
@@ -34,6 +36,7 @@ export function toyStore(memory: Memory, now: () => number): Store {
       if (kept.owner?.seq === claimSeq) kept.owner = null;
     },
     owns: (scope) => keptOf(memory, scope).owner?.store === self,
+    standing: (scope) => (keptOf(memory, scope).owner?.store === self ? 'ours' : 'taken'),
     beat: async (scope) => {
       const kept = keptOf(memory, scope);
       if (kept.owner?.store === self) kept.beatAtMs = now();

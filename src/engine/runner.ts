@@ -1,6 +1,6 @@
 /** What a process leads a rollout with. Nothing here changes while it leads: what does change is private to its one owner. */
 import { join } from 'node:path';
-import { readHolds } from '../base/pointer/hold.ts';
+import { readHold } from '../base/pointer/hold.ts';
 import type { OutputLine } from '../core/output.ts';
 import { scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
@@ -105,7 +105,7 @@ export class Watch {
     const { io, store, places } = this.#ports;
     const standing = store.standing(places.scope);
     const moved = typeof standing === 'object' && standing.movedTo !== undefined ? [join(standing.movedTo, '../pointer')] : [];
-    const holds = readHolds([...this.#pointerDirs, ...moved], io.fs);
+    const holds = [...this.#pointerDirs, ...moved].flatMap((dir) => readHold([dir], io.fs) ?? []);
     const held = holds.find(({ seen }) => seen);
     if (held !== undefined) return { kind: 'held', why: held.text };
     const others = this.#ports.othersTarget?.();

@@ -85,7 +85,7 @@ export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead):
   }
 }
 
-/** What a runner cannot write down it does not do: a ledger that fails in the middle stops it, and traffic stays where it is. */
+/** What fails in the middle otherwise than the outside does stops the runner, and traffic stays where it is. */
 async function walk(runner: Runner, state: State, opened: Opened): Promise<End> {
   try {
     return await run(runner, state);

@@ -3,6 +3,7 @@ import { type Mutant, mutant } from './mutant.ts';
 
 const RUNNER = 'engine/runner.ts';
 const STORE = 'stores/local.ts';
+const OWN = 'stores/own-segment.ts';
 const DURABLE = 'base/durable/durable-file.ts';
 const IDENTITY = 'base/changes/process-identity.ts';
 const PROC = 'base/changes/proc.ts';
@@ -22,7 +23,7 @@ export const OF_THE_DISK: readonly Mutant[] = [
     '    flushDirOrDoubt(dir, fs);\n    return kept;',
     '    return kept;',
   ),
-  mutant('an entry is acknowledged before it is flushed', 'simulator', STORE, '      flush(this.#fd, path, fs);\n', ''),
+  mutant('an entry is acknowledged before it is flushed', 'simulator', OWN, '      flush(this.#fd, path, fs);\n', ''),
   mutant(
     'the name of the state directory is not flushed',
     'simulator',
@@ -79,7 +80,7 @@ export const OF_THE_DISK: readonly Mutant[] = [
     mutations: [
       { file: 'src/base/durable/open-file.ts', from: '    done += count;', to: '    done = bytes.length;' },
       {
-        file: 'src/stores/local.ts',
+        file: 'src/stores/own-segment.ts',
         from: 'if (!readAll(this.#fd, line.length + 1, fs, this.#bytes).equals(line)) throw this.#rolledBack(path);',
         to: 'if (Number.isNaN(this.#bytes)) throw this.#rolledBack(path);',
       },
@@ -109,11 +110,11 @@ export const OF_LEADING: readonly Mutant[] = [
     "if (standing === 'taken') return { kind: 'superseded' };",
     '',
   ),
-  mutant('a fence is ignored', 'fences', STORE, "if (look(pathOf(dir, segment, 'fenced'), fs) !== undefined) return false;", ''),
+  mutant('a fence is ignored', 'fences', OWN, "if (look(pathOf(dir, segment, 'fenced'), fs) !== undefined) return false;", ''),
   mutant(
     'a claim that was succeeded still stands',
     'simulator',
-    STORE,
+    OWN,
     "    if (look(pathOf(dir, segment, 'fenced'), fs) !== undefined) return false;\n    return look(pathOf(dir, segment + 1, 'jsonl'), fs) === undefined;",
     '  return true;',
   ),
@@ -185,11 +186,11 @@ export const OF_LEADING: readonly Mutant[] = [
     noticedBy: 'simulator',
     mutations: [
       {
-        file: 'src/stores/local.ts',
+        file: 'src/stores/own-segment.ts',
         from: "if ('lost' in where || !this.#stands(where.dir)) return false;",
         to: "if ('lost' in where) return false;",
       },
-      { file: 'src/stores/local.ts', from: 'const accepted = this.#stands(where.dir);', to: 'const accepted = true;' },
+      { file: 'src/stores/own-segment.ts', from: 'const accepted = this.#stands(where.dir);', to: 'const accepted = true;' },
     ],
   },
   mutant('a runner that cannot write goes on', 'simulator', 'engine/run.ts', 'if (goesOnWithoutState(state)) return;', 'return;'),

@@ -58,11 +58,6 @@ export interface HoldWritten {
   readonly failed: readonly { readonly dir: string; readonly why: string }[];
 }
 
-/** Every hold in `dirs`, seen or not. */
-export function readHolds(dirs: readonly string[], fs: Fs): readonly Hold[] {
-  return dirs.flatMap((dir) => holdIn(dir, fs) ?? []);
-}
-
 /** Sets the hold in each of `dirs`, durably. An existing one is not changed. Never throws. */
 export function writeHold(dirs: readonly string[], note: HoldNote, fs: Fs): HoldWritten {
   const written: string[] = [];
