@@ -32,7 +32,7 @@ export const OF_THE_TARGET: readonly Mutant[] = [
     'the marker is not looked at before a change',
     'simulator',
     'engine/runner.ts',
-    '    if (others !== undefined) return others;\n',
+    "    if (others !== undefined) return { kind: 'other-state', why: others };\n",
     '',
   ),
   mutant(
