@@ -303,13 +303,12 @@ export const ROLLOUTS = {
     todo: ['See the current split: kvdeploy status --env E', 'Restore the known-good build: kvdeploy rollback --env E'],
   },
   STATE_LOST: {
-    means:
-      'The state directory was lost in mid-rollout: removed, moved, unreadable, or its disk is gone. The leader sent all traffic back to the stable build, if it could.',
+    means: 'The state was lost in mid-rollout. The leader sent all traffic back to the stable build, if it could.',
     example:
-      'The state in /var/lib/kvdeploy was lost (0007.jsonl is gone) while it was promote r-1. All traffic was sent to 0b9f1c2d (1.40.0), and read back.',
+      'The state in /var/lib/kvdeploy was lost (0007.jsonl is gone) while it was promote r-1. All traffic was sent to 0b9f1c2d.',
     causes: ['Someone removed or moved the folder, or changed its mode.', 'The disk failed, or was unmounted.'],
     todo: [
-      'Find out what happened to it. What the leader did is in the state-lost.jsonl that it names.',
+      'Find out what happened to it; state-lost.jsonl says what the leader did.',
       'If it comes back: kvdeploy abort --env E. If it is gone for good: kvdeploy adopt --env E --to GUID',
     ],
   },
