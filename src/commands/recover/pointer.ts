@@ -24,7 +24,7 @@ import { recordStatePlaces } from '../../release/state-dir.ts';
 
 /** Shows every generation that verifies, and says which do not. */
 export async function showPointer(deps: Deps): Promise<Outcome> {
-  const opened = await openScope(deps, { config: 'optional' });
+  const opened = await openScope(deps, { config: 'optional', anyState: true });
   const places = opened.pointerDirs.map((dir) => ({ dir, ...readPointers(dir, deps.io.fs, opened.scope) }));
   const documented = places.map(({ dir, all, damaged, readable }) => ({ dir, readable, generations: all, damaged }));
   deps.line({ type: 'document', name: 'pointer', data: { scope: opened.scope, places: documented } });
