@@ -2,6 +2,7 @@
 import path from 'node:path';
 import type { Fs } from '../base/durable/fs.ts';
 import { READ_ONLY, readAll, withFile } from '../base/durable/open-file.ts';
+import { KvdeployError } from '../core/errors.ts';
 import type { Trouble } from './parse/source.ts';
 import { tooLarge } from './parse/text-check.ts';
 
@@ -61,6 +62,18 @@ export function namesIn(fs: Fs, folder: string): readonly string[] {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
+}
+
+/**
+ * The absolute path of what was typed. Throws USAGE for one that begins with ~: a shell leaves it as it is after `=` or in quotes, and a
+ * folder of that name is never meant.
+ */
+export function typedPath(cwd: string, typed: string, what: string): string {
+  if (!typed.startsWith('~')) return path.resolve(cwd, typed);
+  throw new KvdeployError('USAGE', {
+    message: `${what} ${typed}: kvdeploy does not expand ~.`,
+    hint: `Write the whole path, such as "$HOME${typed.slice(1)}"; for a folder that is really called so, ./${typed}`,
+  });
 }
 
 export function isFolder(fs: Fs, file: string): boolean {

@@ -6,7 +6,7 @@ import type { KnownNames } from '../core/manifest/manifest-rules.ts';
 import type { Io } from '../io.ts';
 import { check, valueAt } from './check.ts';
 import { dataFilesBelow } from './data-files.ts';
-import { readBytes, shownPath } from './files.ts';
+import { readBytes, shownPath, typedPath } from './files.ts';
 import { type Located, locateConfig, runsCode } from './locate.ts';
 import { type LoadedManifest, missingManifests, readManifestFile, ruleFindings } from './manifests.ts';
 import type { PathPart } from './parse/nodes.ts';
@@ -57,7 +57,8 @@ export async function loadConfig(options: Wanted, io: Files): Promise<LoadedConf
 
 /** As `loadConfig`, but returns every error as a finding. */
 export function readConfig(options: Wanted, io: Files): ReadConfig {
-  const located = options.file === undefined ? locateConfig(io.fs, options.cwd) : named(path.resolve(options.cwd, options.file));
+  const located =
+    options.file === undefined ? locateConfig(io.fs, options.cwd) : named(typedPath(options.cwd, options.file, '--config'));
   switch (located.found) {
     case 'none':
       return { findings: [] };

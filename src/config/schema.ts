@@ -168,7 +168,11 @@ const stepsSchema = z
   }, always)
   .describe('The steps of a rollout, such as [{ percent: 10, bake: 5m }, { percent: 100, bake: 10m }]');
 
-const pathSchema = z.string().min(1).max(1024);
+const pathSchema = z
+  .string()
+  .min(1)
+  .max(1024)
+  .regex(/^[^~]/, 'no ~ is expanded here: write the whole path, or ./~ for a folder that is really called so');
 
 /** The first gate that is only a word, if the router does not count requests itself. */
 function wordsProblem(service: unknown): { readonly index: number; readonly message: string } | undefined {

@@ -32,15 +32,18 @@ export const nameSchema = z
 
 export const scopeSchema = z.strictObject({ tenant: nameSchema, environment: nameSchema, service: nameSchema });
 
+/** The nil and the max GUID (RFC 9562, 5.9 and 5.10): what stands where no one set one. */
+const NO_BUILD = /^(?:[0-]+|[f-]+)$/;
+
 /**
  * Reads any RFC 9562 text form of a GUID (upper or lower case, braces, `urn:uuid:`) into the canonical form,
- * so that no spelling of a foreign GUID is taken for another one. Anything else is undefined.
+ * so that no spelling of a foreign GUID is taken for another one. Anything else is undefined, the nil and the max GUID too.
  */
 export function parseGuid(text: string): Guid | undefined {
   let plain = text.toLowerCase();
   if (plain.startsWith('urn:uuid:')) plain = plain.slice('urn:uuid:'.length);
   else if (plain.startsWith('{') && plain.endsWith('}')) plain = plain.slice(1, -1);
-  return GUID.test(plain) ? (plain as Guid) : undefined;
+  return GUID.test(plain) && !NO_BUILD.test(plain) ? (plain as Guid) : undefined;
 }
 
 /** `acme/production/kv-gateway`, for messages. */

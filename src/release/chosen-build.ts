@@ -1,10 +1,10 @@
 /** Which build a command means: what was typed, or the build of the source that another environment has as its known-good build. */
-import { resolve } from 'node:path';
 import * as z from 'zod';
 import type { Scope } from '../base/scope.ts';
+import { typedPath } from '../config/files.ts';
 import { KvdeployError, refusalError } from '../core/errors.ts';
 import { fold, type History } from '../core/ledger/history.ts';
-import { type Build, buildSchema, guidSchema } from '../core/manifest/manifest.ts';
+import { type Build, guidSchema, listedBuildSchema } from '../core/manifest/manifest.ts';
 import { buildOfSameSource, soundKnownGood } from '../core/manifest/requirement.ts';
 import { nearest } from '../core/nearest.ts';
 import { type Guid, parseGuid, scopeSchema, shortGuid } from '../core/scope.ts';
@@ -115,7 +115,7 @@ const exportSchema = z.strictObject({
   formatVersion: z.literal(1),
   scope: scopeSchema,
   exportedAt: z.string(),
-  build: buildSchema,
+  build: listedBuildSchema,
   since: z.string(),
   bad: z.array(guidSchema),
 });
@@ -127,7 +127,7 @@ const MAX_BYTES = 256 * 1024;
 
 /** Reads an export. Throws USAGE when it is none. */
 export function readExport(file: string, deps: Deps): PointerExport {
-  const path = resolve(deps.cwd, file);
+  const path = typedPath(deps.cwd, file, 'the file');
   try {
     if (deps.io.fs.statSync(path).size > MAX_BYTES) throw new Error(`it is larger than ${MAX_BYTES} bytes`);
     return exportSchema.parse(JSON.parse(String(deps.io.fs.readFileSync(path, 'utf8'))));

@@ -1,7 +1,7 @@
 /** Plan files: written by `plan --out`, promoted by `promote --plan` as long as nothing they were made from has changed. */
-import { resolve } from 'node:path';
 import { replaceFile } from '../base/durable/durable-file.ts';
 import { readPointers } from '../base/pointer/pointer.ts';
+import { typedPath } from '../config/files.ts';
 import { KvdeployError, type Refusal } from '../core/errors.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import {
@@ -25,8 +25,9 @@ export function writePlanFile(file: string, release: Release, plan: Plan, opened
   if (read.router === null) throw new Error('a release with a plan has read its target');
   const madeAt = new Date(deps.io.now()).toISOString();
   const text = planFileText({ madeAt, plan, hazards: release.hazards, read: { ...read, router: read.router } });
+  const path = typedPath(deps.cwd, file, '--out');
   try {
-    replaceFile(resolve(deps.cwd, file), text, deps.io.fs);
+    replaceFile(path, text, deps.io.fs);
   } catch (cause) {
     throw new KvdeployError('USAGE', {
       message: `The plan cannot be written to ${file}: ${cause instanceof Error ? cause.message : String(cause)}.`,
@@ -48,7 +49,7 @@ export function readPlanFile(file: string, opened: Opened, deps: Deps): PlanFile
 }
 
 function parsed(file: string, hint: string, deps: Deps): PlanFile {
-  const path = resolve(deps.cwd, file);
+  const path = typedPath(deps.cwd, file, '--plan');
   try {
     const { size } = deps.io.fs.statSync(path);
     if (size > MAX_BYTES) throw new Error(`it has more than ${MAX_BYTES} bytes`);

@@ -1,9 +1,10 @@
 /** Where the state is, and with which modes: one rule for every command. */
-import { isAbsolute, resolve } from 'node:path';
+import { isAbsolute } from 'node:path';
 import { groupModes, type Modes, OWNER_ONLY } from '../base/durable/durable-file.ts';
 import { defaultStateDir, knownPlaces, recordPlace, rootsOf } from '../base/durable/places.ts';
 import { gidOf } from '../base/owners/accounts.ts';
 import { fallbackDirs } from '../base/pointer/records.ts';
+import { typedPath } from '../config/files.ts';
 import type { LoadedConfig } from '../config/settings.ts';
 import { KvdeployError } from '../core/errors.ts';
 import type { Io } from '../io.ts';
@@ -12,7 +13,10 @@ import type { Deps } from './deps.ts';
 /** `--state-dir`, else KVDEPLOY_STATE_DIR, else the config, else the default places. Always absolute. */
 export function stateDirOf(deps: Deps, config: LoadedConfig | null): string {
   const said = deps.globals.stateDir ?? deps.io.env('KVDEPLOY_STATE_DIR');
-  if (said !== undefined && said !== '') return isAbsolute(said) ? said : resolve(deps.cwd, said);
+  if (said !== undefined && said !== '')
+    return isAbsolute(said)
+      ? said
+      : typedPath(deps.cwd, said, deps.globals.stateDir === undefined ? 'KVDEPLOY_STATE_DIR' : '--state-dir');
   const dir = config?.stateDir ?? defaultStateDir(deps.io.fs, roots(deps.io));
   if (dir !== undefined) return dir;
   throw new KvdeployError('USAGE', {

@@ -51,6 +51,23 @@ export const buildSchema = z.strictObject({
   record: z.string().optional().describe('The signed record that binds the build to its scope'),
 });
 
+/** Controls, line ends and separators, and marks that turn the direction of text: one line stays one line wherever it is shown. */
+const ONE_LINE = /^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]*$/u;
+
+const oneLine = <Schema extends z.ZodString>(schema: Schema) => schema.regex(ONE_LINE, 'one line, without control characters');
+
+/** As a manifest lists it. What older ledgers and pointers have is read as it is. */
+export const listedBuildSchema = buildSchema.extend({
+  version: oneLine(buildSchema.shape.version).describe(buildSchema.shape.version.description ?? ''),
+  source: sourceSchema
+    .extend({ repository: oneLine(sourceSchema.shape.repository).describe(sourceSchema.shape.repository.description ?? '') })
+    .describe(sourceSchema.description ?? '')
+    .optional(),
+  record: oneLine(z.string())
+    .optional()
+    .describe(buildSchema.shape.record.description ?? ''),
+});
+
 /** One build as a manifest offers it; the GUID is canonical. */
 export type Build = z.infer<typeof buildSchema>;
 
@@ -62,7 +79,7 @@ export const manifestSchema = z
     environment: nameSchema.describe('The only environment that these builds may enter, such as production'),
     service: nameSchema.describe('What is released, such as kv-gateway'),
     builds: z
-      .array(buildSchema)
+      .array(listedBuildSchema)
       .max(10_000)
       .describe('The builds that may be promoted in this environment, for example [{ guid: …, ref: green, … }]'),
   })
@@ -86,6 +103,7 @@ export function placeOf({ file, line, column }: ListedBuild, note?: string): Pla
 
 /** Why `text` is no GUID, as precisely as a person can use it. */
 function guidTrouble(text: string): string {
+  if (/^[0-]+$|^[f-]+$/i.test(text) && text.length === 36) return 'the nil and the max GUID are no build';
   const groups = text.split('-');
   const names = ['first', 'second', 'third', 'fourth', 'last'];
   const lengths = [8, 4, 4, 4, 12];
