@@ -93,13 +93,14 @@ async function run(options: Options, surroundings: Surroundings, voice: Voice, p
     voice.warn(`The machine file ${file} does not count: ${why}. Continuing without it.`);
   const { places, ...looked } = lookAround(options, surroundings);
   const full = `${surroundings.program}${stateOption(options)} --reason ${shellWord(reason)}`;
+  const toOption = options.to === undefined ? '' : ` --to ${shellWord(options.to)}`;
   const source = chooseSource(places, {
     ...options,
     ...looked,
     program: full,
     stateless: `${surroundings.program} --reason ${shellWord(reason)}`,
     hasHome: surroundings.roots.home !== undefined,
-    strangerHint: (stranger, command) => strangerHint(stranger, command, outside.fs),
+    strangerHint: (stranger, command) => strangerHint(stranger, `${command}${toOption}`, outside.fs),
   });
   progress.scope = source.scope;
   const commandFor = (guid: string) => `${full} ${scopeOptions(source.scope)} --to ${guid}`;

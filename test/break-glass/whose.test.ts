@@ -145,10 +145,11 @@ describe('the owner rule', () => {
     fs.writeFileSync(trace, '');
     fs.chownSync(trace, uid, gid);
     fs.utimesSync(trace, 1, 1);
-    const { code, stderr } = await rescue();
+    const { code, stderr } = await rescue(state, ['--to', GREEN.slice(0, 8)]);
     expect(code).toBe(3);
     const line = /Run it as its owner: (runuser -u games -- node .*?) {3}\(/.exec(stderr)?.[1] ?? '';
     expect(line).toContain(`runuser -u games -- node ${join(dir, 'break-glass.mjs')} --reason`);
+    expect(line).toContain(` --to ${GREEN.slice(0, 8)}`);
     expect(fs.statSync(trace).mtimeMs).toBe(1000);
     const ran = await runToEnd(['sh', '-c', `${line} --confirm production`]);
     expect(ran.stderr).toContain('made 1 of 1');
