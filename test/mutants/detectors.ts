@@ -34,7 +34,7 @@ import {
   STABLE,
   STAGING,
 } from '../core/manifest/builds.ts';
-import { begins, greenIn, type Scene, scene, when } from '../engine/scene.ts';
+import { begins, scene, when } from '../engine/scene.ts';
 import { putFile, watched } from '../simulator/disk.ts';
 import { memoryDisk } from '../simulator/memory-disk.ts';
 import { Process } from '../simulator/process.ts';
@@ -42,6 +42,7 @@ import { rescue } from '../simulator/rescues.ts';
 import { planOf } from '../simulator/rollouts.ts';
 import { POINTER_DIR, Simulation, STATE_DIR } from '../simulator/simulation.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
+import { condition } from './detect-condition.ts';
 import { counters, sockets } from './detect-haproxy.ts';
 import { digests, sights } from './detect-ledgers.ts';
 import { owners } from './detect-owners.ts';
@@ -319,31 +320,6 @@ async function crashLoop(): Promise<Complaints> {
   const ended = await here.go(planOf({ steps: [10, 100].map((percent) => ({ percent, bakeMs: 20_000 })) }));
   if (here.sim.split['green'] === 0 && ended.how === 'over') return [];
   return [`a build that crashes for ever ${ended.how === 'left' ? 'holds for ever' : 'goes on'}`];
-}
-
-/** The candidate changes, falls silent, or loses its manifest while it bakes. */
-async function condition(): Promise<Complaints> {
-  const bakes = (act: (here: Scene) => void) => async () => {
-    const here = scene({ leaveAtMs: 300_000 });
-    let changedMs = 0;
-    when(here, begins('baking'), () => {
-      changedMs = here.sim.monotonicMs;
-      act(here);
-    });
-    const ended = await here.go(planOf({ steps: [10, 100].map((percent) => ({ percent, bakeMs: 20_000 })) }));
-    const back = ended.how === 'over' && ended.state.phase === 'reverted' && greenIn(here).join() === '10,0';
-    return { back, tookMs: here.sim.monotonicMs - changedMs };
-  };
-  const exchanged = await bakes(({ sim }) => sim.place('green', 'dead0000-0000-4000-8000-000000000009'))();
-  const silent = await bakes(({ sim }) => Object.assign(sim.builds.get('green') ?? {}, { up: false }))();
-  const unreadable = await bakes(({ sim }) => {
-    sim.files = { is: 'silent', what: 'manifests', why: 'it cannot be read' };
-  })();
-  return [
-    ...(exchanged.back && exchanged.tookMs < 10_000 ? [] : ['a build that was exchanged bakes on']),
-    ...(silent.back ? [] : ['a build that fell silent goes on']),
-    ...(unreadable.back ? [] : ['a build whose manifest cannot be read goes on']),
-  ];
 }
 
 /** A disk that says that it wrote, and did not. */

@@ -81,6 +81,13 @@ export const OF_THE_CONDITION: readonly Mutant[] = [
     "const standing = { is: 'right' } as Awaited<ReturnType<typeof stillAdmitted>>;",
   ),
   mutant(
+    'a revert leaves the pointer with the build that it left',
+    'condition',
+    SHIFT,
+    'if (newest?.knownGood.build.guid !== plan.candidate.guid) return undefined;',
+    'if (newest?.knownGood.build.guid !== plan.id) return undefined;',
+  ),
+  mutant(
     'only the first location is asked which build runs there',
     'simulator',
     ANSWERS,

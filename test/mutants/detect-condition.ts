@@ -1,0 +1,38 @@
+/** The detector for admission as a condition: what changes while a rollout walks must be noticed. */
+import { begins, greenIn, pointersIn, type Scene, scene, when } from '../engine/scene.ts';
+import { planOf, resume } from '../simulator/rollouts.ts';
+
+/** The candidate changes, falls silent, or loses its manifest while it bakes. */
+export async function condition(): Promise<readonly string[]> {
+  const bakes = (act: (here: Scene) => void) => async () => {
+    const here = scene({ leaveAtMs: 300_000 });
+    let changedMs = 0;
+    when(here, begins('baking'), () => {
+      changedMs = here.sim.monotonicMs;
+      act(here);
+    });
+    const ended = await here.go(planOf({ steps: [10, 100].map((percent) => ({ percent, bakeMs: 20_000 })) }));
+    const back = ended.how === 'over' && ended.state.phase === 'reverted' && greenIn(here).join() === '10,0';
+    return { back, tookMs: here.sim.monotonicMs - changedMs };
+  };
+  const exchanged = await bakes(({ sim }) => sim.place('green', 'dead0000-0000-4000-8000-000000000009'))();
+  const silent = await bakes(({ sim }) => Object.assign(sim.builds.get('green') ?? {}, { up: false }))();
+  const unreadable = await bakes(({ sim }) => {
+    sim.files = { is: 'silent', what: 'manifests', why: 'it cannot be read' };
+  })();
+  // It dies right after the pointer was written, and another build has come by the time that someone resumes.
+  const late = scene();
+  late.sim.onPointed = () => {
+    if (pointersIn(late).newest?.why === 'promoted') late.runner.kill();
+  };
+  await late.go();
+  late.sim.place('green', 'dead0000-0000-4000-8000-000000000009');
+  await resume(late.sim, late.process(12));
+  const named = pointersIn(late).newest?.knownGood.build.guid;
+  return [
+    ...(named === planOf().stable?.guid ? [] : [`after a revert the pointer names ${named}`]),
+    ...(exchanged.back && exchanged.tookMs < 10_000 ? [] : ['a build that was exchanged bakes on']),
+    ...(silent.back ? [] : ['a build that fell silent goes on']),
+    ...(unreadable.back ? [] : ['a build whose manifest cannot be read goes on']),
+  ];
+}
