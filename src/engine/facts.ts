@@ -130,7 +130,7 @@ function pointerFact(from: FactSources, io: Io): PointerFact {
 }
 
 /** A chain cannot show that its own end was cut off; the pointer, which knows an entry of it by its hash, can. */
-function ledgerCut(from: FactSources, pointer: Pointer | null): string | null {
+export function ledgerCut(from: Pick<FactSources, 'entries' | 'ledgerHead'>, pointer: Pointer | null): string | null {
   const anchor = pointer?.ledgerHead ?? null;
   if (pointer === null || anchor === null || anchor === from.ledgerHead || from.entries.some((entry) => entry.prev === anchor))
     return null;

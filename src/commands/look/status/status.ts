@@ -19,6 +19,7 @@ import { assertOwnTarget } from '../../../release/other-state.ts';
 import { buildsAtPlaces, showTraffic, trafficOf } from '../../../release/traffic.ts';
 import type { Reading } from '../../../routers/router.ts';
 import { evidenceLines, evidenceOf } from './evidence.ts';
+import { readWithEnd } from './ledger-end.ts';
 import { watchStatus } from './watch.ts';
 
 export async function status(options: { readonly watch?: boolean }, deps: Deps): Promise<Outcome> {
@@ -36,9 +37,10 @@ export async function status(options: { readonly watch?: boolean }, deps: Deps):
 
 /** One look at everything: the ledger as it is now, the router as it answers now. */
 async function lookAt(before: Opened, deps: Deps) {
-  const { entries } = await before.store.read(before.scope);
-  const opened = { ...before, entries, history: fold(entries) };
-  const document = documentOf(opened, await readIfAny(opened, deps), deps);
+  const { ledger, cut } = await readWithEnd(before, deps);
+  const opened = { ...before, entries: ledger.entries, history: fold(ledger.entries) };
+  const looked = documentOf(opened, await readIfAny(opened, deps), deps);
+  const document = { ...looked, attention: [...cut, ...looked.attention] };
   return { document, text: textOf(document, opened), summary: summaryOf(document) };
 }
 
