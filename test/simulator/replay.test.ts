@@ -8,7 +8,7 @@ import { askProgram } from './sweep.ts';
 const PROGRAM = join(import.meta.dirname, '../../.cache/simulator/replay.mjs');
 
 /** A fault that is seen soon: an entry is acknowledged before it is flushed, and the power goes. */
-const EARLY = { file: 'src/stores/local.ts', from: '      flush(this.#fd, path, fs);\n', to: '' };
+const EARLY = { file: 'src/stores/own-segment.ts', from: '      flush(this.#fd, path, fs);\n', to: '' };
 
 function replay(seed: number) {
   const { status, stdout } = spawnSync(process.execPath, [PROGRAM, '--seed', `${seed}`], { encoding: 'utf8', timeout: 60_000 });
