@@ -64,3 +64,16 @@ test.each([
   expect([exitCode, findings.length]).toEqual([2, 1]);
   expect(findings[0]?.message).toMatch(/one line|letters, digits|nil and the max GUID/i);
 });
+
+test('a manifest of 10,000 builds, the most that one may list, is validated', { timeout: 120_000 }, async () => {
+  const [head = '', row = ''] = manifest('production').split('builds:\n');
+  const rows = Array.from({ length: 10_000 }, (_, index) => {
+    const build = row
+      .replace(GUID, `7c9e6679-7425-40de-944b-${String(index).padStart(12, '0')}`)
+      .replace('sequence: 1', `sequence: ${index}`);
+    return `${build}    environment: production\n    source: { repository: https://example.com/acme/gateway, commit: ${'f'.repeat(40)} }\n`;
+  });
+  const cwd = checkout({ 'releases/production/kv-gateway.yaml': `${head}builds:\n${rows.join('')}` });
+  const answer = await runCli(['validate'], { cwd, timeoutMs: 120_000 });
+  expect([answer.exitCode, answer.stdout]).toEqual([0, '1 manifest, 1 config: no findings\n']);
+});

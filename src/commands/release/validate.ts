@@ -103,7 +103,7 @@ async function checkAll(options: ValidateOptions, deps: ValidateDeps): Promise<C
   const rest = below.files
     .filter((file) => !named.has(file) && file !== own.file)
     .map((file) => readOne(file, root, false, deps));
-  const piped = options.files.includes('-') ? [readManifest(STDIN, await deps.stdin(), null)] : [];
+  const piped = options.files.includes('-') ? [readManifest(STDIN, await deps.stdin(MAX_BYTES), null)] : [];
   const mine = [...asked.files.map((file) => readOne(file, root, true, deps)), ...piped];
   const all = [...withoutReplaced(rest, piped), ...mine];
   const manifests = all.flatMap((each) => each.manifest ?? []);

@@ -32,7 +32,7 @@ export interface Parsed {
 
 /**
  * Parses `bytes` as JSON if `file` ends in `.json`, otherwise as YAML 1.2. Refuses whatever two parsers could read differently
- * or a parser could choke on: text that is not UTF-8, a byte order mark, control characters, more than 256 KiB, more than 16
+ * or a parser could choke on: text that is not UTF-8, a byte order mark, control characters, more than 4 MiB, more than 16
  * levels, duplicate and dangerous keys, numbers beyond 2^53, several documents, aliases, anchors, tags, merge keys, directives,
  * an empty file.
  */

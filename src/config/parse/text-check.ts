@@ -5,8 +5,8 @@ import { findingAt, findingWithoutText, type SourceText, sourceText, type Troubl
 /** Larger configs are refused unread, */
 export const MAX_CONFIG_BYTES = 256 * 1024;
 
-/** and larger manifests. */
-export const MAX_BYTES = 256 * 1024;
+/** and larger manifests: ten thousand builds, the most that one may list, have less than 4 MiB. */
+export const MAX_BYTES = 4 * 1024 * 1024;
 
 /** Controls except tab and line ends, line separators, bidi controls, byte order marks, code points that are not characters. */
 const FORBIDDEN = /(?!\t|\n|\r\n)[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Noncharacter_Code_Point}\ufeff]/gu;

@@ -31,8 +31,10 @@ function withoutStackTraces<T>(parse: () => T): T {
   }
 }
 
-/** A third more than the tokens of the largest valid manifest: each token costs time and memory. */
+/** A third more than the tokens of a valid manifest of 256 KiB, and as many for each further 256 KiB: each token costs time and memory. */
 const MAX_TOKENS = 80_000;
+
+const TOKENS_PER_CHARACTER = MAX_TOKENS / (256 * 1024);
 
 /** The name of each of these tokens, and what to do instead. */
 const FORBIDDEN_TOKENS: ReadonlyMap<string, readonly [string, string]> = new Map([
@@ -50,6 +52,7 @@ const FORBIDDEN_TOKENS: ReadonlyMap<string, readonly [string, string]> = new Map
 function tokenFindings(source: SourceText): readonly Finding[] {
   const findings: Finding[] = [];
   let offset = 0;
+  const most = Math.max(MAX_TOKENS, Math.ceil(source.text.length * TOKENS_PER_CHARACTER));
   let count = 0;
   let nesting = { brackets: 0, indicators: 0 };
   for (const token of new Lexer().lex(source.text)) {
@@ -60,7 +63,7 @@ function tokenFindings(source: SourceText): readonly Finding[] {
     nesting = nestingAfter(nesting, type);
     if (nesting.brackets + nesting.indicators > MAX_DEPTH) return [tooDeep(source, span)];
     count += 1;
-    if (count > MAX_TOKENS) return [tooMany(source, span)];
+    if (count > most) return [tooMany(source, span, most)];
     const [what, fix] = FORBIDDEN_TOKENS.get(type ?? '') ?? [];
     if (what !== undefined && fix !== undefined) findings.push(forbidden(source, span, `${what} (${token.slice(0, 40)})`, fix));
     if (findings.length > MOST_FINDINGS) break;
@@ -68,10 +71,10 @@ function tokenFindings(source: SourceText): readonly Finding[] {
   return findings;
 }
 
-function tooMany(source: SourceText, span: Span): Finding {
+function tooMany(source: SourceText, span: Span, most: number): Finding {
   return findingAt(source, span, {
     code: 'TOO_LARGE',
-    message: `The file has more than ${MAX_TOKENS.toLocaleString('en')} tokens; no manifest needs that many.`,
+    message: `The file has more than ${most.toLocaleString('en')} tokens; no manifest needs that many.`,
     fix: 'Remove builds that can no longer be promoted, or check that this is the right file.',
   });
 }

@@ -81,7 +81,8 @@ describe('hostile files end quickly, and never the process', () => {
     ['an alias bomb', `a: &a [x, x]\n${'b: &b [*a, *a]\n'.repeat(9000)}`, 'FORBIDDEN_YAML'],
     ['one key 10,000 times', 'a: 1\n'.repeat(10_000), 'DUPLICATE_KEY'],
     ['an open string in JSON', `"${'\\u0061'.repeat(43_000)}`, 'SYNTAX', 'a.json'],
-    ['too many bytes', ' '.repeat(262_145), 'TOO_LARGE'],
+    ['too many bytes', ' '.repeat(4 * 1024 * 1024 + 1), 'TOO_LARGE'],
+    ['a megabyte of quotes', '"'.repeat(1024 * 1024), 'TOO_LARGE'],
   ];
   for (const [name, text, code, file] of table) {
     test(`a hostile file ends quickly, and never the process: ${name}`, () => {
