@@ -32,7 +32,8 @@ export async function status(options: { readonly watch?: boolean }, deps: Deps):
   if (document.attention.length === 0) return done(messageOf(document), document.next);
   const { attention, next } = document;
   const hint = next[0] ?? `Look closer: kvdeploy doctor ${opened.flags}`;
-  return { code: 'NEEDS_ATTENTION', message: `${messageOf(document)} ${sentences(attention)}`.trim(), hint, next };
+  const rest = attention.filter((text) => text !== document.drift);
+  return { code: 'NEEDS_ATTENTION', message: `${messageOf(document)} ${sentences(rest)}`.trim(), hint, next };
 }
 
 /** One look at everything: the ledger as it is now, the router as it answers now. */
@@ -152,7 +153,7 @@ function nextOf(
 
 function messageOf(document: StatusDocument): string {
   if (document.hold !== null) return 'A break-glass hold is set.';
-  if (document.drift !== null) return 'Drift.';
+  if (document.drift !== null) return `Drift: ${document.drift}.`;
   const { rollout, leader } = document;
   if (rollout === null) return 'No rollout yet.';
   const alone = !rollout.over && (leader === null || leader.running === false);
