@@ -1,4 +1,5 @@
 /** One effect in, one event out. Never throws for what the outside does; undefined means: look again first. */
+import { giveBack } from '../base/durable/reserve.ts';
 import type { Event } from '../core/ledger/events.ts';
 import { stepSplit } from '../core/rollout/plan.ts';
 import { type Effect, type State, toBePointed } from '../core/rollout/rollout.ts';
@@ -9,7 +10,7 @@ import { Bake } from './bake.ts';
 import { Comparing } from './compare.ts';
 import { ASKED_WITHIN_MS, type Standing, unfitOf } from './condition.ts';
 import { measureBaseline, measureStable, silentGate } from './measure.ts';
-import { draftRollout, publishPointer, redirected } from './pointer-writer.ts';
+import { draftRollout, ledgerReserve, publishPointer, redirected } from './pointer-writer.ts';
 import { drifted, driftText, type Found } from './read-back.ts';
 import type { Runner } from './runner.ts';
 import { RETRY_MS, shifter, textOf } from './shift.ts';
@@ -152,6 +153,8 @@ async function point(state: State, runner: Runner): Promise<Event | undefined> {
   const failed = (why: string): Event => ({ type: 'point-failed', atMs: io.now(), why, attempt: state.attempts + 1 });
   const build = toBePointed(state);
   if (build === null || (state.attempts > 0 && !(await watch.wait(RETRY_MS)))) return undefined;
+  // On a full disk what was put by is of more use to the pointer: nothing is raised after this.
+  if (state.attempts > 0) giveBack(ledgerReserve(runner.places).file, io.fs);
   const found = await readBack.read();
   const missing = (why: string): Event => {
     if (state.plan.kind === 'rollback') return failed(why);

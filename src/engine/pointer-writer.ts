@@ -2,13 +2,17 @@
  * The known-good pointer: renders the changes that restore each build, and makes the generation durable, first in the state directory, then
  * in each copy, together with the rescue program.
  */
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
+import type { Change } from '../base/changes/change.ts';
 import type { IdentityCheck } from '../base/changes/identity.ts';
 import type { Modes } from '../base/durable/durable-file.ts';
+import { look } from '../base/durable/open-file.ts';
+import type { Reserve } from '../base/durable/reserve.ts';
 import { openStateDir } from '../base/durable/state-dir.ts';
 import { hostsOfPointer } from '../base/pointer/host-names.ts';
-import { copyPointer, placeRescue, pointerDir, readPointers, writePointer } from '../base/pointer/pointer.ts';
+import { copyPointer, placeRescue, pointerDir, readPointers, scopeDir, writePointer } from '../base/pointer/pointer.ts';
 import { encodePointer, type Pointer, type Restore } from '../base/pointer/pointer-format.ts';
 import type { Scope } from '../base/scope.ts';
 import type { AdmittedBuild } from '../core/admission/admitted.ts';
@@ -41,6 +45,26 @@ export function pointerDirsOf({ scope, stateDir, copies }: Pick<PointerPlaces, '
 export interface Published {
   readonly generation: number;
   readonly warnings: readonly string[];
+}
+
+/** What the ledger, and a takeover, may need until traffic is back: the evidence of a last poll is the most of it. */
+const LEDGER_RESERVE_BYTES = 256 * 1024;
+
+const FILE_RESERVE_BYTES = 64 * 1024;
+
+/** Where a leader of this scope puts space by for its ledger. */
+export function ledgerReserve({ stateDir, scope }: Pick<PointerPlaces, 'stateDir' | 'scope'>): Reserve {
+  return { file: join(scopeDir(stateDir, scope), 'ledger', 'reserve'), bytes: LEDGER_RESERVE_BYTES };
+}
+
+/** What these changes need on disk to be made, next to each file that they write. */
+export function reservesOf(changes: readonly Change[], { fs }: Io): readonly Reserve[] {
+  return changes.flatMap((change) => {
+    const path = change.kind === 'write-file' ? change.path : change.kind === 'socket' ? change.saveTo : undefined;
+    if (path === undefined) return [];
+    const size = look(path, fs, 'statSync')?.size ?? 0;
+    return [{ file: `${path}.reserve`, bytes: 2 * size + FILE_RESERVE_BYTES }];
+  });
 }
 
 /** True if break-glass would find the stable build of this plan in the state directory. */

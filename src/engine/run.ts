@@ -1,8 +1,10 @@
 /** The only loop that moves traffic: ask `next`, do it, write the answer down, repeat. */
+import { giveBack, isDiskFull } from '../base/durable/reserve.ts';
 import type { Event } from '../core/ledger/events.ts';
 import { apply, isDurable, next, type State } from '../core/rollout/rollout.ts';
 import { linesOf } from './narrate.ts';
 import { performer } from './perform.ts';
+import { ledgerReserve } from './pointer-writer.ts';
 import type { Runner } from './runner.ts';
 import { textOf } from './shift.ts';
 
@@ -26,15 +28,17 @@ export async function run(runner: Runner, from: State): Promise<End> {
   let state = from;
   let lost: string | undefined;
   /** Nothing is raised any more; what is written from here on is for whoever finds it. */
-  const goBack = async (why: string) => {
+  const goBack = async (why: string, from = state): Promise<State> => {
+    state = from;
     lost ??= why;
     watch.goOnWithoutState();
     const event: Event = { type: 'unfit', atMs: io.now(), why: `the state was lost: ${lost}`, code: 'STATE_LOST' };
-    if (goesOnWithoutState(state)) return;
+    if (goesOnWithoutState(state)) return state;
     const after = apply(state, event);
     if (after !== state) await ledger.append(event).catch(() => false);
     for (const line of linesOf(state, event, after)) report(line);
     state = after;
+    return state;
   };
   for (;;) {
     const effect = next(state);
@@ -55,6 +59,10 @@ export async function run(runner: Runner, from: State): Promise<End> {
     if (event === undefined || (event.type === 'drifted' && watch.forbidden() !== undefined)) continue;
     const after = apply(state, event);
     const kept = isDurable(state, event, after) ? await keep(runner, event, state) : 'kept';
+    if (kept === 'full') {
+      state = await goBackOnFullDisk(runner, state, event, after, goBack);
+      continue;
+    }
     if (kept === 'taken' && lost === undefined) return { how: 'superseded', state };
     for (const line of linesOf(state, event, after)) report(line);
     state = after;
@@ -63,15 +71,48 @@ export async function run(runner: Runner, from: State): Promise<End> {
 }
 
 /** Writes an event down. Rejects where that fails before the first shift: then there is nothing to go back from. */
-async function keep({ ledger, store, places }: Runner, event: Event, state: State): Promise<'kept' | 'taken' | { lost: string }> {
+async function keep(
+  { ledger, store, places }: Runner,
+  event: Event,
+  state: State,
+): Promise<'kept' | 'taken' | 'full' | { lost: string }> {
   try {
     if (await ledger.append(event)) return 'kept';
   } catch (error) {
     if (state.phase === 'checking') throw error;
+    if (isDiskFull(error) && store.standing(places.scope) === 'ours') return 'full';
     return { lost: textOf(error) };
   }
   const standing = store.standing(places.scope);
   return typeof standing === 'object' ? standing : 'taken';
+}
+
+/**
+ * The disk is full, so the space that was put by is given back, for the records of the way back. A raise that could not be recorded does not
+ * happen.
+ */
+async function goBackOnFullDisk(
+  { io, ledger, places, report }: Runner,
+  state: State,
+  event: Event,
+  after: State,
+  lost: (why: string, from: State) => Promise<State>,
+): Promise<State> {
+  giveBack(ledgerReserve(places).file, io.fs);
+  const unfit: Event = { type: 'unfit', atMs: io.now(), code: 'STATE_UNWRITABLE', why: 'the disk of the state is full' };
+  const raises = after.phase === 'shifting';
+  let now = state;
+  try {
+    for (const each of raises ? [unfit] : [event, unfit]) {
+      const then = apply(now, each);
+      if (then !== now && isDurable(now, each, then) && !(await ledger.append(each))) return now;
+      for (const line of linesOf(now, each, then)) report(line);
+      now = then;
+    }
+    return now;
+  } catch (error) {
+    return lost(textOf(error), raises ? state : apply(now, event));
+  }
 }
 
 /** On its way to a known-good build already: a revert, or a rollback that has not arrived. */

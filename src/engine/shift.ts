@@ -2,15 +2,16 @@
 import { type Change, NotAllowed } from '../base/changes/change.ts';
 import { make } from '../base/changes/make.ts';
 import { ownChanges } from '../base/changes/own-changes.ts';
+import { giveBack, keepReserve } from '../base/durable/reserve.ts';
 import { readPointers } from '../base/pointer/pointer.ts';
 import type { Event } from '../core/ledger/events.ts';
-import { isOnTheWayOn, stepSplit } from '../core/rollout/plan.ts';
+import { isOnTheWayOn, stableSplit, stepSplit } from '../core/rollout/plan.ts';
 import type { Effect, State } from '../core/rollout/rollout.ts';
 import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Comparing } from './compare.ts';
 import { ASKED_WITHIN_MS, unfitOf } from './condition.ts';
-import { draftRollout, isPointerThere, pointerDirsOf, publishPointer } from './pointer-writer.ts';
+import { draftRollout, isPointerThere, ledgerReserve, pointerDirsOf, publishPointer, reservesOf } from './pointer-writer.ts';
 import { drifted } from './read-back.ts';
 import type { Runner } from './runner.ts';
 
@@ -42,7 +43,10 @@ export function shifter(runner: Runner, comparing: Comparing) {
     const wanted = target.changes(effect.split, effect.leaving);
     const back = state.phase === 'reverting' || state.plan.kind !== 'promote';
     const { changes, stranger } = back ? await ownChanges(wanted, own, io) : { changes: wanted, stranger: undefined };
-    if (state.phase === 'reverting') watch.revertIsTried();
+    if (state.phase === 'reverting') {
+      watch.revertIsTried();
+      for (const { file } of reservesOf(wanted, io)) giveBack(file, io.fs);
+    }
     // Whoever slept since must ask again: another build may have come to the place.
     const stale = () => (!back && io.monotonic() - askedMs > ASKED_WITHIN_MS ? 'the last GUID check is too old' : undefined);
     made = true;
@@ -134,7 +138,19 @@ async function lookBeforeShift(state: State, runner: Runner, made: boolean): Pro
   const standing = await condition.whole(state, ledger.history, found.reading);
   // What only sets the step again that has baked already raises nothing.
   if (standing.is === 'silent' && !again) return waits(unseen(standing.why), state, runner);
-  return unfitOf(standing, io.now()) ?? (await keepRollbackPath(state, found.reading, runner));
+  return unfitOf(standing, io.now()) ?? (await keepRollbackPath(state, found.reading, runner)) ?? keepSpace(state, runner);
+}
+
+/** No more traffic without space for the rollback and its records: on a disk that fills up later both must still be possible. */
+function keepSpace(state: State, { io, places, target }: Runner): Event | undefined {
+  try {
+    const back = target.changes(stableSplit(state.plan), 'at-once');
+    for (const reserve of [ledgerReserve(places), ...reservesOf(back, io)]) keepReserve(reserve, io.fs);
+    return undefined;
+  } catch (error) {
+    const why = `space for a rollback could not be reserved: ${textOf(error)}`;
+    return { type: 'shift-failed', atMs: io.now(), why, attempt: state.attempts + 1, final: false };
+  }
 }
 
 /** No more traffic without a pointer on disk that leads back: one that someone removed is written again first. */

@@ -1,4 +1,5 @@
 /** Leads one rollout from claim to outcome. Every command that moves traffic ends here. */
+import { giveBack } from '../base/durable/reserve.ts';
 import { readHold } from '../base/pointer/hold.ts';
 import type { Scope } from '../base/scope.ts';
 import type { Facts } from '../core/admission/facts.ts';
@@ -7,14 +8,14 @@ import type { Event } from '../core/ledger/events.ts';
 import { fold, type History, openRollout } from '../core/ledger/history.ts';
 import type { Build } from '../core/manifest/manifest.ts';
 import type { OutputLine } from '../core/output.ts';
-import { kindOf, type Plan } from '../core/rollout/plan.ts';
+import { kindOf, type Plan, stableSplit } from '../core/rollout/plan.ts';
 import { type State, start } from '../core/rollout/rollout.ts';
 import { scopeFlags, scopeText } from '../core/scope.ts';
 import { systemError } from '../core/system-error.ts';
 import { assertNoOneLeads, takeLead } from '../engine/claim.ts';
 import { diskDoubt } from '../engine/facts.ts';
 import { phaseLine } from '../engine/narrate.ts';
-import { pointerDirsOf } from '../engine/pointer-writer.ts';
+import { ledgerReserve, pointerDirsOf, reservesOf } from '../engine/pointer-writer.ts';
 import { type End, run } from '../engine/run.ts';
 import { type Runner, runnerOf } from '../engine/runner.ts';
 import { openTarget, type Target } from '../engine/target.ts';
@@ -81,6 +82,9 @@ export async function lead(opened: Opened, plan: Plan, deps: Deps, wants: Lead):
     return ended.how === 'superseded' ? await supersededOutcome(ended.state, opened, deps) : outcomeOf(ended, opened, deps);
   } finally {
     stopListening();
+    // What was put by for a rollback.
+    const back = plan.stable === null ? [] : target.changes(stableSplit(plan), 'at-once');
+    for (const { file } of [ledgerReserve(places), ...reservesOf(back, io)]) giveBack(file, io.fs);
     await led.end();
   }
 }

@@ -1,7 +1,8 @@
 /** The segment that this process's claim opened: appending to it, and whether it still stands. Must never answer for another's. */
 import { InDoubt } from '../base/durable/durable-file.ts';
 import type { Fs } from '../base/durable/fs.ts';
-import { flush, look, readAll, writeAll } from '../base/durable/open-file.ts';
+import { FsyncFailed, flush, look, quietly, readAll, writeAll } from '../base/durable/open-file.ts';
+import { isDiskFull } from '../base/durable/reserve.ts';
 import { type Entry, encodeLine, type Head, lineHash, type NewEntry } from '../core/ledger/ledger.ts';
 import { pathOf } from './segments.ts';
 import type { Standing } from './store.ts';
@@ -116,6 +117,8 @@ export class OwnSegment {
       this.#bytes += line.length;
       return accepted;
     } catch (error) {
+      // A full disk took a part of the line. Without it nothing was written, and this process can write again once there is space.
+      if (isDiskFull(error) && !(error instanceof FsyncFailed)) quietly(() => fs.ftruncateSync(this.#fd, this.#bytes));
       if (fs.fstatSync(this.#fd).size === this.#bytes) throw error;
       this.#doubt = new InDoubt(error as Error);
       throw this.#doubt;

@@ -193,7 +193,13 @@ export const OF_LEADING: readonly Mutant[] = [
       { file: 'src/stores/own-segment.ts', from: 'const accepted = this.#stands(where.dir);', to: 'const accepted = true;' },
     ],
   },
-  mutant('a runner that cannot write goes on', 'simulator', 'engine/run.ts', 'if (goesOnWithoutState(state)) return;', 'return;'),
+  mutant(
+    'a runner that cannot write goes on',
+    'simulator',
+    'engine/run.ts',
+    'if (goesOnWithoutState(state)) return state;',
+    'if (lost !== undefined) return state;',
+  ),
   mutant(
     'a lost state goes on without looking who took over',
     'lost state',
