@@ -126,6 +126,23 @@ describe('a ledger that a newer kvdeploy wrote', () => {
 });
 
 describe('a write that fails', () => {
+  it('a full disk that took half of a line is no doubt: the half is taken off, and the next append works', async () => {
+    const dir = freshFolder();
+    let full = false;
+    const io = ioWith({
+      writeSync: ((fd: number, bytes: Buffer, offset: number, length: number) => {
+        if (full && offset > 0) throw systemError('ENOSPC');
+        return nodeIo.fs.writeSync(fd, bytes, offset, full ? length >> 1 : length);
+      }) as Io['fs']['writeSync'],
+    });
+    const store = await claimed(dir, io);
+    full = true;
+    await expect(store.append(SCOPE, 2, note('too much'))).rejects.toMatchObject({ code: 'STATE_UNWRITABLE' });
+    full = false;
+    expect(await store.append(SCOPE, 2, note('again'))).toBe('ok');
+    expect(notes((await localStore(dir, nodeIo).read(SCOPE)).entries)).toEqual(['again']);
+  });
+
   it.each(['fsyncSync', 'short'])('a write failing midway (%s) leaves its process in doubt: it appends no more', async (how) => {
     const dir = freshFolder();
     let broken = false;
@@ -136,7 +153,7 @@ describe('a write that fails', () => {
       },
       writeSync: ((fd: number, bytes: Buffer, offset: number, length: number) => {
         if (!broken || how !== 'short') return nodeIo.fs.writeSync(fd, bytes, offset, length);
-        if (offset > 0) throw systemError('ENOSPC');
+        if (offset > 0) throw systemError('EIO');
         return nodeIo.fs.writeSync(fd, bytes, 0, length >> 1);
       }) as Io['fs']['writeSync'],
     });
