@@ -17,6 +17,7 @@ import { admit, ROLLBACK_CHECKS } from '../../src/core/admission/admission.ts';
 import { admittedBefore } from '../../src/core/admission/admitted.ts';
 import type { Facts } from '../../src/core/admission/facts.ts';
 import type { Event } from '../../src/core/ledger/events.ts';
+import { expectedSplit } from '../../src/core/ledger/expected.ts';
 import { fold, servedBefore } from '../../src/core/ledger/history.ts';
 import { manifestBreaches } from '../../src/core/manifest/manifest-rules.ts';
 import { type Plan, stableSplit, stepSplit } from '../../src/core/rollout/plan.ts';
@@ -109,11 +110,14 @@ function marks(): Complaints {
   const back: Event = { type: 'shifted', atMs: 1, split: [...stableSplit(promotion([100]))], certainty: 'served' };
   const left = fold(entriesOf([...promoted, ...events(rollbackTo(STABLE, CANDIDATE)), pointed]));
   const aborted = fold(entriesOf([...events(promotion([100])), abort, back]));
+  const down: Event = { type: 'not-converged', atMs: 1, why: 'down', waitedMs: 0, final: true };
+  const stuck = fold(entriesOf([...promoted, ...events(rollbackTo(STABLE, CANDIDATE)).slice(0, 3), down]));
   const cleared = historyWith({ cleared: new Set([CANDIDATE.guid]), highestSequence: 99 });
   const newest = { build: admittedBefore({ ...STABLE, guid: guidOf(99), sequence: 99 }), since: '', rollout: 'r-9' };
   const passed = factsWith({ history: { ...cleared, knownGood: [...cleared.knownGood, newest] } });
   return [
     ...(left.bad.size === 0 ? [] : ['a rollback without a word marks the build that it leaves']),
+    ...(expectedSplit(stuck) === null ? [] : ['converge returns to the build that a stuck rollback was leaving']),
     ...(aborted.bad.size === 0 ? [] : ['an abort marks its candidate']),
     ...(servedBefore(aborted, STABLE.guid).length === 0 ? [] : ['traffic that was moved by hand is blamed on a build']),
     ...(admit(passed).build === null ? [] : ['a pardoned build passes a newer known-good one']),

@@ -12,6 +12,7 @@ const QUICK = [
   'a rollback marks what it leaves without a word',
   'a build is blamed for its share of the traffic alone',
   'a pardoned build passes a newer one that was known-good',
+  'converge returns to the build that a stuck rollback was leaving',
   'a key that stands twice is accepted',
   'a build that crashes over and over holds for ever',
   'what was admitted is not looked at again before it becomes known-good',

@@ -215,6 +215,13 @@ export const OF_THE_MARKS: readonly Mutant[] = [
     "rollout?.plan.kind === 'promote'",
   ),
   mutant(
+    'converge returns to the build that a stuck rollback was leaving',
+    'marks',
+    'core/ledger/expected.ts',
+    "return rollout.phase === 'stuck' || rollout.phase === 'rescued';",
+    "return rollout.phase === 'rescued';",
+  ),
+  mutant(
     'a pardoned build passes a newer one that was known-good',
     'marks',
     'core/admission/build-checks.ts',
