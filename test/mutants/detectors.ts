@@ -48,6 +48,7 @@ import { counters, sockets } from './detect-haproxy.ts';
 import { digests, sights } from './detect-ledgers.ts';
 import { owners } from './detect-owners.ts';
 import { rescues } from './detect-rescues.ts';
+import { strangers } from './detect-strangers.ts';
 import { secondState } from './second-state.ts';
 
 type Complaints = readonly string[];
@@ -350,6 +351,7 @@ const DETECTORS = {
   admission,
   digests,
   sights,
+  strangers,
   counters,
   choices,
   marks,

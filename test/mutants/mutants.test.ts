@@ -23,6 +23,7 @@ const PROGRAMS = [
   'admission',
   'digests',
   'sights',
+  'strangers',
   'choices',
   'marks',
   'manifests',

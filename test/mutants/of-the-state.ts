@@ -54,6 +54,20 @@ export const OF_THE_DISK: readonly Mutant[] = [
     'if (digest === null) return false;',
   ),
   mutant(
+    'the config of a stranger is used',
+    'strangers',
+    'release/trust/config-owner.ts',
+    'return stat === undefined || believed.has(stat.uid) ? [] :',
+    'return stat === undefined || stat.uid >= 0 ? [] :',
+  ),
+  mutant(
+    'plan runs the programs of a config',
+    'strangers',
+    'release/trust/programs.ts',
+    'if (program === undefined || listed.has(JSON.stringify(program))) return undefined;',
+    'if (program !== null) return undefined;',
+  ),
+  mutant(
     'a ledger of another scope may go out of sight',
     'sights',
     'core/ledger/history.ts',
