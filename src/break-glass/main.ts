@@ -82,8 +82,15 @@ function failure(error: unknown, { scope, acting }: Progress): Ending {
     return { ...base, code: error.code, message: error.message, hint: error.hint, traffic: 'unchanged', next: error.next };
   }
   const message = error instanceof Error ? error.message : String(error);
+  const traffic = acting ? 'unknown' : 'unchanged';
+  // A failed call of the operating system: too many open files, a failing disk.
+  if (error instanceof Error && 'syscall' in error) {
+    const hint =
+      'Fix what the operating system reports and run this again, or make the changes by hand, with the commands above.';
+    return { ...base, code: acting ? 'STUCK' : 'SYSTEM_ERROR', message, hint, traffic, next: [] };
+  }
   const hint = 'This is a bug in kvdeploy. Make the changes by hand, with the commands above.';
-  return { ...base, code: 'BUG', message, hint, traffic: acting ? 'unknown' : 'unchanged', next: [] };
+  return { ...base, code: 'BUG', message, hint, traffic, next: [] };
 }
 
 async function run(options: Options, surroundings: Surroundings, voice: Voice, progress: Progress): Promise<Ending> {
@@ -94,13 +101,14 @@ async function run(options: Options, surroundings: Surroundings, voice: Voice, p
   const { places, ...looked } = lookAround(options, surroundings);
   const full = `${surroundings.program}${stateOption(options)} --reason ${shellWord(reason)}`;
   const toOption = options.to === undefined ? '' : ` --to ${shellWord(options.to)}`;
+  const markOption = options.mark === undefined ? '' : ` --${options.mark}`;
   const source = chooseSource(places, {
     ...options,
     ...looked,
     program: full,
     stateless: `${surroundings.program} --reason ${shellWord(reason)}`,
     hasHome: surroundings.roots.home !== undefined,
-    strangerHint: (stranger, command) => strangerHint(stranger, `${command}${toOption}`, outside.fs),
+    strangerHint: (stranger, command) => strangerHint(stranger, `${command}${toOption}${markOption}`, outside.fs),
   });
   progress.scope = source.scope;
   const commandFor = (guid: string) => `${full} ${scopeOptions(source.scope)} --to ${guid}`;

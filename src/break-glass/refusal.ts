@@ -20,6 +20,7 @@ export const RESCUE_CODES = [
   'POINTER_DAMAGED',
   'STATE_UNSAFE',
   'TARGET_NOT_ALLOWED',
+  'SYSTEM_ERROR',
   'STUCK',
   'NOT_VERIFIED',
 ] as const satisfies readonly Code[];

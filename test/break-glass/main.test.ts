@@ -66,6 +66,14 @@ function untouched(): void {
 }
 
 describe('break-glass', () => {
+  it('break-glass names a failed call of the operating system, and does not call it a bug', async () => {
+    const failing = 'Date.now = () => { throw Object.assign(new Error("EIO: i/o error, read"), { syscall: "read" }); }';
+    const argv = [process.execPath, '--import', `data:text/javascript,${failing}`, program, '--state-dir', state, ...SURE];
+    const ran = await runToEnd(argv, {});
+    expect([ran.code, ran.stderr]).toEqual([7, expect.stringMatching(/SYSTEM_ERROR {2}EIO: i\/o error, read[\s\S]*by hand/)]);
+    expect(serving()).toBe('{"serve":"bad"}\n');
+  });
+
   it('break-glass restores the known-good build, reads it back, sets the hold, keeps a record, and says what is next', async () => {
     const { code, stdout, stderr } = await glass(SURE);
     expect([code, serving()]).toEqual([0, '{"serve":"green"}\n']);
