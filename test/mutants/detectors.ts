@@ -44,10 +44,12 @@ import { planOf } from '../simulator/rollouts.ts';
 import { POINTER_DIR, Simulation, STATE_DIR } from '../simulator/simulation.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
 import { condition } from './detect-condition.ts';
+import { lines, oddFiles } from './detect-files.ts';
 import { counters, sockets } from './detect-haproxy.ts';
 import { digests, sights } from './detect-ledgers.ts';
 import { owners } from './detect-owners.ts';
 import { rescues } from './detect-rescues.ts';
+import { holds, reserves } from './detect-rollback-path.ts';
 import { strangers } from './detect-strangers.ts';
 import { secondState } from './second-state.ts';
 
@@ -81,18 +83,20 @@ function admission(): Complaints {
     'on a disk that keeps nothing': factsWith({ diskProblem: 'tmpfs' }),
   };
   const let_in = Object.entries(refused).filter(([, facts]) => admit(facts).build !== null);
-  const back = factsWith({
-    guid: STABLE.guid,
-    candidateAnswers: saying(answerOf(STABLE)),
-    history: historyWith({ bad: new Map([[STABLE.guid, 'bad']]) }),
-  });
-  const backToBad = admit(back, ROLLBACK_CHECKS).checked.every(({ refusal }) => refusal === undefined);
+  const goesBack = (more: Partial<Facts>) => {
+    const back = factsWith({ guid: STABLE.guid, candidateAnswers: saying(answerOf(STABLE)), ...more });
+    return admit(back, ROLLBACK_CHECKS).checked.every(({ refusal }) => refusal === undefined);
+  };
+  const bad = historyWith({ bad: new Map([[STABLE.guid, 'bad']]) });
+  const stamped = [listedAs({ ...STABLE, environment: 'staging' }), listedAs(CANDIDATE)];
   const unsure = admit(factsWith({ unseen: [{ ...UNSEEN, expected: false }] })).checked;
   return [
     ...(unsure.some(({ notVerified }) => notVerified === UNSEEN.why) ? [] : ['calls a scope verified that was not seen']),
     ...(admit(factsWith()).build === null ? ['refuses a good build'] : []),
     ...let_in.map(([which]) => `lets a build in that is ${which}`),
-    ...(backToBad ? ['goes back to a bad build'] : []),
+    ...(goesBack({}) ? [] : ['refuses to go back to a good build']),
+    ...(goesBack({ history: bad }) ? ['goes back to a bad build'] : []),
+    ...(goesBack({ listed: stamped, atPlace: stamped }) ? ['goes back to a build that is stamped for staging'] : []),
   ];
 }
 
@@ -367,6 +371,10 @@ const DETECTORS = {
   'lying disk': lyingDisk,
   'second state': secondState,
   owners,
+  reserves,
+  holds,
+  'odd files': oddFiles,
+  lines,
 } as const;
 export type Detector = keyof typeof DETECTORS;
 

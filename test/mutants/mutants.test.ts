@@ -38,6 +38,10 @@ const PROGRAMS = [
   'lying disk',
   'second state',
   'owners',
+  'reserves',
+  'holds',
+  'odd files',
+  'lines',
 ] as const;
 
 describe('a fault in the code is noticed:', () => {

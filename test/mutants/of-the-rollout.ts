@@ -246,6 +246,13 @@ export const OF_THE_DOOR: readonly Mutant[] = [
     "build.environment === '');",
   ),
   mutant(
+    'a rollback goes to a build that is stamped for another environment',
+    'admission',
+    'core/admission/admission.ts',
+    '[notForeign, ownStamp, onceKnownGood,',
+    '[notForeign, onceKnownGood,',
+  ),
+  mutant(
     'a scope that was not seen is taken for one without the build',
     'admission',
     'core/admission/build-checks.ts',

@@ -229,6 +229,20 @@ export const OF_LEADING: readonly Mutant[] = [
     'if (io !== undefined) return undefined;',
   ),
   mutant(
+    'traffic is raised without space for its rollback',
+    'reserves',
+    'engine/shift.ts',
+    'found.reading, runner)) ?? keepSpace(state, runner);',
+    'found.reading, runner));',
+  ),
+  mutant(
+    'converge undoes a rescue that no one has reviewed',
+    'holds',
+    'commands/recover/converge.ts',
+    '  assertNoHold(opened, deps);\n',
+    '',
+  ),
+  mutant(
     'a shift is not written down',
     'simulator',
     'core/rollout/rollout.ts',

@@ -1,0 +1,43 @@
+/** Detectors for the files of a checkout: what lies in the manifest folder and is not read, and texts of more than one line. */
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { dataFilesBelow } from '../../src/config/data-files.ts';
+import { listedBuildSchema } from '../../src/core/manifest/manifest.ts';
+import { CANDIDATE } from '../core/manifest/builds.ts';
+
+const ODD = ['dangling', 'link.txt', 'old.yaml.bak', 'pipe', 'node_modules/lost.yaml'];
+
+/** Everything that could be a manifest and is not read must be named; what lies next to manifests must not. */
+export function oddFiles(): readonly string[] {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'kvdeploy-odd-'));
+  try {
+    for (const name of ['app.yaml', 'old.yaml.bak']) fs.writeFileSync(join(folder, name), 'kind: ReleaseManifest\n');
+    for (const name of ['README.md', 'LICENSE', '.gitkeep', 'notes.txt']) fs.writeFileSync(join(folder, name), 'for people\n');
+    fs.mkdirSync(join(folder, 'node_modules'));
+    fs.writeFileSync(join(folder, 'node_modules/lost.yaml'), 'kind: ReleaseManifest\n');
+    fs.symlinkSync('nowhere', join(folder, 'dangling'));
+    fs.symlinkSync('app.yaml', join(folder, 'link.txt'));
+    execFileSync('mkfifo', [join(folder, 'pipe')]);
+    const { files, findings } = dataFilesBelow(fs, folder, folder);
+    const named = findings.map(({ file }) => file);
+    return [
+      ...ODD.filter((name) => !named.includes(name)).map((name) => `passes over ${name}`),
+      ...named.filter((name) => !ODD.includes(name)).map((name) => `complains about ${name}`),
+      ...(files.length === 1 ? [] : [`reads ${files.join()}`]),
+    ];
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+}
+
+/** A version of two lines would look like a line of kvdeploy's own. */
+export function lines(): readonly string[] {
+  const takes = (version: string) => listedBuildSchema.safeParse({ ...CANDIDATE, version }).success;
+  const odd = ['1.2\n✔ verified', '1.2\r3', '1.2\u001b[2K', '1.2\u2028', '1.2\u202e'].filter(takes);
+  return [
+    ...odd.map((version) => `takes the version ${JSON.stringify(version)}`),
+    ...(takes('1.2-β') ? [] : ['refuses a version']),
+  ];
+}
