@@ -24,6 +24,10 @@ import {
 
 const STRANGER = 54_321;
 const GROUP = 1235;
+/** `users`: it stands in /etc/group, and no account is in it there. */
+const MEMBERLESS = 100;
+/** `staff`: the group of /usr/local on Debian. */
+const STAFF = 50;
 const NAME = 'acme/production/kv-gateway';
 const SURE = ['--env', 'production', '--reason', REASON, '--confirm', 'production'];
 
@@ -61,7 +65,7 @@ function groupState(argv = touch()): string {
 function forge(dir: string, generation: number, argv: readonly string[], uid = STRANGER): void {
   const file = join(dir, `ptr.${String(generation).padStart(12, '0')}`);
   fs.writeFileSync(file, encodePointer({ ...pointerTo(argv), generation }), { mode: 0o660 });
-  fs.chownSync(file, uid, GROUP);
+  fs.chownSync(file, uid, fs.statSync(dir).gid);
 }
 
 function rescue(root = state, more: readonly string[] = [], etc?: string): Promise<Ran> {
@@ -121,6 +125,23 @@ describe('the owner rule', () => {
     const { stderr } = await runToEnd([...words, ...SURE, '--state-dir', state], { env: { HOME: join(folder, 'home') } });
     expect(stderr).toContain(`hold set in ${dir}`);
     expect(fs.existsSync(trail)).toBe(true);
+  });
+
+  test('a group in which no account of the files is can still write, so that its changes are not obeyed as they stand', async () => {
+    const dir = openStateDir(state, [...Object.values(SCOPE), 'pointer'], fs, groupModes(MEMBERLESS));
+    forge(dir, 1, touch(), 0);
+    const { code, stderr } = await rescue();
+    expect(stderr).toContain('TARGET_NOT_ALLOWED');
+    expect(code).toBe(3);
+    expect(made()).toBe(false);
+  });
+
+  test('a folder on the way that belongs to an unused group of the system does no harm', async () => {
+    fs.chownSync(folder, 0, STAFF);
+    fs.chmodSync(folder, 0o2775);
+    ownState();
+    await rescue();
+    expect(made()).toBe(true);
   });
 
   test('a state whose root is a link to a folder of our own is believed', async () => {

@@ -42,14 +42,27 @@ export function groupName(gid: number, fs: Fs): string {
 
 /**
  * True if no one but `uid` is known to be in the group: the private group that most systems give each user, with which files are
- * group-writable by habit (umask 002), or a group without members (`staff` of /usr/local). A group that does not stand in the files
- * counts as private only with the number of its user.
+ * group-writable by habit (umask 002). A group without members is not private: a directory service may know who is in it. A group
+ * that does not stand in the files counts as private only with the number of its user.
  */
 export function isPrivateGroup(gid: number, uid: number, fs: Fs): boolean {
-  const group = fieldsOf('/etc/group', fs).find((fields) => fields[2] === String(gid));
   const accounts = fieldsOf('/etc/passwd', fs);
   const own = accounts.find((fields) => fields[2] === String(uid))?.[0];
-  const primary = accounts.filter((fields) => fields[3] === String(gid)).map(([name]) => name);
-  const members = [...primary, ...(group?.[3] ?? '').split(',').filter((name) => name !== '')];
-  return members.every((name) => name === own) && (members.length > 0 || gid === uid || group !== undefined);
+  const members = [...accounts.filter((fields) => fields[3] === String(gid)).map(([name]) => name), ...listed(gid, fs)];
+  return members.every((name) => name === own) && (members.length > 0 || gid === uid);
+}
+
+/** Groups below this number come with the system: a directory service gives them no members. */
+const FIRST_SHARED_GID = 100;
+
+/** True for a group of the system in which no one is, as `staff` of /usr/local on Debian. */
+export function isUnusedGroup(gid: number, fs: Fs): boolean {
+  const isPrimary = fieldsOf('/etc/passwd', fs).some((fields) => fields[3] === String(gid));
+  return gid < FIRST_SHARED_GID && !isPrimary && listed(gid, fs).length === 0;
+}
+
+/** The accounts that /etc/group names in a group. */
+function listed(gid: number, fs: Fs): string[] {
+  const group = fieldsOf('/etc/group', fs).find((fields) => fields[2] === String(gid));
+  return (group?.[3] ?? '').split(',').filter((name) => name !== '');
 }

@@ -5,7 +5,7 @@
 import type { Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Fs } from '../durable/fs.ts';
-import { accountName, groupName, isPrivateGroup } from './accounts.ts';
+import { accountName, groupName, isPrivateGroup, isUnusedGroup } from './accounts.ts';
 
 /** Whose files are believed. Root is always one of them. */
 export interface Believed {
@@ -89,7 +89,7 @@ export function judgeOne(at: string, stat: Stats, believed: Believed, fs: Fs, { 
   if ((stat.mode & 0o002) !== 0) return refused('any user can write to it');
   if ((stat.mode & 0o020) === 0 || stat.gid === 0 || (closed === true && !isGroups)) return fine;
   if (isGroups) return { stranger: undefined, others: [...others, `group ${groupName(stat.gid, fs)}`] };
-  if (isPrivateGroup(stat.gid, stat.uid, fs)) return fine;
+  if (isPrivateGroup(stat.gid, stat.uid, fs) || (passage === true && isUnusedGroup(stat.gid, fs))) return fine;
   return refused(`group ${groupName(stat.gid, fs)} can write to it, but the state is not shared with that group`);
 }
 
