@@ -309,7 +309,8 @@ export const ROLLOUTS = {
     causes: ['Someone removed or moved the folder, or changed its mode.', 'The disk failed, or was unmounted.'],
     todo: [
       'Find out what happened to it; state-lost.jsonl says what the leader did.',
-      'If it comes back: kvdeploy abort --env E. If it is gone for good: kvdeploy adopt --env E --to GUID',
+      'If it comes back: kvdeploy abort --env E',
+      'If it is gone for good: kvdeploy adopt --env E --to GUID',
     ],
   },
   NOT_VERIFIED: {
