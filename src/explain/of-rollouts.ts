@@ -304,8 +304,7 @@ export const ROLLOUTS = {
   },
   STATE_LOST: {
     means: 'The state was lost in mid-rollout. The leader sent all traffic back to the stable build, if it could.',
-    example:
-      'The state in /var/lib/kvdeploy was lost (0007.jsonl is gone) while it was promote r-1. All traffic was sent to 0b9f1c2d.',
+    example: 'The state in /var/lib/kvdeploy was lost (0007.jsonl is gone). All traffic was sent to 0b9f1c2d.',
     causes: ['Someone removed or moved the folder, or changed its mode.', 'The disk failed, or was unmounted.'],
     todo: [
       'Find out what happened to it; state-lost.jsonl says what the leader did.',
