@@ -183,7 +183,7 @@ describe('two tenants with services of one name never see each other', () => {
     expect(await result('promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE)).toMatchObject({ ok: true });
     expect(fingerprint(...other)).toEqual(before);
     expect(await result('rollback', ...IN_GLOBEX, '--to', GREEN.guid, '--yes')).toMatchObject({
-      code: 'NOT_KNOWN_GOOD',
+      code: 'FOREIGN_BUILD',
       exitCode: 3,
     });
   });

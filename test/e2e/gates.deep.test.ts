@@ -116,7 +116,7 @@ describe('a build on the counters of Prometheus', () => {
       const running = scene.site.start(`promote --build ${scene.candidate.guid} ${PRODUCTION}`);
       await running.waitFor(/"phase":"baking"/);
       scene.candidate.backend.setScraped(false);
-      await running.waitFor(/no fresh series/);
+      await running.waitFor(/no fresh series/, 60_000);
       scene.candidate.backend.setScraped(true);
       const ran = await running.ended;
       await expectPromoted(scene, ran);
@@ -139,7 +139,7 @@ describe('a build on the counters of Prometheus', () => {
         60_000,
       );
       scene.candidate.backend.forget();
-      await running.waitFor(/restarted/);
+      await running.waitFor(/restarted/, 60_000);
       const ran = await running.ended;
       await expectPromoted(scene, ran);
     });
