@@ -222,6 +222,13 @@ export const OF_LEADING: readonly Mutant[] = [
     'return standing;',
   ),
   mutant(
+    'a runner goes on where its state was',
+    'simulator',
+    RUNNER,
+    "const lost = typeof standing === 'object' ? standing.lost : holds[0]?.text;",
+    'const lost = holds[0]?.text;',
+  ),
+  mutant(
     'a pointer that is gone is not written again',
     'lost state',
     'engine/shift.ts',

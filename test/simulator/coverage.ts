@@ -43,6 +43,7 @@ export const TROUBLES = [
   'row turns foreign',
   'manifest cannot be read',
   'second state directory',
+  'state removed',
   'rescue before any rollout',
   'rescue while checking',
   'rescue while shifting',

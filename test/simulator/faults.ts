@@ -3,7 +3,7 @@ import { seeded } from '../stores/entries.ts';
 import type { Invariants } from './invariants.ts';
 import { CANDIDATE, STABLE } from './rollouts.ts';
 import type { Fault } from './schedule.ts';
-import type { Simulation } from './simulation.ts';
+import { type Simulation, STATE_DIR } from './simulation.ts';
 
 /** Lower numbers only look. */
 export const FIRST_PID = 10;
@@ -82,6 +82,9 @@ export function beginFault(sim: Simulation, { what, lastsMs }: Fault, invariants
       sim.met('second state directory');
       forAWhile({ others: 'the state /home/bob drives this target now' }, { others: undefined });
       return;
+    case 'the state is removed':
+      removeState(sim, lastsMs);
+      return;
     case 'its manifest cannot be read':
     case 'green is silent':
       goUnseen(sim, what.kind, lastsMs, invariants);
@@ -106,6 +109,24 @@ export function seeAgain(sim: Simulation, invariants: Invariants): void {
   for (const build of sim.builds.values()) build.up = true;
   if (sim.files.is === 'silent') sim.files = { is: 'right' };
   invariants.unseenSinceMs = undefined;
+}
+
+const REMOVED = '/srv/removed';
+
+/** Whoever leads then writes nothing down any more, and may only go back. */
+function removeState(sim: Simulation, lastsMs: number): void {
+  if (!sim.disk.existsSync(STATE_DIR)) return;
+  if ([...sim.running].some((pid) => pid >= FIRST_PID)) sim.met('state removed');
+  for (const pid of sim.running) sim.unwritten.add(pid);
+  sim.disk.renameSync(STATE_DIR, REMOVED);
+  sim.after(lastsMs, () => putStateBack(sim));
+}
+
+/** In the place of whatever was made there meanwhile. */
+export function putStateBack(sim: Simulation): void {
+  if (!sim.disk.existsSync(REMOVED)) return;
+  if (sim.disk.existsSync(STATE_DIR)) sim.disk.renameSync(STATE_DIR, '/srv/made-meanwhile');
+  sim.disk.renameSync(REMOVED, STATE_DIR);
 }
 
 /** Every process dies at once, and of what was not flushed nobody knows what was written. */

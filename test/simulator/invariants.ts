@@ -4,9 +4,7 @@
  * I1 Nothing gives traffic to a build of another environment, or to a place that the plan does not name; nothing raises it, or makes it
  *    known-good, without having asked again who it is, at every location, nor where that or its files cannot be seen.
  * I2 Nothing is changed by a process whose claim is not the one in force, or at a target that another state drives, nor anything but
- *    what the ledger wants next.
- * I2 Nothing is changed by a process whose claim is not the one in force, nor anything but what the ledger wants next, or, where it could
- *    not be written, a way to the stable build.
+ *    what the ledger wants next, or, where it could not be written, a way to the stable build. Nothing rises without a state.
  * I3 Whatever was acknowledged, a ledger entry or a generation of the pointer, is still there after crashes and power cuts.
  * I4 At most one process leads: no two are ever told that the same entry is theirs.
  * I5 Under a hold nothing moves traffic but another rescue; after a rescue nothing of a rollout arrives any more; no hold gets lost.
@@ -134,6 +132,10 @@ export class Invariants {
     if (stray !== undefined) this.fail('I1', `process ${by} gave traffic to ${stray.place}`);
     if (rises && this.#schedule.plan.kind === 'promote')
       for (const doubt of this.#notAdmitted(by, this.#enteredMs)) this.fail('I1', `process ${by} sent more traffic to ${doubt}`);
+    if (!this.#sim.disk.existsSync(STATE_DIR)) {
+      if (rises && this.#schedule.plan.kind === 'promote') this.fail('I2', `process ${by} raised the percentage without a state`);
+      return;
+    }
     const convergedMs = this.#convergedMs;
     const { entries, history } = await ledgerIn(this.#sim);
     this.#leads(by, asked, history);
@@ -178,8 +180,14 @@ export class Invariants {
     this.#pointers(entries.map(({ event }) => event));
     if (rollout !== null && !isOver(rollout)) this.fail('I8', `it ended while still ${rollout.phase}`);
     this.#neverFar(knownGood.map(({ build }) => build.guid));
-    if (rollout !== null) this.#traffic(rollout);
+    const pointed = readPointers(POINTER_DIR, this.#sim.disk, SCOPE).newest?.knownGood.build.guid;
+    if (rollout !== null) this.#traffic(rollout, pointed);
     return rollout?.phase ?? 'none';
+  }
+
+  /** A leader that lost its state says how far it came back: nothing else will. */
+  lost(state: State): void {
+    if (state.phase === 'reverted') this.#traffic(state, null);
   }
 
   /** A build that fails from the start never gets beyond the first step, and is never known-good. */
@@ -213,12 +221,11 @@ export class Invariants {
     if ((newest?.generation ?? 0) < (promised.at(-1) ?? 0)) this.fail('I3', 'the newest generation is not the newest');
   }
 
-  /** Where traffic is, by the router's word, is where the ledger says; stuck states say that it is not. */
-  #traffic({ plan: { candidate, stable }, phase }: State): void {
+  /** Where traffic is, by the router's word, is where the ledger says; stuck states say that it is not. `pointed`: null where no pointer can be. */
+  #traffic({ plan: { candidate, stable }, phase }: State, pointed: string | null | undefined): void {
     const { moved, says, split } = this.#sim;
-    const pointed = readPointers(POINTER_DIR, this.#sim.disk, SCOPE).newest?.knownGood.build.guid;
     if (phase === 'done' && pointed !== candidate.guid) this.fail('I8', `done, but the pointer names ${pointed}`);
-    if (phase === 'reverted' && pointed !== (stable?.guid ?? STABLE))
+    if (phase === 'reverted' && pointed !== null && pointed !== (stable?.guid ?? STABLE))
       this.fail('I8', `reverted, but the pointer names ${pointed}`);
     if (phase === 'rescued' && this.#rescuers.size === 0) this.fail('I8', 'rescued by nobody');
     // Somebody else, or a rescue, had the last word: nobody watches after the end.

@@ -5,7 +5,7 @@ import { KvdeployError } from '../../src/core/errors.ts';
 import { openRollout } from '../../src/core/ledger/history.ts';
 import { isOver, type Phase } from '../../src/core/rollout/rollout.ts';
 import type { Trouble } from './coverage.ts';
-import { beginFault, FIRST_PID, FOREIGN, seeAgain } from './faults.ts';
+import { beginFault, FIRST_PID, FOREIGN, putStateBack, seeAgain } from './faults.ts';
 import { Invariants } from './invariants.ts';
 import { Process } from './process.ts';
 import { Killed } from './process-disk.ts';
@@ -126,8 +126,11 @@ async function command(
 ): Promise<string> {
   const { pollMs, patienceMs, copies } = schedule.plan;
   switch (actor.command) {
-    case 'promote':
-      return endText(await promote(sim, process, { ...schedule.plan, id: `r-${process.pid}` }));
+    case 'promote': {
+      const ended = await promote(sim, process, { ...schedule.plan, id: `r-${process.pid}` });
+      if (ended.how === 'lost' && schedule.plan.kind === 'promote') invariants.lost(ended.state);
+      return endText(ended);
+    }
     case 'rollback':
       return endText(await promote(sim, process, { ...BACK, id: `r-${process.pid}`, pollMs, patienceMs, copies }));
     case 'resume':
@@ -198,6 +201,7 @@ async function settle(sim: Simulation, schedule: Schedule, invariants: Invariant
     others: undefined,
   });
   for (const counters of sim.metrics.values()) counters.sight = 'counts';
+  putStateBack(sim);
   seeAgain(sim, invariants);
   invariants.holdStands();
   await review(sim, new Process(sim, 100), invariants);

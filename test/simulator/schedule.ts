@@ -47,7 +47,8 @@ export interface Fault {
           | 'green is silent'
           | 'its row turns foreign'
           | 'its manifest cannot be read'
-          | 'another state drives the target';
+          | 'another state drives the target'
+          | 'the state is removed';
       };
 }
 
@@ -120,7 +121,27 @@ export function scheduleOf(seed: number): Schedule {
     actorFor(luck, luck.one(COMMANDS), luck.one([luck.below(6000), luck.below(25_000)])),
   );
   const faults = luck.times(3, () => faultFor(luck));
-  return { seed, plan, green, actors: [first, ...more], mishaps, faults, end: luck.chance(0.8) ? 'resume' : 'abort' };
+  const end = luck.chance(0.8) ? 'resume' : 'abort';
+  const drawn: Schedule = { seed, plan, green, actors: [first, ...more], mishaps, faults, end };
+  return seed % LOSES_STATE === 7 ? withoutState(drawn, first, luck) : drawn;
+}
+
+/** One schedule of so many loses its state. */
+const LOSES_STATE = 20;
+
+/** The state goes while one leader is at work, and is put back in the end at the latest: there is no second one meanwhile. */
+function withoutState(drawn: Schedule, { command, host, sees, leaveAfterMs }: Actor, luck: Luck): Schedule {
+  const first: Actor = {
+    ...{ command, host, sees, leaveAfterMs, startMs: 0 },
+    ...{ dieAt: null, lastWord: 'now', holdAfterMs: null, freeze: null },
+  };
+  const removed: Fault = {
+    atMs: luck.one([luck.below(3000), luck.below(8000)]),
+    lastsMs: luck.one([500, 3000, 60_000]),
+    what: { kind: 'the state is removed' },
+  };
+  const others = drawn.faults.filter(({ what }) => what.kind !== 'power cut' && what.kind !== 'another state drives the target');
+  return { ...drawn, actors: [first], faults: [...others, removed] };
 }
 
 const COMMANDS = [
