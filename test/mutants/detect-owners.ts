@@ -13,9 +13,13 @@ import { pointerOf, SCOPE } from '../break-glass/scene.ts';
 
 const STRANGER = 54_321;
 
-const STATES: Readonly<Record<string, Readonly<Record<string, { uid: number; mode: number }>>>> = {
+const STATES: Readonly<Record<string, Readonly<Record<string, { uid: number; gid?: number; mode: number }>>>> = {
   'a folder of a stranger': { '/srv': { uid: 0, mode: 0o755 }, '/srv/state': { uid: STRANGER, mode: 0o700 } },
   'a state below a folder of a stranger': { '/srv': { uid: STRANGER, mode: 0o755 }, '/srv/state': { uid: 0, mode: 0o700 } },
+  'a state that a group can write in which no account of the files is': {
+    '/srv': { uid: 0, mode: 0o755 },
+    '/srv/state': { uid: 0, gid: 4242, mode: 0o2770 },
+  },
   'a state below a folder that any user can write': { '/srv': { uid: 0, mode: 0o777 }, '/srv/state': { uid: 0, mode: 0o700 } },
 };
 

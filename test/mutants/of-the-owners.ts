@@ -20,6 +20,13 @@ export const OF_THE_OWNERS: readonly Mutant[] = [
     '',
   ),
   mutant(
+    'a group in which no account of the files is counts as private',
+    'owners',
+    'base/owners/accounts.ts',
+    ' && (members.length > 0 || gid === uid);',
+    ';',
+  ),
+  mutant(
     "a group's pointer is obeyed without the machine file",
     'owners',
     'break-glass/whose.ts',
