@@ -44,6 +44,7 @@ export const TROUBLES = [
   'manifest cannot be read',
   'second state directory',
   'state removed',
+  'claim of a process that is not kvdeploy',
   'rescue before any rollout',
   'rescue while checking',
   'rescue while shifting',

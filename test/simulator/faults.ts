@@ -82,6 +82,9 @@ export function beginFault(sim: Simulation, { what, lastsMs }: Fault, invariants
       sim.met('second state directory');
       forAWhile({ others: 'the state /home/bob drives this target now' }, { others: undefined });
       return;
+    case 'claims name other programs':
+      for (const pid of sim.kill.keys()) if (pid >= FIRST_PID && !sim.running.has(pid)) beStranger(sim, pid);
+      return;
     case 'the state is removed':
       removeState(sim, lastsMs);
       return;
@@ -109,6 +112,13 @@ export function seeAgain(sim: Simulation, invariants: Invariants): void {
   for (const build of sim.builds.values()) build.up = true;
   if (sim.files.is === 'silent') sim.files = { is: 'right' };
   invariants.unseenSinceMs = undefined;
+}
+
+/** A claim of this pid names a program that has nothing to do with kvdeploy: it was forged, and nobody may end what it names. */
+function beStranger(sim: Simulation, pid: number): void {
+  sim.kill.delete(pid);
+  sim.running.add(pid);
+  sim.strangers.add(pid);
 }
 
 const REMOVED = '/srv/removed';

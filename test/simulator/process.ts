@@ -84,7 +84,9 @@ export class Process {
         if (by.pidNamespace !== self.pidNamespace) return { is: 'unsure', why: 'it runs in another pid namespace (container)' };
         if (!sim.running.has(by.pid)) return { is: 'gone' };
         if (sees === 'hidepid' && by.pid !== this.pid) return { is: 'unsure', why: 'its pid is in use, but hidden in /proc' };
-        return sim.strangers.has(by.pid) ? { is: 'unsure', why: 'it is not kvdeploy, but sleep' } : { is: 'running' };
+        if (!sim.strangers.has(by.pid)) return { is: 'running' };
+        sim.met('claim of a process that is not kvdeploy');
+        return { is: 'unsure', why: 'it is not kvdeploy, but sleep' };
       },
       end: async (claimed) => {
         const { pid } = claimed.by;

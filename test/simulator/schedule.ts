@@ -48,7 +48,8 @@ export interface Fault {
           | 'its row turns foreign'
           | 'its manifest cannot be read'
           | 'another state drives the target'
-          | 'the state is removed';
+          | 'the state is removed'
+          | 'claims name other programs';
       };
 }
 
@@ -123,10 +124,11 @@ export function scheduleOf(seed: number): Schedule {
   const faults = luck.times(3, () => faultFor(luck));
   const end = luck.chance(0.8) ? 'resume' : 'abort';
   const drawn: Schedule = { seed, plan, green, actors: [first, ...more], mishaps, faults, end };
-  return seed % LOSES_STATE === 7 ? withoutState(drawn, first, luck) : drawn;
+  if (seed % LOSES_STATE === 7) return withoutState(drawn, first, luck);
+  return seed % LOSES_STATE === 13 ? withForgedClaim(drawn, first, luck) : drawn;
 }
 
-/** One schedule of so many loses its state. */
+/** One schedule of so many loses its state, and another one has a claim that names a process which is not kvdeploy. */
 const LOSES_STATE = 20;
 
 /** The state goes while one leader is at work, and is put back in the end at the latest: there is no second one meanwhile. */
@@ -142,6 +144,13 @@ function withoutState(drawn: Schedule, { command, host, sees, leaveAfterMs }: Ac
   };
   const others = drawn.faults.filter(({ what }) => what.kind !== 'power cut' && what.kind !== 'another state drives the target');
   return { ...drawn, actors: [first], faults: [...others, removed] };
+}
+
+/** The first leader dies, and whatever its claim names from then on is another program. */
+function withForgedClaim(drawn: Schedule, first: Actor, luck: Luck): Schedule {
+  const forged: Fault = { atMs: luck.below(8000), lastsMs: 0, what: { kind: 'claims name other programs' } };
+  const [, ...more] = drawn.actors;
+  return { ...drawn, actors: [{ ...first, dieAt: luck.below(120) }, ...more], faults: [...drawn.faults, forged] };
 }
 
 const COMMANDS = [
