@@ -127,8 +127,11 @@ describe('the owner rule', () => {
     expect(fs.existsSync(trail)).toBe(true);
   });
 
-  test('a group in which no account of the files is can still write, so that its changes are not obeyed as they stand', async () => {
-    const dir = openStateDir(state, [...Object.values(SCOPE), 'pointer'], fs, groupModes(MEMBERLESS));
+  test.each([
+    ['a group in which no account of the files is', MEMBERLESS],
+    ['the group of root, in which containers run any uid,', 0],
+  ])('%s can write, so that its changes are not obeyed as they stand', async (_group, gid) => {
+    const dir = openStateDir(state, [...Object.values(SCOPE), 'pointer'], fs, groupModes(gid));
     forge(dir, 1, touch(), 0);
     const { code, stderr } = await rescue();
     expect(stderr).toContain('TARGET_NOT_ALLOWED');

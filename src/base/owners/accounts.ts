@@ -41,11 +41,12 @@ export function groupName(gid: number, fs: Fs): string {
 }
 
 /**
- * True if no one but `uid` is known to be in the group: the private group that most systems give each user, with which files are
+ * True if no one but `uid` is known to be in the group, which root's never is, since containers run any uid in it: the private group that most systems give each user, with which files are
  * group-writable by habit (umask 002). A group without members is not private: a directory service may know who is in it. A group
  * that does not stand in the files counts as private only with the number of its user.
  */
 export function isPrivateGroup(gid: number, uid: number, fs: Fs): boolean {
+  if (gid === 0) return false;
   const accounts = fieldsOf('/etc/passwd', fs);
   const own = accounts.find((fields) => fields[2] === String(uid))?.[0];
   const members = [...accounts.filter((fields) => fields[3] === String(gid)).map(([name]) => name), ...listed(gid, fs)];

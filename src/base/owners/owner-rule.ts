@@ -45,7 +45,7 @@ export function judgeFolder(dir: string, fs: Fs, gid?: number): FolderJudged {
   const key = [dir, stat.ino, stat.uid, stat.gid, stat.mode, gid, user].join('\n');
   const before = judgedBefore.get(fs)?.get(key);
   if (before !== undefined) return before;
-  const mayBeShared = (stat.mode & 0o020) !== 0 && stat.gid !== 0 && isMember(stat.gid);
+  const mayBeShared = (stat.mode & 0o020) !== 0 && isMember(stat.gid);
   // Who is in the group of someone else knows that it is not private, whatever the files say.
   const isOthers = user !== 0 && user !== stat.uid;
   const shared = mayBeShared && (isOthers || !isPrivateGroup(stat.gid, stat.uid, fs)) ? stat.gid : undefined;

@@ -87,7 +87,7 @@ export function judgeOne(at: string, stat: Stats, believed: Believed, fs: Fs, { 
   const fine: Judged = { stranger: undefined, others };
   if (passage === true && stat.isDirectory() && (stat.mode & 0o1000) !== 0) return fine;
   if ((stat.mode & 0o002) !== 0) return refused('any user can write to it');
-  if ((stat.mode & 0o020) === 0 || stat.gid === 0 || (closed === true && !isGroups)) return fine;
+  if ((stat.mode & 0o020) === 0 || (stat.gid === 0 && passage === true) || (closed === true && !isGroups)) return fine;
   if (isGroups) return { stranger: undefined, others: [...others, `group ${groupName(stat.gid, fs)}`] };
   if (isPrivateGroup(stat.gid, stat.uid, fs) || (passage === true && isUnusedGroup(stat.gid, fs))) return fine;
   return refused(`group ${groupName(stat.gid, fs)} can write to it, but the state is not shared with that group`);
