@@ -1,14 +1,16 @@
 /** Marks a target as driven by this state, before anything is moved. Must let exactly one of two states win. */
+
 import { type Mark, type MarkSeen, placeMarks, readMark } from '../base/durable/marker.ts';
 import { quietly } from '../base/durable/open-file.ts';
 import { accountName } from '../base/owners/accounts.ts';
+import { stateOwners } from '../base/owners/owner-rule.ts';
 import { placeStateId } from '../base/pointer/state-id.ts';
 import { scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import { stateError } from '../stores/state-error.ts';
 import type { Deps } from './deps.ts';
 import type { Opened } from './open.ts';
-import { obstacleIn, otherState, presenceOf, stateOwners } from './other-state.ts';
+import { obstacleIn, otherState, presenceOf } from './other-state.ts';
 import { groupOf, modesOf } from './state-dir.ts';
 
 /** How a running rollout sees that another state has come to drive its target. */
@@ -26,7 +28,7 @@ export function markTarget(opened: Opened, files: readonly string[], deps: Deps,
   const { scope, flags } = opened;
   const copies = opened.settings?.copies ?? opened.history.rollout?.plan.copies ?? [];
   const { io } = deps;
-  const owners = stateOwners(io);
+  const owners = stateOwners(io.fs);
   const stateId = ownStateId(opened, deps);
   const stateDir = io.fs.realpathSync(opened.stateDir);
   const uid = process.geteuid?.() ?? 0;

@@ -55,7 +55,7 @@ export async function openScope(
   deps: Deps,
   options: { readonly config: 'needed' | 'optional'; readonly anyState?: true },
 ): Promise<Opened> {
-  machineOf(deps.io);
+  checkMachineFile(deps, options.config === 'optional' && options.anyState === true);
   const { config, why } = await tryConfig(deps);
   if (why !== null && options.config === 'needed') throw why;
   const stateDir = stateDirOf(deps, config);
@@ -66,6 +66,16 @@ export async function openScope(
   const opened = await marked(openedScope(scope, { config, stateDir, store }, await store.read(scope), deps), deps);
   if (options.anyState !== true) assertOwnTarget(opened, deps);
   return opened;
+}
+
+/** A machine file that does not count refuses: MACHINE_FILE_INVALID. What only looks goes on without it, as break-glass does. */
+function checkMachineFile({ io, line }: Deps, looksOnly: boolean): void {
+  try {
+    machineOf(io);
+  } catch (error) {
+    if (!looksOnly || !(error instanceof KvdeployError)) throw error;
+    line({ type: 'note', level: 'warning', message: `${error.message} Continuing without it. ${error.hint}` });
+  }
 }
 
 /** With what the markers at the target say. */

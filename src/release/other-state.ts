@@ -1,13 +1,13 @@
 /** Which state drives a target: hold, leader and bad marks belong to the target, so a second state must not move its traffic. Changes nothing. */
 import { type Mark, type MarkSeen, readMark } from '../base/durable/marker.ts';
 import { look } from '../base/durable/open-file.ts';
-import { accountName, uidOf } from '../base/owners/accounts.ts';
+import { accountName } from '../base/owners/accounts.ts';
+import { stateOwners } from '../base/owners/owner-rule.ts';
 import { readHold } from '../base/pointer/hold.ts';
 import { pointerDir } from '../base/pointer/pointer.ts';
 import { readStateId } from '../base/pointer/state-id.ts';
 import type { Scope } from '../base/scope.ts';
 import { shellWord } from '../base/text.ts';
-import { machineOf } from '../config/machine.ts';
 import type { ServiceSettings } from '../config/settings.ts';
 import { KvdeployError } from '../core/errors.ts';
 import { fold, type History } from '../core/ledger/history.ts';
@@ -56,7 +56,7 @@ export async function markingOf(opened: Asking, deps: Deps): Promise<Marking> {
     return { ...NOT_MARKED, doubt: 'the router keeps nothing on this host that a marker could lie next to' };
   const own = readStateId(pointerDir(opened.stateDir, opened.scope), fs);
   const ownId = 'id' in own ? own.id : null;
-  const seen = files.map((file) => readMark(file, stateOwners(deps.io), fs));
+  const seen = files.map((file) => readMark(file, stateOwners(fs), fs));
   const obstacle = seen.flatMap((each) => obstacleIn(each, ownId, deps.io) ?? [])[0];
   if (obstacle !== undefined) return { ...NOT_MARKED, obstacle: await whereNow(obstacle, deps.io) };
   const mark = seen.flatMap((each) => (each.kind === 'mark' ? [each.mark] : []))[0];
@@ -76,11 +76,6 @@ export function assertOwnTarget(
 /** True where the marker's state is known to be gone, or the marker does not say which it is: a person may replace it. */
 export function isReplaceable({ obstacle }: Marking): boolean {
   return obstacle !== null && (obstacle.state === 'gone' || obstacle.state === 'damaged');
-}
-
-/** Accounts whose marker counts although they are neither root, this user nor the owner of the router's folder. */
-export function stateOwners(io: Io): readonly number[] {
-  return (machineOf(io).stateOwners ?? []).flatMap((owner) => uidOf(owner, io.fs) ?? []);
 }
 
 /** Where the markers of this router's target lie; nowhere for settings that this version does not know. */

@@ -24,7 +24,7 @@ describe('a broken machine file', () => {
   test('a broken machine file refuses everyday commands with place, reason and fix', () => {
     if (!may) return;
     for (const args of [
-      ['status', '--env', 'production'],
+      ['abort', '--env', 'production'],
       ['adopt', '--env', 'production'],
       ['rollback', '--env', 'production'],
     ]) {
@@ -38,7 +38,7 @@ describe('a broken machine file', () => {
 
   test('a machine file that others can write refuses everyday commands', () => {
     if (!may) return;
-    const { status, stderr } = run({}, ['status', '--env', 'production'], 0o666);
+    const { status, stderr } = run({}, ['abort', '--env', 'production'], 0o666);
     expect(stderr).toMatch(/MACHINE_FILE_INVALID .*any user can write to it/);
     expect(stderr).toContain('As root: chown root: /etc/kvdeploy/machine.json && chmod 0644 /etc/kvdeploy/machine.json');
     expect(status).toBe(2);
@@ -52,6 +52,15 @@ describe('a broken machine file', () => {
     });
     expect(run(broken, ['explain', 'MACHINE_FILE_INVALID'])).toMatchObject({ status: 0 });
     expect(run(broken, ['validate']).stderr).not.toContain('MACHINE_FILE_INVALID');
+  });
+
+  test('what only looks goes on without a broken machine file, and says so', () => {
+    if (!may) return;
+    for (const command of ['status', 'history']) {
+      const { status, stderr } = run(broken, [command, '--env', 'production']);
+      expect(stderr).toMatch(/warning .*unknown field stateOwner.* Continuing without it/);
+      expect([command, status, /CONFIG_MISSING/.test(stderr)]).toEqual([command, 2, true]);
+    }
   });
 
   test('break-glass goes on without a broken machine file, and says so', () => {
