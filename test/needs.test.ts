@@ -18,7 +18,7 @@ test.each([...PROGRAMS, 'root'])('some test needs %s', (what) => {
 });
 
 /** On every Linux that runs Node and npm. */
-const ALWAYS = ['sh', 'bash', 'cp', 'chown', 'mkfifo', 'mknod', 'sleep', 'umount', 'npm', 'node'];
+const ALWAYS = ['sh', 'bash', 'cat', 'cp', 'chmod', 'chown', 'setpriv', 'mkfifo', 'mknod', 'sleep', 'umount', 'npm', 'node'];
 
 it('the tests start no program that .ci/setup does not install', () => {
   const started = sources.flatMap((name) => {

@@ -29,7 +29,7 @@ export function digests(): readonly string[] {
     'that was changed': readChanged(note('one'), (line) => line.replace('"one"', '"two"')),
     'without a digest': readChanged(note('one'), (line) => line.replace(DIGEST, '}\n')),
     'with another plan': readChanged(PLANNED, (line) => {
-      const body = line.replace('"percent":100', '"percent":99').replace(DIGEST, '');
+      const body = line.replace('"version":"', '"version":"9').replace(DIGEST, '');
       return `${body},"digest":"${hash('sha256', body)}"}\n`;
     }),
   };

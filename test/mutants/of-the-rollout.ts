@@ -354,8 +354,8 @@ export const OF_THE_DOOR: readonly Mutant[] = [
     'a target of another environment is taken',
     'admission',
     'core/admission/target-checks.ts',
-    "return says.includes(scope.environment) ? { is: 'right' } :",
-    "return says.length > 0 ? { is: 'right' } :",
+    "if (others.length > 0) return { is: 'wrong', code: 'WRONG_TARGET'",
+    "if (others.length > 0) return { is: 'right' }; if (others.length > 9) return { is: 'wrong', code: 'WRONG_TARGET'",
   ),
   mutant(
     'a key that stands twice is accepted',

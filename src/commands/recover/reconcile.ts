@@ -91,7 +91,15 @@ async function badByWord(opened: Opened, { serving, rescues }: Reviewed, options
 /** What served until this rescue, by ledger and pointer: the candidate of a promotion that did not end well, and the known-good build. */
 function leftBy({ intent }: Rescue, isFirst: boolean, { history }: Opened): readonly Guid[] {
   if (intent === null) return [];
-  if (isFirst) return servedBefore(history, intent.toGuid as Guid).map(({ guid }) => guid);
+  if (isFirst) {
+    const { rollout, changedAt } = history;
+    // A leader that was still at work may have gone back by itself, after the rescue began: it was left by the rescue all the same.
+    const wentBack = rollout?.plan.kind === 'promote' && rollout.phase === 'reverted' && (changedAt ?? '') >= intent.at;
+    return [
+      ...(wentBack ? [rollout.plan.candidate.guid] : []),
+      ...servedBefore(history, intent.toGuid as Guid).map(({ guid }) => guid),
+    ];
+  }
   return intent.knownGood === intent.toGuid ? [] : [intent.knownGood as Guid];
 }
 
