@@ -52,6 +52,7 @@ describe('a replay', () => {
     expect(controls).toEqual([]);
     const codes = rows.flatMap((row: { acts: { code: string | null }[] }) => row.acts.flatMap(({ code }) => code ?? []));
     expect(codes).toEqual([
+      'NEEDS_ATTENTION',
       'UNEXPECTED_SPLIT',
       'GATE_NOT_READY',
       'STALE_PLAN',
