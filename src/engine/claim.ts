@@ -198,9 +198,20 @@ export class LedgerWriter {
   }
 }
 
+/**
+ * True if a leader that could not be ended may still have a change in flight: whoever took its claim, or a leader after that one, has not yet
+ * recorded a shift, which waits for what may still arrive.
+ */
+function hasUnended(entries: readonly Entry[]): boolean {
+  const last = entries.findLast(
+    ({ event }) => event.type === 'shifted' || (event.type === 'claimed' && event.claim.from?.ended === false),
+  );
+  return last?.event.type === 'claimed';
+}
+
 export interface Led extends Pick<Taken, 'tornBytes'> {
   readonly ledger: LedgerWriter;
-  /** The claim was taken from a process that could not be ended: what it has in flight may still arrive. */
+  /** A process could not be ended when its claim was taken: what it has in flight may still arrive. */
   readonly unended: boolean;
   /** An abort that was asked of the leader before, which had not written it down. */
   readonly inherited: AbortRequest | undefined;
@@ -210,12 +221,12 @@ export interface Led extends Pick<Taken, 'tornBytes'> {
 
 /** Takes the claim and gives signs of life until `end`. Throws BUSY and what the store throws. */
 export async function takeLead(by: Claimant, command: string, options: { readonly takeOver: boolean }): Promise<Led> {
-  const { entries, from, abort, tornBytes } = await takeClaim(by, command, options);
+  const { entries, abort, tornBytes } = await takeClaim(by, command, options);
   const stopBeating = keepBeating(by);
   const ledger = new LedgerWriter(by, fold(entries));
   return {
     ledger,
-    unended: from !== null && !from.ended,
+    unended: hasUnended(entries),
     // A wish that the leader before did not live to write down is still a wish, but only about the rollout that it led.
     inherited: openRollout(ledger.history)?.abort === null ? abort : undefined,
     tornBytes,

@@ -39,7 +39,7 @@ export function shifter(runner: Runner, comparing: Comparing) {
     await comparing.countFromTheFirstRequest(state, () => readBack.read());
     let askedMs = io.monotonic();
     const met = await lookBeforeShift(state, runner, made);
-    if (met !== undefined) return met;
+    if (met !== undefined) return met === 'look again' ? undefined : met;
     const wanted = target.changes(effect.split, effect.leaving);
     const back = state.phase === 'reverting' || state.plan.kind !== 'promote';
     const { changes, stranger } = back ? await ownChanges(wanted, own, io) : { changes: wanted, stranger: undefined };
@@ -63,7 +63,7 @@ export function shifter(runner: Runner, comparing: Comparing) {
       if (since !== undefined) {
         // So may what was sent a moment ago: the revert is made twice.
         mayArriveLate();
-        return since;
+        return since === 'look again' ? undefined : since;
       }
       const again = await makeAll(changes, back, runner, stale);
       if (again !== undefined) return again === 'look again' ? undefined : failed(again);
@@ -121,7 +121,7 @@ async function withOthers(problem: string, split: Split, { readBack }: Runner): 
  * What the candidate was admitted on may be different since the last look (for a rollout that is resumed, days ago): more traffic goes only to
  * what admission would let in now. Where no one watched, someone may have moved the traffic too.
  */
-async function lookBeforeShift(state: State, runner: Runner, made: boolean): Promise<Event | undefined> {
+async function lookBeforeShift(state: State, runner: Runner, made: boolean): Promise<Event | 'look again' | undefined> {
   const { plan, phase, step, attempts, again } = state;
   if (phase !== 'shifting') return undefined;
   const { io, ledger, condition, readBack } = runner;
@@ -171,9 +171,9 @@ async function keepRollbackPath(state: State, reading: Reading, runner: Runner):
   }
 }
 
-/** Before the first shift there is no bake to go back to: a moment, then the next look. */
-async function waits(event: Event, state: State, { watch }: Runner): Promise<Event | undefined> {
-  return state.step > 0 || (await watch.wait(RETRY_MS)) ? event : undefined;
+/** Before the first shift there is no bake to go back to: a moment, then the next look. Whoever is told to leave meanwhile changes nothing. */
+async function waits(event: Event, state: State, { watch }: Runner): Promise<Event | 'look again'> {
+  return state.step > 0 || (await watch.wait(RETRY_MS)) ? event : 'look again';
 }
 
 /** A rollback, or the adoption of a build by name, must not lead to another build either. One that has begun is finished, whoever falls silent. */

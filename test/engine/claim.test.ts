@@ -1,7 +1,7 @@
 import { utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { keepBeating, LEASE_MS, releaseClaim, takeClaim } from '../../src/engine/claim.ts';
+import { keepBeating, LEASE_MS, releaseClaim, takeClaim, takeLead } from '../../src/engine/claim.ts';
 import { type Io, nodeIo, type ProcessIdentity, type Seen } from '../../src/io.ts';
 import { localStore } from '../../src/stores/local.ts';
 import type { Store } from '../../src/stores/store.ts';
@@ -123,6 +123,17 @@ describe('taking a claim', () => {
     const old = await led(3 * LEASE_MS + 1_000);
     expect((await old.claimAs(CONTAINED)).from).toEqual({ by: LEADER, actor: 'alice', ended: false });
     expect(old.leader.owns(SCOPE)).toBe(false);
+  });
+
+  it('a leader after one that could not end its predecessor waits for what that one had sent, too', async () => {
+    const { machine, dir } = await led(3 * LEASE_MS + 1_000);
+    const leadAs = (self: ProcessIdentity) => {
+      const io = processIn(machine, self);
+      return takeLead({ io, store: localStore(dir, io), scope: SCOPE, actor: 'bob' }, 'abort', { takeOver: true });
+    };
+    expect((await leadAs(CONTAINED)).unended).toBe(true);
+    // It died, and was ended for certain; the first leader was not.
+    expect((await leadAs({ ...CONTAINED, pid: CONTAINED.pid + 1 })).unended).toBe(true);
   });
 
   it('a claim of a host with another name sees and ends the leader like any other: names decide nothing', async () => {

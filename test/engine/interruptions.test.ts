@@ -21,6 +21,22 @@ describe('leaving', () => {
     expect(await resume(here.sim, here.process(12))).toMatchObject({ state: { phase: 'done' } });
   });
 
+  it('a runner that is told to leave while the router cannot be read gives the candidate no traffic', async () => {
+    const here = scene();
+    when(here, begins('shifting'), () => {
+      here.sim.routerDown = true;
+      here.sim.after(500, () => {
+        here.runner.control.leave = true;
+      });
+      // It could be told to shift again before the look that failed is over.
+      here.sim.after(1500, () => {
+        here.sim.routerDown = false;
+      });
+    });
+    expect(await here.go()).toMatchObject({ how: 'left', why: 'interrupted' });
+    expect(greenIn(here)).toEqual([]);
+  });
+
   it('a build that went bad after --until is rolled back by resume, before it gets any more traffic', async () => {
     const here = scene({ untilPercent: 10 });
     await here.go();
