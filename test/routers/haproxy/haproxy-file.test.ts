@@ -40,7 +40,7 @@ it.each([
   ['the process is on another host', null, ['haproxy', '-f', '/etc/haproxy.cfg'], CFG],
   ['a name is made of variables', 7, ['haproxy', '-f', '/etc/haproxy.cfg'], 'backend gw\n  server "${NAME}" 10.0.0.1:80\n'],
   ['the backend stands elsewhere', 7, ['haproxy', '-f', '/etc/haproxy.cfg'], 'backend other\n  server a 10.0.0.1:80\n'],
-  ['the file cannot be read', 7, ['haproxy', '-f', '/root/haproxy.cfg'], CFG],
+  ['the file cannot be read', 7, ['haproxy', '-f', '/srv/kept/haproxy.cfg'], CFG],
 ])('whether a server stands in haproxy.cfg is unknown, and no refusal, where %s', (_when, pid, words, text) => {
   const written = writtenOf(['green'], 'gw', pid, disk(words, { '/etc/haproxy.cfg': text }));
   expect(written).toMatchObject({ fleeting: undefined, doubts: [expect.stringContaining('is not known')] });
