@@ -8,6 +8,11 @@ let site: LocalSite;
 let second: string;
 const promote = (guid: string, ...more: readonly string[]) => ['promote', ...PRODUCTION, '--build', guid, ...SURE, ...more];
 const adopt = ['adopt', ...PRODUCTION, ...SURE];
+/** The emergency in one of the two states. */
+const rescueIn = (stateDir: string) => {
+  const reason = ['--reason', 'login is down at night'];
+  return ['rollback', '--break-glass', ...PRODUCTION, ...reason, ...SURE, '--state-dir', stateDir];
+};
 const service = 'acme/production/kv-gateway';
 const marker = () => `${site.routes('production')}.kvdeploy-state`;
 
@@ -54,17 +59,7 @@ describe('a second state of one target', () => {
     site.backend('production', 'green').setStatus(500);
     expect(await result(promote(GREEN.guid))).toMatchObject({ code: 'REVERTED' });
     site.backend('production', 'green').setStatus(200);
-    const rescue = [
-      'rollback',
-      '--break-glass',
-      ...PRODUCTION,
-      '--reason',
-      'login is down at night',
-      ...SURE,
-      '--state-dir',
-      site.stateDir,
-    ];
-    const rescued = await site.run(rescue);
+    const rescued = await site.run(rescueIn(site.stateDir));
     expect(rescued.exitCode, rescued.stderr).toBe(0);
     const refused = await asSecond(adopt);
     expect(refused).toMatchObject({ code: 'OTHER_STATE', exitCode: 6, message: expect.stringContaining('it is held') });
@@ -87,17 +82,7 @@ describe('a second state of one target', () => {
   test('break-glass from a second state is never refused for a marker', async () => {
     cpSync(site.stateDir, second, { recursive: true });
     rmSync(join(second, service, 'state-id'));
-    const rescue = [
-      'rollback',
-      '--break-glass',
-      ...PRODUCTION,
-      '--reason',
-      'login is down at night',
-      ...SURE,
-      '--state-dir',
-      second,
-    ];
-    const rescued = await site.run(rescue);
+    const rescued = await site.run(rescueIn(second));
     expect(rescued.exitCode, rescued.stderr).toBe(0);
   });
 });
