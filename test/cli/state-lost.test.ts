@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { isRoot } from '../as-root.ts';
 import { ext4Image, mayMount, mount, unmountAtOnce } from '../crash/mounts.ts';
+import { stopped } from '../crash/stopper.ts';
 import { givenToAnotherUser } from './another-user.ts';
 import { BLUE, GREEN, PRODUCTION, SURE } from './local-builds.ts';
 import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
@@ -67,6 +68,7 @@ test('a state that is moved in mid-rollout: the leader goes back, and its ledger
 test('a moved state that is under a hold, where it is by now, is not touched any more', async () => {
   const promotion = await bakes();
   promotion.signal('SIGSTOP');
+  await stopped(promotion.process.pid ?? 0);
   renameSync(site.stateDir, join(site.folder, 'moved'));
   writeFileSync(join(site.folder, 'moved/acme/production/kv-gateway/pointer/hold'), '', { mode: 0o600 });
   promotion.signal('SIGCONT');

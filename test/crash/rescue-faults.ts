@@ -17,6 +17,7 @@ import { SCOPE } from '../stores/entries.ts';
 import { buildProgram } from './build.ts';
 import { faultsOf } from './fault-sweep.ts';
 import { RESCUE, whereOf } from './kill-acts.ts';
+import { stopped } from './stopper.ts';
 import { type Call, callAlike, injectedAlike, isOwn, type Ran, run, trace, type Where } from './strace.ts';
 import { listenOf } from './takeover.ts';
 
@@ -96,6 +97,8 @@ async function freeze({ site, leader }: RescueSite): Promise<Frozen> {
   });
   await until('the leader leads', () => (said.includes('leads') ? true : undefined), 20_000);
   child.kill('SIGSTOP');
+  // Its threads go on for a moment after the signal was sent, and may still write what is read below.
+  await stopped(child.pid ?? 0);
   const isThere = () => child.exitCode === null && child.signalCode === null;
   const wake = async () => {
     child.kill('SIGCONT');

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freshFolder } from '../fresh-folder.ts';
-import { until } from '../servers/program.ts';
+import { isStopped, until } from '../servers/program.ts';
 
 /** Builds what stops them; returns its file. */
 export function buildStopper(): string {
@@ -18,9 +18,9 @@ export function stopping(stopper: string, router: 'local' | 'haproxy', nth: numb
   return { LD_PRELOAD: stopper, STOP_BEFORE: before, STOP_AT: String(nth) };
 }
 
-/** Waits until the process has stopped. */
+/** Waits until every thread of the process has stopped. */
 export async function stopped(pid: number): Promise<void> {
-  await until(`process ${pid} to stop`, () => (stateOf(pid) === 'T' ? true : undefined), 20_000);
+  await until(`process ${pid} to stop`, () => (stateOf(pid) === 'T' && isStopped(pid) ? true : undefined), 20_000);
 }
 
 /** Starts a program in a pid namespace of its own, as in a container. Not as its first process: that one cannot be stopped from inside. */

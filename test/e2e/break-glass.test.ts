@@ -116,6 +116,7 @@ it('the hold alone stops a frozen runner that break-glass could not find and end
 }, async () => {
   const running = await bakingAtHalf();
   running.signal('SIGSTOP');
+  await stopped(running.process.pid ?? 0);
   const [ledger, lost] = [join(site.scopeDir, 'ledger'), join(site.checkout, 'lost-ledger')];
   renameSync(ledger, lost);
   const rescued = await site.run(`${RESCUE} --json`);

@@ -61,7 +61,7 @@ export async function startProgram(name: string, args: readonly string[], cwd: s
 }
 
 /** True when every thread of the process is stopped: proc(5), field 3 of each. */
-function isStopped(pid: number): boolean {
+export function isStopped(pid: number): boolean {
   const threads = `/proc/${pid}/task`;
   if (!existsSync(threads)) return true;
   const states = readdirSync(threads).map((thread) => readFileSync(`${threads}/${thread}/stat`, 'utf8').split(') ').at(-1)?.[0]);
