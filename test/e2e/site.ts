@@ -204,7 +204,7 @@ const isOutputLine = new Ajv({ strict: false }).compile<OutputLine>(
 );
 
 /** The answer with its last line, the result. Throws when a line is not what the published schema says. */
-function ranOf(args: readonly string[], answer: CliAnswer): Ran {
+export function ranOf(args: readonly string[], answer: CliAnswer): Ran {
   if (!args.includes('--json')) return { ...answer, result: undefined as unknown as ResultLine };
   const lines = answer.stdout.split('\n').filter((line) => line !== '');
   for (const line of lines) {

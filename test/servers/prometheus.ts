@@ -8,6 +8,8 @@ export interface PrometheusOptions {
   readonly targets: readonly string[];
   /** A Prometheus duration; `200ms` when left out. */
   readonly scrapeInterval?: string;
+  /** Labels that a target says itself, such as `instance`, stand as it says them: one target for many pods. */
+  readonly honorLabels?: boolean;
 }
 
 export interface Prometheus {
@@ -30,7 +32,9 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
     config,
     JSON.stringify({
       global: { scrape_interval: interval, scrape_timeout: interval },
-      scrape_configs: [{ job_name: 'gateway', static_configs: [{ targets: options.targets }] }],
+      scrape_configs: [
+        { job_name: 'gateway', honor_labels: options.honorLabels ?? false, static_configs: [{ targets: options.targets }] },
+      ],
     }),
   );
   const args = [`--config.file=${config}`, `--storage.tsdb.path=${folder}/data`, `--web.listen-address=127.0.0.1:${port}`];
