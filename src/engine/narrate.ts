@@ -44,7 +44,10 @@ function pollLine(at: string, before: State, event: Extract<Event, { type: 'poll
 
 function waitingFor(event: Extract<Event, { type: 'polled' }>, bakeLeftMs: number, patienceLeftMs: number): string {
   if (event.verdict === 'fail') return 'nothing: a gate failed';
-  if (event.verdict === 'give-up') return 'nothing: health was unknown for too long';
+  if (event.verdict === 'give-up') {
+    const gate = event.gates.find(({ verdict }) => verdict === 'give-up');
+    return `nothing: ${gate === undefined ? 'health was unknown for too long' : `gate ${gate.gate} gave up`}`;
+  }
   if (event.verdict === 'hold') {
     const gate = event.gates.find((one) => one.verdict === 'hold');
     const reverts = `reverts in ${msText(Math.max(0, patienceLeftMs))} without it`;

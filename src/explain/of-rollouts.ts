@@ -272,12 +272,12 @@ export const ROLLOUTS = {
     todo: ['Create and review it again: kvdeploy plan --env E --build GUID --out plan.json'],
   },
   REVERTED: {
-    means: 'A gate failed, or health was unknown for too long. The rollout was rolled back: all traffic is on the stable build.',
+    means: 'A gate failed or gave up. All traffic is on the stable build again. Only a gate that failed marks the build bad.',
     example: 'answers failed: 12 of 40 (30 %). All traffic is on 0b9f1c2d; the known-good build is unchanged.',
     causes: [
-      'The new build is bad.',
+      'The new build is bad, or the router saw it crash repeatedly.',
       'The metric source did not answer for longer than `patience`.',
-      'The router saw the new build crash repeatedly.',
+      'Clients stay with a build (cookies), so the new one got another part of the traffic: compare: { traffic: false }.',
     ],
     todo: ['See what was measured: kvdeploy history --env E', 'Promote a fixed build: kvdeploy builds --env E'],
   },

@@ -183,7 +183,7 @@ describe('watched time', () => {
         state: {
           phase: 'reverted',
           gateFailed: false,
-          why: `health was unknown for too long: gate router: green went down ${times} times at this step`,
+          why: `gate router gave up: green went down ${times} times at this step`,
         },
       });
       expect(greenIn(here)).toEqual([10, 0]);

@@ -44,6 +44,7 @@ import { planOf } from '../simulator/rollouts.ts';
 import { POINTER_DIR, Simulation, STATE_DIR } from '../simulator/simulation.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
 import { condition } from './detect-condition.ts';
+import { loneShare } from './detect-fairness.ts';
 import { lines, oddFiles } from './detect-files.ts';
 import { counters, sockets } from './detect-haproxy.ts';
 import { digests, sights } from './detect-ledgers.ts';
@@ -366,6 +367,7 @@ const DETECTORS = {
   fences,
   'in flight': inFlight,
   'crash loop': crashLoop,
+  'lone share': loneShare,
   condition,
   rescues,
   'lying disk': lyingDisk,

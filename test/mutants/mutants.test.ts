@@ -33,6 +33,7 @@ const PROGRAMS = [
   'fences',
   'in flight',
   'crash loop',
+  'lone share',
   'condition',
   'rescues',
   'lying disk',

@@ -57,6 +57,13 @@ export const OF_THE_GATES: readonly Mutant[] = [
     'memory.crashed = isCompared && memory.crashes.downs > 0 ? crashesTooOften(memory.crashes) : null;',
   ),
   mutant(
+    'a share of the traffic that is off marks the build bad',
+    'lone share',
+    'core/gates/verdict/blamed.ts',
+    'return other < needed && other < evidenceOf(',
+    'return other > needed && other < evidenceOf(',
+  ),
+  mutant(
     'a crash that is over before the next look is forgotten',
     'crash loop',
     'core/gates/counting/counters.ts',

@@ -221,7 +221,9 @@ function polled(before: State, event: Extract<Event, { type: 'polled' }>): State
       return { ...fallBack(state, why, 'GATE_FAILED'), gateFailed: true };
     }
     case 'give-up': {
-      const waiting = first('give-up') ?? first('hold');
+      const gaveUp = first('give-up');
+      if (gaveUp !== undefined) return fallBack(state, `gate ${gaveUp.gate} gave up: ${gaveUp.why}`, 'GATE_NOT_READY');
+      const waiting = first('hold');
       const which = waiting === undefined ? '' : `: gate ${waiting.gate}: ${waiting.why}`;
       return fallBack(state, `health was unknown for too long${which}`, 'GATE_NOT_READY');
     }

@@ -1,7 +1,7 @@
 /** Where the evidence points: every stream's standing, the slices that are to blame and those under suspicion. Must acquit no build. No I/O. */
 import { countText, fractionText } from '../../text.ts';
 import { crashesText } from '../counting/counters.ts';
-import type { Block, Counted } from '../evidence/e-process.ts';
+import { type Block, type Counted, logSumExp } from '../evidence/e-process.ts';
 import { type Evidence, streamsOf, streamWeight } from '../evidence/evidence.ts';
 import { blockOf, type Stream, streamLogE } from '../evidence/evidence-stream.ts';
 import { type GateSettings, type JudgedMetric, rollbackLogE } from '../gate-settings.ts';
@@ -56,6 +56,8 @@ export interface Blame {
   readonly heaviest: Standing;
   /** Where the first of these is all of the traffic: the one slice in which nearly all of it failed. Whoever hears of all looks in the wrong place. */
   readonly nearlyAllIn: Standing | null;
+  /** Who got how many requests is what decided, and nothing that the build did: its own failures alone would not have been enough. */
+  readonly byTrafficAlone: boolean;
 }
 
 /** Who is to blame, most evidence first. A slice that is not named is not thereby healthy. */
@@ -71,7 +73,20 @@ export function blameOf(settings: GateSettings, evidence: Evidence): Blame {
   for (const [index, { logE }] of sorted.entries())
     if (logE >= Math.log(all.length / ((index + 1) * FALSE_DISCOVERIES))) suspected = index + 1;
   const suspects = sorted.slice(0, suspected).filter((one) => !confirmed.includes(one));
-  return { confirmed, suspects, heaviest, nearlyAllIn: sorted.find((one) => explains(one, first)) ?? null };
+  return {
+    confirmed,
+    suspects,
+    heaviest,
+    nearlyAllIn: sorted.find((one) => explains(one, first)) ?? null,
+    byTrafficAlone: byTrafficAlone(all, needed),
+  };
+}
+
+/** In doubt it is the build: where failures, slow answers and crashes are most of the evidence, or enough without the traffic. */
+function byTrafficAlone(all: readonly Standing[], needed: number): boolean {
+  const evidenceOf = (some: readonly Standing[]) => logSumExp(some.map(weighed));
+  const other = evidenceOf(all.filter(({ planned }) => planned === null));
+  return other < needed && other < evidenceOf(all.filter(({ planned }) => planned !== null));
 }
 
 /** This part of the failures is nearly all of them. */

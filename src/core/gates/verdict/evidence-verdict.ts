@@ -24,10 +24,14 @@ export interface Fail extends Base, Blame {
   readonly sinceMs: number;
 }
 
-/** The candidate alone is silent (`missing`), or nothing is counted (`blind`): policy, and no word on the build. */
+/**
+ * The candidate alone is silent (`missing`), nothing is counted (`blind`), or only the share of the traffic is evidence (`traffic`), which
+ * cookies and routes change as much as a build does: it rolls back, and says nothing of the build.
+ */
 export interface GiveUp extends Base {
   readonly verdict: 'give-up';
-  readonly grounds: 'missing' | 'blind';
+  readonly grounds: 'missing' | 'blind' | 'traffic';
+  readonly gate: string;
   readonly sinceMs: number;
 }
 
@@ -98,23 +102,23 @@ export function judgeEvidence(
   return { verdict: 'hold', why: reasonText(first), ...base, reasons, untilMs };
 }
 
-function onEvidence(settings: GateSettings, evidence: Evidence, neededLogE: number): Fail | undefined {
+function onEvidence(settings: GateSettings, evidence: Evidence, neededLogE: number): Fail | GiveUp | undefined {
   if (evidence.crossed === null) return undefined;
   const blame = blameOf(settings, evidence);
   const named = blame.confirmed[0] ?? blame.heaviest;
   const where = blame.nearlyAllIn === null ? '' : `; ${standingText(blame.nearlyAllIn)}`;
   // The longest odds that are still true: the bound, not the evidence, is what was promised beforehand.
   const falseAlarm = settings.alpha / 2 ** evidence.lost;
-  return {
-    verdict: 'fail',
-    why: `${standingText(named)}${where}; ${oddsText(falseAlarm)}`,
-    logE: evidence.crossed.logE,
-    neededLogE,
-    falseAlarm,
-    sinceMs: evidence.crossed.atMs,
-    ...blame,
-  };
+  const why = `${standingText(named)}${where}; ${oddsText(falseAlarm)}`;
+  const since = { logE: evidence.crossed.logE, neededLogE, sinceMs: evidence.crossed.atMs };
+  if (blame.byTrafficAlone)
+    return { verdict: 'give-up', grounds: 'traffic', gate: named.gate, why: `${why}; ${ONLY_TRAFFIC}`, ...since };
+  return { verdict: 'fail', why, falseAlarm, ...since, ...blame };
 }
+
+/** What is said where only the share of the traffic was evidence. */
+export const ONLY_TRAFFIC =
+  'only the share of the traffic is evidence against the build, so it is not marked bad (if clients stay with a build: compare: { traffic: false })';
 
 /** At so many polls in a row, at least, silence is more than a hiccup. */
 const SILENT_POLLS = 3;
@@ -131,7 +135,7 @@ function onSilence(settings: GateSettings, evidence: Evidence, base: Omit<Base, 
     if (!alone && evidence.share <= SMALL_SHARE) continue;
     const who = alone ? 'only the candidate was not counted' : 'nothing was counted';
     const why = `${who} for ${msText(silentMs)} (gate ${gate}): ${candidate.why}`;
-    return { verdict: 'give-up', grounds: alone ? 'missing' : 'blind', why, ...base, sinceMs: candidate.sinceMs };
+    return { verdict: 'give-up', grounds: alone ? 'missing' : 'blind', gate, why, ...base, sinceMs: candidate.sinceMs };
   }
   return undefined;
 }

@@ -125,9 +125,10 @@ function resultsOf({ names, settings, weighed, moment }: ComparedGates, said: Ev
 
 function ofGate(name: string, said: EvidenceVerdict, counts: string): Pick<GateResult, 'verdict' | 'why'> {
   switch (said.verdict) {
-    case 'give-up':
     case 'pass':
-      return { verdict: said.verdict, why: said.why };
+      return { verdict: 'pass', why: said.why };
+    case 'give-up':
+      return said.gate === name ? { verdict: 'give-up', why: said.why } : { verdict: 'hold', why: `${counts} failed` };
     case 'fail': {
       const blamed = said.confirmed[0] ?? said.heaviest;
       return blamed.gate === name ? { verdict: 'fail', why: said.why } : { verdict: 'hold', why: `${counts} failed` };

@@ -437,16 +437,26 @@ describe('the split', () => {
     expect(reasonsOf(run([0, 500, 14, 14_500]))).not.toBe('pass');
   });
 
-  it('a split with a candidate that gets nothing gives up, though nothing fails', () => {
-    const verdict = verdictOf(
+  const verdictAfter = (polls: number, counts: Counts) =>
+    verdictOf(
       fed(
         settings,
-        Array.from({ length: 8 }, () => both([0, 0, 14, 15_000])),
+        Array.from({ length: polls }, () => both(counts)),
         SHARE,
       ),
       settings,
     );
-    expect(verdict).toMatchObject({ verdict: 'fail', heaviest: { metric: 'traffic' } });
+
+  it('a split with a candidate that gets nothing gives up, and calls no build bad, since nothing of it failed', () => {
+    const verdict = verdictAfter(8, [0, 0, 14, 15_000]);
+    expect(verdict).toMatchObject({ verdict: 'give-up', grounds: 'traffic', gate: 'errors' });
+    expect(verdict.why).toMatch(
+      /^traffic: the candidate had 0 of 120000 requests \(0 %\); the plan was 5 %; .*; only the share of the traffic is evidence/,
+    );
+  });
+
+  it('a split with a candidate that gets nearly nothing and fails what it gets fails: in doubt the build is bad', () => {
+    expect(verdictAfter(8, [60, 60, 14, 15_000])).toMatchObject({ verdict: 'fail', confirmed: expect.any(Array) });
   });
 });
 
