@@ -38,7 +38,7 @@ interface MarginAsked {
 
 /** What a service says of all of its comparing gates together. */
 export type EvidenceLimits = Partial<
-  Pick<GateSettings, 'alpha' | 'confidence' | 'dwellMs' | 'blockMs' | 'leastLogE' | 'calibrated' | 'unverifiedShare'>
+  Pick<GateSettings, 'alpha' | 'confidence' | 'dwellMs' | 'blockMs' | 'watchMs' | 'leastLogE' | 'calibrated' | 'unverifiedShare'>
 >;
 
 /** The comparing gates of a plan: what to ask, and what the answers are judged by. */

@@ -35,6 +35,8 @@ export const judgedMetricSchema = z.strictObject({
   /** Whether a step needs this metric's non-inferiority bound, and whether a stable build beyond half the limit holds the rollout. */
   certified: z.boolean(),
   holdsInIncident: z.boolean(),
+  /** For so long after each raise only a build that fails nearly everything is evidence; 0 of plans before this was asked. */
+  warmUpMs: spanMs.default(0),
   weight: z.number().gt(0).max(1),
   slices: z.array(z.strictObject({ name: z.string().min(1), weight: z.number().gt(0).max(1) })),
 });
@@ -57,6 +59,8 @@ export const gateSettingsSchema = z.strictObject({
   blockMs: z.number().gt(0),
   /** After the first block, the time over which the late half of the evidence begins. */
   horizonMs: z.number().gt(0),
+  /** How long the stable build is counted before the candidate gets its first request; 0 of plans before this was asked. */
+  watchMs: spanMs.default(0),
   /** How long the candidate alone, or everything, may go uncounted before the rollout rolls back. */
   missingMs: spanMs,
   blindMs: spanMs,
@@ -79,6 +83,7 @@ export const METRIC_DEFAULTS = {
   dispersion: 4,
   certified: true,
   holdsInIncident: true,
+  warmUpMs: 0,
 } as const satisfies Partial<JudgedMetric>;
 
 const MINUTE_MS = 60_000;
@@ -94,6 +99,7 @@ export const SETTINGS_DEFAULTS = {
   lagMs: 15_000,
   blockMs: 15_000,
   horizonMs: 60 * MINUTE_MS,
+  watchMs: 1.5 * MINUTE_MS,
   missingMs: MINUTE_MS,
   blindMs: 2 * MINUTE_MS,
   unverifiedShare: 0.05,

@@ -33,7 +33,7 @@ const has = (arm: ArmState) => arm.state === 'counted' || arm.state === 'reset';
 /** The gate's poll, or an unusable one with the reason where counts are missing or make no sense. */
 export function checkedGatePoll(settings: GateSettings, gate: string, poll: GatePoll | undefined, share: number): GatePoll {
   if (poll === undefined) return unusable('missing', 'its source returned nothing');
-  if (poll.candidate.state === 'absent') return unusable('missing', 'its source did not poll the candidate');
+  if (poll.candidate.state === 'absent' && share > 0) return unusable('missing', 'its source did not poll the candidate');
   if (poll.stable.state === 'absent' && share < 1) return unusable('missing', 'its source did not poll the stable build');
   if (!has(poll.candidate) && !has(poll.stable)) return poll;
   for (const metric of settings.metrics) {

@@ -65,7 +65,7 @@ export const evidenceSchema = z.strictObject({
   version: z.literal(1),
   /** How often the evidence was lost and begun anew: the k-th time may spend alpha / 2^k. */
   lost: z.int().min(0),
-  /** The candidate's share of this step by plan, 0..1, and since when. */
+  /** The candidate's share of this step by plan, 0..1, and since when. At 0 the stable build alone is watched, and nothing is bet. */
   share: z.number().min(0).max(1),
   stepSinceMs: z.number(),
   /** The last poll, and the last end of a block of the share process. */
@@ -162,6 +162,10 @@ export function feed(settings: GateSettings, evidence: Evidence, poll: Poll): Ev
   }
   if (old)
     return withData(settings, evidence, { atMs: evidence.atMs, polls, late: 'no newer than the previous poll', closes: false });
+  if (evidence.share === 0) {
+    const watched = withData(settings, evidence, { atMs: poll.atMs, polls, late: undefined, closes: false });
+    return { ...watched, atMs: poll.atMs, closedMs: poll.atMs };
+  }
   const closes = poll.atMs - evidence.closedMs >= WHOLE_BLOCK * settings.blockMs;
   const begin = beginning(settings, evidence.waiting.poll, poll.atMs - evidence.atMs);
   const beginBlock = closes ? beginning(settings, evidence.waiting.block, poll.atMs - evidence.closedMs) : null;
