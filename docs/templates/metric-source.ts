@@ -18,6 +18,7 @@ export const toy: MetricSource<Config> = {
   countsTraffic: () => true,
   metrics: () => STATUS_METRICS,
   lagMs: () => 0,
+  unseen: () => ['latency', 'gRPC statuses', 'retries', 'slices'],
   measure: async (settings, question, io) => measurementOf(armOf(settings, question, io)),
   count: (settings, pair, io) => bothBuilds(pair, (question) => armOf(settings, question, io)),
   describe: ({ file }, { place }) => `the counts of ${place} in ${file}`,

@@ -86,6 +86,7 @@ async function lookAtGate(
     countsProcesses: source.countsProcesses ?? false,
     seesCrashes: seesCrashes(first.candidate),
     usualRates: usualRates(countedOf(metrics, first.candidate)),
+    unseen: source.unseen(config, { limited: false, seen: first.candidate }),
     lagMs: source.lagMs(config),
   };
   const traffic = async () => {

@@ -36,10 +36,11 @@ export async function measureBaseline(plan: Plan, reading: Reading, io: Io): Pro
   return Object.fromEntries(entries);
 }
 
-/** What one gate's source says of one build. */
+/** What one gate's source says of one build, and what it does not see. */
 export interface Measured {
   readonly gate: string;
   readonly measurement: Measurement;
+  readonly unseen: readonly string[];
 }
 
 /** What every gate says of the build currently serving. */
@@ -48,8 +49,15 @@ export async function measureStable(plan: Plan, reading: Reading, io: Io): Promi
   const measure = async (gate: PlannedGate) => ({
     gate: gate.name,
     measurement: await measureGate(gate, plan, build, reading, io),
+    unseen: unseenBy(gate),
   });
   return Promise.all(plan.gates.map(measure));
+}
+
+/** What a gate with a fixed limit does not see of how requests end. */
+function unseenBy(gate: PlannedGate): readonly string[] {
+  const { source, config } = openSource(gate);
+  return source.unseen(config, { limited: true });
 }
 
 /** Why a gate could not judge even the build currently serving, or undefined when each has data for it. */

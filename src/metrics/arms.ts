@@ -21,6 +21,12 @@ export function measurementOf(arm: ArmCounters): Measurement {
   return { requests: totals.get('requests') ?? 0, errors: totals.get('errors') ?? 0, counting: 'total' };
 }
 
+/** True where anything is counted by slice. */
+export function slicesIn(arm: ArmCounters | undefined): boolean {
+  if (arm === undefined || !('targets' in arm)) return false;
+  return Object.values(arm.targets).some(({ counters }) => counters?.some(({ slice }) => slice !== '') === true);
+}
+
 /** One line of at most 200 characters. */
 export function briefly(text: string): string {
   const plain = text.replace(/\p{Cc}+/gu, ' ').trim();

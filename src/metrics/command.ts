@@ -1,8 +1,8 @@
 /** Counts from a program of the user's: argv in, JSON out. Must not use a shell, and must not believe what it cannot read. */
 import * as z from 'zod';
-import type { ArmCounters, RawCounter } from '../core/gates/counting/counters.ts';
+import { type ArmCounters, counterTotals, type RawCounter } from '../core/gates/counting/counters.ts';
 import type { Io } from '../io.ts';
-import { bothBuilds, briefly, measurementOf, STATUS_METRICS } from './arms.ts';
+import { bothBuilds, briefly, measurementOf, STATUS_METRICS, slicesIn } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
 
 const TIMEOUT_MS = 2000;
@@ -64,6 +64,13 @@ export const command: MetricSource<CommandConfig> = {
   program: ({ argv }) => argv,
   metrics: () => STATUS_METRICS,
   lagMs: () => 0,
+  unseen: (_config, { limited, seen }) => [
+    'latency: unless the program counts slow answers as errors',
+    'gRPC statuses: unless the program counts them as errors',
+    'retries: unless the program counts them as errors',
+    ...(limited ? ['statuses: a fixed limit counts errors alone'] : statusesIn(seen) ? [] : ['statuses: the program names none']),
+    ...(limited || !slicesIn(seen) ? ['slices'] : []),
+  ],
   measure: async (settings, question, io) => measurementOf(await ask(settings, question, io)),
   count: (settings, pair, io) => bothBuilds(pair, (question) => ask(settings, question, io)),
   describe: ({ argv }, question) => argv.map((part) => filled(part, question)).join(' '),
@@ -110,6 +117,10 @@ function read(program: string, stdout: string, atMs: number): ArmCounters {
     return [name, { startedMs: startedAt === undefined ? null : Date.parse(startedAt), freshMs: atMs, counters }] as const;
   });
   return { targets: Object.fromEntries(targets) };
+}
+
+function statusesIn(seen: ArmCounters | undefined): boolean {
+  return seen !== undefined && [...counterTotals(seen).keys()].some((counter) => counter !== 'requests' && counter !== 'errors');
 }
 
 function filled(part: string, { build, place }: Question): string {

@@ -57,6 +57,10 @@ export const httpProbe: MetricSource<HttpProbeConfig> = {
   count,
   metrics: () => [{ metric: 'errors', requests: 'requests', failures: 'errors', counts: 'failures' }],
   lagMs: () => 0,
+  unseen: ({ maxLatency }) => [
+    ...(maxLatency === undefined ? ['latency: set maxLatency'] : []),
+    ...['gRPC statuses', 'retries', 'slices', 'the requests of clients: it sends its own'],
+  ],
   describe: (settings, { address }) =>
     `${settings.probes} x GET ${address ?? 'http://<address of the build>'}${settings.path}, expecting ${expectation(settings)}`,
 };

@@ -55,6 +55,12 @@ export interface MetricSource<Config> {
    * see no failure that only clients see. Pure.
    */
   countsTraffic(config: Config): boolean;
+  /**
+   * What it does not see of how requests end, each as `kind` or `kind: why, what to do`, for `plan` and the hazard table: `latency`,
+   * `gRPC statuses`, `retries`, `slices`. `limited`: asked by a gate with a fixed limit. `seen`: what it counted of the build that serves
+   * now. Pure.
+   */
+  unseen(config: Config, how: { readonly limited: boolean; readonly seen?: ArmCounters | undefined }): readonly string[];
   /** True where its targets are the build's own processes, so that their restarts are the build's. */
   readonly countsProcesses?: boolean;
   /** The argv that it runs, as the config writes it; absent where it runs no program. Pure. */

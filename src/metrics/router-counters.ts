@@ -29,6 +29,13 @@ export const haproxyCounters = routerCounters(
   CLASS_METRICS,
   wholeClass,
   'the counters of the HAProxy servers: status classes and missing responses',
+  [
+    'latency',
+    'gRPC statuses: HAProxy counts HTTP statuses, and gRPC answers 200',
+    'retries: an attempt that succeeds when repeated on the same server (wretr)',
+    'single statuses: HAProxy counts classes, so 401 and 404 are one',
+    'slices',
+  ],
 );
 
 /** What `kvdeploy serve` counts: single statuses. */
@@ -37,6 +44,7 @@ export const localCounters = routerCounters(
   STATUS_METRICS,
   single,
   'the counters of `kvdeploy serve`: individual statuses and missing responses',
+  ['latency', 'gRPC statuses: `kvdeploy serve` counts HTTP statuses, and gRPC answers 200', 'slices'],
 );
 
 interface RouterCountersConfig {
@@ -49,6 +57,7 @@ function routerCounters(
   metrics: readonly MetricCounters[],
   status: z.ZodType<string>,
   summary: string,
+  unseen: readonly string[],
 ): MetricSource<RouterCountersConfig> {
   const example = kind === 'haproxy' ? '[4xx]' : '[404]';
   return {
@@ -66,6 +75,10 @@ function routerCounters(
     countsTraffic: () => true,
     metrics: () => metrics,
     lagMs: () => 0,
+    unseen: (_config, { limited }) => [
+      ...(limited ? ['redirects (3xx) and 1xx: a fixed limit cannot know which are usual; compare to judge them'] : []),
+      ...unseen,
+    ],
     measure: async (config, question) => limited(question, config.expect ?? []),
     count: (_config, pair, io) => {
       const atMs = io.now();

@@ -46,6 +46,12 @@ export function lookAtHazards(
     ...judged,
     scope: opened.scope,
     unasked: judged.facts.unasked,
+    unseen: [
+      ...judged.measured.map(({ gate, unseen }) => ({ gate, unseen })),
+      ...judged.compared.flatMap(({ gate, countable }) =>
+        countable === undefined ? [] : [{ gate, unseen: countable.unseen ?? [] }],
+      ),
+    ],
     filesRead: judged.read.length,
     entries: opened.entries.length,
     leaderSince: opened.history.leader?.since ?? null,

@@ -74,7 +74,26 @@ describe('a protected environment that only probes judge', () => {
       controls: [{ level: 'administration', detail: 'probesOnly: true' }],
     });
     site.writeConfig({ probesOnly: false, gates: OWN_COUNTERS });
-    expect(await row(...plan)).toMatchObject({ controlled: true, controls: [{ level: 'engineering', detail: 'errors' }] });
+    expect(await row(...plan)).toMatchObject({
+      controlled: true,
+      controls: [
+        { level: 'engineering', status: 'verified', detail: 'errors' },
+        { level: 'engineering', status: 'not-verified', detail: expect.stringMatching(/no gate judges .*latency.*slices/) },
+      ],
+    });
+  });
+
+  it('plan lists what each gate does not judge, in text and in JSON', { timeout: 60_000 }, async () => {
+    const plan = ['plan', ...PRODUCTION, '--build', GREEN.guid];
+    site.writeConfig({ probesOnly: false, gates: OWN_COUNTERS.replace(']', ', { name: compared, source: local }]') });
+    const { stdout } = await site.run(plan);
+    expect(stdout).toMatch(/not judged: latency/);
+    expect(stdout).toMatch(/not judged: redirects \(3xx\) and 1xx: a fixed limit cannot know/);
+    const { stdout: json } = await site.run([...plan, '--json']);
+    const document = json.split('\n').flatMap((line) => (line.includes('"name":"plan"') ? [JSON.parse(line)] : []))[0];
+    expect(document.data.gates[0].unseen).toContain('slices');
+    expect(document.data.comparison[0].unseen).toContain('slices');
+    expect(document.data.comparison[0].unseen.join()).not.toContain('redirects');
   });
 
   it('an environment that is not protected may be judged by probes alone, and doctor fails one that is', async () => {

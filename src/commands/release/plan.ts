@@ -67,8 +67,10 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
   const { scope, candidate, stable, sources } = planned;
   const gates = planned.gates.map((gate) => {
     const { name, source, max, minRequests } = gate;
-    const stableNow = release.measured.find((each) => each.gate === name)?.measurement ?? { missing: 'it was not polled' };
-    return { name, source, max, minRequests, question: describeGate(gate, planned, candidate), stableNow };
+    const asked = release.measured.find((each) => each.gate === name);
+    const stableNow = asked?.measurement ?? { missing: 'it was not polled' };
+    const question = describeGate(gate, planned, candidate);
+    return { name, source, max, minRequests, question, unseen: asked?.unseen ?? [], stableNow };
   });
   const comparison = await Promise.all((planned.comparison?.gates ?? []).map((gate) => comparedGate(gate, release, planned)));
   const steps = planned.steps.map((step, index) => {
@@ -105,6 +107,7 @@ async function comparedGate(gate: Comparison['gates'][number], { compared }: Rel
     question: describeGate(gate, planned, planned.candidate),
     trafficNow: traffic,
     slices: Object.keys(seen?.countable?.slices ?? {}).length,
+    unseen: seen?.countable?.unseen ?? [],
     expects: planned.comparison === undefined ? [] : forecast(gate.name, { comparison: planned.comparison, ...outlook }),
   };
 }
@@ -127,11 +130,13 @@ function planLines(document: PlanDocument, planned: Plan): readonly string[] {
       `  gate       ${gate.name}: at most ${fractionText(gate.max)} of at least ${gate.minRequests} requests (${gate.source})`,
       `               asks ${gate.question}`,
       `               now, for the build currently serving: ${measurementText(gate.stableNow)}`,
+      ...gate.unseen.map((unseen) => `               not judged: ${unseen}`),
     ]),
     ...document.comparison.flatMap((gate) => [
       `  gate       ${gate.name}: compares with the stable build (${gate.source}${gate.slices === 0 ? '' : `, ${gate.slices} slices`})`,
       `               asks ${gate.question}`,
       ...gate.expects.map((sentence) => `               ${sentence}`),
+      ...gate.unseen.map((unseen) => `               not judged: ${unseen}`),
     ]),
     `  rollback   ${document.wayBack.build === null ? 'none' : `${shortGuid(document.wayBack.build.guid)}, pointer generation ${String(document.wayBack.generation)}`}`,
     ...document.wayBack.changes.map((change) => `               ${describe(change)}`),

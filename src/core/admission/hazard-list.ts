@@ -187,9 +187,9 @@ const TRAFFIC_HAZARDS: readonly Row[] = [
     id: 'client-failures',
     hazard: 'A failure that only clients see is taken for health.',
     fix: 'Count the requests of clients: gates: [errors].',
-    controls: ({ clients }, by) => {
+    controls: ({ clients, unseen }, by) => {
       if (clients === null || clients.gates.length > 0 || (clients.isProtected && !clients.probesOnly))
-        return [by('a gate counts the requests of clients', clients?.gates.join(', ') ?? '')];
+        return [by('a gate counts the requests of clients', clients?.gates.join(', ') ?? ''), ...seesAll(clients?.gates, unseen)];
       const said = clients.probesOnly ? 'probesOnly: true' : 'it is not protected';
       return [leveled('administration', 'someone decided that probes are enough here', seen(said))];
     },
@@ -364,6 +364,15 @@ function measuredText({ measured, plan }: Looked): string {
  * Whether each gate can reach its least number of requests before patience runs out. A source that sends its own requests says
  * so by what it sends now. How much traffic a counting source will see cannot be known from one look; there too few revert.
  */
+/** What no gate sees can fail for every client, and the rollout goes on. Of gates together, each sees what the others do not. */
+function seesAll(counting: readonly string[] = [], [first, ...others]: Looked['unseen']): readonly Control[] {
+  if (counting.length === 0 || first === undefined) return [];
+  const kindOf = (item: string) => item.split(':')[0] ?? item;
+  const unseen = first.unseen.map(kindOf).filter((kind) => others.every((one) => one.unseen.map(kindOf).includes(kind)));
+  const sight = unseen.length === 0 ? seen('everything that a gate can count') : unsure(`no gate judges ${unseen.join(', ')}`);
+  return [engineering('the gates judge every way in which requests end', sight)];
+}
+
 /** Where `plan` asked a gate nothing, promote does, and begins nothing without its data. */
 function askedByPromote({ unasked }: Looked): readonly Control[] {
   return unasked === undefined ? [] : [engineering('promote asks the gates itself, before anything moves', seen('always'))];

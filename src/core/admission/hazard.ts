@@ -60,6 +60,8 @@ export interface Looked {
   readonly routerDoubts: readonly string[];
   /** What of the gates sees the requests of clients. */
   readonly clients: ClientsSeen | null;
+  /** What each gate does not see of how requests end, each as `kind` or `kind: why`. */
+  readonly unseen: readonly { readonly gate: string; readonly unseen: readonly string[] }[];
   /** What each gate's source says of the build currently serving. */
   readonly measured: readonly { readonly gate: string; readonly measurement: Measurement }[];
   /** The changes that restore the known-good build, rendered just now. */

@@ -63,6 +63,8 @@ export interface Countable {
   readonly seesCrashes?: boolean;
   /** By metric, the share of its requests that failed since its source began to count; none where those were too few to tell. */
   readonly usualRates?: Readonly<Record<string, number>>;
+  /** What it does not see of how requests end, each as `kind` or `kind: why`: `latency`, `gRPC statuses`, `retries`, `slices`. */
+  readonly unseen?: readonly string[];
   /** Milliseconds from a request to its count: scrape interval and more. */
   readonly lagMs: number;
 }

@@ -119,6 +119,7 @@ export const prometheus: MetricSource<PrometheusConfig> = {
   metrics,
   unproven,
   lagMs: ({ interval }) => interval,
+  unseen,
   describe,
 };
 
@@ -192,6 +193,17 @@ function unproven({ errors, latency }: PrometheusConfig, serving: ArmCounters): 
   if (latency !== undefined && !counters.has(ALL_BUCKETS))
     return 'its latency query returns no bucket le="+Inf" for the build currently serving; use the _bucket series of a histogram';
   return undefined;
+}
+
+function unseen({ status, slices, latency }: PrometheusConfig, { limited }: { readonly limited: boolean }): readonly string[] {
+  const only = limited ? 'a fixed limit counts errors alone' : undefined;
+  return [
+    ...(limited || latency === undefined ? [`latency: ${only ?? 'set latency'}`] : []),
+    ...(limited || status === undefined ? [`statuses such as 302 and 401: ${only ?? 'set status'}`] : []),
+    'gRPC statuses: status counts those of HTTP',
+    'retries: requests that are refused before they are counted, and answered elsewhere',
+    ...(limited || slices === undefined ? [`slices: ${only ?? 'set slices'}`] : []),
+  ];
 }
 
 function namesOf(arm: ArmCounters): ReadonlySet<string> {

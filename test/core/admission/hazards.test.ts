@@ -36,6 +36,7 @@ function lookedWith(more: Partial<Looked> = {}, facts: Partial<Facts> = {}): Loo
     forgetful: undefined,
     routerDoubts: [],
     clients: factsWith(facts).clients,
+    unseen: [{ gate: 'errors', unseen: [] }],
     measured: [{ gate: 'errors', measurement: { requests: 10, errors: 0, counting: 'sample' } }],
     wayBack: [{ kind: 'write-file', path: '/var/lib/edge/routes.json', content: '{}' }],
     wayBackHosts: [],
@@ -194,6 +195,16 @@ it.each([
   },
 );
 
+it('the hazard of failures that only clients see names what no gate judges, as a doubt that refuses nothing', () => {
+  const errors = { gate: 'errors', unseen: ['latency: set latency', 'slices'] };
+  const slow = { gate: 'slow', unseen: ['slices', 'retries'] };
+  const rowOf = (unseen: Looked['unseen']) => hazard(lookedWith({ unseen }), 'client-failures');
+  expect(rowOf([errors])).toMatchObject({ controlled: true, controls: [{}, { status: 'not-verified' }] });
+  expect(rowOf([errors]).controls[1]?.detail).toBe('no gate judges latency, slices');
+  expect(rowOf([errors, slow]).controls[1]?.detail).toBe('no gate judges slices');
+  expect(rowOf([errors, { ...slow, unseen: [] }]).controls[1]?.status).toBe('verified');
+});
+
 describe('a doubt is a warning where another mechanism was verified', () => {
   it.each(DOUBTS)('a doubt about the hazard %s is a warning when %s', (id, _when, looked) => {
     expect([doubtful(looked), open(looked)]).toEqual([[id], []]);
@@ -240,7 +251,7 @@ it('a requirement that the environment does not have is no hazard of the release
 });
 
 it('what was not looked at, because a check refused before, is never called verified', () => {
-  const looked = lookedWith({ plan: null, wayBack: null, members: null, checked: [], measured: [] });
+  const looked = lookedWith({ plan: null, unseen: [], wayBack: null, members: null, checked: [], measured: [] });
   const verified = hazardsOf(looked).flatMap(({ controls }) => controls.filter(({ status }) => status === 'verified'));
   expect(verified.map(({ control }) => control)).toEqual([
     'a copy of the pointer is on another disk',
