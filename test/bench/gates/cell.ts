@@ -3,7 +3,23 @@ import type { NewJudge } from './judge.ts';
 import { type Counting, holdOften, type Summary } from './simulate.ts';
 import type { Workload } from './workloads.ts';
 
-export type Experiment = 'documented' | 'hold' | 'walk' | 'tenant' | 'healthy' | 'late' | 'own' | 'latency' | 'boundary';
+export type Experiment =
+  | 'documented'
+  | 'hold'
+  | 'walk'
+  | 'tenant'
+  | 'healthy'
+  | 'late'
+  | 'own'
+  | 'latency'
+  | 'boundary'
+  | 'hours'
+  | 'onset'
+  | 'returning'
+  | 'cold'
+  | 'answers'
+  | 'churn'
+  | 'valley';
 
 /** One judge in one workload. */
 export interface Row {

@@ -1,5 +1,7 @@
 /** The cells of the comparison: which judges, in which workloads, how often. Must name every workload as the tables do. */
 import { AB, type Cell, held, P0, percent, workloadName } from './cell.ts';
+import { ecsCanaries } from './field/alarms.ts';
+import { fieldCells } from './field/cells.ts';
 import type { NewJudge } from './judge.ts';
 import { flaggerDuration, kayentaDuration, type Slowness, slowerThanBaseline, slowWorkload } from './latency.ts';
 import { DOCUMENTED, figuresOnly, holders, tenantRivals, walkers } from './line-ups.ts';
@@ -122,7 +124,7 @@ function dispersionOf({ p0, clusterMean = 1, candidateSd = 0 }: Omit<Failures, '
 function healthyCells(runs: (of: number) => number, seed: number): readonly Cell[] {
   return [1, 50].flatMap((share) =>
     HEALTHY.map(([name, failures]) => {
-      const rivals = [...figuresOnly(), flagger(10, 'candidate', 600), flagger(5, 'candidate', 600)];
+      const rivals = [...figuresOnly(), flagger(10, 'candidate', 600), flagger(5, 'candidate', 600), ...ecsCanaries()];
       const place = holdAt(share, { ...failures, p1: failures.p0 });
       const judges = [...ours({ dispersion: dispersionOf(failures, share * 150) }), ...rivals];
       return held('healthy', `${name}; candidate at ${share} %`, place, judges, runs(300), seed);
@@ -210,5 +212,6 @@ export function cells(scale: number, seed: number): readonly Cell[] {
     ownCells,
     latencyCells,
     boundaryCells,
+    fieldCells,
   ].flatMap((make) => make(runs, seed));
 }

@@ -1,4 +1,5 @@
 /** What stands in the comparison of gates: every judge sees the same counts, one interval at a time, and says one word. Must not decide anything. */
+import type { Counters } from '../../../src/core/gates/counting/counters.ts';
 
 /** Counts of one build in one interval. */
 export interface Arm {
@@ -24,6 +25,8 @@ export interface Histogram {
 export interface Parts {
   readonly slices?: readonly SliceArms[];
   readonly histogram?: Histogram;
+  /** The counters of each process as a source reads them, for whoever counts by itself. */
+  readonly reading?: Counters;
 }
 
 /** What a judge is told before the rollout. Only the oracle may look at `p1`, and only it and the SPRT at `p0`. */
@@ -44,6 +47,8 @@ export type Verdict = 'hold' | 'rollback' | 'advance';
 export interface Judge {
   readonly name: string;
   start(setting: Setting): void;
+  /** Before the candidate has its first request: what the stable build did in the interval that ends at `tS`, which is at most 0. */
+  watch?(tS: number, stable: Arm, parts?: Parts): void;
   /** `tS`: seconds from the rollout's start to the end of the interval that the counts are of. */
   poll(tS: number, candidate: Arm, stable: Arm, parts?: Parts): Verdict;
   /** After a rollback: the slices that are to blame. */

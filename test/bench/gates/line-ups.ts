@@ -1,4 +1,5 @@
 /** Who takes part in which comparison. Must leave no rival out because it does well. */
+import { ECS_PERCENT, ecsCanaries } from './field/alarms.ts';
 import { Dwelling, type NewJudge } from './judge.ts';
 import { kayenta } from './mann-whitney.ts';
 import { oracle, peekedZ, sprt } from './sequential.ts';
@@ -18,6 +19,7 @@ export function holders(): readonly NewJudge[] {
     flagger(10, 'candidate', 600),
     flagger(5, 'service', 600),
     flagger(5, 'candidate', 600),
+    ...ecsCanaries(),
     ...figuresOnly(),
   ];
 }
@@ -46,6 +48,7 @@ export const DOCUMENTED: readonly (readonly [readonly number[], NewJudge])[] = [
     [[5, 10, 15, 20, 25, 30, 35, 40, 45, 50], flagger(10, sees, 0)] as const,
     [[10, 20, 30, 40, 50], flagger(5, sees, 0)] as const,
   ]),
+  ...ecsCanaries().map((make) => [[ECS_PERCENT], make] as const),
 ];
 
 /** E2, the rivals: everybody in 1, 5, 25, 50, 100 %, the limits with 10 minutes in each, all of them watched for 10 minutes at 100 %. */
@@ -59,6 +62,7 @@ export function walkers(): readonly NewJudge[] {
     flagger(10, 'candidate', 600),
     flagger(5, 'service', 600),
     flagger(5, 'candidate', 600),
+    ...ecsCanaries(),
     firstBadMinute(0.99),
     () => new Dwelling(peekedZ()(), 600),
     () => new Dwelling(sprt()(), 600),
@@ -71,6 +75,7 @@ export function tenantRivals(): readonly NewJudge[] {
   return [
     flagger(10, 'candidate', 600),
     flagger(5, 'candidate', 600),
+    ...ecsCanaries(),
     argoInline('candidate'),
     twiceBaseline(),
     peekedZ(),

@@ -1,6 +1,8 @@
 /** kvdeploy's own gate in the comparison: the real core, fed with the counts that the rivals see. Must add no rule of its own. */
-import { usualLimit } from '../../../src/core/gates/comparison.ts';
-import { pollEveryMs, type SliceBlocks } from '../../../src/core/gates/counting/blocks.ts';
+import { comparisonOf, usualLimit } from '../../../src/core/gates/comparison.ts';
+import { type GatePoll, gatePollOf, pollEveryMs, type SliceBlocks } from '../../../src/core/gates/counting/blocks.ts';
+import { type Counters, countersSince, NO_COUNTERS } from '../../../src/core/gates/counting/counters.ts';
+import type { MetricCounters } from '../../../src/core/gates/counting/metric-counters.ts';
 import { beginStep, type Evidence, feed, openEvidence } from '../../../src/core/gates/evidence/evidence.ts';
 import {
   type GateSettings,
@@ -41,18 +43,33 @@ interface Options {
   readonly dispersion?: number;
   /** Judges durations by buckets, not failures. */
   readonly latency?: boolean;
+  /** How long after each raise the first requests are judged against a coarse limit only; 0 unless said. */
+  readonly warmUpS?: number;
+  /** Counts by itself, from the counters of each process: these metrics. */
+  readonly counted?: readonly MetricCounters[];
 }
 
 type Settings = (setting: Setting) => GateSettings;
 
 /** As before a real rollout, the limit follows what is usual. `told`: how many failures come together. */
-function metricsOf(told: number, { slices, p0 }: Setting, { latency = false }: Options) {
-  const failures = { ...errors(told), limit: usualLimit(p0), slices: slices.map((name) => ({ name, part: 1 })) };
+function metricsOf(told: number, { slices, p0 }: Setting, { latency = false, warmUpS = 0 }: Options) {
+  const warmUpMs = 1000 * warmUpS;
+  const failures = { ...errors(told), warmUpMs, limit: usualLimit(p0), slices: slices.map((name) => ({ name, part: 1 })) };
   return weighted(latency ? durations(told) : [failures]);
 }
 
 function byDefault(options: Options): Settings {
+  const { counted } = options;
+  if (counted !== undefined) return ({ p0 }) => asPlanned(counted, p0);
   return (setting) => ({ ...SETTINGS_DEFAULTS, metrics: metricsOf(METRIC_DEFAULTS.dispersion, setting, options) });
+}
+
+/** What a plan fixes for a gate that counts these metrics of a service whose errors are usually `p0` and which answers no such status usually. */
+function asPlanned(counted: readonly MetricCounters[], p0: number): GateSettings {
+  const usualRates = Object.fromEntries(counted.map(({ metric }) => [metric, metric === 'errors' ? p0 : 0]));
+  const metrics = counted.map(({ metric }) => metric);
+  const countable = { metrics, slices: {}, countsTraffic: false, usualRates, lagMs: SETTINGS_DEFAULTS.lagMs };
+  return comparisonOf([{ name: GATE, source: GATE, settings: {}, compare: {} }], {}, new Map([[GATE, countable]])).settings;
 }
 
 /** The default gate, and the one that replays of healthy rollouts have calibrated. */
@@ -68,6 +85,11 @@ export function ours(options: Options = {}): readonly NewJudge[] {
     metrics: metricsOf(measured, setting, options),
   });
   return [() => new Ours(DEFAULT, byDefault(options)), () => new Ours(CALIBRATED, calibrated)];
+}
+
+/** The default gate alone, which may count by itself. */
+export function byDefaultOnly(options: Options = {}): NewJudge {
+  return () => new Ours(DEFAULT, byDefault(options), options.counted);
 }
 
 /** The failing share that a non-inferiority bound must rule out at `percent` of the traffic, while the stable build fails at `p0`. */
@@ -133,16 +155,19 @@ const OF_RIVALS = { pass: 'advance', fail: 'rollback', 'give-up': 'rollback', ho
 class Ours implements Judge {
   readonly name: string;
   readonly #settingsOf: Settings;
+  readonly #counted: readonly MetricCounters[];
   #settings: GateSettings | undefined;
   #evidence: Evidence | undefined;
   #percents: readonly number[] = [];
   #step = 0;
   /** True once nothing but a rollback is left to be said; then only the evidence is asked, which is all that one rests on here. */
   #isThrough = false;
+  #memory = NO_COUNTERS;
 
-  constructor(name: string, settings: Settings) {
+  constructor(name: string, settings: Settings, counted: readonly MetricCounters[] = []) {
     this.name = name;
     this.#settingsOf = settings;
+    this.#counted = counted;
   }
 
   start(setting: Setting): void {
@@ -150,7 +175,12 @@ class Ours implements Judge {
     this.#percents = setting.percents;
     this.#step = 0;
     this.#isThrough = false;
+    this.#memory = NO_COUNTERS;
     this.#evidence = openEvidence(this.#settings, { atMs: 0, share: this.#share() });
+  }
+
+  watch(_tS: number, _stable: Arm, { reading }: Parts = {}): void {
+    if (reading !== undefined) this.#counts(reading);
   }
 
   #share(): number {
@@ -159,9 +189,7 @@ class Ours implements Judge {
 
   poll(tS: number, candidate: Arm, stable: Arm, parts: Parts = {}): Verdict {
     if (this.#settings === undefined || this.#evidence === undefined) throw new Error('not started');
-    const counted = { state: 'counted' } as const;
-    const arms = { candidate: counted, stable: this.#share() === 1 ? ({ state: 'absent' } as const) : counted };
-    const gates = { [GATE]: { ...arms, blocks: blocksOf(candidate, stable, parts) } };
+    const gates = { [GATE]: parts.reading === undefined ? this.#blocks(candidate, stable, parts) : this.#counts(parts.reading) };
     this.#evidence = feed(this.#settings, this.#evidence, { atMs: 1000 * tS, gates });
     if (this.#isThrough) return this.#evidence.crossed === null ? 'hold' : 'rollback';
     const next = this.#percents[this.#step + 1];
@@ -177,6 +205,19 @@ class Ours implements Judge {
     return OF_RIVALS[verdict];
   }
 
+  #blocks(candidate: Arm, stable: Arm, parts: Parts): GatePoll {
+    const counted = { state: 'counted' } as const;
+    const arms = { candidate: counted, stable: this.#share() === 1 ? ({ state: 'absent' } as const) : counted };
+    return { ...arms, blocks: blocksOf(candidate, stable, parts) };
+  }
+
+  /** The product counts by itself. */
+  #counts(reading: Counters): GatePoll {
+    const delta = countersSince(this.#memory, reading, SETTINGS_DEFAULTS.lagMs);
+    this.#memory = delta.memory;
+    return gatePollOf(delta, this.#counted);
+  }
+
   /** Every slice that is confirmed, or the one that weighs most where only all of them together were enough. */
   blamedSlices(): readonly string[] {
     if (this.#settings === undefined || this.#evidence === undefined) return [];
@@ -189,42 +230,56 @@ class Ours implements Judge {
 /** The default gate at its own times: it sees nothing between them, and then what was counted meanwhile. */
 class AtItsOwnTimes implements Judge {
   readonly name: string;
-  readonly #gate = new Ours(DEFAULT, byDefault({ latency: false }));
+  readonly #gate: Ours;
   readonly #everyMs: (tS: number, pollS: number) => number;
   #pollS = 0;
   #dueS = 0;
   #candidate = NOTHING;
   #stable = NOTHING;
 
-  constructor(name: string, everyMs: (tS: number, pollS: number) => number) {
+  constructor(name: string, gate: Ours, everyMs: (tS: number, pollS: number) => number) {
     this.name = name;
+    this.#gate = gate;
     this.#everyMs = everyMs;
   }
 
   start(setting: Setting): void {
     this.#pollS = setting.pollS;
-    this.#dueS = 0;
+    this.#dueS = Number.NEGATIVE_INFINITY;
     [this.#candidate, this.#stable] = [NOTHING, NOTHING];
     this.#gate.start(setting);
   }
 
-  poll(tS: number, candidate: Arm, stable: Arm): Verdict {
-    this.#candidate = together(this.#candidate, candidate);
-    this.#stable = together(this.#stable, stable);
-    if (tS < this.#dueS) return 'hold';
-    const verdict = this.#gate.poll(tS, this.#candidate, this.#stable);
+  watch(tS: number, stable: Arm, parts?: Parts): void {
+    const seen = this.#seen(tS, NOTHING, stable);
+    if (seen !== undefined) this.#gate.watch(tS, seen.stable, parts);
+  }
+
+  poll(tS: number, candidate: Arm, stable: Arm, parts?: Parts): Verdict {
+    const seen = this.#seen(tS, candidate, stable);
+    return seen === undefined ? 'hold' : this.#gate.poll(tS, seen.candidate, seen.stable, parts);
+  }
+
+  /** What was counted since the last look, if it is time for one; whatever the schedule, the watch ends with one. */
+  #seen(tS: number, candidate: Arm, stable: Arm): Pick<SliceBlocks[string], 'candidate' | 'stable'> | undefined {
+    [this.#candidate, this.#stable] = [together(this.#candidate, candidate), together(this.#stable, stable)];
+    if (tS < this.#dueS && tS !== 0) return undefined;
+    const seen = { candidate: this.#candidate, stable: this.#stable };
     [this.#candidate, this.#stable] = [NOTHING, NOTHING];
     this.#dueS = tS + this.#everyMs(tS, this.#pollS) / 1000;
-    return verdict;
+    return seen;
   }
 }
 
-/** In workloads that are drawn every second. */
-export function ownPolls(): NewJudge {
-  return () => new AtItsOwnTimes(OWN_POLLS, (tS, pollS) => pollEveryMs(1000 * tS, 1000 * pollS));
+/** The default gate in workloads that are drawn every second, at the times at which it would look at a source that counts at once. */
+export function ownPolls(options: Options = {}): NewJudge {
+  const name = options.warmUpS === undefined ? OWN_POLLS : `${OWN_POLLS}, warmUp ${options.warmUpS} s`;
+  const gate = () => new Ours(DEFAULT, byDefault(options), options.counted);
+  return () => new AtItsOwnTimes(name, gate(), (tS, pollS) => pollEveryMs(1000 * tS, 1000 * pollS));
 }
 
 /** The same gate at even times, for comparison. */
 export function evenPolls(everyS: number): NewJudge {
-  return () => new AtItsOwnTimes(`kvdeploy, default, polls of ${everyS} s`, () => 1000 * everyS);
+  const gate = () => new Ours(DEFAULT, byDefault({}));
+  return () => new AtItsOwnTimes(`kvdeploy, default, polls of ${everyS} s`, gate(), () => 1000 * everyS);
 }

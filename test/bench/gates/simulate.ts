@@ -27,11 +27,12 @@ export interface Counting {
   readonly fromS?: number;
 }
 
-const allOf = (sample: Sample) => sample.candidate.failures;
+const allOf = (sample: Sample) => sample.bad ?? sample.candidate.failures;
 
 /** Requests of the candidate in the interval that ends at `tS`: whole ones, so that sums over a run are exact. */
 function requestsIn(workload: Workload, tS: number, percent: number): { readonly candidate: number; readonly stable: number } {
-  const upTo = (share: number, s: number) => Math.round((workload.rps * share * s) / 100 + 1e-9);
+  const { rps, fullSeconds = (s: number) => s } = workload;
+  const upTo = (share: number, s: number) => Math.round((rps * share * fullSeconds(s)) / 100 + 1e-9);
   const of = (share: number) => upTo(share, tS) - upTo(share, tS - workload.pollS);
   return { candidate: of(percent), stable: of(100 - percent) };
 }
@@ -39,6 +40,19 @@ function requestsIn(workload: Workload, tS: number, percent: number): { readonly
 function settingOf(workload: Workload, seed: number): Setting {
   const { rps, pollS, percents, p0, p1, slices } = workload;
   return { rps, pollS, percents, p0, p1, slices, seed };
+}
+
+/** How long the stable build is watched alone, by whoever does so: kvdeploy's default. */
+export const WATCH_S = 90;
+
+/** With chance of its own, so that what comes after the start is the same for everybody. */
+function watchStable(workload: Workload, judges: readonly Judge[], seed: number): void {
+  if (judges.every(({ watch }) => watch === undefined)) return;
+  const draw = workload.begin(new Random(seedOf('watch', seed)));
+  for (let tS = workload.pollS - WATCH_S; tS <= 0; tS += workload.pollS) {
+    const { stable, parts } = draw(tS, 0, requestsIn(workload, tS, 0).stable);
+    for (const judge of judges) judge.watch?.(tS, stable, parts);
+  }
 }
 
 interface Watched {
@@ -65,6 +79,11 @@ export function hold(
     requests: 0,
   }));
   for (const { judge } of watched) judge.start(settingOf(workload, seed));
+  watchStable(
+    workload,
+    watched.map(({ judge }) => judge),
+    seed,
+  );
   const percent = workload.percents[0] ?? 0;
   for (let tS = workload.pollS; tS <= workload.untilS; tS += workload.pollS) {
     const { candidate, stable } = requestsIn(workload, tS, percent);
@@ -93,11 +112,12 @@ export function walk(workload: Workload, make: NewJudge, seed: number): Outcome 
   const draw = workload.begin(new Random(seed));
   const watched: Watched = { judge: make(), rolledBackS: null, firstAdvanceS: null, bad: 0, requests: 0 };
   watched.judge.start(settingOf(workload, seed));
+  watchStable(workload, [watched.judge], seed);
   let [step, wholeS] = [0, null as number | null];
   for (let tS = workload.pollS; tS <= workload.untilS; tS += workload.pollS) {
     const { candidate, stable } = requestsIn(workload, tS, workload.percents[step] ?? 100);
     const sample = draw(tS, candidate, stable);
-    watched.bad += sample.candidate.failures;
+    watched.bad += allOf(sample);
     watched.requests += sample.candidate.requests;
     const verdict = watched.judge.poll(tS, sample.candidate, sample.stable, sample.parts);
     if (verdict === 'rollback') watched.rolledBackS = tS;

@@ -6,6 +6,8 @@ export interface Sample {
   readonly candidate: Arm;
   readonly stable: Arm;
   readonly parts?: Parts;
+  /** Requests of the candidate that went wrong for a user, where they are others than the failures that are counted. */
+  readonly bad?: number;
 }
 
 /** Draws the interval that ends at `tS` of one run. */
@@ -23,6 +25,8 @@ export interface Workload {
   readonly p0: number;
   readonly p1: number;
   readonly slices: readonly string[];
+  /** How many seconds of full traffic have passed by second `s`, where traffic changes; `s` itself otherwise. */
+  readonly fullSeconds?: (s: number) => number;
   /** Begins a run. */
   readonly begin: (random: Random) => Draw;
 }
@@ -35,12 +39,16 @@ export interface Failures {
   readonly p1: number;
   /** Seconds after the start from which the candidate fails at `p1`; `p0` before. */
   readonly onsetS?: number;
+  /** The candidate's failing share by the second, in place of both. */
+  readonly failing?: (tS: number) => number;
   /** Requests come by chance (Poisson) instead of evenly. */
   readonly areArrivalsRandom?: boolean;
   /** Failures come in clusters of geometric size with this mean. */
   readonly clusterMean?: number;
   /** Each cluster is spread by chance over so many intervals; 1 unless said. */
   readonly clusterLasts?: number;
+  /** Bursts of failures that come besides, each on one build by its part of the traffic, spread over so many intervals. */
+  readonly rare?: { readonly perInterval: number; readonly mean: number; readonly lasts: number };
   /** Standard deviations of the logarithms of factors drawn for every interval: one for both builds, one for each alone. */
   readonly sharedSd?: number;
   readonly candidateSd?: number;
@@ -69,6 +77,23 @@ function spread(random: Random, begun: number, intervals: number, later: number[
   return later.shift() ?? 0;
 }
 
+function withBursts(
+  random: Random,
+  { perInterval, mean, lasts }: NonNullable<Failures['rare']>,
+  { candidate, stable }: Sample,
+  [ours, theirs]: readonly [number[], number[]],
+): Sample {
+  const share = candidate.requests / (candidate.requests + stable.requests);
+  const begun = [0, 0] as [number, number];
+  for (let burst = random.poisson(perInterval); burst > 0; burst -= 1)
+    begun[random.unit() < share ? 0 : 1] += random.geometric(mean);
+  const more = (arm: Arm, failures: number, later: number[]): Arm => {
+    const all = arm.failures + spread(random, failures, lasts, later);
+    return { requests: arm.requests, failures: Math.min(arm.requests, all) };
+  };
+  return { candidate: more(candidate, begun[0], ours), stable: more(stable, begun[1], theirs) };
+}
+
 function beginFailing(failures: Failures): (random: Random) => Draw {
   const {
     p0,
@@ -76,6 +101,8 @@ function beginFailing(failures: Failures): (random: Random) => Draw {
     onsetS = 0,
     clusterMean = 1,
     clusterLasts = 1,
+    failing = (tS: number) => (tS > onsetS ? p1 : p0),
+    rare,
     sharedSd = 0,
     candidateSd = 0,
     stableSd = 0,
@@ -90,7 +117,7 @@ function beginFailing(failures: Failures): (random: Random) => Draw {
     return (tS, candidateRequests, stableRequests) => {
       const isIncident = incident !== undefined && tS > incident.fromS && tS <= incident.toS;
       const shared = factor(sharedSd);
-      const candidateShare = isIncident ? incident.share : (tS > onsetS ? p1 : p0) * bias * shared * factor(candidateSd);
+      const candidateShare = isIncident ? incident.share : failing(tS) * bias * shared * factor(candidateSd);
       const stableShare = isIncident ? incident.share : p0 * shared * factor(stableSd);
       const arm = (expected: number, share: number, later: number[]): Arm => {
         const requests = arrived(random, expected);
@@ -98,7 +125,9 @@ function beginFailing(failures: Failures): (random: Random) => Draw {
         const failures = clusterLasts === 1 ? begun : spread(random, begun, clusterLasts, later);
         return { requests, failures: Math.min(requests, failures) };
       };
-      return { candidate: arm(candidateRequests, candidateShare, late[0]), stable: arm(stableRequests, stableShare, late[1]) };
+      const candidate = arm(candidateRequests, candidateShare, late[0]);
+      const stable = arm(stableRequests, stableShare, late[1]);
+      return rare === undefined ? { candidate, stable } : withBursts(random, rare, { candidate, stable }, late);
     };
   };
 }

@@ -1,0 +1,315 @@
+/** The cells of what gates meet in the field: bursts, late faults, outages that return, cold starts, other statuses, pods that come and go, a day's traffic. */
+import { STATUS_METRICS } from '../../../../src/metrics/arms.ts';
+import { type Cell, type Experiment, held, P0, percent } from '../cell.ts';
+import type { NewJudge } from '../judge.ts';
+import { byDefaultOnly, evenPolls, ownPolls } from '../ours.ts';
+import { walkOften } from '../simulate.ts';
+import { argoBackground, flagger } from '../thresholds.ts';
+import { type Failures, HOUR_S, holdAt, type Sample, type Workload, walkOf } from '../workloads.ts';
+import { ecsCanaries } from './alarms.ts';
+import { type Answers, answering, churning, POD_METRICS } from './readings.ts';
+import { coldStart, dailyValley, doublingEvery, type Failing, outageEvery, rampTo } from './worlds.ts';
+
+type Runs = (of: number) => number;
+
+/** Those that see the candidate alone, as the fairer of their queries do; everywhere in steps of ten minutes. */
+function fieldRivals(): readonly NewJudge[] {
+  return [...ecsCanaries(), flagger(5, 'candidate', 600), argoBackground('candidate', { firstS: 300, dwellS: 600 })];
+}
+
+/** Candidate's requests a second, of all. */
+export type Traffic = readonly [candidate: number, all: number];
+
+export function trafficText([candidate, all]: Traffic): string {
+  return `${candidate} of ${all.toLocaleString('en-US')}`;
+}
+
+function at([candidate, all]: Traffic, failures: Failures, pollS = 1): Workload {
+  return holdAt((100 * candidate) / all, failures, pollS, all);
+}
+
+const healthy = (failures: Omit<Failures, 'p0' | 'p1'> = {}): Failures => ({ p0: P0, p1: P0, ...failures });
+
+const bursts = (clusterMean: number, clusterLasts = 1) => healthy({ clusterMean, clusterLasts });
+
+const incident = (seconds: number, share: number) => healthy({ incident: { fromS: 1200, toS: 1200 + seconds, share } });
+
+/** An hour in which nothing is wrong with the candidate. */
+export const HOURS: readonly (readonly [string, Failures, readonly Traffic[]])[] = [
+  [
+    'independent, 0.1 %',
+    healthy(),
+    [
+      [10, 1000],
+      [500, 1000],
+    ],
+  ],
+  [
+    'clumps of 5',
+    bursts(5),
+    [
+      [10, 1000],
+      [10, 100],
+    ],
+  ],
+  [
+    'clumps of 20',
+    bursts(20),
+    [
+      [10, 1000],
+      [10, 100],
+      [500, 1000],
+    ],
+  ],
+  ['bursts of 10 over 2 s', bursts(10, 2), [[25, 100]]],
+  [
+    'bursts of 20 over 5 s',
+    bursts(20, 5),
+    [
+      [5, 500],
+      [10, 100],
+      [50, 100],
+    ],
+  ],
+  [
+    'bursts of 50 over 10 s',
+    bursts(50, 10),
+    [
+      [5, 500],
+      [10, 100],
+      [50, 100],
+    ],
+  ],
+  [
+    'bursts of 100 over 30 s',
+    bursts(100, 30),
+    [
+      [10, 1000],
+      [10, 100],
+    ],
+  ],
+  [
+    'rare: one burst an hour of 50 over 10 s',
+    healthy({ rare: { perInterval: 1 / HOUR_S, mean: 50, lasts: 10 } }),
+    [
+      [10, 1000],
+      [10, 100],
+    ],
+  ],
+  [
+    'both builds fail 10 % for 3 minutes',
+    incident(180, 0.1),
+    [
+      [10, 1000],
+      [50, 100],
+    ],
+  ],
+  [
+    'both builds fail 60 % for 5 s',
+    incident(5, 0.6),
+    [
+      [10, 1000],
+      [50, 100],
+    ],
+  ],
+];
+
+export function hourName(world: string, traffic: Traffic): string {
+  return `${world}; ${trafficText(traffic)}`;
+}
+
+function hourCells(runs: Runs, seed: number): readonly Cell[] {
+  const judges = [ownPolls(), evenPolls(15), ...fieldRivals()];
+  return HOURS.flatMap(([world, failures, traffics]) =>
+    traffics.map((traffic) => held('hours', hourName(world, traffic), at(traffic, failures), judges, runs(300), seed)),
+  );
+}
+
+/** When a fault begins, in seconds of a step: between two polls, where a fault begins in life as well. */
+export const ONSETS: readonly (readonly [string, number])[] = [
+  ['from the start', 0],
+  ['at 75 s', 77],
+  ['after 30 minutes', 1802],
+];
+export const ONSET_TRAFFICS: readonly Traffic[] = [
+  [5, 500],
+  [10, 1000],
+  [100, 1000],
+];
+export const ONSET_P1 = [0.01, 0.05, 0.2, 1] as const;
+
+export function onsetName(onset: string, p1: number, traffic: Traffic): string {
+  return `${percent(p1)} fail ${onset}; ${trafficText(traffic)}`;
+}
+
+function onsetCells(runs: Runs, seed: number): readonly Cell[] {
+  const judges = [ownPolls(), evenPolls(15), ...fieldRivals()];
+  return ONSETS.flatMap(([onset, onsetS]) =>
+    ONSET_TRAFFICS.flatMap((traffic) =>
+      ONSET_P1.map((p1) => {
+        const badOf = (sample: Sample, tS: number) => (tS > onsetS ? sample.candidate.failures : 0);
+        const place = at(traffic, { p0: P0, p1, onsetS });
+        return held('onset', onsetName(onset, p1, traffic), place, judges, runs(100), seed, { badOf, fromS: onsetS });
+      }),
+    ),
+  );
+}
+
+/** A candidate whose fault comes back, or grows. The period is that of its outages, where it has some. */
+export const RETURNING: readonly (readonly [string, Failing, periodS: number | null, readonly Traffic[]])[] = [
+  [
+    '3 s of total failure every 10 minutes',
+    outageEvery(600, 3, P0),
+    600,
+    [
+      [5, 500],
+      [10, 200],
+      [100, 1000],
+    ],
+  ],
+  [
+    'a crash every 10 minutes, 8 s without an answer',
+    outageEvery(600, 8, P0),
+    600,
+    [
+      [5, 500],
+      [10, 200],
+    ],
+  ],
+  [
+    'a crash loop: 5 s of each minute without an answer',
+    outageEvery(60, 5, P0),
+    60,
+    [
+      [5, 500],
+      [10, 200],
+    ],
+  ],
+  [
+    'a leak: 0.1 % fail, doubled every 5 minutes',
+    doublingEvery(300, P0),
+    null,
+    [
+      [5, 500],
+      [100, 1000],
+    ],
+  ],
+  [
+    'a slow ramp: from 0.1 to 10 % in 30 minutes',
+    rampTo(0.1, 1800, P0),
+    null,
+    [
+      [5, 500],
+      [100, 1000],
+    ],
+  ],
+];
+
+export function returningName(world: string, traffic: Traffic): string {
+  return `${world}; ${trafficText(traffic)}`;
+}
+
+function returningCells(runs: Runs, seed: number): readonly Cell[] {
+  const judges = [ownPolls(), evenPolls(15), ...fieldRivals()];
+  return RETURNING.flatMap(([world, failing, , traffics]) =>
+    traffics.map((traffic) => {
+      const place = at(traffic, { p0: P0, p1: 1, failing });
+      return held('returning', returningName(world, traffic), place, judges, runs(100), seed);
+    }),
+  );
+}
+
+export const WARM_UPS_S = [0, 12, 20, 60] as const;
+
+/** What happens in the first seconds, at 10 of 1,000 requests a second. */
+export const COLD: readonly (readonly [string, Failing])[] = [
+  ['healthy, but 20 % fail in the first 10 s', coldStart(0.2, 10, P0)],
+  ['healthy, but 5 % fail in the first 10 s', coldStart(0.05, 10, P0)],
+  ['5 % fail from the start', () => 0.05],
+  ['20 % fail from the start', () => 0.2],
+  ['100 % fail from the start', () => 1],
+];
+
+function coldCells(runs: Runs, seed: number): readonly Cell[] {
+  const judges = [...WARM_UPS_S.map((warmUpS) => ownPolls({ warmUpS })), ...fieldRivals()];
+  return COLD.map(([world, failing]) =>
+    held('cold', world, { ...at([10, 1000], { p0: P0, p1: 1, failing }), untilS: 1200 }, judges, runs(100), seed),
+  );
+}
+
+/** What the candidate answers, next to a stable build of which 0.1 % fail with 500. */
+export const ANSWERS: readonly (readonly [string, Answers])[] = [
+  ['302 (to a sign-in page) to everybody', { 302: 1 }],
+  ['302 to 5 %', { 302: 0.05, 500: P0 }],
+  ['401 to 5 %', { 401: 0.05, 500: P0 }],
+  ['503 to 5 %', { 503: 0.05, 500: P0 }],
+  ['nothing else (healthy)', { 500: P0 }],
+];
+
+function answerCells(runs: Runs, seed: number): readonly Cell[] {
+  const judges = [byDefaultOnly({ counted: STATUS_METRICS }), ...fieldRivals()];
+  return ANSWERS.map(([world, answers]) => held('answers', world, answering(1, { 500: P0 }, answers), judges, runs(60), seed));
+}
+
+const STEPS = [1, 5, 25, 50, 100];
+
+function walkCell(
+  experiment: Experiment,
+  workload: string,
+  place: Workload,
+  judges: readonly NewJudge[],
+  often: number,
+  seed: number,
+): Cell {
+  const rows = () =>
+    judges.map((make) => ({
+      experiment,
+      workload,
+      judge: make().name,
+      summary: walkOften(`${experiment} ${workload}`, place, make, often, seed),
+    }));
+  return { experiment, workload, rows };
+}
+
+export const CHURN: readonly (readonly [string, replaceS: number, p1: number])[] = [
+  ['healthy, no pod is replaced', Number.POSITIVE_INFINITY, P0],
+  ['healthy, one pod of ten replaced every 90 s', 90, P0],
+  ['healthy, one pod of ten replaced every 30 s', 30, P0],
+  ['5 % fail, one pod of ten replaced every 90 s', 90, 0.05],
+  ['100 % fail, one pod of ten replaced every 90 s', 90, 1],
+];
+
+function churnCells(runs: Runs, seed: number): readonly Cell[] {
+  const judges = [byDefaultOnly({ counted: POD_METRICS }), ...fieldRivals()];
+  return CHURN.map(([world, replaceS, p1]) =>
+    walkCell('churn', world, churning(STEPS, replaceS, P0, p1), judges, runs(60), seed),
+  );
+}
+
+/** The hour at which a rollout begins; traffic is 1,000 requests a second at noon and 50 at midnight. */
+export const VALLEY: readonly (readonly [string, fromHour: number])[] = [
+  ['begun at noon', 12],
+  ['begun at 20:00, while traffic falls', 20],
+  ['begun at midnight', 0],
+];
+export const VALLEY_P1 = [P0, 0.01, 0.05, 0.2, 1] as const;
+
+export function valleyName(when: string, p1: number): string {
+  return `${when}, ${p1 === P0 ? 'healthy' : `${percent(p1)} fail`}`;
+}
+
+function valleyCells(runs: Runs, seed: number): readonly Cell[] {
+  const judges = [byDefaultOnly(), ...fieldRivals()];
+  return VALLEY.flatMap(([when, fromHour]) =>
+    VALLEY_P1.map((p1) => {
+      const place = { ...walkOf(STEPS, { p0: P0, p1 }), fullSeconds: dailyValley(fromHour, 0.05) };
+      return walkCell('valley', valleyName(when, p1), place, judges, runs(60), seed);
+    }),
+  );
+}
+
+export function fieldCells(runs: Runs, seed: number): readonly Cell[] {
+  return [hourCells, onsetCells, returningCells, coldCells, answerCells, churnCells, valleyCells].flatMap((make) =>
+    make(runs, seed),
+  );
+}
