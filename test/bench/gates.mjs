@@ -1,5 +1,8 @@
-/** Compares gates in simulation, in two processes: `--quick` for a first look, `--scale 4` for four times the runs, `--seed N` for other chance. */
-import { spawn } from 'node:child_process';
+/**
+ * Compares gates in simulation, in two processes: `--quick` for a first look, `--scale 4` for four times the runs, `--seed N` for other chance,
+ * `--only hours` for one experiment, `--record FILE` for what a later version shows as the version before.
+ */
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { join } from 'node:path';
@@ -15,11 +18,12 @@ const { values } = parseArgs({
     scale: { type: 'string', default: '1' },
     part: { type: 'string' },
     only: { type: 'string' },
+    record: { type: 'string' },
   },
 });
 const seed = Number(values.seed);
 const scale = values.quick ? 0.01 : Number(values.scale);
-const { comparisonOf, runPart } = await loadTypeScript('test/bench/gates/comparison.ts');
+const { comparisonOf, keptRows, runPart } = await loadTypeScript('test/bench/gates/comparison.ts');
 
 /** The rows of one part, from a process of its own; a part that fails fails the whole. */
 function partElsewhere(part) {
@@ -61,6 +65,14 @@ function print({ title, columns, rows }) {
   for (const row of [columns, ...rows]) console.log(row.map((cell) => cell.replaceAll('**', '')).join(' | '));
 }
 
+/** One row a line. The commit is that of the product's code that was measured. */
+function record(path, rows) {
+  const { stdout } = spawnSync('git', ['log', '-1', '--format=%h %s'], { cwd: ROOT, encoding: 'utf8' });
+  const kept = keptRows(rows).map((row) => `    ${JSON.stringify(row)}`);
+  const head = { commit: stdout.trim(), seed, scale };
+  writeFileSync(path, `${JSON.stringify(head, null, 2).replace(/\n}$/, ',')}\n  "rows": [\n${kept.join(',\n')}\n  ]\n}\n`);
+}
+
 async function compare() {
   const began = performance.now();
   console.log(`seed ${seed}`);
@@ -69,7 +81,8 @@ async function compare() {
     .flat()
     .sort((a, b) => a.index - b.index)
     .flatMap(({ rows: found }) => found);
-  const { tables, missed } = comparisonOf(rows);
+  if (values.record !== undefined) record(values.record, rows);
+  const { tables, missed } = comparisonOf(rows, seed);
   for (const table of tables) print(table);
   for (const aim of missed) console.log(`\nAIM MISSED: ${aim}`);
   const machine = {

@@ -10,7 +10,6 @@ export type Experiment =
   | 'tenant'
   | 'healthy'
   | 'late'
-  | 'own'
   | 'latency'
   | 'boundary'
   | 'hours'

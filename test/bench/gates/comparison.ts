@@ -2,7 +2,9 @@
 import { missedAims } from './aims.ts';
 import type { Row } from './cell.ts';
 import { cells } from './experiments.ts';
-import { type Table, tablesOf } from './tables.ts';
+import { keptRows, withBefore } from './field/before.ts';
+import type { Table } from './table-cells.ts';
+import { tablesOf } from './tables.ts';
 
 export interface Part {
   readonly part: number;
@@ -20,6 +22,12 @@ export function runPart({ part, parts, scale, seed, only }: Part, done: (index: 
   for (const [index, { rows }] of own.entries()) if (index % parts === part) done(index, rows());
 }
 
-export function comparisonOf(rows: readonly Row[]): { readonly tables: readonly Table[]; readonly missed: readonly string[] } {
-  return { tables: tablesOf(rows).filter((table) => table.rows.length > 0), missed: missedAims(rows) };
+/** The tables show the version before next to this one; the aims are those of this one. */
+export function comparisonOf(
+  rows: readonly Row[],
+  seed: number,
+): { readonly tables: readonly Table[]; readonly missed: readonly string[] } {
+  return { tables: tablesOf(withBefore(rows, seed)).filter((table) => table.rows.length > 0), missed: missedAims(rows) };
 }
+
+export { keptRows };

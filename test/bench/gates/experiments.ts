@@ -5,7 +5,7 @@ import { fieldCells } from './field/cells.ts';
 import type { NewJudge } from './judge.ts';
 import { flaggerDuration, kayentaDuration, type Slowness, slowerThanBaseline, slowWorkload } from './latency.ts';
 import { DOCUMENTED, figuresOnly, holders, tenantRivals, walkers } from './line-ups.ts';
-import { evenPolls, harmAtBound, ours, ownPolls } from './ours.ts';
+import { harmAtBound, ours } from './ours.ts';
 import { oracle, peekedZ } from './sequential.ts';
 import { walkOften } from './simulate.ts';
 import { flagger } from './thresholds.ts';
@@ -143,34 +143,6 @@ function lateCells(runs: (of: number) => number, seed: number): readonly Cell[] 
   });
 }
 
-/** E9: when the gate polls by itself. What is healthy is counted for the whole hour, a late fault from its first request on. */
-export const OWN_HEALTHY: typeof HEALTHY = HEALTHY.filter(([name]) =>
-  /^(?:independent|clusters|noise of the candidate)/.test(name),
-);
-/** With a tenth of the traffic, where a burst that lasts is most of what the candidate serves meanwhile. */
-export const OWN_BURSTS: typeof HEALTHY = [
-  ['clusters of 20 over 5 s', { p0: P0, clusterMean: 20, clusterLasts: 5 }],
-  ['clusters of 50 over 10 s', { p0: P0, clusterMean: 50, clusterLasts: 10 }],
-];
-export const OWN_LATE = [0.01, 0.05, 0.2, 1] as const;
-
-function ownCells(runs: (of: number) => number, seed: number): readonly Cell[] {
-  const badOf = (sample: Sample, tS: number) => (tS > ONSET_S + 2 ? sample.candidate.failures : 0);
-  const healthyAt = (share: number, rps: number, [name, failures]: (typeof HEALTHY)[number]) =>
-    held('own', `${name}; ${share} %`, holdAt(share, { ...failures, p1: failures.p0 }, 1, rps), [ownPolls()], runs(300), seed);
-  const healthy = OWN_HEALTHY.flatMap((one) => [1, 50].map((share) => healthyAt(share, 1000, one)));
-  const bursts = OWN_BURSTS.flatMap((one) => [10, 50].map((share) => healthyAt(share, 100, one)));
-  const judges = [ownPolls(), evenPolls(5), evenPolls(15)];
-  const late = OWN_LATE.flatMap((p1) =>
-    [1, 10].map((share) => {
-      // Between two polls, where a fault begins in life as well.
-      const place = holdAt(share, { p0: P0, p1, onsetS: ONSET_S + 2 }, 1);
-      return held('own', `${percent(p1)}; ${share} %`, place, judges, runs(100), seed, { badOf, fromS: ONSET_S + 2 });
-    }),
-  );
-  return [...healthy, ...bursts, ...late];
-}
-
 export const SLOWNESS: readonly (readonly [string, Slowness])[] = [
   ['healthy', { share: 0, factor: 1, plusS: 0 }],
   ['all ×1.1', { share: 1, factor: 1.1, plusS: 0 }],
@@ -209,7 +181,6 @@ export function cells(scale: number, seed: number): readonly Cell[] {
     tenantCells,
     healthyCells,
     lateCells,
-    ownCells,
     latencyCells,
     boundaryCells,
     fieldCells,

@@ -176,11 +176,18 @@ class Ours implements Judge {
     this.#step = 0;
     this.#isThrough = false;
     this.#memory = NO_COUNTERS;
-    this.#evidence = openEvidence(this.#settings, { atMs: 0, share: this.#share() });
+    const { watchMs } = this.#settings;
+    // A version that watches no stable build has no such setting.
+    const opened = watchMs > 0 ? { atMs: -watchMs, share: 0 } : { atMs: 0, share: this.#share() };
+    this.#evidence = openEvidence(this.#settings, opened);
   }
 
-  watch(_tS: number, _stable: Arm, { reading }: Parts = {}): void {
-    if (reading !== undefined) this.#counts(reading);
+  watch(tS: number, stable: Arm, parts: Parts = {}): void {
+    if (this.#settings === undefined || this.#evidence === undefined) throw new Error('not started');
+    const poll = parts.reading === undefined ? this.#blocks(NOTHING, stable, parts) : this.#counts(parts.reading);
+    if (this.#evidence.share > 0) return;
+    this.#evidence = feed(this.#settings, this.#evidence, { atMs: 1000 * tS, gates: { [GATE]: poll } });
+    if (tS === 0) this.#evidence = beginStep(this.#settings, this.#evidence, { atMs: 0, share: this.#share() });
   }
 
   #share(): number {

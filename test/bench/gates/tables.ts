@@ -1,52 +1,13 @@
 /** The tables of docs/gates-figures.md from the rows of a run. Must compute nothing but the cells. */
 import { type Experiment, P0, percent, type Row, workloadName } from './cell.ts';
-import {
-  DOCUMENTED_WORKLOADS,
-  HEALTHY,
-  OWN_BURSTS,
-  OWN_HEALTHY,
-  OWN_LATE,
-  SLOWNESS,
-  TENANTS,
-  tenantWorkload,
-} from './experiments.ts';
+import { DOCUMENTED_WORKLOADS, HEALTHY, SLOWNESS, TENANTS, tenantWorkload } from './experiments.ts';
+import { fieldTables } from './field/tables.ts';
 import { bucketLimit } from './latency.ts';
 import { informationLimit } from './sequential.ts';
-import { type Summary, upperBound } from './simulate.ts';
-
-export interface Table {
-  readonly title: string;
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-  readonly notes: readonly string[];
-}
+import type { Summary } from './simulate.ts';
+import { aborted, badCell, falseCell, minutes, number, type Table, toWhole } from './table-cells.ts';
 
 const BAD = [0.002, 0.003, 0.005, 0.01, 0.05, 0.2, 1] as const;
-
-function number(value: number): string {
-  return value.toLocaleString('en-US', { maximumFractionDigits: value < 100 ? 1 : 0 });
-}
-
-function share(part: number, whole: number): string {
-  return `${Number(((100 * part) / whole).toPrecision(2))} %`;
-}
-
-/** `71 (2 %)`: mean bad requests, and how many runs were ended where not all of them were. */
-function badCell(summary: Summary, of: (summary: Summary) => number = ({ meanBad }) => meanBad): string {
-  if (summary.runs === 0) return 'ended before';
-  const ended = summary.rolledBack === summary.runs ? '' : ` (${share(summary.rolledBack, summary.runs)})`;
-  return `${number(of(summary))}${ended}`;
-}
-
-/** `0 of 2,000 (≤ 0.15 %)`: with the upper end of the 95 % interval. */
-function falseCell(found: number, runs: number): string {
-  const bound = `≤ ${Number((100 * upperBound(found, runs)).toPrecision(2))} %`;
-  return `${found.toLocaleString('en-US')} of ${runs.toLocaleString('en-US')} (${bound})`;
-}
-
-function minutes(seconds: number | null): string {
-  return seconds === null ? 'never' : `${number(seconds / 60)} min`;
-}
 
 type Column = readonly [title: string, workload: string, cell: (summary: Summary) => string];
 
@@ -64,9 +25,6 @@ function grid(rows: readonly Row[], experiment: Experiment, columns: readonly Co
     rows: judges.map((judge) => [judge, ...columns.map((column) => cellOf(judge, column))]),
   };
 }
-
-const aborted = ({ rolledBack, runs }: Summary) => falseCell(rolledBack, runs);
-const toWhole = ({ medianWholeS }: Summary) => minutes(medianWholeS);
 
 function limitLine(title: string, of: (p1: number) => number): readonly string[] {
   return [title, '', ...BAD.map((p1) => number(of(p1)))];
@@ -158,22 +116,6 @@ function lateTable(rows: readonly Row[]): Table {
   return { title: 'A late fault', ...grid(rows, 'late', columns), notes };
 }
 
-function ownTable(rows: readonly Row[]): Table {
-  const healthy = OWN_HEALTHY.flatMap(([name]) =>
-    [1, 50].map((at): Column => [`${name}, at ${at} %`, `${name}; ${at} %`, aborted]),
-  );
-  const bursts = OWN_BURSTS.flatMap(([name]) =>
-    [10, 50].map((at): Column => [`${name}, at ${at} % of 100 a second`, `${name}; ${at} %`, aborted]),
-  );
-  const late = OWN_LATE.flatMap((p1) =>
-    [1, 10].map((at): Column => [`${percent(p1)} fail, at ${at} %`, `${percent(p1)}; ${at} %`, badCell]),
-  );
-  const notes = [
-    'If the source can be polled every second, kvdeploy polls every second in the first minute of a step, then every 5 s. The first columns show false aborts in an hour without a fault (a long burst in the first minute can be mistaken for one). The others show bad requests of a fault that begins after 20 minutes, by the share of 1,000 requests per second that the candidate has.',
-  ];
-  return { title: "With kvdeploy's own polling", ...grid(rows, 'own', [...healthy, ...bursts, ...late]), notes };
-}
-
 function latencyTable(rows: readonly Row[]): Table {
   const [healthy, ...slow] = SLOWNESS;
   const columns = slow.map(([name]): Column => [name, name, (summary) => badCell(summary, ({ meanRequests }) => meanRequests)]);
@@ -211,7 +153,7 @@ export function tablesOf(rows: readonly Row[]): readonly Table[] {
     healthyTable(rows, 1),
     healthyTable(rows, 50),
     lateTable(rows),
-    ownTable(rows),
+    ...fieldTables(rows),
     latencyTable(rows),
     boundaryTable(rows),
   ];

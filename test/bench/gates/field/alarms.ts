@@ -30,7 +30,7 @@ class Alarm implements Judge {
   #sinceS = 0;
 
   constructor(datapoints: number, periods: number) {
-    this.name = `ECS canary, CloudWatch alarm: 1 % of 5xx, ${datapoints} of ${periods} datapoints of 60 s`;
+    this.name = `ECS canary, CloudWatch alarm on ${datapoints} of ${periods} datapoints: 1 % of 5xx in 60 s (candidate only)`;
     [this.#datapoints, this.#periods] = [datapoints, periods];
   }
 

@@ -17,111 +17,54 @@ function fieldRivals(): readonly NewJudge[] {
   return [...ecsCanaries(), flagger(5, 'candidate', 600), argoBackground('candidate', { firstS: 300, dwellS: 600 })];
 }
 
-/** Candidate's requests a second, of all. */
-export type Traffic = readonly [candidate: number, all: number];
+/** The candidate's requests a second, of all. */
+export type Traffic = `${number} of ${number}`;
 
-export function trafficText([candidate, all]: Traffic): string {
-  return `${candidate} of ${all.toLocaleString('en-US')}`;
+/** What `5 of 500` says. */
+export function trafficOf(traffic: Traffic): { readonly candidate: number; readonly all: number } {
+  const [candidate = 0, all = 0] = traffic.split(' of ').map(Number);
+  return { candidate, all };
 }
 
-function at([candidate, all]: Traffic, failures: Failures, pollS = 1): Workload {
-  return holdAt((100 * candidate) / all, failures, pollS, all);
+function at(traffic: Traffic, failures: Failures): Workload {
+  const { candidate, all } = trafficOf(traffic);
+  return holdAt((100 * candidate) / all, failures, 1, all);
 }
 
 const healthy = (failures: Omit<Failures, 'p0' | 'p1'> = {}): Failures => ({ p0: P0, p1: P0, ...failures });
 
 const bursts = (clusterMean: number, clusterLasts = 1) => healthy({ clusterMean, clusterLasts });
 
+const RARE = { perInterval: 1 / HOUR_S, mean: 50, lasts: 10 };
+
 const incident = (seconds: number, share: number) => healthy({ incident: { fromS: 1200, toS: 1200 + seconds, share } });
 
 /** An hour in which nothing is wrong with the candidate. */
 export const HOURS: readonly (readonly [string, Failures, readonly Traffic[]])[] = [
-  [
-    'independent, 0.1 %',
-    healthy(),
-    [
-      [10, 1000],
-      [500, 1000],
-    ],
-  ],
-  [
-    'clumps of 5',
-    bursts(5),
-    [
-      [10, 1000],
-      [10, 100],
-    ],
-  ],
-  [
-    'clumps of 20',
-    bursts(20),
-    [
-      [10, 1000],
-      [10, 100],
-      [500, 1000],
-    ],
-  ],
-  ['bursts of 10 over 2 s', bursts(10, 2), [[25, 100]]],
-  [
-    'bursts of 20 over 5 s',
-    bursts(20, 5),
-    [
-      [5, 500],
-      [10, 100],
-      [50, 100],
-    ],
-  ],
-  [
-    'bursts of 50 over 10 s',
-    bursts(50, 10),
-    [
-      [5, 500],
-      [10, 100],
-      [50, 100],
-    ],
-  ],
-  [
-    'bursts of 100 over 30 s',
-    bursts(100, 30),
-    [
-      [10, 1000],
-      [10, 100],
-    ],
-  ],
-  [
-    'rare: one burst an hour of 50 over 10 s',
-    healthy({ rare: { perInterval: 1 / HOUR_S, mean: 50, lasts: 10 } }),
-    [
-      [10, 1000],
-      [10, 100],
-    ],
-  ],
-  [
-    'both builds fail 10 % for 3 minutes',
-    incident(180, 0.1),
-    [
-      [10, 1000],
-      [50, 100],
-    ],
-  ],
-  [
-    'both builds fail 60 % for 5 s',
-    incident(5, 0.6),
-    [
-      [10, 1000],
-      [50, 100],
-    ],
-  ],
+  ['independent, 0.1 %', healthy(), ['5 of 500', '10 of 1000', '500 of 1000']],
+  ['independent, 1 %', { p0: 0.01, p1: 0.01 }, ['10 of 1000', '500 of 1000']],
+  ['clusters of 5', bursts(5), ['10 of 1000', '10 of 100', '500 of 1000']],
+  ['clusters of 20', bursts(20), ['10 of 1000', '10 of 100', '500 of 1000']],
+  ['bursts of 10 over 2 s', bursts(10, 2), ['25 of 100']],
+  ['bursts of 20 over 5 s', bursts(20, 5), ['5 of 500', '10 of 100', '50 of 100']],
+  ['bursts of 50 over 10 s', bursts(50, 10), ['5 of 500', '10 of 100', '50 of 100']],
+  ['bursts of 100 over 30 s', bursts(100, 30), ['10 of 1000', '10 of 100']],
+  ['rare: one burst an hour, 50 over 10 s', healthy({ rare: RARE }), ['10 of 1000', '10 of 100']],
+  ['both builds fail 10 % for 3 minutes', incident(180, 0.1), ['10 of 1000', '50 of 100']],
+  ['both builds fail 60 % for 5 s', incident(5, 0.6), ['10 of 1000', '50 of 100']],
+  ['noise of the candidate, sd 1', healthy({ candidateSd: 1 }), ['10 of 1000', '500 of 1000']],
+  ['noise in each build, sd 1', healthy({ candidateSd: 1, stableSd: 1 }), ['10 of 1000', '500 of 1000']],
 ];
 
-export function hourName(world: string, traffic: Traffic): string {
-  return `${world}; ${trafficText(traffic)}`;
+/** A workload of one world at one traffic. */
+export function fieldName(world: string, traffic: Traffic): string {
+  return `${world}; ${traffic}`;
 }
 
 function hourCells(runs: Runs, seed: number): readonly Cell[] {
   const judges = [ownPolls(), evenPolls(15), ...fieldRivals()];
   return HOURS.flatMap(([world, failures, traffics]) =>
-    traffics.map((traffic) => held('hours', hourName(world, traffic), at(traffic, failures), judges, runs(300), seed)),
+    traffics.map((traffic) => held('hours', fieldName(world, traffic), at(traffic, failures), judges, runs(300), seed)),
   );
 }
 
@@ -131,15 +74,11 @@ export const ONSETS: readonly (readonly [string, number])[] = [
   ['at 75 s', 77],
   ['after 30 minutes', 1802],
 ];
-export const ONSET_TRAFFICS: readonly Traffic[] = [
-  [5, 500],
-  [10, 1000],
-  [100, 1000],
-];
+export const ONSET_TRAFFICS: readonly Traffic[] = ['5 of 500', '10 of 1000', '100 of 1000'];
 export const ONSET_P1 = [0.01, 0.05, 0.2, 1] as const;
 
 export function onsetName(onset: string, p1: number, traffic: Traffic): string {
-  return `${percent(p1)} fail ${onset}; ${trafficText(traffic)}`;
+  return fieldName(`${percent(p1)} fail ${onset}`, traffic);
 }
 
 function onsetCells(runs: Runs, seed: number): readonly Cell[] {
@@ -157,69 +96,24 @@ function onsetCells(runs: Runs, seed: number): readonly Cell[] {
 
 /** A candidate whose fault comes back, or grows. The period is that of its outages, where it has some. */
 export const RETURNING: readonly (readonly [string, Failing, periodS: number | null, readonly Traffic[]])[] = [
-  [
-    '3 s of total failure every 10 minutes',
-    outageEvery(600, 3, P0),
-    600,
-    [
-      [5, 500],
-      [10, 200],
-      [100, 1000],
-    ],
-  ],
-  [
-    'a crash every 10 minutes, 8 s without an answer',
-    outageEvery(600, 8, P0),
-    600,
-    [
-      [5, 500],
-      [10, 200],
-    ],
-  ],
-  [
-    'a crash loop: 5 s of each minute without an answer',
-    outageEvery(60, 5, P0),
-    60,
-    [
-      [5, 500],
-      [10, 200],
-    ],
-  ],
-  [
-    'a leak: 0.1 % fail, doubled every 5 minutes',
-    doublingEvery(300, P0),
-    null,
-    [
-      [5, 500],
-      [100, 1000],
-    ],
-  ],
-  [
-    'a slow ramp: from 0.1 to 10 % in 30 minutes',
-    rampTo(0.1, 1800, P0),
-    null,
-    [
-      [5, 500],
-      [100, 1000],
-    ],
-  ],
+  ['3 s of total failure every 10 minutes', outageEvery(600, 3, P0), 600, ['5 of 500', '10 of 200', '100 of 1000']],
+  ['a crash every 10 minutes, 8 s without an answer', outageEvery(600, 8, P0), 600, ['5 of 500', '10 of 200']],
+  ['a crash loop: 5 s of each minute without an answer', outageEvery(60, 5, P0), 60, ['5 of 500', '10 of 200']],
+  ['a leak: 0.1 % fail, doubled every 5 minutes', doublingEvery(300, P0), null, ['5 of 500', '100 of 1000']],
+  ['a slow ramp: from 0.1 to 10 % in 30 minutes', rampTo(0.1, 1800, P0), null, ['5 of 500', '100 of 1000']],
 ];
-
-export function returningName(world: string, traffic: Traffic): string {
-  return `${world}; ${trafficText(traffic)}`;
-}
 
 function returningCells(runs: Runs, seed: number): readonly Cell[] {
   const judges = [ownPolls(), evenPolls(15), ...fieldRivals()];
   return RETURNING.flatMap(([world, failing, , traffics]) =>
     traffics.map((traffic) => {
       const place = at(traffic, { p0: P0, p1: 1, failing });
-      return held('returning', returningName(world, traffic), place, judges, runs(100), seed);
+      return held('returning', fieldName(world, traffic), place, judges, runs(100), seed);
     }),
   );
 }
 
-export const WARM_UPS_S = [0, 12, 20, 60] as const;
+const WARM_UPS_S = [12, 20, 60] as const;
 
 /** What happens in the first seconds, at 10 of 1,000 requests a second. */
 export const COLD: readonly (readonly [string, Failing])[] = [
@@ -231,9 +125,9 @@ export const COLD: readonly (readonly [string, Failing])[] = [
 ];
 
 function coldCells(runs: Runs, seed: number): readonly Cell[] {
-  const judges = [...WARM_UPS_S.map((warmUpS) => ownPolls({ warmUpS })), ...fieldRivals()];
+  const judges = [ownPolls(), ...WARM_UPS_S.map((warmUpS) => ownPolls({ warmUpS })), ...fieldRivals()];
   return COLD.map(([world, failing]) =>
-    held('cold', world, { ...at([10, 1000], { p0: P0, p1: 1, failing }), untilS: 1200 }, judges, runs(100), seed),
+    held('cold', world, { ...at('10 of 1000', { p0: P0, p1: 1, failing }), untilS: 1200 }, judges, runs(100), seed),
   );
 }
 
