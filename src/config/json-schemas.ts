@@ -18,5 +18,13 @@ export const schemaNames = Object.keys(SCHEMAS) as readonly SchemaName[];
 
 /** Draft 7 of JSON Schema, because SchemaStore and the YAML language server support it best. Describes the files as written. */
 export function schemaText(name: SchemaName): string {
-  return `${JSON.stringify(z.toJSONSchema(SCHEMAS[name], { target: 'draft-07', io: 'input' }), null, 2)}\n`;
+  return `${JSON.stringify(z.toJSONSchema(SCHEMAS[name], { target: 'draft-07', io: 'input', override: anyFits }), null, 2)}\n`;
+}
+
+/** A gate without a source fits every router that counts: one of them is enough. */
+function anyFits({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodTypes; jsonSchema: z.core.JSONSchema.BaseSchema }): void {
+  const { def } = zodSchema._zod;
+  if (!('discriminator' in def && def.discriminator === 'source') || jsonSchema.oneOf === undefined) return;
+  jsonSchema.anyOf = jsonSchema.oneOf;
+  delete jsonSchema.oneOf;
 }

@@ -13,7 +13,7 @@ import type { PathPart } from './parse/nodes.ts';
 import { findingWithoutText } from './parse/source.ts';
 import { strictParse } from './parse/strict-parse.ts';
 import { MAX_CONFIG_BYTES } from './parse/text-check.ts';
-import { type Config, configSchema } from './schema.ts';
+import { type Config, configSchema, withRouterSources } from './schema.ts';
 import { type LoadedConfig, type PlaceOf, serviceSettings, sharedTargets } from './settings.ts';
 
 export interface ReadConfig {
@@ -104,9 +104,10 @@ function readFile(file: string, options: Wanted, io: Files): ReadConfig {
 
 /** Checks the bytes of the config `file`. */
 export function parseConfig(file: string, shown: string, bytes: Uint8Array): Omit<ReadConfig, 'file'> {
-  const { document, findings } = strictParse(shown, bytes);
-  if (document === undefined) return { findings };
+  const { document: parsed, findings } = strictParse(shown, bytes);
+  if (parsed === undefined) return { findings };
   const base: readonly PathPart[] = path.basename(file) === 'package.json' ? ['kvdeploy'] : [];
+  const document = { ...parsed, value: withRouterSources(parsed.value, base) };
   const checked = check(document, configSchema, base);
   if (checked.value === undefined) return { findings: checked.findings };
   const shared = sharedTargets(checked.value, document, base);

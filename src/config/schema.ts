@@ -64,13 +64,42 @@ const gateSchema = z.discriminatedUnion(
         .describe('A fixed limit for the share of failed requests, such as 1%; without it, the gate compares'),
       minRequests: gateLimitsSchema.shape.minRequests,
       compare: compareSchema.optional(),
-      source: z.literal(source.kind).describe(source.summary),
+      // `routersOwn` fills it in where the router counts: an editor must not ask for it.
+      source: (source.ofRouter ? z.literal(source.kind).default(source.kind) : z.literal(source.kind)).describe(source.summary),
     }),
   ) as unknown as Options,
 );
 
 /** `errors`: compares failed requests by the router's own counters, with all defaults. */
 export const WORDS = ['errors'] as const;
+
+/**
+ * The value of a config in which every gate that is one of the words, has settings of its own and no source is given its source: the router of
+ * its service, where that counts. Anything else stays as it was written.
+ */
+export function withRouterSources(config: unknown, base: readonly (string | number)[] = []): unknown {
+  return mapAt(config, [...base.map(String), 'tenants', '*', 'environments', '*', 'services', '*'], (service) => {
+    const { kind } = (service['router'] ?? {}) as { readonly kind?: unknown };
+    const counts = metricSources.some((source) => source.ofRouter && source.kind === kind);
+    const { gates } = service;
+    if (!counts || !Array.isArray(gates)) return service;
+    const isOurs = (gate: unknown) => isMap(gate) && gate['source'] === undefined && WORDS.some((word) => word === gate['name']);
+    return { ...service, gates: gates.map((gate) => (isOurs(gate) ? { ...gate, source: kind } : gate)) };
+  });
+}
+
+type PlainMap = Readonly<Record<string, unknown>>;
+
+const isMap = (value: unknown): value is PlainMap => value !== null && typeof value === 'object' && !Array.isArray(value);
+
+/** Changes every map at a path, in which `*` is any key. */
+function mapAt(value: unknown, [part, ...rest]: readonly string[], change: (map: PlainMap) => PlainMap): unknown {
+  if (!isMap(value)) return value;
+  if (part === undefined) return change(value);
+  const changed: Record<string, unknown> = Object.create(null);
+  for (const [key, each] of Object.entries(value)) changed[key] = part === '*' || part === key ? mapAt(each, rest, change) : each;
+  return changed;
+}
 
 const entrySchema = z
   .union([z.enum(WORDS), gateSchema])

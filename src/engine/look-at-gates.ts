@@ -8,7 +8,7 @@ import {
   usualRates,
 } from '../core/gates/comparison.ts';
 import { gatePollOf } from '../core/gates/counting/blocks.ts';
-import { type ArmCounters, countersSince, counterTotals, NO_COUNTERS } from '../core/gates/counting/counters.ts';
+import { type ArmCounters, countersSince, counterTotals, type Delta, NO_COUNTERS } from '../core/gates/counting/counters.ts';
 import { BUCKET_PREFIX, boundOf, judgedBounds, type MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import type { Counted } from '../core/gates/evidence/e-process.ts';
 import { WHOLE } from '../core/gates/gate-settings.ts';
@@ -27,10 +27,13 @@ export interface SeenGate {
   readonly silent: string | undefined;
   readonly countable: Countable | undefined;
   /**
-   * Looks again, once something new can be counted: the traffic of the build currently serving, or undefined where there was none. Takes as
-   * long as the source lags, and a second at least.
+   * Looks again, once something new can be counted: the traffic of the build currently serving, or undefined where there was none, and what
+   * the two looks together say of how it is counted. Takes as long as the source lags, and a second at least.
    */
-  readonly traffic: () => Promise<Pick<Traffic, 'requestsPerSecond' | 'stableRate'> | undefined>;
+  readonly traffic: () => Promise<{
+    readonly now: Pick<Traffic, 'requestsPerSecond' | 'stableRate'> | undefined;
+    readonly notes: readonly string[];
+  }>;
 }
 
 export interface SeenComparison {
@@ -76,17 +79,18 @@ async function lookAtGate(
   const silent = silence(first.candidate) ?? source.unproven?.(config, first.candidate);
   if (silent !== undefined) {
     const why = `Gate ${gate.name} has no data for ${shortGuid(serving.candidate.guid)}, the build currently serving: ${silent}.`;
-    return { gate: gate.name, silent: why, countable: undefined, traffic: async () => undefined };
+    return { gate: gate.name, silent: why, countable: undefined, traffic: async () => ({ now: undefined, notes: [] }) };
   }
   const metrics = worthJudging(source.metrics(config, first), first.candidate);
   const countable: Countable = {
     metrics: metrics.map(({ metric }) => metric),
     slices: requestsBySlice(first.candidate),
-    countsTraffic: source.countsTraffic(config),
+    countsTraffic: source.countsTraffic(config) && (reading.sticky === undefined || gate.compare.traffic === true),
     countsProcesses: source.countsProcesses ?? false,
     seesCrashes: seesCrashes(first.candidate),
     usualRates: usualRates(countedOf(metrics, first.candidate)),
     unseen: source.unseen(config, { limited: false, seen: first.candidate }),
+    notes: source.countsTraffic(config) ? notesOf(gate, reading) : [],
     lagMs: source.lagMs(config),
   };
   const traffic = async () => {
@@ -94,13 +98,32 @@ async function lookAtGate(
     await io.sleep(APART_MS + countable.lagMs);
     const second = await countGate(asked, serving, await again(), io);
     const begun = countersSince(NO_COUNTERS, first, countable.lagMs);
-    const { blocks } = gatePollOf(countersSince(begun.memory, second, countable.lagMs), metrics);
-    const block = blocks['errors']?.[WHOLE]?.candidate;
-    if (block === undefined || block.requests === 0) return undefined;
+    const delta = countersSince(begun.memory, second, countable.lagMs);
+    const notes = foldNote(delta);
+    const block = gatePollOf(delta, metrics).blocks['errors']?.[WHOLE]?.candidate;
+    if (block === undefined || block.requests === 0) return { now: undefined, notes };
     const seconds = (io.monotonic() - beganMs) / 1000;
-    return { requestsPerSecond: block.requests / seconds, stableRate: block.failures / block.requests };
+    return { now: { requestsPerSecond: block.requests / seconds, stableRate: block.failures / block.requests }, notes };
   };
   return { gate: gate.name, silent: undefined, countable, traffic };
+}
+
+/** Whoever asks for the traffic share in so many words gets it: its evidence alone marks no build bad. */
+function notesOf({ compare }: ComparedGate, { sticky }: Reading): string[] {
+  if (sticky === undefined) return [];
+  const judged = compare.traffic === true ? 'judged, as compare: { traffic: true } says' : 'not judged';
+  return [
+    `the traffic share is ${judged}: clients are bound to a server (${sticky}), so a good build too gets another part of the requests than planned, and a step can take longer`,
+  ];
+}
+
+/** Totals that are lower at the second look: of a restart just then, or of another process that answered. */
+function foldNote(delta: Delta): string[] {
+  const { arm } = delta.candidate;
+  if (arm.state !== 'reset' && arm.state !== 'invalid') return [];
+  return [
+    `its totals went back between two looks (${arm.why}): it restarted just then, or several processes answer behind one scrape address; give each process a target of its own, or every poll is a restart`,
+  ];
 }
 
 function silence(arm: ArmCounters): string | undefined {

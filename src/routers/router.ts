@@ -73,6 +73,8 @@ export interface Reading {
   readonly unseen?: readonly Unseen[];
   /** Why a reload or restart of the router would restore an earlier split. Absent if it keeps the last one. */
   readonly forgetful?: Unusable;
+  /** By what clients stay with a member, or are sent to it, whatever the percentages are: `cookie SRV`. Absent where nothing of the kind was seen. */
+  readonly sticky?: string;
   /** What of its set-up a person should look at: it could not be looked at from here, or reaches further than this target. */
   readonly doubts?: readonly string[];
 }

@@ -33,6 +33,22 @@ describe('gates', () => {
     expect(service?.compared).toEqual([{ name: 'errors', source: 'local', settings: {}, compare: {} }]);
   });
 
+  it('a gate called errors needs no source where the router counts, whatever else it sets', async () => {
+    const service = await load(LOCAL, 'gates: [{ name: errors, compare: { traffic: false }, max: 1%, expect: [404] }]');
+    expect(service?.compared).toMatchObject([{ name: 'errors', source: 'local', compare: { traffic: false } }]);
+    expect(service?.gates).toMatchObject([{ name: 'errors', source: 'local', max: 0.01, settings: { expect: [404] } }]);
+  });
+
+  it.each([
+    ['router: { kind: kubernetes-gateway }', 'gates: [{ name: errors, compare: {} }]'],
+    [LOCAL, 'gates: [{ name: answers, compare: {} }]'],
+    ['patience: 1m', 'gates: [{ name: errors }]'],
+  ])('a gate without a source that no router counts says that the source is missing: %s %s', async (router, gates) => {
+    expect(await findings(router, gates)).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^The key "source" is missing\./)]),
+    );
+  });
+
   it('a gate has a fixed limit with max, compares without it, and does both with both', async () => {
     const kinds = async (rest: string) => {
       const service = await load(LOCAL, `gates: [{ ${PROBE}${rest} }]`);

@@ -68,6 +68,8 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   const what = moves
     ? `Move all traffic of ${scopeText(opened.scope)} (now ${splitText(servingIn(reading))}) to ${name} at ${place}, and adopt it`
     : `Adopt ${name}, the build currently serving ${scopeText(opened.scope)}`;
+  for (const message of new Set(seen.gates.flatMap(({ countable }) => countable?.notes ?? [])))
+    deps.line({ type: 'note', level: 'info', message });
   for (const doubt of reading.doubts ?? []) deps.line({ type: 'note', level: 'warning', message: `Not verified: ${doubt}.` });
   await confirm(opened, what, options, deps);
   await judgeFilesAgain(ADOPTION_CHECKS, build.guid, opened, deps);

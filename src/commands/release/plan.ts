@@ -97,15 +97,16 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
 /** What one comparing gate asks and will catch, at the current traffic. */
 async function comparedGate(gate: Comparison['gates'][number], { compared }: Release, planned: Plan) {
   const seen = compared.find((each) => each.gate === gate.name);
-  const traffic = (await seen?.traffic()) ?? null;
+  const { now: traffic, notes = [] } = (await seen?.traffic()) ?? {};
   const floorMs = Math.max(planned.pollMs, ...compared.map(({ countable }) => countable?.lagMs ?? 0));
   const share = (planned.steps[0]?.percent ?? 0) / 100;
-  const outlook = { traffic: traffic ?? undefined, share, floorMs };
+  const outlook = { traffic, share, floorMs };
   return {
     name: gate.name,
     source: gate.source,
     question: describeGate(gate, planned, planned.candidate),
-    trafficNow: traffic,
+    trafficNow: traffic ?? null,
+    notes: [...(seen?.countable?.notes ?? []), ...notes],
     slices: Object.keys(seen?.countable?.slices ?? {}).length,
     unseen: seen?.countable?.unseen ?? [],
     expects: planned.comparison === undefined ? [] : forecast(gate.name, { comparison: planned.comparison, ...outlook }),
@@ -135,7 +136,7 @@ function planLines(document: PlanDocument, planned: Plan): readonly string[] {
     ...document.comparison.flatMap((gate) => [
       `  gate       ${gate.name}: compares with the stable build (${gate.source}${gate.slices === 0 ? '' : `, ${gate.slices} slices`})`,
       `               asks ${gate.question}`,
-      ...gate.expects.map((sentence) => `               ${sentence}`),
+      ...[...gate.expects, ...gate.notes].map((sentence) => `               ${sentence}`),
       ...gate.unseen.map((unseen) => `               not judged: ${unseen}`),
     ]),
     `  rollback   ${document.wayBack.build === null ? 'none' : `${shortGuid(document.wayBack.build.guid)}, pointer generation ${String(document.wayBack.generation)}`}`,

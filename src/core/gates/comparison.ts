@@ -65,6 +65,8 @@ export interface Countable {
   readonly usualRates?: Readonly<Record<string, number>>;
   /** What it does not see of how requests end, each as `kind` or `kind: why`: `latency`, `gRPC statuses`, `retries`, `slices`. */
   readonly unseen?: readonly string[];
+  /** What `plan` says of how its counts come: clients that stay with a build, several processes behind one address. */
+  readonly notes?: readonly string[];
   /** Milliseconds from a request to its count: scrape interval and more. */
   readonly lagMs: number;
 }

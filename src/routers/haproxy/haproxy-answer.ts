@@ -55,6 +55,8 @@ export interface Location {
   /** Its balance algorithm, as `show stat` names it; 2.6 reports `unknown` for `random`. */
   readonly algorithm: string;
   readonly mode: string;
+  /** The cookie by which clients stay with a server; null without one. */
+  readonly cookie: string | null;
   readonly servers: readonly Server[];
 }
 
@@ -90,7 +92,13 @@ export function parseLocation(answer: string, backend: string): Location | strin
     servers.push(server);
   }
   if (servers.length === 0) return `backend "${backend}" has no servers that have an address`;
-  return { level, algorithm: whole.get('algo') ?? '', mode: whole.get('mode') ?? '', servers };
+  return {
+    level,
+    algorithm: whole.get('algo') ?? '',
+    mode: whole.get('mode') ?? '',
+    cookie: whole.get('cookie') || null,
+    servers,
+  };
 }
 
 /** A slot that waits for an address, as `server-template` and DNS keep them: it is in maintenance, and HAProxy cannot send anything there. */

@@ -19,6 +19,8 @@ interface Line {
 export interface Written {
   /** Why a reload would lose a server, or undefined. */
   readonly fleeting: Unusable | undefined;
+  /** The first line of the backend that chooses a server whatever its weight: `stick on src`. Undefined where none was found. */
+  readonly rule: string | undefined;
   /** What is to be looked at by a person: other backends with the same servers, or that the files could not be read. */
   readonly doubts: readonly string[];
 }
@@ -27,22 +29,26 @@ export interface Written {
 export function writtenOf(servers: readonly string[], backend: string, pid: number | null, { fs }: Pick<Io, 'fs'>): Written {
   const unknown = (why: string): Written => ({
     fleeting: undefined,
+    rule: undefined,
     doubts: [`${why}, so whether each server stands in haproxy.cfg, and in no other backend, is not known`],
   });
   if (pid === null) return unknown('HAProxy runs on another host');
   let files: readonly string[];
   let lines: readonly Line[] | undefined;
+  let rule: string | undefined;
   try {
     files = filesOf(pid, fs);
     if (files.length === 0) return unknown('the process of HAProxy is not visible from here');
-    lines = linesOf(files.map((file) => textOf(file, fs)).join('\n'));
+    const text = files.map((file) => textOf(file, fs)).join('\n');
+    lines = linesOf(text);
+    rule = [...sectionLines(text)].find(({ section, line }) => section === backend && CHOOSES.test(line))?.line;
   } catch (error) {
     return unknown(`haproxy.cfg cannot be read (${error instanceof Error ? error.message : String(error)})`);
   }
   const own = lines?.filter(({ section }) => section === backend) ?? [];
   if (lines === undefined || own.length === 0)
     return unknown(`the servers of backend ${backend} cannot be found in ${files.join(', ')}`);
-  return { fleeting: fleetingOf(servers, backend, own, files), doubts: twicesOf(servers, backend, own, lines) };
+  return { fleeting: fleetingOf(servers, backend, own, files), rule, doubts: twicesOf(servers, backend, own, lines) };
 }
 
 function fleetingOf(
@@ -100,22 +106,34 @@ function textOf(file: string, fs: Io['fs']): string {
   return fs.readFileSync(file, 'utf8');
 }
 
-/** Undefined where a name is made of variables, or quoted: what it is at run time is unknown. */
-function linesOf(text: string): readonly Line[] | undefined {
+/** Rules of a backend that come before every weight. */
+const CHOOSES = /^(?:stick\s+(?:on|match|store-request)|use-server|persist)\s/;
+
+/** Every line with its words, and the backend in whose section it stands; none for any other section. */
+function* sectionLines(text: string): Generator<{ readonly section: string; readonly line: string }> {
   let section = '';
-  const lines: Line[] = [];
-  for (const line of text.split('\n')) {
-    const [word = '', name = '', address = ''] = line.trim().split(/\s+/);
+  for (const raw of text.split('\n')) {
+    const line = raw.trim();
+    const [word = '', name = ''] = line.split(/\s+/);
     if (/^(?:backend|listen)$/.test(word)) section = name;
     // Sections begin in the first column by habit only; each has a keyword of its own.
     else if (SECTIONS.has(word)) section = '';
-    if (section === '' || (word !== 'server' && word !== 'server-template')) continue;
+    if (section !== '') yield { section, line };
+  }
+}
+
+/** Undefined where a name is made of variables, or quoted: what it is at run time is unknown. */
+function linesOf(text: string): readonly Line[] | undefined {
+  const lines: Line[] = [];
+  for (const { section, line } of sectionLines(text)) {
+    const [word = '', name = '', address = ''] = line.split(/\s+/);
+    if (word !== 'server' && word !== 'server-template') continue;
     if (/["'$\\]/.test(`${name}${section}`)) return undefined;
     const isTemplate = word === 'server-template';
     lines.push({
       section,
       name: isTemplate ? `${name}*` : name,
-      address: isTemplate ? (line.trim().split(/\s+/)[3] ?? '') : address,
+      address: isTemplate ? (line.split(/\s+/)[3] ?? '') : address,
     });
   }
   return lines;

@@ -22,6 +22,7 @@ export function readingOf(
   const trouble = [...unseen.map(({ why }) => why), ...disagreements(answered, names), ...answered.flatMap(faults)];
   const unusable = answered.map((one) => unusableBecause(one, balance)).find((one) => one !== undefined);
   const wholeOnly = wholeOnlyBecause(answered, balance);
+  const cookie = answered.map(({ location }) => location.cookie).find((name) => name !== null);
   return {
     members,
     certainty: trouble.length === 0 && seen(members, since) ? 'served' : 'configured',
@@ -29,6 +30,7 @@ export function readingOf(
     ...(unseen.length === 0 ? {} : { unseen }),
     ...(unusable === undefined ? {} : { unusable }),
     ...(wholeOnly === undefined ? {} : { wholeOnly }),
+    ...(cookie === undefined ? {} : { sticky: `cookie ${cookie}` }),
   };
 }
 

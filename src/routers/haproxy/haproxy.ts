@@ -167,7 +167,9 @@ async function read(settings: HaproxyConfig, io: Io, since?: Reading): Promise<R
   const written = since === undefined ? await Promise.all(answered.map((one) => filesBehind(one, settings.backend, io))) : [];
   const forgetful = files.length === 0 ? UNSAVED : written.map(({ fleeting }) => fleeting).find((one) => one !== undefined);
   const doubts = [...new Set(written.flatMap((one) => one.doubts))];
+  const rule = written.map((one) => one.rule).find((one) => one !== undefined);
   return {
+    ...(rule === undefined ? {} : { sticky: rule }),
     ...reading,
     ...(unusable === undefined ? {} : { unusable }),
     ...(forgetful === undefined ? {} : { forgetful }),

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { make } from '../../../src/base/changes/make.ts';
+import { parseConfig } from '../../../src/config/load.ts';
 import { gatesSchema } from '../../../src/config/schema.ts';
 import type { Guid } from '../../../src/core/scope.ts';
 import { prometheus } from '../../../src/metrics/prometheus/prometheus.ts';
@@ -74,6 +75,16 @@ describe('the documentation', () => {
       /own counters\n[\s\S]*?^```yaml\n([\s\S]*?)^```$/m.exec(readFileSync('docs/haproxy.md', 'utf8'))?.[1] ?? '',
     );
     expect(gatesSchema.safeParse(gates).success).toBe(true);
+  });
+
+  it('the docs leave the traffic share out in words that the config takes as they stand', () => {
+    const page = readFileSync('docs/haproxy.md', 'utf8');
+    const config = parse(block('docs/haproxy.md', 'yaml'));
+    const services = config.tenants.acme.environments.production.services;
+    services['kv-gateway'].gates = parse(/^```yaml\n(gates: .*traffic: false.*)\n```$/m.exec(page)?.[1] ?? '').gates;
+    const { config: read, findings } = parseConfig('/kvdeploy.config.json', 'config', Buffer.from(JSON.stringify(config)));
+    expect(findings).toEqual([]);
+    expect(read?.services[0]?.compared).toMatchObject([{ name: 'errors', source: 'haproxy', compare: { traffic: false } }]);
   });
 
   it('the docs have Prometheus queries that the config takes', () => {

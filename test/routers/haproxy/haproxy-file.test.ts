@@ -31,7 +31,11 @@ it.each([
   ['files after --', ['haproxy', '--', '/etc/haproxy.cfg'], { '/etc/haproxy.cfg': CFG }],
   ['a relative file', ['haproxy', '-f', 'haproxy.cfg'], { '/proc/7/cwd/haproxy.cfg': CFG }],
 ])('the servers of haproxy.cfg are found by %s, and one that is not there is named', (_how, words, files) => {
-  expect(writtenOf(['blue', 'pool-1', 'pool-2'], 'gw', 7, disk(words, files))).toEqual({ fleeting: undefined, doubts: [] });
+  expect(writtenOf(['blue', 'pool-1', 'pool-2'], 'gw', 7, disk(words, files))).toEqual({
+    fleeting: undefined,
+    rule: undefined,
+    doubts: [],
+  });
   expect(writtenOf(['blue', 'green'], 'gw', 7, disk(words, files)).fleeting?.why).toMatch(/^green was added at run time/);
 });
 
@@ -44,4 +48,16 @@ it.each([
 ])('whether a server stands in haproxy.cfg is unknown, and no refusal, where %s', (_when, pid, words, text) => {
   const written = writtenOf(['green'], 'gw', pid, disk(words, { '/etc/haproxy.cfg': text }));
   expect(written).toMatchObject({ fleeting: undefined, doubts: [expect.stringContaining('is not known')] });
+});
+
+it.each([
+  ['  stick on src', 'stick on src'],
+  ['\tstick  match src table t', 'stick  match src table t'],
+  ['  use-server green if { hdr(x-beta) 1 }', 'use-server green if { hdr(x-beta) 1 }'],
+  ['  persist rdp-cookie', 'persist rdp-cookie'],
+  ['  stick-table type ip size 1m', undefined],
+])('a rule that chooses a server whatever its weight is found in its own backend alone: %s', (line, rule) => {
+  const text = `backend gx\n  stick on hdr(x)\nbackend gw\n${line}\n  server green 10.0.0.1:80\nlisten gy\n  use-server a if TRUE\n`;
+  const written = writtenOf(['green'], 'gw', 7, disk(['haproxy', '-f', '/etc/haproxy.cfg'], { '/etc/haproxy.cfg': text }));
+  expect(written.rule).toBe(rule);
 });

@@ -41,12 +41,15 @@ export async function routerChecks(seen: Seen, opened: Opened): Promise<readonly
 
 /** Everything of the router and its settings that an adoption or a promotion would be refused for. */
 export function setupChecks(seen: Seen, opened: Opened): readonly DoctorCheck[] {
-  const { unusable, forgetful, doubts = [] } = seen.reading;
+  const { unusable, forgetful, sticky, doubts = [] } = seen.reading;
   const reload = forgetfulRefusal(forgetful);
   return [
     unusable === undefined ? answerCheck(seen) : fail('router', unusable.why, unusable.cure),
     ...(reload === undefined ? [] : [fail('reload', reload.message, reload.hint)]),
     ...doubts.map((doubt) => warn('set-up', `not verified: ${doubt}`, 'Look at haproxy.cfg: see docs/haproxy.md, Pitfalls.')),
+    ...(sticky === undefined
+      ? []
+      : [ok('clients', `they are bound to a server (${sticky}): gates do not judge the traffic share`)]),
     ...(unusable === undefined ? [stepCheck(seen, opened)] : []),
   ];
 }
