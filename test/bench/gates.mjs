@@ -23,7 +23,7 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed);
 const scale = values.quick ? 0.01 : Number(values.scale);
-const { comparisonOf, keptRows, runPart } = await loadTypeScript('test/bench/gates/comparison.ts');
+const { BEFORE_COMMIT, comparisonOf, keptRows, runPart } = await loadTypeScript('test/bench/gates/comparison.ts');
 
 /** The rows of one part, from a process of its own; a part that fails fails the whole. */
 function partElsewhere(part) {
@@ -101,6 +101,7 @@ async function compare() {
     date: new Date().toISOString(),
     seed,
     scale,
+    before: BEFORE_COMMIT,
     seconds,
     machine,
     tables,

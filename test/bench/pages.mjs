@@ -84,7 +84,8 @@ ${table(columns, rows)}
 function gatesPage() {
   const found = read('bench').find((each) => each.name === 'gates');
   if (found === undefined) throw new Error('run npm run bench:gates first');
-  const { date, seed, seconds, machine, tables, missed } = found;
+  const { date, seed, before, seconds, machine, tables, missed } = found;
+  const [commit, ...subject] = before.split(' ');
   const sections = tables.map(({ title, columns, rows, notes }) => [`## ${title}`, table(columns, rows), ...notes].join('\n\n'));
   const aims =
     missed.length === 0 ? 'All targets were met.' : `**Missed targets:**\n\n${missed.map((aim) => `- ${aim}`).join('\n')}`;
@@ -95,9 +96,19 @@ ${MADE_BY}
 \`npm run bench:gates\`, ${day(date)}, seed ${seed}, Node ${machine.node}, ${rounded(seconds / 60)} minutes in two processes on ${machine.cpus} × ${machine.cpu}. The same seed gives the same results on any machine.
 
 The traffic is simulated; all gates of a table see the same random traffic. Argo Rollouts, Flagger and Kayenta are re-implemented from their source code and documentation; they are not the
-programs themselves. In the simulation, counters show a failure immediately and a rollback takes no time. In production, each delay adds (delay × failure rate) to every figure. *Limit* is Wald's
+programs themselves. The *ECS canary* is re-implemented from the documentation of AWS: [canary deployments](https://docs.aws.amazon.com/AmazonECS/latest/developerguide/canary-deployment.html) of Amazon
+ECS with [the defaults](https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CanaryConfiguration.html) of 5 % for 10 minutes, which a
+[CloudWatch alarm rolls back](https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html). The alarm is
+[in ALARM](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html) when so many of the last datapoints breach, each of them the 60 seconds
+for which [a load balancer reports](https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html) the candidate's target group;
+[missing data](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html) do not breach. AWS names no threshold: 1 % of the requests is the one of Flagger's documentation.
+
+In the simulation, counters show a failure immediately and a rollback takes no time. In production, each delay adds (delay × failure rate) to every figure. *Limit* is Wald's
 bound: the average number that any rule needs that ends at most 1 % of healthy rollouts and knows the stable build's rate. Only a rule that ends more healthy
-rollouts can beat it (see its column), or chance at a poll. The calibrated gate may use the more sensitive count test, after replays of healthy rollouts; the default gate may not.
+rollouts can beat it (see its column), or chance at a poll. The calibrated gate may use the more sensitive count test, after replays of healthy rollouts.
+
+*Version before* is commit \`${commit}\` (${subject.join(' ')}) with the same seed, recorded in \`test/bench/gates/field/before.json\`. To record it again, check that commit out in a
+folder of its own, copy \`test/bench\` of this version into it, and run \`npm ci\` and \`node test/bench/gates.mjs --record before.json\` there.
 
 ${aims}
 

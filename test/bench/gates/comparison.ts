@@ -2,7 +2,7 @@
 import { missedAims } from './aims.ts';
 import type { Row } from './cell.ts';
 import { cells } from './experiments.ts';
-import { keptRows, withBefore } from './field/before.ts';
+import { BEFORE_COMMIT, keptRows, withBefore } from './field/before.ts';
 import type { Table } from './table-cells.ts';
 import { tablesOf } from './tables.ts';
 
@@ -30,4 +30,4 @@ export function comparisonOf(
   return { tables: tablesOf(withBefore(rows, seed)).filter((table) => table.rows.length > 0), missed: missedAims(rows) };
 }
 
-export { keptRows };
+export { BEFORE_COMMIT, keptRows };

@@ -42,6 +42,9 @@ export function beforeName(judge: string): string {
   return `${judge} (version before)`;
 }
 
+/** The commit that was the version before: its product code under this benchmark. */
+export const BEFORE_COMMIT: string = recorded.commit;
+
 /** The rows, each followed by that of the version before, if it was recorded with this seed. */
 export function withBefore(rows: readonly Row[], seed: number): readonly Row[] {
   if (seed !== recorded.seed) return rows;

@@ -1,5 +1,6 @@
 /** The cells of what gates meet in the field: bursts, late faults, outages that return, cold starts, other statuses, pods that come and go, a day's traffic. */
-import { STATUS_METRICS } from '../../../../src/metrics/arms.ts';
+import type { MetricCounters } from '../../../../src/core/gates/counting/metric-counters.ts';
+import { CLASS_METRICS, STATUS_METRICS } from '../../../../src/metrics/arms.ts';
 import { type Cell, type Experiment, held, P0, percent } from '../cell.ts';
 import type { NewJudge } from '../judge.ts';
 import { byDefaultOnly, evenPolls, ownPolls } from '../ours.ts';
@@ -7,7 +8,8 @@ import { walkOften } from '../simulate.ts';
 import { argoBackground, flagger } from '../thresholds.ts';
 import { type Failures, HOUR_S, holdAt, type Sample, type Workload, walkOf } from '../workloads.ts';
 import { ecsCanaries } from './alarms.ts';
-import { type Answers, answering, churning, POD_METRICS } from './readings.ts';
+import { redispatched } from './haproxy-readings.ts';
+import { answering, churning, POD_METRICS } from './readings.ts';
 import { coldStart, dailyValley, doublingEvery, type Failing, outageEvery, rampTo } from './worlds.ts';
 
 type Runs = (of: number) => number;
@@ -131,18 +133,25 @@ function coldCells(runs: Runs, seed: number): readonly Cell[] {
   );
 }
 
-/** What the candidate answers, next to a stable build of which 0.1 % fail with 500. */
-export const ANSWERS: readonly (readonly [string, Answers])[] = [
-  ['302 (to a sign-in page) to everybody', { 302: 1 }],
-  ['302 to 5 %', { 302: 0.05, 500: P0 }],
-  ['401 to 5 %', { 401: 0.05, 500: P0 }],
-  ['503 to 5 %', { 503: 0.05, 500: P0 }],
-  ['nothing else (healthy)', { 500: P0 }],
+/** What the candidate answers, next to a stable build of which 0.1 % fail with 500, and what a source tells apart of it. */
+export const ANSWERS: readonly (readonly [string, Workload, counted: readonly MetricCounters[]])[] = [
+  ...(
+    [
+      ['302 (to a sign-in page) to everybody', { 302: 1 }],
+      ['302 to 5 %', { 302: 0.05, 500: P0 }],
+      ['401 to 5 %', { 401: 0.05, 500: P0 }],
+      ['503 to 5 %', { 503: 0.05, 500: P0 }],
+      ['as the stable build (healthy)', { 500: P0 }],
+    ] as const
+  ).map(([world, answers]) => [world, answering(1, { 500: P0 }, answers), STATUS_METRICS] as const),
+  ['HAProxy sends 5 % to the stable build in a retry', redispatched(1, 0.05, P0), CLASS_METRICS],
+  ['HAProxy, no retries (healthy)', redispatched(1, 0, P0), CLASS_METRICS],
 ];
 
 function answerCells(runs: Runs, seed: number): readonly Cell[] {
-  const judges = [byDefaultOnly({ counted: STATUS_METRICS }), ...fieldRivals()];
-  return ANSWERS.map(([world, answers]) => held('answers', world, answering(1, { 500: P0 }, answers), judges, runs(60), seed));
+  return ANSWERS.map(([world, place, counted]) =>
+    held('answers', world, place, [byDefaultOnly({ counted }), ...fieldRivals()], runs(60), seed),
+  );
 }
 
 const STEPS = [1, 5, 25, 50, 100];

@@ -1,5 +1,6 @@
 /** The worlds and peers of the field in the comparison of gates do what their tables say. */
 import { describe, expect, it } from 'vitest';
+import { counterTotals } from '../../../../src/core/gates/counting/counters.ts';
 import { STATUS_METRICS } from '../../../../src/metrics/arms.ts';
 import { P0 } from '../cell.ts';
 import type { Judge, NewJudge } from '../judge.ts';
@@ -10,6 +11,7 @@ import { holdAt, walkOf } from '../workloads.ts';
 import { ECS_BAKE_S, ECS_PERCENT, ecsCanary } from './alarms.ts';
 import { beforeName, keptRows, withBefore } from './before.ts';
 import { fieldCells, HOURS, ONSETS, RETURNING, trafficOf } from './cells.ts';
+import { redispatched } from './haproxy-readings.ts';
 import { answering, churning } from './readings.ts';
 import { coldStart, dailyValley, doublingEvery, nthOutage, outageEvery, rampTo } from './worlds.ts';
 
@@ -129,6 +131,16 @@ describe(`what the product counts by itself (seed ${SEED})`, () => {
   it('a candidate that answers as the stable build does is not ended', () => {
     const [found] = holdOften('same', answering(1, { 404: 0.02, 500: P0 }, { 404: 0.02, 500: P0 }), [ours], 5, SEED);
     expect(found?.rolledBack).toBe(0);
+  });
+
+  it('HAProxy hides refused connections by retries from a rule of 5xx, and its own counters are read by the product', () => {
+    const draw = redispatched(50, 0.2, 0).begin(new Random(SEED));
+    const { candidate, stable, parts, bad = 0 } = draw(15, 1000, 1000);
+    expect([candidate.failures, stable.failures]).toEqual([0, 0]);
+    expect(bad / 200).toBeCloseTo(1, 0);
+    const totals = [parts?.reading?.candidate, parts?.reading?.stable].map((arm) => arm && counterTotals(arm).get('requests'));
+    expect(totals[0]).toBeGreaterThanOrEqual(candidate.requests);
+    expect(totals[1]).toBe(stable.requests);
   });
 
   it('a pod that is replaced is a new name that began after, and takes only what it had counted since the last look', () => {
