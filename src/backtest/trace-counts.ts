@@ -5,6 +5,7 @@
 import { usualRates } from '../core/gates/comparison.ts';
 import { type GatePoll, gatePollOf } from '../core/gates/counting/blocks.ts';
 import { type ArmDelta, type Delta, NO_COUNTERS, silent } from '../core/gates/counting/counters.ts';
+import { boundsCounted, type Latency, latencyBlocks, noLatency, withLatency } from '../core/gates/counting/latency-blocks.ts';
 import {
   ALL_BUCKETS,
   BUCKET_PREFIX,
@@ -200,6 +201,8 @@ type Arm = TraceRow['arm'];
 
 type Counts = Map<string, Map<string, number>>;
 
+const NO_SLICES: ReadonlyMap<string, number> = new Map();
+
 /** So many requests are expected in a slice without a line before that is no chance any more, but missing. */
 const EXPECTED = 10;
 
@@ -225,7 +228,19 @@ export class TraceCounts {
       stable: alone && counts.stable.size === 0 ? silent({ state: 'absent' }) : stable,
       memory: NO_COUNTERS,
     };
-    return gatePollOf(delta, this.#form.metrics);
+    const failures = this.#form.metrics.filter(({ counts: kind }) => kind === 'failures');
+    return withLatency(gatePollOf(delta, failures), this.#latency(delta));
+  }
+
+  /** Of intervals without a request no bucket is missing. */
+  #latency(delta: Delta): Latency {
+    const slower = this.#form.metrics.filter(({ counts }) => counts === 'slower');
+    const names = slower.map(({ metric }) => metric);
+    const bounds = { candidate: boundsCounted(delta.candidate), stable: boundsCounted(delta.stable) };
+    const quiet = (['candidate', 'stable'] as const).some(
+      (arm) => bounds[arm].length === 0 && total(delta[arm].counts.get('requests') ?? NO_SLICES) === 0,
+    );
+    return names.length === 0 || quiet ? noLatency(names) : latencyBlocks(delta, bounds, names, slower);
   }
 
   #delta(counts: Record<Arm, Counts>, arm: Arm): ArmDelta {

@@ -2,6 +2,7 @@
 import type { Comparison } from '../core/gates/comparison.ts';
 import { type GatePoll, gatePollOf, pollEveryMs } from '../core/gates/counting/blocks.ts';
 import { type CounterMemory, type Counters, countersSince, hasMoved, NO_COUNTERS } from '../core/gates/counting/counters.ts';
+import { noLatency, withLatency, withoutBuckets } from '../core/gates/counting/latency-blocks.ts';
 import { NO_BLOCK } from '../core/gates/evidence/e-process.ts';
 import { beginStep, continued, feed, openEvidence } from '../core/gates/evidence/evidence.ts';
 import { compactEvidence, misfit } from '../core/gates/evidence/evidence-store.ts';
@@ -13,6 +14,7 @@ import type { State } from '../core/rollout/rollout.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
 import type { Reading } from '../routers/router.ts';
+import { LatencyInFlight, latencyKey, slowerMetrics } from './latency.ts';
 import { questionOf } from './measure.ts';
 import type { Found } from './read-back.ts';
 
@@ -50,10 +52,12 @@ const CHECKPOINT_BYTES_PER_S = 500;
 /** The comparing gates of one runner, with what they remember between two polls. */
 export class Comparing {
   readonly #io: Io;
+  readonly #latency: LatencyInFlight;
   #memory: ComparisonMemory | undefined;
 
   constructor(io: Io) {
     this.#io = io;
+    this.#latency = new LatencyInFlight(io);
   }
 
   /**
@@ -66,7 +70,7 @@ export class Comparing {
     const found = this.#memory === undefined ? await read() : { why: 'it counts already' };
     if ('why' in found) return;
     const memory = openMemory(comparison, state, this.#io);
-    const { counters } = await counted(comparison, state.plan, memory, found.reading, this.#io, true);
+    const { counters } = await counted(comparison, state.plan, memory, found.reading, this.#latency, this.#io, true);
     this.#memory = { ...memory, record: { ...memory.record, counters } };
   }
 
@@ -78,7 +82,7 @@ export class Comparing {
     const before = this.#memory ?? openMemory(comparison, state, io);
     const isNewStep = before.record.evidence.share !== shareAt(state);
     const isDue = isNewStep || io.monotonic() >= before.dueMs;
-    const after = isDue ? await poll(comparison, state, before, reading, isNewStep, io) : before;
+    const after = isDue ? await poll(comparison, state, before, reading, isNewStep, this.#latency, io) : before;
     const checkpoint = isDue && io.monotonic() >= after.keepMs;
     // Only what may be written down is made small: rounding costs time.
     const record = checkpoint ? compactRecord(after.record) : after.record;
@@ -118,13 +122,18 @@ function shareAt({ plan, step }: State): number {
 function openMemory({ settings }: Comparison, state: State, io: Io): ComparisonMemory {
   const atMs = Math.max(io.now(), (state.evidence?.evidence.atMs ?? 0) + 1);
   const share = shareAt(state);
-  const kept = state.evidence;
+  const kept = state.evidence === null ? null : { ...state.evidence, counters: mapEntries(state.evidence.counters, own) };
   if (kept === null) return memoryOf(settings, { evidence: openEvidence(settings, { atMs, share }), counters: {} }, atMs, io);
   if (misfit(settings, kept.evidence) === undefined)
     return memoryOf(settings, { ...kept, evidence: continued(kept.evidence, atMs) }, atMs, io);
   // Evidence that this program cannot go on with is lost: what it may spend of alpha is half of what it had.
   const lost = kept.evidence.lost + 1;
   return memoryOf(settings, { evidence: openEvidence(settings, { atMs, share, lost }), counters: kept.counters }, atMs, io);
+}
+
+/** An older version kept buckets with the counts. */
+function own(key: string, memory: CounterMemory): CounterMemory {
+  return key.endsWith(latencyKey('')) ? memory : withoutBuckets(memory);
 }
 
 function memoryOf(settings: GateSettings, record: EvidenceRecord, atMs: number, io: Io): ComparisonMemory {
@@ -138,12 +147,13 @@ async function poll(
   before: ComparisonMemory,
   reading: Reading | null,
   isNewStep: boolean,
+  latency: LatencyInFlight,
   io: Io,
 ): Promise<ComparisonMemory> {
   const { settings } = comparison;
   // What was counted until now belongs to the step that ends.
   const { share } = before.record.evidence;
-  const { gates, counters, moved } = await counted(comparison, state.plan, before, reading, io, share < 1);
+  const { gates, counters, moved } = await counted(comparison, state.plan, before, reading, latency, io, share < 1);
   const atMs = before.aheadMs + io.monotonic();
   const settledMs = isNewStep ? null : before.settledMs;
   // What was counted across a shift, or while no one watched, may have had another split: it is evidence of failures, but of no split.
@@ -162,28 +172,56 @@ async function poll(
 }
 
 async function counted(
-  { gates, settings }: Comparison,
+  comparison: Comparison,
   plan: Plan,
   { record, aheadMs }: ComparisonMemory,
   reading: Reading | null,
+  latency: LatencyInFlight,
   io: Io,
   both: boolean,
 ): Promise<{ gates: Record<string, GatePoll>; counters: Record<string, CounterMemory>; moved: readonly string[] }> {
   // Sources that date their counts by our clock get the evidence's, which never runs backwards.
   const dated: Io = { ...io, now: () => aheadMs + io.monotonic() };
+  const lagMs = Math.max(comparison.settings.lagMs, ANSWER_MS);
+  const builds = { ...plan, stable: both ? plan.stable : null };
   const asked = await Promise.all(
-    gates.map(async (gate) => {
-      const counters = await countGate(gate, { ...plan, stable: both ? plan.stable : null }, reading, dated);
+    comparison.gates.map(async (gate) => {
+      const slower = slowerMetrics(comparison, gate.name);
+      // Latency is only compared: alone, the candidate is not asked for it.
+      const isLatency = slower.length > 0 && both;
+      if (isLatency) latency.begin(gate.name, () => countLatency(gate, builds, reading, dated));
+      const counters = await countGate(gate, builds, reading, dated);
       const memory = ownOf(record.counters, gate.name) ?? NO_COUNTERS;
-      const delta = countersSince(memory, counters, Math.max(settings.lagMs, ANSWER_MS));
-      return { name: gate.name, poll: gatePollOf(delta, metricsOf(gate, counters)), memory, kept: delta.memory };
+      const delta = countersSince(memory, counters, lagMs);
+      const one = gatePollOf(delta, metricsOf(gate, counters), counters.unseen);
+      const kept = { [gate.name]: delta.memory };
+      if (!isLatency) return { name: gate.name, poll: withLatency(one, noLatency(slower)), memory, kept };
+      const key = latencyKey(gate.name);
+      const judged = await latency.judged(gate, slower, ownOf(record.counters, key), counters, lagMs);
+      return { name: gate.name, poll: withLatency(one, judged.latency), memory, kept: { ...kept, [key]: judged.memory } };
     }),
   );
   return {
     gates: Object.fromEntries(asked.map(({ name, poll: one }) => [name, one])),
-    counters: Object.fromEntries(asked.map(({ name, kept }) => [name, kept])),
-    moved: asked.filter(({ memory, kept }) => hasMoved(memory, kept)).map(({ name }) => name),
+    counters: Object.assign({}, ...asked.map(({ kept }) => kept)),
+    moved: asked.filter(({ name, memory, kept }) => hasMoved(memory, kept[name] ?? memory)).map(({ name }) => name),
   };
+}
+
+/** Its latency, asked by itself; undefined where it has none. Never rejects. */
+export function countLatency(
+  gate: Comparison['gates'][number],
+  plan: Pick<Plan, 'scope' | 'candidate'> & { readonly stable: Plan['stable'] },
+  reading: Reading | null,
+  io: Io,
+): Promise<Counters> | undefined {
+  const { source, config } = openSource(gate);
+  const candidate = questionOf(plan, plan.candidate, reading);
+  const stable = plan.stable === null ? null : questionOf(plan, plan.stable, reading);
+  return source.countLatency?.(config, { candidate, stable }, io)?.catch((error: unknown) => {
+    const missing = `${gate.source} failed: ${error instanceof Error ? error.message : String(error)}`;
+    return { candidate: { missing }, stable: { missing } };
+  });
 }
 
 /** What a gate's source can judge, and its traffic, which is every request and no failure. */

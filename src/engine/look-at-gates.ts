@@ -9,6 +9,7 @@ import {
 } from '../core/gates/comparison.ts';
 import { gatePollOf } from '../core/gates/counting/blocks.ts';
 import { type ArmCounters, countersSince, counterTotals, type Delta, NO_COUNTERS } from '../core/gates/counting/counters.ts';
+import { withBuckets } from '../core/gates/counting/latency-blocks.ts';
 import { BUCKET_PREFIX, boundOf, judgedBounds, type MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import type { Counted } from '../core/gates/evidence/e-process.ts';
 import { WHOLE } from '../core/gates/gate-settings.ts';
@@ -18,7 +19,7 @@ import { shortGuid } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
 import type { Reading } from '../routers/router.ts';
-import { countGate } from './compare.ts';
+import { countGate, countLatency } from './compare.ts';
 
 /** One comparing gate before the first step. */
 export interface SeenGate {
@@ -74,9 +75,16 @@ async function lookAtGate(
 ): Promise<SeenGate> {
   const serving = { ...builds, candidate: builds.stable ?? builds.candidate, stable: null };
   const asked = { name: gate.name, source: gate.source, settings: { ...gate.settings } };
-  const first = await countGate(asked, serving, reading, io);
+  const [counts, buckets] = await Promise.all([
+    countGate(asked, serving, reading, io),
+    countLatency(asked, serving, reading, io),
+  ]);
+  const first = buckets === undefined ? counts : { ...counts, candidate: withBuckets(counts.candidate, buckets.candidate) };
   const { source, config } = openSource(asked);
-  const silent = silence(first.candidate) ?? source.unproven?.(config, first.candidate);
+  const silent =
+    silence(counts.candidate) ??
+    (buckets !== undefined && 'missing' in buckets.candidate ? buckets.candidate.missing : undefined) ??
+    source.unproven?.(config, first.candidate);
   if (silent !== undefined) {
     const why = `Gate ${gate.name} has no data for ${shortGuid(serving.candidate.guid)}, the build currently serving: ${silent}.`;
     return { gate: gate.name, silent: why, countable: undefined, traffic: async () => ({ now: undefined, notes: [] }) };
@@ -97,7 +105,7 @@ async function lookAtGate(
     const beganMs = io.monotonic();
     await io.sleep(APART_MS + countable.lagMs);
     const second = await countGate(asked, serving, await again(), io);
-    const begun = countersSince(NO_COUNTERS, first, countable.lagMs);
+    const begun = countersSince(NO_COUNTERS, counts, countable.lagMs);
     const delta = countersSince(begun.memory, second, countable.lagMs);
     const notes = foldNote(delta);
     const block = gatePollOf(delta, metrics).blocks['errors']?.[WHOLE]?.candidate;

@@ -39,6 +39,11 @@ export interface MetricSource<Config> {
   /** Raw totals of both builds, for a gate that compares; differences are taken by the core. */
   count(config: Config, pair: Pair, io: Io): Promise<Counters>;
   /**
+   * The latency buckets of both builds by themselves, asked next to the counts: whatever is slow or wrong there keeps no other metric waiting.
+   * Undefined where it counts none by this config; absent where it never does. Never rejects, and may take its own timeout.
+   */
+  countLatency?(config: Config, pair: Pair, io: Io): Promise<Counters> | undefined;
+  /**
    * How the metrics that it can judge are made of its counters, `errors` first. `seen`: what it counted; some sources know only by it which
    * there are (the bounds of latency buckets). Pure.
    */

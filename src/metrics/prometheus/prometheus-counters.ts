@@ -88,19 +88,25 @@ interface Tally {
   readonly statuses: Map<string, Record<string, number>>;
   /** By counter, then slice. */
   readonly counters: Map<string, Map<string, number>>;
+  /** How many series each bucket has. */
+  readonly buckets: Map<string, number>;
 }
 
 class Fault extends Error {}
 
-/** The reading of one build out of an answer about both, as of `atMs`. */
-export function armOf(arm: Arm, series: readonly Series[], atMs: number, how: Labelled): ArmCounters {
+/** The reading of one build out of an answer about both, as of `atMs`. `main`: the part without which there is none. */
+export function armOf(
+  arm: Arm,
+  series: readonly Series[],
+  atMs: number,
+  how: Labelled,
+  main: 'requests' | 'latency' = 'requests',
+): ArmCounters {
   const own = series.filter(({ labels }) => labels[BUILD_LABEL] === arm);
   if (!series.every(isAsked)) return { missing: `${how.url} returned series that were not requested` };
   try {
-    if (partOf(own, 'requests').length === 0) {
-      return {
-        missing: `${how.url} has no fresh series for ${how.sent.requests ?? 'the requests'} (looking back ${msText(how.oldestMs)})`,
-      };
+    if (partOf(own, main).length === 0) {
+      return { missing: `${how.url} has no fresh series for ${how.sent[main] ?? main} (looking back ${msText(how.oldestMs)})` };
     }
     for (const each of partOf(own, 'seen')) checkSeen(each, atMs, how);
     const tallies = new Map<string, Tally>();
@@ -108,6 +114,7 @@ export function armOf(arm: Arm, series: readonly Series[], atMs: number, how: La
       for (const each of partOf(own, part)) addSeries(tallyOf(tallies, each, how), part, each, how);
     }
     const classes = partOf(series, 'requests').some(({ labels }) => isClass(labels[how.status ?? ''] ?? ''));
+    for (const tally of tallies.values()) dropPartly(tally);
     const targets = [...tallies].map(([name, tally]) => [name, targetOf(tally, how.freshMs ?? atMs, classes, how)] as const);
     for (const [name, target] of targets) checkErrors(name, target, how);
     return { targets: Object.fromEntries(targets) };
@@ -137,7 +144,12 @@ function checkSeen({ labels, value }: Series, atMs: number, { url, oldestMs }: L
   throw new Fault(`${url} scraped ${processOf(labels) ?? 'the build'} ${msText(Math.max(0, oldMs))} ago, which is too long`);
 }
 
-function addSeries({ statuses, counters }: Tally, part: 'requests' | 'errors' | 'latency', series: Series, how: Labelled): void {
+function addSeries(
+  { statuses, counters, buckets }: Tally,
+  part: 'requests' | 'errors' | 'latency',
+  series: Series,
+  how: Labelled,
+): void {
   const { labels } = series;
   const query = how.sent[part] ?? part;
   const value = countOf(series.value, query);
@@ -154,6 +166,7 @@ function addSeries({ statuses, counters }: Tally, part: 'requests' | 'errors' | 
     return;
   }
   const counter = part === 'latency' ? bucketOf(labels['le'], query) : part;
+  if (part === 'latency') buckets.set(counter, (buckets.get(counter) ?? 0) + 1);
   const bySlice = counters.get(counter) ?? new Map<string, number>();
   counters.set(counter, bySlice.set(slice, (bySlice.get(slice) ?? 0) + value));
 }
@@ -182,7 +195,7 @@ function isClass(status: string): boolean {
 function bucketOf(le: string | undefined, query: string): string {
   if (le === undefined || le === '') throw new Fault(`some series do not have the bucket label le; keep it in ${query}`);
   const seconds = Number(le);
-  if (le === '+Inf') return ALL_BUCKETS;
+  if (/^\+?inf(?:inity)?$/i.test(le)) return ALL_BUCKETS;
   if (!Number.isFinite(seconds)) throw new Fault(`le="${briefly(le)}" is not a valid bucket bound: ${query}`);
   // Some clients write 1.0 where others write 1.
   return `${BUCKET_PREFIX}${seconds}`;
@@ -191,7 +204,12 @@ function bucketOf(le: string | undefined, query: string): string {
 function tallyOf(tallies: Map<string, Tally>, { labels }: Series, how: Labelled): Tally {
   const process = processOf(labels);
   const name = process ?? restOf(labels, how);
-  const tally = tallies.get(name) ?? { several: process === undefined, statuses: new Map(), counters: new Map() };
+  const tally = tallies.get(name) ?? {
+    several: process === undefined,
+    statuses: new Map(),
+    counters: new Map(),
+    buckets: new Map(),
+  };
   tallies.set(name, tally);
   return tally;
 }
@@ -217,6 +235,12 @@ function targetOf({ several, statuses, counters }: Tally, atMs: number, classes:
   );
   const all = [...byStatus.filter(({ counter }) => !(ownErrors && counter === 'errors')), ...own];
   return { startedMs: null, freshMs: atMs, counters: all, ...(several ? { several } : {}) };
+}
+
+/** A bound that not every histogram of a process has counts only some of its requests: no bound of that process. */
+function dropPartly({ counters, buckets }: Tally): void {
+  const all = buckets.get(ALL_BUCKETS) ?? 0;
+  for (const [counter, count] of buckets) if (count < all) counters.delete(counter);
 }
 
 function checkErrors(name: string, { counters }: Target, { sent }: Labelled): void {

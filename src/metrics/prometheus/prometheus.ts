@@ -20,7 +20,7 @@ import {
   type RangeAnswer,
   type Server,
 } from './prometheus-answer.ts';
-import { type Arm, armOf, countsQuery, filled, latencyQuery } from './prometheus-counters.ts';
+import { type Arm, armOf, countsQuery, filled, type Labelled, latencyQuery } from './prometheus-counters.ts';
 
 const MAX_TIMEOUT_MS = 2000;
 
@@ -116,6 +116,7 @@ export const prometheus: MetricSource<PrometheusConfig> = {
   countsProcesses: true,
   measure,
   count,
+  countLatency,
   metrics,
   unproven,
   lagMs: ({ interval }) => interval,
@@ -125,18 +126,31 @@ export const prometheus: MetricSource<PrometheusConfig> = {
 
 /** Both builds at one moment, which is how far their counts go. */
 async function count(settings: PrometheusConfig, pair: Pair, io: Io): Promise<Counters> {
-  const server = serverOf(settings);
   const freshMs = io.now();
-  const [counts, buckets] = await Promise.all([
-    askPrometheus(server, countsQuery(settings, pair), io),
-    settings.latency === undefined
-      ? { series: [], atMs: undefined }
-      : askPrometheus(server, latencyQuery(settings.latency, pair), io),
-  ]);
-  return {
-    candidate: readArm(settings, pair.candidate, 'candidate', [counts, buckets], freshMs),
-    stable: pair.stable === null ? { absent: true } : readArm(settings, pair.stable, 'stable', [counts, buckets], freshMs),
-  };
+  const counts = await askPrometheus(serverOf(settings), countsQuery(settings, pair), io);
+  return bothArms(pair, (question, arm) => readArm(settings, question, arm, [counts, NO_SERIES], freshMs));
+}
+
+/** The same of their buckets, which take a server longest: at a moment of their own. */
+function countLatency(settings: PrometheusConfig, pair: Pair, io: Io): Promise<Counters> | undefined {
+  const { latency } = settings;
+  if (latency === undefined) return undefined;
+  const freshMs = io.now();
+  return askPrometheus(serverOf(settings), latencyQuery(latency, pair), io).then((buckets) =>
+    bothArms(pair, (question, arm) => readBuckets(settings, question, arm, buckets, freshMs)),
+  );
+}
+
+const NO_SERIES: Answer = { series: [], atMs: undefined };
+
+function bothArms({ candidate, stable }: Pair, read: (question: Question, arm: Arm) => ArmCounters): Counters {
+  return { candidate: read(candidate, 'candidate'), stable: stable === null ? { absent: true } : read(stable, 'stable') };
+}
+
+/** One build's buckets out of the answer to the latency query. */
+function readBuckets(settings: PrometheusConfig, question: Question, arm: Arm, buckets: Answer, freshMs: number): ArmCounters {
+  if ('missing' in buckets) return buckets;
+  return armOf(arm, buckets.series, buckets.atMs ?? 0, labelled(settings, question, freshMs), 'latency');
 }
 
 /** One build's reading out of the answers to both queries. */
@@ -149,8 +163,12 @@ export function readArm(
 ): ArmCounters {
   if ('missing' in counts) return counts;
   if ('missing' in buckets) return buckets;
+  return armOf(arm, [...counts.series, ...buckets.series], counts.atMs ?? 0, labelled(settings, question, freshMs));
+}
+
+function labelled(settings: PrometheusConfig, question: Question, freshMs: number | undefined): Labelled {
   const { requests, errors, latency } = settings;
-  return armOf(arm, [...counts.series, ...buckets.series], counts.atMs ?? 0, {
+  return {
     url: settings.url,
     status: settings.status,
     slices: settings.slices,
@@ -162,7 +180,7 @@ export function readArm(
       ...(errors === undefined ? {} : { errors: filled(errors, question) }),
       ...(latency === undefined ? {} : { latency: filled(latency, question) }),
     },
-  });
+  };
 }
 
 /** A scrape takes its time, so two intervals and a second. */
@@ -171,7 +189,7 @@ export function serverOf({ url, timeout, interval }: PrometheusConfig): Server {
 }
 
 async function measure(settings: PrometheusConfig, candidate: Question, io: Io): Promise<Measurement> {
-  const { candidate: arm } = await count({ ...settings, latency: undefined }, { candidate, stable: null }, io);
+  const { candidate: arm } = await count(settings, { candidate, stable: null }, io);
   return measurementOf(arm);
 }
 

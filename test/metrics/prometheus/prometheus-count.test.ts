@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { gatePollOf } from '../../../src/core/gates/counting/blocks.ts';
 import { type Counters, countersSince, NO_COUNTERS } from '../../../src/core/gates/counting/counters.ts';
+import { withBuckets } from '../../../src/core/gates/counting/latency-blocks.ts';
 import type { Guid } from '../../../src/core/scope.ts';
 import type { Io } from '../../../src/io.ts';
 import type { Question } from '../../../src/metrics/metric-source.ts';
@@ -57,8 +58,12 @@ describe('both builds at once', () => {
       },
     };
     const settings = configOf({ slices: 'region', latency: 'http_seconds_bucket{build="${build}"}' });
-    const reading = await prometheus.count(settings, PAIR, io);
+    const [counts, latency] = await Promise.all([prometheus.count(settings, PAIR, io), bucketsOf(settings, io)]);
     expect(asked).toBe(2);
+    const reading = {
+      candidate: withBuckets(counts.candidate, latency.candidate),
+      stable: withBuckets(counts.stable, latency.stable),
+    };
     for (const arm of [reading.candidate, reading.stable]) {
       const [target] = targetsOf(arm);
       expect(target?.counters?.length).toBe(40 * (8 + 2));
@@ -162,7 +167,6 @@ describe('labels that do not say what they should', () => {
       { requests: 'http_seconds_bucket{build="${build}"}', status: undefined, errors: ERRORS },
       /buckets, which count/,
     ],
-    ['latency without bounds', { latency: RAW }, /the bucket label le/],
     ['errors added up, requests not', { status: undefined, errors: SUMMED.errors }, /the total has errors but no requests/],
   ])('a label that does not say what it should is missing: %s', async (_what, settings, why) => {
     const lines = (guid: Guid) => [total(guid, 9, 'code="500",verdict="OK"'), ...buckets(guid, { 0.5: 5, '+Inf': 9 })];
@@ -188,7 +192,12 @@ describe('labels that do not say what they should', () => {
 });
 
 describe('before the first step', () => {
-  const serving = async (settings: object) => prometheus.unproven?.(configOf(settings), (await read(settings)).stable);
+  const serving = async (settings: object) => prometheus.unproven?.(configOf(settings), await servingOf(settings));
+  const servingOf = async (settings: object) => {
+    const { stable } = await read(settings);
+    const latency = await prometheus.countLatency?.(configOf(settings), PAIR, realIo);
+    return latency === undefined ? stable : withBuckets(stable, latency.stable);
+  };
 
   it('an error was seen before the first step where the status says it, or its series exists', async () => {
     await say([total(BLUE, 9), total(GREEN, 9)], []);
@@ -207,6 +216,25 @@ describe('before the first step', () => {
 });
 
 describe('latency', () => {
+  it('latency without bounds is missing by itself, while requests are counted', async () => {
+    const lines = (guid: Guid) => [total(guid, 9), ...buckets(guid, { 0.5: 5, '+Inf': 9 })];
+    await say([...lines(BLUE), ...lines(GREEN)], []);
+    const settings = configOf({ latency: RAW });
+    const why = { missing: expect.stringMatching(/the bucket label le/) };
+    expect(await bucketsOf(settings, realIo)).toEqual({ candidate: why, stable: why });
+    expect(targetsOf((await prometheus.count(settings, PAIR, realIo)).candidate)).toHaveLength(1);
+  });
+
+  it('a bound that not every histogram of a process has is none of its bounds', async () => {
+    const one = buckets(BLUE, { 0.1: 1, 0.5: 2, '+Inf': 3 }, 'path="/a"');
+    await say([total(BLUE, 9), ...one, ...buckets(BLUE, { 0.5: 4, Inf: 6 }, 'path="/b"')], []);
+    const { stable } = await bucketsOf(configOf({ latency: 'http_seconds_bucket{build="${build}"}' }), realIo);
+    expect(targetsOf(stable)[0]?.counters).toEqual([
+      { counter: 'le:+Inf', slice: '', value: 9 },
+      { counter: 'le:0.5', slice: '', value: 6 },
+    ]);
+  });
+
   it('latency is failures slower than a bound, with bounds of one kind however a client writes them', async () => {
     const settings = configOf({ latency: 'http_seconds_bucket{build="${build}"}' });
     const lines = (blue: number, green: number) => [
@@ -215,9 +243,9 @@ describe('latency', () => {
       ...buckets(GREEN, { '0.5': 0, '1': green, '+Inf': green }),
     ];
     await say(lines(10, 10), []);
-    const before = await prometheus.count(settings, PAIR, realIo);
+    const before = await bucketsOf(settings, realIo);
     await say(lines(20, 15), []);
-    const after = await prometheus.count(settings, PAIR, realIo);
+    const after = await bucketsOf(settings, realIo);
     const poll = gatePollOf(deltaOf(before, after), prometheus.metrics(settings, after));
     expect(poll.blocks['slower than 0.5s']?.['']).toEqual({
       candidate: { requests: 5, failures: 5 },
@@ -274,6 +302,10 @@ function about(build: Guid): Question {
 function configOf(settings: object): PrometheusConfig {
   const all = { url: server.url, requests: RAW, status: 'code', interval: '200ms', timeout: '2s', ...settings };
   return prometheus.config.parse(all) as PrometheusConfig;
+}
+
+function bucketsOf(settings: PrometheusConfig, io: Io): Promise<Counters> {
+  return prometheus.countLatency?.(settings, PAIR, io) ?? expect.fail('no latency');
 }
 
 function read(settings: object): Promise<Counters> {

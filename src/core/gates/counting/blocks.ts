@@ -4,8 +4,8 @@
  */
 import { addBlocks, type Block, type Counted, NO_BLOCK } from '../evidence/e-process.ts';
 import { type GateSettings, type JudgedMetric, OTHER, WHOLE } from '../gate-settings.ts';
-import type { ArmDelta, ArmState, Delta } from './counters.ts';
-import { ALL_BUCKETS, BUCKET_PREFIX, boundOf, type MetricCounters, RESTARTS } from './metric-counters.ts';
+import type { ArmDelta, ArmState, Counters, Delta } from './counters.ts';
+import { LATENCY, type MetricCounters, RESTARTS, SLOWER } from './metric-counters.ts';
 
 /** Counts by slice; WHOLE is all of the traffic and must be there. */
 export type SliceBlocks = Readonly<Record<string, Block>>;
@@ -15,6 +15,10 @@ export interface GatePoll {
   readonly candidate: ArmState;
   readonly stable: ArmState;
   readonly blocks: Readonly<Record<string, SliceBlocks>>;
+  /** Metrics that could not be seen at this poll though the others were, or `latency` for all of its bounds: why. They hold, and count nothing. */
+  readonly unseen?: Readonly<Record<string, string>>;
+  /** What is worth saying of how it counts, and no reason to wait. */
+  readonly notes?: readonly string[];
 }
 
 /** `atMs`: up to when every gate's blocks count. A gate that is not there has said nothing, which is missing data. */
@@ -36,12 +40,25 @@ export function checkedGatePoll(settings: GateSettings, gate: string, poll: Gate
   if (poll.candidate.state === 'absent' && share > 0) return unusable('missing', 'its source did not poll the candidate');
   if (poll.stable.state === 'absent' && share < 1) return unusable('missing', 'its source did not poll the stable build');
   if (!has(poll.candidate) && !has(poll.stable)) return poll;
-  for (const metric of settings.metrics) {
-    if (metric.gate !== gate) continue;
-    const fault = faultOf(poll, Object.hasOwn(poll.blocks, metric.metric) ? poll.blocks[metric.metric] : undefined);
-    if (fault !== undefined) return unusable('invalid', `${metric.metric}: ${fault}`);
-  }
-  return poll;
+  const own = settings.metrics.filter((metric) => metric.gate === gate);
+  const faults = own.flatMap(({ metric }) => {
+    if (isUnseen(poll, metric)) return [];
+    const fault = faultOf(poll, Object.hasOwn(poll.blocks, metric) ? poll.blocks[metric] : undefined);
+    return fault === undefined ? [] : [[metric, fault] as const];
+  });
+  const unseen = { ...poll.unseen, ...Object.fromEntries(faults) };
+  const [first] = Object.entries(unseen);
+  if (first === undefined) return poll;
+  // One metric that makes no sense says nothing about the others; where none is left, nothing was counted.
+  const left = own.some(({ metric, kind }) => kind === 'failures' && metric !== RESTARTS && !isUnseen({ unseen }, metric));
+  if (!left) return unusable('invalid', `${first[0]}: ${first[1]}`);
+  const blocks = own.flatMap(({ metric }) => (isUnseen({ unseen }, metric) ? [[metric, { [WHOLE]: NO_BLOCK }] as const] : []));
+  return { ...poll, blocks: { ...poll.blocks, ...Object.fromEntries(blocks) }, unseen };
+}
+
+/** Whether a metric cannot be seen by itself: what its blocks say is nothing. */
+export function isUnseen({ unseen = {} }: Pick<GatePoll, 'unseen'>, metric: string): boolean {
+  return Object.hasOwn(unseen, metric) || (metric.startsWith(SLOWER) && Object.hasOwn(unseen, LATENCY));
 }
 
 function faultOf(poll: GatePoll, slices: SliceBlocks | undefined): string | undefined {
@@ -117,18 +134,17 @@ export function pollEveryMs(sinceStepMs: number, floorMs: number): number {
   return Math.max(floorMs, sinceStepMs < MINUTE_MS ? 1000 : LATER_MS);
 }
 
-// Differences of counters as the blocks that gates judge: failures per metric, latency bounds, restarts. What does not fit is invalid. No I/O.
+// Differences of counters as the blocks that gates judge: failures per metric, restarts. What does not fit is invalid. No I/O.
 
-/** The gate's poll: each metric's blocks, the whole being the sum of all slices, and the restarts of targets. */
-export function gatePollOf(delta: Delta, metrics: readonly MetricCounters[]): GatePoll {
-  const buckets = bucketsFault(delta, metrics);
-  if (buckets !== undefined) return unusable('invalid', buckets);
+/** The gate's poll: each metric's blocks, the whole being the sum of all slices, and the restarts of targets. `unseen` as its source says. */
+export function gatePollOf(delta: Delta, metrics: readonly MetricCounters[], unseen: Counters['unseen'] = undefined): GatePoll {
   const restarts: Block = { candidate: restartsOf(delta.candidate), stable: restartsOf(delta.stable) };
   const blocks = metrics.map((metric) => [metric.metric, sliceBlocks(delta, metric)] as const);
   return {
     candidate: stateOf(delta.candidate),
     stable: delta.stable.arm,
     blocks: { ...Object.fromEntries(blocks), [RESTARTS]: { [WHOLE]: restarts } },
+    ...(unseen === undefined ? {} : { unseen }),
   };
 }
 
@@ -143,7 +159,8 @@ function stateOf({ arm, crashes }: ArmDelta): ArmState {
   return { state: 'reset', why: `the router saw it go down ${downs === 1 ? 'once' : `${downs} times`}` };
 }
 
-function sliceBlocks(delta: Delta, metric: MetricCounters): SliceBlocks {
+/** One metric's blocks by slice, and their sum as the whole. */
+export function sliceBlocks(delta: Pick<Delta, 'candidate' | 'stable'>, metric: MetricCounters): SliceBlocks {
   const slices = new Set([...slicesOf(delta.candidate, metric), ...slicesOf(delta.stable, metric)]);
   const parts = [...slices].map((slice) => {
     const block: Block = { candidate: countedOf(delta.candidate, metric, slice), stable: countedOf(delta.stable, metric, slice) };
@@ -166,46 +183,4 @@ function countedOf({ counts }: ArmDelta, metric: MetricCounters, slice: string):
   const requests = counts.get(metric.requests)?.get(slice) ?? 0;
   const found = counts.get(metric.failures)?.get(slice) ?? 0;
   return { requests, failures: metric.counts === 'slower' ? requests - found : found };
-}
-
-/** Both builds must have the same buckets, each holding at least what the one below it holds; without requests one may have none yet. */
-function bucketsFault({ candidate, stable }: Delta, metrics: readonly MetricCounters[]): string | undefined {
-  const [ours, theirs] = [boundsOf(candidate), boundsOf(stable)];
-  if (ours.length > 0 && theirs.length > 0 && ours.join() !== theirs.join())
-    return `the builds have different buckets: ${ours.join(' ')} and ${theirs.join(' ')}`;
-  const arms = [['candidate', candidate] as const, ['stable', stable] as const];
-  // A build that lost its histogram would otherwise silently be judged without its latency.
-  const bare = arms.find(
-    ([, delta]) => ours.length + theirs.length > 0 && boundsOf(delta).length === 0 && served(delta, metrics),
-  );
-  if (bare !== undefined) return `${bare[0]} had requests but has no buckets, unlike the other build`;
-  for (const [arm, delta] of arms) {
-    const fault = monotoneFault(delta);
-    if (fault !== undefined) return `${arm}: ${fault}`;
-  }
-  return undefined;
-}
-
-/** Had requests, by whatever is counted besides the buckets. */
-function served({ counts }: ArmDelta, metrics: readonly MetricCounters[]): boolean {
-  const counters = new Set(metrics.map(({ requests }) => requests).filter((name) => !name.startsWith(BUCKET_PREFIX)));
-  return [...counters].some((name) => [...(counts.get(name)?.values() ?? [])].some((requests) => requests > 0));
-}
-
-function boundsOf({ counts }: ArmDelta): string[] {
-  const names = [...counts.keys()].filter((name) => name.startsWith(BUCKET_PREFIX));
-  return names.toSorted((a, b) => boundOf(a) - boundOf(b));
-}
-
-function monotoneFault(delta: ArmDelta): string | undefined {
-  const bounds = boundsOf(delta);
-  if (bounds.length === 0) return undefined;
-  if (bounds.some((name) => Number.isNaN(boundOf(name)))) return `${bounds.join(' ')} are not valid bounds`;
-  if (bounds.at(-1) !== ALL_BUCKETS) return `there is no bucket ${ALL_BUCKETS}`;
-  for (const slice of delta.counts.get(ALL_BUCKETS)?.keys() ?? []) {
-    const counts = bounds.map((name) => delta.counts.get(name)?.get(slice) ?? 0);
-    const at = counts.findIndex((count, index) => index > 0 && count < (counts[index - 1] ?? 0));
-    if (at !== -1) return `bucket ${bounds[at]} has a lower count than bucket ${bounds[at - 1]}`;
-  }
-  return undefined;
 }

@@ -38,9 +38,11 @@ export function counterTotals(arm: ArmCounters): ReadonlyMap<string, number> {
   return totals;
 }
 
+/** `unseen`: what could not be read though the rest was, by metric, and why: the others are judged as always. */
 export interface Counters {
   readonly candidate: ArmCounters;
   readonly stable: ArmCounters;
+  readonly unseen?: Readonly<Record<string, string>>;
 }
 
 const targetMemorySchema = z.strictObject({

@@ -26,6 +26,9 @@ export function boundOf(name: string): number {
   return name === ALL_BUCKETS ? Number.POSITIVE_INFINITY : Number(name.slice(BUCKET_PREFIX.length));
 }
 
+/** What all bounds of latency are called together, where none of them can be seen. */
+export const LATENCY = 'latency';
+
 /** What the name of a metric begins with that judges latency by a bound: `slower than 0.5s`. */
 export const SLOWER = 'slower than ';
 

@@ -34,6 +34,9 @@ export const gateDataSchema = z.strictObject({
   /** Closed blocks of this step in which both were counted, and when the candidate last had a request. */
   blocks: z.int().min(0),
   servedMs: z.number().nullable(),
+  /** Metrics that the last poll could not see though it saw others, and why; what is worth saying of how it counted. */
+  unseen: z.record(z.string(), z.string()).optional(),
+  notes: z.array(z.string()).optional(),
 });
 
 export type GateData = z.infer<typeof gateDataSchema>;
@@ -290,6 +293,8 @@ function withData(settings: GateSettings, evidence: Evidence, { atMs, polls, lat
       stable: armNow(before.stable, poll.stable),
       blocks: restarted ? 0 : before.blocks + (late === undefined && closes && both ? 1 : 0),
       servedMs: late === undefined && both && served ? atMs : before.servedMs,
+      ...(poll.unseen === undefined ? {} : { unseen: poll.unseen }),
+      ...(poll.notes === undefined ? {} : { notes: [...poll.notes] }),
     };
     return [gate, data] as const;
   });

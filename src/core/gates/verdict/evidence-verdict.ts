@@ -8,6 +8,7 @@ import { type Evidence, type GateData, streamsOf } from '../evidence/evidence.ts
 import { exceedsTolerated, failingTogether, failsNow, stableInIncident } from '../evidence/newest.ts';
 import { type HarmBound, harmBounds } from '../evidence/non-inferiority.ts';
 import { type GateSettings, harmBoundLogC, type JudgedMetric, rollbackLogE } from '../gate-settings.ts';
+import { asideTexts, unseenTexts } from './aside.ts';
 import { type Blame, blameOf, oddsText, standingText } from './blamed.ts';
 
 interface Base {
@@ -113,7 +114,7 @@ function onEvidence(settings: GateSettings, evidence: Evidence, neededLogE: numb
   const since = { logE: evidence.crossed.logE, neededLogE, sinceMs: evidence.crossed.atMs };
   if (blame.byTrafficAlone)
     return { verdict: 'give-up', grounds: 'traffic', gate: named.gate, why: `${why}; ${ONLY_TRAFFIC}`, ...since };
-  return { verdict: 'fail', why, falseAlarm, ...since, ...blame };
+  return { verdict: 'fail', why: [why, ...asideTexts(evidence)].join('; '), falseAlarm, ...since, ...blame };
 }
 
 /** What is said where only the share of the traffic was evidence. */
@@ -154,7 +155,7 @@ function passed(
   // Of many metrics the largest; none after the last step.
   const open = bounds.flatMap(({ extraPerSecond }) => extraPerSecond ?? []);
   const worst = open.length === 0 ? [] : [`at most ${roundedUp(Math.max(...open))} extra failures per second at the next step`];
-  const why = [sure, ...worst, ...left].join('; ');
+  const why = [sure, ...worst, ...left, ...asideTexts(evidence)].join('; ');
   return { verdict: 'pass', why, ...base, confidence: settings.confidence, bounds, unverified };
 }
 
@@ -268,6 +269,7 @@ function dataReasons(settings: GateSettings, evidence: Evidence, gate: string, d
     const fine = state === 'counted' || (arm === 'stable' && evidence.share >= 1 && state === 'absent');
     return fine ? [] : [reason('data', gate, `${arm} ${state}${why === '' ? '' : `: ${why}`}`)];
   });
+  if (reasons.length === 0) reasons.push(...unseenTexts(data).map((why) => reason('data', gate, why)));
   // Silence is no health: what was ruled out before the candidate fell silent was ruled out for another time.
   const silentMs = evidence.atMs - (data.servedMs ?? evidence.stepSinceMs);
   if (data.servedMs === null) return [...reasons, reason('data', gate, 'the candidate has had no requests yet')];

@@ -283,57 +283,6 @@ describe('blocks', () => {
     });
   });
 
-  const SLOW: MetricCounters = { metric: 'slow', requests: 'le:+Inf', failures: 'le:0.5', counts: 'slower' };
-  const buckets = (atS: number, counts: Readonly<Record<string, number>>): ArmCounters => one(target(atS, counts));
-  const slow = (candidate: Readonly<Record<string, number>>, stable = candidate) => {
-    const zeros = (counts: Readonly<Record<string, number>>) => Object.fromEntries(Object.keys(counts).map((name) => [name, 0]));
-    const delta = read([
-      { candidate: buckets(0, zeros(candidate)), stable: buckets(0, zeros(stable)) },
-      { candidate: buckets(15, candidate), stable: buckets(15, stable) },
-    ]);
-    return gatePollOf(delta, [SLOW]);
-  };
-
-  it('the blocks of a latency bound count the requests that were slower', () => {
-    const poll = slow({ 'le:0.1': 60, 'le:0.5': 90, 'le:+Inf': 100 }, { 'le:0.1': 700, 'le:0.5': 995, 'le:+Inf': 1000 });
-    expect(poll.blocks['slow']?.[WHOLE]).toEqual(blockOf([10, 100, 5, 1000]));
-  });
-
-  it('the blocks of buckets that make no sense are invalid', () => {
-    const faults = [
-      slow({ 'le:0.1': 91, 'le:0.5': 90, 'le:+Inf': 100 }),
-      slow({ 'le:0.5': 101, 'le:+Inf': 100 }),
-      slow({ 'le:0.5': 90 }),
-      slow({ 'le:x': 1, 'le:0.5': 90, 'le:+Inf': 100 }),
-      slow({ 'le:0.5': 90, 'le:+Inf': 100 }, { 'le:0.25': 90, 'le:+Inf': 100 }),
-    ];
-    for (const poll of faults) expect(poll.candidate.state).toBe('invalid');
-    expect(slow({ 'le:0.5': 90, 'le:+Inf': 100 }, { 'le:0.25': 90, 'le:+Inf': 100 }).candidate).toEqual({
-      state: 'invalid',
-      why: 'the builds have different buckets: le:0.5 le:+Inf and le:0.25 le:+Inf',
-    });
-  });
-
-  it('a build that had requests and lost its histogram is invalid, since its latency would not be judged', () => {
-    const histogram = { 'le:0.5': 90, 'le:+Inf': 100 };
-    const beside = (candidate: Readonly<Record<string, number>>, stable: Readonly<Record<string, number>>) => {
-      const zeros = (counts: Readonly<Record<string, number>>) =>
-        Object.fromEntries(Object.keys(counts).map((name) => [name, 0]));
-      const delta = read([
-        { candidate: buckets(0, zeros(candidate)), stable: buckets(0, zeros(stable)) },
-        { candidate: buckets(15, candidate), stable: buckets(15, stable) },
-      ]);
-      return gatePollOf(delta, [ERRORS, SLOW]).candidate;
-    };
-    expect(beside({ requests: 100 }, { requests: 100, ...histogram })).toEqual({
-      state: 'invalid',
-      why: 'candidate had requests but has no buckets, unlike the other build',
-    });
-    expect(beside({ requests: 100, ...histogram }, { requests: 100 }).state).toBe('invalid');
-    expect(beside({ requests: 0 }, { requests: 100, ...histogram }).state).toBe('counted');
-    expect(beside({ requests: 100 }, { requests: 100 }).state).toBe('counted');
-  });
-
   it('the blocks judge the bounds that most of the stable build keeps, and never infinity', () => {
     const stable = [
       { le: Number.POSITIVE_INFINITY, count: 1000 },
