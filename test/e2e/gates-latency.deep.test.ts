@@ -56,7 +56,9 @@ describe.concurrent('a build judged by its histogram of latency', () => {
         expect(polls.length).toBeGreaterThan(0);
         expect(polls.every(({ percent }) => percent === 50)).toBe(true);
         const whys = polls.flatMap(({ gates }) => gates.map(({ why }) => why));
-        expect(whys.join('\n')).toMatch(/latency is not seen: the builds share no bucket that is judged: the candidate has 0\.02 0\.2 2/);
+        expect(whys.join('\n')).toMatch(
+          /latency is not seen: the builds share no bucket that is judged: the candidate has 0\.02 0\.2 2/,
+        );
         await expectReverted(scene, ran, /latency is not seen: the builds share no bucket/);
       },
       '5s',
