@@ -14,8 +14,7 @@ import type { State } from '../core/rollout/rollout.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
 import type { Reading } from '../routers/router.ts';
-import { LatencyInFlight, latencyKey, slowerMetrics } from './latency.ts';
-import { questionOf } from './measure.ts';
+import { LatencyInFlight, latencyKey, questionOf, slowerMetrics } from './measure.ts';
 import type { Found } from './read-back.ts';
 
 /** What a process remembers between two polls; what must survive it is in the ledger. */

@@ -1,4 +1,8 @@
 /** Asks the metric sources of a plan's gates. Must hand on every missing answer as missing. */
+import type { Comparison } from '../core/gates/comparison.ts';
+import { type CounterMemory, type Counters, countersSince, NO_COUNTERS } from '../core/gates/counting/counters.ts';
+import { bareProcess, boundsOf, type Latency, latencyBlocks, noLatency } from '../core/gates/counting/latency-blocks.ts';
+import { SLOWER } from '../core/gates/counting/metric-counters.ts';
 import type { Measurement } from '../core/gates/verdict/gate.ts';
 import type { Baseline } from '../core/ledger/events.ts';
 import type { Build } from '../core/manifest/manifest.ts';
@@ -80,4 +84,97 @@ export function describeGate(gate: Pick<PlannedGate, 'source' | 'settings'>, pla
 export function questionOf(plan: Pick<Plan, 'scope'>, build: Pick<Build, 'guid' | 'ref'>, reading: Reading | null): Question {
   const address = reading?.members.find((member) => member.place === build.ref)?.address ?? null;
   return { scope: plan.scope, build: build.guid, place: build.ref, address, router: reading };
+}
+
+// The latency of comparing gates, asked next to their counts. An answer that is slow keeps no other metric waiting.
+
+type Gate = Comparison['gates'][number];
+
+/** An answer that comes this soon after the counts is judged with them; a later one at the next poll after it came. */
+const GRACE_MS = 500;
+
+interface Flight {
+  answer: Counters | undefined;
+  readonly done: Promise<void>;
+}
+
+/** Where the ledger keeps what was counted of a gate's latency: no gate can be called so. */
+export function latencyKey(gate: string): string {
+  return `${gate}/latency`;
+}
+
+/** The questions that are on their way, one for each gate at most, and what the last answers said. */
+export class LatencyInFlight {
+  readonly #io: Io;
+  readonly #flights = new Map<string, Flight>();
+  readonly #slow = new Set<string>();
+  readonly #last = new Map<string, Pick<Latency, 'unseen' | 'note'>>();
+
+  constructor(io: Io) {
+    this.#io = io;
+  }
+
+  /** Asks unless a question is on its way. `ask` never rejects. */
+  begin(gate: string, ask: () => Promise<Counters> | undefined): void {
+    if (this.#flights.has(gate)) return;
+    const asked = ask();
+    if (asked === undefined) return;
+    const flight: { answer: Counters | undefined; done: Promise<void> } = { answer: undefined, done: Promise.resolve() };
+    flight.done = asked.then((answer) => {
+      flight.answer = answer;
+    });
+    this.#flights.set(gate, flight);
+  }
+
+  /** The answer, if it is there or comes soon. One that was late is not waited for again. */
+  async take(gate: string): Promise<Counters | undefined> {
+    const flight = this.#flights.get(gate);
+    if (flight === undefined) return undefined;
+    if (flight.answer === undefined && !this.#slow.has(gate)) {
+      const stop = new AbortController();
+      await Promise.race([flight.done, this.#io.sleep(GRACE_MS, stop.signal)]);
+      stop.abort();
+    }
+    if (flight.answer === undefined) {
+      this.#slow.add(gate);
+      return undefined;
+    }
+    this.#slow.delete(gate);
+    this.#flights.delete(gate);
+    return flight.answer;
+  }
+
+  /**
+   * What this poll says of a gate's latency, and what to remember for the next. Without a new answer nothing is counted, and what the last one
+   * could not see is still unseen.
+   */
+  async judged(
+    gate: Gate,
+    metrics: readonly string[],
+    memory: CounterMemory | undefined,
+    counts: Counters,
+    lagMs: number,
+  ): Promise<{ readonly latency: Latency; readonly memory: CounterMemory }> {
+    const before = memory ?? NO_COUNTERS;
+    const answer = await this.take(gate.name);
+    if (answer === undefined)
+      return { latency: { ...noLatency(metrics), ...(this.#last.get(gate.name) ?? NOT_YET) }, memory: before };
+    const delta = countersSince(before, answer, lagMs);
+    const { source, config } = openSource(gate);
+    const bare = bareProcess(counts, answer);
+    const latency =
+      bare === undefined
+        ? latencyBlocks(delta, boundsOf(answer), metrics, source.metrics(config, answer))
+        : noLatency(metrics, bare);
+    const { unseen, note } = latency;
+    this.#last.set(gate.name, { ...(unseen === undefined ? {} : { unseen }), ...(note === undefined ? {} : { note }) });
+    return { latency, memory: delta.memory };
+  }
+}
+
+const NOT_YET = { unseen: 'the latency query has not been answered yet' };
+
+/** The metrics of latency that a gate judges, as its plan names them. */
+export function slowerMetrics({ settings }: Comparison, gate: string): readonly string[] {
+  return settings.metrics.flatMap((one) => (one.gate === gate && one.metric.startsWith(SLOWER) ? [one.metric] : []));
 }
