@@ -118,3 +118,38 @@ export class Dwelling implements Judge {
     return 'advance';
   }
 }
+
+/** A judge that looks at even times only, in workloads that are drawn more often: it sees what was counted meanwhile. */
+export class AtIntervals implements Judge {
+  readonly name: string;
+  readonly #judge: Judge;
+  readonly #everyS: number;
+  #candidate = NOTHING;
+  #stable = NOTHING;
+
+  constructor(judge: Judge, everyS: number) {
+    this.name = judge.name;
+    [this.#judge, this.#everyS] = [judge, everyS];
+  }
+
+  start(setting: Setting): void {
+    [this.#candidate, this.#stable] = [NOTHING, NOTHING];
+    this.#judge.start({ ...setting, pollS: this.#everyS });
+  }
+
+  watch(tS: number, stable: Arm, parts?: Parts): void {
+    if (this.#judge.watch === undefined) return;
+    this.#stable = together(this.#stable, stable);
+    if (tS % this.#everyS !== 0) return;
+    this.#judge.watch(tS, this.#stable, parts);
+    this.#stable = NOTHING;
+  }
+
+  poll(tS: number, candidate: Arm, stable: Arm, parts?: Parts): Verdict {
+    [this.#candidate, this.#stable] = [together(this.#candidate, candidate), together(this.#stable, stable)];
+    if (tS % this.#everyS !== 0) return 'hold';
+    const verdict = this.#judge.poll(tS, this.#candidate, this.#stable, parts);
+    [this.#candidate, this.#stable] = [NOTHING, NOTHING];
+    return verdict;
+  }
+}

@@ -18,6 +18,7 @@ import { blameOf } from '../../../src/core/gates/verdict/blamed.ts';
 import { judgeEvidence } from '../../../src/core/gates/verdict/evidence-verdict.ts';
 import {
   type Arm,
+  AtIntervals,
   type Histogram,
   type Judge,
   type NewJudge,
@@ -287,6 +288,5 @@ export function ownPolls(options: Options = {}): NewJudge {
 
 /** The same gate at even times, for comparison. */
 export function evenPolls(everyS: number): NewJudge {
-  const gate = () => new Ours(DEFAULT, byDefault({}));
-  return () => new AtItsOwnTimes(`kvdeploy, default, polls of ${everyS} s`, gate(), () => 1000 * everyS);
+  return () => new AtIntervals(new Ours(`kvdeploy, default, polls of ${everyS} s`, byDefault({})), everyS);
 }

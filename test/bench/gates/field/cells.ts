@@ -2,7 +2,7 @@
 import type { MetricCounters } from '../../../../src/core/gates/counting/metric-counters.ts';
 import { CLASS_METRICS, STATUS_METRICS } from '../../../../src/metrics/arms.ts';
 import { type Cell, type Experiment, held, P0, percent } from '../cell.ts';
-import type { NewJudge } from '../judge.ts';
+import { AtIntervals, type NewJudge } from '../judge.ts';
 import { byDefaultOnly, evenPolls, ownPolls } from '../ours.ts';
 import { walkOften } from '../simulate.ts';
 import { argoBackground, flagger } from '../thresholds.ts';
@@ -14,9 +14,10 @@ import { coldStart, dailyValley, doublingEvery, type Failing, outageEvery, rampT
 
 type Runs = (of: number) => number;
 
-/** Those that see the candidate alone, as the fairer of their queries do; everywhere in steps of ten minutes. */
+/** Those that see the candidate alone, as the fairer of their queries do; everywhere in steps of ten minutes. They look once a minute at most. */
 function fieldRivals(): readonly NewJudge[] {
-  return [...ecsCanaries(), flagger(5, 'candidate', 600), argoBackground('candidate', { firstS: 300, dwellS: 600 })];
+  const all = [...ecsCanaries(), flagger(5, 'candidate', 600), argoBackground('candidate', { firstS: 300, dwellS: 600 })];
+  return all.map((make) => () => new AtIntervals(make(), 15));
 }
 
 /** The candidate's requests a second, of all. */
