@@ -1,6 +1,7 @@
 /** Counters that were read at even moments as the lines of a trace. A moment without a whole window before it is missing, never a zero. No I/O. */
 
-import { type ArmDelta, type CounterMemory, type Counters, countersSince, NO_COUNTERS } from '../core/gates/counting/counters.ts';
+import type { CounterMemory } from '../core/gates/counting/counter-memory.ts';
+import { type ArmDelta, type Counters, countersSince, NO_COUNTERS } from '../core/gates/counting/counters.ts';
 import { ALL_BUCKETS, BUCKET_PREFIX, type MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import type { TraceRow } from './trace.ts';
 

@@ -1,7 +1,8 @@
 /** One poll of the comparing gates: count both builds, feed the evidence. Must hand on every missing answer as missing. */
 import type { Comparison } from '../core/gates/comparison.ts';
 import { type GatePoll, gatePollOf, pollEveryMs } from '../core/gates/counting/blocks.ts';
-import { type CounterMemory, type Counters, countersSince, hasMoved, NO_COUNTERS } from '../core/gates/counting/counters.ts';
+import type { CounterMemory } from '../core/gates/counting/counter-memory.ts';
+import { type Counters, countersSince, hasMoved, NO_COUNTERS } from '../core/gates/counting/counters.ts';
 import { noLatency, withLatency, withoutBuckets } from '../core/gates/counting/latency-blocks.ts';
 import { NO_BLOCK } from '../core/gates/evidence/e-process.ts';
 import { beginStep, continued, feed, openEvidence } from '../core/gates/evidence/evidence.ts';

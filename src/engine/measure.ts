@@ -1,6 +1,7 @@
 /** Asks the metric sources of a plan's gates. Must hand on every missing answer as missing. */
 import type { Comparison } from '../core/gates/comparison.ts';
-import { type CounterMemory, type Counters, countersSince, NO_COUNTERS } from '../core/gates/counting/counters.ts';
+import type { CounterMemory } from '../core/gates/counting/counter-memory.ts';
+import { type Counters, countersSince, NO_COUNTERS } from '../core/gates/counting/counters.ts';
 import { bareProcess, boundsOf, type Latency, latencyBlocks, noLatency } from '../core/gates/counting/latency-blocks.ts';
 import { SLOWER } from '../core/gates/counting/metric-counters.ts';
 import type { Measurement } from '../core/gates/verdict/gate.ts';

@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import * as z from 'zod';
-import { counterMemorySchema } from '../gates/counting/counters.ts';
+import { counterMemorySchema } from '../gates/counting/counter-memory.ts';
 import { storedEvidence, storedEvidenceSchema } from '../gates/evidence/evidence-store.ts';
 import { type GateResult, gateResultSchema, type Verdict, verdictSchema } from '../gates/verdict/verdict.ts';
 import { buildSchema, guidSchema } from '../manifest/manifest.ts';

@@ -136,10 +136,16 @@ export function pollEveryMs(sinceStepMs: number, floorMs: number): number {
 
 // Differences of counters as the blocks that gates judge: failures per metric, restarts. What does not fit is invalid. No I/O.
 
+/** Every request, and no failure: what the split is held against. Of a build that was counted in part it says nothing. */
+const TRAFFIC = 'traffic';
+
 /** The gate's poll: each metric's blocks, the whole being the sum of all slices, and the restarts of targets. `unseen` as its source says. */
 export function gatePollOf(delta: Delta, metrics: readonly MetricCounters[], unseen: Counters['unseen'] = undefined): GatePoll {
   const restarts: Block = { candidate: restartsOf(delta.candidate), stable: restartsOf(delta.stable) };
-  const blocks = metrics.map((metric) => [metric.metric, sliceBlocks(delta, metric)] as const);
+  const partial = delta.candidate.partial === true || delta.stable.partial === true;
+  const blocks = metrics.map((metric) => {
+    return [metric.metric, partial && metric.metric === TRAFFIC ? { [WHOLE]: NO_BLOCK } : sliceBlocks(delta, metric)] as const;
+  });
   return {
     candidate: stateOf(delta.candidate),
     stable: delta.stable.arm,

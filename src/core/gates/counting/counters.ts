@@ -1,6 +1,8 @@
 /** Raw counters in, differences out: restarts, births, lateness and nonsense told apart, one window for both builds. Never guesses a count. No I/O. */
-import * as z from 'zod';
 import type { Counted } from '../evidence/e-process.ts';
+import type { ArmMemory, CounterMemory, TargetMemory } from './counter-memory.ts';
+import { departures, isHere } from './departures.ts';
+import { goneFrom, keysText, noticing, type Origin, origin, since, withGivenUp } from './origins.ts';
 
 /** One raw counter of one target: `requests`, `errors`, `401`, `le:0.5`; the slice is empty where it has none. */
 export interface RawCounter {
@@ -45,32 +47,6 @@ export interface Counters {
   readonly unseen?: Readonly<Record<string, string>>;
 }
 
-const targetMemorySchema = z.strictObject({
-  startedMs: z.number().nullable(),
-  freshMs: z.number(),
-  /** By `counter|slice`. */
-  values: z.record(z.string(), z.number()),
-  several: z.literal(true).optional(),
-  downs: z.number().nullable().optional(),
-  /** How often it saw the build go down since it was first looked at, however often it began anew. */
-  crashes: z.number().optional(),
-  /** Since which answer, in an unbroken row of answers, a counter of `values` has not been there. */
-  goneMs: z.number().optional(),
-  /** Counters that were given up as gone: one that comes back begins with that reading, since it is unknown from where it counts. */
-  gone: z.array(z.string()).optional(),
-});
-
-const armMemorySchema = z.strictObject({ freshMs: z.number().nullable(), targets: z.record(z.string(), targetMemorySchema) });
-
-/** What was counted last; it lives in the ledger with the evidence, so that whoever resumes counts what happened meanwhile. */
-export const counterMemorySchema = z.strictObject({ candidate: armMemorySchema, stable: armMemorySchema });
-
-export type CounterMemory = z.infer<typeof counterMemorySchema>;
-
-export type ArmMemory = CounterMemory['candidate'];
-
-export type TargetMemory = ArmMemory['targets'][string];
-
 /**
  * What one build did between two readings. `counts` by counter, then slice; `restarts`: targets whose last counts are lost; `crashes`: how often
  * it went down in how many seconds, where its targets watch it.
@@ -80,6 +56,8 @@ export interface ArmDelta {
   readonly counts: ReadonlyMap<string, ReadonlyMap<string, number>>;
   readonly targets: number;
   readonly restarts: number;
+  /** Some of its processes were not counted for all of the time: what failed is whole, its share of the requests is not. */
+  readonly partial?: true;
   readonly crashes?: Counted;
 }
 
@@ -198,33 +176,85 @@ function remembered({ startedMs, freshMs, counters, several, downs }: Target): T
   return { startedMs, freshMs, values, ...(several === undefined ? {} : { several }), ...(downs === undefined ? {} : { downs }) };
 }
 
-/** `given`: what is remembered next, with the counters that were given up. */
+/** What a build's processes did by themselves, besides what they counted. */
+interface Happened {
+  /** By process, in words: what it alone has lost. */
+  readonly lost: readonly string[];
+  readonly restarts: number;
+  /** A sum over several processes decreased. */
+  readonly sums: boolean;
+  /** A process began to be counted, or its counts span more than this window. */
+  readonly others: boolean;
+}
+
+/** `given`: what is remembered next, with the counters that were given up and the processes that left. */
 function differences(before: ArmMemory, now: ArmMemory, lagMs: number): { readonly delta: ArmDelta; readonly given: ArmMemory } {
-  const sums = new Map<string, Map<string, number>>();
-  const lost = Object.keys(before.targets).filter((name) => !Object.hasOwn(now.targets, name));
-  const restarts = lost.map((name) => `${name} is gone`);
-  const expired: string[] = [];
+  const counts = new Map<string, Map<string, number>>();
+  const lost: string[] = [];
+  let [restarts, sums, others] = [0, false, false];
   const given: Record<string, TargetMemory> = {};
   for (const [name, target] of Object.entries(now.targets)) {
     const was = Object.hasOwn(before.targets, name) ? before.targets[name] : undefined;
     const from = origin(was, target, before.freshMs ?? Number.POSITIVE_INFINITY, lagMs);
-    if (from === 'invalid')
-      return {
-        delta: silent({ state: 'invalid', why: `${name}: a counter disappeared or decreased without a restart` }),
-        given: before,
-      };
-    if (from === 'reset' || from === 'restarted') restarts.push(`${name} restarted`);
-    if (from === 'anew') restarts.push(`a counter of ${name} decreased`);
-    if (from === 'expired' && was !== undefined) expired.push(`${name} no longer has ${keysText(goneFrom(was, target))}`);
-    for (const [key, value] of Object.entries(target.values)) add(sums, key, value - since(from, was, key, value));
+    if (from === 'invalid') {
+      const why = `${name}: a counter disappeared or decreased without a restart`;
+      return { delta: silent({ state: 'invalid', why }), given: before };
+    }
+    const trouble = troubleOf(name, from, was, target);
+    if (trouble !== undefined) lost.push(trouble);
+    if (trouble !== undefined && from !== 'expired') restarts += 1;
+    sums ||= trouble !== undefined && target.several === true;
+    others ||= was === undefined || !isHere(was);
+    for (const [key, value] of Object.entries(target.values)) add(counts, key, value - since(from, was, key, value));
     given[name] = withCrashes(was, withGivenUp(from, was, target));
   }
-  const troubles = [...restarts, ...expired];
-  const arm: ArmState = troubles.length === 0 ? { state: 'counted' } : { state: 'reset', why: troubles.join(', ') };
-  const crashes = crashesSeen(before, { ...now, targets: given });
-  const counted = { arm, counts: sums, targets: Object.keys(now.targets).length, restarts: restarts.length };
-  const delta = crashes === undefined ? counted : { ...counted, crashes };
-  return { delta, given: { ...now, targets: given } };
+  const { arm, memory, deaths, partial } = afterChurn(
+    before,
+    { ...now, targets: given },
+    { lost, restarts, sums, others },
+    lagMs,
+  );
+  const counted = { arm, counts, targets: Object.keys(now.targets).length, restarts: restarts + deaths };
+  const crashes = crashesSeen(before, memory);
+  return {
+    delta: { ...counted, ...(partial ? { partial: true as const } : {}), ...(crashes === undefined ? {} : { crashes }) },
+    given: memory,
+  };
+}
+
+function troubleOf(name: string, from: Origin, was: TargetMemory | undefined, now: TargetMemory): string | undefined {
+  if (from === 'reset' || from === 'restarted') return `${name} restarted`;
+  if (from === 'anew') return `a counter of ${name} decreased`;
+  return from === 'expired' && was !== undefined ? `${name} no longer has ${keysText(goneFrom(was, now))}` : undefined;
+}
+
+interface Churn {
+  readonly arm: ArmState;
+  readonly memory: ArmMemory;
+  /** Processes that left and count as restarts. */
+  readonly deaths: number;
+  readonly partial: boolean;
+}
+
+/**
+ * A process that leaves or begins again costs only what it alone had not yet told. Where more than half of them do at once, or a sum of several
+ * decreases, what is left says too little: the build counts as restarted, and every one of them with it.
+ */
+function afterChurn(before: ArmMemory, now: ArmMemory, { lost, sums, others }: Happened, lagMs: number): Churn {
+  const known = Object.entries(before.targets).filter(([, was]) => isHere(was));
+  const missing = known.flatMap(([name]) => (Object.hasOwn(now.targets, name) ? [] : [name]));
+  const troubles = [...missing.map((name) => `${name} is gone`), ...lost];
+  if (sums || troubles.length > known.length / 2)
+    return {
+      arm: { state: 'reset', why: troubles.join(', ') },
+      memory: { ...now, spare: 0 },
+      deaths: missing.length,
+      partial: true,
+    };
+  const { left, deaths, spare } = departures(before, now, lagMs);
+  const away = Object.keys(left).length > 0;
+  const memory = away || before.spare !== undefined ? { ...now, targets: { ...now.targets, ...left }, spare } : now;
+  return { arm: { state: 'counted' }, memory, deaths, partial: away || others || troubles.length > 0 };
 }
 
 function add(sums: Map<string, Map<string, number>>, key: string, difference: number): void {
@@ -233,69 +263,6 @@ function add(sums: Map<string, Map<string, number>>, key: string, difference: nu
   const slices = sums.get(counter) ?? new Map<string, number>();
   slices.set(key.slice(bar + 1), (slices.get(key.slice(bar + 1)) ?? 0) + difference);
   sums.set(counter, slices);
-}
-
-// Where counters count from: known, born, restarted, gone back or gone for good. Must not call anything new that may have been there. No I/O.
-
-/** Counters that were there and are not now. */
-export function goneFrom(was: TargetMemory, now: TargetMemory): string[] {
-  return Object.keys(was.values).filter((key) => !Object.hasOwn(now.values, key));
-}
-
-/** The memory, with since when counters have been gone; the very same where there is no news. */
-export function noticing(before: ArmMemory, now: ArmMemory): ArmMemory {
-  const targets = Object.entries(before.targets).map(([name, was]) => {
-    const target = Object.hasOwn(now.targets, name) ? now.targets[name] : undefined;
-    if (target === undefined) return [name, was] as const;
-    const { goneMs, ...rest } = was;
-    const isGone = goneFrom(was, target).length > 0;
-    if (isGone === (goneMs !== undefined)) return [name, was] as const;
-    return [name, isGone ? { ...rest, goneMs: target.freshMs } : rest] as const;
-  });
-  return targets.every(([name, was]) => was === before.targets[name])
-    ? before
-    : { ...before, targets: Object.fromEntries(targets) };
-}
-
-/** `errors of eu and 2 more`. */
-export function keysText([key = '', ...more]: readonly string[]): string {
-  const [counter, slice] = [key.slice(0, key.indexOf('|')), key.slice(key.indexOf('|') + 1)];
-  return `${counter}${slice === '' ? '' : ` of ${slice}`}${more.length === 0 ? '' : ` and ${more.length} more`}`;
-}
-
-/** A process that began again has given nothing up. */
-export function withGivenUp(from: Origin, was: TargetMemory | undefined, now: TargetMemory): TargetMemory {
-  if (was === undefined || (from !== 'known' && from !== 'expired')) return now;
-  const all = [...(was.gone ?? []), ...(from === 'expired' ? goneFrom(was, now) : [])];
-  const gone = all.filter((key) => !Object.hasOwn(now.values, key));
-  return gone.length === 0 ? now : { ...now, gone };
-}
-
-/** `expired`: counters went for good while their target went on, as an exporter drops series that stood still; it is no restart. */
-type Origin = 'known' | 'restarted' | 'reset' | 'anew' | 'expired' | 'born' | 'unknown' | 'invalid';
-
-/** Where a target's counters count from: a target that is new and began before we looked keeps what it counted then to itself. */
-export function origin(was: TargetMemory | undefined, now: TargetMemory, lookedMs: number, lagMs: number): Origin {
-  if (was === undefined) return now.startedMs !== null && now.startedMs > lookedMs ? 'born' : 'unknown';
-  const dated = was.startedMs !== null && now.startedMs !== null;
-  if (dated && was.startedMs !== now.startedMs) return 'restarted';
-  const back = Object.entries(was.values).some(([key, value]) => (now.values[key] ?? value) < value);
-  const gone = goneFrom(was, now).length > 0;
-  if (now.several === true && (back || gone)) return 'anew';
-  if (back) return dated ? 'invalid' : 'reset';
-  if (!gone) return 'known';
-  // An answer cut short looks like this too, and its missing part would come back as if all of it were new: once is not enough.
-  return now.freshMs - (was.goneMs ?? now.freshMs) > lagMs ? 'expired' : 'invalid';
-}
-
-/** What a counter showed when its difference begins. One that was not there while its target was up was born at its first event: 0. */
-export function since(from: Origin, was: TargetMemory | undefined, key: string, value: number): number {
-  if (from === 'unknown' || from === 'anew' || from === 'expired') return value;
-  if (from === 'born' || from === 'restarted') return 0;
-  if (from === 'known' && was?.gone?.includes(key) === true) return value;
-  const before = was?.values[key] ?? 0;
-  // After a restart at an unknown time the lesser of both readings of it is a lower bound, and all that is known.
-  return value < before ? 0 : before;
 }
 
 // Crashes as a router's own health checks see them: how many, in how much time. Must not count one crash twice. No I/O.

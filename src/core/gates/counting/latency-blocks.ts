@@ -6,7 +6,8 @@ import { listText } from '../../text.ts';
 import { NO_BLOCK } from '../evidence/e-process.ts';
 import { WHOLE } from '../gate-settings.ts';
 import { type GatePoll, type SliceBlocks, sliceBlocks } from './blocks.ts';
-import type { ArmCounters, ArmDelta, CounterMemory, Counters, Delta } from './counters.ts';
+import type { CounterMemory } from './counter-memory.ts';
+import type { ArmCounters, ArmDelta, Counters, Delta } from './counters.ts';
 import { ALL_BUCKETS, BUCKET_PREFIX, boundOf, LATENCY, type MetricCounters } from './metric-counters.ts';
 
 /** What one poll says of latency. */
@@ -168,12 +169,12 @@ export function withBuckets(counts: ArmCounters, latency: ArmCounters): ArmCount
 
 /** What an older version kept of buckets with the counts: they have a memory of their own now, and begin anew. */
 export function withoutBuckets({ candidate, stable }: CounterMemory): CounterMemory {
-  const ofArm = ({ freshMs, targets }: CounterMemory['candidate']) => {
-    const rest = Object.entries(targets).map(([name, target]) => {
+  const ofArm = (arm: CounterMemory['candidate']) => {
+    const rest = Object.entries(arm.targets).map(([name, target]) => {
       const values = Object.entries(target.values).filter(([key]) => !key.startsWith(BUCKET_PREFIX));
       return [name, { ...target, values: Object.fromEntries(values) }] as const;
     });
-    return { freshMs, targets: Object.fromEntries(rest) };
+    return { ...arm, targets: Object.fromEntries(rest) };
   };
   return { candidate: ofArm(candidate), stable: ofArm(stable) };
 }

@@ -1,7 +1,8 @@
 /** Crashes that the router sees, where no gate compares them: judged by the very evidence of gates that do. No I/O, no clock. */
 import { comparisonOf } from '../comparison.ts';
 import { gatePollOf } from '../counting/blocks.ts';
-import { type ArmCounters, type CounterMemory, countersSince, NO_COUNTERS } from '../counting/counters.ts';
+import type { CounterMemory } from '../counting/counter-memory.ts';
+import { type ArmCounters, countersSince, NO_COUNTERS } from '../counting/counters.ts';
 import { type Evidence, feed, openEvidence } from '../evidence/evidence.ts';
 import { FAMILY_PARTS, type GateSettings } from '../gate-settings.ts';
 import { standings } from './blamed.ts';

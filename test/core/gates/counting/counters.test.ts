@@ -1,11 +1,10 @@
 /** Raw counters: differences over one window of both builds, and every way in which there is none. */
 import { describe, expect, it } from 'vitest';
 import { gatePollOf } from '../../../../src/core/gates/counting/blocks.ts';
+import { type CounterMemory, counterMemorySchema } from '../../../../src/core/gates/counting/counter-memory.ts';
 import {
   type ArmCounters,
-  type CounterMemory,
   type Counters,
-  counterMemorySchema,
   countersSince,
   type Delta,
   hasMoved,
@@ -152,16 +151,6 @@ describe('counters', () => {
       expect(hasMoved(read([both(25, 1200, 6)]).memory, seen.memory)).toBe(false);
       expect(errorsOf(read([both(50, 1300, 7)], seen.memory))).toEqual(blockOf([1, 100, 1, 1000]));
     });
-  });
-
-  it('counters of a target that is gone are lost, and that is said once', () => {
-    const two = (atS: number, requests: number): Counters => ({
-      candidate: { targets: { a: target(atS, { requests }), b: target(atS, { requests }) } },
-      stable: of(atS, 10 * requests),
-    });
-    const gone = read([two(0, 100), both(15, 200)]);
-    expect(gone.candidate).toMatchObject({ arm: { state: 'reset', why: 'b is gone' }, restarts: 1 });
-    expect(states(read([both(30, 300)], gone.memory))).toEqual(['counted', 'counted']);
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY, -1, 0.5, 1e300])('counters of %f are invalid', (value) => {

@@ -3,13 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { seeded } from '../../../../src/backtest/calibration.ts';
 import { comparisonOf } from '../../../../src/core/gates/comparison.ts';
 import { gatePollOf, pollEveryMs } from '../../../../src/core/gates/counting/blocks.ts';
-import {
-  type ArmCounters,
-  type CounterMemory,
-  counterMemorySchema,
-  countersSince,
-  NO_COUNTERS,
-} from '../../../../src/core/gates/counting/counters.ts';
+import { type CounterMemory, counterMemorySchema } from '../../../../src/core/gates/counting/counter-memory.ts';
+import { type ArmCounters, countersSince, NO_COUNTERS } from '../../../../src/core/gates/counting/counters.ts';
 import { RESTARTS } from '../../../../src/core/gates/counting/metric-counters.ts';
 import { type Evidence, feed, openEvidence } from '../../../../src/core/gates/evidence/evidence.ts';
 import { WHOLE } from '../../../../src/core/gates/gate-settings.ts';

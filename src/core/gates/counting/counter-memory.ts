@@ -1,0 +1,36 @@
+/** What is remembered of counters between two readings: of each build's processes, those among them that left a moment ago. No I/O. */
+import * as z from 'zod';
+
+const targetMemorySchema = z.strictObject({
+  startedMs: z.number().nullable(),
+  freshMs: z.number(),
+  /** By `counter|slice`. */
+  values: z.record(z.string(), z.number()),
+  several: z.literal(true).optional(),
+  downs: z.number().nullable().optional(),
+  /** How often it saw the build go down since it was first looked at, however often it began anew. */
+  crashes: z.number().optional(),
+  /** Since which answer, in an unbroken row of answers, a counter of `values` has not been there. */
+  goneMs: z.number().optional(),
+  /** Counters that were given up as gone: one that comes back begins with that reading, since it is unknown from where it counts. */
+  gone: z.array(z.string()).optional(),
+  /** Since which answer, in an unbroken row of answers, the target itself has not been there; and whether it counts as gone for good. */
+  leftMs: z.number().optional(),
+  departed: z.literal(true).optional(),
+});
+
+const armMemorySchema = z.strictObject({
+  freshMs: z.number().nullable(),
+  targets: z.record(z.string(), targetMemorySchema),
+  /** How many more targets may leave before that counts as restarts; absent where none ever left. */
+  spare: z.number().optional(),
+});
+
+/** What was counted last; it lives in the ledger with the evidence, so that whoever resumes counts what happened meanwhile. */
+export const counterMemorySchema = z.strictObject({ candidate: armMemorySchema, stable: armMemorySchema });
+
+export type CounterMemory = z.infer<typeof counterMemorySchema>;
+
+export type ArmMemory = CounterMemory['candidate'];
+
+export type TargetMemory = ArmMemory['targets'][string];

@@ -1,0 +1,63 @@
+/** Where counters count from: known, born, restarted, gone back or gone for good. Must not call anything new that may have been there. No I/O. */
+import type { ArmMemory, TargetMemory } from './counter-memory.ts';
+
+/** Counters that were there and are not now. */
+export function goneFrom(was: TargetMemory, now: TargetMemory): string[] {
+  return Object.keys(was.values).filter((key) => !Object.hasOwn(now.values, key));
+}
+
+/** The memory, with since when counters have been gone; the very same where there is no news. */
+export function noticing(before: ArmMemory, now: ArmMemory): ArmMemory {
+  const targets = Object.entries(before.targets).map(([name, was]) => {
+    const target = Object.hasOwn(now.targets, name) ? now.targets[name] : undefined;
+    if (target === undefined) return [name, was] as const;
+    const { goneMs, ...rest } = was;
+    const isGone = goneFrom(was, target).length > 0;
+    if (isGone === (goneMs !== undefined)) return [name, was] as const;
+    return [name, isGone ? { ...rest, goneMs: target.freshMs } : rest] as const;
+  });
+  return targets.every(([name, was]) => was === before.targets[name])
+    ? before
+    : { ...before, targets: Object.fromEntries(targets) };
+}
+
+/** `errors of eu and 2 more`. */
+export function keysText([key = '', ...more]: readonly string[]): string {
+  const [counter, slice] = [key.slice(0, key.indexOf('|')), key.slice(key.indexOf('|') + 1)];
+  return `${counter}${slice === '' ? '' : ` of ${slice}`}${more.length === 0 ? '' : ` and ${more.length} more`}`;
+}
+
+/** A process that began again has given nothing up. */
+export function withGivenUp(from: Origin, was: TargetMemory | undefined, now: TargetMemory): TargetMemory {
+  if (was === undefined || (from !== 'known' && from !== 'expired')) return now;
+  const all = [...(was.gone ?? []), ...(from === 'expired' ? goneFrom(was, now) : [])];
+  const gone = all.filter((key) => !Object.hasOwn(now.values, key));
+  return gone.length === 0 ? now : { ...now, gone };
+}
+
+/** `expired`: counters went for good while their target went on, as an exporter drops series that stood still; it is no restart. */
+export type Origin = 'known' | 'restarted' | 'reset' | 'anew' | 'expired' | 'born' | 'unknown' | 'invalid';
+
+/** Where a target's counters count from: a target that is new and began before we looked keeps what it counted then to itself. */
+export function origin(was: TargetMemory | undefined, now: TargetMemory, lookedMs: number, lagMs: number): Origin {
+  if (was === undefined) return now.startedMs !== null && now.startedMs > lookedMs ? 'born' : 'unknown';
+  const dated = was.startedMs !== null && now.startedMs !== null;
+  if (dated && was.startedMs !== now.startedMs) return 'restarted';
+  const back = Object.entries(was.values).some(([key, value]) => (now.values[key] ?? value) < value);
+  const gone = goneFrom(was, now).length > 0;
+  if (now.several === true && (back || gone)) return 'anew';
+  if (back) return dated ? 'invalid' : 'reset';
+  if (!gone) return 'known';
+  // An answer cut short looks like this too, and its missing part would come back as if all of it were new: once is not enough.
+  return now.freshMs - (was.goneMs ?? now.freshMs) > lagMs ? 'expired' : 'invalid';
+}
+
+/** What a counter showed when its difference begins. One that was not there while its target was up was born at its first event: 0. */
+export function since(from: Origin, was: TargetMemory | undefined, key: string, value: number): number {
+  if (from === 'unknown' || from === 'anew' || from === 'expired') return value;
+  if (from === 'born' || from === 'restarted') return 0;
+  if (from === 'known' && was?.gone?.includes(key) === true) return value;
+  const before = was?.values[key] ?? 0;
+  // After a restart at an unknown time the lesser of both readings of it is a lower bound, and all that is known.
+  return value < before ? 0 : before;
+}
