@@ -15,22 +15,27 @@ export interface TraceDecision {
   /** The blamed slice; null for all of the traffic, and where no evidence decided. */
   readonly slice: string | null;
   readonly logE: number;
-  /** From 1. */
+  /** From 1: the last that the gates let go on, or the one at which they decided otherwise. */
   readonly step: number;
+  /** The last step passed too. */
+  readonly released: boolean;
   readonly why: string;
+  /** What the trace cannot tell of such a rollout, each a sentence. */
+  readonly cannotTell: readonly string[];
 }
 
-/** One stretch of the trace at one step; a step that was left and entered again has two. */
+/** One stretch of the trace at one step and one share; a step at which another share was recorded has two. */
 export interface StepSummary {
   /** From 1. */
   readonly step: number;
+  /** What the candidate had of the recorded traffic, 0..1. */
   readonly share: number;
   readonly fromS: number;
   readonly toS: number;
   readonly intervals: number;
   readonly counts: Block;
   readonly greatestLogE: number;
-  /** When it could first have advanced; null where never. */
+  /** When the replayed rollout went on from here; null where never. */
   readonly advancedS: number | null;
   /** What it was waiting for at its end, or why it rolled back. */
   readonly why: string;
@@ -44,31 +49,45 @@ export interface Backtest {
   readonly steps: readonly StepSummary[];
 }
 
-/** Looks at every moment until one rolls back. Undefined where there is none at all. */
+/**
+ * Looks at every moment until one rolls back, or the last step passes. What was passed before counts only while the trace shows nothing of the
+ * step that comes next. Undefined where there is no moment at all.
+ */
 export function decide(moments: Iterable<TraceMoment>): Backtest | undefined {
   const steps: StepSummary[] = [];
-  let advanced: TraceMoment | undefined;
+  let passed: TraceMoment | undefined;
   let last: TraceMoment | undefined;
   for (const moment of moments) {
     addMoment(steps, moment);
     last = moment;
-    if (moment.verdict === 'fail' || moment.verdict === 'give-up')
-      return { decision: decisionOf(moment), compared: moment.compared, blamed: moment.blamed, steps };
-    if (moment.verdict === 'pass') advanced ??= moment;
+    if (moment.verdict === 'pass') passed = moment;
+    if (moment.verdict === 'fail' || moment.verdict === 'give-up' || moment.released) break;
   }
-  const decided = advanced ?? last;
-  return decided === undefined ? undefined : { decision: decisionOf(decided), compared: decided.compared, blamed: null, steps };
+  if (last === undefined) return undefined;
+  const decided = passed !== undefined && last.verdict === 'hold' && !last.tells ? passed : last;
+  const { compared } = decided;
+  // What the whole trace cannot tell, not what was still to come when it was decided.
+  return { decision: { ...decisionOf(decided), cannotTell: last.cannotTell }, compared, blamed: decided.blamed, steps };
 }
 
-function decisionOf({ verdict, tS, badRequests, logE, step, why, blamed }: TraceMoment): TraceDecision {
-  return { verdict, tS, badRequests, slice: blamed?.slice ?? null, logE, step: step + 1, why };
+function decisionOf({
+  verdict,
+  tS,
+  badRequests,
+  logE,
+  step,
+  why,
+  blamed,
+  released,
+}: TraceMoment): Omit<TraceDecision, 'cannotTell'> {
+  return { verdict, tS, badRequests, slice: blamed?.slice ?? null, logE, step: step + 1, why, released };
 }
 
 function addMoment(steps: StepSummary[], moment: TraceMoment): void {
   const { fromS, tS, counts, logE, why } = moment;
   const advancedS = moment.verdict === 'pass' ? tS : null;
   const last = steps.at(-1);
-  if (last === undefined || last.step !== moment.step + 1) {
+  if (last === undefined || last.step !== moment.step + 1 || last.share !== moment.share) {
     const at = { step: moment.step + 1, share: moment.share, fromS, toS: tS };
     steps.push({ ...at, intervals: 1, counts, greatestLogE: logE, advancedS, why });
     return;
@@ -88,7 +107,7 @@ function addMoment(steps: StepSummary[], moment: TraceMoment): void {
 
 /** What was replayed, for the first line: `healthy.csv: 40 intervals of 15 s`. */
 export function backtestText(what: string, { decision, compared, steps }: Backtest): string {
-  const { verdict, tS, step, badRequests, slice, why } = decision;
+  const { verdict, tS, step, badRequests, slice, why, cannotTell } = decision;
   const at = steps.find((one) => one.step === step && one.fromS < tS && tS <= one.toS);
   const counted =
     at === undefined ? '' : `${seconds(tS - at.fromS)} into step ${step} (${fractionText(at.share)} of the traffic)`;
@@ -99,6 +118,7 @@ export function backtestText(what: string, { decision, compared, steps }: Backte
     ...(slice === null ? [] : [field('slice', safeLine(slice))]),
     field('bad', `${badRequests} ${badRequests === 1 ? 'request' : 'requests'} of the candidate had failed by then`),
     ...neededLines(compared),
+    ...cannotTell.map((one, index) => field(index === 0 ? 'unknown' : '', safeLine(one))),
     '',
     ...stepTable(steps),
   ].join('\n');
@@ -144,7 +164,7 @@ function digits(value: number): string {
   return value.toFixed(2);
 }
 
-const HEAD = ['step', 'share', 'from', 'to', 'candidate failed', 'stable failed', 'ln E', 'could advance'] as const;
+const HEAD = ['step', 'share', 'from', 'to', 'candidate failed', 'stable failed', 'ln E', 'advanced'] as const;
 
 function stepTable(steps: readonly StepSummary[]): string[] {
   const rows = [HEAD, ...steps.map(stepCells)];

@@ -1,16 +1,17 @@
 /** Runs gates over a recorded rollout, interval by interval, as they would have run over the real one. Judges nothing by what came later. No I/O. */
 import { type ComparedGate, comparisonOf, type EvidenceLimits } from '../core/gates/comparison.ts';
 import type { GatePoll } from '../core/gates/counting/blocks.ts';
-import { type Block, NO_BLOCK } from '../core/gates/evidence/e-process.ts';
+import { addBlocks, type Block, NO_BLOCK, toleratedShare } from '../core/gates/evidence/e-process.ts';
 import { beginStep, type Evidence, feed, openEvidence } from '../core/gates/evidence/evidence.ts';
 import { harmBounds } from '../core/gates/evidence/non-inferiority.ts';
-import { type GateSettings, WHOLE } from '../core/gates/gate-settings.ts';
+import { type GateSettings, SETTINGS_DEFAULTS, WHOLE } from '../core/gates/gate-settings.ts';
 import { isAlone, oddsText, type Standing, standings, standingText } from '../core/gates/verdict/blamed.ts';
 import type { EvidenceVerdict } from '../core/gates/verdict/evidence-verdict.ts';
 import { emptyMemory, type GateMemory } from '../core/gates/verdict/gate.ts';
 import { type ComparedGates, judge, type LimitedGate } from '../core/gates/verdict/judge.ts';
 import type { Verdict } from '../core/gates/verdict/verdict.ts';
-import { msText } from '../core/text.ts';
+import { fractionText, listText, msText } from '../core/text.ts';
+import { LivePolls } from './live-polls.ts';
 import {
   type Interval,
   type Intervals,
@@ -35,14 +36,18 @@ export interface FixedGate {
   readonly minRequests: number;
 }
 
-/** What judges. `settings` null where every gate has a fixed limit. A step's `bakeMs` is its least time, as well as what the gates ask for. */
+/**
+ * What judges. `settings` null where every gate has a fixed limit. A step's `bakeMs` is its least time, as well as what the gates ask for.
+ * `pollMs`: how long live gates wait between two polls.
+ */
 export interface TraceGates {
   readonly settings: GateSettings | null;
   readonly fixed: readonly FixedGate[];
   readonly steps: readonly { readonly percent: number; readonly bakeMs: number }[];
+  readonly pollMs: number;
 }
 
-/** What the gates said at the end of one interval. */
+/** What the gates said at the end of one interval, or within it where the evidence was enough before. */
 export interface TraceMoment {
   /** When the interval began, and when it ended. */
   readonly fromS: number;
@@ -51,8 +56,9 @@ export interface TraceMoment {
   readonly why: string;
   /** ln E of the comparing gates; 0 without one. */
   readonly logE: number;
-  /** From 0. */
+  /** The step of the replayed rollout, from 0. */
   readonly step: number;
+  /** What the candidate had of the recorded traffic, 0..1. */
   readonly share: number;
   /** Of the judged interval: null for a build that was not counted. */
   readonly counts: Block;
@@ -62,18 +68,30 @@ export interface TraceMoment {
   readonly compared: EvidenceVerdict | null;
   /** Whom the evidence speaks against, where it decided. */
   readonly blamed: Blamed | null;
+  /** The last step passed. */
+  readonly released: boolean;
+  /** The candidate had as much of the traffic as the step gives it. */
+  readonly tells: boolean;
+  /** What the trace cannot tell of such a rollout, each a sentence, up to now. */
+  readonly cannotTell: readonly string[];
 }
 
-/** Walks through the trace. It begins with the candidate's first line: what the stable build did before is where slices come from. */
+/** Walks through the trace. It begins with the candidate's first line: before, the stable build is watched alone. */
 export function* replayTrace(traces: readonly GateTrace[], gates: TraceGates, names: StatusNames): Generator<TraceMoment> {
   const walk = new Walk(traces, gates, names);
-  for (const [tS, intervals] of merged(traces)) yield walk.next(tS, intervals);
+  const { before, during } = merged(traces);
+  const [last] = before.slice(-1);
+  if (during.length === 0 && last !== undefined) yield neverBegan(before[0]?.[0] ?? 0, last[0]);
+  walk.watch(before);
+  for (const [tS, intervals] of during) yield walk.next(tS, intervals);
 }
 
 type ByGate = ReadonlyMap<string, Interval>;
 
-/** The intervals of all gates by their time, from the candidate's first line on. */
-function merged(traces: readonly GateTrace[]): (readonly [number, ByGate])[] {
+type Timed = readonly (readonly [number, ByGate])[];
+
+/** The intervals of all gates by their time, before the candidate's first line and from there on. */
+function merged(traces: readonly GateTrace[]): { readonly before: Timed; readonly during: Timed } {
   const byTime = new Map<number, Map<string, Interval>>();
   for (const { gate, intervals } of traces)
     for (const interval of intervals.all) {
@@ -81,23 +99,42 @@ function merged(traces: readonly GateTrace[]): (readonly [number, ByGate])[] {
       byTime.set(interval.tS, gates.set(gate, interval));
     }
   const sorted = [...byTime].toSorted(([a], [b]) => a - b);
-  const begins = sorted.findIndex(([, gates]) =>
+  const first = sorted.findIndex(([, gates]) =>
     [...gates.values()].some(({ rows }) => rows.some(({ arm }) => arm === 'candidate')),
   );
-  return begins === -1 ? [] : sorted.slice(begins);
+  const begins = first === -1 ? sorted.length : first;
+  return { before: sorted.slice(0, begins), during: sorted.slice(begins) };
 }
+
+/** A candidate that is never counted is neither healthy nor bad. */
+function neverBegan(fromS: number, tS: number): TraceMoment {
+  const why = 'the trace has no line for the candidate build, so nothing is known of it';
+  const nothing = { logE: 0, step: 0, share: 0, counts: NO_BLOCK, badRequests: 0, compared: null, blamed: null };
+  const untold = { released: false, tells: false };
+  return { fromS, tS, verdict: 'hold', why, ...nothing, ...untold, cannotTell: [`${AT_SHARE}any share of the traffic`] };
+}
+
+const AT_SHARE = 'what the candidate does at ';
 
 class Walk {
   readonly #gates: TraceGates;
   readonly #counts: ReadonlyMap<string, TraceCounts>;
   readonly #everyS: number;
+  readonly #live: LivePolls;
   #evidence: Evidence | null = null;
-  #step: TraceStep | undefined;
+  /** The step of the replayed rollout, from 0; true once its gates have let it go on. */
+  #step = 0;
+  #passed = false;
+  /** What the trace shows: another step where it was recorded under another plan. */
+  #recorded: TraceStep | undefined;
   #memories: ReadonlyMap<string, GateMemory> = new Map();
   /** When the step began, and the end of the last interval. */
   #sinceMs = 0;
   #atMs: number | null = null;
+  #watchedMs = 0;
   #badRequests = 0;
+  /** By step, what it had of the traffic in place of its share. */
+  readonly #others = new Map<number, string>();
   /** Requests of both builds when both were last counted. */
   #requests = 0;
 
@@ -105,27 +142,62 @@ class Walk {
     this.#gates = gates;
     this.#counts = new Map(traces.map(({ gate, form }) => [gate, new TraceCounts(form, names)]));
     this.#everyS = traces[0]?.intervals.everyS ?? 0;
+    this.#live = new LivePolls(gates.pollMs);
+  }
+
+  /** The stable build alone, for as long before the rollout as live gates watch it. */
+  watch(before: Timed): void {
+    const { settings } = this.#gates;
+    const endMs = (before.at(-1)?.[0] ?? 0) * 1000;
+    if (settings === null || before.length === 0 || settings.watchMs === 0) return;
+    const watched = before.filter(([tS]) => tS * 1000 > endMs - settings.watchMs);
+    const startMs = ((watched[0]?.[0] ?? 0) - this.#everyS) * 1000;
+    this.#evidence = openEvidence(settings, { atMs: startMs, share: 0 });
+    let fromMs = startMs;
+    for (const [tS, intervals] of watched) {
+      const polls = [...this.#polls(intervals, false)].map(([gate, poll]) => [gate, { ...poll, candidate: ABSENT }] as const);
+      this.#feed(settings, new Map(polls), fromMs, tS * 1000);
+      fromMs = tS * 1000;
+    }
+    this.#watchedMs = endMs - startMs;
+    this.#atMs = endMs;
   }
 
   next(tS: number, intervals: ByGate): TraceMoment {
     const atMs = tS * 1000;
     const fromMs = this.#atMs ?? this.#beganMs(atMs);
-    const alone = (this.#step?.share ?? 0) >= 1;
-    const polls = new Map(
+    const polls = this.#polls(intervals, (this.#recorded?.share ?? 0) >= 1);
+    const [first] = polls.values();
+    const counts = first?.blocks['errors']?.[WHOLE] ?? NO_BLOCK;
+    this.#enter(counts, first, fromMs);
+    this.#atMs = atMs;
+    const { settings } = this.#gates;
+    const crossed = settings === null ? null : this.#feed(settings, polls, fromMs, atMs);
+    this.#badRequests += (crossed ?? { counts }).counts.candidate.failures;
+    return this.#judged([fromMs / 1000, crossed === null ? tS : crossed.atMs / 1000], polls, crossed?.counts ?? counts);
+  }
+
+  #polls(intervals: ByGate, alone: boolean): ReadonlyMap<string, GatePoll> {
+    return new Map(
       [...this.#counts].flatMap(([gate, counts]) => {
         const interval = intervals.get(gate);
         return interval === undefined ? [] : [[gate, counts.poll(interval, alone)] as const];
       }),
     );
-    const [first] = polls.values();
-    const counts = first?.blocks['errors']?.[WHOLE] ?? NO_BLOCK;
-    this.#enter(counts, first, fromMs);
-    this.#badRequests += counts.candidate.failures;
-    this.#atMs = atMs;
-    const { settings } = this.#gates;
-    if (settings !== null && this.#evidence !== null)
-      this.#evidence = feed(settings, this.#evidence, { atMs, gates: Object.fromEntries(polls) });
-    return this.#judged([fromMs / 1000, tS], polls, counts);
+  }
+
+  /** Polls as a live rollout does, up to the poll at which the evidence is enough: when that was, and what was counted by then. */
+  #feed(settings: GateSettings, polls: ReadonlyMap<string, GatePoll>, fromMs: number, toMs: number) {
+    const [first = ''] = polls.keys();
+    let counts = NO_BLOCK;
+    for (const poll of this.#live.in(polls, fromMs, toMs)) {
+      if (this.#evidence === null) return null;
+      const { crossed } = this.#evidence;
+      this.#evidence = feed(settings, this.#evidence, poll);
+      counts = addBlocks(counts, poll.gates[first]?.blocks['errors']?.[WHOLE] ?? NO_BLOCK);
+      if (crossed === null && this.#evidence.crossed !== null) return { atMs: poll.atMs, counts };
+    }
+    return null;
   }
 
   /** No interval reaches back before the rollout, except one that ends as it begins. */
@@ -134,61 +206,103 @@ class Walk {
     return atMs > 0 ? Math.max(0, fromMs) : fromMs;
   }
 
-  /** Begins the rollout, or the step that the measured share says, where the interval began. */
+  /** Begins the rollout, the step that its gates let it go on to, or another share that was recorded, where the interval began. */
   #enter(counts: Block, poll: GatePoll | undefined, beganMs: number): void {
     const { settings, steps } = this.#gates;
     const percents = steps.map(({ percent }) => percent);
     const first: TraceStep = { index: 0, share: (percents[0] ?? 100) / 100 };
-    const now = this.#isShare(counts, poll) ? stepAt(percents, this.#step, counts) : (this.#step ?? first);
-    if (now === this.#step) return;
-    const at = { atMs: beganMs, share: now.share };
-    this.#step = now;
+    const now = this.#isShare(counts, poll) ? stepAt(percents, this.#recorded, counts) : (this.#recorded ?? first);
+    if (now === this.#recorded && !this.#passed) return;
+    if (this.#passed) this.#step += 1;
     this.#sinceMs = beganMs;
+    this.#passed = false;
+    this.#recorded = now;
     this.#memories = new Map();
     if (settings === null) return;
+    const at = { atMs: beganMs, share: now.share };
     this.#evidence = this.#evidence === null ? openEvidence(settings, at) : beginStep(settings, this.#evidence, at);
   }
 
-  /** A stable build without requests is no 100 % step where the candidate did not take them over: its counters may stand still. */
+  /**
+   * A stable build without requests is no 100 % step where the candidate did not take them over: its counters may stand still. Nor is it one
+   * where there were so few that chance may have sent all of them to the candidate.
+   */
   #isShare({ candidate, stable }: Block, poll: GatePoll | undefined): boolean {
     if (poll?.candidate.state !== 'counted' || (poll.stable.state !== 'counted' && poll.stable.state !== 'absent')) return false;
-    if (stable.requests === 0 && candidate.requests < TAKEN_OVER * this.#requests) return false;
+    if (stable.requests === 0 && candidate.requests < Math.max(NO_CHANCE, TAKEN_OVER * this.#requests)) return false;
     this.#requests = candidate.requests + stable.requests;
     return true;
   }
 
   #judged([fromS, tS]: readonly [number, number], polls: ReadonlyMap<string, GatePoll>, counts: Block): TraceMoment {
     const { settings, steps, fixed } = this.#gates;
-    const { index, share } = this.#step ?? { index: 0, share: 0 };
     const evidence = this.#evidence;
-    const {
-      verdict,
-      why,
-      memories,
-      evidence: compared,
-    } = judge({
+    const share = this.#recorded?.share ?? 0;
+    const { why, memories, ...judged } = judge({
       router: [],
       limited: fixed.map((gate) => this.#limited(gate, polls.get(gate.name))),
-      compared: settings === null || evidence === null ? null : compare(settings, evidence, tS, steps[index + 1]?.percent),
+      compared: settings === null || evidence === null ? null : compare(settings, evidence, tS, steps[this.#step + 1]?.percent),
       patience: null,
     });
+    const compared = judged.evidence;
     this.#memories = memories;
     const blamed = settings === null || evidence === null || compared === null ? null : blamedOf(settings, evidence, compared);
-    const bakeMs = (steps[index]?.bakeMs ?? 0) - (tS * 1000 - this.#sinceMs);
-    const bakes = verdict === 'pass' && bakeMs > 0;
+    const waits = judged.verdict === 'pass' ? this.#waits(tS) : undefined;
+    const verdict = waits === undefined ? judged.verdict : 'hold';
+    const moment = { fromS, tS, verdict, why: waits ?? blamed?.why ?? why, step: this.#step, share, counts };
+    this.#passed = verdict === 'pass' && this.#step + 1 < steps.length;
     return {
-      fromS,
-      tS,
-      verdict: bakes ? 'hold' : verdict,
-      why: bakes ? `the bake continues for another ${msText(bakeMs)}` : (blamed?.why ?? why),
+      ...moment,
       logE: compared?.logE ?? 0,
-      step: index,
-      share,
-      counts,
       badRequests: Math.max(this.#badRequests, blamed?.standing.all.candidate.failures ?? 0),
       compared,
       blamed,
+      released: verdict === 'pass' && !this.#passed,
+      tells: this.#tells(this.#step),
+      cannotTell: this.#cannotTell(verdict === 'pass'),
     };
+  }
+
+  /** Why a rollout whose gates pass does not go on: it bakes, or no one knows how the candidate does at this step. */
+  #waits(tS: number): string | undefined {
+    const leftMs = (this.#gates.steps[this.#step]?.bakeMs ?? 0) - (tS * 1000 - this.#sinceMs);
+    if (leftMs > 0) return `the bake continues for another ${msText(leftMs)}`;
+    if (this.#tells(this.#step)) return undefined;
+    const { percent = 100 } = this.#gates.steps[this.#step] ?? {};
+    const had = fractionText(this.#recorded?.share ?? 0);
+    return `the candidate has ${had} of the traffic here, so the trace cannot tell what it would do at ${percent} %`;
+  }
+
+  /** A rollout begins with what there is; beyond its first step the candidate must have had as much of the traffic as the step gives it. */
+  #tells(step: number): boolean {
+    const { percent = 100 } = this.#gates.steps[step] ?? {};
+    const least = percent < 100 ? toleratedShare(percent / 100).least : 1;
+    return step === 0 || (this.#recorded?.share ?? 0) >= least;
+  }
+
+  #cannotTell(passes: boolean): string[] {
+    const { settings, steps, pollMs } = this.#gates;
+    const { percent = 100 } = steps[this.#step] ?? {};
+    const share = this.#recorded?.share ?? 0;
+    const tells = this.#tells(this.#step);
+    const later = passes ? steps.slice(this.#step + 1) : tells ? [] : steps.slice(this.#step);
+    if (tells && Math.abs(share - percent / 100) > 1e-9) {
+      const had = `it has ${fractionText(share)} of the traffic in the trace`;
+      this.#others.set(this.#step, `${AT_SHARE}${percent} %, the share of step ${this.#step + 1}: ${had}`);
+    }
+    const watchMs = settings?.watchMs ?? 0;
+    return [
+      ...(later.length === 0 ? [] : [`${AT_SHARE}${listText(later.map((step) => `${step.percent} %`))} of the traffic`]),
+      ...this.#others.values(),
+      ...(this.#everyS * 1000 <= pollMs * FINER
+        ? []
+        : [
+            `what happens within ${this.#everyS} s: a rollout polls every ${msText(pollMs)}; here counts are spread evenly over each interval`,
+          ]),
+      ...(this.#watchedMs >= watchMs
+        ? []
+        : [`how the stable build fails by itself: a rollout watches it alone for ${msText(watchMs)} first`]),
+    ];
   }
 
   #limited(gate: FixedGate, poll: GatePoll | undefined): LimitedGate {
@@ -199,6 +313,14 @@ class Walk {
     return { gate, memory, measurement: { missing: 'why' in arm ? arm.why : 'the candidate is not counted' } };
   }
 }
+
+const ABSENT = { state: 'absent' } as const;
+
+/** So many requests that all went to one build are no chance any more, at half of the traffic. */
+const NO_CHANCE = 10;
+
+/** Intervals up to so much longer than the time between polls are as good as polls. */
+const FINER = 1.5;
 
 /** No gate needs a result of its own here, nor standings beyond those of the blame. */
 function compare(settings: GateSettings, evidence: Evidence, tS: number, nextPercent: number | undefined): ComparedGates {
@@ -248,11 +370,15 @@ export function traceSettings(
   gates: readonly ComparedGate[],
   limits: EvidenceLimits,
   traces: readonly GateTrace[],
+  lagMs: number,
 ): GateSettings {
-  const countable = traces.map(({ gate, form, intervals }) => {
+  const countable = traces.map(({ gate, form }) => {
     const { slices, usualRates } = form;
     const metrics = form.metrics.map(({ metric }) => metric);
-    return [gate, { metrics, slices, usualRates, countsTraffic: false, lagMs: intervals.everyS * 1000 }] as const;
+    return [gate, { metrics, slices, usualRates, countsTraffic: false, lagMs }] as const;
   });
-  return comparisonOf(gates, limits, new Map(countable)).settings;
+  // Failures that came together in one interval are spread over it, and must still fall into one block.
+  const everyMs = Math.max(...traces.map(({ intervals }) => intervals.everyS * 1000));
+  const blockMs = Math.max(limits.blockMs ?? SETTINGS_DEFAULTS.blockMs, everyMs);
+  return comparisonOf(gates, { ...limits, blockMs }, new Map(countable)).settings;
 }

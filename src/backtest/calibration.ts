@@ -73,10 +73,11 @@ function withClusters(gate: ComparedGate, clusters: number | null): ComparedGate
 function greatestLogE(rows: readonly TraceRow[], { gate, evidence, percents }: CalibrationWish, names: StatusNames): number {
   const intervals = intervalsOf(rows);
   const trace: GateTrace = { gate: gate.name, intervals, form: formOf(intervals.all, names) };
-  const settings = traceSettings([gate], { ...evidence, calibrated: true, leastLogE: NEVER }, [trace]);
+  const settings = traceSettings([gate], { ...evidence, calibrated: true, leastLogE: NEVER }, [trace], intervals.everyS * 1000);
   const steps = percents.map((percent) => ({ percent, bakeMs: 0 }));
   let greatest = Number.NEGATIVE_INFINITY;
-  for (const { logE } of replayTrace([trace], { settings, fixed: [], steps }, names)) greatest = Math.max(greatest, logE);
+  for (const { logE } of replayTrace([trace], { settings, fixed: [], steps, pollMs: intervals.everyS * 1000 }, names))
+    greatest = Math.max(greatest, logE);
   return greatest;
 }
 

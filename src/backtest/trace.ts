@@ -226,7 +226,7 @@ interface Cell {
   readonly buckets: TraceRow[];
 }
 
-/** Every fault of rows that are in order of time. Without a build that is needed, or never with both at once, it is one fault more. */
+/** Every fault of rows that are in order of time. Without the stable build, or never with both at once, it is one fault more. */
 export function sumFaults(rows: readonly TraceRow[], needs: 'both' | 'stable'): SumFault[] {
   const faults: SumFault[] = [];
   const seen: Record<Arm, boolean> = { candidate: false, stable: false };
@@ -239,7 +239,8 @@ export function sumFaults(rows: readonly TraceRow[], needs: 'both' | 'stable'): 
     }
     together ||= arms.length === 2;
   }
-  return [...faults, ...meetingFaults(rows, seen, together || (needs === 'stable' && seen.stable))];
+  // A candidate that is never counted is a verdict, and no fault of the trace.
+  return [...faults, ...meetingFaults(rows, seen, together || (seen.stable && (needs === 'stable' || !seen.candidate)))];
 }
 
 /** Runs of rows with one time. */

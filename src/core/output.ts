@@ -81,8 +81,12 @@ export const traceDecisionSchema = z.strictObject({
   slice: z.string().nullable(),
   /** The evidence of harm in nats. */
   logE: z.number(),
-  /** From 1. */
+  /** From 1: the last that the gates let go on, or the one at which they decided otherwise. */
   step: z.int(),
+  /** True if the last step passed too. */
+  released: z.boolean(),
+  /** What the trace cannot tell of such a rollout, each a sentence. */
+  cannotTell: z.array(z.string()),
 });
 
 export const resultLineSchema = z.strictObject({

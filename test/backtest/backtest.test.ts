@@ -17,7 +17,7 @@ describe('our own vectors as a trace', () => {
       `${15 * (index + 1)},,stable,${nb},${kb}`,
     ]);
     const expected = [0.254338366808, -0.0153878488526, 0.761483232149, 1.76631640847, 3.90509385945];
-    const found = moments(csv(lines), { gates: { settings: settingsOf({ horizonMs: 239 * 15_000 }) } });
+    const found = moments(csv(lines), { gates: { settings: settingsOf({ horizonMs: 239 * 15_000 }), pollMs: 15_000 } });
     expect(found.map(({ logE }) => logE)).toEqual(expected.map((value) => expect.closeTo(value, 9)));
     expect(found.map(({ badRequests }) => badRequests)).toEqual([1, 1, 4, 6, 11]);
   });
@@ -27,7 +27,10 @@ describe('a candidate', () => {
   it('a candidate that is as good as the stable build goes on as soon as it may', () => {
     const { decision, steps } = decided(example('healthy'));
     expect(decision).toMatchObject({ verdict: 'pass', tS: 180, slice: null, step: 1 });
-    expect(steps).toMatchObject([{ step: 1, share: 0.05, fromS: 0, toS: 600, intervals: 40, advancedS: 180 }]);
+    expect(steps).toMatchObject([
+      { step: 1, share: 0.05, fromS: 0, toS: 180, intervals: 12, advancedS: 180 },
+      { step: 2, share: 0.05, fromS: 180, toS: 600, intervals: 28, advancedS: null },
+    ]);
   });
 
   it.each([
@@ -198,35 +201,114 @@ describe('the steps', () => {
       ),
     );
 
-  it('the steps follow the measured share, up to a stable build without requests', () => {
+  it('the steps are those of a rollout that waits for its gates, up to a stable build without requests', () => {
     const { decision, steps } = decided(csv(walk([0.05, 0.25, 0.5, 1])));
-    expect(steps).toMatchObject([
-      { step: 1, share: 0.05, fromS: 0, toS: 300 },
-      { step: 2, share: 0.25, fromS: 300, toS: 600 },
-      { step: 3, share: 0.5, fromS: 600, toS: 900 },
-      { step: 4, share: 1, fromS: 900, toS: 1200 },
+    expect(decision).toMatchObject({ verdict: 'pass', step: 4, tS: 1080, released: true });
+    expect(steps.filter(({ advancedS }) => advancedS !== null)).toMatchObject([
+      { step: 1, share: 0.05, fromS: 0, advancedS: 180 },
+      { step: 2, share: 0.25, fromS: 300, advancedS: 480 },
+      { step: 3, share: 0.5, fromS: 600, advancedS: 780 },
+      { step: 4, share: 1, fromS: 900, advancedS: 1080 },
     ]);
-    expect(steps.every(({ advancedS }) => advancedS !== null)).toBe(true);
-    expect(decision).toMatchObject({ verdict: 'pass', step: 1 });
+  });
+
+  it('the steps stay where they are while the recorded rollout runs ahead of the gates', () => {
+    const { decision, steps } = decided(csv(walk([1, 1])));
+    expect(steps[0]).toMatchObject({ step: 1, share: 1 });
+    expect(decision.cannotTell[0]).toMatch(/at 5 %, the share of step 1: it has 100 % of the traffic in the trace/);
+    const quick = walk([0.05, 0.25, 0.5, 1]).filter((line) => at(line) % 300 <= 60 && at(line) % 300 > 0);
+    expect(decided(csv(quick)).decision.verdict).not.toBe('pass');
+  });
+
+  it('the steps that the trace has no traffic for are passed by no one, and named', () => {
+    const { decision } = decided(example('healthy'));
+    expect(decision).toMatchObject({ verdict: 'pass', step: 1, released: false });
+    expect(decision.cannotTell).toEqual([
+      'what the candidate does at 25 %, 50 %, 100 % of the traffic',
+      'what happens within 15 s: a rollout polls every 1s; here counts are spread evenly over each interval',
+      'how the stable build fails by itself: a rollout watches it alone for 1m30s first',
+    ]);
+  });
+
+  it('the steps do not end with a lucky minute in which all few requests went to the candidate', () => {
+    const lucky = Array.from({ length: 20 }, (_, index) => 60 * (index + 1)).flatMap((t) => [
+      `${t},,candidate,${t === 60 ? 4 : 1},0`,
+      `${t},,stable,${t === 60 ? 0 : 19},0`,
+    ]);
+    const { decision, steps } = decided(csv(lucky));
+    expect(decision).toMatchObject({ verdict: 'hold', step: 1, released: false });
+    expect(steps.every(({ share }) => share < 1)).toBe(true);
+  });
+
+  it('the steps go back for what fails after they were passed', () => {
+    const lines = linesOf({ intervals: 60 }).map((line) => {
+      if (at(line) <= 600 || line.includes('stable')) return line;
+      return line.replace(/(\d+),\d+$/, (_found, requests) => `${requests},${requests}`);
+    });
+    expect(decided(csv(lines)).decision).toMatchObject({ verdict: 'fail', released: false });
   });
 
   it('the steps need no line of the stable build at 100 %, once it had one with no requests', () => {
-    const lines = walk([0.5, 1]).filter((line) => !(line.includes('stable') && at(line) > 330));
-    expect(decided(csv(lines)).steps).toMatchObject([{ step: 3 }, { step: 4, share: 1, advancedS: expect.any(Number) }]);
+    const lines = walk([0.5, 0.5, 0.5, 1]).filter((line) => !(line.includes('stable') && at(line) > 930));
+    expect(decided(csv(lines)).steps.at(-1)).toMatchObject({ step: 4, share: 1, advancedS: expect.any(Number) });
   });
 
   it('the steps keep the share that was recorded where it was under another plan', () => {
-    expect(decided(traceOf({ share: 0.01 })).steps).toMatchObject([{ step: 1, share: 0.01 }]);
+    expect(decided(traceOf({ share: 0.01, intervals: 8 })).steps).toMatchObject([{ step: 1, share: 0.01 }]);
   });
 
   it('the steps are not left by chance', () => {
     const { steps } = decided(traceOf({ requests: 40, slices: { eu: 1 }, share: 0.05, intervals: 200 }));
-    expect(steps).toHaveLength(1);
+    expect(new Set(steps.map(({ share }) => share)).size).toBe(1);
   });
 
   it('the steps bake as long as the config says', () => {
     const gates = { steps: [{ percent: 5, bakeMs: 300_000 }] };
     expect(decided(example('healthy'), { gates }).decision).toMatchObject({ verdict: 'pass', tS: 300 });
+  });
+});
+
+describe('the live schedule', () => {
+  /** A candidate whose first ten seconds fail at a rate, as recorded every so often. */
+  const coldStart = (rate: number, everyS: number) => {
+    const times = Array.from({ length: 300 / everyS }, (_, index) => everyS * (index + 1));
+    return times.flatMap((t) => {
+      const failed = t <= 10 ? Math.round(50 * everyS * rate) : 0;
+      return [`${t},,candidate,${50 * everyS},${failed}`, `${t},,stable,${950 * everyS},${everyS}`];
+    });
+  };
+
+  it.each([0.01, 0.05, 0.1, 0.2])('the live schedule judges a cold start of %f alike, however finely it was recorded', (rate) => {
+    const [live, coarse] = [1, 5].map((everyS) => decided(csv(coldStart(rate, everyS))).decision);
+    expect(coarse).toMatchObject({ verdict: live?.verdict });
+    expect(Math.abs((coarse?.tS ?? 0) - (live?.tS ?? 0))).toBeLessThanOrEqual(5);
+  });
+
+  it('the live schedule decides within an interval, at the poll that saw enough', () => {
+    const { decision } = decided(csv(linesOf({ candidate: 1, everyS: 60, requests: 60_000 })));
+    expect(decision.verdict).toBe('fail');
+    expect(decision.tS).toBeLessThan(60);
+    expect(decision.badRequests).toBeLessThan(3000);
+  });
+
+  it('the live schedule of a slow source polls once for several intervals', () => {
+    const slow = decided(csv(linesOf({ candidate: 1, everyS: 1, requests: 1000 })), { gates: { pollMs: 15_000 } });
+    expect(slow.decision).toMatchObject({ verdict: 'fail', tS: expect.closeTo(15 * Math.round(slow.decision.tS / 15), 9) });
+  });
+
+  it('the live schedule watches the stable build alone before the first line of the candidate', () => {
+    const lines = linesOf({}).filter((line) => at(line) > 120 || line.includes('stable'));
+    const { decision } = decided(csv(lines));
+    expect(decision.cannotTell.join()).not.toMatch(/fails by itself/);
+    expect(decided(csv(linesOf({}))).decision.cannotTell.join()).toMatch(/fails by itself/);
+  });
+});
+
+describe('a candidate without a line', () => {
+  it('a candidate without a line is unknown: the verdict is hold, at the end of the trace', () => {
+    const { decision } = decided(csv(linesOf({}).filter((line) => line.includes('stable'))));
+    expect(decision).toMatchObject({ verdict: 'hold', tS: 600, step: 1, released: false, badRequests: 0 });
+    expect(decision.why).toMatch(/no line for the candidate build, so nothing is known of it/);
   });
 });
 
@@ -315,7 +397,7 @@ describe('the text', () => {
     expect(hold).toMatch(/^backtest of x\.csv\n {2}verdict {2}hold at 90 s/);
     expect(hold).toMatch(/needed .*watched for 1m30s of 3m/);
     const back = backtestText('x.csv', decided(example('one-tenant')));
-    for (const word of ['verdict  fail', 'slice    tenant-007', 'ln E', 'step  share', 'could advance'])
+    for (const word of ['verdict  fail', 'slice    tenant-007', 'ln E', 'step  share', 'advanced', 'unknown'])
       expect(back).toContain(word);
     expect(back.split('\n').filter((line) => / $/.test(line))).toEqual([]);
   });

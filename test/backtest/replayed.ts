@@ -35,8 +35,8 @@ export interface Asked {
 /** Every moment, past the first rollback too. */
 export function moments(text: string, { compare = {}, evidence = {}, gates = {} }: Asked = {}): TraceMoment[] {
   const trace = gateTrace(text);
-  const settings = traceSettings([{ ...DEFAULT_GATE, compare }], evidence, [trace]);
-  return [...replayTrace([trace], { settings, fixed: [], steps: STEPS, ...gates }, STATUSES)];
+  const settings = traceSettings([{ ...DEFAULT_GATE, compare }], evidence, [trace], gates.pollMs ?? 0);
+  return [...replayTrace([trace], { settings, fixed: [], steps: STEPS, pollMs: 1000, ...gates }, STATUSES)];
 }
 
 export function decided(text: string, asked: Asked = {}) {

@@ -61,6 +61,24 @@ describe('a trace', () => {
     expect(await resultOf(['--trace', name])).toMatchObject({ exitCode: 0, verdict: 'hold', t_s: 60, slice: null });
   });
 
+  it('a trace in which the candidate is silent from the start holds, in text and JSON', async () => {
+    const name = file('silent.csv', `${HEADER}\n15,,stable,10,0\n30,,stable,10,0\n`);
+    const result = await resultOf(['--trace', name]);
+    expect(result).toMatchObject({ exitCode: 0, code: null, verdict: 'hold', t_s: 30, released: false });
+    expect((await run(['--trace', name])).stdout).toMatch(/why .*no line for the candidate build, so nothing is known of it/);
+  });
+
+  it('a trace that was recorded at its first step passes no further, and says what it cannot tell', async () => {
+    const args = ['--trace', join(TRACES, 'healthy.csv')];
+    const result = await resultOf(args);
+    expect(result).toMatchObject({ verdict: 'pass', step: 1, released: false });
+    expect(result.message).toMatch(/advanced at 180 s past step 1 of 4; the trace cannot tell what follows/);
+    expect(result['cannotTell']).toContain('what the candidate does at 25 %, 50 %, 100 % of the traffic');
+    const { stdout } = await run(args);
+    expect(stdout).toMatch(/unknown {2}what the candidate does at 25 %, 50 %, 100 % of the traffic/);
+    expect(stdout).toMatch(/a rollout polls every 1s; here counts are spread evenly/);
+  });
+
   it('a trace may come from standard input, and be longer than other input may', async () => {
     const input = traceOf({
       slices: Object.fromEntries(Array.from({ length: 250 }, (_, index) => [`slice-${index}`, 0.004])),
@@ -82,7 +100,7 @@ describe('a trace is refused', () => {
   it.each([
     ['', 'the header has no t_s'],
     [`${HEADER}\n`, 'a header but no data'],
-    [`${HEADER}\n15,,stable,10,0\n`, 'no line for the candidate build'],
+    [`${HEADER}\n15,,candidate,10,0\n`, 'no line for the stable build'],
     [`${HEADER}\n15,,candidate,10,12\n15,,stable,9,0\n`, '12 errors of only 10 requests'],
     [`${HEADER}\n15,,candidate,-3,0\n15,,stable,9,0\n`, 'is not a whole number'],
     ['%PDF-1.7', 'there is no column'],
@@ -241,7 +259,7 @@ describe('--from-prometheus', () => {
 
   it('backtest --from-prometheus replays what was recorded, by the queries of the config', async () => {
     const result = await resultOf(fetched('--build', GREEN, '--stable', BLUE), { cwd: cwd() });
-    expect(result).toMatchObject({ exitCode: 0, verdict: 'fail', slice: null, step: 3 });
+    expect(result).toMatchObject({ exitCode: 0, verdict: 'fail', slice: null, step: 1 });
     expect(result.badRequests).toBeGreaterThan(500);
   });
 

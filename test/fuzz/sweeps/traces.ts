@@ -63,9 +63,9 @@ function withBuckets(lines: readonly string[]): string[] {
 function tested(rows: readonly TraceRow[]): Backtest | undefined {
   const intervals = intervalsOf(rows);
   const trace = { gate: 'errors', intervals, form: formOf(intervals.all, STATUSES) };
-  const settings = traceSettings([DEFAULT_GATE], {}, [trace]);
+  const settings = traceSettings([DEFAULT_GATE], {}, [trace], 0);
   const fixed = [{ name: 'errors', max: 0.5, minRequests: 100 }];
-  return decide(replayTrace([trace], { settings, fixed, steps: STEPS }, STATUSES));
+  return decide(replayTrace([trace], { settings, fixed, steps: STEPS, pollMs: 1000 }, STATUSES));
 }
 
 function mustMakeSense({ decision, steps }: Backtest, rows: readonly TraceRow[]): void {

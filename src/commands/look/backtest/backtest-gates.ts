@@ -6,6 +6,7 @@ import { KvdeployError } from '../../../core/errors.ts';
 import type { ComparedGate, EvidenceLimits } from '../../../core/gates/comparison.ts';
 import type { PlannedGate } from '../../../core/rollout/plan.ts';
 import { scopeFlags, scopeText } from '../../../core/scope.ts';
+import { openSource } from '../../../metrics/index.ts';
 import type { Deps } from '../../../release/deps.ts';
 import { tryConfig, unknownName } from '../../../release/open.ts';
 
@@ -15,6 +16,9 @@ export interface AskedGates {
   readonly fixed: readonly PlannedGate[];
   readonly evidence: EvidenceLimits;
   readonly steps: TraceGates['steps'];
+  /** How long the live gates wait between two polls: their own interval, and what their sources lag. */
+  readonly pollMs: number;
+  readonly lagMs: number;
 }
 
 /** The gates of the one service that is meant; the default gate if there is no config, or one that was not requested and is unclear. */
@@ -36,21 +40,26 @@ export async function gatesToTest(deps: Deps): Promise<AskedGates> {
   }
   deps.situation.scope = service.scope;
   const { compared, gates: fixed, evidence, steps } = service;
-  if (compared.length + fixed.length > 0) return { compared, fixed, evidence, steps };
+  const lagMs = Math.max(0, ...[...compared, ...fixed].map(lagOf));
+  const pollMs = Math.max(service.pollMs, lagMs, LEAST_POLL_MS);
+  if (compared.length + fixed.length > 0) return { compared, fixed, evidence, steps, pollMs, lagMs };
   throw new KvdeployError('NO_GATE', {
     message: `${scopeText(service.scope)} has no gate, so there is nothing to test.`,
     hint: `Add gates: [errors] to the service in ${config.file}, or run without a config to use the default gate.`,
   });
 }
 
+/** As often as live gates poll a source that counts at once. */
+const LEAST_POLL_MS = 1000;
+
+function lagOf(gate: Pick<PlannedGate, 'source' | 'settings'>): number {
+  const { source, config } = openSource(gate);
+  return source.lagMs(config);
+}
+
+/** What a service without gates, steps and evidence of its own gets, counted by its router. */
 function defaults(): AskedGates {
-  // Without a config no bake is set; the gate's own minimum time is enough.
-  return {
-    compared: [DEFAULT_GATE],
-    fixed: [],
-    evidence: {},
-    steps: DEFAULT_STEPS.map(({ percent }) => ({ percent, bakeMs: 0 })),
-  };
+  return { compared: [DEFAULT_GATE], fixed: [], evidence: {}, steps: DEFAULT_STEPS, pollMs: LEAST_POLL_MS, lagMs: 0 };
 }
 
 const PARTS = ['tenant', 'environment', 'service'] as const;

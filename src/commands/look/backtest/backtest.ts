@@ -38,10 +38,12 @@ export async function backtest(options: BacktestOptions, deps: Deps): Promise<Ou
   const what = sourceText(options, traces);
   if (options.calibrate === true) return calibrated(what, tried, traces, deps);
   const settings =
-    tried.compared.length === 0 ? null : traceSettings(tried.compared, asked.evidence, ofThese(traces, tried.compared));
-  const gates: TraceGates = { settings, fixed: tried.fixed, steps: asked.steps };
+    tried.compared.length === 0
+      ? null
+      : traceSettings(tried.compared, asked.evidence, ofThese(traces, tried.compared), asked.lagMs);
+  const gates: TraceGates = { settings, fixed: tried.fixed, steps: asked.steps, pollMs: asked.pollMs };
   const found = decide(replayTrace(traces, gates, STATUSES));
-  if (found === undefined) throw new Error('a trace of both builds has no interval of the candidate');
+  if (found === undefined) throw new Error('a trace has no interval');
   return told(what, found, gates, deps);
 }
 
@@ -106,11 +108,15 @@ const WORDS: Readonly<Record<Verdict, string>> = {
 };
 
 /** Says the same to people, to machines and on the result line. */
-function told(what: string, found: Backtest, { settings }: TraceGates, deps: Deps): Outcome {
+function told(what: string, found: Backtest, gates: TraceGates, deps: Deps): Outcome {
   const { decision, compared, steps } = found;
-  const { verdict, tS, badRequests, slice, logE, step } = decision;
-  deps.line({ type: 'document', name: 'backtest', data: { what, decision, compared, steps, settings } });
+  const { verdict, tS, badRequests, slice, logE, step, released, cannotTell } = decision;
+  deps.line({ type: 'document', name: 'backtest', data: { what, decision, compared, steps, settings: gates.settings } });
   deps.print(backtestText(what, found));
-  const outcome = done(`${WORDS[verdict]} at ${tS} s, after ${badRequests} bad ${badRequests === 1 ? 'request' : 'requests'}.`);
-  return { ...outcome, decision: { verdict, t_s: tS, badRequests, slice, logE, step } };
+  const bad = `after ${badRequests} bad ${badRequests === 1 ? 'request' : 'requests'}`;
+  const word = verdict !== 'pass' ? WORDS[verdict] : released ? 'The gates would have released the candidate' : WORDS.pass;
+  const past =
+    verdict === 'pass' && !released ? ` past step ${step} of ${gates.steps.length}; the trace cannot tell what follows` : '';
+  const outcome = done(`${word} at ${tS} s${past === '' ? '' : past}, ${bad}.`);
+  return { ...outcome, decision: { verdict, t_s: tS, badRequests, slice, logE, step, released, cannotTell: [...cannotTell] } };
 }
