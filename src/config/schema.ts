@@ -64,6 +64,10 @@ const gateSchema = z.discriminatedUnion(
         .describe('A fixed limit for the share of failed requests, such as 1%; without it, the gate compares'),
       minRequests: gateLimitsSchema.shape.minRequests,
       compare: compareSchema.optional(),
+      warmUp: durationSchema
+        .refine((ms) => ms <= 3_600_000, 'a warm-up lasts at most 1h')
+        .optional()
+        .describe('How long after each raise only a build that fails nearly everything fails, such as 60s; default 0s'),
       // `routersOwn` fills it in where the router counts: an editor must not ask for it.
       source: (source.ofRouter ? z.literal(source.kind).default(source.kind) : z.literal(source.kind)).describe(source.summary),
     }),
@@ -142,6 +146,10 @@ export const evidenceSchema = z
       .refine((ms) => ms >= 100, 'at least 100ms')
       .optional()
       .describe('The longest duration of a cluster of failures, such as 15s (the default); a step takes at least 8 blocks'),
+    watch: durationSchema
+      .refine((ms) => ms <= 3_600_000, 'the stable build is watched for at most 1h')
+      .optional()
+      .describe('How long the stable build is watched before the first step, such as 90s (the default); 0s for not at all'),
     threshold: z
       .number()
       .min(0)

@@ -125,8 +125,17 @@ function gatesOf(service: ConfigService, written: (index: number) => unknown): P
       compared.push({ name: gate, source: String(service.router?.['kind']), settings: {}, compare: {} });
       return;
     }
-    const { name, source, max: _max, minRequests: _least, compare, ...settings } = written(index) as Record<string, unknown>;
-    const asked = { name: String(name), source: String(source), settings };
+    const {
+      name,
+      source,
+      max: _max,
+      minRequests: _least,
+      warmUp: _warm,
+      compare,
+      ...settings
+    } = written(index) as Record<string, unknown>;
+    const warmUp = gate['warmUp'] === undefined ? {} : { warmUpMs: Number(gate['warmUp']) };
+    const asked = { name: String(name), source: String(source), settings, ...warmUp };
     if (gate['max'] !== undefined) gates.push({ ...asked, max: Number(gate['max']), minRequests: Number(gate['minRequests']) });
     if (gate['max'] === undefined || compare !== undefined)
       compared.push({ ...asked, compare: (gate['compare'] ?? {}) as ComparedGate['compare'] });
@@ -135,12 +144,13 @@ function gatesOf(service: ConfigService, written: (index: number) => unknown): P
 }
 
 function evidenceOf(evidence: ConfigService['evidence']): ServiceSettings['evidence'] {
-  const { alpha, confidence, dwell, block, threshold, unverified } = evidence ?? {};
+  const { alpha, confidence, dwell, block, watch, threshold, unverified } = evidence ?? {};
   return {
     ...(alpha === undefined ? {} : { alpha }),
     ...(confidence === undefined ? {} : { confidence }),
     ...(dwell === undefined ? {} : { dwellMs: dwell }),
     ...(block === undefined ? {} : { blockMs: block }),
+    ...(watch === undefined ? {} : { watchMs: watch }),
     ...(threshold === undefined ? {} : { leastLogE: threshold, calibrated: true }),
     ...(unverified === undefined ? {} : { unverifiedShare: unverified }),
   };

@@ -5,7 +5,7 @@ import type { CounterMemory } from '../core/gates/counting/counter-memory.ts';
 import { type Counters, countersSince, hasMoved, NO_COUNTERS } from '../core/gates/counting/counters.ts';
 import { noLatency, withLatency, withoutBuckets } from '../core/gates/counting/latency-blocks.ts';
 import { NO_BLOCK } from '../core/gates/evidence/e-process.ts';
-import { beginStep, continued, feed, openEvidence } from '../core/gates/evidence/evidence.ts';
+import { beginStep, continued, type Evidence, feed, openEvidence } from '../core/gates/evidence/evidence.ts';
 import { compactEvidence, misfit } from '../core/gates/evidence/evidence-store.ts';
 import { type GateSettings, WHOLE } from '../core/gates/gate-settings.ts';
 import { type ComparedGates, type Weighed, weigh } from '../core/gates/verdict/judge.ts';
@@ -66,11 +66,12 @@ export class Comparing {
    */
   async countFromTheFirstRequest(state: State, read: () => Promise<Found>): Promise<void> {
     const { comparison } = state.plan;
-    if (comparison === undefined || state.phase !== 'shifting' || state.step > 0 || state.evidence !== null) return;
+    if (comparison === undefined || state.phase !== 'shifting' || state.step > 0 || !isUnbegun(state.evidence)) return;
     const found = this.#memory === undefined ? await read() : { why: 'it counts already' };
     if ('why' in found) return;
     const memory = openMemory(comparison, state, this.#io);
-    const { counters } = await counted(comparison, state.plan, memory, found.reading, this.#latency, this.#io, true);
+    const { aheadMs } = memory;
+    const { counters } = await counted(comparison, state.plan, { counters: {}, aheadMs }, found.reading, this.#latency, this.#io);
     this.#memory = { ...memory, record: { ...memory.record, counters } };
   }
 
@@ -119,13 +120,21 @@ function shareAt({ plan, step }: State): number {
   return (plan.steps[step]?.percent ?? 0) / 100;
 }
 
+/** No step has begun with it: there is none, or it is what was learned of the stable build before the first one. */
+function isUnbegun(record: EvidenceRecord | null): boolean {
+  return record === null || record.evidence.share === 0;
+}
+
 function openMemory({ settings }: Comparison, state: State, io: Io): ComparisonMemory {
   const atMs = Math.max(io.now(), (state.evidence?.evidence.atMs ?? 0) + 1);
   const share = shareAt(state);
   const kept = state.evidence === null ? null : { ...state.evidence, counters: mapEntries(state.evidence.counters, own) };
   if (kept === null) return memoryOf(settings, { evidence: openEvidence(settings, { atMs, share }), counters: {} }, atMs, io);
-  if (misfit(settings, kept.evidence) === undefined)
-    return memoryOf(settings, { ...kept, evidence: continued(kept.evidence, atMs) }, atMs, io);
+  if (misfit(settings, kept.evidence) === undefined) {
+    const goesOn = continued(kept.evidence, atMs);
+    const evidence = goesOn.share === 0 ? beginStep(settings, goesOn, { atMs, share }) : goesOn;
+    return memoryOf(settings, { ...kept, evidence }, atMs, io);
+  }
   // Evidence that this program cannot go on with is lost: what it may spend of alpha is half of what it had.
   const lost = kept.evidence.lost + 1;
   return memoryOf(settings, { evidence: openEvidence(settings, { atMs, share, lost }), counters: kept.counters }, atMs, io);
@@ -153,7 +162,9 @@ async function poll(
   const { settings } = comparison;
   // What was counted until now belongs to the step that ends.
   const { share } = before.record.evidence;
-  const { gates, counters, moved } = await counted(comparison, state.plan, before, reading, latency, io, share < 1);
+  const asked = share < 1 ? state.plan : { ...state.plan, stable: null };
+  const memory = { counters: before.record.counters, aheadMs: before.aheadMs };
+  const { gates, counters, moved } = await counted(comparison, asked, memory, reading, latency, io);
   const atMs = before.aheadMs + io.monotonic();
   const settledMs = isNewStep ? null : before.settledMs;
   // What was counted across a shift, or while no one watched, may have had another split: it is evidence of failures, but of no split.
@@ -162,42 +173,45 @@ async function poll(
   const polls = mapEntries(gates, (gate, one) => (isOfThisSplit(gate) ? one : withoutTraffic(one)));
   const fed = feed(settings, before.record.evidence, { atMs, gates: polls });
   const evidence = isNewStep ? beginStep(settings, fed, { atMs, share: shareAt(state) }) : fed;
-  const floorMs = Math.max(state.plan.pollMs, ...comparison.gates.map(lagOf));
-  // Less often than blocks end would be too rare for what was counted to be fresh.
-  const everyMs = Math.min(pollEveryMs(atMs - evidence.stepSinceMs, floorMs), Math.max(floorMs, settings.blockMs));
-  const dueMs = io.monotonic() + everyMs;
+  const dueMs = io.monotonic() + everyMs(comparison, state.plan, evidence);
   const movedMs = { ...before.movedMs, ...Object.fromEntries(moved.map((gate) => [gate, atMs])) };
   const record = { evidence, counters };
   return { ...before, record, weighed: weigh(settings, evidence), dueMs, settledMs: settledMs ?? atMs, movedMs };
 }
 
-async function counted(
+/** How long after this poll of the evidence the next one can show something new. Milliseconds. */
+export function everyMs({ gates, settings }: Comparison, { pollMs }: Plan, { atMs, stepSinceMs }: Evidence): number {
+  const floorMs = Math.max(pollMs, ...gates.map(lagOf));
+  // Less often than blocks end would be too rare for what was counted to be fresh.
+  return Math.min(pollEveryMs(atMs - stepSinceMs, floorMs), Math.max(floorMs, settings.blockMs));
+}
+
+/** Asks every gate's source about the builds, and takes the differences to what was counted before. */
+export async function counted(
   comparison: Comparison,
-  plan: Plan,
-  { record, aheadMs }: ComparisonMemory,
+  builds: Parameters<typeof countGate>[1],
+  { counters: before, aheadMs }: Pick<EvidenceRecord, 'counters'> & Pick<ComparisonMemory, 'aheadMs'>,
   reading: Reading | null,
   latency: LatencyInFlight,
   io: Io,
-  both: boolean,
 ): Promise<{ gates: Record<string, GatePoll>; counters: Record<string, CounterMemory>; moved: readonly string[] }> {
   // Sources that date their counts by our clock get the evidence's, which never runs backwards.
   const dated: Io = { ...io, now: () => aheadMs + io.monotonic() };
   const lagMs = Math.max(comparison.settings.lagMs, ANSWER_MS);
-  const builds = { ...plan, stable: both ? plan.stable : null };
   const asked = await Promise.all(
     comparison.gates.map(async (gate) => {
       const slower = slowerMetrics(comparison, gate.name);
       // Latency is only compared: alone, the candidate is not asked for it.
-      const isLatency = slower.length > 0 && both;
+      const isLatency = slower.length > 0 && builds.stable !== null;
       if (isLatency) latency.begin(gate.name, () => countLatency(gate, builds, reading, dated));
       const counters = await countGate(gate, builds, reading, dated);
-      const memory = ownOf(record.counters, gate.name) ?? NO_COUNTERS;
+      const memory = ownOf(before, gate.name) ?? NO_COUNTERS;
       const delta = countersSince(memory, counters, lagMs);
       const one = gatePollOf(delta, metricsOf(gate, counters), counters.unseen);
       const kept = { [gate.name]: delta.memory };
       if (!isLatency) return { name: gate.name, poll: withLatency(one, noLatency(slower)), memory, kept };
       const key = latencyKey(gate.name);
-      const judged = await latency.judged(gate, slower, ownOf(record.counters, key), counters, lagMs);
+      const judged = await latency.judged(gate, slower, ownOf(before, key), counters, lagMs);
       return { name: gate.name, poll: withLatency(one, judged.latency), memory, kept: { ...kept, [key]: judged.memory } };
     }),
   );

@@ -1,6 +1,7 @@
 /** Tells the report what just happened. Must not decide anything. */
 import type { Event } from '../core/ledger/events.ts';
 import type { OutputLine } from '../core/output.ts';
+import { watchMsOf } from '../core/rollout/plan.ts';
 import type { State } from '../core/rollout/rollout.ts';
 import { msText } from '../core/text.ts';
 
@@ -31,18 +32,27 @@ export function phaseLine(at: string, state: State): OutputLine {
   return { type: 'phase', at, phase: state.phase, ...placeOf(state), why: state.why };
 }
 
-function placeOf({ plan, step }: State) {
+function placeOf({ plan, step, phase }: State) {
+  // Before the first step it belongs to none.
+  if (phase === 'watching') return { step: 0, steps: plan.steps.length, percent: 0 };
   return { step: step + 1, steps: plan.steps.length, percent: plan.steps[step]?.percent ?? 0 };
 }
 
 function pollLine(at: string, before: State, event: Extract<Event, { type: 'polled' }>, after: State): OutputLine {
-  const bakeMs = before.plan.steps[before.step]?.bakeMs ?? 0;
+  const isWatch = before.phase === 'watching';
+  const bakeMs = isWatch ? watchMsOf(before.plan) : (before.plan.steps[before.step]?.bakeMs ?? 0);
   const { watchedMs, verdict, gates } = event;
-  const waits = waitingFor(event, bakeMs - watchedMs, before.plan.patienceMs - after.missingMs);
+  const patienceLeftMs = before.plan.patienceMs - (isWatch ? event.missingMs : after.missingMs);
+  const waits = waitingFor(event, bakeMs - watchedMs, patienceLeftMs, isWatch ? 'ends' : 'reverts');
   return { type: 'poll', at, ...placeOf(before), bakeMs, watchedMs, verdict, gates, waitingFor: waits };
 }
 
-function waitingFor(event: Extract<Event, { type: 'polled' }>, bakeLeftMs: number, patienceLeftMs: number): string {
+function waitingFor(
+  event: Extract<Event, { type: 'polled' }>,
+  bakeLeftMs: number,
+  patienceLeftMs: number,
+  does: 'reverts' | 'ends',
+): string {
   if (event.verdict === 'fail') return 'nothing: a gate failed';
   if (event.verdict === 'give-up') {
     const gate = event.gates.find(({ verdict }) => verdict === 'give-up');
@@ -50,7 +60,7 @@ function waitingFor(event: Extract<Event, { type: 'polled' }>, bakeLeftMs: numbe
   }
   if (event.verdict === 'hold') {
     const gate = event.gates.find((one) => one.verdict === 'hold');
-    const reverts = `reverts in ${msText(Math.max(0, patienceLeftMs))} without it`;
+    const reverts = `${does} in ${msText(Math.max(0, patienceLeftMs))} without it`;
     if (gate === undefined) return reverts;
     // Missing health has an end; evidence that is gathered has as long as the traffic needs.
     const gathering = event.missingMs === 0 && gate.evidence !== undefined;

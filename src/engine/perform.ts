@@ -14,6 +14,7 @@ import { draftRollout, ledgerReserve, publishPointer, redirected } from './point
 import { drifted, driftText, type Found } from './read-back.ts';
 import type { Runner } from './runner.ts';
 import { RETRY_MS, shifter, textOf } from './shift.ts';
+import { StableWatch } from './watching/stable-watch.ts';
 
 const CONVERGE_POLL_MS = 300;
 
@@ -24,10 +25,13 @@ export function performer(runner: Runner): (effect: Exclude<Effect, { do: 'stop'
   const comparing = new Comparing(runner.io);
   const bake = new Bake(runner, comparing);
   const shift = shifter(runner, comparing);
+  const stableWatch = new StableWatch(runner);
   return async (effect, state) => {
     switch (effect.do) {
       case 'prepare':
         return prepare(state, runner);
+      case 'watch':
+        return stableWatch.poll(effect.split, state);
       case 'shift':
         return shift(effect, state);
       case 'converge':

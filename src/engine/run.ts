@@ -1,7 +1,7 @@
 /** The only loop that moves traffic: ask `next`, do it, write the answer down, repeat. */
 import { giveBack, isDiskFull } from '../base/durable/reserve.ts';
 import type { Event } from '../core/ledger/events.ts';
-import { apply, isDurable, next, type State } from '../core/rollout/rollout.ts';
+import { apply, isDurable, isUntouched, next, type State } from '../core/rollout/rollout.ts';
 import { linesOf } from './narrate.ts';
 import { performer } from './perform.ts';
 import { ledgerReserve } from './pointer-writer.ts';
@@ -79,7 +79,7 @@ async function keep(
   try {
     if (await ledger.append(event)) return 'kept';
   } catch (error) {
-    if (state.phase === 'checking') throw error;
+    if (isUntouched(state)) throw error;
     if (isDiskFull(error) && store.standing(places.scope) === 'ours') return 'full';
     return { lost: textOf(error) };
   }
@@ -129,7 +129,7 @@ function reachedUntil(runner: Runner, state: State): boolean {
 /** Where nothing has been shifted there is no step to pause at and no gate to watch. */
 function pausedBeforeTheFirstShift(runner: Runner, state: State): boolean {
   if (!runner.control.paused) return false;
-  return state.phase === 'checking' || (state.phase === 'shifting' && state.step === 0 && state.attempts === 0 && !state.again);
+  return isUntouched(state) || (state.phase === 'shifting' && state.step === 0 && state.attempts === 0 && !state.again);
 }
 
 async function leaveAs(runner: Runner, state: State, why: 'interrupted' | 'max-wait' | 'until'): Promise<End> {

@@ -9,7 +9,7 @@ import { fold, type History, openRollout } from '../core/ledger/history.ts';
 import type { Build } from '../core/manifest/manifest.ts';
 import type { OutputLine } from '../core/output.ts';
 import { kindOf, type Plan, stableSplit } from '../core/rollout/plan.ts';
-import { type State, start } from '../core/rollout/rollout.ts';
+import { isUntouched, type State, start } from '../core/rollout/rollout.ts';
 import { scopeFlags, scopeText } from '../core/scope.ts';
 import { systemError } from '../core/system-error.ts';
 import { assertNoOneLeads, takeLead } from '../engine/claim.ts';
@@ -96,7 +96,7 @@ async function walk(runner: Runner, state: State, opened: Opened): Promise<End> 
   } catch (thrown) {
     const { rollout } = runner.ledger.history;
     const error = systemError(thrown);
-    if (error === undefined || rollout === null || rollout.phase === 'checking') throw thrown;
+    if (error === undefined || rollout === null || isUntouched(rollout)) throw thrown;
     const where = `${rollout.phase}, step ${rollout.step + 1} of ${rollout.plan.steps.length}`;
     const message = `The rollout stops where it is (${where}), and no one is watching the gates: ${error.message.replace(/\.$/, '')}.`;
     const hint = `${breakGlassCommand(opened, runner.io, goalOfRollout(rollout))}   or, once the cause is fixed: kvdeploy resume ${opened.flags}`;

@@ -6,7 +6,7 @@ import { RESCUE_FILE, readPointers } from '../base/pointer/pointer.ts';
 import { shellWord } from '../base/text.ts';
 import { type History, rescueGoal, rollbackTargets } from '../core/ledger/history.ts';
 import type { Plan } from '../core/rollout/plan.ts';
-import type { State } from '../core/rollout/rollout.ts';
+import { isUntouched, type State } from '../core/rollout/rollout.ts';
 import { scopeFlags, scopeText, shortGuid } from '../core/scope.ts';
 import type { End } from '../engine/run.ts';
 import type { Io } from '../io.ts';
@@ -46,7 +46,7 @@ export async function supersededOutcome(state: State, opened: Opened, { io }: De
 /** A runner that may not go on knows where it was, not where things are. */
 function stoppedMidway(state: State): string {
   const { plan, phase, step } = state;
-  const where = phase === 'checking' ? 'before its first shift' : `while ${phase} at ${plan.steps[step]?.percent ?? 0} %`;
+  const where = isUntouched(state) ? 'before its first shift' : `while ${phase} at ${plan.steps[step]?.percent ?? 0} %`;
   return `This runner stopped ${where} and makes no further changes.`;
 }
 
@@ -73,6 +73,7 @@ function overOutcome(state: State, opened: Opened, io: Io): Outcome {
       return { code: 'ABORTED', message: `The rollout ended with a break-glass rescue: ${why}.`, hint: history };
     case 'stuck':
     case 'checking':
+    case 'watching':
     case 'shifting':
     case 'converging':
     case 'baking':
@@ -115,8 +116,9 @@ function doneMessage(plan: Plan): string {
 function leftOutcome(state: State, why: 'interrupted' | 'max-wait' | 'until', opened: Opened): Outcome {
   const { flags } = opened;
   const percent = state.plan.steps[state.step]?.percent ?? 0;
-  const at = `${state.phase} at ${percent} %`;
-  const unwatched = 'No one is watching the gates now.';
+  const isWatching = state.phase === 'watching';
+  const at = isWatching ? 'watching the stable build before the first step' : `${state.phase} at ${percent} %`;
+  const unwatched = isWatching ? 'Nothing was shifted; whoever resumes watches it again.' : 'No one is watching the gates now.';
   const next = [`kvdeploy resume ${flags}`, `kvdeploy abort ${flags}`];
   const hint = `Continue: ${next[0]}   or roll back: ${next[1]}`;
   switch (why) {

@@ -19,6 +19,8 @@ export interface Progress {
   readonly phase: Line<'phase'> | undefined;
   readonly traffic: Line<'traffic'>['traffic'] | undefined;
   readonly steps: readonly StepProgress[];
+  /** The last poll of the stable build before the first step; undefined once that has begun. */
+  readonly watch: Line<'poll'> | undefined;
   /** Wall-clock milliseconds of the first and the last line that said a time. */
   readonly firstMs: number | undefined;
   readonly lastMs: number | undefined;
@@ -28,7 +30,7 @@ const RATES_KEPT = 8;
 
 function begin(started: Line<'started'>): Progress {
   const steps = started.steps.map((step) => ({ ...step, state: 'ahead' as const, poll: undefined, rates: [] }));
-  return { started, phase: undefined, traffic: undefined, steps, firstMs: undefined, lastMs: undefined };
+  return { started, phase: undefined, traffic: undefined, steps, watch: undefined, firstMs: undefined, lastMs: undefined };
 }
 
 function seen(progress: Progress, at: string): Progress {
@@ -47,7 +49,7 @@ function stepState(step: StepProgress, index: number, phase: Line<'phase'>): Ste
 
 function withPhase(progress: Progress, phase: Line<'phase'>): Progress {
   const steps = progress.steps.map((step, index) => ({ ...step, state: stepState(step, index, phase) }));
-  return seen({ ...progress, phase, steps }, phase.at);
+  return seen({ ...progress, phase, steps, watch: undefined }, phase.at);
 }
 
 /** The gate that decides: one that fails, else one that gives up or holds, else the one with the most requests. */
@@ -57,6 +59,7 @@ export function decidingGate(poll: Line<'poll'>): Line<'poll'>['gates'][number] 
 }
 
 function withPoll(progress: Progress, poll: Line<'poll'>): Progress {
+  if (poll.step === 0) return seen({ ...progress, watch: poll }, poll.at);
   const gate = decidingGate(poll);
   const rate = gate === undefined || gate.requests === 0 ? 0 : gate.errors / gate.requests;
   const steps = progress.steps.map((step, index) =>

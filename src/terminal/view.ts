@@ -61,6 +61,15 @@ function stepLines(step: StepProgress, index: number, of: number, columns: numbe
   return [`  ${[...cells, counts].join('  ')}`.trimEnd(), ...hang('      ', outcome, columns - 1).split('\n')];
 }
 
+/** What is counted of the stable build before the first step. */
+function watchLines({ watch }: Progress, columns: number): readonly string[] {
+  if (watch === undefined) return [];
+  const gate = decidingGate(watch);
+  const counts = gate === undefined ? '' : `  failed ${countText(gate.errors, gate.requests)}`;
+  const line = `stable build watched ${stopwatch(watch.watchedMs)}/${stopwatch(watch.bakeMs)}${counts}; waiting for ${safeLine(watch.waitingFor)}`;
+  return hang('  ', line, columns - 1).split('\n');
+}
+
 /** For each comparing gate how far the evidence is on its way to fail and to pass, and where it points. */
 function evidenceLines({ steps }: Progress, columns: number, unicode: boolean): readonly string[] {
   const gates = steps.findLast((step) => step.state === 'now')?.poll?.gates ?? [];
@@ -86,6 +95,7 @@ export function view(progress: Progress, columns: number, unicode: boolean): rea
     head(progress),
     ...trafficLines(progress, columns, unicode),
     '',
+    ...watchLines(progress, columns),
     ...progress.steps.flatMap((step, index) => stepLines(step, index, progress.steps.length, columns, unicode)),
     ...evidenceLines(progress, columns, unicode),
     ...phaseLines(progress, columns),

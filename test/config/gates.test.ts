@@ -70,6 +70,15 @@ describe('gates', () => {
     });
   });
 
+  it('a service says how long the stable build is watched, and each gate how long a build warms up', async () => {
+    const gates = `gates: [{ ${PROBE}, warmUp: 60s }, { name: limited, source: http-probe, max: 1%, warmUp: 30s }]`;
+    const service = await load(LOCAL, gates, 'evidence: { watch: 0s }');
+    expect(service).toMatchObject({ evidence: { watchMs: 0 }, compared: [{ warmUpMs: 60_000 }], gates: [{ warmUpMs: 30_000 }] });
+    expect(service?.gates[0]?.settings).toEqual({});
+    await expect(load(LOCAL, `gates: [{ ${PROBE}, warmUp: 2h }]`)).rejects.toThrow(/A warm-up lasts at most 1h/);
+    await expect(load(LOCAL, 'evidence: { watch: 2h }')).rejects.toThrow(/watched for at most 1h/);
+  });
+
   it('a gate hands on margins and how sure to be', async () => {
     const service = await load(
       LOCAL,

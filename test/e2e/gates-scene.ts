@@ -5,7 +5,7 @@ import { type E2eBuild, openSite, PRODUCTION, type Ran, type Site, type SiteOpti
 
 /** Quick, since the tests have no minutes: a second for a block, and failures that come one by one. */
 export const COMPARE = 'compare: { ruleOut: { plus: 0.5% }, clusters: 1 }';
-export const EVIDENCE = '{ dwell: 2s, block: 1s }';
+export const EVIDENCE = '{ dwell: 2s, block: 1s, watch: 1s }';
 export const ROUTER_GATE = `[{ name: errors, source: haproxy, ${COMPARE} }]`;
 const STEPS = '[{ percent: 50, bake: 1s }, { percent: 100, bake: 1s }]';
 

@@ -53,6 +53,7 @@ export interface MetricsSceneOptions {
   readonly gate: string;
   /** A prefix for Prometheus's address, for a server of the test's own in between. */
   readonly via?: (url: string) => string;
+  /** As in the config; a watch of the stable build of 1 s where it names none. */
   readonly evidence?: string;
   readonly steps?: string;
   readonly patience?: string;
@@ -148,6 +149,8 @@ async function startWorld({ tick, text, perSecond = REQUESTS_PER_SECOND }: Metri
   return { target: `127.0.0.1:${(server.address() as AddressInfo).port}`, stop };
 }
 
+const withWatch = (evidence: string) => (evidence.includes('watch') ? evidence : evidence.replace('{', '{ watch: 1s,'));
+
 function configText(
   options: MetricsSceneOptions,
   { url, router, stateDir }: { readonly url: string; readonly router: object; readonly stateDir: string },
@@ -165,7 +168,7 @@ tenants:
             identity: { path: /, header: x-build-guid }
             steps: ${options.steps ?? '[{ percent: 25, bake: 2s }, { percent: 100, bake: 2s }]'}
             patience: ${options.patience ?? '20s'}
-            evidence: ${options.evidence ?? '{ block: 1s, dwell: 3s }'}
+            evidence: ${withWatch(options.evidence ?? '{ block: 1s, dwell: 3s }')}
             gates:
               - { name: errors, source: prometheus, url: "${url}", interval: 200ms, ${options.gate} }
 `;

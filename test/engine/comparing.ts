@@ -15,10 +15,10 @@ export const GATE = {
 };
 export const LAG_MS = 1000;
 
-/** Two steps; nothing is judged but by comparison. */
-export function comparing(said: Partial<Plan> = {}, { lagMs = LAG_MS, interval = '1s', blockMs = 2000 } = {}): Plan {
+/** Two steps; nothing is judged but by comparison, and the stable build is watched for no time before the first unless said otherwise. */
+export function comparing(said: Partial<Plan> = {}, { lagMs = LAG_MS, interval = '1s', blockMs = 2000, watchMs = 0 } = {}): Plan {
   const countable = { metrics: ['errors'], slices: {}, countsTraffic: true, lagMs };
-  const limits = { dwellMs: 10_000, blockMs };
+  const limits = { dwellMs: 10_000, blockMs, watchMs };
   const gate = { ...GATE, settings: { ...GATE.settings, interval }, compare: {} };
   return planOf({
     gates: [],

@@ -41,6 +41,15 @@ describe('the live view', () => {
     expect(lines).toContain(`      waiting for ${waitingFor}`);
   });
 
+  test('the live view shows how long the stable build is watched before the first step, and no longer', () => {
+    const watched = poll({ seconds: 20, requests: 4000, errors: 2, verdict: 'pass', waitingFor: '40s' });
+    const watch = fold(fold(baking, phase('watching', 0)), { ...watched, step: 0, percent: 0 } as OutputLine) as Progress;
+    const line = '  stable build watched 00:20/01:00  failed 2 of 4000 (0.05 %); waiting for 40s';
+    expect(view(watch, 120, true)).toContain(line);
+    expect(view(watch, 120, true).join('\n')).toContain('· 1/2');
+    expect(view(fold(watch, phase('shifting', 1)) as Progress, 120, true)).not.toContain(line);
+  });
+
   test('the live view does without Unicode', () => {
     expect(view(baking, 120, false).join('\n')).toMatch(/^[\n\x20-\x7e]*$/);
   });

@@ -21,6 +21,7 @@ export interface ComparedGate {
   readonly name: string;
   readonly source: string;
   readonly settings: Readonly<Record<string, unknown>>;
+  readonly warmUpMs?: number | undefined;
   readonly compare: {
     readonly tolerate?: MarginAsked | undefined;
     readonly ruleOut?: MarginAsked | undefined;
@@ -114,6 +115,7 @@ function metricsOf(gate: ComparedGate, countable: Countable, isOfTraffic: boolea
 function harmOnly(gate: ComparedGate, metric: 'traffic' | typeof RESTARTS): UnweightedMetric {
   return {
     ...METRIC_DEFAULTS,
+    warmUpMs: gate.warmUpMs ?? METRIC_DEFAULTS.warmUpMs,
     gate: gate.name,
     metric,
     family: metric,
@@ -132,6 +134,7 @@ function failuresOf(gate: ComparedGate, metric: string, { slices, usualRates = {
   const tolerated = isLatency ? LATENCY_MARGIN : METRIC_DEFAULTS.tolerated;
   return {
     ...METRIC_DEFAULTS,
+    warmUpMs: gate.warmUpMs ?? METRIC_DEFAULTS.warmUpMs,
     gate: gate.name,
     metric,
     family: isErrors ? 'errors' : isLatency ? 'latency' : 'status',

@@ -233,7 +233,7 @@ export function currentKnownGood(history: History): KnownGood | null {
 }
 
 /** After these, a promotion's candidate gets no traffic by the ledger's word, or is the known-good build. */
-const SETTLED: readonly Phase[] = ['checking', 'done', 'refused', 'reverted'];
+const SETTLED: readonly Phase[] = ['checking', 'watching', 'done', 'refused', 'reverted'];
 
 /**
  * The builds that a rollback to `to` leaves and that really served, by the ledger's word: the candidate of a promotion that did not end

@@ -42,11 +42,11 @@ export type PlanFile = z.infer<typeof bodySchema>;
 /** A plan file's one text form. Its own SHA-256 shows an edit by hand; it is no signature. */
 export function planFileText(made: Pick<PlanFile, 'madeAt' | 'plan' | 'read'> & { readonly hazards: readonly Hazard[] }): string {
   const hazards = made.hazards.map(({ id, hazard, controlled, controls }) => ({ id, hazard, controlled, controls }));
-  return textOf({ kind: 'PlanFile', formatVersion: FORMAT_VERSION, ...made, scope: made.plan.scope, hazards });
+  return textOf(bodySchema.parse({ kind: 'PlanFile', formatVersion: FORMAT_VERSION, ...made, scope: made.plan.scope, hazards }));
 }
 
-function textOf(body: unknown): string {
-  const plain = bodySchema.parse(body);
+/** Of what is written there, and not of what is read from it: a version that knows more keys reads their defaults too. */
+function textOf(plain: object): string {
   const sha256 = createHash('sha256').update(JSON.stringify(plain)).digest('hex');
   return `${JSON.stringify({ ...plain, sha256 }, null, 2)}\n`;
 }
@@ -60,7 +60,7 @@ export function parsePlanFile(text: string): PlanFile {
   }
   const parsed = bodySchema.safeParse(body);
   // One spelling only: a repeated key, of which JSON.parse takes the last, shows here as well as any other edit.
-  if (!parsed.success || textOf(parsed.data) !== text) throw new Error('it was changed after plan --out wrote it');
+  if (!parsed.success || textOf(body) !== text) throw new Error('it was changed after plan --out wrote it');
   return parsed.data;
 }
 
@@ -117,10 +117,13 @@ export function planDifference(a: Plan, b: Plan): readonly string[] {
   return parts.filter((key) => text(a, key) !== text(b, key));
 }
 
-/** Slices, their weights and what is usual are those of the moment: another minute's traffic makes no other plan. */
+/**
+ * Slices, their weights and what is usual are those of the moment: another minute's traffic makes no other plan. Nor does the watch before the
+ * first step, which shifts nothing and which a plan of an older version does not have.
+ */
 function withoutTraffic(plan: Plan): Plan {
   if (plan.comparison === undefined) return plan;
   const { gates, settings } = plan.comparison;
   const metrics = settings.metrics.map((metric) => ({ ...metric, weight: 1, limit: null, slices: [] }));
-  return { ...plan, comparison: { gates, settings: { ...settings, metrics } } };
+  return { ...plan, comparison: { gates, settings: { ...settings, watchMs: 0, metrics } } };
 }

@@ -12,6 +12,8 @@ export const plannedGateSchema = z.strictObject({
   source: z.string(),
   max: z.number(),
   minRequests: z.number(),
+  /** For so long after each raise only a build that fails nearly everything fails. */
+  warmUpMs: z.number().min(0).optional(),
   settings: z.record(z.string(), z.unknown()),
 });
 
@@ -88,6 +90,17 @@ export function stepSplit(plan: Plan, step: number): Split {
 export function stableSplit(plan: Plan): Split {
   if (plan.stable === null) throw new Error(`plan ${plan.id} has no stable build to revert to`);
   return splitOf(plan, plan.stable, null, 100);
+}
+
+/** How long the stable build is counted before the candidate gets its first request; 0 where nothing compares with it. Milliseconds. */
+export function watchMsOf({ kind, stable, comparison }: Pick<Plan, 'kind' | 'stable' | 'comparison'>): number {
+  return kind === 'promote' && stable !== null ? (comparison?.settings.watchMs ?? 0) : 0;
+}
+
+/** The longest warm-up of its gates: what is watched before it is over bakes nothing. Milliseconds. */
+export function warmUpMsOf({ gates, comparison }: Pick<Plan, 'gates' | 'comparison'>): number {
+  const compared = comparison?.settings.metrics.map(({ warmUpMs }) => warmUpMs) ?? [];
+  return Math.max(0, ...gates.map(({ warmUpMs = 0 }) => warmUpMs), ...compared);
 }
 
 /** How the step's shift leaves places at 0 %: a good rollout lets the old build finish its clients, a rollback takes them away from the bad one. */

@@ -2,11 +2,12 @@
 import { type AdmittedBuild, admittedBefore } from '../admission/admitted.ts';
 import type { Verdict } from '../gates/verdict/verdict.ts';
 import type { Baseline, Event, EvidenceRecord } from '../ledger/events.ts';
-import { leavingAt, type Plan, stableSplit, stepSplit } from './plan.ts';
+import { leavingAt, type Plan, stableSplit, stepSplit, watchMsOf } from './plan.ts';
 import { type Split, splitsAgree, splitText } from './split.ts';
 
 export const PHASES = [
   'checking',
+  'watching',
   'shifting',
   'converging',
   'baking',
@@ -49,6 +50,8 @@ export interface State {
 
 export type Effect =
   | { readonly do: 'prepare' }
+  /** Counts the stable build, which serves everything as the split says. */
+  | { readonly do: 'watch'; readonly split: Split }
   | { readonly do: 'shift'; readonly split: Split; readonly leaving: 'drain' | 'at-once' }
   | { readonly do: 'converge'; readonly split: Split }
   | { readonly do: 'poll'; readonly split: Split }
@@ -82,11 +85,18 @@ export function isOver(state: State): boolean {
   return next(state).do === 'stop';
 }
 
+/** True while nothing can have been shifted yet: whatever comes up now ends it, and there is nothing to revert. */
+export function isUntouched({ phase }: Pick<State, 'phase'>): boolean {
+  return phase === 'checking' || phase === 'watching';
+}
+
 /** The one thing to do now, from the state alone: after a crash, fold the ledger and ask again. */
 export function next(state: State): Effect {
   switch (state.phase) {
     case 'checking':
       return { do: 'prepare' };
+    case 'watching':
+      return { do: 'watch', split: stableSplit(state.plan) };
     case 'shifting':
       return { do: 'shift', split: stepSplit(state.plan, state.step), leaving: leavingAt(state.plan, state.step) };
     case 'converging':
@@ -111,13 +121,7 @@ export function apply(state: State, event: Event): State {
   const { kind } = state.plan;
   switch (event.type) {
     case 'prepared':
-      if (state.phase !== 'checking') return state;
-      // Adopting takes over what already serves, so there is nothing to shift.
-      return enter(
-        state,
-        kind === 'adopt' && !state.plan.moves ? 'converging' : 'shifting',
-        'every check passed, the rollback path is durable',
-      );
+      return state.phase === 'checking' ? prepared(state) : state;
     case 'refused':
       return state.phase === 'checking' ? end(state, 'refused', event.message, event.code) : state;
     case 'shifted':
@@ -135,12 +139,14 @@ export function apply(state: State, event: Event): State {
     case 'not-converged':
       return notConverged(state, event);
     case 'polled':
+      if (state.phase === 'watching') return watched(state, event);
       return state.phase === 'baking' ? polled(state, event) : state;
     case 'unfit':
       return unfit(state, event);
     case 'unseen':
       return unseen(state, event);
     case 'drifted':
+      if (state.phase === 'watching') return end(state, 'refused', event.why, 'UNEXPECTED_SPLIT');
       return ['baking', 'converging'].includes(state.phase) || state.again ? end(state, 'stuck', event.why, 'DRIFT') : state;
     case 'pointed':
       return state.phase === 'pointing' ? end(state, 'done', doneText(state.plan), null) : state;
@@ -161,6 +167,28 @@ export function apply(state: State, event: Event): State {
     case 'pardoned':
       return state;
   }
+}
+
+function prepared(state: State): State {
+  const { kind, moves } = state.plan;
+  // Adopting takes over what already serves, so there is nothing to shift.
+  const phase = kind === 'adopt' && !moves ? 'converging' : watchMsOf(state.plan) > 0 ? 'watching' : 'shifting';
+  const next = phase === 'watching' ? '; watching the stable build before the first step' : '';
+  return enter(state, phase, `every check passed, the rollback path is durable${next}`);
+}
+
+/** What was counted of the stable build is kept once, for the first step: a watch that is broken off begins anew, since nothing was shifted. */
+function watched(state: State, event: Extract<Event, { type: 'polled' }>): State {
+  const { watchedMs, missingMs, evidence, gates } = event;
+  const verdict = verdictOf(event, state.plan);
+  if (verdict === 'give-up') {
+    const waiting = gates.find((gate) => gate.verdict !== 'pass');
+    const which = waiting === undefined ? '' : `: gate ${waiting.gate}: ${waiting.why}`;
+    return end(state, 'refused', `the stable build could not be watched before the first step${which}`, 'GATE_NOT_READY');
+  }
+  if (verdict === 'pass' && event.advance && watchedMs >= watchMsOf(state.plan))
+    return { ...enter(state, 'shifting', 'the stable build was watched'), evidence: evidence ?? null };
+  return { ...state, watchedMs, missingMs };
 }
 
 function shifted(state: State, event: Extract<Event, { type: 'shifted' }>): State {
@@ -189,7 +217,7 @@ function notConverged(state: State, event: Extract<Event, { type: 'not-converged
 
 /** It rolls back at once and is never known-good. Nothing was proven against the build itself, so it is not marked bad. */
 function unfit(state: State, { why, code }: Extract<Event, { type: 'unfit' }>): State {
-  if (state.phase === 'checking') return end(state, 'refused', why, code);
+  if (isUntouched(state)) return end(state, 'refused', why, code);
   return ['shifting', 'converging', 'baking', 'pointing'].includes(state.phase) ? fallBack(state, why, code) : state;
 }
 
@@ -255,7 +283,7 @@ function bakesAgain(state: State, phase: 'baking' | 'shifting', why: string): St
 function aborted(state: State, event: Extract<Event, { type: 'abort-requested' }>): State {
   const abort = { actor: event.actor, reason: event.reason };
   const why = `aborted by ${event.actor}: ${event.reason}`;
-  if (state.phase === 'checking') return { ...end(state, 'refused', why, 'ABORTED'), abort };
+  if (isUntouched(state)) return { ...end(state, 'refused', why, 'ABORTED'), abort };
   // While pointing the gates have passed and the pointer may already name the candidate: from here on only `rollback` restores another build.
   return ['shifting', 'converging', 'baking'].includes(state.phase) ? { ...fallBack(state, why, 'ABORTED'), abort } : state;
 }

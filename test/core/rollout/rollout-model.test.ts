@@ -5,19 +5,27 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { comparisonOf } from '../../../src/core/gates/comparison.ts';
 import type { Event } from '../../../src/core/ledger/events.ts';
 import { fold } from '../../../src/core/ledger/history.ts';
 import { encodeLine, parseEntry } from '../../../src/core/ledger/ledger.ts';
-import { type Plan, planSchema } from '../../../src/core/rollout/plan.ts';
+import { type Plan, planSchema, watchMsOf } from '../../../src/core/rollout/plan.ts';
 import { apply, isDurable, isOver, next, type State, start } from '../../../src/core/rollout/rollout.ts';
 import { adoption, CANDIDATE, entriesOf, promotion, rollbackTo, STABLE } from '../manifest/builds.ts';
 import { everyEvent, faults, goodAnswers, ownAnswers, standing } from './rollout-walk.ts';
+
+function comparison(watchMs: number) {
+  const gate = { name: 'errors', source: 'local', settings: {}, compare: {} };
+  const countable = { metrics: ['errors'], slices: {}, countsTraffic: true, lagMs: 0 };
+  return comparisonOf([gate], { watchMs }, new Map([['errors', countable]]));
+}
 
 const PLANS: Readonly<Record<string, Plan>> = {
   'a promotion of one step': promotion([100]),
   'a promotion of two steps': promotion([10, 100]),
   'a promotion of three steps': promotion([10, 50, 100]),
   'a promotion without a bake': promotion([10, 100], 0),
+  'a promotion that watches the stable build first': { ...promotion([10, 100]), comparison: comparison(90_000) },
   'a rollback': rollbackTo(STABLE, CANDIDATE),
   'a rollback from an unknown build': rollbackTo(STABLE, null),
   'an adoption': adoption(STABLE),
@@ -115,7 +123,7 @@ describe.each(Object.entries(PLANS))('the model of %s', (_what, plan) => {
     const phases = new Set([...walked.states.values()].map((state) => state.phase));
     const always = ['checking', 'refused', 'converging', 'stuck', 'pointing', 'done', 'rescued'];
     const more = {
-      promote: ['shifting', 'baking', 'reverting', 'reverted'],
+      promote: ['shifting', 'baking', 'reverting', 'reverted', ...(watchMsOf(plan) > 0 ? ['watching'] : [])],
       rollback: ['shifting'],
       adopt: ['baking'],
     }[plan.kind];

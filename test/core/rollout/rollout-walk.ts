@@ -1,5 +1,6 @@
 /** Every answer that a rollout can get in a state, and what must hold from one state to the next. */
 import type { Event } from '../../../src/core/ledger/events.ts';
+import { watchMsOf } from '../../../src/core/rollout/plan.ts';
 import { apply, isDurable, isOver, next, type Phase, type State } from '../../../src/core/rollout/rollout.ts';
 import { guidOf } from '../manifest/builds.ts';
 
@@ -57,9 +58,14 @@ function failures(state: State): Event[] {
   ]);
 }
 
+/** How long it is to be watched where it is: the stable build before the first step, or a bake. */
+function toWatchMs({ plan, step, phase }: State): number {
+  return phase === 'watching' ? watchMsOf(plan) : (plan.steps[step]?.bakeMs ?? 0);
+}
+
 /** Polls: every verdict, held or not, before and after the bake, after a gap, and with health missing for long. */
 function polls(state: State): Event[] {
-  const bakeMs = state.plan.steps[state.step]?.bakeMs ?? 0;
+  const bakeMs = toWatchMs(state);
   const watched = [0, Math.min(state.watchedMs + bakeMs / 2, bakeMs)];
   const missing = { pass: [0], fail: [0], hold: [0, state.missingMs + 0.6 * state.plan.patienceMs], 'give-up': [0] };
   return (['pass', 'fail', 'hold', 'give-up'] as const).flatMap((verdict) =>
@@ -83,6 +89,7 @@ export function everyEvent(state: State): Event[] {
 export function ownAnswers(state: State): Event[] {
   const types: Record<ReturnType<typeof next>['do'], readonly Event['type'][]> = {
     prepare: ['prepared', 'refused'],
+    watch: ['polled', 'drifted', 'unfit'],
     shift: ['shifted', 'shift-failed', 'unfit', 'unseen'],
     converge: ['converged', 'not-converged', 'drifted', 'unfit'],
     poll: ['polled', 'drifted', 'unfit'],
@@ -94,7 +101,7 @@ export function ownAnswers(state: State): Event[] {
 
 /** The answers of a healthy target. */
 export function goodAnswers(state: State): Event[] {
-  const bakeMs = state.plan.steps[state.step]?.bakeMs ?? 0;
+  const bakeMs = toWatchMs(state);
   return ownAnswers(state).filter((event) => {
     if (event.type !== 'polled') return ['prepared', 'shifted', 'converged', 'pointed'].includes(event.type);
     return event.verdict === 'pass' && event.advance && event.watchedMs >= Math.min(state.watchedMs + 1, bakeMs);
@@ -150,8 +157,14 @@ function forward(before: State, event: Event, after: State): string[] {
   if (between && event.type === 'claimed' && !bakesAgain) found.push('it goes on from where nobody watched');
   if (before.again && !['shifting', 'baking', ...BACKWARD].includes(after.phase)) found.push('it goes on without baking again');
   if (before.phase === 'checking' && after.phase !== 'checking') {
-    const allowed = before.plan.kind === 'adopt' ? 'converging' : 'shifting';
+    const first = watchMsOf(before.plan) > 0 ? 'watching' : 'shifting';
+    const allowed = before.plan.kind === 'adopt' ? 'converging' : first;
     if (!ENDS.includes(after.phase) && !(event.type === 'prepared' && after.phase === allowed)) found.push('it began unprepared');
+  }
+  if (before.phase === 'watching' && after.phase === 'shifting') {
+    const counted = event.type === 'polled' && event.verdict === 'pass' && event.advance;
+    if (!counted || event.watchedMs < watchMsOf(before.plan))
+      found.push('the first step begins next to a build that was not watched');
   }
   if (after.phase === 'pointing' && before.phase !== 'pointing') {
     const whole = before.plan.steps[before.step]?.percent === 100;
@@ -180,6 +193,8 @@ function backward(before: State, event: Event, after: State): string[] {
     if (left.length > 0) found.push('a rollback gives traffic to what it left');
   }
   if (plan.kind === 'adopt' && effect.do === 'shift') found.push('an adoption shifts');
+  if (phase === 'watching' && !['watching', 'shifting', 'refused', 'rescued'].includes(after.phase))
+    found.push('what shifted nothing reverts, or goes on without a shift');
   if (event.type === 'drifted' && (phase === 'baking' || phase === 'converging' || before.again)) {
     if (after.phase !== 'stuck' || after.code !== 'DRIFT') found.push('drift goes unsaid');
   }
@@ -193,7 +208,7 @@ function condition(before: State, event: Event, after: State): string[] {
   if ((candidatePercent(after) ?? 0) > (candidatePercent(before) ?? 100)) found.push(`an ${event.type} build gets more traffic`);
   if (['pointing', 'done'].includes(after.phase) && before.phase !== 'done' && before.plan.kind !== 'rollback')
     found.push(`an ${event.type} build goes on to be known-good`);
-  const walks = ['checking', 'shifting', 'converging', 'baking', 'pointing'].includes(before.phase);
+  const walks = ['checking', 'watching', 'shifting', 'converging', 'baking', 'pointing'].includes(before.phase);
   if (event.type === 'unfit' && walks && !['reverting', 'refused', 'stuck'].includes(after.phase))
     found.push('an unfit build stays');
   return found;
@@ -203,11 +218,13 @@ function aborts(before: State, event: Event, after: State): string[] {
   if (event.type !== 'abort-requested') return before.abort === after.abort ? [] : ['an abort that nobody asked for'];
   switch (before.phase) {
     case 'checking':
+    case 'watching':
     case 'shifting':
     case 'converging':
     case 'baking': {
-      const moved = before.plan.kind === 'promote' && before.phase !== 'checking';
-      const stays = before.plan.kind === 'rollback' && before.phase !== 'checking';
+      const isUntouched = before.phase === 'checking' || before.phase === 'watching';
+      const moved = before.plan.kind === 'promote' && !isUntouched;
+      const stays = before.plan.kind === 'rollback' && !isUntouched;
       const wanted = moved ? 'reverting' : stays ? 'stuck' : 'refused';
       return after.phase === wanted && after.abort?.actor === 'bob' ? [] : [`an abort while ${before.phase} is not honoured`];
     }

@@ -46,6 +46,15 @@ function failsEnough(metric: JudgedMetric, requests: number, failures: number): 
   return requests >= ENOUGH_STABLE_REQUESTS && isIncident(metric, requests, failures);
 }
 
+/** A burst or two of a service with little traffic is no incident. */
+const MANY_FAILURES = 10;
+
+/** The same of counts without a step: where there are too few to see half of the limit, many failures beyond all of it. */
+export function failsAsInIncident(metric: JudgedMetric, requests: number, failures: number): boolean {
+  const beyond = failures >= MANY_FAILURES && metric.limit !== null && failures / requests > metric.limit;
+  return beyond || failsEnough(metric, requests, failures);
+}
+
 /**
  * The part of the newest requests that both builds together fail, each weighed by its share of the traffic (`share`: the candidate's, 0..1).
  * With little traffic, of all requests of the step. 0 where too few were asked to tell.
