@@ -270,14 +270,20 @@ class Walk {
     if (this.#tells(this.#step)) return undefined;
     const { percent = 100 } = this.#gates.steps[this.#step] ?? {};
     const had = fractionText(this.#recorded?.share ?? 0);
+    if (had === '100 %')
+      return `no stable build serves here, so the trace cannot tell how the candidate compares with it at ${percent} %`;
     return `the candidate has ${had} of the traffic here, so the trace cannot tell what it would do at ${percent} %`;
   }
 
-  /** A rollout begins with what there is; beyond its first step the candidate must have had as much of the traffic as the step gives it. */
+  /**
+   * A rollout begins with what there is; beyond its first step the candidate must have had as much of the traffic as the step gives it. Where it
+   * served alone, nothing was compared.
+   */
   #tells(step: number): boolean {
     const { percent = 100 } = this.#gates.steps[step] ?? {};
-    const least = percent < 100 ? toleratedShare(percent / 100).least : 1;
-    return step === 0 || (this.#recorded?.share ?? 0) >= least;
+    const share = this.#recorded?.share ?? 0;
+    if (percent === 100) return share === 1;
+    return share < 1 && (step === 0 || share >= toleratedShare(percent / 100).least);
   }
 
   #cannotTell(passes: boolean): string[] {

@@ -213,9 +213,9 @@ describe('the steps', () => {
   });
 
   it('the steps stay where they are while the recorded rollout runs ahead of the gates', () => {
-    const { decision, steps } = decided(csv(walk([1, 1])));
-    expect(steps[0]).toMatchObject({ step: 1, share: 1 });
-    expect(decision.cannotTell[0]).toMatch(/at 5 %, the share of step 1: it has 100 % of the traffic in the trace/);
+    const { decision, steps } = decided(csv(walk([0.25, 0.25])));
+    expect(steps[0]).toMatchObject({ step: 1, share: 0.25 });
+    expect(decision.cannotTell[1]).toMatch(/at 5 %, the share of step 1: it has 25 % of the traffic in the trace/);
     const quick = walk([0.05, 0.25, 0.5, 1]).filter((line) => at(line) % 300 <= 60 && at(line) % 300 > 0);
     expect(decided(csv(quick)).decision.verdict).not.toBe('pass');
   });
@@ -228,6 +228,13 @@ describe('the steps', () => {
       'what happens within 15 s: a rollout polls every 1s; here counts are spread evenly over each interval',
       'how the stable build fails by itself: a rollout watches it alone for 1m30s first',
     ]);
+  });
+
+  it('the steps before the last need a stable build to compare with', () => {
+    const { decision } = decided(csv(walk([1, 1])));
+    expect(decision).toMatchObject({ verdict: 'hold', step: 1, why: expect.stringMatching(/^no stable build serves here/) });
+    const failing = decided(csv(linesOf({ share: 1, candidate: 0.1 })));
+    expect(failing.decision.verdict).toBe('fail');
   });
 
   it('the steps do not end with a lucky minute in which all few requests went to the candidate', () => {

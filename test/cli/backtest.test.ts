@@ -72,7 +72,9 @@ describe('a trace', () => {
     const args = ['--trace', join(TRACES, 'healthy.csv')];
     const result = await resultOf(args);
     expect(result).toMatchObject({ verdict: 'pass', step: 1, released: false });
-    expect(result.message).toMatch(/advanced at 180 s past step 1 of 4; the trace cannot tell what follows/);
+    expect(result.message).toMatch(
+      /would have advanced past step 1 of 4 at 180 s, after 12 bad requests; the trace cannot tell what follows/,
+    );
     expect(result['cannotTell']).toContain('what the candidate does at 25 %, 50 %, 100 % of the traffic');
     const { stdout } = await run(args);
     expect(stdout).toMatch(/unknown {2}what the candidate does at 25 %, 50 %, 100 % of the traffic/);

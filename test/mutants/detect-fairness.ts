@@ -1,8 +1,16 @@
-/** The detector for what a good build must not be blamed for: a share of the traffic that is not the plan's, by cookies or routes. */
+/** Detectors for what a good build must not be blamed for, a share of the traffic that cookies changed, and for what no trace shows. */
+import { DEFAULT_GATE, replayTrace, traceSettings } from '../../src/backtest/backtest.ts';
+import { decide } from '../../src/backtest/backtest-text.ts';
 import { comparisonOf } from '../../src/core/gates/comparison.ts';
 import { beginStep, feed, openEvidence } from '../../src/core/gates/evidence/evidence.ts';
 import { judgeEvidence } from '../../src/core/gates/verdict/evidence-verdict.ts';
+import { lookAtComparison } from '../../src/engine/look-at-gates.ts';
+import type { Io } from '../../src/io.ts';
+import type { Reading } from '../../src/routers/router.ts';
+import { gateTrace, STATUSES, STEPS } from '../backtest/replayed.ts';
 import { blockOf } from '../core/gates/verdict/judged.ts';
+import { CANDIDATE, SCOPE, STABLE } from '../core/manifest/builds.ts';
+import { traceOf } from '../traces.ts';
 
 /** Nothing fails, and the candidate has no request; then one that fails the few requests that it gets. */
 export async function loneShare(): Promise<readonly string[]> {
@@ -20,4 +28,22 @@ export async function loneShare(): Promise<readonly string[]> {
     return judgeEvidence(settings, evidence, { nowMs: evidence.atMs, nextShare: null }).verdict;
   });
   return verdicts.join() === 'give-up,fail' ? [] : [`says ${verdicts.join()} of a share of nothing, and of one that fails`];
+}
+
+/** Clients are bound by a cookie, and the traffic is not judged; a trace of the first step alone passes no other. */
+export async function unseenShare(): Promise<readonly string[]> {
+  const member = { place: STABLE.ref, percent: 100, up: true, address: null, servedTotal: 9 };
+  const members = [{ ...member, answers: [{ location: 'edge', byClass: { 200: 9 } }] }];
+  const reading: Reading = { members, certainty: 'served', trouble: [], sticky: 'cookie SRV' };
+  const gates = [{ name: 'errors', source: 'local', settings: {}, compare: {} }];
+  const builds = { scope: SCOPE, candidate: CANDIDATE, stable: STABLE };
+  const { comparison } = await lookAtComparison(gates, {}, builds, reading, async () => reading, { now: () => 1 } as Io);
+  const kinds = comparison?.settings.metrics.map(({ kind }) => kind) ?? ['traffic'];
+  const trace = gateTrace(traceOf({}));
+  const settings = traceSettings([DEFAULT_GATE], {}, [trace], 0);
+  const found = decide(replayTrace([trace], { settings, fixed: [], steps: STEPS, pollMs: 15_000 }, STATUSES));
+  return [
+    ...(kinds.includes('traffic') ? ['judges the traffic of clients that are bound'] : []),
+    ...(found?.decision.step === 1 ? [] : [`passes step ${found?.decision.step} by the traffic of the first`]),
+  ];
 }

@@ -44,7 +44,7 @@ import { planOf } from '../simulator/rollouts.ts';
 import { POINTER_DIR, Simulation, STATE_DIR } from '../simulator/simulation.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
 import { condition } from './detect-condition.ts';
-import { loneShare } from './detect-fairness.ts';
+import { loneShare, unseenShare } from './detect-fairness.ts';
 import { lines, oddFiles } from './detect-files.ts';
 import { counters, sockets } from './detect-haproxy.ts';
 import { digests, sights } from './detect-ledgers.ts';
@@ -368,6 +368,7 @@ const DETECTORS = {
   'in flight': inFlight,
   'crash loop': crashLoop,
   'lone share': loneShare,
+  'unseen share': unseenShare,
   condition,
   rescues,
   'lying disk': lyingDisk,

@@ -34,6 +34,7 @@ const PROGRAMS = [
   'in flight',
   'crash loop',
   'lone share',
+  'unseen share',
   'condition',
   'rescues',
   'lying disk',

@@ -64,6 +64,20 @@ export const OF_THE_GATES: readonly Mutant[] = [
     'return other > needed && other < evidenceOf(',
   ),
   mutant(
+    'a cookie that binds clients does not matter',
+    'unseen share',
+    'engine/look-at-gates.ts',
+    'countsTraffic: source.countsTraffic(config) && (reading.sticky === undefined',
+    'countsTraffic: source.countsTraffic(config) && (reading.sticky !== null',
+  ),
+  mutant(
+    'a backtest passes a step that the trace does not show',
+    'unseen share',
+    'backtest/backtest.ts',
+    'if (this.#tells(this.#step)) return undefined;',
+    'if (this.#step >= 0) return undefined;',
+  ),
+  mutant(
     'a crash that is over before the next look is forgotten',
     'crash loop',
     'core/gates/counting/counters.ts',

@@ -113,10 +113,9 @@ function told(what: string, found: Backtest, gates: TraceGates, deps: Deps): Out
   const { verdict, tS, badRequests, slice, logE, step, released, cannotTell } = decision;
   deps.line({ type: 'document', name: 'backtest', data: { what, decision, compared, steps, settings: gates.settings } });
   deps.print(backtestText(what, found));
-  const bad = `after ${badRequests} bad ${badRequests === 1 ? 'request' : 'requests'}`;
-  const word = verdict !== 'pass' ? WORDS[verdict] : released ? 'The gates would have released the candidate' : WORDS.pass;
-  const past =
-    verdict === 'pass' && !released ? ` past step ${step} of ${gates.steps.length}; the trace cannot tell what follows` : '';
-  const outcome = done(`${word} at ${tS} s${past === '' ? '' : past}, ${bad}.`);
+  const when = `at ${tS} s, after ${badRequests} bad ${badRequests === 1 ? 'request' : 'requests'}`;
+  const part = `${WORDS.pass} past step ${step} of ${gates.steps.length} ${when}; the trace cannot tell what follows.`;
+  const whole = `The gates would have released the candidate ${when}.`;
+  const outcome = done(verdict !== 'pass' ? `${WORDS[verdict]} ${when}.` : released ? whole : part);
   return { ...outcome, decision: { verdict, t_s: tS, badRequests, slice, logE, step, released, cannotTell: [...cannotTell] } };
 }
