@@ -8,7 +8,7 @@ import {
   usualRates,
 } from '../core/gates/comparison.ts';
 import { gatePollOf } from '../core/gates/counting/blocks.ts';
-import { type ArmCounters, countersSince, counterTotals, type Delta, NO_COUNTERS } from '../core/gates/counting/counters.ts';
+import { type ArmCounters, countersSince, counterTotals, NO_COUNTERS } from '../core/gates/counting/counters.ts';
 import { withBuckets } from '../core/gates/counting/latency-blocks.ts';
 import { BUCKET_PREFIX, boundOf, judgedBounds, type MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import type { Counted } from '../core/gates/evidence/e-process.ts';
@@ -107,7 +107,7 @@ async function lookAtGate(
     const second = await countGate(asked, serving, await again(), io);
     const begun = countersSince(NO_COUNTERS, counts, countable.lagMs);
     const delta = countersSince(begun.memory, second, countable.lagMs);
-    const notes = foldNote(delta);
+    const notes = countable.countsProcesses === true ? turnsNote(counts.candidate, second.candidate) : [];
     const block = gatePollOf(delta, metrics).blocks['errors']?.[WHOLE]?.candidate;
     if (block === undefined || block.requests === 0) return { now: undefined, notes };
     const seconds = (io.monotonic() - beganMs) / 1000;
@@ -126,12 +126,22 @@ function notesOf({ compare }: ComparedGate, { sticky }: Reading): string[] {
 }
 
 /** Totals that are lower at the second look: of a restart just then, or of another process that answered. */
-function foldNote(delta: Delta): string[] {
-  const { arm } = delta.candidate;
-  if (arm.state !== 'reset' && arm.state !== 'invalid') return [];
+function turnsNote(first: ArmCounters, second: ArmCounters): string[] {
+  const totals = totalsOf(first);
+  const lower = [...totalsOf(second)].find(([key, { value }]) => value < (totals.get(key)?.value ?? value));
+  if (lower === undefined) return [];
   return [
-    `its totals went back between two looks (${arm.why}): it restarted just then, or several processes answer behind one scrape address; give each process a target of its own, or every poll is a restart`,
+    `a total of ${lower[1].target} is lower at the second look: it restarted just then, or several processes answer behind one scrape address in turn; give each of them a target of its own`,
   ];
+}
+
+function totalsOf(arm: ArmCounters): ReadonlyMap<string, { readonly target: string; readonly value: number }> {
+  const targets = 'targets' in arm ? Object.entries(arm.targets) : [];
+  return new Map(
+    targets.flatMap(([target, { counters }]) =>
+      (counters ?? []).map(({ counter, slice, value }) => [`${target} ${counter} ${slice}`, { target, value }] as const),
+    ),
+  );
 }
 
 function silence(arm: ArmCounters): string | undefined {
