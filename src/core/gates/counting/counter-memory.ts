@@ -1,6 +1,25 @@
 /** What is remembered of counters between two readings: of each build's processes, those among them that left a moment ago. No I/O. */
 import * as z from 'zod';
 
+/** By which a total that goes back and forth is told from a process that begins again. All of requests. */
+const pastSchema = z.strictObject({
+  /** Per second: of the last window, and of the busiest of those before it. */
+  rate: z.number().optional(),
+  pace: z.number().optional(),
+  /** Where the greatest climb of one window began, and how great it was. */
+  from: z.number().optional(),
+  climb: z.number().optional(),
+  /** It began again while it was watched. */
+  again: z.literal(true).optional(),
+  /** The total at which it was given up as lower than before. */
+  former: z.number().optional(),
+  /** Since which answer, in an unbroken row of answers, it has been lower, though it did not begin again. */
+  backMs: z.number().optional(),
+  /** How often it went back and forth, and when last. */
+  turns: z.number().optional(),
+  turnsMs: z.number().optional(),
+});
+
 const targetMemorySchema = z.strictObject({
   startedMs: z.number().nullable(),
   freshMs: z.number(),
@@ -14,6 +33,7 @@ const targetMemorySchema = z.strictObject({
   goneMs: z.number().optional(),
   /** Counters that were given up as gone: one that comes back begins with that reading, since it is unknown from where it counts. */
   gone: z.array(z.string()).optional(),
+  past: pastSchema.optional(),
   /** Since which answer, in an unbroken row of answers, the target itself has not been there; and whether it counts as gone for good. */
   leftMs: z.number().optional(),
   departed: z.literal(true).optional(),

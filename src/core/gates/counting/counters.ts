@@ -3,6 +3,7 @@ import type { Counted } from '../evidence/e-process.ts';
 import type { ArmMemory, CounterMemory, TargetMemory } from './counter-memory.ts';
 import { departures, isHere } from './departures.ts';
 import { goneFrom, keysText, noticing, type Origin, origin, since, withGivenUp } from './origins.ts';
+import { turnsText, withPast } from './turns.ts';
 
 /** One raw counter of one target: `requests`, `errors`, `401`, `le:0.5`; the slice is empty where it has none. */
 export interface RawCounter {
@@ -151,7 +152,7 @@ function armDelta(memory: ArmMemory, reading: ArmCounters, lagMs: number): Read 
     };
   if (freshMs <= memory.freshMs)
     return { ...kept, has: 'late', delta: silent({ state: 'late', why: 'no data newer than what was already judged' }) };
-  const unmoved = noticing(memory, now);
+  const unmoved = noticing(memory, now, lagMs);
   const { delta, given } = differences(unmoved, now, lagMs);
   return delta.arm.state === 'invalid' ? { ...kept, unmoved, delta } : { has: 'window', memory: given, unmoved, freshMs, delta };
 }
@@ -196,17 +197,18 @@ function differences(before: ArmMemory, now: ArmMemory, lagMs: number): { readon
   for (const [name, target] of Object.entries(now.targets)) {
     const was = Object.hasOwn(before.targets, name) ? before.targets[name] : undefined;
     const from = origin(was, target, before.freshMs ?? Number.POSITIVE_INFINITY, lagMs);
-    if (from === 'invalid') {
-      const why = `${name}: a counter disappeared or decreased without a restart`;
+    if (from === 'invalid' || from === 'turns') {
+      const why = from === 'turns' ? turnsText(name) : `${name}: a counter disappeared or decreased without a restart`;
       return { delta: silent({ state: 'invalid', why }), given: before };
     }
     const trouble = troubleOf(name, from, was, target);
     if (trouble !== undefined) lost.push(trouble);
-    if (trouble !== undefined && from !== 'expired') restarts += 1;
+    if (trouble !== undefined && from !== 'expired' && from !== 'lowered') restarts += 1;
     sums ||= trouble !== undefined && target.several === true;
     others ||= was === undefined || !isHere(was);
     for (const [key, value] of Object.entries(target.values)) add(counts, key, value - since(from, was, key, value));
-    given[name] = withCrashes(was, withGivenUp(from, was, target));
+    const goesOn = from === 'known' || from === 'expired';
+    given[name] = withCrashes(was, withGivenUp(from, was, withPast(was, target, lagMs, goesOn, from === 'lowered')));
   }
   const { arm, memory, deaths, partial } = afterChurn(
     before,
@@ -223,9 +225,14 @@ function differences(before: ArmMemory, now: ArmMemory, lagMs: number): { readon
 }
 
 function troubleOf(name: string, from: Origin, was: TargetMemory | undefined, now: TargetMemory): string | undefined {
-  if (from === 'reset' || from === 'restarted') return `${name} restarted`;
-  if (from === 'anew') return `a counter of ${name} decreased`;
+  if (from === 'anew' && now.several === true) return sumText(name);
+  if (from === 'reset' || from === 'restarted' || from === 'anew') return `${name} restarted`;
+  if (from === 'lowered') return `a counter of ${name} decreased`;
   return from === 'expired' && was !== undefined ? `${name} no longer has ${keysText(goneFrom(was, now))}` : undefined;
+}
+
+function sumText(name: string): string {
+  return `${name} decreased: it is a sum over processes that cannot be told apart, so what one of them took away is unknown`;
 }
 
 interface Churn {
