@@ -49,7 +49,7 @@ describe('two looks at the totals of a process', () => {
     const count = () =>
       JSON.stringify({ targets: { 'pod:80': { slices: { all: { requests: totals[look++] ?? 0, errors: 0 } } } } });
     const run = async () => ({ exitCode: 0, stdout: count(), stderr: '' });
-    const settings = { argv: ['/usr/bin/count'] };
+    const settings = { argv: ['/usr/bin/count', '${place}'] };
     const seen = await looked({ source: 'command', settings }, readingWith({}), { run } as unknown as Partial<Io>);
     return { silent: seen.silent, ...(await seen.traffic()) };
   };
