@@ -153,7 +153,7 @@ export function formOf(intervals: readonly Interval[], names: StatusNames): Trac
   const rows = intervals.slice(0, first === -1 ? 1 : first + 1).flatMap((interval) => interval.rows);
   const stable = rows.filter(({ arm }) => arm === 'stable');
   const form: TraceForm = {
-    metrics: [...failureMetrics(rows, names), ...boundsOf(stable).map(slowerThan)],
+    metrics: [...failureMetrics(rows, names), ...boundsOf(stable).map((seconds) => slowerThan(seconds))],
     slices: requestsBySlice(stable),
     hasWhole: rows.some(({ slice, le }) => slice === null && le === null) && rows.some(({ slice }) => slice !== null),
     usualRates: {},

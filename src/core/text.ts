@@ -24,9 +24,34 @@ export function fractionText(fraction: number): string {
   return percentText(fraction * 100);
 }
 
+/** Two shares that are held against each other, in as many digits as it takes to tell them apart: `0.1001 %` and `0.1 %`. Alike only if they are equal. */
+export function apartTexts(fraction: number, other: number): readonly [string, string] {
+  const [short, shortOther] = [fractionText(fraction), fractionText(other)];
+  if (short !== shortOther || fraction === other) return [short, shortOther];
+  for (let digits = 3; digits <= 17; digits += 1) {
+    const [one, two] = [fraction, other].map((each) => Number((each * 100).toPrecision(digits)));
+    if (one !== two) return [`${one} %`, `${two} %`];
+  }
+  return [short, shortOther];
+}
+
 /** `3 of 40 (7.5 %)`: a rate without its count misleads. */
 export function countText(part: number, whole: number): string {
   return whole === 0 ? `${part} of 0` : `${part} of ${whole} (${fractionText(part / whole)})`;
+}
+
+/** The same, and the share that it is held against: `1001 of 1000000 (0.1001 %)` and `0.1 %`. */
+export function countAgainstTexts(part: number, whole: number, limit: number): readonly [string, string] {
+  if (whole === 0) return [countText(part, whole), fractionText(limit)];
+  const [rate, most] = apartTexts(part / whole, limit);
+  return [`${part} of ${whole} (${rate})`, most];
+}
+
+/** `3 of 40 (7.5 %) vs 1 of 900 (0.11 %)`. */
+export function versusText(one: readonly [part: number, whole: number], other: readonly [part: number, whole: number]): string {
+  if (one[1] === 0 || other[1] === 0) return `${countText(...one)} vs ${countText(...other)}`;
+  const [first, second] = apartTexts(one[0] / one[1], other[0] / other[1]);
+  return `${one[0]} of ${one[1]} (${first}) vs ${other[0]} of ${other[1]} (${second})`;
 }
 
 /** At most five names, and how many more there are. */

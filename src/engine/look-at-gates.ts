@@ -98,7 +98,7 @@ async function lookAtGate(
     seesCrashes: seesCrashes(first.candidate),
     usualRates: usualRates(countedOf(metrics, first.candidate)),
     unseen: source.unseen(config, { limited: false, seen: first.candidate }),
-    notes: source.countsTraffic(config) ? notesOf(gate, reading) : [],
+    notes: [...(source.countsTraffic(config) ? notesOf(gate, reading) : []), ...(source.notes?.(config, first.candidate) ?? [])],
     lagMs: source.lagMs(config),
   };
   const traffic = async () => {

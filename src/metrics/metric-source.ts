@@ -53,6 +53,8 @@ export interface MetricSource<Config> {
    * Absent where errors are counted in the same breath as requests. Pure.
    */
   unproven?(config: Config, serving: ArmCounters): string | undefined;
+  /** What is worth saying in a plan of how it counts, by its first reading of the build that serves now. Absent where there is nothing. Pure. */
+  notes?(config: Config, serving: ArmCounters): readonly string[];
   /** How long after a request it is counted at the latest: asking more often shows nothing new. Milliseconds. */
   lagMs(config: Config): number;
   /**

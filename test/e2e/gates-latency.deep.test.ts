@@ -57,7 +57,7 @@ describe.concurrent('a build judged by its histogram of latency', () => {
         expect(polls.every(({ percent }) => percent === 50)).toBe(true);
         const whys = polls.flatMap(({ gates }) => gates.map(({ why }) => why));
         expect(whys.join('\n')).toMatch(
-          /latency is not seen: the builds share no bucket that is judged: the candidate has 0\.02 0\.2 2/,
+          /latency is not seen: the builds share no bucket that is judged: the candidate has 0\.02s 0\.2s 2s/,
         );
         await expectReverted(scene, ran, /latency is not seen: the builds share no bucket/);
       },

@@ -116,7 +116,8 @@ function readMoments({ resultType, result }: Data, wanted: 'vector' | 'matrix', 
     return { missing: `${url} returned ${result.length} series; the limit is ${MOST_SERIES}; ${fix}` };
   }
   const found = seriesSchema.safeParse(result).data;
-  if (found === undefined) return { missing: `${url} returned samples that are not plain numbers` };
+  if (found === undefined)
+    return { missing: `${url} returned ${isNative(result) ? NATIVE : 'samples that are not plain numbers'}` };
   const moments = new Map<number, Series[]>();
   for (const { metric, values } of found)
     for (const [seconds, value] of values) {
@@ -125,6 +126,16 @@ function readMoments({ resultType, result }: Data, wanted: 'vector' | 'matrix', 
       series.push({ labels: metric, value });
     }
   return { moments };
+}
+
+/** What a native histogram needs: https://prometheus.io/docs/specs/native_histograms/ */
+const NATIVE =
+  'native histograms, which are no numbers and have no series per bucket; for latency, have the classic buckets scraped too (scrape_classic_histograms, since Prometheus 3 always_scrape_classic_histograms) and query NAME_bucket; for requests, query histogram_count(…)';
+
+/** Such a sample is in `histogram`, in place of `value`: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-vectors */
+function isNative(result: unknown): boolean {
+  const has = (one: unknown) => typeof one === 'object' && one !== null && ('histogram' in one || 'histograms' in one);
+  return Array.isArray(result) && result.some(has);
 }
 
 function parseJson(text: string): unknown {

@@ -4,7 +4,7 @@
  */
 
 import type { ArmCounters, RawCounter, Target } from '../../core/gates/counting/counters.ts';
-import { ALL_BUCKETS, BUCKET_PREFIX } from '../../core/gates/counting/metric-counters.ts';
+import { ALL_BUCKETS, BUCKET_PREFIX, type LatencyUnit } from '../../core/gates/counting/metric-counters.ts';
 import { msText } from '../../core/text.ts';
 import { briefly, CLASS_METRICS, STATUS_METRICS, statusCounters } from '../arms.ts';
 import type { Pair, Question } from '../metric-source.ts';
@@ -72,6 +72,8 @@ export interface Labelled {
   readonly url: string;
   readonly status?: string | undefined;
   readonly slices?: string | undefined;
+  /** Of the label le; seconds where it is left out. */
+  readonly unit?: LatencyUnit | undefined;
   /** True where a query of its own counts errors. */
   readonly ownErrors: boolean;
   /** How old the newest sample of a process may be, milliseconds. */
@@ -152,6 +154,10 @@ function addSeries(
 ): void {
   const { labels } = series;
   const query = how.sent[part] ?? part;
+  if (labels['quantile'] !== undefined && labels['le'] === undefined) {
+    const fix = part === 'latency' ? 'export a histogram, and query its _bucket series' : 'query its _count series';
+    throw new Fault(`these are quantiles of a summary, which are no counts; ${fix}: ${query}`);
+  }
   const value = countOf(series.value, query);
   const slice = how.slices === undefined ? '' : labels[how.slices];
   if (slice === undefined || (how.slices !== undefined && slice === ''))
@@ -165,7 +171,7 @@ function addSeries(
     statuses.set(slice, byStatus);
     return;
   }
-  const counter = part === 'latency' ? bucketOf(labels['le'], query) : part;
+  const counter = part === 'latency' ? bucketOf(labels, query, how.unit) : part;
   if (part === 'latency') buckets.set(counter, (buckets.get(counter) ?? 0) + 1);
   const bySlice = counters.get(counter) ?? new Map<string, number>();
   counters.set(counter, bySlice.set(slice, (bySlice.get(slice) ?? 0) + value));
@@ -192,13 +198,13 @@ function isClass(status: string): boolean {
   return /^[1-5](?:xx?)?$/i.test(status);
 }
 
-function bucketOf(le: string | undefined, query: string): string {
+function bucketOf({ le }: Series['labels'], query: string, unit: LatencyUnit | undefined): string {
   if (le === undefined || le === '') throw new Fault(`some series do not have the bucket label le; keep it in ${query}`);
-  const seconds = Number(le);
+  const bound = Number(le);
   if (/^\+?inf(?:inity)?$/i.test(le)) return ALL_BUCKETS;
-  if (!Number.isFinite(seconds)) throw new Fault(`le="${briefly(le)}" is not a valid bucket bound: ${query}`);
+  if (!Number.isFinite(bound)) throw new Fault(`le="${briefly(le)}" is not a valid bucket bound: ${query}`);
   // Some clients write 1.0 where others write 1.
-  return `${BUCKET_PREFIX}${seconds}`;
+  return `${BUCKET_PREFIX}${unit === 'ms' ? bound / 1000 : bound}`;
 }
 
 function tallyOf(tallies: Map<string, Tally>, { labels }: Series, how: Labelled): Tally {

@@ -84,8 +84,12 @@ const config = z
     latency: querySchema
       .optional()
       .describe(
-        `PromQL for the buckets of a classic histogram in seconds, with the label le: http_request_duration_seconds_bucket{build="\${build}"}`,
+        `PromQL for the buckets of a classic histogram, with the label le: http_request_duration_seconds_bucket{build="\${build}"}`,
       ),
+    unit: z
+      .enum(['s', 'ms'])
+      .optional()
+      .describe('The unit of the label le of latency: s or ms, as many service meshes have it; default s'),
     timeout: durationSchema
       .refine((ms) => ms >= 1 && ms <= MAX_TIMEOUT_MS, 'at most 2s')
       .prefault('1s')
@@ -102,7 +106,10 @@ const config = z
   .refine(({ slices, status }) => slices === undefined || slices !== status, {
     path: ['slices'],
     error: 'a slice is a part of the traffic, not its outcome; use a different label than status',
-  });
+  })
+  .refine(({ unit, latency }) => unit === undefined || latency !== undefined, { path: ['unit'], error: () => UNIT_ALONE });
+
+const UNIT_ALONE = 'unit is the unit of the label le of latency: add a latency query, or remove it';
 
 export type PrometheusConfig = z.infer<typeof config>;
 
@@ -119,6 +126,7 @@ export const prometheus: MetricSource<PrometheusConfig> = {
   countLatency,
   metrics,
   unproven,
+  notes,
   lagMs: ({ interval }) => interval,
   unseen,
   describe,
@@ -173,6 +181,7 @@ function labelled(settings: PrometheusConfig, question: Question, freshMs: numbe
     status: settings.status,
     slices: settings.slices,
     ownErrors: errors !== undefined,
+    unit: settings.unit,
     oldestMs: serverOf(settings).lookBackMs,
     ...(freshMs === undefined ? {} : { freshMs }),
     sent: {
@@ -193,12 +202,15 @@ async function measure(settings: PrometheusConfig, candidate: Question, io: Io):
   return measurementOf(arm);
 }
 
-function metrics({ status, latency }: PrometheusConfig, seen?: Counters): readonly MetricCounters[] {
+function metrics({ status, latency, unit }: PrometheusConfig, seen?: Counters): readonly MetricCounters[] {
   const counters = new Set(seen === undefined ? [] : [...namesOf(seen.candidate), ...namesOf(seen.stable)]);
   const byStatus = counters.has('4xx') ? CLASS_METRICS : STATUS_METRICS;
   const bounds = [...counters].filter((name) => name.startsWith(BUCKET_PREFIX) && name !== ALL_BUCKETS);
   const slower = latency === undefined ? [] : bounds.map(boundOf).toSorted((a, b) => a - b);
-  return [...(status === undefined ? STATUS_METRICS.slice(0, 1) : byStatus), ...slower.map(slowerThan)];
+  return [
+    ...(status === undefined ? STATUS_METRICS.slice(0, 1) : byStatus),
+    ...slower.map((seconds) => slowerThan(seconds, unit)),
+  ];
 }
 
 /** A query that finds nothing looks like a service without errors: of the build that serves now it must find something. */
@@ -224,16 +236,34 @@ function unseen({ status, slices, latency }: PrometheusConfig, { limited }: { re
   ];
 }
 
+/** Names that say milliseconds: `_ms_bucket` of linkerd, `_milliseconds_bucket` of Istio. */
+const SAYS_MS = /_(?:ms|millis|milliseconds)_bucket\b/;
+
+/** Bounds in seconds begin below ten of them, and rarely go to a quarter of an hour. */
+const LOOKS_LIKE_MS = { leastAbove: 10, mostAbove: 1000 } as const;
+
+/** A unit is never guessed: what looks like another one is said. */
+function notes({ latency, unit }: PrometheusConfig, serving: ArmCounters): readonly string[] {
+  if (latency === undefined || unit !== undefined) return [];
+  const bounds = [...namesOf(serving)].filter((name) => name.startsWith(BUCKET_PREFIX) && name !== ALL_BUCKETS).map(boundOf);
+  const [least, most] = [Math.min(...bounds), Math.max(...bounds)];
+  const { leastAbove, mostAbove } = LOOKS_LIKE_MS;
+  if (bounds.length === 0 || !(SAYS_MS.test(latency) || least >= leastAbove || most >= mostAbove)) return [];
+  return [
+    `the latency buckets (${least} to ${most}) look like milliseconds and are read as seconds: set unit: ms, or unit: s if they are`,
+  ];
+}
+
 function namesOf(arm: ArmCounters): ReadonlySet<string> {
   if (!('targets' in arm)) return new Set();
   return new Set(Object.values(arm.targets).flatMap(({ counters }) => (counters ?? []).map(({ counter }) => counter)));
 }
 
-function describe({ url, requests, errors, status, slices, latency }: PrometheusConfig, question: Question): string {
+function describe({ url, requests, errors, status, slices, latency, unit }: PrometheusConfig, question: Question): string {
   const parts = [`requests ${filled(requests, question)}`];
   parts.push(errors === undefined ? `errors by its label ${status}` : `errors ${filled(errors, question)}`);
   if (slices !== undefined) parts.push(`slices by its label ${slices}`);
-  if (latency !== undefined) parts.push(`latency ${filled(latency, question)}`);
+  if (latency !== undefined) parts.push(`latency ${filled(latency, question)}${unit === undefined ? '' : ` in ${unit}`}`);
   return `${parts.join('; ')} at ${url}`;
 }
 

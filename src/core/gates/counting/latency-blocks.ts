@@ -8,7 +8,15 @@ import { WHOLE } from '../gate-settings.ts';
 import { type GatePoll, type SliceBlocks, sliceBlocks } from './blocks.ts';
 import type { CounterMemory } from './counter-memory.ts';
 import type { ArmCounters, ArmDelta, Counters, Delta } from './counters.ts';
-import { ALL_BUCKETS, BUCKET_PREFIX, boundOf, LATENCY, type MetricCounters } from './metric-counters.ts';
+import {
+  ALL_BUCKETS,
+  BUCKET_PREFIX,
+  boundOf,
+  boundText,
+  LATENCY,
+  type LatencyUnit,
+  type MetricCounters,
+} from './metric-counters.ts';
 
 /** What one poll says of latency. */
 export interface Latency {
@@ -60,13 +68,14 @@ export function latencyBlocks(
   if (deltas.stable.arm.state !== 'counted') return noLatency(judged);
   const common = shared(bounds);
   const comparable = known.filter(({ metric, failures }) => judged.includes(metric) && common.includes(failures));
-  if (comparable.length === 0) return noLatency(judged, differentText('the builds share no bucket that is judged', bounds));
+  const unit = judged[0]?.endsWith('ms') === true ? 'ms' : 's';
+  if (comparable.length === 0) return noLatency(judged, differentText(bounds, unit));
   const blocks = Object.fromEntries(comparable.map((metric) => [metric.metric, sliceBlocks(deltas, metric)]));
   const all = { ...noLatency(judged).blocks, ...blocks };
   if (bounds.candidate?.join() === bounds.stable?.join()) return { blocks: all };
   const left = judged.filter((metric) => !Object.hasOwn(blocks, metric));
   const not = left.length === 0 ? '' : `; not judged: ${listText(left)}`;
-  return { blocks: all, note: `latency is compared on the buckets that both builds have: ${boundsText(common)}${not}` };
+  return { blocks: all, note: `latency is compared on the buckets that both builds have: ${boundsText(common, unit)}${not}` };
 }
 
 function unreadable({ candidate, stable }: Deltas): string | undefined {
@@ -89,13 +98,14 @@ function shared({ candidate, stable }: Bounds): readonly string[] {
   return (candidate ?? []).filter((name) => stable?.includes(name) === true);
 }
 
-function boundsText(names: readonly string[]): string {
+function boundsText(names: readonly string[], unit: LatencyUnit): string {
   const finite = names.filter((name) => name !== ALL_BUCKETS);
-  return finite.length === 0 ? 'none but +Inf' : `${finite.map((name) => name.slice(BUCKET_PREFIX.length)).join(' ')} (seconds)`;
+  return finite.length === 0 ? 'none but +Inf' : finite.map((name) => boundText(boundOf(name), unit)).join(' ');
 }
 
-function differentText(what: string, { candidate, stable }: Bounds): string {
-  return `${what}: the candidate has ${boundsText(candidate ?? [])}, the stable build ${boundsText(stable ?? [])}`;
+function differentText({ candidate, stable }: Bounds, unit: LatencyUnit): string {
+  const [ours, theirs] = [boundsText(candidate ?? [], unit), boundsText(stable ?? [], unit)];
+  return `the builds share no bucket that is judged: the candidate has ${ours}, the stable build ${theirs}`;
 }
 
 /** Each bucket counts at least what the one below it counts. */

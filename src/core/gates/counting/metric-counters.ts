@@ -32,9 +32,19 @@ export const LATENCY = 'latency';
 /** What the name of a metric begins with that judges latency by a bound: `slower than 0.5s`. */
 export const SLOWER = 'slower than ';
 
-/** The metric of a bound in seconds. */
-export function slowerThan(seconds: number): MetricCounters {
-  return { metric: `${SLOWER}${seconds}s`, requests: ALL_BUCKETS, failures: `${BUCKET_PREFIX}${seconds}`, counts: 'slower' };
+/** How the bounds of a histogram are written, and named: `slower than 0.25s`, `slower than 250ms`. Counted they are always in seconds. */
+export type LatencyUnit = 's' | 'ms';
+
+/** The metric of a bound in seconds, in the words of its unit. */
+export function slowerThan(seconds: number, unit: LatencyUnit = 's'): MetricCounters {
+  const metric = `${SLOWER}${boundText(seconds, unit)}`;
+  return { metric, requests: ALL_BUCKETS, failures: `${BUCKET_PREFIX}${seconds}`, counts: 'slower' };
+}
+
+/** `250ms` or `0.25s` of 0.25. */
+export function boundText(seconds: number, unit: LatencyUnit): string {
+  // 0.07 * 1000 is a little more than 70.
+  return unit === 's' ? `${seconds}s` : `${Number((seconds * 1000).toPrecision(12))}ms`;
 }
 
 /** A bound that most requests exceed anyway says little about a fault. */

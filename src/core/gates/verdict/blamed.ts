@@ -1,5 +1,5 @@
 /** Where the evidence points: every stream's standing, the slices that are to blame and those under suspicion. Must acquit no build. No I/O. */
-import { countText, fractionText } from '../../text.ts';
+import { apartTexts, fractionText, versusText } from '../../text.ts';
 import { crashesText } from '../counting/counters.ts';
 import { type Block, type Counted, logSumExp } from '../evidence/e-process.ts';
 import { type Evidence, streamsOf, streamWeight } from '../evidence/evidence.ts';
@@ -125,16 +125,17 @@ function weighed({ weight, logE }: Standing): number {
 /** `errors in eu-west: 7 of 40 (17.5 %) against 3 of 9900 (0.03 %)`; of traffic, what the candidate had and should have had of it; of crashes, how many. */
 export function standingText({ metric, slice, all, step, planned, crashes }: Standing): string {
   const where = slice === null ? metric : `${metric} in ${slice}`;
-  if (planned !== null) return `${where}: the candidate had ${partText(step)}; the plan was ${fractionText(planned)}`;
+  if (planned !== null) return `${where}: the candidate had ${partText(step, planned)}`;
   if (crashes) return `${where}: ${crashesText(all.candidate, all.stable)}`;
-  const candidate = countText(all.candidate.failures, all.candidate.requests);
-  return `${where}: ${candidate} vs ${countText(all.stable.failures, all.stable.requests)}`;
+  const { candidate, stable } = all;
+  return `${where}: ${versusText([candidate.failures, candidate.requests], [stable.failures, stable.requests])}`;
 }
 
-function partText({ candidate, stable }: Block): string {
+function partText({ candidate, stable }: Block, planned: number): string {
   const requests = candidate.requests + stable.requests;
-  if (requests === 0) return 'none of 0 requests at this step';
-  return `${candidate.requests} of ${requests} requests (${fractionText(candidate.requests / requests)})`;
+  if (requests === 0) return `none of 0 requests at this step; the plan was ${fractionText(planned)}`;
+  const [part, plan] = apartTexts(candidate.requests / requests, planned);
+  return `${candidate.requests} of ${requests} requests (${part}); the plan was ${plan}`;
 }
 
 /** The chance of such evidence against a build within its margins, in words. */

@@ -2,7 +2,7 @@
  * What the evidence of the comparing gates says at one moment: fail, give up, pass, or hold, with every reason. Whatever is not known to be
  * fine holds. No I/O, no clock.
  */
-import { countText, fractionText, listText, msText } from '../../text.ts';
+import { apartTexts, countAgainstTexts, countText, fractionText, listText, msText, versusText } from '../../text.ts';
 import { shareIsAsPlanned, toleratedShare } from '../evidence/e-process.ts';
 import { type Evidence, type GateData, streamsOf } from '../evidence/evidence.ts';
 import { exceedsTolerated, failingTogether, failsNow, stableInIncident } from '../evidence/newest.ts';
@@ -292,14 +292,14 @@ function incidentReasons(settings: GateSettings, evidence: Evidence): Reason[] {
     const step = streams[0]?.step;
     const bad = step !== undefined && step[2] > 0 && step[3] / step[2] > metric.limit;
     if (found === -1 && !bad) return [];
-    const limit = `the limit of ${fractionText(metric.limit)} for ${metric.metric}`;
     const together = streams[0] === undefined ? 0 : failingTogether(streams[0], evidence.share);
+    const [rate, most] = apartTexts(together, metric.limit);
+    const limit = `the limit of ${most} for ${metric.metric}`;
     if (together > metric.limit) {
-      const part = `together both builds fail ${fractionText(together)} of the newest requests`;
+      const part = `together both builds fail ${rate} of the newest requests`;
       return [reason('limit', metric.gate, `the stable build fails too: ${part}, above ${limit}`)];
     }
-    const where = whereText(metric, found);
-    return [reason('incident', metric.gate, `the stable build fails too${where}: more than half of ${limit}`)];
+    return [reason('incident', metric.gate, `the stable build fails too${whereText(metric, found)}: more than half of ${limit}`)];
   });
 }
 
@@ -333,7 +333,7 @@ function worseReasons(settings: GateSettings, evidence: Evidence): Reason[] {
     const found = streams.findIndex((stream) => exceedsTolerated(metric, stream));
     const step = streams[found]?.step;
     if (step === undefined) return [];
-    const counts = `${countText(step[1], step[0])} vs ${countText(step[3], step[2])}`;
+    const counts = versusText([step[1], step[0]], [step[3], step[2]]);
     return [reason('worse', metric.gate, `${metric.metric}${whereText(metric, found)}: ${counts}, more than tolerated`)];
   });
 }
@@ -349,8 +349,8 @@ function splitReasons(settings: GateSettings, evidence: Evidence): Reason[] {
     const bound = measured < least ? least : most;
     const noise = 3 * Math.sqrt((bound * (1 - bound)) / requests);
     if (requests > 0 && (shareIsAsPlanned(measured, evidence.share) || Math.abs(measured - bound) <= noise)) return [];
-    const had = `the candidate had ${countText(step[0], requests)} of the requests`;
-    return [reason('split', metric.gate, `${had}; the plan was ${fractionText(evidence.share)}`)];
+    const [had, plan] = countAgainstTexts(step[0], requests, evidence.share);
+    return [reason('split', metric.gate, `the candidate had ${had} of the requests; the plan was ${plan}`)];
   });
 }
 

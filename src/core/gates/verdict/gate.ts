@@ -1,6 +1,6 @@
 /** Gates: limits in, measurements in, a verdict out. Missing data is never health. No I/O. */
 import * as z from 'zod';
-import { countText, fractionText } from '../../text.ts';
+import { countAgainstTexts } from '../../text.ts';
 import type { Verdict } from './verdict.ts';
 
 const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
@@ -200,12 +200,14 @@ function judgeCounts(
   const { requests, errors } = counts;
   // Both totals make sense, yet since the bake began errors can be counted a moment before the requests they belong to.
   if (errors > requests) return holds(`${errors} errors but only ${requests} requests so far`, requests, errors);
-  const text = `${countText(errors, requests)} failed${detail === undefined ? '' : ` (${detail})`}, limit ${fractionText(limits.max)}`;
+  const [failed, limit] = countAgainstTexts(errors, requests, limits.max);
+  const text = `${failed} failed${detail === undefined ? '' : ` (${detail})`}, limit ${limit}`;
   // A quotient is rounded once: 29 errors of 100 are exactly at a limit of 29 %, while 0.29 * 100 is below 29.
   const least = errors / Math.max(requests, limits.minRequests);
   if (least > limits.max) return { verdict: 'fail', why: text, requests, errors };
   if (least <= limits.max && requests >= limits.minRequests) return { verdict: 'pass', why: text, requests, errors };
-  return holds(`${limits.minRequests - requests} more requests needed; ${text}`, requests, errors);
+  const more = limits.minRequests - requests;
+  return holds(`${more} more ${more === 1 ? 'request' : 'requests'} needed; ${text}`, requests, errors);
 }
 
 function holds(why: string, requests: number, errors: number): Judged {

@@ -39,7 +39,12 @@ function latencyOf(candidate: readonly Buckets[], stable: readonly Buckets[], ju
   const first: Counters = { candidate: podsAt(0, zeros(candidate)), stable: podsAt(0, zeros(stable)) };
   const second: Counters = { candidate: podsAt(15, candidate), stable: podsAt(15, stable) };
   const delta = countersSince(countersSince(NO_COUNTERS, first, 10_000).memory, second, 10_000);
-  return latencyBlocks(delta, boundsOf(second), judged, [0.05, 0.1, 0.25, 0.5].map(slowerThan));
+  return latencyBlocks(
+    delta,
+    boundsOf(second),
+    judged,
+    [0.05, 0.1, 0.25, 0.5].map((seconds) => slowerThan(seconds)),
+  );
 }
 
 describe('latency of two builds', () => {
@@ -56,7 +61,7 @@ describe('latency of two builds', () => {
     const { blocks, unseen, note } = latencyOf([{ ...MS_250, '0.25': 80 }], [MS_250]);
     expect(blocks['slower than 0.5s']?.[WHOLE]).toEqual(blockOf([10, 100, 10, 100]));
     expect(unseen).toBeUndefined();
-    expect(note).toBe('latency is compared on the buckets that both builds have: 0.1 0.5 (seconds)');
+    expect(note).toBe('latency is compared on the buckets that both builds have: 0.1s 0.5s');
   });
 
   it('a bound that only the stable build has is not judged, and holds nothing', () => {
@@ -71,14 +76,12 @@ describe('latency of two builds', () => {
     const { blocks, note } = latencyOf([MS_250, { '0.25': 1, '0.5': 5, '+Inf': 10 }], [MS_250, MS_250]);
     expect(blocks['slower than 0.5s']?.[WHOLE]).toEqual(blockOf([15, 110, 20, 200]));
     expect(blocks['slower than 0.1s']?.[WHOLE]).toEqual(blockOf([0, 0, 0, 0]));
-    expect(note).toMatch(/both builds have: 0\.5 \(seconds\); not judged: slower than 0\.1s/);
+    expect(note).toMatch(/both builds have: 0\.5s; not judged: slower than 0\.1s/);
   });
 
   it('builds that share no bound but +Inf leave latency unseen, with both lists', () => {
     const { unseen } = latencyOf([{ '0.25': 60, '+Inf': 100 }], [MS_250]);
-    expect(unseen).toBe(
-      'the builds share no bucket that is judged: the candidate has 0.25 (seconds), the stable build 0.1 0.5 (seconds)',
-    );
+    expect(unseen).toBe('the builds share no bucket that is judged: the candidate has 0.25s, the stable build 0.1s 0.5s');
     expect(latencyOf([{ '+Inf': 100 }], [MS_250]).unseen).toMatch(/the candidate has none but \+Inf/);
   });
 
