@@ -33,7 +33,10 @@ const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
     said(/placeholders|would count all builds together|raw counter total|missing data would look like zero|control characters/),
   ],
   ['labels that have a meaning of their own', said(/le names the bounds of buckets|a different label than status/)],
-  ['sources that could not tell errors or builds', said(/define which requests failed|one argument must contain/)],
+  [
+    'sources that could not tell errors or builds',
+    said(/define which requests failed|one argument must contain|add a latency query/),
+  ],
   ['gates that are only a word, beside a router that counts nothing', said(/counts failures itself/)],
   ['shares and spans that make no gate', said(/a share above 0%|a probability above 0%|at least 50%|at least 100ms/)],
   ['addresses that are no address', said(/an address like|must not contain a password/)],
