@@ -1,7 +1,9 @@
 /** The toy source: counts that a program writes into a JSON file. Copy it to src/metrics/<kind>.ts. Must not turn missing data into a zero. */
+
 import * as z from 'zod';
 import type { ArmCounters } from '../core/gates/counting/counters.ts';
-import { bothBuilds, measurementOf, STATUS_METRICS, statusCounters } from './arms.ts';
+import { STATUS_METRICS, statusCounters } from '../core/gates/counting/statuses.ts';
+import { bothBuilds, measurementOf } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
 
 const config = z.strictObject({ file: z.string().regex(/^\//, 'an absolute path') });

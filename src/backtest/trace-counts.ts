@@ -13,6 +13,7 @@ import {
   type MetricCounters,
   slowerThan,
 } from '../core/gates/counting/metric-counters.ts';
+import { isInterim } from '../core/gates/counting/statuses.ts';
 import { addCounts, type Block, type Counted, NO_BLOCK, toleratedShare } from '../core/gates/evidence/e-process.ts';
 import { WHOLE } from '../core/gates/gate-settings.ts';
 import { byTime, type TraceRow } from './trace.ts';
@@ -126,8 +127,8 @@ function nearest(percents: readonly number[], percent: number): number {
 export interface StatusNames {
   readonly single: readonly MetricCounters[];
   readonly classes: readonly MetricCounters[];
-  /** Undefined for a status that is no failure. */
-  metricOf(status: string): string | undefined;
+  /** Of `metrics`, the one that it counts for; undefined for a status that is no failure. */
+  metricOf(status: string, metrics?: readonly MetricCounters[]): string | undefined;
 }
 
 /** What a trace counts, as its beginning shows: fixed there, since nothing may move while a rollout runs. */
@@ -178,7 +179,7 @@ function countedOf(before: readonly Interval[], form: TraceForm, names: StatusNa
 function failureMetrics(rows: readonly TraceRow[], { single, classes }: StatusNames): readonly MetricCounters[] {
   const statuses = rows.flatMap(({ status }) => status ?? []);
   if (statuses.length === 0) return [ERRORS];
-  return statuses.some((status) => status.endsWith('xx')) ? classes : single;
+  return statuses.some((status) => /^\dxx$/.test(status)) ? classes : single;
 }
 
 function boundsOf(stable: readonly TraceRow[]): number[] {
@@ -285,7 +286,7 @@ export class TraceCounts {
       }
       const metric = row.status === null ? undefined : this.#metricOf(row.status);
       // A line for every status together is the better count of both.
-      if (row.status === null || !(plain.has(slice) || row.status.startsWith('1'))) {
+      if (row.status === null || !(plain.has(slice) || isInterim(row.status))) {
         add('requests', slice, row.requests);
         add('errors', slice, metric === 'errors' ? row.requests : row.errors);
       }
@@ -296,9 +297,8 @@ export class TraceCounts {
 
   /** A class among single statuses, or the other way round, counts with the rest of its hundred. */
   #metricOf(status: string): string | undefined {
-    const metric = status.startsWith('1') ? undefined : this.#names.metricOf(status);
-    const judged = this.#form.metrics.filter(({ counts }) => counts === 'failures').map(({ metric: name }) => name);
-    return metric === undefined || judged.includes(metric) ? metric : judged.length > 1 ? judged.at(-1) : undefined;
+    const judged = this.#form.metrics.filter(({ counts }) => counts === 'failures');
+    return isInterim(status) ? undefined : this.#names.metricOf(status, judged);
   }
 }
 

@@ -56,17 +56,12 @@ function rowsOf({ counts }: ArmDelta, arm: Arm, tS: number, metrics: readonly Me
     const base = { line: 0, tS, slice: slice === '' ? null : slice, arm, errors: 0, status: null, le: null };
     return [
       { ...base, requests: count('requests', slice), errors: count('errors', slice) },
-      ...statuses.map((metric) => ({ ...base, requests: count(metric, slice), status: statusText(metric) })),
+      ...statuses.map((metric) => ({ ...base, requests: count(metric, slice), status: metric })),
       ...buckets.map((bucket) => ({ ...base, requests: count(bucket, slice), le: secondsOf(bucket) })),
     ];
   });
   // Errors can be counted a moment before the requests they belong to; the interval is then unknown.
   return rows.some(({ errors, requests }) => errors > requests) ? [] : rows;
-}
-
-/** `other 4xx` is what is left of its hundred. */
-function statusText(metric: string): string {
-  return /^\d{3}$/.test(metric) ? metric : '4xx';
 }
 
 function secondsOf(bucket: string): number {

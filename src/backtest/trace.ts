@@ -1,5 +1,7 @@
 /** Recorded traces: what two builds served side by side, as CSV. Must read a trace whole or not at all. No I/O. */
+
 import type { Finding } from '../core/errors.ts';
+import { isInterim } from '../core/gates/counting/statuses.ts';
 import { inFileOrder } from '../core/manifest/finding.ts';
 import { didYouMean } from '../core/nearest.ts';
 
@@ -186,7 +188,7 @@ const BUILD: CellForm<TraceRow['arm']> = {
 };
 
 const STATUS: CellForm<string | null> = {
-  value: (text) => (text === '' ? null : /^(?:[1-5](?:\d\d|xx)|none)$/.test(text) ? text : undefined),
+  value: (text) => (text === '' ? null : /^(?:[1-5](?:\d\d|xx)|other [234]xx|none)$/.test(text) ? text : undefined),
   wants: () => 'not a status',
   fix: 'A status is written 503, 5xx, or none for no response.',
 };
@@ -273,8 +275,7 @@ function armFaults(rows: readonly TraceRow[]): SumFault[] {
     if (row.le !== null) cell.buckets.push(row);
     else if (row.status === null) cell.plain = row;
     // Informational answers are no answers yet.
-    else if (!row.status.startsWith('1'))
-      cell.statuses = { requests: (cell.statuses?.requests ?? 0) + row.requests, line: row.line };
+    else if (!isInterim(row.status)) cell.statuses = { requests: (cell.statuses?.requests ?? 0) + row.requests, line: row.line };
   }
   return [...[...cells.values()].flatMap(cellFaults), ...sliceFaults(cells)];
 }

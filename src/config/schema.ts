@@ -114,12 +114,6 @@ export const gatesSchema = z
   .max(50)
   .superRefine((gates, context) => {
     if (!Array.isArray(gates)) return;
-    gates.forEach((gate, index) => {
-      if (gate === null || typeof gate !== 'object' || gate['expect'] === undefined || gate['max'] !== undefined) return;
-      const message =
-        'expect belongs to a fixed limit: add max, or leave it out, because a gate that compares knows what is usual';
-      context.addIssue({ code: 'custom', path: [index, 'expect'], message });
-    });
     const names = gates.map((gate) => (typeof gate === 'string' ? gate : gate?.name));
     names.forEach((name, index) => {
       if (name === undefined || names.indexOf(name) === index) return;

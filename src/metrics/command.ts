@@ -1,8 +1,10 @@
 /** Counts from a program of the user's: argv in, JSON out. Must not use a shell, and must not believe what it cannot read. */
+
 import * as z from 'zod';
 import { type ArmCounters, counterTotals, type RawCounter } from '../core/gates/counting/counters.ts';
+import { STATUS_METRICS, STATUS_NAMES } from '../core/gates/counting/statuses.ts';
 import type { Io } from '../io.ts';
-import { bothBuilds, briefly, measurementOf, STATUS_METRICS, slicesIn } from './arms.ts';
+import { bothBuilds, briefly, measurementOf, slicesIn } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
 
 const TIMEOUT_MS = 2000;
@@ -31,7 +33,7 @@ const totalsSchema = z
     requests: countSchema,
     errors: countSchema,
     /** Single statuses that are no errors by themselves: `{ "401": 3 }`. */
-    statuses: z.partialRecord(z.enum(['401', '403', '404', '408', '429', 'other 4xx']), countSchema).optional(),
+    statuses: z.partialRecord(z.enum(STATUS_NAMES), countSchema).optional(),
   })
   .refine(({ requests, errors }) => errors <= requests, 'more errors than requests')
   .refine(

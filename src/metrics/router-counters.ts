@@ -1,27 +1,41 @@
 /** The router's own counters: no scrape between a request and its count. Must not count what another location counted. */
+
 import * as z from 'zod';
 import type { ArmCounters } from '../core/gates/counting/counters.ts';
 import type { MetricCounters } from '../core/gates/counting/metric-counters.ts';
+import {
+  CLASS_METRICS,
+  isExpected,
+  isInterim,
+  metricsExcept,
+  STATUS_METRICS,
+  statusCounters,
+} from '../core/gates/counting/statuses.ts';
 import type { Measurement, Part } from '../core/gates/verdict/gate.ts';
 import type { Member } from '../routers/router.ts';
-import { bothBuilds, CLASS_METRICS, metricOfStatus, STATUS_METRICS, statusCounters } from './arms.ts';
+import { bothBuilds } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
+
+const NO_FAILURE = 'a status from 101 to 499 other than 200; 5xx are always errors';
 
 const single = z
   .int()
-  .min(400, 'a status from 400 to 499; 5xx are always errors')
-  .max(499, 'a status from 400 to 499; 5xx are always errors')
+  .min(101, NO_FAILURE)
+  .max(499, NO_FAILURE)
+  .refine((status) => status !== 200, NO_FAILURE)
   .transform(String);
 
 const ONE_CLASS =
-  'HAProxy counts 4xx as one class: write [4xx], after which 401 is expected too, or compare with gates: [errors], or count single statuses with prometheus';
+  'HAProxy counts classes of statuses: write [3xx], after which every redirect is expected, or [4xx] for 401 too, or count single statuses with prometheus';
+
+const CLASSES = ['1xx', '3xx', '4xx'];
 
 /** Read as any status, so that a single one is answered with more than what is allowed. */
 const wholeClass = z
   .union([z.string(), z.number()])
-  .refine((status) => status === '4xx', ONE_CLASS)
+  .refine((status) => CLASSES.includes(String(status)), ONE_CLASS)
   .transform(String)
-  .meta({ enum: ['4xx'] });
+  .meta({ enum: CLASSES });
 
 /** HAProxy's `show stat`: classes of statuses only. */
 export const haproxyCounters = routerCounters(
@@ -48,7 +62,7 @@ export const localCounters = routerCounters(
 );
 
 interface RouterCountersConfig {
-  /** Statuses, or classes of them, that a fixed limit does not count as failures. */
+  /** Statuses, or classes of them, that are no failures. */
   readonly expect?: readonly string[] | undefined;
 }
 
@@ -59,7 +73,7 @@ function routerCounters(
   summary: string,
   unseen: readonly string[],
 ): MetricSource<RouterCountersConfig> {
-  const example = kind === 'haproxy' ? '[4xx]' : '[404]';
+  const example = kind === 'haproxy' ? '[3xx]' : '[301]';
   return {
     kind,
     summary,
@@ -69,23 +83,23 @@ function routerCounters(
         .min(1)
         .max(100)
         .optional()
-        .describe(`Statuses that a fixed limit (max) does not count as failures, such as ${example}; 4xx are failures otherwise`),
+        .describe(`Statuses that the new build is meant to answer, such as ${example}: they are never failures`),
     }),
     ofRouter: true,
     countsTraffic: () => true,
-    metrics: () => metrics,
+    metrics: ({ expect }) => metricsExcept(metrics, expect),
     lagMs: () => 0,
     unseen: (_config, { limited }) => [
       ...(limited ? ['redirects (3xx) and 1xx: a fixed limit cannot know which are usual; compare to judge them'] : []),
       ...unseen,
     ],
     measure: async (config, question) => limited(question, config.expect ?? []),
-    count: (_config, pair, io) => {
+    count: ({ expect }, pair, io) => {
       const atMs = io.now();
-      return bothBuilds(pair, (question) => armOf(question, metrics, atMs));
+      return bothBuilds(pair, (question) => armOf(question, metrics, expect, atMs));
     },
     describe: ({ expect }, { place }) =>
-      `the router's counts for ${place}: 5xx and missing responses are errors; with a fixed limit 4xx too${expect === undefined ? '' : `, except ${expect.join(', ')}`}`,
+      `the router's counts for ${place}: 5xx and missing responses are errors; with a fixed limit 4xx too${expect === undefined ? '' : `; expected: ${expect.join(', ')}`}`,
   };
 }
 
@@ -102,21 +116,29 @@ function partOf(byClass: Readonly<Record<string, number>>, expected: readonly st
   const failed: Record<string, number> = {};
   let [requests, errors] = [0, 0];
   for (const [status, count] of Object.entries(byClass)) {
-    if (status.startsWith('1')) continue;
+    if (isInterim(status)) continue;
     requests += count;
-    if (metricOfStatus(status) === undefined || expected.includes(status)) continue;
+    if (/^[1-3]/.test(status) || isExpected(status, expected)) continue;
     errors += count;
     failed[status] = count;
   }
   return { requests, errors, failed };
 }
 
-function armOf(question: Question, metrics: readonly MetricCounters[], atMs: number): ArmCounters {
+function armOf(
+  question: Question,
+  metrics: readonly MetricCounters[],
+  expected: readonly string[] | undefined,
+  atMs: number,
+): ArmCounters {
   const counted = answersOf(question);
   if ('missing' in counted) return counted;
   const targets = counted.answers.map(({ location, byClass }) => {
     const downs = counted.downs?.[location] ?? null;
-    return [location, { startedMs: null, freshMs: atMs, counters: statusCounters(byClass, metrics), downs }] as const;
+    return [
+      location,
+      { startedMs: null, freshMs: atMs, counters: statusCounters(byClass, metrics, { expected }), downs },
+    ] as const;
   });
   return { targets: Object.fromEntries(targets) };
 }

@@ -1,4 +1,5 @@
 /** What the tests of backtests share: a trace's text in, what the gates said out. */
+
 import {
   DEFAULT_GATE,
   type GateTrace,
@@ -11,7 +12,7 @@ import { decide } from '../../src/backtest/backtest-text.ts';
 import { readTrace } from '../../src/backtest/trace.ts';
 import { formOf, intervalsOf, type StatusNames } from '../../src/backtest/trace-counts.ts';
 import type { ComparedGate, EvidenceLimits } from '../../src/core/gates/comparison.ts';
-import { CLASS_METRICS, metricOfStatus, STATUS_METRICS } from '../../src/metrics/arms.ts';
+import { CLASS_METRICS, metricOfStatus, STATUS_METRICS } from '../../src/core/gates/counting/statuses.ts';
 import { HEADER } from '../traces.ts';
 
 export const STATUSES: StatusNames = { single: STATUS_METRICS, classes: CLASS_METRICS, metricOf: metricOfStatus };

@@ -1,10 +1,11 @@
 /** Counters read at even moments as a trace: holes, births and restarts. */
+
 import { describe, expect, it } from 'vitest';
 import { stepAt } from '../../src/backtest/trace-counts.ts';
 import { recordedRows } from '../../src/backtest/trace-recorded.ts';
 import type { ArmCounters } from '../../src/core/gates/counting/counters.ts';
 import { ALL_BUCKETS, type MetricCounters } from '../../src/core/gates/counting/metric-counters.ts';
-import { STATUS_METRICS } from '../../src/metrics/arms.ts';
+import { STATUS_METRICS } from '../../src/core/gates/counting/statuses.ts';
 
 type Totals = Readonly<Record<string, number>> | null;
 
@@ -73,7 +74,7 @@ describe('recorded counters', () => {
     const found = rows([before, after], [null, null], STATUS_METRICS);
     expect(found).toContain('15 candidate eu 10 0 ');
     expect(found).toContain('15 candidate eu 3 0 401');
-    expect(found).toContain('15 candidate eu 2 0 4xx');
+    expect(found).toContain('15 candidate eu 2 0 other 4xx');
     expect(found).toContain('15 candidate eu 7 0 0.5');
     expect(found).toContain('15 candidate eu 10 0 Infinity');
   });

@@ -52,6 +52,35 @@ describe('a trace', () => {
     expect(result.lines.map(({ type }) => type)).toEqual(['version', 'document', 'result']);
   });
 
+  it.each([
+    ['a redirect that the stable build never gives', 307, 0, { verdict: 'fail' }],
+    ['an empty answer that the stable build never gives', 204, 0, { verdict: 'fail' }],
+    ['as many 304 as the stable build gives', 304, 0.2, { verdict: 'pass', badRequests: 0 }],
+  ])(
+    'a backtest of a build of which a fifth of the answers are %s ends with its verdict',
+    async (_what, status, usual, expected) => {
+      const lines = Array.from({ length: 40 }, (_, index) => {
+        const line = (build: string, requests: number, part: number) =>
+          `${15 * (index + 1)},,${build},200,${requests * (1 - part)},0\n${15 * (index + 1)},,${build},${status},${requests * part},0`;
+        return `${line('candidate', 750, 0.2)}\n${line('stable', 14_250, usual)}`;
+      });
+      const trace = file('statuses.csv', `t_s,slice,build,status,requests,errors\n${lines.join('\n')}\n`);
+      expect(await resultOf(['--trace', trace])).toMatchObject({ ok: true, exitCode: 0, ...expected });
+    },
+  );
+
+  it('a backtest takes a status that the gate expects for no failure', async () => {
+    const line = (index: number, build: string, status: number, requests: number) =>
+      `${15 * (index + 1)},,${build},${status},${requests},0`;
+    const lines = Array.from({ length: 40 }, (_, index) =>
+      [line(index, 'candidate', 301, 750), line(index, 'stable', 200, 14_250)].join('\n'),
+    );
+    const trace = file('meant.csv', `t_s,slice,build,status,requests,errors\n${lines.join('\n')}\n`);
+    const cwd = configFolder('{ gates: [{ name: errors, source: local, expect: [301] }] }');
+    expect(await resultOf(['--trace', join(folder, trace)], { cwd })).toMatchObject({ exitCode: 0, verdict: 'pass' });
+    expect(await resultOf(['--trace', trace])).toMatchObject({ exitCode: 0, verdict: 'fail' });
+  });
+
   it('the traces in fixtures/traces are what their script makes', () => {
     for (const [name, text] of Object.entries(EXAMPLES)) expect(readFileSync(join(TRACES, `${name}.csv`), 'utf8')).toBe(text());
   });

@@ -110,14 +110,21 @@ describe('gates', () => {
     expect(classes?.gates[0]?.settings).toEqual({ expect: ['4xx'] });
   });
 
+  it('a gate that compares may expect statuses, by number or on HAProxy by class', async () => {
+    const service = await load(LOCAL, 'gates: [{ name: a, source: local, expect: [301, 101] }]');
+    expect(service?.compared[0]?.settings).toEqual({ expect: [301, 101] });
+    const classes = await load(LOCAL, 'gates: [{ name: a, source: haproxy, expect: [3xx, 1xx] }]');
+    expect(classes?.compared[0]?.settings).toEqual({ expect: ['3xx', '1xx'] });
+  });
+
   it.each([
     [
-      'a single status of HAProxy, which counts 4xx as one class',
+      'a single status of HAProxy, which counts classes',
       'source: haproxy, max: 1%, expect: [404]',
-      /one class: write \[4xx\]/,
+      /classes of statuses: write \[3xx\].*or \[4xx\] for 401 too/,
     ],
-    ['5xx as expected', 'source: local, max: 1%, expect: [503]', /from 400 to 499/],
-    ['statuses that a comparing gate would expect', 'source: local, expect: [404]', /belongs to a fixed limit/],
+    ['5xx as expected', 'source: local, max: 1%, expect: [503]', /5xx are always errors/],
+    ['200 as expected, which is always good', 'source: local, expect: [200]', /other than 200/],
   ])('the gates of a config do not take %s', async (_what, rest, message) => {
     expect(String(await findings(LOCAL, `gates: [{ name: a, ${rest} }]`))).toMatch(message);
   });

@@ -147,9 +147,12 @@ function failuresOf(gate: ComparedGate, metric: string, { slices, usualRates = {
     holdsInIncident: isErrors,
     // A metric that only the comparison judges must be certified as well: an outage can be made of 401 alone.
     certified: !isLatency,
-    slices: slicesOf(slices),
+    slices: WHOLE_ONLY.includes(metric) ? [] : slicesOf(slices),
   };
 }
+
+/** Not judged by slice: what they are rarely an outage of would cost as much in every slice as errors do. */
+const WHOLE_ONLY = ['304', 'other 2xx', '1xx'];
 
 /** Beyond half of the limit the stable build itself counts as failing: a service that often fails needs a higher one to ever move. */
 const USUAL_TIMES = 4;

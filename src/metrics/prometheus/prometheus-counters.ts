@@ -5,8 +5,9 @@
 
 import type { ArmCounters, RawCounter, Target } from '../../core/gates/counting/counters.ts';
 import { ALL_BUCKETS, BUCKET_PREFIX, type LatencyUnit } from '../../core/gates/counting/metric-counters.ts';
+import { CLASS_METRICS, STATUS_METRICS, statusCounters } from '../../core/gates/counting/statuses.ts';
 import { msText } from '../../core/text.ts';
-import { briefly, CLASS_METRICS, STATUS_METRICS, statusCounters } from '../arms.ts';
+import { briefly } from '../arms.ts';
 import type { Pair, Question } from '../metric-source.ts';
 import type { Series } from './prometheus-answer.ts';
 
@@ -235,7 +236,7 @@ function restOf(labels: Series['labels'], { status, slices }: Labelled): string 
 
 function targetOf({ several, statuses, counters }: Tally, atMs: number, classes: boolean, { ownErrors }: Labelled): Target {
   const metrics = classes ? CLASS_METRICS : STATUS_METRICS;
-  const byStatus = [...statuses].flatMap(([slice, counts]) => statusCounters(counts, metrics, slice));
+  const byStatus = [...statuses].flatMap(([slice, counts]) => statusCounters(counts, metrics, { slice }));
   const own = [...counters].flatMap(([counter, slices]) =>
     [...slices].map(([slice, value]): RawCounter => ({ counter, slice, value })),
   );

@@ -1,4 +1,5 @@
 /** Prometheus: raw counts of both builds by one instant query, and one more for latency. Must not let a query pass that counts something else. */
+
 import * as z from 'zod';
 import type { ArmCounters, Counters } from '../../core/gates/counting/counters.ts';
 import {
@@ -8,9 +9,10 @@ import {
   type MetricCounters,
   slowerThan,
 } from '../../core/gates/counting/metric-counters.ts';
+import { CLASS_METRICS, STATUS_METRICS } from '../../core/gates/counting/statuses.ts';
 import { durationSchema, type Measurement } from '../../core/gates/verdict/gate.ts';
 import type { Io } from '../../io.ts';
-import { CLASS_METRICS, measurementOf, STATUS_METRICS } from '../arms.ts';
+import { measurementOf } from '../arms.ts';
 import type { MetricSource, Pair, Question } from '../metric-source.ts';
 import {
   type Answer,

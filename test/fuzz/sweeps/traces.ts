@@ -1,4 +1,5 @@
 /** Traces as people record them and damage them: read whole or not at all, judged by what came before alone. */
+
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -7,7 +8,7 @@ import { type Backtest, backtestText, calibrationText, decide } from '../../../s
 import { calibrate } from '../../../src/backtest/calibration.ts';
 import { readTrace, type TraceRow } from '../../../src/backtest/trace.ts';
 import { FIRST_ONES, formOf, intervalsOf, type StatusNames } from '../../../src/backtest/trace-counts.ts';
-import { CLASS_METRICS, metricOfStatus, STATUS_METRICS } from '../../../src/metrics/arms.ts';
+import { CLASS_METRICS, metricOfStatus, STATUS_METRICS } from '../../../src/core/gates/counting/statuses.ts';
 import { hostileText } from '../hostile.ts';
 import type { Luck } from '../luck.ts';
 import { must, type Sweep } from '../sweep.ts';

@@ -66,7 +66,7 @@ describe('both builds at once', () => {
     };
     for (const arm of [reading.candidate, reading.stable]) {
       const [target] = targetsOf(arm);
-      expect(target?.counters?.length).toBe(40 * (8 + 2));
+      expect(target?.counters?.length).toBe(40 * (12 + 2));
       expect(target?.counters).toEqual(
         expect.arrayContaining([
           { counter: 'requests', slice: 'r7', value: 20 },
@@ -79,7 +79,7 @@ describe('both builds at once', () => {
     expect(reading.candidate).toMatchObject({ targets: expect.anything() });
     expect(freshOf(reading.candidate)).toBe(freshOf(reading.stable));
     expect(prometheus.metrics(settings, reading).map(({ metric }) => metric)).toEqual([
-      ...['errors', '401', '403', '404', '408', '429', 'other 4xx'],
+      ...['errors', '401', '403', '404', '408', '429', '304', 'other 4xx', 'other 3xx', 'other 2xx', '1xx'],
       'slower than 0.5s',
     ]);
   });
@@ -185,8 +185,10 @@ describe('labels that do not say what they should', () => {
       { counter: 'requests', slice: '', value: 46 },
       { counter: 'errors', slice: '', value: 12 + 13 },
       { counter: '4xx', slice: '', value: 11 },
+      { counter: '3xx', slice: '', value: 0 },
+      { counter: '1xx', slice: '', value: 0 },
     ]);
-    expect(prometheus.metrics(configOf({}), reading).map(({ metric }) => metric)).toEqual(['errors', '4xx']);
+    expect(prometheus.metrics(configOf({}), reading).map(({ metric }) => metric)).toEqual(['errors', '4xx', '3xx', '1xx']);
   });
 });
 

@@ -1,11 +1,18 @@
 /** `backtest`: when the gates would have decided over a recorded rollout, and why. Changes nothing; asks the network only for a range. */
+
 import { replayTrace, type TraceGates, traceSettings } from '../../../backtest/backtest.ts';
 import { type Backtest, backtestText, calibrationText, decide } from '../../../backtest/backtest-text.ts';
 import { calibrate } from '../../../backtest/calibration.ts';
 import { formOf, intervalsOf, type StatusNames } from '../../../backtest/trace-counts.ts';
 import { KvdeployError } from '../../../core/errors.ts';
+import {
+  CLASS_METRICS,
+  isExpected,
+  metricOfStatus,
+  metricsExcept,
+  STATUS_METRICS,
+} from '../../../core/gates/counting/statuses.ts';
 import type { Verdict } from '../../../core/gates/verdict/verdict.ts';
-import { CLASS_METRICS, metricOfStatus, STATUS_METRICS } from '../../../metrics/arms.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
 import { type AskedGates, gatesToTest } from './backtest-gates.ts';
 import { type Fetched, fetchTraces, type RangeOptions, traceRows } from './backtest-traces.ts';
@@ -19,7 +26,14 @@ export interface BacktestOptions extends RangeOptions {
 /** One constant, so that a calibration can be made again. */
 const SEED = 1;
 
-const STATUSES: StatusNames = { single: STATUS_METRICS, classes: CLASS_METRICS, metricOf: metricOfStatus };
+/** How a trace's statuses are judged: those that a gate expects are no failures, as live. */
+function statusNames({ compared }: AskedGates): StatusNames {
+  const expected = compared.flatMap(({ settings: { expect } }) => (Array.isArray(expect) ? expect.map(String) : []));
+  const [single, classes] = [metricsExcept(STATUS_METRICS, expected), metricsExcept(CLASS_METRICS, expected)];
+  const metricOf: StatusNames['metricOf'] = (status, metrics) =>
+    isExpected(status, expected) ? undefined : metricOfStatus(status, metrics);
+  return { single, classes, metricOf };
+}
 
 export async function backtest(options: BacktestOptions, deps: Deps): Promise<Outcome> {
   if ((options.trace === undefined) === (options.fromPrometheus === undefined)) {
@@ -29,26 +43,32 @@ export async function backtest(options: BacktestOptions, deps: Deps): Promise<Ou
     });
   }
   const asked = await gatesToTest(deps);
+  const names = statusNames(asked);
   const needs = options.calibrate === true ? 'stable' : 'both';
   const traces =
     options.trace === undefined
-      ? await fetchTraces(options, asked, needs, STATUSES, deps)
-      : [await ofOneGate(asked, options.trace, needs, deps)];
+      ? await fetchTraces(options, asked, needs, names, deps)
+      : [await ofOneGate(asked, options.trace, { needs, statuses: names }, deps)];
   const tried = triedGates(asked, traces, deps);
   const what = sourceText(options, traces);
-  if (options.calibrate === true) return calibrated(what, tried, traces, deps);
+  if (options.calibrate === true) return calibrated(what, tried, traces, names, deps);
   const settings =
     tried.compared.length === 0
       ? null
       : traceSettings(tried.compared, asked.evidence, ofThese(traces, tried.compared), asked.lagMs);
   const gates: TraceGates = { settings, fixed: tried.fixed, steps: asked.steps, pollMs: asked.pollMs };
-  const found = decide(replayTrace(traces, gates, STATUSES));
+  const found = decide(replayTrace(traces, gates, names));
   if (found === undefined) throw new Error('a trace has no interval');
   return told(what, found, gates, deps);
 }
 
 /** A trace is what one gate counts: `errors`, or the first gate that there is. */
-async function ofOneGate(asked: AskedGates, file: string, needs: 'both' | 'stable', deps: Deps): Promise<Fetched> {
+async function ofOneGate(
+  asked: AskedGates,
+  file: string,
+  { needs, statuses }: { readonly needs: 'both' | 'stable'; readonly statuses: StatusNames },
+  deps: Deps,
+): Promise<Fetched> {
   const names = [...asked.compared, ...asked.fixed].map(({ name }) => name);
   const rows = await traceRows(file, needs, deps);
   const intervals = intervalsOf(rows);
@@ -56,7 +76,7 @@ async function ofOneGate(asked: AskedGates, file: string, needs: 'both' | 'stabl
     gate: names.find((name) => name === 'errors') ?? names[0] ?? '',
     rows,
     intervals,
-    form: formOf(intervals.all, STATUSES),
+    form: formOf(intervals.all, statuses),
   };
 }
 
@@ -82,7 +102,7 @@ function sourceText({ trace, fromPrometheus, start, end }: BacktestOptions, [fir
 }
 
 /** Needs a comparing gate: a fixed limit has nothing to calibrate. */
-function calibrated(what: string, asked: AskedGates, traces: readonly Fetched[], deps: Deps): Outcome {
+function calibrated(what: string, asked: AskedGates, traces: readonly Fetched[], statuses: StatusNames, deps: Deps): Outcome {
   const gate = asked.compared.find(({ name }) => name === 'errors') ?? asked.compared[0];
   const trace = traces.find((one) => one.gate === gate?.name);
   if (gate === undefined || trace === undefined) {
@@ -92,7 +112,7 @@ function calibrated(what: string, asked: AskedGates, traces: readonly Fetched[],
     });
   }
   const percents = asked.steps.map(({ percent }) => percent);
-  const found = calibrate(trace.rows, { gate, evidence: asked.evidence, percents, seed: SEED }, STATUSES);
+  const found = calibrate(trace.rows, { gate, evidence: asked.evidence, percents, seed: SEED }, statuses);
   const configured = asked.evidence.leastLogE ?? null;
   deps.line({ type: 'document', name: 'calibration', data: { ...found, seed: SEED, configured } });
   deps.print(calibrationText(what, found, configured));
