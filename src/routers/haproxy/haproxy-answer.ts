@@ -86,7 +86,7 @@ export function parseLocation(answer: string, backend: string): Location | strin
   const servers: Server[] = [];
   for (const row of states.filter((state) => state.get('be_name') === backend && !isSpare(state))) {
     const stat = stats.find((each) => each.get('svname') === row.get('srv_name'));
-    const server = readServer(row, stat);
+    const server = readServer(row, stat, whole);
     if (server === undefined) return `its answer for server "${row.get('srv_name')}" is incomplete`;
     if (servers.some(({ name }) => name === server.name)) return `its answer has server "${server.name}" twice`;
     servers.push(server);
@@ -109,7 +109,7 @@ function isSpare(state: Row): boolean {
   );
 }
 
-function readServer(state: Row, stat: Row | undefined): Server | undefined {
+function readServer(state: Row, stat: Row | undefined, backend: Row): Server | undefined {
   const columns = ['srv_admin_state', 'srv_op_state', 'srv_uweight', 'srv_iweight'];
   const [admin, operational, weight, configuredWeight] = columns.map((column) => wholeNumber(state.get(column)));
   const chosen = wholeNumber(stat?.get('stot'));
@@ -127,7 +127,7 @@ function readServer(state: Row, stat: Row | undefined): Server | undefined {
     configuredWeight,
     address: address(state),
     chosen,
-    answers: answersOf(stat),
+    answers: answersOf(stat, backend),
     // Measured with HAProxy 2.6.12: entering maintenance also counts as going down; leaving it does not.
     downs: at === 'ready' ? (wholeNumber(stat.get('chkdown')) ?? null) : null,
     backup: stat.get('bck') === '1',
@@ -139,16 +139,20 @@ function readServer(state: Row, stat: Row | undefined): Server | undefined {
 /**
  * HAProxy counts 1xx to 5xx responses of the server; `hrsp_other` counts responses that are not HTTP. For failed connections and
  * incomplete responses the client gets HAProxy's own 502 to 504, which it counts at the backend; at the server they are `econ` and
- * `eresp`. Measured with HAProxy 2.6.12: a response that breaks off after its headers counts as 2xx and as `eresp`, and a
- * connection reset before a response counts twice as `eresp`. Errors are never undercounted.
+ * `eresp`. What a retry sends to another server (`option redispatch`) is `wredis` at the server that failed, although the client gets a
+ * good answer. `wretr` is left out: it counts attempts, some of them twice, of which most succeed. Every failure counts as a request of its
+ * own, so failures are never more than requests. Measured with HAProxy 2.6.12: a response that breaks off after its headers
+ * counts as 2xx and as `eresp`, a connection reset before a response twice as `eresp`, and one that is redispatched as `eresp` and
+ * `wredis`. Errors are never undercounted. A server counts every 100 and 103 as 1xx, its backend only final answers (101).
  */
-function answersOf(stat: Row): Server['answers'] {
+function answersOf(stat: Row, backend: Row): Server['answers'] {
   const columns = { '1xx': 'hrsp_1xx', '2xx': 'hrsp_2xx', '3xx': 'hrsp_3xx', '4xx': 'hrsp_4xx', '5xx': 'hrsp_5xx' };
   const counts = Object.entries(columns).map(([name, column]) => [name, wholeNumber(stat.get(column))] as const);
-  const silent = ['hrsp_other', 'econ', 'eresp'].map((column) => wholeNumber(stat.get(column)));
+  const silent = ['hrsp_other', 'econ', 'eresp', 'wredis'].map((column) => wholeNumber(stat.get(column)));
   if (counts.some(([, count]) => count === undefined) || silent.includes(undefined)) return null;
   const none = silent.reduce<number>((sum, count) => sum + (count ?? 0), 0);
-  return { ...Object.fromEntries(counts.map(([name, count]) => [name, count ?? 0])), none };
+  const final = Math.min(wholeNumber(stat.get('hrsp_1xx')) ?? 0, wholeNumber(backend.get('hrsp_1xx')) ?? 0);
+  return { ...Object.fromEntries(counts.map(([name, count]) => [name, count ?? 0])), '1xx': final, none };
 }
 
 function administrative(bits: number): Server['state'] {
