@@ -1,6 +1,7 @@
 /** The cells of what gates meet in the field: bursts, late faults, outages that return, cold starts, other statuses, pods that come and go, a day's traffic. */
+
 import type { MetricCounters } from '../../../../src/core/gates/counting/metric-counters.ts';
-import { CLASS_METRICS, STATUS_METRICS } from '../../../../src/metrics/arms.ts';
+import { CLASS_METRICS, STATUS_METRICS } from '../../../../src/core/gates/counting/statuses.ts';
 import { type Cell, type Experiment, held, P0, percent } from '../cell.ts';
 import { AtIntervals, type NewJudge } from '../judge.ts';
 import { byDefaultOnly, evenPolls, ownPolls } from '../ours.ts';

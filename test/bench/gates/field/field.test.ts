@@ -1,7 +1,8 @@
 /** The worlds and peers of the field in the comparison of gates do what their tables say. */
+
 import { describe, expect, it } from 'vitest';
 import { counterTotals } from '../../../../src/core/gates/counting/counters.ts';
-import { STATUS_METRICS } from '../../../../src/metrics/arms.ts';
+import { STATUS_METRICS } from '../../../../src/core/gates/counting/statuses.ts';
 import { P0 } from '../cell.ts';
 import type { Judge, NewJudge } from '../judge.ts';
 import { byDefaultOnly, OWN_POLLS, ownPolls } from '../ours.ts';

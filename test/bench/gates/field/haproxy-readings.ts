@@ -1,6 +1,7 @@
 /** A candidate whose refused connections HAProxy hides by retries, read as the product reads HAProxy. Must not count anything for it. */
+
 import type { ArmCounters } from '../../../../src/core/gates/counting/counters.ts';
-import { CLASS_METRICS, statusCounters } from '../../../../src/metrics/arms.ts';
+import { CLASS_METRICS, statusCounters } from '../../../../src/core/gates/counting/statuses.ts';
 import { parseLocation } from '../../../../src/routers/haproxy/haproxy-answer.ts';
 import type { Random } from '../random.ts';
 import { type Draw, HOUR_S, type Workload } from '../workloads.ts';

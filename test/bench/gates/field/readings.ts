@@ -1,6 +1,7 @@
 /** Workloads that the product counts by itself: statuses and pods as a source would read them. Must not count anything for it. */
+
 import type { ArmCounters, Target } from '../../../../src/core/gates/counting/counters.ts';
-import { STATUS_METRICS, statusCounters } from '../../../../src/metrics/arms.ts';
+import { STATUS_METRICS, statusCounters } from '../../../../src/core/gates/counting/statuses.ts';
 import type { Arm } from '../judge.ts';
 import type { Random } from '../random.ts';
 import { type Draw, HOUR_S, type Workload } from '../workloads.ts';
