@@ -12,6 +12,13 @@ export function msText(ms: number): string {
   return parts.map(([count, unit]) => (count > 0 ? `${count}${unit}` : '')).join('') || '0s';
 }
 
+/** `2 days` or `5 hours` of what takes so long; less as `msText` has it. */
+export function longText(ms: number): string {
+  const hours = Math.round(ms / 3_600_000);
+  if (hours < 2) return msText(ms);
+  return hours < 48 ? `${hours} hours` : `${Math.round(hours / 24)} days`;
+}
+
 /** `2.5 %` of 2.5: two decimals, or more where these would call something nothing, or a part the whole. */
 export function percentText(percent: number): string {
   const short = Math.round(percent * 100) / 100;

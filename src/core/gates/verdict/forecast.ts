@@ -1,5 +1,5 @@
 /** What a comparing gate will catch, in one sentence for the plan: worked out with the evidence itself, at the traffic of now. No I/O. */
-import { fractionText, msText } from '../../text.ts';
+import { fractionText, longText, msText } from '../../text.ts';
 import type { Comparison } from '../comparison.ts';
 import { type GatePoll, pollEveryMs } from '../counting/blocks.ts';
 import { SLOWER } from '../counting/metric-counters.ts';
@@ -24,13 +24,15 @@ const RATES = [1, 0.2, 0.05, 0.01] as const;
 export function forecast(gate: string, { comparison, traffic, share, floorMs }: Outlook): readonly string[] {
   const metric = comparison.settings.metrics.find((one) => one.gate === gate && one.metric === 'errors');
   if (metric === undefined) return [];
-  if (traffic === undefined) return ['there was no traffic just now, so the time to a decision is unknown'];
+  if (traffic === undefined)
+    return [`there was no traffic just now, so the time to a decision is unknown; if that is usual, use ${PROBES}`];
   const at = { requestsPerSecond: traffic.requestsPerSecond, share, stableRate: traffic.stableRate };
   const stream = { metric, weight: metric.weight };
   const found = RATES.map((rate) => ({ rate, found: detection(comparison.settings, stream, { traffic: at, rate, floorMs }) }));
   return [
     `at ${requestsText(at)} ${foundText(found)}`,
     harmBoundText(comparison, metric, at),
+    ...lowTrafficText(comparison, metric, at),
     ...(metric.limit === null
       ? []
       : [
@@ -77,7 +79,36 @@ function harmBoundText({ settings }: Comparison, metric: JudgedMetric, traffic: 
   if (!Number.isFinite(needed))
     return 'a good build cannot be shown to be no worse: the stable build fails too often for this limit';
   const tookMs = Math.max(settings.dwellMs, (needed / perSecond) * 1000);
-  return `a good build needs about ${needed} requests of its own to advance (${msText(tookMs)})`;
+  return `a good build needs about ${needed} requests of its own to advance (${longText(tookMs)})`;
+}
+
+/** A step that takes longer is worth another setting. */
+const LONG_MS = 3_600_000;
+
+const SHARES = [0.05, 0.1, 0.25, 0.5] as const;
+
+/** What decides without waiting for clients: probes of both builds, and a limit that few requests can keep. */
+const PROBES =
+  'a fixed limit with few requests and probes of both builds: [{ name: errors, max: 5%, minRequests: 20 }, { name: probes, source: http-probe }]';
+
+/** The margin that a step of 1 % has anyway. */
+const WIDE = 0.01;
+
+/** Where the first step takes hours at this traffic: what would be quicker. */
+function lowTrafficText({ settings }: Comparison, metric: JudgedMetric, at: Traffic): string[] {
+  const tookMs = (share: number, judged = metric) =>
+    (requestsToRuleOut(settings, judged, share, at.stableRate) / (at.requestsPerSecond * share)) * 1000;
+  const nowMs = tookMs(at.share);
+  if (!Number.isFinite(nowMs) || nowMs < LONG_MS) return [];
+  const wide = { ...metric, harm: { ...metric.harm, plus: Math.max(WIDE, metric.harm.plus ?? 0) } };
+  const others = SHARES.filter((share) => share > at.share).flatMap((share) => [
+    { what: `a first step of ${fractionText(share)}`, ms: tookMs(share) },
+    { what: `a first step of ${fractionText(share)} with compare: { ruleOut: { plus: 1% } }`, ms: tookMs(share, wide) },
+  ]);
+  const enough = others.find(({ ms }) => ms <= LONG_MS) ?? others.toSorted((one, other) => one.ms - other.ms)[0];
+  const step = enough === undefined || enough.ms > nowMs / 2 ? [] : [`${enough.what} (about ${longText(enough.ms)})`];
+  const decides = `at ${rounded(at.requestsPerSecond)} requests per second this gate decides in about ${longText(nowMs)}`;
+  return [`${decides}; use ${[...step, PROBES].join(', or ')}`];
 }
 
 /** No test can undo what is served between two looks. */
@@ -89,7 +120,8 @@ function floorText({ requestsPerSecond, share }: Traffic, floorMs: number, { set
 }
 
 function rounded(value: number): string {
-  return value >= 10 ? String(Math.round(value)) : value.toFixed(1);
+  if (value >= 10) return String(Math.round(value));
+  return value >= 1 ? value.toFixed(1) : String(Number(value.toPrecision(2)));
 }
 
 // What a gate will catch, and how many bad requests that takes at this traffic: forecasts for the plan. Must not judge a rollout. No I/O.

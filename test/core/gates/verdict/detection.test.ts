@@ -78,4 +78,20 @@ describe('a forecast', () => {
       'it also rolls back for: 4xx, slower than 0.005s to 1s, traffic, restarts',
     );
   });
+
+  it('a forecast for little traffic says how long it takes, and which first step or gate decides sooner', () => {
+    const countable = { metrics: ['errors'], slices: {}, countsTraffic: true, lagMs: 0 };
+    const gate = { name: 'errors', source: 'prometheus', settings: {}, compare: {} };
+    const comparison = comparisonOf([gate], {}, new Map([['errors', countable]]));
+    const said = (requestsPerSecond: number | undefined, share: number) => {
+      const traffic = requestsPerSecond === undefined ? undefined : { requestsPerSecond, stableRate: 0 };
+      return forecast('errors', { comparison, traffic, share, floorMs: 1000 }).find((text) => text.includes('use ')) ?? '';
+    };
+    expect(said(0.02, 0.01)).toMatch(
+      /^at 0\.02 requests per second this gate decides in about 89 days; use a first step of 50 % with compare: \{ ruleOut: \{ plus: 1% \} \} \(about 2 days\), or a fixed limit with few requests and probes of both builds: \[\{ name: errors, max: 5%, minRequests: 20 \}/,
+    );
+    expect(said(10, 0.01)).toMatch(/decides in about 4 hours; use a first step of 5 % with .* \(about 5\dm\d+s\), or/);
+    expect(said(100, 0.01)).toBe('');
+    expect(said(undefined, 0.01)).toMatch(/no traffic just now.*use a fixed limit with few requests and probes of both builds/);
+  });
 });
