@@ -45,7 +45,7 @@ async function stickySite(keeps: number, compare: string): Promise<Site> {
     ...{ name, port: builds[name].backend.port, cookie: name },
     ...(name === 'blue' ? {} : { extra: 'disabled' }),
   }));
-  const gates = `[{ name: errors, compare: { ruleOut: { plus: 0.5% }, clusters: 1${compare} } }]`;
+  const gates = `[{ name: errors, compare: { ruleOut: { plus: 2% }, clusters: 1${compare} } }]`;
   const steps = '[{ percent: 50, bake: 1s }, { percent: 100, bake: 1s }]';
   const site = await openSite({ builds, proxy: { servers }, steps, gates, evidence: EVIDENCE, patience: '30s', adopted: false });
   open.push(() => site.close());
