@@ -46,7 +46,7 @@ export const EXIT_WORDS: Readonly<Record<keyof typeof EXIT, { readonly means: st
   bug: { means: 'a bug in kvdeploy', traffic: 'stated in the output' },
   usage: { means: 'usage, config or manifest is wrong', traffic: 'unchanged' },
   refused: { means: 'refused by admission or policy', traffic: 'unchanged' },
-  reverted: { means: 'reverted: a gate failed, or someone aborted', traffic: 'on the stable build' },
+  reverted: { means: 'reverted: a gate failed or gave up, or someone aborted', traffic: 'on the stable build' },
   stuck: {
     means: 'stuck: traffic or pointer is not where it should be; the output contains the break-glass command',
     traffic: 'stated in the output',
