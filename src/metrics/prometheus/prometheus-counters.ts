@@ -5,11 +5,12 @@
 
 import type { ArmCounters, RawCounter, Target } from '../../core/gates/counting/counters.ts';
 import { ALL_BUCKETS, BUCKET_PREFIX, type LatencyUnit } from '../../core/gates/counting/metric-counters.ts';
-import { CLASS_METRICS, STATUS_METRICS, statusCounters } from '../../core/gates/counting/statuses.ts';
+import { STATUS_METRICS, statusCounters } from '../../core/gates/counting/statuses.ts';
 import { msText } from '../../core/text.ts';
 import { briefly } from '../arms.ts';
 import type { Pair, Question } from '../metric-source.ts';
 import type { Series } from './prometheus-answer.ts';
+import { hiddenGrpc, type StatusReading, statusReading } from './prometheus-status.ts';
 
 /** Labels that tell the parts of one answer apart. */
 export const BUILD_LABEL = 'kvdeploy_build';
@@ -73,6 +74,8 @@ export interface Labelled {
   readonly url: string;
   readonly status?: string | undefined;
   readonly slices?: string | undefined;
+  /** Statuses that are no failures. */
+  readonly expected?: readonly string[] | undefined;
   /** Of the label le; seconds where it is left out. */
   readonly unit?: LatencyUnit | undefined;
   /** True where a query of its own counts errors. */
@@ -113,14 +116,16 @@ export function armOf(
     }
     for (const each of partOf(own, 'seen')) checkSeen(each, atMs, how);
     const tallies = new Map<string, Tally>();
+    const requests = partOf(series, 'requests');
+    const reading = readingOf(requests, how);
     for (const part of ['requests', 'errors', 'latency'] as const) {
-      for (const each of partOf(own, part)) addSeries(tallyOf(tallies, each, how), part, each, how);
+      for (const each of partOf(own, part)) addSeries(tallyOf(tallies, each, how), part, each, { ...how, reading });
     }
-    const classes = partOf(series, 'requests').some(({ labels }) => isClass(labels[how.status ?? ''] ?? ''));
     for (const tally of tallies.values()) dropPartly(tally);
-    const targets = [...tallies].map(([name, tally]) => [name, targetOf(tally, how.freshMs ?? atMs, classes, how)] as const);
+    const targets = [...tallies].map(([name, tally]) => [name, targetOf(tally, how.freshMs ?? atMs, reading, how)] as const);
     for (const [name, target] of targets) checkErrors(name, target, how);
-    return { targets: Object.fromEntries(targets) };
+    const grpc = how.status === undefined ? undefined : hiddenGrpc(how.status, requests);
+    return { targets: Object.fromEntries(targets), ...(grpc === undefined ? {} : { hidden: { grpc } }) };
   } catch (error) {
     if (error instanceof Fault) return { missing: error.message };
     throw error;
@@ -151,7 +156,7 @@ function addSeries(
   { statuses, counters, buckets }: Tally,
   part: 'requests' | 'errors' | 'latency',
   series: Series,
-  how: Labelled,
+  how: Labelled & { readonly reading: StatusReading | undefined },
 ): void {
   const { labels } = series;
   const query = how.sent[part] ?? part;
@@ -165,8 +170,10 @@ function addSeries(
     throw new Fault(`some series do not have the slice label ${how.slices}; keep it in ${query}`);
   if (part !== 'latency' && labels['le'] !== undefined)
     throw new Fault(`these are buckets, which count a request several times: ${query}`);
-  if (part === 'requests' && how.status !== undefined) {
-    const status = statusOf(labels[how.status], how.status, query);
+  if (part === 'requests' && how.status !== undefined && how.reading !== undefined) {
+    const status = how.reading.read(labels[how.status]);
+    if (typeof status !== 'string')
+      throw new Fault(status.fault.endsWith('keep it in') ? `${status.fault} ${query}` : status.fault);
     const byStatus = statuses.get(slice) ?? {};
     byStatus[status] = (byStatus[status] ?? 0) + value;
     statuses.set(slice, byStatus);
@@ -178,25 +185,21 @@ function addSeries(
   counters.set(counter, bySlice.set(slice, (bySlice.get(slice) ?? 0) + value));
 }
 
+function readingOf(requests: readonly Series[], { status }: Labelled): StatusReading | undefined {
+  if (status === undefined) return undefined;
+  const reading = statusReading(
+    status,
+    requests.flatMap(({ labels }) => labels[status] ?? []),
+  );
+  if ('fault' in reading) throw new Fault(reading.fault);
+  return reading;
+}
+
 /** A whole number. NaN, Inf and fractions are faults, and a fault is missing data: the gate holds. */
 function countOf(text: string, query: string): number {
   const count = Number(text);
   if (/^[0-9.eE+]+$/.test(text) && Number.isSafeInteger(count)) return count;
   throw new Fault(`the query returns ${briefly(text)}, which is not a request count; query the raw counter total: ${query}`);
-}
-
-/** `503`, `5xx` (also written `5`), or `none`. Anything else is no status, and would pass for an error. */
-function statusOf(text: string | undefined, label: string, query: string): string {
-  if (text === undefined || text === '')
-    throw new Fault(`some series do not have the status label ${label}; keep it in ${query}`);
-  const [, digit, code] = /^([1-5])(?:xx?|(\d\d))?$/i.exec(text) ?? [];
-  if (digit !== undefined) return code === undefined ? `${digit}xx` : text;
-  if (/^(?:0|000|none|other)$/i.test(text)) return 'none';
-  throw new Fault(`${label}="${briefly(text)}" is not an HTTP status, so it cannot identify errors; add an errors query`);
-}
-
-function isClass(status: string): boolean {
-  return /^[1-5](?:xx?)?$/i.test(status);
 }
 
 function bucketOf({ le }: Series['labels'], query: string, unit: LatencyUnit | undefined): string {
@@ -234,9 +237,14 @@ function restOf(labels: Series['labels'], { status, slices }: Labelled): string 
   return sorted.length === 0 ? 'the total' : `the total of ${sorted.map(([label, value]) => `${label}=${value}`).join(' ')}`;
 }
 
-function targetOf({ several, statuses, counters }: Tally, atMs: number, classes: boolean, { ownErrors }: Labelled): Target {
-  const metrics = classes ? CLASS_METRICS : STATUS_METRICS;
-  const byStatus = [...statuses].flatMap(([slice, counts]) => statusCounters(counts, metrics, { slice }));
+function targetOf(
+  { several, statuses, counters }: Tally,
+  atMs: number,
+  reading: StatusReading | undefined,
+  { ownErrors, expected }: Labelled,
+): Target {
+  const metrics = reading?.metrics ?? STATUS_METRICS;
+  const byStatus = [...statuses].flatMap(([slice, counts]) => statusCounters(counts, metrics, { slice, expected }));
   const own = [...counters].flatMap(([counter, slices]) =>
     [...slices].map(([slice, value]): RawCounter => ({ counter, slice, value })),
   );

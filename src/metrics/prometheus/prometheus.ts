@@ -9,7 +9,7 @@ import {
   type MetricCounters,
   slowerThan,
 } from '../../core/gates/counting/metric-counters.ts';
-import { CLASS_METRICS, STATUS_METRICS } from '../../core/gates/counting/statuses.ts';
+import { CLASS_METRICS, GRPC_METRICS, grpcCode, metricsExcept, STATUS_METRICS } from '../../core/gates/counting/statuses.ts';
 import { durationSchema, type Measurement } from '../../core/gates/verdict/gate.ts';
 import type { Io } from '../../io.ts';
 import { measurementOf } from '../arms.ts';
@@ -57,6 +57,8 @@ const labelSchema = z
   .regex(/^(?!__|kvdeploy_)[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of a label, such as code')
   .refine((label) => label !== 'le', 'le names the bounds of buckets');
 
+const NO_STATUS = 'a status such as 301, 3xx, or NOT_FOUND for gRPC';
+
 /** Metrics of the blackbox exporter: it counts its own probes, not the requests of clients. */
 const BLACKBOX = /\bprobe_(?:success|duration_seconds|http_[a-z_]+)\b/;
 
@@ -78,8 +80,14 @@ const config = z
     status: labelSchema
       .optional()
       .describe(
-        'The label of requests that contains the status, such as code: 5xx and no response are errors; 401, 403, 404, 408 and 429 are judged separately',
+        'The label of requests that contains the HTTP status, such as code, or the gRPC code, such as grpc_code: 5xx, no response and faults of the server are errors; other statuses are judged separately',
       ),
+    expect: z
+      .array(z.union([z.int().min(101).max(499), z.string().regex(/^(?:[1-4]xx|[A-Za-z_]{2,32})$/, NO_STATUS)]))
+      .min(1)
+      .max(100)
+      .optional()
+      .describe('Statuses that the new build is meant to answer, such as [301], [3xx] or [NOT_FOUND]: they are never failures'),
     slices: labelSchema
       .optional()
       .describe('The label that distinguishes slices of the traffic, such as region or tenant; each slice is judged separately'),
@@ -104,6 +112,10 @@ const config = z
   .refine(({ errors, status }) => errors !== undefined || status !== undefined, {
     path: ['errors'],
     error: 'define which requests failed: give the status label (status: code) or a separate query (errors: …)',
+  })
+  .refine(({ expect, status }) => expect === undefined || status !== undefined, {
+    path: ['expect'],
+    error: 'only statuses can be expected: give the status label too (status: code)',
   })
   .refine(({ slices, status }) => slices === undefined || slices !== status, {
     path: ['slices'],
@@ -182,6 +194,7 @@ function labelled(settings: PrometheusConfig, question: Question, freshMs: numbe
     url: settings.url,
     status: settings.status,
     slices: settings.slices,
+    expected: expectedOf(settings.expect),
     ownErrors: errors !== undefined,
     unit: settings.unit,
     oldestMs: serverOf(settings).lookBackMs,
@@ -204,15 +217,21 @@ async function measure(settings: PrometheusConfig, candidate: Question, io: Io):
   return measurementOf(arm);
 }
 
-function metrics({ status, latency, unit }: PrometheusConfig, seen?: Counters): readonly MetricCounters[] {
+function metrics({ status, latency, unit, expect }: PrometheusConfig, seen?: Counters): readonly MetricCounters[] {
   const counters = new Set(seen === undefined ? [] : [...namesOf(seen.candidate), ...namesOf(seen.stable)]);
-  const byStatus = counters.has('4xx') ? CLASS_METRICS : STATUS_METRICS;
+  const kind = counters.has('other gRPC codes') ? GRPC_METRICS : counters.has('4xx') ? CLASS_METRICS : STATUS_METRICS;
+  const byStatus = metricsExcept(kind, expectedOf(expect));
   const bounds = [...counters].filter((name) => name.startsWith(BUCKET_PREFIX) && name !== ALL_BUCKETS);
   const slower = latency === undefined ? [] : bounds.map(boundOf).toSorted((a, b) => a - b);
   return [
     ...(status === undefined ? STATUS_METRICS.slice(0, 1) : byStatus),
     ...slower.map((seconds) => slowerThan(seconds, unit)),
   ];
+}
+
+/** As they are counted: `301`, `3xx`, `NOT_FOUND`. */
+function expectedOf(expect: PrometheusConfig['expect']): readonly string[] {
+  return (expect ?? []).map((status) => (typeof status === 'string' ? (grpcCode(status) ?? status) : String(status)));
 }
 
 /** A query that finds nothing looks like a service without errors: of the build that serves now it must find something. */
@@ -227,12 +246,22 @@ function unproven({ errors, latency }: PrometheusConfig, serving: ArmCounters): 
   return undefined;
 }
 
-function unseen({ status, slices, latency }: PrometheusConfig, { limited }: { readonly limited: boolean }): readonly string[] {
+function unseen(
+  { status, slices, latency }: PrometheusConfig,
+  { limited, seen }: { readonly limited: boolean; readonly seen?: ArmCounters | undefined },
+): readonly string[] {
   const only = limited ? 'a fixed limit counts errors alone' : undefined;
+  const isGrpc = seen !== undefined && namesOf(seen).has('other gRPC codes');
+  const hidden = seen !== undefined && 'targets' in seen ? seen.hidden : undefined;
   return [
     ...(limited || latency === undefined ? [`latency: ${only ?? 'set latency'}`] : []),
     ...(limited || status === undefined ? [`statuses such as 302 and 401: ${only ?? 'set status'}`] : []),
-    'gRPC statuses: status counts those of HTTP',
+    ...(isGrpc || hidden !== undefined ? [] : ['gRPC statuses: status counts those of HTTP']),
+    ...(hidden === undefined
+      ? []
+      : [
+          `gRPC statuses: every ${status} is 2xx, and the series have ${hidden.grpc}, so failures are not seen; write status: ${hidden.grpc}`,
+        ]),
     'retries: requests that are refused before they are counted, and answered elsewhere',
     ...(limited || slices === undefined ? [`slices: ${only ?? 'set slices'}`] : []),
   ];

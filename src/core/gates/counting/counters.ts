@@ -28,9 +28,14 @@ export interface Target {
 
 /** `absent`: by plan the candidate serves alone. Targets that are up but have counted nothing yet must be there, with no counters. */
 export type ArmCounters =
-  | { readonly targets: Readonly<Record<string, Target>> }
+  | { readonly targets: Readonly<Record<string, Target>>; readonly hidden?: Hidden }
   | { readonly missing: string }
   | { readonly absent: true };
+
+/** `grpc`: a label with gRPC codes next to HTTP statuses that are all 2xx, whatever happens. */
+export interface Hidden {
+  readonly grpc: string;
+}
 
 /** Totals by counter, over all targets and slices of a reading; empty where there is none. */
 export function counterTotals(arm: ArmCounters): ReadonlyMap<string, number> {

@@ -24,13 +24,69 @@ export const STATUS_METRICS: readonly MetricCounters[] = ['errors', ...STATUS_NA
 /** What classes of statuses allow to judge. */
 export const CLASS_METRICS: readonly MetricCounters[] = ['errors', '4xx', '3xx', '1xx'].map(metric);
 
-/** Of `metrics`, the one that a status (`302`, `3xx`, `none`) counts as a failure of; undefined for one that none of them judges. */
+/** By number, as gRPC numbers them. Source: google.rpc.Code. */
+const GRPC_CODES = [
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
+] as const;
+
+/** The server's fault by the semantic conventions of OpenTelemetry, and a server that has run out of something. */
+const GRPC_ERRORS: readonly string[] = [
+  'UNKNOWN',
+  'DEADLINE_EXCEEDED',
+  'RESOURCE_EXHAUSTED',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+];
+
+const OTHER_GRPC = 'other gRPC codes';
+
+/** What gRPC codes allow to judge: the server's faults as errors, each notable code as 4xx are, and the rest. */
+export const GRPC_METRICS: readonly MetricCounters[] = [
+  'errors',
+  ...['NOT_FOUND', 'PERMISSION_DENIED', 'UNAUTHENTICATED', OTHER_GRPC],
+].map(metric);
+
+/** A gRPC code by its number or its name as libraries write it (`NotFound`, `Canceled`, `not_found`); undefined for anything else. */
+export function grpcCode(text: string): string | undefined {
+  // Whoever does not know a code takes it for UNKNOWN, as gRPC asks.
+  if (/^\d{1,2}$/.test(text)) return GRPC_CODES[Number(text)] ?? 'UNKNOWN';
+  if (/^Code\(\d+\)$/i.test(text)) return 'UNKNOWN';
+  const plain = (name: string) => name.toUpperCase().replace(/[ _-]/g, '').replace('CANCELED', 'CANCELLED');
+  return GRPC_CODES.find((code) => plain(code) === plain(text));
+}
+
+/** Of `metrics`, the one that a status (`302`, `3xx`, `none`, `NOT_FOUND`) counts as a failure of; undefined for one that none of them judges. */
 export function metricOfStatus(status: string, metrics: readonly MetricCounters[] = STATUS_METRICS): string | undefined {
+  if (metrics.some((one) => one.metric === OTHER_GRPC)) return grpcMetric(status);
   const digit = /^(?:other )?([1-4])/.exec(status)?.[1];
   if (digit === undefined) return 'errors';
   if (status === '200' || status === '2xx') return undefined;
   const names = [status, `other ${digit}xx`, `${digit}xx`];
   return names.find((name) => metrics.some((one) => one.metric === name));
+}
+
+function grpcMetric(code: string): string | undefined {
+  if (code === 'OK') return undefined;
+  if (GRPC_ERRORS.includes(code)) return 'errors';
+  return GRPC_METRICS.some((one) => one.metric === code) ? code : OTHER_GRPC;
 }
 
 /** The metrics that are left where `expected` statuses, or classes of them, are no failures. */
