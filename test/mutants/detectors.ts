@@ -47,6 +47,7 @@ import { condition } from './detect-condition.ts';
 import { loneShare, unseenShare } from './detect-fairness.ts';
 import { lines, oddFiles } from './detect-files.ts';
 import { counters, sockets } from './detect-haproxy.ts';
+import { unseenLatency } from './detect-latency.ts';
 import { digests, sights } from './detect-ledgers.ts';
 import { owners } from './detect-owners.ts';
 import { rescues } from './detect-rescues.ts';
@@ -369,6 +370,7 @@ const DETECTORS = {
   'crash loop': crashLoop,
   'lone share': loneShare,
   'unseen share': unseenShare,
+  'unseen latency': unseenLatency,
   condition,
   rescues,
   'lying disk': lyingDisk,

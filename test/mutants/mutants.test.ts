@@ -17,6 +17,8 @@ const QUICK = [
   'a build that crashes over and over holds for ever',
   'what was admitted is not looked at again before it becomes known-good',
   'silence is taken for a yes',
+  'a metric that cannot be seen blinds the others',
+  'latency that cannot be seen passes',
   "a group's pointer is obeyed without the machine file",
 ];
 const PROGRAMS = [
@@ -35,6 +37,7 @@ const PROGRAMS = [
   'crash loop',
   'lone share',
   'unseen share',
+  'unseen latency',
   'condition',
   'rescues',
   'lying disk',

@@ -1,6 +1,7 @@
 /** Every fault that is put into the code on purpose. */
 import type { Mutant } from './mutant.ts';
 import { OF_THE_FILES } from './of-the-files.ts';
+import { OF_THE_LATENCY } from './of-the-latency.ts';
 import { OF_THE_OWNERS } from './of-the-owners.ts';
 import { OF_THE_RESCUE } from './of-the-rescue.ts';
 import { OF_THE_CONDITION, OF_THE_DOOR, OF_THE_GATES, OF_THE_MARKS, OF_THE_WAY_BACK } from './of-the-rollout.ts';
@@ -11,6 +12,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...OF_THE_DISK,
   ...OF_LEADING,
   ...OF_THE_GATES,
+  ...OF_THE_LATENCY,
   ...OF_THE_CONDITION,
   ...OF_THE_WAY_BACK,
   ...OF_THE_MARKS,
