@@ -189,15 +189,15 @@ interface Happened {
   readonly restarts: number;
   /** A sum over several processes decreased. */
   readonly sums: boolean;
-  /** A process began to be counted, or its counts span more than this window. */
-  readonly others: boolean;
+  /** Processes that began to be counted, or whose counts span more than this window. */
+  readonly others: number;
 }
 
 /** `given`: what is remembered next, with the counters that were given up and the processes that left. */
 function differences(before: ArmMemory, now: ArmMemory, lagMs: number): { readonly delta: ArmDelta; readonly given: ArmMemory } {
   const counts = new Map<string, Map<string, number>>();
   const lost: string[] = [];
-  let [restarts, sums, others] = [0, false, false];
+  let [restarts, sums, others] = [0, false, 0];
   const given: Record<string, TargetMemory> = {};
   for (const [name, target] of Object.entries(now.targets)) {
     const was = Object.hasOwn(before.targets, name) ? before.targets[name] : undefined;
@@ -210,7 +210,7 @@ function differences(before: ArmMemory, now: ArmMemory, lagMs: number): { readon
     if (trouble !== undefined) lost.push(trouble);
     if (trouble !== undefined && from !== 'expired' && from !== 'lowered') restarts += 1;
     sums ||= trouble !== undefined && target.several === true;
-    others ||= was === undefined || !isHere(was);
+    if (was === undefined || !isHere(was)) others += 1;
     for (const [key, value] of Object.entries(target.values)) add(counts, key, value - since(from, was, key, value));
     const goesOn = from === 'known' || from === 'expired';
     given[name] = withCrashes(was, withGivenUp(from, was, withPast(was, target, lagMs, goesOn, from === 'lowered')));
@@ -240,6 +240,9 @@ function sumText(name: string): string {
   return `${name} decreased: it is a sum over processes that cannot be told apart, so what one of them took away is unknown`;
 }
 
+/** The split is tolerated to be off by more than so many of a build's processes make up. */
+const PART = 1 / 8;
+
 interface Churn {
   readonly arm: ArmState;
   readonly memory: ArmMemory;
@@ -264,9 +267,11 @@ function afterChurn(before: ArmMemory, now: ArmMemory, { lost, sums, others }: H
       partial: true,
     };
   const { left, deaths, spare } = departures(before, now, lagMs);
-  const away = Object.keys(left).length > 0;
-  const memory = away || before.spare !== undefined ? { ...now, targets: { ...now.targets, ...left }, spare } : now;
-  return { arm: { state: 'counted' }, memory, deaths, partial: away || others || troubles.length > 0 };
+  const leaving = Object.values(left).filter(({ departed }) => departed !== true).length;
+  const memory =
+    Object.keys(left).length > 0 || before.spare !== undefined ? { ...now, targets: { ...now.targets, ...left }, spare } : now;
+  const partial = Math.max(leaving + lost.length, others) > known.length * PART;
+  return { arm: { state: 'counted' }, memory, deaths, partial };
 }
 
 function add(sums: Map<string, Map<string, number>>, key: string, difference: number): void {

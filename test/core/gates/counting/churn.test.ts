@@ -94,6 +94,10 @@ describe('a process that comes or goes', () => {
     const traffic = (delta: Delta) => gatePollOf(delta, METRICS).blocks['traffic']?.[WHOLE];
     expect(traffic(last(read(begun, { a: [110, 1], b: [110, 2] })))?.candidate.requests).toBe(0);
     expect(traffic(last(read(begun, { a: [110, 1], b: [110, 2], c: [110, 0] })))?.candidate.requests).toBe(30);
+    const ten = Object.fromEntries(Array.from({ length: 10 }, (_, id) => [`p${id}`, [100 + id, 0] as const]));
+    const { p0: _, ...nine } = ten;
+    // One of ten is less than what the split may be off by.
+    expect(traffic(last(read(ten, { ...nine, p1: [150, 0], q: [9, 0] })))?.candidate.requests).toBe(49);
   });
 
   it('a build of which more than half restarts or leaves at once begins anew, and so does one of a single process', () => {
