@@ -211,7 +211,8 @@ export async function counted(
       const kept = { [gate.name]: delta.memory };
       if (!isLatency) return { name: gate.name, poll: withLatency(one, noLatency(slower)), memory, kept };
       const key = latencyKey(gate.name);
-      const judged = await latency.judged(gate, slower, ownOf(before, key), counters, lagMs);
+      const requests = one.blocks['traffic']?.[WHOLE] ?? NO_BLOCK;
+      const judged = await latency.judged(gate, slower, ownOf(before, key), { read: counters, requests }, lagMs);
       return { name: gate.name, poll: withLatency(one, judged.latency), memory, kept: { ...kept, [key]: judged.memory } };
     }),
   );

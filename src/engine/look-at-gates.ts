@@ -83,7 +83,7 @@ async function lookAtGate(
   const { source, config } = openSource(asked);
   const silent =
     silence(counts.candidate) ??
-    (buckets !== undefined && 'missing' in buckets.candidate ? buckets.candidate.missing : undefined) ??
+    (buckets !== undefined && 'missing' in buckets.candidate ? `its latency query: ${buckets.candidate.missing}` : undefined) ??
     source.unproven?.(config, first.candidate);
   if (silent !== undefined) {
     const why = `Gate ${gate.name} has no data for ${shortGuid(serving.candidate.guid)}, the build currently serving: ${silent}.`;

@@ -2,8 +2,16 @@
 import type { Comparison } from '../core/gates/comparison.ts';
 import type { CounterMemory } from '../core/gates/counting/counter-memory.ts';
 import { type Counters, countersSince, NO_COUNTERS } from '../core/gates/counting/counters.ts';
-import { bareProcess, boundsOf, type Latency, latencyBlocks, noLatency } from '../core/gates/counting/latency-blocks.ts';
+import {
+  bareProcess,
+  boundsOf,
+  type Latency,
+  latencyBlocks,
+  noLatency,
+  standingStill,
+} from '../core/gates/counting/latency-blocks.ts';
 import { SLOWER } from '../core/gates/counting/metric-counters.ts';
+import type { Block } from '../core/gates/evidence/e-process.ts';
 import type { Measurement } from '../core/gates/verdict/gate.ts';
 import type { Baseline } from '../core/ledger/events.ts';
 import type { Build } from '../core/manifest/manifest.ts';
@@ -153,7 +161,7 @@ export class LatencyInFlight {
     gate: Gate,
     metrics: readonly string[],
     memory: CounterMemory | undefined,
-    counts: Counters,
+    counts: { readonly read: Counters; readonly requests: Block },
     lagMs: number,
   ): Promise<{ readonly latency: Latency; readonly memory: CounterMemory }> {
     const before = memory ?? NO_COUNTERS;
@@ -162,11 +170,9 @@ export class LatencyInFlight {
       return { latency: { ...noLatency(metrics), ...(this.#last.get(gate.name) ?? NOT_YET) }, memory: before };
     const delta = countersSince(before, answer, lagMs);
     const { source, config } = openSource(gate);
-    const bare = bareProcess(counts, answer);
-    const latency =
-      bare === undefined
-        ? latencyBlocks(delta, boundsOf(answer), metrics, source.metrics(config, answer))
-        : noLatency(metrics, bare);
+    const said = latencyBlocks(delta, boundsOf(answer), metrics, source.metrics(config, answer));
+    const missed = bareProcess(counts.read, answer) ?? standingStill(said, counts.requests);
+    const latency = missed === undefined ? said : noLatency(metrics, missed);
     const { unseen, note } = latency;
     this.#last.set(gate.name, { ...(unseen === undefined ? {} : { unseen }), ...(note === undefined ? {} : { note }) });
     return { latency, memory: delta.memory };

@@ -3,7 +3,7 @@
  * compared is unseen, with the reason, and takes no other metric with it. No I/O.
  */
 import { listText } from '../../text.ts';
-import { NO_BLOCK } from '../evidence/e-process.ts';
+import { type Block, NO_BLOCK } from '../evidence/e-process.ts';
 import { WHOLE } from '../gate-settings.ts';
 import { type GatePoll, type SliceBlocks, sliceBlocks } from './blocks.ts';
 import type { CounterMemory } from './counter-memory.ts';
@@ -163,6 +163,23 @@ export function bareProcess(counts: Counters, latency: Counters): string | undef
     if (bare !== undefined) return `${arm === 'stable' ? 'stable build' : arm}: ${bare[0]} had requests but has no buckets`;
   }
   return undefined;
+}
+
+/** So many requests that should be in the buckets are no chance any more. */
+const EXPECTED = 10;
+
+/**
+ * Why buckets that stand still are not seen: the candidate had requests, as `requests` count them for both builds over about the same time, and
+ * by what part of them the stable build has in its buckets, some should be in the candidate's.
+ */
+export function standingStill({ blocks }: Latency, requests: Block): string | undefined {
+  const all = Object.values(blocks).flatMap((slices) => slices[WHOLE] ?? []);
+  const [candidate, stable] = (['candidate', 'stable'] as const).map((arm) =>
+    Math.max(0, ...all.map((one) => one[arm].requests)),
+  );
+  const expected = (requests.candidate.requests * (stable ?? 0)) / Math.max(1, requests.stable.requests);
+  if (candidate !== 0 || expected < EXPECTED) return undefined;
+  return `candidate: its buckets stand still, while it had ${requests.candidate.requests} requests`;
 }
 
 /** Buckets next to the counts of the same process, for whoever looks at all of a build at once. */

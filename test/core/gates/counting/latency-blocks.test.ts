@@ -7,6 +7,7 @@ import {
   boundsOf,
   type Latency,
   latencyBlocks,
+  standingStill,
   withLatency,
   withoutBuckets,
 } from '../../../../src/core/gates/counting/latency-blocks.ts';
@@ -110,6 +111,15 @@ describe('latency of two builds', () => {
     expect(bareProcess(counts(0), latency)).toBeUndefined();
     const summed: Counters = { candidate: { targets: { 'the total': pod(0, MS_250) } }, stable: { absent: true } };
     expect(bareProcess(counts(5), summed)).toBeUndefined();
+  });
+
+  it('buckets that stand still while the candidate has requests are not seen, and few requests say nothing', () => {
+    const still = latencyOf([{ '0.5': 0, '+Inf': 0 }], [{ '0.5': 900, '+Inf': 1000 }], ['slower than 0.5s']);
+    expect(standingStill(still, blockOf([0, 100, 0, 1000]))).toBe(
+      'candidate: its buckets stand still, while it had 100 requests',
+    );
+    expect(standingStill(still, blockOf([0, 9, 0, 1000]))).toBeUndefined();
+    expect(standingStill(latencyOf([MS_250], [MS_250]), blockOf([0, 100, 0, 100]))).toBeUndefined();
   });
 
   it('buckets that an older version kept with the counts are left out, and the counts stay', () => {
