@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Scope } from '../base/scope.ts';
 import type { Finding } from '../core/errors.ts';
 import { type ListedBuild, type Manifest, manifestSchema, scopeOf } from '../core/manifest/manifest.ts';
-import { type KnownNames, manifestBreaches, type PlacedManifest } from '../core/manifest/manifest-rules.ts';
+import { type Breach, type KnownNames, manifestBreaches, type PlacedManifest } from '../core/manifest/manifest-rules.ts';
 import { didYouMean } from '../core/nearest.ts';
 import { scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
@@ -122,7 +122,11 @@ export function placeBelow(root: string, file: string): readonly string[] | 'out
 
 /** The broken rules between these manifests, with line, column and frame. If there are several places, the last file comes first. */
 export function ruleFindings(manifests: readonly ReadManifest[], names: KnownNames | null): readonly Finding[] {
-  const breaches = manifestBreaches(manifests, names);
+  return breachFindings(manifestBreaches(manifests, names), manifests);
+}
+
+/** The same for breaches that are known. */
+export function breachFindings(breaches: readonly Breach[], manifests: readonly ReadManifest[]): readonly Finding[] {
   const blamed = new Set(breaches.flatMap(({ at, related }) => [at, ...related]).map(({ file }) => file));
   // Ten thousand parsed documents at once would use too much memory; only those with a finding are needed.
   const parsed = manifests.filter(({ file }) => blamed.has(file)).map(({ file, bytes }) => strictParse(file, bytes).document);

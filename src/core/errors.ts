@@ -64,6 +64,7 @@ export type FindingCode =
   | 'TWO_DIGESTS'
   | 'REPEATED_SEQUENCE'
   | 'WRONG_PLACE'
+  | 'GATE_LABEL_MISSING'
   | 'SHARED_TARGET';
 
 export interface Finding extends Required<Omit<Place, 'note'>> {

@@ -8,7 +8,7 @@ import {
   usualRates,
 } from '../core/gates/comparison.ts';
 import { gatePollOf } from '../core/gates/counting/blocks.ts';
-import { type ArmCounters, countersSince, counterTotals, NO_COUNTERS } from '../core/gates/counting/counters.ts';
+import { type ArmCounters, type Counters, countersSince, counterTotals, NO_COUNTERS } from '../core/gates/counting/counters.ts';
 import { withBuckets } from '../core/gates/counting/latency-blocks.ts';
 import { BUCKET_PREFIX, boundOf, judgedBounds, type MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import type { Counted } from '../core/gates/evidence/e-process.ts';
@@ -75,10 +75,13 @@ async function lookAtGate(
 ): Promise<SeenGate> {
   const serving = { ...builds, candidate: builds.stable ?? builds.candidate, stable: null };
   const asked = { name: gate.name, source: gate.source, settings: { ...gate.settings } };
-  const [counts, buckets] = await Promise.all([
-    countGate(asked, serving, reading, io),
-    countLatency(asked, serving, reading, io),
+  // Asked as the rollout will ask: about both builds at once, though only what serves now has counts to judge by.
+  const [both, bothBuckets] = await Promise.all([
+    countGate(asked, builds, reading, io),
+    countLatency(asked, builds, reading, io),
   ]);
+  const counts = ofServing(both, builds);
+  const buckets = bothBuckets === undefined ? undefined : ofServing(bothBuckets, builds);
   const first = buckets === undefined ? counts : { ...counts, candidate: withBuckets(counts.candidate, buckets.candidate) };
   const { source, config } = openSource(asked);
   const silent =
@@ -87,6 +90,11 @@ async function lookAtGate(
     source.unproven?.(config, first.candidate);
   if (silent !== undefined) {
     const why = `Gate ${gate.name} has no data for ${shortGuid(serving.candidate.guid)}, the build currently serving: ${silent}.`;
+    return { gate: gate.name, silent: why, countable: undefined, traffic: async () => ({ now: undefined, notes: [] }) };
+  }
+  const { candidate } = both;
+  if (source.unaskable !== undefined && 'missing' in candidate && candidate.none === undefined) {
+    const why = `Gate ${gate.name} could not judge ${shortGuid(builds.candidate.guid)}, the candidate: ${candidate.missing}.`;
     return { gate: gate.name, silent: why, countable: undefined, traffic: async () => ({ now: undefined, notes: [] }) };
   }
   const metrics = worthJudging(source.metrics(config, first), first.candidate);
@@ -142,6 +150,11 @@ function totalsOf(arm: ArmCounters): ReadonlyMap<string, { readonly target: stri
       (counters ?? []).map(({ counter, slice, value }) => [`${target} ${counter} ${slice}`, { target, value }] as const),
     ),
   );
+}
+
+/** The reading of the build that serves now, as if it were the only one. */
+function ofServing(both: Counters, { stable }: Builds): Counters {
+  return stable === null ? both : { candidate: both.stable, stable: { absent: true } };
 }
 
 function silence(arm: ArmCounters): string | undefined {

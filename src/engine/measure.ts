@@ -22,11 +22,14 @@ import { openSource } from '../metrics/index.ts';
 import type { Question } from '../metrics/metric-source.ts';
 import type { Reading } from '../routers/router.ts';
 
+/** What a question says of a build. */
+export type AskedBuild = Pick<Build, 'guid' | 'ref'> & Partial<Pick<Build, 'version' | 'digest' | 'labels'>>;
+
 /** What one gate's source counts for one build now. Never rejects. */
 export async function measureGate(
   gate: Pick<PlannedGate, 'source' | 'settings'>,
   plan: Pick<Plan, 'scope'>,
-  build: Pick<Build, 'guid' | 'ref'>,
+  build: AskedBuild,
   reading: Reading | null,
   io: Io,
 ): Promise<Measurement> {
@@ -83,16 +86,39 @@ export function silentGate(plan: Plan, measured: readonly Measured[]): string | 
   return undefined;
 }
 
+/** The first of a plan's gates that cannot tell its builds apart, or be asked about them at all, with the reason; undefined without one. */
+export async function unfitGate(
+  gates: readonly Pick<PlannedGate, 'name' | 'source' | 'settings'>[],
+  { scope, candidate, stable }: Pick<Plan, 'scope' | 'candidate' | 'stable'>,
+  io: Io,
+): Promise<string | undefined> {
+  const pair = {
+    candidate: questionOf({ scope }, candidate, null),
+    stable: stable === null ? null : questionOf({ scope }, stable, null),
+  };
+  for (const gate of gates) {
+    const { source, config } = openSource(gate);
+    const why = source.unaskable?.(config, pair) ?? (await source.shared?.(config, pair, io));
+    if (why !== undefined) return `Gate ${gate.name} cannot judge: ${why}.`;
+  }
+  return undefined;
+}
+
 /** The question in the words of its source, for `plan`. */
-export function describeGate(gate: Pick<PlannedGate, 'source' | 'settings'>, plan: Plan, build: Build): string {
+export function describeGate(
+  gate: Pick<PlannedGate, 'source' | 'settings'>,
+  plan: Pick<Plan, 'scope'>,
+  build: AskedBuild,
+): string {
   const { source, config } = openSource(gate);
   return source.describe(config, questionOf(plan, build, null));
 }
 
 /** The question about one build, with the place and address that the router reports. */
-export function questionOf(plan: Pick<Plan, 'scope'>, build: Pick<Build, 'guid' | 'ref'>, reading: Reading | null): Question {
-  const address = reading?.members.find((member) => member.place === build.ref)?.address ?? null;
-  return { scope: plan.scope, build: build.guid, place: build.ref, address, router: reading };
+export function questionOf(plan: Pick<Plan, 'scope'>, build: AskedBuild, reading: Reading | null): Question {
+  const { guid, ref: place, version, digest, labels } = build;
+  const address = reading?.members.find((member) => member.place === place)?.address ?? null;
+  return { scope: plan.scope, build: guid, place, version, digest, labels, address, router: reading };
 }
 
 // The latency of comparing gates, asked next to their counts. An answer that is slow keeps no other metric waiting.

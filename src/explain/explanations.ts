@@ -31,6 +31,7 @@ const CONTRADICTIONS: readonly FindingCode[] = [
   'TWO_DIGESTS',
   'REPEATED_SEQUENCE',
   'WRONG_PLACE',
+  'GATE_LABEL_MISSING',
 ];
 
 /** The exit code of a command that stops with this code; undefined if it is not a code. */

@@ -298,4 +298,11 @@ export const FINDINGS = {
     causes: ['A manifest was moved, or copied to another environment and not changed.'],
     todo: ['Move it, or fix its tenant, environment or service, then run: kvdeploy validate'],
   },
+  GATE_LABEL_MISSING: {
+    means:
+      'A query of a gate names something of the build that its manifest does not say, so the gate could not find its metrics.',
+    example: 'Gate errors cannot be asked about 7f3c2a10: it has no label pod_template_hash.',
+    causes: ['CI does not write labels: for the newest build.', 'The placeholder and the label are spelled differently.'],
+    todo: ['Add labels: { pod_template_hash: "6d5f8c" } to the build in the manifest, then run: kvdeploy validate'],
+  },
 };

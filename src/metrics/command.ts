@@ -63,7 +63,7 @@ export const command: MetricSource<CommandConfig> = {
   ofRouter: false,
   countsTraffic: ({ probes }) => !probes,
   countsProcesses: true,
-  program: ({ argv }) => argv,
+  programs: ({ argv }) => [argv],
   metrics: () => STATUS_METRICS,
   lagMs: () => 0,
   unseen: (_config, { limited, seen }) => [

@@ -12,6 +12,10 @@ import type { Reading } from '../routers/router.ts';
 export interface Question {
   readonly scope: Scope;
   readonly build: Guid;
+  readonly version?: string | undefined;
+  readonly digest?: string | undefined;
+  /** What the manifest says that its metrics are labelled with. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
   /** What the router calls its place. */
   readonly place: string;
   /** Where it can be asked directly, as the router reports it. */
@@ -55,6 +59,13 @@ export interface MetricSource<Config> {
   unproven?(config: Config, serving: ArmCounters): string | undefined;
   /** What is worth saying in a plan of how it counts, by its first reading of the build that serves now. Absent where there is nothing. Pure. */
   notes?(config: Config, serving: ArmCounters): readonly string[];
+  /**
+   * Why it cannot be asked about these builds at all: one lacks what the question names, or both would have the same answer. A source that
+   * knows this also tells a build that was not counted yet (`none`) from one that it could never count. Pure.
+   */
+  unaskable?(config: Config, pair: Pair): string | undefined;
+  /** Why it would count both builds by the same thing, or undefined, also where it cannot tell. Never rejects. */
+  shared?(config: Config, pair: Pair, io: Io): Promise<string | undefined>;
   /** How long after a request it is counted at the latest: asking more often shows nothing new. Milliseconds. */
   lagMs(config: Config): number;
   /**
@@ -70,8 +81,8 @@ export interface MetricSource<Config> {
   unseen(config: Config, how: { readonly limited: boolean; readonly seen?: ArmCounters | undefined }): readonly string[];
   /** True where its targets are the build's own processes, so that their restarts are the build's. */
   readonly countsProcesses?: boolean;
-  /** The argv that it runs, as the config writes it; absent where it runs no program. Pure. */
-  program?(config: Config): readonly string[];
+  /** The argv of each program that it runs, as the config writes it; absent where it never runs one. Pure. */
+  programs?(config: Config): readonly (readonly string[])[];
   /** The question as a person would ask it by hand, for `plan` and for errors. */
   describe(config: Config, question: Question): string;
 }

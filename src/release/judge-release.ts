@@ -7,14 +7,14 @@ import { currentKnownGood } from '../core/ledger/history.ts';
 import { promotionPlan } from '../core/rollout/make-plan.ts';
 import { sameScope, scopeText } from '../core/scope.ts';
 import { fileFacts } from '../engine/facts.ts';
-import { measureStable, silentGate } from '../engine/measure.ts';
+import { measureStable, silentGate, unfitGate } from '../engine/measure.ts';
 import { targetRefusal } from './allowed-targets.ts';
 import { otherHistory, type Wanted, wantedGuid } from './chosen-build.ts';
 import { confirmation } from './confirm.ts';
 import type { Deps } from './deps.ts';
 import { type Judged, judgeBuild, showChecked } from './gatekeeper.ts';
 import { type JudgedRelease, lookAtHazards } from './hazards.ts';
-import { type Offers, readOffers } from './offers.ts';
+import { type Offers, readOffers, withListedLabels } from './offers.ts';
 import { type Opened, type Promotable, promotable } from './open.ts';
 import { planFacts as factsOfPlan, planning, seenSettings } from './plan-parts.ts';
 import { shownTarget } from './traffic.ts';
@@ -63,19 +63,21 @@ async function judgePlan(
   { opened, settings, offers, checks, withheld }: Asked,
   deps: Deps,
 ): Promise<Partial<JudgedRelease>> {
-  const stable = currentKnownGood(opened.history)?.build;
-  if (build === null || stable === undefined || target === null || reading === null) return {};
+  const known = currentKnownGood(opened.history)?.build;
+  if (build === null || known === undefined || target === null || reading === null) return {};
+  const stable = withListedLabels(known, offers);
   const isAsked = (gate: Parameters<Withheld>[0]) => withheld(gate) === undefined;
   const compared = settings.compared.filter(isAsked);
   const seen = await seenSettings({ ...settings, compared }, { candidate: build, stable }, { target, reading }, deps.io);
   const plan = promotionPlan(seen.settings, planning(opened, offers.sources, reading, deps), build, stable);
   const measured = await measureStable({ ...plan, gates: plan.gates.filter(isAsked) }, reading, deps.io);
+  const unfit = await unfitGate([...settings.gates, ...settings.compared].filter(isAsked), plan, deps.io);
   const planFacts: Facts = {
     ...facts,
     gathered: [...facts.gathered, 'plan'],
     required: await requiredOf(opened, settings, deps),
     ...factsOfPlan(plan, { settings, opened, target, reading }),
-    silent: silentGate(plan, measured) ?? seen.silent,
+    silent: unfit ?? silentGate(plan, measured) ?? seen.silent,
     unasked: [...settings.gates, ...settings.compared].map(withheld).find((why) => why !== undefined),
   };
   const { checked, refusal } = admit(planFacts, checks);

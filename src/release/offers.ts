@@ -6,7 +6,7 @@ import { isPlaceOf } from '../config/manifests.ts';
 import type { LoadedConfig } from '../config/settings.ts';
 import type { Unseen } from '../core/admission/facts.ts';
 import { type Finding, KvdeployError, type Place, type Refusal } from '../core/errors.ts';
-import type { ListedBuild } from '../core/manifest/manifest.ts';
+import type { Build, ListedBuild } from '../core/manifest/manifest.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import { sameScope, scopeText } from '../core/scope.ts';
 import type { Deps } from './deps.ts';
@@ -122,3 +122,9 @@ function listingRefusal(findings: readonly Finding[], isOurs: (file: string) => 
 }
 
 const findingPlace = ({ file, line, column, message }: Finding): Place => ({ file, line, column, note: message });
+
+/** A build of the ledger with the labels that its manifest gives it today: an application may have been labelled since. */
+export function withListedLabels<Known extends Build>(build: Known, { listed }: Pick<Offers, 'listed'>): Known {
+  const labels = listed.find((row) => row.build.guid === build.guid)?.build.labels;
+  return labels === undefined ? build : { ...build, labels };
+}

@@ -46,9 +46,11 @@ describe('clients that are bound to a server', () => {
 describe('two looks at the totals of a process', () => {
   const looking = async (...totals: readonly number[]) => {
     let look = 0;
-    const count = () =>
-      JSON.stringify({ targets: { 'pod:80': { slices: { all: { requests: totals[look++] ?? 0, errors: 0 } } } } });
-    const run = async () => ({ exitCode: 0, stdout: count(), stderr: '' });
+    const count = (requests: number) => JSON.stringify({ targets: { 'pod:80': { slices: { all: { requests, errors: 0 } } } } });
+    const run = async ([, place]: readonly string[]) => {
+      const stdout = count(place === STABLE.ref ? (totals[look++] ?? 0) : 0);
+      return { exitCode: 0, stdout, stderr: '' };
+    };
     const settings = { argv: ['/usr/bin/count', '${place}'] };
     const seen = await looked({ source: 'command', settings }, readingWith({}), { run } as unknown as Partial<Io>);
     return { silent: seen.silent, ...(await seen.traffic()) };

@@ -109,6 +109,8 @@ export interface Asking extends Omit<Request, 'kind' | 'expect' | 'bearerSecret'
   readonly mostBytes?: number;
   /** The address to connect to instead of the URL's host, which is still the name that TLS verifies. */
   readonly connectTo?: string;
+  /** Whom TLS believes and what it shows, in place of what the machine has. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string; readonly servername?: string };
 }
 
 export interface RunAnswer {

@@ -28,7 +28,7 @@ export const nodeOutside: Outside = {
 export async function askHttp(request: Asking, allowed: Allowed): Promise<HttpAnswer> {
   const url = webAddress(request.url);
   const deadline = AbortSignal.timeout(request.timeoutMs);
-  const socket = await connected(dialWeb(url, request.connectTo), deadline, url.host, request.timeoutMs);
+  const socket = await connected(dialWeb(url, request), deadline, url.host, request.timeoutMs);
   try {
     permit(allowed);
     return await orLate(exchange(socket, url, request), deadline, late(request.url, request.timeoutMs));
@@ -81,7 +81,7 @@ interface Dialled {
   readonly ready: string;
 }
 
-function dialWeb(url: URL, connectTo: string | undefined): Dialled {
+function dialWeb(url: URL, { connectTo, tls }: Asking): Dialled {
   const named = url.hostname.replace(/^\[|\]$/g, '');
   const host = connectTo ?? named;
   if (url.protocol === 'http:') return { socket: connectPlain({ host, port: Number(url.port || 80) }), ready: 'connect' };
@@ -93,6 +93,7 @@ function dialWeb(url: URL, connectTo: string | undefined): Dialled {
     rejectUnauthorized: true,
     minVersion: 'TLSv1.2',
     ALPNProtocols: ['http/1.1'],
+    ...tls,
   });
   return { socket, ready: 'secureConnect' };
 }

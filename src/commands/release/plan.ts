@@ -69,8 +69,7 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
     const { name, source, max, minRequests } = gate;
     const asked = release.measured.find((each) => each.gate === name);
     const stableNow = asked?.measurement ?? { missing: 'it was not polled' };
-    const question = describeGate(gate, planned, candidate);
-    return { name, source, max, minRequests, question, unseen: asked?.unseen ?? [], stableNow };
+    return { name, source, max, minRequests, ...questions(gate, planned), unseen: asked?.unseen ?? [], stableNow };
   });
   const comparison = await Promise.all((planned.comparison?.gates ?? []).map((gate) => comparedGate(gate, release, planned)));
   const steps = planned.steps.map((step, index) => {
@@ -94,6 +93,12 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
   };
 }
 
+/** What the rollout will ask of both builds, in the words of the source. */
+function questions(gate: Parameters<typeof describeGate>[0], { scope, candidate, stable }: Plan) {
+  const question = describeGate(gate, { scope }, candidate);
+  return { question, stableQuestion: stable === null ? null : describeGate(gate, { scope }, stable) };
+}
+
 /** What one comparing gate asks and will catch, at the current traffic. */
 async function comparedGate(gate: Comparison['gates'][number], { compared }: Release, planned: Plan) {
   const seen = compared.find((each) => each.gate === gate.name);
@@ -104,7 +109,7 @@ async function comparedGate(gate: Comparison['gates'][number], { compared }: Rel
   return {
     name: gate.name,
     source: gate.source,
-    question: describeGate(gate, planned, planned.candidate),
+    ...questions(gate, planned),
     trafficNow: traffic ?? null,
     notes: [...(seen?.countable?.notes ?? []), ...notes],
     slices: Object.keys(seen?.countable?.slices ?? {}).length,
@@ -129,13 +134,13 @@ function planLines(document: PlanDocument, planned: Plan): readonly string[] {
     ]),
     ...document.gates.flatMap((gate) => [
       `  gate       ${gate.name}: at most ${fractionText(gate.max)} of at least ${gate.minRequests} requests (${gate.source})`,
-      `               asks ${gate.question}`,
+      ...askedLines(gate),
       `               now, for the build currently serving: ${measurementText(gate.stableNow)}`,
       ...gate.unseen.map((unseen) => `               not judged: ${unseen}`),
     ]),
     ...document.comparison.flatMap((gate) => [
       `  gate       ${gate.name}: compares with the stable build (${gate.source}${gate.slices === 0 ? '' : `, ${gate.slices} slices`})`,
-      `               asks ${gate.question}`,
+      ...askedLines(gate),
       ...[...gate.expects, ...gate.notes].map((sentence) => `               ${sentence}`),
       ...gate.unseen.map((unseen) => `               not judged: ${unseen}`),
     ]),
@@ -143,6 +148,11 @@ function planLines(document: PlanDocument, planned: Plan): readonly string[] {
     ...document.wayBack.changes.map((change) => `               ${describe(change)}`),
     `               ${document.wayBack.breakGlass}`,
   ];
+}
+
+function askedLines({ question, stableQuestion }: ReturnType<typeof questions>): readonly string[] {
+  const stable = stableQuestion === null ? [] : [`               and, for the build currently serving, ${stableQuestion}`];
+  return [`               asks ${question}`, ...stable];
 }
 
 function measurementText(now: PlanDocument['gates'][number]['stableNow']): string {

@@ -4,9 +4,11 @@ import { safeJson } from '../../base/text.ts';
 import { valueAt } from '../../config/check.ts';
 import { type DataFiles, dataFilesBelow, expandGlob, isGlob } from '../../config/data-files.ts';
 import { isFolder, readBytes, shownPath } from '../../config/files.ts';
+import { gateLabelBreaches } from '../../config/gate-labels.ts';
 import { parseConfig, readConfig } from '../../config/load.ts';
 import { runsCode } from '../../config/locate.ts';
 import {
+  breachFindings,
   type ManifestReading,
   manifestRoot,
   missingManifests,
@@ -114,7 +116,8 @@ async function checkAll(options: ValidateOptions, deps: ValidateDeps): Promise<C
           manifests,
           findings: [...below.findings, ...all.flatMap((each) => each.findings)],
         });
-  const rules = ruleFindings(manifests, own.config?.names ?? null);
+  const unasked = own.config === undefined ? [] : breachFindings(gateLabelBreaches(own.config, manifests), manifests);
+  const rules = [...ruleFindings(manifests, own.config?.names ?? null), ...unasked];
   return {
     manifests: all.filter((each) => each.kind === 'manifest').length,
     configs: (own.file === undefined ? 0 : 1) + all.filter((each) => each.kind === 'config').length,

@@ -42,20 +42,31 @@ export function placeOf(source: SourceText, offset: number): { line: number; col
   return { line: low + 1, column: offset - (source.lineStarts[low] ?? 0) + 1 };
 }
 
-/** A finding with its place and code frame. `kind` is syntax unless said otherwise. */
-export function findingAt(source: SourceText, span: Span, trouble: Trouble): Finding {
+/** A finding with its place and code frame. `kind` is syntax unless said otherwise. What is `secret` there is not shown. */
+export function findingAt(source: SourceText, span: Span, trouble: Trouble, secret = false): Finding {
   const from = Math.min(span.from, source.text.length);
   const { line, column } = placeOf(source, from);
-  const text = lineText(source, line);
-  const length = Math.max(1, Math.min(span.to - from, text.length - column + 1));
+  const frame = frameOf(lineText(source, line), column, span.to - from, secret);
   return {
     kind: 'syntax',
     ...trouble,
+    message: trouble.message.replace(USER_INFO, '://***@'),
     file: source.file,
     line,
     column,
-    ...(text.length <= LONGEST_FRAME ? { frame: { text, length } } : {}),
+    ...(frame === undefined ? {} : { frame }),
   };
+}
+
+/** The line, without what is written as the value of a secret, and without users and passwords in addresses: findings end up in logs. */
+function frameOf(written: string, column: number, wide: number, secret: boolean): Finding['frame'] {
+  // Long lines would take long, too.
+  if (written.length > LONGEST_FRAME) return undefined;
+  const before = written.slice(0, column - 1);
+  const text = (secret ? `${before}***` : written).replace(USER_INFO, '://***@').replace(SECRET_KEY, '$1***');
+  // In a line that is changed before the place, the mark would stand at another one.
+  if (!text.startsWith(before)) return undefined;
+  return { text, length: Math.max(1, Math.min(wide, text.length - column + 1)) };
 }
 
 /** A finding about a file of which there is no text to show. */
@@ -70,6 +81,12 @@ export function limited(findings: readonly Finding[]): readonly Finding[] {
   const message = `${last.message} (This file has more findings, not shown.)`;
   return [...findings.slice(0, MOST_FINDINGS - 1), { ...last, message }];
 }
+
+const SECRET_KEY =
+  /([\w-]*(?:authorization|cookie|token|secret|passw(?:or)?d|credentials?|api[-_]?key|bearer|basic|auth)["']?\s*[:=]\s*)(?![\s{[|>#]|$).+$/i;
+
+/** A user and password before the host, with blanks in the password too. */
+const USER_INFO = /:\/\/(?:\S*@|[^\s/:@]+:(?!\d{1,5}\b)[^@\n]*@)/g;
 
 function lineText(source: SourceText, line: number): string {
   const text = source.text.slice(source.lineStarts[line - 1], source.lineStarts[line]);

@@ -72,8 +72,17 @@ function documentOf(source: SourceText, root: SourceNode): StrictDocument {
       const { node, whole } = find(root, path);
       return whole && node.type === 'scalar' ? source.text.slice(node.from, node.to) : undefined;
     },
-    finding: (path, trouble, what) => findingAt(source, span(path, what), trouble),
+    finding: (path, trouble, what) => {
+      const { node, whole } = find(root, path);
+      const secret = what !== 'key' && whole && node.type === 'scalar' && isSecret(path);
+      return findingAt(source, span(path, what), trouble, secret);
+    },
   };
+}
+
+/** Where a config has a secret, or what someone wrote in its place. */
+function isSecret(path: readonly PathPart[]): boolean {
+  return path.at(-2) === 'headers' || /^(?:bearer|basic|password|token|secret|credentials)$/.test(String(path.at(-1)));
 }
 
 function startOf(node: SourceNode): Span {

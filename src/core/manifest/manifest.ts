@@ -49,12 +49,19 @@ export const buildSchema = z.strictObject({
     .describe('Set by CI: the environment it may enter, such as production. A stamp that differs from the file refuses the file'),
   source: sourceSchema.optional(),
   record: z.string().optional().describe('The signed record that binds the build to its scope'),
+  labels: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe('What the metrics of this build are labelled with, such as { pod_template_hash: 6d5f8c }'),
 });
 
 /** Controls, line ends and separators, and marks that turn the direction of text: one line stays one line wherever it is shown. */
 const ONE_LINE = /^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]*$/u;
 
 const oneLine = <Schema extends z.ZodString>(schema: Schema) => schema.regex(ONE_LINE, 'one line, without control characters');
+
+/** The name of a label of a build, as of a metric. */
+export const LABEL_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 
 /** As a manifest lists it. What older ledgers and pointers have is read as it is. */
 export const listedBuildSchema = buildSchema.extend({
@@ -66,6 +73,14 @@ export const listedBuildSchema = buildSchema.extend({
   record: oneLine(z.string())
     .optional()
     .describe(buildSchema.shape.record.description ?? ''),
+  labels: z
+    .record(
+      z.string().regex(LABEL_NAME, 'not the name of a label: letters, digits and _ only, and no digit first'),
+      oneLine(z.string().min(1).max(256)).describe('A value, in quotes when it could be a number, such as "6d5f8c"'),
+    )
+    .refine((labels) => Object.keys(labels).length <= 32, 'at most 32 labels')
+    .optional()
+    .describe(buildSchema.shape.labels.description ?? ''),
 });
 
 /** One build as a manifest offers it; the GUID is canonical. */

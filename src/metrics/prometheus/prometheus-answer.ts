@@ -1,7 +1,9 @@
 /** Prometheus's HTTP API v1, one query at a time at an instant or over a range, and its answer as series. Must not make a number of anything that is not one. */
 import * as z from 'zod';
+import type { Asking, HttpAnswer } from '../../base/changes/change.ts';
 import type { Io } from '../../io.ts';
 import { briefly } from '../arms.ts';
+import type { Access } from './access.ts';
 
 /** More series than this are refused: each poll would carry megabytes. */
 export const MOST_SERIES = 50_000;
@@ -14,6 +16,9 @@ export interface Server {
   readonly timeout: number;
   /** How old a sample may be, milliseconds. Newer servers look back no further; older ones ignore it and look back five minutes. */
   readonly lookBackMs: number;
+  /** Milliseconds, up to which `timeout` can be raised. */
+  readonly mostTimeoutMs: number;
+  readonly access: Access;
 }
 
 export interface Series {
@@ -51,19 +56,63 @@ export async function askPrometheusRange(server: Server, query: string, range: R
 }
 
 async function asked(server: Server, path: string, what: Readonly<Record<string, string>>, io: Io): Promise<Data | Missing> {
-  const parameters = new URLSearchParams({
-    ...what,
-    timeout: `${server.timeout}ms`,
-    lookback_delta: String(server.lookBackMs / 1000),
+  const beganMs = io.monotonic();
+  let hidden: readonly string[] = [];
+  const missing = (reason: string): Missing => ({
+    missing: hidden.reduce((text, secret) => text.replaceAll(secret, '***'), reason),
   });
-  const url = `${server.url.replace(/\/+$/, '')}/api/v1/${path}?${parameters}`;
   try {
-    const request = { method: 'GET', url, headers: { accept: 'application/json' }, timeoutMs: server.timeout } as const;
-    const answer = await io.http({ ...request, mostBytes: MOST_BYTES }, () => undefined);
-    return readData(answer.status, answer.body, server.url);
+    const { forgetSecrets, openAccess } = await import('./open-access.ts');
+    const { headers, tls, secrets } = await openAccess(server.access, server.timeout, io);
+    hidden = secrets;
+    const parameters = new URLSearchParams({
+      ...server.access.query,
+      ...what,
+      timeout: `${server.timeout}ms`,
+      lookback_delta: String(server.lookBackMs / 1000),
+    }).toString();
+    const left = Math.max(1, Math.ceil(server.timeout - (io.monotonic() - beganMs)));
+    const more = { timeoutMs: left, mostBytes: MOST_BYTES, ...(tls === undefined ? {} : { tls }) };
+    const address = `${server.url.replace(/\/+$/, '')}/api/v1/${path}`;
+    const answer = await send(address, parameters, { accept: 'application/json', ...headers }, more, io);
+    if (answer.status === 401 || answer.status === 403) forgetSecrets(server.access);
+    const data = readData(answer, server, path);
+    return 'missing' in data ? missing(data.missing) : data;
   } catch (error) {
-    return { missing: `${server.url} cannot be queried: ${briefly(error instanceof Error ? error.message : String(error))}` };
+    if (io.monotonic() - beganMs >= server.timeout - TIMER_SLACK_MS) return { missing: lateText(server) };
+    return missing(`${server.url} cannot be queried: ${briefly(error instanceof Error ? error.message : String(error))}`);
   }
+}
+
+/** Timers may fire this much early by another clock. */
+const TIMER_SLACK_MS = 5;
+
+function lateText({ url, timeout, mostTimeoutMs }: Server): string {
+  const raise = timeout < mostTimeoutMs ? `; timeout can be up to ${mostTimeoutMs / 1000} s, as long as the interval` : '';
+  return `${url} timed out after ${timeout / 1000} s${raise}`;
+}
+
+/** Longer ones are sent as a form: proxies and servers refuse long addresses. */
+const LONGEST_ADDRESS = 2000;
+
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
+
+/** By GET; by POST where it is long, and by GET all the same where the server takes no POST. */
+async function send(
+  address: string,
+  parameters: string,
+  headers: Readonly<Record<string, string>>,
+  more: Pick<Asking, 'timeoutMs' | 'mostBytes' | 'tls'>,
+  io: Io,
+): Promise<HttpAnswer> {
+  const get = { method: 'GET', url: `${address}?${parameters}`, headers, ...more } as const;
+  if (get.url.length <= LONGEST_ADDRESS) return io.http(get, () => undefined);
+  const beganMs = io.monotonic();
+  const post = { method: 'POST', url: address, headers: { ...headers, ...FORM }, body: parameters, ...more } as const;
+  const answer = await io.http(post, () => undefined);
+  if (answer.status !== 405 && answer.status !== 501) return answer;
+  const timeoutMs = Math.max(1, Math.ceil(more.timeoutMs - (io.monotonic() - beganMs)));
+  return io.http({ ...get, timeoutMs }, () => undefined);
 }
 
 interface Missing {
@@ -84,6 +133,9 @@ const answerSchema = z.discriminatedUnion('status', [
   z.object({
     status: z.literal('success'),
     warnings: z.array(z.string()).default([]),
+    infos: z.array(z.string()).default([]),
+    /** VictoriaMetrics: some of its storage nodes did not answer. */
+    isPartial: z.boolean().default(false),
     data: z.object({ resultType: z.string(), result: z.unknown() }),
   }),
 ]);
@@ -100,13 +152,54 @@ const seriesSchema = z.array(
   ]),
 );
 
-function readData(status: number, body: string, url: string): Data | Missing {
+function readData({ status, headers, body }: HttpAnswer, server: Server, path: string): Data | Missing {
+  const { url } = server;
   const answer = answerSchema.safeParse(parseJson(body)).data;
-  if (answer?.status === 'error') return { missing: `${url} refused the query (${answer.errorType}): ${briefly(answer.error)}` };
-  if (status !== 200) return { missing: `${url} answered ${status}` };
+  if (answer?.status === 'error') {
+    if (answer.errorType === 'timeout') return { missing: lateText(server) };
+    return { missing: `${url} refused the query (${answer.errorType}): ${briefly(answer.error)}` };
+  }
+  if (status >= 300 && status < 400 && headers['location'] !== undefined)
+    return {
+      missing: `${url} redirects to ${targetOf(headers['location'], url, path)}; redirects are not followed: write the final address as url`,
+    };
+  if (status !== 200) return { missing: `${url} answered ${status}${wants(status, server.access)}` };
   if (answer === undefined) return { missing: `${url} returned a response that is not in Prometheus's format` };
-  const { warnings, data } = answer;
-  return warnings.length > 0 ? { missing: `${url} gave only partial data: ${briefly(warnings.join('; '))}` } : data;
+  const partial = partsMissing(answer);
+  return partial === undefined ? answer.data : { missing: `${url} gave only partial data: ${briefly(partial)}` };
+}
+
+function wants(status: number, { headers, bearer, basic, cert }: Access): string {
+  if (status !== 401 && status !== 403) return '';
+  if ((bearer ?? basic ?? cert) !== undefined) return ': it does not accept what it was given';
+  if (headers !== undefined) return ': it does not accept these headers; bearer or basic may be missing';
+  return ': it wants bearer, basic, or a header such as X-Scope-OrgID';
+}
+
+/** Where a redirect leads, as `url` would be written, without what may be secret in it. */
+function targetOf(location: string, url: string, path: string): string {
+  if (!URL.canParse(location, url)) return 'an address that is not valid';
+  const { origin, pathname } = new URL(location, url);
+  return briefly(`${origin}${pathname.replace(new RegExp(`/+api/v1/${path}/?$`), '')}`);
+}
+
+/**
+ * What an answer says of parts that it lacks, or undefined. Annotations of PromQL are about the query, not about its data, unless something was
+ * left out: https://github.com/prometheus/prometheus/blob/main/util/annotations/annotations.go. Every other warning is about missing data.
+ */
+function partsMissing({
+  warnings,
+  infos,
+  isPartial,
+}: {
+  warnings: string[];
+  infos: string[];
+  isPartial: boolean;
+}): string | undefined {
+  const isPart = (text: string) => !/^PromQL (?:info|warning)\b/.test(text) || /ignored|mix of|incompatible/.test(text);
+  const parts = [...warnings.filter(isPart), ...infos.filter((text) => /ignored|mix of|incompatible/.test(text))];
+  if (parts.length > 0) return parts.join('; ');
+  return isPartial ? 'not every storage node answered (isPartial)' : undefined;
 }
 
 function readMoments({ resultType, result }: Data, wanted: 'vector' | 'matrix', url: string): RangeAnswer {

@@ -9,6 +9,7 @@ import { STATUS_METRICS, statusCounters } from '../../core/gates/counting/status
 import { msText } from '../../core/text.ts';
 import { briefly } from '../arms.ts';
 import type { Pair, Question } from '../metric-source.ts';
+import { filled } from './placeholders.ts';
 import type { Series } from './prometheus-answer.ts';
 import { hiddenGrpc, type StatusReading, statusReading } from './prometheus-status.ts';
 
@@ -54,17 +55,8 @@ function union(pair: Pair, parts: (question: Question) => Partial<Record<Counter
 }
 
 /** Each query stands on lines of its own, so that a comment at its end hides nothing of ours. */
-function labelled(query: string, arm: Arm, counter: string): string {
+export function labelled(query: string, arm: Arm, counter: string): string {
   return `label_replace(label_replace(\n${query}\n, "${BUILD_LABEL}", "${arm}", "", ""), "${COUNTER_LABEL}", "${counter}", "", "")`;
-}
-
-export function filled(query: string, { build, place }: Question): string {
-  return query.replace(/\$\{(build|place)\}/g, (_whole, name: string) => quoted(name === 'build' ? build : place));
-}
-
-/** Safe inside a PromQL string, whichever of the two quotes it stands in. */
-function quoted(value: string): string {
-  return value.replace(/[\\"'`]/g, '\\$&').replace(/\n/g, '\\n');
 }
 
 // Series of one build as raw counters by process and slice. Must not count a series whose labels do not say what it counts. No I/O.
@@ -112,7 +104,8 @@ export function armOf(
   if (!series.every(isAsked)) return { missing: `${how.url} returned series that were not requested` };
   try {
     if (partOf(own, main).length === 0) {
-      return { missing: `${how.url} has no fresh series for ${how.sent[main] ?? main} (looking back ${msText(how.oldestMs)})` };
+      const asked = how.sent[main] ?? main;
+      return { missing: `${how.url} has no fresh series for ${asked} (looking back ${msText(how.oldestMs)})`, none: true };
     }
     for (const each of partOf(own, 'seen')) checkSeen(each, atMs, how);
     const tallies = new Map<string, Tally>();

@@ -11,9 +11,12 @@ import {
 } from '../../core/gates/counting/metric-counters.ts';
 import { CLASS_METRICS, GRPC_METRICS, grpcCode, metricsExcept, STATUS_METRICS } from '../../core/gates/counting/statuses.ts';
 import { durationSchema, type Measurement } from '../../core/gates/verdict/gate.ts';
+import { msText } from '../../core/text.ts';
 import type { Io } from '../../io.ts';
 import { measurementOf } from '../arms.ts';
 import type { MetricSource, Pair, Question } from '../metric-source.ts';
+import { accessShape, accessText, checkAccess, programsOf } from './access.ts';
+import { filled, placeholderProblem, unaskable } from './placeholders.ts';
 import {
   type Answer,
   askPrometheus,
@@ -22,26 +25,21 @@ import {
   type RangeAnswer,
   type Server,
 } from './prometheus-answer.ts';
-import { type Arm, armOf, countsQuery, filled, type Labelled, latencyQuery } from './prometheus-counters.ts';
+import { type Arm, armOf, countsQuery, type Labelled, latencyQuery } from './prometheus-counters.ts';
+import { sameSeriesIn, sharedSeries } from './same-series.ts';
 
-const MAX_TIMEOUT_MS = 2000;
+/** A timeout is as long as the interval at most, or this. */
+const SHORT_TIMEOUT_MS = 2000;
 
 const querySchema = z
   .string()
   .min(1)
   .max(4096)
   .refine((text) => !/\p{Cc}/u.test(text.replace(/[\n\t]/g, '')), 'a query has no control characters')
-  .refine(
-    (text) => /\$\{(?:build|place)\}/.test(text),
-    `the query contains neither \${build} nor \${place}, so it would count all builds together and could not distinguish a bad build from a good one`,
-  )
-  .refine(
-    (text) =>
-      [...text.matchAll(/\$\{([^}]*)\}?/g)].every(
-        ([whole, name]) => whole.endsWith('}') && (name === 'build' || name === 'place'),
-      ),
-    `the only placeholders are \${build} (the GUID) and \${place} (the router's name for its place)`,
-  )
+  .superRefine((text, context) => {
+    const message = placeholderProblem(text);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  })
   .refine(
     (text) => !/\b(?:rate|irate|increase)\s*\(/.test(text),
     'query the raw counter total, without rate() or increase(); kvdeploy calculates the difference itself',
@@ -69,7 +67,10 @@ const config = z
         protocol: /^https?$/,
         error: 'an address like http://127.0.0.1:9090',
       })
-      .refine((text) => /^[^?#@]+$/.test(text), 'the address must not contain a password, ? or #')
+      .superRefine((text, context) => {
+        const message = addressProblem(text);
+        if (message !== undefined) context.addIssue({ code: 'custom', message });
+      })
       .describe('Base URL of Prometheus, without /api/v1'),
     requests: querySchema.describe(
       `PromQL for all requests of one build, one series per process: http_requests_total{build="\${build}"}`,
@@ -101,13 +102,22 @@ const config = z
       .optional()
       .describe('The unit of the label le of latency: s or ms, as many service meshes have it; default s'),
     timeout: durationSchema
-      .refine((ms) => ms >= 1 && ms <= MAX_TIMEOUT_MS, 'at most 2s')
+      .refine((ms) => ms >= 1, 'longer than 0')
       .prefault('1s')
-      .describe('The maximum time for a response; at most 2s'),
+      .describe('The maximum time for a response, such as 10s; at most the interval'),
     interval: durationSchema
       .refine((ms) => ms >= 1, 'longer than 0')
       .prefault('15s')
       .describe('The scrape interval; samples older than two intervals plus one second are refused'),
+    ...accessShape,
+  })
+  .superRefine((settings, context) => {
+    checkAccess(settings, context);
+    const mostMs = mostTimeoutMs(settings);
+    if (settings.timeout > mostMs) {
+      const message = `at most ${msText(mostMs)}: a poll must end before the next scrape; a longer interval allows a longer timeout`;
+      context.addIssue({ code: 'custom', path: ['timeout'], message });
+    }
   })
   .refine(({ errors, status }) => errors !== undefined || status !== undefined, {
     path: ['errors'],
@@ -127,6 +137,18 @@ const UNIT_ALONE = 'unit is the unit of the label le of latency: add a latency q
 
 export type PrometheusConfig = z.infer<typeof config>;
 
+function mostTimeoutMs({ interval }: { readonly interval: number }): number {
+  return Math.max(interval, SHORT_TIMEOUT_MS);
+}
+
+/** What an address has that belongs elsewhere, or undefined. Does not repeat it: it may be a password. */
+export function addressProblem(url: string): string | undefined {
+  if (/^[a-z]+:\/\/.*@/i.test(url))
+    return 'the address contains a user or password: take it out, change that password, and write basic: { username: NAME, password: { file: /path } }';
+  if (url.includes('?')) return 'the address contains parameters: write them as query: { NAME: VALUE }';
+  return url.includes('#') ? 'the address contains a #' : undefined;
+}
+
 /** Follows the MetricSource port. Protocol: Prometheus HTTP API v1, instant queries. */
 export const prometheus: MetricSource<PrometheusConfig> = {
   kind: 'prometheus',
@@ -135,12 +157,15 @@ export const prometheus: MetricSource<PrometheusConfig> = {
   ofRouter: false,
   countsTraffic: ({ requests }) => !BLACKBOX.test(requests),
   countsProcesses: true,
+  programs: programsOf,
   measure,
   count,
   countLatency,
   metrics,
   unproven,
   notes,
+  unaskable: (settings, pair) => unaskable(queriesOf(settings), pair),
+  shared: (settings, pair, io) => sharedSeries(serverOf(settings), queriesOf(settings), pair, io),
   lagMs: ({ interval }) => interval,
   unseen,
   describe,
@@ -148,8 +173,12 @@ export const prometheus: MetricSource<PrometheusConfig> = {
 
 /** Both builds at one moment, which is how far their counts go. */
 async function count(settings: PrometheusConfig, pair: Pair, io: Io): Promise<Counters> {
+  const why = unaskable(countQueriesOf(settings), pair);
+  if (why !== undefined) return bothArms(pair, () => ({ missing: why }));
   const freshMs = io.now();
   const counts = await askPrometheus(serverOf(settings), countsQuery(settings, pair), io);
+  const same = 'missing' in counts ? undefined : sameSeriesIn(counts.series);
+  if (same !== undefined) return bothArms(pair, () => ({ missing: same }));
   return bothArms(pair, (question, arm) => readArm(settings, question, arm, [counts, NO_SERIES], freshMs));
 }
 
@@ -157,6 +186,8 @@ async function count(settings: PrometheusConfig, pair: Pair, io: Io): Promise<Co
 function countLatency(settings: PrometheusConfig, pair: Pair, io: Io): Promise<Counters> | undefined {
   const { latency } = settings;
   if (latency === undefined) return undefined;
+  const why = unaskable([latency], pair);
+  if (why !== undefined) return Promise.resolve(bothArms(pair, () => ({ missing: why })));
   const freshMs = io.now();
   return askPrometheus(serverOf(settings), latencyQuery(latency, pair), io).then((buckets) =>
     bothArms(pair, (question, arm) => readBuckets(settings, question, arm, buckets, freshMs)),
@@ -173,6 +204,15 @@ function bothArms({ candidate, stable }: Pair, read: (question: Question, arm: A
 function readBuckets(settings: PrometheusConfig, question: Question, arm: Arm, buckets: Answer, freshMs: number): ArmCounters {
   if ('missing' in buckets) return buckets;
   return armOf(arm, buckets.series, buckets.atMs ?? 0, labelled(settings, question, freshMs), 'latency');
+}
+
+/** Every query of a gate, as the config writes it. */
+export function queriesOf(settings: PrometheusConfig): readonly string[] {
+  return [...countQueriesOf(settings), ...(settings.latency === undefined ? [] : [settings.latency])];
+}
+
+function countQueriesOf({ requests, errors }: PrometheusConfig): readonly string[] {
+  return errors === undefined ? [requests] : [requests, errors];
 }
 
 /** One build's reading out of the answers to both queries. */
@@ -208,8 +248,9 @@ function labelled(settings: PrometheusConfig, question: Question, freshMs: numbe
 }
 
 /** A scrape takes its time, so two intervals and a second. */
-export function serverOf({ url, timeout, interval }: PrometheusConfig): Server {
-  return { url, timeout, lookBackMs: 2 * interval + 1000 };
+export function serverOf(settings: PrometheusConfig): Server {
+  const { url, timeout, interval } = settings;
+  return { url, timeout, mostTimeoutMs: mostTimeoutMs(settings), lookBackMs: 2 * interval + 1000, access: settings };
 }
 
 async function measure(settings: PrometheusConfig, candidate: Question, io: Io): Promise<Measurement> {
@@ -290,12 +331,13 @@ function namesOf(arm: ArmCounters): ReadonlySet<string> {
   return new Set(Object.values(arm.targets).flatMap(({ counters }) => (counters ?? []).map(({ counter }) => counter)));
 }
 
-function describe({ url, requests, errors, status, slices, latency, unit }: PrometheusConfig, question: Question): string {
+function describe(settings: PrometheusConfig, question: Question): string {
+  const { url, requests, errors, status, slices, latency, unit } = settings;
   const parts = [`requests ${filled(requests, question)}`];
   parts.push(errors === undefined ? `errors by its label ${status}` : `errors ${filled(errors, question)}`);
   if (slices !== undefined) parts.push(`slices by its label ${slices}`);
   if (latency !== undefined) parts.push(`latency ${filled(latency, question)}${unit === undefined ? '' : ` in ${unit}`}`);
-  return `${parts.join('; ')} at ${url}`;
+  return `${parts.join('; ')} at ${url}${accessText(settings)}`;
 }
 
 // A stretch of the past from Prometheus: both builds' counters at even moments, as a live gate would have read them. Must not fill gaps.

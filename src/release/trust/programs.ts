@@ -17,8 +17,8 @@ export function withheldBy(deps: Deps): Withheld {
   const listed = new Set((machineOf(deps.io).programs ?? []).map((argv) => JSON.stringify(argv)));
   return (gate) => {
     const { source, config } = openSource(gate);
-    const program = source.program?.(config);
-    if (program === undefined || listed.has(JSON.stringify(program))) return undefined;
+    const programs = source.programs?.(config) ?? [];
+    if (programs.every((argv) => listed.has(JSON.stringify(argv)))) return undefined;
     return `gate ${gate.name} runs a program that the config names; without --run-programs it is not asked here`;
   };
 }

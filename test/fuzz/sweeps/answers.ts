@@ -78,7 +78,11 @@ export const prometheusAnswers: Sweep<Said> = {
   },
   judge: async (said) => {
     const http: Io['http'] = async () => ({ headers: {}, ...said });
-    const measured = await prometheus.measure(SETTINGS, QUESTION, { http, now: Date.now } as unknown as Io);
+    const measured = await prometheus.measure(SETTINGS, QUESTION, {
+      http,
+      now: Date.now,
+      monotonic: () => performance.now(),
+    } as unknown as Io);
     if ('missing' in measured) {
       mustPrintSafely([{ type: 'check', name: 'gate', ok: null, message: measured.missing }]);
       return 'missing';

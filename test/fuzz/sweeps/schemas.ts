@@ -30,7 +30,9 @@ const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
   ['an identity with two answers or none', said(/give either header or json/)],
   [
     'queries: placeholders, rates, made-up samples and control characters',
-    said(/placeholders|would count all builds together|raw counter total|missing data would look like zero|control characters/),
+    said(
+      /no placeholder|label matcher|would count all builds together|raw counter total|missing data would look like zero|control characters/,
+    ),
   ],
   ['labels that have a meaning of their own', said(/le names the bounds of buckets|a different label than status/)],
   [
@@ -39,7 +41,19 @@ const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
   ],
   ['gates that are only a word, beside a router that counts nothing', said(/counts failures itself/)],
   ['shares and spans that make no gate', said(/a share above 0%|a probability above 0%|at least 50%|at least 100ms/)],
-  ['addresses that are no address', said(/an address like|must not contain a password/)],
+  ['addresses that are no address', said(/an address like|contains a user or password|contains parameters|contains a #/)],
+  [
+    'secrets, headers and certificates that do not fit together',
+    said(
+      /does not stand in the config|belongs to the request|name one of file|only what a program prints|logged on its way|needs its/,
+    ),
+  ],
+  [
+    'the same of where they are sent',
+    said(/only an https|unencrypted|keep one of the two|one line of plain|set this header already/),
+  ],
+  ['times that depend on others', said(/a poll must end before|from 1s to 24h/)],
+  ['numbers of labels', said(/at most 32 labels/)],
 ];
 
 /** Short enough in code points. */

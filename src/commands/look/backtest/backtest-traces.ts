@@ -11,7 +11,14 @@ import { findingsText } from '../../../core/manifest/finding.ts';
 import { type Guid, parseGuid } from '../../../core/scope.ts';
 import { openSource } from '../../../metrics/index.ts';
 import type { Question } from '../../../metrics/metric-source.ts';
-import { momentsIn, type PrometheusConfig, recordedCounts } from '../../../metrics/prometheus/prometheus.ts';
+import { placeholdersOf } from '../../../metrics/prometheus/placeholders.ts';
+import {
+  addressProblem,
+  momentsIn,
+  type PrometheusConfig,
+  queriesOf,
+  recordedCounts,
+} from '../../../metrics/prometheus/prometheus.ts';
 import type { Deps } from '../../../release/deps.ts';
 import type { AskedGates } from './backtest-gates.ts';
 
@@ -112,6 +119,9 @@ export async function fetchTraces(
   const ours = [...gates.values()].filter(({ source }) => source === 'prometheus');
   if (ours.length === 0)
     throw usage('No gate of the config uses Prometheus, so there are no queries to run.', '--config FILE --env E');
+  const wrong = addressProblem(options.fromPrometheus ?? '');
+  if (wrong !== undefined)
+    throw usage(`${wrong.charAt(0).toUpperCase()}${wrong.slice(1)}.`, 'Headers, secrets and certificates are those of the gate.');
   const traces: Fetched[] = [];
   for (const gate of ours) {
     const config = openSource(gate).config as PrometheusConfig;
@@ -179,22 +189,17 @@ function momentOf(flag: string, text: string | undefined): number {
 }
 
 /** `GUID`, `PLACE` or `GUID@PLACE`; each is needed only where a query asks for it. */
-function questionOf(
-  flag: string,
-  text: string | undefined,
-  { requests, errors, latency }: PrometheusConfig,
-  scope: Scope | null,
-): Question {
+function questionOf(flag: string, text: string | undefined, settings: PrometheusConfig, scope: Scope | null): Question {
   if (text === undefined) throw usage(`${flag} is missing.`, `${flag} GUID@PLACE`);
   const [first = '', ...rest] = text.split('@');
   const guid = parseGuid(first);
   const place = guid === undefined ? text : rest.join('@');
-  const queries = [requests, errors, latency].join('\n');
-  for (const [name, value] of [
+  const given = new Map([
     ['build', guid],
     ['place', place],
-  ] as const)
-    if (queries.includes(`\${${name}}`) && (value ?? '') === '')
+  ]);
+  for (const name of placeholdersOf(queriesOf(settings)))
+    if ((given.get(name) ?? '') === '')
       throw usage(`The queries use \${${name}}, but ${flag} ${text} does not give it.`, `${flag} GUID@PLACE`);
   if (scope === null) throw usage('No service was given.', '--config FILE --env E');
   return { scope, build: guid ?? ('' as Guid), place, address: null };

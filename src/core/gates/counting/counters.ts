@@ -26,10 +26,13 @@ export interface Target {
   readonly downs?: number | null;
 }
 
-/** `absent`: by plan the candidate serves alone. Targets that are up but have counted nothing yet must be there, with no counters. */
+/**
+ * `absent`: by plan the candidate serves alone. `none`: nothing was counted yet, as before a first request. Targets that are up but have
+ * counted nothing yet must be there, with no counters.
+ */
 export type ArmCounters =
   | { readonly targets: Readonly<Record<string, Target>>; readonly hidden?: Hidden }
-  | { readonly missing: string }
+  | { readonly missing: string; readonly none?: true }
   | { readonly absent: true };
 
 /** `grpc`: a label with gRPC codes next to HTTP statuses that are all 2xx, whatever happens. */

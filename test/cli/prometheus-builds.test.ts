@@ -1,0 +1,81 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are placeholders of kvdeploy's queries
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type FakePrometheus, GUIDS, openPrometheusSite, type PrometheusSite, startFakePrometheus } from './prometheus-site.ts';
+
+let site: PrometheusSite;
+let server: FakePrometheus;
+const gate = (query: string) => site.writeGate(`url: "${server.url}", interval: 1s, status: code, requests: '${query}'`);
+const PLAN = `plan --env production --build ${GUIDS.green}`;
+
+beforeAll(async () => {
+  [site, server] = await Promise.all([openPrometheusSite(), startFakePrometheus()]);
+  gate('req_total{version="${version}"}');
+  expect(await site.adopt()).toMatchObject({ exitCode: 0 });
+}, 60_000);
+afterAll(() => Promise.all([site.close(), server.close()]));
+
+describe('what the manifest says of a build stands in queries', () => {
+  it('version, digest and labels of both builds are asked for, and plan shows the queries', async () => {
+    gate('req_total{version=~"${version}",image="app@${digest}",hash="${label.pod_template_hash}"}');
+    site.writeBuilds('labels: { pod_template_hash: "6d5f" }', 'labels: { pod_template_hash: "7c8a" }');
+    expect(await site.run('validate')).toMatchObject({ exitCode: 0 });
+    server.asked.length = 0;
+    const { exitCode, stdout } = await site.run(PLAN);
+    expect(exitCode).toBe(0);
+    const [query = ''] = server.asked.map((each) => each.query);
+    for (const [n, hash] of [
+      [1, '6d5f'],
+      [2, '7c8a'],
+    ] as const) {
+      const filled = `req_total{version=~"1\\\\.${n}\\\\.0",image="app@sha256:${String(n).repeat(64)}",hash="${hash}"}`;
+      expect(query).toContain(filled);
+      expect(stdout).toContain(filled);
+    }
+  }, 30_000);
+
+  it('validate names a placeholder that does not exist, with the one that was meant', async () => {
+    gate('req_total{version="${verison}"}');
+    const { exitCode, stdout } = await site.run('validate');
+    expect(exitCode).toBe(2);
+    expect(stdout).toMatch(/no placeholder \$\{verison\}\. Did you mean \$\{version\}\?/);
+    expect(stdout).toMatch(/kvdeploy\.config\.yaml:\d+:\d+/);
+  });
+
+  it('a label that the newest build does not have is a finding of validate at that build, and plan refuses', async () => {
+    gate('req_total{hash="${label.pod_template_hash}"}');
+    site.writeBuilds('labels: { pod_template_hash: "6d5f" }');
+    const checked = await site.run('validate');
+    expect(checked.exitCode).toBe(3);
+    expect(checked.stdout).toMatch(/GATE_LABEL_MISSING .*22222222.* has no label pod_template_hash/);
+    expect(checked.stdout).toMatch(/app\.yaml:8:\d+/);
+    const planned = await site.run(PLAN);
+    expect(planned.exitCode).not.toBe(0);
+    expect(planned.stderr).toMatch(/GATE_NOT_READY.*has no label pod_template_hash.*labels: \{ pod_template_hash: … \}/);
+  });
+
+  it('labels that the manifest gives the stable build after its promotion count', async () => {
+    gate('req_total{hash="${label.pod_template_hash}"}');
+    site.writeBuilds('labels: { pod_template_hash: "6d5f" }', 'labels: { pod_template_hash: "7c8a" }');
+    expect(await site.run(PLAN)).toMatchObject({ exitCode: 0 });
+    site.writeBuilds('', 'labels: { pod_template_hash: "7c8a" }');
+    expect((await site.run(PLAN)).stderr).toMatch(/build 11111111\S* has no label pod_template_hash/);
+  }, 30_000);
+
+  it('a label that is no text, or has no name of a label, is a finding at its place', async () => {
+    gate('req_total{version="${version}"}');
+    site.writeBuilds('labels: { pod: 12 }', 'labels: { "a-b": x }');
+    const { stdout } = await site.run('validate');
+    expect(stdout).toMatch(/Put it in quotes: "12"/);
+    expect(stdout).toMatch(/a-b.*not the name of a label/);
+    site.writeBuilds();
+  });
+
+  it('two builds of the same version are refused by name when the version alone tells them apart', async () => {
+    gate('req_total{version="${version}"}');
+    site.writeBuilds('version: 1.1.0', 'version: 1.1.0');
+    const { exitCode, stderr } = await site.run(PLAN);
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toMatch(/\$\{version\} is 1\.1\.0 for both builds, so both would be counted by the same series/);
+    site.writeBuilds();
+  });
+});
