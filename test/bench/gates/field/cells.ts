@@ -1,7 +1,7 @@
 /** The cells of what gates meet in the field: bursts, late faults, outages that return, cold starts, other statuses, pods that come and go, a day's traffic. */
 
 import type { MetricCounters } from '../../../../src/core/gates/counting/metric-counters.ts';
-import { CLASS_METRICS, STATUS_METRICS } from '../../../../src/core/gates/counting/statuses.ts';
+import { CLASS_METRICS, GRPC_METRICS, STATUS_METRICS } from '../../../../src/core/gates/counting/statuses.ts';
 import { type Cell, type Experiment, held, P0, percent } from '../cell.ts';
 import { AtIntervals, type NewJudge } from '../judge.ts';
 import { byDefaultOnly, evenPolls, ownPolls } from '../ours.ts';
@@ -10,7 +10,7 @@ import { argoBackground, flagger } from '../thresholds.ts';
 import { type Failures, HOUR_S, holdAt, type Sample, type Workload, walkOf } from '../workloads.ts';
 import { ecsCanaries } from './alarms.ts';
 import { redispatched } from './haproxy-readings.ts';
-import { answering, churning, POD_METRICS } from './readings.ts';
+import { answering, churning, GRPC, POD_METRICS } from './readings.ts';
 import { coldStart, dailyValley, doublingEvery, type Failing, outageEvery, rampTo } from './worlds.ts';
 
 type Runs = (of: number) => number;
@@ -146,6 +146,12 @@ export const ANSWERS: readonly (readonly [string, Workload, counted: readonly Me
       ['as the stable build (healthy)', { 500: P0 }],
     ] as const
   ).map(([world, answers]) => [world, answering(1, { 500: P0 }, answers), STATUS_METRICS] as const),
+  ['gRPC: UNAVAILABLE to 5 %', answering(1, { UNAVAILABLE: P0 }, { UNAVAILABLE: 0.05 }, GRPC), GRPC_METRICS],
+  [
+    'gRPC: UNAUTHENTICATED to 5 %',
+    answering(1, { UNAVAILABLE: P0 }, { UNAUTHENTICATED: 0.05, UNAVAILABLE: P0 }, GRPC),
+    GRPC_METRICS,
+  ],
   ['HAProxy sends 5 % to the stable build in a retry', redispatched(1, 0.05, P0), CLASS_METRICS],
   ['HAProxy, no retries (healthy)', redispatched(1, 0, P0), CLASS_METRICS],
 ];

@@ -13,7 +13,7 @@ import { ECS_BAKE_S, ECS_PERCENT, ecsCanary } from './alarms.ts';
 import { beforeName, keptRows, withBefore } from './before.ts';
 import { fieldCells, HOURS, ONSETS, RETURNING, trafficOf } from './cells.ts';
 import { redispatched } from './haproxy-readings.ts';
-import { answering, churning } from './readings.ts';
+import { answering, churning, GRPC } from './readings.ts';
 import { coldStart, dailyValley, doublingEvery, nthOutage, outageEvery, rampTo } from './worlds.ts';
 
 const SEED = 6;
@@ -130,8 +130,15 @@ describe(`what the product counts by itself (seed ${SEED})`, () => {
   });
 
   it('a candidate that answers as the stable build does is not ended', () => {
-    const [found] = holdOften('same', answering(1, { 404: 0.02, 500: P0 }, { 404: 0.02, 500: P0 }), [ours], 5, SEED);
+    const [found] = holdOften('same', answering(1, { 500: P0, 404: 0.02 }, { 500: P0, 404: 0.02 }), [ours], 5, SEED);
     expect(found?.rolledBack).toBe(0);
+  });
+
+  it('gRPC codes are bad for users, and HTTP 200 for a rule of 5xx', () => {
+    const gate = byDefaultOnly({ counted: GRPC.metrics });
+    const place = answering(1, { UNAVAILABLE: P0 }, { UNAVAILABLE: 0.05 }, GRPC);
+    const [found, alarm] = holdOften('grpc', place, [gate, ecsCanary(1, 1)], 5, SEED);
+    expect([found?.rolledBack, alarm?.rolledBack]).toEqual([5, 0]);
   });
 
   it('HAProxy hides refused connections by retries from a rule of 5xx, and its own counters are read by the product', () => {

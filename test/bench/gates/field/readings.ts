@@ -1,28 +1,43 @@
 /** Workloads that the product counts by itself: statuses and pods as a source would read them. Must not count anything for it. */
 
 import type { ArmCounters, Target } from '../../../../src/core/gates/counting/counters.ts';
-import { STATUS_METRICS, statusCounters } from '../../../../src/core/gates/counting/statuses.ts';
+import type { MetricCounters } from '../../../../src/core/gates/counting/metric-counters.ts';
+import { GRPC_METRICS, STATUS_METRICS, statusCounters } from '../../../../src/core/gates/counting/statuses.ts';
 import type { Arm } from '../judge.ts';
 import type { Random } from '../random.ts';
 import { type Draw, HOUR_S, type Workload } from '../workloads.ts';
 
-/** Shares of the answers by status; the rest is 200. */
+/** Shares of the answers by status; the rest is good. */
 export type Answers = Readonly<Record<string, number>>;
+
+/** What a source tells apart: HTTP statuses by themselves unless said, of which 200 is good. */
+export interface Told {
+  readonly good: '200' | 'OK';
+  readonly metrics: readonly MetricCounters[];
+}
+
+export const HTTP: Told = { good: '200', metrics: STATUS_METRICS };
+
+/** gRPC codes, all of them under HTTP 200. */
+export const GRPC: Told = { good: 'OK', metrics: GRPC_METRICS };
 
 const DAY_MS = 86_400_000;
 
-/** One build behind a router that counts its answers. */
+/** One build whose answers a source counts. */
 class Answering {
   readonly #shares: Answers;
-  readonly #totals: Record<string, number> = { 200: 0 };
+  readonly #told: Told;
+  readonly #totals: Record<string, number>;
 
-  constructor(shares: Answers) {
+  constructor(shares: Answers, told: Told) {
     this.#shares = shares;
+    this.#told = told;
+    this.#totals = { [told.good]: 0 };
   }
 
   /** How many of `requests` ended in each status. */
   answer(random: Random, requests: number): Readonly<Record<string, number>> {
-    const statuses = ['200', ...Object.keys(this.#shares)];
+    const statuses = [this.#told.good, ...Object.keys(this.#shares)];
     const shares = Object.values(this.#shares);
     const counts = random.multinomial(requests, [1 - shares.reduce((a, b) => a + b, 0), ...shares]);
     const found = Object.fromEntries(statuses.map((status, index) => [status, counts[index] ?? 0]));
@@ -34,7 +49,7 @@ class Answering {
     const target: Target = {
       startedMs: -DAY_MS,
       freshMs: 1000 * tS,
-      counters: statusCounters(this.#totals, STATUS_METRICS),
+      counters: statusCounters(this.#totals, this.#told.metrics),
     };
     return { targets: { router: target } };
   }
@@ -46,10 +61,10 @@ function fivexx(requests: number, found: Readonly<Record<string, number>>): Arm 
   return { requests, failures };
 }
 
-/** A candidate at one share for an hour that answers otherwise than the stable build; whatever it answers but 200 is bad. */
-export function answering(percent: number, stable: Answers, candidate: Answers, rps = 1000): Workload {
+/** A candidate at one share of 1,000 requests a second for an hour that answers otherwise than the stable build; all but the good answer is bad. */
+export function answering(percent: number, stable: Answers, candidate: Answers, told = HTTP): Workload {
   const begin = (random: Random): Draw => {
-    const [ours, theirs] = [new Answering(candidate), new Answering(stable)];
+    const [ours, theirs] = [new Answering(candidate, told), new Answering(stable, told)];
     return (tS, candidateRequests, stableRequests) => {
       const [found, theirsFound] = [ours.answer(random, candidateRequests), theirs.answer(random, stableRequests)];
       const reading = { candidate: ours.reading(tS), stable: theirs.reading(tS) };
@@ -57,12 +72,12 @@ export function answering(percent: number, stable: Answers, candidate: Answers, 
         candidate: fivexx(candidateRequests, found),
         stable: fivexx(stableRequests, theirsFound),
         parts: { reading },
-        bad: candidateRequests - (found['200'] ?? 0),
+        bad: candidateRequests - (found[told.good] ?? 0),
       };
     };
   };
-  const p0 = stable['500'] ?? 0;
-  return { rps, pollS: 15, percents: [percent], untilS: HOUR_S, bakeS: 0, p0, p1: candidate['500'] ?? 0, slices: [], begin };
+  const p0 = stable['500'] ?? stable['UNAVAILABLE'] ?? 0;
+  return { rps: 1000, pollS: 15, percents: [percent], untilS: HOUR_S, bakeS: 0, p0, p1: p0, slices: [], begin };
 }
 
 const PODS = 10;
