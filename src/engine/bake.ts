@@ -1,7 +1,7 @@
 /** The judged polls of a bake. Must never take silence for health. */
 import { type CrashWatch, crashesTooOften, watched } from '../core/gates/verdict/crash-watch.ts';
 import { emptyMemory, type GateMemory } from '../core/gates/verdict/gate.ts';
-import { type Brought, judge, type LimitedGate } from '../core/gates/verdict/judge.ts';
+import { judge, type LimitedGate } from '../core/gates/verdict/judge.ts';
 import type { GateResult, Verdict } from '../core/gates/verdict/verdict.ts';
 import type { Event } from '../core/ledger/events.ts';
 import type { State } from '../core/rollout/rollout.ts';
@@ -13,9 +13,9 @@ import { ASK_EVERY_MS, unfitOf } from './condition.ts';
 import { measureGate } from './measure.ts';
 import { drifted } from './read-back.ts';
 import type { Runner } from './runner.ts';
-
-/** What a poll may take beyond its interval: reading the router, then the metrics, each with a deadline of 2 s. Later, no one watched. */
-const GAP_MS = 5000;
+import { Looks } from './watching/looks.ts';
+import { Restarts } from './watching/restarts.ts';
+import { lookUp, whileAsked } from './watching/while-asked.ts';
 
 /** How soon an answer is noticed that comes between two polls. */
 const LOOK_MS = 1000;
@@ -30,7 +30,13 @@ interface StepMemory {
   crashed: number | null;
   /** Monotonic time of the last poll; undefined before the first. */
   polledMs: number | undefined;
+  readonly looks: Looks;
+  /** The question to the metrics that is on its way. */
+  asked: Promise<Measured> | undefined;
+  readonly restarts: Restarts;
 }
+
+type Measured = readonly [readonly LimitedGate[], Compared | undefined];
 
 /** The bakes of one runner, one after the other. */
 export class Bake {
@@ -53,6 +59,8 @@ export class Bake {
       const wait = await this.#waitUntil(memory.polledMs + state.plan.pollMs, state);
       if (wait !== undefined) return wait === 'look again' ? undefined : wait;
     }
+    const { pollMs, patienceMs } = state.plan;
+    memory.looks.at(io.monotonic(), pollMs);
     const found = await readBack.read();
     if (!('why' in found) && !splitsAgree(found.reading.members, split)) return drifted(split, found.reading, io.now());
     const reading = 'why' in found ? null : found.reading;
@@ -61,40 +69,47 @@ export class Bake {
       'why' in found ? [found.why] : troubleOf(state, [before ?? found.reading, found.reading], memory, io.monotonic());
     this.#reading = reading ?? this.#reading;
     if (reading !== null) condition.look(state, ledger.history, reading);
-    const [limited, compared] = await Promise.all([
-      measureLimited(state, reading, memory.gates, io),
-      this.#comparing.poll(state, reading),
-    ]);
-    const mostMs = state.plan.pollMs + GAP_MS;
-    const nowMs = io.monotonic();
-    const sinceMs = memory.polledMs === undefined ? undefined : nowMs - memory.polledMs;
-    memory.polledMs = nowMs;
-    const brought: Brought = {
-      router: routerResults(trouble, memory.crashed !== null),
-      limited,
-      compared: compared?.gates ?? null,
-      // Gaps count as missing health too, up to what a poll may take: else polls that are always late would hold forever.
-      patience: {
-        missingMs: sinceMs === undefined ? 0 : state.missingMs,
-        spentMs: Math.min(sinceMs ?? 0, mostMs),
-        patienceMs: state.plan.patienceMs,
-      },
-    };
+    memory.asked ??= Promise.all([measureLimited(state, reading, memory.gates, io), this.#comparing.poll(state, reading)]);
+    const came = await whileAsked(this.#runner, memory.asked, () => {
+      memory.looks.at(io.monotonic(), pollMs);
+      return lookUp(split, state, this.#runner);
+    });
+    if ('met' in came) return came.met === 'look again' ? undefined : came.met;
+    memory.asked = undefined;
+    const [limited, compared] = came.answer;
+    const isFirst = memory.polledMs === undefined;
+    memory.polledMs = io.monotonic();
+    memory.looks.at(memory.polledMs, pollMs);
+    const { spentMs, isGap } = memory.looks.take();
+    const troubled = reading !== null && trouble.length > 0;
+    const why = troubled ? trouble.join('; ') : isGap ? 'no one watched for a while' : compared?.reset;
+    const restarts = memory.restarts.add(why, spentMs, patienceMs);
     const { seen } = condition;
     const unfit = unfitOf(seen, io.now());
     if (unfit !== undefined) return unfit;
     const unseen = seen.is === 'silent' ? [holdOf(seen.what, seen.why)] : [];
-    const judged = judge({ ...brought, router: [...brought.router, ...unseen] });
+    const judged = judge({
+      router: [...restarts.results, ...routerResults(trouble, memory.crashed !== null), ...unseen],
+      limited,
+      compared: compared?.gates ?? null,
+      // Gaps count as missing health too, up to what a poll may take: else polls that are always late would hold forever.
+      patience: {
+        missingMs: (isFirst ? 0 : state.missingMs) + restarts.costMs,
+        spentMs: isFirst ? 0 : spentMs,
+        lostMs: memory.restarts.lostMs,
+        patienceMs,
+      },
+    });
     memory.gates = judged.memories;
     // After a gap (a new process, a pause) and after trouble of the router (a build that crashes and comes back) the bake begins again, and time
     // in which a source or the router did not answer is not counted. The baseline keeps what happened in the meantime.
-    const again = sinceMs === undefined || sinceMs > mostMs || (reading !== null && trouble.length > 0);
+    const again = isFirst || isGap || troubled;
     const { verdict, missingMs, gates } = judged;
     return {
       type: 'polled',
       atMs: io.now(),
       verdict,
-      watchedMs: again ? 0 : state.watchedMs + (judged.blind ? 0 : sinceMs),
+      watchedMs: again ? 0 : state.watchedMs + (judged.blind ? 0 : spentMs),
       missingMs,
       advance: !control.paused,
       gates: [...gates],
@@ -119,8 +134,10 @@ export class Bake {
 
   /** A process bakes each step once. */
   #memoryAt(step: number): StepMemory {
-    if (this.#memory?.step !== step)
-      this.#memory = { step, gates: new Map(), crashes: undefined, crashed: null, polledMs: undefined };
+    if (this.#memory?.step !== step) {
+      const nothing = { gates: new Map(), crashes: undefined, crashed: null, polledMs: undefined, asked: undefined };
+      this.#memory = { step, ...nothing, looks: new Looks(), restarts: new Restarts() };
+    }
     return this.#memory;
   }
 }

@@ -39,6 +39,8 @@ export interface Compared {
   readonly gates: ComparedGates;
   readonly record: EvidenceRecord;
   readonly checkpoint: boolean;
+  /** Why what was certified at this step counts no more, where this poll found that the candidate restarted. */
+  readonly reset: string | undefined;
 }
 
 /** Sources answer within this time, for one build sooner than for the other. */
@@ -91,7 +93,8 @@ export class Comparing {
     const nextPercent = state.plan.steps[state.step + 1]?.percent;
     const moment = { nowMs: after.aheadMs + io.monotonic(), nextShare: nextPercent === undefined ? null : nextPercent / 100 };
     const names = comparison.gates.map(({ name }) => name);
-    return { gates: { names, settings: comparison.settings, weighed: after.weighed, moment }, record, checkpoint };
+    const reset = isDue ? resetOf(after.record.evidence) : undefined;
+    return { gates: { names, settings: comparison.settings, weighed: after.weighed, moment }, record, checkpoint, reset };
   }
 }
 
@@ -114,6 +117,10 @@ export async function countGate(
     const missing = `${gate.source} failed: ${error instanceof Error ? error.message : String(error)}`;
     return { candidate: { missing }, stable: { missing } };
   }
+}
+
+function resetOf({ gates }: Evidence): string | undefined {
+  return Object.values(gates).find(({ candidate }) => candidate.state === 'reset')?.candidate.why;
 }
 
 function shareAt({ plan, step }: State): number {

@@ -15,6 +15,7 @@ import { drifted, driftText, type Found } from './read-back.ts';
 import type { Runner } from './runner.ts';
 import { RETRY_MS, shifter, textOf } from './shift.ts';
 import { StableWatch } from './watching/stable-watch.ts';
+import { lookUp, whileAsked } from './watching/while-asked.ts';
 
 const CONVERGE_POLL_MS = 300;
 
@@ -130,7 +131,10 @@ async function converge(split: Split, state: State, runner: Runner): Promise<Eve
   const ready = 'why' in found ? { why: found.why } : await notReady(found.reading, state, runner);
   if (ready !== undefined && 'type' in ready) return ready;
   if ('reading' in found && ready === undefined) {
-    const baseline = await measureBaseline(state.plan, found.reading, io);
+    const asked = measureBaseline(state.plan, found.reading, io);
+    const came = await whileAsked(runner, asked, () => lookUp(split, state, runner));
+    if ('met' in came) return came.met === 'look again' ? undefined : came.met;
+    const { answer: baseline } = came;
     return { type: 'converged', atMs: io.now(), baseline, certainty: found.reading.certainty };
   }
   if (!(await watch.wait(CONVERGE_POLL_MS))) return undefined;

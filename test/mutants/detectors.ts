@@ -53,6 +53,7 @@ import { owners } from './detect-owners.ts';
 import { rescues } from './detect-rescues.ts';
 import { holds, reserves } from './detect-rollback-path.ts';
 import { strangers } from './detect-strangers.ts';
+import { beginsAgain, stableInTrouble } from './detect-waits.ts';
 import { secondState } from './second-state.ts';
 
 type Complaints = readonly string[];
@@ -328,7 +329,8 @@ async function crashLoop(): Promise<Complaints> {
     here.sim.after(4000, crash);
   };
   when(here, begins('baking'), crash);
-  const ended = await here.go(planOf({ steps: [10, 100].map((percent) => ({ percent, bakeMs: 20_000 })) }));
+  const steps = [10, 100].map((percent) => ({ percent, bakeMs: 20_000 }));
+  const ended = await here.go(planOf({ steps, patienceMs: 600_000 }));
   if (here.sim.split['green'] === 0 && ended.how === 'over') return [];
   return [`a build that crashes for ever ${ended.how === 'left' ? 'holds for ever' : 'goes on'}`];
 }
@@ -368,6 +370,8 @@ const DETECTORS = {
   fences,
   'in flight': inFlight,
   'crash loop': crashLoop,
+  'stable in trouble': stableInTrouble,
+  'begins again': beginsAgain,
   'lone share': loneShare,
   'unseen share': unseenShare,
   'unseen latency': unseenLatency,

@@ -19,6 +19,8 @@ const QUICK = [
   'silence is taken for a yes',
   'a metric that cannot be seen blinds the others',
   'latency that cannot be seen passes',
+  'a first step begins next to a stable build that fails',
+  'a bake begins again for ever',
   "a group's pointer is obeyed without the machine file",
 ];
 const PROGRAMS = [
@@ -35,6 +37,8 @@ const PROGRAMS = [
   'fences',
   'in flight',
   'crash loop',
+  'stable in trouble',
+  'begins again',
   'lone share',
   'unseen share',
   'unseen latency',

@@ -57,6 +57,27 @@ export const OF_THE_GATES: readonly Mutant[] = [
     'memory.crashed = isCompared && memory.crashes.downs > 0 ? crashesTooOften(memory.crashes) : null;',
   ),
   mutant(
+    'a first step begins next to a stable build that fails',
+    'stable in trouble',
+    'core/gates/verdict/stable-watch.ts',
+    'if (failing !== undefined) {',
+    "if (failing !== undefined && gate === '') {",
+  ),
+  mutant(
+    'a stable build that is not counted is taken for a calm one',
+    'stable in trouble',
+    'core/gates/verdict/stable-watch.ts',
+    "if (arm.state === 'counted' || arm.state === 'reset')",
+    "if (arm.state !== 'late')",
+  ),
+  mutant(
+    'a bake begins again for ever',
+    'begins again',
+    'engine/watching/restarts.ts',
+    'this.#lostMs += costMs;',
+    'this.#lostMs += 0 * costMs;',
+  ),
+  mutant(
     'a share of the traffic that is off marks the build bad',
     'lone share',
     'core/gates/verdict/blamed.ts',

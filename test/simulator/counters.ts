@@ -30,6 +30,8 @@ export interface Counters {
   slow: number;
   /** What the metric source says about it, and what it said last. */
   sight: Sight;
+  /** How long it takes to answer. */
+  slowMs?: number;
   frozen: Counted | undefined;
 }
 

@@ -285,6 +285,8 @@ export class Simulation {
       await this.pass(timeoutMs);
       throw new Error('timed out');
     }
+    const slowMs = Math.max(0, ...all.map(({ guid }) => this.metrics.get(guid)?.slowMs ?? 0));
+    if (slowMs > 0) await this.pass(slowMs);
     const result = all.flatMap(({ what, guid, arm }) => {
       const counters = this.metrics.get(guid);
       const counted = counters === undefined ? undefined : seen(counters);

@@ -13,10 +13,8 @@ import { unfitOf } from '../condition.ts';
 import { LatencyInFlight } from '../measure.ts';
 import { drifted } from '../read-back.ts';
 import type { Runner } from '../runner.ts';
+import { Looks } from './looks.ts';
 import { lookUp, whileAsked } from './while-asked.ts';
-
-/** What a poll may take beyond its interval: later, no one watched. */
-const GAP_MS = 5000;
 
 /** Volatile by design: a watch that is broken off begins anew. */
 interface Memory {
@@ -34,10 +32,9 @@ export class StableWatch {
   readonly #latency: LatencyInFlight;
   #memory: Memory | undefined;
   #asked: Promise<Memory> | undefined;
-  /** Monotonic time of the last judged poll, and of the last look at the router. */
+  /** Monotonic time of the last judged poll. */
   #polledMs: number | undefined;
-  #lookedMs = 0;
-  #isGap = false;
+  readonly #looks = new Looks();
 
   constructor(runner: Runner) {
     this.#runner = runner;
@@ -52,7 +49,8 @@ export class StableWatch {
       const leftMs = watchMsOf(state.plan) - state.watchedMs;
       const everyMs = leftMs > 0 ? Math.min(state.plan.pollMs, leftMs) : state.plan.pollMs;
       if (!(await watch.wait(this.#polledMs + everyMs - io.monotonic()))) return undefined;
-    } else this.#lookedMs = io.monotonic();
+    }
+    this.#looks.at(io.monotonic(), state.plan.pollMs);
     const found = await readBack.read();
     if ('reading' in found && !splitsAgree(found.reading.members, split)) return drifted(split, found.reading, io.now());
     if ('reading' in found) condition.look(state, ledger.history, found.reading);
@@ -61,7 +59,7 @@ export class StableWatch {
     if ('why' in found) return this.#judged(state, [holdOf('router', found.why)], true);
     this.#asked ??= this.#count(state, found.reading);
     const came = await whileAsked(this.#runner, this.#asked, () => {
-      this.#looked(state);
+      this.#looks.at(io.monotonic(), state.plan.pollMs);
       return lookUp(split, state, this.#runner);
     });
     if ('met' in came) return came.met === 'look again' ? undefined : came.met;
@@ -78,13 +76,11 @@ export class StableWatch {
   #judged(state: State, gates: readonly GateResult[], spends: boolean): Event {
     const { io, control } = this.#runner;
     const { plan } = state;
-    this.#looked(state);
-    const nowMs = io.monotonic();
-    const sinceMs = nowMs - (this.#polledMs ?? nowMs);
-    this.#polledMs = nowMs;
-    const missingMs = spends ? state.missingMs + (this.#isGap ? plan.pollMs + GAP_MS : sinceMs) : state.missingMs;
-    const watchedMs = spends || this.#isGap ? state.watchedMs : state.watchedMs + sinceMs;
-    this.#isGap = false;
+    this.#polledMs = io.monotonic();
+    this.#looks.at(this.#polledMs, plan.pollMs);
+    const { spentMs, isGap } = this.#looks.take();
+    const missingMs = state.missingMs + (spends ? spentMs : 0);
+    const watchedMs = state.watchedMs + (spends || isGap ? 0 : spentMs);
     const verdict = missingMs > plan.patienceMs ? 'give-up' : judgeAll(gates);
     const isOver = verdict === 'pass' && watchedMs >= watchMsOf(plan);
     const kept = this.#memory === undefined ? undefined : compactRecord({ evidence: this.#memory.evidence, counters: {} });
@@ -98,12 +94,6 @@ export class StableWatch {
       gates: [...gates],
       ...(isOver && kept !== undefined ? { evidence: kept } : {}),
     };
-  }
-
-  #looked({ plan }: State): void {
-    const nowMs = this.#runner.io.monotonic();
-    if (nowMs - this.#lookedMs > plan.pollMs + GAP_MS) this.#isGap = true;
-    this.#lookedMs = nowMs;
   }
 
   /** Asks about the stable build alone: a candidate without requests may have no series yet, and counts of one wait for those of the other. */

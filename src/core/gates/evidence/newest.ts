@@ -47,7 +47,7 @@ function failsEnough(metric: JudgedMetric, requests: number, failures: number): 
 }
 
 /** A burst or two of a service with little traffic is no incident. */
-const MANY_FAILURES = 10;
+export const MANY_FAILURES = 10;
 
 /** The same of counts without a step: where there are too few to see half of the limit, many failures beyond all of it. */
 export function failsAsInIncident(metric: JudgedMetric, requests: number, failures: number): boolean {

@@ -5,7 +5,7 @@
 import { apartTexts, countAgainstTexts, countText, fractionText, listText, msText, versusText } from '../../text.ts';
 import { shareIsAsPlanned, toleratedShare } from '../evidence/e-process.ts';
 import { type Evidence, type GateData, streamsOf } from '../evidence/evidence.ts';
-import { exceedsTolerated, failingTogether, failsNow, stableInIncident } from '../evidence/newest.ts';
+import { exceedsTolerated, failingTogether, failsNow, MANY_FAILURES, stableInIncident } from '../evidence/newest.ts';
 import { type HarmBound, harmBounds } from '../evidence/non-inferiority.ts';
 import { type GateSettings, harmBoundLogC, type JudgedMetric, rollbackLogE } from '../gate-settings.ts';
 import { asideTexts, unseenTexts } from './aside.ts';
@@ -64,10 +64,22 @@ export interface Hold extends Base {
 
 export interface Reason {
   /**
-   * `data`: not counted or not whole. `incident`: the stable build fails too; `limit`: both together fail beyond the limit. `evidence`: some
+   * `data`: not counted or not whole. `incident`: the stable build fails too, `average`: it did earlier at this step; `limit`: both together fail beyond the limit. `evidence`: some
    * harm is likely, though not proven; `worse`: it is evident, though no `bound` covers it and the evidence is not enough yet.
+   * `never`: a bound that this traffic cannot give.
    */
-  readonly what: 'data' | 'incident' | 'limit' | 'evidence' | 'worse' | 'split' | 'dwell' | 'bound' | 'slices';
+  readonly what:
+    | 'data'
+    | 'incident'
+    | 'average'
+    | 'limit'
+    | 'evidence'
+    | 'worse'
+    | 'split'
+    | 'dwell'
+    | 'bound'
+    | 'never'
+    | 'slices';
   readonly gate: string | null;
   readonly why: string;
   /** When it may be over, on the clock of the polls; null where no one can say. */
@@ -200,7 +212,7 @@ export function progress(
 }
 
 /** Reasons that waiting alone does not end. */
-const IN_THE_WAY: readonly Reason['what'][] = ['data', 'incident', 'limit', 'evidence', 'worse', 'split'];
+const IN_THE_WAY: readonly Reason['what'][] = ['data', 'incident', 'average', 'limit', 'evidence', 'worse', 'split', 'never'];
 
 /** How much of what a pass needs is there, 0..1: of time, blocks, bounds and slices the least; 1 only where nothing holds. */
 function readiness(settings: GateSettings, evidence: Evidence, nowMs: number, bounds: readonly HarmBound[]): number {
@@ -299,6 +311,7 @@ function incidentReasons(settings: GateSettings, evidence: Evidence): Reason[] {
       const part = `together both builds fail ${rate} of the newest requests`;
       return [reason('limit', metric.gate, `the stable build fails too: ${part}, above ${limit}`)];
     }
+    if (found === -1) return [reason('average', metric.gate, `the stable build failed more than ${limit} at this step`)];
     return [reason('incident', metric.gate, `the stable build fails too${whereText(metric, found)}: more than half of ${limit}`)];
   });
 }
@@ -368,25 +381,29 @@ function dwellReasons(settings: GateSettings, evidence: Evidence): Reason[] {
 }
 
 function boundReasons(settings: GateSettings, evidence: Evidence, bounds: readonly HarmBound[]): Reason[] {
-  if (bounds.length === 0) return [reason('bound', null, 'no gate here can rule out harm, and missing data does not')];
+  if (bounds.length === 0) return [reason('never', null, 'no gate here can rule out harm, and missing data does not')];
+  const isLong = evidence.atMs - evidence.stepSinceMs >= leastDwellMs(settings);
   return bounds.flatMap((one): Reason[] => {
     const { gate, metric } = one.metric;
     const [requests, failures] = one.stream.step;
     const reasons: Reason[] = [];
     if (!one.ruledOut) {
-      const needs = Number.isFinite(one.requestsNeeded)
+      const isNever = !Number.isFinite(one.requestsNeeded);
+      const needs = !isNever
         ? `${requests} of about ${one.requestsNeeded} requests needed to rule out harm`
         : 'harm cannot be ruled out at this limit, whatever the number of requests';
       const since = one.dispersion > one.metric.dispersion ? ' while the failures of the stable build are clustered' : '';
       const why = `${needs}${since}; ${metric}: ${countText(failures, requests)} failed`;
-      reasons.push(reason('bound', gate, why, untilMs(evidence, requests, one.requestsNeeded)));
+      // At first a few failures make it look so.
+      const what = isNever && isLong && failures >= MANY_FAILURES ? 'never' : 'bound';
+      reasons.push(reason(what, gate, why, untilMs(evidence, requests, one.requestsNeeded)));
     }
     if (one.waiting.length > 0)
       reasons.push(reason('slices', gate, `${metric}: harm is not yet ruled out in ${listText(one.waiting)}`));
     if (one.unverifiedShare > settings.unverifiedShare) {
       const part = `${fractionText(one.unverifiedShare)} of the traffic`;
       const why = `${metric}: ${part} is in slices too small to judge (${listText(one.unverified)})`;
-      reasons.push(reason('slices', gate, why));
+      reasons.push(reason(isLong ? 'never' : 'slices', gate, why));
     }
     return reasons;
   });

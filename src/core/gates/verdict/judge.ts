@@ -37,6 +37,8 @@ export interface ComparedGates {
 /** How long health had been missing at this step, what this poll adds to that, and how long it may be missing. */
 export interface Patience {
   readonly missingMs: number;
+  /** The part of it that nothing makes good: restarts of the bake, with what had been watched until then. */
+  readonly lostMs?: number;
   readonly spentMs: number;
   readonly patienceMs: number;
 }
@@ -71,9 +73,10 @@ export function judge({ router, limited, compared, patience }: Brought): Judgeme
   const said = judgeAll(evidence === null ? others : [...others, evidence]);
   const reasons = evidence?.verdict === 'hold' ? evidence.reasons.map(({ what }) => what) : [];
   const silent = reasons.includes('data');
-  // What a bound needs depends on the traffic, not on patience. Yet no one can say that the candidate does no harm to both builds, or that what
-  // is evidently worse is bad enough: that lasts as long as patience does.
-  const gathers = reasons.length > 0 && others.every(({ verdict }) => verdict === 'pass') && !reasons.some(usesUpPatience);
+  // What a bound needs depends on the traffic, not on patience. Whatever else holds has no end of its own: it lasts as long as patience does.
+  const othersPass = others.every(({ verdict }) => verdict === 'pass');
+  const gathers =
+    compared !== null && reasons.length > 0 && othersPass && !reasons.some((what) => usesUpPatience(what, compared));
   const missingMs = patience === null ? 0 : missingWith(patience, gathers, said);
   const isOver = said === 'hold' && patience !== null && !(missingMs <= patience.patienceMs);
   return {
@@ -91,14 +94,20 @@ function evidenceOf({ settings, weighed: { evidence, bounds }, moment }: Compare
   return judgeEvidence(settings, evidence, moment, bounds);
 }
 
-function usesUpPatience(what: Reason['what']): boolean {
-  return what === 'data' || what === 'limit' || what === 'worse';
+/** Reasons that end by themselves with time and traffic, and those that mostly do: they may last as long as a step should at most. */
+const GATHERING: readonly Reason['what'][] = ['dwell', 'bound', 'slices', 'average'];
+
+const MOSTLY: readonly Reason['what'][] = [...GATHERING, 'evidence', 'split'];
+
+function usesUpPatience(what: Reason['what'], { settings, weighed: { evidence } }: ComparedGates): boolean {
+  const isLong = evidence.atMs - evidence.stepSinceMs > settings.maxDwellMs;
+  return !(isLong ? GATHERING : MOSTLY).includes(what);
 }
 
 /** Trouble that comes and goes adds up: what was missing is made good by as much time in which evidence was gathered. */
-function missingWith({ missingMs, spentMs }: Patience, gathers: boolean, said: Verdict): number {
-  if (gathers) return Math.max(0, missingMs - spentMs);
-  return said === 'hold' ? missingMs + spentMs : 0;
+function missingWith({ missingMs, spentMs, lostMs = 0 }: Patience, gathers: boolean, said: Verdict): number {
+  if (gathers) return Math.max(lostMs, missingMs - spentMs);
+  return said === 'hold' ? missingMs + spentMs : lostMs;
 }
 
 function whyOf(verdict: Verdict, others: readonly GateResult[], evidence: EvidenceVerdict | null): string {
