@@ -4,8 +4,9 @@ import type { Evidence } from '../evidence/evidence.ts';
 import { type HarmBound, harmBounds } from '../evidence/non-inferiority.ts';
 import type { GateSettings } from '../gate-settings.ts';
 import { heaviestOf, type Standing, standings } from './blamed.ts';
-import { type EvidenceVerdict, inShort, judgeEvidence, type Moment, progress, type Reason } from './evidence-verdict.ts';
+import { type EvidenceVerdict, inShort, judgeEvidence, type Moment, progress } from './evidence-verdict.ts';
 import { type GateMemory, judgeGate, type Limits, type Measurement } from './gate.ts';
+import type { Reason } from './reasons-to-wait.ts';
 import { type GateResult, judgeAll, type Verdict } from './verdict.ts';
 
 /** A gate with a fixed limit: what its source says now, and what was remembered of it. */
