@@ -9,6 +9,7 @@ import { STATUS_METRICS, statusCounters } from '../../core/gates/counting/status
 import { msText } from '../../core/text.ts';
 import { briefly } from '../arms.ts';
 import type { Pair, Question } from '../metric-source.ts';
+import { duplicateText } from './duplicates.ts';
 import { filled } from './placeholders.ts';
 import type { Series } from './prometheus-answer.ts';
 import { hiddenGrpc, type StatusReading, statusReading } from './prometheus-status.ts';
@@ -107,12 +108,15 @@ export function armOf(
       const asked = how.sent[main] ?? main;
       return { missing: `${how.url} has no fresh series for ${asked} (looking back ${msText(how.oldestMs)})`, none: true };
     }
-    for (const each of partOf(own, 'seen')) checkSeen(each, atMs, how);
+    const stale = staleProcesses(partOf(own, 'seen'), atMs, how);
+    const twice = duplicateText(partOf(own, main), [BUILD_LABEL, COUNTER_LABEL, '__name__']);
+    if (twice !== undefined) return { missing: twice };
     const tallies = new Map<string, Tally>();
     const requests = partOf(series, 'requests');
     const reading = readingOf(requests, how);
     for (const part of ['requests', 'errors', 'latency'] as const) {
-      for (const each of partOf(own, part)) addSeries(tallyOf(tallies, each, how), part, each, { ...how, reading });
+      for (const each of partOf(own, part))
+        if (!stale.has(processOf(each.labels))) addSeries(tallyOf(tallies, each, how), part, each, { ...how, reading });
     }
     for (const tally of tallies.values()) dropPartly(tally);
     const targets = [...tallies].map(([name, tally]) => [name, targetOf(tally, how.freshMs ?? atMs, reading, how)] as const);
@@ -138,11 +142,19 @@ function partOf(series: readonly Series[], part: Counter): Series[] {
   return series.filter(({ labels }) => labels[COUNTER_LABEL] === part);
 }
 
-/** A server that scrapes no more goes on answering what it saw last, for up to five minutes. */
-function checkSeen({ labels, value }: Series, atMs: number, { url, oldestMs }: Labelled): void {
-  const oldMs = atMs - Number(value) * 1000;
-  if (Number.isFinite(oldMs) && oldMs <= oldestMs) return;
-  throw new Fault(`${url} scraped ${processOf(labels) ?? 'the build'} ${msText(Math.max(0, oldMs))} ago, which is too long`);
+/**
+ * Processes whose newest sample is too old: they count as not there. A server that scrapes no more goes on answering what it saw last, for up to
+ * five minutes: where that is all that it has, it has nothing.
+ */
+function staleProcesses(seen: readonly Series[], atMs: number, { url, oldestMs }: Labelled): ReadonlySet<string | undefined> {
+  const ages = seen.map(({ labels, value }) => ({ process: processOf(labels), oldMs: atMs - Number(value) * 1000 }));
+  const stale = ages.filter(({ oldMs }) => !(Number.isFinite(oldMs) && oldMs <= oldestMs));
+  const [first] = stale;
+  if (first !== undefined && stale.length === ages.length) {
+    const ago = msText(Math.max(0, first.oldMs));
+    throw new Fault(`${url} scraped ${first.process ?? 'the build'} ${ago} ago, which is too long`);
+  }
+  return new Set(stale.map(({ process }) => process));
 }
 
 function addSeries(
