@@ -39,6 +39,10 @@ const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
     'sources that could not tell errors or builds',
     said(/define which requests failed|one argument must contain|add a latency query/),
   ],
+  [
+    'gates without a source, which the reader of a config gives to those that the router counts',
+    (issue) => issue.code === 'invalid_union' && 'discriminator' in issue && issue.discriminator === 'source',
+  ],
   ['gates that are only a word, beside a router that counts nothing', said(/counts failures itself/)],
   ['shares and spans that make no gate', said(/a share above 0%|a probability above 0%|at least 50%|at least 100ms/)],
   ['addresses that are no address', said(/an address like|contains a user or password|contains parameters|contains a #/)],
