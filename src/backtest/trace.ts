@@ -258,9 +258,8 @@ export function* byTime(rows: readonly TraceRow[]): Generator<readonly TraceRow[
 function meetingFaults(rows: readonly TraceRow[], seen: Record<Arm, boolean>, together: boolean): SumFault[] {
   const last = rows.at(-1);
   if (last === undefined || together) return [];
-  const absent = (['candidate', 'stable'] as const).find((arm) => !seen[arm]);
-  if (absent !== undefined) {
-    const message = `there is no line for the ${absent} build, so there is nothing to compare`;
+  if (!seen.stable) {
+    const message = 'there is no line for the stable build, so there is nothing to compare with';
     return [{ line: last.line, message, fix: 'Record both builds over the same time.' }];
   }
   const message = 'no interval has lines for both builds';

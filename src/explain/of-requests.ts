@@ -186,7 +186,7 @@ export const REQUESTS = {
     example: 'trace.csv:7:18 12 errors of only 10 requests.',
     causes: [
       'The trace contains totals instead of counts per interval.',
-      'The builds are not called candidate and stable, or only one of them was recorded.',
+      'The builds are not called candidate and stable, or the stable build was not recorded.',
       'The slices of an interval add up to more than the whole service, or the buckets are not cumulative.',
     ],
     todo: [
