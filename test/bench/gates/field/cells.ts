@@ -65,10 +65,16 @@ export function fieldName(world: string, traffic: Traffic): string {
   return `${world}; ${traffic}`;
 }
 
+/** Where one hour of a hundred is the aim, or none: an hour of polls every second takes long to simulate. */
+const LOOKED_AT = /^(?:independent, 0.1|clusters|bursts of (?:20|50))/;
+
 function hourCells(runs: Runs, seed: number): readonly Cell[] {
   const judges = [ownPolls(), evenPolls(15), ...fieldRivals()];
   return HOURS.flatMap(([world, failures, traffics]) =>
-    traffics.map((traffic) => held('hours', fieldName(world, traffic), at(traffic, failures), judges, runs(300), seed)),
+    traffics.map((traffic) => {
+      const often = runs(LOOKED_AT.test(world) ? 200 : 60);
+      return held('hours', fieldName(world, traffic), at(traffic, failures), judges, often, seed);
+    }),
   );
 }
 
@@ -112,7 +118,7 @@ function returningCells(runs: Runs, seed: number): readonly Cell[] {
   return RETURNING.flatMap(([world, failing, , traffics]) =>
     traffics.map((traffic) => {
       const place = at(traffic, { p0: P0, p1: 1, failing });
-      return held('returning', fieldName(world, traffic), place, judges, runs(100), seed);
+      return held('returning', fieldName(world, traffic), place, judges, runs(60), seed);
     }),
   );
 }
