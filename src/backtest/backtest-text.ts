@@ -4,8 +4,9 @@ import { addBlocks, type Block } from '../core/gates/evidence/e-process.ts';
 import { type EvidenceVerdict, inShort, reasonText } from '../core/gates/verdict/evidence-verdict.ts';
 import type { Verdict } from '../core/gates/verdict/verdict.ts';
 import { countText, fractionText, listText, msText } from '../core/text.ts';
-import type { Blamed, TraceMoment } from './backtest.ts';
+import type { TraceMoment } from './backtest.ts';
 import type { Calibration } from './calibration.ts';
+import type { Blamed } from './trace-blame.ts';
 
 export interface TraceDecision {
   readonly verdict: Verdict;

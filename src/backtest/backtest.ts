@@ -5,13 +5,13 @@ import { addBlocks, type Block, NO_BLOCK, toleratedShare } from '../core/gates/e
 import { beginStep, type Evidence, feed, openEvidence } from '../core/gates/evidence/evidence.ts';
 import { harmBounds } from '../core/gates/evidence/non-inferiority.ts';
 import { type GateSettings, SETTINGS_DEFAULTS, WHOLE } from '../core/gates/gate-settings.ts';
-import { isAlone, oddsText, type Standing, standings, standingText } from '../core/gates/verdict/blamed.ts';
 import type { EvidenceVerdict } from '../core/gates/verdict/evidence-verdict.ts';
 import { emptyMemory, type GateMemory } from '../core/gates/verdict/gate.ts';
 import { type ComparedGates, judge, type LimitedGate } from '../core/gates/verdict/judge.ts';
 import type { Verdict } from '../core/gates/verdict/verdict.ts';
 import { fractionText, listText, msText } from '../core/text.ts';
 import { LivePolls } from './live-polls.ts';
+import { type Blamed, blamedOf } from './trace-blame.ts';
 import {
   type Interval,
   type Intervals,
@@ -34,6 +34,7 @@ export interface FixedGate {
   readonly name: string;
   readonly max: number;
   readonly minRequests: number;
+  readonly warmUpMs?: number | undefined;
 }
 
 /**
@@ -265,7 +266,10 @@ class Walk {
 
   /** Why a rollout whose gates pass does not go on: it bakes, or no one knows how the candidate does at this step. */
   #waits(tS: number): string | undefined {
-    const leftMs = (this.#gates.steps[this.#step]?.bakeMs ?? 0) - (tS * 1000 - this.#sinceMs);
+    const { settings, fixed, steps } = this.#gates;
+    const warmUps = [...(settings?.metrics ?? []), ...fixed].map(({ warmUpMs = 0 }) => warmUpMs);
+    // A bake counts from the end of the warm-up.
+    const leftMs = Math.max(0, ...warmUps) + (steps[this.#step]?.bakeMs ?? 0) - (tS * 1000 - this.#sinceMs);
     if (leftMs > 0) return `the bake continues for another ${msText(leftMs)}`;
     if (this.#tells(this.#step)) return undefined;
     const { percent = 100 } = this.#gates.steps[this.#step] ?? {};
@@ -336,32 +340,6 @@ function compare(settings: GateSettings, evidence: Evidence, tS: number, nextPer
 
 /** The part of the last requests of both builds that one must have, so that the other has none by plan. */
 const TAKEN_OVER = 0.8;
-
-// The one to blame for a rollback: a slice only where the rest of the traffic does not show the same. Must acquit no build. No I/O.
-
-/** `slice` null: all of the traffic, or a slice whose part of the evidence is not enough to name it. `standing` is what failed, with its counts. */
-export interface Blamed {
-  readonly standing: Standing;
-  readonly slice: string | null;
-  readonly why: string;
-}
-
-/** The part of the evidence that one slice must hold to be named without being confirmed: the chance to wrong it grows by a ninth. */
-const NEARLY_ALL = 0.9;
-
-/** Null where it is not evidence that decided. */
-function blamedOf(settings: GateSettings, evidence: Evidence, compared: EvidenceVerdict): Blamed | null {
-  if (compared.verdict !== 'fail') return null;
-  const first = compared.confirmed[0] ?? compared.heaviest;
-  const whole = standings(settings, evidence).find(
-    ({ gate, metric, slice }) => gate === first.gate && metric === first.metric && slice === null,
-  );
-  const enough = Math.log(first.weight) + first.logE >= compared.neededLogE + Math.log(NEARLY_ALL);
-  const named = first.slice !== null && enough && (whole === undefined || isAlone(first, whole));
-  const standing = named ? first : (whole ?? first);
-  const why = `${standingText(named || !enough ? first : standing)}; ${oddsText(compared.falseAlarm)}`;
-  return { standing, slice: named ? first.slice : null, why };
-}
 
 // The comparing gates of a trace: what the trace counts, judged by the margins that were asked for. Weights come from its beginning. No I/O.
 

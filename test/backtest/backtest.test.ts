@@ -291,6 +291,12 @@ describe('the live schedule', () => {
     expect(Math.abs((coarse?.tS ?? 0) - (live?.tS ?? 0))).toBeLessThanOrEqual(5);
   });
 
+  it('the live schedule bakes a build once it is warm', () => {
+    const steps = [5, 100].map((percent) => ({ percent, bakeMs: 180_000 }));
+    const passedAt = (warmUpMs: number) => decided(example('healthy'), { gates: { steps }, warmUpMs }).decision.tS;
+    expect([passedAt(0), passedAt(60_000)]).toEqual([180, 240]);
+  });
+
   it('the live schedule decides within an interval, at the poll that saw enough', () => {
     const { decision } = decided(csv(linesOf({ candidate: 1, everyS: 60, requests: 60_000 })));
     expect(decision.verdict).toBe('fail');

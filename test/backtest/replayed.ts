@@ -29,14 +29,15 @@ export function gateTrace(text: string): GateTrace {
 
 export interface Asked {
   readonly compare?: ComparedGate['compare'];
+  readonly warmUpMs?: number;
   readonly evidence?: EvidenceLimits;
   readonly gates?: Partial<TraceGates>;
 }
 
 /** Every moment, past the first rollback too. */
-export function moments(text: string, { compare = {}, evidence = {}, gates = {} }: Asked = {}): TraceMoment[] {
+export function moments(text: string, { compare = {}, warmUpMs = 0, evidence = {}, gates = {} }: Asked = {}): TraceMoment[] {
   const trace = gateTrace(text);
-  const settings = traceSettings([{ ...DEFAULT_GATE, compare }], evidence, [trace], gates.pollMs ?? 0);
+  const settings = traceSettings([{ ...DEFAULT_GATE, compare, warmUpMs }], evidence, [trace], gates.pollMs ?? 0);
   return [...replayTrace([trace], { settings, fixed: [], steps: STEPS, pollMs: 1000, ...gates }, STATUSES)];
 }
 
