@@ -9,7 +9,7 @@ import {
 } from '../core/gates/comparison.ts';
 import { gatePollOf } from '../core/gates/counting/blocks.ts';
 import { type ArmCounters, type Counters, countersSince, counterTotals, NO_COUNTERS } from '../core/gates/counting/counters.ts';
-import { withBuckets } from '../core/gates/counting/latency-blocks.ts';
+import { boundsNote, boundsOf, withBuckets } from '../core/gates/counting/latency-blocks.ts';
 import { BUCKET_PREFIX, boundOf, judgedBounds, type MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import type { Counted } from '../core/gates/evidence/e-process.ts';
 import { WHOLE } from '../core/gates/gate-settings.ts';
@@ -106,7 +106,11 @@ async function lookAtGate(
     seesCrashes: seesCrashes(first.candidate),
     usualRates: usualRates(countedOf(metrics, first.candidate)),
     unseen: source.unseen(config, { limited: false, seen: first.candidate }),
-    notes: [...(source.countsTraffic(config) ? notesOf(gate, reading) : []), ...(source.notes?.(config, first.candidate) ?? [])],
+    notes: [
+      ...(source.countsTraffic(config) ? notesOf(gate, reading) : []),
+      ...(source.notes?.(config, first.candidate) ?? []),
+      ...boundsNotes(bothBuckets, metrics),
+    ],
     lagMs: source.lagMs(config),
   };
   const traffic = async () => {
@@ -122,6 +126,13 @@ async function lookAtGate(
     return { now: { requestsPerSecond: block.requests / seconds, stableRate: block.failures / block.requests }, notes };
   };
   return { gate: gate.name, silent: undefined, countable, traffic };
+}
+
+/** Where the candidate has buckets already, whether they can be compared. */
+function boundsNotes(buckets: Counters | undefined, metrics: readonly MetricCounters[]): string[] {
+  const slower = metrics.filter(({ counts }) => counts === 'slower');
+  const note = buckets === undefined || slower.length === 0 ? undefined : boundsNote(boundsOf(buckets), slower);
+  return note === undefined ? [] : [note];
 }
 
 /** Whoever asks for the traffic share in so many words gets it: its evidence alone marks no build bad. */

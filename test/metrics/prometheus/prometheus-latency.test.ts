@@ -3,9 +3,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Counters } from '../../../src/core/gates/counting/counters.ts';
 import type { Guid } from '../../../src/core/scope.ts';
+import { lookAtComparison } from '../../../src/engine/look-at-gates.ts';
 import type { Io } from '../../../src/io.ts';
 import type { Question } from '../../../src/metrics/metric-source.ts';
 import { type PrometheusConfig, prometheus } from '../../../src/metrics/prometheus/prometheus.ts';
+import { CANDIDATE, SCOPE, STABLE } from '../../core/manifest/builds.ts';
 import { realIo } from '../../servers/real-io.ts';
 
 const LATENCY = 'http_seconds_bucket{build="${build}"}';
@@ -31,8 +33,8 @@ function answering(result: readonly object[]): Io {
   return { ...realIo, http: async () => ({ status: 200, headers: {}, body }) };
 }
 
-const series = (counter: string, labels: object, value = '7') => ({
-  metric: { kvdeploy_build: 'candidate', kvdeploy_counter: counter, instance: 'a:1', ...labels },
+const series = (counter: string, labels: Readonly<Record<string, string>>, value = '7') => ({
+  metric: { kvdeploy_build: 'candidate', kvdeploy_counter: counter, instance: 'a:1', ...labels } as Record<string, string>,
   value: [1_700_000_000, value],
 });
 
@@ -70,6 +72,44 @@ describe('the unit of buckets', () => {
     expect(await notes({ unit: 'ms' }, ['50', '100', '250', '+Inf'])).toEqual([]);
     expect(await notes({ unit: 's' }, ['50', '100', '250', '+Inf'])).toEqual([]);
     expect(await notes({}, ['0.005', '0.5', '10', '300', '+Inf'])).toEqual([]);
+  });
+
+  it.each([
+    [[], []],
+    [['50'], [/^latency is compared on the buckets that both builds have: 250s; not judged: slower than 50s$/]],
+    [['50', '250'], [/^latency cannot be judged, so the rollout would wait for it until patience ends: .*none but \+Inf/]],
+  ])('a plan has the note of the unit, and what the candidate’s buckets %j are compared on', async (without: string[], said) => {
+    const at = Date.now() / 1000;
+    const of = (counter: string, labels: Readonly<Record<string, string>>, value: string) => ({
+      ...series(counter, labels),
+      value: [at, value],
+    });
+    const http: Io['http'] = async (request) => {
+      const buckets = ['50', '250', '+Inf'].map((le) => of('latency', { le }, '9'));
+      const counts = [of('requests', { code: '200' }, '9'), of('seen', {}, String(at))];
+      const isLatency = decodeURIComponent(`${request.url}${request.body ?? ''}`).includes('http_seconds_bucket');
+      const ours = isLatency ? buckets.filter(({ metric }) => !without.includes(metric['le'] ?? '')) : counts;
+      const theirs = (isLatency ? buckets : counts).map(({ metric, ...rest }) => ({
+        ...rest,
+        metric: { ...metric, kvdeploy_build: 'stable', instance: 'b:1' },
+      }));
+      const result = [...ours, ...theirs];
+      return { status: 200, headers: {}, body: JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }) };
+    };
+    const settings = {
+      url: 'http://prometheus',
+      requests: 'http_requests_total{build="${build}"}',
+      status: 'code',
+      latency: LATENCY,
+    };
+    const gate = { name: 'errors', source: 'prometheus', settings, compare: {} };
+    const reading = { members: [], certainty: 'served', trouble: [] } as const;
+    const builds = { scope: SCOPE, candidate: CANDIDATE, stable: STABLE };
+    const seen = await lookAtComparison([gate], {}, builds, reading, async () => reading, { ...realIo, http });
+    const [{ silent, countable } = expect.fail('no gate')] = seen.gates;
+    expect(silent).toBeUndefined();
+    expect(countable?.metrics).toEqual(expect.arrayContaining(['slower than 50s', 'slower than 250s']));
+    expect(countable?.notes).toEqual([/look like milliseconds/, ...said].map((text) => expect.stringMatching(text)));
   });
 
   it('a unit without a latency query is refused', () => {

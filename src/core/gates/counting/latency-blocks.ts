@@ -68,14 +68,34 @@ export function latencyBlocks(
   if (deltas.stable.arm.state !== 'counted') return noLatency(judged);
   const common = shared(bounds);
   const comparable = known.filter(({ metric, failures }) => judged.includes(metric) && common.includes(failures));
-  const unit = judged[0]?.endsWith('ms') === true ? 'ms' : 's';
+  const unit = unitOf(judged);
   if (comparable.length === 0) return noLatency(judged, differentText(bounds, unit));
   const blocks = Object.fromEntries(comparable.map((metric) => [metric.metric, sliceBlocks(deltas, metric)]));
   const all = { ...noLatency(judged).blocks, ...blocks };
   if (bounds.candidate?.join() === bounds.stable?.join()) return { blocks: all };
   const left = judged.filter((metric) => !Object.hasOwn(blocks, metric));
+  return { blocks: all, note: sharedText(common, unit, left) };
+}
+
+/** What a plan says of builds whose buckets differ, where both have some; `judged`: the metrics of latency. */
+export function boundsNote(bounds: Bounds, judged: readonly MetricCounters[]): string | undefined {
+  const { candidate, stable } = bounds;
+  if (candidate === null || stable === null || candidate.length === 0 || candidate.join() === stable.join()) return undefined;
+  const common = shared(bounds);
+  const left = judged.filter(({ failures }) => !common.includes(failures)).map(({ metric }) => metric);
+  const unit = unitOf(judged.map(({ metric }) => metric));
+  return left.length === judged.length
+    ? `latency cannot be judged, so the rollout would wait for it until patience ends: ${differentText(bounds, unit)}`
+    : sharedText(common, unit, left);
+}
+
+function unitOf([first = '']: readonly string[]): LatencyUnit {
+  return first.endsWith('ms') ? 'ms' : 's';
+}
+
+function sharedText(common: readonly string[], unit: LatencyUnit, left: readonly string[]): string {
   const not = left.length === 0 ? '' : `; not judged: ${listText(left)}`;
-  return { blocks: all, note: `latency is compared on the buckets that both builds have: ${boundsText(common, unit)}${not}` };
+  return `latency is compared on the buckets that both builds have: ${boundsText(common, unit)}${not}`;
 }
 
 function unreadable({ candidate, stable }: Deltas): string | undefined {
