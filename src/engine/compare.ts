@@ -14,6 +14,7 @@ import type { Plan } from '../core/rollout/plan.ts';
 import type { State } from '../core/rollout/rollout.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
+import type { Pair, Question } from '../metrics/metric-source.ts';
 import type { Reading } from '../routers/router.ts';
 import { LatencyInFlight, latencyKey, questionOf, slowerMetrics } from './measure.ts';
 import type { Found } from './read-back.ts';
@@ -108,11 +109,10 @@ export async function countGate(
   try {
     const { source, config } = openSource(gate);
     const candidate = questionOf(plan, plan.candidate, reading);
-    return await source.count(
-      config,
-      { candidate, stable: plan.stable === null ? null : questionOf(plan, plan.stable, reading) },
-      io,
-    );
+    const stable = plan.stable === null ? null : questionOf(plan, plan.stable, reading);
+    const counters = await source.count(config, { candidate, stable }, io);
+    // Its own probes never pass the router, and its own counters are what the router says.
+    return source.ofRouter || !source.countsTraffic(config) ? counters : { ...counters, served: servedBy({ candidate, stable }) };
   } catch (error) {
     const missing = `${gate.source} failed: ${error instanceof Error ? error.message : String(error)}`;
     return { candidate: { missing }, stable: { missing } };
@@ -244,6 +244,13 @@ export function countLatency(
     const missing = `${gate.source} failed: ${error instanceof Error ? error.message : String(error)}`;
     return { candidate: { missing }, stable: { missing } };
   });
+}
+
+function servedBy({ candidate, stable }: Pair): NonNullable<Counters['served']> {
+  const of = (question: Question | null) =>
+    question?.router?.members?.find(({ place }) => place === question.place)?.servedTotal ?? null;
+  const [ours, theirs] = [of(candidate), of(stable)];
+  return { ...(ours === null ? {} : { candidate: ours }), ...(theirs === null ? {} : { stable: theirs }) };
 }
 
 /** What a gate's source can judge, and its traffic, which is every request and no failure. */

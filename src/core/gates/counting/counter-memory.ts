@@ -44,6 +44,20 @@ const armMemorySchema = z.strictObject({
   targets: z.record(z.string(), targetMemorySchema),
   /** How many more targets may leave before that counts as restarts; absent where none ever left. */
   spare: z.number().optional(),
+  /**
+   * Requests that the router served until the last reading, and until the two last at which the metrics had moved; since the beginning, how many
+   * the metrics counted and the router served.
+   */
+  served: z
+    .strictObject({
+      total: z.number(),
+      last: z.number(),
+      earlier: z.number(),
+      requests: z.number(),
+      served: z.number(),
+      jumped: z.literal(true).optional(),
+    })
+    .optional(),
 });
 
 /** What was counted last; it lives in the ledger with the evidence, so that whoever resumes counts what happened meanwhile. */

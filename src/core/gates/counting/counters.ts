@@ -3,7 +3,8 @@ import type { Counted } from '../evidence/e-process.ts';
 import type { ArmMemory, CounterMemory, TargetMemory } from './counter-memory.ts';
 import { departures, isHere } from './departures.ts';
 import { goneFrom, keysText, noticing, type Origin, origin, since, withGivenUp } from './origins.ts';
-import { turnsText, withPast } from './turns.ts';
+import { type CrossCheck, crossCheck, jumpText } from './served.ts';
+import { climber, turnsText, withPast } from './turns.ts';
 
 /** One raw counter of one target: `requests`, `errors`, `401`, `le:0.5`; the slice is empty where it has none. */
 export interface RawCounter {
@@ -53,6 +54,8 @@ export function counterTotals(arm: ArmCounters): ReadonlyMap<string, number> {
 export interface Counters {
   readonly candidate: ArmCounters;
   readonly stable: ArmCounters;
+  /** What the router served of each build's requests, where it counts and is not itself the source. */
+  readonly served?: Partial<Readonly<Record<'candidate' | 'stable', number>>>;
   readonly unseen?: Readonly<Record<string, string>>;
 }
 
@@ -90,8 +93,8 @@ export function hasMoved(before: CounterMemory, after: CounterMemory): boolean {
  * memory moves: the next difference spans the gap for both alike.
  */
 export function countersSince(memory: CounterMemory, reading: Counters, lagMs: number): Delta {
-  const candidate = armDelta(memory.candidate, reading.candidate, lagMs);
-  const stable = armDelta(memory.stable, reading.stable, lagMs);
+  const candidate = armDelta(memory.candidate, reading.candidate, lagMs, reading.served?.candidate);
+  const stable = armDelta(memory.stable, reading.stable, lagMs, reading.served?.stable);
   const both = [candidate, stable];
   const noticed = candidate.unmoved !== memory.candidate || stable.unmoved !== memory.stable;
   const unmoved = noticed ? { candidate: candidate.unmoved, stable: stable.unmoved } : memory;
@@ -140,7 +143,7 @@ function overdue(delta: ArmDelta): ArmDelta {
   return delta.arm.state === 'late' ? { ...delta, arm: { state: 'missing', why: delta.arm.why } } : delta;
 }
 
-function armDelta(memory: ArmMemory, reading: ArmCounters, lagMs: number): Read {
+function armDelta(memory: ArmMemory, reading: ArmCounters, lagMs: number, served?: number): Read {
   const kept = { has: 'nothing' as const, memory, unmoved: memory, freshMs: memory.freshMs ?? Number.NEGATIVE_INFINITY };
   if ('missing' in reading) return { ...kept, delta: silent({ state: 'missing', why: reading.missing }) };
   if ('absent' in reading) return { ...kept, delta: silent({ state: 'absent' }) };
@@ -153,7 +156,7 @@ function armDelta(memory: ArmMemory, reading: ArmCounters, lagMs: number): Read 
   if (memory.freshMs === null)
     return {
       has: 'beginning',
-      memory: now,
+      memory: withServed(now, crossCheck(undefined, served, 0)),
       unmoved: memory,
       freshMs,
       delta: silent({ state: 'missing', why: 'counting starts with this reading' }),
@@ -162,7 +165,19 @@ function armDelta(memory: ArmMemory, reading: ArmCounters, lagMs: number): Read 
     return { ...kept, has: 'late', delta: silent({ state: 'late', why: 'no data newer than what was already judged' }) };
   const unmoved = noticing(memory, now, lagMs);
   const { delta, given } = differences(unmoved, now, lagMs);
-  return delta.arm.state === 'invalid' ? { ...kept, unmoved, delta } : { has: 'window', memory: given, unmoved, freshMs, delta };
+  if (delta.arm.state === 'invalid') return { ...kept, unmoved, delta };
+  const check = crossCheck(memory.served, served, sumOf(delta.counts.get('requests')));
+  const next = { has: 'window' as const, memory: withServed(given, check), unmoved, freshMs };
+  if (check.jump === undefined) return { ...next, delta };
+  return { ...next, delta: silent({ state: 'invalid', why: jumpText(climber(unmoved, now), check.jump) }) };
+}
+
+function sumOf(slices: ReadonlyMap<string, number> | undefined): number {
+  return [...(slices?.values() ?? [])].reduce((sum, count) => sum + count, 0);
+}
+
+function withServed({ served: _, ...memory }: ArmMemory, { served }: CrossCheck): ArmMemory {
+  return served === undefined ? memory : { ...memory, served };
 }
 
 function targetFault(name: string, { counters, freshMs }: Target): ArmState | undefined {

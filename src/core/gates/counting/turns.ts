@@ -2,7 +2,7 @@
  * Totals that go back and forth, told by a process's own past from one that begins again: several processes behind one address show their totals
  * in turn, and a gauge goes up and down. Must not take what one of them shows for what another counted. No I/O.
  */
-import type { TargetMemory } from './counter-memory.ts';
+import type { ArmMemory, TargetMemory } from './counter-memory.ts';
 import { ALL_BUCKETS } from './metric-counters.ts';
 
 /** So many turns within this time are no accident, such as an answer cut short. */
@@ -97,6 +97,15 @@ export function takesTurns({ past }: TargetMemory, nowMs: number, lagMs: number)
 export function turnsText(name: string): string {
   const what = 'its totals go back and forth: several processes behind one scrape address show theirs in turn, or it is a gauge';
   return `${name}: ${what}; scrape each process by itself, each with its own instance label, and query a counter`;
+}
+
+/** The target that climbed most between two readings. */
+export function climber(before: ArmMemory, now: ArmMemory): string {
+  const climbs = Object.entries(now.targets).map(([name, target]) => {
+    const was = Object.hasOwn(before.targets, name) ? before.targets[name] : undefined;
+    return { name, climb: was === undefined ? 0 : totalOf(target) - totalOf(was) };
+  });
+  return climbs.toSorted((a, b) => b.climb - a.climb)[0]?.name ?? '';
 }
 
 /** Half of a pace is forgotten in so many seconds. */
