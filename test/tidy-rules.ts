@@ -368,7 +368,7 @@ const UNPLAIN =
   /\bmend(?:s|ed|ing)?\b|\bnobody\b|\bt(?:ake|akes|aken|aking|ook)(?: it)? back\b|\boftener\b|\bseldomer\b|culprit|clump/gi;
 
 /** Configs and ledgers of 0.1.0 say `clumps`; it is read as `clusters`. */
-const READ_AS_CLUSTERS = ['src/config/schema.ts', 'src/core/gates/evidence/evidence-store.ts'];
+const READ_AS_CLUSTERS = ['src/config/schema.ts'];
 
 /** Any of those words in code, comments or pages. */
 export const plainWords: Rule = ({ path, text }) =>

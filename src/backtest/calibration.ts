@@ -69,11 +69,11 @@ function withClusters(gate: ComparedGate, clusters: number | null): ComparedGate
   return clusters === null ? gate : { ...gate, compare: { ...gate.compare, clusters } };
 }
 
-/** What a calibrated gate would have seen: the count process takes part, as it will once the threshold is written down. */
+/** What the gate would have seen, whatever its threshold. */
 function greatestLogE(rows: readonly TraceRow[], { gate, evidence, percents }: CalibrationWish, names: StatusNames): number {
   const intervals = intervalsOf(rows);
   const trace: GateTrace = { gate: gate.name, intervals, form: formOf(intervals.all, names) };
-  const settings = traceSettings([gate], { ...evidence, calibrated: true, leastLogE: NEVER }, [trace], intervals.everyS * 1000);
+  const settings = traceSettings([gate], { ...evidence, leastLogE: NEVER }, [trace], intervals.everyS * 1000);
   const steps = percents.map((percent) => ({ percent, bakeMs: 0 }));
   let greatest = Number.NEGATIVE_INFINITY;
   for (const { logE } of replayTrace([trace], { settings, fixed: [], steps, pollMs: intervals.everyS * 1000 }, names))

@@ -151,7 +151,7 @@ function evidenceOf(evidence: ConfigService['evidence']): ServiceSettings['evide
     ...(dwell === undefined ? {} : { dwellMs: dwell }),
     ...(block === undefined ? {} : { blockMs: block }),
     ...(watch === undefined ? {} : { watchMs: watch }),
-    ...(threshold === undefined ? {} : { leastLogE: threshold, calibrated: true }),
+    ...(threshold === undefined ? {} : { leastLogE: threshold }),
     ...(unverified === undefined ? {} : { unverifiedShare: unverified }),
   };
 }

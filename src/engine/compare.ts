@@ -180,17 +180,17 @@ async function poll(
   const polls = mapEntries(gates, (gate, one) => (isOfThisSplit(gate) ? one : withoutTraffic(one)));
   const fed = feed(settings, before.record.evidence, { atMs, gates: polls });
   const evidence = isNewStep ? beginStep(settings, fed, { atMs, share: shareAt(state) }) : fed;
-  const dueMs = io.monotonic() + everyMs(comparison, state.plan, evidence);
+  const dueMs = io.monotonic() + everyMs(comparison, state.plan);
   const movedMs = { ...before.movedMs, ...Object.fromEntries(moved.map((gate) => [gate, atMs])) };
   const record = { evidence, counters };
   return { ...before, record, weighed: weigh(settings, evidence), dueMs, settledMs: settledMs ?? atMs, movedMs };
 }
 
 /** How long after this poll of the evidence the next one can show something new. Milliseconds. */
-export function everyMs({ gates, settings }: Comparison, { pollMs }: Plan, { atMs, stepSinceMs }: Evidence): number {
+export function everyMs({ gates, settings }: Comparison, { pollMs }: Pick<Plan, 'pollMs'>): number {
   const floorMs = Math.max(pollMs, ...gates.map(lagOf));
   // Less often than blocks end would be too rare for what was counted to be fresh.
-  return Math.min(pollEveryMs(atMs - stepSinceMs, floorMs), Math.max(floorMs, settings.blockMs));
+  return Math.min(pollEveryMs(floorMs), Math.max(floorMs, settings.blockMs));
 }
 
 /** Asks every gate's source about the builds, and takes the differences to what was counted before. */

@@ -97,7 +97,6 @@ describe('gates', () => {
       dwellMs: 120_000,
       blockMs: 5000,
       leastLogE: 5.5,
-      calibrated: true,
       unverifiedShare: 0.1,
     });
   });

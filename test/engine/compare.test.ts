@@ -38,7 +38,8 @@ describe('a rollout that compares', () => {
       state: { phase: 'reverted', gateFailed: true, why: expect.stringMatching(/vs 0 of \d+/) },
     });
     expect(here.sim.split).toEqual(ALL_BLUE);
-    expect(secondsAtFirst(here)).toBeLessThan(10);
+    // At half of the traffic, without a watch before: a first burst of the candidate alone may last for some seconds.
+    expect(secondsAtFirst(here)).toBeLessThan(20);
   });
 
   it('a comparing rollout takes no burst of a few seconds for a fault', async () => {

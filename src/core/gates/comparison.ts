@@ -39,7 +39,7 @@ interface MarginAsked {
 
 /** What a service says of all of its comparing gates together. */
 export type EvidenceLimits = Partial<
-  Pick<GateSettings, 'alpha' | 'confidence' | 'dwellMs' | 'blockMs' | 'watchMs' | 'leastLogE' | 'calibrated' | 'unverifiedShare'>
+  Pick<GateSettings, 'alpha' | 'confidence' | 'dwellMs' | 'blockMs' | 'watchMs' | 'leastLogE' | 'unverifiedShare'>
 >;
 
 /** The comparing gates of a plan: what to ask, and what the answers are judged by. */
@@ -145,6 +145,7 @@ function failuresOf(gate: ComparedGate, metric: string, { slices, usualRates = {
     limitsAlone: isErrors,
     dispersion: clusters ?? METRIC_DEFAULTS.dispersion,
     holdsInIncident: isErrors,
+    usual: usualRates[metric] ?? null,
     // A metric that only the comparison judges must be certified as well: an outage can be made of 401 alone.
     certified: !isLatency,
     slices: WHOLE_ONLY.includes(metric) ? [] : slicesOf(slices),

@@ -30,11 +30,13 @@ export const judgedMetricSchema = z.strictObject({
   limit: fraction.nullable(),
   /** Whether the limit also holds where the candidate serves alone. */
   limitsAlone: z.boolean(),
-  /** How many failures come together, at most on average; 1 is exact for independent requests. */
+  /** How many failures come together at least, for the non-inferiority bound; 1 is exact for independent requests. */
   dispersion: z.number().min(1).max(1000),
   /** Whether a step needs this metric's non-inferiority bound, and whether a stable build beyond half the limit holds the rollout. */
   certified: z.boolean(),
   holdsInIncident: z.boolean(),
+  /** How often the stable build usually fails, as counted before the rollout; null where that is unknown. */
+  usual: z.number().min(0).max(1).nullable().default(null),
   /** For so long after each raise only a build that fails nearly everything is evidence; 0 of plans before this was asked. */
   warmUpMs: spanMs.default(0),
   weight: z.number().gt(0).max(1),
@@ -48,8 +50,8 @@ export const gateSettingsSchema = z.strictObject({
   confidence: fraction,
   /** Least ln E that rolls back, where replays of healthy rollouts asked for more than ln 1/alpha; null otherwise. */
   leastLogE: z.number().nullable(),
-  /** Whether such replays were made: only then the sharper count process takes part. */
-  calibrated: z.boolean(),
+  /** Only in plans of versions whose count test waited for such replays; it changes nothing any more. */
+  calibrated: z.boolean().optional(),
   /** The least and the longest time at one step. */
   dwellMs: spanMs,
   maxDwellMs: spanMs,
@@ -83,17 +85,17 @@ export const METRIC_DEFAULTS = {
   dispersion: 4,
   certified: true,
   holdsInIncident: true,
+  usual: null,
   warmUpMs: 0,
 } as const satisfies Partial<JudgedMetric>;
 
 const MINUTE_MS = 60_000;
 
-/** Defaults of the rest. `dwellMs` is for gates that were not calibrated; 2 minutes are enough for those that were. */
+/** Defaults of the rest. */
 export const SETTINGS_DEFAULTS = {
   alpha: 0.01,
   confidence: 0.95,
   leastLogE: null,
-  calibrated: false,
   dwellMs: 3 * MINUTE_MS,
   maxDwellMs: 30 * MINUTE_MS,
   lagMs: 15_000,

@@ -115,7 +115,7 @@ export class StableWatch {
     );
     const polls = Object.fromEntries(Object.entries(gates).map(([gate, poll]) => [gate, ofStable(poll)]));
     const evidence = feed(settings, before.evidence, { atMs: aheadMs + io.monotonic(), gates: polls });
-    const dueMs = io.monotonic() + everyMs(comparison, plan, evidence);
+    const dueMs = io.monotonic() + everyMs(comparison, plan);
     return { evidence, counters, counts: watchedUpTo(settings, before.counts, polls), aheadMs, dueMs };
   }
 }

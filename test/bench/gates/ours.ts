@@ -55,7 +55,13 @@ type Settings = (setting: Setting) => GateSettings;
 /** As before a real rollout, the limit follows what is usual. `told`: how many failures come together. */
 function metricsOf(told: number, { slices, p0 }: Setting, { latency = false, warmUpS = 0 }: Options) {
   const warmUpMs = 1000 * warmUpS;
-  const failures = { ...errors(told), warmUpMs, limit: usualLimit(p0), slices: slices.map((name) => ({ name, part: 1 })) };
+  const failures = {
+    ...errors(told),
+    warmUpMs,
+    usual: p0,
+    limit: usualLimit(p0),
+    slices: slices.map((name) => ({ name, part: 1 })),
+  };
   return weighted(latency ? durations(told) : [failures]);
 }
 
@@ -283,7 +289,7 @@ class AtItsOwnTimes implements Judge {
 export function ownPolls(options: Options = {}): NewJudge {
   const name = options.warmUpS === undefined ? OWN_POLLS : `${OWN_POLLS}, warmUp ${options.warmUpS} s`;
   const gate = () => new Ours(DEFAULT, byDefault(options), options.counted);
-  return () => new AtItsOwnTimes(name, gate(), (tS, pollS) => pollEveryMs(1000 * tS, 1000 * pollS));
+  return () => new AtItsOwnTimes(name, gate(), (_tS, pollS) => pollEveryMs(1000 * pollS));
 }
 
 /** The same gate at even times, for comparison. */

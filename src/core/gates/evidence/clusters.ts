@@ -18,7 +18,7 @@ export const clustersSchema = z.strictObject({
 
 export type Clusters = z.infer<typeof clustersSchema>;
 
-const NOTHING: Clusters = { upTo: [0, 0], last: [0, 0], pairs: 0, apart: 0 };
+export const NO_CLUSTERS: Clusters = { upTo: [0, 0], last: [0, 0], pairs: 0, apart: 0 };
 
 /** So much counts of one pair: an incident begins and ends once, and is no cluster. */
 const MOST_APART = 64;
@@ -27,7 +27,7 @@ const MOST_APART = 64;
 const MOST_PAIRS = 64;
 
 /** At the end of a block, with all that the stable build was asked and failed up to then; however its rate drifts over longer times. */
-export function clustersUpTo(clusters: Clusters = NOTHING, all: Counted): Clusters {
+export function clustersUpTo(clusters: Clusters = NO_CLUSTERS, all: Counted): Clusters {
   const upTo: Clusters['upTo'] = [all.requests, all.failures];
   const block: Counted = { requests: all.requests - clusters.upTo[0], failures: all.failures - clusters.upTo[1] };
   if (block.requests <= 0) return { ...clusters, upTo };
@@ -48,7 +48,7 @@ const EVIDENT = 2.5;
 const VARIANCE = 3;
 
 /** What the logarithms of a non-inferiority bound must be divided by: what the settings say (`stated`), or what was evidently more. */
-export function dispersionSeen({ pairs, apart }: Clusters = NOTHING, stated: number): number {
+export function dispersionSeen({ pairs, apart }: Clusters = NO_CLUSTERS, stated: number): number {
   if (pairs === 0) return stated;
   const together = apart / pairs;
   const evident = together > 1 + EVIDENT * Math.sqrt(VARIANCE / pairs);

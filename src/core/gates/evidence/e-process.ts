@@ -89,12 +89,26 @@ export function countLogFactor(block: Block, tolerated: Margin, worseBy: number)
   return failures === 0 ? -lucky : candidate.failures * Math.log(worseBy) - failures * Math.log(growth) - lucky;
 }
 
-/** The count factors of several alternatives, as failures that come `dispersion` at a time allow them. */
-export function countLogFactors(block: Block, tolerated: Margin, worseBy: readonly number[], dispersion: number): number[] {
+/**
+ * The count factors of several alternatives, as failures that come `dispersion` at a time allow them, each at most `cap`. Dividing the log
+ * keeps the mean at most 1 (Jensen), and a cap, whatever sets it, only lowers it.
+ */
+export function countLogFactors(
+  block: Block,
+  tolerated: Margin,
+  worseBy: readonly number[],
+  dispersion: number,
+  cap: number = Number.POSITIVE_INFINITY,
+): number[] {
   const factors = worseBy.slice();
   for (let index = 0; index < factors.length; index += 1)
-    factors[index] = countLogFactor(block, tolerated, factors[index] ?? 1) / dispersion;
+    factors[index] = Math.min(cap, countLogFactor(block, tolerated, factors[index] ?? 1) / dispersion);
   return factors;
+}
+
+/** The most that the candidate's part of the failures may be on average, where its part of the requests is `share` (0..1). */
+export function fairChance(share: number, times: number): number {
+  return (times * share) / (1 - share + times * share);
 }
 
 /** Below this stable rate the odds of a failure and its rate are the same for our purpose. */
@@ -111,7 +125,7 @@ export function shareOfFailures(block: Block, tolerated: Margin): number | undef
   const share = exposure(block);
   const times = tolerated.times * oddsPerRate(stable, tolerated);
   // Where `tolerated` allows every request to fail, every failure may be the candidate's.
-  const fair = Number.isFinite(times) ? (times * share) / (1 - share + times * share) : 1;
+  const fair = Number.isFinite(times) ? fairChance(share, times) : 1;
   return candidate.failures / failures / fair;
 }
 
@@ -140,10 +154,11 @@ export function betLogFactor(multiple: number, bet: number): number {
 /** What each bet loses on a block without a failure, which most blocks are. */
 const LOST = BETS.map((bet) => betLogFactor(0, bet));
 
-/** The factors of all the bets; null where there is nothing to bet on (`multiple` undefined). */
-export function betLogFactors(multiple: number | undefined): readonly number[] | null {
+/** The factors of all the bets, their logs times `temper` (0..1); null where there is nothing to bet on (`multiple` undefined). */
+export function betLogFactors(multiple: number | undefined, temper = 1): readonly number[] | null {
   if (multiple === undefined) return null;
-  return multiple === 0 ? LOST : Array.from(BETS, (bet) => betLogFactor(multiple, bet));
+  if (multiple === 0 && temper === 1) return LOST;
+  return Array.from(BETS, (bet) => temper * betLogFactor(multiple, bet));
 }
 
 /**

@@ -1,8 +1,9 @@
 /** Evidence on its way to the ledger and back: shorter, and held against the settings it claims to belong to. No I/O. */
 import * as z from 'zod';
 import type { GateSettings } from '../gate-settings.ts';
-import { type Evidence, evidenceSchema, openEvidence, streamsKey, streamsOf } from './evidence.ts';
+import { type Evidence, evidenceSchema, openEvidence, streamsKey, streamsOf, VERSION } from './evidence.ts';
 import type { Stream } from './evidence-stream.ts';
+import type { Whole } from './whole.ts';
 
 /** Digits of a logarithm that are kept, and how many of them at most behind the point. */
 const DIGITS = 7;
@@ -11,8 +12,13 @@ const DECIMALS = 5;
 
 /** The same with seven digits of every logarithm, rounded down: what is lost is evidence, never its absence. However far one falls, it is no longer. */
 export function compactEvidence(evidence: Evidence): Evidence {
-  const streams = Object.entries(evidence.streams).map(([key, all]) => [key, all.map(compactStream)] as const);
-  return { ...evidence, streams: Object.fromEntries(streams) };
+  const { streams, wholes } = evidence;
+  return { ...evidence, streams: mapped(streams, (all) => all.map(compactStream)), wholes: mapped(wholes, compactWhole) };
+}
+
+/** Without the polls of the last seconds: whoever resumes begins a new window. */
+function compactWhole({ surge, ...whole }: Whole): Whole {
+  return { ...whole, fast: whole.fast.map(rounded), surge: { ...surge, polls: [], logs: surge.logs.map(rounded) } };
 }
 
 function compactStream(stream: Stream): Stream {
@@ -45,24 +51,26 @@ const storedStreamsSchema = z.strictObject({
 
 type StoredStreams = z.infer<typeof storedStreamsSchema>;
 
-/** Evidence as a line of the ledger has it. */
-export const storedEvidenceSchema = evidenceSchema
-  .extend({
-    streams: z.record(z.string(), storedStreamsSchema),
-    clusters: evidenceSchema.shape.clusters.optional(),
-    /** What ledgers before format 3 call the clusters. */
-    clumps: evidenceSchema.shape.clusters.optional(),
+/** Evidence as a line of the ledger has it, of this version. */
+const currentSchema = evidenceSchema
+  .extend({ streams: z.record(z.string(), storedStreamsSchema) })
+  .transform(({ streams, ...rest }): Evidence => ({ ...rest, streams: mapped(streams, unpacked) }));
+
+/** Of an older version only what it came to is read: it has no streams, so it fits no settings, and counts as lost. */
+const olderSchema = z
+  .object({
+    ...evidenceSchema.shape,
+    version: z.literal(1),
+    gates: z.unknown(),
+    streams: z.unknown(),
+    wholes: z.unknown().optional(),
   })
-  .transform(
-    ({ streams, clumps = {}, clusters = clumps, ...rest }): Evidence => ({
-      ...rest,
-      clusters,
-      streams: mapped(streams, unpacked),
-    }),
-  );
+  .transform((older): Evidence => ({ ...older, version: VERSION, gates: {}, streams: {}, wholes: {} }));
+
+export const storedEvidenceSchema = z.union([currentSchema, olderSchema]);
 
 /** Evidence as it is written on a line of the ledger; storedEvidenceSchema reads it, to the last bit. */
-export function storedEvidence({ streams, ...rest }: Evidence): z.input<typeof storedEvidenceSchema> {
+export function storedEvidence({ streams, ...rest }: Evidence): z.input<typeof currentSchema> {
   return { ...rest, streams: mapped(streams, packed) };
 }
 
@@ -114,6 +122,7 @@ export function misfit(settings: GateSettings, evidence: Evidence): string | und
     const [has, needs] = [streamsOf(evidence, metric), streamsOf(fresh, metric)];
     if (!Object.hasOwn(evidence.gates, metric.gate) || has.length !== needs.length)
       return `${key} has ${has.length} streams, but the settings need ${needs.length}`;
+    if (!Object.hasOwn(evidence.wholes, key) && Object.hasOwn(fresh.wholes, key)) return `${key} was judged by other processes`;
     if (has.some((stream, index) => PROCESSES.some((name) => stream[name].length !== needs[index]?.[name].length)))
       return `${key} was judged by other processes`;
   }

@@ -1,12 +1,15 @@
 /** The evidence of one stream: one metric in one slice. Logs of mixtures and a few counts, of constant size; feeding returns a new one. No I/O. */
 import * as z from 'zod';
-import { type GateSettings, harmAt, type JudgedMetric, limitAlone } from '../gate-settings.ts';
+import { harmAt, type JudgedMetric, limitAlone } from '../gate-settings.ts';
 import {
   BETS,
   BETTER_BY,
   type Block,
   betLogFactors,
+  type Counted,
   countLogFactors,
+  exposure,
+  fairChance,
   greatest,
   grow,
   LOG_NOTHING,
@@ -54,9 +57,17 @@ const NO_COUNTS: Counts4 = [0, 0, 0, 0];
 // By Array.from, here and below: arrays that new Array(length) makes are several times slower to read.
 const nothing = (length: number) => Array.from({ length }, () => LOG_NOTHING);
 
-export function openStream(settings: GateSettings, metric: JudgedMetric): Stream {
+/**
+ * Whether the quick tests judge the metric (count, first seconds, surges): failures of requests. What is only slow, as builds are while they
+ * warm up, is left to the share test.
+ */
+export function countsSurges(metric: JudgedMetric): boolean {
+  return metric.kind === 'failures' && metric.certified;
+}
+
+export function openStream(metric: JudgedMetric): Stream {
   const failures = metric.kind !== 'traffic';
-  const counting = settings.calibrated ? WORSE_BY.length : 0;
+  const counting = countsSurges(metric) ? WORSE_BY.length : 0;
   return {
     share: nothing(failures ? BETS.length : 0),
     absolute: nothing(failures && metric.limit !== null ? BETS.length : 0),
@@ -83,6 +94,12 @@ export interface Turn {
   readonly beginBlock: number | null;
   /** The stable build failed in all of the traffic. */
   readonly incident: boolean;
+  /** By how much the limit's bets are tempered, 0..1. */
+  readonly temper: number;
+  /** The count test's dispersion, as known before this poll, and how much time it covers; null while that test does not bet. */
+  readonly counting: { readonly dispersion: number; readonly cap: (fair: number) => number } | null;
+  /** While the metric warms up, the stable build's usual rate; null otherwise. */
+  readonly warming: number | null;
 }
 
 /** `both` builds were counted, the `candidate` alone, or `neither`; `restarted`: what this step's non-inferiority bound rests on has a hole. */
@@ -95,6 +112,8 @@ export interface Seen {
 /** The stream after one poll. Whatever was not seen is no evidence, for or against. */
 export function feedStream(metric: JudgedMetric, stream: Stream, turn: Turn, seen: Seen): Stream {
   if (metric.kind === 'traffic') return feedTraffic(metric, stream, turn, seen);
+  if (turn.warming !== null && metric.kind === 'failures' && !failsNearlyAll(metric, seen.block.candidate, turn.warming))
+    return feedWarmUp(stream, turn, seen);
   const { block, arms } = seen;
   const comparable = arms === 'both' && block.candidate.requests > 0 && block.stable.requests > 0;
   const closed = turn.beginBlock !== null;
@@ -120,6 +139,34 @@ export function feedStream(metric: JudgedMetric, stream: Stream, turn: Turn, see
     recent: closed ? recentStable(stream.recent, open) : stream.recent,
     last: closed ? lastOfCandidate(stream.last, open) : stream.last,
   });
+}
+
+/** While a build warms up, its failures are recorded and judged by nothing, unless nearly all of its requests fail. */
+function feedWarmUp(stream: Stream, turn: Turn, { block, arms }: Seen): Stream {
+  return {
+    ...stream,
+    share: turn.beginBlock === null ? stream.share : grow(stream.share, turn.beginBlock, null),
+    absolute: grow(stream.absolute, turn.begin, null),
+    count: grow(stream.count, turn.begin, null),
+    all: withBlock(stream.all, block, arms),
+  };
+}
+
+const FAILS_NEARLY_ALL = 0.9;
+
+/** Requests of a poll, and how unlikely such a poll must be of a build within its margin (e^-20), before it is more than a cold start. */
+const ENOUGH_REQUESTS = 5;
+
+const NO_COLD_START = 20;
+
+/**
+ * True where at least nine of ten requests fail, and five or more: no cold start. Each such poll has a chance of at most e^-20 while the
+ * margin of a build that usually fails at `rate` is kept, so that judging those polls alone adds next to nothing to alpha.
+ */
+export function failsNearlyAll(metric: JudgedMetric, { requests, failures }: Counted, rate: number): boolean {
+  if (!countsSurges(metric) || requests < ENOUGH_REQUESTS || failures < FAILS_NEARLY_ALL * requests) return false;
+  const most = Math.min(1, metric.tolerated.times * rate + metric.tolerated.plus);
+  return -failures * Math.log(most) >= NO_COLD_START;
 }
 
 /** Ends a block of the share process: bets on the failures in it. */
@@ -156,7 +203,7 @@ function feedAbsolute(metric: JudgedMetric, stream: Stream, turn: Turn, { block,
     (arms === 'candidate' && !metric.limitsAlone) ||
     (arms === 'both' && (turn.incident || inIncident(metric, block) || !stableIsWell(metric, stream.all, block)));
   const multiple = candidate.failures / candidate.requests / limit;
-  return grow(logs, turn.begin, skipped ? null : betLogFactors(multiple));
+  return grow(logs, turn.begin, skipped ? null : betLogFactors(multiple, turn.temper));
 }
 
 /**
@@ -174,9 +221,12 @@ function feedCrashes(
   return grow(logs, begin, betLogFactors(multiple));
 }
 
-function feedCount(metric: JudgedMetric, logs: readonly number[], turn: Turn, block: Block | null): number[] {
-  const { tolerated, dispersion } = metric;
-  return grow(logs, turn.begin, block === null ? null : countLogFactors(block, tolerated, WORSE_BY, dispersion));
+/** H0: requests fail independently within the margin, or no more clustered than `counting` has learned from the stable build. */
+function feedCount({ tolerated }: JudgedMetric, logs: readonly number[], turn: Turn, block: Block | null): number[] {
+  if (block === null || turn.counting === null) return grow(logs, turn.begin, null);
+  const { dispersion, cap } = turn.counting;
+  const most = cap(fairChance(exposure(block), tolerated.times));
+  return grow(logs, turn.begin, countLogFactors(block, tolerated, WORSE_BY, dispersion, most));
 }
 
 /** No requests at the candidate are the strongest evidence here, unless a restart lost them. */
@@ -216,19 +266,29 @@ export interface Waiting {
   readonly block: number;
 }
 
-/**
- * ln E of the stream: H0 is that the candidate is within `tolerated` of the stable build and within `limit`. Uncalibrated 0.7 share + 0.3
- * absolute, which hold for failures in clusters; calibrated 0.35 share + 0.15 absolute + 0.5 count, tempered by the dispersion.
- */
-export function streamLogE({ share, absolute, count }: Stream, waiting: Waiting): number {
+/** The parts that each process has of a stream's evidence; without a limit its part goes to the share process. */
+export interface Parts {
+  readonly share: number;
+  readonly absolute: number;
+  readonly count: number;
+}
+
+/** Of a slice; and of what is slow and of crashes, processes that hold for failures in clusters of any size. */
+const OF_SLICE: Parts = { share: 0.35, absolute: 0.15, count: 0.5 };
+
+const ROBUST: Parts = { share: 0.7, absolute: 0.3, count: 0 };
+
+/** ln E of a stream: H0 is that the candidate is within `tolerated` of the stable build and within `limit`. */
+export function streamLogE(stream: Stream, waiting: Waiting, ofWhole?: Parts): number {
+  const { share, absolute, count } = stream;
+  const parts = ofWhole ?? (count.length === 0 ? ROBUST : OF_SLICE);
   if (share.length === 0) return mixtureLogE(count, waiting.poll);
   const least = waiting.poll > 0 || waiting.block > 0 ? 0 : LOG_NOTHING;
   const most = greatest(count, greatest(absolute, greatest(share, least)));
-  const ofAbsolute = absolute.length === 0 ? 0 : 0.3;
-  const ofCount = count.length === 0 ? 0 : 0.5;
-  let sum = (1 - ofCount) * (1 - ofAbsolute) * mixtureE(share, waiting.block, most);
-  if (ofAbsolute > 0) sum += (1 - ofCount) * ofAbsolute * mixtureE(absolute, waiting.poll, most);
-  if (ofCount > 0) sum += ofCount * mixtureE(count, waiting.poll, most);
+  const ofAbsolute = absolute.length === 0 ? 0 : parts.absolute;
+  let sum = (parts.share + parts.absolute - ofAbsolute) * mixtureE(share, waiting.block, most);
+  if (ofAbsolute > 0) sum += ofAbsolute * mixtureE(absolute, waiting.poll, most);
+  if (parts.count > 0) sum += parts.count * mixtureE(count, waiting.poll, most);
   return most + Math.log(sum);
 }
 

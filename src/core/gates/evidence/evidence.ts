@@ -4,9 +4,9 @@ import { checkedGatePoll, type GatePoll, type Poll, streamBlocks } from '../coun
 import type { ArmState } from '../counting/counters.ts';
 import { RESTARTS } from '../counting/metric-counters.ts';
 import { type GateSettings, type JudgedMetric, rollbackLogE, WHOLE } from '../gate-settings.ts';
-import { type Clusters, clustersSchema, clustersUpTo } from './clusters.ts';
-import { logSumExp } from './e-process.ts';
+import { type Block, logSumExp, NO_BLOCK } from './e-process.ts';
 import {
+  countsSurges,
   feedStream,
   nextStepStream,
   openStream,
@@ -17,6 +17,18 @@ import {
   type Turn,
 } from './evidence-stream.ts';
 import { inIncident } from './newest.ts';
+import { usualRate } from './usual.ts';
+import {
+  blockOfShareMs,
+  choices,
+  feedWhole,
+  openWhole,
+  type Whole,
+  type WholePoll,
+  wholeAtNextStep,
+  wholeLogE,
+  wholeSchema,
+} from './whole.ts';
 
 // Whether each build was counted, and for how long it was not. Must not call a time silent in which no poll was made. No I/O, no clock.
 
@@ -63,9 +75,12 @@ export function unwatched(arm: GateData['candidate'], atMs: number): GateData['c
   return { ...arm, sinceMs: atMs, polls: 0 };
 }
 
+/** Evidence of another version is lost: what it says was said by other tests. */
+export const VERSION = 2;
+
 /** What the ledger keeps. Times are milliseconds of the clock that the polls carry. */
 export const evidenceSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(VERSION),
   /** How often the evidence was lost and begun anew: the k-th time may spend alpha / 2^k. */
   lost: z.int().min(0),
   /** The candidate's share of this step by plan, 0..1, and since when. At 0 the stable build alone is watched, and nothing is bet. */
@@ -79,8 +94,8 @@ export const evidenceSchema = z.strictObject({
   gates: z.record(z.string(), gateDataSchema),
   /** By `gate/metric`: the whole, then each slice in the order of the settings. */
   streams: z.record(z.string(), z.array(streamSchema)),
-  /** By `gate/metric`: how many of the stable build's failures come together. */
-  clusters: z.record(z.string(), clustersSchema),
+  /** By `gate/metric`, of those that the quick tests judge: the measure of the stable build, and those tests of all of the traffic. */
+  wholes: z.record(z.string(), wholeSchema),
   /** ln E of the whole rollout after the last poll. */
   logE: z.number(),
   /** When the evidence first was enough to roll back. That stays: looking again must not undo it. */
@@ -107,11 +122,11 @@ export function openEvidence(
   const arm = { state: 'missing' as const, why: 'not counted yet', sinceMs: atMs, polls: 0 };
   const gates = settings.metrics.map(({ gate }) => [gate, { candidate: arm, stable: arm, blocks: 0, servedMs: null }] as const);
   const streams = settings.metrics.map((metric) => {
-    const all = Array.from({ length: 1 + metric.slices.length }, () => openStream(settings, metric));
+    const all = Array.from({ length: 1 + metric.slices.length }, () => openStream(metric));
     return [streamsKey(metric), all] as const;
   });
   return {
-    version: 1,
+    version: VERSION,
     lost,
     share,
     stepSinceMs: atMs,
@@ -120,10 +135,14 @@ export function openEvidence(
     waiting: { poll: 1, block: 1 },
     gates: Object.fromEntries(gates),
     streams: Object.fromEntries(streams),
-    clusters: {},
+    wholes: Object.fromEntries(judgedQuickly(settings).map((metric) => [streamsKey(metric), openWhole(metric, atMs)])),
     logE: 0,
     crossed: null,
   };
+}
+
+function judgedQuickly({ metrics }: GateSettings): JudgedMetric[] {
+  return metrics.filter(countsSurges);
 }
 
 /** The step that gives the candidate `share` (0..1) begins: non-inferiority bounds and dwell begin again, evidence of harm goes on. */
@@ -133,8 +152,11 @@ export function beginStep(
   at: { readonly atMs: number; readonly share: number },
 ): Evidence {
   const gates = Object.entries(evidence.gates).map(([gate, data]) => [gate, { ...data, blocks: 0, servedMs: null }] as const);
+  const isFirst = evidence.share === 0;
+  const wholes = Object.entries(evidence.wholes).map(([key, whole]) => [key, wholeAtNextStep(whole, at.atMs, isFirst)] as const);
   return settled(settings, {
     ...evidence,
+    wholes: Object.fromEntries(wholes),
     share: at.share,
     stepSinceMs: at.atMs,
     closedMs: at.atMs,
@@ -165,31 +187,14 @@ export function feed(settings: GateSettings, evidence: Evidence, poll: Poll): Ev
   }
   if (old)
     return withData(settings, evidence, { atMs: evidence.atMs, polls, late: 'no newer than the previous poll', closes: false });
-  if (evidence.share === 0) {
-    const watched = withData(settings, evidence, { atMs: poll.atMs, polls, late: undefined, closes: false });
-    return { ...watched, atMs: poll.atMs, closedMs: poll.atMs };
-  }
   const closes = poll.atMs - evidence.closedMs >= WHOLE_BLOCK * settings.blockMs;
-  const begin = beginning(settings, evidence.waiting.poll, poll.atMs - evidence.atMs);
-  const beginBlock = closes ? beginning(settings, evidence.waiting.block, poll.atMs - evidence.closedMs) : null;
   const fed: Evidence = {
     ...withData(settings, evidence, { atMs: poll.atMs, polls, late: undefined, closes }),
     atMs: poll.atMs,
     closedMs: closes ? poll.atMs : evidence.closedMs,
-    waiting: { poll: less(evidence.waiting.poll, begin), block: less(evidence.waiting.block, beginBlock ?? 0) },
-    streams: fedStreams(settings, evidence, polls, { share: evidence.share, begin, beginBlock }),
+    ...fedMetrics(settings, evidence, { atMs: poll.atMs, polls, closes }),
   };
-  return settled(settings, { ...fed, clusters: closes ? clustersOf(settings, fed) : fed.clusters });
-}
-
-/** What the block of the share process that ends with this poll shows. */
-function clustersOf(settings: GateSettings, evidence: Evidence): Evidence['clusters'] {
-  const measured = settings.metrics.map((metric): [string, Clusters] => {
-    const key = streamsKey(metric);
-    const [, , requests, failures] = streamsOf(evidence, metric)[0]?.all ?? [0, 0, 0, 0];
-    return [key, clustersUpTo(evidence.clusters[key], { requests, failures })];
-  });
-  return Object.fromEntries(measured);
+  return evidence.share === 0 ? fed : settled(settings, fed);
 }
 
 /** With its ln E, and the moment when that was first enough. */
@@ -203,10 +208,18 @@ function settled(settings: GateSettings, evidence: Evidence): Evidence {
 export function evidenceLogE(settings: GateSettings, evidence: Evidence): number {
   const parts = settings.metrics.flatMap((metric) =>
     streamsOf(evidence, metric).map(
-      (stream, index) => Math.log(streamWeight(metric, index)) + streamLogE(stream, evidence.waiting),
+      (stream, index) => Math.log(streamWeight(metric, index)) + logEOf(evidence, metric, stream, index),
     ),
   );
   return logSumExp(parts);
+}
+
+/** ln E of one of a metric's streams: of the whole for index 0, then of its slices. */
+export function logEOf(evidence: Evidence, metric: JudgedMetric, stream: Stream, index: number): number {
+  const whole = evidence.wholes[streamsKey(metric)];
+  if (whole === undefined) return streamLogE(stream, evidence.waiting);
+  const waiting = { poll: evidence.waiting.poll, block: whole.waiting };
+  return index === 0 ? wholeLogE(stream, waiting, whole) : streamLogE(stream, waiting);
 }
 
 /** The stream's part of the whole evidence: the metric's own for index 0, then its slices'. */
@@ -240,26 +253,94 @@ function ofMetrics(
   return Object.fromEntries(changed);
 }
 
-function fedStreams(
-  settings: GateSettings,
-  evidence: Evidence,
-  polls: ReadonlyMap<string, GatePoll>,
-  turn: Omit<Turn, 'incident'>,
-): Evidence['streams'] {
-  const changed = settings.metrics.map((metric) => {
-    const poll = polls.get(metric.gate);
-    const arms = poll === undefined ? 'neither' : armsOf(poll, evidence.share);
+interface Now {
+  readonly atMs: number;
+  readonly polls: ReadonlyMap<string, GatePoll>;
+  readonly closes: boolean;
+}
+
+/** Everything that the evidence of the metrics is made of, after one poll. */
+function fedMetrics(settings: GateSettings, evidence: Evidence, now: Now): Pick<Evidence, 'streams' | 'wholes' | 'waiting'> {
+  const { waiting, share } = evidence;
+  const begin = share === 0 ? 0 : beginning(settings, waiting.poll, now.atMs - evidence.atMs);
+  const beginBlock = !now.closes ? null : share === 0 ? 0 : beginning(settings, waiting.block, now.atMs - evidence.closedMs);
+  const streams: Record<string, Stream[]> = {};
+  const wholes: Record<string, Whole> = {};
+  for (const metric of settings.metrics) {
+    const key = streamsKey(metric);
+    const whole = evidence.wholes[key];
+    const poll = now.polls.get(metric.gate);
     const blocks = streamBlocks(metric, poll?.blocks[metric.metric] ?? {});
-    const incident = arms === 'both' && blocks[0] !== undefined && inIncident(metric, blocks[0]);
-    const restarted = poll?.candidate.state === 'reset';
-    const metricTurn: Turn = { ...turn, incident };
-    const streams = streamsOf(evidence, metric).map((stream, index) => {
-      const block = blocks[index];
-      return block === undefined ? stream : feedStream(metric, stream, metricTurn, { block, arms, restarted });
-    });
-    return [streamsKey(metric), streams] as const;
+    const own = whole === undefined ? beginBlock : beginsOwn(settings, evidence, whole, now);
+    const turn = turnOf(metric, evidence, whole, { now, begin, beginBlock: own, block: blocks[0] });
+    streams[key] = share === 0 ? [...streamsOf(evidence, metric)] : fedStreams(metric, evidence, poll, blocks, turn);
+    if (whole === undefined) continue;
+    const fed = feedWhole(metric, whole, wholePollOf(metric, evidence, now, blocks[0]));
+    wholes[key] = own === null ? fed : { ...fed, closedMs: now.atMs, waiting: less(whole.waiting, own) };
+  }
+  const left = { poll: less(waiting.poll, begin), block: less(waiting.block, beginBlock ?? 0) };
+  return { streams, wholes, waiting: left };
+}
+
+/** The mass of the share process that begins with the block that ends now; null where the metric's own block goes on. */
+function beginsOwn(settings: GateSettings, { share }: Evidence, whole: Whole, { atMs, closes }: Now): number | null {
+  const elapsedMs = atMs - whole.closedMs;
+  if (!closes || elapsedMs < WHOLE_BLOCK * blockOfShareMs(whole, settings.blockMs)) return null;
+  return share === 0 ? 0 : beginning(settings, whole.waiting, elapsedMs);
+}
+
+function turnOf(
+  metric: JudgedMetric,
+  evidence: Evidence,
+  whole: Whole | undefined,
+  given: Pick<Turn, 'begin' | 'beginBlock'> & { readonly now: Now; readonly block: Block | undefined },
+): Turn {
+  const { now, begin, beginBlock, block } = given;
+  const both = armsIn(evidence, now.polls.get(metric.gate)) === 'both';
+  const incident = both && block !== undefined && inIncident(metric, block);
+  const turn = { share: evidence.share, begin, beginBlock, incident };
+  if (whole === undefined) {
+    const isWarm = evidence.atMs < warmMsOf(metric, evidence);
+    return { ...turn, temper: 1, counting: null, warming: isWarm ? 0 : null };
+  }
+  const isWarm = whole.seenMs < warmMsOf(metric, evidence);
+  return { ...turn, ...choices(whole, now.atMs), warming: isWarm ? usualRate(whole.usual) : null };
+}
+
+/** Until when a metric warms up at this step. */
+function warmMsOf({ warmUpMs }: JudgedMetric, { stepSinceMs }: Evidence): number {
+  return warmUpMs === 0 ? Number.NEGATIVE_INFINITY : stepSinceMs + warmUpMs;
+}
+
+function wholePollOf(metric: JudgedMetric, evidence: Evidence, now: Now, block: Block = NO_BLOCK): WholePoll {
+  const poll = now.polls.get(metric.gate);
+  return {
+    atMs: now.atMs,
+    block,
+    stable: poll?.stable.state === 'counted',
+    both: evidence.share > 0 && armsIn(evidence, poll) === 'both',
+    closes: now.closes,
+    warmMs: warmMsOf(metric, evidence),
+  };
+}
+
+function armsIn({ share }: Evidence, poll: GatePoll | undefined): Seen['arms'] {
+  return poll === undefined ? 'neither' : armsOf(poll, share);
+}
+
+function fedStreams(
+  metric: JudgedMetric,
+  evidence: Evidence,
+  poll: GatePoll | undefined,
+  blocks: readonly Block[],
+  turn: Turn,
+): Stream[] {
+  const arms = armsIn(evidence, poll);
+  const restarted = poll?.candidate.state === 'reset';
+  return streamsOf(evidence, metric).map((stream, index) => {
+    const block = blocks[index];
+    return block === undefined ? stream : feedStream(metric, stream, turn, { block, arms, restarted });
   });
-  return Object.fromEntries(changed);
 }
 
 /** A stable build that restarted has lost failures that the comparison would miss; the candidate's own losses only lower its evidence. */

@@ -37,7 +37,7 @@ function harmBoundOf(settings: GateSettings, evidence: Evidence, metric: JudgedM
   const [whole, ...slices] = streamsOf(evidence, metric);
   if (whole === undefined) throw new Error(`no evidence of ${metric.metric}`);
   const need = harmBoundLogC(settings);
-  const dispersion = dispersionSeen(evidence.clusters[streamsKey(metric)], metric.dispersion);
+  const dispersion = dispersionSeen(evidence.wholes[streamsKey(metric)]?.usual.clusters, metric.dispersion);
   const logCOf = (stream: Stream) => streamLogC(stream, metric.dispersion / dispersion);
   const logC = logCOf(whole);
   const asSeen = { ...metric, dispersion };

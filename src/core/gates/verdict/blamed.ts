@@ -2,8 +2,8 @@
 import { apartTexts, fractionText, versusText } from '../../text.ts';
 import { crashesText } from '../counting/counters.ts';
 import { type Block, type Counted, logSumExp } from '../evidence/e-process.ts';
-import { type Evidence, streamsOf, streamWeight } from '../evidence/evidence.ts';
-import { blockOf, type Stream, streamLogE } from '../evidence/evidence-stream.ts';
+import { type Evidence, logEOf, streamsOf, streamWeight } from '../evidence/evidence.ts';
+import { blockOf, type Stream } from '../evidence/evidence-stream.ts';
 import { type GateSettings, type JudgedMetric, rollbackLogE } from '../gate-settings.ts';
 
 /** How one metric in one slice stands. `slice` null is all of the traffic. */
@@ -36,7 +36,7 @@ function standing(metric: JudgedMetric, stream: Stream, index: number, evidence:
     metric: metric.metric,
     slice: slice?.name ?? null,
     weight: streamWeight(metric, index),
-    logE: streamLogE(stream, evidence.waiting),
+    logE: logEOf(evidence, metric, stream, index),
     planned: metric.kind === 'traffic' ? evidence.share : null,
     crashes: metric.kind === 'crashes',
     step: blockOf(stream.step),

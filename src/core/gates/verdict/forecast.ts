@@ -4,7 +4,7 @@ import type { Comparison } from '../comparison.ts';
 import { type GatePoll, pollEveryMs } from '../counting/blocks.ts';
 import { SLOWER } from '../counting/metric-counters.ts';
 import type { Block, Counted } from '../evidence/e-process.ts';
-import { feed, openEvidence } from '../evidence/evidence.ts';
+import { beginStep, type Evidence, feed, openEvidence } from '../evidence/evidence.ts';
 import { requestsToRuleOut } from '../evidence/non-inferiority.ts';
 import { type GateSettings, type JudgedMetric, WHOLE } from '../gate-settings.ts';
 
@@ -113,10 +113,9 @@ function lowTrafficText({ settings }: Comparison, metric: JudgedMetric, at: Traf
 
 /** No test can undo what is served between two looks. */
 function floorText({ requestsPerSecond, share }: Traffic, floorMs: number, { settings }: Comparison): string {
-  const [firstMs, laterMs] = [pollEveryMs(0, floorMs), pollEveryMs(Number.POSITIVE_INFINITY, floorMs)];
-  const bad = (everyMs: number) => Math.ceil((requestsPerSecond * share * everyMs) / 1000);
-  const later = laterMs === firstMs ? '' : `, then every ${msText(laterMs)} after a minute, up to ${bad(laterMs)}`;
-  return `it polls every ${msText(firstMs)}, which alone costs up to ${bad(firstMs)} bad requests${later}; at most ${fractionText(settings.alpha)} of good rollouts are falsely rolled back`;
+  const everyMs = pollEveryMs(floorMs);
+  const bad = Math.ceil((requestsPerSecond * share * everyMs) / 1000);
+  return `it polls every ${msText(everyMs)}, which alone costs up to ${bad} bad requests; at most ${fractionText(settings.alpha)} of good rollouts are falsely rolled back`;
 }
 
 function rounded(value: number): string {
@@ -156,10 +155,11 @@ export function detection(
   const { traffic, rate, floorMs } = fault;
   // The other streams are counted as nothing: they may have lost what they began with.
   const alone: GateSettings = { ...settings, metrics: [{ ...stream.metric, weight: stream.weight, slices: [] }] };
-  let evidence = openEvidence(alone, { atMs: 0, share: traffic.share });
+  const everyMs = pollEveryMs(floorMs);
+  let evidence = watched(alone, traffic, everyMs);
   let before = countsAt(traffic, rate, 0);
   for (let polls = 1, atMs = 0; atMs < HOUR_MS; polls += 1) {
-    atMs += pollEveryMs(atMs, floorMs);
+    atMs += everyMs;
     const now = countsAt(traffic, rate, atMs);
     evidence = feed(alone, evidence, { atMs, gates: { [stream.metric.gate]: pollBetween(stream.metric, before, now) } });
     before = now;
@@ -169,6 +169,20 @@ export function detection(
     }
   }
   return undefined;
+}
+
+/** The evidence at the first shift, when the stable build alone was watched for as long as the settings say; that ends at 0. */
+function watched(settings: GateSettings, { share, ...traffic }: Traffic, everyMs: number): Evidence {
+  const [metric] = settings.metrics;
+  const polls = Math.floor(settings.watchMs / everyMs);
+  if (polls === 0 || metric === undefined) return openEvidence(settings, { atMs: 0, share });
+  const nothing = { ...traffic, share: 0 };
+  let evidence = openEvidence(settings, { atMs: -polls * everyMs, share: 0 });
+  for (let poll = 1; poll <= polls; poll += 1) {
+    const block = pollBetween(metric, countsAt(nothing, 0, (poll - 1) * everyMs), countsAt(nothing, 0, poll * everyMs));
+    evidence = feed(settings, evidence, { atMs: (poll - polls) * everyMs, gates: { [metric.gate]: block } });
+  }
+  return beginStep(settings, evidence, { atMs: 0, share });
 }
 
 /** The k-th failure of each build comes half-way through its k-th span. */

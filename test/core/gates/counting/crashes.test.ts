@@ -45,12 +45,12 @@ interface Ended {
 }
 
 /** A rollout at half of 100 requests a second, until it goes back or `untilS` is over. Crashes are moments in seconds, in order. */
-function rollout(candidate: readonly number[], stable: readonly number[], untilS: number): Ended {
+function rollout(candidate: readonly number[], stable: readonly number[], untilS: number, everyMs = pollEveryMs(1000)): Ended {
   const until = (moments: readonly number[], atMs: number) => moments.filter((at) => at * 1000 <= atMs).length;
   const reading = (moments: readonly number[], atMs: number) => watched(atMs, Math.floor(atMs / 20), [until(moments, atMs)]);
   let memory: CounterMemory = NO_COUNTERS;
   let evidence = openEvidence(settings, { atMs: 0, share: 0.5 });
-  for (let atMs = 0; atMs < untilS * 1000 && evidence.crossed === null; atMs += pollEveryMs(atMs, 1000)) {
+  for (let atMs = 0; atMs < untilS * 1000 && evidence.crossed === null; atMs += everyMs) {
     const delta = countersSince(memory, { candidate: reading(candidate, atMs), stable: reading(stable, atMs) }, 2000);
     memory = delta.memory;
     if (atMs > 0) evidence = feed(settings, evidence, { atMs, gates: { errors: gatePollOf(delta, METRICS) } });
@@ -102,7 +102,7 @@ describe('false alarms by crashes', () => {
   it('false alarms are at most 1 % of two-hour rollouts where both builds crash once an hour', () => {
     const random = seeded(SEED);
     const runs = Array.from({ length: RUNS }, () =>
-      rollout(byChance(1, 2 * HOUR_S, random), byChance(1, 2 * HOUR_S, random), 2 * HOUR_S),
+      rollout(byChance(1, 2 * HOUR_S, random), byChance(1, 2 * HOUR_S, random), 2 * HOUR_S, 5000),
     );
     expect(runs.filter(isBack).length, `seed ${SEED}`).toBeLessThanOrEqual(RUNS * 0.01 + 4 * Math.sqrt(RUNS * 0.01));
   });

@@ -89,7 +89,7 @@ describe('a build at the very edge of harm, with failures that come 20 at a time
         const candidate = Math.min(150, 20 * binomial(random, 150, 0.012 / 20));
         const poll = whole([candidate, 150, 20 * binomial(random, 14_850, 0.001 / 20), 14_850]);
         evidence = feed(settings, evidence, { atMs: block * 15_000, gates: { errors: poll } });
-        const looked = sees ? evidence : { ...evidence, clusters: {} };
+        const looked = sees ? evidence : { ...evidence, wholes: {} };
         if (judgeEvidence(settings, looked, { nowMs: block * 15_000, nextShare: 0.05 }).verdict !== 'pass') continue;
         found += 1;
         break;

@@ -11,14 +11,13 @@ import {
   storedEvidenceSchema,
 } from '../../../../src/core/gates/evidence/evidence-store.ts';
 import { METRIC_DEFAULTS, WHOLE, weighted } from '../../../../src/core/gates/gate-settings.ts';
-import { type Event, eventSchema, storedEvent } from '../../../../src/core/ledger/events.ts';
+import { eventSchema, storedEvent } from '../../../../src/core/ledger/events.ts';
 import { EMPTY_HEAD, type Entry, encodeLine, parseEntry } from '../../../../src/core/ledger/ledger.ts';
 import { blockOf, counted, ERRORS, fed, settingsOf } from '../verdict/judged.ts';
 
 const SLICES = 50;
 const slices = Array.from({ length: SLICES }, (_, index) => ({ name: `s${index}`, part: 1 }));
 const many = settingsOf({
-  calibrated: true,
   metrics: weighted([{ ...METRIC_DEFAULTS, gate: 'errors', metric: 'errors', family: 'errors', slices }]),
 });
 
@@ -82,27 +81,30 @@ describe('evidence that is written down', () => {
     expect(line.length).toBeLessThan(bytes(entry) * 0.8);
   });
 
-  it('evidence is read in the words of formats 1 and 2 as well, and never written in them', () => {
-    const evidence = compactEvidence(polledFor(20, 0.01));
-    const result = { gate: 'errors', why: 'few', requests: 1, errors: 0 };
+  it('evidence of an older version is read, whatever its words, and counts as lost', () => {
+    const crossed = { atMs: 300_000, logE: 5 };
+    const { wholes, ...rest } = storedEvidence(compactEvidence({ ...polledFor(20, 0.01), crossed }));
+    expect(Object.keys(wholes)).toEqual(['errors/errors']);
     const ways = { logE: 0.3, neededLogE: 4.6, slice: null };
-    const polled = { type: 'polled', atMs: 0, watchedMs: 0, missingMs: 0, advance: true } as const;
-    const { clusters, ...rest } = storedEvidence(evidence);
-    const old = {
-      ...polled,
-      verdict: 'not-yet',
-      gates: [{ ...result, verdict: 'not-yet', evidence: { back: 0.1, on: 0.2, ...ways } }],
-      evidence: { evidence: { ...rest, clumps: clusters }, counters: {} },
-    };
-    expect(Object.keys(clusters ?? {})).not.toEqual([]);
-    const event: Event = {
-      ...polled,
-      verdict: 'hold',
-      gates: [{ ...result, verdict: 'hold', evidence: { fail: 0.1, pass: 0.2, ...ways } }],
-      evidence: { evidence, counters: {} },
-    };
-    expect(eventSchema.parse(JSON.parse(JSON.stringify(old)))).toEqual(event);
-    expect(JSON.stringify(storedEvent(event))).not.toMatch(/not-yet|clumps|"back"/);
+    for (const words of [{ clumps: {} }, { clusters: { 'errors/errors': { upTo: [1, 1], last: [1, 1], pairs: 1, apart: 1 } } }]) {
+      const old = {
+        type: 'polled',
+        atMs: 0,
+        verdict: 'not-yet',
+        watchedMs: 0,
+        missingMs: 0,
+        advance: true,
+        gates: [
+          { gate: 'errors', verdict: 'not-yet', why: '', requests: 1, errors: 0, evidence: { back: 0.1, on: 0.2, ...ways } },
+        ],
+        evidence: { evidence: { ...rest, version: 1, ...words }, counters: {} },
+      };
+      const event = eventSchema.parse(JSON.parse(JSON.stringify(old)));
+      const read = event.type === 'polled' ? event.evidence?.evidence : undefined;
+      expect(read).toMatchObject({ version: 2, lost: 0, share: 0.1, crossed });
+      expect(misfit(many, read ?? expect.fail('no evidence'))).toMatch(/has 0 streams/);
+      expect(JSON.stringify(storedEvent(event))).not.toMatch(/not-yet|clumps|"back"/);
+    }
   });
 
   it('evidence has each list of logarithms once: slices that saw nothing cost next to nothing', () => {

@@ -49,8 +49,8 @@ function expectVector(found: readonly number[], expected: readonly number[]): vo
 
 describe('our own vectors, poll by poll', () => {
   const stream = (evidence: Evidence) => streamsOf(evidence, ERRORS)[0] ?? expect.fail('no stream');
-  const waitingOf = { share: 'block', absolute: 'poll', count: 'poll' } as const;
-  const alone = (part: 'share' | 'absolute' | 'count') => (evidence: Evidence) =>
+  const waitingOf = { share: 'block', absolute: 'poll' } as const;
+  const alone = (part: 'share' | 'absolute') => (evidence: Evidence) =>
     mixtureLogE(stream(evidence)[part], evidence.waiting[waitingOf[part]]);
 
   it('the share process has the values of our vectors, poll by poll', () => {
@@ -61,27 +61,6 @@ describe('our own vectors, poll by poll', () => {
   it('the absolute process has the values of our vectors, poll by poll', () => {
     const expected = [-0.0505416972082, -0.187709855166, -0.118176844099, -0.0873795307326, 0.1310720782];
     expectVector(alongBlocks(settingsOf(HORIZON), alone('absolute')), expected);
-  });
-
-  it('the count process has the values of our vectors, as it is and tempered by 4', () => {
-    const exact = settingsOf({ ...HORIZON, calibrated: true }, { dispersion: 1 });
-    const tempered = settingsOf({ ...HORIZON, calibrated: true }, { dispersion: 4 });
-    expectVector(
-      alongBlocks(exact, alone('count')),
-      [-0.129038910971, -0.376942323832, 1.50911919877, 3.31186211703, 11.2627552684],
-    );
-    expectVector(
-      alongBlocks(tempered, alone('count')),
-      [-0.184970147058, -0.316109564373, 0.0111377259186, 0.232051728417, 1.63879248547],
-    );
-  });
-
-  it('the default composite has the values of our vectors, poll by poll', () => {
-    const expected = [0.254338366808, -0.0153878488526, 0.761483232149, 1.76631640847, 3.90509385945];
-    expectVector(
-      alongBlocks(settingsOf(HORIZON), (evidence) => evidenceLogE(settingsOf(HORIZON), evidence)),
-      expected,
-    );
   });
 
   it('the non-inferiority bound has the values of our vectors, poll by poll', () => {
@@ -193,7 +172,7 @@ describe('the state', () => {
   it('the evidence says when it does not belong to these settings', () => {
     expect(misfit(many, fed(many, []))).toBeUndefined();
     expect(misfit(settingsOf(), fed(many, []))).toMatch(/errors\/errors has 21 streams, but the settings need 1/);
-    expect(misfit(settingsOf({ calibrated: true }), fed(settingsOf(), []))).toMatch(/other processes/);
+    expect(misfit(settingsOf(), { ...fed(settingsOf(), []), wholes: {} })).toMatch(/other processes/);
     expect(misfit(settingsOf({}, { metric: 'other' }), fed(settingsOf(), []))).toMatch(/errors\/other/);
   });
 

@@ -42,17 +42,17 @@ describe('the information limit', () => {
 });
 
 describe('a forecast', () => {
-  it('a forecast grows with the interval of the source: a build that fails everything costs two polls', () => {
-    expect(found(1, 15_000)).toEqual({ requests: 300, badRequests: 300, afterMs: 30_000, polls: 2 });
-    expect(found(1, 5000)?.badRequests).toBeLessThanOrEqual(150);
-    expect(found(1, 0)?.badRequests).toBeLessThanOrEqual(30);
+  it('a forecast grows with the interval of the source: a build that fails everything costs one poll', () => {
+    expect(found(1, 15_000)).toEqual({ requests: 150, badRequests: 150, afterMs: 15_000, polls: 1 });
+    expect(found(1, 5000)?.badRequests).toBe(50);
+    expect(found(1, 0)?.badRequests).toBe(10);
   });
 
   it('a forecast of 1 %, 5 % and 20 % failing is a handful of bad requests, and of what is tolerated none', () => {
     const bad = [0.01, 0.05, 0.2].map((rate) => found(rate, 15_000)?.badRequests ?? Number.POSITIVE_INFINITY);
-    expect(bad[0]).toBeLessThan(20);
-    expect(bad[1]).toBeLessThan(40);
-    expect(bad[2]).toBeLessThan(100);
+    expect(bad[0]).toBeLessThanOrEqual(15);
+    expect(bad[1]).toBeLessThanOrEqual(15);
+    expect(bad[2]).toBeLessThanOrEqual(30);
     expect(found(0.0015, 15_000)).toBeUndefined();
   });
 

@@ -105,14 +105,22 @@ describe('a fail verdict', () => {
     expect(progress(SETTINGS, fed(SETTINGS, healthy(ENOUGH), SHARE))).toMatchObject({ pass: 1 });
   });
 
-  it('a fail verdict comes at the second poll when everything fails at 1 % of the traffic', () => {
+  it('a fail verdict comes at the second poll when everything fails at 1 % of the traffic, at the first after a watch', () => {
     const broken = Array.from({ length: 2 }, () => whole([150, 150, 15, 14_850]));
     expect(verdictOf(fed(SETTINGS, broken.slice(0, 1), 0.01)).verdict).toBe('hold');
     expect(verdictOf(fed(SETTINGS, broken, 0.01)).verdict).toBe('fail');
+    const watched = fed(
+      SETTINGS,
+      Array.from({ length: 6 }, () => whole([0, 0, 15, 14_850])),
+      0,
+    );
+    const begun = beginStep(SETTINGS, watched, { atMs: watched.atMs, share: 0.01 });
+    const first = feed(SETTINGS, begun, { atMs: begun.atMs + 15_000, gates: { errors: broken[0] ?? missing } });
+    expect(verdictOf(first).verdict).toBe('fail');
   });
 
   it('a pass never comes while the evidence is half-way there, or while the newest requests fail', () => {
-    const young = fed(SETTINGS, [whole([150, 150, 15, 14_850])], 0.01);
+    const young = fed(SETTINGS, [whole([3, 150, 15, 14_850]), whole([3, 150, 15, 14_850]), whole([4, 150, 15, 14_850])], 0.01);
     expect(young.crossed).toBeNull();
     expect(verdictOf(young).logE).toBeGreaterThan(-Math.log(0.01) / 2);
     expect(reasonsOf(verdictOf(young))).toMatch(/more than halfway/);
