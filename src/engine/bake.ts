@@ -2,6 +2,7 @@
 import { type CrashWatch, crashesTooOften, watched } from '../core/gates/verdict/crash-watch.ts';
 import { emptyMemory, type GateMemory } from '../core/gates/verdict/gate.ts';
 import { judge, type LimitedGate } from '../core/gates/verdict/judge.ts';
+import { type Averages, type SlowWatch, slowAnswers } from '../core/gates/verdict/slow-answers.ts';
 import type { GateResult, Verdict } from '../core/gates/verdict/verdict.ts';
 import type { Event } from '../core/ledger/events.ts';
 import type { State } from '../core/rollout/rollout.ts';
@@ -28,6 +29,8 @@ interface StepMemory {
   crashes: CrashWatch | undefined;
   /** How often the candidate went down, once that is evidence against it. */
   crashed: number | null;
+  /** How long the builds took to answer; undefined where nothing asks. */
+  slow: SlowWatch | undefined;
   /** Monotonic time of the last poll; undefined before the first. */
   polledMs: number | undefined;
   readonly looks: Looks;
@@ -89,7 +92,12 @@ export class Bake {
     if (unfit !== undefined) return unfit;
     const unseen = seen.is === 'silent' ? [holdOf(seen.what, seen.why)] : [];
     const judged = judge({
-      router: [...restarts.results, ...routerResults(trouble, memory.crashed !== null), ...unseen],
+      router: [
+        ...restarts.results,
+        ...routerResults(trouble, memory.crashed !== null),
+        ...unseen,
+        ...slowResults(state, reading, memory),
+      ],
       limited,
       compared: compared?.gates ?? null,
       // Gaps count as missing health too, up to what a poll may take: else polls that are always late would hold forever.
@@ -135,7 +143,14 @@ export class Bake {
   /** A process bakes each step once. */
   #memoryAt(step: number): StepMemory {
     if (this.#memory?.step !== step) {
-      const nothing = { gates: new Map(), crashes: undefined, crashed: null, polledMs: undefined, asked: undefined };
+      const nothing = {
+        gates: new Map(),
+        crashes: undefined,
+        crashed: null,
+        slow: undefined,
+        polledMs: undefined,
+        asked: undefined,
+      };
       this.#memory = { step, ...nothing, looks: new Looks(), restarts: new Restarts() };
     }
     return this.#memory;
@@ -154,6 +169,22 @@ function recordOf(
 function routerResults(trouble: readonly string[], crashed: boolean): GateResult[] {
   if (trouble.length === 0) return [];
   return [{ ...holdOf('router', trouble.join('; ')), verdict: crashed ? 'give-up' : 'hold' }];
+}
+
+/** A build whose answers take far longer than the stable build's waits as long as patience lasts: an average is no evidence against it. */
+function slowResults({ plan, step }: State, reading: Reading | null, memory: StepMemory): GateResult[] {
+  const gate = plan.comparison?.gates.find(({ source, settings }) => source === 'haproxy' && settings['latency'] !== false);
+  const isAlone = (plan.steps[step]?.percent ?? 100) >= 100;
+  if (gate === undefined || plan.stable === null || isAlone || reading === null) return [];
+  memory.slow = slowAnswers(memory.slow, averagesAt(reading, plan.candidate.ref), averagesAt(reading, plan.stable.ref));
+  return memory.slow.slow === undefined ? [] : [holdOf('latency', memory.slow.slow)];
+}
+
+function averagesAt(reading: Reading, place: string): Averages {
+  const timed = (memberAt(reading, place)?.answers ?? []).flatMap(({ location, times }) =>
+    times === undefined ? [] : [[location, times] as const],
+  );
+  return Object.fromEntries(timed);
 }
 
 function holdOf(gate: string, why: string): GateResult {

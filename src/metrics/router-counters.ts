@@ -37,6 +37,11 @@ const wholeClass = z
   .transform(String)
   .meta({ enum: CLASSES });
 
+const coarseLatency = z
+  .boolean()
+  .optional()
+  .describe('false if the new build is meant to be far slower: then its average response time does not hold the rollout');
+
 /** HAProxy's `show stat`: classes of statuses only. */
 export const haproxyCounters = routerCounters(
   'haproxy',
@@ -44,7 +49,7 @@ export const haproxyCounters = routerCounters(
   wholeClass,
   'the counters of the HAProxy servers: status classes and missing responses',
   [
-    'latency',
+    'latency beyond a coarse look: below three times the stable build and 100 ms on average, and at 100 %, slow answers are not seen',
     'gRPC statuses: HAProxy counts HTTP statuses, and gRPC answers 200',
     'retries: an attempt that succeeds when repeated on the same server (wretr)',
     'single statuses: HAProxy counts classes, so 401 and 404 are one',
@@ -64,6 +69,8 @@ export const localCounters = routerCounters(
 interface RouterCountersConfig {
   /** Statuses, or classes of them, that are no failures. */
   readonly expect?: readonly string[] | undefined;
+  /** False where the average response time does not hold the rollout. */
+  readonly latency?: boolean | undefined;
 }
 
 function routerCounters(
@@ -84,14 +91,15 @@ function routerCounters(
         .max(100)
         .optional()
         .describe(`Statuses that the new build is meant to answer, such as ${example}: they are never failures`),
+      ...(kind === 'haproxy' ? { latency: coarseLatency } : {}),
     }),
     ofRouter: true,
     countsTraffic: () => true,
     metrics: ({ expect }) => metricsExcept(metrics, expect),
     lagMs: () => 0,
-    unseen: (_config, { limited }) => [
+    unseen: ({ latency }, { limited }) => [
       ...(limited ? ['redirects (3xx) and 1xx: a fixed limit cannot know which are usual; compare to judge them'] : []),
-      ...unseen,
+      ...unseen.map((one) => (one.startsWith('latency') && (limited || latency === false) ? 'latency' : one)),
     ],
     measure: async (config, question) => limited(question, config.expect ?? []),
     count: ({ expect }, pair, io) => {

@@ -13,6 +13,8 @@ export interface Answers {
   /** The router process that counted: another process has other counters. */
   readonly location: string;
   readonly byClass: Readonly<Record<string, number>>;
+  /** How many answers came, and how long the newest took on average, milliseconds; absent if the router does not measure it. */
+  readonly times?: { readonly answers: number; readonly averageMs: number };
 }
 
 /** How one member of a place is asked directly, at one location. A way that a plain address does not describe belongs here. */

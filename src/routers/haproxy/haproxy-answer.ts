@@ -40,6 +40,8 @@ export interface Server {
   readonly chosen: number;
   /** Requests by how they ended: `1xx` to `5xx`, and `none`. Null in TCP mode. */
   readonly answers: Readonly<Record<string, number>> | null;
+  /** How many answers it gave, and how long the newest took to their first byte on average, milliseconds; null where that is unknown. */
+  readonly times: { readonly answers: number; readonly averageMs: number } | null;
   /** How often its health check took it down; null without a check, and while it is not ready. */
   readonly downs: number | null;
   readonly backup: boolean;
@@ -128,6 +130,7 @@ function readServer(state: Row, stat: Row | undefined, backend: Row): Server | u
     address: address(state),
     chosen,
     answers: answersOf(stat, backend),
+    times: timesOf(stat),
     // Measured with HAProxy 2.6.12: entering maintenance also counts as going down; leaving it does not.
     downs: at === 'ready' ? (wholeNumber(stat.get('chkdown')) ?? null) : null,
     backup: stat.get('bck') === '1',
@@ -153,6 +156,12 @@ function answersOf(stat: Row, backend: Row): Server['answers'] {
   const none = silent.reduce<number>((sum, count) => sum + (count ?? 0), 0);
   const final = Math.min(wholeNumber(stat.get('hrsp_1xx')) ?? 0, wholeNumber(backend.get('hrsp_1xx')) ?? 0);
   return { ...Object.fromEntries(counts.map(([name, count]) => [name, count ?? 0])), '1xx': final, none };
+}
+
+/** `rtime` is the time to the first byte, averaged over the newest answers of HTTP. `ttime` would count slow clients too. */
+function timesOf(stat: Row): Server['times'] {
+  const [answers, averageMs] = [wholeNumber(stat.get('req_tot')), wholeNumber(stat.get('rtime'))];
+  return answers === undefined || averageMs === undefined ? null : { answers, averageMs };
 }
 
 function administrative(bits: number): Server['state'] {

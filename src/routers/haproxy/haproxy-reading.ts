@@ -60,8 +60,9 @@ function asksOf(name: string, answered: readonly Answered[]): readonly Ask[] {
 
 function answersOf(name: string, answered: readonly Answered[]): Pick<Member, 'answers'> {
   const all = answered.map(({ socket, location }) => {
-    const byClass = location.servers.find((server) => server.name === name)?.answers ?? null;
-    return byClass === null ? null : { location: socket, byClass };
+    const server = location.servers.find((one) => one.name === name);
+    if (server === undefined || server.answers === null) return null;
+    return { location: socket, byClass: server.answers, ...(server.times === null ? {} : { times: server.times }) };
   });
   const counted = all.filter((answers) => answers !== null);
   return counted.length === all.length ? { answers: counted } : {};

@@ -1,0 +1,68 @@
+/**
+ * A coarse look at how long a router waits for answers, where it knows only an average of the last ones. A rule of thumb without a bound: fit
+ * to hold, never to call a build bad. No I/O, no clock.
+ */
+import { msText } from '../../text.ts';
+
+/** What one location of the router measured of one build: its answers so far, and a moving average in milliseconds. */
+export interface Average {
+  readonly answers: number;
+  readonly averageMs: number;
+}
+
+/** By location. */
+export type Averages = Readonly<Record<string, Average>>;
+
+export interface SlowWatch {
+  /** Where the newest answers begin. */
+  readonly since: Averages;
+  /** How slow the newest answers were, if they were; undefined where they were not, or too few to tell. */
+  readonly slow: string | undefined;
+}
+
+/** With fewer answers, one that took long would decide. */
+const ENOUGH = 100;
+
+/** So much slower is no matter of taste: three times the stable build's average and 100 ms. */
+const TIMES = 3;
+
+const PLUS_MS = 100;
+
+/** HAProxy averages over so many answers, each new one with the same weight (TIME_STATS_SAMPLES in its include/haproxy/defaults.h). */
+const WINDOW = 512;
+
+/**
+ * The watch after one more reading. Each hundred answers or more of the candidate are judged by themselves, since the average still has those
+ * of the build that stood at its place before. Averages in whole milliseconds are off by up to 6 ms then.
+ */
+export function slowAnswers(before: SlowWatch | undefined, candidate: Averages, stable: Averages): SlowWatch {
+  if (before === undefined) return { since: candidate, slow: undefined };
+  const newest = Object.entries(candidate).map(([location, now]) => newestOf(before.since[location], now));
+  const ours = meanOf(newest);
+  if (ours.answers < ENOUGH) return before;
+  const theirs = meanOf(Object.values(stable));
+  const isSlow = theirs.answers >= ENOUGH && ours.averageMs > TIMES * theirs.averageMs + PLUS_MS;
+  if (!isSlow) return { since: candidate, slow: undefined };
+  const [own, usual] = [ours, theirs].map(({ averageMs }) => msText(Math.max(1, Math.round(averageMs))));
+  return { since: candidate, slow: `its newest ${ours.answers} answers took ${own} on average, the stable build's ${usual}` };
+}
+
+/** The answers since then, without what the average had from before. Less than then: the router began anew. */
+function newestOf(since: Average | undefined, now: Average): Average {
+  const then = since === undefined || now.answers < since.answers ? { answers: 0, averageMs: 0 } : since;
+  const kept = keptAfter(then.answers, now.answers);
+  const averageMs = kept >= 1 ? 0 : Math.max(0, (now.averageMs - then.averageMs * kept) / (1 - kept));
+  return { answers: now.answers - then.answers, averageMs };
+}
+
+/** What is left of an average over `from` answers once there are `to`: the plain average of all until the window is full. */
+function keptAfter(from: number, to: number): number {
+  const full = Math.max(from, Math.min(to, WINDOW));
+  return (full === 0 ? 1 : from / full) * (1 - 1 / WINDOW) ** (to - full);
+}
+
+function meanOf(averages: readonly Average[]): Average {
+  const answers = averages.reduce((sum, one) => sum + one.answers, 0);
+  const total = averages.reduce((sum, one) => sum + one.answers * one.averageMs, 0);
+  return { answers, averageMs: answers === 0 ? 0 : total / answers };
+}
