@@ -1,9 +1,11 @@
 /** Detectors for what HAProxy shows and counts: clients that are refused, a dead socket, slots and bits that say nothing. */
 import { check } from '../../src/base/changes/checks.ts';
+import { STATUS_METRICS, statusCounters } from '../../src/core/gates/counting/statuses.ts';
 import { emptyMemory, judgeGate } from '../../src/core/gates/verdict/gate.ts';
 import type { Io } from '../../src/io.ts';
 import { localCounters } from '../../src/metrics/router-counters.ts';
 import { type HaproxyConfig, haproxy } from '../../src/routers/haproxy/haproxy.ts';
+import { parseLocation } from '../../src/routers/haproxy/haproxy-answer.ts';
 import type { Reading } from '../../src/routers/router.ts';
 import { CANDIDATE, SCOPE, STABLE } from '../core/manifest/builds.ts';
 
@@ -18,7 +20,20 @@ export async function counters(): Promise<Complaints> {
   const measurement = await localCounters.measure({ expect: ['404'] }, question, {} as Io);
   const counted = 'missing' in measurement ? 'nothing' : `${measurement.errors} of ${measurement.requests}`;
   const shown = counted === '3 of 5' ? [] : [`counts ${counted} as failed`];
-  return [...shown, ...silences()];
+  return [...shown, ...outcomes(), ...silences()];
+}
+
+/** A redirect for everybody is judged, and so is what a retry sent to another server. */
+function outcomes(): Complaints {
+  const redirects = statusCounters({ 302: 4 }, STATUS_METRICS).find(({ counter }) => counter === 'other 3xx')?.value;
+  const columns = 'hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,econ,eresp,wredis,wretr';
+  const counted = STATES.replace('status,bck', `status,bck,${columns}`).replace('UP,0', 'UP,0,0,2,0,0,0,0,0,0,7,14');
+  const location = parseLocation(counted, 'gw');
+  const hidden = typeof location === 'string' ? 0 : location.servers.find(({ name }) => name === 'blue')?.answers?.['none'];
+  return [
+    ...(redirects === 4 ? [] : [`judges ${redirects ?? 'none'} of 4 redirects`]),
+    ...(hidden === 7 ? [] : [`counts ${hidden ?? 'none'} of 7 failures that were retried`]),
+  ];
 }
 
 /** One location of two is silent for a while: what it counted before the bake is nothing of this build's, when it is back. */

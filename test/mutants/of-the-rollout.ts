@@ -337,6 +337,20 @@ export const OF_THE_DOOR: readonly Mutant[] = [
     'if (/^[1-4]/.test(status) || isExpected(status, expected)) continue;',
   ),
   mutant(
+    'a redirect for everybody is good',
+    'counters',
+    'core/gates/counting/statuses.ts',
+    "if (status === '200' || status === '2xx') return undefined;",
+    'if (/^[23]/.test(status)) return undefined;',
+  ),
+  mutant(
+    'a retry at another server hides a failure',
+    'counters',
+    'routers/haproxy/haproxy-answer.ts',
+    "['hrsp_other', 'econ', 'eresp', 'wredis']",
+    "['hrsp_other', 'econ', 'eresp']",
+  ),
+  mutant(
     'a location that is not seen is taken for fine',
     'admission',
     'core/admission/target-checks.ts',
