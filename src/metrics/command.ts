@@ -3,11 +3,10 @@
 import * as z from 'zod';
 import { type ArmCounters, counterTotals, type RawCounter } from '../core/gates/counting/counters.ts';
 import { STATUS_METRICS, STATUS_NAMES } from '../core/gates/counting/statuses.ts';
+import { durationSchema } from '../core/gates/verdict/gate.ts';
 import type { Io } from '../io.ts';
 import { bothBuilds, briefly, measurementOf, slicesIn } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
-
-const TIMEOUT_MS = 2000;
 
 const PLACEHOLDER = /\$\{(build|place)\}/g;
 
@@ -17,7 +16,11 @@ const config = z.strictObject({
     .min(1)
     .max(100)
     .refine((argv) => argv.some((part) => part.match(PLACEHOLDER) !== null), `one argument must contain \${build} or \${place}`)
-    .describe(`A program and its arguments, run once per build: [/usr/local/bin/counts, "\${build}"]; no shell, at most 2 s`),
+    .describe(`A program and its arguments, run once per build: [/usr/local/bin/counts, "\${build}"]; no shell`),
+  timeout: durationSchema
+    .refine((ms) => ms >= 1 && ms <= 30_000, 'at most 30s')
+    .prefault('2s')
+    .describe('How long the program may take, such as 10s; default 2s, at most 30s'),
   probes: z
     .boolean()
     .default(false)
@@ -64,6 +67,7 @@ export const command: MetricSource<CommandConfig> = {
   countsTraffic: ({ probes }) => !probes,
   countsProcesses: true,
   programs: ({ argv }) => [argv],
+  answerMs: ({ timeout }) => timeout,
   metrics: () => STATUS_METRICS,
   lagMs: () => 0,
   unseen: (_config, { limited, seen }) => [
@@ -78,11 +82,11 @@ export const command: MetricSource<CommandConfig> = {
   describe: ({ argv }, question) => argv.map((part) => filled(part, question)).join(' '),
 };
 
-async function ask({ argv }: CommandConfig, question: Question, io: Io): Promise<ArmCounters> {
+async function ask({ argv, timeout }: CommandConfig, question: Question, io: Io): Promise<ArmCounters> {
   const asked = argv.map((part) => filled(part, question));
   const atMs = io.now();
   try {
-    const { exitCode, stdout, stderr } = await io.run(asked, TIMEOUT_MS, () => undefined);
+    const { exitCode, stdout, stderr } = await io.run(asked, timeout, () => undefined);
     if (exitCode !== 0) return { missing: `${asked[0]} exited ${exitCode}: ${briefly(stderr)}` };
     return read(String(asked[0]), stdout, atMs);
   } catch (error) {

@@ -30,7 +30,7 @@ export interface Pair {
   readonly stable: Question | null;
 }
 
-/** Answers within 2 s. Never rejects: a fault of its own is `missing`, with the reason. */
+/** Answers within `answerMs`. Never rejects: a fault of its own is `missing`, with the reason. */
 export interface MetricSource<Config> {
   readonly kind: string;
   readonly summary: string;
@@ -66,6 +66,8 @@ export interface MetricSource<Config> {
   unaskable?(config: Config, pair: Pair): string | undefined;
   /** Why it would count both builds by the same thing, or undefined, also where it cannot tell. Never rejects. */
   shared?(config: Config, pair: Pair, io: Io): Promise<string | undefined>;
+  /** How long an answer may take, milliseconds; absent where it is 2 s. Pure. */
+  answerMs?(config: Config): number;
   /** How long after a request it is counted at the latest: asking more often shows nothing new. Milliseconds. */
   lagMs(config: Config): number;
   /**

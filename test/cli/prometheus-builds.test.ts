@@ -78,4 +78,44 @@ describe('what the manifest says of a build stands in queries', () => {
     expect(stderr).toMatch(/\$\{version\} is 1\.1\.0 for both builds, so both would be counted by the same series/);
     site.writeBuilds();
   });
+
+  it('two builds that are counted by one series are refused by plan, with the series', async () => {
+    gate('req_total{version="${version}"}');
+    server.mood.same = true;
+    const { exitCode, stderr } = await site.run(PLAN);
+    server.mood.same = false;
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toMatch(/GATE_NOT_READY.*both builds are counted by the same series, x\{/);
+  });
+
+  it('doctor asks for the known-good build by the labels that the manifest gives it today', async () => {
+    gate('req_total{hash="${label.pod_template_hash}"}');
+    site.writeBuilds('labels: { pod_template_hash: "6d5f" }', 'labels: { pod_template_hash: "7c8a" }');
+    const { stdout } = await site.run('doctor --env production');
+    site.writeBuilds();
+    expect(stdout).toMatch(/gate errors .*prometheus polled for 11111111.*requests failed/);
+  });
+});
+
+describe('a Prometheus that is slow is not broken', () => {
+  const slow = (more: string) =>
+    site.writeGate(`url: "${server.url}", interval: 15s, ${more} status: code, requests: 'req_total{place="\${place}"}'`);
+
+  it('a timeout as long as the interval is taken, and doctor waits for it', async () => {
+    slow('timeout: 15s,');
+    expect(await site.run('validate')).toMatchObject({ exitCode: 0 });
+    server.mood.delayMs = 2600;
+    const { stdout } = await site.run('doctor --env production');
+    server.mood.delayMs = 0;
+    expect(stdout).toMatch(/gate errors .*requests failed/);
+  }, 30_000);
+
+  it('a server that is slower than its timeout is said to have timed out, with the timeout that it can have', async () => {
+    slow('timeout: 2s,');
+    server.mood.delayMs = 4000;
+    const { stderr } = await site.run(PLAN);
+    server.mood.delayMs = 0;
+    expect(stderr).toMatch(/timed out after 2 s; timeout can be up to 15 s, as long as the interval/);
+    expect(stderr).not.toMatch(/query=|%28/);
+  }, 30_000);
 });

@@ -123,6 +123,8 @@ export interface Asked {
 export interface FakePrometheus {
   readonly url: string;
   readonly asked: Asked[];
+  /** How long the usual answer takes, and whether both builds have one series in it. */
+  readonly mood: { delayMs: number; same: boolean };
   close(): Promise<void>;
 }
 
@@ -139,6 +141,7 @@ export interface FakeOptions {
 
 export async function startFakePrometheus(options: FakeOptions = {}): Promise<FakePrometheus> {
   const asked: Asked[] = [];
+  const mood = { delayMs: 0, same: false };
   const listener: RequestListener = (request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -149,7 +152,9 @@ export async function startFakePrometheus(options: FakeOptions = {}): Promise<Fa
       const what = { ...one, query: parameters.get('query') ?? '' };
       asked.push(what);
       if (options.answer?.(what, request, response) === true) return;
-      response.end(JSON.stringify({ status: 'success', ...options.notes, data: usual(what.query, options) }));
+      const labels = mood.same ? () => ({ __name__: 'x', instance: 'a' }) : options.labels;
+      const data = usual(what.query, labels === undefined ? {} : { labels });
+      setTimeout(() => response.end(JSON.stringify({ status: 'success', ...options.notes, data })), mood.delayMs);
     });
   };
   const server: Server = options.tls === undefined ? http.createServer(listener) : https.createServer(options.tls, listener);
@@ -159,6 +164,7 @@ export async function startFakePrometheus(options: FakeOptions = {}): Promise<Fa
   return {
     url: `http${options.tls === undefined ? '' : 's'}://127.0.0.1:${port}`,
     asked,
+    mood,
     close: async () => {
       server.closeAllConnections();
       server.close();

@@ -202,3 +202,24 @@ function isRunning(pid: number): boolean {
     return false;
   }
 }
+
+it('a program may take as long as its timeout says, and 2 s where it says nothing', async () => {
+  const given: number[] = [];
+  const io = {
+    ...nodeIo,
+    run: async (_argv: readonly string[], timeoutMs: number) => {
+      given.push(timeoutMs);
+      return { exitCode: 0, stdout: totals(1, 0), stderr: '' };
+    },
+  };
+  const question = {
+    scope: { tenant: 'acme', environment: 'production', service: 'gw' },
+    build: BLUE,
+    place: 'blue',
+    address: null,
+  };
+  for (const timeout of [{}, { timeout: '10s' }])
+    await command.measure(command.config.parse({ argv: ['/bin/counts', '${build}'], ...timeout }) as CommandConfig, question, io);
+  expect(given).toEqual([2000, 10_000]);
+  expect(command.config.safeParse({ argv: ['/bin/counts', '${build}'], timeout: '31s' }).error?.message).toMatch(/at most 30s/);
+});

@@ -50,6 +50,7 @@ import { counters, sockets } from './detect-haproxy.ts';
 import { unseenLatency } from './detect-latency.ts';
 import { digests, sights } from './detect-ledgers.ts';
 import { owners } from './detect-owners.ts';
+import { queries } from './detect-prometheus.ts';
 import { rescues } from './detect-rescues.ts';
 import { holds, reserves } from './detect-rollback-path.ts';
 import { strangers } from './detect-strangers.ts';
@@ -375,6 +376,7 @@ const DETECTORS = {
   'lone share': loneShare,
   'unseen share': unseenShare,
   'unseen latency': unseenLatency,
+  queries,
   condition,
   rescues,
   'lying disk': lyingDisk,

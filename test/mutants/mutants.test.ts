@@ -21,6 +21,7 @@ const QUICK = [
   'latency that cannot be seen passes',
   'a first step begins next to a stable build that fails',
   'a bake begins again for ever',
+  'both builds may be counted by one series',
   "a group's pointer is obeyed without the machine file",
 ];
 const PROGRAMS = [
@@ -42,6 +43,7 @@ const PROGRAMS = [
   'lone share',
   'unseen share',
   'unseen latency',
+  'queries',
   'condition',
   'rescues',
   'lying disk',

@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts';
 import { OF_THE_FILES } from './of-the-files.ts';
 import { OF_THE_LATENCY } from './of-the-latency.ts';
 import { OF_THE_OWNERS } from './of-the-owners.ts';
+import { OF_THE_QUERIES } from './of-the-queries.ts';
 import { OF_THE_RESCUE } from './of-the-rescue.ts';
 import { OF_THE_CONDITION, OF_THE_DOOR, OF_THE_GATES, OF_THE_MARKS, OF_THE_WAY_BACK } from './of-the-rollout.ts';
 import { OF_LEADING, OF_THE_DISK } from './of-the-state.ts';
@@ -13,6 +14,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...OF_LEADING,
   ...OF_THE_GATES,
   ...OF_THE_LATENCY,
+  ...OF_THE_QUERIES,
   ...OF_THE_CONDITION,
   ...OF_THE_WAY_BACK,
   ...OF_THE_MARKS,

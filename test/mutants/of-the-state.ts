@@ -64,8 +64,8 @@ export const OF_THE_DISK: readonly Mutant[] = [
     'plan runs the programs of a config',
     'strangers',
     'release/trust/programs.ts',
-    'if (program === undefined || listed.has(JSON.stringify(program))) return undefined;',
-    'if (program !== null) return undefined;',
+    'if (programs.every((argv) => listed.has(JSON.stringify(argv)))) return undefined;',
+    'if (programs !== null) return undefined;',
   ),
   mutant(
     'a ledger of another scope may go out of sight',

@@ -10,6 +10,8 @@ export interface PrometheusOptions {
   readonly scrapeInterval?: string;
   /** Labels that a target says itself, such as `instance`, stand as it says them: one target for many pods. */
   readonly honorLabels?: boolean;
+  /** Whom it answers: a user, their password, and its bcrypt hash. */
+  readonly basicAuth?: { readonly user: string; readonly password: string; readonly hash: string };
 }
 
 export interface Prometheus {
@@ -38,6 +40,13 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
     }),
   );
   const args = [`--config.file=${config}`, `--storage.tsdb.path=${folder}/data`, `--web.listen-address=127.0.0.1:${port}`];
+  const { basicAuth } = options;
+  const pair = Buffer.from(`${basicAuth?.user}:${basicAuth?.password}`).toString('base64');
+  const headers: Record<string, string> = basicAuth === undefined ? {} : { authorization: `Basic ${pair}` };
+  if (basicAuth !== undefined) {
+    writeFileSync(path.join(folder, 'web.json'), JSON.stringify({ basic_auth_users: { [basicAuth.user]: basicAuth.hash } }));
+    args.push(`--web.config.file=${folder}/web.json`);
+  }
   const program = await startProgram(
     'prometheus',
     [...args, '--log.level=warn', '--scrape.discovery-reload-interval=100ms'],
@@ -49,6 +58,7 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
     async () => {
       if (program.exited()) throw new Error(`prometheus ended: ${program.output()}`);
       const answer = await fetch(`${url}/-/ready`, {
+        headers,
         signal: AbortSignal.timeout(1000),
       }).catch(() => undefined);
       return answer?.ok === true ? true : undefined;
@@ -56,7 +66,10 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
     20_000,
   );
   const value = async (query: string) => {
-    const answer = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(query)}`, { signal: AbortSignal.timeout(2000) });
+    const answer = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(query)}`, {
+      headers,
+      signal: AbortSignal.timeout(2000),
+    });
     const body = (await answer.json()) as {
       data?: { result?: { value?: [number, string] }[] };
     };

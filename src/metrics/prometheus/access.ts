@@ -58,6 +58,14 @@ export type Access = z.infer<typeof accessSchema>;
 
 type Located = Access & { readonly url: string };
 
+/** What an address has that belongs elsewhere, or undefined. Does not repeat it: it may be a password. */
+export function addressProblem(url: string): string | undefined {
+  if (/^[a-z]+:\/\/.*@/i.test(url))
+    return 'the address contains a user or password: take it out, change that password, and write basic: { username: NAME, password: { file: /path } }';
+  if (url.includes('?')) return 'the address contains parameters: write them as query: { NAME: VALUE }';
+  return url.includes('#') ? 'the address contains a #' : undefined;
+}
+
 /** Adds an issue for everything that does not fit together. */
 export function checkAccess(settings: Located, context: Pick<z.core.$RefinementCtx, 'addIssue'>): void {
   const issue = (path: readonly string[], message: string) => context.addIssue({ code: 'custom', path: [...path], message });

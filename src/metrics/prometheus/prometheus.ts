@@ -15,7 +15,7 @@ import { msText } from '../../core/text.ts';
 import type { Io } from '../../io.ts';
 import { measurementOf } from '../arms.ts';
 import type { MetricSource, Pair, Question } from '../metric-source.ts';
-import { accessShape, accessText, checkAccess, programsOf } from './access.ts';
+import { accessShape, accessText, addressProblem, checkAccess, programsOf } from './access.ts';
 import { filled, placeholderProblem, unaskable } from './placeholders.ts';
 import {
   type Answer,
@@ -141,14 +141,6 @@ function mostTimeoutMs({ interval }: { readonly interval: number }): number {
   return Math.max(interval, SHORT_TIMEOUT_MS);
 }
 
-/** What an address has that belongs elsewhere, or undefined. Does not repeat it: it may be a password. */
-export function addressProblem(url: string): string | undefined {
-  if (/^[a-z]+:\/\/.*@/i.test(url))
-    return 'the address contains a user or password: take it out, change that password, and write basic: { username: NAME, password: { file: /path } }';
-  if (url.includes('?')) return 'the address contains parameters: write them as query: { NAME: VALUE }';
-  return url.includes('#') ? 'the address contains a #' : undefined;
-}
-
 /** Follows the MetricSource port. Protocol: Prometheus HTTP API v1, instant queries. */
 export const prometheus: MetricSource<PrometheusConfig> = {
   kind: 'prometheus',
@@ -166,6 +158,7 @@ export const prometheus: MetricSource<PrometheusConfig> = {
   notes,
   unaskable: (settings, pair) => unaskable(queriesOf(settings), pair),
   shared: (settings, pair, io) => sharedSeries(serverOf(settings), queriesOf(settings), pair, io),
+  answerMs: ({ timeout }) => timeout,
   lagMs: ({ interval }) => interval,
   unseen,
   describe,

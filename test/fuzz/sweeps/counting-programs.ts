@@ -16,7 +16,7 @@ interface Printed {
   readonly stderr: string;
 }
 
-const SETTINGS = { probes: false, argv: ['/bin/counts', '${build}'] };
+const SETTINGS = { probes: false, timeout: 2000, argv: ['/bin/counts', '${build}'] };
 const STATUSES = ['401', '403', '404', '408', '429', 'other 4xx'];
 
 function questionOf(place: string) {

@@ -20,7 +20,7 @@ const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
   ['lengths of socket paths, which the kernel counts in bytes', said(/^a socket path has at most 107 bytes$/)],
   ['dates that are on no calendar', (issue) => issue.code === 'invalid_format' && issue.format === 'datetime'],
   ['durations of more than 30 days', said(/not a duration/)],
-  ['durations of nothing, and bounds of durations', said(/longer than 0|poll interval is|at most 2s|longer than 0/)],
+  ['durations of nothing, and bounds of durations', said(/longer than 0|poll interval is|at most 2s|at most 30s/)],
   ['shares of more than 100 %', said(/a share is at most 100%/)],
   ['steps that rise and end at 100 %', said(/percentages must increase|the last step has/)],
   ['gates with one name', said(/there is already a gate called .* above/s)],

@@ -7,6 +7,10 @@ import type { Guid } from '../../../src/core/scope.ts';
 import { type PrometheusConfig, prometheus } from '../../../src/metrics/prometheus/prometheus.ts';
 import { type FakeOptions, type FakePrometheus, startFakePrometheus } from '../../cli/prometheus-site.ts';
 import { freshFolder } from '../../fresh-folder.ts';
+import { startBackend } from '../../servers/backend.ts';
+import { load } from '../../servers/load.ts';
+import { until } from '../../servers/program.ts';
+import { startPrometheus } from '../../servers/prometheus.ts';
 import { realIo } from '../../servers/real-io.ts';
 
 const folder = freshFolder();
@@ -312,4 +316,61 @@ describe('settings that are refused', () => {
   ])('the source prometheus takes %s', (_what, settings) => {
     expect(parsed({ url: 'http://127.0.0.1:9090', ...settings }).error).toBeUndefined();
   });
+});
+
+describe('one series for both builds', () => {
+  const GREEN = { ...QUESTION, version: '1.2' };
+  const pair = { candidate: GREEN, stable: { ...GREEN, build: '0b9f5bd2-1111-4111-8111-111111111111' as Guid, place: 'blue' } };
+  const config = (settings: Record<string, unknown>) => parsed(settings).data as PrometheusConfig;
+
+  it('both builds are missing where they are counted by the same series, which is named', async () => {
+    const { url } = await server({ labels: () => ({ __name__: 'x', instance: 'a' }) });
+    const missing = expect.stringMatching(/^both builds are counted by the same series, x\{code="200",instance="a"\}/);
+    expect(await prometheus.count(config({ url }), pair, realIo)).toEqual({ candidate: { missing }, stable: { missing } });
+  });
+
+  it('series of a sum have no name, and are counted though their labels are the same', async () => {
+    const { url } = await server({ labels: () => ({ instance: 'a' }) });
+    expect(await prometheus.count(config({ url }), pair, realIo)).toMatchObject({
+      candidate: { targets: {} },
+      stable: { targets: {} },
+    });
+  });
+
+  it('the series below a sum are compared before a rollout, by the selectors that name a build', async () => {
+    const requests = 'sum by (code) (x{place=~"${place}|a{2}"}) + y{build="${build}"} + z{a="b"}';
+    const same = await server({ labels: () => ({ __name__: 'x', instance: 'a' }) });
+    expect(await prometheus.shared?.(config({ url: same.url, requests }), pair, realIo)).toMatch(/the same series, x\{/);
+    expect(same.asked[0]?.query).toContain('\nx{place=~"blue|a{2}"}\n');
+    expect(same.asked[0]?.query).toContain(`\ny{build="${GREEN.build}"}\n`);
+    expect(same.asked[0]?.query).not.toContain('sum');
+    expect(same.asked[0]?.query).not.toContain('z{');
+    const other = await server();
+    expect(await prometheus.shared?.(config({ url: other.url, requests }), pair, realIo)).toBeUndefined();
+  });
+});
+
+describe('a real Prometheus that wants a password', () => {
+  it('a real Prometheus with basic_auth_users is asked with the user and password that it has', async () => {
+    const backend = await startBackend({ guid: QUESTION.build });
+    // Of the password `test`.
+    const hash = '$2b$12$hNf2lSsxfm0.i4a.1kVpSOVyBCfIB51VRjgBUyv6kdnyTlgWj81Ay';
+    const real = await startPrometheus({
+      targets: [`127.0.0.1:${backend.port}`],
+      basicAuth: { user: 'admin', password: 'test', hash },
+    });
+    try {
+      await load(`http://127.0.0.1:${backend.port}/`, { count: 5 });
+      const requests = 'http_requests_total{build="${build}"}';
+      const settings = { url: real.url, requests, interval: '1s' };
+      const basic = { username: 'admin', password: { file: file('real', 'test\n') } };
+      await until('the backend was scraped', async () =>
+        (await real.value('sum(http_requests_total)')) === 5 ? true : undefined,
+      );
+      expect(await measure({ ...settings, basic })).toEqual({ requests: 5, errors: 0, counting: 'total' });
+      expect(await measure(settings)).toEqual({ missing: expect.stringMatching(/answered 401: it wants bearer, basic/) });
+    } finally {
+      await Promise.all([real.stop(), backend.close()]);
+    }
+  }, 40_000);
 });

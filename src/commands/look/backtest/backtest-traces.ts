@@ -11,14 +11,9 @@ import { findingsText } from '../../../core/manifest/finding.ts';
 import { type Guid, parseGuid } from '../../../core/scope.ts';
 import { openSource } from '../../../metrics/index.ts';
 import type { Question } from '../../../metrics/metric-source.ts';
+import { addressProblem } from '../../../metrics/prometheus/access.ts';
 import { placeholdersOf } from '../../../metrics/prometheus/placeholders.ts';
-import {
-  addressProblem,
-  momentsIn,
-  type PrometheusConfig,
-  queriesOf,
-  recordedCounts,
-} from '../../../metrics/prometheus/prometheus.ts';
+import { momentsIn, type PrometheusConfig, queriesOf, recordedCounts } from '../../../metrics/prometheus/prometheus.ts';
 import type { Deps } from '../../../release/deps.ts';
 import type { AskedGates } from './backtest-gates.ts';
 

@@ -22,7 +22,7 @@ import {
   pointerChecks,
   type Seen,
 } from './state.ts';
-import { buildChecks, clockCheck, driftCheck, gateChecks, routerChecks, setupChecks } from './target.ts';
+import { buildChecks, clockCheck, driftCheck, gateChecks, routerChecks, setupChecks, slowestGateMs } from './target.ts';
 
 /** Each group of checks that asks something outside; with those before it, well under 15 s. */
 const GROUP_MS = 5000;
@@ -118,7 +118,7 @@ async function asked(seen: Seen | null, opened: Opened, deps: Deps): Promise<rea
   const groups = await Promise.all([
     within('drift', GROUP_MS, deps, async () => [await driftCheck(seen, opened, deps)]),
     within('builds', GROUP_MS, deps, () => buildChecks(seen, opened)),
-    within('gates', GROUP_MS, deps, () => gateChecks(seen, opened, deps)),
+    within('gates', GROUP_MS + slowestGateMs(opened), deps, () => gateChecks(seen, opened, deps)),
     within('clock', GROUP_MS, deps, () => clockCheck(seen, deps)),
   ]);
   return groups.flat();

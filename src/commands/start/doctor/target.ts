@@ -11,7 +11,9 @@ import { claimedOf } from '../../../engine/claim.ts';
 import { measureGate } from '../../../engine/measure.ts';
 import { lookAround, unattended } from '../../../lead/drift.ts';
 import { stuckTarget } from '../../../lead/outcome.ts';
+import { openSource } from '../../../metrics/index.ts';
 import type { Deps } from '../../../release/deps.ts';
+import { offersIfReadable, withListedLabels } from '../../../release/offers.ts';
 import type { Opened } from '../../../release/open.ts';
 import { clientsSeen } from '../../../release/plan-parts.ts';
 import { buildsAtPlaces } from '../../../release/traffic.ts';
@@ -140,6 +142,12 @@ function answerProblem({ at, answer }: MemberAnswer, several: boolean, wanted: s
   };
 }
 
+/** How long the slowest gate may take, milliseconds. */
+export function slowestGateMs({ settings }: Pick<Opened, 'settings'>): number {
+  const gates = [...(settings?.gates ?? []), ...(settings?.compared ?? [])].map(openSource);
+  return Math.max(0, ...gates.map(({ source, config }) => source.answerMs?.(config) ?? 0));
+}
+
 /** Whether each gate has data for the build that is known-good. */
 export async function gateChecks({ reading }: Seen, opened: Opened, deps: Deps): Promise<readonly DoctorCheck[]> {
   const { settings, history, scope } = opened;
@@ -151,9 +159,11 @@ export async function gateChecks({ reading }: Seen, opened: Opened, deps: Deps):
     return [fail('gates', 'there is no gate, so no build can be judged', 'Add one: kvdeploy schema config')];
   const refusal = settings === null ? undefined : probesOnly(scope, clientsSeen(settings));
   const clients = refusal === undefined ? [] : [fail('gates', refusal.message, refusal.hint)];
-  const build = currentKnownGood(history)?.build;
-  if (build === undefined)
+  const known = currentKnownGood(history)?.build;
+  if (known === undefined)
     return [...clients, warn('gates', 'not polled: the ledger names no known-good build', `kvdeploy adopt ${opened.flags}`)];
+  const offers = await offersIfReadable(opened, deps);
+  const build = offers === null ? known : withListedLabels(known, offers);
   const withheld = withheldBy(deps);
   const asked = await Promise.all(
     gates.map(async (gate) => {
