@@ -54,7 +54,7 @@ describe.concurrent('a build judged by its histogram of latency', () => {
         const ran = await scene.promote();
         const polls = ran.json.flatMap((line) => (line.type === 'poll' ? [line] : []));
         expect(polls.length).toBeGreaterThan(0);
-        expect(polls.every(({ percent }) => percent === 50)).toBe(true);
+        expect(polls.every(({ percent }) => percent <= 50)).toBe(true);
         const whys = polls.flatMap(({ gates }) => gates.map(({ why }) => why));
         expect(whys.join('\n')).toMatch(
           /latency is not seen: the builds share no bucket that is judged: the candidate has 0\.02s 0\.2s 2s/,
@@ -72,7 +72,7 @@ describe.concurrent('a build judged by its histogram of latency', () => {
       await until('it is gone', async () => ((await prometheus.value(query)) === undefined ? true : undefined));
       const ran = await promote();
       expect([ran.exitCode, ran.result.code], ran.result.message).toEqual([3, 'GATE_NOT_READY']);
-      expect(ran.result.message).toMatch(/latency query returns no bucket/);
+      expect(ran.result.message).toMatch(/its latency query: .* has no fresh series for/);
       expect(ran.json.filter(({ type }) => type === 'poll')).toEqual([]);
       expect(await site.split()).toEqual({ blue: 100 });
     }),

@@ -78,8 +78,13 @@ async function delayed(isSlow: (query: string) => boolean) {
     const type = request.headers['content-type'];
     const sent =
       request.method === 'POST' ? { method: 'POST', body, headers: type === undefined ? {} : { 'content-type': type } } : {};
-    const answer = await fetch(`${behind}${request.url}`, sent);
-    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+    try {
+      const answer = await fetch(`${behind}${request.url}`, sent);
+      response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+    } catch {
+      // Who asked last may be answered after Prometheus has stopped.
+      response.destroy();
+    }
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
