@@ -5,6 +5,7 @@ import { judge, type LimitedGate } from '../core/gates/verdict/judge.ts';
 import { type Averages, type SlowWatch, slowAnswers } from '../core/gates/verdict/slow-answers.ts';
 import type { GateResult, Verdict } from '../core/gates/verdict/verdict.ts';
 import type { Event } from '../core/ledger/events.ts';
+import { warmUpMsOf } from '../core/rollout/plan.ts';
 import type { State } from '../core/rollout/rollout.ts';
 import { type Split, splitsAgree } from '../core/rollout/split.ts';
 import type { Io } from '../io.ts';
@@ -16,7 +17,7 @@ import { drifted } from './read-back.ts';
 import type { Runner } from './runner.ts';
 import { Looks } from './watching/looks.ts';
 import { Restarts } from './watching/restarts.ts';
-import { lookUp, whileAsked } from './watching/while-asked.ts';
+import { type Came, lookUp, whileAsked } from './watching/while-asked.ts';
 
 /** How soon an answer is noticed that comes between two polls. */
 const LOOK_MS = 1000;
@@ -37,6 +38,8 @@ interface StepMemory {
   /** The question to the metrics that is on its way. */
   asked: Promise<Measured> | undefined;
   readonly restarts: Restarts;
+  /** How long the build has had this step's traffic, by the clock that shows more: a warm-up must end. Milliseconds. */
+  readonly warmMs: (state: State, io: Io) => number;
 }
 
 type Measured = readonly [readonly LimitedGate[], Compared | undefined];
@@ -72,11 +75,7 @@ export class Bake {
       'why' in found ? [found.why] : troubleOf(state, [before ?? found.reading, found.reading], memory, io.monotonic());
     this.#reading = reading ?? this.#reading;
     if (reading !== null) condition.look(state, ledger.history, reading);
-    memory.asked ??= Promise.all([measureLimited(state, reading, memory.gates, io), this.#comparing.poll(state, reading)]);
-    const came = await whileAsked(this.#runner, memory.asked, () => {
-      memory.looks.at(io.monotonic(), pollMs);
-      return lookUp(split, state, this.#runner);
-    });
+    const came = await this.#ask(split, state, reading, memory);
     if ('met' in came) return came.met === 'look again' ? undefined : came.met;
     memory.asked = undefined;
     const [limited, compared] = came.answer;
@@ -109,9 +108,10 @@ export class Bake {
       },
     });
     memory.gates = judged.memories;
-    // After a gap (a new process, a pause) and after trouble of the router (a build that crashes and comes back) the bake begins again, and time
-    // in which a source or the router did not answer is not counted. The baseline keeps what happened in the meantime.
-    const again = isFirst || isGap || troubled;
+    // After its warm-up, a gap (a new process, a pause) and trouble of the router (a build that crashes and comes back) the bake begins again,
+    // and time in which a source or the router did not answer is not counted. The baseline keeps what happened in the meantime.
+    const warmed = memory.warmMs(state, io) - spentMs >= warmUpMsOf(state.plan);
+    const again = isFirst || isGap || troubled || !warmed;
     const { verdict, missingMs, gates } = judged;
     return {
       type: 'polled',
@@ -123,6 +123,16 @@ export class Bake {
       gates: [...gates],
       ...(compared === undefined ? {} : recordOf(compared, verdict)),
     };
+  }
+
+  /** Asks the metrics, and goes on looking at the router and the builds until they answer. */
+  #ask(split: Split, state: State, reading: Reading | null, memory: StepMemory): Promise<Came<Measured>> {
+    const { io } = this.#runner;
+    memory.asked ??= Promise.all([measureLimited(state, reading, memory, io), this.#comparing.poll(state, reading)]);
+    return whileAsked(this.#runner, memory.asked, () => {
+      memory.looks.at(io.monotonic(), state.plan.pollMs);
+      return lookUp(split, state, this.#runner);
+    });
   }
 
   /** Waits for the next poll. However rare the polls are, the members are asked as often as they must be. */
@@ -151,7 +161,10 @@ export class Bake {
         polledMs: undefined,
         asked: undefined,
       };
-      this.#memory = { step, ...nothing, looks: new Looks(), restarts: new Restarts() };
+      const beganMs = this.#runner.io.monotonic();
+      const warmMs = ({ raisedMs }: State, io: Io) =>
+        Math.max(io.monotonic() - beganMs, raisedMs === null ? 0 : io.now() - raisedMs);
+      this.#memory = { step, ...nothing, looks: new Looks(), restarts: new Restarts(), warmMs };
     }
     return this.#memory;
   }
@@ -197,8 +210,7 @@ function memberAt({ members }: Reading, place: string) {
 
 /**
  * What the router says is wrong, and a candidate that went down and came back between two readings: quicker than the poll, and trouble all the
- * same. Not so the stable build: this candidate may be its fix. Each crash begins the bake again, and patience with it as soon as the candidate
- * is up, so that a crash loop would hold forever: crashes that are evidence come first, where no comparing gate judges them.
+ * same. Not so the stable build: this candidate may be its fix. Each crash begins the bake again, so crashes that are evidence come first, where no comparing gate judges them.
  */
 function troubleOf(
   { plan }: State,
@@ -221,17 +233,21 @@ function troubleOf(
   return cameBack ? [...reading.trouble, `${ref} went down and came back since the last poll`] : reading.trouble;
 }
 
-/** Every gate with a fixed limit, and what its source says now. */
+/** Every gate with a fixed limit, and what its source says now. What was counted in a warm-up is not told apart by who resumes later. */
 async function measureLimited(
-  { plan, baseline }: State,
+  state: State,
   reading: Reading | null,
-  memories: ReadonlyMap<string, GateMemory>,
+  memory: StepMemory,
   io: Io,
 ): Promise<readonly LimitedGate[]> {
+  const { plan, baseline } = state;
+  const warmMs = memory.warmMs(state, io);
   return Promise.all(
     plan.gates.map(async (gate) => {
+      const { warmUpMs = 0 } = gate;
       const measurement = await measureGate(gate, plan, plan.candidate, reading, io);
-      return { gate, memory: memories.get(gate.name) ?? emptyMemory(baseline[gate.name] ?? null), measurement };
+      const began = warmUpMs > 0 && warmMs >= warmUpMs ? null : (baseline[gate.name] ?? null);
+      return { gate, memory: memory.gates.get(gate.name) ?? emptyMemory(began), measurement, warmUpLeftMs: warmUpMs - warmMs };
     }),
   );
 }

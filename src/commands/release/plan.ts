@@ -7,7 +7,7 @@ import { KvdeployError, refusalError } from '../../core/errors.ts';
 import type { Comparison } from '../../core/gates/comparison.ts';
 import { forecast } from '../../core/gates/verdict/forecast.ts';
 import { openRollout } from '../../core/ledger/history.ts';
-import { type Plan, stepSplit } from '../../core/rollout/plan.ts';
+import { type Plan, stepSplit, warmUpMsOf, watchMsOf } from '../../core/rollout/plan.ts';
 import { splitText } from '../../core/rollout/split.ts';
 import { scopeText, shortGuid } from '../../core/scope.ts';
 import { fractionText, msText } from '../../core/text.ts';
@@ -80,6 +80,8 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
   const { newest } = readPointers(opened.pointerDirs[0] ?? '', deps.io.fs, opened.scope);
   return {
     ...{ scope, candidate, stable, gates, comparison, steps },
+    watchMs: watchMsOf(planned),
+    warmUpMs: warmUpMsOf(planned),
     router: planned.router.kind,
     serving: reading?.members ?? [],
     wayBack: {
@@ -128,6 +130,9 @@ function planLines(document: PlanDocument, planned: Plan): readonly string[] {
     `  from       ${build(planned.stable)}`,
     `  to         ${build(planned.candidate)}`,
     `  serving    ${splitText(document.serving)}`,
+    ...(document.watchMs === 0
+      ? []
+      : [`  watch      the stable build for ${msText(document.watchMs)}, before the first step; nothing is shifted`]),
     ...document.steps.flatMap((step, index) => [
       `  step ${index + 1}/${document.steps.length}   ${splitText(step.split)} for ${msText(step.bakeMs)}`,
       ...step.changes.map((change) => `               ${describe(change)}`),
@@ -144,6 +149,11 @@ function planLines(document: PlanDocument, planned: Plan): readonly string[] {
       ...[...gate.expects, ...gate.notes].map((sentence) => `               ${sentence}`),
       ...gate.unseen.map((unseen) => `               not judged: ${unseen}`),
     ]),
+    ...(document.warmUpMs === 0
+      ? []
+      : [
+          `  warm-up    ${msText(document.warmUpMs)} after each raise: only a build that fails nearly everything fails; then it bakes`,
+        ]),
     `  rollback   ${document.wayBack.build === null ? 'none' : `${shortGuid(document.wayBack.build.guid)}, pointer generation ${String(document.wayBack.generation)}`}`,
     ...document.wayBack.changes.map((change) => `               ${describe(change)}`),
     `               ${document.wayBack.breakGlass}`,

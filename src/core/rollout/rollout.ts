@@ -2,7 +2,8 @@
 import { type AdmittedBuild, admittedBefore } from '../admission/admitted.ts';
 import type { Verdict } from '../gates/verdict/verdict.ts';
 import type { Baseline, Event, EvidenceRecord } from '../ledger/events.ts';
-import { leavingAt, type Plan, stableSplit, stepSplit, watchMsOf } from './plan.ts';
+import { msText } from '../text.ts';
+import { leavingAt, type Plan, stableSplit, stepSplit, warmUpMsOf, watchMsOf } from './plan.ts';
 import { type Split, splitsAgree, splitText } from './split.ts';
 
 export const PHASES = [
@@ -46,6 +47,8 @@ export interface State {
   readonly abort: { readonly actor: string; readonly reason: string } | null;
   /** The candidate's gate failed: it is bad. */
   readonly gateFailed: boolean;
+  /** When the candidate got the traffic of this step, as the ledger says. */
+  readonly raisedMs: number | null;
 }
 
 export type Effect =
@@ -68,7 +71,16 @@ export const CONVERGE_MS_MAX = 30_000;
 
 const VOLATILE = { attempts: 0, waitedMs: 0, watchedMs: 0, missingMs: 0 };
 
-const UNTOUCHED = { step: 0, code: null, again: false, baseline: {}, evidence: null, abort: null, gateFailed: false };
+const UNTOUCHED = {
+  step: 0,
+  code: null,
+  again: false,
+  baseline: {},
+  evidence: null,
+  abort: null,
+  gateFailed: false,
+  raisedMs: null,
+};
 
 /** The state before anything was done. */
 export function start(plan: Plan): State {
@@ -196,7 +208,8 @@ function shifted(state: State, event: Extract<Event, { type: 'shifted' }>): Stat
   // The late answer to an earlier shift must not pass for this one's: after an abort it would call a split traffic reverted.
   if (effect.do !== 'shift' || !splitsAgree(event.split, effect.split)) return state;
   if (state.again) return enter(state, 'baking', state.why);
-  if (state.phase === 'shifting') return enter(state, 'converging', `requested ${splitText(event.split)}`);
+  if (state.phase === 'shifting')
+    return { ...enter(state, 'converging', `requested ${splitText(event.split)}`), raisedMs: event.atMs };
   if (state.phase === 'reverting') return end(state, 'reverted', state.why, state.abort === null ? 'REVERTED' : 'ABORTED');
   return state;
 }
@@ -246,7 +259,7 @@ function polled(before: State, event: Extract<Event, { type: 'polled' }>): State
     case 'fail': {
       const failed = first('fail');
       const why = failed === undefined ? 'a gate failed' : `gate ${failed.gate} failed: ${failed.why}`;
-      return { ...fallBack(state, why, 'GATE_FAILED'), gateFailed: true };
+      return { ...fallBack(state, `${why}${soonText(state, event.atMs)}`, 'GATE_FAILED'), gateFailed: true };
     }
     case 'give-up': {
       const gaveUp = first('give-up');
@@ -256,6 +269,17 @@ function polled(before: State, event: Extract<Event, { type: 'polled' }>): State
       return fallBack(state, `health was unknown for too long${which}`, 'GATE_NOT_READY');
     }
   }
+}
+
+/** A rollback this soon after a raise, or after a warm-up, may have met a cold start. */
+const SOON_MS = 30_000;
+
+function soonText({ raisedMs, plan }: State, atMs: number): string {
+  const sinceMs = raisedMs === null ? Number.POSITIVE_INFINITY : atMs - raisedMs;
+  const warmUpMs = warmUpMsOf(plan);
+  if (sinceMs < warmUpMs || sinceMs > warmUpMs + SOON_MS) return '';
+  const key = warmUpMs > 0 ? `a longer warmUp than ${msText(warmUpMs)}` : 'warmUp, such as 60s';
+  return `; ${msText(sinceMs)} after the step began: if the build fails only while it starts, give the gate ${key}`;
 }
 
 /** Before format 3 a ledger's word for giving up was a time beyond patience. */

@@ -1,6 +1,6 @@
 /** Gates: limits in, measurements in, a verdict out. Missing data is never health. No I/O. */
 import * as z from 'zod';
-import { countAgainstTexts } from '../../text.ts';
+import { countAgainstTexts, msText } from '../../text.ts';
 import type { Verdict } from './verdict.ts';
 
 const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
@@ -91,6 +91,8 @@ export interface GateMemory {
   readonly sampled: { readonly requests: number; readonly errors: number };
   /** By location; empty until one first answers. */
   readonly parts: Readonly<Record<string, PartMemory>>;
+  /** What was counted until now belongs to the warm-up. */
+  readonly warm?: true;
 }
 
 export function emptyMemory(baseline: Counts | null): GateMemory {
@@ -105,6 +107,29 @@ export interface Judged {
   readonly why: string;
   readonly requests: number;
   readonly errors: number;
+}
+
+/** While a build warms up only one that fails nearly everything fails: none of a cold start does that. */
+const WARM_UP: Limits = { max: 0.9, minRequests: 5 };
+
+/**
+ * Judges a gate with `leftMs` of its warm-up left: counts until then are recorded and fail only by a coarse limit, more than 90 % of at least
+ * five requests. Once it is over, counting starts again, and judgeGate judges what comes.
+ */
+export function judgeWarming(
+  limits: Limits,
+  memory: GateMemory,
+  measurement: Measurement,
+  leftMs: number,
+): { readonly judged: Judged; readonly memory: GateMemory } {
+  if (leftMs <= 0) {
+    if (memory.warm !== true || 'missing' in measurement) return judgeGate(limits, memory, measurement);
+    const sampled = { judged: holds('the warm-up is over', 0, 0), memory: emptyMemory(measurement) };
+    return measurement.counting === 'sample' ? sampled : judgeGate(limits, emptyMemory(measurement), measurement);
+  }
+  const { judged, memory: after } = judgeGate(WARM_UP, memory, measurement);
+  const why = `${judged.why}, warms up for another ${msText(leftMs)}`;
+  return { judged: judged.verdict === 'fail' ? judged : { ...judged, verdict: 'hold', why }, memory: { ...after, warm: true } };
 }
 
 /**

@@ -5,7 +5,7 @@ import { type HarmBound, harmBounds } from '../evidence/non-inferiority.ts';
 import type { GateSettings } from '../gate-settings.ts';
 import { heaviestOf, type Standing, standings } from './blamed.ts';
 import { type EvidenceVerdict, inShort, judgeEvidence, type Moment, progress } from './evidence-verdict.ts';
-import { type GateMemory, judgeGate, type Limits, type Measurement } from './gate.ts';
+import { type GateMemory, judgeWarming, type Limits, type Measurement } from './gate.ts';
 import type { Reason } from './reasons-to-wait.ts';
 import { type GateResult, judgeAll, type Verdict } from './verdict.ts';
 
@@ -14,6 +14,8 @@ export interface LimitedGate {
   readonly gate: Limits & { readonly name: string };
   readonly memory: GateMemory;
   readonly measurement: Measurement;
+  /** Of its warm-up. */
+  readonly warmUpLeftMs?: number;
 }
 
 /** Evidence and what follows from it alone: with many slices that is worked out once a poll, not at every look. */
@@ -68,16 +70,20 @@ export interface Judgement {
 
 /** Judges everything that a poll brought. Whatever is not known to be fine holds, for as long as patience lasts. */
 export function judge({ router, limited, compared, patience }: Brought): Judgement {
-  const limits = limited.map(({ gate, memory, measurement }) => ({ gate: gate.name, ...judgeGate(gate, memory, measurement) }));
+  const limits = limited.map(({ gate, memory, measurement, warmUpLeftMs = 0 }) => {
+    const isWarming = warmUpLeftMs > 0 && !('missing' in measurement);
+    return { gate: gate.name, isWarming, ...judgeWarming(gate, memory, measurement, warmUpLeftMs) };
+  });
   const others = [...router, ...limits.map(({ gate, judged }): GateResult => ({ gate, ...judged }))];
   const evidence = compared === null ? null : evidenceOf(compared);
   const said = judgeAll(evidence === null ? others : [...others, evidence]);
   const reasons = evidence?.verdict === 'hold' ? evidence.reasons.map(({ what }) => what) : [];
   const silent = reasons.includes('data');
   // What a bound needs depends on the traffic, not on patience. Whatever else holds has no end of its own: it lasts as long as patience does.
-  const othersPass = others.every(({ verdict }) => verdict === 'pass');
-  const gathers =
-    compared !== null && reasons.length > 0 && othersPass && !reasons.some((what) => usesUpPatience(what, compared));
+  const warming = limits.filter(({ isWarming, judged }) => isWarming && judged.verdict === 'hold').map(({ gate }) => gate);
+  const waits = [...router, ...others.filter(({ gate }) => !warming.includes(gate))].some(({ verdict }) => verdict !== 'pass');
+  const spends = compared !== null && reasons.some((what) => usesUpPatience(what, compared));
+  const gathers = reasons.length + warming.length > 0 && !waits && !spends;
   const missingMs = patience === null ? 0 : missingWith(patience, gathers, said);
   const isOver = said === 'hold' && patience !== null && !(missingMs <= patience.patienceMs);
   return {

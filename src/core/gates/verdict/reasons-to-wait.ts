@@ -38,8 +38,9 @@ export const LEAST_BLOCKS = 8;
 
 const LEAST_LAGS = 2;
 
-export function leastDwellMs({ dwellMs, lagMs }: GateSettings): number {
-  return Math.max(dwellMs, LEAST_LAGS * lagMs);
+/** The least time of a step: its dwell counts from the end of the longest warm-up. Milliseconds. */
+export function leastDwellMs({ dwellMs, lagMs, metrics }: GateSettings): number {
+  return Math.max(dwellMs, LEAST_LAGS * lagMs) + Math.max(0, ...metrics.map(({ warmUpMs }) => warmUpMs));
 }
 
 export function dwellReasons(settings: GateSettings, evidence: Evidence): Reason[] {
