@@ -24,11 +24,16 @@ const SMALL = 100;
 /** Which two are one, and what to do; undefined where there are none. Only series of one pod, or else one instance, are held against each other. */
 export function duplicateText(series: readonly Series[], kvdeployLabels: readonly string[]): string | undefined {
   const scrapers = new Map<string, Set<string>>();
+  let last: Labels = {};
   for (const { labels } of series) {
+    // Neighbours are of one scrape, mostly, and there may be tens of thousands at every poll.
+    if (isOfOneScrape(labels, last)) continue;
+    last = labels;
     const process = processOf(labels);
     if (process === undefined) continue;
-    const known = scrapers.get(process) ?? new Set();
-    scrapers.set(process, known.add(scraperOf(labels)));
+    const known = scrapers.get(process);
+    if (known === undefined) scrapers.set(process, new Set([scraperOf(labels)]));
+    else known.add(scraperOf(labels));
   }
   for (const [process, several] of scrapers) {
     if (several.size < 2) continue;
@@ -61,8 +66,16 @@ function processOf(labels: Labels): string | undefined {
     : `pod ${namespace} ${pod}`;
 }
 
+function isOfOneScrape(one: Labels, other: Labels): boolean {
+  if (one['pod'] !== other['pod'] || one['namespace'] !== other['namespace']) return false;
+  for (const label of SCRAPER_LABELS) if (one[label] !== other[label]) return false;
+  return true;
+}
+
 function scraperOf(labels: Labels): string {
-  return SCRAPER_LABELS.map((label) => labels[label] ?? '').join('\0');
+  let name = '';
+  for (const label of SCRAPER_LABELS) name += `${labels[label] ?? ''}\0`;
+  return name;
 }
 
 function whatOf(labels: Labels, kvdeployLabels: readonly string[]): string {

@@ -114,10 +114,12 @@ export function armOf(
     const tallies = new Map<string, Tally>();
     const requests = partOf(series, 'requests');
     const reading = readingOf(requests, how);
-    for (const part of ['requests', 'errors', 'latency'] as const) {
-      for (const each of partOf(own, part))
-        if (!stale.has(processOf(each.labels))) addSeries(tallyOf(tallies, each, how), part, each, { ...how, reading });
-    }
+    const read = { ...how, reading };
+    for (const part of ['requests', 'errors', 'latency'] as const)
+      for (const each of partOf(own, part)) {
+        const process = processOf(each.labels);
+        if (!stale.has(process)) addSeries(tallyOf(tallies, process, each, how), part, each, read);
+      }
     for (const tally of tallies.values()) dropPartly(tally);
     const targets = [...tallies].map(([name, tally]) => [name, targetOf(tally, how.freshMs ?? atMs, reading, how)] as const);
     for (const [name, target] of targets) checkErrors(name, target, how);
@@ -192,10 +194,9 @@ function addSeries(
 
 function readingOf(requests: readonly Series[], { status }: Labelled): StatusReading | undefined {
   if (status === undefined) return undefined;
-  const reading = statusReading(
-    status,
-    requests.flatMap(({ labels }) => labels[status] ?? []),
-  );
+  const texts = new Set<string>();
+  for (const { labels } of requests) if (labels[status] !== undefined) texts.add(labels[status]);
+  const reading = statusReading(status, [...texts]);
   if ('fault' in reading) throw new Fault(reading.fault);
   return reading;
 }
@@ -216,15 +217,11 @@ function bucketOf({ le }: Series['labels'], query: string, unit: LatencyUnit | u
   return `${BUCKET_PREFIX}${unit === 'ms' ? bound / 1000 : bound}`;
 }
 
-function tallyOf(tallies: Map<string, Tally>, { labels }: Series, how: Labelled): Tally {
-  const process = processOf(labels);
+function tallyOf(tallies: Map<string, Tally>, process: string | undefined, { labels }: Series, how: Labelled): Tally {
   const name = process ?? restOf(labels, how);
-  const tally = tallies.get(name) ?? {
-    several: process === undefined,
-    statuses: new Map(),
-    counters: new Map(),
-    buckets: new Map(),
-  };
+  const known = tallies.get(name);
+  if (known !== undefined) return known;
+  const tally: Tally = { several: process === undefined, statuses: new Map(), counters: new Map(), buckets: new Map() };
   tallies.set(name, tally);
   return tally;
 }
@@ -232,7 +229,12 @@ function tallyOf(tallies: Map<string, Tally>, { labels }: Series, how: Labelled)
 /** One process by its labels; undefined for series that were added up over processes. */
 function processOf(labels: Series['labels']): string | undefined {
   if (labels['instance'] === undefined) return undefined;
-  return PROCESS_LABELS.flatMap((label) => labels[label] ?? []).join(' ');
+  let name = '';
+  for (const label of PROCESS_LABELS) {
+    const value = labels[label];
+    if (value !== undefined) name += name === '' ? value : ` ${value}`;
+  }
+  return name;
 }
 
 function restOf(labels: Series['labels'], { status, slices }: Labelled): string {
