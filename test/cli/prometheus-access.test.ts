@@ -99,6 +99,21 @@ describe('a secret is nowhere in the config, and nowhere in what is said', () =>
   });
 });
 
+describe('a backtest of builds that are named by their version', () => {
+  it('backtest takes from the manifests what the queries name of a build, and refuses one that none lists', async () => {
+    site.writeGate(`url: ${server.url}, interval: 1s, status: code, requests: 'req_total{version="\${version}"}'`);
+    const range = '--start 2026-11-22T10:00:00Z --end 2026-11-22T10:01:00Z';
+    const asked = (build: string) =>
+      said(`backtest --env production --from-prometheus ${server.url} ${range} --build ${build} --stable ${GUIDS.blue}`);
+    const unknown = await asked('33333333-0000-4000-8000-000000000003');
+    expect(unknown).toMatchObject({ exitCode: 2, text: expect.stringMatching(/has no version, which the query names/) });
+    server.asked.length = 0;
+    await asked(GUIDS.green);
+    expect(server.asked[0]?.query).toContain('req_total{version="1.2.0"}');
+    expect(server.asked[0]?.query).toContain('req_total{version="1.1.0"}');
+  });
+});
+
 describe('a Prometheus that wants a header and a token', () => {
   it('it is asked with both by adopt, plan and promote, and the token is kept nowhere', async () => {
     const token = join(site.folder, 'token');

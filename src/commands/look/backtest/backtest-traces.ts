@@ -5,14 +5,16 @@ import { readTrace, type TraceRow } from '../../../backtest/trace.ts';
 import { formOf, intervalsOf, type StatusNames } from '../../../backtest/trace-counts.ts';
 import { recordedRows } from '../../../backtest/trace-recorded.ts';
 import type { Scope } from '../../../base/scope.ts';
+import { loadConfig, loadManifests } from '../../../config/load.ts';
 import { KvdeployError } from '../../../core/errors.ts';
 import { parseDuration } from '../../../core/gates/verdict/gate.ts';
 import { findingsText } from '../../../core/manifest/finding.ts';
+import type { Build } from '../../../core/manifest/manifest.ts';
 import { type Guid, parseGuid } from '../../../core/scope.ts';
 import { openSource } from '../../../metrics/index.ts';
 import type { Question } from '../../../metrics/metric-source.ts';
 import { addressProblem } from '../../../metrics/prometheus/access.ts';
-import { placeholdersOf } from '../../../metrics/prometheus/placeholders.ts';
+import { placeholdersOf, unaskable } from '../../../metrics/prometheus/placeholders.ts';
 import { momentsIn, type PrometheusConfig, queriesOf, recordedCounts } from '../../../metrics/prometheus/prometheus.ts';
 import type { Deps } from '../../../release/deps.ts';
 import type { AskedGates } from './backtest-gates.ts';
@@ -122,8 +124,10 @@ export async function fetchTraces(
     const config = openSource(gate).config as PrometheusConfig;
     const settings = { ...config, url: options.fromPrometheus ?? config.url };
     const range = rangeOf(options, settings.interval);
-    const stable = questionOf('--stable', options.stable, settings, deps.situation.scope);
-    const candidate = needs === 'stable' ? stable : questionOf('--build', options.build, settings, deps.situation.scope);
+    const listed = await listedBuilds(settings, deps);
+    const { scope } = deps.situation;
+    const stable = questionOf('--stable', options.stable, settings, scope, listed);
+    const candidate = needs === 'stable' ? stable : questionOf('--build', options.build, settings, scope, listed);
     const found = await recordedCounts(settings, { candidate, stable }, range, deps.io);
     if ('missing' in found) {
       throw new KvdeployError('UNREACHABLE', {
@@ -184,7 +188,13 @@ function momentOf(flag: string, text: string | undefined): number {
 }
 
 /** `GUID`, `PLACE` or `GUID@PLACE`; each is needed only where a query asks for it. */
-function questionOf(flag: string, text: string | undefined, settings: PrometheusConfig, scope: Scope | null): Question {
+function questionOf(
+  flag: string,
+  text: string | undefined,
+  settings: PrometheusConfig,
+  scope: Scope | null,
+  listed: readonly Build[],
+): Question {
   if (text === undefined) throw usage(`${flag} is missing.`, `${flag} GUID@PLACE`);
   const [first = '', ...rest] = text.split('@');
   const guid = parseGuid(first);
@@ -194,8 +204,21 @@ function questionOf(flag: string, text: string | undefined, settings: Prometheus
     ['place', place],
   ]);
   for (const name of placeholdersOf(queriesOf(settings)))
-    if ((given.get(name) ?? '') === '')
+    if (given.has(name) && (given.get(name) ?? '') === '')
       throw usage(`The queries use \${${name}}, but ${flag} ${text} does not give it.`, `${flag} GUID@PLACE`);
   if (scope === null) throw usage('No service was given.', '--config FILE --env E');
-  return { scope, build: guid ?? ('' as Guid), place, address: null };
+  const { version, digest, labels } = listed.find((build) => build.guid === guid) ?? {};
+  const question: Question = { scope, build: guid ?? ('' as Guid), place, version, digest, labels, address: null };
+  const why = unaskable(queriesOf(settings), { candidate: question, stable: null });
+  if (why !== undefined) throw usage(`${flag} ${text}: ${why}.`, `${flag} GUID@PLACE, of a build that a manifest lists`);
+  return question;
+}
+
+/** What the manifests list, where a query names more of a build than GUID and place. */
+async function listedBuilds(settings: PrometheusConfig, deps: Deps): Promise<readonly Build[]> {
+  const names = [...placeholdersOf(queriesOf(settings))];
+  if (names.every((name) => name === 'build' || name === 'place')) return [];
+  const config = await loadConfig({ file: deps.globals.config, cwd: deps.cwd }, deps.io);
+  const { manifests } = await loadManifests(config, config.manifestsDir, deps.io);
+  return manifests.flatMap(({ builds }) => builds.map(({ build }) => build));
 }
