@@ -302,8 +302,8 @@ function add(sums: Map<string, Map<string, number>>, key: string, difference: nu
 
 // Crashes as a router's own health checks see them: how many, in how much time. Must not count one crash twice. No I/O.
 
-/** How often a healthy build may go down of its own accord while the stable build does not, per second that it is watched: once an hour. */
-export const CRASH_LIMIT = 1 / 3600;
+/** How often a healthy build may go down of its own accord while the stable build does not, per second that it is watched: once in six hours. */
+export const CRASH_LIMIT = 1 / 21_600;
 
 /** What is remembered of one router: what it saw since the last look is added. One that began anew counts from 0, and nothing is counted again. */
 export function withCrashes(was: TargetMemory | undefined, now: TargetMemory): TargetMemory {

@@ -207,8 +207,9 @@ function feedAbsolute(metric: JudgedMetric, stream: Stream, turn: Turn, { block,
 }
 
 /**
- * Crashes against the limit, at the end of a block: of a crash that both builds share, one is seen sooner than the other. Once the stable build
- * went down in this rollout, as a service does that often crashes, only the comparison may speak.
+ * Crashes against the limit, at the end of a block: of a crash that both builds share, one is seen sooner than the other. H0: a block has a crash
+ * with at most the chance that the limit gives it; several in one block are one event, as when a build goes down at every place. Once the
+ * stable build went down in this rollout, as a service does that often crashes, only the comparison may speak.
  */
 function feedCrashes(
   metric: JudgedMetric,
@@ -217,7 +218,8 @@ function feedCrashes(
   ended: Pick<Stream, 'open' | 'all'> | null,
 ): number[] {
   const [seconds, crashes] = ended?.open ?? NO_COUNTS;
-  const multiple = ended === null || seconds === 0 || ended.all[3] > 0 ? undefined : crashes / seconds / (metric.limit ?? 1);
+  const multiple =
+    ended === null || seconds === 0 || ended.all[3] > 0 ? undefined : Math.min(1, crashes) / seconds / (metric.limit ?? 1);
   return grow(logs, begin, betLogFactors(multiple));
 }
 
@@ -278,10 +280,13 @@ const OF_SLICE: Parts = { share: 0.35, absolute: 0.15, count: 0.5 };
 
 const ROBUST: Parts = { share: 0.7, absolute: 0.3, count: 0 };
 
+/** A single crash more than the stable build's says little; that there are several says much. */
+export const OF_CRASHES: Parts = { share: 0.2, absolute: 0.8, count: 0 };
+
 /** ln E of a stream: H0 is that the candidate is within `tolerated` of the stable build and within `limit`. */
-export function streamLogE(stream: Stream, waiting: Waiting, ofWhole?: Parts): number {
+export function streamLogE(stream: Stream, waiting: Waiting, given?: Parts): number {
   const { share, absolute, count } = stream;
-  const parts = ofWhole ?? (count.length === 0 ? ROBUST : OF_SLICE);
+  const parts = given ?? (count.length === 0 ? ROBUST : OF_SLICE);
   if (share.length === 0) return mixtureLogE(count, waiting.poll);
   const least = waiting.poll > 0 || waiting.block > 0 ? 0 : LOG_NOTHING;
   const most = greatest(count, greatest(absolute, greatest(share, least)));

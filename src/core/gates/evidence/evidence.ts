@@ -9,6 +9,7 @@ import {
   countsSurges,
   feedStream,
   nextStepStream,
+  OF_CRASHES,
   openStream,
   type Seen,
   type Stream,
@@ -217,7 +218,7 @@ export function evidenceLogE(settings: GateSettings, evidence: Evidence): number
 /** ln E of one of a metric's streams: of the whole for index 0, then of its slices. */
 export function logEOf(evidence: Evidence, metric: JudgedMetric, stream: Stream, index: number): number {
   const whole = evidence.wholes[streamsKey(metric)];
-  if (whole === undefined) return streamLogE(stream, evidence.waiting);
+  if (whole === undefined) return streamLogE(stream, evidence.waiting, metric.kind === 'crashes' ? OF_CRASHES : undefined);
   const waiting = { poll: evidence.waiting.poll, block: whole.waiting };
   return index === 0 ? wholeLogE(stream, waiting, whole) : streamLogE(stream, waiting);
 }
