@@ -304,7 +304,9 @@ function turnOf(
     const isWarm = evidence.atMs < warmMsOf(metric, evidence);
     return { ...turn, temper: 1, counting: null, warming: isWarm ? 0 : null };
   }
-  const isWarm = whole.seenMs < warmMsOf(metric, evidence);
+  // Where the candidate serves alone, the whole sees no stable build, and its clock stands still.
+  const beganMs = evidence.share >= 1 ? evidence.atMs : whole.seenMs;
+  const isWarm = beganMs < warmMsOf(metric, evidence);
   return { ...turn, ...choices(whole, now.atMs), warming: isWarm ? usualRate(whole.usual) : null };
 }
 
