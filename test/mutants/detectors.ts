@@ -43,6 +43,7 @@ import { rescue } from '../simulator/rescues.ts';
 import { planOf } from '../simulator/rollouts.ts';
 import { POINTER_DIR, Simulation, STATE_DIR } from '../simulator/simulation.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
+import { churn } from './detect-churn.ts';
 import { condition } from './detect-condition.ts';
 import { loneShare, unseenShare } from './detect-fairness.ts';
 import { lines, oddFiles } from './detect-files.ts';
@@ -371,6 +372,7 @@ const DETECTORS = {
   fences,
   'in flight': inFlight,
   'crash loop': crashLoop,
+  churn,
   'stable in trouble': stableInTrouble,
   'begins again': beginsAgain,
   'lone share': loneShare,

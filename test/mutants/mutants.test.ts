@@ -38,6 +38,7 @@ const PROGRAMS = [
   'fences',
   'in flight',
   'crash loop',
+  'churn',
   'stable in trouble',
   'begins again',
   'lone share',

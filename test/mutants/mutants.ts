@@ -1,5 +1,6 @@
 /** Every fault that is put into the code on purpose. */
 import type { Mutant } from './mutant.ts';
+import { OF_THE_CHURN } from './of-the-churn.ts';
 import { OF_THE_FILES } from './of-the-files.ts';
 import { OF_THE_LATENCY } from './of-the-latency.ts';
 import { OF_THE_OWNERS } from './of-the-owners.ts';
@@ -14,6 +15,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...OF_LEADING,
   ...OF_THE_GATES,
   ...OF_THE_LATENCY,
+  ...OF_THE_CHURN,
   ...OF_THE_QUERIES,
   ...OF_THE_CONDITION,
   ...OF_THE_WAY_BACK,
