@@ -285,7 +285,7 @@ function unseen(
   { limited, seen }: { readonly limited: boolean; readonly seen?: ArmCounters | undefined },
 ): readonly string[] {
   const only = limited ? 'a fixed limit counts errors alone' : undefined;
-  const isGrpc = seen !== undefined && namesOf(seen).has('other gRPC codes');
+  const isGrpc = /grpc/i.test(status ?? '') || (seen !== undefined && namesOf(seen).has('other gRPC codes'));
   const hidden = seen !== undefined && 'targets' in seen ? seen.hidden : undefined;
   return [
     ...(limited || latency === undefined ? [`latency: ${only ?? 'set latency'}`] : []),

@@ -63,6 +63,8 @@ describe('gRPC behind HTTP statuses that never change', () => {
     expect(hiddenGrpc('code', [series('200', '0'), series('503', '0')])).toBeUndefined();
     expect(hiddenGrpc('code', [series('200')])).toBeUndefined();
     const config = prometheus.config.parse({ url: 'http://127.0.0.1:9', requests: 'r{build="${build}"}', status: 'code' });
+    const grpc = prometheus.config.parse({ url: 'http://127.0.0.1:9', requests: 'r{build="${build}"}', status: 'grpc_code' });
+    expect(prometheus.unseen(grpc as never, { limited: true }).join()).not.toMatch(/gRPC/);
     const seen = { targets: {}, hidden: { grpc: 'grpc_response_status' } };
     expect(prometheus.unseen(config as never, { limited: false, seen }).join('\n')).toMatch(
       /gRPC statuses: every code is 2xx, and the series have grpc_response_status.*write status: grpc_response_status/,
