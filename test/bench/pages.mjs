@@ -93,7 +93,7 @@ function gatesPage() {
 
 ${MADE_BY}
 
-\`npm run bench:gates\`, ${day(date)}, seed ${seed},${scale === 1 ? '' : ` ${scale} times its usual runs (\`node test/bench/gates.mjs --scale ${scale}\`),`} Node ${machine.node}, ${rounded(seconds / 60)} minutes in two processes on ${machine.cpus} × ${machine.cpu}. The same seed gives the same results on any machine.
+\`npm run bench:gates\`, ${day(date)}, seed ${seed}, Node ${machine.node}, ${rounded(seconds / 60)} minutes in two processes on ${machine.cpus} × ${machine.cpu}. The same seed gives the same results on any machine.${scale === 1 ? '' : ` This was a run with ${scale} times the usual number of rollouts in each cell.`}
 
 The traffic is simulated; all gates of a table see the same random traffic. Argo Rollouts, Flagger and Kayenta are re-implemented from their source code and documentation; they are not the
 programs themselves. The *ECS canary* is re-implemented from the documentation of AWS: [canary deployments](https://docs.aws.amazon.com/AmazonECS/latest/developerguide/canary-deployment.html) of Amazon
