@@ -43,7 +43,7 @@ export async function openPrometheusSite(): Promise<PrometheusSite> {
   let serve: RunningCli | undefined;
   const site: PrometheusSite = {
     folder,
-    writeGate: (gate, evidence = '{ block: 1s, dwell: 3s }') =>
+    writeGate: (gate, evidence = '{ block: 1s, dwell: 3s, watch: 1s }') =>
       writeFileSync(join(folder, 'kvdeploy.config.yaml'), configText(router, gate, evidence)),
     writeBuilds: (blueMore = '', greenMore = '') =>
       writeFileSync(join(folder, 'releases/production/app.yaml'), manifestText(blueMore, greenMore)),

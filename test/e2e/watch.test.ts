@@ -1,0 +1,32 @@
+/** The watch of the stable build before the first step, through the program. */
+import { expect, it } from 'vitest';
+import { GUIDS, inMetricsScene } from './metrics-scene.ts';
+
+it('a rollout watches the stable build first, and a rollback soon after its step names warmUp', { timeout: 120_000 }, () =>
+  inMetricsScene(
+    {
+      evidence: '{ block: 1s, dwell: 3s, watch: 3s }',
+      gate: `requests: 'req_total{build="\${build}"}', status: code`,
+      tick: (pods, { share, requests }) => {
+        pods.add('req_total', { build: GUIDS.blue, instance: 'blue-1', code: 200 }, Math.round(requests * (1 - share)));
+        pods.add('req_total', { build: GUIDS.green, instance: 'green-1', code: 500 }, Math.round(requests * share));
+      },
+    },
+    async ({ promote, percent }) => {
+      const { exitCode, json, stdout } = await promote();
+      expect([exitCode, percent()], stdout).toEqual([4, 0]);
+      const lines = json.map((line) => line as Readonly<Record<string, unknown>>);
+      const phases = lines.flatMap(({ type, phase }) => (type === 'phase' ? [phase] : []));
+      expect(phases.slice(0, 3)).toEqual(['checking', 'watching', 'shifting']);
+      const watched = lines.filter(({ type, step }) => type === 'poll' && step === 0);
+      expect(watched.at(-1)).toMatchObject({ bakeMs: 3000, verdict: 'pass', percent: 0 });
+      expect(Number(watched.at(-1)?.['watchedMs'])).toBeGreaterThanOrEqual(3000);
+      expect(lines.at(-1)).toMatchObject({
+        code: 'REVERTED',
+        message: expect.stringMatching(
+          /after the step began: if the build fails only while it starts, give the gate warmUp, such as 60s/,
+        ),
+      });
+    },
+  ),
+);
