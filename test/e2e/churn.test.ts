@@ -5,11 +5,15 @@ import { GUIDS, inMetricsScene, type MetricsSceneOptions, type Series } from './
 type Place = 'blue' | 'green';
 
 const BUILDS: readonly Place[] = ['blue', 'green'];
+/** Requests of every pod so far. */
+const counted = new Map<string, number>();
 const GATE = `requests: 'req_total{build="\${build}"}', status: code`;
 
-/** Requests of one pod, of which so many of a thousand fail. */
-function count(series: Series, build: Place, instance: string, requests: number, perMille: number): void {
-  const failed = Math.floor((requests * perMille) / 1000) + (Math.random() < ((requests * perMille) / 1000) % 1 ? 1 : 0);
+/** Requests of one pod, of which every so-manieth fails. */
+function count(series: Series, build: Place, instance: string, requests: number, each: number): void {
+  const all = (counted.get(instance) ?? 0) + requests;
+  const failed = Math.floor(all / each) - Math.floor((all - requests) / each);
+  counted.set(instance, all);
   series.add('req_total', { build: GUIDS[build], instance, code: 200 }, requests - failed);
   series.add('req_total', { build: GUIDS[build], instance, code: 500 }, failed);
 }
@@ -30,7 +34,7 @@ function autoscaled(): MetricsSceneOptions {
       for (const build of BUILDS)
         for (const id of pods[build]) {
           const own = (requests * (build === 'green' ? share : 1 - share)) / 10;
-          count(series, build, `${build}-${id}`, Math.round(own), 1);
+          count(series, build, `${build}-${id}`, Math.round(own), 1000);
         }
     },
   };
@@ -58,8 +62,8 @@ it('two pods behind one scrape address are named, and the build that they belong
           for (const pod of build === 'green' ? ['one', 'two'] : ['one']) {
             const own = build === 'green' ? (requests * share) / 2 : requests * (1 - share);
             // What each of them counted before.
-            if (second === 0) count(series, build, pod, pod === 'one' ? 5000 : 9000, pod === 'one' ? 0 : 50);
-            count(series, build, pod, Math.round(own), 1);
+            if (second === 0) count(series, build, pod, pod === 'one' ? 5000 : 5700, pod === 'one' ? 5000 : 28);
+            count(series, build, pod, Math.round(own), 1000);
           }
       },
       text: (series) => {

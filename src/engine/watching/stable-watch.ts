@@ -1,10 +1,10 @@
 /** Counts the stable build before the candidate gets its first request. Must shift nothing, and must not take silence for a calm build. */
 import type { CounterMemory } from '../../core/gates/counting/counter-memory.ts';
 import { type Evidence, feed, openEvidence } from '../../core/gates/evidence/evidence.ts';
-import { judgeWatch, ofStable, type WatchedCounts, watchedUpTo } from '../../core/gates/verdict/stable-watch.ts';
+import { astrayIn, judgeWatch, ofStable, type WatchedCounts, watchedUpTo } from '../../core/gates/verdict/stable-watch.ts';
 import { type GateResult, judgeAll } from '../../core/gates/verdict/verdict.ts';
 import type { Event } from '../../core/ledger/events.ts';
-import { watchMsOf } from '../../core/rollout/plan.ts';
+import { type Plan, watchMsOf } from '../../core/rollout/plan.ts';
 import type { State } from '../../core/rollout/rollout.ts';
 import { type Split, splitsAgree } from '../../core/rollout/split.ts';
 import type { Reading } from '../../routers/router.ts';
@@ -20,6 +20,10 @@ import { lookUp, whileAsked } from './while-asked.ts';
 interface Memory {
   readonly evidence: Evidence;
   readonly counters: Record<string, CounterMemory>;
+  /** The same of the candidate, which has no requests yet: what its counters are can be seen all the same. */
+  readonly candidate: Record<string, CounterMemory>;
+  /** By gate, what is wrong with the candidate's counters. */
+  readonly astray: Readonly<Record<string, string>>;
   readonly counts: WatchedCounts;
   /** The evidence's clock is this much ahead of the monotonic one. */
   readonly aheadMs: number;
@@ -56,7 +60,7 @@ export class StableWatch {
     if ('reading' in found) condition.look(state, ledger.history, found.reading);
     const unfit = unfitOf(condition.seen, io.now());
     if (unfit !== undefined) return unfit;
-    if ('why' in found) return this.#judged(state, [holdOf('router', found.why)], true);
+    if ('why' in found) return this.#judged(state, { gates: [holdOf('router', found.why)], spends: true, again: false });
     this.#asked ??= this.#count(state, found.reading);
     const came = await whileAsked(this.#runner, this.#asked, () => {
       this.#looks.at(io.monotonic(), state.plan.pollMs);
@@ -68,19 +72,19 @@ export class StableWatch {
     const { comparison } = state.plan;
     if (comparison === undefined) throw new Error(`plan ${state.plan.id} compares nothing`);
     const names = comparison.gates.map(({ name }) => name);
-    const { gates, spends } = judgeWatch(comparison.settings, came.answer.evidence, came.answer.counts, names);
-    return this.#judged(state, gates, spends);
+    const watched = judgeWatch(comparison.settings, came.answer, names);
+    return this.#judged(state, watched);
   }
 
-  /** `spends`: what holds uses up patience. What does not hold counts as watched, and none of it makes good what was missing. */
-  #judged(state: State, gates: readonly GateResult[], spends: boolean): Event {
+  /** What does not hold counts as watched, and none of it makes good what was missing. */
+  #judged(state: State, { gates, spends, again }: ReturnType<typeof judgeWatch>): Event {
     const { io, control } = this.#runner;
     const { plan } = state;
     this.#polledMs = io.monotonic();
     this.#looks.at(this.#polledMs, plan.pollMs);
     const { spentMs, isGap } = this.#looks.take();
     const missingMs = state.missingMs + (spends ? spentMs : 0);
-    const watchedMs = state.watchedMs + (spends || isGap ? 0 : spentMs);
+    const watchedMs = again ? 0 : state.watchedMs + (spends || isGap ? 0 : spentMs);
     const verdict = missingMs > plan.patienceMs ? 'give-up' : judgeAll(gates);
     const isOver = verdict === 'pass' && watchedMs >= watchMsOf(plan);
     const kept = this.#memory === undefined ? undefined : compactRecord({ evidence: this.#memory.evidence, counters: {} });
@@ -96,7 +100,7 @@ export class StableWatch {
     };
   }
 
-  /** Asks about the stable build alone: a candidate without requests may have no series yet, and counts of one wait for those of the other. */
+  /** Asks about each build alone: a candidate without requests may have no series yet, and counts of one wait for those of the other. */
   async #count({ plan }: State, reading: Reading): Promise<Memory> {
     const { io } = this.#runner;
     const { comparison, scope, stable } = plan;
@@ -105,25 +109,29 @@ export class StableWatch {
     const before = this.#memory ?? openWatch(settings, io);
     if (io.monotonic() < before.dueMs) return before;
     const { aheadMs } = before;
-    const { gates, counters } = await counted(
-      comparison,
-      { scope, candidate: stable, stable: null },
-      before,
-      reading,
-      this.#latency,
-      io,
-    );
-    const polls = Object.fromEntries(Object.entries(gates).map(([gate, poll]) => [gate, ofStable(poll)]));
+    const alone = (candidate: Plan['candidate'], counters: Memory['counters']) =>
+      counted(comparison, { scope, candidate, stable: null }, { counters, aheadMs }, reading, this.#latency, io);
+    const [theirs, ours] = await Promise.all([alone(stable, before.counters), alone(plan.candidate, before.candidate)]);
+    const polls = Object.fromEntries(Object.entries(theirs.gates).map(([gate, poll]) => [gate, ofStable(poll)]));
     const evidence = feed(settings, before.evidence, { atMs: aheadMs + io.monotonic(), gates: polls });
     const dueMs = io.monotonic() + everyMs(comparison, plan);
-    return { evidence, counters, counts: watchedUpTo(settings, before.counts, polls), aheadMs, dueMs };
+    const counts = watchedUpTo(settings, before.counts, polls);
+    return {
+      evidence,
+      counters: theirs.counters,
+      candidate: ours.counters,
+      astray: astrayIn(ours.gates),
+      counts,
+      aheadMs,
+      dueMs,
+    };
   }
 }
 
 function openWatch(settings: Parameters<typeof openEvidence>[0], io: Runner['io']): Memory {
   const atMs = io.now();
   const evidence = openEvidence(settings, { atMs, share: 0 });
-  return { evidence, counters: {}, counts: {}, aheadMs: atMs - io.monotonic(), dueMs: 0 };
+  return { evidence, counters: {}, candidate: {}, astray: {}, counts: {}, aheadMs: atMs - io.monotonic(), dueMs: 0 };
 }
 
 function holdOf(gate: string, why: string): GateResult {

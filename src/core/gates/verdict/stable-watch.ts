@@ -32,20 +32,39 @@ export function watchedUpTo(
   return Object.fromEntries(next);
 }
 
+/** By gate, what is wrong with counters of a candidate that has no requests yet. That they are missing is not: series are born with the first one. */
+export function astrayIn(polls: Readonly<Record<string, GatePoll>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(polls).flatMap(([gate, { candidate }]) => (candidate.state === 'invalid' ? [[gate, candidate.why]] : [])),
+  );
+}
+
+/** What was seen up to now. `astray` by gate: what is wrong with the candidate's counters, which would be evidence against it once it has requests. */
+export interface Watched {
+  readonly evidence: Pick<Evidence, 'gates'>;
+  readonly counts: WatchedCounts;
+  readonly astray: Readonly<Record<string, string>>;
+}
+
 /**
- * What each gate says of the stable build: `hold` while it is not counted, or is in an incident of its own. Never `fail`. `spends`: patience
- * runs down. It does not while counting begins, nor for a reading that is merely late.
+ * What each gate says of the stable build: `hold` while it is not counted, or is in an incident of its own, or while the candidate's counters make
+ * no sense. Never `fail`. `spends`: patience runs down. It does not while counting begins, nor for a reading that is merely late. `again`: only
+ * what is watched from here on counts, since one look at totals that go back and forth shows nothing wrong.
  */
 export function judgeWatch(
   { metrics }: GateSettings,
-  { gates }: Pick<Evidence, 'gates'>,
-  counts: WatchedCounts,
+  { evidence: { gates }, counts, astray }: Watched,
   names: readonly string[],
-): { readonly gates: readonly GateResult[]; readonly spends: boolean } {
-  let spends = false;
+): { readonly gates: readonly GateResult[]; readonly spends: boolean; readonly again: boolean } {
+  let [spends, again] = [false, false];
   const results = names.map((gate): GateResult => {
     const own = metrics.filter((metric) => metric.gate === gate);
     const [requests, errors] = counts[`${gate}/${own[0]?.metric}`]?.all ?? [0, 0];
+    const wrong = Object.hasOwn(astray, gate) ? astray[gate] : undefined;
+    if (wrong !== undefined) {
+      [spends, again] = [true, true];
+      return { gate, verdict: 'hold', why: `candidate: ${wrong}`, requests, errors };
+    }
     const arm = gates[gate]?.stable ?? { state: 'missing', why: 'it is not counted', polls: 0 };
     const failing = own.find((metric) => isInIncident(metric, counts[streamsKey(metric)]?.newest ?? [0, 0]));
     if (failing !== undefined) {
@@ -57,7 +76,7 @@ export function judgeWatch(
     if (arm.state !== 'late' && arm.polls > 1) spends = true;
     return { gate, verdict: 'hold', why: `stable ${arm.state}${arm.why === '' ? '' : `: ${arm.why}`}`, requests, errors };
   });
-  return { gates: results, spends };
+  return { gates: results, spends, again };
 }
 
 function isInIncident(metric: JudgedMetric, [requests, failures]: Pair): boolean {
