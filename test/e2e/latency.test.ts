@@ -67,6 +67,40 @@ it('a build is rolled back for its errors while the histogram query is too slow 
   }
 });
 
+/** Of the candidate's requests most are slow in its first seconds, as caches and a JIT make them. */
+const cold = (coldTicks: number): Tick => {
+  let served = 0;
+  return (series, { share, requests }) => {
+    served += share > 0 ? 1 : 0;
+    for (const [build, part] of [
+      ['blue', 1 - share],
+      ['green', share],
+    ] as const) {
+      const all = Math.round(requests * part);
+      const labels = { build: GUIDS[build], instance: build };
+      series.add('req_total', { ...labels, code: 200 }, all);
+      const quick = build === 'green' && served < coldTicks ? 0.2 : 0.97;
+      series.add('lat_bucket', { ...labels, le: '100' }, Math.round(all * quick));
+      for (const le of ['250', '+Inf']) series.add('lat_bucket', { ...labels, le }, all);
+    }
+  };
+};
+
+it('a build that is slow in its first seconds is released where the gate lets it warm up', LONG, () =>
+  inMetricsScene({ gate: `${GATE}, unit: ms, warmUp: 5s`, tick: cold(40) }, async ({ promote, percent }) => {
+    const { exitCode, result, stderr } = await promote();
+    expect([exitCode, percent()], `${result.message} ${stderr}`).toEqual([0, 100]);
+  }),
+);
+
+it('a build that is slow and stays so is rolled back after its warm-up, in the unit of its histogram', LONG, () =>
+  inMetricsScene({ gate: `${GATE}, unit: ms, warmUp: 2s`, tick: cold(1e9) }, async ({ promote, percent }) => {
+    const { exitCode, result, stderr } = await promote();
+    expect([exitCode, percent()], stderr).toEqual([4, 0]);
+    expect(result.message).toMatch(/slower than 100ms: \d+ of \d+/);
+  }),
+);
+
 /** A server in front of Prometheus that keeps some queries for 2.6 s. */
 async function delayed(isSlow: (query: string) => boolean) {
   let behind = '';
