@@ -12,7 +12,9 @@ it('a rollout watches the stable build first, and a rollback soon after its step
         pods.add('req_total', { build: GUIDS.green, instance: 'green-1', code: 500 }, Math.round(requests * share));
       },
     },
-    async ({ promote, percent }) => {
+    async ({ promote, percent, run }) => {
+      const { stdout: plan } = await run(`plan --env production --build ${GUIDS.green}`);
+      expect(plan).toMatch(/^ {2}watch {6}the stable build for 3s, before the first step; nothing is shifted$/m);
       const { exitCode, json, stdout } = await promote();
       expect([exitCode, percent()], stdout).toEqual([4, 0]);
       const lines = json.map((line) => line as Readonly<Record<string, unknown>>);
