@@ -20,6 +20,7 @@ import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
 import type { Reading } from '../routers/router.ts';
 import { countGate, countLatency } from './compare.ts';
+import { uncountable } from './measure.ts';
 
 /** One comparing gate before the first step. */
 export interface SeenGate {
@@ -92,9 +93,9 @@ async function lookAtGate(
     const why = `Gate ${gate.name} has no data for ${shortGuid(serving.candidate.guid)}, the build currently serving: ${silent}.`;
     return { gate: gate.name, silent: why, countable: undefined, traffic: async () => ({ now: undefined, notes: [] }) };
   }
-  const { candidate } = both;
-  if (source.unaskable !== undefined && 'missing' in candidate && candidate.none === undefined) {
-    const why = `Gate ${gate.name} could not judge ${shortGuid(builds.candidate.guid)}, the candidate: ${candidate.missing}.`;
+  const unseen = source.unaskable === undefined ? undefined : uncountable(both.candidate);
+  if (unseen !== undefined) {
+    const why = `Gate ${gate.name} could not judge ${shortGuid(builds.candidate.guid)}, the candidate: ${unseen}.`;
     return { gate: gate.name, silent: why, countable: undefined, traffic: async () => ({ now: undefined, notes: [] }) };
   }
   const metrics = worthJudging(source.metrics(config, first), first.candidate);

@@ -1,7 +1,7 @@
 /** Asks the metric sources of a plan's gates. Must hand on every missing answer as missing. */
 import type { Comparison } from '../core/gates/comparison.ts';
 import type { CounterMemory } from '../core/gates/counting/counter-memory.ts';
-import { type Counters, countersSince, NO_COUNTERS } from '../core/gates/counting/counters.ts';
+import { type ArmCounters, type Counters, countersSince, NO_COUNTERS } from '../core/gates/counting/counters.ts';
 import {
   bareProcess,
   boundsOf,
@@ -88,7 +88,7 @@ export function silentGate(plan: Plan, measured: readonly Measured[]): string | 
 
 /** The first of a plan's gates that cannot tell its builds apart, or be asked about them at all, with the reason; undefined without one. */
 export async function unfitGate(
-  gates: readonly Pick<PlannedGate, 'name' | 'source' | 'settings'>[],
+  gates: readonly (Pick<PlannedGate, 'name' | 'source' | 'settings'> & { readonly max?: number })[],
   { scope, candidate, stable }: Pick<Plan, 'scope' | 'candidate' | 'stable'>,
   io: Io,
 ): Promise<string | undefined> {
@@ -100,8 +100,19 @@ export async function unfitGate(
     const { source, config } = openSource(gate);
     const why = source.unaskable?.(config, pair) ?? (await source.shared?.(config, pair, io));
     if (why !== undefined) return `Gate ${gate.name} cannot judge: ${why}.`;
+    if (!('max' in gate) || source.unaskable === undefined) continue;
+    const counted = await source.count(config, pair, io);
+    const found = uncountable(counted.candidate);
+    // What the build currently serving lacks too has its own words.
+    if (found !== undefined && !('missing' in counted.stable))
+      return `Gate ${gate.name} could not judge ${shortGuid(candidate.guid)}, the candidate: ${found}.`;
   }
   return undefined;
+}
+
+/** Why a build could not be counted once it has requests; undefined where it could, and where nothing was counted yet. */
+export function uncountable(arm: ArmCounters): string | undefined {
+  return 'missing' in arm && arm.none === undefined ? arm.missing : undefined;
 }
 
 /** The question in the words of its source, for `plan`. */

@@ -88,6 +88,18 @@ describe('what the manifest says of a build stands in queries', () => {
     expect(stderr).toMatch(/GATE_NOT_READY.*both builds are counted by the same series, x\{/);
   });
 
+  it.each([
+    ['compares', ''],
+    ['has a fixed limit', 'max: 1%, minRequests: 1,'],
+  ])('plan asks about the candidate too, and refuses what no rollout could count: a gate that %s', async (_what, more) => {
+    site.writeGate(`url: "${server.url}", interval: 1s, ${more} status: code, requests: 'req_total{place="\${place}"}'`);
+    server.mood.odd = true;
+    const { exitCode, stderr } = await site.run(PLAN);
+    server.mood.odd = false;
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toMatch(/GATE_NOT_READY.*could not judge 22222222\S*, the candidate: .*buckets/);
+  });
+
   it('doctor asks for the known-good build by the labels that the manifest gives it today', async () => {
     gate('req_total{hash="${label.pod_template_hash}"}');
     site.writeBuilds('labels: { pod_template_hash: "6d5f" }', 'labels: { pod_template_hash: "7c8a" }');

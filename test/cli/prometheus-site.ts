@@ -123,8 +123,8 @@ export interface Asked {
 export interface FakePrometheus {
   readonly url: string;
   readonly asked: Asked[];
-  /** How long the usual answer takes, and whether both builds have one series in it. */
-  readonly mood: { delayMs: number; same: boolean };
+  /** How long the usual answer takes, whether both builds have one series in it, and whether the candidate has buckets for requests. */
+  readonly mood: { delayMs: number; same: boolean; odd: boolean };
   close(): Promise<void>;
 }
 
@@ -141,7 +141,7 @@ export interface FakeOptions {
 
 export async function startFakePrometheus(options: FakeOptions = {}): Promise<FakePrometheus> {
   const asked: Asked[] = [];
-  const mood = { delayMs: 0, same: false };
+  const mood = { delayMs: 0, same: false, odd: false };
   const listener: RequestListener = (request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -152,8 +152,9 @@ export async function startFakePrometheus(options: FakeOptions = {}): Promise<Fa
       const what = { ...one, query: parameters.get('query') ?? '' };
       asked.push(what);
       if (options.answer?.(what, request, response) === true) return;
-      const labels = mood.same ? () => ({ __name__: 'x', instance: 'a' }) : options.labels;
-      const data = usual(what.query, labels === undefined ? {} : { labels });
+      const own = mood.same ? () => ({ __name__: 'x', instance: 'a' }) : options.labels;
+      const odd = (arm: string) => ({ __name__: 'x', instance: arm, ...(mood.odd && arm === 'candidate' ? { le: '1' } : {}) });
+      const data = usual(what.query, { labels: own ?? odd });
       setTimeout(() => response.end(JSON.stringify({ status: 'success', ...options.notes, data })), mood.delayMs);
     });
   };
