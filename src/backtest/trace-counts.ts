@@ -13,7 +13,7 @@ import {
   type MetricCounters,
   slowerThan,
 } from '../core/gates/counting/metric-counters.ts';
-import { isInterim } from '../core/gates/counting/statuses.ts';
+import { GRPC_METRICS, isInterim } from '../core/gates/counting/statuses.ts';
 import { addCounts, type Block, type Counted, NO_BLOCK, toleratedShare } from '../core/gates/evidence/e-process.ts';
 import { WHOLE } from '../core/gates/gate-settings.ts';
 import { byTime, type TraceRow } from './trace.ts';
@@ -179,6 +179,8 @@ function countedOf(before: readonly Interval[], form: TraceForm, names: StatusNa
 function failureMetrics(rows: readonly TraceRow[], { single, classes }: StatusNames): readonly MetricCounters[] {
   const statuses = rows.flatMap(({ status }) => status ?? []);
   if (statuses.length === 0) return [ERRORS];
+  // Recorded rows name every metric that the live gate judged.
+  if (statuses.some((status) => GRPC_METRICS.some(({ metric }) => metric === status))) return GRPC_METRICS;
   return statuses.some((status) => /^\dxx$/.test(status)) ? classes : single;
 }
 

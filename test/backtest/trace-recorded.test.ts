@@ -1,11 +1,12 @@
 /** Counters read at even moments as a trace: holes, births and restarts. */
 
 import { describe, expect, it } from 'vitest';
-import { stepAt } from '../../src/backtest/trace-counts.ts';
+import { formOf, intervalsOf, stepAt } from '../../src/backtest/trace-counts.ts';
 import { recordedRows } from '../../src/backtest/trace-recorded.ts';
 import type { ArmCounters } from '../../src/core/gates/counting/counters.ts';
 import { ALL_BUCKETS, type MetricCounters } from '../../src/core/gates/counting/metric-counters.ts';
-import { STATUS_METRICS } from '../../src/core/gates/counting/statuses.ts';
+import { GRPC_METRICS, STATUS_METRICS } from '../../src/core/gates/counting/statuses.ts';
+import { STATUSES } from './replayed.ts';
 
 type Totals = Readonly<Record<string, number>> | null;
 
@@ -78,6 +79,16 @@ describe('recorded counters', () => {
     expect(found).toContain('15 candidate eu 7 0 0.5');
     expect(found).toContain('15 candidate eu 10 0 Infinity');
   });
+});
+
+it('a recorded gate on gRPC codes is judged by its codes', () => {
+  const row = { line: 0, tS: 15, slice: null, arm: 'stable', errors: 0, le: null } as const;
+  const all = [
+    { ...row, requests: 90, status: null },
+    ...['NOT_FOUND', 'other gRPC codes'].map((status) => ({ ...row, requests: 3, status })),
+  ];
+  const { metrics } = formOf(intervalsOf(all).all, STATUSES);
+  expect(metrics.map(({ metric }) => metric)).toEqual(GRPC_METRICS.map(({ metric }) => metric));
 });
 
 describe('the step of an interval', () => {
