@@ -167,6 +167,7 @@ class Walk {
   next(tS: number, intervals: ByGate): TraceMoment {
     const atMs = tS * 1000;
     const fromMs = this.#atMs ?? this.#beganMs(atMs);
+    if (this.#recorded === undefined && this.#evidence === null) this.#watchAsAtFirst(intervals, fromMs);
     const polls = this.#polls(intervals, (this.#recorded?.share ?? 0) >= 1);
     const [first] = polls.values();
     const counts = first?.blocks['errors']?.[WHOLE] ?? NO_BLOCK;
@@ -176,6 +177,22 @@ class Walk {
     const crossed = settings === null ? null : this.#feed(settings, polls, fromMs, atMs);
     this.#badRequests += (crossed ?? { counts }).counts.candidate.failures;
     return this.#judged([fromMs / 1000, crossed === null ? tS : crossed.atMs / 1000], polls, crossed?.counts ?? counts);
+  }
+
+  /** Where nothing came before, the stable build of the first interval stands for the one that live gates would have watched. */
+  #watchAsAtFirst(intervals: ByGate, untilMs: number): void {
+    const { settings } = this.#gates;
+    const everyMs = this.#everyS * 1000;
+    if (settings === null || settings.watchMs === 0 || everyMs === 0) return;
+    const alone = [...intervals].map(
+      ([gate, { tS, rows }]) => [gate, { tS, rows: rows.filter(({ arm }) => arm === 'stable') }] as const,
+    );
+    const polls = [...this.#polls(new Map(alone), false)].map(([gate, poll]) => [gate, { ...poll, candidate: ABSENT }] as const);
+    if (polls.some(([, { stable }]) => stable.state !== 'counted')) return;
+    const times = Math.ceil(settings.watchMs / everyMs);
+    this.#evidence = openEvidence(settings, { atMs: untilMs - times * everyMs, share: 0 });
+    for (let left = times; left > 0; left -= 1)
+      this.#feed(settings, new Map(polls), untilMs - left * everyMs, untilMs - (left - 1) * everyMs);
   }
 
   #polls(intervals: ByGate, alone: boolean): ReadonlyMap<string, GatePoll> {
@@ -241,7 +258,10 @@ class Walk {
     const share = this.#recorded?.share ?? 0;
     const { why, memories, ...judged } = judge({
       router: [],
-      limited: fixed.map((gate) => this.#limited(gate, polls.get(gate.name))),
+      limited: fixed.map((gate) => ({
+        ...this.#limited(gate, polls.get(gate.name)),
+        warmUpLeftMs: this.#warmUpLeftMs(gate, tS),
+      })),
       compared: settings === null || evidence === null ? null : compare(settings, evidence, tS, steps[this.#step + 1]?.percent),
       patience: null,
     });
@@ -311,8 +331,14 @@ class Walk {
           ]),
       ...(this.#watchedMs >= watchMs
         ? []
-        : [`how the stable build fails by itself: a rollout watches it alone for ${msText(watchMs)} first`]),
+        : [
+            `how the stable build fails by itself: a rollout watches it alone for ${msText(watchMs)} first; here its first interval stands for that`,
+          ]),
     ];
+  }
+
+  #warmUpLeftMs({ warmUpMs = 0 }: FixedGate, tS: number): number {
+    return warmUpMs - (tS * 1000 - this.#sinceMs);
   }
 
   #limited(gate: FixedGate, poll: GatePoll | undefined): LimitedGate {

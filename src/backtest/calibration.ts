@@ -73,7 +73,7 @@ function withClusters(gate: ComparedGate, clusters: number | null): ComparedGate
 function greatestLogE(rows: readonly TraceRow[], { gate, evidence, percents }: CalibrationWish, names: StatusNames): number {
   const intervals = intervalsOf(rows);
   const trace: GateTrace = { gate: gate.name, intervals, form: formOf(intervals.all, names) };
-  const settings = traceSettings([gate], { ...evidence, leastLogE: NEVER }, [trace], intervals.everyS * 1000);
+  const settings = traceSettings([gate], { ...evidence, leastLogE: NEVER, watchMs: 0 }, [trace], intervals.everyS * 1000);
   const steps = percents.map((percent) => ({ percent, bakeMs: 0 }));
   let greatest = Number.NEGATIVE_INFINITY;
   for (const { logE } of replayTrace([trace], { settings, fixed: [], steps, pollMs: intervals.everyS * 1000 }, names))

@@ -4,6 +4,7 @@ import type { Scope } from '../../../base/scope.ts';
 import { DEFAULT_STEPS, type LoadedConfig, type ServiceSettings } from '../../../config/settings.ts';
 import { KvdeployError } from '../../../core/errors.ts';
 import type { ComparedGate, EvidenceLimits } from '../../../core/gates/comparison.ts';
+import { pollEveryMs } from '../../../core/gates/counting/blocks.ts';
 import type { PlannedGate } from '../../../core/rollout/plan.ts';
 import { scopeFlags, scopeText } from '../../../core/scope.ts';
 import { openSource } from '../../../metrics/index.ts';
@@ -41,16 +42,13 @@ export async function gatesToTest(deps: Deps): Promise<AskedGates> {
   deps.situation.scope = service.scope;
   const { compared, gates: fixed, evidence, steps } = service;
   const lagMs = Math.max(0, ...[...compared, ...fixed].map(lagOf));
-  const pollMs = Math.max(service.pollMs, lagMs, LEAST_POLL_MS);
+  const pollMs = pollEveryMs(Math.max(service.pollMs, lagMs));
   if (compared.length + fixed.length > 0) return { compared, fixed, evidence, steps, pollMs, lagMs };
   throw new KvdeployError('NO_GATE', {
     message: `${scopeText(service.scope)} has no gate, so there is nothing to test.`,
     hint: `Add gates: [errors] to the service in ${config.file}, or run without a config to use the default gate.`,
   });
 }
-
-/** As often as live gates poll a source that counts at once. */
-const LEAST_POLL_MS = 1000;
 
 function lagOf(gate: Pick<PlannedGate, 'source' | 'settings'>): number {
   const { source, config } = openSource(gate);
@@ -59,7 +57,7 @@ function lagOf(gate: Pick<PlannedGate, 'source' | 'settings'>): number {
 
 /** What a service without gates, steps and evidence of its own gets, counted by its router. */
 function defaults(): AskedGates {
-  return { compared: [DEFAULT_GATE], fixed: [], evidence: {}, steps: DEFAULT_STEPS, pollMs: LEAST_POLL_MS, lagMs: 0 };
+  return { compared: [DEFAULT_GATE], fixed: [], evidence: {}, steps: DEFAULT_STEPS, pollMs: pollEveryMs(0), lagMs: 0 };
 }
 
 const PARTS = ['tenant', 'environment', 'service'] as const;
