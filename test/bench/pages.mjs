@@ -108,8 +108,8 @@ bound: the average number that any rule needs that ends at most 1 % of healthy r
 rollouts can beat it (see its column), or chance at a poll. The calibrated gate may use the more sensitive count test, after replays of healthy rollouts.
 
 *Version before* is commit \`${commit}\` (${subject.join(' ')}) with the same seed, recorded in \`test/bench/gates/field/before.json\`. To record it again, check that commit out in a
-folder of its own with \`test/bench\` of commit \`6c05ca9\` (Record the version before in the comparison of gates), and run \`npm ci\` and \`node test/bench/gates.mjs --record before.json\` there. That version
-reads no gRPC codes: in those lines it counts the HTTP status, which is 200.
+folder of its own with \`test/bench\` of commit \`6c05ca9\` (Record the version before in the comparison of gates), and run \`npm ci\` and \`node test/bench/gates.mjs --record before.json\` there. The lines in which
+kvdeploy counts by itself (answers, pods) were recorded with the code of that commit and today's worlds; for gRPC it counts the HTTP status, which is 200, since it reads no gRPC codes.
 
 ${aims}
 

@@ -1,7 +1,7 @@
 /** Runs workloads under judges and sums up what came of it. Must treat every judge alike: the same workload, the same chance, the same counting. */
 import type { Judge, NewJudge, Setting } from './judge.ts';
 import { Random, seedOf } from './random.ts';
-import type { Sample, Workload } from './workloads.ts';
+import type { Draw, Sample, Workload } from './workloads.ts';
 
 /** One run under one judge. */
 export interface Outcome {
@@ -45,10 +45,11 @@ function settingOf(workload: Workload, seed: number): Setting {
 /** How long the stable build is watched alone, by whoever does so: kvdeploy's default. */
 export const WATCH_S = 90;
 
-/** With chance of its own, so that what comes after the start is the same for everybody. */
-function watchStable(workload: Workload, judges: readonly Judge[], seed: number): void {
-  if (judges.every(({ watch }) => watch === undefined)) return;
-  const draw = workload.begin(new Random(seedOf('watch', seed)));
+/** With chance of its own, so that what comes after the start is the same for everybody; counters that are read go on, so there all are watched. */
+function watchStable(workload: Workload, judges: readonly Judge[], seed: number, after: Draw): void {
+  const goesOn = workload.hasCounters === true;
+  if (!goesOn && judges.every(({ watch }) => watch === undefined)) return;
+  const draw = goesOn ? after : workload.begin(new Random(seedOf('watch', seed)));
   for (let tS = workload.pollS - WATCH_S; tS <= 0; tS += workload.pollS) {
     const { stable, parts } = draw(tS, 0, requestsIn(workload, tS, 0).stable);
     for (const judge of judges) judge.watch?.(tS, stable, parts);
@@ -83,6 +84,7 @@ export function hold(
     workload,
     watched.map(({ judge }) => judge),
     seed,
+    draw,
   );
   const percent = workload.percents[0] ?? 0;
   for (let tS = workload.pollS; tS <= workload.untilS; tS += workload.pollS) {
@@ -112,7 +114,7 @@ export function walk(workload: Workload, make: NewJudge, seed: number): Outcome 
   const draw = workload.begin(new Random(seed));
   const watched: Watched = { judge: make(), rolledBackS: null, firstAdvanceS: null, bad: 0, requests: 0 };
   watched.judge.start(settingOf(workload, seed));
-  watchStable(workload, [watched.judge], seed);
+  watchStable(workload, [watched.judge], seed, draw);
   let [step, wholeS] = [0, null as number | null];
   for (let tS = workload.pollS; tS <= workload.untilS; tS += workload.pollS) {
     const { candidate, stable } = requestsIn(workload, tS, workload.percents[step] ?? 100);

@@ -27,6 +27,8 @@ export interface Workload {
   readonly slices: readonly string[];
   /** How many seconds of full traffic have passed by second `s`, where traffic changes; `s` itself otherwise. */
   readonly fullSeconds?: (s: number) => number;
+  /** Its samples carry counters, which go on from the watch. */
+  readonly hasCounters?: true;
   /** Begins a run. */
   readonly begin: (random: Random) => Draw;
 }

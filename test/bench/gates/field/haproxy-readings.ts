@@ -77,5 +77,5 @@ export function redispatched(percent: number, refused: number, p0: number, rps =
       };
     };
   };
-  return { rps, pollS: 15, percents: [percent], untilS: HOUR_S, bakeS: 0, p0, p1: refused, slices: [], begin };
+  return { rps, pollS: 15, percents: [percent], untilS: HOUR_S, bakeS: 0, p0, p1: refused, slices: [], hasCounters: true, begin };
 }

@@ -77,7 +77,18 @@ export function answering(percent: number, stable: Answers, candidate: Answers, 
     };
   };
   const p0 = stable['500'] ?? stable['UNAVAILABLE'] ?? 0;
-  return { rps: 1000, pollS: 15, percents: [percent], untilS: HOUR_S, bakeS: 0, p0, p1: p0, slices: [], begin };
+  return {
+    rps: 1000,
+    pollS: 15,
+    percents: [percent],
+    untilS: HOUR_S,
+    bakeS: 0,
+    p0,
+    p1: p0,
+    slices: [],
+    hasCounters: true,
+    begin,
+  };
 }
 
 const PODS = 10;
@@ -151,5 +162,5 @@ export function churning(percents: readonly number[], replaceS: number, p0: numb
       return { candidate, stable, parts: { reading } };
     };
   };
-  return { rps, pollS: 15, percents, untilS: 4 * HOUR_S, bakeS: 600, p0, p1, slices: [], begin };
+  return { rps, pollS: 15, percents, untilS: 4 * HOUR_S, bakeS: 600, p0, p1, slices: [], hasCounters: true, begin };
 }
