@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Plan } from '../../src/core/rollout/plan.ts';
 import type { Sight } from '../simulator/counters.ts';
-import { abort, historyIn, resume, STABLE } from '../simulator/rollouts.ts';
+import { abort, CANDIDATE, historyIn, resume, STABLE } from '../simulator/rollouts.ts';
 import { comparing } from './comparing.ts';
 import { ALL_BLUE, begins, greenIn, phaseIn, type Scene, scene, when } from './scene.ts';
 
@@ -101,6 +101,21 @@ describe('the watch of the stable build', () => {
     const ended = await here.go(watching({ patienceMs: 60_000 }));
     expect(ended).toMatchObject({ state: { phase: 'refused', code: 'GATE_NOT_READY', why: expect.stringMatching(why) } });
     expect(here.sim.split).toEqual(ALL_BLUE);
+    expect(greenIn(here)).toEqual([]);
+    expect((await historyIn(here.sim)).bad.size).toBe(0);
+  });
+
+  it('a candidate whose totals go back and forth before its first request holds the rollout, and is not marked bad', async () => {
+    const here = scene();
+    const counters = here.sim.metrics.get(CANDIDATE);
+    const flip = () => {
+      Object.assign(counters ?? {}, { requests: counters?.requests === 5000 ? 5700 : 5000 });
+      here.sim.after(1000, flip);
+    };
+    when(here, begins('watching', 0), flip);
+    expect(await here.go(watching({ patienceMs: 60_000 }))).toMatchObject({
+      state: { phase: 'refused', code: 'GATE_NOT_READY', why: expect.stringMatching(/its totals go back and forth/) },
+    });
     expect(greenIn(here)).toEqual([]);
     expect((await historyIn(here.sim)).bad.size).toBe(0);
   });
