@@ -43,6 +43,7 @@ import { rescue } from '../simulator/rescues.ts';
 import { planOf } from '../simulator/rollouts.ts';
 import { POINTER_DIR, Simulation, STATE_DIR } from '../simulator/simulation.ts';
 import { claimedBy, note, notes } from '../stores/entries.ts';
+import { bursts } from './detect-bursts.ts';
 import { churn } from './detect-churn.ts';
 import { condition } from './detect-condition.ts';
 import { loneShare, unseenShare } from './detect-fairness.ts';
@@ -376,6 +377,7 @@ const DETECTORS = {
   'stable in trouble': stableInTrouble,
   'begins again': beginsAgain,
   'lone share': loneShare,
+  bursts,
   'unseen share': unseenShare,
   'unseen latency': unseenLatency,
   queries,

@@ -57,6 +57,27 @@ export const OF_THE_GATES: readonly Mutant[] = [
     'memory.crashed = isCompared && memory.crashes.downs > 0 ? crashesTooOften(memory.crashes) : null;',
   ),
   mutant(
+    'an incident that both builds share is won by the surge test',
+    'bursts',
+    'core/gates/evidence/surge.ts',
+    'const isShared = isRecent(next.stableMs, atMs);',
+    'const isShared = isRecent(next.stableMs, atMs + 1e9);',
+  ),
+  mutant(
+    'one second adds to the count test what it may',
+    'bursts',
+    'core/gates/evidence/usual.ts',
+    'if (surged) return 0.8 * log',
+    'if (surged) return 8000 * log',
+  ),
+  mutant(
+    'each poll is a whole bet on the limit',
+    'bursts',
+    'core/gates/evidence/usual.ts',
+    'return Math.min(1, elapsedMs / Math.max(5000, longestMs));',
+    'return Math.min(1, elapsedMs + longestMs);',
+  ),
+  mutant(
     'a first step begins next to a stable build that fails',
     'stable in trouble',
     'core/gates/verdict/stable-watch.ts',

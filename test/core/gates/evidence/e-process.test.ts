@@ -6,6 +6,7 @@ import {
   type Block,
   betLogFactor,
   countLogFactor,
+  countLogFactors,
   grow,
   harmBoundLogFactor,
   LOG_NOTHING,
@@ -251,6 +252,15 @@ describe('while nothing is worse than the margin, the mean is at most 1, enumera
             }
             expect(mean).toBeLessThanOrEqual(1 + ROUNDING);
           }
+      }
+  });
+
+  it('the count factors of the gates have a mean of at most 1, whatever their dispersion and cap', () => {
+    for (const cap of [0.3, 1.2, 5])
+      for (const dispersion of [1, 1.1, 4]) {
+        const factor = (block: Block, margin: Margin) =>
+          logSumExp(countLogFactors(block, margin, WORSE_BY, dispersion, cap)) - Math.log(WORSE_BY.length);
+        expect(worstMean([0, 0.01, 0.3], factor)).toBeLessThanOrEqual(1 + ROUNDING);
       }
   });
 
