@@ -135,7 +135,7 @@ export const evidenceSchema = z
       .describe('The confidence with which harm must be ruled out before the next step, such as 95% (the default)'),
     dwell: durationSchema
       .optional()
-      .describe('The minimum time at a step, such as 3m (the default; 2m is enough once calibrated)'),
+      .describe('The minimum time at a step, such as 3m (the default)'),
     block: durationSchema
       .refine((ms) => ms >= 100, 'at least 100ms')
       .optional()
