@@ -133,9 +133,7 @@ export const evidenceSchema = z
       .refine((value) => value >= 0.5 && value < 1, 'at least 50% and below 100%')
       .optional()
       .describe('The confidence with which harm must be ruled out before the next step, such as 95% (the default)'),
-    dwell: durationSchema
-      .optional()
-      .describe('The minimum time at a step, such as 3m (the default)'),
+    dwell: durationSchema.optional().describe('The minimum time at a step, such as 3m (the default)'),
     block: durationSchema
       .refine((ms) => ms >= 100, 'at least 100ms')
       .optional()
