@@ -1,4 +1,6 @@
 /** gRPC on a real Prometheus: a mesh counts HTTP 200 for every answer, and the gRPC code stands in a label next to it. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { GUIDS, inMetricsScene, type Tick } from './metrics-scene.ts';
 
@@ -18,10 +20,17 @@ const tick: Tick = (mesh, { share, requests }) => {
   }
 };
 
-it('plan names the gRPC label where every status is 200', { timeout: 60_000 }, () =>
-  inMetricsScene({ gate: `${GATE}: code`, tick }, async ({ run }) => {
-    const { stdout } = await run(`plan --env production --build ${GUIDS.green}`);
-    expect(stdout).toMatch(/not judged: gRPC statuses: every code is 2xx.*write status: grpc_response_status/);
+it('a gate is refused whose every status is 200 next to a gRPC label, which is named', { timeout: 60_000 }, () =>
+  inMetricsScene({ gate: `${GATE}: grpc_response_status`, tick }, async ({ checkout, run }) => {
+    const file = join(checkout, 'kvdeploy.config.yaml');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('status: grpc_response_status', 'status: code'));
+    for (const command of ['plan', 'promote']) {
+      const { exitCode, stdout, stderr } = await run(`${command} --env production --build ${GUIDS.green} --json`);
+      expect(exitCode, stderr).toBe(3);
+      expect(stdout).toMatch(
+        /GATE_NOT_READY.*every code is 2xx, and all series have grpc_response_status.*write status: grpc_response_status/,
+      );
+    }
   }),
 );
 

@@ -123,8 +123,8 @@ export function armOf(
     for (const tally of tallies.values()) dropPartly(tally);
     const targets = [...tallies].map(([name, tally]) => [name, targetOf(tally, how.freshMs ?? atMs, reading, how)] as const);
     for (const [name, target] of targets) checkErrors(name, target, how);
-    const grpc = how.status === undefined ? undefined : hiddenGrpc(how.status, requests);
-    return { targets: Object.fromEntries(targets), ...(grpc === undefined ? {} : { hidden: { grpc } }) };
+    const hidden = how.status === undefined ? undefined : hiddenGrpc(how.status, requests);
+    return { targets: Object.fromEntries(targets), ...(hidden === undefined ? {} : { hidden }) };
   } catch (error) {
     if (error instanceof Fault) return { missing: error.message };
     throw error;

@@ -1,4 +1,6 @@
 /** What the values of a status label are: HTTP statuses, classes of them, or gRPC codes. Must not take one kind for another. No I/O. */
+
+import type { Hidden } from '../../core/gates/counting/counters.ts';
 import { CLASS_METRICS, GRPC_METRICS, grpcCode, STATUS_METRICS } from '../../core/gates/counting/statuses.ts';
 import { briefly } from '../arms.ts';
 import type { Series } from './prometheus-answer.ts';
@@ -57,9 +59,11 @@ function lost(label: string): { readonly fault: string } {
   return { fault: `some series do not have the status label ${label}; keep it in` };
 }
 
-/** The gRPC label that stands next to an HTTP status which is 200 whatever happens; undefined where there is none. */
-export function hiddenGrpc(label: string, series: readonly Series[]): string | undefined {
+/** The gRPC label that stands next to an HTTP status which is 200 whatever happens, and whether all series have it; undefined where there is none. */
+export function hiddenGrpc(label: string, series: readonly Series[]): Hidden | undefined {
   if (series.length === 0 || !series.every(({ labels }) => /^2(?:\d\d|xx?)?$/i.test(labels[label] ?? ''))) return undefined;
   const others = new Set(series.flatMap(({ labels }) => Object.keys(labels).filter((name) => SAYS_GRPC.test(name))));
-  return [...others].find((name) => series.some(({ labels }) => grpcCode(labels[name] ?? '') !== undefined));
+  const hasCode = (name: string) => (one: Series) => grpcCode(one.labels[name] ?? '') !== undefined;
+  const grpc = [...others].find((name) => series.some(hasCode(name)));
+  return grpc === undefined ? undefined : { grpc, inAll: series.every(hasCode(grpc)) };
 }

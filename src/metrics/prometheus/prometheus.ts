@@ -1,7 +1,7 @@
 /** Prometheus: raw counts of both builds by one instant query, and one more for latency. Must not let a query pass that counts something else. */
 
 import * as z from 'zod';
-import type { ArmCounters, Counters } from '../../core/gates/counting/counters.ts';
+import type { ArmCounters, Counters, Hidden } from '../../core/gates/counting/counters.ts';
 import {
   ALL_BUCKETS,
   BUCKET_PREFIX,
@@ -268,9 +268,11 @@ function expectedOf(expect: PrometheusConfig['expect']): readonly string[] {
   return (expect ?? []).map((status) => (typeof status === 'string' ? (grpcCode(status) ?? status) : String(status)));
 }
 
-/** A query that finds nothing looks like a service without errors: of the build that serves now it must find something. */
-function unproven({ errors, latency }: PrometheusConfig, serving: ArmCounters): string | undefined {
+/** What finds nothing, or is 200 whatever happens, looks like a service without errors. */
+function unproven({ status, errors, latency }: PrometheusConfig, serving: ArmCounters): string | undefined {
   const counters = namesOf(serving);
+  const { hidden } = 'targets' in serving ? serving : {};
+  if (errors === undefined && hidden?.inAll === true) return `${hiddenText(status, hidden)}; write status: ${hidden.grpc}`;
   if (errors !== undefined && !counters.has('errors')) {
     const fix = 'initialize it to 0 (most client libraries can), fix the query, or use status: LABEL instead';
     return `its errors query returns no series for the build currently serving, so it may never return one; ${fix}`;
@@ -278,6 +280,10 @@ function unproven({ errors, latency }: PrometheusConfig, serving: ArmCounters): 
   if (latency !== undefined && !counters.has(ALL_BUCKETS))
     return 'its latency query returns no bucket le="+Inf" for the build currently serving; use the _bucket series of a histogram';
   return undefined;
+}
+
+function hiddenText(status: string | undefined, { grpc, inAll }: Hidden): string {
+  return `every ${status} is 2xx, and ${inAll ? 'all' : 'some'} series have ${grpc}, so their failures are not seen`;
 }
 
 function unseen(
@@ -293,9 +299,7 @@ function unseen(
     ...(isGrpc || hidden !== undefined ? [] : ['gRPC statuses: status counts those of HTTP']),
     ...(hidden === undefined
       ? []
-      : [
-          `gRPC statuses: every ${status} is 2xx, and the series have ${hidden.grpc}, so failures are not seen; write status: ${hidden.grpc}`,
-        ]),
+      : [`gRPC statuses: ${hiddenText(status, hidden)}; ask for those with ${hidden.grpc} by a gate of their own`]),
     'retries: requests that are refused before they are counted, and answered elsewhere',
     ...(limited || slices === undefined ? [`slices: ${only ?? 'set slices'}`] : []),
   ];

@@ -58,16 +58,22 @@ describe('gRPC behind HTTP statuses that never change', () => {
     value: '1',
   });
 
-  it('a gRPC label next to HTTP statuses that are all 200 is found, and plan says to use it', () => {
-    expect(hiddenGrpc('code', [series('200', '0'), series('200')])).toBe('grpc_response_status');
+  it('a gRPC label next to HTTP statuses that are all 200 is found: in all series it is refused, in some plan names it', () => {
+    expect(hiddenGrpc('code', [series('200', '0'), series('200')])).toEqual({
+      grpc: 'grpc_response_status',
+      inAll: false,
+    });
+    expect(hiddenGrpc('code', [series('200', '0')])).toMatchObject({ inAll: true });
     expect(hiddenGrpc('code', [series('200', '0'), series('503', '0')])).toBeUndefined();
     expect(hiddenGrpc('code', [series('200')])).toBeUndefined();
     const config = prometheus.config.parse({ url: 'http://127.0.0.1:9', requests: 'r{build="${build}"}', status: 'code' });
     const grpc = prometheus.config.parse({ url: 'http://127.0.0.1:9', requests: 'r{build="${build}"}', status: 'grpc_code' });
     expect(prometheus.unseen(grpc as never, { limited: true }).join()).not.toMatch(/gRPC/);
-    const seen = { targets: {}, hidden: { grpc: 'grpc_response_status' } };
-    expect(prometheus.unseen(config as never, { limited: false, seen }).join('\n')).toMatch(
-      /gRPC statuses: every code is 2xx, and the series have grpc_response_status.*write status: grpc_response_status/,
+    const found = (inAll: boolean) => ({ targets: {}, hidden: { grpc: 'grpc_response_status', inAll } });
+    expect(prometheus.unseen(config as never, { limited: false, seen: found(false) }).join('\n')).toMatch(
+      /gRPC statuses: every code is 2xx, and some series have grpc_response_status/,
     );
+    expect(prometheus.unproven?.(config as never, found(false))).toBeUndefined();
+    expect(prometheus.unproven?.(config as never, found(true))).toMatch(/write status: grpc_response_status$/);
   });
 });

@@ -36,9 +36,10 @@ export type ArmCounters =
   | { readonly missing: string; readonly none?: true }
   | { readonly absent: true };
 
-/** `grpc`: a label with gRPC codes next to HTTP statuses that are all 2xx, whatever happens. */
+/** `grpc`: a label with gRPC codes next to HTTP statuses that are all 2xx, whatever happens; `inAll`: every series has it. */
 export interface Hidden {
   readonly grpc: string;
+  readonly inAll: boolean;
 }
 
 /** Totals by counter, over all targets and slices of a reading; empty where there is none. */
