@@ -80,7 +80,8 @@ function unknownKey({ document, schema, base, value }: Checking, path: readonly 
   const known = knownKeys(schema, path, value);
   const meant = nearest(key, known);
   const message = `Unknown key "${key}".${didYouMean(key, known)}`;
-  const fix = meant === undefined ? `Remove it. Known here: ${known.join(', ')}.` : `Rename it to ${meant}, or remove it.`;
+  const others = known.length === 0 ? '' : ` Known here: ${known.join(', ')}.`;
+  const fix = meant === undefined ? `Remove it.${others}` : `Rename it to ${meant}, or remove it.`;
   return document.finding([...base, ...path, key], { code: 'UNKNOWN_KEY', message, fix }, 'key');
 }
 

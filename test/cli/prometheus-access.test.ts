@@ -55,6 +55,23 @@ describe('a secret is nowhere in the config, and nowhere in what is said', () =>
       /Did you mean .{1,2}basic/,
     ],
     [
+      'a token under a key of another name',
+      `url: http://127.0.0.1:9, bearer: { value: ${SECRET} }, ${QUERY}`,
+      /name one of file|has 2 errors/i,
+    ],
+    ['a token in a list', `url: http://127.0.0.1:9, bearer: [${SECRET}], ${QUERY}`, /this is a list/],
+    ['a token in place of its file', `url: http://127.0.0.1:9, bearer: { file: ${SECRET} }, ${QUERY}`, /whole path of a file/],
+    [
+      'a header under a key',
+      `url: http://127.0.0.1:9, headers: { X-A: { value: ${SECRET} } }, ${QUERY}`,
+      /name one of file|has 2 errors/i,
+    ],
+    [
+      'a misspelled password',
+      `url: http://127.0.0.1:9, basic: { user: a, pasword: ${SECRET} }, nonsense: 1, ${QUERY}`,
+      /Did you mean .{1,2}password|has 3 errors/,
+    ],
+    [
       'a token on a line of its own',
       `url: http://127.0.0.1:9, bearer:\n                  ${SECRET}\n                , ${QUERY}`,
       /does not stand in the config/,

@@ -42,11 +42,12 @@ export function placeOf(source: SourceText, offset: number): { line: number; col
   return { line: low + 1, column: offset - (source.lineStarts[low] ?? 0) + 1 };
 }
 
-/** A finding with its place and code frame. `kind` is syntax unless said otherwise. What is `secret` there is not shown. */
-export function findingAt(source: SourceText, span: Span, trouble: Trouble, secret = false): Finding {
+/** A finding with its place and code frame. `kind` is syntax unless said otherwise. The line is not shown from the offset `secretFrom` on. */
+export function findingAt(source: SourceText, span: Span, trouble: Trouble, secretFrom?: number): Finding {
   const from = Math.min(span.from, source.text.length);
   const { line, column } = placeOf(source, from);
-  const frame = frameOf(lineText(source, line), column, span.to - from, secret);
+  const shown = secretFrom === undefined ? undefined : secretFrom - from + column - 1;
+  const frame = frameOf(lineText(source, line), column, span.to - from, shown);
   return {
     kind: 'syntax',
     ...trouble,
@@ -59,11 +60,13 @@ export function findingAt(source: SourceText, span: Span, trouble: Trouble, secr
 }
 
 /** The line, without what is written as the value of a secret, and without users and passwords in addresses: findings end up in logs. */
-function frameOf(written: string, column: number, wide: number, secret: boolean): Finding['frame'] {
+function frameOf(written: string, column: number, wide: number, shown: number | undefined): Finding['frame'] {
   // Long lines would take long, too.
   if (written.length > LONGEST_FRAME) return undefined;
   const before = written.slice(0, column - 1);
-  const text = (secret ? `${before}***` : written).replace(USER_INFO, '://***@').replace(SECRET_KEY, '$1***');
+  const text = (shown === undefined ? written : `${written.slice(0, shown)}***`)
+    .replace(USER_INFO, '://***@')
+    .replace(SECRET_KEY, '$1***');
   // In a line that is changed before the place, the mark would stand at another one.
   if (!text.startsWith(before)) return undefined;
   return { text, length: Math.max(1, Math.min(wide, text.length - column + 1)) };
@@ -83,7 +86,7 @@ export function limited(findings: readonly Finding[]): readonly Finding[] {
 }
 
 const SECRET_KEY =
-  /([\w-]*(?:authorization|cookie|token|secret|passw(?:or)?d|credentials?|api[-_]?key|bearer|basic|auth)["']?\s*[:=]\s*)(?![\s{[|>#]|$).+$/i;
+  /([\w-]*(?:authorization|cookie|token|secret|pas+w\w*|pass|pwd|credentials?|api[-_]?key|bearer|basic|auth)["']?\s*[:=]\s*)(?![\s|>#]|[{[]\s*["']?(?:file|env|program|username)\b|$).+$/i;
 
 /** A user and password before the host, with blanks in the password too. */
 const USER_INFO = /:\/\/(?:\S*@|[^\s/:@]+:(?!\d{1,5}\b)[^@\n]*@)/g;

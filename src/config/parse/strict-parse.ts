@@ -74,15 +74,18 @@ function documentOf(source: SourceText, root: SourceNode): StrictDocument {
     },
     finding: (path, trouble, what) => {
       const { node, whole } = find(root, path);
-      const secret = what !== 'key' && whole && node.type === 'scalar' && isSecret(path);
-      return findingAt(source, span(path, what), trouble, secret);
+      const at = span(path, what);
+      const isValue = what !== 'key' && whole && node.type === 'scalar';
+      return findingAt(source, at, trouble, isSecret(path) ? (isValue ? at.from : at.to) : undefined);
     },
   };
 }
 
-/** Where a config has a secret, or what someone wrote in its place. */
+/** Where a config has a secret, or what someone wrote in its place: `bearer: { value: … }` too. */
 function isSecret(path: readonly PathPart[]): boolean {
-  return path.at(-2) === 'headers' || /^(?:bearer|basic|password|token|secret|credentials)$/.test(String(path.at(-1)));
+  return path.some(
+    (part, at) => path[at - 1] === 'headers' || /^(?:bearer|basic|password|token|secret|credentials)$/.test(String(part)),
+  );
 }
 
 function startOf(node: SourceNode): Span {
