@@ -5,6 +5,7 @@ import { KvdeployError } from '../../src/core/errors.ts';
 import { freshFolder, put } from '../commands/release/validate-run.ts';
 import { realIo } from '../servers/real-io.ts';
 
+const PROMETHEUS = `source: prometheus, url: http://127.0.0.1:9, requests: 'r{build="\${build}"}', status: code`;
 const LOCAL = 'router: { kind: local, listen: 127.0.0.1:8080, routes: /r.json, addresses: { a: http://127.0.0.1:1 } }';
 
 function configWith(...lines: readonly string[]): string {
@@ -123,6 +124,12 @@ describe('gates', () => {
       /classes of statuses: write \[3xx\].*or \[4xx\] for 401 too/,
     ],
     ['5xx as expected', 'source: local, max: 1%, expect: [503]', /5xx are always errors/],
+    ['5xx as expected of Prometheus', `${PROMETHEUS}, expect: [503]`, /a 5xx is always an error/i],
+    [
+      'a word that is no status and no gRPC code',
+      `${PROMETHEUS}, expect: [NOTFOUNDD]`,
+      /a status such as 301, 3xx, or NOT_FOUND/i,
+    ],
     ['200 as expected, which is always good', 'source: local, expect: [200]', /other than 200/],
   ])('the gates of a config do not take %s', async (_what, rest, message) => {
     expect(String(await findings(LOCAL, `gates: [{ name: a, ${rest} }]`))).toMatch(message);

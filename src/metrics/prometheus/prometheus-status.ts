@@ -1,9 +1,27 @@
 /** What the values of a status label are: HTTP statuses, classes of them, or gRPC codes. Must not take one kind for another. No I/O. */
 
+import * as z from 'zod';
 import type { Hidden } from '../../core/gates/counting/counters.ts';
 import { CLASS_METRICS, GRPC_METRICS, grpcCode, STATUS_METRICS } from '../../core/gates/counting/statuses.ts';
 import { briefly } from '../arms.ts';
 import type { Series } from './prometheus-answer.ts';
+
+const NO_STATUS = 'a status such as 301, 3xx, or NOT_FOUND for gRPC';
+
+/** The key `expect`: statuses, classes of them, or gRPC codes. A word that is none would be expected in vain. */
+export const expectSchema = z
+  .array(
+    z.union([
+      z.int().min(101, NO_STATUS).max(499, 'a 5xx is always an error'),
+      z
+        .string()
+        .regex(/^(?:[1-4]xx|[A-Za-z_]{2,32})$/, NO_STATUS)
+        .refine((text) => /^[1-4]xx$/.test(text) || grpcCode(text) !== undefined, NO_STATUS),
+    ]),
+  )
+  .min(1)
+  .max(100)
+  .describe('Statuses that the new build is meant to answer, such as [301], [3xx] or [NOT_FOUND]: they are never failures');
 
 /** How the values of one status label are read, and the metrics that they allow. */
 export interface StatusReading {

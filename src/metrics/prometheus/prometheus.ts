@@ -26,6 +26,7 @@ import {
   type Server,
 } from './prometheus-answer.ts';
 import { type Arm, armOf, countsQuery, type Labelled, latencyQuery } from './prometheus-counters.ts';
+import { expectSchema } from './prometheus-status.ts';
 import { sameSeriesIn, sharedSeries } from './same-series.ts';
 
 /** A timeout is as long as the interval at most, or this. */
@@ -55,8 +56,6 @@ const labelSchema = z
   .regex(/^(?!__|kvdeploy_)[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'the name of a label, such as code')
   .refine((label) => label !== 'le', 'le names the bounds of buckets');
 
-const NO_STATUS = 'a status such as 301, 3xx, or NOT_FOUND for gRPC';
-
 /** Metrics of the blackbox exporter: it counts its own probes, not the requests of clients. */
 const BLACKBOX = /\bprobe_(?:success|duration_seconds|http_[a-z_]+)\b/;
 
@@ -83,12 +82,7 @@ const config = z
       .describe(
         'The label of requests that contains the HTTP status, such as code, or the gRPC code, such as grpc_code: 5xx, no response and faults of the server are errors; other statuses are judged separately',
       ),
-    expect: z
-      .array(z.union([z.int().min(101).max(499), z.string().regex(/^(?:[1-4]xx|[A-Za-z_]{2,32})$/, NO_STATUS)]))
-      .min(1)
-      .max(100)
-      .optional()
-      .describe('Statuses that the new build is meant to answer, such as [301], [3xx] or [NOT_FOUND]: they are never failures'),
+    expect: expectSchema.optional(),
     slices: labelSchema
       .optional()
       .describe('The label that distinguishes slices of the traffic, such as region or tenant; each slice is judged separately'),

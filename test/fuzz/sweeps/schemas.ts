@@ -57,6 +57,7 @@ const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
     said(/only an https|unencrypted|keep one of the two|one line of plain|set this header already/),
   ],
   ['times that depend on others', said(/a poll must end before|from 1s to 24h/)],
+  ['names that are no gRPC code', said(/^a status such as 301, 3xx, or NOT_FOUND for gRPC$/)],
   ['numbers of labels', said(/at most 32 labels/)],
 ];
 
