@@ -1,5 +1,6 @@
 /** What `status` says of the comparing gates: how far the evidence is on each way, where it points, and what it waits for. No I/O. */
 import { safeLine } from '../../../base/text.ts';
+import { misfit } from '../../../core/gates/evidence/evidence-store.ts';
 import { harmBounds } from '../../../core/gates/evidence/non-inferiority.ts';
 import { blameOf, standingText } from '../../../core/gates/verdict/blamed.ts';
 import { inShort, judgeEvidence, progress, reasonText } from '../../../core/gates/verdict/evidence-verdict.ts';
@@ -9,12 +10,13 @@ import { bar } from '../../../terminal/words.ts';
 
 const BAR = 20;
 
-/** What the ledger last says: the leader knows more. Null where nothing is compared. `waitsFor`: why it does not go on, while it bakes. */
+/** What the ledger last says: the leader knows more. Null where nothing is compared, or an older version did, which counts as lost. `waitsFor`: why it does not go on, while it bakes. */
 export function evidenceOf(state: State) {
   const { plan, evidence, step, phase } = state;
   if (plan.comparison === undefined || evidence === null) return null;
   const { settings } = plan.comparison;
   const kept = evidence.evidence;
+  if (misfit(settings, kept) !== undefined) return null;
   const bounds = harmBounds(settings, kept);
   const { heaviest } = blameOf(settings, kept);
   const next = plan.steps[step + 1];
