@@ -1,5 +1,5 @@
 /** State, ledger, pointers, plans and config that version 0.1.0 left, an open rollout included, in the hands of the version of today. */
-import { readFileSync, renameSync, rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import type net from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
