@@ -1,6 +1,7 @@
 /** Signals and flags as the loop reads them. */
 import { KvdeployError } from '../core/errors.ts';
 import { parseDuration } from '../core/gates/verdict/gate.ts';
+import { isUntouched } from '../core/rollout/rollout.ts';
 import { scopeFlags } from '../core/scope.ts';
 import type { Control, Runner } from '../engine/runner.ts';
 import type { Deps } from '../release/deps.ts';
@@ -30,7 +31,7 @@ export class Wishes implements Control {
 
   /**
    * At a terminal the first Ctrl-C pauses at the current step (gates are still watched) and says what is true now; the second
-   * leaves. SIGTERM, SIGHUP, and SIGINT without a terminal leave at once, written down. Returns how to stop listening.
+   * leaves, and the first before anything was shifted. SIGTERM, SIGHUP, and SIGINT without a terminal leave at once, written down. Returns how to stop listening.
    */
   listen({ ledger, places }: Pick<Runner, 'ledger' | 'places'>): () => void {
     const { onSignal, atTerminal, line } = this.#deps;
@@ -42,6 +43,10 @@ export class Wishes implements Control {
       }
       this.#paused = true;
       const state = ledger.history.rollout;
+      if (state !== null && isUntouched(state)) {
+        line({ type: 'note', level: 'warning', message: 'Ctrl-C: nothing has been shifted; recording that, then exiting' });
+        return;
+      }
       const percent = state?.plan.steps[state.step]?.percent ?? 0;
       const where = state === null ? 'nothing was changed' : `${state.phase} at ${percent} %`;
       const message = `paused: ${where}. No further step begins; the gates are still watched and a failing one still reverts. Ctrl-C again leaves; to roll back: kvdeploy abort ${scopeFlags(places.scope)}`;
