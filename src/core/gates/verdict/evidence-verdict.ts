@@ -321,11 +321,12 @@ function splitReasons(settings: GateSettings, evidence: Evidence): Reason[] {
     const step = metric.kind === 'traffic' ? streamsOf(evidence, metric)[0]?.step : undefined;
     if (step === undefined) return [];
     const requests = step[0] + step[2];
+    if (requests === 0) return [reason('split', metric.gate, 'the share of the traffic has not been measured yet')];
     const measured = step[0] / requests;
     const { least, most } = toleratedShare(evidence.share);
     const bound = measured < least ? least : most;
     const noise = 3 * Math.sqrt((bound * (1 - bound)) / requests);
-    if (requests > 0 && (shareIsAsPlanned(measured, evidence.share) || Math.abs(measured - bound) <= noise)) return [];
+    if (shareIsAsPlanned(measured, evidence.share) || Math.abs(measured - bound) <= noise) return [];
     const [had, plan] = countAgainstTexts(step[0], requests, evidence.share);
     return [reason('split', metric.gate, `the candidate had ${had} of the requests; the plan was ${plan}`)];
   });

@@ -455,6 +455,12 @@ describe('the split', () => {
       settings,
     );
 
+  it('a split that no request has shown yet is not measured, rather than 0 of 0', () => {
+    const reasons = reasonsOf(verdictAfter(1, [0, 0, 0, 0]));
+    expect(reasons).toMatch(/the share of the traffic has not been measured yet/);
+    expect(reasons).not.toMatch(/0 of 0 of the requests/);
+  });
+
   it('a split with a candidate that gets nothing gives up, and calls no build bad, since nothing of it failed', () => {
     const verdict = verdictAfter(8, [0, 0, 14, 15_000]);
     expect(verdict).toMatchObject({ verdict: 'give-up', grounds: 'traffic', gate: 'errors' });
