@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are placeholders of kvdeploy's queries
 import { execFileSync } from 'node:child_process';
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Guid } from '../../../src/core/scope.ts';
@@ -152,7 +152,7 @@ describe('what a server is shown', () => {
   it('a secret that all can read counts in a folder that only its owner can enter', async () => {
     const { url } = await server();
     const closed = join(folder, 'closed');
-    execFileSync('mkdir', ['-m', '0700', closed]);
+    mkdirSync(closed, { mode: 0o700 });
     expect(await measure({ url, bearer: { file: file('closed/token', SECRET, 0o644) } })).toEqual(COUNTED);
   });
 });
