@@ -4,7 +4,7 @@ import type { ArmMemory, CounterMemory, TargetMemory } from './counter-memory.ts
 import { departures, isHere } from './departures.ts';
 import { goneFrom, keysText, noticing, type Origin, origin, since, withGivenUp } from './origins.ts';
 import { type CrossCheck, crossCheck, jumpText } from './served.ts';
-import { climber, turnsText, withPast } from './turns.ts';
+import { climber, isBack, turnsText, withPast } from './turns.ts';
 
 /** One raw counter of one target: `requests`, `errors`, `401`, `le:0.5`; the slice is empty where it has none. */
 export interface RawCounter {
@@ -222,7 +222,7 @@ function differences(before: ArmMemory, now: ArmMemory, lagMs: number): { readon
     const was = Object.hasOwn(before.targets, name) ? before.targets[name] : undefined;
     const from = origin(was, target, before.freshMs ?? Number.POSITIVE_INFINITY, lagMs);
     if (from === 'invalid' || from === 'turns') {
-      const why = from === 'turns' ? turnsText(name) : `${name}: a counter disappeared or decreased without a restart`;
+      const why = from === 'turns' ? turnsText(name) : strangeText(name, was, target);
       return { delta: silent({ state: 'invalid', why }), given: before };
     }
     const trouble = troubleOf(name, from, was, target);
@@ -246,6 +246,14 @@ function differences(before: ArmMemory, now: ArmMemory, lagMs: number): { readon
     delta: { ...counted, ...(partial ? { partial: true as const } : {}), ...(crashes === undefined ? {} : { crashes }) },
     given: memory,
   };
+}
+
+/** What is strange about a reading that is not counted, in words of what may be behind it. */
+function strangeText(name: string, was: TargetMemory | undefined, now: TargetMemory): string {
+  if (was !== undefined && isBack(was, now))
+    return `${name}: a total decreased, though the process did not restart: is it a gauge, or several processes behind one scrape address?`;
+  if (was !== undefined && goneFrom(was, now).length > 0) return `${name} no longer has ${keysText(goneFrom(was, now))}`;
+  return `${name}: its totals jump up again: are there several processes behind one scrape address?`;
 }
 
 function troubleOf(name: string, from: Origin, was: TargetMemory | undefined, now: TargetMemory): string | undefined {

@@ -100,6 +100,7 @@ describe(`totals that go back and forth (seed ${SEED})`, () => {
       [1300, 55],
     ]);
     expect(deltas.map(({ candidate }) => candidate.arm.state)).toEqual(['missing', 'counted', 'invalid', 'counted']);
+    expect(deltas.map(whyOf)[2]).toMatch(/^app pod:1: a total decreased, .* is it a gauge, or several processes behind one/);
     expect(sums(deltas)).toEqual({ requests: 300, failures: 5, restarts: 0 });
   });
 
