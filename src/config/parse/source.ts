@@ -64,9 +64,8 @@ function frameOf(written: string, column: number, wide: number, shown: number | 
   // Long lines would take long, too.
   if (written.length > LONGEST_FRAME) return undefined;
   const before = written.slice(0, column - 1);
-  const text = (shown === undefined ? written : `${written.slice(0, shown)}***`)
-    .replace(USER_INFO, '://***@')
-    .replace(SECRET_KEY, '$1***');
+  const cut = shown === undefined ? written : `${written.slice(0, shown)}***`;
+  const text = cut.replace(USER_INFO, '://***@').replace(SECRET_KEY, '$1***');
   // In a line that is changed before the place, the mark would stand at another one.
   if (!text.startsWith(before)) return undefined;
   return { text, length: Math.max(1, Math.min(wide, text.length - column + 1)) };
