@@ -63,7 +63,10 @@ function overOutcome(state: State, opened: Opened, io: Io): Outcome {
       const code = codeOf(state, 'UNEXPECTED_SPLIT');
       // Nothing was changed: whatever the code means elsewhere, here it is a refusal or something out of reach.
       const exitCode = EXIT_OF[code] === EXIT.unreachable ? EXIT.unreachable : EXIT.refused;
-      return { code, exitCode, message: sentence(why), hint: `See what the target serves: kvdeploy status ${flags}` };
+      const see = `See what the target serves: kvdeploy status ${flags}`;
+      const hint =
+        code === 'GATE_NOT_READY' ? `Remove the cause, then try again. What the gates have now: kvdeploy doctor ${flags}` : see;
+      return { code, exitCode, message: sentence(why), hint };
     }
     case 'reverted': {
       const message = `${sentence(why)} All traffic is on ${shortGuid(plan.stable?.guid ?? '')}; the known-good build is unchanged.`;

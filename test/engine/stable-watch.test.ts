@@ -93,7 +93,11 @@ describe('the watch of the stable build', () => {
   });
 
   it.each<readonly [string, (here: Scene) => unknown, RegExp]>([
-    ['fails for longer than patience', (here) => stable(here, 0.2), /gate errors: the stable build fails: \d+ of \d+/],
+    [
+      'fails for longer than patience',
+      (here) => stable(here, 0.2),
+      /^the first step did not begin: gate errors: the stable build fails: \d+ of \d+/,
+    ],
     ['is not counted for longer than patience', (here) => sight(here, 'nothing'), /gate errors: stable missing: /],
   ])('the rollout ends unchanged, with the reason, when the stable build %s', async (_what, spoil, why) => {
     const here = scene();

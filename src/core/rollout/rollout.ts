@@ -196,7 +196,7 @@ function watched(state: State, event: Extract<Event, { type: 'polled' }>): State
   if (verdict === 'give-up') {
     const waiting = gates.find((gate) => gate.verdict !== 'pass');
     const which = waiting === undefined ? '' : `: gate ${waiting.gate}: ${waiting.why}`;
-    return end(state, 'refused', `the stable build could not be watched before the first step${which}`, 'GATE_NOT_READY');
+    return end(state, 'refused', `the first step did not begin${which}`, 'GATE_NOT_READY');
   }
   if (verdict === 'pass' && event.advance && watchedMs >= watchMsOf(state.plan))
     return { ...enter(state, 'shifting', 'the stable build was watched'), evidence: evidence ?? null };
