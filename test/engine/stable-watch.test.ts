@@ -71,6 +71,46 @@ describe('the watch of the stable build', () => {
     expect((here.sim.moved[0]?.atMs ?? 0) - resumedMs).toBeGreaterThanOrEqual(WATCH_MS);
   });
 
+  it.each([
+    ['another host', { host: 'deploy-2' }],
+    ['another container', { sees: 'container' }],
+  ] as const)('%s that takes a watch over watches it whole, and whoever slept shifts nothing', async (_who, options) => {
+    const here = scene();
+    const other = here.process(12, options);
+    let took: ReturnType<typeof resume> | undefined;
+    let tookMs = 0;
+    const take = () => {
+      tookMs = startMs(here);
+      took = resume(here.sim, other);
+    };
+    const sleep = () => {
+      // It hangs in the kernel, and wakes up in the middle of the watch of whoever took over.
+      here.sim.kill.delete(here.runner.pid);
+      here.sim.after(60_000, take);
+      here.runner.freeze = () => {
+        here.runner.freeze = () => undefined;
+        return here.sim.pass(90_000);
+      };
+    };
+    when(here, begins('watching', 0), () => here.sim.after(60_000, sleep));
+    expect(await here.go(watching())).toMatchObject({ how: 'superseded' });
+    expect(greenIn(here)).toEqual([]);
+    expect(await took).toMatchObject({ state: { phase: 'done', evidence: { evidence: { lost: 0 } } } });
+    expect((here.sim.moved[0]?.atMs ?? 0) - tookMs).toBeGreaterThanOrEqual(WATCH_MS);
+    expect(new Set(here.sim.moved.map(({ by }) => by))).toEqual(new Set([12]));
+  });
+
+  it('an incident of the stable build in the last seconds of its watch is counted, and holds the first shift', async () => {
+    const here = scene();
+    when(here, begins('watching', 0), () => here.sim.after(3100, () => stable(here, 0.5)));
+    // Polls at 0, 3 and 5 s.
+    const short = comparing({ pollMs: 3000, patienceMs: 60_000 }, { watchMs: 5000 });
+    expect(await here.go(short)).toMatchObject({
+      state: { phase: 'refused', code: 'GATE_NOT_READY', why: expect.stringMatching(/gate errors: the stable build fails: /) },
+    });
+    expect(greenIn(here)).toEqual([]);
+  });
+
   it('an abort and a pause in the middle of the watch end it at once, and shift nothing', async () => {
     const aborted = scene();
     when(aborted, begins('watching', 0), () => aborted.sim.after(30_000, () => void abort(aborted.sim, aborted.process(12))));

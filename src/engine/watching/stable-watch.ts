@@ -101,13 +101,16 @@ export class StableWatch {
   }
 
   /** Asks about each build alone: a candidate without requests may have no series yet, and counts of one wait for those of the other. */
-  async #count({ plan }: State, reading: Reading): Promise<Memory> {
+  async #count({ plan, watchedMs }: State, reading: Reading): Promise<Memory> {
     const { io } = this.#runner;
+    const nowMs = io.monotonic();
+    // The last part is counted, too: of a watch as short as one interval it is all there is.
+    const isLast = watchedMs + nowMs - (this.#polledMs ?? nowMs) >= watchMsOf(plan);
     const { comparison, scope, stable } = plan;
     if (comparison === undefined || stable === null) throw new Error(`plan ${plan.id} has nothing to watch`);
     const { settings } = comparison;
     const before = this.#memory ?? openWatch(settings, io);
-    if (io.monotonic() < before.dueMs) return before;
+    if (nowMs < before.dueMs && !isLast) return before;
     const { aheadMs } = before;
     const alone = (candidate: Plan['candidate'], counters: Memory['counters']) =>
       counted(comparison, { scope, candidate, stable: null }, { counters, aheadMs }, reading, this.#latency, io);
