@@ -32,3 +32,32 @@ it('a rollout watches the stable build first, and a rollback soon after its step
     },
   ),
 );
+
+it('a watch that is killed with -9 shifts nothing, and resume watches the stable build whole', { timeout: 120_000 }, () =>
+  inMetricsScene(
+    {
+      evidence: '{ block: 1s, dwell: 3s, watch: 4s }',
+      steps: '[{ percent: 100, bake: 1s }]',
+      gate: `requests: 'req_total{build="\${build}"}', status: code`,
+      tick: (pods, { share, requests }) => {
+        pods.add('req_total', { build: GUIDS.blue, instance: 'blue-1', code: 200 }, Math.round(requests * (1 - share)));
+        pods.add('req_total', { build: GUIDS.green, instance: 'green-1', code: 200 }, Math.round(requests * share));
+      },
+    },
+    async ({ start, run, percent }) => {
+      const running = start(`promote --env production --build ${GUIDS.green} -y --json`);
+      await running.waitFor(/(?:[^\n]*"type":"poll"[^\n]*"step":0[^\n]*\n){2}/);
+      running.signal('SIGKILL');
+      await running.ended.catch(() => undefined);
+      expect(percent()).toBe(0);
+      const { exitCode, json, stdout } = await run('resume --env production -y --json');
+      expect([exitCode, percent()], stdout).toEqual([0, 100]);
+      const lines = json.map((line) => line as Readonly<Record<string, unknown>>);
+      const first = lines.findIndex(({ type, phase }) => type === 'phase' && phase === 'shifting');
+      const watched = lines.slice(0, first).filter(({ type }) => type === 'poll');
+      expect(Number(watched[0]?.['watchedMs'])).toBeLessThan(4000);
+      expect(watched.at(-1)).toMatchObject({ step: 0, percent: 0, bakeMs: 4000, verdict: 'pass' });
+      expect(Number(watched.at(-1)?.['watchedMs'])).toBeGreaterThanOrEqual(4000);
+    },
+  ),
+);
