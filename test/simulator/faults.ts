@@ -29,6 +29,12 @@ export function beginFault(sim: Simulation, { what, lastsMs }: Fault, invariants
       });
       return;
     }
+    case 'metrics are slow': {
+      const counters = sim.metrics.get(STABLE);
+      Object.assign(counters ?? {}, { slowMs: what.byMs });
+      sim.after(lastsMs, () => void Object.assign(counters ?? {}, { slowMs: 0 }));
+      return;
+    }
     case 'clock jumps':
       sim.met(what.byMs > 0 ? 'clock jumps ahead' : 'clock jumps back');
       sim.nowMs += what.byMs;
@@ -148,6 +154,7 @@ function cutPower(sim: Simulation, seed: number): void {
 
 function wording(what: Fault['what']): string {
   if (what.kind === 'metrics') return `the metric source of ${what.build} ${what.sight}`;
+  if (what.kind === 'metrics are slow') return `the metric source takes ${what.byMs} ms to answer`;
   if (what.kind === 'clock jumps') return `the clock jumps by ${what.byMs / 3_600_000} h`;
   return what.kind;
 }

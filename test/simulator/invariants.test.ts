@@ -8,6 +8,7 @@ import { Process } from './process.ts';
 import { buildAt, furnish, planOf, promote, storeOf } from './rollouts.ts';
 import type { Schedule } from './schedule.ts';
 import { identityOf, POINTER_DIR, SCOPE, Simulation } from './simulation.ts';
+import { withWatch } from './waits.ts';
 
 const QUIET: Schedule = { seed: 0, plan: planOf(), green: 'good', actors: [], mishaps: [], faults: [], end: 'resume' };
 const ALL_BLUE = { blue: 100, green: 0, grey: 0 };
@@ -163,6 +164,38 @@ describe('it is seen when', () => {
     expect((await promote(sim, new Process(sim, RUNNER))).how).toBe('over');
     sim.move(TEN_GREEN, RUNNER);
     expect(await broken(invariants)).toContain('I8 done, but traffic is blue 90 %, green 10 %');
+  });
+
+  const WATCHED = withWatch(planOf(), 3000, 0, false);
+
+  it('invariant I9 is broken when the candidate gets traffic before the stable build was watched', async () => {
+    const { sim, invariants } = scene({ plan: WATCHED });
+    await written(sim, [CLAIM, { ...PLANNED, plan: WATCHED }, ...SHIFTED.slice(0, 1)]);
+    sim.onShift(RUNNER, TEN_GREEN);
+    expect(await broken(invariants)).toContain('I9 process 10 gave the candidate traffic 0 ms into a watch of 3000 ms');
+  });
+
+  it('invariant I9 is broken when a rollout goes on that was rescued in its watch', async () => {
+    const { sim, invariants } = scene({ plan: WATCHED });
+    await written(sim, [CLAIM, { ...PLANNED, plan: WATCHED }, ...SHIFTED.slice(0, 1)]);
+    invariants.breaksGlass(RESCUER);
+    invariants.meetsWatch(RESCUER, WATCHED.id);
+    invariants.rescued(RESCUER, null, 'made and verified');
+    await sim.pass(100);
+    invariants.reviewed();
+    sim.onShift(RUNNER, TEN_GREEN);
+    expect(await broken(invariants)).toContain('I9 process 10 goes on with r-1, which was ended in its watch');
+  });
+
+  it('invariant I9 is broken when a step is left before its warm-up and its bake are over', async () => {
+    const { sim, invariants } = scene();
+    const plan = withWatch(planOf(), 0, 4000, false);
+    const polled: Event = { type: 'polled', atMs: 6, verdict: 'pass', watchedMs: 5000, missingMs: 0, advance: true, gates: [] };
+    await written(sim, [CLAIM, { ...PLANNED, plan }, ...SHIFTED, polled]);
+    sim.move(TEN_GREEN, RUNNER);
+    await sim.pass(6000);
+    sim.onShift(RUNNER, ALL_GREEN);
+    expect(await broken(invariants)).toContain('I9 process 10 raised the percentage 6000 ms after the last time, not 9000');
   });
 });
 

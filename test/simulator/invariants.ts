@@ -12,17 +12,22 @@
  * I7 The percentage never rises unless whoever leads saw every gate pass, on real counts, since the step before began; a build that
  *    fails from the beginning never gets beyond the first step; nothing is known-good before its last bake is over.
  * I8 Once faults stop, every rollout ends in a named state, and traffic is where that state says.
+ * I9 Where a plan asks for a watch, one process counted the stable build for as long as that before the candidate gets anything, and what
+ *    was aborted or rescued before that never gives it anything. No step is left before its warm-up and its bake are over.
  */
 import { pointerDir, readPointers } from '../../src/base/pointer/pointer.ts';
 import type { Event } from '../../src/core/ledger/events.ts';
 import type { History } from '../../src/core/ledger/history.ts';
 import type { Entry, NewEntry } from '../../src/core/ledger/ledger.ts';
-import { stableSplit } from '../../src/core/rollout/plan.ts';
+import { type Plan, stableSplit, warmUpMsOf, watchMsOf } from '../../src/core/rollout/plan.ts';
 import { isOver, next, type State } from '../../src/core/rollout/rollout.ts';
 import { splitsAgree, splitText } from '../../src/core/rollout/split.ts';
 import { CANDIDATE, historyIn, ledgerIn, STABLE } from './rollouts.ts';
 import type { Schedule } from './schedule.ts';
 import { POINTER_DIR, SCOPE, type Simulation, STATE_DIR, sharesOf } from './simulation.ts';
+
+/** Between two polls no one watched, if there is more than this between them beyond their interval. */
+const GAP_MS = 5000;
 
 /** Asking takes at most this long before a change is sent. */
 const ASKED_BEFORE_MS = 10_000;
@@ -45,6 +50,12 @@ export class Invariants {
   /** Since when the candidate, or its manifest, cannot be seen; undefined while both can. */
   unseenSinceMs: number | undefined;
   #enteredMs = 0;
+  /** When each process did anything in the newest rollout while the stable build served everything, and when it had counts of that. */
+  readonly #looks = new Map<number, number[]>();
+  readonly #counts = new Map<number, number[]>();
+  /** The rollout that each rescue met in its watch, and rollouts that were ended there. */
+  readonly #metWatching = new Map<number, string>();
+  readonly #ended = new Set<string>();
 
   constructor(sim: Simulation, schedule: Schedule) {
     this.#sim = sim;
@@ -55,6 +66,7 @@ export class Invariants {
     sim.onMove = (by, sentMs) => this.#mayArrive(by, sentMs);
     sim.onAppended = (by, seq, entry) => this.#appended(by, seq, entry);
     sim.onPointed = (generation) => void this.#generations.push(generation);
+    if (watchMsOf(schedule.plan) > 0) sim.onAsked = (by, counted) => this.#asked(by, counted);
     if (schedule.green === 'foreign' || schedule.green === 'staging') this.foreignSinceMs = Number.NEGATIVE_INFINITY;
   }
 
@@ -68,6 +80,11 @@ export class Invariants {
     this.#rescuers.set(pid, this.#sim.monotonicMs);
   }
 
+  /** A rescue begins in the middle of this rollout's watch. */
+  meetsWatch(pid: number, id: string): void {
+    this.#metWatching.set(pid, id);
+  }
+
   /** What a rescue says while it is at work. */
   said(line: string): void {
     if (line === `hold set in ${POINTER_DIR}`) this.#mustHold = true;
@@ -79,6 +96,8 @@ export class Invariants {
     if (code !== null || message.includes('HOLD NOT WRITTEN') || this.#reviewedMs > (this.#rescuers.get(pid) ?? 0)) return;
     this.#mustHold = true;
     this.#rescuedMs = this.#sim.monotonicMs;
+    const id = this.#metWatching.get(pid);
+    if (id !== undefined) this.#ended.add(id);
   }
 
   reviewed(): void {
@@ -99,8 +118,27 @@ export class Invariants {
     if (entry.event.type === 'claimed' && entry.event.claim.from !== null) this.#sim.met('takeover');
     if (entry.event.type === 'pointed') this.#checks.push(this.#mayPoint(by, this.#enteredMs));
     this.#enteredMs = this.#sim.monotonicMs;
+    if (watchMsOf(this.#schedule.plan) > 0) this.#checks.push(this.#inWatch(by, entry.event));
     if (entry.event.type === 'shifted') this.#shiftedMs = this.#sim.monotonicMs;
     if (entry.event.type === 'converged') this.#convergedMs = this.#sim.monotonicMs;
+  }
+
+  async #inWatch(by: number, event: Event): Promise<void> {
+    if (event.type === 'planned') for (const times of [this.#looks, this.#counts]) times.clear();
+    this.#asked(by);
+    const { rollout } = await historyIn(this.#sim);
+    if (rollout === null) return;
+    if (event.type === 'claimed' && event.claim.from !== null && rollout.phase === 'watching')
+      this.#sim.met('takeover in mid-watch');
+    if (event.type === 'abort-requested' && rollout.phase === 'refused') this.#ended.add(rollout.plan.id);
+  }
+
+  #asked(by: number, counted?: string): void {
+    if (this.#sim.split.blue !== 100 || (counted !== undefined && counted !== STABLE)) return;
+    const times = counted === undefined ? this.#looks : this.#counts;
+    const own = times.get(by);
+    if (own === undefined) times.set(by, [this.#sim.monotonicMs]);
+    else own.push(this.#sim.monotonicMs);
   }
 
   /** What a promotion names known-good has served everything for its whole last bake. */
@@ -125,6 +163,7 @@ export class Invariants {
     const held = this.#sim.disk.existsSync(`${POINTER_DIR}/hold`);
     const rises = (asked.green ?? 0) > (this.#sim.split.green ?? 0);
     const { countedMs } = this.#sim;
+    const before = { green: this.#sim.split.green ?? 0, sinceMs: this.#sinceRaisedMs() };
     const counted = countedMs.get(CANDIDATE) ?? Number.NEGATIVE_INFINITY;
     if (this.#sim.others !== undefined) this.fail('I2', `process ${by} changed traffic that is another state's to move`);
     if (held) this.fail('I5', `process ${by} changed traffic under a hold`);
@@ -139,6 +178,7 @@ export class Invariants {
     const convergedMs = this.#convergedMs;
     const { entries, history } = await ledgerIn(this.#sim);
     this.#leads(by, asked, history);
+    if (rises && history.rollout?.plan.kind === 'promote') this.#waited(by, history.rollout, before);
     const step = history.rollout?.step ?? 0;
     if (!rises || step === 0 || history.rollout?.phase !== 'shifting' || history.rollout.plan.kind !== 'promote') return;
     // The gates of the step before passed when it was first reached; now it bakes again.
@@ -146,6 +186,30 @@ export class Invariants {
     if (!passedSince(entries)) this.fail('I7', `process ${by} raised the percentage without a gate that passed`);
     if (counted <= convergedMs)
       this.fail('I7', `process ${by} raised the percentage, and nothing was counted since the step before began to bake`);
+  }
+
+  /** For how long traffic has been as it is. */
+  #sinceRaisedMs(): number {
+    const { monotonicMs, moved, split } = this.#sim;
+    const raised = moved[moved.findLastIndex((one) => one.split.green !== split.green) + 1];
+    return monotonicMs - (raised?.sentMs ?? 0);
+  }
+
+  /** `green` and `sinceMs`: what the candidate had before this change, and for how long. */
+  #waited(by: number, { plan, step }: State, { green, sinceMs }: { readonly green: number; readonly sinceMs: number }): void {
+    const { troubles } = this.#sim;
+    if (this.#ended.has(plan.id)) this.fail('I9', `process ${by} goes on with ${plan.id}, which was ended in its watch`);
+    const watchMs = watchMsOf(plan);
+    const lookedMs = longest(this.#looks, plan);
+    // An answer counts as watched until it comes, and may take as long as a look.
+    const countedMs = longest(this.#counts, plan) + plan.pollMs + GAP_MS;
+    if (Math.min(lookedMs, countedMs) < watchMs || (watchMs > 0 && this.#counts.size === 0))
+      this.fail('I9', `process ${by} gave the candidate traffic ${lookedMs} ms into a watch of ${watchMs} ms`);
+    const before = plan.steps[step - 1];
+    // A clock that jumps may end a warm-up, so that none lasts for ever.
+    if (green !== before?.percent || troubles.has('clock jumps ahead')) return;
+    const waitMs = warmUpMsOf(plan) + before.bakeMs;
+    if (sinceMs < waitMs) this.fail('I9', `process ${by} raised the percentage ${sinceMs} ms after the last time, not ${waitMs}`);
   }
 
   /** Why it is not certain now that the candidate may get more: what was seen too long ago counts no more. */
@@ -236,6 +300,15 @@ export class Invariants {
     if (phase === 'done' && !only(candidate.ref)) this.fail('I8', `done, but traffic is ${splitText(there)}`);
     if (phase === 'reverted' && !only(stable?.ref ?? '')) this.fail('I8', `reverted, but traffic is ${splitText(there)}`);
   }
+}
+
+/** For how long at most one of the processes was at it, at these times. */
+function longest(times: ReadonlyMap<number, readonly number[]>, { pollMs }: Plan): number {
+  const spans = [...times.values()].map((own) =>
+    // Whoever slept over an answer watched again from then on.
+    own.slice(1).map((atMs, index) => (atMs - (own[index] ?? 0) <= pollMs + GAP_MS ? atMs - (own[index] ?? 0) : pollMs)),
+  );
+  return Math.max(0, ...spans.map((gaps) => gaps.reduce((all, ms) => all + ms, 0)));
 }
 
 /** True when whoever leads now saw a poll that passed at the last step that was reached, with enough requests at each gate. */

@@ -142,7 +142,7 @@ async function command(
       return 'asked';
     case 'rescue': {
       invariants.breaksGlass(process.pid);
-      await meetRescue(sim);
+      await meetRescue(sim, process.pid, invariants);
       const { code, message } = await rescue(process, (line) => {
         invariants.said(line);
         sim.tell?.(`process ${process.pid}`, line);
@@ -155,10 +155,11 @@ async function command(
   }
 }
 
-async function meetRescue(sim: Simulation): Promise<void> {
+async function meetRescue(sim: Simulation, pid: number, invariants: Invariants): Promise<void> {
   // A ledger that cannot be read, in the middle of a power cut, is the rescue's usual case, and nothing to count by.
   const rollout = (await historyIn(sim).catch(() => undefined))?.rollout;
   if (rollout === undefined) return;
+  if (rollout?.phase === 'watching') invariants.meetsWatch(pid, rollout.plan.id);
   if (rollout === null) sim.met('rescue before any rollout');
   else if (isOver(rollout)) sim.met('rescue after the end');
   else if (RESCUED_WHILE[rollout.phase] !== undefined) sim.met(RESCUED_WHILE[rollout.phase] as Trouble);
@@ -166,6 +167,7 @@ async function meetRescue(sim: Simulation): Promise<void> {
 
 const RESCUED_WHILE: Readonly<Partial<Record<Phase, Trouble>>> = {
   checking: 'rescue while checking',
+  watching: 'rescue while watching',
   shifting: 'rescue while shifting',
   converging: 'rescue while converging',
   baking: 'rescue while baking',
@@ -200,7 +202,7 @@ async function settle(sim: Simulation, schedule: Schedule, invariants: Invariant
     trouble: [],
     others: undefined,
   });
-  for (const counters of sim.metrics.values()) counters.sight = 'counts';
+  for (const counters of sim.metrics.values()) Object.assign(counters, { sight: 'counts', slowMs: 0 });
   putStateBack(sim);
   seeAgain(sim, invariants);
   invariants.holdStands();

@@ -4,6 +4,7 @@ import { seeded } from '../stores/entries.ts';
 import type { Sight } from './counters.ts';
 import { planOf, rollbackOf } from './rollouts.ts';
 import type { Fate, Sees } from './simulation.ts';
+import { withWaits } from './waits.ts';
 
 /** Somebody with a command, and what becomes of the process. */
 export interface Actor {
@@ -30,6 +31,7 @@ export interface Fault {
   readonly what:
     | { readonly kind: 'somebody moves traffic'; readonly split: Readonly<Record<string, number>> }
     | { readonly kind: 'metrics'; readonly build: 'blue' | 'green'; readonly sight: Sight }
+    | { readonly kind: 'metrics are slow'; readonly byMs: number }
     | { readonly kind: 'clock jumps'; readonly byMs: number }
     | { readonly kind: 'power cut'; readonly seed: number }
     | {
@@ -108,6 +110,10 @@ class Luck {
 
 /** The schedule of this seed. */
 export function scheduleOf(seed: number): Schedule {
+  return withWaits(drawnFrom(seed));
+}
+
+function drawnFrom(seed: number): Schedule {
   const luck = new Luck(seed);
   // Most simulations are short, since it is their number that finds the rare order of things; the others have room for more.
   const long = luck.chance(0.4);

@@ -96,6 +96,8 @@ export class Simulation {
   onShift: (by: number, split: Record<string, number>) => void = () => undefined;
   /** Called with every change of traffic, when it is made. */
   onMove: (by: number, sentMs: number) => void = () => undefined;
+  /** Called with every request of a process, and once more with each build that it was given a count of. */
+  onAsked: (by: number, counted?: string) => void = () => undefined;
   /** Called with what a process was told to be written for ever. */
   onAppended: (by: number, seq: number, entry: NewEntry) => void = () => undefined;
   onPointed: (generation: number) => void = () => undefined;
@@ -205,8 +207,9 @@ export class Simulation {
   /** The outside as HTTP, for process `by`. */
   async answer(request: Parameters<Outside['http']>[0], by: number): Promise<HttpAnswer> {
     const url = parsed(request.url);
+    this.onAsked(by);
     if (url.host === 'router') return this.#router(request, url.pathname, by);
-    if (url.host === 'prometheus') return this.#query(url, request.timeoutMs);
+    if (url.host === 'prometheus') return this.#query(url, request.timeoutMs, by);
     const build = this.builds.get(url.host) ?? this.elsewhere.get(url.host);
     this.askedMs.set(`${by} ${url.host}`, this.monotonicMs);
     if (build === undefined || !build.up) throw new Error('connection refused');
@@ -272,8 +275,13 @@ export class Simulation {
     return path === '/text' ? { text: splitText(sharesOf(split)) } : split;
   }
 
+  #counted(guid: string, by: number): void {
+    this.countedMs.set(guid, this.monotonicMs);
+    this.onAsked(by, guid);
+  }
+
   /** Reads the questions out of the query that the source makes of them: `requests{build="…"}` and `errors{build="…"}`, or `latency{build="…"}`. */
-  async #query(url: URL, timeoutMs: number): Promise<HttpAnswer> {
+  async #query(url: URL, timeoutMs: number, by: number): Promise<HttpAnswer> {
     const query = url.searchParams.get('query') ?? '';
     const asked = [...query.matchAll(/\n(requests|errors|latency)\{build="([^"]+)"\}\n, "kvdeploy_build", "(\w+)"/g)];
     const all = asked.map(([, what, guid = '', arm = '']) => ({ what: what as 'requests' | 'errors' | 'latency', guid, arm }));
@@ -286,12 +294,15 @@ export class Simulation {
       throw new Error('timed out');
     }
     const slowMs = Math.max(0, ...all.map(({ guid }) => this.metrics.get(guid)?.slowMs ?? 0));
-    if (slowMs > 0) await this.pass(slowMs);
+    if (slowMs > 0) {
+      this.met('metrics are slow');
+      await this.pass(slowMs);
+    }
     const result = all.flatMap(({ what, guid, arm }) => {
       const counters = this.metrics.get(guid);
       const counted = counters === undefined ? undefined : seen(counters);
       if (counted === undefined) return [];
-      if (what === 'requests') this.countedMs.set(guid, this.monotonicMs);
+      if (what === 'requests') this.#counted(guid, by);
       const series = (value: number, le: { le?: string } = {}) => {
         const metric = { kvdeploy_build: arm, kvdeploy_counter: what, instance: guid, ...le };
         return { metric, value: [this.nowMs / 1000, String(Math.floor(value))] };
