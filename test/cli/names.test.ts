@@ -14,7 +14,8 @@ beforeAll(async () => {
     [...IN_STAGING, '--yes'],
     [...IN_GLOBEX, '--yes'],
   ]) {
-    expect(await site.run(['adopt', ...scope])).toMatchObject({ exitCode: 0 });
+    const { exitCode, stderr } = await site.run(['adopt', ...scope]);
+    expect(exitCode, stderr).toBe(0);
   }
 });
 afterAll(() => site.close());
