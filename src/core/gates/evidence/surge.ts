@@ -160,9 +160,10 @@ const isRecent = (when: number | null, atMs: number) => when !== null && atMs - 
 function bet(before: Surge, next: Surge, surging: ReturnType<typeof surgesIn>, turn: SurgeTurn): Surge {
   const { atMs, tolerated, usual } = turn;
   const logs = next.logs.slice();
-  const multiply = (by: (branch: (typeof BRANCHES)[number]) => number) =>
+  // By logarithms: over a long gap the factors themselves leave the range of numbers.
+  const multiply = (by: (branch: (typeof BRANCHES)[number]) => number, times = 1) =>
     BRANCHES.forEach((branch, index) => {
-      logs[index] = (logs[index] ?? 0) + Math.log(by(branch));
+      logs[index] = (logs[index] ?? 0) + times * Math.log(by(branch));
     });
   if (before.candidate?.landed === true && next.candidate?.fromMs !== before.candidate.fromMs)
     multiply(({ lasting }) => 1 - lasting);
@@ -187,7 +188,7 @@ function bet(before: Surge, next: Surge, surging: ReturnType<typeof surgesIn>, t
   if (spell?.landed !== true) return { ...next, logs, lostMs, candidate: spell, landedMs };
   const seconds = Math.max(0, Math.floor(spell.badMs / 1000 - spell.paidS));
   const delta = Math.max(3, (0.75 * usual.longestMs) / 1000);
-  if (seconds > 0 && !isShared) multiply(({ lasting }) => (1 - lasting + lasting * Math.exp(1 / delta)) ** seconds);
+  if (seconds > 0 && !isShared) multiply(({ lasting }) => 1 - lasting + lasting * Math.exp(1 / delta), seconds);
   return { ...next, logs, lostMs, landedMs, candidate: { ...spell, paidS: spell.paidS + seconds } };
 }
 

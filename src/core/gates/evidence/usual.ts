@@ -101,7 +101,8 @@ export function limitTemper({ longestMs }: Pick<Usual, 'longestMs'>, elapsedMs: 
  * with a chance of at most `fair`; after that no more than the share test may win in as much time.
  */
 export function countCap({ surged, longestMs }: Usual, fair: number, elapsedMs: number): number {
-  const log = -Math.log(fair);
+  // Rounding can lift the chance a little above 1.
+  const log = Math.max(0, -Math.log(fair));
   if (surged) return 0.8 * log * Math.min(1, elapsedMs / Math.max(BLOCK_MS, 2 * longestMs));
   const atMostS = Math.max(3, 15 * (log / 4.4) ** 1.5);
   return ((log + 0.9) / 4.4) * Math.min(elapsedMs / 1000, atMostS);
