@@ -5,7 +5,7 @@ import { ownChanges } from '../base/changes/own-changes.ts';
 import { giveBack, keepReserve } from '../base/durable/reserve.ts';
 import { readPointers } from '../base/pointer/pointer.ts';
 import type { Event } from '../core/ledger/events.ts';
-import { isOnTheWayOn, stableSplit, stepSplit } from '../core/rollout/plan.ts';
+import { isOnTheWayTo, type Plan, stableSplit, stepSplit } from '../core/rollout/plan.ts';
 import type { Effect, State } from '../core/rollout/rollout.ts';
 import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
 import type { Reading } from '../routers/router.ts';
@@ -38,7 +38,7 @@ export function shifter(runner: Runner, comparing: Comparing) {
     if (state.attempts > 0 && !(await watch.wait(RETRY_MS))) return undefined;
     await comparing.countFromTheFirstRequest(state, () => readBack.read());
     let askedMs = io.monotonic();
-    const met = await lookBeforeShift(state, runner, made);
+    const met = await lookBeforeShift(state, runner, { made, tried: state.attempts > 0 });
     if (met !== undefined) return met === 'look again' ? undefined : met;
     const wanted = target.changes(effect.split, effect.leaving);
     const back = state.phase === 'reverting' || state.plan.kind !== 'promote';
@@ -59,7 +59,7 @@ export function shifter(runner: Runner, comparing: Comparing) {
       // What another process, or an attempt of ours that failed, has in flight can arrive until then; this must be the last word.
       if (!(await watch.wait(inFlightMs))) return undefined;
       askedMs = io.monotonic();
-      const since = await lookBeforeShift(state, runner, made);
+      const since = await lookBeforeShift(state, runner, { made, tried: true });
       if (since !== undefined) {
         // So may what was sent a moment ago: the revert is made twice.
         mayArriveLate();
@@ -119,9 +119,13 @@ async function withOthers(problem: string, split: Split, { readBack }: Runner): 
 
 /**
  * What the candidate was admitted on may be different since the last look (for a rollout that is resumed, days ago): more traffic goes only to
- * what admission would let in now. Where no one watched, someone may have moved the traffic too.
+ * what admission would let in now. Since the last look someone may have moved the traffic, too.
  */
-async function lookBeforeShift(state: State, runner: Runner, made: boolean): Promise<Event | 'look again' | undefined> {
+async function lookBeforeShift(
+  state: State,
+  runner: Runner,
+  { made, tried }: { readonly made: boolean; readonly tried: boolean },
+): Promise<Event | 'look again' | undefined> {
   const { plan, phase, step, attempts, again } = state;
   if (phase !== 'shifting') return undefined;
   const { io, ledger, condition, readBack } = runner;
@@ -134,11 +138,18 @@ async function lookBeforeShift(state: State, runner: Runner, made: boolean): Pro
   const found = await readBack.read();
   if (plan.kind !== 'promote') return 'why' in found ? undefined : lookBeforeRollback(state, found.reading, runner, made);
   if ('why' in found) return again ? failed(found.why) : waits(unseen(found.why), state, runner);
-  if (again && !isOnTheWayOn(plan, step, found.reading.members)) return drifted(stepSplit(plan, step), found.reading, io.now());
+  const way = again ? step + 1 : step;
+  // What a try of its own made of the split is no drift: it is tried again.
+  if ((again || !tried) && !isOnTheWayTo(plan, way, found.reading.members))
+    return drifted(splitBefore(plan, way), found.reading, io.now());
   const standing = await condition.whole(state, ledger.history, found.reading);
   // What only sets the step again that has baked already raises nothing.
   if (standing.is === 'silent' && !again) return waits(unseen(standing.why), state, runner);
   return unfitOf(standing, io.now()) ?? (await keepRollbackPath(state, found.reading, runner)) ?? keepSpace(state, runner);
+}
+
+function splitBefore(plan: Plan, step: number): Split {
+  return step === 0 ? stableSplit(plan) : stepSplit(plan, step - 1);
 }
 
 /** No more traffic without space for the rollback and its records: on a disk that fills up later both must still be possible. */

@@ -117,6 +117,18 @@ describe('traffic that someone else moves', () => {
     expect(types.slice(-2)).toEqual([phase === 'converging' ? 'shifted' : 'converged', 'drifted']);
   });
 
+  it.each([
+    ['shifting', 1],
+    ['shifting', 2],
+  ])('traffic that someone else moved between the last look and %s to step %i is not overwritten', async (phase, step) => {
+    const here = scene();
+    when(here, begins(phase, step), () => here.sim.move({ blue: 50, green: 0, grey: 50 }, 0));
+    expect(await here.go()).toMatchObject({
+      state: { phase: 'stuck', code: 'DRIFT', why: expect.stringMatching(/someone else moved the traffic.*grey 50 %/) },
+    });
+    expect(here.sim.split).toEqual({ blue: 50, green: 0, grey: 50 });
+  });
+
   it('traffic that someone else moves after the last gate keeps the build from becoming known-good', async () => {
     const here = scene();
     when(here, begins('pointing', 2), () => here.sim.move(ALL_BLUE, 0));

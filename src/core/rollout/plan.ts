@@ -108,15 +108,15 @@ export function leavingAt(plan: Plan, step: number): 'drain' | 'at-once' {
   return plan.kind === 'promote' && step + 1 === plan.steps.length ? 'drain' : 'at-once';
 }
 
-/** True for every split that a shift from this step to the next one can have left, made in part or whole or not at all. */
-export function isOnTheWayOn(plan: Plan, step: number, split: readonly { place: string; percent: number }[]): boolean {
+/** True for every split that a shift to this step can have left, made in part or whole or not at all. */
+export function isOnTheWayTo(plan: Plan, step: number, split: readonly { place: string; percent: number }[]): boolean {
   const { candidate, stable, steps } = plan;
   const own = [candidate.ref, stable?.ref];
   const percent = split.find((share) => share.place === candidate.ref)?.percent ?? 0;
-  const least = steps[step]?.percent ?? 100;
-  const most = steps[step + 1]?.percent ?? least;
+  const least = steps[step - 1]?.percent ?? 0;
+  const most = steps[step]?.percent ?? 100;
   const between = percent >= least - SPLIT_TOLERANCE_PERCENT && percent <= most + SPLIT_TOLERANCE_PERCENT;
-  return percent > 0 && between && split.every((share) => share.percent === 0 || own.includes(share.place));
+  return (percent > 0 || least === 0) && between && split.every((share) => share.percent === 0 || own.includes(share.place));
 }
 
 function splitOf(plan: Plan, candidate: Build, stable: Build | null, percent: number): Split {

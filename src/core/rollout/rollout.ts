@@ -159,7 +159,7 @@ export function apply(state: State, event: Event): State {
       return unseen(state, event);
     case 'drifted':
       if (state.phase === 'watching') return end(state, 'refused', event.why, 'UNEXPECTED_SPLIT');
-      return ['baking', 'converging'].includes(state.phase) || state.again ? end(state, 'stuck', event.why, 'DRIFT') : state;
+      return ['shifting', 'baking', 'converging'].includes(state.phase) ? end(state, 'stuck', event.why, 'DRIFT') : state;
     case 'pointed':
       return state.phase === 'pointing' ? end(state, 'done', doneText(state.plan), null) : state;
     case 'point-failed':
