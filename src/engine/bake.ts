@@ -125,6 +125,13 @@ export class Bake {
     };
   }
 
+  /** Traffic was set to this step's split once more: what was watched before that is no part of the bake that follows. */
+  beginsAgain(): void {
+    if (this.#memory === undefined) return;
+    this.#memory.looks.at(this.#runner.io.monotonic(), Number.POSITIVE_INFINITY);
+    this.#memory.looks.take();
+  }
+
   /** Asks the metrics, and goes on looking at the router and the builds until they answer. */
   #ask(split: Split, state: State, reading: Reading | null, memory: StepMemory): Promise<Came<Measured>> {
     const { io } = this.#runner;

@@ -33,8 +33,11 @@ export function performer(runner: Runner): (effect: Exclude<Effect, { do: 'stop'
         return prepare(state, runner);
       case 'watch':
         return stableWatch.poll(effect.split, state);
-      case 'shift':
-        return shift(effect, state);
+      case 'shift': {
+        const event = await shift(effect, state);
+        if (event?.type === 'shifted') bake.beginsAgain();
+        return event;
+      }
       case 'converge':
         return converge(effect.split, state, runner);
       case 'poll':

@@ -181,6 +181,21 @@ describe('asking while a gate fails', () => {
     return (here.sim.moved.at(-1)?.atMs ?? 0) - beganMs;
   }
 
+  it('a step that is set again because a shift could not be finished bakes its whole time again', async () => {
+    const here = scene();
+    const fates = ['done', 'late'] as const;
+    let count = 0;
+    here.sim.fate = () => fates[count++] ?? 'done';
+    here.sim.after(1500, () => files(UNREADABLE)(here));
+    here.sim.after(4500, () => files({ is: 'right' })(here));
+    const steps = [10, 100].map((percent) => ({ percent, bakeMs: 1000 }));
+    expect(await here.go(planOf({ steps }))).toMatchObject({ state: { phase: 'done' } });
+    const last = here.sim.moved.findLastIndex(({ split }) => split.green === 10);
+    const [set, raised] = here.sim.moved.slice(last);
+    expect(greenIn(here).slice(last)).toEqual([10, 100]);
+    expect((raised?.sentMs ?? 0) - (set?.sentMs ?? 0)).toBeGreaterThanOrEqual(1000);
+  });
+
   it('a gate that fails rolls back at once, although the build hangs when it is asked who it is', async () => {
     for (const failsAfterMs of [3500, 4500, 5500]) {
       const answering = await awayAfterMs(false, failsAfterMs);
