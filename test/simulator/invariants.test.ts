@@ -195,7 +195,13 @@ describe('it is seen when', () => {
     sim.move(TEN_GREEN, RUNNER);
     await sim.pass(6000);
     sim.onShift(RUNNER, ALL_GREEN);
-    expect(await broken(invariants)).toContain('I9 process 10 raised the percentage 6000 ms after the last time, not 9000');
+    expect(await broken(invariants)).toContain('I9 process 10 raised the percentage 6000 ms into a step of 9000 ms');
+    await sim.pass(4000);
+    sim.move({ ...TEN_GREEN, green: 20, blue: 80 }, RUNNER);
+    sim.move(TEN_GREEN, RUNNER);
+    await sim.pass(4000);
+    sim.onShift(RUNNER, ALL_GREEN);
+    expect(await broken(invariants)).toContain('I9 process 10 raised the percentage 4000 ms after the last time, not 5000');
   });
 });
 

@@ -135,10 +135,12 @@ export class Invariants {
 
   #asked(by: number, counted?: string): void {
     if (this.#sim.split.blue !== 100 || (counted !== undefined && counted !== STABLE)) return;
-    const times = counted === undefined ? this.#looks : this.#counts;
-    const own = times.get(by);
-    if (own === undefined) times.set(by, [this.#sim.monotonicMs]);
-    else own.push(this.#sim.monotonicMs);
+    // Whoever is given an answer is looking.
+    for (const times of counted === undefined ? [this.#looks] : [this.#looks, this.#counts]) {
+      const own = times.get(by);
+      if (own === undefined) times.set(by, [this.#sim.monotonicMs]);
+      else own.push(this.#sim.monotonicMs);
+    }
   }
 
   /** What a promotion names known-good has served everything for its whole last bake. */
@@ -208,8 +210,13 @@ export class Invariants {
     const before = plan.steps[step - 1];
     // A clock that jumps may end a warm-up, so that none lasts for ever.
     if (green !== before?.percent || troubles.has('clock jumps ahead')) return;
-    const waitMs = warmUpMsOf(plan) + before.bakeMs;
-    if (sinceMs < waitMs) this.fail('I9', `process ${by} raised the percentage ${sinceMs} ms after the last time, not ${waitMs}`);
+    const { bakeMs } = before;
+    if (sinceMs < bakeMs) this.fail('I9', `process ${by} raised the percentage ${sinceMs} ms after the last time, not ${bakeMs}`);
+    const { monotonicMs, moved } = this.#sim;
+    // A step that bakes again is warm already.
+    const warmMs = monotonicMs - (moved.find(({ split }) => (split.green ?? 0) >= green)?.sentMs ?? 0);
+    const waitMs = warmUpMsOf(plan) + bakeMs;
+    if (warmMs < waitMs) this.fail('I9', `process ${by} raised the percentage ${warmMs} ms into a step of ${waitMs} ms`);
   }
 
   /** Why it is not certain now that the candidate may get more: what was seen too long ago counts no more. */
