@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { parse } from 'yaml';
 import { parseConfig } from '../../../src/config/load.ts';
-import { type Config, configSchema } from '../../../src/config/schema.ts';
+import { type Config, configSchema, withRouterSources } from '../../../src/config/schema.ts';
 import type { ServiceSettings } from '../../../src/config/settings.ts';
 import { comparisonOf, comparisonSchema } from '../../../src/core/gates/comparison.ts';
 import type { GatePoll } from '../../../src/core/gates/counting/blocks.ts';
@@ -178,7 +178,8 @@ export const configTexts: Sweep<{ readonly file: string; readonly bytes: string 
     must(new Set(targets).size === targets.length, 'two scopes share a target');
     for (const service of config.services) mustBeJudged(service);
     const text = raw.toString('utf8');
-    mustBeWalkable(configSchema.parse(file.endsWith('.json') ? JSON.parse(text) : parse(text, { maxAliasCount: 0 })));
+    const written: unknown = file.endsWith('.json') ? JSON.parse(text) : parse(text, { maxAliasCount: 0 });
+    mustBeWalkable(configSchema.parse(withRouterSources(written, [])));
     return 'read';
   },
   must: ['read', 'refused'],
