@@ -1,11 +1,11 @@
 /**
  * The engine, the ledger, the pointer and break-glass in a great many random simulations: the same ones at every run, so that a change is what
- * turns it red, not chance. New simulations: `KVDEPLOY_SEED=N`, or `npm run simulate -- --seed N --seconds S`.
+ * turns it red, not chance. New simulations: `SIMULATE_FROM=N`, or `npm run simulate -- --seed N --seconds S`.
  */
 import { describe, it } from 'vitest';
 import { sweepSimulations } from './sweep.ts';
 
-const seed = Number(process.env['KVDEPLOY_SEED'] ?? 1);
+const seed = Number(process.env['SIMULATE_FROM'] ?? 1);
 
 describe('in random simulations', () => {
   it(
