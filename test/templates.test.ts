@@ -8,6 +8,7 @@ import type { MetricSource } from '../src/metrics/metric-source.ts';
 import type { Router } from '../src/routers/router.ts';
 import type { Store } from '../src/stores/store.ts';
 import { freshFolder } from './fresh-folder.ts';
+import { changesOf } from './routers/readings.ts';
 import { realIo } from './servers/real-io.ts';
 import { storeContract } from './stores/contract.ts';
 
@@ -55,9 +56,9 @@ test('the router of the template reads back the split that its own change made',
     { place: 'green', build: null, percent: 25 },
     { place: 'blue', build: null, percent: 75 },
   ];
-  for (const change of toy.changes(config, split, { leaving: 'at-once' })) await make(change, io, () => undefined);
-  const { members, certainty } = await toy.read(config, io);
-  expect(members.map(({ place, percent }) => [place, percent])).toEqual([
+  for (const change of changesOf(toy, config, split, { leaving: 'at-once' })) await make(change, io, () => undefined);
+  const { places, certainty } = await toy.read(config, io);
+  expect(places.map(({ place, percent }) => [place, percent])).toEqual([
     ['blue', 75],
     ['green', 25],
   ]);

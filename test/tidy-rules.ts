@@ -89,8 +89,8 @@ function reachable(room: string, seen = new Set<string>()): ReadonlySet<string> 
 const PARTS: Readonly<Record<string, readonly string[]>> = {
   // Of base, core may run only what is pure.
   'core base': ['codes', 'scope', 'text', 'shape'],
-  // A plan in the ledger names kinds; the registries turn them into a router and a source.
-  'engine routers': ['index'],
+  // A plan in the ledger names kinds; the registries turn them into a router and a source. What a router reads is by location.
+  'engine routers': ['index', 'places'],
   'engine metrics': ['index'],
   // The embedded router follows the very file that the local router writes.
   'serve routers': ['local/local-routes'],

@@ -2,9 +2,9 @@
 import * as z from 'zod';
 import type { Change, Check } from '../base/changes/change.ts';
 import { KvdeployError } from '../core/errors.ts';
-import type { Split } from '../core/rollout/split.ts';
 import type { Io } from '../io.ts';
-import { markFile, type Reading, type Router } from './router.ts';
+import { MAIN, placesOf } from './places.ts';
+import { type LocationSplit, type Member, markFile, type Reading, type Router } from './router.ts';
 
 const config = z.strictObject({ file: z.string().regex(/^\//, 'an absolute path') });
 type Config = z.infer<typeof config>;
@@ -18,8 +18,10 @@ export const toy: Router<Config> = {
   config,
   targets: ({ file }) => [file],
   impossible: () => undefined,
-  changes: ({ file }, split): readonly Change[] => [{ kind: 'write-file', path: file, content: contentOf(split) }],
-  checks: ({ file }, split): readonly Check[] => [{ kind: 'file', path: file, content: contentOf(split) }],
+  locations: () => [MAIN],
+  changes: ({ file }, wanted): readonly Change[] =>
+    wanted.map((one) => ({ kind: 'write-file', path: file, content: contentOf(one) })),
+  checks: ({ file }, wanted): readonly Check[] => wanted.map((one) => ({ kind: 'file', path: file, content: contentOf(one) })),
   read: async ({ file }, io) => readingOf(parsed(file, io)),
   identify: async ({ file }, io) => [parsed(file, io).environment],
   questions: () => [],
@@ -28,7 +30,7 @@ export const toy: Router<Config> = {
 };
 
 /** Absolute: the same split gives the same bytes, in whatever order its shares come. */
-function contentOf(split: Split): string {
+function contentOf({ split }: LocationSplit): string {
   const percents = Object.fromEntries(split.map(({ place, percent }) => [place, percent] as const).sort());
   return `${JSON.stringify({ environment: 'production', percents })}\n`;
 }
@@ -43,12 +45,11 @@ function parsed(file: string, io: Io): z.infer<typeof weights> {
 
 /** The file is a setting: nothing here has seen traffic, so it is `configured`, never `served`. */
 function readingOf({ percents }: z.infer<typeof weights>): Reading {
-  const members = Object.entries(percents).map(([place, percent]) => ({
-    place,
-    percent,
-    up: true,
-    address: null,
-    servedTotal: null,
-  }));
-  return { members, certainty: 'configured', trouble: [] };
+  const members = Object.entries(percents).map(([place, percent]): Member => {
+    const counters = { served: null };
+    const calm = { up: true, draining: false, parked: false };
+    return { name: place, place, weight: percent, percent, ...calm, ask: { address: null }, counters };
+  });
+  const locations = [{ name: MAIN, members }];
+  return { locations, places: placesOf(locations), certainty: 'configured', trouble: [] };
 }

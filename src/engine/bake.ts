@@ -9,6 +9,7 @@ import { warmUpMsOf } from '../core/rollout/plan.ts';
 import type { State } from '../core/rollout/rollout.ts';
 import { type Split, splitsAgree } from '../core/rollout/split.ts';
 import type { Io } from '../io.ts';
+import { countersAt, downsAt } from '../routers/places.ts';
 import type { Reading } from '../routers/router.ts';
 import { type Compared, type Comparing, compactRecord } from './compare.ts';
 import { ASK_EVERY_MS, unfitOf } from './condition.ts';
@@ -68,7 +69,7 @@ export class Bake {
     const { pollMs, patienceMs } = state.plan;
     memory.looks.at(io.monotonic(), pollMs);
     const found = await readBack.read();
-    if (!('why' in found) && !splitsAgree(found.reading.members, split)) return drifted(split, found.reading, io.now());
+    if (!('why' in found) && !splitsAgree(found.reading.places, split)) return drifted(split, found.reading, io.now());
     const reading = 'why' in found ? null : found.reading;
     const before = this.#reading ?? readBack.since;
     const trouble =
@@ -201,18 +202,12 @@ function slowResults({ plan, step }: State, reading: Reading | null, memory: Ste
 }
 
 function averagesAt(reading: Reading, place: string): Averages {
-  const timed = (memberAt(reading, place)?.answers ?? []).flatMap(({ location, times }) =>
-    times === undefined ? [] : [[location, times] as const],
-  );
-  return Object.fromEntries(timed);
+  const counted = Object.entries(countersAt(reading, place));
+  return Object.fromEntries(counted.flatMap(([key, { times }]) => (times === undefined ? [] : [[key, times] as const])));
 }
 
 function holdOf(gate: string, why: string): GateResult {
   return { gate, verdict: 'hold', why, requests: 0, errors: 0 };
-}
-
-function memberAt({ members }: Reading, place: string) {
-  return members.find((member) => member.place === place);
 }
 
 /**
@@ -226,16 +221,15 @@ function troubleOf(
   nowMs: number,
 ): readonly string[] {
   const { ref } = plan.candidate;
-  const downs = (one: Reading, place: string) => memberAt(one, place)?.downs ?? {};
   const both = (one: Reading) => ({
-    candidate: downs(one, ref),
-    stable: plan.stable === null ? null : downs(one, plan.stable.ref),
+    candidate: downsAt(one, ref),
+    stable: plan.stable === null ? null : downsAt(one, plan.stable.ref),
   });
   memory.crashes = watched(memory.crashes ?? watched(undefined, both(before), nowMs - 1), both(reading), nowMs);
   const isCompared = plan.comparison?.settings.metrics.some(({ kind }) => kind === 'crashes') === true;
   memory.crashed = isCompared ? null : crashesTooOften(memory.crashes);
   if (memory.crashed !== null) return [`${ref} went down ${memory.crashed} times at this step`, ...reading.trouble];
-  const now = memberAt(reading, ref);
+  const now = reading.places.find(({ place }) => place === ref);
   const cameBack = memory.crashes.downs > 0 && now?.up === true && now.percent > 0;
   return cameBack ? [...reading.trouble, `${ref} went down and came back since the last poll`] : reading.trouble;
 }

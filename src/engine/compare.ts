@@ -248,7 +248,7 @@ export function countLatency(
 
 function servedBy({ candidate, stable }: Pair): NonNullable<Counters['served']> {
   const of = (question: Question | null) =>
-    question?.router?.members?.find(({ place }) => place === question.place)?.servedTotal ?? null;
+    question?.router?.places.find(({ place }) => place === question.place)?.served ?? null;
   const [ours, theirs] = [of(candidate), of(stable)];
   return { ...(ours === null ? {} : { candidate: ours }), ...(theirs === null ? {} : { stable: theirs }) };
 }

@@ -36,7 +36,7 @@ export async function fileFacts(from: FactSources, io: Io): Promise<Facts> {
     gathered: ['files'],
     pointer: pointerFact(from, io),
     targetSays: [],
-    members: [],
+    places: [],
     candidateAnswers: [],
     knownGoodAnswers: [],
     required: null,
@@ -60,9 +60,9 @@ export async function targetFacts(facts: Facts, target: Target, candidatePlace: 
   ]);
   // A disk that a reboot empties needs no probe to be refused.
   const gathered: Facts['gathered'] = facts.diskProblem === null ? ['files', 'target'] : ['files', 'target', 'write'];
-  const { members, unusable, unseen: silentLocations = [] } = reading;
+  const { places, unusable, unseen: silentLocations = [] } = reading;
   const answers = { targetSays, candidateAnswers, knownGoodAnswers };
-  const seen: Facts = { ...facts, ...answers, gathered, members, unusable, silentLocations };
+  const seen: Facts = { ...facts, ...answers, gathered, places, unusable, silentLocations };
   return { facts: seen, reading };
 }
 

@@ -20,6 +20,7 @@ import { shortGuid } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
 import type { Question } from '../metrics/metric-source.ts';
+import { membersAt } from '../routers/places.ts';
 import type { Reading } from '../routers/router.ts';
 
 /** What a question says of a build. */
@@ -128,7 +129,7 @@ export function describeGate(
 /** The question about one build, with the place and address that the router reports. */
 export function questionOf(plan: Pick<Plan, 'scope'>, build: AskedBuild, reading: Reading | null): Question {
   const { guid, ref: place, version, digest, labels } = build;
-  const address = reading?.members.find((member) => member.place === place)?.address ?? null;
+  const address = reading === null ? null : (membersAt(reading, place)[0]?.member.ask.address ?? null);
   return { scope: plan.scope, build: guid, place, version, digest, labels, address, router: reading };
 }
 

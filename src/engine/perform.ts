@@ -69,8 +69,8 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
   }
   if (isBack) return prepareRollback(state, before, runner);
   const serving = state.plan.stable ?? state.plan.candidate;
-  if (!state.plan.moves && !splitsAgree(before.reading.members, [{ place: serving.ref, percent: 100 }])) {
-    const message = `The target serves ${splitText(before.reading.members)}, not only ${serving.ref}.`;
+  if (!state.plan.moves && !splitsAgree(before.reading.places, [{ place: serving.ref, percent: 100 }])) {
+    const message = `The target serves ${splitText(before.reading.places)}, not only ${serving.ref}.`;
     return refuse('UNEXPECTED_SPLIT', message, 'Someone moved traffic after the plan was made: see kvdeploy status.');
   }
   readBack.countFrom(before.reading);
@@ -130,7 +130,7 @@ async function converge(split: Split, state: State, runner: Runner): Promise<Eve
   const { io, watch, readBack } = runner;
   const beganMs = io.monotonic();
   const found = await readBack.read();
-  if ('reading' in found && !splitsAgree(found.reading.members, split)) return drifted(split, found.reading, io.now());
+  if ('reading' in found && !splitsAgree(found.reading.places, split)) return drifted(split, found.reading, io.now());
   const ready = 'why' in found ? { why: found.why } : await notReady(found.reading, state, runner);
   if (ready !== undefined && 'type' in ready) return ready;
   if ('reading' in found && ready === undefined) {
@@ -174,7 +174,7 @@ async function point(state: State, runner: Runner): Promise<Event | undefined> {
   if ('why' in found) return missing(found.why);
   // Known-good is what serves everything now, not what did when the last gate passed.
   const served = stepSplit(state.plan, state.step);
-  if (!splitsAgree(found.reading.members, served)) return failed(driftText(served, found.reading));
+  if (!splitsAgree(found.reading.places, served)) return failed(driftText(served, found.reading));
   const askedMs = io.monotonic();
   const standing = await stillAdmitted(state, found.reading, runner);
   if (standing.is !== 'right') return unfitOf(standing, io.now()) ?? missing(standing.why);

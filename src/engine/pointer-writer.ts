@@ -145,13 +145,13 @@ export function pointerTooLarge(
 }
 
 /** The same of one generation. */
-export function draftTooLarge(draft: PointerDraft, { members }: Reading): string | undefined {
+export function draftTooLarge(draft: PointerDraft, { locations }: Reading): string | undefined {
   try {
     // Earlier builds are left out where there is no room for them.
     encodePointer({ ...draft, earlier: [], generation: 1 });
     return undefined;
   } catch (error) {
-    return `${error instanceof Error ? error.message : String(error)} (the target has ${members.length} members)`;
+    return `${error instanceof Error ? error.message : String(error)} (the target has ${locations.flatMap(({ members }) => members).length} members)`;
   }
 }
 
@@ -270,7 +270,7 @@ function earlierBuilds({ history, knownGood, reading, plan, why }: Rendering, ba
     if (guid === knownGood.build.guid || guid === left || bad.has(guid) || taken.has(ref)) continue;
     taken.add(ref);
     if ((occupants.get(ref) ?? guid) !== guid) continue;
-    if (reading.members.some((member) => member.place === ref)) possible.push(known);
+    if (reading.places.some((member) => member.place === ref)) possible.push(known);
   }
   return possible.slice(0, EARLIER_MAX);
 }
@@ -291,7 +291,7 @@ function renderRestore(rendering: Rendering, known: KnownGood): Restore {
 
 /** Everything to one build, nothing to every other member that the target has now. */
 export function restoringSplit(build: Build, reading: Reading): Split {
-  const others = reading.members.filter((member) => member.place !== build.ref);
+  const others = reading.places.filter(({ place }) => place !== build.ref);
   const none = others.map(({ place }) => ({ place, build: null, percent: 0 }));
   return [{ place: build.ref, build: build.guid, percent: 100 }, ...none];
 }

@@ -37,11 +37,11 @@ export class ReadBack {
 
 /** What someone else made of the split. */
 export function drifted(expected: Split, reading: Reading, atMs: number): Event {
-  const split = reading.members.map(({ place, percent }) => ({ place, build: null, percent }));
+  const split = reading.places.map(({ place, percent }) => ({ place, build: null, percent }));
   return { type: 'drifted', atMs, why: driftText(expected, reading), split };
 }
 
 /** The same in words. */
 export function driftText(expected: Split, reading: Reading): string {
-  return `someone else moved the traffic: kvdeploy set ${splitText(expected)}, the router reports ${splitText(reading.members)}`;
+  return `someone else moved the traffic: kvdeploy set ${splitText(expected)}, the router reports ${splitText(reading.places)}`;
 }

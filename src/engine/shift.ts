@@ -70,8 +70,8 @@ export function shifter(runner: Runner, comparing: Comparing) {
     }
     const after = await readBack.read();
     if ('why' in after) return failed(`the shift was requested, but the router cannot be read back: ${after.why}`);
-    if (!splitsAgree(after.reading.members, effect.split)) {
-      return failed(`requested ${splitText(effect.split)}, but the router reports ${splitText(after.reading.members)}`);
+    if (!splitsAgree(after.reading.places, effect.split)) {
+      return failed(`requested ${splitText(effect.split)}, but the router reports ${splitText(after.reading.places)}`);
     }
     if (state.phase === 'reverting') {
       const stale = await nameStableAgain(state, after.reading, runner);
@@ -113,7 +113,7 @@ async function makeAll(changes: readonly Change[], back: boolean, runner: Runner
 /** What failed at one location, and that the others did what was asked of them, where they did. */
 async function withOthers(problem: string, split: Split, { readBack }: Runner): Promise<string> {
   const found = await readBack.read();
-  const isElsewhere = !('why' in found) && found.reading.unseen !== undefined && splitsAgree(found.reading.members, split);
+  const isElsewhere = !('why' in found) && found.reading.unseen !== undefined && splitsAgree(found.reading.places, split);
   return isElsewhere ? `${problem}; every location that answers serves ${splitText(split)}` : problem;
 }
 
@@ -140,7 +140,7 @@ async function lookBeforeShift(
   if ('why' in found) return again ? failed(found.why) : waits(unseen(found.why), state, runner);
   const way = again ? step + 1 : step;
   // What a try of its own made of the split is no drift: it is tried again.
-  if ((again || !tried) && !isOnTheWayTo(plan, way, found.reading.members))
+  if ((again || !tried) && !isOnTheWayTo(plan, way, found.reading.places))
     return drifted(splitBefore(plan, way), found.reading, io.now());
   const standing = await condition.whole(state, ledger.history, found.reading);
   // What only sets the step again that has baked already raises nothing.

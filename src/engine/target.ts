@@ -11,7 +11,8 @@ import type { Split } from '../core/rollout/split.ts';
 import { parseGuid } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import { openRouter } from '../routers/index.ts';
-import type { Ask, Leaving, Member, Reading } from '../routers/router.ts';
+import { layoutOf, type MemberAt, membersAt, spread } from '../routers/places.ts';
+import type { Layout, Leaving, Reading } from '../routers/router.ts';
 
 /** Everything that the engine needs of one router and the builds behind it. */
 export interface Target {
@@ -26,34 +27,44 @@ export interface Target {
   identify(): Promise<readonly string[]>;
   /** How each location of the target is asked which environment it is. */
   readonly questions: readonly TargetQuestion[];
-  /** Asks every location's member of a place, all at once, at the addresses that the reading gives; none where there is no such place. */
+  /** Asks every member of a place at every location, all at once, at the addresses that the reading gives; none where there is no such place. */
   ask(place: string, reading: Reading): Promise<readonly MemberAnswer[]>;
   /** Where every member of this place is asked; none where that is not known. */
   identityUrls(place: string, reading: Reading): readonly string[];
 }
 
-/** Binds the router of a plan or of the config. Throws CONFIG_INVALID when the settings do not fit the router any more. */
-export function openTarget(settings: { readonly kind: string }, identity: IdentityConfig | null, io: Io): Target {
+/**
+ * Binds the router of a plan or of the config. `layout`: which members the plan knows, until a reading shows them. Throws CONFIG_INVALID if the
+ * settings do not fit the router any more.
+ */
+export function openTarget(
+  settings: { readonly kind: string },
+  identity: IdentityConfig | null,
+  io: Io,
+  layout: Layout = [],
+): Target {
   const { router, config } = bind(settings);
-  const memberAt = (place: string, reading: Reading) => reading.members.find((member) => member.place === place);
+  const locations = router.locations(config);
+  const known = new Map(layout.map((one) => [one.location, one]));
+  const wanted = (split: Split) => spread(locations, [...known.values()], split);
   return {
     kind: settings.kind,
     idleTimeoutMs: router.idleTimeoutMs,
     marks: router.marks(config),
-    changes: (split, leaving) => router.changes(config, split, { leaving }),
-    checks: (split) => router.checks(config, split),
+    changes: (split, leaving) => router.changes(config, wanted(split), { leaving }),
+    checks: (split) => router.checks(config, wanted(split)),
     impossible: (reading, percent) => router.impossible(config, reading, percent),
-    read: (since) => router.read(config, io, since),
+    read: async (since) => {
+      const reading = await router.read(config, io, since);
+      for (const one of layoutOf(reading)) known.set(one.location, one);
+      return reading;
+    },
     identify: () => router.identify(config, io),
     questions: router.questions(config),
-    ask: async (place, reading) => {
-      const member = memberAt(place, reading);
-      return member === undefined ? [] : askMembers(identity, member, io);
-    },
+    ask: (place, reading) => askMembers(identity, membersAt(reading, place), locations.length > 1, io),
     identityUrls: (place, reading) => {
-      const member = memberAt(place, reading);
-      if (member === undefined || identity === null) return [];
-      const addresses = [...new Set(asksOf(member).map(({ address }) => address))];
+      if (identity === null) return [];
+      const addresses = [...new Set(membersAt(reading, place).map(({ member }) => member.ask.address))];
       return addresses.flatMap((address) => (address === null ? [] : [`${address.replace(/\/+$/, '')}${identity.path}`]));
     },
   };
@@ -68,21 +79,25 @@ function bind(settings: { readonly kind: string }): ReturnType<typeof openRouter
   }
 }
 
-const asksOf = (member: Member): readonly Ask[] => member.asks ?? [{ location: null, address: member.address }];
-
 /** Each address once, however many locations send there. */
-async function askMembers(identity: IdentityConfig | null, member: Member, io: Io): Promise<readonly MemberAnswer[]> {
-  const asks = asksOf(member);
-  const addresses = [...new Set(asks.map(({ address }) => address))];
+async function askMembers(
+  identity: IdentityConfig | null,
+  members: readonly MemberAt[],
+  several: boolean,
+  io: Io,
+): Promise<readonly MemberAnswer[]> {
+  const addresses = [...new Set(members.map(({ member }) => member.ask.address))];
   return Promise.all(
     addresses.map(async (address) => {
-      const locations = asks.flatMap((ask) => (ask.address === address && ask.location !== null ? [ask.location] : []));
-      const at = `${address ?? member.place}${locations.length === 0 ? '' : ` of ${locations.join(' and ')}`}`;
+      const own = members.filter(({ member }) => member.ask.address === address);
+      const locations = several ? own.map(({ location }) => location) : [];
+      const name = own[0]?.member.name ?? '';
+      const at = `${address ?? name}${locations.length === 0 ? '' : ` of ${locations.join(' and ')}`}`;
       if (address === null)
         return {
           at,
           answer: {
-            unreachable: `the router reports no TCP address for ${member.place}; a server on a unix socket, or without a resolved name, cannot be asked`,
+            unreachable: `the router reports no TCP address for ${name}; a server on a unix socket, or without a resolved name, cannot be asked`,
           },
         };
       const unset = 'the config does not say where a build reports its GUID (identity)';

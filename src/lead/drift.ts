@@ -27,16 +27,16 @@ export interface Seen {
 export async function lookAround(opened: Pick<Opened, 'history' | 'scope'>, target: Target, reading: Reading): Promise<Seen> {
   const expected = expectedSplit(opened.history);
   const named = (expected ?? []).filter(({ percent }) => percent > 0).map(({ place }) => place);
-  const serving = reading.members.filter(({ percent }) => percent > 0).map(({ place }) => place);
+  const serving = reading.places.filter(({ percent }) => percent > 0).map(({ place }) => place);
   const places = await Promise.all(
     [...new Set([...named, ...serving])].map(async (place) => ({
       place,
-      percent: reading.members.find((member) => member.place === place)?.percent ?? 0,
+      percent: reading.places.find((member) => member.place === place)?.percent ?? 0,
       answers: await target.ask(place, reading),
     })),
   );
-  const differs = expected !== null && !splitsAgree(reading.members, expected);
-  const split = differs ? `the ledger expects ${splitText(expected)}, the router reports ${splitText(reading.members)}` : null;
+  const differs = expected !== null && !splitsAgree(reading.places, expected);
+  const split = differs ? `the ledger expects ${splitText(expected)}, the router reports ${splitText(reading.places)}` : null;
   return { places, split, wrong: [...wrongAt(places, expected ?? [], { ...opened, target, reading }), ...reading.trouble] };
 }
 
@@ -48,7 +48,7 @@ function wrongAt(
   return expected.flatMap(({ place, build, percent }) => {
     if (percent === 0 || build === null) return [];
     // Where the config does not say how a build reports its GUID, no one can ask.
-    if (target.identityUrls(place, reading).length === 0 && reading.members.some((member) => member.place === place)) return [];
+    if (target.identityUrls(place, reading).length === 0 && reading.places.some((member) => member.place === place)) return [];
     const answers = places.find((seen) => seen.place === place)?.answers ?? [];
     const said = heard(answers, { guid: build, scope, where: `at ${place}` });
     return said.is === 'right' ? [] : [`${said.why} (the ledger says ${shortGuid(build)})`];

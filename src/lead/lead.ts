@@ -45,7 +45,7 @@ export interface Lead {
 
 /** The router settings that a rollout runs on: those of its plan, never those of today's files. */
 export function targetOfPlan(plan: Plan, deps: Deps): Target {
-  return openTarget(plan.router, plan.identity, deps.io);
+  return openTarget(plan.router, plan.identity, deps.io, plan.layout);
 }
 
 /**

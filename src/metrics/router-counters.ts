@@ -12,7 +12,8 @@ import {
   statusCounters,
 } from '../core/gates/counting/statuses.ts';
 import type { Measurement, Part } from '../core/gates/verdict/gate.ts';
-import type { Member } from '../routers/router.ts';
+import { countersAt } from '../routers/places.ts';
+import type { MemberCounters } from '../routers/router.ts';
 import { bothBuilds } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
 
@@ -115,7 +116,7 @@ function routerCounters(
 function limited(question: Question, expected: readonly string[]): Measurement {
   const counted = answersOf(question);
   if ('missing' in counted) return counted;
-  const parts = counted.answers.map(({ location, byClass }) => [location, partOf(byClass, expected)] as const);
+  const parts = Object.entries(counted.byMember).map(([key, { byClass }]) => [key, partOf(byClass, expected)] as const);
   const sum = (key: 'requests' | 'errors') => parts.reduce((total, [, part]) => total + part[key], 0);
   return { requests: sum('requests'), errors: sum('errors'), counting: 'total', parts: Object.fromEntries(parts) };
 }
@@ -141,24 +142,24 @@ function armOf(
 ): ArmCounters {
   const counted = answersOf(question);
   if ('missing' in counted) return counted;
-  const targets = counted.answers.map(({ location, byClass }) => {
-    const downs = counted.downs?.[location] ?? null;
-    return [
-      location,
-      { startedMs: null, freshMs: atMs, counters: statusCounters(byClass, metrics, { expected }), downs },
-    ] as const;
+  const targets = Object.entries(counted.byMember).map(([key, { byClass, downs = null }]) => {
+    return [key, { startedMs: null, freshMs: atMs, counters: statusCounters(byClass, metrics, { expected }), downs }] as const;
   });
   return { targets: Object.fromEntries(targets) };
 }
 
+type Counted = Required<Pick<MemberCounters, 'byClass'>> & Pick<MemberCounters, 'downs'>;
+
 function answersOf({
   router,
   place,
-}: Question): (Required<Pick<Member, 'answers'>> & Pick<Member, 'downs'>) | { readonly missing: string } {
+}: Question): { readonly byMember: Readonly<Record<string, Counted>> } | { readonly missing: string } {
   if (router === null || router === undefined) return { missing: 'the router cannot be read' };
-  const member = router.members.find((one) => one.place === place);
-  if (member === undefined) return { missing: `the router has no place ${place}` };
-  const { answers, downs } = member;
-  if (answers === undefined) return { missing: 'this router does not count responses (HAProxy: not in HTTP mode)' };
-  return { answers, ...(downs === undefined ? {} : { downs }) };
+  const members = Object.entries(countersAt(router, place));
+  if (members.length === 0) return { missing: `the router has no place ${place}` };
+  const counted = members.flatMap(([key, { byClass, downs }]) =>
+    byClass === undefined ? [] : [[key, { byClass, ...(downs === undefined ? {} : { downs }) }] as const],
+  );
+  if (counted.length < members.length) return { missing: 'this router does not count responses (HAProxy: not in HTTP mode)' };
+  return { byMember: Object.fromEntries(counted) };
 }

@@ -39,7 +39,7 @@ export function targetNotAllowed(
   const missing = notAllowed(reachOfBuilds(opened, builds, seen), machine, name);
   if (missing === undefined) return undefined;
   // What is pasted names every place of the target, so that the next promotion misses nothing.
-  const everywhere = seen.reading.members.flatMap(({ place }) => builds.slice(0, 1).map((build) => ({ ...build, ref: place })));
+  const everywhere = seen.reading.places.flatMap(({ place }) => builds.slice(0, 1).map((build) => ({ ...build, ref: place })));
   const toPaste = notAllowed(reachOfBuilds(opened, [...builds, ...everywhere], seen), machine, name) ?? missing;
   const own = ownMachineFile({ HOME: io.env('HOME') }, io.fs);
   const where = own === undefined ? MACHINE_FILE : `${MACHINE_FILE} (or, for this user alone, ${own})`;
@@ -70,7 +70,7 @@ function reachOfBuilds(
   { target, reading }: { readonly target: Target; readonly reading: Reading },
 ): Reach {
   const identity = settings?.identity ?? history.rollout?.plan.identity ?? null;
-  const isThere = ({ ref }: Build) => reading.members.some((member) => member.place === ref);
+  const isThere = ({ ref }: Build) => reading.places.some((member) => member.place === ref);
   const known = history.knownGood.map(({ build }) => build).filter(isThere);
   const restores = [...builds, ...known].map((build) => {
     const split = restoringSplit(build, reading);

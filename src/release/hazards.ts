@@ -57,7 +57,7 @@ export function lookAtHazards(
     leaderSince: opened.history.leader?.since ?? null,
     markDoubt: opened.marking.doubt,
     pointerGeneration: newest?.generation ?? null,
-    members: judged.reading?.members ?? null,
+    members: judged.reading === null ? null : addressesIn(judged.reading),
     forgetful: judged.reading?.forgetful,
     routerDoubts: judged.reading?.doubts ?? [],
     clients: judged.facts.clients,
@@ -67,6 +67,12 @@ export function lookAtHazards(
     copies: (opened.settings?.copies ?? []).map((dir) => ({ dir, elsewhere: onAnotherDisk(dir, opened.stateDir, deps.io) })),
     confirmation: { wants, given },
   });
+}
+
+/** Where each member is reached. */
+function addressesIn({ locations }: Reading) {
+  const all = locations.flatMap(({ members }) => members);
+  return all.map(({ name, place, ask }) => ({ place: place ?? name, address: ask.address }));
 }
 
 /** Shows each hazard that has something not verified; `plan` shows the others too. */

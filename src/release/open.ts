@@ -204,7 +204,7 @@ export function targetOf(opened: Opened, deps: Deps, from: 'config' | 'ledger' =
       hint: `Add router: { kind: … } to the service in ${opened.config?.file ?? 'the config'}: kvdeploy schema config`,
     });
   }
-  return openTarget(router, identity, deps.io);
+  return openTarget(router, identity, deps.io, opened.history.rollout?.plan.layout);
 }
 
 /** Every environment that the config names; none without a config. */

@@ -7,6 +7,7 @@ import { pointerTooLarge } from '../engine/pointer-writer.ts';
 import type { Target } from '../engine/target.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
+import { layoutOf } from '../routers/places.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Deps } from './deps.ts';
 import { environmentsOf, type Opened, type Promotable } from './open.ts';
@@ -70,6 +71,9 @@ export function planning(
   deps: Deps,
   reason: string | null = null,
 ): Planning {
-  const places = reading.members.map((member) => member.place);
-  return { id: `r-${deps.io.randomId()}`, actor: opened.actor, reason, sources, places };
+  const places = reading.places.map(({ place }) => place);
+  const layout = layoutOf(reading).map(({ location, members }) => ({ location, members: [...members] }));
+  const plain = layout.every(({ members }) => members.every(({ name, place }) => name === place));
+  const known = plain ? {} : { layout };
+  return { id: `r-${deps.io.randomId()}`, actor: opened.actor, reason, sources, places, ...known };
 }

@@ -13,6 +13,8 @@ import {
   whatMoved,
 } from '../core/rollout/plan-file.ts';
 import { sameScope, scopeText } from '../core/scope.ts';
+import { membersAt } from '../routers/places.ts';
+import type { Reading } from '../routers/router.ts';
 import type { Deps } from './deps.ts';
 import type { Release } from './judge-release.ts';
 import type { Opened } from './open.ts';
@@ -83,6 +85,14 @@ function readNow(
     files: release.read.map(({ file, sha256 }) => ({ file, sha256 })),
     ledger: { nextSeq: opened.history.nextSeq, head: opened.ledgerHead },
     pointer: { generation: newest?.generation ?? null },
-    router: release.reading?.members.map(({ place, percent, address }) => ({ place, percent, address })) ?? null,
+    router: release.reading === null ? null : routerRead(release.reading),
   };
+}
+
+/** Each place with its share and the addresses of its members. */
+function routerRead(reading: Reading): PlanRead['router'] {
+  return reading.places.map(({ place, percent }) => {
+    const addresses = membersAt(reading, place).flatMap(({ member }) => member.ask.address ?? []);
+    return { place, percent, address: addresses.length === 0 ? null : [...new Set(addresses)].sort().join(' ') };
+  });
 }

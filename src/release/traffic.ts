@@ -29,12 +29,12 @@ export function showTraffic(
   };
 }
 
-/** The members that get traffic. */
-export function servingIn({ members }: Pick<Reading, 'members'>): Reading['members'] {
-  return members.filter((member) => member.percent > 0);
+/** The places that get traffic. */
+export function servingIn({ places }: Pick<Reading, 'places'>): Reading['places'] {
+  return places.filter(({ percent }) => percent > 0);
 }
 
-/** The one member that gets all traffic, and what its members say that they are; null where several get some. */
+/** The one place that gets all traffic, and what its members say that they are; null where several get some. */
 export async function servingAlone(target: Target, reading: Reading) {
   const [only, ...others] = servingIn(reading);
   if (only === undefined || others.length > 0) return null;
@@ -44,11 +44,7 @@ export async function servingAlone(target: Target, reading: Reading) {
 /** The places that get traffic, with the builds known to be there. */
 export function trafficOf(reading: Reading, builds: ReadonlyMap<string, string>): Traffic {
   return {
-    split: servingIn(reading).map((member) => ({
-      build: builds.get(member.place) ?? null,
-      place: member.place,
-      percent: member.percent,
-    })),
+    split: servingIn(reading).map(({ place, percent }) => ({ build: builds.get(place) ?? null, place, percent })),
     // A location that cannot be read may serve anything.
     certainty: reading.unseen === undefined ? reading.certainty : 'unknown',
   };

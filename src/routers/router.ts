@@ -2,49 +2,76 @@
 import type * as z from 'zod';
 import type { Change, Check } from '../base/changes/change.ts';
 import type { TargetQuestion } from '../base/changes/target-question.ts';
-import { type Split, servedFits, splitsAgree } from '../core/rollout/split.ts';
+import type { Split } from '../core/rollout/split.ts';
 import type { Io } from '../io.ts';
 
-/**
- * How requests to one member ended, as counted by one location of the router since it started. Classes are statuses (`503`),
- * their first digit if it knows no more (`5xx`), and `none` for a request without an answer.
- */
-export interface Answers {
-  /** The router process that counted: another process has other counters. */
-  readonly location: string;
-  readonly byClass: Readonly<Record<string, number>>;
-  /** How many answers came, and how long the newest took on average, milliseconds; absent if the router does not measure it. */
-  readonly times?: { readonly answers: number; readonly averageMs: number };
+/** How long answers took: how many came, and how long the newest took on average, milliseconds. */
+export interface Times {
+  readonly answers: number;
+  readonly averageMs: number;
 }
 
-/** How one member of a place is asked directly, at one location. A way that a plain address does not describe belongs here. */
+/** What one location counted of one member since it started. */
+export interface MemberCounters {
+  /** Requests that it was chosen for; null if the router does not count. */
+  readonly served: number | null;
+  /**
+   * How its requests ended; absent if the router does not count that. Classes are statuses (`503`), their first digit if it knows no
+   * more (`5xx`), and `none` for a request without an answer.
+   */
+  readonly byClass?: Readonly<Record<string, number>>;
+  /** Absent if the router does not measure it. */
+  readonly times?: Times;
+  /** How often its health check took it down. Only if it is checked and takes traffic: maintenance is not a crash. */
+  readonly downs?: number;
+}
+
+/** How one member is asked directly. A way that a plain address does not describe belongs here. */
 export interface Ask {
-  /** The router process that sends traffic there; null where the router has one location. */
-  readonly location: string | null;
   /** As the router reports it: `http://127.0.0.1:9002`; null where it reports none. */
   readonly address: string | null;
 }
 
-/** One member of a router's target: a place that can get traffic. */
+/** One server, process or pod behind the router, as one location has it. */
 export interface Member {
-  readonly place: string;
-  /** Current share of new requests according to the router's own configuration. */
+  /** What the location calls it. */
+  readonly name: string;
+  /** The place that it belongs to; null if it belongs to none, and is to get nothing. */
+  readonly place: string | null;
+  /** Its part of new requests among all members in rotation, as the location is set. */
+  readonly weight: number;
+  /** Its real share of new requests at this location: members that are down get none. */
   readonly percent: number;
   /** False if the router itself considers it down; true if the router does not check. */
   readonly up: boolean;
-  /** The address of the build for direct queries, as the router reports it: `http://127.0.0.1:9002`. */
-  readonly address: string | null;
-  /** Every member behind this place, at every location: which build runs there is asked of each. Absent where `address` is the only one. */
-  readonly asks?: readonly Ask[];
-  /** Requests it has served since the router began to count; null if the router does not count. */
-  readonly servedTotal: number | null;
-  /** How its requests ended, at each location; absent if the router does not count answers. */
-  readonly answers?: readonly Answers[];
-  /**
-   * How often each location's own health check took it down since that location began to count. Only if it is checked and takes
-   * traffic: maintenance is not a crash.
-   */
-  readonly downs?: Readonly<Record<string, number>>;
+  /** It keeps the clients that it has, and gets no new ones. */
+  readonly draining: boolean;
+  /** In maintenance: it gets nothing until someone acts. */
+  readonly parked: boolean;
+  readonly ask: Ask;
+  readonly counters: MemberCounters;
+}
+
+/** One router process that serves the target, and what it reports. */
+export interface Location {
+  /** `main` where a router has one location without a name of its own. */
+  readonly name: string;
+  readonly members: readonly Member[];
+}
+
+/** The members of one place together, over all locations that answered. */
+export interface PlaceReading {
+  readonly place: string;
+  /** Share of new requests as the locations are set, whoever is down: the percentage that kvdeploy asked for. */
+  readonly percent: number;
+  /** Share of new requests that members which are up really get. */
+  readonly realPercent: number;
+  /** False if every member of it is down at one of the locations. */
+  readonly up: boolean;
+  /** Every member of it is in maintenance. */
+  readonly parked: boolean;
+  /** Requests that its members were chosen for; null if the router does not count. */
+  readonly served: number | null;
 }
 
 /** What is wrong, and what to write or do so that it is not. */
@@ -58,8 +85,10 @@ export type Unseen = Unusable;
 
 /** What the router reports about itself. */
 export interface Reading {
-  /** Every member of the target, including those at 0 %. */
-  readonly members: readonly Member[];
+  /** Every location that answered, with every member that belongs to a place or gets traffic. */
+  readonly locations: readonly Location[];
+  /** The same by place, including those at 0 %. */
+  readonly places: readonly PlaceReading[];
   /**
    * `served`: counters over at least 100 requests since `since` match the split. `configured`: only the router's settings match
    * it; no traffic was observed.
@@ -89,6 +118,19 @@ export interface Leaving {
   readonly leaving: 'at-once' | 'drain';
 }
 
+/** Which members each location has, and the places that they belong to. */
+export type Layout = readonly {
+  readonly location: string;
+  readonly members: readonly Pick<Member, 'name' | 'place'>[];
+}[];
+
+/** What one location is to serve, and by which members. */
+export interface LocationSplit {
+  readonly location: string;
+  readonly split: Split;
+  readonly members: Layout[number]['members'];
+}
+
 /**
  * Splits traffic between the members of one target. All its changes are absolute: making one twice changes nothing more.
  * To add a router: a folder next to this file, a line in index.ts, and a test that calls the shared contract.
@@ -103,10 +145,12 @@ export interface Router<Config> {
   targets(config: Config): readonly string[];
   /** Why this router's granularity does not allow exactly `percent` for the candidate, or undefined if it does. Pure. */
   impossible(config: Config, reading: Reading, percent: number): string | undefined;
-  /** The changes after which the live split equals `split`. Pure; sets every member; names secrets, never contains them. */
-  changes(config: Config, split: Split, how: Leaving): readonly Change[];
-  /** How break-glass verifies `split` (left at once) without this code. Pure. */
-  checks(config: Config, split: Split): readonly Check[];
+  /** The names of all its locations, in the order in which they are changed. Pure. */
+  locations(config: Config): readonly string[];
+  /** The changes after which each location serves what is wanted. Pure; sets every member of a place; names secrets, never contains them. */
+  changes(config: Config, wanted: readonly LocationSplit[], how: Leaving): readonly Change[];
+  /** How break-glass verifies what is wanted (left at once) without this code. Pure. */
+  checks(config: Config, wanted: readonly LocationSplit[]): readonly Check[];
   /**
    * The current state. `since` is an earlier reading, to observe traffic by the difference of the counters.
    * Rejects with KvdeployError UNREACHABLE if no location of the router answers within 2 s; one that does not is `unseen` and trouble.
@@ -123,19 +167,6 @@ export interface Router<Config> {
   marks(config: Config): readonly string[];
   /** How long the router can still act on a connection after kvdeploy's last byte. */
   readonly idleTimeoutMs: number;
-}
-
-/** True if the counters show this split, and it was the same at `since`. Missing counters, or those of another split, prove nothing. */
-export function seen(members: readonly Member[], since: Reading | undefined): boolean {
-  if (since === undefined || !splitsAgree(since.members, members, 0)) return false;
-  const before = new Map(since.members.map((member) => [member.place, member.servedTotal]));
-  const deltas = new Map<string, number>();
-  for (const { place, servedTotal } of members) {
-    const earlier = before.get(place) ?? null;
-    if (servedTotal === null || earlier === null) return false;
-    deltas.set(place, servedTotal - earlier);
-  }
-  return servedFits(members, deltas);
 }
 
 /** The marker next to what a router keeps. */

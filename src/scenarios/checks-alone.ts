@@ -113,7 +113,7 @@ function factsOf(stable: Build, staging: Build): Facts {
     ...{ listed: [], atPlace: [], listing: undefined, otherLedgers: [], unseen: [], protected: true, history },
     environments: ['staging', 'production'],
     targetSays: ['production'],
-    members: [{ place: stable.ref, percent: 100, up: true }],
+    places: [{ place: stable.ref, percent: 100, up: true }],
     candidateAnswers: [{ at: 'green', answer: { guid: staging.guid, environment: null, said: staging.guid } }],
     knownGoodAnswers: [{ at: 'blue', answer: { guid: stable.guid, environment: 'production', said: stable.guid } }],
     pointer: { knownGood: stable.guid, damaged: [], ledgerCut: null },

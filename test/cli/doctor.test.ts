@@ -6,6 +6,7 @@ import { circularChanges, secretsOf } from '../../src/commands/start/doctor/rehe
 import { clockCheck } from '../../src/commands/start/doctor/target.ts';
 import type { Target } from '../../src/engine/target.ts';
 import type { Deps } from '../../src/release/deps.ts';
+import { readingOf } from '../routers/readings.ts';
 import { contents, fingerprint } from './fingerprint.ts';
 import { BLUE, GREEN, PRODUCTION, SURE } from './local-builds.ts';
 import { type LocalSite, openLocalSite, resultOf } from './local-site.ts';
@@ -376,11 +377,7 @@ describe('a rollback path that runs through the service itself', () => {
 
 describe('the clock', () => {
   const at = Date.parse('2026-11-21T12:00:00Z');
-  const reading = {
-    members: [{ place: 'blue', percent: 100, up: true, address: 'http://b', servedTotal: null }],
-    certainty: 'configured',
-    trouble: [],
-  } as const;
+  const reading = readingOf([{ place: 'blue', percent: 100, address: 'http://b' }]);
   const target = { identityUrls: () => ['http://b/healthz'] } as unknown as Target;
   const judge = async (date: string | undefined) => {
     const answer = { status: 200, headers: date === undefined ? {} : { date }, body: '' };

@@ -46,8 +46,8 @@ export async function takeOver({ leader, stopper, settings, rounds, seed, canEnd
     for (const change of target.changes(splitOf(0), 'at-once')) await make(change, nodeIo, () => undefined);
   };
   const isOurs = async () => {
-    const { members } = await target.read();
-    return members.find(({ place }) => place === 'blue')?.percent === 100;
+    const { places } = await target.read();
+    return places.find(({ place }) => place === 'blue')?.percent === 100;
   };
   const stateDir = join(freshFolder(), 'state');
   mkdirSync(stateDir, { mode: 0o700 });

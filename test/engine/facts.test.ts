@@ -43,7 +43,7 @@ describe('facts', () => {
     expect(await facts()).toMatchObject({
       gathered: ['files'],
       targetSays: [],
-      members: [],
+      places: [],
       candidateAnswers: [],
       knownGoodAnswers: [],
     });
@@ -77,7 +77,7 @@ describe('facts', () => {
     expect(added.facts).toMatchObject({
       gathered: ['files', 'target'],
       targetSays: ['production'],
-      members: [
+      places: [
         { place: 'blue', percent: 0 },
         { place: 'green', percent: 100 },
         { place: 'grey', percent: 0 },

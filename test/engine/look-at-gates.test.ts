@@ -5,13 +5,12 @@ import { lookAtComparison } from '../../src/engine/look-at-gates.ts';
 import type { Io } from '../../src/io.ts';
 import type { Reading } from '../../src/routers/router.ts';
 import { CANDIDATE, SCOPE, STABLE } from '../core/manifest/builds.ts';
+import { readingOf } from '../routers/readings.ts';
 
 const BUILDS = { scope: SCOPE, candidate: CANDIDATE, stable: STABLE };
 
 function readingWith(changes: Partial<Reading>): Reading {
-  const member = { place: STABLE.ref, percent: 100, up: true, address: null, servedTotal: 9 };
-  const members = [{ ...member, answers: [{ location: 'edge', byClass: { 200: 9 } }] }];
-  return { members, certainty: 'served', trouble: [], ...changes };
+  return readingOf([{ place: STABLE.ref, percent: 100, served: 9, byClass: { 200: 9 } }], changes);
 }
 
 async function looked(gate: Partial<ComparedGate>, reading: Reading, io: Partial<Io> = {}) {

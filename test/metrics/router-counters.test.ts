@@ -12,8 +12,10 @@ import type { MetricSource, Question } from '../../src/metrics/metric-source.ts'
 import { haproxyCounters, localCounters } from '../../src/metrics/router-counters.ts';
 import { haproxy } from '../../src/routers/haproxy/haproxy.ts';
 import { local } from '../../src/routers/local/local.ts';
+import { downsAt } from '../../src/routers/places.ts';
 import type { Reading } from '../../src/routers/router.ts';
 import { serve } from '../../src/serve/serve.ts';
+import { changesOf } from '../routers/readings.ts';
 import { startBackend } from '../serve/backend.ts';
 import { type HaproxyOptions, startHaproxy } from '../servers/haproxy.ts';
 import { until } from '../servers/program.ts';
@@ -111,11 +113,11 @@ async function throughServe(): Promise<Routed> {
       { place: 'blue', build: BLUE, percent: place === 'blue' ? 100 : 0 },
       { place: 'green', build: GREEN, percent: place === 'green' ? 100 : 0 },
     ];
-    for (const change of local.changes(config as never, split, { leaving: 'at-once' })) {
+    for (const change of changesOf(local, config as never, split, { leaving: 'at-once' })) {
       if (change.kind === 'write-file') writeFileSync(change.path, change.content);
     }
     await until('it is served', async () =>
-      (await read()).members.find((one) => one.place === place)?.percent === 100 ? true : undefined,
+      (await read()).places.find((one) => one.place === place)?.percent === 100 ? true : undefined,
     );
   };
   return {
@@ -334,14 +336,14 @@ describe('HAProxy alone', () => {
   it('HAProxy tells how often a health check took a build down, at each location; maintenance does not count', async () => {
     const routed = await throughHaproxy({ sockets: 2 });
     await routed.only('green');
-    const downs = async (place: string) => (await routed.read()).members.find((one) => one.place === place)?.downs;
-    const before = Object.values((await downs('green')) ?? {});
+    const downs = async (place: string) => downsAt(await routed.read(), place);
+    const before = Object.values(await downs('green'));
     expect(before.length).toBe(2);
-    expect(await downs('blue')).toBeUndefined();
+    expect(await downs('blue')).toEqual({});
     const counted = await count(routed);
     await routed.end();
     const after = await until('both saw it go down', async () => {
-      const now = Object.values((await downs('green')) ?? {});
+      const now = Object.values(await downs('green'));
       return now.every((times, index) => times === (before[index] ?? 0) + 1) ? now : undefined;
     });
     expect(after.length).toBe(2);
@@ -350,7 +352,9 @@ describe('HAProxy alone', () => {
     const unchecked = await throughHaproxy({
       servers: ['blue', 'green'].map((name) => ({ name, port: 1, extra: 'no-check' })),
     });
-    expect((await unchecked.read()).members.map(({ downs: none }) => none)).toEqual([undefined, undefined]);
+    const { locations } = await unchecked.read();
+    const members = locations.flatMap((location) => location.members);
+    expect(members.map(({ counters }) => counters.downs)).toEqual([undefined, undefined]);
   });
 
   it('HAProxy does not count in TCP mode, and says so', async () => {

@@ -6,10 +6,10 @@ import { beginStep, feed, openEvidence } from '../../src/core/gates/evidence/evi
 import { judgeEvidence } from '../../src/core/gates/verdict/evidence-verdict.ts';
 import { lookAtComparison } from '../../src/engine/look-at-gates.ts';
 import type { Io } from '../../src/io.ts';
-import type { Reading } from '../../src/routers/router.ts';
 import { gateTrace, STATUSES, STEPS } from '../backtest/replayed.ts';
 import { blockOf } from '../core/gates/verdict/judged.ts';
 import { CANDIDATE, SCOPE, STABLE } from '../core/manifest/builds.ts';
+import { readingOf } from '../routers/readings.ts';
 import { traceOf } from '../traces.ts';
 
 /** Nothing fails, and the candidate has no request; then one that fails the few requests that it gets. */
@@ -32,9 +32,8 @@ export async function loneShare(): Promise<readonly string[]> {
 
 /** Clients are bound by a cookie, and the traffic is not judged; a trace of the first step alone passes no other. */
 export async function unseenShare(): Promise<readonly string[]> {
-  const member = { place: STABLE.ref, percent: 100, up: true, address: null, servedTotal: 9 };
-  const members = [{ ...member, answers: [{ location: 'edge', byClass: { 200: 9 } }] }];
-  const reading: Reading = { members, certainty: 'served', trouble: [], sticky: 'cookie SRV' };
+  const serving = { place: STABLE.ref, percent: 100, served: 9, byClass: { 200: 9 } };
+  const reading = readingOf([serving], { sticky: 'cookie SRV' });
   const gates = [{ name: 'errors', source: 'local', settings: {}, compare: {} }];
   const builds = { scope: SCOPE, candidate: CANDIDATE, stable: STABLE };
   const { comparison } = await lookAtComparison(gates, {}, builds, reading, async () => reading, { now: () => 1 } as Io);

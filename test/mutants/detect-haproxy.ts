@@ -6,16 +6,14 @@ import type { Io } from '../../src/io.ts';
 import { localCounters } from '../../src/metrics/router-counters.ts';
 import { type HaproxyConfig, haproxy } from '../../src/routers/haproxy/haproxy.ts';
 import { parseLocation } from '../../src/routers/haproxy/haproxy-answer.ts';
-import type { Reading } from '../../src/routers/router.ts';
 import { CANDIDATE, SCOPE, STABLE } from '../core/manifest/builds.ts';
+import { checksOf, readingOf } from '../routers/readings.ts';
 
 type Complaints = readonly string[];
 
 /** Every way in which clients are refused counts against a fixed limit. */
 export async function counters(): Promise<Complaints> {
-  const member = { place: 'green', percent: 1, up: true, address: null, servedTotal: null };
-  const answers = [{ location: 'edge', byClass: { 200: 1, 401: 1, 404: 1, 500: 1, none: 1 } }];
-  const router: Reading = { members: [{ ...member, answers }], certainty: 'served', trouble: [] };
+  const router = readingOf([{ place: 'green', percent: 1, byClass: { 200: 1, 401: 1, 404: 1, 500: 1, none: 1 } }]);
   const question = { scope: SCOPE, build: CANDIDATE.guid, place: 'green', address: null, router };
   const measurement = await localCounters.measure({ expect: ['404'] }, question, {} as Io);
   const counted = 'missing' in measurement ? 'nothing' : `${measurement.errors} of ${measurement.requests}`;
@@ -80,15 +78,15 @@ export async function sockets(): Promise<Complaints> {
   const config = haproxy.config.parse({ sockets: ['/a.sock', '/b.sock'], backend: 'gw' }) as HaproxyConfig;
   const socket = async (address: string) => (address === '/a.sock' ? STATES : Promise.reject(new Error('refused')));
   const io = { socket, fs: {} } as unknown as Io;
-  const since: Reading = { members: [], certainty: 'configured', trouble: [] };
+  const since = readingOf([], { certainty: 'configured' });
   const reading = await haproxy.read(config, io, since).catch(() => null);
   if (reading === null) return ['one dead socket hides the other'];
-  const places = reading.members.map(({ place, percent }) => `${place} ${percent}`).join(', ');
+  const places = reading.places.map(({ place, percent }) => `${place} ${percent}`).join(', ');
   const split = [
     { place: 'blue', build: STABLE.guid, percent: 100 },
     { place: 'green', build: CANDIDATE.guid, percent: 0 },
   ];
-  const [ofA] = haproxy.checks({ ...config, sockets: ['/a.sock'] }, split);
+  const [ofA] = checksOf(haproxy, { ...config, sockets: ['/a.sock'] }, split);
   const answer = ofA === undefined ? null : await check(ofA, io);
   return [
     ...(places === 'blue 100, green 0' ? [] : [`reads ${places}`]),

@@ -6,7 +6,9 @@ import { make } from '../../src/base/changes/make.ts';
 import { type Split, splitsAgree } from '../../src/core/rollout/split.ts';
 import { type Guid, parseGuid } from '../../src/core/scope.ts';
 import type { Io } from '../../src/io.ts';
+import { membersAt } from '../../src/routers/places.ts';
 import type { Leaving, Reading, Router } from '../../src/routers/router.ts';
+import { changesOf, checksOf } from './readings.ts';
 
 /** A real router before real builds. */
 export interface RouterUnderTest<Config> {
@@ -54,15 +56,15 @@ function purity<Config>(subject: () => RouterUnderTest<Config>): void {
   it('a router renders the same changes for the same split, in whatever order its shares come', () => {
     const { router, config } = subject();
     const split = splitAt(subject(), 25);
-    expect(router.changes(config, split, AT_ONCE)).toEqual(router.changes(config, split, AT_ONCE));
-    expect(router.changes(config, [...split].reverse(), AT_ONCE)).toEqual(router.changes(config, split, AT_ONCE));
-    expect(router.checks(config, [...split].reverse())).toEqual(router.checks(config, split));
+    expect(changesOf(router, config, split, AT_ONCE)).toEqual(changesOf(router, config, split, AT_ONCE));
+    expect(changesOf(router, config, [...split].reverse(), AT_ONCE)).toEqual(changesOf(router, config, split, AT_ONCE));
+    expect(checksOf(router, config, [...split].reverse())).toEqual(checksOf(router, config, split));
   });
 
   it('a router names every member in its changes, those at 0 % too', () => {
     const { router, config, members } = subject();
     for (const percent of [0, 25, 100]) {
-      const text = JSON.stringify(router.changes(config, splitAt(subject(), percent), AT_ONCE));
+      const text = JSON.stringify(changesOf(router, config, splitAt(subject(), percent), AT_ONCE));
       for (const { place } of members) expect(text).toContain(place);
     }
   });
@@ -71,7 +73,7 @@ function purity<Config>(subject: () => RouterUnderTest<Config>): void {
     const { router, config } = subject();
     expect(router.targets(config).length).toBeGreaterThan(0);
     expect(router.targets(config)).toEqual(router.targets(config));
-    expect(JSON.stringify(router.changes(config, splitAt(subject(), 25), AT_ONCE))).not.toMatch(
+    expect(JSON.stringify(changesOf(router, config, splitAt(subject(), 25), AT_ONCE))).not.toMatch(
       /authorization|password|cookie"/i,
     );
   });
@@ -103,16 +105,16 @@ function shifting<Config>(subject: () => RouterUnderTest<Config>): void {
     await shift(subject(), split);
     const once = await read(subject());
     await shift(subject(), split);
-    expect((await read(subject())).members.map(settings)).toEqual(once.members.map(settings));
+    expect((await read(subject())).places.map(settings)).toEqual(once.places.map(settings));
   });
 
   it('a router leaves everything as it is when the change is not allowed', async () => {
     const { router, config, io } = subject();
     const before = await read(subject());
-    for (const change of router.changes(config, splitAt(subject(), 25), AT_ONCE)) {
+    for (const change of changesOf(router, config, splitAt(subject(), 25), AT_ONCE)) {
       await expect(make(change, io, () => 'a hold')).rejects.toBeInstanceOf(NotAllowed);
     }
-    expect((await read(subject())).members.map(settings)).toEqual(before.members.map(settings));
+    expect((await read(subject())).places.map(settings)).toEqual(before.places.map(settings));
   });
 }
 
@@ -121,11 +123,11 @@ function readingBack<Config>(subject: () => RouterUnderTest<Config>): void {
     const { members, stranger } = subject();
     await shift(subject(), splitAt(subject(), 25));
     const reading = await read(subject());
-    expect(reading.members.map(({ place }) => place).sort()).toEqual([...members.map(({ place }) => place), stranger].sort());
-    expect(splitsAgree(reading.members, splitAt(subject(), 25))).toBe(true);
+    expect(reading.places.map(({ place }) => place).sort()).toEqual([...members.map(({ place }) => place), stranger].sort());
+    expect(splitsAgree(reading.places, splitAt(subject(), 25))).toBe(true);
     expect(reading.trouble).toEqual([]);
     for (const { place, guid } of members) {
-      const address = reading.members.find((member) => member.place === place)?.address ?? '';
+      const address = membersAt(reading, place)[0]?.member.ask.address ?? '';
       const answer = await fetch(address, { signal: AbortSignal.timeout(2000) });
       expect(parseGuid(answer.headers.get('x-build-guid') ?? '')).toBe(guid);
     }
@@ -136,7 +138,7 @@ function readingBack<Config>(subject: () => RouterUnderTest<Config>): void {
     await shift(subject(), splitAt(subject(), 25));
     await subject().moveByHand({ [stable.place]: 40, [candidate.place]: 60 });
     const reading = await read(subject());
-    expect(splitsAgree(reading.members, [share(stable, 40), share(candidate, 60)])).toBe(true);
+    expect(splitsAgree(reading.places, [share(stable, 40), share(candidate, 60)])).toBe(true);
   });
 
   it('a router says served only when enough traffic since the earlier reading fits', async () => {
@@ -173,7 +175,7 @@ function readingBack<Config>(subject: () => RouterUnderTest<Config>): void {
     await subject().moveByHand({ [members[0].place]: 60, [members[1].place]: 0, [stranger]: 40 });
     expect(await allHold(subject(), splitAt(subject(), 0))).toBe(false);
     const reading = await read(subject());
-    expect(reading.members.find(({ place }) => place === stranger)?.percent).toBeGreaterThan(0);
+    expect(reading.places.find(({ place }) => place === stranger)?.percent).toBeGreaterThan(0);
   });
 
   it('a router says which environment the target itself claims to be', async () => {
@@ -205,10 +207,10 @@ function share({ place, guid }: KnownMember, percent: number) {
 }
 
 async function shift<Config>({ router, config, io }: RouterUnderTest<Config>, split: Split): Promise<void> {
-  for (const change of router.changes(config, split, AT_ONCE)) await make(change, io, () => undefined);
+  for (const change of changesOf(router, config, split, AT_ONCE)) await make(change, io, () => undefined);
   // A router may need a moment to take over what it was told.
   await expect
-    .poll(async () => splitsAgree((await router.read(config, io)).members, split), { timeout: 3000, interval: 20 })
+    .poll(async () => splitsAgree((await router.read(config, io)).places, split), { timeout: 3000, interval: 20 })
     .toBe(true);
 }
 
@@ -216,12 +218,12 @@ function read<Config>({ router, config, io }: RouterUnderTest<Config>, since?: R
   return router.read(config, io, since);
 }
 
-function settings({ place, percent, address }: Reading['members'][number]) {
-  return { place, percent, address };
+function settings({ place, percent, parked }: Reading['places'][number]) {
+  return { place, percent, parked };
 }
 
 async function allHold<Config>({ router, config, io }: RouterUnderTest<Config>, split: Split): Promise<boolean> {
-  for (const wanted of router.checks(config, split)) {
+  for (const wanted of checksOf(router, config, split)) {
     const checked = await verify(wanted, io);
     if (!('ok' in checked && checked.ok)) return false;
   }

@@ -16,7 +16,8 @@ import { askBuild, type Target } from '../../src/engine/target.ts';
 import type { Io } from '../../src/io.ts';
 import { beginNew, type Lead } from '../../src/lead/lead.ts';
 import { askAbort, carryOn } from '../../src/lead/open-rollout.ts';
-import type { Reading } from '../../src/routers/router.ts';
+import { placesOf } from '../../src/routers/places.ts';
+import type { Member, Reading } from '../../src/routers/router.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { Process } from './process.ts';
 import { COPY_DIR, POINTER_DIR, SCOPE, type Simulation, STATE_DIR } from './simulation.ts';
@@ -107,16 +108,15 @@ export function targetIn(sim: Simulation, io: Io, plan: Plan): Target {
     impossible: () => undefined,
     read: async (): Promise<Reading> => {
       const { body } = await io.http({ method: 'GET', url, timeoutMs }, () => undefined);
-      const members = Object.entries(JSON.parse(body) as Record<string, number>).map(([place, percent]) => ({
-        place,
-        percent,
-        up: true,
-        address: addressOf(place),
-        servedTotal: null,
-        downs: { router: sim.builds.get(place)?.downs ?? 0 },
-      }));
+      const members = Object.entries(JSON.parse(body) as Record<string, number>).map(([place, percent]): Member => {
+        const calm = { weight: percent, percent, up: true, draining: false, parked: false };
+        const counters = { served: null, downs: sim.builds.get(place)?.downs ?? 0 };
+        return { name: place, place, ...calm, ask: { address: addressOf(place) }, counters };
+      });
+      const locations = [{ name: 'router', members }];
       const trouble = [...sim.trouble, ...sim.unseen.map(({ why }) => why)];
-      return { members, certainty: 'configured', trouble, ...(sim.unseen.length === 0 ? {} : { unseen: sim.unseen }) };
+      const unseen = sim.unseen.length === 0 ? {} : { unseen: sim.unseen };
+      return { locations, places: placesOf(locations), certainty: 'configured', trouble, ...unseen };
     },
     identify: async () => [SCOPE.environment],
     questions: [],

@@ -101,12 +101,12 @@ async function namedBuild(opened: Opened, offers: Offers, target: Target, to: st
   }
   const place = own.find((build) => build.guid === guid)?.ref ?? '';
   const reading = await target.read();
-  const shown = reading.members.filter((member) => member.percent > 0 || member.place === place);
+  const shown = reading.places.filter((member) => member.percent > 0 || member.place === place);
   for (const member of shown) {
     const message = `${member.place}, ${member.percent} %: ${answersText(await target.ask(member.place, reading))}`;
     deps.line({ type: 'note', level: 'info', message });
   }
-  return { guid, place, moves: !splitsAgree(reading.members, [{ place, percent: 100 }]) };
+  return { guid, place, moves: !splitsAgree(reading.places, [{ place, percent: 100 }]) };
 }
 
 /** What the next promotion would be refused for: an adoption must not promise a rollback path that could not be used. */

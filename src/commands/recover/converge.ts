@@ -46,7 +46,7 @@ export async function converge(options: ConvergeOptions, deps: Deps): Promise<Ou
   if (seen.split === null) return beyondIt(unattended(opened.history, seen, false), opened);
   await confirm(
     opened,
-    `Converge ${scopeText(opened.scope)} from ${splitText(judged.members)} to ${name} at ${build.ref}`,
+    `Converge ${scopeText(opened.scope)} from ${splitText(judged.places)} to ${name} at ${build.ref}`,
     options,
     deps,
   );

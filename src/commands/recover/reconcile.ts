@@ -39,7 +39,7 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
     note('info', message);
   for (const { file, line, why } of damaged) note('warning', `${file}:${line} of the break-glass record: ${why}`);
   const which = serving === null ? ', which is not a single known build' : ` = ${serving}`;
-  note(serving === null ? 'warning' : 'info', `serving now: ${splitText(reading.members)}${which}`);
+  note(serving === null ? 'warning' : 'info', `serving now: ${splitText(reading.places)}${which}`);
   const { bad, notBad, unsaid } = await badByWord(opened, { serving, rescues }, options, deps);
   if (bad.length > 0) note('info', `will be marked bad: ${bad.map(shortGuid).join(', ')}`);
   if (unsaid.length > 0) note('info', `not marked bad, since no one said --bad: ${unsaid.map(shortGuid).join(', ')}`);

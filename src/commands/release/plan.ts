@@ -83,7 +83,7 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
     watchMs: watchMsOf(planned),
     warmUpMs: warmUpMsOf(planned),
     router: planned.router.kind,
-    serving: reading?.members ?? [],
+    serving: reading?.places ?? [],
     wayBack: {
       build: newest?.knownGood.build ?? null,
       generation: newest?.generation ?? null,

@@ -36,7 +36,7 @@ export interface Facts {
   readonly pointer: PointerFact;
   /** The words in which the target says which environment it is. */
   readonly targetSays: readonly string[];
-  readonly members: readonly { readonly place: string; readonly percent: number; readonly up: boolean }[];
+  readonly places: readonly { readonly place: string; readonly percent: number; readonly up: boolean }[];
   /** Every member of their places, asked directly at every location; none where the target has no such place. */
   readonly candidateAnswers: readonly MemberAnswer[];
   readonly knownGoodAnswers: readonly MemberAnswer[];

@@ -78,7 +78,7 @@ export const rollbackGoal: Check = {
   name: 'there is a known-good build',
   hazard: 'no-known-good',
   needs: 'target',
-  judge({ scope, history, members }) {
+  judge({ scope, history, places }) {
     const known = currentKnownGood(history)?.build.guid;
     const names = scopeFlags(scope);
     if (known !== undefined) {
@@ -90,7 +90,7 @@ export const rollbackGoal: Check = {
         hint: `Roll back to one that is not first; see which there are: kvdeploy pointer show ${names}`,
       };
     }
-    const serving = members.filter((member) => member.percent > 0);
+    const serving = places.filter(({ percent }) => percent > 0);
     if (history.nextSeq === 1 && serving.length > 0) {
       return {
         code: 'NO_STATE',
@@ -153,20 +153,20 @@ export const rollbackPath: Check = {
   name: 'the known-good build is still serving',
   hazard: 'no-known-good',
   needs: 'target',
-  judge({ scope, history, members, knownGoodAnswers }) {
+  judge({ scope, history, places, knownGoodAnswers }) {
     const known = currentKnownGood(history)?.build;
     if (known === undefined) return undefined;
     const hint = 'Without the known-good build at the target there is no rollback path: restore it first.';
     const gone = presenceProblem(scope, known.guid, knownGoodAnswers, hint);
     if (gone !== undefined) return gone;
-    if (members.some((member) => member.place === known.ref && !member.up)) {
+    if (places.some(({ place, up }) => place === known.ref && !up)) {
       const message = `The router reports ${known.ref} as down, where the known-good build ${shortGuid(known.guid)} runs.`;
       return { code: 'BUILD_GONE', message, hint };
     }
-    if (splitsAgree(members, [{ place: known.ref, percent: 100 }])) return undefined;
+    if (splitsAgree(places, [{ place: known.ref, percent: 100 }])) return undefined;
     return {
       code: 'UNEXPECTED_SPLIT',
-      message: `The target serves ${splitText(members)}, not only the known-good build ${shortGuid(known.guid)} at ${known.ref}.`,
+      message: `The target serves ${splitText(places)}, not only the known-good build ${shortGuid(known.guid)} at ${known.ref}.`,
       hint: `Restore the known-good build: kvdeploy rollback ${scopeFlags(scope)}`,
     };
   },

@@ -12,7 +12,7 @@ export interface PlanSettings extends Pick<Plan, 'scope' | 'router' | 'identity'
 }
 
 /** Who plans, when, from which files. */
-export interface Planning extends Pick<Plan, 'id' | 'actor' | 'reason' | 'sources'> {
+export interface Planning extends Pick<Plan, 'id' | 'actor' | 'reason' | 'sources' | 'layout'> {
   /** Every place of the target as it is now. */
   readonly places: readonly string[];
 }
@@ -67,9 +67,23 @@ function gatesOf({ gates, comparison }: PlanSettings): Pick<Plan, 'gates' | 'com
 
 function common(settings: PlanSettings, planning: Planning, builds: readonly Build[]) {
   const { scope, router, identity, patienceMs, pollMs, copies } = settings;
-  const { id, actor, reason, sources } = planning;
+  const { id, actor, reason, sources, layout } = planning;
   const guids = new Map<string, Guid>(builds.map((build) => [build.ref, build.guid]));
   const places = [...new Set([...planning.places, ...guids.keys()])];
   const members = places.map((place) => ({ place, build: guids.get(place) ?? null }));
-  return { id, scope, router: { ...router }, identity, members, patienceMs, pollMs, copies: [...copies], actor, reason, sources };
+  const known = layout === undefined ? {} : { layout };
+  return {
+    id,
+    scope,
+    router: { ...router },
+    identity,
+    members,
+    ...known,
+    patienceMs,
+    pollMs,
+    copies: [...copies],
+    actor,
+    reason,
+    sources,
+  };
 }

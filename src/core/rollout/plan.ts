@@ -17,6 +17,13 @@ export const plannedGateSchema = z.strictObject({
   settings: z.record(z.string(), z.unknown()),
 });
 
+const layoutSchema = z.array(
+  z.strictObject({
+    location: z.string(),
+    members: z.array(z.strictObject({ name: z.string(), place: z.string().nullable() })),
+  }),
+);
+
 export const planSchema = z
   .strictObject({
     id: z.string(),
@@ -32,6 +39,8 @@ export const planSchema = z
     identity: identitySchema.nullable(),
     /** Every member of the target when the plan was made, with the build known to be there. */
     members: z.array(z.strictObject({ place: z.string(), build: guidSchema.nullable() })),
+    /** Which members each location had then; absent where every place has one member of its name. */
+    layout: layoutSchema.optional(),
     steps: z.array(z.strictObject({ percent: z.number(), bakeMs: z.number() })),
     /** Gates with a fixed limit. */
     gates: z.array(plannedGateSchema),

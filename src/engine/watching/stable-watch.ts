@@ -56,7 +56,7 @@ export class StableWatch {
     }
     this.#looks.at(io.monotonic(), state.plan.pollMs);
     const found = await readBack.read();
-    if ('reading' in found && !splitsAgree(found.reading.members, split)) return drifted(split, found.reading, io.now());
+    if ('reading' in found && !splitsAgree(found.reading.places, split)) return drifted(split, found.reading, io.now());
     if ('reading' in found) condition.look(state, ledger.history, found.reading);
     const unfit = unfitOf(condition.seen, io.now());
     if (unfit !== undefined) return unfit;

@@ -46,7 +46,7 @@ export async function lookUp(split: Split, state: State, runner: Runner): Promis
   if ((await watch.look()) !== undefined) return 'look again';
   const found = await readBack.read();
   if ('why' in found) return undefined;
-  if (!splitsAgree(found.reading.members, split)) return drifted(split, found.reading, io.now());
+  if (!splitsAgree(found.reading.places, split)) return drifted(split, found.reading, io.now());
   condition.look(state, ledger.history, found.reading);
   return unfitOf(condition.seen, io.now());
 }

@@ -1,6 +1,7 @@
 /** Combines the answers of all HAProxy processes into one reading. Must report a disagreement, never average it silently. */
 import { splitsAgree, splitText } from '../../core/rollout/split.ts';
-import { type Ask, type Member, type Reading, seen, type Unseen } from '../router.ts';
+import { placesOf, seen, weightInRotation } from '../places.ts';
+import type { Location as LocationReading, Member, MemberCounters, Reading, Unseen } from '../router.ts';
 import type { Location, Server } from './haproxy-answer.ts';
 import { type Balance, unusableBecause } from './haproxy-setup.ts';
 
@@ -17,15 +18,16 @@ export function readingOf(
   balance: Balance,
   since: Reading | undefined,
 ): Reading {
-  const names = [...new Set(answered.flatMap(({ location }) => location.servers.map(({ name }) => name)))].sort();
-  const members = names.map((name) => memberOf(name, answered, unseen.length === 0));
-  const trouble = [...unseen.map(({ why }) => why), ...disagreements(answered, names), ...answered.flatMap(faults)];
+  const locations = answered.map((one) => membersOf(one, unseen.length === 0));
+  const places = placesOf(locations);
+  const trouble = [...unseen.map(({ why }) => why), ...disagreements(locations), ...answered.flatMap(faults)];
   const unusable = answered.map((one) => unusableBecause(one, balance)).find((one) => one !== undefined);
   const wholeOnly = wholeOnlyBecause(answered, balance);
   const cookie = answered.map(({ location }) => location.cookie).find((name) => name !== null);
   return {
-    members,
-    certainty: trouble.length === 0 && seen(members, since) ? 'served' : 'configured',
+    locations,
+    places,
+    certainty: trouble.length === 0 && seen(places, since) ? 'served' : 'configured',
     trouble,
     ...(unseen.length === 0 ? {} : { unseen }),
     ...(unusable === undefined ? {} : { unusable }),
@@ -34,70 +36,50 @@ export function readingOf(
   };
 }
 
-function memberOf(name: string, answered: readonly Answered[], isWhole: boolean): Member {
-  const servers = answered.flatMap(({ location }) => location.servers.filter((server) => server.name === name));
-  const percents = answered.map(({ location }) => percentOf(name, location));
-  const countsRequests = answered.every(({ location }) => location.mode === 'http');
+function membersOf({ socket, location }: Answered, isWhole: boolean): LocationReading {
+  const total = sum(location.servers.filter(({ up }) => up).map(takes));
+  const members = location.servers.map((server): Member => {
+    return {
+      name: server.name,
+      place: server.name,
+      weight: server.backup ? 0 : server.weight,
+      percent: server.up && total > 0 ? (100 * takes(server)) / total : 0,
+      up: server.up,
+      draining: server.state === 'drain',
+      parked: server.state === 'maint',
+      ask: { address: server.address },
+      counters: countersOf(server, location.mode === 'http', isWhole),
+    };
+  });
+  return { name: socket, members };
+}
+
+function countersOf({ chosen, answers, times, downs }: Server, countsRequests: boolean, isWhole: boolean): MemberCounters {
   return {
-    place: name,
-    percent: sum(percents) / percents.length,
-    up: servers.every((server) => server.up),
-    address: servers[0]?.address ?? null,
-    ...(answered.length > 1 ? { asks: asksOf(name, answered) } : {}),
-    servedTotal: countsRequests && isWhole ? sum(servers.map(({ chosen }) => chosen)) : null,
-    ...(countsRequests ? answersOf(name, answered) : {}),
-    ...downsOf(name, answered),
+    served: countsRequests && isWhole ? chosen : null,
+    ...(countsRequests && answers !== null ? { byClass: answers } : {}),
+    ...(countsRequests && times !== null ? { times } : {}),
+    ...(downs === null ? {} : { downs }),
   };
 }
 
-/** Two data centres may have their own members for one place: each is asked. */
-function asksOf(name: string, answered: readonly Answered[]): readonly Ask[] {
-  return answered.flatMap(({ socket, location }) => {
-    const server = location.servers.find((one) => one.name === name);
-    return server === undefined ? [] : [{ location: socket, address: server.address }];
-  });
-}
-
-function answersOf(name: string, answered: readonly Answered[]): Pick<Member, 'answers'> {
-  const all = answered.map(({ socket, location }) => {
-    const server = location.servers.find((one) => one.name === name);
-    if (server === undefined || server.answers === null) return null;
-    return { location: socket, byClass: server.answers, ...(server.times === null ? {} : { times: server.times }) };
-  });
-  const counted = all.filter((answers) => answers !== null);
-  return counted.length === all.length ? { answers: counted } : {};
-}
-
-function downsOf(name: string, answered: readonly Answered[]): Pick<Member, 'downs'> {
-  const seen = answered.flatMap(({ socket, location }) => {
-    const downs = location.servers.find((server) => server.name === name)?.downs ?? null;
-    return downs === null ? [] : [[socket, downs] as const];
-  });
-  return seen.length === 0 ? {} : { downs: Object.fromEntries(seen) };
-}
-
-function percentOf(name: string, location: Location): number {
-  const total = sum(location.servers.map(takes));
-  const server = location.servers.find((one) => one.name === name);
-  return server === undefined || total === 0 ? 0 : (100 * takes(server)) / total;
-}
-
 /** Its effective weight for new traffic. */
-function takes(server: Server): number {
-  return server.state === 'ready' && !server.backup ? server.weight : 0;
+function takes({ state, backup, weight }: Server): number {
+  return backup ? 0 : weightInRotation({ weight, draining: state === 'drain', parked: state === 'maint' });
 }
 
-function disagreements(answered: readonly Answered[], names: readonly string[]): string[] {
-  const [first, ...others] = answered;
+function disagreements(locations: readonly LocationReading[]): string[] {
+  const [first, ...others] = locations;
   if (first === undefined) return [];
-  const trouble = answered.flatMap(({ socket, location }) => {
-    const missing = names.filter((name) => !location.servers.some((server) => server.name === name));
-    return missing.map((name) => `${socket} has no server ${name}, but another socket does`);
+  const places = placesOf(locations).map(({ place }) => place);
+  const trouble = locations.flatMap(({ name, members }) => {
+    const missing = places.filter((place) => !members.some((member) => member.place === place));
+    return missing.map((place) => `${name} has no server ${place}, but another socket does`);
   });
-  const split = ({ location }: Answered) => names.map((place) => ({ place, percent: percentOf(place, location) }));
+  const split = (location: LocationReading) => placesOf([location]);
   for (const other of others) {
     if (!splitsAgree(split(first), split(other))) {
-      trouble.push(`${other.socket} reports ${splitText(split(other))}, but ${first.socket} reports ${splitText(split(first))}`);
+      trouble.push(`${other.name} reports ${splitText(split(other))}, but ${first.name} reports ${splitText(split(first))}`);
     }
   }
   return trouble;

@@ -6,7 +6,7 @@ import { type TargetQuestion, wordsOf } from '../../base/changes/target-question
 import { KvdeployError } from '../../core/errors.ts';
 import type { Share, Split } from '../../core/rollout/split.ts';
 import type { Io } from '../../io.ts';
-import { type Leaving, markFile, type Reading, type Router, type Unseen, type Unusable } from '../router.ts';
+import { type Leaving, type LocationSplit, markFile, type Reading, type Router, type Unseen, type Unusable } from '../router.ts';
 import { ADMIN_STATES, isMaster, parseLocation, readingLine, statisticsLine, withStatistics } from './haproxy-answer.ts';
 import { type Written, writtenOf } from './haproxy-file.ts';
 import { type Answered, readingOf } from './haproxy-reading.ts';
@@ -74,6 +74,7 @@ export const haproxy: Router<HaproxyConfig> = {
   config,
   targets: ({ sockets, backend }) => sockets.map((socket) => `${socket.startsWith('/') ? normalize(socket) : socket} ${backend}`),
   impossible,
+  locations: ({ sockets }) => sockets,
   changes,
   checks,
   read,
@@ -95,10 +96,11 @@ function impossible(_config: HaproxyConfig, reading: Reading, percent: number): 
   return `HAProxy's maximum weight is 256, so it cannot set ${percent} %; the nearest possible value is ${Number(nearest.toFixed(3))} %`;
 }
 
-function changes(settings: HaproxyConfig, split: Split, how: Leaving): readonly Change[] {
-  const lines = joinable(commandsFor(settings, split, how));
-  const set = settings.sockets.flatMap((address) =>
-    lines.map((commands): Socket => ({ kind: 'socket', address, commands, timeoutMs: TIMEOUT_MS })),
+function changes(settings: HaproxyConfig, wanted: readonly LocationSplit[], how: Leaving): readonly Change[] {
+  const set = wanted.flatMap(({ location: address, split }) =>
+    joinable(commandsFor(settings, split, how)).map(
+      (commands): Socket => ({ kind: 'socket', address, commands, timeoutMs: TIMEOUT_MS }),
+    ),
   );
   // Saved after every socket was set: a full disk must not stop the shift at the next location.
   const save = stateFiles(settings.serverStateFile).map((saveTo, index): Socket => {
@@ -129,28 +131,32 @@ function commandsFor({ backend, balance }: HaproxyConfig, split: Split, { leavin
   return [...taking, ...left];
 }
 
-function checks(settings: HaproxyConfig, split: Split): readonly Check[] {
-  const rows: Record<string, Columns> = {};
-  for (const { share, weight } of weighted(split)) {
-    const exact = settings.balance === 'static' ? {} : { srv_uweight: [String(weight)] };
-    rows[share.place] = { srv_admin_state: ADMIN_STATES.ready, srv_op_state: ['1', '2'], ...exact };
-  }
-  for (const { place } of inOrder(split).filter(({ percent }) => percent === 0)) {
-    rows[place] = { srv_admin_state: ADMIN_STATES.maint, srv_uweight: ['0'] };
-  }
-  return settings.sockets.map(
-    (address): TableCheck => ({
+function checks(settings: HaproxyConfig, wanted: readonly LocationSplit[]): readonly Check[] {
+  return wanted.map(
+    ({ location: address, split }): TableCheck => ({
       kind: 'table',
       address,
       command: `show servers state ${settings.backend}`,
       separator: ' ',
       where: { be_name: settings.backend },
       key: 'srv_name',
-      rows,
+      rows: rowsFor(settings, split),
       others: [{ srv_admin_state: ADMIN_STATES.out }, { srv_uweight: ['0'] }],
       timeoutMs: TIMEOUT_MS,
     }),
   );
+}
+
+function rowsFor({ balance }: HaproxyConfig, split: Split): TableCheck['rows'] {
+  const rows: Record<string, Columns> = {};
+  for (const { share, weight } of weighted(split)) {
+    const exact = balance === 'static' ? {} : { srv_uweight: [String(weight)] };
+    rows[share.place] = { srv_admin_state: ADMIN_STATES.ready, srv_op_state: ['1', '2'], ...exact };
+  }
+  for (const { place } of inOrder(split).filter(({ percent }) => percent === 0)) {
+    rows[place] = { srv_admin_state: ADMIN_STATES.maint, srv_uweight: ['0'] };
+  }
+  return rows;
 }
 
 async function read(settings: HaproxyConfig, io: Io, since?: Reading): Promise<Reading> {

@@ -3,10 +3,11 @@ import { normalize } from 'node:path';
 import * as z from 'zod';
 import type { Change, Check } from '../../base/changes/change.ts';
 import { KvdeployError } from '../../core/errors.ts';
-import { type Split, splitText } from '../../core/rollout/split.ts';
+import { splitText } from '../../core/rollout/split.ts';
 import { scopeText } from '../../core/scope.ts';
 import type { Io } from '../../io.ts';
-import { type Member, markFile, type Reading, type Router, seen } from '../router.ts';
+import { MAIN, placesOf, seen } from '../places.ts';
+import { type LocationSplit, type Member, markFile, type Reading, type Router } from '../router.ts';
 import {
   appliedText,
   parseRoutes,
@@ -45,7 +46,9 @@ export const local: Router<LocalConfig> = {
   targets: ({ listen, routes }) => [`routes file ${normalize(routes)}`, `listen ${listen}`],
   impossible: (_config, _reading, percent) =>
     tooFine(percent) ? `the local router splits in steps of 0.01 %, so it cannot set exactly ${percent} %` : undefined,
-  changes: (settings, split): readonly Change[] => [{ kind: 'write-file', path: settings.routes, content: routesText(split) }],
+  locations: () => [MAIN],
+  changes: ({ routes }, wanted): readonly Change[] =>
+    wanted.map(({ split }) => ({ kind: 'write-file', path: routes, content: routesText(split) })),
   checks,
   read,
   identify: async (settings, io) => {
@@ -58,33 +61,41 @@ export const local: Router<LocalConfig> = {
   idleTimeoutMs: 0,
 };
 
-function checks(settings: LocalConfig, split: Split): readonly Check[] {
-  return [
+function checks(settings: LocalConfig, wanted: readonly LocationSplit[]): readonly Check[] {
+  return wanted.flatMap(({ split }): Check[] => [
     { kind: 'file', path: settings.routes, content: routesText(split) },
     { kind: 'http', url: statusUrl(settings), json: ['applied'], equals: appliedText(split), timeoutMs: TIMEOUT_MS },
-  ];
+  ]);
 }
 
 async function read(settings: LocalConfig, io: Io, since?: Reading): Promise<Reading> {
   const status = await askServe(settings, io);
-  const members = membersOf(settings, status);
+  const locations = [{ name: MAIN, members: membersOf(settings, status) }];
+  const places = placesOf(locations);
   const trouble = [...problemsOf(settings, status), ...fileProblems(settings, status, io)];
-  return { members, certainty: trouble.length === 0 && seen(members, since) ? 'served' : 'configured', trouble };
+  return { locations, places, certainty: trouble.length === 0 && seen(places, since) ? 'served' : 'configured', trouble };
 }
 
 function membersOf(settings: LocalConfig, status: ServeStatus): Member[] {
   const percents = new Map(status.split.map((share) => [share.place, share.percent]));
   const places = new Set([...Object.keys(settings.addresses), ...Object.keys(status.addresses), ...percents.keys()]);
-  return [...places].sort().map((place) => ({
-    place,
-    percent: percents.get(place) ?? 0,
-    up: true,
-    address: Object.hasOwn(status.addresses, place) ? (status.addresses[place] ?? null) : null,
-    servedTotal: Object.hasOwn(status.served, place) ? (status.served[place] ?? 0) : 0,
-    answers: [
-      { location: settings.listen, byClass: Object.hasOwn(status.answered, place) ? (status.answered[place] ?? {}) : {} },
-    ],
-  }));
+  return [...places].sort().map((place) => {
+    const percent = percents.get(place) ?? 0;
+    return {
+      name: place,
+      place,
+      weight: percent,
+      percent,
+      up: true,
+      draining: false,
+      parked: false,
+      ask: { address: Object.hasOwn(status.addresses, place) ? (status.addresses[place] ?? null) : null },
+      counters: {
+        served: Object.hasOwn(status.served, place) ? (status.served[place] ?? 0) : 0,
+        byClass: Object.hasOwn(status.answered, place) ? (status.answered[place] ?? {}) : {},
+      },
+    };
+  });
 }
 
 function problemsOf(settings: LocalConfig, status: ServeStatus): string[] {

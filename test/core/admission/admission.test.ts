@@ -204,15 +204,15 @@ const ALONE: readonly (readonly [check: string, code: Code, when: string, facts:
     'the known-good build is still serving',
     'BUILD_GONE',
     'the router calls it down',
-    factsWith({ members: [{ place: 'blue', percent: 100, up: false }] }),
+    factsWith({ places: [{ place: 'blue', percent: 100, up: false }] }),
   ],
-  ['the known-good build is still serving', 'UNEXPECTED_SPLIT', 'nothing serves', factsWith({ members: [] })],
+  ['the known-good build is still serving', 'UNEXPECTED_SPLIT', 'nothing serves', factsWith({ places: [] })],
   [
     'the known-good build is still serving',
     'UNEXPECTED_SPLIT',
     'something else serves a little',
     factsWith({
-      members: [
+      places: [
         { place: 'blue', percent: 99.9, up: true },
         { place: 'old', percent: 0.1, up: true },
       ],
@@ -223,7 +223,7 @@ const ALONE: readonly (readonly [check: string, code: Code, when: string, facts:
     'UNEXPECTED_SPLIT',
     'a share is no number',
     factsWith({
-      members: [
+      places: [
         { place: 'blue', percent: 100, up: true },
         { place: 'old', percent: Number.NaN, up: true },
       ],
@@ -482,13 +482,13 @@ describe('unknown is never yes', () => {
     history: fold([]),
     environments: [],
     targetSays: [],
-    members: [],
+    places: [],
     candidateAnswers: [],
     knownGoodAnswers: [],
     pointer: { knownGood: null, damaged: [], ledgerCut: null },
   };
 
-  it.each(['listed', 'history', 'targetSays', 'members', 'candidateAnswers', 'knownGoodAnswers', 'pointer'] as const)(
+  it.each(['listed', 'history', 'targetSays', 'places', 'candidateAnswers', 'knownGoodAnswers', 'pointer'] as const)(
     'a build is refused where nothing is known of %s',
     (fact) => {
       expect(admit({ ...factsWith(), [fact]: nothing[fact] }).build).toBeNull();
@@ -517,7 +517,7 @@ describe('the first promotion', () => {
     const serves = refused(factsWith({ history: fold([]) }));
     expect(serves).toMatchObject({ code: 'NO_STATE', message: expect.stringContaining('blue 100 %') });
     expect(serves?.hint).toContain('kvdeploy pointer import');
-    const idle = refused(factsWith({ history: fold([]), members: [] }));
+    const idle = refused(factsWith({ history: fold([]), places: [] }));
     expect(idle).toMatchObject({ code: 'NO_KNOWN_GOOD', hint: expect.stringContaining('kvdeploy adopt --env production') });
   });
 });
@@ -563,7 +563,7 @@ describe('a rollback', () => {
       listed: [],
       atPlace: [],
       otherLedgers: [],
-      members: [{ place: 'green', percent: 100, up: false }],
+      places: [{ place: 'green', percent: 100, up: false }],
       candidateAnswers: saying(answerOf(STABLE)),
       knownGoodAnswers: [],
       pointer: { knownGood: null, damaged: [{ file: '0001.json', why: 'torn' }], ledgerCut: null },

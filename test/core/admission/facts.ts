@@ -50,7 +50,7 @@ export function factsWith(more: Partial<Facts> = {}): Facts {
     history: historyWith(),
     environments: ['staging', 'production'],
     targetSays: ['production', 'lb-1'],
-    members: [
+    places: [
       { place: 'blue', percent: 100, up: true },
       { place: 'green', percent: 0, up: true },
     ],

@@ -111,7 +111,7 @@ function mustAdmitOnlyOwn(first: Manifest, all: readonly ListedBuild[], isForeig
       atPlace: all.filter((one) => one.file === '0.yaml'),
       otherLedgers: [],
       targetSays: [scope.environment],
-      members: [
+      places: [
         { place: 'blue', percent: 100, up: true },
         { place: build.ref, percent: 0, up: true },
       ],

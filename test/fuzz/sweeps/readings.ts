@@ -20,7 +20,7 @@ interface Readings {
   readonly resumed: number;
 }
 
-const READING = { members: [], split: [] } as never;
+const READING = { locations: [], places: [], split: [] } as never;
 
 /** A Prometheus, which says what the poll at `at` holds. */
 class Scraped {

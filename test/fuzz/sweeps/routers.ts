@@ -4,6 +4,7 @@ import { haproxy } from '../../../src/routers/haproxy/haproxy.ts';
 import { local } from '../../../src/routers/local/local.ts';
 import { appliedText, parseRoutes, routesText } from '../../../src/routers/local/local-routes.ts';
 import type { Reading } from '../../../src/routers/router.ts';
+import { changesOf, checksOf } from '../../routers/readings.ts';
 import { hostileText, mutated } from '../hostile.ts';
 import type { Luck } from '../luck.ts';
 import { must, type Sweep } from '../sweep.ts';
@@ -13,19 +14,19 @@ import { damagedText } from '../text-forms.ts';
 const GUID = '7c9e6679-7425-40de-944b-e07fc1f90ae7';
 
 /** Percentages may be rounded to hundredths; trouble or unusable says that they may mean nothing. */
-function mustSumUp({ members, trouble, unusable, certainty }: Reading): string {
+function mustSumUp({ places, trouble, unusable, certainty }: Reading): string {
   const doubtful = trouble.length > 0 || unusable !== undefined;
-  const sum = members.reduce((total, { percent }) => total + percent, 0);
-  must(doubtful || Math.abs(sum - 100) < 0.01 * members.length, 'the split does not sum to 100');
-  must(doubtful || members.every(({ percent }) => percent >= 0 && percent <= 100.000001), 'a share is no share');
-  must(new Set(members.map(({ place }) => place)).size === members.length, 'a place twice');
+  const sum = places.reduce((total, { percent }) => total + percent, 0);
+  must(doubtful || Math.abs(sum - 100) < 0.01 * places.length, 'the split does not sum to 100');
+  must(doubtful || places.every(({ percent }) => percent >= 0 && percent <= 100.000001), 'a share is no share');
+  must(new Set(places.map(({ place }) => place)).size === places.length, 'a place twice');
   must(certainty === 'configured', 'traffic was seen that nobody counted');
   mustPrintSafely([
     ...trouble.map((message) => ({ type: 'note' as const, level: 'warning' as const, message })),
     {
       type: 'traffic',
       at: '2026-11-21T10:00:00Z',
-      traffic: { certainty, split: members.map(({ place, percent }) => ({ build: null, place, percent })) },
+      traffic: { certainty, split: places.map(({ place, percent }) => ({ build: null, place, percent })) },
     },
   ]);
   return doubtful ? 'trouble' : 'split';
@@ -192,18 +193,18 @@ function changedCell(luck: Luck, text: string): string {
 }
 
 /** Names from an answer go into commands: each stays one command about one server of this backend. */
-function mustCommandSafely(settings: Parameters<typeof haproxy.changes>[0], { members }: Reading): void {
-  const split = members.map(({ place }, index) => ({ place, build: null, percent: index === 0 ? 100 : 0 }));
-  const changes = haproxy.changes(settings, split, { leaving: 'at-once' });
+function mustCommandSafely(settings: Parameters<typeof haproxy.changes>[0], { places }: Reading): void {
+  const split = places.map(({ place }, index) => ({ place, build: null, percent: index === 0 ? 100 : 0 }));
+  const changes = changesOf(haproxy, settings, split, { leaving: 'at-once' });
   const commands = changes.flatMap((change) => (change.kind === 'socket' ? change.commands : []));
   const known = /^(?:set server gw\/[\w.:-]+ (?:weight \d+|state (?:ready|drain|maint))|shutdown sessions server gw\/[\w.:-]+)$/;
   for (const command of commands) must(known.test(command), `an odd command: ${JSON.stringify(command)}`);
-  for (const { place } of members)
+  for (const { place } of places)
     must(
       commands.some((command) => command.includes(` gw/${place} `)),
       'a member was left out',
     );
-  for (const one of haproxy.checks(settings, split)) {
-    must(one.kind === 'table' && members.every(({ place }) => Object.hasOwn(one.rows, place)), 'a member is not read back');
+  for (const one of checksOf(haproxy, settings, split)) {
+    must(one.kind === 'table' && places.every(({ place }) => Object.hasOwn(one.rows, place)), 'a member is not read back');
   }
 }

@@ -8,6 +8,7 @@ import type { Io } from '../../../src/io.ts';
 import type { Question } from '../../../src/metrics/metric-source.ts';
 import { type PrometheusConfig, prometheus } from '../../../src/metrics/prometheus/prometheus.ts';
 import { CANDIDATE, SCOPE, STABLE } from '../../core/manifest/builds.ts';
+import { readingOf } from '../../routers/readings.ts';
 import { realIo } from '../../servers/real-io.ts';
 
 const LATENCY = 'http_seconds_bucket{build="${build}"}';
@@ -103,7 +104,7 @@ describe('the unit of buckets', () => {
       latency: LATENCY,
     };
     const gate = { name: 'errors', source: 'prometheus', settings, compare: {} };
-    const reading = { members: [], certainty: 'served', trouble: [] } as const;
+    const reading = readingOf([]);
     const builds = { scope: SCOPE, candidate: CANDIDATE, stable: STABLE };
     const seen = await lookAtComparison([gate], {}, builds, reading, async () => reading, { ...realIo, http });
     const [{ silent, countable } = expect.fail('no gate')] = seen.gates;

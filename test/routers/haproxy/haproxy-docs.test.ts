@@ -13,6 +13,7 @@ import { driveHaproxy } from '../../servers/haproxy.ts';
 import { load } from '../../servers/load.ts';
 import { freePort, tempFolder, until } from '../../servers/program.ts';
 import { realIo } from '../../servers/real-io.ts';
+import { changesOf } from '../readings.ts';
 
 const BLUE = '0b9f5bd2-1111-4111-8111-111111111111' as Guid;
 const GREEN = '7f3c2a10-2222-4222-8222-222222222222' as Guid;
@@ -46,13 +47,13 @@ describe('the documentation', () => {
         { place: 'blue', build: BLUE, percent: 75 },
         { place: 'green', build: GREEN, percent: 25 },
       ];
-      for (const change of haproxy.changes(config, split, { leaving: 'at-once' })) await make(change, realIo, () => undefined);
+      for (const change of changesOf(haproxy, config, split, { leaving: 'at-once' })) await make(change, realIo, () => undefined);
       await proxy.reload();
       const reading = await until('green is up', async () => {
         const found = await haproxy.read(config, realIo);
         return found.trouble.length === 0 ? found : undefined;
       });
-      expect(reading.members.map(({ place, percent }) => [place, percent])).toEqual([
+      expect(reading.places.map(({ place, percent }) => [place, percent])).toEqual([
         ['blue', 75],
         ['green', 25],
       ]);
@@ -60,7 +61,7 @@ describe('the documentation', () => {
       expect(await proxy.command(shown)).toMatch(/ gw \d+ blue /);
       await proxy.command(moved);
       const after = await haproxy.read(config, realIo);
-      expect(after.members.map(({ place, percent }) => [place, percent])).toEqual([
+      expect(after.places.map(({ place, percent }) => [place, percent])).toEqual([
         ['blue', 100],
         ['green', 0],
       ]);

@@ -10,6 +10,7 @@ import { type Backend, startBackend } from '../../servers/backend.ts';
 import { type Haproxy, startHaproxy } from '../../servers/haproxy.ts';
 import { load } from '../../servers/load.ts';
 import { realIo } from '../../servers/real-io.ts';
+import { changesOf } from '../readings.ts';
 
 const BLUE = '0b9f5bd2-1111-4111-8111-111111111111' as Guid;
 const GREEN = '7f3c2a10-2222-4222-8222-222222222222' as Guid;
@@ -51,7 +52,7 @@ describe.each(Object.keys(faults))('after %s, with a server-state file', (fault)
     expect(await percents()).toEqual([0, 100]);
 
     // As a pointer keeps them: rendered before, read back from JSON, made by break-glass's own outside.
-    const kept = JSON.parse(JSON.stringify(haproxy.changes(config(), split(0), { leaving: 'at-once' }))) as Change[];
+    const kept = JSON.parse(JSON.stringify(changesOf(haproxy, config(), split(0), { leaving: 'at-once' }))) as Change[];
     for (const change of kept) await make(change, nodeOutside, () => undefined);
     await faults[fault]?.();
     expect(await percents()).toEqual([100, 0]);
@@ -62,7 +63,8 @@ describe.each(Object.keys(faults))('after %s, with a server-state file', (fault)
     await start(true);
     await set(100);
     const { serverStateFile: _left, ...without } = config();
-    for (const change of haproxy.changes(without, split(0), { leaving: 'at-once' })) await make(change, realIo, () => undefined);
+    for (const change of changesOf(haproxy, without, split(0), { leaving: 'at-once' }))
+      await make(change, realIo, () => undefined);
     expect(await percents()).toEqual([100, 0]);
     await faults[fault]?.();
     expect(await percents()).toEqual([0, 100]);
@@ -124,10 +126,10 @@ function split(percent: number) {
 }
 
 async function set(percent: number, how: Leaving = { leaving: 'at-once' }): Promise<void> {
-  for (const change of haproxy.changes(config(), split(percent), how)) await make(change, realIo, () => undefined);
+  for (const change of changesOf(haproxy, config(), split(percent), how)) await make(change, realIo, () => undefined);
 }
 
 async function percents(): Promise<number[]> {
-  const { members } = await haproxy.read(config(), realIo);
-  return members.map(({ percent }) => percent);
+  const { places } = await haproxy.read(config(), realIo);
+  return places.map(({ percent }) => percent);
 }

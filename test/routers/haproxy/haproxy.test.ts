@@ -13,6 +13,7 @@ import { load } from '../../servers/load.ts';
 import { until } from '../../servers/program.ts';
 import { realIo } from '../../servers/real-io.ts';
 import { routerContract } from '../contract.ts';
+import { changesOf, checksOf } from '../readings.ts';
 
 const BLUE = '0b9f5bd2-1111-4111-8111-111111111111' as Guid;
 const GREEN = '7f3c2a10-2222-4222-8222-222222222222' as Guid;
@@ -183,10 +184,10 @@ describe('reading back', () => {
     const config = configOf(proxy);
     const reading = await until('green is seen down', async () => {
       const found = await haproxy.read(config, realIo);
-      return found.members.some(({ place, up }) => place === 'green' && !up) ? found : undefined;
+      return found.places.some(({ place, up }) => place === 'green' && !up) ? found : undefined;
     });
     expect(reading.trouble).toEqual([expect.stringMatching(/reports green as DOWN/)]);
-    expect(reading.members.find(({ place }) => place === 'green')?.percent).toBe(25);
+    expect(reading.places.find(({ place }) => place === 'green')?.percent).toBe(25);
     expect(await troubles(config, splitAt(25))).toEqual([expect.stringMatching(/green has srv_op_state 0/)]);
   });
 
@@ -194,7 +195,7 @@ describe('reading back', () => {
     const { proxy } = await subject();
     await shift(proxy, 0);
     const reading = await haproxy.read(configOf(proxy), realIo);
-    expect(reading.members).toMatchObject([
+    expect(reading.places).toMatchObject([
       { place: 'blue', percent: 100, up: true },
       { place: 'green', percent: 0, up: true },
     ]);
@@ -223,8 +224,8 @@ describe('reading back', () => {
     const { proxy } = await subject({}, [{ extra: `agent-check agent-port ${port} agent-inter 50ms` }]);
     await shift(proxy, 75);
     await until('the agent has set 50 again', async () => {
-      const { members } = await haproxy.read(configOf(proxy), realIo);
-      return members[0]?.percent === 40 ? true : undefined;
+      const { places } = await haproxy.read(configOf(proxy), realIo);
+      return places[0]?.percent === 40 ? true : undefined;
     });
   });
 
@@ -234,15 +235,15 @@ describe('reading back', () => {
     await load(proxy.url, { count: 100 });
     await load(proxy.url, { count: 50, headers: { cookie: 'GW=g' } });
     await load(proxy.url, { count: 50, keepAlive: false });
-    const { members } = await haproxy.read(configOf(proxy), realIo);
-    expect(members.map(({ servedTotal }) => servedTotal)).toEqual([blue.requests(), green.requests()]);
+    const { places } = await haproxy.read(configOf(proxy), realIo);
+    expect(places.map(({ served }) => served)).toEqual([blue.requests(), green.requests()]);
     expect(blue.requests() + green.requests()).toBe(200);
   });
 
   it('the HAProxy router knows no request counts in TCP mode, where one connection can carry many', async () => {
     const { proxy } = await subject({ backendLines: ['mode tcp'], frontendLines: ['mode tcp'] });
-    const { members } = await haproxy.read(configOf(proxy), realIo);
-    expect(members.map(({ servedTotal }) => servedTotal)).toEqual([null, null]);
+    const { places } = await haproxy.read(configOf(proxy), realIo);
+    expect(places.map(({ served }) => served)).toEqual([null, null]);
   });
 
   it('the HAProxy router rejects when HAProxy has no such backend', async () => {
@@ -279,8 +280,8 @@ describe('several locations', () => {
     for (const url of proxy.urls) await expectServed(url, { [BLUE]: 300, [GREEN]: 100 });
     const reading = await haproxy.read(configOf(proxy), realIo);
     expect(reading.trouble).toEqual([]);
-    expect(reading.members.map(({ percent }) => percent)).toEqual([75, 25]);
-    expect(reading.members.reduce((sum, { servedTotal }) => sum + (servedTotal ?? 0), 0)).toBe(800);
+    expect(reading.places.map(({ percent }) => percent)).toEqual([75, 25]);
+    expect(reading.places.reduce((sum, { served }) => sum + (served ?? 0), 0)).toBe(800);
   });
 
   it('several HAProxy locations are named when they disagree, and their mean is the serving split', async () => {
@@ -291,7 +292,7 @@ describe('several locations', () => {
     expect(reading.trouble).toEqual([
       `${proxy.sockets[1]} reports blue 50 %, green 50 %, but ${proxy.sockets[0]} reports blue 100 %`,
     ]);
-    expect(reading.members.map(({ percent }) => percent)).toEqual([75, 25]);
+    expect(reading.places.map(({ percent }) => percent)).toEqual([75, 25]);
     expect(await troubles(configOf(proxy), splitAt(0))).toHaveLength(1);
   });
 
@@ -307,9 +308,10 @@ describe('several locations', () => {
     const reading = await haproxy.read(config, realIo);
     expect(reading).toMatchObject({ certainty: 'configured', unseen: [{ why: expect.stringContaining(at(proxy)) }] });
     expect(reading.trouble).toEqual([reading.unseen?.[0]?.why]);
-    expect(reading.members.map(({ percent }) => percent)).toEqual([75, 25]);
-    expect(reading.members.map(({ address }) => address)).not.toContain(null);
-    expect(reading.members.map(({ answers }) => answers?.[0]?.byClass['2xx'])).toEqual([75, 25]);
+    expect(reading.places.map(({ percent }) => percent)).toEqual([75, 25]);
+    const members = reading.locations.flatMap((location) => location.members);
+    expect(members.map(({ ask }) => ask.address)).not.toContain(null);
+    expect(members.map(({ counters }) => counters.byClass?.['2xx'])).toEqual([75, 25]);
     expect(await haproxy.identify(config, realIo)).toContain('production');
   });
 
@@ -350,7 +352,7 @@ describe('configuration', () => {
 
   it('the HAProxy router renders what takes traffic before what leaves, and saves the states last', () => {
     const config = haproxy.config.parse({ ...good, serverStateFile: '/var/lib/haproxy/state' }) as Config;
-    expect(haproxy.changes(config, splitAt(0), AT_ONCE)).toEqual([
+    expect(changesOf(haproxy, config, splitAt(0), AT_ONCE)).toEqual([
       {
         kind: 'socket',
         address: '/run/haproxy/admin.sock',
@@ -379,7 +381,7 @@ describe('configuration', () => {
       ...Array.from({ length: 300 }, (_, index) => ({ place: `old-${index}`, build: null, percent: 0 })),
     ];
     const config = haproxy.config.parse(good) as Config;
-    const changes = haproxy.changes(config, split, AT_ONCE);
+    const changes = changesOf(haproxy, config, split, AT_ONCE);
     const lines = changes.flatMap((change) => (change.kind === 'socket' ? [change.commands.join('; ')] : []));
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(16_000);
     expect(lines.join('\n').match(/state maint/g)).toHaveLength(301);
@@ -432,11 +434,11 @@ function splitAt(percent: number): Split {
 }
 
 async function shift(proxy: Haproxy, percent: number, how = AT_ONCE, config = configOf(proxy)): Promise<void> {
-  for (const change of haproxy.changes(config, splitAt(percent), how)) await make(change, realIo, () => undefined);
+  for (const change of changesOf(haproxy, config, splitAt(percent), how)) await make(change, realIo, () => undefined);
 }
 
 /** What break-glass would say, by the checks alone. */
 async function troubles(config: Config, split: Split): Promise<string[]> {
-  const checked = await Promise.all(haproxy.checks(config, split).map((one) => check(one, realIo)));
+  const checked = await Promise.all(checksOf(haproxy, config, split).map((one) => check(one, realIo)));
   return checked.flatMap((one) => ('ok' in one ? (one.ok ? [] : [one.why]) : [one.unknown]));
 }

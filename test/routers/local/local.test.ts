@@ -11,6 +11,7 @@ import { serve } from '../../../src/serve/serve.ts';
 import { startBackend } from '../../serve/backend.ts';
 import { load } from '../../servers/load.ts';
 import { type RouterUnderTest, routerContract } from '../contract.ts';
+import { changesOf } from '../readings.ts';
 
 routerContract('local', startSubject);
 
@@ -77,7 +78,7 @@ describe('the local router', () => {
     subject = await startSubject();
     replace(subject.config.routes, '{"formatVersion":1,"split":[{"place":"green","bui');
     const reading = await local.read(subject.config, nodeIo);
-    expect(reading.members.find(({ place }) => place === 'blue')?.percent).toBe(100);
+    expect(reading.places.find(({ place }) => place === 'blue')?.percent).toBe(100);
     expect(reading.trouble.join('\n')).toMatch(/not complete JSON/);
     expect(reading.certainty).toBe('configured');
   });
@@ -95,7 +96,7 @@ describe('the local router', () => {
     subject = await startSubject();
     await subject.moveByHand({ blue: 0, purple: 100 });
     const reading = await local.read(subject.config, nodeIo);
-    expect(reading.members.find(({ place }) => place === 'blue')?.percent).toBe(100);
+    expect(reading.places.find(({ place }) => place === 'blue')?.percent).toBe(100);
     expect(reading.trouble.join('\n')).toMatch(/purple, which has no address/);
   });
 
@@ -104,7 +105,7 @@ describe('the local router', () => {
     await subject.moveByHand({ blue: 30, green: 70 });
     await subject.restart();
     const reading = await local.read(subject.config, nodeIo);
-    expect(appliedText(reading.members)).toBe('blue=30,green=70');
+    expect(appliedText(reading.places)).toBe('blue=30,green=70');
   });
 
   it('the local router says configured, not served, when the counters began anew since the earlier reading', async () => {
@@ -141,7 +142,7 @@ describe('the local router', () => {
       { place: 'green', build: GUIDS[1] ?? null, percent: 25 },
       { place: 'blue', build: GUIDS[0] ?? null, percent: 75 },
     ];
-    const [change, ...more] = local.changes(subject.config, split, { leaving: 'at-once' });
+    const [change, ...more] = changesOf(local, subject.config, split, { leaving: 'at-once' });
     expect(more).toEqual([]);
     if (change === undefined) throw new Error('no change');
     await make(change, nodeIo, () => undefined);

@@ -137,7 +137,7 @@ async function rehearsed(scope: Scope, state: State, deps: Deps): Promise<readon
   const router = await within('router', GROUP_MS, deps, async () => {
     const target = targetNow(opened, deps);
     const reading = await target.read();
-    addresses.push(...reading.members.flatMap(({ address }) => address ?? []));
+    addresses.push(...reading.locations.flatMap(({ members }) => members.flatMap(({ ask }) => ask.address ?? [])));
     return setupChecks({ target, reading }, opened);
   });
   const dirs = await Promise.all(

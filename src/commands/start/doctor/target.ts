@@ -18,7 +18,7 @@ import type { Opened } from '../../../release/open.ts';
 import { clientsSeen } from '../../../release/plan-parts.ts';
 import { buildsAtPlaces } from '../../../release/traffic.ts';
 import { RUN_PROGRAMS, withheldBy } from '../../../release/trust/programs.ts';
-import type { Member } from '../../../routers/router.ts';
+import type { PlaceReading } from '../../../routers/router.ts';
 import { attend, type DoctorCheck, fail, ok, warn } from './check.ts';
 import type { Seen } from './state.ts';
 
@@ -31,13 +31,13 @@ const CONFIGURE = 'Correct the router settings in the config. Schema: kvdeploy s
 /** What the router says of itself. */
 export async function routerChecks(seen: Seen, opened: Opened): Promise<readonly DoctorCheck[]> {
   const { target, reading } = seen;
-  const { members } = reading;
+  const { places } = reading;
   return [
     ...setupChecks(seen, opened),
     targetCheck(await target.identify(), opened),
-    members.length >= 2
-      ? ok('places', `candidate and stable build can run at once: ${members.map((member) => member.place).join(', ')}`)
-      : fail('places', `there are only ${members.length} places, so candidate and stable build cannot run at once`, CONFIGURE),
+    places.length >= 2
+      ? ok('places', `candidate and stable build can run at once: ${places.map(({ place }) => place).join(', ')}`)
+      : fail('places', `there are only ${places.length} places, so candidate and stable build cannot run at once`, CONFIGURE),
   ];
 }
 
@@ -57,13 +57,13 @@ export function setupChecks(seen: Seen, opened: Opened): readonly DoctorCheck[] 
 }
 
 function answerCheck({ target, reading }: Seen): DoctorCheck {
-  const { members, trouble, unseen = [] } = reading;
-  const asked = `the ${target.kind} router answers: ${splitText(members)} over ${members.length} places`;
-  const down = members.filter((member) => !member.up && member.percent > 0).map((member) => member.place);
+  const { places, trouble, unseen = [] } = reading;
+  const asked = `the ${target.kind} router answers: ${splitText(places)} over ${places.length} places`;
+  const down = places.filter(({ up, percent }) => !up && percent > 0).map(({ place }) => place);
   const wrong = [...trouble, ...(down.length > 0 ? [`${down.join(', ')} should serve but is down`] : [])];
   if (wrong.length === 0) return ok('router', asked);
   const [silent] = unseen;
-  if (silent !== undefined) return fail('router', `${wrong.join('; ')}; the others serve ${splitText(members)}`, silent.cure);
+  if (silent !== undefined) return fail('router', `${wrong.join('; ')}; the others serve ${splitText(places)}`, silent.cure);
   const found = `${asked}; ${wrong.join('; ')}`;
   return warn('router', found, 'Fix what it names: traffic may not be where it seems.');
 }
@@ -99,10 +99,10 @@ function stepCheck({ target, reading }: Seen, { settings, history }: Opened): Do
 
 /** What each build reports. One that serves must be the one that the ledger names there. */
 export async function buildChecks(seen: Seen, opened: Opened): Promise<readonly DoctorCheck[]> {
-  return Promise.all(seen.reading.members.map((member) => buildCheck(member, seen, opened)));
+  return Promise.all(seen.reading.places.map((place) => buildCheck(place, seen, opened)));
 }
 
-async function buildCheck({ place, percent }: Member, { target, reading }: Seen, opened: Opened): Promise<DoctorCheck> {
+async function buildCheck({ place, percent }: PlaceReading, { target, reading }: Seen, opened: Opened): Promise<DoctorCheck> {
   const { environment: wanted } = opened.scope;
   const expected = buildsAtPlaces(opened).get(place);
   const name = `build ${place}`;
@@ -185,7 +185,7 @@ export async function gateChecks({ reading }: Seen, opened: Opened, deps: Deps):
 
 /** This clock against the `Date` of a build (RFC 9110, 6.6.1), which has whole seconds. */
 export async function clockCheck({ target, reading }: Seen, deps: Deps): Promise<readonly DoctorCheck[]> {
-  const urls = reading.members.flatMap(({ place }) => target.identityUrls(place, reading));
+  const urls = reading.places.flatMap(({ place }) => target.identityUrls(place, reading));
   for (const url of urls) {
     const date = await dateOf(url, deps);
     if (Number.isNaN(date)) continue;

@@ -1,0 +1,108 @@
+/** Members by place: what several locations report of one place, and which members a split by place goes to. No I/O. */
+import { type Split, servedFits, splitsAgree } from '../core/rollout/split.ts';
+import type { Layout, Location, LocationSplit, Member, MemberCounters, PlaceReading, Reading } from './router.ts';
+
+/** The name of the location of a router that has one. */
+export const MAIN = 'main';
+
+/** One member with its location. `key` is unique in its target: the location, with the member's name where a place has several there. */
+export interface MemberAt {
+  readonly key: string;
+  readonly location: string;
+  readonly member: Member;
+}
+
+/** Every place that members belong to, in alphabetical order. A share is the average over the locations. */
+export function placesOf(locations: readonly Location[]): readonly PlaceReading[] {
+  const names = new Set(locations.flatMap(({ members }) => members.flatMap(({ place }) => (place === null ? [] : [place]))));
+  return [...names].sort().map((place) => placeOf(place, locations));
+}
+
+function placeOf(place: string, locations: readonly Location[]): PlaceReading {
+  const own = locations.map(({ members }) => members.filter((member) => member.place === place));
+  const all = own.flat();
+  const average = (shares: readonly number[]) => sum(shares) / locations.length;
+  const served = all.map(({ counters }) => counters.served);
+  return {
+    place,
+    percent: average(locations.map(({ members }) => shareOf(place, members))),
+    realPercent: average(own.map((members) => sum(members.map(({ percent }) => percent)))),
+    up: own.every((members) => members.length === 0 || members.some(({ up }) => up)),
+    parked: all.every(({ parked }) => parked),
+    served: served.includes(null) ? null : sum(served.map((count) => count ?? 0)),
+  };
+}
+
+/** The weight that counts: of members in rotation, whether they are up or not. */
+export function weightInRotation({ weight, draining, parked }: Pick<Member, 'weight' | 'draining' | 'parked'>): number {
+  return draining || parked ? 0 : weight;
+}
+
+function shareOf(place: string, members: readonly Member[]): number {
+  const total = sum(members.map(weightInRotation));
+  const own = sum(members.filter((member) => member.place === place).map(weightInRotation));
+  return total === 0 ? 0 : (100 * own) / total;
+}
+
+/** The members of one place, at every location that answered. */
+export function membersAt({ locations }: Pick<Reading, 'locations'>, place: string): readonly MemberAt[] {
+  return locations.flatMap(({ name: location, members }) => {
+    const own = members.filter((member) => member.place === place);
+    const key = ({ name }: Member) => (own.length === 1 ? location : `${location} ${name}`);
+    return own.map((member) => ({ key: key(member), location, member }));
+  });
+}
+
+/** What was counted of a place by member; undefined if the router does not count how requests end. */
+export function countersAt(reading: Pick<Reading, 'locations'>, place: string): Readonly<Record<string, MemberCounters>> {
+  return Object.fromEntries(membersAt(reading, place).map(({ key, member }) => [key, member.counters]));
+}
+
+/** How often each member of a place went down, as far as that is checked. */
+export function downsAt(reading: Pick<Reading, 'locations'>, place: string): Readonly<Record<string, number>> {
+  const all = membersAt(reading, place);
+  return Object.fromEntries(
+    all.flatMap(({ key, member }) => (member.counters.downs === undefined ? [] : [[key, member.counters.downs]])),
+  );
+}
+
+/** Which members each location has. */
+export function layoutOf({ locations }: Pick<Reading, 'locations'>): Layout {
+  return locations.map(({ name, members }) => ({
+    location: name,
+    members: members.flatMap((member) => (member.place === null ? [] : [{ name: member.name, place: member.place }])),
+  }));
+}
+
+/**
+ * A split by place for each of these locations. Of a location that did not answer, the members of the others are taken; a place without known
+ * members has one, of its own name.
+ */
+export function spread(locations: readonly string[], layout: Layout, split: Split): readonly LocationSplit[] {
+  const known = layout.flatMap(({ members }) => members);
+  const unique = new Map(known.map((member) => [member.name, member]));
+  const all = [...unique.values()];
+  return locations.map((location) => {
+    const members = layout.find((one) => one.location === location)?.members ?? all;
+    const missing = split.filter(({ place }) => !members.some((member) => member.place === place));
+    const byName = missing.filter(({ place }) => all.every((member) => member.place !== place || member.name === place));
+    return { location, split, members: [...members, ...byName.map(({ place }) => ({ name: place, place }))] };
+  });
+}
+
+/** True if the counters show this split, and it was the same at `since`. Missing counters, or those of another split, prove nothing. */
+export function seen(places: readonly PlaceReading[], since: Pick<Reading, 'places'> | undefined): boolean {
+  if (since === undefined || !splitsAgree(since.places, places, 0)) return false;
+  const before = new Map(since.places.map((one) => [one.place, one.served]));
+  const deltas = new Map<string, number>();
+  for (const { place, served } of places) {
+    const earlier = before.get(place) ?? null;
+    if (served === null || earlier === null) return false;
+    deltas.set(place, served - earlier);
+  }
+  return servedFits(places, deltas);
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
+}
