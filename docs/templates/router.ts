@@ -19,6 +19,7 @@ export const toy: Router<Config> = {
   targets: ({ file }) => [file],
   impossible: () => undefined,
   locations: () => [MAIN],
+  placeSettings: () => null,
   changes: ({ file }, wanted): readonly Change[] =>
     wanted.map((one) => ({ kind: 'write-file', path: file, content: contentOf(one) })),
   checks: ({ file }, wanted): readonly Check[] => wanted.map((one) => ({ kind: 'file', path: file, content: contentOf(one) })),

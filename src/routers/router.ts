@@ -4,6 +4,7 @@ import type { Change, Check } from '../base/changes/change.ts';
 import type { TargetQuestion } from '../base/changes/target-question.ts';
 import type { Split } from '../core/rollout/split.ts';
 import type { Io } from '../io.ts';
+import type { PlaceSettings } from './places-config.ts';
 
 /** How long answers took: how many came, and how long the newest took on average, milliseconds. */
 export interface Times {
@@ -147,6 +148,8 @@ export interface Router<Config> {
   impossible(config: Config, reading: Reading, percent: number): string | undefined;
   /** The names of all its locations, in the order in which they are changed. Pure. */
   locations(config: Config): readonly string[];
+  /** What the config says of each of its places; null where it names none, and every server is a place of its own. Pure. */
+  placeSettings(config: Config): Readonly<Record<string, PlaceSettings>> | null;
   /** The changes after which each location serves what is wanted. Pure; sets every member of a place; names secrets, never contains them. */
   changes(config: Config, wanted: readonly LocationSplit[], how: Leaving): readonly Change[];
   /** How break-glass verifies what is wanted (left at once) without this code. Pure. */

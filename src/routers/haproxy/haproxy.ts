@@ -75,6 +75,7 @@ export const haproxy: Router<HaproxyConfig> = {
   targets: ({ sockets, backend }) => sockets.map((socket) => `${socket.startsWith('/') ? normalize(socket) : socket} ${backend}`),
   impossible,
   locations: ({ sockets }) => sockets,
+  placeSettings: () => null,
   changes,
   checks,
   read,

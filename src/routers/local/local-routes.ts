@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { guidSchema } from '../../core/manifest/manifest.ts';
 import type { Split } from '../../core/rollout/split.ts';
 import { scopeSchema } from '../../core/scope.ts';
+import { placeNameSchema } from '../places-config.ts';
 
 /** The path of the status of `kvdeploy serve`; only loopback clients get an answer. */
 export const STATUS_PATH = '/.well-known/kvdeploy/status';
@@ -13,12 +14,7 @@ export const BUILD_HEADER = 'x-kvdeploy-build';
 /** Percentages are kept in hundredths; finer ones are refused. */
 const HUNDREDTHS = 100;
 
-/** The name of a place; the same characters as a manifest's `ref`. */
-export const placeSchema = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/, 'a place has letters, digits and . _ : - only');
-
-const shareSchema = z.strictObject({ place: placeSchema, build: guidSchema.nullable(), percent: z.number().min(0).max(100) });
+const shareSchema = z.strictObject({ place: placeNameSchema, build: guidSchema.nullable(), percent: z.number().min(0).max(100) });
 
 const splitSchema = z
   .array(shareSchema)

@@ -7,17 +7,9 @@ import { splitText } from '../../core/rollout/split.ts';
 import { scopeText } from '../../core/scope.ts';
 import type { Io } from '../../io.ts';
 import { MAIN, placesOf, seen } from '../places.ts';
+import { placeNameSchema } from '../places-config.ts';
 import { type LocationSplit, type Member, markFile, type Reading, type Router } from '../router.ts';
-import {
-  appliedText,
-  parseRoutes,
-  placeSchema,
-  routesText,
-  type ServeStatus,
-  STATUS_PATH,
-  statusSchema,
-  tooFine,
-} from './local-routes.ts';
+import { appliedText, parseRoutes, routesText, type ServeStatus, STATUS_PATH, statusSchema, tooFine } from './local-routes.ts';
 
 const TIMEOUT_MS = 2000;
 
@@ -31,7 +23,7 @@ const config = z.strictObject({
     .regex(/^\//, 'an absolute path')
     .describe('The routes file: kvdeploy writes it, `kvdeploy serve` applies it'),
   addresses: z
-    .record(placeSchema, z.string().regex(/^http:\/\/[^/?#@\s]+\/?$/, 'a URL like http://127.0.0.1:9002'))
+    .record(placeNameSchema, z.string().regex(/^http:\/\/[^/?#@\s]+\/?$/, 'a URL like http://127.0.0.1:9002'))
     .refine((addresses) => Object.keys(addresses).length > 0, 'at least one place')
     .describe('The address of each place; its name is the `ref` of a build'),
 });
@@ -47,6 +39,7 @@ export const local: Router<LocalConfig> = {
   impossible: (_config, _reading, percent) =>
     tooFine(percent) ? `the local router splits in steps of 0.01 %, so it cannot set exactly ${percent} %` : undefined,
   locations: () => [MAIN],
+  placeSettings: () => null,
   changes: ({ routes }, wanted): readonly Change[] =>
     wanted.map(({ split }) => ({ kind: 'write-file', path: routes, content: routesText(split) })),
   checks,
