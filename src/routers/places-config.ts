@@ -22,12 +22,17 @@ export const placeSettingsShape = {
     .describe('The fewest members that must be up at each location before the place gets traffic, such as 2'),
 };
 
+/** The object form of a place: next to these settings it names its members, in the words of its router. */
+type Said = PlaceSettings & Readonly<Record<string, unknown>>;
+
 /** The settings of each place of `places`; null without `places`: every server is a place of its own. */
 export function placeSettingsOf(
-  places: Readonly<Record<string, PlaceSettings | readonly unknown[]>> | undefined,
+  places: Readonly<Record<string, Said | readonly unknown[]>> | undefined,
 ): Readonly<Record<string, PlaceSettings>> | null {
   if (places === undefined) return null;
-  const settings = Object.entries(places).map(([place, said]) => [place, 'length' in said ? {} : picked(said)] as const);
+  const settings = Object.entries(places).map(
+    ([place, said]) => [place, Array.isArray(said) ? {} : picked(said as Said)] as const,
+  );
   return Object.fromEntries(settings);
 }
 
