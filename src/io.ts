@@ -52,13 +52,14 @@ export const nodeIo: Io = {
  * deadline the group gets SIGTERM, half a second later SIGKILL, and the pipes are closed. Rejects if the program cannot be
  * started, is killed, or prints more than 1 MiB.
  */
-async function run(...[argv, timeoutMs, allowed]: Parameters<Outside['run']>): ReturnType<Outside['run']> {
+async function run(...[argv, timeoutMs, allowed, input]: Parameters<Outside['run']>): ReturnType<Outside['run']> {
   const { program, args } = programOf(argv);
   const { execa } = await import('execa');
   permit(allowed);
   const env = childEnvironment(process.env);
-  const options = { env, extendEnv: false, stdin: 'ignore', reject: false, detached: true, maxBuffer: MAX_OUTPUT_BYTES } as const;
-  const child = execa(program, args, { ...options, stripFinalNewline: false });
+  const options = { env, extendEnv: false, reject: false, detached: true, maxBuffer: MAX_OUTPUT_BYTES } as const;
+  const given = input === undefined ? { stdin: 'ignore' as const } : { input };
+  const child = execa(program, args, { ...options, ...given, stripFinalNewline: false });
   let late = false;
   const timer = setTimeout(() => {
     late = true;

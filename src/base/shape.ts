@@ -29,7 +29,7 @@ export function whole(min: number, max: number): Reader<number> {
   };
 }
 
-export function oneOf<const T extends string | number>(...values: readonly T[]): Reader<T> {
+export function oneOf<const T extends string | number | boolean>(...values: readonly T[]): Reader<T> {
   return (value, at) => {
     const found = values.find((known) => known === value);
     if (found === undefined) throw wrong(at, values.join(' or '));

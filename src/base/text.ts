@@ -34,3 +34,8 @@ export function shellWord(text: string): string {
   const bytes = [...Buffer.from(text)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`);
   return `$'${bytes.join('')}'`;
 }
+
+/** The first of these, and how many more there are: what no one reads to the end hides the rest. */
+export function firstOf(all: readonly string[], count = 20): readonly string[] {
+  return all.length <= count ? all : [...all.slice(0, count), `and ${all.length - count} more`];
+}

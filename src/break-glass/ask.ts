@@ -1,8 +1,10 @@
 /** What is asked before the first change: which environment the target is, and what runs at the build's place. Must change nothing. */
+import { identifyAll } from '../base/changes/ask-all.ts';
 import type { Outside } from '../base/changes/change.ts';
-import { type Identified, identify } from '../base/changes/identity.ts';
+import type { Identified } from '../base/changes/identity.ts';
 import { askTarget, type Environment } from '../base/changes/target-question.ts';
 import type { Scope } from '../base/scope.ts';
+import { firstOf } from '../base/text.ts';
 import { type Choice, NOWHERE_ELSE } from './choose.ts';
 import { Refused } from './refusal.ts';
 
@@ -30,12 +32,13 @@ export async function askBefore(asked: Asked, outside: Outside): Promise<string[
   const { identity, build } = choice.restore;
   const [targets, members] = await Promise.all([
     Promise.all(choice.pointer.target.questions.map((one) => askTarget(one, scope.environment, othersOf(asked), outside))),
-    Promise.all(identity.map((one) => identify(one, outside))),
+    identifyAll(identity, outside),
   ]);
   for (const answer of targets) if (answer.kind === 'other') throw wrongTarget(answer.why);
   for (const answer of members) if (answer.kind === 'gone') throw buildGone(asked, answer.why);
   const unasked = `the builds here do not report their GUID, so it is unknown whether ${build.guid} is still at ${build.ref}`;
-  return [...targets.flatMap(doubtOf), ...members.flatMap(silenceOf), ...(members.length === 0 ? [unasked] : [])];
+  const silent = firstOf(members.flatMap(silenceOf));
+  return [...targets.flatMap(doubtOf), ...silent, ...(members.length === 0 ? [unasked] : [])];
 }
 
 function doubtOf(answer: Environment): string[] {

@@ -47,7 +47,7 @@ export async function reachNames(asked: Asked, outside: Outside): Promise<Reache
 async function answering(host: string, kept: readonly string[], asked: Asked, outside: Outside): Promise<string | undefined> {
   const { restore, pointer } = asked.choice;
   const question = pointer.target.questions.find((one) => hostNameIn(addressOf(one) ?? '') === host);
-  const member = restore.identity.find((one) => hostNameIn(one.url) === host);
+  const member = restore.identity.find((one) => hostNameIn(addressOf(one) ?? '') === host);
   for (const address of kept) {
     const there = at(new Map([[host, address]]), outside);
     if (question !== undefined) {

@@ -1,7 +1,8 @@
 /** What would stop a change, as far as that is visible without making it. Must write nothing. */
 import { constants } from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
-import type { Change, Outside } from '../base/changes/change.ts';
+import type { Change, Outside, Request } from '../base/changes/change.ts';
+import { prepare } from '../base/changes/prepare.ts';
 import type { TargetQuestion } from '../base/changes/target-question.ts';
 import type { Fs } from '../base/durable/fs.ts';
 import { look } from '../base/durable/open-file.ts';
@@ -16,16 +17,12 @@ const LINE_BYTES = 16_000;
 const SAVED_BYTES = 64 * 1024;
 
 /** Why this change would fail; empty if nothing is seen. */
-export function obstacles(change: Change, outside: Outside): string[] {
+export async function obstacles(change: Change, outside: Outside): Promise<string[]> {
   switch (change.kind) {
     case 'write-file':
       return fileObstacles(change.path, Buffer.byteLength(change.content), outside.fs);
-    case 'request': {
-      const { bearerSecret: name } = change;
-      return name === undefined || (outside.secret(name) ?? '') !== ''
-        ? []
-        : [`the secret ${name} is not set in the environment`];
-    }
+    case 'request':
+      return requestObstacles(change, outside);
     case 'run':
       return programObstacles(change.argv[0] ?? '', outside.fs);
     case 'socket': {
@@ -33,6 +30,16 @@ export function obstacles(change: Change, outside: Outside): string[] {
       const long = bytes > LINE_BYTES ? [`the commands for ${change.address} have ${bytes} bytes in one line`] : [];
       return change.saveTo === undefined ? long : [...long, ...fileObstacles(change.saveTo, SAVED_BYTES, outside.fs)];
     }
+  }
+}
+
+/** A secret that is not set, a PEM file that cannot be read or could be someone else's. */
+async function requestObstacles(change: Request, outside: Outside): Promise<string[]> {
+  try {
+    await prepare(change, outside);
+    return [];
+  } catch (error) {
+    return [(error as Error).message];
   }
 }
 

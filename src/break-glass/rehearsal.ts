@@ -30,7 +30,8 @@ export async function rehearse(
   );
   const { questions } = choice.pointer.target;
   const levels = await Promise.all(questions.map((question) => levelObstacles(question, outside)));
-  doubts.push(...levels.flat(), ...changes.flatMap((change) => obstacles(change, outside)));
+  const stopped = await Promise.all(changes.map((change) => obstacles(change, outside)));
+  doubts.push(...levels.flat(), ...stopped.flat());
   if (checks.length === 0) doubts.push('these changes cannot be read back');
   const differences: string[] = [];
   for (const answer of await Promise.all(checks.map((one) => check(one, outside)))) {

@@ -1,13 +1,14 @@
 /** Acts on the decision: record, hold, end the leader, make the changes, read back. Must not run without a confirmation. */
+import { identifyAll } from '../base/changes/ask-all.ts';
 import type { Change, Outside } from '../base/changes/change.ts';
 import { type Checked, check } from '../base/changes/checks.ts';
-import { identify } from '../base/changes/identity.ts';
 import { make } from '../base/changes/make.ts';
 import { describe } from '../base/changes/wording.ts';
 import type { Roots } from '../base/durable/places.ts';
 import { writeHold } from '../base/pointer/hold.ts';
 import { type Deed, fallbackDirs, type Intent, type Outcome, writeRecord } from '../base/pointer/records.ts';
 import { namesOfState } from '../base/pointer/state-id.ts';
+import { firstOf } from '../base/text.ts';
 import { askBefore } from './ask.ts';
 import type { Choice } from './choose.ts';
 import type { Source } from './find.ts';
@@ -44,6 +45,9 @@ const VERIFY_WITHIN_MS = 3000;
 const VERIFY_EVERY_MS = 200;
 
 const WATCH_EVERY_MS = 1000;
+
+/** A record holds no more changes and notes than this. */
+const RECORDED = 100;
 
 const always = () => undefined;
 
@@ -82,7 +86,7 @@ function recordIntent(rescuing: Rescuing, { outside, machine, voice, roots }: To
     toVersion: build.version,
     generation: choice.pointer.generation,
     knownGood: source.newest.knownGood.build.guid,
-    changes: changes.map((change) => describe(change).slice(0, 1000)),
+    changes: firstOf(changes.map(describe), RECORDED).map((line) => line.slice(0, 1000)),
     ...(mark === undefined ? {} : { mark }),
     ...(rescuing.claims === undefined ? {} : { claims: rescuing.claims }),
   };
@@ -185,10 +189,11 @@ async function readBack({ choice }: Rescuing, { outside, machine, voice }: Tools
   const { checks, identity } = choice.restore;
   if (checks.length === 0) return ['these changes cannot be read back'];
   const count = checks.length + identity.length;
-  const until = machine.monotonic() + VERIFY_WITHIN_MS;
+  const settleMs = Math.max(0, ...checks.map((one) => (one.kind === 'http' ? (one.settleMs ?? 0) : 0)));
+  const until = machine.monotonic() + VERIFY_WITHIN_MS + settleMs;
   for (;;) {
     const answers = await Promise.all(checks.map((one) => check(one, outside)));
-    const members = await Promise.all(identity.map((one) => identify(one, outside)));
+    const members = await identifyAll(identity, outside);
     const doubts = [...answers.flatMap(doubtOf), ...members.flatMap((one) => (one.kind === 'right' ? [] : [one.why]))];
     if (doubts.length === 0) voice.progress(`read back: ${count} of ${count} checks passed`);
     if (doubts.length === 0 || machine.monotonic() > until) return doubts;
@@ -214,7 +219,7 @@ function recordOutcome(
     scope: source.scope,
     at: new Date(machine.now()).toISOString(),
     result: failures.length > 0 ? 'failed' : doubts.length > 0 ? 'not-verified' : 'verified',
-    notes: [...failures, ...doubts].map((line) => line.slice(0, 1000)),
+    notes: firstOf([...failures, ...doubts], RECORDED).map((line) => line.slice(0, 1000)),
   };
   const recorded = writeRecord([...source.dirs, ...fallbackDirs(roots, outside.fs)], outcome, outside.fs);
   if (recorded.file === undefined) voice.warn(`NOT RECORDED anywhere. Keep this line: ${JSON.stringify(outcome)}`);
@@ -231,9 +236,9 @@ function ending(
   const byHand = 'Run the same command again (it is safe to repeat), or make the changes by hand with the commands above.';
   const unknown = { ...base, serving: null, hint: byHand, traffic: `unknown; the changes send all traffic to ${guid}` };
   if (failures.length > 0)
-    return { ...unknown, code: 'STUCK', message: `${failures.length} changes failed: ${failures.join('; ')}` };
+    return { ...unknown, code: 'STUCK', message: `${failures.length} changes failed: ${firstOf(failures).join('; ')}` };
   if (doubts.length > 0)
-    return { ...unknown, code: 'NOT_VERIFIED', message: `Changes made but not verified: ${doubts.join('; ')}` };
+    return { ...unknown, code: 'NOT_VERIFIED', message: `Changes made but not verified: ${firstOf(doubts).join('; ')}` };
   const hold = held
     ? 'The hold stops every rollout until you run kvdeploy reconcile.'
     : 'HOLD NOT WRITTEN: stop every other runner by hand, or it may shift traffic again.';

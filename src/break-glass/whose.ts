@@ -3,6 +3,7 @@
  * machine file. Must make no change, and print every change that it refuses.
  */
 
+import { secretsOf } from '../base/changes/prepare.ts';
 import type { Fs } from '../base/durable/fs.ts';
 import { MACHINE_FILE, ownMachineFile, readMachine } from '../base/owners/machine-file.ts';
 import { notAllowed, reachOf, reachText, stanza } from '../base/owners/targets.ts';
@@ -37,6 +38,7 @@ export function refuseStrangeChanges(
 
 /** Addresses that others could have written are not where a secret goes. */
 export function withoutStrangeAddresses({ others }: Source, choice: Choice): Choice {
-  const isSecret = choice.restore.changes.some((change) => change.kind === 'request' && change.bearerSecret !== undefined);
+  const { changes, checks, identity } = choice.restore;
+  const isSecret = secretsOf([...changes, ...checks, ...identity]).length > 0;
   return others.length > 0 && isSecret ? { ...choice, pointer: { ...choice.pointer, addresses: {} } } : choice;
 }

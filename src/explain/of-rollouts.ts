@@ -228,8 +228,8 @@ export const ROLLOUTS = {
   POINTER_TOO_LARGE: {
     means: 'The router has more servers than the known-good pointer can hold the changes of. Nothing was changed.',
     example:
-      'The rollback path could not be written down: the pointer would have more than 65536 bytes (the target has 400 members).',
-    causes: ['The backend has hundreds of servers with an address. Slots without one are left out.'],
+      'The rollback path could not be written down: the pointer would have more than 1048576 bytes (the target has 9000 members).',
+    causes: ['The backend has thousands of servers with an address. Slots without one are left out.'],
     todo: [
       'Move servers that are no places of this service to a backend of their own.',
       'See the places: kvdeploy doctor --env E',

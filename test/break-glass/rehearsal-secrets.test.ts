@@ -6,7 +6,7 @@ import { rescueSource } from '../../src/engine/pointer-writer.ts';
 import { freshFolder } from '../fresh-folder.ts';
 import { GREEN, pointerOf, restoreOf, SCOPE, stateWith } from './scene.ts';
 
-test('a rehearsal passes the name of a secret on, and never its value', async () => {
+test('a rehearsal passes on only the name of a secret that changes need, and in no argument list the one that is asked with', async () => {
   const request = {
     kind: 'request',
     method: 'POST',
@@ -15,7 +15,10 @@ test('a rehearsal passes the name of a secret on, and never its value', async ()
     expect: [200],
     timeoutMs: 100,
   } as const;
-  const dir = stateWith(freshFolder(), [pointerOf({ knownGood: restoreOf(GREEN, { changes: [request] }) })]);
+  const secret = { name: 'READ_TOKEN', header: 'x-token' };
+  const asked = { kind: 'http', url: 'http://127.0.0.1:1/', header: 'x', equals: GREEN, secret, timeoutMs: 100 } as const;
+  const knownGood = restoreOf(GREEN, { changes: [request], identity: [asked] });
+  const dir = stateWith(freshFolder(), [pointerOf({ knownGood })]);
   const installed = Buffer.from('the installed program');
   fs.writeFileSync(join(dir, 'break-glass.mjs'), installed, { mode: 0o600 });
   const isProgram = (path: unknown) => path === join(dir, 'break-glass.mjs') || path === rescueSource();
@@ -24,13 +27,15 @@ test('a rehearsal passes the name of a secret on, and never its value', async ()
     readFileSync: ((path: string) => (isProgram(path) ? installed : fs.readFileSync(path))) as typeof fs.readFileSync,
   };
   const words: string[] = [];
-  const run = async (argv: readonly string[]) => {
+  const inputs: string[] = [];
+  const run = async (argv: readonly string[], _timeoutMs: number, _allowed: unknown, stdin = '') => {
     words.push(...argv);
+    inputs.push(stdin);
     return { exitCode: 0, stdout: '', stderr: '' };
   };
   type Asked = Parameters<typeof rehearsalChecks>;
-  const io = { fs: reading, run, secret: () => 'very-secret' };
+  const io = { fs: reading, run, secret: (name: string) => `very-secret-${name}` };
   await rehearsalChecks({ scope: SCOPE, flags: '' } as Asked[0], dir, [], { io } as unknown as Asked[3]);
-  expect(words.filter((word) => word.startsWith('CF_TOKEN='))).toContain('CF_TOKEN=set');
+  expect(inputs).toContain('CF_TOKEN=set\nREAD_TOKEN=very-secret-READ_TOKEN\n');
   expect(words.join(' ')).not.toContain('very-secret');
 });

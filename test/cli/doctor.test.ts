@@ -1,8 +1,9 @@
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { secretsOf } from '../../src/base/changes/prepare.ts';
 import type { DoctorCheck } from '../../src/commands/start/doctor/check.ts';
-import { circularChanges, secretsOf } from '../../src/commands/start/doctor/rehearsal.ts';
+import { circularChanges } from '../../src/commands/start/doctor/rehearsal.ts';
 import { clockCheck } from '../../src/commands/start/doctor/target.ts';
 import type { Target } from '../../src/engine/target.ts';
 import type { Deps } from '../../src/release/deps.ts';

@@ -84,8 +84,13 @@ describe.each([
   });
 
   it.each([
-    ['a CA that was not named', 'good', '', 'unable to verify the first certificate (private CA: set NODE_EXTRA_CA_CERTS)'],
-    ['itself alone', 'self-signed', 'ca', 'self-signed certificate (private CA: set NODE_EXTRA_CA_CERTS)'],
+    [
+      'a CA that was not named',
+      'good',
+      '',
+      'unable to verify the first certificate (private CA: set ca, or NODE_EXTRA_CA_CERTS)',
+    ],
+    ['itself alone', 'self-signed', 'ca', 'self-signed certificate (private CA: set ca, or NODE_EXTRA_CA_CERTS)'],
     ['another host', 'other-host', 'ca', "Hostname/IP does not match certificate's altnames"],
     ['the past', 'expired', 'ca', 'certificate has expired'],
   ])('a source does not believe a certificate of %s, and says so', async (_whose, name, trusting, why) => {

@@ -13,22 +13,55 @@ export interface WriteFile extends Located {
   readonly content: string;
 }
 
-/** Sends one HTTP request; any status not in `expect` is a failure. Secrets are named, never held. */
-export interface Request extends Located {
+/** A header with a secret: its value is `scheme`, a space and the secret, or without a scheme the secret alone. Named, never held. */
+export interface SecretHeader {
+  readonly name: string;
+  readonly header: string;
+  readonly scheme?: string;
+}
+
+/** How an HTTP server is reached and asked, beyond its URL. */
+interface Way {
+  /** A PEM file on this machine: the only CA that is believed. */
+  readonly ca?: string;
+  /** The name that TLS sends and verifies instead of the URL's host. */
+  readonly serverName?: string;
+  readonly secret?: SecretHeader;
+}
+
+/** Further ways, for what is only asked and not changed. */
+interface AskedWay extends Way {
+  /** TLS verifies no one: what is heard may be anyone's. */
+  readonly insecure?: true;
+  /** The Host header instead of the URL's host. */
+  readonly host?: string;
+  /** The socket to connect to instead of the URL's host. */
+  readonly unixSocket?: string;
+  /** The version of the PROXY header that is sent first. */
+  readonly proxyProtocol?: 1 | 2;
+}
+
+/** Sends one HTTP request; any status not in `expect` is a failure. */
+export interface Request extends Located, Way {
   readonly kind: 'request';
   readonly method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
+  /** Short for a secret in `authorization` with the scheme `Bearer`. */
   readonly bearerSecret?: string;
+  /** PEM files on this machine: the client's certificate and its key. */
+  readonly cert?: string;
+  readonly key?: string;
   readonly expect: readonly number[];
   readonly timeoutMs: number;
 }
 
-/** Runs one program without a shell; any exit code but 0 is a failure. */
+/** Runs one program without a shell; any exit code but 0 is a failure. `stdin` is all of its standard input. */
 export interface Run extends Located {
   readonly kind: 'run';
   readonly argv: readonly string[];
+  readonly stdin?: string;
   readonly timeoutMs: number;
 }
 
@@ -54,14 +87,37 @@ export interface FileCheck extends Located {
   readonly content: string;
 }
 
-/** An HTTP answer must have `equals` in a header, or at a path of keys in its JSON body. */
-export interface HttpCheck extends Located {
+/** Where an HTTP server says something: in a header, or at a path of keys in the JSON of its body. */
+export interface Asked extends Located, AskedWay {
   readonly kind: 'http';
   readonly url: string;
   readonly header?: string;
   readonly json?: readonly string[];
-  readonly equals: string;
   readonly timeoutMs: number;
+}
+
+/**
+ * An HTTP answer must say `equals`: `times` answers in a row (default: 1), each on a connection of its own, the last one at least
+ * `settleMs` after the first. `timeoutMs` is for all answers together, apart from `settleMs`.
+ */
+export interface HttpCheck extends Asked {
+  readonly equals: string;
+  readonly times?: number;
+  readonly settleMs?: number;
+}
+
+/** What a program says at a path of keys in the JSON that it prints. */
+export interface Told extends Located {
+  readonly kind: 'run';
+  readonly argv: readonly string[];
+  readonly stdin?: string;
+  readonly json: readonly string[];
+  readonly timeoutMs: number;
+}
+
+/** A program that only looks must say `equals`. */
+export interface RunCheck extends Told {
+  readonly equals: string;
 }
 
 /** A whole number of which at least one of these bits is set, or none; what its other bits mean does not matter. */
@@ -70,9 +126,15 @@ export type Bits = { readonly any: number } | { readonly none: number };
 /** What each named column may be: one of these texts, or a number with these bits. */
 export type Columns = Readonly<Record<string, readonly string[] | Bits>>;
 
+/** Rows that are named together, since the same is expected of each. */
+export interface RowGroup {
+  readonly keys: readonly string[];
+  readonly columns: Columns;
+}
+
 /**
  * The answer to a socket command is a table: lines of cells, the header line naming the columns. Each row in `rows`
- * (by its key) must be as `Columns` says in each named column; a named row that is missing is a failure. A row
+ * (by its key) and `groups` must be as `Columns` says in each named column; a named row that is missing is a failure. A row
  * that is not named there must match at least one of `others` in the same way (in maintenance, or at weight 0): if it
  * matches none, it is an unknown member that still serves.
  */
@@ -85,12 +147,14 @@ export interface TableCheck extends Located {
   readonly where: Readonly<Record<string, string>>;
   readonly key: string;
   readonly rows: Readonly<Record<string, Columns>>;
+  /** More rows, where many are to be alike. */
+  readonly groups?: readonly RowGroup[];
   readonly others: readonly Columns[];
   readonly timeoutMs: number;
 }
 
 /** How changes are read back without any router code. */
-export type Check = FileCheck | HttpCheck | TableCheck;
+export type Check = FileCheck | HttpCheck | RunCheck | TableCheck;
 
 /**
  * Called after connecting, immediately before the first byte that can change anything is sent. Returns the reason against the
@@ -105,12 +169,24 @@ export interface HttpAnswer {
 }
 
 /** One HTTP request. `mostBytes`: the maximum length of the answer (default: 1 MiB). */
-export interface Asking extends Omit<Request, 'kind' | 'expect' | 'bearerSecret' | 'at'> {
+export interface Asking extends Pick<Request, 'method' | 'url' | 'headers' | 'body' | 'timeoutMs'> {
   readonly mostBytes?: number;
   /** The address to connect to instead of the URL's host, which is still the name that TLS verifies. */
   readonly connectTo?: string;
+  /** The socket to connect to instead of any address. */
+  readonly unixSocket?: string;
+  /** The version of the PROXY header that is sent first, before TLS. */
+  readonly proxyProtocol?: 1 | 2;
+  /** The Host header instead of the URL's host. */
+  readonly host?: string;
   /** Whom TLS believes and what it shows, in place of what the machine has. */
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string; readonly servername?: string };
+  readonly tls?: {
+    readonly ca?: string;
+    readonly cert?: string;
+    readonly key?: string;
+    readonly servername?: string;
+    readonly insecure?: boolean;
+  };
 }
 
 export interface RunAnswer {
@@ -127,10 +203,14 @@ export interface Outside {
   readonly fs: Fs;
   http(request: Asking, allowed: Allowed): Promise<HttpAnswer>;
   socket(address: string, line: string, timeoutMs: number, allowed: Allowed): Promise<string>;
-  run(argv: readonly string[], timeoutMs: number, allowed: Allowed): Promise<RunAnswer>;
+  /** `stdin` is all of the program's standard input; without it, there is none. */
+  run(argv: readonly string[], timeoutMs: number, allowed: Allowed, stdin?: string): Promise<RunAnswer>;
   secret(name: string): string | undefined;
   /** The IP addresses of a host name. Rejects if there are none, or no answer within `timeoutMs`. */
   resolve(host: string, timeoutMs: number): Promise<readonly string[]>;
+  /** Monotonic milliseconds. */
+  monotonic(): number;
+  sleep(ms: number): Promise<void>;
 }
 
 /** A change that `allowed` stopped: nothing was sent. */

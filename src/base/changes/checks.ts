@@ -3,8 +3,8 @@ import { constants } from 'node:fs';
 import { readAll, withFile } from '../durable/open-file.ts';
 import { saysTheSame } from '../scope.ts';
 import { safeLine } from '../text.ts';
-import type { Bits, Check, Columns, FileCheck, HttpCheck, Outside, TableCheck } from './change.ts';
-import { textAt } from './json-path.ts';
+import type { Bits, Check, Columns, FileCheck, HttpCheck, Outside, RunCheck, TableCheck } from './change.ts';
+import { type Heard, hearHttp, hearProgram, whereText } from './hear.ts';
 
 /** `unknown`: the other side could not be queried, or its answer does not say. This never counts as success. */
 export type Checked = { readonly ok: true } | { readonly ok: false; readonly why: string } | { readonly unknown: string };
@@ -21,6 +21,8 @@ export async function check(wanted: Check, outside: Outside): Promise<Checked> {
         return checkFile(wanted, outside);
       case 'http':
         return await checkHttp(wanted, outside);
+      case 'run':
+        return judged(await hearProgram(wanted, outside), wanted);
       case 'table':
         return await checkTable(wanted, outside);
     }
@@ -40,13 +42,26 @@ function checkFile(wanted: FileCheck, { fs }: Outside): Checked {
 }
 
 async function checkHttp(wanted: HttpCheck, outside: Outside): Promise<Checked> {
-  const answer = await outside.http({ method: 'GET', url: wanted.url, timeoutMs: wanted.timeoutMs }, always);
-  if (answer.status >= 300 && answer.status < 400) return { unknown: `${wanted.url} answered ${answer.status}, a redirect` };
-  const said = wanted.header === undefined ? textAt(answer.body, wanted.json ?? []) : answer.headers[wanted.header.toLowerCase()];
-  const where = wanted.header ?? wanted.json?.join('.') ?? '';
-  if (said === undefined) return { unknown: `${wanted.url} answered ${answer.status} without ${where}` };
+  const { times = 1, settleMs = 0, timeoutMs } = wanted;
+  // One answer has nothing to settle against.
+  const answers = Math.max(times, settleMs > 0 ? 2 : 1);
+  const until = outside.monotonic() + timeoutMs + settleMs;
+  for (let count = 1; ; count += 1) {
+    const leftMs = Math.floor(until - outside.monotonic());
+    if (leftMs < 1) return { unknown: `${wanted.url} answered ${count - 1} of ${answers} times within ${timeoutMs} ms` };
+    const answer = judged(await hearHttp(wanted, outside, Math.min(leftMs, timeoutMs)), wanted);
+    if ('unknown' in answer || !answer.ok || count === answers) return answer;
+    if (settleMs > 0) await outside.sleep(settleMs / (answers - 1));
+  }
+}
+
+function judged(heard: Heard, wanted: HttpCheck | RunCheck): Checked {
+  if (heard.redirect) return { unknown: `${heard.from} ${heard.answered}, a redirect` };
+  const said = heard.said(wanted);
+  const where = whereText(wanted);
+  if (said === undefined) return { unknown: `${heard.from} ${heard.answered} without ${where}` };
   if (saysTheSame(said, wanted.equals)) return OK;
-  return { ok: false, why: `${wanted.url} returned ${safeLine(said.slice(0, 80))} in ${where}, not ${wanted.equals}` };
+  return { ok: false, why: `${heard.from} returned ${heard.show(said)} in ${where}, not ${wanted.equals}` };
 }
 
 async function checkTable(wanted: TableCheck, outside: Outside): Promise<Checked> {
@@ -56,21 +71,30 @@ async function checkTable(wanted: TableCheck, outside: Outside): Promise<Checked
   const missing = needed.find((column) => !table.columns.includes(column));
   if (missing !== undefined) return { unknown: `${wanted.address} answered "${wanted.command}" without a column ${missing}` };
   const rows = table.rows.filter((row) => Object.entries(wanted.where).every(([column, value]) => row.get(column) === value));
-  const absent = Object.keys(wanted.rows).find((name) => !rows.some((row) => row.get(wanted.key) === name));
+  const named = namedRows(wanted);
+  const there = new Set(rows.map((row) => row.get(wanted.key)));
+  const absent = [...named.keys()].find((name) => !there.has(name));
   if (absent !== undefined) return { ok: false, why: `${wanted.address} has no ${absent}` };
-  const wrong = rows.map((row) => rowTrouble(row, wanted)).find((why) => why !== undefined);
+  const wrong = rows.map((row) => rowTrouble(row, wanted, named)).find((why) => why !== undefined);
   return wrong === undefined ? OK : { ok: false, why: wrong };
 }
 
-function columnsOf(wanted: TableCheck): string[] {
-  return [...Object.values(wanted.rows), ...wanted.others].flatMap((columns) => Object.keys(columns));
+/** What is expected of each row that is named. */
+function namedRows({ rows, groups = [] }: TableCheck): ReadonlyMap<string, Columns> {
+  const grouped = groups.flatMap(({ keys, columns }) => keys.map((key) => [key, columns] as const));
+  return new Map([...Object.entries(rows), ...grouped]);
+}
+
+function columnsOf({ rows, groups = [], others }: TableCheck): string[] {
+  const all = [...Object.values(rows), ...groups.map(({ columns }) => columns), ...others];
+  return [...new Set(all.flatMap((columns) => Object.keys(columns)))];
 }
 
 type Row = ReadonlyMap<string, string>;
 
-function rowTrouble(row: Row, wanted: TableCheck): string | undefined {
+function rowTrouble(row: Row, wanted: TableCheck, named: ReadonlyMap<string, Columns>): string | undefined {
   const name = row.get(wanted.key) ?? '';
-  const limits = Object.hasOwn(wanted.rows, name) ? wanted.rows[name] : undefined;
+  const limits = named.get(name);
   if (limits !== undefined) {
     const wrong = misfit(row, limits);
     return wrong === undefined ? undefined : `${safeLine(name)} has ${wrong}`;

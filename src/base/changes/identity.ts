@@ -1,57 +1,47 @@
-/** Asks what runs at a place for its GUID and environment. A redirect is never an identity, and no answer is not another build. */
+/** Asks what runs at a place which build and environment it is. A redirect is never an identity, and no answer is not another build. */
 import { saysTheSame } from '../scope.ts';
 import { safeLine } from '../text.ts';
-import type { HttpAnswer, HttpCheck, Outside } from './change.ts';
-import { textAt } from './json-path.ts';
+import type { Asked, Outside, Told } from './change.ts';
+import { hearHttp, hearProgram, type Where, whereText } from './hear.ts';
 
-/** One member of a place is asked for its GUID, and for its environment if it reports one. */
-export interface IdentityCheck extends HttpCheck {
-  readonly environment?: { readonly header?: string; readonly json?: readonly string[]; readonly equals: string };
+/** What one member of a place must say. */
+interface Expected {
+  /** A GUID, in any spelling; with `exact` a commit, digest, version or label, to the letter. */
+  readonly equals: string;
+  readonly exact?: true;
+  /** Its environment, if it reports one. */
+  readonly environment?: Where & { readonly equals: string };
 }
 
+/** One member of a place, asked directly or by a program. */
+export type IdentityCheck = (Asked | Told) & Expected;
+
 /**
- * `gone`: this is not the build. `silent`: no answer, or one that does not say (a redirect, a sick build's 503); it proves nothing.
+ * `gone`: this is not the build. `silent`: no answer, or one that does not say (a redirect, a sick build's 503, a program that fails); it
+ * proves nothing.
  */
 export type Identified = { readonly kind: 'right' } | { readonly kind: 'gone' | 'silent'; readonly why: string };
 
 /** Asks one member. Never throws. */
 export async function identify(wanted: IdentityCheck, outside: Outside): Promise<Identified> {
-  const { url, timeoutMs, equals, environment } = wanted;
+  const { equals, exact, environment } = wanted;
   try {
-    const answer = await outside.http({ method: 'GET', url, timeoutMs }, () => undefined);
-    if (answer.status >= 300 && answer.status < 400)
-      return { kind: 'silent', why: `${url} answered ${answer.status}, and a redirect is never an identity` };
-    const guid = saidIn(answer, wanted);
-    const well = answer.status < 300;
-    const name = nameOf(wanted);
-    if (guid === undefined) return { kind: well ? 'gone' : 'silent', why: `${url} answered ${answer.status} without ${name}` };
-    if (!saysTheSame(guid, equals)) return { kind: 'gone', why: `${url} returned ${shown(guid)} in ${name}, not ${equals}` };
-    const stamp = environment === undefined ? undefined : saidIn(answer, environment)?.trim();
+    const heard = wanted.kind === 'http' ? await hearHttp(wanted, outside) : await hearProgram(wanted, outside);
+    const { from, answered, well } = heard;
+    if (heard.redirect) return { kind: 'silent', why: `${from} ${answered}, and a redirect is never an identity` };
+    const said = heard.said(wanted);
+    const name = whereText(wanted);
+    // What a program does not say is its own fault, and not the build's.
+    if (said === undefined)
+      return { kind: well && wanted.kind === 'http' ? 'gone' : 'silent', why: `${from} ${answered} without ${name}` };
+    const same = exact === true ? said === equals : saysTheSame(said, equals);
+    if (!same) return { kind: 'gone', why: `${from} returned ${heard.show(said)} in ${name}, not ${equals}` };
+    const stamp = environment === undefined ? undefined : heard.said(environment)?.trim();
     if (environment === undefined || stamp === environment.equals) return { kind: 'right' };
     if (stamp === undefined || stamp === '')
-      return { kind: 'silent', why: `${url} does not report its environment in ${nameOf(environment)}` };
-    return { kind: 'gone', why: `${url} reports that its build was made for ${shown(stamp)}, not ${environment.equals}` };
+      return { kind: 'silent', why: `${from} does not report its environment in ${whereText(environment)}` };
+    return { kind: 'gone', why: `${from} reports that its build was made for ${heard.show(stamp)}, not ${environment.equals}` };
   } catch (error) {
     return { kind: 'silent', why: safeLine((error as Error).message) };
   }
-}
-
-type Where = Pick<HttpCheck, 'header' | 'json'>;
-
-function saidIn(answer: HttpAnswer, { header, json }: Where): string | undefined {
-  if (header !== undefined) return answer.headers[header.toLowerCase()];
-  try {
-    return textAt(answer.body, json ?? []);
-  } catch {
-    // Not JSON: it does not say.
-    return undefined;
-  }
-}
-
-function nameOf({ header, json }: Where): string {
-  return header ?? json?.join('.') ?? '';
-}
-
-function shown(text: string): string {
-  return safeLine(text.slice(0, 80));
 }

@@ -2,6 +2,7 @@
 import { replaceFile } from '../durable/durable-file.ts';
 import { safeLine } from '../text.ts';
 import { type Allowed, type Change, type Outside, permit, type Request, type Run, type Socket } from './change.ts';
+import { prepare } from './prepare.ts';
 
 /**
  * Makes one change; making it again changes nothing more. Resolves only when it is done: the file is durable, the request was
@@ -22,23 +23,16 @@ export async function make(change: Change, outside: Outside, allowed: Allowed): 
 }
 
 async function makeRequest(change: Request, outside: Outside, allowed: Allowed): Promise<void> {
-  const { kind: _, expect, bearerSecret, headers, ...rest } = change;
-  const answer = await outside.http({ ...rest, headers: { ...headers, ...bearer(bearerSecret, outside) } }, allowed);
-  if (expect.includes(answer.status)) return;
-  const said = excerpt(answer.body);
-  throw new Error(`${change.method} ${change.url} answered ${answer.status}, expected ${expect.join(' or ')}${said}`);
-}
-
-function bearer(name: string | undefined, outside: Outside): Record<string, string> {
-  if (name === undefined) return {};
-  const secret = outside.secret(name);
-  if (secret === undefined || secret === '') throw new Error(`the secret ${name} is not set in the environment`);
-  return { authorization: `Bearer ${secret}` };
+  const { asking, hide } = await prepare(change, outside);
+  const answer = await outside.http(asking, allowed);
+  if (change.expect.includes(answer.status)) return;
+  const said = excerpt(hide(answer.body));
+  throw new Error(`${change.method} ${change.url} answered ${answer.status}, expected ${change.expect.join(' or ')}${said}`);
 }
 
 async function makeRun(change: Run, outside: Outside, allowed: Allowed): Promise<void> {
   const program = change.argv[0] ?? '';
-  const answer = await outside.run(change.argv, change.timeoutMs, allowed);
+  const answer = await outside.run(change.argv, change.timeoutMs, allowed, change.stdin);
   if (answer.exitCode !== 0) throw new Error(`${program} exited with ${answer.exitCode}${excerpt(answer.stderr)}`);
 }
 

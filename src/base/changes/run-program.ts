@@ -33,12 +33,24 @@ export const tooMuchText = (program: string) => `${program} printed more than ${
  * Runs `argv` in its own process group; calls `allowed` immediately before. After `timeoutMs` the group gets SIGTERM, half a
  * second later SIGKILL. Rejects if the program cannot start, is killed, or prints more than 1 MiB.
  */
-export async function runProgram(argv: readonly string[], timeoutMs: number, allowed: Allowed): Promise<RunAnswer> {
+export async function runProgram(
+  argv: readonly string[],
+  timeoutMs: number,
+  allowed: Allowed,
+  stdin?: string,
+): Promise<RunAnswer> {
   const { program, args } = programOf(argv);
   permit(allowed);
   return new Promise((resolve, reject) => {
     const env = childEnvironment(process.env);
-    const child = spawn(program, args, { shell: false, detached: true, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, args, {
+      shell: false,
+      detached: true,
+      env,
+      stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    });
+    // A program that does not read to its end is judged by its exit code.
+    child.stdin?.on('error', () => undefined).end(stdin);
     let trouble: string | undefined;
     const stop = (why: string) => {
       if (trouble !== undefined) return;

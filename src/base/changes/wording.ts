@@ -1,7 +1,8 @@
 /** Changes in words: a line for people, and a shell command that makes the same change by hand. Must not run anything. */
 import { createHash } from 'node:crypto';
-import { safeLine, shellWord } from '../text.ts';
-import type { Change, Request, Socket } from './change.ts';
+import { firstOf, safeLine, shellWord } from '../text.ts';
+import type { Change, Request, Run, Socket } from './change.ts';
+import { secretOf } from './prepare.ts';
 
 /** One line that says what the change does. */
 export function describe(change: Change): string {
@@ -11,10 +12,10 @@ export function describe(change: Change): string {
     case 'request':
       return safeLine(`${change.method} ${change.url}${change.body === undefined ? '' : ` ${short(change.body)}`}`);
     case 'run':
-      return safeLine(`run ${change.argv.map(shellWord).join(' ')}`);
+      return safeLine(`run ${change.argv.map(shellWord).join(' ')}${inputText(change.stdin)}`);
     case 'socket':
       return safeLine(
-        `send to ${change.address}: ${change.commands.join('; ')}${change.saveTo === undefined ? '' : `, save the answer to ${change.saveTo}`}`,
+        `send to ${change.address}: ${firstOf(change.commands).join('; ')}${change.saveTo === undefined ? '' : `, save the answer to ${change.saveTo}`}`,
       );
   }
 }
@@ -26,6 +27,10 @@ function contentText(content: string): string {
   return `(${bytes}, SHA-256 ${createHash('sha256').update(content).digest('hex').slice(0, 12)})`;
 }
 
+function inputText(stdin: string | undefined): string {
+  return stdin === undefined ? '' : ` with the input ${contentText(stdin)}`;
+}
+
 /** What a person can paste into a shell to make the same change. Secrets stay variables and out of every argv. */
 export function asCommand(change: Change): string {
   switch (change.kind) {
@@ -34,7 +39,7 @@ export function asCommand(change: Change): string {
     case 'request':
       return requestCommand(change);
     case 'run':
-      return change.argv.map(shellWord).join(' ');
+      return runCommand(change);
     case 'socket':
       return socketCommand(change);
   }
@@ -45,14 +50,41 @@ function intoFile(path: string): string {
   return `> ${fresh} && sync ${fresh} && mv ${fresh} ${shellWord(path)} && sync`;
 }
 
+function runCommand({ argv, stdin }: Run): string {
+  const words = argv.map(shellWord).join(' ');
+  return stdin === undefined ? words : `printf '%s' ${shellWord(stdin)} | ${words}`;
+}
+
 function requestCommand(change: Request): string {
   const seconds = Math.max(1, Math.ceil(change.timeoutMs / 1000));
   const words = [`curl --fail-with-body --silent --show-error --max-time ${seconds} --request ${change.method}`];
   for (const [name, value] of Object.entries(change.headers ?? {})) words.push('--header', shellWord(`${name}: ${value}`));
   if (change.body !== undefined) words.push(...contentType(change), '--data-raw', shellWord(change.body));
-  if (change.bearerSecret === undefined) return [...words, shellWord(change.url)].join(' ');
-  const header = `printf 'header = "Authorization: Bearer %s"\\n' "$${change.bearerSecret}"`;
-  return `${header} | ${[...words, '--config', '-', shellWord(change.url)].join(' ')}`;
+  for (const [option, file] of [
+    ['cacert', change.ca],
+    ['cert', change.cert],
+    ['key', change.key],
+  ])
+    if (file !== undefined) words.push(`--${option}`, shellWord(file));
+  const url = namedUrl(change, words);
+  const secret = secretOf(change);
+  if (secret === undefined) return [...words, shellWord(url)].join(' ');
+  const value = secret.scheme === undefined ? '%s' : `${secret.scheme} %s`;
+  const header = `printf 'header = "${headerText(secret.header)}: ${value}"\\n' "$${secret.name}"`;
+  return `${header} | ${[...words, '--config', '-', shellWord(url)].join(' ')}`;
+}
+
+/** curl verifies the URL's host, so the URL names the server and the connection goes to the host. */
+function namedUrl({ url, serverName }: Request, words: string[]): string {
+  if (serverName === undefined || !URL.canParse(url)) return url;
+  const { hostname, host, port, protocol, pathname, search } = new URL(url);
+  if (protocol !== 'https:') return url;
+  words.push('--connect-to', shellWord(`::${hostname}:${port || 443}`), '--header', shellWord(`host: ${host}`));
+  return `https://${serverName}${port === '' ? '' : `:${port}`}${pathname}${search}`;
+}
+
+function headerText(name: string): string {
+  return name === 'authorization' ? 'Authorization' : name;
 }
 
 /** Without a content type curl declares a form; the change declares none. */

@@ -16,7 +16,13 @@ const url = text(2048, /^https?:\/\/[\x21-\x7e]+$/);
 
 const secret = text(128, /^[A-Za-z_][A-Za-z0-9_]*$/);
 
-const request = shape({ method: oneOf('GET', 'PUT', 'POST', 'PATCH', 'DELETE'), url }, { secret });
+const serverName = text(253, /^[A-Za-z0-9._:-]+$/);
+
+/** `ca`, `cert`, `key` and `serverName` decide who gets the secret, so a request that has them is another one without them. */
+const request = shape(
+  { method: oneOf('GET', 'PUT', 'POST', 'PATCH', 'DELETE'), url },
+  { secret, ca: path, cert: path, key: path, serverName },
+);
 
 const targetFields = {
   files: list(path, 1024),

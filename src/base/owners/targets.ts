@@ -1,5 +1,7 @@
 /** What the changes of a pointer touch, held against the machine file. Exact matches only. No I/O. */
-import type { Change, Check } from '../changes/change.ts';
+import type { Asked, Change, Check, Request, Run, Told } from '../changes/change.ts';
+import type { IdentityCheck } from '../changes/identity.ts';
+import { secretOf } from '../changes/prepare.ts';
 import type { TargetQuestion } from '../changes/target-question.ts';
 import { canonical } from '../shape.ts';
 import type { Allowance, Machine } from './machine-format.ts';
@@ -8,7 +10,7 @@ import type { Allowance, Machine } from './machine-format.ts';
 export interface Reaching {
   readonly changes: readonly Change[];
   readonly checks: readonly Check[];
-  readonly identity: readonly Check[];
+  readonly identity: readonly IdentityCheck[];
   readonly questions: readonly TargetQuestion[];
 }
 
@@ -29,8 +31,10 @@ export function reachOf({ changes, checks, identity, questions }: Reaching): Rea
 export function notAllowed(reach: Reach, machine: Machine, scope: string): Reach | undefined {
   const targets = machine.targets ?? {};
   const given: Allowance = (Object.hasOwn(targets, scope) ? targets[scope] : undefined) ?? {};
+  const everywhere: Allowance = { programs: machine.programs ?? [] };
   const missing = mapLists((name) => {
-    const allowed = new Set(((given[name] ?? []) as readonly unknown[]).map(canonical));
+    const listed = [...(given[name] ?? []), ...(everywhere[name] ?? [])] as readonly unknown[];
+    const allowed = new Set(listed.map(canonical));
     return (reach[name] as readonly unknown[]).filter((one) => !allowed.has(canonical(one)));
   });
   return LISTS.some((name) => missing[name].length > 0) ? missing : undefined;
@@ -78,26 +82,48 @@ function ofChange(change: Change): Reach {
   switch (change.kind) {
     case 'write-file':
       return { ...NOTHING, files: [change.path] };
-    case 'request': {
-      const { method, url, bearerSecret } = change;
-      return { ...NOTHING, requests: [{ method, url, ...(bearerSecret === undefined ? {} : { secret: bearerSecret }) }] };
-    }
+    case 'request':
+      return { ...NOTHING, requests: [requestOf(change.method, change)] };
     case 'run':
-      return { ...NOTHING, programs: [change.argv] };
+      return ofProgram(change);
     case 'socket':
       return { ...NOTHING, sockets: [change.address], files: change.saveTo === undefined ? [] : [change.saveTo] };
   }
 }
 
-function ofCheck(check: Check): Reach {
+function ofCheck(check: Check | IdentityCheck): Reach {
   switch (check.kind) {
     case 'file':
       return { ...NOTHING, files: [check.path] };
     case 'http':
-      return { ...NOTHING, checks: [check.url] };
+      return ofAsked(check);
+    case 'run':
+      return ofProgram(check);
     case 'table':
       return { ...NOTHING, sockets: [check.address] };
   }
+}
+
+function ofProgram({ argv }: Run | Told): Reach {
+  return { ...NOTHING, programs: [argv] };
+}
+
+/** What carries a secret is a request, since it matters where it goes; anything else only reads a URL. */
+function ofAsked(asked: Asked): Reach {
+  const sockets = asked.unixSocket === undefined ? [] : [asked.unixSocket];
+  if (asked.secret === undefined) return { ...NOTHING, sockets, checks: [asked.url] };
+  return { ...NOTHING, sockets, requests: [requestOf('GET', asked)] };
+}
+
+type Sent = Reach['requests'][number];
+
+/** Whom TLS believes and what it shows decide who gets the secret, so they are named with it. */
+function requestOf(method: Sent['method'], sent: Request | Asked): Sent {
+  const secret = secretOf(sent)?.name;
+  const { url, ca, serverName } = sent;
+  const { cert, key } = sent.kind === 'request' ? sent : {};
+  const all = { method, url, secret, ca, serverName, cert, key };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as unknown as Sent;
 }
 
 function ofQuestion(question: TargetQuestion): Reach {

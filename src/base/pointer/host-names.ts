@@ -1,6 +1,7 @@
 /** The host names that a restore depends on: what cannot be reached while no name resolves. No I/O. */
 import { isIP } from 'node:net';
 import type { Change, Check } from '../changes/change.ts';
+import type { IdentityCheck } from '../changes/identity.ts';
 import type { TargetQuestion } from '../changes/target-question.ts';
 import type { Pointer, Restore } from './pointer-format.ts';
 
@@ -17,8 +18,9 @@ function hostOf(address: string): string | undefined {
   return URL.canParse(address) ? new URL(address).hostname.replace(/^\[|\]$/g, '') : undefined;
 }
 
-/** Where a change, check or question is sent; undefined if it stays on this machine. */
-export function addressOf(one: Change | Check | TargetQuestion): string | undefined {
+/** Where a change, check or question is sent; undefined if it stays on this machine, or a program sends it. */
+export function addressOf(one: Change | Check | IdentityCheck | TargetQuestion): string | undefined {
+  if ('unixSocket' in one) return one.unixSocket;
   return 'url' in one ? one.url : 'address' in one ? one.address : undefined;
 }
 

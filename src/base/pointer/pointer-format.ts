@@ -4,13 +4,16 @@
  */
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
-import type { Bits, Change, Check } from '../changes/change.ts';
-import type { IdentityCheck } from '../changes/identity.ts';
 import type { TargetQuestion } from '../changes/target-question.ts';
 import { GUID, NAME, type Scope } from '../scope.ts';
-import { byKind, canonical, list, mapOf, oneOf, orNull, type Reader, shape, text, whole } from '../shape.ts';
+import { canonical, list, mapOf, oneOf, orNull, type Reader, shape, text, whole } from '../shape.ts';
+import { changeReader, checkReader, httpCheck, httpPlace, identityReader, questionReader } from './change-format.ts';
 
-export const MAX_POINTER_BYTES = 64 * 1024;
+/** All of it: every change, check and member of every build that it can restore. Break-glass reads ten generations before it decides. */
+export const MAX_POINTER_BYTES = 1024 * 1024;
+
+/** Of one build, over all its locations. */
+const [MAX_CHANGES, MAX_CHECKS, MAX_MEMBERS] = [1024, 1024, 4096];
 
 const MAX_EARLIER = 5;
 
@@ -22,91 +25,8 @@ export const guidReader = text(36, GUID);
 
 export const timeReader = text(40, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/);
 
-const path = text(4096, /^\/[^\0]*$/);
-
-const line = text(4096, /^[^\r\n\0]+$/);
-
-const address = text(512, /^(?:\/[^\0\r\n]+|[^\s/]+:\d{1,5})$/);
-
-const url = text(2048, /^https?:\/\/[\x21-\x7e]+$/);
-
-const timeoutMs = whole(1, 60_000);
-
-const secretName = text(128, /^[A-Za-z_][A-Za-z0-9_]*$/);
-
-const header = text(64, /^[A-Za-z0-9-]+$/);
-
-const content = text(MAX_POINTER_BYTES);
-
-const method = oneOf('GET', 'PUT', 'POST', 'PATCH', 'DELETE');
-
-const located = { at: text(512, /^[^\r\n\0]+$/) };
-
 /** Before the first that is written, every break-glass.mjs next to a pointer is replaced by one that reads it. */
 const FORMAT = 2;
-
-const changeReader: Reader<Change> = byKind<Change>('kind', {
-  'write-file': shape({ kind: oneOf('write-file'), path, content }, located),
-  request: shape(
-    { kind: oneOf('request'), method, url, expect: list(whole(100, 599), 32, 1), timeoutMs },
-    { headers: mapOf(text(4096, /^[^\r\n\0]*$/), 32), body: content, bearerSecret: secretName, ...located },
-  ),
-  run: shape({ kind: oneOf('run'), argv: list(text(8192, /^[^\0]*$/), 256, 1), timeoutMs }, located),
-  socket: shape({ kind: oneOf('socket'), address, commands: list(line, 512, 1), timeoutMs }, { saveTo: path, ...located }),
-});
-
-const keys = list(text(128), 16, 1);
-
-const httpCheck = { kind: oneOf('http'), url, equals: text(256), timeoutMs };
-
-const httpPlace = { header, json: keys, ...located };
-
-const texts = list(text(256), 64);
-
-const bits = whole(1, 2 ** 30);
-
-const anyBits = shape({ any: bits });
-
-const noBits = shape({ none: bits });
-
-function limitReader(value: unknown, at: string): readonly string[] | Bits {
-  if (Array.isArray(value)) return texts(value, at);
-  return Object.hasOwn(Object(value), 'any') ? anyBits(value, at) : noBits(value, at);
-}
-
-const tableColumns = mapOf(limitReader, 16);
-
-const checkReader: Reader<Check> = byKind<Check>('kind', {
-  file: shape({ kind: oneOf('file'), path, content }, located),
-  http: shape(httpCheck, httpPlace),
-  table: shape(
-    {
-      kind: oneOf('table'),
-      address,
-      command: line,
-      separator: oneOf(' ', ','),
-      where: mapOf(text(256), 16),
-      key: text(128),
-      rows: mapOf(tableColumns, 512),
-      others: list(tableColumns, 16),
-      timeoutMs,
-    },
-    located,
-  ),
-});
-
-const identityReader: Reader<IdentityCheck> = shape(httpCheck, {
-  ...httpPlace,
-  environment: shape({ equals: name }, { header, json: keys }),
-});
-
-const questionReader: Reader<TargetQuestion> = byKind<TargetQuestion>('kind', {
-  socket: shape(
-    { kind: oneOf('socket'), address, command: line, field: text(128), timeoutMs },
-    { level: shape({ command: line, answer: text(128) }), ...located },
-  ),
-  http: shape({ kind: oneOf('http'), url, json: keys, timeoutMs }, located),
-});
 
 const restoreFields = {
   build: shape({
@@ -118,15 +38,15 @@ const restoreFields = {
     ref: text(128, /^[A-Za-z0-9][A-Za-z0-9._:-]*$/),
   }),
   knownGoodSince: timeReader,
-  changes: list(changeReader, 128, 1),
-  checks: list(checkReader, 128),
+  changes: list(changeReader, MAX_CHANGES, 1),
+  checks: list(checkReader, MAX_CHECKS),
 };
 
 const restoreReader = shape(
   {
     ...restoreFields,
-    /** Each queries one member of its place, at its own address, for the build's GUID; empty if the builds here do not report it. */
-    identity: list(identityReader, 128),
+    /** Each asks one member of its place which build it is; empty if the builds here do not report it. */
+    identity: list(identityReader, MAX_MEMBERS),
   },
   {
     /** Who took it over from another machine, and when: its bake and its gates were seen there, not here. */
@@ -166,12 +86,12 @@ const pointerReader = shape({
   /** How the target itself says which environment it is, and the environments that were known then and that it must not be. */
   target: shape({ questions: list(questionReader, 64), others: list(name, 64) }),
   /** What the host names in changes, checks and questions resolved to when this was written: for when no name resolves. */
-  addresses: mapOf(list(ip, 16, 1), 64),
+  addresses: mapOf(list(ip, 16, 1), MAX_MEMBERS),
 });
 
 export type Pointer = ReturnType<typeof pointerReader>;
 
-const restoreReader1 = shape({ ...restoreFields, identity: orNull(shape(httpCheck, { header, json: keys })) });
+const restoreReader1 = shape({ ...restoreFields, identity: orNull(shape(httpCheck, httpPlace)) });
 
 const pointerReader1 = shape({
   ...pointerFields,
@@ -215,7 +135,7 @@ export function sha256(data: string | Uint8Array): string {
   return createHash('sha256').update(data).digest('hex');
 }
 
-/** The pointer's bytes. Omits the oldest earlier builds if they do not fit into 64 KiB; throws if the rest does not fit. */
+/** The pointer's bytes. Omits the oldest earlier builds if they do not fit into 1 MiB; throws if the rest does not fit. */
 export function encodePointer(pointer: Pointer): string {
   const first = canonical(pointerReader(pointer, 'pointer'));
   const encoded = `${first}\nsha256:${sha256(first)}\n`;

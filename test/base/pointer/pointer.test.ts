@@ -201,13 +201,14 @@ describe('the format', () => {
   });
 
   it('a pointer leaves out the oldest earlier builds when they do not fit, and refuses what never fits', () => {
-    const big = (guid: string) => restoreOf(guid, { changes: [{ kind: 'write-file', path: '/r', content: 'x'.repeat(20_000) }] });
+    const big = (guid: string) =>
+      restoreOf(guid, { changes: [{ kind: 'write-file', path: '/r', content: 'x'.repeat(320_000) }] });
     const encoded = encodePointer({ ...whole, knownGood: big(GREEN), earlier: [big(BLUE), big(BLUE), big(BLUE)] });
     expect(decodePointer(encoded).earlier).toHaveLength(2);
     const huge = restoreOf(GREEN, {
-      changes: [1, 2, 3, 4].map((n) => ({ kind: 'write-file', path: `/${n}`, content: 'x'.repeat(20_000) })),
+      changes: [1, 2, 3, 4].map((n) => ({ kind: 'write-file', path: `/${n}`, content: 'x'.repeat(320_000) })),
     });
-    expect(() => encodePointer({ ...whole, knownGood: huge })).toThrow('more than 65536 bytes');
+    expect(() => encodePointer({ ...whole, knownGood: huge })).toThrow('more than 1048576 bytes');
   });
 
   const seal = (json: string) => `${json}\nsha256:${sha256(json)}\n`;
@@ -347,11 +348,11 @@ describe('reading', () => {
     fs.chownSync(copy(7), 4321, 4321);
     await runToEnd(['mknod', join(dir, nameOf(8)), 'c', '1', '5']);
     fs.copyFileSync(good, join(dir, nameOf(9)));
-    fs.writeFileSync(join(dir, nameOf(10)), 'x'.repeat(70_000));
+    fs.writeFileSync(join(dir, nameOf(10)), 'x'.repeat(1_100_000));
     const { newest, damaged } = readPointers(dir, fs, SCOPE);
     expect(newest?.generation).toBe(1);
     expect(damaged.map(({ why }) => why)).toEqual([
-      'it has more than 65536 bytes',
+      'it has more than 1048576 bytes',
       'its content says generation 1',
       'it is not a regular file',
       'it belongs to user 4321',

@@ -191,6 +191,7 @@ export const readBacks: Sweep<{ readonly wanted: string; readonly said: string }
   judge: async ({ wanted, said }) => {
     const outside = {
       http: async () => ({ status: 200, headers: {}, body: JSON.stringify({ a: { b: said } }) }),
+      monotonic: () => 0,
     } as unknown as Io;
     const asked = { kind: 'http', url: 'http://127.0.0.1:1/', json: ['a', 'b'], equals: wanted, timeoutMs: 100 } as const;
     const answer = await check(asked, outside);

@@ -1,6 +1,7 @@
 /** `doctor --break-glass`: the real rescue program, with nothing around it, up to its first write. Must stop it there. */
 import { join } from 'node:path';
 import type { Change } from '../../../base/changes/change.ts';
+import { secretsOf } from '../../../base/changes/prepare.ts';
 import { RESCUE_FILE, readPointers } from '../../../base/pointer/pointer.ts';
 import type { Scope } from '../../../base/scope.ts';
 import { type OutputLine, outputLineSchema } from '../../../core/output.ts';
@@ -16,6 +17,9 @@ const RUN_MS = 10_000;
 
 const TRY_MS = 2000;
 
+/** Sets what stands in each line of the input, then becomes the program. */
+const WITH_SECRETS = ['/bin/sh', '-c', 'while IFS= read -r line; do export "$line"; done; exec "$@"', 'sh'];
+
 /** Rehearses with the program and the pointer of one folder; `serviceAddresses`: where the service and its builds are reached. */
 export async function rehearsalChecks(
   opened: Opened,
@@ -28,9 +32,10 @@ export async function rehearsalChecks(
   if (newest === null) return [fail('rescue', `no pointer in ${dir} verifies`, renew)];
   const other = rescueProblem(dir, deps.io);
   if (other !== undefined) return [fail('rescue', `${other}: another version, or TAMPERING. It was not run`, renew)];
-  const { changes } = newest.knownGood;
-  const secrets = secretsOf(changes);
-  const run = (prefix: readonly string[]) => rehearse(dir, opened.scope, secrets, prefix, deps);
+  const { changes, checks, identity } = newest.knownGood;
+  const secrets = secretsOf([...changes, ...checks, ...identity]);
+  const asked = secretsOf([...checks, ...identity]);
+  const run = (prefix: readonly string[]) => rehearse(dir, opened.scope, { secrets, asked }, prefix, deps);
   const [whole, cut] = await Promise.all([run([]), isolation(deps).then((prefix) => prefix && run(prefix))]);
   return [
     decisionCheck(dir, whole),
@@ -49,17 +54,21 @@ interface Rehearsed {
 
 /**
  * An empty environment, the root folder, no input, and the installed program, which has the bytes of the one next to the pointer: that
- * one could be exchanged before it runs. Of a secret only its name goes along: a rehearsal sends none.
+ * one could be exchanged before it runs. Of a secret that only changes need its name goes along: a rehearsal makes none. What is asked
+ * needs the real one, which goes through a pipe and stands in no argument list.
  */
 async function rehearse(
   dir: string,
   scope: Scope,
-  secrets: readonly string[],
+  { secrets, asked }: { readonly secrets: readonly string[]; readonly asked: readonly string[] },
   prefix: readonly string[],
   { io }: Deps,
 ): Promise<Rehearsed> {
-  const given = secrets.flatMap((name) => ((io.secret(name) ?? '') === '' ? [] : [`${name}=set`]));
-  const bare = ['sh', '-c', 'cd / && exec "$@"', 'sh', ...prefix, 'env', '-i', ...given];
+  const given = secrets.flatMap((name) => {
+    const value = io.secret(name) ?? '';
+    return value === '' ? [] : [`${name}=${asked.includes(name) ? value : 'set'}\n`];
+  });
+  const bare = ['sh', '-c', 'cd / && exec "$@"', 'sh', ...prefix, 'env', '-i', ...WITH_SECRETS];
   const program = [
     process.execPath,
     rescueSource(),
@@ -69,7 +78,7 @@ async function rehearse(
     '--json',
     ...scopeFlags(scope).split(' '),
   ];
-  const { exitCode, stdout } = await io.run([...bare, ...program], RUN_MS, () => undefined);
+  const { exitCode, stdout } = await io.run([...bare, ...program], RUN_MS, () => undefined, given.join(''));
   return { exitCode, lines: stdout.split('\n').flatMap(lineOf) };
 }
 
@@ -169,10 +178,4 @@ export function circularChanges(changes: readonly Change[], serviceAddresses: re
     change.kind === 'request' ? [change.url] : change.kind === 'socket' ? [change.address] : [],
   );
   return [...new Set(addresses)].filter((address) => own.has(endpointOf(address) ?? ''));
-}
-
-/** Names of the secrets that the changes need. */
-export function secretsOf(changes: readonly Change[]): readonly string[] {
-  const names = changes.flatMap((change) => (change.kind === 'request' ? (change.bearerSecret ?? []) : []));
-  return [...new Set(names)];
 }
