@@ -117,6 +117,12 @@ const BROKEN: readonly (readonly [keyof typeof SOURCE_RULES, string, string])[] 
   ['certificates', 'src/break-glass/x.ts', 'connect({ rejectUnauthorized: false });'],
   ['certificates', 'src/break-glass/x.ts', 'connect({ host, rejectUnauthorized });'],
   ['certificates', 'src/break-glass/x.ts', 'connect({ checkServerIdentity: () => undefined });'],
+  ['certificates', 'src/serve/x.ts', 'connect({ rejectUnauthorized: !insecure, });'],
+  [
+    'certificates',
+    'src/base/dial/dial.ts',
+    'connect({ rejectUnauthorized: !insecure, }); connect({ rejectUnauthorized: !lax });',
+  ],
   ['certificates', 'src/serve/x.ts', "process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';"],
   ['certificates', 'src/scenarios/x.ts', "const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' };"],
 ];

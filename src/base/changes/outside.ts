@@ -2,8 +2,8 @@
 import nodeFs from 'node:fs';
 import { type IncomingMessage, request as startRequest } from 'node:http';
 import type { Socket as NetSocket } from 'node:net';
+import { deadlineIn, dialLine, dialWeb, orLate } from '../dial/dial.ts';
 import { type Allowed, type Asking, type HttpAnswer, type Outside, permit } from './change.ts';
-import { deadlineIn, dialLine, dialWeb, orLate } from './dial.ts';
 import { runProgram } from './run-program.ts';
 
 const MAX_ANSWER_BYTES = 1024 * 1024;

@@ -1,7 +1,7 @@
 /** Opens connections with a deadline: TCP, UNIX sockets, the PROXY header, TLS. Must trust no certificate that was not asked for. */
 import { connect as connectPlain, isIP, type Socket as NetSocket } from 'node:net';
-import { checkServerIdentity, connect as connectTls, type TLSSocket } from 'node:tls';
-import type { Asking } from './change.ts';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import type { Asking } from '../changes/change.ts';
 import { proxyHeader } from './proxy-header.ts';
 
 /** The maximum length of a socket path without its NUL (unix(7)). A longer one may be cut off, and then names another socket. */
@@ -49,13 +49,13 @@ function connectPath(path: string): NetSocket {
   return connectPlain({ path });
 }
 
-/** The name is verified whether or not TLS can send it: an IP address is no server name (RFC 6066, 3). */
+/** `host` is the name that is verified, and not where the socket leads; TLS sends no IP address as a name (RFC 6066, 3). */
 function secured(socket: NetSocket, named: string, { tls }: Asking): TLSSocket {
   const { servername: name = named, insecure = false, ...pem } = tls ?? {};
   return connectTls({
     socket,
+    host: name,
     ...(isIP(name) === 0 ? { servername: name } : {}),
-    checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
     rejectUnauthorized: !insecure,
     minVersion: 'TLSv1.2',
     ALPNProtocols: ['http/1.1'],
