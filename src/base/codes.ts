@@ -52,6 +52,7 @@ export const EXIT_OF = {
   NO_STATE: EXIT.refused,
   NOT_KNOWN_GOOD: EXIT.refused,
   SAME_PLACE: EXIT.refused,
+  NO_IDLE_PLACE: EXIT.refused,
   POINTER_DAMAGED: EXIT.refused,
   POINTER_STALE: EXIT.refused,
   LEDGER_CUT: EXIT.refused,
