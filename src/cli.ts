@@ -89,7 +89,9 @@ function release(program: Command, run: Runner): void {
   builds(program, run);
   add(program, 'places', 'show what is at each place, member by member, and which place is idle')
     .option('--idle', 'print the name of one idle place and nothing else; exit 3 or 6 if there is none')
-    .action(does(run, 'places', async (options, deps) => (await import('./commands/release/places.ts')).places(options, deps)));
+    .action(
+      does(run, 'places', async (options, deps) => (await import('./commands/release/places/places.ts')).places(options, deps)),
+    );
   wanted(add(program, 'plan', 'show everything that promote would check and do; change nothing'))
     .option('--out <file>', 'write the plan, with hashes of all its inputs, for promote --plan')
     .action(does(run, 'plan', async (options, deps) => (await import('./commands/release/plan.ts')).plan(options, deps)));

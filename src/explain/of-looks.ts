@@ -15,6 +15,20 @@ export const LOOKS = {
       'See what each place answers: kvdeploy status --env E',
     ],
   },
+  NO_IDLE_PLACE: {
+    means: 'No place can be given a new build: each gets traffic, has the known-good build, or is missing at a location.',
+    example:
+      'No place of acme/production/kv-gateway is idle: blue: the known-good build 0b9f1c2d is there; green: it gets 10 % of new requests.',
+    causes: [
+      'Someone moved traffic by hand.',
+      'The config or the router has only one place.',
+      'A location has no server of a place.',
+    ],
+    todo: [
+      'See what is at each place: kvdeploy places --env E',
+      'Bring traffic that was moved back to what the ledger says: kvdeploy converge --env E',
+    ],
+  },
   STILL_BAKING: {
     means: '--max-wait ran out while the rollout was healthy but not finished. No one is watching it now.',
     example: 'Still baking at 25 %: --max-wait ran out.',

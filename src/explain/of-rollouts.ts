@@ -89,20 +89,6 @@ export const ROLLOUTS = {
     causes: ['ref was not switched to the free place.'],
     todo: ['Start it at another place and set its ref, then run: kvdeploy validate'],
   },
-  NO_IDLE_PLACE: {
-    means: 'No place can be given a new build: each gets traffic, has the known-good build, or is missing at a location.',
-    example:
-      'No place of acme/production/kv-gateway is idle: blue: the known-good build 0b9f1c2d is there; green: it gets 10 % of new requests.',
-    causes: [
-      'Someone moved traffic by hand.',
-      'The config or the router has only one place.',
-      'A location has no server of a place.',
-    ],
-    todo: [
-      'See what is at each place: kvdeploy places --env E',
-      'Bring traffic that was moved back to what the ledger says: kvdeploy converge --env E',
-    ],
-  },
   WRONG_TARGET: {
     means: "The router's target does not report this environment, or reports another one.",
     example: "The router's target reports staging, but acme/production/kv-gateway was requested.",

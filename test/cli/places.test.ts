@@ -75,7 +75,7 @@ test('places --idle exits 6 while a rollout is open, led or not, and under a hol
   await running.ended;
   const left = await idle();
   expect(left).toMatchObject({ exitCode: 6, stdout: '', stderr: expect.stringContaining('UNFINISHED') });
-  const rescue = ['rollback', '--break-glass', ...PRODUCTION, ...SURE, '--reason', 'drill'];
+  const rescue = ['rollback', '--break-glass', ...PRODUCTION, ...SURE, '--reason', 'a rehearsal for the tests'];
   expect((await site.run(rescue)).exitCode).toBe(0);
   expect(await idle()).toMatchObject({ exitCode: 6, stdout: '', stderr: expect.stringContaining('HELD') });
   site.writeConfig();

@@ -1,8 +1,8 @@
 /** Which place is free for a new build. */
 import { describe, expect, it } from 'vitest';
-import { fold, type History } from '../../../src/core/ledger/history.ts';
-import { firstIdle, occupiedBecause } from '../../../src/release/idle-place.ts';
-import type { Member, PlaceReading } from '../../../src/routers/router.ts';
+import { firstIdle, occupiedBecause } from '../../../../src/commands/release/places/idle-place.ts';
+import { fold, type History } from '../../../../src/core/ledger/history.ts';
+import type { Member, PlaceReading } from '../../../../src/routers/router.ts';
 
 const NONE = fold([]);
 const place = (of: Partial<PlaceReading>): PlaceReading => {

@@ -1,8 +1,8 @@
 /** Which place can be given a new build, and why the others cannot. What was not seen is never idle. No I/O. */
-import { currentKnownGood, type History, rescueGoal } from '../core/ledger/history.ts';
-import { shortGuid } from '../core/scope.ts';
-import { membersAt } from '../routers/places.ts';
-import type { PlaceReading, Reading } from '../routers/router.ts';
+import { currentKnownGood, type History, rescueGoal } from '../../../core/ledger/history.ts';
+import { shortGuid } from '../../../core/scope.ts';
+import { membersAt } from '../../../routers/places.ts';
+import type { PlaceReading, Reading } from '../../../routers/router.ts';
 
 /** Why a new build must not be started at this place, or null. */
 export function occupiedBecause(

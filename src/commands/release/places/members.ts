@@ -1,8 +1,8 @@
 /** Every member of a place, and what it says when it is asked itself. Asks only; must not take the answer of one member for another's. */
-import type { MemberAnswer } from '../core/admission/answers.ts';
-import type { Target } from '../engine/target.ts';
-import { type MemberAt, membersAt } from '../routers/places.ts';
-import type { Reading } from '../routers/router.ts';
+import type { MemberAnswer } from '../../../core/admission/answers.ts';
+import type { Target } from '../../../engine/target.ts';
+import { type MemberAt, membersAt } from '../../../routers/places.ts';
+import type { Reading } from '../../../routers/router.ts';
 
 export interface MemberSeen extends MemberAt {
   /** Undefined where the router says no way to ask it. */

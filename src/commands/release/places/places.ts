@@ -1,22 +1,22 @@
 /** `places`: what is at each place behind the router, member by member, and which place is free for the next build. Changes nothing. */
-import { answersText, guidOfAll } from '../../core/admission/answers.ts';
-import { KvdeployError } from '../../core/errors.ts';
-import { isUnsettled } from '../../core/ledger/expected.ts';
-import { currentKnownGood, openRollout } from '../../core/ledger/history.ts';
-import { scopeText, shortGuid } from '../../core/scope.ts';
-import { assertNoOneLeads } from '../../engine/claim.ts';
-import type { Target } from '../../engine/target.ts';
-import { assertNoHold } from '../../lead/held.ts';
-import { refuseWhileOpen } from '../../lead/lead.ts';
-import { type Deps, done, type Outcome } from '../../release/deps.ts';
-import { firstIdle, lastGoodAt, occupiedBecause } from '../../release/idle-place.ts';
-import { askEach, type MemberSeen } from '../../release/members.ts';
-import { offersIfReadable } from '../../release/offers.ts';
-import { type Opened, openScope, targetOf } from '../../release/open.ts';
-import { assertOwnTarget } from '../../release/other-state.ts';
-import { buildsAtPlaces, servingIn, showTraffic } from '../../release/traffic.ts';
-import type { PlaceReading, Reading } from '../../routers/router.ts';
-import { table, widest } from '../../terminal/layout.ts';
+import { answersText, guidOfAll } from '../../../core/admission/answers.ts';
+import { KvdeployError } from '../../../core/errors.ts';
+import { isUnsettled } from '../../../core/ledger/expected.ts';
+import { currentKnownGood, openRollout } from '../../../core/ledger/history.ts';
+import { scopeText, shortGuid } from '../../../core/scope.ts';
+import { assertNoOneLeads } from '../../../engine/claim.ts';
+import type { Target } from '../../../engine/target.ts';
+import { assertNoHold } from '../../../lead/held.ts';
+import { refuseWhileOpen } from '../../../lead/lead.ts';
+import { type Deps, done, type Outcome } from '../../../release/deps.ts';
+import { offersIfReadable } from '../../../release/offers.ts';
+import { type Opened, openScope, targetOf } from '../../../release/open.ts';
+import { assertOwnTarget } from '../../../release/other-state.ts';
+import { buildsAtPlaces, servingIn, showTraffic } from '../../../release/traffic.ts';
+import type { PlaceReading, Reading } from '../../../routers/router.ts';
+import { table, widest } from '../../../terminal/layout.ts';
+import { firstIdle, lastGoodAt, occupiedBecause } from './idle-place.ts';
+import { askEach, type MemberSeen } from './members.ts';
 
 export async function places({ idle = false }: { readonly idle?: boolean }, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'needed', anyState: true });
