@@ -102,6 +102,7 @@ async function lookAtGate(
   const countable: Countable = {
     metrics: metrics.map(({ metric }) => metric),
     slices: requestsBySlice(first.candidate),
+    members: membersIn(both.candidate),
     countsTraffic: source.countsTraffic(config) && (reading.sticky === undefined || gate.compare.traffic === true),
     countsProcesses: source.countsProcesses ?? false,
     seesCrashes: seesCrashes(first.candidate),
@@ -194,6 +195,11 @@ function countedOf(metrics: readonly MetricCounters[], arm: ArmCounters): (reado
   return failing.map(({ metric, requests, failures }) => {
     return [metric, { requests: sums.get(requests) ?? 0, failures: sums.get(failures) ?? 0 }] as const;
   });
+}
+
+/** The members of the candidate's place: they are there before they get anything. */
+function membersIn(arm: ArmCounters): string[] {
+  return 'targets' in arm ? Object.values(arm.targets).flatMap(({ member }) => member?.name ?? []) : [];
 }
 
 function requestsBySlice(arm: ArmCounters): Record<string, number> {

@@ -1,7 +1,7 @@
 /** The router's own counters: no scrape between a request and its count. Must not count what another location counted. */
 
 import * as z from 'zod';
-import type { ArmCounters } from '../core/gates/counting/counters.ts';
+import type { ArmCounters, Target } from '../core/gates/counting/counters.ts';
 import type { MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import {
   CLASS_METRICS,
@@ -12,7 +12,7 @@ import {
   statusCounters,
 } from '../core/gates/counting/statuses.ts';
 import type { Measurement, Part } from '../core/gates/verdict/gate.ts';
-import { countersAt } from '../routers/places.ts';
+import { membersAt } from '../routers/places.ts';
 import type { MemberCounters } from '../routers/router.ts';
 import { bothBuilds } from './arms.ts';
 import type { MetricSource, Question } from './metric-source.ts';
@@ -116,7 +116,10 @@ function routerCounters(
 function limited(question: Question, expected: readonly string[]): Measurement {
   const counted = answersOf(question);
   if ('missing' in counted) return counted;
-  const parts = Object.entries(counted.byMember).map(([key, { byClass }]) => [key, partOf(byClass, expected)] as const);
+  const several = counted.members.length > 1;
+  const parts = counted.members.map(({ key, words, byClass }) => {
+    return [key, { ...partOf(byClass, expected), ...(several ? { member: words } : {}) }] as const;
+  });
   const sum = (key: 'requests' | 'errors') => parts.reduce((total, [, part]) => total + part[key], 0);
   return { requests: sum('requests'), errors: sum('errors'), counting: 'total', parts: Object.fromEntries(parts) };
 }
@@ -142,24 +145,28 @@ function armOf(
 ): ArmCounters {
   const counted = answersOf(question);
   if ('missing' in counted) return counted;
-  const targets = Object.entries(counted.byMember).map(([key, { byClass, downs = null }]) => {
-    return [key, { startedMs: null, freshMs: atMs, counters: statusCounters(byClass, metrics, { expected }), downs }] as const;
+  const targets = counted.members.map(({ key, words: name, location, byClass, downs = null }): [string, Target] => {
+    const counters = statusCounters(byClass, metrics, { expected });
+    return [key, { startedMs: null, freshMs: atMs, counters, downs, member: { name, location } }];
   });
   return { targets: Object.fromEntries(targets) };
 }
 
-type Counted = Required<Pick<MemberCounters, 'byClass'>> & Pick<MemberCounters, 'downs'>;
+interface Counted extends Required<Pick<MemberCounters, 'byClass'>>, Pick<MemberCounters, 'downs'> {
+  readonly key: string;
+  /** `member green-3 at edge1`. */
+  readonly words: string;
+  readonly location: string;
+}
 
-function answersOf({
-  router,
-  place,
-}: Question): { readonly byMember: Readonly<Record<string, Counted>> } | { readonly missing: string } {
+function answersOf({ router, place }: Question): { readonly members: readonly Counted[] } | { readonly missing: string } {
   if (router === null || router === undefined) return { missing: 'the router cannot be read' };
-  const members = Object.entries(countersAt(router, place));
+  const members = membersAt(router, place);
   if (members.length === 0) return { missing: `the router has no place ${place}` };
-  const counted = members.flatMap(([key, { byClass, downs }]) =>
-    byClass === undefined ? [] : [[key, { byClass, ...(downs === undefined ? {} : { downs }) }] as const],
-  );
+  const counted = members.flatMap(({ key, location, words, member: { counters } }) => {
+    const { byClass, downs } = counters;
+    return byClass === undefined ? [] : [{ key, words, location, byClass, ...(downs === undefined ? {} : { downs }) }];
+  });
   if (counted.length < members.length) return { missing: 'this router does not count responses (HAProxy: not in HTTP mode)' };
-  return { byMember: Object.fromEntries(counted) };
+  return { members: counted };
 }

@@ -5,9 +5,13 @@ import type { Layout, Location, LocationSplit, Member, MemberCounters, PlaceRead
 /** The name of the location of a router that has one. */
 export const MAIN = 'main';
 
-/** One member with its location. `key` is unique in its target: the location, with the member's name where a place has several there. */
+/**
+ * One member with its location. `key` is unique in its target, and stays when others come and go: the location, with the member's name unless
+ * that is the place's. `words` are for people: `member green-3 at edge1`, or `member green-3` where the router has one location.
+ */
 export interface MemberAt {
   readonly key: string;
+  readonly words: string;
   readonly location: string;
   readonly member: Member;
 }
@@ -44,22 +48,28 @@ function shareOf(place: string, members: readonly Member[]): number {
   return total === 0 ? 0 : (100 * own) / total;
 }
 
+type Asked = Pick<Reading, 'locations' | 'unseen'>;
+
 /** The members of one place, at every location that answered. */
-export function membersAt({ locations }: Pick<Reading, 'locations'>, place: string): readonly MemberAt[] {
+export function membersAt({ locations, unseen = [] }: Asked, place: string): readonly MemberAt[] {
+  const isOne = locations.length + unseen.length === 1;
   return locations.flatMap(({ name: location, members }) => {
     const own = members.filter((member) => member.place === place);
-    const key = ({ name }: Member) => (own.length === 1 ? location : `${location} ${name}`);
-    return own.map((member) => ({ key: key(member), location, member }));
+    return own.map((member) => {
+      const { name } = member;
+      const key = name === place ? location : `${location} ${name}`;
+      return { key, words: `member ${name}${isOne ? '' : ` at ${location}`}`, location, member };
+    });
   });
 }
 
 /** What was counted of a place by member; undefined if the router does not count how requests end. */
-export function countersAt(reading: Pick<Reading, 'locations'>, place: string): Readonly<Record<string, MemberCounters>> {
+export function countersAt(reading: Asked, place: string): Readonly<Record<string, MemberCounters>> {
   return Object.fromEntries(membersAt(reading, place).map(({ key, member }) => [key, member.counters]));
 }
 
 /** How often each member of a place went down, as far as that is checked. */
-export function downsAt(reading: Pick<Reading, 'locations'>, place: string): Readonly<Record<string, number>> {
+export function downsAt(reading: Asked, place: string): Readonly<Record<string, number>> {
   const all = membersAt(reading, place);
   return Object.fromEntries(
     all.flatMap(({ key, member }) => (member.counters.downs === undefined ? [] : [[key, member.counters.downs]])),

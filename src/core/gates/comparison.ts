@@ -7,6 +7,7 @@ import {
   type GateSettings,
   gateSettingsSchema,
   LATENCY_MARGIN,
+  LATER,
   METRIC_DEFAULTS,
   OTHER,
   SETTINGS_DEFAULTS,
@@ -56,6 +57,8 @@ export interface Countable {
   readonly metrics: readonly string[];
   /** Requests of the stable build by slice; empty where there are none. */
   readonly slices: Readonly<Record<string, number>>;
+  /** The members of the candidate's place, in words, where it counts each by itself; absent where there is only one. */
+  readonly members?: readonly string[];
   /** True where it counts the traffic itself, so that requests can be held against the split. */
   readonly countsTraffic: boolean;
   /** True where its targets are the build's own processes, so that their restarts are the build's. */
@@ -127,7 +130,8 @@ function harmOnly(gate: ComparedGate, metric: 'traffic' | typeof RESTARTS): Unwe
   };
 }
 
-function failuresOf(gate: ComparedGate, metric: string, { slices, usualRates = {} }: Countable): UnweightedMetric {
+function failuresOf(gate: ComparedGate, metric: string, countable: Countable): UnweightedMetric {
+  const { usualRates = {} } = countable;
   const { tolerate, ruleOut, limit, clusters } = gate.compare;
   const isErrors = metric === 'errors';
   const isLatency = metric.startsWith(SLOWER);
@@ -148,7 +152,7 @@ function failuresOf(gate: ComparedGate, metric: string, { slices, usualRates = {
     usual: usualRates[metric] ?? null,
     // A metric that only the comparison judges must be certified as well: an outage can be made of 401 alone.
     certified: !isLatency,
-    slices: WHOLE_ONLY.includes(metric) ? [] : slicesOf(slices),
+    ...(WHOLE_ONLY.includes(metric) ? { slices: [] } : partsOf(countable)),
   };
 }
 
@@ -184,6 +188,14 @@ const STATUS_LIMIT = 0.1;
 function statusLimit(usualRate: number | undefined): number | null {
   if (usualRate === undefined || USUAL_TIMES * usualRate > LIMIT_MAX) return null;
   return Math.max(STATUS_LIMIT, usualLimit(usualRate));
+}
+
+function partsOf({ slices, members = [] }: Countable): Pick<UnweightedMetric, 'slices' | 'byMember'> {
+  const bySlice = slicesOf(slices);
+  if (bySlice.length > 0 || members.length < 2) return { slices: bySlice };
+  // What each will get is unknown before it gets anything.
+  const named = members.slice(0, SLICES_MAX - 1).map((name) => ({ name, part: 1 }));
+  return { slices: [...named, { name: LATER, part: 1 }], byMember: true };
 }
 
 /** By the root of their traffic: a large slice shows more, a small one must still be seen. Late comers get the part of an average one. */

@@ -13,6 +13,9 @@ export const WHOLE = '';
 
 export const OTHER = 'other';
 
+/** The same where slices are members. */
+export const LATER = 'members that came later';
+
 /** One thing that a gate judges, for all of the traffic and for each slice. Weights are parts of the evidence of the whole rollout. */
 export const judgedMetricSchema = z.strictObject({
   gate: z.string(),
@@ -41,6 +44,8 @@ export const judgedMetricSchema = z.strictObject({
   warmUpMs: spanMs.default(0),
   weight: z.number().gt(0).max(1),
   slices: z.array(z.strictObject({ name: z.string().min(1), weight: z.number().gt(0).max(1) })),
+  /** The slices are the members of the candidate's place, each next to the whole stable build at its location. */
+  byMember: z.literal(true).optional(),
 });
 
 export const gateSettingsSchema = z.strictObject({
@@ -140,9 +145,22 @@ export function weighted(metrics: readonly UnweightedMetric[]): JudgedMetric[] {
   });
 }
 
-/** The limit of a candidate that serves alone; null if it is unknown. */
-export function limitAlone({ limit, limitsAlone }: JudgedMetric): number | null {
-  return limitsAlone ? limit : null;
+/** The limit of a candidate that serves alone, as its bound rules it out for one of so many members; null if it is unknown. */
+export function limitAlone({ limit, limitsAlone }: JudgedMetric, members = 1): number | null {
+  return limitsAlone && limit !== null ? partly(limit, members) : null;
+}
+
+/** So much one member of many may hide at most. */
+const PARTLY_MOST = 0.5;
+
+/** What harms the whole by `plus`, where all of it is at one of so many members. */
+function partly(plus: number, members: number): number {
+  return members === 1 ? plus : Math.max(plus, Math.min(PARTLY_MOST, plus * members));
+}
+
+/** How many members share the traffic that a stream is judged among: 1 but for the stream of a member. `index` 0 is the whole. */
+export function membersBeside({ byMember, slices }: JudgedMetric, index: number): number {
+  return byMember === true && index > 0 ? Math.max(1, slices.filter(({ name }) => name !== LATER).length) : 1;
 }
 
 /** Fractions of requests by the candidate's share: the more traffic, the less harm may stay hidden. Between them a straight line of logs. */
@@ -153,9 +171,12 @@ const HARM_PLUS: readonly (readonly [share: number, plus: number])[] = [
   [0.5, 0.001],
 ];
 
-/** The harm that must be ruled out at a step which gives the candidate `share` (0..1) of the traffic. */
-export function harmAt(harm: JudgedMetric['harm'], share: number): Margin {
-  return { times: harm.times, plus: harm.plus ?? harmPlus(share) };
+/**
+ * The harm that must be ruled out at a step which gives the candidate `share` (0..1) of the traffic: of the whole, or of one of so many members.
+ * One member fails its own requests alone, so it takes that much more to harm the whole as much, and about as long to rule out.
+ */
+export function harmAt(harm: JudgedMetric['harm'], share: number, members = 1): Margin {
+  return { times: harm.times, plus: partly(harm.plus ?? harmPlus(share), members) };
 }
 
 function harmPlus(share: number): number {

@@ -3,8 +3,9 @@
  * was. What makes no sense is invalid, never zero. No I/O.
  */
 import { addBlocks, type Block, type Counted, NO_BLOCK } from '../evidence/e-process.ts';
-import { type GateSettings, type JudgedMetric, OTHER, WHOLE } from '../gate-settings.ts';
+import { type GateSettings, type JudgedMetric, LATER, OTHER, WHOLE } from '../gate-settings.ts';
 import type { ArmDelta, ArmState, Counters, Delta } from './counters.ts';
+import { type MemberBlocks, memberBlocks } from './members.ts';
 import { LATENCY, type MetricCounters, RESTARTS, SLOWER } from './metric-counters.ts';
 
 /** Counts by slice; WHOLE is all of the traffic and must be there. */
@@ -15,6 +16,8 @@ export interface GatePoll {
   readonly candidate: ArmState;
   readonly stable: ArmState;
   readonly blocks: Readonly<Record<string, SliceBlocks>>;
+  /** The same by metric and member of the candidate, where its source counts members. */
+  readonly members?: Readonly<Record<string, MemberBlocks>>;
   /** Metrics that could not be seen at this poll though the others were, or `latency` for all of its bounds: why. They hold, and count nothing. */
   readonly unseen?: Readonly<Record<string, string>>;
   /** What is worth saying of how it counts, and no reason to wait. */
@@ -43,7 +46,7 @@ export function checkedGatePoll(settings: GateSettings, gate: string, poll: Gate
   const own = settings.metrics.filter((metric) => metric.gate === gate);
   const faults = own.flatMap(({ metric }) => {
     if (isUnseen(poll, metric)) return [];
-    const fault = faultOf(poll, Object.hasOwn(poll.blocks, metric) ? poll.blocks[metric] : undefined);
+    const fault = faultOf(poll, ownOf(poll.blocks, metric)) ?? memberFault(ownOf(poll.members ?? {}, metric));
     return fault === undefined ? [] : [[metric, fault] as const];
   });
   const unseen = { ...poll.unseen, ...Object.fromEntries(faults) };
@@ -53,7 +56,13 @@ export function checkedGatePoll(settings: GateSettings, gate: string, poll: Gate
   const left = own.some(({ metric, kind }) => kind === 'failures' && metric !== RESTARTS && !isUnseen({ unseen }, metric));
   if (!left) return unusable('invalid', `${first[0]}: ${first[1]}`);
   const blocks = own.flatMap(({ metric }) => (isUnseen({ unseen }, metric) ? [[metric, { [WHOLE]: NO_BLOCK }] as const] : []));
-  return { ...poll, blocks: { ...poll.blocks, ...Object.fromEntries(blocks) }, unseen };
+  const members = Object.entries(poll.members ?? {}).filter(([metric]) => !isUnseen({ unseen }, metric));
+  return {
+    ...poll,
+    blocks: { ...poll.blocks, ...Object.fromEntries(blocks) },
+    ...(members.length === 0 ? {} : { members: Object.fromEntries(members) }),
+    unseen,
+  };
 }
 
 /** Whether a metric cannot be seen by itself: what its blocks say is nothing. */
@@ -69,6 +78,19 @@ function faultOf(poll: GatePoll, slices: SliceBlocks | undefined): string | unde
     (has(poll.candidate) ? armFault('candidate', names, slices, whole) : undefined) ??
     (has(poll.stable) ? armFault('stable', names, slices, whole) : undefined)
   );
+}
+
+function memberFault(members: MemberBlocks = {}): string | undefined {
+  for (const [name, { candidate, stable }] of Object.entries(members)) {
+    const fault = countsFault(candidate) ?? countsFault(stable);
+    if (fault !== undefined) return `${name}: ${fault}`;
+  }
+  return undefined;
+}
+
+/** A metric may be called as anything is that every object has. */
+function ownOf<A>(record: Readonly<Record<string, A>>, key: string): A | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
 }
 
 function armFault(arm: 'candidate' | 'stable', names: readonly string[], slices: SliceBlocks, whole: Block): string | undefined {
@@ -98,23 +120,22 @@ export function countsFault(counted: Counted): string | undefined {
 }
 
 /**
- * The metric's blocks in the order of its streams: the whole, then each slice. A slice that was not known before the rollout goes to `other`
- * where there is one, and otherwise counts in the whole alone.
+ * The metric's blocks in the order of its streams: the whole, then each slice or member. One that was not known before the rollout goes to
+ * the last one where there is one, and otherwise counts in the whole alone.
  */
-export function streamBlocks(metric: JudgedMetric, slices: SliceBlocks): Block[] {
-  const late = lateSlices(metric, slices);
-  const streams = metric.slices.map(({ name }) => {
-    const block = (Object.hasOwn(slices, name) ? slices[name] : undefined) ?? NO_BLOCK;
-    return name === OTHER ? late.reduce(addBlocks, block) : block;
-  });
-  return [slices[WHOLE] ?? NO_BLOCK, ...streams];
-}
-
-function lateSlices(metric: JudgedMetric, slices: SliceBlocks): Block[] {
-  if (!metric.slices.some(({ name }) => name === OTHER)) return [];
+export function streamBlocks(metric: JudgedMetric, slices: SliceBlocks, members: MemberBlocks = {}): Block[] {
+  const whole = slices[WHOLE] ?? NO_BLOCK;
+  const parts = metric.byMember === true ? members : slices;
   const known = new Set(metric.slices.map(({ name }) => name));
-  const late = Object.entries(slices).filter(([name]) => name !== WHOLE && !known.has(name));
-  return late.map(([, block]) => block);
+  const late = Object.entries(parts).flatMap(([name, block]) => (name === WHOLE || known.has(name) ? [] : [block]));
+  const streams = metric.slices.map(({ name }) => {
+    const block = ownOf(parts, name) ?? NO_BLOCK;
+    if (name !== (metric.byMember === true ? LATER : OTHER) || late.length === 0) return block;
+    const all = late.reduce(addBlocks, block);
+    // What stands next to members is the same for all of them: it counts once.
+    return metric.byMember === true ? { candidate: all.candidate, stable: whole.stable } : all;
+  });
+  return [whole, ...streams];
 }
 
 // When comparing gates look again: what a look costs is little, and what is not looked at goes on failing. No I/O, no clock.
@@ -144,7 +165,17 @@ export function gatePollOf(delta: Delta, metrics: readonly MetricCounters[], uns
     candidate: stateOf(delta.candidate),
     stable: delta.stable.arm,
     blocks: { ...Object.fromEntries(blocks), [RESTARTS]: { [WHOLE]: restarts } },
+    ...membersOf(delta, metrics),
     ...(unseen === undefined ? {} : { unseen }),
+  };
+}
+
+function membersOf({ candidate, stable }: Delta, metrics: readonly MetricCounters[]): Pick<GatePoll, 'members'> {
+  const { members = [] } = candidate;
+  if (members.length === 0) return {};
+  const judged = metrics.filter(({ metric }) => metric !== TRAFFIC);
+  return {
+    members: Object.fromEntries(judged.map((metric) => [metric.metric, memberBlocks(members, stable.members ?? [], metric)])),
   };
 }
 

@@ -2,6 +2,7 @@
 import type { Counted } from '../evidence/e-process.ts';
 import type { ArmMemory, CounterMemory, TargetMemory } from './counter-memory.ts';
 import { departures, isHere } from './departures.ts';
+import type { MemberCounts, MemberName } from './members.ts';
 import { goneFrom, keysText, noticing, type Origin, origin, since, withGivenUp } from './origins.ts';
 import { type CrossCheck, crossCheck, jumpText } from './served.ts';
 import { climber, isBack, turnsText, withPast } from './turns.ts';
@@ -25,6 +26,8 @@ export interface Target {
    * tell. Absent where it is such a process itself.
    */
   readonly downs?: number | null;
+  /** Where it is one member of a place, as a router counts it. */
+  readonly member?: MemberName;
 }
 
 /**
@@ -72,6 +75,8 @@ export interface ArmDelta {
   /** Some of its processes were not counted for all of the time: what failed is whole, its share of the requests is not. */
   readonly partial?: true;
   readonly crashes?: Counted;
+  /** The same counts by member, where they are known by member. */
+  readonly members?: readonly MemberCounts[];
 }
 
 export interface Delta {
@@ -109,7 +114,7 @@ export function countersSince(memory: CounterMemory, reading: Counters, lagMs: n
   const moved = ({ has, memory: now }: Read) => (has === 'window' || has === 'beginning' ? now : NO_COUNTERS.stable);
   return {
     candidate: overdue(candidate.delta),
-    stable: candidate.has === 'window' ? overdue(stable.delta) : { ...overdue(stable.delta), counts: NO_COUNTS },
+    stable: candidate.has === 'window' ? overdue(stable.delta) : { ...overdue(stable.delta), counts: NO_COUNTS, members: [] },
     memory: anew ? { candidate: moved(candidate), stable: moved(stable) } : unmoved,
   };
 }
@@ -165,7 +170,7 @@ function armDelta(memory: ArmMemory, reading: ArmCounters, lagMs: number, served
   if (freshMs <= memory.freshMs)
     return { ...kept, has: 'late', delta: silent({ state: 'late', why: 'no data newer than what was already judged' }) };
   const unmoved = noticing(memory, now, lagMs);
-  const { delta, given } = differences(unmoved, now, lagMs);
+  const { delta, given } = differences(unmoved, now, reading.targets, lagMs);
   if (delta.arm.state === 'invalid') return { ...kept, unmoved, delta };
   const check = crossCheck(memory.served, served, sumOf(delta.counts.get('requests')));
   const next = { has: 'window' as const, memory: withServed(given, check), unmoved, freshMs };
@@ -213,8 +218,14 @@ interface Happened {
 }
 
 /** `given`: what is remembered next, with the counters that were given up and the processes that left. */
-function differences(before: ArmMemory, now: ArmMemory, lagMs: number): { readonly delta: ArmDelta; readonly given: ArmMemory } {
+function differences(
+  before: ArmMemory,
+  now: ArmMemory,
+  said: Readonly<Record<string, Target>>,
+  lagMs: number,
+): { readonly delta: ArmDelta; readonly given: ArmMemory } {
   const counts = new Map<string, Map<string, number>>();
+  const members: MemberCounts[] = [];
   const lost: string[] = [];
   let [restarts, sums, others] = [0, false, 0];
   const given: Record<string, TargetMemory> = {};
@@ -230,7 +241,10 @@ function differences(before: ArmMemory, now: ArmMemory, lagMs: number): { readon
     if (trouble !== undefined && from !== 'expired' && from !== 'lowered') restarts += 1;
     sums ||= trouble !== undefined && target.several === true;
     if (was === undefined || !isHere(was)) others += 1;
-    for (const [key, value] of Object.entries(target.values)) add(counts, key, value - since(from, was, key, value));
+    const own = new Map(Object.entries(target.values).map(([key, value]) => [key, value - since(from, was, key, value)]));
+    for (const [key, more] of own) add(counts, key, more);
+    const member = said[name]?.member;
+    if (member !== undefined) members.push({ ...member, counts: withoutSlice(own) });
     const goesOn = from === 'known' || from === 'expired';
     given[name] = withCrashes(was, withGivenUp(from, was, withPast(was, target, lagMs, goesOn, from === 'lowered')));
   }
@@ -243,7 +257,12 @@ function differences(before: ArmMemory, now: ArmMemory, lagMs: number): { readon
   const counted = { arm, counts, targets: Object.keys(now.targets).length, restarts: restarts + deaths };
   const crashes = crashesSeen(before, memory);
   return {
-    delta: { ...counted, ...(partial ? { partial: true as const } : {}), ...(crashes === undefined ? {} : { crashes }) },
+    delta: {
+      ...counted,
+      ...(partial ? { partial: true as const } : {}),
+      ...(crashes === undefined ? {} : { crashes }),
+      ...(members.length === 0 ? {} : { members }),
+    },
     given: memory,
   };
 }
@@ -299,6 +318,11 @@ function afterChurn(before: ArmMemory, now: ArmMemory, { lost, sums, others }: H
     Object.keys(left).length > 0 || before.spare !== undefined ? { ...now, targets: { ...now.targets, ...left }, spare } : now;
   const partial = Math.max(leaving + lost.length, others) > known.length * PART;
   return { arm: { state: 'counted' }, memory, deaths, partial };
+}
+
+/** A member's counters have no slices. */
+function withoutSlice(own: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+  return new Map([...own].flatMap(([key, more]) => (key.endsWith('|') ? [[key.slice(0, -1), more] as const] : [])));
 }
 
 function add(sums: Map<string, Map<string, number>>, key: string, difference: number): void {

@@ -102,11 +102,15 @@ export interface Turn {
   readonly warming: number | null;
 }
 
-/** `both` builds were counted, the `candidate` alone, or `neither`; `restarted`: what this step's non-inferiority bound rests on has a hole. */
+/**
+ * `both` builds were counted, the `candidate` alone, or `neither`; `restarted`: what this step's non-inferiority bound rests on has a hole;
+ * `members`: how many share the traffic, where the stream is of one of them; otherwise 1.
+ */
 export interface Seen {
   readonly block: Block;
   readonly arms: 'both' | 'candidate' | 'neither';
   readonly restarted: boolean;
+  readonly members: number;
 }
 
 /** The stream after one poll. Whatever was not seen is no evidence, for or against. */
@@ -131,7 +135,7 @@ export function feedStream(metric: JudgedMetric, stream: Stream, turn: Turn, see
     harmBound: seen.restarted
       ? openHarmBound(metric)
       : counts
-        ? feedHarmBound(metric, stream.harmBound, turn, block)
+        ? feedHarmBound(metric, stream.harmBound, turn, seen)
         : stream.harmBound,
     open: closed ? NO_COUNTS : open,
     step: seen.restarted ? NO_COUNTS : counts ? withBlock(stream.step, block, arms) : stream.step,
@@ -247,19 +251,19 @@ function seesAll(turn: Turn, { arms }: Seen): boolean {
   return arms === 'both' || (arms === 'candidate' && turn.share >= 1);
 }
 
-function feedHarmBound(metric: JudgedMetric, logs: readonly number[], turn: Turn, block: Block): number[] {
-  return grow(logs, 0, harmBoundFactors(metric, block, turn.share));
+function feedHarmBound(metric: JudgedMetric, logs: readonly number[], turn: Turn, seen: Seen): number[] {
+  return grow(logs, 0, harmBoundFactors(metric, seen, turn.share));
 }
 
 /** Beside a stable build the harm is a comparison; alone it is the limit, and the claim no more than that. */
-function harmBoundFactors(metric: JudgedMetric, block: Block, share: number): number[] | null {
+function harmBoundFactors(metric: JudgedMetric, { block, members }: Seen, share: number): number[] | null {
   const { dispersion } = metric;
-  const limit = limitAlone(metric);
+  const limit = limitAlone(metric, members);
   if (share >= 1)
     return limit === null ? null : Array.from(BETTER_BY, (by) => rateLogFactor(block.candidate, limit, limit * by) / dispersion);
   if (block.candidate.requests === 0 || block.stable.requests === 0) return null;
   // The bound's factor is the count's, with the harm for a margin.
-  return countLogFactors(block, harmAt(metric.harm, share), BETTER_BY, dispersion);
+  return countLogFactors(block, harmAt(metric.harm, share, members), BETTER_BY, dispersion);
 }
 
 /** The masses of the two mixtures over start times that have not begun yet. */

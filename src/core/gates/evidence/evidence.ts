@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { checkedGatePoll, type GatePoll, type Poll, streamBlocks } from '../counting/blocks.ts';
 import type { ArmState } from '../counting/counters.ts';
 import { RESTARTS } from '../counting/metric-counters.ts';
-import { type GateSettings, type JudgedMetric, rollbackLogE, WHOLE } from '../gate-settings.ts';
+import { type GateSettings, type JudgedMetric, membersBeside, rollbackLogE, WHOLE } from '../gate-settings.ts';
 import { type Block, logSumExp, NO_BLOCK } from './e-process.ts';
 import {
   countsSurges,
@@ -271,7 +271,7 @@ function fedMetrics(settings: GateSettings, evidence: Evidence, now: Now): Pick<
     const key = streamsKey(metric);
     const whole = evidence.wholes[key];
     const poll = now.polls.get(metric.gate);
-    const blocks = streamBlocks(metric, poll?.blocks[metric.metric] ?? {});
+    const blocks = streamBlocks(metric, poll?.blocks[metric.metric] ?? {}, poll?.members?.[metric.metric]);
     const own = whole === undefined ? beginBlock : beginsOwn(settings, evidence, whole, now);
     const turn = turnOf(metric, evidence, whole, { now, begin, beginBlock: own, block: blocks[0] });
     streams[key] = share === 0 ? [...streamsOf(evidence, metric)] : fedStreams(metric, evidence, poll, blocks, turn);
@@ -342,7 +342,8 @@ function fedStreams(
   const restarted = poll?.candidate.state === 'reset';
   return streamsOf(evidence, metric).map((stream, index) => {
     const block = blocks[index];
-    return block === undefined ? stream : feedStream(metric, stream, turn, { block, arms, restarted });
+    const seen = { arms, restarted, members: membersBeside(metric, index) };
+    return block === undefined ? stream : feedStream(metric, stream, turn, { block, ...seen });
   });
 }
 

@@ -6,7 +6,7 @@ import { apartTexts, countAgainstTexts, countText, fractionText, listText, msTex
 import { shareIsAsPlanned, toleratedShare } from '../evidence/e-process.ts';
 import { type Evidence, type GateData, streamsOf } from '../evidence/evidence.ts';
 import { exceedsTolerated, failingTogether, failsNow, stableInIncident } from '../evidence/newest.ts';
-import { type HarmBound, harmBounds } from '../evidence/non-inferiority.ts';
+import { type HarmBound, harmBounds, harmOfStream } from '../evidence/non-inferiority.ts';
 import { type GateSettings, harmBoundLogC, type JudgedMetric, rollbackLogE } from '../gate-settings.ts';
 import { asideTexts, unseenTexts } from './aside.ts';
 import { type Blame, blameOf, oddsText, standingText } from './blamed.ts';
@@ -276,7 +276,13 @@ function incidentReasons(settings: GateSettings, evidence: Evidence): Reason[] {
       return [reason('limit', metric.gate, `the stable build fails too: ${part}, above ${limit}`)];
     }
     if (found === -1) return [reason('average', metric.gate, `the stable build failed more than ${limit} at this step`)];
-    return [reason('incident', metric.gate, `the stable build fails too${whereText(metric, found)}: more than half of ${limit}`)];
+    return [
+      reason(
+        'incident',
+        metric.gate,
+        `the stable build fails too${metric.byMember === true ? nextTo(metric, found) : whereText(metric, found)}: more than half of ${limit}`,
+      ),
+    ];
   });
 }
 
@@ -285,15 +291,25 @@ function whereText({ slices }: JudgedMetric, index: number): string {
   return index > 0 ? ` in ${slices[index - 1]?.name}` : '';
 }
 
+/** The stable build as a member has it next to it: all of it at one location. */
+function nextTo({ slices }: JudgedMetric, index: number): string {
+  return index > 0 ? ` next to ${slices[index - 1]?.name}` : '';
+}
+
 /** Halfway to a rollback is no time for the next step: a brake by rule of thumb, outside every bound. */
 function evidenceReasons({ alpha }: GateSettings, { logE }: Evidence): Reason[] {
   return logE < -Math.log(alpha) / 2 ? [] : [reason('evidence', null, 'the evidence of harm is more than halfway to a rollback')];
 }
 
 /** A bound covers the whole step, and what went well for long outweighs what has just begun to fail. */
-function failingReasons(evidence: Evidence, { metric, harm }: HarmBound): Reason[] {
+function failingReasons(evidence: Evidence, { metric }: HarmBound): Reason[] {
   const streams = streamsOf(evidence, metric);
-  const found = streams.findIndex((stream) => failsNow(metric, stream, harm));
+  const failing = [...streams.keys()].filter((index) => {
+    const stream = streams[index];
+    return stream !== undefined && failsNow(metric, stream, harmOfStream(metric, index, evidence.share));
+  });
+  // Whoever hears of the whole looks at every member of it.
+  const found = (metric.byMember === true ? failing.find((index) => index > 0) : undefined) ?? failing[0] ?? -1;
   const stream = streams[found];
   if (stream === undefined) return [];
   const newest = countText(stream.last[1] + stream.open[1], stream.last[0] + stream.open[0]);

@@ -90,7 +90,7 @@ function incidentText(metric: JudgedMetric, counts: WatchedCounts): string {
 }
 
 /** A gate's poll of the stable build alone: by plan the candidate gets nothing yet. `alone`: the poll in which it was the only build asked. */
-export function ofStable(alone: GatePoll): GatePoll {
+export function ofStable({ members: _, ...alone }: GatePoll): GatePoll {
   const blocks = Object.entries(alone.blocks).map(([metric, slices]) => {
     const swapped = Object.entries(slices).map(([slice, { candidate, stable }]) => [
       slice,
