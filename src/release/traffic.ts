@@ -4,6 +4,7 @@ import type { Guid } from '../core/scope.ts';
 import type { Target } from '../engine/target.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Deps } from './deps.ts';
+import type { Offers } from './offers.ts';
 import { type Opened, targetOf } from './open.ts';
 
 /** The target of a scope. Results and errors of this command say where its traffic is, from now on. */
@@ -58,4 +59,29 @@ export function buildsAtPlaces(opened: Pick<Opened, 'history'>): ReadonlyMap<str
   if (plan !== undefined)
     for (const build of [plan.stable, plan.candidate]) if (build !== null) builds.set(build.ref, build.guid);
   return builds;
+}
+
+/** So many servers in maintenance that no one named are looked at; with more, none is. */
+const PARKED_ASKED = 20;
+
+/**
+ * The places to look at, and how many are left out: a backend may have thousands of spare slots in maintenance. What gets traffic, is in
+ * rotation, or is named by ledger or manifest is never left out.
+ */
+export function placesToAsk(
+  places: Reading['places'],
+  opened: Pick<Opened, 'history'>,
+  offers: Pick<Offers, 'listed'> | null,
+): { readonly asked: Reading['places']; readonly leftOut: number } {
+  const named = new Set([...buildsAtPlaces(opened).keys(), ...(offers?.listed.map(({ build }) => build.ref) ?? [])]);
+  const isSpare = ({ place, percent, realPercent, parked }: Reading['places'][number]) =>
+    parked && percent === 0 && realPercent === 0 && !named.has(place);
+  const asked = places.filter((one) => !isSpare(one));
+  const leftOut = places.length - asked.length;
+  return leftOut <= PARKED_ASKED ? { asked: places, leftOut: 0 } : { asked, leftOut };
+}
+
+/** `398 spare or parked servers left out`. */
+export function leftOutText(leftOut: number): string {
+  return `${leftOut} spare or parked ${leftOut === 1 ? 'server' : 'servers'} left out`;
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startProgram, until } from '../servers/program.ts';
-import { openSite, PRODUCTION, type Site, type SiteOptions, startBuilds } from './site.ts';
+import { documentOf, openSite, PRODUCTION, type Site, type SiteOptions, startBuilds } from './site.ts';
 
 const open: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -136,7 +136,9 @@ describe('a HAProxy whose haproxy.cfg says something else', () => {
     const { result } = await site.run(`adopt ${PRODUCTION}`);
     expect(result).toMatchObject({
       code: 'UNEXPECTED_SPLIT',
-      hint: expect.stringMatching(/All of them run build 1{8}.*one server per build/),
+      hint: expect.stringMatching(
+        /All of them run build 1{8}.*places: { amber: \[amber\], blue: \[blue, blue2\], green: \[green\] }/,
+      ),
     });
   });
 });
@@ -157,6 +159,21 @@ describe('a HAProxy with more in it than kvdeploy needs', () => {
     const rescue = `rollback --break-glass --reason sign-in-is-down --to ${site.builds.blue.guid} ${PRODUCTION}`;
     expect((await site.run(rescue)).result).toMatchObject({ code: null, exitCode: 0 });
     expect(await site.split()).toEqual({ blue: 100 });
+  });
+
+  it('servers in maintenance that nothing names are one line of doctor and places, and are not asked', {
+    timeout: 60_000,
+  }, async () => {
+    const parked = Array.from({ length: 30 }, (_, at) => `server parked-${at} 127.0.0.1:1 disabled`);
+    const site = await siteWith({ backendLines: parked });
+    const doctor = await site.run('doctor --env production --json');
+    expect(doctor.stdout).toContain('30 spare or parked servers left out');
+    expect(doctor.stdout).not.toContain('build parked-');
+    const places = await site.run('places --env production --json');
+    expect(documentOf<{ leftOut: number; places: { place: string }[] }>(places)).toMatchObject({
+      leftOut: 30,
+      places: [{ place: 'amber' }, { place: 'blue' }, { place: 'green' }],
+    });
   });
 
   it('a pointer that would be too large refuses adoption before the bake', { timeout: 60_000 }, async () => {

@@ -21,12 +21,13 @@ import { guidOf } from '../../release/chosen-build.ts';
 import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
 import { judgeBuild, judgeByWriting, judgeFilesAgain, mustBeAdmitted, mustPass } from '../../release/gatekeeper.ts';
-import { type Offers, readOffers } from '../../release/offers.ts';
+import { type Offers, offersIfReadable, readOffers } from '../../release/offers.ts';
 import { type Opened, openScope, promotable } from '../../release/open.ts';
 import { assertOwnTarget, isReplaceable, otherState } from '../../release/other-state.ts';
 import { planFacts, planning, seenSettings } from '../../release/plan-parts.ts';
 import { servingAlone, servingIn, shownTarget } from '../../release/traffic.ts';
 import type { Reading } from '../../routers/router.ts';
+import { placesToWrite } from './replicas.ts';
 
 export interface AdoptOptions {
   readonly confirm?: string;
@@ -46,7 +47,7 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   // A new history begins only with a build that a person names.
   if (options.to === undefined && opened.marking.obstacle !== null)
     throw otherState(opened.marking.obstacle, opened.flags, deps.io, await adoptions(opened, target, await target.read()));
-  const serving = options.to === undefined ? await servingBuild(opened, target) : null;
+  const serving = options.to === undefined ? await servingBuild(opened, target, deps) : null;
   const offers = await readOffers(opened, deps);
   const { guid, place, moves } = serving ?? (await namedBuild(opened, offers, target, options.to ?? '', deps));
   const facts = await fileFacts({ ...opened, ...offers, guid }, deps.io);
@@ -113,10 +114,10 @@ async function namedBuild(opened: Opened, offers: Offers, target: Target, to: st
 const PLAN_CHECKS = [stepsPossible, pointerFits, clientsCounted, gatesSee];
 
 /** The one build that serves everything, by its own word. Throws UNEXPECTED_SPLIT or BUILD_GONE. */
-async function servingBuild(opened: Opened, target: Target): Promise<Chosen> {
+async function servingBuild(opened: Opened, target: Target, deps: Deps): Promise<Chosen> {
   const reading = await target.read();
   const serving = await servingAlone(target, reading);
-  if (serving === null) throw await splitError(opened, target, reading);
+  if (serving === null) throw await splitError(opened, target, reading, deps);
   const { place, answers } = serving;
   const guid = guidOfAll(answers);
   if (guid !== null && currentKnownGood(opened.history)?.build.guid === guid) {
@@ -129,22 +130,18 @@ async function servingBuild(opened: Opened, target: Target): Promise<Chosen> {
 }
 
 /** Several builds serve: which one is to stay is a person's decision, so there is one command for each. */
-async function splitError(opened: Opened, target: Target, reading: Reading): Promise<KvdeployError> {
+async function splitError(opened: Opened, target: Target, reading: Reading, deps: Deps): Promise<KvdeployError> {
   const { scope, flags, history } = opened;
+  const { router } = promotable(opened);
   const message = `${scopeText(scope)} serves ${splitText(servingIn(reading))}; only one build at 100 % can be adopted.`;
   if (currentKnownGood(history) !== null)
     return new KvdeployError('UNEXPECTED_SPLIT', {
       message,
       hint: `Send all traffic to the known-good build: kvdeploy rollback ${flags}`,
     });
-  const answers = await Promise.all(servingIn(reading).map(({ place }) => target.ask(place, reading)));
-  // Several servers that run one build are the commonest reason.
-  const guid = guidOfAll(answers.flat());
-  const replicas =
-    guid === null
-      ? ''
-      : `All of them run build ${shortGuid(guid)}, but kvdeploy knows one server per build: put its replicas behind one address, or keep one server of each build in this backend. `;
-  const hint = `${replicas}Name the build that is to serve: ${await adoptions(opened, target, reading)}`;
+  const replicas = await placesToWrite(router, target, reading, opened, await offersIfReadable(opened, deps));
+  if (replicas !== undefined) return new KvdeployError('UNEXPECTED_SPLIT', { message, hint: replicas });
+  const hint = `Name the build that is to serve: ${await adoptions(opened, target, reading)}`;
   return new KvdeployError('UNEXPECTED_SPLIT', { message, hint });
 }
 

@@ -9,10 +9,10 @@ import type { Target } from '../../../engine/target.ts';
 import { assertNoHold } from '../../../lead/held.ts';
 import { refuseWhileOpen } from '../../../lead/lead.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
-import { offersIfReadable } from '../../../release/offers.ts';
+import { type Offers, offersIfReadable } from '../../../release/offers.ts';
 import { type Opened, openScope, targetOf } from '../../../release/open.ts';
 import { assertOwnTarget } from '../../../release/other-state.ts';
-import { buildsAtPlaces, servingIn, showTraffic } from '../../../release/traffic.ts';
+import { buildsAtPlaces, leftOutText, placesToAsk, servingIn, showTraffic } from '../../../release/traffic.ts';
 import type { PlaceReading, Reading } from '../../../routers/router.ts';
 import { table, widest } from '../../../terminal/layout.ts';
 import { firstIdle, lastGoodAt, occupiedBecause } from './idle-place.ts';
@@ -25,14 +25,17 @@ export async function places({ idle = false }: { readonly idle?: boolean }, deps
   showTraffic(deps, target, buildsAtPlaces(opened));
   const reading = await target.read();
   if (idle) assertSeen(opened, reading);
-  const seen = await Promise.all(reading.places.map((place) => placeSeen(place, { target, reading }, opened)));
-  const document = await documentOf(seen, reading, opened, deps);
+  const offers = await offersIfReadable(opened, deps);
+  const { asked, leftOut } = placesToAsk(reading.places, opened, offers);
+  const seen = await Promise.all(asked.map((place) => placeSeen(place, { target, reading }, opened)));
+  const document = { ...documentOf(seen, reading, opened, offers), leftOut };
   deps.line({ type: 'document', name: 'places', data: document });
   if (idle) return idleOutcome(document, opened, deps);
   deps.print(textOf(document, opened).join('\n'));
   for (const message of reading.trouble) deps.line({ type: 'note', level: 'warning', message });
   const free = document.places.filter((one) => one.idle).map(({ place }) => place);
-  return done(`${seen.length} places; idle: ${free.join(', ') || 'none'}.`);
+  const rest = leftOut === 0 ? '' : `; ${leftOutText(leftOut)}`;
+  return done(`${seen.length} places; idle: ${free.join(', ') || 'none'}${rest}.`);
 }
 
 /** Nothing else uses the target, as far as this state knows. Throws HELD, BUSY, UNFINISHED and OTHER_STATE. */
@@ -79,9 +82,12 @@ async function placeSeen(
   };
 }
 
-async function documentOf(seen: readonly PlaceSeen[], reading: Reading, opened: Opened, deps: Deps) {
-  const { history, scope } = opened;
-  const offers = await offersIfReadable(opened, deps);
+function documentOf(
+  seen: readonly PlaceSeen[],
+  reading: Reading,
+  { history, scope }: Opened,
+  offers: Pick<Offers, 'listed'> | null,
+) {
   const known = currentKnownGood(history)?.build;
   const listed = [...history.knownGood.map(({ build }) => build), ...(offers?.listed.map(({ build }) => build) ?? [])];
   const places = seen.map(({ place, percent, realPercent, members, occupied }) => {
@@ -105,7 +111,7 @@ async function documentOf(seen: readonly PlaceSeen[], reading: Reading, opened: 
   return { scope, places, trouble: reading.trouble };
 }
 
-type PlacesDocument = Awaited<ReturnType<typeof documentOf>>;
+type PlacesDocument = ReturnType<typeof documentOf>;
 
 function memberOf({ location, member, answer }: MemberSeen) {
   const { name, up, draining, parked, percent, ask } = member;

@@ -117,7 +117,7 @@ async function asked(seen: Seen | null, opened: Opened, deps: Deps): Promise<rea
   if (seen === null) return [];
   const groups = await Promise.all([
     within('drift', GROUP_MS, deps, async () => [await driftCheck(seen, opened, deps)]),
-    within('builds', GROUP_MS, deps, () => buildChecks(seen, opened)),
+    within('builds', GROUP_MS, deps, () => buildChecks(seen, opened, deps)),
     within('gates', GROUP_MS + slowestGateMs(opened), deps, () => gateChecks(seen, opened, deps)),
     within('clock', GROUP_MS, deps, () => clockCheck(seen, deps)),
   ]);

@@ -16,7 +16,7 @@ import type { Deps } from '../../../release/deps.ts';
 import { offersIfReadable, withListedLabels } from '../../../release/offers.ts';
 import type { Opened } from '../../../release/open.ts';
 import { clientsSeen } from '../../../release/plan-parts.ts';
-import { buildsAtPlaces } from '../../../release/traffic.ts';
+import { buildsAtPlaces, leftOutText, placesToAsk } from '../../../release/traffic.ts';
 import { RUN_PROGRAMS, withheldBy } from '../../../release/trust/programs.ts';
 import type { PlaceReading } from '../../../routers/router.ts';
 import { attend, type DoctorCheck, fail, ok, warn } from './check.ts';
@@ -36,9 +36,16 @@ export async function routerChecks(seen: Seen, opened: Opened): Promise<readonly
     ...setupChecks(seen, opened),
     targetCheck(await target.identify(), opened),
     places.length >= 2
-      ? ok('places', `candidate and stable build can run at once: ${places.map(({ place }) => place).join(', ')}`)
+      ? ok('places', `candidate and stable build can run at once: ${namesText(places.map(({ place }) => place))}`)
       : fail('places', `there are only ${places.length} places, so candidate and stable build cannot run at once`, CONFIGURE),
   ];
+}
+
+const NAMES_SHOWN = 12;
+
+function namesText(names: readonly string[]): string {
+  const more = names.length - NAMES_SHOWN;
+  return `${names.slice(0, NAMES_SHOWN).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /** Everything of the router and its settings that an adoption or a promotion would be refused for. */
@@ -98,8 +105,10 @@ function stepCheck({ target, reading }: Seen, { settings, history }: Opened): Do
 }
 
 /** What each build reports. One that serves must be the one that the ledger names there. */
-export async function buildChecks(seen: Seen, opened: Opened): Promise<readonly DoctorCheck[]> {
-  return Promise.all(seen.reading.places.map((place) => buildCheck(place, seen, opened)));
+export async function buildChecks(seen: Seen, opened: Opened, deps: Deps): Promise<readonly DoctorCheck[]> {
+  const { asked, leftOut } = placesToAsk(seen.reading.places, opened, await offersIfReadable(opened, deps));
+  const checks = await Promise.all(asked.map((place) => buildCheck(place, seen, opened)));
+  return leftOut === 0 ? checks : [...checks, ok('builds', `not asked: ${leftOutText(leftOut)}`)];
 }
 
 async function buildCheck({ place, percent }: PlaceReading, { target, reading }: Seen, opened: Opened): Promise<DoctorCheck> {
