@@ -92,8 +92,8 @@ const PARTS: Readonly<Record<string, readonly string[]>> = {
   // A plan in the ledger names kinds; the registries turn them into a router and a source. What a router reads is by location.
   'engine routers': ['index', 'places'],
   'engine metrics': ['index'],
-  // The embedded router follows the very file that the local router writes.
-  'serve routers': ['local/local-routes'],
+  // The embedded router follows the very file that the local router writes, and has the members that its config names.
+  'serve routers': ['local/local-config', 'local/local-routes'],
   'scenarios routers': ['local/local-routes'],
 };
 

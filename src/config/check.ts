@@ -36,14 +36,18 @@ interface Checking {
   readonly value: unknown;
 }
 
-/** For a choice of word or map, only the issues of the one that was written; any other choice is one finding. */
+/** For a choice of word, list or map, only the issues of the one that was written; any other choice is one finding. */
 function meant(issue: z.core.$ZodIssue, whole: unknown): readonly z.core.$ZodIssue[] {
   if (issue.code !== 'invalid_union') return [issue];
   const value = valueAt(whole, issue.path as readonly PathPart[]);
   const isMap = value !== null && typeof value === 'object';
   const isWord = (inner: readonly z.core.$ZodIssue[]) =>
     inner.some((each) => each.path.length === 0 && each.code === 'invalid_value');
-  const inner = issue.errors.some(isWord) ? issue.errors.find((each) => isWord(each) !== isMap) : undefined;
+  const isOtherKind = (inner: readonly z.core.$ZodIssue[]) =>
+    inner.some((each) => each.path.length === 0 && each.code === 'invalid_type');
+  const fitting = issue.errors.filter((each) => !isOtherKind(each));
+  const [only] = fitting.length === 1 ? fitting : [];
+  const inner = issue.errors.some(isWord) ? issue.errors.find((each) => isWord(each) !== isMap) : only;
   if (inner === undefined || inner.length === 0) return [issue];
   return inner.map((each) => ({ ...each, path: [...issue.path, ...each.path] }));
 }
@@ -175,7 +179,7 @@ function chosen(schema: Schema, value: unknown): Schema {
   if (def.type !== 'union') return schema;
   const { discriminator } = def as z.core.$ZodDiscriminatedUnionDef;
   if (discriminator === undefined) {
-    const meant = wordOrMap(def.options, value);
+    const meant = ofItsKind(def.options, value);
     return meant === undefined ? schema : chosen(meant, value);
   }
   const name = valueAt(value, [discriminator]);
@@ -183,11 +187,12 @@ function chosen(schema: Schema, value: unknown): Schema {
   return option === undefined ? schema : chosen(option, value);
 }
 
-/** For a choice of word or map, the one that matches this value; undefined for any other choice. */
-function wordOrMap(options: readonly Schema[], value: unknown): Schema | undefined {
+/** For a choice of word, list or map, the one that matches this value; undefined for any other choice. */
+function ofItsKind(options: readonly Schema[], value: unknown): Schema | undefined {
   const isMap = value !== null && typeof value === 'object';
-  const isWord = (each: Schema) => (each as z.core.$ZodTypes)._zod.def.type === 'enum';
-  return options.some(isWord) ? options.find((each) => isWord(each) !== isMap) : undefined;
+  const typeOf = (each: Schema) => (each as z.core.$ZodTypes)._zod.def.type;
+  if (options.some((each) => typeOf(each) === 'enum')) return options.find((each) => (typeOf(each) === 'enum') !== isMap);
+  return isMap ? options.find((each) => typeOf(each) === (Array.isArray(value) ? 'array' : 'object')) : undefined;
 }
 
 /** The keys that the map at `path` may have. */

@@ -25,7 +25,8 @@ export function placesOf(locations: readonly Location[]): readonly PlaceReading[
 function placeOf(place: string, locations: readonly Location[]): PlaceReading {
   const own = locations.map(({ members }) => members.filter((member) => member.place === place));
   const all = own.flat();
-  const average = (shares: readonly number[]) => sum(shares) / locations.length;
+  // Thirds of a share add up to it but for the last digits.
+  const average = (shares: readonly number[]) => Math.round((1e9 * sum(shares)) / locations.length) / 1e9;
   const served = all.map(({ counters }) => counters.served);
   return {
     place,

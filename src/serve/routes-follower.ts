@@ -2,7 +2,8 @@
 import fs, { constants } from 'node:fs';
 import { readAll, withFile } from '../base/durable/open-file.ts';
 import type { Split } from '../core/rollout/split.ts';
-import { appliedText, hundredths, parseRoutes, routesText } from '../routers/local/local-routes.ts';
+import { appliedText, parseRoutes, routesText } from '../routers/local/local-routes.ts';
+import { rotation } from './rotation.ts';
 
 /** Contents are compared, not times: a rename within one clock tick would hide behind an equal mtime. */
 const POLL_MS = 100;
@@ -22,17 +23,17 @@ export interface Following {
 }
 
 /**
- * Reads `path` every 100 ms. A file that is missing, damaged or names a place that `addresses` does not know at more
- * than 0 % keeps the last good split in force; `tell` hears of each problem and of its end, once.
+ * Reads `path` every 100 ms. A file that is missing, damaged or names a place that is not one of `places` at more than
+ * 0 % keeps the last good split in force; `tell` hears of each problem and of its end, once.
  */
-export function followRoutes(path: string, addresses: Readonly<Record<string, string>>, tell: (line: string) => void): Following {
+export function followRoutes(path: string, places: readonly string[], tell: (line: string) => void): Following {
   let split: Split = [];
   let next: (() => string) | undefined;
   let problem: string | null = null;
   let lastText: string | undefined;
 
   const look = (): void => {
-    const found = readRoutes(path, addresses, lastText);
+    const found = readRoutes(path, places, lastText);
     if (found === 'unchanged') return;
     lastText = found.text;
     const before = problem;
@@ -61,11 +62,7 @@ export function followRoutes(path: string, addresses: Readonly<Record<string, st
 
 type Found = { readonly text: string | undefined } & ({ readonly split: Split } | { readonly problem: string });
 
-function readRoutes(
-  path: string,
-  addresses: Readonly<Record<string, string>>,
-  lastText: string | undefined,
-): Found | 'unchanged' {
+function readRoutes(path: string, places: readonly string[], lastText: string | undefined): Found | 'unchanged' {
   let text: string;
   try {
     text = readBounded(path);
@@ -75,7 +72,7 @@ function readRoutes(
   if (text === lastText) return 'unchanged';
   const parsed = parseRoutes(text);
   if ('problem' in parsed) return { text, problem: `${path} is damaged: ${parsed.problem}` };
-  const strange = parsed.split.find(({ place, percent }) => percent > 0 && !Object.hasOwn(addresses, place));
+  const strange = parsed.split.find(({ place, percent }) => percent > 0 && !places.includes(place));
   if (strange !== undefined) {
     return { text, problem: `${path} sends ${strange.percent} % to ${strange.place}, which has no address here` };
   }
@@ -88,27 +85,4 @@ function readBounded(path: string): string {
     if (size > MAX_BYTES) throw new Error(`it has ${size} bytes, at most ${MAX_BYTES} are read`);
     return readAll(file, size, fs).toString('utf8');
   });
-}
-
-/**
- * Returns a function that gives the place of each next request. Any run of n requests is within about one request per
- * place of the exact shares, and the places alternate instead of coming in bursts (smooth weighted round-robin, as in nginx's
- * upstream balancing). Not random, so that small traffic fits the split too. A place at 0 % never comes. The weights are
- * hundredths of a percent.
- */
-export function rotation(split: readonly { place: string; percent: number }[]): () => string {
-  const entries = split
-    .filter(({ percent }) => percent > 0)
-    .map(({ place, percent }) => ({ place, weight: hundredths(percent), current: 0 }));
-  const total = entries.reduce((sum, { weight }) => sum + weight, 0);
-  return () => {
-    let [best] = entries;
-    if (best === undefined) throw new Error('a split without a place');
-    for (const entry of entries) {
-      entry.current += entry.weight;
-      if (entry.current > best.current) best = entry;
-    }
-    best.current -= total;
-    return best.place;
-  };
 }

@@ -6,10 +6,10 @@ import type { Duplex } from 'node:stream';
 import { createProxyServer, type ProxyServer } from 'http-proxy-3';
 import { make } from '../base/changes/make.ts';
 import { nodeOutside } from '../base/changes/outside.ts';
-import type { Scope } from '../base/scope.ts';
 import { KvdeployError } from '../core/errors.ts';
+import { placeNames } from '../routers/local/local-config.ts';
 import { BUILD_HEADER, routesText, type ServeStatus, STATUS_PATH } from '../routers/local/local-routes.ts';
-import { AnswerCounter } from './answer-counter.ts';
+import { Dispatch, type Served } from './dispatch.ts';
 import { statusRefusal, stripForUpgrade, stripHopByHop } from './forwarding.ts';
 import { type Following, followRoutes } from './routes-follower.ts';
 
@@ -19,12 +19,8 @@ const UPSTREAM_TIMEOUT_MS = 120_000;
 const DRAIN_MS = 2000;
 
 /** What to serve. Port 0 in `listen` takes a free port. */
-export interface ServeSettings {
-  readonly scope: Scope;
+export interface ServeSettings extends Served {
   readonly listen: string;
-  /** Absolute path of the routes file. */
-  readonly routes: string;
-  readonly addresses: Readonly<Record<string, string>>;
   /** Place that gets all traffic if there is no routes file yet; the file is then written. */
   readonly initially?: string | undefined;
 }
@@ -36,9 +32,9 @@ export interface Serving {
 }
 
 /**
- * Serves until closed. `tell` hears one line when the routes file can no longer be followed, and one when it can again. Rejects with USAGE
- * for an unknown `initially`, UNREACHABLE when the address cannot be listened on, STATE_UNWRITABLE when the first routes
- * file cannot be written.
+ * Serves until closed. `tell` hears one line when the routes file can no longer be followed or a member goes out of rotation, and one when
+ * that is over. Rejects with USAGE for an unknown `initially`, UNREACHABLE when the address cannot be listened on, STATE_UNWRITABLE when the
+ * first routes file cannot be written.
  */
 export async function serve(settings: ServeSettings, tell: (line: string) => void): Promise<Serving> {
   checkInitially(settings);
@@ -47,20 +43,17 @@ export async function serve(settings: ServeSettings, tell: (line: string) => voi
   let following: Following;
   try {
     await writeInitial(settings);
-    following = followRoutes(settings.routes, settings.addresses, tell);
+    following = followRoutes(settings.routes, placeNames(settings), tell);
   } catch (error) {
     server.close();
     throw error;
   }
-  const upgraded = attach(server, settings, following);
-  return { url, close: () => close(server, following, upgraded) };
+  const dispatch = new Dispatch(settings, following, tell);
+  const upgraded = attach(server, settings.listen, dispatch);
+  return { url, close: () => close(server, dispatch, upgraded) };
 }
 
-function attach(server: Server, settings: ServeSettings, following: Following): Set<Duplex> {
-  const { scope, routes, addresses } = settings;
-  const served = new Map(Object.keys(addresses).map((place) => [place, 0]));
-  const servedByBuild = new Map<string, number>();
-  const answered = new AnswerCounter();
+function attach(server: Server, listen: string, dispatch: Dispatch): Set<Duplex> {
   const upgraded = new Set<Duplex>();
   const proxy = createProxyServer({ xfwd: true, proxyTimeout: UPSTREAM_TIMEOUT_MS });
   // This proxy sets both: which build answered, and whether the client's connection stays open.
@@ -73,66 +66,36 @@ function attach(server: Server, settings: ServeSettings, following: Following): 
       if (!answered.complete) response.destroy(new Error('the response was cut off'));
     });
   });
-  /** Counts when a request begins, so that a place at 0 % gets no count from requests that end late. */
-  const take = (): Choice | undefined => {
-    const place = following.next();
-    const target = place === undefined ? undefined : addresses[place];
-    if (place === undefined || target === undefined) return undefined;
-    const build = following.split().find((share) => share.place === place)?.build ?? null;
-    served.set(place, (served.get(place) ?? 0) + 1);
-    if (build !== null) servedByBuild.set(build, (servedByBuild.get(build) ?? 0) + 1);
-    return { place, target, label: build ?? place };
-  };
-  const status = (): ServeStatus => {
-    following.look();
-    return {
-      ...{ formatVersion: 1, scope, routes, addresses },
-      applied: following.applied(),
-      split: following.split().map((share) => ({ ...share })),
-      problem: following.problem(),
-      served: Object.fromEntries(served),
-      servedByBuild: Object.fromEntries(servedByBuild),
-      answered: answered.counts(),
-    };
-  };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    if (request.url === STATUS_PATH) answerStatus(request, response, settings.listen, status);
-    else pass(proxy, request, response, take(), answered);
+    if (request.url === STATUS_PATH) answerStatus(request, response, listen, () => dispatch.status());
+    else pass(proxy, request, response, dispatch);
   });
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     upgraded.add(socket);
     socket.on('close', () => upgraded.delete(socket));
-    upgrade({ proxy, request, socket, head }, take, answered);
+    upgrade({ proxy, request, socket, head }, dispatch);
   });
   return upgraded;
 }
 
-interface Choice {
-  readonly place: string;
-  readonly target: string;
-  /** For the header: the build's GUID, or its place. */
-  readonly label: string;
-}
-
-function pass(
-  proxy: ProxyServer,
-  request: IncomingMessage,
-  response: ServerResponse,
-  choice: Choice | undefined,
-  answered: AnswerCounter,
-): void {
+function pass(proxy: ProxyServer, request: IncomingMessage, response: ServerResponse, dispatch: Dispatch): void {
+  const choice = dispatch.take();
   if (choice === undefined) {
     const why = 'No split yet: start `kvdeploy serve` with --initially PLACE, or let kvdeploy write the routes file.\n';
     answer(response, 503, why);
     return;
   }
-  response.setHeader(BUILD_HEADER, choice.label);
+  const { member, label } = choice;
+  response.setHeader(BUILD_HEADER, label);
   stripHopByHop(request.headers);
-  const unanswered = answered.watch(choice.place, response);
-  proxy.web(request, response, { target: choice.target }, (error) => {
+  const unanswered = dispatch.answers.watch(member.name, response);
+  // The member answered: its response begins to be passed on.
+  response.once('pipe', () => dispatch.answered(choice));
+  proxy.web(request, response, { target: member.url }, (error) => {
     unanswered();
+    if (!response.headersSent) dispatch.failed(choice, request, error);
     if (response.headersSent) response.destroy();
-    else answer(response, 502, `${choice.place} at ${choice.target} did not answer: ${error.message}\n`);
+    else answer(response, 502, `${member.place} at ${member.url} did not answer: ${error.message}\n`);
   });
 }
 
@@ -146,15 +109,15 @@ interface Upgrade {
 /** The only protocol that is passed on. */
 const WEBSOCKET = /^websocket$/i;
 
-function upgrade({ proxy, request, socket, head }: Upgrade, take: () => Choice | undefined, answered: AnswerCounter): void {
+function upgrade({ proxy, request, socket, head }: Upgrade, dispatch: Dispatch): void {
   socket.on('error', () => socket.destroy());
   const passes = request.method === 'GET' && WEBSOCKET.test(request.headers.upgrade ?? '');
-  const choice = passes ? take() : undefined;
+  const choice = passes ? dispatch.take() : undefined;
   if (choice === undefined) {
     refuseUpgrade(socket, passes ? '503 Service Unavailable' : '501 Not Implemented');
     return;
   }
-  const count = answered.watchUpgrade(choice.place, socket);
+  const count = dispatch.answers.watchUpgrade(choice.member.name, socket);
   stripForUpgrade(request.headers);
   /** The headers are this proxy's own here too: which build answered, and that a refusal ends the connection. */
   const own = ({ headers, statusCode = 0 }: IncomingMessage, connection: string) => {
@@ -162,6 +125,7 @@ function upgrade({ proxy, request, socket, head }: Upgrade, take: () => Choice |
     headers.connection = connection;
     headers[BUILD_HEADER] = choice.label;
     count(statusCode);
+    dispatch.answered(choice);
   };
   // Told within `ws`, before the proxy itself listens for the answer.
   const watch = (outgoing: ClientRequest) => {
@@ -169,9 +133,11 @@ function upgrade({ proxy, request, socket, head }: Upgrade, take: () => Choice |
     outgoing.once('response', (answer) => own(answer, 'close'));
   };
   proxy.on('proxyReqWs', watch);
-  proxy.ws(request, socket, head, { target: choice.target }, () => {
+  proxy.ws(request, socket, head, { target: choice.member.url }, (error) => {
     // Before the switch of protocols the client still understands an HTTP answer.
-    if (socket.bytesWritten === 0) refuseUpgrade(socket, '502 Bad Gateway');
+    if (socket.bytesWritten > 0) return;
+    dispatch.failed(choice, request, error);
+    refuseUpgrade(socket, '502 Bad Gateway');
   });
   proxy.off('proxyReqWs', watch);
 }
@@ -192,15 +158,18 @@ function answer(response: ServerResponse, code: number, text: string, type = 'te
   response.end(text);
 }
 
-function checkInitially({ initially, addresses }: ServeSettings): void {
-  if (initially === undefined || Object.hasOwn(addresses, initially)) return;
+function checkInitially(settings: ServeSettings): void {
+  const { initially } = settings;
+  const places = placeNames(settings);
+  if (initially === undefined || places.includes(initially)) return;
   const message = `--initially ${initially}: the router's config has no such place.`;
-  throw new KvdeployError('USAGE', { message, hint: `Use one of: ${Object.keys(addresses).join(', ')}.` });
+  throw new KvdeployError('USAGE', { message, hint: `Use one of: ${places.join(', ')}.` });
 }
 
-async function writeInitial({ initially, routes, addresses }: ServeSettings): Promise<void> {
+async function writeInitial(settings: ServeSettings): Promise<void> {
+  const { initially, routes } = settings;
   if (initially === undefined || existsSync(routes)) return;
-  const split = Object.keys(addresses).map((place) => ({ place, build: null, percent: place === initially ? 100 : 0 }));
+  const split = placeNames(settings).map((place) => ({ place, build: null, percent: place === initially ? 100 : 0 }));
   try {
     await make({ kind: 'write-file', path: routes, content: routesText(split) }, nodeOutside, () => undefined);
   } catch (cause) {
@@ -228,8 +197,8 @@ async function listen(server: Server, address: string): Promise<string> {
   return `http://${address.slice(0, at)}:${real}`;
 }
 
-async function close(server: Server, following: Following, upgraded: ReadonlySet<Duplex>): Promise<void> {
-  following.stop();
+async function close(server: Server, dispatch: Dispatch, upgraded: ReadonlySet<Duplex>): Promise<void> {
+  dispatch.stop();
   for (const socket of upgraded) socket.destroy();
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   // A connection that is kept alive becomes idle only when its request ends.

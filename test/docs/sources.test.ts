@@ -8,14 +8,23 @@ import type { Guid } from '../../src/core/scope.ts';
 import { nodeIo } from '../../src/io.ts';
 import { command } from '../../src/metrics/command.ts';
 import { metricSources } from '../../src/metrics/index.ts';
+import { local } from '../../src/routers/local/local.ts';
 
 const PAGE = readFileSync(join(import.meta.dirname, '../../docs/sources.md'), 'utf8');
 const blocks = (language: string) =>
   [...PAGE.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map((found) => found[1] ?? '');
 
 it('docs/sources.md has gates that the config takes', () => {
-  expect(blocks('yaml').length).toBe(3);
-  for (const text of blocks('yaml')) expect(gatesSchema.safeParse(parse(text).gates).error).toBeUndefined();
+  const gates = blocks('yaml').flatMap((text) => parse(text).gates ?? []);
+  expect(gates).toHaveLength(3);
+  expect(gatesSchema.safeParse(gates.map((gate, index) => ({ ...gate, name: `gate-${index}` }))).error).toBeUndefined();
+});
+
+it('docs/sources.md has a local router with replicas that the config takes', () => {
+  const routers = blocks('yaml').flatMap((text) => parse(text).router ?? []);
+  expect(routers).toHaveLength(1);
+  for (const { kind, ...settings } of routers)
+    expect([kind, local.config.safeParse(settings).error]).toEqual(['local', undefined]);
 });
 
 it('docs/sources.md names every source that there is', () => {

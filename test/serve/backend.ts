@@ -20,6 +20,7 @@ export type Answering = (request: IncomingMessage, response: ServerResponse) => 
 export async function startBackend(
   guid: string,
   answer: Answering = (_request, response) => response.end('ok'),
+  atPort = 0,
 ): Promise<Backend> {
   let requests = 0;
   let connections = 0;
@@ -36,7 +37,7 @@ export async function startBackend(
     socket.pipe(socket);
   };
   server.on('upgrade', (request, socket) => treat(request, socket));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(atPort, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {
     guid,

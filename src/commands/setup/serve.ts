@@ -3,7 +3,8 @@ import type { Scope } from '../../base/scope.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import { scopeText } from '../../core/scope.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
-import { type LocalConfig, local } from '../../routers/local/local.ts';
+import { local } from '../../routers/local/local.ts';
+import type { LocalConfig } from '../../routers/local/local-config.ts';
 import { serve } from '../../serve/serve.ts';
 
 /** Serves until the first signal. Rejects as `serve` does, and with NO_ROUTER if the service has no local router. */
@@ -12,7 +13,7 @@ export async function serveCommand(
   options: { readonly initially?: string | undefined },
   deps: Pick<Deps, 'line' | 'print' | 'onSignal'>,
 ): Promise<Outcome> {
-  const { listen, routes, addresses } = localSettings(service);
+  const router = localSettings(service);
   // Listening for signals begins before serving does, so that none is missed.
   let stop = (): void => undefined;
   const stopped = new Promise<void>((resolve) => {
@@ -20,7 +21,7 @@ export async function serveCommand(
   });
   const endListening = deps.onSignal(() => stop());
   try {
-    const settings = { scope: service.scope, listen, routes, addresses, initially: options.initially };
+    const settings = { ...router, scope: service.scope, initially: options.initially };
     const serving = await serve(settings, (message) => deps.line({ type: 'note', level: 'warning', message }));
     const ready = `serving ${serving.url} for ${scopeText(service.scope)}`;
     deps.line({ type: 'document', name: 'serve', data: { url: serving.url, scope: service.scope } });

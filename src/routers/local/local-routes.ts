@@ -28,13 +28,32 @@ const routesSchema = z
     'the percentages do not sum to 100',
   );
 
+const answeredSchema = z.record(z.string(), z.int());
+
+const memberSchema = z.object({
+  name: z.string(),
+  place: placeNameSchema,
+  url: z.string(),
+  /** False while it is out of rotation: it refused or reset a connection, and none was accepted since. */
+  up: z.boolean(),
+  /** As `served` and `answered` of its place. */
+  served: z.int(),
+  answered: answeredSchema,
+});
+
 /** The answer of `kvdeploy serve` at STATUS_PATH. */
 export const statusSchema = z.object({
   formatVersion: z.literal(1),
   scope: scopeSchema,
   /** The routes file that it uses, absolute. */
   routes: z.string(),
+  /** The URL of each place. Where it has several, their list, which no version takes for a URL: `http://127.0.0.1:9001, http://127.0.0.1:9011`. */
   addresses: z.record(z.string(), z.string()),
+  /** Every member of every place. Absent in the answer of earlier versions, which have one for each place. */
+  members: z
+    .array(memberSchema)
+    .refine((members) => new Set(members.map(({ name }) => name)).size === members.length, 'a member is listed twice')
+    .optional(),
   /** `appliedText` of the split that it uses; empty if there is none yet. */
   applied: z.string(),
   split: splitSchema,
@@ -43,7 +62,7 @@ export const statusSchema = z.object({
   /** The same per build, for the places with a known build. */
   servedByBuild: z.record(z.string(), z.int()),
   /** How requests ended since it started, by place and status; `none` if the place gave no answer. */
-  answered: z.record(z.string(), z.record(z.string(), z.int())).default({}),
+  answered: z.record(z.string(), answeredSchema).default({}),
   /** Why it does not apply the routes file; null if it does. */
   problem: z.string().nullable(),
 });

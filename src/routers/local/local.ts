@@ -4,42 +4,27 @@ import * as z from 'zod';
 import type { Change, Check } from '../../base/changes/change.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import { splitText } from '../../core/rollout/split.ts';
-import { scopeText } from '../../core/scope.ts';
+import { scopeSchema, scopeText } from '../../core/scope.ts';
 import type { Io } from '../../io.ts';
 import { MAIN, placesOf, seen } from '../places.ts';
-import { placeNameSchema } from '../places-config.ts';
-import { type LocationSplit, type Member, markFile, type Reading, type Router } from '../router.ts';
+import { placeSettingsOf } from '../places-config.ts';
+import { type LocationSplit, markFile, type Reading, type Router } from '../router.ts';
+import { type LocalConfig, localConfig } from './local-config.ts';
+import { membersOf, problemsOf } from './local-reading.ts';
 import { appliedText, parseRoutes, routesText, type ServeStatus, STATUS_PATH, statusSchema, tooFine } from './local-routes.ts';
 
 const TIMEOUT_MS = 2000;
-
-const config = z.strictObject({
-  listen: z
-    .string()
-    .regex(/^(?:[0-9.]+|\[[0-9A-Fa-f:]+\]|localhost):[1-9][0-9]{0,4}$/, 'an address like 127.0.0.1:8080')
-    .describe('Where `kvdeploy serve` listens: host:port'),
-  routes: z
-    .string()
-    .regex(/^\//, 'an absolute path')
-    .describe('The routes file: kvdeploy writes it, `kvdeploy serve` applies it'),
-  addresses: z
-    .record(placeNameSchema, z.string().regex(/^http:\/\/[^/?#@\s]+\/?$/, 'a URL like http://127.0.0.1:9002'))
-    .refine((addresses) => Object.keys(addresses).length > 0, 'at least one place')
-    .describe('The address of each place; its name is the `ref` of a build'),
-});
-
-export type LocalConfig = z.infer<typeof config>;
 
 /** Implements the Router port; see there for what each function must do. */
 export const local: Router<LocalConfig> = {
   kind: 'local',
   summary: 'the embedded router: a routes file applied by `kvdeploy serve`, for trials, tests and small services',
-  config,
+  config: localConfig,
   targets: ({ listen, routes }) => [`routes file ${normalize(routes)}`, `listen ${listen}`],
   impossible: (_config, _reading, percent) =>
     tooFine(percent) ? `the local router splits in steps of 0.01 %, so it cannot set exactly ${percent} %` : undefined,
   locations: () => [MAIN],
-  placeSettings: () => null,
+  placeSettings: ({ places }) => placeSettingsOf(places),
   changes: ({ routes }, wanted): readonly Change[] =>
     wanted.map(({ split }) => ({ kind: 'write-file', path: routes, content: routesText(split) })),
   checks,
@@ -67,47 +52,6 @@ async function read(settings: LocalConfig, io: Io, since?: Reading): Promise<Rea
   const places = placesOf(locations);
   const trouble = [...problemsOf(settings, status), ...fileProblems(settings, status, io)];
   return { locations, places, certainty: trouble.length === 0 && seen(places, since) ? 'served' : 'configured', trouble };
-}
-
-function membersOf(settings: LocalConfig, status: ServeStatus): Member[] {
-  const percents = new Map(status.split.map((share) => [share.place, share.percent]));
-  const places = new Set([...Object.keys(settings.addresses), ...Object.keys(status.addresses), ...percents.keys()]);
-  return [...places].sort().map((place) => {
-    const percent = percents.get(place) ?? 0;
-    return {
-      name: place,
-      place,
-      weight: percent,
-      percent,
-      up: true,
-      draining: false,
-      parked: false,
-      ask: { address: Object.hasOwn(status.addresses, place) ? (status.addresses[place] ?? null) : null },
-      counters: {
-        served: Object.hasOwn(status.served, place) ? (status.served[place] ?? 0) : 0,
-        byClass: Object.hasOwn(status.answered, place) ? (status.answered[place] ?? {}) : {},
-      },
-    };
-  });
-}
-
-function problemsOf(settings: LocalConfig, status: ServeStatus): string[] {
-  const problems: string[] = [];
-  if (status.problem !== null) problems.push(`kvdeploy serve: ${status.problem}`);
-  if (appliedText(status.split) !== status.applied) {
-    problems.push(`kvdeploy serve applied ${status.applied}, but reports ${splitText(status.split)}`);
-  }
-  if (status.routes !== settings.routes) {
-    problems.push(`kvdeploy serve uses ${status.routes}, but the config has ${settings.routes}; restart it with this config`);
-  }
-  for (const [place, address] of Object.entries(settings.addresses)) {
-    const real = Object.hasOwn(status.addresses, place) ? status.addresses[place] : undefined;
-    if (real === undefined) problems.push(`kvdeploy serve has no address for ${place}; restart it with this config`);
-    else if (!URL.canParse(real) || new URL(real).origin !== new URL(address).origin) {
-      problems.push(`kvdeploy serve sends ${place} to ${real}, but the config has ${address}; restart it with this config`);
-    }
-  }
-  return problems;
 }
 
 function fileProblems(settings: LocalConfig, status: ServeStatus, io: Io): string[] {
@@ -139,7 +83,13 @@ async function askServe(settings: LocalConfig, io: Io): Promise<ServeStatus> {
   } catch (error) {
     throw unreachable(`does not answer (${error instanceof Error ? error.message : String(error)})`, error);
   }
-  const status = statusSchema.safeParse(parseJson(body));
+  const json = parseJson(body);
+  const format = z.looseObject({ formatVersion: z.int().min(2), scope: scopeSchema }).safeParse(json);
+  if (format.success)
+    throw unreachable(
+      `answers in the format ${format.data.formatVersion} of a later kvdeploy serve: use the same version of kvdeploy here`,
+    );
+  const status = statusSchema.safeParse(json);
   if (!status.success) throw unreachable('answers, but is not kvdeploy serve: another program is listening there', status.error);
   return status.data;
 }

@@ -19,6 +19,16 @@ import { mustShowSafely } from '../terminal.ts';
 import { textOf } from '../text-forms.ts';
 import { evidenceOf, gateOf } from './config-gates.ts';
 
+/** The same addresses as lists or maps, some with more members, or one that belongs elsewhere too. */
+function placesOf(luck: Luck, addresses: Readonly<Record<string, string>>): Record<string, unknown> {
+  const places = Object.entries(addresses).map(([place, url], index) => {
+    const more = luck.pick([[], [], [`http://127.0.0.1:902${index}`, `http://[::1]:902${index}`], ['http://h:1']]);
+    const urls = [url, ...more];
+    return [place, luck.chance(0.5) ? urls : { urls, ...(luck.chance(0.5) ? { minUp: luck.pick([1, 2, 3]) } : {}) }] as const;
+  });
+  return Object.fromEntries(places);
+}
+
 function routerOf(luck: Luck, number: number): Record<string, unknown> {
   if (luck.chance(0.5)) {
     const addresses = {
@@ -30,7 +40,7 @@ function routerOf(luck: Luck, number: number): Record<string, unknown> {
       kind: 'local',
       listen: `127.0.0.1:808${number}`,
       routes: `/r/${luck.pick(['', '', './', '/', 'x/../'])}${number}.json`,
-      addresses,
+      ...(luck.chance(0.5) ? { addresses } : { places: placesOf(luck, addresses) }),
     };
   }
   const router: Record<string, unknown> = {

@@ -32,6 +32,19 @@ function mustSumUp({ places, trouble, unusable, certainty }: Reading): string {
   return doubtful ? 'trouble' : 'split';
 }
 
+/** Members that are up share out what their place gets; one that is down gets nothing unless all are. */
+function mustShareOut({ locations, places, trouble }: Reading): void {
+  const members = locations.flatMap((location) => location.members);
+  for (const { place, percent, realPercent, up } of places) {
+    must(trouble.length > 0 || Math.abs(percent - realPercent) < 1e-6, `${place} gets another share than its members`);
+    const own = members.filter((member) => member.place === place);
+    must(
+      own.every((member) => member.up || member.percent === 0 || !up),
+      `a member of ${place} is down and gets traffic`,
+    );
+  }
+}
+
 function splitOf(luck: Luck) {
   const green = luck.pick([0, 0.01, 1, 12.34, 50, 99.99, 100]);
   return [
@@ -68,6 +81,8 @@ export const routesFiles: Sweep<string> = {
 };
 
 interface StatusInput {
+  /** With `places` in the config. Absent in what was kept before there were any. */
+  readonly replicas?: boolean;
   readonly routes: string;
   readonly status: number;
   readonly body: string;
@@ -78,6 +93,27 @@ const SETTINGS = {
   routes: '/r/routes.json',
   addresses: { blue: 'http://127.0.0.1:9001', green: 'http://127.0.0.1:9002' },
 };
+
+const PLACES = {
+  blue: ['http://127.0.0.1:9001', 'http://127.0.0.1:9011', 'http://127.0.0.1:9021'],
+  green: { urls: ['http://127.0.0.1:9002', 'http://127.0.0.1:9012'], minUp: 1 },
+};
+
+const URLS = { blue: PLACES.blue, green: PLACES.green.urls };
+
+/** Every member as serve tells it, some of them down. */
+function membersOf(luck: Luck) {
+  return Object.entries(URLS).flatMap(([place, urls]) =>
+    urls.map((url) => ({
+      name: new URL(url).host,
+      place,
+      url,
+      up: luck.chance(0.8),
+      served: luck.below(9),
+      answered: { 200: luck.below(9) },
+    })),
+  );
+}
 
 /** An outside that answers so, and nothing else. */
 function answering(answers: { readonly http?: StatusInput; readonly socket?: string; readonly file?: string }): Io {
@@ -108,15 +144,22 @@ export const serveStatus: Sweep<StatusInput> = {
       servedByBuild: {},
       problem: null,
     };
-    const body = JSON.stringify(mutated(luck, { ...good, ...rest }));
+    const replicas = luck.chance(0.5);
+    const lists = Object.fromEntries(Object.entries(URLS).map(([place, urls]) => [place, urls.join(', ')]));
+    const more = luck.chance(replicas ? 0.9 : 0.1) ? { addresses: lists, members: membersOf(luck) } : {};
+    const body = JSON.stringify(mutated(luck, { ...good, ...rest, ...more }));
     const routes = luck.chance(0.8) ? JSON.stringify({ formatVersion: 1, split }) : routesFile(luck);
-    return { routes, status: luck.chance(0.97) ? 200 : 503, body: luck.chance(0.1) ? damagedText(luck, body) : body };
+    return { replicas, routes, status: luck.chance(0.97) ? 200 : 503, body: luck.chance(0.1) ? damagedText(luck, body) : body };
   },
   judge: async (input) => {
     const io = answering({ http: input, file: input.routes });
+    const { listen, routes } = SETTINGS;
+    const settings = input.replicas === true ? { listen, routes, places: PLACES } : SETTINGS;
     try {
-      await local.identify(SETTINGS, io);
-      return mustSumUp(await local.read(SETTINGS, io));
+      await local.identify(settings, io);
+      const reading = await local.read(settings, io);
+      mustShareOut(reading);
+      return mustSumUp(reading);
     } catch (error) {
       mustBeOurs(error);
       return 'refused';

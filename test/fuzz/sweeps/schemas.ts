@@ -26,7 +26,10 @@ const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
   ['gates with one name', said(/there is already a gate called .* above/s)],
   ['environments that are not there, or require themselves', said(/this tenant has no environment|requires itself/)],
   ['sockets and state files that do not pair up', said(/each socket once|one file per socket/)],
-  ['a router without a place', said(/at least one place/)],
+  [
+    'a router without a place, and members of two',
+    said(/at least one place|either addresses or places|already a member of|more than the place has/),
+  ],
   ['an identity with two answers or none', said(/give either header or json/)],
   [
     'queries: placeholders, rates, made-up samples and control characters',

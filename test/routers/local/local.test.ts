@@ -5,7 +5,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { make } from '../../../src/base/changes/make.ts';
 import { type Guid, parseGuid } from '../../../src/core/scope.ts';
 import { nodeIo } from '../../../src/io.ts';
-import { type LocalConfig, local } from '../../../src/routers/local/local.ts';
+import { local } from '../../../src/routers/local/local.ts';
+import type { LocalConfig } from '../../../src/routers/local/local-config.ts';
 import { appliedText, parseRoutes, routesText } from '../../../src/routers/local/local-routes.ts';
 import { serve } from '../../../src/serve/serve.ts';
 import { startBackend } from '../../serve/backend.ts';
@@ -85,7 +86,7 @@ describe('the local router', () => {
 
   it('the local router reports a place that serve has no address for, and an address that differs', async () => {
     subject = await startSubject();
-    const { blue = '', grey = '' } = subject.config.addresses;
+    const { blue = '', grey = '' } = subject.config.addresses ?? {};
     await subject.restart({ blue, green: grey });
     const { trouble } = await local.read(subject.config, nodeIo);
     expect(trouble.join('\n')).toMatch(/no address for grey/);
