@@ -13,6 +13,13 @@ describe('a program', () => {
     expect(answer).toEqual({ exitCode: 3, stdout: '$HOME `x`\n', stderr: 'oops\n' });
   });
 
+  it('a program gets its whole input, and one that reads none is judged by its exit code', async () => {
+    const input = 'x'.repeat(300_000);
+    expect(await nodeIo.run(['wc', '-c'], 10_000, yes, input)).toMatchObject({ exitCode: 0, stdout: '300000\n' });
+    expect(await nodeIo.run(['true'], 10_000, yes, input)).toMatchObject({ exitCode: 0 });
+    expect(await nodeIo.run(['cat'], 10_000, yes)).toMatchObject({ exitCode: 0, stdout: '' });
+  });
+
   it('a program is not started where that is not allowed', async () => {
     const mark = join(freshFolder(), 'mark');
     await expect(nodeIo.run(['touch', mark], 2_000, () => 'held')).rejects.toThrow(NotAllowed);

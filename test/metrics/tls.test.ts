@@ -1,6 +1,5 @@
 /** Both metric sources before real TLS servers, with certificates made here: who is believed, and why somebody is not. */
-import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -8,29 +7,11 @@ import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runToEnd } from '../break-glass/scene.ts';
 import { freshFolder } from '../fresh-folder.ts';
+import { certificate } from '../servers/certificates.ts';
 
 const folder = freshFolder();
 const program = join(folder, 'tls-program.mjs');
 const servers: { close(): void }[] = [];
-
-const openssl = (line: string) => execFileSync('openssl', line.split(' '), { cwd: folder, stdio: 'pipe' });
-const NEW_KEY = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes';
-
-/** A key and a certificate of the CA `by`, for these names and days; by itself where no CA is named. */
-function certificate(
-  name: string,
-  { by, names = 'IP:127.0.0.1', days = 2 }: { by?: string; names?: string; days?: number },
-): void {
-  if (by === undefined) {
-    openssl(
-      `req -x509 ${NEW_KEY} -keyout ${name}.key -out ${name}.pem -days ${days} -subj /CN=${name} -addext subjectAltName=${names}`,
-    );
-    return;
-  }
-  openssl(`req ${NEW_KEY} -keyout ${name}.key -out ${name}.csr -subj /CN=${name}`);
-  writeFileSync(join(folder, `${name}.ext`), `subjectAltName=${names}\n`);
-  openssl(`x509 -req -in ${name}.csr -CA ${by}.pem -CAkey ${by}.key -days ${days} -extfile ${name}.ext -out ${name}.pem`);
-}
 
 /** Prometheus and a build in one: answers every query with 5, and every path with 200. */
 async function served(name: string, options: Parameters<typeof createServer>[0] = {}): Promise<string> {
@@ -65,11 +46,11 @@ beforeAll(async () => {
     logLevel: 'error',
     banner: { js: "import{createRequire as r}from'node:module';const require=r(import.meta.url);" },
   });
-  certificate('ca', {});
-  certificate('good', { by: 'ca' });
-  certificate('other-host', { by: 'ca', names: 'DNS:prometheus.example' });
-  certificate('expired', { by: 'ca', days: -1 });
-  certificate('self-signed', {});
+  certificate(folder, 'ca', {});
+  certificate(folder, 'good', { by: 'ca' });
+  certificate(folder, 'other-host', { by: 'ca', names: 'DNS:prometheus.example' });
+  certificate(folder, 'expired', { by: 'ca', days: -1 });
+  certificate(folder, 'self-signed', {});
 });
 afterAll(() => {
   for (const server of servers) server.close();

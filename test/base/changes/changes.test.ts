@@ -173,6 +173,15 @@ describe('run', () => {
     await expect(make(run(['./here']), nodeOutside, yes)).rejects.toThrow('neither an absolute path');
   });
 
+  it('a run change gives the program exactly its input, and nothing where there is none', async () => {
+    const out = join(folder, 'out');
+    const stdin = 'apiVersion: v1\n\u00e9 $(x)\0';
+    await make({ kind: 'run', argv: ['sh', '-c', `cat > ${out}`], stdin, timeoutMs: 2000 }, nodeOutside, yes);
+    expect(fs.readFileSync(out, 'utf8')).toBe(stdin);
+    await make(run(['sh', '-c', `cat > ${out}`]), nodeOutside, yes);
+    expect(fs.readFileSync(out, 'utf8')).toBe('');
+  });
+
   it('a run change does not start the program when it is not allowed', async () => {
     await expect(make(run(['touch', join(folder, 'made')]), nodeOutside, held)).rejects.toThrow(NotAllowed);
     expect(fs.readdirSync(folder)).toEqual([]);

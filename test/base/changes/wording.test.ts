@@ -1,12 +1,16 @@
 /** What a person reads and pastes: the same change, and nothing that could drive a terminal. */
 import fs from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Change } from '../../../src/base/changes/change.ts';
 import { asCommand, describe as inWords } from '../../../src/base/changes/wording.ts';
 import { safeLine, shellWord } from '../../../src/base/text.ts';
 import { checkedReason, parseOptions } from '../../../src/break-glass/options.ts';
 import { freshFolder, httpServer, lineServer, runToEnd } from '../../break-glass/scene.ts';
+import { certificate } from '../../servers/certificates.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -56,6 +60,42 @@ it('the words for a request take the secret from a variable, and fail where the 
     ).code,
   ).not.toBe(0);
   await server.close();
+});
+
+it('the words for a request take CA, certificate and name along, and another header for the secret', async () => {
+  for (const name of ['ca', 'client']) certificate(folder, name, name === 'ca' ? {} : { by: 'ca' });
+  certificate(folder, 'server', { by: 'ca', names: 'DNS:api.internal' });
+  const [key, cert, ca] = ['server.key', 'server.pem', 'ca.pem'].map((name) => fs.readFileSync(join(folder, name)));
+  const heard: unknown[] = [];
+  const server = createServer({ key, cert, ca, requestCert: true, rejectUnauthorized: true }, (request, response) => {
+    const { servername } = request.socket as TLSSocket;
+    heard.push([servername, request.headers.host, request.headers['x-api-key']]);
+    response.end();
+  });
+  await new Promise<void>((open) => server.listen(0, '127.0.0.1', open));
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const command = asCommand({
+    kind: 'request',
+    method: 'POST',
+    url: `https://${host}/now`,
+    ca: join(folder, 'ca.pem'),
+    cert: join(folder, 'client.pem'),
+    key: join(folder, 'client.key'),
+    serverName: 'api.internal',
+    secret: { name: 'KEY', header: 'x-api-key', scheme: 'v1' },
+    expect: [200],
+    timeoutMs: 5000,
+  });
+  expect(await runToEnd(['bash', '-c', command], { env: { KEY: 's3cret' } })).toMatchObject({ code: 0, stderr: '' });
+  expect(heard).toEqual([['api.internal', host, 'v1 s3cret']]);
+  await new Promise((closed) => server.close(closed));
+});
+
+it('the words for a program hand it its input', async () => {
+  const stdin = `it's $(x)\n%s`;
+  const change: Change = { kind: 'run', argv: ['sh', '-c', 'cat; echo .'], stdin, timeoutMs: 1000 };
+  expect((await runToEnd(['bash', '-c', asCommand(change)])).stdout).toBe(`${stdin}.\n`);
+  expect(inWords(change)).toContain('with the input (12 bytes, SHA-256');
 });
 
 it('the words for a socket say the line by hand', async () => {
