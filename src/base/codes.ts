@@ -60,6 +60,7 @@ export const EXIT_OF = {
   STATE_UNSAFE: EXIT.refused,
   TARGET_NOT_ALLOWED: EXIT.refused,
   SPLIT_IMPOSSIBLE: EXIT.refused,
+  TOO_FEW_UP: EXIT.refused,
   REQUIREMENT_UNMET: EXIT.refused,
   NO_SUCH_SOURCE: EXIT.refused,
   SOURCE_UNCLEAR: EXIT.refused,

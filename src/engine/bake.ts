@@ -11,6 +11,7 @@ import { type Split, splitsAgree } from '../core/rollout/split.ts';
 import type { Io } from '../io.ts';
 import { countersAt, downsAt } from '../routers/places.ts';
 import type { Reading } from '../routers/router.ts';
+import { type CapacityMemory, capacityResults } from './watching/capacity.ts';
 import { type Compared, type Comparing, compactRecord } from './compare.ts';
 import { ASK_EVERY_MS, unfitOf } from './condition.ts';
 import { measureGate } from './measure.ts';
@@ -39,6 +40,7 @@ interface StepMemory {
   /** The question to the metrics that is on its way. */
   asked: Promise<Measured> | undefined;
   readonly restarts: Restarts;
+  readonly capacity: CapacityMemory;
   /** How long the build has had this step's traffic, by the clock that shows more: a warm-up must end. Milliseconds. */
   readonly warmMs: (state: State, io: Io) => number;
 }
@@ -96,6 +98,7 @@ export class Bake {
         ...restarts.results,
         ...routerResults(trouble, memory.crashed !== null),
         ...unseen,
+        ...capacityResults(state, reading, memory.capacity, this.#runner),
         ...slowResults(state, reading, memory),
       ],
       limited,
@@ -114,11 +117,13 @@ export class Bake {
     const warmed = memory.warmMs(state, io) - spentMs >= warmUpMsOf(state.plan);
     const again = isFirst || isGap || troubled || !warmed;
     const { verdict, missingMs, gates } = judged;
+    const watchedMs = again ? 0 : state.watchedMs + (judged.blind ? 0 : spentMs);
+    memory.capacity.baked = !again && (memory.capacity.baked || watchedMs + pollMs >= bakeMsOf(state));
     return {
       type: 'polled',
       atMs: io.now(),
       verdict,
-      watchedMs: again ? 0 : state.watchedMs + (judged.blind ? 0 : spentMs),
+      watchedMs,
       missingMs,
       advance: !control.paused,
       gates: [...gates],
@@ -172,7 +177,14 @@ export class Bake {
       const beganMs = this.#runner.io.monotonic();
       const warmMs = ({ raisedMs }: State, io: Io) =>
         Math.max(io.monotonic() - beganMs, raisedMs === null ? 0 : io.now() - raisedMs);
-      this.#memory = { step, ...nothing, looks: new Looks(), restarts: new Restarts(), warmMs };
+      this.#memory = {
+        step,
+        ...nothing,
+        looks: new Looks(),
+        restarts: new Restarts(),
+        capacity: { baked: false, told: undefined },
+        warmMs,
+      };
     }
     return this.#memory;
   }
@@ -184,6 +196,10 @@ function recordOf(
   verdict: Verdict,
 ): Pick<Extract<Event, { type: 'polled' }>, 'evidence' | 'checkpoint'> {
   return { evidence: checkpoint || verdict === 'hold' ? record : compactRecord(record), checkpoint };
+}
+
+function bakeMsOf({ plan, step }: State): number {
+  return plan.steps[step]?.bakeMs ?? 0;
 }
 
 /** A router that cannot be read, or that is in trouble, keeps the bake waiting like a gate without data; crashes that are evidence end it. */

@@ -44,6 +44,7 @@ export async function fileFacts(from: FactSources, io: Io): Promise<Facts> {
     silentLocations: [],
     impossible: undefined,
     silent: undefined,
+    tooFewUp: undefined,
     unfit: undefined,
     clients: null,
     diskProblem: volatileDisk(from.stateDir, io),

@@ -7,6 +7,7 @@ import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
 import { scopeFlags } from '../core/scope.ts';
 import type { Reading } from '../routers/router.ts';
 import { Bake } from './bake.ts';
+import { tooFewToRaise } from './watching/capacity.ts';
 import { Comparing } from './compare.ts';
 import { ASKED_WITHIN_MS, type Standing, unfitOf } from './condition.ts';
 import { measureBaseline, measureStable, silentGate } from './measure.ts';
@@ -73,6 +74,9 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
     const message = `The target serves ${splitText(before.reading.places)}, not only ${serving.ref}.`;
     return refuse('UNEXPECTED_SPLIT', message, 'Someone moved traffic after the plan was made: see kvdeploy status.');
   }
+  const few = tooFewToRaise(state, before.reading, runner.target);
+  if (few !== undefined)
+    return refuse('TOO_FEW_UP', `Too few members are up: ${few}.`, 'Nothing was changed. Start the members that are down, then try again.');
   readBack.countFrom(before.reading);
   if (state.plan.kind === 'adopt') return { type: 'prepared', atMs: io.now(), generation: null };
   const silent = silentGate(state.plan, await measureStable(state.plan, before.reading, io));

@@ -9,6 +9,7 @@ import { isOnTheWayTo, type Plan, stableSplit, stepSplit } from '../core/rollout
 import type { Effect, State } from '../core/rollout/rollout.ts';
 import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
 import type { Reading } from '../routers/router.ts';
+import { tooFewToRaise } from './watching/capacity.ts';
 import type { Comparing } from './compare.ts';
 import { ASKED_WITHIN_MS, unfitOf } from './condition.ts';
 import { draftRollout, isPointerThere, ledgerReserve, pointerDirsOf, publishPointer, reservesOf } from './pointer-writer.ts';
@@ -145,6 +146,8 @@ async function lookBeforeShift(
   const standing = await condition.whole(state, ledger.history, found.reading);
   // What only sets the step again that has baked already raises nothing.
   if (standing.is === 'silent' && !again) return waits(unseen(standing.why), state, runner);
+  const few = again ? undefined : tooFewToRaise(state, found.reading, runner.target);
+  if (few !== undefined && standing.is === 'right') return waits(unseen(few), state, runner);
   return unfitOf(standing, io.now()) ?? (await keepRollbackPath(state, found.reading, runner)) ?? keepSpace(state, runner);
 }
 

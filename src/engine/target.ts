@@ -23,6 +23,8 @@ export interface Target {
   changes(split: Split, leaving: Leaving['leaving']): readonly Change[];
   checks(split: Split): readonly Check[];
   impossible(reading: Reading, percent: number): string | undefined;
+  /** The fewest members of a place that must be up at each location, where the config says so. */
+  minUp(place: string): number | undefined;
   read(since?: Reading): Promise<Reading>;
   identify(): Promise<readonly string[]>;
   /** How each location of the target is asked which environment it is. */
@@ -54,6 +56,7 @@ export function openTarget(
     changes: (split, leaving) => router.changes(config, wanted(split), { leaving }),
     checks: (split) => router.checks(config, wanted(split)),
     impossible: (reading, percent) => router.impossible(config, reading, percent),
+    minUp: (place) => router.placeSettings(config)?.[place]?.minUp,
     read: async (since) => {
       const reading = await router.read(config, io, since);
       for (const one of layoutOf(reading)) known.set(one.location, one);

@@ -2,6 +2,7 @@
 import { type Code, EXIT, EXIT_OF } from '../base/codes.ts';
 import type { FindingCode } from '../core/errors.ts';
 import { LOOKS } from './of-looks.ts';
+import { PLACES } from './of-places.ts';
 import { FINDINGS, REQUESTS } from './of-requests.ts';
 import { ROLLOUTS } from './of-rollouts.ts';
 
@@ -21,6 +22,7 @@ export const EXPLANATIONS: Readonly<Record<Code | FindingCode, Explanation>> = {
   ...REQUESTS,
   ...ROLLOUTS,
   ...LOOKS,
+  ...PLACES,
   ...FINDINGS,
 };
 

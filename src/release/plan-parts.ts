@@ -1,7 +1,9 @@
 /** What a plan is made of: the settings of the service, what its comparing gates see, and who plans. Must not change anything. */
 import type { ClientsSeen, Facts } from '../core/admission/facts.ts';
+import { tooFewUp } from '../core/rollout/capacity.ts';
 import type { Planning, PlanSettings } from '../core/rollout/make-plan.ts';
 import type { Plan } from '../core/rollout/plan.ts';
+import { neededFor } from '../engine/watching/capacity.ts';
 import { lookAtComparison, type SeenGate } from '../engine/look-at-gates.ts';
 import { pointerTooLarge } from '../engine/pointer-writer.ts';
 import type { Target } from '../engine/target.ts';
@@ -36,10 +38,16 @@ export async function seenSettings(
 }
 
 /** What the checks of a plan look at, but for its gates' answers. */
-export function planFacts(plan: Plan, seen: PlanSeen): Pick<Facts, 'impossible' | 'unfit' | 'clients'> {
+export function planFacts(
+  plan: Plan,
+  seen: PlanSeen,
+): Pick<Facts, 'impossible' | 'tooFewUp' | 'tooFewLater' | 'unfit' | 'clients'> {
   const { settings, opened, target, reading } = seen;
   const { history } = opened;
+  const [first, ...later] = plan.steps.map((step) => tooFewUp(reading.locations, neededFor(plan, step.percent, target)));
   return {
+    tooFewUp: first,
+    tooFewLater: later.find((why) => why !== undefined),
     impossible: settings.steps.map(({ percent }) => target.impossible(reading, percent)).find((why) => why !== undefined),
     unfit: pointerTooLarge(plan, { history, reading, target, environments: environmentsOf(opened) }),
     clients: clientsSeen(settings),

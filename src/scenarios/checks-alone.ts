@@ -120,6 +120,7 @@ function factsOf(stable: Build, staging: Build): Facts {
     ...{
       required: null,
       unusable: undefined,
+      tooFewUp: undefined,
       unfit: undefined,
       silentLocations: [],
       impossible: undefined,

@@ -17,7 +17,7 @@ import type { Io } from '../../src/io.ts';
 import { beginNew, type Lead } from '../../src/lead/lead.ts';
 import { askAbort, carryOn } from '../../src/lead/open-rollout.ts';
 import { placesOf } from '../../src/routers/places.ts';
-import type { Member, Reading } from '../../src/routers/router.ts';
+import type { Location, Member, Reading } from '../../src/routers/router.ts';
 import { localStore } from '../../src/stores/local.ts';
 import { Process } from './process.ts';
 import { COPY_DIR, POINTER_DIR, SCOPE, type Simulation, STATE_DIR } from './simulation.ts';
@@ -89,6 +89,36 @@ export function rollbackOf(said: Partial<Plan> = {}): Plan {
   });
 }
 
+const addressOf = (place: string) => `http://${place}`;
+
+/** The split as the members of each location have it: evenly, whoever is down. */
+function locationsIn({ shape, down, builds }: Simulation, split: Readonly<Record<string, number>>): readonly Location[] {
+  const shapes = shape.length > 0 ? shape : [{ location: 'router', members: {} }];
+  return shapes.map(({ location, members: named }) => ({
+    name: location,
+    members: Object.entries(split).flatMap(([place, percent]) => {
+      const names = named[place] ?? [place];
+      return names.map((name): Member => {
+        const weight = percent / names.length;
+        const up = !down.has(`${location} ${name}`);
+        const calm = { weight, percent: up ? weight : 0, up, draining: false, parked: false };
+        const counters = { served: null, downs: builds.get(place)?.downs ?? 0 };
+        return { name, place, ...calm, ask: { address: addressOf(name) }, counters };
+      });
+    }),
+  }));
+}
+
+/** As a router says it of a place of which nothing is left. */
+function downIn({ down }: Simulation, locations: readonly Location[]): readonly string[] {
+  if (down.size === 0) return [];
+  return locations.flatMap(({ name, members }) => {
+    const places = new Set(members.filter(({ weight }) => weight > 0).map(({ place }) => place));
+    const gone = [...places].filter((place) => members.every((member) => member.place !== place || !member.up));
+    return gone.map((place) => `${name}: no member of ${place} is up`);
+  });
+}
+
 /** The simulation's router as the engine drives it. */
 export function targetIn(sim: Simulation, io: Io, plan: Plan): Target {
   const timeoutMs = 2000;
@@ -96,7 +126,6 @@ export function targetIn(sim: Simulation, io: Io, plan: Plan): Target {
   const bodyOf = (split: readonly { place: string; percent: number }[]) =>
     JSON.stringify(Object.fromEntries(split.map(({ place, percent }) => [place, percent])));
   const inOrder = (split: Split) => split.toSorted((a, b) => (a.place < b.place ? -1 : 1));
-  const addressOf = (place: string) => `http://${place}`;
   return {
     kind: 'scripted',
     idleTimeoutMs: IDLE_MS,
@@ -106,15 +135,11 @@ export function targetIn(sim: Simulation, io: Io, plan: Plan): Target {
       { kind: 'http', url: 'http://router/text', json: ['text'], equals: splitText(inOrder(split)), timeoutMs },
     ],
     impossible: () => undefined,
+    minUp: (place) => sim.minUp.get(place),
     read: async (): Promise<Reading> => {
       const { body } = await io.http({ method: 'GET', url, timeoutMs }, () => undefined);
-      const members = Object.entries(JSON.parse(body) as Record<string, number>).map(([place, percent]): Member => {
-        const calm = { weight: percent, percent, up: true, draining: false, parked: false };
-        const counters = { served: null, downs: sim.builds.get(place)?.downs ?? 0 };
-        return { name: place, place, ...calm, ask: { address: addressOf(place) }, counters };
-      });
-      const locations = [{ name: 'router', members }];
-      const trouble = [...sim.trouble, ...sim.unseen.map(({ why }) => why)];
+      const locations = locationsIn(sim, JSON.parse(body) as Record<string, number>);
+      const trouble = [...sim.trouble, ...downIn(sim, locations), ...sim.unseen.map(({ why }) => why)];
       const unseen = sim.unseen.length === 0 ? {} : { unseen: sim.unseen };
       return { locations, places: placesOf(locations), certainty: 'configured', trouble, ...unseen };
     },

@@ -86,6 +86,10 @@ export class Simulation {
   trouble: string[] = [];
   /** Locations that cannot be read. */
   unseen: NonNullable<Reading['unseen']> = [];
+  /** Members by location, where a place has more than the one of its name, and what of them is down: by `east green-2`. */
+  shape: readonly { readonly location: string; readonly members: Readonly<Record<string, readonly string[]>> }[] = [];
+  readonly down = new Set<string>();
+  readonly minUp = new Map<string, number>();
   /** What manifests and ledgers say of the candidate. */
   files: Standing = { is: 'right' };
   /** What the marker at the target says, once it names another state. */

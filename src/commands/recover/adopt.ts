@@ -5,7 +5,7 @@
 import { ADOPTION_CHECKS, admit } from '../../core/admission/admission.ts';
 import { answersText, guidOfAll } from '../../core/admission/answers.ts';
 import { forgetfulRefusal } from '../../core/admission/hazard-list.ts';
-import { clientsCounted, gatesSee, pointerFits, stepsPossible } from '../../core/admission/plan-checks.ts';
+import { clientsCounted, enoughUp, gatesSee, pointerFits, stepsPossible } from '../../core/admission/plan-checks.ts';
 import { KvdeployError, refusalError } from '../../core/errors.ts';
 import { currentKnownGood, openRollout } from '../../core/ledger/history.ts';
 import { adoptionPlan } from '../../core/rollout/make-plan.ts';
@@ -111,7 +111,7 @@ async function namedBuild(opened: Opened, offers: Offers, target: Target, to: st
 }
 
 /** What the next promotion would be refused for: an adoption must not promise a rollback path that could not be used. */
-const PLAN_CHECKS = [stepsPossible, pointerFits, clientsCounted, gatesSee];
+const PLAN_CHECKS = [stepsPossible, enoughUp, pointerFits, clientsCounted, gatesSee];
 
 /** The one build that serves everything, by its own word. Throws UNEXPECTED_SPLIT or BUILD_GONE. */
 async function servingBuild(opened: Opened, target: Target, deps: Deps): Promise<Chosen> {

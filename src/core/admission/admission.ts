@@ -15,7 +15,7 @@ import {
   rightScope,
 } from './build-checks.ts';
 import { type Check, type Checked, type Facts, judged, offered } from './facts.ts';
-import { clientsCounted, gatesSee, pointerFits, soakedIn, stepsPossible } from './plan-checks.ts';
+import { clientsCounted, enoughUp, gatesSee, pointerFits, soakedIn, stepsPossible } from './plan-checks.ts';
 import { allSeen, diskKeeps, pointerSound, present, rightTarget, rollbackGoal, rollbackPath, usable } from './target-checks.ts';
 
 /** What a promotion is judged by; `required` is the environment that must have run its source first. */
@@ -39,6 +39,7 @@ export function promotionChecks(required: string | null): readonly Check[] {
     diskKeeps,
     ...(required === null ? [] : [soakedIn(required)]),
     stepsPossible,
+    enoughUp,
     pointerFits,
     clientsCounted,
     gatesSee,

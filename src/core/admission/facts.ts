@@ -50,6 +50,9 @@ export interface Facts {
   readonly impossible: string | undefined;
   /** Which gate has no data for the build currently serving, and why. */
   readonly silent: string | undefined;
+  /** Which place has too few members up for the first step, and for a later one. */
+  readonly tooFewUp: string | undefined;
+  readonly tooFewLater?: string | undefined;
   /** Why the pointer of this rollout could not be written. */
   readonly unfit: string | undefined;
   /** What of the gates sees the requests of clients; null before there is a plan. */

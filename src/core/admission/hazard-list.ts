@@ -21,6 +21,7 @@ import {
   unsure,
 } from './hazard.ts';
 import { askedByPromote, hasGate, lateGates, measuredText, seesAll } from './hazard-gates.ts';
+import { enoughUp } from './plan-checks.ts';
 
 /** One row. Without a control it is no hazard of this release. */
 interface Row extends Pick<Hazard, 'id' | 'hazard'> {
@@ -159,7 +160,8 @@ const TRAFFIC_HAZARDS: readonly Row[] = [
     id: 'black-hole',
     hazard: 'Traffic goes where nothing answers.',
     fix: 'Give the service gates that count requests.',
-    controls: ({ plan, unasked }) => [
+    controls: ({ plan, unasked }, by) => [
+      by('each place has enough members up, and again before each raise', 'at every location', { names: [enoughUp.name] }),
       engineering(
         'missing health is never healthy: it holds, then reverts',
         lookedAt(plan, (of) =>

@@ -29,6 +29,19 @@ export const stepsPossible: Check = {
       : { code: 'SPLIT_IMPOSSIBLE', message: `${impossible}.`, hint: 'Change the steps in the config.' },
 };
 
+/** The candidate's place has enough members up for the first step, and the known-good build's enough to roll back to. */
+export const enoughUp: Check = {
+  name: 'each place has enough members up',
+  hazard: 'black-hole',
+  needs: 'plan',
+  judge({ tooFewUp, tooFewLater }) {
+    if (tooFewUp === undefined)
+      return tooFewLater === undefined ? undefined : { notVerified: `for a later step: ${tooFewLater}` };
+    const hint = 'Start the members that are down, then try again. If fewer are enough, say so below the place: minUp: 1';
+    return { code: 'TOO_FEW_UP', message: `Too few members are up: ${tooFewUp}.`, hint };
+  },
+};
+
 /** The pointer that restores the known-good build fits into its file. */
 export const pointerFits: Check = {
   name: 'the rollback path fits into the pointer',

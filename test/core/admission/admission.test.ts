@@ -255,6 +255,12 @@ const ALONE: readonly (readonly [check: string, code: Code, when: string, facts:
     factsWith({ impossible: 'It cannot give 0.1 %' }),
   ],
   [
+    'each place has enough members up',
+    'TOO_FEW_UP',
+    'two of three members are down',
+    factsWith({ tooFewUp: 'green needs 2 members up at main for 50 %, and has 1 of 3' }),
+  ],
+  [
     'the rollback path fits into the pointer',
     'POINTER_TOO_LARGE',
     'the target has hundreds of members',

@@ -59,6 +59,7 @@ export function factsWith(more: Partial<Facts> = {}): Facts {
     pointer: { knownGood: STABLE.guid, damaged: [], ledgerCut: null },
     required: null,
     unusable: undefined,
+    tooFewUp: undefined,
     unfit: undefined,
     silentLocations: [],
     impossible: undefined,

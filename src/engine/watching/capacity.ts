@@ -1,0 +1,60 @@
+/** Whether enough members are up while a rollout walks. Must not take a member that is down for one that serves. */
+import type { GateResult } from '../../core/gates/verdict/verdict.ts';
+import { type Needed, notUp, tooFewUp } from '../../core/rollout/capacity.ts';
+import type { Plan } from '../../core/rollout/plan.ts';
+import type { State } from '../../core/rollout/rollout.ts';
+import type { Reading } from '../../routers/router.ts';
+import type { Control, Ports } from '../runner.ts';
+import type { Target } from '../target.ts';
+
+/** What a plan needs at this percentage of its candidate. */
+export function neededFor({ candidate, stable }: Plan, percent: number, target: Pick<Target, 'minUp'>): Needed {
+  return {
+    candidate: candidate.ref,
+    stable: stable?.ref ?? null,
+    rollsBack: true,
+    percent,
+    minUp: (place) => target.minUp(place),
+  };
+}
+
+/** Why a promotion may not be raised to its step now, or undefined. */
+export function tooFewToRaise(
+  { plan, step }: Pick<State, 'plan' | 'step'>,
+  reading: Reading,
+  target: Target,
+): string | undefined {
+  return tooFewUp(reading.locations, neededFor(plan, plan.steps[step]?.percent ?? 100, target));
+}
+
+/** What one bake remembers of it. */
+export interface CapacityMemory {
+  /** It has baked, so that the next thing to come is a raise. */
+  baked: boolean;
+  /** Which members were not up at the last poll. */
+  told: string | undefined;
+}
+
+/**
+ * A hold while too few are up for the share that they have; and once the step has baked, for the share of the next. Members that are down
+ * where enough others are up are told once.
+ */
+export function capacityResults(
+  { plan, step }: State,
+  reading: Reading | null,
+  memory: CapacityMemory,
+  { target, control, report }: Pick<Ports, 'target' | 'report'> & { readonly control: Control },
+): readonly GateResult[] {
+  if (reading === null || plan.kind === 'rollback') return [];
+  const { stable, candidate } = plan;
+  const percent = plan.steps[step]?.percent ?? 100;
+  // With all traffic at the candidate there is no further raise: a stable build that goes down keeps nothing waiting.
+  const now = tooFewUp(reading.locations, { ...neededFor(plan, percent, target), rollsBack: percent < 100 });
+  const next = plan.steps[step + 1]?.percent;
+  const isRaised = next !== undefined && memory.baked && !control.paused && !(next > (control.untilPercent ?? 100));
+  const why = now ?? (isRaised ? tooFewUp(reading.locations, neededFor(plan, next, target)) : undefined);
+  const down = notUp(reading.locations, stable === null || percent >= 100 ? [candidate.ref] : [candidate.ref, stable.ref]);
+  if (down !== memory.told && down !== undefined) report({ type: 'note', level: 'warning', message: `not up: ${down}` });
+  memory.told = down;
+  return why === undefined ? [] : [{ gate: 'capacity', verdict: 'hold', why, requests: 0, errors: 0 }];
+}
