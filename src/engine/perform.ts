@@ -7,7 +7,6 @@ import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
 import { scopeFlags } from '../core/scope.ts';
 import type { Reading } from '../routers/router.ts';
 import { Bake } from './bake.ts';
-import { tooFewToRaise } from './watching/capacity.ts';
 import { Comparing } from './compare.ts';
 import { ASKED_WITHIN_MS, type Standing, unfitOf } from './condition.ts';
 import { measureBaseline, measureStable, silentGate } from './measure.ts';
@@ -15,6 +14,7 @@ import { draftRollout, ledgerReserve, publishPointer, redirected } from './point
 import { drifted, driftText, type Found } from './read-back.ts';
 import type { Runner } from './runner.ts';
 import { RETRY_MS, shifter, textOf } from './shift.ts';
+import { tooFewToRaise } from './watching/capacity.ts';
 import { StableWatch } from './watching/stable-watch.ts';
 import { lookUp, whileAsked } from './watching/while-asked.ts';
 
@@ -76,7 +76,11 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
   }
   const few = tooFewToRaise(state, before.reading, runner.target);
   if (few !== undefined)
-    return refuse('TOO_FEW_UP', `Too few members are up: ${few}.`, 'Nothing was changed. Start the members that are down, then try again.');
+    return refuse(
+      'TOO_FEW_UP',
+      `Too few members are up: ${few}.`,
+      'Nothing was changed. Start the members that are down, then try again.',
+    );
   readBack.countFrom(before.reading);
   if (state.plan.kind === 'adopt') return { type: 'prepared', atMs: io.now(), generation: null };
   const silent = silentGate(state.plan, await measureStable(state.plan, before.reading, io));

@@ -9,12 +9,12 @@ import { isOnTheWayTo, type Plan, stableSplit, stepSplit } from '../core/rollout
 import type { Effect, State } from '../core/rollout/rollout.ts';
 import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
 import type { Reading } from '../routers/router.ts';
-import { tooFewToRaise } from './watching/capacity.ts';
 import type { Comparing } from './compare.ts';
 import { ASKED_WITHIN_MS, unfitOf } from './condition.ts';
 import { draftRollout, isPointerThere, ledgerReserve, pointerDirsOf, publishPointer, reservesOf } from './pointer-writer.ts';
 import { drifted } from './read-back.ts';
 import type { Runner } from './runner.ts';
+import { tooFewToRaise } from './watching/capacity.ts';
 
 /** Before anything is tried again that failed. */
 export const RETRY_MS = 1000;

@@ -40,7 +40,7 @@ describe('capacity, before the first shift', () => {
     const here = replicas();
     here.sim.minUp.set('blue', 2);
     fall(here, 'east blue-1', 'east blue-2');
-    expect(await here.go(LONG)).toMatchObject({ state: { code: 'TOO_FEW_UP', why: expect.stringMatching(/^blue needs 2/) } });
+    expect(await here.go(LONG)).toMatchObject({ state: { code: 'TOO_FEW_UP', why: expect.stringMatching(/up: blue needs 2/) } });
     expect(here.sim.moved).toEqual([]);
   });
 });

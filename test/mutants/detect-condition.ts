@@ -20,6 +20,10 @@ export async function condition(): Promise<readonly string[]> {
   const unreadable = await bakes(({ sim }) => {
     sim.files = { is: 'silent', what: 'manifests', why: 'it cannot be read' };
   })();
+  const fewer = await bakes(({ sim }) => {
+    sim.shape = [{ location: 'east', members: { green: ['green', 'green-2'], blue: ['blue', 'blue-2'] } }];
+    sim.down.add('east green-2');
+  })();
   // It dies right after the pointer was written, and another build has come by the time that someone resumes.
   const late = scene();
   late.sim.onPointed = () => {
@@ -33,6 +37,7 @@ export async function condition(): Promise<readonly string[]> {
     ...(named === planOf().stable?.guid ? [] : [`after a revert the pointer names ${named}`]),
     ...(exchanged.back && exchanged.tookMs < 10_000 ? [] : ['a build that was exchanged bakes on']),
     ...(silent.back ? [] : ['a build that fell silent goes on']),
+    ...(fewer.back ? [] : ['a place with too few members up gets more traffic, or waits for ever']),
     ...(unreadable.back ? [] : ['a build whose manifest cannot be read goes on']),
   ];
 }

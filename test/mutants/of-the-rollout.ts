@@ -130,6 +130,20 @@ export const OF_THE_GATES: readonly Mutant[] = [
 
 export const OF_THE_CONDITION: readonly Mutant[] = [
   mutant(
+    'traffic is raised without enough members up',
+    'condition',
+    'core/rollout/capacity.ts',
+    'if (able.length >= least) return [];',
+    'if (able.length >= Math.min(least, 0)) return [];',
+  ),
+  mutant(
+    'a raise waits for ever for members',
+    'condition',
+    'engine/watching/capacity.ts',
+    'return why === undefined ? [] :',
+    'return why === undefined || isRaised ? [] :',
+  ),
+  mutant(
     'what was admitted is not looked at again before a shift',
     'simulator',
     SHIFT,
