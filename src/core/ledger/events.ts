@@ -37,11 +37,12 @@ const shareSchema = z.strictObject({ place: z.string(), build: guidSchema.nullab
 
 const certaintySchema = z.enum(['served', 'configured']);
 
-/** What one location of the router counted. */
+/** What one location of the router counted of one member. */
 const partSchema = z.strictObject({
   requests: z.number(),
   errors: z.number(),
   failed: z.record(z.string(), z.number()),
+  member: z.string().exactOptional(),
 });
 
 export const countsSchema = z.strictObject({

@@ -56,15 +56,17 @@ export interface Limits {
   readonly minRequests: number;
 }
 
-/** What one location of the router counted. */
+/** What one location of the router counted of one member. */
 export interface Part {
   readonly requests: number;
   readonly errors: number;
   /** The errors by how they ended: `401`, `5xx`, `none`. */
   readonly failed: Readonly<Record<string, number>>;
+  /** The member in words, where there are several: `member green-3 at edge1`. */
+  readonly member?: string;
 }
 
-/** Where the counts of one location begin, and what they were when it last answered. */
+/** Where the counts of one part begin, and what they were when it last answered. */
 interface PartMemory {
   readonly from: Part;
   readonly last: Part;
@@ -75,7 +77,7 @@ export interface Counts {
   readonly requests: number;
   readonly errors: number;
   readonly counting: 'total' | 'sample';
-  /** The same by location of the router, where several count: each can begin again, or be silent for a while, on its own. */
+  /** The same by location of the router and member, where several count: each can begin again, or be silent for a while, on its own. */
   readonly parts?: Readonly<Record<string, Part>> | undefined;
   /** What is behind the counts, for people: `3 of 20 probes answered 401`. */
   readonly detail?: string | undefined;
@@ -89,7 +91,7 @@ export interface GateMemory {
   /** Totals at the beginning of what is judged; null until the source first answers. */
   readonly baseline: Counts | null;
   readonly sampled: { readonly requests: number; readonly errors: number };
-  /** By location; empty until one first answers. */
+  /** By location and member; empty until one first answers. */
   readonly parts: Readonly<Record<string, PartMemory>>;
   /** What was counted until now belongs to the warm-up. */
   readonly warm?: true;
@@ -170,7 +172,7 @@ export function judgeGate(
 }
 
 /**
- * Each location by itself. One that is silent keeps what it showed last; one that began again, or was never seen before, goes on from what it
+ * Each part by itself. One that is silent keeps what it showed last; one that began again, or was never seen before, goes on from what it
  * shows now: what it counted before this bake is nothing of this build's.
  */
 function judgeParts(limits: Limits, memory: GateMemory, now: Readonly<Record<string, Part>>): ReturnType<typeof judgeGate> {
@@ -184,7 +186,36 @@ function judgeParts(limits: Limits, memory: GateMemory, now: Readonly<Record<str
   const parts = { ...memory.parts, ...Object.fromEntries(seen) };
   if (isFirst) return { judged: holds('this is the first reading', 0, 0), memory: { ...memory, parts } };
   const since = Object.values(parts).reduce((sum, { from, last }) => plus(sum, minus(last, from)), NOTHING);
-  return { judged: judgeCounts(limits, since, failedText(since)), memory: { ...memory, parts } };
+  const judged = judgeCounts(limits, since, failedText(since));
+  const bad = badMember(limits, Object.values(parts));
+  const { requests, errors } = judged;
+  return {
+    judged: bad === undefined ? judged : { verdict: 'fail', why: `${bad}; all members: ${judged.why}`, requests, errors },
+    memory: { ...memory, parts },
+  };
+}
+
+/** Beyond what chance makes of a member at the limit: so many standard deviations, and so many failures more. */
+const NO_CHANCE = 4;
+
+const SOME_FAILURES = 3;
+
+/**
+ * One member of several that is above the limit by more than chance explains, in words; of many the worst. Few requests allow for more chance, so
+ * it needs no least number of them. A plain comparison with the limit would fail a healthy build for one unlucky member.
+ */
+function badMember({ max }: Limits, parts: readonly PartMemory[]): string | undefined {
+  let worst: { readonly beyond: number; readonly why: string } | undefined;
+  for (const { from, last } of parts) {
+    const own = minus(last, from);
+    const most = max * own.requests + SOME_FAILURES + NO_CHANCE * Math.sqrt(max * (1 - max) * own.requests);
+    const beyond = own.errors - most;
+    if (last.member === undefined || own.errors > own.requests || beyond < 0 || beyond <= (worst?.beyond ?? -1)) continue;
+    const [failed, limit] = countAgainstTexts(own.errors, own.requests, max);
+    const how = failedText(own);
+    worst = { beyond, why: `${last.member}: ${failed} failed${how === undefined ? '' : ` (${how})`}, limit ${limit}` };
+  }
+  return worst?.why;
 }
 
 const NOTHING: Part = { requests: 0, errors: 0, failed: {} };

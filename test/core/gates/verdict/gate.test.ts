@@ -1,6 +1,8 @@
 /** Gates: what is a failure, what is health, and what is neither. */
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { seeded } from '../../../../src/backtest/calibration.ts';
 import {
   type Counts,
   durationSchema,
@@ -346,5 +348,67 @@ describe('counts by location of the router', () => {
       'hold',
       'pass',
     ]);
+  });
+});
+
+describe('a fixed limit and members of a place', () => {
+  const part = (member: string | undefined, requests: number, errors: number) => {
+    return { requests, errors, failed: { '5xx': errors }, ...(member === undefined ? {} : { member }) };
+  };
+  /** Ten members with so many requests each, of which the third fails so many, and the others so many. */
+  const ten = (requests: number, ofThird: number, ofOthers = 0): Counts => {
+    const all = Array.from({ length: 10 }, (_, index) => {
+      const errors = index === 2 ? ofThird : ofOthers;
+      return [`edge1 green-${index + 1}`, part(`member green-${index + 1} at edge1`, requests, errors)] as const;
+    });
+    const errors = ofThird + 9 * ofOthers;
+    return { requests: 10 * requests, errors, counting: 'total', parts: Object.fromEntries(all) };
+  };
+  const began = emptyMemory(ten(0, 0));
+
+  it('one member of ten that is far above a fixed limit fails the gate though all of them together keep it, and is named', () => {
+    const limits = { max: 0.05, minRequests: 100 };
+    const [last] = judged([ten(90, 18)], limits, began);
+    expect(last).toMatchObject({ verdict: 'fail', requests: 900, errors: 18 });
+    expect(last?.why).toMatch(
+      /^member green-3 at edge1: 18 of 90 \(20 %\) failed \(18 x 5xx\), limit 5 %; all members: 18 of 900 /,
+    );
+  });
+
+  it('one member that answers nothing but 500 fails a fixed limit before all of them have the least requests', () => {
+    expect(judged([ten(8, 8)], { max: 0.05, minRequests: 1000 }, began)[0]).toMatchObject({
+      verdict: 'fail',
+      why: expect.stringMatching(/^member green-3 at edge1: 8 of 8 /),
+    });
+  });
+
+  it('a member that is a little unlucky fails no fixed limit', () => {
+    const limits = { max: 0.01, minRequests: 100 };
+    expect(verdicts([ten(30, 2), ten(100, 3), ten(1000, 20)], limits, began)).toEqual(['pass', 'pass', 'pass']);
+  });
+
+  it('no healthy member at a tenth of the limit fails it, whatever the number of polls', () => {
+    const limits = { max: 0.01, minRequests: 100 };
+    const random = seeded(20261130);
+    for (let run = 0; run < 100; run += 1) {
+      const totals = Array.from({ length: 60 }, (_, index) => ({ name: `green-${index}`, requests: 0, errors: 0 }));
+      const polls = Array.from({ length: 100 }, (): Counts => {
+        for (const total of totals) {
+          total.requests += 5;
+          for (let request = 0; request < 5; request += 1) if (random() < 0.001) total.errors += 1;
+        }
+        const parts = totals.map(({ name, requests, errors }) => [name, part(`member ${name}`, requests, errors)] as const);
+        const sum = (key: 'requests' | 'errors') => totals.reduce((all, total) => all + total[key], 0);
+        return { requests: sum('requests'), errors: sum('errors'), counting: 'total', parts: Object.fromEntries(parts) };
+      });
+      const nothing = totals.map(({ name }) => [name, part(`member ${name}`, 0, 0)] as const);
+      const empty: Counts = { requests: 0, errors: 0, counting: 'total', parts: Object.fromEntries(nothing) };
+      expect(verdicts(polls, limits, emptyMemory(empty))).not.toContain('fail');
+    }
+  });
+
+  it('what a member counted before the bake is not held against it', () => {
+    const before = emptyMemory(ten(1000, 500));
+    expect(verdicts([ten(1060, 500)], { max: 0.05, minRequests: 100 }, before)).toEqual(['pass']);
   });
 });
