@@ -19,7 +19,8 @@ async function looked(gate: Partial<ComparedGate>, reading: Reading, io: Partial
   const seen = await lookAtComparison([compared], {}, BUILDS, reading, async () => reading, { ...clock, ...io } as unknown as Io);
   const [first] = seen.gates;
   if (first === undefined) throw new Error('no gate was looked at');
-  return { ...first, kinds: seen.comparison?.settings.metrics.map(({ kind }) => kind) };
+  const settings = seen.comparison?.settings;
+  return { ...first, settings, kinds: seen.comparison?.settings.metrics.map(({ kind }) => kind) };
 }
 
 describe('clients that are bound to a server', () => {
@@ -60,5 +61,37 @@ describe('two looks at the totals of a process', () => {
       notes: [expect.stringMatching(/^a total of pod:80 is lower at the second look: .*several processes answer behind one/)],
     });
     expect(await looking(40, 900)).toMatchObject({ silent: undefined, notes: [] });
+  });
+});
+
+describe('members of the candidate before they get anything', () => {
+  const member = (place: string, name: string, requests: number) => ({
+    ...{ place, name, percent: requests > 0 ? 50 : 0, served: requests, byClass: { 200: requests } },
+    parked: requests === 0,
+  });
+
+  it('the plan fixes the members of the candidate as slices, though the stable build alone has requests', async () => {
+    const told = [
+      member(STABLE.ref, 'b1', 9),
+      member(STABLE.ref, 'b2', 9),
+      member(CANDIDATE.ref, 'g1', 0),
+      member(CANDIDATE.ref, 'g2', 0),
+    ];
+    const { countable, settings } = await looked({}, readingOf(told));
+    expect(countable?.members).toEqual(['member g1', 'member g2']);
+    const errors = settings?.metrics.find(({ metric }) => metric === 'errors');
+    expect(errors?.slices.map(({ name }) => name)).toEqual(['member g1', 'member g2', 'members that came later']);
+  });
+
+  it('a candidate of one member is judged as a whole, however many the stable build has', async () => {
+    const told = [member(STABLE.ref, 'b1', 9), member(STABLE.ref, 'b2', 9), member(CANDIDATE.ref, 'g1', 0)];
+    const { settings } = await looked({}, readingOf(told));
+    expect(settings?.metrics.flatMap(({ slices }) => slices)).toEqual([]);
+  });
+
+  it('a member behind a router with several locations is named with its location, also while one of them is silent', async () => {
+    const told = [member(STABLE.ref, 'b1', 9), member(CANDIDATE.ref, 'g1', 0), member(CANDIDATE.ref, 'g2', 0)];
+    const { countable } = await looked({}, readingOf(told, { unseen: [{ why: 'edge2 does not answer', cure: 'start it' }] }));
+    expect(countable?.members).toEqual(['member g1 at edge', 'member g2 at edge']);
   });
 });

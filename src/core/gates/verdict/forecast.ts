@@ -6,7 +6,7 @@ import { SLOWER } from '../counting/metric-counters.ts';
 import type { Block, Counted } from '../evidence/e-process.ts';
 import { beginStep, type Evidence, feed, openEvidence } from '../evidence/evidence.ts';
 import { requestsToRuleOut } from '../evidence/non-inferiority.ts';
-import { type GateSettings, type JudgedMetric, WHOLE } from '../gate-settings.ts';
+import { type GateSettings, type JudgedMetric, membersBeside, WHOLE } from '../gate-settings.ts';
 
 /** What is known of the service before the rollout. */
 export interface Outlook {
@@ -32,6 +32,7 @@ export function forecast(gate: string, { comparison, traffic, share, floorMs }: 
   return [
     `at ${requestsText(at)} ${foundText(found)}`,
     harmBoundText(comparison, metric, at),
+    ...memberText(comparison, metric, at, floorMs),
     ...lowTrafficText(comparison, metric, at),
     ...(metric.limit === null
       ? []
@@ -81,6 +82,27 @@ function harmBoundText({ settings }: Comparison, metric: JudgedMetric, traffic: 
   const tookMs = Math.max(settings.dwellMs, (needed / perSecond) * 1000);
   return `a good build needs about ${needed} requests of its own to advance (${longText(tookMs)})`;
 }
+
+/** What one bad member of several costs: each has its part of the candidate's requests, and of the evidence. */
+function memberText({ settings }: Comparison, metric: JudgedMetric, at: Traffic, floorMs: number): string[] {
+  const [first] = metric.slices;
+  if (metric.byMember !== true || first === undefined) return [];
+  const members = membersBeside(metric, 1);
+  const part = at.share / members;
+  const stable = at.requestsPerSecond * (1 - at.share);
+  const requestsPerSecond = stable + at.requestsPerSecond * part;
+  const own = { ...at, requestsPerSecond, share: (at.requestsPerSecond * part) / requestsPerSecond };
+  const found = MEMBER_RATES.map((rate) => ({
+    rate,
+    found: detection(settings, { metric, weight: first.weight, member: first.name }, { traffic: own, rate, floorMs }),
+  }));
+  const needed = requestsToRuleOut(settings, metric, at.share, at.stableRate, members);
+  const tookMs = Math.max(settings.dwellMs, (needed / (at.requestsPerSecond * part)) * 1000);
+  const rule = Number.isFinite(needed) ? `; a good one needs about ${needed} requests of its own (${longText(tookMs)})` : '';
+  return [`each of ${members} members is judged by itself; of one with an equal part of the requests ${foundText(found)}${rule}`];
+}
+
+const MEMBER_RATES = [1, 0.2] as const;
 
 /** A step that takes longer is worth another setting. */
 const LONG_MS = 3_600_000;
@@ -143,25 +165,31 @@ export interface Detection {
 
 const HOUR_MS = 3_600_000;
 
+/** So little that what the whole says of one member decides nothing. */
+const NO_WEIGHT = 1e-12;
+
 /**
  * How the gate meets a candidate that fails at `rate`, with requests and failures evenly spaced: the real evidence is fed until it is enough.
- * `floorMs`: the source's own interval, which no test can undo. Undefined when an hour is not enough.
+ * `floorMs`: the source's own interval, which no test can undo. `member`: it is one of several, and `traffic` its own next to the stable
+ * build's. Undefined when an hour is not enough.
  */
 export function detection(
   settings: GateSettings,
-  stream: { readonly metric: JudgedMetric; readonly weight: number },
+  { metric, weight, member }: { readonly metric: JudgedMetric; readonly weight: number; readonly member?: string },
   fault: { readonly traffic: Traffic; readonly rate: number; readonly floorMs: number },
 ): Detection | undefined {
   const { traffic, rate, floorMs } = fault;
   // The other streams are counted as nothing: they may have lost what they began with.
-  const alone: GateSettings = { ...settings, metrics: [{ ...stream.metric, weight: stream.weight, slices: [] }] };
+  const slices = member === undefined ? [] : [{ name: member, weight }];
+  const alone = { ...settings, metrics: [{ ...metric, weight: member === undefined ? weight : NO_WEIGHT, slices }] };
   const everyMs = pollEveryMs(floorMs);
   let evidence = watched(alone, traffic, everyMs);
   let before = countsAt(traffic, rate, 0);
   for (let polls = 1, atMs = 0; atMs < HOUR_MS; polls += 1) {
     atMs += everyMs;
     const now = countsAt(traffic, rate, atMs);
-    evidence = feed(alone, evidence, { atMs, gates: { [stream.metric.gate]: pollBetween(stream.metric, before, now) } });
+    const poll = pollBetween(metric, before, now, member);
+    evidence = feed(alone, evidence, { atMs, gates: { [metric.gate]: poll } });
     before = now;
     if (evidence.crossed !== null) {
       const { requests, failures } = now.candidate;
@@ -194,11 +222,12 @@ function countsAt({ requestsPerSecond, share, stableRate }: Traffic, rate: numbe
   return { candidate: arm(share, rate), stable: arm(1 - share, stableRate) };
 }
 
-function pollBetween(metric: JudgedMetric, before: Block, now: Block): GatePoll {
+function pollBetween({ metric }: JudgedMetric, before: Block, now: Block, member?: string): GatePoll {
   const since = (arm: 'candidate' | 'stable'): Counted => ({
     requests: now[arm].requests - before[arm].requests,
     failures: now[arm].failures - before[arm].failures,
   });
   const block: Block = { candidate: since('candidate'), stable: since('stable') };
-  return { candidate: { state: 'counted' }, stable: { state: 'counted' }, blocks: { [metric.metric]: { [WHOLE]: block } } };
+  const members = member === undefined ? {} : { members: { [metric]: { [member]: block } } };
+  return { candidate: { state: 'counted' }, stable: { state: 'counted' }, blocks: { [metric]: { [WHOLE]: block } }, ...members };
 }

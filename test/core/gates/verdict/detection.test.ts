@@ -95,3 +95,27 @@ describe('a forecast', () => {
     expect(said(undefined, 0.01)).toMatch(/no traffic just now.*use a fixed limit with few requests and probes of both builds/);
   });
 });
+
+describe('the forecast for members of a place', () => {
+  const forecastOf = (members: readonly string[]) => {
+    const countable = { metrics: ['errors'], slices: {}, members, countsTraffic: true, lagMs: 0 };
+    const gate = { name: 'errors', source: 'haproxy', settings: {}, compare: {} };
+    const comparison = comparisonOf([gate], {}, new Map([['errors', countable]]));
+    return forecast('errors', { comparison, traffic: { requestsPerSecond: 100, stableRate: 0.001 }, share: 0.1, floorMs: 1000 });
+  };
+
+  it('the plan says how long one bad member of ten takes to be found, and a good one to be judged', () => {
+    const [line] = forecastOf(Array.from({ length: 10 }, (_, index) => `member green-${index + 1}`)).filter((one) =>
+      one.includes('members'),
+    );
+    expect(line).toMatch(/^each of 10 members is judged by itself; of one with an equal part of the requests /);
+    const [, whole, bad] = /100 % is detected after (\d+) bad requests .*20 % is detected after (\d+) bad/.exec(line ?? '') ?? [];
+    expect(Number(whole)).toBeLessThanOrEqual(12);
+    expect(Number(bad)).toBeLessThanOrEqual(12);
+    expect(line).toMatch(/a good one needs about \d+ requests of its own \(\d+m/);
+  });
+
+  it('a plan for one member says nothing of members', () => {
+    expect(forecastOf(['member green']).join()).not.toMatch(/members/);
+  });
+});
