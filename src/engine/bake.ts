@@ -1,5 +1,7 @@
 /** The judged polls of a bake. Must never take silence for health. */
-import { type CrashWatch, crashesTooOften, watched } from '../core/gates/verdict/crash-watch.ts';
+
+import { crashedText } from '../core/gates/counting/crashes.ts';
+import { type CrashWatch, crashesTooOften, mostCrashed, watched } from '../core/gates/verdict/crash-watch.ts';
 import { emptyMemory, type GateMemory } from '../core/gates/verdict/gate.ts';
 import { judge, type LimitedGate } from '../core/gates/verdict/judge.ts';
 import { type Averages, type SlowWatch, slowAnswers } from '../core/gates/verdict/slow-answers.ts';
@@ -8,8 +10,9 @@ import type { Event } from '../core/ledger/events.ts';
 import { warmUpMsOf } from '../core/rollout/plan.ts';
 import type { State } from '../core/rollout/rollout.ts';
 import { type Split, splitsAgree } from '../core/rollout/split.ts';
+import { listText } from '../core/text.ts';
 import type { Io } from '../io.ts';
-import { countersAt, downsAt } from '../routers/places.ts';
+import { downsAt, membersAt } from '../routers/places.ts';
 import type { Reading } from '../routers/router.ts';
 import { type Compared, type Comparing, compactRecord } from './compare.ts';
 import { ASK_EVERY_MS, unfitOf } from './condition.ts';
@@ -218,8 +221,10 @@ function slowResults({ plan, step }: State, reading: Reading | null, memory: Ste
 }
 
 function averagesAt(reading: Reading, place: string): Averages {
-  const counted = Object.entries(countersAt(reading, place));
-  return Object.fromEntries(counted.flatMap(([key, { times }]) => (times === undefined ? [] : [[key, times] as const])));
+  const measured = membersAt(reading, place).flatMap(({ words, location, member: { counters } }) =>
+    counters.times === undefined ? [] : [[words, { ...counters.times, location }] as const],
+  );
+  return Object.fromEntries(measured);
 }
 
 function holdOf(gate: string, why: string): GateResult {
@@ -244,10 +249,23 @@ function troubleOf(
   memory.crashes = watched(memory.crashes ?? watched(undefined, both(before), nowMs - 1), both(reading), nowMs);
   const isCompared = plan.comparison?.settings.metrics.some(({ kind }) => kind === 'crashes') === true;
   memory.crashed = isCompared ? null : crashesTooOften(memory.crashes);
-  if (memory.crashed !== null) return [`${ref} went down ${memory.crashed} times at this step`, ...reading.trouble];
+  const several = new Set(membersAt(reading, ref).map(({ member }) => member.name)).size > 1;
+  if (memory.crashed !== null) {
+    const most = several ? mostCrashed(memory.crashes) : undefined;
+    const times = most === undefined ? `${ref} went down ${memory.crashed} times` : `${crashedText(most)} (${ref})`;
+    return [`${times} at this step`, ...reading.trouble];
+  }
   const now = reading.places.find(({ place }) => place === ref);
-  const cameBack = memory.crashes.downs > 0 && now?.up === true && now.percent > 0;
+  const takesPart = now?.up === true && now.percent > 0;
+  const fell = several && takesPart ? fallen(both(before).candidate, both(reading).candidate) : [];
+  if (fell.length > 0) return [...reading.trouble, `${listText(fell)} of ${ref} went down since the last poll`];
+  const cameBack = memory.crashes.downs > 0 && takesPart;
   return cameBack ? [...reading.trouble, `${ref} went down and came back since the last poll`] : reading.trouble;
+}
+
+/** Members that went down more often than before. */
+function fallen(before: Readonly<Record<string, number>>, now: Readonly<Record<string, number>>): string[] {
+  return Object.entries(now).flatMap(([words, times]) => (times > (before[words] ?? times) ? [words] : []));
 }
 
 /** Every gate with a fixed limit, and what its source says now. What was counted in a warm-up is not told apart by who resumes later. */

@@ -1,6 +1,6 @@
 /** Members by place: what several locations report of one place, and which members a split by place goes to. No I/O. */
 import { type Split, servedFits, splitsAgree } from '../core/rollout/split.ts';
-import type { Layout, Location, LocationSplit, Member, MemberCounters, PlaceReading, Reading } from './router.ts';
+import type { Layout, Location, LocationSplit, Member, PlaceReading, Reading } from './router.ts';
 
 /** The name of the location of a router that has one. */
 export const MAIN = 'main';
@@ -64,16 +64,11 @@ export function membersAt({ locations, unseen = [] }: Asked, place: string): rea
   });
 }
 
-/** What was counted of a place by member; undefined if the router does not count how requests end. */
-export function countersAt(reading: Asked, place: string): Readonly<Record<string, MemberCounters>> {
-  return Object.fromEntries(membersAt(reading, place).map(({ key, member }) => [key, member.counters]));
-}
-
-/** How often each member of a place went down, as far as that is checked. */
+/** How often each member of a place went down, by its words, as far as that is checked. */
 export function downsAt(reading: Asked, place: string): Readonly<Record<string, number>> {
   const all = membersAt(reading, place);
   return Object.fromEntries(
-    all.flatMap(({ key, member }) => (member.counters.downs === undefined ? [] : [[key, member.counters.downs]])),
+    all.flatMap(({ words, member }) => (member.counters.downs === undefined ? [] : [[words, member.counters.downs]])),
   );
 }
 

@@ -122,7 +122,7 @@ export const OF_THE_GATES: readonly Mutant[] = [
   mutant(
     'a crash that is over before the next look is forgotten',
     'crash loop',
-    'core/gates/counting/counters.ts',
+    'core/gates/counting/crashes.ts',
     'const failures = Math.max(0, mostSeen(now) - mostSeen(before));',
     'const failures = 0 * mostSeen(now) * mostSeen(before);',
   ),

@@ -1,6 +1,6 @@
 /** Gates that compare candidate and stable, from what the config asks to what the evidence judges. Fixed before the first step. No I/O. */
 import * as z from 'zod';
-import { CRASH_LIMIT } from './counting/counters.ts';
+import { CRASH_LIMIT } from './counting/crashes.ts';
 import { RESTARTS, SLOWER } from './counting/metric-counters.ts';
 import type { Counted } from './evidence/e-process.ts';
 import {

@@ -5,6 +5,7 @@
 import { addBlocks, type Block, type Counted, NO_BLOCK } from '../evidence/e-process.ts';
 import { type GateSettings, type JudgedMetric, LATER, OTHER, WHOLE } from '../gate-settings.ts';
 import type { ArmDelta, ArmState, Counters, Delta } from './counters.ts';
+import { crashedText } from './crashes.ts';
 import { type MemberBlocks, memberBlocks } from './members.ts';
 import { LATENCY, type MetricCounters, RESTARTS, SLOWER } from './metric-counters.ts';
 
@@ -166,6 +167,7 @@ export function gatePollOf(delta: Delta, metrics: readonly MetricCounters[], uns
     stable: delta.stable.arm,
     blocks: { ...Object.fromEntries(blocks), [RESTARTS]: { [WHOLE]: restarts } },
     ...membersOf(delta, metrics),
+    ...(delta.candidate.crashed === undefined ? {} : { notes: [crashedText(delta.candidate.crashed)] }),
     ...(unseen === undefined ? {} : { unseen }),
   };
 }
@@ -184,10 +186,10 @@ function restartsOf({ targets, restarts, crashes }: ArmDelta): Counted {
 }
 
 /** What was certified before a crash says nothing of the process that came back, even where a router kept the counts. */
-function stateOf({ arm, crashes }: ArmDelta): ArmState {
+function stateOf({ arm, crashes, crashed }: ArmDelta): ArmState {
   const downs = crashes?.failures ?? 0;
   if (arm.state !== 'counted' || downs === 0) return arm;
-  return { state: 'reset', why: `the router saw it go down ${downs === 1 ? 'once' : `${downs} times`}` };
+  return { state: 'reset', why: `the router saw ${crashed?.name ?? 'it'} go down ${downs === 1 ? 'once' : `${downs} times`}` };
 }
 
 /** One metric's blocks by slice, and their sum as the whole. */

@@ -1,6 +1,7 @@
 /** Raw counters in, differences out: restarts, births, lateness and nonsense told apart, one window for both builds. Never guesses a count. No I/O. */
 import type { Counted } from '../evidence/e-process.ts';
 import type { ArmMemory, CounterMemory, TargetMemory } from './counter-memory.ts';
+import { type Crashed, crashedMost, crashesSeen, withCrashes } from './crashes.ts';
 import { departures, isHere } from './departures.ts';
 import type { MemberCounts, MemberName } from './members.ts';
 import { goneFrom, keysText, noticing, type Origin, origin, since, withGivenUp } from './origins.ts';
@@ -77,6 +78,8 @@ export interface ArmDelta {
   readonly crashes?: Counted;
   /** The same counts by member, where they are known by member. */
   readonly members?: readonly MemberCounts[];
+  /** Which of several members went down most, and how often, since counting began. */
+  readonly crashed?: Crashed;
 }
 
 export interface Delta {
@@ -256,12 +259,14 @@ function differences(
   );
   const counted = { arm, counts, targets: Object.keys(now.targets).length, restarts: restarts + deaths };
   const crashes = crashesSeen(before, memory);
+  const crashed = members.length < 2 ? undefined : crashedMost(memory, (name) => said[name]?.member?.name);
   return {
     delta: {
       ...counted,
       ...(partial ? { partial: true as const } : {}),
       ...(crashes === undefined ? {} : { crashes }),
       ...(members.length === 0 ? {} : { members }),
+      ...(crashed === undefined ? {} : { crashed }),
     },
     given: memory,
   };
@@ -331,46 +336,6 @@ function add(sums: Map<string, Map<string, number>>, key: string, difference: nu
   const slices = sums.get(counter) ?? new Map<string, number>();
   slices.set(key.slice(bar + 1), (slices.get(key.slice(bar + 1)) ?? 0) + difference);
   sums.set(counter, slices);
-}
-
-// Crashes as a router's own health checks see them: how many, in how much time. Must not count one crash twice. No I/O.
-
-/** How often a healthy build may go down of its own accord while the stable build does not, per second that it is watched: once in six hours. */
-export const CRASH_LIMIT = 1 / 21_600;
-
-/** What is remembered of one router: what it saw since the last look is added. One that began anew counts from 0, and nothing is counted again. */
-export function withCrashes(was: TargetMemory | undefined, now: TargetMemory): TargetMemory {
-  if (now.downs === undefined) return now;
-  const more = typeof now.downs === 'number' && typeof was?.downs === 'number' ? Math.max(0, now.downs - was.downs) : 0;
-  return { ...now, crashes: (was?.crashes ?? 0) + more };
-}
-
-/**
- * Seconds that a build was watched, and how often it went down in them. Every router sees the same crash, sooner or later, so the one that saw
- * most counts. Undefined if no one watches by plan.
- */
-export function crashesSeen(before: ArmMemory, now: ArmMemory): Counted | undefined {
-  const watchers = Object.entries(now.targets).filter(([, { downs }]) => downs !== undefined);
-  if (watchers.length === 0) return undefined;
-  const watched = watchers.some(([name, { downs }]) => {
-    const was = Object.hasOwn(before.targets, name) ? before.targets[name] : undefined;
-    return typeof downs === 'number' && typeof was?.downs === 'number';
-  });
-  if (!watched) return { requests: 0, failures: 0 };
-  // Differences of whole seconds add up to the whole time, whatever parts it is counted in.
-  const seconds = Math.floor((now.freshMs ?? 0) / 1000) - Math.floor((before.freshMs ?? 0) / 1000);
-  const failures = Math.max(0, mostSeen(now) - mostSeen(before));
-  return { requests: seconds + failures, failures };
-}
-
-function mostSeen({ targets }: ArmMemory): number {
-  return Math.max(0, ...Object.values(targets).map(({ crashes = 0 }) => crashes));
-}
-
-/** `the candidate went down 4 times in 47 s, the stable build not once`. */
-export function crashesText(candidate: Counted, stable: Counted): string {
-  const times = ({ failures }: Counted) => (failures === 0 ? 'not once' : failures === 1 ? 'once' : `${failures} times`);
-  return `the candidate went down ${times(candidate)} in ${candidate.requests} s, the stable build ${times(stable)}`;
 }
 
 /**

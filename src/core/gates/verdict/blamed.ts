@@ -1,6 +1,6 @@
 /** Where the evidence points: every stream's standing, the slices that are to blame and those under suspicion. Must acquit no build. No I/O. */
 import { apartTexts, fractionText, versusText } from '../../text.ts';
-import { crashesText } from '../counting/counters.ts';
+import { crashesText } from '../counting/crashes.ts';
 import { type Block, type Counted, logSumExp } from '../evidence/e-process.ts';
 import { type Evidence, logEOf, streamsOf, streamWeight } from '../evidence/evidence.ts';
 import { blockOf, type Stream } from '../evidence/evidence-stream.ts';

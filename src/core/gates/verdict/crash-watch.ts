@@ -3,6 +3,7 @@ import { comparisonOf } from '../comparison.ts';
 import { gatePollOf } from '../counting/blocks.ts';
 import type { CounterMemory } from '../counting/counter-memory.ts';
 import { type ArmCounters, countersSince, NO_COUNTERS } from '../counting/counters.ts';
+import { type Crashed, crashedMost } from '../counting/crashes.ts';
 import { type Evidence, feed, openEvidence } from '../evidence/evidence.ts';
 import { FAMILY_PARTS, type GateSettings } from '../gate-settings.ts';
 import { standings } from './blamed.ts';
@@ -31,7 +32,7 @@ export interface CrashWatch {
   readonly downs: number;
 }
 
-/** How often each location of the router saw a build go down, since the router began to count. */
+/** How often each location of the router saw each member of a build go down, by the member in words, since the router began to count. */
 export type Downs = Readonly<Record<string, number>>;
 
 /** The watch after one more reading. `stable` null: by plan nothing serves with the candidate. */
@@ -52,6 +53,11 @@ export function watched(
 function countersOf(downs: Downs, freshMs: number): ArmCounters {
   const targets = Object.entries(downs).map(([name, times]) => [name, { startedMs: null, freshMs, counters: [], downs: times }]);
   return { targets: Object.fromEntries(targets) };
+}
+
+/** Which member of several went down most since the watch began; undefined where no one did. */
+export function mostCrashed({ counters: { candidate } }: CrashWatch): Crashed | undefined {
+  return crashedMost(candidate, (target) => target);
 }
 
 /** How often the candidate went down, once that is evidence against it; otherwise null. */

@@ -4,13 +4,15 @@
  */
 import { msText } from '../../text.ts';
 
-/** What one location of the router measured of one build: its answers so far, and a moving average in milliseconds. */
+/** What one location of the router measured of one member: its answers so far, and a moving average in milliseconds. */
 export interface Average {
   readonly answers: number;
   readonly averageMs: number;
+  /** Where its clients are; members are compared with the stable build there. */
+  readonly location?: string;
 }
 
-/** By location. */
+/** By member and location, in words. */
 export type Averages = Readonly<Record<string, Average>>;
 
 export interface SlowWatch {
@@ -18,6 +20,8 @@ export interface SlowWatch {
   readonly since: Averages;
   /** How slow the newest answers were, if they were; undefined where they were not, or too few to tell. */
   readonly slow: string | undefined;
+  /** The same of each member of several. */
+  readonly members?: Readonly<Record<string, SlowWatch>>;
 }
 
 /** With fewer answers, one that took long would decide. */
@@ -33,11 +37,27 @@ const WINDOW = 512;
 
 /**
  * The watch after one more reading. Each hundred answers or more of the candidate are judged by themselves, since the average still has those
- * of the build that stood at its place before. Averages in whole milliseconds are off by up to 6 ms then.
+ * of the build that stood at its place before. Averages in whole milliseconds are off by up to 6 ms then. A slow member of several is one of
+ * its own, next to the stable build at its location: the others would hide it.
  */
 export function slowAnswers(before: SlowWatch | undefined, candidate: Averages, stable: Averages): SlowWatch {
+  const whole = slowTogether(before, candidate, stable);
+  const names = Object.keys(candidate);
+  if (names.length < 2) return whole;
+  const members = names.map((name) => {
+    const own = Object.entries(candidate).filter(([one]) => one === name);
+    const location = candidate[name]?.location;
+    const beside = Object.entries(stable).filter(([, one]) => one.location === location);
+    const was = Object.hasOwn(before?.members ?? {}, name) ? before?.members?.[name] : undefined;
+    return [name, slowTogether(was, Object.fromEntries(own), Object.fromEntries(beside))] as const;
+  });
+  const [slow] = members.flatMap(([name, one]) => (one.slow === undefined ? [] : [`${name}: ${one.slow}`]));
+  return { ...whole, slow: slow ?? whole.slow, members: Object.fromEntries(members) };
+}
+
+function slowTogether(before: SlowWatch | undefined, candidate: Averages, stable: Averages): SlowWatch {
   if (before === undefined) return { since: candidate, slow: undefined };
-  const newest = Object.entries(candidate).map(([location, now]) => newestOf(before.since[location], now));
+  const newest = Object.entries(candidate).map(([member, now]) => newestOf(before.since[member], now));
   const ours = meanOf(newest);
   if (ours.answers < ENOUGH) return before;
   const theirs = meanOf(Object.values(stable));

@@ -57,3 +57,52 @@ describe('answers that take far longer than those of the stable build', () => {
     expect(slowAfter([old.answer(10, 5000), again.answer(600, 200)])).toMatch(/newest 200 answers took 600ms/);
   });
 });
+
+describe('slow members of a place', () => {
+  const names = Array.from({ length: 10 }, (_, index) => `member green-${index + 1} at edge1`);
+  const stable = { 'member blue-1 at edge1': { answers: 100_000, averageMs: 20, location: 'edge1' } };
+  const read = (routers: readonly Router[], answers: number, ms: (name: string) => number) =>
+    Object.fromEntries(
+      names.map((name, index) => {
+        const average = routers[index]?.answer(ms(name), answers) ?? { answers: 0, averageMs: 0 };
+        return [name, { ...average, location: 'edge1' }];
+      }),
+    );
+
+  it('one slow member of ten holds and is named, though all of them together are not three times slower', () => {
+    const routers = names.map(() => new Router());
+    const ms = (name: string) => (name.startsWith('member green-3 ') ? 400 : 20);
+    let watch = slowAnswers(undefined, read(routers, 0, ms), stable);
+    watch = slowAnswers(watch, read(routers, 60, ms), stable);
+    expect(watch.slow).toBeUndefined();
+    watch = slowAnswers(watch, read(routers, 60, ms), stable);
+    expect(watch.slow).toBe("member green-3 at edge1: its newest 120 answers took 400ms on average, the stable build's 20ms");
+    watch = slowAnswers(
+      watch,
+      read(routers, 1000, () => 20),
+      stable,
+    );
+    expect(watch.slow).toBeUndefined();
+  });
+
+  it('a member far away is compared with the stable build at its own location', () => {
+    const far = { answers: 100_000, averageMs: 300, location: 'edge2' };
+    const near = { answers: 100_000, averageMs: 5, location: 'edge1' };
+    const member = (averageMs: number) => ({
+      'member green-1 at edge1': { answers: 500, averageMs: 5, location: 'edge1' },
+      'member green-1 at edge2': { answers: 500, averageMs, location: 'edge2' },
+    });
+    const none = { answers: 0, averageMs: 0 };
+    const began = slowAnswers(
+      undefined,
+      {
+        'member green-1 at edge1': { ...none, location: 'edge1' },
+        'member green-1 at edge2': { ...none, location: 'edge2' },
+      },
+      {},
+    );
+    const both = { 'member blue-1 at edge1': near, 'member blue-1 at edge2': far };
+    expect(slowAnswers(began, member(310), both).slow).toBeUndefined();
+    expect(slowAnswers(began, member(2000), both).slow).toMatch(/^member green-1 at edge2: /);
+  });
+});
