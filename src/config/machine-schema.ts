@@ -9,13 +9,17 @@ const target = z.strictObject({
   files: z.array(path).optional().describe('files that are written; a saveTo is one of them'),
   sockets: z.array(z.string()).optional().describe('UNIX sockets, or host:port'),
   programs: z.array(argv).optional(),
-  checks: z.array(z.url()).optional().describe('URLs that are read'),
+  checks: z.array(z.url()).optional().describe('URLs that are read, without a secret'),
   requests: z
     .array(
       z.strictObject({
         method: z.enum(['GET', 'PUT', 'POST', 'PATCH', 'DELETE']),
         url: z.url(),
         secret: z.string().optional().describe('the one secret that may go there'),
+        ca: path.optional().describe('the CA that it is sent with, if it names one'),
+        cert: path.optional(),
+        key: path.optional(),
+        serverName: z.string().optional(),
       }),
     )
     .optional(),
@@ -25,7 +29,7 @@ export const machineSchema = z
   .strictObject({
     stateOwners: z.array(account).optional().describe('besides root and this user, whose state is believed'),
     configOwners: z.array(account).optional().describe('whose config and checkout are read'),
-    programs: z.array(argv).optional().describe('programs of a config that run without being asked for'),
+    programs: z.array(argv).optional().describe('programs that run without being asked for: of a config, and of a pointer'),
     targets: z.record(z.string(), target).optional().describe('per tenant/environment/service, what a change may touch'),
     allowedSigners: path.optional(),
     unsigned: z.array(z.string()).optional(),

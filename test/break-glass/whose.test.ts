@@ -299,6 +299,30 @@ describe('whose changes', () => {
     expect(fs.existsSync(join(folder, 'right'))).toBe(true);
   });
 
+  test('a program that only looks is run for the pointer of a group only by its exact argv in the machine file', async () => {
+    if (!mayMount('the machine file')) return;
+    const own = join(folder, 'looked');
+    const look = (name: string) => ['/bin/sh', '-c', `echo '{"build":"abc"}'; touch ${own}-${name}`];
+    const asks = { kind: 'run', json: ['build'], equals: 'abc', timeoutMs: 5000 } as const;
+    const dir = groupState();
+    const knownGood = restoreOf(GREEN, {
+      changes: [{ kind: 'run', argv: touch(), timeoutMs: 5000 }],
+      checks: [{ ...asks, argv: look('check') }],
+      identity: [{ ...asks, exact: true, argv: look('identity') }],
+    });
+    fs.writeFileSync(join(dir, 'ptr.000000000002'), encodePointer({ ...pointerOf({ knownGood }), generation: 2 }), {
+      mode: 0o660,
+    });
+    fs.chownSync(join(dir, 'ptr.000000000002'), STRANGER, GROUP);
+    const partly = { programs: [look('check')], targets: { [NAME]: { programs: [touch()] } } };
+    const refused = await rescue(state, [], etcWith(partly));
+    expect(refused).toMatchObject({ code: 3, stderr: expect.stringContaining('TARGET_NOT_ALLOWED') });
+    expect(fs.readdirSync(folder).filter((name) => name.startsWith('looked'))).toEqual([]);
+    const ran = await rescue(state, [], etcWith({ ...partly, programs: [look('check'), look('identity')] }));
+    expect(ran).toMatchObject({ code: 0, stderr: expect.stringContaining('read back: 2 of 2') });
+    expect(made()).toBe(true);
+  });
+
   test('a secret goes only to the host that the machine file names with it, when others could have written the pointer', async () => {
     if (!mayMount('the machine file')) return;
     const server = await httpServer(() => ({ status: 200 }));

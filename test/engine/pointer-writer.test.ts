@@ -70,6 +70,49 @@ describe('the pointer', () => {
     expect(named).toEqual([`${dir}/break-glass.mjs`, `${copy}/break-glass.mjs`, `${dir}/ptr`, `${copy}/ptr`]);
   });
 
+  it('a program killed at any call of an upgrade leaves no generation of format 2 next to a program that cannot read it', async () => {
+    const folders = [POINTER_DIR, pointerDir(COPY_DIR, SCOPE)];
+    const OLD = 'the program of an older version';
+    const places = { scope: SCOPE, stateDir: STATE_DIR, copies: [COPY_DIR], modes: OWNER_ONLY, environments: [] };
+    let killedAt = 0;
+    for (let done = false; !done; ) {
+      const here = await promoted();
+      const { io } = here.process(13);
+      const { generation: _, ...draft } = pointersIn(here).newest ?? pointerMissing();
+      for (const dir of folders) {
+        for (const name of io.fs.readdirSync(dir).filter((one) => one.startsWith('ptr.'))) io.fs.unlinkSync(`${dir}/${name}`);
+        const fd = io.fs.openSync(`${dir}/break-glass.mjs`, 'w', 0o600);
+        io.fs.writeSync(fd, Buffer.from(OLD), 0, OLD.length, 0);
+        io.fs.closeSync(fd);
+      }
+      killedAt += 1;
+      let calls = 0;
+      const dying = new Proxy(io.fs, {
+        get: (disk, name: keyof Fs) => {
+          const call = disk[name];
+          if (typeof call !== 'function') return call;
+          return (...args: never[]) => {
+            calls += 1;
+            if (calls >= killedAt) throw new Error('killed');
+            return (call as (...given: never[]) => unknown).apply(disk, args);
+          };
+        },
+      });
+      try {
+        publishPointer(places, draft, { ...io, fs: dying });
+        done = calls < killedAt;
+      } catch {
+        // Killed: nothing after this call was made.
+      }
+      for (const dir of folders) {
+        const generations = here.sim.disk.readdirSync(dir).filter((name) => /^ptr\.\d+$/.test(name));
+        const isOld = String(here.sim.disk.readFileSync(`${dir}/break-glass.mjs`)) === OLD;
+        expect({ killedAt, dir, unreadable: isOld && generations.length > 0 }).toMatchObject({ unreadable: false });
+      }
+    }
+    expect(killedAt).toBeGreaterThan(40);
+  });
+
   it('the pointer offers no earlier build whose place another one has taken', async () => {
     const here = await promoted();
     here.sim.place('blue', THIRD);

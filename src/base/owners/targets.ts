@@ -42,9 +42,10 @@ export function notAllowed(reach: Reach, machine: Machine, scope: string): Reach
 
 /** Everything in one line for a sentence. */
 export function reachText(reach: Reach): string {
-  const requests = reach.requests.map(
-    ({ method, url, secret }) => `${method} ${url}${secret === undefined ? '' : ` with ${secret}`}`,
-  );
+  const requests = reach.requests.map(({ method, url, secret, ...tls }) => {
+    const more = Object.entries(tls).map(([key, value]) => `, ${key} ${value}`);
+    return `${method} ${url}${secret === undefined ? '' : ` with ${secret}`}${more.join('')}`;
+  });
   const programs = reach.programs.map((argv) => argv.join(' '));
   return [...reach.files, ...reach.sockets, ...programs, ...reach.checks, ...requests].join(', ');
 }

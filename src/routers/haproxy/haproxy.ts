@@ -10,6 +10,7 @@ import { type Leaving, type LocationSplit, markFile, type Reading, type Router, 
 import { ADMIN_STATES, isMaster, parseLocation, readingLine, statisticsLine, withStatistics } from './haproxy-answer.ts';
 import { type Written, writtenOf } from './haproxy-file.ts';
 import { type Answered, readingOf } from './haproxy-reading.ts';
+import { compactRows } from './haproxy-rows.ts';
 import { adminCure, masterCure, unsavable } from './haproxy-setup.ts';
 import { nearestPercent, SMALLEST_PERCENT, weightsFor } from './haproxy-weights.ts';
 
@@ -141,7 +142,7 @@ function checks(settings: HaproxyConfig, wanted: readonly LocationSplit[]): read
       separator: ' ',
       where: { be_name: settings.backend },
       key: 'srv_name',
-      rows: rowsFor(settings, split),
+      ...compactRows(rowsFor(settings, split)),
       others: [{ srv_admin_state: ADMIN_STATES.out }, { srv_uweight: ['0'] }],
       timeoutMs: TIMEOUT_MS,
     }),

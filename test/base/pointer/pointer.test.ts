@@ -2,10 +2,11 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { TableCheck } from '../../../src/base/changes/change.ts';
 import { InDoubt, OWNER_ONLY } from '../../../src/base/durable/durable-file.ts';
 import type { Fs } from '../../../src/base/durable/fs.ts';
 import { copyPointer, placeRescue, readPointers, writePointer } from '../../../src/base/pointer/pointer.ts';
-import { decodePointer, encodePointer, type Pointer, sha256 } from '../../../src/base/pointer/pointer-format.ts';
+import { decodePointer, encodePointer, type Pointer, type Restore, sha256 } from '../../../src/base/pointer/pointer-format.ts';
 import { canonical } from '../../../src/base/shape.ts';
 import { BLUE, bundle, freshFolder, GREEN, pointerOf, restoreOf, runToEnd, SCOPE } from '../../break-glass/scene.ts';
 
@@ -232,6 +233,131 @@ describe('the format', () => {
     ['no JSON', seal('{'), 'JSON'],
   ])('a pointer with %s is refused', (_, encoded, why) => {
     expect(() => decodePointer(encoded)).toThrow(why);
+  });
+
+  const secret = { name: 'TOKEN', header: 'x-token', scheme: 'v1' };
+  const asked = { url: 'https://10.0.0.1:8443/', header: 'x-build', equals: 'abc', timeoutMs: 100, at: 'fra-1' };
+  const way = {
+    ca: '/etc/ca.pem',
+    serverName: 'green.internal',
+    insecure: true,
+    host: 'api',
+    unixSocket: '/run/g.sock',
+    proxyProtocol: 2,
+  };
+  const program = {
+    kind: 'run',
+    argv: ['/usr/bin/look'],
+    stdin: '{}',
+    json: ['build'],
+    equals: 'abc',
+    timeoutMs: 100,
+    at: 'fra-1',
+  };
+  const EVERYTHING = {
+    changes: [
+      { kind: 'run', argv: ['/usr/bin/apply', '-f', '-'], stdin: 'kind: Service', timeoutMs: 100, at: 'fra-1' },
+      {
+        kind: 'request',
+        method: 'POST',
+        url: 'https://api.example/',
+        expect: [200],
+        timeoutMs: 100,
+        at: 'fra-1',
+        ca: '/etc/ca.pem',
+        cert: '/etc/c.pem',
+        key: '/etc/c.key',
+        serverName: 'api.internal',
+        secret,
+      },
+    ],
+    checks: [
+      { kind: 'http', ...asked, ...way, secret, times: 20, settleMs: 2000 },
+      program,
+      {
+        kind: 'table',
+        address: '/run/h.sock',
+        command: 'show servers state',
+        separator: ' ',
+        where: {},
+        key: 'srv_name',
+        rows: {},
+        groups: [{ keys: ['g1', 'g2'], columns: { weight: ['1'] } }],
+        others: [],
+        timeoutMs: 100,
+        at: '/run/h.sock',
+      },
+    ],
+    identity: [
+      { kind: 'http', ...asked, ...way, secret, exact: true, environment: { header: 'x-env', equals: 'production' } },
+      { ...program, exact: true, environment: { json: ['env'], equals: 'production' } },
+    ],
+  } as unknown as Partial<Restore>;
+  const restored = restoreOf(GREEN, EVERYTHING);
+
+  it('a pointer holds every way to ask and to be sure, and reads it as it was', () => {
+    const pointer = { ...whole, knownGood: restored };
+    expect(decodePointer(encodePointer(pointer))).toEqual(pointer);
+  });
+
+  type Parts = Record<'changes' | 'checks' | 'identity', readonly [object, object, object]>;
+  const LEAVES: [string, (restore: Parts) => void, string][] = [
+    [
+      'a version of the PROXY protocol',
+      ({ identity }) => Object.assign(identity[0], { proxyProtocol: 3 }),
+      'proxyProtocol must be 1 or 2',
+    ],
+    ['a relative CA', ({ changes }) => Object.assign(changes[1], { ca: 'ca.pem' }), 'ca must be a string matching'],
+    [
+      'a socket path that the kernel cuts off',
+      ({ checks }) => Object.assign(checks[0], { unixSocket: `/${'x'.repeat(107)}` }),
+      'at most 107',
+    ],
+    [
+      'a secret and its value',
+      ({ checks }) => Object.assign(checks[0], { secret: { ...secret, value: 's3cret' } }),
+      'unknown field value',
+    ],
+    ['an answer less than once', ({ checks }) => Object.assign(checks[0], { times: 0 }), 'times must be a whole number from 1'],
+    [
+      'settling without an end',
+      ({ checks }) => Object.assign(checks[0], { settleMs: 1e9 }),
+      'settleMs must be a whole number from 0 to 60000',
+    ],
+    ['an identity that settles', ({ identity }) => Object.assign(identity[0], { times: 2 }), 'unknown field times'],
+    ['a program that says it nowhere', ({ checks }) => Object.assign(checks[1], { json: [] }), 'json must be a list'],
+    ['a likeness instead of exactness', ({ identity }) => Object.assign(identity[0], { exact: false }), 'exact must be true'],
+  ];
+  it.each(LEAVES)('a pointer with %s is not one that break-glass knows', (_what, edit, why) => {
+    const knownGood = structuredClone(restored);
+    edit(knownGood as unknown as Parts);
+    expect(() => decodePointer(seal(canonical({ ...whole, knownGood })))).toThrow(why);
+  });
+
+  it('a pointer for four thousand servers fits, and one for more rows than a table may have is refused', () => {
+    const names = (count: number) => Array.from({ length: count }, (_, at) => `green-${at}`);
+    const servers = (count: number) => {
+      const commands = names(count).flatMap((name) => [
+        `set server gateway/${name} weight 256`,
+        `set server gateway/${name} state ready`,
+      ]);
+      const lines = Array.from({ length: Math.ceil(commands.length / 200) }, (_, at) => commands.slice(200 * at, 200 * (at + 1)));
+      const keys = names(count);
+      return restoreOf(GREEN, {
+        changes: lines.map((line) => ({ kind: 'socket', address: '/run/h.sock', commands: line, timeoutMs: 2000 })),
+        checks: [{ ...(restored.checks[2] as TableCheck), groups: [{ keys, columns: { weight: ['256'] } }] }],
+        identity: keys.slice(0, 2000).map((_, at) => ({
+          kind: 'http',
+          url: `http://10.0.${at >> 8}.${at & 255}:8080/healthz`,
+          header: 'x-build-guid',
+          equals: GREEN,
+          timeoutMs: 2000,
+        })),
+      });
+    };
+    const pointer = { ...whole, knownGood: servers(4000) };
+    expect(decodePointer(encodePointer(pointer))).toEqual(pointer);
+    expect(() => encodePointer({ ...whole, knownGood: servers(5000) })).toThrow('keys must be a list of 1 to 4096');
   });
 
   it('a pointer of format 1 is read as what it means in format 2', () => {
