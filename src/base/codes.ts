@@ -47,6 +47,8 @@ export const EXIT_OF = {
   OLD_SEQUENCE: EXIT.refused,
   WRONG_TARGET: EXIT.refused,
   BUILD_GONE: EXIT.refused,
+  IDENTITY_UNCLEAR: EXIT.refused,
+  ENVIRONMENT_UNPROVEN: EXIT.refused,
   BAD_BUILD: EXIT.refused,
   NO_KNOWN_GOOD: EXIT.refused,
   NO_STATE: EXIT.refused,

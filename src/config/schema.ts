@@ -1,7 +1,7 @@
 /** The config's zod definition, composed from the registries of routers and metric sources. Must not read files. */
 import * as z from 'zod';
 import { durationSchema, fractionSchema, gateLimitsSchema } from '../core/gates/verdict/gate.ts';
-import { identitySchema } from '../core/identity.ts';
+import { type IdentityConfig, identitySchema, mergedIdentity, statedIdentitySchema } from '../core/identity.ts';
 import { didYouMean } from '../core/nearest.ts';
 import { nameSchema } from '../core/scope.ts';
 import { metricSources } from '../metrics/index.ts';
@@ -223,7 +223,9 @@ const serviceSchema = z.strictObject({
     .optional()
     .describe('none if its manifest is not below the manifest folder: whether it has a build is then never verified'),
   router: routerSchema.optional(),
-  identity: identitySchema.optional().describe('Where a build reports its GUID: { path: /healthz, header: x-build-guid }'),
+  identity: statedIdentitySchema
+    .optional()
+    .describe('Where a build says which one it is: { path: /healthz, header: x-build-guid }; none where no one can ask'),
   steps: stepsSchema.optional(),
   gates: gatesSchema.optional(),
   probesOnly: z
@@ -248,19 +250,45 @@ const serviceSchema = z.strictObject({
 const checkedServiceSchema = serviceSchema.superRefine((service, context) => {
   const problem = wordsProblem(service);
   if (problem !== undefined) context.addIssue({ code: 'custom', path: ['gates', problem.index], message: problem.message });
+  for (const { path, message } of placeProblems(service)) context.addIssue({ code: 'custom', path, message });
 }, always);
 
-const environmentSchema = z.strictObject({
-  protected: z.boolean().optional().describe("Requires the environment's name as confirmation: protected: true"),
-  requires: z
-    .strictObject({
-      environment: nameSchema.describe('The environment in which the source must first be known-good, such as staging'),
-      soak: durationSchema.describe('The minimum time there, such as 30m'),
-    })
-    .optional()
-    .describe('Where the source must first be known-good: { environment: staging, soak: 30m }'),
-  services: z.record(nameSchema, checkedServiceSchema).optional().describe('By name, such as kv-gateway: { router: … }'),
-});
+/** Places whose identity does not fit that of the service. Any value is expected: a wrong one has its own finding. */
+function placeProblems(service: unknown): readonly { readonly path: string[]; readonly message: string }[] {
+  const { router, identity } = (service ?? {}) as { readonly router?: PlainMap; readonly identity?: PlainMap | 'none' };
+  const places = isMap(router) ? router['places'] : undefined;
+  if (!isMap(places)) return [];
+  return Object.entries(places).flatMap(([place, said]) => {
+    const own = isMap(said) ? said['identity'] : undefined;
+    const path = ['router', 'places', place, 'identity'];
+    if (!isMap(own)) return [];
+    if (identity === 'none') return [{ path, message: 'the service says identity: none, so no build is asked' }];
+    const merged = identitySchema.safeParse(mergedIdentity(isMap(identity) ? (identity as IdentityConfig) : null, own));
+    const [issue] = merged.success ? [] : merged.error.issues;
+    return issue === undefined ? [] : [{ path, message: `with that of the service: ${issue.message}` }];
+  });
+}
+
+const environmentSchema = z
+  .strictObject({
+    protected: z.boolean().optional().describe("Requires the environment's name as confirmation: protected: true"),
+    requires: z
+      .strictObject({
+        environment: nameSchema.describe('The environment in which the source must first be known-good, such as staging'),
+        soak: durationSchema.describe('The minimum time there, such as 30m'),
+      })
+      .optional()
+      .describe('Where the source must first be known-good: { environment: staging, soak: 30m }'),
+    services: z.record(nameSchema, checkedServiceSchema).optional().describe('By name, such as kv-gateway: { router: … }'),
+  })
+  .superRefine((environment, context) => {
+    if (!isMap(environment) || environment.protected !== true || !isMap(environment.services)) return;
+    for (const [name, service] of Object.entries(environment.services)) {
+      if (!isMap(service) || service['identity'] !== 'none') continue;
+      const message = 'a protected environment needs builds that say which one they are: identity: none is for others';
+      context.addIssue({ code: 'custom', path: ['services', name, 'identity'], message });
+    }
+  }, always);
 
 const tenantSchema = z.strictObject({
   environments: z

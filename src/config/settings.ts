@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Scope } from '../base/scope.ts';
 import type { Finding } from '../core/errors.ts';
 import type { ComparedGate, EvidenceLimits } from '../core/gates/comparison.ts';
-import type { IdentityConfig } from '../core/identity.ts';
+import type { Identity } from '../core/identity.ts';
 import type { KnownNames } from '../core/manifest/manifest-rules.ts';
 import type { PlannedGate } from '../core/rollout/plan.ts';
 import { scopeText } from '../core/scope.ts';
@@ -43,7 +43,7 @@ export interface ServiceSettings {
   readonly requires: { readonly environment: string; readonly soakMs: number } | null;
   /** As the config wrote it; `openRouter` reads it. */
   readonly router: ({ readonly kind: string } & Readonly<Record<string, unknown>>) | null;
-  readonly identity: IdentityConfig | null;
+  readonly identity: Identity | null;
   readonly steps: readonly { readonly percent: number; readonly bakeMs: number }[];
   /** Their settings as the config wrote them; `openSource` reads them. */
   readonly gates: readonly PlannedGate[];

@@ -66,3 +66,8 @@ export function listText(names: readonly string[]): string {
   const more = names.length - 5;
   return `${names.slice(0, 5).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
+
+/** The same with a capital first: a reason that begins a sentence. */
+export function capitalized(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+}

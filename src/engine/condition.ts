@@ -3,13 +3,14 @@
  * follows from it, and must never take silence for a yes.
  */
 import type { Code } from '../base/codes.ts';
-import { heard } from '../core/admission/answers.ts';
+import { type Heard, heard } from '../core/admission/answers.ts';
 import { targetHeard } from '../core/admission/target-checks.ts';
 import type { Event } from '../core/ledger/events.ts';
 import type { History } from '../core/ledger/history.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import type { State } from '../core/rollout/rollout.ts';
 import type { Io } from '../io.ts';
+import { membersAt } from '../routers/places.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Target } from './target.ts';
 
@@ -45,6 +46,7 @@ export class Condition {
   readonly #ports: Doors;
   #askedMs = Number.NEGATIVE_INFINITY;
   #last: Standing = RIGHT;
+  #heard: { readonly members: string; readonly standing: Standing } | undefined;
   #looking: Promise<Standing> | undefined;
 
   constructor(ports: Doors) {
@@ -57,14 +59,24 @@ export class Condition {
   }
 
   /** What the members of the candidate's place say, at every location. */
-  async identity({ plan: { candidate, scope, kind } }: Pick<State, 'plan'>, reading: Reading): Promise<Standing> {
+  async identity({ plan: { candidate, scope, kind, unprotected } }: Pick<State, 'plan'>, reading: Reading): Promise<Standing> {
     this.#askedMs = this.#ports.io.monotonic();
+    this.#heard = undefined;
+    const where = `at ${candidate.ref}`;
     const answers = await this.#ports.target.ask(candidate.ref, reading);
-    const said = heard(answers, { guid: candidate.guid, scope, where: `at ${candidate.ref}` });
+    const said = heard(answers, { build: candidate, scope, where, isProtected: unprotected !== true });
     // What a location that cannot be read sends its traffic to cannot be asked. A rollback leads the others away from a bad build all the same.
     const gone = kind === 'rollback' ? undefined : reading.unseen?.[0];
-    if (said.is === 'right' && gone !== undefined) return { is: 'silent', what: 'identity', why: gone.why };
-    return said.is === 'silent' ? { ...said, what: 'identity' } : said;
+    const standing = standingOf(said, gone?.why);
+    this.#heard = { members: membersText(candidate.ref, reading), standing };
+    return standing;
+  }
+
+  /** The same, but where the same members said nothing just now: each is asked once in five seconds. */
+  async identityLately(state: Pick<State, 'plan'>, reading: Reading): Promise<Standing> {
+    const last = this.#heard;
+    const isSame = this.restMs > 0 && last?.members === membersText(state.plan.candidate.ref, reading);
+    return isSame && last?.standing.is === 'silent' ? last.standing : this.identity(state, reading);
   }
 
   /** What was seen last. */
@@ -109,6 +121,18 @@ export class Condition {
       return { is: 'silent', what: 'target', why: error instanceof Error ? error.message : String(error) };
     }
   }
+}
+
+function standingOf(said: Heard, gone: string | undefined): Standing {
+  if (said.is === 'right') return gone === undefined ? RIGHT : { is: 'silent', what: 'identity', why: gone };
+  return said.is === 'silent' ? { ...said, what: 'identity' } : said;
+}
+
+/** Who is asked at a place, as far as a reading tells. */
+function membersText(place: string, reading: Reading): string {
+  const unseen = (reading.unseen ?? []).map(({ why }) => why);
+  const members = membersAt(reading, place).map(({ key, member: { up, ask } }) => [key, up, ask.address]);
+  return JSON.stringify([place, members, unseen]);
 }
 
 function worst(seen: readonly Standing[]): Standing {

@@ -4,6 +4,7 @@ import { readPointers } from '../base/pointer/pointer.ts';
 import type { Pointer } from '../base/pointer/pointer-format.ts';
 import type { Scope } from '../base/scope.ts';
 import type { Facts, PointerFact, Unseen } from '../core/admission/facts.ts';
+import { type Identity, identityAt } from '../core/identity.ts';
 import { currentKnownGood, fold } from '../core/ledger/history.ts';
 import type { Entry } from '../core/ledger/ledger.ts';
 import { type Guid, sameScope, scopeText } from '../core/scope.ts';
@@ -13,7 +14,7 @@ import type { Target } from './target.ts';
 
 export interface FactSources
   extends Pick<Facts, 'scope' | 'guid' | 'listed' | 'atPlace' | 'listing' | 'environments' | 'history' | 'unseen'> {
-  readonly settings: { readonly protected: boolean } | null;
+  readonly settings: { readonly protected: boolean; readonly identity?: Identity | null; readonly router?: unknown } | null;
   readonly config: { readonly services: readonly { readonly scope: Scope }[] } | null;
   readonly stateDir: string;
   readonly store: Store;
@@ -31,6 +32,7 @@ export async function fileFacts(from: FactSources, io: Io): Promise<Facts> {
     ...{ scope, guid, listed, atPlace, listing, environments, history },
     otherLedgers: others.seen,
     unseen: [...from.unseen, ...others.unseen],
+    identity: identityOf(from),
     // Without settings nothing says that it is not.
     protected: from.settings?.protected ?? true,
     gathered: ['files'],
@@ -49,6 +51,14 @@ export async function fileFacts(from: FactSources, io: Io): Promise<Facts> {
     clients: null,
     diskProblem: volatileDisk(from.stateDir, io),
   };
+}
+
+/** How the build's place is asked: as today's config says, else as the ledger's last plan does. */
+function identityOf({ settings, history, listed, scope, guid }: FactSources): Identity | null {
+  const own = listed.find((row) => row.build.guid === guid && sameScope(row.scope, scope))?.build;
+  const ref = own?.ref ?? history.knownGood.find(({ build }) => build.guid === guid)?.build.ref ?? '';
+  const said = settings ?? history.rollout?.plan;
+  return identityAt(said?.identity ?? null, said?.router, ref);
 }
 
 /** Adds what the target says. `candidatePlace` is where the build to be judged should run. Rejects UNREACHABLE. */

@@ -156,7 +156,7 @@ async function converge(split: Split, state: State, runner: Runner): Promise<Eve
 /** Why the candidate cannot bake yet, or the event of a rollout that must not go on. */
 async function notReady(reading: Reading, state: State, { condition, io }: Runner) {
   if (reading.trouble.length > 0) return { why: reading.trouble.join('; ') };
-  const standing = await condition.identity(state, reading);
+  const standing = await condition.identityLately(state, reading);
   return standing.is === 'silent' ? { why: standing.why } : unfitOf(standing, io.now());
 }
 

@@ -16,7 +16,8 @@ import { copyPointer, placeRescue, pointerDir, readPointers, scopeDir, writePoin
 import { encodePointer, type Pointer, type Restore } from '../base/pointer/pointer-format.ts';
 import type { Scope } from '../base/scope.ts';
 import type { AdmittedBuild } from '../core/admission/admitted.ts';
-import type { IdentityConfig } from '../core/identity.ts';
+import { wordFor } from '../core/admission/named.ts';
+import { isOf } from '../core/identity.ts';
 import { type History, type KnownGood, recordedBuild, rollbackTargets } from '../core/ledger/history.ts';
 import type { Build } from '../core/manifest/manifest.ts';
 import type { Plan } from '../core/rollout/plan.ts';
@@ -25,6 +26,7 @@ import { scopeText } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import type { Reading } from '../routers/router.ts';
 import { stateError } from '../stores/state-error.ts';
+import { environmentWhere } from './asking/questions.ts';
 import type { Target } from './target.ts';
 
 export interface PointerPlaces {
@@ -93,7 +95,7 @@ export function draftRollout(
       ? { build: naming.build, since: atIso, rollout: plan.id }
       : recordedBuild(history, plan, why === 'before-rollout' ? plan.stable : plan.candidate);
   const { scope, environments } = places;
-  const rendering = { ...seen, scope, environments, target, identity: plan.identity, knownGood, why, plan, atIso };
+  const rendering = { ...seen, scope, environments, target, knownGood, why, plan, atIso };
   return completed(places, renderPointer(rendering), io);
 }
 
@@ -137,7 +139,7 @@ export function pointerTooLarge(
   const builds = [plan.stable, plan.candidate].filter((build) => build !== null);
   for (const build of builds) {
     const knownGood = { ...recordedBuild(seen.history, plan, build), since: SOME_TIME };
-    const draft = { scope: plan.scope, identity: plan.identity, knownGood, plan, ledgerHead: '0'.repeat(64), atIso: SOME_TIME };
+    const draft = { scope: plan.scope, knownGood, plan, ledgerHead: '0'.repeat(64), atIso: SOME_TIME };
     const why = draftTooLarge(renderPointer({ ...seen, ...draft, why: 'promoted' }), seen.reading);
     if (why !== undefined) return why;
   }
@@ -216,8 +218,6 @@ const SOME_TIME = '2026-01-01T00:00:00.000Z';
 
 const EARLIER_MAX = 5;
 
-const IDENTITY_TIMEOUT_MS = 2000;
-
 const RESOLVE_MS = 2000;
 
 const ADDRESSES_MAX = 8;
@@ -226,7 +226,6 @@ export interface Rendering {
   readonly scope: Scope;
   readonly target: Target;
   readonly environments: readonly string[];
-  readonly identity: IdentityConfig | null;
   readonly reading: Reading;
   readonly history: History;
   readonly knownGood: KnownGood;
@@ -296,22 +295,24 @@ export function restoringSplit(build: Build, reading: Reading): Split {
   return [{ place: build.ref, build: build.guid, percent: 100 }, ...none];
 }
 
-/** One for each member of the place that has an address. */
+/** One for each member of the place that can be asked, with the very question that every rollout asks. */
 export function identityChecks(
-  { target, reading, identity, scope }: Pick<Rendering, 'target' | 'reading' | 'identity' | 'scope'>,
+  { target, reading, scope }: Pick<Rendering, 'target' | 'reading' | 'scope'>,
   build: Build,
 ): readonly IdentityCheck[] {
-  if (identity === null) return [];
-  const stamp = whereSaid(identity.environmentHeader, identity.environmentJson);
-  const environment = stamp === undefined ? {} : { environment: { ...stamp, equals: scope.environment } };
-  const where = whereSaid(identity.header, identity.json);
-  const asked = { ...where, ...environment, equals: build.guid, timeoutMs: IDENTITY_TIMEOUT_MS };
-  return target.identityUrls(build.ref, reading).map((url) => ({ kind: 'http', url, ...asked }));
-}
-
-function whereSaid(header: string | undefined, json: string | undefined) {
-  if (header !== undefined) return { header };
-  return json === undefined ? undefined : { json: json.split('.') };
+  const identity = target.identityOf(build.ref);
+  if (identity === null || identity === 'none') return [];
+  const is = isOf(identity);
+  const equals = wordFor(build, is);
+  // A build that was good before the others said their commit: whether it is there is then not known.
+  if (equals === undefined) return [];
+  const where = environmentWhere(identity);
+  const expected = {
+    equals,
+    ...(is === 'guid' ? {} : ({ exact: true } as const)),
+    ...(where === undefined ? {} : { environment: { ...where, equals: scope.environment } }),
+  };
+  return target.identityQuestions(build.ref, reading).flatMap(({ asked }) => ('why' in asked ? [] : [{ ...asked, ...expected }]));
 }
 
 /** Why the restoring changes in force would not lead to `knownGood` on the current target, or null (pointer verify). */

@@ -1,6 +1,7 @@
 /** Everything that `explain` knows: each code, and each exit code. Must have every code, which its type sees to. No I/O. */
 import { type Code, EXIT, EXIT_OF } from '../base/codes.ts';
 import type { FindingCode } from '../core/errors.ts';
+import { IDENTITIES } from './of-identity.ts';
 import { LOOKS } from './of-looks.ts';
 import { PLACES } from './of-places.ts';
 import { FINDINGS, REQUESTS } from './of-requests.ts';
@@ -21,6 +22,7 @@ export interface Explanation {
 export const EXPLANATIONS: Readonly<Record<Code | FindingCode, Explanation>> = {
   ...REQUESTS,
   ...ROLLOUTS,
+  ...IDENTITIES,
   ...LOOKS,
   ...PLACES,
   ...FINDINGS,

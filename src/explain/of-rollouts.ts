@@ -64,24 +64,6 @@ export const ROLLOUTS = {
       'Take a mark away that is wrong: kvdeploy builds pardon GUID --env E --reason "…"',
     ],
   },
-  BUILD_GONE: {
-    means:
-      'The build is not proven to run at its place: another build answers at one of its members, or one does not say what it is asked.',
-    example: 'Another build answers at the place of 7c9e6679: 0b9f1c2d-1111-4aaa-8bbb-000000000040.',
-    causes: [
-      'It was never started there, or has crashed.',
-      'Another build was started at its place, perhaps at one location only.',
-      'identity names environmentHeader or environmentJson, and the build does not send it.',
-      'identity.path answers with a redirect, which is never an identity.',
-      'ref names the wrong place.',
-      'In break-glass: its place answers 2xx without the GUID, with another GUID, or for another environment. Silence, a redirect and a 503 go on.',
-    ],
-    todo: [
-      'Start it at its place, then run: kvdeploy plan --env E --build GUID',
-      'Ask every place: kvdeploy doctor --env E',
-      'With break-glass, roll back to an earlier build: kvdeploy rollback --break-glass --env E --reason "…" --to GUID',
-    ],
-  },
   SAME_PLACE: {
     means:
       'The new build has the same place as the known-good build. Both must run at once; otherwise there is no rollback path.',

@@ -1,5 +1,6 @@
 /** What the places of a target really answer, and where that is not what the ledger says. Asks only; must not call silence fine. */
 import { heard, type MemberAnswer } from '../core/admission/answers.ts';
+import { knownRows, namedIn } from '../core/admission/facts.ts';
 import { expectedSplit, isUnsettled } from '../core/ledger/expected.ts';
 import { currentKnownGood, type History, openRollout } from '../core/ledger/history.ts';
 import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
@@ -23,8 +24,10 @@ export interface Seen {
   readonly wrong: readonly string[];
 }
 
+type Around = Pick<Opened, 'history' | 'scope' | 'settings'>;
+
 /** Asks every place that serves, or should, which build it is. */
-export async function lookAround(opened: Pick<Opened, 'history' | 'scope'>, target: Target, reading: Reading): Promise<Seen> {
+export async function lookAround(opened: Around, target: Target, reading: Reading): Promise<Seen> {
   const expected = expectedSplit(opened.history);
   const named = (expected ?? []).filter(({ percent }) => percent > 0).map(({ place }) => place);
   const serving = reading.places.filter(({ percent }) => percent > 0).map(({ place }) => place);
@@ -37,20 +40,28 @@ export async function lookAround(opened: Pick<Opened, 'history' | 'scope'>, targ
   );
   const differs = expected !== null && !splitsAgree(reading.places, expected);
   const split = differs ? `the ledger expects ${splitText(expected)}, the router reports ${splitText(reading.places)}` : null;
-  return { places, split, wrong: [...wrongAt(places, expected ?? [], { ...opened, target, reading }), ...reading.trouble] };
+  return { places, split, wrong: [...wrongAt(places, expected ?? [], { ...opened, target }), ...reading.trouble] };
 }
 
 function wrongAt(
   places: readonly PlaceSeen[],
   expected: Split,
-  { scope, target, reading }: Pick<Opened, 'scope'> & { readonly target: Target; readonly reading: Reading },
+  { scope, history, settings, target }: Around & { readonly target: Target },
 ): readonly string[] {
+  const known = { listed: [], history, scope };
   return expected.flatMap(({ place, build, percent }) => {
     if (percent === 0 || build === null) return [];
-    // Where the config does not say how a build reports its GUID, no one can ask.
-    if (target.identityUrls(place, reading).length === 0 && reading.places.some((member) => member.place === place)) return [];
+    // Where the config does not say how a build says which one it is, no one can ask.
+    const identity = target.identityOf(place);
+    if (identity === null || identity === 'none') return [];
     const answers = places.find((seen) => seen.place === place)?.answers ?? [];
-    const said = heard(answers, { guid: build, scope, where: `at ${place}` });
+    const said = heard(answers, {
+      build: namedIn(known, build),
+      scope,
+      where: `at ${place}`,
+      isProtected: settings?.protected ?? true,
+      rows: knownRows(known),
+    });
     return said.is === 'right' ? [] : [`${said.why} (the ledger says ${shortGuid(build)})`];
   });
 }

@@ -69,10 +69,9 @@ export function renderIdle(
   seen: Pick<Rendering, 'target' | 'reading' | 'history' | 'knownGood' | 'ledgerHead' | 'why'>,
   { io }: Deps,
 ): PointerDraft {
-  const { scope, settings } = opened;
-  const identity = settings?.identity ?? seen.history.rollout?.plan.identity ?? null;
+  const { scope } = opened;
   const environments = environmentsOf(opened);
-  return renderPointer({ ...seen, scope, environments, identity, plan: null, atIso: new Date(io.now()).toISOString() });
+  return renderPointer({ ...seen, scope, environments, plan: null, atIso: new Date(io.now()).toISOString() });
 }
 
 /** The build that the pointer must name. Throws NO_KNOWN_GOOD. */

@@ -65,11 +65,10 @@ function othersOf({ config, pointerDirs }: Opened, io: Io): readonly string[] {
 }
 
 function reachOfBuilds(
-  { history, settings, scope }: Opened,
+  { history, scope }: Opened,
   builds: readonly Build[],
   { target, reading }: { readonly target: Target; readonly reading: Reading },
 ): Reach {
-  const identity = settings?.identity ?? history.rollout?.plan.identity ?? null;
   const isThere = ({ ref }: Build) => reading.places.some((member) => member.place === ref);
   const known = history.knownGood.map(({ build }) => build).filter(isThere);
   const restores = [...builds, ...known].map((build) => {
@@ -77,7 +76,7 @@ function reachOfBuilds(
     return {
       changes: target.changes(split, 'at-once'),
       checks: target.checks(split),
-      identity: identityChecks({ target, reading, identity, scope }, build),
+      identity: identityChecks({ target, reading, scope }, build),
     };
   });
   return reachOf({

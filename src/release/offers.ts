@@ -4,7 +4,8 @@ import { shownPath } from '../config/files.ts';
 import { loadManifests } from '../config/load.ts';
 import { isPlaceOf } from '../config/manifests.ts';
 import type { LoadedConfig } from '../config/settings.ts';
-import type { Unseen } from '../core/admission/facts.ts';
+import { knownRows, type Unseen } from '../core/admission/facts.ts';
+import type { Known } from '../core/admission/named.ts';
 import { type Finding, KvdeployError, type Place, type Refusal } from '../core/errors.ts';
 import type { Build, ListedBuild } from '../core/manifest/manifest.ts';
 import type { Plan } from '../core/rollout/plan.ts';
@@ -67,6 +68,15 @@ export async function readOffers(opened: Opened, deps: Deps): Promise<Offers> {
     unseen: unseenIn(findings, config, scope),
     listing: listingRefusal(findings, (file) => own.has(file) || isOurs(file), scope),
   };
+}
+
+/** What tells which build an answer means: every row that could be read, and what the ledger knows. */
+export function knownBuilds(
+  { history, scope, settings }: Pick<Opened, 'history' | 'scope' | 'settings'>,
+  offers: Pick<Offers, 'listed'> | null,
+): Known {
+  const rows = knownRows({ listed: offers?.listed ?? [], history, scope });
+  return { rows, scope, isProtected: settings?.protected ?? true };
 }
 
 /** The same for a command that can do without: null where there is no config, and with a warning where they cannot be read. */

@@ -19,6 +19,7 @@ import type { Deps } from './deps.ts';
 import { assertOwnTarget, type Marking, markingOf, NOT_MARKED } from './other-state.ts';
 import { groupOf, stateDirOf } from './state-dir.ts';
 import { assertConfigOwned } from './trust/config-owner.ts';
+import { mayRunBy } from './trust/programs.ts';
 
 /** A scope with everything that commands need to work on it. */
 export interface Opened {
@@ -204,7 +205,7 @@ export function targetOf(opened: Opened, deps: Deps, from: 'config' | 'ledger' =
       hint: `Add router: { kind: … } to the service in ${opened.config?.file ?? 'the config'}: kvdeploy schema config`,
     });
   }
-  return openTarget(router, identity, deps.io, opened.history.rollout?.plan.layout);
+  return openTarget(router, identity, deps.io, opened.history.rollout?.plan.layout, mayRunBy(deps));
 }
 
 /** Every environment that the config names; none without a config. */
@@ -226,7 +227,7 @@ export function promotable({ settings, scope, config }: Opened): Promotable {
   if (settings === null) throw missing('UNKNOWN_NAME', `The config has no service ${name}.`);
   const { router, identity, gates, compared, steps } = settings;
   if (router === null) throw missing('NO_ROUTER', `${name} has no router, so nothing can be promoted there.`);
-  if (identity === null) throw missing('NO_IDENTITY', `${name} does not say how a build reports its GUID (identity).`);
+  if (identity === null) throw missing('NO_IDENTITY', `${name} does not say how a build says which one it is (identity).`);
   if (gates.length + compared.length === 0) throw missing('NO_GATE', `${name} has no gate to judge its health.`);
   if (steps.length === 0) throw missing('CONFIG_INVALID', `${name} has no steps.`);
   return { ...settings, router };

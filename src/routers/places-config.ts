@@ -1,5 +1,6 @@
 /** What a config can say of one place, the same for every router that has `places`. No I/O. */
 import * as z from 'zod';
+import { placeIdentitySchema } from '../core/identity.ts';
 
 /** The name of a place; the same characters as a manifest's `ref`. */
 export const placeNameSchema = z
@@ -20,6 +21,8 @@ export const placeSettingsShape = {
     .max(10_000)
     .exactOptional()
     .describe('The fewest members that must be up at each location before the place gets traffic, such as 2'),
+  /** `identityAt` reads it from the settings as they were written. */
+  identity: placeIdentitySchema.exactOptional(),
 };
 
 /** The object form of a place: next to these settings it names its members, in the words of its router. */

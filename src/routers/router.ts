@@ -31,6 +31,16 @@ export interface MemberCounters {
 export interface Ask {
   /** As the router reports it: `http://127.0.0.1:9002`; null where it reports none. */
   readonly address: string | null;
+  /** The Host header, if it is not the address. */
+  readonly host?: string;
+  /** Where the router itself speaks TLS: the name that it verifies, the PEM file with the CA, and whether it verifies no one. */
+  readonly serverName?: string;
+  readonly ca?: string;
+  readonly insecure?: true;
+  /** The UNIX socket on which the router reaches it. */
+  readonly unixSocket?: string;
+  /** The version of the PROXY header that the router sends first. */
+  readonly proxyProtocol?: 1 | 2;
 }
 
 /** One server, process or pod behind the router, as one location has it. */

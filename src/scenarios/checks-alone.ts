@@ -2,8 +2,8 @@
 import type { Scope } from '../base/scope.ts';
 import { admit, CHECKS, ROLLBACK_CHECKS } from '../core/admission/admission.ts';
 import { admittedBefore } from '../core/admission/admitted.ts';
-import type { Answer } from '../core/admission/answers.ts';
 import type { Check, Facts } from '../core/admission/facts.ts';
+import type { Answer } from '../core/admission/named.ts';
 import { fold, type History } from '../core/ledger/history.ts';
 import { type Build, guidSchema, type ListedBuild } from '../core/manifest/manifest.ts';
 import { type Planning, type PlanSettings, promotionPlan, rollbackPlan } from '../core/rollout/make-plan.ts';
@@ -111,6 +111,7 @@ function factsOf(stable: Build, staging: Build): Facts {
     guid: staging.guid,
     gathered: ['files', 'target', 'plan', 'write'],
     ...{ listed: [], atPlace: [], listing: undefined, otherLedgers: [], unseen: [], protected: true, history },
+    identity: { path: '/healthz', header: 'x-build-guid' },
     environments: ['staging', 'production'],
     targetSays: ['production'],
     places: [{ place: stable.ref, percent: 100, up: true }],

@@ -379,7 +379,9 @@ describe('a rollback path that runs through the service itself', () => {
 describe('the clock', () => {
   const at = Date.parse('2026-11-21T12:00:00Z');
   const reading = readingOf([{ place: 'blue', percent: 100, address: 'http://b' }]);
-  const target = { identityUrls: () => ['http://b/healthz'] } as unknown as Target;
+  const target = {
+    identityQuestions: () => [{ at: 'b', isDown: false, asked: { kind: 'http', url: 'http://b/healthz', timeoutMs: 2000 } }],
+  } as unknown as Target;
   const judge = async (date: string | undefined) => {
     const answer = { status: 200, headers: date === undefined ? {} : { date }, body: '' };
     const io = { now: () => at, http: async () => answer };

@@ -46,7 +46,7 @@ describe('what a build says for itself', () => {
     site.backend('production', 'green').setStatus(302);
     const refused = await result(promote);
     expect(refused).toMatchObject({ code: 'BUILD_GONE', exitCode: 3 });
-    expect(refused.message).toContain('answers 302, a redirect');
+    expect(refused.message).toContain('answered 302, a redirect');
     expect(await site.percent('production', 'blue')).toBe(100);
   });
 });

@@ -64,6 +64,10 @@ export interface Wishes {
   readonly patience?: string;
   /** The one probing gate that the site has otherwise. */
   readonly gates?: string;
+  /** How the builds of every scope say which one they are. */
+  readonly identity?: string;
+  /** No environment is protected. */
+  readonly open?: boolean;
   /** False: no service says that probes are enough. */
   readonly probesOnly?: boolean;
 }
@@ -112,7 +116,7 @@ export function configText(places: readonly Placed[], stateDir: string, wishes: 
     '      staging:',
     text('staging'),
     '      production:',
-    '        protected: true',
+    `        protected: ${wishes.open !== true}`,
     ...requires,
     text('production'),
     '  globex:',
@@ -121,6 +125,8 @@ export function configText(places: readonly Placed[], stateDir: string, wishes: 
     text('globex'),
   ].join('\n')}\n`;
 }
+
+const GUID_AND_ENVIRONMENT = '{ path: /healthz, header: x-build-guid, environmentHeader: x-build-environment }';
 
 const PROBES = '[{ name: answers, source: http-probe, path: /probe, probes: 5, max: 10%, minRequests: 5 }]';
 
@@ -131,7 +137,7 @@ function serviceText({ port, routes, backends, name }: Placed, wishes: Wishes): 
     '        services:',
     '          kv-gateway:',
     `            router: { kind: local, listen: "127.0.0.1:${port}", routes: ${JSON.stringify(routes)}, addresses: { ${addresses} } }`,
-    '            identity: { path: /healthz, header: x-build-guid, environmentHeader: x-build-environment }',
+    `            identity: ${wishes.identity ?? GUID_AND_ENVIRONMENT}`,
     `            steps: [{ percent: 25, bake: ${bakeMs}ms }, { percent: 100, bake: ${lastBakeMs}ms }]`,
     '            poll: 100ms',
     `            patience: ${patience}`,

@@ -168,8 +168,8 @@ export const OF_THE_CONDITION: readonly Mutant[] = [
     'only the first location is asked which build runs there',
     'simulator',
     ANSWERS,
-    'const said = answers.map(({ at, answer }) => {',
-    'const said = answers.slice(0, 1).map(({ at, answer }) => {',
+    'const said = answers.map(({ at, answer }) => heardFrom(',
+    'const said = answers.slice(0, 1).map(({ at, answer }) => heardFrom(',
   ),
   mutant(
     'silence is taken for a yes',
@@ -199,8 +199,8 @@ export const OF_THE_WAY_BACK: readonly Mutant[] = [
     'a shift is not read back',
     'simulator',
     SHIFT,
-    'if (!splitsAgree(after.reading.members, effect.split)) {',
-    'if (Number.isNaN(after.reading.members.length)) {',
+    'if (!splitsAgree(after.reading.places, effect.split)) {',
+    'if (Number.isNaN(after.reading.places.length)) {',
   ),
   mutant(
     'what a failed attempt has in flight is forgotten',
@@ -213,8 +213,8 @@ export const OF_THE_WAY_BACK: readonly Mutant[] = [
     'no one asks which build runs at its place',
     'simulator',
     ANSWERS,
-    'if (answer.guid !== null && answer.guid !== guid)',
-    'if (answer.guid === guid && scope.tenant === guid)',
+    "guid === build.guid ? 'same' : 'other'",
+    "guid === build.guid ? 'same' : 'same'",
   ),
   mutant(
     'no one asks again after a long sleep',

@@ -64,8 +64,8 @@ export const OF_THE_DISK: readonly Mutant[] = [
     'plan runs the programs of a config',
     'strangers',
     'release/trust/programs.ts',
-    'if (programs.every((argv) => listed.has(JSON.stringify(argv)))) return undefined;',
-    'if (programs !== null) return undefined;',
+    'if ((source.programs?.(config) ?? []).every(mayRun)) return undefined;',
+    'if (source !== null) return undefined;',
   ),
   mutant(
     'a ledger of another scope may go out of sight',

@@ -8,17 +8,19 @@ import type { Build } from '../../src/core/manifest/manifest.ts';
 import type { OutputLine } from '../../src/core/output.ts';
 import { type Plan, planSchema } from '../../src/core/rollout/plan.ts';
 import { type Split, splitText } from '../../src/core/rollout/split.ts';
+import { questionsAt } from '../../src/engine/asking/questions.ts';
 import { takeLead } from '../../src/engine/claim.ts';
 import type { FilesAgain } from '../../src/engine/condition.ts';
 import { type End, run } from '../../src/engine/run.ts';
 import { runnerOf } from '../../src/engine/runner.ts';
-import { askBuild, type Target } from '../../src/engine/target.ts';
+import type { Target } from '../../src/engine/target.ts';
 import type { Io } from '../../src/io.ts';
 import { beginNew, type Lead } from '../../src/lead/lead.ts';
 import { askAbort, carryOn } from '../../src/lead/open-rollout.ts';
 import { placesOf } from '../../src/routers/places.ts';
 import type { Location, Member, Reading } from '../../src/routers/router.ts';
 import { localStore } from '../../src/stores/local.ts';
+import { askBuild, memberAt } from '../engine/asking.ts';
 import { Process } from './process.ts';
 import { COPY_DIR, POINTER_DIR, SCOPE, type Simulation, STATE_DIR } from './simulation.ts';
 
@@ -147,11 +149,17 @@ export function targetIn(sim: Simulation, io: Io, plan: Plan): Target {
     questions: [],
     ask: async (place) => {
       const { identity } = plan;
-      if (identity === null) return [];
+      if (identity === null || identity === 'none') return [];
       const addresses = [addressOf(place), ...(sim.elsewhere.has(`${place}.elsewhere`) ? [`${addressOf(place)}.elsewhere`] : [])];
       return Promise.all(addresses.map(async (at) => ({ at, answer: await askBuild(identity, at, io) })));
     },
-    identityUrls: (place) => [`${addressOf(place)}/healthz`],
+    identityOf: () => plan.identity,
+    identityQuestions: (place) => {
+      const { identity } = plan;
+      if (identity === null || identity === 'none') return [];
+      const member = memberAt({ address: addressOf(place) });
+      return questionsAt(identity, [{ key: 'router', words: place, location: 'router', member }], false);
+    },
   };
 }
 

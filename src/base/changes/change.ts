@@ -111,12 +111,14 @@ export interface Told extends Located {
   readonly kind: 'run';
   readonly argv: readonly string[];
   readonly stdin?: string;
-  readonly json: readonly string[];
+  /** Without it, all that it prints is what it says. */
+  readonly json?: readonly string[];
   readonly timeoutMs: number;
 }
 
 /** A program that only looks must say `equals`. */
 export interface RunCheck extends Told {
+  readonly json: readonly string[];
   readonly equals: string;
 }
 

@@ -11,7 +11,7 @@ export interface Where {
 }
 
 export function whereText({ header, json }: Where): string {
-  return header ?? json?.join('.') ?? '';
+  return header ?? json?.join('.') ?? 'what it printed';
 }
 
 export interface Heard {
@@ -54,7 +54,20 @@ export async function hearProgram({ argv, stdin, timeoutMs }: Told, outside: Out
   const { exitCode, stdout, stderr } = await outside.run(argv, timeoutMs, always, stdin);
   const from = safeLine(argv.join(' '));
   if (exitCode !== 0) throw new Error(`${from} exited with ${exitCode}: ${stderr.trim().slice(0, 200)}`);
-  return { from, answered: 'ended well', redirect: false, well: true, said: ({ json }) => saidAt(stdout, json), show: shown };
+  return {
+    from,
+    answered: 'ended well',
+    redirect: false,
+    well: true,
+    said: ({ json }) => (json === undefined ? printed(stdout) : saidAt(stdout, json)),
+    show: shown,
+  };
+}
+
+/** One line, and nothing else. */
+function printed(text: string): string | undefined {
+  const line = text.trim();
+  return line === '' || /[\r\n]/.test(line) ? undefined : line;
 }
 
 function saidIn({ headers, body }: HttpAnswer, { header, json }: Where): string | undefined {

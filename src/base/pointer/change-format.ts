@@ -118,7 +118,7 @@ const heard = { exact: yes, environment: shape({ equals: text(63, NAME) }, httpP
 
 export const identityReader: Reader<IdentityCheck> = byKind<IdentityCheck>('kind', {
   http: shape(httpCheck, { ...asked, ...heard }),
-  run: shape(runCheck, { ...told, ...heard }),
+  run: shape({ kind: oneOf('run'), argv, equals, timeoutMs }, { json: keys, ...told, ...heard }),
 });
 
 export const questionReader: Reader<TargetQuestion> = byKind<TargetQuestion>('kind', {

@@ -3,8 +3,9 @@
  * names the build with --to: that is the way out where the state is lost and traffic is split.
  */
 import { ADOPTION_CHECKS, admit } from '../../core/admission/admission.ts';
-import { answersText, guidOfAll } from '../../core/admission/answers.ts';
+import { answersText, whichBuild } from '../../core/admission/answers.ts';
 import { forgetfulRefusal } from '../../core/admission/hazard-list.ts';
+import type { Which } from '../../core/admission/named.ts';
 import { clientsCounted, enoughUp, gatesSee, pointerFits, stepsPossible } from '../../core/admission/plan-checks.ts';
 import { KvdeployError, refusalError } from '../../core/errors.ts';
 import { currentKnownGood, openRollout } from '../../core/ledger/history.ts';
@@ -21,7 +22,7 @@ import { guidOf } from '../../release/chosen-build.ts';
 import { confirm } from '../../release/confirm.ts';
 import type { Deps, Outcome } from '../../release/deps.ts';
 import { judgeBuild, judgeByWriting, judgeFilesAgain, mustBeAdmitted, mustPass } from '../../release/gatekeeper.ts';
-import { type Offers, offersIfReadable, readOffers } from '../../release/offers.ts';
+import { knownBuilds, type Offers, readOffers } from '../../release/offers.ts';
 import { type Opened, openScope, promotable } from '../../release/open.ts';
 import { assertOwnTarget, isReplaceable, otherState } from '../../release/other-state.ts';
 import { planFacts, planning, seenSettings } from '../../release/plan-parts.ts';
@@ -46,9 +47,9 @@ export async function adopt(options: AdoptOptions, deps: Deps): Promise<Outcome>
   const target = shownTarget(opened, deps);
   // A new history begins only with a build that a person names.
   if (options.to === undefined && opened.marking.obstacle !== null)
-    throw otherState(opened.marking.obstacle, opened.flags, deps.io, await adoptions(opened, target, await target.read()));
-  const serving = options.to === undefined ? await servingBuild(opened, target, deps) : null;
+    throw otherState(opened.marking.obstacle, opened.flags, deps.io, await adoptions(opened, null, target, await target.read()));
   const offers = await readOffers(opened, deps);
+  const serving = options.to === undefined ? await servingBuild(opened, offers, target) : null;
   const { guid, place, moves } = serving ?? (await namedBuild(opened, offers, target, options.to ?? '', deps));
   const facts = await fileFacts({ ...opened, ...offers, guid }, deps.io);
   const judged = await judgeBuild(ADOPTION_CHECKS, facts, place, () => target);
@@ -113,24 +114,40 @@ async function namedBuild(opened: Opened, offers: Offers, target: Target, to: st
 /** What the next promotion would be refused for: an adoption must not promise a rollback path that could not be used. */
 const PLAN_CHECKS = [stepsPossible, enoughUp, pointerFits, clientsCounted, gatesSee];
 
-/** The one build that serves everything, by its own word. Throws UNEXPECTED_SPLIT or BUILD_GONE. */
-async function servingBuild(opened: Opened, target: Target, deps: Deps): Promise<Chosen> {
+/** The one build that serves everything, by the word of every member. Throws UNEXPECTED_SPLIT, BUILD_GONE, or what the core says of it. */
+async function servingBuild(opened: Opened, offers: Offers, target: Target): Promise<Chosen> {
   const reading = await target.read();
   const serving = await servingAlone(target, reading);
-  if (serving === null) throw await splitError(opened, target, reading, deps);
+  if (serving === null) throw await splitError(opened, offers, target, reading);
   const { place, answers } = serving;
-  const guid = guidOfAll(answers);
-  if (guid !== null && currentKnownGood(opened.history)?.build.guid === guid) {
+  const which = whichBuild(answers, knownBuilds(opened, offers));
+  if (which.is === 'none') throw unknownBuild(place, which, opened, target);
+  const { guid } = which;
+  if (currentKnownGood(opened.history)?.build.guid === guid) {
     const message = `${shortGuid(guid)} serves and is the known-good build already.`;
     throw new KvdeployError('NOTHING_TO_DO', { message, hint: `kvdeploy status ${opened.flags}` });
   }
-  if (guid !== null) return { guid, place, moves: false };
-  const message = `The build at ${place} does not report its GUID, or not the same one everywhere: ${answersText(answers)}.`;
-  throw new KvdeployError('BUILD_GONE', { message, hint: 'Make the build report its GUID as identity in the config says.' });
+  return { guid, place, moves: false };
+}
+
+const HINTS = {
+  BUILD_GONE: 'Make every member run one build, and say which one as identity in the config says: kvdeploy doctor',
+  FOREIGN_BUILD: 'Deploy a build that was made for this environment, and list it here.',
+  IDENTITY_UNCLEAR: 'Let builds say their GUID or digest, or keep one row: see docs/identity.md.',
+} as const;
+
+function unknownBuild(place: string, { why, code }: Extract<Which, { is: 'none' }>, { flags }: Opened, target: Target) {
+  if (target.identityOf(place) === 'none') {
+    const message = `Which build serves at ${place} is not known: the config says identity: none.`;
+    return new KvdeployError('BUILD_GONE', { message, hint: `Name it: kvdeploy adopt ${flags} --to GUID` });
+  }
+  const known = code ?? 'BUILD_GONE';
+  const message = `The members at ${place} do not all say that they are one build of this scope: ${why}.`;
+  return new KvdeployError(known, { message, hint: HINTS[known] });
 }
 
 /** Several builds serve: which one is to stay is a person's decision, so there is one command for each. */
-async function splitError(opened: Opened, target: Target, reading: Reading, deps: Deps): Promise<KvdeployError> {
+async function splitError(opened: Opened, offers: Offers, target: Target, reading: Reading): Promise<KvdeployError> {
   const { scope, flags, history } = opened;
   const { router } = promotable(opened);
   const message = `${scopeText(scope)} serves ${splitText(servingIn(reading))}; only one build at 100 % can be adopted.`;
@@ -139,15 +156,16 @@ async function splitError(opened: Opened, target: Target, reading: Reading, deps
       message,
       hint: `Send all traffic to the known-good build: kvdeploy rollback ${flags}`,
     });
-  const replicas = await placesToWrite(router, target, reading, opened, await offersIfReadable(opened, deps));
+  const replicas = await placesToWrite(router, target, reading, opened, offers);
   if (replicas !== undefined) return new KvdeployError('UNEXPECTED_SPLIT', { message, hint: replicas });
-  const hint = `Name the build that is to serve: ${await adoptions(opened, target, reading)}`;
+  const hint = `Name the build that is to serve: ${await adoptions(opened, offers, target, reading)}`;
   return new KvdeployError('UNEXPECTED_SPLIT', { message, hint });
 }
 
 /** One command for each build that serves by its own word. */
-async function adoptions({ flags }: Opened, target: Target, reading: Reading): Promise<string> {
+async function adoptions(opened: Opened, offers: Offers | null, target: Target, reading: Reading): Promise<string> {
   const asked = await Promise.all(servingIn(reading).map(({ place }) => target.ask(place, reading)));
-  const guids = [...new Set(asked.map(guidOfAll).filter((guid) => guid !== null))];
-  return (guids.length === 0 ? ['GUID'] : guids).map((guid) => `kvdeploy adopt ${flags} --to ${guid}`).join('   or: ');
+  const which = asked.map((answers) => whichBuild(answers, knownBuilds(opened, offers)));
+  const guids = [...new Set(which.flatMap((one) => (one.is === 'one' ? [one.guid] : [])))];
+  return (guids.length === 0 ? ['GUID'] : guids).map((guid) => `kvdeploy adopt ${opened.flags} --to ${guid}`).join('   or: ');
 }

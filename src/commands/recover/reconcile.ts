@@ -3,8 +3,9 @@
 import { claimsText } from '../../base/owners/actor.ts';
 import { liftHold, readHold } from '../../base/pointer/hold.ts';
 import type { Rescue } from '../../base/pointer/records.ts';
-import { guidOfAll } from '../../core/admission/answers.ts';
+import { whichBuild } from '../../core/admission/answers.ts';
 import { KvdeployError } from '../../core/errors.ts';
+import { isOf } from '../../core/identity.ts';
 import type { Event } from '../../core/ledger/events.ts';
 import { openRollout, servedBefore } from '../../core/ledger/history.ts';
 import { splitText } from '../../core/rollout/split.ts';
@@ -15,6 +16,7 @@ import { publishIdle, renderIdle } from '../../lead/idle-pointer.ts';
 import { recordEvent } from '../../lead/lead.ts';
 import { confirm, mustHaveReason } from '../../release/confirm.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
+import { knownBuilds, offersIfReadable } from '../../release/offers.ts';
 import { type Opened, openScope } from '../../release/open.ts';
 import { servingAlone, shownTarget } from '../../release/traffic.ts';
 import type { Reading } from '../../routers/router.ts';
@@ -32,7 +34,7 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
   }
   const target = shownTarget(opened, deps, openRollout(opened.history) === null ? 'config' : 'ledger');
   const reading = await target.read();
-  const serving = await servingNow(target, reading);
+  const serving = await servingNow(opened, target, reading, deps);
   const records = rescues.map((rescue) => ({ id: idOf(rescue), text: recordText(rescue) }));
   const note = (level: 'info' | 'warning', message: string) => deps.line({ type: 'note', level, message });
   for (const message of [...(hold === undefined ? [] : [hold.text]), ...records.map((record) => record.text)])
@@ -62,9 +64,14 @@ export async function reconcile(options: ReconcileOptions, deps: Deps): Promise<
 }
 
 /** The one build that serves everything, by its own word; null when it is not one alone. */
-async function servingNow(target: Target, reading: Reading): Promise<Guid | null> {
+async function servingNow(opened: Opened, target: Target, reading: Reading, deps: Deps): Promise<Guid | null> {
   const serving = await servingAlone(target, reading);
-  return serving === null ? null : guidOfAll(serving.answers);
+  if (serving === null) return null;
+  const identity = target.identityOf(serving.place);
+  const isGuid = identity === null || identity === 'none' || isOf(identity) === 'guid';
+  const known = knownBuilds(opened, isGuid ? null : await offersIfReadable(opened, deps));
+  const which = whichBuild(serving.answers, { ...known, isProtected: true });
+  return which.is === 'one' ? which.guid : null;
 }
 
 interface Reviewed {

@@ -1,8 +1,8 @@
 /** Several servers that run one build, in a config that takes each server for a place of its own: the `places` that say so. Asks only. */
-import { guidOfAll } from '../../core/admission/answers.ts';
+import { whichBuild } from '../../core/admission/answers.ts';
 import { shortGuid } from '../../core/scope.ts';
 import type { Target } from '../../engine/target.ts';
-import type { Offers } from '../../release/offers.ts';
+import { knownBuilds, type Offers } from '../../release/offers.ts';
 import type { Opened } from '../../release/open.ts';
 import { placesToAsk, servingIn } from '../../release/traffic.ts';
 import type { Reading } from '../../routers/router.ts';
@@ -22,12 +22,17 @@ export async function placesToWrite(
   router: { readonly kind: string },
   target: Target,
   reading: Reading,
-  opened: Pick<Opened, 'history'>,
+  opened: Pick<Opened, 'history' | 'scope' | 'settings'>,
   offers: Pick<Offers, 'listed'> | null,
 ): Promise<string | undefined> {
   if (Object.hasOwn(router, 'places')) return undefined;
   const { asked: worth } = placesToAsk(reading.places, opened, offers);
-  const asked = await Promise.all(worth.map(async ({ place }) => ({ place, guid: guidOfAll(await target.ask(place, reading)) })));
+  const known = knownBuilds(opened, offers);
+  const guidAt = async (place: string) => {
+    const which = whichBuild(await target.ask(place, reading), known);
+    return which.is === 'one' ? which.guid : null;
+  };
+  const asked = await Promise.all(worth.map(async ({ place }) => ({ place, guid: await guidAt(place) })));
   const serving = new Set(servingIn(reading).map(({ place }) => place));
   const builds = new Set(asked.flatMap(({ place, guid }) => (serving.has(place) ? [guid] : [])));
   const [only] = builds;

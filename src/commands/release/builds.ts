@@ -1,7 +1,7 @@
 /** `builds`: this environment's builds, and why each may or may not be promoted. Changes nothing, filters nothing silently. */
 
 import { admit, CHECKS } from '../../core/admission/admission.ts';
-import { guidOfAll } from '../../core/admission/answers.ts';
+import { whichBuild } from '../../core/admission/answers.ts';
 import type { Facts } from '../../core/admission/facts.ts';
 import { refusalError } from '../../core/errors.ts';
 import { currentKnownGood, type History } from '../../core/ledger/history.ts';
@@ -9,7 +9,7 @@ import { type Build, placeOf } from '../../core/manifest/manifest.ts';
 import { type Guid, sameScope, scopeText, shortGuid } from '../../core/scope.ts';
 import { fileFacts } from '../../engine/facts.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
-import { readOffers } from '../../release/offers.ts';
+import { knownBuilds, type Offers, readOffers } from '../../release/offers.ts';
 import { type Opened, openScope, targetOf } from '../../release/open.ts';
 import { servingIn } from '../../release/traffic.ts';
 import { table } from '../../terminal/layout.ts';
@@ -27,7 +27,7 @@ export async function builds(deps: Deps): Promise<Outcome> {
       places: [placeOf(stray)],
     });
   }
-  const live = await liveIfKnown(opened, deps);
+  const live = await liveIfKnown(opened, offers, deps);
   const own = offers.listed.flatMap(({ scope, build }) => (sameScope(scope, opened.scope) ? [build] : []));
   own.sort((a, b) => b.sequence - a.sequence);
   const guid = own[0]?.guid;
@@ -62,15 +62,15 @@ function pardonText({ pardons }: History, guid: Guid): string[] {
 /** Percent of traffic by build, by the word of the builds at the places that serve. */
 type Live = ReadonlyMap<string, number>;
 
-async function liveIfKnown(opened: Opened, deps: Deps): Promise<Live | null> {
+async function liveIfKnown(opened: Opened, offers: Offers, deps: Deps): Promise<Live | null> {
   if (opened.settings?.router == null) return null;
   try {
     const target = targetOf(opened, deps);
     const reading = await target.read();
     const live = new Map<string, number>();
     for (const { place, percent } of servingIn(reading)) {
-      const guid = guidOfAll(await target.ask(place, reading));
-      if (guid !== null) live.set(guid, percent);
+      const which = whichBuild(await target.ask(place, reading), knownBuilds(opened, offers));
+      if (which.is === 'one') live.set(which.guid, percent);
     }
     return live;
   } catch (error) {

@@ -11,6 +11,8 @@ import { type Plan, stepSplit, warmUpMsOf, watchMsOf } from '../../core/rollout/
 import { splitText } from '../../core/rollout/split.ts';
 import { scopeText, shortGuid } from '../../core/scope.ts';
 import { fractionText, msText } from '../../core/text.ts';
+import { wayText } from '../../engine/asking/questions.ts';
+import { ASK_EVERY_MS } from '../../engine/condition.ts';
 import { describeGate } from '../../engine/measure.ts';
 import { assertNoHold } from '../../lead/held.ts';
 import { assertNothingBegan } from '../../lead/lead.ts';
@@ -84,6 +86,8 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
     warmUpMs: warmUpMsOf(planned),
     router: planned.router.kind,
     serving: reading?.places ?? [],
+    /** How the members of the candidate's place are asked which build they are. */
+    asked: askedMembers(release, planned),
     wayBack: {
       build: newest?.knownGood.build ?? null,
       generation: newest?.generation ?? null,
@@ -93,6 +97,25 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
     hazards: release.hazards,
     sources,
   };
+}
+
+const WAYS_SHOWN = 8;
+
+function askedMembers({ target, reading }: Release, { candidate }: Plan) {
+  if (target === null || reading === null) return [];
+  const questions = target.identityQuestions(candidate.ref, reading);
+  return questions.map(({ at, asked }) => ({ at, way: wayText(asked), everyMs: ASK_EVERY_MS }));
+}
+
+function identityLines(asked: ReturnType<typeof askedMembers>, { identity, candidate }: Plan): readonly string[] {
+  if (identity === 'none') return ['  identity   no member is asked which build it is (identity: none)'];
+  const members = `${asked.length} member${asked.length === 1 ? '' : 's'}`;
+  const more = asked.length > WAYS_SHOWN ? [`               and ${asked.length - WAYS_SHOWN} more`] : [];
+  return [
+    `  identity   asks ${members} at ${candidate.ref} every ${msText(ASK_EVERY_MS)}, and before each raise`,
+    ...asked.slice(0, WAYS_SHOWN).map(({ way }) => `               ${way}`),
+    ...more,
+  ];
 }
 
 /** What the rollout will ask of both builds, in the words of the source. */
@@ -130,6 +153,7 @@ function planLines(document: PlanDocument, planned: Plan): readonly string[] {
     `  from       ${build(planned.stable)}`,
     `  to         ${build(planned.candidate)}`,
     `  serving    ${splitText(document.serving)}`,
+    ...identityLines(document.asked, planned),
     ...(document.watchMs === 0
       ? []
       : [`  watch      the stable build for ${msText(document.watchMs)}, before the first step; nothing is shifted`]),

@@ -15,8 +15,9 @@ import {
   rightScope,
 } from './build-checks.ts';
 import { type Check, type Checked, type Facts, judged, offered } from './facts.ts';
+import { environmentProven, namedOnce, present } from './identity-checks.ts';
 import { clientsCounted, enoughUp, gatesSee, pointerFits, soakedIn, stepsPossible } from './plan-checks.ts';
-import { allSeen, diskKeeps, pointerSound, present, rightTarget, rollbackGoal, rollbackPath, usable } from './target-checks.ts';
+import { allSeen, diskKeeps, pointerSound, rightTarget, rollbackGoal, rollbackPath, usable } from './target-checks.ts';
 
 /** What a promotion is judged by; `required` is the environment that must have run its source first. */
 export function promotionChecks(required: string | null): readonly Check[] {
@@ -26,11 +27,13 @@ export function promotionChecks(required: string | null): readonly Check[] {
     notForeign,
     ownStamp,
     othersSeen,
+    namedOnce,
     newer,
     ownPlace,
     rightTarget,
     allSeen,
     usable,
+    environmentProven,
     present,
     notBad,
     rollbackGoal,
@@ -60,9 +63,11 @@ export const ADOPTION_CHECKS: readonly Check[] = [
   notForeign,
   ownStamp,
   othersSeen,
+  namedOnce,
   rightTarget,
   allSeen,
   usable,
+  environmentProven,
   present,
   notBad,
   diskKeeps,
@@ -70,7 +75,7 @@ export const ADOPTION_CHECKS: readonly Check[] = [
 ];
 
 /** What a rollout under way is judged by again: what its candidate was admitted on, as far as files and ledgers say it. */
-export const FILES_AGAIN_CHECKS: readonly Check[] = [rightScope, notForeign, ownStamp, notBad, listedOnce];
+export const FILES_AGAIN_CHECKS: readonly Check[] = [rightScope, notForeign, ownStamp, notBad, listedOnce, namedOnce];
 
 /** The same where there is no checkout. */
 export const LEDGERS_AGAIN_CHECKS: readonly Check[] = [notForeign, notBad];

@@ -1,73 +1,149 @@
 /** What the builds at one place answered for themselves, and what that means together. Silence is never a yes. No I/O. */
 import type { Code } from '../../base/codes.ts';
 import type { Scope } from '../../base/scope.ts';
-import type { Guid } from '../scope.ts';
-
-/** What a build answered when it was asked directly. */
-export type Answer =
-  | {
-      readonly guid: Guid | null;
-      readonly environment: string | null;
-      /** Where the config says that a build reports its environment, and this one did not. */
-      readonly unsaid?: string;
-      readonly said: string;
-    }
-  | { readonly unreachable: string };
+import { type Guid, shortGuid } from '../scope.ts';
+import {
+  type Answer,
+  belongsTo,
+  type Known,
+  type Named,
+  type NamedBuild,
+  type NamedRow,
+  resolved,
+  type Which,
+  wordFor,
+} from './named.ts';
 
 /** The answer of one member. */
 export interface MemberAnswer {
-  /** Where it was asked: `http://127.0.0.1:9002`, with its location where there are several. */
+  /** Where it was asked: `http://127.0.0.1:9002`, with its name and location where there are several. */
   readonly at: string;
+  /** As what it was asked: URL, names, PROXY protocol, socket. */
+  readonly way?: string;
   readonly answer: Answer;
 }
 
-/** What all members of a place together prove about the build there. `wrong` outweighs `silent`: it needs only one of them. */
+/**
+ * What all members of a place together prove about the build there. `wrong` outweighs `silent`: it needs only one of them. `right` may
+ * leave something out, which is named.
+ */
 export type Heard =
-  | { readonly is: 'right' }
+  | { readonly is: 'right'; readonly notVerified?: string }
   | { readonly is: 'wrong'; readonly code: Code; readonly why: string }
   | { readonly is: 'silent'; readonly why: string };
 
 /** What is to be heard there. `where` is the place in words: `at green`. */
 export interface Wanted {
-  readonly guid: Guid;
+  readonly build: NamedBuild;
   readonly scope: Scope;
   readonly where: string;
+  /** In a protected environment a member that says nothing is a refusal. */
+  readonly isProtected: boolean;
+  /** Whose another build is, where that is known. */
+  readonly rows?: readonly NamedRow[];
 }
 
-/** Judges the answers of every member of one place. All must be this very build, made for this environment. */
+/**
+ * Judges the answers of every member of one place. Each that is up must be this very build, made for this environment. Where the environment
+ * is not protected, one that says nothing is only named, as long as another one is right.
+ */
 export function heard(answers: readonly MemberAnswer[], wanted: Wanted): Heard {
-  const said = answers.map(({ at, answer }) => {
-    return heardFrom(answer, wanted, answers.length === 1 ? wanted.where : `${wanted.where} (${at})`);
-  });
-  const silent: Heard = { is: 'silent', why: `the target has no place for the build ${wanted.where}` };
-  return said.find(({ is }) => is === 'wrong') ?? said.find(({ is }) => is === 'silent') ?? said[0] ?? silent;
+  const { where, isProtected } = wanted;
+  if (answers.length === 0) return { is: 'silent', why: `the target has no place for the build ${where}` };
+  const said = answers.map(({ at, answer }) => heardFrom(answer, wanted, answers.length === 1 ? where : `${where} (${at})`));
+  const wrong = said.find((each) => each.is === 'wrong');
+  if (wrong !== undefined) return wrong;
+  const silent = said.filter((each) => each.is === 'silent');
+  const isProven = said.some((each) => each.is === 'right');
+  const [first] = silent;
+  if (first !== undefined && (isProtected || !isProven)) return first;
+  const left = said.flatMap((each) => (each.is === 'right' ? (each.notVerified ?? []) : each.why));
+  if (!isProven && said.every((each) => each.is === 'down'))
+    return { is: 'silent', why: `the router reports every member ${where} as down` };
+  return left.length === 0 ? { is: 'right' } : { is: 'right', notVerified: left.join('; ') };
 }
 
-function heardFrom(answer: Answer, { guid, scope }: Wanted, where: string): Heard {
+type HeardOne = Heard | { readonly is: 'down'; readonly why: string };
+
+function heardFrom(answer: Answer, wanted: Wanted, where: string): HeardOne {
+  const { build, scope, isProtected } = wanted;
   const silent = (why: string): Heard => ({ is: 'silent', why: `the build ${where} does not ${why}` });
+  if ('down' in answer) return { is: 'down', why: `the router reports the member ${where} as down, so it was not asked` };
+  if ('unasked' in answer) {
+    const why = `which build runs ${where} is not known: ${answer.unasked}`;
+    return isProtected ? { is: 'silent', why } : { is: 'right', notVerified: why };
+  }
   if ('unreachable' in answer) return silent(`answer: ${answer.unreachable}`);
-  if (answer.guid !== null && answer.guid !== guid)
-    return { is: 'wrong', code: 'BUILD_GONE', why: `another build answers ${where}: ${answer.guid}` };
+  const named = answer.named === undefined ? guidHeard(answer.guid, build) : wordHeard(answer.named, build);
+  if (named.is === 'other') return { is: 'wrong', code: 'BUILD_GONE', why: otherText(answer, wanted, where) };
   if (answer.environment !== null && answer.environment !== scope.environment) {
     const why = `the build ${where} reports that it was made for ${answer.environment}, not ${scope.environment}`;
     return { is: 'wrong', code: 'WRONG_SCOPE', why };
   }
-  if (answer.guid === null) return silent(`report its GUID: ${answer.said}`);
-  return answer.unsaid === undefined ? { is: 'right' } : silent(`report its environment in ${answer.unsaid}: ${answer.said}`);
+  if (named.is === 'unclear') return { is: 'silent', why: `the build ${where} ${named.why}` };
+  if (named.is === 'unsaid') return silent(`report its ${answer.named?.is ?? 'GUID'}: ${answer.said}`);
+  if (answer.unsaid !== undefined) return silent(`report its environment in ${answer.unsaid}: ${answer.said}`);
+  if (answer.named === undefined || answer.environment !== null) return { is: 'right' };
+  return {
+    is: 'right',
+    notVerified: `which environment the build ${where} was made for: a ${answer.named.is} does not say it`,
+  };
 }
 
-/** The GUID that all of these members report; null where one is silent or they differ. */
-export function guidOfAll(answers: readonly MemberAnswer[]): Guid | null {
-  const guids = new Set(answers.map(({ answer }) => ('guid' in answer ? answer.guid : null)));
-  const [only] = guids;
-  return guids.size === 1 ? (only ?? null) : null;
+type Match = { readonly is: 'same' | 'other' | 'unsaid' } | { readonly is: 'unclear'; readonly why: string };
+
+function guidHeard(guid: Guid | null, build: NamedBuild): Match {
+  return { is: guid === null ? 'unsaid' : guid === build.guid ? 'same' : 'other' };
 }
 
-/** What each member said, for people: at each place a build's GUID, or why there is none. */
+function wordHeard({ is, word }: Named, build: NamedBuild): Match {
+  const own = wordFor(build, is);
+  if (word === null) return { is: 'unsaid' };
+  if (own === word) return { is: 'same' };
+  if (own === undefined)
+    return { is: 'unclear', why: `reports the ${is} ${word}, but the row of ${shortGuid(build.guid)} has none` };
+  const isShort = is === 'commit' && word !== '' && (own.startsWith(word) || word.startsWith(own));
+  if (!isShort) return { is: 'other' };
+  return { is: 'unclear', why: `reports the commit ${word}, the row says ${own}: both must be the whole commit` };
+}
+
+function otherText(answer: Answer, { scope, rows = [] }: Wanted, where: string): string {
+  const owner = belongsTo(answer, rows, scope);
+  return `another build answers ${where}: ${wordOfAnswer(answer)}${owner === undefined ? '' : `, which is ${owner}`}`;
+}
+
+/** The build that every member which is up says that it is. The one way from an answer to a build. */
+export function whichBuild(answers: readonly MemberAnswer[], known: Known): Which {
+  const up = answers.filter(({ answer }) => !('down' in answer));
+  if (up.length === 0) return { is: 'none', why: answersText(answers) };
+  const said = up.map(({ answer }) => resolved(answer, known));
+  const refused = said.find((each) => each.is === 'none' && each.code !== undefined);
+  const guids = [...new Set(said.flatMap((each) => (each.is === 'one' ? [each.guid] : [])))];
+  const isSilent = ({ answer }: MemberAnswer) => 'unreachable' in answer || ('guid' in answer && wordIn(answer) === null);
+  const isWhole = said.every((each, index) => {
+    const member = up[index];
+    return each.is === 'one' || (!known.isProtected && member !== undefined && isSilent(member));
+  });
+  const [guid] = guids;
+  if (guid !== undefined && guids.length === 1 && isWhole) return { is: 'one', guid };
+  return refused ?? { is: 'none', why: answersText(answers) };
+}
+
+const wordIn = (answer: Extract<Answer, { said: string }>) => (answer.named === undefined ? answer.guid : answer.named.word);
+
+function wordOfAnswer(answer: Answer): string {
+  if ('unreachable' in answer) return answer.unreachable;
+  if ('down' in answer) return answer.down;
+  if ('unasked' in answer) return answer.unasked;
+  const word = wordIn(answer);
+  if (word === null) return answer.said;
+  return answer.named === undefined ? word : `${answer.named.is} ${word}`;
+}
+
+/** What each member said, for people: at each place what a build says of itself, or why there is nothing. */
 export function answersText(answers: readonly MemberAnswer[]): string {
   if (answers.length === 0) return 'the target has no such place';
-  const word = (answer: Answer) => ('unreachable' in answer ? answer.unreachable : (answer.guid ?? answer.said));
   const [only] = answers;
-  if (only !== undefined && answers.length === 1) return word(only.answer);
-  return answers.map(({ at, answer }) => `${at}: ${word(answer)}`).join('; ');
+  if (only !== undefined && answers.length === 1) return wordOfAnswer(only.answer);
+  return answers.map(({ at, answer }) => `${at}: ${wordOfAnswer(answer)}`).join('; ');
 }

@@ -1,4 +1,5 @@
 /** The checks of the build itself: its rows in the manifests, its ledger, its place. They look at files and ask nothing. */
+
 import { currentKnownGood } from '../ledger/history.ts';
 import { type ListedBuild, placeOf } from '../manifest/manifest.ts';
 import { sameScope, scopeFlags, scopeText, shortGuid } from '../scope.ts';

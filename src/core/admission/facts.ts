@@ -1,10 +1,12 @@
 /** What admission judges, and the form of a check. Facts are gathered by the edges and judged here. No I/O. */
 import type { Scope } from '../../base/scope.ts';
 import type { Place, Refusal } from '../errors.ts';
+import type { Identity } from '../identity.ts';
 import type { History } from '../ledger/history.ts';
 import type { ListedBuild } from '../manifest/manifest.ts';
 import { type Guid, sameScope } from '../scope.ts';
 import type { MemberAnswer } from './answers.ts';
+import type { NamedBuild, NamedRow } from './named.ts';
 
 /**
  * What a check looks at: files and ledgers; the router and the builds behind it; the plan of an admitted build and its gates; or
@@ -31,6 +33,8 @@ export interface Facts {
   /** GUIDs that the ledgers of other scopes name. */
   readonly otherLedgers: readonly { readonly scope: Scope; readonly guids: ReadonlySet<Guid> }[];
   readonly history: History;
+  /** How the members of the build's place are asked which build they are; null where the config does not say. */
+  readonly identity: Identity | null;
   /** All environments of the config: a target that names another one of them is another target. */
   readonly environments: readonly string[];
   readonly pointer: PointerFact;
@@ -166,3 +170,16 @@ export const ownRows = (facts: Facts): readonly ListedBuild[] => rowsOf(facts).f
 
 /** The row that a build is taken from: this scope's own; another scope's only where there is none, for the checks to refuse. */
 export const offered = (facts: Facts): ListedBuild | undefined => ownRows(facts)[0] ?? rowsOf(facts)[0];
+
+/** Every build that is known by its row, or by this scope's ledger: for what a running build says of itself. */
+export function knownRows({ listed, history, scope }: Pick<Facts, 'listed' | 'history' | 'scope'>): readonly NamedRow[] {
+  const isListed = ({ guid }: NamedBuild) => listed.some((row) => row.build.guid === guid && sameScope(row.scope, scope));
+  const others = history.knownGood.map(({ build }) => build).filter((build) => !isListed(build));
+  return [...listed, ...others.map((build) => ({ scope, build }))];
+}
+
+/** What is known of a build of this scope. */
+export function namedIn(facts: Pick<Facts, 'listed' | 'history' | 'scope'>, guid: Guid): NamedBuild {
+  const own = knownRows(facts).find((row) => row.build.guid === guid && sameScope(row.scope, facts.scope));
+  return own?.build ?? { guid };
+}

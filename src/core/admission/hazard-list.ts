@@ -21,6 +21,7 @@ import {
   unsure,
 } from './hazard.ts';
 import { askedByPromote, hasGate, lateGates, measuredText, seesAll } from './hazard-gates.ts';
+import { environmentProven, namedOnce, present } from './identity-checks.ts';
 import { enoughUp } from './plan-checks.ts';
 
 /** One row. Without a control it is no hazard of this release. */
@@ -39,7 +40,7 @@ const BUILD_HAZARDS: readonly Row[] = [
     fix: 'Keep the manifests of all environments below one root, so that they can be checked.',
     controls: (looked, by) => [
       by('its own manifest lists it, exactly once', `${counted(looked.filesRead, 'file')} read`, {
-        names: [rightScope.name, ownStamp.name, listedOnce.name, ownListing.name],
+        names: [rightScope.name, ownStamp.name, listedOnce.name, ownListing.name, environmentProven.name],
       }),
       looked.otherScopes === 0
         ? engineering('other scopes are checked', unsure('no other scope is known'))
@@ -50,12 +51,7 @@ const BUILD_HAZARDS: readonly Row[] = [
     id: 'build-absent',
     hazard: 'The build is not at the place to which the router sends traffic.',
     fix: 'Deploy the build to its place first.',
-    controls: ({ plan }, by) => [
-      by(
-        'the build itself reports its GUID at the address that the router uses',
-        plan === null ? 'the build' : `${shortGuid(plan.candidate.guid)} at ${plan.candidate.ref}`,
-      ),
-    ],
+    controls: identityControls,
   },
   {
     id: 'wrong-target',
@@ -285,6 +281,18 @@ const RUNNER_HAZARDS: readonly Row[] = [
     ],
   },
 ];
+
+function identityControls({ plan }: Looked, by: ByChecks): readonly Control[] {
+  if (plan?.identity === 'none') {
+    const unproven = `identity: none, and the environment is not protected: that ${shortGuid(plan.candidate.guid)} runs at ${plan.candidate.ref} is unproven`;
+    return [leveled('administration', 'someone decided that no build is asked here', seen(unproven))];
+  }
+  const detail = plan === null ? 'the build' : `${shortGuid(plan.candidate.guid)} at ${plan.candidate.ref}`;
+  return [
+    by('every member of its place says that it is this build', detail, { names: [present.name] }),
+    by('what it says of itself names it alone', 'no other build here says the same', { names: [namedOnce.name] }),
+  ];
+}
 
 /** Every hazard of this release, each judged, in the order in which a reader asks: the build, the rollback, the traffic, the runner. */
 export function hazardsOf(looked: Looked): readonly Hazard[] {

@@ -1,11 +1,12 @@
 /** The checks of the target and of the rollback path. They judge what was answered; no answer is never a yes. */
 import type { Scope } from '../../base/scope.ts';
-import type { Refusal } from '../errors.ts';
 import { currentKnownGood, rescueGoal } from '../ledger/history.ts';
 import { splitsAgree, splitText } from '../rollout/split.ts';
-import { type Guid, scopeFlags, scopeText, shortGuid } from '../scope.ts';
-import { type Heard, heard, type MemberAnswer } from './answers.ts';
+import { scopeFlags, scopeText, shortGuid } from '../scope.ts';
+import { capitalized } from '../text.ts';
+import type { Heard } from './answers.ts';
 import type { Check } from './facts.ts';
+import { presenceProblem } from './identity-checks.ts';
 
 /** The target itself reports this environment, and no other. */
 export const rightTarget: Check = {
@@ -31,8 +32,6 @@ export function targetHeard(scope: Scope, environments: readonly string[], says:
   return says.includes(scope.environment) ? { is: 'right' } : { is: 'silent', why: why('does not report its environment') };
 }
 
-const capitalized = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
-
 /** Every location of the router answers: what cannot be read cannot be split, and may serve anything. */
 export const allSeen: Check = {
   name: 'every location of the router answers',
@@ -55,23 +54,6 @@ export const usable: Check = {
       ? undefined
       : { code: 'SPLIT_IMPOSSIBLE', message: `The router cannot be used as it is set up: ${unusable.why}.`, hint: unusable.cure },
 };
-
-/** This very build answers at every location's member of its place, and reports this environment where the config says how. */
-export const present: Check = {
-  name: 'the build itself answers at its place',
-  hazard: 'build-absent',
-  needs: 'target',
-  judge: ({ scope, guid, candidateAnswers }) =>
-    presenceProblem(scope, guid, candidateAnswers, 'Deploy the build to its place first, then try again.'),
-};
-
-/** Why a build is not proven to run at its place, or undefined. */
-export function presenceProblem(scope: Scope, guid: Guid, answers: readonly MemberAnswer[], hint: string): Refusal | undefined {
-  const said = heard(answers, { guid, scope, where: `at the place of ${shortGuid(guid)}` });
-  if (said.is === 'right') return undefined;
-  const code = said.is === 'wrong' ? said.code : 'BUILD_GONE';
-  return { code, message: `${capitalized(said.why)}.`, hint };
-}
 
 /** There is a build to roll back to, and `rollback` would accept it. */
 export const rollbackGoal: Check = {
@@ -153,11 +135,12 @@ export const rollbackPath: Check = {
   name: 'the known-good build is still serving',
   hazard: 'no-known-good',
   needs: 'target',
-  judge({ scope, history, places, knownGoodAnswers }) {
+  judge(facts) {
+    const { scope, history, places, knownGoodAnswers } = facts;
     const known = currentKnownGood(history)?.build;
     if (known === undefined) return undefined;
     const hint = 'Without the known-good build at the target there is no rollback path: restore it first.';
-    const gone = presenceProblem(scope, known.guid, knownGoodAnswers, hint);
+    const gone = presenceProblem(facts, known.guid, knownGoodAnswers, hint);
     if (gone !== undefined) return gone;
     if (places.some(({ place, up }) => place === known.ref && !up)) {
       const message = `The router reports ${known.ref} as down, where the known-good build ${shortGuid(known.guid)} runs.`;

@@ -9,6 +9,9 @@ export interface PlanSettings extends Pick<Plan, 'scope' | 'router' | 'identity'
   readonly steps: readonly Plan['steps'][number][];
   readonly gates: readonly PlannedGate[];
   readonly copies: readonly string[];
+  /** As the config says it, or as the plan before did. */
+  readonly protected?: boolean;
+  readonly unprotected?: true | undefined;
 }
 
 /** Who plans, when, from which files. */
@@ -72,11 +75,13 @@ function common(settings: PlanSettings, planning: Planning, builds: readonly Bui
   const places = [...new Set([...planning.places, ...guids.keys()])];
   const members = places.map((place) => ({ place, build: guids.get(place) ?? null }));
   const known = layout === undefined ? {} : { layout };
+  const isOpen = settings.protected === false || settings.unprotected === true;
   return {
     id,
     scope,
     router: { ...router },
     identity,
+    ...(isOpen ? ({ unprotected: true } as const) : {}),
     members,
     ...known,
     patienceMs,

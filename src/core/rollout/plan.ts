@@ -1,7 +1,7 @@
 /** Plans: the ordered steps of one rollout with everything needed to resume, abort or revert it. Kept in the ledger. No I/O. */
 import * as z from 'zod';
 import { comparisonSchema } from '../gates/comparison.ts';
-import { identitySchema } from '../identity.ts';
+import { statedIdentitySchema } from '../identity.ts';
 import { type Build, buildSchema, guidSchema } from '../manifest/manifest.ts';
 import { scopeSchema } from '../scope.ts';
 import { SPLIT_TOLERANCE_PERCENT, type Split, splitBetween } from './split.ts';
@@ -36,7 +36,9 @@ export const planSchema = z
     /** The build to restore when a gate fails; for a rollback the build being left. Null for adopt. */
     stable: buildSchema.nullable(),
     router: z.looseObject({ kind: z.string() }),
-    identity: identitySchema.nullable(),
+    identity: statedIdentitySchema.nullable(),
+    /** Where a member that says nothing is named, and does not stop what at least one other member proves. */
+    unprotected: z.literal(true).optional(),
     /** Every member of the target when the plan was made, with the build known to be there. */
     members: z.array(z.strictObject({ place: z.string(), build: guidSchema.nullable() })),
     /** Which members each location had then; absent where every place has one member of its name. */

@@ -14,13 +14,18 @@ export type Withheld = (gate: Pick<PlannedGate, 'name' | 'source' | 'settings'>)
  */
 export function withheldBy(deps: Deps): Withheld {
   if (deps.globals.runPrograms === true) return () => undefined;
-  const listed = new Set((machineOf(deps.io).programs ?? []).map((argv) => JSON.stringify(argv)));
+  const mayRun = mayRunBy(deps);
   return (gate) => {
     const { source, config } = openSource(gate);
-    const programs = source.programs?.(config) ?? [];
-    if (programs.every((argv) => listed.has(JSON.stringify(argv)))) return undefined;
+    if ((source.programs?.(config) ?? []).every(mayRun)) return undefined;
     return `gate ${gate.name} runs a program that the config names; without --run-programs it is not asked here`;
   };
+}
+
+/** Whether this very program may run: with --run-programs, or where the machine file lists it. */
+export function mayRunBy({ globals, io }: Pick<Deps, 'globals' | 'io'>): (argv: readonly string[]) => boolean {
+  if (globals.runPrograms === true) return () => true;
+  return (argv) => (machineOf(io).programs ?? []).some((one) => JSON.stringify(one) === JSON.stringify(argv));
 }
 
 /** How it is asked all the same. */

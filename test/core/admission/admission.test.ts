@@ -12,7 +12,7 @@ import {
 import { admittedBefore } from '../../../src/core/admission/admitted.ts';
 import { type Check, type Facts, judged } from '../../../src/core/admission/facts.ts';
 import { fold } from '../../../src/core/ledger/history.ts';
-import { guidSchema } from '../../../src/core/manifest/manifest.ts';
+import { type Build, guidSchema } from '../../../src/core/manifest/manifest.ts';
 import { promotionPlan } from '../../../src/core/rollout/make-plan.ts';
 import { apply, next, start } from '../../../src/core/rollout/rollout.ts';
 import type { Guid } from '../../../src/core/scope.ts';
@@ -32,6 +32,36 @@ function withCandidate(more: Partial<typeof CANDIDATE>): Facts {
 const UNSEEN = { why: 'The manifest of acme/staging/kv-gateway is missing', fix: 'Put it back.', expected: true };
 
 const bad = new Map([[CANDIDATE.guid, 'gate errors failed']]);
+
+const COMMIT = '3f2a9c1d0b7e4f113f2a9c1d0b7e4f113f2a9c1d';
+
+const saysCommit = (word: string | null, environment: string | null = 'production') =>
+  saying({ guid: null, named: { is: 'commit', word }, environment, said: 'answered 200' });
+
+/** CANDIDATE and STABLE say the commits of their rows, and their environment. */
+function sayingCommit({ stable = 'abcdef1', identity, ...more }: Partial<Facts> & { stable?: string } = {}): Facts {
+  const sourced = (build: Build, commit: string): Build => ({ ...build, source: { repository: 'r', commit } });
+  const own = [listedAs(sourced(STABLE, stable)), listedAs(sourced(CANDIDATE, COMMIT))];
+  return factsWith({
+    listed: own,
+    atPlace: own,
+    identity: identity ?? { path: '/', header: 'x-git-sha', is: 'commit', environmentHeader: 'x-env' },
+    candidateAnswers: saysCommit(COMMIT),
+    knownGoodAnswers: saysCommit(stable),
+    ...more,
+  });
+}
+
+function sayingVersion(more: Facts['listed']): Facts {
+  const says = (version: string) =>
+    saying({ guid: null, named: { is: 'version', word: version }, environment: 'production', said: '' });
+  return factsWith({
+    listed: [listedAs(STABLE), listedAs(CANDIDATE), ...more],
+    identity: { path: '/', header: 'x-version', is: 'version', environmentHeader: 'x-env' },
+    candidateAnswers: says(CANDIDATE.version),
+    knownGoodAnswers: says(STABLE.version),
+  });
+}
 
 /** For each check the cases in which it, and it alone, refuses. */
 const ALONE: readonly (readonly [check: string, code: Code, when: string, facts: Facts])[] = [
@@ -148,6 +178,24 @@ const ALONE: readonly (readonly [check: string, code: Code, when: string, facts:
     'BUILD_GONE',
     'the second location does not answer',
     factsWith({ candidateAnswers: [...saying(answerOf(CANDIDATE)), ...saying({ unreachable: 'timeout' })] }),
+  ],
+  [
+    'what the build says of itself names it alone',
+    'IDENTITY_UNCLEAR',
+    'builds say their commit, and the known-good build has the same',
+    sayingCommit({ stable: COMMIT }),
+  ],
+  [
+    'what the build says of itself names it alone',
+    'IDENTITY_UNCLEAR',
+    'builds say their version, and another row has the same',
+    sayingVersion([listedAs(buildOf(3, 'other', { version: CANDIDATE.version }))]),
+  ],
+  [
+    'every member says which environment it was made for',
+    'ENVIRONMENT_UNPROVEN',
+    'builds say their commit, and no one asks for the environment',
+    sayingCommit({ identity: { path: '/', header: 'x-git-sha', is: 'commit' } }),
   ],
   ['the build is not marked bad', 'BAD_BUILD', 'its gate failed here', factsWith({ history: historyWith({ bad }) })],
   [
@@ -642,9 +690,11 @@ describe('adopting', () => {
       'no other scope has the build',
       'the build is not stamped for another environment',
       'every other scope was looked at',
+      'what the build says of itself names it alone',
       'the target reports this environment',
       'every location of the router answers',
       'the router can be used as it is set up',
+      'every member says which environment it was made for',
       'the build itself answers at its place',
       'the build is not marked bad',
       'the state directory is durable',

@@ -1,6 +1,7 @@
 /** Facts with which every check lets one build through; tests break one of them at a time. No I/O. */
-import type { Answer, MemberAnswer } from '../../../src/core/admission/answers.ts';
+import type { MemberAnswer } from '../../../src/core/admission/answers.ts';
 import type { Facts } from '../../../src/core/admission/facts.ts';
+import type { Answer } from '../../../src/core/admission/named.ts';
 import { fold, type History } from '../../../src/core/ledger/history.ts';
 import type { Build } from '../../../src/core/manifest/manifest.ts';
 import type { Guid } from '../../../src/core/scope.ts';
@@ -48,6 +49,7 @@ export function factsWith(more: Partial<Facts> = {}): Facts {
     protected: true,
     otherLedgers: [{ scope: STAGING, guids: new Set([FOREIGN.guid]) }],
     history: historyWith(),
+    identity: { path: '/healthz', header: 'x-build-guid' },
     environments: ['staging', 'production'],
     targetSays: ['production', 'lb-1'],
     places: [

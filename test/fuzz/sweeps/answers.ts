@@ -3,9 +3,9 @@ import { check } from '../../../src/base/changes/checks.ts';
 import { plainGuid } from '../../../src/base/scope.ts';
 import { emptyMemory, judgeGate, type Measurement } from '../../../src/core/gates/verdict/gate.ts';
 import { type Guid, parseGuid } from '../../../src/core/scope.ts';
-import { askBuild } from '../../../src/engine/target.ts';
 import type { Io } from '../../../src/io.ts';
 import { prometheus } from '../../../src/metrics/prometheus/prometheus.ts';
+import { askBuild } from '../../engine/asking.ts';
 import { editedText, hostileText, hostileValue, mutated, respelled } from '../hostile.ts';
 import type { Luck } from '../luck.ts';
 import { must, type Sweep } from '../sweep.ts';
@@ -167,7 +167,7 @@ export const identityAnswers: Sweep<Identity> = {
   judge: async ({ identity, headers, body }) => {
     const io = { http: async () => ({ status: 200, headers, body }) } as unknown as Io;
     const answer = await askBuild(identity, 'http://127.0.0.1:9002', io);
-    if ('unreachable' in answer) return 'nobody';
+    if (!('said' in answer)) return 'nobody';
     mustPrintSafely([{ type: 'check', name: 'identity', ok: true, message: answer.said }]);
     if (answer.guid === null) return 'nobody';
     must(CANONICAL.test(answer.guid), 'a GUID that is not canonical');

@@ -30,7 +30,14 @@ const ONLY_ZOD: readonly (readonly [string, (issue: Issue) => boolean])[] = [
     'a router without a place, and members of two',
     said(/at least one place|either addresses or places|already a member of|more than the place has/),
   ],
-  ['an identity with two answers or none', said(/give either header or json/)],
+  [
+    'an identity with two answers or none, and ways that contradict each other',
+    said(/give one of header, json|give the path|give either|asks in its own way|needs json too|is for https|at most 16 keys/),
+  ],
+  [
+    'an identity of a place that does not fit, and none where it is protected',
+    said(/with that of the service|says identity: none|identity: none is for others/),
+  ],
   [
     'queries: placeholders, rates, made-up samples and control characters',
     said(

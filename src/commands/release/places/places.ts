@@ -1,5 +1,5 @@
 /** `places`: what is at each place behind the router, member by member, and which place is free for the next build. Changes nothing. */
-import { answersText, guidOfAll } from '../../../core/admission/answers.ts';
+import { answersText, type MemberAnswer, whichBuild } from '../../../core/admission/answers.ts';
 import { KvdeployError } from '../../../core/errors.ts';
 import { isUnsettled } from '../../../core/ledger/expected.ts';
 import { currentKnownGood, openRollout } from '../../../core/ledger/history.ts';
@@ -9,7 +9,7 @@ import type { Target } from '../../../engine/target.ts';
 import { assertNoHold } from '../../../lead/held.ts';
 import { refuseWhileOpen } from '../../../lead/lead.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
-import { type Offers, offersIfReadable } from '../../../release/offers.ts';
+import { knownBuilds, type Offers, offersIfReadable } from '../../../release/offers.ts';
 import { type Opened, openScope, targetOf } from '../../../release/open.ts';
 import { assertOwnTarget } from '../../../release/other-state.ts';
 import { buildsAtPlaces, leftOutText, placesToAsk, servingIn, showTraffic } from '../../../release/traffic.ts';
@@ -82,16 +82,17 @@ async function placeSeen(
   };
 }
 
-function documentOf(
-  seen: readonly PlaceSeen[],
-  reading: Reading,
-  { history, scope }: Opened,
-  offers: Pick<Offers, 'listed'> | null,
-) {
+function documentOf(seen: readonly PlaceSeen[], reading: Reading, opened: Opened, offers: Pick<Offers, 'listed'> | null) {
+  const { history, scope } = opened;
   const known = currentKnownGood(history)?.build;
+  const builds = { ...knownBuilds(opened, offers), isProtected: true };
+  const guidOf = (answers: readonly MemberAnswer[]) => {
+    const which = whichBuild(answers, builds);
+    return which.is === 'one' ? which.guid : null;
+  };
   const listed = [...history.knownGood.map(({ build }) => build), ...(offers?.listed.map(({ build }) => build) ?? [])];
   const places = seen.map(({ place, percent, realPercent, members, occupied }) => {
-    const guid = guidOfAll(members.flatMap(({ answer }) => answer ?? []));
+    const guid = guidOf(members.flatMap(({ answer }) => answer ?? []));
     const isSeen = reading.unseen === undefined;
     return {
       place,
@@ -105,7 +106,7 @@ function documentOf(
       /** Why it is not idle. */
       why: isSeen ? occupied : 'a location of the router did not answer',
       lastGoodAt: lastGoodAt(place, history),
-      members: members.map(memberOf),
+      members: members.map((member) => memberOf(member, guidOf)),
     };
   });
   return { scope, places, trouble: reading.trouble };
@@ -113,13 +114,13 @@ function documentOf(
 
 type PlacesDocument = ReturnType<typeof documentOf>;
 
-function memberOf({ location, member, answer }: MemberSeen) {
+function memberOf({ location, member, answer }: MemberSeen, guidOf: (answers: readonly MemberAnswer[]) => string | null) {
   const { name, up, draining, parked, percent, ask } = member;
   return {
     ...{ name, location, up, draining, parked, percent },
     address: ask.address,
-    build: answer === undefined ? null : guidOfAll([answer]),
-    /** Its GUID, or why there is none. */
+    build: answer === undefined ? null : guidOf([answer]),
+    /** What it says, or why it says nothing. */
     answer: answersText(answer === undefined ? [] : [answer]),
   };
 }

@@ -1,6 +1,9 @@
 /** What `doctor` says about the router, the builds behind it, the gates and the clock. Asks only; must not send a change. */
-import { answersText, guidOfAll, type MemberAnswer } from '../../../core/admission/answers.ts';
+import type { Asked } from '../../../base/changes/change.ts';
+import { hearHttp } from '../../../base/changes/hear.ts';
+import { answersText, type MemberAnswer, whichBuild } from '../../../core/admission/answers.ts';
 import { forgetfulRefusal } from '../../../core/admission/hazard-list.ts';
+import type { Known } from '../../../core/admission/named.ts';
 import { probesOnly } from '../../../core/admission/plan-checks.ts';
 import { isUnsettled } from '../../../core/ledger/expected.ts';
 import { currentKnownGood, openRollout } from '../../../core/ledger/history.ts';
@@ -13,7 +16,7 @@ import { lookAround, unattended } from '../../../lead/drift.ts';
 import { stuckTarget } from '../../../lead/outcome.ts';
 import { openSource } from '../../../metrics/index.ts';
 import type { Deps } from '../../../release/deps.ts';
-import { offersIfReadable, withListedLabels } from '../../../release/offers.ts';
+import { knownBuilds, offersIfReadable, withListedLabels } from '../../../release/offers.ts';
 import type { Opened } from '../../../release/open.ts';
 import { clientsSeen } from '../../../release/plan-parts.ts';
 import { buildsAtPlaces, leftOutText, placesToAsk } from '../../../release/traffic.ts';
@@ -23,8 +26,6 @@ import { attend, type DoctorCheck, fail, ok, warn } from './check.ts';
 import type { Seen } from './state.ts';
 
 const SKEW_MS = 5000;
-
-const TIMEOUT_MS = 2000;
 
 const CONFIGURE = 'Correct the router settings in the config. Schema: kvdeploy schema config';
 
@@ -106,28 +107,54 @@ function stepCheck({ target, reading }: Seen, { settings, history }: Opened): Do
 
 /** What each build reports. One that serves must be the one that the ledger names there. */
 export async function buildChecks(seen: Seen, opened: Opened, deps: Deps): Promise<readonly DoctorCheck[]> {
-  const { asked, leftOut } = placesToAsk(seen.reading.places, opened, await offersIfReadable(opened, deps));
-  const checks = await Promise.all(asked.map((place) => buildCheck(place, seen, opened)));
+  const offers = await offersIfReadable(opened, deps);
+  const known = knownBuilds(opened, offers);
+  const { asked, leftOut } = placesToAsk(seen.reading.places, opened, offers);
+  const checks = await Promise.all(asked.map((place) => buildCheck(place, seen, opened, known)));
   return leftOut === 0 ? checks : [...checks, ok('builds', `not asked: ${leftOutText(leftOut)}`)];
 }
 
-async function buildCheck({ place, percent }: PlaceReading, { target, reading }: Seen, opened: Opened): Promise<DoctorCheck> {
-  const { environment: wanted } = opened.scope;
+async function buildCheck(
+  { place, percent }: PlaceReading,
+  { target, reading }: Seen,
+  opened: Opened,
+  known: Known,
+): Promise<DoctorCheck> {
   const expected = buildsAtPlaces(opened).get(place);
   const name = `build ${place}`;
   const answers = await target.ask(place, reading);
-  const serves = percent > 0 ? `, which gets ${percent} %` : ', which gets no traffic';
+  const ways = waysText(answers);
+  const serves = `${percent > 0 ? `, which gets ${percent} %` : ', which gets no traffic'}${ways}`;
   const problem = (level: typeof fail, found: string, fix: string) => level(name, `${found}${serves}`, fix);
   const sick = percent > 0 ? fail : warn;
-  const guid = guidOfAll(answers);
+  if (target.identityOf(place) === 'none') return problem(warn, `not verified: ${answersText(answers)}`, SAY_IT);
+  const { environment: wanted } = opened.scope;
   const wrong = answers.map((each) => answerProblem(each, answers.length > 1, wanted)).find((one) => one !== undefined);
   if (wrong !== undefined) return problem(wrong.foreign ? fail : sick, wrong.found, wrong.fix);
-  if (guid === null)
-    return problem(sick, answers.length === 0 ? 'no address' : answersText(answers), 'Start one build at every location.');
+  const which = whichBuild(answers, known);
+  if (which.is === 'none') return problem(sick, which.why, 'Run one build of this scope at every member, and list it.');
+  const { guid } = which;
   const other = expected !== undefined && expected !== guid;
   if (other && percent > 0)
     return problem(fail, `${guid} answers there, but the ledger names ${shortGuid(expected)}`, 'Start the right build there.');
-  return ok(name, `${shortGuid(guid)} answers${serves}${other ? ' and is new there' : ''}`);
+  const down = answers.filter(({ answer }) => 'down' in answer).map(({ at }) => at);
+  const found = `${shortGuid(guid)} answers${other ? ' and is new there' : ''}`;
+  if (down.length === 0) return ok(name, `${found}${serves}`);
+  return problem(warn, `${found}; not asked, since the router reports it down: ${down.join(', ')}`, 'Start what is down.');
+}
+
+const SAY_IT = 'Let builds say which one they are: see docs/identity.md.';
+
+const SHOWN_MAX = 8;
+
+/** What each member was asked as, and what it said where there are several. */
+function waysText(answers: readonly MemberAnswer[]): string {
+  const shown = answers.slice(0, SHOWN_MAX).flatMap((one) => {
+    if (one.way === undefined) return [];
+    return [answers.length === 1 ? `asked as ${one.way}` : `${answersText([one])} as ${one.way}`];
+  });
+  const more = answers.length > SHOWN_MAX ? [`and ${answers.length - SHOWN_MAX} more`] : [];
+  return shown.length === 0 ? '' : ` (${[...shown, ...more].join('; ')})`;
 }
 
 /** What is wrong with the answer of one member, whichever build it is. */
@@ -135,15 +162,17 @@ function answerProblem({ at, answer }: MemberAnswer, several: boolean, wanted: s
   const where = several ? ` (${at})` : '';
   if ('unreachable' in answer)
     return { found: answer.unreachable, fix: 'Start the build there, or remove the place.', foreign: false };
-  const { environment, guid, said, unsaid } = answer;
+  if (!('said' in answer)) return undefined;
+  const { environment, guid, named, said, unsaid } = answer;
   if (environment !== null && environment !== wanted)
     return {
       found: `it reports that it was made for ${environment}${where}`,
       fix: `Start a build made for ${wanted} there.`,
       foreign: true,
     };
-  if (guid !== null && unsaid === undefined) return undefined;
-  const what = guid === null ? 'a GUID' : 'its environment';
+  const isSilent = named === undefined ? guid === null : named.word === null;
+  if (!isSilent && unsaid === undefined) return undefined;
+  const what = isSilent ? (named === undefined ? 'a GUID' : `its ${named.is}`) : 'its environment';
   return {
     found: `it does not report ${what} (${said})${where}`,
     fix: 'Make the build answer as identity: in the config describes.',
@@ -194,9 +223,11 @@ export async function gateChecks({ reading }: Seen, opened: Opened, deps: Deps):
 
 /** This clock against the `Date` of a build (RFC 9110, 6.6.1), which has whole seconds. */
 export async function clockCheck({ target, reading }: Seen, deps: Deps): Promise<readonly DoctorCheck[]> {
-  const urls = reading.places.flatMap(({ place }) => target.identityUrls(place, reading));
-  for (const url of urls) {
-    const date = await dateOf(url, deps);
+  const asked = reading.places.flatMap(({ place }) => target.identityQuestions(place, reading)).map((one) => one.asked);
+  for (const question of asked) {
+    if ('why' in question || question.kind === 'run') continue;
+    const { url } = question;
+    const date = await dateOf(question, deps);
     if (Number.isNaN(date)) continue;
     const offMs = deps.io.now() - date;
     const found = `${Math.abs(Math.round(offMs / 1000))} s ${offMs >= 0 ? 'ahead of' : 'behind'} the Date of ${url}`;
@@ -207,10 +238,10 @@ export async function clockCheck({ target, reading }: Seen, deps: Deps): Promise
   return [warn('clock', 'no answer has a Date to compare with', 'Make a build send the Date header.')];
 }
 
-async function dateOf(url: string, deps: Deps): Promise<number> {
+async function dateOf(question: Asked, deps: Deps): Promise<number> {
   try {
-    const { headers } = await deps.io.http({ method: 'GET', url, timeoutMs: TIMEOUT_MS }, () => undefined);
-    return Date.parse(headers['date'] ?? '');
+    const heard = await hearHttp(question, deps.io);
+    return Date.parse(heard.said({ header: 'date' }) ?? '');
   } catch {
     return Number.NaN;
   }

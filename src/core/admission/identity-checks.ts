@@ -1,0 +1,98 @@
+/** The checks of what running builds say of themselves, and whether that names the build. They judge answers; no answer is never a yes. */
+import type { Refusal } from '../errors.ts';
+import { isOf, saysEnvironment } from '../identity.ts';
+import { placeOf } from '../manifest/manifest.ts';
+import { type Guid, shortGuid } from '../scope.ts';
+import { capitalized } from '../text.ts';
+import { type Heard, heard, type MemberAnswer } from './answers.ts';
+import { type Check, type Facts, knownRows, namedIn, ownRows } from './facts.ts';
+import { sameWord, wordFor } from './named.ts';
+
+/**
+ * This very build answers at every member of its place, and reports this environment where the config says how. Not verified is a member that
+ * is down, or in an unprotected environment one that says nothing.
+ */
+export const present: Check = {
+  name: 'the build itself answers at its place',
+  hazard: 'build-absent',
+  needs: 'target',
+  judge(facts) {
+    const { guid, candidateAnswers } = facts;
+    const said = presence(facts, guid, candidateAnswers);
+    if (said.is === 'right') return said.notVerified === undefined ? undefined : { notVerified: said.notVerified };
+    return absence(said, 'Deploy the build to its place first, then try again.');
+  },
+};
+
+/**
+ * A GUID belongs to one environment. A commit, digest, version or label does not: staging's binary of the same commit answers the same, so a
+ * protected environment hears from every member which one it was made for.
+ */
+export const environmentProven: Check = {
+  name: 'every member says which environment it was made for',
+  hazard: 'foreign-build',
+  needs: 'target',
+  judge({ identity, scope, candidateAnswers, protected: isProtected }) {
+    if (identity === null || identity === 'none' || isOf(identity) === 'guid' || !isProtected) return undefined;
+    const silent = candidateAnswers.filter(({ answer }) => 'said' in answer && answer.environment === null);
+    const [first] = silent;
+    if (saysEnvironment(identity) && first === undefined) return undefined;
+    const why = saysEnvironment(identity) ? `${first?.at} does not say it` : 'no member is asked for it';
+    return {
+      code: 'ENVIRONMENT_UNPROVEN',
+      message: `It is not proven that what runs there was made for ${scope.environment}: builds say their ${isOf(identity)}, which other environments may share, and ${why}.`,
+      hint: 'Let every build say its environment (identity: environmentHeader or environmentJson), or its GUID: see docs/identity.md.',
+    };
+  },
+};
+
+function presence(facts: Facts, guid: Guid, answers: readonly MemberAnswer[]): Heard {
+  const { scope, protected: isProtected } = facts;
+  const where = `at the place of ${shortGuid(guid)}`;
+  return heard(answers, { build: namedIn(facts, guid), scope, where, isProtected, rows: knownRows(facts) });
+}
+
+function absence(said: Exclude<Heard, { is: 'right' }>, hint: string): Refusal {
+  const code = said.is === 'wrong' ? said.code : 'BUILD_GONE';
+  return { code, message: `${capitalized(said.why)}.`, hint };
+}
+
+/** Why a build is not proven to run at its place, or undefined. */
+export function presenceProblem(facts: Facts, guid: Guid, answers: readonly MemberAnswer[], hint: string): Refusal | undefined {
+  const said = presence(facts, guid, answers);
+  return said.is === 'right' ? undefined : absence(said, hint);
+}
+
+/** Where a build says its commit, digest, version or label in place of its GUID: that is the word of this build, and of no other one here. */
+export const namedOnce: Check = {
+  name: 'what the build says of itself names it alone',
+  hazard: 'build-absent',
+  needs: 'files',
+  judge(facts) {
+    const { identity, scope, guid } = facts;
+    if (identity === null || identity === 'none' || isOf(identity) === 'guid') return undefined;
+    const is = isOf(identity);
+    const build = namedIn(facts, guid);
+    const word = wordFor(build, is);
+    const others = sameWord(build, is, scope, knownRows(facts));
+    if (word !== undefined && others.length === 0) return undefined;
+    const places = ownRows(facts).map((row) => placeOf(row));
+    if (word === undefined)
+      return {
+        code: 'IDENTITY_UNCLEAR',
+        message: `Builds say their ${is} (identity: is), but the row of ${shortGuid(guid)} has no ${is}, so it cannot be recognized.`,
+        hint: `Give its row the ${is === 'commit' ? 'source' : is}, or let builds say their GUID: see docs/identity.md.`,
+        places,
+      };
+    const names = [guid, ...others.map(({ build: other }) => other.guid)].map((each) => shortGuid(each)).join(' and ');
+    return {
+      code: 'IDENTITY_UNCLEAR',
+      message: `Builds ${names} have the same ${is} ${word}, so what runs could be either: builds say their ${is} (identity: is).`,
+      hint: 'Let builds say their GUID or digest, or keep one row: see docs/identity.md.',
+      places: [
+        ...places,
+        ...others.flatMap(({ file, line }) => (file === undefined ? [] : [{ file, ...(line === undefined ? {} : { line }) }])),
+      ],
+    };
+  },
+};

@@ -1,0 +1,133 @@
+/**
+ * The questions to the members of a place: by what the router says of the way to them, and what the config says in its place. The pointer holds
+ * the very same ones. Pure; must not decide anything.
+ */
+import type { Asked, Told } from '../../base/changes/change.ts';
+import type { Where } from '../../base/changes/hear.ts';
+import type { IdentityConfig } from '../../core/identity.ts';
+import type { MemberAt } from '../../routers/places.ts';
+import type { Ask } from '../../routers/router.ts';
+
+const TIMEOUT_MS = 2000;
+
+/** One question, for every location that leads to the same member in the same way. */
+export interface Question {
+  /** Whom it asks, for people: its address, and the locations that send there where there are several. */
+  readonly at: string;
+  /** The router reports it down at all of them. */
+  readonly isDown: boolean;
+  /** Why it cannot be asked, or what is sent. */
+  readonly asked: Asked | Told | { readonly why: string };
+}
+
+/** The questions of one place. `several`: the router has several locations, which are then named. */
+export function questionsAt(identity: IdentityConfig, members: readonly MemberAt[], several: boolean): readonly Question[] {
+  const all = members.map((one) => ({ one, asked: questionTo(identity, one) }));
+  const keys = all.map(({ asked }) => JSON.stringify(asked));
+  return [...new Set(keys)].flatMap((key) => {
+    const own = all.filter((_, index) => keys[index] === key);
+    const [first] = own;
+    if (first === undefined) return [];
+    const locations = several ? [...new Set(own.map(({ one }) => one.location))] : [];
+    const where = whereOf(first.one.member.ask) ?? first.one.member.name;
+    const at = `${where}${locations.length === 0 ? '' : ` of ${locations.join(' and ')}`}`;
+    return [{ at, isDown: own.every(({ one }) => !one.member.up), asked: first.asked }];
+  });
+}
+
+const whereOf = ({ address, unixSocket }: Ask) => address?.replace(/\/+$/, '') ?? unixSocket;
+
+function questionTo(identity: IdentityConfig, { member }: MemberAt): Question['asked'] {
+  const { name, place, ask } = member;
+  if (identity.program !== undefined) {
+    const told = JSON.stringify({ address: ask.address, unixSocket: ask.unixSocket ?? null, member: name, place });
+    return {
+      kind: 'run',
+      argv: identity.program,
+      stdin: `${told}\n`,
+      ...jsonOf(identity),
+      timeoutMs: TIMEOUT_MS,
+    };
+  }
+  const unixSocket = identity.unixSocket ?? (identity.port === undefined ? ask.unixSocket : undefined);
+  const origin = originOf(identity, ask, unixSocket);
+  if (typeof origin !== 'string') return { why: `the router reports no address for ${name}: ${origin.why}` };
+  return {
+    kind: 'http',
+    url: `${origin}${identity.path}`,
+    ...wayTo(identity, ask, origin, unixSocket),
+    ...saidWhere(identity),
+    timeoutMs: TIMEOUT_MS,
+  };
+}
+
+/** Scheme, host and port. On a UNIX socket the host is only a name. */
+function originOf(identity: IdentityConfig, { address }: Ask, unixSocket: string | undefined): string | { readonly why: string } {
+  if (unixSocket !== undefined) return `${identity.scheme ?? schemeOf(address) ?? 'http'}://localhost`;
+  if (address === null)
+    return { why: 'it has no resolved name, or one that only the router knows; give identity: unixSocket or program' };
+  if (!URL.canParse(address)) return { why: `${address} is not a URL` };
+  const url = new URL(address);
+  const scheme = identity.scheme ?? url.protocol.slice(0, -1);
+  // A port that is usual for one scheme is not for the other.
+  const port = identity.port ?? Number(url.port || usualPort(url.protocol.slice(0, -1)));
+  return `${scheme}://${url.hostname}${port === usualPort(scheme) ? '' : `:${port}`}`;
+}
+
+const usualPort = (scheme: string) => (scheme === 'https' ? 443 : 80);
+
+const schemeOf = (address: string | null) =>
+  address !== null && URL.canParse(address) ? new URL(address).protocol.slice(0, -1) : undefined;
+
+/** What the config says counts; else how the router itself reaches the member, but for the PROXY protocol of a port that is not asked. */
+function wayTo(identity: IdentityConfig, ask: Ask, origin: string, unixSocket: string | undefined) {
+  const host = identity.host ?? ask.host;
+  const version = identity.proxyProtocol === undefined ? undefined : identity.proxyProtocol === 'v1' ? 1 : 2;
+  const proxyProtocol =
+    version ?? (identity.port === undefined && identity.unixSocket === undefined ? ask.proxyProtocol : undefined);
+  return {
+    ...(host === undefined ? {} : { host }),
+    ...(unixSocket === undefined ? {} : { unixSocket }),
+    ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
+    ...(origin.startsWith('https:') ? trustIn(identity, ask) : {}),
+  } as const;
+}
+
+function trustIn({ ca, serverName, verify }: IdentityConfig, ask: Ask) {
+  if (verify === 'none') return { insecure: true } as const;
+  const isOwn = ca !== undefined || serverName !== undefined;
+  if (ask.insecure === true && !isOwn) return { insecure: true } as const;
+  const name = serverName ?? ask.serverName;
+  const file = ca ?? ask.ca;
+  return { ...(name === undefined ? {} : { serverName: name }), ...(file === undefined ? {} : { ca: file }) };
+}
+
+function saidWhere({ header, ...rest }: IdentityConfig): Where {
+  return header === undefined ? jsonOf(rest) : { header };
+}
+
+function jsonOf({ json }: Pick<IdentityConfig, 'json'>): Pick<Where, 'json'> {
+  return json === undefined ? {} : { json: json.split('.') };
+}
+
+/** Where a member says its environment; undefined where it is not asked for it. */
+export function environmentWhere({ environmentHeader, environmentJson }: IdentityConfig): Where | undefined {
+  if (environmentHeader !== undefined) return { header: environmentHeader };
+  return environmentJson === undefined ? undefined : { json: environmentJson.split('.') };
+}
+
+/** How a member is asked, for people: `http://10.0.0.1:9002/healthz, PROXY protocol v2`. */
+export function wayText(asked: Question['asked']): string {
+  if ('why' in asked) return asked.why;
+  if (asked.kind === 'run') return asked.argv.join(' ');
+  const { url, unixSocket, host, serverName, ca, insecure, proxyProtocol } = asked;
+  return [
+    url,
+    ...(unixSocket === undefined ? [] : [`socket ${unixSocket}`]),
+    ...(host === undefined ? [] : [`Host ${host}`]),
+    ...(serverName === undefined ? [] : [`TLS name ${serverName}`]),
+    ...(ca === undefined ? [] : [`CA ${ca}`]),
+    ...(insecure === true ? ['TLS NOT VERIFIED'] : []),
+    ...(proxyProtocol === undefined ? [] : [`PROXY protocol v${proxyProtocol}`]),
+  ].join(', ');
+}
