@@ -1,8 +1,10 @@
 /** What stands between an emergency and the wrong target, the wrong build or the wrong command; for the mutants. */
 import type { Outside } from '../../src/base/changes/change.ts';
+import { check } from '../../src/base/changes/checks.ts';
 import { identify } from '../../src/base/changes/identity.ts';
 import { ownChanges } from '../../src/base/changes/own-changes.ts';
 import type { TargetQuestion } from '../../src/base/changes/target-question.ts';
+import { reachOf } from '../../src/base/owners/targets.ts';
 import { askBefore } from '../../src/break-glass/ask.ts';
 import { admittedBefore } from '../../src/core/admission/admitted.ts';
 import { breakGlassCommand } from '../../src/lead/outcome.ts';
@@ -58,6 +60,33 @@ export async function rescues(): Promise<readonly string[]> {
     ...((await identify(IDENTITY, outside(503))).kind === 'silent' ? [] : ['a sick build is refused']),
     ...(command.includes(`--to ${STABLE.guid}`) ? [] : ['the printed command does not name the build that it must lead to']),
     ...(await killedRollback()),
+    ...(await loosely()),
+  ];
+}
+
+/** What is taken for the build, for settled and for allowed, though it is not. */
+async function loosely(): Promise<readonly string[]> {
+  const { equals, ...asks } = IDENTITY;
+  const said = outside(200, equals.toUpperCase());
+  const exact = await identify({ ...asks, equals, exact: true }, said);
+  const secret = { name: 'TOKEN', header: 'x-token' };
+  const sent: unknown[] = [];
+  const http = async (request: unknown) => sent.push(request);
+  const leaky = { ...outside(200), http, secret: () => 's3cret' } as unknown as Outside;
+  await identify({ ...IDENTITY, insecure: true, secret }, leaky);
+  let answers = 0;
+  const changing = {
+    ...said,
+    http: async () => ({ status: 200, headers: { 'x-build': ++answers < 3 ? equals : 'other' }, body: '' }),
+  };
+  const settled = await check({ ...IDENTITY, times: 3 }, { ...changing, monotonic: () => 0 } as unknown as Outside);
+  const looks = { kind: 'run', argv: ['/bin/look'], json: ['a'], equals: 'b', timeoutMs: 9 } as const;
+  const reach = reachOf({ changes: [], checks: [looks], identity: [], questions: [] });
+  return [
+    ...(exact.kind === 'gone' ? [] : ['another spelling is taken for a commit']),
+    ...(sent.length === 0 ? [] : ['a secret goes to a server that no one verified']),
+    ...('ok' in settled && !settled.ok ? [] : ['a check settles on its first answer']),
+    ...(reach.programs.length === 1 ? [] : ['a program that looks needs no machine file']),
   ];
 }
 

@@ -18,6 +18,24 @@ const GUIDS = [
 ];
 const FOREIGN = 'feed0000-3333-4333-8333-000000000033';
 
+const SECRET = { name: 'TOKEN', header: 'x-token', scheme: 'v1' };
+const TLS = { ca: '/etc/ca.pem', serverName: 'green.internal', secret: SECRET };
+const WAY = { ...TLS, insecure: true, host: 'api', unixSocket: '/run/green.sock', proxyProtocol: 2 } as const;
+const ASKED = { kind: 'http', header: 'x-commit', equals: 'abc123', timeoutMs: 1000 } as const;
+const LOOKS = { kind: 'run', argv: ['/usr/bin/look'], stdin: '{}', json: ['build'], equals: 'abc123', timeoutMs: 1000 } as const;
+const TABLE = {
+  kind: 'table',
+  address: '/run/haproxy.sock',
+  command: 'show servers state',
+  separator: ' ',
+  where: { be_name: 'gw' },
+  key: 'srv_name',
+  rows: { green: { srv_uweight: ['256'] } },
+  groups: [{ keys: ['blue-1', 'blue-2'], columns: { srv_uweight: ['0'], srv_admin_state: { any: 1 } } }],
+  others: [],
+  timeoutMs: 1000,
+} as const;
+
 function restore(luck: Luck, guid: string): Restore {
   const url = 'http://127.0.0.1:9002/id';
   return restoreOf(guid, {
@@ -32,13 +50,26 @@ function restore(luck: Luck, guid: string): Restore {
         url,
         headers: { 'x-a': 'b' },
         body: luck.chance(0.3) ? hostileText(luck) : '{}',
-        bearerSecret: 'TOKEN',
+        ...(luck.chance(0.5) ? { bearerSecret: 'TOKEN' } : { ...TLS, cert: '/etc/c.pem', key: '/etc/c.key' }),
         expect: [200],
         timeoutMs: 100,
       },
-      { kind: 'run', argv: ['true', luck.chance(0.3) ? hostileText(luck).replaceAll('\0', '') : '-x'], timeoutMs: 2000 },
+      {
+        kind: 'run',
+        argv: ['true', luck.chance(0.3) ? hostileText(luck).replaceAll('\0', '') : '-x'],
+        ...(luck.chance(0.5) ? { stdin: hostileText(luck) } : {}),
+        timeoutMs: 2000,
+        at: 'fra-1',
+      },
     ].slice(luck.below(3)) as Restore['changes'],
-    identity: luck.chance(0.5) ? [{ kind: 'http', url, header: 'x-build-guid', equals: guid, timeoutMs: 1000 }] : [],
+    checks: luck.chance(0.5) ? [{ ...ASKED, url, ...WAY, times: 3, settleMs: 10 }, { ...LOOKS, equals: guid }, TABLE] : [],
+    identity: luck.chance(0.5)
+      ? [
+          { ...ASKED, url, header: 'x-build-guid', equals: guid },
+          { ...ASKED, url, ...WAY, exact: true, environment: { header: 'x-env', equals: 'production' } },
+          { ...LOOKS, exact: true },
+        ]
+      : [],
   });
 }
 
