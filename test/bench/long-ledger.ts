@@ -96,4 +96,27 @@ export function writePointer(stateDir: string, routes: string): void {
   stateWith(stateDir, [pointerOf({ knownGood: restoreOf(GUID, routesTo(routes, 'green')) })]);
 }
 
+/** Ten generations, each with an earlier build on four thousand servers of which it asks two thousand: what break-glass reads before it decides. */
+export function writeLargePointer(stateDir: string, routes: string): void {
+  const names = Array.from({ length: 4000 }, (_, at) => `green-${at}`);
+  const lines = Array.from({ length: 40 }, (_, at) => names.slice(100 * at, 100 * (at + 1)));
+  const large = restoreOf('7c9e6679-7425-40de-944b-e07fc1f90ae7', {
+    changes: lines.map((line) => ({
+      kind: 'socket',
+      address: '/run/haproxy/admin.sock',
+      commands: line.flatMap((name) => [`set server gateway/${name} weight 256`, `set server gateway/${name} state ready`]),
+      timeoutMs: 2000,
+    })),
+    identity: names.slice(0, 2000).map((_, at) => ({
+      kind: 'http',
+      url: `http://10.0.${at >> 8}.${at & 255}:8080/healthz`,
+      header: 'x-build-guid',
+      equals: '7c9e6679-7425-40de-944b-e07fc1f90ae7',
+      timeoutMs: 2000,
+    })),
+  });
+  const pointer = pointerOf({ knownGood: restoreOf(GUID, routesTo(routes, 'green')), earlier: [large] });
+  stateWith(stateDir, new Array(10).fill(pointer));
+}
+
 const GUID = '0b9f1c2d-1111-4111-8111-000000000011';
