@@ -11,7 +11,7 @@ import type { Split } from '../core/rollout/split.ts';
 import type { Io } from '../io.ts';
 import { openRouter } from '../routers/index.ts';
 import { layoutOf, membersAt, spread } from '../routers/places.ts';
-import type { Layout, Leaving, Reading } from '../routers/router.ts';
+import type { Between, Layout, Leaving, Reading } from '../routers/router.ts';
 import { type Asker, askAll } from './asking/ask.ts';
 import { type Question, questionsAt } from './asking/questions.ts';
 
@@ -23,7 +23,7 @@ export interface Target {
   readonly marks: readonly string[];
   changes(split: Split, leaving: Leaving['leaving']): readonly Change[];
   checks(split: Split): readonly Check[];
-  impossible(reading: Reading, percent: number): string | undefined;
+  impossible(reading: Reading, percent: number, between?: Between): string | undefined;
   /** The fewest members of a place that must be up at each location, where the config says so. */
   minUp(place: string): number | undefined;
   read(since?: Reading): Promise<Reading>;
@@ -61,7 +61,7 @@ export function openTarget(
     marks: router.marks(config),
     changes: (split, leaving) => router.changes(config, wanted(split), { leaving }),
     checks: (split) => router.checks(config, wanted(split)),
-    impossible: (reading, percent) => router.impossible(config, reading, percent),
+    impossible: (reading, percent, between) => router.impossible(config, reading, percent, between),
     minUp: (place) => router.placeSettings(config)?.[place]?.minUp,
     read: async (since) => {
       const reading = await router.read(config, io, since);

@@ -45,10 +45,13 @@ export function planFacts(
   const { settings, opened, target, reading } = seen;
   const { history } = opened;
   const [first, ...later] = plan.steps.map((step) => tooFewUp(reading.locations, neededFor(plan, step.percent, target)));
+  const between = { candidate: plan.candidate.ref, stable: plan.stable?.ref ?? null };
   return {
     tooFewUp: first,
     tooFewLater: later.find((why) => why !== undefined),
-    impossible: settings.steps.map(({ percent }) => target.impossible(reading, percent)).find((why) => why !== undefined),
+    impossible: settings.steps
+      .map(({ percent }) => target.impossible(reading, percent, between))
+      .find((why) => why !== undefined),
     unfit: pointerTooLarge(plan, { history, reading, target, environments: environmentsOf(opened) }),
     clients: clientsSeen(settings),
   };

@@ -18,24 +18,35 @@ export interface MemberAt {
 
 /** Every place that members belong to, in alphabetical order. A share is the average over the locations. */
 export function placesOf(locations: readonly Location[]): readonly PlaceReading[] {
-  const names = new Set(locations.flatMap(({ members }) => members.flatMap(({ place }) => (place === null ? [] : [place]))));
-  return [...names].sort().map((place) => placeOf(place, locations));
+  const grouped = locations.map(({ members }) => byPlace(members));
+  const names = new Set(grouped.flatMap((groups) => [...groups.keys()]).filter((place) => place !== null));
+  const totals = grouped.map((groups) => sum([...groups].map(([place, members]) => weightOf(place, members))));
+  return [...names].sort().map((place): PlaceReading => {
+    const own = grouped.map((groups) => groups.get(place) ?? []);
+    const all = own.flat();
+    // Thirds of a share add up to it but for the last digits.
+    const average = (shares: readonly number[]) => Math.round((1e9 * sum(shares)) / locations.length) / 1e9;
+    const share = (members: readonly Member[], total: number) => (total === 0 ? 0 : (100 * weightOf(place, members)) / total);
+    const served = all.map(({ counters }) => counters.served);
+    return {
+      place,
+      percent: average(own.map((members, at) => share(members, totals[at] ?? 0))),
+      realPercent: average(own.map((members) => sum(members.map(({ percent }) => percent)))),
+      up: own.every((members) => members.length === 0 || members.some(({ up }) => up)),
+      parked: all.every(({ parked }) => parked),
+      served: served.includes(null) ? null : sum(served.map((count) => count ?? 0)),
+    };
+  });
 }
 
-function placeOf(place: string, locations: readonly Location[]): PlaceReading {
-  const own = locations.map(({ members }) => members.filter((member) => member.place === place));
-  const all = own.flat();
-  // Thirds of a share add up to it but for the last digits.
-  const average = (shares: readonly number[]) => Math.round((1e9 * sum(shares)) / locations.length) / 1e9;
-  const served = all.map(({ counters }) => counters.served);
-  return {
-    place,
-    percent: average(locations.map(({ members }) => shareOf(place, members))),
-    realPercent: average(own.map((members) => sum(members.map(({ percent }) => percent)))),
-    up: own.every((members) => members.length === 0 || members.some(({ up }) => up)),
-    parked: all.every(({ parked }) => parked),
-    served: served.includes(null) ? null : sum(served.map((count) => count ?? 0)),
-  };
+function byPlace(members: readonly Member[]): ReadonlyMap<string | null, readonly Member[]> {
+  const groups = new Map<string | null, Member[]>();
+  for (const member of members) {
+    const own = groups.get(member.place);
+    if (own === undefined) groups.set(member.place, [member]);
+    else own.push(member);
+  }
+  return groups;
 }
 
 /** The weight that counts: of members in rotation, whether they are up or not. */
@@ -43,10 +54,14 @@ export function weightInRotation({ weight, draining, parked }: Pick<Member, 'wei
   return draining || parked ? 0 : weight;
 }
 
-function shareOf(place: string, members: readonly Member[]): number {
-  const total = sum(members.map(weightInRotation));
-  const own = sum(members.filter((member) => member.place === place).map(weightInRotation));
-  return total === 0 ? 0 : (100 * own) / total;
+/**
+ * What a place is set to get at one location: the weights of all its members as long as one of them is in rotation, else nothing. A member that
+ * a person took out of a place that goes on serving is capacity lost, as one that is down is: the split was not moved. A place whose members
+ * are all out was moved. Members without a place count by themselves.
+ */
+function weightOf(place: string | null, members: readonly Member[]): number {
+  const inRotation = sum(members.map(weightInRotation));
+  return place === null || inRotation === 0 ? inRotation : sum(members.map(({ weight }) => weight));
 }
 
 type Asked = Pick<Reading, 'locations' | 'unseen'>;

@@ -107,6 +107,11 @@ export interface Reading {
   readonly certainty: 'served' | 'configured';
   /** Why traffic may differ from the percentages: locations that disagree, a member that is down. Empty if there is no reason. */
   readonly trouble: readonly string[];
+  /**
+   * Members that give their place nothing although it serves: down, in maintenance, draining. Capacity that is lost, and no trouble while
+   * the place keeps others. Absent if there are none.
+   */
+  readonly short?: readonly string[];
   /** Why it can give a place only all traffic or none, so that only the step 100 % is possible. Absent if it can split. */
   readonly wholeOnly?: string;
   /** Why kvdeploy cannot use this target with its present setup. Absent if it can. */
@@ -127,6 +132,12 @@ export interface Reading {
  */
 export interface Leaving {
   readonly leaving: 'at-once' | 'drain';
+}
+
+/** The places between which traffic is split. */
+export interface Between {
+  readonly candidate: string;
+  readonly stable: string | null;
 }
 
 /** Which members each location has, and the places that they belong to. */
@@ -154,8 +165,11 @@ export interface Router<Config> {
   readonly config: z.ZodObject;
   /** Names of everything it changes; a config with two scopes that share one of them does not load. */
   targets(config: Config): readonly string[];
-  /** Why this router's granularity does not allow exactly `percent` for the candidate, or undefined if it does. Pure. */
-  impossible(config: Config, reading: Reading, percent: number): string | undefined;
+  /**
+   * Why this router's granularity does not allow exactly `percent` for the candidate, or undefined if it does. `between`: the places of the
+   * candidate and of the stable build, where they are known; their numbers of members may matter. Pure.
+   */
+  impossible(config: Config, reading: Reading, percent: number, between?: Between): string | undefined;
   /** The names of all its locations, in the order in which they are changed. Pure. */
   locations(config: Config): readonly string[];
   /** What the config says of each of its places; null where it names none, and every server is a place of its own. Pure. */

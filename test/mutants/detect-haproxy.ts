@@ -4,8 +4,9 @@ import { STATUS_METRICS, statusCounters } from '../../src/core/gates/counting/st
 import { emptyMemory, judgeGate } from '../../src/core/gates/verdict/gate.ts';
 import type { Io } from '../../src/io.ts';
 import { localCounters } from '../../src/metrics/router-counters.ts';
-import { type HaproxyConfig, haproxy } from '../../src/routers/haproxy/haproxy.ts';
+import { haproxy } from '../../src/routers/haproxy/haproxy.ts';
 import { parseLocation } from '../../src/routers/haproxy/haproxy-answer.ts';
+import type { HaproxyConfig } from '../../src/routers/haproxy/haproxy-config.ts';
 import { CANDIDATE, SCOPE, STABLE } from '../core/manifest/builds.ts';
 import { checksOf, readingOf } from '../routers/readings.ts';
 

@@ -424,8 +424,8 @@ export const OF_THE_DOOR: readonly Mutant[] = [
     'a spare slot is taken for a place',
     'sockets',
     'routers/haproxy/haproxy-answer.ts',
-    "state.get('be_name') === backend && !isSpare(state)",
-    "state.get('be_name') === backend",
+    'if (isSpare(row, stat)) {',
+    'if (isSpare(row, stat) && false) {',
   ),
   mutant(
     'a bit of HAProxy that says nothing is taken for something',

@@ -49,6 +49,12 @@ export interface Server {
   readonly status: string;
   /** Percent of its weight during slow start; otherwise null. */
   readonly slowStartPercent: number | null;
+  /** HAProxy reaches it on a UNIX socket, whose path it does not report. */
+  readonly isUnix: boolean;
+  /** HAProxy speaks TLS with it. */
+  readonly usesTls: boolean;
+  /** An agent of it reports to HAProxy, and may set its weight. */
+  readonly hasAgent: boolean;
 }
 
 /** The state of one HAProxy process. */
@@ -60,6 +66,8 @@ export interface Location {
   /** The cookie by which clients stay with a server; null without one. */
   readonly cookie: string | null;
   readonly servers: readonly Server[];
+  /** Names of slots that wait for an address, and get nothing. */
+  readonly spares: readonly string[];
 }
 
 // Bits of srv_admin_state (HAProxy, include/haproxy/server-t.h). Others say nothing about traffic: 4 means that haproxy.cfg has `disabled`,
@@ -75,40 +83,63 @@ export const ADMIN_STATES = {
   ready: { none: MAINT_BITS | DRAIN_BITS },
 } as const;
 
-type Row = ReadonlyMap<string, string>;
+/** A bit of srv_agent_state (HAProxy, include/haproxy/check-t.h, CHK_ST_ENABLED). */
+const AGENT_ENABLED = 4;
+
+/** One line of a table by the names of its columns. */
+interface Row {
+  get(column: string): string | undefined;
+}
 
 /** Parses the answer to `readingLine`; returns a text with the reason if it cannot be parsed. */
 export function parseLocation(answer: string, backend: string): Location | string {
   if (/^Can't find backend/m.test(answer)) return `it has no backend "${backend}"`;
   const level = /^(admin|operator|user)$/m.exec(answer)?.[1] ?? 'unknown';
   const states = table(answer, '# be_id ', (line) => line.split(' '));
-  const stats = table(answer, '# pxname,', (line) => cellsOf(line, ',')).filter((row) => row.get('pxname') === backend);
-  const whole = stats.find((row) => row.get('svname') === 'BACKEND');
+  const stats = new Map(
+    table(answer, '# pxname,', commaCells)
+      .filter((row) => row.get('pxname') === backend)
+      .map((row) => [row.get('svname') ?? '', row]),
+  );
+  const whole = stats.get('BACKEND');
   if (whole === undefined) return 'its answer has no statistics for the backend';
-  const servers: Server[] = [];
-  for (const row of states.filter((state) => state.get('be_name') === backend && !isSpare(state))) {
-    const stat = stats.find((each) => each.get('svname') === row.get('srv_name'));
+  const servers = new Map<string, Server>();
+  const spares: string[] = [];
+  for (const row of states.filter((state) => state.get('be_name') === backend)) {
+    const name = row.get('srv_name') ?? '';
+    const stat = stats.get(name);
+    if (isSpare(row, stat)) {
+      spares.push(name);
+      continue;
+    }
     const server = readServer(row, stat, whole);
-    if (server === undefined) return `its answer for server "${row.get('srv_name')}" is incomplete`;
-    if (servers.some(({ name }) => name === server.name)) return `its answer has server "${server.name}" twice`;
-    servers.push(server);
+    if (server === undefined) return `its answer for server "${name}" is incomplete`;
+    if (servers.has(name)) return `its answer has server "${name}" twice`;
+    servers.set(name, server);
   }
-  if (servers.length === 0) return `backend "${backend}" has no servers that have an address`;
+  if (servers.size === 0) return `backend "${backend}" has no servers that have an address`;
   return {
     level,
     algorithm: whole.get('algo') ?? '',
     mode: whole.get('mode') ?? '',
     cookie: whole.get('cookie') || null,
-    servers,
+    servers: [...servers.values()],
+    spares,
   };
 }
 
-/** A slot that waits for an address, as `server-template` and DNS keep them: it is in maintenance, and HAProxy cannot send anything there. */
-function isSpare(state: Row): boolean {
+/**
+ * A slot that waits for an address, as `server-template` and DNS keep them: it is in maintenance, and HAProxy cannot send anything there. A server
+ * on a UNIX socket has no address either, and is none.
+ */
+function isSpare(state: Row, stat: Row | undefined): boolean {
   const admin = wholeNumber(state.get('srv_admin_state'));
-  return (
-    admin !== undefined && administrative(admin) === 'maint' && ['-', '0.0.0.0', '::'].includes(state.get('srv_addr') ?? '-')
-  );
+  if (admin === undefined || administrative(admin) !== 'maint' || isUnix(stat)) return false;
+  return ['-', '0.0.0.0', '::'].includes(state.get('srv_addr') ?? '-');
+}
+
+function isUnix(stat: Row | undefined): boolean {
+  return stat?.get('addr') === 'unix';
 }
 
 function readServer(state: Row, stat: Row | undefined, backend: Row): Server | undefined {
@@ -136,6 +167,9 @@ function readServer(state: Row, stat: Row | undefined, backend: Row): Server | u
     backup: stat.get('bck') === '1',
     status: stat.get('status') ?? '',
     slowStartPercent: wholeNumber(stat.get('throttle')) ?? null,
+    isUnix: isUnix(stat),
+    usesTls: state.get('srv_use_ssl') === '1',
+    hasAgent: ((wholeNumber(state.get('srv_agent_state')) ?? 0) & AGENT_ENABLED) !== 0,
   };
 }
 
@@ -186,12 +220,22 @@ function table(text: string, opening: string, cells: (line: string) => string[])
   const lines = text.split('\n');
   const at = lines.findIndex((line) => line.startsWith(opening));
   if (at === -1) return [];
-  const columns = cells((lines[at] ?? '').slice(2));
+  const columns = new Map(cells((lines[at] ?? '').slice(2)).map((column, index) => [column, index]));
   const rows: Row[] = [];
   for (const line of lines.slice(at + 1)) {
     if (line === '') break;
     const values = cells(line);
-    rows.push(new Map(columns.map((column, index) => [column, values[index] ?? ''])));
+    rows.push({
+      get: (column) => {
+        const index = columns.get(column);
+        return index === undefined ? undefined : (values[index] ?? '');
+      },
+    });
   }
   return rows;
+}
+
+/** Thousands of lines with some hundred cells each: quotes are looked for only where there are any. */
+function commaCells(line: string): string[] {
+  return line.includes('"') ? cellsOf(line, ',') : line.split(',');
 }

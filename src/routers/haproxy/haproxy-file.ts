@@ -5,15 +5,10 @@
 import { basename, join } from 'node:path';
 import type { Io } from '../../io.ts';
 import type { Unusable } from '../router.ts';
+import type { WrittenWay } from './haproxy-ask.ts';
+import { finder, type Global, globalOf, type Line, linesOf, sectionLines } from './haproxy-lines.ts';
 
 const MAX_BYTES = 4 * 1024 * 1024;
-
-/** A `server` line of one section. */
-interface Line {
-  readonly section: string;
-  readonly name: string;
-  readonly address: string;
-}
 
 /** What the files say of one backend and its servers. */
 export interface Written {
@@ -23,6 +18,8 @@ export interface Written {
   readonly rule: string | undefined;
   /** What is to be looked at by a person: other backends with the same servers, or that the files could not be read. */
   readonly doubts: readonly string[];
+  /** What is written of the way to a server of the backend; undefined where that is unknown. */
+  readonly wayTo: (server: string) => WrittenWay | undefined;
 }
 
 /** Compares the running servers of a backend with the files of the process `pid`; null: the process is not known. */
@@ -31,16 +28,19 @@ export function writtenOf(servers: readonly string[], backend: string, pid: numb
     fleeting: undefined,
     rule: undefined,
     doubts: [`${why}, so whether each server stands in haproxy.cfg, and in no other backend, is not known`],
+    wayTo: () => undefined,
   });
   if (pid === null) return unknown('HAProxy runs on another host');
   let files: readonly string[];
   let lines: readonly Line[] | undefined;
   let rule: string | undefined;
+  let global: Global;
   try {
     files = filesOf(pid, fs);
     if (files.length === 0) return unknown('the process of HAProxy is not visible from here');
     const text = files.map((file) => textOf(file, fs)).join('\n');
     lines = linesOf(text);
+    global = globalOf(text);
     rule = [...sectionLines(text)].find(({ section, line }) => section === backend && CHOOSES.test(line))?.line;
   } catch (error) {
     return unknown(`haproxy.cfg cannot be read (${error instanceof Error ? error.message : String(error)})`);
@@ -48,16 +48,26 @@ export function writtenOf(servers: readonly string[], backend: string, pid: numb
   const own = lines?.filter(({ section }) => section === backend) ?? [];
   if (lines === undefined || own.length === 0)
     return unknown(`the servers of backend ${backend} cannot be found in ${files.join(', ')}`);
-  return { fleeting: fleetingOf(servers, backend, own, files), rule, doubts: twicesOf(servers, backend, own, lines) };
+  const lineOf = finder(own);
+  const folder = folderOf(pid, fs);
+  return {
+    fleeting: fleetingOf(servers, backend, lineOf, files),
+    rule,
+    doubts: twicesOf(servers, backend, lineOf, lines),
+    wayTo: (server) => {
+      const line = lineOf(server);
+      return line === undefined ? undefined : { line, global, folder };
+    },
+  };
 }
 
 function fleetingOf(
   servers: readonly string[],
   backend: string,
-  own: readonly Line[],
+  lineOf: (server: string) => Line | undefined,
   files: readonly string[],
 ): Unusable | undefined {
-  const lost = servers.filter((name) => !own.some((line) => isOf(line, name)));
+  const lost = servers.filter((name) => lineOf(name) === undefined);
   if (lost.length === 0) return undefined;
   const names = lost.join(', ');
   return {
@@ -66,17 +76,15 @@ function fleetingOf(
   };
 }
 
-/** A template has its names from a prefix. */
-function isOf({ name }: Line, server: string): boolean {
-  return name.endsWith('*') ? new RegExp(`^${escaped(name.slice(0, -1))}\\d+$`).test(server) : name === server;
-}
-
-const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-
-function twicesOf(servers: readonly string[], backend: string, own: readonly Line[], lines: readonly Line[]): string[] {
+function twicesOf(
+  servers: readonly string[],
+  backend: string,
+  lineOf: (server: string) => Line | undefined,
+  lines: readonly Line[],
+): string[] {
+  const byAddress = new Map(servers.map((name) => [lineOf(name)?.address, lineOf(name)]));
   return lines.flatMap(({ section, name, address }) => {
-    const same =
-      section === backend ? undefined : own.find((line) => line.address === address && servers.some((one) => isOf(line, one)));
+    const same = section === backend ? undefined : byAddress.get(address);
     if (same === undefined) return [];
     return [
       `backend ${section} sends to ${same.name} too (server ${name} ${address}), and kvdeploy does not shift that traffic: use backend ${backend} for both (use_backend ${backend}), or remove the server from ${section}`,
@@ -100,6 +108,15 @@ function filesOf(pid: number, fs: Io['fs']): readonly string[] {
   });
 }
 
+/** Where the process was started; the link in /proc names another folder once it is restarted. */
+function folderOf(pid: number, fs: Io['fs']): string | null {
+  try {
+    return fs.realpathSync(`/proc/${pid}/cwd`);
+  } catch {
+    return null;
+  }
+}
+
 function textOf(file: string, fs: Io['fs']): string {
   if (!fs.statSync(file).isFile()) throw new Error(`${file} is not a plain file`);
   if (fs.statSync(file).size > MAX_BYTES) throw new Error(`${file} has more than 4 MiB`);
@@ -108,39 +125,3 @@ function textOf(file: string, fs: Io['fs']): string {
 
 /** Rules of a backend that come before every weight. */
 const CHOOSES = /^(?:stick\s+(?:on|match|store-request)|use-server|persist)\s/;
-
-/** Every line with its words, and the backend in whose section it stands; none for any other section. */
-function* sectionLines(text: string): Generator<{ readonly section: string; readonly line: string }> {
-  let section = '';
-  for (const raw of text.split('\n')) {
-    const line = raw.trim();
-    const [word = '', name = ''] = line.split(/\s+/);
-    if (/^(?:backend|listen)$/.test(word)) section = name;
-    // Sections begin in the first column by habit only; each has a keyword of its own.
-    else if (SECTIONS.has(word)) section = '';
-    if (section !== '') yield { section, line };
-  }
-}
-
-/** Undefined where a name is made of variables, or quoted: what it is at run time is unknown. */
-function linesOf(text: string): readonly Line[] | undefined {
-  const lines: Line[] = [];
-  for (const { section, line } of sectionLines(text)) {
-    const [word = '', name = '', address = ''] = line.split(/\s+/);
-    if (word !== 'server' && word !== 'server-template') continue;
-    if (/["'$\\]/.test(`${name}${section}`)) return undefined;
-    const isTemplate = word === 'server-template';
-    lines.push({
-      section,
-      name: isTemplate ? `${name}*` : name,
-      address: isTemplate ? (line.split(/\s+/)[3] ?? '') : address,
-    });
-  }
-  return lines;
-}
-
-const SECTIONS = new Set(
-  'global defaults frontend resolvers peers userlist mailers cache program http-errors ring log-forward fcgi-app crt-store'.split(
-    ' ',
-  ),
-);

@@ -1,8 +1,10 @@
 /** Combines the answers of all HAProxy processes into one reading. Must report a disagreement, never average it silently. */
 import { splitsAgree, splitText } from '../../core/rollout/split.ts';
 import { placesOf, seen, weightInRotation } from '../places.ts';
-import type { Location as LocationReading, Member, MemberCounters, Reading, Unseen } from '../router.ts';
+import type { Ask, Location as LocationReading, Member, MemberCounters, Reading, Unseen, Unusable } from '../router.ts';
 import type { Location, Server } from './haproxy-answer.ts';
+import type { HaproxyConfig } from './haproxy-config.ts';
+import { misplaced, placer } from './haproxy-places.ts';
 import { type Balance, unusableBecause } from './haproxy-setup.ts';
 
 /** The answer of one socket. */
@@ -11,24 +13,42 @@ export interface Answered {
   readonly location: Location;
 }
 
+/** How each server of a socket is asked. */
+export type Ways = (socket: string, server: Server) => Ask;
+
+/** The servers that belong to one place, or that take traffic although they belong to none. */
+interface Placed {
+  readonly socket: string;
+  readonly location: Location;
+  readonly members: readonly { readonly server: Server; readonly place: string | null }[];
+}
+
 /** One reading from the answers of the sockets, at least one, and of those that did not answer: nothing is known of their split. */
 export function readingOf(
   answered: readonly Answered[],
   unseen: readonly Unseen[],
-  balance: Balance,
+  settings: HaproxyConfig,
+  ways: Ways,
   since: Reading | undefined,
 ): Reading {
-  const locations = answered.map((one) => membersOf(one, unseen.length === 0));
+  const placed = placedBy(settings, answered);
+  const locations = placed.map((one) => membersOf(one, unseen.length === 0, ways));
   const places = placesOf(locations);
-  const trouble = [...unseen.map(({ why }) => why), ...disagreements(locations), ...answered.flatMap(faults)];
-  const unusable = answered.map((one) => unusableBecause(one, balance)).find((one) => one !== undefined);
-  const wholeOnly = wholeOnlyBecause(answered, balance);
+  const faulty = placed.map((one) => faults(one, settings));
+  const trouble = [...unseen.map(({ why }) => why), ...disagreements(locations), ...faulty.flatMap((one) => one.trouble)];
+  const short = faulty.flatMap((one) => one.short);
+  const unusable =
+    placed.map((one) => unusableBecause(one, settings)).find((one) => one !== undefined) ??
+    (unseen.length === 0 ? misplaced(settings.places, answered, settings.backend) : undefined) ??
+    strangers(placed, settings.backend);
+  const wholeOnly = wholeOnlyBecause(answered, settings.balance);
   const cookie = answered.map(({ location }) => location.cookie).find((name) => name !== null);
   return {
     locations,
     places,
     certainty: trouble.length === 0 && seen(places, since) ? 'served' : 'configured',
     trouble,
+    ...(short.length === 0 ? {} : { short }),
     ...(unseen.length === 0 ? {} : { unseen }),
     ...(unusable === undefined ? {} : { unusable }),
     ...(wholeOnly === undefined ? {} : { wholeOnly }),
@@ -36,22 +56,36 @@ export function readingOf(
   };
 }
 
-function membersOf({ socket, location }: Answered, isWhole: boolean): LocationReading {
-  const total = sum(location.servers.filter(({ up }) => up).map(takes));
-  const members = location.servers.map((server): Member => {
-    return {
-      name: server.name,
-      place: server.name,
-      weight: server.backup ? 0 : server.weight,
-      percent: server.up && total > 0 ? (100 * takes(server)) / total : 0,
-      up: server.up,
-      draining: server.state === 'drain',
-      parked: server.state === 'maint',
-      ask: { address: server.address },
-      counters: countersOf(server, location.mode === 'http', isWhole),
-    };
+function placedBy({ places }: HaproxyConfig, answered: readonly Answered[]): readonly Placed[] {
+  const placesAt = placer(places);
+  return answered.map(({ socket, location }) => {
+    const all = location.servers.map((server) => {
+      const [place, second] = placesAt(server.name);
+      return { server, place: place === undefined || second !== undefined ? null : place };
+    });
+    return { socket, location, members: all.filter(({ server, place }) => place !== null || takes(server) > 0) };
   });
-  return { name: socket, members };
+}
+
+function membersOf({ socket, location, members }: Placed, isWhole: boolean, ways: Ways): LocationReading {
+  const really = ({ up, slowStartPercent, ...server }: Server) => (up ? (takes(server) * (slowStartPercent ?? 100)) / 100 : 0);
+  const total = sum(members.map(({ server }) => really(server)));
+  return {
+    name: socket,
+    members: members.map(
+      ({ server, place }): Member => ({
+        name: server.name,
+        place,
+        weight: server.backup ? 0 : server.weight,
+        percent: total > 0 ? (100 * really(server)) / total : 0,
+        up: server.up,
+        draining: server.state === 'drain',
+        parked: server.state === 'maint',
+        ask: ways(socket, server),
+        counters: countersOf(server, location.mode === 'http', isWhole),
+      }),
+    ),
+  };
 }
 
 function countersOf({ chosen, answers, times, downs }: Server, countsRequests: boolean, isWhole: boolean): MemberCounters {
@@ -64,7 +98,7 @@ function countersOf({ chosen, answers, times, downs }: Server, countsRequests: b
 }
 
 /** Its effective weight for new traffic. */
-function takes({ state, backup, weight }: Server): number {
+function takes({ state, backup, weight }: Pick<Server, 'state' | 'backup' | 'weight'>): number {
   return backup ? 0 : weightInRotation({ weight, draining: state === 'drain', parked: state === 'maint' });
 }
 
@@ -73,8 +107,8 @@ function disagreements(locations: readonly LocationReading[]): string[] {
   if (first === undefined) return [];
   const places = placesOf(locations).map(({ place }) => place);
   const trouble = locations.flatMap(({ name, members }) => {
-    const missing = places.filter((place) => !members.some((member) => member.place === place));
-    return missing.map((place) => `${name} has no server ${place}, but another socket does`);
+    const own = new Set(members.map(({ place }) => place));
+    return places.filter((place) => !own.has(place)).map((place) => `${name} has no server ${place}, but another socket does`);
   });
   const split = (location: LocationReading) => placesOf([location]);
   for (const other of others) {
@@ -85,14 +119,89 @@ function disagreements(locations: readonly LocationReading[]): string[] {
   return trouble;
 }
 
-function faults({ socket, location }: Answered): string[] {
-  const serving = location.servers.filter((server) => takes(server) > 0);
-  if (serving.length === 0) return [`${socket}: no server takes traffic`];
-  return serving.flatMap(({ name, up, status, slowStartPercent }) => {
-    if (!up) return [`${socket}: HAProxy's health check reports ${name} as ${status}, so its traffic goes elsewhere`];
-    const slow = slowStartPercent !== null && slowStartPercent < 100;
-    return slow ? [`${socket}: ${name} is in slow start, at ${slowStartPercent} % of its weight`] : [];
+interface Faults {
+  readonly trouble: readonly string[];
+  readonly short: readonly string[];
+}
+
+function faults({ socket, members }: Placed, { balance, backend }: HaproxyConfig): Faults {
+  const byPlace = new Map<string | null, Server[]>();
+  for (const { server, place } of members) {
+    const own = byPlace.get(place);
+    if (own === undefined) byPlace.set(place, [server]);
+    else own.push(server);
+  }
+  const all = [...byPlace].map(([place, servers]): Faults => {
+    if (place === null) return { trouble: servers.map(({ name }) => `${socket}: ${strange(name, backend)}`), short: [] };
+    return placeFaults(socket, place, servers, balance);
   });
+  const isEmpty = members.every(({ server }) => takes(server) === 0);
+  return {
+    trouble: [...(isEmpty ? [`${socket}: no server takes traffic`] : []), ...all.flatMap(({ trouble }) => trouble)],
+    short: all.flatMap(({ short }) => short),
+  };
+}
+
+/** Of one place at one location. One that gets nothing has no faults: its members wait in maintenance, or are not started. */
+function placeFaults(socket: string, place: string, servers: readonly Server[], balance: Balance): Faults {
+  const serving = servers.filter((server) => takes(server) > 0);
+  if (serving.length === 0) return { trouble: [], short: [] };
+  const down = serving.filter(({ up }) => !up);
+  const isDead = down.length === serving.length;
+  const dead = ({ name, status }: Server) =>
+    `${socket}: HAProxy's health check reports ${name} as ${status}, so its traffic goes elsewhere`;
+  const slow = serving.filter(({ up, slowStartPercent }) => up && slowStartPercent !== null && slowStartPercent < 100);
+  return {
+    trouble: [
+      ...(isDead ? down.map(dead) : []),
+      ...slow.map(({ name, slowStartPercent }) => `${socket}: ${name} is in slow start, at ${slowStartPercent} % of its weight`),
+      // A static algorithm has the weights of haproxy.cfg, which may differ.
+      ...(balance === 'static' ? [] : uneven(socket, place, servers)),
+    ],
+    short: [
+      ...(isDead ? [] : down.map(({ name, status }) => `${socket}: ${name} of ${place} is ${status}`)),
+      ...servers.flatMap(({ name, state }) => {
+        if (state === 'ready') return [];
+        return [`${socket}: ${name} of ${place} is ${state === 'maint' ? 'in maintenance' : 'draining'}`];
+      }),
+    ],
+  };
+}
+
+/** Members whose weight is another than that of most: someone set it, since kvdeploy gives all of them the same. */
+function uneven(socket: string, place: string, servers: readonly Server[]): string[] {
+  const ready = servers.filter(({ state }) => state === 'ready');
+  const counts = new Map<number, number>();
+  for (const { weight } of ready) counts.set(weight, (counts.get(weight) ?? 0) + 1);
+  const [usual] = [...counts].reduce((most, one) => (one[1] > most[1] ? one : most), [0, 0]);
+  const others = ready.filter(({ weight }) => weight !== usual);
+  return others.map(
+    ({ name, weight }) =>
+      `${socket}: ${name} of ${place} has weight ${weight}, the others ${usual}, although all members of a place get the same`,
+  );
+}
+
+function strange(name: string, backend: string): string {
+  return `${name} takes traffic of backend ${backend} and belongs to no place`;
+}
+
+/** A server whose traffic is not kvdeploy's to split. */
+function strangers(placed: readonly Placed[], backend: string): Unusable | undefined {
+  const found = placed.flatMap(({ members }) => members).find(({ place }) => place === null);
+  if (found === undefined) return undefined;
+  const { name } = found.server;
+  return {
+    why: strange(name, backend),
+    cure: `Add ${name} to its place in \`places\` in the config, or take it out of rotation: set server ${backend}/${name} state maint`,
+  };
+}
+
+/** Places of the config without a server anywhere: nothing can be deployed there yet. */
+export function emptyPlaces({ places = {}, backend }: HaproxyConfig, reading: Reading): readonly string[] {
+  if (reading.unseen !== undefined) return [];
+  const known = new Set(reading.places.map(({ place }) => place));
+  const empty = Object.keys(places).filter((place) => !known.has(place));
+  return empty.map((place) => `place ${place} has no server with an address in backend ${backend}, so no build can run there`);
 }
 
 function wholeOnlyBecause(answered: readonly Answered[], balance: Balance): string | undefined {

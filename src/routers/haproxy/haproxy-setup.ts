@@ -2,10 +2,11 @@
 import { dirname } from 'node:path';
 import type { Io } from '../../io.ts';
 import type { Unusable } from '../router.ts';
-import type { Location } from './haproxy-answer.ts';
+import type { Location, Server } from './haproxy-answer.ts';
+import type { HaproxyConfig } from './haproxy-config.ts';
 
 /** The `balance` setting of the router's config. */
-export type Balance = 'dynamic' | 'static';
+export type Balance = HaproxyConfig['balance'];
 
 // `random` is "unknown" in the statistics of 2.6. Every other algorithm accepts only the configured weight or 0.
 const SPLITTING = ['roundrobin', 'leastconn', 'random', 'unknown'];
@@ -13,12 +14,20 @@ const SPLITTING = ['roundrobin', 'leastconn', 'random', 'unknown'];
 /** Not `__proto__`: JavaScript would set a prototype, and the member would be missing from the reading. */
 const NAME = /^(?!__proto__$)[A-Za-z0-9_.:-]{1,256}$/;
 
+/** One HAProxy, and those of its servers that belong to a place or take traffic. */
+interface Judged {
+  readonly socket: string;
+  readonly location: Location;
+  readonly members: readonly { readonly server: Server }[];
+}
+
 /** Why this HAProxy cannot be used, or undefined. */
 export function unusableBecause(
-  { socket, location }: { readonly socket: string; readonly location: Location },
-  balance: Balance,
+  { socket, location, members }: Judged,
+  { balance, agentCheck }: Pick<HaproxyConfig, 'balance' | 'agentCheck'>,
 ): Unusable | undefined {
-  const { level, algorithm, servers } = location;
+  const { level, algorithm } = location;
+  const servers = members.map(({ server }) => server);
   if (level !== 'admin')
     return { why: `${socket} has level ${level}, which may look and not change anything`, cure: adminCure(socket) };
   const odd = servers.find(({ name }) => !NAME.test(name));
@@ -27,7 +36,7 @@ export function unusableBecause(
       why: `${socket} has a server whose name cannot be written into a command safely`,
       cure: 'Give every server of the backend a name of letters, digits, `_`, `.`, `:` and `-`, and reload HAProxy.',
     };
-  const backup = servers.find((server) => server.backup);
+  const backup = location.servers.find((server) => server.backup);
   if (backup !== undefined)
     return {
       why: `${backup.name} is a backup server: HAProxy sends traffic to it by itself when the others are down`,
@@ -37,6 +46,12 @@ export function unusableBecause(
     return {
       why: `\`balance ${algorithm}\` supports only 0 % and 100 % at run time`,
       cure: "Write `balance roundrobin` in the backend, or set `balance: static` in the router's config and use the single step 100 %.",
+    };
+  const agent = servers.find(({ hasAgent }) => hasAgent);
+  if (balance === 'dynamic' && agent !== undefined && agentCheck === undefined)
+    return {
+      why: `${agent.name} has \`agent-check\`: its agent may set its weight at any moment, over the one that makes the split`,
+      cure: `Remove \`agent-check\` from \`server ${agent.name} …\` (and from default-server) in haproxy.cfg; or, if no agent ever reports a weight, say so in the router's config: agentCheck: upDown`,
     };
   const silent = servers.find((server) => server.configuredWeight === 0);
   if (balance === 'static' && silent !== undefined)
