@@ -20,7 +20,6 @@ import { shortGuid } from '../core/scope.ts';
 import type { Io } from '../io.ts';
 import { openSource } from '../metrics/index.ts';
 import type { Question } from '../metrics/metric-source.ts';
-import { membersAt } from '../routers/places.ts';
 import type { Reading } from '../routers/router.ts';
 
 /** What a question says of a build. */
@@ -126,11 +125,10 @@ export function describeGate(
   return source.describe(config, questionOf(plan, build, null));
 }
 
-/** The question about one build, with the place and address that the router reports. */
+/** The question about one build, with what the router reports. */
 export function questionOf(plan: Pick<Plan, 'scope'>, build: AskedBuild, reading: Reading | null): Question {
   const { guid, ref: place, version, digest, labels } = build;
-  const address = reading === null ? null : (membersAt(reading, place)[0]?.member.ask.address ?? null);
-  return { scope: plan.scope, build: guid, place, version, digest, labels, address, router: reading };
+  return { scope: plan.scope, build: guid, place, version, digest, labels, router: reading };
 }
 
 // The latency of comparing gates, asked next to their counts. An answer that is slow keeps no other metric waiting.

@@ -1,13 +1,15 @@
 /** Health by asking the build itself over HTTP. Must never take an unexpected answer for a good one. */
 import * as z from 'zod';
-import type { ArmCounters, Counters } from '../core/gates/counting/counters.ts';
+import type { ArmCounters, Counters, Target } from '../core/gates/counting/counters.ts';
 import { durationSchema, type Measurement } from '../core/gates/verdict/gate.ts';
 import { msText } from '../core/text.ts';
 import type { Io } from '../io.ts';
+import { type MemberAt, membersAt } from '../routers/places.ts';
 import { bothBuilds } from './arms.ts';
 import type { MetricSource, Pair, Question } from './metric-source.ts';
 
-const AT_ONCE = 5;
+/** Requests on their way at once: as many as there are members, within these bounds. */
+const AT_ONCE = { least: 5, most: 20 };
 
 /** A measurement ends within 2 s; the rest is for the machine to be slow. */
 const BUDGET_MS = 1900;
@@ -37,7 +39,9 @@ const config = z.strictObject({
     .min(1)
     .max(100)
     .default(10)
-    .describe('Requests per poll; fewer if the build responds slowly, because a poll ends within 2 s'),
+    .describe(
+      'Requests per poll, shared out between the members of the place, at least one for each; fewer if they respond slowly, because a poll ends within 2 s',
+    ),
   timeout: durationSchema
     .refine((ms) => ms >= 1 && ms <= 2000, 'at most 2s')
     .prefault('1s')
@@ -61,8 +65,8 @@ export const httpProbe: MetricSource<HttpProbeConfig> = {
     ...(maxLatency === undefined ? ['latency: set maxLatency'] : []),
     ...['gRPC statuses', 'retries', 'slices', 'the requests of clients: it sends its own'],
   ],
-  describe: (settings, { address }) =>
-    `${settings.probes} x GET ${address ?? 'http://<address of the build>'}${settings.path}, expecting ${expectation(settings)}`,
+  describe: (settings) =>
+    `${settings.probes} x GET http://<address of the build>${settings.path}, expecting ${expectation(settings)}`,
 };
 
 /** One word or two about one probe (`200`, `401`, `timed out`), and whether it was good. */
@@ -72,24 +76,46 @@ interface Probe {
 }
 
 async function measure(settings: HttpProbeConfig, question: Question, io: Io): Promise<Measurement> {
-  const { address } = question;
-  if (address === null) return { missing: `the router reports no address for ${question.place}, so its build cannot be probed` };
-  const url = urlOf(address, settings.path);
-  if (url === undefined) return { missing: `${address} is not an http address` };
-  const probes = await probeAll(settings, url, io);
+  const asked = membersOf(question);
+  if ('missing' in asked) return asked;
+  const said = await probeAll(settings, question.place, asked.members, io);
+  const all = said.flatMap(({ probes }) => probes);
+  const isOne = asked.members.length + asked.down.length === 1;
+  const bad = said.filter(({ probes }) => probes.some(({ ok }) => !ok));
+  const details = [
+    `${tally(all)}${isOne || bad.length === 0 ? '' : ` (${bad.map(({ words, probes }) => `${words}: ${tally(probes)}`).join('; ')})`}`,
+    ...asked.down.map((words) => `${words} is down and was not probed`),
+  ];
   return {
-    requests: probes.length,
-    errors: probes.filter(({ ok }) => !ok).length,
+    requests: all.length,
+    errors: all.filter(({ ok }) => !ok).length,
     counting: 'sample',
-    detail: tally(probes),
+    detail: details.join('; '),
   };
 }
 
-/** What this process has probed so far, by place: probes are counted by whoever sends them. */
-const probed = new WeakMap<
-  HttpProbeConfig,
-  { readonly startedMs: number; readonly places: Map<string, { requests: number; errors: number }> }
->();
+interface Probed {
+  readonly startedMs: number;
+  freshMs: number;
+  requests: number;
+  errors: number;
+}
+
+/** What this process has probed so far: probes are counted by whoever sends them. */
+interface ProbeMemory {
+  /** By place, the member that is next: a poll that ends too soon for all of them begins with the others next time. */
+  readonly turns: Map<string, number>;
+  /** By place and member. */
+  readonly counts: Map<string, Probed>;
+}
+
+const memories = new WeakMap<HttpProbeConfig, ProbeMemory>();
+
+function memoryOf(settings: HttpProbeConfig): ProbeMemory {
+  const memory = memories.get(settings) ?? { turns: new Map(), counts: new Map() };
+  memories.set(settings, memory);
+  return memory;
+}
 
 /** Both builds are probed at once, each as often as the other, so that the network's mishaps fall on both. */
 function count(settings: HttpProbeConfig, pair: Pair, io: Io): Promise<Counters> {
@@ -97,32 +123,83 @@ function count(settings: HttpProbeConfig, pair: Pair, io: Io): Promise<Counters>
 }
 
 async function probedArm(settings: HttpProbeConfig, question: Question, io: Io): Promise<ArmCounters> {
-  const measurement = await measure(settings, question, io);
-  if ('missing' in measurement) return { missing: measurement.missing };
-  const memory = probed.get(settings) ?? { startedMs: io.now(), places: new Map() };
-  probed.set(settings, memory);
-  const before = memory.places.get(question.place) ?? { requests: 0, errors: 0 };
-  const total = { requests: before.requests + measurement.requests, errors: before.errors + measurement.errors };
-  memory.places.set(question.place, total);
-  const counters = Object.entries(total).map(([counter, value]) => ({ counter, slice: '', value }));
-  return { targets: { probes: { startedMs: memory.startedMs, freshMs: io.now(), counters } } };
+  const asked = membersOf(question);
+  if ('missing' in asked) return asked;
+  const startedMs = io.now();
+  const said = await probeAll(settings, question.place, asked.members, io);
+  const { counts } = memoryOf(settings);
+  const nowMs = io.now();
+  const targets = said.map(({ key, words: name, location, probes }): [string, Target] => {
+    const total = counts.get(`${question.place} ${key}`) ?? { startedMs, freshMs: startedMs, requests: 0, errors: 0 };
+    counts.set(`${question.place} ${key}`, total);
+    total.requests += probes.length;
+    total.errors += probes.filter(({ ok }) => !ok).length;
+    if (probes.length > 0) total.freshMs = nowMs;
+    const counters = (['requests', 'errors'] as const).map((counter) => ({ counter, slice: '', value: total[counter] }));
+    return [key, { startedMs: total.startedMs, freshMs: total.freshMs, counters, member: { name, location } }];
+  });
+  return { targets: Object.fromEntries(targets) };
 }
 
-async function probeAll(settings: HttpProbeConfig, url: string, io: Io): Promise<Probe[]> {
+interface Asked extends Pick<MemberAt, 'key' | 'words' | 'location'> {
+  readonly url: string;
+}
+
+/**
+ * The members of a place that take requests, each once however many locations send there, and in words those that are down: their requests go to
+ * the others, so what they would answer fails no one. Where none takes requests, all of them.
+ */
+function membersOf({ router, place }: Question): Members | { readonly missing: string } {
+  if (router === null || router === undefined) return { missing: 'the router cannot be read' };
+  const all = membersAt(router, place);
+  const taking = all.filter(({ member }) => member.up && !member.draining && !member.parked);
+  const members = new Map<string, Asked>();
+  for (const { key, words, location, member } of taking.length === 0 ? all : taking) {
+    const { name, ask } = member;
+    const who = name === place ? place : `${name} of ${place}`;
+    if (ask.address === null) return { missing: `the router reports no address for ${who}, so its build cannot be probed` };
+    const url = originOf(ask.address);
+    if (url === undefined) return { missing: `${ask.address} is not an http address` };
+    if (!members.has(url)) members.set(url, { key, words, location, url });
+  }
+  if (members.size === 0) return { missing: `the router has no place ${place}` };
+  const down = taking.length === 0 ? [] : all.filter(({ member }) => !member.up).map(({ words }) => words);
+  return { members: [...members.values()], down };
+}
+
+interface Members {
+  readonly members: readonly Asked[];
+  readonly down: readonly string[];
+}
+
+/** Asks the members in turn, so that each gets as many requests as the others, or one more. */
+async function probeAll(
+  settings: HttpProbeConfig,
+  place: string,
+  members: readonly Asked[],
+  io: Io,
+): Promise<readonly (Asked & { readonly probes: readonly Probe[] })[]> {
   const endsAt = io.monotonic() + BUDGET_MS;
-  const probes: Probe[] = [];
+  const { turns } = memoryOf(settings);
+  const first = turns.get(place) ?? 0;
+  const atOnce = Math.min(AT_ONCE.most, Math.max(AT_ONCE.least, members.length));
+  const requests = Math.max(settings.probes, members.length);
+  const probes = members.map((): Probe[] => []);
   let sent = 0;
   const ask = async (): Promise<void> => {
-    while (sent < settings.probes) {
+    while (sent < requests) {
       const leftMs = endsAt - io.monotonic();
       // A probe that could not have its whole timeout would blame the build for our own hurry.
-      if (leftMs < settings.timeout && sent >= AT_ONCE) return;
+      if (leftMs < settings.timeout && sent >= atOnce) return;
+      const at = (first + sent) % members.length;
       sent += 1;
-      probes.push(await probe(settings, url, Math.max(1, Math.floor(Math.min(settings.timeout, leftMs))), io));
+      const timeoutMs = Math.max(1, Math.floor(Math.min(settings.timeout, leftMs)));
+      probes[at]?.push(await probe(settings, `${members[at]?.url}${settings.path}`, timeoutMs, io));
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, ask));
-  return probes;
+  await Promise.all(Array.from({ length: atOnce }, ask));
+  turns.set(place, (first + sent) % members.length);
+  return members.map((member, index) => ({ ...member, probes: probes[index] ?? [] }));
 }
 
 async function probe(settings: HttpProbeConfig, url: string, timeoutMs: number, io: Io): Promise<Probe> {
@@ -168,13 +245,10 @@ function tally(probes: readonly Probe[]): string {
     .join(', ');
 }
 
-function urlOf(address: string, path: string): string | undefined {
-  try {
-    const base = new URL(address);
-    return base.protocol === 'http:' || base.protocol === 'https:' ? `${base.origin}${path}` : undefined;
-  } catch {
-    return undefined;
-  }
+function originOf(address: string): string | undefined {
+  if (!URL.canParse(address)) return undefined;
+  const { protocol, origin } = new URL(address);
+  return protocol === 'http:' || protocol === 'https:' ? origin : undefined;
 }
 
 function reasonOf(error: unknown): string {

@@ -18,9 +18,7 @@ export interface Question {
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** What the router calls its place. */
   readonly place: string;
-  /** Where it can be asked directly, as the router reports it. */
-  readonly address: string | null;
-  /** What the router itself reports, its counters among it; absent when it was not read. */
+  /** What the router itself reports, the members of the place with their addresses and counters among it; absent when it was not read. */
   readonly router?: Reading | null;
 }
 

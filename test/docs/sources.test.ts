@@ -33,7 +33,7 @@ it('docs/sources.md names every source that there is', () => {
 
 it('docs/sources.md shows JSON that the source command counts', async () => {
   const build = '7f3c2a10-2222-4222-8222-222222222222' as Guid;
-  const question = { scope: { tenant: 'acme', environment: 'production', service: 'gw' }, build, place: 'green', address: null };
+  const question = { scope: { tenant: 'acme', environment: 'production', service: 'gw' }, build, place: 'green' };
   const settings = command.config.parse({ argv: ['/bin/counts', '${build}'] });
   const io = { ...nodeIo, run: async () => ({ exitCode: 0, stdout: blocks('json')[0] ?? '', stderr: '' }) };
   const { candidate } = await command.count(settings as never, { candidate: question, stable: null }, io);

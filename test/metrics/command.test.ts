@@ -191,7 +191,7 @@ function configOf(argv: readonly string[]): CommandConfig {
 }
 
 function about(build: Guid, place = 'green'): Question {
-  return { scope: { tenant: 'acme', environment: 'production', service: 'gw' }, build, place, address: null };
+  return { scope: { tenant: 'acme', environment: 'production', service: 'gw' }, build, place };
 }
 
 /** A zombie that nobody has waited for yet is over as well. */
@@ -216,7 +216,6 @@ it('a program may take as long as its timeout says, and 2 s where it says nothin
     scope: { tenant: 'acme', environment: 'production', service: 'gw' },
     build: BLUE,
     place: 'blue',
-    address: null,
   };
   for (const timeout of [{}, { timeout: '10s' }])
     await command.measure(command.config.parse({ argv: ['/bin/counts', '${build}'], ...timeout }) as CommandConfig, question, io);

@@ -7,6 +7,7 @@ import { parseGuid } from '../../src/core/scope.ts';
 import { type Io, nodeIo } from '../../src/io.ts';
 import { type HttpProbeConfig, httpProbe } from '../../src/metrics/http-probe.ts';
 import type { Question } from '../../src/metrics/metric-source.ts';
+import { readingOf, type Told } from '../routers/readings.ts';
 import { type Answering, type Backend, startBackend } from '../serve/backend.ts';
 import { until } from '../servers/program.ts';
 import { type SourceUnderTest, sourceContract } from './contract.ts';
@@ -157,9 +158,113 @@ describe('http-probe', () => {
   });
 
   it('an http-probe says its question as a person would ask it', () => {
-    expect(httpProbe.describe(settings({ maxLatency: '250ms' }), question('http://127.0.0.1:9002'))).toBe(
-      '10 x GET http://127.0.0.1:9002/healthz, expecting any 2xx, within 250ms',
+    expect(httpProbe.describe(settings({ maxLatency: '250ms' }), question(null))).toBe(
+      '10 x GET http://<address of the build>/healthz, expecting any 2xx, within 250ms',
     );
+  });
+});
+
+describe('http-probe over the members of a place', () => {
+  const open: Backend[] = [];
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((backend) => backend.close()));
+  });
+  /** One member for each status that it answers. */
+  const members = async (...statuses: readonly number[]): Promise<Told[]> => {
+    const told: Told[] = [];
+    for (const [index, status] of statuses.entries()) {
+      const backend = await startBackend(GUID, (_request, response) => response.writeHead(status).end());
+      open.push(backend);
+      told.push({ place: 'green', name: `green-${index + 1}`, percent: 25, address: backend.address });
+    }
+    return told;
+  };
+  const measure = (told: readonly Told[], more: object) => httpProbe.measure(settings(more), about(told), nodeIo);
+  const requests = () => open.map((backend) => backend.requests());
+
+  it('an http-probe shares its requests out between the members of a place, and asks each at least once', async () => {
+    const told = await members(200, 200, 200);
+    expect(await measure(told, { probes: 10 })).toMatchObject({ requests: 10, errors: 0, detail: '10 x 200' });
+    expect(requests().toSorted()).toEqual([3, 3, 4]);
+    expect(await measure(told, { probes: 1 })).toMatchObject({ requests: 3 });
+  });
+
+  it('an http-probe names the member whose answers fail, and what they were', async () => {
+    const told = await members(200, 500, 200);
+    expect(await measure(told, { probes: 6 })).toMatchObject({
+      requests: 6,
+      errors: 2,
+      detail: '4 x 200, 2 x 500 (member green-2: 2 x 500)',
+    });
+  });
+
+  it('an http-probe names a member that is down, and probes it only where no member takes requests', async () => {
+    const [first, second] = (await members(200, 503)) as [Told, Told];
+    const down = { ...second, up: false };
+    expect(await measure([first, down], { probes: 4 })).toMatchObject({
+      requests: 4,
+      errors: 0,
+      detail: '4 x 200; member green-2 is down and was not probed',
+    });
+    expect(await measure([{ ...first, draining: true }, down], { probes: 4 })).toMatchObject({ requests: 4, errors: 2 });
+  });
+
+  it('an http-probe has no answer where one of several members has no address', async () => {
+    const [first] = (await members(200)) as [Told];
+    const nameless = { place: 'green', name: 'green-2', percent: 25, address: null };
+    expect(await measure([first, nameless], {})).toEqual({
+      missing: 'the router reports no address for green-2 of green, so its build cannot be probed',
+    });
+  });
+
+  it('an http-probe asks a member once, however many locations send requests to it', async () => {
+    const told = await members(200, 200);
+    const { locations } = readingOf(told);
+    const edges = ['one', 'other'].flatMap((name) => locations.map((location) => ({ ...location, name })));
+    const router = readingOf(told, { locations: edges });
+    expect(await httpProbe.measure(settings({ probes: 1 }), { ...about(told), router }, nodeIo)).toMatchObject({ requests: 2 });
+  });
+
+  it('an http-probe that cannot ask all members in one poll begins the next with the others', async () => {
+    const told = Array.from({ length: 50 }, (_, index): Told => {
+      return { place: 'green', name: `green-${index}`, percent: 1, address: `http://10.0.0.${index}` };
+    });
+    const config = settings({ probes: 1 });
+    let nowMs = 0;
+    const asked: string[] = [];
+    const http: Io['http'] = async ({ url }) => {
+      asked.push(url);
+      nowMs += 50;
+      return { status: 200, headers: {}, body: '' };
+    };
+    const io: Io = { ...nodeIo, monotonic: () => nowMs, http };
+    const pollLengths = [];
+    while (asked.length < 50) {
+      const before = asked.length;
+      await httpProbe.measure(config, about(told), io);
+      pollLengths.push(asked.length - before);
+    }
+    expect(pollLengths.length).toBeGreaterThan(1);
+    expect(new Set(asked.slice(0, 50)).size).toBe(50);
+  });
+
+  it('a paired http-probe counts by member, so that one bad member of three is seen as that one', async () => {
+    const told = await members(200, 500, 200);
+    const [well] = (await members(200)) as [Told];
+    const asked = { candidate: about(told), stable: about([{ ...well, place: 'blue' }], 'blue') };
+    const config = settings({ probes: 9 });
+    const first = await httpProbe.count(config, asked, nodeIo);
+    const delta = countersSince(
+      countersSince(NO_COUNTERS, first, 5000).memory,
+      await httpProbe.count(config, asked, nodeIo),
+      5000,
+    );
+    const errors = gatePollOf(delta, httpProbe.metrics(config)).members?.['errors'] ?? {};
+    expect(Object.entries(errors).map(([name, { candidate }]) => [name, candidate])).toEqual([
+      ['member green-1', { requests: 3, failures: 0 }],
+      ['member green-2', { requests: 3, failures: 3 }],
+      ['member green-3', { requests: 3, failures: 0 }],
+    ]);
   });
 });
 
@@ -174,8 +279,8 @@ describe('http-probe as a paired test', () => {
     return started;
   };
   const pair = (candidate: Backend, stable: Backend) => ({
-    candidate: { ...question(candidate.address), place: 'green' },
-    stable: { ...question(stable.address), place: 'blue' },
+    candidate: question(candidate.address),
+    stable: question(stable.address, 'blue'),
   });
   const well: Answering = (_request, response) => response.end('ok');
   const judged = (before: Counters, after: Counters) => {
@@ -243,7 +348,7 @@ describe('http-probe as a paired test', () => {
   });
 
   it('a paired http-probe says for each build by itself where it cannot be asked', async () => {
-    const stable = { ...question((await backend(well)).address), place: 'blue' };
+    const stable = question((await backend(well)).address, 'blue');
     const reading = await httpProbe.count(settings({}), { candidate: question(null), stable }, nodeIo);
     expect(reading).toMatchObject({
       candidate: { missing: expect.stringMatching(/no address/) },
@@ -267,8 +372,12 @@ function settings(more: object): HttpProbeConfig {
   return httpProbe.config.parse(more) as HttpProbeConfig;
 }
 
-function question(address: string | null): Question {
+function question(address: string | null, place = 'green'): Question {
+  return about([{ place, percent: 50, address }], place);
+}
+
+function about(told: readonly Told[], place = 'green'): Question {
   const build = parseGuid(GUID);
   if (build === undefined) throw new Error('not a GUID');
-  return { scope: SCOPE, build, place: 'green', address };
+  return { scope: SCOPE, build, place, router: readingOf(told) };
 }

@@ -137,7 +137,6 @@ const question = (place: string, router: Reading | null): Question => ({
   scope: SCOPE,
   build: GREEN,
   place,
-  address: null,
   router,
 });
 

@@ -2,6 +2,7 @@
 import type { Guid } from '../../src/core/scope.ts';
 import { nodeIo } from '../../src/io.ts';
 import { openSource } from '../../src/metrics/index.ts';
+import { readingOf } from '../routers/readings.ts';
 
 const [kind = '', address = ''] = process.argv.slice(2);
 const query = 'sum(http_requests_total{build="${build}"})';
@@ -9,4 +10,5 @@ const settings = kind === 'prometheus' ? { url: address, requests: query, errors
 const { source, config } = openSource({ source: kind, settings });
 const scope = { tenant: 'acme', environment: 'production', service: 'kv-gateway' };
 const build = '7c9e6679-7425-40de-944b-e07fc1f90ae7' as Guid;
-console.log(JSON.stringify(await source.measure(config, { scope, build, place: 'green', address }, nodeIo)));
+const router = readingOf([{ place: 'green', percent: 100, address }]);
+console.log(JSON.stringify(await source.measure(config, { scope, build, place: 'green', router }, nodeIo)));

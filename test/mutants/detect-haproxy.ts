@@ -15,7 +15,7 @@ type Complaints = readonly string[];
 /** Every way in which clients are refused counts against a fixed limit. */
 export async function counters(): Promise<Complaints> {
   const router = readingOf([{ place: 'green', percent: 1, byClass: { 200: 1, 401: 1, 404: 1, 500: 1, none: 1 } }]);
-  const question = { scope: SCOPE, build: CANDIDATE.guid, place: 'green', address: null, router };
+  const question = { scope: SCOPE, build: CANDIDATE.guid, place: 'green', router };
   const measurement = await localCounters.measure({ expect: ['404'] }, question, {} as Io);
   const counted = 'missing' in measurement ? 'nothing' : `${measurement.errors} of ${measurement.requests}`;
   const shown = counted === '3 of 5' ? [] : [`counts ${counted} as failed`];

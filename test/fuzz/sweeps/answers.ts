@@ -15,7 +15,7 @@ import { damagedText } from '../text-forms.ts';
 const GUID = '7c9e6679-7425-40de-944b-e07fc1f90ae7' as Guid;
 const CANONICAL = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const scope = { tenant: 'acme', environment: 'production', service: 'web' };
-const QUESTION = { scope, build: GUID, place: 'green', address: 'http://127.0.0.1:9002' };
+const QUESTION = { scope, build: GUID, place: 'green' };
 const SETTINGS = {
   url: 'http://127.0.0.1:9090',
   requests: 'r{b="${build}"}',

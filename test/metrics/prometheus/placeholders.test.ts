@@ -11,7 +11,6 @@ const BLUE: Question = {
   version: '1.1.0',
   digest: `sha256:${'1'.repeat(64)}`,
   labels: { pod_template_hash: '6d5f', odd: 'a"b\\c`d' },
-  address: null,
 };
 const GREEN: Question = { ...BLUE, build: '7f3c2a10-2222-4222-8222-222222222222' as Guid, place: 'green', version: '1.2.0' };
 

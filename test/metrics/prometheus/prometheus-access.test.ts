@@ -21,7 +21,6 @@ const QUESTION = {
   scope: { tenant: 'acme', environment: 'production', service: 'gw' },
   build: '7f3c2a10-2222-4222-8222-222222222222' as Guid,
   place: 'green',
-  address: null,
 };
 const servers: FakePrometheus[] = [];
 afterEach(async () => {

@@ -297,7 +297,7 @@ describe('old data', () => {
 const PAIR = { candidate: about(GREEN), stable: about(BLUE) };
 
 function about(build: Guid): Question {
-  return { scope: { tenant: 'acme', environment: 'production', service: 'gw' }, build, place: 'green', address: null };
+  return { scope: { tenant: 'acme', environment: 'production', service: 'gw' }, build, place: 'green' };
 }
 
 function configOf(settings: object): PrometheusConfig {

@@ -16,7 +16,6 @@ const about: Question = {
   scope: { tenant: 'acme', environment: 'production', service: 'gw' },
   build: '0b9f5bd2-1111-4111-8111-111111111111' as Guid,
   place: 'blue',
-  address: null,
 };
 
 const configOf = (settings: object): PrometheusConfig =>

@@ -248,7 +248,7 @@ describe('configuration', () => {
 });
 
 function about(build: Guid, place = 'green'): Question {
-  return { scope: { tenant: 'acme', environment: 'production', service: 'gw' }, build, place, address: null };
+  return { scope: { tenant: 'acme', environment: 'production', service: 'gw' }, build, place };
 }
 
 function configOf(settings: Record<string, unknown>): PrometheusConfig {

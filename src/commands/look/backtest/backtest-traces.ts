@@ -208,7 +208,7 @@ function questionOf(
       throw usage(`The queries use \${${name}}, but ${flag} ${text} does not give it.`, `${flag} GUID@PLACE`);
   if (scope === null) throw usage('No service was given.', '--config FILE --env E');
   const { version, digest, labels } = listed.find((build) => build.guid === guid) ?? {};
-  const question: Question = { scope, build: guid ?? ('' as Guid), place, version, digest, labels, address: null };
+  const question: Question = { scope, build: guid ?? ('' as Guid), place, version, digest, labels };
   const why = unaskable(queriesOf(settings), { candidate: question, stable: null });
   if (why !== undefined) throw usage(`${flag} ${text}: ${why}.`, `${flag} GUID@PLACE, of a build that a manifest lists`);
   return question;
