@@ -26,6 +26,8 @@ export function buildProgram(run: Runner): Command {
     .description('Refuse builds from other environments, roll out behind health gates, and keep a rollback path.')
     .version(version, '-V, --version')
     .addHelpText('after', EXAMPLES)
+    // An option of a command may have the name of one of the program's: `builds add --version`.
+    .enablePositionalOptions()
     // Every subcommand inherits these two.
     .exitOverride()
     .configureOutput({ outputError: () => {} });
@@ -112,12 +114,60 @@ function builds(program: Command, run: Runner): void {
   const group = add(program, 'builds', 'list the builds that may be promoted here, and why the others may not').action(
     does(run, 'builds', async (_options, deps) => (await import('./commands/release/builds.ts')).builds(deps)),
   );
+  addBuild(group, run);
+  removeBuilds(group, run);
   reasoned(confirmed(add(group, 'pardon <guid>', 'take the bad mark of a build away; the ledger keeps both'))).action(
     (guid: string, options: object, command: Command) =>
       run('builds pardon', globalsOf(command), async (deps) =>
         (await import('./commands/release/pardon.ts')).pardon(guid, options, deps),
       ),
   );
+}
+
+const RECIPE = `
+The GUID is derived, so no one invents one, and one commit built for two environments has two (RFC 9562, UUIDv5):
+  namespace = UUIDv5(URL namespace, "kvdeploy:TENANT/ENVIRONMENT/SERVICE")
+  guid      = UUIDv5(namespace, DIGEST), or of REPOSITORY@COMMIT where no digest is given
+It is printed on stdout. The same line again changes nothing.
+`;
+
+function addBuild(group: Command, run: Runner): void {
+  add(group, 'add', 'write a build into the manifest, under a GUID derived from what was built; print the GUID')
+    .option('--version <version>', 'set the version of the build, as shown to people')
+    .option('--digest <digest>', 'set the digest of its bytes: sha256:…')
+    .option('--file <file>', 'take the digest of this file')
+    .option('--commit <id>', 'set the commit that was built; with --repository')
+    .option('--repository <address>', 'set the repository of the commit')
+    .option('--ref <place>', 'set its place: what the router calls where it runs')
+    .option('--sequence <n>', 'set its sequence; auto is one more than the highest of this scope (default: auto)')
+    .option('--label <name=value>', 'set a label; may be given several times', (text: string, all?: string[]) => [
+      ...(all ?? []),
+      text,
+    ])
+    .option('--created-at <time>', 'set when it was built (default: now)')
+    .addHelpText('after', RECIPE)
+    .action(
+      does(run, 'builds add', async (options, deps) =>
+        (await import('./commands/release/builds-add.ts')).addBuild(options, deps),
+      ),
+    );
+}
+
+function removeBuilds(group: Command, run: Runner): void {
+  add(group, 'remove', 'take a build out of the manifest that is not known-good, live or a rollback target; needs the ledger')
+    .option('--build <guid>', 'select the build by its GUID, or by at least 8 characters of it')
+    .action(
+      does(run, 'builds remove', async (options, deps) =>
+        (await import('./commands/release/builds-remove.ts')).removeBuild(options, deps),
+      ),
+    );
+  add(group, 'prune', 'take old builds out of the manifest, none that is known-good, live or a rollback target; needs the ledger')
+    .option('--keep <n>', 'keep the newest n by sequence (default: 20)')
+    .action(
+      does(run, 'builds prune', async (options, deps) =>
+        (await import('./commands/release/builds-remove.ts')).pruneBuilds(options, deps),
+      ),
+    );
 }
 
 function recover(program: Command, run: Runner): void {
@@ -149,7 +199,7 @@ function recover(program: Command, run: Runner): void {
 }
 
 function pointer(program: Command, run: Runner): void {
-  const group = program.command('pointer').description('show, verify, export or import the known-good pointer');
+  const group = everywhere(program.command('pointer')).description('show, verify, export or import the known-good pointer');
   add(group, 'show', 'show every generation, and the changes that restore the known-good build').action(
     does(run, 'pointer show', async (_options, deps) => (await import('./commands/recover/pointer.ts')).showPointer(deps)),
   );

@@ -77,7 +77,8 @@ function issueFindings(checking: Checking, issue: z.core.$ZodIssue): readonly Fi
   if (issue.code === 'invalid_type') return [at(wrongType(checking, path, issue.expected, found))];
   if (issue.code === 'invalid_value') return [at(oneOf(found, issue.values.map(String)))];
   if (issue.code === 'invalid_union' && 'discriminator' in issue) return [at(oneOf(found, optionsOf(issue)))];
-  return [at({ code: 'SCHEMA', message: sentence(issue.message), fix: fixText(checking, path) })];
+  const fix = issue.code === 'custom' ? issue.params?.['fix'] : undefined;
+  return [at({ code: 'SCHEMA', message: sentence(issue.message), fix: typeof fix === 'string' ? fix : fixText(checking, path) })];
 }
 
 function unknownKey({ document, schema, base, value }: Checking, path: readonly PathPart[], key: string): Finding {

@@ -96,15 +96,14 @@ export function missingManifests(
       code: 'SCOPE_UNSEEN' as const,
       kind: 'rule' as const,
       message: `${scopeText(scope)} has no manifest.`,
-      fix: `Put it back at ${placesOf(scope, config).join(' or ')}; without builds it says builds: []. If it is kept elsewhere, write manifest: none here.`,
+      fix: `Put it back at ${shownPath(config.root, config.manifestsDir)}/${placeFor(scope, config)}; without builds it says builds: []. If it is kept elsewhere, write manifest: none here.`,
     };
   });
 }
 
-function placesOf(scope: Scope, { manifestsDir, root, tenants }: LoadedConfig): readonly string[] {
-  const folder = shownPath(root, manifestsDir);
-  const place = `${scope.environment}/${scope.service}.yaml`;
-  return [`${folder}/${tenants.length > 1 ? `${scope.tenant}/` : ''}${place}`];
+/** Where the manifest of a scope belongs, below the manifest root. */
+export function placeFor({ tenant, environment, service }: Scope, { tenants }: Pick<LoadedConfig, 'tenants'>): string {
+  return `${tenants.length > 1 ? `${tenant}/` : ''}${environment}/${service}.yaml`;
 }
 
 /** True for `<environment>/<service>.yaml`, below `<tenant>/` where there are several tenants. */

@@ -72,6 +72,16 @@ const noteLineSchema = z.strictObject({ type: z.literal('note'), level: z.enum([
 /** A command's own document (a plan, a status, a list of builds); `data` is described by that command's docs. */
 const documentLineSchema = z.strictObject({ type: z.literal('document'), name: z.string(), data: z.unknown() });
 
+/** One row of a manifest that `builds add`, `remove` or `prune` wrote, moved or took out; `unchanged`: it was there already. */
+const rowLineSchema = z.strictObject({
+  type: z.literal('row'),
+  change: z.enum(['added', 'unchanged', 'moved', 'removed']),
+  file: z.string(),
+  build: buildSummarySchema.extend({ digest: z.string(), digestOf: z.literal('source').optional() }),
+  /** Where it was before, for one that moved. */
+  from: z.string().optional(),
+});
+
 export const traceDecisionSchema = z.strictObject({
   verdict: verdictSchema,
   t_s: z.number(),
@@ -117,6 +127,7 @@ export const outputLineSchema = z.discriminatedUnion('type', [
   pollLineSchema,
   noteLineSchema,
   documentLineSchema,
+  rowLineSchema,
   resultLineSchema,
 ]);
 

@@ -2,6 +2,7 @@
 import { type Code, EXIT, EXIT_OF } from '../base/codes.ts';
 import type { FindingCode } from '../core/errors.ts';
 import { IDENTITIES } from './of-identity.ts';
+import { LISTINGS } from './of-listings.ts';
 import { LOOKS } from './of-looks.ts';
 import { PLACES } from './of-places.ts';
 import { FINDINGS, REQUESTS } from './of-requests.ts';
@@ -25,6 +26,7 @@ export const EXPLANATIONS: Readonly<Record<Code | FindingCode, Explanation>> = {
   ...IDENTITIES,
   ...LOOKS,
   ...PLACES,
+  ...LISTINGS,
   ...FINDINGS,
 };
 

@@ -187,7 +187,8 @@ export function unknownName(part: keyof Scope, asked: string, known: readonly Sc
   });
 }
 
-function flagsOf(scope: Scope, { globals }: Deps): string {
+/** What a printed command needs to be about the same scope, config and state. */
+export function flagsOf(scope: Scope, { globals }: Deps): string {
   const said = [
     ['--state-dir', globals.stateDir],
     ['--config', globals.config],

@@ -82,6 +82,7 @@ function createPeopleReport(options: ReportOptions): Report {
         return options.verbose || log.isDue(line) ? log.stamped(pollText(line, started, paint.stderr)) : undefined;
       case 'version':
       case 'document':
+      case 'row':
       case 'result':
         return undefined;
     }

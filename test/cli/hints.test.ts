@@ -18,7 +18,7 @@ function sources(): readonly { readonly file: string; readonly text: string }[] 
 
 /** Words after `kvdeploy ` that are meant as a command: at the start of a text, or after a colon, quote, backtick, comma or `or`. */
 const NAMED =
-  /(?:['"`:(]|\bor\b|\bwith\b|\buse\b|\bsee\b|\brun\b)\s*`?kvdeploy ((?:[a-z][a-z-]*)(?: (?:show|verify|export|import|pardon)\b)?)(?=[\s'"`]| --)/gi;
+  /(?:['"`:(]|\bor\b|\bwith\b|\buse\b|\bsee\b|\brun\b)\s*`?kvdeploy ((?:[a-z][a-z-]*)(?: (?:show|verify|export|import|pardon|add|remove|prune)\b)?)(?=[\s'"`]| --)/gi;
 
 function find(words: readonly string[]): Command | undefined {
   return words.reduce<Command | undefined>((at, word) => at?.commands.find((command) => command.name() === word), program);
@@ -48,16 +48,18 @@ describe('commands that texts name', () => {
 
   test('the options that texts show with a command are options of it', () => {
     const wrong = sources().flatMap(({ file, text }) =>
-      [...text.matchAll(/kvdeploy ([a-z]+(?: (?:show|verify|export|import|pardon)\b)?)((?: [^`'"\n]*?)?)[`'"\n]/g)].flatMap(
-        ([, name = '', rest = '']) => {
-          const command = find(name.split(' '));
-          const known = new Set(command?.options.map((option) => option.long));
-          const used = [...rest.matchAll(/ (--[a-z-]+)/g)].map((match) => match[1] ?? '');
-          return command === undefined
-            ? []
-            : used.filter((flag) => !known.has(flag) && flag !== '--help').map((flag) => `${file}: kvdeploy ${name} ${flag}`);
-        },
-      ),
+      [
+        ...text.matchAll(
+          /kvdeploy ([a-z]+(?: (?:show|verify|export|import|pardon|add|remove|prune)\b)?)((?: [^`'"\n]*?)?)[`'"\n]/g,
+        ),
+      ].flatMap(([, name = '', rest = '']) => {
+        const command = find(name.split(' '));
+        const known = new Set(command?.options.map((option) => option.long));
+        const used = [...rest.matchAll(/ (--[a-z-]+)/g)].map((match) => match[1] ?? '');
+        return command === undefined
+          ? []
+          : used.filter((flag) => !known.has(flag) && flag !== '--help').map((flag) => `${file}: kvdeploy ${name} ${flag}`);
+      }),
     );
     expect(wrong).toEqual([]);
   });

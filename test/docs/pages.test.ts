@@ -122,7 +122,7 @@ describe('the command line in the pages', () => {
     '--help',
   ]);
   /** Of git and Prometheus; and the one that the README says is not there. */
-  const foreign = new Set(['--ff-only', '--query', '--force', '--record']);
+  const foreign = new Set(['--ff-only', '--hard', '--cached', '--query', '--force', '--record']);
 
   test.each(PAGES)('every command line in %s has only flags that exist', (page) => {
     const text = read(page).replaceAll(/<!--|-->/g, '');

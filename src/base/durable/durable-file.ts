@@ -212,12 +212,12 @@ function holds(path: string, bytes: Uint8Array, fs: Fs): boolean {
  * Makes `dir` and its missing parents, durably. Not node's recursive mkdir: that one loops forever if mkdir(2) returns ENOENT
  * below an existing folder, as in /proc (seen on Node 20.20), and break-glass must not hang because of a HOME like that.
  */
-export function makeFolders(dir: string, fs: Fs): void {
+export function makeFolders(dir: string, fs: Fs, mode = 0o700): void {
   if (fs.existsSync(dir)) return;
   const parent = dirname(dir);
-  if (parent !== dir) makeFolders(parent, fs);
+  if (parent !== dir) makeFolders(parent, fs, mode);
   try {
-    fs.mkdirSync(dir, { mode: 0o700 });
+    fs.mkdirSync(dir, { mode });
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error;
   }

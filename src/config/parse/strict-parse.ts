@@ -10,6 +10,8 @@ import { yamlNodes } from './yaml-nodes.ts';
 export interface StrictDocument {
   readonly file: string;
   readonly value: unknown;
+  /** All of it, with the offsets of every part in the text. */
+  readonly root: SourceNode;
   /** The text of the value at `path` in the file; undefined if there is none. */
   written(path: readonly PathPart[]): string | undefined;
   /** The place of the value at `path`, or of the deepest part that exists. */
@@ -39,7 +41,7 @@ export interface Parsed {
 export function strictParse(file: string, bytes: Uint8Array): Parsed {
   const { source, findings } = checkText(file, bytes);
   if (source === undefined) return { findings };
-  if (isEmpty(source)) {
+  if (isEmpty(source.text)) {
     const trouble = { code: 'SYNTAX', message: 'The file is empty.', fix: 'Add content, or remove the file.' } as const;
     return { findings: [findingAt(source, { from: 0, to: 1 }, trouble)] };
   }
@@ -49,11 +51,12 @@ export function strictParse(file: string, bytes: Uint8Array): Parsed {
   return more.length > 0 ? { findings: limited(more) } : { document: documentOf(source, parsed.root), findings: [] };
 }
 
-function isEmpty(source: SourceText): boolean {
+/** True for a text without a value: blanks and comments only. */
+export function isEmpty(text: string): boolean {
   // Not a pattern with two runs of blanks: on a line of 256 KiB of blanks it would backtrack quadratically.
-  return source.text.split('\n').every((line) => {
-    const text = line.trim();
-    return text === '' || text.startsWith('#') || text === '---' || text === '...';
+  return text.split('\n').every((line) => {
+    const word = line.trim();
+    return word === '' || word.startsWith('#') || word === '---' || word === '...';
   });
 }
 
@@ -67,6 +70,7 @@ function documentOf(source: SourceText, root: SourceNode): StrictDocument {
   return {
     file: source.file,
     value: plainValue(root),
+    root,
     place: (path) => ({ file: source.file, ...placeOf(source, span(path).from) }),
     written: (path) => {
       const { node, whole } = find(root, path);

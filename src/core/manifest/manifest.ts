@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Scope } from '../../base/scope.ts';
 import type { Place } from '../errors.ts';
 import { type Guid, nameSchema, parseGuid } from '../scope.ts';
+import { guidTrouble } from './guid-trouble.ts';
 
 const HEX_GUID = '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}';
 
@@ -11,7 +12,8 @@ export const guidSchema = z
   .transform((text, check): Guid => {
     const guid = parseGuid(text);
     if (guid === undefined) {
-      check.issues.push({ code: 'custom', message: `not a GUID: ${guidTrouble(text)}`, input: text });
+      const { why, fix } = guidTrouble(text);
+      check.issues.push({ code: 'custom', message: `not a GUID: ${why}`, input: text, params: { fix } });
       return z.NEVER;
     }
     return guid;
@@ -29,12 +31,18 @@ const sourceSchema = z
   .describe('The source that was built. `promote --from` uses it to find the build of the same source');
 
 export const buildSchema = z.strictObject({
-  guid: guidSchema.describe('The build, such as 7c9e6679-7425-40de-944b-e07fc1f90ae7; compared in one canonical form'),
+  guid: guidSchema.describe(
+    'The build, such as 7c9e6679-7425-40de-944b-e07fc1f90ae7; compared in one canonical form. `kvdeploy builds add` derives it',
+  ),
   version: z.string().min(1).max(128).describe('The version shown to people, such as "2026.11.21-3"'),
   digest: z
     .string()
     .regex(/^sha256:[0-9a-f]{64}$/, 'a digest is sha256: and 64 lower-case hex digits')
     .describe('The digest of the build, such as sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'),
+  digestOf: z
+    .literal('source')
+    .optional()
+    .describe('Says that the digest is of repository@commit, not of bytes: kvdeploy builds add knew only the commit'),
   sequence: z
     .int()
     .min(0)
@@ -114,19 +122,6 @@ export interface ListedBuild extends Required<Omit<Place, 'note'>> {
 /** Where the row of a build is, for an error. */
 export function placeOf({ file, line, column }: ListedBuild, note?: string): Place {
   return { file, line, column, ...(note === undefined ? {} : { note }) };
-}
-
-/** Why `text` is no GUID, as precisely as a person can use it. */
-function guidTrouble(text: string): string {
-  if (/^[0-]+$|^[f-]+$/i.test(text) && text.length === 36) return 'the nil and the max GUID are no build';
-  const groups = text.split('-');
-  const names = ['first', 'second', 'third', 'fourth', 'last'];
-  const lengths = [8, 4, 4, 4, 12];
-  const odd = /[^0-9a-f-]/i.exec(text)?.[0];
-  if (groups.length !== 5) return 'it needs 8-4-4-4-12 hex digits with hyphens between them';
-  if (odd !== undefined) return `it has the character ${JSON.stringify(odd)}, which is not a hex digit`;
-  const wrong = groups.findIndex((group, index) => group.length !== lengths[index]);
-  return `the ${names[wrong]} group has ${groups[wrong]?.length} of ${lengths[wrong]} digits`;
 }
 
 export function scopeOf(manifest: Manifest): Scope {

@@ -1,0 +1,72 @@
+/** The builds that a manifest must keep, by the ledger's word and by what serves. What cannot be seen is not taken for unneeded. */
+import { KvdeployError } from '../../core/errors.ts';
+import { currentKnownGood, rollbackTargets } from '../../core/ledger/history.ts';
+import { isOver } from '../../core/rollout/rollout.ts';
+import { type Guid, scopeText } from '../../core/scope.ts';
+import type { Deps } from '../deps.ts';
+import { type Opened, openScope, targetOf } from '../open.ts';
+import { servingIn } from '../traffic.ts';
+
+/** Why each needed build is needed. Throws LEDGER_UNREAD without a readable ledger, UNREACHABLE where it cannot be seen what serves. */
+export async function neededBuilds(deps: Deps): Promise<ReadonlyMap<Guid, string>> {
+  const opened = await openedWithLedger(deps);
+  const { history, scope } = opened;
+  const needed = new Map<Guid, string>();
+  for (const { build } of rollbackTargets(history)) needed.set(build.guid, `can be rolled back to in ${scopeText(scope)}`);
+  const { rollout } = history;
+  if (rollout !== null && (!isOver(rollout) || rollout.phase === 'stuck')) {
+    const builds = [rollout.plan.candidate, rollout.plan.stable].filter((build) => build !== null);
+    for (const { guid } of builds) needed.set(guid, `is in an unfinished rollout of ${scopeText(scope)}`);
+  }
+  for (const guid of await servingBuilds(opened, deps)) needed.set(guid, `serves ${scopeText(scope)} now`);
+  const known = currentKnownGood(history);
+  if (known !== null) needed.set(known.build.guid, `is known-good in ${scopeText(scope)}`);
+  return needed;
+}
+
+async function openedWithLedger(deps: Deps): Promise<Opened> {
+  const opened = await openScope(deps, { config: 'needed' }).catch((error: unknown) => {
+    if (error instanceof KvdeployError && !ABOUT_THE_LEDGER.has(error.code)) throw error;
+    throw unread(`cannot be read: ${error instanceof Error ? error.message : String(error)}`, deps, error);
+  });
+  if (opened.entries.length === 0) throw unread(`is not in ${opened.stateDir}`, deps);
+  return opened;
+}
+
+const ABOUT_THE_LEDGER = new Set(['LEDGER_DAMAGED', 'LEDGER_NEWER', 'LEDGER_CUT', 'STATE_UNSAFE', 'IN_DOUBT', 'SYSTEM_ERROR']);
+
+function unread(how: string, { situation }: Deps, cause?: unknown): KvdeployError {
+  const scope = situation.scope === null ? 'this scope' : scopeText(situation.scope);
+  return new KvdeployError('LEDGER_UNREAD', {
+    message: `The ledger of ${scope} ${how}. Only it says which builds are still needed, so none is taken out.`,
+    hint: 'Run this on the host with the state, or give --state-dir DIR.',
+    cause,
+  });
+}
+
+/** What answers at the places that have traffic. Without a router, or without a way to ask, the ledger's word has to do. */
+async function servingBuilds(opened: Opened, deps: Deps): Promise<readonly Guid[]> {
+  if (opened.settings?.router == null || opened.settings.identity === null) return [];
+  const unseen = (why: string, cause?: unknown) =>
+    new KvdeployError('UNREACHABLE', {
+      message: `Which build serves cannot be seen: ${why}. It could be the one to take out, so none is.`,
+      hint: `kvdeploy doctor ${opened.flags}`,
+      cause,
+    });
+  const target = targetOf(opened, deps);
+  const reading = await target.read().catch((error: unknown) => {
+    throw unseen(error instanceof Error ? error.message : String(error), error);
+  });
+  if (reading.unseen !== undefined) throw unseen('a location cannot be read');
+  const asked = await Promise.all(
+    servingIn(reading).map(async ({ place }) => ({ place, answers: await target.ask(place, reading) })),
+  );
+  return asked.flatMap(({ place, answers }) => {
+    if (answers.length === 0) throw unseen(`no one could be asked at ${place}`);
+    return answers.map(({ at, answer }) => {
+      if (!('guid' in answer)) throw unseen(`${at}: ${answer.unreachable}`);
+      if (answer.guid === null) throw unseen(`${at} does not report a GUID: ${answer.said}`);
+      return answer.guid;
+    });
+  });
+}

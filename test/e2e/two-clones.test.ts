@@ -1,0 +1,109 @@
+/** CI jobs that add builds at once: each has a clone of its own, and all push to one bare repository, by the script of docs/builds.md. */
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { CONFIG, manifestOf, PRODUCTION, STAGING } from '../cli/listing-site.ts';
+import { BIN } from '../cli/run-cli.ts';
+import { block } from '../docs/walk.ts';
+import { freshFolder } from '../fresh-folder.ts';
+
+const SCRIPT = block('run: add-and-push', 'docs/builds.md');
+
+/** A bare repository with one commit, and clones of it on demand. */
+function openRemote() {
+  const folder = freshFolder();
+  const env = {
+    PATH: `${folder}/bin:${process.env['PATH']}`,
+    HOME: folder,
+    GIT_CONFIG_NOSYSTEM: '1',
+    REPOSITORY: 'https://example.com/acme/hello',
+  };
+  const git = (cwd: string, ...args: readonly string[]) =>
+    execFileSync('git', args, { cwd, env, stdio: 'pipe', encoding: 'utf8' });
+  mkdirSync(join(folder, 'bin'));
+  writeFileSync(join(folder, 'bin/kvdeploy'), `#!/bin/sh\nexec "${process.execPath}" "${BIN}" "$@"\n`);
+  chmodSync(join(folder, 'bin/kvdeploy'), 0o755);
+  writeFileSync(join(folder, '.gitconfig'), '[user]\n  name = ci\n  email = ci@example.com\n');
+  git(folder, 'init', '--quiet', '--bare', '--initial-branch=main', 'remote.git');
+  const clone = (name: string) => {
+    git(folder, 'clone', '--quiet', 'remote.git', name);
+    return join(folder, name);
+  };
+  const first = clone('first');
+  git(first, 'checkout', '--quiet', '-B', 'main');
+  for (const [name, text] of [
+    ['kvdeploy.config.yaml', CONFIG],
+    [STAGING, manifestOf('staging', 'builds: []\n')],
+  ] as const) {
+    mkdirSync(join(first, name, '..'), { recursive: true });
+    writeFileSync(join(first, name), text);
+  }
+  git(first, 'add', '.');
+  git(first, 'commit', '--quiet', '--message', 'Begin');
+  git(first, 'push', '--quiet', 'origin', 'main');
+  const job = (cwd: string, version: string, commit: string, script = SCRIPT) =>
+    new Promise<{ code: number | null; out: string }>((resolve, reject) => {
+      const child = spawn('sh', ['-c', script], { cwd, env: { ...env, VERSION: version, COMMIT: commit } });
+      let out = '';
+      for (const stream of [child.stdout, child.stderr])
+        stream.setEncoding('utf8').on('data', (text: string) => {
+          out += text;
+        });
+      child.on('error', reject).on('close', (code) => resolve({ code, out }));
+    });
+  /** What the remote's main branch has. */
+  const pushed = () => git(folder, '--git-dir=remote.git', 'show', `main:${PRODUCTION}`);
+  const validates = () => {
+    const last = join(folder, 'last');
+    cpSync(clone('last'), join(folder, 'kept'), { recursive: true });
+    return execFileSync(join(folder, 'bin/kvdeploy'), ['validate'], { cwd: last, env, encoding: 'utf8' });
+  };
+  return { clone, git, job, pushed, validates };
+}
+
+const commits = ['a', 'b', 'c', 'd'].map((digit) => digit.repeat(40));
+const sequences = (text: string) => [...text.matchAll(/sequence: (\d+)/g)].map(([, number]) => Number(number));
+
+describe('CI jobs with clones of their own', () => {
+  it('the loser of a push resets to the remote, runs the same line again, and pushes', { timeout: 120_000 }, async () => {
+    const { clone, git, job, pushed, validates } = openRemote();
+    const [one, two] = [clone('one'), clone('two')];
+    // As if both had looked at the remote before either pushed: the second does not fetch the first time.
+    const blind = `fetched=; git() { if [ "$1" = fetch ] && [ -z "$fetched" ]; then fetched=1; command git fetch -q . HEAD; else command git "$@"; fi; }\n`;
+    const [first, second] = commits as [string, string];
+    expect(await job(one, '1.0.0', first)).toMatchObject({ code: 0 });
+    const late = await job(two, '1.1.0', second, blind + SCRIPT);
+    expect(late.code, late.out).toBe(0);
+    expect(late.out).toMatch(/rejected|fetch first/);
+    expect(sequences(pushed())).toEqual([1, 2]);
+    expect(pushed()).toMatch(new RegExp(`commit: ${first}[^]*commit: ${second}`));
+    expect(readFileSync(join(two, PRODUCTION), 'utf8')).toBe(pushed());
+    const before = git(two, 'rev-parse', 'origin/main');
+    expect(await job(one, '1.0.0', first)).toMatchObject({ code: 0 });
+    expect(git(one, 'rev-parse', 'HEAD')).toBe(before);
+    expect(validates()).toContain('no findings');
+  });
+
+  it('jobs that run at once all get their rows in, each with a sequence of its own', { timeout: 120_000 }, async () => {
+    const { clone, job, pushed, validates } = openRemote();
+    const clones = commits.map((_commit, index) => clone(`job-${index}`));
+    const ended = await Promise.all(commits.map((commit, index) => job(clones[index] ?? '', `1.${index}.0`, commit)));
+    expect(
+      ended.map(({ code }) => code),
+      ended.map(({ out }) => out).join('\n'),
+    ).toEqual(commits.map(() => 0));
+    for (const commit of commits) expect(pushed()).toContain(commit);
+    expect(sequences(pushed())).toEqual([1, 2, 3, 4]);
+    expect(validates()).toContain('no findings');
+  });
+
+  it('a job whose line is refused fails, and pushes nothing', { timeout: 60_000 }, async () => {
+    const { clone, git, job } = openRemote();
+    const one = clone('one');
+    const { code, out } = await job(one, '1.0.0', 'no-commit');
+    expect(code, out).toBe(2);
+    expect(out).toContain('--commit "no-commit"');
+    expect(git(one, 'rev-list', '--count', 'origin/main').trim()).toBe('1');
+  });
+});
