@@ -1,9 +1,11 @@
 /** The builds that a manifest must keep, by the ledger's word and by what serves. What cannot be seen is not taken for unneeded. */
+import { resolved } from '../../core/admission/named.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import { currentKnownGood, rollbackTargets } from '../../core/ledger/history.ts';
 import { isOver } from '../../core/rollout/rollout.ts';
 import { type Guid, scopeText } from '../../core/scope.ts';
 import type { Deps } from '../deps.ts';
+import { knownBuilds, readOffers } from '../offers.ts';
 import { type Opened, openScope, targetOf } from '../open.ts';
 import { servingIn } from '../traffic.ts';
 
@@ -61,12 +63,14 @@ async function servingBuilds(opened: Opened, deps: Deps): Promise<readonly Guid[
   const asked = await Promise.all(
     servingIn(reading).map(async ({ place }) => ({ place, answers: await target.ask(place, reading) })),
   );
+  const known = knownBuilds(opened, await readOffers(opened, deps));
   return asked.flatMap(({ place, answers }) => {
     if (answers.length === 0) throw unseen(`no one could be asked at ${place}`);
-    return answers.map(({ at, answer }) => {
-      if (!('guid' in answer)) throw unseen(`${at}: ${answer.unreachable}`);
-      if (answer.guid === null) throw unseen(`${at} does not report a GUID: ${answer.said}`);
-      return answer.guid;
+    return answers.flatMap(({ at, answer }) => {
+      if ('down' in answer || 'unasked' in answer) return [];
+      const which = resolved(answer, known);
+      if (which.is === 'one') return which.guid;
+      throw unseen(`${at}: ${'unreachable' in answer ? answer.unreachable : which.why}`);
     });
   });
 }
