@@ -78,16 +78,16 @@ describe('the bundle stays small', () => {
     expect([...packagesIn(start)].filter((name) => heavy.includes(name))).toEqual([]);
   });
 
-  test('what validate parses is at most 456 kB', () => {
+  test('what validate parses is at most 460 kB', () => {
     const validate = staticClosure(outputOf('src/main.ts'), outputOf('src/commands/release/validate.ts'));
     // Of these zod and yaml are 206. A prototype without routers, metric sources, gates and a strict scanner had 260 in all;
     // test/bench/start-up.mjs shows what it costs in time.
-    expect(bytesOf(validate)).toBeLessThanOrEqual(456_000);
+    expect(bytesOf(validate)).toBeLessThanOrEqual(460_000);
   });
 
-  test('all of dist is at most 1300 kB', () => {
+  test('all of dist is at most 1330 kB', () => {
     const sizes = readdirSync(join(ROOT, 'dist')).map((name) => statSync(join(ROOT, 'dist', name)).size);
-    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_300_000);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_330_000);
   });
 
   test('break-glass is one file of at most 88 kB that imports only what Node brings', () => {
@@ -103,13 +103,13 @@ describe('the bundle stays small', () => {
 });
 
 describe('the package', () => {
-  test('the package holds bin, dist, schemas and the papers, and nothing else, in at most 472 kB', () => {
+  test('the package holds bin, dist, schemas and the papers, and nothing else, in at most 482 kB', () => {
     const { files, size } = pack();
     const tops = new Set(files.map(({ path }) => path.split('/')[0]));
     expect(tops).toEqual(new Set(['LICENSE', 'README.md', 'bin', 'dist', 'package.json', 'schemas']));
     expect(files.map(({ path }) => path)).toContain('dist/THIRD-PARTY-NOTICES');
     expect(files.map(({ path }) => path)).toContain('dist/break-glass.mjs');
-    expect(size).toBeLessThanOrEqual(472_000);
+    expect(size).toBeLessThanOrEqual(482_000);
   });
 
   test('the package has no runtime dependency and no install script', () => {
