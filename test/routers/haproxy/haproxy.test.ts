@@ -208,6 +208,10 @@ describe('reading back', () => {
     await shift(proxy, 25);
     const { trouble } = await haproxy.read(configOf(proxy), realIo);
     expect(trouble).toEqual([expect.stringMatching(/green is in slow start/)]);
+    const { places } = await haproxy.read(configOf(proxy), realIo);
+    const green = places.find(({ place }) => place === 'green');
+    expect(green?.percent).toBe(25);
+    expect(green?.realPercent).toBeLessThan(25);
   });
 
   it('the HAProxy router refuses a backend with a backup server, which HAProxy would use on its own', async () => {
@@ -216,7 +220,7 @@ describe('reading back', () => {
     expect(haproxy.impossible(config, await haproxy.read(config, realIo), 100)).toMatch(/green is a backup server/);
   });
 
-  it('the HAProxy router shows as drift what an agent of the server sets', async () => {
+  it('the HAProxy router refuses a server whose agent may set its weight, and shows as drift what it sets', async () => {
     const agent = net.createServer((connection) => connection.on('error', () => undefined).end('50%\n')).listen(0, '127.0.0.1');
     await once(agent, 'listening');
     open.push(async () => void agent.close());
@@ -227,6 +231,13 @@ describe('reading back', () => {
       const { places } = await haproxy.read(configOf(proxy), realIo);
       return places[0]?.percent === 40 ? true : undefined;
     });
+    const refusal = (await haproxy.read(configOf(proxy), realIo)).unusable;
+    expect(refusal?.why).toMatch(/^blue has `agent-check`: its agent may set its weight/);
+    expect(refusal?.cure).toMatch(/Remove `agent-check` from `server blue …`.*agentCheck: upDown/);
+    const allowed = haproxy.config.parse({ ...configOf(proxy), agentCheck: 'upDown' }) as Config;
+    expect((await haproxy.read(allowed, realIo)).unusable).toBeUndefined();
+    await proxy.command('disable agent gw/blue');
+    expect((await haproxy.read(configOf(proxy), realIo)).unusable).toBeUndefined();
   });
 
   it('the HAProxy router counts a request once, when its server is chosen, with and without a cookie', async () => {
