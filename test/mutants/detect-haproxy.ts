@@ -9,6 +9,7 @@ import { parseLocation } from '../../src/routers/haproxy/haproxy-answer.ts';
 import type { HaproxyConfig } from '../../src/routers/haproxy/haproxy-config.ts';
 import { CANDIDATE, SCOPE, STABLE } from '../core/manifest/builds.ts';
 import { checksOf, readingOf } from '../routers/readings.ts';
+import { replicas } from './detect-replicas.ts';
 
 type Complaints = readonly string[];
 
@@ -93,5 +94,6 @@ export async function sockets(): Promise<Complaints> {
     ...(places === 'blue 100, green 0' ? [] : [`reads ${places}`]),
     ...(reading.unseen?.length === 1 && reading.trouble.length === 1 ? [] : ['takes a dead socket for fine']),
     ...(answer !== null && 'ok' in answer && answer.ok ? [] : ['takes a bit that says nothing for something']),
+    ...(await replicas()),
   ];
 }

@@ -25,6 +25,7 @@ const QUICK = [
   "a group's pointer is obeyed without the machine file",
 ];
 const PROGRAMS = [
+  'sockets',
   'admission',
   'digests',
   'sights',

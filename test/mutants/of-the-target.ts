@@ -42,4 +42,25 @@ export const OF_THE_TARGET: readonly Mutant[] = [
     '!shared.states.includes(entry.state)) continue;',
     'shared.states.length === 0) continue;',
   ),
+  mutant(
+    'a member in maintenance moves the split of its place',
+    'sockets',
+    'routers/places.ts',
+    'inRotation === 0 ? inRotation',
+    'inRotation >= 0 ? inRotation',
+  ),
+  mutant(
+    'traffic of a server that belongs to no place is split around',
+    'sockets',
+    'routers/haproxy/haproxy-reading.ts',
+    'strangers(placed, settings.backend);',
+    'undefined;',
+  ),
+  mutant(
+    'an agent of a server may set the weights of a split',
+    'sockets',
+    'routers/haproxy/haproxy-setup.ts',
+    'agent !== undefined && agentCheck === undefined',
+    'agent !== undefined && agentCheck !== undefined',
+  ),
 ];

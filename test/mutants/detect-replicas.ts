@@ -1,0 +1,42 @@
+/** Detectors for places with replicas behind HAProxy: members that are out, a stranger that serves, an agent that sets weights. */
+import type { Io } from '../../src/io.ts';
+import { haproxy } from '../../src/routers/haproxy/haproxy.ts';
+import type { HaproxyConfig } from '../../src/routers/haproxy/haproxy-config.ts';
+import { readingOf } from '../routers/readings.ts';
+
+/** Two of blue, of which one is in maintenance, one of green, and one of no place that takes traffic; blue's first has an agent. */
+const ANSWER = `admin
+
+1
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_agent_state srv_port
+3 gw 1 b1 10.0.0.1 2 0 30 100 22 80
+3 gw 2 b2 10.0.0.2 0 1 30 100 0 80
+3 gw 3 green 10.0.0.3 2 0 20 100 0 80
+3 gw 4 other 10.0.0.4 2 0 20 100 0 80
+
+# pxname,svname,stot,status,bck,algo
+gw,b1,9,UP,0,
+gw,b2,9,MAINT,0,
+gw,green,9,UP,0,
+gw,other,9,UP,0,
+gw,BACKEND,9,UP,0,roundrobin
+`;
+
+/** What each fault would hide. */
+export async function replicas(): Promise<readonly string[]> {
+  const read = async (more: object, answer = ANSWER) => {
+    const places = { blue: ['b1', 'b2'], green: ['green'] };
+    const config = haproxy.config.parse({ sockets: ['/a.sock'], backend: 'gw', places, ...more }) as HaproxyConfig;
+    const io = { socket: async () => answer, fs: {} } as unknown as Io;
+    return haproxy.read(config, io, readingOf([], { certainty: 'configured' }));
+  };
+  const allowed = await read({ agentCheck: 'upDown' });
+  const shares = allowed.places.map(({ place, percent }) => `${place} ${percent}`).join(', ');
+  const refused = await read({}, ANSWER.replace(/^3 gw 4.*\n/m, ''));
+  return [
+    ...(shares === 'blue 60, green 20' ? [] : [`reads ${shares}`]),
+    ...(allowed.unusable === undefined ? ['splits traffic of a server that belongs to no place'] : []),
+    ...(allowed.trouble.some((one) => one.includes('belongs to no place')) ? [] : ['does not name a stranger']),
+    ...(refused.unusable?.why.includes('agent-check') ? [] : ['lets an agent set the weights of a split']),
+  ];
+}
