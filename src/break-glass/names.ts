@@ -1,11 +1,16 @@
 /** Reaches hosts whose names do not resolve now, at the addresses in the pointer. Must use an address only if what is there answers. */
+import { inTurns } from '../base/changes/ask-all.ts';
 import type { Outside } from '../base/changes/change.ts';
 import { identify } from '../base/changes/identity.ts';
 import { askTarget } from '../base/changes/target-question.ts';
 import { addressOf, hostNameIn, hostsOfRestore } from '../base/pointer/host-names.ts';
+import { firstOf } from '../base/text.ts';
 import { type Asked, othersOf } from './ask.ts';
 
 const RESOLVE_MS = 2000;
+
+/** Hosts whose addresses are tried at once, and the time after which none is tried any more: an emergency does not wait for thousands. */
+const [AT_ONCE, TRY_WITHIN_MS] = [128, 8000];
 
 /** An outside that reaches every name it can, and what to say about the names that do not resolve. */
 export interface Reached {
@@ -17,38 +22,40 @@ export interface Reached {
 export async function reachNames(asked: Asked, outside: Outside): Promise<Reached> {
   const { restore, pointer } = asked.choice;
   const hosts = hostsOfRestore(restore, pointer.target.questions);
-  const unresolved = await Promise.all(
-    hosts.map(async (host) => {
-      try {
-        await outside.resolve(host, RESOLVE_MS);
-        return [];
-      } catch (error) {
-        return [{ host, why: (error as Error).message }];
-      }
-    }),
-  );
+  const named = await Promise.all(hosts.map(async (host) => ({ host, why: await unresolved(host, outside) })));
+  const until = outside.monotonic() + TRY_WITHIN_MS;
   const instead = new Map<string, string>();
-  const notes: string[] = [];
-  for (const { host, why } of unresolved.flat()) {
+  const lost = named.filter(({ why }) => why !== undefined);
+  const notes = await inTurns(lost, AT_ONCE, async ({ host, why }) => {
     const kept = pointer.addresses[host] ?? [];
-    const address = await answering(host, kept, asked, outside);
+    const address = await answering(host, asked, outside, until);
     if (address !== undefined) {
       instead.set(host, address);
-      notes.push(`${host} does not resolve (${why}): the pointer's address ${address} is used, which answers as expected`);
-    } else {
-      const tried = kept.length === 0 ? 'the pointer has no address for it' : `nothing at ${kept.join(', ')} answers as expected`;
-      notes.push(`${host} does not resolve (${why}), and ${tried}`);
+      return `${host} does not resolve (${why}): the pointer's address ${address} is used, which answers as expected`;
     }
+    const tried = kept.length === 0 ? 'the pointer has no address for it' : `nothing at ${kept.join(', ')} answers as expected`;
+    return `${host} does not resolve (${why}), and ${tried}`;
+  });
+  return { outside: instead.size === 0 ? outside : at(instead, outside), notes: firstOf(notes) };
+}
+
+/** Why the name does not resolve; undefined if it does. */
+async function unresolved(host: string, outside: Outside): Promise<string | undefined> {
+  try {
+    await outside.resolve(host, RESOLVE_MS);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
   }
-  return { outside: instead.size === 0 ? outside : at(instead, outside), notes };
 }
 
 /** The first address at which the target says that it is this environment, or the build says that it is the one. */
-async function answering(host: string, kept: readonly string[], asked: Asked, outside: Outside): Promise<string | undefined> {
+async function answering(host: string, asked: Asked, outside: Outside, until: number): Promise<string | undefined> {
   const { restore, pointer } = asked.choice;
   const question = pointer.target.questions.find((one) => hostNameIn(addressOf(one) ?? '') === host);
   const member = restore.identity.find((one) => hostNameIn(addressOf(one) ?? '') === host);
-  for (const address of kept) {
+  for (const address of pointer.addresses[host] ?? []) {
+    if (outside.monotonic() > until) return undefined;
     const there = at(new Map([[host, address]]), outside);
     if (question !== undefined) {
       const answer = await askTarget(question, asked.scope.environment, othersOf(asked), there);

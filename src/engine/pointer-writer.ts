@@ -125,7 +125,7 @@ export async function completed(places: PointerPlaces, drafted: PointerDraft, io
   const found = await Promise.all(
     hosts.map(async (host) => {
       const addresses = await io.resolve(host, RESOLVE_MS).catch(() => before?.addresses[host] ?? []);
-      return [host, [...new Set(addresses)].sort().slice(0, ADDRESSES_MAX)] as const;
+      return [host, [...new Set(addresses)].sort().slice(0, addressesFor(hosts))] as const;
     }),
   );
   return { ...draft, addresses: Object.fromEntries(found.filter(([, addresses]) => addresses.length > 0)) };
@@ -149,8 +149,10 @@ export function pointerTooLarge(
 /** The same of one generation. */
 export function draftTooLarge(draft: PointerDraft, { locations }: Reading): string | undefined {
   try {
-    // Earlier builds are left out where there is no room for them.
-    encodePointer({ ...draft, earlier: [], generation: 1 });
+    // Earlier builds are left out where there is no room for them; what the names resolve to is not known before it is written.
+    const hosts = hostsOfPointer({ ...draft, earlier: [] });
+    const addresses = Object.fromEntries(hosts.map((host) => [host, new Array(addressesFor(hosts)).fill(LONGEST_ADDRESS)]));
+    encodePointer({ ...draft, earlier: [], generation: 1, addresses });
     return undefined;
   } catch (error) {
     return `${error instanceof Error ? error.message : String(error)} (the target has ${locations.flatMap(({ members }) => members).length} members)`;
@@ -220,7 +222,10 @@ const EARLIER_MAX = 5;
 
 const RESOLVE_MS = 2000;
 
-const ADDRESSES_MAX = 8;
+/** Many members with a name each have few addresses. */
+const addressesFor = (hosts: readonly string[]) => (hosts.length > 100 ? 2 : 8);
+
+const LONGEST_ADDRESS = '2001:db8:ffff:ffff:ffff:ffff:ffff:ffff';
 
 export interface Rendering {
   readonly scope: Scope;

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { OWNER_ONLY } from '../../src/base/durable/durable-file.ts';
 import type { Fs } from '../../src/base/durable/fs.ts';
 import { pointerDir } from '../../src/base/pointer/pointer.ts';
-import { publishPointer } from '../../src/engine/pointer-writer.ts';
+import { encodePointer } from '../../src/base/pointer/pointer-format.ts';
+import { draftTooLarge, publishPointer } from '../../src/engine/pointer-writer.ts';
 import { buildAt, CANDIDATE, planOf, promote, rollbackOf, STABLE } from '../simulator/rollouts.ts';
 import { COPY_DIR, POINTER_DIR, SCOPE, STATE_DIR } from '../simulator/simulation.ts';
 import { ALL_BLUE, pointersIn, scene } from './scene.ts';
@@ -74,16 +75,17 @@ describe('the pointer', () => {
     const folders = [POINTER_DIR, pointerDir(COPY_DIR, SCOPE)];
     const OLD = 'the program of an older version';
     const places = { scope: SCOPE, stateDir: STATE_DIR, copies: [COPY_DIR], modes: OWNER_ONLY, environments: [] };
+    const here = await promoted();
+    const { io } = here.process(13);
+    const { generation: _, ...draft } = pointersIn(here).newest ?? pointerMissing();
     let killedAt = 0;
     for (let done = false; !done; ) {
-      const here = await promoted();
-      const { io } = here.process(13);
-      const { generation: _, ...draft } = pointersIn(here).newest ?? pointerMissing();
       for (const dir of folders) {
-        for (const name of io.fs.readdirSync(dir).filter((one) => one.startsWith('ptr.'))) io.fs.unlinkSync(`${dir}/${name}`);
+        for (const name of io.fs.readdirSync(dir)) if (name !== 'break-glass.mjs') io.fs.unlinkSync(`${dir}/${name}`);
         const fd = io.fs.openSync(`${dir}/break-glass.mjs`, 'w', 0o600);
         io.fs.writeSync(fd, Buffer.from(OLD), 0, OLD.length, 0);
         io.fs.closeSync(fd);
+        expect(String(io.fs.readFileSync(`${dir}/break-glass.mjs`))).toBe(OLD);
       }
       killedAt += 1;
       let calls = 0;
@@ -111,6 +113,24 @@ describe('the pointer', () => {
       }
     }
     expect(killedAt).toBeGreaterThan(40);
+  });
+
+  it('a pointer that would be too large once its names are resolved is refused before they are', async () => {
+    const { generation: _, ...draft } = pointersIn(await promoted()).newest ?? pointerMissing();
+    const draftOf = (count: number) => {
+      const identity = Array.from({ length: count }, (_one, at) => ({
+        kind: 'http' as const,
+        url: `http://member-${at}.a-name-that-takes-some-room-of-its-own.kv-gateway.production.internal:8080/`,
+        header: 'x-build-guid',
+        equals: CANDIDATE,
+        timeoutMs: 2000,
+      }));
+      return { ...draft, knownGood: { ...draft.knownGood, identity } };
+    };
+    const reading = { locations: [] } as unknown as Parameters<typeof draftTooLarge>[1];
+    expect(draftTooLarge(draftOf(1000), reading)).toBeUndefined();
+    expect(draftTooLarge(draftOf(3500), reading)).toContain('would have more than 1048576 bytes');
+    expect(() => encodePointer({ ...draftOf(3500), generation: 1 })).not.toThrow();
   });
 
   it('the pointer offers no earlier build whose place another one has taken', async () => {

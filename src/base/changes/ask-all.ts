@@ -14,19 +14,24 @@ const ASK_WITHIN_MS = 8000;
 /** The answer of each member, in the same order. Never rejects. */
 export async function identifyAll(members: readonly IdentityCheck[], outside: Outside): Promise<readonly Identified[]> {
   const until = outside.monotonic() + ASK_WITHIN_MS;
+  const ask = (member: IdentityCheck) => (outside.monotonic() > until ? UNASKED : identify(member, outside));
   const answers = new Map<IdentityCheck, Identified>();
-  const worker = async (queue: IterableIterator<IdentityCheck>) => {
-    for (const member of queue) answers.set(member, outside.monotonic() > until ? UNASKED : await identify(member, outside));
-  };
+  const keep = async (member: IdentityCheck) => answers.set(member, await ask(member));
   const programs = members.filter(({ kind }) => kind === 'run');
   const servers = members.filter(({ kind }) => kind !== 'run');
-  await Promise.all([...workers(servers, AT_ONCE), ...workers(programs, PROGRAMS_AT_ONCE)].map((queue) => worker(queue)));
+  await Promise.all([inTurns(servers, AT_ONCE, keep), inTurns(programs, PROGRAMS_AT_ONCE, keep)]);
   return members.map((member) => answers.get(member) ?? UNASKED);
 }
 
 const UNASKED: Identified = { kind: 'silent', why: `it was not asked: the others took ${ASK_WITHIN_MS / 1000} s` };
 
-/** As many names for one queue as work on it at once. */
-function workers<T>(items: readonly T[], atOnce: number): IterableIterator<T>[] {
-  return new Array<IterableIterator<T>>(Math.min(items.length, atOnce)).fill(items.values());
+/** What `work` returns for each item, in the same order; at most `atOnce` are worked on at a time. Rejects as soon as one does. */
+export async function inTurns<T, R>(items: readonly T[], atOnce: number, work: (item: T) => Promise<R>): Promise<R[]> {
+  const done: R[] = [];
+  const queue = items.entries();
+  const worker = async () => {
+    for (const [index, item] of queue) done[index] = await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(items.length, atOnce) }, worker));
+  return done;
 }

@@ -34,7 +34,7 @@ export async function identify(wanted: IdentityCheck, outside: Outside): Promise
     // What a program does not say is its own fault, and not the build's.
     if (said === undefined)
       return { kind: well && wanted.kind === 'http' ? 'gone' : 'silent', why: `${from} ${answered} without ${name}` };
-    const same = exact === true ? said === equals : saysTheSame(said, equals);
+    const same = exact === true ? said.trim() === equals : saysTheSame(said, equals);
     if (!same) return { kind: 'gone', why: `${from} returned ${heard.show(said)} in ${name}, not ${equals}` };
     const stamp = environment === undefined ? undefined : heard.said(environment)?.trim();
     if (environment === undefined || stamp === environment.equals) return { kind: 'right' };

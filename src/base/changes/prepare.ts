@@ -46,6 +46,9 @@ function secretValue({ name }: SecretHeader, one: Request | Asked, outside: Outs
     throw new Error(`the secret ${name} is not sent to ${one.url}: TLS does not verify who it is (insecure)`);
   const value = outside.secret(name);
   if (value === undefined || value === '') throw new Error(`the secret ${name} is not set in the environment`);
+  // RFC 9110, 5.5: what a header cannot carry. Node would refuse it without the name of the secret.
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(value))
+    throw new Error(`the secret ${name} has a line break or another character that no header can carry`);
   return value;
 }
 

@@ -243,6 +243,14 @@ describe('secrets', () => {
     expect(failure).toContain('answered 403, expected 200: no such key: [API_KEY]');
   });
 
+  it('a secret that no header can carry is named, and not printed', async () => {
+    const { url, heard } = await echo();
+    const broken = { ...nodeOutside, secret: () => 'pa55word\n' };
+    const said = await both(url, { secret: { name: 'API_KEY', header: 'x-api-key' } }, broken);
+    expect(said).toContain('the secret API_KEY has a line break');
+    expect([said, heard].join()).not.toContain('pa55word');
+  });
+
   it('a secret that is not set is no request without it', async () => {
     const { url, heard } = await echo();
     expect(await both(url, { secret: { name: 'NONE', header: 'x-api-key' } }, outside)).toContain('NONE is not set');
