@@ -1,10 +1,13 @@
 /** Health by asking the build itself over HTTP. Must never take an unexpected answer for a good one. */
 import * as z from 'zod';
+import type { Asked as AskedOverHttp } from '../base/changes/change.ts';
+import { prepare } from '../base/changes/prepare.ts';
 import type { ArmCounters, Counters, Target } from '../core/gates/counting/counters.ts';
 import { durationSchema, type Measurement } from '../core/gates/verdict/gate.ts';
 import { msText } from '../core/text.ts';
 import type { Io } from '../io.ts';
 import { type MemberAt, membersAt } from '../routers/places.ts';
+import type { Ask } from '../routers/router.ts';
 import { bothBuilds } from './arms.ts';
 import type { MetricSource, Pair, Question } from './metric-source.ts';
 
@@ -142,7 +145,17 @@ async function probedArm(settings: HttpProbeConfig, question: Question, io: Io):
 }
 
 interface Asked extends Pick<MemberAt, 'key' | 'words' | 'location'> {
-  readonly url: string;
+  /** Without a path. */
+  readonly request: Request;
+}
+
+type Request = Omit<AskedOverHttp, 'kind' | 'timeoutMs'>;
+
+/** The way that the router itself takes to a member; undefined where it has no address or an odd one. */
+function requestTo({ address, unixSocket, ...way }: Ask): Request | undefined {
+  const origin = address === null ? undefined : originOf(address);
+  if (unixSocket !== undefined) return { url: origin ?? 'http://localhost', unixSocket, ...way };
+  return origin === undefined ? undefined : { url: origin, ...way };
 }
 
 /**
@@ -157,10 +170,11 @@ function membersOf({ router, place }: Question): Members | { readonly missing: s
   for (const { key, words, location, member } of taking.length === 0 ? all : taking) {
     const { name, ask } = member;
     const who = name === place ? place : `${name} of ${place}`;
-    if (ask.address === null) return { missing: `the router reports no address for ${who}, so its build cannot be probed` };
-    const url = originOf(ask.address);
-    if (url === undefined) return { missing: `${ask.address} is not an http address` };
-    if (!members.has(url)) members.set(url, { key, words, location, url });
+    const request = requestTo(ask);
+    if (request === undefined && ask.address !== null) return { missing: `${ask.address} is not an http address` };
+    if (request === undefined) return { missing: `the router reports no address for ${who}, so its build cannot be probed` };
+    const way = JSON.stringify(request);
+    if (!members.has(way)) members.set(way, { key, words, location, request });
   }
   if (members.size === 0) return { missing: `the router has no place ${place}` };
   const down = taking.length === 0 ? [] : all.filter(({ member }) => !member.up).map(({ words }) => words);
@@ -194,7 +208,8 @@ async function probeAll(
       const at = (first + sent) % members.length;
       sent += 1;
       const timeoutMs = Math.max(1, Math.floor(Math.min(settings.timeout, leftMs)));
-      probes[at]?.push(await probe(settings, `${members[at]?.url}${settings.path}`, timeoutMs, io));
+      const member = members[at];
+      if (member !== undefined) probes[at]?.push(await probe(settings, member.request, timeoutMs, io));
     }
   };
   await Promise.all(Array.from({ length: atOnce }, ask));
@@ -202,10 +217,12 @@ async function probeAll(
   return members.map((member, index) => ({ ...member, probes: probes[index] ?? [] }));
 }
 
-async function probe(settings: HttpProbeConfig, url: string, timeoutMs: number, io: Io): Promise<Probe> {
+async function probe(settings: HttpProbeConfig, request: Request, timeoutMs: number, io: Io): Promise<Probe> {
   const startedAt = io.monotonic();
   try {
-    const answer = await io.http({ method: 'GET', url, timeoutMs }, () => undefined);
+    const url = `${request.url}${settings.path}`;
+    const { asking } = await prepare({ kind: 'http', ...request, url, timeoutMs }, io);
+    const answer = await io.http(asking, () => undefined);
     const tookMs = io.monotonic() - startedAt;
     const wrong = fault(settings, answer, tookMs);
     return wrong === undefined ? { ok: true, said: String(answer.status) } : { ok: false, said: wrong };
