@@ -145,6 +145,7 @@ function addBuild(group: Command, run: Runner): void {
       text,
     ])
     .option('--created-at <time>', 'set when it was built (default: now)')
+    .option('--live', 'take place and identity from the build that serves now, as all of its members answer')
     .addHelpText('after', RECIPE)
     .action(
       does(run, 'builds add', async (options, deps) =>

@@ -67,6 +67,29 @@ describe('taking builds out where the ledger is', () => {
     expect(await site.run(['validate'])).toMatchObject({ exitCode: 0 });
   });
 
+  it('builds add --live writes the row of the build that serves, at its place, as its members answer', async () => {
+    const live = (...more: string[]) => site.run(['builds', 'add', '--live', ...PRODUCTION, '--version', '1.42.0', ...more]);
+    const digest = ['--digest', `sha256:${'2'.repeat(64)}`];
+    await site.moveTraffic('production', 'amber');
+    const amber = site.backend('production', 'amber');
+    amber.setGuid('none');
+    expect(await live(...digest)).toMatchObject({ exitCode: 7, stderr: expect.stringContaining('does not say who it is') });
+    amber.setGuid(AMBER.guid);
+    amber.setEnvironment('staging');
+    expect(await live(...digest)).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('made for staging') });
+    amber.setEnvironment('production');
+    expect(await live()).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('says its GUID alone') });
+    expect(await live('--ref', 'violet', ...digest)).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('says amber'),
+    });
+    expect(await listed()).not.toContain(AMBER.guid);
+    expect(await live(...digest)).toMatchObject({ exitCode: 0, stdout: `${AMBER.guid}\n` });
+    const { json } = await site.run(['builds', ...PRODUCTION, '--json']);
+    expect(JSON.stringify(json)).toContain(`"guid":"${AMBER.guid}","version":"1.42.0","sequence":44,"ref":"amber"`);
+    await site.moveTraffic('production', 'green');
+  });
+
   it('no build is removed or pruned without a readable ledger', async () => {
     const segment = join(site.stateDir, 'acme/production/kv-gateway/ledger/0001.jsonl');
     writeFileSync(segment, 'no ledger\n');

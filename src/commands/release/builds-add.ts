@@ -6,6 +6,7 @@ import { type Build, type ListedBuild, placeOf } from '../../core/manifest/manif
 import { shortGuid } from '../../core/scope.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { type AddOptions, type Given, givenBy } from '../../release/listing/given.ts';
+import { liveOptions } from '../../release/listing/live.ts';
 import { type Listing, openListing } from '../../release/listing/open-listing.ts';
 import { type Before, type Edited, rewrite } from '../../release/listing/rewrite.ts';
 
@@ -22,7 +23,8 @@ interface Added {
  */
 export async function addBuild(options: AddOptions, deps: Deps): Promise<Outcome> {
   const listing = await openListing(deps);
-  const given = givenBy(options, listing.scope, deps);
+  const whole = options.live === true ? await liveOptions(options, deps) : options;
+  const given = givenBy(whole, listing.scope, deps);
   const added = await rewrite(listing, (before) => edited(before, given, listing, deps), deps);
   return told(added, listing, deps);
 }

@@ -6,6 +6,7 @@ import { typedPath } from '../../config/files.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import { derived } from '../../core/manifest/build-guid.ts';
 import { type Build, LABEL_NAME, listedBuildSchema } from '../../core/manifest/manifest.ts';
+import { parseGuid } from '../../core/scope.ts';
 import type { Deps } from '../deps.ts';
 
 /** As typed. */
@@ -20,10 +21,16 @@ export interface AddOptions {
   readonly sequence?: string;
   readonly label?: readonly string[];
   readonly createdAt?: string;
+  /** Take place and identity from the build that serves now. */
+  readonly live?: boolean;
+  /** Never typed: the GUID that the serving build says it has. */
+  readonly guid?: string;
 }
 
 /** The fields that were given or follow from it; a row that is there already must have the same. */
 export type Given = Omit<Build, 'sequence' | 'createdAt'> & Partial<Pick<Build, 'sequence' | 'createdAt'>>;
+
+const WHAT = 'Give the digest of its bytes (--digest sha256:… or --file FILE), or its source (--commit C --repository R).';
 
 const EXAMPLE =
   '--version 2026.11.21-3 --commit "$(git rev-parse HEAD)" --repository https://example.com/acme/gateway --ref green';
@@ -37,12 +44,14 @@ export function givenBy(options: AddOptions, scope: Scope, deps: Deps): Given {
   const source = sourceOf(options);
   const digest = digestOf(options, deps);
   if (digest === undefined && source === undefined) {
-    const hint = 'Give the digest of its bytes (--digest sha256:… or --file FILE), or its source (--commit C --repository R).';
-    throw usage('Nothing says what was built, so there is nothing to derive a GUID from.', hint);
+    if (options.guid !== undefined) throw usage(`The build that serves says its GUID alone, ${options.guid}.`, WHAT);
+    throw usage('Nothing says what was built, so there is nothing to derive a GUID from.', WHAT);
   }
   const { sequence, labels } = { sequence: sequenceOf(options.sequence), labels: labelsOf(options.label ?? []) };
+  const guid = options.guid === undefined ? undefined : parseGuid(options.guid);
   return {
     ...derived({ digest, source }, scope),
+    ...(guid === undefined ? {} : { guid }),
     version: checked('version', version),
     ...(sequence === undefined ? {} : { sequence }),
     ...(createdAt === undefined ? {} : { createdAt: checked('createdAt', createdAt) }),
