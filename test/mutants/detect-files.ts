@@ -4,8 +4,11 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dataFilesBelow } from '../../src/config/data-files.ts';
+import { derived } from '../../src/core/manifest/build-guid.ts';
 import { listedBuildSchema } from '../../src/core/manifest/manifest.ts';
-import { CANDIDATE } from '../core/manifest/builds.ts';
+import { nodeIo } from '../../src/io.ts';
+import { takeTurn } from '../../src/release/listing/turn.ts';
+import { CANDIDATE, SCOPE, STAGING } from '../core/manifest/builds.ts';
 
 const ODD = ['dangling', 'link.txt', 'old.yaml.bak', 'pipe', 'node_modules/lost.yaml'];
 
@@ -40,4 +43,39 @@ export function lines(): readonly string[] {
     ...odd.map((version) => `takes the version ${JSON.stringify(version)}`),
     ...(takes('1.2-β') ? [] : ['refuses a version']),
   ];
+}
+
+/** One commit in two environments must have two GUIDs; a manifest is not written while a living process writes it, nor by two at once. */
+export async function listings(): Promise<readonly string[]> {
+  const made = { digest: undefined, source: { repository: 'https://example.com/acme', commit: 'a'.repeat(40) } };
+  const one = derived(made, SCOPE).guid === derived(made, STAGING).guid;
+  const folder = fs.mkdtempSync(join(tmpdir(), 'kvdeploy-turn-'));
+  const ticket = join(folder, '.app.yaml.turn-000000000000');
+  const tickets = () => fs.readdirSync(folder);
+  const put = () => fs.writeFileSync(ticket, JSON.stringify(nodeIo.self()));
+  try {
+    put();
+    let waited = 0;
+    const sleep = async () => {
+      waited += 1;
+      fs.rmSync(ticket, { force: true });
+    };
+    const io = { ...nodeIo, sleep, lookFor: () => ({ is: 'running' }) as const };
+    (await takeTurn(join(folder, 'app.yaml'), io))();
+    const first = waited;
+    // Another one that looked at the same moment, and puts its ticket down right after this one did.
+    const linkSync = (from: fs.PathLike, to: fs.PathLike) => {
+      fs.linkSync(from, to);
+      if (waited === first) put();
+    };
+    (await takeTurn(join(folder, 'app.yaml'), { ...io, fs: { ...fs, linkSync } }))();
+    return [
+      ...(one ? ['gives one GUID to a commit in two environments'] : []),
+      ...(first === 0 ? ['goes on while another process writes'] : []),
+      ...(waited === first ? ['lets two go on that looked at once'] : []),
+      ...(tickets().length === 0 ? [] : [`leaves ${tickets().join()} behind`]),
+    ];
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
 }

@@ -47,7 +47,7 @@ import { bursts } from './detect-bursts.ts';
 import { churn } from './detect-churn.ts';
 import { condition } from './detect-condition.ts';
 import { loneShare, unseenShare } from './detect-fairness.ts';
-import { lines, oddFiles } from './detect-files.ts';
+import { lines, listings, oddFiles } from './detect-files.ts';
 import { counters, sockets } from './detect-haproxy.ts';
 import { unseenLatency } from './detect-latency.ts';
 import { digests, sights } from './detect-ledgers.ts';
@@ -390,6 +390,7 @@ const DETECTORS = {
   holds,
   'odd files': oddFiles,
   lines,
+  listings,
 } as const;
 export type Detector = keyof typeof DETECTORS;
 

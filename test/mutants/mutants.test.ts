@@ -7,6 +7,9 @@ import type { Mutant } from './mutant.ts';
 import { MUTANTS } from './mutants.ts';
 
 const QUICK = [
+  'one commit has one GUID in every environment',
+  'two writers of a manifest go on that looked at once',
+  'the ticket of a living writer of a manifest is swept',
   'an entry is acknowledged before it is flushed',
   'a bad build is let in',
   'a rollback marks what it leaves without a word',
@@ -55,6 +58,7 @@ const PROGRAMS = [
   'holds',
   'odd files',
   'lines',
+  'listings',
 ] as const;
 
 describe('a fault in the code is noticed:', () => {

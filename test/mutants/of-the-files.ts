@@ -39,4 +39,25 @@ export const OF_THE_FILES: readonly Mutant[] = [
     '  version: oneLine(buildSchema.shape.version)',
     '  version: buildSchema.shape.version',
   ),
+  mutant(
+    'one commit has one GUID in every environment',
+    'listings',
+    'core/manifest/build-guid.ts',
+    'uuidV5(OF_URLS, `kvdeploy:${scopeText(scope)}`)',
+    'uuidV5(OF_URLS, `kvdeploy:${scope.service}`)',
+  ),
+  mutant(
+    'the ticket of a living writer of a manifest is swept',
+    'listings',
+    'release/listing/turn.ts',
+    "return seen.is === 'gone' ||",
+    "return seen.is !== 'unsure' ||",
+  ),
+  mutant(
+    'two writers of a manifest go on that looked at once',
+    'listings',
+    'release/listing/turn.ts',
+    'if (others(dirname(file), start, mine, io).length === 0) return',
+    'if (others(dirname(file), start, mine, io).length < 9) return',
+  ),
 ];
