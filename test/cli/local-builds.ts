@@ -66,6 +66,8 @@ export interface Wishes {
   readonly gates?: string;
   /** How the builds of every scope say which one they are. */
   readonly identity?: string;
+  /** More members of a place, by scope and `ref`: `production/blue`. With it, every place is written as a list of its members. */
+  readonly members?: Readonly<Record<string, readonly string[]>>;
   /** No environment is protected. */
   readonly open?: boolean;
   /** False: no service says that probes are enough. */
@@ -133,10 +135,14 @@ const PROBES = '[{ name: answers, source: http-probe, path: /probe, probes: 5, m
 function serviceText({ port, routes, backends, name }: Placed, wishes: Wishes): string {
   const { bakeMs = 300, lastBakeMs = 200, copies, patience = '20s', gates = PROBES, probesOnly = true } = wishes;
   const addresses = [...backends].map(([ref, { address }]) => `${ref}: ${JSON.stringify(address)}`).join(', ');
+  const places = [...backends].map(
+    ([ref, { address }]) => `${ref}: [${[address, ...(wishes.members?.[`${name}/${ref}`] ?? [])].join(', ')}]`,
+  );
+  const where = wishes.members === undefined ? `addresses: { ${addresses} }` : `places: { ${places.join(', ')} }`;
   return [
     '        services:',
     '          kv-gateway:',
-    `            router: { kind: local, listen: "127.0.0.1:${port}", routes: ${JSON.stringify(routes)}, addresses: { ${addresses} } }`,
+    `            router: { kind: local, listen: "127.0.0.1:${port}", routes: ${JSON.stringify(routes)}, ${where} }`,
     `            identity: ${wishes.identity ?? GUID_AND_ENVIRONMENT}`,
     `            steps: [{ percent: 25, bake: ${bakeMs}ms }, { percent: 100, bake: ${lastBakeMs}ms }]`,
     '            poll: 100ms',

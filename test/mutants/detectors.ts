@@ -57,6 +57,7 @@ import { rescues } from './detect-rescues.ts';
 import { holds, reserves } from './detect-rollback-path.ts';
 import { strangers } from './detect-strangers.ts';
 import { beginsAgain, stableInTrouble } from './detect-waits.ts';
+import { words } from './detect-words.ts';
 import { secondState } from './second-state.ts';
 
 type Complaints = readonly string[];
@@ -391,6 +392,7 @@ const DETECTORS = {
   'odd files': oddFiles,
   lines,
   listings,
+  words,
 } as const;
 export type Detector = keyof typeof DETECTORS;
 

@@ -26,6 +26,7 @@ const QUICK = [
   'a bake begins again for ever',
   'both builds may be counted by one series',
   "a group's pointer is obeyed without the machine file",
+  'a commit proves an environment',
 ];
 const PROGRAMS = [
   'sockets',
@@ -59,6 +60,7 @@ const PROGRAMS = [
   'odd files',
   'lines',
   'listings',
+  'words',
 ] as const;
 
 describe('a fault in the code is noticed:', () => {

@@ -8,7 +8,7 @@ import { OF_THE_QUERIES } from './of-the-queries.ts';
 import { OF_THE_RESCUE } from './of-the-rescue.ts';
 import { OF_THE_CONDITION, OF_THE_DOOR, OF_THE_GATES, OF_THE_MARKS, OF_THE_WAY_BACK } from './of-the-rollout.ts';
 import { OF_LEADING, OF_THE_DISK } from './of-the-state.ts';
-import { OF_THE_TARGET } from './of-the-target.ts';
+import { OF_THE_TARGET, OF_THE_WORDS } from './of-the-target.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   ...OF_THE_DISK,
@@ -22,6 +22,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...OF_THE_MARKS,
   ...OF_THE_DOOR,
   ...OF_THE_TARGET,
+  ...OF_THE_WORDS,
   ...OF_THE_OWNERS,
   ...OF_THE_RESCUE,
   ...OF_THE_FILES,

@@ -1,4 +1,4 @@
-/** Faults of what says whose a target is. */
+/** Faults of what says whose a target is, and which build runs there. */
 import { type Mutant, mutant } from './mutant.ts';
 
 const MARKER = 'base/durable/marker.ts';
@@ -62,5 +62,29 @@ export const OF_THE_TARGET: readonly Mutant[] = [
     'routers/haproxy/haproxy-setup.ts',
     'agent !== undefined && agentCheck === undefined',
     'agent !== undefined && agentCheck !== undefined',
+  ),
+];
+
+export const OF_THE_WORDS: readonly Mutant[] = [
+  mutant(
+    'a word of two builds names one of them',
+    'words',
+    'core/admission/named.ts',
+    'if (only !== undefined && more.length === 0)',
+    'if (only !== undefined && more.length >= 0)',
+  ),
+  mutant(
+    'a silent member is left out in a protected environment',
+    'words',
+    'core/admission/answers.ts',
+    'if (first !== undefined && (isProtected || !isProven)) return first;',
+    'if (first !== undefined && !isProven) return first;',
+  ),
+  mutant(
+    'a commit proves an environment',
+    'words',
+    'core/admission/identity-checks.ts',
+    'if (saysEnvironment(identity) && first === undefined) return undefined;',
+    'if (scope !== null) return undefined;',
   ),
 ];

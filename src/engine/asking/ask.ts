@@ -76,7 +76,8 @@ export async function hear(asked: Asked | Told, identity: IdentityConfig, io: Io
 
 function answerIn(heard: Heard, asked: Asked | Told, identity: IdentityConfig): Answer {
   const is = isOf(identity);
-  const word = saidAt(heard, asked);
+  // A word is compared to the letter, by break-glass too; a GUID has many spellings.
+  const word = is === 'guid' ? saidAt(heard, asked) : heard.said(asked) || null;
   const where = environmentWhere(identity);
   const environment = where === undefined ? null : saidAt(heard, where);
   const isUnsaid = saysEnvironment(identity) && environment === null;

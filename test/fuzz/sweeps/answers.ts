@@ -1,6 +1,9 @@
 /** What metric sources and builds answer: garbage is missing, never a count, and nobody is whom he does not say he is. */
 import { check } from '../../../src/base/changes/checks.ts';
+import { identify } from '../../../src/base/changes/identity.ts';
 import { plainGuid } from '../../../src/base/scope.ts';
+import { heard } from '../../../src/core/admission/answers.ts';
+import { type Answer, resolved } from '../../../src/core/admission/named.ts';
 import { emptyMemory, judgeGate, type Measurement } from '../../../src/core/gates/verdict/gate.ts';
 import { type Guid, parseGuid } from '../../../src/core/scope.ts';
 import type { Io } from '../../../src/io.ts';
@@ -13,6 +16,8 @@ import { mustBeSafe, mustPrintSafely } from '../terminal.ts';
 import { damagedText } from '../text-forms.ts';
 
 const GUID = '7c9e6679-7425-40de-944b-e07fc1f90ae7' as Guid;
+const COMMIT = '3f2a9c1d0b7e4f113f2a9c1d0b7e4f113f2a9c1d';
+const BUILT = { guid: GUID, source: { repository: 'r', commit: COMMIT } };
 const CANONICAL = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const scope = { tenant: 'acme', environment: 'production', service: 'web' };
 const QUESTION = { scope, build: GUID, place: 'green' };
@@ -142,6 +147,7 @@ interface Identity {
     readonly path: string;
     readonly header?: string;
     readonly json?: string;
+    readonly is?: string;
     readonly environmentJson?: string;
   };
   readonly headers: Readonly<Record<string, string>>;
@@ -154,13 +160,15 @@ export const identityAnswers: Sweep<Identity> = {
   kind: 'objects',
   share: 0.03,
   make: (luck) => {
-    const said = luck.chance(0.8) ? respelled(luck, GUID) : hostileText(luck);
+    const is = luck.chance(0.4) ? luck.pick(['commit', 'digest', 'version', 'label.release']) : undefined;
+    const word = luck.pick([COMMIT, COMMIT.slice(0, 9), COMMIT.toUpperCase(), '7', 7, 1.5]);
+    const said = luck.chance(0.2) ? hostileText(luck) : is === undefined ? respelled(luck, GUID) : word;
     const body = JSON.stringify(mutated(luck, { build: { guid: said, env: luck.pick(['production', 'staging']) } }));
     const json = luck.pick(['build.guid', '__proto__.guid', 'constructor.name', 'build.length', 'build.guid.0']);
-    const identity = luck.chance(0.4) ? { path: '/', header: 'x-build' } : { path: '/', json, environmentJson: 'build.env' };
+    const where = luck.chance(0.4) ? { path: '/', header: 'x-build' } : { path: '/', json, environmentJson: 'build.env' };
     return {
-      identity,
-      headers: luck.chance(0.9) ? { 'x-build': luck.chance(0.9) ? said : String(hostileValue(luck)) } : {},
+      identity: { ...where, ...(is === undefined ? {} : { is }) },
+      headers: luck.chance(0.9) ? { 'x-build': luck.chance(0.9) ? String(said) : String(hostileValue(luck)) } : {},
       body,
     };
   },
@@ -169,13 +177,51 @@ export const identityAnswers: Sweep<Identity> = {
     const answer = await askBuild(identity, 'http://127.0.0.1:9002', io);
     if (!('said' in answer)) return 'nobody';
     mustPrintSafely([{ type: 'check', name: 'identity', ok: true, message: answer.said }]);
+    if (answer.named !== undefined) return wordJudged(answer, identity, { headers, body });
     if (answer.guid === null) return 'nobody';
     must(CANONICAL.test(answer.guid), 'a GUID that is not canonical');
     must(`${headers['x-build']} ${body}`.toLowerCase().includes(answer.guid), 'a GUID that the build did not say');
     return 'somebody';
   },
-  must: ['nobody', 'somebody'],
+  must: ['nobody', 'somebody', 'this build', 'another build'],
 };
+
+/** A word is this build only to the letter, and only where its environment is right; break-glass hears the same. */
+async function wordJudged(
+  answer: Extract<Answer, { said: string }>,
+  { path: _path, is = 'guid', ...where }: Identity['identity'],
+  said: Pick<Identity, 'headers' | 'body'>,
+): Promise<string> {
+  const { word = null } = answer.named ?? {};
+  const build = { ...BUILT, labels: { release: COMMIT }, version: COMMIT, digest: COMMIT };
+  const found = heard([{ at: 'green', answer }], { build, scope, where: 'at green', isProtected: true });
+  must(
+    (found.is === 'right') ===
+      (word === COMMIT && answer.unsaid === undefined && (answer.environment ?? 'production') === 'production'),
+    'a word that is not the build’s',
+  );
+  const which = resolved(answer, { rows: [{ scope, build }], scope });
+  must((which.is === 'one') === (word === COMMIT), 'another word names the build');
+  must(is !== 'guid', 'a GUID is a word');
+  const outside = { http: async () => ({ status: 200, ...said }) } as unknown as Io;
+  const keys = (text: string | undefined) => (text === undefined ? {} : { json: text.split('.') });
+  const environment =
+    where.environmentJson === undefined ? {} : { environment: { ...keys(where.environmentJson), equals: 'production' } };
+  const asked = {
+    kind: 'http',
+    url: 'http://127.0.0.1:1/',
+    timeoutMs: 100,
+    equals: COMMIT,
+    exact: true,
+    ...environment,
+  } as const;
+  const kept = await identify(
+    { ...asked, ...(where.header === undefined ? keys(where.json) : { header: where.header }) },
+    outside,
+  );
+  must((kept.kind === 'right') === (found.is === 'right'), 'break-glass hears something else');
+  return word === null ? 'nobody' : found.is === 'right' ? 'this build' : 'another build';
+}
 
 /** How break-glass reads back: only the very text, or the same GUID in another spelling, is a yes. */
 export const readBacks: Sweep<{ readonly wanted: string; readonly said: string }> = {
