@@ -14,6 +14,7 @@ export function configText(haproxy: Haproxy, stateDir: string, options: SiteOpti
     sockets,
     backend: haproxy.backend,
     serverStateFile: options.configStateFiles?.(haproxy.stateFiles) ?? haproxy.stateFiles,
+    ...(options.places === undefined ? {} : { places: options.places }),
   };
   return [
     'apiVersion: kvdeploy.dev/v1',

@@ -43,6 +43,8 @@ export interface SiteOptions {
   readonly configSockets?: (sockets: readonly string[]) => readonly string[];
   /** What the router's config says in place of HAProxy's own state files. */
   readonly configStateFiles?: (files: readonly string[]) => readonly string[];
+  /** As in the config: which servers each place has. */
+  readonly places?: unknown;
   /** False: nothing is adopted yet. */
   readonly adopted?: boolean;
   /** Real requests per second to the first location, all the time. */
