@@ -40,8 +40,10 @@ function impossible(_config: HaproxyConfig, reading: Reading, percent: number, b
   if (percent === 0 || percent === 100) return undefined;
   if (reading.wholeOnly !== undefined) return `${reading.wholeOnly}; use the single step 100 %`;
   for (const { name, members } of reading.locations) {
-    const count = (place: string | null | undefined) => Math.max(1, members.filter((member) => member.place === place).length);
-    const [own, others] = between === undefined ? [1, 1] : [count(between.candidate), count(between.stable)];
+    const count = (place: string) => Math.max(1, members.filter((member) => member.place === place).length);
+    // Without both places, as an adoption is, what matters is that such places can be: as many members on each side.
+    const [own, others] =
+      between === undefined || between.stable === null ? [1, 1] : [count(between.candidate), count(between.stable)];
     const nearest = nearestPercent(percent, own, others);
     if (isNearEnough(percent, nearest)) continue;
     const sizes = own === others ? '' : ` with ${own} against ${others} servers at ${name}`;

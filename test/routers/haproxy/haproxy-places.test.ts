@@ -294,5 +294,6 @@ describe('the rendering of a place with replicas', () => {
     );
     expect(haproxy.impossible(config, reading, 3.759, between)).toBeUndefined();
     expect(haproxy.impossible(config, reading, 1, { candidate: 'blue', stable: 'green' })).toBeUndefined();
+    expect(haproxy.impossible(config, reading, 1, { candidate: 'green', stable: null })).toBeUndefined();
   });
 });
