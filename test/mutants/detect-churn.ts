@@ -1,5 +1,8 @@
-/** Processes that die and are replaced all the time, and two that show their totals in turn: what is counted of both. */
+/** Processes that die and are replaced all the time, two that show their totals in turn, and members of a place: what is counted of them. */
 import { type ArmCounters, countersSince, type Delta, NO_COUNTERS } from '../../src/core/gates/counting/counters.ts';
+
+import { memberBlocks } from '../../src/core/gates/counting/members.ts';
+import { emptyMemory, judgeGate } from '../../src/core/gates/verdict/gate.ts';
 
 /** Readings of the candidate, a second apart: totals of requests and errors by process. */
 function read(readings: readonly Readonly<Record<string, readonly [requests: number, errors: number]>>[]): Delta[] {
@@ -29,5 +32,27 @@ export function churn(): readonly string[] {
   return [
     ...(restarts > 20 ? [] : ['a build whose processes die every few seconds passes for one that moves']),
     ...(failures === 0 ? [] : [`totals in turn are counted as ${failures} failures`]),
+    ...ofMembers(),
+  ];
+}
+
+const ERRORS = { metric: 'errors', requests: 'requests', failures: 'errors', counts: 'failures' } as const;
+
+function ofMembers(): readonly string[] {
+  const member = (name: string, requests: number, errors: number) => {
+    return { name, location: 'edge1', counts: new Map(Object.entries({ requests, errors })) };
+  };
+  const usual = memberBlocks([member('green', 9, 0)], [member('one', 900, 1), member('two', 100, 50)], ERRORS)['green']?.stable;
+  const part = (requests: number, errors: number) => ({ requests, errors, failed: { '5xx': errors }, member: 'member green' });
+  const total = (errors: number) => {
+    const parts = { bad: part(200, errors), good: part(2000, 0) };
+    return { requests: 2200, errors, counting: 'total' as const, parts };
+  };
+  const nothing = { bad: part(0, 0), good: part(0, 0) };
+  const began = emptyMemory({ requests: 0, errors: 0, counting: 'total', parts: nothing });
+  const limited = judgeGate({ max: 0.05, minRequests: 100 }, began, total(90)).judged;
+  return [
+    ...(usual?.requests === 1000 && usual.failures === 51 ? [] : ['one stable member decides what is usual for a member']),
+    ...(limited.verdict === 'fail' ? [] : ['a fixed limit does not see that one member fails']),
   ];
 }

@@ -16,4 +16,18 @@ export const OF_THE_CHURN: readonly Mutant[] = [
     "if (total > before / 2 || isWhereItWas(was, before, total)) return 'doubtful';",
     "if (total > before) return 'doubtful';",
   ),
+  mutant(
+    'one stable member decides what is usual for the members of the candidate',
+    'churn',
+    'core/gates/counting/members.ts',
+    'usual.set(location, { requests: sum.requests + requests, failures: sum.failures + failures });',
+    'usual.set(location, { requests: requests + 0 * sum.requests, failures });',
+  ),
+  mutant(
+    'one member that fails is hidden by the others of a fixed limit',
+    'churn',
+    'core/gates/verdict/gate.ts',
+    'if (last.member === undefined || own.errors > own.requests || beyond < 0 ||',
+    'if (last.member === undefined || own.errors <= own.requests || beyond < 0 ||',
+  ),
 ];
