@@ -1,11 +1,14 @@
 /** Members of a place in the counters: what one of them did, next to the whole stable build at its location. */
 import { describe, expect, it } from 'vitest';
+import { seeded } from '../../../../src/backtest/calibration.ts';
 import { comparisonOf } from '../../../../src/core/gates/comparison.ts';
 import { checkedGatePoll, type GatePoll, gatePollOf, streamBlocks } from '../../../../src/core/gates/counting/blocks.ts';
 import { type ArmCounters, countersSince, NO_COUNTERS, type Target } from '../../../../src/core/gates/counting/counters.ts';
 import { CLASS_METRICS, statusCounters } from '../../../../src/core/gates/counting/statuses.ts';
 import { WHOLE } from '../../../../src/core/gates/gate-settings.ts';
 import { crashesTooOften, mostCrashed, watched } from '../../../../src/core/gates/verdict/crash-watch.ts';
+
+const SEED = Number(process.env['KVDEPLOY_SEED'] ?? 20261130);
 
 type Counted = readonly [requests: number, failed: number];
 
@@ -178,4 +181,37 @@ describe('members that crash', () => {
     expect(crashesTooOften(watch)).toBeLessThanOrEqual(4);
     expect(mostCrashed(watch)).toEqual({ name: 'member green-2', times: crashesTooOften(watch) });
   });
+});
+
+it(`members that come, go and begin again by chance never add up to more than the whole (seed ${SEED})`, () => {
+  const random = seeded(SEED);
+  for (let run = 0; run < 200; run += 1) {
+    const totals = new Map<string, [number, number]>();
+    const keys = ['edge1', 'edge2'].flatMap((edge) => [1, 2, 3, 4].map((number) => `${edge} green-${number}`));
+    const read = (build: string, atMs: number) => {
+      const here = keys.filter(() => random() < 0.9).map((key) => key.replace('green', build));
+      const counts = here.map((key) => {
+        const [requests, failed] = random() < 0.02 ? [0, 0] : (totals.get(key) ?? [0, 0]);
+        const more = Math.floor(random() * 20);
+        const total: [number, number] = [requests + more, failed + Math.floor(random() * (more + 1))];
+        totals.set(key, total);
+        return [key, total] as const;
+      });
+      return arm(Object.fromEntries(counts), atMs);
+    };
+    let memory = NO_COUNTERS;
+    for (let poll = 1; poll <= 20; poll += 1) {
+      const delta = countersSince(memory, { candidate: read('green', poll * 1000), stable: read('blue', poll * 1000) }, 1000);
+      memory = JSON.parse(JSON.stringify(delta.memory)) as typeof memory;
+      const { members = {}, blocks } = gatePollOf(delta, CLASS_METRICS);
+      for (const [metric, each] of Object.entries(members)) {
+        const whole = blocks[metric]?.[WHOLE];
+        const sum = (of: 'requests' | 'failures') => Object.values(each).reduce((all, one) => all + one.candidate[of], 0);
+        expect([sum('requests'), sum('failures')]).toEqual([whole?.candidate.requests, whole?.candidate.failures]);
+        const beside = new Map(Object.entries(each).map(([name, { stable }]) => [name.slice(-5), stable]));
+        const stable = [...beside.values()].reduce((all, one) => all + one.requests, 0);
+        expect(stable).toBeLessThanOrEqual(whole?.stable.requests ?? 0);
+      }
+    }
+  }
 });
