@@ -91,7 +91,9 @@ tenants:
 }
 
 describe('three replicas of each build', () => {
-  it('one bad replica of three ends a rollout that compares, and the message and status name it', async () => {
+  it('one bad replica of three ends a rollout that compares, and the message and status name it', {
+    timeout: 120_000,
+  }, async () => {
     await inScene(COMPARED, async ({ greens, nameOf, promote, run }) => {
       const [, bad] = greens;
       if (bad === undefined) throw new Error('there is no second replica');
@@ -104,7 +106,9 @@ describe('three replicas of each build', () => {
     });
   });
 
-  it('one bad replica of three fails a fixed limit that all of them together keep, and is named', async () => {
+  it('one bad replica of three fails a fixed limit that all of them together keep, and is named', {
+    timeout: 120_000,
+  }, async () => {
     await inScene('[{ name: errors, source: local, max: 30%, minRequests: 50 }]', async ({ greens, nameOf, promote }) => {
       const [, , bad] = greens;
       if (bad === undefined) throw new Error('there is no third replica');
@@ -115,7 +119,7 @@ describe('three replicas of each build', () => {
     });
   });
 
-  it('three good replicas are promoted, and plan says that each is judged by itself', { timeout: 60_000 }, async () => {
+  it('three good replicas are promoted, and plan says that each is judged by itself', { timeout: 120_000 }, async () => {
     await inScene(COMPARED, async ({ promote, run }) => {
       const plan = await run('plan', '--build', GREEN);
       expect(plan.stdout).toContain('each of 3 members is judged by itself');
