@@ -35,7 +35,7 @@ export function questionsAt(identity: IdentityConfig, members: readonly MemberAt
   });
 }
 
-const whereOf = ({ address, unixSocket }: Ask) => address?.replace(/\/+$/, '') ?? unixSocket;
+const whereOf = ({ address, unixSocket }: Ask) => unixSocket ?? address?.replace(/\/+$/, '');
 
 function questionTo(identity: IdentityConfig, { member }: MemberAt): Question['asked'] {
   const { name, place, ask } = member;
