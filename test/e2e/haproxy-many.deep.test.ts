@@ -28,4 +28,4 @@ it('4,000 servers are adopted, promoted and rescued, member by member', { timeou
 });
 
 /** Of each place. */
-const MEMBERS = 1500;
+const MEMBERS = 2000;

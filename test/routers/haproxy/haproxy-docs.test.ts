@@ -89,6 +89,15 @@ describe('the documentation', () => {
     expect(read?.services[0]?.compared).toMatchObject([{ name: 'errors', source: 'haproxy', compare: { traffic: false } }]);
   });
 
+  it('the docs have places with replicas that the config takes', () => {
+    const page = readFileSync('docs/haproxy.md', 'utf8');
+    const [, text = ''] = /^```yaml\n(router:\n[\s\S]*?)^```$/m.exec(page) ?? [];
+    const { kind, ...settings } = parse(text).router;
+    expect(kind).toBe(haproxy.kind);
+    const config = haproxy.config.parse(settings) as HaproxyConfig;
+    expect(haproxy.placeSettings(config)).toEqual({ blue: {}, green: { minUp: 2 } });
+  });
+
   it('the docs have Prometheus queries that the config takes', () => {
     const { gates } = parse(block('docs/prometheus.md', 'yaml'));
     const { name: _name, source, ...settings } = gates[0];
