@@ -1,7 +1,11 @@
-/** Detectors for places with replicas behind HAProxy: members that are out, a stranger that serves, an agent that sets weights. */
+/** Detectors for places with replicas: members that are out or not asked, a stranger that serves, an agent that sets weights. */
 import type { Io } from '../../src/io.ts';
+import { httpProbe } from '../../src/metrics/http-probe.ts';
 import { haproxy } from '../../src/routers/haproxy/haproxy.ts';
 import type { HaproxyConfig } from '../../src/routers/haproxy/haproxy-config.ts';
+import { local } from '../../src/routers/local/local.ts';
+import type { LocalConfig } from '../../src/routers/local/local-config.ts';
+import { CANDIDATE, SCOPE } from '../core/manifest/builds.ts';
 import { readingOf } from '../routers/readings.ts';
 
 /** Two of blue, of which one is in maintenance, one of green, and one of no place that takes traffic; blue's first has an agent. */
@@ -38,5 +42,39 @@ export async function replicas(): Promise<readonly string[]> {
     ...(allowed.unusable === undefined ? ['splits traffic of a server that belongs to no place'] : []),
     ...(allowed.trouble.some((one) => one.includes('belongs to no place')) ? [] : ['does not name a stranger']),
     ...(refused.unusable?.why.includes('agent-check') ? [] : ['lets an agent set the weights of a split']),
+    ...(await behindServe()),
+    ...(await probed()),
   ];
+}
+
+/** `kvdeploy serve` has one member up, one down, and one of the config not at all. */
+async function behindServe(): Promise<readonly string[]> {
+  const urls = [1, 2, 3].map((number) => `http://127.0.0.1:900${number}`);
+  const config = local.config.parse({ listen: '127.0.0.1:1', routes: '/r', places: { blue: urls } }) as LocalConfig;
+  const members = urls.slice(0, 2).map((url, index) => {
+    return { name: new URL(url).host, place: 'blue', url, up: index === 0, served: 0, answered: {} };
+  });
+  const split = [{ place: 'blue', build: null, percent: 100 }];
+  const status = { formatVersion: 1, scope: SCOPE, routes: '/r', addresses: {}, members, applied: 'blue=100', split };
+  const body = JSON.stringify({ ...status, served: {}, servedByBuild: {}, problem: null });
+  const io = { http: async () => ({ status: 200, headers: {}, body }), fs: { readFileSync: () => '' } } as unknown as Io;
+  const { locations } = await local.read(config, io);
+  const shown = locations.flatMap((one) => one.members.map(({ up, percent }) => `${up ? 'up' : 'down'} ${percent}`)).join(', ');
+  return shown === 'up 100, down 0, down 0' ? [] : [`reads members of kvdeploy serve as ${shown}`];
+}
+
+/** Fewer probes than members: each is asked all the same. */
+async function probed(): Promise<readonly string[]> {
+  const asked = new Set<string>();
+  const http: Io['http'] = async ({ url }) => {
+    asked.add(url);
+    return { status: 200, headers: {}, body: '' };
+  };
+  const told = [1, 2, 3].map((number) => {
+    return { place: 'green', name: `green-${number}`, percent: 10, address: `http://10.0.0.${number}` };
+  });
+  const question = { scope: SCOPE, build: CANDIDATE.guid, place: 'green', router: readingOf(told) };
+  const io = { http, now: () => 1, monotonic: () => 1 } as unknown as Io;
+  await httpProbe.measure(httpProbe.config.parse({ probes: 1 }) as never, question, io);
+  return asked.size === 3 ? [] : [`probes ${asked.size} of 3 members`];
 }

@@ -87,4 +87,25 @@ export const OF_THE_WORDS: readonly Mutant[] = [
     'if (saysEnvironment(identity) && first === undefined) return undefined;',
     'if (scope !== null) return undefined;',
   ),
+  mutant(
+    'a member of kvdeploy serve that is down gets a share',
+    'sockets',
+    'routers/local/local-reading.ts',
+    'own.some((other) => other.up) ? own.filter((other) => other.up) : own',
+    'own',
+  ),
+  mutant(
+    'a member that kvdeploy serve does not know is not read',
+    'sockets',
+    'routers/local/local-reading.ts',
+    'return [...serving, ...silentMembers(settings, told, shares)];',
+    'return shares.size > 0 ? serving : [...serving, ...silentMembers(settings, told, shares)];',
+  ),
+  mutant(
+    'members are left out of a probe where there are fewer probes',
+    'sockets',
+    'metrics/http-probe.ts',
+    'Math.max(settings.probes, members.length)',
+    'settings.probes',
+  ),
 ];
