@@ -111,9 +111,17 @@ function release(program: Command, run: Runner): void {
 }
 
 function builds(program: Command, run: Runner): void {
-  const group = add(program, 'builds', 'list the builds that may be promoted here, and why the others may not').action(
-    does(run, 'builds', async (_options, deps) => (await import('./commands/release/builds.ts')).builds(deps)),
-  );
+  const group = add(program, 'builds', 'list the builds that may be promoted here, and why the others may not');
+  const list = does(run, 'builds', async (_options, deps) => (await import('./commands/release/builds.ts')).builds(deps));
+  group.allowExcessArguments().action((options: object, command: Command) => {
+    const [word] = command.args;
+    if (word === undefined) return list(options, command);
+    const near = nearest(
+      word,
+      group.commands.map((each) => each.name()),
+    );
+    return group.error(`unknown command '${word}'${near === undefined ? '' : `\n(Did you mean builds ${near}?)`}`);
+  });
   addBuild(group, run);
   removeBuilds(group, run);
   reasoned(confirmed(add(group, 'pardon <guid>', 'take the bad mark of a build away; the ledger keeps both'))).action(

@@ -243,6 +243,26 @@ describe('words of builds add that are wrong', () => {
     expect(site.files()).toEqual([]);
   });
 
+  it('a place that the config does not name is refused, with the nearest one', async () => {
+    const router =
+      '{ kind: local, listen: 127.0.0.1:1, routes: /tmp/none.json, addresses: { blue: http://127.0.0.1:2, green: http://127.0.0.1:3 } }';
+    const config = CONFIG.replace('protected: true, services: { hello: {} }', `services: { hello: { router: ${router} } }`);
+    const site = listingSite({}, config);
+    const { exitCode, stderr } = await site.run([...adding('1.4.2', COMMIT), '--ref', 'gren']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('the config names no such place of acme/production/hello. Did you mean "green"?');
+    expect(site.files()).toEqual([]);
+    expect(await site.run(adding('1.4.2', COMMIT))).toMatchObject({ exitCode: 0 });
+  });
+
+  it('a misspelt part of builds is answered with the nearest one', async () => {
+    const { exitCode, stderr } = await listingSite().run(['builds', 'ad', '--env', 'production']);
+    expect({ exitCode, stderr: stderr.split('\n').slice(0, 2) }).toEqual({
+      exitCode: 2,
+      stderr: ["✖ USAGE  Unknown command 'ad'.", '  try      Did you mean builds add?'],
+    });
+  });
+
   it('--version is the version of kvdeploy in front of a command, and of the build after builds add', async () => {
     const site = listingSite();
     expect(await site.run(['--version'])).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });

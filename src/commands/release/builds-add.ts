@@ -3,12 +3,14 @@ import { canonical } from '../../base/shape.ts';
 import { newManifest, type Row, withRef, withRow } from '../../config/edit/rows.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import { type Build, type ListedBuild, placeOf } from '../../core/manifest/manifest.ts';
-import { shortGuid } from '../../core/scope.ts';
+import { didYouMean } from '../../core/nearest.ts';
+import { scopeText, shortGuid } from '../../core/scope.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { type AddOptions, type Given, givenBy } from '../../release/listing/given.ts';
 import { liveOptions } from '../../release/listing/live.ts';
 import { type Listing, openListing } from '../../release/listing/open-listing.ts';
 import { type Before, type Edited, rewrite } from '../../release/listing/rewrite.ts';
+import { openRouter } from '../../routers/index.ts';
 
 /** What became of the row. */
 interface Added {
@@ -25,8 +27,21 @@ export async function addBuild(options: AddOptions, deps: Deps): Promise<Outcome
   const listing = await openListing(deps);
   const whole = options.live === true ? await liveOptions(options, deps) : options;
   const given = givenBy(whole, listing.scope, deps);
+  assertPlace(given.ref, listing);
   const added = await rewrite(listing, (before) => edited(before, given, listing, deps), deps);
   return told(added, listing, deps);
+}
+
+/** Where the config names the places, a row at any other could never be promoted. Throws UNKNOWN_NAME. */
+function assertPlace(ref: string, { settings, config, scope }: Listing): void {
+  if (settings?.router == null) return;
+  const { router, config: written } = openRouter({ ...settings.router });
+  const places = Object.keys(router.placeSettings(written) ?? (written as { readonly addresses?: object }).addresses ?? {});
+  if (places.length === 0 || places.includes(ref)) return;
+  throw new KvdeployError('UNKNOWN_NAME', {
+    message: `--ref ${ref}: the config names no such place of ${scopeText(scope)}.${didYouMean(ref, places)}`,
+    hint: `Known: ${places.join(', ')}; a new place is added to the router in ${config.file} first.`,
+  });
 }
 
 function told({ change, build, from }: Added, { shown }: Listing, deps: Deps): Outcome {
