@@ -17,6 +17,8 @@ describe('the walk-through of the README', () => {
     await walk.answers('http://127.0.0.1:9002/');
     expect(walk.run('run: promote')).toContain('hello from 22222222-2222-4222-8222-222222222222');
     expect(walk.run('run: rollback')).toContain('22222222');
+    const [guid = ''] = /^[0-9a-f-]{36}$/m.exec(walk.run('run: add')) ?? [];
+    expect(walk.shell('kvdeploy builds --env production')).toContain(`${guid.slice(0, 8)}  1.2.0`);
     expect(walk.run('run: break-glass')).toContain('rolled back to build 11111111');
     expect(walk.run('run: reconcile')).toContain('hold is lifted');
     expect(walk.ask('http://127.0.0.1:8080/')).toContain('hello from 11111111');
