@@ -19,6 +19,7 @@ import type { AdmittedBuild } from '../core/admission/admitted.ts';
 import { wordFor } from '../core/admission/named.ts';
 import { isOf } from '../core/identity.ts';
 import { type History, type KnownGood, recordedBuild, rollbackTargets } from '../core/ledger/history.ts';
+import { movedGood, rehomed } from '../core/ledger/rehomed.ts';
 import type { Build } from '../core/manifest/manifest.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import type { Split } from '../core/rollout/split.ts';
@@ -243,8 +244,11 @@ export interface Rendering {
 }
 
 /** The pointer to write; pure but for the router's own pure renderers. */
-export function renderPointer(rendering: Rendering): PointerDraft {
-  const { scope, environments, target, history, knownGood, why, plan, ledgerHead, atIso } = rendering;
+export function renderPointer(given: Rendering): PointerDraft {
+  const { scope, environments, target, why, plan, ledgerHead, atIso } = given;
+  const history = rehomed(given.history, target.homeOf);
+  const knownGood = movedGood(given.knownGood, target.homeOf);
+  const rendering = { ...given, history, knownGood };
   const left = why === 'rolled-back' && plan?.stable && plan.marksNothing !== true ? [plan.stable.guid] : [];
   const bad = new Set<string>([...history.bad.keys(), ...left]);
   return {

@@ -11,6 +11,7 @@ import type { Split } from '../core/rollout/split.ts';
 import type { Io } from '../io.ts';
 import { openRouter } from '../routers/index.ts';
 import { layoutOf, membersAt, spread } from '../routers/places.ts';
+import { homeOf } from '../routers/places-config.ts';
 import type { Between, Layout, Leaving, Reading } from '../routers/router.ts';
 import { type Asker, askAll } from './asking/ask.ts';
 import { type Question, questionsAt } from './asking/questions.ts';
@@ -19,6 +20,8 @@ import { type Question, questionsAt } from './asking/questions.ts';
 export interface Target {
   readonly kind: string;
   readonly idleTimeoutMs: number;
+  /** The place that a build's `ref` means on this router. */
+  homeOf(ref: string): string;
   /** Where the marker of the state that drives it lies. */
   readonly marks: readonly string[];
   changes(split: Split, leaving: Leaving['leaving']): readonly Change[];
@@ -58,6 +61,7 @@ export function openTarget(
   return {
     kind: settings.kind,
     idleTimeoutMs: router.idleTimeoutMs,
+    homeOf: (ref) => homeOf(settings, ref),
     marks: router.marks(config),
     changes: (split, leaving) => router.changes(config, wanted(split), { leaving }),
     checks: (split) => router.checks(config, wanted(split)),

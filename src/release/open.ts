@@ -1,4 +1,5 @@
 /** Finds what a command is about: config, scope, state, ledger. Must not guess an environment, and must not change anything. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Code } from '../base/codes.ts';
 import { actorOf, claimsOf } from '../base/owners/actor.ts';
 import { pointerDir } from '../base/pointer/pointer.ts';
@@ -10,9 +11,11 @@ import type { LoadedConfig, ServiceSettings } from '../config/settings.ts';
 import { KvdeployError } from '../core/errors.ts';
 import { fold, type History } from '../core/ledger/history.ts';
 import type { Entry } from '../core/ledger/ledger.ts';
+import { rehomed } from '../core/ledger/rehomed.ts';
 import { nearest } from '../core/nearest.ts';
 import { nameProblem, sameScope, scopeFlags, scopeText } from '../core/scope.ts';
 import { openTarget, type Target } from '../engine/target.ts';
+import { homeOf } from '../routers/places-config.ts';
 import { stores } from '../stores/index.ts';
 import type { Store, StoredLedger } from '../stores/store.ts';
 import type { Deps } from './deps.ts';
@@ -94,7 +97,7 @@ export function openedScope(
   deps: Deps,
 ): Opened {
   const settings = from.config?.services.find((service) => sameScope(service.scope, scope)) ?? null;
-  const history = fold(entries);
+  const history = historyOf(entries, settings);
   const copies = settings?.copies ?? history.rollout?.plan.copies ?? [];
   const actor = actorOf(deps.io.fs);
   return {
@@ -111,6 +114,11 @@ export function openedScope(
     claims: claimsOf(deps.io.env, actor),
     flags: flagsOf(scope, deps),
   };
+}
+
+/** What the ledger means, with each build at the place that its `ref` means in today's config. */
+export function historyOf(entries: readonly Entry[], settings: Pick<ServiceSettings, 'router'> | null): History {
+  return rehomed(fold(entries), (ref) => homeOf(settings?.router ?? {}, ref));
 }
 
 type Tried = { readonly config: LoadedConfig; readonly why: null } | { readonly config: null; readonly why: KvdeployError };
@@ -206,7 +214,9 @@ export function targetOf(opened: Opened, deps: Deps, from: 'config' | 'ledger' =
       hint: `Add router: { kind: … } to the service in ${opened.config?.file ?? 'the config'}: kvdeploy schema config`,
     });
   }
-  return openTarget(router, identity, deps.io, opened.history.rollout?.plan.layout, mayRunBy(deps));
+  // Which members a place has is the config's word: an older one's are forgotten.
+  const layout = isDeepStrictEqual(router, plan?.router) ? plan?.layout : undefined;
+  return openTarget(router, identity, deps.io, layout, mayRunBy(deps));
 }
 
 /** Every environment that the config names; none without a config. */

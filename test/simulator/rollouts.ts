@@ -131,6 +131,7 @@ export function targetIn(sim: Simulation, io: Io, plan: Plan): Target {
   return {
     kind: 'scripted',
     idleTimeoutMs: IDLE_MS,
+    homeOf: (ref) => ref,
     marks: [],
     changes: (split) => [{ kind: 'request', method: 'PUT', url, body: bodyOf(split), expect: [200], timeoutMs }],
     checks: (split) => [

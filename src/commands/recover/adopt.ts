@@ -123,7 +123,10 @@ async function servingBuild(opened: Opened, offers: Offers, target: Target): Pro
   const which = whichBuild(answers, knownBuilds(opened, offers));
   if (which.is === 'none') throw unknownBuild(place, which, opened, target);
   const { guid } = which;
-  if (currentKnownGood(opened.history)?.build.guid === guid) {
+  const known = currentKnownGood(opened.history)?.build;
+  // Known-good at a place that the router does not have any more: then it is adopted at its place of today.
+  const isThere = known !== undefined && reading.places.some((one) => one.place === known.ref);
+  if (known?.guid === guid && isThere) {
     const message = `${shortGuid(guid)} serves and is the known-good build already.`;
     throw new KvdeployError('NOTHING_TO_DO', { message, hint: `kvdeploy status ${opened.flags}` });
   }

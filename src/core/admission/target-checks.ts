@@ -139,6 +139,11 @@ export const rollbackPath: Check = {
     const { scope, history, places, knownGoodAnswers } = facts;
     const known = currentKnownGood(history)?.build;
     if (known === undefined) return undefined;
+    if (knownGoodAnswers.length === 0) {
+      const message = `The known-good build ${shortGuid(known.guid)} is at ${known.ref} by the ledger, and the router has no such place.`;
+      const hint = `Correct places in the config, or adopt the build currently serving at its place of today: kvdeploy adopt ${scopeFlags(scope)}`;
+      return { code: 'BUILD_GONE', message, hint };
+    }
     const hint = 'Without the known-good build at the target there is no rollback path: restore it first.';
     const gone = presenceProblem(facts, known.guid, knownGoodAnswers, hint);
     if (gone !== undefined) return gone;

@@ -4,7 +4,7 @@ import { readPointers } from '../../../base/pointer/pointer.ts';
 import { safeLine } from '../../../base/text.ts';
 import { answersText } from '../../../core/admission/answers.ts';
 import { isUnsettled } from '../../../core/ledger/expected.ts';
-import { currentKnownGood, fold, openRollout, rollbackTargets } from '../../../core/ledger/history.ts';
+import { currentKnownGood, openRollout, rollbackTargets } from '../../../core/ledger/history.ts';
 import type { Traffic } from '../../../core/output.ts';
 import { kindOf } from '../../../core/rollout/plan.ts';
 import { isOver, type State } from '../../../core/rollout/rollout.ts';
@@ -14,7 +14,7 @@ import { lookAround, type Seen, unattended } from '../../../lead/drift.ts';
 import { heldBecause } from '../../../lead/held.ts';
 import { breakGlassCommand, stuckTarget } from '../../../lead/outcome.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
-import { type Opened, openScope, targetOf } from '../../../release/open.ts';
+import { historyOf, type Opened, openScope, targetOf } from '../../../release/open.ts';
 import { assertOwnTarget } from '../../../release/other-state.ts';
 import { buildsAtPlaces, showTraffic, trafficOf } from '../../../release/traffic.ts';
 import type { Reading } from '../../../routers/router.ts';
@@ -39,7 +39,7 @@ export async function status(options: { readonly watch?: boolean }, deps: Deps):
 /** One look at everything: the ledger as it is now, the router as it answers now. */
 async function lookAt(before: Opened, deps: Deps) {
   const { ledger, cut } = await readWithEnd(before, deps);
-  const opened = { ...before, entries: ledger.entries, history: fold(ledger.entries) };
+  const opened = { ...before, entries: ledger.entries, history: historyOf(ledger.entries, before.settings) };
   const looked = documentOf(opened, await readIfAny(opened, deps), deps);
   const document = { ...looked, attention: [...cut, ...looked.attention] };
   return { document, text: textOf(document, opened), summary: summaryOf(document) };
