@@ -54,8 +54,8 @@ export interface Haproxy {
   reload(): Promise<void>;
   /** As `systemctl restart`. */
   restart(): Promise<void>;
-  /** SIGKILL; `start` brings it back. */
-  kill(): Promise<void>;
+  /** SIGKILL of all, or of one location; `start` brings all back. */
+  kill(location?: number): Promise<void>;
   start(): Promise<void>;
   /** SIGSTOP for one location: the kernel still takes connections. `kill` and `stop` end it as well. */
   freeze(location?: number): Promise<void>;
@@ -108,8 +108,10 @@ export async function driveHaproxy(
       }),
     );
   };
-  const kill = async () =>
-    void (await Promise.all([...programs, ...older.splice(0)].map((program) => program.signal('SIGKILL'))));
+  const kill = async (location?: number) => {
+    const all = location === undefined ? [...programs, ...older.splice(0)] : programs.slice(location, location + 1);
+    await Promise.all(all.map((program) => program.signal('SIGKILL')));
+  };
   await start();
   return {
     url: places[0]?.url ?? '',
