@@ -6,13 +6,13 @@ import type { Asked, Told } from '../../base/changes/change.ts';
 import type { Where } from '../../base/changes/hear.ts';
 import type { IdentityConfig } from '../../core/identity.ts';
 import type { MemberAt } from '../../routers/places.ts';
-import type { Ask } from '../../routers/router.ts';
+import type { Ask, Member } from '../../routers/router.ts';
 
 const TIMEOUT_MS = 2000;
 
 /** One question, for every location that leads to the same member in the same way. */
 export interface Question {
-  /** Whom it asks, for people: its address, and the locations that send there where there are several. */
+  /** Whom it asks, for people: its address, its name where the place has several members, and the locations where there are several. */
   readonly at: string;
   /** The router reports it down at all of them. */
   readonly isDown: boolean;
@@ -24,15 +24,26 @@ export interface Question {
 export function questionsAt(identity: IdentityConfig, members: readonly MemberAt[], several: boolean): readonly Question[] {
   const all = members.map((one) => ({ one, asked: questionTo(identity, one) }));
   const keys = all.map(({ asked }) => JSON.stringify(asked));
+  const isAlone = new Set(members.map(({ member }) => member.name)).size === 1;
   return [...new Set(keys)].flatMap((key) => {
     const own = all.filter((_, index) => keys[index] === key);
     const [first] = own;
     if (first === undefined) return [];
     const locations = several ? [...new Set(own.map(({ one }) => one.location))] : [];
-    const where = whereOf(first.one.member.ask) ?? first.one.member.name;
+    const where = whereTo(
+      own.map(({ one }) => one.member),
+      isAlone,
+    );
     const at = `${where}${locations.length === 0 ? '' : ` of ${locations.join(' and ')}`}`;
     return [{ at, isDown: own.every(({ one }) => !one.member.up), asked: first.asked }];
   });
+}
+
+/** The address, with the names where the place has several members. */
+function whereTo(members: readonly Member[], isAlone: boolean): string {
+  const names = [...new Set(members.map(({ name }) => name))].join(' and ');
+  const where = members.map(({ ask }) => whereOf(ask))[0] ?? names;
+  return isAlone || names === where ? where : `${names}, ${where}`;
 }
 
 const whereOf = ({ address, unixSocket }: Ask) => unixSocket ?? address?.replace(/\/+$/, '');

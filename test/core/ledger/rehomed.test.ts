@@ -45,6 +45,6 @@ describe('rehomed', () => {
   });
 
   it('leaves the builds of an open rollout where its own plan has them', () => {
-    expect(rehomed(history('baking'), home).rollout?.plan).toMatchObject({ candidate: { ref: 'g-1' }, stable: { ref: 'b1' } });
+    expect(rehomed(history('checking'), home).rollout?.plan).toMatchObject({ candidate: { ref: 'g-1' }, stable: { ref: 'b1' } });
   });
 });
