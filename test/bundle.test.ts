@@ -85,9 +85,9 @@ describe('the bundle stays small', () => {
     expect(bytesOf(validate)).toBeLessThanOrEqual(460_000);
   });
 
-  test('all of dist is at most 1332 kB', () => {
+  test('all of dist is at most 1345 kB', () => {
     const sizes = readdirSync(join(ROOT, 'dist')).map((name) => statSync(join(ROOT, 'dist', name)).size);
-    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_332_000);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_345_000);
   });
 
   test('break-glass is one file of at most 88 kB that imports only what Node brings', () => {

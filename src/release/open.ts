@@ -15,7 +15,7 @@ import { rehomed } from '../core/ledger/rehomed.ts';
 import { nearest } from '../core/nearest.ts';
 import { nameProblem, sameScope, scopeFlags, scopeText } from '../core/scope.ts';
 import { openTarget, type Target } from '../engine/target.ts';
-import { homeOf } from '../routers/places-config.ts';
+import { homeOf } from '../routers/places.ts';
 import { stores } from '../stores/index.ts';
 import type { Store, StoredLedger } from '../stores/store.ts';
 import type { Deps } from './deps.ts';

@@ -42,26 +42,3 @@ export function placeSettingsOf(
 function picked({ minUp }: PlaceSettings): PlaceSettings {
   return minUp === undefined ? {} : { minUp };
 }
-
-/**
- * The place that a build's `ref` means on this router: itself without `places` or where it is one of them; else the one place that lists a
- * server of that name, as refs were before `places`. A name that fits none, or several, stays as it is, and is no place.
- */
-export function homeOf(router: object, ref: string): string {
-  const { places } = router as { readonly places?: unknown };
-  if (typeof places !== 'object' || places === null || Object.hasOwn(places, ref)) return ref;
-  const homes = Object.entries(places).flatMap(([place, said]) => (namesIn(said).some((name) => fits(name, ref)) ? [place] : []));
-  const [only, ...others] = homes;
-  return only === undefined || others.length > 0 ? ref : only;
-}
-
-function namesIn(said: unknown): readonly string[] {
-  const names: unknown = Array.isArray(said) ? said : Object(said).servers;
-  return [names].flat().filter((name) => typeof name === 'string');
-}
-
-/** `*` stands for any characters. */
-function fits(pattern: string, name: string): boolean {
-  const parts = pattern.split('*').map((part) => part.replace(/[^\w]/g, '\\$&'));
-  return new RegExp(`^${parts.join('.*')}$`).test(name);
-}

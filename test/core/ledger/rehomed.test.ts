@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { fold, type History } from '../../../src/core/ledger/history.ts';
 import { rehomed } from '../../../src/core/ledger/rehomed.ts';
 import type { Plan } from '../../../src/core/rollout/plan.ts';
-import { homeOf } from '../../../src/routers/places-config.ts';
+import { homeOf } from '../../../src/routers/places.ts';
 
 const places = { blue: ['b1', 'b2'], green: { servers: 'g-*' }, white: { servers: ['w', 'shared'] }, grey: ['shared'] };
 const home = (ref: string) => homeOf({ kind: 'haproxy', places }, ref);
@@ -21,7 +21,7 @@ describe('homeOf', () => {
     expect(home(ref)).toBe(place);
   });
 
-  it('without places a ref names the server, whatever it is', () => {
+  it('a ref names its server where a config has no places', () => {
     expect(homeOf({ kind: 'haproxy' }, 'b1')).toBe('b1');
   });
 });
