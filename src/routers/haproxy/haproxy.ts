@@ -61,7 +61,9 @@ async function read(settings: HaproxyConfig, io: Io, since?: Reading): Promise<R
   const unseen = unread.map(({ error }): Unseen => ({ why: error.message.replace(/\.$/, ''), cure: error.hint }));
   const known = waysIn(since);
   // What is written changes only with a reload: it is looked at before a rollout and for servers that are new, not at every poll.
-  const isNew = ({ socket, location }: Answered) => location.servers.some((server) => known(socket, server) === undefined);
+  const placesAt = placer(settings.places);
+  const isNew = ({ socket, location }: Answered) =>
+    location.servers.some((server) => known(socket, server) === undefined && placesAt(server.name).length > 0);
   const looked = answered.filter((one) => since === undefined || isNew(one));
   const written = new Map<string, Written>();
   for (const one of looked) written.set(one.socket, await filesBehind(one, settings, io));

@@ -183,6 +183,18 @@ describe('a place with replicas behind a real HAProxy', () => {
     const calm = await read();
     expect(calm.unusable).toBeUndefined();
     expect(JSON.stringify(calm)).not.toContain('other');
+    let reads = 0;
+    const statSync = (path: string) => {
+      reads += 1;
+      return realIo.fs.statSync(path);
+    };
+    const counting = { ...realIo, fs: { ...realIo.fs, statSync } } as unknown as typeof realIo;
+    expect((await haproxy.read(config, counting)).places).toHaveLength(2);
+    expect(reads).toBeGreaterThan(0);
+    reads = 0;
+    // A poll does not read haproxy.cfg again for servers that belong to no place.
+    await haproxy.read(config, counting, calm);
+    expect(reads).toBe(0);
     await proxy.command('set server gw/other weight 75; set server gw/other state ready');
     const reading = await read();
     expect(reading.trouble).toEqual([expect.stringMatching(/other takes traffic of backend gw and belongs to no place/)]);
