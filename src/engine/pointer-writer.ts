@@ -19,6 +19,7 @@ import type { AdmittedBuild } from '../core/admission/admitted.ts';
 import { wordFor } from '../core/admission/named.ts';
 import { isOf } from '../core/identity.ts';
 import { type History, type KnownGood, recordedBuild, rollbackTargets } from '../core/ledger/history.ts';
+import { keptPlaces } from '../core/ledger/kept-places.ts';
 import { movedGood, rehomed } from '../core/ledger/rehomed.ts';
 import type { Build } from '../core/manifest/manifest.ts';
 import type { Plan } from '../core/rollout/plan.ts';
@@ -70,11 +71,26 @@ export function reservesOf(changes: readonly Change[], { fs }: Io): readonly Res
   });
 }
 
-/** True if break-glass would find the stable build of this plan in the state directory. */
-export function isPointerThere({ scope, stateDir }: PointerPlaces, plan: Plan, { fs }: Io): boolean {
-  const { newest } = readPointers(pointerDir(stateDir, scope), fs, scope);
-  return newest !== null && newest.knownGood.build.guid === plan.stable?.guid;
+/**
+ * Why break-glass would not find the stable build of this plan in the state directory, or would not restore every member that the target has
+ * now; undefined where it would. What a location that cannot be read has is not known, and no reason to write less than there is.
+ */
+export function pathProblem(
+  plan: Plan,
+  seen: Pick<Rendering, 'history' | 'reading'>,
+  doors: { readonly places: PointerPlaces; readonly target: Target; readonly io: Io },
+): string | undefined {
+  const { scope, stateDir } = doors.places;
+  const { newest } = readPointers(pointerDir(stateDir, scope), doors.io.fs, scope);
+  if (newest?.knownGood.build.guid !== plan.stable?.guid || newest === null)
+    return `no pointer in ${stateDir} led to the stable build`;
+  if (seen.reading.unseen !== undefined) return undefined;
+  const { changes, identity } = rolloutDraft({ why: 'before-rollout' }, plan, { ...seen, ledgerHead: '' }, doors).knownGood;
+  const isSame = isDeepStrictEqual({ changes, identity }, plain(newest.knownGood));
+  return isSame ? undefined : 'the members of the target have changed since the pointer was written';
 }
+
+const plain = ({ changes, identity }: Restore) => ({ changes, identity });
 
 /** What a generation names: before its first shift the build that the ledger has as known-good; at its end an admitted one, and no other. */
 type Naming =
@@ -82,12 +98,18 @@ type Naming =
   | { readonly why: 'adopted' | 'promoted' | 'rolled-back'; readonly build: AdmittedBuild };
 
 /** The generation that a rollout writes next. */
-export function draftRollout(
+export function draftRollout(...asked: Parameters<typeof rolloutDraft>): Promise<PointerDraft> {
+  const [, , , { places, io }] = asked;
+  return completed(places, rolloutDraft(...asked), io);
+}
+
+/** The same without what host names resolve to. */
+function rolloutDraft(
   naming: Naming,
   plan: Plan,
   seen: Pick<Rendering, 'history' | 'reading' | 'ledgerHead'>,
   { places, target, io }: { readonly places: PointerPlaces; readonly target: Target; readonly io: Io },
-): Promise<PointerDraft> {
+): PointerDraft {
   const atIso = new Date(io.now()).toISOString();
   const { why } = naming;
   const { history } = seen;
@@ -97,7 +119,7 @@ export function draftRollout(
       : recordedBuild(history, plan, why === 'before-rollout' ? plan.stable : plan.candidate);
   const { scope, environments } = places;
   const rendering = { ...seen, scope, environments, target, knownGood, why, plan, atIso };
-  return completed(places, renderPointer(rendering), io);
+  return renderPointer(rendering);
 }
 
 /** The newest generation, but naming the target of a rollback, with the changes that were rendered for it earlier: for a router that cannot be read. */
@@ -156,7 +178,9 @@ export function draftTooLarge(draft: PointerDraft, { locations }: Reading): stri
     encodePointer({ ...draft, earlier: [], generation: 1, addresses });
     return undefined;
   } catch (error) {
-    return `${error instanceof Error ? error.message : String(error)} (the target has ${locations.flatMap(({ members }) => members).length} members)`;
+    const members = locations.reduce((sum, one) => sum + one.members.length, 0);
+    const size = `${members} members at ${locations.length} location${locations.length === 1 ? '' : 's'}, ${1 + draft.earlier.length} builds to restore`;
+    return `${error instanceof Error ? error.message : String(error)} (the target has ${size})`;
   }
 }
 
@@ -285,7 +309,7 @@ function earlierBuilds({ history, knownGood, reading, plan, why }: Rendering, ba
 
 function renderRestore(rendering: Rendering, known: KnownGood): Restore {
   const { build } = known;
-  const split = restoringSplit(build, rendering.reading);
+  const split = restoringSplit(build, rendering);
   const { guid, digest, version, sequence, ref } = build;
   return {
     build: { guid, digest, version, sequence, ref },
@@ -297,10 +321,13 @@ function renderRestore(rendering: Rendering, known: KnownGood): Restore {
   };
 }
 
-/** Everything to one build, nothing to every other member that the target has now. */
-export function restoringSplit(build: Build, reading: Reading): Split {
-  const others = reading.places.filter(({ place }) => place !== build.ref);
-  const none = others.map(({ place }) => ({ place, build: null, percent: 0 }));
+/** Everything to one build, nothing to every other place of the target that may get traffic. */
+export function restoringSplit(
+  build: Build,
+  { reading, history, plan }: Pick<Rendering, 'reading' | 'history'> & { readonly plan?: Plan | null },
+): Split {
+  const others = keptPlaces(reading.places, history, plan ?? undefined).filter((place) => place !== build.ref);
+  const none = others.map((place) => ({ place, build: null, percent: 0 }));
   return [{ place: build.ref, build: build.guid, percent: 100 }, ...none];
 }
 

@@ -11,7 +11,7 @@ import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Comparing } from './compare.ts';
 import { ASKED_WITHIN_MS, unfitOf } from './condition.ts';
-import { draftRollout, isPointerThere, ledgerReserve, pointerDirsOf, publishPointer, reservesOf } from './pointer-writer.ts';
+import { draftRollout,  ledgerReserve, pathProblem, pointerDirsOf, publishPointer, reservesOf } from './pointer-writer.ts';
 import { drifted } from './read-back.ts';
 import type { Runner } from './runner.ts';
 import { tooFewToRaise } from './watching/capacity.ts';
@@ -167,16 +167,18 @@ function keepSpace(state: State, { io, places, target }: Runner): Event | undefi
   }
 }
 
-/** No more traffic without a pointer on disk that leads back: one that someone removed is written again first. */
+/** No more traffic without a pointer on disk that leads back, over every member: one that someone removed, or that is out of date, is written again first. */
 async function keepRollbackPath(state: State, reading: Reading, runner: Runner): Promise<Event | undefined> {
   const { io, ledger, places, watch } = runner;
-  if (isPointerThere(places, state.plan, io)) return undefined;
   try {
-    const seen = { history: ledger.history, reading, ledgerHead: await ledger.head() };
-    const draft = await draftRollout({ why: 'before-rollout' }, state.plan, seen, runner);
+    const seen = { history: ledger.history, reading };
+    const problem = pathProblem(state.plan, seen, runner);
+    if (problem === undefined) return undefined;
+    const ledgerHead = await ledger.head();
+    const draft = await draftRollout({ why: 'before-rollout' }, state.plan, { ...seen, ledgerHead }, runner);
     if (watch.forbidden() !== undefined) return undefined;
     const { generation } = publishPointer(places, draft, io);
-    const message = `no pointer in ${places.stateDir} led to the stable build; it was written again as generation ${generation}`;
+    const message = `${problem}; it was written again as generation ${generation}`;
     runner.report({ type: 'note', level: 'warning', message });
     return undefined;
   } catch (error) {

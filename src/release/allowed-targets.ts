@@ -72,7 +72,7 @@ function reachOfBuilds(
   const isThere = ({ ref }: Build) => reading.places.some((member) => member.place === ref);
   const known = history.knownGood.map(({ build }) => build).filter(isThere);
   const restores = [...builds, ...known].map((build) => {
-    const split = restoringSplit(build, reading);
+    const split = restoringSplit(build, { reading, history });
     return {
       changes: target.changes(split, 'at-once'),
       checks: target.checks(split),

@@ -88,7 +88,7 @@ export function warnOfHazards(hazards: readonly Hazard[], deps: Deps): void {
 function restoring({ target, reading }: JudgedRelease, opened: Opened): Looked['wayBack'] {
   const known = currentKnownGood(opened.history)?.build;
   if (target === null || reading === null || known === undefined) return null;
-  return target.changes(restoringSplit(known, reading), 'at-once');
+  return target.changes(restoringSplit(known, { reading, history: opened.history }), 'at-once');
 }
 
 /** By device number; null where the copy cannot be looked at. */

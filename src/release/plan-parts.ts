@@ -1,5 +1,6 @@
 /** What a plan is made of: the settings of the service, what its comparing gates see, and who plans. Must not change anything. */
 import type { ClientsSeen, Facts } from '../core/admission/facts.ts';
+import { keptPlaces } from '../core/ledger/kept-places.ts';
 import { tooFewUp } from '../core/rollout/capacity.ts';
 import type { Planning, PlanSettings } from '../core/rollout/make-plan.ts';
 import type { Plan } from '../core/rollout/plan.ts';
@@ -82,7 +83,7 @@ export function planning(
   deps: Deps,
   reason: string | null = null,
 ): Planning {
-  const places = reading.places.map(({ place }) => place);
+  const places = keptPlaces(reading.places, opened.history, null);
   const layout = layoutOf(reading).map(({ location, members }) => ({ location, members: [...members] }));
   const plain = layout.every(({ members }) => members.every(({ name, place }) => name === place));
   const known = plain ? {} : { layout };

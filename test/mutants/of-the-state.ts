@@ -232,7 +232,7 @@ export const OF_LEADING: readonly Mutant[] = [
     'a pointer that is gone is not written again',
     'lost state',
     'engine/shift.ts',
-    'if (isPointerThere(places, state.plan, io)) return undefined;',
+    'if (problem === undefined) return undefined;',
     'if (io !== undefined) return undefined;',
   ),
   mutant(
