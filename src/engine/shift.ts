@@ -11,7 +11,7 @@ import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Comparing } from './compare.ts';
 import { ASKED_WITHIN_MS, unfitOf } from './condition.ts';
-import { draftRollout,  ledgerReserve, pathProblem, pointerDirsOf, publishPointer, reservesOf } from './pointer-writer.ts';
+import { draftRollout, ledgerReserve, pathProblem, pointerDirsOf, publishPointer, reservesOf } from './pointer-writer.ts';
 import { drifted } from './read-back.ts';
 import type { Runner } from './runner.ts';
 import { tooFewToRaise } from './watching/capacity.ts';

@@ -169,6 +169,8 @@ describe('a HAProxy with more in it than kvdeploy needs', () => {
     const doctor = await site.run('doctor --env production --json');
     expect(doctor.stdout).toContain('30 spare or parked servers left out');
     expect(doctor.stdout).not.toContain('build parked-');
+    expect((await site.run(`promote --build ${site.builds.green.guid} ${PRODUCTION}`)).result).toMatchObject({ ok: true });
+    expect((await site.run('pointer show --env production --json')).stdout).not.toContain('parked-');
     const places = await site.run('places --env production --json');
     expect(documentOf<{ leftOut: number; places: { place: string }[] }>(places)).toMatchObject({
       leftOut: 30,
@@ -179,7 +181,7 @@ describe('a HAProxy with more in it than kvdeploy needs', () => {
   it('a pointer that would be too large refuses adoption before the bake', { timeout: 60_000 }, async () => {
     const servers = Array.from(
       { length: 4200 },
-      (_, at) => `server autoscale-pool-eu-west-1-${at} 127.0.0.1:${2000 + at} disabled`,
+      (_, at) => `server autoscale-pool-eu-west-1-${at} 127.0.0.1:${2000 + at} weight 0`,
     );
     const site = await siteWith({ adopted: false, backendLines: servers });
     const { result } = await site.run(`adopt ${PRODUCTION}`);

@@ -124,6 +124,26 @@ describe('capacity, lost in mid-rollout', () => {
     expect(capacityIn(here)).toEqual([]);
   });
 
+  it('a member that came since the pointer was written is in it before the next raise', async () => {
+    const here = replicas();
+    const fourth = { ...THREE, green: [...THREE.green, 'green-4'] };
+    when(here, begins('baking'), () => {
+      here.sim.shape = ['east', 'west'].map((location) => ({ location, members: fourth }));
+    });
+    let before = '';
+    when(here, begins('shifting', 2), () => {
+      here.sim.onShift = () => {
+        before ||= JSON.stringify(pointersIn(here).newest?.knownGood.changes);
+      };
+    });
+    expect(await here.go(LONG)).toMatchObject({ state: { phase: 'done' } });
+    expect(before).toContain('green-4');
+    const told = here.lines.flatMap((line) => (line.type === 'note' ? [line.message] : []));
+    expect(told.filter((text) => text.includes('written again'))).toEqual([
+      expect.stringMatching(/^the members of the target have changed since the pointer was written; it was written again as gen/),
+    ]);
+  });
+
   it('one member to a place behaves as before: down is trouble of the router', async () => {
     const here = scene();
     when(here, begins('baking'), () => fall(here, 'router green'));

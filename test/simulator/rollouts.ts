@@ -111,6 +111,13 @@ function locationsIn({ shape, down, builds }: Simulation, split: Readonly<Record
   }));
 }
 
+/** Every member of the target; nothing where each place has the one of its name. */
+export function membersOf({ shape }: Simulation): { readonly headers?: Readonly<Record<string, string>> } {
+  if (shape.length === 0) return {};
+  const names = shape.map(({ location, members }) => `${location}: ${Object.values(members).flat().join(' ')}`);
+  return { headers: { 'x-members': names.join('; ') } };
+}
+
 /** As a router says it of a place of which nothing is left. */
 function downIn({ down }: Simulation, locations: readonly Location[]): readonly string[] {
   if (down.size === 0) return [];
@@ -133,7 +140,10 @@ export function targetIn(sim: Simulation, io: Io, plan: Plan): Target {
     idleTimeoutMs: IDLE_MS,
     homeOf: (ref) => ref,
     marks: [],
-    changes: (split) => [{ kind: 'request', method: 'PUT', url, body: bodyOf(split), expect: [200], timeoutMs }],
+    // As every router's changes do, they name every member.
+    changes: (split) => [
+      { kind: 'request', method: 'PUT', url, body: bodyOf(split), expect: [200], timeoutMs, ...membersOf(sim) },
+    ],
     checks: (split) => [
       { kind: 'http', url: 'http://router/text', json: ['text'], equals: splitText(inOrder(split)), timeoutMs },
     ],

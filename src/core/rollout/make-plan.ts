@@ -76,8 +76,7 @@ function common(settings: PlanSettings, planning: Planning, builds: readonly Bui
   const members = places.map((place) => ({ place, build: guids.get(place) ?? null }));
   // Members of a place that the plan does not name get nothing, and no command.
   const isNamed = ({ place }: { readonly place: string | null }) => place !== null && places.includes(place);
-  const known =
-    layout === undefined ? {} : { layout: layout.map((one) => ({ ...one, members: one.members.filter(isNamed) })) };
+  const known = layout === undefined ? {} : { layout: layout.map((one) => ({ ...one, members: one.members.filter(isNamed) })) };
   const isOpen = settings.protected === false || settings.unprotected === true;
   return {
     id,
