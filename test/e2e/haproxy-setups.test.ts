@@ -178,7 +178,7 @@ describe('a HAProxy with more in it than kvdeploy needs', () => {
     });
   });
 
-  it('a pointer that would be too large refuses adoption before the bake', { timeout: 60_000 }, async () => {
+  it('a pointer that would be too large refuses adoption before the bake', { timeout: 120_000 }, async () => {
     const servers = Array.from(
       { length: 4200 },
       (_, at) => `server autoscale-pool-eu-west-1-${at} 127.0.0.1:${2000 + at} weight 0`,

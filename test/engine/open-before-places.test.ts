@@ -23,6 +23,8 @@ function upgraded(): Scene {
   const here = scene();
   for (const [path, content] of Object.entries(FILES)) putFile(here.sim.disk, path, content);
   putFile(here.sim.disk, RESCUE, 'the rescue program of the version before');
+  // The leader that the ledger names.
+  here.runner.kill();
   here.sim.split = { blue: 90, green: 10, grey: 0 };
   return here;
 }

@@ -71,7 +71,9 @@ describe('the pointer', () => {
     expect(named).toEqual([`${dir}/break-glass.mjs`, `${copy}/break-glass.mjs`, `${dir}/ptr`, `${copy}/ptr`]);
   });
 
-  it('a program killed at any call of an upgrade leaves no generation of format 2 next to a program that cannot read it', async () => {
+  it('a program killed at any call of an upgrade leaves no generation of format 2 next to a program that cannot read it', {
+    timeout: 120_000,
+  }, async () => {
     const folders = [POINTER_DIR, pointerDir(COPY_DIR, SCOPE)];
     const OLD = 'the program of an older version';
     const places = { scope: SCOPE, stateDir: STATE_DIR, copies: [COPY_DIR], modes: OWNER_ONLY, environments: [] };
