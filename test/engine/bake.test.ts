@@ -164,6 +164,39 @@ describe('watched time', () => {
     expect(whys).toContain('green went down and came back since the last poll');
   });
 
+  describe('of a place with three members', () => {
+    const whysIn = ({ lines }: ReturnType<typeof scene>) =>
+      lines.flatMap((line) => (line.type === 'poll' ? line.gates.map(({ why }) => why) : []));
+    const crash = ({ sim }: ReturnType<typeof scene>, member: string) => sim.downs.set(member, (sim.downs.get(member) ?? 0) + 1);
+    const replicas = () => {
+      const here = scene();
+      here.sim.shape = [{ location: 'router', members: { green: ['green-1', 'green-2', 'green-3'] } }];
+      return here;
+    };
+
+    it('every member that crashed begins the bake again, and is named', async () => {
+      const here = replicas();
+      here.sim.after(10_000, () => crash(here, 'green-2'));
+      here.sim.after(18_000, () => crash(here, 'green-3'));
+      expect(await here.go(LONG)).toMatchObject({ state: { phase: 'done' } });
+      expect(here.sim.moved[1]?.atMs).toBeGreaterThan(18_000 + 20_000);
+      expect(whysIn(here)).toContain('member green-2 of green went down since the last poll');
+      expect(whysIn(here)).toContain('member green-3 of green went down since the last poll');
+    });
+
+    it('one member of three that crashes over and over ends the rollout, and is named', async () => {
+      const here = replicas();
+      const again = (times: number) => {
+        crash(here, 'green-2');
+        if (times > 0) here.sim.after(4000, () => again(times - 1));
+      };
+      when(here, begins('baking'), () => again(100));
+      expect(await here.go(LONG)).toMatchObject({
+        state: { phase: 'reverted', why: expect.stringMatching(/member green-2 went down \d+ times \(green\) at this step/) },
+      });
+    });
+  });
+
   describe('of a build that crashes over and over, and is well in between', () => {
     /** Goes down so many times, and is up again before the next look. */
     const crash = (here: ReturnType<typeof scene>, times: number, everyMs = 4000) => {

@@ -94,7 +94,7 @@ export function rollbackOf(said: Partial<Plan> = {}): Plan {
 const addressOf = (place: string) => `http://${place}`;
 
 /** The split as the members of each location have it: evenly, whoever is down. */
-function locationsIn({ shape, down, builds }: Simulation, split: Readonly<Record<string, number>>): readonly Location[] {
+function locationsIn({ shape, down, downs, builds }: Simulation, split: Readonly<Record<string, number>>): readonly Location[] {
   const shapes = shape.length > 0 ? shape : [{ location: 'router', members: {} }];
   return shapes.map(({ location, members: named }) => ({
     name: location,
@@ -104,7 +104,7 @@ function locationsIn({ shape, down, builds }: Simulation, split: Readonly<Record
         const weight = percent / names.length;
         const up = !down.has(`${location} ${name}`);
         const calm = { weight, percent: up ? weight : 0, up, draining: false, parked: false };
-        const counters = { served: null, downs: builds.get(place)?.downs ?? 0 };
+        const counters = { served: null, downs: (builds.get(place)?.downs ?? 0) + (downs.get(name) ?? 0) };
         return { name, place, ...calm, ask: { address: addressOf(name) }, counters };
       });
     }),

@@ -89,6 +89,8 @@ export class Simulation {
   /** Members by location, where a place has more than the one of its name, and what of them is down: by `east green-2`. */
   shape: readonly { readonly location: string; readonly members: Readonly<Record<string, readonly string[]>> }[] = [];
   readonly down = new Set<string>();
+  /** How often a member went down, besides its place, by `green-2`. */
+  readonly downs = new Map<string, number>();
   readonly minUp = new Map<string, number>();
   /** What manifests and ledgers say of the candidate. */
   files: Standing = { is: 'right' };
