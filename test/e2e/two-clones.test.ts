@@ -98,6 +98,17 @@ describe('CI jobs with clones of their own', () => {
     expect(validates()).toContain('no findings');
   });
 
+  it('a job whose commit is refused by a hook fails, and does not take an empty push for a row', {
+    timeout: 60_000,
+  }, async () => {
+    const { clone, git, job } = openRemote();
+    const one = clone('one');
+    writeFileSync(join(one, '.git/hooks/pre-commit'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    const { code, out } = await job(one, '1.0.0', commits[0] ?? '');
+    expect(code, out).toBe(7);
+    expect(git(one, 'rev-list', '--count', 'origin/main').trim()).toBe('1');
+  });
+
   it('a job whose line is refused fails, and pushes nothing', { timeout: 60_000 }, async () => {
     const { clone, git, job } = openRemote();
     const one = clone('one');
