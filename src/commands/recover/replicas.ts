@@ -54,7 +54,7 @@ export async function placesToWrite(
     silent.length === 0
       ? ''
       : ` Not in it, since no build answers there: ${silent.slice(0, 5).join(', ')}${silent.length > 5 ? ` and ${silent.length - 5} more` : ''}.`;
-  return `All of them run build ${shortGuid(only)}, so they are replicas of one place. Add this to router: in the config, then run the same command again: places: { ${text} }.${left}`;
+  return `All of them run build ${shortGuid(only)}, so they are replicas of one place. Add this to router: in the config, then run the same command again: places: { ${text} }${left === '' ? '' : `.${left}`}`;
 }
 
 function addressOf(place: string, { locations }: Reading): string {
