@@ -38,6 +38,8 @@ export const TROUBLES = [
   'metrics are down',
   'metrics are slow',
   'counters restart',
+  'member down',
+  'raise to several members',
   'candidate begins to fail',
   'foreign binary at the candidate',
   'foreign binary at the second location',

@@ -43,6 +43,16 @@ export function beginFault(sim: Simulation, { what, lastsMs }: Fault, invariants
       sim.met('power cut');
       cutPower(sim, what.seed);
       return;
+    case 'members go down': {
+      sim.met('member down');
+      const turn = (change: (key: string) => unknown) => {
+        what.keys.forEach(change);
+        sim.membersMs = sim.monotonicMs;
+      };
+      turn((key) => sim.down.add(key));
+      sim.after(lastsMs, () => turn((key) => sim.down.delete(key)));
+      return;
+    }
     case 'counters restart':
       sim.met('counters restart');
       Object.assign(sim.metrics.get(CANDIDATE) ?? {}, { requests: 0, errors: 0, frozen: undefined });

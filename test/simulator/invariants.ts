@@ -14,15 +14,18 @@
  * I8 Once faults stop, every rollout ends in a named state, and traffic is where that state says.
  * I9 Where a plan asks for a watch, one process counted the stable build for as long as that before the candidate gets anything, and what
  *    was aborted or rescued before that never gives it anything. No step is left before its warm-up and its bake are over.
+ * I10 Nothing is raised without enough members up, or without a pointer that restores every member.
  */
 import { pointerDir, readPointers } from '../../src/base/pointer/pointer.ts';
 import type { Event } from '../../src/core/ledger/events.ts';
 import type { History } from '../../src/core/ledger/history.ts';
 import type { Entry, NewEntry } from '../../src/core/ledger/ledger.ts';
+import { tooFewUp } from '../../src/core/rollout/capacity.ts';
 import { type Plan, stableSplit, warmUpMsOf, watchMsOf } from '../../src/core/rollout/plan.ts';
 import { isOver, next, type State } from '../../src/core/rollout/rollout.ts';
 import { splitsAgree, splitText } from '../../src/core/rollout/split.ts';
-import { CANDIDATE, historyIn, ledgerIn, STABLE } from './rollouts.ts';
+import { neededFor } from '../../src/engine/watching/capacity.ts';
+import { CANDIDATE, historyIn, ledgerIn, locationsIn, membersOf, STABLE } from './rollouts.ts';
 import type { Schedule } from './schedule.ts';
 import { POINTER_DIR, SCOPE, type Simulation, STATE_DIR, sharesOf } from './simulation.ts';
 
@@ -180,6 +183,7 @@ export class Invariants {
     const convergedMs = this.#convergedMs;
     const { entries, history } = await ledgerIn(this.#sim);
     this.#leads(by, asked, history);
+    if (rises && history.rollout?.plan.kind === 'promote' && !history.rollout.again) this.#enough(by, asked, history.rollout);
     if (rises && history.rollout?.plan.kind === 'promote') this.#waited(by, history.rollout, before);
     const step = history.rollout?.step ?? 0;
     if (!rises || step === 0 || history.rollout?.phase !== 'shifting' || history.rollout.plan.kind !== 'promote') return;
@@ -188,6 +192,19 @@ export class Invariants {
     if (!passedSince(entries)) this.fail('I7', `process ${by} raised the percentage without a gate that passed`);
     if (counted <= convergedMs)
       this.fail('I7', `process ${by} raised the percentage, and nothing was counted since the step before began to bake`);
+  }
+
+  /** Whoever looked before the last change of the members looked in time. */
+  #enough(by: number, asked: Readonly<Record<string, number>>, { plan }: State): void {
+    const sim = this.#sim;
+    if (sim.shape.length === 0 || sim.monotonicMs - sim.membersMs <= ASKED_BEFORE_MS) return;
+    sim.met('raise to several members');
+    const needed = neededFor(plan, asked['green'] ?? 0, { minUp: (place) => sim.minUp.get(place) });
+    const why = tooFewUp(locationsIn(sim, sim.split), needed);
+    if (why !== undefined) this.fail('I10', `process ${by} raised the percentage, and ${why}`);
+    const restores = JSON.stringify(readPointers(POINTER_DIR, sim.disk, SCOPE).newest?.knownGood.changes ?? []);
+    if (!restores.includes(membersOf(sim).headers?.['x-members'] ?? ''))
+      this.fail('I10', `process ${by} raised the percentage, and the pointer restores ${restores}`);
   }
 
   /** For how long traffic has been as it is. */

@@ -49,6 +49,10 @@ export async function live(schedule: Schedule, tell?: Tell): Promise<Lived> {
 
 async function wholeLife(sim: Simulation, schedule: Schedule, invariants: Invariants): Promise<void> {
   putAtGreen(sim, schedule.green);
+  const { locations = [], minUp = {} } = schedule.replicas ?? {};
+  const three = (place: string) => [place, `${place}-2`, `${place}-3`];
+  sim.shape = locations.map((location) => ({ location, members: { blue: three('blue'), green: three('green') } }));
+  for (const [place, least] of Object.entries(minUp)) sim.minUp.set(place, least);
   for (const fault of schedule.faults) sim.after(fault.atMs, () => beginFault(sim, fault, invariants));
   const fates = new Map(schedule.mishaps.map(({ nth, fate }) => [nth, fate]));
   let requests = 0;
@@ -204,6 +208,7 @@ async function settle(sim: Simulation, schedule: Schedule, invariants: Invariant
   });
   for (const counters of sim.metrics.values()) Object.assign(counters, { sight: 'counts', slowMs: 0 });
   putStateBack(sim);
+  sim.down.clear();
   seeAgain(sim, invariants);
   invariants.holdStands();
   await review(sim, new Process(sim, 100), invariants);

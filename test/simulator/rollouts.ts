@@ -94,7 +94,10 @@ export function rollbackOf(said: Partial<Plan> = {}): Plan {
 const addressOf = (place: string) => `http://${place}`;
 
 /** The split as the members of each location have it: evenly, whoever is down. */
-function locationsIn({ shape, down, downs, builds }: Simulation, split: Readonly<Record<string, number>>): readonly Location[] {
+export function locationsIn(
+  { shape, down, downs, builds }: Simulation,
+  split: Readonly<Record<string, number>>,
+): readonly Location[] {
   const shapes = shape.length > 0 ? shape : [{ location: 'router', members: {} }];
   return shapes.map(({ location, members: named }) => ({
     name: location,

@@ -2,6 +2,7 @@
 import type { Plan } from '../../src/core/rollout/plan.ts';
 import { seeded } from '../stores/entries.ts';
 import type { Sight } from './counters.ts';
+import { type Replicas, withReplicas } from './replicas.ts';
 import { planOf, rollbackOf } from './rollouts.ts';
 import type { Fate, Sees } from './simulation.ts';
 import { withWaits } from './waits.ts';
@@ -34,6 +35,7 @@ export interface Fault {
     | { readonly kind: 'metrics are slow'; readonly byMs: number }
     | { readonly kind: 'clock jumps'; readonly byMs: number }
     | { readonly kind: 'power cut'; readonly seed: number }
+    | { readonly kind: 'members go down'; readonly keys: readonly string[] }
     | {
         readonly kind:
           | 'counters restart'
@@ -69,6 +71,8 @@ export interface Schedule {
   readonly actors: readonly Actor[];
   readonly mishaps: readonly Mishap[];
   readonly faults: readonly Fault[];
+  /** Several members to a place; absent where each has one. */
+  readonly replicas?: Replicas;
   /** What is done at the end about a rollout that nobody finished. */
   readonly end: 'resume' | 'abort';
 }
@@ -110,7 +114,7 @@ class Luck {
 
 /** The schedule of this seed. */
 export function scheduleOf(seed: number): Schedule {
-  return withWaits(drawnFrom(seed));
+  return withReplicas(withWaits(drawnFrom(seed)));
 }
 
 function drawnFrom(seed: number): Schedule {

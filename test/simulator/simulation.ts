@@ -92,6 +92,8 @@ export class Simulation {
   /** How often a member went down, besides its place, by `green-2`. */
   readonly downs = new Map<string, number>();
   readonly minUp = new Map<string, number>();
+  /** When a member last fell or came back. */
+  membersMs = Number.NEGATIVE_INFINITY;
   /** What manifests and ledgers say of the candidate. */
   files: Standing = { is: 'right' };
   /** What the marker at the target says, once it names another state. */
