@@ -29,6 +29,7 @@ function outside(status: number, guid?: string): Outside {
   return {
     socket: async () => 'description: environment=staging\n',
     http: async () => ({ status, headers, body: '' }),
+    monotonic: () => 0,
   } as unknown as Outside;
 }
 
@@ -43,7 +44,7 @@ export async function rescues(): Promise<readonly string[]> {
   } as unknown as Parameters<typeof askBefore>[0];
   const refused = await askBefore(asked, outside(200, STABLE.guid)).then(
     () => false,
-    () => true,
+    (error: unknown) => (error as { code?: unknown }).code === 'WRONG_TARGET',
   );
   const own = { questions: [QUESTION], environment: SCOPE.environment, others: [] };
   const { changes } = await ownChanges([CHANGE], own, outside(200));
