@@ -1,5 +1,6 @@
 /** Where traffic is, in the words of results and errors. Must ask the router, never remember. */
 import type { Traffic } from '../core/output.ts';
+import { notUp } from '../core/rollout/capacity.ts';
 import type { Guid } from '../core/scope.ts';
 import type { Target } from '../engine/target.ts';
 import type { Reading } from '../routers/router.ts';
@@ -28,6 +29,15 @@ export function showTraffic(
       return { split: [], certainty: 'unknown' };
     }
   };
+}
+
+/** The members of places that get traffic that give them nothing, where others still do. */
+export function lostIn(reading: Reading): readonly string[] {
+  const kept = servingIn(reading).filter(({ up }) => up);
+  return notUp(
+    reading.locations,
+    kept.map(({ place }) => place),
+  );
 }
 
 /** The places that get traffic. */

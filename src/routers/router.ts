@@ -107,11 +107,6 @@ export interface Reading {
   readonly certainty: 'served' | 'configured';
   /** Why traffic may differ from the percentages: locations that disagree, a member that is down. Empty if there is no reason. */
   readonly trouble: readonly string[];
-  /**
-   * Members that give their place nothing although it serves: down, in maintenance, draining. Capacity that is lost, and no trouble while
-   * the place keeps others. Absent if there are none.
-   */
-  readonly short?: readonly string[];
   /** Why it can give a place only all traffic or none, so that only the step 100 % is possible. Absent if it can split. */
   readonly wholeOnly?: string;
   /** Why kvdeploy cannot use this target with its present setup. Absent if it can. */

@@ -72,6 +72,9 @@ describe.each([1, 2] as const)('three replicas a place behind %i HAProxy', (sock
     expect(result).toMatchObject({ code: null, exitCode: 0 });
     expect(stdout).toMatch(/green-3/);
     await everywhere({ green: 100 });
+    const { trouble } = documentOf<{ trouble: string[] }>(await site.run('status --env production --json'));
+    expect(trouble).toEqual(site.haproxy.sockets.map((socket) => `green-3 of green at ${socket}: 2 of 3 are up`));
+    expect((await site.run('doctor --env production')).stdout).toMatch(/members\s+green-3 of green at /);
     await site.setDown('green-3', false);
   });
 

@@ -47,18 +47,17 @@ export function tooFewUp(locations: readonly LocationSeen[], needed: Needed): st
   return short.length === 0 ? undefined : short.join('; ');
 }
 
-/** Which members of these places are not up, by name and location, in words; undefined where all are. */
-export function notUp(locations: readonly LocationSeen[], places: readonly string[]): string | undefined {
-  const named = locations.flatMap((location) =>
+/** Which members of these places, which serve, give them nothing: by name and location, in words. Empty where all do. */
+export function notUp(locations: readonly LocationSeen[], places: readonly string[]): readonly string[] {
+  return locations.flatMap((location) =>
     places.flatMap((place) => {
       const own = location.members.filter((member) => member.place === place);
-      const down = own.filter(({ up }) => !up).map(({ name }) => name);
-      return down.length === 0
-        ? []
-        : [`${down.join(', ')} of ${place} at ${location.name}: ${own.length - down.length} of ${own.length} are up`];
+      const lost = own.filter(({ up, draining, parked }) => !up || draining || parked);
+      if (lost.length === 0) return [];
+      const names = lost.map(({ name, up, parked }) => (up ? `${name} (${parked ? 'in maintenance' : 'draining'})` : name));
+      return [`${names.join(', ')} of ${place} at ${location.name}: ${own.length - lost.length} of ${own.length} are up`];
     }),
   );
-  return named.length === 0 ? undefined : named.join('; ');
 }
 
 /** Rounded up; what arithmetic adds to a whole number is no member. */

@@ -53,8 +53,9 @@ export function capacityResults(
   const next = plan.steps[step + 1]?.percent;
   const isRaised = next !== undefined && memory.baked && !control.paused && !(next > (control.untilPercent ?? 100));
   const why = now ?? (isRaised ? tooFewUp(reading.locations, neededFor(plan, next, target)) : undefined);
-  const down = notUp(reading.locations, stable === null || percent >= 100 ? [candidate.ref] : [candidate.ref, stable.ref]);
-  if (down !== memory.told && down !== undefined) report({ type: 'note', level: 'warning', message: `not up: ${down}` });
+  const serving = stable === null || percent >= 100 ? [candidate.ref] : [candidate.ref, stable.ref];
+  const down = notUp(reading.locations, serving).join('; ');
+  if (down !== memory.told && down !== '') report({ type: 'note', level: 'warning', message: `not up: ${down}` });
   memory.told = down;
   return why === undefined ? [] : [{ gate: 'capacity', verdict: 'hold', why, requests: 0, errors: 0 }];
 }

@@ -34,9 +34,7 @@ export function readingOf(
   const placed = placedBy(settings, answered);
   const locations = placed.map((one) => membersOf(one, unseen.length === 0, ways));
   const places = placesOf(locations);
-  const faulty = placed.map((one) => faults(one, settings));
-  const trouble = [...unseen.map(({ why }) => why), ...disagreements(locations), ...faulty.flatMap((one) => one.trouble)];
-  const short = faulty.flatMap((one) => one.short);
+  const trouble = [...unseen.map(({ why }) => why), ...disagreements(locations), ...placed.flatMap((one) => faults(one, settings))];
   const unusable =
     placed.map((one) => unusableBecause(one, settings)).find((one) => one !== undefined) ??
     (unseen.length === 0 ? misplaced(settings.places, answered, settings.backend) : undefined) ??
@@ -48,7 +46,6 @@ export function readingOf(
     places,
     certainty: trouble.length === 0 && seen(places, since) ? 'served' : 'configured',
     trouble,
-    ...(short.length === 0 ? {} : { short }),
     ...(unseen.length === 0 ? {} : { unseen }),
     ...(unusable === undefined ? {} : { unusable }),
     ...(wholeOnly === undefined ? {} : { wholeOnly }),
@@ -119,53 +116,38 @@ function disagreements(locations: readonly LocationReading[]): string[] {
   return trouble;
 }
 
-interface Faults {
-  readonly trouble: readonly string[];
-  readonly short: readonly string[];
-}
-
-function faults({ socket, members }: Placed, { balance, backend }: HaproxyConfig): Faults {
+function faults({ socket, members }: Placed, { balance, backend }: HaproxyConfig): readonly string[] {
   const byPlace = new Map<string | null, Server[]>();
   for (const { server, place } of members) {
     const own = byPlace.get(place);
     if (own === undefined) byPlace.set(place, [server]);
     else own.push(server);
   }
-  const all = [...byPlace].map(([place, servers]): Faults => {
-    if (place === null) return { trouble: servers.map(({ name }) => `${socket}: ${strange(name, backend)}`), short: [] };
+  const isEmpty = members.every(({ server }) => takes(server) === 0);
+  const all = [...byPlace].flatMap(([place, servers]) => {
+    if (place === null) return servers.map(({ name }) => `${socket}: ${strange(name, backend)}`);
     return placeFaults(socket, place, servers, balance);
   });
-  const isEmpty = members.every(({ server }) => takes(server) === 0);
-  return {
-    trouble: [...(isEmpty ? [`${socket}: no server takes traffic`] : []), ...all.flatMap(({ trouble }) => trouble)],
-    short: all.flatMap(({ short }) => short),
-  };
+  return [...(isEmpty ? [`${socket}: no server takes traffic`] : []), ...all];
 }
 
-/** Of one place at one location. One that gets nothing has no faults: its members wait in maintenance, or are not started. */
-function placeFaults(socket: string, place: string, servers: readonly Server[], balance: Balance): Faults {
+/**
+ * Of one place at one location. One that gets nothing has no faults: its members wait in maintenance, or are not started. Some members that are
+ * down, in maintenance or draining are capacity that is lost, and no trouble while the place keeps others.
+ */
+function placeFaults(socket: string, place: string, servers: readonly Server[], balance: Balance): readonly string[] {
   const serving = servers.filter((server) => takes(server) > 0);
-  if (serving.length === 0) return { trouble: [], short: [] };
-  const down = serving.filter(({ up }) => !up);
-  const isDead = down.length === serving.length;
+  if (serving.length === 0) return [];
+  const isDead = serving.every(({ up }) => !up);
   const dead = ({ name, status }: Server) =>
     `${socket}: HAProxy's health check reports ${name} as ${status}, so its traffic goes elsewhere`;
   const slow = serving.filter(({ up, slowStartPercent }) => up && slowStartPercent !== null && slowStartPercent < 100);
-  return {
-    trouble: [
-      ...(isDead ? down.map(dead) : []),
-      ...slow.map(({ name, slowStartPercent }) => `${socket}: ${name} is in slow start, at ${slowStartPercent} % of its weight`),
-      // A static algorithm has the weights of haproxy.cfg, which may differ.
-      ...(balance === 'static' ? [] : uneven(socket, place, servers)),
-    ],
-    short: [
-      ...(isDead ? [] : down.map(({ name, status }) => `${socket}: ${name} of ${place} is ${status}`)),
-      ...servers.flatMap(({ name, state }) => {
-        if (state === 'ready') return [];
-        return [`${socket}: ${name} of ${place} is ${state === 'maint' ? 'in maintenance' : 'draining'}`];
-      }),
-    ],
-  };
+  return [
+    ...(isDead ? serving.map(dead) : []),
+    ...slow.map(({ name, slowStartPercent }) => `${socket}: ${name} is in slow start, at ${slowStartPercent} % of its weight`),
+    // A static algorithm has the weights of haproxy.cfg, which may differ.
+    ...(balance === 'static' ? [] : uneven(socket, place, servers)),
+  ];
 }
 
 /** Members whose weight is another than that of most: someone set it, since kvdeploy gives all of them the same. */

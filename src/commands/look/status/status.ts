@@ -16,7 +16,7 @@ import { breakGlassCommand, stuckTarget } from '../../../lead/outcome.ts';
 import { type Deps, done, type Outcome } from '../../../release/deps.ts';
 import { historyOf, type Opened, openScope, targetOf } from '../../../release/open.ts';
 import { assertOwnTarget } from '../../../release/other-state.ts';
-import { buildsAtPlaces, showTraffic, trafficOf } from '../../../release/traffic.ts';
+import { buildsAtPlaces, lostIn, showTraffic, trafficOf } from '../../../release/traffic.ts';
 import type { Reading } from '../../../routers/router.ts';
 import { evidenceLines, evidenceOf } from './evidence.ts';
 import { readWithEnd } from './ledger-end.ts';
@@ -78,7 +78,7 @@ function documentOf(opened: Opened, seen: Looked, deps: Deps) {
   return {
     scope,
     traffic: 'why' in seen ? unread : trafficOf(seen.reading, buildsAtPlaces(opened)),
-    trouble: 'why' in seen ? [seen.why] : seen.reading.trouble,
+    trouble: 'why' in seen ? [seen.why] : [...seen.reading.trouble, ...lostIn(seen.reading)],
     drift: 'why' in seen ? null : seen.split,
     /** What each place that serves, or should, really answers. */
     places: 'why' in seen ? [] : seen.places,

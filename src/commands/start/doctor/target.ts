@@ -19,7 +19,7 @@ import type { Deps } from '../../../release/deps.ts';
 import { knownBuilds, offersIfReadable, withListedLabels } from '../../../release/offers.ts';
 import type { Opened } from '../../../release/open.ts';
 import { clientsSeen } from '../../../release/plan-parts.ts';
-import { buildsAtPlaces, leftOutText, placesToAsk } from '../../../release/traffic.ts';
+import { buildsAtPlaces, leftOutText, lostIn, placesToAsk } from '../../../release/traffic.ts';
 import { RUN_PROGRAMS, withheldBy } from '../../../release/trust/programs.ts';
 import type { PlaceReading } from '../../../routers/router.ts';
 import { attend, type DoctorCheck, fail, ok, warn } from './check.ts';
@@ -56,6 +56,7 @@ export function setupChecks(seen: Seen, opened: Opened): readonly DoctorCheck[] 
   return [
     unusable === undefined ? answerCheck(seen) : fail('router', unusable.why, unusable.cure),
     ...(reload === undefined ? [] : [fail('reload', reload.message, reload.hint)]),
+    ...lostIn(seen.reading).map((lost) => warn('members', lost, 'Start them, or put them into rotation again.')),
     ...doubts.map((doubt) => warn('set-up', `not verified: ${doubt}`, 'Look at haproxy.cfg: see docs/haproxy.md, Pitfalls.')),
     ...(sticky === undefined
       ? []
