@@ -177,7 +177,7 @@ describe('all members of a place', () => {
     const members = ['lb-1', 'lb-2'].flatMap((location) => names.map((name) => at(name, location)));
     const answers = await askAll(commit({}), members, true, asker);
     expect(answers).toHaveLength(60);
-    expect(answers[0]?.at).toBe('10.0.0.0, http://10.0.0.0 of lb-1 and lb-2');
+    expect(answers[0]?.at).toBe('http://10.0.0.0 of lb-1 and lb-2');
     expect(urls.toSorted()).toEqual(names.map((name) => `http://${name}/healthz`).toSorted());
     expect(most()).toBe(32);
   });

@@ -43,8 +43,11 @@ export function questionsAt(identity: IdentityConfig, members: readonly MemberAt
 function whereTo(members: readonly Member[], isAlone: boolean): string {
   const names = [...new Set(members.map(({ name }) => name))].join(' and ');
   const where = members.map(({ ask }) => whereOf(ask))[0] ?? names;
-  return isAlone || names === where ? where : `${names}, ${where}`;
+  return isAlone || names === where || names === hostIn(where) ? where : `${names}, ${where}`;
 }
+
+/** A member may have its host and port for a name. */
+const hostIn = (where: string) => (URL.canParse(where) ? new URL(where).host : undefined);
 
 const whereOf = ({ address, unixSocket }: Ask) => unixSocket ?? address?.replace(/\/+$/, '');
 

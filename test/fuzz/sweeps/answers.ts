@@ -161,10 +161,10 @@ export const identityAnswers: Sweep<Identity> = {
   share: 0.03,
   make: (luck) => {
     const is = luck.chance(0.4) ? luck.pick(['commit', 'digest', 'version', 'label.release']) : undefined;
-    const word = luck.pick([COMMIT, COMMIT.slice(0, 9), COMMIT.toUpperCase(), '7', 7, 1.5]);
+    const word = luck.pick([COMMIT, COMMIT, COMMIT, COMMIT.slice(0, 9), COMMIT.toUpperCase(), '7', 7, 1.5]);
     const said = luck.chance(0.2) ? hostileText(luck) : is === undefined ? respelled(luck, GUID) : word;
     const body = JSON.stringify(mutated(luck, { build: { guid: said, env: luck.pick(['production', 'staging']) } }));
-    const json = luck.pick(['build.guid', '__proto__.guid', 'constructor.name', 'build.length', 'build.guid.0']);
+    const json = luck.pick(['build.guid', 'build.guid', '__proto__.guid', 'constructor.name', 'build.length', 'build.guid.0']);
     const where = luck.chance(0.4) ? { path: '/', header: 'x-build' } : { path: '/', json, environmentJson: 'build.env' };
     return {
       identity: { ...where, ...(is === undefined ? {} : { is }) },
