@@ -34,7 +34,11 @@ export function readingOf(
   const placed = placedBy(settings, answered);
   const locations = placed.map((one) => membersOf(one, unseen.length === 0, ways));
   const places = placesOf(locations);
-  const trouble = [...unseen.map(({ why }) => why), ...disagreements(locations), ...placed.flatMap((one) => faults(one, settings))];
+  const trouble = [
+    ...unseen.map(({ why }) => why),
+    ...disagreements(locations),
+    ...placed.flatMap((one) => faults(one, settings)),
+  ];
   const unusable =
     placed.map((one) => unusableBecause(one, settings)).find((one) => one !== undefined) ??
     (unseen.length === 0 ? misplaced(settings.places, answered, settings.backend) : undefined) ??

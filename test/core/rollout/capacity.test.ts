@@ -61,7 +61,9 @@ describe('the members that a share needs', () => {
   });
 
   it('members that are down are named even where enough others are up', () => {
-    expect(notUp([at('main', { blue: 'bb', green: 'bx' })], ['blue', 'green'])).toEqual(['green2 of green at main: 1 of 2 are up']);
+    expect(notUp([at('main', { blue: 'bb', green: 'bx' })], ['blue', 'green'])).toEqual([
+      'green2 of green at main: 1 of 2 are up',
+    ]);
     expect(notUp([at('main', { blue: 'bb', green: 'bb' })], ['blue', 'green'])).toEqual([]);
     expect(notUp([at('main', { blue: 'bmd' })], ['blue'])).toEqual([
       'blue2 (in maintenance), blue3 (draining) of blue at main: 1 of 3 are up',

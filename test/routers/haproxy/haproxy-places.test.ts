@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { check } from '../../../src/base/changes/checks.ts';
 import { make } from '../../../src/base/changes/make.ts';
+import { notUp } from '../../../src/core/rollout/capacity.ts';
 import type { Split } from '../../../src/core/rollout/split.ts';
 import { haproxy } from '../../../src/routers/haproxy/haproxy.ts';
 import type { HaproxyConfig } from '../../../src/routers/haproxy/haproxy-config.ts';
@@ -13,7 +14,6 @@ import { load } from '../../servers/load.ts';
 import { until } from '../../servers/program.ts';
 import { realIo } from '../../servers/real-io.ts';
 import { changesOf, checksOf } from '../readings.ts';
-import { notUp } from '../../../src/core/rollout/capacity.ts';
 
 const AT_ONCE: Leaving = { leaving: 'at-once' };
 const BLUE = ['b1', 'b2', 'b3'];
