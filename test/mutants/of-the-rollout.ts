@@ -417,8 +417,8 @@ export const OF_THE_DOOR: readonly Mutant[] = [
     'a dead socket is no trouble',
     'sockets',
     'routers/haproxy/haproxy-reading.ts',
-    'const trouble = [...unseen.map(({ why }) => why), ',
-    'const trouble = [',
+    '    ...unseen.map(({ why }) => why),\n    ...disagreements(',
+    '    ...disagreements(',
   ),
   mutant(
     'a spare slot is taken for a place',
