@@ -1,5 +1,6 @@
 /** Which place each server of the backend belongs to, by the `places` of the config. Must not guess: a server in two places belongs to none. */
 import * as z from 'zod';
+import { fitting } from '../places.ts';
 import { type PlaceSettings, placeNameSchema, placeSettingsShape } from '../places-config.ts';
 import type { Unusable } from '../router.ts';
 import type { Location } from './haproxy-answer.ts';
@@ -39,23 +40,6 @@ function listed(said: Said): readonly string[] {
 
 const isPattern = (name: string) => name.includes('*');
 
-/** `*` stands for any characters, none too. In linear time: a config may come from anyone. */
-function patternOf(text: string): (name: string) => boolean {
-  const [first = '', ...middle] = text.split('*');
-  const last = middle.pop() ?? '';
-  return (name) => {
-    const end = name.length - last.length;
-    if (!name.startsWith(first) || !name.endsWith(last)) return false;
-    let at = first.length;
-    for (const part of middle) {
-      const found = name.indexOf(part, at);
-      if (found === -1) return false;
-      at = found + part.length;
-    }
-    return at <= end;
-  };
-}
-
 interface Finding {
   readonly path: readonly (string | number)[];
   readonly message: string;
@@ -80,7 +64,7 @@ function findingsOf(places: Places): readonly Finding[] {
   }
   const names = [...homes].filter(([name]) => !isPattern(name));
   for (const [text, place] of [...homes].filter(([name]) => isPattern(name))) {
-    const pattern = patternOf(text);
+    const pattern = fitting(text);
     const twice = names.find(([name, home]) => home !== place && pattern(name));
     if (twice !== undefined)
       findings.push({ path: [place], message: `${text} stands for ${twice[0]} too, which is in ${twice[1]}` });
@@ -95,7 +79,7 @@ export function placer(places: Places | undefined): (server: string) => readonly
   const patterns: { readonly place: string; readonly pattern: (name: string) => boolean }[] = [];
   for (const [place, said] of Object.entries(places))
     for (const name of listed(said))
-      if (isPattern(name)) patterns.push({ place, pattern: patternOf(name) });
+      if (isPattern(name)) patterns.push({ place, pattern: fitting(name) });
       else exact.set(name, place);
   return (server) => {
     const own = exact.get(server);
