@@ -1,8 +1,8 @@
 /** Reaches hosts whose names do not resolve now, at the addresses in the pointer. Must use an address only if what is there answers. */
-import { inTurns } from '../base/changes/ask-all.ts';
 import type { Outside } from '../base/changes/change.ts';
 import { identify } from '../base/changes/identity.ts';
 import { askTarget } from '../base/changes/target-question.ts';
+import { limited } from '../base/limited.ts';
 import { addressOf, hostNameIn, hostsOfRestore } from '../base/pointer/host-names.ts';
 import { firstOf } from '../base/text.ts';
 import { type Asked, othersOf } from './ask.ts';
@@ -26,7 +26,8 @@ export async function reachNames(asked: Asked, outside: Outside): Promise<Reache
   const until = outside.monotonic() + TRY_WITHIN_MS;
   const instead = new Map<string, string>();
   const lost = named.filter(({ why }) => why !== undefined);
-  const notes = await inTurns(lost, AT_ONCE, async ({ host, why }) => {
+  const inTurn = limited(AT_ONCE);
+  const note = async ({ host, why }: (typeof lost)[number]) => {
     const kept = pointer.addresses[host] ?? [];
     const address = await answering(host, asked, outside, until);
     if (address !== undefined) {
@@ -35,7 +36,8 @@ export async function reachNames(asked: Asked, outside: Outside): Promise<Reache
     }
     const tried = kept.length === 0 ? 'the pointer has no address for it' : `nothing at ${kept.join(', ')} answers as expected`;
     return `${host} does not resolve (${why}), and ${tried}`;
-  });
+  };
+  const notes = await Promise.all(lost.map((one) => inTurn(() => note(one))));
   return { outside: instead.size === 0 ? outside : at(instead, outside), notes: firstOf(notes) };
 }
 

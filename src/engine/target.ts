@@ -12,7 +12,7 @@ import type { Io } from '../io.ts';
 import { openRouter } from '../routers/index.ts';
 import { homeOf, layoutOf, membersAt, spread } from '../routers/places.ts';
 import type { Between, Layout, Leaving, Reading } from '../routers/router.ts';
-import { type Asker, askAll } from './asking/ask.ts';
+import { type Asker, askAll, askerOf } from './asking/ask.ts';
 import { type Question, questionsAt } from './asking/questions.ts';
 
 /** Everything that the engine needs of one router and the builds behind it. */
@@ -54,6 +54,7 @@ export function openTarget(
   const { router, config } = bind(settings);
   const locations = router.locations(config);
   const several = locations.length > 1;
+  const asker = askerOf(io, mayRun);
   const identityOf = (place: string) => identityAt(identity, settings, place);
   const known = new Map(layout.map((one) => [one.location, one]));
   const wanted = (split: Split) => spread(locations, [...known.values()], split);
@@ -73,7 +74,7 @@ export function openTarget(
     },
     identify: () => router.identify(config, io),
     questions: router.questions(config),
-    ask: (place, reading) => askAll(identityOf(place), membersAt(reading, place), several, { io, mayRun }),
+    ask: (place, reading) => askAll(identityOf(place), membersAt(reading, place), several, asker),
     identityOf,
     identityQuestions: (place, reading) => {
       const said = identityOf(place);

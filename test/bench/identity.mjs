@@ -20,7 +20,7 @@ const SERVERS = `
   process.stdin.on('end', () => process.exit()).resume();
 `;
 
-const { askAll } = await loadTypeScript('src/engine/asking/ask.ts');
+const { askAll, askerOf } = await loadTypeScript('src/engine/asking/ask.ts');
 const { nodeIo: io } = await loadTypeScript('src/io.ts');
 
 const servers = spawn(process.execPath, ['-e', SERVERS], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -38,10 +38,12 @@ const members = line
 /** CPU milliseconds of asking so many of them once. */
 async function costOf(count) {
   const { cpuMs } = await usageOf(async () => {
-    const answers = await askAll({ path: '/healthz', header: 'x-build-guid' }, members.slice(0, count), false, {
-      io,
-      mayRun: () => false,
-    });
+    const answers = await askAll(
+      { path: '/healthz', header: 'x-build-guid' },
+      members.slice(0, count),
+      false,
+      askerOf(io, () => false),
+    );
     const right = answers.filter(({ answer }) => answer.guid === '7c9e6679-7425-40de-944b-e07fc1f90ae7');
     if (right.length !== count) throw new Error(`only ${right.length} of ${count} members answered`);
   });

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { identify } from '../../src/base/changes/identity.ts';
 import { identitySchema } from '../../src/core/identity.ts';
-import { askAll } from '../../src/engine/asking/ask.ts';
+import { askAll, askerOf } from '../../src/engine/asking/ask.ts';
 import { questionsAt, wayText } from '../../src/engine/asking/questions.ts';
 import { nodeIo } from '../../src/io.ts';
 import type { MemberAt } from '../../src/routers/places.ts';
@@ -136,13 +136,23 @@ describe('a program that asks', () => {
 
   it('a program is told where the member is, and what it prints is what the member says', async () => {
     const identity = identitySchema.parse({ program, is: 'version' });
-    const answers = await askAll(identity, members, false, { io: nodeIo, mayRun: () => true });
+    const answers = await askAll(
+      identity,
+      members,
+      false,
+      askerOf(nodeIo, () => true),
+    );
     expect(answers).toMatchObject([{ answer: { named: { is: 'version', word: 'http://10.0.0.7:80 blue' } } }]);
   });
 
   it('a program that is not allowed does not run, and the member is silent', async () => {
     const identity = identitySchema.parse({ program, is: 'version' });
-    const answers = await askAll(identity, members, false, { io: nodeIo, mayRun: () => false });
+    const answers = await askAll(
+      identity,
+      members,
+      false,
+      askerOf(nodeIo, () => false),
+    );
     expect(answers).toMatchObject([{ answer: { unreachable: expect.stringContaining('--run-programs') } }]);
   });
 });
@@ -168,7 +178,7 @@ describe('all members of a place', () => {
       now -= 1;
       return { status: 200, headers: { 'x-git-sha': COMMIT }, body: '' };
     };
-    return { urls, most: () => most, asker: { io: { ...nodeIo, http } as typeof nodeIo, mayRun: () => false } };
+    return { urls, most: () => most, asker: askerOf({ ...nodeIo, http } as typeof nodeIo, () => false) };
   }
 
   it('a member is asked once, however many locations send there, and never more than 32 at once', async () => {
@@ -179,6 +189,14 @@ describe('all members of a place', () => {
     expect(answers).toHaveLength(60);
     expect(answers[0]?.at).toBe('http://10.0.0.0 of lb-1 and lb-2');
     expect(urls.toSorted()).toEqual(names.map((name) => `http://${name}/healthz`).toSorted());
+    expect(most()).toBe(32);
+  });
+
+  it('members of many places together are never more than 32 at once', async () => {
+    const { urls, most, asker } = counting();
+    const places = Array.from({ length: 100 }, (_, index) => [at(`10.0.1.${index}`, 'main')]);
+    await Promise.all(places.map((members) => askAll(commit({}), members, false, asker)));
+    expect(urls).toHaveLength(100);
     expect(most()).toBe(32);
   });
 

@@ -1,4 +1,5 @@
 /** Asks many members within a limit of time, however many do not answer. Must not take one that was not asked for one that answered. */
+import { limited } from '../limited.ts';
 import type { Outside } from './change.ts';
 import { type Identified, type IdentityCheck, identify } from './identity.ts';
 
@@ -12,26 +13,11 @@ const PROGRAMS_AT_ONCE = 8;
 const ASK_WITHIN_MS = 8000;
 
 /** The answer of each member, in the same order. Never rejects. */
-export async function identifyAll(members: readonly IdentityCheck[], outside: Outside): Promise<readonly Identified[]> {
+export function identifyAll(members: readonly IdentityCheck[], outside: Outside): Promise<readonly Identified[]> {
   const until = outside.monotonic() + ASK_WITHIN_MS;
-  const ask = (member: IdentityCheck) => (outside.monotonic() > until ? UNASKED : identify(member, outside));
-  const answers = new Map<IdentityCheck, Identified>();
-  const keep = async (member: IdentityCheck) => answers.set(member, await ask(member));
-  const programs = members.filter(({ kind }) => kind === 'run');
-  const servers = members.filter(({ kind }) => kind !== 'run');
-  await Promise.all([inTurns(servers, AT_ONCE, keep), inTurns(programs, PROGRAMS_AT_ONCE, keep)]);
-  return members.map((member) => answers.get(member) ?? UNASKED);
+  const [servers, programs] = [limited(AT_ONCE), limited(PROGRAMS_AT_ONCE)];
+  const ask = async (member: IdentityCheck) => (outside.monotonic() > until ? UNASKED : identify(member, outside));
+  return Promise.all(members.map((member) => (member.kind === 'run' ? programs : servers)(() => ask(member))));
 }
 
 const UNASKED: Identified = { kind: 'silent', why: `it was not asked: the others took ${ASK_WITHIN_MS / 1000} s` };
-
-/** What `work` returns for each item, in the same order; at most `atOnce` are worked on at a time. Rejects as soon as one does. */
-export async function inTurns<T, R>(items: readonly T[], atOnce: number, work: (item: T) => Promise<R>): Promise<R[]> {
-  const done: R[] = [];
-  const queue = items.entries();
-  const worker = async () => {
-    for (const [index, item] of queue) done[index] = await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(items.length, atOnce) }, worker));
-  return done;
-}

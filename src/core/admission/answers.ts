@@ -18,6 +18,8 @@ import {
 export interface MemberAnswer {
   /** Where it was asked: `http://127.0.0.1:9002`, with its name and location where there are several. */
   readonly at: string;
+  /** The keys of the members that were asked so: several where one address stands for them. Absent where no one needs to tell. */
+  readonly of?: readonly string[];
   /** As what it was asked: URL, names, PROXY protocol, socket. */
   readonly way?: string;
   readonly answer: Answer;

@@ -1,6 +1,7 @@
-/** Asks members which build they are, at most 32 at once. Must not decide anything, and must never take silence for an answer. */
+/** Asks members which build they are, at most 32 of a target at once. Must not decide anything, and must never take silence for an answer. */
 import type { Asked, Told } from '../../base/changes/change.ts';
 import { type Heard, hearHttp, hearProgram, type Where, whereText } from '../../base/changes/hear.ts';
+import { type Limited, limited } from '../../base/limited.ts';
 import type { MemberAnswer } from '../../core/admission/answers.ts';
 import type { Answer } from '../../core/admission/named.ts';
 import { type Identity, type IdentityConfig, isOf, saysEnvironment } from '../../core/identity.ts';
@@ -18,6 +19,12 @@ export interface Asker {
   readonly io: Io;
   /** Whether this program of the config may run. */
   readonly mayRun: (argv: readonly string[]) => boolean;
+  readonly inTurn: Limited;
+}
+
+/** One for each target, so that many places together stay within the limit. */
+export function askerOf(io: Io, mayRun: Asker['mayRun']): Asker {
+  return { io, mayRun, inTurn: limited(AT_ONCE) };
 }
 
 /** Asks all of them. Each member is asked once, however many locations send there; one that is down is not. Never rejects. */
@@ -33,24 +40,20 @@ export async function askAll(
         ? { unreachable: 'the config does not say where a build reports its GUID (identity)' }
         : { unasked: 'the config says identity: none' };
     const asked = questionsAt({ path: '/' }, members, several);
-    return asked.map(({ at }) => ({ at, answer }));
+    return asked.map(({ at, of }) => ({ at, of, answer }));
   }
-  const questions = questionsAt(identity, members, several);
-  const answers: MemberAnswer[] = [];
-  const next = questions.entries();
-  const worker = async () => {
-    for (const [index, question] of next) answers[index] = await answerTo(question, identity, asker);
-  };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, questions.length) }, worker));
-  return answers;
+  const answers = questionsAt(identity, members, several).map(async (question): Promise<MemberAnswer> => {
+    const answer = await asker.inTurn(() => answerTo(question, identity, asker));
+    const way = 'why' in question.asked ? {} : { way: wayText(question.asked) };
+    return { at: question.at, of: question.of, ...way, answer };
+  });
+  return Promise.all(answers);
 }
 
-async function answerTo({ at, isDown, asked }: Question, identity: IdentityConfig, asker: Asker): Promise<MemberAnswer> {
-  const way = wayText(asked);
-  if (isDown) return { at, way, answer: { down: 'the router reports it down, so it was not asked' } };
-  if ('why' in asked) return { at, answer: { unreachable: asked.why } };
-  if (asked.kind === 'run' && !asker.mayRun(asked.argv)) return { at, way, answer: { unreachable: NOT_RUN } };
-  return { at, way, answer: await hear(asked, identity, asker.io) };
+async function answerTo({ isDown, asked }: Question, identity: IdentityConfig, asker: Asker): Promise<Answer> {
+  if (isDown) return { down: 'the router reports it down, so it was not asked' };
+  if ('why' in asked) return { unreachable: asked.why };
+  return asked.kind === 'run' && !asker.mayRun(asked.argv) ? { unreachable: NOT_RUN } : hear(asked, identity, asker.io);
 }
 
 const NOT_RUN = 'identity runs a program that the config names: add --run-programs, or list its argv in the machine file';

@@ -6,7 +6,7 @@ import type { Asked, Told } from '../../base/changes/change.ts';
 import type { Where } from '../../base/changes/hear.ts';
 import type { IdentityConfig } from '../../core/identity.ts';
 import type { MemberAt } from '../../routers/places.ts';
-import type { Ask, Member } from '../../routers/router.ts';
+import type { Ask } from '../../routers/router.ts';
 
 const TIMEOUT_MS = 2000;
 
@@ -14,6 +14,8 @@ const TIMEOUT_MS = 2000;
 export interface Question {
   /** Whom it asks, for people: its address, its name where the place has several members, and the locations where there are several. */
   readonly at: string;
+  /** The same by the key of each. */
+  readonly of: readonly string[];
   /** The router reports it down at all of them. */
   readonly isDown: boolean;
   /** Why it cannot be asked, or what is sent. */
@@ -22,27 +24,26 @@ export interface Question {
 
 /** The questions of one place. `several`: the router has several locations, which are then named. */
 export function questionsAt(identity: IdentityConfig, members: readonly MemberAt[], several: boolean): readonly Question[] {
-  const all = members.map((one) => ({ one, asked: questionTo(identity, one) }));
-  const keys = all.map(({ asked }) => JSON.stringify(asked));
+  const groups = new Map<string, { readonly asked: Question['asked']; readonly own: MemberAt[] }>();
+  for (const one of members) {
+    const asked = questionTo(identity, one);
+    const key = JSON.stringify(asked);
+    const group = groups.get(key) ?? { asked, own: [] };
+    group.own.push(one);
+    groups.set(key, group);
+  }
   const isAlone = new Set(members.map(({ member }) => member.name)).size === 1;
-  return [...new Set(keys)].flatMap((key) => {
-    const own = all.filter((_, index) => keys[index] === key);
-    const [first] = own;
-    if (first === undefined) return [];
-    const locations = several ? [...new Set(own.map(({ one }) => one.location))] : [];
-    const where = whereTo(
-      own.map(({ one }) => one.member),
-      isAlone,
-    );
-    const at = `${where}${locations.length === 0 ? '' : ` of ${locations.join(' and ')}`}`;
-    return [{ at, isDown: own.every(({ one }) => !one.member.up), asked: first.asked }];
+  return [...groups.values()].map(({ asked, own }) => {
+    const locations = several ? ` of ${[...new Set(own.map(({ location }) => location))].join(' and ')}` : '';
+    const at = `${whereTo(own, isAlone)}${locations}`;
+    return { at, of: own.map(({ key }) => key), isDown: own.every(({ member }) => !member.up), asked };
   });
 }
 
 /** The address, with the names where the place has several members. */
-function whereTo(members: readonly Member[], isAlone: boolean): string {
-  const names = [...new Set(members.map(({ name }) => name))].join(' and ');
-  const where = members.map(({ ask }) => whereOf(ask))[0] ?? names;
+function whereTo(members: readonly MemberAt[], isAlone: boolean): string {
+  const names = [...new Set(members.map(({ member }) => member.name))].join(' and ');
+  const where = members.map(({ member }) => whereOf(member.ask))[0] ?? names;
   return isAlone || names === where || names === hostIn(where) ? where : `${names}, ${where}`;
 }
 

@@ -13,10 +13,10 @@ import { knownBuilds, type Offers, offersIfReadable } from '../../../release/off
 import { type Opened, openScope, targetOf } from '../../../release/open.ts';
 import { assertOwnTarget } from '../../../release/other-state.ts';
 import { buildsAtPlaces, leftOutText, placesToAsk, servingIn, showTraffic } from '../../../release/traffic.ts';
+import { type MemberAt, membersAt } from '../../../routers/places.ts';
 import type { PlaceReading, Reading } from '../../../routers/router.ts';
 import { table, widest } from '../../../terminal/layout.ts';
 import { firstIdle, lastGoodAt, occupiedBecause } from './idle-place.ts';
-import { askEach, type MemberSeen } from './members.ts';
 
 export async function places({ idle = false }: { readonly idle?: boolean }, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'needed', anyState: true });
@@ -65,6 +65,11 @@ function assertSeen({ history, scope, flags }: Opened, reading: Reading): void {
   });
 }
 
+interface MemberSeen extends MemberAt {
+  /** Undefined where the router says no way to ask it. */
+  readonly answer: MemberAnswer | undefined;
+}
+
 interface PlaceSeen extends PlaceReading {
   readonly members: readonly MemberSeen[];
   readonly occupied: string | null;
@@ -75,11 +80,10 @@ async function placeSeen(
   { target, reading }: { readonly target: Target; readonly reading: Reading },
   { history }: Opened,
 ): Promise<PlaceSeen> {
-  return {
-    ...place,
-    members: await askEach(target, place.place, reading),
-    occupied: occupiedBecause(place, reading, history),
-  };
+  const answers = await target.ask(place.place, reading);
+  const by = new Map(answers.flatMap((one) => (one.of ?? []).map((key) => [key, one] as const)));
+  const members = membersAt(reading, place.place).map((one) => ({ ...one, answer: by.get(one.key) }));
+  return { ...place, members, occupied: occupiedBecause(place, reading, history) };
 }
 
 function documentOf(seen: readonly PlaceSeen[], reading: Reading, opened: Opened, offers: Pick<Offers, 'listed'> | null) {
