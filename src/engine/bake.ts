@@ -153,14 +153,18 @@ export class Bake {
 
   /** Waits for the next poll. However rare the polls are, the members are asked as often as they must be. */
   async #waitUntil(dueMs: number, state: State): Promise<Event | 'look again' | undefined> {
-    const { io, ledger, watch, condition } = this.#runner;
+    const { io, ledger, watch, condition, readBack } = this.#runner;
     const reading = this.#reading;
     const rare = state.plan.pollMs > ASK_EVERY_MS && reading !== undefined;
     for (;;) {
       const leftMs = dueMs - io.monotonic();
       if (!(await watch.wait(rare ? Math.min(leftMs, LOOK_MS) : leftMs))) return 'look again';
       if (!rare || dueMs - io.monotonic() <= 0) return undefined;
-      condition.look(state, ledger.history, reading);
+      if (condition.restMs === 0) {
+        // A member that came since the last poll is asked too.
+        const found = await readBack.read();
+        condition.look(state, ledger.history, 'why' in found ? reading : found.reading);
+      }
       const unfit = unfitOf(condition.seen, io.now());
       if (unfit !== undefined) return unfit;
     }

@@ -14,6 +14,11 @@ const exchange = ({ sim }: Scene) => sim.place('green', FOREIGN);
 const exchangeElsewhere = ({ sim }: Scene) => {
   sim.elsewhere.set('green.elsewhere', { guid: FOREIGN, environment: 'production', failing: 0, slow: 0, up: true, downs: 0 });
 };
+/** A third member of green, where blue and green have two each. */
+const arrive = ({ sim }: Scene) => {
+  sim.place('green-3', FOREIGN);
+  sim.shape = [{ location: 'east', members: { blue: ['blue-1', 'blue-2'], green: ['green-1', 'green-2', 'green-3'] } }];
+};
 const silence = ({ sim }: Scene) => void Object.assign(sim.builds.get('green') ?? {}, { up: false });
 const files = (standing: Standing) => (here: Scene) => {
   here.sim.files = standing;
@@ -27,7 +32,7 @@ describe('what was admitted, while it bakes', () => {
     [
       'another build comes to the second location',
       exchangeElsewhere,
-      /another build answers at green \(http:\/\/green\.elsewhere\)/,
+      /another build answers at green \(http:\/\/green\.elsewhere of second\)/,
     ],
     ['its own row turns foreign', files(AWAY), /belongs to staging/],
   ])('a rollout rolls back within seconds, and marks nothing, when %s', async (_what, act, why) => {
@@ -53,8 +58,10 @@ describe('what was admitted, while it bakes', () => {
   it.each([
     ['another build comes to the place', exchange],
     ['another build comes to the second location', exchangeElsewhere],
+    ['a member arrives that is another build', arrive],
   ])('a rollout that polls rarely still asks every five seconds, and sees that %s', async (_what, act) => {
     const here = scene();
+    here.sim.shape = [{ location: 'east', members: { blue: ['blue-1', 'blue-2'], green: ['green-1', 'green-2'] } }];
     let atMs = 0;
     when(
       here,

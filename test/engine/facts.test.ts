@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import type { Guid } from '../../src/core/scope.ts';
 import { diskFact, fileFacts, targetFacts } from '../../src/engine/facts.ts';
 import { putFile } from '../simulator/disk.ts';
-import { CANDIDATE, historyIn, planOf, STABLE, storeOf, targetIn } from '../simulator/rollouts.ts';
+import { CANDIDATE, historyIn, planOf, STABLE, storeOf } from '../simulator/rollouts.ts';
 import { POINTER_DIR, SCOPE, STATE_DIR } from '../simulator/simulation.ts';
+import { targetIn } from '../simulator/target.ts';
 import { scene } from './scene.ts';
 
 async function promoted() {

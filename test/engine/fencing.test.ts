@@ -4,19 +4,9 @@ import { liftHold } from '../../src/base/pointer/hold.ts';
 import { openRollout } from '../../src/core/ledger/history.ts';
 import { putFile } from '../simulator/disk.ts';
 import { rescue } from '../simulator/rescues.ts';
-import {
-  abort,
-  CANDIDATE,
-  historyIn,
-  IDLE_MS,
-  planOf,
-  promote,
-  resume,
-  rollbackOf,
-  STABLE,
-  storeOf,
-} from '../simulator/rollouts.ts';
+import { abort, CANDIDATE, historyIn, planOf, promote, resume, rollbackOf, STABLE, storeOf } from '../simulator/rollouts.ts';
 import { COPY_DIR, POINTER_DIR, SCOPE, STATE_DIR } from '../simulator/simulation.ts';
+import { IDLE_MS } from '../simulator/target.ts';
 import { claimedBy } from '../stores/entries.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, phaseIn, pointersIn, type Scene, scene, when } from './scene.ts';
 

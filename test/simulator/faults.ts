@@ -1,13 +1,13 @@
 /** What happens by itself in a simulation: it begins, and most of it ends again. */
 import { seeded } from '../stores/entries.ts';
 import type { Invariants } from './invariants.ts';
+import { FOREIGN, ownOf, turnMembers } from './members.ts';
 import { CANDIDATE, STABLE } from './rollouts.ts';
 import type { Fault } from './schedule.ts';
 import { type Simulation, STATE_DIR } from './simulation.ts';
 
 /** Lower numbers only look. */
 export const FIRST_PID = 10;
-export const FOREIGN = 'dead0000-0000-4000-8000-000000000009';
 
 export function beginFault(sim: Simulation, { what, lastsMs }: Fault, invariants: Invariants): void {
   sim.tell?.('simulation', wording(what));
@@ -43,16 +43,12 @@ export function beginFault(sim: Simulation, { what, lastsMs }: Fault, invariants
       sim.met('power cut');
       cutPower(sim, what.seed);
       return;
-    case 'members go down': {
-      sim.met('member down');
-      const turn = (change: (key: string) => unknown) => {
-        what.keys.forEach(change);
-        sim.membersMs = sim.monotonicMs;
-      };
-      turn((key) => sim.down.add(key));
-      sim.after(lastsMs, () => turn((key) => sim.down.delete(key)));
+    case 'members go down':
+    case 'a member turns':
+    case 'a member arrives':
+    case 'a member leaves':
+      turnMembers(sim, what, lastsMs);
       return;
-    }
     case 'counters restart':
       sim.met('counters restart');
       Object.assign(sim.metrics.get(CANDIDATE) ?? {}, { requests: 0, errors: 0, frozen: undefined });
@@ -82,6 +78,7 @@ export function beginFault(sim: Simulation, { what, lastsMs }: Fault, invariants
     case 'foreign binary at green':
       sim.met('foreign binary at the candidate');
       invariants.foreignSinceMs ??= sim.monotonicMs;
+      for (const [name] of [...ownOf(sim, 'green')]) sim.builds.delete(name);
       sim.place('green', FOREIGN);
       return;
     case 'foreign binary at the second location':
@@ -114,10 +111,9 @@ const runningBuild = { guid: FOREIGN, environment: 'production', failing: 0, slo
 
 /** For a while no one can say whether the candidate may still be there. */
 function goUnseen(sim: Simulation, kind: Fault['what']['kind'], lastsMs: number, invariants: Invariants): void {
-  const green = sim.builds.get('green');
   const isSilent = kind === 'green is silent';
   sim.met(isSilent ? 'candidate falls silent' : 'manifest cannot be read');
-  if (isSilent) Object.assign(green ?? {}, { up: false });
+  if (isSilent) for (const [, running] of ownOf(sim, 'green')) running.up = false;
   else if (sim.files.is === 'right') sim.files = { is: 'silent', what: 'manifests', why: 'releases/a.yaml cannot be read' };
   invariants.unseenSinceMs = sim.monotonicMs;
   sim.after(lastsMs, () => seeAgain(sim, invariants));
@@ -160,11 +156,14 @@ function cutPower(sim: Simulation, seed: number): void {
   const random = seeded(seed);
   for (const [pid, kill] of [...sim.kill]) if (pid >= FIRST_PID) kill();
   sim.disk.cutPower(() => random() < 0.5);
+  sim.onDeath();
 }
 
 function wording(what: Fault['what']): string {
   if (what.kind === 'metrics') return `the metric source of ${what.build} ${what.sight}`;
   if (what.kind === 'metrics are slow') return `the metric source takes ${what.byMs} ms to answer`;
+  if (what.kind === 'members go down') return `${what.keys.join(' and ')} go down`;
+  if ('name' in what) return `${what.kind}: ${JSON.stringify(what)}`;
   if (what.kind === 'clock jumps') return `the clock jumps by ${what.byMs / 3_600_000} h`;
   return what.kind;
 }

@@ -14,20 +14,23 @@
  * I8 Once faults stop, every rollout ends in a named state, and traffic is where that state says.
  * I9 Where a plan asks for a watch, one process counted the stable build for as long as that before the candidate gets anything, and what
  *    was aborted or rescued before that never gives it anything. No step is left before its warm-up and its bake are over.
- * I10 Nothing is raised without enough members up, or without a pointer that restores every member.
+ * I10 Nothing is raised, and nothing becomes known-good, unless the process saw enough members up, asked each that is up since, and none was
+ *    another build, nor, in a protected environment, silent. What it sends and what the pointer restores name every member that it saw.
+ * I11 A promotion that one process walks without a mishap ends as its members must have it. No generation lies next to a rescue program that
+ *    cannot read it, whenever a process dies.
  */
 import { pointerDir, readPointers } from '../../src/base/pointer/pointer.ts';
 import type { Event } from '../../src/core/ledger/events.ts';
 import type { History } from '../../src/core/ledger/history.ts';
 import type { Entry, NewEntry } from '../../src/core/ledger/ledger.ts';
-import { tooFewUp } from '../../src/core/rollout/capacity.ts';
 import { type Plan, stableSplit, warmUpMsOf, watchMsOf } from '../../src/core/rollout/plan.ts';
 import { isOver, next, type State } from '../../src/core/rollout/rollout.ts';
 import { splitsAgree, splitText } from '../../src/core/rollout/split.ts';
-import { neededFor } from '../../src/engine/watching/capacity.ts';
-import { CANDIDATE, historyIn, ledgerIn, locationsIn, membersOf, STABLE } from './rollouts.ts';
+import { OLD_PROGRAM } from './members.ts';
+import { CANDIDATE, historyIn, ledgerIn, STABLE } from './rollouts.ts';
 import type { Schedule } from './schedule.ts';
-import { POINTER_DIR, SCOPE, type Simulation, STATE_DIR, sharesOf } from './simulation.ts';
+import { endOf, notAllRight, tooFewSeen, unnamed } from './seen-members.ts';
+import { COPY_DIR, POINTER_DIR, SCOPE, type Simulation, STATE_DIR, sharesOf } from './simulation.ts';
 
 /** Between two polls no one watched, if there is more than this between them beyond their interval. */
 const GAP_MS = 5000;
@@ -63,12 +66,16 @@ export class Invariants {
   constructor(sim: Simulation, schedule: Schedule) {
     this.#sim = sim;
     this.#schedule = schedule;
-    sim.onShift = (by, split) => {
-      if (!this.#rescuers.has(by)) this.#checks.push(this.#mayShift(by, split));
+    sim.onShift = (by, split, members) => {
+      if (this.#rescuers.has(by)) return;
+      this.#checks.push(this.#mayShift(by, split));
+      const left = sim.shape.length === 0 ? [] : unnamed(sim, by, members);
+      for (const member of left) this.fail('I10', `process ${by} changed the traffic without naming ${member}`);
     };
     sim.onMove = (by, sentMs) => this.#mayArrive(by, sentMs);
     sim.onAppended = (by, seq, entry) => this.#appended(by, seq, entry);
     sim.onPointed = (generation) => void this.#generations.push(generation);
+    if (schedule.isOld) sim.onDeath = () => this.#programs();
     if (watchMsOf(schedule.plan) > 0) sim.onAsked = (by, counted) => this.#asked(by, counted);
     if (schedule.green === 'foreign' || schedule.green === 'staging') this.foreignSinceMs = Number.NEGATIVE_INFINITY;
   }
@@ -148,7 +155,13 @@ export class Invariants {
 
   /** What a promotion names known-good has served everything for its whole last bake. */
   async #mayPoint(by: number, enteredMs: number): Promise<void> {
-    const doubts = this.#notAdmitted(by, enteredMs);
+    const sim = this.#sim;
+    const restores = JSON.stringify(readPointers(POINTER_DIR, sim.disk, SCOPE).newest?.knownGood.changes ?? []);
+    const doubts = [
+      ...this.#notAdmitted(by, enteredMs),
+      ...(sim.shape.length === 0 ? [] : notAllRight(sim, by, this.#schedule.plan, false)),
+      ...(sim.shape.length === 0 ? [] : unnamed(sim, by, restores).map((member) => `a place without naming ${member}`)),
+    ];
     const servedMs = this.#sim.monotonicMs - this.#shiftedMs;
     const { rollout } = await historyIn(this.#sim);
     if (rollout?.plan.kind === 'promote') for (const doubt of doubts) this.fail('I1', `process ${by} named ${doubt} known-good`);
@@ -183,7 +196,7 @@ export class Invariants {
     const convergedMs = this.#convergedMs;
     const { entries, history } = await ledgerIn(this.#sim);
     this.#leads(by, asked, history);
-    if (rises && history.rollout?.plan.kind === 'promote' && !history.rollout.again) this.#enough(by, asked, history.rollout);
+    if (rises && history.rollout?.plan.kind === 'promote') this.#members(by, asked, history.rollout);
     if (rises && history.rollout?.plan.kind === 'promote') this.#waited(by, history.rollout, before);
     const step = history.rollout?.step ?? 0;
     if (!rises || step === 0 || history.rollout?.phase !== 'shifting' || history.rollout.plan.kind !== 'promote') return;
@@ -194,17 +207,22 @@ export class Invariants {
       this.fail('I7', `process ${by} raised the percentage, and nothing was counted since the step before began to bake`);
   }
 
-  /** Whoever looked before the last change of the members looked in time. */
-  #enough(by: number, asked: Readonly<Record<string, number>>, { plan }: State): void {
+  /** By what the process itself saw of the members, and heard from them. */
+  #members(by: number, asked: Readonly<Record<string, number>>, { plan, again }: State): void {
     const sim = this.#sim;
-    if (sim.shape.length === 0 || sim.monotonicMs - sim.membersMs <= ASKED_BEFORE_MS) return;
+    if (sim.shape.length === 0) return;
     sim.met('raise to several members');
-    const needed = neededFor(plan, asked['green'] ?? 0, { minUp: (place) => sim.minUp.get(place) });
-    const why = tooFewUp(locationsIn(sim, sim.split), needed);
-    if (why !== undefined) this.fail('I10', `process ${by} raised the percentage, and ${why}`);
+    if (new Set(sim.shape.map(({ members }) => members['green']?.length)).size > 1) sim.met('raise to locations of unequal size');
+    const identity = plan.identity === 'none' ? null : plan.identity;
+    if (identity?.json !== undefined) sim.met('identity in JSON');
+    if (identity?.is === 'commit') sim.met('identity by commit');
+    for (const what of notAllRight(sim, by, plan, again)) this.fail('I10', `process ${by} raised the percentage of ${what}`);
+    if (again) return;
+    for (const at of tooFewSeen(sim, by, plan, asked['green'] ?? 0))
+      this.fail('I10', `process ${by} raised the percentage with too few members up at ${at}`);
     const restores = JSON.stringify(readPointers(POINTER_DIR, sim.disk, SCOPE).newest?.knownGood.changes ?? []);
-    if (!restores.includes(membersOf(sim).headers?.['x-members'] ?? ''))
-      this.fail('I10', `process ${by} raised the percentage, and the pointer restores ${restores}`);
+    for (const member of unnamed(sim, by, restores))
+      this.fail('I10', `process ${by} raised the percentage, and the pointer does not restore ${member}`);
   }
 
   /** For how long traffic has been as it is. */
@@ -238,12 +256,12 @@ export class Invariants {
 
   /** Why it is not certain now that the candidate may get more: what was seen too long ago counts no more. */
   #notAdmitted(by: number, enteredMs: number): readonly string[] {
-    const { monotonicMs, askedMs } = this.#sim;
+    const { monotonicMs, heard, shape } = this.#sim;
     const long = (since: number | undefined) => since !== undefined && since < monotonicMs - ASKED_BEFORE_MS;
     return [
       ...(long(this.foreignSinceMs) ? ['a build of somewhere else'] : []),
       ...(long(this.unseenSinceMs) ? ['a build that cannot be seen'] : []),
-      ...((askedMs.get(`${by} green`) ?? 0) < enteredMs ? ['a build that was not asked again'] : []),
+      ...(shape.length === 0 && (heard.get(`${by} green`)?.atMs ?? 0) < enteredMs ? ['a build that was not asked again'] : []),
     ];
   }
 
@@ -260,12 +278,40 @@ export class Invariants {
       this.fail('I2', `process ${by} set ${splitText(split)}, the ledger wants ${splitText(effect.split)}`);
   }
 
+  /** Wherever a generation lies, the rescue program that was there before is gone. */
+  #programs(): void {
+    const { disk } = this.#sim;
+    for (const dir of [POINTER_DIR, pointerDir(COPY_DIR, SCOPE)]) {
+      const names = disk.existsSync(dir) ? disk.readdirSync(dir).map(String) : [];
+      if (!names.some((name) => /^ptr\.\d+$/.test(name))) continue;
+      if (String(disk.readFileSync(`${dir}/break-glass.mjs`)) === OLD_PROGRAM)
+        this.fail('I11', `a rescue program of an earlier version lies next to a generation in ${dir}`);
+      else this.#sim.met('rescue program of an earlier version');
+    }
+  }
+
+  /** Where nothing but the members decides, they decide. */
+  #asMembersHaveIt(rollout: State | null): void {
+    const wanted = endOf(this.#schedule);
+    if (wanted === undefined) return;
+    const { phase = 'none', why = '' } = rollout ?? {};
+    const isWanted = wanted === 'not done' ? phase !== 'done' : phase === wanted;
+    if (!isWanted) this.fail('I11', `it ended ${phase}, not ${wanted}: ${why}`);
+    if (wanted === 'refused' && this.#sim.moved.length > 0) this.fail('I11', 'traffic moved in a rollout that was refused');
+    const [odd] = Object.keys(this.#schedule.replicas?.odd ?? {});
+    const isAlone = new Set(this.#schedule.replicas?.shapes.flatMap(({ members }) => members['green'] ?? [])).size === 1;
+    if (wanted === 'refused' && odd?.startsWith('green') && !isAlone && !why.includes(odd) && !/needs \d member/.test(why))
+      this.fail('I11', `the refusal does not name ${odd}: ${why}`);
+  }
+
   async atEnd(): Promise<string> {
     await Promise.all(this.#checks);
+    if (this.#schedule.isOld) this.#programs();
     const { entries, history } = await ledgerIn(this.#sim);
     const { rollout, knownGood } = history;
     this.#kept(entries);
     this.#pointers(entries.map(({ event }) => event));
+    this.#asMembersHaveIt(rollout);
     if (rollout !== null && !isOver(rollout)) this.fail('I8', `it ended while still ${rollout.phase}`);
     this.#neverFar(knownGood.map(({ build }) => build.guid));
     const pointed = readPointers(POINTER_DIR, this.#sim.disk, SCOPE).newest?.knownGood.build.guid;

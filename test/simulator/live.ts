@@ -5,8 +5,10 @@ import { KvdeployError } from '../../src/core/errors.ts';
 import { openRollout } from '../../src/core/ledger/history.ts';
 import { isOver, type Phase } from '../../src/core/rollout/rollout.ts';
 import type { Trouble } from './coverage.ts';
-import { beginFault, FIRST_PID, FOREIGN, putStateBack, seeAgain } from './faults.ts';
+import { putFile } from './disk.ts';
+import { beginFault, FIRST_PID, putStateBack, seeAgain } from './faults.ts';
 import { Invariants } from './invariants.ts';
+import { beOdd, FOREIGN, OLD_PROGRAM } from './members.ts';
 import { Process } from './process.ts';
 import { Killed } from './process-disk.ts';
 import { reconcile, rescue } from './rescues.ts';
@@ -49,10 +51,12 @@ export async function live(schedule: Schedule, tell?: Tell): Promise<Lived> {
 
 async function wholeLife(sim: Simulation, schedule: Schedule, invariants: Invariants): Promise<void> {
   putAtGreen(sim, schedule.green);
-  const { locations = [], minUp = {} } = schedule.replicas ?? {};
-  const three = (place: string) => [place, `${place}-2`, `${place}-3`];
-  sim.shape = locations.map((location) => ({ location, members: { blue: three('blue'), green: three('green') } }));
+  const { shapes = [], minUp = {}, odd = {} } = schedule.replicas ?? {};
+  sim.shape = shapes;
   for (const [place, least] of Object.entries(minUp)) sim.minUp.set(place, least);
+  for (const [name, how] of Object.entries(odd)) beOdd(sim, name, how);
+  if (schedule.isOld)
+    for (const dir of [POINTER_DIR, ...copyDirsOf(schedule)]) putFile(sim.disk, `${dir}/break-glass.mjs`, OLD_PROGRAM);
   for (const fault of schedule.faults) sim.after(fault.atMs, () => beginFault(sim, fault, invariants));
   const fates = new Map(schedule.mishaps.map(({ nth, fate }) => [nth, fate]));
   let requests = 0;
@@ -60,6 +64,8 @@ async function wholeLife(sim: Simulation, schedule: Schedule, invariants: Invari
   await Promise.all(schedule.actors.map((actor, index) => act(sim, actor, FIRST_PID + index, schedule, invariants)));
   await settle(sim, schedule, invariants);
 }
+
+const copyDirsOf = ({ plan: { copies } }: Schedule) => copies.map((copy) => pointerDir(copy, SCOPE));
 
 function putAtGreen(sim: Simulation, green: Schedule['green']): void {
   if (green === 'sick') sim.place('green', CANDIDATE, { failing: 0.2 });
@@ -135,8 +141,11 @@ async function command(
       if (ended.how === 'lost' && schedule.plan.kind === 'promote') invariants.lost(ended.state);
       return endText(ended);
     }
-    case 'rollback':
-      return endText(await promote(sim, process, { ...BACK, id: `r-${process.pid}`, pollMs, patienceMs, copies }));
+    case 'rollback': {
+      const { candidate: stable, stable: candidate, identity } = schedule.plan;
+      const same = schedule.plan.kind === 'promote' ? { candidate: candidate ?? BACK.candidate, stable, identity } : {};
+      return endText(await promote(sim, process, { ...BACK, ...same, id: `r-${process.pid}`, pollMs, patienceMs, copies }));
+    }
     case 'resume':
       return endText(await resume(sim, process));
     case 'abort':
@@ -209,6 +218,7 @@ async function settle(sim: Simulation, schedule: Schedule, invariants: Invariant
   for (const counters of sim.metrics.values()) Object.assign(counters, { sight: 'counts', slowMs: 0 });
   putStateBack(sim);
   sim.down.clear();
+  sim.silent.clear();
   seeAgain(sim, invariants);
   invariants.holdStands();
   await review(sim, new Process(sim, 100), invariants);

@@ -51,6 +51,7 @@ export class Process {
     this.#sim.running.delete(this.pid);
     if (this.lastWord !== 'late') this.#sim.hangUp(this.pid, this.lastWord === 'now');
     this.#die();
+    this.#sim.onDeath();
   }
 
   #door(self: ProcessIdentity, sees: Sees): Io {

@@ -1,6 +1,7 @@
 /**
  * The simulator as a program: `--seed N` with `--count K` (1) lives through these seeds; `--seconds S` goes on for so long instead,
- * `--stride K` leaves seeds to other workers. Says what it found as one line of JSON with `--json`, else a failure as a story. Exit 1 on failure.
+ * `--stride K` leaves seeds to other workers, `--replicas` has
+ * several members at each place of every promotion. Says what it found as one line of JSON with `--json`, else a failure as a story. Exit 1 on failure.
  */
 import { parseArgs } from 'node:util';
 import { type Counted, table } from './coverage.ts';
@@ -17,6 +18,7 @@ const { values } = parseArgs({
     stride: { type: 'string', default: '1' },
     'until-failure': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    replicas: { type: 'boolean', default: false },
   },
 });
 const numberOf = (text: string) => {
@@ -24,6 +26,7 @@ const numberOf = (text: string) => {
   if (!Number.isSafeInteger(number) || number < 0) throw new Error(`not a whole number: ${text}`);
   return number;
 };
+const drawn = (seed: number) => scheduleOf(seed, values.replicas ? 1 : undefined);
 const first = numberOf(values.seed);
 const stride = numberOf(values.stride);
 const untilMs = values.seconds === undefined ? Number.POSITIVE_INFINITY : performance.now() + 1000 * numberOf(values.seconds);
@@ -48,7 +51,7 @@ async function sweep(): Promise<Found> {
   while (more()) {
     const seed = first + stride * schedules;
     schedules += 1;
-    const { phase, problems, troubles: met } = await live(scheduleOf(seed));
+    const { phase, problems, troubles: met } = await live(drawn(seed));
     ends[phase] = (ends[phase] ?? 0) + 1;
     for (const what of met) troubles[what] = (troubles[what] ?? 0) + 1;
     if (problems.length > 0) failures.push({ seed, problems });
@@ -74,7 +77,7 @@ process.geteuid = () => user;
 const found = await sweep();
 const failure = found.failures[0];
 if (values.json) process.stdout.write(`${JSON.stringify(found)}\n`);
-else if (found.schedules === 1) await tell(scheduleOf(first));
+else if (found.schedules === 1) await tell(drawn(first));
 else {
   const { schedules, cpuSeconds } = found;
   const rate = Math.round(schedules / cpuSeconds);
@@ -82,8 +85,8 @@ else {
     `${schedules} schedules from seed ${first} on, ${found.failures.length} failures, ${rate} a second of one core\n`,
   );
   process.stdout.write(`${table(found.troubles, found.ends)}\n`);
-  if (failure !== undefined) await tell(scheduleOf(failure.seed));
+  if (failure !== undefined) await tell(drawn(failure.seed));
 }
 for (const { seed } of values.json ? [] : found.failures.slice(0, 10))
-  process.stdout.write(`npm run simulate -- --seed ${seed}\n`);
+  process.stdout.write(`npm run simulate -- --seed ${seed}${values.replicas ? ' --replicas' : ''}\n`);
 process.exitCode = failure === undefined ? 0 : 1;

@@ -7,26 +7,20 @@ import type { Entry } from '../../src/core/ledger/ledger.ts';
 import type { Build } from '../../src/core/manifest/manifest.ts';
 import type { OutputLine } from '../../src/core/output.ts';
 import { type Plan, planSchema } from '../../src/core/rollout/plan.ts';
-import { type Split, splitText } from '../../src/core/rollout/split.ts';
-import { questionsAt } from '../../src/engine/asking/questions.ts';
 import { takeLead } from '../../src/engine/claim.ts';
 import type { FilesAgain } from '../../src/engine/condition.ts';
 import { type End, run } from '../../src/engine/run.ts';
 import { runnerOf } from '../../src/engine/runner.ts';
-import type { Target } from '../../src/engine/target.ts';
 import type { Io } from '../../src/io.ts';
 import { beginNew, type Lead } from '../../src/lead/lead.ts';
 import { askAbort, carryOn } from '../../src/lead/open-rollout.ts';
-import { placesOf } from '../../src/routers/places.ts';
-import type { Location, Member, Reading } from '../../src/routers/router.ts';
 import { localStore } from '../../src/stores/local.ts';
-import { askBuild, memberAt } from '../engine/asking.ts';
 import { Process } from './process.ts';
 import { COPY_DIR, POINTER_DIR, SCOPE, type Simulation, STATE_DIR } from './simulation.ts';
+import { targetIn } from './target.ts';
 
 export const STABLE = 'b0b00000-0000-4000-8000-000000000001';
 export const CANDIDATE = 'cafe0000-0000-4000-8000-000000000002';
-export const IDLE_MS = 5000;
 
 export const stable = buildAt(STABLE, 'blue', 1);
 export const candidate = buildAt(CANDIDATE, 'green', 2);
@@ -89,92 +83,6 @@ export function rollbackOf(said: Partial<Plan> = {}): Plan {
     gates: [],
     ...said,
   });
-}
-
-const addressOf = (place: string) => `http://${place}`;
-
-/** The split as the members of each location have it: evenly, whoever is down. */
-export function locationsIn(
-  { shape, down, downs, builds }: Simulation,
-  split: Readonly<Record<string, number>>,
-): readonly Location[] {
-  const shapes = shape.length > 0 ? shape : [{ location: 'router', members: {} }];
-  return shapes.map(({ location, members: named }) => ({
-    name: location,
-    members: Object.entries(split).flatMap(([place, percent]) => {
-      const names = named[place] ?? [place];
-      return names.map((name): Member => {
-        const weight = percent / names.length;
-        const up = !down.has(`${location} ${name}`);
-        const calm = { weight, percent: up ? weight : 0, up, draining: false, parked: false };
-        const counters = { served: null, downs: (builds.get(place)?.downs ?? 0) + (downs.get(name) ?? 0) };
-        return { name, place, ...calm, ask: { address: addressOf(name) }, counters };
-      });
-    }),
-  }));
-}
-
-/** Every member of the target; nothing where each place has the one of its name. */
-export function membersOf({ shape }: Simulation): { readonly headers?: Readonly<Record<string, string>> } {
-  if (shape.length === 0) return {};
-  const names = shape.map(({ location, members }) => `${location}: ${Object.values(members).flat().join(' ')}`);
-  return { headers: { 'x-members': names.join('; ') } };
-}
-
-/** As a router says it of a place of which nothing is left. */
-function downIn({ down }: Simulation, locations: readonly Location[]): readonly string[] {
-  if (down.size === 0) return [];
-  return locations.flatMap(({ name, members }) => {
-    const places = new Set(members.filter(({ weight }) => weight > 0).map(({ place }) => place));
-    const gone = [...places].filter((place) => members.every((member) => member.place !== place || !member.up));
-    return gone.map((place) => `${name}: no member of ${place} is up`);
-  });
-}
-
-/** The simulation's router as the engine drives it. */
-export function targetIn(sim: Simulation, io: Io, plan: Plan): Target {
-  const timeoutMs = 2000;
-  const url = 'http://router/split';
-  const bodyOf = (split: readonly { place: string; percent: number }[]) =>
-    JSON.stringify(Object.fromEntries(split.map(({ place, percent }) => [place, percent])));
-  const inOrder = (split: Split) => split.toSorted((a, b) => (a.place < b.place ? -1 : 1));
-  return {
-    kind: 'scripted',
-    idleTimeoutMs: IDLE_MS,
-    homeOf: (ref) => ref,
-    marks: [],
-    // As every router's changes do, they name every member.
-    changes: (split) => [
-      { kind: 'request', method: 'PUT', url, body: bodyOf(split), expect: [200], timeoutMs, ...membersOf(sim) },
-    ],
-    checks: (split) => [
-      { kind: 'http', url: 'http://router/text', json: ['text'], equals: splitText(inOrder(split)), timeoutMs },
-    ],
-    impossible: () => undefined,
-    minUp: (place) => sim.minUp.get(place),
-    read: async (): Promise<Reading> => {
-      const { body } = await io.http({ method: 'GET', url, timeoutMs }, () => undefined);
-      const locations = locationsIn(sim, JSON.parse(body) as Record<string, number>);
-      const trouble = [...sim.trouble, ...downIn(sim, locations), ...sim.unseen.map(({ why }) => why)];
-      const unseen = sim.unseen.length === 0 ? {} : { unseen: sim.unseen };
-      return { locations, places: placesOf(locations), certainty: 'configured', trouble, ...unseen };
-    },
-    identify: async () => [SCOPE.environment],
-    questions: [],
-    ask: async (place) => {
-      const { identity } = plan;
-      if (identity === null || identity === 'none') return [];
-      const addresses = [addressOf(place), ...(sim.elsewhere.has(`${place}.elsewhere`) ? [`${addressOf(place)}.elsewhere`] : [])];
-      return Promise.all(addresses.map(async (at) => ({ at, answer: await askBuild(identity, at, io) })));
-    },
-    identityOf: () => plan.identity,
-    identityQuestions: (place) => {
-      const { identity } = plan;
-      if (identity === null || identity === 'none') return [];
-      const member = memberAt({ address: addressOf(place) });
-      return questionsAt(identity, [{ key: 'router', words: place, location: 'router', member }], false);
-    },
-  };
 }
 
 /** The files that the candidate was admitted on, as they are now. */

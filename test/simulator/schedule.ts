@@ -2,7 +2,7 @@
 import type { Plan } from '../../src/core/rollout/plan.ts';
 import { seeded } from '../stores/entries.ts';
 import type { Sight } from './counters.ts';
-import { type Replicas, withReplicas } from './replicas.ts';
+import { type Odd, type Replicas, withReplicas } from './replicas.ts';
 import { planOf, rollbackOf } from './rollouts.ts';
 import type { Fate, Sees } from './simulation.ts';
 import { withWaits } from './waits.ts';
@@ -36,6 +36,9 @@ export interface Fault {
     | { readonly kind: 'clock jumps'; readonly byMs: number }
     | { readonly kind: 'power cut'; readonly seed: number }
     | { readonly kind: 'members go down'; readonly keys: readonly string[] }
+    | { readonly kind: 'a member turns'; readonly name: string; readonly odd: Odd }
+    | { readonly kind: 'a member arrives'; readonly location: string; readonly name: string; readonly odd: Odd | null }
+    | { readonly kind: 'a member leaves'; readonly location: string; readonly name: string }
     | {
         readonly kind:
           | 'counters restart'
@@ -73,6 +76,8 @@ export interface Schedule {
   readonly faults: readonly Fault[];
   /** Several members to a place; absent where each has one. */
   readonly replicas?: Replicas;
+  /** The state has a rescue program of an earlier version, which no generation of this one may meet. */
+  readonly isOld?: true;
   /** What is done at the end about a rollout that nobody finished. */
   readonly end: 'resume' | 'abort';
 }
@@ -112,9 +117,9 @@ class Luck {
   }
 }
 
-/** The schedule of this seed. */
-export function scheduleOf(seed: number): Schedule {
-  return withReplicas(withWaits(drawnFrom(seed)));
+/** The schedule of this seed; `replicas` is the share that has several members to a place. */
+export function scheduleOf(seed: number, replicas?: number): Schedule {
+  return withReplicas(withWaits(drawnFrom(seed)), replicas);
 }
 
 function drawnFrom(seed: number): Schedule {

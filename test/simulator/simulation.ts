@@ -7,7 +7,7 @@ import { type Split, splitText } from '../../src/core/rollout/split.ts';
 import type { Standing } from '../../src/engine/condition.ts';
 import { rescueSource } from '../../src/engine/pointer-writer.ts';
 import type { ProcessIdentity } from '../../src/io.ts';
-import type { Reading } from '../../src/routers/router.ts';
+import type { Location, Reading } from '../../src/routers/router.ts';
 import { type Counters, type Running, type Sight, SLOW_S, seen } from './counters.ts';
 import type { Trouble } from './coverage.ts';
 import { putFile } from './disk.ts';
@@ -56,6 +56,25 @@ const TROUBLE_SEEN: Readonly<Record<Exclude<Sight, 'counts'>, Trouble>> = {
 
 const REQUESTS_A_SECOND = 100;
 export const LATE_MS = 3000;
+
+/** The answer of a member; no build where it gave none. */
+export interface Heard {
+  readonly atMs: number;
+  readonly build: Running | undefined;
+}
+
+/** A reading, as its process had it. */
+export interface Looked {
+  readonly atMs: number;
+  readonly locations: readonly Location[];
+}
+
+/** The commit that a build says, where it is asked for that. */
+export const commitOf = (guid: string) => guid.replaceAll('-', '').padEnd(40, '0');
+
+/** `green-2` belongs to green. */
+export const placeOf = (host: string) => host.split('-')[0] ?? host;
+
 /** A request that was sent, and that the router will act on later. */
 interface InFlight {
   readonly by: number;
@@ -92,8 +111,6 @@ export class Simulation {
   /** How often a member went down, besides its place, by `green-2`. */
   readonly downs = new Map<string, number>();
   readonly minUp = new Map<string, number>();
-  /** When a member last fell or came back. */
-  membersMs = Number.NEGATIVE_INFINITY;
   /** What manifests and ledgers say of the candidate. */
   files: Standing = { is: 'right' };
   /** What the marker at the target says, once it names another state. */
@@ -101,13 +118,15 @@ export class Simulation {
   routerDown = false;
   fate: () => Fate = () => 'done';
   /** Called with every change that a process sends, before it is made. */
-  onShift: (by: number, split: Record<string, number>) => void = () => undefined;
+  onShift: (by: number, split: Record<string, number>, members: string) => void = () => undefined;
   /** Called with every change of traffic, when it is made. */
   onMove: (by: number, sentMs: number) => void = () => undefined;
   /** Called with every request of a process, and once more with each build that it was given a count of. */
   onAsked: (by: number, counted?: string) => void = () => undefined;
   /** Called with what a process was told to be written for ever. */
   onAppended: (by: number, seq: number, entry: NewEntry) => void = () => undefined;
+  /** Called when a process was killed, and after the power went. */
+  onDeath: () => void = () => undefined;
   onPointed: (generation: number) => void = () => undefined;
   /** Called with what happens, for people. */
   tell: ((who: string, what: string) => void) | undefined;
@@ -117,8 +136,12 @@ export class Simulation {
   readonly builds = new Map<string, Running>();
   /** What runs at a place's member of the second location, where there is one: by `green.elsewhere`. */
   readonly elsewhere = new Map<string, Running>();
-  /** When a process last asked a build who it is: monotonic, by `11 green`. */
-  readonly askedMs = new Map<string, number>();
+  /** Members that are up and do not answer, by the host of their address. */
+  readonly silent = new Map<string, 'refuses' | 'hangs'>();
+  /** What a process last heard at an address, by `11 green-2`. */
+  readonly heard = new Map<string, Heard>();
+  /** What a process last saw of the members, by its pid. */
+  readonly looked = new Map<number, Looked>();
   readonly metrics = new Map<string, Counters>();
   /** When the metric source last gave a number of requests for a build. */
   readonly countedMs = new Map<string, number>();
@@ -192,10 +215,10 @@ export class Simulation {
     if (ms <= 0) return;
     this.monotonicMs = atMs;
     this.nowMs += ms;
-    for (const [place, { guid, failing, slow }] of this.builds) {
+    for (const [{ guid, failing, slow }, percent] of this.#serving()) {
       const counters = guid === null ? undefined : this.metrics.get(guid);
       if (counters === undefined) continue;
-      const more = ((REQUESTS_A_SECOND * ms) / 1000) * ((this.split[place] ?? 0) / 100);
+      const more = ((REQUESTS_A_SECOND * ms) / 1000) * (percent / 100);
       counters.requests += more;
       counters.errors += more * failing;
       counters.slow += more * slow;
@@ -218,13 +241,37 @@ export class Simulation {
     this.onAsked(by);
     if (url.host === 'router') return this.#router(request, url.pathname, by);
     if (url.host === 'prometheus') return this.#query(url, request.timeoutMs, by);
-    const build = this.builds.get(url.host) ?? this.elsewhere.get(url.host);
-    this.askedMs.set(`${by} ${url.host}`, this.monotonicMs);
-    if (build === undefined || !build.up) throw new Error('connection refused');
+    const build = this.runs(url.host);
+    const silent = this.silent.get(url.host);
+    const isSilent = build === undefined || !build.up || silent !== undefined;
+    this.heard.set(`${by} ${url.host}`, { atMs: this.monotonicMs, build: isSilent ? undefined : { ...build } });
+    if (silent !== undefined) this.met('member falls silent');
+    if (silent === 'hangs') await this.pass(request.timeoutMs);
+    if (isSilent) throw new Error(silent === 'hangs' ? 'timed out' : 'connection refused');
+    const { guid, environment } = build;
     const headers: Record<string, string> = {};
-    if (build.guid !== null) headers['x-build-guid'] = build.guid;
-    if (build.environment !== null) headers['x-environment'] = build.environment;
-    return { status: 200, headers, body: '' };
+    if (guid !== null) headers['x-build-guid'] = guid;
+    if (guid !== null) headers['x-git-sha'] = commitOf(guid);
+    if (environment !== null) headers['x-environment'] = environment;
+    return { status: 200, headers, body: JSON.stringify({ build: { guid, commit: headers['x-git-sha'] }, environment }) };
+  }
+
+  /** What runs at a host: a member without a build of its own has that of its place. */
+  runs(host: string): Running | undefined {
+    return this.builds.get(host) ?? this.elsewhere.get(host) ?? this.builds.get(placeOf(host));
+  }
+
+  /** What runs at each member that is up, and its share of all traffic. */
+  *#serving(): Iterable<readonly [Running, number]> {
+    if (this.shape.length === 0) for (const [place, running] of this.builds) yield [running, this.split[place] ?? 0];
+    for (const { location, members } of this.shape)
+      for (const [place, names] of Object.entries(members)) {
+        const up = names.filter((name) => !this.down.has(`${location} ${name}`));
+        for (const name of up) {
+          const running = this.runs(name);
+          if (running !== undefined) yield [running, (this.split[place] ?? 0) / this.shape.length / up.length];
+        }
+      }
   }
 
   async #router(request: Parameters<Outside['http']>[0], path: string, by: number): Promise<HttpAnswer> {
@@ -239,7 +286,7 @@ export class Simulation {
     if (this.trouble.length > 0) this.met('router in trouble');
     if (request.method === 'GET') return { status: 200, headers: {}, body: JSON.stringify(this.#said(path)) };
     const split = JSON.parse(request.body ?? '{}') as Record<string, number>;
-    this.onShift(by, split);
+    this.onShift(by, split, request.headers?.['x-members'] ?? '');
     const fate = this.fate();
     this.tell?.(`process ${by}`, `asks for ${splitText(sharesOf(split))}${fate === 'done' ? '' : `: ${fate}`}`);
     if (fate !== 'done') this.met(TROUBLE_OF[fate]);

@@ -14,10 +14,16 @@ export async function printStory(schedule: Schedule, print: (line: string) => vo
   print(`      it ended: ${phase}`);
 }
 
-function cast({ seed, plan, green, actors, mishaps, faults, end }: Schedule): string[] {
+function cast({ seed, plan, green, actors, mishaps, faults, end, replicas, isOld }: Schedule): string[] {
   const steps = plan.steps.map(({ percent, bakeMs }) => `${percent} % for ${bakeMs} ms`).join(', ');
   return [
     `seed ${seed}: a ${plan.kind} of ${plan.candidate.ref} in steps of ${steps}${plan.copies.length > 0 ? ', with a copy of the pointer' : ''}; green is ${green}`,
+    ...(replicas === undefined
+      ? []
+      : [
+          `  members: ${JSON.stringify(replicas)}${plan.unprotected ? ', unprotected' : ''}, identity ${JSON.stringify(plan.identity)}`,
+        ]),
+    ...(isOld ? ['  the rescue program is of an earlier version'] : []),
     ...actors.map((actor, index) => `  process ${10 + index}: ${actorText(actor)}`),
     ...faults.map(
       ({ atMs, lastsMs, what }) =>
