@@ -63,6 +63,18 @@ describe('a commit', () => {
     expect(await site.percent('production', 'blue')).toBe(100);
   });
 
+  test('a rollout that is left between its steps is as it should be while both builds say their commits', async () => {
+    const left = await result(['promote', ...PRODUCTION, '--build', GREEN.guid, '--until', '25', ...SURE]);
+    expect(left).toMatchObject({ ok: true });
+    const status = await site.run(['status', ...PRODUCTION]);
+    expect(`${status.exitCode} ${status.stdout}`).toMatch(/^0 /);
+    site.backend('production', 'green').setGuid(BLUE.commit);
+    const wrong = await site.run(['status', ...PRODUCTION]);
+    expect(`${wrong.exitCode} ${wrong.stderr}`).toMatch(/^9 .*another build answers at green: commit/is);
+    site.backend('production', 'green').setGuid(GREEN.commit);
+    expect(await result(['abort', ...PRODUCTION, ...SURE])).toMatchObject({ exitCode: 0 });
+  });
+
   test.each([
     ['adopt', adopt],
     ['plan', plan(GREEN.guid)],

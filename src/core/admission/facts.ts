@@ -2,7 +2,7 @@
 import type { Scope } from '../../base/scope.ts';
 import type { Place, Refusal } from '../errors.ts';
 import type { Identity } from '../identity.ts';
-import type { History } from '../ledger/history.ts';
+import { type History, openRollout } from '../ledger/history.ts';
 import type { ListedBuild } from '../manifest/manifest.ts';
 import { type Guid, sameScope } from '../scope.ts';
 import type { MemberAnswer } from './answers.ts';
@@ -171,11 +171,12 @@ export const ownRows = (facts: Facts): readonly ListedBuild[] => rowsOf(facts).f
 /** The row that a build is taken from: this scope's own; another scope's only where there is none, for the checks to refuse. */
 export const offered = (facts: Facts): ListedBuild | undefined => ownRows(facts)[0] ?? rowsOf(facts)[0];
 
-/** Every build that is known by its row, or by this scope's ledger: for what a running build says of itself. */
+/** Every build that is known by its row, or by this scope's ledger, an open rollout's too: for what a running build says of itself. */
 export function knownRows({ listed, history, scope }: Pick<Facts, 'listed' | 'history' | 'scope'>): readonly NamedRow[] {
-  const isListed = ({ guid }: NamedBuild) => listed.some((row) => row.build.guid === guid && sameScope(row.scope, scope));
-  const others = history.knownGood.map(({ build }) => build).filter((build) => !isListed(build));
-  return [...listed, ...others.map((build) => ({ scope, build }))];
+  const own = new Set(listed.flatMap((row) => (sameScope(row.scope, scope) ? [row.build.guid] : [])));
+  const plan = openRollout(history)?.plan;
+  const known = [...history.knownGood.map(({ build }) => build), ...(plan === undefined ? [] : [plan.stable, plan.candidate])];
+  return [...listed, ...known.flatMap((build) => (build === null || own.has(build.guid) ? [] : [{ scope, build }]))];
 }
 
 /** What is known of a build of this scope. */
