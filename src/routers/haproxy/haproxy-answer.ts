@@ -143,13 +143,14 @@ function isUnix(stat: Row | undefined): boolean {
 }
 
 function readServer(state: Row, stat: Row | undefined, backend: Row): Server | undefined {
-  const columns = ['srv_admin_state', 'srv_op_state', 'srv_uweight', 'srv_iweight'];
-  const [admin, operational, weight, configuredWeight] = columns.map((column) => wholeNumber(state.get(column)));
+  const columns = ['srv_admin_state', 'srv_op_state', 'srv_uweight', 'srv_iweight', 'srv_agent_state'];
+  const [admin, operational, weight, configuredWeight, agent] = columns.map((column) => wholeNumber(state.get(column)));
   const chosen = wholeNumber(stat?.get('stot'));
   const name = state.get('srv_name');
   if (name === undefined || stat === undefined || chosen === undefined) return undefined;
   if (admin === undefined || operational === undefined || weight === undefined || configuredWeight === undefined)
     return undefined;
+  if (agent === undefined) return undefined;
   const at = administrative(admin);
   return {
     name,
@@ -169,7 +170,7 @@ function readServer(state: Row, stat: Row | undefined, backend: Row): Server | u
     slowStartPercent: wholeNumber(stat.get('throttle')) ?? null,
     isUnix: isUnix(stat),
     usesTls: state.get('srv_use_ssl') === '1',
-    hasAgent: ((wholeNumber(state.get('srv_agent_state')) ?? 0) & AGENT_ENABLED) !== 0,
+    hasAgent: (agent & AGENT_ENABLED) !== 0,
   };
 }
 
