@@ -90,6 +90,18 @@ describe('taking builds out where the ledger is', () => {
     await site.moveTraffic('production', 'green');
   });
 
+  it('no build is removed while every member of the place that serves is down', async () => {
+    await site.moveTraffic('production', 'violet');
+    await site.backend('production', 'violet').close();
+    expect((await fetch(site.url('production'))).status).toBe(502);
+    const { code, message } = resultOf(await remove(AMBER.guid));
+    expect({ code, message }).toEqual({
+      code: 'UNREACHABLE',
+      message: expect.stringContaining('no one could be asked at violet'),
+    });
+    expect(await listed()).toContain(AMBER.guid);
+  });
+
   it('no build is removed or pruned without a readable ledger', async () => {
     const segment = join(site.stateDir, 'acme/production/kv-gateway/ledger/0001.jsonl');
     writeFileSync(segment, 'no ledger\n');

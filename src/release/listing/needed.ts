@@ -65,7 +65,8 @@ async function servingBuilds(opened: Opened, deps: Deps): Promise<readonly Guid[
   );
   const known = knownBuilds(opened, await readOffers(opened, deps));
   return asked.flatMap(({ place, answers }) => {
-    if (answers.length === 0) throw unseen(`no one could be asked at ${place}`);
+    // What is down now may be up again in a moment.
+    if (answers.every(({ answer }) => 'down' in answer)) throw unseen(`no one could be asked at ${place}`);
     return answers.flatMap(({ at, answer }) => {
       if ('down' in answer || 'unasked' in answer) return [];
       const which = resolved(answer, known);
