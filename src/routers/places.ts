@@ -32,7 +32,7 @@ export function placesOf(locations: readonly Location[]): readonly PlaceReading[
       place,
       percent: average(own.map((members, at) => share(members, totals[at] ?? 0))),
       realPercent: average(own.map((members) => sum(members.map(({ percent }) => percent)))),
-      up: own.every((members) => members.length === 0 || members.some(({ up }) => up)),
+      up: own.every((members) => members.some(({ up }) => up)),
       parked: all.every(({ parked }) => parked),
       served: served.includes(null) ? null : sum(served.map((count) => count ?? 0)),
     };

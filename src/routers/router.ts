@@ -77,7 +77,7 @@ export interface PlaceReading {
   readonly percent: number;
   /** Share of new requests that members which are up really get. */
   readonly realPercent: number;
-  /** False if every member of it is down at one of the locations. */
+  /** False if at one of the locations no member of it is up, or there is none. */
   readonly up: boolean;
   /** Every member of it is in maintenance. */
   readonly parked: boolean;
