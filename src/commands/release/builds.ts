@@ -70,7 +70,7 @@ async function liveIfKnown(opened: Opened, offers: Offers, deps: Deps): Promise<
     const live = new Map<string, number>();
     for (const { place, percent } of servingIn(reading)) {
       const which = whichBuild(await target.ask(place, reading), knownBuilds(opened, offers));
-      if (which.is === 'one') live.set(which.guid, percent);
+      if (which.is === 'one') live.set(which.guid, (live.get(which.guid) ?? 0) + percent);
     }
     return live;
   } catch (error) {
