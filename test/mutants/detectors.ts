@@ -51,6 +51,7 @@ import { lines, listings, oddFiles } from './detect-files.ts';
 import { counters, sockets } from './detect-haproxy.ts';
 import { unseenLatency } from './detect-latency.ts';
 import { digests, sights } from './detect-ledgers.ts';
+import { members } from './detect-members.ts';
 import { owners } from './detect-owners.ts';
 import { queries } from './detect-prometheus.ts';
 import { rescues } from './detect-rescues.ts';
@@ -386,6 +387,7 @@ const DETECTORS = {
   rescues,
   'lying disk': lyingDisk,
   'second state': secondState,
+  members,
   owners,
   reserves,
   holds,

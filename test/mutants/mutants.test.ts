@@ -27,6 +27,7 @@ const QUICK = [
   'both builds may be counted by one series',
   "a group's pointer is obeyed without the machine file",
   'a commit proves an environment',
+  'two of one build and one of another are adopted',
 ];
 const PROGRAMS = [
   'sockets',
@@ -61,6 +62,7 @@ const PROGRAMS = [
   'lines',
   'listings',
   'words',
+  'members',
 ] as const;
 
 describe('a fault in the code is noticed:', () => {

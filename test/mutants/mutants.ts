@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts';
 import { OF_THE_CHURN } from './of-the-churn.ts';
 import { OF_THE_FILES } from './of-the-files.ts';
 import { OF_THE_LATENCY } from './of-the-latency.ts';
+import { OF_THE_MEMBERS } from './of-the-members.ts';
 import { OF_THE_OWNERS } from './of-the-owners.ts';
 import { OF_THE_QUERIES } from './of-the-queries.ts';
 import { OF_THE_RESCUE } from './of-the-rescue.ts';
@@ -23,6 +24,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...OF_THE_DOOR,
   ...OF_THE_TARGET,
   ...OF_THE_WORDS,
+  ...OF_THE_MEMBERS,
   ...OF_THE_OWNERS,
   ...OF_THE_RESCUE,
   ...OF_THE_FILES,
