@@ -63,10 +63,10 @@ function silences(): Complaints {
 const STATES = `admin
 
 1
-# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_fqdn srv_port
-3 gw 1 blue 10.0.0.1 2 64 100 100 - 80
-3 gw 2 green 10.0.0.2 0 5 0 100 - 80
-3 gw 3 spare - 0 32 1 1 app.test 80
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_agent_state srv_fqdn srv_port
+3 gw 1 blue 10.0.0.1 2 64 100 100 0 - 80
+3 gw 2 green 10.0.0.2 0 5 0 100 0 - 80
+3 gw 3 spare - 0 32 1 1 0 app.test 80
 
 # pxname,svname,stot,status,bck
 gw,blue,9,UP,0

@@ -169,7 +169,7 @@ export const serveStatus: Sweep<StatusInput> = {
 };
 
 const STATE_HEAD =
-  '# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_port srv_use_ssl';
+  '# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_agent_state srv_time_since_last_change srv_port srv_use_ssl';
 const STAT_HEAD = '# pxname,svname,stot,status,bck,throttle,mode,algo,';
 
 interface Told {
@@ -181,7 +181,7 @@ interface Told {
 
 function haproxyAnswer(luck: Luck, servers: readonly Told[]): string {
   const states = servers.map(
-    (one, index) => `3 gw ${index + 1} ${one.name} 127.0.0.1 ${one.op} ${one.admin} ${one.weight} 1 5 900${index} -`,
+    (one, index) => `3 gw ${index + 1} ${one.name} 127.0.0.1 ${one.op} ${one.admin} ${one.weight} 1 0 5 900${index} -`,
   );
   const stats = servers.map((one) => `gw,${one.name},${luck.below(500)},UP,0,,http,,`);
   return ['admin', '', '1', STATE_HEAD, ...states, '', STAT_HEAD, ...stats, 'gw,BACKEND,9,UP,0,,http,roundrobin,', ''].join('\n');

@@ -27,9 +27,9 @@ function answerOf(blue: ServerCounts, green: ServerCounts): string {
   return `admin
 
 1
-# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_port
-3 gw 1 blue 10.0.0.1 2 64 100 100 80
-3 gw 2 green 10.0.0.2 2 64 100 100 80
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_agent_state srv_port
+3 gw 1 blue 10.0.0.1 2 64 100 100 0 80
+3 gw 2 green 10.0.0.2 2 64 100 100 0 80
 
 # ${COLUMNS}
 ${statLine('blue', blue)}
