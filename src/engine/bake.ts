@@ -43,6 +43,8 @@ interface StepMemory {
   /** The question to the metrics that is on its way. */
   asked: Promise<Measured> | undefined;
   readonly restarts: Restarts;
+  /** How often the split was set again because members came or left. */
+  regrouped: number;
   readonly capacity: CapacityMemory;
   /** How long the build has had this step's traffic, by the clock that shows more: a warm-up must end. Milliseconds. */
   readonly warmMs: (state: State, io: Io) => number;
@@ -74,11 +76,9 @@ export class Bake {
     const { pollMs, patienceMs } = state.plan;
     memory.looks.at(io.monotonic(), pollMs);
     const found = await readBack.read();
-    if (!('why' in found) && !splitsAgree(found.reading.places, split)) return drifted(split, found.reading, io.now());
     const reading = 'why' in found ? null : found.reading;
-    const before = this.#reading ?? readBack.since;
-    const trouble =
-      'why' in found ? [found.why] : troubleOf(state, [before ?? found.reading, found.reading], memory, io.monotonic());
+    const trouble = 'why' in found ? [found.why] : this.#lookAt(found.reading, split, state, memory);
+    if ('type' in trouble) return trouble;
     this.#reading = reading ?? this.#reading;
     if (reading !== null) condition.look(state, ledger.history, reading);
     const came = await this.#ask(split, state, reading, memory);
@@ -132,6 +132,20 @@ export class Bake {
       gates: [...gates],
       ...(compared === undefined ? {} : recordOf(compared, verdict)),
     };
+  }
+
+  /** What is wrong with a reading; or the event of a split that someone moved, or that is to be set again. */
+  #lookAt(reading: Reading, split: Split, state: State, memory: StepMemory): readonly string[] | Event {
+    const { io, readBack } = this.#runner;
+    if (!readBack.agrees(reading, split)) return drifted(split, reading, io.now());
+    const regrouped = regroupedBy(split, state, reading, readBack);
+    if (regrouped?.settled === true && memory.regrouped < REGROUPED_MAX) {
+      memory.regrouped += 1;
+      return { type: 'regrouped', atMs: io.now(), why: regrouped.why };
+    }
+    const before = this.#reading ?? readBack.since ?? reading;
+    const trouble = troubleOf(state, [before, reading], memory, io.monotonic());
+    return regrouped === undefined ? trouble : [...trouble, regrouped.why];
   }
 
   /** Traffic was set to this step's split once more: what was watched before that is no part of the bake that follows. */
@@ -189,6 +203,7 @@ export class Bake {
         ...nothing,
         looks: new Looks(),
         restarts: new Restarts(),
+        regrouped: 0,
         capacity: { baked: false, told: undefined },
         warmMs,
       };
@@ -265,6 +280,18 @@ function troubleOf(
   if (fell.length > 0) return [...reading.trouble, `${listText(fell)} of ${ref} went down since the last poll`];
   const cameBack = memory.crashes.downs > 0 && takesPart;
   return cameBack ? [...reading.trouble, `${ref} went down and came back since the last poll`] : reading.trouble;
+}
+
+/** A target whose members never stay the same is never watched for long. */
+const REGROUPED_MAX = 8;
+
+/**
+ * Members came or left, and that changed what the others get: the same split is to be set again, over those that there are. Until then, and after
+ * too many times, it is trouble as any other. An adoption shifts nothing.
+ */
+function regroupedBy(split: Split, { plan }: State, reading: Reading, readBack: Runner['readBack']) {
+  const unchanged = splitsAgree(reading.places, split) && reading.trouble.length === 0;
+  return plan.kind !== 'promote' || unchanged ? undefined : readBack.regrouped(reading);
 }
 
 /** Members that went down more often than before. */

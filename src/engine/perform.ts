@@ -138,7 +138,7 @@ async function converge(split: Split, state: State, runner: Runner): Promise<Eve
   const { io, watch, readBack } = runner;
   const beganMs = io.monotonic();
   const found = await readBack.read();
-  if ('reading' in found && !splitsAgree(found.reading.places, split)) return drifted(split, found.reading, io.now());
+  if ('reading' in found && !readBack.agrees(found.reading, split)) return drifted(split, found.reading, io.now());
   const ready = 'why' in found ? { why: found.why } : await notReady(found.reading, state, runner);
   if (ready !== undefined && 'type' in ready) return ready;
   if ('reading' in found && ready === undefined) {
@@ -153,9 +153,13 @@ async function converge(split: Split, state: State, runner: Runner): Promise<Eve
   return { type: 'not-converged', atMs: io.now(), why: ready?.why ?? '', waitedMs, final: false };
 }
 
-/** Why the candidate cannot bake yet, or the event of a rollout that must not go on. */
+/**
+ * Why the candidate cannot bake yet, or the event of a rollout that must not go on. What only rises is for the bake: there the gates watch it, and
+ * patience limits it.
+ */
 async function notReady(reading: Reading, state: State, { condition, io }: Runner) {
-  if (reading.trouble.length > 0) return { why: reading.trouble.join('; ') };
+  const lasting = reading.trouble.filter((one) => reading.rising?.includes(one) !== true);
+  if (lasting.length > 0) return { why: lasting.join('; ') };
   const standing = await condition.identityLately(state, reading);
   return standing.is === 'silent' ? { why: standing.why } : unfitOf(standing, io.now());
 }

@@ -1,7 +1,8 @@
 /** What the router says after we asked something of it. Must never be what we asked for instead. */
 import type { Event } from '../core/ledger/events.ts';
-import { type Split, splitText } from '../core/rollout/split.ts';
-import type { Reading } from '../routers/router.ts';
+import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
+import { asBefore, cameAndLeft, type Regrouped } from '../routers/places.ts';
+import type { PlaceReading, Reading } from '../routers/router.ts';
 import type { Target } from './target.ts';
 
 export type Found = { readonly reading: Reading } | { readonly why: string };
@@ -25,6 +26,24 @@ export class ReadBack {
     this.#since = reading;
   }
 
+  /**
+   * Whether the traffic is where it was put: as the router reports the places, or by those members alone that there were when the split was set.
+   * Whoever comes or leaves later moves nothing that was set.
+   */
+  stands(reading: Reading, fits: (places: readonly PlaceReading[]) => boolean): boolean {
+    return fits(reading.places) || fits(asBefore(reading, this.#since));
+  }
+
+  /** The same for one split. */
+  agrees(reading: Reading, split: Split): boolean {
+    return this.stands(reading, (places) => splitsAgree(places, split));
+  }
+
+  /** Who came into rotation or left since then. */
+  regrouped(reading: Reading): Regrouped | undefined {
+    return cameAndLeft(reading, this.#since);
+  }
+
   /** Reads the router; a failure is a reason, not an exception. */
   async read(): Promise<Found> {
     try {
@@ -43,5 +62,6 @@ export function drifted(expected: Split, reading: Reading, atMs: number): Event 
 
 /** The same in words. */
 export function driftText(expected: Split, reading: Reading): string {
-  return `someone else moved the traffic: kvdeploy set ${splitText(expected)}, the router reports ${splitText(reading.places)}`;
+  const why = reading.trouble.length === 0 ? '' : ` (${reading.trouble.slice(0, 3).join('; ')})`;
+  return `someone else moved the traffic: kvdeploy set ${splitText(expected)}, the router reports ${splitText(reading.places)}${why}`;
 }

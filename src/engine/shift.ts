@@ -128,6 +128,7 @@ async function lookBeforeShift(
   { made, tried }: { readonly made: boolean; readonly tried: boolean },
 ): Promise<Event | 'look again' | undefined> {
   const { plan, phase, step, attempts, again } = state;
+  if (phase === 'reverting') return lookBeforeRevert(state, runner);
   if (phase !== 'shifting') return undefined;
   const { io, ledger, condition, readBack } = runner;
   const beganMs = io.monotonic();
@@ -141,7 +142,7 @@ async function lookBeforeShift(
   if ('why' in found) return again ? failed(found.why) : waits(unseen(found.why), state, runner);
   const way = again ? step + 1 : step;
   // What a try of its own made of the split is no drift: it is tried again.
-  if ((again || !tried) && !isOnTheWayTo(plan, way, found.reading.places))
+  if ((again || !tried) && !readBack.stands(found.reading, (places) => isOnTheWayTo(plan, way, places)))
     return drifted(splitBefore(plan, way), found.reading, io.now());
   const standing = await condition.whole(state, ledger.history, found.reading);
   // What only sets the step again that has baked already raises nothing.
@@ -190,6 +191,35 @@ async function keepRollbackPath(state: State, reading: Reading, runner: Runner):
 /** Before the first shift there is no bake to go back to: a moment, then the next look. Whoever is told to leave meanwhile changes nothing. */
 async function waits(event: Event, state: State, { watch }: Runner): Promise<Event | 'look again'> {
   return state.step > 0 || (await watch.wait(RETRY_MS)) ? event : 'look again';
+}
+
+/** What a revert follows that proves nothing against the candidate: no health for too long, or a router that does not get ready. */
+const UNPROVEN = ['GATE_NOT_READY', 'STUCK'];
+
+/**
+ * A revert that nothing but missing health calls for must not lead to a place that is dead, as long as the candidate is what was admitted and
+ * serves there: it would take out the last members that answer. It is tried again for a while; then a person decides.
+ */
+async function lookBeforeRevert(state: State, runner: Runner): Promise<Event | undefined> {
+  const { plan, code, attempts } = state;
+  const { io, ledger, condition, readBack } = runner;
+  if (code === null || !UNPROVEN.includes(code) || plan.stable === null) return undefined;
+  const found = await readBack.read();
+  if ('why' in found) return undefined;
+  const dead = deadAt(found.reading, plan.stable.ref, plan.candidate.ref);
+  if (dead === undefined || (await condition.whole(state, ledger.history, found.reading)).is !== 'right') return undefined;
+  const why = `every member of ${plan.stable.ref} is down at ${dead} and ${plan.candidate.ref} serves, so rolling back now would leave no server there: start the members of ${plan.stable.ref} first`;
+  return { type: 'shift-failed', atMs: io.now(), why, attempt: attempts + 1, final: false };
+}
+
+/** The first location at which every member of a place is down, and another place really serves. */
+function deadAt({ locations }: Reading, place: string, other: string): string | undefined {
+  const found = locations.find(({ members }) => {
+    const own = members.filter((member) => member.place === place);
+    const serves = members.some((member) => member.place === other && member.percent > 0);
+    return own.length > 0 && own.every(({ up }) => !up) && serves;
+  });
+  return found?.name;
 }
 
 /** A rollback, or the adoption of a build by name, must not lead to another build either. One that has begun is finished, whoever falls silent. */

@@ -87,6 +87,53 @@ export function downsAt(reading: Asked, place: string): Readonly<Record<string, 
   );
 }
 
+/**
+ * The places as they are set, by the members that `since` had: those that came later are left out, and one that is gone is as it was. Without
+ * `since`, as they are.
+ */
+export function asBefore(reading: Reading, since: Reading | undefined): readonly PlaceReading[] {
+  if (since === undefined) return reading.places;
+  const locations = reading.locations.map(({ name, members }): Location => {
+    const now = new Map(members.map((member) => [member.name, member]));
+    const before = since.locations.find((one) => one.name === name)?.members ?? members;
+    // One that belongs to no place takes traffic that is not ours to split: it never counts as one of a place's members.
+    const strangers = members.filter(({ place }) => place === null);
+    return {
+      name,
+      members: [...before.filter(({ place }) => place !== null).map((one) => now.get(one.name) ?? one), ...strangers],
+    };
+  });
+  return placesOf(locations);
+}
+
+/** Members that came into rotation or left since an earlier reading. */
+export interface Regrouped {
+  /** `green-4 came to green at edge1`. */
+  readonly why: string;
+  /** False while another that came is not in rotation: whoever added it has not finished. */
+  readonly settled: boolean;
+}
+
+/** Undefined where no one came into rotation, or left. */
+export function cameAndLeft(reading: Reading, since: Reading | undefined): Regrouped | undefined {
+  if (since === undefined) return undefined;
+  const words: string[] = [];
+  let settled = true;
+  for (const { name: at, members } of reading.locations) {
+    const before = since.locations.find((one) => one.name === at)?.members;
+    if (before === undefined) continue;
+    const known = new Set(before.map(({ name }) => name));
+    const names = new Set(members.map(({ name }) => name));
+    const came = members.filter(({ name, place }) => place !== null && !known.has(name));
+    const serving = came.filter((member) => weightInRotation(member) > 0);
+    settled &&= serving.length === came.length;
+    const left = before.filter(({ name, place, weight }) => place !== null && weight > 0 && !names.has(name));
+    words.push(...serving.map(({ name, place }) => `${name} came to ${place} at ${at}`));
+    words.push(...left.map(({ name, place }) => `${name} of ${place} is gone at ${at}`));
+  }
+  return words.length === 0 ? undefined : { why: words.join('; '), settled };
+}
+
 /** Which members each location has. */
 export function layoutOf({ locations }: Pick<Reading, 'locations'>): Layout {
   return locations.map(({ name, members }) => ({

@@ -107,6 +107,8 @@ export interface Reading {
   readonly certainty: 'served' | 'configured';
   /** Why traffic may differ from the percentages: locations that disagree, a member that is down. Empty if there is no reason. */
   readonly trouble: readonly string[];
+  /** The part of `trouble` that ends by itself and needs traffic for that: slow start. Absent if there is none. */
+  readonly rising?: readonly string[];
   /** Why it can give a place only all traffic or none, so that only the step 100 % is possible. Absent if it can split. */
   readonly wholeOnly?: string;
   /** Why kvdeploy cannot use this target with its present setup. Absent if it can. */

@@ -59,6 +59,8 @@ export function wordsOf(event: Event): string {
       return `no longer admitted (${event.code}): ${event.why}`;
     case 'unseen':
       return `not seen again, so nothing is raised: ${event.why}`;
+    case 'regrouped':
+      return `the split is set again: ${event.why}`;
     case 'drifted':
       return `drift: ${event.why}`;
     case 'pointed':

@@ -126,6 +126,8 @@ export const eventSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('unfit'), atMs, code: z.string(), why: z.string() }),
   /** It could not be seen again: nothing is raised, and nothing becomes known-good. `tried`: a shift may have been begun. */
   z.strictObject({ type: z.literal('unseen'), atMs, why: z.string(), missingMs: z.number(), tried: z.boolean() }),
+  /** Members of its places came or left: the same split is set again, over those that there are. */
+  z.strictObject({ type: z.literal('regrouped'), atMs, why: z.string() }),
   /** Someone else moved the traffic. */
   z.strictObject({ type: z.literal('drifted'), atMs, why: z.string(), split: z.array(shareSchema) }),
   z.strictObject({ type: z.literal('pointed'), atMs, generation: z.int(), warnings: z.array(z.string()) }),

@@ -30,9 +30,9 @@ export interface State {
   readonly step: number;
   /** Why it is in this phase, one sentence. */
   readonly why: string;
-  /** The code that a run which ends here reports. */
+  /** The code that a run which ends here reports; while reverting, that of what led to it. */
   readonly code: string | null;
-  /** While shifting: back to a step that has baked already, because no one watched since; it bakes again before anything further. */
+  /** While shifting: the step's split is set once more, because no one watched since, or members came or left; it bakes again before anything further. */
   readonly again: boolean;
   /** Failed tries of the current effect, in this process. */
   readonly attempts: number;
@@ -157,6 +157,9 @@ export function apply(state: State, event: Event): State {
       return unfit(state, event);
     case 'unseen':
       return unseen(state, event);
+    case 'regrouped':
+      // An adoption shifts nothing, and a rollback bakes nothing.
+      return state.phase === 'baking' && kind === 'promote' ? { ...enter(state, 'shifting', event.why), again: true } : state;
     case 'drifted':
       if (state.phase === 'watching') return end(state, 'refused', event.why, 'UNEXPECTED_SPLIT');
       return ['shifting', 'baking', 'converging'].includes(state.phase) ? end(state, 'stuck', event.why, 'DRIFT') : state;
@@ -316,7 +319,7 @@ function aborted(state: State, event: Extract<Event, { type: 'abort-requested' }
 function fallBack(state: State, why: string, code = 'STUCK'): State {
   switch (state.plan.kind) {
     case 'promote':
-      return enter(state, 'reverting', why);
+      return { ...enter(state, 'reverting', why), code };
     case 'rollback':
       return end(state, 'stuck', why, 'STUCK');
     case 'adopt':

@@ -1,7 +1,7 @@
 /** Waiting for an answer that may take long, such as a slow metric query. Must not keep a moved split or a foreign build waiting for it. */
 import type { Event } from '../../core/ledger/events.ts';
 import type { State } from '../../core/rollout/rollout.ts';
-import { type Split, splitsAgree } from '../../core/rollout/split.ts';
+import type { Split } from '../../core/rollout/split.ts';
 import { unfitOf } from '../condition.ts';
 import { drifted } from '../read-back.ts';
 import type { Runner } from '../runner.ts';
@@ -46,7 +46,7 @@ export async function lookUp(split: Split, state: State, runner: Runner): Promis
   if ((await watch.look()) !== undefined) return 'look again';
   const found = await readBack.read();
   if ('why' in found) return undefined;
-  if (!splitsAgree(found.reading.places, split)) return drifted(split, found.reading, io.now());
+  if (!readBack.agrees(found.reading, split)) return drifted(split, found.reading, io.now());
   condition.look(state, ledger.history, found.reading);
   return unfitOf(condition.seen, io.now());
 }

@@ -34,10 +34,12 @@ export function readingOf(
   const placed = placedBy(settings, answered);
   const locations = placed.map((one) => membersOf(one, unseen.length === 0, ways));
   const places = placesOf(locations);
+  const rising = placed.flatMap(slowStarts);
   const trouble = [
     ...unseen.map(({ why }) => why),
     ...disagreements(locations),
     ...placed.flatMap((one) => faults(one, settings)),
+    ...rising,
   ];
   const unusable =
     placed.map((one) => unusableBecause(one, settings)).find((one) => one !== undefined) ??
@@ -50,6 +52,7 @@ export function readingOf(
     places,
     certainty: trouble.length === 0 && seen(places, since) ? 'served' : 'configured',
     trouble,
+    ...(rising.length === 0 ? {} : { rising }),
     ...(unseen.length === 0 ? {} : { unseen }),
     ...(unusable === undefined ? {} : { unusable }),
     ...(wholeOnly === undefined ? {} : { wholeOnly }),
@@ -145,13 +148,22 @@ function placeFaults(socket: string, place: string, servers: readonly Server[], 
   const isDead = serving.every(({ up }) => !up);
   const dead = ({ name, status }: Server) =>
     `${socket}: HAProxy's health check reports ${name} as ${status}, so its traffic goes elsewhere`;
-  const slow = serving.filter(({ up, slowStartPercent }) => up && slowStartPercent !== null && slowStartPercent < 100);
   return [
     ...(isDead ? serving.map(dead) : []),
-    ...slow.map(({ name, slowStartPercent }) => `${socket}: ${name} is in slow start, at ${slowStartPercent} % of its weight`),
     // A static algorithm has the weights of haproxy.cfg, which may differ.
     ...(balance === 'static' ? [] : uneven(socket, place, servers)),
   ];
+}
+
+/** Members that get less than their weight for a while. A place that gets everything gets it in slow start too. */
+function slowStarts({ socket, members }: Placed): readonly string[] {
+  const serving = members.filter(({ server }) => takes(server) > 0);
+  if (new Set(serving.map(({ place }) => place)).size < 2) return [];
+  return serving.flatMap(({ server: { name, up, slowStartPercent } }) =>
+    up && slowStartPercent !== null && slowStartPercent < 100
+      ? [`${socket}: ${name} is in slow start, at ${slowStartPercent} % of its weight`]
+      : [],
+  );
 }
 
 /** Members whose weight is another than that of most: someone set it, since kvdeploy gives all of them the same. */

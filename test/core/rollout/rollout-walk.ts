@@ -29,6 +29,7 @@ function anytime(state: State): Event[] {
     { type: 'unfit', atMs, code: 'BUILD_GONE', why: 'another build answers' },
     ...unseen(state),
     { type: 'drifted', atMs, why: 'someone else moved the traffic', split: [] },
+    { type: 'regrouped', atMs, why: 'green-4 came to green' },
     { type: 'pointed', atMs, generation: 2, warnings: [] },
     { type: 'abort-requested', atMs, actor: 'bob', reason: 'looks wrong' },
     { type: 'claimed', atMs, claim: { by, actor: 'alice', command: 'resume', from: null } },
@@ -92,7 +93,7 @@ export function ownAnswers(state: State): Event[] {
     watch: ['polled', 'drifted', 'unfit'],
     shift: ['shifted', 'shift-failed', 'unfit', 'unseen'],
     converge: ['converged', 'not-converged', 'drifted', 'unfit'],
-    poll: ['polled', 'drifted', 'unfit'],
+    poll: ['polled', 'drifted', 'unfit', 'regrouped'],
     point: ['pointed', 'point-failed', 'unfit', 'unseen'],
     stop: [],
   };

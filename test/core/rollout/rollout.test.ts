@@ -108,7 +108,14 @@ describe('a promotion', () => {
     const gates = [{ gate: 'errors', verdict: 'hold' as const, why: 'no data', requests: 0, errors: 0 }];
     const old = stateAfter(TWO, ...AT_TEN, polled('hold', { missingMs: patienceMs + 1, gates }));
     expect(stateAfter(TWO, ...AT_TEN, polled('give-up', { gates }))).toEqual(old);
-    expect(old).toMatchObject({ phase: 'reverting', code: null, gateFailed: false });
+    expect(old).toMatchObject({ phase: 'reverting', code: 'GATE_NOT_READY', gateFailed: false });
+  });
+
+  it('a promotion whose members came or left sets the same step again, and bakes it again', () => {
+    const regrouped: Event = { type: 'regrouped', atMs, why: 'green-4 came to green' };
+    const state = stateAfter(TWO, ...AT_TEN, regrouped);
+    expect(state).toMatchObject({ phase: 'shifting', step: 0, again: true, why: regrouped.why });
+    expect(stateAfter(TWO, PREPARED, regrouped)).toEqual(stateAfter(TWO, PREPARED));
   });
 
   it('a promotion reverts when the missing time is no number: unknown is not patience', () => {
