@@ -10,7 +10,6 @@ export interface Words {
   readonly verifyhost: string | undefined;
   readonly caFile: string | undefined;
   readonly proxyProtocol: 1 | 2 | undefined;
-  readonly slowStart: string | undefined;
 }
 
 /** A `server` or `server-template` line of one section. */
@@ -37,7 +36,6 @@ const NO_WORDS: Words = {
   verifyhost: undefined,
   caFile: undefined,
   proxyProtocol: undefined,
-  slowStart: undefined,
 };
 
 /** Every line with its words, and the backend in whose section it stands; none for any other section. */
@@ -99,49 +97,26 @@ export function globalOf(text: string): Global {
   return { verify: value('ssl-server-verify'), caBase: value('ca-base'), chroot: value('chroot') };
 }
 
+/** Words with the value that follows them. */
+const WITH_VALUE = new Map<string, 'verify' | 'sni' | 'verifyhost' | 'caFile'>([
+  ['verify', 'verify'],
+  ['sni', 'sni'],
+  ['verifyhost', 'verifyhost'],
+  ['ca-file', 'caFile'],
+]);
+
+const SEND_PROXY = /^(no-)?send-proxy(-v2(?:-ssl(?:-cn)?)?)?$/;
+
 /** The words before, changed by these. */
 function said(before: Words, words: readonly string[]): Words {
   const now: { -readonly [Key in keyof Words]: Words[Key] } = { ...before };
-  words.forEach((word, at) => {
-    const value = words[at + 1];
-    switch (word) {
-      case 'ssl':
-        now.ssl = true;
-        break;
-      case 'no-ssl':
-        now.ssl = false;
-        break;
-      case 'verify':
-        now.verify = value;
-        break;
-      case 'sni':
-        now.sni = value;
-        break;
-      case 'verifyhost':
-        now.verifyhost = value;
-        break;
-      case 'ca-file':
-        now.caFile = value;
-        break;
-      case 'slowstart':
-        now.slowStart = value;
-        break;
-      case 'send-proxy':
-        now.proxyProtocol = 1;
-        break;
-      case 'send-proxy-v2':
-      case 'send-proxy-v2-ssl':
-      case 'send-proxy-v2-ssl-cn':
-        now.proxyProtocol = 2;
-        break;
-      case 'no-send-proxy':
-      case 'no-send-proxy-v2':
-      case 'no-send-proxy-v2-ssl':
-      case 'no-send-proxy-v2-ssl-cn':
-        now.proxyProtocol = undefined;
-        break;
-    }
-  });
+  for (const [at, word] of words.entries()) {
+    const key = WITH_VALUE.get(word);
+    const [isProxy, no, version2] = SEND_PROXY.exec(word) ?? [];
+    if (key !== undefined) now[key] = words[at + 1];
+    else if (word === 'ssl' || word === 'no-ssl') now.ssl = word === 'ssl';
+    else if (isProxy !== undefined) now.proxyProtocol = no !== undefined ? undefined : version2 === undefined ? 1 : 2;
+  }
   return now;
 }
 
