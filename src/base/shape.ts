@@ -106,3 +106,8 @@ function sorted(value: unknown): unknown {
   const names = Object.keys(fields).sort();
   return Object.fromEntries(names.map((name) => [name, sorted(fields[name])]));
 }
+
+/** These keys of an object, without those that it does not have or that are undefined. */
+export function picked<T extends object, K extends keyof T>(from: T, ...keys: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(keys.flatMap((key) => (from[key] === undefined ? [] : [[key, from[key]]]))) as Pick<T, K>;
+}

@@ -1,4 +1,5 @@
 /** Turns what a change or check says into the request that is sent: PEM files are read, secrets looked up. Must keep and print neither. */
+import { picked } from '../shape.ts';
 import type { Asked, Asking, Change, Check, Outside, Request, SecretHeader, Told } from './change.ts';
 
 /** A request ready to be sent, and a way to show what came back. */
@@ -28,17 +29,12 @@ export async function prepare(one: Request | Asked, outside: Outside, timeoutMs 
   const tls = await tlsOf(one, outside);
   const asking = { url: one.url, timeoutMs, ...(tls === undefined ? {} : { tls }) };
   const hide = (text: string) => (value === undefined ? text : text.replaceAll(value, `[${secret?.name}]`));
-  if (one.kind === 'request') {
-    const { method, headers, body } = one;
-    return { asking: { ...asking, method, headers: { ...headers, ...carried }, ...(body === undefined ? {} : { body }) }, hide };
-  }
-  const { host, unixSocket, proxyProtocol } = one;
-  const way = {
-    ...(host === undefined ? {} : { host }),
-    ...(unixSocket === undefined ? {} : { unixSocket }),
-    ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
-  };
-  return { asking: { ...asking, ...way, method: 'GET', headers: carried }, hide };
+  if (one.kind === 'http')
+    return {
+      asking: { ...asking, ...picked(one, 'host', 'unixSocket', 'proxyProtocol'), method: 'GET', headers: carried },
+      hide,
+    };
+  return { asking: { ...asking, ...picked(one, 'method', 'body'), headers: { ...one.headers, ...carried } }, hide };
 }
 
 function secretValue({ name }: SecretHeader, one: Request | Asked, outside: Outside): string {

@@ -1,6 +1,7 @@
 /** Several servers that run one build, in a config that takes each server for a place of its own: the `places` that say so. Asks only. */
 import { whichBuild } from '../../core/admission/answers.ts';
 import { shortGuid } from '../../core/scope.ts';
+import { listText } from '../../core/text.ts';
 import type { Target } from '../../engine/target.ts';
 import { knownBuilds, type Offers } from '../../release/offers.ts';
 import type { Opened } from '../../release/open.ts';
@@ -50,11 +51,8 @@ export async function placesToWrite(
   );
   const text = groups.map(({ members }, at) => `${named[at]}: [${members.join(', ')}]`).join(', ');
   const silent = asked.flatMap(({ place, guid }) => (guid === null ? [place] : []));
-  const left =
-    silent.length === 0
-      ? ''
-      : ` Not in it, since no build answers there: ${silent.slice(0, 5).join(', ')}${silent.length > 5 ? ` and ${silent.length - 5} more` : ''}.`;
-  return `All of them run build ${shortGuid(only)}, so they are replicas of one place. Add this to router: in the config, then run the same command again: places: { ${text} }${left === '' ? '' : `.${left}`}`;
+  const left = silent.length === 0 ? '' : `. Not in it, since no build answers there: ${listText(silent)}.`;
+  return `All of them run build ${shortGuid(only)}, so they are replicas of one place. Add this to router: in the config, then run the same command again: places: { ${text} }${left}`;
 }
 
 function addressOf(place: string, { locations }: Reading): string {
