@@ -9,7 +9,9 @@ import { guids, identityAnswers, measurements, prometheusAnswers, readBacks } fr
 import { configObjects, configTexts } from './sweeps/config.ts';
 import { countingPrograms } from './sweeps/counting-programs.ts';
 import { ledgerLines, ledgerSweep } from './sweeps/ledger.ts';
+import { machineFiles } from './sweeps/machine.ts';
 import { manifestObjects, manifestTexts } from './sweeps/manifests.ts';
+import { memberAnswers } from './sweeps/members.ts';
 import { pointerObjects, pointerTexts } from './sweeps/pointers.ts';
 import { readings } from './sweeps/readings.ts';
 import { haproxyAnswers, routesFiles, serveStatus } from './sweeps/routers.ts';
@@ -40,6 +42,7 @@ export function allSweeps(): readonly Any[] {
     readings,
     countingPrograms,
     identityAnswers,
+    memberAnswers,
     readBacks,
     guids,
     outputLines,
@@ -50,6 +53,7 @@ export function allSweeps(): readonly Any[] {
     ledgerLines,
     traces,
     pointerTexts,
+    machineFiles,
     holdSweep(folder('hold')),
     recordSweep(folder('records')),
     abortSweep,

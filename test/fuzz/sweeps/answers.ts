@@ -73,7 +73,7 @@ export const prometheusAnswers: Sweep<Said> = {
   name: 'prometheus-answers',
   what: 'Prometheus answers',
   kind: 'objects',
-  share: 0.08,
+  share: 0.06,
   make: (luck) => {
     const count = () =>
       luck.chance(0.9)

@@ -7,9 +7,18 @@ import { showPlan } from '../../../src/break-glass/plan-text.ts';
 import { Refused } from '../../../src/break-glass/refusal.ts';
 import { pointerOf, restoreOf } from '../../break-glass/scene.ts';
 import { editedText, hostileText, mutated, respelled } from '../hostile.ts';
-import type { Luck } from '../luck.ts';
+import { Luck } from '../luck.ts';
 import { must, type Sweep } from '../sweep.ts';
 import { mustBeSafe, mustSpeakSafely } from '../terminal.ts';
+
+/** A build with every key that a change, a check or a question may have. */
+function allKeys(): Restore {
+  for (let seed = 0; ; seed += 1) {
+    const one = restore(new Luck(`whole/${seed}`), GUIDS[0] ?? '');
+    const isPlain = /^[\x20-\x7e]*$/.test(JSON.stringify(one));
+    if (isPlain && one.changes.length === 4 && one.checks.length > 0 && one.identity.length > 0) return one;
+  }
+}
 
 const GUIDS = [
   '0b9f1c2d-1111-4111-8111-000000000011',
@@ -180,14 +189,14 @@ function chosen(pointers: readonly [Pointer, ...Pointer[]], to: string | null): 
   }
 }
 
-const WHOLE = encodePointer({ ...pointerOf(), generation: 5 });
+const WHOLE = encodePointer({ ...pointerOf({ knownGood: allKeys() }), generation: 5 });
 
 /** Damaged by a disk, or by somebody who forgot the checksum: refused, whatever changed. */
 export const pointerTexts: Sweep<string> = {
   name: 'pointer-texts',
   what: 'texts of pointer files',
   kind: 'texts',
-  share: 0.1,
+  share: 0.05,
   make: (luck) => (luck.chance(0.15) ? WHOLE : luck.chance(0.05) ? hostileText(luck) : editedText(luck, WHOLE)),
   judge: (text) => {
     const read = decoded(text);

@@ -3,6 +3,7 @@ import type { Io } from '../../../src/io.ts';
 import { haproxy } from '../../../src/routers/haproxy/haproxy.ts';
 import { local } from '../../../src/routers/local/local.ts';
 import { appliedText, parseRoutes, routesText } from '../../../src/routers/local/local-routes.ts';
+import { layoutOf } from '../../../src/routers/places.ts';
 import type { Reading } from '../../../src/routers/router.ts';
 import { changesOf, checksOf } from '../../routers/readings.ts';
 import { hostileText, mutated } from '../hostile.ts';
@@ -199,6 +200,9 @@ export const haproxyAnswers: Sweep<readonly string[]> = {
       { name: 'blue', admin: luck.pick([0, 0, 4, 8]), op: 2, weight: 100 },
       { name: 'green', admin: green === 0 ? 1 : 0, op: luck.pick([2, 2, 0]), weight: green },
     ];
+    if (luck.chance(0.4))
+      for (const name of ['green-2', 'green-3', 'blue-2'].slice(luck.below(3)))
+        servers.push({ name, admin: luck.pick([0, 0, 1, 8]), op: luck.pick([2, 2, 0]), weight: name === 'blue-2' ? 100 : green });
     if (luck.chance(0.1))
       servers.push({ name: luck.pick(['blue', '__proto__', 'constructor', 'x;y', 'a/b', '']), admin: 0, op: 2, weight: 5 });
     const whole = haproxyAnswer(luck, servers);
@@ -230,7 +234,7 @@ export const haproxyAnswers: Sweep<readonly string[]> = {
 /** Half of the answers are read with places, so that some servers belong to none. */
 function placesFor(answers: readonly string[]) {
   const isHalf = answers.join('').length % 2 === 0;
-  return isHalf ? {} : { places: { blue: ['blue'], green: { servers: 'gr*' } } };
+  return isHalf ? {} : { places: { blue: ['blue', 'blue-2'], green: { servers: 'gr*' } } };
 }
 
 function changedCell(luck: Luck, text: string): string {
@@ -241,19 +245,23 @@ function changedCell(luck: Luck, text: string): string {
     .join('');
 }
 
-/** Names from an answer go into commands: each stays one command about one server of this backend. */
-function mustCommandSafely(settings: Parameters<typeof haproxy.changes>[0], { places }: Reading): void {
-  const split = places.map(({ place }, index) => ({ place, build: null, percent: index === 0 ? 100 : 0 }));
-  const changes = changesOf(haproxy, settings, split, { leaving: 'at-once' });
+/** Names from an answer go into commands: each stays one command about one server of this backend, and every member has its own. */
+function mustCommandSafely(settings: Parameters<typeof haproxy.changes>[0], reading: Reading): void {
+  const split = reading.places.map(({ place }, index) => ({ place, build: null, percent: index === 0 ? 100 : 0 }));
+  const layout = layoutOf(reading);
+  const changes = changesOf(haproxy, settings, split, { leaving: 'at-once' }, layout);
   const commands = changes.flatMap((change) => (change.kind === 'socket' ? change.commands : []));
   const known = /^(?:set server gw\/[\w.:-]+ (?:weight \d+|state (?:ready|drain|maint))|shutdown sessions server gw\/[\w.:-]+)$/;
   for (const command of commands) must(known.test(command), `an odd command: ${JSON.stringify(command)}`);
-  for (const { place } of places)
+  const checks = checksOf(haproxy, settings, split, layout);
+  for (const { name } of layout.flatMap(({ members }) => members)) {
     must(
-      commands.some((command) => command.includes(` gw/${place} `)),
+      commands.some((command) => command.includes(` gw/${name} `)),
       'a member was left out',
     );
-  for (const one of checksOf(haproxy, settings, split)) {
-    must(one.kind === 'table' && places.every(({ place }) => Object.hasOwn(one.rows, place)), 'a member is not read back');
+    const isReadBack = checks.some(
+      (one) => one.kind === 'table' && (Object.hasOwn(one.rows, name) || one.groups?.some(({ keys }) => keys.includes(name))),
+    );
+    must(isReadBack, 'a member is not read back');
   }
 }

@@ -30,6 +30,9 @@ type Totals = Map<
 
 const BOUNDS = ['0.1', '1', '+Inf'];
 
+/** The members of a place with replicas. */
+const TEN = Array.from({ length: 10 }, (_, index) => `10.0.0.${index}:1`);
+
 interface Plan {
   readonly instances: readonly string[];
   readonly regions: readonly string[];
@@ -41,7 +44,7 @@ interface Plan {
 /** So many polls after the first look. Most are as they should be; a few are late, cut, reset, renamed or nonsense. */
 export function pollsOf(luck: Luck, form: Form, count: number): Poll[] {
   const plan: Plan = {
-    instances: luck.pick([['a:1'], ['a:1', 'b:1'], [luck.pick(['__proto__', 'constructor', hostileText(luck)])]]),
+    instances: luck.pick([['a:1'], ['a:1', 'b:1'], TEN, [luck.pick(['__proto__', 'constructor', hostileText(luck)])]]),
     regions: form.slices
       ? luck.pick([['eu'], ['eu', 'us'], ['eu', 'other'], ['eu', luck.pick(['__proto__', 'constructor', hostileText(luck)])]])
       : [''],
