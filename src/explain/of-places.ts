@@ -7,6 +7,7 @@ export const PLACES = {
     causes: [
       'Members of the new build are not started yet, or fail the health check of the router.',
       'The new build has fewer members than the build currently serving, and the config does not say how many are enough.',
+      'The known-good build has lost members since the plan was made, so that it could not carry the share that it keeps.',
     ],
     todo: [
       'See which members are down: kvdeploy doctor --env E',

@@ -1,7 +1,7 @@
 /** What a plan is made of: the settings of the service, what its comparing gates see, and who plans. Must not change anything. */
 import type { ClientsSeen, Facts } from '../core/admission/facts.ts';
 import { keptPlaces } from '../core/ledger/kept-places.ts';
-import { tooFewUp } from '../core/rollout/capacity.ts';
+import { outAt, tooFewUp } from '../core/rollout/capacity.ts';
 import type { Planning, PlanSettings } from '../core/rollout/make-plan.ts';
 import type { Plan } from '../core/rollout/plan.ts';
 import { lookAtComparison, type SeenGate } from '../engine/look-at-gates.ts';
@@ -84,7 +84,11 @@ export function planning(
   reason: string | null = null,
 ): Planning {
   const places = keptPlaces(reading.places, opened.history, null);
-  const layout = layoutOf(reading).map(({ location, members }) => ({ location, members: [...members] }));
+  const out = new Map(reading.locations.map((location) => [location.name, outAt(location)]));
+  const layout = layoutOf(reading).map(({ location, members }) => ({
+    location,
+    members: members.map((member) => (out.get(location)?.has(member.name) ? { ...member, out: true as const } : { ...member })),
+  }));
   const plain = layout.every(({ members }) => members.every(({ name, place }) => name === place));
   const known = plain ? {} : { layout };
   return { id: `r-${deps.io.randomId()}`, actor: opened.actor, reason, sources, places, ...known };

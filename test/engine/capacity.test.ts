@@ -6,6 +6,15 @@ import { ALL_BLUE, ALL_GREEN, begins, greenIn, pointersIn, type Scene, scene, ty
 const THREE = { blue: ['blue-1', 'blue-2', 'blue-3'], green: ['green-1', 'green-2', 'green-3'], grey: ['grey'] };
 const LONG = planOf({ steps: [10, 100].map((percent) => ({ percent, bakeMs: 8000 })) });
 
+/** As a promotion plans it: the three members of each place were up. */
+const THIRDS = planOf({
+  steps: [10, 50, 100].map((percent) => ({ percent, bakeMs: 8000 })),
+  layout: ['east', 'west'].map((location) => ({
+    location,
+    members: ['blue', 'green'].flatMap((place) => [1, 2, 3].map((number) => ({ name: `${place}-${number}`, place }))),
+  })),
+});
+
 /** Three members of each place at two locations. */
 function replicas(): Scene {
   const here = scene();
@@ -104,6 +113,35 @@ describe('capacity, lost in mid-rollout', () => {
     expect(await here.go(LONG)).toMatchObject({ state: { phase: 'reverted' } });
     expect(greenIn(here)).toEqual([10, 0]);
     expect(capacityIn(here)[0]?.why).toMatch(/^blue needs 2 members up at east to roll back to/);
+  });
+
+  it('a rollout goes on while the stable place loses no more than the share that it has given away', async () => {
+    const here = replicas();
+    when(here, begins('baking', 2), () => fall(here, 'east blue-1', 'east blue-2'));
+    expect(await here.go(THIRDS)).toMatchObject({ state: { phase: 'done' } });
+    expect(capacityIn(here)).toEqual([]);
+    const told = here.lines.flatMap((line) => (line.type === 'note' ? [line.message] : []));
+    expect(told).toContain('not up: blue-1, blue-2 of blue at east: 1 of 3 are up');
+  });
+
+  it('a raise waits while the stable place has too few members for the share that it would keep', async () => {
+    const here = replicas();
+    when(here, begins('baking'), () => fall(here, 'east blue-1', 'east blue-2'));
+    expect(await here.go(THIRDS)).toMatchObject({ state: { phase: 'reverted', gateFailed: false } });
+    expect(greenIn(here)).toEqual([10, 0]);
+    const why = 'blue needs 2 members up at east for the 50 % that it keeps, and has 1 of 3, without blue-1, blue-2';
+    expect(capacityIn(here)[0]?.why).toBe(why);
+  });
+
+  it('a fault that takes members of both places asks no less of the candidate, in whatever process', async () => {
+    const here = replicas();
+    when(here, begins('baking', 2), () =>
+      fall(here, ...['blue-2', 'blue-3', 'green-2', 'green-3'].map((name) => `west ${name}`)),
+    );
+    when(here, begins('baking', 2), () => here.runner.kill());
+    await here.go(THIRDS);
+    expect(await resume(here.sim, here.process(14))).toMatchObject({ state: { phase: 'reverted', gateFailed: false } });
+    expect(greenIn(here)).toEqual([10, 50, 0]);
   });
 
   it('a rollout that is resumed raises nothing without enough members up', async () => {

@@ -7,6 +7,7 @@ import { KvdeployError, refusalError } from '../../core/errors.ts';
 import type { Comparison } from '../../core/gates/comparison.ts';
 import { forecast } from '../../core/gates/verdict/forecast.ts';
 import { openRollout } from '../../core/ledger/history.ts';
+import { membersNeeded, type PlaceNeed } from '../../core/rollout/capacity.ts';
 import { type Plan, stepSplit, warmUpMsOf, watchMsOf } from '../../core/rollout/plan.ts';
 import { splitText } from '../../core/rollout/split.ts';
 import { scopeText, shortGuid } from '../../core/scope.ts';
@@ -14,6 +15,7 @@ import { fractionText, msText } from '../../core/text.ts';
 import { wayText } from '../../engine/asking/questions.ts';
 import { ASK_EVERY_MS } from '../../engine/condition.ts';
 import { describeGate } from '../../engine/measure.ts';
+import { neededFor } from '../../engine/watching/capacity.ts';
 import { assertNoHold } from '../../lead/held.ts';
 import { assertNothingBegan } from '../../lead/lead.ts';
 import { breakGlassCommand } from '../../lead/outcome.ts';
@@ -24,6 +26,7 @@ import { isForeign, judgeRelease, type Release, showRelease } from '../../releas
 import { type Opened, openScope } from '../../release/open.ts';
 import { writePlanFile } from '../../release/saved-plan.ts';
 import { RUN_PROGRAMS, withheldBy } from '../../release/trust/programs.ts';
+import type { Reading } from '../../routers/router.ts';
 import { hazardTable } from '../../terminal/hazard-table.ts';
 
 export interface PlanOptions extends Wanted {
@@ -77,7 +80,8 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
   const steps = planned.steps.map((step, index) => {
     const split = stepSplit(planned, index);
     const leaving = index + 1 === planned.steps.length ? 'drain' : 'at-once';
-    return { percent: step.percent, bakeMs: step.bakeMs, split, changes: target?.changes(split, leaving) ?? [] };
+    const up = target === null || reading === null ? [] : needsAt(planned, step.percent, target, reading);
+    return { percent: step.percent, bakeMs: step.bakeMs, split, up, changes: target?.changes(split, leaving) ?? [] };
   });
   const { newest } = readPointers(opened.pointerDirs[0] ?? '', deps.io.fs, opened.scope);
   return {
@@ -97,6 +101,26 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
     hazards: release.hazards,
     sources,
   };
+}
+
+/** How many members must be up before the raise to this percentage. */
+function needsAt(planned: Plan, percent: number, target: NonNullable<Release['target']>, { locations }: Reading) {
+  return membersNeeded(locations, neededFor(planned, percent, target));
+}
+
+/** One line for each place of several members; locations that need and have the same share it. */
+function capacityLines(up: readonly PlaceNeed[]): readonly string[] {
+  const at = new Map<string, string[]>();
+  for (const { place, location, needs, up: has, members } of up) {
+    if (needs <= 1 && members <= 1) continue;
+    const [before, after] = [`${place} needs ${needs} member${needs === 1 ? '' : 's'} up at `, `, and has ${has} of ${members}`];
+    const key = JSON.stringify([before, after]);
+    at.set(key, [...(at.get(key) ?? []), location]);
+  }
+  return [...at].map(([key, locations]) => {
+    const [before, after] = JSON.parse(key) as [string, string];
+    return `               ${before}${locations.join(', ')}${after}`;
+  });
 }
 
 const WAYS_SHOWN = 8;
@@ -154,11 +178,15 @@ function planLines(document: PlanDocument, planned: Plan): readonly string[] {
     `  to         ${build(planned.candidate)}`,
     `  serving    ${splitText(document.serving)}`,
     ...identityLines(document.asked, planned),
+    ...(document.steps.some(({ up }) => capacityLines(up).length > 0)
+      ? ['  capacity   the members that are up are counted again before each raise']
+      : []),
     ...(document.watchMs === 0
       ? []
       : [`  watch      the stable build for ${msText(document.watchMs)}, before the first step; nothing is shifted`]),
     ...document.steps.flatMap((step, index) => [
       `  step ${index + 1}/${document.steps.length}   ${splitText(step.split)} for ${msText(step.bakeMs)}`,
+      ...capacityLines(step.up),
       ...step.changes.map((change) => `               ${describe(change)}`),
     ]),
     ...document.gates.flatMap((gate) => [

@@ -113,8 +113,17 @@ function movedMembers(then: PlanRead['router'], now: PlanRead['router']): string
 export function planDifference(a: Plan, b: Plan): readonly string[] {
   const keys = Object.keys(planSchema.shape) as (keyof Plan)[];
   const parts = keys.filter((key) => !['id', 'actor', 'reason'].includes(key));
-  const text = (plan: Plan, key: keyof Plan) => JSON.stringify(withoutTraffic(planSchema.parse(plan))[key]);
+  const text = (plan: Plan, key: keyof Plan) => JSON.stringify(withoutOuts(withoutTraffic(planSchema.parse(plan)))[key]);
   return parts.filter((key) => text(a, key) !== text(b, key));
+}
+
+/** Which members were up is of the moment too; `promote` counts them again. */
+function withoutOuts({ layout, ...plan }: Plan): Plan {
+  if (layout === undefined) return plan;
+  return {
+    ...plan,
+    layout: layout.map(({ location, members }) => ({ location, members: members.map(({ out: _, ...member }) => member) })),
+  };
 }
 
 /**

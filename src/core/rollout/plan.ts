@@ -20,7 +20,14 @@ export const plannedGateSchema = z.strictObject({
 const layoutSchema = z.array(
   z.strictObject({
     location: z.string(),
-    members: z.array(z.strictObject({ name: z.string(), place: z.string().nullable() })),
+    members: z.array(
+      z.strictObject({
+        name: z.string(),
+        place: z.string().nullable(),
+        /** It carried nothing of its place then: down, draining or in maintenance. */
+        out: z.literal(true).optional(),
+      }),
+    ),
   }),
 );
 

@@ -7,14 +7,16 @@ import type { Reading } from '../../routers/router.ts';
 import type { Control, Ports } from '../runner.ts';
 import type { Target } from '../target.ts';
 
-/** What a plan needs at this percentage of its candidate. */
-export function neededFor({ candidate, stable }: Plan, percent: number, target: Pick<Target, 'minUp'>): Needed {
+/** What a plan needs before its candidate is raised to this percentage. */
+export function neededFor({ candidate, stable, layout }: Plan, percent: number, target: Pick<Target, 'minUp'>): Needed {
+  const hadAt = (name: string) => layout?.find(({ location }) => location === name)?.members ?? [];
   return {
     candidate: candidate.ref,
     stable: stable?.ref ?? null,
-    rollsBack: true,
     percent,
+    keeps: 100 - percent,
     minUp: (place) => target.minUp(place),
+    had: (location) => hadAt(location).filter(({ place, out }) => place === stable?.ref && out !== true).length,
   };
 }
 
@@ -48,8 +50,9 @@ export function capacityResults(
   if (reading === null || plan.kind === 'rollback') return [];
   const { stable, candidate } = plan;
   const percent = plan.steps[step]?.percent ?? 100;
-  // With all traffic at the candidate there is no further raise: a stable build that goes down keeps nothing waiting.
-  const now = tooFewUp(reading.locations, { ...neededFor(plan, percent, target), rollsBack: percent < 100 });
+  // A raise takes load off the stable place, so what it loses at a step holds nothing as long as something is left to roll back to. With all
+  // traffic at the candidate there is no further raise.
+  const now = tooFewUp(reading.locations, { ...neededFor(plan, percent, target), keeps: percent < 100 ? 0 : null });
   const next = plan.steps[step + 1]?.percent;
   const isRaised = next !== undefined && memory.baked && !control.paused && !(next > (control.untilPercent ?? 100));
   const why = now ?? (isRaised ? tooFewUp(reading.locations, neededFor(plan, next, target)) : undefined);

@@ -1,6 +1,14 @@
 /** How many members of a place must be up for a share of the traffic. */
 import { describe, expect, it } from 'vitest';
-import { type LocationSeen, type MemberSeen, type Needed, notUp, tooFewUp } from '../../../src/core/rollout/capacity.ts';
+import {
+  type LocationSeen,
+  type MemberSeen,
+  membersNeeded,
+  type Needed,
+  notUp,
+  outAt,
+  tooFewUp,
+} from '../../../src/core/rollout/capacity.ts';
 
 /** `b` for a member that is up, `x` for one that is down, `d` in drain, `m` in maintenance. */
 function at(name: string, places: Readonly<Record<string, string>>, weight = 0): LocationSeen {
@@ -14,7 +22,15 @@ function at(name: string, places: Readonly<Record<string, string>>, weight = 0):
 }
 
 function few(locations: readonly LocationSeen[], percent: number, more: Partial<Needed> = {}) {
-  return tooFewUp(locations, { candidate: 'green', stable: 'blue', rollsBack: true, percent, minUp: () => undefined, ...more });
+  return tooFewUp(locations, {
+    candidate: 'green',
+    stable: 'blue',
+    percent,
+    keeps: 0,
+    minUp: () => undefined,
+    had: () => 0,
+    ...more,
+  });
 }
 
 describe('the members that a share needs', () => {
@@ -47,7 +63,39 @@ describe('the members that a share needs', () => {
     );
     const back = { minUp: (place: string) => (place === 'blue' ? 5 : undefined) };
     expect(few(here, 1, back)).toBe('blue needs 5 members up at main to roll back to, and has 4 of 4');
-    expect(few(here, 1, { ...back, rollsBack: false })).toBeUndefined();
+    expect(few(here, 1, { ...back, keeps: null })).toBeUndefined();
+  });
+
+  it('members that the stable place has lost ask no less of the candidate', () => {
+    const here = [at('main', { blue: 'bxx', green: 'bxx' })];
+    expect(few(here, 100)).toBeUndefined();
+    expect(few(here, 100, { had: () => 3 })).toMatch(/^green needs 3 members up at main for 100 %, and has 1 of 3/);
+    expect(few([at('main', { blue: 'bbbbbb', green: 'bbb' })], 100, { had: () => 3 })).toMatch(/^green needs 6 members/);
+  });
+
+  it('before a raise the stable place has enough members for the share that it keeps, of as many as it had', () => {
+    const two = [at('main', { blue: 'bbx', green: 'bbb' })];
+    expect(few(two, 25, { keeps: 75, had: () => 3 })).toBe(
+      'blue needs 3 members up at main for the 75 % that it keeps, and has 2 of 3, without blue3',
+    );
+    expect(few(two, 50, { keeps: 50, had: () => 3 })).toBeUndefined();
+    expect(few(two, 25, { keeps: 75, had: () => 3, minUp: (place) => (place === 'blue' ? 2 : undefined) })).toBeUndefined();
+    expect(few([at('main', { blue: 'bxx', green: 'bbb' })], 100, { keeps: 0, had: () => 3 })).toBeUndefined();
+  });
+
+  it('what each place needs and has is told for every location, also where it is enough', () => {
+    const places = [at('east', { blue: 'bbbb', green: 'bbx' }), at('west', { blue: 'bb', green: 'bb' })];
+    const needed = { candidate: 'green', stable: 'blue', percent: 50, keeps: 50, minUp: () => undefined, had: () => 0 };
+    expect(membersNeeded(places, needed)).toEqual([
+      { place: 'green', location: 'east', needs: 2, up: 2, members: 3 },
+      { place: 'blue', location: 'east', needs: 2, up: 4, members: 4 },
+      { place: 'green', location: 'west', needs: 1, up: 2, members: 2 },
+      { place: 'blue', location: 'west', needs: 1, up: 2, members: 2 },
+    ]);
+  });
+
+  it('a plan keeps which members carried nothing; an idle place may be in maintenance whole', () => {
+    expect([...outAt(at('main', { blue: 'bxmd', green: 'mmx' }))]).toEqual(['blue2', 'blue3', 'blue4', 'green3']);
   });
 
   it('a place without any member up is no place to roll back to', () => {

@@ -110,8 +110,14 @@ describe('what moved', () => {
     expect(whatMoved(READ, { ...READ, router: null })).toEqual([]);
   });
 
-  it('a plan differs by what it plans, but not by who makes it and when', () => {
+  it('a plan differs by what it plans, but not by who makes it and when, nor by which members are up', () => {
     expect(planDifference(PLAN, { ...PLAN, id: 'r-2', actor: 'bob', reason: 'why' })).toEqual([]);
+    const seen = (out: object) => ({
+      ...PLAN,
+      layout: [{ location: 'main', members: [{ name: 'blue-1', place: 'blue', ...out }] }],
+    });
+    expect(planDifference(seen({ out: true }), seen({}))).toEqual([]);
+    expect(planDifference(seen({}), PLAN)).toEqual(['layout']);
     expect(planDifference(PLAN, { ...promotion([20, 100]), patienceMs: 1 })).toEqual(['steps', 'patienceMs']);
   });
 });
