@@ -11,13 +11,16 @@ const serverSchema = z
 
 const serversSchema = z.array(serverSchema).min(1).max(4000);
 
-const placeSchema = z.union([
-  serversSchema,
-  z.strictObject({
-    servers: z.union([serverSchema, serversSchema]).describe('Server names, or a pattern over them, such as green-*'),
-    ...placeSettingsShape,
-  }),
-]);
+const placeSchema = z.union(
+  [
+    serversSchema,
+    z.strictObject({
+      servers: z.union([serverSchema, serversSchema]).describe('Server names, or a pattern over them, such as green-*'),
+      ...placeSettingsShape,
+    }),
+  ],
+  { error: 'a place is a list of servers, such as [b1, b2], or { servers: "green-*" }' },
+);
 
 type Said = z.infer<typeof placeSchema>;
 export type Places = Readonly<Record<string, Said>>;
