@@ -18,8 +18,10 @@ interface PlaceSeen {
 
 export interface Seen {
   readonly places: readonly PlaceSeen[];
-  /** How the split differs from what the ledger expects; null where it does not, or nothing is expected. */
+  /** How the split differs from what the ledger expects, within a place too; null where it does not, or nothing is expected. */
   readonly split: string | null;
+  /** A place that should serve is not behind the router any more: no shift can lead there. */
+  readonly placeGone: boolean;
   /** What else is not as it should be: another build at a place, silence, trouble of the router. */
   readonly wrong: readonly string[];
 }
@@ -39,8 +41,12 @@ export async function lookAround(opened: Around, target: Target, reading: Readin
     })),
   );
   const differs = expected !== null && !splitsAgree(reading.places, expected);
-  const split = differs ? `the ledger expects ${splitText(expected)}, the router reports ${splitText(reading.places)}` : null;
-  return { places, split, wrong: [...wrongAt(places, expected ?? [], { ...opened, target }), ...reading.trouble] };
+  const uneven = expected === null ? [] : (reading.uneven ?? []);
+  const moved = differs ? [`the ledger expects ${splitText(expected)}, the router reports ${splitText(reading.places)}`] : [];
+  const split = differs || uneven.length > 0 ? [...moved, ...uneven].join('; ') : null;
+  const trouble = reading.trouble.filter((text) => !uneven.includes(text));
+  const placeGone = named.some((name) => !reading.places.some(({ place }) => place === name));
+  return { places, split, placeGone, wrong: [...wrongAt(places, expected ?? [], { ...opened, target }), ...trouble] };
 }
 
 function wrongAt(

@@ -109,6 +109,8 @@ export interface Reading {
   readonly trouble: readonly string[];
   /** The part of `trouble` that ends by itself and needs traffic for that: slow start. Absent if there is none. */
   readonly rising?: readonly string[];
+  /** What of `trouble` is a member's weight that is not as a split sets it: setting the split again puts it right. Absent if there is none. */
+  readonly uneven?: readonly string[];
   /** Why it can give a place only all traffic or none, so that only the step 100 % is possible. Absent if it can split. */
   readonly wholeOnly?: string;
   /** Why kvdeploy cannot use this target with its present setup. Absent if it can. */

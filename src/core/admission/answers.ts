@@ -51,7 +51,7 @@ export interface Wanted {
  */
 export function heard(answers: readonly MemberAnswer[], wanted: Wanted): Heard {
   const { where, isProtected } = wanted;
-  if (answers.length === 0) return { is: 'silent', why: `the target has no place for the build ${where}` };
+  if (answers.length === 0) return { is: 'silent', why: `the router has no members ${where}` };
   const said = answers.map(({ at, answer }) => heardFrom(answer, wanted, answers.length === 1 ? where : `${where} (${at})`));
   const wrong = said.find((each) => each.is === 'wrong');
   if (wrong !== undefined) return wrong;

@@ -1,8 +1,9 @@
 /** The checks of what running builds say of themselves, and whether that names the build. They judge answers; no answer is never a yes. */
+import type { Scope } from '../../base/scope.ts';
 import type { Refusal } from '../errors.ts';
 import { isOf, saysEnvironment } from '../identity.ts';
 import { placeOf } from '../manifest/manifest.ts';
-import { type Guid, shortGuid } from '../scope.ts';
+import { type Guid, scopeFlags, shortGuid } from '../scope.ts';
 import { capitalized } from '../text.ts';
 import { type Heard, heard, type MemberAnswer } from './answers.ts';
 import { type Check, type Facts, knownRows, namedIn, ownRows } from './facts.ts';
@@ -20,7 +21,10 @@ export const present: Check = {
     const { guid, candidateAnswers } = facts;
     const said = presence(facts, guid, candidateAnswers);
     if (said.is === 'right') return said.notVerified === undefined ? undefined : { notVerified: said.notVerified };
-    return absence(said, 'Deploy the build to its place first, then try again.');
+    if (candidateAnswers.length > 0) return absence(said, 'Deploy the build to its place first, then try again.');
+    const { history, scope } = facts;
+    const isKnown = history.knownGood.some(({ build }) => build.guid === guid);
+    return absence(said, isKnown ? placeGone(scope) : 'Correct `ref` of the build, or places in the config.');
   },
 };
 
@@ -55,6 +59,11 @@ function presence(facts: Facts, guid: Guid, answers: readonly MemberAnswer[]): H
 function absence(said: Exclude<Heard, { is: 'right' }>, hint: string): Refusal {
   const code = said.is === 'wrong' ? said.code : 'BUILD_GONE';
   return { code, message: `${capitalized(said.why)}.`, hint };
+}
+
+/** What to do where the place of a known-good build is not behind the router any more. */
+export function placeGone(scope: Scope): string {
+  return `Correct places in the config, or adopt the build currently serving at its place of today: kvdeploy adopt ${scopeFlags(scope)}`;
 }
 
 /** Why a build is not proven to run at its place, or undefined. */

@@ -6,7 +6,7 @@ import { scopeFlags, scopeText, shortGuid } from '../scope.ts';
 import { capitalized } from '../text.ts';
 import type { Heard } from './answers.ts';
 import type { Check } from './facts.ts';
-import { presenceProblem } from './identity-checks.ts';
+import { placeGone, presenceProblem } from './identity-checks.ts';
 
 /** The target itself reports this environment, and no other. */
 export const rightTarget: Check = {
@@ -141,8 +141,7 @@ export const rollbackPath: Check = {
     if (known === undefined) return undefined;
     if (knownGoodAnswers.length === 0) {
       const message = `The known-good build ${shortGuid(known.guid)} is at ${known.ref} by the ledger, and the router has no such place.`;
-      const hint = `Correct places in the config, or adopt the build currently serving at its place of today: kvdeploy adopt ${scopeFlags(scope)}`;
-      return { code: 'BUILD_GONE', message, hint };
+      return { code: 'BUILD_GONE', message, hint: placeGone(scope) };
     }
     const hint = 'Without the known-good build at the target there is no rollback path: restore it first.';
     const gone = presenceProblem(facts, known.guid, knownGoodAnswers, hint);

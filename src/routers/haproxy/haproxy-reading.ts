@@ -35,11 +35,14 @@ export function readingOf(
   const locations = placed.map((one) => membersOf(one, unseen.length === 0, ways));
   const places = placesOf(locations);
   const rising = placed.flatMap(slowStarts);
+  // A static algorithm has the weights of haproxy.cfg, which may differ.
+  const uneven = settings.balance === 'static' ? [] : placed.flatMap(unevenAt);
   const trouble = [
     ...unseen.map(({ why }) => why),
     ...disagreements(locations),
     ...placed.flatMap((one) => faults(one, settings)),
     ...rising,
+    ...uneven,
   ];
   const unusable =
     placed.map((one) => unusableBecause(one, settings)).find((one) => one !== undefined) ??
@@ -53,6 +56,7 @@ export function readingOf(
     certainty: trouble.length === 0 && seen(places, since) ? 'served' : 'configured',
     trouble,
     ...(rising.length === 0 ? {} : { rising }),
+    ...(uneven.length === 0 ? {} : { uneven }),
     ...(unseen.length === 0 ? {} : { unseen }),
     ...(unusable === undefined ? {} : { unusable }),
     ...(wholeOnly === undefined ? {} : { wholeOnly }),
@@ -123,17 +127,22 @@ function disagreements(locations: readonly LocationReading[]): string[] {
   return trouble;
 }
 
-function faults({ socket, members }: Placed, { balance, backend }: HaproxyConfig): readonly string[] {
-  const byPlace = new Map<string | null, Server[]>();
+function byPlace({ members }: Placed): ReadonlyMap<string | null, readonly Server[]> {
+  const groups = new Map<string | null, Server[]>();
   for (const { server, place } of members) {
-    const own = byPlace.get(place);
-    if (own === undefined) byPlace.set(place, [server]);
+    const own = groups.get(place);
+    if (own === undefined) groups.set(place, [server]);
     else own.push(server);
   }
+  return groups;
+}
+
+function faults(one: Placed, { backend }: HaproxyConfig): readonly string[] {
+  const { socket, members } = one;
   const isEmpty = members.every(({ server }) => takes(server) === 0);
-  const all = [...byPlace].flatMap(([place, servers]) => {
+  const all = [...byPlace(one)].flatMap(([place, servers]) => {
     if (place === null) return servers.map(({ name }) => `${socket}: ${strange(name, backend)}`);
-    return placeFaults(socket, place, servers, balance);
+    return placeFaults(socket, servers);
   });
   return [...(isEmpty ? [`${socket}: no server takes traffic`] : []), ...all];
 }
@@ -142,17 +151,12 @@ function faults({ socket, members }: Placed, { balance, backend }: HaproxyConfig
  * Of one place at one location. One that gets nothing has no faults: its members wait in maintenance, or are not started. Some members that are
  * down, in maintenance or draining are capacity that is lost, and no trouble while the place keeps others.
  */
-function placeFaults(socket: string, place: string, servers: readonly Server[], balance: Balance): readonly string[] {
+function placeFaults(socket: string, servers: readonly Server[]): readonly string[] {
   const serving = servers.filter((server) => takes(server) > 0);
-  if (serving.length === 0) return [];
-  const isDead = serving.every(({ up }) => !up);
-  const dead = ({ name, status }: Server) =>
-    `${socket}: HAProxy's health check reports ${name} as ${status}, so its traffic goes elsewhere`;
-  return [
-    ...(isDead ? serving.map(dead) : []),
-    // A static algorithm has the weights of haproxy.cfg, which may differ.
-    ...(balance === 'static' ? [] : uneven(socket, place, servers)),
-  ];
+  if (serving.some(({ up }) => up)) return [];
+  return serving.map(
+    ({ name, status }) => `${socket}: HAProxy's health check reports ${name} as ${status}, so its traffic goes elsewhere`,
+  );
 }
 
 /** Members that get less than their weight for a while. A place that gets everything gets it in slow start too. */
@@ -166,8 +170,15 @@ function slowStarts({ socket, members }: Placed): readonly string[] {
   );
 }
 
+/** Of each place that serves. */
+function unevenAt(one: Placed): readonly string[] {
+  return [...byPlace(one)].flatMap(([place, servers]) =>
+    place === null || servers.every((server) => takes(server) === 0) ? [] : unevenOf(one.socket, place, servers),
+  );
+}
+
 /** Members whose weight is another than that of most: someone set it, since kvdeploy gives all of them the same. */
-function uneven(socket: string, place: string, servers: readonly Server[]): string[] {
+function unevenOf(socket: string, place: string, servers: readonly Server[]): string[] {
   const ready = servers.filter(({ state }) => state === 'ready');
   const counts = new Map<number, number>();
   for (const { weight } of ready) counts.set(weight, (counts.get(weight) ?? 0) + 1);

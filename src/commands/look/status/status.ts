@@ -74,7 +74,7 @@ function documentOf(opened: Opened, seen: Looked, deps: Deps) {
   const unread: Traffic = { split: [], certainty: 'unknown' };
   const held = heldBecause(opened, deps);
   const isLed = leader !== null && leader.running !== false;
-  const drifted = !('why' in seen) && seen.split !== null;
+  const fix = 'why' in seen || seen.split === null ? undefined : seen.placeGone ? 'adopt' : 'converge';
   return {
     scope,
     traffic: 'why' in seen ? unread : trafficOf(seen.reading, buildsAtPlaces(opened)),
@@ -96,7 +96,7 @@ function documentOf(opened: Opened, seen: Looked, deps: Deps) {
     leader,
     hold: hold === undefined ? null : { file: hold.file, text: hold.text },
     pointers,
-    next: nextOf(opened, open, held, { isLed: leader?.running === true, drifted, rescuedTo: hold?.note?.toGuid }, deps),
+    next: nextOf(opened, open, held, { isLed: leader?.running === true, fix, rescuedTo: hold?.note?.toGuid }, deps),
   };
 }
 
@@ -141,14 +141,14 @@ function nextOf(
   opened: Opened,
   open: State | null,
   held: string | undefined,
-  now: { isLed: boolean; drifted: boolean; rescuedTo: string | undefined },
+  now: { isLed: boolean; fix: 'adopt' | 'converge' | undefined; rescuedTo: string | undefined },
   { io }: Deps,
 ): string[] {
   const { flags, history } = opened;
   if (held !== undefined) return [`kvdeploy reconcile ${flags} --reason "…"`, breakGlassCommand(opened, io, now.rescuedTo)];
   if (open !== null) return [`kvdeploy ${now.isLed ? 'status --watch' : 'resume'} ${flags}`, `kvdeploy abort ${flags}`];
   if (isUnsettled(history)) return [`kvdeploy rollback ${flags}${stuckTarget(history)}`, breakGlassCommand(opened, io)];
-  return now.drifted ? [`kvdeploy converge ${flags}`, breakGlassCommand(opened, io)] : [];
+  return now.fix !== undefined ? [`kvdeploy ${now.fix} ${flags}`, breakGlassCommand(opened, io)] : [];
 }
 
 function messageOf(document: StatusDocument): string {

@@ -87,7 +87,15 @@ export async function driftCheck({ target, reading }: Seen, opened: Opened, deps
   if (wrong.length === 0) return ok('drift', 'nothing differs from what the ledger says');
   const said = found.places.map(({ place, percent, answers }) => `${place} ${percent} %: ${answersText(answers)}`);
   const isOpen = openRollout(history) !== null;
-  const next = isOpen ? 'resume' : isUnsettled(history) ? 'rollback' : found.split === null ? 'status' : 'converge';
+  const next = isOpen
+    ? 'resume'
+    : isUnsettled(history)
+      ? 'rollback'
+      : found.split === null
+        ? 'status'
+        : found.placeGone
+          ? 'adopt'
+          : 'converge';
   const to = next === 'rollback' ? stuckTarget(history) : '';
   return attend('drift', `${wrong.join('; ')}. Now: ${said.join(', ')}`, `kvdeploy ${next} ${flags}${to}`);
 }
