@@ -258,6 +258,7 @@ export const ROLLOUTS = {
     example: 'answers failed: 12 of 40 (30 %). All traffic is on 0b9f1c2d; the known-good build is unchanged.',
     causes: [
       'The new build is bad, or the router saw it crash repeatedly.',
+      'One member of several is bad. The message names it: errors in member green-3.',
       'The metric source did not answer for longer than `patience`.',
       'Clients stay with a build (cookies), so the new one got another part of the traffic: compare: { traffic: false }.',
     ],

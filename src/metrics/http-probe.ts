@@ -3,7 +3,7 @@ import * as z from 'zod';
 import type { Asked as AskedOverHttp } from '../base/changes/change.ts';
 import { prepare } from '../base/changes/prepare.ts';
 import type { ArmCounters, Counters, Target } from '../core/gates/counting/counters.ts';
-import { durationSchema, type Measurement } from '../core/gates/verdict/gate.ts';
+import { durationSchema, type Measurement, type Part } from '../core/gates/verdict/gate.ts';
 import { msText } from '../core/text.ts';
 import type { Io } from '../io.ts';
 import { type MemberAt, membersAt } from '../routers/places.ts';
@@ -94,7 +94,15 @@ async function measure(settings: HttpProbeConfig, question: Question, io: Io): P
     errors: all.filter(({ ok }) => !ok).length,
     counting: 'sample',
     detail: details.join('; '),
+    ...(isOne ? {} : { parts: Object.fromEntries(said.map((one) => [one.key, partOf(one)])) }),
   };
+}
+
+function partOf({ words, probes }: Awaited<ReturnType<typeof probeAll>>[number]): Part {
+  const bad = probes.filter(({ ok }) => !ok);
+  const failed: Record<string, number> = {};
+  for (const { said } of bad) failed[said] = (failed[said] ?? 0) + 1;
+  return { requests: probes.length, errors: bad.length, failed, member: words };
 }
 
 interface Probed {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { gatePollOf } from '../../src/core/gates/counting/blocks.ts';
 import { type Counters, countersSince, NO_COUNTERS } from '../../src/core/gates/counting/counters.ts';
 import { WHOLE } from '../../src/core/gates/gate-settings.ts';
+import { emptyMemory, judgeGate } from '../../src/core/gates/verdict/gate.ts';
 import { parseGuid } from '../../src/core/scope.ts';
 import { type Io, nodeIo } from '../../src/io.ts';
 import { type HttpProbeConfig, httpProbe } from '../../src/metrics/http-probe.ts';
@@ -196,6 +197,16 @@ describe('http-probe over the members of a place', () => {
       errors: 2,
       detail: '4 x 200, 2 x 500 (member green-2: 2 x 500)',
     });
+  });
+
+  it('a limit on probes fails for the one member of ten whose every answer fails, however high it is', async () => {
+    const told = await members(...Array.from({ length: 10 }, (_, at) => (at === 6 ? 500 : 200)));
+    let memory = emptyMemory(null);
+    let judged: ReturnType<typeof judgeGate>['judged'] | undefined;
+    for (let poll = 0; poll < 10; poll += 1)
+      ({ judged, memory } = judgeGate({ max: 0.3, minRequests: 10 }, memory, await measure(told, { probes: 20 })));
+    expect(judged).toMatchObject({ verdict: 'fail', requests: 200, errors: 20 });
+    expect(judged?.why).toMatch(/^member green-7: 20 of 20 \(100 %\) failed \(20 x 500\), limit 30 %; all members: 20 of 200/);
   });
 
   it('an http-probe names a member that is down, and probes it only where no member takes requests', async () => {

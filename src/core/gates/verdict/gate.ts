@@ -56,7 +56,7 @@ export interface Limits {
   readonly minRequests: number;
 }
 
-/** What one location of the router counted of one member. */
+/** What was counted of one member at one location of the router. */
 export interface Part {
   readonly requests: number;
   readonly errors: number;
@@ -156,7 +156,11 @@ export function judgeGate(
       requests: memory.sampled.requests + measurement.requests,
       errors: memory.sampled.errors + measurement.errors,
     };
-    return { judged: judgeCounts(limits, sampled, measurement.detail), memory: { ...memory, sampled } };
+    const parts = sampledParts(memory.parts, measurement.parts ?? {});
+    return {
+      judged: orBadMember(judgeCounts(limits, sampled, measurement.detail), limits, parts),
+      memory: { ...memory, sampled, parts },
+    };
   }
   const began = memory.baseline;
   if (measurement.parts !== undefined) return judgeParts(limits, memory, measurement.parts);
@@ -186,13 +190,21 @@ function judgeParts(limits: Limits, memory: GateMemory, now: Readonly<Record<str
   const parts = { ...memory.parts, ...Object.fromEntries(seen) };
   if (isFirst) return { judged: holds('this is the first reading', 0, 0), memory: { ...memory, parts } };
   const since = Object.values(parts).reduce((sum, { from, last }) => plus(sum, minus(last, from)), NOTHING);
-  const judged = judgeCounts(limits, since, failedText(since));
+  return { judged: orBadMember(judgeCounts(limits, since, failedText(since)), limits, parts), memory: { ...memory, parts } };
+}
+
+/** What each part showed at any poll, together. */
+function sampledParts(before: GateMemory['parts'], now: Readonly<Record<string, Part>>): GateMemory['parts'] {
+  const added = Object.entries(now).map(([key, part]) => {
+    const last = plus(part, Object.hasOwn(before, key) ? (before[key]?.last ?? NOTHING) : NOTHING);
+    return [key, { from: NOTHING, last: part.member === undefined ? last : { ...last, member: part.member } }] as const;
+  });
+  return { ...before, ...Object.fromEntries(added) };
+}
+
+function orBadMember(judged: Judged, limits: Limits, parts: GateMemory['parts']): Judged {
   const bad = badMember(limits, Object.values(parts));
-  const { requests, errors } = judged;
-  return {
-    judged: bad === undefined ? judged : { verdict: 'fail', why: `${bad}; all members: ${judged.why}`, requests, errors },
-    memory: { ...memory, parts },
-  };
+  return bad === undefined ? judged : { ...judged, verdict: 'fail', why: `${bad}; all members: ${judged.why}` };
 }
 
 /** Beyond what chance makes of a member at the limit: so many standard deviations, and so many failures more. */
