@@ -73,7 +73,7 @@ describe('the members that a share needs', () => {
     expect(few([at('main', { blue: 'bbbbbb', green: 'bbb' })], 100, { had: () => 3 })).toMatch(/^green needs 6 members/);
   });
 
-  it('before a raise the stable place has enough members for the share that it keeps, of as many as it had', () => {
+  it('the stable place needs enough members before a raise for the share that it keeps, of as many as it had', () => {
     const two = [at('main', { blue: 'bbx', green: 'bbb' })];
     expect(few(two, 25, { keeps: 75, had: () => 3 })).toBe(
       'blue needs 3 members up at main for the 75 % that it keeps, and has 2 of 3, without blue3',
