@@ -8,6 +8,7 @@ import type { Event } from '../core/ledger/events.ts';
 import { isOnTheWayTo, type Plan, stableSplit, stepSplit } from '../core/rollout/plan.ts';
 import type { Effect, State } from '../core/rollout/rollout.ts';
 import { type Split, splitsAgree, splitText } from '../core/rollout/split.ts';
+import { inRotation } from '../routers/places.ts';
 import type { Reading } from '../routers/router.ts';
 import type { Comparing } from './compare.ts';
 import { ASKED_WITHIN_MS, unfitOf } from './condition.ts';
@@ -141,8 +142,9 @@ async function lookBeforeShift(
   if (plan.kind !== 'promote') return 'why' in found ? undefined : lookBeforeRollback(state, found.reading, runner, made);
   if ('why' in found) return again ? failed(found.why) : waits(unseen(found.why), state, runner);
   const way = again ? step + 1 : step;
-  // What a try of its own made of the split is no drift: it is tried again.
-  if ((again || !tried) && !readBack.stands(found.reading, (places) => isOnTheWayTo(plan, way, places)))
+  // What a try of its own made of the split is no drift: it is tried again. One that was killed may have reached some members of a place.
+  const onTheWay = (places: Reading['places']) => isOnTheWayTo(plan, way, places);
+  if ((again || !tried) && !readBack.stands(found.reading, onTheWay) && !onTheWay(inRotation(found.reading)))
     return drifted(splitBefore(plan, way), found.reading, io.now());
   const standing = await condition.whole(state, ledger.history, found.reading);
   // What only sets the step again that has baked already raises nothing.

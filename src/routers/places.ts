@@ -106,6 +106,15 @@ export function asBefore(reading: Reading, since: Reading | undefined): readonly
   return placesOf(locations);
 }
 
+/** The places by the members in rotation alone: in the middle of a shift the others of a place are still to come. */
+export function inRotation({ locations }: Pick<Reading, 'locations'>): readonly PlaceReading[] {
+  const serving = locations.map(({ name, members }) => ({
+    name,
+    members: members.map((member) => ({ ...member, weight: weightInRotation(member) })),
+  }));
+  return placesOf(serving);
+}
+
 /** Members that came into rotation or left since an earlier reading. */
 export interface Regrouped {
   /** `green-4 came to green at edge1`. */

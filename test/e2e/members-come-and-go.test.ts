@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startBackend } from '../servers/backend.ts';
 import { openReplicas, type ReplicaSite } from './replicas-scene.ts';
 import { type PlaceName, PRODUCTION } from './site.ts';
+import { type TappedSocket, tapSocket } from './tapped-socket.ts';
 
 const LIMIT = { timeout: 90_000 };
 const PLACES_BY_PATTERN = {
@@ -72,6 +73,33 @@ describe('a stable place that dies in mid-rollout', () => {
       expect(await site.answers(20)).toEqual({ green: 20 });
     } finally {
       await site.closeAll();
+    }
+  });
+});
+
+describe('a runner that is killed with -9 while it sets six weights', () => {
+  it('a shift that reached one of three members is no drift: resume finishes it', LIMIT, async () => {
+    let tap: TappedSocket | undefined;
+    const configSockets = ([real = '']: readonly string[]) => {
+      tap ??= tapSocket(real);
+      return [tap.path];
+    };
+    const site = await openReplicas(1, { places: PLACES_BY_PATTERN, configSockets });
+    try {
+      const caught = tap?.hold(/set server gw\/green-1 weight/);
+      const running = site.start(`promote --build ${site.builds.green.guid} ${PRODUCTION}`);
+      const half = (await caught)?.text.split(/; ?/) ?? [];
+      running.signal('SIGKILL');
+      expect((await running.ended).exitCode).toBe(137);
+      const reached = half.slice(0, half.findIndex((one) => one.includes('green-2')) + 1);
+      await site.haproxy.command(reached.join('; '));
+      expect(await site.split()).toMatchObject({ 'blue-1': 25, 'green-1': 25 });
+      const { result } = await site.run('resume --env production --json');
+      expect(result).toMatchObject({ code: null, exitCode: 0 });
+      expect(await site.shares()).toEqual({ green: 100 });
+    } finally {
+      await site.closeAll();
+      await tap?.close();
     }
   });
 });

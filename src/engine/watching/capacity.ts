@@ -3,7 +3,7 @@ import type { GateResult } from '../../core/gates/verdict/verdict.ts';
 import { type Needed, notUp, tooFewUp } from '../../core/rollout/capacity.ts';
 import type { Plan } from '../../core/rollout/plan.ts';
 import type { State } from '../../core/rollout/rollout.ts';
-import type { Reading } from '../../routers/router.ts';
+import type { Member, Reading } from '../../routers/router.ts';
 import type { Control, Ports } from '../runner.ts';
 import type { Target } from '../target.ts';
 
@@ -26,7 +26,11 @@ export function tooFewToRaise(
   reading: Reading,
   target: Target,
 ): string | undefined {
-  return tooFewUp(reading.locations, neededFor(plan, plan.steps[step]?.percent ?? 100, target));
+  // Before the first step the place gets nothing yet: what a killed try of it left in maintenance is made ready with the others.
+  const idle = (one: Member) => (one.place === plan.candidate.ref ? { ...one, weight: 0 } : one);
+  const locations =
+    step > 0 ? reading.locations : reading.locations.map(({ name, members }) => ({ name, members: members.map(idle) }));
+  return tooFewUp(locations, neededFor(plan, plan.steps[step]?.percent ?? 100, target));
 }
 
 /** What one bake remembers of it. */

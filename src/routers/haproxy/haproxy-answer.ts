@@ -68,11 +68,16 @@ export interface Location {
   readonly servers: readonly Server[];
   /** Names of slots that wait for an address, and get nothing. */
   readonly spares: readonly string[];
+  /** Those of them that took requests until their name did not resolve any more: no one put them into maintenance. Down, as any other. */
+  readonly lost: readonly Server[];
 }
 
 // Bits of srv_admin_state (HAProxy, include/haproxy/server-t.h). Others say nothing about traffic: 4 means that haproxy.cfg has `disabled`,
 // 64 that the server's name was set at run time.
 const MAINT_BITS = 1 | 2 | 32;
+
+/** In maintenance by name resolution alone (SRV_ADMF_RMAINT). */
+const UNRESOLVED_BIT = 32;
 
 const DRAIN_BITS = 8 | 16;
 
@@ -105,11 +110,14 @@ export function parseLocation(answer: string, backend: string): Location | strin
   if (whole === undefined) return 'its answer has no statistics for the backend';
   const servers = new Map<string, Server>();
   const spares: string[] = [];
+  const lost: Server[] = [];
   for (const row of states.filter((state) => state.get('be_name') === backend)) {
     const name = row.get('srv_name') ?? '';
     const stat = stats.get(name);
     if (isSpare(row, stat)) {
       spares.push(name);
+      const server = isUnresolved(row) ? readServer(row, stat, whole) : undefined;
+      if (server !== undefined && server.chosen > 0) lost.push({ ...server, state: 'ready', up: false, downs: null });
       continue;
     }
     const server = readServer(row, stat, whole);
@@ -117,7 +125,8 @@ export function parseLocation(answer: string, backend: string): Location | strin
     if (servers.has(name)) return `its answer has server "${name}" twice`;
     servers.set(name, server);
   }
-  if (servers.size === 0) return `backend "${backend}" has no servers that have an address`;
+  if (servers.size === 0 && lost.length === 0)
+    return `backend "${backend}" has no servers that have an address${spares.length === 0 ? '' : ', and no name of them resolves'}`;
   return {
     level,
     algorithm: whole.get('algo') ?? '',
@@ -125,6 +134,7 @@ export function parseLocation(answer: string, backend: string): Location | strin
     cookie: whole.get('cookie') || null,
     servers: [...servers.values()],
     spares,
+    lost,
   };
 }
 
@@ -136,6 +146,11 @@ function isSpare(state: Row, stat: Row | undefined): boolean {
   const admin = wholeNumber(state.get('srv_admin_state'));
   if (admin === undefined || administrative(admin) !== 'maint' || isUnix(stat)) return false;
   return ['-', '0.0.0.0', '::'].includes(state.get('srv_addr') ?? '-');
+}
+
+/** Nothing but name resolution keeps it out. */
+function isUnresolved(state: Row): boolean {
+  return ((wholeNumber(state.get('srv_admin_state')) ?? 0) & (MAINT_BITS | DRAIN_BITS)) === UNRESOLVED_BIT;
 }
 
 function isUnix(stat: Row | undefined): boolean {

@@ -91,6 +91,12 @@ export function placer(places: Places | undefined): (server: string) => readonly
   };
 }
 
+/** Whether `places` lists this server by its own name: then it is a member, whether it has an address or not. */
+export function listsByName(places: Places | undefined): (server: string) => boolean {
+  const names = new Set(Object.values(places ?? {}).flatMap((said) => listed(said).filter((name) => !isPattern(name))));
+  return (server) => names.has(server);
+}
+
 /** What `places` says that the running backends do not have, or have twice; undefined without `places`, or where all is well. */
 export function misplaced(
   places: Places | undefined,

@@ -4,7 +4,7 @@ import { placesOf, seen, weightInRotation } from '../places.ts';
 import type { Ask, Location as LocationReading, Member, MemberCounters, Reading, Unseen, Unusable } from '../router.ts';
 import type { Location, Server } from './haproxy-answer.ts';
 import type { HaproxyConfig } from './haproxy-config.ts';
-import { misplaced, placer } from './haproxy-places.ts';
+import { listsByName, misplaced, placer } from './haproxy-places.ts';
 import { type Balance, unusableBecause } from './haproxy-setup.ts';
 
 /** The answer of one socket. */
@@ -66,8 +66,12 @@ export function readingOf(
 
 function placedBy({ places }: HaproxyConfig, answered: readonly Answered[]): readonly Placed[] {
   const placesAt = placer(places);
+  const isListed = listsByName(places);
   return answered.map(({ socket, location }) => {
-    const all = location.servers.map((server) => {
+    const resolved = new Set(location.servers.flatMap(({ name }) => placesAt(name)));
+    // A pattern may stand for more slots than there are addresses. Where it has none left, its name does not resolve: they are down, not gone.
+    const isDown = ({ name }: Server) => isListed(name) || placesAt(name).every((place) => !resolved.has(place));
+    const all = [...location.servers, ...location.lost.filter(isDown)].map((server) => {
       const [place, second] = placesAt(server.name);
       return { server, place: place === undefined || second !== undefined ? null : place };
     });

@@ -95,6 +95,9 @@ function waysIn(since: Reading | undefined): (socket: string, server: Server) =>
   };
 }
 
+const NAMES_CURE =
+  'HAProxy cannot resolve the names of its servers, so it sends requests to none of them: check the nameservers of its `resolvers` section.';
+
 const UNSAVED: Unusable = {
   why: 'without serverStateFile, a reload restores the weights in haproxy.cfg',
   cure: 'Set serverStateFile in the config, and in haproxy.cfg `server-state-file` (global) and `load-server-state-from-file global` (defaults).',
@@ -121,7 +124,8 @@ async function look(socket: string, backend: string, io: Io): Promise<Answered |
     }
     if (typeof location !== 'string') return { socket, location };
     const level = /^(operator|user)$/m.exec(answer)?.[1];
-    if (level === undefined) throw unreachable(socket, location, undefined);
+    if (level === undefined)
+      throw unreachable(socket, location, undefined, location.endsWith('resolves') ? NAMES_CURE : undefined);
     throw unreachable(socket, `it has level ${level}, which may not look`, undefined, adminCure(socket));
   } catch (error) {
     if (error instanceof KvdeployError) return { error };
