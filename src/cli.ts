@@ -304,7 +304,8 @@ function does(run: Runner, name: string, act: (options: object, deps: Deps) => P
 }
 
 function add(parent: Command, signature: string, description: string): Command {
-  return everywhere(parent.command(signature).description(description));
+  // A group lets its own pass, to name the part that is meant; its parts would inherit that.
+  return everywhere(parent.command(signature).description(description)).allowExcessArguments(false);
 }
 
 /** The flags that every command has. */

@@ -1,4 +1,5 @@
 /** argv in, exit code out. The only place that turns an error into a result. */
+import type { Command } from 'commander';
 import { EXIT, EXIT_OF } from './base/codes.ts';
 import { buildProgram, parseError } from './cli.ts';
 import { KvdeployError } from './core/errors.ts';
@@ -35,17 +36,29 @@ export async function main(argv: readonly string[]): Promise<number> {
     const parse = parseError(error);
     if (parse?.asked === true) return EXIT.done;
     const globals: Globals = { json: argv.includes('--json') };
-    const names = program.commands.map((command) => command.name());
-    const command = argv.find((word) => names.includes(word)) ?? '';
+    const command = commandIn(argv, program);
     return runCommand(command, globals, async () => {
       throw parse === undefined ? error : usageError(parse.message, command);
     });
   }
 }
 
+/** The command that a line names, with its part: `builds add`. Empty where it names none. */
+function commandIn(argv: readonly string[], { commands }: Command): string {
+  const named = (word: string) => commands.find((each) => each.name() === word);
+  const at = argv.findIndex((word) => named(word) !== undefined);
+  const found = named(argv[at] ?? '');
+  if (found === undefined) return '';
+  return `${found.name()} ${commandIn(argv.slice(at + 1), found)}`.trimEnd();
+}
+
 /** The parser's words as an error of the house; a group without a part has only shown its help. */
 function usageError(text: string, command: string): KvdeployError {
-  const [first = '', ...rest] = text.replace(/^error: /, '').split('\n');
+  // What was given to an option that is not known may be a secret.
+  const [first = '', ...rest] = text
+    .replace(/^error: /, '')
+    .replace(/^(unknown option '[^'=]*)=.*'/s, "$1'")
+    .split('\n');
   const missing = command === '' ? 'no command was given' : `the command ${command} needs a subcommand`;
   const message = first === '(outputHelp)' ? missing : first.replace(/\.$/, '');
   const more = rest.join(' ').trim();

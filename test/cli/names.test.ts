@@ -81,7 +81,7 @@ describe('near misses are named, and nothing is guessed', () => {
     [['plan', ...PRODUCTION, '--build', GREEN.guid, '--from', 'staging'], 'USAGE', 'kvdeploy builds'],
     [['promote', ...PRODUCTION, '--build', GREEN.guid, '--until', '0'], 'USAGE', '--until 25'],
     [['promote', ...PRODUCTION, '--build', GREEN.guid, '--max-wait', 'soon'], 'USAGE', '--max-wait 10m'],
-    [['pointer', 'import', ...PRODUCTION], 'USAGE', 'kvdeploy pointer --help'],
+    [['pointer', 'import', ...PRODUCTION], 'USAGE', 'kvdeploy pointer import --help'],
     [['schema', 'confi'], 'UNKNOWN_NAME', 'config'],
     [['demo', 'god'], 'UNKNOWN_NAME', 'kvdeploy demo good'],
   ] as const)('a near miss is named, and nothing is guessed: %j', async (args, code, hint) => {
