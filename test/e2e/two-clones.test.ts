@@ -1,5 +1,5 @@
 /** CI jobs that add builds at once: each has a clone of its own, and all push to one bare repository, by the script of docs/builds.md. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -52,6 +52,10 @@ function openRemote() {
         });
       child.on('error', reject).on('close', (code) => resolve({ code, out }));
     });
+  const add = (cwd: string, version: string, commit: string) => {
+    const args = ['builds', 'add', '--env', 'production', '--version', version, '--ref', 'green', '--commit', commit];
+    return spawnSync('kvdeploy', [...args, '--repository', env.REPOSITORY], { cwd, env, encoding: 'utf8' });
+  };
   /** What the remote's main branch has. */
   const pushed = () => git(folder, '--git-dir=remote.git', 'show', `main:${PRODUCTION}`);
   const validates = () => {
@@ -59,7 +63,7 @@ function openRemote() {
     cpSync(clone('last'), join(folder, 'kept'), { recursive: true });
     return execFileSync(join(folder, 'bin/kvdeploy'), ['validate'], { cwd: last, env, encoding: 'utf8' });
   };
-  return { clone, git, job, pushed, validates };
+  return { clone, git, job, add, pushed, validates };
 }
 
 const commits = ['a', 'b', 'c', 'd'].map((digit) => digit.repeat(40));
@@ -96,6 +100,39 @@ describe('CI jobs with clones of their own', () => {
     for (const commit of commits) expect(pushed()).toContain(commit);
     expect(sequences(pushed())).toEqual([1, 2, 3, 4]);
     expect(validates()).toContain('no findings');
+  });
+
+  it('rows of two clones that git cannot merge are named as a conflict, and nothing is written until it is resolved', {
+    timeout: 60_000,
+  }, async () => {
+    const { clone, git, job, add, pushed } = openRemote();
+    const two = clone('two');
+    expect(await job(clone('one'), '1.0.0', commits[0] ?? '')).toMatchObject({ code: 0 });
+    expect(add(two, '1.1.0', commits[1] ?? '')).toMatchObject({ status: 0 });
+    git(two, 'add', '.');
+    git(two, 'commit', '--quiet', '--message', 'Mine');
+    expect(() => git(two, 'pull', '--quiet', '--no-rebase', 'origin', 'main')).toThrow();
+    const conflict = readFileSync(join(two, PRODUCTION), 'utf8');
+    const refused = add(two, '1.2.0', commits[2] ?? '');
+    expect(refused).toMatchObject({ status: 2, stdout: '' });
+    expect(refused.stderr).toContain('A merge conflict is not resolved here.');
+    expect(refused.stderr).toMatch(new RegExp(`at +${PRODUCTION}:1:1`));
+    expect(readFileSync(join(two, PRODUCTION), 'utf8')).toBe(conflict);
+    git(two, 'checkout', '--quiet', '--theirs', PRODUCTION);
+    expect(add(two, '1.1.0', commits[1] ?? '')).toMatchObject({ status: 0 });
+    expect(sequences(readFileSync(join(two, PRODUCTION), 'utf8'))).toEqual([1, 2]);
+    expect(readFileSync(join(two, PRODUCTION), 'utf8').startsWith(pushed())).toBe(true);
+  });
+
+  it('what a killed process left next to the manifest is never committed by the script', { timeout: 60_000 }, async () => {
+    const { clone, git, job } = openRemote();
+    const one = clone('one');
+    mkdirSync(join(one, 'releases/production'));
+    for (const name of ['.hello.yaml.turn-0123456789ab', '.tmp.1.0123456789ab'])
+      writeFileSync(join(one, 'releases/production', name), '{}');
+    expect(await job(one, '1.0.0', commits[0] ?? '')).toMatchObject({ code: 0 });
+    const listed = git(one, 'ls-tree', '-r', '--name-only', 'origin/main').trim().split('\n');
+    expect(listed).toEqual(['kvdeploy.config.yaml', PRODUCTION, STAGING]);
   });
 
   it('a job whose commit is refused by a hook fails, and does not take an empty push for a row', {

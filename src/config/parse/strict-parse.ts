@@ -46,9 +46,21 @@ export function strictParse(file: string, bytes: Uint8Array): Parsed {
     return { findings: [findingAt(source, { from: 0, to: 1 }, trouble)] };
   }
   const parsed = file.toLowerCase().endsWith('.json') ? jsonNodes(source) : yamlNodes(source);
-  if (parsed.root === undefined) return { findings: limited(parsed.findings) };
+  if (parsed.root === undefined) return { findings: conflict(source) ?? limited(parsed.findings) };
   const more = nodeFindings(source, parsed.root);
   return more.length > 0 ? { findings: limited(more) } : { document: documentOf(source, parsed.root), findings: [] };
+}
+
+/** The first marker of a merge that git left to people: what the parser says of one helps no one. */
+function conflict(source: SourceText): readonly Finding[] | undefined {
+  const marker = /^<{7}(?: .*)?$/m.exec(source.text);
+  if (marker === null || !/^>{7}(?: .*)?$/m.test(source.text)) return undefined;
+  const trouble = {
+    code: 'SYNTAX',
+    message: 'A merge conflict is not resolved here.',
+    fix: 'Keep the rows of both sides, each with its own sequence; or take the side of the remote, and run builds add again.',
+  } as const;
+  return [findingAt(source, { from: marker.index, to: marker.index + 7 }, trouble)];
 }
 
 /** True for a text without a value: blanks and comments only. */

@@ -29,6 +29,13 @@ describe('refused, with the place', () => {
     ['a whole number beyond 2^53', 'a: 9007199254740993', 'SCHEMA 1:4'],
     ['a number too large for JSON', '{"a": 1e999}', 'SCHEMA 1:7', 'a.json'],
     ['a number that is none', 'a: .nan', 'SCHEMA 1:4'],
+    ['a merge conflict', 'a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> main\n', 'SYNTAX 2:1'],
+    [
+      'a merge conflict with the line ends of Windows',
+      'a: 1\r\n<<<<<<< HEAD\r\nb: 1\r\n=======\r\n>>>>>>> main\r\n',
+      'SYNTAX 2:1',
+    ],
+    ['a merge conflict in JSON', '{\n<<<<<<< HEAD\n"b": 1\n=======\n"b": 2\n>>>>>>> main\n}', 'SYNTAX 2:1', 'a.json'],
     ['an empty file', '', 'SYNTAX 1:1'],
     ['a file of comments', '# a\n---\n# b\n', 'SYNTAX 1:1'],
     ['an empty JSON file', ' \n', 'SYNTAX 1:1', 'a.json'],
