@@ -7,6 +7,8 @@ import { dataFilesBelow } from '../../src/config/data-files.ts';
 import { derived } from '../../src/core/manifest/build-guid.ts';
 import { listedBuildSchema } from '../../src/core/manifest/manifest.ts';
 import { nodeIo } from '../../src/io.ts';
+import type { Deps } from '../../src/release/deps.ts';
+import { givenBy } from '../../src/release/listing/given.ts';
 import { takeTurn } from '../../src/release/listing/turn.ts';
 import { CANDIDATE, SCOPE, STAGING } from '../core/manifest/builds.ts';
 
@@ -45,7 +47,17 @@ export function lines(): readonly string[] {
   ];
 }
 
-/** One commit in two environments must have two GUIDs; a manifest is not written while a living process writes it, nor by two at once. */
+/** True if a row takes this address of a repository. */
+function stores(repository: string): boolean {
+  try {
+    givenBy({ version: '1', ref: 'green', commit: 'a'.repeat(40), repository }, SCOPE, { cwd: '/', io: nodeIo } as Deps);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** One commit in two environments must have two GUIDs, and no row a password; a manifest is not written while a living process writes it, nor by two at once. */
 export async function listings(): Promise<readonly string[]> {
   const made = { digest: undefined, source: { repository: 'https://example.com/acme', commit: 'a'.repeat(40) } };
   const one = derived(made, SCOPE).guid === derived(made, STAGING).guid;
@@ -71,6 +83,8 @@ export async function listings(): Promise<readonly string[]> {
     (await takeTurn(join(folder, 'app.yaml'), { ...io, fs: { ...fs, linkSync } }))();
     return [
       ...(one ? ['gives one GUID to a commit in two environments'] : []),
+      ...(stores('https://ci:secret@example.com/acme') ? ['stores a password'] : []),
+      ...(stores('https://example.com/acme') ? [] : ['refuses an address']),
       ...(first === 0 ? ['goes on while another process writes'] : []),
       ...(waited === first ? ['lets two go on that looked at once'] : []),
       ...(tickets().length === 0 ? [] : [`leaves ${tickets().join()} behind`]),

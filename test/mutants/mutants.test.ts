@@ -9,6 +9,7 @@ import { MUTANTS } from './mutants.ts';
 const QUICK = [
   'one commit has one GUID in every environment',
   'two writers of a manifest go on that looked at once',
+  'a password in the address of a repository is stored',
   'the ticket of a living writer of a manifest is swept',
   'an entry is acknowledged before it is flushed',
   'a bad build is let in',

@@ -60,4 +60,11 @@ export const OF_THE_FILES: readonly Mutant[] = [
     'if (others(dirname(file), start, mine, io).length === 0) return',
     'if (others(dirname(file), start, mine, io).length < 9) return',
   ),
+  mutant(
+    'a password in the address of a repository is stored',
+    'listings',
+    'release/listing/given.ts',
+    'if (hasSecret(repository)) {',
+    'if (Object.is(hasSecret(repository), 0)) {',
+  ),
 ];

@@ -85,8 +85,8 @@ function sourceOf({ commit, repository }: AddOptions): Build['source'] | undefin
   const both = 'Give both, such as --commit "$(git rev-parse HEAD)" --repository https://example.com/acme/gateway';
   if (commit === undefined) throw usage('--repository needs --commit.', both);
   if (repository === undefined) throw usage('--commit needs --repository: two repositories may have the same commit id.', both);
-  // Variables of CI may hold a token, and manifests are committed.
-  if (/:\/\/[^/]*@/.test(repository)) {
+  // Variables of CI may hold a token, and manifests are committed. So what is refused here is not shown either.
+  if (hasSecret(repository)) {
     const hint = 'Give the address alone, such as https://example.com/acme/gateway (in GitLab, $CI_PROJECT_URL).';
     throw usage('--repository has a user or a password in it, and a manifest is no place for one.', hint);
   }
@@ -96,6 +96,22 @@ function sourceOf({ commit, repository }: AddOptions): Build['source'] | undefin
   if (path[0] === 'commit')
     throw usage(`--commit ${JSON.stringify(commit)}: ${message}.`, 'Give the whole id: git rev-parse HEAD');
   throw usage(`--repository ${JSON.stringify(repository)}: ${message}.`, both);
+}
+
+/** A host, perhaps with a port, and nothing that could hide a user in front of it. */
+const HOST = /^(?:[\p{L}\p{N}._~-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/iu;
+
+const URL = /^([a-z][a-z0-9+.-]*):[/\\]+([^/?#\\]*)/i;
+
+/** As in git@github.com:acme/gateway. A user of SSH is no secret: keys are. */
+const SSH_USER = /^[\w.~-]+@(?=[^@/:]+:)/;
+
+/** Whether an address of a repository has a user of HTTP, a password or a token in it. What cannot be told counts as one. */
+function hasSecret(repository: string): boolean {
+  if (/[?#&;][^=]*(?:token|secret|passw|pwd|key|auth|sig)[^=]*=/i.test(repository)) return true;
+  const [, scheme = '', authority = ''] = URL.exec(repository) ?? [];
+  if (scheme !== '') return !HOST.test(scheme.endsWith('ssh') ? authority.replace(/^[\w.~-]+@/, '') : authority);
+  return /^[^/]*@|:.*@/.test(repository.replace(SSH_USER, ''));
 }
 
 function digestOf({ digest, file }: AddOptions, { cwd, io }: Deps): string | undefined {
@@ -116,7 +132,10 @@ const CHUNK_BYTES = 1024 * 1024;
 function digestOfFile(path: string, typed: string, fs: Deps['io']['fs']): string {
   try {
     return withFile(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK, fs, (fd) => {
-      if (!fs.fstatSync(fd).isFile()) throw new Error('it is not a regular file');
+      const stat = fs.fstatSync(fd);
+      if (!stat.isFile()) throw new Error('it is not a regular file');
+      // Every empty file has the same digest, and so the GUID of every other build that failed.
+      if (stat.size === 0) throw new Error('it is empty');
       const [hash, chunk] = [createHash('sha256'), Buffer.alloc(CHUNK_BYTES)];
       for (let count = 1; count > 0; ) {
         count = fs.readSync(fd, chunk, 0, chunk.length, null);
@@ -126,7 +145,10 @@ function digestOfFile(path: string, typed: string, fs: Deps['io']['fs']): string
     });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw usage(`--file ${typed} cannot be read: ${why}.`, 'Give the one file that is deployed, such as an archive.');
+    throw usage(
+      `--file ${typed === '' ? '""' : typed} cannot be read: ${why}.`,
+      'Give the one file that is deployed, such as an archive.',
+    );
   }
 }
 
