@@ -46,6 +46,20 @@ describe('taking builds out where the ledger is', () => {
     site.backend('production', 'green').setGuid(GREEN.guid);
   });
 
+  it('where no build can say what it is, none is taken out once traffic was moved by hand', async () => {
+    site.writeConfig({ identity: 'none', open: true });
+    const prune = () => site.run(['builds', 'prune', ...PRODUCTION, '--keep', '9', '--json']);
+    expect(resultOf(await prune())).toMatchObject({ ok: true });
+    await site.moveTraffic('production', 'amber');
+    expect(resultOf(await prune())).toMatchObject({
+      code: 'UNREACHABLE',
+      exitCode: 7,
+      message: expect.stringContaining('no one could be asked at amber'),
+    });
+    await site.moveTraffic('production', 'green');
+    site.writeConfig();
+  });
+
   it('a build that no one needs is removed by a prefix, and its GUID printed', async () => {
     const { exitCode, stdout, stderr } = await site.run(['builds', 'remove', ...PRODUCTION, '--build', '5c0a77e4']);
     expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: `${SQUATTER.guid}\n` });

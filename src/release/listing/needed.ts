@@ -16,12 +16,12 @@ export async function neededBuilds(deps: Deps): Promise<ReadonlyMap<Guid, string
   const needed = new Map<Guid, string>();
   for (const { build } of rollbackTargets(history)) needed.set(build.guid, `can be rolled back to in ${scopeText(scope)}`);
   const { rollout } = history;
-  if (rollout !== null && (!isOver(rollout) || rollout.phase === 'stuck')) {
-    const builds = [rollout.plan.candidate, rollout.plan.stable].filter((build) => build !== null);
-    for (const { guid } of builds) needed.set(guid, `is in an unfinished rollout of ${scopeText(scope)}`);
-  }
-  for (const guid of await servingBuilds(opened, deps)) needed.set(guid, `serves ${scopeText(scope)} now`);
+  const open = rollout !== null && (!isOver(rollout) || rollout.phase === 'stuck') ? rollout.plan : null;
+  const inRollout = [open?.candidate ?? [], open?.stable ?? []].flat();
+  for (const { guid } of inRollout) needed.set(guid, `is in an unfinished rollout of ${scopeText(scope)}`);
   const known = currentKnownGood(history);
+  const places = new Set([...inRollout, ...(known === null ? [] : [known.build])].map(({ ref }) => ref));
+  for (const guid of await servingBuilds(opened, places, deps)) needed.set(guid, `serves ${scopeText(scope)} now`);
   if (known !== null) needed.set(known.build.guid, `is known-good in ${scopeText(scope)}`);
   return needed;
 }
@@ -46,9 +46,9 @@ function unread(how: string, { situation }: Deps, cause?: unknown): KvdeployErro
   });
 }
 
-/** What answers at the places that have traffic. Without a router, or without a way to ask, the ledger's word has to do. */
-async function servingBuilds(opened: Opened, deps: Deps): Promise<readonly Guid[]> {
-  if (opened.settings?.router == null || opened.settings.identity === null) return [];
+/** What answers where traffic is. `places`: of builds that are needed anyway. Without a router the ledger's word has to do. */
+async function servingBuilds(opened: Opened, places: ReadonlySet<string>, deps: Deps): Promise<readonly Guid[]> {
+  if (opened.settings?.router == null) return [];
   const unseen = (why: string, cause?: unknown) =>
     new KvdeployError('UNREACHABLE', {
       message: `Which build serves cannot be seen: ${why}. It could be the one to take out, so none is.`,
@@ -65,10 +65,11 @@ async function servingBuilds(opened: Opened, deps: Deps): Promise<readonly Guid[
   );
   const known = knownBuilds(opened, await readOffers(opened, deps));
   return asked.flatMap(({ place, answers }) => {
-    // What is down now may be up again in a moment.
-    if (answers.every(({ answer }) => 'down' in answer)) throw unseen(`no one could be asked at ${place}`);
-    return answers.flatMap(({ at, answer }) => {
-      if ('down' in answer || 'unasked' in answer) return [];
+    const up = answers.filter(({ answer }) => !('down' in answer || 'unasked' in answer));
+    // What is down now may be up again in a moment. Where no build is ever asked, the ledger's word does, but only of its own places.
+    const isNeverAsked = (target.identityOf(place) ?? 'none') === 'none';
+    if (up.length === 0 && !(isNeverAsked && places.has(place))) throw unseen(`no one could be asked at ${place}`);
+    return up.flatMap(({ at, answer }) => {
       const which = resolved(answer, known);
       if (which.is === 'one') return which.guid;
       throw unseen(`${at}: ${'unreachable' in answer ? answer.unreachable : which.why}`);
