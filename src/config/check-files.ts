@@ -45,6 +45,8 @@ export interface CheckedFiles {
   readonly manifests: number;
   readonly configs: number;
   readonly findings: readonly Finding[];
+  /** What `becomes` says, where it has no finding of its own. */
+  readonly becoming?: ReadManifest | undefined;
 }
 
 /** Reads everything below the root and everything named, each file once, then compares all manifests. */
@@ -76,6 +78,7 @@ export async function checkFiles(options: WhatToCheck, deps: CheckDeps): Promise
   const rules = [...ruleFindings(manifests, own.config?.names ?? null), ...unasked];
   return {
     manifests: all.filter((each) => each.kind === 'manifest').length,
+    becoming: becomes === undefined ? undefined : mine[0]?.manifest,
     configs: (own.file === undefined ? 0 : 1) + all.filter((each) => each.kind === 'config').length,
     findings: [
       ...own.findings,

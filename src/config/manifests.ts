@@ -53,7 +53,11 @@ export function readManifestFile(file: string, root: string, cwd: string, io: Fi
 /** Parses the bytes of one manifest; `place` is its path below the root, see PlacedManifest. */
 export function parseManifest(shown: string, bytes: Uint8Array, place: PlacedManifest['place']): ManifestReading {
   const { document, findings } = strictParse(shown, bytes);
-  if (document === undefined) return { findings };
+  return document === undefined ? { findings } : manifestIn(document, bytes, place);
+}
+
+/** The manifest in bytes that are parsed already. */
+export function manifestIn(document: StrictDocument, bytes: Uint8Array, place: PlacedManifest['place']): ManifestReading {
   const kind = valueAt(document.value, ['kind']);
   if (kind !== 'ReleaseManifest') return { findings: [otherKind(document, kind)] };
   const checked = check(document, manifestSchema);
@@ -63,7 +67,7 @@ export function parseManifest(shown: string, bytes: Uint8Array, place: PlacedMan
     return { scope: scopeOf(manifest), build, ...document.place(['builds', index, 'guid']) };
   });
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  return { manifest: { file: shown, manifest, builds, sha256, bytes, place }, findings: [] };
+  return { manifest: { file: document.file, manifest, builds, sha256, bytes, place }, findings: [] };
 }
 
 /** The only finding for a file that is not a manifest. */

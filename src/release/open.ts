@@ -146,7 +146,7 @@ async function goOnWithout(why: KvdeployError, store: Store, deps: Deps): Promis
 }
 
 /** The scope that the flags, the config and the state name together; each missing part must have exactly one answer. */
-export async function scopeOf(deps: Deps, config: LoadedConfig | null, store: Store): Promise<Scope> {
+export async function scopeOf(deps: Deps, config: LoadedConfig | null, store: Store | null): Promise<Scope> {
   const asked = deps.globals.env ?? deps.io.env('KVDEPLOY_ENV');
   if (asked === undefined || asked === '') {
     throw new KvdeployError('USAGE', {
@@ -154,7 +154,7 @@ export async function scopeOf(deps: Deps, config: LoadedConfig | null, store: St
       hint: 'Name it: --env production',
     });
   }
-  const known = config === null ? await store.scopes() : config.services.map((service) => service.scope);
+  const known = config === null ? ((await store?.scopes()) ?? []) : config.services.map((service) => service.scope);
   // A word that cannot be a name is refused as one, before anything is said of tenants.
   if (nameProblem(asked) !== undefined) throw unknownName('environment', asked, known);
   const tenant = pick('tenant', deps.globals.tenant, known);

@@ -7,10 +7,8 @@ import { isPlaceOf, placeFor, readManifestFile } from '../../config/manifests.ts
 import type { LoadedConfig, ServiceSettings } from '../../config/settings.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import { sameScope, scopeText } from '../../core/scope.ts';
-import { stores } from '../../stores/index.ts';
 import type { Deps } from '../deps.ts';
 import { flagsOf, scopeOf, tryConfig } from '../open.ts';
-import { groupOf, stateDirOf } from '../state-dir.ts';
 
 /** A scope and its manifest's file, which may not exist yet. */
 export interface Listing {
@@ -29,8 +27,7 @@ export interface Listing {
 export async function openListing(deps: Deps): Promise<Listing> {
   const { config, why } = await tryConfig(deps);
   if (config === null) throw why;
-  const store = stores.local({ stateDir: stateDirOf(deps, config), group: groupOf(config, deps.io) }, deps.io);
-  const scope = await scopeOf(deps, config, store);
+  const scope = await scopeOf(deps, config, null);
   deps.situation.scope = scope;
   const settings = config.services.find((service) => sameScope(service.scope, scope)) ?? null;
   if (settings?.hasManifest === false) {
@@ -43,13 +40,16 @@ export async function openListing(deps: Deps): Promise<Listing> {
   return { scope, config, settings, file, shown: shownPath(deps.cwd, file), flags: flagsOf(scope, deps) };
 }
 
-/** The file that declares the scope; else one at its place, whatever is wrong with it; else where it belongs. */
+/**
+ * The file at the place of the scope, whatever is wrong with it; else the one that declares the scope; else where it belongs. A file for
+ * another scope at this place, or a second one for this scope, is refused when the manifests are checked.
+ */
 function fileOf(scope: Scope, config: LoadedConfig, { io }: Deps): string {
   const { files } = dataFilesBelow(io.fs, config.manifestsDir, config.root);
-  const declares = files.filter((file) => {
+  const atPlace = files.find((file) => isPlaceOf(file, scope, config.tenants.length > 1));
+  const declares = (file: string) => {
     const { manifest } = readManifestFile(file, config.manifestsDir, config.root, io);
     return manifest !== undefined && sameScope(manifest.manifest, scope);
-  });
-  const atPlace = files.filter((file) => isPlaceOf(file, scope, config.tenants.length > 1));
-  return declares[0] ?? atPlace[0] ?? path.join(config.manifestsDir, placeFor(scope, config));
+  };
+  return atPlace ?? files.find(declares) ?? path.join(config.manifestsDir, placeFor(scope, config));
 }

@@ -1,11 +1,12 @@
 /** Writes a manifest that commands edit. Must write nothing that `validate` would refuse, and lose no row of another process. */
 import { dirname } from 'node:path';
-import { makeFolders, replaceFile } from '../../base/durable/durable-file.ts';
+import { makeFolders, replaceFile, sweepTemporaries } from '../../base/durable/durable-file.ts';
+import { look } from '../../base/durable/open-file.ts';
 import { canonical } from '../../base/shape.ts';
 import { checkFiles } from '../../config/check-files.ts';
 import type { ManifestText, Row } from '../../config/edit/rows.ts';
 import { readBytes, shownPath } from '../../config/files.ts';
-import { parseManifest, placeBelow } from '../../config/manifests.ts';
+import { manifestIn, placeBelow } from '../../config/manifests.ts';
 import { findingWithoutText } from '../../config/parse/source.ts';
 import { isEmpty, strictParse } from '../../config/parse/strict-parse.ts';
 import { checkText, MAX_BYTES } from '../../config/parse/text-check.ts';
@@ -36,28 +37,45 @@ export interface Edited<T> {
 }
 
 /**
- * Edits the manifest: judged first without writing anything, then again in this process's turn, and then replaced durably. `edit` throws
- * to refuse. Throws MANIFEST_INVALID or MANIFESTS_DISAGREE for what `validate` would refuse, BUSY where the file changes meanwhile.
+ * Edits the manifest in this process's turn: what it becomes is judged, then replaced durably. `edit` throws to refuse; then, and where it
+ * changes nothing, there is no turn and nothing is written. Throws MANIFEST_INVALID or MANIFESTS_DISAGREE for what `validate` would refuse,
+ * BUSY where the file changes meanwhile, SYSTEM_ERROR where it cannot be written.
  */
 export async function rewrite<T>(listing: Listing, edit: (before: Before) => Edited<T>, deps: Deps): Promise<T> {
   const { file } = listing;
   const { fs } = deps.io;
-  const first = await judged(listing, edit, deps);
-  if (first.text === null) return first.result;
+  const seen = editedNow(listing, edit, deps);
+  const isHome = fs.existsSync(dirname(file));
+  // Nothing is made for an edit that is refused, not even a folder.
+  if (seen.text === null || !isHome) await judge(listing, seen, deps);
+  if (seen.text === null) return seen.result;
   let leave = () => {};
   try {
+    mustTakeWrites(file, fs);
     // As git makes them: whoever may read the checkout may read them.
     makeFolders(dirname(file), fs, 0o777);
     leave = await takeTurn(file, deps.io);
-    const { text, result, bytes, warnings } = await judged(listing, edit, deps);
-    if (text !== null) replaceFile(file, text, fs, { permit: () => mustStillBe(listing, bytes, deps) });
+    sweepTemporaries(dirname(file), deps.io.now(), fs);
+    const { bytes } = bytesOf(listing, fs);
+    const edited = Buffer.from(bytes).equals(seen.bytes) ? seen : editedNow(listing, edit, deps);
+    const warnings = await judge(listing, edited, deps);
+    if (edited.text !== null) replaceFile(file, edited.text, fs, { permit: () => mustStillBe(listing, edited.bytes, deps) });
     for (const message of warnings) deps.line({ type: 'note', level: 'warning', message });
-    return result;
+    return edited.result;
   } catch (error) {
     throw error instanceof KvdeployError ? error : unwritten(listing, error);
   } finally {
     leave();
   }
+}
+
+/** A file is replaced, which needs no permission to write to it; but whoever made it read-only wants it left alone. */
+function mustTakeWrites(file: string, fs: Deps['io']['fs']): void {
+  const stat = look(file, fs);
+  if (stat === undefined) return;
+  // Root may write to every file, so for root the mode decides.
+  if ((stat.mode & 0o222) === 0) throw new Error('it is read-only');
+  fs.accessSync(file, fs.constants.W_OK);
 }
 
 function unwritten({ shown }: Listing, cause: unknown): KvdeployError {
@@ -69,8 +87,9 @@ function unwritten({ shown }: Listing, cause: unknown): KvdeployError {
 }
 
 /** An editor, or git, may write at any time, and takes no turn. */
-function mustStillBe({ file, shown }: Listing, bytes: Uint8Array, { io }: Deps): void {
-  const { bytes: now } = bytesOf(file, shown, io.fs);
+function mustStillBe(listing: Listing, bytes: Uint8Array, { io }: Deps): void {
+  const { shown } = listing;
+  const { bytes: now } = bytesOf(listing, io.fs);
   if (Buffer.from(bytes).equals(now)) return;
   throw new KvdeployError('BUSY', {
     message: `${shown} was changed by another program just now; nothing was written.`,
@@ -78,27 +97,28 @@ function mustStillBe({ file, shown }: Listing, bytes: Uint8Array, { io }: Deps):
   });
 }
 
-interface Judged<T> extends Edited<T> {
+interface EditedNow<T> extends Edited<T> {
   /** What was read. */
   readonly bytes: Uint8Array;
-  readonly warnings: readonly string[];
 }
 
-async function judged<T>(listing: Listing, edit: (before: Before) => Edited<T>, deps: Deps): Promise<Judged<T>> {
-  const { file, shown, config } = listing;
-  const { bytes } = bytesOf(file, shown, deps.io.fs);
-  const edited = edit(beforeOf(listing, bytes));
-  const becomes = edited.text === null ? bytes : Buffer.from(edited.text);
-  const { findings } = await checkFiles({ files: [], config: deps.globals.config, becomes: { file, bytes: becomes } }, deps);
+function editedNow<T>(listing: Listing, edit: (before: Before) => Edited<T>, deps: Deps): EditedNow<T> {
+  const { bytes } = bytesOf(listing, deps.io.fs);
+  return { ...edit(beforeOf(listing, bytes)), bytes };
+}
+
+/** Throws what `validate` would say of the manifest as it becomes; returns what is only a warning. */
+async function judge({ file, config }: Listing, edited: EditedNow<unknown>, deps: Deps): Promise<readonly string[]> {
+  const bytes = edited.text === null ? edited.bytes : Buffer.from(edited.text);
+  const { findings, becoming } = await checkFiles({ files: [], config: deps.globals.config, becomes: { file, bytes } }, deps);
   const isMissing = (finding: Finding) => finding.code === 'SCOPE_UNSEEN' && finding.file === shownPath(deps.cwd, config.file);
   refuse(findings.filter((finding) => !isMissing(finding)));
-  const warnings = findings.filter(isMissing).map(({ message }) => `${message} Nothing was compared with it.`);
-  mustHave(parseManifest(shown, becomes, placeBelow(config.manifestsDir, file)).manifest?.manifest.builds, edited.builds);
-  return { ...edited, bytes, warnings };
+  mustHave(becoming?.manifest.builds, edited.builds);
+  return findings.filter(isMissing).map(({ message }) => `${message} Nothing was compared with it.`);
 }
 
 /** The bytes of the file; none where it is missing. Throws MANIFEST_INVALID for anything but a regular file: a link is not followed. */
-function bytesOf(file: string, shown: string, fs: Deps['io']['fs']): { readonly bytes: Uint8Array } {
+function bytesOf({ file, shown }: Listing, fs: Deps['io']['fs']): { readonly bytes: Uint8Array } {
   const read = readBytes(fs, file, { followSymlink: false, maxBytes: MAX_BYTES });
   if ('bytes' in read) return read;
   if (read.trouble.code === 'MANIFEST_MISSING') return { bytes: new Uint8Array() };
@@ -111,11 +131,11 @@ function beforeOf({ file, shown, config }: Listing, bytes: Uint8Array): Before {
   refuse(findings);
   const text = source?.text ?? '';
   if (isEmpty(text)) return { manifest: null, text, json, builds: [] };
-  const parsed = strictParse(shown, bytes);
-  refuse(parsed.findings);
-  if (parsed.document === undefined) throw new Error(`${shown} has neither a value nor a finding`);
-  const read = parseManifest(shown, bytes, placeBelow(config.manifestsDir, file));
-  return { manifest: { text, root: parsed.document.root, json }, text, json, builds: read.manifest?.builds ?? [] };
+  const { document, findings: unparsed } = strictParse(shown, bytes);
+  refuse(unparsed);
+  if (document === undefined) throw new Error(`${shown} has neither a value nor a finding`);
+  const { manifest } = manifestIn(document, bytes, placeBelow(config.manifestsDir, file));
+  return { manifest: { text, root: document.root, json }, text, json, builds: manifest?.builds ?? [] };
 }
 
 function refuse(findings: readonly Finding[]): void {
