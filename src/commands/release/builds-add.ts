@@ -1,7 +1,9 @@
 /** `builds add`: writes a build into its scope's manifest under a GUID that is derived, never invented. Moves no traffic, needs no state. */
 import { canonical } from '../../base/shape.ts';
 import { newManifest, type Row, withRef, withRow } from '../../config/edit/rows.ts';
+import { sameWord, wordFor } from '../../core/admission/named.ts';
 import { KvdeployError } from '../../core/errors.ts';
+import { type Is, identityAt, isOf } from '../../core/identity.ts';
 import { type Build, type ListedBuild, placeOf } from '../../core/manifest/manifest.ts';
 import { didYouMean } from '../../core/nearest.ts';
 import { scopeText, shortGuid } from '../../core/scope.ts';
@@ -28,8 +30,19 @@ export async function addBuild(options: AddOptions, deps: Deps): Promise<Outcome
   const whole = options.live === true ? await liveOptions(options, deps) : options;
   const given = givenBy(whole, listing.scope, deps);
   assertPlace(given.ref, listing);
+  warnOfShort(given.source?.commit, deps);
   const added = await rewrite(listing, (before) => edited(before, given, listing, deps), deps);
   return told(added, listing, deps);
+}
+
+/** SHA-1 and SHA-256, in hex. */
+const WHOLE_COMMIT = [40, 64];
+
+/** The same commit in another length is another name, and so another GUID. */
+function warnOfShort(commit: string | undefined, deps: Deps): void {
+  if (commit === undefined || WHOLE_COMMIT.includes(commit.length)) return;
+  const message = `--commit ${commit} is abbreviated; given whole, it is another build with another GUID. Give the whole id: git rev-parse HEAD`;
+  deps.line({ type: 'note', level: 'warning', message });
 }
 
 /** Where the config names the places, a row at any other could never be promoted. Throws UNKNOWN_NAME. */
@@ -42,6 +55,37 @@ function assertPlace(ref: string, { settings, config, scope }: Listing): void {
     message: `--ref ${ref}: the config names no such place of ${scopeText(scope)}.${didYouMean(ref, places)}`,
     hint: `Known: ${places.join(', ')}; a new place is added to the router in ${config.file} first.`,
   });
+}
+
+/**
+ * Where builds say their commit, digest, version or a label, a row without it could never be recognized, and one more row with that of
+ * another build would make both unclear, the one that serves included. Throws USAGE and IDENTITY_UNCLEAR.
+ */
+function assertToldApart(build: Build, { builds }: Before, { settings, scope, flags }: Listing): void {
+  const identity = identityAt(settings?.identity ?? null, settings?.router, build.ref);
+  if (identity === null || identity === 'none' || isOf(identity) === 'guid') return;
+  const is = isOf(identity);
+  const word = is === 'digest' && build.digestOf === 'source' ? undefined : wordFor(build, is);
+  const builtAs = `Builds of ${scopeText(scope)} say their ${is} (identity: is)`;
+  if (word === undefined)
+    throw new KvdeployError('USAGE', {
+      message: `${builtAs}; this row would have none, so what runs could not be recognized.`,
+      hint: `Give it: ${optionFor(is)}`,
+    });
+  const [other] = sameWord(build, is, scope, builds);
+  if (other === undefined) return;
+  const { guid } = other.build;
+  throw new KvdeployError('IDENTITY_UNCLEAR', {
+    message: `${builtAs}, and ${shortGuid(guid)} is listed with the same ${is} ${word}: what runs could be either. Nothing was written.`,
+    hint: `Let builds say their GUID or digest (docs/identity.md). If the listed row is wrong, take it out first: kvdeploy builds remove ${flags} --build ${guid}`,
+    places: builds.filter((row) => row.build.guid === guid).map((row) => placeOf(row)),
+  });
+}
+
+function optionFor(is: Is): string {
+  if (is === 'commit') return '--commit "$(git rev-parse HEAD)" --repository https://example.com/acme/gateway';
+  if (is.startsWith('label.')) return `--label ${is.slice('label.'.length)}=…`;
+  return '--digest sha256:… or --file FILE';
 }
 
 function told({ change, build, from }: Added, { shown }: Listing, deps: Deps): Outcome {
@@ -67,6 +111,7 @@ function edited(before: Before, given: Given, listing: Listing, deps: Deps): Edi
   const listed = before.builds[index];
   if (listed === undefined) {
     const build = rowOf(given, builds, deps);
+    assertToldApart(build, before, listing);
     return { result: { change: 'added', build }, text: withNew(before, build, listing), builds: [...builds, build] };
   }
   const differing = differences(listed.build, given);
@@ -75,6 +120,7 @@ function edited(before: Before, given: Given, listing: Listing, deps: Deps): Edi
   if (ref === given.ref || before.manifest === null)
     return { result: { change: 'unchanged', build: listed.build }, text: null, builds };
   const build = { ...listed.build, ref: given.ref };
+  assertToldApart(build, before, listing);
   const text = withRef(before.manifest, index, given.ref) ?? before.text;
   return { result: { change: 'moved', build, from: ref }, text, builds: builds.with(index, build) };
 }
