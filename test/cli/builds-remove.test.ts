@@ -1,5 +1,5 @@
 /** `builds remove` and `builds prune` take out only what the ledger and the builds that serve allow. */
-import { writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adding, listingSite, PRODUCTION as MANIFEST } from './listing-site.ts';
@@ -117,6 +117,16 @@ describe('taking builds out where the ledger is', () => {
   });
 
   it('no build is removed or pruned without a readable ledger', async () => {
+    const prune = (...more: string[]) => site.run(['builds', 'prune', ...PRODUCTION, '--json', ...more]);
+    // The target is marked by the state that drives it, which is not this one.
+    const elsewhere = resultOf(await prune('--state-dir', join(site.folder, 'another-state')));
+    expect(elsewhere).toMatchObject({ code: 'LEDGER_UNREAD', exitCode: 3 });
+    const ledger = join(site.stateDir, 'acme/production/kv-gateway/ledger');
+    renameSync(ledger, `${ledger}-kept`);
+    writeFileSync(ledger, 'no folder');
+    expect(resultOf(await prune())).toMatchObject({ code: 'LEDGER_UNREAD', exitCode: 3 });
+    rmSync(ledger);
+    renameSync(`${ledger}-kept`, ledger);
     const segment = join(site.stateDir, 'acme/production/kv-gateway/ledger/0001.jsonl');
     writeFileSync(segment, 'no ledger\n');
     for (const words of [

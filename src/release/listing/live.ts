@@ -41,7 +41,7 @@ type Refuse = (code: Code, why: string) => KvdeployError;
 function refusing({ scope, flags }: Opened): Refuse {
   return (code, why) =>
     new KvdeployError(code, {
-      message: `Which build serves ${scopeText(scope)} is not certain: ${why}. Nothing was written.`,
+      message: `Which build serves ${scopeText(scope)} is not certain: ${why.replace(/\.$/, '')}. Nothing was written.`,
       hint: `kvdeploy doctor ${flags}`,
     });
 }

@@ -1,4 +1,5 @@
 /** The builds that a manifest must keep, by the ledger's word and by what serves. What cannot be seen is not taken for unneeded. */
+import type { Code } from '../../base/codes.ts';
 import { resolved } from '../../core/admission/named.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import { currentKnownGood, rollbackTargets } from '../../core/ledger/history.ts';
@@ -7,6 +8,7 @@ import { type Guid, scopeText } from '../../core/scope.ts';
 import type { Deps } from '../deps.ts';
 import { knownBuilds, readOffers } from '../offers.ts';
 import { type Opened, openScope, targetOf } from '../open.ts';
+import { assertOwnTarget } from '../other-state.ts';
 import { servingIn } from '../traffic.ts';
 
 /** Why each needed build is needed. Throws LEDGER_UNREAD without a readable ledger, UNREACHABLE where it cannot be seen what serves. */
@@ -27,15 +29,21 @@ export async function neededBuilds(deps: Deps): Promise<ReadonlyMap<Guid, string
 }
 
 async function openedWithLedger(deps: Deps): Promise<Opened> {
-  const opened = await openScope(deps, { config: 'needed' }).catch((error: unknown) => {
+  const opened = await openScope(deps, { config: 'needed', anyState: true }).catch((error: unknown) => {
     if (error instanceof KvdeployError && !ABOUT_THE_LEDGER.has(error.code)) throw error;
-    throw unread(`cannot be read: ${error instanceof Error ? error.message : String(error)}`, deps, error);
+    const why = error instanceof Error ? error.message : String(error);
+    throw unread(`cannot be read: ${why.replace(/^cannot read the ledger of \S+: /, '')}`, deps, error);
   });
   if (opened.entries.length === 0) throw unread(`is not in ${opened.stateDir}`, deps);
+  assertOwnTarget(opened, deps);
   return opened;
 }
 
-const ABOUT_THE_LEDGER = new Set(['LEDGER_DAMAGED', 'LEDGER_NEWER', 'LEDGER_CUT', 'STATE_UNSAFE', 'IN_DOUBT', 'SYSTEM_ERROR']);
+const ABOUT_THE_LEDGER: ReadonlySet<Code> = new Set([
+  ...(['LEDGER_DAMAGED', 'LEDGER_NEWER', 'LEDGER_CUT', 'STATE_UNSAFE'] as const),
+  // Of the disk alone: the target is not asked before the ledger is read.
+  ...(['UNREACHABLE', 'IN_DOUBT', 'SYSTEM_ERROR'] as const),
+]);
 
 function unread(how: string, { situation }: Deps, cause?: unknown): KvdeployError {
   const scope = situation.scope === null ? 'this scope' : scopeText(situation.scope);
@@ -51,7 +59,7 @@ async function servingBuilds(opened: Opened, places: ReadonlySet<string>, deps: 
   if (opened.settings?.router == null) return [];
   const unseen = (why: string, cause?: unknown) =>
     new KvdeployError('UNREACHABLE', {
-      message: `Which build serves cannot be seen: ${why}. It could be the one to take out, so none is.`,
+      message: `Which build serves cannot be seen: ${why.replace(/\.$/, '')}. It could be the one to take out, so none is.`,
       hint: `kvdeploy doctor ${opened.flags}`,
       cause,
     });
