@@ -1,7 +1,25 @@
-/** The recipe of docs/builds.md, by hand. */
+/** The lines of docs/builds.md exactly as printed, and its recipe by hand. */
+import { execFileSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { derived } from '../../src/core/manifest/build-guid.ts';
+import { listingSite, manifestOf, PRODUCTION, STAGING } from '../cli/listing-site.ts';
+import { BIN } from '../cli/run-cli.ts';
 import { block } from './walk.ts';
+
+it('the lines that add a build run as they are printed, each twice, and what they write is valid', {
+  timeout: 60_000,
+}, async () => {
+  const site = listingSite({ 'dist/app.tgz': 'an archive', [STAGING]: manifestOf('staging', 'builds: []\n') });
+  const script = `set -eu\nkvdeploy() { '${process.execPath}' '${BIN}' "$@"; }\n${block('run: add', 'docs/builds.md')}`;
+  const options = { cwd: site.folder, env: { ...process.env, HOME: site.folder }, encoding: 'utf8', stdio: 'pipe' } as const;
+  const guids = execFileSync('sh', ['-c', script], options);
+  expect(guids).toMatch(/^(?:[0-9a-f-]{36}\n){3}$/);
+  const written = site.read(PRODUCTION);
+  expect([...written.matchAll(/guid: (\S+)/g)].map(([, guid]) => guid)).toEqual(guids.trim().split('\n'));
+  expect(execFileSync('sh', ['-c', script], options)).toBe(guids);
+  expect(site.read(PRODUCTION)).toBe(written);
+  expect(await site.run(['validate'])).toMatchObject({ exitCode: 0 });
+});
 
 it('the recipe of the page on builds prints the GUIDs that kvdeploy derives', () => {
   const script = block('file: recipe.py', 'docs/builds.md');
