@@ -132,8 +132,10 @@ function builds(program: Command, run: Runner): void {
   );
 }
 
+const BUILD = ['--build <guid>', 'select the build by its GUID, or by at least 8 characters of it'] as const;
+
 const RECIPE = `
-The GUID is derived, so no one invents one, and one commit built for two environments has two (RFC 9562, UUIDv5):
+The GUID is derived (RFC 9562, UUIDv5); one commit built for two environments has two:
   namespace = UUIDv5(URL namespace, "kvdeploy:TENANT/ENVIRONMENT/SERVICE")
   guid      = UUIDv5(namespace, DIGEST), or of REPOSITORY@COMMIT where no digest is given
 It is printed on stdout. The same line again changes nothing.
@@ -147,7 +149,7 @@ function addBuild(group: Command, run: Runner): void {
     .option('--commit <id>', 'set the commit that was built; with --repository')
     .option('--repository <address>', 'set the repository of the commit')
     .option('--ref <place>', 'set its place: what the router calls where it runs')
-    .option('--sequence <n>', 'set its sequence; auto is one more than the highest of this scope (default: auto)')
+    .option('--sequence <n>', 'set its sequence (default: auto, one more than the highest)')
     .option('--label <name=value>', 'set a label; may be given several times', (text: string, all?: string[]) => [
       ...(all ?? []),
       text,
@@ -164,7 +166,7 @@ function addBuild(group: Command, run: Runner): void {
 
 function removeBuilds(group: Command, run: Runner): void {
   add(group, 'remove', 'take a build out of the manifest that is not known-good, live or a rollback target; needs the ledger')
-    .option('--build <guid>', 'select the build by its GUID, or by at least 8 characters of it')
+    .option(...BUILD)
     .action(
       does(run, 'builds remove', async (options, deps) =>
         (await import('./commands/release/builds-remove.ts')).removeBuild(options, deps),
@@ -327,7 +329,7 @@ function everywhere(command: Command): Command {
 
 function wanted(command: Command): Command {
   return command
-    .option('--build <guid>', 'select the build by its GUID, or by at least 8 characters of it')
+    .option(...BUILD)
     .option(
       '--from <environment>',
       'select the build made from the source that is known-good in that environment, or in a file from pointer export',

@@ -1,5 +1,4 @@
 /** argv in, exit code out. The only place that turns an error into a result. */
-import type { Command } from 'commander';
 import { EXIT, EXIT_OF } from './base/codes.ts';
 import { buildProgram, parseError } from './cli.ts';
 import { KvdeployError } from './core/errors.ts';
@@ -36,20 +35,19 @@ export async function main(argv: readonly string[]): Promise<number> {
     const parse = parseError(error);
     if (parse?.asked === true) return EXIT.done;
     const globals: Globals = { json: argv.includes('--json') };
-    const command = commandIn(argv, program);
+    // With its part: `builds add`.
+    let at = program;
+    const words: string[] = [];
+    for (const word of argv) {
+      const found = at.commands.find((each) => each.name() === word);
+      at = found ?? at;
+      if (found !== undefined) words.push(word);
+    }
+    const command = words.join(' ');
     return runCommand(command, globals, async () => {
       throw parse === undefined ? error : usageError(parse.message, command);
     });
   }
-}
-
-/** The command that a line names, with its part: `builds add`. Empty where it names none. */
-function commandIn(argv: readonly string[], { commands }: Command): string {
-  const named = (word: string) => commands.find((each) => each.name() === word);
-  const at = argv.findIndex((word) => named(word) !== undefined);
-  const found = named(argv[at] ?? '');
-  if (found === undefined) return '';
-  return `${found.name()} ${commandIn(argv.slice(at + 1), found)}`.trimEnd();
 }
 
 /** The parser's words as an error of the house; a group without a part has only shown its help. */

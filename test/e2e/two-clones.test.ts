@@ -54,7 +54,7 @@ function openRemote() {
     });
   const add = (cwd: string, version: string, commit: string) => {
     const args = ['builds', 'add', '--env', 'production', '--version', version, '--ref', 'green', '--commit', commit];
-    return spawnSync('kvdeploy', [...args, '--repository', env.REPOSITORY], { cwd, env, encoding: 'utf8' });
+    return spawnSync(join(folder, 'bin/kvdeploy'), [...args, '--repository', env.REPOSITORY], { cwd, env, encoding: 'utf8' });
   };
   /** What the remote's main branch has. */
   const pushed = () => git(folder, '--git-dir=remote.git', 'show', `main:${PRODUCTION}`);
@@ -116,7 +116,7 @@ describe('CI jobs with clones of their own', () => {
     const refused = add(two, '1.2.0', commits[2] ?? '');
     expect(refused).toMatchObject({ status: 2, stdout: '' });
     expect(refused.stderr).toContain('A merge conflict is not resolved here.');
-    expect(refused.stderr).toMatch(new RegExp(`at +${PRODUCTION}:1:1`));
+    expect(refused.stderr).toMatch(new RegExp(`at +${PRODUCTION}:7:1`));
     expect(readFileSync(join(two, PRODUCTION), 'utf8')).toBe(conflict);
     git(two, 'checkout', '--quiet', '--theirs', PRODUCTION);
     expect(add(two, '1.1.0', commits[1] ?? '')).toMatchObject({ status: 0 });
