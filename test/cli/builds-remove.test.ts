@@ -46,7 +46,7 @@ describe('taking builds out where the ledger is', () => {
     site.backend('production', 'green').setGuid(GREEN.guid);
   });
 
-  it('where no build can say what it is, none is taken out once traffic was moved by hand', async () => {
+  it('no build is taken out after a move by hand where builds are never asked what they are', async () => {
     site.writeConfig({ identity: 'none', open: true });
     const prune = () => site.run(['builds', 'prune', ...PRODUCTION, '--keep', '9', '--json']);
     expect(resultOf(await prune())).toMatchObject({ ok: true });
