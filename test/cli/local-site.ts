@@ -115,7 +115,7 @@ export async function openLocalSite(serving: readonly Name[] = ['production']): 
     },
     startServe: async (name) => {
       const { tenant, environment } = SCOPES[name];
-      const options = { ...inSite({}), timeoutMs: 1_800_000 };
+      const options = { ...inSite({}), timeoutMs: 3_600_000 };
       const running = startCli(['serve', '--tenant', tenant, '--env', environment, '--initially', 'blue'], options);
       serves.set(name, running);
       await running.waitFor(/serving http/);
