@@ -39,3 +39,6 @@ export function shellWord(text: string): string {
 export function firstOf(all: readonly string[], count = 20): readonly string[] {
   return all.length <= count ? all : [...all.slice(0, count), `and ${all.length - count} more`];
 }
+
+/** The maximum length of a socket path without its NUL (unix(7)). Node silently cuts off a longer one, which names another socket. */
+export const SOCKET_PATH_BYTES = 107;

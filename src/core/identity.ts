@@ -1,5 +1,6 @@
 /** How a build says which one it is, and how it is asked: as configs and plans have it. No I/O. */
 import * as z from 'zod';
+import { SOCKET_PATH_BYTES } from '../base/text.ts';
 
 const headerSchema = z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'a name of a header');
 
@@ -13,6 +14,11 @@ const absolute = z
   .string()
   .max(1024)
   .regex(/^\/[^\0\r\n]*$/, 'an absolute path');
+
+const socketPath = absolute.refine(
+  (path) => Buffer.byteLength(path) <= SOCKET_PATH_BYTES,
+  `a socket path has at most ${SOCKET_PATH_BYTES} bytes`,
+);
 
 const fields = {
   path: z
@@ -49,7 +55,7 @@ const fields = {
     .describe('The name that TLS asks for and verifies, such as gateway.internal'),
   ca: absolute.optional().describe('A PEM file with the CA that TLS believes, such as /etc/ssl/private-ca.pem'),
   verify: z.literal('none').optional().describe('none to believe every certificate; said in each plan'),
-  unixSocket: absolute.optional().describe('A UNIX socket to ask at, such as /run/gateway/health.sock'),
+  unixSocket: socketPath.optional().describe('A UNIX socket to ask at, such as /run/gateway/health.sock'),
   proxyProtocol: z.enum(['v1', 'v2']).optional().describe('v1 or v2 if the member expects the PROXY protocol'),
 };
 

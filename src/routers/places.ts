@@ -205,9 +205,9 @@ function namesIn(said: unknown): readonly string[] {
 
 /** Whether names are meant by this one. `*` stands for any characters, none too. In linear time: a config may come from anyone. */
 export function fitting(pattern: string): (name: string) => boolean {
+  if (!pattern.includes('*')) return (name) => name === pattern;
   const [first = '', ...middle] = pattern.split('*');
-  const last = middle.pop();
-  if (last === undefined) return (name) => name === pattern;
+  const last = middle.pop() ?? '';
   return (name) => {
     const end = name.length - last.length;
     if (!name.startsWith(first) || !name.endsWith(last)) return false;

@@ -20,6 +20,7 @@ describe('an identity', () => {
     [{ host: 'a\r\nx: y' }, 'host: a host name'],
     [{ ca: 'ca.pem' }, 'ca: an absolute path'],
     [{ port: 0 }, 'port: '],
+    [{ unixSocket: `/run/${'ä'.repeat(60)}.sock` }, 'unixSocket: a socket path has at most 107 bytes'],
     [{ json: undefined, header: undefined, program: ['/bin/a'], path: '/healthz' }, 'path: a program asks in its own way'],
   ])('an identity with %j is refused, with its reason at the key', (more, reason) => {
     expect(problem(more)).toContain(reason);

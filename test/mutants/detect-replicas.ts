@@ -37,7 +37,9 @@ export async function replicas(): Promise<readonly string[]> {
   const allowed = await read({ agentCheck: 'upDown' });
   const shares = allowed.places.map(({ place, percent }) => `${place} ${percent}`).join(', ');
   const refused = await read({}, ANSWER.replace(/^3 gw 4.*\n/m, ''));
+  const silent = await read({ agentCheck: 'upDown' }, ANSWER.replace(' 22 80', ' - 80')).catch(() => null);
   return [
+    ...(silent === null ? [] : ['takes an agent that HAProxy does not tell of for none']),
     ...(shares === 'blue 60, green 20' ? [] : [`reads ${shares}`]),
     ...(allowed.unusable === undefined ? ['splits traffic of a server that belongs to no place'] : []),
     ...(allowed.trouble.some((one) => one.includes('belongs to no place')) ? [] : ['does not name a stranger']),

@@ -57,6 +57,13 @@ export const OF_THE_TARGET: readonly Mutant[] = [
     'undefined;',
   ),
   mutant(
+    'an agent that HAProxy does not tell of is taken for none',
+    'sockets',
+    'routers/haproxy/haproxy-answer.ts',
+    '  if (agent === undefined) return undefined;',
+    '',
+  ),
+  mutant(
     'an agent of a server may set the weights of a split',
     'sockets',
     'routers/haproxy/haproxy-setup.ts',

@@ -2,10 +2,8 @@
 import { connect as connectPlain, isIP, type Socket as NetSocket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Asking } from '../changes/change.ts';
+import { SOCKET_PATH_BYTES } from '../text.ts';
 import { proxyHeader } from './proxy-header.ts';
-
-/** The maximum length of a socket path without its NUL (unix(7)). A longer one may be cut off, and then names another socket. */
-const SOCKET_PATH_BYTES = 107;
 
 /** One deadline for a whole call, and how it is said. */
 export interface Deadline {

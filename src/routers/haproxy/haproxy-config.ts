@@ -1,12 +1,10 @@
 /** The settings of a HAProxy target in the config. No I/O. */
 import * as z from 'zod';
+import { SOCKET_PATH_BYTES } from '../../base/text.ts';
 import { placesSchema } from './haproxy-places.ts';
 
 /** How long one question or change may take. */
 export const TIMEOUT_MS = 2000;
-
-/** The maximum length of a socket path without its NUL (unix(7)). Node silently cuts off a longer one, which names another socket. */
-const SOCKET_PATH_BYTES = 107;
 
 const absolutePath = z.string().regex(/^\/[^\0\r\n]{1,4095}$/u, 'an absolute path');
 
