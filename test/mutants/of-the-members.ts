@@ -24,8 +24,8 @@ export const OF_THE_MEMBERS: readonly Mutant[] = [
     'only the members of the first location must be up',
     'simulator',
     'core/rollout/capacity.ts',
-    'const short = locations.flatMap((location) => {',
-    'const short = locations.slice(0, 1).flatMap((location) => {',
+    'const short = locations.flatMap((location) => needsAt',
+    'const short = locations.slice(0, 1).flatMap((location) => needsAt',
   ),
   mutant(
     'a pointer is not renewed over members that came',
