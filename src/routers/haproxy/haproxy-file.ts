@@ -7,6 +7,7 @@ import type { Io } from '../../io.ts';
 import type { Unusable } from '../router.ts';
 import type { WrittenWay } from './haproxy-ask.ts';
 import { finder, type Global, globalOf, type Line, linesOf, sectionLines } from './haproxy-lines.ts';
+import { poolsBehind } from './haproxy-pools.ts';
 
 const MAX_BYTES = 4 * 1024 * 1024;
 
@@ -35,10 +36,11 @@ export function writtenOf(servers: readonly string[], backend: string, pid: numb
   let lines: readonly Line[] | undefined;
   let rule: string | undefined;
   let global: Global;
+  let text: string;
   try {
     files = filesOf(pid, fs);
     if (files.length === 0) return unknown('the process of HAProxy is not visible from here');
-    const text = files.map((file) => textOf(file, fs)).join('\n');
+    text = files.map((file) => textOf(file, fs)).join('\n');
     lines = linesOf(text);
     global = globalOf(text);
     rule = [...sectionLines(text)].find(({ section, line }) => section === backend && CHOOSES.test(line))?.line;
@@ -53,7 +55,7 @@ export function writtenOf(servers: readonly string[], backend: string, pid: numb
   return {
     fleeting: fleetingOf(servers, backend, lineOf, files),
     rule,
-    doubts: twicesOf(servers, backend, lineOf, lines),
+    doubts: [...twicesOf(servers, backend, lineOf, lines), ...poolsBehind([...new Set(servers.map(lineOf))], text, lines)],
     wayTo: (server) => {
       const line = lineOf(server);
       return line === undefined ? undefined : { line, global, folder };

@@ -8,7 +8,7 @@ import { type Ask, type Between, markFile, type Reading, type Router, type Unsee
 import { isMaster, parseLocation, readingLine, type Server, statisticsLine, withStatistics } from './haproxy-answer.ts';
 import { askOf } from './haproxy-ask.ts';
 import { config, type HaproxyConfig, stateFiles, TIMEOUT_MS } from './haproxy-config.ts';
-import { type Written, writtenOf } from './haproxy-file.ts';
+import type { Written } from './haproxy-file.ts';
 import { placer } from './haproxy-places.ts';
 import { type Answered, emptyPlaces, readingOf, type Ways } from './haproxy-reading.ts';
 import { changes, checks } from './haproxy-render.ts';
@@ -109,6 +109,8 @@ async function filesBehind({ socket, location }: Answered, { backend, places }: 
   const pid = /^Pid: (\d{1,9})$/m.exec(info)?.[1];
   const placesAt = placer(places);
   const names = location.servers.map(({ name }) => name).filter((name) => placesAt(name).length > 0);
+  // Only who reads a target needs it: what checks files alone starts without it.
+  const { writtenOf } = await import('./haproxy-file.ts');
   return writtenOf(names, backend, pid === undefined ? null : Number(pid), io);
 }
 
