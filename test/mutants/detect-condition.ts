@@ -4,17 +4,19 @@ import { planOf, resume } from '../simulator/rollouts.ts';
 
 /** The candidate changes, falls silent, or loses its manifest while it bakes. */
 export async function condition(): Promise<readonly string[]> {
-  const bakes = (act: (here: Scene) => void) => async () => {
-    const here = scene({ leaveAtMs: 300_000 });
-    let changedMs = 0;
-    when(here, begins('baking'), () => {
-      changedMs = here.sim.monotonicMs;
-      act(here);
-    });
-    const ended = await here.go(planOf({ steps: [10, 100].map((percent) => ({ percent, bakeMs: 20_000 })) }));
-    const back = ended.how === 'over' && ended.state.phase === 'reverted' && greenIn(here).join() === '10,0';
-    return { back, tookMs: here.sim.monotonicMs - changedMs };
-  };
+  const bakes =
+    (act: (here: Scene) => void, more: Parameters<typeof planOf>[0] = {}) =>
+    async () => {
+      const here = scene({ leaveAtMs: 300_000 });
+      let changedMs = 0;
+      when(here, begins('baking'), () => {
+        changedMs = here.sim.monotonicMs;
+        act(here);
+      });
+      const ended = await here.go(planOf({ steps: [10, 100].map((percent) => ({ percent, bakeMs: 20_000 })), ...more }));
+      const back = ended.how === 'over' && ended.state.phase === 'reverted' && greenIn(here).join() === '10,0';
+      return { back, tookMs: here.sim.monotonicMs - changedMs };
+    };
   const exchanged = await bakes(({ sim }) => sim.place('green', 'dead0000-0000-4000-8000-000000000009'))();
   const silent = await bakes(({ sim }) => Object.assign(sim.builds.get('green') ?? {}, { up: false }))();
   const unreadable = await bakes(({ sim }) => {
@@ -24,6 +26,15 @@ export async function condition(): Promise<readonly string[]> {
     sim.shape = [{ location: 'east', members: { green: ['green', 'green-2'], blue: ['blue', 'blue-2'] } }];
     sim.down.add('east green-2');
   })();
+  const three = ['blue', 'green'].map((place) => [place, [place, `${place}-2`, `${place}-3`]] as const);
+  const members = three.flatMap(([place, names]) => names.map((name) => ({ name, place })));
+  const both = await bakes(
+    ({ sim }) => {
+      sim.shape = [{ location: 'east', members: Object.fromEntries(three) }];
+      for (const name of ['blue-2', 'blue-3', 'green-2', 'green-3']) sim.down.add(`east ${name}`);
+    },
+    { layout: [{ location: 'east', members }] },
+  )();
   // It dies right after the pointer was written, and another build has come by the time that someone resumes.
   const late = scene();
   late.sim.onPointed = () => {
@@ -38,6 +49,7 @@ export async function condition(): Promise<readonly string[]> {
     ...(exchanged.back && exchanged.tookMs < 10_000 ? [] : ['a build that was exchanged bakes on']),
     ...(silent.back ? [] : ['a build that fell silent goes on']),
     ...(fewer.back ? [] : ['a place with too few members up gets more traffic, or waits for ever']),
+    ...(both.back ? [] : ['a fault that takes members of both places asks less of the candidate']),
     ...(unreadable.back ? [] : ['a build whose manifest cannot be read goes on']),
   ];
 }

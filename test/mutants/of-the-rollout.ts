@@ -137,6 +137,13 @@ export const OF_THE_CONDITION: readonly Mutant[] = [
     'if (able.length >= Math.min(least, 0)) return [];',
   ),
   mutant(
+    'members that the stable place lost ask less of the candidate',
+    'condition',
+    'core/rollout/capacity.ts',
+    'Math.max(had(location.name), ableAt(location, stable).length)',
+    'ableAt(location, stable).length',
+  ),
+  mutant(
     'a raise waits for ever for members',
     'condition',
     'engine/watching/capacity.ts',
