@@ -4,9 +4,11 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CONFIG, manifestOf, PRODUCTION, STAGING } from '../cli/listing-site.ts';
-import { BIN } from '../cli/run-cli.ts';
+import { resultOf } from '../cli/local-site.ts';
+import { BIN, runCli } from '../cli/run-cli.ts';
 import { block } from '../docs/walk.ts';
 import { freshFolder } from '../fresh-folder.ts';
+import { openSite } from './site.ts';
 
 const SCRIPT = block('run: add-and-push', 'docs/builds.md');
 
@@ -66,6 +68,7 @@ function openRemote() {
   return { clone, git, job, add, pushed, validates };
 }
 
+const SURE = ['--env', 'production', '--confirm', 'production', '--json'];
 const commits = ['a', 'b', 'c', 'd'].map((digit) => digit.repeat(40));
 const sequences = (text: string) => [...text.matchAll(/sequence: (\d+)/g)].map(([, number]) => Number(number));
 
@@ -133,6 +136,35 @@ describe('CI jobs with clones of their own', () => {
     expect(await job(one, '1.0.0', commits[0] ?? '')).toMatchObject({ code: 0 });
     const listed = git(one, 'ls-tree', '-r', '--name-only', 'origin/main').trim().split('\n');
     expect(listed).toEqual(['kvdeploy.config.yaml', PRODUCTION, STAGING]);
+  });
+
+  it('a build that one clone added and pushed is promoted from another, once that one has it', { timeout: 120_000 }, async () => {
+    const { clone, git, job } = openRemote();
+    const site = await openSite({ adopted: false });
+    try {
+      // The clone of the deploy host: its config and its builds of before are in the repository.
+      const host = clone('host');
+      git(host, 'rm', '-rq', 'releases');
+      for (const name of ['kvdeploy.config.yaml', 'releases'])
+        cpSync(join(site.checkout, name), join(host, name), { recursive: true });
+      git(host, 'add', '.');
+      git(host, 'commit', '--quiet', '--message', 'Describe the service');
+      git(host, 'push', '--quiet', 'origin', 'main');
+      const run = (words: string) => runCli([...words.split(' '), ...SURE], { cwd: host, env: site.env, timeoutMs: 60_000 });
+      expect((await run('adopt')).exitCode).toBe(0);
+
+      const added = await job(clone('ci'), '2.0.0', commits[0] ?? '');
+      expect(added.code, added.out).toBe(0);
+      const [guid = ''] = /[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f-]{17}/.exec(added.out) ?? [];
+      site.builds.green.backend.setGuid(guid);
+      expect(resultOf(await run(`promote --build ${guid}`))).toMatchObject({ code: 'UNLISTED_BUILD', exitCode: 3 });
+      git(host, 'pull', '--quiet', '--ff-only', 'origin', 'main');
+      const promoted = await run(`promote --build ${guid}`);
+      expect(resultOf(promoted), promoted.stderr).toMatchObject({ code: null, exitCode: 0 });
+      expect(await site.split()).toEqual({ green: 100 });
+    } finally {
+      await site.close();
+    }
   });
 
   it('a job whose commit is refused by a hook fails, and does not take an empty push for a row', {
