@@ -78,11 +78,11 @@ describe('the bundle stays small', () => {
     expect([...packagesIn(start)].filter((name) => heavy.includes(name))).toEqual([]);
   });
 
-  test('what validate parses is at most 462 kB', () => {
+  test('what validate parses is at most 465 kB', () => {
     const validate = staticClosure(outputOf('src/main.ts'), outputOf('src/commands/release/validate.ts'));
     // Of these zod and yaml are 206. A prototype without routers, metric sources, gates and a strict scanner had 260 in all;
     // test/bench/start-up.mjs shows what it costs in time.
-    expect(bytesOf(validate)).toBeLessThanOrEqual(462_000);
+    expect(bytesOf(validate)).toBeLessThanOrEqual(465_000);
   });
 
   test('all of dist is at most 1345 kB', () => {
