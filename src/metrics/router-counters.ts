@@ -1,6 +1,7 @@
 /** The router's own counters: no scrape between a request and its count. Must not count what another location counted. */
 
 import * as z from 'zod';
+import { picked } from '../base/shape.ts';
 import type { ArmCounters, Target } from '../core/gates/counting/counters.ts';
 import type { MetricCounters } from '../core/gates/counting/metric-counters.ts';
 import {
@@ -164,8 +165,8 @@ function answersOf({ router, place }: Question): { readonly members: readonly Co
   const members = membersAt(router, place);
   if (members.length === 0) return { missing: `the router has no place ${place}` };
   const counted = members.flatMap(({ key, location, words, member: { counters } }) => {
-    const { byClass, downs } = counters;
-    return byClass === undefined ? [] : [{ key, words, location, byClass, ...(downs === undefined ? {} : { downs }) }];
+    const { byClass } = counters;
+    return byClass === undefined ? [] : [{ key, words, location, byClass, ...picked(counters, 'downs') }];
   });
   if (counted.length < members.length) return { missing: 'this router does not count responses (HAProxy: not in HTTP mode)' };
   return { members: counted };

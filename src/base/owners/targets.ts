@@ -3,7 +3,7 @@ import type { Asked, Change, Check, Request, Run, Told } from '../changes/change
 import type { IdentityCheck } from '../changes/identity.ts';
 import { secretOf } from '../changes/prepare.ts';
 import type { TargetQuestion } from '../changes/target-question.ts';
-import { canonical } from '../shape.ts';
+import { canonical, picked } from '../shape.ts';
 import type { Allowance, Machine } from './machine-format.ts';
 
 /** The parts of a pointer that reach outside. */
@@ -121,10 +121,9 @@ type Sent = Reach['requests'][number];
 /** Whom TLS believes and what it shows decide who gets the secret, so they are named with it. */
 function requestOf(method: Sent['method'], sent: Request | Asked): Sent {
   const secret = secretOf(sent)?.name;
-  const { url, ca, serverName } = sent;
-  const { cert, key } = sent.kind === 'request' ? sent : {};
-  const all = { method, url, secret, ca, serverName, cert, key };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as unknown as Sent;
+  const shown = sent.kind === 'request' ? picked(sent, 'cert', 'key') : {};
+  const carried = secret === undefined ? {} : { secret };
+  return { method, url: sent.url, ...carried, ...picked(sent, 'ca', 'serverName'), ...shown };
 }
 
 function ofQuestion(question: TargetQuestion): Reach {
