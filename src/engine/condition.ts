@@ -18,7 +18,7 @@ import type { Target } from './target.ts';
 export type Standing =
   | { readonly is: 'right' }
   | { readonly is: 'wrong'; readonly code: Code; readonly why: string }
-  | { readonly is: 'silent'; readonly what: 'identity' | 'manifests' | 'target'; readonly why: string };
+  | { readonly is: 'silent'; readonly what: 'identity' | 'manifests' | 'target'; readonly why: string; readonly code?: Code };
 
 /** Judges the files again that a candidate was admitted on. */
 export interface FilesAgain {
@@ -89,11 +89,13 @@ export class Condition {
    * hangs must not keep a gate that fails waiting: what was seen last counts until then.
    */
   look(state: State, history: History, reading: Reading): void {
-    if (this.restMs > 0) return;
+    if (this.restMs > 0 || this.#looking !== undefined) return;
     const looking = Promise.all([this.identity(state, reading), this.#ports.files.judge(state.plan, history, false)]).then(worst);
     this.#looking = looking;
     void looking.then((standing) => {
-      if (this.#looking === looking) this.#last = standing;
+      if (this.#looking !== looking) return;
+      this.#looking = undefined;
+      this.#last = standing;
     });
   }
 

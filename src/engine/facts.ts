@@ -33,8 +33,8 @@ export async function fileFacts(from: FactSources, io: Io): Promise<Facts> {
     otherLedgers: others.seen,
     unseen: [...from.unseen, ...others.unseen],
     identity: identityOf(from),
-    // Without settings nothing says that it is not.
-    protected: from.settings?.protected ?? true,
+    // Without settings the ledger's last plan says whether it is.
+    protected: from.settings?.protected ?? history.rollout?.plan.unprotected !== true,
     gathered: ['files'],
     pointer: pointerFact(from, io),
     targetSays: [],

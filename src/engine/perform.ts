@@ -65,7 +65,7 @@ async function prepare(state: State, runner: Runner): Promise<Event | undefined>
     ? condition.identity(state, before.reading)
     : condition.whole(state, ledger.history, before.reading));
   if (standing.is !== 'right') {
-    const code = standing.is === 'wrong' ? standing.code : CODE_OF_SILENCE[standing.what];
+    const code = standing.is === 'wrong' ? standing.code : (standing.code ?? CODE_OF_SILENCE[standing.what]);
     return refuse(code, standing.why, 'Nothing was changed.');
   }
   if (isBack) return prepareRollback(state, before, runner);

@@ -155,6 +155,7 @@ describe('what runs at the place', () => {
     ['answers 204 without a GUID', { status: 204 }, 'answered 204 without x-build-guid'],
     ['answers with another GUID', { guid: BLUE }, `returned ${BLUE} in x-build-guid, not ${GREEN}`],
     ['fails with another GUID', { status: 500, guid: BLUE }, `returned ${BLUE}`],
+    ['fails, and was made for another environment', { status: 503, environment: 'staging' }, 'was made for staging'],
     ['was made for another environment', { guid: GREEN, environment: 'staging' }, 'was made for staging, not production'],
   ])('break-glass refuses a place that %s, and names the other known-good build', async (_, answer, why) => {
     const { code, stderr } = await asked(answer);

@@ -109,7 +109,7 @@ describe('a commit', () => {
     const planned = await site.run(['plan', ...IN_GLOBEX, '--build', GLOBEX.green.guid]);
     expect(planned).toMatchObject({ exitCode: 0 });
     expect(planned.stdout + planned.stderr).toContain('a commit does not say it');
-    expect(planned.stdout).toContain('asks 1 member at green every 5s, and before each raise');
+    expect(planned.stdout).toContain('asks 1 member at green every 5s, before and after each raise, and before it becomes known-good');
   });
 });
 

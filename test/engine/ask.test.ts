@@ -91,6 +91,15 @@ describe('the ways to a member', () => {
     expect(await askBuild(stricter, { address, insecure: true }, nodeIo)).toHaveProperty('unreachable');
   });
 
+  it('a member that is not verified is still sent the name that the router sends, by which it may choose who answers', async () => {
+    const names: unknown[] = [];
+    const server = await tls();
+    server.on('secureConnection', ({ servername }) => names.push(servername));
+    const ask: Ask = { address: `https://127.0.0.1:${portOf(server)}`, insecure: true, serverName: 'gateway.internal' };
+    for (const more of [{}, { verify: 'none' }]) expect(await askBuild(commit(more), ask, nodeIo)).toMatchObject(named);
+    expect(names).toEqual(['gateway.internal', 'gateway.internal']);
+  });
+
   it('a member on a UNIX socket is asked there, whether the router or the config says so', async () => {
     await listening(createServer(says), pem('u.sock'));
     expect(await askBuild(commit({}), { address: null, unixSocket: pem('u.sock') }, nodeIo)).toMatchObject(named);
@@ -110,6 +119,21 @@ describe('the ways to a member', () => {
     const identity = commit({ port, host: 'health.internal', header: 'x-host', is: 'version' });
     const ask: Ask = { address: 'http://127.0.0.1:1', proxyProtocol: 2 };
     expect(await askBuild(identity, ask, nodeIo)).toMatchObject({ named: { is: 'version', word: 'health.internal' } });
+  });
+
+  it('a header that is sent twice with different values is no word, whichever header it is', async () => {
+    const twice = createServer((_, response) => response.writeHead(200, ['etag', COMMIT, 'etag', 'other']).end());
+    const address = `http://127.0.0.1:${portOf(await listening(twice))}`;
+    const word = `${COMMIT}, other`;
+    expect(await askBuild(commit({ header: 'etag' }), address, nodeIo)).toMatchObject({ named: { is: 'commit', word } });
+  });
+
+  it('white space around what a JSON answer says is not part of it, for a rollout as for break-glass', async () => {
+    const server = createServer((_, response) => response.end(JSON.stringify({ commit: `${COMMIT}\n`, none: ' ' })));
+    const address = `http://127.0.0.1:${portOf(await listening(server))}`;
+    const at = (json: string) => identitySchema.parse({ path: '/', json, is: 'commit' });
+    expect(await askBuild(at('commit'), address, nodeIo)).toMatchObject(named);
+    expect(await askBuild(at('none'), address, nodeIo)).toMatchObject({ named: { is: 'commit', word: null } });
   });
 
   it.each([
@@ -198,6 +222,43 @@ describe('all members of a place', () => {
     await Promise.all(places.map((members) => askAll(commit({}), members, false, asker)));
     expect(urls).toHaveLength(100);
     expect(most()).toBe(32);
+  });
+
+  it('members that would be asked at one address are not asked, since one of them would answer for all', async () => {
+    const { urls, asker } = counting();
+    const three = ['a:1', 'a:2', 'a:3'].map((name) => at(name, 'main'));
+    for (const more of [{ port: 8081 }, { unixSocket: '/run/health.sock' }])
+      expect(await askAll(commit(more), three, false, asker)).toMatchObject([
+        { answer: { unreachable: expect.stringMatching(/a:1 .*a:2 .*a:3 .*only one of them would answer/) } },
+      ]);
+    const loopback = { ask: { address: 'http://127.0.0.1:9001' } };
+    const far = ['10.0.0.1:9999', '10.0.0.2:9999'].map((router) => at('b', router, loopback));
+    expect(await askAll(commit({}), far, true, asker)).toMatchObject([{ answer: { unreachable: expect.anything() } }]);
+    expect(urls).toEqual([]);
+    const near = ['/run/a.sock', 'localhost:9999'].map((router) => at('b', router, loopback));
+    expect(await askAll(commit({}), near, true, asker)).toMatchObject([{ answer: { named: { word: COMMIT } } }]);
+  });
+
+  it('members that hang keep no one waiting for longer than 7 s, and those that were not asked are silent', async () => {
+    const hanging = Array.from({ length: 400 }, (_, index) => at(`10.0.0.${index}`, 'main'));
+    let nowMs = 0;
+    const late: Array<() => void> = [];
+    const http = () => new Promise((_, reject) => late.push(() => reject(new Error('timed out'))));
+    const asker = askerOf({ ...nodeIo, http, monotonic: () => nowMs } as unknown as typeof nodeIo, () => false);
+    const asking = askAll(commit({}), hanging, false, asker);
+    let isOver = false;
+    void asking.then(() => {
+      isOver = true;
+    });
+    for (; !isOver; nowMs += 2000) {
+      await new Promise((resolve) => setImmediate(resolve));
+      for (const fail of late.splice(0)) fail();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(nowMs).toBeLessThanOrEqual(8000);
+    const answers = await asking;
+    expect(answers).toHaveLength(400);
+    expect(answers.at(-1)).toMatchObject({ answer: { unreachable: 'it was not asked: the others took 5 s' } });
   });
 
   it('a member that the router reports down is not asked, but one that is up at another location is', async () => {

@@ -1,7 +1,8 @@
 /** What a candidate was admitted on, while its rollout walks: identity at every location, manifests, ledger. */
 import { describe, expect, it } from 'vitest';
 import { pointerDir } from '../../src/base/pointer/pointer.ts';
-import type { Standing } from '../../src/engine/condition.ts';
+import type { MemberAnswer } from '../../src/core/admission/answers.ts';
+import { Condition, type Standing } from '../../src/engine/condition.ts';
 import { CANDIDATE, historyIn, planOf, resume, rollbackOf, STABLE } from '../simulator/rollouts.ts';
 import { COPY_DIR, SCOPE } from '../simulator/simulation.ts';
 import { ALL_BLUE, ALL_GREEN, begins, greenIn, pointersIn, type Scene, scene, typesIn, when } from './scene.ts';
@@ -208,6 +209,24 @@ describe('asking while a gate fails', () => {
       const answering = await awayAfterMs(false, failsAfterMs);
       expect(Math.abs((await awayAfterMs(true, failsAfterMs)) - answering)).toBeLessThan(100);
     }
+  });
+});
+
+describe('members that take long to answer', () => {
+  it('an answer that takes longer than five seconds still counts, and no member is asked again before it', async () => {
+    let nowMs = 0;
+    const asked: Array<(answers: readonly MemberAnswer[]) => void> = [];
+    const io = { monotonic: () => nowMs };
+    const target = { ask: () => new Promise((resolve) => asked.push(resolve)) };
+    const condition = new Condition({ io, target, files: { judge: async () => ({ is: 'right' }) }, places: {} } as never);
+    const look = () => condition.look({ plan: planOf() } as never, {} as never, { locations: [] } as never);
+    for (nowMs = 0; nowMs < 15_000; nowMs += 1000) look();
+    expect(asked).toHaveLength(1);
+    asked[0]?.([{ at: 'http://green', answer: { guid: FOREIGN as never, environment: 'production', said: FOREIGN } }]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(condition.seen).toMatchObject({ is: 'wrong', code: 'BUILD_GONE' });
+    look();
+    expect(asked).toHaveLength(2);
   });
 });
 

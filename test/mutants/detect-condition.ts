@@ -1,4 +1,5 @@
 /** The detector for admission as a condition: what changes while a rollout walks must be noticed. */
+import { Condition } from '../../src/engine/condition.ts';
 import { begins, greenIn, pointersIn, type Scene, scene, when } from '../engine/scene.ts';
 import { planOf, resume } from '../simulator/rollouts.ts';
 
@@ -46,10 +47,25 @@ export async function condition(): Promise<readonly string[]> {
   const named = pointersIn(late).newest?.knownGood.build.guid;
   return [
     ...(named === planOf().stable?.guid ? [] : [`after a revert the pointer names ${named}`]),
+    ...((await slowlyHeard()) === 'wrong' ? [] : ['what members say slowly is never heard']),
     ...(exchanged.back && exchanged.tookMs < 10_000 ? [] : ['a build that was exchanged bakes on']),
     ...(silent.back ? [] : ['a build that fell silent goes on']),
     ...(fewer.back ? [] : ['a place with too few members up gets more traffic, or waits for ever']),
     ...(both.back ? [] : ['a fault that takes members of both places asks less of the candidate']),
     ...(unreadable.back ? [] : ['a build whose manifest cannot be read goes on']),
   ];
+}
+
+/** What a foreign build is taken for when every round of questions takes longer than the time between two. */
+async function slowlyHeard(): Promise<string> {
+  let nowMs = 0;
+  const rounds: Array<(answers: unknown) => void> = [];
+  const target = { ask: () => new Promise((resolve) => rounds.push(resolve)) };
+  const files = { judge: async () => ({ is: 'right' }) };
+  const slow = new Condition({ io: { monotonic: () => nowMs }, target, files } as never);
+  const foreign = { at: 'http://green', answer: { guid: 'dead0000-0000-4000-8000-000000000009', environment: null, said: '' } };
+  for (nowMs = 0; nowMs < 15_000; nowMs += 1000) slow.look({ plan: planOf() } as never, {} as never, { locations: [] } as never);
+  rounds[0]?.([foreign]);
+  await new Promise((resolve) => setImmediate(resolve));
+  return slow.seen.is;
 }

@@ -95,6 +95,27 @@ export const OF_THE_WORDS: readonly Mutant[] = [
     'if (scope !== null) return undefined;',
   ),
   mutant(
+    'a commit of the known-good build proves an environment',
+    'words',
+    'core/admission/answers.ts',
+    "return isProtected ? { is: 'silent', why, ...unproven } : { is: 'right', notVerified: why };",
+    "return { is: 'right', notVerified: why };",
+  ),
+  mutant(
+    'one answer stands for all members that are asked at one address',
+    'words',
+    'engine/asking/questions.ts',
+    'if (processes.size === 1) return undefined;',
+    'if (processes.size >= 1) return undefined;',
+  ),
+  mutant(
+    'answers that take long are never heard',
+    'condition',
+    'engine/condition.ts',
+    'if (this.restMs > 0 || this.#looking !== undefined) return;',
+    'if (this.restMs > 0) return;',
+  ),
+  mutant(
     'a member of kvdeploy serve that is down gets a share',
     'sockets',
     'routers/local/local-reading.ts',

@@ -29,18 +29,19 @@ export async function identify(wanted: IdentityCheck, outside: Outside): Promise
     const heard = wanted.kind === 'http' ? await hearHttp(wanted, outside) : await hearProgram(wanted, outside);
     const { from, answered, well } = heard;
     if (heard.redirect) return { kind: 'silent', why: `${from} ${answered}, and a redirect is never an identity` };
-    const said = heard.said(wanted);
+    const said = heard.said(wanted)?.trim() ?? '';
     const name = whereText(wanted);
+    const same = said !== '' && (exact === true ? said === equals : saysTheSame(said, equals));
+    if (said !== '' && !same) return { kind: 'gone', why: `${from} returned ${heard.show(said)} in ${name}, not ${equals}` };
+    const stamp = environment === undefined ? '' : (heard.said(environment)?.trim() ?? '');
+    // Whatever it is: a build of another environment.
+    if (environment !== undefined && stamp !== '' && stamp !== environment.equals)
+      return { kind: 'gone', why: `${from} reports that its build was made for ${heard.show(stamp)}, not ${environment.equals}` };
     // What a program does not say is its own fault, and not the build's.
-    if (said === undefined)
+    if (said === '')
       return { kind: well && wanted.kind === 'http' ? 'gone' : 'silent', why: `${from} ${answered} without ${name}` };
-    const same = exact === true ? said.trim() === equals : saysTheSame(said, equals);
-    if (!same) return { kind: 'gone', why: `${from} returned ${heard.show(said)} in ${name}, not ${equals}` };
-    const stamp = environment === undefined ? undefined : heard.said(environment)?.trim();
-    if (environment === undefined || stamp === environment.equals) return { kind: 'right' };
-    if (stamp === undefined || stamp === '')
-      return { kind: 'silent', why: `${from} does not report its environment in ${whereText(environment)}` };
-    return { kind: 'gone', why: `${from} reports that its build was made for ${heard.show(stamp)}, not ${environment.equals}` };
+    if (environment === undefined || stamp !== '') return { kind: 'right' };
+    return { kind: 'silent', why: `${from} does not report its environment in ${whereText(environment)}` };
   } catch (error) {
     return { kind: 'silent', why: safeLine((error as Error).message) };
   }

@@ -33,7 +33,7 @@ export async function askHttp(request: Asking, allowed: Allowed): Promise<HttpAn
   const socket = await dialWeb(url, request, deadline);
   try {
     permit(allowed);
-    return await orLate(exchange(socket, url, request), deadline, late(request.url, request.timeoutMs));
+    return await orLate(exchange(socket, url, request), deadline, late(request.url, request.timeoutMs, request.method === 'GET'));
   } finally {
     socket.destroy();
   }
@@ -67,8 +67,9 @@ async function resolveHost(host: string, timeoutMs: number): Promise<readonly st
   return found.map(({ address }) => address);
 }
 
-function late(address: string, timeoutMs: number): string {
-  return `${address} returned no complete answer within ${timeoutMs} ms; it is unknown whether it made the change`;
+function late(address: string, timeoutMs: number, asksOnly = false): string {
+  const why = `${address} returned no complete answer within ${timeoutMs} ms`;
+  return asksOnly ? why : `${why}; it is unknown whether it made the change`;
 }
 
 function webAddress(text: string): URL {
@@ -103,8 +104,9 @@ function exchange(socket: NetSocket, url: URL, request: Asking): Promise<HttpAns
   });
 }
 
-function flat(answer: IncomingMessage): Record<string, string> {
-  return Object.fromEntries(Object.entries(answer.headers).map(([name, value]) => [name, [value ?? ''].flat().join(', ')]));
+/** Each header with all of its values: of some, such as `etag`, node's own `headers` keeps the first alone. */
+function flat({ headersDistinct }: IncomingMessage): Record<string, string> {
+  return Object.fromEntries(Object.entries(headersDistinct).map(([name, values = []]) => [name, values.join(', ')]));
 }
 
 function wholeText(stream: NetSocket | IncomingMessage, from: string, mostBytes = MAX_ANSWER_BYTES): Promise<string> {

@@ -136,7 +136,7 @@ function identityLines(asked: ReturnType<typeof askedMembers>, { identity, candi
   const members = `${asked.length} member${asked.length === 1 ? '' : 's'}`;
   const more = asked.length > WAYS_SHOWN ? [`               and ${asked.length - WAYS_SHOWN} more`] : [];
   return [
-    `  identity   asks ${members} at ${candidate.ref} every ${msText(ASK_EVERY_MS)}, and before each raise`,
+    `  identity   asks ${members} at ${candidate.ref} every ${msText(ASK_EVERY_MS)}, before and after each raise, and before it becomes known-good`,
     ...asked.slice(0, WAYS_SHOWN).map(({ way }) => `               ${way}`),
     ...more,
   ];

@@ -54,7 +54,16 @@ export function promotionChecks(required: string | null): readonly Check[] {
 export const CHECKS: readonly Check[] = promotionChecks(null);
 
 /** A manifest that has since been broken or pruned does not block a rollback; one that gives this GUID to another scope does. */
-export const ROLLBACK_CHECKS: readonly Check[] = [notForeign, ownStamp, onceKnownGood, notBad, rightTarget, present];
+export const ROLLBACK_CHECKS: readonly Check[] = [
+  notForeign,
+  ownStamp,
+  onceKnownGood,
+  namedOnce,
+  notBad,
+  rightTarget,
+  environmentProven,
+  present,
+];
 
 /** The build currently serving, or one that another machine knew as good, becomes known-good: it must be this scope's own, at the right target, and not bad. */
 export const ADOPTION_CHECKS: readonly Check[] = [

@@ -32,7 +32,7 @@ export interface MemberAnswer {
 export type Heard =
   | { readonly is: 'right'; readonly notVerified?: string }
   | { readonly is: 'wrong'; readonly code: Code; readonly why: string }
-  | { readonly is: 'silent'; readonly why: string };
+  | { readonly is: 'silent'; readonly why: string; readonly code?: 'ENVIRONMENT_UNPROVEN' };
 
 /** What is to be heard there. `where` is the place in words: `at green`. */
 export interface Wanted {
@@ -84,12 +84,12 @@ function heardFrom(answer: Answer, wanted: Wanted, where: string): HeardOne {
   }
   if (named.is === 'unclear') return { is: 'silent', why: `the build ${where} ${named.why}` };
   if (named.is === 'unsaid') return silent(`report its ${answer.named?.is ?? 'GUID'}: ${answer.said}`);
-  if (answer.unsaid !== undefined) return silent(`report its environment in ${answer.unsaid}: ${answer.said}`);
+  const unproven = answer.named === undefined ? {} : ({ code: 'ENVIRONMENT_UNPROVEN' } as const);
+  if (answer.unsaid !== undefined)
+    return { ...silent(`report its environment in ${answer.unsaid}: ${answer.said}`), ...unproven };
   if (answer.named === undefined || answer.environment !== null) return { is: 'right' };
-  return {
-    is: 'right',
-    notVerified: `which environment the build ${where} was made for: a ${answer.named.is} does not say it`,
-  };
+  const why = `which environment the build ${where} was made for is not known: a ${answer.named.is} does not say it`;
+  return isProtected ? { is: 'silent', why, ...unproven } : { is: 'right', notVerified: why };
 }
 
 type Match = { readonly is: 'same' | 'other' | 'unsaid' } | { readonly is: 'unclear'; readonly why: string };
@@ -104,7 +104,7 @@ function wordHeard({ is, word }: Named, build: NamedBuild): Match {
   if (own === word) return { is: 'same' };
   if (own === undefined)
     return { is: 'unclear', why: `reports the ${is} ${word}, but the row of ${shortGuid(build.guid)} has none` };
-  const isShort = is === 'commit' && word !== '' && (own.startsWith(word) || word.startsWith(own));
+  const isShort = is === 'commit' && /^[0-9a-f]+$/.test(word) && (own.startsWith(word) || word.startsWith(own));
   if (!isShort) return { is: 'other' };
   return { is: 'unclear', why: `reports the commit ${word}, the row says ${own}: both must be the whole commit` };
 }

@@ -1,12 +1,12 @@
 /** The checks of what running builds say of themselves, and whether that names the build. They judge answers; no answer is never a yes. */
 import type { Scope } from '../../base/scope.ts';
 import type { Refusal } from '../errors.ts';
-import { isOf, saysEnvironment } from '../identity.ts';
+import { type Is, isOf, saysEnvironment } from '../identity.ts';
 import { placeOf } from '../manifest/manifest.ts';
-import { type Guid, scopeFlags, shortGuid } from '../scope.ts';
+import { type Guid, sameScope, scopeFlags, shortGuid } from '../scope.ts';
 import { capitalized } from '../text.ts';
 import { type Heard, heard, type MemberAnswer } from './answers.ts';
-import { type Check, type Facts, knownRows, namedIn, ownRows } from './facts.ts';
+import { type Check, type Facts, knownRows, namedIn } from './facts.ts';
 import { sameWord, wordFor } from './named.ts';
 
 /**
@@ -28,6 +28,9 @@ export const present: Check = {
   },
 };
 
+const SAY_ENVIRONMENT =
+  'Let every build say its environment (identity: environmentHeader or environmentJson), or its GUID: see docs/identity.md.';
+
 /**
  * A GUID belongs to one environment. A commit, digest, version or label does not: staging's binary of the same commit answers the same, so a
  * protected environment hears from every member which one it was made for.
@@ -45,7 +48,7 @@ export const environmentProven: Check = {
     return {
       code: 'ENVIRONMENT_UNPROVEN',
       message: `It is not proven that what runs there was made for ${scope.environment}: builds say their ${isOf(identity)}, which other environments may share, and ${why}.`,
-      hint: 'Let every build say its environment (identity: environmentHeader or environmentJson), or its GUID: see docs/identity.md.',
+      hint: SAY_ENVIRONMENT,
     };
   },
 };
@@ -57,8 +60,10 @@ function presence(facts: Facts, guid: Guid, answers: readonly MemberAnswer[]): H
 }
 
 function absence(said: Exclude<Heard, { is: 'right' }>, hint: string): Refusal {
-  const code = said.is === 'wrong' ? said.code : 'BUILD_GONE';
-  return { code, message: `${capitalized(said.why)}.`, hint };
+  const message = `${capitalized(said.why)}.`;
+  return said.is === 'silent' && said.code !== undefined
+    ? { code: said.code, message, hint: SAY_ENVIRONMENT }
+    : { code: said.code ?? 'BUILD_GONE', message, hint };
 }
 
 /** What to do where the place of a known-good build is not behind the router any more. */
@@ -78,30 +83,35 @@ export const namedOnce: Check = {
   hazard: 'build-absent',
   needs: 'files',
   judge(facts) {
-    const { identity, scope, guid } = facts;
-    if (identity === null || identity === 'none' || isOf(identity) === 'guid') return undefined;
-    const is = isOf(identity);
-    const build = namedIn(facts, guid);
-    const word = wordFor(build, is);
-    const others = sameWord(build, is, scope, knownRows(facts));
-    if (word !== undefined && others.length === 0) return undefined;
-    const places = ownRows(facts).map((row) => placeOf(row));
-    if (word === undefined)
-      return {
-        code: 'IDENTITY_UNCLEAR',
-        message: `Builds say their ${is} (identity: is), but the row of ${shortGuid(guid)} has no ${is}, so it cannot be recognized.`,
-        hint: `Give its row the ${is === 'commit' ? 'source' : is}, or let builds say their GUID: see docs/identity.md.`,
-        places,
-      };
-    const names = [guid, ...others.map(({ build: other }) => other.guid)].map((each) => shortGuid(each)).join(' and ');
-    return {
-      code: 'IDENTITY_UNCLEAR',
-      message: `Builds ${names} have the same ${is} ${word}, so what runs could be either: builds say their ${is} (identity: is).`,
-      hint: 'Let builds say their GUID or digest, or keep one row: see docs/identity.md.',
-      places: [
-        ...places,
-        ...others.flatMap(({ file, line }) => (file === undefined ? [] : [{ file, ...(line === undefined ? {} : { line }) }])),
-      ],
-    };
+    const { identity, guid } = facts;
+    return identity === null || identity === 'none' ? undefined : namelessness(facts, guid, isOf(identity));
   },
 };
+
+/** Why what a build says of itself may be said by another one too, or is not in its row; undefined where it names it alone. */
+export function namelessness(facts: Facts, guid: Guid, is: Is): Refusal | undefined {
+  if (is === 'guid') return undefined;
+  const { scope } = facts;
+  const build = namedIn(facts, guid);
+  const word = wordFor(build, is);
+  const places = facts.listed.filter((row) => row.build.guid === guid && sameScope(row.scope, scope)).map((row) => placeOf(row));
+  if (word === undefined)
+    return {
+      code: 'IDENTITY_UNCLEAR',
+      message: `Builds say their ${is} (identity: is), but the row of ${shortGuid(guid)} has no ${is}, so it cannot be recognized.`,
+      hint: `Give its row the ${is === 'commit' ? 'source' : is}, or let builds say their GUID: see docs/identity.md.`,
+      places,
+    };
+  const others = sameWord(build, is, scope, knownRows(facts));
+  if (others.length === 0) return undefined;
+  const names = [guid, ...others.map(({ build: other }) => other.guid)].map((each) => shortGuid(each)).join(' and ');
+  return {
+    code: 'IDENTITY_UNCLEAR',
+    message: `Builds ${names} have the same ${is} ${word}, so what runs could be either: builds say their ${is} (identity: is).`,
+    hint: 'Let builds say their GUID or digest, or keep one row: see docs/identity.md.',
+    places: [
+      ...places,
+      ...others.flatMap(({ file, line }) => (file === undefined ? [] : [{ file, ...(line === undefined ? {} : { line }) }])),
+    ],
+  };
+}

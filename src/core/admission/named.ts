@@ -72,15 +72,24 @@ export function wordFor({ guid, digest, version, source, labels }: NamedBuild, i
 
 /** The rows that say exactly this, each build once. */
 function rowsSaying(word: string, is: Is, rows: readonly NamedRow[]): readonly NamedRow[] {
-  const found = rows.filter(({ build }) => wordFor(build, is) === word);
+  return eachOnce(rows.filter(({ build }) => wordFor(build, is) === word));
+}
+
+function eachOnce(found: readonly NamedRow[]): readonly NamedRow[] {
   return found.filter(({ build }, index) => found.findIndex((row) => row.build.guid === build.guid) === index);
 }
 
-/** The builds of one scope that are all called so. */
+/** The other builds of one scope that are called so; an abbreviated commit may be any that it begins. */
 export function sameWord(build: NamedBuild, is: Is, scope: Scope, rows: readonly NamedRow[]): readonly NamedRow[] {
   const word = wordFor(build, is);
-  const own = word === undefined ? [] : rowsSaying(word, is, rows).filter((row) => sameScope(row.scope, scope));
-  return own.filter((row) => row.build.guid !== build.guid);
+  const isSame = (other: string | undefined) =>
+    word !== undefined &&
+    other !== undefined &&
+    (word === other || (is === 'commit' && (word.startsWith(other) || other.startsWith(word))));
+  const own = rows.filter(
+    (row) => sameScope(row.scope, scope) && row.build.guid !== build.guid && isSame(wordFor(row.build, is)),
+  );
+  return eachOnce(own);
 }
 
 /** The build that one answer names. A GUID names itself; anything else exactly one row of this scope. */

@@ -6,7 +6,7 @@ import { scopeFlags, scopeText, shortGuid } from '../scope.ts';
 import { capitalized } from '../text.ts';
 import type { Heard } from './answers.ts';
 import type { Check } from './facts.ts';
-import { placeGone, presenceProblem } from './identity-checks.ts';
+import { namelessness, placeGone, presenceProblem } from './identity-checks.ts';
 
 /** The target itself reports this environment, and no other. */
 export const rightTarget: Check = {
@@ -144,7 +144,11 @@ export const rollbackPath: Check = {
       return { code: 'BUILD_GONE', message, hint: placeGone(scope) };
     }
     const hint = 'Without the known-good build at the target there is no rollback path: restore it first.';
-    const gone = presenceProblem(facts, known.guid, knownGoodAnswers, hint);
+    const is = knownGoodAnswers.flatMap(({ answer }) => ('said' in answer ? (answer.named?.is ?? []) : []))[0] ?? 'guid';
+    // Where the candidate has the same name, its own check says so.
+    const others = facts.listed.filter(({ build }) => build.guid !== facts.guid);
+    const gone =
+      presenceProblem(facts, known.guid, knownGoodAnswers, hint) ?? namelessness({ ...facts, listed: others }, known.guid, is);
     if (gone !== undefined) return gone;
     if (places.some(({ place, up }) => place === known.ref && !up)) {
       const message = `The router reports ${known.ref} as down, where the known-good build ${shortGuid(known.guid)} runs.`;

@@ -14,6 +14,9 @@ const MAX_BODY_BYTES = 64 * 1024;
 
 const AT_ONCE = 32;
 
+/** No new question begins after that: many that hang must not keep the one waiting that is another build. */
+const ASK_WITHIN_MS = 5000;
+
 /** What the config and this run allow. */
 export interface Asker {
   readonly io: Io;
@@ -42,8 +45,10 @@ export async function askAll(
     const asked = questionsAt({ path: '/' }, members, several);
     return asked.map(({ at, of }) => ({ at, of, answer }));
   }
+  const until = asker.io.monotonic() + ASK_WITHIN_MS;
   const answers = questionsAt(identity, members, several).map(async (question): Promise<MemberAnswer> => {
-    const answer = await asker.inTurn(() => answerTo(question, identity, asker));
+    const inTime = () => question.isDown || asker.io.monotonic() <= until;
+    const answer = await asker.inTurn(async () => (inTime() ? answerTo(question, identity, asker) : UNASKED));
     const way = 'why' in question.asked ? {} : { way: wayText(question.asked) };
     return { at: question.at, of: question.of, ...way, answer };
   });
@@ -55,6 +60,8 @@ async function answerTo({ isDown, asked }: Question, identity: IdentityConfig, a
   if ('why' in asked) return { unreachable: asked.why };
   return asked.kind === 'run' && !asker.mayRun(asked.argv) ? { unreachable: NOT_RUN } : hear(asked, identity, asker.io);
 }
+
+const UNASKED: Answer = { unreachable: `it was not asked: the others took ${ASK_WITHIN_MS / 1000} s` };
 
 const NOT_RUN = 'identity runs a program that the config names: add --run-programs, or list its argv in the machine file';
 
@@ -79,8 +86,7 @@ export async function hear(asked: Asked | Told, identity: IdentityConfig, io: Io
 
 function answerIn(heard: Heard, asked: Asked | Told, identity: IdentityConfig): Answer {
   const is = isOf(identity);
-  // A word is compared to the letter, by break-glass too; a GUID has many spellings.
-  const word = is === 'guid' ? saidAt(heard, asked) : heard.said(asked) || null;
+  const word = saidAt(heard, asked);
   const where = environmentWhere(identity);
   const environment = where === undefined ? null : saidAt(heard, where);
   const isUnsaid = saysEnvironment(identity) && environment === null;

@@ -36,9 +36,28 @@ export function questionsAt(identity: IdentityConfig, members: readonly MemberAt
   return [...groups.values()].map(({ asked, own }) => {
     const locations = several ? ` of ${[...new Set(own.map(({ location }) => location))].join(' and ')}` : '';
     const at = `${whereTo(own, isAlone)}${locations}`;
-    return { at, of: own.map(({ key }) => key), isDown: own.every(({ member }) => !member.up), asked };
+    const shared = 'why' in asked ? undefined : sharedBy(own);
+    return { at, of: own.map(({ key }) => key), isDown: own.every(({ member }) => !member.up), asked: shared ?? asked };
   });
 }
+
+/** One answer is that of one process: why it cannot stand for all of these members, which would be asked at one address. */
+function sharedBy(members: readonly MemberAt[]): { readonly why: string } | undefined {
+  const processes = new Set(members.map((one) => `${machineOf(one)} ${whereOf(one.member.ask)}`));
+  if (processes.size === 1) return undefined;
+  const names = members.map(({ member, location }) => `${member.name} (${whereOf(member.ask)} of ${location})`);
+  return { why: `${[...new Set(names)].join(' and ')} have one address to be asked at, so only one of them would answer` };
+}
+
+/** The machine that its traffic goes to. A loopback address that a HAProxy on another host reports is that host's. */
+function machineOf({ location, member: { ask } }: MemberAt): string {
+  const host = ask.address !== null && URL.canParse(ask.address) ? new URL(ask.address).hostname : '';
+  if (!isLoopback(host)) return host;
+  const router = /^\[?([^/\]]+?)\]?:\d+$/.exec(location)?.[1] ?? 'localhost';
+  return isLoopback(router) ? host : router;
+}
+
+const isLoopback = (host: string) => /^(?:localhost|127\.[\d.]+|\[?::1\]?)$/.test(host);
 
 /** The address, with the names where the place has several members. */
 function whereTo(members: readonly MemberAt[], isAlone: boolean): string {
@@ -108,13 +127,14 @@ function wayTo(identity: IdentityConfig, ask: Ask, origin: string, unixSocket: s
   } as const;
 }
 
+/** Where nothing is verified the name is still sent: a server may choose by it what answers. */
 function trustIn({ ca, serverName, verify }: IdentityConfig, ask: Ask) {
-  if (verify === 'none') return { insecure: true } as const;
-  const isOwn = ca !== undefined || serverName !== undefined;
-  if (ask.insecure === true && !isOwn) return { insecure: true } as const;
   const name = serverName ?? ask.serverName;
+  const named = name === undefined ? {} : { serverName: name };
+  const isOwn = ca !== undefined || serverName !== undefined;
+  if (verify === 'none' || (ask.insecure === true && !isOwn)) return { ...named, insecure: true } as const;
   const file = ca ?? ask.ca;
-  return { ...(name === undefined ? {} : { serverName: name }), ...(file === undefined ? {} : { ca: file }) };
+  return { ...named, ...(file === undefined ? {} : { ca: file }) };
 }
 
 function saidWhere({ header, ...rest }: IdentityConfig): Where {

@@ -672,6 +672,40 @@ describe('a rollback', () => {
   });
 });
 
+describe('a build that says its commit, on the rollback path', () => {
+  const SHA = 'f'.repeat(40);
+  const promoting = (more: Partial<Facts> = {}) => sayingCommit({ stable: SHA, ...more });
+  const back = (more: Partial<Facts> = {}) => promoting({ guid: STABLE.guid, candidateAnswers: saysCommit(SHA), ...more });
+
+  it('rollback and promotion go on where every member says its commit and its environment', () => {
+    expect(names(refusing(back(), ROLLBACK_CHECKS))).toEqual([]);
+    expect(names(refusing(promoting()))).toEqual([]);
+  });
+
+  it('a rollback in a protected environment is refused where no member says which environment it was made for', () => {
+    const unsaid = {
+      identity: { path: '/', header: 'x-git-sha', is: 'commit' },
+      candidateAnswers: saysCommit(SHA, null),
+    };
+    expect(codeOf(back(unsaid), ROLLBACK_CHECKS)).toBe('ENVIRONMENT_UNPROVEN');
+    expect(codeOf(back({ ...unsaid, protected: false }), ROLLBACK_CHECKS)).toBeUndefined();
+  });
+
+  it('a promotion is refused where the known-good build is asked for no environment at its own place', () => {
+    expect(codeOf(promoting({ knownGoodAnswers: saysCommit(SHA, null) }))).toBe('ENVIRONMENT_UNPROVEN');
+  });
+
+  it.each([
+    ['the same commit', SHA],
+    ['an abbreviated commit that may be the same', SHA.slice(0, 8)],
+  ])('rollback and promotion are refused where a third build has %s as the known-good one', (_what, commit) => {
+    const third = buildOf(3, 'other', { source: { repository: 'r', commit } });
+    const listed = [...promoting().listed, listedAs(third)];
+    expect(codeOf(back({ listed }), ROLLBACK_CHECKS)).toBe('IDENTITY_UNCLEAR');
+    expect(names(refusing(promoting({ listed })))).toEqual(['the known-good build is still serving']);
+  });
+});
+
 describe('adopting', () => {
   const first = (more: Partial<Facts> = {}): Facts =>
     factsWith({

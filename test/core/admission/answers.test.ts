@@ -98,6 +98,20 @@ describe('what a build says in place of its GUID', () => {
     expect(heard(members(says('label.other', 'x')), wanted(true)).is).toBe('silent');
   });
 
+  it('a member that does not say its environment proves nothing in a protected one, whatever it is asked for', () => {
+    const unsaid = { ...says('commit', COMMIT, null), unsaid: 'x-environment' };
+    for (const silent of [says('commit', COMMIT, null), unsaid])
+      expect(heard(members(says('commit', COMMIT), silent), wanted(true))).toMatchObject({
+        is: 'silent',
+        code: 'ENVIRONMENT_UNPROVEN',
+        why: expect.stringContaining('10.0.0.2'),
+      });
+  });
+
+  it('a header with two commits in it is another build, and not an abbreviated one', () => {
+    expect(heard(members(says('commit', `${COMMIT}, other`)), wanted(true))).toMatchObject({ is: 'wrong', code: 'BUILD_GONE' });
+  });
+
   it('its environment is judged as ever, and named as not verified where no one asks for it', () => {
     expect(heard(members(says('commit', COMMIT, 'staging')), wanted(true))).toMatchObject({ is: 'wrong', code: 'WRONG_SCOPE' });
     expect(heard(members(says('commit', COMMIT, null)), wanted(false))).toMatchObject({
