@@ -11,6 +11,7 @@ export const IDENTITIES = {
       'identity names environmentHeader or environmentJson, and the build does not send it.',
       'identity.path answers with a redirect, which is never an identity.',
       'ref names the wrong place.',
+      'identity has several members asked at one port or UNIX socket, where only one of them would answer.',
       'In break-glass: its place answers 2xx without the GUID, with another GUID, or for another environment. Silence, a redirect and a 503 go on.',
     ],
     todo: [
@@ -28,6 +29,7 @@ export const IDENTITIES = {
       'One commit was built twice, and both builds are listed.',
       'The row has no source, or no such label.',
       'A version was used twice.',
+      'One row has an abbreviated commit, and another row the whole one.',
     ],
     todo: [
       'Let builds say their GUID or digest: identity: { header: x-build-guid }',
@@ -41,7 +43,7 @@ export const IDENTITIES = {
       'It is not proven that what runs there was made for production: builds say their commit, which other environments may share, and no member is asked for it.',
     causes: [
       'identity has is: commit, but neither environmentHeader nor environmentJson.',
-      'A member does not send its environment.',
+      'A member does not send its environment, at the place of the candidate or of the known-good build.',
     ],
     todo: [
       'Let every build say its environment: identity: { header: x-git-sha, is: commit, environmentHeader: x-environment }',

@@ -202,9 +202,10 @@ export const ROLLOUTS = {
     todo: ['See the current split: kvdeploy status --env E', 'Restore the known-good build: kvdeploy rollback --env E'],
   },
   TARGET_CHANGED: {
-    means: 'The current config names a different target than the open rollout uses.',
+    means:
+      'The current config names a different target than the open rollout uses, or protects an environment that was not protected when it began.',
     example: 'The config names a different target than this rollout uses: routes /var/lib/edge/b.json.',
-    causes: ['The router settings were changed while a rollout was open.'],
+    causes: ['The router settings, or `protected`, were changed while a rollout was open.'],
     todo: ['Roll back on the old target: kvdeploy abort --env E', 'Revert the config, then run: kvdeploy resume --env E'],
   },
   POINTER_TOO_LARGE: {

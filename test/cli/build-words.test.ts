@@ -41,7 +41,7 @@ describe('a commit', () => {
     expect((await site.run(['builds', ...PRODUCTION])).stdout).toMatch(/7c9e6679.*live 100 %/);
     expect((await site.run(['status', ...PRODUCTION])).stdout).toContain(`green  commit ${GREEN.commit}`);
     const doctor = (await site.run(['doctor', ...PRODUCTION])).stdout;
-    expect(doctor).toMatch(/7c9e6679 answers.*asked as http:\/\/127\.0\.0\.1:\d+\/healthz/);
+    expect(doctor).toMatch(/7c9e6679 answers.*commit [0-9a-f]+ of production as http:\/\/127\.0\.0\.1:\d+\/healthz/);
     site.backend('production', 'blue').setGuid(STAGING.green.commit);
     const rescue = [
       'rollback',
@@ -84,6 +84,16 @@ describe('a commit', () => {
     expect(await result(args)).toMatchObject({ code: 'ENVIRONMENT_UNPROVEN', exitCode: 3 });
   });
 
+  test('a rollback in a protected environment is refused where builds say their commit and not their environment', async () => {
+    expect(await result(['promote', ...PRODUCTION, '--build', GREEN.guid, ...SURE])).toMatchObject({ ok: true });
+    site.writeConfig({ identity: COMMIT_ALONE });
+    const back = ['rollback', ...PRODUCTION, '--to', BLUE.guid, '--not-bad', ...SURE];
+    expect(await result(back)).toMatchObject({ code: 'ENVIRONMENT_UNPROVEN', exitCode: 3 });
+    expect(await site.percent('production', 'green')).toBe(100);
+    site.writeConfig({ identity: COMMIT });
+    expect(await result(back)).toMatchObject({ ok: true });
+  });
+
   test('a staging binary of the same commit is refused by the environment that it says', async () => {
     site.backend('production', 'green').setEnvironment('staging');
     expect(await result(plan(GREEN.guid))).toMatchObject({ code: 'WRONG_SCOPE', exitCode: 3 });
@@ -109,11 +119,24 @@ describe('a commit', () => {
     const planned = await site.run(['plan', ...IN_GLOBEX, '--build', GLOBEX.green.guid]);
     expect(planned).toMatchObject({ exitCode: 0 });
     expect(planned.stdout + planned.stderr).toContain('a commit does not say it');
-    expect(planned.stdout).toContain('asks 1 member at green every 5s, before and after each raise, and before it becomes known-good');
+    expect(planned.stdout).toContain(
+      'asks 1 member at green every 5s, before and after each raise, and before it becomes known-good',
+    );
   });
 });
 
 describe('no identity at all', () => {
+  test('a rollout that asks no one is not carried on once its environment is protected, and can be aborted', async () => {
+    site.writeConfig({ identity: 'none', open: true });
+    expect(await result(['promote', ...PRODUCTION, '--build', GREEN.guid, '--until', '25', '--yes'])).toMatchObject({ ok: true });
+    site.writeConfig({ identity: COMMIT });
+    const refused = await result(['resume', ...PRODUCTION]);
+    expect(refused).toMatchObject({ code: 'TARGET_CHANGED', exitCode: 3, hint: expect.stringContaining('kvdeploy abort') });
+    expect(await site.percent('production', 'green')).toBe(25);
+    expect(await result(['abort', ...PRODUCTION])).toMatchObject({ ok: true });
+    expect(await site.percent('production', 'blue')).toBe(100);
+  });
+
   test('a protected environment with identity: none does not load', async () => {
     site.writeConfig({ identity: 'none' });
     const invalid = await site.run(['validate']);

@@ -21,6 +21,7 @@ export async function resume(options: ResumeOptions, deps: Deps): Promise<Outcom
   assertNoHold(opened, deps);
   const open = mustBeOpen(opened);
   assertSameTarget(opened, open);
+  assertStillUnprotected(opened, open);
   tellUnseenFiles(opened, deps);
   const foreign = await foreignNow(opened, open, deps);
   return lead(opened, open.plan, deps, { command: 'resume', control, takeOver: false, begin: carryOn(foreign) });
@@ -34,6 +35,14 @@ function assertSameTarget(opened: Opened, open: State): void {
   if (differences.length === 0) return;
   const message = `The config names a different target than this rollout uses: ${differences.join('; ')}.`;
   throw new KvdeployError('TARGET_CHANGED', { message, hint: `Roll back on the old target: kvdeploy abort ${opened.flags}` });
+}
+
+/** What was planned while the environment was not protected asks builds for less than is needed now: it is not carried on. */
+function assertStillUnprotected({ settings, flags }: Opened, open: State): void {
+  if (settings?.protected !== true || open.plan.unprotected !== true || isOver(open)) return;
+  const message =
+    'The environment is protected now, and was not when this rollout was planned: its builds were not asked for all that this needs.';
+  throw new KvdeployError('TARGET_CHANGED', { message, hint: `Roll back, then promote again: kvdeploy abort ${flags}` });
 }
 
 function differencesOf(planned: Readonly<Record<string, unknown>>, today: Readonly<Record<string, unknown>>): string[] {

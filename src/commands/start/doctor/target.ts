@@ -156,11 +156,14 @@ const SAY_IT = 'Let builds say which one they are: see docs/identity.md.';
 
 const SHOWN_MAX = 8;
 
-/** What each member was asked as, and what it said where there are several. */
+/** What each member was asked as, and what it said, unless that is the GUID of the only one. */
 function waysText(answers: readonly MemberAnswer[]): string {
   const shown = answers.slice(0, SHOWN_MAX).flatMap((one) => {
     if (one.way === undefined) return [];
-    return [answers.length === 1 ? `asked as ${one.way}` : `${answersText([one])} as ${one.way}`];
+    const { answer } = one;
+    const named = 'said' in answer && answer.named !== undefined ? answer : undefined;
+    if (answers.length === 1 && named === undefined) return [`asked as ${one.way}`];
+    return [`${answersText([one])}${named?.environment == null ? '' : ` of ${named.environment}`} as ${one.way}`];
   });
   const more = answers.length > SHOWN_MAX ? [`and ${answers.length - SHOWN_MAX} more`] : [];
   return shown.length === 0 ? '' : ` (${[...shown, ...more].join('; ')})`;
