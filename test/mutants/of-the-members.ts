@@ -73,8 +73,8 @@ export const OF_THE_MEMBERS: readonly Mutant[] = [
     'a build is let in whose commit another one has too',
     'members',
     'core/admission/identity-checks.ts',
-    'word !== undefined && others.length === 0',
-    'word !== undefined && others.length >= 0',
+    'if (others.length === 0) return undefined;',
+    'if (others.length >= 0) return undefined;',
   ),
   mutant(
     'a place with too few members up is let in',

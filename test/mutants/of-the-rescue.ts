@@ -27,7 +27,7 @@ export const OF_THE_RESCUE: readonly Mutant[] = [
     'a commit is compared as loosely as a GUID',
     'rescues',
     'base/changes/identity.ts',
-    'exact === true ? said.trim() === equals',
+    'exact === true ? said === equals',
     'exact === true ? saysTheSame(said, equals)',
   ),
   mutant(

@@ -333,8 +333,8 @@ export const OF_THE_DOOR: readonly Mutant[] = [
     'a rollback goes to a build that is stamped for another environment',
     'admission',
     'core/admission/admission.ts',
-    '[notForeign, ownStamp, onceKnownGood,',
-    '[notForeign, onceKnownGood,',
+    'notForeign,\n  ownStamp,\n  onceKnownGood,',
+    'notForeign,\n  onceKnownGood,',
   ),
   mutant(
     'a scope that was not seen is taken for one without the build',
