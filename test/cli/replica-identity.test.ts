@@ -40,7 +40,9 @@ test('three members of one build are adopted, and the next build is planned with
   expect(await result(adopt)).toMatchObject({ ok: true });
   const planned = await site.run(plan);
   expect(planned.exitCode).toBe(0);
-  expect(planned.stdout).toContain('asks 3 members at green every 5s, before and after each raise, and before it becomes known-good');
+  expect(planned.stdout).toContain(
+    'asks 3 members at green every 5s, before and after each raise, and before it becomes known-good',
+  );
   const doctor = (await site.run(['doctor', ...PRODUCTION])).stdout;
   expect(doctor).toContain(`${BLUE.guid} as ${third('production/blue').address}/healthz`);
 });
