@@ -4,11 +4,12 @@ import { heard, whichBuild } from '../../src/core/admission/answers.ts';
 import type { Answer } from '../../src/core/admission/named.ts';
 import { keptPlaces } from '../../src/core/ledger/kept-places.ts';
 import { questionsAt } from '../../src/engine/asking/questions.ts';
-import { homeOf } from '../../src/routers/places.ts';
+import { asBefore, cameAndLeft, homeOf } from '../../src/routers/places.ts';
 import { answerOf, factsWith, historyWith } from '../core/admission/facts.ts';
 import { CANDIDATE, listedAs, SCOPE, STABLE } from '../core/manifest/builds.ts';
 import { memberAt } from '../engine/asking.ts';
 import { greenIn, scene, when } from '../engine/scene.ts';
+import { readingOf } from '../routers/readings.ts';
 import { planOf } from '../simulator/rollouts.ts';
 
 const all = (...answers: Answer[]) => answers.map((answer, index) => ({ at: `member ${index + 1}`, of: [], answer }));
@@ -32,8 +33,21 @@ export async function members(): Promise<readonly string[]> {
     ...(question?.isDown === false ? [] : ['a member that is down at one location is not asked for the other']),
     ...(kept.length === 1 ? [] : ['a place in maintenance that was known-good is left out of the pointer']),
     ...(home === 's1' ? [] : ['a server of two places means one of them']),
+    ...newcomers(),
     ...(await arrival()),
     ...shortened(),
+  ];
+}
+
+/** One member came into rotation, and another waits in maintenance. */
+function newcomers(): readonly string[] {
+  const told = (name: string, percent: number) => ({ place: 'green', name, percent, address: 'http://10.0.0.1' });
+  const since = readingOf([{ place: 'blue', percent: 50 }, told('green-1', 50)]);
+  const now = readingOf([{ place: 'blue', percent: 50 }, told('green-1', 50), told('green-2', 100), told('green-3', 0)]);
+  const green = asBefore(now, since).find(({ place }) => place === 'green');
+  return [
+    ...(green?.percent === 50 ? [] : ['a member that came later moves what was set']),
+    ...(cameAndLeft(now, since)?.settled === false ? [] : ['a member that waits is not waited for']),
   ];
 }
 

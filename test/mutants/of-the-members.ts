@@ -3,6 +3,7 @@ import { type Mutant, mutant } from './mutant.ts';
 
 const WRITER = 'engine/pointer-writer.ts';
 const QUESTIONS = 'engine/asking/questions.ts';
+const PLACES = 'routers/places.ts';
 const ANSWERS = 'core/admission/answers.ts';
 
 export const OF_THE_MEMBERS: readonly Mutant[] = [
@@ -47,6 +48,20 @@ export const OF_THE_MEMBERS: readonly Mutant[] = [
     'engine/condition.ts',
     'isProtected: unprotected !== true',
     'isProtected: unprotected === true',
+  ),
+  mutant(
+    'a member that came later is taken for moved traffic',
+    'members',
+    PLACES,
+    'since.locations.find((one) => one.name === name)?.members ?? members;',
+    '(since.certainty === null ? [] : members);',
+  ),
+  mutant(
+    'a split is set again while a new member still waits',
+    'members',
+    PLACES,
+    'settled &&= serving.length === came.length;',
+    'settled &&= serving.length <= came.length;',
   ),
   mutant(
     'a member that is down at one location is not asked for another',
