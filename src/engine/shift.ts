@@ -67,7 +67,10 @@ export function shifter(runner: Runner, comparing: Comparing) {
         mayArriveLate();
         return since === 'look again' ? undefined : since;
       }
-      const again = await makeAll(changes, back, runner, stale);
+      // Members may have come meanwhile.
+      const now = target.changes(effect.split, effect.leaving);
+      const whole = back ? (await ownChanges(now, own, io)).changes : now;
+      const again = await makeAll(whole, back, runner, stale);
       if (again !== undefined) return again === 'look again' ? undefined : failed(again);
     }
     const after = await readBack.read();

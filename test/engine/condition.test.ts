@@ -271,3 +271,19 @@ describe('a rollback and what answers at its place', () => {
     expect(await here.go(rollbackOf())).toMatchObject({ state: { phase: 'done' } });
   });
 });
+
+it('a shift that is made once more, since an attempt may still arrive, names members that came meanwhile', async () => {
+  const here = scene();
+  const shape = (green: readonly string[]) => [{ location: 'east', members: { blue: ['blue-1'], green } }];
+  here.sim.shape = shape(['green-1', 'green-2']);
+  const sent: string[] = [];
+  here.sim.fate = () => (sent.length === 1 ? 'refused' : 'done');
+  here.sim.onShift = (_by, _split, members) => {
+    sent.push(members);
+    if (sent.length === 2)
+      here.sim.after(1000, () => Object.assign(here.sim, { shape: shape(['green-1', 'green-2', 'green-3']) }));
+  };
+  expect(await here.go()).toMatchObject({ state: { phase: 'done' } });
+  expect(sent[1]).not.toContain('green-3');
+  expect(sent[2]).toContain('green-3');
+});

@@ -5,7 +5,7 @@ import { sweepSimulations } from './sweep.ts';
 describe('in random simulations', () => {
   it(
     'traffic, ledger and pointer keep their promises, whoever dies, sleeps, lies or interferes (seeds 1 and up)',
-    () => sweepSimulations({ name: 'simulator-short', seed: 1, schedules: 2000, seconds: 120 }),
-    180_000,
+    () => sweepSimulations({ name: 'simulator-short', seed: 1, schedules: 2000, seconds: 150 }),
+    240_000,
   );
 });

@@ -1,5 +1,5 @@
 /** What a process saw and heard of the members before it acted: whether that allows what it did. Judges by itself, with nothing of the engine. */
-import type { Plan } from '../../src/core/rollout/plan.ts';
+import { type Plan, warmUpMsOf } from '../../src/core/rollout/plan.ts';
 import type { Location, Member } from '../../src/routers/router.ts';
 import type { Schedule } from './schedule.ts';
 import { SCOPE, type Simulation } from './simulation.ts';
@@ -64,8 +64,9 @@ function membersOf(locations: readonly Location[], place: string): readonly Memb
 /** How a promotion must end that one process walks without a mishap; undefined where that depends on when things happen. */
 export function endOf(schedule: Schedule): 'done' | 'refused' | 'not done' | undefined {
   const end = endBySizes(schedule);
-  // One request a second is too few for the gates of a short patience.
-  const isFast = schedule.plan.steps.every(({ percent }) => percent >= 10);
+  const { plan } = schedule;
+  // One request a second is too few for the gates of a short patience, and so is one poll after a warm-up.
+  const isFast = plan.steps.every(({ percent }) => percent >= 10) && (warmUpMsOf(plan) === 0 || plan.patienceMs > plan.pollMs);
   return end === 'done' && !isFast ? undefined : end;
 }
 
@@ -91,8 +92,9 @@ function endBySizes({ replicas, plan, faults, actors }: Schedule): ReturnType<ty
   if (!suffice(100)) return faults.length === 0 ? 'not done' : undefined;
   for (const { what } of faults.toSorted((a, b) => a.atMs - b.atMs)) {
     const arrives = what.kind === 'a member arrives' && what.odd === null;
-    if (!arrives && what.kind !== 'a member leaves') return undefined;
-    const place = what.name.startsWith('blue') ? 'blue' : 'green';
+    const place = 'name' in what && what.name.startsWith('blue') ? 'blue' : 'green';
+    // What the stable place loses, it may need to keep its share.
+    if (!arrives && (what.kind !== 'a member leaves' || place === 'blue')) return undefined;
     sizes = sizes.map((size) => {
       if (size.location !== what.location) return size;
       const others = size[place].filter((name) => name !== what.name);
