@@ -499,3 +499,14 @@ describe('reading', () => {
     });
   });
 });
+
+it('the program of version 0.1.0 refuses a pointer of format 2 by name, and reads its own', async () => {
+  const fixture = new URL('../../../fixtures/state-0.1.0/', import.meta.url);
+  const { decodePointer: read } = (await import(new URL('pointer-reader.mjs', fixture).href)) as {
+    decodePointer(text: string): Pointer;
+  };
+  const own = new URL('made/state/acme/production/promoted/pointer/ptr.000000000001', fixture);
+  expect(read(fs.readFileSync(own, 'utf8')).formatVersion).toBe(1);
+  const written = encodePointer({ ...pointerOf(), generation: 5 });
+  expect(() => read(written)).toThrow('its format is 2, but this program supports only format 1');
+});
