@@ -13,7 +13,7 @@ import type { Reserve } from '../base/durable/reserve.ts';
 import { openStateDir } from '../base/durable/state-dir.ts';
 import { hostsOfPointer } from '../base/pointer/host-names.ts';
 import { copyPointer, placeRescue, pointerDir, readPointers, scopeDir, writePointer } from '../base/pointer/pointer.ts';
-import { encodePointer, type Pointer, type Restore } from '../base/pointer/pointer-format.ts';
+import { encodePointer, MAX_MEMBERS, type Pointer, type Restore } from '../base/pointer/pointer-format.ts';
 import type { Scope } from '../base/scope.ts';
 import type { AdmittedBuild } from '../core/admission/admitted.ts';
 import { wordFor } from '../core/admission/named.ts';
@@ -171,6 +171,12 @@ export function pointerTooLarge(
 
 /** The same of one generation. */
 export function draftTooLarge(draft: PointerDraft, { locations }: Reading): string | undefined {
+  const members = locations.reduce((sum, one) => sum + one.members.length, 0);
+  const size = `the target has ${members} members at ${locations.length} location${locations.length === 1 ? '' : 's'}, ${1 + draft.earlier.length} builds to restore`;
+  const { identity, checks } = draft.knownGood;
+  const rows = checks.flatMap((one) => (one.kind === 'table' ? (one.groups ?? []).map(({ keys }) => keys.length) : []));
+  const most = Math.max(identity.length, ...rows);
+  if (most > MAX_MEMBERS) return `it restores at most ${MAX_MEMBERS} members alike, and this would be ${most} (${size})`;
   try {
     // Earlier builds are left out where there is no room for them; what the names resolve to is not known before it is written.
     const hosts = hostsOfPointer({ ...draft, earlier: [] });
@@ -178,9 +184,7 @@ export function draftTooLarge(draft: PointerDraft, { locations }: Reading): stri
     encodePointer({ ...draft, earlier: [], generation: 1, addresses });
     return undefined;
   } catch (error) {
-    const members = locations.reduce((sum, one) => sum + one.members.length, 0);
-    const size = `${members} members at ${locations.length} location${locations.length === 1 ? '' : 's'}, ${1 + draft.earlier.length} builds to restore`;
-    return `${error instanceof Error ? error.message : String(error)} (the target has ${size})`;
+    return `${error instanceof Error ? error.message : String(error)} (${size})`;
   }
 }
 
@@ -214,8 +218,12 @@ function publish(places: PointerPlaces, draft: PointerDraft, io: Io): Published 
     }
   }
   // Read as break-glass would read it: what cannot be read again was not written.
-  if (readPointers(dir, io.fs, scope).newest?.generation !== generation)
+  const { newest } = readPointers(dir, io.fs, scope);
+  if (newest?.generation !== generation)
     throw new Error(`generation ${generation} was written to ${dir}, but is not the newest when read back`);
+  const omitted = draft.earlier.slice(newest.earlier.length).map(({ build }) => `${build.guid} (version ${build.version})`);
+  if (omitted.length > 0)
+    warnings.push(`THE POINTER IS FULL: break-glass cannot roll back to ${omitted.join(', ')}; kvdeploy rollback --to still can`);
   return { generation, warnings };
 }
 
@@ -348,7 +356,10 @@ export function identityChecks(
     ...(is === 'guid' ? {} : ({ exact: true } as const)),
     ...(where === undefined ? {} : { environment: { ...where, equals: scope.environment } }),
   };
-  return target.identityQuestions(build.ref, reading).flatMap(({ asked }) => ('why' in asked ? [] : [{ ...asked, ...expected }]));
+  return target.identityQuestions(build.ref, reading).flatMap(({ asked, members, location }) => {
+    const at = location === undefined ? {} : { at: location };
+    return 'why' in asked ? [] : [{ ...asked, ...expected, members, ...at }];
+  });
 }
 
 /** Why the restoring changes in force would not lead to `knownGood` on the current target, or null (pointer verify). */
@@ -360,5 +371,12 @@ export function staleness(pointer: Pointer, fresh: PointerDraft): string | null 
   if (!isDeepStrictEqual(pointer.knownGood.changes, fresh.knownGood.changes)) {
     return 'the stored changes differ from those rendered now: the target or its settings have changed';
   }
+  if (!isDeepStrictEqual(questionsIn(pointer), questionsIn(fresh)))
+    return 'the stored questions to its members differ from those asked now: its members, or identity in the config, have changed';
   return null;
+}
+
+/** Whom break-glass asks, and how. What earlier versions did not write down with it is no difference. */
+function questionsIn({ knownGood }: Pick<Pointer, 'knownGood'>): readonly object[] {
+  return knownGood.identity.map(({ members: _members, at: _at, environment: _environment, ...asked }) => asked);
 }

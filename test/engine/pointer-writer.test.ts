@@ -1,10 +1,11 @@
 /** What the pointer names, and what it would do, after each thing that can become of a rollout. */
 import { describe, expect, it } from 'vitest';
+import type { IdentityCheck } from '../../src/base/changes/identity.ts';
 import { OWNER_ONLY } from '../../src/base/durable/durable-file.ts';
 import type { Fs } from '../../src/base/durable/fs.ts';
 import { pointerDir } from '../../src/base/pointer/pointer.ts';
 import { encodePointer } from '../../src/base/pointer/pointer-format.ts';
-import { draftTooLarge, publishPointer } from '../../src/engine/pointer-writer.ts';
+import { draftTooLarge, publishPointer, staleness } from '../../src/engine/pointer-writer.ts';
 import { buildAt, CANDIDATE, planOf, promote, rollbackOf, STABLE } from '../simulator/rollouts.ts';
 import { COPY_DIR, POINTER_DIR, SCOPE, STATE_DIR } from '../simulator/simulation.ts';
 import { ALL_BLUE, pointersIn, scene } from './scene.ts';
@@ -133,6 +134,46 @@ describe('the pointer', () => {
     expect(draftTooLarge(draftOf(1000), reading)).toBeUndefined();
     expect(draftTooLarge(draftOf(3500), reading)).toContain('would have more than 1048576 bytes');
     expect(() => encodePointer({ ...draftOf(3500), generation: 1 })).not.toThrow();
+  });
+
+  it('a pointer without room for an earlier build says which one; one with too many members alike is refused in words', async () => {
+    const here = await promoted();
+    const { generation: _, ...draft } = pointersIn(here).newest ?? pointerMissing();
+    const identityOf = (count: number) =>
+      Array.from({ length: count }, (_one, at) => ({
+        kind: 'http' as const,
+        url: `http://10.0.0.1:${10_000 + at}/a-path-that-takes-some-room-of-its-own/healthz`,
+        header: 'x-build-guid',
+        equals: CANDIDATE,
+        timeoutMs: 2000,
+      }));
+    const full = { ...draft.knownGood, identity: identityOf(3500) };
+    const left = { ...full, build: { ...full.build, guid: THIRD, version: '1.9.0', ref: 'violet' } };
+    const places = { scope: SCOPE, stateDir: STATE_DIR, copies: [COPY_DIR], modes: OWNER_ONLY, environments: [] };
+    const { io } = here.process(13);
+    const { warnings } = publishPointer(places, { ...draft, knownGood: full, earlier: [left] }, io);
+    expect(warnings).toEqual([
+      expect.stringContaining(`THE POINTER IS FULL: break-glass cannot roll back to ${THIRD} (version 1.9.0)`),
+    ]);
+    const reading = { locations: [{ name: 'main', members: [] }] } as unknown as Parameters<typeof draftTooLarge>[1];
+    const tooMany = { ...draft, knownGood: { ...draft.knownGood, identity: identityOf(4097) } };
+    expect(draftTooLarge(tooMany, reading)).toMatch(/^it restores at most 4096 members alike, and this would be 4097 \(/);
+  });
+
+  it('a pointer whose members are asked otherwise now is out of date, and one of an earlier version that says less is not', async () => {
+    const { newest } = pointersIn(await promoted());
+    if (newest === null) throw new Error('there is no pointer');
+    const { generation: _, ...draft } = newest;
+    const asked = { kind: 'http', url: 'http://green/healthz', header: 'x-build', equals: CANDIDATE, timeoutMs: 2000 } as const;
+    const withIdentity = (...identity: readonly IdentityCheck[]) => ({ ...draft, knownGood: { ...draft.knownGood, identity } });
+    const before = { ...withIdentity(asked), generation: 1 };
+    expect(
+      staleness(before, withIdentity({ ...asked, members: ['green'], environment: { header: 'x-env', equals: 'production' } })),
+    ).toBeNull();
+    expect(staleness(before, withIdentity({ ...asked, url: 'http://green/version' }))).toContain(
+      'the stored questions to its members differ',
+    );
+    expect(staleness(before, withIdentity(asked, asked))).toContain('the stored questions to its members differ');
   });
 
   it('the pointer offers no earlier build whose place another one has taken', async () => {

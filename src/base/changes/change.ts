@@ -128,16 +128,27 @@ export type Bits = { readonly any: number } | { readonly none: number };
 /** What each named column may be: one of these texts, or a number with these bits. */
 export type Columns = Readonly<Record<string, readonly string[] | Bits>>;
 
-/** Rows that are named together, since the same is expected of each. */
-export interface RowGroup {
-  readonly keys: readonly string[];
+/** What a row may be instead, in which it gets nothing: `is` says it for people (`down`). */
+export interface Idle {
+  readonly is: string;
   readonly columns: Columns;
 }
 
 /**
+ * Rows that are named together, since the same is expected of each. With `idle`, a row may also be one of these, or be missing: it gets
+ * nothing then. `least`: how many rows must be as `columns` says all the same; what is idle in such a group is named.
+ */
+export interface RowGroup {
+  readonly keys: readonly string[];
+  readonly columns: Columns;
+  readonly idle?: readonly Idle[];
+  readonly least?: number;
+}
+
+/**
  * The answer to a socket command is a table: lines of cells, the header line naming the columns. Each row in `rows`
- * (by its key) and `groups` must be as `Columns` says in each named column; a named row that is missing is a failure. A row
- * that is not named there must match at least one of `others` in the same way (in maintenance, or at weight 0): if it
+ * (by its key) and `groups` must be as `Columns` says in each named column; a named row that is missing is a failure, but for groups
+ * with `idle`. A row that is not named there must match at least one of `others` in the same way (in maintenance, or at weight 0): if it
  * matches none, it is an unknown member that still serves.
  */
 export interface TableCheck extends Located {

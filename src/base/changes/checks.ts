@@ -2,12 +2,24 @@
 import { constants } from 'node:fs';
 import { readAll, withFile } from '../durable/open-file.ts';
 import { saysTheSame } from '../scope.ts';
-import { safeLine } from '../text.ts';
-import type { Bits, Check, Columns, FileCheck, HttpCheck, Outside, RunCheck, TableCheck } from './change.ts';
+import { firstOf, safeLine } from '../text.ts';
+import type { Bits, Check, Columns, FileCheck, HttpCheck, Outside, RowGroup, RunCheck, TableCheck } from './change.ts';
 import { type Heard, hearHttp, hearProgram, whereText } from './hear.ts';
 
+/** What a row is that its table does not have. */
+export const GONE = 'gone';
+
+/** Rows of groups that say how many must serve. `out`: those that get nothing now, each with what it is. */
+export interface Rows {
+  readonly serving: readonly string[];
+  readonly out: ReadonlyMap<string, string>;
+}
+
 /** `unknown`: the other side could not be queried, or its answer does not say. This never counts as success. */
-export type Checked = { readonly ok: true } | { readonly ok: false; readonly why: string } | { readonly unknown: string };
+export type Checked =
+  | { readonly ok: true; readonly rows?: Rows }
+  | { readonly ok: false; readonly why: string; readonly rows?: Rows }
+  | { readonly unknown: string };
 
 const OK: Checked = { ok: true };
 
@@ -73,28 +85,70 @@ async function checkTable(wanted: TableCheck, outside: Outside): Promise<Checked
   const rows = table.rows.filter((row) => Object.entries(wanted.where).every(([column, value]) => row.get(column) === value));
   const named = namedRows(wanted);
   const there = new Set(rows.map((row) => row.get(wanted.key)));
-  const absent = [...named.keys()].find((name) => !there.has(name));
-  if (absent !== undefined) return { ok: false, why: `${wanted.address} has no ${absent}` };
-  const wrong = rows.map((row) => rowTrouble(row, wanted, named)).find((why) => why !== undefined);
-  return wrong === undefined ? OK : { ok: false, why: wrong };
+  const absent = [...named].find(([name, { idle }]) => idle === undefined && !there.has(name));
+  if (absent !== undefined) return { ok: false, why: `${wanted.address} has no ${absent[0]}` };
+  const misfits = new Map<string, string | undefined>();
+  for (const row of rows) {
+    const name = row.get(wanted.key) ?? '';
+    misfits.set(name, misfits.get(name) ?? rowTrouble(row, wanted, named));
+  }
+  const served = servedRows(wanted, misfits, rows);
+  const told = served === undefined ? {} : { rows: served };
+  const isOut = (name: string) => served?.out.has(name) === true;
+  const wrong = [...misfits].find(([name, why]) => why !== undefined && !isOut(name))?.[1];
+  const why = wrong ?? shortage(wanted, misfits);
+  return why === undefined ? { ok: true, ...told } : { ok: false, why, ...told };
 }
 
+type Named = Pick<RowGroup, 'columns' | 'idle'>;
+
 /** What is expected of each row that is named. */
-function namedRows({ rows, groups = [] }: TableCheck): ReadonlyMap<string, Columns> {
-  const grouped = groups.flatMap(({ keys, columns }) => keys.map((key) => [key, columns] as const));
-  return new Map([...Object.entries(rows), ...grouped]);
+function namedRows({ rows, groups = [] }: TableCheck): ReadonlyMap<string, Named> {
+  const single = Object.entries(rows).map(([name, columns]) => [name, { columns }] as const);
+  return new Map<string, Named>([...single, ...groups.flatMap((group) => group.keys.map((key) => [key, group] as const))]);
+}
+
+type Misfits = ReadonlyMap<string, string | undefined>;
+
+/** The rows of the groups that are to serve, by what they do; undefined where no group says how many must. */
+function servedRows({ key, groups = [] }: TableCheck, misfits: Misfits, rows: readonly Row[]): Rows | undefined {
+  const toServe = groups.filter(({ least }) => least !== undefined);
+  if (toServe.length === 0) return undefined;
+  const byName = new Map(rows.map((row) => [row.get(key) ?? '', row]));
+  const out = new Map<string, string>();
+  for (const { keys, idle = [] } of toServe) {
+    for (const name of keys) {
+      const row = byName.get(name);
+      const is = row === undefined ? GONE : idle.find(({ columns }) => misfit(row, columns) === undefined)?.is;
+      if (is !== undefined && (row === undefined || misfits.get(name) !== undefined)) out.set(name, is);
+    }
+  }
+  const serving = toServe.flatMap(({ keys }) => keys.filter((name) => misfits.has(name) && misfits.get(name) === undefined));
+  return { serving, out };
+}
+
+/** Why too few of a group serve. */
+function shortage({ address, groups = [] }: TableCheck, misfits: Misfits): string | undefined {
+  for (const { keys, least = 0 } of groups) {
+    const serve = keys.filter((name) => misfits.has(name) && misfits.get(name) === undefined);
+    if (serve.length >= least) continue;
+    const each = keys.map((name) => (misfits.has(name) ? misfits.get(name) : `it has no ${safeLine(name)}`));
+    return `at ${address}, ${serve.length} of ${keys.length} members serve: ${firstOf(each.filter((why) => why !== undefined)).join(', ')}`;
+  }
+  return undefined;
 }
 
 function columnsOf({ rows, groups = [], others }: TableCheck): string[] {
-  const all = [...Object.values(rows), ...groups.map(({ columns }) => columns), ...others];
+  const grouped = groups.flatMap(({ columns, idle = [] }) => [columns, ...idle.map((one) => one.columns)]);
+  const all = [...Object.values(rows), ...grouped, ...others];
   return [...new Set(all.flatMap((columns) => Object.keys(columns)))];
 }
 
 type Row = ReadonlyMap<string, string>;
 
-function rowTrouble(row: Row, wanted: TableCheck, named: ReadonlyMap<string, Columns>): string | undefined {
+function rowTrouble(row: Row, wanted: TableCheck, named: ReadonlyMap<string, Named>): string | undefined {
   const name = row.get(wanted.key) ?? '';
-  const limits = named.get(name);
+  const limits = named.get(name)?.columns;
   if (limits !== undefined) {
     const wrong = misfit(row, limits);
     return wrong === undefined ? undefined : `${safeLine(name)} has ${wrong}`;

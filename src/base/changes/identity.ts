@@ -1,6 +1,6 @@
 /** Asks what runs at a place which build and environment it is. A redirect is never an identity, and no answer is not another build. */
 import { saysTheSame } from '../scope.ts';
-import { safeLine } from '../text.ts';
+import { firstOf, safeLine } from '../text.ts';
 import type { Asked, Outside, Told } from './change.ts';
 import { hearHttp, hearProgram, type Where, whereText } from './hear.ts';
 
@@ -11,6 +11,8 @@ interface Expected {
   readonly exact?: true;
   /** Its environment, if it reports one. */
   readonly environment?: Where & { readonly equals: string };
+  /** What the router calls whoever answers here; with `at`, at that location only. */
+  readonly members?: readonly string[];
 }
 
 /** One member of a place, asked directly or by a program. */
@@ -22,8 +24,14 @@ export type IdentityCheck = (Asked | Told) & Expected;
  */
 export type Identified = { readonly kind: 'right' } | { readonly kind: 'gone' | 'silent'; readonly why: string };
 
-/** Asks one member. Never throws. */
+/** Asks one member, and names it as the router does. Never throws. */
 export async function identify(wanted: IdentityCheck, outside: Outside): Promise<Identified> {
+  const answer = await identified(wanted, outside);
+  if (answer.kind === 'right' || wanted.members === undefined) return answer;
+  return { ...answer, why: `${safeLine(firstOf(wanted.members, 3).join(', '))}: ${answer.why}` };
+}
+
+async function identified(wanted: IdentityCheck, outside: Outside): Promise<Identified> {
   const { equals, exact, environment } = wanted;
   try {
     const heard = wanted.kind === 'http' ? await hearHttp(wanted, outside) : await hearProgram(wanted, outside);

@@ -94,6 +94,11 @@ function limitReader(value: unknown, at: string): readonly string[] | Bits {
 
 const columns = mapOf(limitReader, 16);
 
+const group = shape(
+  { keys: list(text(1024), MAX_ROWS, 1), columns },
+  { idle: list(shape({ is: text(64), columns }), 8), least: whole(1, MAX_ROWS) },
+);
+
 export const checkReader: Reader<Check> = byKind<Check>('kind', {
   file: shape({ kind: oneOf('file'), path, content }, located),
   http: shape(httpCheck, { ...asked, times: whole(1, 1000), settleMs: whole(0, 60_000) }),
@@ -110,11 +115,11 @@ export const checkReader: Reader<Check> = byKind<Check>('kind', {
       others: list(columns, 16),
       timeoutMs,
     },
-    { groups: list(shape({ keys: list(text(1024), MAX_ROWS, 1), columns }), 256), ...located },
+    { groups: list(group, 256), ...located },
   ),
 });
 
-const heard = { exact: yes, environment: shape({ equals: text(63, NAME) }, httpPlace) };
+const heard = { exact: yes, environment: shape({ equals: text(63, NAME) }, httpPlace), members: list(text(1024), MAX_ROWS, 1) };
 
 export const identityReader: Reader<IdentityCheck> = byKind<IdentityCheck>('kind', {
   http: shape(httpCheck, { ...asked, ...heard }),

@@ -13,7 +13,10 @@ import { changeReader, checkReader, httpCheck, httpPlace, identityReader, questi
 export const MAX_POINTER_BYTES = 1024 * 1024;
 
 /** Of one build, over all its locations. */
-const [MAX_CHANGES, MAX_CHECKS, MAX_MEMBERS] = [1024, 1024, 4096];
+const [MAX_CHANGES, MAX_CHECKS] = [1024, 1024];
+
+/** Of one build: as many are asked; also the rows of one location that are to be alike. */
+export const MAX_MEMBERS = 4096;
 
 const MAX_EARLIER = 5;
 

@@ -18,6 +18,10 @@ export interface Question {
   readonly of: readonly string[];
   /** The router reports it down at all of them. */
   readonly isDown: boolean;
+  /** What the router calls whoever answers. */
+  readonly members: readonly string[];
+  /** The only one of several locations that leads there. */
+  readonly location?: string;
   /** Why it cannot be asked, or what is sent. */
   readonly asked: Asked | Told | { readonly why: string };
 }
@@ -34,10 +38,18 @@ export function questionsAt(identity: IdentityConfig, members: readonly MemberAt
   }
   const isAlone = new Set(members.map(({ member }) => member.name)).size === 1;
   return [...groups.values()].map(({ asked, own }) => {
-    const locations = several ? ` of ${[...new Set(own.map(({ location }) => location))].join(' and ')}` : '';
-    const at = `${whereTo(own, isAlone)}${locations}`;
+    const locations = several ? [...new Set(own.map(({ location }) => location))] : [];
+    const names = [...new Set(own.map(({ member }) => member.name))];
+    const only = locations.length === 1 && locations[0] !== undefined ? { location: locations[0] } : {};
     const shared = 'why' in asked ? undefined : sharedBy(own);
-    return { at, of: own.map(({ key }) => key), isDown: own.every(({ member }) => !member.up), asked: shared ?? asked };
+    return {
+      at: `${whereTo(own, isAlone)}${locations.length === 0 ? '' : ` of ${locations.join(' and ')}`}`,
+      of: own.map(({ key }) => key),
+      isDown: own.every(({ member }) => !member.up),
+      members: names,
+      ...only,
+      asked: shared ?? asked,
+    };
   });
 }
 

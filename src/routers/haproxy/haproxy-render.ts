@@ -1,10 +1,9 @@
 /** Changes and checks: the runtime commands that set a split over all members, and what must then be read back. Pure. */
-import type { Change, Check, Columns, Socket, TableCheck } from '../../base/changes/change.ts';
+import type { Change, Check, Idle, RowGroup, Socket, TableCheck } from '../../base/changes/change.ts';
 import type { Layout, Leaving, LocationSplit } from '../router.ts';
 import { ADMIN_STATES } from './haproxy-answer.ts';
 import { type HaproxyConfig, stateFiles, TIMEOUT_MS } from './haproxy-config.ts';
 import { placer } from './haproxy-places.ts';
-import { compactRows } from './haproxy-rows.ts';
 import { weightsFor } from './haproxy-weights.ts';
 
 /** HAProxy reads one line into a buffer of 16 KiB (tune.bufsize). */
@@ -70,27 +69,41 @@ export function checks(settings: HaproxyConfig, wanted: readonly LocationSplit[]
       separator: ' ',
       where: { be_name: settings.backend },
       key: 'srv_name',
-      ...compactRows(rowsFor(settings, at)),
+      ...rowsFor(settings, at),
       others: [{ srv_admin_state: ADMIN_STATES.out }, { srv_uweight: ['0'] }],
       timeoutMs: TIMEOUT_MS,
     }),
   );
 }
 
-function rowsFor(settings: HaproxyConfig, at: LocationSplit): TableCheck['rows'] {
+/** What a member that is to serve may be instead, in which HAProxy sends it nothing new. It cannot leave maintenance that DNS or a tracked server decides. */
+const IDLE: readonly Idle[] = [
+  { is: 'down', columns: { srv_admin_state: ADMIN_STATES.ready, srv_op_state: ['0'] } },
+  { is: 'stopping', columns: { srv_admin_state: ADMIN_STATES.ready, srv_op_state: ['3'] } },
+  { is: 'in maintenance', columns: { srv_admin_state: ADMIN_STATES.maint } },
+];
+
+/** One group for each place that is to serve, of which one member must, and one for all members that are to get nothing. */
+function rowsFor(settings: HaproxyConfig, at: LocationSplit): Pick<TableCheck, 'rows' | 'groups'> {
   const { balance } = settings;
   const parts = partsOf(settings, at);
-  const rows: Record<string, Columns> = {};
-  for (const { names, weight } of weighted(parts)) {
+  const serving = weighted(parts).map(({ names, weight }): RowGroup => {
     const exact = balance === 'static' ? {} : { srv_uweight: [String(weight)] };
-    for (const name of names) rows[name] = { srv_admin_state: ADMIN_STATES.ready, srv_op_state: ['1', '2'], ...exact };
-  }
-  for (const { names } of parts.filter(({ percent }) => percent === 0))
-    for (const name of names) rows[name] = { srv_admin_state: ADMIN_STATES.maint, srv_uweight: ['0'] };
+    return {
+      keys: names,
+      columns: { srv_admin_state: ADMIN_STATES.ready, srv_op_state: ['1', '2'], ...exact },
+      idle: IDLE,
+      least: 1,
+    };
+  });
+  const left = parts.filter(({ percent }) => percent === 0).flatMap(({ names }) => names);
+  const none = { keys: left, columns: { srv_admin_state: ADMIN_STATES.maint, srv_uweight: ['0'] }, idle: [] };
   // A place that is to serve here and has no member: no row has this name, which is what the check then says.
-  for (const { place, percent, names } of parts)
-    if (percent > 0 && names.length === 0) rows[place] = { srv_admin_state: ADMIN_STATES.ready };
-  return rows;
+  const lacking = parts.filter(({ percent, names }) => percent > 0 && names.length === 0);
+  return {
+    rows: Object.fromEntries(lacking.map(({ place }) => [place, { srv_admin_state: ADMIN_STATES.ready }])),
+    groups: [...serving, ...(left.length === 0 ? [] : [none])],
+  };
 }
 
 /**

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { HttpCheck, TableCheck } from '../../../src/base/changes/change.ts';
+import type { HttpCheck, RowGroup, TableCheck } from '../../../src/base/changes/change.ts';
 import { check } from '../../../src/base/changes/checks.ts';
 import { nodeOutside } from '../../../src/base/changes/outside.ts';
 import { freshFolder, GREEN, httpServer, lineServer } from '../../break-glass/scene.ts';
@@ -113,6 +113,38 @@ describe('a table', () => {
       ok: false,
       why: expect.stringContaining('has no green'),
     });
+  });
+
+  const DOWN = { is: 'down', columns: { srv_uweight: ['256'], srv_op_state: ['0'] } };
+  const serve = (over: Partial<RowGroup> = {}): Partial<TableCheck> => ({
+    rows: {},
+    groups: [
+      { keys: ['g1', 'g2', 'g3'], columns: { srv_uweight: ['256'], srv_op_state: ['2'] }, idle: [DOWN], least: 1, ...over },
+      { keys: ['blue', 'left'], columns: { srv_admin_state: ['1'] }, idle: [] },
+    ],
+    others: [],
+  });
+  const MEMBERS = '1\n# be_id be_name srv_name srv_admin_state srv_uweight srv_op_state\n';
+  const rowsOf = (...rows: readonly string[]) => MEMBERS + rows.map((row) => `3 gw ${row}\n`).join('');
+
+  it('a table names members that are down or gone, while another of their group serves', async () => {
+    const out = new Map([
+      ['g2', 'down'],
+      ['g3', 'gone'],
+    ]);
+    expect(await asked(rowsOf('g1 0 256 2', 'g2 0 256 0', 'blue 1 0 0'), serve())).toEqual({
+      ok: true,
+      rows: { serving: ['g1'], out },
+    });
+  });
+
+  it.each([
+    ['none of its group serves', rowsOf('g1 0 256 0', 'g2 0 256 0', 'blue 1 0 0'), /0 of 3 members serve: g1 has srv_op_state 0/],
+    ['fewer serve than must', rowsOf('g1 0 256 2', 'g2 0 256 0', 'blue 1 0 0'), /1 of 3 members serve/],
+    ['one is up with another weight', rowsOf('g1 0 256 2', 'g2 0 1 2', 'g3 0 256 2', 'blue 1 0 0'), /g2 has srv_uweight 1/],
+    ['one that is to get nothing serves', rowsOf('g1 0 256 2', 'g2 0 256 2', 'blue 0 256 2'), /blue has srv_admin_state 0/],
+  ])('a table with members that may be down is still wrong where %s', async (_what, text, why) => {
+    expect(await asked(text, serve({ least: 2 }))).toMatchObject({ ok: false, why: expect.stringMatching(why) });
   });
 
   it('a table check is unknown when the answer is no such table', async () => {

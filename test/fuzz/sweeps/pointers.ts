@@ -40,7 +40,10 @@ const TABLE = {
   where: { be_name: 'gw' },
   key: 'srv_name',
   rows: { green: { srv_uweight: ['256'] } },
-  groups: [{ keys: ['blue-1', 'blue-2'], columns: { srv_uweight: ['0'], srv_admin_state: { any: 1 } } }],
+  groups: [
+    { keys: ['blue-1', 'blue-2'], columns: { srv_uweight: ['0'], srv_admin_state: { any: 1 } }, idle: [] },
+    { keys: ['green-1'], columns: { srv_uweight: ['1'] }, idle: [{ is: 'down', columns: { srv_op_state: ['0'] } }], least: 1 },
+  ],
   others: [],
   timeoutMs: 1000,
 } as const;
@@ -76,7 +79,7 @@ function restore(luck: Luck, guid: string): Restore {
       ? [
           { ...ASKED, url, header: 'x-build-guid', equals: guid },
           { ...ASKED, url, ...WAY, exact: true, environment: { header: 'x-env', equals: 'production' } },
-          { ...LOOKS, exact: true },
+          { ...LOOKS, exact: true, members: ['green-1'], at: '/run/haproxy.sock' },
         ]
       : [],
   });
@@ -176,6 +179,7 @@ function chosen(pointers: readonly [Pointer, ...Pointer[]], to: string | null): 
       hold: undefined,
       commandFor: (one: string) => `kvdeploy --to ${one}`,
       nowMs: 1_800_000_000_000,
+      brief: false,
     };
     mustSpeakSafely((voice) => showPlan(shown, voice), [true]);
     return 'chosen';
