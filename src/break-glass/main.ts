@@ -117,7 +117,8 @@ async function run(options: Options, surroundings: Surroundings, voice: Voice, p
   for (const name of options.ignored)
     voice.warn(`${name} is ignored: break-glass reads no config, and only the environment's name confirms.`);
   if (options.rehearse) voice.say('REHEARSAL: nothing is written, prompted or changed.');
-  showPlan({ source, choice, hold: readHold(source.dirs, outside.fs), commandFor, nowMs: Date.now() }, voice);
+  const brief = options.rehearse && options.json;
+  showPlan({ source, choice, hold: readHold(source.dirs, outside.fs), commandFor, nowMs: Date.now(), brief }, voice);
   refuseStrangeChanges(source, choice, env, outside.fs, voice);
   const otherCommands = choice.others.map(({ restore }) => commandFor(restore.build.guid));
   const decided = { source, choice, environments: otherEnvironments(places, source), otherCommands };

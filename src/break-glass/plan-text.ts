@@ -1,6 +1,7 @@
 /** Prints what break-glass will do, before it asks for confirmation. Must omit no change. */
 import { asCommand, describe } from '../base/changes/wording.ts';
 import type { Hold } from '../base/pointer/hold.ts';
+import { firstOf } from '../base/text.ts';
 import type { Choice } from './choose.ts';
 import type { Source } from './find.ts';
 import type { Voice } from './voice.ts';
@@ -11,7 +12,12 @@ export interface Shown {
   readonly hold: Hold | undefined;
   readonly commandFor: (guid: string) => string;
   readonly nowMs: number;
+  /** For a program that rehearses, which reads no changes: thousands of members have more of them than it takes. */
+  readonly brief: boolean;
 }
+
+/** How many changes a brief plan shows, and how much of each. */
+const [BRIEF_CHANGES, BRIEF_CHARS] = [10, 1000];
 
 /** Prints the build, every change in words and as a shell command, the hold, and where all this was read. */
 export function showPlan(shown: Shown, voice: Voice): void {
@@ -25,9 +31,11 @@ export function showPlan(shown: Shown, voice: Voice): void {
     voice.say(`           imported from another machine at ${imported.at} by ${imported.by}; never judged by gates here`);
   voice.say(`  pointer  ${source.from}, generation ${choice.pointer.generation} (${choice.pointer.why}, ${age(shown)})`);
   voice.say('  changes');
-  for (const change of changes) voice.say(`    ${describe(change)}`);
-  voice.say('  commands to do the same by hand');
-  for (const change of changes) voice.command(asCommand(change));
+  for (const line of linesOf(shown)) voice.say(`    ${line}`);
+  if (!shown.brief) {
+    voice.say('  commands to do the same by hand');
+    for (const change of changes) voice.command(asCommand(change));
+  }
   for (const dir of source.dirs) voice.say(`  hold     ${hold === undefined ? 'will be set in' : 'already set in'} ${dir}`);
   if (hold !== undefined) voice.warn(`A hold is already set: ${hold.text}`);
   for (const { file, why } of source.damaged) voice.warn(`Damaged, not used: ${file}: ${why}`);
@@ -37,7 +45,14 @@ export function showPlan(shown: Shown, voice: Voice): void {
   voice.document(planDocument(shown));
 }
 
-function planDocument({ source, choice, commandFor }: Shown): unknown {
+/** Each change in words. */
+function linesOf({ choice, brief }: Shown): readonly string[] {
+  const lines = choice.restore.changes.map(describe);
+  return brief ? firstOf(lines, BRIEF_CHANGES).map((line) => line.slice(0, BRIEF_CHARS)) : lines;
+}
+
+function planDocument(shown: Shown): unknown {
+  const { source, choice, commandFor, brief } = shown;
   const { build, changes, knownGoodSince, imported } = choice.restore;
   return {
     scope: source.scope,
@@ -47,8 +62,8 @@ function planDocument({ source, choice, commandFor }: Shown): unknown {
     generation: choice.pointer.generation,
     writtenAt: choice.pointer.writtenAt,
     from: source.from,
-    changes: changes.map(describe),
-    commands: changes.map(asCommand),
+    changes: linesOf(shown),
+    commands: brief ? [] : changes.map(asCommand),
     holdDirs: source.dirs,
     damaged: source.damaged,
     others: choice.others.map(({ restore }) => ({

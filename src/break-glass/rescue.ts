@@ -1,7 +1,6 @@
 /** Acts on the decision: record, hold, end the leader, make the changes, read back. Must not run without a confirmation. */
-import { identifyAll } from '../base/changes/ask-all.ts';
 import type { Change, Outside } from '../base/changes/change.ts';
-import { type Checked, check } from '../base/changes/checks.ts';
+import { check } from '../base/changes/checks.ts';
 import { make } from '../base/changes/make.ts';
 import { describe } from '../base/changes/wording.ts';
 import type { Roots } from '../base/durable/places.ts';
@@ -9,11 +8,12 @@ import { writeHold } from '../base/pointer/hold.ts';
 import { type Deed, fallbackDirs, type Intent, type Outcome, writeRecord } from '../base/pointer/records.ts';
 import { namesOfState } from '../base/pointer/state-id.ts';
 import { firstOf } from '../base/text.ts';
-import { askBefore } from './ask.ts';
+import { askBefore, leftAlone } from './ask.ts';
 import type { Choice } from './choose.ts';
 import type { Source } from './find.ts';
 import { endLeader, type Leader, type Machine } from './leader.ts';
 import { reachNames } from './names.ts';
+import { outText, type ReadBack, readBack } from './read-back.ts';
 import type { Ending, Voice } from './voice.ts';
 
 /** A confirmed rescue. */
@@ -39,11 +39,6 @@ export interface Tools {
   readonly roots: Roots;
 }
 
-/** How long a change may take to become visible. */
-const VERIFY_WITHIN_MS = 3000;
-
-const VERIFY_EVERY_MS = 200;
-
 const WATCH_EVERY_MS = 1000;
 
 /** A record holds no more changes and notes than this. */
@@ -60,14 +55,43 @@ export async function rescue(rescuing: Rescuing, given: Tools): Promise<Ending> 
   const tools = { ...given, outside };
   if (rescuing.choice.pointer.target.questions.length === 0)
     voice.warn('NOT VERIFIED: this pointer does not say how to ask the target which environment it is; continuing.');
-  for (const doubt of await askBefore(asked, outside)) voice.warn(`NOT VERIFIED: ${doubt}; continuing.`);
+  const { restore } = rescuing.choice;
+  const { checks, identity } = restore;
+  const tables = checks.filter(({ kind }) => kind === 'table');
+  const [doubted, before] = await Promise.all([askBefore(asked, outside), Promise.all(tables.map((one) => check(one, outside)))]);
+  const alone = leftAlone(asked, tables, before);
+  for (const doubt of doubted) voice.warn(`NOT VERIFIED: ${doubt}; continuing.`);
+  for (const at of alone)
+    voice.warn(`LEFT AS IT IS: ${at} has no server of ${restore.build.ref}; without the others, it would have none.`);
+  const changes = restore.changes.filter((one) => one.kind !== 'socket' || !alone.includes(one.at ?? one.address));
   recordIntent(rescuing, tools);
   const held = setHold(rescuing, tools);
   const left = await endLeaders(rescuing, tools, held);
-  const failures = await makeLast(rescuing, tools, left.length > 0);
-  const doubts = [...(await readBack(rescuing, tools)), ...left];
-  recordOutcome(rescuing, tools, failures, doubts);
-  return ending(rescuing, failures, doubts, held);
+  const failed = await makeLast(rescuing, changes, tools, left.length > 0);
+  const back = await readBack(restore, outside, tools.machine);
+  const count = checks.length + identity.length;
+  if (back.doubts.length === 0) voice.progress(`read back: ${count} of ${count} checks passed`);
+  for (const line of firstOf(back.out)) voice.warn(`OUT OF SERVICE: ${line}`);
+  const result: Result = {
+    failures: failed.filter(({ change }) => !isReadBack(change, back)).map(({ why }) => why),
+    doubts: [...back.doubts, ...left],
+    back,
+    held,
+  };
+  recordOutcome(rescuing, tools, result);
+  return ending(rescuing, result);
+}
+
+interface Result {
+  readonly failures: readonly string[];
+  readonly doubts: readonly string[];
+  readonly back: ReadBack;
+  readonly held: boolean;
+}
+
+/** What a router refused or did not confirm is made where its table shows it: a member that is gone cannot be set. */
+function isReadBack(change: Change, { locations }: ReadBack): boolean {
+  return change.kind === 'socket' && change.saveTo === undefined && locations.includes(change.at ?? change.address);
 }
 
 function deedOf({ source, choice, reason, actor, host, pid }: Rescuing, machine: Machine): Deed {
@@ -149,9 +173,14 @@ function leaderText(leader: Exclude<Leader, { kind: 'none' }>): string {
  * Makes every change. No router here can refuse a late one, so where a runner is `left` they are made once more after the router's idle
  * timeout, and meanwhile as soon as something differs from them.
  */
-async function makeLast({ source, choice }: Rescuing, tools: Tools, left: boolean): Promise<string[]> {
+async function makeLast(
+  { source, choice }: Rescuing,
+  changes: readonly Change[],
+  tools: Tools,
+  left: boolean,
+): Promise<Failed[]> {
   const { machine, outside, voice } = tools;
-  const { changes, checks } = choice.restore;
+  const { checks } = choice.restore;
   const failures = await makeAll(changes, tools);
   if (!left) return failures;
   const waitMs = source.newest.idleTimeoutMs;
@@ -167,9 +196,14 @@ async function makeLast({ source, choice }: Rescuing, tools: Tools, left: boolea
   return makeAll(changes, tools);
 }
 
+interface Failed {
+  readonly change: Change;
+  readonly why: string;
+}
+
 /** Makes every change, even after one failed; returns what went wrong. */
-async function makeAll(changes: readonly Change[], { outside, voice }: Tools): Promise<string[]> {
-  const failures: string[] = [];
+async function makeAll(changes: readonly Change[], { outside, voice }: Tools): Promise<Failed[]> {
+  const failures: Failed[] = [];
   for (const [index, change] of changes.entries()) {
     const which = `${index + 1} of ${changes.length}`;
     try {
@@ -178,39 +212,16 @@ async function makeAll(changes: readonly Change[], { outside, voice }: Tools): P
     } catch (error) {
       const why = `change ${which} failed: ${(error as Error).message}`;
       voice.warn(why);
-      failures.push(why);
+      failures.push({ change, why });
     }
   }
   return failures;
 }
 
-/** The checks that still fail, or get no answer, after a few seconds. Empty: everything was read back. */
-async function readBack({ choice }: Rescuing, { outside, machine, voice }: Tools): Promise<string[]> {
-  const { checks, identity } = choice.restore;
-  if (checks.length === 0) return ['these changes cannot be read back'];
-  const count = checks.length + identity.length;
-  const settleMs = Math.max(0, ...checks.map((one) => (one.kind === 'http' ? (one.settleMs ?? 0) : 0)));
-  const until = machine.monotonic() + VERIFY_WITHIN_MS + settleMs;
-  for (;;) {
-    const answers = await Promise.all(checks.map((one) => check(one, outside)));
-    const members = await identifyAll(identity, outside);
-    const doubts = [...answers.flatMap(doubtOf), ...members.flatMap((one) => (one.kind === 'right' ? [] : [one.why]))];
-    if (doubts.length === 0) voice.progress(`read back: ${count} of ${count} checks passed`);
-    if (doubts.length === 0 || machine.monotonic() > until) return doubts;
-    await machine.sleep(VERIFY_EVERY_MS);
-  }
-}
-
-function doubtOf(answer: Checked): string[] {
-  if ('unknown' in answer) return [answer.unknown];
-  return answer.ok ? [] : [`check failed: ${answer.why}`];
-}
-
 function recordOutcome(
   { source, id }: Rescuing,
   { outside, machine, voice, roots }: Tools,
-  failures: readonly string[],
-  doubts: readonly string[],
+  { failures, doubts, back }: Result,
 ): void {
   const outcome: Outcome = {
     type: 'outcome',
@@ -219,29 +230,33 @@ function recordOutcome(
     scope: source.scope,
     at: new Date(machine.now()).toISOString(),
     result: failures.length > 0 ? 'failed' : doubts.length > 0 ? 'not-verified' : 'verified',
-    notes: firstOf([...failures, ...doubts], RECORDED).map((line) => line.slice(0, 1000)),
+    notes: firstOf([...failures, ...doubts, ...back.out], RECORDED).map((line) => line.slice(0, 1000)),
   };
   const recorded = writeRecord([...source.dirs, ...fallbackDirs(roots, outside.fs)], outcome, outside.fs);
   if (recorded.file === undefined) voice.warn(`NOT RECORDED anywhere. Keep this line: ${JSON.stringify(outcome)}`);
 }
 
-function ending(
-  { source, choice, next }: Rescuing,
-  failures: readonly string[],
-  doubts: readonly string[],
-  held: boolean,
-): Ending {
+function ending({ source, choice, next }: Rescuing, result: Result): Ending {
+  const { failures, doubts, back, held } = result;
   const { guid, version, ref } = choice.restore.build;
   const base = { scope: source.scope, next };
   const byHand = 'Run the same command again (it is safe to repeat), or make the changes by hand with the commands above.';
-  const unknown = { ...base, serving: null, hint: byHand, traffic: `unknown; the changes send all traffic to ${guid}` };
+  const unknown = { ...base, serving: null, hint: byHand, traffic: trafficText(guid, result) };
+  const doubted = doubts.length === 0 ? '' : `; not verified: ${firstOf(doubts).join('; ')}`;
   if (failures.length > 0)
-    return { ...unknown, code: 'STUCK', message: `${failures.length} changes failed: ${firstOf(failures).join('; ')}` };
+    return { ...unknown, code: 'STUCK', message: `${failures.length} changes failed: ${firstOf(failures).join('; ')}${doubted}` };
   if (doubts.length > 0)
     return { ...unknown, code: 'NOT_VERIFIED', message: `Changes made but not verified: ${firstOf(doubts).join('; ')}` };
   const hold = held
     ? 'The hold stops every rollout until you run kvdeploy reconcile.'
     : 'HOLD NOT WRITTEN: stop every other runner by hand, or it may shift traffic again.';
-  const message = `✔ rolled back to build ${guid} (version ${version}) at ${ref}: every change was made and read back. ${hold}`;
+  const message = `✔ rolled back to build ${guid} (version ${version}) at ${ref}: every change was made and read back. ${outText(back)}${hold}`;
   return { ...base, serving: { guid, place: ref }, code: null, message, hint: null, traffic: `${guid} 100 %` };
+}
+
+function trafficText(guid: string, { doubts, back }: Result): string {
+  if (doubts.length === 0) return `${guid} 100 %, read back`;
+  const isQuiet = doubts.length === back.doubts.length;
+  const known = !isQuiet || back.locations.length === 0 ? '' : `${guid} 100 % at ${back.locations.join(' and ')}; elsewhere `;
+  return `${known}unknown; the changes send all traffic to ${guid}`;
 }

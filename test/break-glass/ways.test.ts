@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(() => member.close());
 
-async function rescue(checks: Pick<Check & { kind: 'http' }, 'times' | 'settleMs'> = {}) {
+async function rescue(checks: Pick<Check & { kind: 'http' }, 'times' | 'settleMs'> = {}, ca = 'ca.pem') {
   heard = [];
   fs.writeFileSync(routes, '{"serve":"bad"}\n');
   const way = {
@@ -42,7 +42,7 @@ async function rescue(checks: Pick<Check & { kind: 'http' }, 'times' | 'settleMs
     url: `https://127.0.0.1:${member.port}/`,
     header: 'x-git-sha',
     equals: COMMIT,
-    ca: join(folder, 'ca.pem'),
+    ca: join(folder, ca),
     serverName: 'green.internal',
     proxyProtocol: 2,
     secret: { name: 'PROBE_TOKEN', header: 'x-probe', scheme: 'v1' },
@@ -81,4 +81,19 @@ it('break-glass is not satisfied while an old answer still comes in between', as
   expect(code).toBe(0);
   // One before the changes; two of which the second was old, and the member; then three, and the member.
   expect(heard.length).toBeGreaterThanOrEqual(8);
+});
+
+it('break-glass restores traffic while the CA file of its questions is gone, names the file, and verifies nothing', async () => {
+  commits = [COMMIT];
+  const { code, stderr } = await rescue({}, 'no-such-ca.pem');
+  expect([code, fs.readFileSync(routes, 'utf8').trim()]).toEqual([5, '{"serve":"green"}']);
+  expect(stderr).toMatch(/NOT_VERIFIED.*no-such-ca\.pem/);
+});
+
+it('a CA file may hold all that a system believes', async () => {
+  const own = fs.readFileSync(join(folder, 'ca.pem'), 'utf8');
+  fs.writeFileSync(join(folder, 'all.pem'), own + own.repeat(Math.ceil(250_000 / own.length)));
+  commits = [COMMIT];
+  const { code, stderr } = await rescue({}, 'all.pem');
+  expect([code, stderr]).toEqual([0, expect.stringContaining('read back: 3 of 3 checks passed')]);
 });

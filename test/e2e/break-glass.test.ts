@@ -48,6 +48,9 @@ it('break-glass brings the known-good build back with only the socket left, and 
   const { green, amber } = site.builds;
   const running = await bakingAtHalf();
   expect(await site.split()).toEqual({ blue: 50, green: 50 });
+  // Until there is a hold, a runner that looks finds its ledger gone, and goes back for that before anyone rescues.
+  running.signal('SIGSTOP');
+  await stopped(running.process.pid ?? 0);
   loseCheckout(site);
   const [ledger, lost] = [join(site.scopeDir, 'ledger'), join(site.checkout, 'lost-ledger')];
   renameSync(ledger, lost);
@@ -59,7 +62,8 @@ it('break-glass brings the known-good build back with only the socket left, and 
   // Nobody could ask the build itself: made, but not verified.
   expect(rescued.exitCode, rescued.said).toBe(5);
   expect(rescued.said).toContain('NOT_VERIFIED');
-  // It saw the hold, or before that its moved ledger, and went back to the very build that was restored.
+  // It sees the hold, or its moved ledger, and goes back to the very build that was restored.
+  running.signal('SIGCONT');
   expect([5, 6]).toContain((await running.ended).exitCode);
   for (const fault of [() => site.haproxy.reload(), () => site.haproxy.restart()]) {
     await fault();

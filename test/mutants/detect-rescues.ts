@@ -1,11 +1,12 @@
 /** What stands between an emergency and the wrong target, the wrong build or the wrong command; for the mutants. */
-import type { Outside } from '../../src/base/changes/change.ts';
+import type { Outside, TableCheck } from '../../src/base/changes/change.ts';
 import { check } from '../../src/base/changes/checks.ts';
 import { identify } from '../../src/base/changes/identity.ts';
 import { ownChanges } from '../../src/base/changes/own-changes.ts';
 import type { TargetQuestion } from '../../src/base/changes/target-question.ts';
 import { reachOf } from '../../src/base/owners/targets.ts';
 import { askBefore } from '../../src/break-glass/ask.ts';
+import { judge } from '../../src/break-glass/read-back.ts';
 import { admittedBefore } from '../../src/core/admission/admitted.ts';
 import { breakGlassCommand } from '../../src/lead/outcome.ts';
 import type { Opened } from '../../src/release/open.ts';
@@ -62,6 +63,27 @@ export async function rescues(): Promise<readonly string[]> {
     ...(command.includes(`--to ${STABLE.guid}`) ? [] : ['the printed command does not name the build that it must lead to']),
     ...(await killedRollback()),
     ...(await loosely()),
+    ...(await unserved()),
+  ];
+}
+
+/** What is taken for a rescue, though a member that gets traffic is silent, or none gets any. */
+async function unserved(): Promise<readonly string[]> {
+  const groups = [{ keys: ['blue'], columns: { weight: ['1'] }, idle: [{ is: 'down', columns: { weight: ['0'] } }], least: 1 }];
+  const asks = { kind: 'table', address: ADDRESS, command: 'show', separator: ' ', key: 'name', timeoutMs: 9 } as const;
+  const table: TableCheck = { ...asks, where: {}, rows: {}, groups, others: [] };
+  const at = (weight: number) =>
+    ({ ...outside(200), socket: async () => `# name weight\nblue ${weight}\n` }) as unknown as Outside;
+  const down = await check(table, at(0));
+  const silent = judge(
+    [table],
+    [await check(table, at(1))],
+    [{ ...IDENTITY, members: ['blue'] }],
+    [{ kind: 'silent', why: 'silence' }],
+  );
+  return [
+    ...('ok' in down && !down.ok ? [] : ['a place where no member serves passes']),
+    ...(silent.doubts.length > 0 ? [] : ['a silent member that gets traffic passes']),
   ];
 }
 

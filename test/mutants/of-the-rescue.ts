@@ -72,4 +72,18 @@ export const OF_THE_RESCUE: readonly Mutant[] = [
     '  if (isBack) return prepareRollback(state, before, runner);',
     "  if (isBack) return { type: 'prepared', atMs: io.now(), generation: null };",
   ),
+  mutant(
+    'a silent member that gets traffic is called out of service',
+    'rescues',
+    'break-glass/read-back.ts',
+    'return known.length > 0 && known.every((out) => out);',
+    'return known.length >= 0;',
+  ),
+  mutant(
+    'a rescue to a place where no member serves is verified',
+    'rescues',
+    'base/changes/checks.ts',
+    'if (serve.length >= least) continue;',
+    'if (serve.length >= 0) continue;',
+  ),
 ];
