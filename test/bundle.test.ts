@@ -90,11 +90,11 @@ describe('the bundle stays small', () => {
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_347_000);
   });
 
-  test('break-glass is one file of at most 88 kB that imports only what Node brings', () => {
+  test('break-glass is one file of at most 94 kB that imports only what Node brings', () => {
     const outputs = Object.entries(meta.breakGlass.outputs);
     expect(outputs.map(([path]) => path)).toEqual(['dist/break-glass.mjs']);
     const [, output] = outputs[0] as [string, Output];
-    expect(output.bytes).toBeLessThanOrEqual(88_000);
+    expect(output.bytes).toBeLessThanOrEqual(94_000);
     // Some parts of Node are loaded only where they are needed.
     const kinds = ['import-statement', 'dynamic-import'];
     expect(output.imports.filter(({ path, kind }) => !path.startsWith('node:') || !kinds.includes(kind))).toEqual([]);

@@ -299,9 +299,14 @@ export const ROLLOUTS = {
   NOT_VERIFIED: {
     means: 'Break-glass made every change but could not verify them. In a rehearsal: the rollback path cannot be verified.',
     example: 'Changes made but not verified: 127.0.0.1:8080 did not accept a connection within 2000 ms',
-    causes: ['The router does not answer.', 'The router is slow to apply the change.'],
+    causes: [
+      'The router does not answer.',
+      'The router is slow to apply the change.',
+      'A member that gets traffic does not say which build it is, or says another one.',
+      'A member has a name that the pointer does not know: it was renamed, or came later.',
+    ],
     todo: [
-      'Check the router itself. It is safe to run the same command again.',
+      'Check the router itself, and take a member that is named out of rotation there. It is safe to run the same command again.',
       'Rehearse break-glass before you need it: kvdeploy doctor --env E --break-glass',
     ],
   },
