@@ -62,9 +62,7 @@ export function judge(
   const foreign = asked.flatMap(({ answer }) => (answer.kind === 'gone' ? [answer.why] : []));
   const silent = asked.filter(({ one, answer }) => answer.kind === 'silent' && !isOut(one, tables));
   const unheard = silent.flatMap(({ answer }) => (answer.kind === 'right' ? [] : [answer.why]));
-  const unasked = tables.flatMap(({ at, serving }) =>
-    serving.filter((name) => !isAsked(name, at, identity)).map((name) => `nothing says how ${safeLine(name)} at ${at} is asked`),
-  );
+  const unasked = unaskedIn(tables, identity);
   const settled = wrong.length + foreign.length + unasked.length === 0;
   const isKnown = foreign.length + unheard.length + unasked.length === 0;
   return {
@@ -139,10 +137,15 @@ function isOut(one: IdentityCheck, tables: readonly Table[]): boolean {
   return known.length > 0 && known.every((out) => out);
 }
 
-/** Pointers of earlier versions do not say who is asked. */
-function isAsked(name: string, at: string, identity: readonly IdentityCheck[]): boolean {
+/** Who serves and is not asked. Pointers of earlier versions do not say whom their questions ask. */
+function unaskedIn(tables: readonly Table[], identity: readonly IdentityCheck[]): readonly string[] {
   const named = identity.filter(({ members }) => members !== undefined);
-  return (
-    named.length === 0 || named.some((one) => (one.at === undefined || one.at === at) && one.members?.includes(name) === true)
+  if (named.length === 0) return [];
+  const keyOf = (name: string, at = '') => `${at}\n${name}`;
+  const asked = new Set(named.flatMap(({ members = [], at }) => members.map((name) => keyOf(name, at))));
+  return tables.flatMap(({ at, serving }) =>
+    serving
+      .filter((name) => !asked.has(keyOf(name)) && !asked.has(keyOf(name, at)))
+      .map((name) => `nothing says how ${safeLine(name)} at ${at} is asked`),
   );
 }
