@@ -57,7 +57,7 @@ export async function rescue(rescuing: Rescuing, given: Tools): Promise<Ending> 
     voice.warn('NOT VERIFIED: this pointer does not say how to ask the target which environment it is; continuing.');
   const { restore } = rescuing.choice;
   const { checks, identity } = restore;
-  const tables = checks.filter(({ kind }) => kind === 'table');
+  const tables = checks.filter((one) => one.kind === 'table' && one.groups?.some(({ least }) => least !== undefined));
   const [doubted, before] = await Promise.all([askBefore(asked, outside), Promise.all(tables.map((one) => check(one, outside)))]);
   const alone = leftAlone(asked, tables, before);
   for (const doubt of doubted) voice.warn(`NOT VERIFIED: ${doubt}; continuing.`);
