@@ -75,7 +75,7 @@ async function judgePlace(place: Place): Promise<string> {
     identity,
     all,
     true,
-    askerOf({ http } as unknown as Io, () => false),
+    askerOf({ http, monotonic: () => 0 } as unknown as Io, () => false),
   );
   // Whoever is up at one location serves, even where another one reports it down.
   const serving = members.filter(({ host }) => members.some((one) => one.host === host && one.up));
