@@ -100,7 +100,7 @@ export function showRelease({ checked, otherScopes: count }: Release, { scope }:
   showChecked(checked, deps);
   const message =
     count === 0
-      ? `no scope other than ${scopeText(scope)} is known, so that no other one has the build is not verified`
+      ? `no scope other than ${scopeText(scope)} is known, so another one may have the build`
       : `${count} other scope${count === 1 ? '' : 's'} checked`;
   deps.line({ type: 'check', name: 'other scopes', ok: count === 0 ? null : true, message });
 }

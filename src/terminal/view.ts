@@ -1,4 +1,5 @@
 /** Draws a rollout as a block of plain lines, none wider than the terminal. Pure; must not print. */
+import stringWidth from 'string-width';
 import { safeLine } from '../base/text.ts';
 import { countText, percentText } from '../core/text.ts';
 import { clip, hang } from './layout.ts';
@@ -11,6 +12,8 @@ const NARROW_BAR = 12;
 
 const WIDE_BAR = 40;
 
+const LEAST_BAR = 4;
+
 const MARKS = {
   unicode: { ahead: '·', now: '▶', passed: '✔', failed: '✖' },
   ascii: { ahead: '.', now: '>', passed: 'ok', failed: 'x' },
@@ -22,7 +25,7 @@ function head({ started, firstMs, lastMs }: Progress): string {
   const { tenant, environment, service } = started.scope;
   const name = [tenant, environment, service].map(safeLine).join('/');
   const elapsed = firstMs === undefined || lastMs === undefined ? '' : `   ${stopwatch(lastMs - firstMs)}`;
-  return `${name}   ${started.kind} ${safeLine(started.rollout)}   by ${safeLine(started.actor)}${elapsed}`;
+  return `${name}   ${started.kind} ${safeLine(started.rollout)}${elapsed}   by ${safeLine(started.actor)}`;
 }
 
 function role(build: string | null, { started }: Progress): string {
@@ -33,13 +36,17 @@ function role(build: string | null, { started }: Progress): string {
 function trafficLines(progress: Progress, columns: number, unicode: boolean): readonly string[] {
   const { traffic } = progress;
   if (traffic === undefined) return [];
-  const width = columns < NARROW_COLUMNS + WIDE_BAR ? NARROW_BAR : WIDE_BAR;
   const some = traffic.split.filter((share) => share.percent > 0 || role(share.build, progress) !== 'other');
-  return some.map((share) => {
+  const rows = some.map((share) => {
     const who = `${shortBuild(share.build)} ${role(share.build, progress)}`.padEnd(20);
-    const place = safeLine(share.place ?? '');
-    return `  ${who} ${bar(share.percent, width, unicode)}  ${percentText(share.percent).padStart(7)}  ${place} (${traffic.certainty})`;
+    const where = `${percentText(share.percent).padStart(7)}  ${safeLine(share.place ?? '')} (${traffic.certainty})`;
+    return { who, where, percent: share.percent };
   });
+  const most = columns < NARROW_COLUMNS + WIDE_BAR ? NARROW_BAR : WIDE_BAR;
+  // The bar gives way to what stands after it.
+  const left = columns - 1 - Math.max(0, ...rows.map(({ who, where }) => stringWidth(`  ${who}   ${where}`)));
+  const width = Math.max(LEAST_BAR, Math.min(most, left));
+  return rows.map(({ who, where, percent }) => `  ${who} ${bar(percent, width, unicode)}  ${where}`);
 }
 
 function stepOutcome(step: StepProgress): string {
@@ -79,7 +86,9 @@ function evidenceLines({ steps }: Progress, columns: number, unicode: boolean): 
     const { fail, pass, slice } = gate.evidence;
     const where = slice === null ? '' : `  most in ${safeLine(slice)}`;
     const bars = `fail ${bar(fail * 100, width, unicode)} ${percentText(fail * 100)}  pass ${bar(pass * 100, width, unicode)} ${percentText(pass * 100)}`;
-    return [`  ${safeLine(gate.gate)}  ${countText(gate.errors, gate.requests)}  ${bars}${where}`];
+    const counted = `  ${safeLine(gate.gate)}  ${countText(gate.errors, gate.requests)}`;
+    const line = `${counted}  ${bars}${where}`;
+    return clip(line, columns - 1) === line ? [line] : [counted, ...hang('      ', `${bars}${where}`, columns - 1).split('\n')];
   });
 }
 

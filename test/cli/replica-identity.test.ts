@@ -44,7 +44,14 @@ test('three members of one build are adopted, and the next build is planned with
     'asks 3 members at green every 5s, before and after each raise, and before it becomes known-good',
   );
   const doctor = (await site.run(['doctor', ...PRODUCTION])).stdout;
-  expect(doctor).toContain(`${BLUE.guid} as ${third('production/blue').address}/healthz`);
+  expect(doctor).toMatch(new RegExp(`all 3 members: ${BLUE.guid}; asked as .*${third('production/blue').address}/healthz`));
+});
+
+test('a plan says who the members are, and what each of them must say', async () => {
+  expect(await result(adopt)).toMatchObject({ ok: true });
+  const { stdout } = await site.run(plan);
+  expect(stdout).toMatch(/^ {2}members {4}blue: 3 \(127\.0\.0\.1:.*\n {13}green: 3 \(/m);
+  expect(stdout).toContain(`Each must say GUID ${GREEN.guid} in x-build-guid`);
 });
 
 test('two members of one build and one of another are never adopted, and the other one is named', async () => {

@@ -70,7 +70,7 @@ describe('on a terminal', () => {
       for (const [columns, width] of [
         ['70', 12],
         ['110', 40],
-        ['50', 12],
+        ['50', 4],
         ['120', 40],
       ] as const) {
         tmux('resize-window', '-t', 'live', '-x', columns, '-y', '40');

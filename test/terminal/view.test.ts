@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { OutputLine } from '../../src/core/output.ts';
 import { fold, type Progress } from '../../src/terminal/progress.ts';
 import { view } from '../../src/terminal/view.ts';
-import { phase, poll, started, traffic } from './rollout-lines.ts';
+import { CANDIDATE, phase, poll, started, traffic } from './rollout-lines.ts';
 
 function after(...lines: readonly OutputLine[]): Progress {
   const progress = [started, ...lines].reduce<Progress | undefined>(fold, undefined);
@@ -21,7 +21,7 @@ const baking = after(
 describe('the live view', () => {
   test('the live view shows who gets what, how each step goes, and what it waits for', () => {
     expect(view(baking, 120, true).join('\n')).toMatchInlineSnapshot(`
-      "acme/production/kv-gateway   promote r-7f3k   by ana@example.com   00:30
+      "acme/production/kv-gateway   promote r-7f3k   00:30   by ana@example.com
         41d0a6c3 stable      ██████████████████████████████████████░░     95 %  blue (served)
         9f1c2b7e candidate   ██░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░      5 %  green (served)
 
@@ -48,6 +48,17 @@ describe('the live view', () => {
     expect(view(watch, 120, true)).toContain(line);
     expect(view(watch, 120, true).join('\n')).toContain('· 1/2');
     expect(view(fold(watch, phase('shifting', 1)) as Progress, 120, true)).not.toContain(line);
+  });
+
+  test('the live view in 60 columns cuts off neither places, nor the elapsed time, nor how far the evidence is', () => {
+    const split = [{ build: CANDIDATE, place: 'green', percent: 5 }];
+    const placed = { ...traffic(5), traffic: { split, certainty: 'configured' } } as OutputLine;
+    const line = poll({ seconds: 40, requests: 2597, errors: 0 }) as Extract<OutputLine, { type: 'poll' }>;
+    const gates = line.gates.map((gate) => ({ ...gate, evidence: { fail: 0.02, pass: 0.63, slice: 'member green-3' } }));
+    const shown = view(fold(fold(baking, placed), { ...line, gates } as OutputLine) as Progress, 60, true);
+    expect(shown[0]).toContain('   00:40   by');
+    expect(shown).toContainEqual(expect.stringMatching(/5 % {2}green \(configured\)$/));
+    expect(shown.join(' ')).toMatch(/pass \S+ 63 %.*most +in member green-3/);
   });
 
   test('the live view does without Unicode', () => {

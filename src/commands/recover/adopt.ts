@@ -134,7 +134,8 @@ async function servingBuild(opened: Opened, offers: Offers, target: Target): Pro
 }
 
 const HINTS = {
-  BUILD_GONE: 'Make every member run one build, and say which one as identity in the config says: kvdeploy doctor',
+  BUILD_GONE:
+    'Run one build at every member, saying which one it is as identity in the config describes, and list it: kvdeploy builds add --live',
   FOREIGN_BUILD: 'Deploy a build that was made for this environment, and list it here.',
   IDENTITY_UNCLEAR: 'Let builds say their GUID or digest, or keep one row: see docs/identity.md.',
 } as const;

@@ -12,8 +12,6 @@ import { type Plan, stepSplit, warmUpMsOf, watchMsOf } from '../../core/rollout/
 import { splitText } from '../../core/rollout/split.ts';
 import { scopeText, shortGuid } from '../../core/scope.ts';
 import { fractionText, msText } from '../../core/text.ts';
-import { wayText } from '../../engine/asking/questions.ts';
-import { ASK_EVERY_MS } from '../../engine/condition.ts';
 import { describeGate } from '../../engine/measure.ts';
 import { neededFor } from '../../engine/watching/capacity.ts';
 import { assertNoHold } from '../../lead/held.ts';
@@ -28,6 +26,7 @@ import { writePlanFile } from '../../release/saved-plan.ts';
 import { RUN_PROGRAMS, withheldBy } from '../../release/trust/programs.ts';
 import type { Reading } from '../../routers/router.ts';
 import { hazardTable } from '../../terminal/hazard-table.ts';
+import { askedMembers, identityLines, membersTexts, wantedText } from './plan-members.ts';
 
 export interface PlanOptions extends Wanted {
   /** Where to write the plan file. */
@@ -92,6 +91,9 @@ async function planDocument(release: Release, planned: Plan, opened: Opened, dep
     serving: reading?.places ?? [],
     /** How the members of the candidate's place are asked which build they are. */
     asked: askedMembers(release, planned),
+    /** What each of them must say. */
+    mustSay: wantedText(release, planned),
+    members: membersTexts(release, planned),
     wayBack: {
       build: newest?.knownGood.build ?? null,
       generation: newest?.generation ?? null,
@@ -121,25 +123,6 @@ function capacityLines(up: readonly PlaceNeed[]): readonly string[] {
     const [before, after] = JSON.parse(key) as [string, string];
     return `               ${before}${locations.join(', ')}${after}`;
   });
-}
-
-const WAYS_SHOWN = 8;
-
-function askedMembers({ target, reading }: Release, { candidate }: Plan) {
-  if (target === null || reading === null) return [];
-  const questions = target.identityQuestions(candidate.ref, reading);
-  return questions.map(({ at, asked }) => ({ at, way: wayText(asked), everyMs: ASK_EVERY_MS }));
-}
-
-function identityLines(asked: ReturnType<typeof askedMembers>, { identity, candidate }: Plan): readonly string[] {
-  if (identity === 'none') return ['  identity   no member is asked which build it is (identity: none)'];
-  const members = `${asked.length} member${asked.length === 1 ? '' : 's'}`;
-  const more = asked.length > WAYS_SHOWN ? [`               and ${asked.length - WAYS_SHOWN} more`] : [];
-  return [
-    `  identity   asks ${members} at ${candidate.ref} every ${msText(ASK_EVERY_MS)}, before and after each raise, and before it becomes known-good`,
-    ...asked.slice(0, WAYS_SHOWN).map(({ way }) => `               ${way}`),
-    ...more,
-  ];
 }
 
 /** What the rollout will ask of both builds, in the words of the source. */
@@ -177,7 +160,8 @@ function planLines(document: PlanDocument, planned: Plan): readonly string[] {
     `  from       ${build(planned.stable)}`,
     `  to         ${build(planned.candidate)}`,
     `  serving    ${splitText(document.serving)}`,
-    ...identityLines(document.asked, planned),
+    ...document.members.flatMap((text, index) => `  ${(index === 0 ? 'members' : '').padEnd(9)}  ${text}`),
+    ...identityLines(document.asked, document.mustSay, planned),
     ...(document.steps.some(({ up }) => capacityLines(up).length > 0)
       ? ['  capacity   the members that are up are counted again before each raise']
       : []),

@@ -2,6 +2,7 @@
 import type { Code } from '../../base/codes.ts';
 import type { Scope } from '../../base/scope.ts';
 import { type Guid, shortGuid } from '../scope.ts';
+import { listText } from '../text.ts';
 import {
   type Answer,
   belongsTo,
@@ -20,6 +21,8 @@ export interface MemberAnswer {
   readonly at: string;
   /** The keys of the members that were asked so: several where one address stands for them. Absent where no one needs to tell. */
   readonly of?: readonly string[];
+  /** In short, where the place has several members: its name, with its location where there are several. */
+  readonly name?: string;
   /** As what it was asked: URL, names, PROXY protocol, socket. */
   readonly way?: string;
   readonly answer: Answer;
@@ -62,7 +65,15 @@ export function heard(answers: readonly MemberAnswer[], wanted: Wanted): Heard {
   const left = said.flatMap((each) => (each.is === 'right' ? (each.notVerified ?? []) : each.why));
   if (!isProven && said.every((each) => each.is === 'down'))
     return { is: 'silent', why: `the router reports every member ${where} as down` };
-  return left.length === 0 ? { is: 'right' } : { is: 'right', notVerified: left.join('; ') };
+  return left.length === 0 ? { is: 'right' } : { is: 'right', notVerified: fewTexts([...new Set(left)]) };
+}
+
+const TEXTS_SHOWN = 4;
+
+/** A place may have dozens of members, each with an error of its own. */
+function fewTexts(texts: readonly string[]): string {
+  const more = texts.length - TEXTS_SHOWN;
+  return [...texts.slice(0, TEXTS_SHOWN), ...(more > 0 ? [`and the same of ${more} more`] : [])].join('; ');
 }
 
 type HeardOne = Heard | { readonly is: 'down'; readonly why: string };
@@ -128,7 +139,12 @@ export function whichBuild(answers: readonly MemberAnswer[], known: Known): Whic
   });
   const [guid] = guids;
   if (guid !== undefined && guids.length === 1 && isWhole) return { is: 'one', guid };
-  return refused ?? { is: 'none', why: answersText(answers) };
+  if (refused !== undefined) return refused;
+  const whys = new Set(said.map((each) => (each.is === 'none' ? each.why : '')));
+  const [why] = whys;
+  // All of them say the same word, and it names nothing.
+  const isUnlisted = whys.size === 1 && guids.length === 0 && !up.some(isSilent);
+  return { is: 'none', why: isUnlisted && why !== undefined ? why : answersText(answers) };
 }
 
 const wordIn = (answer: Extract<Answer, { said: string }>) => (answer.named === undefined ? answer.guid : answer.named.word);
@@ -142,10 +158,16 @@ function wordOfAnswer(answer: Answer): string {
   return answer.named === undefined ? word : `${answer.named.is} ${word}`;
 }
 
-/** What each member said, for people: at each place what a build says of itself, or why there is nothing. */
+/** What each member said, for people: what it says of itself, or why there is nothing; those that say the same are named together. */
 export function answersText(answers: readonly MemberAnswer[]): string {
   if (answers.length === 0) return 'the target has no such place';
-  const [only] = answers;
-  if (only !== undefined && answers.length === 1) return wordOfAnswer(only.answer);
-  return answers.map(({ at, answer }) => `${at}: ${wordOfAnswer(answer)}`).join('; ');
+  const words = answers.map(({ answer }) => wordOfAnswer(answer));
+  const [first = ''] = words;
+  if (answers.length === 1) return first;
+  if (words.every((word) => word === first)) return `all ${answers.length} members: ${first}`;
+  const groups = [...new Set(words)].map((word) => {
+    const names = answers.flatMap(({ at, name }, index) => (words[index] === word ? [name ?? at] : []));
+    return `${listText(names)}: ${word}`;
+  });
+  return fewTexts(groups);
 }

@@ -43,14 +43,14 @@ export async function askAll(
         ? { unreachable: 'the config does not say where a build reports its GUID (identity)' }
         : { unasked: 'the config says identity: none' };
     const asked = questionsAt({ path: '/' }, members, several);
-    return asked.map(({ at, of }) => ({ at, of, answer }));
+    return asked.map((question) => ({ ...whoIs(question), answer }));
   }
   const until = asker.io.monotonic() + ASK_WITHIN_MS;
   const answers = questionsAt(identity, members, several).map(async (question): Promise<MemberAnswer> => {
     const inTime = () => question.isDown || asker.io.monotonic() <= until;
     const answer = await asker.inTurn(async () => (inTime() ? answerTo(question, identity, asker) : UNASKED));
     const way = 'why' in question.asked ? {} : { way: wayText(question.asked) };
-    return { at: question.at, of: question.of, ...way, answer };
+    return { ...whoIs(question), ...way, answer };
   });
   return Promise.all(answers);
 }
@@ -62,6 +62,8 @@ async function answerTo({ isDown, asked }: Question, identity: IdentityConfig, a
 }
 
 const UNASKED: Answer = { unreachable: `it was not asked: the others took ${ASK_WITHIN_MS / 1000} s` };
+
+const whoIs = ({ at, of, name }: Question) => ({ at, of, ...(name === undefined ? {} : { name }) });
 
 const NOT_RUN = 'identity runs a program that the config names: add --run-programs, or list its argv in the machine file';
 

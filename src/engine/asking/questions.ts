@@ -16,6 +16,8 @@ export interface Question {
   readonly at: string;
   /** The same by the key of each. */
   readonly of: readonly string[];
+  /** Its name, with the locations where there are several; absent where the place has one member, or its name is its address. */
+  readonly name?: string;
   /** The router reports it down at all of them. */
   readonly isDown: boolean;
   /** What the router calls whoever answers. */
@@ -41,15 +43,13 @@ export function questionsAt(identity: IdentityConfig, members: readonly MemberAt
     const locations = several ? [...new Set(own.map(({ location }) => location))] : [];
     const names = [...new Set(own.map(({ member }) => member.name))];
     const only = locations.length === 1 && locations[0] !== undefined ? { location: locations[0] } : {};
+    const of = locations.length === 0 ? '' : ` of ${locations.join(' and ')}`;
+    const { name, where } = whoAndWhere(own);
+    const isPlain = isAlone || name === undefined;
+    const who = isPlain ? { at: `${where}${of}` } : { at: `${name}, ${where}${of}`, name: `${name}${of}` };
     const shared = 'why' in asked ? undefined : sharedBy(own);
-    return {
-      at: `${whereTo(own, isAlone)}${locations.length === 0 ? '' : ` of ${locations.join(' and ')}`}`,
-      of: own.map(({ key }) => key),
-      isDown: own.every(({ member }) => !member.up),
-      members: names,
-      ...only,
-      asked: shared ?? asked,
-    };
+    const isDown = own.every(({ member }) => !member.up);
+    return { ...who, of: own.map(({ key }) => key), isDown, members: names, ...only, asked: shared ?? asked };
   });
 }
 
@@ -71,11 +71,11 @@ function machineOf({ location, member: { ask } }: MemberAt): string {
 
 const isLoopback = (host: string) => /^(?:localhost|127\.[\d.]+|\[?::1\]?)$/.test(host);
 
-/** The address, with the names where the place has several members. */
-function whereTo(members: readonly MemberAt[], isAlone: boolean): string {
-  const names = [...new Set(members.map(({ member }) => member.name))].join(' and ');
-  const where = members.map(({ member }) => whereOf(member.ask))[0] ?? names;
-  return isAlone || names === where || names === hostIn(where) ? where : `${names}, ${where}`;
+/** The address, and the names where it does not have them already. */
+function whoAndWhere(members: readonly MemberAt[]): { readonly where: string; readonly name?: string } {
+  const name = [...new Set(members.map(({ member }) => member.name))].join(' and ');
+  const where = members.map(({ member }) => whereOf(member.ask))[0] ?? name;
+  return name === where || name === hostIn(where) ? { where } : { where, name };
 }
 
 /** A member may have its host and port for a name. */

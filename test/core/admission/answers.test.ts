@@ -163,4 +163,30 @@ describe('which build answers', () => {
     );
     expect(answersText([])).toBe('the target has no such place');
   });
+
+  it('members that say the same are named together, and dozens take up one line', () => {
+    const named = (answer: Answer, index: number): MemberAnswer => ({
+      at: `g${index}, http://10.0.0.${index}`,
+      name: `g${index}`,
+      answer,
+    });
+    const sixty = Array.from({ length: 60 }, (_, index) => named(RIGHT, index));
+    expect(answersText(sixty)).toBe(`all 60 members: ${CANDIDATE.guid}`);
+    expect(answersText(sixty.with(7, named(answerOf(STABLE), 7)))).toBe(
+      `g0, g1, g2, g3, g4 and 54 more: ${CANDIDATE.guid}; g7: ${STABLE.guid}`,
+    );
+    const dead = Array.from({ length: 60 }, (_, index) => named({ unreachable: `http://10.0.0.${index} is silent` }, index));
+    expect(answersText(dead)).toMatch(/^g0: http.* is silent; .*; and the same of 56 more$/);
+    const unsaid = sixty.map((one) => ({ ...one, answer: says('commit', COMMIT, null) }));
+    const right = heard(unsaid, wanted(false));
+    expect(right).toMatchObject({ is: 'right', notVerified: expect.stringMatching(/; and the same of 56 more$/) });
+  });
+
+  it('members that all say a commit of no row are told so', () => {
+    const why = `no row of acme/production/kv-gateway has the commit ${'0'.repeat(40)}`;
+    expect(whichBuild(members(says('commit', '0'.repeat(40)), says('commit', '0'.repeat(40))), known())).toEqual({
+      is: 'none',
+      why,
+    });
+  });
 });

@@ -9,7 +9,7 @@ import { isUnsettled } from '../../../core/ledger/expected.ts';
 import { currentKnownGood, openRollout } from '../../../core/ledger/history.ts';
 import { splitText } from '../../../core/rollout/split.ts';
 import { shortGuid } from '../../../core/scope.ts';
-import { fractionText } from '../../../core/text.ts';
+import { fractionText, listText } from '../../../core/text.ts';
 import { claimedOf } from '../../../engine/claim.ts';
 import { measureGate } from '../../../engine/measure.ts';
 import { lookAround, unattended } from '../../../lead/drift.ts';
@@ -37,16 +37,9 @@ export async function routerChecks(seen: Seen, opened: Opened): Promise<readonly
     ...setupChecks(seen, opened),
     targetCheck(await target.identify(), opened),
     places.length >= 2
-      ? ok('places', `candidate and stable build can run at once: ${namesText(places.map(({ place }) => place))}`)
+      ? ok('places', `candidate and stable build can run at once: ${listText(places.map(({ place }) => place))}`)
       : fail('places', `there are only ${places.length} places, so candidate and stable build cannot run at once`, CONFIGURE),
   ];
-}
-
-const NAMES_SHOWN = 12;
-
-function namesText(names: readonly string[]): string {
-  const more = names.length - NAMES_SHOWN;
-  return `${names.slice(0, NAMES_SHOWN).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /** Everything of the router and its settings that an adoption or a promotion would be refused for. */
@@ -132,9 +125,9 @@ async function buildCheck(
   const expected = buildsAtPlaces(opened).get(place);
   const name = `build ${place}`;
   const answers = await target.ask(place, reading);
-  const ways = waysText(answers);
-  const serves = `${percent > 0 ? `, which gets ${percent} %` : ', which gets no traffic'}${ways}`;
-  const problem = (level: typeof fail, found: string, fix: string) => level(name, `${found}${serves}`, fix);
+  const gets = `; the place gets ${percent > 0 ? `${percent} %` : 'no traffic'}`;
+  const full = (found: string) => `${found}${gets}${waysText(answers, found)}`;
+  const problem = (level: typeof fail, found: string, fix: string) => level(name, full(found), fix);
   const sick = percent > 0 ? fail : warn;
   if (target.identityOf(place) === 'none') return problem(warn, `not verified: ${answersText(answers)}`, SAY_IT);
   const { environment: wanted } = opened.scope;
@@ -148,25 +141,22 @@ async function buildCheck(
     return problem(fail, `${guid} answers there, but the ledger names ${shortGuid(expected)}`, 'Start the right build there.');
   const down = answers.filter(({ answer }) => 'down' in answer).map(({ at }) => at);
   const found = `${shortGuid(guid)} answers${other ? ' and is new there' : ''}`;
-  if (down.length === 0) return ok(name, `${found}${serves}`);
-  return problem(warn, `${found}; not asked, since the router reports it down: ${down.join(', ')}`, 'Start what is down.');
+  if (down.length === 0) return ok(name, full(found));
+  return problem(warn, `${found}; not asked, since the router reports it down: ${listText(down)}`, 'Start what is down.');
 }
 
 const SAY_IT = 'Let builds say which one they are: see docs/identity.md.';
 
-const SHOWN_MAX = 8;
-
-/** What each member was asked as, and what it said, unless that is the GUID of the only one. */
-function waysText(answers: readonly MemberAnswer[]): string {
-  const shown = answers.slice(0, SHOWN_MAX).flatMap((one) => {
-    if (one.way === undefined) return [];
-    const { answer } = one;
-    const named = 'said' in answer && answer.named !== undefined ? answer : undefined;
-    if (answers.length === 1 && named === undefined) return [`asked as ${one.way}`];
-    return [`${answersText([one])}${named?.environment == null ? '' : ` of ${named.environment}`} as ${one.way}`];
-  });
-  const more = answers.length > SHOWN_MAX ? [`and ${answers.length - SHOWN_MAX} more`] : [];
-  return shown.length === 0 ? '' : ` (${[...shown, ...more].join('; ')})`;
+/** What the members said, unless it is told already or the GUID of the only one, and as what they were asked. */
+function waysText(answers: readonly MemberAnswer[], told: string): string {
+  const said = answersText(answers);
+  const named = answers.flatMap(({ answer }) => ('said' in answer && answer.named !== undefined ? [answer] : []));
+  const [environment, ...others] = [...new Set(named.map((answer) => answer.environment))];
+  const of = environment == null || others.length > 0 ? '' : ` of ${environment}`;
+  const ways = [...new Set(answers.flatMap(({ way }) => way ?? []))];
+  const isTold = told.includes(said) || (answers.length === 1 && named.length === 0);
+  const parts = [...(isTold ? [] : [`${said}${of}`]), ...(ways.length === 0 ? [] : [`asked as ${listText(ways)}`])];
+  return parts.length === 0 ? '' : ` (${parts.join('; ')})`;
 }
 
 /** What is wrong with the answer of one member, whichever build it is. */

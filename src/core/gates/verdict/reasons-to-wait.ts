@@ -74,15 +74,28 @@ export function boundReasons(settings: GateSettings, evidence: Evidence, bounds:
       const what = isNever && isLong && failures >= MANY_FAILURES ? 'never' : 'bound';
       reasons.push(reason(what, gate, why, untilMs(evidence, requests, one.requestsNeeded)));
     }
-    if (one.waiting.length > 0)
-      reasons.push(reason('slices', gate, `${metric}: harm is not yet ruled out in ${listText(one.waiting)}`));
+    const alike = bounds.filter(({ metric: other, waiting }) => other.gate === gate && sameNames(waiting, one.waiting));
+    if (one.waiting.length > 0 && alike[0] === one) {
+      const metrics = alike.map(({ metric: other }) => other.metric).join(', ');
+      reasons.push(reason('slices', gate, `${metrics}: harm is not yet ruled out in ${slicesText(one.waiting)}`));
+    }
     if (one.unverifiedShare > settings.unverifiedShare) {
       const part = `${fractionText(one.unverifiedShare)} of the traffic`;
-      const why = `${metric}: ${part} is in slices too small to judge (${listText(one.unverified)})`;
+      const why = `${metric}: ${part} is in slices too small to judge (${slicesText(one.unverified)})`;
       reasons.push(reason(isLong ? 'never' : 'slices', gate, why));
     }
     return reasons;
   });
+}
+
+const sameNames = (some: readonly string[], others: readonly string[]) => some.join('\n') === others.join('\n');
+
+const MEMBER = 'member ';
+
+/** `members green-1, green-2 and 28 more`, or the names of slices. */
+function slicesText(names: readonly string[]): string {
+  if (names.length < 2 || !names.every((name) => name.startsWith(MEMBER))) return listText(names);
+  return `members ${listText(names.map((name) => name.slice(MEMBER.length)))}`;
 }
 
 function untilMs(evidence: Evidence, requests: number, needed: number): number | null {

@@ -3,8 +3,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type GatePoll, type Poll, unusable } from '../../../../src/core/gates/counting/blocks.ts';
 import { beginStep, type Evidence, feed } from '../../../../src/core/gates/evidence/evidence.ts';
+import type { HarmBound } from '../../../../src/core/gates/evidence/non-inferiority.ts';
 import { type GateSettings, METRIC_DEFAULTS, WHOLE } from '../../../../src/core/gates/gate-settings.ts';
 import { type EvidenceVerdict, judgeEvidence, progress } from '../../../../src/core/gates/verdict/evidence-verdict.ts';
+import { boundReasons } from '../../../../src/core/gates/verdict/reasons-to-wait.ts';
 import { blockOf, type Counts, counted, ERRORS, fed, settingsOf, whole } from './judged.ts';
 
 const SEED = Number(process.env.KVDEPLOY_SEED ?? Date.now() % 1_000_000);
@@ -399,6 +401,24 @@ describe('slices', () => {
       SHARE,
     );
     expect(progress(settings, evidence).pass).toBeLessThan(1);
+  });
+
+  it('members of which harm is not ruled out are named once, for every metric that waits for them', () => {
+    const members = ['member g1', 'member g2', 'member g3', 'member g4', 'member g5', 'member g6'];
+    const bound = (metric: string, waiting: readonly string[]) =>
+      ({
+        metric: { gate: 'errors', metric },
+        stream: { step: [9, 0] },
+        ruledOut: true,
+        waiting,
+        unverifiedShare: 0,
+      }) as unknown as HarmBound;
+    const evidence = fed(sliced(0), [poll(0, 0)], SHARE);
+    const bounds = [bound('errors', members), bound('4xx', members), bound('3xx', ['big']), bound('1xx', [])];
+    expect(boundReasons(sliced(0), evidence, bounds).map(({ why }) => why)).toEqual([
+      'errors, 4xx: harm is not yet ruled out in members g1, g2, g3, g4, g5 and 1 more',
+      '3xx: harm is not yet ruled out in big',
+    ]);
   });
 
   it('requests that are much of the traffic and in no slice hold', () => {
