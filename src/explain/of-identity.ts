@@ -7,6 +7,7 @@ export const IDENTITIES = {
     example: 'Another build answers at the place of 7c9e6679: 0b9f1c2d-1111-4aaa-8bbb-000000000040.',
     causes: [
       'It was never started there, or has crashed.',
+      'All members say a commit, digest or version that no row of the manifest has.',
       'Another build was started at its place, perhaps at one location only.',
       'identity names environmentHeader or environmentJson, and the build does not send it.',
       'identity.path answers with a redirect, which is never an identity.',
@@ -17,6 +18,7 @@ export const IDENTITIES = {
     todo: [
       'Start it at its place, then run: kvdeploy plan --env E --build GUID',
       'Ask every place: kvdeploy doctor --env E',
+      'List what serves, if it belongs here: kvdeploy builds add --live --env E --version V',
       'With break-glass, roll back to an earlier build: kvdeploy rollback --break-glass --env E --reason "…" --to GUID',
     ],
   },

@@ -3,7 +3,7 @@
 export const PLACES = {
   TOO_FEW_UP: {
     means: 'A place has too few members up for the traffic that it is to get, or to roll back to. Nothing was changed.',
-    example: 'Too few members are up: green needs 2 members up at main for 50 %, and has 1 of 3, without g2, g3.',
+    example: 'Too few members are up: green needs 2 members up at main for 50 %, and has 1 of 3, without green-2, green-3.',
     causes: [
       'Members of the new build are not started yet, or fail the health check of the router.',
       'The new build has fewer members than the build currently serving, and the config does not say how many are enough.',

@@ -260,10 +260,15 @@ export const ROLLOUTS = {
     causes: [
       'The new build is bad, or the router saw it crash repeatedly.',
       'One member of several is bad. The message names it: errors in member green-3.',
+      'Too few members were up for longer than `patience` (capacity): that marks nothing bad.',
       'The metric source did not answer for longer than `patience`.',
       'Clients stay with a build (cookies), so the new one got another part of the traffic: compare: { traffic: false }.',
     ],
-    todo: ['See what was measured: kvdeploy history --env E', 'Promote a fixed build: kvdeploy builds --env E'],
+    todo: [
+      'See what was measured: kvdeploy history --env E',
+      'If one member is named, look at its host, then ask every member: kvdeploy places --env E',
+      'Promote a fixed build: kvdeploy builds --env E',
+    ],
   },
   ABORTED: {
     means: 'Someone aborted the rollout, or ran break-glass during it. All traffic is on the stable build.',

@@ -14,6 +14,9 @@ export function columnsOf(stream: NodeJS.WritableStream): number | undefined {
   return columns === 0 ? undefined : columns;
 }
 
+/** How many columns a line takes up. */
+export const widthOf = (line: string): number => stringWidth(line);
+
 /** Cuts a line to `columns`, so that a terminal never wraps it. A wide character that fits only by half is left out. */
 export function clip(line: string, columns: number): string {
   if (stringWidth(line) <= columns) return line;

@@ -1,8 +1,7 @@
 /** Draws a rollout as a block of plain lines, none wider than the terminal. Pure; must not print. */
-import stringWidth from 'string-width';
 import { safeLine } from '../base/text.ts';
 import { countText, percentText } from '../core/text.ts';
-import { clip, hang } from './layout.ts';
+import { clip, hang, widthOf } from './layout.ts';
 import { decidingGate, type Progress, type StepProgress } from './progress.ts';
 import { bar, clockText, shortBuild, sparkline, stopwatch } from './words.ts';
 
@@ -44,7 +43,7 @@ function trafficLines(progress: Progress, columns: number, unicode: boolean): re
   });
   const most = columns < NARROW_COLUMNS + WIDE_BAR ? NARROW_BAR : WIDE_BAR;
   // The bar gives way to what stands after it.
-  const left = columns - 1 - Math.max(0, ...rows.map(({ who, where }) => stringWidth(`  ${who}   ${where}`)));
+  const left = columns - 1 - Math.max(0, ...rows.map(({ who, where }) => widthOf(`  ${who}   ${where}`)));
   const width = Math.max(LEAST_BAR, Math.min(most, left));
   return rows.map(({ who, where, percent }) => `  ${who} ${bar(percent, width, unicode)}  ${where}`);
 }

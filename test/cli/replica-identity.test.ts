@@ -54,6 +54,17 @@ test('a plan says who the members are, and what each of them must say', async ()
   expect(stdout).toContain(`Each must say GUID ${GREEN.guid} in x-build-guid`);
 });
 
+test('where another build answers at a member that serves, doctor names the member and what to do, not where else to look', async () => {
+  expect(await result(adopt)).toMatchObject({ ok: true });
+  third('production/blue').setGuid(STAGING.green.guid);
+  const doctor = await site.run(['doctor', ...PRODUCTION]);
+  expect(doctor.exitCode).toBe(9);
+  expect(doctor.stdout).toContain(`${third('production/blue').address}: ${STAGING.green.guid}`);
+  expect(doctor.stderr).toMatch(
+    /try +Start the build that the ledger says at the members that it names, or roll back: kvdeploy rollback --env production/,
+  );
+});
+
 test('two members of one build and one of another are never adopted, and the other one is named', async () => {
   third('production/blue').setGuid(STAGING.green.guid);
   const refused = await result(adopt);

@@ -80,18 +80,15 @@ export async function driftCheck({ target, reading }: Seen, opened: Opened, deps
   if (wrong.length === 0) return ok('drift', 'nothing differs from what the ledger says');
   const said = found.places.map(({ place, percent, answers }) => `${place} ${percent} %: ${answersText(answers)}`);
   const isOpen = openRollout(history) !== null;
-  const next = isOpen
-    ? 'resume'
-    : isUnsettled(history)
-      ? 'rollback'
-      : found.split === null
-        ? 'status'
-        : found.placeGone
-          ? 'adopt'
-          : 'converge';
+  const now = `${wrong.join('; ')}. Now: ${said.join(', ')}`;
+  if (!isOpen && !isUnsettled(history) && found.split === null)
+    return attend('drift', now, `${START_RIGHT} kvdeploy rollback ${flags}`);
+  const next = isOpen ? 'resume' : isUnsettled(history) ? 'rollback' : found.placeGone ? 'adopt' : 'converge';
   const to = next === 'rollback' ? stuckTarget(history) : '';
-  return attend('drift', `${wrong.join('; ')}. Now: ${said.join(', ')}`, `kvdeploy ${next} ${flags}${to}`);
+  return attend('drift', now, `kvdeploy ${next} ${flags}${to}`);
 }
+
+const START_RIGHT = 'Start the build that the ledger says at the members that it names, or roll back:';
 
 function targetCheck(said: readonly string[], { scope, config }: Opened): DoctorCheck {
   const others = (config?.environments(scope.tenant) ?? []).filter((name) => name !== scope.environment && said.includes(name));
@@ -131,7 +128,8 @@ async function buildCheck(
   const sick = percent > 0 ? fail : warn;
   if (target.identityOf(place) === 'none') return problem(warn, `not verified: ${answersText(answers)}`, SAY_IT);
   const { environment: wanted } = opened.scope;
-  const wrong = answers.map((each) => answerProblem(each, answers.length > 1, wanted)).find((one) => one !== undefined);
+  const together = answers.length > 1 ? answersText(answers) : undefined;
+  const wrong = answers.map((each) => answerProblem(each, together, wanted)).find((one) => one !== undefined);
   if (wrong !== undefined) return problem(wrong.foreign ? fail : sick, wrong.found, wrong.fix);
   const which = whichBuild(answers, known);
   if (which.is === 'none') return problem(sick, which.why, 'Run one build of this scope at every member, and list it.');
@@ -159,11 +157,13 @@ function waysText(answers: readonly MemberAnswer[], told: string): string {
   return parts.length === 0 ? '' : ` (${parts.join('; ')})`;
 }
 
-/** What is wrong with the answer of one member, whichever build it is. */
-function answerProblem({ at, answer }: MemberAnswer, several: boolean, wanted: string) {
-  const where = several ? ` (${at})` : '';
-  if ('unreachable' in answer)
-    return { found: answer.unreachable, fix: 'Start the build there, or remove the place.', foreign: false };
+/** What is wrong with the answer of one member, whichever build it is. `together`: what all said, where there are several. */
+function answerProblem({ at, answer }: MemberAnswer, together: string | undefined, wanted: string) {
+  const where = together === undefined ? '' : ` (${at})`;
+  if ('unreachable' in answer) {
+    const fix = `Start the build there, or remove the ${together === undefined ? 'place' : 'member'}.`;
+    return { found: together ?? answer.unreachable, fix, foreign: false };
+  }
   if (!('said' in answer)) return undefined;
   const { environment, guid, named, said, unsaid } = answer;
   if (environment !== null && environment !== wanted)
