@@ -36,7 +36,10 @@ const fields = {
     .describe('A program that asks a member and prints what it is, such as [/usr/local/bin/which-build]'),
   is: z
     .string()
-    .regex(/^(?:guid|digest|commit|version|label\.[A-Za-z_][A-Za-z0-9_]{0,127})$/, 'guid, digest, commit, version or label.NAME')
+    .regex(
+      /^(?:guid|digest|commit|version|label\.[A-Za-z_][A-Za-z0-9_]{0,127})$/,
+      'must be guid, digest, commit, version or label.NAME',
+    )
     .optional()
     .describe('What a build says: guid (the default), digest, commit, version or label.NAME of its row in the manifest'),
   environmentHeader: headerSchema.optional().describe('The header in which a build says its environment, such as x-environment'),

@@ -15,7 +15,7 @@ describe('an identity', () => {
     [{ scheme: 'http', serverName: 'a.internal' }, 'serverName: serverName is for https'],
     [{ path: undefined }, 'path: give the path that is asked'],
     [{ header: undefined }, ': give one of header, json and program'],
-    [{ is: 'sha' }, 'is: guid, digest, commit, version or label.NAME'],
+    [{ is: 'sha' }, 'is: must be guid, digest, commit, version or label.NAME'],
     [{ host: 'a b' }, 'host: a host name'],
     [{ host: 'a\r\nx: y' }, 'host: a host name'],
     [{ ca: 'ca.pem' }, 'ca: an absolute path'],

@@ -58,6 +58,7 @@ describe('a HAProxy that cannot be used as it is set up', () => {
     const { guid } = site.builds.green;
     expect((await site.run(`plan --env production --build ${guid} --json`)).result).toMatchObject(refused);
     expect((await site.run(`promote --build ${guid} ${PRODUCTION}`)).result).toMatchObject(refused);
+    expect((await site.run('places --idle --env production --json')).result).toMatchObject(refused);
     const rehearsed = await site.run('doctor --env production --break-glass --json');
     expect(rehearsed.exitCode).toBe(3);
     expect(rehearsed.stdout).toMatch(cure);

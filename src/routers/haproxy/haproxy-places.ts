@@ -70,7 +70,7 @@ function findingsOf(places: Places): readonly Finding[] {
     const pattern = fitting(text);
     const twice = names.find(([name, home]) => home !== place && pattern(name));
     if (twice !== undefined)
-      findings.push({ path: [place], message: `${text} stands for ${twice[0]} too, which is in ${twice[1]}` });
+      findings.push({ path: [place], message: `the pattern ${text} stands for ${twice[0]} too, which is in ${twice[1]}` });
   }
   return findings;
 }

@@ -249,7 +249,7 @@ describe('the places of a config', () => {
     [
       'a pattern for a server of another place',
       { blue: ['green-1'], green: { servers: 'green-*' } },
-      'green-* stands for green-1 too',
+      'the pattern green-* stands for green-1 too',
     ],
     ['more members up than a place lists', { blue: { servers: ['a', 'b'], minUp: 3 } }, '3 members cannot be up'],
     ['no place', {}, 'at least one place'],

@@ -35,7 +35,7 @@ export async function places({ idle = false }: { readonly idle?: boolean }, deps
   for (const message of reading.trouble) deps.line({ type: 'note', level: 'warning', message });
   const free = document.places.filter((one) => one.idle).map(({ place }) => place);
   const rest = leftOut === 0 ? '' : `; ${leftOutText(leftOut)}`;
-  return done(`${seen.length} places; idle: ${free.join(', ') || 'none'}${rest}.`);
+  return done(`${seen.length} place${seen.length === 1 ? '' : 's'}; idle: ${free.join(', ') || 'none'}${rest}.`);
 }
 
 /** Nothing else uses the target, as far as this state knows. Throws HELD, BUSY, UNFINISHED and OTHER_STATE. */
@@ -51,12 +51,19 @@ async function assertAtRest(opened: Opened, deps: Deps): Promise<void> {
   throw new KvdeployError('UNFINISHED', { message, hint: `See where it stands: kvdeploy status ${flags}` });
 }
 
-/** Throws UNREACHABLE where a location did not answer, and NO_STATE where this machine cannot know what is known-good. */
+/**
+ * Throws UNREACHABLE where a location did not answer, SPLIT_IMPOSSIBLE where the router cannot be used as it is set up (servers that take traffic may
+ * belong to no place), and NO_STATE where this machine cannot know what is known-good.
+ */
 function assertSeen({ history, scope, flags }: Opened, reading: Reading): void {
   const [silent] = reading.unseen ?? [];
   if (silent !== undefined) {
     const message = `What every location of the router serves is not known: ${silent.why.replace(/\.$/, '')}.`;
     throw new KvdeployError('UNREACHABLE', { message, hint: silent.cure });
+  }
+  if (reading.unusable !== undefined) {
+    const message = `Which place is in use is not known: ${reading.unusable.why.replace(/\.$/, '')}.`;
+    throw new KvdeployError('SPLIT_IMPOSSIBLE', { message, hint: reading.unusable.cure });
   }
   if (history.nextSeq > 1 || servingIn(reading).length === 0) return;
   throw new KvdeployError('NO_STATE', {
