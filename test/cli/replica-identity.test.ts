@@ -54,7 +54,7 @@ test('a plan says who the members are, and what each of them must say', async ()
   expect(stdout).toContain(`Each must say GUID ${GREEN.guid} in x-build-guid`);
 });
 
-test('where another build answers at a member that serves, doctor names the member and what to do, not where else to look', async () => {
+test('doctor names the member at which another build answers, and what to do about it', async () => {
   expect(await result(adopt)).toMatchObject({ ok: true });
   third('production/blue').setGuid(STAGING.green.guid);
   const doctor = await site.run(['doctor', ...PRODUCTION]);
