@@ -203,7 +203,7 @@ export const ROLLOUTS = {
   },
   TARGET_CHANGED: {
     means:
-      'The current config names a different target than the open rollout uses, or protects an environment that was not protected when it began.',
+      'The current config names a different target than the open rollout uses, or protects an environment that it began unprotected.',
     example: 'The config names a different target than this rollout uses: routes /var/lib/edge/b.json.',
     causes: ['The router settings, or `protected`, were changed while a rollout was open.'],
     todo: ['Roll back on the old target: kvdeploy abort --env E', 'Revert the config, then run: kvdeploy resume --env E'],
