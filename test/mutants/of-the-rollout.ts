@@ -248,8 +248,8 @@ export const OF_THE_WAY_BACK: readonly Mutant[] = [
       },
       {
         file: 'src/engine/pointer-writer.ts',
-        from: 'if (readPointers(dir, io.fs, scope).newest?.generation !== generation)',
-        to: 'if (Number.isNaN(generation))',
+        from: 'if (newest?.generation !== generation)',
+        to: 'if (newest === null) return { generation, warnings };\n  if (Number.isNaN(generation))',
       },
     ],
   },
