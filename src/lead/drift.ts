@@ -74,9 +74,18 @@ function wrongAt(
 
 /** What is not as it should be while nothing is being done about it. A rollout that is led is being looked after. */
 export function unattended(history: History, { split, wrong }: Pick<Seen, 'split' | 'wrong'>, isLed: boolean): readonly string[] {
-  if (openRollout(history) !== null && isLed) return [];
+  const open = openRollout(history);
+  if (open !== null && isLed) return [];
+  const left = open !== null && MOVING.has(open.phase) ? [leftText(open.phase)] : [];
   const stuck = isUnsettled(history) ? [`the last rollout is ${history.rollout?.phase}: ${history.rollout?.why}`] : [];
   // A service that nothing was ever adopted or promoted in has nothing to be unlike.
-  if (currentKnownGood(history) === null) return stuck;
-  return [...stuck, ...(split === null ? [] : [split]), ...wrong];
+  if (currentKnownGood(history) === null) return [...stuck, ...left];
+  return [...stuck, ...left, ...(split === null ? [] : [split]), ...wrong];
+}
+
+/** In these phases traffic is on its way, and nothing says which split serves. */
+const MOVING: ReadonlySet<string> = new Set(['shifting', 'converging', 'reverting']);
+
+function leftText(phase: string): string {
+  return `the split that the rollout began to set (it is ${phase}) may be half set, and no one finishes it`;
 }

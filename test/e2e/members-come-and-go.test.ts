@@ -78,7 +78,7 @@ describe('a stable place that dies in mid-rollout', () => {
 });
 
 describe('a runner that is killed with -9 while it sets six weights', () => {
-  it('a shift that reached one of three members is no drift: resume finishes it', LIMIT, async () => {
+  it('a shift that reached one of three members is no drift: status names it, and resume finishes it', LIMIT, async () => {
     let tap: TappedSocket | undefined;
     const configSockets = ([real = '']: readonly string[]) => {
       tap ??= tapSocket(real);
@@ -94,6 +94,15 @@ describe('a runner that is killed with -9 while it sets six weights', () => {
       const reached = half.slice(0, half.findIndex((one) => one.includes('green-2')) + 1);
       await site.haproxy.command(reached.join('; '));
       expect(await site.split()).toMatchObject({ 'blue-1': 25, 'green-1': 25 });
+      const left = await site.run('status --env production --json');
+      expect(left.result).toMatchObject({
+        code: 'NEEDS_ATTENTION',
+        exitCode: 9,
+        message: expect.stringContaining(
+          'he split that the rollout began to set (it is shifting) may be half set, and no one finishes it',
+        ),
+        next: [expect.stringContaining('resume'), expect.stringContaining('abort')],
+      });
       const { result } = await site.run('resume --env production --json');
       expect(result).toMatchObject({ code: null, exitCode: 0 });
       expect(await site.shares()).toEqual({ green: 100 });
