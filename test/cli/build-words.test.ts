@@ -41,7 +41,7 @@ describe('a commit', () => {
     expect((await site.run(['builds', ...PRODUCTION])).stdout).toMatch(/7c9e6679.*live 100 %/);
     expect((await site.run(['status', ...PRODUCTION])).stdout).toContain(`green  commit ${GREEN.commit}`);
     const doctor = (await site.run(['doctor', ...PRODUCTION])).stdout;
-    expect(doctor).toMatch(/7c9e6679 answers.*commit [0-9a-f]+ of production as http:\/\/127\.0\.0\.1:\d+\/healthz/);
+    expect(doctor).toMatch(/7c9e6679 answers.*commit [0-9a-f]+ of production; asked as http:\/\/127\.0\.0\.1:\d+\/healthz/);
     site.backend('production', 'blue').setGuid(STAGING.green.commit);
     const rescue = [
       'rollback',
