@@ -56,7 +56,11 @@ export const statusSchema = z.object({
     .optional(),
   /** `appliedText` of the split that it uses; empty if there is none yet. */
   applied: z.string(),
-  split: splitSchema,
+  /** In hundredths, as it takes them: anything finer is not its own. */
+  split: splitSchema.refine(
+    (split) => split.every(({ percent }) => !tooFine(percent)),
+    'a percentage has more than two decimals',
+  ),
   /** Requests per place since it started, counted when a request begins. */
   served: z.record(z.string(), z.int()),
   /** The same per build, for the places with a known build. */
