@@ -22,14 +22,15 @@ import type { Deps } from '../release/deps.ts';
 import { environmentsOf, type Opened, targetOf } from '../release/open.ts';
 import { groupOf, modesOf } from '../release/state-dir.ts';
 
-/** What is wrong with the pointer in `dir`; `fresh` is what would be written now, or null where that cannot be known. */
-export function pointerProblems(dir: string, fresh: PointerDraft | null, scope: Scope, io: Io) {
+/** What is wrong with the pointer in `dir`; `fresh` is what could stand there now (`renderings`), or null where that cannot be known. */
+export function pointerProblems(dir: string, fresh: readonly PointerDraft[] | null, scope: Scope, io: Io) {
   const { newest, damaged } = readPointers(dir, io.fs, scope);
   if (newest === null)
     return [
       { dir, why: damaged[0] === undefined ? 'there is no pointer' : `${damaged[0].file}: ${damaged[0].why}`, damaged: true },
     ];
-  const stale = fresh === null ? null : staleness(newest, fresh);
+  const against = (fresh ?? []).map((draft) => staleness(newest, draft));
+  const stale = against.includes(null) ? null : (against[0] ?? null);
   const newer = damaged.filter((entry) => entry.file > `${dir}/ptr.${String(newest.generation).padStart(12, '0')}`);
   return [
     ...(stale === null ? [] : [{ dir, why: stale, damaged: false }]),
@@ -74,6 +75,16 @@ export function renderIdle(
   return renderPointer({ ...seen, scope, environments, plan: null, atIso: new Date(io.now()).toISOString() });
 }
 
+/**
+ * The same, and as it was before the last rollout: one that ended before it wrote a pointer left that of before, which does not name the spare place
+ * that it was to use.
+ */
+export function renderings(...[opened, seen, deps]: Parameters<typeof renderIdle>): readonly [PointerDraft, ...PointerDraft[]] {
+  const now = renderIdle(opened, seen, deps);
+  if (seen.history.rollout === null) return [now];
+  return [now, renderIdle(opened, { ...seen, history: { ...seen.history, rollout: null } }, deps)];
+}
+
 /** The build that the pointer must name. Throws NO_KNOWN_GOOD. */
 export function mustKnowGood({ history, scope, flags }: Opened): KnownGood {
   const known = rescueGoal(history);
@@ -82,11 +93,11 @@ export function mustKnowGood({ history, scope, flags }: Opened): KnownGood {
   throw new KvdeployError('NO_KNOWN_GOOD', { message, hint: `kvdeploy adopt ${flags}` });
 }
 
-/** The pointer as it would be written now. Throws NO_KNOWN_GOOD, and what the router throws. */
-export async function renderNow(opened: Opened, deps: Deps): Promise<PointerDraft> {
+/** The pointer as it would be written now, and what may stand there instead. Throws NO_KNOWN_GOOD, and what the router throws. */
+export async function renderNow(opened: Opened, deps: Deps): Promise<ReturnType<typeof renderings>> {
   const { history, ledgerHead } = opened;
   const knownGood = mustKnowGood(opened);
   const target = targetOf(opened, deps, openRollout(history) === null ? 'config' : 'ledger');
   const seen = { target, reading: await target.read(), history, knownGood, ledgerHead, why: 'rendered-again' } as const;
-  return renderIdle(opened, seen, deps);
+  return renderings(opened, seen, deps);
 }

@@ -54,8 +54,9 @@ const importedText = ({ at, by }: { readonly at: string; readonly by: string }) 
 /** Renders the rollback path again for the current target and compares; with `renew` writes it again. */
 export async function verifyPointer(options: { readonly renew?: boolean }, deps: Deps): Promise<Outcome> {
   const opened = await openScope(deps, { config: 'optional' });
-  const fresh = await renderNow(opened, deps);
-  const problems = opened.pointerDirs.flatMap((dir) => pointerProblems(dir, fresh, opened.scope, deps.io));
+  const drafts = await renderNow(opened, deps);
+  const [fresh] = drafts;
+  const problems = opened.pointerDirs.flatMap((dir) => pointerProblems(dir, drafts, opened.scope, deps.io));
   for (const { dir, why } of problems) deps.line({ type: 'check', name: `pointer in ${dir}`, ok: false, message: why });
   const outdated = opened.pointerDirs.flatMap((dir) => rescueProblem(dir, deps.io) ?? []);
   for (const message of outdated) deps.line({ type: 'note', level: 'warning', message });

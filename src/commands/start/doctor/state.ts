@@ -12,7 +12,7 @@ import { nearestFolder } from '../../../engine/facts.ts';
 import { draftTooLarge } from '../../../engine/pointer-writer.ts';
 import type { Target } from '../../../engine/target.ts';
 import { unreviewedRescues } from '../../../lead/held.ts';
-import { pointerProblems, renderIdle, rescueProblem } from '../../../lead/idle-pointer.ts';
+import { pointerProblems, renderings, rescueProblem } from '../../../lead/idle-pointer.ts';
 import { targetNotAllowed } from '../../../release/allowed-targets.ts';
 import type { Deps } from '../../../release/deps.ts';
 import type { Opened } from '../../../release/open.ts';
@@ -131,8 +131,8 @@ export function pointerChecks(opened: Opened, seen: Seen | null, deps: Deps): re
   const fresh =
     knownGood === null || seen === null
       ? null
-      : renderIdle(opened, { ...seen, history, knownGood, ledgerHead, why: 'rendered-again' }, deps);
-  const tooLarge = fresh === null || seen === null ? undefined : draftTooLarge(fresh, seen.reading);
+      : renderings(opened, { ...seen, history, knownGood, ledgerHead, why: 'rendered-again' }, deps);
+  const tooLarge = fresh === null || seen === null ? undefined : draftTooLarge(fresh[0], seen.reading);
   const size = tooLarge === undefined ? [] : [fail('pointer', `it could not be written again: ${tooLarge}`, FEWER_SERVERS)];
   const renew = knownGood === null ? `kvdeploy adopt ${flags}` : `kvdeploy pointer verify --renew ${flags}`;
   const uncompared = knownGood === null ? 'the ledger names no known-good build' : 'the router did not answer';
