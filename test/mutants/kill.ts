@@ -8,7 +8,7 @@ import type { Mutant } from './mutant.ts';
 const ROOT = join(import.meta.dirname, '../..');
 
 /** A mutant must be noticed within so many schedules. */
-const SCHEDULES_MAX = 10_000;
+const SCHEDULES_MAX = 20_000;
 
 /** What the detector found, or undefined when it noticed nothing. */
 export async function noticed({ name, mutations, noticedBy }: Mutant, schedules = SCHEDULES_MAX): Promise<string | undefined> {
