@@ -6,7 +6,7 @@
 import { secretsOf } from '../base/changes/prepare.ts';
 import type { Fs } from '../base/durable/fs.ts';
 import { MACHINE_FILE, ownMachineFile, readMachine } from '../base/owners/machine-file.ts';
-import { notAllowed, reachOf, reachText, stanza } from '../base/owners/targets.ts';
+import { notAllowed, type Reaching, reachOf, reachText, stanza } from '../base/owners/targets.ts';
 import type { Choice } from './choose.ts';
 import type { Source } from './find.ts';
 import { Refused } from './refusal.ts';
@@ -14,7 +14,10 @@ import type { Voice } from './voice.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Throws Refused TARGET_NOT_ALLOWED where others could have written the pointer and the machine file does not name all it touches. */
+/**
+ * Throws Refused TARGET_NOT_ALLOWED where the machine file does not list a program that sets or reads the split, whoever wrote the pointer; and
+ * where others could have written it and the machine file does not name all that it touches.
+ */
 export function refuseStrangeChanges(
   { scope, others }: Source,
   { restore, pointer }: Choice,
@@ -22,18 +25,27 @@ export function refuseStrangeChanges(
   fs: Fs,
   voice: Voice,
 ): void {
-  if (others.length === 0) return;
+  const all = { ...restore, questions: pointer.target.questions };
+  const reach = reachOf(others.length === 0 ? programsIn(all) : all);
+  if (others.length === 0 && reach.programs.length === 0) return;
   const { machine, files } = readMachine(env, fs);
   const name = `${scope.tenant}/${scope.environment}/${scope.service}`;
-  const missing = notAllowed(reachOf({ ...restore, questions: pointer.target.questions }), machine, name);
+  const missing = notAllowed(reach, machine, name);
   if (missing === undefined) return;
   const own = ownMachineFile(env, fs);
   voice.say(`  missing in ${MACHINE_FILE}${own === undefined ? '' : `, or for this user alone in ${own}`}`);
   for (const line of stanza(missing, files.length === 0 ? {} : machine, name)) voice.say(`  ${line}`);
-  const message = `${others.join(' and ')} could have written this pointer, and the machine file does not allow ${name} to touch ${reachText(missing)}.`;
+  const whose = others.length === 0 ? '' : `${others.join(' and ')} could have written this pointer, and `;
+  const message = `${whose}the machine file does not allow ${name} to touch ${reachText(missing)}.`;
   const hint =
     'Judge the changes above. If they are right, make them by hand with the commands above, or add the lines above to the machine file and run this again.';
-  throw new Refused('TARGET_NOT_ALLOWED', message, hint);
+  throw new Refused('TARGET_NOT_ALLOWED', message.replace(/^the/, 'The'), hint);
+}
+
+/** Only what runs a program of the router's. A program that asks a build is asked as every build is. */
+function programsIn({ changes, checks, questions }: Reaching): Reaching {
+  const runs = <One extends { readonly kind: string }>(all: readonly One[]) => all.filter(({ kind }) => kind === 'run');
+  return { changes: runs(changes), checks: runs(checks), identity: [], questions: runs(questions) };
 }
 
 /** Addresses that others could have written are not where a secret goes. */

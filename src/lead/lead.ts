@@ -25,7 +25,7 @@ import { environmentsOf, type Opened } from '../release/open.ts';
 import { marksOf } from '../release/other-state.ts';
 import { groupOf, modesOf, recordStatePlaces } from '../release/state-dir.ts';
 import { showTraffic } from '../release/traffic.ts';
-import { mayRunBy } from '../release/trust/programs.ts';
+import { mayRunBy, refuseStrangePrograms } from '../release/trust/programs.ts';
 import type { Wishes } from './control.ts';
 import { filesAgain } from './files-again.ts';
 import { heldError } from './held.ts';
@@ -46,6 +46,7 @@ export interface Lead {
 
 /** The router settings that a rollout runs on: those of its plan, never those of today's files. */
 export function targetOfPlan(plan: Plan, deps: Deps): Target {
+  refuseStrangePrograms(plan.router, plan.scope, deps.io);
   return openTarget(plan.router, plan.identity, deps.io, plan.layout, mayRunBy(deps));
 }
 

@@ -3,9 +3,8 @@
  * everything that it touches. Asked before anything moves, so that no stanza is missing in an emergency. Changes nothing.
  */
 import { groupName } from '../base/owners/accounts.ts';
-import { MACHINE_FILE, ownMachineFile } from '../base/owners/machine-file.ts';
 import { judgeFolder } from '../base/owners/owner-rule.ts';
-import { notAllowed, type Reach, reachOf, reachText, stanza } from '../base/owners/targets.ts';
+import { notAllowed, type Reach, reachOf, reachText } from '../base/owners/targets.ts';
 import { machineOf } from '../config/machine.ts';
 import type { Refusal } from '../core/errors.ts';
 import type { Build } from '../core/manifest/manifest.ts';
@@ -18,6 +17,7 @@ import type { Reading } from '../routers/router.ts';
 import type { Deps } from './deps.ts';
 import type { Opened } from './open.ts';
 import { groupOf } from './state-dir.ts';
+import { toPaste } from './trust/programs.ts';
 
 /** What is missing in the machine file, in words and ready to paste. */
 export interface NotAllowed {
@@ -40,13 +40,10 @@ export function targetNotAllowed(
   if (missing === undefined) return undefined;
   // What is pasted names every place of the target, so that the next promotion misses nothing.
   const everywhere = seen.reading.places.flatMap(({ place }) => builds.slice(0, 1).map((build) => ({ ...build, ref: place })));
-  const toPaste = notAllowed(reachOfBuilds(opened, [...builds, ...everywhere], seen), machine, name) ?? missing;
-  const own = ownMachineFile({ HOME: io.env('HOME') }, io.fs);
-  const where = own === undefined ? MACHINE_FILE : `${MACHINE_FILE} (or, for this user alone, ${own})`;
-  const lines = stanza(toPaste, machine, name).map((line) => line.trim());
+  const all = notAllowed(reachOfBuilds(opened, [...builds, ...everywhere], seen), machine, name) ?? missing;
   return {
     message: `${others.join(' and ')} can write the state of ${name}, and the machine file does not allow a change of it to touch ${reachText(missing)}.`,
-    fix: `Add to ${where}: ${lines.join(' ')}`,
+    fix: toPaste(all, machine, name, io),
   };
 }
 

@@ -22,7 +22,7 @@ import type { Deps } from './deps.ts';
 import { assertOwnTarget, type Marking, markingOf, NOT_MARKED } from './other-state.ts';
 import { groupOf, stateDirOf } from './state-dir.ts';
 import { assertConfigOwned } from './trust/config-owner.ts';
-import { mayRunBy } from './trust/programs.ts';
+import { mayRunBy, refuseStrangePrograms } from './trust/programs.ts';
 
 /** A scope with everything that commands need to work on it. */
 export interface Opened {
@@ -216,6 +216,7 @@ export function targetOf(opened: Opened, deps: Deps, from: 'config' | 'ledger' =
   }
   // Which members a place has is the config's word: an older one's are forgotten.
   const layout = isDeepStrictEqual(router, plan?.router) ? plan?.layout : undefined;
+  refuseStrangePrograms(router, opened.scope, deps.io);
   return openTarget(router, identity, deps.io, layout, mayRunBy(deps));
 }
 

@@ -190,7 +190,7 @@ function sum(numbers: readonly number[]): number {
  */
 export function homeOf(router: object, ref: string): string {
   const { places } = router as { readonly places?: unknown };
-  if (typeof places !== 'object' || places === null || Object.hasOwn(places, ref)) return ref;
+  if (typeof places !== 'object' || places === null || Array.isArray(places) || Object.hasOwn(places, ref)) return ref;
   const homes = Object.entries(places).flatMap(([place, said]) =>
     namesIn(said).some((name) => fitting(name)(ref)) ? [place] : [],
   );

@@ -113,6 +113,8 @@ export interface Reading {
   readonly uneven?: readonly string[];
   /** Why it can give a place only all traffic or none, so that only the step 100 % is possible. Absent if it can split. */
   readonly wholeOnly?: string;
+  /** The smallest step of percent that the target says it can set, of which every percentage is a multiple. Absent if it does not say. */
+  readonly smallestPercent?: number;
   /** Why kvdeploy cannot use this target with its present setup. Absent if it can. */
   readonly unusable?: Unusable;
   /** Locations that could not be read: what they serve is unknown. Everything else here is what the others show. Absent if all answered. */
@@ -162,6 +164,8 @@ export interface Router<Config> {
   readonly summary: string;
   /** Without `kind`; strict. */
   readonly config: z.ZodObject;
+  /** Programs of the config that it runs, each an argv; absent if it runs none. Each runs only where the machine file lists exactly it. */
+  programs?(config: Config): readonly (readonly string[])[];
   /** Names of everything it changes; a config with two scopes that share one of them does not load. */
   targets(config: Config): readonly string[];
   /**

@@ -1,6 +1,7 @@
 /** Asks a target itself which environment it is. Must never take a missing answer for a yes, or change anything. */
 import { safeLine } from '../text.ts';
 import type { Outside } from './change.ts';
+import { hearProgram } from './hear.ts';
 import { textAt } from './json-path.ts';
 
 /** The answer to a socket command has a line `field: words`; the words name the environment (`gateway environment=production`). */
@@ -24,7 +25,17 @@ export interface HttpQuestion {
   readonly at?: string;
 }
 
-export type TargetQuestion = SocketQuestion | HttpQuestion;
+/** A program names exactly the environment at a path of keys in the JSON that it prints. */
+export interface RunQuestion {
+  readonly kind: 'run';
+  readonly argv: readonly string[];
+  readonly stdin?: string;
+  readonly json: readonly string[];
+  readonly timeoutMs: number;
+  readonly at?: string;
+}
+
+export type TargetQuestion = SocketQuestion | HttpQuestion | RunQuestion;
 
 /** `unsaid`: no answer, or one that names no environment. This is neither a yes nor a no. */
 export type Environment = { readonly kind: 'own' } | { readonly kind: 'other' | 'unsaid'; readonly why: string };
@@ -38,10 +49,10 @@ export async function askTarget(
   others: readonly string[],
   outside: Outside,
 ): Promise<Environment> {
-  const where = question.kind === 'socket' ? question.address : question.url;
+  const where = askedWhere(question);
   let said: string | undefined;
   try {
-    said = question.kind === 'socket' ? await fieldOf(question, outside) : await namedIn(question, outside);
+    said = await saidBy(question, outside);
   } catch (error) {
     return { kind: 'unsaid', why: `${where} does not say which environment it is: ${safeLine((error as Error).message)}` };
   }
@@ -50,8 +61,31 @@ export async function askTarget(
   const shown = safeLine(said.trim().slice(0, 120));
   const other = question.kind === 'socket' ? otherIn(said, own, others) : said === own ? undefined : shown;
   if (other !== undefined) return { kind: 'other', why: `${where} says that it is ${other} (${shown}), not ${own}` };
-  if (question.kind === 'http' || wordsOf(said).includes(own)) return { kind: 'own' };
+  if (question.kind !== 'socket' || wordsOf(said).includes(own)) return { kind: 'own' };
   return { kind: 'unsaid', why: `${where} does not say which environment it is: ${shown}` };
+}
+
+/** Who is asked. */
+export function askedWhere(question: TargetQuestion): string {
+  switch (question.kind) {
+    case 'socket':
+      return question.address;
+    case 'http':
+      return question.url;
+    case 'run':
+      return safeLine(question.argv.join(' '));
+  }
+}
+
+async function saidBy(question: TargetQuestion, outside: Outside): Promise<string | undefined> {
+  switch (question.kind) {
+    case 'socket':
+      return fieldOf(question, outside);
+    case 'http':
+      return namedIn(question, outside);
+    case 'run':
+      return (await hearProgram(question, outside)).said(question);
+  }
 }
 
 /** The words in which a target describes itself. */

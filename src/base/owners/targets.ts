@@ -105,7 +105,7 @@ function ofCheck(check: Check | IdentityCheck): Reach {
   }
 }
 
-function ofProgram({ argv }: Run | Told): Reach {
+function ofProgram({ argv }: Pick<Run | Told, 'argv'>): Reach {
   return { ...NOTHING, programs: [argv] };
 }
 
@@ -127,5 +127,12 @@ function requestOf(method: Sent['method'], sent: Request | Asked): Sent {
 }
 
 function ofQuestion(question: TargetQuestion): Reach {
-  return question.kind === 'http' ? { ...NOTHING, checks: [question.url] } : { ...NOTHING, sockets: [question.address] };
+  switch (question.kind) {
+    case 'http':
+      return { ...NOTHING, checks: [question.url] };
+    case 'socket':
+      return { ...NOTHING, sockets: [question.address] };
+    case 'run':
+      return ofProgram(question);
+  }
 }

@@ -132,4 +132,5 @@ export const questionReader: Reader<TargetQuestion> = byKind<TargetQuestion>('ki
     { level: shape({ command: line, answer: text(128) }), ...located },
   ),
   http: shape({ kind: oneOf('http'), url, json: keys, timeoutMs }, located),
+  run: shape({ kind: oneOf('run'), argv, json: keys, timeoutMs }, told),
 });
