@@ -294,9 +294,21 @@ function setup(program: Command, run: Runner): void {
         return serveCommand({ scope, router: settings?.router ?? null }, options, deps);
       }),
     );
-  add(program, 'schema <name>', 'print a JSON Schema: release-manifest, config, machine, output-line').action(
-    (name: string, _options: object, command: Command) =>
-      run('schema', globalsOf(command), async (deps) => (await import('./commands/setup/schema.ts')).schemaCommand(name, deps)),
+  add(program, 'conformance <program...>', 'try, on its target scratch, whether a program keeps to what the command router needs')
+    .usage('[options] -- PROGRAM [ARGUMENT...]')
+    .option('--confirm <scratch>', 'confirm with the word scratch; required without a terminal')
+    .option('--timeout <duration>', 'how long each run of the program may take, such as 10s', '10s')
+    .action((argv: string[], options: { confirm?: string; timeout: string }, command: Command) =>
+      run('conformance', globalsOf(command), async (deps) =>
+        (await import('./commands/setup/conformance/conformance.ts')).conformance(argv, options, deps),
+      ),
+    );
+  add(
+    program,
+    'schema <name>',
+    'print a JSON Schema: release-manifest, config, machine, output-line, command-read, command-set and others',
+  ).action((name: string, _options: object, command: Command) =>
+    run('schema', globalsOf(command), async (deps) => (await import('./commands/setup/schema.ts')).schemaCommand(name, deps)),
   );
 }
 

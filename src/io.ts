@@ -1,11 +1,20 @@
 /** The only access to the outside: clock, sleep, net, processes, files, random. All other code is given an Io, so tests can replace it. */
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Outside, permit } from './base/changes/change.ts';
 import { nodeOutside } from './base/changes/outside.ts';
 import { type Claimed, end, lookFor, type ProcessIdentity, type Seen, thisProcess } from './base/changes/process-identity.ts';
-import { childEnvironment, endGroup, lateText, MAX_OUTPUT_BYTES, programOf, tooMuchText } from './base/changes/run-program.ts';
+import {
+  childEnvironment,
+  endGroup,
+  lateText,
+  MAX_OUTPUT_BYTES,
+  programOf,
+  signalGroup,
+  tooMuchText,
+} from './base/changes/run-program.ts';
 
 export type { Claimed, ProcessIdentity, Seen };
 
@@ -24,6 +33,8 @@ export interface Io extends Outside {
   self(): ProcessIdentity;
   /** Whether exactly the process of this claim is there. */
   lookFor(claimed: Claimed): Seen;
+  /** Runs `argv` as `run` does and kills its whole group with SIGKILL after `ms`; true if it had ended before. Rejects if it cannot start. */
+  runUntilKilled(argv: readonly string[], ms: number, input: string): Promise<boolean>;
   /** Sends SIGKILL to exactly this process and waits until it is gone. */
   end(claimed: Claimed): Promise<Exclude<Seen, { is: 'running' }>>;
 }
@@ -32,6 +43,7 @@ export interface Io extends Outside {
 export const nodeIo: Io = {
   ...nodeOutside,
   run,
+  runUntilKilled,
   now: () => Date.now(),
   monotonic: () => performance.now(),
   sleep: (ms, signal) => wait(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined),
@@ -73,4 +85,25 @@ async function run(...[argv, timeoutMs, allowed, input]: Parameters<Outside['run
   }
   if (exitCode === undefined) throw new Error(`${program} cannot be run or was killed: ${shortMessage ?? 'no reason given'}`);
   return { exitCode, stdout, stderr };
+}
+
+function runUntilKilled(argv: readonly string[], ms: number, input: string): Promise<boolean> {
+  const { program, args } = programOf(argv);
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      detached: true,
+      env: childEnvironment(process.env),
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    child.stdin.on('error', () => undefined).end(input);
+    const timer = setTimeout(() => signalGroup(child.pid, 'SIGKILL'), ms);
+    child.on('error', (error) => {
+      clearTimeout(timer);
+      reject(new Error(`${program} cannot be run: ${error.message}`));
+    });
+    child.on('close', (_exitCode, signal) => {
+      clearTimeout(timer);
+      resolve(signal !== 'SIGKILL');
+    });
+  });
 }

@@ -9,6 +9,7 @@ folder=$1 verb=$2
 input=$(head -c 65536)
 target=$(printf '%s' "$input" | jq -er 'select(.formatVersion == 1) | .target | select(test("^[A-Za-z0-9-]+$"))' 2>/dev/null) ||
   refuse 'this is not a request of format 1 for a target'
+[ -n "$target" ] || refuse 'there is nothing on standard input'
 file=$folder/$target.json
 [ -f "$file" ] || refuse "there is no target $target"
 

@@ -78,6 +78,7 @@ export const EXIT_OF = {
   HAZARD_UNCONTROLLED: EXIT.refused,
   STALE_PLAN: EXIT.refused,
   DOCTOR_FAILED: EXIT.refused,
+  CONFORMANCE_FAILED: EXIT.refused,
   REVERTED: EXIT.reverted,
   ABORTED: EXIT.reverted,
   STUCK: EXIT.stuck,

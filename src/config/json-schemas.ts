@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { manifestSchema } from '../core/manifest/manifest.ts';
 import { outputLineSchema } from '../core/output.ts';
+import { askedSchema, identifySchema, readSchema, setSchema } from '../routers/command/command-protocol.ts';
 import { machineSchema } from './machine-schema.ts';
 import { configSchema } from './schema.ts';
 
@@ -10,6 +11,10 @@ const SCHEMAS = {
   config: configSchema,
   'output-line': outputLineSchema,
   machine: machineSchema,
+  'command-asked': askedSchema,
+  'command-set': setSchema,
+  'command-read': readSchema,
+  'command-identify': identifySchema,
 } as const;
 
 export type SchemaName = keyof typeof SCHEMAS;

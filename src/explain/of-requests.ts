@@ -138,6 +138,18 @@ export const REQUESTS = {
     causes: ['Each failed check states its cause.'],
     todo: ['Follow the advice under each FAIL, then check again: kvdeploy doctor --env E'],
   },
+  CONFORMANCE_FAILED: {
+    means: 'A program does not keep to what the `command` router needs of it. It was tried on its target `scratch` only.',
+    example: '/usr/local/bin/split breaks 2 of 13 rules.',
+    causes: [
+      'Each broken rule says what the program did instead.',
+      'The program has no target `scratch`, or another split there.',
+    ],
+    todo: [
+      'Correct the program, and try again: kvdeploy conformance -- PROGRAM',
+      'What it owes, and two worked examples: docs/command-router.md',
+    ],
+  },
   CONFIG_MISSING: {
     means: 'There is no config between this folder and the repository root, or the given config does not exist.',
     example: "There is no kvdeploy.config.yaml in /srv/gateway or above it, up to the repository's root.",

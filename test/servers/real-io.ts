@@ -19,5 +19,6 @@ export const realIo: Io = {
   env: (name) => process.env[name],
   self: () => ({ host: hostname(), boot: '', pid: process.pid, started: '' }),
   lookFor: () => ({ is: 'unsure', why: 'nothing was looked at' }),
+  runUntilKilled: async () => true,
   end: async () => ({ is: 'unsure', why: 'nothing was looked at' }),
 };

@@ -89,6 +89,7 @@ export class Process {
         sim.met('claim of a process that is not kvdeploy');
         return { is: 'unsure', why: 'it is not kvdeploy, but sleep' };
       },
+      runUntilKilled: never,
       end: async (claimed) => {
         const { pid } = claimed.by;
         const seen = this.io.lookFor(claimed);

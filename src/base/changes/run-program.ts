@@ -82,7 +82,8 @@ export function endGroup(child: Pick<ChildProcess, 'pid' | 'stdout' | 'stderr'>)
   }, GRACE_MS);
 }
 
-function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+/** Does nothing where the group is gone. */
+export function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, signal);
