@@ -2,6 +2,7 @@
 # What a program owes the `command` router, over one file for each target: split-file.sh FOLDER read|set|identify, JSON on standard input.
 # Needs jq, and flock and sync of util-linux and coreutils. FOLDER/TARGET.json, written once by hand and read by your router:
 #   {"environment": "production", "percent": {"blue": 100, "green": 0}}
+# and, so that builds can be asked which one they are: "members": {"blue": [{"name": "b1", "address": "http://10.0.0.1:80"}], …}
 set -eu
 refuse() { echo "split-file.sh: $1" >&2; exit 2; }
 
@@ -22,7 +23,7 @@ elif (.percent | add - 100 | fabs) > 1e-6 then error("the shares do not sum to 1
 else $old[0] + {percent: .percent} end'
 
 case $verb in
-read) jq -ce '{formatVersion: 1, percent: .percent, smallestPercent: 0.1}' "$file" ;;
+read) jq -ce '{formatVersion: 1, percent: .percent, smallestPercent: 0.1} + (.members // {} | {members: .})' "$file" ;;
 identify) jq -ce '{formatVersion: 1, environment: .environment}' "$file" ;;
 set)
   # One at a time, and a reader sees the old file or the new one, whole, after a power cut too.
