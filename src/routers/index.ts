@@ -1,10 +1,12 @@
 /** The registry of routers, one line each. The config's `kind`, its schema and the docs follow from it. */
+
 import { command } from './command/command.ts';
 import { haproxy } from './haproxy/haproxy.ts';
 import { local } from './local/local.ts';
+import { nginx } from './nginx/nginx.ts';
 import type { Router } from './router.ts';
 
-export const routers: readonly Router<unknown>[] = [haproxy, command, local];
+export const routers: readonly Router<unknown>[] = [haproxy, nginx, command, local];
 
 /** The router of this kind, or undefined. */
 export function routerOf(kind: string): Router<unknown> | undefined {
