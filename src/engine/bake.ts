@@ -232,7 +232,7 @@ function routerResults(trouble: readonly string[], crashed: boolean): GateResult
 
 /** A build whose answers take far longer than the stable build's waits as long as patience lasts: an average is no evidence against it. */
 function slowResults({ plan, step }: State, reading: Reading | null, memory: StepMemory): GateResult[] {
-  const gate = plan.comparison?.gates.find(({ source, settings }) => source === 'haproxy' && settings['latency'] !== false);
+  const gate = plan.comparison?.gates.find((one) => openSource(one).source.ofRouter && one.settings['latency'] !== false);
   const isAlone = (plan.steps[step]?.percent ?? 100) >= 100;
   if (gate === undefined || plan.stable === null || isAlone || reading === null) return [];
   memory.slow = slowAnswers(memory.slow, averagesAt(reading, plan.candidate.ref), averagesAt(reading, plan.stable.ref));

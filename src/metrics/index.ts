@@ -3,9 +3,16 @@ import { command } from './command.ts';
 import { httpProbe } from './http-probe.ts';
 import type { MetricSource } from './metric-source.ts';
 import { prometheus } from './prometheus/prometheus.ts';
-import { haproxyCounters, localCounters } from './router-counters.ts';
+import { haproxyCounters, localCounters, nginxCounters } from './router-counters.ts';
 
-export const metricSources: readonly MetricSource<unknown>[] = [httpProbe, prometheus, haproxyCounters, localCounters, command];
+export const metricSources: readonly MetricSource<unknown>[] = [
+  httpProbe,
+  prometheus,
+  haproxyCounters,
+  nginxCounters,
+  localCounters,
+  command,
+];
 
 /** The metric source of this kind, or undefined. */
 export function sourceOf(kind: string): MetricSource<unknown> | undefined {

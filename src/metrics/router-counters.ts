@@ -68,6 +68,19 @@ export const localCounters = routerCounters(
   ['latency', 'gRPC statuses: `kvdeploy serve` counts HTTP statuses, and gRPC answers 200', 'slices'],
 );
 
+/** The access log of nginx: single statuses of every try, also of those that nginx repeated elsewhere. */
+export const nginxCounters = routerCounters(
+  'nginx',
+  STATUS_METRICS,
+  single,
+  'the access log of nginx: individual statuses of each try, and missing responses',
+  [
+    'latency beyond a coarse look: below three times the stable build and 100 ms on average, and at 100 %, slow answers are not seen',
+    'gRPC statuses: the log has HTTP statuses, and gRPC answers 200',
+    'slices',
+  ],
+);
+
 interface RouterCountersConfig {
   /** Statuses, or classes of them, that are no failures. */
   readonly expect?: readonly string[] | undefined;
@@ -76,7 +89,7 @@ interface RouterCountersConfig {
 }
 
 function routerCounters(
-  kind: 'haproxy' | 'local',
+  kind: 'haproxy' | 'local' | 'nginx',
   metrics: readonly MetricCounters[],
   status: z.ZodType<string>,
   summary: string,
@@ -93,7 +106,7 @@ function routerCounters(
         .max(100)
         .optional()
         .describe(`Statuses that the new build is meant to answer, such as ${example}: they are never failures`),
-      ...(kind === 'haproxy' ? { latency: coarseLatency } : {}),
+      ...(kind !== 'local' ? { latency: coarseLatency } : {}),
     }),
     ofRouter: true,
     countsTraffic: () => true,
@@ -168,6 +181,9 @@ function answersOf({ router, place }: Question): { readonly members: readonly Co
     const { byClass } = counters;
     return byClass === undefined ? [] : [{ key, words, location, byClass, ...picked(counters, 'downs') }];
   });
-  if (counted.length < members.length) return { missing: 'this router does not count responses (HAProxy: not in HTTP mode)' };
+  if (counted.length < members.length)
+    return {
+      missing: 'this router does not count responses (HAProxy: not in HTTP mode; nginx: no log, or one that cannot be read)',
+    };
   return { members: counted };
 }

@@ -27,6 +27,9 @@ interface Followed {
   rest: string;
   readonly counts: Map<string, LogCounts>;
   unread: number;
+  lines: number;
+  /** When it last grew, monotonic milliseconds. */
+  grewMs: number;
 }
 
 const CHUNK = 1024 * 1024;
@@ -34,42 +37,60 @@ const CHUNK = 1024 * 1024;
 /** More than this in one reading is left for the next one. */
 const MOST_BYTES = 64 * CHUNK;
 
+/** nginx may write a buffered log once a second, or less often; a reading comes at least as often as this. */
+const STILL_MS = 30_000;
+
 /** Averages follow the newest answers: about this many. */
 const NEWEST = 1024;
 
 const followed = new Map<string, Followed>();
 
-/** Reads on from where this process was. `toKey`: the member or place that a try counts for. */
-export function readLog(path: string, toKey: (address: string, place: string) => string | undefined, fs: Fs): LogReading {
+/**
+ * Reads on from where this process was. `toKey`: the member or place that a try counts for. Every reading of the router is in the log too, so
+ * that a log which does not grow is not one of a calm night: it is the wrong one, or no one writes it.
+ */
+export function readLog(
+  path: string,
+  toKey: (address: string, place: string) => string | undefined,
+  { fs, nowMs }: { readonly fs: Fs; readonly nowMs: number },
+): LogReading {
   let one = followed.get(path);
   try {
     if (one === undefined) {
-      one = open(path, fs);
+      one = open(path, fs, nowMs);
       // What stood there before belongs to no reading.
       one.offset = fs.fstatSync(one.fd).size;
       followed.set(path, one);
       return { counts: one.counts };
     }
     const next = fs.statSync(path);
+    const before = one.lines;
     readOn(one, toKey, fs);
     if (next.ino !== one.inode) {
       fs.closeSync(one.fd);
-      Object.assign(one, open(path, fs), { counts: one.counts, unread: one.unread });
+      const { counts, unread, lines } = one;
+      Object.assign(one, open(path, fs, nowMs), { counts, unread, lines });
       readOn(one, toKey, fs);
     }
+    if (one.lines > before) one.grewMs = nowMs;
   } catch (error) {
     return {
       counts: new Map(),
       problem: `the log ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
     };
   }
+  if (nowMs - one.grewMs > STILL_MS)
+    return {
+      counts: one.counts,
+      problem: `the log ${path} does not grow, although nginx answers: its location for the probe logs elsewhere`,
+    };
   if (one.unread === 0) return { counts: one.counts };
   return { counts: one.counts, problem: `${one.unread} lines of ${path} are not in the format that docs/nginx.md gives` };
 }
 
-function open(path: string, fs: Fs): Followed {
+function open(path: string, fs: Fs, nowMs: number): Followed {
   const fd = fs.openSync(path, 'r');
-  return { fd, inode: fs.fstatSync(fd).ino, offset: 0, rest: '', counts: new Map(), unread: 0 };
+  return { fd, inode: fs.fstatSync(fd).ino, offset: 0, rest: '', counts: new Map(), unread: 0, lines: 0, grewMs: nowMs };
 }
 
 /** A file that is shorter than it was, was truncated after a copy: it begins anew. */
@@ -87,6 +108,7 @@ function readOn(one: Followed, toKey: Parameters<typeof readLog>[1], fs: Fs): vo
     one.offset += read;
     const lines = (one.rest + buffer.toString('latin1', 0, read)).split('\n');
     one.rest = lines.pop() ?? '';
+    one.lines += lines.length;
     for (const line of lines) if (!take(line, one.counts, toKey)) one.unread += 1;
   }
 }

@@ -91,7 +91,7 @@ function unfitWorkers(all: string): Unusable | undefined {
 
 function secondSplit({ variables }: NginxConfig, others: readonly Part[]): Unusable | undefined {
   const rule = new RegExp(
-    `(?:split_clients|map)\\s[^{;]*\\$${variables}_(?:place|upstream|generation)\\s*\\{|\\bset\\s+\\$${variables}_(?:place|upstream)\\b`,
+    `(?:split_clients|map|geo)\\s[^{;]*\\$${variables}_(?:place|upstream|generation)\\s*\\{|\\bset\\s+\\$${variables}_(?:place|upstream)\\b`,
   );
   const found = others.find(({ text }) => rule.test(text));
   return (

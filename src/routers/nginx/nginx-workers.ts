@@ -13,6 +13,8 @@ const UNSEEN: Workers = { leaving: null };
 
 /** `answered`: the pids of the workers that answered; in another pid namespace they are no one here, and nothing is known. */
 export function workersOf(pidFile: string, answered: readonly number[], fs: Fs): Workers {
+  // In another pid namespace the same number is another process, or no one.
+  if (!answered.every((pid) => titleOf(pid, fs).startsWith('nginx: worker'))) return UNSEEN;
   const masters = new Set(answered.map((pid) => parentOf(pid, fs)));
   const [master, ...more] = masters;
   if (master === undefined || master === null || more.length > 0) return UNSEEN;

@@ -69,7 +69,7 @@ function checks(config: NginxConfig, wanted: readonly LocationSplit[]): readonly
 
 async function read(config: NginxConfig, io: Io, since?: Reading): Promise<Reading> {
   const { percents, generation, pids } = await served(config, io);
-  const log = config.log === undefined ? undefined : readLog(config.log, keyIn(config), io.fs);
+  const log = config.log === undefined ? undefined : readLog(config.log, keyIn(config), { fs: io.fs, nowMs: io.monotonic() });
   const locations = [{ name: MAIN, members: membersOf(config, percents, log) }];
   const places = placesOf(locations);
   const workers = workersOf(config.pid, pids, io.fs);
@@ -79,7 +79,7 @@ async function read(config: NginxConfig, io: Io, since?: Reading): Promise<Readi
     ...fileProblems(config, generation, io),
     ...(workers.leaving === null || workers.leaving === 0
       ? []
-      : [`${workers.leaving} workers of nginx still serve open connections under an earlier split`]),
+      : [`${counted(workers.leaving, 'worker')} of nginx still busy with open connections, under an earlier split`]),
     ...(log?.problem === undefined ? [] : [log.problem]),
   ];
   return {
@@ -210,6 +210,8 @@ function countersOf(log: LogReading | undefined, member: string, place: string |
   const times = own === undefined || own.answers === 0 ? {} : { times: { answers: own.answers, averageMs: own.averageMs } };
   return { served: (own?.served ?? 0) + (none?.served ?? 0), byClass, ...times };
 }
+
+const counted = (count: number, thing: string) => `${count} ${thing}${count === 1 ? '' : 's'}`;
 
 function unreachable({ probe }: NginxConfig, why: string, hint: string, cause?: unknown): KvdeployError {
   return new KvdeployError('UNREACHABLE', {
