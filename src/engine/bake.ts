@@ -12,6 +12,7 @@ import type { State } from '../core/rollout/rollout.ts';
 import { type Split, splitsAgree } from '../core/rollout/split.ts';
 import { listText } from '../core/text.ts';
 import type { Io } from '../io.ts';
+import { openSource } from '../metrics/index.ts';
 import { downsAt, membersAt } from '../routers/places.ts';
 import type { Reading } from '../routers/router.ts';
 import { type Compared, type Comparing, compactRecord } from './compare.ts';

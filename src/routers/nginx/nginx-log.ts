@@ -124,7 +124,8 @@ function take(line: string, counts: Map<string, LogCounts>, toKey: Parameters<ty
   const { p: place, s: status, us: statuses, ua: addresses, rt: seconds } = said;
   if (typeof place !== 'string' || typeof status !== 'number' || typeof statuses !== 'string' || typeof addresses !== 'string')
     return false;
-  if (place === '') return true;
+  // nginx answered itself, as it does to the probe: no build had a part in it.
+  if (addresses === '' || addresses === '-') return true;
   const tries = addresses.split(/, | : /);
   const ends = statuses.split(/, | : /);
   for (const [at, address] of tries.entries()) {
