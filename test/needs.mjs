@@ -19,7 +19,11 @@ const OF_ROOT = [
 /** A change as break-glass writes it for a shell has curl in it. */
 const CHANGE_IN_SHELL = /'bash', '-c', asCommand\(/;
 
+/** The example of the command router is a shell script that runs jq. */
+const EXAMPLE_SCRIPT = /split-file\.sh/;
+
 function signsOf(what) {
+  if (what === 'jq') return [startOf(what), EXAMPLE_SCRIPT];
   if (what === 'root') return OF_ROOT;
   return what === 'curl' ? [startOf(what), CHANGE_IN_SHELL] : [startOf(what)];
 }

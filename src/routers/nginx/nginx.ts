@@ -1,7 +1,7 @@
 /** nginx by one include that kvdeploy owns. Must not believe an exit code: what serves is what the workers themselves answer. */
 import type { Asked, Change, Check } from '../../base/changes/change.ts';
 import { textAt } from '../../base/changes/json-path.ts';
-import { safeLine } from '../../base/text.ts';
+import { safeLine, shellWord } from '../../base/text.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Io } from '../../io.ts';
 import { MAIN, placesOf, seen } from '../places.ts';
@@ -110,7 +110,7 @@ async function served(config: NginxConfig, io: Io): Promise<Served> {
       if (generation === undefined || generation === '') throw unreachable(config, 'it answers without a generation', SETUP_HINT);
       const percents = splitIn(config, generation);
       if (percents === undefined)
-        throw unreachable(config, `it serves ${safeLine(generation)}, which is no split of this config`, FOREIGN_HINT);
+        throw unreachable(config, `it serves ${safeLine(generation)}, which is no split of this config`, byHand(config));
       const pids = said.flatMap(({ body }) => Number(textIn(body, 'pid') ?? Number.NaN)).filter(Number.isSafeInteger);
       return { percents, generation, pids: [...new Set(pids)] };
     }
@@ -141,8 +141,15 @@ async function answers({ probe, ...config }: NginxConfig, count: number, io: Io)
 
 const SETUP_HINT = 'Check that nginx runs and answers there, as docs/nginx.md shows: curl -s URL';
 
-const FOREIGN_HINT =
-  'Someone else wrote the include, or the config has other places now. Set the split that you want: kvdeploy converge, or adopt.';
+/** How to write what kvdeploy would: with everything at one place, since only a person knows what is to serve. */
+function byHand(config: NginxConfig): string {
+  const path = includeOf(config);
+  const ways = Object.keys(config.places).map((place) => {
+    const text = includeText(config, [{ place, build: null, percent: 100 }]);
+    return `for all traffic to ${place}: printf '%s' ${shellWord(text)} > ${path}`;
+  });
+  return `Write the include with the place that is to serve, then reload. ${ways.join('; ')}`;
+}
 
 function textIn(body: string, key: string): string | undefined {
   try {

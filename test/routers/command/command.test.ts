@@ -107,7 +107,7 @@ describe('the reading of the command router', () => {
     [0.1, 0.01, 'steps of 0.1 %'],
     [0.01, 0.01, undefined],
     [0.01, 99.99, undefined],
-  ])('with steps of %s it says whether %s % can be set', (smallestPercent, percent, why) => {
+  ])('the command router with steps of %s says whether %s % can be set', (smallestPercent, percent, why) => {
     const reading = { locations: [], places: [], certainty: 'configured', trouble: [] } as const;
     const said = command.impossible(
       programThat(':'),
