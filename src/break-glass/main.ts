@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { elsewhereBy } from '../base/at/at-ssh.ts';
 import type { Outside } from '../base/changes/change.ts';
 import { nodeOutside } from '../base/changes/outside.ts';
 import { knownPlaces, type Roots, rootsOf } from '../base/durable/places.ts';
@@ -15,6 +16,7 @@ import { strangerHint } from '../base/owners/owner-rule.ts';
 import { readHold } from '../base/pointer/hold.ts';
 import { canonical } from '../base/shape.ts';
 import { shellWord } from '../base/text.ts';
+import { serveAt } from './at.ts';
 import { chooseBuild } from './choose.ts';
 import { chooseSource, findPlaces, type Place, rootOf, type Source, scopeOptions } from './find.ts';
 import { type Machine, nodeMachine } from './leader.ts';
@@ -54,6 +56,7 @@ export function realSurroundings(): Surroundings {
  */
 export async function breakGlass(argv: readonly string[], surroundings: Surroundings = realSurroundings()): Promise<number> {
   const { stdout, stderr } = surroundings;
+  if (argv[0] === 'at') return serveAt(surroundings);
   // A closed pipe must not end break-glass halfway.
   for (const stream of [stdout, stderr]) stream.on('error', () => {});
   const voice = new Voice(surroundings, {
@@ -121,13 +124,19 @@ async function run(options: Options, surroundings: Surroundings, voice: Voice, p
   showPlan({ source, choice, hold: readHold(source.dirs, outside.fs), commandFor, nowMs: Date.now(), brief }, voice);
   refuseStrangeChanges(source, choice, env, outside.fs, voice);
   const otherCommands = choice.others.map(({ restore }) => commandFor(restore.build.guid));
+  const hosts = choice.pointer.target.hosts ?? {};
+  const reaching = { ...outside, elsewhere: elsewhereBy(hosts, source.scope, 'rescue') };
   const decided = { source, choice, environments: otherEnvironments(places, source), otherCommands };
-  if (options.rehearse) return rehearse(decided, performance.now(), { outside, voice });
+  if (options.rehearse) return rehearse(decided, performance.now(), { outside: reaching, voice });
   const mayAsk = !options.noInput && !options.json && (env.CI ?? '') === '';
   await confirm(source.scope.environment, options.confirm, mayAsk, surroundings);
   progress.acting = true;
   const reconcile = `kvdeploy reconcile ${scopeOptions(source.scope)}${stateOption(options)} --reason "…"`;
-  return act({ ...decided, reason, mark: options.mark, next: [reconcile, ...otherCommands] }, surroundings, voice);
+  return act(
+    { ...decided, reason, mark: options.mark, next: [reconcile, ...otherCommands] },
+    { ...surroundings, outside: reaching },
+    voice,
+  );
 }
 
 type Decided = Omit<Rescuing, 'id' | 'actor' | 'claims' | 'host' | 'pid'>;

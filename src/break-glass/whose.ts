@@ -25,7 +25,8 @@ export function refuseStrangeChanges(
   fs: Fs,
   voice: Voice,
 ): void {
-  const all = { ...restore, questions: pointer.target.questions };
+  const { questions, hosts = {} } = pointer.target;
+  const all = { ...restore, questions, hosts };
   const reach = reachOf(others.length === 0 ? programsIn(all) : all);
   if (others.length === 0 && reach.programs.length === 0) return;
   const { machine, files } = readMachine(env, fs);
@@ -43,8 +44,9 @@ export function refuseStrangeChanges(
 }
 
 /** Only what runs a program of the router's. A program that asks a build is asked as every build is. */
-function programsIn({ changes, checks, questions }: Reaching): Reaching {
-  const runs = <One extends { readonly kind: string }>(all: readonly One[]) => all.filter(({ kind }) => kind === 'run');
+function programsIn({ changes, checks, questions, hosts = {} }: Reaching): Reaching {
+  const runs = <One extends { readonly kind: string; readonly at?: string }>(all: readonly One[]) =>
+    all.filter(({ kind, at }) => kind === 'run' && (at === undefined || !Object.hasOwn(hosts, at)));
   return { changes: runs(changes), checks: runs(checks), identity: [], questions: runs(questions) };
 }
 

@@ -294,7 +294,11 @@ export function renderPointer(given: Rendering): PointerDraft {
     earlier: earlierBuilds(rendering, bad).map((known) => renderRestore(rendering, known)),
     bad: [...bad],
     idleTimeoutMs: target.idleTimeoutMs,
-    target: { questions: target.questions, others: environments.filter((name) => name !== scope.environment) },
+    target: {
+      questions: target.questions,
+      others: environments.filter((name) => name !== scope.environment),
+      ...(Object.keys(target.hosts).length === 0 ? {} : { hosts: target.hosts }),
+    },
     addresses: {},
   };
 }

@@ -44,7 +44,7 @@ export function shifter(runner: Runner, comparing: Comparing) {
     if (met !== undefined) return met === 'look again' ? undefined : met;
     const wanted = target.changes(effect.split, effect.leaving);
     const back = state.phase === 'reverting' || state.plan.kind !== 'promote';
-    const { changes, stranger } = back ? await ownChanges(wanted, own, io) : { changes: wanted, stranger: undefined };
+    const { changes, stranger } = back ? await ownChanges(wanted, own, target.outside) : { changes: wanted, stranger: undefined };
     if (state.phase === 'reverting') {
       watch.revertIsTried();
       for (const { file } of reservesOf(wanted, io)) giveBack(file, io.fs);
@@ -69,7 +69,7 @@ export function shifter(runner: Runner, comparing: Comparing) {
       }
       // Members may have come meanwhile.
       const now = target.changes(effect.split, effect.leaving);
-      const whole = back ? (await ownChanges(now, own, io)).changes : now;
+      const whole = back ? (await ownChanges(now, own, target.outside)).changes : now;
       const again = await makeAll(whole, back, runner, stale);
       if (again !== undefined) return again === 'look again' ? undefined : failed(again);
     }
@@ -105,7 +105,7 @@ async function makeAll(changes: readonly Change[], back: boolean, runner: Runner
   const failures: string[] = [];
   for (const change of changes) {
     try {
-      await make(change, runner.io, () => runner.watch.forbidden() ?? against());
+      await make(change, runner.target.outside, () => runner.watch.forbidden() ?? against());
     } catch (error) {
       if (error instanceof NotAllowed) return 'look again';
       failures.push(textOf(error));

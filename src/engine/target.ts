@@ -2,8 +2,11 @@
  * A router bound to one scope's settings, and the builds behind it asked for their identity: never the router's word, or a place's name,
  * instead. Must not decide anything.
  */
+import { elsewhereBy } from '../base/at/at-ssh.ts';
+import type { SshWay } from '../base/at/at-way.ts';
 import type { Change, Check } from '../base/changes/change.ts';
 import type { TargetQuestion } from '../base/changes/target-question.ts';
+import type { Scope } from '../base/scope.ts';
 import type { MemberAnswer } from '../core/admission/answers.ts';
 import { KvdeployError } from '../core/errors.ts';
 import { type Identity, identityAt } from '../core/identity.ts';
@@ -18,6 +21,10 @@ import { type Question, questionsAt } from './asking/questions.ts';
 /** Everything that the engine needs of one router and the builds behind it. */
 export interface Target {
   readonly kind: string;
+  /** Through which its changes are made: it reaches the hosts of its locations. */
+  readonly outside: Io;
+  /** The locations that are on other hosts. */
+  readonly hosts: Readonly<Record<string, SshWay>>;
   readonly idleTimeoutMs: number;
   /** The place that a build's `ref` means on this router. */
   homeOf(ref: string): string;
@@ -40,26 +47,38 @@ export interface Target {
   identityQuestions(place: string, reading: Reading): readonly Question[];
 }
 
+/** What is known besides the settings. */
+interface Known {
+  /** Which members the plan knows, until a reading shows them. */
+  readonly layout?: Layout | undefined;
+  /** Whether a program of the config may run. */
+  readonly mayRun?: Asker['mayRun'];
+  /** Whose target it is; without it, no other host is reached. */
+  readonly scope?: Scope;
+}
+
 /**
- * Binds the router of a plan or of the config. `layout`: which members the plan knows, until a reading shows them. Throws CONFIG_INVALID if the
- * settings do not fit the router any more.
+ * Binds the router of a plan or of the config. Throws CONFIG_INVALID if the settings do not fit the router any more.
  */
 export function openTarget(
   settings: { readonly kind: string },
   identity: Identity | null,
   io: Io,
-  layout: Layout = [],
-  mayRun: Asker['mayRun'] = () => false,
+  { layout = [], mayRun = () => false, scope }: Known = {},
 ): Target {
   const { router, config } = bind(settings);
+  const hosts = router.hosts?.(config) ?? {};
+  const outside: Io = scope === undefined ? io : { ...io, elsewhere: elsewhereBy(hosts, scope, 'rollout') };
   const locations = router.locations(config);
   const several = locations.length > 1;
-  const asker = askerOf(io, mayRun);
+  const asker = askerOf(outside, mayRun);
   const identityOf = (place: string) => identityAt(identity, settings, place);
   const known = new Map(layout.map((one) => [one.location, one]));
   const wanted = (split: Split) => spread(locations, [...known.values()], split);
   return {
     kind: settings.kind,
+    outside,
+    hosts,
     idleTimeoutMs: router.idleTimeoutMs,
     homeOf: (ref) => homeOf(settings, ref),
     marks: router.marks(config),
@@ -68,11 +87,11 @@ export function openTarget(
     impossible: (reading, percent, between) => router.impossible(config, reading, percent, between),
     minUp: (place) => router.placeSettings(config)?.[place]?.minUp,
     read: async (since) => {
-      const reading = await router.read(config, io, since);
+      const reading = await router.read(config, outside, since);
       for (const one of layoutOf(reading)) known.set(one.location, one);
       return reading;
     },
-    identify: () => router.identify(config, io),
+    identify: () => router.identify(config, outside),
     questions: router.questions(config),
     ask: (place, reading) => askAll(identityOf(place), membersAt(reading, place), several, asker),
     identityOf,

@@ -47,7 +47,7 @@ export interface Lead {
 /** The router settings that a rollout runs on: those of its plan, never those of today's files. */
 export function targetOfPlan(plan: Plan, deps: Deps): Target {
   refuseStrangePrograms(plan.router, plan.scope, deps.io);
-  return openTarget(plan.router, plan.identity, deps.io, plan.layout, mayRunBy(deps));
+  return openTarget(plan.router, plan.identity, deps.io, { layout: plan.layout, mayRun: mayRunBy(deps), scope: plan.scope });
 }
 
 /**

@@ -81,5 +81,6 @@ function reachOfBuilds(
     checks: restores.flatMap(({ checks }) => checks),
     identity: restores.flatMap((restore) => restore.identity),
     questions: target.questions,
+    hosts: target.hosts,
   });
 }

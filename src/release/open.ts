@@ -217,7 +217,7 @@ export function targetOf(opened: Opened, deps: Deps, from: 'config' | 'ledger' =
   // Which members a place has is the config's word: an older one's are forgotten.
   const layout = isDeepStrictEqual(router, plan?.router) ? plan?.layout : undefined;
   refuseStrangePrograms(router, opened.scope, deps.io);
-  return openTarget(router, identity, deps.io, layout, mayRunBy(deps));
+  return openTarget(router, identity, deps.io, { layout, mayRun: mayRunBy(deps), scope: opened.scope });
 }
 
 /** Every environment that the config names; none without a config. */

@@ -1,7 +1,9 @@
 /** The router port: splits traffic. Must report the actual state, never the last request. */
 import type * as z from 'zod';
+import type { SshWay } from '../base/at/at-way.ts';
 import type { Change, Check } from '../base/changes/change.ts';
 import type { TargetQuestion } from '../base/changes/target-question.ts';
+import type { Unusable } from '../base/unusable.ts';
 import type { Split } from '../core/rollout/split.ts';
 import type { Io } from '../io.ts';
 import type { PlaceSettings } from './places-config.ts';
@@ -83,12 +85,6 @@ export interface PlaceReading {
   readonly parked: boolean;
   /** Requests that its members were chosen for; null if the router does not count. */
   readonly served: number | null;
-}
-
-/** What is wrong, and what to write or do so that it is not. */
-export interface Unusable {
-  readonly why: string;
-  readonly cure: string;
 }
 
 /** A location that does not answer. */
@@ -175,6 +171,8 @@ export interface Router<Config> {
   impossible(config: Config, reading: Reading, percent: number, between?: Between): string | undefined;
   /** The names of all its locations, in the order in which they are changed. Pure. */
   locations(config: Config): readonly string[];
+  /** The locations that are on other hosts, and how each is reached; absent where every location is here. Pure. */
+  hosts?(config: Config): Readonly<Record<string, SshWay>>;
   /** What the config says of each of its places; null where it names none, and every server is a place of its own. Pure. */
   placeSettings(config: Config): Readonly<Record<string, PlaceSettings>> | null;
   /** The changes after which each location serves what is wanted. Pure; sets every member of a place; names secrets, never contains them. */

@@ -64,6 +64,8 @@ export function targetIn(sim: Simulation, io: Io, plan: Plan): Target {
   const isSeveral = () => layout.length > 1;
   return {
     kind: 'scripted',
+    outside: io,
+    hosts: {},
     idleTimeoutMs: IDLE_MS,
     homeOf: (ref) => ref,
     marks: [],

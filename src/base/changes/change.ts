@@ -1,4 +1,5 @@
 /** Changes: absolute, repeatable instructions to the outside, how they are read back, and the port that makes them. Types only. */
+import type { Deed, Done } from '../at/at-format.ts';
 import type { Fs } from '../durable/fs.ts';
 
 /** What every change and check may say: the location (one router process) that it is for. */
@@ -224,10 +225,26 @@ export interface Outside {
   /** Monotonic milliseconds. */
   monotonic(): number;
   sleep(ms: number): Promise<void>;
+  /** The other host at which this location is; undefined where the location is here. Absent where every location is. */
+  elsewhere?(at: string): Elsewhere | undefined;
+}
+
+/** Another host, which does the same by the same code, within its own machine file. */
+export interface Elsewhere {
+  /**
+   * Resolves with what was done there. Rejects with the reason where it was not, or where that is unknown; with NotAllowed where `allowed` or a hold on
+   * that host stops it. `allowed` is called right before the order is sent.
+   */
+  ask<D extends Deed>(deed: D, allowed?: Allowed): Promise<Done[D['do']]>;
 }
 
 /** A change that `allowed` stopped: nothing was sent. */
 export class NotAllowed extends Error {}
+
+/** Where a change, check or question is to be done, if that is another host. */
+export function elsewhereFor({ at }: { readonly at?: string }, outside: Pick<Outside, 'elsewhere'>): Elsewhere | undefined {
+  return at === undefined ? undefined : outside.elsewhere?.(at);
+}
 
 /** Throws NotAllowed if `allowed` returns a reason. */
 export function permit(allowed: Allowed): void {

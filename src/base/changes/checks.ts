@@ -3,7 +3,18 @@ import { constants } from 'node:fs';
 import { readAll, withFile } from '../durable/open-file.ts';
 import { saysTheSame } from '../scope.ts';
 import { firstOf, safeLine } from '../text.ts';
-import type { Bits, Check, Columns, FileCheck, HttpCheck, Outside, RowGroup, RunCheck, TableCheck } from './change.ts';
+import {
+  type Bits,
+  type Check,
+  type Columns,
+  elsewhereFor,
+  type FileCheck,
+  type HttpCheck,
+  type Outside,
+  type RowGroup,
+  type RunCheck,
+  type TableCheck,
+} from './change.ts';
 import { type Heard, hearHttp, hearProgram, whereText } from './hear.ts';
 
 /** What a row is that its table does not have. */
@@ -28,6 +39,8 @@ const always = () => undefined;
 /** Reads back one thing. Never throws. */
 export async function check(wanted: Check, outside: Outside): Promise<Checked> {
   try {
+    const there = elsewhereFor(wanted, outside);
+    if (there !== undefined) return await there.ask({ do: 'check', check: wanted });
     switch (wanted.kind) {
       case 'file':
         return checkFile(wanted, outside);

@@ -1,6 +1,6 @@
 /** Asks an HTTP server or a program, and finds what it says. Must change nothing, and must not take nonsense for words. */
 import { safeLine } from '../text.ts';
-import type { Asked, HttpAnswer, Outside, Told } from './change.ts';
+import { type Asked, elsewhereFor, type HttpAnswer, type Outside, type RunAnswer, type Told } from './change.ts';
 import { textAt } from './json-path.ts';
 import { addressedTo, prepare } from './prepare.ts';
 
@@ -37,7 +37,8 @@ const always = () => undefined;
 /** Rejects if there is no complete answer within `timeoutMs`. */
 export async function hearHttp(asked: Asked, outside: Outside, timeoutMs = asked.timeoutMs): Promise<Heard> {
   const { asking, hide } = await prepare(asked, outside, timeoutMs);
-  const answer = await outside.http(asking, always);
+  const there = elsewhereFor(asked, outside);
+  const answer = there === undefined ? await outside.http(asking, always) : await there.ask({ do: 'http', asking });
   const { status } = answer;
   return {
     from: addressedTo(asked),
@@ -49,9 +50,18 @@ export async function hearHttp(asked: Asked, outside: Outside, timeoutMs = asked
   };
 }
 
+/** Runs a program that only looks, where its location is. Rejects if it cannot be run, or does not end within its `timeoutMs`. */
+export function runTold(told: Told, outside: Pick<Outside, 'run' | 'elsewhere'>): Promise<RunAnswer> {
+  const { argv, stdin, timeoutMs } = told;
+  const there = elsewhereFor(told, outside);
+  if (there === undefined) return outside.run(argv, timeoutMs, always, stdin);
+  return there.ask({ do: 'run', argv, timeoutMs, ...(stdin === undefined ? {} : { stdin }) });
+}
+
 /** Rejects if the program cannot be run, fails, or does not end within its `timeoutMs`. */
-export async function hearProgram({ argv, stdin, timeoutMs }: Told, outside: Outside): Promise<Heard> {
-  const { exitCode, stdout, stderr } = await outside.run(argv, timeoutMs, always, stdin);
+export async function hearProgram(told: Told, outside: Outside): Promise<Heard> {
+  const { argv } = told;
+  const { exitCode, stdout, stderr } = await runTold(told, outside);
   const from = safeLine(argv.join(' '));
   if (exitCode !== 0) throw new Error(`${from} exited with ${exitCode}: ${stderr.trim().slice(0, 200)}`);
   return {

@@ -1,7 +1,7 @@
 /** Makes changes, the same way for every rollout and for break-glass. Must send nothing that `allowed` refuses. */
 import { replaceFile } from '../durable/durable-file.ts';
 import { safeLine } from '../text.ts';
-import { type Allowed, type Change, type Outside, permit, type Request, type Run, type Socket } from './change.ts';
+import { type Allowed, type Change, elsewhereFor, type Outside, permit, type Request, type Run, type Socket } from './change.ts';
 import { prepare } from './prepare.ts';
 
 /**
@@ -10,6 +10,11 @@ import { prepare } from './prepare.ts';
  * reason (nothing was sent), otherwise an Error that says what went wrong.
  */
 export async function make(change: Change, outside: Outside, allowed: Allowed): Promise<void> {
+  const there = elsewhereFor(change, outside);
+  if (there !== undefined) {
+    await there.ask({ do: 'make', change }, allowed);
+    return;
+  }
   switch (change.kind) {
     case 'write-file':
       return replaceFile(change.path, change.content, outside.fs, { permit: () => permit(allowed) });

@@ -22,13 +22,16 @@ export interface OwnChanges {
 export async function ownChanges(changes: readonly Change[], own: Own, outside: Outside): Promise<OwnChanges> {
   const asked = own.questions.map(async (question) => {
     const answer = await askTarget(question, own.environment, own.others, outside);
-    const address = question.kind === 'socket' ? question.address : undefined;
+    const address = question.at ?? (question.kind === 'socket' ? question.address : undefined);
     return answer.kind === 'other' ? [{ address, why: answer.why }] : [];
   });
   const others = (await Promise.all(asked)).flat();
   if (others.length === 0) return { changes, stranger: undefined };
   const isOthers = (change: Change) =>
-    others.some(({ address }) => address === undefined || (change.kind === 'socket' && change.address === address));
+    others.some(
+      ({ address }) =>
+        address === undefined || (change.at ?? (change.kind === 'socket' ? change.address : undefined)) === address,
+    );
   const why = others.map((other) => other.why).join('; ');
   return { changes: changes.filter((change) => !isOthers(change)), stranger: `nothing was changed there: ${why}` };
 }

@@ -1,6 +1,6 @@
 /** Asks a target itself which environment it is. Must never take a missing answer for a yes, or change anything. */
 import { safeLine } from '../text.ts';
-import type { Outside } from './change.ts';
+import { elsewhereFor, type Outside } from './change.ts';
 import { hearProgram } from './hear.ts';
 import { textAt } from './json-path.ts';
 
@@ -49,9 +49,11 @@ export async function askTarget(
   others: readonly string[],
   outside: Outside,
 ): Promise<Environment> {
-  const where = askedWhere(question);
+  const there = elsewhereFor(question, outside);
+  const where = `${there === undefined ? '' : `${question.at}: `}${askedWhere(question)}`;
   let said: string | undefined;
   try {
+    if (there !== undefined) return await there.ask({ do: 'question', question, own, others });
     said = await saidBy(question, outside);
   } catch (error) {
     return { kind: 'unsaid', why: `${where} does not say which environment it is: ${safeLine((error as Error).message)}` };

@@ -1,4 +1,5 @@
 /** What the changes of a pointer touch, held against the machine file. Exact matches only. No I/O. */
+import { type SshWay, sshArgv } from '../at/at-way.ts';
 import type { Asked, Change, Check, Request, Run, Told } from '../changes/change.ts';
 import type { IdentityCheck } from '../changes/identity.ts';
 import { secretOf } from '../changes/prepare.ts';
@@ -12,6 +13,8 @@ export interface Reaching {
   readonly checks: readonly Check[];
   readonly identity: readonly IdentityCheck[];
   readonly questions: readonly TargetQuestion[];
+  /** The other hosts, by location: what is done there is bounded by the machine file there. */
+  readonly hosts?: Readonly<Record<string, SshWay>>;
 }
 
 /** An allowance with every list; empty lists allow nothing. */
@@ -22,8 +25,15 @@ const LISTS = ['files', 'sockets', 'programs', 'checks', 'requests'] as const;
 const NOTHING: Reach = { files: [], sockets: [], programs: [], checks: [], requests: [] };
 
 /** Everything that these parts touch: each thing once, in the machine file's own form. */
-export function reachOf({ changes, checks, identity, questions }: Reaching): Reach {
-  const parts = [...changes.map(ofChange), ...[...checks, ...identity].map(ofCheck), ...questions.map(ofQuestion)];
+export function reachOf({ changes, checks, identity, questions, hosts = {} }: Reaching): Reach {
+  const here = <One extends { readonly at?: string }>(all: readonly One[]) =>
+    all.filter(({ at }) => at === undefined || !Object.hasOwn(hosts, at));
+  const parts = [
+    ...here(changes).map(ofChange),
+    ...here([...checks, ...identity]).map(ofCheck),
+    ...here(questions).map(ofQuestion),
+    ...Object.values(hosts).map((way) => ({ ...NOTHING, programs: [sshArgv(way)] })),
+  ];
   return mapLists((name) => unique(parts.flatMap((part) => (part[name] ?? []) as readonly unknown[])));
 }
 

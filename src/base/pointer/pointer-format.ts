@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
+import { SSH_WAY, type SshWay } from '../at/at-way.ts';
 import type { TargetQuestion } from '../changes/target-question.ts';
 import { GUID, NAME, type Scope } from '../scope.ts';
 import { canonical, list, mapOf, oneOf, orNull, type Reader, shape, text, whole } from '../shape.ts';
@@ -79,6 +80,12 @@ const ip: Reader<string> = (value, at) => {
   throw new Error(`${at} must be an IP address`);
 };
 
+/** How another host is reached: as ssh takes it. */
+const sshReader: Reader<SshWay> = shape(
+  { ssh: text(256, SSH_WAY) },
+  { port: whole(1, 65_535), key: text(4096, /^\/[^\0]*$/), knownHosts: text(4096, /^\/[^\0]*$/) },
+);
+
 const pointerReader = shape({
   ...pointerFields,
   formatVersion: oneOf(FORMAT),
@@ -87,7 +94,7 @@ const pointerReader = shape({
   /** Earlier known-good builds, newest first, each rendered for the current members. */
   earlier: list(restoreReader, MAX_EARLIER),
   /** How the target itself says which environment it is, and the environments that were known then and that it must not be. */
-  target: shape({ questions: list(questionReader, 64), others: list(name, 64) }),
+  target: shape({ questions: list(questionReader, 64), others: list(name, 64) }, { hosts: mapOf(sshReader, 64) }),
   /** What the host names in changes, checks and questions resolved to when this was written: for when no name resolves. */
   addresses: mapOf(list(ip, 16, 1), MAX_MEMBERS),
 });

@@ -1,6 +1,7 @@
 /** The settings of the `command` router. Must not run anything. */
 import * as z from 'zod';
 import { durationSchema } from '../../core/gates/verdict/gate.ts';
+import { locationsSchema } from '../locations-config.ts';
 import { placeNameSchema, placeSettingsShape } from '../places-config.ts';
 
 /** The target that `kvdeploy conformance` names. */
@@ -39,6 +40,7 @@ export const commandConfig = z.strictObject({
       { error: 'a list of names, such as [blue, green]' },
     )
     .describe('The places that the program knows; their names are the `ref` of builds'),
+  locations: locationsSchema,
   timeout: durationSchema
     .refine((ms) => ms >= 100 && ms <= 60_000, 'from 100ms to 60s')
     .prefault('10s')

@@ -1,9 +1,12 @@
 /** A router that is a program of the user's: it reads, sets and identifies the split of one target. Must not use a shell, or believe what it cannot read. */
 import type { Change, Check } from '../../base/changes/change.ts';
+import { runTold } from '../../base/changes/hear.ts';
 import type { TargetQuestion } from '../../base/changes/target-question.ts';
 import { safeLine } from '../../base/text.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Io } from '../../io.ts';
+import { eachOf } from '../each-location.ts';
+import { atOf, hostsIn, isHere, locationNames } from '../locations-config.ts';
 import { MAIN, placesOf } from '../places.ts';
 import { placeSettingsOf } from '../places-config.ts';
 import type { Leaving, LocationSplit, Member, Reading, Router } from '../router.ts';
@@ -16,20 +19,21 @@ export const command: Router<CommandConfig> = {
   summary: 'a program of yours that reads and sets the split, as JSON',
   config: commandConfig,
   targets: ({ target, set }) => [`program ${set[0]} ${target}`],
-  programs: ({ read, set, identify }) => [read, set, identify],
+  // Those of other hosts are listed there.
+  programs: ({ read, set, identify, locations }) => (isHere(locations) ? [read, set, identify] : []),
   impossible,
-  locations: () => [MAIN],
+  locations: ({ locations }) => locationNames(locations, MAIN),
+  hosts: ({ locations }) => hostsIn(locations),
   placeSettings: ({ places }) => (Array.isArray(places) ? null : placeSettingsOf(places)),
   changes,
   checks,
   read,
-  identify: async (settings, io) => {
-    const { environment } = await ask(settings, 'identify', identifySchema, io);
-    return [environment.toLowerCase()];
-  },
-  questions: ({ identify, target, timeout }): readonly TargetQuestion[] => [
-    { kind: 'run', argv: identify, stdin: askedText(target), json: ['environment'], timeoutMs: timeout },
-  ],
+  identify,
+  questions: ({ identify: argv, target, timeout, locations }): readonly TargetQuestion[] =>
+    locationNames(locations, MAIN).map((name) => ({
+      ...{ kind: 'run', argv, stdin: askedText(target), json: ['environment'], timeoutMs: timeout },
+      ...atOf(locations, name),
+    })),
   // It keeps nothing where kvdeploy could leave a marker.
   marks: () => [],
   // What a program began at a platform may go on after the program was ended.
@@ -43,22 +47,30 @@ function impossible(_config: CommandConfig, { smallestPercent = 1 }: Reading, pe
 
 /** Every place is told, also those that only the target knows. */
 function changes(settings: CommandConfig, wanted: readonly LocationSplit[], how: Leaving): readonly Change[] {
-  const { set, target, timeout } = settings;
-  return wanted.map(({ split, members }) => {
+  const { set, target, timeout, locations } = settings;
+  return wanted.map(({ location, split, members }) => {
     const known = [...placeNames(settings), ...members.flatMap(({ place }) => place ?? [])];
     const shares = split.map(({ place, percent }) => [place, percent] as const);
     const percent = Object.fromEntries([...known.map((place) => [place, 0] as const), ...shares]);
-    return { kind: 'run', argv: set, stdin: setText(target, percent, how.leaving), timeoutMs: timeout };
+    return {
+      kind: 'run',
+      argv: set,
+      stdin: setText(target, percent, how.leaving),
+      timeoutMs: timeout,
+      ...atOf(locations, location),
+    };
   });
 }
 
 /** One for each place. A fraction cannot be compared as text, and no split that break-glass restores has one. */
-function checks({ read: argv, target, timeout }: CommandConfig, wanted: readonly LocationSplit[]): readonly Check[] {
-  return wanted.flatMap(({ split }) =>
+function checks(settings: CommandConfig, wanted: readonly LocationSplit[]): readonly Check[] {
+  const { read: argv, target, timeout, locations } = settings;
+  return wanted.flatMap(({ location, split }) =>
     [...split].sort(byPlace).map(
       ({ place, percent }): Check => ({
         ...{ kind: 'run', argv, stdin: askedText(target), timeoutMs: timeout },
         ...{ json: ['percent', place], equals: String(percent) },
+        ...atOf(locations, location),
       }),
     ),
   );
@@ -67,23 +79,59 @@ function checks({ read: argv, target, timeout }: CommandConfig, wanted: readonly
 const byPlace = (a: { readonly place: string }, b: { readonly place: string }) => (a.place < b.place ? -1 : 1);
 
 async function read(settings: CommandConfig, io: Io): Promise<Reading> {
-  const answer = await ask(settings, 'read', readSchema, io);
-  const { percent, sticky, smallestPercent, trouble } = answer;
-  const missing = placeNames(settings).filter((place) => !Object.hasOwn(percent, place));
-  if (missing.length > 0) throw unreachable(settings, 'read', `it does not say what ${missing.join(' and ')} gets`);
-  const homeless = Object.keys(answer.members).find((place) => !Object.hasOwn(percent, place));
-  if (homeless !== undefined)
-    throw unreachable(settings, 'read', `it names members of ${homeless}, but not what ${homeless} gets`);
-  const locations = [{ name: MAIN, members: Object.keys(percent).flatMap((place) => membersOf(place, answer)) }];
+  const names = locationNames(settings.locations, MAIN);
+  const { answered, unseen } = await eachOf(names, (name) => readAt(settings, name, io));
+  const locations = answered.map(({ name, answer }) => ({
+    name,
+    members: Object.keys(answer.percent).flatMap((place) => membersOf(place, answer)),
+  }));
+  const sticky = answered.map(({ answer }) => answer.sticky).find((one) => one !== undefined);
   return {
     locations,
     places: placesOf(locations),
     // What a program was told is a setting. It counts no requests.
     certainty: 'configured',
-    trouble: trouble.map((line) => safeLine(line)),
-    smallestPercent,
+    trouble: [...troubleOf(answered, names), ...unseen.map(({ why }) => why)],
+    smallestPercent: Math.max(...answered.map(({ answer }) => answer.smallestPercent)),
     ...(sticky === undefined ? {} : { sticky: safeLine(sticky) }),
+    ...(unseen.length === 0 ? {} : { unseen }),
   };
+}
+
+interface At {
+  readonly name: string;
+  readonly answer: ReadAnswer;
+}
+
+async function readAt(settings: CommandConfig, name: string, io: Io): Promise<At> {
+  const answer = await ask(settings, 'read', readSchema, { io, name });
+  const { percent } = answer;
+  const missing = placeNames(settings).filter((place) => !Object.hasOwn(percent, place));
+  if (missing.length > 0) throw unreachable(settings, 'read', `it does not say what ${missing.join(' and ')} gets`);
+  const homeless = Object.keys(answer.members).find((place) => !Object.hasOwn(percent, place));
+  if (homeless !== undefined)
+    throw unreachable(settings, 'read', `it names members of ${homeless}, but not what ${homeless} gets`);
+  return { name, answer };
+}
+
+/** What each location says of itself, and how they disagree. */
+function troubleOf(answered: readonly At[], names: readonly string[]): readonly string[] {
+  const said = answered.flatMap(({ name, answer }) =>
+    answer.trouble.map((line) => (names.length === 1 ? safeLine(line) : `${name}: ${safeLine(line)}`)),
+  );
+  const splits = new Set(answered.map(({ answer: { percent } }) => JSON.stringify(Object.entries(percent).sort())));
+  return splits.size > 1 ? [...said, `the locations have different splits: ${answered.map(splitAt).join('; ')}`] : said;
+}
+
+const splitAt = ({ name, answer: { percent } }: At) =>
+  `${name} ${Object.entries(percent)
+    .map(([place, share]) => `${place} ${share} %`)
+    .join(', ')}`;
+
+async function identify(settings: CommandConfig, io: Io): Promise<readonly string[]> {
+  const names = locationNames(settings.locations, MAIN);
+  const { answered } = await eachOf(names, (name) => ask(settings, 'identify', identifySchema, { io, name }));
+  return [...new Set(answered.map(({ environment }) => environment.toLowerCase()))];
 }
 
 /** Its members in equal parts; only those that are up get anything. */
@@ -103,11 +151,18 @@ function membersOf(place: string, { percent, members }: ReadAnswer): readonly Me
 
 type Verb = 'read' | 'identify';
 
-async function ask<T>(settings: CommandConfig, verb: Verb, schema: Parameters<typeof parsePrinted<T>>[0], io: Io): Promise<T> {
-  const argv = settings[verb];
+/** Runs it where the location is. */
+async function ask<T>(
+  settings: CommandConfig,
+  verb: Verb,
+  schema: Parameters<typeof parsePrinted<T>>[0],
+  { io, name }: { readonly io: Io; readonly name: string },
+): Promise<T> {
+  const { target, timeout: timeoutMs } = settings;
+  const told = { kind: 'run', argv: settings[verb], stdin: askedText(target), timeoutMs, at: name } as const;
   let printed: ReturnType<typeof parsePrinted<T>>;
   try {
-    const { exitCode, stdout, stderr } = await io.run(argv, settings.timeout, () => undefined, askedText(settings.target));
+    const { exitCode, stdout, stderr } = await runTold(told, io);
     if (exitCode !== 0) throw new Error(`it exited ${exitCode}: ${safeLine(stderr.trim().slice(0, 200)) || 'no reason given'}`);
     printed = parsePrinted(schema, stdout);
   } catch (cause) {

@@ -3,8 +3,8 @@
  * them. Reads only; must take a file that it cannot find or understand for unknown, never for a yes.
  */
 import { basename, join } from 'node:path';
+import type { Unusable } from '../../base/unusable.ts';
 import type { Io } from '../../io.ts';
-import type { Unusable } from '../router.ts';
 import type { WrittenWay } from './haproxy-ask.ts';
 import { finder, type Global, globalOf, type Line, linesOf, sectionLines } from './haproxy-lines.ts';
 import { poolsBehind } from './haproxy-pools.ts';

@@ -1,8 +1,8 @@
 /** Which place each server of the backend belongs to, by the `places` of the config. Must not guess: a server in two places belongs to none. */
 import * as z from 'zod';
+import type { Unusable } from '../../base/unusable.ts';
 import { fitting } from '../places.ts';
 import { type PlaceSettings, placeNameSchema, placeSettingsShape } from '../places-config.ts';
-import type { Unusable } from '../router.ts';
 import type { Location } from './haproxy-answer.ts';
 
 const serverSchema = z

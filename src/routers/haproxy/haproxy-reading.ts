@@ -1,7 +1,8 @@
 /** Combines the answers of all HAProxy processes into one reading. Must report a disagreement, never average it silently. */
+import type { Unusable } from '../../base/unusable.ts';
 import { splitsAgree, splitText } from '../../core/rollout/split.ts';
 import { placesOf, seen, weightInRotation } from '../places.ts';
-import type { Ask, Location as LocationReading, Member, MemberCounters, Reading, Unseen, Unusable } from '../router.ts';
+import type { Ask, Location as LocationReading, Member, MemberCounters, Reading, Unseen } from '../router.ts';
 import type { Location, Server } from './haproxy-answer.ts';
 import type { HaproxyConfig } from './haproxy-config.ts';
 import { listsByName, misplaced, placer } from './haproxy-places.ts';

@@ -1,7 +1,7 @@
 /** How people set HAProxy up in ways that kvdeploy cannot work with: each is recognised, and named with its cure. Must not ask anything itself. */
 import { dirname } from 'node:path';
+import type { Unusable } from '../../base/unusable.ts';
 import type { Io } from '../../io.ts';
-import type { Unusable } from '../router.ts';
 import type { Location, Server } from './haproxy-answer.ts';
 import type { HaproxyConfig } from './haproxy-config.ts';
 

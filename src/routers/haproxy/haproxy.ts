@@ -1,10 +1,12 @@
 /** HAProxy through its runtime API, on one or more sockets that must all agree. Must not trust its own last command. */
+
 import { normalize } from 'node:path';
 import { type TargetQuestion, wordsOf } from '../../base/changes/target-question.ts';
+import type { Unusable } from '../../base/unusable.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Io } from '../../io.ts';
 import { placeSettingsOf } from '../places-config.ts';
-import { type Ask, type Between, markFile, type Reading, type Router, type Unseen, type Unusable } from '../router.ts';
+import { type Ask, type Between, markFile, type Reading, type Router, type Unseen } from '../router.ts';
 import { isMaster, parseLocation, readingLine, type Server, statisticsLine, withStatistics } from './haproxy-answer.ts';
 import { askOf } from './haproxy-ask.ts';
 import { config, type HaproxyConfig, stateFiles, TIMEOUT_MS } from './haproxy-config.ts';

@@ -1,5 +1,5 @@
 /** What `nginx -T` shows of a set-up that kvdeploy could not drive, or whose split it would falsify. No I/O. */
-import type { Unusable } from '../router.ts';
+import type { Unusable } from '../../base/unusable.ts';
 import type { NginxConfig } from './nginx-config.ts';
 import { includeOf } from './nginx-config.ts';
 

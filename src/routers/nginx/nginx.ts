@@ -1,6 +1,8 @@
 /** nginx by one include that kvdeploy owns. Must not believe an exit code: what serves is what the workers themselves answer. */
 import type { Asked, Change, Check } from '../../base/changes/change.ts';
 import { textAt } from '../../base/changes/json-path.ts';
+import { type LogReading, readLog } from '../../base/nginx/nginx-log.ts';
+import { workersOf } from '../../base/nginx/nginx-workers.ts';
 import { safeLine, shellWord } from '../../base/text.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Io } from '../../io.ts';
@@ -9,9 +11,7 @@ import { placeSettingsOf } from '../places-config.ts';
 import { type LocationSplit, type Member, type MemberCounters, markFile, type Reading, type Router } from '../router.ts';
 import { includeOf, type NginxConfig, nginxConfig } from './nginx-config.ts';
 import { generationOf, includeText, type Percents, splitIn, tooFine } from './nginx-include.ts';
-import { type LogReading, readLog } from './nginx-log.ts';
 import { type Setup, setupOf } from './nginx-setup.ts';
-import { workersOf } from './nginx-workers.ts';
 
 const TIMEOUT_MS = 2000;
 

@@ -2,7 +2,7 @@
  * Counts from the access log that kvdeploy documents: each try at each server, by its status. Follows the file by an open descriptor, so that a
  * rotation loses nothing; begins at its end. Must never take a log that cannot be read for one without errors.
  */
-import type { Fs } from '../../base/durable/fs.ts';
+import type { Fs } from '../durable/fs.ts';
 
 /** What one member did since this process began to read. */
 export interface LogCounts {

@@ -1,6 +1,6 @@
 /** The processes of nginx on this host, by /proc: the master, and workers that still serve under an earlier split. Must change nothing. */
-import type { Fs } from '../../base/durable/fs.ts';
-import type { Unusable } from '../router.ts';
+import type { Fs } from '../durable/fs.ts';
+import type { Unusable } from '../unusable.ts';
 
 export interface Workers {
   /** Why a reload would reach no one. */
