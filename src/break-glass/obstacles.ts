@@ -1,7 +1,7 @@
 /** What would stop a change, as far as that is visible without making it. Must write nothing. */
 import { constants } from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
-import type { Change, Outside, Request } from '../base/changes/change.ts';
+import { type Change, elsewhereFor, type Outside, type Request } from '../base/changes/change.ts';
 import { prepare } from '../base/changes/prepare.ts';
 import type { TargetQuestion } from '../base/changes/target-question.ts';
 import type { Fs } from '../base/durable/fs.ts';
@@ -18,6 +18,13 @@ const SAVED_BYTES = 64 * 1024;
 
 /** Why this change would fail; empty if nothing is seen. */
 export async function obstacles(change: Change, outside: Outside): Promise<string[]> {
+  const there = elsewhereFor(change, outside);
+  if (there !== undefined) {
+    return there.ask({ do: 'may', change }).then(
+      () => [],
+      (error: Error) => [error.message],
+    );
+  }
   switch (change.kind) {
     case 'write-file':
       return fileObstacles(change.path, Buffer.byteLength(change.content), outside.fs);
@@ -80,7 +87,13 @@ export async function levelObstacles(question: TargetQuestion, outside: Outside)
   if (question.kind !== 'socket' || question.level === undefined) return [];
   const { command, answer } = question.level;
   try {
-    const said = (await outside.socket(question.address, command, question.timeoutMs, () => undefined)).trim();
+    const { address, timeoutMs } = question;
+    const there = elsewhereFor(question, outside);
+    const asked =
+      there === undefined
+        ? outside.socket(address, command, timeoutMs, () => undefined)
+        : there.ask({ do: 'socket', address, line: command, timeoutMs });
+    const said = (await asked).trim();
     if (said === answer) return [];
     const shown = safeLine(said.slice(0, 80));
     return [

@@ -178,6 +178,8 @@ function membersOf({ router, place }: Question): Members | { readonly missing: s
   for (const { key, words, location, member } of taking.length === 0 ? all : taking) {
     const { name, ask } = member;
     const who = name === place ? place : `${name} of ${place}`;
+    if (ask.at !== undefined)
+      return { missing: `${who} is reached from ${ask.at} only, and http-probe sends its requests from here` };
     const request = requestTo(ask);
     if (request === undefined && ask.address !== null) return { missing: `${ask.address} is not an http address` };
     if (request === undefined) return { missing: `the router reports no address for ${who}, so its build cannot be probed` };

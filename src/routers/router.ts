@@ -33,6 +33,8 @@ export interface MemberCounters {
 export interface Ask {
   /** As the router reports it: `http://127.0.0.1:9002`; null where it reports none. */
   readonly address: string | null;
+  /** The location whose host asks it, if that is another one: what its address means here is another matter. */
+  readonly at?: string;
   /** The Host header, if it is not the address. */
   readonly host?: string;
   /** Where the router itself speaks TLS: the name that it verifies, the PEM file with the CA, and whether it verifies no one. */

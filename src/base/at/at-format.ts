@@ -20,7 +20,7 @@ export const MOST_LINE_BYTES = 16 * 1024 * 1024;
 /** What is to be done there. What only looks is bounded by the machine file of that host as a change is. */
 export type Deed =
   | { readonly do: 'hello' }
-  | { readonly do: 'make'; readonly change: Change }
+  | { readonly do: 'make' | 'may'; readonly change: Change }
   | { readonly do: 'check'; readonly check: Check }
   | { readonly do: 'identify'; readonly identity: IdentityCheck }
   | { readonly do: 'question'; readonly question: TargetQuestion; readonly own: string; readonly others: readonly string[] }
@@ -35,6 +35,8 @@ export type Deed =
 export interface Done {
   readonly hello: true;
   readonly make: true;
+  /** Nothing was done: it would be allowed. */
+  readonly may: true;
   readonly check: Checked;
   readonly identify: Identified;
   readonly question: Environment;
@@ -90,6 +92,7 @@ const showing = text(4096, /^(?:show [^;\r\n\0]*)(?:; ?show [^;\r\n\0]*)*$/);
 const deedReader: Reader<Deed> = byKind<Deed>('do', {
   hello: shape({ do: oneOf('hello') }),
   make: shape({ do: oneOf('make'), change: changeReader }),
+  may: shape({ do: oneOf('may'), change: changeReader }),
   check: shape({ do: oneOf('check'), check: checkReader }),
   identify: shape({ do: oneOf('identify'), identity: identityReader }),
   question: shape({ do: oneOf('question'), question: questionReader, own: name, others: list(name, 64) }),

@@ -66,6 +66,7 @@ function reachOfDeed(deed: Deed): Reach {
     case 'hello':
       return NOTHING;
     case 'make':
+    case 'may':
       return reachOf({ ...none, changes: [deed.change] });
     case 'check':
       return reachOf({ ...none, checks: [deed.check] });
@@ -91,6 +92,7 @@ async function doIt(deed: Deed, outside: Outside, held: Allowed): Promise<Done[k
   const always = () => undefined;
   switch (deed.do) {
     case 'hello':
+    case 'may':
       return true;
     case 'make':
       await make(deed.change, outside, held);

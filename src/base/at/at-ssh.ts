@@ -165,6 +165,7 @@ function timeOf(deed: Deed): number {
     case 'run':
       return deed.timeoutMs;
     case 'hello':
+    case 'may':
     case 'read':
     case 'log':
     case 'workers':

@@ -4,6 +4,7 @@
  */
 import type { Asked, Told } from '../../base/changes/change.ts';
 import type { Where } from '../../base/changes/hear.ts';
+import { picked } from '../../base/shape.ts';
 import type { IdentityConfig } from '../../core/identity.ts';
 import type { MemberAt } from '../../routers/places.ts';
 import type { Ask } from '../../routers/router.ts';
@@ -93,6 +94,7 @@ function questionTo(identity: IdentityConfig, { member }: MemberAt): Question['a
       stdin: `${told}\n`,
       ...jsonOf(identity),
       timeoutMs: TIMEOUT_MS,
+      ...picked(ask, 'at'),
     };
   }
   const unixSocket = identity.unixSocket ?? (identity.port === undefined ? ask.unixSocket : undefined);
@@ -104,6 +106,7 @@ function questionTo(identity: IdentityConfig, { member }: MemberAt): Question['a
     ...wayTo(identity, ask, origin, unixSocket),
     ...saidWhere(identity),
     timeoutMs: TIMEOUT_MS,
+    ...picked(ask, 'at'),
   };
 }
 
@@ -166,7 +169,8 @@ export function environmentWhere({ environmentHeader, environmentJson }: Identit
 /** How a member is asked, for people: `http://10.0.0.1:9002/healthz, PROXY protocol v2`. */
 export function wayText(asked: Question['asked']): string {
   if ('why' in asked) return asked.why;
-  if (asked.kind === 'run') return asked.argv.join(' ');
+  const from = asked.at === undefined ? [] : [`asked from ${asked.at}`];
+  if (asked.kind === 'run') return [asked.argv.join(' '), ...from].join(', ');
   const { url, unixSocket, host, serverName, ca, insecure, proxyProtocol } = asked;
   return [
     url,
@@ -176,5 +180,6 @@ export function wayText(asked: Question['asked']): string {
     ...(ca === undefined ? [] : [`CA ${ca}`]),
     ...(insecure === true ? ['TLS NOT VERIFIED'] : []),
     ...(proxyProtocol === undefined ? [] : [`PROXY protocol v${proxyProtocol}`]),
+    ...from,
   ].join(', ');
 }

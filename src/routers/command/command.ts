@@ -9,7 +9,7 @@ import { eachOf } from '../each-location.ts';
 import { atOf, hostsIn, isHere, locationNames } from '../locations-config.ts';
 import { MAIN, placesOf } from '../places.ts';
 import { placeSettingsOf } from '../places-config.ts';
-import type { Leaving, LocationSplit, Member, Reading, Router } from '../router.ts';
+import type { Ask, Leaving, LocationSplit, Member, Reading, Router } from '../router.ts';
 import { type CommandConfig, commandConfig, placeNames } from './command-config.ts';
 import { askedText, identifySchema, isMultiple, parsePrinted, type ReadAnswer, readSchema, setText } from './command-protocol.ts';
 
@@ -81,9 +81,12 @@ const byPlace = (a: { readonly place: string }, b: { readonly place: string }) =
 async function read(settings: CommandConfig, io: Io): Promise<Reading> {
   const names = locationNames(settings.locations, MAIN);
   const { answered, unseen } = await eachOf(names, (name) => readAt(settings, name, io));
+  const hosts = hostsIn(settings.locations);
   const locations = answered.map(({ name, answer }) => ({
     name,
-    members: Object.keys(answer.percent).flatMap((place) => membersOf(place, answer)),
+    members: Object.keys(answer.percent).flatMap((place) =>
+      membersOf(place, answer, Object.hasOwn(hosts, name) ? { at: name } : {}),
+    ),
   }));
   const sticky = answered.map(({ answer }) => answer.sticky).find((one) => one !== undefined);
   return {
@@ -135,7 +138,7 @@ async function identify(settings: CommandConfig, io: Io): Promise<readonly strin
 }
 
 /** Its members in equal parts; only those that are up get anything. */
-function membersOf(place: string, { percent, members }: ReadAnswer): readonly Member[] {
+function membersOf(place: string, { percent, members }: ReadAnswer, at: Pick<Ask, 'at'>): readonly Member[] {
   const share = percent[place] ?? 0;
   const named = Object.hasOwn(members, place) ? (members[place] ?? []) : [];
   const all = named.length === 0 ? [{ name: place, up: true }] : named;
@@ -144,7 +147,7 @@ function membersOf(place: string, { percent, members }: ReadAnswer): readonly Me
     ...{ name: one.name, place, up: one.up, draining: false, parked: false },
     weight: share / all.length,
     percent: one.up ? share / up : 0,
-    ask: { address: 'address' in one ? one.address : null },
+    ask: { address: 'address' in one ? one.address : null, ...at },
     counters: { served: null },
   }));
 }

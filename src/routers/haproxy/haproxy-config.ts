@@ -1,6 +1,7 @@
 /** The settings of a HAProxy target in the config. No I/O. */
 import * as z from 'zod';
 import { SOCKET_PATH_BYTES } from '../../base/text.ts';
+import { locationsSchema } from '../locations-config.ts';
 import { placesSchema } from './haproxy-places.ts';
 
 /** How long one question or change may take. */
@@ -27,6 +28,7 @@ export const config = z
       .describe(
         'Runtime API of each HAProxy that serves this service (`stats socket … level admin`): a path or host:port; all must agree',
       ),
+    locations: locationsSchema,
     backend: z
       .string()
       .regex(/^[A-Za-z0-9_.:-]{1,128}$/, 'the name after `backend` in haproxy.cfg')
@@ -52,6 +54,10 @@ export const config = z
       .describe(
         'upDown if servers have `agent-check` and their agents report only up and down, never a weight; refused otherwise',
       ),
+  })
+  .refine(({ sockets, locations }) => locations === undefined || (sockets.length === 1 && sockets[0]?.startsWith('/') === true), {
+    path: ['sockets'],
+    error: 'with locations, give one path: that of the socket at each of them',
   })
   .refine(({ sockets, serverStateFile }) => stateFilesFit(sockets, serverStateFile), {
     path: ['serverStateFile'],

@@ -2,8 +2,9 @@
 import type { Change, Check, Idle, RowGroup, Socket, TableCheck } from '../../base/changes/change.ts';
 import type { Layout, Leaving, LocationSplit } from '../router.ts';
 import { ADMIN_STATES } from './haproxy-answer.ts';
-import { type HaproxyConfig, stateFiles, TIMEOUT_MS } from './haproxy-config.ts';
+import { type HaproxyConfig, TIMEOUT_MS } from './haproxy-config.ts';
 import { placer } from './haproxy-places.ts';
+import { spotsOf } from './haproxy-spots.ts';
 import { weightsFor } from './haproxy-weights.ts';
 
 /** HAProxy reads one line into a buffer of 16 KiB (tune.bufsize). */
@@ -11,16 +12,19 @@ const LINE_BYTES = 8000;
 
 /** See `Router.changes`. */
 export function changes(settings: HaproxyConfig, wanted: readonly LocationSplit[], how: Leaving): readonly Change[] {
-  const set = wanted.flatMap((at) =>
-    joinable(commandsFor(settings, at, how)).map(
-      (commands): Socket => ({ kind: 'socket', address: at.location, commands, timeoutMs: TIMEOUT_MS }),
-    ),
-  );
-  // Saved after every socket was set: a full disk must not stop the shift at the next location.
-  const save = stateFiles(settings.serverStateFile).map((saveTo, index): Socket => {
-    const address = settings.sockets[index] ?? '';
-    return { kind: 'socket', address, commands: ['show servers state'], saveTo, timeoutMs: TIMEOUT_MS };
+  const spots = spotsOf(settings);
+  const set = wanted.flatMap((one) => {
+    const { socket: address, at } = spots.find(({ name }) => name === one.location) ?? { socket: one.location, at: {} };
+    return joinable(commandsFor(settings, one, how)).map(
+      (commands): Socket => ({ kind: 'socket', address, commands, timeoutMs: TIMEOUT_MS, ...at }),
+    );
   });
+  // Saved after every socket was set: a full disk must not stop the shift at the next location.
+  const save = spots.flatMap(({ socket: address, stateFile: saveTo, at }): Socket[] =>
+    saveTo === undefined
+      ? []
+      : [{ kind: 'socket', address, commands: ['show servers state'], saveTo, timeoutMs: TIMEOUT_MS, ...at }],
+  );
   return [...set, ...save];
 }
 
@@ -61,19 +65,22 @@ function commandsFor(settings: HaproxyConfig, at: LocationSplit, { leaving }: Le
 
 /** See `Router.checks`. */
 export function checks(settings: HaproxyConfig, wanted: readonly LocationSplit[]): readonly Check[] {
-  return wanted.map(
-    (at): TableCheck => ({
+  const spots = spotsOf(settings);
+  return wanted.map((one): TableCheck => {
+    const { socket: address, at } = spots.find(({ name }) => name === one.location) ?? { socket: one.location, at: {} };
+    return {
       kind: 'table',
-      address: at.location,
+      address,
+      ...at,
       command: `show servers state ${settings.backend}`,
       separator: ' ',
       where: { be_name: settings.backend },
       key: 'srv_name',
-      ...rowsFor(settings, at),
+      ...rowsFor(settings, one),
       others: [{ srv_admin_state: ADMIN_STATES.out }, { srv_uweight: ['0'] }],
       timeoutMs: TIMEOUT_MS,
-    }),
-  );
+    };
+  });
 }
 
 /** What a member that is to serve may be instead, in which HAProxy sends it nothing new. It cannot leave maintenance that DNS or a tracked server decides. */

@@ -1,10 +1,12 @@
 /** HAProxy through its runtime API, on one or more sockets that must all agree. Must not trust its own last command. */
 
 import { normalize } from 'node:path';
+import { elsewhereFor } from '../../base/changes/change.ts';
 import { type TargetQuestion, wordsOf } from '../../base/changes/target-question.ts';
 import type { Unusable } from '../../base/unusable.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Io } from '../../io.ts';
+import { hostsIn } from '../locations-config.ts';
 import { placeSettingsOf } from '../places-config.ts';
 import { type Ask, type Between, markFile, type Reading, type Router, type Unseen } from '../router.ts';
 import { isMaster, parseLocation, readingLine, type Server, statisticsLine, withStatistics } from './haproxy-answer.ts';
@@ -15,6 +17,7 @@ import { placer } from './haproxy-places.ts';
 import { type Answered, emptyPlaces, readingOf, type Ways } from './haproxy-reading.ts';
 import { changes, checks } from './haproxy-render.ts';
 import { adminCure, masterCure, unsavable } from './haproxy-setup.ts';
+import { type Spot, spotsOf } from './haproxy-spots.ts';
 import { isNearEnough, nearestPercent } from './haproxy-weights.ts';
 
 /** Implements the Router port. Protocol: HAProxy 2.6 management guide, section 9.3 (set server, show servers state, show stat). */
@@ -22,9 +25,16 @@ export const haproxy: Router<HaproxyConfig> = {
   kind: 'haproxy',
   summary: 'HAProxy through its runtime API, on one or more sockets',
   config,
-  targets: ({ sockets, backend }) => sockets.map((socket) => `${socket.startsWith('/') ? normalize(socket) : socket} ${backend}`),
+  targets: (settings) => {
+    const hosts = hostsIn(settings.locations);
+    return spotsOf(settings).map(({ name, socket }) => {
+      const host = hosts[name]?.ssh;
+      return `${host === undefined ? '' : `${host} `}${socket.startsWith('/') ? normalize(socket) : socket} ${settings.backend}`;
+    });
+  },
   impossible,
-  locations: ({ sockets }) => sockets,
+  locations: (settings) => spotsOf(settings).map(({ name }) => name),
+  hosts: ({ locations }) => hostsIn(locations),
   placeSettings: ({ places }) => placeSettingsOf(places),
   changes,
   checks,
@@ -55,7 +65,7 @@ function impossible(_config: HaproxyConfig, reading: Reading, percent: number, b
 }
 
 async function read(settings: HaproxyConfig, io: Io, since?: Reading): Promise<Reading> {
-  const found = await Promise.all(settings.sockets.map((socket) => look(socket, settings.backend, io)));
+  const found = await Promise.all(spotsOf(settings).map((spot) => look(spot, settings.backend, io)));
   const answered = found.filter((one) => 'location' in one);
   const [first, ...others] = found.filter((one) => 'error' in one);
   if (first !== undefined && answered.length === 0) throw first.error;
@@ -69,10 +79,16 @@ async function read(settings: HaproxyConfig, io: Io, since?: Reading): Promise<R
   const looked = answered.filter((one) => since === undefined || isNew(one));
   const written = new Map<string, Written>();
   for (const one of looked) written.set(one.socket, await filesBehind(one, settings, io));
-  const ways: Ways = (socket, server) => known(socket, server) ?? askOf(server, written.get(socket)?.wayTo(server.name));
+  const hosts = hostsIn(settings.locations);
+  const ways: Ways = (name, server) => ({
+    ...(known(name, server) ?? askOf(server, written.get(name)?.wayTo(server.name))),
+    ...(Object.hasOwn(hosts, name) ? { at: name } : {}),
+  });
   const reading = readingOf(answered, unseen, settings, ways, since);
   const files = stateFiles(settings.serverStateFile);
-  const unusable = reading.unusable ?? unsavable(files, io);
+  // At another host, its own disk says so when the state is saved.
+  const here = spotsOf(settings).some(({ isHere }) => isHere);
+  const unusable = reading.unusable ?? (here ? unsavable(files, io) : undefined);
   const all = since === undefined ? [...written.values()] : [];
   const forgetful = files.length === 0 ? UNSAVED : all.map(({ fleeting }) => fleeting).find((one) => one !== undefined);
   const doubts = [...new Set([...all.flatMap((one) => one.doubts), ...emptyPlaces(settings, reading)])];
@@ -106,8 +122,11 @@ const UNSAVED: Unusable = {
 };
 
 /** What stands in the files of one HAProxy; unknown where its process is not on this host. Never rejects. */
-async function filesBehind({ socket, location }: Answered, { backend, places }: HaproxyConfig, io: Io): Promise<Written> {
-  const info = socket.startsWith('/') ? await ask(socket, 'show info', io).catch(() => '') : '';
+async function filesBehind({ socket: name, location }: Answered, settings: HaproxyConfig, io: Io): Promise<Written> {
+  const { backend, places } = settings;
+  const spot = spotsOf(settings).find((one) => one.name === name);
+  const isHere = spot?.isHere === true && spot.socket.startsWith('/');
+  const info = isHere ? await ask(spot, 'show info', io).catch(() => '') : '';
   const pid = /^Pid: (\d{1,9})$/m.exec(info)?.[1];
   const placesAt = placer(places);
   const names = location.servers.map(({ name }) => name).filter((name) => placesAt(name).length > 0);
@@ -117,14 +136,15 @@ async function filesBehind({ socket, location }: Answered, { backend, places }: 
 }
 
 /** What one HAProxy answers, or why it does not. One that is dead must not hide what the others show. Never rejects. */
-async function look(socket: string, backend: string, io: Io): Promise<Answered | { readonly error: KvdeployError }> {
+async function look(spot: Spot, backend: string, io: Io): Promise<Answered | { readonly error: KvdeployError }> {
+  const { name: socket } = spot;
   try {
-    const answer = await ask(socket, readingLine(backend), io);
+    const answer = await ask(spot, readingLine(backend), io);
     if (isMaster(answer)) throw unreachable(socket, 'it is the master socket, which knows no backend', undefined, masterCure());
     let location = parseLocation(answer, backend);
     const byNumber = typeof location === 'string' ? statisticsLine(answer) : undefined;
     if (byNumber !== undefined) {
-      location = parseLocation(withStatistics(answer, await ask(socket, byNumber, io)), backend);
+      location = parseLocation(withStatistics(answer, await ask(spot, byNumber, io)), backend);
     }
     if (typeof location !== 'string') return { socket, location };
     const level = /^(operator|user)$/m.exec(answer)?.[1];
@@ -139,7 +159,7 @@ async function look(socket: string, backend: string, io: Io): Promise<Answered |
 
 /** By every HAProxy that answers: one that is dead must not keep the others from a rollback. Rejects where none answers. */
 async function identify(settings: HaproxyConfig, io: Io): Promise<readonly string[]> {
-  const asked = await Promise.allSettled(settings.sockets.map((socket) => ask(socket, 'show info', io)));
+  const asked = await Promise.allSettled(spotsOf(settings).map((spot) => ask(spot, 'show info', io)));
   const answers = asked.filter((one) => one.status === 'fulfilled').map(({ value }) => value);
   const [dead] = asked.filter((one) => one.status === 'rejected');
   if (answers.length === 0 && dead !== undefined) throw dead.reason;
@@ -147,25 +167,31 @@ async function identify(settings: HaproxyConfig, io: Io): Promise<readonly strin
   return [...new Set(said.flatMap(wordsOf))];
 }
 
-function questions({ sockets, identify: field }: HaproxyConfig): readonly TargetQuestion[] {
-  return sockets.map((address) => {
+function questions(settings: HaproxyConfig): readonly TargetQuestion[] {
+  const { identify: field } = settings;
+  return spotsOf(settings).map(({ name, socket: address }) => {
     const level = { command: 'show cli level', answer: 'admin' };
-    return { kind: 'socket', address, command: 'show info', field, level, timeoutMs: TIMEOUT_MS, at: address };
+    return { kind: 'socket', address, command: 'show info', field, level, timeoutMs: TIMEOUT_MS, at: name };
   });
 }
 
 /** Next to each state file; without one, next to each socket of this host. One HAProxy has many backends, so each has its own. */
-function marks({ sockets, serverStateFile, backend }: HaproxyConfig): readonly string[] {
-  const files = stateFiles(serverStateFile);
-  const kept = files.length > 0 ? files : sockets.filter((socket) => socket.startsWith('/'));
+function marks(settings: HaproxyConfig): readonly string[] {
+  const { backend } = settings;
+  const here = spotsOf(settings).filter(({ isHere }) => isHere);
+  const files = here.flatMap(({ stateFile }) => stateFile ?? []);
+  const kept = files.length > 0 ? files : here.map(({ socket }) => socket).filter((socket) => socket.startsWith('/'));
   return kept.map((path) => markFile(`${normalize(path)}.${backend}`));
 }
 
-async function ask(socket: string, line: string, io: Io): Promise<string> {
+/** Where the location is. */
+async function ask({ name, socket: address, at }: Spot, line: string, io: Io): Promise<string> {
   try {
-    return await io.socket(socket, line, TIMEOUT_MS, () => undefined);
+    const there = elsewhereFor(at, io);
+    if (there !== undefined) return await there.ask({ do: 'socket', address, line, timeoutMs: TIMEOUT_MS });
+    return await io.socket(address, line, TIMEOUT_MS, () => undefined);
   } catch (cause) {
-    throw unreachable(socket, cause instanceof Error ? cause.message : String(cause), cause);
+    throw unreachable(name, cause instanceof Error ? cause.message : String(cause), cause);
   }
 }
 

@@ -1,6 +1,7 @@
 /** The settings of the nginx router. Must not ask anyone. */
 import { normalize } from 'node:path';
 import * as z from 'zod';
+import { locationsSchema } from '../locations-config.ts';
 import { placeNameSchema, placeSettingsShape } from '../places-config.ts';
 
 const pathSchema = z.string().regex(/^\/[^\0\r\n"'$;{}\\]+$/, 'an absolute path without quotes, $, ;, { or }');
@@ -63,6 +64,7 @@ export const nginxConfig = z
     dump: argvSchema
       .prefault(['/usr/sbin/nginx', '-T'])
       .describe('Prints the whole configuration: [/usr/sbin/nginx, -T], the default'),
+    locations: locationsSchema,
     pid: pathSchema.default('/run/nginx.pid').describe('The pid file of the master process; default /run/nginx.pid'),
     places: z
       .record(
