@@ -115,7 +115,8 @@ export async function startNginx(options: NginxOptions): Promise<Nginx> {
       process.kill(pidOf(), 'SIGHUP');
       await until('nginx to reload', async () => {
         const body = await answer(settings.probe);
-        return body !== undefined && !before.has(body.pid) ? true : undefined;
+        const isNew = body !== undefined && !before.has(body.pid);
+        return isNew && childrenOf(pidOf()).every((pid) => !before.has(pid)) ? true : undefined;
       });
       known = [...known, ...childrenOf(pidOf())];
     },

@@ -7,9 +7,14 @@ export interface Workers {
   readonly unusable?: Unusable;
   /** Workers that were told to end, and still have clients; null where it cannot be seen. */
   readonly leaving: number | null;
+  /** How long ago the newest worker started, milliseconds: after a reload, old ones still accept connections for a moment. Null where it cannot be seen. */
+  readonly youngestMs: number | null;
 }
 
-const UNSEEN: Workers = { leaving: null };
+const UNSEEN: Workers = { leaving: null, youngestMs: null };
+
+/** Of a clock tick in /proc/PID/stat, on every Linux that Node runs on. */
+const TICK_MS = 10;
 
 /** `answered`: the pids of the workers that answered; in another pid namespace they are no one here, and nothing is known. */
 export function workersOf(pidFile: string, answered: readonly number[], fs: Fs): Workers {
@@ -24,7 +29,9 @@ export function workersOf(pidFile: string, answered: readonly number[], fs: Fs):
     return { ...UNSEEN, unusable: otherMaster(pidFile, told, master) };
   const children = listOf('/proc', fs).filter((name) => /^\d+$/.test(name) && parentOf(Number(name), fs) === master);
   const leaving = children.filter((name) => titleOf(Number(name), fs).includes('shutting down'));
-  return { leaving: leaving.length };
+  const uptimeMs = 1000 * Number(textOf('/proc/uptime', fs)?.split(' ')[0] ?? Number.NaN);
+  const ages = children.map((name) => uptimeMs - TICK_MS * Number(fieldOf(Number(name), STARTED, fs))).filter(Number.isFinite);
+  return { leaving: leaving.length, youngestMs: ages.length === 0 ? null : Math.max(0, Math.min(...ages)) };
 }
 
 function orphaned(pids: readonly number[]): Unusable {
@@ -42,10 +49,17 @@ function otherMaster(pidFile: string, told: number, master: number): Unusable {
   };
 }
 
-/** The parent in /proc/PID/stat, whose second field may contain anything in parentheses; null if there is no such process. */
-function parentOf(pid: number, fs: Fs): number | null {
+/** Fields of /proc/PID/stat after the name, by proc(5): 4 and 22 of all. */
+const [PARENT, STARTED] = [1, 19];
+
+/** One field; the name before them may contain anything in parentheses. Undefined if there is no such process. */
+function fieldOf(pid: number, field: number, fs: Fs): string | undefined {
   const stat = textOf(`/proc/${pid}/stat`, fs);
-  const parent = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[field];
+}
+
+function parentOf(pid: number, fs: Fs): number | null {
+  const parent = fieldOf(pid, PARENT, fs);
   return parent === undefined ? null : Number(parent);
 }
 

@@ -2,6 +2,7 @@
 import type { Asking } from '../../base/changes/change.ts';
 import { textAt } from '../../base/changes/json-path.ts';
 import type { LogReading } from '../../base/nginx/nginx-log.ts';
+import type { Workers } from '../../base/nginx/nginx-workers.ts';
 import { safeLine, shellWord } from '../../base/text.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Io } from '../../io.ts';
@@ -17,6 +18,9 @@ export const RUN_MS = 10_000;
 
 /** So many answers in a row, each on a connection of its own, must come from one generation. */
 export const ANSWERS = 10;
+
+/** An old worker accepts connections until about 130 ms after a reload. */
+export const SETTLE_MS = 300;
 
 /** Whom to ask, and as what. */
 interface At {
@@ -37,10 +41,9 @@ export interface ReadAt {
 /** `isFirst`: the set-up is looked at too. Rejects with UNREACHABLE where nginx does not say which split it serves. */
 export async function readAt(config: NginxConfig, name: string, io: Io, isFirst: boolean): Promise<ReadAt> {
   const at: At = { config, name: config.locations === undefined ? null : name, host: hostAt(name, io), io };
-  const { percents, generation, pids } = await served(at);
+  const { percents, generation, workers } = await settled(at);
   const members = Object.fromEntries(Object.entries(config.places).map(([place, said]) => [place, said.members]));
   const log = config.log === undefined ? undefined : await at.host.log(config.log, members);
-  const workers = await at.host.workers(config.pid, pids);
   const setup = isFirst ? await lookAt(at) : { doubts: [] };
   const unusable = workers.unusable ?? setup.unusable;
   const leaving = workers.leaving ?? 0;
@@ -69,6 +72,18 @@ export async function environmentAt(config: NginxConfig, name: string, io: Io): 
 }
 
 const named = ({ name }: Pick<At, 'name'>, text: string) => (name === null ? text : `${name}: ${text}`);
+
+/** A reading in the moment after a reload would miss the old workers, which accept connections until about 130 ms after the new ones started. */
+async function settled(at: At): Promise<Served & { readonly workers: Workers }> {
+  const { host, io, config } = at;
+  const first = await served(at);
+  const workers = await host.workers(config.pid, first.pids);
+  const waitMs = SETTLE_MS - (workers.youngestMs ?? 0);
+  if (waitMs <= 0) return { ...first, workers };
+  await io.sleep(waitMs);
+  const second = await served(at);
+  return { ...second, workers: await host.workers(config.pid, second.pids) };
+}
 
 interface Served {
   readonly percents: Percents;

@@ -8,10 +8,7 @@ import { placeSettingsOf } from '../places-config.ts';
 import { type LocationSplit, markFile, type Reading, type Router } from '../router.ts';
 import { includeOf, type NginxConfig, nginxConfig } from './nginx-config.ts';
 import { generationOf, includeText, tooFine } from './nginx-include.ts';
-import { ANSWERS, environmentAt, RUN_MS, readAt, TIMEOUT_MS } from './nginx-read.ts';
-
-/** An old worker accepts connections until about 130 ms after a reload. */
-const SETTLE_MS = 300;
+import { ANSWERS, environmentAt, RUN_MS, readAt, SETTLE_MS, TIMEOUT_MS } from './nginx-read.ts';
 
 /** Implements the Router port; see there for what each function must do. Set-up and measurements: docs/nginx.md. */
 export const nginx: Router<NginxConfig> = {
