@@ -15,6 +15,15 @@ const weights = z.strictObject({ environment: z.string(), percents: z.record(z.s
 export const toy: Router<Config> = {
   kind: 'toy',
   summary: 'a JSON file of percentages, for people who write a router',
+  promises: {
+    granularity: 'any percentage',
+    readBack: '*configured* by the file',
+    identity: 'none: it knows no addresses',
+    fencing: 'none',
+    sticky: 'none',
+    breakGlass: 'write access to the file',
+    hosts: 'this one',
+  },
   config,
   targets: ({ file }) => [file],
   impossible: () => undefined,

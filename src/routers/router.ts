@@ -152,6 +152,19 @@ export interface LocationSplit {
   readonly members: Layout[number]['members'];
 }
 
+/** What a router can promise and what it cannot, each in a few words: the rows of docs/routers.md. */
+export interface Promises {
+  readonly granularity: string;
+  readonly readBack: string;
+  readonly identity: string;
+  /** What keeps a late change of a runner that was stopped from being the last word. */
+  readonly fencing: string;
+  /** Clients that stay with a place. */
+  readonly sticky: string;
+  readonly breakGlass: string;
+  readonly hosts: string;
+}
+
 /**
  * Splits traffic between the members of one target. All its changes are absolute: making one twice changes nothing more.
  * To add a router: a folder next to this file, a line in index.ts, and a test that calls the shared contract.
@@ -160,6 +173,7 @@ export interface Router<Config> {
   readonly kind: string;
   /** One line for docs and `--help`. */
   readonly summary: string;
+  readonly promises: Promises;
   /** Without `kind`; strict. */
   readonly config: z.ZodObject;
   /** Programs of the config that it runs, each an argv; absent if it runs none. Each runs only where the machine file lists exactly it. */

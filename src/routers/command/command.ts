@@ -17,6 +17,15 @@ import { askedText, identifySchema, isMultiple, parsePrinted, type ReadAnswer, r
 export const command: Router<CommandConfig> = {
   kind: 'command',
   summary: 'a program of yours that reads and sets the split, as JSON',
+  promises: {
+    granularity: 'what the program says (`smallestPercent`)',
+    readBack: '*configured* by what the program reads; never *served*',
+    identity: 'the members that the program names',
+    fencing: 'none: what the program began may go on for 60 s',
+    sticky: 'what the program names',
+    breakGlass: 'the program, listed in the machine file, and what it needs itself; no marker at the target (*not verified*)',
+    hosts: 'this one, or several over SSH',
+  },
   config: commandConfig,
   targets: ({ target, set }) => [`program ${set[0]} ${target}`],
   // Those of other hosts are listed there.

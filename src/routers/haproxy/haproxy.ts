@@ -24,6 +24,16 @@ import { isNearEnough, nearestPercent } from './haproxy-weights.ts';
 export const haproxy: Router<HaproxyConfig> = {
   kind: 'haproxy',
   summary: 'HAProxy through its runtime API, on one or more sockets',
+  promises: {
+    granularity:
+      'whole weights up to 256: the share within 1 % of what was asked, else refused; the smallest depends on the number of members',
+    readBack: '*configured* by the weights and states that HAProxy reports, *served* by its counters',
+    identity: 'every server, over the way that HAProxy takes to it',
+    fencing: 'none at HAProxy: a change that may come late is waited for (10 s), and made again',
+    sticky: 'persistence cookies and stick tables are named; a rollback moves their clients',
+    breakGlass: 'the runtime sockets (level admin), and the folder of the state file',
+    hosts: 'this one, or several over SSH; sockets by TCP too',
+  },
   config,
   targets: (settings) => {
     const hosts = hostsIn(settings.locations);

@@ -19,6 +19,15 @@ const TIMEOUT_MS = 2000;
 export const local: Router<LocalConfig> = {
   kind: 'local',
   summary: 'the embedded router: a routes file applied by `kvdeploy serve`, for trials, tests and small services',
+  promises: {
+    granularity: '0.01 %',
+    readBack: '*configured* by what `kvdeploy serve` reports, *served* by its counters',
+    identity: 'every member in the config',
+    fencing: 'not needed: the routes file is renamed into place whole',
+    sticky: 'none',
+    breakGlass: 'write access to the routes file',
+    hosts: 'this one',
+  },
   config: localConfig,
   targets: ({ listen, routes }) => [`routes file ${normalize(routes)}`, `listen ${listen}`],
   impossible: (_config, _reading, percent) =>

@@ -14,6 +14,15 @@ import { ANSWERS, environmentAt, RUN_MS, readAt, SETTLE_MS, TIMEOUT_MS } from '.
 export const nginx: Router<NginxConfig> = {
   kind: 'nginx',
   summary: 'nginx by an include of its own: split_clients over one upstream block per place',
+  promises: {
+    granularity: '0.01 %, exact; 0 % is a line left out',
+    readBack: '*configured* by what the workers answer on fresh connections, *served* by the access log',
+    identity: 'every server in the config',
+    fencing: 'none: a runner that was frozen may still write; the next reading shows it',
+    sticky: 'by the key of the split; clients with open connections stay for `worker_shutdown_timeout`',
+    breakGlass: 'write access to the include, and the right to test and reload',
+    hosts: 'this one, or several over SSH',
+  },
   config: nginxConfig,
   targets: (config) => {
     const hosts = hostsIn(config.locations);
