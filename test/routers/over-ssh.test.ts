@@ -6,6 +6,7 @@ import { mayMount } from '../crash/mounts.ts';
 import { type OtherHost, startOtherHost } from '../servers/sshd.ts';
 import { startFileWorld } from './command/file-world.ts';
 import { type RouterUnderTest, routerContract } from './contract.ts';
+import { startHaproxySubject } from './haproxy/haproxy-world.ts';
 import { startNginxSubject } from './nginx/nginx-world.ts';
 
 const SCOPE = { tenant: 'acme', environment: 'production', service: 'web' };
@@ -30,6 +31,12 @@ if (mayMount('another host')) {
     const [subject, host] = await Promise.all([startNginxSubject(), startOtherHost()]);
     const { include, log, pid, probe, test, reload, dump } = subject.config;
     return atHost(subject, host, { files: [include, log, pid], checks: [probe], programs: [test, reload, dump] });
+  });
+
+  routerContract('HAProxy over SSH', async () => {
+    const [subject, host] = await Promise.all([startHaproxySubject(), startOtherHost()]);
+    const { sockets, serverStateFile } = subject.config;
+    return atHost(subject, host, { sockets, files: serverStateFile });
   });
 
   routerContract('command over SSH', async () => {

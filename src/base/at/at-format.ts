@@ -87,7 +87,7 @@ const asking = shape(
 ) as Reader<Asking>;
 
 /** Only what shows something may be said on a socket by itself: whatever changes something is a change. */
-const showing = text(4096, /^(?:show [^;\r\n\0]*)(?:; ?show [^;\r\n\0]*)*$/);
+const showing = text(4096, /^(?:show [^;\r\n\0]*)(?:; ?show [^;\r\n\0]*)*(?:; ?quit)?$/);
 
 const deedReader: Reader<Deed> = byKind<Deed>('do', {
   hello: shape({ do: oneOf('hello') }),

@@ -13,6 +13,9 @@ import { type SshWay, sshArgv } from './at-way.ts';
 /** To connect, and to start the program there. */
 const CONNECT_MS = 8000;
 
+/** How long a look waits for a connection. */
+const LOOK_MS = 3000;
+
 /** For an answer to come back, beyond what the deed itself may take. */
 const GRACE_MS = 3000;
 
@@ -39,7 +42,11 @@ export class SshHost {
     allowed: Allowed = () => undefined,
   ): Promise<Done[D['do']]> {
     const order = this.#order(deed, { scope, at, by });
-    const child = await this.#connected({ scope, at, by });
+    const connected = this.#connected({ scope, at, by });
+    // Who only looks comes again: one host that is cut off must not keep what the others show. It goes on connecting meanwhile.
+    const child = await (deed.do === 'make'
+      ? connected
+      : within(connected, LOOK_MS, `${at} cannot be reached within ${LOOK_MS} ms`));
     permit(allowed);
     const reply = await this.#exchanged(child, order, GRACE_MS + timeOf(deed));
     if ('done' in reply) return reply.done as Done[D['do']];
@@ -89,8 +96,11 @@ export class SshHost {
     }
     const child = this.#start();
     this.#greeted = this.#exchanged(child, this.#order({ do: 'hello' }, whose), CONNECT_MS).then((reply) => {
-      if (!('done' in reply))
-        throw new Error(`${whose.at}: ${'failed' in reply ? safeLine(reply.failed) : 'it does not answer as kvdeploy'}`);
+      if ('done' in reply) return;
+      const why = 'failed' in reply ? safeLine(reply.failed) : 'it does not answer as kvdeploy';
+      // It may be another program by the next time.
+      this.#lose(child, why);
+      throw new Error(`${whose.at}: ${why}`);
     });
     await this.#greeted;
     return child;
@@ -137,6 +147,14 @@ export class SshHost {
     endGroup(child);
     for (const { reject } of [...this.#waiting.values()]) reject(new Error(why));
   }
+}
+
+function within<T>(work: Promise<T>, ms: number, late: string): Promise<T> {
+  let timer: NodeJS.Timeout;
+  const limit = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(late)), ms);
+  });
+  return Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }
 
 function replyIn(line: string): Reply | undefined {

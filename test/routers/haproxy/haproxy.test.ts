@@ -14,45 +14,13 @@ import { until } from '../../servers/program.ts';
 import { realIo } from '../../servers/real-io.ts';
 import { routerContract } from '../contract.ts';
 import { changesOf, checksOf } from '../readings.ts';
+import { startHaproxySubject } from './haproxy-world.ts';
 
 const BLUE = '0b9f5bd2-1111-4111-8111-111111111111' as Guid;
 const GREEN = '7f3c2a10-2222-4222-8222-222222222222' as Guid;
-const OLD = '51ee77aa-3333-4333-8333-333333333333' as Guid;
 const AT_ONCE: Leaving = { leaving: 'at-once' };
 
-routerContract('haproxy', async () => {
-  const backends = await Promise.all([BLUE, GREEN, OLD].map((guid) => startBackend({ guid })));
-  const [blue, green, old] = backends as [Backend, Backend, Backend];
-  const proxy = await startHaproxy({
-    servers: [
-      { name: 'blue', port: blue.port },
-      { name: 'green', port: green.port, extra: 'disabled' },
-      { name: 'old', port: old.port, extra: 'disabled' },
-    ],
-  });
-  return {
-    router: haproxy,
-    config: configOf(proxy),
-    io: realIo,
-    environment: 'production',
-    members: [
-      { place: 'blue', guid: BLUE },
-      { place: 'green', guid: GREEN },
-    ],
-    stranger: 'old',
-    traffic: async (count) => new Map(Object.entries((await load(proxy.url, { count })).byBuild)),
-    moveByHand: async (percents) => {
-      for (const [place, percent] of Object.entries(percents)) {
-        await proxy.command(`set server gw/${place} weight ${percent}; set server gw/${place} state ready`);
-      }
-    },
-    stop: () => proxy.kill(),
-    close: async () => {
-      await proxy.stop();
-      await Promise.all(backends.map((backend) => backend.close()));
-    },
-  };
-});
+routerContract('haproxy', startHaproxySubject);
 
 const open: (() => Promise<void>)[] = [];
 afterEach(async () => {
