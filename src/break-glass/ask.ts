@@ -1,9 +1,8 @@
 /** What is asked before the first change: which environment the target is, and what runs at the build's place. Must change nothing. */
 import { identifyAll } from '../base/changes/ask-all.ts';
-import type { Check, Outside } from '../base/changes/change.ts';
-import type { Checked } from '../base/changes/checks.ts';
+import type { Check, Checked, Environment, Outside } from '../base/changes/change.ts';
 import type { Identified, IdentityCheck } from '../base/changes/identity.ts';
-import { askTarget, type Environment } from '../base/changes/target-question.ts';
+import { askTarget } from '../base/changes/target-question.ts';
 import type { Scope } from '../base/scope.ts';
 import { firstOf } from '../base/text.ts';
 import { type Choice, NOWHERE_ELSE } from './choose.ts';

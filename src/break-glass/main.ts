@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { serveAt } from '../base/at/at-serve.ts';
 import { elsewhereBy } from '../base/at/at-ssh.ts';
 import type { Outside } from '../base/changes/change.ts';
 import { nodeOutside } from '../base/changes/outside.ts';
@@ -16,7 +17,6 @@ import { strangerHint } from '../base/owners/owner-rule.ts';
 import { readHold } from '../base/pointer/hold.ts';
 import { canonical } from '../base/shape.ts';
 import { shellWord } from '../base/text.ts';
-import { serveAt } from './at.ts';
 import { chooseBuild } from './choose.ts';
 import { chooseSource, findPlaces, type Place, rootOf, type Source, scopeOptions } from './find.ts';
 import { type Machine, nodeMachine } from './leader.ts';
@@ -56,7 +56,7 @@ export function realSurroundings(): Surroundings {
  */
 export async function breakGlass(argv: readonly string[], surroundings: Surroundings = realSurroundings()): Promise<number> {
   const { stdout, stderr } = surroundings;
-  if (argv[0] === 'at') return serveAt(surroundings);
+  if (argv[0] === 'at') return serveAt({ ...surroundings, holdDirs: holdDirsIn(surroundings) });
   // A closed pipe must not end break-glass halfway.
   for (const stream of [stdout, stderr]) stream.on('error', () => {});
   const voice = new Voice(surroundings, {
@@ -196,6 +196,14 @@ function holdsPointers(dir: string, { fs }: Outside): boolean {
   } catch {
     return false;
   }
+}
+
+/** Every known folder that may have a hold of a scope. */
+function holdDirsIn({ outside, roots }: Surroundings): (scope: Source['scope']) => readonly string[] {
+  return (scope) =>
+    findPlaces(knownPlaces(outside.fs, roots), undefined, outside.fs)
+      .filter((place) => canonical(place.scope) === canonical(scope))
+      .map(({ dir }) => dir);
 }
 
 function foreignBuilds(places: readonly Place[], source: Source): Map<string, string> {

@@ -1,9 +1,9 @@
 /** What would stop a change, as far as that is visible without making it. Must write nothing. */
 import { constants } from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
+import type { TargetQuestion } from '../base/changes/change.ts';
 import { type Change, elsewhereFor, type Outside, type Request } from '../base/changes/change.ts';
 import { prepare } from '../base/changes/prepare.ts';
-import type { TargetQuestion } from '../base/changes/target-question.ts';
 import type { Fs } from '../base/durable/fs.ts';
 import { look } from '../base/durable/open-file.ts';
 import { safeLine } from '../base/text.ts';

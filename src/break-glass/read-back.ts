@@ -1,7 +1,7 @@
 /** What a rescue finds afterwards: who serves, who is out of service, and what is not verified. Must never take silence for an answer. */
 import { identifyAll } from '../base/changes/ask-all.ts';
-import type { Check, Outside } from '../base/changes/change.ts';
-import { type Checked, check, GONE } from '../base/changes/checks.ts';
+import type { Check, Checked, Outside } from '../base/changes/change.ts';
+import { check, GONE } from '../base/changes/checks.ts';
 import type { Identified, IdentityCheck } from '../base/changes/identity.ts';
 import type { Restore } from '../base/pointer/pointer-format.ts';
 import { firstOf, safeLine } from '../base/text.ts';

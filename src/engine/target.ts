@@ -4,8 +4,7 @@
  */
 import { elsewhereBy } from '../base/at/at-ssh.ts';
 import type { SshWay } from '../base/at/at-way.ts';
-import type { Change, Check } from '../base/changes/change.ts';
-import type { TargetQuestion } from '../base/changes/target-question.ts';
+import type { Change, Check, TargetQuestion } from '../base/changes/change.ts';
 import type { Scope } from '../base/scope.ts';
 import type { MemberAnswer } from '../core/admission/answers.ts';
 import { KvdeployError } from '../core/errors.ts';

@@ -1,8 +1,7 @@
 /** The router port: splits traffic. Must report the actual state, never the last request. */
 import type * as z from 'zod';
 import type { SshWay } from '../base/at/at-way.ts';
-import type { Change, Check } from '../base/changes/change.ts';
-import type { TargetQuestion } from '../base/changes/target-question.ts';
+import type { Change, Check, TargetQuestion } from '../base/changes/change.ts';
 import type { Unusable } from '../base/unusable.ts';
 import type { Split } from '../core/rollout/split.ts';
 import type { Io } from '../io.ts';

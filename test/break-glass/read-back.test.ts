@@ -1,7 +1,6 @@
 /** The verdict after a rescue: what its checks and the members say together. */
 import { describe, expect, it } from 'vitest';
-import type { TableCheck } from '../../src/base/changes/change.ts';
-import type { Checked } from '../../src/base/changes/checks.ts';
+import type { Checked, TableCheck } from '../../src/base/changes/change.ts';
 import type { Identified, IdentityCheck } from '../../src/base/changes/identity.ts';
 import { judge, outOfService, readBack } from '../../src/break-glass/read-back.ts';
 import { GREEN, restoreOf } from './scene.ts';

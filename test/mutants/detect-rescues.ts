@@ -1,9 +1,8 @@
 /** What stands between an emergency and the wrong target, the wrong build or the wrong command; for the mutants. */
-import type { Outside, TableCheck } from '../../src/base/changes/change.ts';
+import type { Outside, TableCheck, TargetQuestion } from '../../src/base/changes/change.ts';
 import { check } from '../../src/base/changes/checks.ts';
 import { identify } from '../../src/base/changes/identity.ts';
 import { ownChanges } from '../../src/base/changes/own-changes.ts';
-import type { TargetQuestion } from '../../src/base/changes/target-question.ts';
 import { reachOf } from '../../src/base/owners/targets.ts';
 import { askBefore } from '../../src/break-glass/ask.ts';
 import { judge } from '../../src/break-glass/read-back.ts';

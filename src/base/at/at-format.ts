@@ -2,13 +2,8 @@
  * What a host is asked over SSH, and what it answers: one JSON document a line. Later keys are optional ones. No I/O.
  * `formatVersion` is the program's on both sides: one that does not know it refuses by name.
  */
-import type { Asking, Change, Check, HttpAnswer, RunAnswer } from '../changes/change.ts';
-import type { Checked } from '../changes/checks.ts';
-import type { Identified, IdentityCheck } from '../changes/identity.ts';
-import type { Environment, TargetQuestion } from '../changes/target-question.ts';
-import type { LogCounts } from '../nginx/nginx-log.ts';
-import type { Workers } from '../nginx/nginx-workers.ts';
-import { changeReader, checkReader, identityReader, questionReader } from '../pointer/change-format.ts';
+import type { Asking, Deed } from '../changes/change.ts';
+import { changeReader, checkReader, questionReader } from '../pointer/change-format.ts';
 import { NAME, type Scope } from '../scope.ts';
 import { byKind, list, mapOf, oneOf, type Reader, shape, text, whole } from '../shape.ts';
 
@@ -16,37 +11,6 @@ export const AT_FORMAT = 1;
 
 /** A line may have this many bytes: a state file of some thousand servers, or a pointer's change. */
 export const MOST_LINE_BYTES = 16 * 1024 * 1024;
-
-/** What is to be done there. What only looks is bounded by the machine file of that host as a change is. */
-export type Deed =
-  | { readonly do: 'hello' }
-  | { readonly do: 'make' | 'may'; readonly change: Change }
-  | { readonly do: 'check'; readonly check: Check }
-  | { readonly do: 'identify'; readonly identity: IdentityCheck }
-  | { readonly do: 'question'; readonly question: TargetQuestion; readonly own: string; readonly others: readonly string[] }
-  | { readonly do: 'http'; readonly asking: Asking }
-  | { readonly do: 'socket'; readonly address: string; readonly line: string; readonly timeoutMs: number }
-  | { readonly do: 'run'; readonly argv: readonly string[]; readonly stdin?: string; readonly timeoutMs: number }
-  | { readonly do: 'read'; readonly path: string }
-  | { readonly do: 'log'; readonly path: string; readonly members: Readonly<Record<string, readonly string[]>> }
-  | { readonly do: 'workers'; readonly pidFile: string; readonly answered: readonly number[] };
-
-/** What comes back for each deed that was done. */
-export interface Done {
-  readonly hello: true;
-  readonly make: true;
-  /** Nothing was done: it would be allowed. */
-  readonly may: true;
-  readonly check: Checked;
-  readonly identify: Identified;
-  readonly question: Environment;
-  readonly http: HttpAnswer;
-  readonly socket: string;
-  readonly run: RunAnswer;
-  readonly read: string;
-  readonly log: { readonly counts: Readonly<Record<string, LogCounts>>; readonly problem?: string };
-  readonly workers: Workers;
-}
 
 /** `by`: a rescue is not stopped by a hold, which it sets itself. */
 export interface Order {
@@ -94,7 +58,6 @@ const deedReader: Reader<Deed> = byKind<Deed>('do', {
   make: shape({ do: oneOf('make'), change: changeReader }),
   may: shape({ do: oneOf('may'), change: changeReader }),
   check: shape({ do: oneOf('check'), check: checkReader }),
-  identify: shape({ do: oneOf('identify'), identity: identityReader }),
   question: shape({ do: oneOf('question'), question: questionReader, own: name, others: list(name, 64) }),
   http: shape({ do: oneOf('http'), asking }),
   socket: shape({ do: oneOf('socket'), address: text(512), line: showing, timeoutMs }),

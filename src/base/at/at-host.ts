@@ -3,9 +3,8 @@
  * makes nothing for a rollout while a hold lies here. Must do nothing that the machine file does not list for that scope.
  */
 import { readFileSync } from 'node:fs';
-import type { Allowed, Outside } from '../changes/change.ts';
+import type { Allowed, Deed, Done, Outside } from '../changes/change.ts';
 import { check } from '../changes/checks.ts';
-import { identify } from '../changes/identity.ts';
 import { make } from '../changes/make.ts';
 import { askTarget } from '../changes/target-question.ts';
 import { readLog } from '../nginx/nginx-log.ts';
@@ -14,7 +13,7 @@ import type { Machine } from '../owners/machine-format.ts';
 import { notAllowed, type Reach, reachOf, reachText, stanza } from '../owners/targets.ts';
 import { readHold } from '../pointer/hold.ts';
 import type { Scope } from '../scope.ts';
-import { type Deed, type Done, type Order, parseOrder, type Reply } from './at-format.ts';
+import { type Order, parseOrder, type Reply } from './at-format.ts';
 
 export interface AtHost {
   readonly outside: Outside;
@@ -70,8 +69,6 @@ function reachOfDeed(deed: Deed): Reach {
       return reachOf({ ...none, changes: [deed.change] });
     case 'check':
       return reachOf({ ...none, checks: [deed.check] });
-    case 'identify':
-      return reachOf({ ...none, identity: [deed.identity] });
     case 'question':
       return reachOf({ ...none, questions: [deed.question] });
     case 'http':
@@ -99,8 +96,6 @@ async function doIt(deed: Deed, outside: Outside, held: Allowed): Promise<Done[k
       return true;
     case 'check':
       return check(deed.check, outside);
-    case 'identify':
-      return identify(deed.identity, outside);
     case 'question':
       return askTarget(deed.question, deed.own, deed.others, outside);
     case 'http':

@@ -3,11 +3,11 @@
  * Must never take a connection that was lost for an answer, and must send nothing that `allowed` refuses.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { type Allowed, type Elsewhere, permit } from '../changes/change.ts';
+import { type Allowed, type Deed, type Done, type Elsewhere, permit } from '../changes/change.ts';
 import { childEnvironment, endGroup } from '../changes/run-program.ts';
 import type { Scope } from '../scope.ts';
 import { safeLine } from '../text.ts';
-import { AT_FORMAT, type Deed, type Done, MOST_LINE_BYTES, type Order, type Reply } from './at-format.ts';
+import { AT_FORMAT, MOST_LINE_BYTES, type Order, type Reply } from './at-format.ts';
 import { type SshWay, sshArgv } from './at-way.ts';
 
 /** To connect, and to start the program there. */
@@ -173,8 +173,6 @@ function timeOf(deed: Deed): number {
       return 'timeoutMs' in deed.change ? deed.change.timeoutMs : 0;
     case 'check':
       return ('timeoutMs' in deed.check ? deed.check.timeoutMs : 0) + ('settleMs' in deed.check ? (deed.check.settleMs ?? 0) : 0);
-    case 'identify':
-      return deed.identity.timeoutMs;
     case 'question':
       return deed.question.timeoutMs;
     case 'http':

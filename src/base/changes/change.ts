@@ -1,6 +1,7 @@
 /** Changes: absolute, repeatable instructions to the outside, how they are read back, and the port that makes them. Types only. */
-import type { Deed, Done } from '../at/at-format.ts';
 import type { Fs } from '../durable/fs.ts';
+import type { LogCounts } from '../nginx/nginx-log.ts';
+import type { Workers } from '../nginx/nginx-workers.ts';
 
 /** What every change and check may say: the location (one router process) that it is for. */
 interface Located {
@@ -170,6 +171,54 @@ export interface TableCheck extends Located {
 /** How changes are read back without any router code. */
 export type Check = FileCheck | HttpCheck | RunCheck | TableCheck;
 
+/** Rows of groups that say how many must serve. `out`: those that get nothing now, each with what it is. */
+export interface Rows {
+  readonly serving: readonly string[];
+  readonly out: ReadonlyMap<string, string>;
+}
+
+/** `unknown`: the other side could not be queried, or its answer does not say. This never counts as success. */
+export type Checked =
+  | { readonly ok: true; readonly rows?: Rows }
+  | { readonly ok: false; readonly why: string; readonly rows?: Rows }
+  | { readonly unknown: string };
+
+/** The answer to a socket command has a line `field: words`; the words name the environment (`gateway environment=production`). */
+export interface SocketQuestion {
+  readonly kind: 'socket';
+  readonly address: string;
+  readonly command: string;
+  readonly field: string;
+  /** What this socket must allow: the answer to a second command that a change needs. */
+  readonly level?: { readonly command: string; readonly answer: string };
+  readonly timeoutMs: number;
+  readonly at?: string;
+}
+
+/** An HTTP answer names exactly the environment at a path of keys in its JSON body. */
+export interface HttpQuestion {
+  readonly kind: 'http';
+  readonly url: string;
+  readonly json: readonly string[];
+  readonly timeoutMs: number;
+  readonly at?: string;
+}
+
+/** A program names exactly the environment at a path of keys in the JSON that it prints. */
+export interface RunQuestion {
+  readonly kind: 'run';
+  readonly argv: readonly string[];
+  readonly stdin?: string;
+  readonly json: readonly string[];
+  readonly timeoutMs: number;
+  readonly at?: string;
+}
+
+export type TargetQuestion = SocketQuestion | HttpQuestion | RunQuestion;
+
+/** `unsaid`: no answer, or one that names no environment. This is neither a yes nor a no. */
+export type Environment = { readonly kind: 'own' } | { readonly kind: 'other' | 'unsaid'; readonly why: string };
+
 /**
  * Called after connecting, immediately before the first byte that can change anything is sent. Returns the reason against the
  * change (a hold, a lost claim), or undefined; if there is one, the connection is closed unused.
@@ -227,6 +276,35 @@ export interface Outside {
   sleep(ms: number): Promise<void>;
   /** The other host at which this location is; undefined where the location is here. Absent where every location is. */
   elsewhere?(at: string): Elsewhere | undefined;
+}
+
+/** What is to be done there. What only looks is bounded by the machine file of that host as a change is. */
+export type Deed =
+  | { readonly do: 'hello' }
+  | { readonly do: 'make' | 'may'; readonly change: Change }
+  | { readonly do: 'check'; readonly check: Check }
+  | { readonly do: 'question'; readonly question: TargetQuestion; readonly own: string; readonly others: readonly string[] }
+  | { readonly do: 'http'; readonly asking: Asking }
+  | { readonly do: 'socket'; readonly address: string; readonly line: string; readonly timeoutMs: number }
+  | { readonly do: 'run'; readonly argv: readonly string[]; readonly stdin?: string; readonly timeoutMs: number }
+  | { readonly do: 'read'; readonly path: string }
+  | { readonly do: 'log'; readonly path: string; readonly members: Readonly<Record<string, readonly string[]>> }
+  | { readonly do: 'workers'; readonly pidFile: string; readonly answered: readonly number[] };
+
+/** What comes back for each deed that was done. */
+export interface Done {
+  readonly hello: true;
+  readonly make: true;
+  /** Nothing was done: it would be allowed. */
+  readonly may: true;
+  readonly check: Checked;
+  readonly question: Environment;
+  readonly http: HttpAnswer;
+  readonly socket: string;
+  readonly run: RunAnswer;
+  readonly read: string;
+  readonly log: { readonly counts: Readonly<Record<string, LogCounts>>; readonly problem?: string };
+  readonly workers: Workers;
 }
 
 /** Another host, which does the same by the same code, within its own machine file. */

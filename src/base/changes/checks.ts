@@ -6,12 +6,14 @@ import { firstOf, safeLine } from '../text.ts';
 import {
   type Bits,
   type Check,
+  type Checked,
   type Columns,
   elsewhereFor,
   type FileCheck,
   type HttpCheck,
   type Outside,
   type RowGroup,
+  type Rows,
   type RunCheck,
   type TableCheck,
 } from './change.ts';
@@ -19,18 +21,6 @@ import { type Heard, hearHttp, hearProgram, whereText } from './hear.ts';
 
 /** What a row is that its table does not have. */
 export const GONE = 'gone';
-
-/** Rows of groups that say how many must serve. `out`: those that get nothing now, each with what it is. */
-export interface Rows {
-  readonly serving: readonly string[];
-  readonly out: ReadonlyMap<string, string>;
-}
-
-/** `unknown`: the other side could not be queried, or its answer does not say. This never counts as success. */
-export type Checked =
-  | { readonly ok: true; readonly rows?: Rows }
-  | { readonly ok: false; readonly why: string; readonly rows?: Rows }
-  | { readonly unknown: string };
 
 const OK: Checked = { ok: true };
 

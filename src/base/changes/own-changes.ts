@@ -1,6 +1,6 @@
 /** Keeps changes away from the router of another environment, and from no other location. Must change nothing. */
-import type { Change, Outside } from './change.ts';
-import { askTarget, type TargetQuestion } from './target-question.ts';
+import type { Change, Outside, TargetQuestion } from './change.ts';
+import { askTarget } from './target-question.ts';
 
 /** Which target it must be: the environment, and those that it must not be. */
 export interface Own {

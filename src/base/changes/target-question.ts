@@ -1,44 +1,15 @@
 /** Asks a target itself which environment it is. Must never take a missing answer for a yes, or change anything. */
 import { safeLine } from '../text.ts';
-import { elsewhereFor, type Outside } from './change.ts';
+import {
+  type Environment,
+  elsewhereFor,
+  type HttpQuestion,
+  type Outside,
+  type SocketQuestion,
+  type TargetQuestion,
+} from './change.ts';
 import { hearProgram } from './hear.ts';
 import { textAt } from './json-path.ts';
-
-/** The answer to a socket command has a line `field: words`; the words name the environment (`gateway environment=production`). */
-export interface SocketQuestion {
-  readonly kind: 'socket';
-  readonly address: string;
-  readonly command: string;
-  readonly field: string;
-  /** What this socket must allow: the answer to a second command that a change needs. */
-  readonly level?: { readonly command: string; readonly answer: string };
-  readonly timeoutMs: number;
-  readonly at?: string;
-}
-
-/** An HTTP answer names exactly the environment at a path of keys in its JSON body. */
-export interface HttpQuestion {
-  readonly kind: 'http';
-  readonly url: string;
-  readonly json: readonly string[];
-  readonly timeoutMs: number;
-  readonly at?: string;
-}
-
-/** A program names exactly the environment at a path of keys in the JSON that it prints. */
-export interface RunQuestion {
-  readonly kind: 'run';
-  readonly argv: readonly string[];
-  readonly stdin?: string;
-  readonly json: readonly string[];
-  readonly timeoutMs: number;
-  readonly at?: string;
-}
-
-export type TargetQuestion = SocketQuestion | HttpQuestion | RunQuestion;
-
-/** `unsaid`: no answer, or one that names no environment. This is neither a yes nor a no. */
-export type Environment = { readonly kind: 'own' } | { readonly kind: 'other' | 'unsaid'; readonly why: string };
 
 const always = () => undefined;
 

@@ -1,9 +1,8 @@
 /** What the changes of a pointer touch, held against the machine file. Exact matches only. No I/O. */
 import { type SshWay, sshArgv } from '../at/at-way.ts';
-import type { Asked, Change, Check, Request, Run, Told } from '../changes/change.ts';
+import type { Asked, Change, Check, Request, Run, TargetQuestion, Told } from '../changes/change.ts';
 import type { IdentityCheck } from '../changes/identity.ts';
 import { secretOf } from '../changes/prepare.ts';
-import type { TargetQuestion } from '../changes/target-question.ts';
 import { canonical, picked } from '../shape.ts';
 import type { Allowance, Machine } from './machine-format.ts';
 

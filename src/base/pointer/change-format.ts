@@ -1,7 +1,6 @@
 /** The shape of changes, checks, identities and questions in a pointer of format 2. Later keys are optional ones. No I/O. */
-import type { Bits, Change, Check } from '../changes/change.ts';
+import type { Bits, Change, Check, TargetQuestion } from '../changes/change.ts';
 import type { IdentityCheck } from '../changes/identity.ts';
-import type { TargetQuestion } from '../changes/target-question.ts';
 import { NAME } from '../scope.ts';
 import { byKind, list, mapOf, oneOf, type Reader, shape, text, whole } from '../shape.ts';
 

@@ -1,8 +1,7 @@
 /** The host names that a restore depends on: what cannot be reached while no name resolves. No I/O. */
 import { isIP } from 'node:net';
-import type { Change, Check } from '../changes/change.ts';
+import type { Change, Check, TargetQuestion } from '../changes/change.ts';
 import type { IdentityCheck } from '../changes/identity.ts';
-import type { TargetQuestion } from '../changes/target-question.ts';
 import type { Pointer, Restore } from './pointer-format.ts';
 
 /** The host name in an address (a path, `host:port` or a URL); undefined for a path, an IP address, or this machine itself. */

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { SSH_WAY, type SshWay } from '../at/at-way.ts';
-import type { TargetQuestion } from '../changes/target-question.ts';
+import type { TargetQuestion } from '../changes/change.ts';
 import { GUID, NAME, type Scope } from '../scope.ts';
 import { canonical, list, mapOf, oneOf, orNull, type Reader, shape, text, whole } from '../shape.ts';
 import { changeReader, checkReader, httpCheck, httpPlace, identityReader, questionReader } from './change-format.ts';

@@ -1,7 +1,6 @@
 /** A router that is a program of the user's: it reads, sets and identifies the split of one target. Must not use a shell, or believe what it cannot read. */
-import type { Change, Check } from '../../base/changes/change.ts';
+import type { Change, Check, TargetQuestion } from '../../base/changes/change.ts';
 import { runTold } from '../../base/changes/hear.ts';
-import type { TargetQuestion } from '../../base/changes/target-question.ts';
 import { safeLine } from '../../base/text.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Io } from '../../io.ts';

@@ -1,8 +1,8 @@
 /** HAProxy through its runtime API, on one or more sockets that must all agree. Must not trust its own last command. */
 
 import { normalize } from 'node:path';
-import { elsewhereFor } from '../../base/changes/change.ts';
-import { type TargetQuestion, wordsOf } from '../../base/changes/target-question.ts';
+import { elsewhereFor, type TargetQuestion } from '../../base/changes/change.ts';
+import { wordsOf } from '../../base/changes/target-question.ts';
 import type { Unusable } from '../../base/unusable.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Io } from '../../io.ts';

@@ -2,25 +2,18 @@
  * `break-glass.mjs at`: the forced command of another host's key. Reads one order a line, and answers each with one line. Must end with its input,
  * and must make one change after another, whatever else it looks at meanwhile.
  */
+import { readMachine } from '../owners/machine-file.ts';
+import { MOST_LINE_BYTES } from './at-format.ts';
+import { type AtHost, replyTo } from './at-host.ts';
 
-import { MOST_LINE_BYTES } from '../base/at/at-format.ts';
-import { type AtHost, replyTo } from '../base/at/at-host.ts';
-import type { Outside } from '../base/changes/change.ts';
-import { knownPlaces, type Roots } from '../base/durable/places.ts';
-import { readMachine } from '../base/owners/machine-file.ts';
-import { canonical } from '../base/shape.ts';
-import { findPlaces } from './find.ts';
-
-interface Ends {
+interface Ends extends Pick<AtHost, 'outside' | 'holdDirs'> {
   readonly stdin: NodeJS.ReadableStream;
   readonly stdout: NodeJS.WritableStream;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly outside: Outside;
-  readonly roots: Roots;
 }
 
 /** Resolves with the exit code when the input ends and every order is answered. */
-export async function serveAt({ stdin, stdout, env, outside, roots }: Ends): Promise<number> {
+export async function serveAt({ stdin, stdout, env, outside, holdDirs }: Ends): Promise<number> {
   const host: AtHost = {
     outside,
     machine: () => {
@@ -29,10 +22,7 @@ export async function serveAt({ stdin, stdout, env, outside, roots }: Ends): Pro
       if (first !== undefined) throw new Error(`the machine file ${first.file} of this host does not count: ${first.why}`);
       return machine;
     },
-    holdDirs: (scope) =>
-      findPlaces(knownPlaces(outside.fs, roots), undefined, outside.fs)
-        .filter((place) => canonical(place.scope) === canonical(scope))
-        .map(({ dir }) => dir),
+    holdDirs,
   };
   let changes: Promise<unknown> = Promise.resolve();
   const all = new Set<Promise<unknown>>();
