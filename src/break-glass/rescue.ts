@@ -66,8 +66,11 @@ export async function rescue(rescuing: Rescuing, given: Tools): Promise<Ending> 
   const changes = restore.changes.filter((one) => one.kind !== 'socket' || !alone.includes(one.at ?? one.address));
   recordIntent(rescuing, tools);
   const held = setHold(rescuing, tools);
-  const left = await endLeaders(rescuing, tools, held);
-  const failed = await makeLast(rescuing, changes, tools, left.length > 0);
+  const { left, ended } = await endLeaders(rescuing, tools, held);
+  // Whoever ends a runner does not end the program that it had just started.
+  const outlives = ended && rescuing.source.newest.idleTimeoutMs > 0 && changes.some(({ kind }) => kind === 'run');
+  const late = left.length > 0 ? 'The runner' : outlives ? 'A program that the runner started' : undefined;
+  const failed = await makeLast(rescuing, changes, tools, late);
   const back = await readBack(restore, outside, tools.machine);
   const count = checks.length + identity.length;
   if (back.doubts.length === 0) voice.progress(`read back: ${count} of ${count} checks passed`);
@@ -145,8 +148,14 @@ function setHold(rescuing: Rescuing, { outside, machine, voice }: Tools): boolea
   return written.length > 0;
 }
 
-/** One sentence for each leader that may still act. */
-async function endLeaders({ source }: Rescuing, { outside, machine, voice }: Tools, held: boolean): Promise<string[]> {
+interface Leaders {
+  /** One sentence for each leader that may still act. */
+  readonly left: readonly string[];
+  /** One has ended since this machine was started. */
+  readonly ended: boolean;
+}
+
+async function endLeaders({ source }: Rescuing, { outside, machine, voice }: Tools, held: boolean): Promise<Leaders> {
   const leaders = await Promise.all(source.dirs.map((dir) => endLeader(dir, outside.fs, machine)));
   for (const leader of leaders) {
     if (leader.kind === 'none') continue;
@@ -154,7 +163,13 @@ async function endLeaders({ source }: Rescuing, { outside, machine, voice }: Too
     if (leader.kind === 'left') voice.warn(held ? line : `HOLD NOT WRITTEN: ${line}`);
     else voice.progress(line);
   }
-  return leaders.flatMap((leader) => (leader.kind === 'left' ? [`${leaderText(leader)}, and it can still make one change`] : []));
+  const { boot } = machine.self();
+  return {
+    left: leaders.flatMap((leader) =>
+      leader.kind === 'left' ? [`${leaderText(leader)}, and it can still make one change`] : [],
+    ),
+    ended: leaders.some((leader) => leader.kind === 'ended' || (leader.kind === 'gone' && leader.process.boot === boot)),
+  };
 }
 
 function leaderText(leader: Exclude<Leader, { kind: 'none' }>): string {
@@ -170,21 +185,21 @@ function leaderText(leader: Exclude<Leader, { kind: 'none' }>): string {
 }
 
 /**
- * Makes every change. No router here can refuse a late one, so where a runner is `left` they are made once more after the router's idle
+ * Makes every change. No router here can refuse a late one, so where `late` may still act they are made once more after the router's idle
  * timeout, and meanwhile as soon as something differs from them.
  */
 async function makeLast(
   { source, choice }: Rescuing,
   changes: readonly Change[],
   tools: Tools,
-  left: boolean,
+  late: string | undefined,
 ): Promise<Failed[]> {
   const { machine, outside, voice } = tools;
   const { checks } = choice.restore;
   const failures = await makeAll(changes, tools);
-  if (!left) return failures;
+  if (late === undefined) return failures;
   const waitMs = source.newest.idleTimeoutMs;
-  voice.progress(`The runner may still act. Watching for ${waitMs} ms; after that, every change is made again.`);
+  voice.progress(`${late} may still act. Watching for ${waitMs} ms; after that, every change is made again.`);
   const until = machine.monotonic() + waitMs;
   for (let leftMs = waitMs; leftMs > 0; leftMs = until - machine.monotonic()) {
     await machine.sleep(Math.min(leftMs, WATCH_EVERY_MS));

@@ -10,6 +10,8 @@ import { copyPointer, placeRescue, readPointers } from '../../src/base/pointer/p
 import type { Pointer } from '../../src/base/pointer/pointer-format.ts';
 import { readRecords } from '../../src/base/pointer/records.ts';
 import { outputLineSchema } from '../../src/core/output.ts';
+import { etcWith, onMachine } from '../crash/machine.ts';
+import { mayMount } from '../crash/mounts.ts';
 import {
   BLUE,
   bundle,
@@ -422,6 +424,24 @@ describe('the leader of a rollout', () => {
     fs.writeFileSync(routes, '{"serve":"blue"}\n');
     const { code, stderr } = await going;
     expect([code, serving()]).toEqual([5, '{"serve":"green"}\n']);
+    expect(stderr).toContain('Something was changed since: making every change again.');
+  });
+
+  it('break-glass makes the changes again when a program of a runner that was killed sets the split late', async () => {
+    if (!mayMount('the machine file')) return;
+    const set = join(state, 'set');
+    fs.writeFileSync(set, `#!/bin/sh\nprintf '{"serve":"green"}\\n' >"${routes}"\n`, { mode: 0o755 });
+    const { checks } = routesTo(routes, 'green');
+    const changes = [{ kind: 'run', argv: [set], timeoutMs: 2000 }] as const;
+    stateWith(state, [pointerOf({ knownGood: restoreOf(GREEN, { changes: [...changes], checks }), idleTimeoutMs: 3000 })]);
+    leads({ pid: 2 ** 22 + 1, started: '1' });
+    const machine = onMachine(etcWith({ programs: [[set]] }));
+    const going = runToEnd([...machine, process.execPath, program, '--state-dir', state, ...SURE]);
+    await until(() => serving() === '{"serve":"green"}\n');
+    fs.writeFileSync(routes, '{"serve":"blue"}\n');
+    const { code, stderr } = await going;
+    expect([code, serving()], stderr).toEqual([0, '{"serve":"green"}\n']);
+    expect(stderr).toContain('A program that the runner started may still act. Watching for 3000 ms');
     expect(stderr).toContain('Something was changed since: making every change again.');
   });
 
