@@ -17,6 +17,8 @@ export const BUILDS = {
 
 export const SURE = ['--env', 'production', '--confirm', 'production'];
 
+const GATES = '[{ name: errors, compare: { ruleOut: { plus: 0.5% }, clusters: 1 } }]';
+
 interface Answer {
   readonly exitCode: number;
   readonly stdout: string;
@@ -33,10 +35,7 @@ export interface NginxSite {
 }
 
 /** Two replicas a place. blue serves; nothing is adopted. `ports`: further servers of green that are no builds. */
-export async function openNginxSite(
-  ports: readonly number[] = [],
-  gates = '[{ name: errors, compare: { ruleOut: { plus: 0.5% }, clusters: 1 } }]',
-): Promise<NginxSite> {
+export async function openNginxSite(ports: readonly number[] = [], gates = GATES): Promise<NginxSite> {
   const startAll = ({ guid }: { readonly guid: string }) =>
     Promise.all([1, 2].map(() => startBackend({ guid, environment: 'production' })));
   const builds = { blue: await startAll(BUILDS.blue), green: await startAll(BUILDS.green) };
@@ -44,16 +43,8 @@ export async function openNginxSite(
   const nginx = await startNginx({ places: { blue: portsOf(builds.blue), green: [...portsOf(builds.green), ...ports] } });
   const folder = freshFolder();
   const checkout = join(folder, 'checkout');
-  for (const dir of [
-    join(checkout, 'releases/acme/production'),
-    join(checkout, 'releases/acme/staging'),
-    join(checkout, '.git'),
-    join(folder, 'home'),
-  ])
-    mkdirSync(dir, { recursive: true });
-  writeFileSync(join(checkout, 'releases/acme/production/gw.yaml'), manifestText('production', Object.values(BUILDS)));
-  writeFileSync(join(checkout, 'releases/acme/staging/gw.yaml'), manifestText('staging', []));
-  writeFileSync(join(checkout, 'kvdeploy.config.yaml'), configText(nginx.settings, join(folder, 'state'), gates));
+  mkdirSync(join(folder, 'home'));
+  writeCheckout(checkout, configText(nginx.settings, join(folder, 'state'), { gates }));
   const { test, reload, dump } = nginx.config;
   const machine = { targets: { 'acme/production/gw': { programs: [test, reload, dump] } } };
   const env = { PATH: process.env['PATH'], HOME: join(folder, 'home'), USER: 'tess' };
@@ -84,7 +75,17 @@ export async function openNginxSite(
   };
 }
 
-function configText(router: object, stateDir: string, gates: string): string {
+/** The files of a repository whose manifest lists both builds. */
+export function writeCheckout(checkout: string, config: string): void {
+  const at = (name: string) => join(checkout, name);
+  for (const dir of ['.git', 'releases/acme/production', 'releases/acme/staging']) mkdirSync(at(dir), { recursive: true });
+  writeFileSync(at('releases/acme/production/gw.yaml'), manifestText('production', Object.values(BUILDS)));
+  writeFileSync(at('releases/acme/staging/gw.yaml'), manifestText('staging', []));
+  writeFileSync(at('kvdeploy.config.yaml'), config);
+}
+
+/** Two steps with short bakes. */
+export function configText(router: object, stateDir: string, { gates = GATES, patience = '20s' } = {}): string {
   return [
     'apiVersion: kvdeploy.dev/v1',
     'kind: Config',
@@ -101,7 +102,7 @@ function configText(router: object, stateDir: string, gates: string): string {
     '            identity: { path: /healthz, header: x-build-guid, environmentHeader: x-build-environment }',
     '            steps: [{ percent: 50, bake: 2s }, { percent: 100, bake: 1s }]',
     '            poll: 500ms',
-    '            patience: 20s',
+    `            patience: ${patience}`,
     `            gates: ${gates}`,
     '            evidence: { dwell: 2s, block: 1s, watch: 1s }',
     '',

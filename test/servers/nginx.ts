@@ -13,6 +13,8 @@ export interface NginxOptions {
   readonly topLines?: readonly string[];
   readonly httpLines?: readonly string[];
   readonly serverLines?: readonly string[];
+  /** The address to listen on. */
+  readonly listen?: string;
   /** Words after each `server` of an upstream. */
   readonly serverWords?: string;
   /** More or other settings of the router. */
@@ -153,7 +155,8 @@ function kill(pid: number): void {
   }
 }
 
-function confText(folder: string, port: number, include: string, options: NginxOptions): string {
+/** nginx.conf as docs/nginx.md has it. */
+export function confText(folder: string, port: number, include: string, options: NginxOptions): string {
   const upstreams = Object.entries(options.places).map(
     ([place, ports]) =>
       `  upstream ${place}_pool {\n${ports.map((each) => `    server 127.0.0.1:${each}${options.serverWords ?? ''};`).join('\n')}\n  }`,
@@ -175,7 +178,7 @@ function confText(folder: string, port: number, include: string, options: NginxO
     ...upstreams,
     ...(options.httpLines ?? []).map((line) => `  ${line}`),
     '  server {',
-    `    listen 127.0.0.1:${port};`,
+    `    listen ${options.listen ?? '127.0.0.1'}:${port};`,
     `    access_log ${folder}/kv.log kv;`,
     '    location = /.kvdeploy {',
     '      allow 127.0.0.1;',
