@@ -7,7 +7,7 @@ import type { Allowed, Deed, Done, Outside } from '../changes/change.ts';
 import { check } from '../changes/checks.ts';
 import { make } from '../changes/make.ts';
 import { askTarget } from '../changes/target-question.ts';
-import { readLog } from '../nginx/nginx-log.ts';
+import { keyBy, readLog } from '../nginx/nginx-log.ts';
 import { workersOf } from '../nginx/nginx-workers.ts';
 import type { Machine } from '../owners/machine-format.ts';
 import { notAllowed, type Reach, reachOf, reachText, stanza } from '../owners/targets.ts';
@@ -113,14 +113,6 @@ async function doIt(deed: Deed, outside: Outside, held: Allowed): Promise<Done[k
     case 'workers':
       return workersOf(deed.pidFile, deed.answered, outside.fs);
   }
-}
-
-/** The member that a log names, or else its place. */
-export function keyBy(members: Readonly<Record<string, readonly string[]>>) {
-  return (address: string, place: string): string | undefined => {
-    if (!Object.hasOwn(members, place)) return undefined;
-    return members[place]?.includes(address) === true ? address : place;
-  };
 }
 
 /** So that whoever waits for the reply gets it, whatever else is wrong with the line. */

@@ -88,6 +88,14 @@ export function readLog(
   return { counts: one.counts, problem: `${one.unread} lines of ${path} are not in the format that docs/nginx.md gives` };
 }
 
+/** The member that a log names, or else its place. */
+export function keyBy(members: Readonly<Record<string, readonly string[]>>) {
+  return (address: string, place: string): string | undefined => {
+    if (!Object.hasOwn(members, place)) return undefined;
+    return members[place]?.includes(address) === true ? address : place;
+  };
+}
+
 function open(path: string, fs: Fs, nowMs: number): Followed {
   const fd = fs.openSync(path, 'r');
   return { fd, inode: fs.fstatSync(fd).ino, offset: 0, rest: '', counts: new Map(), unread: 0, lines: 0, grewMs: nowMs };

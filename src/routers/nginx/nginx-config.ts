@@ -4,6 +4,16 @@ import * as z from 'zod';
 import { locationsSchema } from '../locations-config.ts';
 import { placeNameSchema, placeSettingsShape } from '../places-config.ts';
 
+export const TIMEOUT_MS = 2000;
+
+export const RUN_MS = 10_000;
+
+/** So many answers in a row, each on a connection of its own, must come from one generation. */
+export const ANSWERS = 10;
+
+/** An old worker accepts connections until about 130 ms after a reload. */
+export const SETTLE_MS = 300;
+
 const pathSchema = z.string().regex(/^\/[^\0\r\n"'$;{}\\]+$/, 'an absolute path without quotes, $, ;, { or }');
 
 const argvSchema = z

@@ -1,7 +1,6 @@
 /** What is asked of the host on which an nginx runs: this one, or another over SSH. Must change nothing. */
-import { keyBy } from '../../base/at/at-host.ts';
 import { type Asking, type Elsewhere, elsewhereFor, type HttpAnswer, type RunAnswer } from '../../base/changes/change.ts';
-import { type LogReading, readLog } from '../../base/nginx/nginx-log.ts';
+import { keyBy, type LogReading, readLog } from '../../base/nginx/nginx-log.ts';
 import { type Workers, workersOf } from '../../base/nginx/nginx-workers.ts';
 import type { Io } from '../../io.ts';
 

@@ -7,20 +7,10 @@ import { safeLine, shellWord } from '../../base/text.ts';
 import { KvdeployError } from '../../core/errors.ts';
 import type { Io } from '../../io.ts';
 import type { Ask, Member, MemberCounters } from '../router.ts';
-import { includeOf, type NginxConfig } from './nginx-config.ts';
+import { ANSWERS, includeOf, type NginxConfig, RUN_MS, SETTLE_MS, TIMEOUT_MS } from './nginx-config.ts';
 import { hostAt, type NginxHost } from './nginx-host.ts';
 import { includeText, type Percents, splitIn } from './nginx-include.ts';
 import { type Setup, setupOf } from './nginx-setup.ts';
-
-export const TIMEOUT_MS = 2000;
-
-export const RUN_MS = 10_000;
-
-/** So many answers in a row, each on a connection of its own, must come from one generation. */
-export const ANSWERS = 10;
-
-/** An old worker accepts connections until about 130 ms after a reload. */
-export const SETTLE_MS = 300;
 
 /** Whom to ask, and as what. */
 interface At {

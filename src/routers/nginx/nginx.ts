@@ -6,9 +6,11 @@ import { atOf, hostsIn, isHere, locationNames } from '../locations-config.ts';
 import { MAIN, placesOf, seen } from '../places.ts';
 import { placeSettingsOf } from '../places-config.ts';
 import { type LocationSplit, markFile, type Reading, type Router } from '../router.ts';
-import { includeOf, type NginxConfig, nginxConfig } from './nginx-config.ts';
+import { ANSWERS, includeOf, type NginxConfig, nginxConfig, RUN_MS, SETTLE_MS, TIMEOUT_MS } from './nginx-config.ts';
 import { generationOf, includeText, tooFine } from './nginx-include.ts';
-import { ANSWERS, environmentAt, RUN_MS, readAt, SETTLE_MS, TIMEOUT_MS } from './nginx-read.ts';
+
+/** Only what asks nginx needs it: no start, and nothing that only checks files. */
+const asking = () => import('./nginx-read.ts');
 
 /** Implements the Router port; see there for what each function must do. Set-up and measurements: docs/nginx.md. */
 export const nginx: Router<NginxConfig> = {
@@ -40,6 +42,7 @@ export const nginx: Router<NginxConfig> = {
   checks,
   read,
   identify: async (config, io) => {
+    const { environmentAt } = await asking();
     const { answered } = await eachOf(locationNames(config.locations, MAIN), (name) => environmentAt(config, name, io));
     return [...new Set(answered.filter((one) => one !== undefined))];
   },
@@ -79,6 +82,7 @@ function checks(config: NginxConfig, wanted: readonly LocationSplit[]): readonly
 }
 
 async function read(config: NginxConfig, io: Io, since?: Reading): Promise<Reading> {
+  const { readAt } = await asking();
   const names = locationNames(config.locations, MAIN);
   const { answered, unseen } = await eachOf(names, async (name) => ({
     name,
