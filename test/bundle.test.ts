@@ -72,29 +72,29 @@ function pack(): Packed {
 describe('the bundle stays small', () => {
   const start = staticClosure(outputOf('src/main.ts'));
 
-  test('what every start parses is at most 66 kB, and has none of the heavy libraries', () => {
-    expect(bytesOf(start) + statSync(BIN).size).toBeLessThanOrEqual(66_000);
+  test('what every start parses is at most 67 kB, and has none of the heavy libraries', () => {
+    expect(bytesOf(start) + statSync(BIN).size).toBeLessThanOrEqual(67_000);
     const heavy = ['zod', 'execa', 'ora', '@inquirer/prompts', '@inquirer/core', 'yaml', 'cosmiconfig', 'http-proxy-3'];
     expect([...packagesIn(start)].filter((name) => heavy.includes(name))).toEqual([]);
   });
 
-  test('what validate parses is at most 465 kB', () => {
+  test('what validate parses is at most 485 kB', () => {
     const validate = staticClosure(outputOf('src/main.ts'), outputOf('src/commands/release/validate.ts'));
     // Of these zod and yaml are 206. A prototype without routers, metric sources, gates and a strict scanner had 260 in all;
     // test/bench/start-up.mjs shows what it costs in time.
-    expect(bytesOf(validate)).toBeLessThanOrEqual(465_000);
+    expect(bytesOf(validate)).toBeLessThanOrEqual(485_000);
   });
 
-  test('all of dist is at most 1358 kB', () => {
+  test('all of dist is at most 1440 kB', () => {
     const sizes = readdirSync(join(ROOT, 'dist')).map((name) => statSync(join(ROOT, 'dist', name)).size);
-    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_358_000);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(1_440_000);
   });
 
-  test('break-glass is one file of at most 94 kB that imports only what Node brings', () => {
+  test('break-glass is one file of at most 108 kB that imports only what Node brings', () => {
     const outputs = Object.entries(meta.breakGlass.outputs);
     expect(outputs.map(([path]) => path)).toEqual(['dist/break-glass.mjs']);
     const [, output] = outputs[0] as [string, Output];
-    expect(output.bytes).toBeLessThanOrEqual(94_000);
+    expect(output.bytes).toBeLessThanOrEqual(108_000);
     // Some parts of Node are loaded only where they are needed.
     const kinds = ['import-statement', 'dynamic-import'];
     expect(output.imports.filter(({ path, kind }) => !path.startsWith('node:') || !kinds.includes(kind))).toEqual([]);
@@ -103,13 +103,13 @@ describe('the bundle stays small', () => {
 });
 
 describe('the package', () => {
-  test('the package holds bin, dist, schemas and the papers, and nothing else, in at most 492 kB', () => {
+  test('the package holds bin, dist, schemas and the papers, and nothing else, in at most 522 kB', () => {
     const { files, size } = pack();
     const tops = new Set(files.map(({ path }) => path.split('/')[0]));
     expect(tops).toEqual(new Set(['LICENSE', 'README.md', 'bin', 'dist', 'package.json', 'schemas']));
     expect(files.map(({ path }) => path)).toContain('dist/THIRD-PARTY-NOTICES');
     expect(files.map(({ path }) => path)).toContain('dist/break-glass.mjs');
-    expect(size).toBeLessThanOrEqual(492_000);
+    expect(size).toBeLessThanOrEqual(522_000);
   });
 
   test('the package has no runtime dependency and no install script', () => {
