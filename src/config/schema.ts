@@ -213,7 +213,8 @@ function wordsProblem(service: unknown): { readonly index: number; readonly mess
   if (index === -1 || kinds.some((counting) => counting === kind)) return undefined;
   // An unknown kind of router has its own finding.
   if (kind !== undefined && !routers.some((router) => router.kind === kind)) return undefined;
-  const message = `only a router of the kind ${kinds.join(' or ')} counts failures itself; give name and source for this gate`;
+  const shown = kinds.join(', ').replace(/, ([^,]*)$/, ' or $1');
+  const message = `only a router of the kind ${shown} counts failures itself; give name and source for this gate`;
   return { index, message };
 }
 

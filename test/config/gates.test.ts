@@ -137,7 +137,7 @@ describe('gates', () => {
 
   it.each([
     ['a word that is none', [LOCAL, 'gates: [erors]'], /"erors" is not allowed here. Did you mean/],
-    ['a word without a router that counts', ['gates: [errors]'], /only a router of the kind haproxy or local counts/i],
+    ['a word without a router that counts', ['gates: [errors]'], /only a router of the kind haproxy, nginx or local counts/i],
     ['a router of no known kind', [LOCAL.replace('local', 'lokal'), 'gates: [errors]'], /"lokal" is not allowed here/],
     [
       'an unknown source',
