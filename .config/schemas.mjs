@@ -7,7 +7,7 @@ import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const ENTRY = `export { schemaNames, schemaText } from './src/config/json-schemas.ts';
-export { promisesTable, withTable } from './src/routers/promises.ts';
+export { promisesTable, withTable } from './test/docs/router-table.ts';
 export { routers } from './src/routers/index.ts';`;
 const folder = mkdtempSync(join(tmpdir(), 'kvdeploy-schemas-'));
 try {

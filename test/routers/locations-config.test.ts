@@ -1,11 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { routers } from '../../src/routers/index.ts';
 import { hostsIn } from '../../src/routers/locations-config.ts';
 import { nginx } from '../../src/routers/nginx/nginx.ts';
 import type { NginxConfig } from '../../src/routers/nginx/nginx-config.ts';
-import { promisesTable, withTable } from '../../src/routers/promises.ts';
 
 describe('the locations of a target', () => {
   const { kind: _kind, ...settings } = parse(
@@ -35,13 +33,5 @@ describe('the locations of a target', () => {
     ['an unknown key', { n2: { ssh: 'kv@10.0.0.1', command: 'id' } }],
   ])('%s is refused as locations', (_name, locations) => {
     expect(nginx.config.safeParse({ ...settings, locations }).success).toBe(false);
-  });
-});
-
-describe('docs/routers.md', () => {
-  it('the table of docs/routers.md is what the routers promise', () => {
-    const page = readFileSync('docs/routers.md', 'utf8');
-    expect(page, 'npm run schemas').toBe(withTable(page, promisesTable(routers)));
-    for (const { kind } of routers) expect(page).toContain(`\`${kind}\``);
   });
 });

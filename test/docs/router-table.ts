@@ -1,5 +1,5 @@
 /** The table of docs/routers.md, from the registry. Must not say anything of its own. */
-import type { Promises, Router } from './router.ts';
+import type { Promises, Router } from '../../src/routers/router.ts';
 
 const ROWS: Readonly<Record<keyof Promises, string>> = {
   granularity: 'granularity',
