@@ -63,8 +63,13 @@ function help(group: Command): void {
 function start(program: Command, run: Runner): void {
   program.commandsGroup('Start:');
   add(program, 'demo [scene]', 'run a demo with real HTTP on loopback, no setup: good, bad, wrong-env, sso-down, tour')
+    .addOption(
+      new Option('--router <kind>', 'use the HAProxy or nginx that is installed, in a temporary folder')
+        .choices(['local', 'haproxy', 'nginx'])
+        .default('local'),
+    )
     .option('--keep', 'keep the temporary folder and print its path')
-    .action((scene: string | undefined, options: { keep?: boolean }, command: Command) =>
+    .action((scene: string | undefined, options: { keep?: boolean; router: 'local' | 'haproxy' | 'nginx' }, command: Command) =>
       run('demo', globalsOf(command), async (deps) => {
         const { demoCommand } = await import('./commands/start/demo.ts');
         return demoCommand(scene ?? 'tour', { ...options, program: process.argv[1] ?? '' }, deps);

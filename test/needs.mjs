@@ -22,10 +22,15 @@ const CHANGE_IN_SHELL = /'bash', '-c', asCommand\(/;
 /** The example of the command router is a shell script that runs jq. */
 const EXAMPLE_SCRIPT = /split-file\.sh/;
 
+/** The demo starts the router that it is told. */
+function demoOf(what) {
+  return new RegExp(`'--router', '${what}'`);
+}
+
 function signsOf(what) {
   if (what === 'jq') return [startOf(what), EXAMPLE_SCRIPT];
   if (what === 'root') return OF_ROOT;
-  return what === 'curl' ? [startOf(what), CHANGE_IN_SHELL] : [startOf(what)];
+  return what === 'curl' ? [startOf(what), CHANGE_IN_SHELL] : [startOf(what), demoOf(what)];
 }
 
 /** Every module that the text names by its path, also one that another process runs; not what is only a type. */

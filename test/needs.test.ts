@@ -45,6 +45,7 @@ describe('what a test file needs', () => {
     ['a list', "run(['some-server', '-f', file]);"],
     ['a call in lines', "startProgram(\n  'some-server',\n  args,\n);"],
     ['a line for a shell', 'shell(`cd /tmp && /usr/sbin/some-server -f ${file}`);'],
+    ['a demo', "play(['demo', 'good', '--router', 'some-server']);"],
   ])('a test file needs what it starts by %s', (_how, text) => {
     expect(needsOf({ 'a.test.ts': text })).toEqual(['some-server']);
   });

@@ -94,7 +94,8 @@ const PARTS: Readonly<Record<string, readonly string[]>> = {
   'engine metrics': ['index'],
   // The embedded router follows the very file that the local router writes, and has the members that its config names.
   'serve routers': ['local/local-config', 'local/local-routes'],
-  'scenarios routers': ['local/local-routes'],
+  // The files that a person writes before the first adoption are written by the code that writes them later.
+  'scenarios routers': ['local/local-routes', 'nginx/nginx-config', 'nginx/nginx-include'],
 };
 
 /** Folder-joined target of a relative import: `src/core/rollout/split.ts`. */

@@ -379,6 +379,7 @@ export const ROLLOUTS = {
       'Too many open files.',
       'A disk or a network file system that fails or is full.',
       'Permissions of a file or folder.',
+      'A router that the demo is to start is not installed.',
     ],
     todo: [
       'Fix what the message names: it has the call, the file and the error of the operating system.',

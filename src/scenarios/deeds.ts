@@ -11,7 +11,6 @@ import {
   loseEverything,
   manifestPath,
   memberOf,
-  percentsOf,
   type World,
   writeConfig,
   writeManifest,
@@ -89,7 +88,7 @@ async function route(split: Readonly<Record<string, number>>, world: World): Pro
   replaceFile(world.routes, routesText(whole));
   const endsAt = performance.now() + FOLLOW_MS;
   for (;;) {
-    const served = await percentsOf(world);
+    const served = await world.edge.percents();
     if (whole.every(({ place, percent }) => (served.get(place) ?? 0) === percent)) return;
     if (performance.now() > endsAt) throw new Error('the router did not apply its routes file');
     await pause(50);

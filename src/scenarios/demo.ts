@@ -15,12 +15,12 @@ export function demoScenario(): Scenario {
   return scenarioSchema.parse(demoJson);
 }
 
-export interface DemoOptions extends Pick<PlayOptions, 'keep' | 'program' | 'signal'> {
+export interface DemoOptions extends Pick<PlayOptions, 'keep' | 'program' | 'router' | 'signal'> {
   /** False: the output of the commands is thrown away. */
   readonly show: boolean;
 }
 
-/** Plays one scene, or all of them. Resolves with 0 only when every scene ended as expected, 130 when it was interrupted, else 1. */
+/** Plays one scene, or all of them. Resolves with 0 only when every scene ended as expected, 130 when it was interrupted, else 1. Rejects where the router does not start. */
 export async function demo(scene: string, { show, ...options }: DemoOptions, say: (line: string) => void): Promise<number> {
   const whole = demoScenario();
   const rows = whole.rows.filter(({ name }) => scene === TOUR || name === scene);

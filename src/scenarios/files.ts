@@ -6,6 +6,8 @@ export const TENANT = 'demo';
 
 export const SERVICE = 'kv-gateway';
 
+export const SCOPE_NAME = `${TENANT}/production/${SERVICE}`;
+
 /** The release manifest that lists `builds` in one environment. */
 export function manifestText(environment: Environment, builds: readonly Member[]): string {
   const head = [
@@ -27,14 +29,12 @@ export function manifestText(environment: Environment, builds: readonly Member[]
 }
 
 export interface ConfigNeeds extends Settings {
-  readonly listen: string;
-  readonly routes: string;
-  readonly addresses: Readonly<Record<string, string>>;
+  /** The lines below `router:`. */
+  readonly router: readonly string[];
 }
 
 /** The config that a user would write for the same service. */
-export function configText({ listen, routes, addresses, steps, gates, patience }: ConfigNeeds): string {
-  const places = Object.entries(addresses).map(([place, address]) => `                ${place}: ${address}`);
+export function configText({ router, steps, gates, patience }: ConfigNeeds): string {
   return `${[
     'apiVersion: kvdeploy.dev/v1',
     'kind: Config',
@@ -49,11 +49,7 @@ export function configText({ listen, routes, addresses, steps, gates, patience }
     '        services:',
     `          ${SERVICE}:`,
     '            router:',
-    '              kind: local',
-    `              listen: ${listen}`,
-    `              routes: ${JSON.stringify(routes)}`,
-    '              addresses:',
-    ...places,
+    ...router.map((line) => `              ${line}`),
     '            identity: { path: /healthz, header: x-build-guid, environmentHeader: x-build-environment }',
     `            steps: ${steps}`,
     '            poll: 250ms',

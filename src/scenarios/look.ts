@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { SERVICE, TENANT } from './files.ts';
 import type { Expected } from './scenario.ts';
-import { memberOf, percentsOf, statusOf, type World } from './world.ts';
+import { memberOf, type World } from './world.ts';
 
 /** What was seen, in words, and where it differs from what is expected. */
 export interface Look {
@@ -21,8 +21,7 @@ export interface Counts {
 }
 
 export async function countsOf(world: World): Promise<Counts> {
-  const { served } = await statusOf(world);
-  return { served, failed: world.visitors.total().failed };
+  return { served: await world.edge.served(), failed: world.visitors.total().failed };
 }
 
 /** Looks at everything that `expected` names, since `before`. */
@@ -39,7 +38,7 @@ export function both(looks: readonly Look[]): Look {
 }
 
 async function lookAtVisitors(wanted: NonNullable<Expected['visitors']>, world: World): Promise<Look> {
-  const percents = await percentsOf(world);
+  const percents = await world.edge.percents();
   const { requests, failed, byGuid } = await world.visitors.sample(world.scenario.sample);
   const versionOf = (guid: string) => Object.values(world.scenario.cast).find((member) => member.guid === guid)?.version ?? guid;
   const shares = [...byGuid].map(([guid, count]) => `${count} answered by ${versionOf(guid)}`).join(', ');

@@ -1,11 +1,13 @@
 /** The one player of scenarios: opens the local world, plays acts in order, compares. Must judge by what was seen, and correct nothing. */
 import { setTimeout as pause } from 'node:timers/promises';
+import { KvdeployError } from '../core/errors.ts';
 import { shortGuid } from '../core/scope.ts';
 import { doDeed } from './deeds.ts';
+import type { Installed } from './edge/edge.ts';
 import { both, countsOf, type Look, look, lookAtLedger } from './look.ts';
 import { endOf, saidIn } from './program.ts';
 import type { Act, Row, RunAct, Scenario } from './scenario.ts';
-import { closeWorld, memberOf, openWorld, percentsOf, start, type World } from './world.ts';
+import { closeWorld, memberOf, openWorld, start, type World } from './world.ts';
 
 const BEGIN_MS = 20_000;
 
@@ -55,6 +57,8 @@ export interface PlayOptions {
   readonly keep: boolean;
   /** bin/kvdeploy.js: the program that is run. */
   readonly program: string;
+  /** A router of this machine in place of the one that kvdeploy brings. */
+  readonly router?: Installed | undefined;
   /** Ends it early; everything is cleaned up. */
   readonly signal: AbortSignal;
   /** The longest that it may take. */
@@ -82,15 +86,17 @@ interface Play {
   readonly telling: Telling;
 }
 
-/** Plays the scenario's opening and its rows. Never rejects; the world is gone afterwards, unless its folder is kept. */
+/** Plays the scenario's opening and its rows. Rejects only with a KvdeployError, where it cannot begin here; the world is gone afterwards, unless its folder is kept. */
 export async function play(scenario: Scenario, options: PlayOptions, telling: Telling): Promise<Ended | Unfinished> {
   const startedAt = performance.now();
   const ended = endingOf(options);
   let world: World | undefined;
   try {
-    world = await openWorld(scenario, options.program);
+    world = await openWorld(scenario, options);
+    for (const line of world.told) telling.say(line);
     return await Promise.race([playAll({ world, telling }, options, startedAt), ended]);
   } catch (error) {
+    if (error instanceof KvdeployError) throw error;
     return { unfinished: 'broken', why: error instanceof Error ? error.message : String(error) };
   } finally {
     if (world !== undefined) await closeWorld(world, options.keep);
@@ -208,7 +214,7 @@ async function begin(act: Extract<Act, { do: 'begin' }>, { world, telling }: Pla
   world.runner = runner;
   const endsAt = performance.now() + BEGIN_MS;
   for (;;) {
-    const percents = await percentsOf(world);
+    const percents = await world.edge.percents();
     // Baking, so that it is frozen in the middle of its watch and not half way through a line of the ledger.
     if (isBaking && percents.get(place) === act.percent)
       return { seen: [`router: ${act.percent} % at ${place}`], differences: [] };

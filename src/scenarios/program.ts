@@ -10,12 +10,14 @@ const PASSED_ON = ['PATH', 'TERM', 'COLORTERM', 'COLUMNS', 'LANG', 'LC_ALL', 'NO
 const COMMAND_MS = 45_000;
 
 /** How the program is started: where, and with which home and state. */
-export interface Place {
+export interface ProgramPlace {
   /** bin/kvdeploy.js. */
   readonly program: string;
   readonly cwd: string;
   readonly home: string;
   readonly stateDir: string;
+  /** The uid that it runs as, in a group of the same number; undefined: as this process. */
+  readonly user?: number | undefined;
 }
 
 /**
@@ -33,11 +35,24 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-export function startProgram(args: readonly string[], { program, cwd, home, stateDir }: Place, output: Output): Running {
+/** kvdeploy itself. */
+export function startProgram(args: readonly string[], place: ProgramPlace, output: Output): Running {
+  return startProcess([process.execPath, place.program, ...args], place, output, false);
+}
+
+/** `inGroup`: it gets signals with all of its children, and only from here, not from the terminal. */
+export function startProcess(
+  argv: readonly string[],
+  { cwd, home, stateDir, user }: Omit<ProgramPlace, 'program'>,
+  output: Output,
+  inGroup: boolean,
+): Running {
   const passed = PASSED_ON.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
   const env = { ...Object.fromEntries(passed), HOME: home, KVDEPLOY_STATE_DIR: stateDir };
   const out = output === 'shown' ? 'inherit' : output === 'hidden' ? 'ignore' : 'pipe';
-  const child = spawn(process.execPath, [program, ...args], { cwd, env, stdio: ['ignore', out, out] });
+  const [file = '', ...words] = argv;
+  const who = user === undefined ? {} : { uid: user, gid: user };
+  const child = spawn(file, words, { cwd, env, stdio: ['ignore', out, out], detached: inGroup, ...who });
   for (const stream of [child.stdout, child.stderr])
     if (stream !== null && typeof output === 'function') createInterface({ input: stream }).on('line', output);
   let running = true;
@@ -48,7 +63,8 @@ export function startProgram(args: readonly string[], { program, cwd, home, stat
     running = false;
   });
   const signal = (name: NodeJS.Signals): void => {
-    if (running) child.kill(name);
+    if (inGroup) signalGroup(child.pid, name);
+    else if (running) child.kill(name);
   };
   return {
     ended,
@@ -62,6 +78,16 @@ export function startProgram(args: readonly string[], { program, cwd, home, stat
       await ended;
     },
   };
+}
+
+/** Also what the first of the group left running. */
+function signalGroup(first: number | undefined, name: NodeJS.Signals): void {
+  if (first === undefined) return;
+  try {
+    process.kill(-first, name);
+  } catch {
+    // The whole group is gone.
+  }
 }
 
 /** Its exit code, or the name of the signal that ended it. After 45 s it is stopped. */

@@ -1,13 +1,18 @@
 /** The small local world of a scenario: a temporary folder, builds, metrics, the router as a process, visitors. Must leave nothing behind. */
-import nodeFs, { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import nodeFs, { chownSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { makeFolders } from '../base/durable/durable-file.ts';
 import { filesystemOf } from '../base/durable/state-dir.ts';
-import { type ServeStatus, STATUS_PATH, statusSchema } from '../routers/local/local-routes.ts';
+import { KvdeployError } from '../core/errors.ts';
+import type { Edge, Installed, Site } from './edge/edge.ts';
+import { haproxyEdge } from './edge/haproxy-edge.ts';
+import { copyProgram, giveTo, mustRunAs, someoneElse } from './edge/installed.ts';
+import { localEdge } from './edge/local-edge.ts';
+import { nginxEdge } from './edge/nginx-edge.ts';
 import { configText, manifestText, SERVICE } from './files.ts';
-import { type Output, type Place, type Running, startProgram } from './program.ts';
+import { type Output, type ProgramPlace, type Running, startProcess, startProgram } from './program.ts';
 import type { Environment, Member, Scenario } from './scenario.ts';
 import { type Backend, listen, type MetricsBoard, startBackend, startMetricsBoard } from './servers.ts';
 import { startVisitors, type Visitors } from './visitors.ts';
@@ -27,11 +32,12 @@ export interface World {
   readonly checkout: string;
   /** A folder without config. */
   readonly empty: string;
-  /** The file that the router follows. */
+  /** The file that the router which kvdeploy brings follows. */
   readonly routes: string;
-  /** Address and port of the router. */
-  readonly listen: string;
-  readonly place: Place;
+  readonly edge: Edge;
+  /** What is said before anything happens. */
+  readonly told: readonly string[];
+  readonly place: ProgramPlace;
   /** By place. */
   readonly backends: Map<string, Backend>;
   readonly metrics: MetricsBoard;
@@ -59,48 +65,81 @@ function lastingFolder(): string {
   return [tmpdir(), '/var/tmp'].find((dir) => filesystemOf(dir, nodeFs).kind !== 'volatile') ?? tmpdir();
 }
 
-/** Opens it with all traffic on the first listed build. `program` is bin/kvdeploy.js. On any failure what was started is stopped again. */
-export async function openWorld(scenario: Scenario, program: string): Promise<World> {
+/** What it is opened with. */
+interface Opening {
+  /** bin/kvdeploy.js. */
+  readonly program: string;
+  readonly router?: Installed | undefined;
+}
+
+/** Opens it with all traffic on the first listed build. On any failure what was started is stopped again. */
+export async function openWorld(scenario: Scenario, opening: Opening): Promise<World> {
   const folder = realpathSync(mkdtempSync(join(lastingFolder(), 'kvdeploy-demo-')));
   const closing: Closing = { steps: [], isClosed: false };
   try {
-    return await furnish(scenario, program, folder, closing);
+    return await furnish(scenario, opening, folder, closing);
   } catch (error) {
     await closeWorld({ folder, closing }, false);
     throw error;
   }
 }
 
-async function furnish(scenario: Scenario, program: string, folder: string, closing: Closing): Promise<World> {
-  const [checkout, empty, home] = [join(folder, 'checkout'), join(folder, 'empty'), join(folder, 'home')];
-  for (const each of [checkout, empty, home]) makeFolders(each, nodeFs);
+async function furnish(scenario: Scenario, { program, router }: Opening, folder: string, closing: Closing): Promise<World> {
+  const [checkout, empty, home, ofRouter] = ['checkout', 'empty', 'home', 'router'].map((name) => join(folder, name)) as Folders;
+  for (const each of [checkout, empty, home, ofRouter]) makeFolders(each, nodeFs);
   const backends = new Map<string, Backend>();
   const metrics = await startMetricsBoard(backends);
   closing.steps.push(() => metrics.close());
   const [settings = ''] = Object.keys(scenario.settings);
   const [live = ''] = scenario.listed.production;
-  const ground = {
-    ...{ scenario, folder, checkout, empty, backends, metrics, live, settings, closing },
-    place: { program, cwd: checkout, home, stateDir: join(home, '.local/state/kvdeploy') },
-    routes: join(folder, 'routes.json'),
-    listen: await freeAddress(),
-    listed: { ...scenario.listed },
-    runner: undefined,
-    undo: undefined,
-  };
   // The places stand in the config in the order of the listing.
   for (const name of new Set([...scenario.listed.production, ...Object.keys(scenario.cast)])) {
-    const member = memberOf(ground, name);
+    const member = memberOf({ scenario, live }, name);
     if (member.place === NOWHERE) continue;
     const backend = await startBackend(member);
     closing.steps.push(() => backend.close());
     backends.set(member.place, backend);
   }
+  const user = router !== undefined && process.geteuid?.() === 0 ? someoneElse() : undefined;
+  const place = {
+    program: user === undefined ? program : copyProgram(program, join(folder, 'kvdeploy')),
+    ...{ cwd: checkout, home, stateDir: join(home, '.local/state/kvdeploy'), user },
+  };
+  const [listen, routes] = [await freeAddress(), join(folder, 'routes.json')];
+  const addresses = Object.fromEntries([...backends].map(([name, { address }]) => [name, address]));
+  const edge = edgeOf({ folder: ofRouter, listen, addresses, place }, routes, router);
+  const ground = {
+    ...{ scenario, folder, checkout, empty, backends, metrics, live, settings, closing, place, routes, edge },
+    told: router === undefined ? [] : toldOf(router, edge, user),
+    listed: { ...scenario.listed },
+    runner: undefined,
+    undo: undefined,
+  };
   writeFiles(ground);
+  if (user !== undefined) {
+    giveTo(user, folder);
+    mustRunAs(user, checkout);
+  }
   await startRouter(ground);
-  const visitors = startVisitors(`http://${ground.listen}`);
+  const visitors = startVisitors(`http://${listen}`, router === undefined);
   closing.steps.push(() => visitors.stop());
   return { ...ground, visitors };
+}
+
+type Folders = [checkout: string, empty: string, home: string, ofRouter: string];
+
+function edgeOf(site: Site, routes: string, router: Installed | undefined): Edge {
+  if (router === undefined) return localEdge(site, routes);
+  return router.kind === 'haproxy' ? haproxyEdge(site, router) : nginxEdge(site, router);
+}
+
+function toldOf({ kind, version, file }: Installed, edge: Edge, user: number | undefined): readonly string[] {
+  const asRoot = `You are root: it and every kvdeploy command run as uid ${user}, without an account and without rights.`;
+  return [
+    `Router: ${kind} ${version} (${file}), started only for this demo.`,
+    ...(user === undefined ? [] : [asRoot]),
+    ...edge.told,
+  ];
 }
 
 /** Ends everything that was started in it, newest first. `keep`: leaves the folder, to be looked at. */
@@ -128,7 +167,7 @@ type Ground = Omit<World, 'visitors'>;
 
 export function writeManifest(world: Ground, environment: Environment): void {
   const builds = world.listed[environment].map((name) => memberOf(world, name));
-  writeFileSync(manifestPath(world, environment), manifestText(environment, builds));
+  write(manifestPath(world, environment), manifestText(environment, builds), world);
 }
 
 export function manifestPath({ checkout }: Ground, environment: Environment): string {
@@ -136,12 +175,11 @@ export function manifestPath({ checkout }: Ground, environment: Environment): st
 }
 
 export function writeConfig(world: Ground): void {
-  const { scenario, settings: name, metrics, backends, listen, routes } = world;
+  const { scenario, settings: name, metrics, edge } = world;
   const settings = scenario.settings[name];
   if (settings === undefined) throw new Error(`${scenario.name} has no settings called ${name}`);
-  const gates = settings.gates.replaceAll('@metrics', metrics.address);
-  const addresses = Object.fromEntries([...backends].map(([place, { address }]) => [place, address]));
-  writeFileSync(configPath(world), configText({ ...settings, gates, addresses, listen, routes }));
+  const gates = settings.gates.replaceAll('@metrics', metrics.address).replaceAll('@router', edge.kind);
+  write(configPath(world), configText({ ...settings, gates, router: edge.settings }), world);
 }
 
 export function configPath({ checkout }: Ground): string {
@@ -168,37 +206,39 @@ function writeFiles(world: Ground): void {
   writeConfig(world);
 }
 
+function write(file: string, text: string, { place: { user } }: Ground): void {
+  writeFileSync(file, text);
+  if (user !== undefined) chownSync(file, user, user);
+}
+
 /** Starts the program; it will not outlive this world. */
 export function start(world: Ground, args: readonly string[], output: Output, cwd = world.checkout): Running {
-  if (world.closing.isClosed) throw new Error('the local world is closed');
-  const running = startProgram(args, { ...world.place, cwd }, output);
-  world.closing.steps.push(() => running.stop());
+  return closed(world, () => startProgram(args, { ...world.place, cwd }, output));
+}
+
+function closed({ closing }: Ground, begin: () => Running): Running {
+  if (closing.isClosed) throw new Error('the local world is closed');
+  const running = begin();
+  closing.steps.push(() => running.stop());
   return running;
 }
 
 async function startRouter(world: Ground): Promise<void> {
   const said: string[] = [];
-  const { place } = memberOf(world, 'live');
-  const router = start(world, ['serve', '--env', 'production', '--initially', place], (line) => said.push(line));
+  const { edge, place } = world;
+  const isOwn = edge.kind === 'local';
+  const router = closed(world, () => startProcess(edge.argv, place, (line) => said.push(line), !isOwn));
   const endsAt = performance.now() + START_MS;
   while (router.isRunning() && performance.now() < endsAt) {
-    if ((await statusOf(world).catch(() => null)) !== null) return;
+    if ((await edge.percents().catch(() => null)) !== null) return;
     await pause(50);
   }
-  const why = said.join(' / ') || `no answer at ${world.listen} within ${START_MS / 1000} s`;
-  throw new Error(`kvdeploy serve did not start: ${why}`);
-}
-
-/** What the router itself reports. */
-export async function statusOf({ listen: at }: Pick<World, 'listen'>): Promise<ServeStatus> {
-  const response = await fetch(`http://${at}${STATUS_PATH}`, { signal: AbortSignal.timeout(2000) });
-  return statusSchema.parse(await response.json());
-}
-
-/** The percentage that the router gives to each place. */
-export async function percentsOf(world: Pick<World, 'listen'>): Promise<ReadonlyMap<string, number>> {
-  const { split } = await statusOf(world);
-  return new Map(split.map(({ place, percent }) => [place, percent]));
+  const why = said.join(' / ') || `no answer within ${START_MS / 1000} s`;
+  if (isOwn) throw new Error(`kvdeploy serve did not start: ${why}`);
+  throw new KvdeployError('SYSTEM_ERROR', {
+    message: `${edge.argv[0]} did not start: ${why}.`,
+    hint: 'Fix what it says. The demo with the router that kvdeploy brings needs nothing: kvdeploy demo',
+  });
 }
 
 /** Address and port. */

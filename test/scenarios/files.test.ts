@@ -22,7 +22,11 @@ describe('the files of the local world', () => {
     'the config loads with the %s settings, and the bad build is no different from the others',
     (_pace, own) => {
       const addresses = { blue: 'http://127.0.0.1:9001', amber: 'http://127.0.0.1:9003' };
-      const text = configText({ listen: '127.0.0.1:8080', routes: '/tmp/kvdeploy-demo-x/routes.json', addresses, ...own });
+      const text = configText({
+        ...own,
+        router: ['kind: local', 'listen: 127.0.0.1:8080', 'routes: /srv/routes.json', `addresses: ${JSON.stringify(addresses)}`],
+        gates: own.gates.replace('@router', 'local'),
+      });
       const config = configSchema.parse(parse(text));
       const service = config.tenants['demo']?.environments['production']?.services?.['kv-gateway'];
       expect(service?.router).toMatchObject({ kind: 'local', addresses });

@@ -38,7 +38,7 @@ describe('the visitors of the local world', () => {
 
   it('visitors count by the build’s own answer, and only requests that began after they were asked to', async () => {
     backend = await startBackend(GOOD);
-    visitors = startVisitors(backend.address);
+    visitors = startVisitors(backend.address, true);
     await pause(200);
     const before = visitors.total().requests;
     const seen = await visitors.sample(100);
@@ -52,7 +52,7 @@ describe('the visitors of the local world', () => {
     backend = await startBackend(GOOD);
     const { address } = backend;
     await backend.close();
-    visitors = startVisitors(address);
+    visitors = startVisitors(address, true);
     const seen = await visitors.sample(20);
     expect(seen.failed).toBe(seen.requests);
     expect([...seen.byGuid.keys()]).toEqual(['no one']);

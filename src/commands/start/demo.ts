@@ -3,19 +3,21 @@ import { KvdeployError } from '../../core/errors.ts';
 import { nearest } from '../../core/nearest.ts';
 import { type Deps, done, type Outcome } from '../../release/deps.ts';
 import { demo, SCENE_NAMES } from '../../scenarios/demo.ts';
+import { installed } from '../../scenarios/edge/installed.ts';
 
-/** `program` is bin/kvdeploy.js as it was started. Rejects with UNKNOWN_NAME for an unknown scene. */
+/** `program` is bin/kvdeploy.js as it was started. Rejects with UNKNOWN_NAME for an unknown scene, SYSTEM_ERROR without the router asked for. */
 export async function demoCommand(
   scene: string,
-  options: { readonly keep?: boolean | undefined; readonly program: string },
+  options: { readonly keep?: boolean | undefined; readonly router: 'local' | 'haproxy' | 'nginx'; readonly program: string },
   deps: Pick<Deps, 'print' | 'onSignal' | 'globals'>,
 ): Promise<Outcome> {
   const wanted = sceneNamed(scene);
+  const router = options.router === 'local' ? undefined : installed(options.router);
   const interrupt = new AbortController();
   const endListening = deps.onSignal(() => interrupt.abort());
   try {
     const show = deps.globals.json !== true && deps.globals.quiet !== true;
-    const settings = { keep: options.keep === true, program: options.program, show, signal: interrupt.signal };
+    const settings = { keep: options.keep === true, program: options.program, router, show, signal: interrupt.signal };
     const exitCode = await demo(wanted, settings, deps.print);
     if (exitCode === 0) return done(`The demo ${wanted} ended as expected.`);
     if (exitCode === 130)
@@ -23,7 +25,7 @@ export async function demoCommand(
     return {
       code: 'BUG',
       message: `The demo ${wanted} did not end as expected.`,
-      hint: `Run it again and keep its folder: kvdeploy demo ${wanted} --keep`,
+      hint: `Run it again and keep its folder: kvdeploy demo ${wanted}${router === undefined ? '' : ` --router ${router.kind}`} --keep`,
     };
   } finally {
     endListening();
