@@ -2,11 +2,12 @@
 
 export const LOOKS = {
   NEEDS_ATTENTION: {
-    means: 'Something is not as it should be, and nothing is being done about it. Nothing was changed by looking.',
+    means:
+      'Something is not as it should be, and nothing more is being done about it. Looking changes nothing; a command that moves traffic did what it could reach.',
     example: 'Drift. The ledger expects green 100 %, the router reports green 50 %, blue 50 %.',
     causes: [
       'Someone moved traffic by hand, or a router came back with an older split.',
-      'A build or a location does not answer, or another build answers at a place.',
+      'A build, or a location on another host, does not answer, or another build answers at a place.',
       'A break-glass run waits for its review.',
     ],
     todo: [

@@ -159,10 +159,11 @@ export const ROLLOUTS = {
   },
   TARGET_NOT_ALLOWED: {
     means:
-      'Others than root and this user can write the state, so a change from its pointer may only touch what the machine file lists.',
+      'A change may only touch what the machine file lists: all of it where others than root and this user can write the state, and in any case the programs of a router. Nothing was run or changed.',
     example: 'The machine file does not allow acme/production/web to touch /run/haproxy/admin.sock.',
     causes: [
       'The state is shared with a group (stateGroup), or belongs to another account.',
+      'The router is nginx or a program of yours, and the machine file does not list each argv exactly.',
       'The router, its addresses or a program changed, and the machine file was not changed with it.',
     ],
     todo: [
